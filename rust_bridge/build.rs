@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Brings the C library to the crate.
+//!
+//! - Feature `bundled` (the default): compiles `c_src`, from the list in `c_src/CMakeLists.txt`.
+//! - Without it, and with `NART_LIB_DIR` set: links `libnart` from that folder.
+//! - Without both: nothing; whoever links the program brings `libnart`, as CMake does.
+
+fn main() {
+    println!("cargo:rerun-if-env-changed=NART_LIB_DIR");
+    #[cfg(feature = "bundled")]
+    bundled::compile();
+    #[cfg(not(feature = "bundled"))]
+    if let Ok(dir) = std::env::var("NART_LIB_DIR") {
+        println!("cargo:rustc-link-search=native={dir}");
+        println!("cargo:rustc-link-lib=nart");
+    }
+}
+
+#[cfg(feature = "bundled")]
+mod bundled {
+    use std::{env, fs, path::Path};
+
+    pub fn compile() {
+        let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+        let c_src = Path::new(&root).join("c_src");
+        let include = Path::new(&root).join("include");
+        println!("cargo:rerun-if-changed={}", c_src.display());
+        println!("cargo:rerun-if-changed={}", include.display());
+
+        cc::Build::new()
+            .std("c11")
+            .define("_GNU_SOURCE", None)
+            .include(&c_src)
+            .include(&include)
+            .files(sources(&c_src))
+            .compile("nart");
+    }
+
+    /// The files between `set(sources` and `)` in c_src/CMakeLists.txt, the one list there is.
+    fn sources(c_src: &Path) -> Vec<std::path::PathBuf> {
+        let list = fs::read_to_string(c_src.join("CMakeLists.txt")).expect("c_src/CMakeLists.txt");
+        let (_, rest) = list.split_once("set(sources").expect("a list of sources");
+        let (files, _) = rest.split_once(')').expect("the end of the list of sources");
+        files
+            .lines()
+            .map(|line| line.split('#').next().unwrap_or("").trim())
+            .filter(|line| !line.is_empty())
+            .map(|file| c_src.join(file))
+            .collect()
+    }
+}

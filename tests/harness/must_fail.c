@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Cases that the harness must not let pass; CMakeLists.txt says what each has to print. */
+#include "test.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+
+TEST(unequal)
+{
+    int two = 2;
+    CHECK_EQ(two, 3);
+}
+
+TEST(wrong_answer)
+{
+    nart_res r = NART_EABORTED;
+    CHECK_RES(r, -ECANCELED);
+}
+
+TEST(block_left)
+{
+    CHECK(test_alloc.alloc(NULL, 8, 8) != NULL);
+}
+
+TEST(descriptor_left)
+{
+    CHECK(open("/dev/null", O_RDONLY) >= 0);
+}
+
+static void survives(void *arg)
+{
+    (void)arg;
+}
+
+TEST(no_death)
+{
+    CHECK_DIES(survives, NULL, "");
+}
+
+static void dies_silently(void *arg)
+{
+    (void)arg;
+    abort();
+}
+
+TEST(another_death)
+{
+    CHECK_DIES(dies_silently, NULL, "last words");
+}
+
+TEST(skips)
+{
+    SKIP("for %s reason", "this");
+}

@@ -1,0 +1,44 @@
+# nart_test(<group>/<name> [SOURCES file...] [LIBS target...] [TIMEOUT seconds] [LABELS label...])
+#
+# Builds tests/<group>/test_<name>.c (and SOURCES, relative to tests/) and registers one ctest entry
+# per case, <group>.<name>.<case>, each a process of its own. The cases are the lines `TEST(case)` of
+# the file; the build looks again when the file changes. Group `unit` sees the inside of the library,
+# `bridge` links nart::tokio, everything else only what a user sees.
+set(NART_TEST_TIMEOUT 60 CACHE STRING "Seconds after which a hanging test case is ended")
+set(NART_TEST_LAUNCHER "" CACHE STRING "Command that test cases run under, valgrind say; a list")
+
+function(nart_test id)
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
+  cmake_path(GET id PARENT_PATH group)
+  cmake_path(GET id FILENAME name)
+  set(source ${CMAKE_CURRENT_SOURCE_DIR}/${group}/test_${name}.c)
+  set(program test_${group}_${name})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT ${NART_TEST_TIMEOUT})
+  endif()
+
+  add_executable(${program} ${source} ${arg_SOURCES})
+  nart_warnings(${program})
+  target_compile_definitions(${program} PRIVATE
+    _GNU_SOURCE NART_TEST_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}/${group}")
+  if(group STREQUAL unit)
+    target_include_directories(${program} PRIVATE ${PROJECT_SOURCE_DIR}/c_src)
+    list(APPEND arg_LIBS nart_inside)
+  elseif(group STREQUAL bridge)
+    list(APPEND arg_LIBS nart::tokio)
+  else()
+    list(APPEND arg_LIBS nart::nart)
+  endif()
+  target_link_libraries(${program} PRIVATE nart_test_support ${arg_LIBS})
+  set_target_properties(${program} PROPERTIES C_EXTENSIONS OFF)
+
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
+  file(STRINGS ${source} lines REGEX "^TEST\\(")
+  foreach(line IN LISTS lines)
+    string(REGEX REPLACE "^TEST\\(([A-Za-z0-9_]+)\\).*" "\\1" case "${line}")
+    set(test ${group}.${name}.${case})
+    add_test(NAME ${test} COMMAND ${NART_TEST_LAUNCHER} $<TARGET_FILE:${program}> ${case})
+    set_tests_properties(${test} PROPERTIES
+      TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77 LABELS "${group};${arg_LABELS}")
+  endforeach()
+endfunction()

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The test harness: see test.h. */
+#include "test.h"
+
+#include <nart/rt.h>
+
+#include <dirent.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { FAILED = 1, SKIPPED = 77, AT_END_MAX = 16 };
+
+static struct test_case *first, **last = &first;
+
+void test_add(struct test_case *c)
+{
+    *last = c;
+    last = &c->next;
+}
+
+/* ---- checks ---- */
+
+NART__NORETURN static void finish(int code, const char *format, va_list args)
+{
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    fflush(NULL);
+    _exit(code);
+}
+
+void test_fail(const char *file, int line, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "%s:%d: failed: ", file, line);
+    finish(FAILED, format, args);
+}
+
+void test_skip(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("skipped: ", stderr);
+    finish(SKIPPED, format, args);
+}
+
+#define FAIL_NUMBERS(op)                                                                           \
+    test_fail(file, line, "%s " op " %s: %" PRIdMAX " and %" PRIdMAX, a, b, x, y)
+
+void test_eq(const char *file, int line, const char *a, const char *b, intmax_t x, intmax_t y)
+{
+    if (x != y)
+        FAIL_NUMBERS("==");
+}
+
+void test_ne(const char *file, int line, const char *a, const char *b, intmax_t x, intmax_t y)
+{
+    if (x == y)
+        FAIL_NUMBERS("!=");
+}
+
+void test_le(const char *file, int line, const char *a, const char *b, intmax_t x, intmax_t y)
+{
+    if (x > y)
+        FAIL_NUMBERS("<=");
+}
+
+void test_res(const char *file, int line, const char *a, nart_res x, nart_res y)
+{
+    if (x != y)
+        test_fail(file, line, "%s is %" PRId64 " (%s), not %" PRId64 " (%s)", a, x,
+                  nart_err_name(x), y, nart_err_name(y));
+}
+
+void test_str(const char *file, int line, const char *a, const char *x, const char *y)
+{
+    if (strcmp(x, y) != 0)
+        test_fail(file, line, "%s is\n%s\nnot\n%s", a, x, y);
+}
+
+void test_dies(const char *file, int line, const char *name, void (*fn)(void *), void *arg,
+               const char *text)
+{
+    int out[2];
+    if (pipe(out) < 0)
+        test_fail(file, line, "no pipe");
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(out[1], STDERR_FILENO);
+        close(out[0]);
+        close(out[1]);
+        fn(arg);
+        _exit(0);
+    }
+    if (child < 0)
+        test_fail(file, line, "no child process");
+    close(out[1]);
+
+    static char said[16384];
+    size_t n = 0;
+    for (ssize_t got; n < sizeof said - 1; n += (size_t)got)
+        if ((got = read(out[0], said + n, sizeof said - 1 - n)) <= 0)
+            break;
+    said[n] = '\0';
+    close(out[0]);
+    int status = 0;
+    if (waitpid(child, &status, 0) != child)
+        test_fail(file, line, "the child process is lost");
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
+        test_fail(file, line, "%s did not abort (status %#x); it said:\n%s", name,
+                  (unsigned)status, said);
+    if (!strstr(said, text))
+        test_fail(file, line, "%s did not say \"%s\" but:\n%s", name, text, said);
+}
+
+/* ---- the counting allocator ---- */
+
+/* Lies right before each block. */
+struct block {
+    size_t size, align;
+};
+
+static long live, fail_after;
+static bool fail_forever;
+
+void test_alloc_fail(long nth, bool forever)
+{
+    fail_forever = forever;
+    __atomic_store_n(&fail_after, nth, __ATOMIC_SEQ_CST);
+}
+
+long test_alloc_live(void)
+{
+    return __atomic_load_n(&live, __ATOMIC_SEQ_CST);
+}
+
+/* The block starts this far into what malloc gave. */
+static size_t lead(size_t align)
+{
+    return (sizeof(struct block) + align - 1) / align * align;
+}
+
+static bool must_fail(void)
+{
+    if (__atomic_load_n(&fail_after, __ATOMIC_SEQ_CST) == 0)
+        return false;
+    long left = __atomic_sub_fetch(&fail_after, 1, __ATOMIC_SEQ_CST);
+    if (left == 0 && fail_forever)
+        __atomic_store_n(&fail_after, 1, __ATOMIC_SEQ_CST);
+    return left == 0;
+}
+
+static void *counted_alloc(void *arg, size_t size, size_t align)
+{
+    (void)arg;
+    if (must_fail())
+        return NULL;
+    if (align < sizeof(void *))
+        align = sizeof(void *);
+    void *raw = NULL;
+    if (size > SIZE_MAX - lead(align) || posix_memalign(&raw, align, lead(align) + size) != 0)
+        return NULL;
+    char *p = (char *)raw + lead(align);
+    struct block b = { size, align };
+    memcpy(p - sizeof b, &b, sizeof b);
+    memset(p, 0xAA, size);
+    __atomic_add_fetch(&live, 1, __ATOMIC_SEQ_CST);
+    return p;
+}
+
+static void counted_free(void *arg, void *p, size_t size, size_t align)
+{
+    (void)arg;
+    if (!p)
+        return;
+    if (align < sizeof(void *))
+        align = sizeof(void *);
+    struct block b;
+    memcpy(&b, (char *)p - sizeof b, sizeof b);
+    if (b.size != size || b.align != align)
+        test_fail(__FILE__, __LINE__, "a block of %zu bytes, align %zu, is freed as %zu, %zu",
+                  b.size, b.align, size, align);
+    memset(p, 0x55, size);
+    __atomic_sub_fetch(&live, 1, __ATOMIC_SEQ_CST);
+    free((char *)p - lead(align));
+}
+
+const nart_alloc test_alloc = { counted_alloc, counted_free, NULL };
+
+/* ---- the ledger ---- */
+
+/* Weak: a unit test links only the parts that it tests. */
+#pragma weak nart_lib_trim
+
+static void (*at_end[AT_END_MAX])(void);
+static int at_end_count;
+
+void test_at_end(void (*fn)(void))
+{
+    CHECK(at_end_count < AT_END_MAX);
+    at_end[at_end_count++] = fn;
+}
+
+static int entries(const char *path)
+{
+    DIR *dir = opendir(path);
+    int n = 0;
+    if (!dir)
+        test_fail(__FILE__, __LINE__, "cannot read %s", path);
+    while (readdir(dir))
+        n++;
+    closedir(dir);
+    return n;
+}
+
+/* A joined thread may still be on its way out of the kernel, so this waits for the count to fall.
+ * The bound only turns a hang into a message. */
+static void check_threads(int before)
+{
+#if defined __SANITIZE_THREAD__
+    (void)before; /* the sanitizer keeps a thread of its own, begun at a time of its choosing */
+#else
+    time_t give_up = time(NULL) + 30;
+    for (int now; (now = entries("/proc/self/task")) > before; sched_yield())
+        if (time(NULL) > give_up)
+            test_fail(__FILE__, __LINE__, "%d threads are left", now - before);
+#endif
+}
+
+static void run(const struct test_case *c)
+{
+    int threads = entries("/proc/self/task");
+    int descriptors = entries("/proc/self/fd");
+
+    c->body();
+    while (at_end_count > 0)
+        at_end[--at_end_count]();
+    check_threads(threads);
+    if (nart_lib_trim)
+        nart_lib_trim();
+    if (test_alloc_live() != 0)
+        test_fail(__FILE__, __LINE__, "%ld blocks are live at the end of %s", test_alloc_live(),
+                  c->name);
+    if (entries("/proc/self/fd") != descriptors)
+        test_fail(__FILE__, __LINE__, "%d descriptors were open before %s, %d after", descriptors,
+                  c->name, entries("/proc/self/fd"));
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2) {
+        fprintf(stderr, "usage: %s --list | case\n", argv[0]);
+        return FAILED;
+    }
+    bool list = strcmp(argv[1], "--list") == 0;
+    for (const struct test_case *c = first; c; c = c->next) {
+        if (list) {
+            puts(c->name);
+        } else if (strcmp(c->name, argv[1]) == 0) {
+            run(c);
+            return 0;
+        }
+    }
+    if (list)
+        return 0;
+    fprintf(stderr, "%s has no case \"%s\"\n", argv[0], argv[1]);
+    return FAILED;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The test harness. A test program is one file of cases:
+ *
+ *     #include "test.h"
+ *
+ *     TEST(a_stale_id_is_refused)
+ *     {
+ *         CHECK_RES(nart_task_cancel(rt, id), NART_ESTALE);
+ *     }
+ *
+ * ctest runs every case in a process of its own, `program case`; nart_test() in CMake finds the
+ * cases by their TEST( at the start of a line, so a case is written down once. `--list` names them.
+ *
+ * A case passes when its body returns and the ledger is even: no block of test_alloc is live, no
+ * descriptor and no thread is left that was not there before. A failed check prints file, line and
+ * values, and ends the process with 1. SKIP ends it with 77 and its reason.
+ */
+#ifndef NART_TEST_H
+#define NART_TEST_H
+
+#include <nart/base.h>
+
+#include <inttypes.h>
+
+#define TEST(name)                                                                                 \
+    static void test_body_##name(void);                                                            \
+    static struct test_case test_case_##name = { #name, test_body_##name, NULL };                  \
+    __attribute__((constructor)) static void test_add_##name(void)                                 \
+    {                                                                                              \
+        test_add(&test_case_##name);                                                               \
+    }                                                                                              \
+    static void test_body_##name(void)
+
+#define CHECK(cond) ((cond) ? (void)0 : test_fail(__FILE__, __LINE__, "%s", #cond))
+
+/* Integers of any type up to 64 bits. */
+#define CHECK_EQ(a, b) test_eq(__FILE__, __LINE__, #a, #b, (intmax_t)(a), (intmax_t)(b))
+#define CHECK_NE(a, b) test_ne(__FILE__, __LINE__, #a, #b, (intmax_t)(a), (intmax_t)(b))
+#define CHECK_LE(a, b) test_le(__FILE__, __LINE__, #a, #b, (intmax_t)(a), (intmax_t)(b))
+
+/* Answers: prints their names. */
+#define CHECK_RES(r, expected) test_res(__FILE__, __LINE__, #r, (r), (expected))
+
+#define CHECK_STR(a, b) test_str(__FILE__, __LINE__, #a, (a), (b))
+
+/* fn(arg), run in a child process, must end in abort() with `text` somewhere in what it printed. */
+#define CHECK_DIES(fn, arg, text) test_dies(__FILE__, __LINE__, #fn, (fn), (arg), (text))
+
+#define SKIP(...) test_skip(__VA_ARGS__)
+
+/* An allocator that keeps count; give it to the runtimes of a test. Any thread. */
+extern const nart_alloc test_alloc;
+
+/* Blocks of test_alloc that are live. */
+long test_alloc_live(void);
+
+/* Makes the `nth` allocation from now on fail (1: the next), and if `forever` every one after it.
+ * 0 ends that. */
+void test_alloc_fail(long nth, bool forever);
+
+/* Runs at the end of the case, before the ledger is read; the last one given runs first. */
+void test_at_end(void (*fn)(void));
+
+/* The directory of the program's own source file, where golden outputs are. */
+#define TEST_SOURCE_DIR NART_TEST_SOURCE_DIR
+
+/* What the macros stand on. */
+struct test_case {
+    const char *name;
+    void (*body)(void);
+    struct test_case *next;
+};
+
+void test_add(struct test_case *c);
+NART__NORETURN __attribute__((format(printf, 3, 4))) void test_fail(const char *file, int line,
+                                                                    const char *format, ...);
+NART__NORETURN __attribute__((format(printf, 1, 2))) void test_skip(const char *format, ...);
+void test_eq(const char *file, int line, const char *a, const char *b, intmax_t x, intmax_t y);
+void test_ne(const char *file, int line, const char *a, const char *b, intmax_t x, intmax_t y);
+void test_le(const char *file, int line, const char *a, const char *b, intmax_t x, intmax_t y);
+void test_res(const char *file, int line, const char *a, nart_res x, nart_res y);
+void test_str(const char *file, int line, const char *a, const char *x, const char *y);
+void test_dies(const char *file, int line, const char *name, void (*fn)(void *), void *arg,
+               const char *text);
+
+#endif
