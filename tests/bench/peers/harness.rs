@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+//! What the Rust peers share: the command line, the line printed for each row, and the timed section.
+//!
+//! A program is called with `row=count` arguments and prints one JSON object on a line for each
+//! figure. The driver gives every program the same counts.
+
+use std::time::Instant;
+
+/// A row: `task` runs the work in a spawned task, `root` in the runtime's root future.
+pub struct Row {
+    pub name: &'static str,
+    pub unit: &'static str,
+    pub task: fn(u64) -> f64,
+    pub root: Option<fn(u64) -> f64>,
+}
+
+/// One untimed tenth to warm up, then `work(n)` between two clock reads: nanoseconds for each of n.
+pub async fn timed(n: u64, mut work: impl AsyncFnMut(u64)) -> f64 {
+    work(n / 10).await;
+    let start = Instant::now();
+    work(n).await;
+    start.elapsed().as_nanos() as f64 / n as f64
+}
+
+/// Bytes resident in this process.
+pub fn resident_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").expect("statm");
+    let pages: u64 = text.split(' ').nth(1).expect("resident").parse().expect("a number");
+    pages * 4096
+}
+
+pub fn run(peer: &str, rows: &[Row]) {
+    for arg in std::env::args().skip(1) {
+        let Some((name, count)) = arg.split_once('=') else {
+            fail(&format!("{arg}: expected row=count"));
+        };
+        let Some(row) = rows.iter().find(|r| r.name == name) else {
+            fail(&format!("{name}: {peer} has no such row"));
+        };
+        let Ok(n) = count.parse() else {
+            fail(&format!("{count}: not a count"));
+        };
+        print(peer, name, (row.task)(n), row.unit);
+        if let Some(root) = row.root {
+            print(peer, &format!("{name}_root"), root(n), row.unit);
+        }
+    }
+}
+
+fn print(peer: &str, row: &str, value: f64, unit: &str) {
+    println!(r#"{{"row":"{row}","peer":"{peer}","value":{value:.3},"unit":"{unit}"}}"#);
+}
+
+fn fail(text: &str) -> ! {
+    eprintln!("{text}");
+    std::process::exit(2);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+//! The rows of the benchmark on nexus-async-rt 0.7.0.
+
+#[path = "../../harness.rs"]
+mod harness;
+
+mod bridge;
+mod chan;
+mod exec;
+mod net;
+mod timer;
+
+use std::future::Future;
+
+use harness::Row;
+use nexus_async_rt::{ByteSlab, Runtime, spawn_boxed};
+use nexus_rt::WorldBuilder;
+
+/// A runtime with a slab for tasks.
+fn runtime() -> Runtime {
+    let world = Box::leak(Box::new(WorldBuilder::new().build()));
+    // SAFETY: the slab is used by this thread alone.
+    let slab = unsafe { ByteSlab::<256>::with_chunk_capacity(1024) };
+    Runtime::builder(world).slab_unbounded(slab).build()
+}
+
+/// Runs `work` as the root future of a fresh runtime.
+fn root<T>(work: impl Future<Output = T> + 'static) -> T {
+    runtime().block_on(work)
+}
+
+/// The same, and never drops the runtime: it would print a line for every task that still sleeps.
+fn root_forgotten<T>(work: impl Future<Output = T> + 'static) -> T {
+    std::mem::ManuallyDrop::new(runtime()).block_on(work)
+}
+
+/// Runs `work` as a task of a fresh runtime.
+fn task<T: 'static>(work: impl Future<Output = T> + 'static) -> T {
+    root(async { spawn_boxed(work).await })
+}
+
+const fn both(name: &'static str, task: fn(u64) -> f64, root: fn(u64) -> f64) -> Row {
+    Row { name, unit: "ns", task, root: Some(root) }
+}
+
+const fn one(name: &'static str, unit: &'static str, task: fn(u64) -> f64) -> Row {
+    Row { name, unit, task, root: None }
+}
+
+fn main() {
+    harness::run(
+        "nexus",
+        &[
+            both("self_wake_1", |n| task(exec::self_wake(n)), |n| root(exec::self_wake(n))),
+            both(
+                "self_wake_1000",
+                |n| task(exec::self_wake_1000(n)),
+                |n| root(exec::self_wake_1000(n)),
+            ),
+            both("spawn_join", |n| task(exec::spawn_join(n)), |n| root(exec::spawn_join(n))),
+            both(
+                "spawn_join_1000",
+                |n| task(exec::spawn_join_1000(n)),
+                |n| root(exec::spawn_join_1000(n)),
+            ),
+            both("local_pair", |n| task(chan::local_pair(n)), |n| root(chan::local_pair(n))),
+            both("local_stream", |n| task(chan::local_stream(n)), |n| root(chan::local_stream(n))),
+            both(
+                "local_pingpong",
+                |n| task(chan::local_pingpong(n)),
+                |n| root(chan::local_pingpong(n)),
+            ),
+            both("spsc_pair", |n| task(chan::spsc_pair(n)), |n| root(chan::spsc_pair(n))),
+            both("spsc_pair_park", |n| task(chan::spsc_pair(n)), |n| root(chan::spsc_pair(n))),
+            both(
+                "timer_cancel",
+                |n| task(timer::cancel_until(n)),
+                |n| root(timer::cancel_until(n)),
+            ),
+            both(
+                "timer_cancel_rel",
+                |n| task(timer::cancel_rel(n)),
+                |n| root(timer::cancel_rel(n)),
+            ),
+            both("tcp_echo", |n| task(net::tcp_echo(n)), |n| root(net::tcp_echo(n))),
+            both("bridge_batch", |n| task(bridge::batch(n)), |n| root(bridge::batch(n))),
+            one("bridge_wake_spin", "ns", bridge::wake_spin),
+            one("task_bytes", "B", |n| root_forgotten(exec::task_bytes(n))),
+        ],
+    );
+}

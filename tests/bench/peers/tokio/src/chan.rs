@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+//! Channels between tasks of one thread. tokio has no channel for one thread only: its mpsc is what
+//! its users take.
+
+use std::hint::black_box;
+
+use tokio::sync::mpsc;
+use tokio::task::spawn_local;
+
+use crate::harness::timed;
+
+pub async fn pair(n: u64) -> f64 {
+    let (tx, mut rx) = mpsc::channel::<u64>(64);
+    timed(n, async |n| {
+        for i in 0..n {
+            tx.try_send(i).expect("room");
+            black_box(rx.try_recv().expect("a value"));
+        }
+    })
+    .await
+}
+
+/// n values from a task to the one that runs this, through 64 places.
+pub async fn stream(n: u64) -> f64 {
+    timed(n, async |n| {
+        let (tx, mut rx) = mpsc::channel::<u64>(64);
+        let producer = spawn_local(async move {
+            for i in 0..n {
+                tx.send(i).await.expect("an open channel");
+            }
+        });
+        for _ in 0..n {
+            black_box(rx.recv().await.expect("a value"));
+        }
+        producer.await.expect("an end");
+    })
+    .await
+}
+
+/// n values to another task and back.
+pub async fn pingpong(n: u64) -> f64 {
+    timed(n, async |n| {
+        let (there, mut inbox) = mpsc::channel::<u64>(1);
+        let (answer, mut back) = mpsc::channel::<u64>(1);
+        let echo = spawn_local(async move {
+            while let Some(v) = inbox.recv().await {
+                answer.send(v).await.expect("an open channel");
+            }
+        });
+        for i in 0..n {
+            there.send(i).await.expect("an open channel");
+            black_box(back.recv().await.expect("a value"));
+        }
+        drop(there);
+        echo.await.expect("an end");
+    })
+    .await
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+//! 64 bytes to an echo task over loopback and back, both ends on one thread.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::spawn_local;
+
+use crate::harness::timed;
+
+pub async fn tcp_echo(n: u64) -> f64 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let address = listener.local_addr().expect("address");
+    let server = spawn_local(async move {
+        let (mut stream, _) = listener.accept().await.expect("accept");
+        stream.set_nodelay(true).expect("nodelay");
+        let mut buf = [0u8; 64];
+        loop {
+            let got = stream.read(&mut buf).await.expect("read");
+            if got == 0 {
+                return;
+            }
+            stream.write_all(&buf[..got]).await.expect("write");
+        }
+    });
+    let mut stream = TcpStream::connect(address).await.expect("connect");
+    stream.set_nodelay(true).expect("nodelay");
+    let per_trip = timed(n, async |n| {
+        let mut buf = [0xABu8; 64];
+        for _ in 0..n {
+            stream.write_all(&buf).await.expect("write");
+            stream.read_exact(&mut buf).await.expect("read");
+        }
+    })
+    .await;
+    drop(stream);
+    server.await.expect("an end");
+    per_trip
+}
