@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* hub.c: wakes from other threads and signal handlers.
+ *
+ * What it keeps true
+ *  - No wake is lost: after a wake of a current waker, its record is popped once more, and what was
+ *    written before the wake is visible then.
+ *  - A wake never waits, locks or allocates, so it may interrupt anything, another wake and the
+ *    owner's own pop included.
+ *  - Whoever holds a waker may use it for ever. Records and eventfds outlive runtimes; a stale waker
+ *    costs at most one spurious poll of what is in the slot by then.
+ *
+ * The algorithm
+ *  1. A waker is the address of a record plus five bits of the generation its slot had.
+ *  2. Wake: compare-and-swap NOTIFIED into the record's word if the generation bits are the same
+ *     (else the waker is stale), also when it is set already: a wake that is absorbed by an earlier
+ *     one still publishes what its thread has written. Who set it first pushes the record.
+ *  3. The inbox is a linked queue: exchange the record into `head`, then link it behind the old head.
+ *     PARKED is a bit of that same word, so the exchange tells exactly one producer that the owner
+ *     sleeps, and that one writes the eventfd.
+ *  4. Park: compare-and-swap PARKED onto an empty inbox. It fails if anything has been pushed, so
+ *     there is nothing to look at again afterwards. Unpark takes the bit back if nobody has.
+ *  5. Pop: take the oldest record off and clear NOTIFIED; wakes from then on push it again. The stub
+ *     stands in when the queue would become empty. A producer between the two steps of 3 hides what
+ *     was pushed after it: pop answers "busy" and the owner does something else meanwhile.
+ *  6. Retire: add one to the generation, by a read-modify-write: a stale waker may set NOTIFIED at
+ *     the same time (5 bits repeat), and if that were overwritten the record would be pushed twice.
+ *
+ * Bounds: a record is in the inbox at most once, so the inbox holds at most `slots` records.
+ *
+ * Not handled: a producer that never gets on from between the steps of 3 (its thread is stopped
+ * there for ever) hides later wakes for as long. */
+#include "hub.h"
+
+#include "../sys.h"
+
+/* Of a record's word; the generation lies above it, and wraps. */
+#define NOTIFIED 1u
+#define GEN_ONE 2u
+/* Of the word and of a waker, at the same place. */
+#define GEN_BITS 0x3eu
+/* Of a hub's head. */
+#define PARKED ((uintptr_t)1)
+
+static nart__rec *rec_of(nart__hub *hub, uint32_t slot)
+{
+    return (nart__rec *)(void *)(hub + 1) + slot;
+}
+
+/* True when this push took PARKED away: the caller writes the eventfd. The record may be popped at
+ * once and belongs to somebody else after the link. */
+static bool push(nart__hub *hub, nart__rec *rec)
+{
+    NART__STORE(&rec->next, (uintptr_t)0, NART__RELAXED);
+    /* Release: next = 0 comes before the link that the following producer writes there. Acquire:
+     * the same as that following producer. */
+    uintptr_t old = NART__EXCHANGE(&hub->head, (uintptr_t)rec, NART__ACQ_REL);
+    nart__rec *before = (nart__rec *)(old & ~PARKED);
+    /* Release: who follows the link sees next = 0 or newer, not a link of the record's last turn. */
+    NART__STORE(&before->next, (uintptr_t)rec, NART__RELEASE);
+    return (old & PARKED) != 0;
+}
+
+void nart__wake(uintptr_t waker)
+{
+    nart__rec *rec = (nart__rec *)(waker & ~(uintptr_t)(NART__LINE - 1));
+    if (!rec)
+        return;
+    uint32_t old = NART__LOAD(&rec->word, NART__RELAXED);
+    do {
+        if ((old ^ (uint32_t)waker) & GEN_BITS)
+            return;
+        /* Release: publishes to the poll what this thread has written, also when absorbed. Acquire:
+         * the owner is done with the record's last turn before push() writes its link. */
+    } while (!NART__CAS(&rec->word, &old, old | NOTIFIED, NART__ACQ_REL, NART__RELAXED));
+    if (old & NOTIFIED)
+        return;
+    nart__hub *hub = rec->hub;
+    if (push(hub, rec))
+        (void)nart__sys_eventfd_write(hub->efd);
+}
+
+/* Acquire: pairs with the link in push(). */
+static nart__rec *next_of(const nart__rec *rec)
+{
+    return (nart__rec *)NART__LOAD(&rec->next, NART__ACQUIRE);
+}
+
+/* A producer has exchanged, and not linked yet? Relaxed: an old value only means "not yet". */
+static bool is_newest(const nart__hub *hub, const nart__rec *rec)
+{
+    return (NART__LOAD(&hub->head, NART__RELAXED) & ~PARKED) == (uintptr_t)rec;
+}
+
+nart__rec *nart__hub_pop(nart__hub *hub, bool *busy)
+{
+    nart__rec *rec = hub->tail;
+    nart__rec *next = next_of(rec);
+
+    *busy = false;
+    if (rec == &hub->stub) {
+        if (!next) {
+            *busy = !is_newest(hub, rec);
+            return NULL;
+        }
+        rec = hub->tail = next;
+        next = next_of(rec);
+    }
+    if (!next && is_newest(hub, rec)) {
+        (void)push(hub, &hub->stub); /* not parked: the inbox is not empty */
+        next = next_of(rec);
+    }
+    if (!next) {
+        *busy = true;
+        return NULL;
+    }
+    hub->tail = next;
+    /* Acquire: what every waker has written. Release: the link was read before the next producer
+     * writes it anew. */
+    (void)NART__FETCH_AND(&rec->word, ~NOTIFIED, NART__ACQ_REL);
+    return rec;
+}
+
+/* Relaxed: the bit carries a question and no data; who answers it writes the eventfd. */
+bool nart__hub_park(nart__hub *hub)
+{
+    uintptr_t empty = (uintptr_t)&hub->stub;
+    return hub->tail == &hub->stub &&
+           NART__CAS(&hub->head, &empty, empty | PARKED, NART__RELAXED, NART__RELAXED);
+}
+
+/* Relaxed: as above. When it fails a producer has taken the bit, and its eventfd write may come at
+ * any time: then some later wait ends early. */
+void nart__hub_unpark(nart__hub *hub)
+{
+    uintptr_t parked = (uintptr_t)&hub->stub | PARKED;
+    (void)NART__CAS(&hub->head, &parked, parked & ~PARKED, NART__RELAXED, NART__RELAXED);
+}
+
+uintptr_t nart__hub_waker(nart__hub *hub, uint32_t slot)
+{
+    nart__rec *rec = rec_of(hub, slot);
+
+    if (!rec->hub) { /* the first waker of the record ever: nobody else can see it */
+        rec->slot = slot;
+        rec->hub = hub;
+    }
+    /* Relaxed: only this thread changes the generation. */
+    return (uintptr_t)rec | (NART__LOAD(&rec->word, NART__RELAXED) & GEN_BITS);
+}
+
+/* Relaxed: a wake that read the old generation is a wake from before, and is popped as one. */
+void nart__hub_retire(nart__hub *hub, uint32_t slot)
+{
+    (void)NART__FETCH_ADD(&rec_of(hub, slot)->word, GEN_ONE, NART__RELAXED);
+}
+
+void nart__hub_init(nart__hub *hub, uint32_t slots, int efd)
+{
+    hub->efd = efd;
+    hub->slots = slots;
+    hub->tail = &hub->stub;
+    NART__STORE(&hub->stub.next, (uintptr_t)0, NART__RELAXED);
+    NART__STORE(&hub->head, (uintptr_t)&hub->stub, NART__RELAXED);
+}
+
+void nart__hub_end(nart__hub *hub)
+{
+    bool busy;
+
+    hub->rt = NULL;
+    /* Relaxed: the other reader is this thread itself, see nart__hub_life(). */
+    (void)NART__FETCH_ADD(&hub->life, 1u, NART__RELAXED);
+    nart__hub_unpark(hub);
+    /* What is left would be spurious wakes of the next life. Bounded: one in 32 old wakers still
+     * matches, and its thread may wake for ever. */
+    for (uint32_t n = hub->slots; n > 0 && nart__hub_pop(hub, &busy); n--)
+        continue;
+}

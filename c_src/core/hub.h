@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* hub.h: what other threads may touch of a runtime: its inbox and a record per slot. See hub.c.
+ * This header and hub.c compile as C++, too: one of the model checkers is a C++ program. */
+#ifndef NART_CORE_HUB_H
+#define NART_CORE_HUB_H
+
+#include "../base/atomic.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct nart__hub nart__hub;
+
+/* Wakes one slot. A cache line of its own, so that wakers of different slots do not meet, and the
+ * low address bits of a record are free for its generation. All zero = never used. */
+typedef struct nart__rec {
+    NART__ALIGNAS(NART__LINE) NART__ATOMIC(uint32_t) word; /* generation << 1 | NOTIFIED */
+    uint32_t slot;                /* set with hub */
+    NART__ATOMIC(uintptr_t) next; /* in the inbox */
+    nart__hub *hub;               /* set before the first waker leaves, and never changed */
+} nart__rec;
+
+/* A hub is reused by one runtime after another and never unmapped, but by nart__hub_trim(). Its
+ * records follow it in memory. */
+struct nart__hub {
+    NART__ALIGNAS(NART__LINE) NART__ATOMIC(uintptr_t) head; /* the newest record | PARKED */
+
+    NART__ALIGNAS(NART__LINE) int efd; /* constant: what wakers read, and the pool */
+    uint32_t slots;
+
+    NART__ALIGNAS(NART__LINE) nart__rec *tail; /* owner's from here on: the oldest record */
+    void *rt;            /* the runtime, or NULL */
+    uint64_t io_serial;  /* for ids that never repeat in the life of a hub */
+    nart__hub *idle;     /* the next one in the pool */
+    NART__ATOMIC(uint64_t) life; /* see nart__hub_life() */
+    nart__rec stub;
+};
+
+/* ---- any thread, and signal handlers ---- */
+
+/* Wakes what nart__hub_waker() made the word for; 0 wakes nobody. At most two locked instructions,
+ * and a write to the eventfd when the owner is parked. No lock, no wait, errno is kept. */
+void nart__wake(uintptr_t waker);
+
+/* ---- the owner's thread ---- */
+
+/* A hub for so many slots, from the pool or new; or NULL and *err: -ENOMEM, -EMFILE, -ENFILE.
+ * Any thread: it becomes the owner. */
+nart__hub *nart__hub_open(uint32_t slots, int *err);
+
+/* Back to the pool. Every slot of which a waker has left must have been retired. Wakes may be under
+ * way; wakers that are left stay harmless. */
+void nart__hub_close(nart__hub *hub);
+
+/* Unmaps the hubs in the pool: how many. Any thread. No waker of theirs may be left. */
+size_t nart__hub_trim(void);
+
+/* In a child of fork: the pool is the parent's, and the child begins with an empty one. */
+void nart__hub_forked(void);
+
+/* The waker word of what is in a slot now: the record's address, generation bits, bit 0 clear. It
+ * has to reach another thread by something that synchronises, as all data does. */
+uintptr_t nart__hub_waker(nart__hub *hub, uint32_t slot);
+
+/* From here on wakers of the slot are stale, but for one generation in 32. Needed at the end of what
+ * was in the slot if a waker has left. */
+void nart__hub_retire(nart__hub *hub, uint32_t slot);
+
+/* The next record that was woken, or NULL; the slot may have been retired since. What was written
+ * before each of its wakes is visible now. *busy: a wake is under way and will show up soon; nobody
+ * waits for it here. */
+nart__rec *nart__hub_pop(nart__hub *hub, bool *busy);
+
+/* From success on, the first wake writes the eventfd. Fails when there is a wake to look at. */
+bool nart__hub_park(nart__hub *hub);
+
+/* Must follow each return from the wait, whatever ended it. Harmless when not parked. */
+void nart__hub_unpark(nart__hub *hub);
+
+/* May nart__hub_pop() answer something? A hint: park decides. */
+static inline bool nart__hub_maybe(const nart__hub *hub)
+{
+    return hub->tail != &hub->stub || NART__LOAD(&hub->stub.next, NART__RELAXED) != 0;
+}
+
+/* Tells runtimes on one hub apart: changed by close, so the number that a runtime's handle keeps
+ * differs as soon as that runtime is gone. The thread of a runtime that is gone may ask, too: for it
+ * a number that is still the same means that hub->rt is still its own runtime. */
+static inline uint64_t nart__hub_life(const nart__hub *hub)
+{
+    return NART__LOAD(&hub->life, NART__RELAXED);
+}
+
+/* Makes a hub of zeroed memory with room for its records. For the pool and for model tests. */
+void nart__hub_init(nart__hub *hub, uint32_t slots, int efd);
+
+/* The part of close that meets other threads: ends this life, empties the inbox. */
+void nart__hub_end(nart__hub *hub);
+
+#endif

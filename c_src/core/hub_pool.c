@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* hub_pool.c: where hubs come from and go to.
+ *
+ * What it keeps true
+ *  - A hub that was ever opened stays mapped and keeps its eventfd, so that old wakers stay
+ *    harmless: a late write to its eventfd ends some wait early and never reaches another file.
+ *  - Records that were never used cost address space and no memory: a hub is one lazy mapping.
+ *
+ * One list under one lock, taken when a runtime is made or freed and never on the way of a wake.
+ * Capacities are powers of two, so that runtimes of many sizes share few hubs. */
+#include "hub.h"
+
+#include "../sys.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#define SLOTS_MIN 1024u
+#define SLOTS_MAX (UINT32_C(1) << (sizeof(size_t) > 4 ? 31 : 24)) /* what fits into a size_t */
+
+_Static_assert(sizeof(nart__rec) == NART__LINE, "a record is one cache line");
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static nart__hub *idle;
+
+static size_t bytes_of(uint32_t slots)
+{
+    return sizeof(nart__hub) + slots * sizeof(nart__rec);
+}
+
+static uint32_t round_up(uint32_t slots)
+{
+    uint32_t n = SLOTS_MIN;
+    while (n < slots)
+        n *= 2;
+    return n;
+}
+
+static nart__hub *make(uint32_t slots, int *err)
+{
+    nart__hub *hub = nart__sys_map(bytes_of(slots));
+    if (!hub) {
+        *err = -ENOMEM;
+        return NULL;
+    }
+    int efd = nart__sys_eventfd();
+    if (efd < 0) {
+        nart__sys_unmap(hub, bytes_of(slots));
+        *err = efd;
+        return NULL;
+    }
+    nart__hub_init(hub, slots, efd);
+    return hub;
+}
+
+static nart__hub *take_idle(uint32_t slots)
+{
+    pthread_mutex_lock(&lock);
+    nart__hub **p = &idle;
+    while (*p && (*p)->slots < slots)
+        p = &(*p)->idle;
+    nart__hub *hub = *p;
+    if (hub)
+        *p = hub->idle;
+    pthread_mutex_unlock(&lock);
+    return hub;
+}
+
+nart__hub *nart__hub_open(uint32_t slots, int *err)
+{
+    if (slots > SLOTS_MAX) {
+        *err = -ENOMEM;
+        return NULL;
+    }
+    nart__hub *hub = take_idle(slots);
+    return hub ? hub : make(round_up(slots), err);
+}
+
+void nart__hub_close(nart__hub *hub)
+{
+    nart__hub_end(hub);
+    pthread_mutex_lock(&lock);
+    hub->idle = idle;
+    idle = hub;
+    pthread_mutex_unlock(&lock);
+}
+
+size_t nart__hub_trim(void)
+{
+    size_t n = 0;
+
+    pthread_mutex_lock(&lock);
+    nart__hub *hub = idle;
+    idle = NULL;
+    pthread_mutex_unlock(&lock);
+    while (hub) {
+        nart__hub *next = hub->idle;
+        nart__sys_close(hub->efd);
+        nart__sys_unmap(hub, bytes_of(hub->slots));
+        hub = next;
+        n++;
+    }
+    return n;
+}
+
+/* The parent's hubs share their eventfds with the child: using them here would eat its wakes. */
+void nart__hub_forked(void)
+{
+    lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    idle = NULL;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * nart/atomic.h: atomic loads, stores and exchanges on plain integers, for the inline functions of
+ * other headers. Not for users.
+ *
+ * C11's _Atomic is no C++, so these stand on the compiler's __atomic builtins: the same text compiles
+ * in both. A word that threads share is declared NART__ATOMIC(type) and touched by these macros only.
+ * There is no sequentially consistent order and no fence: every decision across threads is one
+ * read-modify-write on one word, which needs neither.
+ *
+ * The model tests replace this header by their own (NART__ATOMIC_HEADER) and run the same C files.
+ */
+#ifndef NART_ATOMIC_H
+#define NART_ATOMIC_H
+
+#ifdef NART__ATOMIC_HEADER
+#include NART__ATOMIC_HEADER
+#else
+
+#if !defined __GNUC__
+#error "nart needs the __atomic builtins of gcc or clang"
+#endif
+
+#define NART__ATOMIC(T) T
+
+#define NART__RELAXED __ATOMIC_RELAXED
+#define NART__ACQUIRE __ATOMIC_ACQUIRE
+#define NART__RELEASE __ATOMIC_RELEASE
+#define NART__ACQ_REL __ATOMIC_ACQ_REL
+
+#define NART__LOAD(p, order) __atomic_load_n(p, order)
+#define NART__STORE(p, value, order) __atomic_store_n(p, value, order)
+/* The old value. */
+#define NART__EXCHANGE(p, value, order) __atomic_exchange_n(p, value, order)
+
+#endif
+#endif
