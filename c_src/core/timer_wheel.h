@@ -43,6 +43,8 @@
 #ifndef NART_CORE_TIMER_WHEEL_H
 #define NART_CORE_TIMER_WHEEL_H
 
+#include <nart/driver.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -52,12 +54,8 @@
 #define NART__WHEEL_LEVELS 13u  /* 64 bits of time */
 #define NART__WHEEL_CROWDED 16u /* insertions that make it worth waking early */
 
-/* One timer, embedded in what waits. The wheel owns every field while the node is in it. */
-typedef struct nart__tnode {
-    struct nart__tnode *next; /* NULL: not in a wheel */
-    struct nart__tnode *prev;
-    int64_t at; /* the deadline in ns; INT64_MAX is one that no clock reaches */
-} nart__tnode;
+/* One timer is a nart__tnode, embedded in what waits. The wheel owns every field while the node is in
+ * it; next == NULL: in no wheel; at: the deadline in ns, INT64_MAX is one that no clock reaches. */
 
 /* One slot. While empty its bound is INT64_MAX and `added` 0, so that inserting needs no branch. */
 typedef struct nart__tslot {

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* chan.h: what stands behind the ends of a channel. */
+#ifndef NART_CHAN_CHAN_H
+#define NART_CHAN_CHAN_H
+
+#include "../base/atomic.h"
+#include "../core/runtime.h"
+
+#include <nart/chan.h>
+
+/* One block per channel, from the allocator of the runtime that opened it. The ring is what the
+ * inlines see; the rest is cold. */
+typedef struct nart__chan {
+    nart__ring ring;
+    nart_alloc alloc;
+    void (*drop_value)(void *value);
+    size_t bytes;       /* of the whole block */
+    NART__ATOMIC(uint32_t) refs; /* sides that are open */
+    uint32_t senders;   /* local */
+    nart_rt *rt;        /* the receiver's; NULL: a plain thread, or it has gone */
+    nart__guest guest;  /* in rt's list while rt is set */
+    nart__watch watch;  /* spsc: in rt's list while the sender must be looked at */
+    nart__wait *rx_wait; /* local: where the receiver waits; spinning: as well */
+    nart__waitq senders_waiting; /* local */
+} nart__chan;
+
+static inline nart__chan *nart__chan_of(nart__ring *r)
+{
+    return (nart__chan *)(void *)r; /* the ring is the first member */
+}
+
+static inline unsigned char *nart__ring_place(nart__ring *r, uint64_t i)
+{
+    return r->buf + (i & r->mask) * r->elem;
+}
+
+/* Destroys the values in [head, tail). */
+void nart__chan_drop_values(nart__chan *c, uint64_t head, uint64_t tail);
+
+/* local.c */
+nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value);
+nart_res nart__local_try_send(nart_tx *tx, const void *value);
+nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value);
+void nart__local_tx_closed(nart__chan *c, nart_tx *tx);
+void nart__local_rx_closed(nart__chan *c);
+extern const struct nart__wait_ops nart__local_tx_ops, nart__local_rx_ops;
+
+/* spsc.c */
+nart_res nart__spsc_send(nart_cx *cx, nart_tx *tx, const void *value);
+nart_res nart__spsc_try_send(nart_tx *tx, const void *value);
+nart_res nart__spsc_recv(nart_cx *cx, nart_rx *rx, void *value);
+nart_res nart__spsc_try_recv(nart_rx *rx, void *value);
+void nart__spsc_tx_closed(nart__ring *r);
+void nart__spsc_rx_closed(nart__chan *c);
+void nart__spsc_flush(nart__ring *r);
+void nart__spsc_look(nart__watch *w);
+extern const struct nart__wait_ops nart__spsc_tx_ops, nart__spsc_rx_ops;
+
+#endif

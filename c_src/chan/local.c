@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* local.c: the slow side of local channels: waiting, granting, closing. One thread, plain memory.
+ *
+ * What it keeps true
+ *  1. room == capacity exactly while no sender waits, none holds a grant and the receiver is open;
+ *     else 0, so every send comes here.
+ *  2. Places in use + promised <= capacity. A sender that finds others in the queue goes behind
+ *     them; one that holds a grant always finds its place.
+ *  3. A place that becomes free is granted to the first waiting sender. A grant that is withdrawn
+ *     goes to the next. So a sender that lost a race or was cancelled blocks nobody.
+ *  4. NART__RX_WAITS is set exactly while the receiver's wait is queued. */
+#include "chan.h"
+
+static uint64_t used(const nart__ring *r)
+{
+    return r->tail - r->head;
+}
+
+static bool rx_closed(const nart__chan *c)
+{
+    return c->ring.rx_gone != 0;
+}
+
+static void set_room(nart__chan *c)
+{
+    nart__ring *r = &c->ring;
+    bool quiet = !c->senders_waiting.first && r->promised == 0;
+
+    r->waiting = c->senders_waiting.first ? r->waiting | NART__TX_WAIT
+                                          : r->waiting & ~(uint32_t)NART__TX_WAIT;
+    r->room = quiet && !rx_closed(c) ? r->mask + 1 : 0;
+}
+
+/* Grants free places to those who came first. */
+static void grant(nart__chan *c)
+{
+    nart__ring *r = &c->ring;
+
+    while (c->senders_waiting.first && used(r) + r->promised <= r->mask) {
+        nart__wait *w = c->senders_waiting.first;
+        nart__q_remove(&c->senders_waiting, w);
+        r->promised++;
+        nart__grant(w, NART__GRANTED);
+    }
+    set_room(c);
+}
+
+void nart__local_sent(nart__ring *r)
+{
+    nart__chan *c = nart__chan_of(r);
+    if (!(r->waiting & NART__RX_WAITS))
+        return;
+    r->waiting &= ~(uint32_t)NART__RX_WAITS;
+    nart__grant(c->rx_wait, NART__GRANTED);
+}
+
+void nart__local_taken(nart__ring *r)
+{
+    if (r->waiting & NART__TX_WAIT)
+        grant(nart__chan_of(r));
+}
+
+static void tx_withdraw(nart__wait *w)
+{
+    nart__chan *c = nart__chan_of(((nart_tx *)(void *)w)->ring);
+
+    if (w->state == NART__QUEUED)
+        nart__q_remove(&c->senders_waiting, w);
+    else if (w->state == NART__GRANTED)
+        c->ring.promised--;
+    grant(c);
+}
+
+static void rx_withdraw(nart__wait *w)
+{
+    nart__chan *c = nart__chan_of(((nart_rx *)(void *)w)->ring);
+    c->ring.waiting &= ~(uint32_t)NART__RX_WAITS;
+    c->rx_wait = NULL;
+}
+
+const struct nart__wait_ops nart__local_tx_ops = { "send", tx_withdraw };
+const struct nart__wait_ops nart__local_rx_ops = { "recv", rx_withdraw };
+
+static void put(nart__ring *r, const void *value)
+{
+    memcpy(nart__ring_place(r, r->tail), value, r->elem);
+    r->tail++;
+    if (r->waiting)
+        nart__local_sent(r);
+}
+
+/* There is a place that is nobody else's. */
+static bool place_free(const nart__chan *c)
+{
+    return !c->senders_waiting.first && used(&c->ring) + c->ring.promised <= c->ring.mask;
+}
+
+nart_res nart__local_try_send(nart_tx *tx, const void *value)
+{
+    nart__chan *c = nart__chan_of(tx->ring);
+
+    if (rx_closed(c))
+        return NART_ECLOSED;
+    if (!place_free(c))
+        return -EAGAIN;
+    put(&c->ring, value);
+    return 0;
+}
+
+nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value)
+{
+    nart__chan *c = nart__chan_of(tx->ring);
+    nart__wait *w = &tx->wait;
+    bool begun;
+
+    nart_res r = nart__enter(cx, w);
+    if (NART_UNLIKELY(r))
+        return r;
+    if (NART_UNLIKELY(w->task && w->task != cx->self))
+        return -EBUSY;
+    if (NART_UNLIKELY(rx_closed(c))) {
+        if (w->task)
+            nart__withdraw(w);
+        return NART_ECLOSED;
+    }
+    if (w->state == NART__GRANTED) {
+        c->ring.promised--;
+        nart__unwait(w);
+        put(&c->ring, value);
+        set_room(c);
+        return 0;
+    }
+    if (!w->task && place_free(c)) {
+        put(&c->ring, value);
+        return 0;
+    }
+    if (NART_UNLIKELY(!c->rt || cx != &c->rt->cx))
+        return NART_EDRIVER;
+    r = nart__park_in(cx, w, &begun);
+    if (begun) {
+        nart__q_push(&c->senders_waiting, w);
+        set_room(c);
+    }
+    return r;
+}
+
+nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value)
+{
+    nart__chan *c = nart__chan_of(rx->ring);
+    nart__wait *w = &rx->wait;
+    bool begun;
+
+    nart_res r = nart__enter(cx, w);
+    if (NART_UNLIKELY(r))
+        return r;
+    if (NART_UNLIKELY(w->task && w->task != cx->self))
+        return -EBUSY;
+    bool got = nart__pop(rx, value, c->ring.elem);
+    if (got || c->senders == 0) {
+        if (w->task)
+            nart__withdraw(w);
+        return got ? 0 : NART_ECLOSED;
+    }
+    if (NART_UNLIKELY(!c->rt || cx != &c->rt->cx))
+        return NART_EDRIVER;
+    r = nart__park_in(cx, w, &begun);
+    if (r == NART_PENDING) {
+        w->state = NART__QUEUED; /* also after a turn that found the value taken */
+        c->rx_wait = w;
+        c->ring.waiting |= NART__RX_WAITS;
+    }
+    return r;
+}
+
+void nart__local_tx_closed(nart__chan *c, nart_tx *tx)
+{
+    if (tx->wait.task)
+        nart__withdraw(&tx->wait);
+    if (--c->senders == 0 && c->ring.waiting & NART__RX_WAITS)
+        nart__local_sent(&c->ring); /* the receiver finds the end */
+}
+
+void nart__local_rx_closed(nart__chan *c)
+{
+    c->ring.rx_gone = 1;
+    while (c->senders_waiting.first) {
+        nart__wait *w = c->senders_waiting.first;
+        nart__q_remove(&c->senders_waiting, w);
+        nart__grant(w, NART__CLOSED);
+    }
+    set_room(c);
+}

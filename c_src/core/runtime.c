@@ -1,0 +1,713 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* runtime.c: the loop.
+ *
+ * One tick
+ *  1. poll at most 64 ready tasks, the urgent lane first (at most 16 of it), first in, first out;
+ *     what they wake comes behind what is ready already;
+ *  2. look: rings of spinning receivers, the inbox of foreign wakes (at most 256), the clock and
+ *     what is due by it (at most 256), descriptors (at most 256 events);
+ *  3. when nothing is ready: park in the reactor until an event, a foreign wake or the next deadline.
+ *
+ * Parking. The hub's word carries PARKED; setting it fails when the inbox is not empty, and whoever
+ * pushes onto a parked inbox writes the eventfd: no wake-up falls in between. PARKED is taken back
+ * on every return from the wait.
+ *
+ * Everything here but the hub belongs to the owner's thread and is plain memory. */
+#include "runtime.h"
+
+#include "../sys.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define URGENT_PER_TICK 16
+
+/* ---- fork ---- */
+
+static unsigned fork_epoch; /* changed in the child only, while it has one thread */
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+static void in_child(void)
+{
+    fork_epoch++;
+    nart__hub_forked();
+}
+
+static void watch_forks(void)
+{
+    (void)pthread_atfork(NULL, NULL, in_child);
+}
+
+/* ---- lists ---- */
+
+void nart__watch_add(nart_rt *rt, nart__watch *w)
+{
+    w->next = &rt->watches;
+    w->prev = rt->watches.prev;
+    w->prev->next = w;
+    rt->watches.prev = w;
+}
+
+void nart__watch_remove(nart__watch *w)
+{
+    w->next->prev = w->prev;
+    w->prev->next = w->next;
+    w->next = w->prev = NULL;
+}
+
+void nart__guest_add(nart_rt *rt, nart__guest *g)
+{
+    g->next = &rt->guests;
+    g->prev = rt->guests.prev;
+    g->prev->next = g;
+    rt->guests.prev = g;
+}
+
+void nart__guest_remove(nart__guest *g)
+{
+    g->next->prev = g->prev;
+    g->prev->next = g->next;
+    g->next = g->prev = NULL;
+}
+
+/* ---- the loop as a driver ---- */
+
+static nart_rt *rt_of(void *host)
+{
+    return ((nart__hub *)host)->rt;
+}
+
+static int64_t loop_now(void *host)
+{
+    (void)host;
+    return nart__sys_now();
+}
+
+static void loop_park(void *host, nart__task *t, int64_t deadline)
+{
+    nart_rt *rt = rt_of(host);
+
+    t->wake_at = deadline;
+    if (deadline == NART_NEVER)
+        return;
+    if (t->timer.next) {
+        if (t->timer.at <= deadline)
+            return; /* stands earlier: it is set anew when it fires */
+        nart__wheel_remove(&rt->wheel, &t->timer);
+    }
+    nart__wheel_add(&rt->wheel, &t->timer, deadline);
+}
+
+static void loop_ready(void *host, nart__task *t)
+{
+    nart_rt *rt = rt_of(host);
+    nart__rt_enqueue(rt, t);
+    if (NART_UNLIKELY(rt->idle))
+        nart__rt_kick(rt);
+}
+
+static uintptr_t loop_waker(void *host, nart__task *t)
+{
+    t->state |= NART__T_ESCAPED;
+    return nart__hub_waker(host, t->slot);
+}
+
+/* A handle can outlive its runtime, and its hub can have another runtime then: ids never repeat, so
+ * the reactor tells them apart. */
+static nart_res loop_io_add(void *host, int fd, uint64_t *id)
+{
+    nart_rt *rt = rt_of(host);
+    return rt ? nart__reactor_add(&rt->reactor, fd, id) : NART_ESTALE;
+}
+
+static nart_res loop_io_want(void *host, uint64_t id, uint32_t dirs, nart_cx *cx)
+{
+    if (NART_UNLIKELY(cx->host != host))
+        return NART_EDRIVER;
+    return nart__reactor_want(&rt_of(host)->reactor, id, dirs, cx);
+}
+
+static void loop_io_clear(void *host, uint64_t id, uint32_t dirs)
+{
+    nart_rt *rt = rt_of(host);
+    if (rt)
+        nart__reactor_clear(&rt->reactor, id, dirs);
+}
+
+static nart_res loop_io_del(void *host, uint64_t id, int *fd)
+{
+    nart_rt *rt = rt_of(host);
+    return rt ? nart__reactor_del(&rt->reactor, id, fd) : NART_ESTALE;
+}
+
+const nart_driver nart__loop = {
+    .abi = NART_DRIVER_ABI,
+    .name = "loop",
+    .now = loop_now,
+    .park = loop_park,
+    .ready = loop_ready,
+    .waker = loop_waker,
+    .io_add = loop_io_add,
+    .io_want = loop_io_want,
+    .io_clear = loop_io_clear,
+    .io_del = loop_io_del,
+    .sys = &nart__sys_real,
+};
+
+void nart__ready_slow(nart__task *t)
+{
+    nart_cx *cx = t->home;
+
+    t->state |= NART__T_READY;
+    if (NART_LIKELY(cx->drv == &nart__loop))
+        loop_ready(cx->host, t);
+    else
+        cx->drv->ready(cx->host, t);
+}
+
+nart_rt *nart_cx_rt(const nart_cx *cx)
+{
+    return NART_LIKELY(cx->drv == &nart__loop) ? (nart_rt *)(uintptr_t)cx : NULL;
+}
+
+nart_waker nart_cx_waker(nart_cx *cx)
+{
+    nart_waker w = { cx->drv->waker(cx->host, cx->self) };
+    return w;
+}
+
+void nart_waker_wake(nart_waker w)
+{
+    if (w.w & 1) {
+        nart_wakeable *other = (nart_wakeable *)(w.w - 1);
+        other->wake(other);
+    } else {
+        nart__wake(w.w);
+    }
+}
+
+/* ---- one tick ---- */
+
+static inline void park_task(nart_rt *rt, nart__task *t)
+{
+    int64_t at = rt->cx.park;
+
+    if (NART_UNLIKELY(at != t->wake_at))
+        loop_park(rt->cx.host, t, at);
+    if (rt->cx.flags & NART__CX_AGAIN && !(t->state & NART__T_READY)) {
+        t->state |= NART__T_READY;
+        nart__rt_enqueue(rt, t);
+    }
+}
+
+static NART__COLD void end_odd(nart_rt *rt, nart__task *t)
+{
+    const nart_co *leaf = t->leaf;
+    bool deaf = t->state & NART__T_DEAF;
+
+    if (deaf || rt->closing)
+        nart__rt_report(rt, "%s: task %s was dropped: it %s (%s:%u)", rt->name, t->type->name,
+                        deaf ? "ignores cancellation" : "still waited when the runtime was freed",
+                        leaf ? leaf->site->file : "no body", leaf ? leaf->at : 0);
+    nart__task_finish(rt, t, NART_PENDING);
+}
+
+static inline void poll_one(nart_rt *rt, nart__lane *lane)
+{
+    nart__task *t = nart__lane_pop(lane);
+
+    if (NART_UNLIKELY(t->state & NART__T_DONE)) {
+        t->state &= ~(uint32_t)NART__T_READY;
+        nart__task_unlisted(rt, t);
+        return;
+    }
+    nart_res r = nart__poll(&rt->cx, t);
+    if (NART_UNLIKELY(r != NART_PENDING))
+        nart__task_finish(rt, t, r);
+    else if (NART_UNLIKELY(t->state & (NART__T_DEAF | NART__T_ABORTED)))
+        end_odd(rt, t);
+    else
+        park_task(rt, t);
+}
+
+/* Polls what is ready. The number of polls. */
+static uint32_t run_ready(nart_rt *rt)
+{
+    uint32_t n = 0, urgent = 0, limit = rt->opts.polls_per_tick;
+
+    while (n < limit) {
+        if (NART_UNLIKELY(rt->urgent.head != NULL) && urgent < URGENT_PER_TICK) {
+            poll_one(rt, &rt->urgent);
+            urgent++;
+        } else if (rt->ready.head) {
+            poll_one(rt, &rt->ready);
+        } else {
+            break;
+        }
+        n++;
+    }
+    rt->cx.self = NULL;
+    rt->stats.polls += n;
+    return n;
+}
+
+static bool any_ready(const nart_rt *rt)
+{
+    return rt->ready.head || rt->urgent.head;
+}
+
+/* Foreign wakes. A producer that is between its two steps is not waited for: `*again`. */
+static void drain_inbox(nart_rt *rt, bool *again)
+{
+    *again = false;
+    for (uint32_t n = rt->opts.inbox_per_tick; n > 0 && nart__hub_maybe(rt->hub); n--) {
+        nart__rec *rec = nart__hub_pop(rt->hub, again);
+        if (!rec)
+            return;
+        rt->stats.wakes_foreign++;
+        nart__task *t = nart__rt_slot(rt, rec->slot);
+        if (t)
+            nart__ready(t);
+    }
+}
+
+/* The clock, and the tasks that are due by it. */
+static void fire_timers(nart_rt *rt)
+{
+    int64_t now = nart__sys_now();
+
+    if (now > rt->cx.now)
+        rt->cx.now = now;
+    unsigned budget = 4 * rt->opts.timers_per_tick; /* moves between levels count, too */
+    for (uint32_t n = rt->opts.timers_per_tick; n > 0; n--) {
+        nart__tnode *node = nart__wheel_expire(&rt->wheel, rt->cx.now, &budget);
+        if (!node)
+            return;
+        nart__task *t = (nart__task *)(void *)((char *)node - offsetof(nart__task, timer));
+        if (t->wake_at <= rt->cx.now) {
+            t->wake_at = NART_NEVER; /* else the same wish at its next poll would look like no change */
+            rt->stats.timers_fired++;
+            nart__ready(t);
+        } else if (t->wake_at != NART_NEVER) {
+            nart__wheel_add(&rt->wheel, node, t->wake_at); /* it was moved later since */
+        }
+    }
+}
+
+static void look_at_watches(nart_rt *rt)
+{
+    for (nart__watch *w = rt->watches.next, *next; w != &rt->watches; w = next) {
+        next = w->next;
+        w->look(w);
+    }
+}
+
+/* Everything that can make a task ready, without waiting. 0 or -errno. `*again`: more is coming. */
+static int look(nart_rt *rt, bool *again)
+{
+    if (NART_UNLIKELY(rt->watches.next != &rt->watches))
+        look_at_watches(rt);
+    drain_inbox(rt, again);
+    if (!nart__wheel_empty(&rt->wheel))
+        fire_timers(rt);
+    if (rt->reactor.used == 0)
+        return 0;
+    int n = nart__reactor_wait(&rt->reactor, 0);
+    if (n > 0)
+        rt->stats.io_events += (uint64_t)n;
+    return n < 0 ? n : 0;
+}
+
+/* Nothing is ready: waits until something may be, `until` at the latest. */
+static int park(nart_rt *rt, int64_t until)
+{
+    int64_t at = nart__wheel_next(&rt->wheel);
+    int64_t timeout = NART_NEVER;
+
+    if (until < at)
+        at = until;
+    if (at != NART_NEVER) {
+        timeout = at - nart__sys_now();
+        if (timeout < 0)
+            timeout = 0;
+    }
+    if (!nart__hub_park(rt->hub))
+        return 0; /* a wake has come in */
+    rt->stats.parks++;
+    int n = nart__reactor_wait(&rt->reactor, timeout);
+    nart__hub_unpark(rt->hub);
+    if (n > 0)
+        rt->stats.io_events += (uint64_t)n;
+    return n < 0 ? n : 0;
+}
+
+/* Waits by looking, for spin_ns at most or for ever when busy. True when something is ready. */
+static bool spin(nart_rt *rt, int64_t until, int *err)
+{
+    bool busy = rt->opts.flags & NART_RT_BUSY, again;
+    int64_t end = busy ? until : nart_time_add(nart__sys_now(), rt->opts.spin_ns);
+
+    if (end > until)
+        end = until;
+    do {
+        *err = look(rt, &again);
+        if (*err || any_ready(rt))
+            return true;
+        nart__relax();
+    } while (!rt->stopped && (end == NART_NEVER || nart__sys_now() < end));
+    return busy;
+}
+
+/* One tick; waits until `until` at the latest when nothing is ready. The number of polls, or -errno. */
+static nart_res tick(nart_rt *rt, int64_t until)
+{
+    bool again;
+    uint32_t polls = run_ready(rt);
+
+    rt->stats.ticks++;
+    int err = look(rt, &again);
+    if (err == 0 && !any_ready(rt) && polls == 0 && !again && until > 0) {
+        bool spinning = rt->opts.flags & NART_RT_BUSY || rt->opts.spin_ns > 0;
+        if (!(spinning && spin(rt, until, &err)) && err == 0)
+            err = park(rt, until);
+        if (err == 0)
+            err = look(rt, &again);
+    }
+    return err ? err : (nart_res)polls;
+}
+
+/* ---- running ---- */
+
+nart_res nart__rt_check(const nart_rt *rt)
+{
+    if (!rt)
+        return -EINVAL;
+    if (NART_UNLIKELY(rt->fork_epoch != fork_epoch))
+        return NART_EFORK;
+    if (NART_UNLIKELY(rt->bound && !pthread_equal(rt->thread, pthread_self())))
+        return NART_EWRONGTHREAD;
+    return 0;
+}
+
+/* Into the loop: binds on first use. */
+static nart_res enter(nart_rt *rt)
+{
+    nart_res r = nart__rt_check(rt);
+    if (r)
+        return r;
+    if (rt->running)
+        return -EDEADLK;
+    rt->thread = pthread_self();
+    rt->bound = true;
+    rt->running = true;
+    if (rt->idle) {
+        rt->idle = false;
+        nart__hub_unpark(rt->hub);
+    }
+    return 0;
+}
+
+/* Out of it: a host that waits on the backend descriptor is told of foreign wakes from here on. */
+static void leave(nart_rt *rt)
+{
+    rt->running = false;
+    if (rt->embedded && nart__hub_park(rt->hub))
+        rt->idle = true;
+}
+
+nart_res nart_rt_bind(nart_rt *rt)
+{
+    if (!rt)
+        return -EINVAL;
+    if (rt->fork_epoch != fork_epoch)
+        return NART_EFORK;
+    if (rt->running)
+        return -EDEADLK;
+    rt->thread = pthread_self();
+    rt->bound = true;
+    return 0;
+}
+
+nart_res nart_rt_run(nart_rt *rt)
+{
+    nart_res r = enter(rt);
+    if (r)
+        return r;
+    rt->stopped = false;
+    while (r >= 0 && rt->live > 0 && !rt->stopped)
+        r = tick(rt, NART_NEVER);
+    leave(rt);
+    return r < 0 ? r : 0;
+}
+
+void nart_rt_stop(nart_rt *rt)
+{
+    rt->stopped = true;
+}
+
+nart_res nart_block_on(nart_rt *rt, const nart_task_type *type, const void *init, nart_res *result)
+{
+    nart_join join;
+    nart_res r = enter(rt);
+    if (r)
+        return r;
+    r = nart_rt_spawn(rt, type, init, &join);
+    if (r == 0) {
+        while (r >= 0 && !nart_join_done(&join))
+            r = tick(rt, NART_NEVER);
+        if (r >= 0 && result)
+            *result = join.task->res;
+        nart_join_release(&join);
+    }
+    leave(rt);
+    return r < 0 ? r : 0;
+}
+
+nart_res nart_rt_poll(nart_rt *rt, int64_t timeout_ns)
+{
+    nart_res r = enter(rt);
+    if (r)
+        return r;
+    int64_t until = timeout_ns <= 0 ? 0 : timeout_ns;
+    if (timeout_ns > 0 && timeout_ns != NART_NEVER)
+        until = nart_time_add(nart__sys_now(), timeout_ns);
+    r = tick(rt, until);
+    if (r == 0 && any_ready(rt)) { /* what the look has found is this tick's */
+        r = run_ready(rt);
+    }
+    leave(rt);
+    return r;
+}
+
+int nart_rt_backend_fd(nart_rt *rt)
+{
+    rt->embedded = true;
+    return rt->reactor.fd;
+}
+
+int64_t nart_rt_next_deadline(nart_rt *rt)
+{
+    if (any_ready(rt) || nart__hub_maybe(rt->hub) || rt->watches.next != &rt->watches)
+        return 0;
+    return nart__wheel_next(&rt->wheel);
+}
+
+void nart__rt_kick(nart_rt *rt)
+{
+    rt->idle = false;
+    nart__hub_unpark(rt->hub);
+    (void)nart__sys_eventfd_write(rt->hub->efd);
+}
+
+uint32_t nart_rt_task_count(const nart_rt *rt)
+{
+    return rt->live;
+}
+
+void nart_rt_stats_get(const nart_rt *rt, nart_rt_stats *out)
+{
+    size_t size = out->size < sizeof rt->stats ? out->size : sizeof rt->stats;
+    nart_rt_stats copy = rt->stats;
+    copy.size = out->size;
+    memcpy(out, &copy, size);
+}
+
+void nart__rt_report(nart_rt *rt, const char *fmt, ...)
+{
+    char line[256];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(line, sizeof line, fmt, args);
+    va_end(args);
+    if (rt->opts.report)
+        rt->opts.report(rt->opts.report_arg, line);
+    else
+        fprintf(stderr, "nart: %s\n", line);
+}
+
+/* ---- making and freeing ---- */
+
+static void *std_alloc(void *arg, size_t size, size_t align)
+{
+    (void)arg;
+    if (align <= _Alignof(max_align_t))
+        return malloc(size);
+    return aligned_alloc(align, (size + align - 1) & ~(align - 1));
+}
+
+static void std_free(void *arg, void *p, size_t size, size_t align)
+{
+    (void)arg;
+    (void)size;
+    (void)align;
+    free(p);
+}
+
+static const nart_alloc std_allocator = { std_alloc, std_free, NULL };
+
+static const nart_rt_opts defaults = {
+    .slots = { 4096, 4096, 2048, 1024, 1024, 512, 256 },
+    .max_io = 1024,
+    .polls_per_tick = 64,
+    .inbox_per_tick = 256,
+    .timers_per_tick = 256,
+    .events_per_tick = 256,
+};
+
+static void at_least(uint32_t *value, uint32_t least)
+{
+    if (*value < least)
+        *value = least;
+}
+
+/* The caller's options with every default filled in. */
+static nart_res fill_in(nart_rt_opts *o, const nart_rt_opts *given)
+{
+    static const uint32_t none[NART_SLOT_CLASSES];
+
+    *o = (nart_rt_opts){ .size = sizeof *o };
+    if (given) {
+        if (given->size < offsetof(nart_rt_opts, reserved) || given->size > sizeof *o)
+            return NART_EABI;
+        memcpy(o, given, given->size);
+    }
+    if (o->spin_ns < 0 || o->flags & ~(uint32_t)NART_RT_BUSY)
+        return -EINVAL;
+    if (memcmp(o->slots, none, sizeof none) == 0)
+        memcpy(o->slots, defaults.slots, sizeof none);
+    if (o->max_io == 0)
+        o->max_io = defaults.max_io;
+    at_least(&o->polls_per_tick, defaults.polls_per_tick);
+    at_least(&o->inbox_per_tick, defaults.inbox_per_tick);
+    at_least(&o->timers_per_tick, defaults.timers_per_tick);
+    at_least(&o->events_per_tick, defaults.events_per_tick);
+    return 0;
+}
+
+nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **out)
+{
+    nart_rt_opts o;
+    int err = 0;
+
+    if (!out)
+        return -EINVAL;
+    *out = NULL;
+    nart_res r = fill_in(&o, opts);
+    if (r)
+        return r;
+    (void)pthread_once(&fork_once, watch_forks);
+    const nart_alloc *a = o.alloc ? o.alloc : &std_allocator;
+    nart_rt *rt = nart__alloc(a, sizeof *rt, 64);
+    if (!rt)
+        return -ENOMEM;
+    memset(rt, 0, sizeof *rt);
+    rt->alloc = *a;
+    rt->opts = o;
+    rt->fork_epoch = fork_epoch;
+    snprintf(rt->name, sizeof rt->name, "%s", o.name ? o.name : "nart");
+    rt->ready.tail = &rt->ready.head;
+    rt->urgent.tail = &rt->urgent.head;
+    rt->watches.next = rt->watches.prev = &rt->watches;
+    rt->guests.next = rt->guests.prev = &rt->guests;
+    r = nart__slab_init(&rt->slab, sizeof(nart__task), o.slots);
+    if (r)
+        goto no_slab;
+    rt->hub = nart__hub_open(rt->slab.total, &err);
+    r = err;
+    if (!rt->hub)
+        goto no_hub;
+    r = nart__reactor_init(&rt->reactor, o.max_io, o.events_per_tick, rt->hub->efd,
+                           &rt->hub->io_serial);
+    if (r)
+        goto no_reactor;
+    rt->hub->rt = rt;
+    rt->life = nart__hub_life(rt->hub);
+    nart_driver_cx_init(&rt->cx, &nart__loop, rt->hub);
+    rt->cx.now = nart__sys_now();
+    nart__wheel_init(&rt->wheel, rt->cx.now);
+    *out = rt;
+    return 0;
+
+no_reactor:
+    nart__hub_close(rt->hub);
+no_hub:
+    nart__slab_finish(&rt->slab);
+no_slab:
+    nart__free(a, rt, sizeof *rt, 64);
+    return r;
+}
+
+/* Calls f for every slot that holds a task. */
+static void each_task(nart_rt *rt, void (*f)(nart_rt *, nart__task *))
+{
+    for (uint32_t i = 0; i < rt->slab.total; i++) {
+        nart__task *t = nart__rt_slot(rt, i);
+        if (t)
+            f(rt, t);
+    }
+}
+
+static void ask(nart_rt *rt, nart__task *t)
+{
+    (void)rt;
+    t->state |= NART__T_CANCELLED | NART__T_ABORTED;
+    nart__ready(t);
+}
+
+static void drop_held(nart_rt *rt, nart__task *t)
+{
+    (void)rt;
+    if (!(t->state & NART__T_DROPPED)) {
+        t->state |= NART__T_DROPPED;
+        if (t->type->drop)
+            t->type->drop(t->frame);
+    }
+    if (t->state & NART__T_ESCAPED)
+        nart__hub_retire(rt->hub, t->slot);
+    if (t->state & NART__T_BOXED)
+        nart__free(&rt->alloc, t->frame, t->type->size, t->type->align);
+    t->state = NART__T_DROPPED;
+}
+
+nart_res nart_rt_free(nart_rt *rt)
+{
+    if (!rt)
+        return 0;
+    bool forked = rt->fork_epoch != fork_epoch;
+    nart_res r = forked ? 0 : nart__rt_check(rt);
+    if (r)
+        return r;
+    if (rt->running && !forked)
+        return -EDEADLK;
+    rt->running = true;
+    rt->idle = false;
+    rt->closing = true;
+    if (!forked) {
+        each_task(rt, ask);
+        while (any_ready(rt)) /* ends: each poll ends its task, and none is spawned */
+            run_ready(rt);
+        each_task(rt, drop_held);
+        while (rt->begun)
+            nart__task_abandon(rt, rt->begun->frame);
+    }
+    while (rt->guests.next != &rt->guests) {
+        nart__guest *g = rt->guests.next;
+        nart__guest_remove(g);
+        g->rt_gone(g);
+    }
+    nart__reactor_finish(&rt->reactor, forked);
+    rt->hub->rt = NULL;
+    if (!forked)
+        nart__hub_close(rt->hub);
+    nart__slab_finish(&rt->slab);
+    nart_alloc a = rt->alloc;
+    nart__free(&a, rt, sizeof *rt, 64);
+    return 0;
+}
+
+size_t nart_lib_trim(void)
+{
+    return nart__hub_trim();
+}

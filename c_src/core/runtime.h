@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* runtime.h: what a runtime is made of. Only core and what is built on it include this. */
+#ifndef NART_CORE_RUNTIME_H
+#define NART_CORE_RUNTIME_H
+
+#include "../base/slab.h"
+#include "../reactor/reactor.h"
+#include "hub.h"
+#include "timer_wheel.h"
+#include "wait.h"
+
+#include <nart/rt.h>
+#include <pthread.h>
+
+/* Ready tasks, first in, first out. */
+typedef struct nart__lane {
+    nart__task *head, **tail;
+} nart__lane;
+
+/* Something that is looked at once per tick: the ring of a spinning receiver, a ring from which
+ * values were taken since. It stays until it removes itself. */
+typedef struct nart__watch {
+    struct nart__watch *next, *prev;
+    void (*look)(struct nart__watch *w);
+} nart__watch;
+
+/* Something that outlives the runtime and must be told of its end. */
+typedef struct nart__guest {
+    struct nart__guest *next, *prev;
+    void (*rt_gone)(struct nart__guest *g);
+} nart__guest;
+
+struct nart_rt {
+    nart_cx cx; /* first: a task's home leads to its runtime */
+    nart__lane ready, urgent;
+    nart__hub *hub;
+    uint32_t live;       /* tasks that have not ended */
+    uint32_t held;       /* ended tasks whose join handle has not been released */
+    bool closing, stopped, running, bound;
+    bool embedded;       /* a host waits on the backend descriptor */
+    bool idle;           /* embedded, and the host may be waiting now */
+    nart__wheel wheel;
+    nart__slab slab;
+    nart__reactor reactor;
+    nart__watch watches; /* list head */
+    nart__guest guests;  /* list head */
+    nart__task *begun;   /* begun and not yet committed, last first */
+    nart_rt_opts opts;   /* with every default filled in */
+    nart_alloc alloc;
+    nart_rt_stats stats;
+    pthread_t thread;
+    unsigned fork_epoch;
+    uint64_t life;       /* of the hub, when this runtime took it */
+    char name[32];
+};
+
+static inline nart_rt *nart__rt_of(nart__task *t)
+{
+    return (nart_rt *)(void *)t->home;
+}
+
+static inline void nart__lane_push(nart__lane *l, nart__task *t)
+{
+    t->next = NULL;
+    *l->tail = t;
+    l->tail = &t->next;
+}
+
+static inline nart__task *nart__lane_pop(nart__lane *l)
+{
+    nart__task *t = l->head;
+    l->head = t->next;
+    if (!l->head)
+        l->tail = &l->head;
+    return t;
+}
+
+/* Onto the ready list of the loop. The state bit has been set by the caller. */
+static inline void nart__rt_enqueue(nart_rt *rt, nart__task *t)
+{
+    nart__lane_push(NART_LIKELY(!(t->state & NART__T_URGENT)) ? &rt->ready : &rt->urgent, t);
+}
+
+/* 0, or why this call cannot be had on this thread now. */
+nart_res nart__rt_check(const nart_rt *rt);
+
+/* The task of an id, or NULL when it has ended. */
+nart__task *nart__rt_task(const nart_rt *rt, nart_task id);
+
+/* The task in a slot, or NULL when it is free. */
+nart__task *nart__rt_slot(const nart_rt *rt, uint32_t slot);
+
+/* A task has answered (or is being dropped: NART_PENDING). Its wakes, its join, its frame. */
+void nart__task_finish(nart_rt *rt, nart__task *t, nart_res r);
+
+/* A finished task came off the ready list: its slot can be freed now if nobody holds it. */
+void nart__task_unlisted(nart_rt *rt, nart__task *t);
+
+/* A begun task is taken back. */
+void nart__task_abandon(nart_rt *rt, void *frame);
+
+/* The host may be asleep in its own loop: makes the backend descriptor readable. */
+NART__COLD void nart__rt_kick(nart_rt *rt);
+
+/* Told to report(), or standard error. */
+void nart__rt_report(nart_rt *rt, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The memory of the runtime's user. */
+static inline void *nart__alloc(const nart_alloc *a, size_t size, size_t align)
+{
+    return a->alloc(a->arg, size, align);
+}
+static inline void nart__free(const nart_alloc *a, void *p, size_t size, size_t align)
+{
+    if (p)
+        a->free(a->arg, p, size, align);
+}
+
+void nart__watch_add(nart_rt *rt, nart__watch *w);
+void nart__watch_remove(nart__watch *w);
+void nart__guest_add(nart_rt *rt, nart__guest *g);
+void nart__guest_remove(nart__guest *g);
+
+#endif

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* wait.c: the cold half of wait.h, the operation kit, sleeping, shields.
+ *
+ * Deadlines. cx->deadline is the scope of the running await, cx->outer the earliest one above. They
+ * are compared with cx->now, the last reading of the clock: that is never ahead of the clock, so
+ * nothing is early; and the loop reads the clock before it fires timers, so the poll that a timer
+ * causes sees its deadline expired.
+ *
+ * Budget. The operation that finds the budget spent queues the task again and answers NART_PENDING,
+ * even in an expired scope, so no body can hold the loop; the first operation of the next poll then
+ * looks at the deadlines, so a body whose operations are always ready still meets them. */
+#include "wait.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+nart_res nart__halt(nart_cx *cx, nart__wait *w)
+{
+    nart__task *t = cx->self;
+
+    if (cx->stop == NART__STOP_LOOK) {
+        cx->stop = NART__STOP_NOT;
+        cx->go = NART_BUDGET - 1;
+        nart_res r = nart__look(cx);
+        if (r && w && w->task == t)
+            nart__withdraw(w);
+        return r;
+    }
+    if (cx->stop == NART__STOP_NOT) {
+        cx->go = 0;
+        if (w && w->task == t) { /* keeps its place in the queue, or its turn */
+            w->co = cx->co;
+            w->seen = t->polls;
+        }
+        t->state |= NART__T_SPENT;
+        t->leaf = cx->co;
+        nart_wake_self(cx);
+        return NART_PENDING;
+    }
+    if (w && w->task == t)
+        nart__withdraw(w);
+    if (cx->go < -NART__PATIENCE) {
+        t->state |= NART__T_DEAF;
+        t->leaf = cx->co;
+        return NART_PENDING;
+    }
+    return -ECANCELED;
+}
+
+/* A poll that is not the plain case: cancelled, shielded, or after one that spent its budget. */
+void nart__poll_begin_odd(nart_cx *cx, nart__task *t)
+{
+    if (t->state & NART__T_SPENT) {
+        t->state &= ~(uint32_t)NART__T_SPENT;
+        cx->stop = NART__STOP_LOOK;
+        cx->go = 0;
+    }
+    if (t->state & NART__T_SHIELD && !(t->state & NART__T_ABORTED) && t->shield > cx->now)
+        cx->park = t->shield; /* to be told of its end */
+    else if (t->state & NART__T_CANCELLED) {
+        cx->stop = NART__STOP_CANCEL;
+        cx->go = 0;
+    }
+}
+
+void nart__sweep(nart__task *t)
+{
+    for (nart__wait *w = t->waits, *more; w; w = more) {
+        more = w->more;
+        if (w->seen != t->polls)
+            nart__withdraw(w);
+    }
+}
+
+void nart__poll_over(nart__task *t)
+{
+    t->state |= NART__T_DONE; /* first: what is withdrawn below may try to wake it */
+    while (t->waits)
+        nart__withdraw(t->waits);
+}
+
+/* Out of the middle of the list. Not in it at all: the handle was copied or moved while in use. */
+void nart__unlink(nart__wait *w)
+{
+    nart__wait **p = &w->task->waits;
+    while (*p && *p != w)
+        p = &(*p)->more;
+    if (!*p) {
+        fprintf(stderr, "nart: a handle was copied or moved while task %s waited in it (%s)\n",
+                w->task->type->name, w->ops->name);
+        abort();
+    }
+    *p = w->more;
+}
+
+/* A race in body co is decided: withdraw whatever was registered inside it. */
+void nart__withdraw_under(nart_cx *cx, nart_co *co)
+{
+    for (nart__wait *w = cx->self->waits, *more; w; w = more) {
+        more = w->more;
+        nart_co *c = w->co;
+        while (c && c != co)
+            c = c->up;
+        if (c)
+            nart__withdraw(w);
+    }
+}
+
+void nart__co_lost(const nart_site *site, const nart_co *co)
+{
+    if (co->at == NART__CO_RUNNING)
+        fprintf(stderr,
+                "nart: %s (%s): called while it runs, or left with a plain return: use "
+                "NART_RETURN\n",
+                site->func, site->file);
+    else
+        fprintf(stderr,
+                "nart: %s (%s): cannot resume at line %u: its nart_co was not zeroed, or belongs "
+                "to another body\n",
+                site->func, site->file, co->at);
+    abort();
+}
+
+/* ---- the public kit ---- */
+
+nart_res nart_op_park(nart_cx *cx)
+{
+    return nart__park(cx);
+}
+
+nart_res nart_op_park_until(nart_cx *cx, int64_t at)
+{
+    nart_res r = nart__park(cx);
+    if (r == NART_PENDING && at < cx->park)
+        cx->park = at;
+    return r;
+}
+
+int64_t nart__now_read(nart_cx *cx)
+{
+    int64_t now = cx->drv->now(cx->host);
+    cx->flags |= NART__CX_FRESH;
+    if (now > cx->now)
+        cx->now = now;
+    return cx->now;
+}
+
+/* ---- sleeping: each poll states the deadline anew, so there is nothing to withdraw ---- */
+
+static nart_res sleep_poll(nart_cx *cx, nart_timer *t)
+{
+    nart_res r = nart__enter(cx, NULL);
+    if (r == 0)
+        r = t->at <= cx->now ? 0 : nart_op_park_until(cx, t->at);
+    if (r != NART_PENDING)
+        t->busy = 0;
+    return r;
+}
+
+nart_res nart_sleep_until(nart_cx *cx, nart_timer *t, int64_t at)
+{
+    if (!t->busy) {
+        t->busy = 1;
+        t->at = at;
+    }
+    return sleep_poll(cx, t);
+}
+
+nart_res nart_sleep(nart_cx *cx, nart_timer *t, int64_t ns)
+{
+    if (!t->busy) {
+        t->busy = 1;
+        t->at = ns > 0 ? nart_time_add(nart_now(cx), ns) : INT64_MIN;
+    }
+    return sleep_poll(cx, t);
+}
+
+/* ---- shields ---- */
+
+void nart__shield_begin(nart_cx *cx, nart_co *co, int64_t ns)
+{
+    nart__task *t = cx->self;
+    if (t->state & (NART__T_SHIELD | NART__T_ABORTED))
+        return; /* one per task; an aborted task has this poll and no more */
+    t->shield = nart_time_add(nart_now(cx), ns);
+    if (t->shield <= cx->now)
+        return;
+    t->state |= NART__T_SHIELD;
+    co->flags |= NART__CO_SHIELD;
+    cx->outer = NART_NEVER;
+    if (t->shield < cx->park)
+        cx->park = t->shield;
+    if (cx->stop == NART__STOP_CANCEL) {
+        cx->stop = NART__STOP_NOT;
+        cx->go = NART_BUDGET;
+    }
+}
+
+void nart__shield_end(nart_cx *cx, nart_co *co, int64_t outer)
+{
+    nart__task *t = cx->self;
+    if (!(co->flags & NART__CO_SHIELD))
+        return;
+    co->flags &= ~NART__CO_SHIELD;
+    t->state &= ~(uint32_t)NART__T_SHIELD;
+    cx->outer = outer;
+    if (t->state & NART__T_CANCELLED) {
+        cx->stop = NART__STOP_CANCEL;
+        cx->go = 0;
+    }
+}
+
+/* What bodies under a shield see of the scopes above it: nothing while it holds. */
+int64_t nart__shield_outer(nart_cx *cx, nart_co *co, int64_t outer)
+{
+    nart__task *t = cx->self;
+    bool holds = co->flags & NART__CO_SHIELD && t->state & NART__T_SHIELD &&
+                 !(t->state & NART__T_ABORTED) && t->shield > cx->now;
+    return holds ? NART_NEVER : outer;
+}
+
+/* ---- for other drivers ---- */
+
+void nart_driver_cx_init(nart_cx *cx, const nart_driver *drv, void *host)
+{
+    *cx = (nart_cx){ .drv = drv, .host = host };
+}
+
+void nart_driver_task_init(nart__task *t, const nart_task_type *type, void *frame, nart_cx *home)
+{
+    *t = (nart__task){ .poll = type->poll,
+                       .frame = frame,
+                       .wake_at = NART_NEVER,
+                       .home = home,
+                       .type = type,
+                       .state = NART__T_LIVE };
+}
+
+nart_res nart_driver_poll(nart_cx *cx, nart__task *t)
+{
+    int64_t now = cx->drv->now(cx->host);
+    if (now > cx->now)
+        cx->now = now;
+    nart_res r = nart__poll(cx, t);
+    if (r == NART_PENDING && t->state & NART__T_DEAF)
+        r = -ECANCELED;
+    if (r != NART_PENDING) {
+        nart__poll_over(t);
+        t->res = r;
+    } else {
+        cx->drv->park(cx->host, t, cx->park);
+        if (cx->flags & NART__CX_AGAIN)
+            nart__ready(t);
+    }
+    cx->self = NULL;
+    return r;
+}
+
+void nart_driver_task_cancel(nart__task *t)
+{
+    t->state |= NART__T_CANCELLED;
+    nart__ready(t);
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* wait.h: how operations register a task, park it and give it its turn.
+ *
+ * What it keeps true
+ *  1. A wait lives in the handle that waits; the task's header lists its waits. So every wait can be
+ *     withdrawn before the frame is dropped, whatever the body did.
+ *  2. A wait that a poll did not ask for again (seen != polls) is withdrawn at the end of that poll.
+ *  3. A wake never carries a value. It grants a turn; a turn that is not taken passes on, in the
+ *     withdraw function of what is waited for.
+ * All of it belongs to the owner's thread. */
+#ifndef NART_CORE_WAIT_H
+#define NART_CORE_WAIT_H
+
+#include <nart/co.h>
+#include <nart/driver.h>
+
+enum { NART__IDLE, NART__QUEUED, NART__GRANTED, NART__CLOSED };
+
+/* cx->stop */
+enum {
+    NART__STOP_NOT,
+    NART__STOP_CANCEL, /* operations answer -ECANCELED */
+    NART__STOP_LOOK    /* the last poll spent its budget: the first operation looks at deadlines */
+};
+
+/* -ECANCELED answers in one poll after which a body counts as deaf. */
+#define NART__PATIENCE 65536
+
+struct nart__wait_ops {
+    const char *name;                     /* shown in dumps */
+    void (*withdraw)(struct nart__wait *); /* leave the queue; pass a granted turn on */
+};
+
+extern const nart_driver nart__loop;
+
+void nart__ready_slow(nart__task *t);
+
+/* Makes a task ready that waits under any driver. */
+static inline void nart__ready(nart__task *t)
+{
+    if (t->state & (NART__T_READY | NART__T_DONE))
+        return;
+    nart__ready_slow(t);
+}
+
+/* First line of an operation that waits in w. */
+static inline nart_res nart__enter(nart_cx *cx, nart__wait *w)
+{
+    return NART_LIKELY(--cx->go >= 0) ? 0 : nart__halt(cx, w);
+}
+
+NART__COLD void nart__unlink(nart__wait *w);
+
+/* The wait is over: out of the task's list. */
+static inline void nart__unwait(nart__wait *w)
+{
+    if (NART_LIKELY(w->task->waits == w))
+        w->task->waits = w->more;
+    else
+        nart__unlink(w);
+    w->task = NULL;
+    w->state = NART__IDLE;
+}
+
+static inline void nart__withdraw(nart__wait *w)
+{
+    w->ops->withdraw(w);
+    nart__unwait(w);
+}
+
+/* Has an enclosing scope expired? 0, -ETIMEDOUT or -ECANCELED. Counts the deadlines that remain. */
+static inline nart_res nart__look(nart_cx *cx)
+{
+    int64_t m = cx->deadline < cx->outer ? cx->deadline : cx->outer;
+    if (NART_LIKELY(m == NART_NEVER))
+        return 0;
+    if (m <= cx->now)
+        return cx->deadline <= cx->now ? -ETIMEDOUT : -ECANCELED;
+    if (m < cx->park)
+        cx->park = m;
+    return 0;
+}
+
+/* Parks without a wait: the operation has left a waker somewhere, or a deadline. */
+static inline nart_res nart__park(nart_cx *cx)
+{
+    nart_res r = nart__look(cx);
+    if (r == 0) {
+        cx->self->leaf = cx->co;
+        r = NART_PENDING;
+    }
+    return r;
+}
+
+/* Parks in w, which is idle (begins to wait: `*begun`, the caller queues it) or this task's own. */
+static inline nart_res nart__park_in(nart_cx *cx, nart__wait *w, bool *begun)
+{
+    nart__task *t = cx->self;
+    *begun = false;
+    if (w->task && (w->task != t || (w->seen == t->polls && w->co != cx->co)))
+        return -EBUSY; /* somebody else's handle, or twice in one race */
+    nart_res r = nart__look(cx);
+    if (NART_UNLIKELY(r)) {
+        if (w->task)
+            nart__withdraw(w);
+        return r;
+    }
+    if (!w->task) {
+        w->task = t;
+        w->state = NART__QUEUED;
+        w->more = t->waits;
+        t->waits = w;
+        *begun = true;
+    }
+    w->co = cx->co;
+    w->seen = t->polls;
+    return NART_PENDING;
+}
+
+/* A turn for the task that waits in w. */
+static inline void nart__grant(nart__wait *w, uint32_t state)
+{
+    w->state = state;
+    nart__ready(w->task);
+}
+
+/* ---- queues of waits: circular, the head is a link of its own ---- */
+
+typedef struct nart__waitq {
+    nart__wait *first, *last;
+} nart__waitq;
+
+static inline void nart__q_push(nart__waitq *q, nart__wait *w)
+{
+    w->next = NULL;
+    w->prev = q->last;
+    if (q->last)
+        q->last->next = w;
+    else
+        q->first = w;
+    q->last = w;
+}
+
+static inline void nart__q_remove(nart__waitq *q, nart__wait *w)
+{
+    if (w->prev)
+        w->prev->next = w->next;
+    else
+        q->first = w->next;
+    if (w->next)
+        w->next->prev = w->prev;
+    else
+        q->last = w->prev;
+}
+
+/* ---- one poll, the same under every driver ---- */
+
+NART__COLD void nart__poll_begin_odd(nart_cx *cx, nart__task *t);
+NART__COLD void nart__sweep(nart__task *t);
+
+static inline nart_res nart__poll(nart_cx *cx, nart__task *t)
+{
+    uint32_t state = t->state & ~(uint32_t)NART__T_READY;
+
+    t->state = state;
+    t->leaf = NULL;
+    t->polls++;
+    cx->self = t;
+    cx->co = NULL;
+    cx->deadline = cx->outer = cx->park = NART_NEVER;
+    cx->go = NART_BUDGET;
+    cx->stop = NART__STOP_NOT;
+    cx->flags = 0;
+    if (NART_UNLIKELY(state & (NART__T_CANCELLED | NART__T_SHIELD | NART__T_SPENT)))
+        nart__poll_begin_odd(cx, t);
+    nart_res r = t->poll(cx, t->frame);
+    if (NART_LIKELY(r == NART_PENDING)) {
+        nart__wait *w = t->waits;
+        if (w && (w->seen != t->polls || w->more))
+            nart__sweep(t);
+    }
+    return r;
+}
+
+/* The task has answered: nothing may wake it any more. */
+void nart__poll_over(nart__task *t);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* dump.c: every task with its chain of awaits, for people.
+ *
+ * A wait knows the body that waits in it, and a body the one that awaits it; so the chain is walked
+ * from the wait upwards and printed from the task's root down. A task that waits in several places
+ * (a race) gets a line for each. A task without waits sleeps, yields, or waits for a waker that it
+ * has handed out; its leaf is the body that parked last.
+ *
+ * Chains deeper than MAX_DEPTH are cut at the root's side. */
+#include "../core/runtime.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define MAX_DEPTH 32
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static void print_at(FILE *out, const nart_co *co)
+{
+    if (co->at == NART__CO_RUNNING)
+        fprintf(out, "%s:running", base_name(co->site->file));
+    else
+        fprintf(out, "%s:%" PRIu32, base_name(co->site->file), co->at);
+}
+
+/* `read > frame  a.c:31 > b.c:12`, or nothing for a hand-written poll. */
+static void print_chain(FILE *out, const nart_co *leaf)
+{
+    const nart_co *chain[MAX_DEPTH];
+    int n = 0;
+
+    for (const nart_co *co = leaf; co && n < MAX_DEPTH; co = co->up)
+        chain[n++] = co;
+    for (int i = n; i-- > 0;)
+        fprintf(out, "%s%s", chain[i]->site->func, i ? " > " : "  ");
+    for (int i = n; i-- > 0;) {
+        print_at(out, chain[i]);
+        fputs(i ? " > " : "  ", out);
+    }
+}
+
+/* NART_TASK_TYPE(struct conn, ...) names its type "struct conn". */
+static const char *type_name(const nart__task *t)
+{
+    const char *name = t->type->name;
+    return strncmp(name, "struct ", 7) == 0 ? name + 7 : name;
+}
+
+static const char *state_of(const nart_rt *rt, const nart__task *t)
+{
+    if (t == rt->cx.self)
+        return "running";
+    if (t->state & NART__T_DONE)
+        return "ended, held";
+    return t->state & NART__T_READY ? "ready" : "parked";
+}
+
+static void print_head(FILE *out, const nart_rt *rt, const nart__task *t)
+{
+    fprintf(out, "%s#%" PRIu32 " %s%s: ", type_name(t), t->slot, state_of(rt, t),
+            t->state & NART__T_CANCELLED ? ", cancelled" : "");
+}
+
+static void print_deadline(FILE *out, const nart_rt *rt, const nart__task *t)
+{
+    if (t->wake_at != NART_NEVER)
+        fprintf(out, "  deadline in %.1f s", (double)(t->wake_at - rt->cx.now) / 1e9);
+    fputc('\n', out);
+}
+
+static const char *leaf_name(const nart__task *t)
+{
+    if (t->state & NART__T_READY)
+        return t->polls ? "yield" : "not polled yet";
+    return t->wake_at != NART_NEVER ? "sleep" : "a waker";
+}
+
+static void dump_task(FILE *out, const nart_rt *rt, const nart__task *t)
+{
+    if (t->state & NART__T_DONE) {
+        print_head(out, rt, t);
+        fprintf(out, "%s\n", nart_err_name(t->res));
+        return;
+    }
+    for (const nart__wait *w = t->waits; w; w = w->more) {
+        print_head(out, rt, t);
+        print_chain(out, w->co);
+        fputs(w->ops->name, out);
+        print_deadline(out, rt, t);
+    }
+    if (t->waits)
+        return;
+    print_head(out, rt, t);
+    print_chain(out, t->leaf);
+    fputs(leaf_name(t), out);
+    print_deadline(out, rt, t);
+}
+
+void nart_rt_dump(nart_rt *rt, FILE *out)
+{
+    fprintf(out, "%s: %" PRIu32 " tasks\n", rt->name, rt->live);
+    for (uint32_t i = 0; i < rt->slab.total; i++) {
+        const nart__task *t = nart__rt_slot(rt, i);
+        if (t)
+            dump_task(out, rt, t);
+    }
+}

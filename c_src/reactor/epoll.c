@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* epoll.c: the reactor on Linux.
+ *
+ * 1. A descriptor is added once, edge-triggered, for both directions; readiness is kept here, so
+ *    the kernel is asked nothing more until the descriptor is given back.
+ * 2. An operation clears a direction after EAGAIN or a short transfer. That is sound because events
+ *    are taken in on the same thread: an edge that comes after the system call is reported by the
+ *    next wait. A peer's end is an edge that never comes again: it is kept (NART_ENDED), and with it
+ *    a short read does not clear.
+ * 3. What the kernel refuses to watch (EPERM: regular files) is always ready.
+ * 4. The hub's eventfd is added edge-triggered and never read: each write is an edge of its own.
+ * 5. Before a descriptor is closed it is removed explicitly: a duplicate held by another process
+ *    would keep it reporting. After a fork the child shares the kernel's queue and only closes.
+ *
+ * Bounds: max_io descriptors, max_events events per wait; add, want, clear, del and an event O(1). */
+#include "reactor.h"
+
+#include "../sys.h"
+
+#include <sys/epoll.h>
+
+#define INDEX_BITS 24
+#define INDEX_MASK ((UINT64_C(1) << INDEX_BITS) - 1)
+#define NONE UINT32_MAX
+
+static nart__io *io_of(const nart__reactor *r, uint64_t id)
+{
+    uint64_t i = id & INDEX_MASK;
+    if (i >= r->fresh || r->io[i].id != id)
+        return NULL;
+    return &r->io[i];
+}
+
+int nart__reactor_init(nart__reactor *r, uint32_t max_io, uint32_t max_events, int wake_fd,
+                       uint64_t *serial)
+{
+    struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.u64 = 0 };
+    int err = -ENOMEM;
+
+    if (max_io > INDEX_MASK || max_events > INT32_MAX / sizeof ev)
+        return -EINVAL;
+    *r = (nart__reactor){ .fd = -1, .max_io = max_io, .free = NONE, .max_events = max_events };
+    r->serial = serial;
+    r->io = nart__sys_map((size_t)max_io * sizeof *r->io);
+    r->events = nart__sys_map((size_t)max_events * sizeof ev);
+    if (!r->io || !r->events)
+        goto fail;
+    err = r->fd = nart__sys_epoll_create();
+    if (err < 0)
+        goto fail;
+    err = nart__sys_epoll_ctl(r->fd, EPOLL_CTL_ADD, wake_fd, &ev);
+    if (err < 0)
+        goto fail;
+    return 0;
+
+fail:
+    nart__reactor_finish(r, true);
+    return err;
+}
+
+void nart__reactor_finish(nart__reactor *r, bool forked)
+{
+    for (uint32_t i = 0; i < r->fresh; i++) {
+        int fd;
+        if (forked || r->io[i].id == 0)
+            continue;
+        if (nart__reactor_del(r, r->io[i].id, &fd) == 0)
+            nart__sys_close(fd);
+    }
+    if (r->fd >= 0)
+        nart__sys_close(r->fd);
+    if (r->io)
+        nart__sys_unmap(r->io, (size_t)r->max_io * sizeof *r->io);
+    if (r->events)
+        nart__sys_unmap(r->events, (size_t)r->max_events * sizeof(struct epoll_event));
+    *r = (nart__reactor){ .fd = -1 };
+}
+
+/* ---- waiting ---- */
+
+static uint32_t bits_of(uint32_t events)
+{
+    uint32_t b = 0;
+
+    if (events & (EPOLLIN | EPOLLRDHUP))
+        b |= NART_READ;
+    if (events & EPOLLOUT)
+        b |= NART_WRITE;
+    if (events & EPOLLRDHUP)
+        b |= NART_ENDED;
+    if (events & EPOLLERR)
+        b |= NART_READ | NART_WRITE | NART_ERROR;
+    if (events & EPOLLHUP)
+        b |= NART_READ | NART_WRITE | NART_HANGUP;
+    return b;
+}
+
+static void wake_dir(nart__wait *w)
+{
+    if (w->task)
+        nart__ready(w->task);
+}
+
+int nart__reactor_wait(nart__reactor *r, int64_t timeout_ns)
+{
+    struct epoll_event *ev = r->events;
+    int n = nart__sys_epoll_wait(r->fd, ev, (int)r->max_events, timeout_ns);
+
+    for (int i = 0; i < n; i++, ev++) {
+        nart__io *io = ev->data.u64 ? io_of(r, ev->data.u64) : NULL;
+        if (!io)
+            continue; /* the eventfd, or a descriptor given back since */
+        io->ready |= bits_of(ev->events);
+        if (io->ready & NART_READ)
+            wake_dir(&io->dir[0]);
+        if (io->ready & NART_WRITE)
+            wake_dir(&io->dir[1]);
+    }
+    return n;
+}
+
+/* ---- descriptors ---- */
+
+static void io_withdraw(nart__wait *w)
+{
+    (void)w; /* readiness stays where it is: nothing was taken */
+}
+
+static const struct nart__wait_ops read_ops = { "readable", io_withdraw },
+                                   write_ops = { "writable", io_withdraw };
+
+nart_res nart__reactor_add(nart__reactor *r, int fd, uint64_t *id)
+{
+    uint32_t i = r->free;
+
+    if (i == NONE) {
+        if (r->fresh == r->max_io)
+            return -ENOMEM;
+        i = r->fresh;
+    }
+    uint64_t new_id = (*r->serial + 1) << INDEX_BITS | i;
+    struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                              .data.u64 = new_id };
+    int err = nart__sys_epoll_ctl(r->fd, EPOLL_CTL_ADD, fd, &ev);
+    if (err < 0 && err != -EPERM)
+        return err;
+    ++*r->serial;
+    if (i == r->free)
+        r->free = r->io[i].next_free;
+    else
+        r->fresh++;
+    r->io[i] = (nart__io){ .dir = { { .ops = &read_ops }, { .ops = &write_ops } },
+                           .id = new_id,
+                           .fd = fd,
+                           .ready = NART_READ | NART_WRITE,
+                           .always = err == -EPERM ? NART_READ | NART_WRITE : 0 };
+    r->used += err == 0;
+    *id = new_id;
+    return 0;
+}
+
+nart_res nart__reactor_want(nart__reactor *r, uint64_t id, uint32_t dirs, nart_cx *cx)
+{
+    nart__io *io = io_of(r, id);
+    bool begun;
+
+    if (NART_UNLIKELY(!io))
+        return NART_ESTALE;
+    nart__wait *w = &io->dir[dirs & NART_READ ? 0 : 1];
+    if (io->ready & dirs) {
+        if (w->task) {
+            if (w->task != cx->self)
+                return -EBUSY;
+            nart__withdraw(w);
+        }
+        return io->ready;
+    }
+    return nart__park_in(cx, w, &begun);
+}
+
+void nart__reactor_clear(nart__reactor *r, uint64_t id, uint32_t dirs)
+{
+    nart__io *io = io_of(r, id);
+
+    if (io)
+        io->ready = (io->ready & ~(dirs | NART_ERROR)) | io->always;
+}
+
+nart_res nart__reactor_del(nart__reactor *r, uint64_t id, int *fd)
+{
+    nart__io *io = io_of(r, id);
+
+    if (!io)
+        return NART_ESTALE;
+    for (int d = 0; d < 2; d++) {
+        nart__task *waiter = io->dir[d].task;
+        if (!waiter)
+            continue;
+        nart__withdraw(&io->dir[d]);
+        nart__ready(waiter); /* it finds the handle stale */
+    }
+    if (!io->always) {
+        (void)nart__sys_epoll_ctl(r->fd, EPOLL_CTL_DEL, io->fd, NULL);
+        r->used--;
+    }
+    *fd = io->fd;
+    io->id = 0;
+    io->next_free = r->free;
+    r->free = (uint32_t)(io - r->io);
+    return 0;
+}
+
+int nart__reactor_fd(const nart__reactor *r, uint64_t id)
+{
+    nart__io *io = io_of(r, id);
+    return io ? io->fd : -1;
+}

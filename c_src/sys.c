@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* sys.c: the only system calls. Each wrapper does one thing: turn errno into the answer, and hide
+ * EINTR where trying again is right. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Evaluates a call until it is not interrupted; its answer or -errno. */
+#define RETRY(type, r, call)                                                                       \
+    type r;                                                                                        \
+    do                                                                                             \
+        r = (call);                                                                                \
+    while (r < 0 && errno == EINTR);                                                               \
+    return r < 0 ? (type)-errno : r
+
+#define ONCE(call) return (call) < 0 ? -errno : 0
+
+void *nart__sys_map(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+void nart__sys_unmap(void *p, size_t bytes)
+{
+    (void)munmap(p, bytes);
+}
+
+int64_t nart__sys_now(void)
+{
+    struct timespec ts;
+    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * NART_SEC + ts.tv_nsec;
+}
+
+int nart__sys_eventfd(void)
+{
+    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int nart__sys_eventfd_write(int fd)
+{
+    const uint64_t one = 1;
+    int saved = errno;
+    ssize_t n;
+
+    do
+        n = write(fd, &one, sizeof one);
+    while (n < 0 && errno == EINTR);
+    int err = n < 0 && errno != EAGAIN ? -errno : 0;
+    errno = saved;
+    return err;
+}
+
+int nart__sys_eventfd_drain(int fd)
+{
+    uint64_t n;
+    while (read(fd, &n, sizeof n) < 0)
+        if (errno != EINTR)
+            return errno == EAGAIN ? 0 : -errno;
+    return 0;
+}
+
+int nart__sys_epoll_create(void)
+{
+    int fd = epoll_create1(EPOLL_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int nart__sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
+{
+    ONCE(epoll_ctl(epfd, op, fd, ev));
+}
+
+#ifdef SYS_epoll_pwait2
+static int wait2(int epfd, struct epoll_event *evs, int max, int64_t ns)
+{
+    struct timespec ts = { .tv_sec = (time_t)(ns / NART_SEC), .tv_nsec = (long)(ns % NART_SEC) };
+    return (int)syscall(SYS_epoll_pwait2, epfd, evs, max, &ts, NULL, (size_t)0);
+}
+#else
+static int wait2(int epfd, struct epoll_event *evs, int max, int64_t ns)
+{
+    (void)epfd, (void)evs, (void)max, (void)ns;
+    errno = ENOSYS;
+    return -1;
+}
+#endif
+
+/* For kernels before 5.11: whole milliseconds, rounded up so that nobody spins before a deadline. */
+static int wait_ms(int epfd, struct epoll_event *evs, int max, int64_t ns)
+{
+    int64_t ms = ns / NART_MS + (ns % NART_MS != 0);
+    return epoll_wait(epfd, evs, max, ms > INT_MAX ? INT_MAX : (int)ms);
+}
+
+int nart__sys_epoll_wait(int epfd, struct epoll_event *evs, int max, int64_t timeout_ns)
+{
+    int n;
+
+    if (timeout_ns == NART_NEVER)
+        n = epoll_wait(epfd, evs, max, -1);
+    else if (timeout_ns <= 0)
+        n = epoll_wait(epfd, evs, max, 0);
+    else if ((n = wait2(epfd, evs, max, timeout_ns)) < 0 && (errno == ENOSYS || errno == EPERM))
+        n = wait_ms(epfd, evs, max, timeout_ns);
+    if (n < 0)
+        return errno == EINTR ? 0 : -errno;
+    return n;
+}
+
+int nart__sys_socket(int family, int type)
+{
+    int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return fd < 0 ? -errno : fd;
+}
+
+int nart__sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+    ONCE(bind(fd, addr, len));
+}
+
+int nart__sys_listen(int fd, int backlog)
+{
+    ONCE(listen(fd, backlog));
+}
+
+int nart__sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+    ONCE(setsockopt(fd, level, name, value, len));
+}
+
+int nart__sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+    ONCE(getsockopt(fd, level, name, value, len));
+}
+
+int nart__sys_sockname(int fd, struct sockaddr *addr, socklen_t *len)
+{
+    ONCE(getsockname(fd, addr, len));
+}
+
+int nart__sys_peername(int fd, struct sockaddr *addr, socklen_t *len)
+{
+    ONCE(getpeername(fd, addr, len));
+}
+
+int nart__sys_shutdown(int fd, int how)
+{
+    ONCE(shutdown(fd, how));
+}
+
+int nart__sys_set_nonblocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0)
+        return -errno;
+    ONCE(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+}
+
+void nart__sys_close(int fd)
+{
+    int saved = errno;
+    (void)close(fd);
+    errno = saved;
+}
+
+/* ---- the table of socket operations ---- */
+
+static ssize_t sys_recv(int fd, void *buf, size_t len, int flags)
+{
+    RETRY(ssize_t, n, recv(fd, buf, len, flags));
+}
+
+/* A peer that has gone is an answer, not a signal. */
+static ssize_t sys_send(int fd, const void *buf, size_t len, int flags)
+{
+    RETRY(ssize_t, n, send(fd, buf, len, flags | MSG_NOSIGNAL));
+}
+
+static int sys_accept(int fd, struct sockaddr *addr, socklen_t *len)
+{
+    RETRY(int, s, accept4(fd, addr, len, SOCK_NONBLOCK | SOCK_CLOEXEC));
+}
+
+/* Interrupted means begun: the outcome comes as readiness, like EINPROGRESS. */
+static int sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+    if (connect(fd, addr, len) == 0)
+        return 0;
+    return errno == EINTR ? -EINPROGRESS : -errno;
+}
+
+static int sys_sock_error(int fd)
+{
+    int err = 0;
+    socklen_t len = sizeof err;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
+        return -errno;
+    return -err;
+}
+
+static int sys_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
+{
+    RETRY(int, got, recvmmsg(fd, msgs, n, flags, NULL));
+}
+
+static int sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
+{
+    RETRY(int, sent, sendmmsg(fd, msgs, n, flags | MSG_NOSIGNAL));
+}
+
+const nart_sys nart__sys_real = {
+    .recv = sys_recv,
+    .send = sys_send,
+    .accept = sys_accept,
+    .connect = sys_connect,
+    .sock_error = sys_sock_error,
+    .recvmmsg = sys_recvmmsg,
+    .sendmmsg = sys_sendmmsg,
+    .close = nart__sys_close,
+};

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* sys.h: every system call that nart makes. The seam for faults and models: a test links another
+ * sys.c, or hands another nart_sys table to its driver. All answer >= 0 or -errno. */
+#ifndef NART_SYS_H
+#define NART_SYS_H
+
+#include <nart/driver.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct epoll_event;
+
+/* Zeroed memory straight from the system, which costs nothing until it is touched; or NULL. */
+void *nart__sys_map(size_t bytes);
+void nart__sys_unmap(void *p, size_t bytes);
+
+/* CLOCK_MONOTONIC in nanoseconds. */
+int64_t nart__sys_now(void);
+
+/* A non-blocking eventfd, closed on exec. */
+int nart__sys_eventfd(void);
+/* Adds one. 0 also when the counter is full: it is readable then, which is all a wake wants.
+ * Async-signal-safe, keeps errno. */
+int nart__sys_eventfd_write(int fd);
+/* Sets the counter to zero. */
+int nart__sys_eventfd_drain(int fd);
+
+int nart__sys_epoll_create(void);
+int nart__sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev);
+/* Waits up to timeout_ns (INT64_MAX: for ever), rounded up where the kernel counts milliseconds.
+ * A signal counts as no event. */
+int nart__sys_epoll_wait(int epfd, struct epoll_event *evs, int max, int64_t timeout_ns);
+
+/* A socket that is non-blocking and closed on exec. */
+int nart__sys_socket(int family, int type);
+int nart__sys_bind(int fd, const struct sockaddr *addr, socklen_t len);
+int nart__sys_listen(int fd, int backlog);
+int nart__sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
+int nart__sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
+int nart__sys_sockname(int fd, struct sockaddr *addr, socklen_t *len);
+int nart__sys_peername(int fd, struct sockaddr *addr, socklen_t *len);
+int nart__sys_shutdown(int fd, int how);
+int nart__sys_set_nonblocking(int fd);
+/* Never asked twice: after EINTR the descriptor is gone on Linux. */
+void nart__sys_close(int fd);
+
+/* The table for socket operations, made of the real calls. */
+extern const nart_sys nart__sys_real;
+
+#endif

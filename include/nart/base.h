@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/**
+ * @file nart/base.h
+ * Results, errors, time units and the allocator: what every other header stands on.
+ *
+ * Comments in all headers have one shape: a summary; `@return` with every error;
+ * **Ownership** (who owns what is passed); **Thread** (the runtime's own | any | blocking pool);
+ * **Cost** where it matters. What is not said to be callable from any thread belongs to the
+ * thread of the runtime.
+ */
+#ifndef NART_BASE_H
+#define NART_BASE_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "version.h"
+
+#if defined NART_SHARED && defined __GNUC__
+#define NART_API __attribute__((visibility("default")))
+#else
+#define NART_API
+#endif
+
+#if defined __GNUC__
+#define NART_MUST_USE __attribute__((warn_unused_result))
+#define NART_LIKELY(x) __builtin_expect(!!(x), 1)
+#define NART_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define NART__COLD __attribute__((noinline, cold))
+#else
+#define NART_MUST_USE
+#define NART_LIKELY(x) (x)
+#define NART_UNLIKELY(x) (x)
+#define NART__COLD
+#endif
+
+#ifdef __cplusplus
+#define NART__NORETURN [[noreturn]]
+#define NART__ASSERT(cond, text) static_assert(cond, text)
+#define NART__ALIGNOF(T) alignof(T)
+extern "C" {
+#else
+#define NART__NORETURN _Noreturn
+#define NART__ASSERT(cond, text) _Static_assert(cond, text)
+#define NART__ALIGNOF(T) _Alignof(T)
+#endif
+
+/**
+ * The answer of a task, an operation or a function: `>= 0` a value, `-1 .. -4095` a negated errno,
+ * `-4096 .. -8191` one of `NART_E*`, or NART_PENDING. Values that range freely travel in
+ * out-parameters, never here.
+ */
+typedef int64_t nart_res;
+
+/** Not answered yet: the task has been registered and will be polled again. Survives an `int`. */
+#define NART_PENDING ((nart_res)INT32_MIN)
+
+/**
+ * Errors of nart's own, one list for the constants, nart_strerror() and nart_err_name().
+ * Codes of nart/tokio.h are here as well, so that one table explains every answer.
+ */
+#define NART_ERRORS(X)                                                                             \
+    X(EABORTED, -4096, "the task or operation that was awaited has been cancelled")                \
+    X(EUSED, -4097, "the handle's answer has been taken already")                                  \
+    X(EPANIC, -4098, "the Rust side panicked; the message tells more")                             \
+    X(ESHUTDOWN, -4099, "the runtime is shutting down and takes no new work")                      \
+    X(EFORK, -4100, "the runtime belongs to the parent process; a child of fork may only free it") \
+    X(EWRONGTHREAD, -4101, "called on a thread that is not the runtime's own")                     \
+    X(EDRIVER, -4102, "this operation cannot be had under the driver that polls the task")         \
+    X(ESTALE, -4103, "the id or handle names something that has ended")                            \
+    X(ECLOSED, -4104, "the other side of the channel is closed")                                   \
+    X(EABI, -4105, "the caller was compiled against an incompatible version of nart")              \
+    X(EHTTP_URL, -4110, "the URL cannot be parsed, or its scheme is not http or https")            \
+    X(EHTTP_CONNECT, -4111, "the HTTP server cannot be reached")                                   \
+    X(EHTTP_TIMEOUT, -4112, "the HTTP request took longer than its timeout")                       \
+    X(EHTTP_TLS, -4113, "the TLS handshake failed")                                                \
+    X(EHTTP_BODY_LIMIT, -4114, "the HTTP answer is larger than the limit")                         \
+    X(EHTTP_BODY, -4115, "the HTTP answer ended before its body was complete")                     \
+    X(EHTTP_REDIRECT, -4116, "too many HTTP redirects, or one to a place that is not allowed")     \
+    X(EHTTP_OTHER, -4117, "the HTTP exchange failed")
+
+#define NART__ERROR_CONST(name, code, text) NART_##name = (code),
+enum { NART_ERRORS(NART__ERROR_CONST) NART__ERROR_END };
+#undef NART__ERROR_CONST
+
+/** A sentence for any nart_res, "unknown error N" included. Total: never NULL.
+ *  **Ownership**: static, or a per-process constant. **Thread**: any, signal handlers excepted. */
+NART_API const char *nart_strerror(nart_res r);
+
+/** The name of the constant ("NART_EABORTED", "ECANCELED", "NART_PENDING", "ok"), or "unknown".
+ *  **Thread**: any. */
+NART_API const char *nart_err_name(nart_res r);
+
+/** The version of the library at run time, NART_VERSION_NUMBER of its build. **Thread**: any. */
+NART_API uint32_t nart_version(void);
+
+/* Time is int64 nanoseconds on CLOCK_MONOTONIC, absolute unless a name or comment says otherwise. */
+#define NART_NEVER INT64_MAX /**< no deadline */
+#define NART_US INT64_C(1000)
+#define NART_MS INT64_C(1000000)
+#define NART_SEC INT64_C(1000000000)
+
+/** `at + ns`, saturating: NART_NEVER and overflow give NART_NEVER. */
+static inline int64_t nart_time_add(int64_t at, int64_t ns)
+{
+    if (ns > 0)
+        return at > NART_NEVER - ns ? NART_NEVER : at + ns;
+    return at < INT64_MIN - ns ? INT64_MIN : at + ns;
+}
+
+/**
+ * Where a runtime gets its memory. `alloc` answers memory of `size` bytes aligned to `align` (a
+ * power of two), or NULL; `free` gets the same size and alignment back. Called on the runtime's
+ * thread, except that the last end of a cross-thread channel frees its ring wherever it is closed:
+ * the functions must bear that. Slots of tasks and the records of foreign wakers are mapped from
+ * the system and not asked for here.
+ */
+typedef struct nart_alloc {
+    void *(*alloc)(void *arg, size_t size, size_t align);
+    void (*free)(void *arg, void *p, size_t size, size_t align);
+    void *arg;
+} nart_alloc;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/**
+ * @file nart/driver.h
+ * The seam between tasks and the world that polls them. For authors of drivers and of bindings;
+ * programs that use nart do not need it.
+ *
+ * Every operation reaches clock, timers, readiness, system calls, spawn and wake through `cx->drv`.
+ * The C loop is one driver, tokio another, a test a third. A driver owns one nart_cx per thread of
+ * execution, makes tasks with nart_driver_task_init() in memory of its own, and polls them with
+ * nart_driver_poll(). Handles that were bound under a driver keep it, so close and drop need no cx.
+ */
+#ifndef NART_DRIVER_H
+#define NART_DRIVER_H
+
+#include "task.h"
+
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define NART_DRIVER_ABI 1u
+
+/** Directions and states of a descriptor, as bits. */
+enum {
+    NART_READ = 1,  /**< bytes or a connection can be taken, or the peer has ended */
+    NART_WRITE = 2, /**< bytes are accepted, or a connect has ended */
+    NART_ERROR = 4, /**< an error is pending (reported with both directions) */
+    NART_HANGUP = 8, /**< both sides are closed (reported with both directions) */
+    NART_ENDED = 16  /**< the peer has sent its end: a short read does not mean "no more" */
+};
+
+/** The system calls of socket operations: real ones in the loop, faults or a simulation elsewhere.
+ *  Each answers >= 0 or -errno, never -EINTR. */
+typedef struct nart_sys {
+    ssize_t (*recv)(int fd, void *buf, size_t len, int flags);
+    ssize_t (*send)(int fd, const void *buf, size_t len, int flags);
+    int (*accept)(int fd, struct sockaddr *addr, socklen_t *len);
+    int (*connect)(int fd, const struct sockaddr *addr, socklen_t len);
+    int (*sock_error)(int fd); /* SO_ERROR: 0 or -errno, read once */
+    int (*recvmmsg)(int fd, struct mmsghdr *msgs, unsigned n, int flags);
+    int (*sendmmsg)(int fd, struct mmsghdr *msgs, unsigned n, int flags);
+    void (*close)(int fd);
+} nart_sys;
+
+/** What a driver does for the operations of the tasks that it polls. `host` is its own. */
+typedef struct nart_driver {
+    uint32_t abi; /**< NART_DRIVER_ABI */
+    uint32_t kind;
+    const char *name;
+    int64_t (*now)(void *host); /**< CLOCK_MONOTONIC, or the world's */
+    /** The task parked with this earliest deadline; NART_NEVER: leave its timer as it is. An alarm
+     *  that comes too early is a spurious poll. */
+    void (*park)(void *host, struct nart__task *t, int64_t deadline);
+    void (*ready)(void *host, struct nart__task *t);        /**< queue it; own thread */
+    uintptr_t (*waker)(void *host, struct nart__task *t);   /**< its waker word */
+    nart_res (*io_add)(void *host, int fd, uint64_t *id);   /**< takes the descriptor over */
+    /** Is one of these directions ready? The ready bits (> 0); or what the operation answers:
+     *  NART_PENDING and the task is woken when one is, -EBUSY, -ETIMEDOUT, -ECANCELED. */
+    nart_res (*io_want)(void *host, uint64_t id, uint32_t dirs, nart_cx *cx);
+    void (*io_clear)(void *host, uint64_t id, uint32_t dirs); /**< after EAGAIN or a short read */
+    nart_res (*io_del)(void *host, uint64_t id, int *fd);     /**< gives the descriptor back */
+    const nart_sys *sys;
+} nart_driver;
+
+/* A node of the timer wheel. next == NULL: not in it. */
+typedef struct nart__tnode {
+    struct nart__tnode *next, *prev;
+    int64_t at;
+} nart__tnode;
+
+/* State bits of a task; owner's thread only. */
+enum {
+    NART__T_READY = 1,      /* on a ready list */
+    NART__T_DONE = 2,       /* answered; res is final */
+    NART__T_HELD = 4,       /* a join handle exists */
+    NART__T_CANCELLED = 8,  /* asked to end */
+    NART__T_ABORTED = 16,   /* dropped if the next poll leaves it pending */
+    NART__T_DEAF = 32,      /* ignored cancellation within one poll */
+    NART__T_DROPPED = 64,   /* drop has run */
+    NART__T_SHIELD = 128,   /* shield holds until the time in `shield` */
+    NART__T_ESCAPED = 256,  /* a waker has been handed out */
+    NART__T_URGENT = 512,   /* goes to the urgent lane */
+    NART__T_BOXED = 1024,   /* frame comes from the allocator */
+    NART__T_BEGUN = 2048,   /* between begin and commit */
+    NART__T_LIVE = 4096,    /* the slot holds a task */
+    NART__T_SPENT = 8192    /* its last poll ended for want of budget */
+};
+
+/** The header of a task. 128 bytes: the first 64 are what a poll touches. */
+struct nart__task {
+    struct nart__task *next; /* ready list, free list */
+    nart_poll_fn poll;
+    void *frame;
+    nart__wait *waits; /* everything the task waits for */
+    uint32_t state;    /* NART__T_* */
+    uint32_t polls;    /* counts, wraps: tells this poll's waits from older ones */
+    nart_co *leaf;     /* the body that parked last */
+    int64_t wake_at;   /* the deadline it wants; its timer stands at this or earlier */
+    nart_cx *home;     /* the cx of the driver instance that owns it */
+
+    const nart_task_type *type;
+    nart__tnode timer;
+    nart__wait *joiner; /* the handle in which somebody awaits its end */
+    nart_res res;
+    uint32_t slot, gen;
+    int64_t shield;
+};
+typedef struct nart__task nart__task;
+
+NART__ASSERT(sizeof(void *) != 8 || sizeof(nart__task) == 128, "a task header is two cache lines");
+
+/** Sets up a poll context. `*cx` must stay where it is as long as tasks refer to it. */
+NART_API void nart_driver_cx_init(nart_cx *cx, const nart_driver *drv, void *host);
+
+/** Sets up a task in the driver's memory; `frame` has been filled in. */
+NART_API void nart_driver_task_init(struct nart__task *t, const nart_task_type *type, void *frame,
+                                    nart_cx *home);
+
+/** Polls a task once. @return its answer, or NART_PENDING: then drv->park has been called, and
+ *  drv->ready if it asked for another poll. At an answer every wait has been withdrawn; drop is the
+ *  driver's to call. */
+NART_API nart_res nart_driver_poll(nart_cx *cx, struct nart__task *t);
+
+/** Asks a task of the driver's to end; the driver polls it soon. */
+NART_API void nart_driver_task_cancel(struct nart__task *t);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

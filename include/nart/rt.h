@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/**
+ * @file nart/rt.h
+ * The runtime: making, running, embedding, ending and looking at it.
+ *
+ * A runtime belongs to one thread: the one that first runs it, or that called nart_rt_bind().
+ * Several runtimes per thread are fine. Nothing is global but the pool of hubs, the small records
+ * through which other threads wake tasks (nart_lib_trim()).
+ */
+#ifndef NART_RT_H
+#define NART_RT_H
+
+#include "task.h"
+
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Slots come in classes by frame size: 64, 128, 256, 512, 1024, 2048 and 4096 bytes. */
+#define NART_SLOT_CLASSES 7
+
+enum {
+    NART_RT_BUSY = 1 /**< nart_rt_run() and nart_block_on() never park: they spin */
+};
+
+/** Options of a runtime; begin with NART_RT_OPTS_INIT. Zero means the default everywhere. */
+typedef struct nart_rt_opts {
+    size_t size;                        /**< sizeof(nart_rt_opts) */
+    const char *name;                   /**< shown in dumps and reports; copied; "nart" */
+    uint32_t slots[NART_SLOT_CLASSES];  /**< tasks at most per class; 4,096 small .. 256 large */
+    uint32_t max_io;                    /**< descriptors at most; 1,024 */
+    uint32_t flags;                     /**< NART_RT_* */
+    uint32_t polls_per_tick;            /**< 64; at least that */
+    uint32_t inbox_per_tick;            /**< 256 */
+    uint32_t timers_per_tick;           /**< 256 */
+    uint32_t events_per_tick;           /**< 256 */
+    int64_t spin_ns;                    /**< look again for so long before parking; 0 */
+    const nart_alloc *alloc;            /**< copied; malloc and free */
+    /** Told, line by line, what went wrong where no answer can be given (a body that ignored
+     *  cancellation, say). Default: standard error. **Thread**: the runtime's own. */
+    void (*report)(void *arg, const char *line);
+    void *report_arg;
+    uint64_t reserved[8];
+} nart_rt_opts;
+
+#define NART_RT_OPTS_INIT { .size = sizeof(nart_rt_opts) }
+
+/**
+ * Makes a runtime. `opts` may be NULL.
+ * @return 0 and `*out`; -EINVAL; -ENOMEM; -EMFILE, -ENFILE no descriptor for its epoll or eventfd;
+ *   NART_EABI options of another version.
+ * **Thread**: any; it binds later. **Cost**: two descriptors; memory is mapped and touched on use.
+ */
+NART_API NART_MUST_USE nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **out);
+
+/**
+ * Ends every task and frees the runtime: each is polled once as cancelled, what still waits is
+ * reported by name and line and dropped; shields are refused. Waits for nobody. Handles (joins,
+ * sockets, channel ends, wakers) may outlive it. NULL is fine.
+ * @return 0; -EDEADLK inside a poll of its own; NART_EWRONGTHREAD. In a forked child it only closes
+ *   the child's copies of descriptors.
+ */
+NART_API nart_res nart_rt_free(nart_rt *rt);
+
+/** Binds to the calling thread now. Only between runs, with no other thread inside.
+ *  @return 0; -EDEADLK inside a poll. **Thread**: the one that will run it. */
+NART_API nart_res nart_rt_bind(nart_rt *rt);
+
+/**
+ * Runs until no task is left, or nart_rt_stop().
+ * @return 0; -EDEADLK inside a poll of its own; NART_EWRONGTHREAD; NART_EFORK; -errno of a wait
+ *   that failed.
+ */
+NART_API NART_MUST_USE nart_res nart_rt_run(nart_rt *rt);
+
+/** Makes nart_rt_run() return after its current tick; tasks stay. **Thread**: the runtime's own. */
+NART_API void nart_rt_stop(nart_rt *rt);
+
+/** Spawns a task and runs until it has ended; others stay and go on at the next run.
+ *  @return 0 and `*result` (may be NULL); the errors of nart_spawn() and nart_rt_run(). */
+NART_API NART_MUST_USE nart_res nart_block_on(nart_rt *rt, const nart_task_type *type,
+                                              const void *init, nart_res *result);
+
+/**
+ * One tick, for a host with a loop of its own: what is ready, due or has arrived, within the limits
+ * per tick. When nothing is, waits for at most `timeout_ns` (0: not at all, NART_NEVER: until then).
+ * @return the number of polls made; errors as nart_rt_run().
+ */
+NART_API NART_MUST_USE nart_res nart_rt_poll(nart_rt *rt, int64_t timeout_ns);
+
+/** A descriptor that is readable when nart_rt_poll() has something to do (deadlines apart: see
+ *  nart_rt_next_deadline()). **Ownership**: the runtime's; only wait on it. */
+NART_API int nart_rt_backend_fd(nart_rt *rt);
+
+/** When nart_rt_poll() must be called at the latest: an absolute time, 0 = now, NART_NEVER. */
+NART_API int64_t nart_rt_next_deadline(nart_rt *rt);
+
+/** Spawning from outside polls. Same answers as the nart_spawn functions, and NART_EWRONGTHREAD,
+ *  NART_EFORK. **Thread**: the runtime's own, or any before it is bound. */
+NART_API NART_MUST_USE void *nart_rt_spawn_begin(nart_rt *rt, const nart_task_type *type,
+                                                 nart_res *err);
+NART_API NART_MUST_USE void *nart_rt_spawn_boxed_begin(nart_rt *rt, const nart_task_type *type,
+                                                       nart_res *err);
+NART_API nart_res nart_rt_spawn_commit(nart_rt *rt, void *frame, nart_join *out);
+NART_API void nart_rt_spawn_abandon(nart_rt *rt, void *frame);
+NART_API NART_MUST_USE nart_res nart_rt_spawn(nart_rt *rt, const nart_task_type *type,
+                                              const void *init, nart_join *out);
+NART_API NART_MUST_USE nart_res nart_rt_spawn_boxed(nart_rt *rt, const nart_task_type *type,
+                                                    const void *init, nart_join *out);
+
+/** The runtime of the running poll, or NULL under another driver. */
+NART_API nart_rt *nart_cx_rt(const nart_cx *cx);
+
+/** Tasks that have not ended. */
+NART_API uint32_t nart_rt_task_count(const nart_rt *rt);
+
+/** Tasks with their chains of awaits, one line per wait, in a form for people:
+ *  `conn#3 parked: conn > read_frame  echo.c:31 > frame.c:12  tcp_recv  deadline in 4.2 s`. */
+NART_API void nart_rt_dump(nart_rt *rt, FILE *out);
+
+/** What a runtime counts; more is added at the end. */
+typedef struct nart_rt_stats {
+    size_t size;           /**< sizeof(nart_rt_stats), set by the caller */
+    uint64_t ticks, polls, parks, timers_fired, wakes_foreign, io_events, spawned, ended;
+} nart_rt_stats;
+
+/** Copies the counters that the caller's version knows. **Thread**: the runtime's own. */
+NART_API void nart_rt_stats_get(const nart_rt *rt, nart_rt_stats *out);
+
+/** Unmaps hubs that no runtime uses. Only when the caller knows that no waker of an ended runtime
+ *  is left. @return how many. **Thread**: any. */
+NART_API size_t nart_lib_trim(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/**
+ * @file nart/task.h
+ * Tasks, wakers, spawning, joining, and the kit from which operations are made.
+ *
+ * A **task** is a type and a frame: the runtime calls `poll(cx, frame)` until it answers something
+ * other than NART_PENDING. An **operation** is a plain function that takes `cx` and a handle,
+ * answers at once or registers the task and answers NART_PENDING, and is called again when the task
+ * is polled again. Rules that hold for every one of them:
+ *
+ *  1. A poll may be spurious; tasks and operations are right when polled for no reason.
+ *  2. Cancellation and deadlines are answers: operations of a cancelled task answer `-ECANCELED`
+ *     (before they touch a descriptor, so no byte is lost), the body unwinds and returns. In a
+ *     scope that has expired an operation that would wait answers `-ETIMEDOUT` to the body that
+ *     opened the scope, `-ECANCELED` to bodies below it. A value that has arrived beats both.
+ *  3. A poll has a budget of NART_BUDGET answers given without waiting; then the operation queues
+ *     the task again and answers NART_PENDING.
+ *  4. After a poll a task waits exactly for the operations that answered NART_PENDING in that poll.
+ *     What was not asked for again is withdrawn; a turn that was granted to it passes on.
+ *  5. A handle is not copied or moved while a task waits in it.
+ *
+ * Bodies in sequential form are written with nart/co.h on top of this.
+ */
+#ifndef NART_TASK_H
+#define NART_TASK_H
+
+#include "base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct nart_rt nart_rt;
+typedef struct nart_cx nart_cx;
+typedef struct nart_co nart_co;
+struct nart_driver;
+struct nart__task;
+struct nart__hub;
+
+/** Answers that the operations of one poll may give without waiting. */
+#define NART_BUDGET 128
+
+/**
+ * What a poll sees of its runtime: one per driver instance, at a stable address, `self` is NULL
+ * between polls. Only the macros of co.h and the inline functions below touch its fields.
+ */
+struct nart_cx {
+    const struct nart_driver *drv; /* the world that polls: the loop, tokio, a test */
+    void *host;                    /* that driver's own */
+    struct nart__task *self;       /* the task polled now */
+    nart_co *co;                   /* the body that runs now */
+    int64_t deadline;              /* of the scope around the running await: -ETIMEDOUT */
+    int64_t outer;                 /* earliest scope of the bodies above: -ECANCELED */
+    int64_t park;                  /* earliest deadline among what parked in this poll */
+    int64_t now;                   /* last reading of the clock, never ahead of it */
+    int32_t go;                    /* answers left in this poll; below zero: see stop */
+    uint32_t stop;                 /* why operations must answer -ECANCELED, or 0 */
+    uint32_t flags;                /* NART__CX_* */
+    uint32_t reserved0;
+    uint64_t reserved[4];
+};
+
+enum {
+    NART__CX_AGAIN = 1, /* the task asked to be polled again */
+    NART__CX_FRESH = 2  /* now has been read in this poll */
+};
+
+/* ---- task types ---------------------------------------------------------------------------- */
+
+/** Polls a task. `frame` is the task's own memory. Answers NART_PENDING or the task's result. */
+typedef nart_res (*nart_poll_fn)(nart_cx *cx, void *frame);
+
+enum {
+    NART_TASK_SEND = 1,  /**< the frame shares no plain memory with other tasks: tokio may run it */
+    NART_TASK_URGENT = 2 /**< polled before the others, at most 16 per tick */
+};
+
+#define NART_TASK_ABI 1u
+
+/** A kind of task; constant, lives as long as its tasks. Made by NART_TASK_TYPE. */
+typedef struct nart_task_type {
+    uint32_t abi;           /**< NART_TASK_ABI */
+    uint32_t flags;         /**< NART_TASK_* */
+    const char *name;       /**< shown by nart_rt_dump() and in reports */
+    uint32_t size, align;   /**< of the frame, in bytes */
+    nart_poll_fn poll;
+    void (*drop)(void *frame); /**< the frame's destructor, or NULL. Runs exactly once, when the
+                                *   frame's storage ends: at the task's end, or at the release of
+                                *   its join handle. Must not await. */
+    const void *reserved[2];
+} nart_task_type;
+
+/** Initialiser of a nart_task_type for frames of type T. */
+#define NART_TASK_TYPE(T, poll, drop) NART_TASK_TYPE_FLAGS(T, poll, drop, 0)
+/** The same with NART_TASK_* flags. */
+#define NART_TASK_TYPE_FLAGS(T, poll, drop, flags)                                                 \
+    {                                                                                              \
+        NART_TASK_ABI, (flags), #T, (uint32_t)sizeof(T), (uint32_t)NART__ALIGNOF(T), (poll),       \
+            (drop), { NULL, NULL }                                                                 \
+    }
+
+/** Names a task for ever: ids never repeat within a runtime. Zero names none. */
+typedef struct nart_task {
+    uint32_t slot, gen;
+} nart_task;
+
+/* ---- wakers -------------------------------------------------------------------------------- */
+
+/**
+ * One machine word that wakes one task. Copied freely: no clone, no drop. Valid from any thread and
+ * from signal handlers, also after the task and its runtime are gone; a stale waker costs at most
+ * one spurious poll of another task. Zero wakes nobody.
+ */
+typedef struct nart_waker {
+    uintptr_t w;
+} nart_waker;
+
+/** Anything else that can be woken: a waker made of one calls `wake` (see nart_waker_of()). The
+ *  function runs on the waking thread, must only signal, and may take no lock. */
+typedef struct nart_wakeable {
+    void (*wake)(struct nart_wakeable *self);
+} nart_wakeable;
+
+/** The waker of the task that is being polled. Must be called inside a poll.
+ *  **Thread**: the poller's. **Cost**: some loads; the task's later end is one locked instruction
+ *  dearer. */
+NART_API nart_waker nart_cx_waker(nart_cx *cx);
+
+/** Wakes; several wakes before the next poll are one poll, which sees what was written before each.
+ *  **Thread**: any, signal handlers included. **Cost**: one or two locked instructions; a write to
+ *  an eventfd when the runtime is parked. */
+NART_API void nart_waker_wake(nart_waker w);
+
+/** A waker that calls `w->wake`. **Ownership**: `w` is the caller's and outlives every copy. */
+static inline nart_waker nart_waker_of(nart_wakeable *w)
+{
+    nart_waker r;
+    r.w = (uintptr_t)w | 1u;
+    return r;
+}
+
+/** Asks for another poll of the running task after this one, behind what is ready now. */
+static inline void nart_wake_self(nart_cx *cx)
+{
+    cx->flags |= NART__CX_AGAIN;
+}
+
+/** Has the running task been asked to end? A shield hides it. */
+static inline bool nart_cx_cancelled(const nart_cx *cx)
+{
+    return cx->stop != 0;
+}
+
+/* ---- waits: where a task waits; they live in handles ---------------------------------------- */
+
+struct nart__wait_ops;
+
+/* All zero = idle. 56 bytes. Only c_src/core/wait.h and the operations touch it. */
+typedef struct nart__wait {
+    struct nart__wait *next, *prev;   /* the queue at what is waited for */
+    struct nart__task *task;          /* who waits; NULL = nobody */
+    struct nart__wait *more;          /* the task's other waits */
+    nart_co *co;                      /* the body that waits */
+    const struct nart__wait_ops *ops; /* what it is and how it is withdrawn */
+    uint32_t state, seen;             /* idle, queued, granted, closed; the poll that asked last */
+} nart__wait;
+
+/* ---- joining ------------------------------------------------------------------------------- */
+
+/** A handle on a task's end. Zeroed = empty. Not copied; moved with nart_join_move(). */
+typedef struct nart_join {
+    nart__wait wait;
+    struct nart__hub *hub;
+    struct nart__task *task;
+    uint64_t life;
+    uint32_t gen, used;
+} nart_join;
+
+/**
+ * Awaits the end of a task.
+ * @return 0 and `*result` = the task's answer; NART_EABORTED: it was cancelled or aborted;
+ *   NART_EUSED: the answer has been taken; NART_ESTALE: empty handle, or the runtime is gone;
+ *   -EBUSY: another task awaits this handle; -EDEADLK: its own task; -ECANCELED, -ETIMEDOUT: about
+ *   the caller, the handle can be awaited again.
+ * **Thread**: the runtime's own, inside a poll.
+ */
+NART_API NART_MUST_USE nart_res nart_join_await(nart_cx *cx, nart_join *j, nart_res *result);
+
+/** The frame of a task that has ended, until release; NULL before the end or when empty. */
+NART_API void *nart_join_frame(nart_join *j);
+
+/** Has the task ended? False for an empty handle. */
+NART_API bool nart_join_done(const nart_join *j);
+
+/** The id of the task, for cancel and abort. Zero when empty. */
+NART_API nart_task nart_join_task(const nart_join *j);
+
+/** Gives the handle up: a task that has ended is dropped now, one that runs is detached. NULL, empty
+ *  and released handles are fine, and so is a handle that outlives its runtime. Empties `*j`. */
+NART_API void nart_join_release(nart_join *j);
+
+/** Moves a handle that nobody waits in; `*src` becomes empty. */
+NART_API void nart_join_move(nart_join *dst, nart_join *src);
+
+/* ---- spawning ------------------------------------------------------------------------------ */
+
+/**
+ * Begins a task: answers a zeroed frame which nobody sees before nart_spawn_commit(), or NULL and
+ * `*err` (may be NULL): -ENOMEM the slots of this size are taken; -E2BIG larger than the largest
+ * slot (see nart_spawn_boxed_begin()); -EINVAL a type that is none; NART_EABI; NART_ESHUTDOWN;
+ * NART_EDRIVER. **Ownership**: the frame must be committed or abandoned before the poll returns.
+ * **Cost**: no allocation.
+ */
+NART_API NART_MUST_USE void *nart_spawn_begin(nart_cx *cx, const nart_task_type *type,
+                                              nart_res *err);
+
+/** The same with a frame of any size from the runtime's allocator. -ENOMEM also when that has none.
+ *  **Cost**: one allocation, the frame's. */
+NART_API NART_MUST_USE void *nart_spawn_boxed_begin(nart_cx *cx, const nart_task_type *type,
+                                                    nart_res *err);
+
+/**
+ * Makes the task ready; its first poll is on a later turn, never inside this call.
+ * @param out its join handle, empty or zeroed before; NULL detaches the task.
+ * @return the task's id packed in 64 bits is not given here: see nart_join_task(). 0; never fails
+ *   for a frame that begin answered.
+ */
+NART_API nart_res nart_spawn_commit(nart_cx *cx, void *frame, nart_join *out);
+
+/** Takes a begun task back. Its drop does not run: what was filled in is the caller's again. */
+NART_API void nart_spawn_abandon(nart_cx *cx, void *frame);
+
+/** Begin, copy `init` (NULL: zeros), commit. @return 0 or the errors of nart_spawn_begin().
+ *  **Ownership**: what `*init` refers to passes to the task on success, stays the caller's
+ *  otherwise. */
+NART_API NART_MUST_USE nart_res nart_spawn(nart_cx *cx, const nart_task_type *type,
+                                           const void *init, nart_join *out);
+
+/** nart_spawn() with a frame of any size from the runtime's allocator. */
+NART_API NART_MUST_USE nart_res nart_spawn_boxed(nart_cx *cx, const nart_task_type *type,
+                                                 const void *init, nart_join *out);
+
+/* ---- ending others -------------------------------------------------------------------------- */
+
+/** Asks a task to end: its operations answer -ECANCELED from its next poll on.
+ *  @return 0; NART_ESTALE when it has ended; NART_EWRONGTHREAD. */
+NART_API nart_res nart_task_cancel(nart_rt *rt, nart_task t);
+
+/** Asks, and drops the task when the poll that is told of it answers NART_PENDING again. That poll
+ *  is the task's next turn, so abort never runs a body inside the caller's. A join then answers
+ *  NART_EABORTED unless the task ended by itself. @return as nart_task_cancel(). */
+NART_API nart_res nart_task_abort(nart_rt *rt, nart_task t);
+
+/** The id of the task that is being polled. */
+NART_API nart_task nart_cx_task(const nart_cx *cx);
+
+/* ---- deadline scopes for hand-written polls ------------------------------------------------- */
+
+/** A scope on the C stack around the operations of a hand-written poll: entered anew at each poll,
+ *  with an absolute deadline kept in the frame, and left before the poll returns. */
+typedef struct nart_scope {
+    int64_t deadline, outer, mine;
+} nart_scope;
+
+static inline void nart_scope_enter(nart_cx *cx, nart_scope *s, int64_t deadline)
+{
+    s->deadline = cx->deadline;
+    s->outer = cx->outer;
+    s->mine = deadline;
+    if (cx->deadline < cx->outer)
+        cx->outer = cx->deadline;
+    cx->deadline = deadline;
+}
+
+/** Leaves the scope and turns an answer that was cut short by it into -ETIMEDOUT. */
+static inline nart_res nart_scope_leave(nart_cx *cx, nart_scope *s, nart_res r)
+{
+    cx->deadline = s->deadline;
+    cx->outer = s->outer;
+    if (r == -ECANCELED && s->mine <= cx->now && !cx->stop)
+        r = -ETIMEDOUT;
+    return r;
+}
+
+/* ---- the kit: how an operation of your own is made ------------------------------------------ */
+
+/* Cold half of nart_op_enter(): cancelled, stopped, or out of budget. */
+NART_API NART__COLD nart_res nart__halt(nart_cx *cx, nart__wait *w);
+
+/**
+ * First line of every operation. @return 0: go on; else the answer to return at once: -ECANCELED,
+ * -ETIMEDOUT, or NART_PENDING when the budget is spent (the task has been queued again).
+ */
+static inline nart_res nart_op_enter(nart_cx *cx)
+{
+    return NART_LIKELY(--cx->go >= 0) ? 0 : nart__halt(cx, NULL);
+}
+
+/**
+ * Last line of an operation that found nothing ready and has stored a waker, or called
+ * nart_wake_self(). @return NART_PENDING; -ETIMEDOUT or -ECANCELED when a scope has expired: then
+ * the operation must not count on being called again.
+ */
+NART_API nart_res nart_op_park(nart_cx *cx);
+
+/** The same with a deadline of the operation's own: the task is polled again at `at` at the latest.
+ *  Used by sleeps. @return as nart_op_park(). */
+NART_API nart_res nart_op_park_until(nart_cx *cx, int64_t at);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
