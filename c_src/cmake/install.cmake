@@ -1,0 +1,26 @@
+# Installing nart::nart: headers, library, a relocatable CMake package and a pkg-config file. The
+# bridge installs its own (rust_bridge/cmake/install.cmake).
+include(CMakePackageConfigHelpers)
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/nart)
+
+install(TARGETS nart nart_strict EXPORT nartTargets FILE_SET HEADERS)
+install(EXPORT nartTargets NAMESPACE nart:: DESTINATION ${package_dir})
+
+# While the major version is 0, a minor version may break its users.
+configure_package_config_file(cmake/nartConfig.cmake.in nartConfig.cmake
+  INSTALL_DESTINATION ${package_dir} PATH_VARS CMAKE_INSTALL_LIBDIR)
+write_basic_package_version_file(nartConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(
+  FILES ${CMAKE_CURRENT_BINARY_DIR}/nartConfig.cmake
+        ${CMAKE_CURRENT_BINARY_DIR}/nartConfigVersion.cmake
+  DESTINATION ${package_dir})
+
+# nart_install_pc(<name>): pkg-config finds the prefix from where the file lies.
+function(nart_install_pc name)
+  cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
+    BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig OUTPUT_VARIABLE NART_PREFIX_FROM_PC)
+  configure_file(cmake/${name}.pc.in ${name}.pc @ONLY)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endfunction()
+nart_install_pc(nart)

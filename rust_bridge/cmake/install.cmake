@@ -1,0 +1,12 @@
+# Installing nart::tokio: archive, header, its part of the CMake package, a pkg-config file.
+install(FILES $<TARGET_PROPERTY:nart_tokio,LOCATION> DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES ${PROJECT_SOURCE_DIR}/include/nart/tokio.h
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/nart)
+
+configure_file(cmake/nartTokio.cmake.in nartTokio.cmake @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/nartTokio.cmake
+  DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/nart)
+
+list(TRANSFORM native_libs PREPEND -l OUTPUT_VARIABLE native_flags)
+list(JOIN native_flags " " native_flags)
+nart_install_pc(nart-tokio)

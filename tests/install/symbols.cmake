@@ -1,0 +1,29 @@
+# Compares the exported names of LIBRARY with LIST, or writes LIST (-D WRITE=ON).
+execute_process(COMMAND ${NM} --dynamic --defined-only --format=posix ${LIBRARY}
+  OUTPUT_VARIABLE said COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX MATCHALL "[^\n]+\n" lines "${said}")
+set(exported "")
+foreach(line IN LISTS lines)
+  string(REGEX REPLACE "[ @].*" "" name "${line}")
+  if(NOT name MATCHES "^NART_[0-9.]+$") # the version node itself
+    list(APPEND exported ${name})
+  endif()
+endforeach()
+list(SORT exported)
+
+if(WRITE)
+  list(JOIN exported "\n" text)
+  file(WRITE ${LIST} "${text}\n")
+  return()
+endif()
+
+file(STRINGS ${LIST} listed)
+set(missing ${listed})
+list(REMOVE_ITEM missing ${exported})
+set(added ${exported})
+list(REMOVE_ITEM added ${listed})
+if(missing OR added)
+  message(FATAL_ERROR "${LIBRARY} does not export what the list says.\n"
+    "  no longer exported: ${missing}\n  not in the list: ${added}\n"
+    "If that is meant: cmake --build build/<preset> --target nart-symbols")
+endif()
