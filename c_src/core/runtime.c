@@ -189,19 +189,8 @@ void nart_waker_wake(nart_waker w)
 
 /* ---- one tick ---- */
 
-static inline void park_task(nart_rt *rt, nart__task *t)
-{
-    int64_t at = rt->cx.park;
-
-    if (NART_UNLIKELY(at != t->wake_at))
-        loop_park(rt->cx.host, t, at);
-    if (rt->cx.flags & NART__CX_AGAIN && !(t->state & NART__T_READY)) {
-        t->state |= NART__T_READY;
-        nart__rt_enqueue(rt, t);
-    }
-}
-
-static NART__COLD void end_odd(nart_rt *rt, nart__task *t)
+/* A poll after which the task ends although it answered NART_PENDING. */
+static NART__COLD void end_pending(nart_rt *rt, nart__task *t)
 {
     const nart_co *leaf = t->leaf;
     bool deaf = t->state & NART__T_DEAF;
@@ -213,38 +202,69 @@ static NART__COLD void end_odd(nart_rt *rt, nart__task *t)
     nart__task_finish(rt, t, NART_PENDING);
 }
 
-static inline void poll_one(nart_rt *rt, nart__lane *lane)
+static inline void after_poll(nart_rt *rt, nart__task *t, nart_res r)
 {
-    nart__task *t = nart__lane_pop(lane);
+    if (NART_UNLIKELY(r != NART_PENDING)) {
+        nart__task_finish(rt, t, r);
+        return;
+    }
+    if (NART_UNLIKELY(rt->cx.park != t->wake_at))
+        loop_park(rt->cx.host, t, rt->cx.park);
+    uint32_t flags = rt->cx.flags;
+    if (NART_UNLIKELY(flags & NART__CX_END))
+        end_pending(rt, t);
+    else if (flags & NART__CX_AGAIN && NART_LIKELY(!(t->state & NART__T_READY))) {
+        t->state |= NART__T_READY;
+        nart__rt_enqueue(rt, t);
+    }
+}
 
-    if (NART_UNLIKELY(t->state & NART__T_DONE)) {
+/* Cancelled, shielded, after a spent budget, or ended while it was on the ready list. */
+static NART__COLD void poll_odd(nart_rt *rt, nart__task *t)
+{
+    if (t->state & NART__T_DONE) {
         t->state &= ~(uint32_t)NART__T_READY;
         nart__task_unlisted(rt, t);
         return;
     }
-    nart_res r = nart__poll(&rt->cx, t);
-    if (NART_UNLIKELY(r != NART_PENDING))
-        nart__task_finish(rt, t, r);
-    else if (NART_UNLIKELY(t->state & (NART__T_DEAF | NART__T_ABORTED)))
-        end_odd(rt, t);
+    nart_res r = nart__poll(&rt->cx, t, true);
+    if (t->state & NART__T_ABORTED)
+        rt->cx.flags |= NART__CX_END;
+    after_poll(rt, t, r);
+}
+
+static inline void poll_one(nart_rt *rt, nart__lane *lane)
+{
+    nart__task *t = nart__lane_pop(lane);
+
+    if (NART_UNLIKELY(t->state & NART__T_ODD))
+        poll_odd(rt, t);
     else
-        park_task(rt, t);
+        after_poll(rt, t, nart__poll(&rt->cx, t, false));
+}
+
+static NART__COLD uint32_t run_urgent(nart_rt *rt, uint32_t limit)
+{
+    uint32_t n = 0;
+    for (; n < limit && rt->urgent.head; n++)
+        poll_one(rt, &rt->urgent);
+    return n;
 }
 
 /* Polls what is ready. The number of polls. */
 static uint32_t run_ready(nart_rt *rt)
 {
-    uint32_t n = 0, urgent = 0, limit = rt->opts.polls_per_tick;
+    uint32_t n = 0, urgent = URGENT_PER_TICK, limit = rt->opts.polls_per_tick;
 
-    while (n < limit) {
-        if (NART_UNLIKELY(rt->urgent.head != NULL) && urgent < URGENT_PER_TICK) {
-            poll_one(rt, &rt->urgent);
-            urgent++;
-        } else if (rt->ready.head) {
-            poll_one(rt, &rt->ready);
-        } else {
-            break;
+    for (;;) {
+        if (NART_UNLIKELY(rt->urgent.head != NULL) && urgent > 0) {
+            uint32_t done = run_urgent(rt, urgent);
+            urgent -= done;
+            n += done;
         }
+        if (n >= limit || !rt->ready.head)
+            break;
+        poll_one(rt, &rt->ready);
         n++;
     }
     rt->cx.self = NULL;
@@ -510,6 +530,7 @@ void nart_rt_stats_get(const nart_rt *rt, nart_rt_stats *out)
     size_t size = out->size < sizeof rt->stats ? out->size : sizeof rt->stats;
     nart_rt_stats copy = rt->stats;
     copy.size = out->size;
+    copy.ended = copy.spawned - rt->live;
     memcpy(out, &copy, size);
 }
 

@@ -35,7 +35,6 @@ struct nart_rt {
     nart__lane ready, urgent;
     nart__hub *hub;
     uint32_t live;       /* tasks that have not ended */
-    uint32_t held;       /* ended tasks whose join handle has not been released */
     bool closing, stopped, running, bound;
     bool embedded;       /* a host waits on the backend descriptor */
     bool idle;           /* embedded, and the host may be waiting now */
@@ -75,10 +74,24 @@ static inline nart__task *nart__lane_pop(nart__lane *l)
     return t;
 }
 
+/* The host may be asleep in its own loop: makes the backend descriptor readable. */
+NART__COLD void nart__rt_kick(nart_rt *rt);
+
 /* Onto the ready list of the loop. The state bit has been set by the caller. */
 static inline void nart__rt_enqueue(nart_rt *rt, nart__task *t)
 {
     nart__lane_push(NART_LIKELY(!(t->state & NART__T_URGENT)) ? &rt->ready : &rt->urgent, t);
+}
+
+/* Makes a task of this loop ready. */
+static inline void nart__rt_ready(nart_rt *rt, nart__task *t)
+{
+    if (t->state & (NART__T_READY | NART__T_DONE))
+        return;
+    t->state |= NART__T_READY;
+    nart__rt_enqueue(rt, t);
+    if (NART_UNLIKELY(rt->idle))
+        nart__rt_kick(rt);
 }
 
 /* 0, or why this call cannot be had on this thread now. */
@@ -98,9 +111,6 @@ void nart__task_unlisted(nart_rt *rt, nart__task *t);
 
 /* A begun task is taken back. */
 void nart__task_abandon(nart_rt *rt, void *frame);
-
-/* The host may be asleep in its own loop: makes the backend descriptor readable. */
-NART__COLD void nart__rt_kick(nart_rt *rt);
 
 /* Told to report(), or standard error. */
 void nart__rt_report(nart_rt *rt, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

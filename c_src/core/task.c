@@ -17,28 +17,49 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- slots ---- */
+/* ---- slots ----
+ * A free slot keeps what the next task needs unchanged: no waits, no joiner, no timer, wake_at at
+ * NART_NEVER, the frame behind the header. So spawning writes little. */
+
+#define CLASS_SHIFT 28 /* the slot's class, in the top bits of its state */
 
 static int class_of(const nart__task *t)
 {
-    return t->state & NART__T_BOXED ? 0 : nart__slab_class(t->type->size);
+    return (int)(t->state >> CLASS_SHIFT);
 }
 
-static void slot_free(nart_rt *rt, nart__task *t)
+static void slot_init(nart_rt *rt, nart__task *t, uint32_t slot)
+{
+    t->frame = t + 1;
+    t->wake_at = NART_NEVER;
+    t->home = &rt->cx;
+    t->slot = slot;
+    t->gen = 1; /* zero names no task */
+}
+
+static NART__COLD void slot_free_odd(nart_rt *rt, nart__task *t)
+{
+    if (t->state & NART__T_ESCAPED)
+        nart__hub_retire(rt->hub, t->slot);
+    if (t->state & NART__T_BOXED) {
+        nart__free(&rt->alloc, t->frame, t->type->size ? t->type->size : 1, t->type->align);
+        t->frame = t + 1;
+    }
+}
+
+static inline void slot_free(nart_rt *rt, nart__task *t)
 {
     int c = class_of(t);
 
-    if (t->state & NART__T_ESCAPED)
-        nart__hub_retire(rt->hub, t->slot);
-    if (t->state & NART__T_BOXED)
-        nart__free(&rt->alloc, t->frame, t->type->size, t->type->align);
+    if (NART_UNLIKELY(t->state & (NART__T_ESCAPED | NART__T_BOXED)))
+        slot_free_odd(rt, t);
     t->state = 0;
-    if (++t->gen != 0)
+    if (NART_LIKELY(++t->gen != 0))
         nart__slab_give(&rt->slab, c, t);
 }
 
 /* The frame's storage ends. */
-static void frame_end(nart_rt *rt, nart__task *t)
+static inline void frame_end(nart_rt *rt, nart__task *t)
 {
     if (!(t->state & NART__T_DROPPED)) {
         t->state |= NART__T_DROPPED;
@@ -72,16 +93,16 @@ static nart_res type_check(const nart_rt *rt, const nart_task_type *type)
     return rt->closing ? NART_ESHUTDOWN : 0;
 }
 
-static void *begin(nart_rt *rt, const nart_task_type *type, bool boxed, nart_res *err)
+/* A slot for a task of this type, filled in but for what is in the frame; or NULL and *err. */
+static inline nart__task *slot_take(nart_rt *rt, const nart_task_type *type, bool boxed,
+                                    nart_res *err)
 {
-    nart_res ignored;
     uint32_t slot = NART__SLOT_USED;
+    int c = boxed ? 0 : nart__slab_class(type->size);
 
-    err = err ? err : &ignored;
     *err = type_check(rt, type);
     if (NART_UNLIKELY(*err))
         return NULL;
-    int c = boxed ? 0 : nart__slab_class(type->size);
     if (NART_UNLIKELY(c < 0)) {
         *err = -E2BIG;
         return NULL;
@@ -91,34 +112,36 @@ static void *begin(nart_rt *rt, const nart_task_type *type, bool boxed, nart_res
         *err = -ENOMEM;
         return NULL;
     }
-    void *frame = t + 1;
-    if (boxed) {
-        frame = nart__alloc(&rt->alloc, type->size ? type->size : 1, type->align);
+    if (NART_UNLIKELY(slot != NART__SLOT_USED))
+        slot_init(rt, t, slot);
+    if (NART_UNLIKELY(boxed)) {
+        void *frame = nart__alloc(&rt->alloc, type->size ? type->size : 1, type->align);
         if (!frame) {
             nart__slab_give(&rt->slab, c, t);
             *err = -ENOMEM;
             return NULL;
         }
+        t->frame = frame;
     }
-    memset(frame, 0, type->size);
     t->poll = type->poll;
-    t->frame = frame;
-    t->waits = NULL;
-    t->state = NART__T_BEGUN | (boxed ? NART__T_BOXED : 0);
-    t->polls = 0;
-    t->leaf = NULL;
-    t->wake_at = NART_NEVER;
-    t->home = &rt->cx;
     t->type = type;
-    t->timer.next = NULL;
-    t->joiner = NULL;
-    if (slot != NART__SLOT_USED) {
-        t->slot = slot;
-        t->gen = 1; /* zero names no task */
-    }
+    t->state = (uint32_t)c << CLASS_SHIFT | (boxed ? NART__T_BOXED : 0) |
+               (type->flags & NART_TASK_URGENT ? NART__T_URGENT : 0);
+    return t;
+}
+
+static void *begin(nart_rt *rt, const nart_task_type *type, bool boxed, nart_res *err)
+{
+    nart_res ignored;
+    nart__task *t = slot_take(rt, type, boxed, err ? err : &ignored);
+
+    if (!t)
+        return NULL;
+    memset(t->frame, 0, type->size);
+    t->state |= NART__T_BEGUN;
     t->next = rt->begun;
     rt->begun = t;
-    return frame;
+    return t->frame;
 }
 
 /* Takes the task of a begun frame off the list; NULL for a frame that is none. */
@@ -141,27 +164,33 @@ static void join_withdraw(nart__wait *w)
 
 static const struct nart__wait_ops join_ops = { "join", join_withdraw };
 
-static nart_res commit(nart_rt *rt, void *frame, nart_join *out)
+/* The task is there: somebody may hold it, and it will be polled. */
+static inline void start(nart_rt *rt, nart__task *t, nart_join *out)
 {
-    nart__task *t = unbegin(rt, frame);
-    if (NART_UNLIKELY(!t))
-        return -EINVAL;
-    t->state = (t->state & NART__T_BOXED) | NART__T_LIVE | NART__T_READY |
-               (out ? NART__T_HELD : 0) | (t->type->flags & NART_TASK_URGENT ? NART__T_URGENT : 0);
+    uint32_t state = (t->state & ~(uint32_t)NART__T_BEGUN) | NART__T_LIVE | NART__T_READY;
+
     if (out) {
-        memset(out, 0, sizeof *out);
-        out->wait.ops = &join_ops;
-        out->hub = rt->hub;
-        out->life = rt->life;
-        out->task = t;
-        out->gen = t->gen;
-        rt->held++;
+        state |= NART__T_HELD;
+        *out = (nart_join){ .wait.ops = &join_ops,
+                            .hub = rt->hub,
+                            .task = t,
+                            .life = rt->life,
+                            .gen = t->gen };
     }
+    t->state = state;
     rt->live++;
     rt->stats.spawned++;
     nart__rt_enqueue(rt, t);
     if (NART_UNLIKELY(rt->idle))
         nart__rt_kick(rt);
+}
+
+static nart_res commit(nart_rt *rt, void *frame, nart_join *out)
+{
+    nart__task *t = unbegin(rt, frame);
+    if (NART_UNLIKELY(!t))
+        return -EINVAL;
+    start(rt, t, out);
     return 0;
 }
 
@@ -172,16 +201,20 @@ void nart__task_abandon(nart_rt *rt, void *frame)
         slot_free(rt, t);
 }
 
-static nart_res spawn(nart_rt *rt, const nart_task_type *type, bool boxed, const void *init,
-                      nart_join *out)
+static inline nart_res spawn(nart_rt *rt, const nart_task_type *type, bool boxed, const void *init,
+                             nart_join *out)
 {
     nart_res err;
-    void *frame = begin(rt, type, boxed, &err);
-    if (!frame)
+    nart__task *t = slot_take(rt, type, boxed, &err);
+
+    if (NART_UNLIKELY(!t))
         return err;
     if (init)
-        memcpy(frame, init, type->size);
-    return commit(rt, frame, out);
+        memcpy(t->frame, init, type->size);
+    else
+        memset(t->frame, 0, type->size);
+    start(rt, t, out);
+    return 0;
 }
 
 void *nart_spawn_begin(nart_cx *cx, const nart_task_type *type, nart_res *err)
@@ -278,16 +311,18 @@ nart_res nart_rt_spawn_boxed(nart_rt *rt, const nart_task_type *type, const void
 
 void nart__task_finish(nart_rt *rt, nart__task *t, nart_res r)
 {
-    nart__poll_over(t);
+    t->state |= NART__T_DONE; /* first: what is withdrawn below may try to wake it */
+    if (t->waits)
+        nart__withdraw_all(t);
     if (t->timer.next)
         nart__wheel_remove(&rt->wheel, &t->timer);
+    t->wake_at = NART_NEVER;
     if (r == NART_PENDING || (r == -ECANCELED && t->state & NART__T_CANCELLED))
         r = NART_EABORTED; /* what a joining task is told; -ECANCELED would be about itself */
     t->res = r;
     rt->live--;
-    rt->stats.ended++;
     if (t->joiner)
-        nart__ready(t->joiner->task);
+        nart__rt_ready(rt, t->joiner->task);
     if (!(t->state & NART__T_HELD))
         frame_end(rt, t);
 }
@@ -311,7 +346,7 @@ static nart_res ask_to_end(nart_rt *rt, nart_task id, uint32_t bits)
         rt->cx.stop = NART__STOP_CANCEL;
         rt->cx.go = 0;
     }
-    nart__ready(t);
+    nart__rt_ready(rt, t);
     return 0;
 }
 
@@ -332,18 +367,26 @@ nart_task nart_cx_task(const nart_cx *cx)
 
 /* ---- joining ---- */
 
-/* The handle's runtime while that lives. */
-static nart_rt *join_rt(const nart_join *j)
+/* The handle's task, NULL when the handle is empty or its runtime has gone. A task that is held is
+ * not freed, so nothing else has to be compared. */
+static inline nart__task *join_task(const nart_join *j)
 {
-    if (!j || !j->hub || nart__hub_life(j->hub) != j->life)
-        return NULL;
-    return j->hub->rt;
+    return j->hub && nart__hub_life(j->hub) == j->life ? j->task : NULL;
 }
 
-/* The handle's task: it cannot have been freed as long as the handle holds it. */
-static nart__task *join_task(const nart_join *j)
+/* The task has ended: its answer, once. */
+static inline nart_res join_take(nart_join *j, nart__task *t, nart_res *result)
 {
-    return join_rt(j) ? j->task : NULL;
+    if (j->wait.task) {
+        t->joiner = NULL;
+        nart__unwait(&j->wait);
+    }
+    j->used = 1;
+    if (NART_UNLIKELY(t->res == NART_EABORTED))
+        return NART_EABORTED;
+    if (result)
+        *result = t->res;
+    return 0;
 }
 
 nart_res nart_join_await(nart_cx *cx, nart_join *j, nart_res *result)
@@ -355,25 +398,16 @@ nart_res nart_join_await(nart_cx *cx, nart_join *j, nart_res *result)
     nart__task *t = join_task(j);
     if (NART_UNLIKELY(!t))
         return NART_ESTALE;
-    if (NART_UNLIKELY(t->home != cx))
-        return NART_EDRIVER;
     if (NART_UNLIKELY(j->used))
         return NART_EUSED;
+    if (NART_UNLIKELY(t->home != cx))
+        return NART_EDRIVER;
+    if (NART_UNLIKELY(j->wait.task && j->wait.task != cx->self))
+        return -EBUSY;
+    if (t->state & NART__T_DONE)
+        return join_take(j, t, result);
     if (NART_UNLIKELY(t == cx->self))
         return -EDEADLK;
-    if (t->state & NART__T_DONE) {
-        if (j->wait.task) {
-            if (j->wait.task != cx->self)
-                return -EBUSY;
-            nart__withdraw(&j->wait);
-        }
-        j->used = 1;
-        if (t->res == NART_EABORTED)
-            return NART_EABORTED;
-        if (result)
-            *result = t->res;
-        return 0;
-    }
     r = nart__park_in(cx, &j->wait, &begun);
     if (begun)
         t->joiner = &j->wait;
@@ -382,7 +416,7 @@ nart_res nart_join_await(nart_cx *cx, nart_join *j, nart_res *result)
 
 void *nart_join_frame(nart_join *j)
 {
-    nart__task *t = join_task(j);
+    nart__task *t = j ? join_task(j) : NULL;
     return t && t->state & NART__T_DONE ? t->frame : NULL;
 }
 
@@ -400,19 +434,18 @@ nart_task nart_join_task(const nart_join *j)
 
 void nart_join_release(nart_join *j)
 {
-    if (!j)
-        return;
-    nart_rt *rt = join_rt(j);
-    if (rt) {
-        nart__task *t = j->task;
+    nart__task *t = j ? join_task(j) : NULL;
+
+    if (t) {
+        nart_rt *rt = nart__rt_of(t);
         if (j->wait.task)
             nart__withdraw(&j->wait);
         t->state &= ~(uint32_t)NART__T_HELD;
-        rt->held--;
         if (t->state & NART__T_DONE)
             frame_end(rt, t);
     }
-    memset(j, 0, sizeof *j);
+    if (j)
+        j->hub = NULL;
 }
 
 void nart_join_move(nart_join *dst, nart_join *src)

@@ -41,6 +41,7 @@ nart_res nart__halt(nart_cx *cx, nart__wait *w)
         nart__withdraw(w);
     if (cx->go < -NART__PATIENCE) {
         t->state |= NART__T_DEAF;
+        cx->flags |= NART__CX_END;
         t->leaf = cx->co;
         return NART_PENDING;
     }
@@ -72,9 +73,8 @@ void nart__sweep(nart__task *t)
     }
 }
 
-void nart__poll_over(nart__task *t)
+void nart__withdraw_all(nart__task *t)
 {
-    t->state |= NART__T_DONE; /* first: what is withdrawn below may try to wake it */
     while (t->waits)
         nart__withdraw(t->waits);
 }
@@ -241,11 +241,12 @@ nart_res nart_driver_poll(nart_cx *cx, nart__task *t)
     int64_t now = cx->drv->now(cx->host);
     if (now > cx->now)
         cx->now = now;
-    nart_res r = nart__poll(cx, t);
+    nart_res r = nart__poll(cx, t, true);
     if (r == NART_PENDING && t->state & NART__T_DEAF)
         r = -ECANCELED;
     if (r != NART_PENDING) {
-        nart__poll_over(t);
+        t->state |= NART__T_DONE; /* first: what is withdrawn may try to wake it */
+        nart__withdraw_all(t);
         t->res = r;
     } else {
         cx->drv->park(cx->host, t, cx->park);

@@ -158,11 +158,13 @@ static inline void nart__q_remove(nart__waitq *q, nart__wait *w)
 NART__COLD void nart__poll_begin_odd(nart_cx *cx, nart__task *t);
 NART__COLD void nart__sweep(nart__task *t);
 
-static inline nart_res nart__poll(nart_cx *cx, nart__task *t)
-{
-    uint32_t state = t->state & ~(uint32_t)NART__T_READY;
+/* What makes a poll other than the plain case. */
+#define NART__T_ODD (NART__T_DONE | NART__T_CANCELLED | NART__T_SHIELD | NART__T_SPENT)
 
-    t->state = state;
+/* `odd` is a constant: the caller has looked. */
+static inline nart_res nart__poll(nart_cx *cx, nart__task *t, bool odd)
+{
+    t->state &= ~(uint32_t)NART__T_READY;
     t->leaf = NULL;
     t->polls++;
     cx->self = t;
@@ -171,7 +173,7 @@ static inline nart_res nart__poll(nart_cx *cx, nart__task *t)
     cx->go = NART_BUDGET;
     cx->stop = NART__STOP_NOT;
     cx->flags = 0;
-    if (NART_UNLIKELY(state & (NART__T_CANCELLED | NART__T_SHIELD | NART__T_SPENT)))
+    if (odd)
         nart__poll_begin_odd(cx, t);
     nart_res r = t->poll(cx, t->frame);
     if (NART_LIKELY(r == NART_PENDING)) {
@@ -182,7 +184,7 @@ static inline nart_res nart__poll(nart_cx *cx, nart__task *t)
     return r;
 }
 
-/* The task has answered: nothing may wake it any more. */
-void nart__poll_over(nart__task *t);
+/* Before the frame goes: nothing may refer to it. */
+void nart__withdraw_all(nart__task *t);
 
 #endif
