@@ -2,7 +2,7 @@
 //! What the Rust peers share: the command line, the line printed for each row, and the timed section.
 //!
 //! A program is called with `row=count` arguments and prints one JSON object on a line for each
-//! figure. The driver gives every program the same counts.
+//! figure; with `--list` it names its rows. The driver gives every program the same counts.
 
 use std::time::Instant;
 
@@ -31,6 +31,10 @@ pub fn resident_bytes() -> u64 {
 
 pub fn run(peer: &str, rows: &[Row]) {
     for arg in std::env::args().skip(1) {
+        if arg == "--list" {
+            rows.iter().for_each(|r| println!("{}", r.name));
+            continue;
+        }
         let Some((name, count)) = arg.split_once('=') else {
             fail(&format!("{arg}: expected row=count"));
         };

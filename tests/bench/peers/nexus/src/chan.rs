@@ -2,9 +2,10 @@
 //! Channels between tasks of one thread.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use nexus_async_rt::channel::{local, spsc};
-use nexus_async_rt::spawn_boxed;
+use nexus_async_rt::{spawn_boxed, timeout};
 
 use crate::harness::timed;
 
@@ -60,6 +61,28 @@ pub async fn local_pingpong(n: u64) -> f64 {
         for i in 0..n {
             there.send(i).await.expect("an open channel");
             black_box(back.recv().await.expect("a value"));
+        }
+        drop(there);
+        echo.await;
+    })
+    .await
+}
+
+/// The same, each receive under a deadline that does not expire. A deadline given up stays in the
+/// wheel, and every turn of the loop walks all that are there: the figure grows with n.
+pub async fn deadline_pingpong(n: u64) -> f64 {
+    const HOUR: Duration = Duration::from_secs(3600);
+    timed(n, async |n| {
+        let (there, inbox) = local::channel::<u64>(1);
+        let (answer, back) = local::channel::<u64>(1);
+        let echo = spawn_boxed(async move {
+            while let Ok(v) = timeout(HOUR, inbox.recv()).await.expect("in time") {
+                answer.send(v).await.expect("an open channel");
+            }
+        });
+        for i in 0..n {
+            there.send(i).await.expect("an open channel");
+            black_box(timeout(HOUR, back.recv()).await.expect("in time").expect("a value"));
         }
         drop(there);
         echo.await;

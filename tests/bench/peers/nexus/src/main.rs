@@ -82,6 +82,11 @@ fn main() {
                 |n| task(timer::cancel_rel(n)),
                 |n| root(timer::cancel_rel(n)),
             ),
+            both(
+                "deadline_pingpong",
+                |n| task(chan::deadline_pingpong(n)),
+                |n| root(chan::deadline_pingpong(n)),
+            ),
             both("tcp_echo", |n| task(net::tcp_echo(n)), |n| root(net::tcp_echo(n))),
             both("bridge_batch", |n| task(bridge::batch(n)), |n| root(bridge::batch(n))),
             one("bridge_wake_spin", "ns", bridge::wake_spin),

@@ -3,9 +3,11 @@
 //! its users take.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
+use tokio::time::timeout;
 
 use crate::harness::timed;
 
@@ -50,6 +52,27 @@ pub async fn pingpong(n: u64) -> f64 {
         for i in 0..n {
             there.send(i).await.expect("an open channel");
             black_box(back.recv().await.expect("a value"));
+        }
+        drop(there);
+        echo.await.expect("an end");
+    })
+    .await
+}
+
+/// The same, each receive under a deadline that does not expire.
+pub async fn deadline_pingpong(n: u64) -> f64 {
+    const HOUR: Duration = Duration::from_secs(3600);
+    timed(n, async |n| {
+        let (there, mut inbox) = mpsc::channel::<u64>(1);
+        let (answer, mut back) = mpsc::channel::<u64>(1);
+        let echo = spawn_local(async move {
+            while let Some(v) = timeout(HOUR, inbox.recv()).await.expect("in time") {
+                answer.send(v).await.expect("an open channel");
+            }
+        });
+        for i in 0..n {
+            there.send(i).await.expect("an open channel");
+            black_box(timeout(HOUR, back.recv()).await.expect("in time").expect("a value"));
         }
         drop(there);
         echo.await.expect("an end");

@@ -65,6 +65,11 @@ fn main() {
                 |n| task(timer::cancel_rel(n)),
                 |n| root(timer::cancel_rel(n)),
             ),
+            both(
+                "deadline_pingpong",
+                |n| task(chan::deadline_pingpong(n)),
+                |n| root(chan::deadline_pingpong(n)),
+            ),
             both("tcp_echo", |n| task(net::tcp_echo(n)), |n| root(net::tcp_echo(n))),
             one("bridge_batch", "ns", bridge::batch),
             one("blocking_batch", "ns", bridge::blocking_batch),

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* 64 bytes over loopback and back, by hand: a listener-made pair of sockets, one epoll, two
+ * handlers. A trip is the least it can be on epoll: send, epoll_wait, recv, send, epoll_wait, recv.
+ * Edge-triggered, and a buffer larger than the message, so that a short read says that no more is
+ * there and nothing is read or reported twice. */
+#include "peers.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { MESSAGE = 64, BUFFER = 4096, EVENTS = 16 };
+
+struct side {
+    int fd;
+    void (*on_bytes)(struct side *s, size_t n);
+    size_t have;    /* bytes of the message that came so far */
+    uint64_t trips; /* client: still to make */
+    char buf[BUFFER];
+};
+
+static void check(bool ok, const char *what)
+{
+    if (!ok)
+        bench_fail(what);
+}
+
+/* One message of 64 bytes always fits into the socket's buffer: at most one is under way. */
+static void send_message(struct side *s, size_t n)
+{
+    check(send(s->fd, s->buf, n, MSG_NOSIGNAL) == (ssize_t)n, "send");
+}
+
+static void serve(struct side *s, size_t n)
+{
+    send_message(s, n);
+}
+
+static void client(struct side *s, size_t n)
+{
+    s->have += n;
+    if (s->have < MESSAGE)
+        return;
+    s->have = 0;
+    if (--s->trips)
+        send_message(s, MESSAGE);
+}
+
+static void readable(struct side *s)
+{
+    ssize_t n;
+    do {
+        n = recv(s->fd, s->buf, sizeof s->buf, 0);
+        check(n > 0, "recv");
+        s->on_bytes(s, (size_t)n);
+    } while (n == sizeof s->buf);
+}
+
+static void trips(int ep, struct side *from, uint64_t n)
+{
+    struct epoll_event events[EVENTS];
+
+    from->trips = n;
+    send_message(from, MESSAGE);
+    while (from->trips) {
+        int got = epoll_wait(ep, events, EVENTS, -1);
+        check(got > 0, "epoll_wait");
+        for (int i = 0; i < got; i++)
+            readable(events[i].data.ptr);
+    }
+}
+
+static void watch(int ep, struct side *s)
+{
+    struct epoll_event e = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = s };
+    int on = 1;
+
+    check(setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0, "TCP_NODELAY");
+    check(epoll_ctl(ep, EPOLL_CTL_ADD, s->fd, &e) == 0, "epoll_ctl");
+}
+
+/* Both ends of a connection. Blocking while it is made; a socket that is only read after epoll said
+ * so, and only sent to while it has room, never blocks. */
+static void connect_pair(struct side *a, struct side *b)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof at;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    check(listener >= 0 && bind(listener, (struct sockaddr *)&at, len) == 0, "bind");
+    check(listen(listener, 1) == 0, "listen");
+    check(getsockname(listener, (struct sockaddr *)&at, &len) == 0, "getsockname");
+    a->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    check(a->fd >= 0 && connect(a->fd, (struct sockaddr *)&at, len) == 0, "connect");
+    b->fd = accept(listener, NULL, NULL);
+    check(b->fd >= 0, "accept");
+    close(listener);
+}
+
+double epoll_tcp_echo(uint64_t n)
+{
+    static struct side here = { .on_bytes = client }, there = { .on_bytes = serve };
+    int ep = epoll_create1(EPOLL_CLOEXEC);
+
+    check(ep >= 0, "epoll_create1");
+    connect_pair(&here, &there);
+    watch(ep, &here);
+    watch(ep, &there);
+    memset(here.buf, 0xAB, MESSAGE);
+    trips(ep, &here, n / 10 + 1);
+    int64_t start = bench_now();
+    trips(ep, &here, n);
+    double per_trip = (double)(bench_now() - start) / (double)n;
+    close(here.fd);
+    close(there.fd);
+    close(ep);
+    return per_trip;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The rows that libuv has: TCP echo, and a timer started and stopped. */
+#include "bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+enum { MESSAGE = 64 };
+
+static void check(int answer, const char *what)
+{
+    if (answer < 0) {
+        fprintf(stderr, "%s: %s\n", what, uv_strerror(answer));
+        exit(1);
+    }
+}
+
+/* ---- 64 bytes to an echo handler over loopback and back ------------------------------------- */
+
+struct side {
+    uv_tcp_t tcp;
+    char in[4096];
+    char out[MESSAGE];
+    size_t have;    /* bytes of the message that came so far */
+    uint64_t trips; /* client: still to make */
+};
+
+static struct side client, server;
+static uv_tcp_t listener;
+
+static void give_buffer(uv_handle_t *h, size_t wanted, uv_buf_t *buf)
+{
+    struct side *s = h->data;
+    (void)wanted;
+    *buf = uv_buf_init(s->in, sizeof s->in);
+}
+
+/* The message always fits into the socket's buffer, so that no write request is needed. */
+static void send_message(struct side *s, char *bytes, size_t n)
+{
+    uv_buf_t buf = uv_buf_init(bytes, (unsigned)n);
+    check(uv_try_write((uv_stream_t *)&s->tcp, &buf, 1) == (int)n ? 0 : UV_EAGAIN, "write");
+}
+
+static void on_request(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    check((int)n, "read");
+    send_message(stream->data, buf->base, (size_t)n);
+}
+
+static void on_answer(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct side *s = stream->data;
+    (void)buf;
+    check((int)n, "read");
+    s->have += (size_t)n;
+    if (s->have < MESSAGE)
+        return;
+    s->have = 0;
+    if (--s->trips)
+        send_message(s, s->out, MESSAGE);
+    else
+        uv_stop(stream->loop);
+}
+
+static void start_side(struct side *s, uv_read_cb on_bytes)
+{
+    s->tcp.data = s;
+    check(uv_tcp_nodelay(&s->tcp, 1), "nodelay");
+    check(uv_read_start((uv_stream_t *)&s->tcp, give_buffer, on_bytes), "read_start");
+}
+
+static void on_accept(uv_stream_t *from, int status)
+{
+    check(status, "listen");
+    check(uv_tcp_init(from->loop, &server.tcp), "tcp");
+    check(uv_accept(from, (uv_stream_t *)&server.tcp), "accept");
+    start_side(&server, on_request);
+}
+
+static void on_connect(uv_connect_t *request, int status)
+{
+    check(status, "connect");
+    start_side(&client, on_answer);
+    uv_stop(request->handle->loop);
+}
+
+static void trips(uv_loop_t *loop, uint64_t n)
+{
+    client.trips = n;
+    send_message(&client, client.out, MESSAGE);
+    uv_run(loop, UV_RUN_DEFAULT);
+}
+
+static double tcp_echo(uint64_t n)
+{
+    uv_loop_t *loop = uv_default_loop();
+    struct sockaddr_storage at;
+    int len = sizeof at;
+    uv_connect_t request;
+
+    check(uv_ip4_addr("127.0.0.1", 0, (struct sockaddr_in *)&at), "address");
+    check(uv_tcp_init(loop, &listener), "tcp");
+    check(uv_tcp_bind(&listener, (const struct sockaddr *)&at, 0), "bind");
+    check(uv_listen((uv_stream_t *)&listener, 1, on_accept), "listen");
+    check(uv_tcp_getsockname(&listener, (struct sockaddr *)&at, &len), "getsockname");
+    check(uv_tcp_init(loop, &client.tcp), "tcp");
+    check(uv_tcp_connect(&request, &client.tcp, (const struct sockaddr *)&at, on_connect), "connect");
+    uv_run(loop, UV_RUN_DEFAULT);
+    memset(client.out, 0xAB, MESSAGE);
+    trips(loop, n / 10 + 1);
+    int64_t start = bench_now();
+    trips(loop, n);
+    return (double)(bench_now() - start) / (double)n;
+}
+
+/* ---- a timer started and stopped ------------------------------------------------------------ */
+
+static void on_timer(uv_timer_t *timer)
+{
+    (void)timer;
+}
+
+static double timer_cancel_rel(uint64_t n)
+{
+    uv_timer_t timer;
+
+    check(uv_timer_init(uv_default_loop(), &timer), "timer");
+    int64_t start = bench_now();
+    for (uint64_t i = 0; i < n; i++) {
+        check(uv_timer_start(&timer, on_timer, 3600000, 0), "start");
+        check(uv_timer_stop(&timer), "stop");
+    }
+    return (double)(bench_now() - start) / (double)n;
+}
+
+static const struct bench_row rows[] = {
+    { "tcp_echo", "ns", "libuv", tcp_echo, NULL },
+    { "timer_cancel_rel", "ns", "libuv", timer_cancel_rel, NULL },
+};
+
+int main(int argc, char **argv)
+{
+    return bench_main(argc, argv, rows, sizeof rows / sizeof rows[0]);
+}

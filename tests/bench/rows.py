@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""The rows of the benchmark: how much work, on how many processors, and what is aimed at."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Goal:
+    text: str
+    needs: str | None  # the peer that it compares with
+    test: object  # (nart's value, the peer's value) -> bool
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    count: int
+    goals: tuple = ()
+    cpus: int = 1  # 1: pinned to one processor, 2: may use all
+    quick: int | None = None  # the count of a quick run; None: a fiftieth
+    timeout: int = 60  # seconds for one program
+
+    def quick_count(self):
+        return self.quick or max(self.count // 50, 1)
+
+
+def faster(peer, factor):
+    """peer / nart is at least the factor."""
+    return Goal(f">= {factor:g}x {peer}", peer, lambda nart, other: other >= factor * nart)
+
+
+def within(peer, factor):
+    """nart takes at most the factor of what the peer takes."""
+    return Goal(f"<= {factor:g}x {peer}", peer, lambda nart, other: nart <= factor * other)
+
+
+def within_ns(peer, extra):
+    return Goal(f"<= {peer} + {extra} ns", peer, lambda nart, other: nart <= other + extra)
+
+
+def at_most(limit):
+    return Goal(f"<= {limit:g}", None, lambda nart, _: nart <= limit)
+
+
+ROWS = (
+    Row("self_wake_1", 2_000_000, (faster("nexus", 12), faster("tokio", 6))),
+    Row("self_wake_1000", 2_000_000, (faster("nexus", 6), faster("tokio", 8))),
+    Row("await_ready", 5_000_000),
+    Row("spawn_join", 500_000, (faster("nexus", 10), faster("tokio", 10))),
+    Row("spawn_join_1000", 500_000, (faster("nexus", 4),), quick=10_000),
+    Row("local_pair", 10_000_000, (faster("nexus", 1.3),)),
+    Row("local_stream", 3_000_000, (faster("nexus", 5), faster("tokio", 15))),
+    Row("local_pingpong", 500_000, (faster("nexus", 10),)),
+    Row("spsc_pair", 10_000_000, (faster("nexus", 1),)),
+    Row("spsc_pair_park", 10_000_000, (within_ns("nexus", 8),)),
+    Row("timer_cancel", 200_000, (faster("nexus", 8), faster("tokio", 20))),
+    Row("timer_cancel_rel", 200_000, (faster("nexus", 2.5), faster("tokio", 9))),
+    Row("deadline_pingpong", 1_000, quick=100),
+    Row("loop_1m_timers", 1_000_000, (at_most(1.2),)),
+    Row("longest_iteration_us", 60, (at_most(100),), quick=1, timeout=180),  # count: seconds
+    Row("tcp_echo", 200_000, (within("epoll", 1.05), faster("tokio", 1), faster("nexus", 1),
+                              faster("libuv", 1))),
+    Row("bridge_batch", 20_000, (faster("nexus", 1), faster("tokio", 1)), cpus=2),
+    Row("blocking_batch", 20_000, (faster("tokio", 5),), cpus=2),
+    Row("bridge_allocs", 2_000, (at_most(1),), cpus=2, quick=200),
+    Row("bridge_wake_spin", 200_000, (faster("nexus", 2),), cpus=2, quick=1_000),
+    Row("bridge_wake_park", 20_000, (within("eventfd", 1.15),), cpus=2, quick=200),
+    Row("task_bytes", 1_000_000, (at_most(200),), quick=100_000),
+)
+
+# Figures that a row prints besides its own.
+EXTRA_GOALS = {
+    "bridge_allocs_blocking": (at_most(1),),
+    "bridge_allocs_wake": (at_most(0),),
+}
