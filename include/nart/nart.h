@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/**
+ * @file nart/nart.h
+ * Everything of nart but the tokio bridge (nart/tokio.h) and the seam for drivers (nart/driver.h).
+ */
+#ifndef NART_NART_H
+#define NART_NART_H
+
+#include "base.h"
+#include "chan.h"
+#include "co.h"
+#include "rt.h"
+#include "task.h"
+#include "time.h"
+
+#endif
