@@ -12,7 +12,7 @@
 #ifndef NART_DRIVER_H
 #define NART_DRIVER_H
 
-#include "task.h"
+#include "io.h"
 
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -23,18 +23,13 @@ extern "C" {
 
 #define NART_DRIVER_ABI 1u
 
-/** Directions and states of a descriptor, as bits. */
-enum {
-    NART_READ = 1,  /**< bytes or a connection can be taken, or the peer has ended */
-    NART_WRITE = 2, /**< bytes are accepted, or a connect has ended */
-    NART_ERROR = 4, /**< an error is pending (reported with both directions) */
-    NART_HANGUP = 8, /**< both sides are closed (reported with both directions) */
-    NART_ENDED = 16  /**< the peer has sent its end: a short read does not mean "no more" */
-};
+struct mmsghdr; /* strict C does not show it */
 
 /** The system calls of socket operations: real ones in the loop, faults or a simulation elsewhere.
  *  Each answers >= 0 or -errno, never -EINTR. */
 typedef struct nart_sys {
+    int (*socket)(int family, int type); /* non-blocking, closed on exec */
+    int (*setsockopt)(int fd, int level, int name, const void *value, socklen_t len);
     ssize_t (*recv)(int fd, void *buf, size_t len, int flags);
     ssize_t (*send)(int fd, const void *buf, size_t len, int flags);
     int (*accept)(int fd, struct sockaddr *addr, socklen_t *len);
@@ -61,8 +56,13 @@ typedef struct nart_driver {
      *  NART_PENDING and the task is woken when one is, -EBUSY, -ETIMEDOUT, -ECANCELED. */
     nart_res (*io_want)(void *host, uint64_t id, uint32_t dirs, nart_cx *cx);
     void (*io_clear)(void *host, uint64_t id, uint32_t dirs); /**< after EAGAIN or a short read */
-    nart_res (*io_del)(void *host, uint64_t id, int *fd);     /**< gives the descriptor back */
-    const nart_sys *sys;
+    /** Gives the descriptor back. 1: a task that waited for it has been woken; 0; NART_ESTALE;
+     *  NART_EWRONGTHREAD: nothing was done. */
+    nart_res (*io_del)(void *host, uint64_t id, int *fd);
+    const nart_sys *sys; /**< NULL: no sockets in this world, io_add answers NART_EDRIVER */
+    int (*io_fd)(void *host, uint64_t id); /**< the descriptor; NART_ESTALE, NART_EWRONGTHREAD */
+    /** Whoever waits waits no more and is woken: the handle moves. Answers as io_del. */
+    nart_res (*io_wake)(void *host, uint64_t id);
 } nart_driver;
 
 /* A node of the timer wheel. next == NULL: not in it. */

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/**
+ * @file nart/net.h
+ * TCP and UDP. The rules of all handles are at the top of nart/io.h.
+ *
+ * ```c
+ * struct echo { nart_co co; nart_tcp sock; size_t len, done; char buf[1024]; };
+ *
+ * static nart_res echo_run(nart_cx *cx, void *frame)
+ * {
+ *     struct echo *e = frame;
+ *     nart_res n = 0;
+ *
+ *     NART_BEGIN(cx, &e->co);
+ *     for (;;) {
+ *         NART_AWAIT(n, nart_tcp_recv(cx, &e->sock, e->buf, sizeof e->buf));
+ *         if (n <= 0)
+ *             break;
+ *         e->len = (size_t)n;
+ *         NART_AWAIT(n, nart_tcp_send_all(cx, &e->sock, e->buf, e->len, &e->done));
+ *         if (n < 0)
+ *             break;
+ *     }
+ *     nart_tcp_close(&e->sock);
+ *     NART_END(n);
+ * }
+ * ```
+ *
+ * What opens a handle outside of operations takes a runtime, before or while it runs; in a body that
+ * is `nart_cx_rt(cx)`. An answer of `-errno` that is not listed comes from the system call.
+ */
+#ifndef NART_NET_H
+#define NART_NET_H
+
+#include "io.h"
+
+#include <sys/socket.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- addresses ------------------------------------------------------------------------------ */
+
+/** An address and a port: a `struct sockaddr` of `len` bytes. Zeroed = none. Copied freely. */
+typedef struct nart_addr {
+    struct sockaddr_storage storage;
+    socklen_t len;
+} nart_addr;
+
+/** Bytes for the text of any address, its end included. */
+#define NART_ADDR_TEXT 64
+
+/**
+ * Reads "127.0.0.1:80", "[::1]:80" or "[fe80::1%2]:80" (a scope by number). The port must be there;
+ * names are not looked up.
+ * @return 0; -EINVAL: `*out` is zeroed. **Thread**: any.
+ */
+NART_API NART_MUST_USE nart_res nart_addr_parse(nart_addr *out, const char *text);
+
+/** Writes what nart_addr_parse() reads. @return the length; -ENOSPC it does not fit in `cap` bytes
+ *  (then `buf` holds an empty text); -EAFNOSUPPORT neither IPv4 nor IPv6. **Thread**: any. */
+NART_API nart_res nart_addr_format(const nart_addr *a, char *buf, size_t cap);
+
+/** The port, or 0 where there is none. **Thread**: any. */
+NART_API uint16_t nart_addr_port(const nart_addr *a);
+
+/* ---- TCP: listening ------------------------------------------------------------------------- */
+
+/** A listening socket. Zeroed = closed. */
+typedef struct nart_tcp_listener {
+    nart_io io;
+    int32_t fd;
+    int32_t spare; /* accepted and not yet registered: the descriptor, plus one */
+    uint64_t reserved[4];
+} nart_tcp_listener;
+
+enum {
+    NART_LISTEN_REUSE_PORT = 1, /**< several listeners share the port, the kernel spreads */
+    NART_LISTEN_V6ONLY = 2,     /**< an IPv6 listener takes no IPv4 connections */
+    NART_LISTEN_EXCLUSIVE = 4   /**< no SO_REUSEADDR: -EADDRINUSE while old connections linger */
+};
+
+/** Options of nart_tcp_listen(); begin with NART_TCP_LISTEN_OPTS_INIT. Zero means the default. */
+typedef struct nart_tcp_listen_opts {
+    size_t size;      /**< sizeof(nart_tcp_listen_opts) */
+    uint32_t flags;   /**< NART_LISTEN_* */
+    uint32_t backlog; /**< connections that wait to be accepted; the system's maximum */
+    uint64_t reserved[2];
+} nart_tcp_listen_opts;
+
+#define NART_TCP_LISTEN_OPTS_INIT { sizeof(nart_tcp_listen_opts), 0, 0, { 0, 0 } }
+
+/**
+ * Listens at `addr`; port 0 takes a free one, see nart_tcp_listener_addr(). `opts` may be NULL.
+ * @return 0; -EINVAL; -EAFNOSUPPORT; -EADDRINUSE; -EADDRNOTAVAIL; -EACCES; -EMFILE, -ENFILE,
+ *   -ENOMEM, -ENOSPC as nart_fd_open(); NART_EABI; NART_EWRONGTHREAD; NART_EFORK.
+ * **Thread**: the runtime's own, or any before it is bound.
+ */
+NART_API NART_MUST_USE nart_res nart_tcp_listen(nart_rt *rt, const nart_addr *addr,
+                                                const nart_tcp_listen_opts *opts,
+                                                nart_tcp_listener *out);
+
+/** Where it listens. @return 0; -EBADF; NART_ESTALE. */
+NART_API nart_res nart_tcp_listener_addr(const nart_tcp_listener *l, nart_addr *out);
+
+/** Closes; connections that wait are reset. @return as nart_fd_close(). */
+NART_API nart_res nart_tcp_listener_close(nart_tcp_listener *l);
+
+/** Moves to `*dst`, which is overwritten. Who waits in `*src` is woken and finds it closed. */
+NART_API void nart_tcp_listener_move(nart_tcp_listener *dst, nart_tcp_listener *src);
+
+/* ---- TCP: streams --------------------------------------------------------------------------- */
+
+/** A connected stream socket. Zeroed = closed. */
+typedef struct nart_tcp {
+    nart_io io;
+    int32_t fd;
+    uint32_t state;
+    uint64_t reserved[4];
+} nart_tcp;
+
+/**
+ * Awaits a connection. Connections that failed before they were taken are passed over.
+ * @param out closed or zeroed before. @param peer the peer's address, or NULL.
+ * @return 0; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM: out of descriptors or memory, process, system or
+ *   nart_rt_opts.max_io. The connection goes on waiting: free something or sleep, then call again,
+ *   for calling at once would only fail at once; -EISCONN `*out` is open.
+ */
+NART_API NART_MUST_USE nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *l, nart_tcp *out,
+                                                nart_addr *peer);
+
+/**
+ * Connects. The first call begins, with `addr`; later calls go on with what was begun.
+ * @param s closed or zeroed before.
+ * @return 0; -ECONNREFUSED, -ENETUNREACH, -ETIMEDOUT ...; -EISCONN it is open; -EAFNOSUPPORT;
+ *   NART_EABORTED another task closed or moved the handle meanwhile. After every error but -EISCONN
+ *   and -EBUSY the socket is closed, -ECANCELED and -ETIMEDOUT included. A connect that lost a race
+ *   stays as it is: close it, or await it again.
+ * **Cost**: four system calls. Small packets are not held back (TCP_NODELAY is set here and on
+ *   listeners; see nart_tcp_set_nodelay()).
+ */
+NART_API NART_MUST_USE nart_res nart_tcp_connect(nart_cx *cx, nart_tcp *s, const nart_addr *addr);
+
+/**
+ * Takes over a connected stream socket, TCP or Unix, and makes it non-blocking.
+ * @return 0; -EBADF; -ENOTSOCK; -EPROTOTYPE not a stream; the errors of nart_fd_open().
+ * **Ownership**: the descriptor passes on success. **Thread**: as nart_fd_open().
+ */
+NART_API NART_MUST_USE nart_res nart_tcp_adopt(nart_rt *rt, int fd, nart_tcp *out);
+
+/**
+ * Gives the descriptor back, non-blocking, and closes the handle. Bytes that were received ahead of
+ * nart_tcp_recv() come first in the stream and are copied to `residue`; the epoll reactor receives
+ * nothing ahead, `*n` is 0 there.
+ * @return 0; -EBADF; -ENOTCONN; NART_ESTALE; NART_EWRONGTHREAD; -ENOBUFS more than `cap` bytes:
+ *   `*n` says how many, the handle stays open.
+ */
+NART_API NART_MUST_USE nart_res nart_tcp_detach(nart_tcp *s, int *fd, void *residue, size_t cap,
+                                                size_t *n);
+
+/** Moves to `*dst`, which is overwritten. Who waits in `*src` is woken and finds it closed. */
+NART_API void nart_tcp_move(nart_tcp *dst, nart_tcp *src);
+
+/** Closes. Bytes received and not read make it a reset, which may cost the peer the last bytes that
+ *  were sent to it: to be sure of those, shut down writing and read to the end first.
+ *  @return as nart_fd_close(). */
+NART_API nart_res nart_tcp_close(nart_tcp *s);
+
+/**
+ * Receives what is there, at most `len` bytes.
+ * @return the number of bytes; 0 the peer has sent its end; -EINVAL `len` is 0 (its answer could not
+ *   be told from the end); -ECONNRESET; -ENOTCONN a connect is under way.
+ * **Cost**: one system call when bytes are there; a look at memory when they are not.
+ */
+NART_API NART_MUST_USE nart_res nart_tcp_recv(nart_cx *cx, nart_tcp *s, void *buf, size_t len);
+
+/**
+ * Sends as much as the kernel accepts at once, at least one byte.
+ * @return the number of bytes; 0 when `len` is 0, without a look at the socket; -EPIPE, -ECONNRESET
+ *   the peer has gone (there is no signal); -ENOTCONN.
+ */
+NART_API NART_MUST_USE nart_res nart_tcp_send(nart_cx *cx, nart_tcp *s, const void *buf,
+                                              size_t len);
+
+/**
+ * Sends all of `buf`.
+ * @param done how many bytes have been accepted so far; 0 before the first call, kept in the frame.
+ *   `len` answered: 0 again. An error leaves it, -ECANCELED and -ETIMEDOUT included: another call
+ *   goes on behind those bytes.
+ * @return `len`; -EINVAL `*done` is larger than `len`; the errors of nart_tcp_send().
+ */
+NART_API NART_MUST_USE nart_res nart_tcp_send_all(nart_cx *cx, nart_tcp *s, const void *buf,
+                                                  size_t len, size_t *done);
+
+/** Ends one direction or both: NART_WRITE sends the end behind what was sent, NART_READ makes
+ *  receiving answer 0. Does not close. @return 0; -EINVAL; -EBADF; -ENOTCONN; NART_ESTALE. */
+NART_API nart_res nart_tcp_shutdown(nart_tcp *s, uint32_t dirs);
+
+/** Whether small packets are sent at once (the default) or held back until earlier ones have been
+ *  acknowledged. @return 0; -EBADF; NART_ESTALE; -EOPNOTSUPP not TCP. */
+NART_API nart_res nart_tcp_set_nodelay(nart_tcp *s, bool on);
+/** @return 1, 0, or the errors of nart_tcp_set_nodelay(). */
+NART_API nart_res nart_tcp_nodelay(const nart_tcp *s);
+
+/** Its own address. @return 0; -EBADF; NART_ESTALE. */
+NART_API nart_res nart_tcp_local_addr(const nart_tcp *s, nart_addr *out);
+/** The peer's address. @return 0; -EBADF; -ENOTCONN; NART_ESTALE. */
+NART_API nart_res nart_tcp_peer_addr(const nart_tcp *s, nart_addr *out);
+
+/** The descriptor, for options that have no function here. **Ownership**: the handle's.
+ *  @return the descriptor; -EBADF; NART_ESTALE; NART_EWRONGTHREAD. */
+NART_API nart_res nart_tcp_fd(const nart_tcp *s);
+
+/* ---- UDP ------------------------------------------------------------------------------------ */
+
+/** A UDP socket. Zeroed = closed. */
+typedef struct nart_udp {
+    nart_io io;
+    int32_t fd;
+    uint32_t flags;
+    uint64_t reserved[4];
+} nart_udp;
+
+enum {
+    NART_UDP_REUSE_ADDR = 1, /**< SO_REUSEADDR */
+    NART_UDP_REUSE_PORT = 2, /**< SO_REUSEPORT: the kernel spreads datagrams over the sockets */
+    NART_UDP_STAMPS = 4,     /**< the kernel notes when each datagram arrived: nart_udp_msg.stamp */
+    NART_UDP_V6ONLY = 8      /**< an IPv6 socket takes no IPv4 datagrams */
+};
+
+/** Options of nart_udp_open(); begin with NART_UDP_OPTS_INIT. Zero means the default. */
+typedef struct nart_udp_opts {
+    size_t size;    /**< sizeof(nart_udp_opts) */
+    uint32_t flags; /**< NART_UDP_* */
+    int32_t rcvbuf; /**< bytes; the system caps it silently (net.core.rmem_max) */
+    int32_t sndbuf; /**< bytes; likewise */
+    uint32_t reserved0;
+    uint64_t reserved[2];
+} nart_udp_opts;
+
+#define NART_UDP_OPTS_INIT { sizeof(nart_udp_opts), 0, 0, 0, 0, { 0, 0 } }
+
+/** Datagrams that one call of nart_udp_recv_many() or nart_udp_send_many() handles at most. */
+#define NART_UDP_BATCH 64
+
+enum {
+    NART_UDP_CUT = 1 /**< the datagram was longer than `cap`; the rest is gone */
+};
+
+/** One datagram of a batch. The caller's memory. */
+typedef struct nart_udp_msg {
+    void *buf;
+    size_t cap;     /**< receiving: bytes in `buf` */
+    size_t len;     /**< bytes of the datagram in `buf` */
+    int64_t stamp;  /**< received with NART_UDP_STAMPS: nanoseconds on CLOCK_REALTIME; else 0 */
+    uint32_t flags; /**< received: NART_UDP_CUT */
+    nart_addr addr; /**< where from; where to, zeroed when the socket is connected */
+} nart_udp_msg;
+
+/** Binds a socket to `addr`; port 0 takes a free one. `opts` may be NULL.
+ *  @return as nart_tcp_listen(). **Thread**: the same. */
+NART_API NART_MUST_USE nart_res nart_udp_open(nart_rt *rt, const nart_addr *addr,
+                                              const nart_udp_opts *opts, nart_udp *out);
+
+/** Fixes the peer: only its datagrams are received, and its refusals are answered (-ECONNREFUSED,
+ *  once each). Does not wait. @return 0; -EINVAL; -EBADF; NART_ESTALE; -ENETUNREACH. */
+NART_API nart_res nart_udp_connect(nart_udp *u, const nart_addr *addr);
+
+/**
+ * Receives one datagram. @param from its sender, or NULL.
+ * @return its length, 0 included; -EMSGSIZE it was longer than `len`: `buf` holds its beginning, the
+ *   rest is gone; -ECONNREFUSED an earlier datagram was refused (connected sockets).
+ */
+NART_API NART_MUST_USE nart_res nart_udp_recv(nart_cx *cx, nart_udp *u, void *buf, size_t len,
+                                              nart_addr *from);
+
+/** Sends one datagram. @param to NULL when the socket is connected.
+ *  @return `len`; -EMSGSIZE too long; -EDESTADDRREQ; -ECONNREFUSED an earlier one was refused. */
+NART_API NART_MUST_USE nart_res nart_udp_send(nart_cx *cx, nart_udp *u, const void *buf,
+                                              size_t len, const nart_addr *to);
+
+/**
+ * Receives what is there, at most `n` and NART_UDP_BATCH datagrams: into `buf` and `cap` of each
+ * message, filling in the rest.
+ * @return how many, at least 1; -EINVAL `n` is 0; -ECONNREFUSED.
+ * **Cost**: one system call; no other when it answers less than `n`.
+ */
+NART_API NART_MUST_USE nart_res nart_udp_recv_many(nart_cx *cx, nart_udp *u, nart_udp_msg *msgs,
+                                                   size_t n);
+
+/**
+ * Sends the first of `n` datagrams, NART_UDP_BATCH at most, as many as the kernel accepts at once:
+ * `buf`, `len` and `addr` of each message.
+ * @return how many, at least 1; -EINVAL `n` is 0; the error of the first that was not accepted.
+ */
+NART_API NART_MUST_USE nart_res nart_udp_send_many(nart_cx *cx, nart_udp *u,
+                                                   const nart_udp_msg *msgs, size_t n);
+
+/** Its own address. @return 0; -EBADF; NART_ESTALE. */
+NART_API nart_res nart_udp_local_addr(const nart_udp *u, nart_addr *out);
+
+/** The descriptor, for options that have no function here. @return as nart_tcp_fd(). */
+NART_API nart_res nart_udp_fd(const nart_udp *u);
+
+/** Moves to `*dst`, which is overwritten. Who waits in `*src` is woken and finds it closed. */
+NART_API void nart_udp_move(nart_udp *dst, nart_udp *src);
+
+/** Closes. @return as nart_fd_close(). */
+NART_API nart_res nart_udp_close(nart_udp *u);
+
+NART__ASSERT(sizeof(void *) != 8 || (sizeof(nart_tcp_listener) == 64 && sizeof(nart_tcp) == 64 &&
+                                     sizeof(nart_udp) == 64),
+             "a handle is one cache line");
+
+#ifdef __cplusplus
+}
+#endif
+#endif
