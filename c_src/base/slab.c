@@ -26,7 +26,7 @@ int nart__slab_init(nart__slab *s, uint32_t header, const uint32_t count[NART__C
         nart__class *k = &s->classes[c];
         k->count = count[c];
         k->first = (uint32_t)slots;
-        k->stride = header + (NART__CLASS_MIN << c);
+        k->stride = header + ((uint32_t)NART__CLASS_MIN << c);
         slots += count[c];
         bytes += (uint64_t)count[c] * k->stride;
     }

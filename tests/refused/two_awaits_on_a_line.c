@@ -1,0 +1,25 @@
+/* refused with nothing: duplicate case value */
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include <nart/co.h>
+
+struct nap {
+    nart_co co;
+    nart_timer timer;
+};
+
+nart_res nap_run(nart_cx *cx, void *frame);
+
+nart_res nap_run(nart_cx *cx, void *frame)
+{
+    struct nap *n = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &n->co);
+#ifdef MENDED
+    NART_AWAIT(r, nart_sleep(cx, &n->timer, NART_MS));
+    NART_AWAIT(r, nart_sleep(cx, &n->timer, NART_US));
+#else
+    NART_AWAIT(r, nart_sleep(cx, &n->timer, 1)); NART_AWAIT(r, nart_sleep(cx, &n->timer, 2));
+#endif
+    NART_END(r);
+}
