@@ -2,11 +2,12 @@
 /* runtime.c: the loop.
  *
  * One tick
- *  1. poll at most 64 ready tasks, the urgent lane first (at most 16 of it), first in, first out;
- *     what they wake comes behind what is ready already;
- *  2. look: rings of spinning receivers, the inbox of foreign wakes (at most 256), the clock and
- *     what is due by it (at most 256), descriptors (at most 256 events);
- *  3. when nothing is ready: park in the reactor until an event, a foreign wake or the next deadline.
+ *  1. look inside: rings of spinning receivers, the inbox of foreign wakes (at most 256), the clock
+ *     and what is due by it (at most 256);
+ *  2. look outside: descriptors (at most 256 events). When nothing is ready this is where the loop
+ *     parks, until an event, a foreign wake or the next deadline; so a tick makes one system call;
+ *  3. poll at most 64 ready tasks, the urgent lane first (at most 16 of it), first in, first out;
+ *     what they wake comes behind what is ready already.
  *
  * Parking. The hub's word carries PARKED; setting it fails when the inbox is not empty, and whoever
  * pushes onto a parked inbox writes the eventfd: no wake-up falls in between. PARKED is taken back
@@ -135,10 +136,35 @@ static void loop_io_clear(void *host, uint64_t id, uint32_t dirs)
         nart__reactor_clear(&rt->reactor, id, dirs);
 }
 
+/* Calls by handle that need no poll can come from anywhere, also from a child of fork, which shares
+ * the kernel's queue with its parent and must only close. */
 static nart_res loop_io_del(void *host, uint64_t id, int *fd)
 {
     nart_rt *rt = rt_of(host);
-    return rt ? nart__reactor_del(&rt->reactor, id, fd) : NART_ESTALE;
+    if (!rt)
+        return NART_ESTALE;
+    nart_res r = nart__rt_check(rt);
+    if (r && r != NART_EFORK)
+        return r;
+    return nart__reactor_del(&rt->reactor, id, r == NART_EFORK, fd);
+}
+
+static nart_res loop_io_fd(void *host, uint64_t id)
+{
+    nart_rt *rt = rt_of(host);
+    if (!rt)
+        return NART_ESTALE;
+    nart_res r = nart__rt_check(rt);
+    return r ? r : nart__reactor_fd(&rt->reactor, id);
+}
+
+static nart_res loop_io_wake(void *host, uint64_t id)
+{
+    nart_rt *rt = rt_of(host);
+    if (!rt)
+        return NART_ESTALE;
+    nart_res r = nart__rt_check(rt);
+    return r ? r : nart__reactor_wake(&rt->reactor, id);
 }
 
 const nart_driver nart__loop = {
@@ -153,6 +179,8 @@ const nart_driver nart__loop = {
     .io_clear = loop_io_clear,
     .io_del = loop_io_del,
     .sys = &nart__sys_real,
+    .io_fd = loop_io_fd,
+    .io_wake = loop_io_wake,
 };
 
 void nart__ready_slow(nart__task *t)
@@ -268,6 +296,7 @@ static uint32_t run_ready(nart_rt *rt)
         n++;
     }
     rt->cx.self = NULL;
+    rt->unlooked += n;
     rt->stats.polls += n;
     return n;
 }
@@ -277,18 +306,19 @@ static bool any_ready(const nart_rt *rt)
     return rt->ready.head || rt->urgent.head;
 }
 
-/* Foreign wakes. A producer that is between its two steps is not waited for: `*again`. */
-static void drain_inbox(nart_rt *rt, bool *again)
+/* Foreign wakes. A producer that is between its two steps is not waited for: parking fails then. */
+static void drain_inbox(nart_rt *rt)
 {
-    *again = false;
+    bool busy;
+
     for (uint32_t n = rt->opts.inbox_per_tick; n > 0 && nart__hub_maybe(rt->hub); n--) {
-        nart__rec *rec = nart__hub_pop(rt->hub, again);
+        nart__rec *rec = nart__hub_pop(rt->hub, &busy);
         if (!rec)
             return;
         rt->stats.wakes_foreign++;
         nart__task *t = nart__rt_slot(rt, rec->slot);
         if (t)
-            nart__ready(t);
+            nart__rt_ready(rt, t);
     }
 }
 
@@ -308,7 +338,7 @@ static void fire_timers(nart_rt *rt)
         if (t->wake_at <= rt->cx.now) {
             t->wake_at = NART_NEVER; /* else the same wish at its next poll would look like no change */
             rt->stats.timers_fired++;
-            nart__ready(t);
+            nart__rt_ready(rt, t);
         } else if (t->wake_at != NART_NEVER) {
             nart__wheel_add(&rt->wheel, node, t->wake_at); /* it was moved later since */
         }
@@ -323,78 +353,105 @@ static void look_at_watches(nart_rt *rt)
     }
 }
 
-/* Everything that can make a task ready, without waiting. 0 or -errno. `*again`: more is coming. */
-static int look(nart_rt *rt, bool *again)
+/* What makes tasks ready without a system call. */
+static void look_inside(nart_rt *rt)
 {
     if (NART_UNLIKELY(rt->watches.next != &rt->watches))
         look_at_watches(rt);
-    drain_inbox(rt, again);
+    drain_inbox(rt);
     if (!nart__wheel_empty(&rt->wheel))
         fire_timers(rt);
+}
+
+/* Descriptors. The number of events, or -errno. */
+static int look_outside(nart_rt *rt, int64_t timeout)
+{
+    rt->unlooked = 0;
+    int n = nart__reactor_wait(&rt->reactor, timeout);
+    if (n > 0)
+        rt->stats.io_events += (uint64_t)n;
+    return n;
+}
+
+/* Everything, without waiting. 0 or -errno. */
+static int look(nart_rt *rt)
+{
+    look_inside(rt);
     if (rt->reactor.used == 0)
         return 0;
-    int n = nart__reactor_wait(&rt->reactor, 0);
-    if (n > 0)
-        rt->stats.io_events += (uint64_t)n;
+    int n = look_outside(rt, 0);
     return n < 0 ? n : 0;
 }
 
-/* Nothing is ready: waits until something may be, `until` at the latest. */
+/* Nothing is ready: sleeps until something may be, `until` at the latest. 0 or -errno. */
 static int park(nart_rt *rt, int64_t until)
 {
-    int64_t at = nart__wheel_next(&rt->wheel);
+    int64_t timer = nart__wheel_next(&rt->wheel);
+    int64_t at = until < timer ? until : timer;
     int64_t timeout = NART_NEVER;
 
-    if (until < at)
-        at = until;
     if (at != NART_NEVER) {
-        timeout = at - nart__sys_now();
-        if (timeout < 0)
-            timeout = 0;
+        /* a look at the wheel has just read the clock; an older reading only makes this late */
+        int64_t now = nart__wheel_empty(&rt->wheel) ? nart__sys_now() : rt->cx.now;
+        timeout = at > now ? at - now : 0;
     }
-    if (!nart__hub_park(rt->hub))
-        return 0; /* a wake has come in */
+    if (!nart__hub_park(rt->hub)) {
+        nart__relax(); /* a wake is coming in */
+        return 0;
+    }
     rt->stats.parks++;
-    int n = nart__reactor_wait(&rt->reactor, timeout);
+    int n = look_outside(rt, timeout);
     nart__hub_unpark(rt->hub);
-    if (n > 0)
-        rt->stats.io_events += (uint64_t)n;
+    look_inside(rt);
     return n < 0 ? n : 0;
 }
 
-/* Waits by looking, for spin_ns at most or for ever when busy. True when something is ready. */
-static bool spin(nart_rt *rt, int64_t until, int *err)
+/* Looks again and again instead of parking: for spin_ns, or until `until` when the runtime is busy.
+ * 0 or -errno; `*enough`: something is ready, or the time is over. */
+static int spin(nart_rt *rt, int64_t until, bool *enough)
 {
-    bool busy = rt->opts.flags & NART_RT_BUSY, again;
+    bool busy = rt->opts.flags & NART_RT_BUSY;
     int64_t end = busy ? until : nart_time_add(nart__sys_now(), rt->opts.spin_ns);
 
-    if (end > until)
-        end = until;
-    do {
-        *err = look(rt, &again);
-        if (*err || any_ready(rt))
-            return true;
+    *enough = true;
+    for (;;) {
+        int err = look(rt);
+        if (err || any_ready(rt) || rt->stopped)
+            return err;
+        if (end != NART_NEVER && nart__sys_now() >= end)
+            break;
         nart__relax();
-    } while (!rt->stopped && (end == NART_NEVER || nart__sys_now() < end));
-    return busy;
+    }
+    *enough = busy;
+    return 0;
 }
 
-/* One tick; waits until `until` at the latest when nothing is ready. The number of polls, or -errno. */
+/* Nothing is ready: waits until something is, `until` at the latest. 0 or -errno. */
+static int wait_ready(nart_rt *rt, int64_t until)
+{
+    bool enough;
+
+    look_inside(rt);
+    if (any_ready(rt) && rt->unlooked < rt->opts.polls_per_tick)
+        return 0;
+    if (any_ready(rt) || until == 0) /* descriptors have their turn after so many polls, too */
+        return look(rt);
+    if (NART_UNLIKELY(rt->opts.flags & NART_RT_BUSY || rt->opts.spin_ns > 0)) {
+        int err = spin(rt, until, &enough);
+        if (err || enough)
+            return err;
+    }
+    return park(rt, until);
+}
+
+/* One tick: looks, or waits until `until` at the latest when nothing is ready, and polls. The number
+ * of polls, or -errno. */
 static nart_res tick(nart_rt *rt, int64_t until)
 {
-    bool again;
-    uint32_t polls = run_ready(rt);
+    int err = any_ready(rt) ? look(rt) : wait_ready(rt, until);
 
     rt->stats.ticks++;
-    int err = look(rt, &again);
-    if (err == 0 && !any_ready(rt) && polls == 0 && !again && until > 0) {
-        bool spinning = rt->opts.flags & NART_RT_BUSY || rt->opts.spin_ns > 0;
-        if (!(spinning && spin(rt, until, &err)) && err == 0)
-            err = park(rt, until);
-        if (err == 0)
-            err = look(rt, &again);
-    }
-    return err ? err : (nart_res)polls;
+    return err ? err : (nart_res)run_ready(rt);
 }
 
 /* ---- running ---- */
@@ -493,9 +550,6 @@ nart_res nart_rt_poll(nart_rt *rt, int64_t timeout_ns)
     if (timeout_ns > 0 && timeout_ns != NART_NEVER)
         until = nart_time_add(nart__sys_now(), timeout_ns);
     r = tick(rt, until);
-    if (r == 0 && any_ready(rt)) { /* what the look has found is this tick's */
-        r = run_ready(rt);
-    }
     leave(rt);
     return r;
 }
@@ -508,7 +562,8 @@ int nart_rt_backend_fd(nart_rt *rt)
 
 int64_t nart_rt_next_deadline(nart_rt *rt)
 {
-    if (any_ready(rt) || nart__hub_maybe(rt->hub) || rt->watches.next != &rt->watches)
+    bool told = rt->idle || !rt->embedded; /* else a wake that came in has written no eventfd */
+    if (!told || any_ready(rt) || nart__hub_maybe(rt->hub) || rt->watches.next != &rt->watches)
         return 0;
     return nart__wheel_next(&rt->wheel);
 }

@@ -35,6 +35,7 @@ struct nart_rt {
     nart__lane ready, urgent;
     nart__hub *hub;
     uint32_t live;       /* tasks that have not ended */
+    uint32_t unlooked;   /* polls since descriptors were looked at */
     bool closing, stopped, running, bound;
     bool embedded;       /* a host waits on the backend descriptor */
     bool idle;           /* embedded, and the host may be waiting now */
