@@ -171,6 +171,12 @@ int nart__sys_set_nonblocking(int fd)
     ONCE(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
 }
 
+int nart__sys_dup(int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return copy < 0 ? -errno : copy;
+}
+
 void nart__sys_close(int fd)
 {
     int saved = errno;
@@ -224,6 +230,8 @@ static int sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
 }
 
 const nart_sys nart__sys_real = {
+    .socket = nart__sys_socket,
+    .setsockopt = nart__sys_setsockopt,
     .recv = sys_recv,
     .send = sys_send,
     .accept = sys_accept,

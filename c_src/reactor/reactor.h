@@ -44,8 +44,8 @@ int nart__reactor_wait(nart__reactor *r, int64_t timeout_ns);
 nart_res nart__reactor_add(nart__reactor *r, int fd, uint64_t *id);
 nart_res nart__reactor_want(nart__reactor *r, uint64_t id, uint32_t dirs, nart_cx *cx);
 void nart__reactor_clear(nart__reactor *r, uint64_t id, uint32_t dirs);
-nart_res nart__reactor_del(nart__reactor *r, uint64_t id, int *fd);
-/* The descriptor of an id, or -1 when it is stale. */
-int nart__reactor_fd(const nart__reactor *r, uint64_t id);
+nart_res nart__reactor_del(nart__reactor *r, uint64_t id, bool forked, int *fd);
+nart_res nart__reactor_fd(const nart__reactor *r, uint64_t id);
+nart_res nart__reactor_wake(nart__reactor *r, uint64_t id);
 
 #endif

@@ -56,12 +56,12 @@ typedef struct nart_driver {
      *  NART_PENDING and the task is woken when one is, -EBUSY, -ETIMEDOUT, -ECANCELED. */
     nart_res (*io_want)(void *host, uint64_t id, uint32_t dirs, nart_cx *cx);
     void (*io_clear)(void *host, uint64_t id, uint32_t dirs); /**< after EAGAIN or a short read */
-    /** Gives the descriptor back. 1: a task that waited for it has been woken; 0; NART_ESTALE;
+    /** Gives the descriptor back. 1: another task waited and has been woken; 0; NART_ESTALE;
      *  NART_EWRONGTHREAD: nothing was done. */
     nart_res (*io_del)(void *host, uint64_t id, int *fd);
     const nart_sys *sys; /**< NULL: no sockets in this world, io_add answers NART_EDRIVER */
-    int (*io_fd)(void *host, uint64_t id); /**< the descriptor; NART_ESTALE, NART_EWRONGTHREAD */
-    /** Whoever waits waits no more and is woken: the handle moves. Answers as io_del. */
+    nart_res (*io_fd)(void *host, uint64_t id); /**< its descriptor; errors as io_del */
+    /** The handle moves: another task that waits is woken and waits no more. Answers as io_del. */
     nart_res (*io_wake)(void *host, uint64_t id);
 } nart_driver;
 
