@@ -196,7 +196,7 @@ void nart__ready_slow(nart__task *t)
 
 nart_rt *nart_cx_rt(const nart_cx *cx)
 {
-    return NART_LIKELY(cx->drv == &nart__loop) ? (nart_rt *)(uintptr_t)cx : NULL;
+    return nart__cx_rt(cx);
 }
 
 nart_waker nart_cx_waker(nart_cx *cx)

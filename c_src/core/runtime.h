@@ -59,6 +59,12 @@ static inline nart_rt *nart__rt_of(nart__task *t)
     return (nart_rt *)(void *)t->home;
 }
 
+/* The runtime that polls, NULL under another driver. */
+static inline nart_rt *nart__cx_rt(const nart_cx *cx)
+{
+    return NART_LIKELY(cx->drv == &nart__loop) ? (nart_rt *)(uintptr_t)cx : NULL;
+}
+
 static inline void nart__lane_push(nart__lane *l, nart__task *t)
 {
     t->next = NULL;

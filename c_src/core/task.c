@@ -94,7 +94,7 @@ static nart_res type_check(const nart_rt *rt, const nart_task_type *type)
 }
 
 /* A slot for a task of this type, filled in but for what is in the frame; or NULL and *err. */
-static inline nart__task *slot_take(nart_rt *rt, const nart_task_type *type, bool boxed,
+static NART__INLINE nart__task *slot_take(nart_rt *rt, const nart_task_type *type, bool boxed,
                                     nart_res *err)
 {
     uint32_t slot = NART__SLOT_USED;
@@ -130,6 +130,15 @@ static inline nart__task *slot_take(nart_rt *rt, const nart_task_type *type, boo
     return t;
 }
 
+/* A slot has room for the smallest class at least: most frames are cleared by a few stores. */
+static inline void frame_clear(nart__task *t)
+{
+    if (NART_LIKELY(t->type->size <= NART__CLASS_MIN && !(t->state & NART__T_BOXED)))
+        memset(t->frame, 0, NART__CLASS_MIN);
+    else
+        memset(t->frame, 0, t->type->size);
+}
+
 static void *begin(nart_rt *rt, const nart_task_type *type, bool boxed, nart_res *err)
 {
     nart_res ignored;
@@ -137,7 +146,7 @@ static void *begin(nart_rt *rt, const nart_task_type *type, bool boxed, nart_res
 
     if (!t)
         return NULL;
-    memset(t->frame, 0, type->size);
+    frame_clear(t);
     t->state |= NART__T_BEGUN;
     t->next = rt->begun;
     rt->begun = t;
@@ -171,11 +180,14 @@ static inline void start(nart_rt *rt, nart__task *t, nart_join *out)
 
     if (out) {
         state |= NART__T_HELD;
-        *out = (nart_join){ .wait.ops = &join_ops,
-                            .hub = rt->hub,
-                            .task = t,
-                            .life = rt->life,
-                            .gen = t->gen };
+        out->wait.task = NULL; /* the rest of an idle wait is written when it is used */
+        out->wait.ops = &join_ops;
+        out->wait.state = NART__IDLE;
+        out->hub = rt->hub;
+        out->task = t;
+        out->life = rt->life;
+        out->gen = t->gen;
+        out->used = 0;
     }
     t->state = state;
     rt->live++;
@@ -212,14 +224,14 @@ static inline nart_res spawn(nart_rt *rt, const nart_task_type *type, bool boxed
     if (init)
         memcpy(t->frame, init, type->size);
     else
-        memset(t->frame, 0, type->size);
+        frame_clear(t);
     start(rt, t, out);
     return 0;
 }
 
 void *nart_spawn_begin(nart_cx *cx, const nart_task_type *type, nart_res *err)
 {
-    nart_rt *rt = nart_cx_rt(cx);
+    nart_rt *rt = nart__cx_rt(cx);
     if (NART_LIKELY(rt))
         return begin(rt, type, false, err);
     if (err)
@@ -229,7 +241,7 @@ void *nart_spawn_begin(nart_cx *cx, const nart_task_type *type, nart_res *err)
 
 void *nart_spawn_boxed_begin(nart_cx *cx, const nart_task_type *type, nart_res *err)
 {
-    nart_rt *rt = nart_cx_rt(cx);
+    nart_rt *rt = nart__cx_rt(cx);
     if (rt)
         return begin(rt, type, true, err);
     if (err)
@@ -239,26 +251,26 @@ void *nart_spawn_boxed_begin(nart_cx *cx, const nart_task_type *type, nart_res *
 
 nart_res nart_spawn_commit(nart_cx *cx, void *frame, nart_join *out)
 {
-    nart_rt *rt = nart_cx_rt(cx);
+    nart_rt *rt = nart__cx_rt(cx);
     return rt ? commit(rt, frame, out) : NART_EDRIVER;
 }
 
 void nart_spawn_abandon(nart_cx *cx, void *frame)
 {
-    nart_rt *rt = nart_cx_rt(cx);
+    nart_rt *rt = nart__cx_rt(cx);
     if (rt)
         nart__task_abandon(rt, frame);
 }
 
 nart_res nart_spawn(nart_cx *cx, const nart_task_type *type, const void *init, nart_join *out)
 {
-    nart_rt *rt = nart_cx_rt(cx);
+    nart_rt *rt = nart__cx_rt(cx);
     return rt ? spawn(rt, type, false, init, out) : NART_EDRIVER;
 }
 
 nart_res nart_spawn_boxed(nart_cx *cx, const nart_task_type *type, const void *init, nart_join *out)
 {
-    nart_rt *rt = nart_cx_rt(cx);
+    nart_rt *rt = nart__cx_rt(cx);
     return rt ? spawn(rt, type, true, init, out) : NART_EDRIVER;
 }
 

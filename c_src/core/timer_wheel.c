@@ -81,36 +81,32 @@ static nart__tslot *earliest(nart__wheel *w, unsigned *level)
     return found;
 }
 
-/* Moves a slot's timers down, the newest first. False: the budget is used up before the end. */
-static bool lower(nart__wheel *w, nart__tslot *slot, unsigned *budget)
+/* Moves a slot's timers down, the newest first. */
+static void lower(nart__wheel *w, nart__tslot *slot, unsigned *budget)
 {
-    while (slot->list.prev != &slot->list) {
+    while (*budget > 0 && slot->list.prev != &slot->list) {
         nart__tnode *n = slot->list.prev;
 
-        if (*budget == 0)
-            return false;
         --*budget;
         nart__wheel_remove(w, n);
         nart__wheel_place(w, n, true);
     }
-    return true;
 }
 
 /* Empties the slot of base and the next one on every level from 1 to top. Lowest first: so a timer
  * that comes down finds no younger one with its deadline above the place where it lands. */
-static bool settle(nart__wheel *w, unsigned top, unsigned *budget)
+static void settle(nart__wheel *w, unsigned top, unsigned *budget)
 {
-    for (unsigned level = 1; level <= top; level++) {
+    for (unsigned level = 1; level <= top && *budget > 0; level++) {
         uint64_t index = base_index(w, level);
 
-        if (!lower(w, slot_at(w, level, index), budget) ||
-            !lower(w, slot_at(w, level, index + 1), budget))
-            return false;
+        lower(w, slot_at(w, level, index), budget);
+        lower(w, slot_at(w, level, index + 1), budget);
     }
-    return true;
 }
 
-/* When there is something to do again, after all levels have settled: hence later than now. */
+/* When there is something to do again, nothing being due. Not later than now if a crowded slot
+ * should have settled and the budget was too small. */
 static int64_t next_wake(nart__wheel *w)
 {
     unsigned level;
@@ -127,7 +123,7 @@ static int64_t next_wake(nart__wheel *w)
     return wake;
 }
 
-/* Every return but the one with a new wake time leaves the old one, which is not after now. */
+/* With something due, or out of budget, it returns with the old wake time, which is not after now. */
 nart__tnode *nart__wheel_work(nart__wheel *w, unsigned *budget)
 {
     while (*budget > 0) {
@@ -136,8 +132,8 @@ nart__tnode *nart__wheel_work(nart__wheel *w, unsigned *budget)
 
         if (slot == NULL || slot->list.at > w->now) {
             w->base = nart__wheel_key(w->now);
-            if (settle(w, NART__WHEEL_LEVELS - 1, budget))
-                w->wake = next_wake(w);
+            settle(w, NART__WHEEL_LEVELS - 1, budget);
+            w->wake = next_wake(w);
             return NULL;
         }
         w->base = nart__wheel_key(slot->list.at);

@@ -6,7 +6,8 @@
  *   - Never early, never lost: a timer leaves by nart__wheel_remove or by an expire whose time has
  *     reached its deadline, whatever the clock does (leaps, stands still, goes back).
  *   - Exact order: expire answers deadlines in ascending order, equal ones in order of insertion.
- *   - No burst: a call touches at most as many timers as its budget says; 13 slots besides.
+ *   - No burst: a call touches at most as many timers as its budget says, and for each of them
+ *     looks at one slot of each level.
  *   - Insert and remove are O(1), whatever the number of timers. Nothing is allocated, no clock is
  *     read: time is what the caller says it is.
  *
@@ -33,8 +34,8 @@
  *   - A timer moves at most 12 times in its life, each time to a lower level.
  *   - Besides at deadlines, nart__wheel_next asks to be called at most once for each timer removed
  *     (a slot's bound may be the deadline of one that was removed), once for 16 insertions and
- *     level (crowded slots), and at once while a budget was too small. Each such call moves timers
- *     or makes the answer later, so a caller that sleeps until next never spins.
+ *     level (crowded slots), and at once while a budget was too small for what is due or crowded.
+ *     Each such call moves timers or makes the answer later: sleeping until next never spins.
  *   - 27 kB for each wheel, of which an idle program touches some cache lines.
  *
  * What it does not handle: more than one thread; being moved in memory; inserting a node that is in
@@ -54,12 +55,12 @@
 #define NART__WHEEL_LEVELS 13u  /* 64 bits of time */
 #define NART__WHEEL_CROWDED 16u /* insertions that make it worth waking early */
 
-/* One timer is a nart__tnode, embedded in what waits. The wheel owns every field while the node is in
- * it; next == NULL: in no wheel; at: the deadline in ns, INT64_MAX is one that no clock reaches. */
+/* A timer is a nart__tnode, embedded in what waits. The wheel owns its fields while it is in it.
+ * next == NULL: in no wheel. at: the deadline; INT64_MAX is one that no clock reaches. */
 
-/* One slot. While empty its bound is INT64_MAX and `added` 0, so that inserting needs no branch. */
+/* One slot. `added` is 0 while it is empty, and its bound is then without meaning. */
 typedef struct nart__tslot {
-    nart__tnode list; /* head of the ring, oldest first; list.at: no timer here is due before it */
+    nart__tnode list; /* head of the ring, oldest first; list.at: the bound, none is due before */
     uint32_t added;   /* insertions since it was empty; a removal does not count down */
 } nart__tslot;
 
