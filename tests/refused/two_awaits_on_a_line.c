@@ -16,10 +16,12 @@ nart_res nap_run(nart_cx *cx, void *frame)
 
     NART_BEGIN(cx, &n->co);
 #ifdef MENDED
-    NART_AWAIT(r, nart_sleep(cx, &n->timer, NART_MS));
-    NART_AWAIT(r, nart_sleep(cx, &n->timer, NART_US));
+    NART_AWAIT(r, nart_sleep(cx, &n->timer, 1));
+    NART_AWAIT(r, nart_sleep(cx, &n->timer, 2));
 #else
+    /* clang-format off */
     NART_AWAIT(r, nart_sleep(cx, &n->timer, 1)); NART_AWAIT(r, nart_sleep(cx, &n->timer, 2));
+    /* clang-format on */
 #endif
     NART_END(r);
 }

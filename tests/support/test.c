@@ -115,8 +115,8 @@ void test_dies(const char *file, int line, const char *name, void (*fn)(void *),
     if (waitpid(child, &status, 0) != child)
         test_fail(file, line, "the child process is lost");
     if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT)
-        test_fail(file, line, "%s did not abort (status %#x); it said:\n%s", name,
-                  (unsigned)status, said);
+        test_fail(file, line, "%s did not abort (status %#x); it said:\n%s", name, (unsigned)status,
+                  said);
     if (!strstr(said, text))
         test_fail(file, line, "%s did not say \"%s\" but:\n%s", name, text, said);
 }
@@ -197,9 +197,6 @@ const nart_alloc test_alloc = { counted_alloc, counted_free, NULL };
 
 /* ---- the ledger ---- */
 
-/* Weak: a unit test links only the parts that it tests. */
-#pragma weak nart_lib_trim
-
 static void (*at_end[AT_END_MAX])(void);
 static int at_end_count;
 
@@ -244,8 +241,7 @@ static void run(const struct test_case *c)
     while (at_end_count > 0)
         at_end[--at_end_count]();
     check_threads(threads);
-    if (nart_lib_trim)
-        nart_lib_trim();
+    nart_lib_trim();
     if (test_alloc_live() != 0)
         test_fail(__FILE__, __LINE__, "%ld blocks are live at the end of %s", test_alloc_live(),
                   c->name);
