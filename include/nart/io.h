@@ -48,9 +48,7 @@ typedef struct nart_io {
  *  What the kernel cannot watch (regular files) is always ready. Zeroed = closed. */
 typedef struct nart_fd {
     nart_io io;
-    int32_t fd;
-    uint32_t reserved0;
-    uint64_t reserved[4];
+    uint64_t reserved[5];
 } nart_fd;
 
 enum {

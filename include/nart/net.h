@@ -89,7 +89,13 @@ typedef struct nart_tcp_listen_opts {
     uint64_t reserved[2];
 } nart_tcp_listen_opts;
 
-#define NART_TCP_LISTEN_OPTS_INIT { sizeof(nart_tcp_listen_opts), 0, 0, { 0, 0 } }
+#define NART_TCP_LISTEN_OPTS_INIT                                                                  \
+    {                                                                                              \
+        sizeof(nart_tcp_listen_opts), 0, 0,                                                        \
+        {                                                                                          \
+            0, 0                                                                                   \
+        }                                                                                          \
+    }
 
 /**
  * Listens at `addr`; port 0 takes a free one, see nart_tcp_listener_addr(). `opts` may be NULL.
@@ -239,7 +245,13 @@ typedef struct nart_udp_opts {
     uint64_t reserved[2];
 } nart_udp_opts;
 
-#define NART_UDP_OPTS_INIT { sizeof(nart_udp_opts), 0, 0, 0, 0, { 0, 0 } }
+#define NART_UDP_OPTS_INIT                                                                         \
+    {                                                                                              \
+        sizeof(nart_udp_opts), 0, 0, 0, 0,                                                         \
+        {                                                                                          \
+            0, 0                                                                                   \
+        }                                                                                          \
+    }
 
 /** Datagrams that one call of nart_udp_recv_many() or nart_udp_send_many() handles at most. */
 #define NART_UDP_BATCH 64
@@ -277,8 +289,8 @@ NART_API NART_MUST_USE nart_res nart_udp_recv(nart_cx *cx, nart_udp *u, void *bu
 
 /** Sends one datagram. @param to NULL when the socket is connected.
  *  @return `len`; -EMSGSIZE too long; -EDESTADDRREQ; -ECONNREFUSED an earlier one was refused. */
-NART_API NART_MUST_USE nart_res nart_udp_send(nart_cx *cx, nart_udp *u, const void *buf,
-                                              size_t len, const nart_addr *to);
+NART_API NART_MUST_USE nart_res nart_udp_send(nart_cx *cx, nart_udp *u, const void *buf, size_t len,
+                                              const nart_addr *to);
 
 /**
  * Receives what is there, at most `n` and NART_UDP_BATCH datagrams: into `buf` and `cap` of each

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* io.c: handles and their driver, readiness of any descriptor.
+ *
+ * A handle is {driver, host, id}. The host of a loop is its hub, which outlives the runtime, and ids
+ * never repeat under a host: whatever is done with a handle first finds its id there. So a handle
+ * that outlived its runtime is told apart from every later one, and a descriptor number is used only
+ * while it is known to be the handle's. */
+#include "net.h"
+
+#include "../sys.h"
+
+nart_res nart__io_want_odd(const nart_io *io, uint32_t dirs, nart_cx *cx)
+{
+    if (!io->drv)
+        return -EBADF;
+    if (io->drv != cx->drv || io->host != cx->host)
+        return NART_EDRIVER;
+    return io->drv->io_want(io->host, io->id, dirs, cx);
+}
+
+nart_res nart__io_bind(nart_io *io, const nart_driver *drv, void *host, int fd)
+{
+    uint64_t id;
+    nart_res r = drv->io_add(host, fd, &id);
+    if (r == 0)
+        *io = (nart_io){ drv, host, id };
+    return r;
+}
+
+nart_res nart__io_open(nart_io *io, nart_rt *rt, int fd)
+{
+    nart_res r = nart__rt_check(rt);
+    return r ? r : nart__io_bind(io, rt->cx.drv, rt->cx.host, fd);
+}
+
+nart_res nart__io_close(const nart_io *io)
+{
+    int fd;
+
+    if (!io->drv)
+        return 0;
+    nart_res r = io->drv->io_del(io->host, io->id, &fd);
+    if (r >= 0)
+        io->drv->sys->close(fd);
+    return r == NART_ESTALE ? 0 : r;
+}
+
+nart_res nart__io_wake(const nart_io *io)
+{
+    return io->drv ? io->drv->io_wake(io->host, io->id) : 0;
+}
+
+nart_res nart__io_fd(const nart_io *io)
+{
+    return io->drv ? io->drv->io_fd(io->host, io->id) : -EBADF;
+}
+
+/* ---- readiness of any descriptor ---- */
+
+nart_res nart_fd_open(nart_rt *rt, int fd, uint32_t flags, nart_fd *out)
+{
+    bool borrow = flags & NART_FD_BORROW;
+
+    if (!out)
+        return -EINVAL;
+    *out = (nart_fd){ 0 };
+    nart_res r = nart__rt_check(rt);
+    if (r)
+        return r;
+    if (flags & ~(uint32_t)NART_FD_BORROW)
+        return -EINVAL;
+    /* A duplicate: were the number itself watched, and closed and used anew before the handle is
+     * closed, closing the handle would end the watch on somebody else's descriptor. */
+    int own = borrow ? nart__sys_dup(fd) : fd;
+    if (own < 0)
+        return borrow ? own : -EBADF;
+    r = nart__io_open(&out->io, rt, own);
+    if (r && borrow)
+        nart__sys_close(own);
+    return r;
+}
+
+nart_res nart_fd_ready(nart_cx *cx, nart_fd *h, uint32_t dirs)
+{
+    const uint32_t both = NART_READ | NART_WRITE;
+
+    if (dirs == 0 || dirs & ~both)
+        return -EINVAL;
+    nart_res r = nart__enter(cx, NULL);
+    if (r == 0)
+        r = nart__io_want(&h->io, dirs, cx);
+    return r > 0 ? r & ~(nart_res)(both & ~dirs) : r;
+}
+
+void nart_fd_clear(nart_fd *h, uint32_t dirs)
+{
+    if (h->io.drv)
+        h->io.drv->io_clear(h->io.host, h->io.id, dirs & (NART_READ | NART_WRITE));
+}
+
+nart_res nart_fd_close(nart_fd *h)
+{
+    if (!h)
+        return 0;
+    nart_res r = nart__io_close(&h->io);
+    if (r < 0)
+        return r;
+    *h = (nart_fd){ 0 };
+    return 0;
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* listener.c: listening sockets.
+ *
+ * accept() has errors of three kinds:
+ *  1. about the connection that was to be taken, which is gone: the next one is tried, on the budget
+ *     of the poll, so a flood of them does not hold the loop;
+ *  2. about descriptors and memory: answered, since only the task knows whether to wait or to free
+ *     something. The direction stays ready and the connection stays in the kernel's queue;
+ *  3. about the listener: answered.
+ * A connection that was taken and cannot be registered (the reactor's table is full) is kept in the
+ * handle and registered by the next call: it is not lost. */
+#include "net.h"
+
+#include "../sys.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+nart_res nart_tcp_listen(nart_rt *rt, const nart_addr *addr, const nart_tcp_listen_opts *opts,
+                         nart_tcp_listener *out)
+{
+    const uint32_t known = NART_LISTEN_REUSE_PORT | NART_LISTEN_V6ONLY | NART_LISTEN_EXCLUSIVE;
+    nart_tcp_listen_opts o = NART_TCP_LISTEN_OPTS_INIT;
+
+    if (!out)
+        return -EINVAL;
+    *out = (nart_tcp_listener){ .fd = 0 };
+    nart_res r = nart__rt_check(rt);
+    if (r)
+        return r;
+    if (opts) {
+        if (opts->size < offsetof(nart_tcp_listen_opts, reserved) || opts->size > sizeof o)
+            return NART_EABI;
+        memcpy(&o, opts, opts->size);
+    }
+    if (o.flags & ~known)
+        return -EINVAL;
+
+    const nart__sockopt set[] = {
+        { SOL_SOCKET, SO_REUSEADDR, !(o.flags & NART_LISTEN_EXCLUSIVE) },
+        { SOL_SOCKET, SO_REUSEPORT, !!(o.flags & NART_LISTEN_REUSE_PORT) },
+        { IPPROTO_TCP, TCP_NODELAY, 1 }, /* connections inherit it */
+        { IPPROTO_IPV6, IPV6_V6ONLY, !!(o.flags & NART_LISTEN_V6ONLY) },
+    };
+    bool v6 = addr && addr->storage.ss_family == AF_INET6;
+    r = nart__socket_bound(addr, SOCK_STREAM, set, v6 ? 4 : 3);
+    if (r < 0)
+        return r;
+    int fd = (int)r;
+    r = nart__sys_listen(fd, o.backlog == 0 || o.backlog > INT32_MAX ? INT32_MAX : (int)o.backlog);
+    if (r == 0)
+        r = nart__io_open(&out->io, rt, fd);
+    if (r == 0)
+        out->fd = fd;
+    else
+        nart__sys_close(fd);
+    return r;
+}
+
+/* The connection has failed, or never was one for us; the listener is well. */
+static bool next_one(int err)
+{
+    switch (-err) {
+    case ECONNABORTED:
+    case EPERM: /* a firewall's rule */
+    case EPROTO:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENONET:
+    case ETIMEDOUT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* A connection's descriptor, or what is answered. */
+static nart_res take(nart_cx *cx, nart_tcp_listener *l, nart_addr *peer)
+{
+    for (;;) {
+        struct sockaddr *to = peer ? (struct sockaddr *)&peer->storage : NULL;
+        if (peer)
+            peer->len = sizeof peer->storage;
+        nart_res r = nart__io_want(&l->io, NART_READ, cx);
+        if (r <= 0)
+            return r;
+        int fd = l->io.drv->sys->accept(l->fd, to, peer ? &peer->len : NULL);
+        if (fd >= 0)
+            return fd;
+        if (fd == -EAGAIN) {
+            nart__io_clear(&l->io, NART_READ, cx);
+            continue;
+        }
+        r = next_one(fd) ? nart__enter(cx, NULL) : fd;
+        if (r)
+            return r;
+    }
+}
+
+nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *l, nart_tcp *out, nart_addr *peer)
+{
+    bool spare = l->spare != 0;
+    nart_res r = nart__enter(cx, NULL);
+    if (r)
+        return r;
+    if (out->io.drv)
+        return -EISCONN;
+    r = spare ? l->spare - 1 : take(cx, l, peer);
+    if (r < 0)
+        return r;
+    int fd = (int)r;
+    r = nart__tcp_bind(out, cx->drv, cx->host, fd);
+    l->spare = r ? fd + 1 : 0;
+    if (r == 0 && spare && peer)
+        (void)nart_tcp_peer_addr(out, peer);
+    return r;
+}
+
+nart_res nart_tcp_listener_addr(const nart_tcp_listener *l, nart_addr *out)
+{
+    return nart__io_addr(&l->io, false, out);
+}
+
+void nart_tcp_listener_move(nart_tcp_listener *dst, nart_tcp_listener *src)
+{
+    if (dst == src)
+        return;
+    (void)nart__io_wake(&src->io);
+    *dst = *src;
+    *src = (nart_tcp_listener){ .fd = 0 };
+}
+
+nart_res nart_tcp_listener_close(nart_tcp_listener *l)
+{
+    if (!l)
+        return 0;
+    nart_res r = nart__io_close(&l->io);
+    if (r < 0)
+        return r;
+    if (l->spare)
+        nart__sys_close(l->spare - 1);
+    *l = (nart_tcp_listener){ .fd = 0 };
+    return 0;
+}

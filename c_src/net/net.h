@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* net.h: what the operations on descriptors share. The shape of all of them:
+ *
+ *  1. nart__enter(): cancelled, or out of budget: the answer, before anything is touched.
+ *  2. nart__io_want(): not ready, or not to be had: the answer.
+ *  3. The system call, through the driver of the handle. EAGAIN: clear the direction, back to 2.
+ *     A short transfer clears as well, so the next call parks without asking the kernel.
+ *
+ * Nothing is kept between two calls but what is in the handle, so a spurious poll changes nothing,
+ * and a cancelled task has taken no byte. Waits are the reactor's: nart__enter() is given none, and
+ * what a poll did not ask for again is withdrawn at its end. */
+#ifndef NART_NET_NET_H
+#define NART_NET_NET_H
+
+#include "../core/runtime.h"
+
+#include <nart/net.h>
+
+/* The handle's own loop polls: then the driver is a constant and the runtime is around cx. */
+static inline bool nart__io_here(const nart_io *io, const nart_cx *cx)
+{
+    return NART_LIKELY(io->host == cx->host && cx->drv == &nart__loop);
+}
+
+/* Cold half of nart__io_want(): another driver, or a handle that is closed or elsewhere. */
+NART__COLD nart_res nart__io_want_odd(const nart_io *io, uint32_t dirs, nart_cx *cx);
+
+/* See nart_driver.io_want. */
+static inline nart_res nart__io_want(const nart_io *io, uint32_t dirs, nart_cx *cx)
+{
+    if (nart__io_here(io, cx))
+        return nart__reactor_want(&nart_cx_rt(cx)->reactor, io->id, dirs, cx);
+    return nart__io_want_odd(io, dirs, cx);
+}
+
+/* See nart_driver.io_clear. After an answer of nart__io_want(). */
+static inline void nart__io_clear(const nart_io *io, uint32_t dirs, nart_cx *cx)
+{
+    if (nart__io_here(io, cx))
+        nart__reactor_clear(&nart_cx_rt(cx)->reactor, io->id, dirs);
+    else
+        io->drv->io_clear(io->host, io->id, dirs);
+}
+
+/* May a short read mean anything else than "no more for now"? */
+static inline bool nart__read_on(nart_res bits)
+{
+    return bits & (NART_ENDED | NART_HANGUP | NART_MARK);
+}
+
+/* Registers a descriptor with a driver, or with a runtime's. On failure it stays the caller's. */
+nart_res nart__io_bind(nart_io *io, const nart_driver *drv, void *host, int fd);
+nart_res nart__io_open(nart_io *io, nart_rt *rt, int fd);
+
+/* Takes the descriptor off its driver and closes it. >= 0: done, 1: another task was woken; or
+ * NART_EWRONGTHREAD. A handle that is closed or whose runtime is gone is fine. */
+nart_res nart__io_close(const nart_io *io);
+
+/* Another task that waits in a handle which moves is woken: 1. */
+nart_res nart__io_wake(const nart_io *io);
+
+/* The descriptor, as long as it is the handle's; -EBADF, NART_ESTALE, NART_EWRONGTHREAD. */
+nart_res nart__io_fd(const nart_io *io);
+
+/* One socket option of type int. */
+typedef struct nart__sockopt {
+    int level, name, value;
+} nart__sockopt;
+
+/* 0, or why this cannot be the address of a socket: -EINVAL, -EAFNOSUPPORT. */
+nart_res nart__addr_check(const nart_addr *a);
+
+/* A socket with these options, bound to `a`; or -errno, and nothing is left. */
+nart_res nart__socket_bound(const nart_addr *a, int type, const nart__sockopt *opts, size_t n);
+
+/* The local address of a handle, or the peer's. */
+nart_res nart__io_addr(const nart_io *io, bool peer, nart_addr *out);
+
+/* A connected stream becomes a handle under a driver. On failure the descriptor stays the caller's. */
+nart_res nart__tcp_bind(nart_tcp *s, const nart_driver *drv, void *host, int fd);
+
+#endif

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* tcp.c: connected stream sockets.
+ *
+ * State of a handle: CLOSED (zeroed) -> CONNECTING -> OPEN -> CLOSED. A connect is one operation
+ * over many polls, and what it has begun is in the handle:
+ *
+ *  1. CLOSED: make the socket, begin to connect, register it afterwards (a socket that is registered
+ *     before it connects reports a hang-up at once).
+ *  2. CONNECTING: wait for the write direction, read SO_ERROR once: OPEN, or closed with the error.
+ *  3. Any other answer closes the socket, too; a connect that nobody awaits any more stays as it is.
+ *  4. A handle that another task closes or moves while it is awaited becomes ABANDONED: its waiting
+ *     connect, which cannot be told from a new one otherwise, answers NART_EABORTED and leaves it
+ *     CLOSED. */
+#include "net.h"
+
+#include "../sys.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+enum { CLOSED, CONNECTING, OPEN, ABANDONED };
+
+/* Why there can be no sending and receiving. */
+static NART__COLD nart_res not_open(const nart_tcp *s)
+{
+    return s->state == CONNECTING ? -ENOTCONN : -EBADF;
+}
+
+static void close_or_abandon(nart_tcp *s, bool woken)
+{
+    uint32_t state = woken && s->state == CONNECTING ? ABANDONED : CLOSED;
+    *s = (nart_tcp){ .state = state };
+}
+
+/* ---- connecting ---- */
+
+static nart_res connect_go_on(nart_cx *cx, nart_tcp *s)
+{
+    nart_res r = nart__io_want(&s->io, NART_WRITE, cx);
+    if (r <= 0)
+        return r;
+    r = s->io.drv->sys->sock_error(s->fd);
+    if (r == 0)
+        s->state = OPEN;
+    return r;
+}
+
+static nart_res connect_begin(nart_cx *cx, nart_tcp *s, const nart_addr *addr)
+{
+    const nart_sys *sys = cx->drv->sys;
+    const int on = 1;
+
+    nart_res r = nart__addr_check(addr);
+    if (r)
+        return r;
+    if (!sys)
+        return NART_EDRIVER;
+    int fd = sys->socket(addr->storage.ss_family, SOCK_STREAM);
+    if (fd < 0)
+        return fd;
+    (void)sys->setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    int begun = sys->connect(fd, (const struct sockaddr *)&addr->storage, addr->len);
+    r = begun == -EINPROGRESS ? 0 : begun;
+    if (r == 0)
+        r = nart__tcp_bind(s, cx->drv, cx->host, fd);
+    if (r) {
+        sys->close(fd);
+        return r;
+    }
+    if (begun == 0)
+        return 0;
+    s->state = CONNECTING;
+    nart__io_clear(&s->io, NART_READ | NART_WRITE, cx); /* the kernel has just said so */
+    return connect_go_on(cx, s);
+}
+
+nart_res nart_tcp_connect(nart_cx *cx, nart_tcp *s, const nart_addr *addr)
+{
+    if (s->state == OPEN)
+        return -EISCONN;
+    nart_res r = nart__enter(cx, NULL);
+    if (s->state == ABANDONED && r != NART_PENDING) {
+        s->state = CLOSED;
+        return r ? r : NART_EABORTED;
+    }
+    if (r == 0)
+        r = s->state == CONNECTING ? connect_go_on(cx, s) : connect_begin(cx, s, addr);
+    if (r < 0 && r != NART_PENDING && r != -EBUSY)
+        (void)nart_tcp_close(s);
+    return r;
+}
+
+/* ---- sending and receiving ---- */
+
+nart_res nart_tcp_recv(nart_cx *cx, nart_tcp *s, void *buf, size_t len)
+{
+    nart_res r = nart__enter(cx, NULL);
+    if (NART_UNLIKELY(r))
+        return r;
+    if (NART_UNLIKELY(s->state != OPEN))
+        return not_open(s);
+    if (NART_UNLIKELY(len == 0))
+        return -EINVAL;
+    for (;;) {
+        r = nart__io_want(&s->io, NART_READ, cx);
+        if (r <= 0)
+            return r;
+        ssize_t n = s->io.drv->sys->recv(s->fd, buf, len, 0);
+        if (n == -EAGAIN) {
+            nart__io_clear(&s->io, NART_READ, cx);
+            continue;
+        }
+        if (n >= 0 && (size_t)n < len && !nart__read_on(r))
+            nart__io_clear(&s->io, NART_READ, cx);
+        return n;
+    }
+}
+
+/* One system call that accepts something, or parks. */
+static inline nart_res send_some(nart_cx *cx, nart_tcp *s, const void *buf, size_t len)
+{
+    if (NART_UNLIKELY(s->state != OPEN))
+        return not_open(s);
+    if (NART_UNLIKELY(len == 0))
+        return 0;
+    for (;;) {
+        nart_res r = nart__io_want(&s->io, NART_WRITE, cx);
+        if (r <= 0)
+            return r;
+        ssize_t n = s->io.drv->sys->send(s->fd, buf, len, 0);
+        if (n == -EAGAIN) {
+            nart__io_clear(&s->io, NART_WRITE, cx);
+            continue;
+        }
+        if (n >= 0 && (size_t)n < len) /* the kernel's buffer is full */
+            nart__io_clear(&s->io, NART_WRITE, cx);
+        return n;
+    }
+}
+
+nart_res nart_tcp_send(nart_cx *cx, nart_tcp *s, const void *buf, size_t len)
+{
+    nart_res r = nart__enter(cx, NULL);
+    return NART_UNLIKELY(r) ? r : send_some(cx, s, buf, len);
+}
+
+/* Ends: what is accepted in part clears the direction, so the next round parks. */
+nart_res nart_tcp_send_all(nart_cx *cx, nart_tcp *s, const void *buf, size_t len, size_t *done)
+{
+    nart_res r = nart__enter(cx, NULL);
+    if (NART_UNLIKELY(r))
+        return r;
+    if (NART_UNLIKELY(*done > len))
+        return -EINVAL;
+    do {
+        r = send_some(cx, s, (const char *)buf + *done, len - *done);
+        if (r < 0)
+            return r;
+        *done += (size_t)r;
+    } while (*done < len);
+    *done = 0;
+    return (nart_res)len;
+}
+
+/* ---- opening, moving, closing ---- */
+
+nart_res nart__tcp_bind(nart_tcp *s, const nart_driver *drv, void *host, int fd)
+{
+    nart_res r = nart__io_bind(&s->io, drv, host, fd);
+    if (r == 0) {
+        s->fd = fd;
+        s->state = OPEN;
+    }
+    return r;
+}
+
+nart_res nart_tcp_adopt(nart_rt *rt, int fd, nart_tcp *out)
+{
+    int type = 0;
+    socklen_t size = sizeof type;
+
+    if (!out)
+        return -EINVAL;
+    *out = (nart_tcp){ .state = CLOSED };
+    nart_res r = nart__rt_check(rt);
+    if (r == 0)
+        r = nart__sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size);
+    if (r == 0 && type != SOCK_STREAM)
+        r = -EPROTOTYPE;
+    if (r == 0)
+        r = nart__sys_set_nonblocking(fd);
+    return r ? r : nart__tcp_bind(out, rt->cx.drv, rt->cx.host, fd);
+}
+
+nart_res nart_tcp_detach(nart_tcp *s, int *fd, void *residue, size_t cap, size_t *n)
+{
+    (void)residue, (void)cap; /* epoll receives nothing ahead */
+    if (n)
+        *n = 0;
+    if (s->state != OPEN)
+        return not_open(s);
+    nart_res r = s->io.drv->io_del(s->io.host, s->io.id, fd);
+    if (r < 0)
+        return r;
+    *s = (nart_tcp){ .state = CLOSED };
+    return 0;
+}
+
+void nart_tcp_move(nart_tcp *dst, nart_tcp *src)
+{
+    if (dst == src)
+        return;
+    nart_res woken = nart__io_wake(&src->io);
+    *dst = *src;
+    close_or_abandon(src, woken > 0);
+}
+
+nart_res nart_tcp_close(nart_tcp *s)
+{
+    if (!s)
+        return 0;
+    nart_res r = nart__io_close(&s->io);
+    if (r < 0)
+        return r;
+    close_or_abandon(s, r > 0);
+    return 0;
+}
+
+/* ---- without waiting ---- */
+
+nart_res nart_tcp_shutdown(nart_tcp *s, uint32_t dirs)
+{
+    static const int how[] = { -1, SHUT_RD, SHUT_WR, SHUT_RDWR };
+
+    if (dirs == 0 || dirs > (NART_READ | NART_WRITE))
+        return -EINVAL;
+    nart_res fd = nart__io_fd(&s->io);
+    return fd < 0 ? fd : nart__sys_shutdown((int)fd, how[dirs]);
+}
+
+nart_res nart_tcp_set_nodelay(nart_tcp *s, bool on)
+{
+    const int value = on;
+    nart_res fd = nart__io_fd(&s->io);
+    if (fd < 0)
+        return fd;
+    return nart__sys_setsockopt((int)fd, IPPROTO_TCP, TCP_NODELAY, &value, sizeof value);
+}
+
+nart_res nart_tcp_nodelay(const nart_tcp *s)
+{
+    int value = 0;
+    socklen_t size = sizeof value;
+    nart_res fd = nart__io_fd(&s->io);
+    if (fd < 0)
+        return fd;
+    nart_res r = nart__sys_getsockopt((int)fd, IPPROTO_TCP, TCP_NODELAY, &value, &size);
+    return r ? r : value != 0;
+}
+
+nart_res nart_tcp_local_addr(const nart_tcp *s, nart_addr *out)
+{
+    return nart__io_addr(&s->io, false, out);
+}
+
+nart_res nart_tcp_peer_addr(const nart_tcp *s, nart_addr *out)
+{
+    return nart__io_addr(&s->io, true, out);
+}
+
+nart_res nart_tcp_fd(const nart_tcp *s)
+{
+    return nart__io_fd(&s->io);
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* udp.c: datagrams, one or many per system call.
+ *
+ * 1. One path each way: recvmmsg and sendmmsg, a single datagram is a batch of one. The kernel's
+ *    headers for a batch are on the stack; nothing of the caller's is kept across a return.
+ * 2. Receiving less than was asked for means that the queue is empty: the direction is cleared. An
+ *    error in the middle of a batch stays in the socket and has an edge of its own.
+ * 3. Sending less says nothing (the next datagram may be refused for itself): only EAGAIN clears.
+ * 4. An error of a connected socket (a refusal that came back) is read by the call that answers it,
+ *    once; the socket goes on. */
+#include "net.h"
+
+#include "../sys.h"
+
+#include <netinet/in.h>
+#include <string.h>
+#include <time.h>
+
+nart_res nart_udp_open(nart_rt *rt, const nart_addr *addr, const nart_udp_opts *opts, nart_udp *out)
+{
+    const uint32_t known =
+        NART_UDP_REUSE_ADDR | NART_UDP_REUSE_PORT | NART_UDP_STAMPS | NART_UDP_V6ONLY;
+    nart_udp_opts o = NART_UDP_OPTS_INIT;
+    nart__sockopt set[6];
+    size_t n = 0;
+
+    if (!out)
+        return -EINVAL;
+    *out = (nart_udp){ .fd = 0 };
+    nart_res r = nart__rt_check(rt);
+    if (r)
+        return r;
+    if (opts) {
+        if (opts->size < offsetof(nart_udp_opts, reserved) || opts->size > sizeof o)
+            return NART_EABI;
+        memcpy(&o, opts, opts->size);
+    }
+    if (o.flags & ~known || o.rcvbuf < 0 || o.sndbuf < 0)
+        return -EINVAL;
+
+    if (addr && addr->storage.ss_family == AF_INET6)
+        set[n++] = (nart__sockopt){ IPPROTO_IPV6, IPV6_V6ONLY, !!(o.flags & NART_UDP_V6ONLY) };
+    if (o.flags & NART_UDP_REUSE_ADDR)
+        set[n++] = (nart__sockopt){ SOL_SOCKET, SO_REUSEADDR, 1 };
+    if (o.flags & NART_UDP_REUSE_PORT)
+        set[n++] = (nart__sockopt){ SOL_SOCKET, SO_REUSEPORT, 1 };
+    if (o.flags & NART_UDP_STAMPS)
+        set[n++] = (nart__sockopt){ SOL_SOCKET, SO_TIMESTAMPNS, 1 };
+    if (o.rcvbuf)
+        set[n++] = (nart__sockopt){ SOL_SOCKET, SO_RCVBUF, o.rcvbuf };
+    if (o.sndbuf)
+        set[n++] = (nart__sockopt){ SOL_SOCKET, SO_SNDBUF, o.sndbuf };
+    r = nart__socket_bound(addr, SOCK_DGRAM, set, n);
+    if (r < 0)
+        return r;
+    int fd = (int)r;
+    r = nart__io_open(&out->io, rt, fd);
+    if (r) {
+        nart__sys_close(fd);
+        return r;
+    }
+    out->fd = fd;
+    out->flags = o.flags;
+    return 0;
+}
+
+nart_res nart_udp_connect(nart_udp *u, const nart_addr *addr)
+{
+    nart_res r = nart__addr_check(addr);
+    if (r)
+        return r;
+    r = nart__io_fd(&u->io);
+    if (r < 0)
+        return r;
+    return u->io.drv->sys->connect((int)r, (const struct sockaddr *)&addr->storage, addr->len);
+}
+
+/* ---- receiving ---- */
+
+/* Room for the control message of one time stamp. */
+typedef struct stamp_room {
+    _Alignas(struct cmsghdr) char bytes[CMSG_SPACE(sizeof(struct timespec))];
+} stamp_room;
+
+/* The kernel's time stamp in a datagram's control messages, or 0. */
+static int64_t stamp_of(struct msghdr *h)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
+        struct timespec ts;
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS)
+            continue;
+        memcpy(&ts, CMSG_DATA(c), sizeof ts);
+        return (int64_t)ts.tv_sec * NART_SEC + ts.tv_nsec;
+    }
+    return 0;
+}
+
+/* One recvmmsg; room may be NULL. The number of datagrams, or -errno. */
+static int recv_batch(const nart_udp *u, nart_udp_msg *msgs, unsigned n, stamp_room *room)
+{
+    struct mmsghdr heads[NART_UDP_BATCH];
+    struct iovec iov[NART_UDP_BATCH];
+
+    for (unsigned i = 0; i < n; i++) {
+        iov[i] = (struct iovec){ msgs[i].buf, msgs[i].cap };
+        heads[i].msg_hdr = (struct msghdr){ .msg_name = &msgs[i].addr.storage,
+                                            .msg_namelen = sizeof msgs[i].addr.storage,
+                                            .msg_iov = &iov[i],
+                                            .msg_iovlen = 1,
+                                            .msg_control = room ? room[i].bytes : NULL,
+                                            .msg_controllen = room ? sizeof room[i].bytes : 0 };
+    }
+    int got = u->io.drv->sys->recvmmsg(u->fd, heads, n, 0);
+    for (int i = 0; i < got; i++) {
+        struct msghdr *h = &heads[i].msg_hdr;
+        msgs[i].len = heads[i].msg_len;
+        msgs[i].addr.len = h->msg_namelen;
+        msgs[i].flags = h->msg_flags & MSG_TRUNC ? NART_UDP_CUT : 0;
+        msgs[i].stamp = room ? stamp_of(h) : 0;
+    }
+    return got;
+}
+
+static int recv_stamped(const nart_udp *u, nart_udp_msg *msgs, unsigned n)
+{
+    stamp_room room[NART_UDP_BATCH];
+    return recv_batch(u, msgs, n, room);
+}
+
+nart_res nart_udp_recv_many(nart_cx *cx, nart_udp *u, nart_udp_msg *msgs, size_t n)
+{
+    unsigned batch = n < NART_UDP_BATCH ? (unsigned)n : NART_UDP_BATCH;
+    nart_res r = nart__enter(cx, NULL);
+    if (NART_UNLIKELY(r))
+        return r;
+    if (NART_UNLIKELY(n == 0))
+        return -EINVAL;
+    for (;;) {
+        r = nart__io_want(&u->io, NART_READ, cx);
+        if (r <= 0)
+            return r;
+        int got = u->flags & NART_UDP_STAMPS ? recv_stamped(u, msgs, batch)
+                                             : recv_batch(u, msgs, batch, NULL);
+        if (got == -EAGAIN || (got >= 0 && (unsigned)got < batch))
+            nart__io_clear(&u->io, NART_READ, cx);
+        if (got != -EAGAIN)
+            return got;
+    }
+}
+
+nart_res nart_udp_recv(nart_cx *cx, nart_udp *u, void *buf, size_t len, nart_addr *from)
+{
+    nart_udp_msg m;
+    m.buf = buf;
+    m.cap = len;
+    nart_res r = nart_udp_recv_many(cx, u, &m, 1);
+    if (r != 1)
+        return r;
+    if (from)
+        *from = m.addr;
+    return m.flags & NART_UDP_CUT ? -EMSGSIZE : (nart_res)m.len;
+}
+
+/* ---- sending ---- */
+
+/* One sendmmsg. The number of datagrams, or -errno. */
+static int send_batch(const nart_udp *u, const nart_udp_msg *msgs, unsigned n)
+{
+    struct mmsghdr heads[NART_UDP_BATCH];
+    struct iovec iov[NART_UDP_BATCH];
+
+    for (unsigned i = 0; i < n; i++) {
+        const nart_addr *to = &msgs[i].addr;
+        iov[i] = (struct iovec){ msgs[i].buf, msgs[i].len };
+        /* The kernel only reads the address, but takes it through a pointer to plain memory. */
+        heads[i].msg_hdr =
+            (struct msghdr){ .msg_name = to->len ? (void *)(uintptr_t)&to->storage : NULL,
+                             .msg_namelen = to->len,
+                             .msg_iov = &iov[i],
+                             .msg_iovlen = 1 };
+    }
+    return u->io.drv->sys->sendmmsg(u->fd, heads, n, 0);
+}
+
+nart_res nart_udp_send_many(nart_cx *cx, nart_udp *u, const nart_udp_msg *msgs, size_t n)
+{
+    unsigned batch = n < NART_UDP_BATCH ? (unsigned)n : NART_UDP_BATCH;
+    nart_res r = nart__enter(cx, NULL);
+    if (NART_UNLIKELY(r))
+        return r;
+    if (NART_UNLIKELY(n == 0))
+        return -EINVAL;
+    for (;;) {
+        r = nart__io_want(&u->io, NART_WRITE, cx);
+        if (r <= 0)
+            return r;
+        int sent = send_batch(u, msgs, batch);
+        if (sent != -EAGAIN)
+            return sent;
+        nart__io_clear(&u->io, NART_WRITE, cx);
+    }
+}
+
+nart_res nart_udp_send(nart_cx *cx, nart_udp *u, const void *buf, size_t len, const nart_addr *to)
+{
+    nart_udp_msg m;
+    m.buf = (void *)(uintptr_t)buf;
+    m.len = len;
+    if (to)
+        m.addr = *to;
+    else
+        m.addr.len = 0;
+    nart_res r = nart_udp_send_many(cx, u, &m, 1);
+    return r == 1 ? (nart_res)len : r;
+}
+
+/* ---- the rest ---- */
+
+nart_res nart_udp_local_addr(const nart_udp *u, nart_addr *out)
+{
+    return nart__io_addr(&u->io, false, out);
+}
+
+nart_res nart_udp_fd(const nart_udp *u)
+{
+    return nart__io_fd(&u->io);
+}
+
+void nart_udp_move(nart_udp *dst, nart_udp *src)
+{
+    if (dst == src)
+        return;
+    (void)nart__io_wake(&src->io);
+    *dst = *src;
+    *src = (nart_udp){ .fd = 0 };
+}
+
+nart_res nart_udp_close(nart_udp *u)
+{
+    if (!u)
+        return 0;
+    nart_res r = nart__io_close(&u->io);
+    if (r < 0)
+        return r;
+    *u = (nart_udp){ .fd = 0 };
+    return 0;
+}
