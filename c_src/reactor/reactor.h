@@ -28,8 +28,7 @@ typedef struct nart__reactor {
     nart__io *io;
     void *events;
     uint32_t max_events;
-    uint64_t
-        *serial; /* of the last id; outlives the reactor, so a handle that does is told apart */
+    uint64_t *serial; /* of the last id; outlives the reactor, as a handle can */
 } nart__reactor;
 
 /* 0, -ENOMEM, -EMFILE, -ENFILE. wake_fd: an eventfd whose only effect is that a wait returns. */
