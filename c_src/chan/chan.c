@@ -2,58 +2,45 @@
 /* chan.c: opening, closing and moving the ends of channels; the doors to local.c and spsc.c.
  *
  * A channel is one block, ring and values together, freed by the last end that closes. It is a guest
- * of the receiver's runtime, which tells it of its own end: from then on nobody waits, and what is
- * left can still be taken with nart_try_recv(). */
+ * of the receiver's runtime, which tells it of its own end: from then on nobody waits in a local
+ * channel or a spinning one, and what is left can still be taken. */
 #include "chan.h"
 
 #include <string.h>
 
-_Static_assert(offsetof(nart__ring, head) == 32, "frozen");
+_Static_assert(offsetof(nart__ring, head) == 24, "frozen");
 _Static_assert(offsetof(nart__ring, sent) == NART__RING_LINE, "frozen");
 _Static_assert(offsetof(nart__ring, taken) == 2 * NART__RING_LINE, "frozen");
 _Static_assert(sizeof(nart__ring) == 3 * NART__RING_LINE, "frozen");
 _Static_assert(sizeof(nart_tx) == 96 && sizeof(nart_rx) == 96, "frozen");
-
-static bool spsc(const nart__ring *r)
-{
-    return r->kind == NART_CHAN_SPSC;
-}
-
-static bool spinning(const nart__ring *r)
-{
-    return r->flags & NART_CHAN_SPINNING;
-}
 
 /* ---- the runtime behind the receiver ---- */
 
 static void rt_gone(nart__guest *g)
 {
     nart__chan *c = (nart__chan *)(void *)((char *)g - offsetof(nart__chan, guest));
+    bool forked = nart__rt_check(c->rt) == NART_EFORK; /* the parent's tasks are not woken */
 
     c->rt = NULL;
     c->watch.next = NULL; /* the list goes with the runtime */
     c->ring.rx_dirty = 0;
-    if (spsc(&c->ring))
-        nart__spsc_flush(&c->ring);
+    if (nart__ring_spsc(&c->ring) && !forked)
+        nart__tell(&c->ring.tx_notify);
 }
 
 static void attach(nart__chan *c, nart_rt *rt)
 {
     c->rt = rt;
-    if (!rt)
-        return;
     c->guest.rt_gone = rt_gone;
     nart__guest_add(rt, &c->guest);
-    if (spinning(&c->ring)) {
-        c->ring.rx_dirty = 1; /* stays: the watch is permanent */
+    if (nart__ring_spinning(&c->ring)) {
+        c->ring.rx_dirty = 1; /* for as long as it is watched: always */
         nart__watch_add(rt, &c->watch);
     }
 }
 
 static void detach(nart__chan *c)
 {
-    if (!c->rt)
-        return;
     nart__guest_remove(&c->guest);
     if (c->watch.next)
         nart__watch_remove(&c->watch);
@@ -63,18 +50,22 @@ static void detach(nart__chan *c)
 
 /* ---- opening ---- */
 
+static bool busy(const nart_rt *rt)
+{
+    return rt->opts.flags & NART_RT_BUSY;
+}
+
 static nart_res check(const nart_rt *rt, const nart_chan_opts *o)
 {
-    if (!o || o->elem == 0 || o->capacity == 0)
-        return -EINVAL;
     if (o->size != sizeof *o)
         return NART_EABI;
     if (o->kind != NART_CHAN_LOCAL && o->kind != NART_CHAN_SPSC)
         return -EINVAL;
     if (o->flags & ~(uint32_t)NART_CHAN_SPINNING)
         return -EINVAL;
-    if (o->flags & NART_CHAN_SPINNING &&
-        (o->kind != NART_CHAN_SPSC || !(rt->opts.flags & NART_RT_BUSY)))
+    if (o->flags && (o->kind != NART_CHAN_SPSC || !busy(rt)))
+        return -EINVAL;
+    if (o->elem == 0 || o->capacity == 0)
         return -EINVAL;
     if (o->elem > NART_CHAN_MAX_ELEM || o->capacity > NART_CHAN_MAX_CAPACITY)
         return -EOVERFLOW;
@@ -89,38 +80,50 @@ static uint64_t round_up(uint64_t n)
     return p;
 }
 
-nart_res nart_chan_open(nart_rt *rt, const nart_chan_opts *opts, nart_tx *tx, nart_rx *rx)
+static nart__chan *chan_new(nart_rt *rt, const nart_chan_opts *o)
 {
-    nart_res r = nart__rt_check(rt);
-    if (r == 0)
-        r = check(rt, opts);
-    if (r)
-        return r;
-    uint64_t capacity = round_up(opts->capacity);
-    size_t bytes = sizeof(nart__chan) + capacity * opts->elem; /* below 2^47: no overflow */
+    uint64_t capacity = round_up(o->capacity);
+    size_t bytes = sizeof(nart__chan) + capacity * o->elem; /* below 2^47: no overflow */
     nart__chan *c = nart__alloc(&rt->alloc, bytes, NART__RING_LINE);
+
     if (!c)
-        return -ENOMEM;
+        return NULL;
     memset(c, 0, sizeof *c);
     c->alloc = rt->alloc;
-    c->drop_value = opts->drop_value;
+    c->drop_value = o->drop_value;
     c->bytes = bytes;
     c->refs = 2;
     c->senders = 1;
-    c->ring.abi = NART__RING_ABI;
-    c->ring.kind = opts->kind;
-    c->ring.elem = (uint32_t)opts->elem;
-    c->ring.flags = opts->flags;
+    c->ring.type = NART__RING_TYPE(o->kind, o->flags, o->elem);
     c->ring.mask = capacity - 1;
     c->ring.buf = (unsigned char *)(c + 1);
     c->ring.room = capacity;
     c->watch.look = nart__spsc_look;
     attach(c, rt);
-    bool local = opts->kind == NART_CHAN_LOCAL;
-    *tx = (nart_tx){ .ring = &c->ring };
-    tx->wait.ops = local ? &nart__local_tx_ops : &nart__spsc_tx_ops;
-    *rx = (nart_rx){ .ring = &c->ring };
-    rx->wait.ops = local ? &nart__local_rx_ops : &nart__spsc_rx_ops;
+    return c;
+}
+
+nart_res nart__chan_open(nart_rt *rt, const nart_chan_opts *opts, uint32_t abi, nart_tx *tx,
+                         nart_rx *rx)
+{
+    if (!tx || !rx)
+        return -EINVAL;
+    memset(tx, 0, sizeof *tx);
+    memset(rx, 0, sizeof *rx);
+    if (abi != NART__RING_ABI)
+        return NART_EABI;
+    nart_res r = nart__rt_check(rt);
+    if (r == 0)
+        r = opts ? check(rt, opts) : -EINVAL;
+    if (r)
+        return r;
+    nart__chan *c = chan_new(rt, opts);
+    if (!c)
+        return -ENOMEM;
+    bool spsc = opts->kind == NART_CHAN_SPSC;
+    tx->ring = rx->ring = &c->ring;
+    tx->wait.ops = spsc ? &nart__spsc_tx_ops : &nart__local_tx_ops;
+    rx->wait.ops = spsc ? &nart__spsc_rx_ops : &nart__local_rx_ops;
     return 0;
 }
 
@@ -128,34 +131,55 @@ nart_res nart_tx_clone(const nart_tx *tx, nart_tx *out)
 {
     if (!tx->ring)
         return NART_ECLOSED;
-    if (spsc(tx->ring))
+    if (nart__ring_spsc(tx->ring))
         return -EINVAL;
-    nart__chan *c = nart__chan_of(tx->ring);
-    c->senders++;
-    *out = (nart_tx){ .ring = tx->ring };
-    out->wait.ops = &nart__local_tx_ops;
+    nart__chan_of(tx->ring)->senders++;
+    *out = (nart_tx){ .wait.ops = &nart__local_tx_ops, .ring = tx->ring };
     return 0;
 }
 
 /* ---- closing ---- */
 
-void nart__chan_drop_values(nart__chan *c, uint64_t head, uint64_t tail)
+/* Does a task wait in here? Else the wait may be one that its task, which runs now, has left since:
+ * then it is only out of date. */
+static bool in_use(const nart__wait *w)
 {
-    for (; c->drop_value && head != tail; head++)
-        c->drop_value(nart__ring_place(&c->ring, head));
+    return w->task && w->seen == w->task->polls;
 }
 
+/* The end in which this wait lives goes away. */
+static void interrupt(nart__wait *w)
+{
+    nart__task *t = w->task;
+    if (!t)
+        return;
+    bool waits = in_use(w);
+    nart__withdraw(w);
+    if (waits)
+        nart__ready(t); /* finds the end closed */
+}
+
+static void drop_values(nart__chan *c, uint64_t head, uint64_t tail)
+{
+    nart__ring *r = &c->ring;
+
+    for (; c->drop_value && head != tail; head++)
+        c->drop_value(r->buf + (head & r->mask) * NART__RING_ELEM(r->type));
+}
+
+/* A side has closed: the last one frees. */
 static void release(nart__chan *c)
 {
     nart__ring *r = &c->ring;
 
-    /* acq_rel: the last end sees everything the other one did, and frees */
+    /* Release: what this side did comes before the end of the block. Acquire: for the last side, so
+     * did what the other one did. */
     if (NART__FETCH_ADD(&c->refs, UINT32_MAX, NART__ACQ_REL) != 1)
         return;
-    if (spsc(r))
-        nart__chan_drop_values(c, r->taken, r->sent);
+    if (nart__ring_spsc(r))
+        drop_values(c, NART__LOAD(&r->taken, NART__RELAXED), NART__LOAD(&r->sent, NART__RELAXED));
     else
-        nart__chan_drop_values(c, r->head, r->tail);
+        drop_values(c, r->head, r->tail);
     nart_alloc a = c->alloc;
     nart__free(&a, c, c->bytes, NART__RING_LINE);
 }
@@ -165,17 +189,14 @@ void nart_tx_close(nart_tx *tx)
     if (!tx || !tx->ring)
         return;
     nart__chan *c = nart__chan_of(tx->ring);
-    bool last = true;
-    if (spsc(tx->ring)) {
-        if (tx->wait.task)
-            nart__withdraw(&tx->wait);
-        nart__spsc_tx_closed(tx->ring);
-    } else {
-        nart__local_tx_closed(c, tx);
-        last = c->senders == 0;
-    }
+    bool spsc = nart__ring_spsc(tx->ring);
+    interrupt(&tx->wait);
     memset(tx, 0, sizeof *tx);
-    if (last)
+    if (spsc)
+        nart__spsc_tx_closed(&c->ring);
+    else
+        nart__local_tx_closed(c);
+    if (spsc || c->senders == 0)
         release(c);
 }
 
@@ -184,14 +205,14 @@ void nart_rx_close(nart_rx *rx)
     if (!rx || !rx->ring)
         return;
     nart__chan *c = nart__chan_of(rx->ring);
-    if (rx->wait.task)
-        nart__withdraw(&rx->wait);
-    if (spsc(rx->ring))
-        nart__spsc_rx_closed(c);
+    interrupt(&rx->wait);
+    memset(rx, 0, sizeof *rx);
+    if (nart__ring_spsc(&c->ring))
+        nart__spsc_rx_closed(&c->ring);
     else
         nart__local_rx_closed(c);
-    detach(c);
-    memset(rx, 0, sizeof *rx);
+    if (c->rt)
+        detach(c);
     release(c);
 }
 
@@ -199,16 +220,18 @@ void nart_rx_close(nart_rx *rx)
 
 void nart_tx_move(nart_tx *dst, nart_tx *src)
 {
-    if (src->wait.task)
-        nart__withdraw(&src->wait);
+    if (dst == src)
+        return;
+    interrupt(&src->wait);
     *dst = *src;
     memset(src, 0, sizeof *src);
 }
 
 void nart_rx_move(nart_rx *dst, nart_rx *src)
 {
-    if (src->wait.task)
-        nart__withdraw(&src->wait);
+    if (dst == src)
+        return;
+    interrupt(&src->wait);
     *dst = *src;
     memset(src, 0, sizeof *src);
 }
@@ -218,27 +241,35 @@ nart_res nart_rx_bind(nart_rx *rx, nart_rt *rt)
     if (!rx->ring)
         return NART_ECLOSED;
     nart__chan *c = nart__chan_of(rx->ring);
-    if (!spsc(rx->ring) || (spinning(rx->ring) && !(rt && rt->opts.flags & NART_RT_BUSY)))
+    if (!nart__ring_spsc(rx->ring) || (rt && nart__ring_spinning(rx->ring) && !busy(rt)))
         return -EINVAL;
-    if (rx->wait.task)
+    nart_res r = c->rt ? nart__rt_check(c->rt) : 0;
+    if (r == 0 && rt)
+        r = nart__rt_check(rt);
+    if (r)
+        return r;
+    if (in_use(&rx->wait))
         return -EBUSY;
-    detach(c);
-    nart__spsc_flush(&c->ring); /* what this side still owes the sender */
-    attach(c, rt);
+    interrupt(&rx->wait);
+    if (c->rt)
+        detach(c);
+    nart__tell(&c->ring.tx_notify); /* what this side still owes the sender */
+    if (rt)
+        attach(c, rt);
     return 0;
 }
 
 /* ---- looking ---- */
 
+/* Relaxed: one of the two is the caller's own, and the other's is not read older than what the
+ * caller has seen of it before; so the difference is between 0 and the capacity. */
 static size_t len(nart__ring *r)
 {
     if (!r)
         return 0;
-    if (!spsc(r))
-        return r->tail - r->head;
-    /* taken first: it never passes what is read of sent afterwards */
-    uint64_t taken = NART__LOAD(&r->taken, NART__ACQUIRE);
-    return NART__LOAD(&r->sent, NART__ACQUIRE) - taken;
+    if (nart__ring_spsc(r))
+        return NART__LOAD(&r->sent, NART__RELAXED) - NART__LOAD(&r->taken, NART__RELAXED);
+    return r->tail - r->head;
 }
 
 size_t nart_tx_len(const nart_tx *tx)
@@ -258,6 +289,7 @@ size_t nart_tx_capacity(const nart_tx *tx)
 
 bool nart_tx_is_closed(const nart_tx *tx)
 {
+    /* relaxed: nothing follows from it but that sending has no point any more */
     return !tx->ring || NART__LOAD(&tx->ring->rx_gone, NART__RELAXED) != 0;
 }
 
@@ -265,39 +297,64 @@ bool nart_rx_is_closed(const nart_rx *rx)
 {
     if (!rx->ring)
         return true;
-    if (!spsc(rx->ring))
+    if (!nart__ring_spsc(rx->ring))
         return nart__chan_of(rx->ring)->senders == 0;
+    /* acquire: then nart_rx_len() sees all that was sent */
     return NART__LOAD(&rx->ring->tx_gone, NART__ACQUIRE) != 0;
 }
 
 /* ---- the slow side of the inlines ---- */
 
-nart_res nart__send_slow(nart_cx *cx, nart_tx *tx, const void *value)
+/* 0, or why nothing can be done with a ring. */
+static inline nart_res usable(const nart__ring *r, size_t elem)
 {
-    if (!tx->ring)
+    if (!r)
         return NART_ECLOSED;
-    return spsc(tx->ring) ? nart__spsc_send(cx, tx, value) : nart__local_send(cx, tx, value);
+    return NART__RING_ELEM(r->type) == elem ? 0 : -EINVAL;
 }
 
-nart_res nart__try_send_slow(nart_tx *tx, const void *value)
+/* An answer that is known beforehand costs budget and hears of cancellation, like any other. */
+static nart_res refuse(nart_cx *cx, nart__wait *w, nart_res answer)
 {
-    if (!tx->ring)
-        return NART_ECLOSED;
-    return spsc(tx->ring) ? nart__spsc_try_send(tx, value) : nart__local_try_send(tx, value);
+    nart_res r = nart__enter(cx, w);
+    return r ? r : answer;
 }
 
-nart_res nart__recv_slow(nart_cx *cx, nart_rx *rx, void *value)
+nart_res nart__send_slow(nart_cx *cx, nart_tx *tx, const void *value, size_t elem)
 {
-    if (!rx->ring)
-        return NART_ECLOSED;
-    return spsc(rx->ring) ? nart__spsc_recv(cx, rx, value) : nart__local_recv(cx, rx, value);
+    nart_res r = usable(tx->ring, elem);
+    if (r)
+        return refuse(cx, &tx->wait, r);
+    return nart__ring_spsc(tx->ring) ? nart__spsc_send(cx, tx, value)
+                                     : nart__local_send(cx, tx, value);
 }
 
-nart_res nart__try_recv_slow(nart_rx *rx, void *value)
+nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem)
 {
-    if (!rx->ring)
-        return NART_ECLOSED;
-    if (spsc(rx->ring))
+    nart_res r = usable(tx->ring, elem);
+    if (r)
+        return r;
+    return nart__ring_spsc(tx->ring) ? nart__spsc_try_send(tx, value)
+                                     : nart__local_try_send(tx, value);
+}
+
+nart_res nart__recv_slow(nart_cx *cx, nart_rx *rx, void *value, size_t elem)
+{
+    nart_res r = usable(rx->ring, elem);
+    if (r)
+        return refuse(cx, &rx->wait, r);
+    return nart__ring_spsc(rx->ring) ? nart__spsc_recv(cx, rx, value)
+                                     : nart__local_recv(cx, rx, value);
+}
+
+nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem)
+{
+    nart_res r = usable(rx->ring, elem);
+    if (r)
+        return r;
+    if (nart__ring_spsc(rx->ring))
         return nart__spsc_try_recv(rx, value);
+    if (nart__pop(rx, value, elem))
+        return 0;
     return nart__chan_of(rx->ring)->senders == 0 ? NART_ECLOSED : -EAGAIN;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* chan.h: what stands behind the ends of a channel. */
+/* chan.h: what stands behind the ends of a channel. It compiles as C++, too: see tests/models. */
 #ifndef NART_CHAN_CHAN_H
 #define NART_CHAN_CHAN_H
 
@@ -8,19 +8,20 @@
 
 #include <nart/chan.h>
 
-/* One block per channel, from the allocator of the runtime that opened it. The ring is what the
- * inlines see; the rest is cold. */
+/* One block per channel, from the allocator of the runtime that opened it: this, then the values.
+ * The ring is what the inlines see; the rest is cold. Values begin on a line of their own, so they
+ * are aligned for any type, and the receiver's cold fields are not in the sender's way. */
 typedef struct nart__chan {
-    nart__ring ring;
+    NART__ALIGNAS(NART__RING_LINE) nart__ring ring;
     nart_alloc alloc;
     void (*drop_value)(void *value);
-    size_t bytes;       /* of the whole block */
+    size_t bytes;                /* of the whole block */
     NART__ATOMIC(uint32_t) refs; /* sides that are open */
-    uint32_t senders;   /* local */
-    nart_rt *rt;        /* the receiver's; NULL: a plain thread, or it has gone */
-    nart__guest guest;  /* in rt's list while rt is set */
-    nart__watch watch;  /* spsc: in rt's list while the sender must be looked at */
-    nart__wait *rx_wait; /* local: where the receiver waits; spinning: as well */
+    uint32_t senders;            /* local: sending ends that are open */
+    nart_rt *rt;                 /* the receiver's; NULL: it belongs to none, or that has gone */
+    nart__guest guest;           /* in rt's list while rt is set */
+    nart__watch watch;           /* spsc: in rt's list while the sender must be looked at */
+    nart__wait *rx_wait;         /* where the receiver waits */
     nart__waitq senders_waiting; /* local */
 } nart__chan;
 
@@ -29,19 +30,21 @@ static inline nart__chan *nart__chan_of(nart__ring *r)
     return (nart__chan *)(void *)r; /* the ring is the first member */
 }
 
-static inline unsigned char *nart__ring_place(nart__ring *r, uint64_t i)
+static inline bool nart__ring_spsc(const nart__ring *r)
 {
-    return r->buf + (i & r->mask) * r->elem;
+    return (r->type & 0xf) == NART_CHAN_SPSC;
 }
 
-/* Destroys the values in [head, tail). */
-void nart__chan_drop_values(nart__chan *c, uint64_t head, uint64_t tail);
+static inline bool nart__ring_spinning(const nart__ring *r)
+{
+    return r->type & NART__RING_TYPE(0, NART_CHAN_SPINNING, 0);
+}
 
 /* local.c */
 nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value);
 nart_res nart__local_try_send(nart_tx *tx, const void *value);
 nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value);
-void nart__local_tx_closed(nart__chan *c, nart_tx *tx);
+void nart__local_tx_closed(nart__chan *c);
 void nart__local_rx_closed(nart__chan *c);
 extern const struct nart__wait_ops nart__local_tx_ops, nart__local_rx_ops;
 
@@ -51,8 +54,7 @@ nart_res nart__spsc_try_send(nart_tx *tx, const void *value);
 nart_res nart__spsc_recv(nart_cx *cx, nart_rx *rx, void *value);
 nart_res nart__spsc_try_recv(nart_rx *rx, void *value);
 void nart__spsc_tx_closed(nart__ring *r);
-void nart__spsc_rx_closed(nart__chan *c);
-void nart__spsc_flush(nart__ring *r);
+void nart__spsc_rx_closed(nart__ring *r);
 void nart__spsc_look(nart__watch *w);
 extern const struct nart__wait_ops nart__spsc_tx_ops, nart__spsc_rx_ops;
 

@@ -4,11 +4,12 @@
  * What it keeps true
  *  1. room == capacity exactly while no sender waits, none holds a grant and the receiver is open;
  *     else 0, so every send comes here.
- *  2. Places in use + promised <= capacity. A sender that finds others in the queue goes behind
- *     them; one that holds a grant always finds its place.
- *  3. A place that becomes free is granted to the first waiting sender. A grant that is withdrawn
- *     goes to the next. So a sender that lost a race or was cancelled blocks nobody.
- *  4. NART__RX_WAITS is set exactly while the receiver's wait is queued. */
+ *  2. Values in the ring + promised <= capacity, and while a sender is queued the two are equal. So
+ *     one that holds a grant always finds its place, and whoever comes later goes behind the queue.
+ *  3. A place that becomes free is granted to the first in the queue; a grant that is withdrawn
+ *     passes to the next. So a sender that lost a race or was cancelled blocks nobody.
+ *  4. NART__TX_WAIT is set exactly while a sender is queued. NART__RX_WAITS is set from when the
+ *     receiver has found nothing until it is told, once, that there is a value or the end. */
 #include "chan.h"
 
 static uint64_t used(const nart__ring *r)
@@ -18,17 +19,16 @@ static uint64_t used(const nart__ring *r)
 
 static bool rx_closed(const nart__chan *c)
 {
-    return c->ring.rx_gone != 0;
+    return NART__LOAD(&c->ring.rx_gone, NART__RELAXED) != 0;
 }
 
 static void set_room(nart__chan *c)
 {
     nart__ring *r = &c->ring;
-    bool quiet = !c->senders_waiting.first && r->promised == 0;
+    bool queued = c->senders_waiting.first != NULL;
 
-    r->waiting = c->senders_waiting.first ? r->waiting | NART__TX_WAIT
-                                          : r->waiting & ~(uint32_t)NART__TX_WAIT;
-    r->room = quiet && !rx_closed(c) ? r->mask + 1 : 0;
+    r->waiting = queued ? r->waiting | NART__TX_WAIT : r->waiting & ~(uint32_t)NART__TX_WAIT;
+    r->room = queued || r->promised > 0 || rx_closed(c) ? 0 : r->mask + 1;
 }
 
 /* Grants free places to those who came first. */
@@ -47,11 +47,10 @@ static void grant(nart__chan *c)
 
 void nart__local_sent(nart__ring *r)
 {
-    nart__chan *c = nart__chan_of(r);
     if (!(r->waiting & NART__RX_WAITS))
         return;
     r->waiting &= ~(uint32_t)NART__RX_WAITS;
-    nart__grant(c->rx_wait, NART__GRANTED);
+    nart__grant(nart__chan_of(r)->rx_wait, NART__GRANTED);
 }
 
 void nart__local_taken(nart__ring *r)
@@ -83,10 +82,11 @@ const struct nart__wait_ops nart__local_rx_ops = { "recv", rx_withdraw };
 
 static void put(nart__ring *r, const void *value)
 {
-    memcpy(nart__ring_place(r, r->tail), value, r->elem);
+    size_t elem = NART__RING_ELEM(r->type);
+
+    memcpy(r->buf + (r->tail & r->mask) * elem, value, elem);
     r->tail++;
-    if (r->waiting)
-        nart__local_sent(r);
+    nart__local_sent(r);
 }
 
 /* There is a place that is nobody else's. */
@@ -155,7 +155,7 @@ nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value)
         return r;
     if (NART_UNLIKELY(w->task && w->task != cx->self))
         return -EBUSY;
-    bool got = nart__pop(rx, value, c->ring.elem);
+    bool got = nart__pop(rx, value, NART__RING_ELEM(c->ring.type));
     if (got || c->senders == 0) {
         if (w->task)
             nart__withdraw(w);
@@ -172,17 +172,15 @@ nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value)
     return r;
 }
 
-void nart__local_tx_closed(nart__chan *c, nart_tx *tx)
+void nart__local_tx_closed(nart__chan *c)
 {
-    if (tx->wait.task)
-        nart__withdraw(&tx->wait);
-    if (--c->senders == 0 && c->ring.waiting & NART__RX_WAITS)
+    if (--c->senders == 0)
         nart__local_sent(&c->ring); /* the receiver finds the end */
 }
 
 void nart__local_rx_closed(nart__chan *c)
 {
-    c->ring.rx_gone = 1;
+    NART__STORE(&c->ring.rx_gone, 1u, NART__RELAXED);
     while (c->senders_waiting.first) {
         nart__wait *w = c->senders_waiting.first;
         nart__q_remove(&c->senders_waiting, w);

@@ -1,55 +1,55 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* spsc.c: the slow side of channels between two threads: waking, waiting, closing.
+/* spsc.c: the slow side of channels between two threads: waiting, waking, closing.
  *
- * What it keeps true: no wake-up is lost. Each side has a word for the waker of the other:
- *  1. A receiver that finds the ring empty exchanges its waker into rx_notify and looks again; a
- *     sender publishes its value and exchanges 0 into rx_notify. The two exchanges are ordered on
- *     one word: either the sender's comes later and finds the waker, or the receiver's comes later,
- *     acquires what the sender had released, and its second look finds the value.
- *  2. A sender that finds the ring full does the same in tx_notify. The receiver's part of it, one
- *     exchange, is put off to the end of the tick in which it took values (it cannot wait for
- *     anything before that), so taking carries no locked instruction; without a runtime it is done
- *     at once.
- *  3. Closing sets a flag and then exchanges, like publishing. The flag is looked at before the
- *     ring is looked at for the last time, so values sent before the close are found first.
- *  4. SPINNING: the receiver's loop looks at `sent` and tx_notify at each tick and never parks, so
- *     the sender's exchange in 1 is not needed.
+ * What it keeps true: no value is lost, none is seen before it is whole, and no wake-up is lost.
  *
- * A stale waker costs a spurious poll; so a word that still holds one after its wait has been
- * withdrawn does no harm, and nothing has to be taken back. */
+ * The algorithm. Each side has a word in which the other one leaves its waker.
+ *  1. A receiver that finds the ring empty exchanges its waker into rx_notify and looks once more.
+ *     A sender publishes its value and exchanges 0 into rx_notify. The two exchanges on one word are
+ *     in some order: if the sender's is the later one, it finds the waker and wakes; if the
+ *     receiver's is, it acquires what the sender has released, and its second look finds the value.
+ *  2. A sender that finds the ring full does the same with tx_notify and the places that the
+ *     receiver frees. The receiver's exchange is put off to the end of the tick in which it took
+ *     values (until then its thread waits for nobody), so taking one carries no locked instruction.
+ *     A receiver outside its loop, or without one, does it at once.
+ *  3. Closing raises a flag and then exchanges, as publishing does. A receiver looks at the flag and
+ *     then at the ring for a last time, so what was sent before the close is found first.
+ *  4. A wait that is over takes its waker back, so that nobody is woken for nothing. When the other
+ *     side has just taken it, its wake is one spurious poll.
+ *  5. SPINNING: the receiver's loop never parks and looks at the ring and at tx_notify in each tick.
+ *     So a sender has nobody to tell, and what one look misses the next one sees.
+ *
+ * Bounds: a send to a parking receiver is one locked instruction, a wait two or three on each side.
+ *
+ * Not handled: a receiver whose thread stops running its loop after taking values in it, without
+ * closing, owes the sender a look (see nart_rx_bind()). */
 #include "chan.h"
 
-/* Wakes whoever left a waker in this word. acq_rel: releases what was published before, acquires
- * nothing that is needed but keeps the exchange a link in the other side's release sequence. */
-static void wake_word(NART__ATOMIC(uintptr_t) *word)
-{
-    uintptr_t w = NART__EXCHANGE(word, 0, NART__ACQ_REL);
-    if (w)
-        nart_waker_wake((nart_waker){ w });
-}
-
-void nart__spsc_sent(nart__ring *r)
-{
-    wake_word(&r->rx_notify);
-}
-
-/* The receiver has taken values since the last tick: lets a waiting sender know. */
-void nart__spsc_flush(nart__ring *r)
-{
-    wake_word(&r->tx_notify);
-}
-
+/* The receiver has taken values, the first in this tick. */
 void nart__spsc_taken(nart__ring *r)
 {
     nart__chan *c = nart__chan_of(r);
 
-    if (!c->rt) {
-        nart__spsc_flush(r);
+    if (!c->rt || !c->rt->running) {
+        nart__tell(&r->tx_notify);
         return;
     }
     r->rx_dirty = 1;
-    if (!c->watch.next)
-        nart__watch_add(c->rt, &c->watch);
+    nart__watch_add(c->rt, &c->watch);
+}
+
+/* Relaxed: a waker that is not seen yet is seen by the next look. */
+static void tell_if_left(nart__ring *r)
+{
+    if (NART__LOAD(&r->tx_notify, NART__RELAXED))
+        nart__tell(&r->tx_notify);
+}
+
+/* Relaxed: the task's own look, later on this thread, sees no less. */
+static bool receiver_has_cause(nart__ring *r)
+{
+    return NART__LOAD(&r->sent, NART__RELAXED) != NART__LOAD(&r->taken, NART__RELAXED) ||
+           NART__LOAD(&r->tx_gone, NART__RELAXED);
 }
 
 /* Once per tick of the receiver's loop, while it is on the list. */
@@ -58,57 +58,56 @@ void nart__spsc_look(nart__watch *watch)
     nart__chan *c = (nart__chan *)(void *)((char *)watch - offsetof(nart__chan, watch));
     nart__ring *r = &c->ring;
 
-    if (r->flags & NART_CHAN_SPINNING) {
-        nart__wait *w = c->rx_wait;
-        /* acquire: what a waiting task is woken for is there when it looks */
-        if (w && (NART__LOAD(&r->sent, NART__ACQUIRE) != r->taken ||
-                  NART__LOAD(&r->tx_gone, NART__ACQUIRE)))
-            nart__ready(w->task);
-        /* relaxed: only a hint; a waker that is not seen yet is seen at the next tick */
-        if (NART__LOAD(&r->tx_notify, NART__RELAXED))
-            nart__spsc_flush(r);
+    if (nart__ring_spinning(r)) {
+        if (c->rx_wait && receiver_has_cause(r))
+            nart__ready(c->rx_wait->task);
+        tell_if_left(r);
         return;
     }
     nart__watch_remove(watch);
     r->rx_dirty = 0;
-    nart__spsc_flush(r);
+    nart__tell(&r->tx_notify);
 }
 
 /* ---- waiting ---- */
 
+/* Release: the waker's own memory is there when the other side reads it. Acquire: what the other
+ * side had published before its last exchange is there for the second look. */
+static void leave_waker(NART__ATOMIC(uintptr_t) *word, nart_cx *cx)
+{
+    (void)NART__EXCHANGE(word, nart_cx_waker(cx).w, NART__ACQ_REL);
+}
+
+/* Relaxed: nothing is told by it, and a read-modify-write keeps the other side's release going. */
+static void take_back(NART__ATOMIC(uintptr_t) *word)
+{
+    if (NART__LOAD(word, NART__RELAXED))
+        (void)NART__EXCHANGE(word, (uintptr_t)0, NART__RELAXED);
+}
+
 static void tx_withdraw(nart__wait *w)
 {
-    (void)w; /* the waker that stays in tx_notify is stale then */
+    take_back(&((nart_tx *)(void *)w)->ring->tx_notify);
 }
 
 static void rx_withdraw(nart__wait *w)
 {
-    nart__chan_of(((nart_rx *)(void *)w)->ring)->rx_wait = NULL;
+    nart__ring *r = ((nart_rx *)(void *)w)->ring;
+    nart__chan_of(r)->rx_wait = NULL;
+    take_back(&r->rx_notify);
 }
 
 const struct nart__wait_ops nart__spsc_tx_ops = { "send", tx_withdraw };
 const struct nart__wait_ops nart__spsc_rx_ops = { "recv", rx_withdraw };
 
-/* Leaves this task's waker in the word. True when it was there already: then nothing has been
- * published since the last look, for publishing takes it out. */
-static bool leave_waker(NART__ATOMIC(uintptr_t) *word, nart_cx *cx)
-{
-    uintptr_t me = nart_cx_waker(cx).w;
-
-    if (NART__LOAD(word, NART__RELAXED) == me)
-        return true;
-    (void)NART__EXCHANGE(word, me, NART__ACQ_REL); /* see 1: acquires what the other side released */
-    return false;
-}
-
 nart_res nart__spsc_try_send(nart_tx *tx, const void *value)
 {
     nart__ring *r = tx->ring;
 
-    if (NART__LOAD(&r->rx_gone, NART__RELAXED))
+    if (NART__LOAD(&r->rx_gone, NART__RELAXED)) /* relaxed: see nart__push() */
         return NART_ECLOSED;
     tx->seen = NART__LOAD(&r->taken, NART__ACQUIRE); /* the places up to there are free */
-    return nart__push(tx, value, r->elem) ? 0 : -EAGAIN;
+    return nart__push(tx, value, NART__RING_ELEM(r->type)) ? 0 : -EAGAIN;
 }
 
 nart_res nart__spsc_send(nart_cx *cx, nart_tx *tx, const void *value)
@@ -122,10 +121,15 @@ nart_res nart__spsc_send(nart_cx *cx, nart_tx *tx, const void *value)
     if (NART_UNLIKELY(w->task && w->task != cx->self))
         return -EBUSY;
     r = nart__spsc_try_send(tx, value);
-    if (r == -EAGAIN && !leave_waker(&tx->ring->tx_notify, cx))
+    if (r == -EAGAIN) {
+        r = nart__park_in(cx, w, &begun);
+        if (r != NART_PENDING)
+            return r;
+        leave_waker(&tx->ring->tx_notify, cx);
         r = nart__spsc_try_send(tx, value);
-    if (r == -EAGAIN)
-        return nart__park_in(cx, w, &begun);
+        if (r == -EAGAIN)
+            return NART_PENDING;
+    }
     if (w->task)
         nart__withdraw(w);
     return r;
@@ -134,17 +138,21 @@ nart_res nart__spsc_send(nart_cx *cx, nart_tx *tx, const void *value)
 nart_res nart__spsc_try_recv(nart_rx *rx, void *value)
 {
     nart__ring *r = rx->ring;
+    size_t elem = NART__RING_ELEM(r->type);
 
-    if (nart__pop(rx, value, r->elem))
+    if (nart__pop(rx, value, elem))
         return 0;
-    if (!NART__LOAD(&r->tx_gone, NART__ACQUIRE)) /* acquire: what was sent before the close */
-        return -EAGAIN;
-    return nart__pop(rx, value, r->elem) ? 0 : NART_ECLOSED;
+    if (NART__LOAD(&r->tx_gone, NART__ACQUIRE)) /* acquire: what was sent before the close */
+        return nart__pop(rx, value, elem) ? 0 : NART_ECLOSED;
+    if (nart__ring_spinning(r))
+        tell_if_left(r); /* the loop may not be running */
+    return -EAGAIN;
 }
 
 nart_res nart__spsc_recv(nart_cx *cx, nart_rx *rx, void *value)
 {
     nart__chan *c = nart__chan_of(rx->ring);
+    bool spinning = nart__ring_spinning(rx->ring);
     nart__wait *w = &rx->wait;
     bool begun;
 
@@ -153,17 +161,20 @@ nart_res nart__spsc_recv(nart_cx *cx, nart_rx *rx, void *value)
         return r;
     if (NART_UNLIKELY(w->task && w->task != cx->self))
         return -EBUSY;
-    if (NART_UNLIKELY(!c->rt || cx != &c->rt->cx))
+    if (NART_UNLIKELY(c->rt ? cx != &c->rt->cx : spinning))
         return NART_EWRONGTHREAD;
     r = nart__spsc_try_recv(rx, value);
-    if (r == -EAGAIN && !(c->ring.flags & NART_CHAN_SPINNING) &&
-        !leave_waker(&c->ring.rx_notify, cx))
-        r = nart__spsc_try_recv(rx, value);
     if (r == -EAGAIN) {
         r = nart__park_in(cx, w, &begun);
-        if (begun)
-            c->rx_wait = w;
-        return r;
+        if (r != NART_PENDING)
+            return r;
+        c->rx_wait = w;
+        if (spinning)
+            return NART_PENDING;
+        leave_waker(&rx->ring->rx_notify, cx);
+        r = nart__spsc_try_recv(rx, value);
+        if (r == -EAGAIN)
+            return NART_PENDING;
     }
     if (w->task)
         nart__withdraw(w);
@@ -174,14 +185,13 @@ nart_res nart__spsc_recv(nart_cx *cx, nart_rx *rx, void *value)
 
 void nart__spsc_tx_closed(nart__ring *r)
 {
-    NART__STORE(&r->tx_gone, 1, NART__RELEASE); /* everything sent is published before */
-    wake_word(&r->rx_notify);
+    NART__STORE(&r->tx_gone, 1u, NART__RELEASE); /* everything sent is published before */
+    nart__tell(&r->rx_notify);
 }
 
-void nart__spsc_rx_closed(nart__chan *c)
+void nart__spsc_rx_closed(nart__ring *r)
 {
-    NART__STORE(&c->ring.rx_gone, 1, NART__RELEASE);
-    if (c->watch.next)
-        nart__watch_remove(&c->watch);
-    wake_word(&c->ring.tx_notify);
+    /* Relaxed: a waiting sender sees it by the exchange, and for the others see nart__push(). */
+    NART__STORE(&r->rx_gone, 1u, NART__RELAXED);
+    nart__tell(&r->tx_notify);
 }

@@ -39,7 +39,7 @@ enum {
     NART_CHAN_SPINNING = 1
 };
 
-#define NART_CHAN_MAX_ELEM 65536u               /**< bytes per value at most */
+#define NART_CHAN_MAX_ELEM 65536u                  /**< bytes per value at most */
 #define NART_CHAN_MAX_CAPACITY (UINT32_C(1) << 30) /**< values at most */
 
 /** Options of nart_chan_open(). */
@@ -58,36 +58,43 @@ typedef struct nart_chan_opts {
 #define NART__RING_ABI 1u
 #define NART__RING_LINE 128 /* two cache lines: the next one is fetched as well */
 
+/* Kind, flags and size of a value in one word, so that the typed inlines compare them at once. */
+#define NART__RING_TYPE(kind, flags, elem)                                                         \
+    ((uint64_t)(elem) << 8 | (uint64_t)(flags) << 4 | (uint64_t)(kind))
+#define NART__RING_ELEM(type) ((size_t)((type) >> 8))
+
 typedef struct nart__ring {
     /* written once */
-    uint32_t abi, kind;
-    uint32_t elem, flags;
-    uint64_t mask;
+    uint64_t type; /* NART__RING_TYPE */
+    uint64_t mask; /* capacity - 1 */
     unsigned char *buf;
     /* local */
-    uint64_t head;   /* taken so far */
-    uint64_t tail;   /* sent so far */
-    uint64_t room;   /* values that may be in flight before a sender must look: capacity, or 0 while
-                      * senders wait or the receiver has closed */
-    uint32_t waiting; /* NART__RX_WAITS | NART__TX_WAIT: who must be told */
+    uint64_t head;     /* taken so far */
+    uint64_t tail;     /* sent so far */
+    uint64_t room;     /* values in flight from which on a sender must look: capacity, or 0 while
+                        * senders wait or the receiver has closed */
+    uint32_t waiting;  /* NART__RX_WAITS | NART__TX_WAIT: who must be told */
     uint32_t promised; /* places granted to senders that have not come yet */
-    unsigned char pad0[NART__RING_LINE - 64];
+    unsigned char pad0[NART__RING_LINE - 56];
     /* spsc, the sender's line */
     NART__ATOMIC(uint64_t) sent;       /* values published */
     NART__ATOMIC(uintptr_t) rx_notify; /* 0, or the waker word of the receiver that parked */
-    NART__ATOMIC(uint32_t) rx_gone;    /* the receiver has closed */
+    NART__ATOMIC(uint32_t) rx_gone;    /* the receiver has closed; local as well */
     unsigned char pad1[NART__RING_LINE - 20];
     /* spsc, the receiver's line */
     NART__ATOMIC(uint64_t) taken;      /* values taken out */
     NART__ATOMIC(uintptr_t) tx_notify; /* 0, or the waker word of the sender that parked */
     NART__ATOMIC(uint32_t) tx_gone;    /* the sender has closed */
-    uint32_t rx_dirty; /* receiver's own: the sender will be looked at when the tick ends */
+    uint32_t rx_dirty; /* receiver's own: its loop will look at tx_notify when the tick ends */
     unsigned char pad2[NART__RING_LINE - 24];
 } nart__ring;
 
-enum { NART__RX_WAITS = 1, NART__TX_WAIT = 2 };
+enum {
+    NART__RX_WAITS = 1,
+    NART__TX_WAIT = 2
+};
 
-/** The sending end. Zeroed = closed. Not copied; moved with nart_tx_move() while nobody waits. */
+/** The sending end. Zeroed = closed. Not copied; moved with nart_tx_move(). */
 typedef struct nart_tx {
     nart__wait wait;
     nart__ring *ring;
@@ -96,7 +103,7 @@ typedef struct nart_tx {
     uint64_t reserved[2];
 } nart_tx;
 
-/** The receiving end. Zeroed = closed. Not copied; moved with nart_rx_move() while nobody waits. */
+/** The receiving end. Zeroed = closed. Not copied; moved with nart_rx_move(). */
 typedef struct nart_rx {
     nart__wait wait;
     nart__ring *ring;
@@ -105,52 +112,82 @@ typedef struct nart_rx {
     uint64_t reserved[2];
 } nart_rx;
 
+/* nart_chan_open() with the number of the ring that the caller's inlines know. */
+NART_API NART_MUST_USE nart_res nart__chan_open(nart_rt *rt, const nart_chan_opts *opts,
+                                                uint32_t abi, nart_tx *tx, nart_rx *rx);
+
 /**
- * Opens a channel whose receiver belongs to `rt`.
- * @return 0; -EINVAL an unknown kind or flag, an elem of 0, a capacity of 0, SPINNING on a runtime
- *   that parks or on a local channel; -EOVERFLOW an elem or capacity beyond the limits above;
- *   -ENOMEM; NART_EABI; NART_EWRONGTHREAD, NART_EFORK.
- * **Ownership**: both ends are the caller's to close. **Cost**: one allocation.
+ * Opens a channel whose receiver belongs to `rt`. On an error both ends are closed handles.
+ * @return 0; -EINVAL a missing argument, an unknown kind or flag, an elem of 0, a capacity of 0,
+ *   SPINNING on a runtime that parks or on a local channel; -EOVERFLOW an elem or capacity beyond
+ *   the limits above; -ENOMEM; NART_EABI; NART_EWRONGTHREAD, NART_EFORK.
+ * **Ownership**: both ends are the caller's to close. **Thread**: that of `rt`; the sender of an
+ * SPSC channel may then be used by any one thread. **Cost**: one allocation.
  */
-NART_API NART_MUST_USE nart_res nart_chan_open(nart_rt *rt, const nart_chan_opts *opts, nart_tx *tx,
-                                               nart_rx *rx);
+static inline NART_MUST_USE nart_res nart_chan_open(nart_rt *rt, const nart_chan_opts *opts,
+                                                    nart_tx *tx, nart_rx *rx)
+{
+    return nart__chan_open(rt, opts, NART__RING_ABI, tx, rx);
+}
 
 /** Another sender of a local channel, into a closed or zeroed handle.
  *  @return 0; -EINVAL not a local channel; NART_ECLOSED `tx` is closed. */
 NART_API NART_MUST_USE nart_res nart_tx_clone(const nart_tx *tx, nart_tx *out);
 
-/** Closes an end; a task that waits on the other one is woken. Idempotent; NULL and zeroed handles
- *  are fine. **Thread**: the end's own. */
+/** Closes an end. A task that waits on the other one is woken, and so is another task that waits in
+ *  this one: it finds the end closed. Idempotent; NULL and zeroed handles are fine.
+ *  **Thread**: the end's own. */
 NART_API void nart_tx_close(nart_tx *tx);
 NART_API void nart_rx_close(nart_rx *rx);
 
-/** Moves an end that nobody waits in; `*src` becomes closed. */
+/** Moves an end into a closed or zeroed handle; `*src` becomes closed. Meant for an end that nobody
+ *  waits in: a task that does is woken, and finds `*src` closed. **Thread**: the end's own. */
 NART_API void nart_tx_move(nart_tx *dst, nart_tx *src);
 NART_API void nart_rx_move(nart_rx *dst, nart_rx *src);
 
-/** Hands an SPSC receiver to another runtime, or to a plain thread (`rt` NULL), which may use it
- *  once this has returned. @return 0; -EBUSY a task waits in it; -EINVAL a local channel, or a
- *  spinning one and a runtime that parks; NART_ECLOSED. **Thread**: the receiver's until now. */
+/**
+ * Gives an SPSC receiver to another runtime; with `rt` NULL to none: then whichever thread it is
+ * handed to may use it, or bind it to a runtime of its own. A receiver without a runtime tells the
+ * sender of each value at once (a locked instruction), one with a runtime once per tick; without
+ * one a SPINNING receiver cannot be awaited.
+ * @return 0; -EBUSY a task waits in it; -EINVAL a local channel, or a SPINNING one and a runtime
+ *   that parks; NART_ECLOSED; NART_EWRONGTHREAD, NART_EFORK of either runtime.
+ * **Thread**: that of both runtimes: between threads it takes two calls.
+ */
 NART_API NART_MUST_USE nart_res nart_rx_bind(nart_rx *rx, nart_rt *rt);
 
-/** Values in the channel; exact on the thread of a local channel, a moment's truth otherwise. */
+/** Values in the channel; exact on the thread of a local channel, a moment's truth otherwise.
+ *  0 when closed. */
 NART_API size_t nart_tx_len(const nart_tx *tx);
 NART_API size_t nart_rx_len(const nart_rx *rx);
 /** Values that fit. 0 when closed. */
 NART_API size_t nart_tx_capacity(const nart_tx *tx);
-/** Has the other side closed? (A receiver may still find values.) True for a closed handle. */
+/** Has the other side closed? True for a closed handle. A receiver may still find values: what
+ *  nart_rx_len() says afterwards is all of them. */
 NART_API bool nart_tx_is_closed(const nart_tx *tx);
 NART_API bool nart_rx_is_closed(const nart_rx *rx);
 
-/* Cold halves of the inlines. */
-NART_API nart_res nart__send_slow(nart_cx *cx, nart_tx *tx, const void *value);
-NART_API nart_res nart__try_send_slow(nart_tx *tx, const void *value);
-NART_API nart_res nart__recv_slow(nart_cx *cx, nart_rx *rx, void *value);
-NART_API nart_res nart__try_recv_slow(nart_rx *rx, void *value);
+/* ---- the inlines ----------------------------------------------------------------------------- */
+
+/* Cold halves. They answer -EINVAL when the ring's values are not of `elem` bytes. */
+NART_API nart_res nart__send_slow(nart_cx *cx, nart_tx *tx, const void *value, size_t elem);
+NART_API nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem);
+NART_API nart_res nart__recv_slow(nart_cx *cx, nart_rx *rx, void *value, size_t elem);
+NART_API nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem);
 NART_API void nart__local_sent(nart__ring *r);
 NART_API void nart__local_taken(nart__ring *r);
-NART_API void nart__spsc_sent(nart__ring *r);
 NART_API void nart__spsc_taken(nart__ring *r);
+
+/* Wakes whoever has left a waker in this word. Release: what was published before is there when the
+ * other side finds that its waker was taken. Acquire: the waker's own memory is there to be woken. */
+static inline void nart__tell(NART__ATOMIC(uintptr_t) *word)
+{
+    nart_waker waker;
+
+    waker.w = NART__EXCHANGE(word, (uintptr_t)0, NART__ACQ_REL);
+    if (NART_UNLIKELY(waker.w != 0))
+        nart_waker_wake(waker);
+}
 
 /* 1: the value is in the channel. 0: look at the slow side. */
 static inline int nart__push(nart_tx *tx, const void *value, size_t elem)
@@ -159,7 +196,7 @@ static inline int nart__push(nart_tx *tx, const void *value, size_t elem)
 
     if (NART_UNLIKELY(!r))
         return 0;
-    if (r->kind == NART_CHAN_LOCAL) {
+    if (r->type == NART__RING_TYPE(NART_CHAN_LOCAL, 0, elem)) {
         uint64_t tail = r->tail;
         if (NART_UNLIKELY(tail - r->head >= r->room))
             return 0;
@@ -169,15 +206,18 @@ static inline int nart__push(nart_tx *tx, const void *value, size_t elem)
             nart__local_sent(r);
         return 1;
     }
-    uint64_t pos = tx->pos;
-    /* relaxed: only says that sending has no point any more */
-    if (NART_UNLIKELY(pos - tx->seen > r->mask || NART__LOAD(&r->rx_gone, NART__RELAXED)))
+    bool spinning = r->type == NART__RING_TYPE(NART_CHAN_SPSC, NART_CHAN_SPINNING, elem);
+    if (NART_UNLIKELY(!spinning && r->type != NART__RING_TYPE(NART_CHAN_SPSC, 0, elem)))
         return 0;
-    memcpy(r->buf + (pos & r->mask) * elem, value, elem);
+    uint64_t pos = tx->pos, mask = r->mask;
+    /* Relaxed: it only says that sending has no point any more. */
+    if (NART_UNLIKELY(pos - tx->seen > mask || NART__LOAD(&r->rx_gone, NART__RELAXED)))
+        return 0;
+    memcpy(r->buf + (pos & mask) * elem, value, elem);
     tx->pos = pos + 1;
     NART__STORE(&r->sent, pos + 1, NART__RELEASE); /* publishes the value */
-    if (!(r->flags & NART_CHAN_SPINNING))
-        nart__spsc_sent(r);
+    if (!spinning)
+        nart__tell(&r->rx_notify);
     return 1;
 }
 
@@ -188,7 +228,7 @@ static inline int nart__pop(nart_rx *rx, void *value, size_t elem)
 
     if (NART_UNLIKELY(!r))
         return 0;
-    if (r->kind == NART_CHAN_LOCAL) {
+    if (r->type == NART__RING_TYPE(NART_CHAN_LOCAL, 0, elem)) {
         uint64_t head = r->head;
         if (NART_UNLIKELY(head == r->tail))
             return 0;
@@ -198,6 +238,9 @@ static inline int nart__pop(nart_rx *rx, void *value, size_t elem)
             nart__local_taken(r);
         return 1;
     }
+    if (NART_UNLIKELY((r->type | NART__RING_TYPE(0, NART_CHAN_SPINNING, 0)) !=
+                      NART__RING_TYPE(NART_CHAN_SPSC, NART_CHAN_SPINNING, elem)))
+        return 0;
     uint64_t pos = rx->pos;
     if (NART_UNLIKELY(pos == rx->seen)) {
         rx->seen = NART__LOAD(&r->sent, NART__ACQUIRE); /* the values up to there */
@@ -216,55 +259,61 @@ static inline int nart__pop(nart_rx *rx, void *value, size_t elem)
  * Sends without waiting.
  * @return 0; -EAGAIN full (or others wait before you); NART_ECLOSED the receiver, or this end, has
  *   closed. On an error the value stays the caller's.
- * **Thread**: the end's own.
+ * **Thread**: the end's own. **Cost**: a copy; SPSC to a receiver that is not SPINNING: and one
+ * locked instruction.
  */
-static inline nart_res nart_try_send(nart_tx *tx, const void *value)
+static inline NART_MUST_USE nart_res nart_try_send(nart_tx *tx, const void *value)
 {
-    return NART_LIKELY(tx->ring && nart__push(tx, value, tx->ring->elem))
-               ? 0
-               : nart__try_send_slow(tx, value);
+    size_t elem = tx->ring ? NART__RING_ELEM(tx->ring->type) : 0;
+
+    return NART_LIKELY(nart__push(tx, value, elem)) ? 0 : nart__try_send_slow(tx, value, elem);
 }
 
 /** Receives without waiting. @return 0; -EAGAIN empty; NART_ECLOSED empty, and the sending side or
- *  this end has closed. **Thread**: the end's own. */
-static inline nart_res nart_try_recv(nart_rx *rx, void *value)
+ *  this end has closed. **Thread**: the end's own. **Cost**: a copy. */
+static inline NART_MUST_USE nart_res nart_try_recv(nart_rx *rx, void *value)
 {
-    return NART_LIKELY(rx->ring && nart__pop(rx, value, rx->ring->elem))
-               ? 0
-               : nart__try_recv_slow(rx, value);
+    size_t elem = rx->ring ? NART__RING_ELEM(rx->ring->type) : 0;
+
+    return NART_LIKELY(nart__pop(rx, value, elem)) ? 0 : nart__try_recv_slow(rx, value, elem);
 }
 
 /**
  * Sends, waiting for a place.
  * @return 0; NART_ECLOSED; -EBUSY another task waits in this end; -ECANCELED, -ETIMEDOUT: not sent;
- *   NART_EDRIVER a local channel, under another driver than its loop's. On an error the value stays
- *   the caller's.
+ *   NART_EDRIVER it would wait in a local channel under another driver than its runtime's. On an
+ *   error the value stays the caller's.
+ * **Thread**: the end's own.
  */
 static inline NART_MUST_USE nart_res nart_send(nart_cx *cx, nart_tx *tx, const void *value)
 {
-    if (NART_LIKELY(cx->go > 0 && tx->ring && nart__push(tx, value, tx->ring->elem))) {
+    size_t elem = tx->ring ? NART__RING_ELEM(tx->ring->type) : 0;
+
+    if (NART_LIKELY(cx->go > 0 && nart__push(tx, value, elem))) {
         cx->go--;
         return 0;
     }
-    return nart__send_slow(cx, tx, value);
+    return nart__send_slow(cx, tx, value, elem);
 }
 
 /** Receives, waiting for a value. @return 0; NART_ECLOSED; -EBUSY, -ECANCELED, -ETIMEDOUT,
- *  NART_EDRIVER as nart_send(); NART_EWRONGTHREAD an SPSC receiver bound to another runtime. No
- *  error takes a value out. */
+ *  NART_EDRIVER as nart_send(); NART_EWRONGTHREAD an SPSC receiver that belongs to another runtime,
+ *  or a SPINNING one without. No error takes a value out. **Thread**: the end's own. */
 static inline NART_MUST_USE nart_res nart_recv(nart_cx *cx, nart_rx *rx, void *value)
 {
-    if (NART_LIKELY(cx->go > 0 && rx->ring && nart__pop(rx, value, rx->ring->elem))) {
+    size_t elem = rx->ring ? NART__RING_ELEM(rx->ring->type) : 0;
+
+    if (NART_LIKELY(cx->go > 0 && nart__pop(rx, value, elem))) {
         cx->go--;
         return 0;
     }
-    return nart__recv_slow(cx, rx, value);
+    return nart__recv_slow(cx, rx, value, elem);
 }
 
 /**
  * Typed forms: `name_open(rt, kind, capacity, &tx, &rx)`, `name_send(cx, &tx, value)`,
  * `name_recv(cx, &rx, &value)`, `name_try_send(&tx, value)`, `name_try_recv(&rx, &value)`, with the
- * answers of the functions above. The ends must be of a channel whose elem is sizeof(T).
+ * answers of the functions above; -EINVAL for an end of a channel whose elem is not sizeof(T).
  */
 #define NART_CHAN_TYPED(name, T)                                                                   \
     static inline NART_MUST_USE nart_res name##_open(nart_rt *rt, uint32_t kind, size_t capacity,  \
@@ -275,12 +324,15 @@ static inline NART_MUST_USE nart_res nart_recv(nart_cx *cx, nart_rx *rx, void *v
     }                                                                                              \
     static inline NART_MUST_USE nart_res name##_try_send(nart_tx *tx, T value)                     \
     {                                                                                              \
-        return NART_LIKELY(nart__push(tx, &value, sizeof(T))) ? 0                                  \
-                                                              : nart__try_send_slow(tx, &value);   \
+        if (NART_LIKELY(nart__push(tx, &value, sizeof(T))))                                        \
+            return 0;                                                                              \
+        return nart__try_send_slow(tx, &value, sizeof(T));                                         \
     }                                                                                              \
     static inline NART_MUST_USE nart_res name##_try_recv(nart_rx *rx, T *value)                    \
     {                                                                                              \
-        return NART_LIKELY(nart__pop(rx, value, sizeof(T))) ? 0 : nart__try_recv_slow(rx, value);  \
+        if (NART_LIKELY(nart__pop(rx, value, sizeof(T))))                                          \
+            return 0;                                                                              \
+        return nart__try_recv_slow(rx, value, sizeof(T));                                          \
     }                                                                                              \
     static inline NART_MUST_USE nart_res name##_send(nart_cx *cx, nart_tx *tx, T value)            \
     {                                                                                              \
@@ -288,7 +340,7 @@ static inline NART_MUST_USE nart_res nart_recv(nart_cx *cx, nart_rx *rx, void *v
             cx->go--;                                                                              \
             return 0;                                                                              \
         }                                                                                          \
-        return nart__send_slow(cx, tx, &value);                                                    \
+        return nart__send_slow(cx, tx, &value, sizeof(T));                                         \
     }                                                                                              \
     static inline NART_MUST_USE nart_res name##_recv(nart_cx *cx, nart_rx *rx, T *value)           \
     {                                                                                              \
@@ -296,7 +348,7 @@ static inline NART_MUST_USE nart_res nart_recv(nart_cx *cx, nart_rx *rx, void *v
             cx->go--;                                                                              \
             return 0;                                                                              \
         }                                                                                          \
-        return nart__recv_slow(cx, rx, value);                                                     \
+        return nart__recv_slow(cx, rx, value, sizeof(T));                                          \
     }                                                                                              \
     struct name##_chan_typed
 
