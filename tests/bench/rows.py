@@ -61,10 +61,11 @@ ROWS = (
     Row("tcp_echo", 200_000, (within("epoll", 1.05), faster("tokio", 1), faster("nexus", 1),
                               faster("libuv", 1))),
     Row("bridge_batch", 20_000, (faster("nexus", 1), faster("tokio", 1)), cpus=2),
+    Row("bridge_batch_c", 20_000, cpus=2),
     Row("blocking_batch", 20_000, (faster("tokio", 5),), cpus=2),
     Row("bridge_allocs", 2_000, (at_most(1),), cpus=2, quick=200),
     Row("bridge_wake_spin", 200_000, (faster("nexus", 2),), cpus=2, quick=1_000),
-    Row("bridge_wake_park", 20_000, (within("eventfd", 1.15),), cpus=2, quick=200),
+    Row("bridge_wake_park", 5_000, (within("eventfd", 1.15),), cpus=2, quick=100),
     Row("task_bytes", 1_000_000, (at_most(200),), quick=100_000),
 )
 

@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MESSAGE = 64, BUFFER = 4096, EVENTS = 16 };
+enum { MESSAGE = 64, BUFFER = 2048, EVENTS = 16 };
 
 struct side {
     int fd;

@@ -21,7 +21,7 @@ static void check(int answer, const char *what)
 
 struct side {
     uv_tcp_t tcp;
-    char in[4096];
+    char in[2048];
     char out[MESSAGE];
     size_t have;    /* bytes of the message that came so far */
     uint64_t trips; /* client: still to make */

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-//! 64 bytes to an echo task over loopback and back, both ends on one thread.
+//! 64 bytes to an echo task over loopback and back, both ends on one thread. The buffers are larger
+//! than the message, so that a short read can tell the runtime that no more is there.
 
 use nexus_async_rt::{TcpListener, TcpStream, spawn_boxed};
 
 use crate::harness::timed;
+
+const MESSAGE: usize = 64;
+const BUFFER: usize = 2048;
 
 pub async fn tcp_echo(n: u64) -> f64 {
     let any = "127.0.0.1:0".parse().expect("an address");
@@ -12,7 +16,7 @@ pub async fn tcp_echo(n: u64) -> f64 {
     let server = spawn_boxed(async move {
         let (mut stream, _) = listener.accept().await.expect("accept");
         stream.set_nodelay(true).expect("nodelay");
-        let mut buf = [0u8; 64];
+        let mut buf = [0u8; BUFFER];
         loop {
             let got = stream.read(&mut buf).await.expect("read");
             if got == 0 {
@@ -27,11 +31,11 @@ pub async fn tcp_echo(n: u64) -> f64 {
     }
     stream.set_nodelay(true).expect("nodelay");
     let per_trip = timed(n, async |n| {
-        let mut buf = [0xABu8; 64];
+        let mut buf = [0xABu8; BUFFER];
         for _ in 0..n {
-            stream.write_all(&buf).await.expect("write");
+            stream.write_all(&buf[..MESSAGE]).await.expect("write");
             let mut filled = 0;
-            while filled < buf.len() {
+            while filled < MESSAGE {
                 let got = stream.read(&mut buf[filled..]).await.expect("read");
                 assert!(got > 0, "the server closed");
                 filled += got;

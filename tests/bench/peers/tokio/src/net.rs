@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-//! 64 bytes to an echo task over loopback and back, both ends on one thread.
+//! 64 bytes to an echo task over loopback and back, both ends on one thread. The buffers are larger
+//! than the message, so that a short read can tell the runtime that no more is there.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -7,13 +8,16 @@ use tokio::task::spawn_local;
 
 use crate::harness::timed;
 
+const MESSAGE: usize = 64;
+const BUFFER: usize = 2048;
+
 pub async fn tcp_echo(n: u64) -> f64 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let address = listener.local_addr().expect("address");
     let server = spawn_local(async move {
         let (mut stream, _) = listener.accept().await.expect("accept");
         stream.set_nodelay(true).expect("nodelay");
-        let mut buf = [0u8; 64];
+        let mut buf = [0u8; BUFFER];
         loop {
             let got = stream.read(&mut buf).await.expect("read");
             if got == 0 {
@@ -25,10 +29,15 @@ pub async fn tcp_echo(n: u64) -> f64 {
     let mut stream = TcpStream::connect(address).await.expect("connect");
     stream.set_nodelay(true).expect("nodelay");
     let per_trip = timed(n, async |n| {
-        let mut buf = [0xABu8; 64];
+        let mut buf = [0xABu8; BUFFER];
         for _ in 0..n {
-            stream.write_all(&buf).await.expect("write");
-            stream.read_exact(&mut buf).await.expect("read");
+            stream.write_all(&buf[..MESSAGE]).await.expect("write");
+            let mut filled = 0;
+            while filled < MESSAGE {
+                let got = stream.read(&mut buf[filled..]).await.expect("read");
+                assert!(got > 0, "the server closed");
+                filled += got;
+            }
         }
     })
     .await;

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The rows on nart alone, without the bridge. */
+#include "nart_rows.h"
+
+static double on_runtime(double (*row)(nart_rt *, bench_how, uint64_t), const nart_rt_opts *opts,
+                         bench_how how, uint64_t n)
+{
+    nart_rt *rt = bench_runtime(opts);
+    double value = row(rt, how, n);
+
+    bench_must(nart_rt_free(rt), "nart_rt_free");
+    return value;
+}
+
+/* The rows that have both forms, with the options of their runtime. */
+static const nart_rt_opts parks = NART_RT_OPTS_INIT;
+static const nart_rt_opts spins = { .size = sizeof(nart_rt_opts), .flags = NART_RT_BUSY };
+
+#define BOTH_FORMS(X)                                                                              \
+    X(self_wake_1, parks)                                                                          \
+    X(self_wake_1000, parks)                                                                       \
+    X(await_ready, parks)                                                                          \
+    X(spawn_join, parks)                                                                           \
+    X(spawn_join_1000, parks)                                                                      \
+    X(local_pair, parks)                                                                           \
+    X(local_stream, parks)                                                                         \
+    X(local_pingpong, parks)                                                                       \
+    X(deadline_pingpong, parks)                                                                    \
+    X(spsc_pair, spins)                                                                            \
+    X(spsc_pair_park, parks)                                                                       \
+    X(timer_cancel, parks)                                                                         \
+    X(timer_cancel_rel, parks)                                                                     \
+    X(tcp_echo, parks)
+
+#define FORMS(row, opts)                                                                           \
+    static double row##_task(uint64_t n) { return on_runtime(row, &opts, bench_as_task, n); }      \
+    static double row##_root(uint64_t n) { return on_runtime(row, &opts, bench_as_root, n); }
+BOTH_FORMS(FORMS)
+
+#define ENTRY(row, opts) { #row, "ns", "nart", row##_task, row##_root },
+static const struct bench_row rows[] = {
+    BOTH_FORMS(ENTRY)
+    { "loop_1m_timers", "x", "nart", loop_1m_timers, NULL },
+    { "longest_iteration_us", "us", "nart", longest_iteration_us, NULL },
+    { "task_bytes", "B", "nart", task_bytes, NULL },
+};
+
+int main(int argc, char **argv)
+{
+    return bench_main(argc, argv, rows, sizeof rows / sizeof rows[0]);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The rows of nart. A row builds what its work needs and hands a task type to `how`, which runs the
+ * work in a spawned task or as the task of nart_block_on(), and answers nanoseconds for each of n. */
+#ifndef NART_BENCH_ROWS_H
+#define NART_BENCH_ROWS_H
+
+#include "bench.h"
+
+#include <nart/co.h>
+#include <nart/rt.h>
+
+/* The beginning of every frame that is measured: do something n times. */
+struct work {
+    nart_co co;
+    uint64_t n, i;
+};
+
+/* One untimed tenth to warm up, then n. `init` begins with a struct work. */
+typedef double (*bench_how)(nart_rt *rt, const nart_task_type *type, void *init, uint64_t n);
+
+double bench_as_task(nart_rt *rt, const nart_task_type *type, void *init, uint64_t n);
+double bench_as_root(nart_rt *rt, const nart_task_type *type, void *init, uint64_t n);
+
+/* A runtime, or the end of the program. */
+nart_rt *bench_runtime(const nart_rt_opts *opts);
+
+/* Nothing in a benchmark may fail: an error ends the program, with its text. */
+_Noreturn void bench_failed(nart_res r, const char *what);
+
+static inline nart_res bench_must(nart_res r, const char *what)
+{
+    if (NART_UNLIKELY(r < 0))
+        bench_failed(r, what);
+    return r;
+}
+
+double self_wake_1(nart_rt *rt, bench_how how, uint64_t n);
+double self_wake_1000(nart_rt *rt, bench_how how, uint64_t n);
+double await_ready(nart_rt *rt, bench_how how, uint64_t n);
+double spawn_join(nart_rt *rt, bench_how how, uint64_t n);
+double spawn_join_1000(nart_rt *rt, bench_how how, uint64_t n);
+double local_pair(nart_rt *rt, bench_how how, uint64_t n);
+double local_stream(nart_rt *rt, bench_how how, uint64_t n);
+double local_pingpong(nart_rt *rt, bench_how how, uint64_t n);
+double deadline_pingpong(nart_rt *rt, bench_how how, uint64_t n);
+double spsc_pair(nart_rt *rt, bench_how how, uint64_t n);
+double spsc_pair_park(nart_rt *rt, bench_how how, uint64_t n);
+double tcp_echo(nart_rt *rt, bench_how how, uint64_t n);
+double timer_cancel(nart_rt *rt, bench_how how, uint64_t n);
+double timer_cancel_rel(nart_rt *rt, bench_how how, uint64_t n);
+
+/* Rows that make runtimes of their own. */
+double loop_1m_timers(uint64_t polls);
+double longest_iteration_us(uint64_t seconds);
+double task_bytes(uint64_t tasks);
+
+#endif

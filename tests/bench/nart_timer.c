@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Sleeps given up, and what a million of them cost. */
+#include "nart_rows.h"
+
+#include <stdlib.h>
+
+enum { MILLION = 1000000 };
+#define HOUR (3600 * NART_SEC)
+
+/* ---- a sleep begun, polled once and given up ------------------------------------------------- */
+
+struct gives_up {
+    struct work w;
+    nart_timer timer;
+    int64_t at;
+};
+
+/* Sleeps of one poll spend its budget: a yield after each 100 begins another one. */
+static nart_res until_run(nart_cx *cx, void *frame)
+{
+    struct gives_up *g = frame;
+
+    NART_BEGIN(cx, &g->w.co);
+    for (g->w.i = 0; g->w.i < g->w.n; g->w.i++) {
+        if (nart_sleep_until(cx, &g->timer, g->at) != NART_PENDING)
+            NART_RETURN(-EIO);
+        nart_timer_cancel(&g->timer);
+        if (g->w.i % 100 == 99)
+            NART_YIELD();
+    }
+    NART_END(0);
+}
+
+double timer_cancel(nart_rt *rt, bench_how how, uint64_t n)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct gives_up, until_run, NULL);
+
+    return how(rt, &type, &(struct gives_up){ .at = bench_now() + HOUR }, n);
+}
+
+static nart_res rel_run(nart_cx *cx, void *frame)
+{
+    struct gives_up *g = frame;
+
+    NART_BEGIN(cx, &g->w.co);
+    for (g->w.i = 0; g->w.i < g->w.n; g->w.i++) {
+        if (nart_sleep(cx, &g->timer, HOUR) != NART_PENDING)
+            NART_RETURN(-EIO);
+        nart_timer_cancel(&g->timer);
+        if (g->w.i % 100 == 99)
+            NART_YIELD();
+    }
+    NART_END(0);
+}
+
+double timer_cancel_rel(nart_rt *rt, bench_how how, uint64_t n)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct gives_up, rel_run, NULL);
+
+    return how(rt, &type, &(struct gives_up){ 0 }, n);
+}
+
+/* ---- tasks that sleep ------------------------------------------------------------------------ */
+
+struct sleeper {
+    nart_co co;
+    nart_timer timer;
+    int64_t at;
+};
+
+NART__ASSERT(sizeof(struct sleeper) == 64, "task_bytes is about frames of 64 bytes");
+
+static nart_res sleeper_run(nart_cx *cx, void *frame)
+{
+    struct sleeper *s = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &s->co);
+    NART_AWAIT(r, nart_sleep_until(cx, &s->timer, s->at));
+    NART_END(r);
+}
+
+static const nart_task_type sleeper_type = NART_TASK_TYPE(struct sleeper, sleeper_run, NULL);
+
+static nart_rt *roomy_runtime(uint64_t tasks)
+{
+    nart_rt_opts o = NART_RT_OPTS_INIT;
+
+    o.slots[0] = (uint32_t)tasks;
+    return bench_runtime(&o);
+}
+
+static uint64_t random_below(uint64_t bound)
+{
+    static uint64_t state = 88172645463325252u;
+
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state % bound;
+}
+
+/* Spawns `tasks` sleepers, due evenly from `first` on over `span` nanoseconds, and lets all park. */
+static void spawn_sleepers(nart_rt *rt, uint64_t tasks, int64_t first, int64_t span)
+{
+    for (uint64_t i = 0; i < tasks; i++) {
+        struct sleeper s = { .at = first + (int64_t)random_below((uint64_t)span) };
+        bench_must(nart_rt_spawn(rt, &sleeper_type, &s, NULL), "spawn");
+    }
+    while (bench_must(nart_rt_poll(rt, 0), "poll") > 0)
+        continue;
+}
+
+double task_bytes(uint64_t tasks)
+{
+    nart_rt *rt = roomy_runtime(tasks);
+    uint64_t before = bench_resident_bytes();
+
+    spawn_sleepers(rt, tasks, bench_now() + HOUR, HOUR);
+    uint64_t grown = bench_resident_bytes() - before;
+    bench_must(nart_rt_free(rt), "free");
+    return (double)grown / (double)tasks;
+}
+
+/* ---- what an iteration of the loop costs ----------------------------------------------------- */
+
+static nart_res busy_run(nart_cx *cx, void *frame)
+{
+    (void)frame;
+    nart_wake_self(cx);
+    return nart_cx_cancelled(cx) ? -ECANCELED : NART_PENDING;
+}
+
+static int64_t time_polls(nart_rt *rt, uint64_t n)
+{
+    int64_t start = bench_now();
+
+    for (uint64_t i = 0; i < n; i++)
+        bench_must(nart_rt_poll(rt, 0), "poll");
+    return bench_now() - start;
+}
+
+/* Two runtimes in turn, one with a million pending timers: their times, as a ratio. */
+double loop_1m_timers(uint64_t polls)
+{
+    static const nart_task_type busy_type = NART_TASK_TYPE(uint64_t, busy_run, NULL);
+    const uint64_t block = 1000;
+    nart_rt *full = roomy_runtime(MILLION + 1), *empty = roomy_runtime(1);
+    int64_t with = 0, without = 0;
+
+    spawn_sleepers(full, MILLION, bench_now() + HOUR, HOUR);
+    bench_must(nart_rt_spawn(full, &busy_type, NULL, NULL), "spawn");
+    bench_must(nart_rt_spawn(empty, &busy_type, NULL, NULL), "spawn");
+    for (uint64_t done = 0; done < polls; done += block) {
+        with += time_polls(full, block);
+        without += time_polls(empty, block);
+    }
+    bench_must(nart_rt_free(full), "free");
+    bench_must(nart_rt_free(empty), "free");
+    return (double)with / (double)without;
+}
+
+/* A million timers due over 1 s to 1 h, and a loop that never parks: the longest iteration in
+ * processor time of the thread, so that the machine's other work is not in it; what the clock on the
+ * wall says is printed as a row of its own. */
+double longest_iteration_us(uint64_t seconds)
+{
+    nart_rt *rt = roomy_runtime(MILLION);
+
+    spawn_sleepers(rt, MILLION, bench_now() + NART_SEC, HOUR - NART_SEC);
+    int64_t end = bench_now() + (int64_t)seconds * NART_SEC, longest = 0, longest_wall = 0;
+    int64_t wall = bench_now(), cpu = bench_thread_time();
+    while (wall < end) {
+        bench_must(nart_rt_poll(rt, 0), "poll");
+        int64_t cpu_now = bench_thread_time(), wall_now = bench_now();
+        longest = cpu_now - cpu > longest ? cpu_now - cpu : longest;
+        longest_wall = wall_now - wall > longest_wall ? wall_now - wall : longest_wall;
+        cpu = cpu_now;
+        wall = wall_now;
+    }
+    bench_must(nart_rt_free(rt), "free");
+    bench_print("longest_iteration_wall_us", "nart", (double)longest_wall / 1000, "us");
+    return (double)longest / 1000;
+}

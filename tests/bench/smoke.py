@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Runs every row that the given programs have, briefly, and checks the shape of what comes out.
+How fast the rows are is not looked at. Arguments: those of run.py."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+
+def listed(arguments):
+    """The rows that the programs among the arguments say they have."""
+    rows = set()
+    for argument in arguments:
+        if argument.startswith("--program="):
+            program = argument.split("=", 1)[1]
+            rows |= set(subprocess.check_output([program, "--list"], text=True).split())
+    return rows
+
+
+def check(entry):
+    assert set(entry) == {"row", "nart", "unit", "peers", "ratio"}, entry
+    assert math.isfinite(entry["nart"]) and entry["nart"] >= 0, entry
+    assert entry["unit"] in ("ns", "us", "x", "B", "allocations"), entry
+    assert entry["peers"].keys() == entry["ratio"].keys(), entry
+
+
+def main():
+    arguments = sys.argv[1:]
+    out = next(Path(a.split("=", 1)[1]) for a in arguments if a.startswith("--out="))
+    done = subprocess.run([sys.executable, "run.py", "--quick", *arguments],
+                          stdout=subprocess.PIPE, text=True, check=True)
+    print(done.stdout)
+    results = json.loads((out / "bench.json").read_text())
+    for entry in results:
+        check(entry)
+    missing = listed(arguments) - {entry["row"] for entry in results}
+    assert not missing, f"no figure for {sorted(missing)}"
+    assert (out / "bench.svg").read_text().rstrip().endswith("</svg>")
+
+
+if __name__ == "__main__":
+    main()
