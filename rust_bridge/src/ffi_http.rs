@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The C interface of http.rs.
+
+use std::ffi::{c_char, c_void};
+use std::mem::offset_of;
+use std::time::Duration;
+
+use crate::ffi::{bytes, sized, slice, submit, NartTokio, NartTokioOp};
+use crate::http::{pack, Request};
+use crate::lane::Lane;
+use crate::nart::{errno, Res, NEVER};
+use crate::op::Handle;
+
+/// A header of a request.
+#[repr(C)]
+pub struct NartHttpHeader {
+    /// its name
+    pub name: *const c_char,
+    /// its value
+    pub value: *const c_char,
+}
+
+/// An HTTP request; begin with NART_HTTP_OPTS_INIT and set at least `url`.
+#[repr(C)]
+pub struct NartHttpOpts {
+    /// sizeof(nart_http_opts)
+    pub size: usize,
+    /// http or https
+    pub url: *const c_char,
+    /// NULL: GET
+    pub method: *const c_char,
+    /// in this order, and as many of one name as wanted
+    pub headers: *const NartHttpHeader,
+    /// how many headers there are
+    pub n_headers: usize,
+    /// the request's body
+    pub body: *const c_void,
+    /// its bytes
+    pub body_len: usize,
+    /// for all of it, from now to the last byte; 0: 30 seconds; NART_NEVER: none
+    pub timeout_ns: i64,
+    /// of the answer, in bytes; 0: 1 MiB
+    pub max_body: usize,
+    #[doc(hidden)]
+    pub reserved: [u64; 4],
+}
+
+const _: () = assert!(offset_of!(NartHttpOpts, reserved) == 72);
+
+/// Sends an HTTP request. The operation answers 0 with the status (200, 404, ...) as its value, and
+/// nart_tokio_op_message() is the body; or one of
+///   NART_EHTTP_URL the URL is none, or not of http or https; NART_EHTTP_CONNECT the server cannot be
+///   reached; NART_EHTTP_TLS; NART_EHTTP_TIMEOUT; NART_EHTTP_BODY_LIMIT the body is larger than
+///   `max_body`; NART_EHTTP_BODY it broke off; NART_EHTTP_REDIRECT more than 10, or to where it is
+///   not allowed (another scheme, from https to http); NART_EHTTP_OTHER; -EINVAL a method or header
+///   that is none;
+/// with the reason as the message. Connections are kept and used again. Certificates are checked
+/// against the platform's (SSL_CERT_FILE and SSL_CERT_DIR say otherwise). Proxies are not used.
+///
+/// @return 0 and `*op`; -EINVAL no URL, or numbers out of range; -EAGAIN too many requests wait to
+///   be sent; NART_ESHUTDOWN; -ENOMEM; NART_EABI; NART_EFORK.
+/// **Ownership**: everything is copied before this returns.
+/// **Thread**: any. **Cost**: a copy, without an allocation when the request is shorter than some 200
+/// bytes; a system call when tokio's threads sleep.
+///
+/// # Safety
+/// `rt` is NULL or live; `opts` is NULL or valid, and so is all that it points at; `op` is NULL, or
+/// writable and without an open operation.
+#[must_use]
+#[no_mangle]
+pub unsafe extern "C" fn nart_http_request(
+    rt: *mut NartTokio,
+    opts: *const NartHttpOpts,
+    op: *mut NartTokioOp,
+) -> Res {
+    // SAFETY: the caller's promises.
+    unsafe {
+        submit(rt, op, |bridge| -> Result<Handle, Res> {
+            let o = sized(opts, offset_of!(NartHttpOpts, reserved))?;
+            if o.url.is_null() || o.timeout_ns < 0 {
+                return Err(errno(libc::EINVAL));
+            }
+            let headers = slice(o.headers, o.n_headers)?;
+            let timeout = match o.timeout_ns {
+                NEVER => None,
+                0 => Some(Duration::from_secs(30)),
+                ns => Some(Duration::from_nanos(ns as u64)),
+            };
+            let request = Request {
+                url: bytes(o.url, b""),
+                method: bytes(o.method, b"GET"),
+                body: slice(o.body.cast::<u8>(), o.body_len)?,
+                timeout,
+                max_body: if o.max_body == 0 { 1 << 20 } else { o.max_body },
+            };
+            let pairs = headers
+                .iter()
+                .map(|h| (bytes(h.name, b""), bytes(h.value, b"")));
+            Lane::submit(&bridge.0, |scratch| pack(scratch, &request, pairs))
+        })
+    }
+}

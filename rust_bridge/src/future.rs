@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What tokio runs: a future together with the promise that answers for it.
+//!
+//! The future is alive exactly as long as the promise is here. It ends in one of three ways: it
+//! answers or panics; a cancel is seen, before a poll or after one that left it pending; tokio drops
+//! it with its runtime. In each the future is dropped first, and the answer published last. A panic
+//! in its drop turns whatever it answered into a panic.
+
+use std::future::Future;
+use std::mem::ManuallyDrop;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::guard::catch;
+use crate::op::{Outcome, Promise};
+
+pub struct Supervised<F> {
+    future: ManuallyDrop<F>,
+    promise: Option<Promise>,
+}
+
+impl<F> Supervised<F> {
+    pub fn new(future: F, promise: Promise) -> Supervised<F> {
+        Supervised {
+            future: ManuallyDrop::new(future),
+            promise: Some(promise),
+        }
+    }
+
+    /// `outcome`: what it has answered, if it has.
+    fn end(&mut self, outcome: Option<Outcome>) {
+        let Some(promise) = self.promise.take() else {
+            return;
+        };
+        let future = &mut self.future;
+        // SAFETY: the promise was there, so the future has not been dropped; it never moved.
+        let dropped = catch(|| unsafe { ManuallyDrop::drop(future) });
+        match (outcome, dropped) {
+            (Some(outcome), _) if outcome.is_panic() => promise.finish(outcome), // the first one
+            (_, Err(text)) => promise.finish(Outcome::panicked(text)),
+            (Some(outcome), Ok(())) => promise.finish(outcome),
+            (None, Ok(())) => drop(promise), // cancelled or shut down, which it knows
+        }
+    }
+}
+
+impl<F> Future for Supervised<F>
+where
+    F: Future,
+    F::Output: Into<Outcome>,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // SAFETY: the future is not moved out of its place; the promise does not mind.
+        let this = unsafe { self.get_unchecked_mut() };
+        let Some(promise) = &this.promise else {
+            return Poll::Ready(());
+        };
+        if promise.is_cancelled() {
+            this.end(None);
+            return Poll::Ready(());
+        }
+        // SAFETY: pinned with self.
+        let future = unsafe { Pin::new_unchecked(&mut *this.future) };
+        match catch(|| future.poll(cx).map(Into::into)) {
+            Ok(Poll::Pending) if !promise.register(cx.waker()) => return Poll::Pending,
+            Ok(Poll::Pending) => this.end(None),
+            Ok(Poll::Ready(outcome)) => this.end(Some(outcome)),
+            Err(text) => this.end(Some(Outcome::panicked(text))),
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<F> Drop for Supervised<F> {
+    fn drop(&mut self) {
+        self.end(None);
+    }
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Who is in: the count of operations, and the end of admission.
+//!
+//! 1. admit: one compare-and-swap on `submitted`, which carries CLOSED; so every operation is either
+//!    before the end of admission and counted, or refused.
+//! 2. close: sets CLOSED. What `submitted` holds then is final.
+//! 3. leave: each operation adds one to `ended`, before it publishes its answer.
+//! 4. wait: sets WAITED on `ended` and sleeps until `ended` has reached `submitted`. A leave that
+//!    comes after WAITED notifies; one that came before is seen in the count.
+//!
+//! Submitters and workers write different cache lines: on one line each operation is some 250 ns
+//! dearer.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex};
+use std::time::Instant;
+
+use crate::bridge::lock;
+use crate::nart::{Res, ESHUTDOWN};
+use crate::op::Status;
+
+const FLAG: u64 = 1 << 63;
+
+/// Two lines, because processors fetch lines in pairs.
+#[repr(align(128))]
+#[derive(Default)]
+struct Apart<T>(T);
+
+/// Counted by who ends an operation; what is missing to `ended` ended well.
+#[derive(Default)]
+struct Ended {
+    all: AtomicU64, // | WAITED
+    error: AtomicU64,
+    cancelled: AtomicU64,
+    panicked: AtomicU64,
+    shutdown: AtomicU64,
+}
+
+#[derive(Default)]
+pub struct Gate {
+    submitted: Apart<AtomicU64>, // | CLOSED
+    ended: Apart<Ended>,
+    mutex: Mutex<()>,
+    moved: Condvar,
+}
+
+/// A look at the counters.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub submitted: u64,
+    pub ok: u64,
+    pub error: u64,
+    pub cancelled: u64,
+    pub panicked: u64,
+    pub shutdown: u64,
+}
+
+impl Counts {
+    /// Operations that have not ended.
+    pub fn running(&self) -> u64 {
+        self.submitted - self.ok - self.error - self.cancelled - self.panicked - self.shutdown
+    }
+}
+
+impl Gate {
+    pub fn admit(&self) -> Result<(), Res> {
+        // Relaxed throughout: the count is a number, and what closing has to be seen by stands
+        // behind locks of its own.
+        let more = |n: u64| (n & FLAG == 0).then_some(n + 1);
+        match self
+            .submitted
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+        {
+            Ok(_) => Ok(()),
+            Err(_) => Err(ESHUTDOWN),
+        }
+    }
+
+    /// Ends admission; false when it had ended.
+    pub fn close(&self) -> bool {
+        self.submitted.0.fetch_or(FLAG, Ordering::Relaxed) & FLAG == 0
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.submitted.0.load(Ordering::Relaxed) & FLAG != 0
+    }
+
+    pub fn leave(&self, status: Status) {
+        let ended = &self.ended.0;
+        match status {
+            Status::Running | Status::Ok => {}
+            Status::Error => bump(&ended.error),
+            Status::Cancelled => bump(&ended.cancelled),
+            Status::Panicked => bump(&ended.panicked),
+            Status::Shutdown => bump(&ended.shutdown),
+        }
+        // Release: whoever reads this count reads the one above, too.
+        if ended.all.fetch_add(1, Ordering::Release) & FLAG != 0 {
+            drop(lock(&self.mutex)); // not between the waiter's look and its sleep
+            self.moved.notify_all();
+        }
+    }
+
+    /// After close(): waits until everything has ended. False when `until` came first.
+    pub fn wait(&self, until: Instant) -> bool {
+        let submitted = self.submitted.0.load(Ordering::Relaxed) & !FLAG;
+        self.ended.0.all.fetch_or(FLAG, Ordering::Relaxed);
+        let mut held = lock(&self.mutex);
+        while self.ended.0.all.load(Ordering::Acquire) & !FLAG < submitted {
+            let now = Instant::now();
+            if now >= until {
+                return false;
+            }
+            let waited = self.moved.wait_timeout(held, until - now);
+            held = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    pub fn counts(&self) -> Counts {
+        let ended = &self.ended.0;
+        let read = |n: &AtomicU64| n.load(Ordering::Relaxed);
+        let all = ended.all.load(Ordering::Acquire) & !FLAG;
+        let mut counts = Counts {
+            submitted: self.submitted.0.load(Ordering::Relaxed) & !FLAG,
+            ok: 0,
+            error: read(&ended.error),
+            cancelled: read(&ended.cancelled),
+            panicked: read(&ended.panicked),
+            shutdown: read(&ended.shutdown),
+        };
+        // While operations end, the parts may be ahead of the sum, and both of what is submitted.
+        let others = counts.error + counts.cancelled + counts.panicked + counts.shutdown;
+        counts.ok = all.saturating_sub(others);
+        counts.submitted = counts.submitted.max(counts.ok + others);
+        counts
+    }
+}
+
+fn bump(n: &AtomicU64) {
+    n.fetch_add(1, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    #[test]
+    fn the_sum_is_what_was_submitted() {
+        let gate = Gate::default();
+        for status in [
+            Status::Ok,
+            Status::Error,
+            Status::Cancelled,
+            Status::Panicked,
+            Status::Ok,
+        ] {
+            gate.admit().unwrap();
+            gate.leave(status);
+        }
+        gate.admit().unwrap();
+        let counts = gate.counts();
+        assert_eq!((counts.submitted, counts.ok, counts.error), (6, 2, 1));
+        assert_eq!(
+            (counts.cancelled, counts.panicked, counts.running()),
+            (1, 1, 1)
+        );
+    }
+
+    #[test]
+    fn closing_is_once_and_final() {
+        let gate = Gate::default();
+        gate.admit().unwrap();
+        assert!(gate.close());
+        assert!(!gate.close());
+        assert_eq!(gate.admit(), Err(ESHUTDOWN));
+        assert_eq!(gate.counts().submitted, 1);
+    }
+
+    #[test]
+    fn waiting_ends_with_the_last_or_with_time() {
+        let gate = Arc::new(Gate::default());
+        for _ in 0..100 {
+            gate.admit().unwrap();
+        }
+        gate.close();
+        assert!(!gate.wait(Instant::now()));
+        let leaver = gate.clone();
+        let thread = std::thread::spawn(move || (0..100).for_each(|_| leaver.leave(Status::Ok)));
+        assert!(gate.wait(Instant::now() + Duration::from_secs(60)));
+        thread.join().unwrap();
+    }
+}

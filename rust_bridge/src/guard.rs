@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Panics end here. Every function that C calls runs inside [`guard`], every foreign future and
+//! destructor inside [`catch`]; so no panic crosses the boundary, and one becomes an answer.
+//!
+//! Not handled: a panic while panicking, panic = abort, a stack overflow; they end the process.
+
+use std::any::Any;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+
+use crate::nart::{Res, EPANIC};
+
+/// What a function of the C interface answers when its inside panics.
+pub trait OnPanic {
+    const ON_PANIC: Self;
+}
+
+impl OnPanic for () {
+    const ON_PANIC: () = ();
+}
+
+impl OnPanic for Res {
+    const ON_PANIC: Res = EPANIC;
+}
+
+impl OnPanic for bool {
+    const ON_PANIC: bool = false;
+}
+
+impl<T> OnPanic for *const T {
+    const ON_PANIC: *const T = std::ptr::null();
+}
+
+/// The inside of every function that C calls.
+pub fn guard<R: OnPanic>(f: impl FnOnce() -> R) -> R {
+    catch(f).unwrap_or(R::ON_PANIC)
+}
+
+/// Runs `f`; a panic is answered by its text.
+///
+/// Unwind safety is asserted: what a panic leaves half done is dropped by the caller and not used.
+pub fn catch<R>(f: impl FnOnce() -> R) -> Result<R, String> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(text)
+}
+
+/// The text of a panic. Its payload is dropped, and leaked when that panics, too.
+fn text(payload: Box<dyn Any + Send>) -> String {
+    let text = match payload.downcast_ref::<&str>() {
+        Some(s) => (*s).to_owned(),
+        None => match payload.downcast_ref::<String>() {
+            Some(s) => s.clone(),
+            None => "a panic whose payload is not text".to_owned(),
+        },
+    };
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(second);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct PanicsInDrop;
+
+    impl Drop for PanicsInDrop {
+        fn drop(&mut self) {
+            panic!("from the payload's drop");
+        }
+    }
+
+    #[test]
+    fn a_panic_is_its_text() {
+        assert_eq!(catch(|| -> () { panic!("plain") }), Err("plain".to_owned()));
+        assert_eq!(
+            catch(|| -> () { panic!("number {}", 7) }),
+            Err("number 7".to_owned())
+        );
+    }
+
+    #[test]
+    fn other_payloads_are_described() {
+        let said = catch(|| -> () { std::panic::panic_any(42_u8) });
+        assert_eq!(said, Err("a panic whose payload is not text".to_owned()));
+    }
+
+    #[test]
+    fn a_payload_that_panics_in_drop_is_leaked() {
+        assert!(catch(|| -> () { std::panic::panic_any(PanicsInDrop) }).is_err());
+    }
+
+    #[test]
+    fn guard_answers() {
+        assert_eq!(guard(|| -> Res { panic!("x") }), EPANIC);
+        assert_eq!(guard(|| -> Res { 3 }), 3);
+    }
+}

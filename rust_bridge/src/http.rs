@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! HTTP requests of C tasks, on reqwest with rustls and ring.
+//!
+//! 1. The submitter packs the request into bytes ([`pack`]); the worker reads them back and makes
+//!    reqwest's of them, so nothing of C's memory is used after the submission.
+//! 2. One client per bridge, made by the first request: its connections are tasks of the bridge's
+//!    runtime and end with it. The provider of its cryptography is named, never the process's default;
+//!    the roots are the platform's (SSL_CERT_FILE and SSL_CERT_DIR are obeyed). No proxies.
+//! 3. The body is read piece by piece against the limit. What goes wrong becomes one of NART_EHTTP_*
+//!    with the whole chain of reasons as text.
+//!
+//! Redirects: at most 10, to http and https only, never from https to http.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::{Attempt, Policy};
+use reqwest::{Method, Url};
+use rustls_platform_verifier::BuilderVerifierExt;
+use tokio::sync::OnceCell;
+
+use crate::bridge::Shared;
+use crate::nart::{errno, Res};
+use crate::op::Outcome;
+
+/// The URL cannot be parsed, or its scheme is not http or https.
+pub const EHTTP_URL: Res = -4110;
+/// The server cannot be reached.
+pub const EHTTP_CONNECT: Res = -4111;
+/// It took longer than the timeout.
+pub const EHTTP_TIMEOUT: Res = -4112;
+/// The TLS handshake failed.
+pub const EHTTP_TLS: Res = -4113;
+/// The body is larger than the limit.
+pub const EHTTP_BODY_LIMIT: Res = -4114;
+/// The answer ended before its body was complete.
+pub const EHTTP_BODY: Res = -4115;
+/// Too many redirects, or one to a place that is not allowed.
+pub const EHTTP_REDIRECT: Res = -4116;
+/// The exchange failed.
+pub const EHTTP_OTHER: Res = -4117;
+
+const REDIRECTS: usize = 10;
+
+// ---- the request on its way ----
+
+/// What C has asked for, borrowed during the submission.
+pub struct Request<'a> {
+    pub url: &'a [u8],
+    pub method: &'a [u8],
+    pub body: &'a [u8],
+    pub timeout: Option<Duration>,
+    pub max_body: usize,
+}
+
+/// Writes a request with its headers: each part is its length and its bytes.
+pub fn pack<'a>(
+    to: &mut Vec<u8>,
+    request: &Request<'_>,
+    headers: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+) {
+    let mut part = |bytes: &[u8]| {
+        to.extend_from_slice(&bytes.len().to_ne_bytes());
+        to.extend_from_slice(bytes);
+    };
+    let timeout = request.timeout.map_or(u64::MAX, |t| t.as_nanos() as u64);
+    part(&timeout.to_ne_bytes());
+    part(&request.max_body.to_ne_bytes());
+    part(request.url);
+    part(request.method);
+    part(request.body);
+    for (name, value) in headers {
+        part(name);
+        part(value);
+    }
+}
+
+/// Reads a packed request back, part by part.
+struct Parts<'a>(&'a [u8]);
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (len, rest) = self.0.split_first_chunk()?;
+        let (part, rest) = rest.split_at_checked(usize::from_ne_bytes(*len))?;
+        self.0 = rest;
+        Some(part)
+    }
+}
+
+fn number(part: &[u8]) -> u64 {
+    part.try_into().map_or(0, u64::from_ne_bytes)
+}
+
+/// A request as reqwest wants it, and the limit of the body.
+fn unpack(client: &reqwest::Client, packed: &[u8]) -> Result<(reqwest::Request, usize), Outcome> {
+    let wrong = |what: &str| Outcome::error(errno(libc::EINVAL), what);
+    let mut parts = Parts(packed);
+    let mut part = || parts.next().unwrap_or_default();
+    let (timeout, max_body) = (number(part()), number(part()) as usize);
+    let url = parse_url(part())?;
+    let method = Method::from_bytes(part()).map_err(|_| wrong("not an HTTP method"))?;
+    let body = part();
+    let mut headers = HeaderMap::new();
+    while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
+        let name = HeaderName::from_bytes(name).map_err(|_| wrong("not a header name"))?;
+        let value = HeaderValue::from_bytes(value).map_err(|_| wrong("not a header value"))?;
+        headers.append(name, value);
+    }
+    let mut request = client.request(method, url).headers(headers);
+    if !body.is_empty() {
+        request = request.body(body.to_vec());
+    }
+    if timeout != u64::MAX {
+        request = request.timeout(Duration::from_nanos(timeout));
+    }
+    request
+        .build()
+        .map(|request| (request, max_body))
+        .map_err(|e| failure(&e, EHTTP_OTHER))
+}
+
+fn parse_url(url: &[u8]) -> Result<Url, Outcome> {
+    let text = std::str::from_utf8(url).map_err(|e| Outcome::error(EHTTP_URL, e.to_string()))?;
+    let url = Url::parse(text).map_err(|e| Outcome::error(EHTTP_URL, e.to_string()))?;
+    if matches!(url.scheme(), "http" | "https") {
+        Ok(url)
+    } else {
+        Err(Outcome::error(
+            EHTTP_URL,
+            format!("{}: is not http or https", url.scheme()),
+        ))
+    }
+}
+
+// ---- the client ----
+
+#[derive(Default)]
+pub struct Client(OnceCell<reqwest::Client>);
+
+impl Client {
+    /// Made at first need, on a thread that may wait: it reads the platform's certificates.
+    async fn get(&self) -> Result<&reqwest::Client, Outcome> {
+        let make = || async {
+            let made = tokio::task::spawn_blocking(client).await;
+            made.unwrap_or_else(|e| Err(e.to_string()))
+        };
+        self.0
+            .get_or_try_init(make)
+            .await
+            .map_err(|text| Outcome::error(EHTTP_OTHER, text))
+    }
+}
+
+fn client() -> Result<reqwest::Client, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_platform_verifier())
+        .map_err(|e| e.to_string())?
+        .with_no_client_auth();
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(Policy::custom(redirect))
+        .no_proxy()
+        .build()
+        .map_err(|e| chain(&e))
+}
+
+fn redirect(attempt: Attempt<'_>) -> reqwest::redirect::Action {
+    let to = attempt.url().scheme();
+    let secure = attempt
+        .previous()
+        .last()
+        .is_some_and(|from| from.scheme() == "https");
+    if attempt.previous().len() > REDIRECTS {
+        return attempt.error("too many redirects");
+    }
+    match to {
+        "https" => attempt.follow(),
+        "http" if !secure => attempt.follow(),
+        _ => attempt.error("a redirect to a place that is not allowed"),
+    }
+}
+
+// ---- the exchange ----
+
+/// One request, from its bytes to its answer: the status as value, the body as bytes.
+pub async fn exchange(shared: Arc<Shared>, packed: Vec<u8>) -> Outcome {
+    match answer(&shared, &packed).await {
+        Ok(outcome) | Err(outcome) => outcome,
+    }
+}
+
+async fn answer(shared: &Shared, packed: &[u8]) -> Result<Outcome, Outcome> {
+    let client = shared.http.client.get().await?;
+    let (request, max_body) = unpack(client, packed)?;
+    let sent = client.execute(request).await;
+    let mut response = sent.map_err(|e| failure(&e, EHTTP_OTHER))?;
+    let too_large = || Outcome::error(EHTTP_BODY_LIMIT, format!("more than {max_body} bytes"));
+    let promised = response.content_length().unwrap_or(0);
+    if promised > max_body as u64 {
+        return Err(too_large());
+    }
+    // A server's word is worth so much memory; and a NUL comes behind the body.
+    let mut body = Vec::with_capacity(promised.min(64 << 10) as usize + 1);
+    while let Some(piece) = response
+        .chunk()
+        .await
+        .map_err(|e| failure(&e, EHTTP_BODY))?
+    {
+        if piece.len() > max_body - body.len() {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(Outcome::value_with(
+        i64::from(response.status().as_u16()),
+        body,
+    ))
+}
+
+// ---- errors ----
+
+/// The class of an error; `otherwise` for what could only have gone wrong at this point.
+fn failure(e: &reqwest::Error, otherwise: Res) -> Outcome {
+    let code = if e.is_timeout() {
+        EHTTP_TIMEOUT
+    } else if e.is_redirect() {
+        EHTTP_REDIRECT
+    } else if is_tls(e) {
+        EHTTP_TLS
+    } else if e.is_connect() {
+        EHTTP_CONNECT
+    } else if e.is_builder() {
+        EHTTP_URL
+    } else {
+        otherwise
+    };
+    Outcome::error(code, chain(e))
+}
+
+fn causes<'a>(e: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(e), |&e| {
+        // An io::Error hides what it wraps from source().
+        let wrapped = e
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        match wrapped {
+            Some(inner) => Some(inner as &(dyn Error + 'static)),
+            None => e.source(),
+        }
+    })
+}
+
+fn is_tls(e: &reqwest::Error) -> bool {
+    causes(e).any(|cause| cause.is::<rustls::Error>())
+}
+
+/// All reasons, the last one the deepest; without the URL, which may carry secrets.
+fn chain(e: &reqwest::Error) -> String {
+    let mut text = String::new();
+    for cause in causes(e).skip(1) {
+        let said = cause.to_string();
+        if !text.ends_with(&said) {
+            text += if text.is_empty() { "" } else { ": " };
+            text += &said;
+        }
+    }
+    if text.is_empty() {
+        text = "the request failed".to_owned();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packed(url: &[u8], headers: &[(&str, &str)]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let timeout = Some(Duration::from_millis(5));
+        let request = Request {
+            url,
+            method: b"PUT",
+            body: b"a body",
+            timeout,
+            max_body: 77,
+        };
+        pack(
+            &mut bytes,
+            &request,
+            headers.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())),
+        );
+        bytes
+    }
+
+    #[test]
+    fn what_is_packed_comes_out() {
+        let client = client().unwrap();
+        let bytes = packed(b"http://a/b?c", &[("X-One", "1"), ("x-two", "")]);
+        let (request, max_body) = unpack(&client, &bytes).unwrap();
+        assert_eq!(max_body, 77);
+        assert_eq!(request.url().as_str(), "http://a/b?c");
+        assert_eq!(request.method(), Method::PUT);
+        assert_eq!(request.timeout(), Some(&Duration::from_millis(5)));
+        assert_eq!(request.body().unwrap().as_bytes(), Some(&b"a body"[..]));
+        assert_eq!(
+            (
+                &request.headers()["x-one"],
+                request.headers()["x-two"].len()
+            ),
+            (&HeaderValue::from_static("1"), 0)
+        );
+    }
+
+    #[test]
+    fn urls_that_are_none() {
+        for url in [
+            "",
+            "nonsense",
+            "http://",
+            "ftp://a/",
+            "file:///etc/passwd",
+            "http://[::1",
+        ] {
+            let refused = parse_url(url.as_bytes()).unwrap_err();
+            assert_eq!(refused.number, EHTTP_URL, "{url}");
+        }
+        assert_eq!(parse_url(b"http://\xff/").unwrap_err().number, EHTTP_URL);
+    }
+
+    #[test]
+    fn headers_that_are_none() {
+        let client = client().unwrap();
+        for header in [("a b", "c"), ("", "c"), ("a", "c\r\nd: e")] {
+            let refused = unpack(&client, &packed(b"http://a/", &[header])).unwrap_err();
+            assert_eq!(refused.number, errno(libc::EINVAL));
+        }
+    }
+}

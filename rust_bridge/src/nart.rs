@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the bridge uses of nart's C headers (`base.h`, `task.h`, `driver.h`), written down by hand.
+//!
+//! The layouts are asserted here by number, and tests/bridge/test_layout.c asserts the same numbers
+//! of the C structs: when one side moves, one of the two stops compiling.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::mem::{offset_of, size_of};
+
+/// `nart_res`: `>= 0` a value, `-1 ..= -4095` a negated errno, `-4096 ..= -8191` nart's own errors,
+/// or [`PENDING`].
+pub type Res = i64;
+
+/// Not answered yet; the task has been registered and will be polled again.
+pub const PENDING: Res = i32::MIN as Res;
+/// What was awaited has been cancelled.
+pub const EABORTED: Res = -4096;
+/// The Rust side panicked; the message tells more.
+pub const EPANIC: Res = -4098;
+/// The bridge is shutting down and takes no new work.
+pub const ESHUTDOWN: Res = -4099;
+/// The bridge belongs to the parent process.
+pub const EFORK: Res = -4100;
+/// Called on a thread that is not the right one.
+pub const EWRONGTHREAD: Res = -4101;
+/// The operation cannot be had under the driver that polls the task.
+pub const EDRIVER: Res = -4102;
+/// The handle is empty, or names something that has ended.
+pub const ESTALE: Res = -4103;
+/// The caller was compiled against another version of nart.
+pub const EABI: Res = -4105;
+
+/// The smallest number that is an error; below it only [`PENDING`] has a meaning.
+pub const ERROR_MIN: Res = -8191;
+
+/// A negated errno as an answer.
+pub const fn errno(e: c_int) -> Res {
+    -(e as Res)
+}
+
+/// `nart_waker`: one word, a plain value. Zero wakes nobody.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NartWaker {
+    /// The word.
+    pub w: usize,
+}
+
+/// `nart_wakeable`: anything but a task of the C loop that can be woken through a word.
+#[repr(C)]
+pub struct Wakeable {
+    pub wake: unsafe extern "C" fn(this: *mut Wakeable),
+}
+
+/// `nart_cx`: what a poll sees of its runtime.
+#[repr(C)]
+pub struct Cx {
+    drv: *const Driver,
+    host: *mut c_void,
+    task: *mut Task,
+    co: *mut c_void,
+    deadline: i64,
+    outer: i64,
+    park: i64,
+    now: i64,
+    go: i32,
+    stop: u32,
+    flags: u32,
+    reserved0: u32,
+    reserved: [u64; 4],
+}
+
+const _: () = assert!(offset_of!(Cx, task) == 16 && offset_of!(Cx, go) == 64);
+const _: () = assert!(size_of::<Cx>() == 112);
+
+/// `struct nart__task`, of which the bridge only keeps the storage.
+#[repr(C, align(8))]
+pub struct Task {
+    opaque: [u8; 128],
+}
+
+/// `nart_task_type`.
+#[repr(C)]
+pub struct TaskType {
+    pub(crate) abi: u32,
+    pub(crate) flags: u32,
+    pub(crate) name: *const c_char,
+    pub(crate) size: u32,
+    pub(crate) align: u32,
+    pub(crate) poll: Option<unsafe extern "C-unwind" fn(cx: *mut Cx, frame: *mut c_void) -> Res>,
+    pub(crate) drop: Option<unsafe extern "C-unwind" fn(frame: *mut c_void)>,
+    reserved: [*const c_void; 2],
+}
+
+const _: () = assert!(offset_of!(TaskType, poll) == 24 && size_of::<TaskType>() == 56);
+
+/// `NART_TASK_ABI`.
+pub(crate) const TASK_ABI: u32 = 1;
+/// `NART_TASK_SEND`.
+pub(crate) const TASK_SEND: u32 = 1;
+/// `NART_DRIVER_ABI`.
+pub(crate) const DRIVER_ABI: u32 = 1;
+/// `NART_NEVER`.
+pub(crate) const NEVER: i64 = i64::MAX;
+
+/// `nart_driver`: what a world does for the operations of the tasks that it polls.
+#[repr(C)]
+pub struct Driver {
+    pub abi: u32,
+    pub kind: u32,
+    pub name: *const c_char,
+    pub now: unsafe extern "C" fn(host: *mut c_void) -> i64,
+    pub park: unsafe extern "C" fn(host: *mut c_void, task: *mut Task, deadline: i64),
+    pub ready: unsafe extern "C" fn(host: *mut c_void, task: *mut Task),
+    pub waker: unsafe extern "C" fn(host: *mut c_void, task: *mut Task) -> usize,
+    pub io_add: unsafe extern "C" fn(host: *mut c_void, fd: c_int, id: *mut u64) -> Res,
+    pub io_want: unsafe extern "C" fn(host: *mut c_void, id: u64, dirs: u32, cx: *mut Cx) -> Res,
+    pub io_clear: unsafe extern "C" fn(host: *mut c_void, id: u64, dirs: u32),
+    pub io_del: unsafe extern "C" fn(host: *mut c_void, id: u64, fd: *mut c_int) -> Res,
+    pub sys: *const c_void,
+}
+
+const _: () = assert!(offset_of!(Driver, sys) == 80 && size_of::<Driver>() == 88);
+
+// SAFETY: a driver is a constant table; its pointers are to functions and constants.
+unsafe impl Sync for Driver {}
+
+extern "C" {
+    fn nart__halt(cx: *mut Cx, wait: *mut c_void) -> Res;
+    fn nart_op_park(cx: *mut Cx) -> Res;
+    fn nart_cx_waker(cx: *mut Cx) -> NartWaker;
+    fn nart_waker_wake(waker: NartWaker);
+
+    pub fn nart_driver_cx_init(cx: *mut Cx, drv: *const Driver, host: *mut c_void);
+    pub fn nart_driver_task_init(
+        task: *mut Task,
+        ty: *const TaskType,
+        frame: *mut c_void,
+        home: *mut Cx,
+    );
+    pub fn nart_driver_task_cancel(task: *mut Task);
+}
+
+extern "C-unwind" {
+    pub fn nart_driver_poll(cx: *mut Cx, task: *mut Task) -> Res;
+}
+
+impl NartWaker {
+    /// Wakes. From any thread, also when the task and its runtime are gone.
+    pub fn wake(self) {
+        // SAFETY: a waker word stays valid for the life of the process, and zero is allowed.
+        unsafe { nart_waker_wake(self) }
+    }
+}
+
+/// A poll that is going on: the operations' side of a `nart_cx`.
+#[derive(Clone, Copy)]
+pub struct Poll(*mut Cx);
+
+impl Poll {
+    /// # Safety
+    /// `cx` is the context of a poll that runs on this thread until the value is no longer used.
+    pub unsafe fn new(cx: *mut Cx) -> Poll {
+        Poll(cx)
+    }
+
+    /// First line of an operation, `nart_op_enter()`: `Err` is the answer to return at once.
+    pub fn enter(self) -> Result<(), Res> {
+        // SAFETY: new() promises a live context, and nobody else touches it during the poll.
+        unsafe {
+            (*self.0).go -= 1;
+            if (*self.0).go >= 0 {
+                return Ok(());
+            }
+            match nart__halt(self.0, std::ptr::null_mut()) {
+                0 => Ok(()),
+                answer => Err(answer),
+            }
+        }
+    }
+
+    /// The waker of the task that is being polled.
+    pub fn waker(self) -> NartWaker {
+        // SAFETY: new() promises a live context inside its poll.
+        unsafe { nart_cx_waker(self.0) }
+    }
+
+    /// Last line of an operation that has stored the waker: `PENDING`, or what an expired scope says.
+    pub fn park(self) -> Res {
+        // SAFETY: as in waker().
+        unsafe { nart_op_park(self.0) }
+    }
+}
