@@ -40,7 +40,9 @@ mod bundled {
     fn sources(c_src: &Path) -> Vec<std::path::PathBuf> {
         let list = fs::read_to_string(c_src.join("CMakeLists.txt")).expect("c_src/CMakeLists.txt");
         let (_, rest) = list.split_once("set(sources").expect("a list of sources");
-        let (files, _) = rest.split_once(')').expect("the end of the list of sources");
+        let (files, _) = rest
+            .split_once(')')
+            .expect("the end of the list of sources");
         files
             .lines()
             .map(|line| line.split('#').next().unwrap_or("").trim())
