@@ -53,7 +53,8 @@ static inline void slot_free(nart_rt *rt, nart__task *t)
 
     if (NART_UNLIKELY(t->state & (NART__T_ESCAPED | NART__T_BOXED)))
         slot_free_odd(rt, t);
-    t->state = 0;
+    t->state = t->polls = 0;
+    t->leaf = NULL;
     if (NART_LIKELY(++t->gen != 0))
         nart__slab_give(&rt->slab, c, t);
 }
@@ -86,7 +87,8 @@ nart__task *nart__rt_task(const nart_rt *rt, nart_task id)
 
 static nart_res type_check(const nart_rt *rt, const nart_task_type *type)
 {
-    if (!type || !type->poll || (type->align & (type->align - 1)) || type->align > 64)
+    if (!type || !type->poll || !type->name || (type->align & (type->align - 1)) ||
+        type->align > 64)
         return -EINVAL;
     if (type->abi != NART_TASK_ABI)
         return NART_EABI;
@@ -168,7 +170,8 @@ static nart__task *unbegin(nart_rt *rt, const void *frame)
 static void join_withdraw(nart__wait *w)
 {
     nart_join *j = (nart_join *)(void *)w;
-    j->task->joiner = NULL;
+    if (j->task->joiner == w)
+        j->task->joiner = NULL;
 }
 
 static const struct nart__wait_ops join_ops = { "join", join_withdraw };
@@ -202,6 +205,8 @@ static nart_res commit(nart_rt *rt, void *frame, nart_join *out)
     nart__task *t = unbegin(rt, frame);
     if (NART_UNLIKELY(!t))
         return -EINVAL;
+    if (NART_UNLIKELY(rt->closing)) /* begun before: ends as all the others do */
+        t->state |= NART__T_CANCELLED | NART__T_ABORTED;
     start(rt, t, out);
     return 0;
 }
@@ -372,18 +377,23 @@ nart_res nart_task_abort(nart_rt *rt, nart_task t)
     return ask_to_end(rt, t, NART__T_CANCELLED | NART__T_ABORTED);
 }
 
+static nart_task id_of(const nart__task *t)
+{
+    return t ? (nart_task){ t->slot, t->gen } : (nart_task){ 0, 0 };
+}
+
 nart_task nart_cx_task(const nart_cx *cx)
 {
-    return (nart_task){ cx->self->slot, cx->self->gen };
+    return id_of(cx->self);
 }
 
 /* ---- joining ---- */
 
-/* The handle's task, NULL when the handle is empty or its runtime has gone. A task that is held is
- * not freed, so nothing else has to be compared. */
+/* The handle's task; NULL when the handle is empty, its runtime has gone, or the task has: a held
+ * task is not freed, but somebody may have released a copy of the handle. */
 static inline nart__task *join_task(const nart_join *j)
 {
-    return j->hub && nart__hub_life(j->hub) == j->life ? j->task : NULL;
+    return j->hub && nart__hub_life(j->hub) == j->life && j->task->gen == j->gen ? j->task : NULL;
 }
 
 /* The task has ended: its answer, once. */
@@ -440,8 +450,7 @@ bool nart_join_done(const nart_join *j)
 
 nart_task nart_join_task(const nart_join *j)
 {
-    nart__task *t = join_task(j);
-    return t ? (nart_task){ t->slot, t->gen } : (nart_task){ 0, 0 };
+    return id_of(join_task(j));
 }
 
 void nart_join_release(nart_join *j)
@@ -450,8 +459,11 @@ void nart_join_release(nart_join *j)
 
     if (t) {
         nart_rt *rt = nart__rt_of(t);
-        if (j->wait.task)
+        nart__task *waiter = j->wait.task;
+        if (NART_UNLIKELY(waiter != NULL)) {
             nart__withdraw(&j->wait);
+            nart__rt_ready(rt, waiter); /* it finds the handle empty */
+        }
         t->state &= ~(uint32_t)NART__T_HELD;
         if (t->state & NART__T_DONE)
             frame_end(rt, t);
@@ -462,6 +474,8 @@ void nart_join_release(nart_join *j)
 
 void nart_join_move(nart_join *dst, nart_join *src)
 {
+    if (src->wait.task)
+        nart__wait_misused(&src->wait);
     *dst = *src;
     memset(src, 0, sizeof *src);
 }

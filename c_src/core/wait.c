@@ -18,6 +18,8 @@ nart_res nart__halt(nart_cx *cx, nart__wait *w)
 {
     nart__task *t = cx->self;
 
+    if (!t)
+        return -EPERM;
     if (cx->stop == NART__STOP_LOOK) {
         cx->stop = NART__STOP_NOT;
         cx->go = NART_BUDGET - 1;
@@ -48,6 +50,12 @@ nart_res nart__halt(nart_cx *cx, nart__wait *w)
     return -ECANCELED;
 }
 
+/* Is the task out of reach of cancellation? Not once it was aborted: it has no other poll. */
+static bool shield_holds(const nart_cx *cx, const nart__task *t)
+{
+    return t->state & NART__T_SHIELD && !(t->state & NART__T_ABORTED) && t->shield > cx->now;
+}
+
 /* A poll that is not the plain case: cancelled, shielded, or after one that spent its budget. */
 void nart__poll_begin_odd(nart_cx *cx, nart__task *t)
 {
@@ -56,9 +64,9 @@ void nart__poll_begin_odd(nart_cx *cx, nart__task *t)
         cx->stop = NART__STOP_LOOK;
         cx->go = 0;
     }
-    if (t->state & NART__T_SHIELD && !(t->state & NART__T_ABORTED) && t->shield > cx->now)
+    if (shield_holds(cx, t)) {
         cx->park = t->shield; /* to be told of its end */
-    else if (t->state & NART__T_CANCELLED) {
+    } else if (t->state & NART__T_CANCELLED) {
         cx->stop = NART__STOP_CANCEL;
         cx->go = 0;
     }
@@ -79,24 +87,32 @@ void nart__withdraw_all(nart__task *t)
         nart__withdraw(t->waits);
 }
 
-/* Out of the middle of the list. Not in it at all: the handle was copied or moved while in use. */
+void nart__wait_misused(const nart__wait *w)
+{
+    fprintf(stderr, "nart: a handle was copied or moved while task %s waited in it (%s)\n",
+            w->task->type->name, w->ops->name);
+    abort();
+}
+
+/* Out of the middle of the list. */
 void nart__unlink(nart__wait *w)
 {
     nart__wait **p = &w->task->waits;
     while (*p && *p != w)
         p = &(*p)->more;
-    if (!*p) {
-        fprintf(stderr, "nart: a handle was copied or moved while task %s waited in it (%s)\n",
-                w->task->type->name, w->ops->name);
-        abort();
-    }
+    if (!*p)
+        nart__wait_misused(w); /* not in it */
     *p = w->more;
 }
 
 /* A race in body co is decided: withdraw whatever was registered inside it. */
 void nart__withdraw_under(nart_cx *cx, nart_co *co)
 {
-    for (nart__wait *w = cx->self->waits, *more; w; w = more) {
+    nart__task *t = cx->self;
+
+    if (shield_holds(cx, t) && t->shield < cx->park)
+        cx->park = t->shield; /* a loser has opened it: its end still has to be told */
+    for (nart__wait *w = t->waits, *more; w; w = more) {
         more = w->more;
         nart_co *c = w->co;
         while (c && c != co)
@@ -125,12 +141,12 @@ void nart__co_lost(const nart_site *site, const nart_co *co)
 
 nart_res nart_op_park(nart_cx *cx)
 {
-    return nart__park(cx);
+    return cx->self ? nart__park(cx) : -EPERM;
 }
 
 nart_res nart_op_park_until(nart_cx *cx, int64_t at)
 {
-    nart_res r = nart__park(cx);
+    nart_res r = nart_op_park(cx);
     if (r == NART_PENDING && at < cx->park)
         cx->park = at;
     return r;
@@ -175,36 +191,49 @@ nart_res nart_sleep(nart_cx *cx, nart_timer *t, int64_t ns)
     return sleep_poll(cx, t);
 }
 
-/* ---- shields ---- */
+/* ---- shields ----
+ * One per task: until t->shield, for the body whose co->shield says the same. A body that lost a race
+ * and is never awaited again leaves its shield behind; that ends by itself, and another body can
+ * open one then. */
+
+/* Under a shield a task's cancellation and a NART_STOP around the body wait. */
+static void lift_stop(nart_cx *cx, nart_co *co)
+{
+    if (cx->stop != NART__STOP_CANCEL)
+        return;
+    co->flags |= NART__CO_STOPPED;
+    cx->stop = NART__STOP_NOT;
+    cx->go = NART_BUDGET;
+}
 
 void nart__shield_begin(nart_cx *cx, nart_co *co, int64_t ns)
 {
     nart__task *t = cx->self;
-    if (t->state & (NART__T_SHIELD | NART__T_ABORTED))
-        return; /* one per task; an aborted task has this poll and no more */
-    t->shield = nart_time_add(nart_now(cx), ns);
-    if (t->shield <= cx->now)
+    int64_t until = nart_time_add(nart_now(cx), ns);
+
+    if (until <= cx->now || shield_holds(cx, t) || t->state & NART__T_ABORTED)
         return;
+    t->shield = co->shield = until;
     t->state |= NART__T_SHIELD;
     co->flags |= NART__CO_SHIELD;
     cx->outer = NART_NEVER;
-    if (t->shield < cx->park)
-        cx->park = t->shield;
-    if (cx->stop == NART__STOP_CANCEL) {
-        cx->stop = NART__STOP_NOT;
-        cx->go = NART_BUDGET;
-    }
+    if (until < cx->park)
+        cx->park = until;
+    lift_stop(cx, co);
 }
 
 void nart__shield_end(nart_cx *cx, nart_co *co, int64_t outer)
 {
     nart__task *t = cx->self;
+    bool stopped = co->flags & NART__CO_STOPPED;
+
     if (!(co->flags & NART__CO_SHIELD))
         return;
-    co->flags &= ~NART__CO_SHIELD;
-    t->state &= ~(uint32_t)NART__T_SHIELD;
+    co->flags = 0;
     cx->outer = outer;
-    if (t->state & NART__T_CANCELLED) {
+    if (co->shield == t->shield)
+        t->state &= ~(uint32_t)NART__T_SHIELD;
+    if (stopped || (t->state & NART__T_CANCELLED && !shield_holds(cx, t))) {
         cx->stop = NART__STOP_CANCEL;
         cx->go = 0;
     }
@@ -213,10 +242,11 @@ void nart__shield_end(nart_cx *cx, nart_co *co, int64_t outer)
 /* What bodies under a shield see of the scopes above it: nothing while it holds. */
 int64_t nart__shield_outer(nart_cx *cx, nart_co *co, int64_t outer)
 {
-    nart__task *t = cx->self;
-    bool holds = co->flags & NART__CO_SHIELD && t->state & NART__T_SHIELD &&
-                 !(t->state & NART__T_ABORTED) && t->shield > cx->now;
-    return holds ? NART_NEVER : outer;
+    co->flags &= ~NART__CO_STOPPED;
+    if (!shield_holds(cx, cx->self) || co->shield != cx->self->shield)
+        return outer;
+    lift_stop(cx, co);
+    return NART_NEVER;
 }
 
 /* ---- for other drivers ---- */
@@ -253,7 +283,7 @@ nart_res nart_driver_poll(nart_cx *cx, nart__task *t)
         if (cx->flags & NART__CX_AGAIN)
             nart__ready(t);
     }
-    cx->self = NULL;
+    nart__poll_over(cx);
     return r;
 }
 

@@ -16,13 +16,6 @@
 
 enum { NART__IDLE, NART__QUEUED, NART__GRANTED, NART__CLOSED };
 
-/* cx->stop */
-enum {
-    NART__STOP_NOT,
-    NART__STOP_CANCEL, /* operations answer -ECANCELED */
-    NART__STOP_LOOK    /* the last poll spent its budget: the first operation looks at deadlines */
-};
-
 /* -ECANCELED answers in one poll after which a body counts as deaf. */
 #define NART__PATIENCE 65536
 
@@ -51,6 +44,9 @@ static inline nart_res nart__enter(nart_cx *cx, nart__wait *w)
 
 NART__COLD void nart__unlink(nart__wait *w);
 
+/* A handle was copied or moved while a task waited in it: aborts, naming the task. */
+NART__NORETURN NART__COLD void nart__wait_misused(const nart__wait *w);
+
 /* The wait is over: out of the task's list. */
 static inline void nart__unwait(nart__wait *w)
 {
@@ -68,14 +64,15 @@ static inline void nart__withdraw(nart__wait *w)
     nart__unwait(w);
 }
 
-/* Has an enclosing scope expired? 0, -ETIMEDOUT or -ECANCELED. Counts the deadlines that remain. */
+/* Has an enclosing scope expired? 0; -ETIMEDOUT: the one of the running await; -ECANCELED: one
+ * above, whether that has expired as well or not. Counts the deadlines that remain. */
 static inline nart_res nart__look(nart_cx *cx)
 {
     int64_t m = cx->deadline < cx->outer ? cx->deadline : cx->outer;
     if (NART_LIKELY(m == NART_NEVER))
         return 0;
     if (m <= cx->now)
-        return cx->deadline <= cx->now ? -ETIMEDOUT : -ECANCELED;
+        return cx->outer <= cx->now ? -ECANCELED : -ETIMEDOUT;
     if (m < cx->park)
         cx->park = m;
     return 0;
@@ -182,6 +179,13 @@ static inline nart_res nart__poll(nart_cx *cx, nart__task *t, bool odd)
             nart__sweep(t);
     }
     return r;
+}
+
+/* No task is polled: operations answer -EPERM. */
+static inline void nart__poll_over(nart_cx *cx)
+{
+    cx->self = NULL;
+    cx->go = 0;
 }
 
 /* Before the frame goes: nothing may refer to it. */

@@ -39,7 +39,8 @@
  * Deadlines have dynamic extent: whatever is evaluated under NART_AWAIT_FOR, in bodies of any depth,
  * is under its deadline. The operation that it evaluates directly answers -ETIMEDOUT, operations in
  * bodies below answer -ECANCELED and unwind, and the await itself then yields -ETIMEDOUT, unless
- * the task was cancelled too: cancellation wins. A value that arrived beats both.
+ * a scope above has expired too: the outermost is the one that counts; or the task was cancelled:
+ * cancellation wins. A value that arrived beats both.
  */
 #ifndef NART_CO_H
 #define NART_CO_H
@@ -59,15 +60,16 @@ typedef struct nart_site {
 /** The state of one body, in its frame. All zero = not begun. 40 bytes. */
 struct nart_co {
     uint32_t at;           /* 0 not begun, a source line = parked there, NART__CO_RUNNING */
-    uint32_t flags;        /* NART__CO_SHIELD */
+    uint32_t flags;        /* NART__CO_* */
     int64_t deadline;      /* of the scope it awaits in */
     nart_co *up;           /* the body that awaits this one; rebuilt at each poll */
     const nart_site *site; /* set when it begins */
-    uint64_t reserved;
+    int64_t shield;        /* when the shield that it opened ends; tells whose the task's is */
 };
 
 #define NART__CO_RUNNING UINT32_MAX
-#define NART__CO_SHIELD 1u
+#define NART__CO_SHIELD 1u  /* it has opened one */
+#define NART__CO_STOPPED 2u /* and was being stopped then: goes on when the shield ends */
 
 /** Makes a body that was left in the middle (a loser of a race that nobody will await again) begin
  *  anew at its next call. What it held is the caller's to release. */
@@ -206,7 +208,8 @@ static inline nart__point nart__co_point(nart_co *co)
 static inline nart_res nart__scope_out(nart_cx *cx, nart_co *co, nart_res r)
 {
     cx->deadline = NART_NEVER;
-    if (NART_UNLIKELY(r == -ECANCELED) && co->deadline <= cx->now && !cx->stop)
+    if (NART_UNLIKELY(r == -ECANCELED) && co->deadline <= cx->now && cx->outer > cx->now &&
+        !nart_cx_cancelled(cx))
         r = -ETIMEDOUT;
     return r;
 }
@@ -294,7 +297,7 @@ static inline nart__stop nart__stop_in(nart_cx *cx)
 {
     nart__stop s = { cx->go, cx->stop };
     cx->go = 0;
-    cx->stop = 1;
+    cx->stop = NART__STOP_CANCEL;
     return s;
 }
 

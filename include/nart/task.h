@@ -12,12 +12,14 @@
  *  2. Cancellation and deadlines are answers: operations of a cancelled task answer `-ECANCELED`
  *     (before they touch a descriptor, so no byte is lost), the body unwinds and returns. In a
  *     scope that has expired an operation that would wait answers `-ETIMEDOUT` to the body that
- *     opened the scope, `-ECANCELED` to bodies below it. A value that has arrived beats both.
+ *     opened the scope, `-ECANCELED` to bodies below it; of several that have expired the outermost
+ *     counts. A value that has arrived beats both.
  *  3. A poll has a budget of NART_BUDGET answers given without waiting; then the operation queues
  *     the task again and answers NART_PENDING.
  *  4. After a poll a task waits exactly for the operations that answered NART_PENDING in that poll.
  *     What was not asked for again is withdrawn; a turn that was granted to it passes on.
  *  5. A handle is not copied or moved while a task waits in it.
+ *  6. An operation that is called outside of a poll answers -EPERM.
  *
  * Bodies in sequential form are written with nart/co.h on top of this.
  */
@@ -54,7 +56,7 @@ struct nart_cx {
     int64_t park;                  /* earliest deadline among what parked in this poll */
     int64_t now;                   /* last reading of the clock, never ahead of it */
     int32_t go;                    /* answers left in this poll; below zero: see stop */
-    uint32_t stop;                 /* why operations must answer -ECANCELED, or 0 */
+    uint32_t stop;                 /* NART__STOP_* */
     uint32_t flags;                /* NART__CX_* */
     uint32_t reserved0;
     uint64_t reserved[4];
@@ -64,6 +66,13 @@ enum {
     NART__CX_AGAIN = 1, /* the task asked to be polled again */
     NART__CX_FRESH = 2, /* now has been read in this poll */
     NART__CX_END = 4    /* the task is dropped if this poll leaves it pending */
+};
+
+/* cx->stop */
+enum {
+    NART__STOP_NOT,
+    NART__STOP_CANCEL, /* operations answer -ECANCELED */
+    NART__STOP_LOOK    /* the last poll spent its budget: the first operation looks at deadlines */
 };
 
 /* ---- task types ---------------------------------------------------------------------------- */
@@ -122,7 +131,7 @@ typedef struct nart_wakeable {
     void (*wake)(struct nart_wakeable *self);
 } nart_wakeable;
 
-/** The waker of the task that is being polled. Must be called inside a poll.
+/** The waker of the task that is being polled; outside of a poll, one that wakes nobody.
  *  **Thread**: the poller's. **Cost**: some loads; the task's later end is one locked instruction
  *  dearer. */
 NART_API nart_waker nart_cx_waker(nart_cx *cx);
@@ -149,7 +158,7 @@ static inline void nart_wake_self(nart_cx *cx)
 /** Has the running task been asked to end? A shield hides it. */
 static inline bool nart_cx_cancelled(const nart_cx *cx)
 {
-    return cx->stop != 0;
+    return cx->stop == NART__STOP_CANCEL;
 }
 
 /* ---- waits: where a task waits; they live in handles ---------------------------------------- */
@@ -243,7 +252,8 @@ NART_API NART_MUST_USE nart_res nart_spawn_boxed(nart_cx *cx, const nart_task_ty
 
 /* ---- ending others -------------------------------------------------------------------------- */
 
-/** Asks a task to end: its operations answer -ECANCELED from its next poll on.
+/** Asks a task to end: its operations answer -ECANCELED from its next poll on, those of the running
+ *  task itself at once.
  *  @return 0; NART_ESTALE when it has ended; NART_EWRONGTHREAD. */
 NART_API nart_res nart_task_cancel(nart_rt *rt, nart_task t);
 
@@ -252,7 +262,7 @@ NART_API nart_res nart_task_cancel(nart_rt *rt, nart_task t);
  *  NART_EABORTED unless the task ended by itself. @return as nart_task_cancel(). */
 NART_API nart_res nart_task_abort(nart_rt *rt, nart_task t);
 
-/** The id of the task that is being polled. */
+/** The id of the task that is being polled; zero outside of a poll. */
 NART_API nart_task nart_cx_task(const nart_cx *cx);
 
 /* ---- deadline scopes for hand-written polls ------------------------------------------------- */
@@ -276,9 +286,11 @@ static inline void nart_scope_enter(nart_cx *cx, nart_scope *s, int64_t deadline
 /** Leaves the scope and turns an answer that was cut short by it into -ETIMEDOUT. */
 static inline nart_res nart_scope_leave(nart_cx *cx, nart_scope *s, nart_res r)
 {
+    int64_t above = s->deadline < s->outer ? s->deadline : s->outer;
+
     cx->deadline = s->deadline;
     cx->outer = s->outer;
-    if (r == -ECANCELED && s->mine <= cx->now && !cx->stop)
+    if (r == -ECANCELED && s->mine <= cx->now && above > cx->now && !nart_cx_cancelled(cx))
         r = -ETIMEDOUT;
     return r;
 }
@@ -290,7 +302,7 @@ NART_API NART__COLD nart_res nart__halt(nart_cx *cx, nart__wait *w);
 
 /**
  * First line of every operation. @return 0: go on; else the answer to return at once: -ECANCELED,
- * -ETIMEDOUT, or NART_PENDING when the budget is spent (the task has been queued again).
+ * -ETIMEDOUT, NART_PENDING when the budget is spent (the task has been queued again), or -EPERM.
  */
 static inline nart_res nart_op_enter(nart_cx *cx)
 {
@@ -300,7 +312,7 @@ static inline nart_res nart_op_enter(nart_cx *cx)
 /**
  * Last line of an operation that found nothing ready and has stored a waker, or called
  * nart_wake_self(). @return NART_PENDING; -ETIMEDOUT or -ECANCELED when a scope has expired: then
- * the operation must not count on being called again.
+ * the operation must not count on being called again; -EPERM.
  */
 NART_API nart_res nart_op_park(nart_cx *cx);
 
