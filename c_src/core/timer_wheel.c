@@ -123,7 +123,7 @@ static int64_t next_wake(nart__wheel *w)
     return wake;
 }
 
-/* With something due, or out of budget, it returns with the old wake time, which is not after now. */
+/* Unless nothing is due, it returns with the old wake time, which is not after now. */
 nart__tnode *nart__wheel_work(nart__wheel *w, unsigned *budget)
 {
     while (*budget > 0) {
