@@ -29,7 +29,7 @@ def parse():
     p.add_argument("--program", action="append", default=[], type=Path, help="a compiled program")
     p.add_argument("--skipped", action="append", default=[], help="what is missing, and why")
     p.add_argument("--peers", type=Path, help="folder of the Rust peers; built with cargo")
-    p.add_argument("--target-dir", type=Path, default=Path("build/cargo-bench"))
+    p.add_argument("--target-dir", type=Path, default=Path("build/cargo-peers"))
     p.add_argument("--out", type=Path, default=Path("build/bench"))
     p.add_argument("--rows", help="comma-separated; default: all")
     p.add_argument("--runs", type=int, default=5)

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Batches of work for tokio: n operations begun, then each awaited. */
+#ifndef NART_BENCH_BRIDGE_H
+#define NART_BENCH_BRIDGE_H
+
+#include "nart_rows.h"
+
+#include <nart/tokio.h>
+
+/* Begins operation i of a batch. */
+typedef nart_res (*batch_begin)(nart_tokio *bridge, uint64_t i, nart_tokio_op *op);
+
+nart_res begin_future(nart_tokio *bridge, uint64_t i, nart_tokio_op *op);   /* of Rust */
+nart_res begin_task(nart_tokio *bridge, uint64_t i, nart_tokio_op *op);     /* of C, on tokio */
+nart_res begin_blocking(nart_tokio *bridge, uint64_t i, nart_tokio_op *op); /* a function of C */
+
+/* A bridge with one worker and four threads for blocking functions, which has memory for n operations
+ * at a time. */
+nart_tokio *open_bridge(uint64_t n);
+void close_bridge(nart_tokio *bridge);
+
+/* Runs batches of n on rt, as bench_how says; nanoseconds for each operation. */
+double run_batch(nart_rt *rt, bench_how how, nart_tokio *bridge, batch_begin begin, uint64_t n);
+
+#endif
