@@ -329,8 +329,8 @@ static void fire_timers(nart_rt *rt)
 
     if (now > rt->cx.now)
         rt->cx.now = now;
-    unsigned budget = 4 * rt->opts.timers_per_tick; /* moves between levels count, too */
-    for (uint32_t n = rt->opts.timers_per_tick; n > 0; n--) {
+    unsigned budget = rt->opts.timers_per_tick; /* moves between levels count, too */
+    for (;;) {
         nart__tnode *node = nart__wheel_expire(&rt->wheel, rt->cx.now, &budget);
         if (!node)
             return;
@@ -488,6 +488,7 @@ static nart_res enter(nart_rt *rt)
 /* Out of it: a host that waits on the backend descriptor is told of foreign wakes from here on. */
 static void leave(nart_rt *rt)
 {
+    look_at_watches(rt); /* senders hear what the last tick has taken */
     rt->running = false;
     if (rt->embedded && nart__hub_park(rt->hub))
         rt->idle = true;
@@ -628,7 +629,7 @@ static const nart_rt_opts defaults = {
     .max_io = 1024,
     .polls_per_tick = 64,
     .inbox_per_tick = 256,
-    .timers_per_tick = 256,
+    .timers_per_tick = 128,
     .events_per_tick = 256,
 };
 

@@ -34,7 +34,7 @@ typedef struct nart_rt_opts {
     uint32_t flags;                     /**< NART_RT_* */
     uint32_t polls_per_tick;            /**< 64; at least that */
     uint32_t inbox_per_tick;            /**< 256 */
-    uint32_t timers_per_tick;           /**< 256 */
+    uint32_t timers_per_tick;           /**< timers touched, fired or moved; 128 */
     uint32_t events_per_tick;           /**< 256 */
     int64_t spin_ns;                    /**< look again for so long before parking; 0 */
     const nart_alloc *alloc;            /**< copied; malloc and free */
