@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* alloc_count.c: counts the allocations of each thread, by standing in front of the C library's
+ * allocator. Rust's allocations come here as well. Under a sanitizer the allocator is the
+ * sanitizer's, and nothing is counted. */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+uint64_t thread_allocs(void);
+
+#if defined __GLIBC__ && !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__ &&          \
+    !defined FEEDGATE_SANITIZED
+
+static __thread uint64_t count;
+
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t n, size_t size);
+extern void *__libc_realloc(void *p, size_t size);
+extern void *__libc_memalign(size_t align, size_t size);
+
+void *malloc(size_t size)
+{
+    count++;
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t n, size_t size)
+{
+    count++;
+    return __libc_calloc(n, size);
+}
+
+void *realloc(void *p, size_t size)
+{
+    count++;
+    return __libc_realloc(p, size);
+}
+
+void *memalign(size_t align, size_t size)
+{
+    count++;
+    return __libc_memalign(align, size);
+}
+
+void *aligned_alloc(size_t align, size_t size)
+{
+    count++;
+    return __libc_memalign(align, size);
+}
+
+int posix_memalign(void **out, size_t align, size_t size)
+{
+    count++;
+    *out = __libc_memalign(align, size);
+    return *out ? 0 : 12; /* ENOMEM */
+}
+
+uint64_t thread_allocs(void)
+{
+    return count;
+}
+
+#else
+
+uint64_t thread_allocs(void)
+{
+    return UINT64_MAX;
+}
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* gate.h: what the tasks of the gateway share. They run on one thread, so plain memory will do.
+ *
+ *   exchange --UDP--> market --channel--> publisher --tokens--> one connection per subscriber --TCP-->
+ *                       | book
+ *   fetchers --HTTP by tokio--> price server          snapshots --write and fsync--> blocking pool */
+#ifndef FEEDGATE_GATE_H
+#define FEEDGATE_GATE_H
+
+#include "book.h"
+#include "feedgate.h"
+#include "histogram.h"
+
+#include <nart/tokio.h>
+#include <stdatomic.h>
+
+NART_CHAN_TYPED(top, struct feed_top);
+NART_CHAN_TYPED(token, uint8_t);
+
+enum { GATE_FETCHERS = 4, GATE_PACKETS = 32, GATE_TABLE = FEED_INSTRUMENTS + 1 };
+
+/* How a cold operation ended. */
+enum outcome {
+    OUTCOME_OK,
+    OUTCOME_STATUS,  /* an answer, and a refusal: 500 */
+    OUTCOME_TIMEOUT, /* too slow, or stalled */
+    OUTCOME_BROKEN,  /* reset, or ended within the body */
+    OUTCOME_OTHER,
+    OUTCOMES
+};
+
+struct gate {
+    struct options opts;
+    nart_rt *rt;
+    nart_tokio *tokio;
+
+    /* market */
+    nart_udp udp;
+    nart_udp_msg msgs[GATE_PACKETS];
+    struct feed_packet packets[GATE_PACKETS];
+    struct book book;
+    uint64_t messages, last_sent; /* last_sent: what the exchange says it sent */
+    bool dirty[FEED_INSTRUMENTS]; /* the top changed while the channel was full */
+    struct histogram since_arrival, since_sent;
+    uint64_t allocs_first, allocs_last; /* of the hot thread, at the first and the last message */
+
+    /* publisher */
+    nart_tcp_listener listener;
+    struct feed_top table[GATE_TABLE]; /* the last top of each instrument; then the book's end */
+    uint32_t version[GATE_TABLE];
+    nart_tx wake[GATE_SUBSCRIBERS]; /* a token: there is news */
+    int connected;
+
+    /* cold path */
+    char base_url[64];
+    bool closing; /* the feed has ended: no new cold operations */
+    uint64_t fetched, fetch_outcome[OUTCOMES];
+    uint64_t saved, save_outcome[OUTCOMES];
+    struct book snapshot; /* being written; not touched until that is done */
+    int snapshot_fd;
+
+    /* Ctrl-C */
+    atomic_bool interrupted;
+    _Atomic(uintptr_t) interrupt_waker;
+    bool cut_short;
+};
+
+/* Frames: each task holds what it must release. */
+struct market {
+    nart_co co;
+    struct gate *g;
+    nart_tx tops;
+    int i;
+};
+struct publisher {
+    nart_co co;
+    struct gate *g;
+    nart_rx tops;
+    struct feed_top top;
+};
+struct acceptor {
+    nart_co co;
+    struct gate *g;
+    nart_join connections[GATE_SUBSCRIBERS];
+    int i;
+};
+struct fetcher {
+    nart_co co;
+    struct gate *g;
+    nart_tokio_op op;
+    nart_timer timer;
+    int64_t status;
+    char url[96];
+};
+struct saver {
+    nart_co co;
+    struct gate *g;
+    nart_tokio_op op;
+    nart_timer timer;
+};
+
+extern const nart_task_type market_type, publisher_type, acceptor_type, fetcher_type, saver_type;
+
+/* Allocations by the calling thread, Rust's included; UINT64_MAX where they cannot be counted. */
+uint64_t thread_allocs(void);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* market.c: the hot task. Datagrams in batches, the books, the tops that changed into a channel.
+ *
+ * It never waits for the publisher: when the channel is full the instrument is marked and its newest
+ * top follows later. Only at the end does it wait, so that nothing is left behind. */
+#include "gate.h"
+
+static void send_top(struct market *m, unsigned instrument)
+{
+    struct gate *g = m->g;
+    g->dirty[instrument] = top_try_send(&m->tops, book_top(&g->book, instrument)) != 0;
+}
+
+static void take_message(struct market *m, const struct feed_message *msg, int64_t arrived,
+                         int64_t sent)
+{
+    struct gate *g = m->g;
+
+    if (book_apply(&g->book, msg) || g->dirty[msg->instrument])
+        send_top(m, msg->instrument);
+    int64_t now = clock_ns(CLOCK_REALTIME);
+    histogram_add(&g->since_arrival, now - arrived);
+    histogram_add(&g->since_sent, now - sent);
+    g->messages++;
+}
+
+/* True at the end of the feed. */
+static bool take_packet(struct market *m, const nart_udp_msg *msg)
+{
+    const struct feed_packet *p = msg->buf;
+    struct gate *g = m->g;
+
+    if (msg->len != sizeof *p || p->magic != FEED_MAGIC || p->count > FEED_BATCH)
+        return false; /* not ours */
+    if (p->count == 0) {
+        g->last_sent = p->msgs[0].seq;
+        return true;
+    }
+    if (g->messages == 0)
+        g->allocs_first = thread_allocs();
+    for (uint32_t i = 0; i < p->count; i++)
+        take_message(m, &p->msgs[i], msg->stamp, p->sent_ns);
+    return false;
+}
+
+static nart_res market_run(nart_cx *cx, void *frame)
+{
+    struct market *m = frame;
+    struct gate *g = m->g;
+    nart_res r;
+    bool ended = false;
+
+    NART_BEGIN(cx, &m->co);
+    while (!ended) {
+        NART_AWAIT(r, nart_udp_recv_many(cx, &g->udp, g->msgs, GATE_PACKETS));
+        if (r < 0)
+            break;
+        ended = false;
+        for (nart_res i = 0; i < r; i++)
+            ended |= take_packet(m, &g->msgs[i]);
+    }
+    g->allocs_last = thread_allocs();
+    for (m->i = 0; m->i < FEED_INSTRUMENTS; m->i++) {
+        if (!g->dirty[m->i])
+            continue;
+        NART_AWAIT(r, top_send(cx, &m->tops, book_top(&g->book, (unsigned)m->i)));
+        if (r < 0)
+            NART_RETURN(r);
+    }
+    NART_AWAIT(r, top_send(cx, &m->tops,
+                           (struct feed_top){ .seq = g->book.seq, .instrument = FEED_INSTRUMENTS }));
+    NART_END(r);
+}
+
+static void market_drop(void *frame)
+{
+    struct market *m = frame;
+    nart_tx_close(&m->tops);
+}
+
+const nart_task_type market_type =
+    NART_TASK_TYPE_FLAGS(struct market, market_run, market_drop, NART_TASK_URGENT);

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* report.h: what the run has come to. */
+#ifndef FEEDGATE_REPORT_H
+#define FEEDGATE_REPORT_H
+
+#include "gate.h"
+
+struct result {
+    nart_tokio_report tokio;
+    uint64_t last[GATE_SUBSCRIBERS]; /* each subscriber's last sequence */
+    int subscribers;
+    bool children_ok;
+    bool interrupted; /* a run cut short need not have met every fault */
+};
+
+/* Prints the table. True when every check holds. */
+bool report(const struct gate *g, const struct result *res);
+
+#endif
