@@ -1,0 +1,581 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Streams: what arrives, in which order, and who waits for it. */
+#include "net_test.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+
+/* ---- echo: listen, accept, connect, both ends in tasks ---- */
+
+struct echo {
+    nart_co co;
+    nart_tcp sock;
+    size_t len, done;
+    char buf[64];
+};
+
+static nart_res echo_run(nart_cx *cx, void *frame)
+{
+    struct echo *e = frame;
+    nart_res n = 0;
+
+    NART_BEGIN(cx, &e->co);
+    for (;;) {
+        NART_AWAIT(n, nart_tcp_recv(cx, &e->sock, e->buf, sizeof e->buf));
+        if (n <= 0)
+            break;
+        e->len = (size_t)n;
+        NART_AWAIT(n, nart_tcp_send_all(cx, &e->sock, e->buf, e->len, &e->done));
+        if (n < 0)
+            break;
+    }
+    nart_tcp_close(&e->sock);
+    NART_END(n);
+}
+
+TYPE(echo, echo_run);
+
+/* Accepts `count` connections, each in a task of its own. */
+struct server {
+    nart_co co;
+    nart_tcp_listener *l;
+    nart_tcp sock;
+    int count;
+};
+
+static nart_res server_run(nart_cx *cx, void *frame)
+{
+    struct server *s = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &s->co);
+    while (s->count-- > 0) {
+        NART_AWAIT(r, nart_tcp_accept(cx, s->l, &s->sock, NULL));
+        CHECK_RES(r, 0);
+        struct echo *e = nart_spawn_begin(cx, &echo_type, NULL);
+        nart_tcp_move(&e->sock, &s->sock);
+        CHECK_RES(nart_spawn_commit(cx, e, NULL), 0);
+    }
+    NART_END(0);
+}
+
+TYPE(server, server_run);
+
+/* Connects, sends `len` bytes in one task while it receives them back in another. */
+struct client {
+    nart_co co;
+    nart_tcp sock;
+    nart_addr at;
+    const char *data;
+    size_t len, done, got;
+    char *back;
+};
+
+static nart_res client_run(nart_cx *cx, void *frame)
+{
+    struct client *c = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &c->co);
+    NART_AWAIT(r, nart_tcp_connect(cx, &c->sock, &c->at));
+    CHECK_RES(r, 0);
+    NART_AWAIT(r, nart_tcp_send_all(cx, &c->sock, c->data, c->len, &c->done));
+    CHECK_RES(r, (nart_res)c->len);
+    CHECK_EQ(c->done, 0);
+    while (c->got < c->len) {
+        NART_AWAIT(r, nart_tcp_recv(cx, &c->sock, c->back + c->got, c->len - c->got));
+        CHECK_LE(1, r);
+        c->got += (size_t)r;
+    }
+    CHECK_RES(nart_tcp_shutdown(&c->sock, NART_WRITE), 0);
+    NART_AWAIT(r, nart_tcp_recv(cx, &c->sock, c->back, 1));
+    CHECK_RES(r, 0);
+    nart_tcp_close(&c->sock);
+    NART_END(0);
+}
+
+TYPE(client, client_run);
+
+TEST(an_echo_comes_back)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp_listener l;
+    char back[8] = "";
+    struct client c = { .data = "hello", .len = 5, .back = back };
+
+    listen_at(rt, &l, &c.at);
+    spawn(rt, &server_type, &(struct server){ .l = &l, .count = 3 }, NULL);
+    for (int i = 0; i < 3; i++) {
+        memset(back, 0, sizeof back);
+        CHECK_RES(run(rt, &client_type, &c), 0);
+        CHECK_STR(back, "hello");
+    }
+    CHECK_RES(nart_rt_run(rt), 0); /* the server and its connections have ended */
+    CHECK_RES(nart_tcp_listener_close(&l), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- bulk ---- */
+
+static char *pattern(size_t len)
+{
+    char *p = malloc(len);
+    CHECK(p != NULL);
+    for (size_t i = 0; i < len; i++)
+        p[i] = (char)(i % 251);
+    return p;
+}
+
+/* Receives pieces of at most `piece` bytes up to the end, and compares. */
+struct reader {
+    nart_co co;
+    nart_tcp *s;
+    const char *expected;
+    size_t len, got, piece;
+    char buf[256];
+};
+
+static nart_res reader_run(nart_cx *cx, void *frame)
+{
+    struct reader *f = frame;
+    nart_res n = 0;
+
+    NART_BEGIN(cx, &f->co);
+    for (;;) {
+        NART_AWAIT(n, nart_tcp_recv(cx, f->s, f->buf, f->piece));
+        if (n <= 0)
+            break;
+        CHECK_LE(n, f->piece);
+        CHECK_LE(f->got + (size_t)n, f->len);
+        CHECK_EQ(memcmp(f->buf, f->expected + f->got, (size_t)n), 0);
+        f->got += (size_t)n;
+    }
+    CHECK_EQ(f->got, f->len);
+    NART_END(n);
+}
+
+TYPE(reader, reader_run);
+
+/* The kernel's minimum; then a large send is accepted bit by bit. */
+static void small_buffer(const nart_tcp *s)
+{
+    int least = 1;
+    nart_res fd = nart_tcp_fd(s);
+    CHECK_LE(0, fd);
+    CHECK_EQ(setsockopt((int)fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof least), 0);
+}
+
+/* `len` bytes through the smallest buffer, received in pieces. */
+static void transfer(size_t len, size_t piece)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp a, b;
+    nart_res sent = NART_PENDING;
+    nart_join writer, reader;
+    char *data = pattern(len);
+    int fd, peer;
+
+    raw_pair(&fd, &peer);
+    CHECK_RES(nart_tcp_adopt(rt, fd, &a), 0);
+    CHECK_RES(nart_tcp_adopt(rt, peer, &b), 0);
+    small_buffer(&a);
+    spawn(rt, &sender_type, &(struct sender){ &a, data, len, 0, &sent }, &writer);
+    turn(rt);
+    CHECK_RES(sent, NART_PENDING); /* it waits in the middle */
+    spawn(rt, &reader_type,
+          &(struct reader){ .s = &b, .expected = data, .len = len, .piece = piece }, &reader);
+    finish(rt, &writer);
+    CHECK_RES(sent, (nart_res)len);
+    CHECK_RES(nart_tcp_close(&a), 0);
+    finish(rt, &reader);
+    CHECK_RES(nart_tcp_close(&b), 0);
+    free(data);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(a_megabyte_arrives_in_order_through_the_smallest_buffer)
+{
+    transfer(1000000, 100);
+}
+
+TEST(a_reader_of_single_bytes_gets_them_all)
+{
+    transfer(300000, 1);
+}
+
+/* Sends until the kernel takes no more; counts what send() accepted. */
+struct filler {
+    nart_co co;
+    nart_tcp *s;
+    size_t *sent;
+    nart_res *last;
+    char buf[100];
+};
+
+static nart_res filler_run(nart_cx *cx, void *frame)
+{
+    struct filler *f = frame;
+    nart_res n = 0;
+
+    NART_BEGIN(cx, &f->co);
+    for (;;) {
+        NART_AWAIT(n, nart_tcp_send(cx, f->s, f->buf, sizeof f->buf));
+        if (n < 0)
+            break;
+        *f->sent += (size_t)n;
+    }
+    *f->last = n;
+    NART_END(n);
+}
+
+TYPE(filler, filler_run);
+
+/* Takes `len` bytes off a plain socket. */
+static void drain(int fd, size_t len)
+{
+    char buf[4096];
+    while (len > 0) {
+        ssize_t n = recv(fd, buf, len < sizeof buf ? len : sizeof buf, 0);
+        CHECK_LE(1, n);
+        len -= (size_t)n;
+    }
+}
+
+TEST(a_reader_and_a_writer_share_a_socket)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    nart_join writer, reader;
+    nart_res got = NART_PENDING, last = NART_PENDING;
+    size_t sent = 0;
+    char buf[16] = "";
+    int peer = tcp_pair(rt, &s);
+
+    small_buffer(&s);
+    spawn(rt, &filler_type, &(struct filler){ .s = &s, .sent = &sent, .last = &last }, &writer);
+    spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &reader);
+    turn(rt);
+    CHECK_RES(got, NART_PENDING); /* both wait */
+    CHECK_LE(1, sent);
+    size_t before = sent;
+
+    raw_send(peer, "ping"); /* the reader is woken although a writer waits */
+    finish(rt, &reader);
+    CHECK_RES(got, 4);
+    CHECK_EQ(memcmp(buf, "ping", 4), 0);
+
+    spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &reader);
+    while (sent == before) { /* the writer is woken although a reader waits */
+        drain(peer, sent < 4096 ? sent : 4096);
+        CHECK_LE(0, nart_rt_poll(rt, NART_NEVER));
+    }
+    raw_reset(peer);
+    finish(rt, &writer);
+    finish(rt, &reader);
+    CHECK(last == -ECONNRESET || last == -EPIPE);
+    CHECK(got == -ECONNRESET || got == 0); /* one of the two is told; the other finds the end */
+    CHECK_RES(nart_tcp_close(&s), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(a_second_reader_is_busy)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    nart_join first;
+    nart_res got = NART_PENDING;
+    char buf[8], other[8];
+    int peer = tcp_pair(rt, &s);
+
+    spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &first);
+    turn(rt);
+    CHECK_RES(recv_now(rt, &s, other, sizeof other), -EBUSY);
+    raw_send(peer, "abc");
+    finish(rt, &first);
+    CHECK_RES(got, 3);
+    raw_send(peer, "d");
+    CHECK_RES(recv_now(rt, &s, other, sizeof other), 1); /* it is free again */
+    CHECK_RES(nart_tcp_close(&s), 0);
+    close(peer);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- lengths ---- */
+
+TEST(nothing_is_received_into_nothing_and_nothing_sent)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    char buf[4];
+    int peer = tcp_pair(rt, &s);
+
+    CHECK_RES(recv_now(rt, &s, buf, 0), -EINVAL);
+    CHECK_RES(send_now(rt, &s, ""), 0);
+    nart_res answer;
+    struct sender beyond = { &s, "abc", 3, 4, &answer };
+    CHECK_RES(run(rt, &sender_type, &beyond), -EINVAL);
+    CHECK_RES(send_now(rt, &s, "abc"), 3);
+    CHECK_EQ(recv(peer, buf, sizeof buf, 0), 3);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    close(peer);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* A read stops at the mark of urgent data, so it is short although more is there. */
+TEST(urgent_data_does_not_stall_a_stream)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    char buf[8];
+    int peer = tcp_pair(rt, &s);
+
+    CHECK_EQ(send(peer, "ab", 2, MSG_OOB), 2); /* 'b' is the urgent one, out of line */
+    raw_send(peer, "cd");
+    struct pollfd all = { .fd = (int)nart_tcp_fd(&s), .events = POLLIN | POLLPRI };
+    while (!(all.revents & POLLPRI))
+        CHECK_EQ(poll(&all, 1, -1), 1);
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 1);
+    CHECK_EQ(buf[0], 'a');
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 2);
+    CHECK_EQ(memcmp(buf, "cd", 2), 0);
+    raw_send(peer, "e");
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 1);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    close(peer);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- time ---- */
+
+struct timed {
+    nart_co co;
+    nart_tcp *s;
+    char buf[8];
+};
+
+static nart_res timed_run(nart_cx *cx, void *frame)
+{
+    struct timed *t = frame;
+    nart_res n = 0;
+
+    NART_BEGIN(cx, &t->co);
+    NART_AWAIT_FOR(n, NART_MS, nart_tcp_recv(cx, t->s, t->buf, sizeof t->buf));
+    NART_END(n);
+}
+
+TYPE(timed, timed_run);
+
+TEST(a_silent_peer_times_out_and_the_socket_stays_usable)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    char buf[8];
+    int peer = tcp_pair(rt, &s);
+
+    CHECK_RES(run(rt, &timed_type, &(struct timed){ .s = &s }), -ETIMEDOUT);
+    raw_send(peer, "late");
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 4);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    close(peer);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+struct race {
+    nart_co co;
+    nart_tcp *s;
+    nart_timer timer;
+    int64_t ns;
+    int which;
+    char buf[8];
+};
+
+static nart_res race_run(nart_cx *cx, void *frame)
+{
+    struct race *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT_ANY(f->which, r, nart_tcp_recv(cx, f->s, f->buf, sizeof f->buf),
+                   nart_sleep(cx, &f->timer, f->ns));
+    NART_END(f->which == 0 ? r : -ETIME);
+}
+
+TYPE(race, race_run);
+
+TEST(a_race_of_receiving_and_sleeping)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    int peer = tcp_pair(rt, &s);
+
+    CHECK_RES(run(rt, &race_type, &(struct race){ .s = &s, .ns = NART_MS }), -ETIME);
+    raw_send(peer, "abc");
+    CHECK_RES(run(rt, &race_type, &(struct race){ .s = &s, .ns = 3600 * NART_SEC }), 3);
+    CHECK_RES(run(rt, &race_type, &(struct race){ .s = &s, .ns = NART_MS }), -ETIME);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    close(peer);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- cancelling ---- */
+
+TEST(a_cancelled_receiver_takes_no_byte)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    nart_join join;
+    nart_res got = NART_PENDING;
+    char buf[8] = "";
+    int peer = tcp_pair(rt, &s);
+
+    spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &join);
+    turn(rt);
+    raw_send(peer, "abc");
+    wait_for((int)nart_tcp_fd(&s), POLLIN);
+    CHECK_RES(nart_task_cancel(rt, nart_join_task(&join)), 0);
+    finish(rt, &join);
+    CHECK_RES(got, -ECANCELED);
+    CHECK_EQ(buf[0], 0);
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 3);
+    CHECK_EQ(memcmp(buf, "abc", 3), 0);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    close(peer);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* `done` of a sender that was cancelled says how far it came; another goes on from there, and nothing
+ * is lost or sent twice. */
+TEST(a_cancelled_sender_says_how_far_it_came)
+{
+    enum { LEN = 1000000 };
+    nart_rt *rt = new_rt();
+    nart_tcp a, b;
+    nart_join writer, reader;
+    nart_res answer = NART_PENDING;
+    char *data = pattern(LEN);
+    int fd, peer;
+
+    raw_pair(&fd, &peer);
+    CHECK_RES(nart_tcp_adopt(rt, fd, &a), 0);
+    CHECK_RES(nart_tcp_adopt(rt, peer, &b), 0);
+    small_buffer(&a);
+    struct sender init = { &a, data, LEN, 0, &answer };
+    spawn(rt, &sender_type, &init, &writer);
+    turn(rt);
+    CHECK_RES(nart_task_cancel(rt, nart_join_task(&writer)), 0);
+    turn(rt);
+    CHECK_RES(answer, -ECANCELED);
+    init.done = ((struct sender *)nart_join_frame(&writer))->done;
+    CHECK_LE(1, init.done);
+    CHECK_LE(init.done, LEN - 1);
+    nart_join_release(&writer);
+
+    spawn(rt, &sender_type, &init, &writer);
+    spawn(rt, &reader_type, &(struct reader){ .s = &b, .expected = data, .len = LEN, .piece = 256 },
+          &reader);
+    finish(rt, &writer);
+    CHECK_RES(answer, LEN);
+    CHECK_RES(nart_tcp_close(&a), 0);
+    finish(rt, &reader);
+    CHECK_RES(nart_tcp_close(&b), 0);
+    free(data);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- options and addresses ---- */
+
+TEST(addresses_and_options_of_a_stream)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    nart_addr mine, theirs, other = { .len = sizeof other.storage };
+    int peer = tcp_pair(rt, &s);
+
+    CHECK_RES(nart_tcp_local_addr(&s, &mine), 0);
+    CHECK_RES(nart_tcp_peer_addr(&s, &theirs), 0);
+    CHECK_EQ(getsockname(peer, (struct sockaddr *)&other.storage, &other.len), 0);
+    CHECK_EQ(nart_addr_port(&theirs), nart_addr_port(&other));
+    CHECK_NE(nart_addr_port(&mine), nart_addr_port(&theirs));
+    CHECK_RES(nart_tcp_nodelay(&s), 0); /* adopted: as it was */
+    CHECK_RES(nart_tcp_set_nodelay(&s, true), 0);
+    CHECK_RES(nart_tcp_nodelay(&s), 1);
+    CHECK_RES(nart_tcp_set_nodelay(&s, false), 0);
+    CHECK_RES(nart_tcp_nodelay(&s), 0);
+    CHECK_RES(nart_tcp_shutdown(&s, 0), -EINVAL);
+    CHECK_RES(nart_tcp_shutdown(&s, NART_ERROR), -EINVAL);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    close(peer);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(a_descriptor_is_taken_over_and_given_back)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    char buf[8];
+    int fd = -1, peer = tcp_pair(rt, &s);
+    size_t n = 77;
+
+    nart_res before = nart_tcp_fd(&s);
+    CHECK(fcntl((int)before, F_GETFL) & O_NONBLOCK);
+    raw_send(peer, "abcd");
+    CHECK_RES(recv_now(rt, &s, buf, 2), 2);
+    CHECK_RES(nart_tcp_detach(&s, &fd, NULL, 0, &n), 0);
+    CHECK_EQ(fd, before);
+    CHECK_EQ(n, 0);
+    CHECK_RES(nart_tcp_detach(&s, &fd, NULL, 0, &n), -EBADF);
+    CHECK_RES(nart_tcp_fd(&s), -EBADF);
+    wait_for((int)before, POLLIN);
+    CHECK_EQ(recv((int)before, buf, sizeof buf, 0), 2);
+    CHECK_RES(nart_tcp_adopt(rt, (int)before, &s), 0); /* and taken over once more */
+    raw_send(peer, "e");
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 1);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    close(peer);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(what_is_no_stream_is_not_taken_over)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s, t;
+    int ends[2], udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), peer = tcp_pair(rt, &s);
+
+    CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
+    CHECK_RES(nart_tcp_adopt(rt, ends[0], &t), -ENOTSOCK);
+    CHECK_RES(nart_tcp_adopt(rt, udp, &t), -EPROTOTYPE);
+    CHECK_RES(nart_tcp_adopt(rt, -1, &t), -EBADF);
+    CHECK_RES(nart_tcp_adopt(rt, 100000, &t), -EBADF);
+    CHECK_RES(nart_tcp_adopt(rt, (int)nart_tcp_fd(&s), &t), -EEXIST);
+    CHECK_RES(nart_tcp_adopt(NULL, peer, &t), -EINVAL);
+    CHECK_RES(nart_tcp_adopt(rt, peer, NULL), -EINVAL);
+    CHECK_RES(nart_tcp_close(&t), 0);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    close(ends[0]); /* they stayed the test's */
+    close(ends[1]);
+    close(udp);
+    close(peer);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* A stream socket of the Unix family works as well. */
+TEST(a_socket_pair_is_taken_over)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    char buf[8];
+    int ends[2];
+
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    CHECK_RES(nart_tcp_adopt(rt, ends[0], &s), 0);
+    CHECK_RES(send_now(rt, &s, "there"), 5);
+    CHECK_EQ(recv(ends[1], buf, sizeof buf, 0), 5);
+    raw_send(ends[1], "back");
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 4);
+    CHECK_RES(nart_tcp_set_nodelay(&s, true), -EOPNOTSUPP);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    close(ends[1]);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
