@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* runtime.c: the loop.
+/* runtime.c: making, binding, freeing and asking a runtime. The loop itself is loop.c.
  *
- * One tick
- *  1. look inside: rings of spinning receivers, the inbox of foreign wakes (at most 256), the clock
- *     and what is due by it (at most 256);
- *  2. look outside: descriptors (at most 256 events). When nothing is ready this is where the loop
- *     parks, until an event, a foreign wake or the next deadline; so a tick makes one system call;
- *  3. poll at most 64 ready tasks, the urgent lane first (at most 16 of it), first in, first out;
- *     what they wake comes behind what is ready already.
+ * Freeing
+ *  1. every task is asked to end and aborted: one poll, in which its operations answer -ECANCELED;
+ *     what still waits after it is reported and dropped. No task can be spawned meanwhile.
+ *  2. frames that join handles keep are dropped; begun tasks are taken back.
+ *  3. guests (channels) are told; descriptors are closed; the hub goes back to its pool.
+ * Handles that outlive this find another life in the hub, or another serial in the reactor.
  *
- * Parking. The hub's word carries PARKED; setting it fails when the inbox is not empty, and whoever
- * pushes onto a parked inbox writes the eventfd: no wake-up falls in between. PARKED is taken back
- * on every return from the wait.
- *
- * Everything here but the hub belongs to the owner's thread and is plain memory. */
+ * Fork: a child changes the epoch, and every entry compares it. The child only closes its copies of
+ * descriptors: the kernel's queue behind them is the parent's. */
 #include "runtime.h"
 
 #include "../sys.h"
@@ -21,8 +17,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define URGENT_PER_TICK 16
 
 /* ---- fork ---- */
 
@@ -72,389 +66,7 @@ void nart__guest_remove(nart__guest *g)
     g->next = g->prev = NULL;
 }
 
-/* ---- the loop as a driver ---- */
-
-static nart_rt *rt_of(void *host)
-{
-    return ((nart__hub *)host)->rt;
-}
-
-static int64_t loop_now(void *host)
-{
-    (void)host;
-    return nart__sys_now();
-}
-
-static void loop_park(void *host, nart__task *t, int64_t deadline)
-{
-    nart_rt *rt = rt_of(host);
-
-    t->wake_at = deadline;
-    if (deadline == NART_NEVER)
-        return;
-    if (t->timer.next) {
-        if (t->timer.at <= deadline)
-            return; /* stands earlier: it is set anew when it fires */
-        nart__wheel_remove(&rt->wheel, &t->timer);
-    }
-    nart__wheel_add(&rt->wheel, &t->timer, deadline);
-}
-
-static void loop_ready(void *host, nart__task *t)
-{
-    nart_rt *rt = rt_of(host);
-    nart__rt_enqueue(rt, t);
-    if (NART_UNLIKELY(rt->idle))
-        nart__rt_kick(rt);
-}
-
-static uintptr_t loop_waker(void *host, nart__task *t)
-{
-    t->state |= NART__T_ESCAPED;
-    return nart__hub_waker(host, t->slot);
-}
-
-/* A handle can outlive its runtime, and its hub can have another runtime then: ids never repeat, so
- * the reactor tells them apart. */
-static nart_res loop_io_add(void *host, int fd, uint64_t *id)
-{
-    nart_rt *rt = rt_of(host);
-    return rt ? nart__reactor_add(&rt->reactor, fd, id) : NART_ESTALE;
-}
-
-static nart_res loop_io_want(void *host, uint64_t id, uint32_t dirs, nart_cx *cx)
-{
-    if (NART_UNLIKELY(cx->host != host))
-        return NART_EDRIVER;
-    return nart__reactor_want(&rt_of(host)->reactor, id, dirs, cx);
-}
-
-static void loop_io_clear(void *host, uint64_t id, uint32_t dirs)
-{
-    nart_rt *rt = rt_of(host);
-    if (rt)
-        nart__reactor_clear(&rt->reactor, id, dirs);
-}
-
-/* Calls by handle that need no poll can come from anywhere, also from a child of fork, which shares
- * the kernel's queue with its parent and must only close. */
-static nart_res loop_io_del(void *host, uint64_t id, int *fd)
-{
-    nart_rt *rt = rt_of(host);
-    if (!rt)
-        return NART_ESTALE;
-    nart_res r = nart__rt_check(rt);
-    if (r && r != NART_EFORK)
-        return r;
-    return nart__reactor_del(&rt->reactor, id, r == NART_EFORK, fd);
-}
-
-static nart_res loop_io_fd(void *host, uint64_t id)
-{
-    nart_rt *rt = rt_of(host);
-    if (!rt)
-        return NART_ESTALE;
-    nart_res r = nart__rt_check(rt);
-    return r ? r : nart__reactor_fd(&rt->reactor, id);
-}
-
-static nart_res loop_io_wake(void *host, uint64_t id)
-{
-    nart_rt *rt = rt_of(host);
-    if (!rt)
-        return NART_ESTALE;
-    nart_res r = nart__rt_check(rt);
-    return r ? r : nart__reactor_wake(&rt->reactor, id);
-}
-
-const nart_driver nart__loop = {
-    .abi = NART_DRIVER_ABI,
-    .name = "loop",
-    .now = loop_now,
-    .park = loop_park,
-    .ready = loop_ready,
-    .waker = loop_waker,
-    .io_add = loop_io_add,
-    .io_want = loop_io_want,
-    .io_clear = loop_io_clear,
-    .io_del = loop_io_del,
-    .sys = &nart__sys_real,
-    .io_fd = loop_io_fd,
-    .io_wake = loop_io_wake,
-};
-
-void nart__ready_slow(nart__task *t)
-{
-    nart_cx *cx = t->home;
-
-    t->state |= NART__T_READY;
-    if (NART_LIKELY(cx->drv == &nart__loop))
-        loop_ready(cx->host, t);
-    else
-        cx->drv->ready(cx->host, t);
-}
-
-nart_rt *nart_cx_rt(const nart_cx *cx)
-{
-    return nart__cx_rt(cx);
-}
-
-nart_waker nart_cx_waker(nart_cx *cx)
-{
-    nart_waker w = { cx->drv->waker(cx->host, cx->self) };
-    return w;
-}
-
-void nart_waker_wake(nart_waker w)
-{
-    if (w.w & 1) {
-        nart_wakeable *other = (nart_wakeable *)(w.w - 1);
-        other->wake(other);
-    } else {
-        nart__wake(w.w);
-    }
-}
-
-/* ---- one tick ---- */
-
-/* A poll after which the task ends although it answered NART_PENDING. */
-static NART__COLD void end_pending(nart_rt *rt, nart__task *t)
-{
-    const nart_co *leaf = t->leaf;
-    bool deaf = t->state & NART__T_DEAF;
-
-    if (deaf || rt->closing)
-        nart__rt_report(rt, "%s: task %s was dropped: it %s (%s:%u)", rt->name, t->type->name,
-                        deaf ? "ignores cancellation" : "still waited when the runtime was freed",
-                        leaf ? leaf->site->file : "no body", leaf ? leaf->at : 0);
-    nart__task_finish(rt, t, NART_PENDING);
-}
-
-static inline void after_poll(nart_rt *rt, nart__task *t, nart_res r)
-{
-    if (NART_UNLIKELY(r != NART_PENDING)) {
-        nart__task_finish(rt, t, r);
-        return;
-    }
-    if (NART_UNLIKELY(rt->cx.park != t->wake_at))
-        loop_park(rt->cx.host, t, rt->cx.park);
-    uint32_t flags = rt->cx.flags;
-    if (NART_UNLIKELY(flags & NART__CX_END))
-        end_pending(rt, t);
-    else if (flags & NART__CX_AGAIN && NART_LIKELY(!(t->state & NART__T_READY))) {
-        t->state |= NART__T_READY;
-        nart__rt_enqueue(rt, t);
-    }
-}
-
-/* Cancelled, shielded, after a spent budget, or ended while it was on the ready list. */
-static NART__COLD void poll_odd(nart_rt *rt, nart__task *t)
-{
-    if (t->state & NART__T_DONE) {
-        t->state &= ~(uint32_t)NART__T_READY;
-        nart__task_unlisted(rt, t);
-        return;
-    }
-    nart_res r = nart__poll(&rt->cx, t, true);
-    if (t->state & NART__T_ABORTED)
-        rt->cx.flags |= NART__CX_END;
-    after_poll(rt, t, r);
-}
-
-static inline void poll_one(nart_rt *rt, nart__lane *lane)
-{
-    nart__task *t = nart__lane_pop(lane);
-
-    if (NART_UNLIKELY(t->state & NART__T_ODD))
-        poll_odd(rt, t);
-    else
-        after_poll(rt, t, nart__poll(&rt->cx, t, false));
-}
-
-static NART__COLD uint32_t run_urgent(nart_rt *rt, uint32_t limit)
-{
-    uint32_t n = 0;
-    for (; n < limit && rt->urgent.head; n++)
-        poll_one(rt, &rt->urgent);
-    return n;
-}
-
-/* Polls what is ready. The number of polls. */
-static uint32_t run_ready(nart_rt *rt)
-{
-    uint32_t n = 0, urgent = URGENT_PER_TICK, limit = rt->opts.polls_per_tick;
-
-    for (;;) {
-        if (NART_UNLIKELY(rt->urgent.head != NULL) && urgent > 0) {
-            uint32_t done = run_urgent(rt, urgent);
-            urgent -= done;
-            n += done;
-        }
-        if (n >= limit || !rt->ready.head)
-            break;
-        poll_one(rt, &rt->ready);
-        n++;
-    }
-    rt->cx.self = NULL;
-    rt->unlooked += n;
-    rt->stats.polls += n;
-    return n;
-}
-
-static bool any_ready(const nart_rt *rt)
-{
-    return rt->ready.head || rt->urgent.head;
-}
-
-/* Foreign wakes. A producer that is between its two steps is not waited for: parking fails then. */
-static void drain_inbox(nart_rt *rt)
-{
-    bool busy;
-
-    for (uint32_t n = rt->opts.inbox_per_tick; n > 0 && nart__hub_maybe(rt->hub); n--) {
-        nart__rec *rec = nart__hub_pop(rt->hub, &busy);
-        if (!rec)
-            return;
-        rt->stats.wakes_foreign++;
-        nart__task *t = nart__rt_slot(rt, rec->slot);
-        if (t)
-            nart__rt_ready(rt, t);
-    }
-}
-
-/* The clock, and the tasks that are due by it. */
-static void fire_timers(nart_rt *rt)
-{
-    int64_t now = nart__sys_now();
-
-    if (now > rt->cx.now)
-        rt->cx.now = now;
-    unsigned budget = rt->opts.timers_per_tick; /* moves between levels count, too */
-    for (;;) {
-        nart__tnode *node = nart__wheel_expire(&rt->wheel, rt->cx.now, &budget);
-        if (!node)
-            return;
-        nart__task *t = (nart__task *)(void *)((char *)node - offsetof(nart__task, timer));
-        if (t->wake_at <= rt->cx.now) {
-            t->wake_at = NART_NEVER; /* else the same wish at its next poll would look like no change */
-            rt->stats.timers_fired++;
-            nart__rt_ready(rt, t);
-        } else if (t->wake_at != NART_NEVER) {
-            nart__wheel_add(&rt->wheel, node, t->wake_at); /* it was moved later since */
-        }
-    }
-}
-
-static void look_at_watches(nart_rt *rt)
-{
-    for (nart__watch *w = rt->watches.next, *next; w != &rt->watches; w = next) {
-        next = w->next;
-        w->look(w);
-    }
-}
-
-/* What makes tasks ready without a system call. */
-static void look_inside(nart_rt *rt)
-{
-    if (NART_UNLIKELY(rt->watches.next != &rt->watches))
-        look_at_watches(rt);
-    drain_inbox(rt);
-    if (!nart__wheel_empty(&rt->wheel))
-        fire_timers(rt);
-}
-
-/* Descriptors. The number of events, or -errno. */
-static int look_outside(nart_rt *rt, int64_t timeout)
-{
-    rt->unlooked = 0;
-    int n = nart__reactor_wait(&rt->reactor, timeout);
-    if (n > 0)
-        rt->stats.io_events += (uint64_t)n;
-    return n;
-}
-
-/* Everything, without waiting. 0 or -errno. */
-static int look(nart_rt *rt)
-{
-    look_inside(rt);
-    if (rt->reactor.used == 0)
-        return 0;
-    int n = look_outside(rt, 0);
-    return n < 0 ? n : 0;
-}
-
-/* Nothing is ready: sleeps until something may be, `until` at the latest. 0 or -errno. */
-static int park(nart_rt *rt, int64_t until)
-{
-    int64_t timer = nart__wheel_next(&rt->wheel);
-    int64_t at = until < timer ? until : timer;
-    int64_t timeout = NART_NEVER;
-
-    if (at != NART_NEVER) {
-        /* a look at the wheel has just read the clock; an older reading only makes this late */
-        int64_t now = nart__wheel_empty(&rt->wheel) ? nart__sys_now() : rt->cx.now;
-        timeout = at > now ? at - now : 0;
-    }
-    if (!nart__hub_park(rt->hub)) {
-        nart__relax(); /* a wake is coming in */
-        return 0;
-    }
-    rt->stats.parks++;
-    int n = look_outside(rt, timeout);
-    nart__hub_unpark(rt->hub);
-    look_inside(rt);
-    return n < 0 ? n : 0;
-}
-
-/* Looks again and again instead of parking: for spin_ns, or until `until` when the runtime is busy.
- * 0 or -errno; `*enough`: something is ready, or the time is over. */
-static int spin(nart_rt *rt, int64_t until, bool *enough)
-{
-    bool busy = rt->opts.flags & NART_RT_BUSY;
-    int64_t end = busy ? until : nart_time_add(nart__sys_now(), rt->opts.spin_ns);
-
-    *enough = true;
-    for (;;) {
-        int err = look(rt);
-        if (err || any_ready(rt) || rt->stopped)
-            return err;
-        if (end != NART_NEVER && nart__sys_now() >= end)
-            break;
-        nart__relax();
-    }
-    *enough = busy;
-    return 0;
-}
-
-/* Nothing is ready: waits until something is, `until` at the latest. 0 or -errno. */
-static int wait_ready(nart_rt *rt, int64_t until)
-{
-    bool enough;
-
-    look_inside(rt);
-    if (any_ready(rt) && rt->unlooked < rt->opts.polls_per_tick)
-        return 0;
-    if (any_ready(rt) || until == 0) /* descriptors have their turn after so many polls, too */
-        return look(rt);
-    if (NART_UNLIKELY(rt->opts.flags & NART_RT_BUSY || rt->opts.spin_ns > 0)) {
-        int err = spin(rt, until, &enough);
-        if (err || enough)
-            return err;
-    }
-    return park(rt, until);
-}
-
-/* One tick: looks, or waits until `until` at the latest when nothing is ready, and polls. The number
- * of polls, or -errno. */
-static nart_res tick(nart_rt *rt, int64_t until)
-{
-    int err = any_ready(rt) ? look(rt) : wait_ready(rt, until);
-
-    rt->stats.ticks++;
-    return err ? err : (nart_res)run_ready(rt);
-}
-
-/* ---- running ---- */
+/* ---- whose thread ---- */
 
 nart_res nart__rt_check(const nart_rt *rt)
 {
@@ -465,33 +77,6 @@ nart_res nart__rt_check(const nart_rt *rt)
     if (NART_UNLIKELY(rt->bound && !pthread_equal(rt->thread, pthread_self())))
         return NART_EWRONGTHREAD;
     return 0;
-}
-
-/* Into the loop: binds on first use. */
-static nart_res enter(nart_rt *rt)
-{
-    nart_res r = nart__rt_check(rt);
-    if (r)
-        return r;
-    if (rt->running)
-        return -EDEADLK;
-    rt->thread = pthread_self();
-    rt->bound = true;
-    rt->running = true;
-    if (rt->idle) {
-        rt->idle = false;
-        nart__hub_unpark(rt->hub);
-    }
-    return 0;
-}
-
-/* Out of it: a host that waits on the backend descriptor is told of foreign wakes from here on. */
-static void leave(nart_rt *rt)
-{
-    look_at_watches(rt); /* senders hear what the last tick has taken */
-    rt->running = false;
-    if (rt->embedded && nart__hub_park(rt->hub))
-        rt->idle = true;
 }
 
 nart_res nart_rt_bind(nart_rt *rt)
@@ -507,74 +92,7 @@ nart_res nart_rt_bind(nart_rt *rt)
     return 0;
 }
 
-nart_res nart_rt_run(nart_rt *rt)
-{
-    nart_res r = enter(rt);
-    if (r)
-        return r;
-    rt->stopped = false;
-    while (r >= 0 && rt->live > 0 && !rt->stopped)
-        r = tick(rt, NART_NEVER);
-    leave(rt);
-    return r < 0 ? r : 0;
-}
-
-void nart_rt_stop(nart_rt *rt)
-{
-    rt->stopped = true;
-}
-
-nart_res nart_block_on(nart_rt *rt, const nart_task_type *type, const void *init, nart_res *result)
-{
-    nart_join join;
-    nart_res r = enter(rt);
-    if (r)
-        return r;
-    r = nart_rt_spawn(rt, type, init, &join);
-    if (r == 0) {
-        while (r >= 0 && !nart_join_done(&join))
-            r = tick(rt, NART_NEVER);
-        if (r >= 0 && result)
-            *result = join.task->res;
-        nart_join_release(&join);
-    }
-    leave(rt);
-    return r < 0 ? r : 0;
-}
-
-nart_res nart_rt_poll(nart_rt *rt, int64_t timeout_ns)
-{
-    nart_res r = enter(rt);
-    if (r)
-        return r;
-    int64_t until = timeout_ns <= 0 ? 0 : timeout_ns;
-    if (timeout_ns > 0 && timeout_ns != NART_NEVER)
-        until = nart_time_add(nart__sys_now(), timeout_ns);
-    r = tick(rt, until);
-    leave(rt);
-    return r;
-}
-
-int nart_rt_backend_fd(nart_rt *rt)
-{
-    rt->embedded = true;
-    return rt->reactor.fd;
-}
-
-int64_t nart_rt_next_deadline(nart_rt *rt)
-{
-    bool told = rt->idle || !rt->embedded; /* else a wake that came in has written no eventfd */
-    if (!told || any_ready(rt) || nart__hub_maybe(rt->hub) || rt->watches.next != &rt->watches)
-        return 0;
-    return nart__wheel_next(&rt->wheel);
-}
-
-void nart__rt_kick(nart_rt *rt)
-{
-    rt->idle = false;
-    nart__hub_unpark(rt->hub);
-    (void)nart__sys_eventfd_write(rt->hub->efd);
-}
+/* ---- asking ---- */
 
 uint32_t nart_rt_task_count(const nart_rt *rt)
 {
@@ -763,8 +281,8 @@ nart_res nart_rt_free(nart_rt *rt)
     rt->closing = true;
     if (!forked) {
         each_task(rt, ask);
-        while (any_ready(rt)) /* ends: each poll ends its task, and none is spawned */
-            run_ready(rt);
+        while (nart__any_ready(rt)) /* ends: each poll ends its task, and none is spawned */
+            nart__run_ready(rt);
         each_task(rt, drop_held);
         while (rt->begun)
             nart__task_abandon(rt, rt->begun->frame);

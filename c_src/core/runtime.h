@@ -101,6 +101,14 @@ static inline void nart__rt_ready(nart_rt *rt, nart__task *t)
         nart__rt_kick(rt);
 }
 
+static inline bool nart__any_ready(const nart_rt *rt)
+{
+    return rt->ready.head || rt->urgent.head;
+}
+
+/* Polls what is ready, within the limits of a tick. The number of polls. */
+uint32_t nart__run_ready(nart_rt *rt);
+
 /* 0, or why this call cannot be had on this thread now. */
 nart_res nart__rt_check(const nart_rt *rt);
 
