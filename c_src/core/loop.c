@@ -149,7 +149,7 @@ nart_rt *nart_cx_rt(const nart_cx *cx)
 
 nart_waker nart_cx_waker(nart_cx *cx)
 {
-    nart_waker w = { cx->drv->waker(cx->host, cx->self) };
+    nart_waker w = { cx->self ? cx->drv->waker(cx->host, cx->self) : 0 };
     return w;
 }
 
@@ -234,7 +234,7 @@ uint32_t nart__run_ready(nart_rt *rt)
 
     for (;;) {
         if (NART_UNLIKELY(rt->urgent.head != NULL) && urgent > 0) {
-            uint32_t done = run_urgent(rt, urgent);
+            uint32_t done = run_urgent(rt, urgent < limit - n ? urgent : limit - n);
             urgent -= done;
             n += done;
         }
@@ -243,7 +243,7 @@ uint32_t nart__run_ready(nart_rt *rt)
         poll_one(rt, &rt->ready);
         n++;
     }
-    rt->cx.self = NULL;
+    nart__poll_over(&rt->cx);
     rt->unlooked += n;
     rt->stats.polls += n;
     return n;
@@ -320,7 +320,7 @@ static int look_outside(nart_rt *rt, int64_t timeout)
 static int look(nart_rt *rt)
 {
     look_inside(rt);
-    if (rt->reactor.used == 0)
+    if (rt->reactor.used == 0 && !rt->embedded) /* what a host waits on has to become unreadable */
         return 0;
     int n = look_outside(rt, 0);
     return n < 0 ? n : 0;
@@ -356,6 +356,8 @@ static int spin(nart_rt *rt, int64_t until, bool *enough)
     bool busy = rt->opts.flags & NART_RT_BUSY;
     int64_t end = busy ? until : nart_time_add(nart__sys_now(), rt->opts.spin_ns);
 
+    if (end > until)
+        end = until;
     *enough = true;
     for (;;) {
         int err = look(rt);
@@ -410,6 +412,7 @@ static nart_res enter(nart_rt *rt)
     rt->thread = pthread_self();
     rt->bound = true;
     rt->running = true;
+    rt->stopped = false;
     if (rt->idle) {
         rt->idle = false;
         nart__hub_unpark(rt->hub);
@@ -431,7 +434,6 @@ nart_res nart_rt_run(nart_rt *rt)
     nart_res r = enter(rt);
     if (r)
         return r;
-    rt->stopped = false;
     while (r >= 0 && rt->live > 0 && !rt->stopped)
         r = tick(rt, NART_NEVER);
     leave(rt);

@@ -160,8 +160,6 @@ static void at_least(uint32_t *value, uint32_t least)
 /* The caller's options with every default filled in. */
 static nart_res fill_in(nart_rt_opts *o, const nart_rt_opts *given)
 {
-    static const uint32_t none[NART_SLOT_CLASSES];
-
     *o = (nart_rt_opts){ .size = sizeof *o };
     if (given) {
         if (given->size < offsetof(nart_rt_opts, reserved) || given->size > sizeof *o)
@@ -170,8 +168,9 @@ static nart_res fill_in(nart_rt_opts *o, const nart_rt_opts *given)
     }
     if (o->spin_ns < 0 || o->flags & ~(uint32_t)NART_RT_BUSY)
         return -EINVAL;
-    if (memcmp(o->slots, none, sizeof none) == 0)
-        memcpy(o->slots, defaults.slots, sizeof none);
+    for (int i = 0; i < NART_SLOT_CLASSES; i++)
+        if (o->slots[i] == 0)
+            o->slots[i] = defaults.slots[i];
     if (o->max_io == 0)
         o->max_io = defaults.max_io;
     at_least(&o->polls_per_tick, defaults.polls_per_tick);
@@ -251,19 +250,34 @@ static void ask(nart_rt *rt, nart__task *t)
     nart__ready(t);
 }
 
+/* A task that has ended and is held: its frame goes now. From the first line on its handle finds
+ * nothing to release, also when it lies in this frame or in one that is dropped by this. */
 static void drop_held(nart_rt *rt, nart__task *t)
 {
-    (void)rt;
-    if (!(t->state & NART__T_DROPPED)) {
-        t->state |= NART__T_DROPPED;
-        if (t->type->drop)
-            t->type->drop(t->frame);
-    }
-    if (t->state & NART__T_ESCAPED)
-        nart__hub_retire(rt->hub, t->slot);
-    if (t->state & NART__T_BOXED)
-        nart__free(&rt->alloc, t->frame, t->type->size, t->type->align);
+    uint32_t state = t->state;
+
+    if (!(state & NART__T_DONE))
+        return;
     t->state = NART__T_DROPPED;
+    if (t->type->drop)
+        t->type->drop(t->frame);
+    if (state & NART__T_ESCAPED)
+        nart__hub_retire(rt->hub, t->slot);
+    if (state & NART__T_BOXED)
+        nart__free(&rt->alloc, t->frame, nart__box_size(t->type), t->type->align);
+}
+
+/* Ends every task. A drop function may commit what was begun before: that has to end, too. */
+static void end_all(nart_rt *rt)
+{
+    do {
+        each_task(rt, ask);
+        while (nart__any_ready(rt)) /* ends: each poll ends its task, and none is begun */
+            nart__run_ready(rt);
+        each_task(rt, drop_held);
+    } while (nart__any_ready(rt));
+    while (rt->begun)
+        nart__task_abandon(rt, rt->begun->frame);
 }
 
 nart_res nart_rt_free(nart_rt *rt)
@@ -279,22 +293,17 @@ nart_res nart_rt_free(nart_rt *rt)
     rt->running = true;
     rt->idle = false;
     rt->closing = true;
-    if (!forked) {
-        each_task(rt, ask);
-        while (nart__any_ready(rt)) /* ends: each poll ends its task, and none is spawned */
-            nart__run_ready(rt);
-        each_task(rt, drop_held);
-        while (rt->begun)
-            nart__task_abandon(rt, rt->begun->frame);
-    }
+    if (!forked)
+        end_all(rt);
     while (rt->guests.next != &rt->guests) {
         nart__guest *g = rt->guests.next;
         nart__guest_remove(g);
         g->rt_gone(g);
     }
     nart__reactor_finish(&rt->reactor, forked);
-    rt->hub->rt = NULL;
-    if (!forked)
+    if (forked)
+        nart__hub_end(rt->hub); /* the eventfd is the parent's, too: not to be used again here */
+    else
         nart__hub_close(rt->hub);
     nart__slab_finish(&rt->slab);
     nart_alloc a = rt->alloc;

@@ -141,6 +141,12 @@ static inline void nart__free(const nart_alloc *a, void *p, size_t size, size_t 
         a->free(a->arg, p, size, align);
 }
 
+/* What is allocated for a boxed frame: something also for an empty one. */
+static inline size_t nart__box_size(const nart_task_type *type)
+{
+    return type->size ? type->size : 1;
+}
+
 void nart__watch_add(nart_rt *rt, nart__watch *w);
 void nart__watch_remove(nart__watch *w);
 void nart__guest_add(nart_rt *rt, nart__guest *g);

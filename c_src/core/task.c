@@ -42,7 +42,7 @@ static NART__COLD void slot_free_odd(nart_rt *rt, nart__task *t)
     if (t->state & NART__T_ESCAPED)
         nart__hub_retire(rt->hub, t->slot);
     if (t->state & NART__T_BOXED) {
-        nart__free(&rt->alloc, t->frame, t->type->size ? t->type->size : 1, t->type->align);
+        nart__free(&rt->alloc, t->frame, nart__box_size(t->type), t->type->align);
         t->frame = t + 1;
     }
 }
@@ -100,11 +100,11 @@ static NART__INLINE nart__task *slot_take(nart_rt *rt, const nart_task_type *typ
                                     nart_res *err)
 {
     uint32_t slot = NART__SLOT_USED;
-    int c = boxed ? 0 : nart__slab_class(type->size);
 
     *err = type_check(rt, type);
     if (NART_UNLIKELY(*err))
         return NULL;
+    int c = boxed ? 0 : nart__slab_class(type->size);
     if (NART_UNLIKELY(c < 0)) {
         *err = -E2BIG;
         return NULL;
@@ -117,7 +117,7 @@ static NART__INLINE nart__task *slot_take(nart_rt *rt, const nart_task_type *typ
     if (NART_UNLIKELY(slot != NART__SLOT_USED))
         slot_init(rt, t, slot);
     if (NART_UNLIKELY(boxed)) {
-        void *frame = nart__alloc(&rt->alloc, type->size ? type->size : 1, type->align);
+        void *frame = nart__alloc(&rt->alloc, nart__box_size(type), type->align);
         if (!frame) {
             nart__slab_give(&rt->slab, c, t);
             *err = -ENOMEM;

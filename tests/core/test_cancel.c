@@ -1,0 +1,672 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Cancelling, aborting, shields, and bodies that do not listen. */
+#include "core.h"
+#include "virtual.h"
+
+static nart_rt *rt;
+static int drops;
+
+/* ---- a task that receives until it is told to stop ---- */
+
+enum mode { UNWIND, DEAF, SHIELDED, YIELDING, VALUE, CANCEL_ITSELF, ABORT_ITSELF, HAND };
+
+struct work {
+    nart_co co, sub;
+    nart_tx tx;
+    nart_rx rx;
+    nart_timer timer;
+    uint64_t value;
+    enum mode mode;
+    nart_res r, inner;
+    long answers;
+    int polls;
+    nart_task id;
+};
+
+static nart_res work_sub(nart_cx *cx, struct work *f)
+{
+    NART_BEGIN(cx, &f->sub);
+    do {
+        NART_AWAIT(f->inner, nart_recv(cx, &f->rx, &f->value));
+        f->answers++;
+    } while (f->mode == DEAF || f->inner == 0);
+    NART_END(f->inner);
+}
+
+static nart_res work_run(nart_cx *cx, struct work *f)
+{
+    NART_BEGIN(cx, &f->co);
+    if (f->mode == CANCEL_ITSELF)
+        CHECK_RES(nart_task_cancel(rt, f->id), 0);
+    if (f->mode == ABORT_ITSELF)
+        CHECK_RES(nart_task_abort(rt, f->id), 0);
+    while (f->mode == YIELDING)
+        NART_YIELD();
+    NART_AWAIT(f->r, work_sub(cx, f));
+    if (f->mode == SHIELDED) {
+        NART_SHIELD(NART_SEC);
+        NART_AWAIT(f->r, nart_sleep(cx, &f->timer, NART_SEC / 2));
+        NART_UNSHIELD();
+    }
+    if (f->mode == VALUE)
+        NART_RETURN(7);
+    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, NART_SEC)); /* sticky: answers as the others did */
+    NART_END(f->r);
+}
+
+static nart_res work_poll(nart_cx *cx, void *frame)
+{
+    struct work *f = frame;
+
+    f->polls++;
+    if (f->mode == HAND)
+        return NART_PENDING; /* looks at nothing */
+    return work_run(cx, f);
+}
+
+static void work_drop(void *frame)
+{
+    struct work *f = frame;
+
+    drops++;
+    CHECK(f->rx.wait.task == NULL); /* nobody refers to the frame any more */
+    nart_tx_close(&f->tx);
+    nart_rx_close(&f->rx);
+}
+
+static const nart_task_type work_type = NART_TASK_TYPE(struct work, work_poll, work_drop);
+
+static struct work *new_work(nart_join *join, enum mode mode)
+{
+    struct work *f = spawn(rt, &work_type, join);
+
+    new_chan(rt, 2, &f->tx, &f->rx);
+    f->mode = mode;
+    f->id = nart_join_task(join);
+    f->r = NART_PENDING;
+    return f;
+}
+
+/* What a joining task is told of one that has ended: its answer, or why there is none. */
+struct judge {
+    nart_co co;
+    nart_join *of;
+    nart_res r, answer;
+};
+
+static nart_res judge_run(nart_cx *cx, void *frame)
+{
+    struct judge *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT(f->r, nart_join_await(cx, f->of, &f->answer));
+    NART_END(f->r ? f->r : f->answer);
+}
+
+static const nart_task_type judge_type = NART_TASK_TYPE(struct judge, judge_run, NULL);
+
+static nart_res verdict(nart_join *of)
+{
+    nart_res r = 0;
+    CHECK_RES(nart_block_on(rt, &judge_type, &(struct judge){ .of = of }, &r), 0);
+    return r;
+}
+
+/* ---- cancel ---- */
+
+TEST(a_parked_task_unwinds)
+{
+    nart_join join;
+    rt = new_rt();
+    struct work *f = new_work(&join, UNWIND);
+    settle(rt);
+    CHECK_RES(cancel(rt, &join), 0);
+    CHECK_EQ(f->polls, 1); /* nothing runs inside cancel */
+    settle(rt);
+    CHECK(nart_join_done(&join));
+    CHECK_EQ(f->answers, 1);
+    CHECK_RES(f->inner, -ECANCELED);
+    CHECK_RES(f->r, -ECANCELED);
+    CHECK_RES(verdict(&join), NART_EABORTED);
+    CHECK_EQ(drops, 0);
+    nart_join_release(&join);
+    CHECK_EQ(drops, 1);
+    nart_rt_free(rt);
+}
+
+TEST(a_task_is_cancelled_before_its_first_poll)
+{
+    nart_join join;
+    rt = new_rt();
+    struct work *f = new_work(&join, UNWIND);
+    CHECK_RES(cancel(rt, &join), 0);
+    CHECK_RES(cancel(rt, &join), 0); /* twice is once */
+    settle(rt);
+    CHECK_EQ(f->polls, 1);
+    CHECK_RES(f->inner, -ECANCELED);
+    CHECK(nart_join_done(&join));
+    nart_join_release(&join);
+    nart_rt_free(rt);
+}
+
+TEST(a_cancelled_operation_takes_nothing)
+{
+    nart_join join;
+    uint64_t v = 3;
+    rt = new_rt();
+    struct work *f = new_work(&join, UNWIND);
+    settle(rt);
+    CHECK_RES(nart_try_send(&f->tx, &v), 0);
+    CHECK_RES(cancel(rt, &join), 0);
+    settle(rt);
+    CHECK_RES(f->inner, -ECANCELED);
+    CHECK_RES(nart_try_recv(&f->rx, &v), 0);
+    nart_join_release(&join);
+    nart_rt_free(rt);
+}
+
+TEST(a_cancelled_task_that_answers_a_value_has_answered_it)
+{
+    nart_join join;
+    rt = new_rt();
+    new_work(&join, VALUE);
+    settle(rt);
+    CHECK_RES(cancel(rt, &join), 0);
+    settle(rt);
+    CHECK_RES(verdict(&join), 7);
+    nart_join_release(&join);
+    nart_rt_free(rt);
+}
+
+TEST(a_task_cancels_itself)
+{
+    nart_join join;
+    rt = new_rt();
+    struct work *f = new_work(&join, CANCEL_ITSELF);
+    settle(rt);
+    CHECK_RES(f->inner, -ECANCELED);
+    CHECK_RES(verdict(&join), NART_EABORTED);
+    nart_join_release(&join);
+    nart_rt_free(rt);
+}
+
+TEST(what_has_ended_is_stale)
+{
+    nart_join join;
+    rt = new_rt();
+    struct work *f = new_work(&join, UNWIND);
+    nart_task id = f->id;
+    CHECK_RES(nart_task_cancel(rt, id), 0);
+    settle(rt);
+    CHECK_RES(nart_task_cancel(rt, id), NART_ESTALE); /* ended, and held */
+    CHECK_RES(nart_task_abort(rt, id), NART_ESTALE);
+    nart_join_release(&join);
+    CHECK_RES(nart_task_cancel(rt, id), NART_ESTALE);
+    f = new_work(&join, UNWIND); /* the slot has another tenant now */
+    CHECK_EQ(f->id.slot, id.slot);
+    CHECK_NE(f->id.gen, id.gen);
+    CHECK_RES(nart_task_cancel(rt, id), NART_ESTALE);
+    CHECK_RES(nart_task_cancel(rt, (nart_task){ 0, 0 }), NART_ESTALE);
+    CHECK_RES(nart_task_cancel(rt, (nart_task){ UINT32_MAX, 1 }), NART_ESTALE);
+    CHECK_RES(nart_task_cancel(NULL, id), -EINVAL);
+    settle(rt);
+    CHECK_RES(f->r, NART_PENDING);
+    nart_join_release(&join);
+    nart_rt_free(rt);
+}
+
+/* ---- cancelled, as the task sees it ---- */
+
+struct asks {
+    nart_co co;
+    nart_tx tx;
+    nart_rx rx;
+    uint64_t value;
+    nart_res r;
+    int polls, cancelled;
+};
+
+static nart_res asks_run(nart_cx *cx, struct asks *f)
+{
+    NART_BEGIN(cx, &f->co);
+    do {
+        NART_AWAIT(f->r, nart_send(cx, &f->tx, &f->value));
+        if (f->r == 0)
+            NART_AWAIT(f->r, nart_recv(cx, &f->rx, &f->value));
+    } while (f->r == 0);
+    NART_END(f->r);
+}
+
+static nart_res asks_poll(nart_cx *cx, void *frame)
+{
+    struct asks *f = frame;
+
+    f->polls++;
+    f->cancelled += nart_cx_cancelled(cx);
+    return asks_run(cx, f);
+}
+
+static void asks_drop(void *frame)
+{
+    struct asks *f = frame;
+    nart_tx_close(&f->tx);
+    nart_rx_close(&f->rx);
+}
+
+static const nart_task_type asks_type = NART_TASK_TYPE(struct asks, asks_poll, asks_drop);
+
+TEST(a_task_that_is_always_ready_is_cancelled_and_only_then_said_to_be)
+{
+    nart_join join;
+    rt = new_rt();
+    struct asks *f = spawn(rt, &asks_type, &join);
+    new_chan(rt, 1, &f->tx, &f->rx);
+    CHECK_LE(2, nart_rt_poll(rt, 0)); /* polls that spend their budget, one after the other */
+    CHECK_EQ(f->cancelled, 0);
+    CHECK_RES(cancel(rt, &join), 0);
+    settle(rt);
+    CHECK_EQ(f->cancelled, 1);
+    CHECK_RES(f->r, -ECANCELED);
+    CHECK(nart_join_done(&join));
+    nart_join_release(&join);
+    nart_rt_free(rt);
+}
+
+/* ---- abort ---- */
+
+/* In the reference, aborting a parked task does nothing until somebody else wakes it: its defect 8. */
+TEST(abort_ends_a_parked_task_by_itself)
+{
+    nart_join join;
+    rt = new_rt();
+    struct work *f = new_work(&join, UNWIND);
+    settle(rt);
+    CHECK_RES(abort_task(rt, &join), 0);
+    CHECK_EQ(f->polls, 1); /* never inside the caller */
+    CHECK_EQ(nart_rt_poll(rt, 0), 1);
+    CHECK_EQ(nart_rt_task_count(rt), 0);
+    CHECK_RES(verdict(&join), NART_EABORTED);
+    nart_join_release(&join);
+    CHECK_EQ(drops, 1);
+    nart_rt_free(rt);
+}
+
+static void check_dropped_after_one_poll(enum mode mode)
+{
+    nart_join join;
+    rt = new_rt();
+    struct work *f = new_work(&join, mode);
+    CHECK_LE(1, nart_rt_poll(rt, 0));
+    int polls = f->polls;
+    CHECK_RES(abort_task(rt, &join), 0);
+    CHECK_LE(1, nart_rt_poll(rt, 0));
+    CHECK_EQ(f->polls, polls + 1);
+    CHECK(nart_join_done(&join));
+    CHECK_RES(verdict(&join), NART_EABORTED);
+    nart_join_release(&join);
+    CHECK_EQ(drops, 1);
+    nart_rt_free(rt);
+}
+
+TEST(abort_drops_a_body_that_wants_to_shield_itself)
+{
+    check_dropped_after_one_poll(SHIELDED);
+}
+
+TEST(abort_drops_a_body_that_only_yields)
+{
+    check_dropped_after_one_poll(YIELDING);
+}
+
+TEST(abort_drops_a_poll_written_by_hand_that_looks_at_nothing)
+{
+    check_dropped_after_one_poll(HAND);
+}
+
+TEST(abort_breaks_a_shield_that_holds)
+{
+    nart_join join;
+    rt = new_rt();
+    struct work *f = new_work(&join, SHIELDED);
+    settle(rt);
+    CHECK_RES(cancel(rt, &join), 0);
+    settle(rt);
+    CHECK(!nart_join_done(&join)); /* in its shield */
+    CHECK_RES(abort_task(rt, &join), 0);
+    settle(rt);
+    CHECK(nart_join_done(&join));
+    CHECK_RES(f->r, -ECANCELED);
+    CHECK_EQ(elapsed_ms(), 0);
+    nart_join_release(&join);
+    nart_rt_free(rt);
+}
+
+TEST(abort_before_the_first_poll_drops_what_the_frame_holds)
+{
+    nart_join join;
+    rt = new_rt();
+    new_work(&join, UNWIND);
+    CHECK_RES(abort_task(rt, &join), 0);
+    nart_join_release(&join);
+    settle(rt);
+    CHECK_EQ(drops, 1);
+    CHECK_EQ(nart_rt_task_count(rt), 0);
+    nart_rt_free(rt);
+}
+
+TEST(an_aborted_task_may_still_answer)
+{
+    nart_join join;
+    rt = new_rt();
+    new_work(&join, VALUE);
+    settle(rt);
+    CHECK_RES(abort_task(rt, &join), 0);
+    settle(rt);
+    CHECK_RES(verdict(&join), 7);
+    nart_join_release(&join);
+    nart_rt_free(rt);
+}
+
+TEST(a_task_aborts_itself)
+{
+    nart_join join;
+    rt = new_rt();
+    new_work(&join, ABORT_ITSELF);
+    settle(rt);
+    CHECK(nart_join_done(&join));
+    CHECK_RES(verdict(&join), NART_EABORTED);
+    nart_join_release(&join);
+    nart_rt_free(rt);
+}
+
+/* ---- bodies that ignore it ---- */
+
+static char reported[512];
+
+static void keep(void *arg, const char *line)
+{
+    (void)arg;
+    CHECK(strlen(reported) + strlen(line) + 2 < sizeof reported);
+    strcat(reported, line);
+    strcat(reported, "\n");
+}
+
+static nart_rt *new_reporting_rt(void)
+{
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    nart_rt *new;
+
+    opts.alloc = &test_alloc;
+    opts.report = keep;
+    CHECK_RES(nart_rt_new(&opts, &new), 0);
+    return new;
+}
+
+TEST(a_body_that_ignores_cancellation_is_ended_and_reported_by_name_and_line)
+{
+    nart_join join;
+    rt = new_reporting_rt();
+    struct work *f = new_work(&join, DEAF);
+    settle(rt);
+    CHECK_RES(cancel(rt, &join), 0);
+    settle(rt);
+    CHECK(nart_join_done(&join));
+    CHECK_LE(1000, f->answers); /* it was told often enough */
+    CHECK_RES(verdict(&join), NART_EABORTED);
+    CHECK(strstr(reported, "struct work"));
+    CHECK(strstr(reported, "ignores cancellation"));
+    CHECK(strstr(reported, "test_cancel.c:"));
+    nart_join_release(&join);
+    CHECK_EQ(drops, 1);
+    nart_rt_free(rt);
+}
+
+TEST(a_cancelled_task_that_only_yields_holds_nobody_up)
+{
+    nart_join join, other;
+    rt = new_rt();
+    struct work *f = new_work(&join, YIELDING);
+    struct work *g = new_work(&other, UNWIND);
+    CHECK_RES(cancel(rt, &join), 0);
+    CHECK_RES(cancel(rt, &other), 0);
+    CHECK_LE(1, nart_rt_poll(rt, 0));
+    CHECK_RES(g->r, -ECANCELED);
+    CHECK_LE(2, f->polls);
+    nart_join_release(&join);
+    nart_join_release(&other);
+    nart_rt_free(rt);
+    CHECK_EQ(drops, 2);
+}
+
+/* ---- shields ---- */
+
+struct shielded {
+    nart_co co, sub;
+    nart_tx tx;
+    nart_rx rx;
+    nart_timer timer, other;
+    uint64_t value;
+    int64_t span;
+    nart_res before, under, nested, after;
+    int64_t left_at;
+    bool nest, hidden;
+};
+
+static nart_res shielded_sub(nart_cx *cx, struct shielded *f)
+{
+    NART_BEGIN(cx, &f->sub);
+    NART_SHIELD(NART_NEVER); /* one is held already: no effect, and its end neither */
+    NART_AWAIT(f->nested, nart_sleep(cx, &f->other, NART_MS));
+    NART_UNSHIELD();
+    f->hidden = !nart_cx_cancelled(cx);
+    NART_END(f->nested);
+}
+
+static nart_res shielded_run(nart_cx *cx, void *frame)
+{
+    struct shielded *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT(f->before, nart_recv(cx, &f->rx, &f->value));
+    NART_SHIELD(f->span);
+    f->hidden = !nart_cx_cancelled(cx);
+    if (f->nest)
+        NART_AWAIT(f->nested, shielded_sub(cx, f));
+    NART_AWAIT(f->under, nart_sleep_until(cx, &f->timer, at_ms(50)));
+    NART_UNSHIELD();
+    f->left_at = nart_now(cx);
+    NART_AWAIT(f->after, nart_recv(cx, &f->rx, &f->value));
+    NART_END(f->after);
+}
+
+static void shielded_drop(void *frame)
+{
+    struct shielded *f = frame;
+    drops++;
+    nart_tx_close(&f->tx);
+    nart_rx_close(&f->rx);
+}
+
+static const nart_task_type shielded_type = NART_TASK_TYPE(struct shielded, shielded_run,
+                                                           shielded_drop);
+
+/* Cancelled before the shield, or under it when a value lets it in first. */
+static void check_shield(int64_t span, bool value_first, bool nest)
+{
+    nart_join join;
+    uint64_t v = 0;
+    bool outlasts = span < 0 || span > 50;
+    rt = new_rt();
+    struct shielded *f = spawn(rt, &shielded_type, &join);
+    new_chan(rt, 1, &f->tx, &f->rx);
+    f->span = span < 0 ? NART_NEVER : span * NART_MS;
+    f->nest = nest;
+    settle(rt);
+    if (value_first) {
+        CHECK_RES(nart_try_send(&f->tx, &v), 0);
+        settle(rt);
+    }
+    CHECK_RES(cancel(rt, &join), 0);
+    run_all(rt);
+    CHECK(nart_join_done(&join));
+    CHECK_RES(f->before, value_first ? 0 : -ECANCELED);
+    CHECK(f->hidden);
+    CHECK_RES(f->nested, 0);
+    CHECK_RES(f->under, outlasts ? 0 : -ECANCELED);
+    CHECK_EQ(f->left_at, outlasts ? at_ms(50) : at_ms(span));
+    CHECK_RES(f->after, -ECANCELED);
+    nart_join_release(&join);
+    nart_rt_free(rt);
+}
+
+TEST(a_shield_lets_a_cancelled_body_finish)
+{
+    check_shield(80, false, false);
+}
+
+TEST(a_shield_ends_at_its_bound)
+{
+    check_shield(20, false, false);
+}
+
+TEST(a_shield_hides_a_cancellation_that_comes_later)
+{
+    check_shield(80, true, false);
+}
+
+TEST(a_shield_with_a_late_cancellation_ends_at_its_bound)
+{
+    check_shield(20, true, false);
+}
+
+TEST(a_shield_without_bound_lasts_as_long_as_its_body_wants)
+{
+    check_shield(-1, false, false);
+}
+
+TEST(a_shield_in_a_shield_changes_nothing)
+{
+    check_shield(20, false, true);
+}
+
+/* A body that loses a race while it holds the shield, and is not awaited again. */
+struct left {
+    nart_co co, arm;
+    nart_tx tx;
+    nart_rx rx;
+    nart_timer timer, other;
+    uint64_t value;
+    int which;
+    nart_res r, second;
+    int64_t second_ended;
+    bool give_up;
+};
+
+static nart_res left_arm(nart_cx *cx, struct left *f)
+{
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->arm);
+    NART_SHIELD(20 * NART_MS);
+    NART_AWAIT(r, nart_sleep(cx, &f->timer, NART_SEC));
+    NART_END(r);
+}
+
+static nart_res left_run(nart_cx *cx, void *frame)
+{
+    struct left *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT_ANY(f->which, f->r, left_arm(cx, f), nart_recv(cx, &f->rx, &f->value));
+    CHECK_EQ(f->which, 1);
+    if (f->give_up)
+        nart_co_init(&f->arm);
+    NART_AWAIT(f->r, nart_recv(cx, &f->rx, &f->value)); /* what the shield left behind ends here */
+    CHECK_RES(f->r, -ECANCELED);
+    NART_SHIELD(100 * NART_MS);
+    NART_AWAIT(f->second, nart_sleep(cx, &f->other, 50 * NART_MS));
+    f->second_ended = nart_now(cx);
+    NART_END(f->second);
+}
+
+static void left_drop(void *frame)
+{
+    struct left *f = frame;
+    nart_tx_close(&f->tx);
+    nart_rx_close(&f->rx);
+}
+
+static const nart_task_type left_type = NART_TASK_TYPE(struct left, left_run, left_drop);
+
+/* `at_once`: the value is there when the race begins, so the shield is opened and lost in one poll. */
+static void check_left(bool give_up, bool at_once)
+{
+    nart_join join;
+    uint64_t v = 0;
+    rt = new_rt();
+    struct left *f = spawn(rt, &left_type, &join);
+    new_chan(rt, 1, &f->tx, &f->rx);
+    f->give_up = give_up;
+    if (!at_once)
+        settle(rt);
+    CHECK_RES(nart_try_send(&f->tx, &v), 0);
+    settle(rt);
+    CHECK_RES(cancel(rt, &join), 0);
+    run_all(rt);
+    CHECK(nart_join_done(&join));
+    CHECK_RES(f->second, 0); /* another body can have a shield after that */
+    CHECK_EQ(f->second_ended, at_ms(20 + 50));
+    nart_join_release(&join);
+    nart_rt_free(rt);
+}
+
+TEST(a_shield_that_lost_a_race_ends_at_its_bound_and_another_can_begin)
+{
+    check_left(false, false);
+}
+
+TEST(a_shield_that_was_given_up_ends_at_its_bound_and_another_can_begin)
+{
+    check_left(true, false);
+}
+
+TEST(a_shield_opened_by_the_loser_of_the_same_poll_is_told_of_its_end)
+{
+    check_left(false, true);
+}
+
+/* The same in a task that had been cancelled before: nobody else would wake it. */
+static nart_res doomed_run(nart_cx *cx, void *frame)
+{
+    struct left *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT(f->r, nart_recv(cx, &f->rx, &f->value));
+    CHECK_RES(f->r, -ECANCELED);
+    NART_AWAIT_ANY(f->which, f->r, left_arm(cx, f), nart_recv(cx, &f->rx, &f->value));
+    CHECK_RES(f->r, 0);
+    NART_AWAIT(f->second, nart_recv(cx, &f->rx, &f->value));
+    f->second_ended = nart_now(cx);
+    NART_END(0);
+}
+
+static const nart_task_type doomed_type = NART_TASK_TYPE(struct left, doomed_run, left_drop);
+
+TEST(a_cancelled_task_whose_shield_lost_is_told_when_it_ends)
+{
+    nart_join join;
+    uint64_t v = 0;
+    rt = new_rt();
+    struct left *f = spawn(rt, &doomed_type, &join);
+    new_chan(rt, 1, &f->tx, &f->rx);
+    settle(rt);
+    CHECK_RES(nart_try_send(&f->tx, &v), 0);
+    CHECK_RES(cancel(rt, &join), 0);
+    run_all(rt);
+    CHECK(nart_join_done(&join));
+    CHECK_EQ(f->which, 1);
+    CHECK_RES(f->second, -ECANCELED);
+    CHECK_EQ(f->second_ended, at_ms(20));
+    nart_join_release(&join);
+    nart_rt_free(rt);
+}

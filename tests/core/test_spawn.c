@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Spawning: two phases, slots and their classes, boxed frames, types that are none. */
+#include "core.h"
+
+#include <stdio.h>
+
+static nart_rt *rt;
+static int polls, drops;
+
+static nart_rt *small_rt(uint32_t per_class)
+{
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    nart_rt *new;
+
+    opts.alloc = &test_alloc;
+    for (int i = 0; i < NART_SLOT_CLASSES; i++)
+        opts.slots[i] = per_class;
+    CHECK_RES(nart_rt_new(&opts, &new), 0);
+    return new;
+}
+
+static void tick(void)
+{
+    CHECK_LE(0, nart_rt_poll(rt, 0));
+}
+
+static nart_res once(nart_cx *cx, void *frame)
+{
+    (void)cx;
+    (void)frame;
+    polls++;
+    return 0;
+}
+
+static nart_res never(nart_cx *cx, void *frame)
+{
+    (void)frame;
+    nart_res r = nart_op_enter(cx);
+    return r ? r : nart_op_park(cx);
+}
+
+static void count_drop(void *frame)
+{
+    (void)frame;
+    drops++;
+}
+
+static nart_task_type type_of(uint32_t size, uint32_t align, nart_poll_fn poll)
+{
+    return (nart_task_type){ .abi = NART_TASK_ABI,
+                             .name = "made up",
+                             .size = size,
+                             .align = align,
+                             .poll = poll,
+                             .drop = count_drop };
+}
+
+static bool all_zero(const unsigned char *p, size_t n)
+{
+    for (; n > 0; n--)
+        if (*p++)
+            return false;
+    return true;
+}
+
+/* ---- two phases ---- */
+
+TEST(a_frame_of_any_size_begins_zeroed_and_aligned)
+{
+    static const uint32_t sizes[] = { 0,   1,   63,   64,   65,   127,  128,  129,  256, 257,
+                                      512, 513, 1024, 1025, 2048, 2049, 4095, 4096 };
+    rt = new_rt();
+    for (int round = 0; round < 3; round++) { /* the later ones in slots that were used */
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            nart_task_type type = type_of(sizes[i], 64, once);
+            nart_res err = 1;
+            unsigned char *frame = nart_rt_spawn_begin(rt, &type, &err);
+            CHECK_RES(err, 0);
+            CHECK(frame && (uintptr_t)frame % 64 == 0);
+            CHECK(all_zero(frame, sizes[i]));
+            memset(frame, 0xCC, sizes[i]);
+            CHECK_RES(nart_rt_spawn_commit(rt, frame, NULL), 0);
+            tick();
+            CHECK_EQ(polls, 1);
+            CHECK_EQ(drops, 1);
+            polls = drops = 0;
+        }
+    }
+    nart_rt_free(rt);
+}
+
+TEST(a_committed_task_is_first_polled_on_a_later_turn)
+{
+    nart_task_type type = type_of(8, 8, once);
+    rt = new_rt();
+    void *frame = nart_rt_spawn_begin(rt, &type, NULL);
+    tick();
+    CHECK_EQ(polls, 0); /* nobody sees it before commit */
+    CHECK_EQ(nart_rt_task_count(rt), 0);
+    CHECK_RES(nart_rt_spawn_commit(rt, frame, NULL), 0);
+    CHECK_EQ(polls, 0);
+    CHECK_EQ(nart_rt_task_count(rt), 1);
+    tick();
+    CHECK_EQ(polls, 1);
+    CHECK_EQ(nart_rt_task_count(rt), 0);
+    nart_rt_free(rt);
+}
+
+TEST(an_abandoned_task_gives_its_slot_back_and_is_not_dropped)
+{
+    nart_task_type type = type_of(8, 8, once), big = type_of(8000, 8, once);
+    rt = small_rt(1);
+    for (int i = 0; i < 3; i++) {
+        void *frame = nart_rt_spawn_begin(rt, &type, NULL);
+        CHECK(frame);
+        nart_rt_spawn_abandon(rt, frame);
+        nart_rt_spawn_abandon(rt, frame); /* once is enough */
+        frame = nart_rt_spawn_boxed_begin(rt, &big, NULL);
+        CHECK(frame);
+        CHECK_EQ(test_alloc_live(), 2);
+        nart_rt_spawn_abandon(rt, frame);
+        CHECK_EQ(test_alloc_live(), 1);
+    }
+    nart_rt_spawn_abandon(rt, NULL);
+    tick();
+    CHECK_EQ(polls, 0);
+    CHECK_EQ(drops, 0);
+    nart_rt_free(rt);
+}
+
+TEST(only_a_begun_frame_can_be_committed_and_only_once)
+{
+    nart_task_type type = type_of(8, 8, once);
+    char stranger[8];
+    rt = new_rt();
+    void *a = nart_rt_spawn_begin(rt, &type, NULL), *b = nart_rt_spawn_begin(rt, &type, NULL);
+    CHECK_RES(nart_rt_spawn_commit(rt, stranger, NULL), -EINVAL);
+    CHECK_RES(nart_rt_spawn_commit(rt, NULL, NULL), -EINVAL);
+    CHECK_RES(nart_rt_spawn_commit(rt, a, NULL), 0); /* in any order */
+    CHECK_RES(nart_rt_spawn_commit(rt, a, NULL), -EINVAL);
+    CHECK_RES(nart_rt_spawn_commit(rt, b, NULL), 0);
+    tick();
+    CHECK_EQ(polls, 2);
+    nart_rt_free(rt);
+}
+
+/* ---- from within a task ---- */
+
+struct parent {
+    nart_co co;
+    const nart_task_type *type;
+    nart_join join;
+    nart_res answer, r;
+    bool boxed, abandon;
+};
+
+static nart_res parent_run(nart_cx *cx, void *frame)
+{
+    struct parent *f = frame;
+    void *child;
+
+    NART_BEGIN(cx, &f->co);
+    child = f->boxed ? nart_spawn_boxed_begin(cx, f->type, &f->r)
+                     : nart_spawn_begin(cx, f->type, &f->r);
+    CHECK_RES(f->r, 0);
+    if (f->abandon) {
+        nart_spawn_abandon(cx, child);
+        NART_RETURN(0);
+    }
+    CHECK_RES(nart_spawn_commit(cx, child, &f->join), 0);
+    CHECK_EQ(polls, 0);
+    NART_AWAIT(f->r, nart_join_await(cx, &f->join, &f->answer));
+    CHECK_RES(f->r, 0);
+    CHECK_EQ(polls, 1);
+    NART_END(0);
+}
+
+static void parent_drop(void *frame)
+{
+    nart_join_release(&((struct parent *)frame)->join);
+}
+
+static const nart_task_type parent_type = NART_TASK_TYPE(struct parent, parent_run, parent_drop);
+
+TEST(a_task_spawns_and_joins_another)
+{
+    nart_task_type type = type_of(8, 8, once), big = type_of(100000, 64, once);
+    rt = new_rt();
+    for (int i = 0; i < 4; i++) {
+        struct parent p = { .type = i & 1 ? &big : &type, .boxed = i & 1, .abandon = i & 2 };
+        polls = drops = 0;
+        CHECK_RES(nart_block_on(rt, &parent_type, &p, NULL), 0);
+        CHECK_EQ(drops, i < 2);
+    }
+    nart_rt_free(rt);
+}
+
+/* ---- with an initial value ---- */
+
+struct value {
+    uint64_t words[12];
+};
+
+static nart_res value_poll(nart_cx *cx, void *frame)
+{
+    struct value *v = frame;
+    (void)cx;
+    for (uint64_t i = 0; i < 12; i++)
+        CHECK_EQ(v->words[i], v->words[0] ? v->words[0] + i : 0);
+    memset(v, 0xDD, sizeof *v);
+    polls++;
+    return 0;
+}
+
+static const nart_task_type value_type = NART_TASK_TYPE(struct value, value_poll, NULL);
+
+TEST(an_initial_value_is_copied_and_none_is_zero)
+{
+    struct value v;
+    rt = new_rt();
+    for (int i = 0; i < 8; i++) { /* slots and boxes that were used before */
+        for (uint64_t k = 0; k < 12; k++)
+            v.words[k] = 100 + k;
+        const void *init = i & 1 ? NULL : &v;
+        CHECK_RES(i & 2 ? nart_rt_spawn(rt, &value_type, init, NULL)
+                        : nart_rt_spawn_boxed(rt, &value_type, init, NULL), 0);
+        memset(&v, 0, sizeof v);
+        tick();
+        CHECK_EQ(polls, i + 1);
+    }
+    nart_rt_free(rt);
+}
+
+/* ---- slots ---- */
+
+TEST(a_full_class_answers_at_once_and_leaves_the_others_alone)
+{
+    nart_task_type small = type_of(64, 8, never), large = type_of(65, 8, never);
+    nart_join joins[3];
+    nart_res err;
+    rt = small_rt(3);
+    for (int i = 0; i < 3; i++)
+        CHECK_RES(nart_rt_spawn(rt, &small, NULL, &joins[i]), 0);
+    CHECK_RES(nart_rt_spawn(rt, &small, NULL, NULL), -ENOMEM);
+    CHECK(!nart_rt_spawn_begin(rt, &small, &err));
+    CHECK_RES(err, -ENOMEM);
+    CHECK_RES(nart_rt_spawn_boxed(rt, &large, NULL, NULL), -ENOMEM); /* needs a small slot */
+    CHECK_RES(nart_rt_spawn(rt, &large, NULL, NULL), 0);
+    tick();
+    CHECK_RES(abort_task(rt, &joins[1]), 0);
+    tick();
+    CHECK_RES(nart_rt_spawn(rt, &small, NULL, NULL), -ENOMEM); /* held: the frame is there */
+    nart_join_release(&joins[1]);
+    CHECK_RES(nart_rt_spawn(rt, &small, NULL, NULL), 0);
+    CHECK_RES(nart_rt_spawn(rt, &small, NULL, NULL), -ENOMEM);
+    nart_join_release(&joins[0]);
+    nart_join_release(&joins[2]);
+    nart_rt_free(rt);
+}
+
+TEST(every_class_holds_as_many_as_it_was_given)
+{
+    rt = small_rt(5);
+    nart_task_type types[NART_SLOT_CLASSES];
+    for (int c = 0; c < NART_SLOT_CLASSES; c++) {
+        types[c] = type_of(64u << c, 64, never);
+        for (int i = 0; i < 5; i++)
+            CHECK_RES(nart_rt_spawn(rt, &types[c], NULL, NULL), 0);
+        CHECK_RES(nart_rt_spawn(rt, &types[c], NULL, NULL), -ENOMEM);
+    }
+    CHECK_EQ(nart_rt_task_count(rt), 5 * NART_SLOT_CLASSES);
+    nart_rt_free(rt);
+    CHECK_EQ(drops, 5 * NART_SLOT_CLASSES);
+}
+
+TEST(classes_without_a_number_have_their_default)
+{
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    nart_task_type small = type_of(64, 8, once), large = type_of(4096, 8, once);
+    opts.alloc = &test_alloc;
+    opts.slots[0] = 1;
+    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    CHECK_RES(nart_rt_spawn(rt, &small, NULL, NULL), 0);
+    CHECK_RES(nart_rt_spawn(rt, &small, NULL, NULL), -ENOMEM);
+    CHECK_RES(nart_rt_spawn(rt, &large, NULL, NULL), 0);
+    nart_rt_free(rt);
+}
+
+TEST(an_id_names_one_task_for_ever)
+{
+    nart_task_type type = type_of(8, 8, once);
+    nart_task seen[100];
+    rt = small_rt(2);
+    for (int i = 0; i < 100; i++) {
+        nart_join join;
+        CHECK_RES(nart_rt_spawn(rt, &type, NULL, &join), 0);
+        seen[i] = nart_join_task(&join);
+        for (int k = 0; k < i; k++)
+            CHECK(seen[k].slot != seen[i].slot || seen[k].gen != seen[i].gen);
+        tick();
+        nart_join_release(&join);
+    }
+    nart_rt_free(rt);
+}
+
+TEST(a_slot_whose_generations_are_used_up_is_not_used_again)
+{
+    nart_task_type type = type_of(8, 8, once);
+    nart_join join;
+    rt = small_rt(1);
+    CHECK_RES(nart_rt_spawn(rt, &type, NULL, &join), 0);
+    join.task->gen = join.gen = UINT32_MAX; /* as after 2^32 tasks */
+    tick();
+    nart_join_release(&join);
+    CHECK_EQ(drops, 1);
+    CHECK_RES(nart_rt_spawn(rt, &type, NULL, NULL), -ENOMEM);
+    nart_rt_free(rt);
+}
+
+/* ---- what cannot be spawned ---- */
+
+static void check_refused(nart_task_type type, nart_res expected)
+{
+    nart_res err = 0;
+    CHECK_RES(nart_rt_spawn(rt, &type, NULL, NULL), expected);
+    CHECK(!nart_rt_spawn_begin(rt, &type, &err));
+    CHECK_RES(err, expected);
+    if (expected == -E2BIG)
+        return;
+    CHECK_RES(nart_rt_spawn_boxed(rt, &type, NULL, NULL), expected);
+    CHECK(!nart_rt_spawn_boxed_begin(rt, &type, &err));
+    CHECK_RES(err, expected);
+}
+
+TEST(a_type_that_is_none_is_refused)
+{
+    nart_task_type good = type_of(8, 8, once), bad;
+    rt = new_rt();
+    CHECK_RES(nart_rt_spawn(rt, NULL, NULL, NULL), -EINVAL);
+    bad = good;
+    bad.poll = NULL;
+    check_refused(bad, -EINVAL);
+    bad = good;
+    bad.name = NULL;
+    check_refused(bad, -EINVAL);
+    bad = good;
+    bad.align = 24;
+    check_refused(bad, -EINVAL);
+    bad.align = 128;
+    check_refused(bad, -EINVAL);
+    bad = good;
+    bad.abi = NART_TASK_ABI + 1;
+    check_refused(bad, NART_EABI);
+    bad = good;
+    bad.size = 4097;
+    check_refused(bad, -E2BIG);
+    bad.size = UINT32_MAX;
+    check_refused(bad, -E2BIG);
+    CHECK_RES(nart_rt_spawn(NULL, &good, NULL, NULL), -EINVAL);
+    CHECK_RES(nart_rt_spawn(rt, &good, NULL, NULL), 0);
+    nart_rt_free(rt);
+}
+
+/* ---- boxes ---- */
+
+TEST(a_boxed_frame_has_any_size_and_goes_back_to_the_allocator)
+{
+    static const uint32_t sizes[] = { 0, 1, 64, 4096, 4097, 1 << 20 };
+    rt = small_rt(1);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        nart_task_type type = type_of(sizes[i], 64, once);
+        nart_join join;
+        long live = test_alloc_live();
+        unsigned char *frame = nart_rt_spawn_boxed_begin(rt, &type, NULL);
+        CHECK(frame && (uintptr_t)frame % 64 == 0);
+        CHECK(all_zero(frame, sizes[i]));
+        CHECK_EQ(test_alloc_live(), live + 1); /* the frame, and nothing else */
+        CHECK_RES(nart_rt_spawn_commit(rt, frame, &join), 0);
+        tick();
+        CHECK(nart_join_frame(&join) == frame);
+        CHECK_EQ(test_alloc_live(), live + 1);
+        nart_join_release(&join);
+        CHECK_EQ(test_alloc_live(), live);
+    }
+    nart_rt_free(rt);
+}
+
+TEST(a_slot_that_had_a_boxed_frame_takes_a_small_one_again)
+{
+    nart_task_type box = type_of(9000, 8, once), small = type_of(64, 8, once);
+    rt = small_rt(1);
+    for (int i = 0; i < 4; i++) {
+        CHECK_RES(i & 1 ? nart_rt_spawn(rt, &small, NULL, NULL)
+                        : nart_rt_spawn_boxed(rt, &box, NULL, NULL), 0);
+        tick();
+        CHECK_EQ(polls, i + 1);
+    }
+    nart_rt_free(rt);
+}
+
+/* ---- counting ---- */
+
+TEST(tasks_are_counted)
+{
+    nart_task_type ends = type_of(8, 8, once), stays = type_of(8, 8, never);
+    nart_rt_stats stats = { .size = sizeof stats };
+    nart_join join;
+    rt = new_rt();
+    for (int i = 0; i < 3; i++)
+        CHECK_RES(nart_rt_spawn(rt, &ends, NULL, NULL), 0);
+    CHECK_RES(nart_rt_spawn(rt, &stays, NULL, &join), 0);
+    CHECK_EQ(nart_rt_task_count(rt), 4);
+    tick();
+    CHECK_EQ(nart_rt_task_count(rt), 1);
+    nart_rt_stats_get(rt, &stats);
+    CHECK_EQ(stats.spawned, 4);
+    CHECK_EQ(stats.ended, 3);
+    CHECK_EQ(stats.polls, 4);
+    nart_join_release(&join);
+    nart_rt_free(rt);
+}
+
+TEST(stats_of_an_older_caller_are_filled_as_far_as_it_knows)
+{
+    struct {
+        nart_rt_stats stats;
+        uint64_t after;
+    } old = { .stats.size = offsetof(nart_rt_stats, parks), .after = 7 };
+    old.stats.parks = old.stats.ended = 7;
+    rt = new_rt();
+    nart_rt_stats_get(rt, &old.stats);
+    CHECK_EQ(old.stats.parks, 7);
+    CHECK_EQ(old.stats.ended, 7);
+    CHECK_EQ(old.after, 7);
+    nart_rt_free(rt);
+}
