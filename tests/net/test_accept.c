@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Listening and accepting. */
+#include "net_test.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+/* One accept; the handles are the test's. */
+struct acceptor {
+    nart_tcp_listener *l;
+    nart_tcp *out;
+    nart_addr *peer;
+    nart_res *answer;
+};
+
+static nart_res acceptor_run(nart_cx *cx, void *frame)
+{
+    struct acceptor *a = frame;
+    nart_res r = nart_tcp_accept(cx, a->l, a->out, a->peer);
+    *a->answer = r;
+    return r;
+}
+
+TYPE(acceptor, acceptor_run);
+
+static nart_res accept_now(nart_rt *rt, nart_tcp_listener *l, nart_tcp *out, nart_addr *peer)
+{
+    nart_res answer;
+    return run(rt, &acceptor_type, &(struct acceptor){ l, out, peer, &answer });
+}
+
+TEST(a_connection_is_taken_with_its_address)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp_listener l;
+    nart_tcp s = { .state = 0 };
+    nart_addr at, peer, other = { .len = sizeof other.storage };
+    nart_join join;
+    nart_res answer;
+    char buf[8];
+
+    listen_at(rt, &l, &at);
+    CHECK_NE(nart_addr_port(&at), 0);
+    spawn(rt, &acceptor_type, &(struct acceptor){ &l, &s, &peer, &answer }, &join);
+    turn(rt);
+    CHECK_RES(answer, NART_PENDING);
+    int fd = raw_connect(&at);
+    finish(rt, &join);
+    CHECK_RES(answer, 0);
+    CHECK_EQ(getsockname(fd, (struct sockaddr *)&other.storage, &other.len), 0);
+    CHECK_EQ(nart_addr_port(&peer), nart_addr_port(&other));
+    CHECK_EQ(peer.len, sizeof(struct sockaddr_in));
+    CHECK_RES(nart_tcp_nodelay(&s), 1);
+    CHECK(fcntl((int)nart_tcp_fd(&s), F_GETFD) & FD_CLOEXEC);
+    CHECK_RES(accept_now(rt, &l, &s, NULL), -EISCONN);
+    raw_send(fd, "abc");
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 3);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    CHECK_RES(nart_tcp_listener_close(&l), 0);
+    close(fd);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- many ---- */
+
+struct crowd {
+    nart_co co;
+    nart_tcp_listener *l;
+    nart_tcp sock;
+    nart_addr at;
+    int left, *served;
+    char buf[4];
+};
+
+/* Connects, reads up to the end, again and again. */
+static nart_res visitor_run(nart_cx *cx, void *frame)
+{
+    struct crowd *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    while (f->left-- > 0) {
+        NART_AWAIT(r, nart_tcp_connect(cx, &f->sock, &f->at));
+        CHECK_RES(r, 0);
+        NART_AWAIT(r, nart_tcp_recv(cx, &f->sock, f->buf, sizeof f->buf));
+        CHECK_RES(r, 2);
+        CHECK_RES(nart_tcp_close(&f->sock), 0);
+    }
+    NART_END(0);
+}
+
+/* Accepts, says "hi", closes. */
+static nart_res host_run(nart_cx *cx, void *frame)
+{
+    struct crowd *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    while (f->left-- > 0) {
+        NART_AWAIT(r, nart_tcp_accept(cx, f->l, &f->sock, NULL));
+        CHECK_RES(r, 0);
+        NART_AWAIT(r, nart_tcp_send(cx, &f->sock, "hi", 2));
+        CHECK_RES(r, 2);
+        CHECK_RES(nart_tcp_close(&f->sock), 0);
+        ++*f->served;
+    }
+    NART_END(0);
+}
+
+TEST(a_thousand_connections_pass_through_a_backlog_of_one)
+{
+    static const nart_task_type visitor = NART_TASK_TYPE(struct crowd, visitor_run, NULL),
+                                host = NART_TASK_TYPE(struct crowd, host_run, NULL);
+    nart_rt *rt = new_rt();
+    nart_tcp_listener l;
+    nart_tcp_listen_opts opts = NART_TCP_LISTEN_OPTS_INIT;
+    struct crowd c = { .at = localhost(), .l = &l, .left = 1000 };
+    int served = 0;
+
+    opts.backlog = 1;
+    c.served = &served;
+    CHECK_RES(nart_tcp_listen(rt, &c.at, &opts, &l), 0);
+    CHECK_RES(nart_tcp_listener_addr(&l, &c.at), 0);
+    spawn(rt, &host, &c, NULL);
+    CHECK_RES(run(rt, &visitor, &c), 0);
+    CHECK_EQ(served, 1000);
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_RES(nart_tcp_listener_close(&l), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- out of descriptors ---- */
+
+TEST(out_of_descriptors_is_an_answer_and_the_connection_waits)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp_listener l;
+    nart_tcp s = { .state = 0 };
+    nart_addr at;
+    struct rlimit before, none;
+    char buf[8];
+
+    listen_at(rt, &l, &at);
+    int fd = raw_connect(&at);
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    for (int i = 0; i < 3; i++)
+        CHECK_RES(accept_now(rt, &l, &s, NULL), -EMFILE);
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    CHECK_RES(accept_now(rt, &l, &s, NULL), 0);
+    raw_send(fd, "abc");
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 3);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    CHECK_RES(nart_tcp_listener_close(&l), 0);
+    close(fd);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* A task that backs off: as many attempts as it makes, and no more, whatever waits. */
+struct patient {
+    nart_co co;
+    nart_tcp_listener *l;
+    nart_tcp *out;
+    nart_timer pause;
+    int failures;
+    struct rlimit *limit;
+};
+
+static nart_res patient_run(nart_cx *cx, void *frame)
+{
+    struct patient *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    for (;;) {
+        NART_AWAIT(r, nart_tcp_accept(cx, f->l, f->out, NULL));
+        if (r != -EMFILE)
+            break;
+        if (++f->failures == 3)
+            CHECK_EQ(setrlimit(RLIMIT_NOFILE, f->limit), 0);
+        NART_AWAIT(r, nart_sleep(cx, &f->pause, NART_MS));
+    }
+    CHECK_EQ(f->failures, 3);
+    NART_END(r);
+}
+
+TYPE(patient, patient_run);
+
+TEST(a_task_that_backs_off_recovers)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp_listener l;
+    nart_tcp s = { .state = 0 };
+    nart_addr at;
+    struct rlimit before, none;
+
+    listen_at(rt, &l, &at);
+    int fd = raw_connect(&at);
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    nart_rt_stats start = { .size = sizeof start }, end = start;
+    nart_rt_stats_get(rt, &start);
+    CHECK_RES(run(rt, &patient_type, &(struct patient){ .l = &l, .out = &s, .limit = &before }), 0);
+    nart_rt_stats_get(rt, &end);
+    CHECK_LE(end.polls - start.polls, 16); /* it slept in between */
+    CHECK_RES(nart_tcp_close(&s), 0);
+    CHECK_RES(nart_tcp_listener_close(&l), 0);
+    close(fd);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(a_full_table_is_an_answer_and_the_connection_waits)
+{
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    nart_rt *rt;
+    nart_tcp_listener l;
+    nart_tcp first = { .state = 0 }, second = first;
+    nart_udp u;
+    nart_addr at, peer, other = { .len = sizeof other.storage };
+    char buf[8];
+
+    opts.alloc = &test_alloc;
+    opts.max_io = 2; /* the listener and one connection */
+    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    listen_at(rt, &l, &at);
+    int a = raw_connect(&at);
+    CHECK_RES(accept_now(rt, &l, &first, NULL), 0);
+    int b = raw_connect(&at);
+    at = localhost();
+    CHECK_RES(nart_udp_open(rt, &at, NULL, &u), -EMFILE);
+    CHECK_RES(accept_now(rt, &l, &second, &peer), -EMFILE);
+    CHECK_RES(accept_now(rt, &l, &second, &peer), -EMFILE);
+    CHECK_RES(nart_tcp_close(&first), 0);
+    CHECK_RES(accept_now(rt, &l, &second, &peer), 0);
+    CHECK_EQ(getsockname(b, (struct sockaddr *)&other.storage, &other.len), 0);
+    CHECK_EQ(nart_addr_port(&peer), nart_addr_port(&other));
+    raw_send(b, "abc");
+    CHECK_RES(recv_now(rt, &second, buf, sizeof buf), 3);
+
+    CHECK_RES(nart_tcp_listener_addr(&l, &at),
+              0); /* one that is kept is closed with the listener */
+    int c = raw_connect(&at);
+    CHECK_RES(accept_now(rt, &l, &first, NULL), -EMFILE);
+    CHECK_RES(nart_tcp_listener_close(&l), 0);
+    CHECK_EQ(recv(c, buf, sizeof buf, 0), 0);
+    close(c);
+    CHECK_RES(nart_tcp_close(&second), 0);
+    close(a);
+    close(b);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- listening ---- */
+
+TEST(a_port_in_use_is_refused)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp_listener l, other;
+    nart_tcp_listen_opts share = NART_TCP_LISTEN_OPTS_INIT;
+    nart_addr at;
+
+    listen_at(rt, &l, &at);
+    CHECK_RES(nart_tcp_listen(rt, &at, NULL, &other), -EADDRINUSE);
+    CHECK_RES(nart_tcp_listener_close(&other), 0);
+    CHECK_RES(nart_tcp_listener_close(&l), 0);
+
+    share.flags = NART_LISTEN_REUSE_PORT;
+    CHECK_RES(nart_tcp_listen(rt, &at, &share, &l), 0);
+    CHECK_RES(nart_tcp_listen(rt, &at, &share, &other), 0);
+    CHECK_RES(nart_tcp_listener_close(&other), 0);
+    CHECK_RES(nart_tcp_listener_close(&l), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(old_connections_do_not_hold_a_port_unless_asked_to)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp_listener l;
+    nart_tcp_listen_opts exclusive = NART_TCP_LISTEN_OPTS_INIT;
+    nart_tcp s = { .state = 0 };
+    nart_addr at;
+    char buf[8];
+
+    listen_at(rt, &l, &at);
+    int fd = raw_connect(&at);
+    CHECK_RES(accept_now(rt, &l, &s, NULL), 0);
+    CHECK_RES(nart_tcp_close(&s), 0); /* ends first: it lingers in TIME_WAIT */
+    CHECK_EQ(recv(fd, buf, sizeof buf, 0), 0);
+    close(fd);
+    CHECK_RES(nart_tcp_listener_close(&l), 0);
+    exclusive.flags = NART_LISTEN_EXCLUSIVE;
+    CHECK_RES(nart_tcp_listen(rt, &at, &exclusive, &l), -EADDRINUSE);
+    CHECK_RES(nart_tcp_listen(rt, &at, NULL, &l), 0);
+    CHECK_RES(nart_tcp_listener_close(&l), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(ipv6_takes_ipv4_unless_told_not_to)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp_listener l;
+    nart_tcp_listen_opts opts = NART_TCP_LISTEN_OPTS_INIT;
+    nart_tcp s = { .state = 0 };
+    nart_addr any, at;
+
+    CHECK_RES(nart_addr_parse(&any, "[::]:0"), 0);
+    int probe = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (probe < 0)
+        SKIP("no IPv6 here");
+    close(probe);
+    for (int only = 0; only < 2; only++) {
+        char text[32];
+        opts.flags = only ? NART_LISTEN_V6ONLY : 0;
+        CHECK_RES(nart_tcp_listen(rt, &any, &opts, &l), 0);
+        CHECK_RES(nart_tcp_listener_addr(&l, &at), 0);
+        snprintf(text, sizeof text, "127.0.0.1:%u", nart_addr_port(&at));
+        CHECK_RES(nart_addr_parse(&at, text), 0);
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        int r = connect(fd, sockaddr_of(&at), at.len);
+        CHECK_EQ(r, only ? -1 : 0);
+        if (r == 0) {
+            CHECK_RES(accept_now(rt, &l, &s, NULL), 0);
+            CHECK_RES(nart_tcp_close(&s), 0);
+        }
+        close(fd);
+        CHECK_RES(nart_tcp_listener_close(&l), 0);
+    }
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(bad_options_are_refused)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp_listener l;
+    nart_tcp_listen_opts opts = NART_TCP_LISTEN_OPTS_INIT;
+    nart_addr at = localhost();
+
+    opts.size = 0;
+    CHECK_RES(nart_tcp_listen(rt, &at, &opts, &l), NART_EABI);
+    opts.size = sizeof opts + 8;
+    CHECK_RES(nart_tcp_listen(rt, &at, &opts, &l), NART_EABI);
+    opts.size = sizeof opts;
+    opts.flags = 64;
+    CHECK_RES(nart_tcp_listen(rt, &at, &opts, &l), -EINVAL);
+    opts.flags = 0;
+    opts.backlog = UINT32_MAX;
+    CHECK_RES(nart_tcp_listen(rt, &at, &opts, &l), 0);
+    CHECK_RES(nart_tcp_listener_close(&l), 0);
+    CHECK_RES(nart_tcp_listen(NULL, &at, NULL, &l), -EINVAL);
+    CHECK_RES(nart_tcp_listen(rt, &at, NULL, NULL), -EINVAL);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(closing_and_moving_wake_who_accepts)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp_listener l, moved;
+    nart_tcp s = { .state = 0 };
+    nart_addr at;
+    nart_join join;
+    nart_res answer;
+
+    listen_at(rt, &l, &at);
+    spawn(rt, &acceptor_type, &(struct acceptor){ &l, &s, NULL, &answer }, &join);
+    turn(rt);
+    nart_tcp_listener_move(&moved, &l);
+    finish(rt, &join);
+    CHECK_RES(answer, -EBADF);
+    spawn(rt, &acceptor_type, &(struct acceptor){ &moved, &s, NULL, &answer }, &join);
+    turn(rt);
+    CHECK_RES(nart_tcp_listener_close(&moved), 0);
+    finish(rt, &join);
+    CHECK_RES(answer, -EBADF);
+    CHECK_RES(nart_rt_free(rt), 0);
+}

@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* How streams and handles end: resets, half-close, close under a waiter, handles that move, outlive
+ * their runtime, or are used where they must not be. */
+#include "net_test.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+/* ---- the peer ends ---- */
+
+TEST(data_before_a_reset_arrives_before_it)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    char buf[8];
+    int peer = tcp_pair(rt, &s);
+
+    raw_send(peer, "last");
+    wait_for((int)nart_tcp_fd(&s), POLLIN);
+    raw_reset(peer);
+    wait_for((int)nart_tcp_fd(&s), POLLHUP);
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 4);
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), -ECONNRESET); /* not a clean end */
+    CHECK_RES(nart_tcp_close(&s), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(a_reset_wakes_a_waiting_reader)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    nart_join join;
+    nart_res got = NART_PENDING;
+    char buf[8];
+    int peer = tcp_pair(rt, &s);
+
+    spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &join);
+    turn(rt);
+    raw_reset(peer);
+    finish(rt, &join);
+    CHECK_RES(got, -ECONNRESET);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(after_the_peers_end_this_side_still_sends)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    char buf[8];
+    int peer = tcp_pair(rt, &s);
+
+    raw_send(peer, "bye");
+    CHECK_EQ(shutdown(peer, SHUT_WR), 0);
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 3);
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 0);
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 0); /* and stays so */
+    CHECK_RES(send_now(rt, &s, "reply"), 5);
+    CHECK_RES(nart_tcp_shutdown(&s, NART_WRITE), 0);
+    CHECK_EQ(recv(peer, buf, sizeof buf, MSG_WAITALL), 5);
+    CHECK_RES(send_now(rt, &s, "more"), -EPIPE);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    close(peer);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* The peer's end comes in one event with its last bytes, and no other follows: a short read must not
+ * be taken for "wait for more". */
+TEST(the_end_is_seen_behind_a_short_read)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    char buf[64];
+    int peer = tcp_pair(rt, &s);
+
+    raw_send(peer, "bye");
+    close(peer);
+    wait_for((int)nart_tcp_fd(&s), POLLRDHUP);
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 3);
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 0);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(sending_to_a_peer_that_is_gone_is_an_answer_not_a_signal)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    struct sigaction now;
+    int peer = tcp_pair(rt, &s);
+
+    CHECK_EQ(sigaction(SIGPIPE, NULL, &now), 0);
+    CHECK(now.sa_handler == SIG_DFL); /* which would end the process */
+    raw_reset(peer);
+    wait_for((int)nart_tcp_fd(&s), POLLHUP);
+    CHECK_RES(send_now(rt, &s, "x"), -ECONNRESET);
+    CHECK_RES(send_now(rt, &s, "x"), -EPIPE);
+    CHECK_RES(send_now(rt, &s, "x"), -EPIPE);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(a_shutdown_of_reading_ends_the_waiting_reader)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    nart_join join;
+    nart_res got = NART_PENDING;
+    char buf[8];
+    int peer = tcp_pair(rt, &s);
+
+    spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &join);
+    turn(rt);
+    CHECK_RES(nart_tcp_shutdown(&s, NART_READ), 0);
+    finish(rt, &join);
+    CHECK_RES(got, 0);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    close(peer);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- this side ends ---- */
+
+TEST(closing_wakes_who_waits)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    nart_join join;
+    nart_res got = NART_PENDING;
+    char buf[8];
+    int peer = tcp_pair(rt, &s);
+
+    spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &join);
+    turn(rt);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    finish(rt, &join);
+    CHECK_RES(got, -EBADF);
+    CHECK_EQ(recv(peer, buf, sizeof buf, 0), 0);
+    close(peer);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(moving_wakes_who_waits_and_keeps_the_stream)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s, moved;
+    nart_join join;
+    nart_res got = NART_PENDING;
+    char buf[8];
+    int peer = tcp_pair(rt, &s);
+
+    spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &join);
+    turn(rt);
+    nart_tcp_move(&moved, &s);
+    finish(rt, &join);
+    CHECK_RES(got, -EBADF);
+    raw_send(peer, "abc");
+    CHECK_RES(recv_now(rt, &moved, buf, sizeof buf), 3);
+    nart_tcp_move(&moved, &moved);
+    raw_send(peer, "d");
+    CHECK_RES(recv_now(rt, &moved, buf, sizeof buf), 1);
+    CHECK_RES(nart_tcp_close(&moved), 0);
+    close(peer);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* A body that closes and ends while the loop still has it registered. */
+struct closer {
+    nart_tcp *s;
+    int polls;
+    char buf[8];
+};
+
+static nart_res closer_run(nart_cx *cx, void *frame)
+{
+    struct closer *c = frame;
+    if (c->polls++ == 0)
+        return nart_tcp_recv(cx, c->s, c->buf, sizeof c->buf);
+    return nart_tcp_close(c->s);
+}
+
+TYPE(closer, closer_run);
+
+TEST(a_task_closes_what_it_waits_for)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    nart_join join;
+    int peer = tcp_pair(rt, &s);
+
+    spawn(rt, &closer_type, &(struct closer){ .s = &s }, &join);
+    turn(rt);
+    raw_send(peer, "x");
+    finish(rt, &join);
+    CHECK_RES(nart_rt_run(rt), 0);
+    close(peer);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+struct listen_task {
+    nart_tcp_listener *l;
+    nart_tcp s;
+};
+
+static nart_res listen_task_run(nart_cx *cx, void *frame)
+{
+    struct listen_task *f = frame;
+    nart_res r = nart_tcp_accept(cx, f->l, &f->s, NULL);
+    if (r == 0)
+        nart_tcp_close(&f->s);
+    return r;
+}
+
+TYPE(listen_task, listen_task_run);
+
+/* Every operation and call on a handle that is closed. */
+struct closed {
+    nart_tcp s, t;
+    nart_tcp_listener l;
+    nart_udp u;
+    nart_fd fd;
+    char buf[8];
+};
+
+static nart_res closed_run(nart_cx *cx, void *frame)
+{
+    struct closed *c = frame;
+    nart_udp_msg m = { .buf = c->buf, .cap = sizeof c->buf };
+    nart_addr a;
+    size_t done = 0;
+    int fd;
+
+    CHECK_RES(nart_tcp_recv(cx, &c->s, c->buf, sizeof c->buf), -EBADF);
+    CHECK_RES(nart_tcp_send(cx, &c->s, "x", 1), -EBADF);
+    CHECK_RES(nart_tcp_send_all(cx, &c->s, "x", 1, &done), -EBADF);
+    CHECK_RES(nart_tcp_accept(cx, &c->l, &c->t, NULL), -EBADF);
+    CHECK_RES(nart_udp_recv(cx, &c->u, c->buf, sizeof c->buf, NULL), -EBADF);
+    CHECK_RES(nart_udp_send(cx, &c->u, "x", 1, NULL), -EBADF);
+    CHECK_RES(nart_udp_recv_many(cx, &c->u, &m, 1), -EBADF);
+    CHECK_RES(nart_udp_send_many(cx, &c->u, &m, 1), -EBADF);
+    CHECK_RES(nart_fd_ready(cx, &c->fd, NART_READ), -EBADF);
+    nart_fd_clear(&c->fd, NART_READ);
+    CHECK_RES(nart_tcp_detach(&c->s, &fd, NULL, 0, NULL), -EBADF);
+    CHECK_RES(nart_tcp_shutdown(&c->s, NART_WRITE), -EBADF);
+    CHECK_RES(nart_tcp_set_nodelay(&c->s, true), -EBADF);
+    CHECK_RES(nart_tcp_nodelay(&c->s), -EBADF);
+    CHECK_RES(nart_tcp_local_addr(&c->s, &a), -EBADF);
+    CHECK_RES(nart_tcp_peer_addr(&c->s, &a), -EBADF);
+    CHECK_RES(nart_tcp_fd(&c->s), -EBADF);
+    CHECK_RES(nart_tcp_listener_addr(&c->l, &a), -EBADF);
+    CHECK_RES(nart_udp_local_addr(&c->u, &a), -EBADF);
+    CHECK_RES(nart_udp_fd(&c->u), -EBADF);
+    a = localhost();
+    CHECK_RES(nart_udp_connect(&c->u, &a), -EBADF);
+    for (int i = 0; i < 2; i++) {
+        CHECK_RES(nart_tcp_close(&c->s), 0);
+        CHECK_RES(nart_tcp_listener_close(&c->l), 0);
+        CHECK_RES(nart_udp_close(&c->u), 0);
+        CHECK_RES(nart_fd_close(&c->fd), 0);
+    }
+    return 0;
+}
+
+TYPE(closed, closed_run);
+
+TEST(a_closed_handle_says_so)
+{
+    nart_rt *rt = new_rt();
+
+    CHECK_RES(run(rt, &closed_type, NULL), 0);
+    CHECK_RES(nart_tcp_close(NULL), 0);
+    CHECK_RES(nart_tcp_listener_close(NULL), 0);
+    CHECK_RES(nart_udp_close(NULL), 0);
+    CHECK_RES(nart_fd_close(NULL), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- handles and runtimes ---- */
+
+TEST(handles_outlive_their_runtime)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    nart_tcp_listener l;
+    nart_udp u;
+    nart_addr at, a = localhost();
+    char buf[8];
+    int peer = tcp_pair(rt, &s);
+    nart_res fd = nart_tcp_fd(&s);
+
+    listen_at(rt, &l, &at);
+    CHECK_RES(nart_udp_open(rt, &a, NULL, &u), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+    CHECK_EQ(recv(peer, buf, sizeof buf, 0), 0); /* closed with the runtime */
+
+    int ends[2]; /* the number means something else now */
+    CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
+    CHECK_EQ(dup2(ends[0], (int)fd), fd);
+    CHECK_RES(nart_tcp_fd(&s), NART_ESTALE);
+    CHECK_RES(nart_tcp_shutdown(&s, NART_WRITE), NART_ESTALE);
+    CHECK_RES(nart_tcp_local_addr(&s, &at), NART_ESTALE);
+    CHECK_RES(nart_tcp_set_nodelay(&s, true), NART_ESTALE);
+
+    rt = new_rt(); /* has the hub of the first one */
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), NART_ESTALE);
+    CHECK_RES(send_now(rt, &s, "x"), NART_ESTALE);
+    CHECK_RES(nart_tcp_fd(&s), NART_ESTALE);
+    CHECK_RES(run(rt, &listen_task_type, &(struct listen_task){ .l = &l }), NART_ESTALE);
+    nart_tcp again;
+    int other = tcp_pair(rt, &again); /* a new handle in the same place of the table */
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), NART_ESTALE);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    CHECK_RES(nart_tcp_listener_close(&l), 0);
+    CHECK_RES(nart_udp_close(&u), 0);
+    CHECK(fcntl((int)fd, F_GETFD) >= 0); /* and nobody closed the number */
+    raw_send(other, "abc");
+    CHECK_RES(recv_now(rt, &again, buf, sizeof buf), 3);
+    CHECK_RES(nart_tcp_close(&again), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+    close((int)fd);
+    close(ends[0]);
+    close(ends[1]);
+    close(other);
+    close(peer);
+}
+
+TEST(a_handle_of_another_runtime_is_refused)
+{
+    nart_rt *rt = new_rt(), *other = new_rt();
+    nart_tcp s;
+    char buf[8];
+    int peer = tcp_pair(rt, &s);
+
+    CHECK_RES(recv_now(other, &s, buf, sizeof buf), NART_EDRIVER);
+    CHECK_RES(send_now(other, &s, "x"), NART_EDRIVER);
+    raw_send(peer, "abc");
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 3);
+    CHECK_RES(nart_tcp_close(&s), 0); /* from anywhere on the thread */
+    close(peer);
+    CHECK_RES(nart_rt_free(rt), 0);
+    CHECK_RES(nart_rt_free(other), 0);
+}
+
+static void *on_another_thread(void *arg)
+{
+    nart_tcp *s = arg;
+    nart_addr a;
+
+    CHECK_RES(nart_tcp_close(s), NART_EWRONGTHREAD);
+    CHECK_RES(nart_tcp_fd(s), NART_EWRONGTHREAD);
+    CHECK_RES(nart_tcp_local_addr(s, &a), NART_EWRONGTHREAD);
+    return NULL;
+}
+
+TEST(the_wrong_thread_is_refused_and_nothing_is_done)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    pthread_t thread;
+    char buf[8];
+    int peer = tcp_pair(rt, &s);
+
+    CHECK_RES(nart_rt_bind(rt), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, on_another_thread, &s), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    raw_send(peer, "abc");
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 3);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    close(peer);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- other processes ---- */
+
+static void wait_child(pid_t child)
+{
+    int status = 0;
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status));
+    CHECK_EQ(WEXITSTATUS(status), 0);
+}
+
+/* What a child of fork closes is its own; the parent's descriptors stay watched. */
+TEST(a_child_of_fork_closes_only_its_copies)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s, t;
+    nart_join join;
+    nart_res got = NART_PENDING;
+    nart_addr at;
+    nart_tcp_listener l;
+    char buf[8];
+    int peer = tcp_pair(rt, &s), other = tcp_pair(rt, &t);
+
+    spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &join);
+    turn(rt);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        CHECK_RES(nart_tcp_fd(&t), NART_EFORK);
+        at = localhost();
+        CHECK_RES(nart_tcp_listen(rt, &at, NULL, &l), NART_EFORK);
+        CHECK_RES(nart_tcp_close(&s), 0);
+        CHECK_RES(nart_tcp_close(&s), 0);
+        CHECK_RES(nart_rt_free(rt), 0);
+        CHECK_RES(nart_tcp_close(&t), 0);
+        close(peer);
+        close(other);
+        _exit(0);
+    }
+    wait_child(child);
+    raw_send(peer, "abc");
+    finish(rt, &join);
+    CHECK_RES(got, 3);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    CHECK_EQ(recv(peer, buf, sizeof buf, 0), 0); /* no copy is left anywhere */
+    raw_send(other, "d");
+    CHECK_RES(recv_now(rt, &t, buf, sizeof buf), 1);
+    CHECK_RES(nart_tcp_close(&t), 0);
+    close(peer);
+    close(other);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* A copy of the descriptor in a child keeps the open file alive; closing the handle ends its events
+ * all the same. */
+TEST(a_copy_in_another_process_causes_no_events_after_close)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    char buf[8];
+    int hold[2], peer = tcp_pair(rt, &s);
+
+    CHECK_EQ(pipe2(hold, O_CLOEXEC), 0);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) { /* holds its copy until the parent closes the pipe */
+        close(hold[1]);
+        _exit((int)read(hold[0], buf, 1));
+    }
+    CHECK_RES(nart_tcp_close(&s), 0);
+    turn(rt);
+    nart_rt_stats before = { .size = sizeof before }, after = before;
+    nart_rt_stats_get(rt, &before);
+    for (int i = 0; i < 100; i++) {
+        raw_send(peer, "x");
+        turn(rt);
+    }
+    nart_rt_stats_get(rt, &after);
+    CHECK_EQ(after.io_events, before.io_events);
+    close(hold[0]);
+    close(hold[1]);
+    wait_child(child);
+    close(peer);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- descriptor numbers ---- */
+
+/* Two sockets become readable in one batch. The first task closes the second socket and opens another
+ * one, which gets the same number: that one must see no event of the old. */
+struct reuse {
+    nart_co co;
+    nart_rt *rt;
+    nart_tcp *mine, *other;
+    nart_fd fresh;
+    int ends[2], number; /* a pipe */
+    nart_res bits;
+    char buf[8];
+};
+
+static nart_res reuse_run(nart_cx *cx, void *frame)
+{
+    struct reuse *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT(r, nart_tcp_recv(cx, f->mine, f->buf, sizeof f->buf));
+    CHECK_RES(r, 1);
+    f->number = (int)nart_tcp_fd(f->other);
+    CHECK_RES(nart_tcp_close(f->other), 0);
+    CHECK_EQ(dup3(f->ends[0], f->number, O_CLOEXEC), f->number);
+    close(f->ends[0]);
+    CHECK_RES(nart_fd_open(f->rt, f->number, 0, &f->fresh), 0);
+    nart_fd_clear(&f->fresh, NART_READ | NART_WRITE);
+    NART_AWAIT_FOR(f->bits, NART_MS, nart_fd_ready(cx, &f->fresh, NART_READ));
+    CHECK_RES(f->bits, -ETIMEDOUT);
+    CHECK_EQ(write(f->ends[1], "y", 1), 1);
+    NART_AWAIT(f->bits, nart_fd_ready(cx, &f->fresh, NART_READ));
+    CHECK_RES(f->bits, NART_READ);
+    nart_fd_close(&f->fresh);
+    close(f->ends[1]);
+    NART_END(0);
+}
+
+TYPE(reuse, reuse_run);
+
+TEST(known_bug_an_event_reaches_a_reused_number)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp a, b;
+    nart_join first, second;
+    nart_res got = NART_PENDING;
+    char buf[8];
+    int peer_b = tcp_pair(rt, &b), peer_a = tcp_pair(rt, &a);
+
+    struct reuse init = { .rt = rt, .mine = &a, .other = &b };
+    CHECK_EQ(pipe2(init.ends, O_CLOEXEC), 0);
+    spawn(rt, &reuse_type, &init, &first);
+    turn(rt);
+    spawn(rt, &receiver_type, &(struct receiver){ &b, buf, sizeof buf, &got }, &second);
+    turn(rt);
+    raw_send(peer_a, "x");
+    raw_send(peer_b, "x");
+    wait_for((int)nart_tcp_fd(&a), POLLIN);
+    wait_for((int)nart_tcp_fd(&b), POLLIN);
+    finish(rt, &first);
+    finish(rt, &second);
+    CHECK_RES(got, -EBADF);
+    CHECK_RES(nart_tcp_close(&a), 0);
+    close(peer_a);
+    close(peer_b);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(opening_and_closing_ten_thousand_times_uses_up_nothing)
+{
+    nart_rt *rt = new_rt();
+    nart_udp u;
+    nart_addr a = localhost();
+
+    for (int i = 0; i < 10000; i++) {
+        CHECK_RES(nart_udp_open(rt, &a, NULL, &u), 0);
+        CHECK_RES(nart_udp_close(&u), 0);
+    }
+    CHECK_RES(nart_rt_free(rt), 0);
+}

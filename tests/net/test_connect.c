@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Connecting: how it ends, and what is left of it when it does not. */
+#include "net_test.h"
+
+#include <fcntl.h>
+
+/* One connect; the handle is the test's. */
+struct connector {
+    nart_tcp *s;
+    nart_addr at;
+    nart_res *answer;
+    nart_waker *waker; /* NULL, or where its waker goes */
+};
+
+static nart_res connector_run(nart_cx *cx, void *frame)
+{
+    struct connector *c = frame;
+    if (c->waker)
+        *c->waker = nart_cx_waker(cx);
+    nart_res r = nart_tcp_connect(cx, c->s, &c->at);
+    *c->answer = r;
+    return r;
+}
+
+TYPE(connector, connector_run);
+
+static nart_res connect_now(nart_rt *rt, nart_tcp *s, const nart_addr *at)
+{
+    nart_res answer;
+    return run(rt, &connector_type, &(struct connector){ s, *at, &answer, NULL });
+}
+
+/* A listener whose queue is full: the kernel drops what else wants to connect, which therefore goes
+ * on connecting. */
+struct full {
+    int listener, first[8];
+    nart_addr at;
+};
+
+static void fill(struct full *f)
+{
+    f->listener = raw_listen(&f->at, 0);
+    for (int i = 0; i < 8; i++) {
+        f->first[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        CHECK(f->first[i] >= 0);
+        CHECK(connect(f->first[i], sockaddr_of(&f->at), f->at.len) == 0 || errno == EINPROGRESS);
+    }
+}
+
+static void empty(struct full *f)
+{
+    for (int i = 0; i < 8; i++)
+        close(f->first[i]);
+    close(f->listener);
+}
+
+TEST(a_connection_is_made)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s = { .state = 0 };
+    nart_addr at, peer;
+    char buf[8];
+    int l = raw_listen(&at, 8);
+
+    CHECK_RES(connect_now(rt, &s, &at), 0);
+    int fd = accept4(l, NULL, NULL, SOCK_CLOEXEC);
+    CHECK_RES(nart_tcp_peer_addr(&s, &peer), 0);
+    CHECK_EQ(nart_addr_port(&peer), nart_addr_port(&at));
+    CHECK_RES(nart_tcp_nodelay(&s), 1); /* small packets are not held back */
+    CHECK(fcntl((int)nart_tcp_fd(&s), F_GETFD) & FD_CLOEXEC);
+    CHECK_RES(send_now(rt, &s, "abc"), 3);
+    CHECK_EQ(recv(fd, buf, sizeof buf, 0), 3);
+    CHECK_RES(connect_now(rt, &s, &at), -EISCONN);
+    raw_send(fd, "d");
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 1); /* nothing has happened to it */
+    CHECK_RES(nart_tcp_close(&s), 0);
+    CHECK_RES(connect_now(rt, &s, &at), 0); /* closed, it connects again */
+    CHECK_RES(nart_tcp_close(&s), 0);
+    close(fd);
+    close(l);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(a_refusal_is_answered)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s = { .state = 0 };
+    nart_addr at;
+
+    close(raw_listen(&at, 1));
+    for (int i = 0; i < 3; i++) {
+        CHECK_RES(connect_now(rt, &s, &at), -ECONNREFUSED);
+        CHECK_RES(nart_tcp_fd(&s), -EBADF);
+    }
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(an_address_that_is_none_is_refused)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s = { .state = 0 };
+    nart_addr at = { .len = 0 };
+
+    CHECK_RES(connect_now(rt, &s, &at), -EINVAL);
+    at = localhost();
+    at.storage.ss_family = AF_UNIX;
+    CHECK_RES(connect_now(rt, &s, &at), -EAFNOSUPPORT);
+    CHECK_RES(nart_addr_parse(&at, "255.255.255.255:80"), 0);
+    CHECK_RES(connect_now(rt, &s, &at), -ENETUNREACH);
+    CHECK_RES(nart_tcp_fd(&s), -EBADF);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- one that goes on ---- */
+
+struct limited {
+    nart_co co;
+    nart_tcp *s;
+    nart_addr at;
+};
+
+static nart_res limited_run(nart_cx *cx, void *frame)
+{
+    struct limited *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT_FOR(r, NART_MS, nart_tcp_connect(cx, f->s, &f->at));
+    NART_END(r);
+}
+
+TYPE(limited, limited_run);
+
+TEST(a_connect_that_times_out_is_closed)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s = { .state = 0 };
+    struct full f;
+
+    fill(&f);
+    CHECK_RES(run(rt, &limited_type, &(struct limited){ .s = &s, .at = f.at }), -ETIMEDOUT);
+    CHECK_RES(nart_tcp_fd(&s), -EBADF);
+    empty(&f);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(a_connect_that_is_cancelled_is_closed)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s = { .state = 0 };
+    nart_join join;
+    nart_res answer;
+    struct full f;
+
+    fill(&f);
+    spawn(rt, &connector_type, &(struct connector){ &s, f.at, &answer, NULL }, &join);
+    turn(rt);
+    CHECK_RES(answer, NART_PENDING);
+    CHECK_LE(0, nart_tcp_fd(&s));
+    CHECK_RES(nart_task_cancel(rt, nart_join_task(&join)), 0);
+    finish(rt, &join);
+    CHECK_RES(answer, -ECANCELED);
+    CHECK_RES(nart_tcp_fd(&s), -EBADF);
+    empty(&f);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(polls_for_no_reason_change_nothing_of_a_connect)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s = { .state = 0 };
+    nart_join join;
+    nart_res answer;
+    nart_waker waker;
+    struct full f;
+
+    fill(&f);
+    spawn(rt, &connector_type, &(struct connector){ &s, f.at, &answer, &waker }, &join);
+    turn(rt);
+    nart_res fd = nart_tcp_fd(&s);
+    for (int i = 0; i < 1000; i++) {
+        nart_waker_wake(waker);
+        CHECK_LE(1, nart_rt_poll(rt, 0));
+        CHECK_RES(answer, NART_PENDING);
+        CHECK_RES(nart_tcp_fd(&s), fd);
+    }
+    CHECK_RES(nart_task_cancel(rt, nart_join_task(&join)), 0);
+    finish(rt, &join);
+    empty(&f);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(another_task_ends_a_connect_by_closing_or_moving)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s = { .state = 0 }, moved;
+    nart_join join;
+    nart_res answer;
+    struct full f;
+
+    fill(&f);
+    for (int move = 0; move < 2; move++) {
+        spawn(rt, &connector_type, &(struct connector){ &s, f.at, &answer, NULL }, &join);
+        turn(rt);
+        CHECK_RES(answer, NART_PENDING);
+        if (move)
+            nart_tcp_move(&moved, &s);
+        else
+            CHECK_RES(nart_tcp_close(&s), 0);
+        finish(rt, &join);
+        CHECK_RES(answer, NART_EABORTED);
+        CHECK_RES(nart_tcp_fd(&s), -EBADF);
+    }
+    nart_res fd = nart_tcp_fd(&moved); /* goes on connecting where it is now */
+    CHECK_LE(0, fd);
+    CHECK_RES(run(rt, &limited_type, &(struct limited){ .s = &moved, .at = f.at }), -ETIMEDOUT);
+    CHECK_RES(nart_tcp_fd(&moved), -EBADF);
+    empty(&f);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(a_second_task_cannot_await_a_connect_nor_use_what_is_not_connected)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s = { .state = 0 };
+    nart_join join;
+    nart_res answer;
+    char buf[8];
+    int fd;
+    struct full f;
+
+    fill(&f);
+    spawn(rt, &connector_type, &(struct connector){ &s, f.at, &answer, NULL }, &join);
+    turn(rt);
+    CHECK_RES(connect_now(rt, &s, &f.at), -EBUSY);
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), -ENOTCONN);
+    CHECK_RES(send_now(rt, &s, "x"), -ENOTCONN);
+    CHECK_RES(nart_tcp_detach(&s, &fd, NULL, 0, NULL), -ENOTCONN);
+    turn(rt);
+    CHECK_RES(answer, NART_PENDING); /* undisturbed */
+    CHECK_RES(nart_task_cancel(rt, nart_join_task(&join)), 0);
+    finish(rt, &join);
+    empty(&f);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* Lost a race: stays as it is, and goes on when awaited again. */
+struct loser {
+    nart_co co;
+    nart_tcp *s;
+    nart_addr at;
+    nart_timer timer;
+    int which;
+};
+
+static nart_res loser_run(nart_cx *cx, void *frame)
+{
+    struct loser *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT_ANY(f->which, r, nart_tcp_connect(cx, f->s, &f->at),
+                   nart_sleep(cx, &f->timer, NART_MS));
+    CHECK_EQ(f->which, 1);
+    NART_END(r);
+}
+
+TYPE(loser, loser_run);
+
+TEST(a_connect_that_lost_a_race_can_be_awaited_again)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s = { .state = 0 };
+    struct full f;
+
+    fill(&f);
+    CHECK_RES(run(rt, &loser_type, &(struct loser){ .s = &s, .at = f.at }), 0);
+    nart_res fd = nart_tcp_fd(&s);
+    CHECK_LE(0, fd);
+    CHECK_RES(run(rt, &loser_type, &(struct loser){ .s = &s, .at = f.at }), 0);
+    CHECK_RES(nart_tcp_fd(&s), fd); /* the same attempt */
+    for (int i = 0; i < 8; i++)
+        close(f.first[i]);
+    CHECK_EQ(fcntl(f.listener, F_SETFL, O_NONBLOCK), 0);
+    for (int taken; (taken = accept4(f.listener, NULL, NULL, SOCK_CLOEXEC)) >= 0;)
+        close(taken); /* there is room now: the kernel's next attempt gets through */
+    CHECK_RES(connect_now(rt, &s, &f.at), 0);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    close(f.listener);
+    CHECK_RES(nart_rt_free(rt), 0);
+}

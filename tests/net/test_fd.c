@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Readiness of descriptors of any kind. */
+#include "net_test.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+
+struct ready {
+    nart_fd *h;
+    uint32_t dirs;
+    nart_res *answer;
+    nart_waker *waker;
+};
+
+static nart_res ready_run(nart_cx *cx, void *frame)
+{
+    struct ready *f = frame;
+    if (f->waker)
+        *f->waker = nart_cx_waker(cx);
+    nart_res r = nart_fd_ready(cx, f->h, f->dirs);
+    *f->answer = r;
+    return r;
+}
+
+TYPE(ready, ready_run);
+
+static nart_res ready_now(nart_rt *rt, nart_fd *h, uint32_t dirs)
+{
+    nart_res answer;
+    return run(rt, &ready_type, &(struct ready){ h, dirs, &answer, NULL });
+}
+
+static void new_pipe(int ends[2])
+{
+    CHECK_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+}
+
+TEST(a_pipe_becomes_readable_and_hangs_up)
+{
+    nart_rt *rt = new_rt();
+    nart_fd h;
+    nart_join join;
+    nart_res answer;
+    int ends[2];
+    char c;
+
+    new_pipe(ends);
+    CHECK_RES(nart_fd_open(rt, ends[0], 0, &h), 0);
+    CHECK_RES(ready_now(rt, &h, NART_READ), NART_READ); /* a new one is tried first */
+    CHECK_EQ(read(ends[0], &c, 1), -1);
+    CHECK_EQ(errno, EAGAIN);
+    nart_fd_clear(&h, NART_READ);
+
+    spawn(rt, &ready_type, &(struct ready){ &h, NART_READ, &answer, NULL }, &join);
+    turn(rt);
+    CHECK_RES(answer, NART_PENDING);
+    CHECK_EQ(write(ends[1], "x", 1), 1);
+    finish(rt, &join);
+    CHECK_RES(answer, NART_READ);
+    CHECK_RES(ready_now(rt, &h, NART_READ), NART_READ); /* until it is cleared */
+    CHECK_EQ(read(ends[0], &c, 1), 1);
+    nart_fd_clear(&h, NART_READ);
+
+    spawn(rt, &ready_type, &(struct ready){ &h, NART_READ, &answer, NULL }, &join);
+    turn(rt);
+    CHECK_RES(answer, NART_PENDING);
+    close(ends[1]);
+    finish(rt, &join);
+    CHECK_RES(answer, NART_READ | NART_HANGUP);
+    CHECK_EQ(read(ends[0], &c, 1), 0);
+    CHECK_RES(nart_fd_close(&h), 0);
+    CHECK_EQ(fcntl(ends[0], F_GETFD), -1); /* it was the handle's */
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(a_pipe_becomes_writable_and_its_reader_goes)
+{
+    nart_rt *rt = new_rt();
+    nart_fd h;
+    nart_join join;
+    nart_res answer;
+    int ends[2];
+    char block[4096] = "";
+
+    new_pipe(ends);
+    CHECK_RES(nart_fd_open(rt, ends[1], 0, &h), 0);
+    while (write(ends[1], block, sizeof block) > 0)
+        continue;
+    turn(rt);
+    nart_fd_clear(&h, NART_WRITE);
+    for (int last = 0; last < 2; last++) {
+        spawn(rt, &ready_type, &(struct ready){ &h, NART_WRITE, &answer, NULL }, &join);
+        turn(rt);
+        CHECK_RES(answer, NART_PENDING);
+        if (last)
+            close(ends[0]);
+        else
+            while (read(ends[0], block, sizeof block) > 0)
+                continue;
+        finish(rt, &join);
+        CHECK_RES(answer, last ? NART_WRITE | NART_ERROR : NART_WRITE);
+        while (!last && write(ends[1], block, sizeof block) > 0)
+            continue;
+        turn(rt);
+        nart_fd_clear(&h, NART_WRITE);
+    }
+    CHECK_RES(nart_fd_close(&h), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(either_direction_ends_the_wait_for_both)
+{
+    nart_rt *rt = new_rt();
+    nart_fd h;
+    nart_join join;
+    nart_res answer;
+    int ends[2], big = 1 << 16;
+    char block[4096] = "";
+
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+    CHECK_EQ(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &big, sizeof big), 0);
+    CHECK_RES(nart_fd_open(rt, ends[0], 0, &h), 0);
+    while (send(ends[0], block, sizeof block, 0) > 0)
+        continue;
+    turn(rt);
+    nart_fd_clear(&h, NART_READ | NART_WRITE);
+    struct ready both = { &h, NART_READ | NART_WRITE, &answer, NULL };
+    spawn(rt, &ready_type, &both, &join);
+    turn(rt);
+    CHECK_RES(answer, NART_PENDING);
+    nart_res ignored;
+    CHECK_RES(run(rt, &ready_type, &(struct ready){ &h, NART_READ, &ignored, NULL }), -EBUSY);
+    CHECK_RES(run(rt, &ready_type, &(struct ready){ &h, NART_WRITE, &ignored, NULL }), -EBUSY);
+    raw_send(ends[1], "x");
+    finish(rt, &join);
+    CHECK_RES(answer, NART_READ);
+    CHECK_EQ(recv(ends[0], block, sizeof block, 0), 1);
+    nart_fd_clear(&h, NART_READ);
+
+    spawn(rt, &ready_type, &both, &join);
+    turn(rt);
+    CHECK_RES(answer, NART_PENDING);
+    while (recv(ends[1], block, sizeof block, 0) > 0)
+        continue;
+    finish(rt, &join);
+    CHECK_RES(answer, NART_WRITE);
+    CHECK_RES(nart_fd_close(&h), 0);
+    close(ends[1]);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* A loop on a descriptor that is always ready still lets others have their turn. */
+struct greedy {
+    nart_co co;
+    nart_fd *h;
+    int left, *mine, *other;
+};
+
+static nart_res greedy_run(nart_cx *cx, void *frame)
+{
+    struct greedy *g = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &g->co);
+    while (g->left-- > 0) {
+        NART_AWAIT(r, nart_fd_ready(cx, g->h, NART_READ | NART_WRITE));
+        CHECK_RES(r, NART_READ | NART_WRITE);
+        nart_fd_clear(g->h, NART_READ | NART_WRITE);
+        ++*g->mine;
+        CHECK_LE(*g->mine - *g->other, 2 * NART_BUDGET);
+    }
+    NART_END(0);
+}
+
+TYPE(greedy, greedy_run);
+
+TEST(a_regular_file_is_always_ready_and_nobody_starves)
+{
+    nart_rt *rt = new_rt();
+    nart_fd h, null;
+    nart_join first, second;
+    int a = 0, b = 0;
+
+    CHECK_RES(nart_fd_open(rt, open(TEST_SOURCE_DIR "/test_fd.c", O_RDONLY | O_CLOEXEC), 0, &h), 0);
+    CHECK_RES(nart_fd_open(rt, open("/dev/null", O_RDWR | O_CLOEXEC), 0, &null), 0);
+    CHECK_RES(ready_now(rt, &null, NART_WRITE), NART_WRITE);
+    spawn(rt, &greedy_type, &(struct greedy){ .h = &h, .left = 10000, .mine = &a, .other = &b },
+          &first);
+    spawn(rt, &greedy_type, &(struct greedy){ .h = &null, .left = 10000, .mine = &b, .other = &a },
+          &second);
+    finish(rt, &first);
+    finish(rt, &second);
+    CHECK_RES(nart_fd_close(&h), 0);
+    CHECK_RES(nart_fd_close(&null), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(a_borrowed_descriptor_stays_the_callers)
+{
+    nart_rt *rt = new_rt();
+    nart_fd h, other;
+    int ends[2], more[2];
+
+    new_pipe(ends);
+    CHECK_RES(nart_fd_open(rt, ends[0], NART_FD_BORROW, &h), 0);
+    CHECK_RES(nart_fd_open(rt, ends[0], NART_FD_BORROW, &other), 0); /* as often as one likes */
+    nart_fd_clear(&h, NART_READ);
+    CHECK_EQ(write(ends[1], "x", 1), 1);
+    CHECK_RES(ready_now(rt, &h, NART_READ), NART_READ);
+    CHECK_RES(nart_fd_close(&other), 0);
+    CHECK(fcntl(ends[0], F_GETFD) >= 0);
+
+    /* Closed too early by its owner, and its number used anew: nobody is disturbed. */
+    new_pipe(more);
+    CHECK_EQ(dup3(more[0], ends[0], O_CLOEXEC), ends[0]);
+    nart_fd anew;
+    CHECK_RES(nart_fd_open(rt, ends[0], 0, &anew), 0);
+    CHECK_RES(nart_fd_close(&h), 0);
+    nart_fd_clear(&anew, NART_READ);
+    CHECK_EQ(write(more[1], "y", 1), 1);
+    CHECK_RES(ready_now(rt, &anew, NART_READ), NART_READ);
+    CHECK_RES(nart_fd_close(&anew), 0);
+    close(ends[1]);
+    close(more[0]);
+    close(more[1]);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(bad_descriptors_and_directions_are_refused)
+{
+    nart_rt *rt = new_rt();
+    nart_fd h, other;
+    int ends[2];
+
+    new_pipe(ends);
+    CHECK_RES(nart_fd_open(rt, -1, 0, &h), -EBADF);
+    CHECK_RES(nart_fd_open(rt, -1, NART_FD_BORROW, &h), -EBADF);
+    CHECK_RES(nart_fd_open(rt, 100000, 0, &h), -EBADF);
+    CHECK_RES(nart_fd_open(rt, ends[0], 8, &h), -EINVAL);
+    CHECK_RES(nart_fd_open(NULL, ends[0], 0, &h), -EINVAL);
+    CHECK_RES(nart_fd_open(rt, ends[0], 0, NULL), -EINVAL);
+    CHECK_RES(nart_fd_close(&h), 0);
+    CHECK_RES(nart_fd_open(rt, ends[0], 0, &h), 0);
+    CHECK_RES(nart_fd_open(rt, ends[0], 0, &other), -EEXIST);
+    CHECK_RES(ready_now(rt, &h, 0), -EINVAL);
+    CHECK_RES(ready_now(rt, &h, NART_ERROR), -EINVAL);
+    CHECK_RES(nart_fd_close(&h), 0);
+    close(ends[1]);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* What fails to open takes no place and leaves no descriptor. */
+TEST(a_failure_to_open_leaves_nothing)
+{
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    nart_rt *rt;
+    nart_fd h[2];
+    int ends[2];
+
+    opts.alloc = &test_alloc;
+    opts.max_io = 2;
+    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    for (int i = 0; i < 1000; i++)
+        CHECK_RES(nart_fd_open(rt, 100000 + i, 0, &h[0]), -EBADF);
+    new_pipe(ends);
+    CHECK_RES(nart_fd_open(rt, ends[0], 0, &h[0]), 0);
+    CHECK_RES(nart_fd_open(rt, ends[1], 0, &h[1]), 0);
+    for (int i = 0; i < 1000; i++) {
+        nart_fd more;
+        CHECK_RES(nart_fd_open(rt, ends[0], NART_FD_BORROW, &more), -EMFILE);
+    }
+    CHECK_RES(nart_fd_close(&h[0]), 0);
+    CHECK_RES(nart_fd_close(&h[1]), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+    opts.max_io = UINT32_MAX;
+    CHECK_RES(nart_rt_new(&opts, &rt), -EINVAL);
+}
+
+/* ---- spurious polls ---- */
+
+/* Everything that can wait for a descriptor, in one race: woken for no reason, it goes on waiting;
+ * then the answer is as if nothing had been. */
+struct waits {
+    nart_co co;
+    nart_tcp *s;
+    nart_tcp_listener *l;
+    nart_udp *u;
+    nart_fd *h;
+    nart_waker *waker;
+    int *polls, *which;
+    nart_tcp accepted;
+    char buf[8];
+};
+
+static nart_res waits_run(nart_cx *cx, void *frame)
+{
+    struct waits *w = frame;
+    nart_res r = 0;
+
+    *w->waker = nart_cx_waker(cx);
+    ++*w->polls;
+    NART_BEGIN(cx, &w->co);
+    NART_AWAIT_ANY(*w->which, r, nart_tcp_recv(cx, w->s, w->buf, sizeof w->buf),
+                   nart_tcp_accept(cx, w->l, &w->accepted, NULL),
+                   nart_udp_recv(cx, w->u, w->buf, sizeof w->buf, NULL),
+                   nart_fd_ready(cx, w->h, NART_READ));
+    nart_tcp_close(&w->accepted);
+    NART_END(r);
+}
+
+TYPE(waits, waits_run);
+
+TEST(polls_for_no_reason_change_nothing)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    nart_tcp_listener l;
+    nart_udp u;
+    nart_fd h;
+    nart_addr at, at_u = localhost();
+    int ends[2], peer = tcp_pair(rt, &s);
+
+    listen_at(rt, &l, &at);
+    CHECK_RES(nart_udp_open(rt, &at_u, NULL, &u), 0);
+    CHECK_RES(nart_udp_local_addr(&u, &at_u), 0);
+    new_pipe(ends);
+    CHECK_RES(nart_fd_open(rt, ends[0], 0, &h), 0);
+    nart_fd_clear(&h, NART_READ);
+    int client = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), connected = -1;
+
+    for (int who = 0; who < 4; who++) {
+        nart_waker waker;
+        nart_join join;
+        int polls = 0, which = -1;
+        struct waits w = { .s = &s, .l = &l, .u = &u, .h = &h };
+        w.waker = &waker;
+        w.polls = &polls;
+        w.which = &which;
+        spawn(rt, &waits_type, &w, &join);
+        turn(rt);
+        int before = polls;
+        for (int i = 0; i < 1000; i++) {
+            nart_waker_wake(waker);
+            CHECK_LE(1, nart_rt_poll(rt, 0));
+        }
+        CHECK_EQ(polls, before + 1000);
+        CHECK_EQ(which, -1);
+        if (who == 0)
+            raw_send(peer, "abc");
+        else if (who == 1)
+            connected = raw_connect(&at);
+        else if (who == 2)
+            CHECK_EQ(sendto(client, "abc", 3, 0, sockaddr_of(&at_u), at_u.len), 3);
+        else
+            CHECK_EQ(write(ends[1], "abc", 3), 3);
+        finish(rt, &join);
+        CHECK_EQ(which, who);
+    }
+    close(client);
+    close(connected);
+    close(ends[1]);
+    close(peer);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    CHECK_RES(nart_tcp_listener_close(&l), 0);
+    CHECK_RES(nart_udp_close(&u), 0);
+    CHECK_RES(nart_fd_close(&h), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}

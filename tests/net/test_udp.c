@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Datagrams. */
+#include "net_test.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <time.h>
+
+static void open_udp(nart_rt *rt, uint32_t flags, nart_udp *u, nart_addr *at)
+{
+    nart_udp_opts opts = NART_UDP_OPTS_INIT;
+
+    opts.flags = flags;
+    *at = localhost();
+    CHECK_RES(nart_udp_open(rt, at, &opts, u), 0);
+    CHECK_RES(nart_udp_local_addr(u, at), 0);
+}
+
+/* One operation on a socket: which one, and its arguments. */
+struct one {
+    nart_res (*op)(nart_cx *cx, struct one *o);
+    nart_udp *u;
+    void *buf;
+    size_t len;
+    nart_addr *addr;
+    nart_udp_msg *msgs;
+    nart_res *answer;
+};
+
+static nart_res one_run(nart_cx *cx, void *frame)
+{
+    struct one *o = frame;
+    nart_res r = o->op(cx, o);
+    if (o->answer)
+        *o->answer = r;
+    return r;
+}
+
+TYPE(one, one_run);
+
+static nart_res do_recv(nart_cx *cx, struct one *o)
+{
+    return nart_udp_recv(cx, o->u, o->buf, o->len, o->addr);
+}
+
+static nart_res do_send(nart_cx *cx, struct one *o)
+{
+    return nart_udp_send(cx, o->u, o->buf, o->len, o->addr);
+}
+
+static nart_res do_recv_many(nart_cx *cx, struct one *o)
+{
+    return nart_udp_recv_many(cx, o->u, o->msgs, o->len);
+}
+
+static nart_res do_send_many(nart_cx *cx, struct one *o)
+{
+    return nart_udp_send_many(cx, o->u, o->msgs, o->len);
+}
+
+static nart_res udp_recv(nart_rt *rt, nart_udp *u, void *buf, size_t len, nart_addr *from)
+{
+    return run(rt, &one_type,
+               &(struct one){ .op = do_recv, .u = u, .buf = buf, .len = len, .addr = from });
+}
+
+static nart_res udp_send(nart_rt *rt, nart_udp *u, const char *text, const nart_addr *to)
+{
+    char copy[2048];
+    nart_addr at = to ? *to : (nart_addr){ .len = 0 };
+
+    CHECK(strlen(text) < sizeof copy);
+    strcpy(copy, text);
+    return run(
+        rt, &one_type,
+        &(struct one){
+            .op = do_send, .u = u, .buf = copy, .len = strlen(text), .addr = to ? &at : NULL });
+}
+
+static nart_res recv_many(nart_rt *rt, nart_udp *u, nart_udp_msg *msgs, size_t n)
+{
+    return run(rt, &one_type, &(struct one){ .op = do_recv_many, .u = u, .msgs = msgs, .len = n });
+}
+
+static nart_res send_many(nart_rt *rt, nart_udp *u, nart_udp_msg *msgs, size_t n)
+{
+    return run(rt, &one_type, &(struct one){ .op = do_send_many, .u = u, .msgs = msgs, .len = n });
+}
+
+TEST(a_datagram_arrives_whole_with_its_sender)
+{
+    nart_rt *rt = new_rt();
+    nart_udp a, b;
+    nart_addr at_a, at_b, from;
+    char buf[16] = "";
+
+    open_udp(rt, 0, &a, &at_a);
+    open_udp(rt, 0, &b, &at_b);
+    CHECK_RES(udp_send(rt, &a, "hello", &at_b), 5);
+    CHECK_RES(udp_send(rt, &a, "", &at_b), 0);
+    CHECK_RES(udp_send(rt, &a, "again", &at_b), 5);
+    CHECK_RES(udp_recv(rt, &b, buf, sizeof buf, &from), 5);
+    CHECK_STR(buf, "hello");
+    CHECK_EQ(nart_addr_port(&from), nart_addr_port(&at_a));
+    CHECK_EQ(from.len, sizeof(struct sockaddr_in));
+    CHECK_RES(udp_recv(rt, &b, buf, sizeof buf, &from), 0); /* an empty one is one, too */
+    CHECK_RES(udp_recv(rt, &b, buf, sizeof buf, NULL), 5);
+    CHECK_STR(buf, "again");
+    CHECK_RES(udp_send(rt, &a, "x", NULL), -EDESTADDRREQ);
+    CHECK_RES(nart_udp_close(&a), 0);
+    CHECK_RES(nart_udp_close(&b), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(a_datagram_that_is_too_long_is_said_to_be_cut)
+{
+    nart_rt *rt = new_rt();
+    nart_udp u;
+    nart_addr at;
+    char buf[8] = "";
+    nart_udp_msg m = { .buf = buf, .cap = 3 };
+
+    open_udp(rt, 0, &u, &at);
+    CHECK_RES(udp_send(rt, &u, "abcdef", &at), 6);
+    CHECK_RES(udp_recv(rt, &u, buf, 3, NULL), -EMSGSIZE);
+    CHECK_STR(buf, "abc");
+    CHECK_RES(udp_send(rt, &u, "ghijkl", &at), 6);
+    CHECK_RES(recv_many(rt, &u, &m, 1), 1);
+    CHECK_EQ(m.flags, NART_UDP_CUT);
+    CHECK_EQ(m.len, 3);
+    CHECK_STR(buf, "ghi");
+    CHECK_RES(udp_send(rt, &u, "mno", &at), 3);
+    CHECK_RES(recv_many(rt, &u, &m, 1), 1);
+    CHECK_EQ(m.flags, 0);
+
+    struct one huge = { .op = do_send, .u = &u, .buf = malloc(70000), .len = 70000, .addr = &at };
+    memset(huge.buf, 0, huge.len);
+    CHECK_RES(run(rt, &one_type, &huge), -EMSGSIZE);
+    free(huge.buf);
+    CHECK_RES(nart_udp_close(&u), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(batches_keep_order_and_addresses)
+{
+    enum { N = 150 };
+    nart_rt *rt = new_rt();
+    nart_udp a, b;
+    nart_addr at_a, at_b;
+    nart_udp_opts opts = NART_UDP_OPTS_INIT;
+    static nart_udp_msg out[N], in[N];
+    static char sent[N][8], got[N][8];
+
+    open_udp(rt, 0, &a, &at_a);
+    opts.rcvbuf = 1 << 20; /* room for all of them */
+    at_b = localhost();
+    CHECK_RES(nart_udp_open(rt, &at_b, &opts, &b), 0);
+    CHECK_RES(nart_udp_local_addr(&b, &at_b), 0);
+    for (int i = 0; i < N; i++) {
+        memcpy(sent[i], &i, sizeof i);
+        out[i] = (nart_udp_msg){ .buf = sent[i], .len = sizeof i, .addr = at_b };
+        in[i] = (nart_udp_msg){ .buf = got[i], .cap = sizeof got[i] };
+    }
+    CHECK_RES(send_many(rt, &a, out, N), NART_UDP_BATCH); /* at most */
+    CHECK_RES(send_many(rt, &a, out + 64, 64), 64);
+    CHECK_RES(send_many(rt, &a, out + 128, N - 128), N - 128);
+    for (nart_res n = 0, k; n < N; n += k) {
+        k = recv_many(rt, &b, in + n, (size_t)(N - n));
+        CHECK_LE(1, k);
+        CHECK_LE(k, NART_UDP_BATCH);
+    }
+    for (int i = 0; i < N; i++) {
+        CHECK_EQ(in[i].len, sizeof i);
+        CHECK_EQ(memcmp(got[i], &i, sizeof i), 0);
+        CHECK_EQ(nart_addr_port(&in[i].addr), nart_addr_port(&at_a));
+        CHECK_EQ(in[i].stamp, 0);
+        CHECK_EQ(in[i].flags, 0);
+    }
+    CHECK_RES(recv_many(rt, &b, in, 0), -EINVAL);
+    CHECK_RES(send_many(rt, &a, out, 0), -EINVAL);
+    CHECK_RES(nart_udp_close(&a), 0);
+    CHECK_RES(nart_udp_close(&b), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* Datagrams that come one at a time to a receiver of batches: each is seen, none is waited for. */
+TEST(a_short_batch_does_not_lose_what_comes_next)
+{
+    nart_rt *rt = new_rt();
+    nart_udp a, b;
+    nart_addr at_a, at_b;
+    char got[8][8];
+    nart_udp_msg in[8];
+
+    open_udp(rt, 0, &a, &at_a);
+    open_udp(rt, 0, &b, &at_b);
+    for (int i = 0; i < 8; i++)
+        in[i] = (nart_udp_msg){ .buf = got[i], .cap = sizeof got[i] };
+    for (int i = 0; i < 1000; i++) {
+        CHECK_RES(udp_send(rt, &a, "x", &at_b), 1);
+        CHECK_RES(recv_many(rt, &b, in, 8), 1);
+    }
+    CHECK_RES(nart_udp_close(&a), 0);
+    CHECK_RES(nart_udp_close(&b), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(the_kernels_time_stamps)
+{
+    nart_rt *rt = new_rt();
+    nart_udp a, b;
+    nart_addr at_a, at_b;
+    char got[4][8];
+    nart_udp_msg in[4];
+    struct timespec before, after;
+
+    open_udp(rt, 0, &a, &at_a);
+    open_udp(rt, NART_UDP_STAMPS, &b, &at_b);
+    /* The kernel begins to note the time a moment after the first socket has asked for it. */
+    for (in[0].stamp = 0; in[0].stamp == 0;) {
+        in[0] = (nart_udp_msg){ .buf = got[0], .cap = sizeof got[0] };
+        CHECK_RES(udp_send(rt, &a, "x", &at_b), 1);
+        CHECK_RES(recv_many(rt, &b, in, 1), 1);
+    }
+    CHECK_EQ(clock_gettime(CLOCK_REALTIME, &before), 0);
+    for (int i = 0; i < 4; i++) {
+        CHECK_RES(udp_send(rt, &a, "x", &at_b), 1);
+        in[i] = (nart_udp_msg){ .buf = got[i], .cap = sizeof got[i] };
+    }
+    for (nart_res n = 0, k; n < 4; n += k) {
+        k = recv_many(rt, &b, in + n, (size_t)(4 - n));
+        CHECK_LE(1, k);
+    }
+    CHECK_EQ(clock_gettime(CLOCK_REALTIME, &after), 0);
+    int64_t last = before.tv_sec * NART_SEC + before.tv_nsec;
+    for (int i = 0; i < 4; i++) {
+        CHECK_LE(last, in[i].stamp);
+        last = in[i].stamp;
+    }
+    CHECK_LE(last, after.tv_sec * NART_SEC + after.tv_nsec);
+    CHECK_RES(nart_udp_close(&a), 0);
+    CHECK_RES(nart_udp_close(&b), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- waiting ---- */
+
+TEST(a_receiver_waits_and_is_cancelled_without_loss)
+{
+    nart_rt *rt = new_rt();
+    nart_udp u;
+    nart_addr at;
+    nart_join join;
+    nart_res answer;
+    char buf[8];
+
+    open_udp(rt, 0, &u, &at);
+    struct one o = { .op = do_recv, .u = &u, .buf = buf, .len = sizeof buf, .answer = &answer };
+    spawn(rt, &one_type, &o, &join);
+    turn(rt);
+    CHECK_RES(answer, NART_PENDING);
+    CHECK_RES(udp_recv(rt, &u, buf, sizeof buf, NULL), -EBUSY);
+    CHECK_RES(udp_send(rt, &u, "abc", &at), 3);
+    wait_for((int)nart_udp_fd(&u), POLLIN);
+    CHECK_RES(nart_task_cancel(rt, nart_join_task(&join)), 0);
+    finish(rt, &join);
+    CHECK_RES(answer, -ECANCELED);
+    CHECK_RES(udp_recv(rt, &u, buf, sizeof buf, NULL), 3);
+
+    nart_udp moved;
+    spawn(rt, &one_type, &o, &join);
+    turn(rt);
+    nart_udp_move(&moved, &u);
+    finish(rt, &join);
+    CHECK_RES(answer, -EBADF);
+    CHECK_RES(udp_send(rt, &moved, "abc", &at), 3);
+    CHECK_RES(udp_recv(rt, &moved, buf, sizeof buf, NULL), 3);
+    CHECK_RES(nart_udp_close(&moved), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* Sends more than the buffer of the socket takes: waits for room, and all of it leaves. */
+struct flood {
+    nart_co co;
+    nart_udp *u;
+    int left;
+    char buf[1000];
+};
+
+static nart_res flood_run(nart_cx *cx, void *frame)
+{
+    struct flood *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    while (f->left-- > 0) {
+        NART_AWAIT(r, nart_udp_send(cx, f->u, f->buf, sizeof f->buf, NULL));
+        CHECK_RES(r, sizeof f->buf);
+    }
+    NART_END(0);
+}
+
+TYPE(flood, flood_run);
+
+TEST(a_sender_waits_for_room)
+{
+    nart_rt *rt = new_rt();
+    nart_udp a, b;
+    nart_addr at_a, at_b;
+    nart_udp_opts opts = NART_UDP_OPTS_INIT;
+
+    opts.sndbuf = 1; /* the kernel's minimum: a few datagrams */
+    at_a = localhost();
+    CHECK_RES(nart_udp_open(rt, &at_a, &opts, &a), 0);
+    open_udp(rt, 0, &b, &at_b);
+    CHECK_RES(nart_udp_connect(&a, &at_b), 0);
+    CHECK_RES(run(rt, &flood_type, &(struct flood){ .u = &a, .left = 10000 }), 0);
+    CHECK_RES(nart_udp_close(&a), 0);
+    CHECK_RES(nart_udp_close(&b), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- errors ---- */
+
+TEST(a_refusal_is_answered_once_and_the_socket_goes_on)
+{
+    nart_rt *rt = new_rt();
+    nart_udp a, b;
+    nart_addr at_a, at_b;
+    nart_join join;
+    nart_res answer;
+    char buf[8];
+
+    open_udp(rt, 0, &a, &at_a);
+    open_udp(rt, 0, &b, &at_b);
+    CHECK_RES(nart_udp_close(&b), 0); /* nobody is there */
+    CHECK_RES(nart_udp_connect(&a, &at_b), 0);
+    struct one o = { .op = do_recv, .u = &a, .buf = buf, .len = sizeof buf, .answer = &answer };
+    for (int i = 0; i < 3; i++) {
+        spawn(rt, &one_type, &o, &join);
+        turn(rt);
+        CHECK_RES(answer, NART_PENDING);
+        CHECK_RES(udp_send(rt, &a, "x", NULL), 1);
+        finish(rt, &join);
+        CHECK_RES(answer, -ECONNREFUSED);
+    }
+    spawn(rt, &one_type, &o, &join);
+    turn(rt);
+    CHECK_RES(answer, NART_PENDING); /* no error is left */
+    CHECK_RES(nart_udp_open(rt, &at_b, NULL, &b), 0);
+    CHECK_RES(udp_send(rt, &b, "hello", &at_a), 5);
+    finish(rt, &join);
+    CHECK_RES(answer, 5);
+    CHECK_RES(udp_send(rt, &a, "hello", NULL), 5);
+    CHECK_RES(udp_recv(rt, &b, buf, sizeof buf, NULL), 5);
+    CHECK_RES(nart_udp_close(&a), 0);
+    CHECK_RES(nart_udp_close(&b), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(bad_options_are_refused)
+{
+    nart_rt *rt = new_rt();
+    nart_udp u, v;
+    nart_udp_opts opts = NART_UDP_OPTS_INIT;
+    nart_addr at = localhost();
+
+    opts.size = 4;
+    CHECK_RES(nart_udp_open(rt, &at, &opts, &u), NART_EABI);
+    opts.size = sizeof opts;
+    opts.flags = 1024;
+    CHECK_RES(nart_udp_open(rt, &at, &opts, &u), -EINVAL);
+    opts.flags = 0;
+    opts.rcvbuf = -1;
+    CHECK_RES(nart_udp_open(rt, &at, &opts, &u), -EINVAL);
+    opts.rcvbuf = INT32_MAX;
+    CHECK_RES(nart_udp_open(rt, &at, &opts, &u), 0);
+    CHECK_RES(nart_udp_local_addr(&u, &at), 0);
+    CHECK_RES(nart_udp_open(rt, &at, NULL, &v), -EADDRINUSE);
+    CHECK_RES(nart_udp_connect(&u, NULL), -EINVAL);
+    CHECK_RES(nart_udp_open(rt, &at, NULL, NULL), -EINVAL);
+    CHECK_RES(nart_udp_open(NULL, &at, NULL, &v), -EINVAL);
+    CHECK_RES(nart_udp_close(&u), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
