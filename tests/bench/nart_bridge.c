@@ -3,6 +3,7 @@
 #include "nart_bridge.h"
 
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -51,7 +52,8 @@ struct turns {
     nart_waker waker;      /* of the task that listens; written before `open` */
     int eventfd; /* wakes the bare loop */
     uint64_t n;
-    int64_t nart_ns, bare_ns; /* what n turns took */
+    int64_t total;        /* what n turns of a spinning loop took */
+    int64_t *nart, *bare; /* what each of n turns of a parked one took */
 };
 
 /* Waits in a loop: relaxed by the pause of the processor where there is one. */
@@ -142,7 +144,7 @@ static nart_res ask_spinning(void *arg, const nart_tokio_stop *stop)
     int64_t start = bench_now();
     while (turn < warm + t->n)
         ask_task(t, ++turn);
-    t->nart_ns = bench_now() - start;
+    t->total = bench_now() - start;
     return 0;
 }
 
@@ -159,7 +161,7 @@ static double wake_spin(uint64_t n)
 
     with_tokio_thread(rt, ask_spinning, answer_all, &t);
     bench_must(nart_rt_free(rt), "nart_rt_free");
-    return (double)t.nart_ns / (double)n;
+    return (double)t.total / (double)n;
 }
 
 /* -- a loop that is parked, and in blocks between its turns a bare epoll and eventfd -- */
@@ -186,19 +188,18 @@ static void ask_bare(struct turns *t, uint64_t turn)
 }
 
 /* A turn takes microseconds, so the clock may be read around each: the waits between are left out. */
-static int64_t time_block(void (*ask)(struct turns *, uint64_t), struct turns *t, uint64_t turn)
+static void time_block(void (*ask)(struct turns *, uint64_t), struct turns *t, uint64_t turn,
+                       int64_t *took)
 {
     uint64_t last = turn + BLOCK;
-    int64_t ns = 0;
 
     await_open(t, last);
     while (turn < last) {
         let_it_sleep();
         int64_t start = bench_now();
         ask(t, ++turn);
-        ns += bench_now() - start;
+        *took++ = bench_now() - start;
     }
-    return ns;
 }
 
 static nart_res ask_parked(void *arg, const nart_tokio_stop *stop)
@@ -208,8 +209,8 @@ static nart_res ask_parked(void *arg, const nart_tokio_stop *stop)
 
     bench_pin_to(1);
     for (uint64_t turn = 0; turn < 2 * t->n; turn += 2 * BLOCK) {
-        t->nart_ns += time_block(ask_task, t, turn);
-        t->bare_ns += time_block(ask_bare, t, turn + BLOCK);
+        time_block(ask_task, t, turn, &t->nart[turn / 2]);
+        time_block(ask_bare, t, turn + BLOCK, &t->bare[turn / 2]);
     }
     return 0;
 }
@@ -243,18 +244,38 @@ static void answer_in_blocks(nart_rt *rt, struct turns *t)
     close(ep);
 }
 
+static int by_value(const void *a, const void *b)
+{
+    const int64_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+static double median(int64_t *values, uint64_t n)
+{
+    qsort(values, n, sizeof *values, by_value);
+    return (double)values[n / 2];
+}
+
+/* Medians, for one turn in which a thread loses its processor is longer than a thousand others. */
 static double wake_park(uint64_t n)
 {
     nart_rt *rt = bench_runtime(NULL);
-    struct turns t = { .n = n - n % BLOCK, .eventfd = eventfd(0, EFD_CLOEXEC) };
+    uint64_t turns = (n + BLOCK - 1) / BLOCK * BLOCK;
+    struct turns t = { .n = turns,
+                       .eventfd = eventfd(0, EFD_CLOEXEC),
+                       .nart = calloc(turns, sizeof *t.nart),
+                       .bare = calloc(turns, sizeof *t.bare) };
 
-    if (t.eventfd < 0 || t.n == 0)
+    if (t.eventfd < 0 || !t.nart || !t.bare)
         bench_fail("wake_park");
     with_tokio_thread(rt, ask_parked, answer_in_blocks, &t);
     close(t.eventfd);
     bench_must(nart_rt_free(rt), "nart_rt_free");
-    bench_print("bridge_wake_park", "eventfd", (double)t.bare_ns / (double)t.n, "ns");
-    return (double)t.nart_ns / (double)t.n;
+    double nart = median(t.nart, turns), bare = median(t.bare, turns);
+    free(t.nart);
+    free(t.bare);
+    bench_print("bridge_wake_park", "eventfd", bare, "ns");
+    return nart;
 }
 
 static const struct bench_row rows[] = {

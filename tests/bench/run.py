@@ -50,7 +50,8 @@ def build_rust(peers, target_dir, notes):
             notes.append(f"{name}: cargo: {e.strerror}")
             continue
         if done.returncode == 0:
-            programs.append(target_dir / "release" / name)
+            programs += [p for p in sorted((target_dir / "release").glob(name + "*"))
+                         if not p.suffix]
         else:
             notes.append(f"{name}: not built: {last_line(done.stderr)}")
     return programs
@@ -159,6 +160,9 @@ def main():
     unknown = set(wanted) - {row.name for row in ROWS}
     if unknown:
         sys.exit(f"no such row: {', '.join(sorted(unknown))}")
+
+    if os.getloadavg()[0] > 1:
+        notes.append(f"the machine was busy: load average {os.getloadavg()[0]:.1f} at the beginning")
 
     figures = Figures()
     for row in ROWS:

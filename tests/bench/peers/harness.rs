@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-//! What the Rust peers share: the command line, the line printed for each row, and the timed section.
+//! What the Rust peers share: the command line, and the line printed for each row.
 //!
 //! A program is called with `row=count` arguments and prints one JSON object on a line for each
 //! figure; with `--list` it names its rows. The driver gives every program the same counts.
-
-use std::time::Instant;
 
 /// A row: `task` runs the work in a spawned task, `root` in the runtime's root future.
 pub struct Row {
@@ -12,21 +10,6 @@ pub struct Row {
     pub unit: &'static str,
     pub task: fn(u64) -> f64,
     pub root: Option<fn(u64) -> f64>,
-}
-
-/// One untimed tenth to warm up, then `work(n)` between two clock reads: nanoseconds for each of n.
-pub async fn timed(n: u64, mut work: impl AsyncFnMut(u64)) -> f64 {
-    work(n / 10).await;
-    let start = Instant::now();
-    work(n).await;
-    start.elapsed().as_nanos() as f64 / n as f64
-}
-
-/// Bytes resident in this process.
-pub fn resident_bytes() -> u64 {
-    let text = std::fs::read_to_string("/proc/self/statm").expect("statm");
-    let pages: u64 = text.split(' ').nth(1).expect("resident").parse().expect("a number");
-    pages * 4096
 }
 
 pub fn run(peer: &str, rows: &[Row]) {

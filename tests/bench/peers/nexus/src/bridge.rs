@@ -11,7 +11,7 @@ use std::time::Instant;
 use nexus_async_rt::tokio_compat::with_tokio;
 use nexus_async_rt::{spawn_boxed, spawn_on_tokio};
 
-use crate::harness::timed;
+use crate::measure::timed;
 
 /// n tasks spawned on tokio, then each awaited.
 pub async fn batch(n: u64) -> f64 {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nexus_async_rt::channel::{local, spsc};
 use nexus_async_rt::{spawn_boxed, timeout};
 
-use crate::harness::timed;
+use crate::measure::timed;
 
 pub async fn local_pair(n: u64) -> f64 {
     let (tx, rx) = local::channel::<u64>(64);

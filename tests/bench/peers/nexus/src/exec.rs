@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nexus_async_rt::{JoinHandle, sleep, spawn_boxed, spawn_slab, yield_now};
 
-use crate::harness::{resident_bytes, timed};
+use crate::measure::{resident_bytes, timed};
 
 async fn yields(n: u64) {
     for _ in 0..n {

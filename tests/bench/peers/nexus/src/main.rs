@@ -3,6 +3,8 @@
 
 #[path = "../../harness.rs"]
 mod harness;
+#[path = "../../measure.rs"]
+mod measure;
 
 mod bridge;
 mod chan;

@@ -4,7 +4,7 @@
 
 use nexus_async_rt::{TcpListener, TcpStream, spawn_boxed};
 
-use crate::harness::timed;
+use crate::measure::timed;
 
 const MESSAGE: usize = 64;
 const BUFFER: usize = 2048;

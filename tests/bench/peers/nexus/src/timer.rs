@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nexus_async_rt::{Sleep, sleep, sleep_until};
 
-use crate::harness::timed;
+use crate::measure::timed;
 
 pub async fn cancel_until(n: u64) -> f64 {
     let deadline = Instant::now() + Duration::from_secs(3600);

@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::harness::timed;
+use crate::measure::timed;
 
 fn runtime() -> Runtime {
     Builder::new_multi_thread()

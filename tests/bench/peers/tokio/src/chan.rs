@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
-use crate::harness::timed;
+use crate::measure::timed;
 
 pub async fn pair(n: u64) -> f64 {
     let (tx, mut rx) = mpsc::channel::<u64>(64);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::sleep;
 
-use crate::harness::{resident_bytes, timed};
+use crate::measure::{resident_bytes, timed};
 
 /// Queues the task again and returns: cheaper than tokio's yield_now, which puts a turn of the
 /// driver between two polls.

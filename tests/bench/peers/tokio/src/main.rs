@@ -4,6 +4,8 @@
 
 #[path = "../../harness.rs"]
 mod harness;
+#[path = "../../measure.rs"]
+mod measure;
 
 mod bridge;
 mod chan;

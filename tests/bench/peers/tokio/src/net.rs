@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 
-use crate::harness::timed;
+use crate::measure::timed;
 
 const MESSAGE: usize = 64;
 const BUFFER: usize = 2048;

@@ -9,7 +9,7 @@ use std::task::Poll;
 use tokio::task::unconstrained;
 use tokio::time::{Duration, Instant, Sleep, sleep, sleep_until};
 
-use crate::harness::timed;
+use crate::measure::timed;
 
 pub async fn cancel_until(n: u64) -> f64 {
     let deadline = Instant::now() + Duration::from_secs(3600);
