@@ -1,0 +1,43 @@
+# nart_cargo_archive(<target> NAME <library> PACKAGE <package> MANIFEST <Cargo.toml> [FLAGS flag...])
+#
+# <target> becomes an imported static library: the archive lib<library>.a that cargo makes of <package>,
+# with the system libraries that Rust needs.
+#
+# cargo is called by a plain custom command, and its own dep-info is CMake's depfile: a second build
+# does nothing, one edited .rs file builds again. All archives share one folder, so what they depend
+# on in common is built once.
+set(nart_rust_native_libs gcc_s util rt pthread m dl c) # the test rust.native_libs asks rustc
+
+function(nart_cargo_archive target)
+  cmake_parse_arguments(arg "" "NAME;PACKAGE;MANIFEST" "FLAGS" ${ARGN})
+  cmake_path(GET arg_MANIFEST PARENT_PATH workspace)
+  set(release ${nart_cargo_target_dir}/release/lib${arg_NAME})
+  set(debug ${nart_cargo_target_dir}/debug/lib${arg_NAME})
+  set(archive $<IF:$<CONFIG:Debug>,${debug},${release}>)
+
+  add_custom_command(
+    OUTPUT ${archive}.a
+    COMMAND ${CARGO_EXECUTABLE} build --locked --package ${arg_PACKAGE} ${arg_FLAGS}
+      --manifest-path ${arg_MANIFEST} --target-dir ${nart_cargo_target_dir}
+      "$<$<NOT:$<CONFIG:Debug>>:--release>"
+    # cargo leaves an archive that is fresh as it is, and would then be called again for ever.
+    COMMAND ${CMAKE_COMMAND} -E touch ${archive}.a
+    DEPENDS ${arg_MANIFEST} ${workspace}/Cargo.lock ${PROJECT_SOURCE_DIR}/Cargo.toml
+    DEPFILE ${archive}.d
+    COMMENT "Building lib${arg_NAME}.a with cargo"
+    USES_TERMINAL VERBATIM COMMAND_EXPAND_LISTS)
+
+  # A part of somebody's project is built when something links it, not always.
+  if(PROJECT_IS_TOP_LEVEL)
+    add_custom_target(${target}_archive ALL DEPENDS ${archive}.a)
+  else()
+    add_custom_target(${target}_archive DEPENDS ${archive}.a)
+  endif()
+
+  add_library(${target} STATIC IMPORTED GLOBAL)
+  add_dependencies(${target} ${target}_archive)
+  set_target_properties(${target} PROPERTIES
+    IMPORTED_LOCATION ${release}.a
+    IMPORTED_LOCATION_DEBUG ${debug}.a
+    INTERFACE_LINK_LIBRARIES "nart;${nart_rust_native_libs}")
+endfunction()
