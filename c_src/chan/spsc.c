@@ -3,15 +3,15 @@
  *
  * What it keeps true: no value is lost, none is seen before it is whole, and no wake-up is lost.
  *
- * The algorithm. Each side has a word in which the other one leaves its waker.
+ * The algorithm. For each side there is a cell in which it leaves its waker.
  *  1. A receiver that finds the ring empty exchanges its waker into rx_notify and looks once more.
  *     A sender publishes its value and exchanges 0 into rx_notify. The two exchanges on one word are
  *     in some order: if the sender's is the later one, it finds the waker and wakes; if the
  *     receiver's is, it acquires what the sender has released, and its second look finds the value.
  *  2. A sender that finds the ring full does the same with tx_notify and the places that the
- *     receiver frees. The receiver's exchange is put off to the end of the tick in which it took
- *     values (until then its thread waits for nobody), so taking one carries no locked instruction.
- *     A receiver outside its loop, or without one, does it at once.
+ *     receiver frees. The receiver's exchange is put off until its loop looks again: with the next
+ *     tick, before it parks, when it is left. So taking a value carries no locked instruction. A
+ *     receiver outside its loop, or without one, does it at once.
  *  3. Closing raises a flag and then exchanges, as publishing does. A receiver looks at the flag and
  *     then at the ring for a last time, so what was sent before the close is found first.
  *  4. A wait that is over takes its waker back, so that nobody is woken for nothing. When the other
@@ -21,8 +21,8 @@
  *
  * Bounds: a send to a parking receiver is one locked instruction, a wait two or three on each side.
  *
- * Not handled: a receiver whose thread stops running its loop after taking values in it, without
- * closing, owes the sender a look (see nart_rx_bind()). */
+ * Not handled: a poll that takes values and then blocks its thread until the sender does something.
+ * The sender may wait for room of which it has not been told. */
 #include "chan.h"
 
 /* The receiver has taken values, the first in this tick. */
@@ -52,7 +52,7 @@ static bool receiver_has_cause(nart__ring *r)
            NART__LOAD(&r->tx_gone, NART__RELAXED);
 }
 
-/* Once per tick of the receiver's loop, while it is on the list. */
+/* Once per look of the receiver's loop, while it is on the list. */
 void nart__spsc_look(nart__watch *watch)
 {
     nart__chan *c = (nart__chan *)(void *)((char *)watch - offsetof(nart__chan, watch));
@@ -73,16 +73,16 @@ void nart__spsc_look(nart__watch *watch)
 
 /* Release: the waker's own memory is there when the other side reads it. Acquire: what the other
  * side had published before its last exchange is there for the second look. */
-static void leave_waker(NART__ATOMIC(uintptr_t) *word, nart_cx *cx)
+static void leave_waker(nart__waker_cell *cell, nart_cx *cx)
 {
-    (void)NART__EXCHANGE(word, nart_cx_waker(cx).w, NART__ACQ_REL);
+    (void)NART__EXCHANGE(cell, nart_cx_waker(cx).w, NART__ACQ_REL);
 }
 
 /* Relaxed: nothing is told by it, and a read-modify-write keeps the other side's release going. */
-static void take_back(NART__ATOMIC(uintptr_t) *word)
+static void take_back(nart__waker_cell *cell)
 {
-    if (NART__LOAD(word, NART__RELAXED))
-        (void)NART__EXCHANGE(word, (uintptr_t)0, NART__RELAXED);
+    if (NART__LOAD(cell, NART__RELAXED))
+        (void)NART__EXCHANGE(cell, (uintptr_t)0, NART__RELAXED);
 }
 
 static void tx_withdraw(nart__wait *w)

@@ -63,6 +63,9 @@ typedef struct nart_chan_opts {
     ((uint64_t)(elem) << 8 | (uint64_t)(flags) << 4 | (uint64_t)(kind))
 #define NART__RING_ELEM(type) ((size_t)((type) >> 8))
 
+/* 0, or the waker word of a task that has parked. */
+typedef NART__ATOMIC(uintptr_t) nart__waker_cell;
+
 typedef struct nart__ring {
     /* written once */
     uint64_t type; /* NART__RING_TYPE */
@@ -77,15 +80,15 @@ typedef struct nart__ring {
     uint32_t promised; /* places granted to senders that have not come yet */
     unsigned char pad0[NART__RING_LINE - 56];
     /* spsc, the sender's line */
-    NART__ATOMIC(uint64_t) sent;       /* values published */
-    NART__ATOMIC(uintptr_t) rx_notify; /* 0, or the waker word of the receiver that parked */
-    NART__ATOMIC(uint32_t) rx_gone;    /* the receiver has closed; local as well */
+    NART__ATOMIC(uint64_t) sent;    /* values published */
+    nart__waker_cell rx_notify;     /* the receiver's */
+    NART__ATOMIC(uint32_t) rx_gone; /* the receiver has closed; local as well */
     unsigned char pad1[NART__RING_LINE - 20];
     /* spsc, the receiver's line */
-    NART__ATOMIC(uint64_t) taken;      /* values taken out */
-    NART__ATOMIC(uintptr_t) tx_notify; /* 0, or the waker word of the sender that parked */
-    NART__ATOMIC(uint32_t) tx_gone;    /* the sender has closed */
-    uint32_t rx_dirty; /* receiver's own: its loop will look at tx_notify when the tick ends */
+    NART__ATOMIC(uint64_t) taken;   /* values taken out */
+    nart__waker_cell tx_notify;     /* the sender's */
+    NART__ATOMIC(uint32_t) tx_gone; /* the sender has closed */
+    uint32_t rx_dirty;              /* receiver's own: its loop is going to look at tx_notify */
     unsigned char pad2[NART__RING_LINE - 24];
 } nart__ring;
 
@@ -169,6 +172,13 @@ NART_API bool nart_rx_is_closed(const nart_rx *rx);
 
 /* ---- the inlines ----------------------------------------------------------------------------- */
 
+/* A function that a macro defines, used or not. */
+#if defined __GNUC__
+#define NART__CHAN_FN static inline __attribute__((unused)) NART_MUST_USE nart_res
+#else
+#define NART__CHAN_FN static inline nart_res
+#endif
+
 /* Cold halves. They answer -EINVAL when the ring's values are not of `elem` bytes. */
 NART_API nart_res nart__send_slow(nart_cx *cx, nart_tx *tx, const void *value, size_t elem);
 NART_API nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem);
@@ -178,13 +188,13 @@ NART_API void nart__local_sent(nart__ring *r);
 NART_API void nart__local_taken(nart__ring *r);
 NART_API void nart__spsc_taken(nart__ring *r);
 
-/* Wakes whoever has left a waker in this word. Release: what was published before is there when the
+/* Wakes whoever has left a waker in this cell. Release: what was published before is there when the
  * other side finds that its waker was taken. Acquire: the waker's own memory is there to be woken. */
-static inline void nart__tell(NART__ATOMIC(uintptr_t) *word)
+static inline void nart__tell(nart__waker_cell *cell)
 {
     nart_waker waker;
 
-    waker.w = NART__EXCHANGE(word, (uintptr_t)0, NART__ACQ_REL);
+    waker.w = NART__EXCHANGE(cell, (uintptr_t)0, NART__ACQ_REL);
     if (NART_UNLIKELY(waker.w != 0))
         nart_waker_wake(waker);
 }
@@ -316,33 +326,35 @@ static inline NART_MUST_USE nart_res nart_recv(nart_cx *cx, nart_rx *rx, void *v
  * answers of the functions above; -EINVAL for an end of a channel whose elem is not sizeof(T).
  */
 #define NART_CHAN_TYPED(name, T)                                                                   \
-    static inline NART_MUST_USE nart_res name##_open(nart_rt *rt, uint32_t kind, size_t capacity,  \
-                                                     nart_tx *tx, nart_rx *rx)                     \
+    NART__CHAN_FN name##_open(nart_rt *rt, uint32_t kind, size_t capacity, nart_tx *tx,            \
+                              nart_rx *rx)                                                         \
     {                                                                                              \
         nart_chan_opts o = { sizeof(nart_chan_opts), kind, 0, sizeof(T), capacity, NULL };         \
         return nart_chan_open(rt, &o, tx, rx);                                                     \
     }                                                                                              \
-    static inline NART_MUST_USE nart_res name##_try_send(nart_tx *tx, T value)                     \
+    NART__CHAN_FN name##_try_send(nart_tx *tx, T value)                                            \
     {                                                                                              \
         if (NART_LIKELY(nart__push(tx, &value, sizeof(T))))                                        \
             return 0;                                                                              \
-        return nart__try_send_slow(tx, &value, sizeof(T));                                         \
+        T kept = value; /* so that value itself needs no memory */                                 \
+        return nart__try_send_slow(tx, &kept, sizeof(T));                                          \
     }                                                                                              \
-    static inline NART_MUST_USE nart_res name##_try_recv(nart_rx *rx, T *value)                    \
+    NART__CHAN_FN name##_try_recv(nart_rx *rx, T *value)                                           \
     {                                                                                              \
         if (NART_LIKELY(nart__pop(rx, value, sizeof(T))))                                          \
             return 0;                                                                              \
         return nart__try_recv_slow(rx, value, sizeof(T));                                          \
     }                                                                                              \
-    static inline NART_MUST_USE nart_res name##_send(nart_cx *cx, nart_tx *tx, T value)            \
+    NART__CHAN_FN name##_send(nart_cx *cx, nart_tx *tx, T value)                                   \
     {                                                                                              \
         if (NART_LIKELY(cx->go > 0 && nart__push(tx, &value, sizeof(T)))) {                        \
             cx->go--;                                                                              \
             return 0;                                                                              \
         }                                                                                          \
-        return nart__send_slow(cx, tx, &value, sizeof(T));                                         \
+        T kept = value;                                                                            \
+        return nart__send_slow(cx, tx, &kept, sizeof(T));                                          \
     }                                                                                              \
-    static inline NART_MUST_USE nart_res name##_recv(nart_cx *cx, nart_rx *rx, T *value)           \
+    NART__CHAN_FN name##_recv(nart_cx *cx, nart_rx *rx, T *value)                                  \
     {                                                                                              \
         if (NART_LIKELY(cx->go > 0 && nart__pop(rx, value, sizeof(T)))) {                          \
             cx->go--;                                                                              \

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* What the channel tests share: channels of numbers, and operations as tasks of their own, so that
+ * a test reads as a sequence: start a receive, settle, look, send, settle, look. */
+#ifndef CHAN_TEST_H
+#define CHAN_TEST_H
+
+#include "test.h"
+
+#include <nart/chan.h>
+#include <nart/co.h>
+#include <nart/rt.h>
+
+#include <string.h>
+
+NART_CHAN_TYPED(u64, uint64_t);
+
+enum { LOCAL = NART_CHAN_LOCAL, SPSC = NART_CHAN_SPSC };
+
+static inline nart_rt *rt_new(uint32_t flags)
+{
+    nart_rt_opts o = NART_RT_OPTS_INIT;
+    nart_rt *rt = NULL;
+
+    o.flags = flags;
+    o.alloc = &test_alloc;
+    CHECK_RES(nart_rt_new(&o, &rt), 0);
+    return rt;
+}
+
+/* Both ends of a channel, and the runtime of its receiver. */
+struct chan {
+    nart_rt *rt;
+    nart_tx tx;
+    nart_rx rx;
+};
+
+static inline void chan_open(struct chan *c, uint32_t kind, size_t capacity)
+{
+    c->rt = rt_new(0);
+    CHECK_RES(u64_open(c->rt, kind, capacity, &c->tx, &c->rx), 0);
+}
+
+static inline void chan_finish(struct chan *c)
+{
+    nart_tx_close(&c->tx);
+    nart_rx_close(&c->rx);
+    CHECK_RES(nart_rt_free(c->rt), 0);
+}
+
+/* Runs until nothing is left to do. */
+static inline void settle(nart_rt *rt)
+{
+    nart_res r;
+    while ((r = nart_rt_poll(rt, 0)) > 0)
+        continue;
+    CHECK_RES(r, 0);
+}
+
+/* One send or receive in a task of its own. `res` is NART_PENDING until it has answered. */
+struct op {
+    nart_tx *tx;
+    nart_rx *rx;
+    uint64_t value;
+    int64_t limit; /* nanoseconds, or NART_NEVER */
+    nart_res res;
+    unsigned polls;
+    nart_waker waker;
+    nart_task id;
+};
+
+struct op_frame {
+    nart_co co;
+    struct op *op;
+};
+
+static inline nart_res op_do(nart_cx *cx, struct op *op)
+{
+    return op->tx ? u64_send(cx, op->tx, op->value) : u64_recv(cx, op->rx, &op->value);
+}
+
+static inline nart_res op_run(nart_cx *cx, void *frame)
+{
+    struct op_frame *f = frame;
+    nart_res r = 0;
+
+    f->op->polls++;
+    f->op->waker = nart_cx_waker(cx);
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT_FOR(r, f->op->limit, op_do(cx, f->op));
+    f->op->res = r;
+    NART_END(r);
+}
+
+static const nart_task_type op_type = NART_TASK_TYPE(struct op_frame, op_run, NULL);
+
+static inline void op_start(nart_rt *rt, struct op *op)
+{
+    struct op_frame f = { { 0 }, op };
+    nart_join join = { 0 };
+
+    op->res = NART_PENDING;
+    CHECK_RES(nart_rt_spawn(rt, &op_type, &f, &join), 0);
+    op->id = nart_join_task(&join);
+    nart_join_release(&join);
+    settle(rt);
+}
+
+static inline void send_start(nart_rt *rt, struct op *op, nart_tx *tx, uint64_t value)
+{
+    *op = (struct op){ .tx = tx, .value = value, .limit = NART_NEVER };
+    op_start(rt, op);
+}
+
+static inline void recv_start(nart_rt *rt, struct op *op, nart_rx *rx)
+{
+    *op = (struct op){ .rx = rx, .limit = NART_NEVER };
+    op_start(rt, op);
+}
+
+/* The next value must be there, and this one. */
+#define CHECK_NEXT(rx, expected)                                                                   \
+    do {                                                                                           \
+        uint64_t got_ = 0;                                                                         \
+        CHECK_RES(u64_try_recv((rx), &got_), 0);                                                   \
+        CHECK_EQ(got_, (expected));                                                                \
+    } while (0)
+
+/* No value must be there, and this be the reason. */
+#define CHECK_NO_NEXT(rx, expected)                                                                \
+    do {                                                                                           \
+        uint64_t got_ = 0;                                                                         \
+        CHECK_RES(u64_try_recv((rx), &got_), (expected));                                          \
+    } while (0)
+
+/* Seeded, so that a failure can be run again. */
+static inline uint32_t random_next(uint64_t *state)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(*state >> 33);
+}
+
+#endif

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* What local and SPSC channels have in common, on one thread: order, room, capacity, closing, and
+ * waiting for each. */
+#include "chan_test.h"
+
+/* ---- order and room ---- */
+
+static void values_come_out_in_order(uint32_t kind)
+{
+    struct chan c;
+    chan_open(&c, kind, 4);
+    CHECK_NO_NEXT(&c.rx, -EAGAIN);
+    for (uint64_t i = 0; i < 3; i++)
+        CHECK_RES(u64_try_send(&c.tx, i), 0);
+    CHECK_EQ(nart_tx_len(&c.tx), 3);
+    CHECK_EQ(nart_rx_len(&c.rx), 3);
+    for (uint64_t i = 0; i < 3; i++)
+        CHECK_NEXT(&c.rx, i);
+    CHECK_NO_NEXT(&c.rx, -EAGAIN);
+    CHECK_EQ(nart_rx_len(&c.rx), 0);
+    chan_finish(&c);
+}
+
+TEST(local_values_come_out_in_order)
+{
+    values_come_out_in_order(LOCAL);
+}
+
+TEST(spsc_values_come_out_in_order)
+{
+    values_come_out_in_order(SPSC);
+}
+
+/* A full channel refuses, takes one value for each that is taken out, and loses none. */
+static void full_refuses(uint32_t kind)
+{
+    struct chan c;
+    chan_open(&c, kind, 2);
+    CHECK_RES(u64_try_send(&c.tx, 1), 0);
+    CHECK_RES(u64_try_send(&c.tx, 2), 0);
+    CHECK_RES(u64_try_send(&c.tx, 3), -EAGAIN);
+    CHECK_NEXT(&c.rx, 1);
+    CHECK_RES(u64_try_send(&c.tx, 3), 0);
+    CHECK_RES(u64_try_send(&c.tx, 4), -EAGAIN);
+    CHECK_NEXT(&c.rx, 2);
+    CHECK_NEXT(&c.rx, 3);
+    CHECK_NO_NEXT(&c.rx, -EAGAIN);
+    chan_finish(&c);
+}
+
+TEST(local_full_refuses)
+{
+    full_refuses(LOCAL);
+}
+
+TEST(spsc_full_refuses)
+{
+    full_refuses(SPSC);
+}
+
+/* A capacity is rounded up to a power of two, and exactly so many values fit. */
+static void capacities_round_up(uint32_t kind)
+{
+    static const size_t asked[] = { 1, 2, 3, 5, 8, 100, 1000 };
+    static const size_t given[] = { 1, 2, 4, 8, 8, 128, 1024 };
+
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        struct chan c;
+        chan_open(&c, kind, asked[i]);
+        CHECK_EQ(nart_tx_capacity(&c.tx), given[i]);
+        for (size_t n = 0; n < given[i]; n++)
+            CHECK_RES(u64_try_send(&c.tx, n), 0);
+        CHECK_RES(u64_try_send(&c.tx, 0), -EAGAIN);
+        for (size_t n = 0; n < given[i]; n++)
+            CHECK_NEXT(&c.rx, n);
+        chan_finish(&c);
+    }
+}
+
+TEST(local_capacities_round_up)
+{
+    capacities_round_up(LOCAL);
+}
+
+TEST(spsc_capacities_round_up)
+{
+    capacities_round_up(SPSC);
+}
+
+/* Filled to the brim, emptied, and again: the ring wraps at every offset. */
+static void wraps_at_every_offset(uint32_t kind)
+{
+    struct chan c;
+    chan_open(&c, kind, 64);
+    for (uint64_t round = 0; round < 1000; round++) {
+        for (uint64_t i = 0; i < 64; i++)
+            CHECK_RES(u64_try_send(&c.tx, round + i), 0);
+        CHECK_RES(u64_try_send(&c.tx, 0), -EAGAIN);
+        for (uint64_t i = 0; i < 64; i++)
+            CHECK_NEXT(&c.rx, round + i);
+        CHECK_NO_NEXT(&c.rx, -EAGAIN);
+        CHECK_RES(u64_try_send(&c.tx, 7), 0); /* the next round begins one place further */
+        CHECK_NEXT(&c.rx, 7);
+    }
+    chan_finish(&c);
+}
+
+TEST(local_wraps_at_every_offset)
+{
+    wraps_at_every_offset(LOCAL);
+}
+
+TEST(spsc_wraps_at_every_offset)
+{
+    wraps_at_every_offset(SPSC);
+}
+
+static void capacity_one(uint32_t kind)
+{
+    struct chan c;
+    chan_open(&c, kind, 1);
+    for (uint64_t i = 0; i < 100000; i++) {
+        CHECK_RES(u64_try_send(&c.tx, i), 0);
+        CHECK_RES(u64_try_send(&c.tx, i), -EAGAIN);
+        CHECK_NEXT(&c.rx, i);
+    }
+    chan_finish(&c);
+}
+
+TEST(local_capacity_one)
+{
+    capacity_one(LOCAL);
+}
+
+TEST(spsc_capacity_one)
+{
+    capacity_one(SPSC);
+}
+
+/* Values of any size go through whole, also the largest. */
+static void any_size(uint32_t kind)
+{
+    static const size_t sizes[] = { 1, 3, 8, 24, 100, 4096, NART_CHAN_MAX_ELEM };
+    static unsigned char in[NART_CHAN_MAX_ELEM], out[NART_CHAN_MAX_ELEM];
+    nart_rt *rt = rt_new(0);
+    uint64_t seed = 1;
+
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        nart_chan_opts o = { sizeof o, kind, 0, sizes[s], 4, NULL };
+        nart_tx tx;
+        nart_rx rx;
+        CHECK_RES(nart_chan_open(rt, &o, &tx, &rx), 0);
+        for (int n = 0; n < 20; n++) {
+            for (size_t i = 0; i < sizes[s]; i++)
+                in[i] = (unsigned char)random_next(&seed);
+            CHECK_RES(nart_try_send(&tx, in), 0);
+            memset(out, 0, sizeof out);
+            CHECK_RES(nart_try_recv(&rx, out), 0);
+            CHECK(memcmp(in, out, sizes[s]) == 0);
+        }
+        nart_tx_close(&tx);
+        nart_rx_close(&rx);
+    }
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(local_values_of_any_size)
+{
+    any_size(LOCAL);
+}
+
+TEST(spsc_values_of_any_size)
+{
+    any_size(SPSC);
+}
+
+/* ---- closing ---- */
+
+/* What was sent before the sender closed is received before NART_ECLOSED. */
+static void sender_closes(uint32_t kind)
+{
+    struct chan c;
+    chan_open(&c, kind, 4);
+    CHECK(!nart_rx_is_closed(&c.rx));
+    CHECK_RES(u64_try_send(&c.tx, 1), 0);
+    CHECK_RES(u64_try_send(&c.tx, 2), 0);
+    nart_tx_close(&c.tx);
+    CHECK(nart_rx_is_closed(&c.rx));
+    CHECK_EQ(nart_rx_len(&c.rx), 2);
+    CHECK_NEXT(&c.rx, 1);
+    CHECK_NEXT(&c.rx, 2);
+    CHECK_NO_NEXT(&c.rx, NART_ECLOSED);
+    CHECK_NO_NEXT(&c.rx, NART_ECLOSED);
+    chan_finish(&c);
+}
+
+TEST(local_sender_closes)
+{
+    sender_closes(LOCAL);
+}
+
+TEST(spsc_sender_closes)
+{
+    sender_closes(SPSC);
+}
+
+/* To a receiver that has closed nothing can be sent, whether there is room or not. */
+static void receiver_closes(uint32_t kind)
+{
+    for (uint64_t before = 0; before <= 2; before++) {
+        struct chan c;
+        struct op op;
+        chan_open(&c, kind, 2);
+        for (uint64_t i = 0; i < before; i++)
+            CHECK_RES(u64_try_send(&c.tx, i), 0);
+        CHECK(!nart_tx_is_closed(&c.tx));
+        nart_rx_close(&c.rx);
+        CHECK(nart_tx_is_closed(&c.tx));
+        CHECK_RES(u64_try_send(&c.tx, 9), NART_ECLOSED);
+        send_start(c.rt, &op, &c.tx, 9);
+        CHECK_RES(op.res, NART_ECLOSED);
+        CHECK_EQ(op.polls, 1);
+        chan_finish(&c);
+    }
+}
+
+TEST(local_receiver_closes)
+{
+    receiver_closes(LOCAL);
+}
+
+TEST(spsc_receiver_closes)
+{
+    receiver_closes(SPSC);
+}
+
+/* A task that waits in a receive is told of a value, and of the end. */
+static void receive_waits(uint32_t kind)
+{
+    struct chan c;
+    struct op op;
+    chan_open(&c, kind, 2);
+    recv_start(c.rt, &op, &c.rx);
+    CHECK_RES(op.res, NART_PENDING);
+    CHECK_RES(u64_try_send(&c.tx, 99), 0);
+    settle(c.rt);
+    CHECK_RES(op.res, 0);
+    CHECK_EQ(op.value, 99);
+    CHECK_EQ(op.polls, 2);
+
+    recv_start(c.rt, &op, &c.rx);
+    CHECK_RES(op.res, NART_PENDING);
+    nart_tx_close(&c.tx);
+    settle(c.rt);
+    CHECK_RES(op.res, NART_ECLOSED);
+    chan_finish(&c);
+}
+
+TEST(local_receive_waits)
+{
+    receive_waits(LOCAL);
+}
+
+TEST(spsc_receive_waits)
+{
+    receive_waits(SPSC);
+}
+
+/* A task that waits for room is told of it, and of the receiver's end; its value comes last. */
+static void send_waits(uint32_t kind)
+{
+    struct chan c;
+    struct op op;
+    chan_open(&c, kind, 2);
+    CHECK_RES(u64_try_send(&c.tx, 1), 0);
+    CHECK_RES(u64_try_send(&c.tx, 2), 0);
+    send_start(c.rt, &op, &c.tx, 3);
+    CHECK_RES(op.res, NART_PENDING);
+    CHECK_NEXT(&c.rx, 1);
+    settle(c.rt);
+    CHECK_RES(op.res, 0);
+    CHECK_EQ(op.polls, 2);
+    CHECK_EQ(nart_rx_len(&c.rx), 2);
+
+    send_start(c.rt, &op, &c.tx, 4);
+    CHECK_RES(op.res, NART_PENDING);
+    CHECK_NEXT(&c.rx, 2);
+    CHECK_NEXT(&c.rx, 3);
+    settle(c.rt);
+    CHECK_NEXT(&c.rx, 4);
+
+    CHECK_RES(u64_try_send(&c.tx, 5), 0);
+    CHECK_RES(u64_try_send(&c.tx, 6), 0);
+    send_start(c.rt, &op, &c.tx, 7);
+    nart_rx_close(&c.rx);
+    settle(c.rt);
+    CHECK_RES(op.res, NART_ECLOSED);
+    chan_finish(&c);
+}
+
+TEST(local_send_waits)
+{
+    send_waits(LOCAL);
+}
+
+TEST(spsc_send_waits)
+{
+    send_waits(SPSC);
+}
+
+/* A send that was cancelled, or ran out of time, leaves nothing behind. */
+static void cancelled_send_leaves_nothing(uint32_t kind)
+{
+    struct chan c;
+    struct op op;
+    chan_open(&c, kind, 2);
+    CHECK_RES(u64_try_send(&c.tx, 1), 0);
+    CHECK_RES(u64_try_send(&c.tx, 2), 0);
+    send_start(c.rt, &op, &c.tx, 666);
+    CHECK_RES(nart_task_cancel(c.rt, op.id), 0);
+    settle(c.rt);
+    CHECK_RES(op.res, -ECANCELED);
+
+    op = (struct op){ .tx = &c.tx, .value = 667, .limit = 0 };
+    op_start(c.rt, &op);
+    CHECK_RES(op.res, -ETIMEDOUT);
+
+    CHECK_NEXT(&c.rx, 1);
+    CHECK_RES(u64_try_send(&c.tx, 3), 0);
+    settle(c.rt);
+    CHECK_NEXT(&c.rx, 2);
+    CHECK_NEXT(&c.rx, 3);
+    CHECK_NO_NEXT(&c.rx, -EAGAIN);
+    chan_finish(&c);
+}
+
+TEST(local_cancelled_send_leaves_nothing)
+{
+    cancelled_send_leaves_nothing(LOCAL);
+}
+
+TEST(spsc_cancelled_send_leaves_nothing)
+{
+    cancelled_send_leaves_nothing(SPSC);
+}
+
+/* A receive that was cancelled, timed out or dropped takes nothing. The task that waits is aborted
+ * at once, and sending afterwards reaches nobody and loses nothing. */
+static void cancelled_receive_takes_nothing(uint32_t kind)
+{
+    struct chan c;
+    struct op op;
+    chan_open(&c, kind, 4);
+
+    recv_start(c.rt, &op, &c.rx);
+    CHECK_RES(nart_task_cancel(c.rt, op.id), 0);
+    CHECK_RES(u64_try_send(&c.tx, 1), 0); /* both at once: cancelled wins, the value stays */
+    settle(c.rt);
+    CHECK_RES(op.res, -ECANCELED);
+
+    CHECK_NEXT(&c.rx, 1);
+    op = (struct op){ .rx = &c.rx, .limit = 0 };
+    op_start(c.rt, &op);
+    CHECK_RES(op.res, -ETIMEDOUT);
+
+    recv_start(c.rt, &op, &c.rx);
+    CHECK_EQ(nart_rt_task_count(c.rt), 1);
+    CHECK_RES(nart_task_abort(c.rt, op.id), 0);
+    settle(c.rt);
+    CHECK_EQ(nart_rt_task_count(c.rt), 0);
+    CHECK_RES(u64_try_send(&c.tx, 2), 0);
+    settle(c.rt);
+    CHECK_NEXT(&c.rx, 2);
+    chan_finish(&c);
+}
+
+TEST(local_cancelled_receive_takes_nothing)
+{
+    cancelled_receive_takes_nothing(LOCAL);
+}
+
+TEST(spsc_cancelled_receive_takes_nothing)
+{
+    cancelled_receive_takes_nothing(SPSC);
+}
+
+/* A value that has arrived beats an expired scope. */
+static void value_beats_deadline(uint32_t kind)
+{
+    struct chan c;
+    struct op op;
+    chan_open(&c, kind, 1);
+    CHECK_RES(u64_try_send(&c.tx, 5), 0);
+    op = (struct op){ .rx = &c.rx, .limit = 0 };
+    op_start(c.rt, &op);
+    CHECK_RES(op.res, 0);
+    CHECK_EQ(op.value, 5);
+    chan_finish(&c);
+}
+
+TEST(local_value_beats_deadline)
+{
+    value_beats_deadline(LOCAL);
+}
+
+TEST(spsc_value_beats_deadline)
+{
+    value_beats_deadline(SPSC);
+}
+
+/* A task woken a thousand times for no reason still waits, and then gets what it waited for. */
+static void spurious_polls(uint32_t kind)
+{
+    struct chan c;
+    struct op op;
+    chan_open(&c, kind, 1);
+    recv_start(c.rt, &op, &c.rx);
+    for (unsigned i = 0; i < 1000; i++) {
+        nart_waker_wake(op.waker);
+        settle(c.rt);
+        CHECK_EQ(op.polls, i + 2);
+        CHECK_RES(op.res, NART_PENDING);
+    }
+    CHECK_RES(u64_try_send(&c.tx, 1), 0);
+    settle(c.rt);
+    CHECK_RES(op.res, 0);
+
+    CHECK_RES(u64_try_send(&c.tx, 2), 0);
+    send_start(c.rt, &op, &c.tx, 3);
+    for (unsigned i = 0; i < 1000; i++) {
+        nart_waker_wake(op.waker);
+        settle(c.rt);
+        CHECK_EQ(op.polls, i + 2);
+        CHECK_RES(op.res, NART_PENDING);
+    }
+    CHECK_NEXT(&c.rx, 2);
+    settle(c.rt);
+    CHECK_RES(op.res, 0);
+    CHECK_NEXT(&c.rx, 3);
+    chan_finish(&c);
+}
+
+TEST(local_spurious_polls)
+{
+    spurious_polls(LOCAL);
+}
+
+TEST(spsc_spurious_polls)
+{
+    spurious_polls(SPSC);
+}

@@ -1,0 +1,617 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Ends as handles: shared by mistake, raced, closed and moved while a task waits in them, left in
+ * the middle of a poll; and what the operations answer to misuse. */
+#include "chan_test.h"
+
+#include <pthread.h>
+
+/* ---- one waiter per end ---- */
+
+static void second_task_is_refused(uint32_t kind)
+{
+    struct chan c;
+    struct op first, second;
+    chan_open(&c, kind, 1);
+    recv_start(c.rt, &first, &c.rx);
+    recv_start(c.rt, &second, &c.rx);
+    CHECK_RES(second.res, -EBUSY);
+    CHECK_RES(u64_try_send(&c.tx, 1), 0);
+    settle(c.rt);
+    CHECK_RES(first.res, 0);
+
+    CHECK_RES(u64_try_send(&c.tx, 2), 0);
+    send_start(c.rt, &first, &c.tx, 3);
+    send_start(c.rt, &second, &c.tx, 4);
+    CHECK_RES(second.res, -EBUSY);
+    CHECK_NEXT(&c.rx, 2);
+    settle(c.rt);
+    CHECK_RES(first.res, 0);
+    CHECK_NEXT(&c.rx, 3);
+    CHECK_NO_NEXT(&c.rx, -EAGAIN);
+    chan_finish(&c);
+}
+
+TEST(local_second_task_is_refused)
+{
+    second_task_is_refused(LOCAL);
+}
+
+TEST(spsc_second_task_is_refused)
+{
+    second_task_is_refused(SPSC);
+}
+
+struct twice {
+    nart_co co, a, b;
+    nart_rx *rx;
+    uint64_t value, other;
+    int which;
+    bool bodies;
+};
+
+static nart_res one_recv(nart_cx *cx, nart_co *co, nart_rx *rx, uint64_t *value)
+{
+    nart_res r = 0;
+
+    NART_BEGIN(cx, co);
+    NART_AWAIT(r, u64_recv(cx, rx, value));
+    NART_END(r);
+}
+
+static nart_res twice_run(nart_cx *cx, void *frame)
+{
+    struct twice *t = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &t->co);
+    if (t->bodies) {
+        NART_AWAIT_ANY(t->which, r, one_recv(cx, &t->a, t->rx, &t->value),
+                       one_recv(cx, &t->b, t->rx, &t->other));
+    } else {
+        NART_AWAIT_ANY(t->which, r, u64_recv(cx, t->rx, &t->value), u64_recv(cx, t->rx, &t->other));
+    }
+    NART_END(r == 0 ? (nart_res)(t->value * 10 + (uint64_t)t->which) : r);
+}
+
+static const nart_task_type twice_type = NART_TASK_TYPE(struct twice, twice_run, NULL);
+
+/* Two receives from one end in one race: in one body they are one wait, and the value is received
+ * once; in two bodies the second one is told. */
+static void end_in_one_race_twice(uint32_t kind)
+{
+    struct chan c;
+    nart_join join = { 0 };
+    nart_res res = 0;
+    chan_open(&c, kind, 4);
+    struct twice t = { .rx = &c.rx };
+    CHECK_RES(nart_rt_spawn(c.rt, &twice_type, &t, &join), 0);
+    settle(c.rt);
+    CHECK_RES(u64_try_send(&c.tx, 4), 0);
+    CHECK_RES(u64_try_send(&c.tx, 5), 0);
+    settle(c.rt);
+    CHECK(nart_join_done(&join));
+    CHECK_EQ(((struct twice *)nart_join_frame(&join))->value, 4);
+    nart_join_release(&join);
+    CHECK_NEXT(&c.rx, 5);
+
+    t.bodies = true;
+    CHECK_RES(nart_block_on(c.rt, &twice_type, &t, &res), 0);
+    CHECK_RES(res, -EBUSY);
+    CHECK_RES(u64_try_send(&c.tx, 6), 0);
+    CHECK_NEXT(&c.rx, 6);
+    chan_finish(&c);
+}
+
+TEST(local_end_in_one_race_twice)
+{
+    end_in_one_race_twice(LOCAL);
+}
+
+TEST(spsc_end_in_one_race_twice)
+{
+    end_in_one_race_twice(SPSC);
+}
+
+struct merge {
+    nart_co co;
+    nart_rx *a, *b;
+    uint64_t value, sum, count;
+    int which;
+};
+
+static nart_res merge_run(nart_cx *cx, void *frame)
+{
+    struct merge *m = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &m->co);
+    for (; m->count > 0; m->count--) {
+        NART_AWAIT_ANY(m->which, r, u64_recv(cx, m->a, &m->value), u64_recv(cx, m->b, &m->value));
+        CHECK_RES(r, 0);
+        CHECK_EQ(m->value & 1, m->which);
+        m->sum += m->value;
+    }
+    NART_END((nart_res)m->sum);
+}
+
+static const nart_task_type merge_type = NART_TASK_TYPE(struct merge, merge_run, NULL);
+
+/* A receive that loses race after race loses no value. */
+static void losers_lose_nothing(uint32_t kind)
+{
+    struct chan a, b;
+    nart_join join = { 0 };
+    uint64_t seed = 5, sum = 0;
+    chan_open(&a, kind, 4);
+    b.rt = a.rt;
+    CHECK_RES(u64_open(b.rt, kind, 4, &b.tx, &b.rx), 0);
+    struct merge m = { .a = &a.rx, .b = &b.rx, .count = 10000 };
+    CHECK_RES(nart_rt_spawn(a.rt, &merge_type, &m, &join), 0);
+    for (uint64_t i = 0; i < 10000; i++) {
+        uint64_t value = random_next(&seed);
+        CHECK_RES(u64_try_send(value & 1 ? &b.tx : &a.tx, value), 0);
+        sum += value;
+        if (random_next(&seed) % 4 == 0 || i % 4 == 3)
+            settle(a.rt);
+    }
+    settle(a.rt);
+    CHECK(nart_join_done(&join));
+    CHECK_EQ(((struct merge *)nart_join_frame(&join))->sum, sum);
+    nart_join_release(&join);
+    nart_tx_close(&b.tx);
+    nart_rx_close(&b.rx);
+    chan_finish(&a);
+}
+
+TEST(local_losers_lose_nothing)
+{
+    losers_lose_nothing(LOCAL);
+}
+
+TEST(spsc_losers_lose_nothing)
+{
+    losers_lose_nothing(SPSC);
+}
+
+struct stages {
+    nart_co co;
+    nart_rx *a, *b;
+    uint64_t value;
+    unsigned *polls;
+    int *stage;
+};
+
+static nart_res stages_run(nart_cx *cx, void *frame)
+{
+    struct stages *s = frame;
+    nart_res r = 0;
+
+    ++*s->polls;
+    NART_BEGIN(cx, &s->co);
+    NART_AWAIT(r, u64_recv(cx, s->a, &s->value));
+    CHECK_RES(r, 0);
+    *s->stage = 1;
+    NART_AWAIT(r, u64_recv(cx, s->b, &s->value));
+    CHECK_RES(r, 0);
+    *s->stage = 2;
+    NART_END(0);
+}
+
+static const nart_task_type stages_type = NART_TASK_TYPE(struct stages, stages_run, NULL);
+
+/* A task that has received and waits for something else is not woken by the first channel any more,
+ * neither at once nor through a waker that stayed there. */
+static void old_waits_are_forgotten(uint32_t kind)
+{
+    struct chan a, b;
+    unsigned polls = 0;
+    int stage = 0;
+    chan_open(&a, kind, 8);
+    b.rt = a.rt;
+    CHECK_RES(u64_open(b.rt, kind, 8, &b.tx, &b.rx), 0);
+    struct stages s = { .a = &a.rx, .b = &b.rx, .polls = &polls, .stage = &stage };
+    CHECK_RES(nart_rt_spawn(a.rt, &stages_type, &s, NULL), 0);
+    settle(a.rt);
+    CHECK_RES(u64_try_send(&a.tx, 1), 0);
+    settle(a.rt);
+    CHECK_EQ(stage, 1);
+    CHECK_EQ(polls, 2);
+    for (uint64_t i = 0; i < 4; i++) {
+        CHECK_RES(u64_try_send(&a.tx, i), 0);
+        settle(a.rt);
+    }
+    CHECK_EQ(polls, 2);
+    CHECK_RES(u64_try_send(&b.tx, 1), 0);
+    settle(a.rt);
+    CHECK_EQ(stage, 2);
+    CHECK_EQ(polls, 3);
+    nart_tx_close(&b.tx);
+    nart_rx_close(&b.rx);
+    chan_finish(&a);
+}
+
+TEST(local_old_waits_are_forgotten)
+{
+    old_waits_are_forgotten(LOCAL);
+}
+
+TEST(spsc_old_waits_are_forgotten)
+{
+    old_waits_are_forgotten(SPSC);
+}
+
+/* ---- closing and moving ---- */
+
+/* An end closed under the task that waits in it: that task is told. */
+static void closed_under_the_waiter(uint32_t kind)
+{
+    struct chan c;
+    struct op op;
+    chan_open(&c, kind, 1);
+    CHECK_RES(u64_try_send(&c.tx, 1), 0);
+    send_start(c.rt, &op, &c.tx, 2);
+    nart_tx_close(&c.tx);
+    settle(c.rt);
+    CHECK_RES(op.res, NART_ECLOSED);
+    CHECK_NEXT(&c.rx, 1);
+    CHECK_NO_NEXT(&c.rx, NART_ECLOSED);
+    chan_finish(&c);
+
+    chan_open(&c, kind, 1);
+    recv_start(c.rt, &op, &c.rx);
+    nart_rx_close(&c.rx);
+    settle(c.rt);
+    CHECK_RES(op.res, NART_ECLOSED);
+    chan_finish(&c);
+}
+
+TEST(local_closed_under_the_waiter)
+{
+    closed_under_the_waiter(LOCAL);
+}
+
+TEST(spsc_closed_under_the_waiter)
+{
+    closed_under_the_waiter(SPSC);
+}
+
+/* An end that moves is the same end: position, values and the other side stay. A task that waited in
+ * the old place finds it closed, also when it has been woken already; nothing is lost. */
+static void ends_move(uint32_t kind)
+{
+    struct chan c;
+    struct op op;
+    nart_tx tx;
+    nart_rx rx;
+    chan_open(&c, kind, 2);
+    CHECK_RES(u64_try_send(&c.tx, 1), 0);
+    nart_tx_move(&tx, &c.tx);
+    nart_rx_move(&rx, &c.rx);
+    nart_tx_move(&tx, &tx);
+    nart_rx_move(&rx, &rx);
+    CHECK_RES(u64_try_send(&c.tx, 2), NART_ECLOSED);
+    CHECK_NO_NEXT(&c.rx, NART_ECLOSED);
+    CHECK_RES(u64_try_send(&tx, 2), 0);
+    CHECK_NEXT(&rx, 1);
+    CHECK_NEXT(&rx, 2);
+
+    recv_start(c.rt, &op, &rx);
+    nart_rx_move(&c.rx, &rx);
+    settle(c.rt);
+    CHECK_RES(op.res, NART_ECLOSED);
+
+    recv_start(c.rt, &op, &c.rx);
+    CHECK_RES(u64_try_send(&tx, 3), 0); /* woken, not polled yet */
+    nart_rx_move(&rx, &c.rx);
+    settle(c.rt);
+    CHECK_RES(op.res, NART_ECLOSED);
+    CHECK_NEXT(&rx, 3);
+
+    CHECK_RES(u64_try_send(&tx, 4), 0);
+    CHECK_RES(u64_try_send(&tx, 5), 0);
+    send_start(c.rt, &op, &tx, 6);
+    CHECK_NEXT(&rx, 4);
+    nart_tx_move(&c.tx, &tx);
+    settle(c.rt);
+    CHECK_RES(op.res, NART_ECLOSED);
+    CHECK_RES(u64_try_send(&c.tx, 7), 0);
+    CHECK_NEXT(&rx, 5);
+    CHECK_NEXT(&rx, 7);
+
+    recv_start(c.rt, &op, &rx); /* and waiting works where the end is now */
+    CHECK_RES(u64_try_send(&c.tx, 8), 0);
+    settle(c.rt);
+    CHECK_RES(op.res, 0);
+    nart_rx_close(&rx);
+    chan_finish(&c);
+}
+
+TEST(local_ends_move)
+{
+    ends_move(LOCAL);
+}
+
+TEST(spsc_ends_move)
+{
+    ends_move(SPSC);
+}
+
+struct closer {
+    nart_co co;
+    nart_tx tx;
+    nart_rx rx;
+    uint64_t value;
+    unsigned *polls;
+};
+
+static nart_res closer_run(nart_cx *cx, void *frame)
+{
+    struct closer *k = frame;
+    nart_res r = 0;
+
+    ++*k->polls;
+    NART_BEGIN(cx, &k->co);
+    NART_AWAIT(r, u64_recv(cx, &k->rx, &k->value));
+    nart_tx_close(&k->tx);
+    nart_rx_close(&k->rx);
+    NART_YIELD();
+    NART_END(r);
+}
+
+static const nart_task_type closer_type = NART_TASK_TYPE(struct closer, closer_run, NULL);
+
+/* A body that closes the ends it has used is not woken by that. */
+static void closing_does_not_wake_oneself(uint32_t kind)
+{
+    struct chan c;
+    unsigned polls = 0;
+    chan_open(&c, kind, 1);
+    struct closer k = { .polls = &polls };
+    nart_rx_move(&k.rx, &c.rx);
+    CHECK_RES(nart_rt_spawn(c.rt, &closer_type, &k, NULL), 0);
+    settle(c.rt);
+    CHECK_RES(u64_try_send(&c.tx, 1), 0);
+    settle(c.rt);
+    CHECK_EQ(polls, 3); /* begin, value, yield */
+    chan_finish(&c);
+}
+
+TEST(local_closing_does_not_wake_oneself)
+{
+    closing_does_not_wake_oneself(LOCAL);
+}
+
+TEST(spsc_closing_does_not_wake_oneself)
+{
+    closing_does_not_wake_oneself(SPSC);
+}
+
+/* ---- misuse ---- */
+
+TEST(open_refuses_bad_options)
+{
+    static const struct {
+        nart_chan_opts o;
+        nart_res answer;
+    } cases[] = {
+        { { sizeof(nart_chan_opts), 0, 0, 8, 8, NULL }, -EINVAL },
+        { { sizeof(nart_chan_opts), 3, 0, 8, 8, NULL }, -EINVAL },
+        { { sizeof(nart_chan_opts), LOCAL, 2, 8, 8, NULL }, -EINVAL },
+        { { sizeof(nart_chan_opts), SPSC, 2, 8, 8, NULL }, -EINVAL },
+        { { sizeof(nart_chan_opts), LOCAL, NART_CHAN_SPINNING, 8, 8, NULL }, -EINVAL },
+        { { sizeof(nart_chan_opts), SPSC, NART_CHAN_SPINNING, 8, 8, NULL }, -EINVAL }, /* parks */
+        { { sizeof(nart_chan_opts), LOCAL, 0, 0, 8, NULL }, -EINVAL },
+        { { sizeof(nart_chan_opts), SPSC, 0, 8, 0, NULL }, -EINVAL },
+        { { sizeof(nart_chan_opts), LOCAL, 0, NART_CHAN_MAX_ELEM + 1, 8, NULL }, -EOVERFLOW },
+        { { sizeof(nart_chan_opts), LOCAL, 0, SIZE_MAX, 2, NULL }, -EOVERFLOW },
+        { { sizeof(nart_chan_opts), SPSC, 0, 8, NART_CHAN_MAX_CAPACITY + 1, NULL }, -EOVERFLOW },
+        { { sizeof(nart_chan_opts), SPSC, 0, 1, SIZE_MAX, NULL }, -EOVERFLOW },
+        { { sizeof(nart_chan_opts), LOCAL, 0, SIZE_MAX / 2, SIZE_MAX / 2, NULL }, -EOVERFLOW },
+        { { 0, LOCAL, 0, 8, 8, NULL }, NART_EABI },
+        { { sizeof(nart_chan_opts) - 1, LOCAL, 0, 8, 8, NULL }, NART_EABI },
+        { { sizeof(nart_chan_opts) + 8, LOCAL, 0, 8, 8, NULL }, NART_EABI },
+    };
+    nart_rt *rt = rt_new(0);
+    long live = test_alloc_live();
+    nart_chan_opts good = { sizeof good, LOCAL, 0, 8, 8, NULL };
+    nart_tx tx;
+    nart_rx rx;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        memset(&tx, 0xff, sizeof tx);
+        memset(&rx, 0xff, sizeof rx);
+        CHECK_RES(nart_chan_open(rt, &cases[i].o, &tx, &rx), cases[i].answer);
+        nart_tx_close(&tx); /* closed handles, not garbage */
+        nart_rx_close(&rx);
+    }
+    CHECK_RES(nart_chan_open(NULL, &good, &tx, &rx), -EINVAL);
+    CHECK_RES(nart_chan_open(rt, NULL, &tx, &rx), -EINVAL);
+    CHECK_RES(nart_chan_open(rt, &good, NULL, &rx), -EINVAL);
+    CHECK_RES(nart_chan_open(rt, &good, &tx, NULL), -EINVAL);
+    CHECK_RES(nart__chan_open(rt, &good, NART__RING_ABI + 1, &tx, &rx), NART_EABI);
+    CHECK_EQ(test_alloc_live(), live);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+static size_t asked_size, asked_align;
+static bool deny;
+
+static void *denying_alloc(void *arg, size_t size, size_t align)
+{
+    asked_size = size;
+    asked_align = align;
+    return deny ? NULL : test_alloc.alloc(arg, size, align);
+}
+
+/* The largest channel is asked for with its true size; no memory is an answer. */
+TEST(open_without_memory)
+{
+    nart_alloc denying = { denying_alloc, test_alloc.free, NULL };
+    nart_rt_opts o = NART_RT_OPTS_INIT;
+    nart_rt *rt;
+    nart_tx tx;
+    nart_rx rx;
+
+    o.alloc = &denying;
+    CHECK_RES(nart_rt_new(&o, &rt), 0);
+    deny = true;
+    nart_chan_opts most = {
+        sizeof most, SPSC, 0, NART_CHAN_MAX_ELEM, NART_CHAN_MAX_CAPACITY, NULL
+    };
+    CHECK_RES(nart_chan_open(rt, &most, &tx, &rx), -ENOMEM);
+    CHECK_LE(UINT64_C(1) << 46, asked_size);
+    CHECK_EQ(asked_align, NART__RING_LINE);
+    CHECK_RES(u64_try_send(&tx, 1), NART_ECLOSED);
+    CHECK_NO_NEXT(&rx, NART_ECLOSED);
+    deny = false;
+    CHECK_RES(u64_open(rt, SPSC, 4, &tx, &rx), 0); /* and the runtime is as good as before */
+    nart_tx_close(&tx);
+    nart_rx_close(&rx);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+static void *open_elsewhere(void *arg)
+{
+    nart_tx tx;
+    nart_rx rx;
+    CHECK_RES(u64_open(arg, LOCAL, 4, &tx, &rx), NART_EWRONGTHREAD);
+    return NULL;
+}
+
+TEST(open_on_another_thread)
+{
+    nart_rt *rt = rt_new(0);
+    pthread_t thread;
+    CHECK_RES(nart_rt_bind(rt), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, open_elsewhere, rt), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* Closed and zeroed ends are fine everywhere, and say so. */
+TEST(closed_handles_answer)
+{
+    nart_rt *rt = rt_new(0);
+    nart_tx tx = { 0 }, other;
+    nart_rx rx = { 0 };
+    struct op op;
+
+    nart_tx_close(NULL);
+    nart_rx_close(NULL);
+    nart_tx_close(&tx);
+    nart_rx_close(&rx);
+    CHECK_RES(u64_try_send(&tx, 1), NART_ECLOSED);
+    CHECK_NO_NEXT(&rx, NART_ECLOSED);
+    CHECK_RES(nart_try_send(&tx, &op), NART_ECLOSED);
+    CHECK_RES(nart_try_recv(&rx, &op), NART_ECLOSED);
+    send_start(rt, &op, &tx, 1);
+    CHECK_RES(op.res, NART_ECLOSED);
+    recv_start(rt, &op, &rx);
+    CHECK_RES(op.res, NART_ECLOSED);
+    CHECK_RES(nart_tx_clone(&tx, &other), NART_ECLOSED);
+    CHECK_RES(nart_rx_bind(&rx, rt), NART_ECLOSED);
+    CHECK(nart_tx_is_closed(&tx));
+    CHECK(nart_rx_is_closed(&rx));
+    CHECK_EQ(nart_tx_len(&tx), 0);
+    CHECK_EQ(nart_rx_len(&rx), 0);
+    CHECK_EQ(nart_tx_capacity(&tx), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+struct big {
+    uint64_t part[4];
+};
+
+NART_CHAN_TYPED(big, struct big);
+
+struct wrong {
+    nart_tx *tx;
+    nart_rx *rx;
+};
+
+static nart_res wrong_run(nart_cx *cx, void *frame)
+{
+    struct wrong *w = frame;
+    struct big b = { { 1, 2, 3, 4 } };
+
+    CHECK_RES(big_send(cx, w->tx, b), -EINVAL);
+    CHECK_RES(big_recv(cx, w->rx, &b), -EINVAL);
+    CHECK_RES(big_try_send(w->tx, b), -EINVAL);
+    CHECK_RES(big_try_recv(w->rx, &b), -EINVAL);
+    CHECK_EQ(b.part[0] + b.part[1] + b.part[2] + b.part[3], 10);
+    return 0;
+}
+
+static const nart_task_type wrong_type = NART_TASK_TYPE(struct wrong, wrong_run, NULL);
+
+/* The typed form of another size than the channel's touches nothing. */
+static void wrong_type_is_refused(uint32_t kind)
+{
+    struct chan c;
+    nart_res res = -1;
+    chan_open(&c, kind, 4);
+    CHECK_RES(u64_try_send(&c.tx, 1), 0);
+    struct wrong w = { &c.tx, &c.rx };
+    CHECK_RES(nart_block_on(c.rt, &wrong_type, &w, &res), 0);
+    CHECK_RES(res, 0);
+    CHECK_EQ(nart_rx_len(&c.rx), 1);
+    CHECK_NEXT(&c.rx, 1);
+    chan_finish(&c);
+}
+
+TEST(local_wrong_type_is_refused)
+{
+    wrong_type_is_refused(LOCAL);
+}
+
+TEST(spsc_wrong_type_is_refused)
+{
+    wrong_type_is_refused(SPSC);
+}
+
+/* A handle copied while a task waits in it: ended with a message, not with a corrupted list. */
+static void copy_in_use(void *arg)
+{
+    struct chan c;
+    struct op op;
+    (void)arg;
+    chan_open(&c, LOCAL, 1);
+    recv_start(c.rt, &op, &c.rx);
+    nart_rx copy;
+    memcpy(&copy, &c.rx, sizeof copy);
+    nart_rx_close(&copy);
+}
+
+TEST(copy_in_use_dies)
+{
+    CHECK_DIES(copy_in_use, NULL, "copied or moved");
+}
+
+TEST(spsc_has_one_sender)
+{
+    struct chan c;
+    nart_tx other;
+    chan_open(&c, SPSC, 4);
+    CHECK_RES(nart_tx_clone(&c.tx, &other), -EINVAL);
+    chan_finish(&c);
+}
+
+/* A local channel belongs to one loop: a task of another may use it, but not wait in it. */
+TEST(local_waits_on_its_own_loop_only)
+{
+    struct chan c;
+    struct op op;
+    nart_rt *other = rt_new(0);
+    chan_open(&c, LOCAL, 1);
+    recv_start(other, &op, &c.rx);
+    CHECK_RES(op.res, NART_EDRIVER);
+    send_start(other, &op, &c.tx, 1);
+    CHECK_RES(op.res, 0);
+    send_start(other, &op, &c.tx, 2);
+    CHECK_RES(op.res, NART_EDRIVER);
+    recv_start(other, &op, &c.rx);
+    CHECK_RES(op.res, 0);
+    CHECK_EQ(op.value, 1);
+    CHECK_RES(nart_rt_free(other), 0);
+    chan_finish(&c);
+}

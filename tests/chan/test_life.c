@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Channels from opening to freeing, on one thread, local and SPSC: values that nobody received,
+ * streams between tasks, the budget of a poll, memory, and runtimes that go first. */
+#include "chan_test.h"
+
+/* ---- values that nobody received ---- */
+
+static int alive;
+
+struct token {
+    _Alignas(32) int value;
+};
+
+static void token_drop(void *value)
+{
+    struct token *t = value;
+    CHECK_EQ((uintptr_t)value % _Alignof(struct token), 0);
+    CHECK_EQ(t->value, 77);
+    t->value = 0;
+    alive--;
+}
+
+/* Each value is dropped once: by who received it, or when both sides have closed, in either order. */
+static void leftovers_are_dropped_once(uint32_t kind, bool sender_first)
+{
+    nart_rt *rt = rt_new(0);
+    nart_chan_opts o = { sizeof o, kind, 0, sizeof(struct token), 4, token_drop };
+    nart_tx tx;
+    nart_rx rx;
+    struct token t = { 77 };
+
+    alive = 0;
+    CHECK_RES(nart_chan_open(rt, &o, &tx, &rx), 0);
+    for (int i = 0; i < 11; i++) { /* so that the leftovers lie around the ring's end */
+        CHECK_RES(nart_try_send(&tx, &t), 0);
+        if (i < 8)
+            CHECK_RES(nart_try_recv(&rx, &t), 0);
+        else
+            alive++;
+    }
+    CHECK_EQ(alive, 3);
+    if (sender_first)
+        nart_tx_close(&tx);
+    else
+        nart_rx_close(&rx);
+    CHECK_EQ(alive, 3);
+    nart_tx_close(&tx);
+    nart_rx_close(&rx);
+    CHECK_EQ(alive, 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(local_leftovers_are_dropped_once)
+{
+    leftovers_are_dropped_once(LOCAL, true);
+    leftovers_are_dropped_once(LOCAL, false);
+}
+
+TEST(spsc_leftovers_are_dropped_once)
+{
+    leftovers_are_dropped_once(SPSC, true);
+    leftovers_are_dropped_once(SPSC, false);
+}
+
+/* ---- through tasks ---- */
+
+struct flow {
+    nart_co co;
+    nart_tx tx;
+    nart_rx rx;
+    uint64_t count, next, sum, value;
+};
+
+static nart_res produce(nart_cx *cx, void *frame)
+{
+    struct flow *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    for (; f->next < f->count; f->next++) {
+        NART_AWAIT(r, u64_send(cx, &f->tx, f->next));
+        CHECK_RES(r, 0);
+    }
+    nart_tx_close(&f->tx);
+    NART_END(0);
+}
+
+/* Answers how many came, all in order. */
+static nart_res consume(nart_cx *cx, void *frame)
+{
+    struct flow *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    for (;; f->next++) {
+        NART_AWAIT(r, u64_recv(cx, &f->rx, &f->value));
+        if (r == NART_ECLOSED)
+            break;
+        CHECK_RES(r, 0);
+        CHECK_EQ(f->value, f->next);
+    }
+    nart_rx_close(&f->rx);
+    NART_END((nart_res)f->next);
+}
+
+static const nart_task_type produce_type = NART_TASK_TYPE(struct flow, produce, NULL);
+static const nart_task_type consume_type = NART_TASK_TYPE(struct flow, consume, NULL);
+
+/* Every value from one task to another, in order, also through the narrowest channel. */
+static void stream(uint32_t kind, size_t capacity, uint64_t count)
+{
+    struct chan c;
+    nart_res got = 0;
+    chan_open(&c, kind, capacity);
+    struct flow from = { .count = count }, to = { 0 };
+    nart_tx_move(&from.tx, &c.tx);
+    nart_rx_move(&to.rx, &c.rx);
+    CHECK_RES(nart_rt_spawn(c.rt, &produce_type, &from, NULL), 0);
+    CHECK_RES(nart_block_on(c.rt, &consume_type, &to, &got), 0);
+    CHECK_EQ(got, count);
+    chan_finish(&c);
+}
+
+TEST(local_streams)
+{
+    stream(LOCAL, 64, 10);
+    stream(LOCAL, 1, 10000);
+    stream(LOCAL, 2, 50000);
+    stream(LOCAL, 256, 100000);
+}
+
+TEST(spsc_streams)
+{
+    stream(SPSC, 64, 10);
+    stream(SPSC, 1, 10000);
+    stream(SPSC, 2, 50000);
+    stream(SPSC, 256, 100000);
+}
+
+/* ---- budget ---- */
+
+struct hog {
+    nart_co co;
+    struct chan *c;
+    uint64_t value, answers;
+    nart_res want;
+};
+
+static nart_res hog_run(nart_cx *cx, void *frame)
+{
+    struct hog *h = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &h->co);
+    for (; h->answers < 100000;) {
+        NART_AWAIT(r, u64_send(cx, &h->c->tx, 1));
+        CHECK_RES(r, h->want);
+        NART_AWAIT(r, u64_recv(cx, &h->c->rx, &h->value));
+        CHECK_RES(r, h->want);
+        h->answers += 2;
+    }
+    NART_END(0);
+}
+
+static const nart_task_type hog_type = NART_TASK_TYPE(struct hog, hog_run, NULL);
+
+/* A body whose channel always answers at once still gives way: NART_BUDGET answers per poll, whether
+ * they are values or errors. */
+static void budget(uint32_t kind, bool closed)
+{
+    struct chan c;
+    chan_open(&c, kind, 4);
+    if (closed) {
+        nart_tx_close(&c.tx);
+        nart_rx_close(&c.rx);
+    }
+    struct hog h = { .c = &c, .want = closed ? NART_ECLOSED : 0 };
+    nart_rt_stats before = { sizeof before, 0, 0, 0, 0, 0, 0, 0, 0 }, after = before;
+    nart_rt_stats_get(c.rt, &before);
+    CHECK_RES(nart_block_on(c.rt, &hog_type, &h, NULL), 0);
+    nart_rt_stats_get(c.rt, &after);
+    CHECK_LE(100000 / NART_BUDGET, after.polls - before.polls);
+    chan_finish(&c);
+}
+
+TEST(local_budget)
+{
+    budget(LOCAL, false);
+    budget(LOCAL, true);
+}
+
+TEST(spsc_budget)
+{
+    budget(SPSC, false);
+    budget(SPSC, true);
+}
+
+/* ---- memory ---- */
+
+static long asked;
+
+static void *counting_alloc(void *arg, size_t size, size_t align)
+{
+    asked++;
+    return test_alloc.alloc(arg, size, align);
+}
+
+/* Opening is one allocation; sending, waiting and receiving are none. */
+static void allocations(uint32_t kind)
+{
+    nart_rt_opts o = NART_RT_OPTS_INIT;
+    nart_alloc counting = { counting_alloc, test_alloc.free, NULL };
+    nart_rt *rt;
+    nart_tx tx;
+    nart_rx rx;
+    struct op op;
+
+    o.alloc = &counting;
+    CHECK_RES(nart_rt_new(&o, &rt), 0);
+    long before = asked;
+    CHECK_RES(u64_open(rt, kind, 2, &tx, &rx), 0);
+    CHECK_EQ(asked, before + 1);
+    for (uint64_t i = 0; i < 1000; i++) {
+        recv_start(rt, &op, &rx);
+        CHECK_RES(u64_try_send(&tx, i), 0);
+        settle(rt);
+        CHECK_RES(op.res, 0);
+        CHECK_RES(u64_try_send(&tx, i), 0);
+        CHECK_RES(u64_try_send(&tx, i), 0);
+        send_start(rt, &op, &tx, i);
+        for (int n = 0; n < 2; n++)
+            CHECK_NEXT(&rx, i);
+        settle(rt);
+        CHECK_NEXT(&rx, i);
+    }
+    CHECK_EQ(asked, before + 1);
+    nart_tx_close(&tx);
+    nart_rx_close(&rx);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(local_allocates_at_open_only)
+{
+    allocations(LOCAL);
+}
+
+TEST(spsc_allocates_at_open_only)
+{
+    allocations(SPSC);
+}
+
+/* ---- the runtime goes first ---- */
+
+static nart_res wait_for_ever(nart_cx *cx, void *frame)
+{
+    struct flow *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT(r, u64_recv(cx, &f->rx, &f->value));
+    NART_END(r);
+}
+
+static void ends_drop(void *frame)
+{
+    struct flow *f = frame;
+    nart_tx_close(&f->tx);
+    nart_rx_close(&f->rx);
+}
+
+static const nart_task_type wait_type = NART_TASK_TYPE(struct flow, wait_for_ever, ends_drop);
+
+/* Ends outlive the runtime: what is in the channel can be taken, sent and closed afterwards. Tasks
+ * that are linked by channels end with the runtime, in whichever order they were begun. */
+static void runtime_goes_first(uint32_t kind)
+{
+    struct chan c;
+    nart_tx tx[2];
+    nart_rx rx[2];
+    chan_open(&c, kind, 4);
+    for (int i = 0; i < 2; i++)
+        CHECK_RES(u64_open(c.rt, kind, 4, &tx[i], &rx[i]), 0);
+    for (int i = 0; i < 2; i++) { /* each waits for the other */
+        struct flow f = { 0 };
+        nart_tx_move(&f.tx, &tx[i]);
+        nart_rx_move(&f.rx, &rx[1 - i]);
+        CHECK_RES(nart_rt_spawn(c.rt, &wait_type, &f, NULL), 0);
+    }
+    settle(c.rt);
+    CHECK_EQ(nart_rt_task_count(c.rt), 2);
+    CHECK_RES(u64_try_send(&c.tx, 1), 0);
+    CHECK_RES(nart_rt_free(c.rt), 0);
+
+    CHECK_RES(u64_try_send(&c.tx, 2), 0);
+    CHECK_NEXT(&c.rx, 1);
+    CHECK_NEXT(&c.rx, 2);
+    CHECK_NO_NEXT(&c.rx, -EAGAIN);
+    nart_tx_close(&c.tx);
+    CHECK_NO_NEXT(&c.rx, NART_ECLOSED);
+    nart_rx_close(&c.rx);
+}
+
+TEST(local_runtime_goes_first)
+{
+    runtime_goes_first(LOCAL);
+}
+
+TEST(spsc_runtime_goes_first)
+{
+    runtime_goes_first(SPSC);
+}

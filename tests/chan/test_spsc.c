@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* SPSC channels where they differ from local ones, as far as one thread shows it: who is told and
+ * when, spinning receivers, receivers that change their runtime, other drivers, a fork. */
+#include "chan_test.h"
+
+#include <nart/driver.h>
+
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static uint64_t wakes(nart_rt *rt)
+{
+    nart_rt_stats s = { sizeof s, 0, 0, 0, 0, 0, 0, 0, 0 };
+    nart_rt_stats_get(rt, &s);
+    return s.wakes_foreign;
+}
+
+/* ---- who is told, and when ---- */
+
+/* A sender on one runtime, the receiver's task on another, both driven by this thread. */
+struct pair {
+    struct chan c;
+    nart_rt *from;
+};
+
+static void pair_open(struct pair *p, size_t capacity)
+{
+    chan_open(&p->c, SPSC, capacity);
+    p->from = rt_new(0);
+}
+
+static void pair_finish(struct pair *p)
+{
+    chan_finish(&p->c);
+    CHECK_RES(nart_rt_free(p->from), 0);
+}
+
+struct looker {
+    nart_co co;
+    nart_rx *rx;
+    nart_rt *from;
+    uint64_t value;
+    uint64_t told_in_tick;
+};
+
+/* Takes two values in one poll, and looks whether the sender has been told by then. */
+static nart_res looker_run(nart_cx *cx, void *frame)
+{
+    struct looker *l = frame;
+    uint64_t before = wakes(l->from);
+
+    (void)cx;
+    CHECK_NEXT(l->rx, 1);
+    CHECK_NEXT(l->rx, 2);
+    settle(l->from);
+    CHECK_EQ(wakes(l->from), before);
+    return 0;
+}
+
+static const nart_task_type looker_type = NART_TASK_TYPE(struct looker, looker_run, NULL);
+
+/* The sender hears of all that a tick has taken, once, when that tick ends. */
+TEST(sender_is_told_once_per_tick)
+{
+    struct pair p;
+    struct op op;
+    pair_open(&p, 2);
+    CHECK_RES(u64_try_send(&p.c.tx, 1), 0);
+    CHECK_RES(u64_try_send(&p.c.tx, 2), 0);
+    send_start(p.from, &op, &p.c.tx, 3);
+    CHECK_RES(op.res, NART_PENDING);
+    struct looker l = { .rx = &p.c.rx, .from = p.from };
+    CHECK_RES(nart_rt_spawn(p.c.rt, &looker_type, &l, NULL), 0);
+    CHECK_RES(nart_rt_poll(p.c.rt, 0), 1);
+    settle(p.from);
+    CHECK_RES(op.res, 0);
+    CHECK_EQ(wakes(p.from), 1);
+    CHECK_NEXT(&p.c.rx, 3);
+    pair_finish(&p);
+}
+
+/* Outside its loop, or without one, a receiver tells the sender at once. */
+TEST(sender_is_told_at_once_outside_the_loop)
+{
+    struct pair p;
+    struct op op;
+    pair_open(&p, 1);
+    for (uint64_t i = 0; i < 3; i++) {
+        CHECK_RES(u64_try_send(&p.c.tx, i), 0);
+        send_start(p.from, &op, &p.c.tx, 9);
+        CHECK_RES(op.res, NART_PENDING);
+        CHECK_NEXT(&p.c.rx, i);
+        settle(p.from);
+        CHECK_RES(op.res, 0);
+        CHECK_NEXT(&p.c.rx, 9);
+        if (i == 0)
+            CHECK_RES(nart_rx_bind(&p.c.rx, NULL), 0);
+        if (i == 1)
+            CHECK_RES(nart_rx_bind(&p.c.rx, p.c.rt), 0);
+    }
+    pair_finish(&p);
+}
+
+/* What a tick has taken is told although its loop is not run again: when the runtime ends, and when
+ * the receiver closes or is bound elsewhere. */
+TEST(sender_is_told_at_the_end)
+{
+    for (int how = 0; how < 3; how++) {
+        struct pair p;
+        struct op op;
+        pair_open(&p, 1);
+        CHECK_RES(u64_try_send(&p.c.tx, 1), 0);
+        send_start(p.from, &op, &p.c.tx, 2);
+        switch (how) {
+        case 0:
+            CHECK_RES(nart_rt_free(p.c.rt), 0);
+            CHECK_NEXT(&p.c.rx, 1);
+            p.c.rt = NULL;
+            break;
+        case 1:
+            CHECK_NEXT(&p.c.rx, 1);
+            CHECK_RES(nart_rx_bind(&p.c.rx, NULL), 0);
+            break;
+        default:
+            nart_rx_close(&p.c.rx);
+        }
+        settle(p.from);
+        CHECK_RES(op.res, how < 2 ? 0 : NART_ECLOSED);
+        pair_finish(&p);
+    }
+}
+
+/* A receive that is over, by cancellation or by a timeout, is not woken by later values; neither is
+ * a send by later room. */
+TEST(wakers_are_taken_back)
+{
+    struct pair p;
+    struct op op;
+    pair_open(&p, 4);
+    for (int i = 0; i < 2; i++) {
+        recv_start(p.c.rt, &op, &p.c.rx);
+        if (i == 0)
+            CHECK_RES(nart_task_cancel(p.c.rt, op.id), 0);
+        else
+            CHECK_RES(nart_task_abort(p.c.rt, op.id), 0);
+        settle(p.c.rt);
+        CHECK_RES(op.res, -ECANCELED);
+    }
+    op = (struct op){ .rx = &p.c.rx, .limit = 0 };
+    op_start(p.c.rt, &op);
+    CHECK_RES(op.res, -ETIMEDOUT);
+    uint64_t before = wakes(p.c.rt);
+    for (uint64_t i = 0; i < 4; i++)
+        CHECK_RES(u64_try_send(&p.c.tx, i), 0);
+    settle(p.c.rt);
+    CHECK_EQ(wakes(p.c.rt), before);
+
+    send_start(p.from, &op, &p.c.tx, 4);
+    CHECK_RES(nart_task_cancel(p.from, op.id), 0);
+    settle(p.from);
+    before = wakes(p.from);
+    for (uint64_t i = 0; i < 4; i++)
+        CHECK_NEXT(&p.c.rx, i);
+    settle(p.from);
+    CHECK_EQ(wakes(p.from), before);
+    pair_finish(&p);
+}
+
+/* ---- spinning ---- */
+
+static void spinning_open(struct chan *c, size_t capacity)
+{
+    nart_chan_opts o = { sizeof o, SPSC, NART_CHAN_SPINNING, sizeof(uint64_t), capacity, NULL };
+    c->rt = rt_new(NART_RT_BUSY);
+    CHECK_RES(nart_chan_open(c->rt, &o, &c->tx, &c->rx), 0);
+}
+
+/* A spinning receiver finds values and the end by looking: nobody wakes it. */
+TEST(spinning_receiver_looks_itself)
+{
+    struct chan c;
+    struct op op;
+    spinning_open(&c, 2);
+    for (uint64_t i = 0; i < 10; i++) {
+        recv_start(c.rt, &op, &c.rx);
+        CHECK_RES(op.res, NART_PENDING);
+        CHECK_RES(u64_try_send(&c.tx, i), 0);
+        settle(c.rt);
+        CHECK_RES(op.res, 0);
+        CHECK_EQ(op.value, i);
+    }
+    recv_start(c.rt, &op, &c.rx);
+    CHECK_RES(nart_task_cancel(c.rt, op.id), 0);
+    settle(c.rt);
+    CHECK_RES(op.res, -ECANCELED);
+    recv_start(c.rt, &op, &c.rx);
+    nart_tx_close(&c.tx);
+    settle(c.rt);
+    CHECK_RES(op.res, NART_ECLOSED);
+    CHECK_EQ(wakes(c.rt), 0);
+    chan_finish(&c);
+}
+
+/* The sender of a spinning receiver parks and is told: by the loop, by a receiver that drains
+ * outside of it, by the end of its runtime and of itself. */
+TEST(spinning_receiver_tells_its_sender)
+{
+    for (int how = 0; how < 4; how++) {
+        struct chan c;
+        struct op op;
+        nart_rt *from = rt_new(0);
+        spinning_open(&c, 1);
+        CHECK_RES(u64_try_send(&c.tx, 1), 0);
+        send_start(from, &op, &c.tx, 2);
+        CHECK_RES(op.res, NART_PENDING);
+        if (how < 3)
+            CHECK_NEXT(&c.rx, 1);
+        if (how == 0)
+            settle(c.rt);
+        if (how == 1)
+            CHECK_NO_NEXT(&c.rx, -EAGAIN);
+        if (how == 2) {
+            CHECK_RES(nart_rt_free(c.rt), 0);
+            c.rt = NULL;
+        }
+        if (how == 3)
+            nart_rx_close(&c.rx);
+        settle(from);
+        CHECK_RES(op.res, how < 3 ? 0 : NART_ECLOSED);
+        chan_finish(&c);
+        CHECK_RES(nart_rt_free(from), 0);
+    }
+}
+
+/* ---- a receiver and its runtime ---- */
+
+/* A receiver is awaited on the loop that it belongs to, or anywhere when it belongs to none. */
+TEST(receiver_belongs_to_one_loop)
+{
+    struct chan c;
+    struct op op;
+    nart_rt *other = rt_new(0);
+    chan_open(&c, SPSC, 4);
+    recv_start(other, &op, &c.rx);
+    CHECK_RES(op.res, NART_EWRONGTHREAD);
+    CHECK_RES(nart_rx_bind(&c.rx, other), 0);
+    for (int i = 0; i < 2; i++) {
+        recv_start(other, &op, &c.rx);
+        CHECK_RES(nart_rx_bind(&c.rx, NULL), -EBUSY);
+        CHECK_RES(u64_try_send(&c.tx, 7), 0);
+        settle(other);
+        CHECK_RES(op.res, 0);
+        CHECK_RES(nart_rx_bind(&c.rx, NULL), 0);
+    }
+    CHECK_RES(nart_rt_free(other), 0); /* not its own any more */
+    recv_start(c.rt, &op, &c.rx);
+    nart_tx_close(&c.tx);
+    settle(c.rt);
+    CHECK_RES(op.res, NART_ECLOSED);
+    chan_finish(&c);
+}
+
+struct handing {
+    nart_co co;
+    nart_rx *rx;
+    nart_rt *to;
+    uint64_t value;
+};
+
+static nart_res handing_run(nart_cx *cx, void *frame)
+{
+    struct handing *h = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &h->co);
+    NART_AWAIT(r, u64_recv(cx, h->rx, &h->value));
+    CHECK_RES(r, 0);
+    NART_END(nart_rx_bind(h->rx, h->to)); /* in the poll that has just received: nobody waits */
+}
+
+static const nart_task_type handing_type = NART_TASK_TYPE(struct handing, handing_run, NULL);
+
+TEST(receiver_is_bound_by_its_own_task)
+{
+    struct chan c;
+    struct op op;
+    nart_join join = { 0 };
+    nart_rt *other = rt_new(0);
+    chan_open(&c, SPSC, 4);
+    struct handing h = { .rx = &c.rx, .to = other };
+    CHECK_RES(nart_rt_spawn(c.rt, &handing_type, &h, &join), 0);
+    settle(c.rt);
+    CHECK_RES(u64_try_send(&c.tx, 1), 0);
+    settle(c.rt);
+    CHECK(nart_join_done(&join));
+    nart_join_release(&join);
+    recv_start(other, &op, &c.rx);
+    CHECK_RES(u64_try_send(&c.tx, 2), 0);
+    settle(other);
+    CHECK_RES(op.res, 0);
+    CHECK_EQ(op.value, 2);
+    CHECK_RES(nart_rt_free(other), 0);
+    chan_finish(&c);
+}
+
+struct elsewhere {
+    nart_rx *rx;
+    nart_rt *rt;
+};
+
+static void *bind_elsewhere(void *arg)
+{
+    struct elsewhere *e = arg;
+    CHECK_RES(nart_rx_bind(e->rx, e->rt), NART_EWRONGTHREAD);
+    return NULL;
+}
+
+/* Neither a runtime of another thread can be bound to, nor a receiver taken from one. */
+TEST(bind_touches_no_other_thread)
+{
+    struct chan c;
+    nart_rt *mine = rt_new(0);
+    pthread_t thread;
+    chan_open(&c, SPSC, 4);
+    CHECK_RES(nart_rt_bind(c.rt), 0);
+    CHECK_RES(nart_rt_bind(mine), 0);
+    struct elsewhere e[] = { { &c.rx, NULL }, { &c.rx, mine } };
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(pthread_create(&thread, NULL, bind_elsewhere, &e[i != 0]), 0);
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+        if (i == 1)
+            CHECK_RES(nart_rx_bind(&c.rx, NULL), 0);
+    }
+    CHECK_RES(nart_rt_free(mine), 0);
+    chan_finish(&c);
+}
+
+TEST(bind_refuses)
+{
+    struct chan c;
+    nart_rt *busy = rt_new(NART_RT_BUSY);
+    struct op op;
+    chan_open(&c, LOCAL, 4);
+    CHECK_RES(nart_rx_bind(&c.rx, busy), -EINVAL);
+    CHECK_RES(nart_rx_bind(&c.rx, NULL), -EINVAL);
+    chan_finish(&c);
+
+    spinning_open(&c, 4);
+    nart_rt *parks = rt_new(0);
+    CHECK_RES(nart_rx_bind(&c.rx, parks), -EINVAL);
+    CHECK_RES(nart_rx_bind(&c.rx, NULL), 0);
+    recv_start(parks, &op, &c.rx); /* nobody would wake it */
+    CHECK_RES(op.res, NART_EWRONGTHREAD);
+    CHECK_RES(u64_try_send(&c.tx, 1), 0);
+    CHECK_NEXT(&c.rx, 1);
+    CHECK_RES(nart_rx_bind(&c.rx, busy), 0);
+    recv_start(busy, &op, &c.rx);
+    CHECK_RES(u64_try_send(&c.tx, 2), 0);
+    settle(busy);
+    CHECK_RES(op.res, 0);
+    CHECK_RES(nart_rt_free(parks), 0);
+    CHECK_RES(nart_rt_free(busy), 0);
+    chan_finish(&c);
+}
+
+/* A spinning receiver whose runtime has gone can be bound to the next one. */
+TEST(spinning_receiver_outlives_its_runtime)
+{
+    struct chan c;
+    struct op op;
+    spinning_open(&c, 4);
+    CHECK_RES(nart_rt_free(c.rt), 0);
+    c.rt = rt_new(NART_RT_BUSY);
+    CHECK_RES(u64_try_send(&c.tx, 1), 0);
+    recv_start(c.rt, &op, &c.rx);
+    CHECK_RES(op.res, 0); /* what is there can be had */
+    recv_start(c.rt, &op, &c.rx);
+    CHECK_RES(op.res, NART_EWRONGTHREAD);
+    CHECK_RES(nart_rx_bind(&c.rx, c.rt), 0);
+    recv_start(c.rt, &op, &c.rx);
+    CHECK_RES(u64_try_send(&c.tx, 2), 0);
+    settle(c.rt);
+    CHECK_RES(op.res, 0);
+    chan_finish(&c);
+}
+
+/* ---- another driver ---- */
+
+struct host {
+    nart_cx cx;
+    nart_wakeable wakeable; /* the waker of its one task */
+    int readied, woken;
+};
+
+static int64_t host_now(void *host)
+{
+    (void)host;
+    return 1;
+}
+
+static void host_park(void *host, struct nart__task *t, int64_t deadline)
+{
+    (void)host;
+    (void)t;
+    CHECK_EQ(deadline, NART_NEVER);
+}
+
+static void host_ready(void *host, struct nart__task *t)
+{
+    ((struct host *)host)->readied++;
+    t->state &= ~(uint32_t)NART__T_READY; /* polled by hand */
+}
+
+static uintptr_t host_waker(void *host, struct nart__task *t)
+{
+    (void)t;
+    return nart_waker_of(&((struct host *)host)->wakeable).w;
+}
+
+static void host_woken(nart_wakeable *w)
+{
+    ((struct host *)(void *)((char *)w - offsetof(struct host, wakeable)))->woken++;
+}
+
+static const nart_driver host_driver = {
+    .abi = NART_DRIVER_ABI,
+    .name = "by hand",
+    .now = host_now,
+    .park = host_park,
+    .ready = host_ready,
+    .waker = host_waker,
+};
+
+/* Tasks of any driver wait in SPSC ends: a sender always, a receiver that belongs to no loop. */
+TEST(ends_under_another_driver)
+{
+    struct host host = { .wakeable = { host_woken } };
+    struct chan c;
+    struct op op;
+    struct op_frame frame;
+    struct nart__task task;
+
+    nart_driver_cx_init(&host.cx, &host_driver, &host);
+    chan_open(&c, SPSC, 1);
+    CHECK_RES(u64_try_send(&c.tx, 1), 0);
+    op = (struct op){ .tx = &c.tx, .value = 2, .limit = NART_NEVER, .res = NART_PENDING };
+    frame = (struct op_frame){ .op = &op };
+    nart_driver_task_init(&task, &op_type, &frame, &host.cx);
+    CHECK_RES(nart_driver_poll(&host.cx, &task), NART_PENDING);
+    CHECK_NEXT(&c.rx, 1);
+    CHECK_EQ(host.woken, 1);
+    CHECK_RES(nart_driver_poll(&host.cx, &task), 0);
+    CHECK_NEXT(&c.rx, 2);
+
+    CHECK_RES(nart_rx_bind(&c.rx, NULL), 0);
+    op = (struct op){ .rx = &c.rx, .limit = NART_NEVER, .res = NART_PENDING };
+    frame = (struct op_frame){ .op = &op };
+    nart_driver_task_init(&task, &op_type, &frame, &host.cx);
+    CHECK_RES(nart_driver_poll(&host.cx, &task), NART_PENDING);
+    CHECK_RES(u64_try_send(&c.tx, 3), 0);
+    CHECK_EQ(host.woken, 2);
+    CHECK_RES(nart_driver_poll(&host.cx, &task), 0);
+    CHECK_EQ(op.value, 3);
+    CHECK_EQ(host.readied, 0);
+    chan_finish(&c);
+}
+
+/* ---- fork ---- */
+
+/* A child that frees what it inherited wakes nobody of the parent's, and ends cleanly. */
+TEST(child_of_fork_frees_its_copy)
+{
+    struct pair p;
+    struct op op;
+    pair_open(&p, 1);
+    CHECK_RES(u64_try_send(&p.c.tx, 1), 0);
+    send_start(p.from, &op, &p.c.tx, 2);
+    (void)nart_rt_backend_fd(p.from); /* as an embedding host: a wake would write its eventfd */
+    settle(p.from);
+    pid_t child = fork();
+    if (child == 0) {
+        nart_tx tx;
+        nart_rx rx;
+        CHECK_RES(u64_open(p.c.rt, SPSC, 1, &tx, &rx), NART_EFORK);
+        CHECK_RES(nart_rx_bind(&p.c.rx, NULL), NART_EFORK);
+        CHECK_RES(nart_rt_free(p.c.rt), 0);
+        _exit(0);
+    }
+    int status = -1;
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+    settle(p.from);
+    CHECK_EQ(op.polls, 1);
+    CHECK_NEXT(&p.c.rx, 1);
+    settle(p.from);
+    CHECK_RES(op.res, 0);
+    pair_finish(&p);
+}

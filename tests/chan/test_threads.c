@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* SPSC channels between two threads, on real hardware: every value once and in order, nobody left
+ * waiting, closing and freeing at any moment from either side. A lost wake-up shows as a hang, which
+ * the test's time limit ends. The orders themselves are checked in tests/models. */
+#include "chan_test.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+
+/* A gap of 0 to 1023 steps now and then, so that each side is sometimes ahead and sometimes late. */
+static void gap(uint64_t *seed)
+{
+    if (random_next(seed) % 8)
+        return;
+    for (uint32_t n = random_next(seed) % 1024; n > 0; n--)
+        __asm__ volatile("" ::: "memory");
+    if (random_next(seed) % 64 == 0)
+        sched_yield();
+}
+
+static uint64_t parks(nart_rt *rt)
+{
+    nart_rt_stats s = { sizeof s, 0, 0, 0, 0, 0, 0, 0, 0 };
+    nart_rt_stats_get(rt, &s);
+    return s.parks;
+}
+
+static pthread_t begin(void *(*run)(void *), void *arg)
+{
+    pthread_t t;
+    CHECK_EQ(pthread_create(&t, NULL, run, arg), 0);
+    return t;
+}
+
+static void end(pthread_t t)
+{
+    CHECK_EQ(pthread_join(t, NULL), 0);
+}
+
+/* ---- a side of a stream: numbers from 0 on, and at last the end ---- */
+
+struct side {
+    nart_co co;
+    nart_tx tx;
+    nart_rx rx;
+    uint64_t count, next, value, seed;
+};
+
+static nart_res send_all(nart_cx *cx, void *frame)
+{
+    struct side *s = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &s->co);
+    for (; s->next < s->count; s->next++) {
+        gap(&s->seed);
+        NART_AWAIT(r, u64_send(cx, &s->tx, s->next));
+        if (r)
+            break;
+    }
+    nart_tx_close(&s->tx);
+    NART_END(r);
+}
+
+/* Until the end, or `count` values have come. Answers how many. */
+static nart_res recv_all(nart_cx *cx, void *frame)
+{
+    struct side *s = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &s->co);
+    for (; s->next < s->count; s->next++) {
+        gap(&s->seed);
+        NART_AWAIT(r, u64_recv(cx, &s->rx, &s->value));
+        if (r == NART_ECLOSED || r == -ECANCELED)
+            break;
+        CHECK_RES(r, 0);
+        CHECK_EQ(s->value, s->next);
+    }
+    nart_rx_close(&s->rx);
+    NART_END((nart_res)s->next);
+}
+
+static void side_drop(void *frame)
+{
+    struct side *s = frame;
+    nart_tx_close(&s->tx);
+    nart_rx_close(&s->rx);
+}
+
+static const nart_task_type send_type = NART_TASK_TYPE(struct side, send_all, side_drop);
+static const nart_task_type recv_type = NART_TASK_TYPE(struct side, recv_all, side_drop);
+
+/* A sender on a thread of its own: as a task that parks, or plain, trying again. */
+struct sender {
+    nart_tx tx;
+    uint64_t count, seed, parks;
+    nart_res res;
+    bool plain;
+};
+
+static nart_res send_plain(struct sender *s)
+{
+    for (uint64_t i = 0; i < s->count; i++) {
+        nart_res r;
+        gap(&s->seed);
+        while ((r = u64_try_send(&s->tx, i)) == -EAGAIN)
+            sched_yield();
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+static void *sender_main(void *arg)
+{
+    struct sender *s = arg;
+
+    if (s->plain) {
+        s->res = send_plain(s);
+        nart_tx_close(&s->tx);
+        return NULL;
+    }
+    nart_rt *rt = rt_new(0);
+    struct side side = { .count = s->count, .seed = s->seed };
+    nart_tx_move(&side.tx, &s->tx);
+    CHECK_RES(nart_block_on(rt, &send_type, &side, &s->res), 0);
+    s->parks = parks(rt);
+    CHECK_RES(nart_rt_free(rt), 0);
+    return NULL;
+}
+
+enum { PLAIN = 1, BUSY = 2 };
+
+/* How often each side parked is counted into *rx_parks and *tx_parks. */
+static void stream(size_t capacity, uint64_t count, unsigned how, uint64_t *rx_parks,
+                   uint64_t *tx_parks)
+{
+    nart_rt *rt = rt_new(how & BUSY ? NART_RT_BUSY : 0);
+    nart_chan_opts o = { sizeof o, SPSC, how & BUSY ? NART_CHAN_SPINNING : 0, 8, capacity, NULL };
+    struct sender s = { .count = count, .seed = capacity, .plain = how & PLAIN };
+    struct side side = { .count = UINT64_MAX, .seed = capacity + 1 };
+    nart_res got = 0;
+
+    CHECK_RES(nart_chan_open(rt, &o, &s.tx, &side.rx), 0);
+    pthread_t t = begin(sender_main, &s);
+    CHECK_RES(nart_block_on(rt, &recv_type, &side, &got), 0);
+    end(t);
+    CHECK_RES(s.res, 0);
+    CHECK_EQ(got, count);
+    *rx_parks += parks(rt);
+    *tx_parks += s.parks;
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* A million values between two loops that park, in narrow and in wide channels. */
+TEST(two_loops_that_park)
+{
+    uint64_t rx = 0, tx = 0;
+    stream(1, 50000, 0, &rx, &tx);
+    stream(2, 150000, 0, &rx, &tx);
+    stream(64, 800000, 0, &rx, &tx);
+    CHECK_LE(1000, rx); /* else nothing was tried */
+    CHECK_LE(1000, tx);
+}
+
+/* A sender without a loop, to a receiver that parks. */
+TEST(plain_sender)
+{
+    uint64_t rx = 0, tx = 0;
+    stream(1, 50000, PLAIN, &rx, &tx);
+    stream(64, 1000000, PLAIN, &rx, &tx);
+    CHECK_LE(1000, rx);
+}
+
+/* A receiver that spins: the sender waits by trying again, or parks. */
+TEST(spinning_receiver)
+{
+    uint64_t rx = 0, tx = 0;
+    stream(64, 200000, PLAIN | BUSY, &rx, &tx);
+    stream(2, 20000, BUSY, &rx, &tx);
+    stream(64, 200000, BUSY, &rx, &tx);
+    CHECK_EQ(rx, 0);
+    CHECK_LE(1000, tx);
+}
+
+/* A receiver without a loop, from a sender that parks: it is told at once of each place. */
+TEST(plain_receiver)
+{
+    nart_rt *rt = rt_new(0);
+    struct sender s = { .count = 200000, .seed = 9 };
+    uint64_t seed = 10, next = 0, value = 0;
+    nart_rx rx;
+    nart_res r;
+
+    CHECK_RES(u64_open(rt, SPSC, 8, &s.tx, &rx), 0);
+    CHECK_RES(nart_rx_bind(&rx, NULL), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+    pthread_t t = begin(sender_main, &s);
+    while ((r = u64_try_recv(&rx, &value)) != NART_ECLOSED) {
+        if (r == -EAGAIN) {
+            sched_yield();
+            continue;
+        }
+        CHECK_EQ(value, next);
+        next++;
+        gap(&seed);
+    }
+    end(t);
+    CHECK_RES(s.res, 0);
+    CHECK_EQ(next, s.count);
+    CHECK_LE(1, s.parks);
+    nart_rx_close(&rx);
+}
+
+/* ---- a receiver that goes from thread to thread ---- */
+
+enum { ROUNDS = 500, PER_ROUND = 200 };
+
+struct relay {
+    pthread_mutex_t lock;
+    pthread_cond_t moved;
+    nart_rx rx;
+    int round;
+};
+
+/* Takes PER_ROUND values of every second round on a runtime of its own, then hands over. */
+static void relay_take(struct relay *y, int odd)
+{
+    nart_rt *rt = rt_new(0);
+
+    for (int round = odd; round < ROUNDS; round += 2) {
+        uint64_t first = (uint64_t)round * PER_ROUND;
+        struct side side = { .count = first + PER_ROUND, .next = first, .seed = first };
+        struct op op;
+        CHECK_EQ(pthread_mutex_lock(&y->lock), 0);
+        while (y->round != round)
+            CHECK_EQ(pthread_cond_wait(&y->moved, &y->lock), 0);
+        CHECK_RES(nart_rx_bind(&y->rx, rt), 0);
+        for (; side.next < side.count; side.next++) {
+            recv_start(rt, &op, &y->rx);
+            while (op.res == NART_PENDING)
+                CHECK(nart_rt_poll(rt, NART_NEVER) >= 0);
+            CHECK_RES(op.res, 0);
+            CHECK_EQ(op.value, side.next);
+        }
+        CHECK_RES(nart_rx_bind(&y->rx, NULL), 0);
+        y->round++;
+        CHECK_EQ(pthread_cond_signal(&y->moved), 0);
+        CHECK_EQ(pthread_mutex_unlock(&y->lock), 0);
+    }
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+static void *relay_main(void *arg)
+{
+    relay_take(arg, 1);
+    return NULL;
+}
+
+TEST(receiver_handed_over)
+{
+    struct relay y = { .lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER };
+    struct sender s = { .count = (uint64_t)ROUNDS * PER_ROUND, .seed = 3 };
+    nart_rt *rt = rt_new(0);
+
+    CHECK_RES(u64_open(rt, SPSC, 16, &s.tx, &y.rx), 0);
+    CHECK_RES(nart_rx_bind(&y.rx, NULL), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+    pthread_t from = begin(sender_main, &s), other = begin(relay_main, &y);
+    relay_take(&y, 0);
+    end(other);
+    end(from);
+    CHECK_RES(s.res, 0);
+    CHECK_NO_NEXT(&y.rx, NART_ECLOSED);
+    nart_rx_close(&y.rx);
+}
+
+/* ---- ends, at any moment ---- */
+
+static long dropped;
+
+static void token_drop(void *value)
+{
+    CHECK_EQ(*(uint64_t *)value >> 32, 0xabcd);
+    __atomic_add_fetch(&dropped, 1, __ATOMIC_RELAXED);
+}
+
+enum { BATCH = 500, BATCHES = 2000 };
+
+/* Many short channels that two threads go through, one after the other. */
+struct batch {
+    nart_tx tx[BATCH];
+    nart_rx rx[BATCH];
+    pthread_barrier_t barrier;
+    long sent, received;
+};
+
+static void *closer_main(void *arg)
+{
+    struct batch *b = arg;
+    uint64_t seed = 11;
+
+    for (int n = 0; n < BATCHES; n++) {
+        pthread_barrier_wait(&b->barrier);
+        for (int i = 0; i < BATCH; i++) {
+            gap(&seed); /* the receiver catches up, and waits at this one */
+            uint64_t count = random_next(&seed) % 7;
+            for (uint64_t v = 0; v < count; v++) {
+                nart_res r;
+                while ((r = u64_try_send(&b->tx[i], UINT64_C(0xabcd) << 32 | v)) == -EAGAIN)
+                    sched_yield();
+                if (r) {
+                    CHECK_RES(r, NART_ECLOSED);
+                    break;
+                }
+                b->sent++;
+            }
+            nart_tx_close(&b->tx[i]);
+        }
+        pthread_barrier_wait(&b->barrier);
+    }
+    return NULL;
+}
+
+/* A million channels: what was sent before the close is received before NART_ECLOSED; what nobody
+ * received is dropped once, by whichever side closes last; and each block is freed once. */
+TEST(closing_races)
+{
+    static struct batch b;
+    nart_rt *rt = rt_new(0);
+    uint64_t seed = 12;
+    long early = 0;
+
+    CHECK_EQ(pthread_barrier_init(&b.barrier, NULL, 2), 0);
+    pthread_t t = begin(closer_main, &b);
+    for (int n = 0; n < BATCHES; n++) {
+        nart_chan_opts o = { sizeof o, SPSC, 0, 8, 1 + random_next(&seed) % 4, token_drop };
+        for (int i = 0; i < BATCH; i++)
+            CHECK_RES(nart_chan_open(rt, &o, &b.tx[i], &b.rx[i]), 0);
+        long sent_before = b.sent, got = 0;
+        bool all = true;
+        pthread_barrier_wait(&b.barrier);
+        for (int i = 0; i < BATCH; i++) {
+            long most = random_next(&seed) % 4 ? LONG_MAX : (long)(random_next(&seed) % 4);
+            uint64_t next = 0, value = 0;
+            nart_res r = 0;
+            for (int idle = 0; (long)next < most; idle++) {
+                r = u64_try_recv(&b.rx[i], &value);
+                if (r == NART_ECLOSED)
+                    break;
+                if (r == 0)
+                    CHECK_EQ(value, UINT64_C(0xabcd) << 32 | next++);
+                else if (idle % 256 == 255)
+                    sched_yield();
+            }
+            got += (long)next;
+            if (r != NART_ECLOSED) {
+                all = false;
+                early++;
+            }
+            nart_rx_close(&b.rx[i]);
+        }
+        pthread_barrier_wait(&b.barrier);
+        b.received += got;
+        CHECK_EQ(b.sent, b.received + dropped);
+        CHECK(!all || b.sent - sent_before == got);
+    }
+    end(t);
+    CHECK_LE(1, early);
+    CHECK_LE(1, dropped);
+    pthread_barrier_destroy(&b.barrier);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* Short streams between two tasks that park; the receiver ends early, or its runtime does, with the
+ * sender anywhere. The sender is always told. */
+TEST(receiver_ends_at_any_moment)
+{
+    uint64_t seed = 21;
+    nart_res got;
+
+    for (int n = 0; n < 2000; n++) {
+        nart_rt *rt = rt_new(0);
+        struct sender s = { .count = UINT64_MAX, .seed = seed };
+        struct side side = { .count = random_next(&seed) % 200, .seed = seed };
+        bool by_runtime = random_next(&seed) % 2;
+        CHECK_RES(u64_open(rt, SPSC, 1 + random_next(&seed) % 8, &s.tx, &side.rx), 0);
+        pthread_t t = begin(sender_main, &s);
+        if (by_runtime) {
+            side.count = UINT64_MAX;
+            CHECK_RES(nart_rt_spawn(rt, &recv_type, &side, NULL), 0);
+            for (uint32_t ticks = random_next(&seed) % 50; ticks > 0; ticks--)
+                CHECK(nart_rt_poll(rt, NART_MS) >= 0);
+        } else {
+            CHECK_RES(nart_block_on(rt, &recv_type, &side, &got), 0);
+        }
+        CHECK_RES(nart_rt_free(rt), 0);
+        end(t);
+        CHECK_RES(s.res, NART_ECLOSED);
+    }
+}
