@@ -1,0 +1,714 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* A second driver: a small world with a clock, sockets and a scheduler of its own, in which nothing
+ * reaches the kernel. The echo task that runs on the loop with real sockets runs here unchanged, and
+ * operations meet system calls that answer what no kernel can be made to answer at will.
+ *
+ * The driver uses the public header only: what it keeps is its ready list and who waits where. */
+#include "net/net.h"
+#include "test.h"
+
+#include <nart/co.h>
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* ---- the world ------------------------------------------------------------------------------- */
+
+enum { FIRST_FD = 1 << 20, SOCKS = 4, CALLS_MAX = 64 }; /* no real descriptor has such a number */
+
+struct sock {
+    bool open, registered;
+    uint64_t id;
+    uint32_t ready;
+    nart__task *waiter[2];
+    char in[64], out[256];
+    size_t in_len, out_len, room; /* room: what the far end still takes */
+    bool in_end;
+    int connect, error;             /* answers of connect() and SO_ERROR */
+    int accept[CALLS_MAX], accepts; /* answers of accept(), taken from the front */
+    int flood;                      /* before them, so many connections that failed */
+    int errors_read, closes, recvs, sends;
+};
+
+struct world {
+    nart_cx cx;
+    int64_t clock;
+    nart__task *ready, **last;
+    int64_t park_until;
+    uint64_t serial;
+    struct sock sock[SOCKS];
+};
+
+static struct world *w; /* fake system calls have no argument for it */
+
+static struct sock *sock_of(int fd)
+{
+    CHECK_LE(FIRST_FD, fd);
+    CHECK_LE(fd, FIRST_FD + SOCKS - 1);
+    CHECK(w->sock[fd - FIRST_FD].open);
+    return &w->sock[fd - FIRST_FD];
+}
+
+static struct sock *sock_by_id(uint64_t id)
+{
+    for (int i = 0; i < SOCKS; i++)
+        if (w->sock[i].registered && w->sock[i].id == id)
+            return &w->sock[i];
+    return NULL;
+}
+
+static int64_t world_now(void *host)
+{
+    return ((struct world *)host)->clock;
+}
+
+static void world_park(void *host, nart__task *t, int64_t deadline)
+{
+    (void)t; /* one task at a time has a deadline here */
+    ((struct world *)host)->park_until = deadline;
+}
+
+static void world_ready(void *host, nart__task *t)
+{
+    struct world *world = host;
+    t->state |= NART__T_READY;
+    t->next = NULL;
+    *world->last = t;
+    world->last = &t->next;
+}
+
+static uintptr_t world_waker(void *host, nart__task *t)
+{
+    (void)host, (void)t;
+    return 0;
+}
+
+static nart_res world_io_add(void *host, int fd, uint64_t *id)
+{
+    struct world *world = host;
+    struct sock *s = sock_of(fd);
+    CHECK(!s->registered);
+    s->registered = true;
+    s->id = *id = ++world->serial;
+    s->ready = NART_READ | NART_WRITE;
+    return 0;
+}
+
+static nart_res world_io_want(void *host, uint64_t id, uint32_t dirs, nart_cx *cx)
+{
+    struct sock *s = sock_by_id(id);
+    (void)host;
+    if (!s)
+        return NART_ESTALE;
+    nart__task **place = &s->waiter[dirs & NART_READ ? 0 : 1];
+    if (*place && *place != cx->self)
+        return -EBUSY;
+    *place = NULL;
+    if (s->ready & dirs)
+        return s->ready;
+    nart_res r = nart_op_park(cx);
+    if (r == NART_PENDING)
+        *place = cx->self;
+    return r;
+}
+
+static void world_io_clear(void *host, uint64_t id, uint32_t dirs)
+{
+    struct sock *s = sock_by_id(id);
+    (void)host;
+    CHECK(s != NULL);
+    s->ready &= ~dirs;
+}
+
+static nart_res world_io_del(void *host, uint64_t id, int *fd)
+{
+    struct sock *s = sock_by_id(id);
+    (void)host;
+    if (!s)
+        return NART_ESTALE;
+    s->registered = false;
+    s->waiter[0] = s->waiter[1] = NULL;
+    *fd = FIRST_FD + (int)(s - w->sock);
+    return 0;
+}
+
+static nart_res world_io_fd(void *host, uint64_t id)
+{
+    struct sock *s = sock_by_id(id);
+    (void)host;
+    return s ? FIRST_FD + (s - w->sock) : NART_ESTALE;
+}
+
+static nart_res world_io_wake(void *host, uint64_t id)
+{
+    (void)host;
+    return sock_by_id(id) ? 0 : NART_ESTALE;
+}
+
+/* An event: the direction may be ready. */
+static void happens(struct sock *s, uint32_t bits)
+{
+    s->ready |= bits;
+    for (int d = 0; d < 2; d++)
+        if (bits & (NART_READ << d) && s->waiter[d] && !(s->waiter[d]->state & NART__T_READY))
+            world_ready(w, s->waiter[d]);
+}
+
+/* ---- its system calls ---- */
+
+static int fake_socket(int family, int type)
+{
+    CHECK_EQ(family, AF_INET);
+    CHECK_EQ(type, SOCK_STREAM);
+    for (int i = 0; i < SOCKS; i++)
+        if (!w->sock[i].open) {
+            w->sock[i].open = true;
+            return FIRST_FD + i;
+        }
+    return -EMFILE;
+}
+
+static int fake_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+    (void)level, (void)name, (void)value, (void)len;
+    (void)sock_of(fd);
+    return 0;
+}
+
+static ssize_t fake_recv(int fd, void *buf, size_t len, int flags)
+{
+    struct sock *s = sock_of(fd);
+    size_t n = s->in_len < len ? s->in_len : len;
+    (void)flags;
+    s->recvs++;
+    if (n == 0)
+        return s->in_end ? 0 : -EAGAIN;
+    memcpy(buf, s->in, n);
+    memmove(s->in, s->in + n, s->in_len - n);
+    s->in_len -= n;
+    return (ssize_t)n;
+}
+
+static ssize_t fake_send(int fd, const void *buf, size_t len, int flags)
+{
+    struct sock *s = sock_of(fd);
+    size_t n = s->room < len ? s->room : len;
+    (void)flags;
+    s->sends++;
+    if (n == 0)
+        return -EAGAIN;
+    CHECK_LE(s->out_len + n, sizeof s->out);
+    memcpy(s->out + s->out_len, buf, n);
+    s->out_len += n;
+    s->room -= n;
+    return (ssize_t)n;
+}
+
+static int fake_accept(int fd, struct sockaddr *addr, socklen_t *len)
+{
+    struct sock *s = sock_of(fd);
+    (void)addr, (void)len;
+    if (s->flood > 0) {
+        s->flood--;
+        return -ECONNABORTED;
+    }
+    if (s->accepts == 0)
+        return -EAGAIN;
+    int answer = s->accept[0];
+    memmove(s->accept, s->accept + 1, (size_t)--s->accepts * sizeof *s->accept);
+    return answer == 0 ? fake_socket(AF_INET, SOCK_STREAM) : answer;
+}
+
+static int fake_connect(int fd, const struct sockaddr *addr, socklen_t len)
+{
+    (void)addr, (void)len;
+    return sock_of(fd)->connect;
+}
+
+static int fake_sock_error(int fd)
+{
+    struct sock *s = sock_of(fd);
+    s->errors_read++;
+    return s->error;
+}
+
+static void fake_close(int fd)
+{
+    struct sock *s = sock_of(fd);
+    CHECK(!s->registered);
+    s->open = false;
+    s->closes++;
+}
+
+static const nart_sys fake_sys = {
+    .socket = fake_socket,
+    .setsockopt = fake_setsockopt,
+    .recv = fake_recv,
+    .send = fake_send,
+    .accept = fake_accept,
+    .connect = fake_connect,
+    .sock_error = fake_sock_error,
+    .close = fake_close,
+};
+
+static const nart_driver world_driver = {
+    .abi = NART_DRIVER_ABI,
+    .kind = 100,
+    .name = "world",
+    .now = world_now,
+    .park = world_park,
+    .ready = world_ready,
+    .waker = world_waker,
+    .io_add = world_io_add,
+    .io_want = world_io_want,
+    .io_clear = world_io_clear,
+    .io_del = world_io_del,
+    .sys = &fake_sys,
+    .io_fd = world_io_fd,
+    .io_wake = world_io_wake,
+};
+
+static void end_world(void)
+{
+    for (int i = 0; i < SOCKS; i++)
+        CHECK(!w->sock[i].open);
+    free(w);
+}
+
+static void new_world(const nart_driver *driver)
+{
+    w = calloc(1, sizeof *w);
+    CHECK(w != NULL);
+    w->clock = 1000 * NART_SEC;
+    w->last = &w->ready;
+    w->park_until = NART_NEVER;
+    nart_driver_cx_init(&w->cx, driver, w);
+    test_at_end(end_world);
+}
+
+/* A task begins: it is ready. */
+static void begin(nart__task *t, const nart_task_type *type, void *frame)
+{
+    nart_driver_task_init(t, type, frame, &w->cx);
+    world_ready(w, t);
+}
+
+/* Polls what is ready until nothing is; the answer of the last poll. */
+static nart_res settle(void)
+{
+    nart_res r = NART_PENDING;
+    while (w->ready) {
+        nart__task *t = w->ready;
+        w->ready = t->next;
+        if (!w->ready)
+            w->last = &w->ready;
+        r = nart_driver_poll(&w->cx, t);
+    }
+    return r;
+}
+
+static void pass(int64_t ns, nart__task *t)
+{
+    w->clock += ns;
+    if (w->park_until <= w->clock && !(t->state & NART__T_READY))
+        world_ready(w, t);
+}
+
+/* ---- the echo task, for every driver --------------------------------------------------------- */
+
+struct echo {
+    nart_co co;
+    nart_tcp sock;
+    size_t len, done;
+    char buf[16];
+};
+
+static nart_res echo_run(nart_cx *cx, void *frame)
+{
+    struct echo *e = frame;
+    nart_res n = 0;
+
+    NART_BEGIN(cx, &e->co);
+    for (;;) {
+        NART_AWAIT_FOR(n, 5 * NART_SEC, nart_tcp_recv(cx, &e->sock, e->buf, sizeof e->buf));
+        if (n <= 0)
+            break;
+        e->len = (size_t)n;
+        NART_AWAIT_FOR(n, 5 * NART_SEC, nart_tcp_send_all(cx, &e->sock, e->buf, e->len, &e->done));
+        if (n < 0)
+            break;
+    }
+    nart_tcp_close(&e->sock);
+    NART_END(n);
+}
+
+static const nart_task_type echo_type = NART_TASK_TYPE(struct echo, echo_run, NULL);
+
+static void arrives(struct sock *s, const char *text)
+{
+    memcpy(s->in + s->in_len, text, strlen(text));
+    s->in_len += strlen(text);
+    happens(s, NART_READ);
+}
+
+/* An echo task on socket 0 of a new world. */
+static struct sock *echo_in_world(nart__task *t, struct echo *e)
+{
+    new_world(&world_driver);
+    memset(e, 0, sizeof *e);
+    CHECK_RES(nart__tcp_bind(&e->sock, &world_driver, w, fake_socket(AF_INET, SOCK_STREAM)), 0);
+    begin(t, &echo_type, e);
+    CHECK_RES(settle(), NART_PENDING);
+    return &w->sock[0];
+}
+
+TEST(the_echo_task_runs_on_the_loop)
+{
+    nart_rt *rt;
+    nart_join join;
+    struct echo e = { .len = 0 };
+    char back[16] = "";
+    int ends[2];
+
+    CHECK_RES(nart_rt_new(NULL, &rt), 0);
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    CHECK_RES(nart_tcp_adopt(rt, ends[0], &e.sock), 0);
+    CHECK_RES(nart_rt_spawn(rt, &echo_type, &e, &join), 0);
+    CHECK_EQ(send(ends[1], "hello", 5, 0), 5);
+    CHECK_EQ(shutdown(ends[1], SHUT_WR), 0);
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_EQ(recv(ends[1], back, sizeof back, MSG_WAITALL), 5);
+    CHECK_STR(back, "hello");
+    nart_join_release(&join);
+    close(ends[1]);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(the_echo_task_runs_in_another_world)
+{
+    nart__task t;
+    struct echo e;
+    struct sock *s = echo_in_world(&t, &e);
+
+    s->room = 4;
+    arrives(s, "hello, how are you?"); /* more than the task's buffer, more than there is room */
+    CHECK_RES(settle(), NART_PENDING);
+    CHECK_STR(s->out, "hell");
+    while (s->out_len < 19) {
+        s->room = 4;
+        happens(s, NART_WRITE);
+        CHECK_RES(settle(), NART_PENDING);
+    }
+    CHECK_STR(s->out, "hello, how are you?");
+    s->in_end = true;
+    happens(s, NART_READ | NART_ENDED);
+    CHECK_RES(settle(), 0);
+    CHECK_EQ(s->closes, 1);
+}
+
+TEST(time_is_the_worlds)
+{
+    nart__task t;
+    struct echo e;
+    struct sock *s = echo_in_world(&t, &e);
+
+    CHECK_EQ(w->park_until, w->clock + 5 * NART_SEC);
+    pass(5 * NART_SEC - 1, &t);
+    CHECK_RES(settle(), NART_PENDING);
+    s->room = 100;
+    arrives(s, "x"); /* a new deadline with each message */
+    CHECK_RES(settle(), NART_PENDING);
+    CHECK_EQ(w->park_until, w->clock + 5 * NART_SEC);
+    pass(5 * NART_SEC, &t);
+    CHECK_RES(settle(), -ETIMEDOUT);
+    CHECK_EQ(s->closes, 1);
+}
+
+/* A message that fits is one call each way: short reads and full buffers tell what the kernel would
+ * say to another one. */
+TEST(a_message_is_one_call_each_way)
+{
+    nart__task t;
+    struct echo e;
+    struct sock *s = echo_in_world(&t, &e);
+    int recvs = s->recvs, sends = s->sends;
+
+    CHECK_EQ(recvs, 1); /* the first look */
+    s->room = 1000;
+    for (int i = 1; i <= 10; i++) {
+        arrives(s, "message");
+        CHECK_RES(settle(), NART_PENDING);
+        CHECK_EQ(s->recvs, recvs + i);
+        CHECK_EQ(s->sends, sends + i);
+    }
+    s->room = 3;
+    arrives(s, "message");
+    CHECK_RES(settle(), NART_PENDING);
+    CHECK_EQ(s->sends, sends + 11); /* took three bytes; nothing more is tried */
+    nart_driver_task_cancel(&t);
+    CHECK_RES(settle(), -ECANCELED);
+}
+
+TEST(a_cancelled_task_makes_no_system_call)
+{
+    nart__task t;
+    struct echo e;
+    struct sock *s = echo_in_world(&t, &e);
+    int before = s->recvs;
+
+    arrives(s, "here");
+    nart_driver_task_cancel(&t);
+    CHECK_RES(settle(), -ECANCELED);
+    CHECK_EQ(s->recvs, before);
+    CHECK_EQ(s->in_len, 4); /* nothing was taken */
+    CHECK_EQ(s->closes, 1);
+}
+
+TEST(polls_for_no_reason_make_no_system_call)
+{
+    nart__task t;
+    struct echo e;
+    struct sock *s = echo_in_world(&t, &e);
+    int before = s->recvs;
+
+    for (int i = 0; i < 1000; i++) {
+        world_ready(w, &t);
+        CHECK_RES(settle(), NART_PENDING);
+    }
+    CHECK_EQ(s->recvs, before);
+    CHECK_EQ(w->park_until, w->clock + 5 * NART_SEC);
+    s->in_end = true;
+    happens(s, NART_READ | NART_ENDED);
+    CHECK_RES(settle(), 0);
+}
+
+/* ---- connecting ---- */
+
+struct connector {
+    nart_co co;
+    nart_tcp sock;
+    nart_addr at;
+};
+
+static nart_res connector_run(nart_cx *cx, void *frame)
+{
+    struct connector *c = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &c->co);
+    NART_AWAIT_FOR(r, NART_SEC, nart_tcp_connect(cx, &c->sock, &c->at));
+    NART_END(r);
+}
+
+static const nart_task_type connector_type = NART_TASK_TYPE(struct connector, connector_run, NULL);
+
+/* Connects in a new world in which connect() and then SO_ERROR answer so. */
+static nart_res connect_in_world(struct connector *c, nart__task *t, int connect, int error)
+{
+    new_world(&world_driver);
+    w->sock[0].connect = connect;
+    w->sock[0].error = error;
+    memset(c, 0, sizeof *c);
+    CHECK_RES(nart_addr_parse(&c->at, "127.0.0.1:1"), 0);
+    begin(t, &connector_type, c);
+    return settle();
+}
+
+TEST(a_connect_may_succeed_at_once)
+{
+    struct connector c;
+    nart__task t;
+
+    CHECK_RES(connect_in_world(&c, &t, 0, -EIO), 0);
+    CHECK_EQ(w->sock[0].errors_read, 0);
+    CHECK_RES(nart_tcp_close(&c.sock), 0);
+    CHECK_EQ(w->sock[0].closes, 1);
+}
+
+TEST(a_connect_may_fail_at_once)
+{
+    struct connector c;
+    nart__task t;
+
+    CHECK_RES(connect_in_world(&c, &t, -EADDRNOTAVAIL, 0), -EADDRNOTAVAIL);
+    CHECK_EQ(w->sock[0].closes, 1);
+    CHECK_RES(nart_tcp_close(&c.sock), 0);
+    CHECK_EQ(w->sock[0].closes, 1);
+}
+
+static void later(int error)
+{
+    struct connector c;
+    nart__task t;
+
+    CHECK_RES(connect_in_world(&c, &t, -EINPROGRESS, error), NART_PENDING);
+    struct sock *s = &w->sock[0];
+    happens(s, NART_READ); /* says nothing about a connect */
+    for (int i = 0; i < 1000; i++) {
+        if (!(t.state & NART__T_READY))
+            world_ready(w, &t);
+        CHECK_RES(settle(), NART_PENDING);
+    }
+    CHECK_EQ(s->errors_read, 0);
+    happens(s, error ? NART_READ | NART_WRITE | NART_ERROR | NART_HANGUP : NART_WRITE);
+    CHECK_RES(settle(), error);
+    CHECK_EQ(s->errors_read, 1); /* reading it clears it, so it is read once */
+    CHECK_EQ(s->closes, error != 0);
+    CHECK_RES(nart_tcp_close(&c.sock), 0);
+    CHECK_EQ(s->closes, 1);
+}
+
+TEST(a_connect_succeeds_later)
+{
+    later(0);
+}
+
+TEST(a_connect_fails_later)
+{
+    later(-ECONNREFUSED);
+}
+
+TEST(a_connect_that_times_out_is_closed_once)
+{
+    struct connector c;
+    nart__task t;
+
+    CHECK_RES(connect_in_world(&c, &t, -EINPROGRESS, 0), NART_PENDING);
+    pass(NART_SEC, &t);
+    CHECK_RES(settle(), -ETIMEDOUT);
+    CHECK_EQ(w->sock[0].closes, 1);
+    CHECK_RES(nart_tcp_close(&c.sock), 0);
+    CHECK_EQ(w->sock[0].closes, 1);
+}
+
+/* ---- accepting ---- */
+
+struct acceptor {
+    nart_tcp_listener l;
+    nart_tcp sock;
+    int polls;
+};
+
+static nart_res acceptor_run(nart_cx *cx, void *frame)
+{
+    struct acceptor *a = frame;
+    a->polls++;
+    return nart_tcp_accept(cx, &a->l, &a->sock, NULL);
+}
+
+static const nart_task_type acceptor_type = NART_TASK_TYPE(struct acceptor, acceptor_run, NULL);
+
+static struct sock *listen_in_world(struct acceptor *a)
+{
+    new_world(&world_driver);
+    memset(a, 0, sizeof *a);
+    a->l.fd = fake_socket(AF_INET, SOCK_STREAM);
+    CHECK_RES(nart__io_bind(&a->l.io, &world_driver, w, a->l.fd), 0);
+    return &w->sock[0];
+}
+
+TEST(a_connection_that_failed_is_passed_over)
+{
+    static const int gone[] = { ECONNABORTED, EPERM,    EPROTO,      ENOPROTOOPT,
+                                EOPNOTSUPP,   ENETDOWN, ENETUNREACH, EHOSTDOWN,
+                                EHOSTUNREACH, ENONET,   ETIMEDOUT };
+    struct acceptor a;
+    nart__task t;
+    struct sock *s = listen_in_world(&a);
+
+    for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
+        s->accept[s->accepts++] = -gone[i];
+    s->accept[s->accepts++] = 0;
+    begin(&t, &acceptor_type, &a);
+    CHECK_RES(settle(), 0);
+    CHECK_EQ(a.polls, 1);
+    CHECK_RES(nart_tcp_close(&a.sock), 0);
+    CHECK_RES(nart_tcp_listener_close(&a.l), 0);
+}
+
+TEST(other_errors_of_accept_are_answered_and_the_listener_lives)
+{
+    static const int told[] = { EMFILE, ENFILE, ENOBUFS, ENOMEM, EBADF, EFAULT, EINVAL, ENOTSOCK };
+    struct acceptor a;
+    nart__task t;
+    struct sock *s = listen_in_world(&a);
+
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        s->accept[s->accepts++] = -told[i];
+        begin(&t, &acceptor_type, &a);
+        CHECK_RES(settle(), -told[i]);
+        s->accept[s->accepts++] = 0;
+        begin(&t, &acceptor_type, &a);
+        CHECK_RES(settle(), 0);
+        CHECK_RES(nart_tcp_close(&a.sock), 0);
+    }
+    CHECK_RES(nart_tcp_listener_close(&a.l), 0);
+}
+
+/* Each connection that is passed over counts, so a flood of them holds nobody else up. */
+TEST(a_flood_of_failed_connections_spends_the_budget)
+{
+    struct acceptor a;
+    nart__task t;
+    struct sock *s = listen_in_world(&a);
+
+    s->flood = 1000;
+    begin(&t, &acceptor_type, &a);
+    CHECK_RES(settle(), NART_PENDING);
+    CHECK_EQ(s->flood, 0);
+    CHECK_LE(1000 / NART_BUDGET, a.polls);
+    nart_driver_task_cancel(&t);
+    CHECK_RES(settle(), -ECANCELED);
+    CHECK_RES(nart_tcp_listener_close(&a.l), 0);
+}
+
+/* ---- between worlds ---- */
+
+static nart_res receive_run(nart_cx *cx, void *frame)
+{
+    char buf[8];
+    return nart_tcp_recv(cx, *(nart_tcp **)frame, buf, sizeof buf);
+}
+
+static const nart_task_type receive_type = NART_TASK_TYPE(nart_tcp *, receive_run, NULL);
+
+TEST(a_handle_of_one_world_is_refused_in_another)
+{
+    nart_rt *rt;
+    nart_tcp real, *handle = &real, fake = { .state = 0 };
+    nart__task t;
+    nart_res r;
+    int ends[2];
+
+    new_world(&world_driver);
+    CHECK_RES(nart_rt_new(NULL, &rt), 0);
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    CHECK_RES(nart_tcp_adopt(rt, ends[0], &real), 0);
+    CHECK_RES(nart__tcp_bind(&fake, &world_driver, w, fake_socket(AF_INET, SOCK_STREAM)), 0);
+    begin(&t, &receive_type, &handle);
+    CHECK_RES(settle(), NART_EDRIVER);
+    handle = &fake;
+    CHECK_RES(nart_block_on(rt, &receive_type, &handle, &r), 0);
+    CHECK_RES(r, NART_EDRIVER);
+    CHECK_RES(nart_tcp_close(&fake), 0); /* closing needs no cx, so it works from anywhere */
+    CHECK_RES(nart_tcp_close(&real), 0);
+    CHECK_EQ(w->sock[0].closes, 1);
+    close(ends[1]);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(a_driver_without_sockets_says_so)
+{
+    nart_driver bare = world_driver;
+    struct connector c = { .sock = { .state = 0 } };
+    nart__task t;
+
+    bare.sys = NULL;
+    new_world(&bare);
+    CHECK_RES(nart_addr_parse(&c.at, "127.0.0.1:1"), 0);
+    begin(&t, &connector_type, &c);
+    CHECK_RES(settle(), NART_EDRIVER);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The reactor by itself, at the moments that no program can choose. */
+#include "reactor/reactor.h"
+#include "sys.h"
+#include "test.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+static nart__reactor r;
+static uint64_t serial;
+static int wake_fd, ends[2];
+
+static void end(void)
+{
+    nart__reactor_finish(&r, false);
+    close(wake_fd);
+    close(ends[1]);
+}
+
+/* A reactor that watches the reading end of a pipe. */
+static uint64_t begin(uint32_t max_io)
+{
+    uint64_t id;
+
+    wake_fd = nart__sys_eventfd();
+    CHECK_LE(0, wake_fd);
+    CHECK_EQ(nart__reactor_init(&r, max_io, 16, wake_fd, &serial), 0);
+    CHECK_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+    CHECK_RES(nart__reactor_add(&r, ends[0], &id), 0);
+    test_at_end(end);
+    return id;
+}
+
+static uint32_t ready(uint64_t id)
+{
+    return r.io[id & 0xFFFFF].ready;
+}
+
+/* Bytes that come between a read that found none and the clearing of the direction are not lost: their
+ * edge is reported by the next wait. */
+TEST(known_bug_readiness_is_cleared_after_the_event)
+{
+    uint64_t id = begin(1);
+    char c;
+
+    for (int i = 0; i < 1000; i++) {
+        CHECK_EQ(read(ends[0], &c, 1), -1);
+        CHECK_EQ(write(ends[1], "x", 1), 1);
+        nart__reactor_clear(&r, id, NART_READ);
+        CHECK_EQ(ready(id) & NART_READ, 0);
+        CHECK_LE(1, nart__reactor_wait(&r, 0));
+        CHECK_EQ(ready(id) & NART_READ, NART_READ);
+        CHECK_EQ(read(ends[0], &c, 1), 1);
+    }
+}
+
+TEST(an_edge_is_reported_once_and_kept)
+{
+    uint64_t id = begin(1);
+
+    nart__reactor_clear(&r, id, NART_READ | NART_WRITE);
+    CHECK_EQ(nart__reactor_wait(&r, 0), 0);
+    CHECK_EQ(write(ends[1], "x", 1), 1);
+    CHECK_EQ(nart__reactor_wait(&r, NART_NEVER), 1);
+    CHECK_EQ(ready(id), NART_READ);
+    CHECK_EQ(nart__reactor_wait(&r, 0), 0); /* the kernel does not repeat itself */
+    CHECK_EQ(ready(id), NART_READ);
+}
+
+TEST(each_write_to_the_wake_descriptor_ends_a_wait)
+{
+    (void)begin(1);
+    for (int i = 0; i < 1000; i++) {
+        CHECK_EQ(nart__sys_eventfd_write(wake_fd), 0);
+        CHECK_EQ(nart__reactor_wait(&r, NART_NEVER), 1); /* it is never read */
+        CHECK_EQ(nart__reactor_wait(&r, 0), 0);
+    }
+}
+
+/* Ids never repeat: when the serials are used up, no more is to be had. */
+TEST(an_id_never_repeats)
+{
+    uint64_t id, first;
+    int fd;
+
+    serial = (UINT64_MAX >> 20) - 2;
+    first = begin(2);
+    CHECK_RES(nart__reactor_del(&r, first, false, &fd), 0);
+    CHECK_RES(nart__reactor_add(&r, fd, &id), 0);
+    CHECK(id != first);
+    CHECK_RES(nart__reactor_fd(&r, first), NART_ESTALE);
+    CHECK_RES(nart__reactor_fd(&r, id), fd);
+    CHECK_RES(nart__reactor_del(&r, first, false, &fd), NART_ESTALE);
+    CHECK_RES(nart__reactor_wake(&r, first), NART_ESTALE);
+    CHECK_RES(nart__reactor_del(&r, id, false, &fd), 0);
+    CHECK_RES(nart__reactor_add(&r, fd, &id), -EMFILE);
+    CHECK_RES(nart__reactor_del(&r, id, false, &fd), NART_ESTALE);
+    close(ends[0]);
+}
+
+TEST(places_are_used_again_in_any_order)
+{
+    enum { N = 64 };
+    uint64_t id[N];
+    int fd;
+
+    (void)begin(N + 1);
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < N; i++)
+            CHECK_RES(nart__reactor_add(&r, nart__sys_dup(ends[0]), &id[i]), 0);
+        uint64_t none;
+        CHECK_RES(nart__reactor_add(&r, ends[1], &none), -EMFILE);
+        for (int i = 0; i < N; i++) {
+            CHECK_RES(nart__reactor_del(&r, id[(i * 37 + round) % N], false, &fd), 0);
+            close(fd);
+        }
+    }
+    CHECK_EQ(r.used, 1);
+}
