@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Sleeping by the real clock, in every way that a loop can wait: never early, never lost. (test_sleep.c
+ * has the exact times, on a virtual one.) */
+#include "core.h"
+
+#include <pthread.h>
+#include <time.h>
+
+static int64_t clock_now(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * NART_SEC + ts.tv_nsec;
+}
+
+struct napper {
+    nart_co co;
+    nart_timer timer;
+    int64_t ns, at;
+    nart_res r;
+    bool scope;
+};
+
+static nart_res napper_run(nart_cx *cx, void *frame)
+{
+    struct napper *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    f->at = clock_now() + f->ns;
+    if (f->scope) {
+        NART_AWAIT_FOR(f->r, f->ns, nart_sleep(cx, &f->timer, 3600 * NART_SEC));
+        CHECK_RES(f->r, -ETIMEDOUT);
+    } else {
+        NART_AWAIT(f->r, nart_sleep_until(cx, &f->timer, f->at));
+        CHECK_RES(f->r, 0);
+    }
+    CHECK_LE(f->at, clock_now());
+    NART_END(0);
+}
+
+static const nart_task_type napper_type = NART_TASK_TYPE(struct napper, napper_run, NULL);
+
+static nart_rt *rt_with(uint32_t flags, int64_t spin_ns)
+{
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    nart_rt *rt;
+
+    opts.alloc = &test_alloc;
+    opts.flags = flags;
+    opts.spin_ns = spin_ns;
+    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    return rt;
+}
+
+static void check_sleeps(nart_rt *rt)
+{
+    static const int64_t spans[] = { 1, NART_US, 999 * NART_US, 1500 * NART_US, 3 * NART_MS };
+
+    for (size_t i = 0; i < sizeof spans / sizeof *spans; i++)
+        for (int scope = 0; scope < 2; scope++) {
+            struct napper n = { .ns = spans[i], .scope = scope };
+            CHECK_RES(nart_block_on(rt, &napper_type, &n, NULL), 0);
+        }
+    for (int i = 0; i < 200; i++) {
+        struct napper n = { .ns = i * 50 * NART_US, .scope = i & 1 };
+        CHECK_RES(nart_rt_spawn(rt, &napper_type, &n, NULL), 0);
+    }
+    CHECK_RES(nart_rt_run(rt), 0);
+    nart_rt_free(rt);
+}
+
+TEST(a_loop_that_parks)
+{
+    check_sleeps(rt_with(0, 0));
+}
+
+TEST(a_loop_that_spins_and_parks)
+{
+    check_sleeps(rt_with(0, 200 * NART_US));
+}
+
+/* A sleep that is looked at in the millisecond before it ends is lost in the reference, in a busy loop
+ * as good as always: its defect 2. */
+TEST(a_loop_that_never_parks)
+{
+    check_sleeps(rt_with(NART_RT_BUSY, 0));
+}
+
+static int quit;
+static uintptr_t handed;
+
+static void *disturb(void *unused)
+{
+    (void)unused;
+    while (!__atomic_load_n(&quit, __ATOMIC_RELAXED))
+        nart_waker_wake((nart_waker){ __atomic_load_n(&handed, __ATOMIC_ACQUIRE) });
+    return NULL;
+}
+
+static nart_res disturbed_poll(nart_cx *cx, void *frame)
+{
+    __atomic_store_n(&handed, nart_cx_waker(cx).w, __ATOMIC_RELEASE);
+    return napper_run(cx, frame);
+}
+
+static const nart_task_type disturbed_type = NART_TASK_TYPE(struct napper, disturbed_poll, NULL);
+
+TEST(a_sleep_that_is_woken_all_the_time_for_no_reason)
+{
+    nart_rt *rt = rt_with(0, 0);
+    pthread_t thread;
+
+    CHECK_EQ(pthread_create(&thread, NULL, disturb, NULL), 0);
+    for (int i = 1; i <= 20; i++) {
+        struct napper n = { .ns = i * 100 * NART_US, .scope = i & 1 };
+        CHECK_RES(nart_block_on(rt, &disturbed_type, &n, NULL), 0);
+    }
+    __atomic_store_n(&quit, 1, __ATOMIC_RELAXED);
+    pthread_join(thread, NULL);
+    nart_rt_free(rt);
+}
+
+TEST(a_loop_that_a_host_polls_without_a_pause)
+{
+    nart_rt *rt = rt_with(0, 0);
+    for (int i = 0; i < 100; i++) {
+        struct napper n = { .ns = (100 - i) * 30 * NART_US, .scope = i & 1 };
+        CHECK_RES(nart_rt_spawn(rt, &napper_type, &n, NULL), 0);
+    }
+    while (nart_rt_task_count(rt) > 0)
+        CHECK_LE(0, nart_rt_poll(rt, 0));
+    nart_rt_free(rt);
+}

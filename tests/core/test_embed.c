@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* A host with a loop of its own: it sleeps in poll(2) on the backend descriptor, until the next
+ * deadline at the latest, and calls nart_rt_poll() when one of them says so. A wake that the host is
+ * not told of shows as a hang. */
+#include "core.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <time.h>
+
+static int64_t clock_now(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * NART_SEC + ts.tv_nsec;
+}
+
+/* Waits as long as the runtime allows. */
+static void host_sleep(nart_rt *rt)
+{
+    struct pollfd fd = { .fd = nart_rt_backend_fd(rt), .events = POLLIN };
+    int64_t at = nart_rt_next_deadline(rt);
+    int ms = -1;
+
+    if (at != NART_NEVER) {
+        int64_t ns = at - clock_now();
+        ms = ns > 0 ? (int)((ns + NART_MS - 1) / NART_MS) : 0;
+    }
+    CHECK_LE(0, poll(&fd, 1, ms));
+}
+
+static void host_run(nart_rt *rt)
+{
+    while (nart_rt_task_count(rt) > 0) {
+        host_sleep(rt);
+        CHECK_LE(0, nart_rt_poll(rt, 0));
+    }
+}
+
+static bool readable(nart_rt *rt)
+{
+    struct pollfd fd = { .fd = nart_rt_backend_fd(rt), .events = POLLIN };
+    int n = poll(&fd, 1, 0);
+    CHECK_LE(0, n);
+    return n > 0;
+}
+
+/* Until nothing is to be done: the host may sleep. */
+static void settle(nart_rt *rt)
+{
+    nart_res polls;
+    CHECK_LE(0, nart_rt_backend_fd(rt));
+    while ((polls = nart_rt_poll(rt, 0)) > 0)
+        continue;
+    CHECK_RES(polls, 0);
+    CHECK(!readable(rt));
+    CHECK_NE(nart_rt_next_deadline(rt), 0);
+}
+
+/* ---- tasks ---- */
+
+static uint64_t shared;
+static uintptr_t handed;
+
+struct watcher {
+    uint64_t until;
+    int polls;
+};
+
+static nart_res watcher_poll(nart_cx *cx, void *frame)
+{
+    struct watcher *f = frame;
+    f->polls++;
+    __atomic_store_n(&handed, nart_cx_waker(cx).w, __ATOMIC_SEQ_CST);
+    if (nart_cx_cancelled(cx) || __atomic_load_n(&shared, __ATOMIC_SEQ_CST) >= f->until)
+        return 0;
+    return nart_op_park(cx);
+}
+
+static const nart_task_type watcher_type = NART_TASK_TYPE(struct watcher, watcher_poll, NULL);
+
+struct napper {
+    nart_co co;
+    nart_timer timer;
+    int64_t ns, at;
+    int i;
+    nart_res r;
+};
+
+static nart_res napper_run(nart_cx *cx, void *frame)
+{
+    struct napper *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    for (f->i = 0; f->i < 5; f->i++) {
+        f->at = nart_now(cx) + f->ns;
+        NART_AWAIT(f->r, nart_sleep(cx, &f->timer, f->ns));
+        CHECK_RES(f->r, 0);
+        CHECK_LE(f->at, nart_now(cx));
+    }
+    NART_END(0);
+}
+
+static const nart_task_type napper_type = NART_TASK_TYPE(struct napper, napper_run, NULL);
+
+static nart_res once(nart_cx *cx, void *frame)
+{
+    (void)cx;
+    (void)frame;
+    return 0;
+}
+
+static const nart_task_type once_type = NART_TASK_TYPE(uint64_t, once, NULL);
+
+/* ---- the host is told ---- */
+
+TEST(a_host_runs_sleeping_tasks_to_their_end)
+{
+    nart_rt *rt = new_rt();
+
+    for (int i = 1; i <= 20; i++) {
+        struct napper n = { .ns = i * 100 * NART_US };
+        CHECK_RES(nart_rt_spawn(rt, &napper_type, &n, NULL), 0);
+    }
+    host_run(rt);
+    nart_rt_free(rt);
+}
+
+TEST(a_spawn_from_outside_makes_the_descriptor_readable)
+{
+    nart_rt *rt = new_rt();
+
+    settle(rt);
+    for (int i = 0; i < 3; i++) {
+        CHECK_RES(nart_rt_spawn(rt, &once_type, NULL, NULL), 0);
+        CHECK_RES(nart_rt_spawn(rt, &once_type, NULL, NULL), 0);
+        CHECK(readable(rt));
+        CHECK_EQ(nart_rt_next_deadline(rt), 0);
+        CHECK_EQ(nart_rt_poll(rt, 0), 2);
+        settle(rt); /* and it is not readable any more */
+    }
+    nart_rt_free(rt);
+}
+
+TEST(a_cancel_from_outside_makes_the_descriptor_readable)
+{
+    nart_rt *rt = new_rt();
+    nart_join join;
+    struct watcher *f = spawn(rt, &watcher_type, &join);
+
+    f->until = 1;
+    settle(rt);
+    CHECK_RES(cancel(rt, &join), 0);
+    CHECK(readable(rt));
+    settle(rt);
+    CHECK(nart_join_done(&join));
+    nart_join_release(&join);
+    nart_rt_free(rt);
+}
+
+struct taker {
+    nart_co co;
+    nart_rx rx;
+    uint64_t value, sum;
+    nart_res r;
+};
+
+static nart_res taker_run(nart_cx *cx, void *frame)
+{
+    struct taker *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    for (;;) {
+        NART_AWAIT(f->r, nart_recv(cx, &f->rx, &f->value));
+        if (f->r < 0)
+            break;
+        f->sum += f->value;
+    }
+    NART_END(0);
+}
+
+static void taker_drop(void *frame)
+{
+    nart_rx_close(&((struct taker *)frame)->rx);
+}
+
+static const nart_task_type taker_type = NART_TASK_TYPE(struct taker, taker_run, taker_drop);
+
+TEST(a_value_sent_from_outside_makes_the_descriptor_readable)
+{
+    nart_rt *rt = new_rt();
+    nart_join join;
+    nart_tx tx;
+    struct taker *f = spawn(rt, &taker_type, &join);
+
+    new_chan(rt, 4, &tx, &f->rx);
+    settle(rt);
+    for (uint64_t i = 1; i <= 3; i++) {
+        CHECK_RES(nart_try_send(&tx, &i), 0);
+        CHECK(readable(rt));
+        settle(rt);
+    }
+    CHECK_EQ(f->sum, 6);
+    nart_tx_close(&tx);
+    CHECK(readable(rt));
+    settle(rt);
+    CHECK(nart_join_done(&join));
+    nart_join_release(&join);
+    nart_rt_free(rt);
+}
+
+TEST(a_foreign_wake_makes_the_descriptor_readable)
+{
+    nart_rt *rt = new_rt();
+    nart_join join;
+    struct watcher *f = spawn(rt, &watcher_type, &join);
+
+    f->until = 1;
+    settle(rt);
+    for (int i = 0; i < 3; i++) {
+        nart_waker_wake((nart_waker){ handed });
+        nart_waker_wake((nart_waker){ handed });
+        CHECK(readable(rt));
+        CHECK_EQ(nart_rt_poll(rt, 0), 1);
+        settle(rt);
+    }
+    nart_join_release(&join);
+    nart_rt_free(rt);
+}
+
+static void *wake_many(void *n)
+{
+    for (uint64_t i = 0; i < *(uint64_t *)n; i++) {
+        __atomic_fetch_add(&shared, 1, __ATOMIC_SEQ_CST);
+        nart_waker_wake((nart_waker){ __atomic_load_n(&handed, __ATOMIC_SEQ_CST) });
+        if (i % 16 == 0)
+            sched_yield();
+    }
+    return NULL;
+}
+
+/* At any moment, between the host's calls as well. */
+TEST(no_foreign_wake_leaves_the_host_asleep)
+{
+    nart_rt *rt = new_rt();
+    uint64_t n = 30000;
+    struct watcher f = { .until = n };
+    pthread_t thread;
+
+    CHECK_RES(nart_rt_spawn(rt, &watcher_type, &f, NULL), 0);
+    CHECK_LE(1, nart_rt_poll(rt, 0));
+    CHECK_EQ(pthread_create(&thread, NULL, wake_many, &n), 0);
+    host_run(rt);
+    pthread_join(thread, NULL);
+    nart_rt_free(rt);
+}
+
+static void *wake_after(void *unused)
+{
+    (void)unused;
+    while (!__atomic_load_n(&handed, __ATOMIC_SEQ_CST))
+        sched_yield();
+    uint64_t one = 1;
+    return wake_many(&one);
+}
+
+/* The host asks for the descriptor when tasks are there already, and sleeps before the first tick. */
+TEST(a_host_that_comes_late_is_told_as_well)
+{
+    nart_rt *rt = new_rt();
+    struct watcher f = { .until = 1 };
+    pthread_t thread;
+
+    CHECK_RES(nart_rt_spawn(rt, &watcher_type, &f, NULL), 0);
+    CHECK_LE(1, nart_rt_poll(rt, 0)); /* nobody had asked for the descriptor yet */
+    CHECK_EQ(pthread_create(&thread, NULL, wake_after, NULL), 0);
+    host_run(rt);
+    pthread_join(thread, NULL);
+    nart_rt_free(rt);
+}
+
+/* ---- leftovers of a tick are said by the deadline ---- */
+
+TEST(a_host_is_told_of_what_a_tick_has_left_over)
+{
+    nart_rt *rt = new_rt();
+
+    settle(rt);
+    for (int i = 0; i < 1000; i++)
+        CHECK_RES(nart_rt_spawn(rt, &once_type, NULL, NULL), 0);
+    for (uint32_t left; (left = nart_rt_task_count(rt)) > 0;) {
+        CHECK(readable(rt) || nart_rt_next_deadline(rt) == 0);
+        CHECK_LE(1, nart_rt_poll(rt, 0));
+        CHECK_LE(nart_rt_task_count(rt) + 1, left);
+    }
+    settle(rt);
+    nart_rt_free(rt);
+}
+
+TEST(every_way_of_running_can_follow_another)
+{
+    nart_rt *rt = new_rt();
+    struct napper n = { .ns = NART_MS };
+
+    for (int i = 0; i < 3; i++) {
+        CHECK_RES(nart_rt_spawn(rt, &napper_type, &n, NULL), 0);
+        host_run(rt);
+        CHECK_RES(nart_rt_spawn(rt, &napper_type, &n, NULL), 0);
+        CHECK_RES(nart_rt_run(rt), 0);
+        CHECK_RES(nart_block_on(rt, &napper_type, &n, NULL), 0);
+        settle(rt);
+    }
+    nart_rt_free(rt);
+}
+
+/* ---- waiting inside ---- */
+
+TEST(poll_waits_for_its_timeout_and_not_less)
+{
+    nart_rt *rt = new_rt();
+    static const int64_t spans[] = { 1, NART_US, 100 * NART_US, NART_MS, 5 * NART_MS };
+
+    for (size_t i = 0; i < sizeof spans / sizeof *spans; i++) {
+        int64_t before = clock_now();
+        CHECK_RES(nart_rt_poll(rt, spans[i]), 0);
+        CHECK_LE(before + spans[i], clock_now());
+    }
+    CHECK_RES(nart_rt_poll(rt, 0), 0);
+    CHECK_RES(nart_rt_poll(rt, -1), 0);
+    CHECK_RES(nart_rt_poll(rt, INT64_MIN), 0);
+    nart_rt_free(rt);
+}
+
+/* Would spin for an hour if it did not look at the timeout. */
+TEST(poll_returns_in_time_from_a_runtime_that_spins)
+{
+    for (int busy = 0; busy < 2; busy++) {
+        nart_rt_opts opts = NART_RT_OPTS_INIT;
+        nart_rt *rt;
+        opts.alloc = &test_alloc;
+        opts.spin_ns = 3600 * NART_SEC;
+        opts.flags = busy ? NART_RT_BUSY : 0;
+        CHECK_RES(nart_rt_new(&opts, &rt), 0);
+        int64_t before = clock_now();
+        CHECK_RES(nart_rt_poll(rt, NART_MS), 0);
+        CHECK_LE(before + NART_MS, clock_now());
+        nart_rt_free(rt);
+    }
+}

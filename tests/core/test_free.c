@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* A runtime is freed in every state that its tasks can be in. The ledger at the end of each case says
+ * that nothing is left, the counts that each destructor ran once. In the reference tasks that sleep,
+ * tasks linked by a channel, parents and handles that outlive the runtime panic, leak or read freed
+ * memory: its defect 10. */
+#include "core.h"
+
+#include <stdio.h>
+
+static nart_rt *rt;
+static int drops, reports;
+static char reported[1024];
+
+static void keep(void *arg, const char *line)
+{
+    (void)arg;
+    reports++;
+    if (strlen(reported) + strlen(line) + 2 < sizeof reported) {
+        strcat(reported, line);
+        strcat(reported, "\n");
+    }
+}
+
+static void begin(void)
+{
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    opts.alloc = &test_alloc;
+    opts.report = keep;
+    opts.name = "freed";
+    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+}
+
+static void settle(void)
+{
+    nart_res polls;
+    while ((polls = nart_rt_poll(rt, 0)) > 0)
+        continue;
+    CHECK_RES(polls, 0);
+}
+
+static void turn(void)
+{
+    CHECK_LE(0, nart_rt_poll(rt, 0));
+}
+
+/* ---- one task, every way to wait ---- */
+
+enum mode { SLEEP, RECV, SEND, JOIN, RACE, NESTED, SCOPE, SHIELD, DEAF, YIELD, BY_HAND, ENDED };
+
+struct task {
+    nart_co co, sub;
+    nart_tx tx;
+    nart_rx rx;
+    nart_timer timer;
+    nart_join join, other;
+    nart_waker waker;
+    uint64_t value;
+    enum mode mode;
+    int which;
+    nart_res r, answer, under;
+};
+
+static nart_res task_sub(nart_cx *cx, struct task *f)
+{
+    NART_BEGIN(cx, &f->sub);
+    NART_AWAIT(f->r, nart_recv(cx, &f->rx, &f->value));
+    NART_END(f->r);
+}
+
+static nart_res task_run(nart_cx *cx, struct task *f)
+{
+    NART_BEGIN(cx, &f->co);
+    f->waker = nart_cx_waker(cx);
+    if (f->mode == SLEEP)
+        NART_AWAIT(f->r, nart_sleep(cx, &f->timer, 9 * NART_SEC));
+    if (f->mode == RECV || f->mode == SHIELD)
+        NART_AWAIT(f->r, nart_recv(cx, &f->rx, &f->value));
+    while (f->mode == SEND && f->r >= 0)
+        NART_AWAIT(f->r, nart_send(cx, &f->tx, &f->value));
+    if (f->mode == JOIN)
+        NART_AWAIT(f->r, nart_join_await(cx, &f->join, &f->answer));
+    if (f->mode == RACE)
+        NART_AWAIT_ANY(f->which, f->r,
+                       nart_join_await(cx, &f->join, &f->answer),
+                       task_sub(cx, f),
+                       nart_sleep(cx, &f->timer, 9 * NART_SEC));
+    if (f->mode == NESTED)
+        NART_AWAIT(f->r, task_sub(cx, f));
+    if (f->mode == SCOPE)
+        NART_AWAIT_FOR(f->r, NART_SEC, task_sub(cx, f));
+    if (f->mode == SHIELD) {
+        NART_SHIELD(NART_SEC);
+        NART_AWAIT(f->under, nart_sleep(cx, &f->timer, 9 * NART_SEC));
+    }
+    while (f->mode == DEAF)
+        NART_AWAIT(f->r, nart_recv(cx, &f->rx, &f->value));
+    while (f->mode == YIELD)
+        NART_YIELD();
+    NART_END(f->r);
+}
+
+static nart_res task_poll(nart_cx *cx, void *frame)
+{
+    struct task *f = frame;
+    return f->mode == BY_HAND ? nart_op_park(cx) : task_run(cx, f);
+}
+
+static void task_drop(void *frame)
+{
+    struct task *f = frame;
+
+    drops++;
+    CHECK(!f->tx.wait.task && !f->rx.wait.task && !f->join.wait.task);
+    nart_tx_close(&f->tx);
+    nart_rx_close(&f->rx);
+    nart_join_release(&f->join);
+    nart_join_release(&f->other);
+    nart_waker_wake(f->waker); /* its own: stale in a moment */
+}
+
+static const nart_task_type task_type = NART_TASK_TYPE(struct task, task_poll, task_drop);
+
+static struct task *new_task(nart_join *join, enum mode mode, bool boxed)
+{
+    struct task *f = boxed ? nart_rt_spawn_boxed_begin(rt, &task_type, NULL)
+                           : nart_rt_spawn_begin(rt, &task_type, NULL);
+    new_chan(rt, 1, &f->tx, &f->rx);
+    f->mode = mode;
+    CHECK_RES(nart_rt_spawn_commit(rt, f, join), 0);
+    return f;
+}
+
+static void check_free(enum mode mode, int expected_reports)
+{
+    static const char *const phases[] = { "never polled", "parked", "cancelled" };
+
+    for (int i = 0; i < 12; i++) {
+        bool held = i & 1, boxed = i & 2;
+        int phase = i / 4, tasks = 1;
+        nart_join join;
+        begin();
+        drops = reports = 0;
+        struct task *f = new_task(held ? &join : NULL, mode, boxed);
+        if (mode == JOIN || mode == RACE) {
+            new_task(&f->join, SLEEP, boxed);
+            tasks++;
+        }
+        if (phase >= 1)
+            turn();
+        if (phase == 2 && held && mode == SHIELD) {
+            CHECK_RES(cancel(rt, &join), 0);
+            turn();
+        }
+        CHECK_RES(nart_rt_free(rt), 0);
+        if (drops != tasks)
+            test_fail(__FILE__, __LINE__, "%d tasks dropped of %d: mode %d, %s", drops, tasks,
+                      (int)mode, phases[phase]);
+        CHECK_EQ(reports, expected_reports);
+        if (held) { /* outlives its runtime */
+            CHECK(!nart_join_done(&join));
+            CHECK(nart_join_frame(&join) == NULL);
+            CHECK_EQ(nart_join_task(&join).gen, 0);
+            nart_join_release(&join);
+        }
+    }
+}
+
+TEST(while_a_task_sleeps)
+{
+    check_free(SLEEP, 0);
+}
+
+TEST(while_a_task_receives)
+{
+    check_free(RECV, 0);
+}
+
+TEST(while_a_task_sends)
+{
+    check_free(SEND, 0);
+}
+
+TEST(while_a_task_joins)
+{
+    check_free(JOIN, 0);
+}
+
+TEST(in_the_middle_of_a_race)
+{
+    check_free(RACE, 0);
+}
+
+TEST(while_a_nested_body_waits)
+{
+    check_free(NESTED, 0);
+    check_free(SCOPE, 0);
+}
+
+TEST(while_a_shield_holds)
+{
+    check_free(SHIELD, 0); /* it is refused: the sleep under it answers, too */
+}
+
+TEST(a_task_that_ignores_it_is_dropped_and_reported)
+{
+    check_free(DEAF, 1);
+    CHECK(strstr(reported, "freed: task struct task"));
+    CHECK(strstr(reported, "test_free.c:"));
+}
+
+TEST(a_task_that_yields_for_ever_is_dropped_and_reported)
+{
+    check_free(YIELD, 1);
+    CHECK(strstr(reported, "struct task"));
+}
+
+TEST(a_poll_by_hand_that_waits_on_is_dropped_and_reported)
+{
+    check_free(BY_HAND, 1);
+}
+
+TEST(a_task_that_has_ended)
+{
+    check_free(ENDED, 0);
+}
+
+TEST(shields_are_refused)
+{
+    nart_join join;
+    begin();
+    struct task *f = new_task(&join, SHIELD, true);
+    turn();
+    CHECK_RES(cancel(rt, &join), 0);
+    turn();
+    CHECK_RES(f->under, 0); /* parked under its shield */
+    CHECK_EQ(nart_rt_task_count(rt), 1);
+    nart_rt_free(rt);
+    CHECK_EQ(drops, 1);
+    nart_join_release(&join);
+}
+
+/* ---- tasks that hold each other ---- */
+
+static void check_ring(bool boxed, bool ended)
+{
+    nart_join a;
+    begin();
+    drops = 0;
+    struct task *f = new_task(&a, ended ? ENDED : RECV, boxed);
+    struct task *g = new_task(&f->join, ended ? ENDED : RECV, boxed);
+    nart_join_move(&g->join, &a); /* f holds g, and g holds f */
+    settle();
+    nart_rt_free(rt);
+    CHECK_EQ(drops, 2);
+}
+
+TEST(two_tasks_hold_each_other)
+{
+    for (int i = 0; i < 4; i++)
+        check_ring(i & 1, i & 2);
+}
+
+static void check_own(bool boxed, bool ended)
+{
+    nart_join a;
+    begin();
+    drops = 0;
+    struct task *f = new_task(&a, ended ? ENDED : RECV, boxed);
+    nart_join_move(&f->join, &a);
+    settle();
+    nart_rt_free(rt);
+    CHECK_EQ(drops, 1);
+}
+
+TEST(a_task_holds_itself)
+{
+    for (int i = 0; i < 4; i++)
+        check_own(i & 1, i & 2);
+}
+
+TEST(a_chain_of_tasks_that_each_hold_the_next)
+{
+    enum { LONG = 200 };
+    nart_join first, *at = &first;
+    begin();
+    for (int i = 0; i < LONG; i++)
+        at = &new_task(at, i % 3 ? ENDED : RECV, i & 1)->join;
+    settle();
+    nart_rt_free(rt);
+    CHECK_EQ(drops, LONG);
+    nart_join_release(&first);
+}
+
+TEST(parents_and_children_in_any_order_of_slots)
+{
+    nart_join early[3];
+    begin();
+    for (int i = 0; i < 3; i++) /* the children have the lower slots */
+        new_task(&early[i], SLEEP, false);
+    for (int i = 0; i < 3; i++)
+        nart_join_move(&new_task(NULL, JOIN, false)->join, &early[i]);
+    for (int i = 0; i < 3; i++) /* and here the higher ones */
+        new_task(&new_task(NULL, JOIN, false)->join, SLEEP, false);
+    settle();
+    nart_rt_free(rt);
+    CHECK_EQ(drops, 12);
+}
+
+TEST(tasks_linked_by_a_channel)
+{
+    for (int order = 0; order < 2; order++) {
+        begin();
+        drops = 0;
+        struct task *f = new_task(NULL, order ? RECV : SEND, false);
+        struct task *g = new_task(NULL, order ? SEND : RECV, false);
+        nart_tx_close(order ? &g->tx : &f->tx);
+        nart_tx_move(order ? &g->tx : &f->tx, order ? &f->tx : &g->tx);
+        settle();
+        nart_rt_free(rt);
+        CHECK_EQ(drops, 2);
+    }
+}
+
+/* ---- drop functions that are busy ---- */
+
+struct busy {
+    nart_co co;
+    nart_timer timer;
+    nart_res r, spawned;
+    void *begun; /* a frame that was begun, to be committed by drop */
+    nart_join own, others;
+    bool boxed_child;
+};
+
+static nart_res seen_spawn, seen_free, seen_cancel;
+
+static nart_res busy_run(nart_cx *cx, void *frame)
+{
+    struct busy *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, NART_SEC));
+    NART_END(f->r);
+}
+
+static void busy_drop(void *frame)
+{
+    struct busy *f = frame;
+
+    drops++;
+    seen_spawn = nart_rt_spawn(rt, &task_type, NULL, NULL);
+    seen_free = nart_rt_free(rt);
+    CHECK_RES(nart_rt_run(rt), -EDEADLK);
+    seen_cancel = nart_task_cancel(rt, nart_join_task(&f->others));
+    nart_join_release(&f->own);
+    nart_join_release(&f->others);
+    if (f->begun)
+        CHECK_RES(nart_rt_spawn_commit(rt, f->begun, NULL), 0);
+}
+
+static const nart_task_type busy_type = NART_TASK_TYPE(struct busy, busy_run, busy_drop);
+
+static void check_busy(bool held, bool polled, bool ended, bool boxed)
+{
+    nart_join join, other;
+    begin();
+    drops = 0;
+    struct busy *f = spawn(rt, &busy_type, held ? &join : NULL);
+    struct task *g = new_task(&other, ended ? ENDED : RECV, boxed);
+    nart_join_move(&f->others, &other);
+    (void)g;
+    f->begun = boxed ? nart_rt_spawn_boxed_begin(rt, &task_type, NULL)
+                     : nart_rt_spawn_begin(rt, &task_type, NULL);
+    CHECK(f->begun);
+    if (polled)
+        turn();
+    CHECK_RES(nart_rt_free(rt), 0);
+    CHECK_RES(seen_spawn, NART_ESHUTDOWN);
+    CHECK_RES(seen_free, -EDEADLK);
+    CHECK_EQ(drops, 3); /* the one that was committed by drop as well */
+    if (held)
+        nart_join_release(&join);
+}
+
+TEST(drop_spawns_cancels_releases_and_commits)
+{
+    for (int i = 0; i < 16; i++)
+        check_busy(i & 1, i & 2, i & 4, i & 8);
+}
+
+TEST(drop_releases_tasks_that_are_still_running)
+{
+    begin();
+    struct busy *f = spawn(rt, &busy_type, NULL);
+    new_task(&f->others, RECV, true);
+    new_task(&f->own, ENDED, true);
+    settle();
+    nart_rt_free(rt);
+    CHECK_EQ(drops, 3);
+}
+
+/* ---- begun and not committed ---- */
+
+TEST(what_was_begun_and_not_committed_is_given_back_without_a_drop)
+{
+    begin();
+    CHECK(nart_rt_spawn_begin(rt, &task_type, NULL));
+    CHECK(nart_rt_spawn_boxed_begin(rt, &task_type, NULL));
+    nart_rt_free(rt);
+    CHECK_EQ(drops, 0);
+}
+
+/* ---- runtimes that have done nothing, and what remains of them ---- */
+
+TEST(a_runtime_that_never_ran)
+{
+    begin();
+    CHECK_RES(nart_rt_free(rt), 0);
+    CHECK_RES(nart_rt_free(NULL), 0);
+    begin();
+    CHECK_RES(nart_rt_bind(rt), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(wakers_and_handles_outlive_it_and_its_hub_is_used_again)
+{
+    nart_waker wakers[20];
+    nart_join joins[20];
+    for (int i = 0; i < 20; i++) {
+        begin();
+        struct task *f = new_task(&joins[i], RECV, i & 1);
+        settle();
+        wakers[i] = f->waker;
+        for (int k = 0; k <= i; k++) { /* all but the last are of runtimes that are gone */
+            nart_waker_wake(wakers[k]);
+            CHECK_EQ(nart_join_task(&joins[k]).gen != 0, k == i);
+            if (k < i)
+                nart_join_release(&joins[k]);
+        }
+        settle();
+        nart_rt_free(rt);
+        CHECK_EQ(drops, i + 1);
+    }
+    for (int i = 0; i < 20; i++) {
+        nart_waker_wake(wakers[i]);
+        nart_join_release(&joins[i]);
+    }
+}
+
+/* ---- from the inside ---- */
+
+struct inside {
+    nart_res r;
+};
+
+static nart_res inside_poll(nart_cx *cx, void *frame)
+{
+    struct inside *f = frame;
+    f->r = nart_rt_free(nart_cx_rt(cx));
+    return 0;
+}
+
+static const nart_task_type inside_type = NART_TASK_TYPE(struct inside, inside_poll, NULL);
+
+TEST(not_from_within_a_poll)
+{
+    nart_join join;
+    begin();
+    struct inside *f = spawn(rt, &inside_type, &join);
+    settle();
+    CHECK_RES(f->r, -EDEADLK);
+    nart_join_release(&join);
+    nart_rt_free(rt);
+}
+
+/* The bodies that unwind may still use the runtime, but it takes no new work. */
+struct unwinds {
+    nart_co co;
+    nart_timer timer;
+    nart_res r, spawned, begun;
+    int64_t now;
+};
+
+static struct unwinds last;
+
+static nart_res unwinds_run(nart_cx *cx, void *frame)
+{
+    struct unwinds *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, NART_SEC));
+    f->now = nart_now(cx);
+    f->spawned = nart_spawn(cx, &task_type, NULL, NULL);
+    CHECK(!nart_spawn_begin(cx, &task_type, &f->begun));
+    NART_END(f->r);
+}
+
+static void unwinds_drop(void *frame)
+{
+    last = *(struct unwinds *)frame;
+}
+
+static const nart_task_type unwinds_type = NART_TASK_TYPE(struct unwinds, unwinds_run,
+                                                          unwinds_drop);
+
+TEST(bodies_unwind_and_spawn_nothing)
+{
+    begin();
+    CHECK_RES(nart_rt_spawn(rt, &unwinds_type, NULL, NULL), 0);
+    settle();
+    nart_rt_free(rt);
+    CHECK_RES(last.r, -ECANCELED);
+    CHECK_LE(1, last.now);
+    CHECK_RES(last.spawned, NART_ESHUTDOWN);
+    CHECK_RES(last.begun, NART_ESHUTDOWN);
+}
