@@ -146,11 +146,13 @@ struct State {
     free: u32,
     queue: List,
     running: List,
-    /// Closures in tokio's pool, running or about to; how many of them wait for work that nobody has
-    /// sent them to yet; and how many have been sent, but have not awoken.
+    /// Closures in tokio's pool, running or about to.
     drainers: u32,
+    /// Of those, the ones without a job that nobody has sent to work yet; the ones that have been sent
+    /// and have not seen it; and the ones that sleep, which have to be told.
     idle: u32,
     sent: u32,
+    asleep: u32,
     closed: bool,
 }
 
@@ -272,6 +274,7 @@ impl Jobs {
             drainers: 0,
             idle: 0,
             sent: 0,
+            asleep: 0,
             closed: false,
         };
         let stops = stops.into_boxed_slice();
@@ -307,7 +310,9 @@ impl Jobs {
         if state.idle > 0 {
             state.idle -= 1;
             state.sent += 1;
-            jobs.work.notify_one();
+            if state.asleep > 0 {
+                jobs.work.notify_one();
+            }
         }
         drop(state);
         handle.set_job(id);
@@ -369,10 +374,9 @@ impl Jobs {
         names
     }
 
-    /// Waits for work. False: it is time to go.
+    /// Waits for work, counted as idle by the caller. False: it is time to go.
     fn linger<'a>(&self, mut state: MutexGuard<'a, State>) -> (MutexGuard<'a, State>, bool) {
         let until = Instant::now() + LINGER;
-        state.idle += 1;
         loop {
             if state.sent > 0 {
                 state.sent -= 1; // and `idle` has been lowered by the sender
@@ -383,8 +387,10 @@ impl Jobs {
                 state.idle -= 1;
                 return (state, false);
             }
+            state.asleep += 1;
             let waited = self.work.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.asleep -= 1;
         }
     }
 }
@@ -443,20 +449,21 @@ impl Jobs {
                     self.run_all(first);
                     state = lock(&self.state);
                 }
-                None => {
-                    let go_on;
-                    (state, go_on) = self.linger(state);
-                    if !go_on && state.queue.head == NIL {
-                        state.drainers -= 1;
-                        return;
-                    }
-                }
+                None => state.idle += 1,
+            }
+            let go_on;
+            (state, go_on) = self.linger(state);
+            if !go_on && state.queue.head == NIL {
+                state.drainers -= 1;
+                return;
             }
         }
     }
 
-    /// Runs a job and those behind it. One lock between two of them: the answer of the first is
-    /// published after it, and before the second runs.
+    /// Runs a job and those behind it, and counts itself as idle after the last.
+    ///
+    /// One lock between two jobs. The answer of the first is published after it: whoever it wakes may
+    /// submit at once, and finds this drainer idle.
     fn run_all(&self, first: (u32, Work)) {
         let mut next = Some(first);
         while let Some((i, work)) = next {
@@ -465,6 +472,9 @@ impl Jobs {
             let mut state = lock(&self.state);
             let body = state.remove(true, i);
             next = state.start();
+            if next.is_none() {
+                state.idle += 1;
+            }
             drop(state);
             if let Body::Running(_, Some(promise)) = body {
                 promise.finish(outcome);

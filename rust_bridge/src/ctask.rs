@@ -230,6 +230,10 @@ unsafe extern "C" fn io_del(_: *mut c_void, _: u64, _: *mut c_int) -> Res {
     EDRIVER
 }
 
+unsafe extern "C" fn io_none(_: *mut c_void, _: u64) -> Res {
+    EDRIVER
+}
+
 static DRIVER: Driver = Driver {
     abi: DRIVER_ABI,
     kind: 0,
@@ -243,6 +247,8 @@ static DRIVER: Driver = Driver {
     io_clear,
     io_del,
     sys: ptr::null(),
+    io_fd: io_none,
+    io_wake: io_none,
 };
 
 // ---- the future ----

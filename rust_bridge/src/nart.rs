@@ -118,9 +118,11 @@ pub struct Driver {
     pub io_clear: unsafe extern "C" fn(host: *mut c_void, id: u64, dirs: u32),
     pub io_del: unsafe extern "C" fn(host: *mut c_void, id: u64, fd: *mut c_int) -> Res,
     pub sys: *const c_void,
+    pub io_fd: unsafe extern "C" fn(host: *mut c_void, id: u64) -> Res,
+    pub io_wake: unsafe extern "C" fn(host: *mut c_void, id: u64) -> Res,
 }
 
-const _: () = assert!(offset_of!(Driver, sys) == 80 && size_of::<Driver>() == 88);
+const _: () = assert!(offset_of!(Driver, sys) == 80 && size_of::<Driver>() == 104);
 
 // SAFETY: a driver is a constant table; its pointers are to functions and constants.
 unsafe impl Sync for Driver {}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "bridge.h"
+
+#include <sched.h>
+
+nart_rt *loop;
+nart_tokio *bridge;
+
+static const nart_rt_opts loop_opts = { .size = sizeof loop_opts, .alloc = &test_alloc };
+
+nart_tokio_report report(void)
+{
+    nart_tokio_report r = NART_TOKIO_REPORT_INIT;
+
+    CHECK_RES(nart_tokio_report_get(bridge, &r), 0);
+    CHECK_LE(r.ok + r.error + r.cancelled + r.panicked + r.shutdown, r.submitted);
+    return r;
+}
+
+void close_both(void)
+{
+    if (bridge) {
+        nart_res r = nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL);
+        CHECK(r == 0 || r == -EALREADY);
+        nart_tokio_report n = report();
+        CHECK_EQ(n.ok + n.error + n.cancelled + n.panicked + n.shutdown, n.submitted);
+        nart_tokio_free(bridge);
+        bridge = NULL;
+    }
+    if (loop) {
+        CHECK_RES(nart_rt_free(loop), 0);
+        loop = NULL;
+    }
+}
+
+void open_both_with(const nart_tokio_opts *opts)
+{
+    static bool registered;
+
+    CHECK_RES(nart_rt_new(&loop_opts, &loop), 0);
+    CHECK_RES(nart_tokio_new(opts, &bridge), 0);
+    if (!registered)
+        test_at_end(close_both);
+    registered = true;
+}
+
+void open_both(void)
+{
+    open_both_with(NULL);
+}
+
+nart_res run(const nart_task_type *type, const void *init)
+{
+    nart_res result = 0;
+
+    CHECK_RES(nart_block_on(loop, type, init, &result), 0);
+    return result;
+}
+
+uint64_t read_word(const uint64_t *word)
+{
+    return __atomic_load_n(word, __ATOMIC_SEQ_CST);
+}
+
+void set_word(uint64_t *word, uint64_t value)
+{
+    __atomic_store_n(word, value, __ATOMIC_SEQ_CST);
+}
+
+void count(uint64_t *word)
+{
+    __atomic_add_fetch(word, 1, __ATOMIC_SEQ_CST);
+}
+
+void wait_for(const uint64_t *word, uint64_t n)
+{
+    while (read_word(word) < n)
+        sched_yield();
+}
+
+uint32_t random_number(void)
+{
+    static uint32_t state = 12345;
+
+    state = state * 1664525u + 1013904223u;
+    return state >> 16;
+}
+
+void random_pause(uint32_t most)
+{
+    for (uint32_t n = random_number() % (most + 1); n > 0; n--)
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}

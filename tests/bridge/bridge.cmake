@@ -1,0 +1,18 @@
+# The tests of the bridge: included by tests/CMakeLists.txt where there is one. They link an archive of
+# their own, which holds the bridge and their futures: a program can hold one Rust archive only.
+nart_cargo_archive(nart_test_futures NAME nart_test_futures PACKAGE nart-test-futures
+  MANIFEST ${CMAKE_CURRENT_SOURCE_DIR}/bridge/futures/Cargo.toml FLAGS ${nart_cargo_features})
+set_target_properties(nart_test_futures PROPERTIES
+  INTERFACE_COMPILE_DEFINITIONS NART_HTTP=$<BOOL:${NART_HTTP}>)
+
+nart_test(bridge/adopt SOURCES bridge/bridge.c)
+nart_test(bridge/alloc SOURCES bridge/bridge.c)
+nart_test(bridge/blocking SOURCES bridge/bridge.c)
+nart_test(bridge/fork SOURCES bridge/bridge.c)
+nart_test(bridge/layout SOURCES bridge/bridge.c)
+nart_test(bridge/local SOURCES bridge/bridge.c)
+nart_test(bridge/op SOURCES bridge/bridge.c)
+nart_test(bridge/panic SOURCES bridge/bridge.c)
+nart_test(bridge/shutdown SOURCES bridge/bridge.c)
+nart_test(bridge/task SOURCES bridge/bridge.c)
+nart_test(bridge/threads SOURCES bridge/bridge.c)

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* What the tests of the bridge share: one runtime and one bridge, and how a case opens and ends them. */
+#ifndef NART_TEST_BRIDGE_H
+#define NART_TEST_BRIDGE_H
+
+#include "futures.h"
+#include "test.h"
+
+#include <nart/co.h>
+
+extern nart_rt *loop;
+extern nart_tokio *bridge;
+
+/* Opens both; the end of the case shuts the bridge down, checks that every operation has ended in
+ * exactly one way, and frees both. */
+void open_both(void);
+void open_both_with(const nart_tokio_opts *opts);
+
+/* Ends them earlier, bridge first. */
+void close_both(void);
+
+/* Runs a task to its end and answers its result. */
+nart_res run(const nart_task_type *type, const void *init);
+
+/* The counters. */
+nart_tokio_report report(void);
+
+/* Waits on this thread until `*word` is at least `n`: a hang is the watchdog's. */
+void wait_for(const uint64_t *word, uint64_t n);
+void count(uint64_t *word);
+uint64_t read_word(const uint64_t *word);
+void set_word(uint64_t *word, uint64_t value);
+
+/* A small generator, for random interleavings. */
+uint32_t random_number(void);
+void random_pause(uint32_t most);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The futures of tests/bridge/futures. Each answers as nart_tokio_blocking() does. */
+#ifndef NART_TEST_FUTURES_H
+#define NART_TEST_FUTURES_H
+
+#include <nart/rt.h>
+#include <nart/tokio.h>
+
+/* Futures that count, and have been dropped. */
+uint64_t test_drops(void);
+
+nart_res test_value(nart_tokio *rt, int64_t value, nart_tokio_op *op);
+nart_res test_error(nart_tokio *rt, nart_res code, nart_tokio_op *op); /* with the text "told so" */
+nart_res test_io_error(nart_tokio *rt, nart_tokio_op *op);             /* ENOENT, as io::Error */
+nart_res test_bytes(nart_tokio *rt, size_t n, nart_tokio_op *op);      /* n and n times 'x' */
+nart_res test_never(nart_tokio *rt, nart_tokio_op *op);                /* counts */
+nart_res test_sleep(nart_tokio *rt, uint64_t ms, nart_tokio_op *op);   /* ms */
+nart_res test_yield(nart_tokio *rt, uint64_t n, nart_tokio_op *op);    /* n, after n polls; counts */
+
+/* Takes a worker away: makes *gate 1 when it has it, gives it back when *gate is 2. */
+nart_res test_block_worker(nart_tokio *rt, uint64_t *gate, nart_tokio_op *op);
+
+/* Panics with 0 a literal, 1 a formatted text, 2 a number, 3 a payload whose drop panics; 4 never
+ * ends, and its drop panics; 5 answers 7, and a drop panics before that. */
+nart_res test_panic(nart_tokio *rt, uint32_t kind, nart_tokio_op *op);
+nart_res test_panic_early(nart_tokio *rt, nart_tokio_op *op); /* on this thread */
+
+nart_res test_local_sleep(nart_tokio *rt, uint64_t ms, nart_tokio_local *out); /* counts */
+nart_res test_local_panic(nart_tokio *rt, uint32_t kind, nart_tokio_local *out);
+nart_res test_local_hog(nart_tokio *rt, uint64_t *go, nart_tokio_local *out);
+nart_res test_local_ping_pong(nart_tokio *rt, uint64_t n, nart_tokio_local *out);
+nart_res test_local_writev(nart_tokio *rt, uint16_t port, nart_tokio_local *out);
+nart_res test_local_wakes_in_drop(nart_tokio *rt, uint64_t *turns, nart_tokio_local *out);
+
+/* f(arg) inside block_on of a tokio runtime of its own. */
+void test_inside_runtime(bool multi, void (*f)(void *), void *arg);
+
+/* A bridge on a runtime that is made here, and the end of that runtime. */
+nart_res test_adopt(void **runtime, nart_tokio **rt);
+void test_adopt_end(void *runtime);
+
+/* What nart_tokio_shutdown() answers on a thread of the bridge. */
+nart_res test_shutdown_inside(nart_tokio *rt);
+
+#endif

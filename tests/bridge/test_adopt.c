@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* A bridge on somebody else's tokio runtime. */
+#include "bridge.h"
+
+#include <sched.h>
+
+static void *runtime;
+static uint64_t started, dropped;
+
+static nart_res polite(void *arg, const nart_tokio_stop *stop)
+{
+    (void)arg;
+    count(&started);
+    while (!nart_tokio_stopped(stop))
+        sched_yield();
+    return -ECANCELED;
+}
+
+static void drop_arg(void *arg)
+{
+    (void)arg;
+    count(&dropped);
+}
+
+static nart_res wait_for_answer(nart_tokio_op *op, int64_t *value)
+{
+    nart_res r;
+    while ((r = nart_tokio_op_try(op, value)) == NART_PENDING)
+        sched_yield();
+    return r;
+}
+
+TEST(it_works_and_leaves_the_runtime_alone)
+{
+    nart_tokio_op op = { 0 };
+    int64_t value = 0;
+    CHECK_RES(test_adopt(&runtime, &bridge), 0);
+    CHECK_RES(test_sleep(bridge, 2, &op), 0);
+    CHECK_RES(wait_for_answer(&op, &value), 0);
+    CHECK_EQ(value, 2);
+    nart_tokio_op_close(&op);
+
+    CHECK_RES(nart_tokio_blocking(bridge, "job", polite, NULL, drop_arg, &op), 0);
+    wait_for(&started, 1);
+    CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
+    CHECK_RES(wait_for_answer(&op, &value), NART_EABORTED);
+    CHECK_EQ(read_word(&dropped), 1);
+    nart_tokio_op_close(&op);
+    close_both();
+    test_adopt_end(runtime);
+}
+
+/* The bridge cannot drop what runs in a runtime that is not its own: it says so, and it ends later. */
+TEST(futures_that_go_on_are_reported)
+{
+    nart_tokio_op op = { 0 };
+    CHECK_RES(test_adopt(&runtime, &bridge), 0);
+    CHECK_RES(test_never(bridge, &op), 0);
+    nart_tokio_report r = NART_TOKIO_REPORT_INIT;
+    CHECK_RES(nart_tokio_shutdown(bridge, NART_MS, &r), -ETIMEDOUT);
+    CHECK_EQ(r.leaked_tasks, 1);
+    CHECK_RES(nart_tokio_op_try(&op, NULL), NART_PENDING);
+    test_adopt_end(runtime);
+    CHECK_RES(wait_for_answer(&op, NULL), NART_ESHUTDOWN);
+    nart_tokio_op_close(&op);
+    close_both();
+}
+
+/* The runtime ends under the bridge: work is answered or refused, nothing hangs. */
+TEST(the_runtime_ends_first)
+{
+    nart_tokio_op never = { 0 }, late = { 0 };
+    CHECK_RES(test_adopt(&runtime, &bridge), 0);
+    CHECK_RES(test_never(bridge, &never), 0);
+    test_adopt_end(runtime);
+    CHECK_RES(wait_for_answer(&never, NULL), NART_ESHUTDOWN);
+    CHECK_RES(test_value(bridge, 1, &late), 0); /* accepted, and dropped at once */
+    CHECK_RES(wait_for_answer(&late, NULL), NART_ESHUTDOWN);
+    nart_tokio_op_close(&never);
+    nart_tokio_op_close(&late);
+    CHECK_RES(nart_tokio_blocking(bridge, "job", polite, NULL, drop_arg, &late), -EAGAIN);
+    CHECK_EQ(read_word(&dropped), 0);
+    close_both();
+}

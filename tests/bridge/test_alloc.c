@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* What an operation allocates on the loop's thread, Rust's allocations included: malloc and its kin are
+ * interposed. */
+#include "bridge.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#if defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#elif defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define SANITIZED 1
+#endif
+
+static _Thread_local uint64_t allocations;
+
+#if defined __GLIBC__ && !defined SANITIZED
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t n, size_t size);
+extern void *__libc_realloc(void *p, size_t size);
+extern void *__libc_memalign(size_t align, size_t size);
+
+void *malloc(size_t size)
+{
+    allocations++;
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t n, size_t size)
+{
+    allocations++;
+    return __libc_calloc(n, size);
+}
+
+void *realloc(void *p, size_t size)
+{
+    allocations++;
+    return __libc_realloc(p, size);
+}
+
+void *aligned_alloc(size_t align, size_t size)
+{
+    allocations++;
+    return __libc_memalign(align, size);
+}
+
+int posix_memalign(void **p, size_t align, size_t size)
+{
+    allocations++;
+    *p = __libc_memalign(align, size);
+    return *p ? 0 : ENOMEM;
+}
+#endif
+
+static void need_interposition(void)
+{
+    uint64_t before = allocations;
+    void *volatile p = malloc(1);
+    free(p);
+    if (allocations == before)
+        SKIP("malloc cannot be interposed here");
+}
+
+enum { N = 1000 };
+
+struct subject {
+    nart_co co;
+    nart_res (*begin)(nart_tokio_op *op);
+    nart_tokio_op op;
+    nart_tokio_local local;
+    int64_t value;
+    uint64_t before;
+    int i;
+};
+
+/* Allocations for N operations, each begun, awaited and closed. The first ones are not counted. */
+static nart_res subject_run(nart_cx *cx, void *frame)
+{
+    struct subject *s = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &s->co);
+    for (s->i = 0; s->i < N + 10; s->i++) {
+        if (s->i == 10)
+            s->before = allocations;
+        CHECK_RES(s->begin(&s->op), 0);
+        NART_AWAIT(r, nart_tokio_op_await(cx, &s->op, &s->value));
+        CHECK(r <= 0);
+        nart_tokio_op_close(&s->op);
+    }
+    NART_END((nart_res)(allocations - s->before));
+}
+
+static const nart_task_type subject_type = NART_TASK_TYPE(struct subject, subject_run, NULL);
+
+static nart_res allocations_of(nart_res (*begin)(nart_tokio_op *op))
+{
+    need_interposition();
+    open_both();
+    return run(&subject_type, &(struct subject){ .begin = begin });
+}
+
+static nart_res begin_future(nart_tokio_op *op)
+{
+    return test_value(bridge, 1, op);
+}
+
+static nart_res begin_long_future(nart_tokio_op *op)
+{
+    return test_yield(bridge, 20, op); /* 20 polls and wakes more */
+}
+
+static nart_res nothing(void *arg, const nart_tokio_stop *stop)
+{
+    (void)arg;
+    (void)stop;
+    return 0;
+}
+
+static nart_res begin_job(nart_tokio_op *op)
+{
+    return nart_tokio_blocking(bridge, "nothing", nothing, NULL, NULL, op);
+}
+
+TEST(a_future_is_one)
+{
+    CHECK_EQ(allocations_of(begin_future), N); /* tokio's own */
+}
+
+TEST(polls_and_wakes_are_none)
+{
+    CHECK_EQ(allocations_of(begin_long_future), N);
+}
+
+TEST(a_blocking_function_is_none)
+{
+    CHECK_EQ(allocations_of(begin_job), 0);
+}
+
+#if NART_HTTP
+static nart_res begin_request(nart_tokio_op *op)
+{
+    nart_http_opts get = NART_HTTP_OPTS_INIT;
+    get.url = "http://127.0.0.1:1/refused"; /* nobody listens there */
+    return nart_http_request(bridge, &get, op);
+}
+
+TEST(an_http_request_is_none)
+{
+    CHECK_EQ(allocations_of(begin_request), 0);
+}
+#endif
+
+static nart_res ping_pong_run(nart_cx *cx, void *frame)
+{
+    struct subject *s = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &s->co);
+    CHECK_RES(test_local_ping_pong(bridge, N, &s->local), 0);
+    s->before = allocations;
+    NART_AWAIT(r, nart_tokio_local_await(cx, &s->local, &s->value));
+    CHECK_RES(r, 0);
+    s->before = allocations - s->before;
+    CHECK_RES(nart_tokio_local_close(&s->local), 0);
+    NART_END((nart_res)s->before);
+}
+
+static const nart_task_type ping_pong_type =
+    NART_TASK_TYPE(struct subject, ping_pong_run, NULL);
+
+/* N wakes from a worker, N of a worker, and the polls that they cause. */
+TEST(a_local_future_is_polled_and_woken_for_none)
+{
+    need_interposition();
+    open_both();
+    (void)run(&ping_pong_type, NULL); /* what tokio keeps per thread is made */
+    CHECK_EQ(run(&ping_pong_type, NULL), 0);
+}

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Blocking functions: the queue is bounded, and every accepted argument is dropped exactly once. */
+#include "bridge.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+
+static uint64_t started, finished, stopped, dropped, gate;
+
+/* Argument of most jobs: what to answer. */
+static nart_res answer(void *arg, const nart_tokio_stop *stop)
+{
+    CHECK(!nart_tokio_stopped(stop));
+    return *(nart_res *)arg;
+}
+
+/* Runs until the gate opens or it is asked to stop. */
+static nart_res patient(void *arg, const nart_tokio_stop *stop)
+{
+    (void)arg;
+    count(&started);
+    while (read_word(&gate) == 0) {
+        if (nart_tokio_stopped(stop)) {
+            count(&stopped);
+            count(&finished);
+            return -ECANCELED;
+        }
+        sched_yield();
+    }
+    count(&finished);
+    return 7;
+}
+
+static void drop_arg(void *arg)
+{
+    (void)arg;
+    count(&dropped);
+}
+
+struct waiter {
+    nart_co co;
+    nart_tokio_op op;
+    int64_t value;
+};
+
+static nart_res waiter_run(nart_cx *cx, void *frame)
+{
+    struct waiter *w = *(struct waiter **)frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &w->co);
+    NART_AWAIT(r, nart_tokio_op_await(cx, &w->op, &w->value));
+    NART_END(r);
+}
+
+static const nart_task_type waiter_type = NART_TASK_TYPE(struct waiter *, waiter_run, NULL);
+
+static nart_res await_op(nart_tokio_op *op, int64_t *value)
+{
+    struct waiter w = { .op = *op }, *p = &w;
+    nart_res r = run(&waiter_type, &p);
+    *value = w.value;
+    return r;
+}
+
+static nart_res submit(nart_tokio_op *op)
+{
+    return nart_tokio_blocking(bridge, "patient", patient, NULL, drop_arg, op);
+}
+
+static void open_small(void)
+{
+    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
+    opts.max_blocking = 2;
+    opts.queue_cap = 8;
+    open_both_with(&opts);
+}
+
+/* Two jobs that run, and 8 in the queue. */
+static void fill(nart_tokio_op ops[10])
+{
+    for (int i = 0; i < 2; i++)
+        CHECK_RES(submit(&ops[i]), 0);
+    wait_for(&started, 2);
+    for (int i = 2; i < 10; i++)
+        CHECK_RES(submit(&ops[i]), 0);
+}
+
+TEST(its_answer_is_the_operations)
+{
+    static const struct {
+        nart_res said, heard;
+        int64_t value;
+    } cases[] = {
+        { 0, 0, 0 },
+        { INT64_MAX, 0, INT64_MAX },
+        { -EIO, -EIO, 0 },
+        { -ETIMEDOUT, -ETIMEDOUT, 0 },
+        { NART_ECLOSED, NART_ECLOSED, 0 },
+        { -ECANCELED, NART_EABORTED, 0 },
+        { NART_PENDING, -EINVAL, 0 },
+        { INT64_MIN, -EINVAL, 0 },
+    };
+    open_both();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        nart_tokio_op op = { 0 };
+        nart_res said = cases[i].said;
+        int64_t value = 0;
+        CHECK_RES(nart_tokio_blocking(bridge, "answer", answer, &said, drop_arg, &op), 0);
+        CHECK_RES(await_op(&op, &value), cases[i].heard);
+        CHECK_EQ(value, cases[i].value);
+        CHECK_EQ(read_word(&dropped), i + 1);
+        nart_tokio_op_close(&op);
+    }
+}
+
+TEST(bad_submissions_are_refused)
+{
+    open_both();
+    nart_tokio_op op = { 0 };
+    CHECK_RES(nart_tokio_blocking(NULL, "x", patient, NULL, drop_arg, &op), -EINVAL);
+    CHECK_RES(nart_tokio_blocking(bridge, "x", NULL, NULL, drop_arg, &op), -EINVAL);
+    CHECK_RES(nart_tokio_blocking(bridge, "x", patient, NULL, drop_arg, NULL), -EINVAL);
+    CHECK_EQ(read_word(&dropped), 0);
+    CHECK_EQ(report().submitted, 0);
+}
+
+TEST(a_full_queue_refuses)
+{
+    open_small();
+    nart_tokio_op ops[10] = { 0 }, more = { 0 };
+    fill(ops);
+    for (int i = 0; i < 100; i++)
+        CHECK_RES(submit(&more), -EAGAIN);
+    CHECK(more.op == NULL);
+    CHECK_EQ(read_word(&dropped), 0); /* the argument is still the caller's */
+    CHECK_EQ(report().submitted, 10);
+    set_word(&gate, 1);
+    for (int i = 0; i < 10; i++) {
+        int64_t value = 0;
+        CHECK_RES(await_op(&ops[i], &value), 0);
+        CHECK_EQ(value, 7);
+        nart_tokio_op_close(&ops[i]);
+    }
+    CHECK_EQ(read_word(&dropped), 10);
+    CHECK_EQ(read_word(&started), 10);
+}
+
+TEST(cancelling_what_is_queued_ends_it_at_once)
+{
+    open_small();
+    nart_tokio_op ops[10] = { 0 }, more = { 0 };
+    fill(ops);
+    nart_tokio_op_cancel(&ops[5]); /* from the middle */
+    CHECK_RES(nart_tokio_op_try(&ops[5], NULL), NART_EABORTED);
+    CHECK_EQ(read_word(&dropped), 1); /* on this thread */
+    nart_tokio_op_cancel(&ops[5]);
+    nart_tokio_op_cancel(&ops[2]); /* the first */
+    nart_tokio_op_cancel(&ops[9]); /* the last */
+    CHECK_EQ(read_word(&dropped), 3);
+    for (int i = 0; i < 3; i++) { /* their places are free */
+        CHECK_RES(submit(&more), 0);
+        nart_tokio_op_detach(&more);
+    }
+    CHECK_RES(submit(&more), -EAGAIN);
+    set_word(&gate, 1);
+    CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
+    CHECK_EQ(read_word(&dropped), 13);
+    for (int i = 0; i < 10; i++)
+        nart_tokio_op_close(&ops[i]);
+}
+
+TEST(a_running_function_is_asked_to_stop)
+{
+    open_both();
+    nart_tokio_op op = { 0 };
+    int64_t value = 0;
+    CHECK_RES(submit(&op), 0);
+    wait_for(&started, 1);
+    nart_tokio_op_cancel(&op);
+    CHECK_RES(await_op(&op, &value), NART_EABORTED);
+    CHECK_EQ(read_word(&stopped), 1);
+    CHECK_EQ(nart_tokio_op_status(&op), NART_TOKIO_STATUS_CANCELLED);
+    nart_tokio_op_close(&op);
+}
+
+static nart_res stubborn(void *arg, const nart_tokio_stop *stop)
+{
+    (void)arg;
+    count(&started);
+    while (!nart_tokio_stopped(stop))
+        sched_yield();
+    return 11; /* done before it looked */
+}
+
+TEST(a_value_beats_a_cancel)
+{
+    open_both();
+    nart_tokio_op op = { 0 };
+    int64_t value = 0;
+    CHECK_RES(nart_tokio_blocking(bridge, NULL, stubborn, NULL, NULL, &op), 0);
+    wait_for(&started, 1);
+    nart_tokio_op_cancel(&op);
+    CHECK_RES(await_op(&op, &value), 0);
+    CHECK_EQ(value, 11);
+    nart_tokio_op_close(&op);
+}
+
+/* A job is not asked to stop because one before it in the same slot was. */
+TEST(a_stop_is_for_one_job_only)
+{
+    open_small();
+    for (int i = 0; i < 100; i++) {
+        nart_tokio_op op = { 0 };
+        nart_res said = i;
+        int64_t value = 0;
+        set_word(&started, 0);
+        CHECK_RES(submit(&op), 0);
+        wait_for(&started, 1);
+        nart_tokio_op_close(&op);
+        CHECK_RES(nart_tokio_blocking(bridge, "answer", answer, &said, NULL, &op), 0);
+        CHECK_RES(await_op(&op, &value), 0);
+        CHECK_EQ(value, i);
+        nart_tokio_op_close(&op);
+    }
+}
+
+static nart_res which_thread(void *arg, const nart_tokio_stop *stop)
+{
+    (void)stop;
+    *(pthread_t *)arg = pthread_self();
+    return 0;
+}
+
+/* A drainer lingers: jobs that come one at a time do not start a thread each. */
+TEST(jobs_one_at_a_time_share_a_thread)
+{
+    open_both();
+    pthread_t first = { 0 }, now = { 0 };
+    for (int i = 0; i < 200; i++) {
+        nart_tokio_op op = { 0 };
+        int64_t value = 0;
+        CHECK_RES(nart_tokio_blocking(bridge, "who", which_thread, &now, NULL, &op), 0);
+        CHECK_RES(await_op(&op, &value), 0);
+        nart_tokio_op_close(&op);
+        if (i == 0)
+            first = now;
+        CHECK(pthread_equal(first, now));
+    }
+}
+
+/* As many run at once as are allowed. */
+static uint64_t meeting;
+
+static nart_res meet(void *arg, const nart_tokio_stop *stop)
+{
+    (void)arg;
+    (void)stop;
+    count(&meeting);
+    wait_for(&meeting, 4);
+    return 0;
+}
+
+TEST(jobs_run_side_by_side)
+{
+    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
+    opts.max_blocking = 4;
+    open_both_with(&opts);
+    for (int round = 0; round < 50; round++) {
+        nart_tokio_op ops[4] = { 0 };
+        int64_t value = 0;
+        set_word(&meeting, 0);
+        for (int i = 0; i < 4; i++)
+            CHECK_RES(nart_tokio_blocking(bridge, "meet", meet, NULL, NULL, &ops[i]), 0);
+        for (int i = 0; i < 4; i++) {
+            CHECK_RES(await_op(&ops[i], &value), 0);
+            nart_tokio_op_close(&ops[i]);
+        }
+    }
+}
+
+struct storm {
+    nart_co co;
+    nart_tokio_op op;
+    int64_t value;
+    int i, accepted;
+};
+
+static nart_res quick(void *arg, const nart_tokio_stop *stop)
+{
+    (void)arg;
+    (void)stop;
+    count(&finished);
+    return 3;
+}
+
+static nart_res storm_run(nart_cx *cx, void *frame)
+{
+    struct storm *s = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &s->co);
+    for (s->i = 0; s->i < 20000; s->i++) {
+        r = nart_tokio_blocking(bridge, "quick", quick, NULL, drop_arg, &s->op);
+        CHECK(r == 0 || r == -EAGAIN);
+        if (r != 0)
+            continue;
+        s->accepted++;
+        random_pause(3000);
+        switch (random_number() & 3) {
+        case 0:
+            nart_tokio_op_close(&s->op);
+            break;
+        case 1:
+            nart_tokio_op_detach(&s->op);
+            break;
+        case 2:
+            nart_tokio_op_cancel(&s->op);
+            break;
+        }
+        if (!s->op.op)
+            continue;
+        NART_AWAIT(r, nart_tokio_op_await(cx, &s->op, &s->value));
+        CHECK(r == NART_EABORTED || (r == 0 && s->value == 3));
+        nart_tokio_op_close(&s->op);
+    }
+    NART_END(s->accepted);
+}
+
+static const nart_task_type storm_type = NART_TASK_TYPE(struct storm, storm_run, NULL);
+
+TEST(every_argument_is_dropped_once)
+{
+    open_small();
+    nart_res accepted = run(&storm_type, NULL);
+    CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
+    CHECK_EQ(read_word(&dropped), accepted);
+    CHECK_LE(read_word(&finished), accepted);
+    CHECK_EQ(report().submitted, accepted);
+}

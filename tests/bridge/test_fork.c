@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* A child of fork has the memory of the bridge and none of its threads: it is refused, and ends. */
+#include "bridge.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static uint64_t started, dropped;
+
+static nart_res wait_to_stop(void *arg, const nart_tokio_stop *stop)
+{
+    (void)arg;
+    count(&started);
+    while (!nart_tokio_stopped(stop))
+        usleep(100);
+    return -ECANCELED;
+}
+
+static void drop_arg(void *arg)
+{
+    (void)arg;
+    count(&dropped);
+}
+
+struct held {
+    nart_tokio_op never, sleep, job, ready, fresh;
+    nart_tokio_local local;
+};
+
+static void child(struct held *h)
+{
+    nart_tokio_report r = NART_TOKIO_REPORT_INIT;
+    int64_t value = 0;
+
+    CHECK_RES(test_value(bridge, 1, &h->fresh), NART_EFORK);
+    CHECK_RES(nart_tokio_blocking(bridge, "x", wait_to_stop, NULL, drop_arg, &h->fresh),
+              NART_EFORK);
+    CHECK(h->fresh.op == NULL);
+    CHECK_RES(nart_tokio_shutdown(bridge, 0, &r), NART_EFORK);
+    CHECK_RES(nart_tokio_shutdown_begin(bridge, 0, &h->fresh), NART_EFORK);
+    CHECK_RES(nart_tokio_op_try(&h->never, NULL), NART_EFORK);
+    CHECK_RES(nart_tokio_op_try(&h->ready, &value), 0); /* what is there can be read */
+    CHECK_EQ(value, 9);
+    nart_tokio_op_cancel(&h->never);
+    nart_tokio_op_cancel(&h->job);
+    nart_tokio_op_close(&h->never);
+    nart_tokio_op_detach(&h->sleep);
+    nart_tokio_op_close(&h->job);
+    nart_tokio_op_close(&h->ready);
+    CHECK_RES(nart_tokio_local_close(&h->local), 0);
+    CHECK_EQ(read_word(&dropped), 0);
+    nart_tokio_free(bridge);
+    CHECK_RES(nart_rt_free(loop), 0);
+}
+
+static void open_held(struct held *h)
+{
+    open_both();
+    CHECK_RES(test_never(bridge, &h->never), 0);
+    CHECK_RES(test_sleep(bridge, 3600000, &h->sleep), 0);
+    CHECK_RES(test_value(bridge, 9, &h->ready), 0);
+    CHECK_RES(nart_tokio_blocking(bridge, "job", wait_to_stop, NULL, drop_arg, &h->job), 0);
+    CHECK_RES(test_local_sleep(bridge, 1, &h->local), 0);
+    wait_for(&started, 1);
+    while (nart_tokio_op_try(&h->ready, NULL) == NART_PENDING)
+        ;
+}
+
+/* The parent has not noticed. */
+static void close_held(struct held *h)
+{
+    nart_tokio_op op = { 0 };
+
+    CHECK_RES(test_value(bridge, 4, &op), 0);
+    while (nart_tokio_op_try(&op, NULL) == NART_PENDING)
+        ;
+    nart_tokio_op_close(&op);
+    CHECK_RES(nart_tokio_op_try(&h->never, NULL), NART_PENDING);
+    nart_tokio_op_close(&h->never);
+    nart_tokio_op_close(&h->sleep);
+    nart_tokio_op_close(&h->job);
+    nart_tokio_op_close(&h->ready);
+    CHECK_RES(nart_tokio_local_close(&h->local), 0);
+    close_both();
+    CHECK_EQ(read_word(&dropped), 1);
+}
+
+static void check_child(pid_t pid)
+{
+    int status = 0;
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+TEST(the_child_is_refused_and_exits)
+{
+    struct held h = { 0 };
+    open_held(&h);
+    fflush(NULL);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        child(&h);
+        exit(0); /* with the handlers and destructors of the process */
+    }
+    check_child(pid);
+    close_held(&h);
+}
+
+TEST(the_child_leaves_everything_and_exits)
+{
+    struct held h = { 0 };
+    open_held(&h);
+    fflush(NULL);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0)
+        exit(0);
+    check_child(pid);
+    close_held(&h);
+}
+
+TEST(the_child_runs_another_program)
+{
+    struct held h = { 0 };
+    open_held(&h);
+    fflush(NULL);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        execl("/bin/true", "true", (char *)NULL);
+        _exit(1);
+    }
+    check_child(pid);
+    close_held(&h);
+}
+
+/* tokio does not support a runtime that is made in a child of a program that has used it; a bridge
+ * that the child makes itself works as far as tokio does, which the parent's answers depend on not. */
+TEST(the_child_of_an_idle_bridge)
+{
+    open_both();
+    fflush(NULL);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        nart_tokio_op op = { 0 };
+        CHECK_RES(test_value(bridge, 1, &op), NART_EFORK);
+        nart_tokio_free(bridge);
+        exit(0);
+    }
+    check_child(pid);
+    nart_tokio_op op = { 0 };
+    CHECK_RES(test_value(bridge, 1, &op), 0);
+    nart_tokio_op_close(&op);
+}

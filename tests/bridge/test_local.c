@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Rust futures on the loop: in tokio's context, within its budget, never leaked. */
+#include "bridge.h"
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct waiter {
+    nart_co co;
+    nart_tokio_local local;
+    int64_t value;
+};
+
+static nart_res waiter_run(nart_cx *cx, void *frame)
+{
+    struct waiter *w = *(struct waiter **)frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &w->co);
+    NART_AWAIT(r, nart_tokio_local_await(cx, &w->local, &w->value));
+    NART_END(r);
+}
+
+static const nart_task_type waiter_type = NART_TASK_TYPE(struct waiter *, waiter_run, NULL);
+
+static nart_res await_local(struct waiter *w)
+{
+    return run(&waiter_type, &w);
+}
+
+/* One poll, which leaves it pending and registered with tokio. */
+static void poll_once(struct waiter *w)
+{
+    CHECK_RES(nart_rt_spawn(loop, &waiter_type, &w, NULL), 0);
+    CHECK(nart_rt_poll(loop, 0) >= 0);
+}
+
+TEST(a_timer_of_tokio_on_the_loop)
+{
+    open_both();
+    struct waiter w = { 0 };
+    CHECK_RES(test_local_sleep(bridge, 5, &w.local), 0);
+    CHECK_RES(await_local(&w), 0);
+    CHECK_EQ(w.value, 5);
+    CHECK_RES(await_local(&w), 0); /* the answer stays */
+    CHECK_RES(nart_tokio_local_close(&w.local), 0);
+    CHECK_RES(nart_tokio_local_close(&w.local), 0);
+}
+
+TEST(an_empty_one_is_stale)
+{
+    open_both();
+    struct waiter w = { 0 };
+    CHECK_RES(await_local(&w), NART_ESTALE);
+    CHECK_RES(nart_tokio_local_close(NULL), 0);
+    CHECK_STR(nart_tokio_local_message(NULL, NULL), "");
+}
+
+/* A registered Sleep needs the context when it is dropped, outside of any poll. */
+TEST(it_is_dropped_in_context)
+{
+    open_both();
+    struct waiter w = { 0 };
+    uint64_t before = test_drops();
+    CHECK_RES(test_local_sleep(bridge, 3600000, &w.local), 0);
+    poll_once(&w);
+    CHECK_RES(nart_tokio_local_close(&w.local), 0);
+    CHECK_EQ(test_drops(), before + 1);
+}
+
+TEST(it_outlives_its_runtime)
+{
+    open_both();
+    struct waiter w = { 0 };
+    uint64_t before = test_drops();
+    CHECK_RES(test_local_sleep(bridge, 3600000, &w.local), 0);
+    poll_once(&w);
+    CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
+    nart_tokio_free(bridge);
+    bridge = NULL;
+    CHECK_RES(nart_tokio_local_close(&w.local), 0);
+    CHECK_EQ(test_drops(), before + 1);
+}
+
+/* A future that needs the timer of a runtime that is gone panics: that is the answer. */
+TEST(a_dead_runtime_is_a_panic_that_is_answered)
+{
+    open_both();
+    struct waiter w = { 0 };
+    CHECK_RES(test_local_sleep(bridge, 3600000, &w.local), 0);
+    CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
+    CHECK_RES(await_local(&w), NART_EPANIC);
+    CHECK_RES(nart_tokio_local_close(&w.local), 0);
+}
+
+TEST(two_bridges_on_one_thread)
+{
+    open_both();
+    nart_tokio *other;
+    CHECK_RES(nart_tokio_new(NULL, &other), 0);
+    for (int i = 0; i < 20; i++) {
+        struct waiter a = { 0 }, b = { 0 };
+        CHECK_RES(test_local_sleep(bridge, 1, &a.local), 0);
+        CHECK_RES(test_local_sleep(other, 1, &b.local), 0);
+        CHECK_RES(await_local(&b), 0);
+        CHECK_RES(await_local(&a), 0);
+        CHECK_RES(nart_tokio_local_close(i & 1 ? &a.local : &b.local), 0);
+        CHECK_RES(nart_tokio_local_close(i & 1 ? &b.local : &a.local), 0);
+    }
+    CHECK_RES(nart_tokio_shutdown(other, 30 * NART_SEC, NULL), 0);
+    nart_tokio_free(other);
+}
+
+/* ---- the budget ---- */
+
+static uint64_t go = 1;
+
+static nart_res neighbour_poll(nart_cx *cx, void *frame)
+{
+    int *turns = frame;
+
+    if (++*turns == 100) {
+        set_word(&go, 0);
+        return 0;
+    }
+    nart_wake_self(cx);
+    return NART_PENDING;
+}
+
+static const nart_task_type neighbour_type = NART_TASK_TYPE(int, neighbour_poll, NULL);
+
+/* Without a budget the first poll of the hog would not return, and the neighbour never run. */
+TEST(a_stream_that_is_always_ready_gives_the_loop_back)
+{
+    open_both();
+    struct waiter w = { 0 };
+    CHECK_RES(test_local_hog(bridge, &go, &w.local), 0);
+    CHECK_RES(nart_rt_spawn(loop, &neighbour_type, NULL, NULL), 0);
+    CHECK_RES(await_local(&w), 0);
+    CHECK(w.value > 0);
+    CHECK_RES(nart_tokio_local_close(&w.local), 0);
+}
+
+TEST(wakes_from_a_worker_and_back)
+{
+    open_both();
+    struct waiter w = { 0 };
+    CHECK_RES(test_local_ping_pong(bridge, 10000, &w.local), 0);
+    CHECK_RES(await_local(&w), 0);
+    CHECK_EQ(w.value, 10000);
+    CHECK_RES(nart_tokio_local_close(&w.local), 0);
+}
+
+static uint64_t turns;
+
+TEST(a_wake_inside_a_drop_runs_nothing)
+{
+    open_both();
+    struct waiter w = { 0 };
+    CHECK_RES(test_local_wakes_in_drop(bridge, &turns, &w.local), 0);
+    CHECK_RES(await_local(&w), 0);
+    CHECK_EQ(read_word(&turns), 101);
+    CHECK_RES(nart_tokio_local_close(&w.local), 0);
+}
+
+/* ---- the loop as a guest in another runtime ---- */
+
+static void guest(void *arg)
+{
+    CHECK_RES(await_local(arg), 0);
+}
+
+TEST(inside_a_runtime_of_the_host)
+{
+    for (int multi = 0; multi < 2; multi++) {
+        open_both();
+        struct waiter w = { 0 };
+        CHECK_RES(test_local_sleep(bridge, 2, &w.local), 0);
+        test_inside_runtime(multi, guest, &w);
+        CHECK_EQ(w.value, 2);
+        CHECK_RES(nart_tokio_local_close(&w.local), 0);
+        close_both();
+    }
+}
+
+/* ---- threads ---- */
+
+static void *elsewhere(void *arg)
+{
+    struct waiter *w = arg;
+    nart_rt *mine;
+    nart_res r = 0;
+
+    CHECK_RES(nart_rt_new(NULL, &mine), 0);
+    CHECK_RES(nart_block_on(mine, &waiter_type, &w, &r), 0);
+    CHECK_RES(r, NART_EWRONGTHREAD);
+    CHECK_RES(nart_rt_free(mine), 0);
+    CHECK_RES(nart_tokio_local_close(&w->local), NART_EWRONGTHREAD);
+    CHECK(w->local.local != NULL);
+    return NULL;
+}
+
+TEST(another_thread_is_refused)
+{
+    open_both();
+    struct waiter w = { 0 };
+    pthread_t thread;
+    CHECK_RES(test_local_sleep(bridge, 1, &w.local), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, elsewhere, &w), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_RES(await_local(&w), 0);
+    CHECK_RES(nart_tokio_local_close(&w.local), 0);
+}
+
+/* ---- SIGPIPE ---- */
+
+static void *reset_one(void *arg)
+{
+    int listener = *(int *)arg;
+    int fd = accept(listener, NULL, NULL);
+    struct linger now = { 1, 0 };
+    char byte;
+
+    CHECK(fd >= 0);
+    CHECK_EQ(recv(fd, &byte, 1, 0), 1);
+    CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
+    close(fd); /* a reset */
+    return NULL;
+}
+
+/* In a child: writes to the peer that resets. Answers how the child ended. */
+static int write_to_a_reset_peer(uint32_t flags)
+{
+    struct sockaddr_in addr = { .sin_family = AF_INET };
+    socklen_t len = sizeof addr;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), status = 0;
+
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK_EQ(bind(listener, (struct sockaddr *)&addr, sizeof addr), 0);
+    CHECK_EQ(listen(listener, 1), 0);
+    CHECK_EQ(getsockname(listener, (struct sockaddr *)&addr, &len), 0);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
+        struct waiter w = { 0 };
+        pthread_t peer;
+
+        signal(SIGPIPE, SIG_DFL);
+        opts.flags = flags;
+        open_both_with(&opts);
+        CHECK_EQ(pthread_create(&peer, NULL, reset_one, &listener), 0);
+        CHECK_RES(test_local_writev(bridge, ntohs(addr.sin_port), &w.local), 0);
+        _exit(await_local(&w) == -EPIPE ? 0 : 1);
+    }
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    close(listener);
+    return status;
+}
+
+TEST(a_reset_peer_is_an_error_not_a_signal)
+{
+    int status = write_to_a_reset_peer(0);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* What the option takes away: this is the signal that the other case would die of. */
+TEST(with_the_option_the_signal_is_the_programs)
+{
+    int status = write_to_a_reset_peer(NART_TOKIO_KEEP_SIGPIPE);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
+}

@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Operations: every one ends in exactly one way, whoever is faster. */
+#include "bridge.h"
+
+struct waiter {
+    nart_co co;
+    nart_tokio_op op;
+    int64_t value;
+    nart_res answer;
+    int i;
+};
+
+static void waiter_drop(void *frame)
+{
+    nart_tokio_op_close(&((struct waiter *)frame)->op);
+}
+
+/* Awaits the operation that it was given. */
+static nart_res waiter_run(nart_cx *cx, void *frame)
+{
+    struct waiter *w = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &w->co);
+    NART_AWAIT(r, nart_tokio_op_await(cx, &w->op, &w->value));
+    NART_END(r);
+}
+
+static const nart_task_type waiter_type = NART_TASK_TYPE(struct waiter, waiter_run, waiter_drop);
+
+/* Awaits it on the loop; the operation stays open for the caller. */
+static nart_res borrowed_run(nart_cx *cx, void *frame)
+{
+    struct waiter **w = frame;
+    return waiter_run(cx, *w);
+}
+
+static const nart_task_type borrowed_type = NART_TASK_TYPE(struct waiter *, borrowed_run, NULL);
+
+static nart_res await_op(struct waiter *w)
+{
+    return run(&borrowed_type, &w);
+}
+
+TEST(a_value_arrives)
+{
+    open_both();
+    struct waiter w = { 0 };
+    CHECK_RES(test_value(bridge, 42, &w.op), 0);
+    CHECK_RES(await_op(&w), 0);
+    CHECK_EQ(w.value, 42);
+    int64_t again = 0;
+    CHECK_RES(nart_tokio_op_try(&w.op, &again), 0);
+    CHECK_EQ(again, 42);
+    CHECK_RES(await_op(&w), 0); /* the answer stays until close */
+    CHECK_EQ(nart_tokio_op_status(&w.op), NART_TOKIO_STATUS_OK);
+    CHECK_STR(nart_tokio_op_message(&w.op, NULL), "");
+    nart_tokio_op_close(&w.op);
+    nart_tokio_op_close(&w.op);
+    CHECK_EQ(report().ok, 1);
+}
+
+TEST(a_value_may_be_any_number)
+{
+    static const int64_t values[] = { INT64_MIN, INT64_MAX, -1, -ECANCELED, NART_PENDING, 0 };
+    open_both();
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        struct waiter w = { 0 };
+        CHECK_RES(test_value(bridge, values[i], &w.op), 0);
+        CHECK_RES(await_op(&w), 0);
+        CHECK_EQ(w.value, values[i]);
+        nart_tokio_op_close(&w.op);
+    }
+}
+
+TEST(an_error_brings_its_text)
+{
+    open_both();
+    struct waiter w = { .value = 5 };
+    size_t len = 0;
+    CHECK_RES(test_error(bridge, -EPROTO, &w.op), 0);
+    CHECK_RES(await_op(&w), -EPROTO);
+    CHECK_EQ(w.value, 5); /* untouched */
+    CHECK_STR(nart_tokio_op_message(&w.op, &len), "told so");
+    CHECK_EQ(len, 7);
+    CHECK_EQ(nart_tokio_op_status(&w.op), NART_TOKIO_STATUS_ERROR);
+    nart_tokio_op_close(&w.op);
+
+    CHECK_RES(test_io_error(bridge, &w.op), 0);
+    CHECK_RES(await_op(&w), -ENOENT);
+    nart_tokio_op_close(&w.op);
+}
+
+TEST(an_error_that_is_none_is_einval)
+{
+    static const nart_res codes[] = { 0, 1, NART_PENDING, -8192, INT64_MIN };
+    open_both();
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        struct waiter w = { 0 };
+        CHECK_RES(test_error(bridge, codes[i], &w.op), 0);
+        CHECK_RES(await_op(&w), -EINVAL);
+        nart_tokio_op_close(&w.op);
+    }
+}
+
+/* -ECANCELED would say that the awaiting task has been cancelled. */
+TEST(a_future_that_answers_ecanceled_was_aborted)
+{
+    open_both();
+    struct waiter w = { 0 };
+    CHECK_RES(test_error(bridge, -ECANCELED, &w.op), 0);
+    CHECK_RES(await_op(&w), NART_EABORTED);
+    nart_tokio_op_close(&w.op);
+}
+
+TEST(bytes_are_borrowed_until_close)
+{
+    open_both();
+    struct waiter w = { 0 };
+    size_t len = 0;
+    CHECK_RES(test_bytes(bridge, 100000, &w.op), 0);
+    CHECK_RES(await_op(&w), 0);
+    const char *bytes = nart_tokio_op_message(&w.op, &len);
+    CHECK_EQ(len, 100000);
+    CHECK(bytes[0] == 'x' && bytes[99999] == 'x' && bytes[100000] == '\0');
+    nart_tokio_op_close(&w.op);
+}
+
+TEST(an_empty_operation_is_stale)
+{
+    open_both();
+    struct waiter w = { 0 };
+    nart_waker none = { 0 };
+    CHECK_RES(await_op(&w), NART_ESTALE);
+    CHECK_RES(nart_tokio_op_try(&w.op, NULL), NART_ESTALE);
+    CHECK_RES(nart_tokio_op_poll(&w.op, none, NULL), NART_ESTALE);
+    CHECK_RES(nart_tokio_op_try(NULL, NULL), NART_ESTALE);
+    CHECK_STR(nart_tokio_op_message(&w.op, NULL), "");
+    CHECK_EQ(nart_tokio_op_status(NULL), NART_TOKIO_STATUS_RUNNING);
+    nart_tokio_op_cancel(&w.op);
+    nart_tokio_op_cancel(NULL);
+    nart_tokio_op_detach(&w.op);
+    nart_tokio_op_detach(NULL);
+    nart_tokio_op_close(&w.op);
+    nart_tokio_op_close(NULL);
+}
+
+TEST(submitting_to_nothing_is_einval)
+{
+    open_both();
+    nart_tokio_op op = { 0 };
+    CHECK_RES(test_value(NULL, 1, &op), -EINVAL);
+    CHECK_RES(test_value(bridge, 1, NULL), -EINVAL);
+    CHECK_EQ(report().submitted, 0);
+}
+
+/* ---- cancelling ---- */
+
+TEST(a_cancelled_future_is_dropped)
+{
+    open_both();
+    struct waiter w = { 0 };
+    CHECK_RES(test_never(bridge, &w.op), 0);
+    CHECK_RES(nart_tokio_op_try(&w.op, NULL), NART_PENDING);
+    nart_tokio_op_cancel(&w.op);
+    nart_tokio_op_cancel(&w.op);
+    CHECK_RES(await_op(&w), NART_EABORTED);
+    CHECK_EQ(nart_tokio_op_status(&w.op), NART_TOKIO_STATUS_CANCELLED);
+    nart_tokio_op_cancel(&w.op); /* late */
+    CHECK_RES(nart_tokio_op_try(&w.op, NULL), NART_EABORTED);
+    nart_tokio_op_close(&w.op);
+    CHECK_EQ(report().cancelled, 1);
+}
+
+TEST(a_future_cancelled_while_it_waits_is_dropped)
+{
+    open_both();
+    struct waiter w = { 0 }, sleeper = { 0 };
+    CHECK_RES(test_never(bridge, &w.op), 0);
+    CHECK_RES(test_sleep(bridge, 1, &sleeper.op), 0); /* behind it on the same worker */
+    CHECK_RES(await_op(&sleeper), 0);
+    uint64_t before = test_drops();
+    nart_tokio_op_cancel(&w.op);
+    CHECK_RES(await_op(&w), NART_EABORTED);
+    CHECK_EQ(test_drops(), before + 1); /* before the answer was published */
+    nart_tokio_op_close(&w.op);
+    nart_tokio_op_close(&sleeper.op);
+}
+
+TEST(a_future_cancelled_before_it_starts_is_never_polled)
+{
+    open_both();
+    static uint64_t gate;
+    struct waiter w = { 0 }, blocker = { 0 };
+    CHECK_RES(test_block_worker(bridge, &gate, &blocker.op), 0);
+    wait_for(&gate, 1);
+    uint64_t before = test_drops();
+    CHECK_RES(test_yield(bridge, 3, &w.op), 0);
+    nart_tokio_op_cancel(&w.op);
+    set_word(&gate, 2);
+    CHECK_RES(await_op(&w), NART_EABORTED);
+    CHECK_EQ(test_drops(), before); /* its locals were never made */
+    nart_tokio_op_close(&w.op);
+    nart_tokio_op_close(&blocker.op);
+}
+
+TEST(closing_what_is_pending_cancels_it)
+{
+    open_both();
+    struct waiter w = { 0 }, sleeper = { 0 };
+    CHECK_RES(test_never(bridge, &w.op), 0);
+    CHECK_RES(test_sleep(bridge, 1, &sleeper.op), 0);
+    CHECK_RES(await_op(&sleeper), 0);
+    uint64_t before = test_drops();
+    nart_tokio_op_close(&w.op);
+    while (test_drops() == before)
+        ;
+    nart_tokio_op_close(&sleeper.op);
+    close_both();
+}
+
+TEST(what_is_detached_goes_on)
+{
+    open_both();
+    nart_tokio_op op = { 0 };
+    uint64_t before = test_drops();
+    CHECK_RES(test_yield(bridge, 10, &op), 0);
+    nart_tokio_op_detach(&op);
+    CHECK(op.op == NULL);
+    while (test_drops() == before)
+        ;
+    CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
+    CHECK_EQ(report().ok, 1);
+}
+
+/* ---- the task that waits ---- */
+
+static nart_res impatient_run(nart_cx *cx, void *frame)
+{
+    struct waiter *w = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &w->co);
+    NART_AWAIT_FOR(r, NART_MS, nart_tokio_op_await(cx, &w->op, &w->value));
+    CHECK_RES(r, -ETIMEDOUT);
+    CHECK_EQ(nart_tokio_op_status(&w->op), NART_TOKIO_STATUS_RUNNING);
+    NART_AWAIT(r, nart_tokio_op_await(cx, &w->op, &w->value));
+    CHECK_RES(r, 0);
+    NART_END(w->value);
+}
+
+static const nart_task_type impatient_type =
+    NART_TASK_TYPE(struct waiter, impatient_run, waiter_drop);
+
+TEST(a_deadline_leaves_the_operation_alone)
+{
+    open_both();
+    struct waiter w = { 0 };
+    CHECK_RES(test_sleep(bridge, 50, &w.op), 0);
+    CHECK_EQ(run(&impatient_type, &w), 50);
+}
+
+struct canceller {
+    nart_co co;
+    nart_join waiter;
+    nart_res answer;
+};
+
+static nart_res canceller_run(nart_cx *cx, void *frame)
+{
+    struct canceller *c = frame;
+    struct waiter w = { 0 };
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &c->co);
+    CHECK_RES(test_never(bridge, &w.op), 0);
+    CHECK_RES(nart_spawn(cx, &waiter_type, &w, &c->waiter), 0);
+    NART_YIELD();
+    CHECK_RES(nart_task_cancel(nart_cx_rt(cx), nart_join_task(&c->waiter)), 0);
+    NART_AWAIT(r, nart_join_await(cx, &c->waiter, &c->answer));
+    nart_join_release(&c->waiter); /* drops the frame, which closes the operation */
+    NART_END(r == 0 ? c->answer : r);
+}
+
+static const nart_task_type canceller_type =
+    NART_TASK_TYPE(struct canceller, canceller_run, NULL);
+
+TEST(a_cancelled_task_stops_waiting)
+{
+    open_both();
+    nart_res r = run(&canceller_type, NULL);
+    CHECK(r == -ECANCELED || r == NART_EABORTED);
+    CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
+    CHECK_EQ(report().cancelled, 1);
+}
+
+/* A task that never asks for another turn while its operation is not there, but gets 1,000. */
+struct nervous {
+    struct waiter w;
+    int polls;
+};
+
+static nart_res nervous_poll(nart_cx *cx, void *frame)
+{
+    struct nervous *n = frame;
+
+    if (n->polls++ < 1000)
+        nart_wake_self(cx);
+    nart_res r = nart_tokio_op_await(cx, &n->w.op, &n->w.value);
+    if (r == NART_PENDING)
+        return r;
+    nart_tokio_op_close(&n->w.op);
+    return r == 0 ? n->w.value : r;
+}
+
+static const nart_task_type nervous_type = NART_TASK_TYPE(struct nervous, nervous_poll, NULL);
+
+TEST(spurious_polls_change_nothing)
+{
+    open_both();
+    struct nervous n = { 0 };
+    CHECK_RES(test_sleep(bridge, 30, &n.w.op), 0);
+    CHECK_EQ(run(&nervous_type, &n), 30);
+}
+
+/* An answer that is there is given without waiting; the budget gives others their turn. */
+static int neighbour_turns;
+
+static nart_res neighbour_poll(nart_cx *cx, void *frame)
+{
+    nart_tokio_op **stop = frame;
+
+    if (nart_tokio_op_status(*stop) != NART_TOKIO_STATUS_RUNNING && neighbour_turns > 0)
+        return 0;
+    neighbour_turns++;
+    nart_wake_self(cx);
+    return NART_PENDING;
+}
+
+static const nart_task_type neighbour_type =
+    NART_TASK_TYPE(nart_tokio_op *, neighbour_poll, NULL);
+
+static nart_res greedy_run(nart_cx *cx, void *frame)
+{
+    struct waiter *w = frame;
+    nart_res r = 0;
+    nart_tokio_op *op = &w->op;
+
+    NART_BEGIN(cx, &w->co);
+    NART_AWAIT(r, nart_tokio_op_await(cx, &w->op, &w->value));
+    CHECK_RES(nart_spawn(cx, &neighbour_type, &op, NULL), 0);
+    for (w->i = 0; w->i < 100000 && neighbour_turns == 0; w->i++)
+        NART_AWAIT(r, nart_tokio_op_await(cx, &w->op, &w->value));
+    NART_END(r == 0 ? w->i : r);
+}
+
+static const nart_task_type greedy_type = NART_TASK_TYPE(struct waiter, greedy_run, waiter_drop);
+
+TEST(a_ready_operation_spends_the_budget)
+{
+    open_both();
+    struct waiter w = { 0 };
+    CHECK_RES(test_value(bridge, 1, &w.op), 0);
+    CHECK_LE(run(&greedy_type, &w), 2 * NART_BUDGET);
+    CHECK_RES(nart_rt_run(loop), 0);
+}
+
+/* Two tasks that wait for one operation take turns at the waker; none is left asleep. */
+TEST(two_tasks_on_one_operation_both_go_on)
+{
+    open_both();
+    for (int i = 0; i < 50; i++) {
+        struct waiter w = { 0 }, *p = &w, w2 = { 0 }, *p2 = &w2;
+        CHECK_RES(test_sleep(bridge, 1, &w.op), 0);
+        w2.op = w.op; /* the same operation, as a shared frame would have it */
+        CHECK_RES(nart_rt_spawn(loop, &borrowed_type, &p, NULL), 0);
+        CHECK_RES(nart_rt_spawn(loop, &borrowed_type, &p2, NULL), 0);
+        CHECK_RES(nart_rt_run(loop), 0);
+        CHECK_EQ(w.value, 1);
+        CHECK_EQ(w2.value, 1);
+        nart_tokio_op_close(&w.op);
+    }
+}
+
+/* An operation is begun and awaited by one task, and then by another. */
+TEST(an_operation_moves_between_tasks)
+{
+    open_both();
+    struct waiter w = { 0 }, *p = &w;
+    nart_join first;
+    CHECK_RES(test_sleep(bridge, 20, &w.op), 0);
+    CHECK_RES(nart_rt_spawn(loop, &borrowed_type, &p, &first), 0);
+    CHECK(nart_rt_poll(loop, 0) >= 0);
+    CHECK_RES(nart_task_abort(loop, nart_join_task(&first)), 0);
+    CHECK(nart_rt_poll(loop, 0) >= 0);
+    nart_join_release(&first);
+
+    struct waiter second = { .op = w.op };
+    CHECK_RES(run(&waiter_type, &second), 0);
+}
+
+/* ---- races ---- */
+
+struct racer {
+    nart_co co;
+    nart_tokio_op op;
+    int64_t value;
+    int i;
+};
+
+/* Cancel, close, detach and await at the very moment of the end. */
+static nart_res racer_run(nart_cx *cx, void *frame)
+{
+    struct racer *r = frame;
+    nart_res answer = 0;
+
+    NART_BEGIN(cx, &r->co);
+    for (r->i = 0; r->i < 20000; r->i++) {
+        CHECK_RES(test_yield(bridge, random_number() & 3, &r->op), 0);
+        random_pause(2000);
+        switch (r->i & 3) {
+        case 0:
+            nart_tokio_op_cancel(&r->op);
+            break;
+        case 1:
+            nart_tokio_op_close(&r->op);
+            break;
+        case 2:
+            nart_tokio_op_detach(&r->op);
+            break;
+        }
+        if (!r->op.op)
+            continue;
+        NART_AWAIT(answer, nart_tokio_op_await(cx, &r->op, &r->value));
+        CHECK(answer == 0 || (answer == NART_EABORTED && (r->i & 3) == 0));
+        nart_tokio_op_close(&r->op);
+    }
+    NART_END(0);
+}
+
+static const nart_task_type racer_type = NART_TASK_TYPE(struct racer, racer_run, NULL);
+
+TEST(every_race_has_one_outcome)
+{
+    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
+    opts.workers = 2;
+    opts.keep_ops = 4; /* most blocks are not recycled */
+    open_both_with(&opts);
+    CHECK_RES(run(&racer_type, NULL), 0);
+    CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
+    nart_tokio_report r = report();
+    CHECK_EQ(r.submitted, 20000);
+    CHECK_EQ(r.ok + r.cancelled, 20000);
+}
+
+static nart_res chaser_run(nart_cx *cx, void *frame)
+{
+    struct racer *r = frame;
+    nart_res answer = 0;
+
+    NART_BEGIN(cx, &r->co);
+    for (r->i = 0; r->i < 100000; r->i++) {
+        CHECK_RES(test_value(bridge, r->i, &r->op), 0);
+        random_pause(4000);
+        NART_AWAIT(answer, nart_tokio_op_await(cx, &r->op, &r->value));
+        CHECK_RES(answer, 0);
+        CHECK_EQ(r->value, r->i);
+        nart_tokio_op_close(&r->op);
+    }
+    NART_END(0);
+}
+
+static const nart_task_type chaser_type = NART_TASK_TYPE(struct racer, chaser_run, NULL);
+
+TEST(no_wake_is_lost_at_the_moment_of_completion)
+{
+    open_both();
+    CHECK_RES(run(&chaser_type, NULL), 0);
+    CHECK_EQ(report().ok, 100000);
+}

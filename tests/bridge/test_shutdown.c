@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Every order of ending: nothing hangs, nothing is lost, and what cannot end is named. */
+#include "bridge.h"
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static uint64_t started, dropped, gate;
+
+static void drop_arg(void *arg)
+{
+    (void)arg;
+    count(&dropped);
+}
+
+static nart_res polite(void *arg, const nart_tokio_stop *stop)
+{
+    (void)arg;
+    count(&started);
+    while (!nart_tokio_stopped(stop))
+        sched_yield();
+    return -ECANCELED;
+}
+
+static nart_res stuck(void *arg, const nart_tokio_stop *stop)
+{
+    (void)arg;
+    (void)stop;
+    count(&started);
+    wait_for(&gate, 1);
+    return 1;
+}
+
+/* ---- many operations in flight, and a task that awaits them all ---- */
+
+enum { EACH = 8 };
+
+struct crowd {
+    nart_co co;
+    nart_tokio_op ops[3 * EACH];
+    nart_blocking_fn job; /* NULL: futures only */
+    int n, i;
+    int answers[3]; /* ended by the shutdown, cancelled, else */
+};
+
+static nart_res crowd_run(nart_cx *cx, void *frame)
+{
+    struct crowd *c = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &c->co);
+    for (int i = 0; i < EACH; i++) {
+        CHECK_RES(test_never(bridge, &c->ops[c->n++]), 0);
+        CHECK_RES(test_sleep(bridge, 3600000, &c->ops[c->n++]), 0);
+        if (c->job)
+            CHECK_RES(nart_tokio_blocking(bridge, i ? "rest" : "first", c->job, NULL, drop_arg,
+                                          &c->ops[c->n++]),
+                      0);
+    }
+    for (c->i = 0; c->i < c->n; c->i++) {
+        NART_AWAIT(r, nart_tokio_op_await(cx, &c->ops[c->i], NULL));
+        c->answers[r == NART_ESHUTDOWN ? 0 : r == NART_EABORTED ? 1 : 2]++;
+    }
+    NART_END(c->answers[0] * 10000 + c->answers[1] * 100 + c->answers[2]);
+}
+
+static void crowd_drop(void *frame)
+{
+    struct crowd *c = frame;
+    for (int i = 0; i < c->n; i++)
+        nart_tokio_op_close(&c->ops[i]);
+}
+
+static const nart_task_type crowd_type = NART_TASK_TYPE(struct crowd, crowd_run, crowd_drop);
+
+/* Ends the bridge from a task. */
+struct ender {
+    nart_co co;
+    nart_tokio_op op;
+    int64_t timeout;
+    uint64_t jobs; /* wait until so many run */
+};
+
+static nart_res ender_run(nart_cx *cx, void *frame)
+{
+    struct ender *e = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &e->co);
+    NART_YIELD();
+    wait_for(&started, e->jobs);
+    CHECK_RES(nart_tokio_shutdown_begin(bridge, e->timeout, &e->op), 0);
+    NART_AWAIT(r, nart_tokio_op_await(cx, &e->op, NULL));
+    nart_tokio_op_close(&e->op);
+    NART_END(r);
+}
+
+static const nart_task_type ender_type = NART_TASK_TYPE(struct ender, ender_run, NULL);
+
+static nart_res crowd_and_ender(nart_blocking_fn job, int64_t timeout, nart_res *ended)
+{
+    nart_join crowd;
+    nart_res answer;
+
+    CHECK_RES(nart_rt_spawn(loop, &crowd_type, &(struct crowd){ .job = job }, &crowd), 0);
+    *ended = run(&ender_type, &(struct ender){ .timeout = timeout, .jobs = job ? 2 : 0 });
+    CHECK_RES(nart_rt_run(loop), 0);
+    const struct crowd *c = nart_join_frame(&crowd);
+    answer = c->answers[0] * 10000 + c->answers[1] * 100 + c->answers[2];
+    nart_join_release(&crowd);
+    return answer;
+}
+
+static void open_two_threads(void)
+{
+    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
+    opts.workers = 2;
+    opts.max_blocking = 2;
+    open_both_with(&opts);
+}
+
+TEST(futures_in_flight_are_ended)
+{
+    nart_res ended;
+    open_two_threads();
+    CHECK_EQ(crowd_and_ender(NULL, 30 * NART_SEC, &ended), 2 * EACH * 10000);
+    CHECK_RES(ended, 0);
+    CHECK_EQ(report().shutdown, 2 * EACH);
+}
+
+/* 2 functions run and stop when asked; 6 are in the queue and end without having run. */
+TEST(blocking_functions_are_asked_to_stop)
+{
+    nart_res ended;
+    open_two_threads();
+    nart_res answers = crowd_and_ender(polite, 30 * NART_SEC, &ended);
+    CHECK_EQ(answers, (2 * EACH + 6) * 10000 + 2 * 100);
+    CHECK_RES(ended, 0);
+    CHECK_EQ(read_word(&started), 2);
+    CHECK_EQ(read_word(&dropped), EACH);
+    CHECK_EQ(report().leaked_blocking, 0);
+}
+
+TEST(a_stuck_function_is_named)
+{
+    nart_res ended;
+    open_two_threads();
+    nart_res answers = crowd_and_ender(stuck, 50 * NART_MS, &ended);
+    CHECK_EQ(answers, 3 * EACH * 10000); /* the waiters of the stuck ones are answered, too */
+    CHECK_RES(ended, -ETIMEDOUT);
+    nart_tokio_report r = report();
+    CHECK_EQ(r.leaked_blocking, 2);
+    CHECK_STR(r.leaked_name[0], "first");
+    CHECK_STR(r.leaked_name[1], "rest");
+    CHECK_EQ(read_word(&dropped), EACH - 2);
+    close_both();       /* loop and bridge go, the functions still run */
+    set_word(&gate, 1); /* and end late: their arguments are dropped, nothing else is touched */
+    wait_for(&dropped, EACH);
+}
+
+TEST(a_long_name_is_cut)
+{
+    nart_tokio_op op = { 0 };
+    open_two_threads();
+    CHECK_RES(nart_tokio_blocking(bridge, "0123456789012345678901234567890123456789", stuck, NULL,
+                                  drop_arg, &op),
+              0);
+    wait_for(&started, 1);
+    CHECK_RES(nart_tokio_shutdown(bridge, 0, NULL), -ETIMEDOUT);
+    CHECK_STR(report().leaked_name[0], "0123456789012345678901234567890");
+    nart_tokio_op_close(&op);
+    set_word(&gate, 1);
+    wait_for(&dropped, 1);
+}
+
+TEST(the_loop_first)
+{
+    open_two_threads();
+    CHECK_RES(nart_rt_spawn(loop, &crowd_type, &(struct crowd){ .job = polite }, NULL), 0);
+    CHECK(nart_rt_poll(loop, 0) >= 0);
+    CHECK_RES(nart_rt_free(loop), 0); /* drops the frame, which closes 24 operations */
+    loop = NULL;
+    CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
+    nart_tokio_report r = report();
+    CHECK_EQ(r.submitted, 3 * EACH);
+    CHECK_EQ(r.cancelled, 3 * EACH);
+    CHECK_EQ(read_word(&dropped), EACH);
+}
+
+/* Freed without a shutdown: in the background, and every operation still gets its answer. */
+TEST(freed_without_a_shutdown)
+{
+    nart_join crowd;
+    open_two_threads();
+    CHECK_RES(nart_rt_spawn(loop, &crowd_type, &(struct crowd){ .job = polite }, &crowd), 0);
+    CHECK(nart_rt_poll(loop, 0) >= 0);
+    nart_tokio_free(bridge);
+    bridge = NULL;
+    CHECK_RES(nart_rt_run(loop), 0);
+    const struct crowd *c = nart_join_frame(&crowd);
+    CHECK_EQ(c->answers[0] + c->answers[1], 3 * EACH);
+    nart_join_release(&crowd);
+    CHECK_EQ(read_word(&dropped), EACH);
+}
+
+/* ---- bad calls ---- */
+
+TEST(twice_is_ealready)
+{
+    nart_tokio_op op = { 0 };
+    open_both();
+    CHECK_RES(nart_tokio_shutdown(bridge, NART_SEC, NULL), 0);
+    CHECK_RES(nart_tokio_shutdown(bridge, NART_SEC, NULL), -EALREADY);
+    CHECK_RES(nart_tokio_shutdown_begin(bridge, NART_SEC, &op), -EALREADY);
+    CHECK(op.op == NULL);
+}
+
+TEST(bad_arguments)
+{
+    nart_tokio_op op = { 0 };
+    nart_tokio_report r = { .size = 8 };
+    open_both();
+    CHECK_RES(nart_tokio_shutdown(NULL, 0, NULL), -EINVAL);
+    CHECK_RES(nart_tokio_shutdown(bridge, -1, NULL), -EINVAL);
+    CHECK_RES(nart_tokio_shutdown_begin(bridge, -1, &op), -EINVAL);
+    CHECK_RES(nart_tokio_shutdown(bridge, 0, &r), NART_EABI);
+    CHECK_RES(nart_tokio_report_get(bridge, &r), NART_EABI);
+    CHECK_RES(nart_tokio_report_get(bridge, NULL), -EINVAL);
+    CHECK_RES(nart_tokio_report_get(NULL, &r), -EINVAL);
+    CHECK_RES(test_value(bridge, 1, &op), 0); /* nothing has been closed */
+    nart_tokio_op_close(&op);
+    nart_tokio_free(NULL);
+}
+
+TEST(options_out_of_range)
+{
+    static const uint32_t no_cpu = 1000000;
+    nart_tokio *rt = NULL;
+    nart_tokio_opts good = NART_TOKIO_OPTS_INIT, bad[9];
+    for (int i = 0; i < 9; i++)
+        bad[i] = good;
+    bad[0].workers = UINT32_MAX;
+    bad[1].max_blocking = UINT32_MAX;
+    bad[2].queue_cap = UINT32_MAX;
+    bad[3].keep_ops = UINT32_MAX;
+    bad[4].stack = 100;
+    bad[5].stack = SIZE_MAX;
+    bad[6].flags = 1u << 31;
+    bad[7].n_cpus = 1; /* and no numbers */
+    bad[8].cpus = &no_cpu;
+    bad[8].n_cpus = 1;
+    for (int i = 0; i < 9; i++)
+        CHECK_RES(nart_tokio_new(&bad[i], &rt), -EINVAL);
+    bad[0] = good;
+    bad[0].size = 3;
+    CHECK_RES(nart_tokio_new(&bad[0], &rt), NART_EABI);
+    bad[0].size = sizeof good + 64;
+    CHECK_RES(nart_tokio_new(&bad[0], &rt), NART_EABI);
+    CHECK_RES(nart_tokio_new(&good, NULL), -EINVAL);
+    CHECK(rt == NULL);
+}
+
+TEST(on_a_thread_of_tokio_it_is_edeadlk)
+{
+    open_both();
+    CHECK_RES(test_shutdown_inside(bridge), -EDEADLK);
+    nart_tokio_op op = { 0 };
+    CHECK_RES(test_value(bridge, 1, &op), 0);
+    nart_tokio_op_close(&op);
+}
+
+TEST(after_it_everything_is_refused)
+{
+    nart_tokio_op op = { 0 };
+    nart_tokio_report r = NART_TOKIO_REPORT_INIT;
+    open_both();
+    CHECK_RES(nart_tokio_shutdown(bridge, NART_SEC, &r), 0);
+    CHECK_EQ(r.submitted, 0);
+    CHECK_RES(test_value(bridge, 1, &op), NART_ESHUTDOWN);
+    CHECK_RES(nart_tokio_blocking(bridge, "x", polite, NULL, drop_arg, &op), NART_ESHUTDOWN);
+    CHECK(op.op == NULL);
+    CHECK_EQ(read_word(&dropped), 0);
+    CHECK_EQ(report().submitted, 0);
+}
+
+/* An old program with a shorter report gets what it knows, and nothing behind it is written. */
+TEST(a_shorter_report_is_filled_as_far_as_it_goes)
+{
+    struct {
+        nart_tokio_report r;
+    } buf;
+    open_both();
+    memset(&buf, 0x77, sizeof buf);
+    buf.r.size = offsetof(nart_tokio_report, leaked_name);
+    CHECK_RES(nart_tokio_report_get(bridge, &buf.r), 0);
+    CHECK_EQ(buf.r.submitted, 0);
+    CHECK_EQ(buf.r.leaked_name[0][0], 0x77);
+}
+
+/* ---- submissions that race with the end ---- */
+
+struct late {
+    nart_co co;
+    nart_tokio_op op;
+    int accepted, answered;
+};
+
+static nart_res late_run(nart_cx *cx, void *frame)
+{
+    struct late *l = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &l->co);
+    for (;;) {
+        r = l->accepted & 1
+                ? nart_tokio_blocking(bridge, "late", polite, NULL, drop_arg, &l->op)
+                : test_yield(bridge, 2, &l->op);
+        if (r == NART_ESHUTDOWN)
+            break;
+        CHECK_RES(r, 0);
+        l->accepted++;
+        if (l->accepted & 2)
+            nart_tokio_op_cancel(&l->op);
+        else
+            nart_tokio_op_detach(&l->op);
+        if (!l->op.op)
+            continue;
+        NART_AWAIT(r, nart_tokio_op_await(cx, &l->op, NULL));
+        CHECK(r == 0 || r == NART_EABORTED || r == NART_ESHUTDOWN);
+        nart_tokio_op_close(&l->op);
+        NART_YIELD();
+    }
+    NART_END(l->accepted);
+}
+
+static const nart_task_type late_type = NART_TASK_TYPE(struct late, late_run, NULL);
+
+TEST(submissions_that_race_with_the_end)
+{
+    for (int i = 0; i < 30; i++) {
+        nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
+        nart_join late;
+        opts.queue_cap = 100000;
+        open_both_with(&opts);
+        CHECK_RES(nart_rt_spawn(loop, &late_type, NULL, &late), 0);
+        for (uint32_t n = random_number() % 200; n > 0; n--)
+            CHECK(nart_rt_poll(loop, 0) >= 0);
+        CHECK_RES(run(&ender_type, &(struct ender){ .timeout = 30 * NART_SEC }), 0);
+        CHECK_RES(nart_rt_run(loop), 0);
+        const struct late *l = nart_join_frame(&late);
+        CHECK_EQ(report().submitted, l->accepted);
+        nart_join_release(&late);
+        close_both();
+    }
+}
+
+/* ---- the end of the process ---- */
+
+TEST(exit_with_everything_alive)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    int status = 0;
+    CHECK(child >= 0);
+    if (child == 0) {
+        CHECK_RES(nart_rt_new(NULL, &loop), 0);
+        CHECK_RES(nart_tokio_new(NULL, &bridge), 0);
+        CHECK_RES(nart_rt_spawn(loop, &crowd_type, &(struct crowd){ .job = stuck }, NULL), 0);
+        CHECK(nart_rt_poll(loop, 0) >= 0);
+        wait_for(&started, 1);
+        exit(0);
+    }
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}

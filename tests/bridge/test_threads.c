@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The bridge's threads leave the loop's CPU, policy and signals alone. */
+#include "bridge.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static uint64_t running, gate;
+
+static nart_res hold(void *arg, const nart_tokio_stop *stop)
+{
+    (void)arg;
+    (void)stop;
+    count(&running);
+    wait_for(&gate, 1);
+    return 0;
+}
+
+static void read_status(int tid, char *text, size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/task/%d/status", tid);
+    FILE *f = fopen(path, "r");
+    CHECK(f != NULL);
+    text[fread(text, 1, size - 1, f)] = '\0';
+    fclose(f);
+}
+
+/* Calls look(tid, status) for every thread but this one; how many there are. */
+static int each_thread(void (*look)(int tid, const char *status))
+{
+    static char status[8192];
+    int n = 0;
+    DIR *dir = opendir("/proc/self/task");
+    CHECK(dir != NULL);
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+        int tid = atoi(e->d_name);
+        if (tid == 0 || tid == (int)syscall(SYS_gettid))
+            continue;
+        read_status(tid, status, sizeof status);
+        look(tid, status);
+        n++;
+    }
+    closedir(dir);
+    return n;
+}
+
+/* Opens the bridge, with two workers and two blocking threads that run. */
+static void open_threads(const nart_tokio_opts *given, nart_tokio_op ops[2])
+{
+    nart_tokio_opts opts = given ? *given : (nart_tokio_opts)NART_TOKIO_OPTS_INIT;
+
+    opts.workers = 2;
+    CHECK_RES(nart_tokio_new(&opts, &bridge), 0);
+    test_at_end(close_both);
+    for (int i = 0; i < 2; i++)
+        CHECK_RES(nart_tokio_blocking(bridge, "hold", hold, NULL, NULL, &ops[i]), 0);
+    wait_for(&running, 2); /* a blocking thread has been through its start then */
+    nart_tokio_op first = { 0 };
+    while (nart_tokio_op_try(&first, NULL) != 0) { /* and so have workers that answer */
+        nart_tokio_op_close(&first);
+        CHECK_RES(test_value(bridge, 1, &first), 0);
+        sched_yield();
+    }
+    nart_tokio_op_close(&first);
+}
+
+static void let_go(nart_tokio_op ops[2])
+{
+    set_word(&gate, 1);
+    for (int i = 0; i < 2; i++)
+        nart_tokio_op_close(&ops[i]);
+}
+
+/* ---- signals ---- */
+
+static void check_signals(int tid, const char *status)
+{
+    const char *line = strstr(status, "SigBlk:");
+    (void)tid;
+    CHECK(line != NULL);
+    unsigned long long blocked = strtoull(line + 7, NULL, 16);
+    for (int s = 1; s < 32; s++)
+        if (s != SIGKILL && s != SIGSTOP)
+            CHECK(blocked >> (s - 1) & 1);
+}
+
+TEST(all_signals_are_blocked)
+{
+    nart_tokio_op ops[2] = { 0 };
+    open_threads(NULL, ops);
+    CHECK_EQ(each_thread(check_signals), 4);
+    let_go(ops);
+}
+
+static bool sigpipe_blocked(void)
+{
+    sigset_t now;
+    CHECK_EQ(pthread_sigmask(SIG_BLOCK, NULL, &now), 0);
+    return sigismember(&now, SIGPIPE) == 1;
+}
+
+TEST(sigpipe_is_blocked_while_the_bridge_lives)
+{
+    CHECK(!sigpipe_blocked());
+    nart_tokio *a, *b;
+    CHECK_RES(nart_tokio_new(NULL, &a), 0);
+    CHECK_RES(nart_tokio_new(NULL, &b), 0);
+    CHECK(sigpipe_blocked());
+    CHECK_EQ(pthread_kill(pthread_self(), SIGPIPE), 0);
+    nart_tokio_free(a);
+    CHECK(sigpipe_blocked());
+    nart_tokio_free(b); /* eats the pending one, or this process ends */
+    CHECK(!sigpipe_blocked());
+}
+
+TEST(sigpipe_stays_as_the_program_has_it)
+{
+    sigset_t set;
+    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
+    nart_tokio *a;
+
+    opts.flags = NART_TOKIO_KEEP_SIGPIPE;
+    CHECK_RES(nart_tokio_new(&opts, &a), 0);
+    CHECK(!sigpipe_blocked());
+    nart_tokio_free(a);
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    CHECK_EQ(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+    CHECK_RES(nart_tokio_new(NULL, &a), 0);
+    nart_tokio_free(a);
+    CHECK(sigpipe_blocked()); /* it was before, so it stays */
+}
+
+/* The mask of this thread is not touched but for SIGPIPE, also by what starts threads. */
+TEST(the_callers_mask_comes_back)
+{
+    sigset_t before, after;
+    nart_tokio_op ops[2] = { 0 };
+    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
+
+    opts.flags = NART_TOKIO_KEEP_SIGPIPE;
+    CHECK_EQ(pthread_sigmask(SIG_BLOCK, NULL, &before), 0);
+    open_threads(&opts, ops);
+    CHECK_EQ(pthread_sigmask(SIG_BLOCK, NULL, &after), 0);
+    for (int s = 1; s < 32; s++)
+        CHECK_EQ(sigismember(&before, s), sigismember(&after, s));
+    let_go(ops);
+}
+
+/* ---- CPUs ---- */
+
+static size_t loop_cpu;
+
+static void check_elsewhere(int tid, const char *status)
+{
+    cpu_set_t set;
+    (void)status;
+    CHECK_EQ(sched_getaffinity(tid, sizeof set, &set), 0);
+    CHECK(!CPU_ISSET(loop_cpu, &set));
+}
+
+static void check_here(int tid, const char *status)
+{
+    cpu_set_t set;
+    (void)status;
+    CHECK_EQ(sched_getaffinity(tid, sizeof set, &set), 0);
+    CHECK_EQ(CPU_COUNT(&set), 1);
+    CHECK(CPU_ISSET(loop_cpu, &set));
+}
+
+/* Pins this thread to the first of at least two CPUs. */
+static void pin_or_skip(void)
+{
+    cpu_set_t set, one;
+    CHECK_EQ(sched_getaffinity(0, sizeof set, &set), 0);
+    if (CPU_COUNT(&set) < 2)
+        SKIP("needs two CPUs, and this process may use %d", CPU_COUNT(&set));
+    while (!CPU_ISSET(loop_cpu, &set))
+        loop_cpu++;
+    CPU_ZERO(&one);
+    CPU_SET(loop_cpu, &one);
+    CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+}
+
+TEST(a_pinned_loop_keeps_its_cpu)
+{
+    nart_tokio_op ops[2] = { 0 };
+    pin_or_skip();
+    open_threads(NULL, ops);
+    CHECK_EQ(each_thread(check_elsewhere), 4);
+    let_go(ops);
+}
+
+TEST(explicit_cpus_are_obeyed)
+{
+    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
+    nart_tokio_op ops[2] = { 0 };
+    pin_or_skip();
+    uint32_t cpu = (uint32_t)loop_cpu;
+    opts.cpus = &cpu;
+    opts.n_cpus = 1;
+    open_threads(&opts, ops);
+    CHECK_EQ(each_thread(check_here), 4);
+    let_go(ops);
+}
+
+/* ---- policy and names ---- */
+
+static void check_policy(int tid, const char *status)
+{
+    (void)status;
+    CHECK_EQ(sched_getscheduler(tid), SCHED_OTHER);
+}
+
+TEST(threads_of_a_real_time_loop_are_not)
+{
+    nart_tokio_op ops[2] = { 0 };
+    struct sched_param high = { .sched_priority = 1 };
+    if (sched_setscheduler(0, SCHED_RR, &high) < 0)
+        SKIP("this process may not use SCHED_RR");
+    open_threads(NULL, ops);
+    CHECK_EQ(each_thread(check_policy), 4);
+    let_go(ops);
+}
+
+static void check_name(int tid, const char *status)
+{
+    (void)tid;
+    CHECK(strncmp(status, "Name:\tcold\n", 11) == 0);
+}
+
+TEST(threads_have_the_bridges_name)
+{
+    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
+    nart_tokio_op ops[2] = { 0 };
+    opts.name = "cold";
+    open_threads(&opts, ops);
+    CHECK_EQ(each_thread(check_name), 4);
+    let_go(ops);
+}
