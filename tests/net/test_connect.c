@@ -219,6 +219,43 @@ TEST(another_task_ends_a_connect_by_closing_or_moving)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
+/* A task that closes its own connect and begins another one is not told of the first. */
+struct changer {
+    nart_tcp *s;
+    nart_addr first, second;
+    int polls;
+};
+
+static nart_res changer_run(nart_cx *cx, void *frame)
+{
+    struct changer *c = frame;
+    if (c->polls++ == 0) {
+        nart_wake_self(cx);
+        return nart_tcp_connect(cx, c->s, &c->first);
+    }
+    if (c->polls == 2)
+        CHECK_RES(nart_tcp_close(c->s), 0);
+    return nart_tcp_connect(cx, c->s, &c->second);
+}
+
+TYPE(changer, changer_run);
+
+TEST(a_task_gives_up_its_own_connect_for_another)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s = { .state = 0 };
+    nart_addr at;
+    struct full f;
+    int l = raw_listen(&at, 1);
+
+    fill(&f);
+    CHECK_RES(run(rt, &changer_type, &(struct changer){ &s, f.at, at, 0 }), 0);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    empty(&f);
+    close(l);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
 TEST(a_second_task_cannot_await_a_connect_nor_use_what_is_not_connected)
 {
     nart_rt *rt = new_rt();

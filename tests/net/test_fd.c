@@ -108,6 +108,34 @@ TEST(a_pipe_becomes_writable_and_its_reader_goes)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
+/* An error is a state of the moment: once it has been read and the descriptor tried, it is over. */
+TEST(an_error_is_reported_and_passes)
+{
+    nart_rt *rt = new_rt();
+    nart_fd h;
+    nart_addr at = localhost();
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int other = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    char c;
+
+    CHECK_EQ(bind(other, sockaddr_of(&at), at.len), 0);
+    CHECK_EQ(getsockname(other, (struct sockaddr *)&at.storage, &at.len), 0);
+    close(other); /* nobody is there */
+    CHECK_EQ(connect(fd, sockaddr_of(&at), at.len), 0);
+    CHECK_RES(nart_fd_open(rt, fd, 0, &h), 0);
+    nart_fd_clear(&h, NART_READ);
+    CHECK_EQ(send(fd, "x", 1, 0), 1);
+    CHECK_RES(ready_now(rt, &h, NART_READ), NART_READ | NART_ERROR);
+    CHECK_EQ(recv(fd, &c, 1, 0), -1);
+    CHECK_EQ(errno, ECONNREFUSED);
+    CHECK_EQ(recv(fd, &c, 1, 0), -1);
+    CHECK_EQ(errno, EAGAIN);
+    nart_fd_clear(&h, NART_READ);
+    CHECK_RES(ready_now(rt, &h, NART_WRITE), NART_WRITE);
+    CHECK_RES(nart_fd_close(&h), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
 TEST(either_direction_ends_the_wait_for_both)
 {
     nart_rt *rt = new_rt();

@@ -302,6 +302,30 @@ TEST(a_second_reader_is_busy)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
+/* Bytes that have come are for the task that waits for them, also when another one's turn is first. */
+TEST(bytes_that_have_come_are_for_who_waits)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    nart_join waiting, hasty;
+    nart_res got = NART_PENDING, other = NART_PENDING;
+    char buf[8], more[8];
+    int peer = tcp_pair(rt, &s);
+
+    spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &waiting);
+    turn(rt);
+    raw_send(peer, "abc");
+    wait_for((int)nart_tcp_fd(&s), POLLIN);
+    spawn(rt, &receiver_type, &(struct receiver){ &s, more, sizeof more, &other }, &hasty);
+    finish(rt, &hasty);
+    finish(rt, &waiting);
+    CHECK_RES(other, -EBUSY);
+    CHECK_RES(got, 3);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    close(peer);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
 /* ---- lengths ---- */
 
 TEST(nothing_is_received_into_nothing_and_nothing_sent)

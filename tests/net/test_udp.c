@@ -279,47 +279,6 @@ TEST(a_receiver_waits_and_is_cancelled_without_loss)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* Sends more than the buffer of the socket takes: waits for room, and all of it leaves. */
-struct flood {
-    nart_co co;
-    nart_udp *u;
-    int left;
-    char buf[1000];
-};
-
-static nart_res flood_run(nart_cx *cx, void *frame)
-{
-    struct flood *f = frame;
-    nart_res r = 0;
-
-    NART_BEGIN(cx, &f->co);
-    while (f->left-- > 0) {
-        NART_AWAIT(r, nart_udp_send(cx, f->u, f->buf, sizeof f->buf, NULL));
-        CHECK_RES(r, sizeof f->buf);
-    }
-    NART_END(0);
-}
-
-TYPE(flood, flood_run);
-
-TEST(a_sender_waits_for_room)
-{
-    nart_rt *rt = new_rt();
-    nart_udp a, b;
-    nart_addr at_a, at_b;
-    nart_udp_opts opts = NART_UDP_OPTS_INIT;
-
-    opts.sndbuf = 1; /* the kernel's minimum: a few datagrams */
-    at_a = localhost();
-    CHECK_RES(nart_udp_open(rt, &at_a, &opts, &a), 0);
-    open_udp(rt, 0, &b, &at_b);
-    CHECK_RES(nart_udp_connect(&a, &at_b), 0);
-    CHECK_RES(run(rt, &flood_type, &(struct flood){ .u = &a, .left = 10000 }), 0);
-    CHECK_RES(nart_udp_close(&a), 0);
-    CHECK_RES(nart_udp_close(&b), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
-}
-
 /* ---- errors ---- */
 
 TEST(a_refusal_is_answered_once_and_the_socket_goes_on)

@@ -357,6 +357,71 @@ TEST(a_flood_of_failed_connections_spends_the_budget)
     CHECK_RES(nart_tcp_listener_close(&a.l), 0);
 }
 
+/* ---- datagrams ---- */
+
+struct batches {
+    nart_co co;
+    nart_udp u;
+    nart_udp_msg msgs[8];
+    nart_res got, sent;
+};
+
+static nart_res batches_run(nart_cx *cx, void *frame)
+{
+    struct batches *b = frame;
+
+    NART_BEGIN(cx, &b->co);
+    for (;;) {
+        NART_AWAIT(b->got, nart_udp_recv_many(cx, &b->u, b->msgs, 8));
+        if (b->got < 0)
+            break;
+        NART_AWAIT(b->sent, nart_udp_send_many(cx, &b->u, b->msgs, (size_t)b->got));
+        if (b->sent < 0)
+            break;
+    }
+    nart_udp_close(&b->u);
+    NART_END(b->got < 0 ? b->got : b->sent);
+}
+
+static const nart_task_type batches_type = NART_TASK_TYPE(struct batches, batches_run, NULL);
+
+TEST(a_batch_is_one_call_each_way)
+{
+    struct batches b = { .got = 0 };
+    nart__task t;
+
+    new_world(&world_driver);
+    b.u.fd = fake_socket(AF_INET, SOCK_STREAM);
+    CHECK_RES(nart__io_bind(&b.u.io, &world_driver, w, b.u.fd), 0);
+    begin(&t, &batches_type, &b);
+    CHECK_RES(settle(), NART_PENDING);
+    struct sock *s = &w->sock[0];
+    int recvs = s->recvs;
+    s->room = 100;
+    for (int i = 1; i <= 10; i++) { /* less than asked for: nothing more is there */
+        s->datagrams = 7;
+        happens(s, NART_READ);
+        CHECK_RES(settle(), NART_PENDING);
+        CHECK_EQ(b.sent, 7);
+        CHECK_EQ(s->recvs, recvs + i);
+        CHECK_EQ(s->sends, i);
+    }
+    s->datagrams = 20; /* as much as asked for: there may be more */
+    s->room = 13;
+    happens(s, NART_READ);
+    CHECK_RES(settle(), NART_PENDING);
+    CHECK_EQ(s->datagrams, 0);
+    CHECK_EQ(b.got, 4);
+    CHECK_EQ(s->room, 0); /* 8, then 5 of 8; the last 4 wait for room */
+    s->room = 100;
+    happens(s, NART_WRITE);
+    CHECK_RES(settle(), NART_PENDING);
+    CHECK_EQ(b.sent, 4);
+    nart_driver_task_cancel(&t);
+    CHECK_RES(settle(), -ECANCELED);
+    CHECK_EQ(s->closes, 1);
+}
+
 /* ---- between worlds ---- */
 
 static nart_res receive_run(nart_cx *cx, void *frame)

@@ -26,6 +26,7 @@ struct sock {
     char in[64], out[256];
     size_t in_len, out_len, room; /* room: what the far end still takes */
     bool in_end;
+    unsigned datagrams;             /* that have come */
     int connect, error;             /* answers of connect() and SO_ERROR */
     int accept[CALLS_MAX], accepts; /* answers of accept(), taken from the front */
     int flood;                      /* before them, so many connections that failed */
@@ -221,6 +222,29 @@ static int fake_accept(int fd, struct sockaddr *addr, socklen_t *len)
     return answer == 0 ? fake_socket(AF_INET, SOCK_STREAM) : answer;
 }
 
+/* Datagrams are only counted. */
+static int fake_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
+{
+    struct sock *s = sock_of(fd);
+    unsigned got = s->datagrams < n ? s->datagrams : n;
+    (void)flags;
+    s->recvs++;
+    for (unsigned i = 0; i < got; i++)
+        msgs[i].msg_len = 1;
+    s->datagrams -= got;
+    return got ? (int)got : -EAGAIN;
+}
+
+static int fake_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
+{
+    struct sock *s = sock_of(fd);
+    size_t sent = s->room < n ? s->room : n;
+    (void)msgs, (void)flags;
+    s->sends++;
+    s->room -= sent;
+    return sent ? (int)sent : -EAGAIN;
+}
+
 static int fake_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
     (void)addr, (void)len;
@@ -250,6 +274,8 @@ static const nart_sys fake_sys = {
     .accept = fake_accept,
     .connect = fake_connect,
     .sock_error = fake_sock_error,
+    .recvmmsg = fake_recvmmsg,
+    .sendmmsg = fake_sendmmsg,
     .close = fake_close,
 };
 
