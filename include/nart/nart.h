@@ -9,6 +9,8 @@
 #include "base.h"
 #include "chan.h"
 #include "co.h"
+#include "io.h"
+#include "net.h"
 #include "rt.h"
 #include "task.h"
 #include "time.h"
