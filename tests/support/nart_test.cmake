@@ -3,7 +3,7 @@
 # Builds tests/<group>/test_<name>.c (and SOURCES, relative to tests/) and registers one ctest entry
 # per case, <group>.<name>.<case>, each a process of its own. The cases are the lines `TEST(case)` of
 # the file; the build looks again when the file changes. Group `unit` sees the inside of the library,
-# `bridge` links nart::tokio, everything else only what a user sees.
+# `bridge` the bridge with the futures of bridge/futures, everything else only what a user sees.
 set(NART_TEST_TIMEOUT 60 CACHE STRING "Seconds after which a hanging test case is ended")
 set(NART_TEST_LAUNCHER "" CACHE STRING "Command that test cases run under, valgrind say; a list")
 
@@ -25,7 +25,7 @@ function(nart_test id)
     target_include_directories(${program} PRIVATE ${PROJECT_SOURCE_DIR}/c_src)
     list(APPEND arg_LIBS nart_static)
   elseif(group STREQUAL bridge)
-    list(APPEND arg_LIBS nart::tokio)
+    list(APPEND arg_LIBS nart_test_futures)
   else()
     list(APPEND arg_LIBS nart::nart)
   endif()
