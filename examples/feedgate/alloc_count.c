@@ -2,7 +2,7 @@
 /* alloc_count.c: counts the allocations of each thread, by standing in front of the C library's
  * allocator. Rust's allocations come here as well. Under a sanitizer the allocator is the
  * sanitizer's, and nothing is counted. */
-#include <stddef.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 

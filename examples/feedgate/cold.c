@@ -3,57 +3,58 @@
  * pool. Both are operations of tokio that tasks of the loop await; neither holds it up. */
 #include "gate.h"
 
-#include <errno.h>
 #include <unistd.h>
 
 #define FETCH_TIMEOUT (150 * NART_MS)
 #define FETCH_EVERY (20 * NART_MS)
+#define FETCH_ENOUGH 60 /* the price server fails in each way once in 12 */
 #define SAVE_EVERY (200 * NART_MS)
 
 /* ---- reference prices ---- */
 
 static enum outcome outcome_of_fetch(nart_res r, int64_t status)
 {
-    switch (r) {
-    case 0:
+    if (r == 0)
         return status == 200 ? OUTCOME_OK : OUTCOME_STATUS;
-    case NART_EHTTP_TIMEOUT:
-        return OUTCOME_TIMEOUT;
-    case NART_EHTTP_BODY:
-    case NART_EHTTP_CONNECT:
-    case NART_EHTTP_OTHER:
-        return OUTCOME_BROKEN;
-    default:
-        return OUTCOME_OTHER;
-    }
+    return r == NART_EHTTP_TIMEOUT ? OUTCOME_TIMEOUT : OUTCOME_BROKEN;
+}
+
+static nart_res fetch_begin(struct fetcher *f)
+{
+    struct gate *g = f->g;
+    nart_http_opts get = NART_HTTP_OPTS_INIT;
+
+    snprintf(f->url, sizeof f->url, "%s/price/%u", g->base_url,
+             (unsigned)(g->fetched.submitted % FEED_INSTRUMENTS));
+    get.url = f->url;
+    get.timeout_ns = FETCH_TIMEOUT;
+    get.max_body = 64 * 1024;
+    return nart_http_request(g->tokio, &get, &f->op);
+}
+
+static bool fetch_more(const struct gate *g)
+{
+    return !g->closing || (g->fetched.submitted < FETCH_ENOUGH && !g->cut_short);
 }
 
 static nart_res fetcher_run(nart_cx *cx, void *frame)
 {
     struct fetcher *f = frame;
     struct gate *g = f->g;
-    nart_http_opts get = NART_HTTP_OPTS_INIT;
     nart_res r = 0;
 
     NART_BEGIN(cx, &f->co);
-    while (!g->closing) {
-        snprintf(f->url, sizeof f->url, "%s/price/%u", g->base_url,
-                 (unsigned)(g->fetched % FEED_INSTRUMENTS));
-        get.url = f->url;
-        get.timeout_ns = FETCH_TIMEOUT;
-        get.max_body = 64 * 1024;
-        r = nart_http_request(g->tokio, &get, &f->op);
+    while (fetch_more(g) && r >= 0) {
+        r = fetch_begin(f);
         if (r < 0)
             break;
-        g->fetched++;
+        g->fetched.submitted++;
         NART_AWAIT(r, nart_tokio_op_await(cx, &f->op, &f->status));
         if (r == -ECANCELED)
             break;
-        g->fetch_outcome[outcome_of_fetch(r, f->status)]++;
+        g->fetched.outcomes[outcome_of_fetch(r, f->status)]++;
         nart_tokio_op_close(&f->op);
         NART_AWAIT(r, nart_sleep(cx, &f->timer, FETCH_EVERY));
-        if (r < 0)
-            break;
     }
     NART_END(r);
 }
@@ -98,20 +99,18 @@ static nart_res saver_run(nart_cx *cx, void *frame)
     nart_res r = 0;
 
     NART_BEGIN(cx, &s->co);
-    while (!g->closing) {
+    while (!g->closing && r >= 0) {
         g->snapshot = g->book;
         r = nart_tokio_blocking(g->tokio, "snapshot", write_snapshot, g, NULL, &s->op);
         if (r < 0)
             break;
-        g->saved++;
+        g->saved.submitted++;
         NART_AWAIT(r, nart_tokio_op_await(cx, &s->op, NULL));
         if (r == -ECANCELED)
             break;
-        g->save_outcome[r == 0 ? OUTCOME_OK : OUTCOME_OTHER]++;
+        g->saved.outcomes[r == 0 ? OUTCOME_OK : OUTCOME_BROKEN]++;
         nart_tokio_op_close(&s->op);
         NART_AWAIT(r, nart_sleep(cx, &s->timer, SAVE_EVERY));
-        if (r < 0)
-            break;
     }
     NART_END(r);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* feed.h: what travels: the exchange's datagrams, and the stream to subscribers. Native byte order,
- * because both ends are on one machine here. */
+/* feed.h: what travels: the generator's datagrams, how far the gateway has come, and the stream to
+ * subscribers. Native byte order, because both ends are on one machine here. */
 #ifndef FEEDGATE_FEED_H
 #define FEEDGATE_FEED_H
 
@@ -31,6 +31,11 @@ struct feed_packet {
     uint32_t count;
     int64_t sent_ns; /* CLOCK_REALTIME */
     struct feed_message msgs[FEED_BATCH];
+};
+
+/* To the generator's standard input. The first one starts the feed, the input's end stops it. */
+struct feed_progress {
+    uint64_t seq; /* the last sequence that has been received */
 };
 
 /* Best bid and ask of an instrument, as subscribers get it. */

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* gate.h: what the tasks of the gateway share. They run on one thread, so plain memory will do.
  *
- *   exchange --UDP--> market --channel--> publisher --tokens--> one connection per subscriber --TCP-->
- *                       | book
- *   fetchers --HTTP by tokio--> price server          snapshots --write and fsync--> blocking pool */
+ *   generator --UDP--> market --channel--> publisher --tokens--> connections --TCP--> subscribers
+ *                        | book
+ *   fetchers --HTTP by tokio--> price server          saver --write and fsync--> blocking pool */
 #ifndef FEEDGATE_GATE_H
 #define FEEDGATE_GATE_H
 
 #include "book.h"
 #include "feedgate.h"
 #include "histogram.h"
+#include "process.h"
 
 #include <nart/tokio.h>
 #include <stdatomic.h>
@@ -17,7 +18,7 @@
 NART_CHAN_TYPED(top, struct feed_top);
 NART_CHAN_TYPED(token, uint8_t);
 
-enum { GATE_FETCHERS = 4, GATE_PACKETS = 32, GATE_TABLE = FEED_INSTRUMENTS + 1 };
+enum { GATE_PACKETS = 32, GATE_TABLE = FEED_INSTRUMENTS + 1 };
 
 /* How a cold operation ended. */
 enum outcome {
@@ -25,21 +26,26 @@ enum outcome {
     OUTCOME_STATUS,  /* an answer, and a refusal: 500 */
     OUTCOME_TIMEOUT, /* too slow, or stalled */
     OUTCOME_BROKEN,  /* reset, or ended within the body */
-    OUTCOME_OTHER,
     OUTCOMES
+};
+
+struct cold {
+    uint64_t submitted, outcomes[OUTCOMES];
 };
 
 struct gate {
     struct options opts;
     nart_rt *rt;
     nart_tokio *tokio;
+    struct process generator, subscribers, server;
 
     /* market */
     nart_udp udp;
     nart_udp_msg msgs[GATE_PACKETS];
     struct feed_packet packets[GATE_PACKETS];
     struct book book;
-    uint64_t messages, last_sent; /* last_sent: what the exchange says it sent */
+    uint64_t window, told;        /* how far the generator may be ahead; what it was told last */
+    uint64_t messages, last_sent; /* last_sent: what the generator says it sent */
     bool dirty[FEED_INSTRUMENTS]; /* the top changed while the channel was full */
     struct histogram since_arrival, since_sent;
     uint64_t allocs_first, allocs_last; /* of the hot thread, at the first and the last message */
@@ -53,19 +59,22 @@ struct gate {
 
     /* cold path */
     char base_url[64];
-    bool closing; /* the feed has ended: no new cold operations */
-    uint64_t fetched, fetch_outcome[OUTCOMES];
-    uint64_t saved, save_outcome[OUTCOMES];
+    bool closing; /* the feed has ended: no new cold operations, when there were enough */
+    struct cold fetched, saved;
     struct book snapshot; /* being written; not touched until that is done */
     int snapshot_fd;
 
-    /* Ctrl-C */
-    atomic_bool interrupted;
-    _Atomic(uintptr_t) interrupt_waker;
+    /* supervisor */
+    atomic_uintptr_t interrupt; /* Ctrl-C: see supervisor.c */
     bool cut_short;
+    int failed; /* tasks that ended with an error */
 };
 
-/* Frames: each task holds what it must release. */
+/* Tells the generator how far the feed has come. */
+void gate_tell(struct gate *g);
+
+/* ---- frames: each task holds what it must release ---- */
+
 struct market {
     nart_co co;
     struct gate *g;
@@ -77,12 +86,6 @@ struct publisher {
     struct gate *g;
     nart_rx tops;
     struct feed_top top;
-};
-struct acceptor {
-    nart_co co;
-    struct gate *g;
-    nart_join connections[GATE_SUBSCRIBERS];
-    int i;
 };
 struct fetcher {
     nart_co co;
@@ -99,7 +102,18 @@ struct saver {
     nart_timer timer;
 };
 
-extern const nart_task_type market_type, publisher_type, acceptor_type, fetcher_type, saver_type;
+extern const nart_task_type market_type, publisher_type, fetcher_type, saver_type;
+
+/* A body: awaits the subscribers, and spawns a task for each. */
+struct acceptor {
+    nart_co co;
+    struct gate *g;
+    nart_join *joins; /* GATE_SUBSCRIBERS */
+};
+nart_res acceptor_run(nart_cx *cx, struct acceptor *a);
+
+/* The root task: starts the others, awaits their end. */
+nart_res supervise(struct gate *g);
 
 /* Allocations by the calling thread, Rust's included; UINT64_MAX where they cannot be counted. */
 uint64_t thread_allocs(void);

@@ -1,167 +1,16 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* gateway.c: starts the processes, runs the loop, stops everything in order.
- *
- * The supervisor is the root task. It starts the others, says "go" to the exchange when all
- * subscribers are there, prints a line each second, and when the feed has ended (or on Ctrl-C, by
- * asking the exchange to end it) awaits the others one after another: nothing is cut off. */
+/* gateway.c: opens the sockets, starts the processes, runs the supervisor, closes all in order. */
 #include "gate.h"
-#include "process.h"
 #include "report.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define RECEIVE_BUFFER (8 << 20) /* bytes */
-
-struct supervisor {
-    nart_co co;
-    struct gate *g;
-    struct process *exchange;
-    nart_tx tops; /* on their way to the tasks */
-    nart_rx tops_rx;
-    nart_join market, publisher, acceptor, saver, fetchers[GATE_FETCHERS];
-    nart_timer timer;
-    nart_tokio_op ending;
-    uint64_t messages; /* at the last line */
-    int i, which;
-};
+#define DATAGRAM_COST 2048       /* bytes of it for one datagram, with what the kernel adds */
 
 static struct gate gate; /* large, and there is one */
-
-/* ---- Ctrl-C: a flag and a waker, both fit for a signal handler ---- */
-
-static void on_interrupt(int sig)
-{
-    (void)sig;
-    atomic_store(&gate.interrupted, true);
-    nart_waker_wake((nart_waker){ atomic_load(&gate.interrupt_waker) });
-}
-
-static nart_res interrupt_await(nart_cx *cx, struct gate *g)
-{
-    nart_res r = nart_op_enter(cx);
-    if (r)
-        return r;
-    atomic_store(&g->interrupt_waker, nart_cx_waker(cx).w);
-    return atomic_exchange(&g->interrupted, false) ? 0 : nart_op_park(cx);
-}
-
-/* ---- the supervisor ---- */
-
-static void print_line(struct supervisor *s)
-{
-    struct gate *g = s->g;
-    char line[160];
-    int n = snprintf(line, sizeof line,
-                     "%8" PRIu64 " messages/s  lost %" PRIu64 "  p50 %6.1f us  p99 %8.1f us  "
-                     "http %" PRIu64 "  snapshots %" PRIu64 "\n",
-                     g->messages - s->messages, g->book.lost,
-                     (double)histogram_at(&g->since_arrival, 0.5) / 1e3,
-                     (double)histogram_at(&g->since_arrival, 0.99) / 1e3, g->fetched, g->saved);
-    s->messages = g->messages;
-    ssize_t written = write(STDOUT_FILENO, line, (size_t)n);
-    (void)written; /* a line that nobody can read is not missed */
-}
-
-static nart_res start_tasks(nart_cx *cx, struct supervisor *s)
-{
-    struct market market = { .g = s->g };
-    struct publisher publisher = { .g = s->g };
-    struct acceptor acceptor = { .g = s->g };
-    struct fetcher fetcher = { .g = s->g };
-    struct saver saver = { .g = s->g };
-
-    nart_tx_move(&market.tops, &s->tops);
-    nart_res r = nart_spawn(cx, &market_type, &market, &s->market);
-    if (r < 0) {
-        nart_tx_close(&market.tops);
-        return r;
-    }
-    nart_rx_move(&publisher.tops, &s->tops_rx);
-    r = nart_spawn(cx, &publisher_type, &publisher, &s->publisher);
-    if (r < 0) {
-        nart_rx_close(&publisher.tops);
-        return r;
-    }
-    r = nart_spawn(cx, &acceptor_type, &acceptor, &s->acceptor);
-    if (r == 0)
-        r = nart_spawn(cx, &saver_type, &saver, &s->saver);
-    for (int i = 0; i < GATE_FETCHERS && r == 0; i++)
-        r = nart_spawn(cx, &fetcher_type, &fetcher, &s->fetchers[i]);
-    return r;
-}
-
-static nart_res supervisor_run(nart_cx *cx, void *frame)
-{
-    struct supervisor *s = frame;
-    struct gate *g = s->g;
-    nart_res r, answer = 0;
-
-    NART_BEGIN(cx, &s->co);
-    r = start_tasks(cx, s);
-    if (r < 0)
-        NART_RETURN(r);
-    while (g->connected < g->opts.subscribers) {
-        NART_AWAIT(r, nart_sleep(cx, &s->timer, 5 * NART_MS));
-        if (r < 0)
-            NART_RETURN(r);
-    }
-    if (write(s->exchange->in, "!", 1) != 1)
-        NART_RETURN(-EPIPE);
-    for (;;) {
-        NART_AWAIT_ANY(s->which, r, nart_join_await(cx, &s->market, &answer),
-                       nart_sleep(cx, &s->timer, NART_SEC), interrupt_await(cx, g));
-        if (r < 0 || s->which == 0)
-            break;
-        if (s->which == 1) {
-            print_line(s);
-        } else { /* the exchange ends the feed, and everything follows from that */
-            g->cut_short = true;
-            process_signal(s->exchange, SIGTERM);
-        }
-    }
-    if (r == 0)
-        r = answer;
-    g->closing = true;
-    if (r == 0)
-        NART_AWAIT(r, nart_join_await(cx, &s->publisher, &answer));
-    if (r == 0)
-        NART_AWAIT(r, nart_join_await(cx, &s->acceptor, &answer));
-    if (r == 0)
-        NART_AWAIT(r, nart_join_await(cx, &s->saver, &answer));
-    for (s->i = 0; s->i < GATE_FETCHERS && r == 0; s->i++)
-        NART_AWAIT(r, nart_join_await(cx, &s->fetchers[s->i], &answer));
-    if (r == 0)
-        r = nart_tokio_shutdown_begin(g->tokio, 2 * NART_SEC, &s->ending);
-    if (r == 0)
-        NART_AWAIT(r, nart_tokio_op_await(cx, &s->ending, NULL));
-    NART_END(r);
-}
-
-static void supervisor_drop(void *frame)
-{
-    struct supervisor *s = frame;
-    nart_join_release(&s->market);
-    nart_join_release(&s->publisher);
-    nart_join_release(&s->acceptor);
-    nart_join_release(&s->saver);
-    for (int i = 0; i < GATE_FETCHERS; i++)
-        nart_join_release(&s->fetchers[i]);
-    nart_tx_close(&s->tops);
-    nart_rx_close(&s->tops_rx);
-    nart_tokio_op_close(&s->ending);
-}
-
-static const nart_task_type supervisor_type =
-    NART_TASK_TYPE(struct supervisor, supervisor_run, supervisor_drop);
-
-/* ---- setting up ---- */
 
 /* The loop gets the last CPU for itself when there are several; the bridge's threads then keep off
  * it. */
@@ -181,39 +30,82 @@ static void pin_to_last_cpu(void)
     }
 }
 
-static nart_res open_sockets(struct gate *g)
+static nart_res open_udp(struct gate *g, const nart_addr *any)
 {
-    nart_udp_opts udp = NART_UDP_OPTS_INIT;
-    nart_addr any;
+    nart_udp_opts opts = NART_UDP_OPTS_INIT;
     int bytes = RECEIVE_BUFFER;
+    socklen_t len = sizeof bytes;
 
-    nart_res r = nart_addr_parse(&any, "127.0.0.1:0");
-    if (r == 0)
-        r = nart_tcp_listen(g->rt, &any, NULL, &g->listener);
-    udp.flags = NART_UDP_STAMPS;
-    udp.rcvbuf = bytes;
-    if (r == 0)
-        r = nart_udp_open(g->rt, &any, &udp, &g->udp);
-    if (r == 0) /* beyond the system's cap where that is allowed */
-        (void)setsockopt((int)nart_udp_fd(&g->udp), SOL_SOCKET, SO_RCVBUFFORCE, &bytes,
-                         sizeof bytes);
+    opts.flags = NART_UDP_STAMPS;
+    opts.rcvbuf = bytes;
+    nart_res r = nart_udp_open(g->rt, any, &opts, &g->udp);
+    if (r < 0)
+        return r;
+    int fd = (int)nart_udp_fd(&g->udp);
+    /* Beyond the system's limit, for who may. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes);
+    if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &len) < 0)
+        return -errno;
+    g->window = (uint64_t)(bytes / DATAGRAM_COST) * FEED_BATCH;
     for (int i = 0; i < GATE_PACKETS; i++) {
         g->msgs[i].buf = &g->packets[i];
         g->msgs[i].cap = sizeof g->packets[i];
     }
+    return 0;
+}
+
+static nart_res open_all(struct gate *g)
+{
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    nart_addr any;
+
+    FILE *snapshot = tmpfile();
+    if (!snapshot)
+        return -errno;
+    g->snapshot_fd = fileno(snapshot);
+    opts.name = "feedgate";
+    opts.spin_ns = 50 * NART_US;
+    nart_res r = nart_rt_new(&opts, &g->rt);
+    if (r == 0)
+        r = nart_addr_parse(&any, "127.0.0.1:0");
+    if (r == 0)
+        r = nart_tcp_listen(g->rt, &any, NULL, &g->listener);
+    if (r == 0)
+        r = open_udp(g, &any);
     return r;
 }
 
-struct children {
-    struct process exchange, subscribers, server;
-};
-
-static nart_res start_processes(struct gate *g, const char *self, struct children *c)
+static nart_res start(struct process *p, char *const argv[])
 {
-    char udp[NART_ADDR_TEXT], tcp[NART_ADDR_TEXT], rate[24], seconds[16], count[16], line[64];
+    int r = process_start(p, argv);
+    if (r < 0)
+        fprintf(stderr, "feedgate: cannot start %s: %s\n", argv[0], nart_strerror(r));
+    return r;
+}
+
+static nart_res start_server(struct gate *g)
+{
+    char *argv[] = { g->opts.server, "--faulty", NULL }, line[32];
+
+    nart_res r = start(&g->server, argv);
+    if (r < 0)
+        return r;
+    if (!process_line(&g->server, line, sizeof line)) {
+        fprintf(stderr, "feedgate: %s did not say its port\n", g->opts.server);
+        return -EPROTO;
+    }
+    snprintf(g->base_url, sizeof g->base_url, "http://127.0.0.1:%s", line);
+    return 0;
+}
+
+static nart_res start_processes(struct gate *g, char *self)
+{
+    char udp[NART_ADDR_TEXT], tcp[NART_ADDR_TEXT], rate[24], seconds[24], window[24], count[16];
     nart_addr addr;
 
-    nart_res r = nart_udp_local_addr(&g->udp, &addr);
+    nart_res r = start_server(g);
+    if (r == 0)
+        r = nart_udp_local_addr(&g->udp, &addr);
     if (r == 0)
         r = nart_addr_format(&addr, udp, sizeof udp);
     if (r >= 0)
@@ -223,97 +115,78 @@ static nart_res start_processes(struct gate *g, const char *self, struct childre
     if (r < 0)
         return r;
     snprintf(rate, sizeof rate, "%" PRIu64, g->opts.rate);
-    snprintf(seconds, sizeof seconds, "%d", g->opts.seconds);
+    snprintf(seconds, sizeof seconds, "%" PRId64, g->opts.seconds);
+    snprintf(window, sizeof window, "%" PRIu64, g->window);
     snprintf(count, sizeof count, "%d", g->opts.subscribers);
-    char *exchange[] = { (char *)self, "generate", udp, rate, seconds, NULL };
-    char *subscribers[] = { (char *)self, "subscribe", tcp, count, NULL };
-    char *server[] = { (char *)g->opts.server, "--faulty", NULL };
-    if (!process_start(&c->server, server) || !process_start(&c->exchange, exchange) ||
-        !process_start(&c->subscribers, subscribers))
-        return -errno;
-    if (!process_line(&c->server, line, sizeof line)) {
-        fprintf(stderr, "feedgate: %s did not say its port\n", g->opts.server);
-        return -ENOENT;
-    }
-    snprintf(g->base_url, sizeof g->base_url, "http://127.0.0.1:%.40s", line);
-    return 0;
-}
-
-static void read_results(struct gate *g, struct children *c, struct result *res)
-{
-    char line[96];
-
-    if (process_line(&c->exchange, line, sizeof line))
-        (void)sscanf(line, "sent %" SCNu64, &g->last_sent);
-    while (res->subscribers < g->opts.subscribers &&
-           process_line(&c->subscribers, line, sizeof line) &&
-           sscanf(line, "last %" SCNu64, &res->last[res->subscribers]) == 1)
-        res->subscribers++;
-    process_signal(&c->server, SIGTERM);
-    (void)process_end(&c->server);
-    res->children_ok = process_end(&c->exchange) == 0;
-    res->children_ok &= process_end(&c->subscribers) == 0;
-}
-
-static int open_snapshot(void)
-{
-    char path[] = "/tmp/feedgate-XXXXXX";
-    int fd = mkstemp(path);
-    if (fd >= 0)
-        unlink(path);
-    return fd;
-}
-
-static nart_res run(struct gate *g, struct children *c, struct result *res)
-{
-    struct supervisor s = { .g = g, .exchange = &c->exchange };
-    nart_tokio_opts tokio = NART_TOKIO_OPTS_INIT;
-    nart_res answer = 0;
-
-    pin_to_last_cpu();
-    nart_res r = nart_tokio_new(&tokio, &g->tokio);
+    char *generator[] = { self, "generate", udp, rate, seconds, window, NULL };
+    char *subscribers[] = { self, "subscribe", tcp, count, NULL };
+    r = start(&g->generator, generator);
+    if (r == 0 && fcntl(g->generator.in, F_SETFL, O_NONBLOCK) < 0)
+        r = -errno;
     if (r == 0)
-        r = top_open(g->rt, NART_CHAN_LOCAL, 1024, &s.tops, &s.tops_rx);
-    if (r == 0)
-        r = nart_block_on(g->rt, &supervisor_type, &s, &answer);
-    res->tokio = (nart_tokio_report)NART_TOKIO_REPORT_INIT;
-    if (r == 0)
-        r = answer < 0 ? answer : nart_tokio_report_get(g->tokio, &res->tokio);
+        r = start(&g->subscribers, subscribers);
     return r;
 }
 
-int gateway_main(const struct options *o, const char *self)
+static nart_res run(struct gate *g, struct result *res)
+{
+    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
+
+    printf("price server: process %ld; generator: process %ld; subscribers: process %ld\n",
+           (long)g->server.pid, (long)g->generator.pid, (long)g->subscribers.pid);
+    pin_to_last_cpu();
+    nart_res r = nart_tokio_new(&opts, &g->tokio);
+    if (r == 0)
+        r = supervise(g);
+    if (r == 0)
+        r = nart_tokio_report_get(g->tokio, &res->tokio);
+    return r;
+}
+
+/* What the processes have to say at their end. The gateway's sockets are closed by now. */
+static void end_processes(struct gate *g, struct result *res)
+{
+    char line[96];
+
+    process_close_input(&g->generator);
+    while (g->generator.pid > 0 && process_line(&g->generator, line, sizeof line))
+        (void)sscanf(line, "sent %" SCNu64, &g->last_sent);
+    while (res->subscribers < g->opts.subscribers && g->subscribers.pid > 0 &&
+           process_line(&g->subscribers, line, sizeof line) &&
+           sscanf(line, "last %" SCNu64, &res->last[res->subscribers]) == 1)
+        res->subscribers++;
+    process_close_input(&g->server);
+    while (g->server.pid > 0 && process_line(&g->server, line, sizeof line))
+        (void)sscanf(line,
+                     "slow %" SCNu64 " refused %" SCNu64 " reset %" SCNu64 " stalled %" SCNu64,
+                     &res->faults[0], &res->faults[1], &res->faults[2], &res->faults[3]);
+    res->processes_ok = process_end(&g->generator) == 0;
+    res->processes_ok &= process_end(&g->subscribers) == 0;
+    res->processes_ok &= process_end(&g->server) == 0;
+}
+
+int gateway_main(const struct options *o, char *self)
 {
     struct gate *g = &gate;
-    struct children children = { .exchange.pid = -1, .subscribers.pid = -1, .server.pid = -1 };
-    struct result res = { .subscribers = 0 };
-    nart_rt_opts rt = NART_RT_OPTS_INIT;
+    struct result res = { .tokio = NART_TOKIO_REPORT_INIT };
     bool good = false;
 
     g->opts = *o;
+    g->generator = g->subscribers = g->server = (struct process)PROCESS_NONE;
     book_init(&g->book);
-    g->snapshot_fd = open_snapshot();
-    rt.name = "feedgate";
-    rt.spin_ns = 50 * NART_US;
-    signal(SIGINT, on_interrupt);
-    nart_res r = nart_rt_new(&rt, &g->rt);
+    nart_res r = open_all(g);
     if (r == 0)
-        r = open_sockets(g);
+        r = start_processes(g, self);
     if (r == 0)
-        r = start_processes(g, self, &children);
-    if (r == 0)
-        r = run(g, &children, &res);
-    nart_udp_close(&g->udp);
+        r = run(g, &res);
     nart_tcp_listener_close(&g->listener);
-    read_results(g, &children, &res);
-    if (r < 0) {
-        fprintf(stderr, "feedgate: %s\n", nart_strerror(r));
-    } else {
-        res.interrupted = g->cut_short;
-        good = report(g, &res);
-    }
+    nart_udp_close(&g->udp);
     nart_rt_free(g->rt);
+    end_processes(g, &res);
+    if (r < 0)
+        fprintf(stderr, "feedgate: %s\n", nart_strerror(r));
+    else
+        good = report(g, &res);
     nart_tokio_free(g->tokio);
-    close(g->snapshot_fd);
     return good ? 0 : 1;
 }

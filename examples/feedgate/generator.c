@@ -1,50 +1,38 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* generator.c: the exchange: a process that sends sequenced datagrams at a steady rate.
+/* generator.c: the process that sends the feed, sequenced datagrams at a steady rate.
  *
- * Twice a millisecond it sends what is due since the last time. When the machine did not let it run
- * for a while it sends 5 ms worth at most and goes on from there: what it offers is what the machine
- * carries. The end is told by some empty datagrams with the last sequence. */
+ * Twice a millisecond it sends what has become due. It offers what the machine carries: time in which
+ * it was not run counts up to 5 ms, and no more messages are on their way than the gateway's receive
+ * buffer holds (the gateway says through standard input how far it has come). What is not offered is
+ * not made up for. The end is told by some empty datagrams with the last sequence. */
+#include "feed.h"
 #include "feedgate.h"
 
-#include "feed.h"
-
-#include <inttypes.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
+#include <fcntl.h>
 #include <unistd.h>
 
-enum { PACKETS = NART_UDP_BATCH, FAREWELLS = 8 };
+enum { PACKETS = NART_UDP_BATCH, FAREWELLS = 5 };
 
 #define STEP (NART_MS / 2)
 #define MOST (5 * NART_MS)
 
-static volatile sig_atomic_t stop_asked;
-
-static void on_signal(int sig)
-{
-    (void)sig;
-    stop_asked = 1;
-}
-
 struct generator {
     nart_co co;
     nart_udp udp;
-    nart_addr to;
+    nart_fd input;
     nart_timer timer;
-    int64_t begin, next, end;
-    uint64_t rate, seq, due;
-    uint64_t seed;
+    struct feed_progress progress;
+    int64_t duration, end, last; /* last: when it was looked what is due */
+    uint64_t rate, credit;       /* credit: messages times nanoseconds, not yet sent */
+    uint64_t window, seq, seed;
     size_t filled, sent;
-    int i;
+    int i, which;
 };
 
 /* Too large for a slot, and there is one generator. */
 static struct feed_packet packets[PACKETS];
 static nart_udp_msg msgs[PACKETS];
-static uint8_t mid[FEED_INSTRUMENTS];
+static uint8_t middle[FEED_INSTRUMENTS];
 
 static uint64_t draw(struct generator *g)
 {
@@ -60,62 +48,70 @@ static struct feed_message make_message(struct generator *g)
     uint64_t r = draw(g);
     unsigned instrument = (unsigned)(r % FEED_INSTRUMENTS);
     unsigned side = (unsigned)(r >> 8 & 1), depth = (unsigned)(r >> 9 & 15);
-    unsigned m = mid[instrument];
+    unsigned m = middle[instrument];
 
     if ((r >> 16 & 31) == 0)
-        mid[instrument] = (uint8_t)(r >> 21 & 1 ? (m < 200 ? m + 1 : m) : (m > 50 ? m - 1 : m));
+        middle[instrument] = (uint8_t)(r >> 21 & 1 ? (m < 200 ? m + 1 : m) : (m > 50 ? m - 1 : m));
     return (struct feed_message){ .seq = ++g->seq,
                                   .qty = (uint32_t)(r >> 32) % 100,
                                   .instrument = (uint16_t)instrument,
                                   .side = (uint8_t)side,
-                                  .price = (uint8_t)(side == FEED_BID ? m - depth : m + 1 + depth) };
+                                  .price =
+                                      (uint8_t)(side == FEED_BID ? m - depth : m + 1 + depth) };
 }
 
-/* Fills datagrams with `count` messages, as many as fit. The number of datagrams. */
+static void stamp(size_t i, uint32_t count)
+{
+    packets[i].magic = FEED_MAGIC;
+    packets[i].count = count;
+    packets[i].sent_ns = wall_clock();
+    msgs[i].buf = &packets[i];
+    msgs[i].len = sizeof packets[i];
+}
+
+/* Puts so many messages into datagrams. The number of datagrams. */
 static size_t fill(struct generator *g, uint64_t count)
 {
     size_t n = 0;
 
-    for (; n < PACKETS && count > 0; n++) {
-        struct feed_packet *p = &packets[n];
+    for (; count > 0; n++) {
         uint32_t some = count < FEED_BATCH ? (uint32_t)count : FEED_BATCH;
-        p->magic = FEED_MAGIC;
-        p->count = some;
-        p->sent_ns = clock_ns(CLOCK_REALTIME);
+        stamp(n, some);
         for (uint32_t i = 0; i < some; i++)
-            p->msgs[i] = make_message(g);
-        msgs[n].buf = p;
-        msgs[n].len = sizeof *p;
-        msgs[n].addr = g->to;
+            packets[n].msgs[i] = make_message(g);
         count -= some;
     }
     return n;
 }
 
-static size_t farewell(struct generator *g)
-{
-    packets[0].magic = FEED_MAGIC;
-    packets[0].count = 0;
-    packets[0].sent_ns = clock_ns(CLOCK_REALTIME);
-    packets[0].msgs[0].seq = g->seq;
-    msgs[0].buf = &packets[0];
-    msgs[0].len = sizeof packets[0];
-    msgs[0].addr = g->to;
-    return 1;
-}
-
-/* Messages that are due by now and have not been made. */
+/* How many messages to send now. */
 static uint64_t due(struct generator *g, int64_t now)
 {
-    int64_t behind = now - g->begin - (int64_t)(g->due * (uint64_t)NART_SEC / g->rate);
-    if (behind > MOST) /* the machine was elsewhere: that part is not offered */
-        g->begin += behind - MOST;
-    uint64_t total = (uint64_t)(now - g->begin) * g->rate / (uint64_t)NART_SEC;
-    uint64_t n = total > g->due ? total - g->due : 0;
-    uint64_t most = (uint64_t)PACKETS * FEED_BATCH;
-    n = n < most ? n : most;
-    g->due += n;
-    return n;
+    int64_t elapsed = now - g->last < MOST ? now - g->last : MOST;
+    uint64_t room = g->progress.seq + g->window - g->seq;
+
+    g->last = now;
+    g->credit += (uint64_t)elapsed * g->rate;
+    uint64_t n = g->credit / (uint64_t)NART_SEC;
+    g->credit %= (uint64_t)NART_SEC;
+    n = n < room ? n : room;
+    return n < PACKETS * FEED_BATCH ? n : PACKETS * FEED_BATCH;
+}
+
+/* Awaits news of the gateway's progress. 0: its end. */
+static nart_res progress_await(nart_cx *cx, struct generator *g)
+{
+    for (;;) {
+        nart_res r = nart_fd_ready(cx, &g->input, NART_READ);
+        if (r < 0)
+            return r;
+        ssize_t n = read(STDIN_FILENO, &g->progress, sizeof g->progress);
+        if (n >= 0)
+            return n;
+        if (errno != EAGAIN)
+            return -errno;
+        nart_fd_clear(&g->input, NART_READ);
+    }
 }
 
 static nart_res generator_run(nart_cx *cx, void *frame)
@@ -124,61 +120,75 @@ static nart_res generator_run(nart_cx *cx, void *frame)
     nart_res r = 0;
 
     NART_BEGIN(cx, &g->co);
-    g->begin = g->next = nart_now(cx);
-    g->end = g->begin + g->end;
-    while (nart_now(cx) < g->end && !stop_asked) {
-        g->next += STEP;
-        NART_AWAIT(r, nart_sleep_until(cx, &g->timer, g->next));
+    NART_AWAIT(r, progress_await(cx, g));
+    g->last = nart_now(cx);
+    g->end = g->last + g->duration;
+    while (r > 0 && g->last < g->end) {
+        NART_AWAIT_ANY(g->which, r, nart_sleep(cx, &g->timer, STEP), progress_await(cx, g));
+        if (r < 0 || g->which == 1)
+            continue;
         g->filled = fill(g, due(g, nart_now(cx)));
-        for (g->sent = 0; g->sent < g->filled && r >= 0; g->sent += (size_t)r)
+        r = 1;
+        for (g->sent = 0; g->sent < g->filled && r > 0; g->sent += (size_t)r)
             NART_AWAIT(r, nart_udp_send_many(cx, &g->udp, msgs + g->sent, g->filled - g->sent));
-        if (r < 0)
-            NART_RETURN(r);
     }
-    for (g->i = 0; g->i < FAREWELLS; g->i++) {
-        NART_AWAIT(r, nart_sleep(cx, &g->timer, 20 * NART_MS));
-        g->filled = farewell(g);
-        NART_AWAIT(r, nart_udp_send_many(cx, &g->udp, msgs, g->filled));
-        if (r == -ECONNREFUSED) /* it has heard enough and gone */
-            break;
+    nart_timer_cancel(&g->timer);
+    for (g->i = 0; g->i < FAREWELLS && r >= 0; g->i++) {
+        stamp(0, 0);
+        packets[0].msgs[0].seq = g->seq;
+        NART_AWAIT(r, nart_udp_send_many(cx, &g->udp, msgs, 1));
+        if (r >= 0)
+            NART_AWAIT(r, nart_sleep(cx, &g->timer, 10 * NART_MS));
     }
     printf("sent %" PRIu64 "\n", g->seq);
-    NART_END(0);
+    NART_END(r == -ECONNREFUSED ? 0 : r); /* the gateway has heard enough, and gone */
 }
 
 static void generator_drop(void *frame)
 {
     struct generator *g = frame;
     nart_udp_close(&g->udp);
+    nart_fd_close(&g->input);
 }
 
 static const nart_task_type generator_type =
     NART_TASK_TYPE(struct generator, generator_run, generator_drop);
 
-int generator_main(const char *to, uint64_t rate, int64_t duration)
+static nart_res open_ends(struct generator *g, nart_rt *rt, const char *to)
 {
-    nart_rt *rt;
-    struct generator g = { .rate = rate, .seed = 0x9e3779b97f4a7c15u, .end = duration };
-    nart_addr any;
-    nart_res answer = -1;
-    char go;
+    nart_addr any, gateway;
 
-    memset(mid, 128, sizeof mid);
-    signal(SIGTERM, on_signal);
-    signal(SIGINT, on_signal);
-    nart_res r = nart_rt_new(NULL, &rt);
-    if (r == 0)
-        r = nart_addr_parse(&g.to, to);
+    nart_res r = nart_addr_parse(&gateway, to);
     if (r == 0)
         r = nart_addr_parse(&any, "127.0.0.1:0");
     if (r == 0)
-        r = nart_udp_open(rt, &any, NULL, &g.udp);
-    if (r == 0 && read(STDIN_FILENO, &go, 1) == 1) /* the gateway says when */
+        r = nart_udp_open(rt, &any, NULL, &g->udp);
+    if (r == 0)
+        r = nart_udp_connect(&g->udp, &gateway);
+    if (r == 0 && fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK) < 0)
+        r = -errno;
+    if (r == 0)
+        r = nart_fd_open(rt, STDIN_FILENO, NART_FD_BORROW, &g->input);
+    return r;
+}
+
+int generator_main(const char *to, uint64_t rate, int64_t duration, uint64_t window)
+{
+    nart_rt *rt = NULL;
+    struct generator g = {
+        .rate = rate, .duration = duration, .window = window, .seed = 0x9e3779b97f4a7c15u
+    };
+    nart_res answer = 0;
+
+    memset(middle, 128, sizeof middle);
+    nart_res r = nart_rt_new(NULL, &rt);
+    if (r == 0)
+        r = open_ends(&g, rt, to);
+    if (r == 0)
         r = nart_block_on(rt, &generator_type, &g, &answer);
-    if (r < 0 || answer < 0) {
-        fprintf(stderr, "generator: %s\n", nart_strerror(r < 0 ? r : answer));
-        return 1;
-    }
     nart_rt_free(rt);
-    return 0;
+    r = r < 0 ? r : answer;
+    if (r < 0)
+        fprintf(stderr, "generator: %s\n", nart_strerror(r));
+    return r < 0;
 }

@@ -3,15 +3,16 @@
  *
  *   feedgate --server PROGRAM [--seconds 10] [--rate 200000] [--subscribers 4]
  *
- * Starts an exchange that sends sequenced UDP datagrams, a price server that is slow, answers 500,
- * resets and stalls, and a process of subscribers; keeps order books of the feed, serves the tops to
- * the subscribers, fetches prices and writes snapshots meanwhile; and tells what it cost. The exit
- * status is 0 when every check of the report holds. */
+ * Starts a generator that sends sequenced UDP datagrams, a price server that fails at times, and a
+ * process of subscribers; keeps order books of the feed, serves the tops to the subscribers, fetches
+ * prices and writes snapshots meanwhile; and tells what it cost. The exit status is 0 when every check
+ * of the report holds. PROGRAM prints its port first and ends when its standard input closes. */
 #include "feedgate.h"
 
 #include <getopt.h>
-#include <stdio.h>
-#include <stdlib.h>
+
+#define RATE_MOST 10000000
+#define DAY 86400
 
 static int usage(void)
 {
@@ -19,12 +20,13 @@ static int usage(void)
     return 2;
 }
 
-static bool number(const char *text, long least, long most, long *out)
+static bool number(const char *text, int64_t most, int64_t *out)
 {
     char *end;
+
     errno = 0;
-    *out = strtol(text, &end, 10);
-    return errno == 0 && *text && !*end && *out >= least && *out <= most;
+    *out = strtoll(text, &end, 10);
+    return errno == 0 && !*end && *out >= 1 && *out <= most;
 }
 
 static int gateway(int argc, char **argv)
@@ -35,17 +37,17 @@ static int gateway(int argc, char **argv)
                                            { "subscribers", required_argument, NULL, 'n' },
                                            { NULL, 0, NULL, 0 } };
     struct options o = { .seconds = 10, .rate = 200000, .subscribers = 4 };
-    long n = 0;
+    int64_t n = 0;
     int c;
 
     while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
         if (c == 's')
             o.server = optarg;
-        else if (c == 't' && number(optarg, 1, 86400, &n))
-            o.seconds = (int)n;
-        else if (c == 'r' && number(optarg, 1, 10000000, &n))
+        else if (c == 't' && number(optarg, DAY, &n))
+            o.seconds = n;
+        else if (c == 'r' && number(optarg, RATE_MOST, &n))
             o.rate = (uint64_t)n;
-        else if (c == 'n' && number(optarg, 1, GATE_SUBSCRIBERS, &n))
+        else if (c == 'n' && number(optarg, GATE_SUBSCRIBERS, &n))
             o.subscribers = (int)n;
         else
             return usage();
@@ -55,13 +57,14 @@ static int gateway(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    long rate, seconds, count;
+    static char out[BUFSIZ];
+    int64_t rate, seconds, window, count;
 
-    if (argc == 5 && strcmp(argv[1], "generate") == 0 && number(argv[3], 1, 10000000, &rate) &&
-        number(argv[4], 1, 86400, &seconds))
-        return generator_main(argv[2], (uint64_t)rate, seconds * NART_SEC);
-    if (argc == 4 && strcmp(argv[1], "subscribe") == 0 &&
-        number(argv[3], 1, GATE_SUBSCRIBERS, &count))
+    setvbuf(stdout, out, _IOLBF, sizeof out); /* so that printing allocates nothing */
+    if (argc == 6 && strcmp(argv[1], "generate") == 0 && number(argv[3], RATE_MOST, &rate) &&
+        number(argv[4], DAY, &seconds) && number(argv[5], INT32_MAX, &window))
+        return generator_main(argv[2], (uint64_t)rate, seconds * NART_SEC, (uint64_t)window);
+    if (argc == 4 && strcmp(argv[1], "subscribe") == 0 && number(argv[3], GATE_SUBSCRIBERS, &count))
         return subscriber_main(argv[2], (int)count);
     return gateway(argc, argv);
 }

@@ -1,49 +1,65 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* process.c: child processes. Plain POSIX: they are started before the loop runs and read after it. */
+/* process.c: child processes. They are started before the loop runs and waited for after it. */
 #include "process.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stddef.h>
-#include <sys/prctl.h>
+#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void become(char *const argv[], int in, int out)
-{
-    sigset_t none;
+extern char **environ;
 
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    dup2(in, STDIN_FILENO);
-    dup2(out, STDOUT_FILENO);
-    execv(argv[0], argv);
-    _exit(127);
+static int spawn(pid_t *pid, char *const argv[], int in, int out)
+{
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attr;
+
+    int err = posix_spawn_file_actions_init(&files);
+    if (err)
+        return err;
+    err = posix_spawnattr_init(&attr);
+    if (err) {
+        posix_spawn_file_actions_destroy(&files);
+        return err;
+    }
+    err = posix_spawn_file_actions_adddup2(&files, in, STDIN_FILENO);
+    if (!err)
+        err = posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
+    if (!err)
+        err = posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP);
+    if (!err)
+        err = posix_spawn(pid, argv[0], &files, &attr, argv, environ);
+    posix_spawnattr_destroy(&attr);
+    posix_spawn_file_actions_destroy(&files);
+    return err;
 }
 
-bool process_start(struct process *p, char *const argv[])
+int process_start(struct process *p, char *const argv[])
 {
     int in[2], out[2];
 
-    *p = (struct process){ .pid = -1, .in = -1, .out = -1 };
+    *p = (struct process)PROCESS_NONE;
     if (pipe2(in, O_CLOEXEC) < 0)
-        return false;
+        return -errno;
     if (pipe2(out, O_CLOEXEC) < 0) {
+        int err = errno;
         close(in[0]);
         close(in[1]);
-        return false;
+        return -err;
     }
-    p->pid = fork();
-    if (p->pid == 0)
-        become(argv, in[0], out[1]);
+    int err = spawn(&p->pid, argv, in[0], out[1]);
     close(in[0]);
     close(out[1]);
+    if (err) {
+        close(in[1]);
+        close(out[0]);
+        p->pid = -1;
+        return -err;
+    }
     p->in = in[1];
     p->out = out[0];
-    return p->pid > 0;
+    return 0;
 }
 
 bool process_line(struct process *p, char *line, size_t size)
@@ -63,25 +79,27 @@ bool process_line(struct process *p, char *line, size_t size)
     return n > 0;
 }
 
-void process_signal(const struct process *p, int sig)
+void process_close_input(struct process *p)
 {
-    if (p->pid > 0)
-        kill(p->pid, sig);
+    if (p->in >= 0)
+        close(p->in);
+    p->in = -1;
 }
 
 int process_end(struct process *p)
 {
     int status = 0;
+    pid_t got;
 
-    if (p->in >= 0)
-        close(p->in);
+    process_close_input(p);
     if (p->out >= 0)
         close(p->out);
-    if (p->pid <= 0)
+    p->out = -1;
+    if (p->pid < 0)
         return -1;
-    while (waitpid(p->pid, &status, 0) < 0)
-        if (errno != EINTR)
-            return -1;
-    *p = (struct process){ .pid = -1, .in = -1, .out = -1 };
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    do
+        got = waitpid(p->pid, &status, 0);
+    while (got < 0 && errno == EINTR);
+    p->pid = -1;
+    return got > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* process.h: child processes with pipes to their standard input and output. */
+/* process.h: child processes with pipes to their standard input and output. They are told to end by
+ * closing their input, also by the end of this process. */
 #ifndef FEEDGATE_PROCESS_H
 #define FEEDGATE_PROCESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 struct process {
@@ -11,16 +13,20 @@ struct process {
     int in, out; /* its standard input and output, seen from here */
 };
 
-/* Starts argv[0]; it gets a process group of its own (so Ctrl-C at the terminal is not told to it) and
- * ends with this process. False: errno. */
-bool process_start(struct process *p, char *const argv[]);
+#define PROCESS_NONE                                                                               \
+    {                                                                                              \
+        .pid = -1, .in = -1, .out = -1                                                             \
+    }
+
+/* Starts argv[0], in a process group of its own: Ctrl-C at the terminal is not for it. 0 or -errno. */
+int process_start(struct process *p, char *const argv[]);
 
 /* Reads its output up to a newline or the end, without the newline. False when there is nothing. */
 bool process_line(struct process *p, char *line, size_t size);
 
-void process_signal(const struct process *p, int sig);
+void process_close_input(struct process *p);
 
-/* Closes the pipes and waits. Its exit status, or -1 when it was ended by a signal. */
+/* Waits for it. Its exit status, or -1: a signal has ended it, or it was never started. */
 int process_end(struct process *p);
 
 #endif

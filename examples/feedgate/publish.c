@@ -11,7 +11,6 @@ struct connection {
     struct gate *g;
     nart_tcp sock;
     nart_rx wake;
-    uint8_t token;
     bool last_round;
     size_t len, done;
     uint32_t sent[GATE_TABLE]; /* versions */
@@ -36,21 +35,19 @@ static nart_res connection_run(nart_cx *cx, void *frame)
 {
     struct connection *c = frame;
     nart_res r = 0;
+    uint8_t token;
 
     NART_BEGIN(cx, &c->co);
-    while (!c->last_round) {
-        NART_AWAIT(r, token_recv(cx, &c->wake, &c->token));
-        if (r == NART_ECLOSED) /* the publisher has ended: what is left, and goodbye */
-            c->last_round = true;
-        else if (r < 0)
+    while (!c->last_round && r >= 0) {
+        NART_AWAIT(r, token_recv(cx, &c->wake, &token));
+        c->last_round = r == NART_ECLOSED; /* the publisher has ended: what is left, and goodbye */
+        if (r < 0 && !c->last_round)
             break;
         c->len = collect(c);
-        if (c->len == 0)
-            continue;
-        NART_AWAIT_FOR(r, 5 * NART_SEC,
-                       nart_tcp_send_all(cx, &c->sock, c->out, c->len, &c->done));
-        if (r < 0)
-            break;
+        r = 0;
+        if (c->len > 0)
+            NART_AWAIT_FOR(r, 5 * NART_SEC,
+                           nart_tcp_send_all(cx, &c->sock, c->out, c->len, &c->done));
     }
     nart_tcp_close(&c->sock);
     NART_END(r);
@@ -66,51 +63,42 @@ static void connection_drop(void *frame)
 static const nart_task_type connection_type =
     NART_TASK_TYPE(struct connection, connection_run, connection_drop);
 
-/* ---- accepting ---- */
-
-static nart_res acceptor_run(nart_cx *cx, void *frame)
+static nart_res spawn_connection(nart_cx *cx, struct acceptor *a, nart_tcp *sock)
 {
-    struct acceptor *a = frame;
     struct gate *g = a->g;
-    struct connection *c;
+    nart_res r = 0;
+
+    struct connection *c = nart_spawn_begin(cx, &connection_type, &r);
+    if (!c)
+        return r;
+    r = token_open(g->rt, NART_CHAN_LOCAL, 1, &g->wake[g->connected], &c->wake);
+    if (r < 0) {
+        nart_spawn_abandon(cx, c);
+        return r;
+    }
+    c->g = g;
+    nart_tcp_move(&c->sock, sock);
+    nart_spawn_commit(cx, c, &a->joins[g->connected]);
+    g->connected++;
+    return 0;
+}
+
+nart_res acceptor_run(nart_cx *cx, struct acceptor *a)
+{
+    struct gate *g = a->g;
     nart_tcp sock = { 0 };
-    nart_res r = 0, answer;
+    nart_res r = 0;
 
     NART_BEGIN(cx, &a->co);
-    while (g->connected < g->opts.subscribers) {
+    while (g->connected < g->opts.subscribers && r == 0) {
         NART_AWAIT(r, nart_tcp_accept(cx, &g->listener, &sock, NULL));
-        if (r < 0)
-            NART_RETURN(r);
-        c = nart_spawn_begin(cx, &connection_type, &r);
-        if (!c) {
-            nart_tcp_close(&sock);
-            NART_RETURN(r);
-        }
-        c->g = g;
-        nart_tcp_move(&c->sock, &sock);
-        r = token_open(g->rt, NART_CHAN_LOCAL, 1, &g->wake[g->connected], &c->wake);
-        if (r < 0) {
-            nart_tcp_close(&c->sock);
-            nart_spawn_abandon(cx, c);
-            NART_RETURN(r);
-        }
-        nart_spawn_commit(cx, c, &a->connections[g->connected]);
-        g->connected++;
+        if (r == 0)
+            r = spawn_connection(cx, a, &sock);
+        nart_tcp_close(&sock);
     }
     nart_tcp_listener_close(&g->listener);
-    for (a->i = 0; a->i < g->connected; a->i++)
-        NART_AWAIT(r, nart_join_await(cx, &a->connections[a->i], &answer));
     NART_END(r);
 }
-
-static void acceptor_drop(void *frame)
-{
-    struct acceptor *a = frame;
-    for (int i = 0; i < GATE_SUBSCRIBERS; i++)
-        nart_join_release(&a->connections[i]);
-}
-
-const nart_task_type acceptor_type = NART_TASK_TYPE(struct acceptor, acceptor_run, acceptor_drop);
 
 /* ---- the publisher ---- */
 
@@ -124,10 +112,17 @@ static void publish(struct gate *g, const struct feed_top *t)
     }
 }
 
+static void publisher_close(struct publisher *p)
+{
+    nart_rx_close(&p->tops);
+    for (int i = 0; i < GATE_SUBSCRIBERS; i++)
+        nart_tx_close(&p->g->wake[i]);
+}
+
 static nart_res publisher_run(nart_cx *cx, void *frame)
 {
     struct publisher *p = frame;
-    nart_res r;
+    nart_res r = 0;
 
     NART_BEGIN(cx, &p->co);
     for (;;) {
@@ -136,15 +131,13 @@ static nart_res publisher_run(nart_cx *cx, void *frame)
             break;
         publish(p->g, &p->top);
     }
+    publisher_close(p);
     NART_END(r == NART_ECLOSED ? 0 : r);
 }
 
 static void publisher_drop(void *frame)
 {
-    struct publisher *p = frame;
-    nart_rx_close(&p->tops);
-    for (int i = 0; i < GATE_SUBSCRIBERS; i++)
-        nart_tx_close(&p->g->wake[i]);
+    publisher_close(frame);
 }
 
 const nart_task_type publisher_type =

@@ -5,12 +5,14 @@
 
 #include "gate.h"
 
+enum { FAULTS = 4 };
+
 struct result {
     nart_tokio_report tokio;
     uint64_t last[GATE_SUBSCRIBERS]; /* each subscriber's last sequence */
-    int subscribers;
-    bool children_ok;
-    bool interrupted; /* a run cut short need not have met every fault */
+    int subscribers;                 /* who told it */
+    uint64_t faults[FAULTS]; /* how often the price server was slow, refused, reset, stalled */
+    bool processes_ok;
 };
 
 /* Prints the table. True when every check holds. */

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* subscriber.c: a process with some subscribers: each reads tops until the gateway closes, checks that
  * every instrument's sequence only grows, and says which sequence came last. */
-#include "feedgate.h"
-
 #include "feed.h"
-
-#include <inttypes.h>
-#include <stdio.h>
+#include "feedgate.h"
 
 enum { ROOM = 64 };
 
@@ -48,8 +44,8 @@ static nart_res subscriber_run(nart_cx *cx, void *frame)
     NART_BEGIN(cx, &s->co);
     NART_AWAIT(r, nart_tcp_connect(cx, &s->sock, &s->to));
     while (r >= 0) {
-        NART_AWAIT(r, nart_tcp_recv(cx, &s->sock, (char *)s->buf + s->have,
-                                    sizeof s->buf - s->have));
+        NART_AWAIT(r,
+                   nart_tcp_recv(cx, &s->sock, (char *)s->buf + s->have, sizeof s->buf - s->have));
         if (r <= 0)
             break;
         s->have += (size_t)r;

@@ -2,11 +2,11 @@
 # target nart_httpd_build. Included by whoever needs it, once per build.
 include_guard(GLOBAL)
 
-set(program ${nart_cargo_target_dir}/release/httpd)
+set(program ${NART_CARGO_TARGET_DIR}/release/httpd)
 add_custom_command(
   OUTPUT ${program}
   COMMAND ${CARGO_EXECUTABLE} build --locked --release
-    --manifest-path ${PROJECT_SOURCE_DIR}/tests/httpd/Cargo.toml --target-dir ${nart_cargo_target_dir}
+    --manifest-path ${PROJECT_SOURCE_DIR}/tests/httpd/Cargo.toml --target-dir ${NART_CARGO_TARGET_DIR}
   COMMAND ${CMAKE_COMMAND} -E touch ${program}
   DEPENDS
     ${PROJECT_SOURCE_DIR}/tests/httpd/Cargo.toml

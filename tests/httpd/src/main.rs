@@ -18,8 +18,8 @@
 //! | `/reset`             | none: the connection is reset                                      |
 //! | `/price/<id>`        | 200 with a price                                                   |
 //!
-//! With `--faulty`, of each 12 requests for a price one is slow (400 ms), one answers 500, one is reset
-//! and one stalls within its body.
+//! With `--faulty`, of each 12 requests for a price one is slow (400 ms), one is refused (500), one is
+//! reset and one stalls within its body; and the last line of the output tells how often each was.
 
 mod body;
 
@@ -28,6 +28,7 @@ use std::convert::Infallible;
 use std::future::{pending, poll_fn};
 use std::io::{self, Write};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -51,6 +52,18 @@ enum Fate {
     Close,
     Reset,
 }
+
+/// What goes wrong with prices, and how often it did.
+#[derive(Clone, Copy)]
+enum Fault {
+    Slow,
+    Refused,
+    Reset,
+    Stalled,
+}
+
+const FAULTS: [&str; 4] = ["slow", "refused", "reset", "stalled"];
+static COUNTS: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 
 struct Server {
     faulty: bool,
@@ -87,16 +100,40 @@ async fn reset(fate: &Cell<Fate>) -> Response<Body> {
     pending().await
 }
 
-async fn price(server: &Server, id: u64, fate: &Cell<Fate>) -> Response<Body> {
-    let turn = server.prices.get() % 12;
-    server.prices.set(server.prices.get() + 1);
-    match turn {
-        2 if server.faulty => slow(400).await,
-        5 if server.faulty => status(500),
-        8 if server.faulty => reset(fate).await,
-        11 if server.faulty => ok(Body::filler(10, Some(20))),
-        _ => ok(Body::text(format!("{}.{:02}\n", 100 + id % 100, turn))),
+fn next_fault(server: &Server) -> Option<Fault> {
+    let turn = server.prices.replace(server.prices.get() + 1);
+    match turn % 12 {
+        _ if !server.faulty => None,
+        2 => Some(Fault::Slow),
+        5 => Some(Fault::Refused),
+        8 => Some(Fault::Reset),
+        11 => Some(Fault::Stalled),
+        _ => None,
     }
+}
+
+async fn price(server: &Server, id: u64, fate: &Cell<Fate>) -> Response<Body> {
+    let Some(fault) = next_fault(server) else {
+        return ok(Body::text(format!(
+            "{}.{:02}\n",
+            100 + id % 100,
+            id * 7 % 100
+        )));
+    };
+    COUNTS[fault as usize].fetch_add(1, Ordering::Relaxed); // a number, read at the end
+    match fault {
+        Fault::Slow => slow(400).await,
+        Fault::Refused => status(500),
+        Fault::Reset => reset(fate).await,
+        Fault::Stalled => ok(Body::filler(10, Some(20))),
+    }
+}
+
+fn print_faults() {
+    for (fault, count) in FAULTS.iter().zip(&COUNTS) {
+        print!("{fault} {} ", count.load(Ordering::Relaxed));
+    }
+    println!();
 }
 
 async fn answer(server: &Server, request: Request<Incoming>, fate: &Cell<Fate>) -> Response<Body> {
@@ -167,8 +204,11 @@ fn main() -> io::Result<()> {
         Some("--faulty") => true,
         Some(_) => return Err(io::Error::other("usage: httpd [--faulty]")),
     };
-    std::thread::spawn(|| {
+    std::thread::spawn(move || {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        if faulty {
+            print_faults();
+        }
         std::process::exit(0);
     });
     let server = Rc::new(Server {
