@@ -9,6 +9,8 @@
  * Chains deeper than MAX_DEPTH are cut at the root's side. */
 #include "../core/runtime.h"
 
+#include "../sys.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -66,10 +68,10 @@ static void print_head(FILE *out, const nart_rt *rt, const nart__task *t)
             t->state & NART__T_CANCELLED ? ", cancelled" : "");
 }
 
-static void print_deadline(FILE *out, const nart_rt *rt, const nart__task *t)
+static void print_deadline(FILE *out, const nart__task *t)
 {
     if (t->wake_at != NART_NEVER)
-        fprintf(out, "  deadline in %.1f s", (double)(t->wake_at - rt->cx.now) / 1e9);
+        fprintf(out, "  deadline in %.1f s", (double)(t->wake_at - nart__sys_now()) / 1e9);
     fputc('\n', out);
 }
 
@@ -80,6 +82,18 @@ static const char *leaf_name(const nart__task *t)
     return t->wake_at != NART_NEVER ? "sleep" : "a waker";
 }
 
+/* The newest is first in the list, the oldest is shown first. */
+static void print_waits(FILE *out, const nart_rt *rt, const nart__task *t, const nart__wait *w)
+{
+    if (!w)
+        return;
+    print_waits(out, rt, t, w->more);
+    print_head(out, rt, t);
+    print_chain(out, w->co);
+    fputs(w->ops->name, out);
+    print_deadline(out, t);
+}
+
 static void dump_task(FILE *out, const nart_rt *rt, const nart__task *t)
 {
     if (t->state & NART__T_DONE) {
@@ -87,18 +101,13 @@ static void dump_task(FILE *out, const nart_rt *rt, const nart__task *t)
         fprintf(out, "%s\n", nart_err_name(t->res));
         return;
     }
-    for (const nart__wait *w = t->waits; w; w = w->more) {
-        print_head(out, rt, t);
-        print_chain(out, w->co);
-        fputs(w->ops->name, out);
-        print_deadline(out, rt, t);
-    }
+    print_waits(out, rt, t, t->waits);
     if (t->waits)
         return;
     print_head(out, rt, t);
     print_chain(out, t->leaf);
     fputs(leaf_name(t), out);
-    print_deadline(out, rt, t);
+    print_deadline(out, t);
 }
 
 void nart_rt_dump(nart_rt *rt, FILE *out)

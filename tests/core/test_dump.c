@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* nart_rt_dump(): every task with its chain of awaits, held against golden/dump.txt. */
+#include "dump_tasks.h"
+#include "virtual.h"
+
+#include <stdio.h>
+
+static char text[8192];
+
+static const char *slurp(FILE *f)
+{
+    CHECK(f);
+    rewind(f);
+    text[fread(text, 1, sizeof text - 1, f)] = '\0';
+    fclose(f);
+    return text;
+}
+
+static const char *dump(nart_rt *rt)
+{
+    FILE *f = tmpfile();
+    CHECK(f);
+    nart_rt_dump(rt, f);
+    return slurp(f);
+}
+
+TEST(every_task_is_shown_with_what_it_waits_for)
+{
+    nart_rt *rt = new_rt();
+    nart_join shielded, ended;
+    struct conn *c = spawn(rt, &conn_type, NULL);
+    struct boss *joins = spawn(rt, &joins_type, NULL), *races = spawn(rt, &races_type, NULL);
+
+    new_chan(rt, 1, &c->tx, &c->rx);
+    new_chan(rt, 1, &races->tx, &races->rx);
+    spawn(rt, &by_hand_type, NULL);
+    spawn(rt, &by_hand_type, &joins->join);
+    spawn(rt, &by_hand_type, &races->join);
+    spawn(rt, &sleeps_type, NULL);
+    spawn(rt, &shields_type, &shielded);
+    spawn(rt, &ends_type, &ended);
+    settle(rt);
+    CHECK_RES(cancel(rt, &shielded), 0);
+    settle(rt);
+    spawn(rt, &yields_type, NULL);
+    CHECK_LE(1, nart_rt_poll(rt, 0));
+    spawn(rt, &sleeps_type, NULL);
+
+    static char shown[sizeof text];
+    strcpy(shown, dump(rt));
+    CHECK_STR(shown, slurp(fopen(TEST_SOURCE_DIR "/golden/dump.txt", "r")));
+    nart_join_release(&shielded);
+    nart_join_release(&ended);
+    nart_rt_free(rt);
+}
+
+TEST(deadlines_count_from_now_however_long_nobody_ran)
+{
+    nart_rt *rt = new_rt();
+
+    spawn(rt, &sleeps_type, NULL);
+    settle(rt);
+    virtual_now += 4 * NART_SEC;
+    CHECK(strstr(dump(rt), "deadline in 3.0 s"));
+    virtual_now += 5 * NART_SEC;
+    CHECK(strstr(dump(rt), "deadline in -2.0 s")); /* overdue */
+    nart_rt_free(rt);
+}
+
+/* A slot's last tenant leaves nothing that the dump of the next one would follow. */
+TEST(a_new_task_in_a_slot_shows_nothing_of_the_old_one)
+{
+    nart_rt *rt = new_rt();
+
+    for (int boxed = 0; boxed < 2; boxed++) {
+        nart_join join;
+        CHECK_RES(boxed ? nart_rt_spawn_boxed(rt, &sleeps_type, NULL, &join)
+                        : nart_rt_spawn(rt, &sleeps_type, NULL, &join), 0);
+        settle(rt);
+        CHECK_RES(abort_task(rt, &join), 0);
+        settle(rt);
+        nart_join_release(&join);
+        CHECK_RES(boxed ? nart_rt_spawn_boxed(rt, &yields_type, NULL, &join)
+                        : nart_rt_spawn(rt, &yields_type, NULL, &join), 0);
+        CHECK(strstr(dump(rt), "yields#"));
+        CHECK(strstr(text, "not polled yet"));
+        CHECK(!strstr(text, "sleeps_run"));
+        CHECK_RES(abort_task(rt, &join), 0);
+        settle(rt);
+        nart_join_release(&join);
+    }
+    nart_rt_free(rt);
+}
+
+/* ---- from within a poll ---- */
+
+struct looks {
+    nart_co co;
+};
+
+static nart_res looks_run(nart_cx *cx, void *frame)
+{
+    struct looks *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    dump(nart_cx_rt(cx));
+    CHECK(strstr(text, "looks#0 running: "));
+    NART_END(0);
+}
+
+static const nart_task_type looks_type = NART_TASK_TYPE(struct looks, looks_run, NULL);
+
+TEST(a_task_can_have_its_runtime_dumped)
+{
+    nart_rt *rt = new_rt();
+    CHECK_RES(nart_block_on(rt, &looks_type, NULL, NULL), 0);
+    CHECK_STR(dump(rt), "nart: 0 tasks\n");
+    nart_rt_free(rt);
+}
