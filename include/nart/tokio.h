@@ -419,7 +419,8 @@ NART_API nart_res nart_tokio_local_close(struct nart_tokio_local *local);
  *   `max_body`; NART_EHTTP_BODY it broke off; NART_EHTTP_REDIRECT more than 10, or to where it is
  *   not allowed (another scheme, from https to http); NART_EHTTP_OTHER; -EINVAL a method or header
  *   that is none;
- * with the reason as the message. Connections are kept and used again. Certificates are checked
+ * with the reason as the message. Connections are kept and used again; one that the server closes at
+ * that moment is NART_EHTTP_OTHER, for requests are not repeated unasked. Certificates are checked
  * against the platform's (SSL_CERT_FILE and SSL_CERT_DIR say otherwise). Proxies are not used.
  *
  * @return 0 and `*op`; -EINVAL no URL, or numbers out of range; -EAGAIN too many requests wait to

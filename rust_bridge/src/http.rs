@@ -15,7 +15,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Method, Url};
 use rustls_platform_verifier::BuilderVerifierExt;
@@ -200,6 +200,12 @@ async fn answer(shared: &Shared, packed: &[u8]) -> Result<Outcome, Outcome> {
     let (request, max_body) = unpack(client, packed)?;
     let sent = client.execute(request).await;
     let mut response = sent.map_err(|e| failure(&e, EHTTP_OTHER))?;
+    if is_left_redirect(&response) {
+        return Err(Outcome::error(
+            EHTTP_REDIRECT,
+            "a redirect to a place that is none",
+        ));
+    }
     let too_large = || Outcome::error(EHTTP_BODY_LIMIT, format!("more than {max_body} bytes"));
     let promised = response.content_length().unwrap_or(0);
     if promised > max_body as u64 {
@@ -221,6 +227,12 @@ async fn answer(shared: &Shared, packed: &[u8]) -> Result<Outcome, Outcome> {
         i64::from(response.status().as_u16()),
         body,
     ))
+}
+
+/// A redirect that was not followed and not refused: its location cannot be requested at all.
+fn is_left_redirect(response: &reqwest::Response) -> bool {
+    let followed = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+    followed && response.headers().contains_key(LOCATION)
 }
 
 // ---- errors ----

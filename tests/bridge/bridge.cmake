@@ -16,3 +16,11 @@ nart_test(bridge/panic SOURCES bridge/bridge.c)
 nart_test(bridge/shutdown SOURCES bridge/bridge.c)
 nart_test(bridge/task SOURCES bridge/bridge.c)
 nart_test(bridge/threads SOURCES bridge/bridge.c)
+
+if(NART_HTTP)
+  include(${CMAKE_CURRENT_LIST_DIR}/../httpd/httpd.cmake)
+  nart_test(bridge/http SOURCES bridge/bridge.c)
+  add_dependencies(test_bridge_http nart_httpd_build)
+  target_compile_definitions(test_bridge_http PRIVATE
+    NART_TEST_HTTPD="$<TARGET_FILE:nart_httpd>")
+endif()

@@ -42,4 +42,10 @@ void test_adopt_end(void *runtime);
 /* What nart_tokio_shutdown() answers on a thread of the bridge. */
 nart_res test_shutdown_inside(nart_tokio *rt);
 
+#if NART_HTTP
+/* A server for https://localhost:*port/ that says "secret", as futures of the bridge. Writes the
+ * certificate that it is to be trusted by into the file `ca`. */
+nart_res test_tls_server(nart_tokio *rt, const char *ca, uint16_t *port);
+#endif
+
 #endif

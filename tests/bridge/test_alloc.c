@@ -14,7 +14,8 @@
 #define SANITIZED 1
 #endif
 
-static _Thread_local uint64_t allocations;
+/* volatile: the compiler knows malloc, and that it changes no variable of ours. */
+static _Thread_local volatile uint64_t allocations;
 
 #if defined __GLIBC__ && !defined SANITIZED
 extern void *__libc_malloc(size_t size);
@@ -24,31 +25,31 @@ extern void *__libc_memalign(size_t align, size_t size);
 
 void *malloc(size_t size)
 {
-    allocations++;
+    allocations = allocations + 1;
     return __libc_malloc(size);
 }
 
 void *calloc(size_t n, size_t size)
 {
-    allocations++;
+    allocations = allocations + 1;
     return __libc_calloc(n, size);
 }
 
 void *realloc(void *p, size_t size)
 {
-    allocations++;
+    allocations = allocations + 1;
     return __libc_realloc(p, size);
 }
 
 void *aligned_alloc(size_t align, size_t size)
 {
-    allocations++;
+    allocations = allocations + 1;
     return __libc_memalign(align, size);
 }
 
 int posix_memalign(void **p, size_t align, size_t size)
 {
-    allocations++;
+    allocations = allocations + 1;
     *p = __libc_memalign(align, size);
     return *p ? 0 : ENOMEM;
 }
@@ -124,6 +125,15 @@ static nart_res begin_job(nart_tokio_op *op)
     return nart_tokio_blocking(bridge, "nothing", nothing, NULL, NULL, op);
 }
 
+#if NART_HTTP
+static nart_res begin_request(nart_tokio_op *op)
+{
+    nart_http_opts get = NART_HTTP_OPTS_INIT;
+    get.url = "http://127.0.0.1:1/refused"; /* nobody listens there */
+    return nart_http_request(bridge, &get, op);
+}
+#endif
+
 TEST(a_future_is_one)
 {
     CHECK_EQ(allocations_of(begin_future), N); /* tokio's own */
@@ -139,19 +149,14 @@ TEST(a_blocking_function_is_none)
     CHECK_EQ(allocations_of(begin_job), 0);
 }
 
-#if NART_HTTP
-static nart_res begin_request(nart_tokio_op *op)
-{
-    nart_http_opts get = NART_HTTP_OPTS_INIT;
-    get.url = "http://127.0.0.1:1/refused"; /* nobody listens there */
-    return nart_http_request(bridge, &get, op);
-}
-
 TEST(an_http_request_is_none)
 {
+#if NART_HTTP
     CHECK_EQ(allocations_of(begin_request), 0);
-}
+#else
+    SKIP("this build has no HTTP");
 #endif
+}
 
 static nart_res ping_pong_run(nart_cx *cx, void *frame)
 {

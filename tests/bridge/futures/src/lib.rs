@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The bridge, and futures for its tests; futures.h says what each one does.
 
+#[cfg(feature = "http")]
+mod tls;
+
 use std::ffi::c_void;
 use std::future::{pending, poll_fn, Future};
 use std::io;
