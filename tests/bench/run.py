@@ -68,11 +68,13 @@ def rows_of(program):
 
 
 class Figures:
-    """Every value measured: figures[row][peer] is a list, in the order they came."""
+    """What was measured: values[row][peer] is a list, in the order they came, failed[row] names
+    the programs that gave nothing."""
 
     def __init__(self):
         self.values = {}
         self.units = {}
+        self.failed = {}
 
     def add(self, line):
         f = json.loads(line)
@@ -110,6 +112,7 @@ def measure(row, count, runs, programs, figures, notes):
             reason = run_once(program, row, count, figures)
             if reason:
                 notes.append(f"{row.name}: {program.name}: {reason}")
+                figures.failed.setdefault(row.name, []).append(program.name.removeprefix("peer_"))
                 have.remove(program)
 
 
@@ -137,14 +140,15 @@ def results(figures):
     return out
 
 
-def table(res):
+def table(res, failed):
     lines = ["| row | nart | peers (peer / nart) | goal | reached |", "|---|---|---|---|---|"]
     for r in res:
         nart = "-" if r["nart"] is None else f"{r['nart']:,.1f} {r['unit']}"
-        peers = ", ".join(f"{p} {v:,.1f}" + (f" ({r['ratio'][p]:.1f}x)" if p in r["ratio"] else "")
-                          for p, v in r["peers"].items())
+        peers = [f"{p} {v:,.1f}" + (f" ({r['ratio'][p]:.1f}x)" if p in r["ratio"] else "")
+                 for p, v in r["peers"].items()]
+        peers += [f"{p} -" for p in failed.get(r["row"], ())]
         goals = judge(r["row"], r["nart"], r["peers"])
-        lines.append(f"| {r['row']} | {nart} | {peers} | {', '.join(g for g, _ in goals)} "
+        lines.append(f"| {r['row']} | {nart} | {', '.join(peers)} | {', '.join(g for g, _ in goals)} "
                      f"| {', '.join(y for _, y in goals)} |")
     return "\n".join(lines)
 
@@ -175,7 +179,7 @@ def main():
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "bench.json").write_text(json.dumps(res, indent=1) + "\n")
     (args.out / "bench.svg").write_text(chart.svg(res, machine.describe()))
-    print(table(res))
+    print(table(res, figures.failed))
     print(f"\n{machine.describe()}; medians of {1 if args.quick else args.runs}")
     for note in notes:
         print(f"- {note}")
