@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Memory: each allocation can fail and is an answer then; after the start there is none. The program
+ * stands in for malloc() and mmap(), so nothing escapes the count. */
+#include "core.h"
+
+#include <malloc.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#if defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define SANITIZED 1
+#endif
+
+/* ---- counting ---- */
+
+static long allocations, mappings, fail_mapping;
+
+#if !defined SANITIZED && defined __GLIBC__
+
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t n, size_t size);
+extern void *__libc_realloc(void *p, size_t size);
+extern void *__libc_memalign(size_t align, size_t size);
+
+void *malloc(size_t size)
+{
+    allocations++;
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t n, size_t size)
+{
+    allocations++;
+    return __libc_calloc(n, size);
+}
+
+void *realloc(void *p, size_t size)
+{
+    allocations++;
+    return __libc_realloc(p, size);
+}
+
+void *memalign(size_t align, size_t size)
+{
+    allocations++;
+    return __libc_memalign(align, size);
+}
+
+void *aligned_alloc(size_t align, size_t size)
+{
+    return memalign(align, size);
+}
+
+int posix_memalign(void **p, size_t align, size_t size)
+{
+    *p = memalign(align, size);
+    return *p ? 0 : ENOMEM;
+}
+
+void *mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset)
+{
+    mappings++;
+    if (fail_mapping > 0 && --fail_mapping == 0) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    /* NOLINTNEXTLINE: the kernel answers an address */
+    return (void *)(intptr_t)syscall(SYS_mmap, at, size, prot, flags, fd, offset);
+}
+#endif
+
+static void need_counts(void)
+{
+    long before = allocations;
+    void *(*volatile get)(size_t) = malloc; /* not inlined */
+    free(get(1));
+    if (allocations == before)
+        SKIP("a sanitizer or valgrind has put its own allocator in the place of this program's");
+}
+
+/* ---- failing ---- */
+
+static nart_res new_counted(nart_rt **rt)
+{
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    opts.alloc = &test_alloc;
+    return nart_rt_new(&opts, rt);
+}
+
+static void check_made(nart_rt *rt, nart_res r, nart_res expected)
+{
+    CHECK_RES(r, expected);
+    CHECK(rt == NULL);
+    CHECK_EQ(test_alloc_live(), 0);
+}
+
+TEST(a_runtime_that_gets_no_memory_says_so)
+{
+    nart_rt *rt = NULL;
+    nart_res r = -ENOMEM;
+    int failed = 0;
+
+    for (long nth = 1; r != 0; nth++) {
+        test_alloc_fail(nth, false);
+        r = new_counted(&rt);
+        if (r) {
+            check_made(rt, r, -ENOMEM);
+            failed++;
+        }
+    }
+    test_alloc_fail(0, false);
+    CHECK_LE(1, failed);
+    nart_rt_free(rt);
+}
+
+TEST(a_runtime_that_gets_no_mapping_says_so)
+{
+    nart_rt *rt = NULL;
+    nart_res r = -ENOMEM;
+    int failed = 0;
+
+    need_counts();
+    for (long nth = 1; r != 0; nth++) {
+        (void)nart_lib_trim(); /* else its hub is that of the last one */
+        fail_mapping = nth;
+        r = new_counted(&rt);
+        if (r) {
+            check_made(rt, r, -ENOMEM);
+            failed++;
+        }
+    }
+    fail_mapping = 0;
+    CHECK_LE(3, failed); /* slots, hub, reactor */
+    nart_rt_free(rt);
+}
+
+/* The lowest descriptor that is free. */
+static int lowest_free(void)
+{
+    int fd = dup(0);
+    CHECK_LE(0, fd);
+    close(fd);
+    return fd;
+}
+
+TEST(a_runtime_that_gets_no_descriptor_says_so)
+{
+    struct rlimit old, none;
+    nart_rt *rt = NULL;
+    nart_res r = -EMFILE;
+    int failed = 0;
+
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &old), 0);
+    none = old;
+    for (none.rlim_cur = (rlim_t)lowest_free(); r != 0; none.rlim_cur++) {
+        (void)nart_lib_trim();
+        CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+        r = new_counted(&rt);
+        if (r) {
+            check_made(rt, r, -EMFILE);
+            failed++;
+        }
+        CHECK_EQ(setrlimit(RLIMIT_NOFILE, &old), 0);
+    }
+    CHECK_LE(2, failed); /* the eventfd, the epoll */
+    nart_rt_free(rt);
+}
+
+static int drops;
+
+static nart_res once(nart_cx *cx, void *frame)
+{
+    (void)cx;
+    (void)frame;
+    return 0;
+}
+
+static void count_drop(void *frame)
+{
+    (void)frame;
+    drops++;
+}
+
+static const nart_task_type once_type = NART_TASK_TYPE(uint64_t, once, count_drop);
+
+struct spawner {
+    nart_res spawned, begun;
+};
+
+static nart_res spawner_poll(nart_cx *cx, void *frame)
+{
+    struct spawner *f = frame;
+    test_alloc_fail(1, true);
+    f->spawned = nart_spawn_boxed(cx, &once_type, NULL, NULL);
+    CHECK(!nart_spawn_boxed_begin(cx, &once_type, &f->begun));
+    test_alloc_fail(0, false);
+    return 0;
+}
+
+static const nart_task_type spawner_type = NART_TASK_TYPE(struct spawner, spawner_poll, NULL);
+
+TEST(a_boxed_spawn_without_memory_loses_no_slot)
+{
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    nart_rt *rt;
+    nart_join join;
+
+    opts.alloc = &test_alloc;
+    opts.slots[0] = 2;
+    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    for (int i = 0; i < 5; i++) {
+        nart_res err = 0;
+        struct spawner *f = spawn(rt, &spawner_type, &join);
+        CHECK_LE(1, nart_rt_poll(rt, 0));
+        CHECK_RES(f->spawned, -ENOMEM);
+        CHECK_RES(f->begun, -ENOMEM);
+        nart_join_release(&join);
+        test_alloc_fail(1, true);
+        CHECK_RES(nart_rt_spawn_boxed(rt, &once_type, NULL, NULL), -ENOMEM);
+        CHECK(!nart_rt_spawn_boxed_begin(rt, &once_type, &err));
+        CHECK_RES(err, -ENOMEM);
+        test_alloc_fail(0, false);
+    }
+    CHECK_EQ(drops, 0);
+    CHECK_RES(nart_rt_spawn_boxed(rt, &once_type, NULL, NULL), 0);
+    CHECK_RES(nart_rt_spawn_boxed(rt, &once_type, NULL, NULL), 0);
+    CHECK_LE(2, nart_rt_poll(rt, 0));
+    CHECK_EQ(drops, 2);
+    nart_rt_free(rt);
+}
+
+/* ---- none after the start ---- */
+
+struct worker {
+    nart_co co, sub;
+    nart_tx tx;
+    nart_rx rx;
+    nart_timer timer;
+    nart_join join;
+    nart_waker waker;
+    uint64_t value;
+    int i, which;
+    nart_res r, answer;
+};
+
+static nart_res child_run(nart_cx *cx, void *frame)
+{
+    nart_co *co = frame;
+    NART_BEGIN(cx, co);
+    NART_YIELD();
+    NART_END(3);
+}
+
+static const nart_task_type child_type = NART_TASK_TYPE(nart_co, child_run, NULL);
+
+static nart_res worker_sub(nart_cx *cx, struct worker *f)
+{
+    NART_BEGIN(cx, &f->sub);
+    NART_AWAIT(f->r, nart_send(cx, &f->tx, &f->value));
+    NART_AWAIT(f->r, nart_recv(cx, &f->rx, &f->value));
+    NART_END(f->r);
+}
+
+/* One of everything, again and again. */
+static nart_res worker_run(nart_cx *cx, void *frame)
+{
+    struct worker *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    for (f->i = 0; f->i < 500; f->i++) {
+        NART_YIELD();
+        CHECK_RES(nart_spawn(cx, &child_type, NULL, &f->join), 0);
+        NART_AWAIT(f->r, nart_join_await(cx, &f->join, &f->answer));
+        nart_join_release(&f->join);
+        NART_AWAIT_FOR(f->r, NART_SEC, worker_sub(cx, f));
+        NART_AWAIT(f->r, nart_sleep(cx, &f->timer, NART_US));
+        NART_AWAIT_FOR(f->r, NART_US, nart_recv(cx, &f->rx, &f->value));
+        CHECK_RES(f->r, -ETIMEDOUT);
+        CHECK_RES(nart_spawn(cx, &child_type, NULL, &f->join), 0);
+        NART_AWAIT_ANY(f->which, f->r,
+                       nart_recv(cx, &f->rx, &f->value),
+                       nart_join_await(cx, &f->join, &f->answer),
+                       nart_sleep(cx, &f->timer, NART_SEC));
+        CHECK_EQ(f->which, 1);
+        nart_timer_cancel(&f->timer);
+        nart_join_release(&f->join);
+        CHECK_RES(nart_spawn(cx, &child_type, NULL, &f->join), 0);
+        CHECK_RES(nart_task_abort(nart_cx_rt(cx), nart_join_task(&f->join)), 0);
+        NART_AWAIT(f->r, nart_join_await(cx, &f->join, &f->answer));
+        CHECK_RES(f->r, NART_EABORTED);
+        nart_join_release(&f->join);
+        f->waker = nart_cx_waker(cx);
+        nart_waker_wake(f->waker);
+        NART_YIELD();
+    }
+    NART_END(0);
+}
+
+static void worker_drop(void *frame)
+{
+    struct worker *f = frame;
+    nart_tx_close(&f->tx);
+    nart_rx_close(&f->rx);
+    nart_join_release(&f->join);
+}
+
+static const nart_task_type worker_type = NART_TASK_TYPE(struct worker, worker_run, worker_drop);
+
+TEST(nothing_is_allocated_after_the_start)
+{
+    enum { WORKERS = 50 };
+    nart_join joins[WORKERS];
+    nart_rt *rt;
+
+    need_counts();
+    CHECK_RES(nart_rt_new(NULL, &rt), 0); /* malloc itself */
+    CHECK_LE(1, allocations);
+    CHECK_LE(1, mappings);
+    for (int i = 0; i < WORKERS; i++) {
+        struct worker *f = spawn(rt, &worker_type, &joins[i]);
+        new_chan(rt, 4, &f->tx, &f->rx);
+    }
+    allocations = mappings = 0;
+    CHECK_RES(nart_rt_run(rt), 0);
+    for (int i = 0; i < 1000; i++)
+        CHECK_RES(nart_block_on(rt, &child_type, NULL, NULL), 0);
+    CHECK_EQ(allocations, 0);
+    CHECK_EQ(mappings, 0);
+    CHECK_RES(nart_rt_spawn_boxed(rt, &child_type, NULL, NULL), 0);
+    CHECK_EQ(allocations, 1); /* the frame, and the count counts */
+    for (int i = 0; i < WORKERS; i++)
+        nart_join_release(&joins[i]);
+    nart_rt_free(rt);
+}
