@@ -38,6 +38,7 @@ struct gate {
     nart_rt *rt;
     nart_tokio *tokio;
     struct process generator, subscribers, server;
+    char feed_addr[NART_ADDR_TEXT], top_addr[NART_ADDR_TEXT]; /* where feed and subscribers come */
 
     /* market */
     nart_udp udp;

@@ -54,77 +54,82 @@ static nart_res open_udp(struct gate *g, const nart_addr *any)
     return 0;
 }
 
-static nart_res open_all(struct gate *g)
+static nart_res complain(const char *what, nart_res r)
+{
+    fprintf(stderr, "feedgate: %s: %s\n", what, nart_strerror(r));
+    return r;
+}
+
+static nart_res open_sockets(struct gate *g)
+{
+    nart_addr addr;
+
+    nart_res r = nart_addr_parse(&addr, "127.0.0.1:0");
+    if (r == 0)
+        r = open_udp(g, &addr);
+    if (r == 0)
+        r = nart_tcp_listen(g->rt, &addr, NULL, &g->listener);
+    if (r == 0)
+        r = nart_udp_local_addr(&g->udp, &addr);
+    if (r == 0)
+        r = nart_addr_format(&addr, g->feed_addr, sizeof g->feed_addr);
+    if (r >= 0)
+        r = nart_tcp_listener_addr(&g->listener, &addr);
+    if (r == 0)
+        r = nart_addr_format(&addr, g->top_addr, sizeof g->top_addr);
+    return r < 0 ? complain("cannot open sockets", r) : 0;
+}
+
+static nart_res open_runtime(struct gate *g)
 {
     nart_rt_opts opts = NART_RT_OPTS_INIT;
-    nart_addr any;
 
     FILE *snapshot = tmpfile();
     if (!snapshot)
-        return -errno;
+        return complain("cannot make a temporary file", -errno);
     g->snapshot_fd = fileno(snapshot);
     opts.name = "feedgate";
-    opts.spin_ns = 50 * NART_US;
+    opts.spin_ns = NART_MS; /* over the pauses of the generator */
     nart_res r = nart_rt_new(&opts, &g->rt);
-    if (r == 0)
-        r = nart_addr_parse(&any, "127.0.0.1:0");
-    if (r == 0)
-        r = nart_tcp_listen(g->rt, &any, NULL, &g->listener);
-    if (r == 0)
-        r = open_udp(g, &any);
-    return r;
+    return r < 0 ? complain("cannot make a runtime", r) : 0;
 }
 
 static nart_res start(struct process *p, char *const argv[])
 {
     int r = process_start(p, argv);
-    if (r < 0)
-        fprintf(stderr, "feedgate: cannot start %s: %s\n", argv[0], nart_strerror(r));
-    return r;
+    return r < 0 ? complain(argv[0], r) : 0;
 }
 
 static nart_res start_server(struct gate *g)
 {
-    char *argv[] = { g->opts.server, "--faulty", NULL }, line[32];
+    char *argv[] = { g->opts.server, "--faulty", NULL }, port[32];
 
     nart_res r = start(&g->server, argv);
     if (r < 0)
         return r;
-    if (!process_line(&g->server, line, sizeof line)) {
-        fprintf(stderr, "feedgate: %s did not say its port\n", g->opts.server);
-        return -EPROTO;
-    }
-    snprintf(g->base_url, sizeof g->base_url, "http://127.0.0.1:%s", line);
+    if (!process_line(&g->server, port, sizeof port))
+        return complain("the price server said no port", -EPROTO);
+    snprintf(g->base_url, sizeof g->base_url, "http://127.0.0.1:%s", port);
     return 0;
 }
 
 static nart_res start_processes(struct gate *g, char *self)
 {
-    char udp[NART_ADDR_TEXT], tcp[NART_ADDR_TEXT], rate[24], seconds[24], window[24], count[16];
-    nart_addr addr;
+    char rate[24], seconds[24], window[24], count[16];
+    char *generator[] = { self, "generate", g->feed_addr, rate, seconds, window, NULL };
+    char *subscribers[] = { self, "subscribe", g->top_addr, count, NULL };
 
-    nart_res r = start_server(g);
-    if (r == 0)
-        r = nart_udp_local_addr(&g->udp, &addr);
-    if (r == 0)
-        r = nart_addr_format(&addr, udp, sizeof udp);
-    if (r >= 0)
-        r = nart_tcp_listener_addr(&g->listener, &addr);
-    if (r == 0)
-        r = nart_addr_format(&addr, tcp, sizeof tcp);
-    if (r < 0)
-        return r;
     snprintf(rate, sizeof rate, "%" PRIu64, g->opts.rate);
     snprintf(seconds, sizeof seconds, "%" PRId64, g->opts.seconds);
     snprintf(window, sizeof window, "%" PRIu64, g->window);
     snprintf(count, sizeof count, "%d", g->opts.subscribers);
-    char *generator[] = { self, "generate", udp, rate, seconds, window, NULL };
-    char *subscribers[] = { self, "subscribe", tcp, count, NULL };
-    r = start(&g->generator, generator);
-    if (r == 0 && fcntl(g->generator.in, F_SETFL, O_NONBLOCK) < 0)
-        r = -errno;
+    nart_res r = start_server(g);
+    if (r == 0)
+        r = start(&g->generator, generator);
     if (r == 0)
         r = start(&g->subscribers, subscribers);
+    if (r == 0 && fcntl(g->generator.in, F_SETFL, O_NONBLOCK) < 0)
+        r = complain("a pipe", -errno);
     return r;
 }
 
@@ -140,7 +145,7 @@ static nart_res run(struct gate *g, struct result *res)
         r = supervise(g);
     if (r == 0)
         r = nart_tokio_report_get(g->tokio, &res->tokio);
-    return r;
+    return r < 0 ? complain("the run was broken off", r) : 0;
 }
 
 /* What the processes have to say at their end. The gateway's sockets are closed by now. */
@@ -169,12 +174,13 @@ int gateway_main(const struct options *o, char *self)
 {
     struct gate *g = &gate;
     struct result res = { .tokio = NART_TOKIO_REPORT_INIT };
-    bool good = false;
 
     g->opts = *o;
     g->generator = g->subscribers = g->server = (struct process)PROCESS_NONE;
     book_init(&g->book);
-    nart_res r = open_all(g);
+    nart_res r = open_runtime(g);
+    if (r == 0)
+        r = open_sockets(g);
     if (r == 0)
         r = start_processes(g, self);
     if (r == 0)
@@ -183,10 +189,7 @@ int gateway_main(const struct options *o, char *self)
     nart_udp_close(&g->udp);
     nart_rt_free(g->rt);
     end_processes(g, &res);
-    if (r < 0)
-        fprintf(stderr, "feedgate: %s\n", nart_strerror(r));
-    else
-        good = report(g, &res);
+    bool good = r == 0 && report(g, &res);
     nart_tokio_free(g->tokio);
     return good ? 0 : 1;
 }
