@@ -59,7 +59,8 @@ int bench_main(int argc, char **argv, const struct bench_row *rows, size_t count
 
 void bench_print(const char *row, const char *peer, double value, const char *unit)
 {
-    printf("{\"row\":\"%s\",\"peer\":\"%s\",\"value\":%.3f,\"unit\":\"%s\"}\n", row, peer, value, unit);
+    printf("{\"row\":\"%s\",\"peer\":\"%s\",\"value\":%.3f,\"unit\":\"%s\"}\n", row, peer, value,
+           unit);
     fflush(stdout);
 }
 

@@ -21,10 +21,10 @@ int bench_main(int argc, char **argv, const struct bench_row *rows, size_t count
 /* One figure. A program prints more than its rows say where one measurement gives two. */
 void bench_print(const char *row, const char *peer, double value, const char *unit);
 
-int64_t bench_now(void);            /* CLOCK_MONOTONIC, ns */
-int64_t bench_thread_time(void);    /* processor time of this thread, ns */
+int64_t bench_now(void);         /* CLOCK_MONOTONIC, ns */
+int64_t bench_thread_time(void); /* processor time of this thread, ns */
 uint64_t bench_resident_bytes(void);
-void bench_pin_to(int cpu);         /* the calling thread */
+void bench_pin_to(int cpu); /* the calling thread */
 
 _Noreturn void bench_fail(const char *what); /* with errno's text */
 

@@ -115,7 +115,8 @@ static nart_res woken_run(nart_cx *cx, void *frame)
 
     NART_BEGIN(cx, &w->co);
     w->wakes->waker = nart_cx_waker(cx);
-    bench_must(nart_tokio_blocking(w->bridge, "wakes", wake_often, w->wakes, NULL, &w->op), "begin");
+    bench_must(nart_tokio_blocking(w->bridge, "wakes", wake_often, w->wakes, NULL, &w->op),
+               "begin");
     NART_AWAIT(r, nart_tokio_op_await(cx, &w->op, NULL));
     nart_tokio_op_close(&w->op);
     NART_END(r);

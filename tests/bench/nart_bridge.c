@@ -50,7 +50,7 @@ struct turns {
     _Alignas(128) _Atomic uint64_t answered;
     _Atomic uint64_t open; /* turns up to here will be answered by who listens now */
     nart_waker waker;      /* of the task that listens; written before `open` */
-    int eventfd; /* wakes the bare loop */
+    int eventfd;           /* wakes the bare loop */
     uint64_t n;
     int64_t total;        /* what n turns of a spinning loop took */
     int64_t *nart, *bare; /* what each of n turns of a parked one took */
@@ -112,7 +112,8 @@ static const nart_task_type answerer_type = NART_TASK_TYPE(struct answerer, answ
 
 static void answer_on_nart(nart_rt *rt, struct turns *t, uint64_t last)
 {
-    bench_must(nart_block_on(rt, &answerer_type, &(struct answerer){ t, last, false }, NULL), "block_on");
+    bench_must(nart_block_on(rt, &answerer_type, &(struct answerer){ t, last, false }, NULL),
+               "block_on");
 }
 
 /* Runs `ask` on a thread of tokio while `answer` runs here, on a processor of its own each. */

@@ -70,8 +70,9 @@ struct once {
 };
 
 #if defined __GNUC__
-__attribute__((noinline))
+static nart_res once_await(nart_cx *cx, struct once *o) __attribute__((noinline));
 #endif
+
 static nart_res once_await(nart_cx *cx, struct once *o)
 {
     nart_res r = nart_op_enter(cx);
@@ -164,7 +165,8 @@ static nart_res rounds_run(nart_cx *cx, void *frame)
     NART_BEGIN(cx, &s->w.co);
     for (s->w.i = 0; s->w.i < s->w.n / MANY; s->w.i++) {
         for (uint64_t i = 0; i < MANY; i++)
-            bench_must(nart_spawn(cx, &value_type, &(struct value){ i }, &s->many.joins[i]), "spawn");
+            bench_must(nart_spawn(cx, &value_type, &(struct value){ i }, &s->many.joins[i]),
+                       "spawn");
         NART_AWAIT(r, join_many(cx, &s->many));
         bench_must(r, "join");
     }

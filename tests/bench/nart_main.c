@@ -33,16 +33,22 @@ static const nart_rt_opts spins = { .size = sizeof(nart_rt_opts), .flags = NART_
     X(tcp_echo, parks)
 
 #define FORMS(row, opts)                                                                           \
-    static double row##_task(uint64_t n) { return on_runtime(row, &opts, bench_as_task, n); }      \
-    static double row##_root(uint64_t n) { return on_runtime(row, &opts, bench_as_root, n); }
+    static double row##_task(uint64_t n)                                                           \
+    {                                                                                              \
+        return on_runtime(row, &opts, bench_as_task, n);                                           \
+    }                                                                                              \
+    static double row##_root(uint64_t n)                                                           \
+    {                                                                                              \
+        return on_runtime(row, &opts, bench_as_root, n);                                           \
+    }
 BOTH_FORMS(FORMS)
 
 #define ENTRY(row, opts) { #row, "ns", "nart", row##_task, row##_root },
 static const struct bench_row rows[] = {
-    BOTH_FORMS(ENTRY)
     { "loop_1m_timers", "x", "nart", loop_1m_timers, NULL },
     { "longest_iteration_us", "us", "nart", longest_iteration_us, NULL },
     { "task_bytes", "B", "nart", task_bytes, NULL },
+    BOTH_FORMS(ENTRY)
 };
 
 int main(int argc, char **argv)

@@ -107,7 +107,8 @@ static double tcp_echo(uint64_t n)
     check(uv_listen((uv_stream_t *)&listener, 1, on_accept), "listen");
     check(uv_tcp_getsockname(&listener, (struct sockaddr *)&at, &len), "getsockname");
     check(uv_tcp_init(loop, &client.tcp), "tcp");
-    check(uv_tcp_connect(&request, &client.tcp, (const struct sockaddr *)&at, on_connect), "connect");
+    check(uv_tcp_connect(&request, &client.tcp, (const struct sockaddr *)&at, on_connect),
+          "connect");
     uv_run(loop, UV_RUN_DEFAULT);
     memset(client.out, 0xAB, MESSAGE);
     trips(loop, n / 10 + 1);
