@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "bridge.h"
 
-#include <sched.h>
+#include <time.h>
 
 nart_rt *loop;
 nart_tokio *bridge;
@@ -72,10 +72,24 @@ void count(uint64_t *word)
     __atomic_add_fetch(word, 1, __ATOMIC_SEQ_CST);
 }
 
+/* Sleeps, so that threads of a lower priority get their turn. */
+void let_others_run(void)
+{
+    nanosleep(&(struct timespec){ .tv_nsec = 50000 }, NULL);
+}
+
 void wait_for(const uint64_t *word, uint64_t n)
 {
     while (read_word(word) < n)
-        sched_yield();
+        let_others_run();
+}
+
+nart_res wait_for_answer(const nart_tokio_op *op, int64_t *value)
+{
+    nart_res r;
+    while ((r = nart_tokio_op_try(op, value)) == NART_PENDING)
+        let_others_run();
+    return r;
 }
 
 uint32_t random_number(void)

@@ -27,6 +27,11 @@ nart_tokio_report report(void);
 
 /* Waits on this thread until `*word` is at least `n`: a hang is the watchdog's. */
 void wait_for(const uint64_t *word, uint64_t n);
+void let_others_run(void);
+
+/* The same for an operation; its answer. */
+nart_res wait_for_answer(const nart_tokio_op *op, int64_t *value);
+
 void count(uint64_t *word);
 uint64_t read_word(const uint64_t *word);
 void set_word(uint64_t *word, uint64_t value);

@@ -2,7 +2,6 @@
 /* A bridge on somebody else's tokio runtime. */
 #include "bridge.h"
 
-#include <sched.h>
 
 static void *runtime;
 static uint64_t started, dropped;
@@ -12,7 +11,7 @@ static nart_res polite(void *arg, const nart_tokio_stop *stop)
     (void)arg;
     count(&started);
     while (!nart_tokio_stopped(stop))
-        sched_yield();
+        let_others_run();
     return -ECANCELED;
 }
 
@@ -20,14 +19,6 @@ static void drop_arg(void *arg)
 {
     (void)arg;
     count(&dropped);
-}
-
-static nart_res wait_for_answer(nart_tokio_op *op, int64_t *value)
-{
-    nart_res r;
-    while ((r = nart_tokio_op_try(op, value)) == NART_PENDING)
-        sched_yield();
-    return r;
 }
 
 TEST(it_works_and_leaves_the_runtime_alone)

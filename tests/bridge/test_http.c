@@ -5,7 +5,6 @@
 
 #include <netinet/in.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -173,8 +172,7 @@ TEST(what_is_given_is_copied)
     memset(url, 'x', sizeof url);
     memset(body, 'x', sizeof body);
     memset(&opts, 0xFF, sizeof opts);
-    while (nart_tokio_op_try(&op, &status) == NART_PENDING)
-        sched_yield();
+    (void)wait_for_answer(&op, &status);
     CHECK_EQ(status, 200);
     CHECK_STR(nart_tokio_op_message(&op, NULL), "before");
     nart_tokio_op_close(&op);
@@ -484,9 +482,7 @@ TEST(cancel_in_flight)
         CHECK_RES(nart_http_request(bridge, &opts, &op), 0);
         random_pause(200000);
         nart_tokio_op_cancel(&op);
-        while (nart_tokio_op_try(&op, NULL) == NART_PENDING)
-            sched_yield();
-        CHECK_RES(nart_tokio_op_try(&op, NULL), NART_EABORTED);
+        CHECK_RES(wait_for_answer(&op, NULL), NART_EABORTED);
         nart_tokio_op_close(&op);
     }
     CHECK_EQ(fetch_once("/ok/1", NULL), 200);
@@ -542,9 +538,7 @@ TEST(a_full_queue_refuses)
     nart_tokio_op_close(&ops[0]); /* cancelled in the queue */
     set_word(&gate, 2);
     for (int i = 1; i < 4; i++) {
-        while (nart_tokio_op_try(&ops[i], NULL) == NART_PENDING)
-            sched_yield();
-        CHECK_RES(nart_tokio_op_try(&ops[i], NULL), NART_EHTTP_CONNECT);
+        CHECK_RES(wait_for_answer(&ops[i], NULL), NART_EHTTP_CONNECT);
         nart_tokio_op_close(&ops[i]);
     }
     nart_tokio_op_close(&blocker);

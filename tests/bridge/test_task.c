@@ -6,19 +6,10 @@
 #include <nart/time.h>
 
 #include <pthread.h>
-#include <sched.h>
 #include <string.h>
 #include <time.h>
 
 static uint64_t dropped, begun, unwound;
-
-static nart_res wait_for_answer(nart_tokio_op *op, int64_t *value)
-{
-    nart_res r;
-    while ((r = nart_tokio_op_try(op, value)) == NART_PENDING)
-        sched_yield();
-    return r;
-}
 
 static void count_drop(void *frame)
 {

@@ -67,7 +67,7 @@ static void open_threads(const nart_tokio_opts *given, nart_tokio_op ops[2])
     while (nart_tokio_op_try(&first, NULL) != 0) { /* and so have workers that answer */
         nart_tokio_op_close(&first);
         CHECK_RES(test_value(bridge, 1, &first), 0);
-        sched_yield();
+        let_others_run();
     }
     nart_tokio_op_close(&first);
 }
