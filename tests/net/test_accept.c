@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 
 /* One accept; the handles are the test's. */
@@ -133,21 +134,33 @@ TEST(a_thousand_connections_pass_through_a_backlog_of_one)
 
 /* ---- out of descriptors ---- */
 
+static void not_under_valgrind(void)
+{
+    const char *preload = getenv("LD_PRELOAD");
+    if (preload && strstr(preload, "vgpreload"))
+        SKIP("valgrind takes the connection first and then applies the limit: it is lost");
+}
+
+/* No more descriptors from here on; what is open stays so. */
+static void no_descriptors(struct rlimit *before)
+{
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, before), 0);
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 0, before->rlim_max }), 0);
+}
+
 TEST(out_of_descriptors_is_an_answer_and_the_connection_waits)
 {
+    not_under_valgrind();
     nart_rt *rt = new_rt();
     nart_tcp_listener l;
     nart_tcp s = { .state = 0 };
     nart_addr at;
-    struct rlimit before, none;
+    struct rlimit before;
     char buf[8];
 
     listen_at(rt, &l, &at);
     int fd = raw_connect(&at);
-    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
-    none = before;
-    none.rlim_cur = 0;
-    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    no_descriptors(&before);
     for (int i = 0; i < 3; i++)
         CHECK_RES(accept_now(rt, &l, &s, NULL), -EMFILE);
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
@@ -192,18 +205,16 @@ TYPE(patient, patient_run);
 
 TEST(a_task_that_backs_off_recovers)
 {
+    not_under_valgrind();
     nart_rt *rt = new_rt();
     nart_tcp_listener l;
     nart_tcp s = { .state = 0 };
     nart_addr at;
-    struct rlimit before, none;
+    struct rlimit before;
 
     listen_at(rt, &l, &at);
     int fd = raw_connect(&at);
-    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
-    none = before;
-    none.rlim_cur = 0;
-    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    no_descriptors(&before);
     nart_rt_stats start = { .size = sizeof start }, end = start;
     nart_rt_stats_get(rt, &start);
     CHECK_RES(run(rt, &patient_type, &(struct patient){ .l = &l, .out = &s, .limit = &before }), 0);
