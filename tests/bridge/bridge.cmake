@@ -24,3 +24,12 @@ if(NART_HTTP)
   target_compile_definitions(test_bridge_http PRIVATE
     NART_TEST_HTTPD="$<TARGET_FILE:nart_httpd>")
 endif()
+
+# The word of an operation under loom, and every way to weaken it.
+find_package(Python3 3.9 COMPONENTS Interpreter)
+if(Python3_FOUND)
+  add_test(NAME models.op_word
+    COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/models/op_word/check.py
+      --cargo=${CARGO_EXECUTABLE} --target-dir=${CMAKE_CURRENT_BINARY_DIR}/op_word)
+  set_tests_properties(models.op_word PROPERTIES LABELS models TIMEOUT 1200)
+endif()

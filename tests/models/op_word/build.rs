@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Copies the bridge's word.rs, mutated as NART_MUTANT says: "<place>:<order>" puts another order at
+//! the place-th `Ordering::` of the file, "<name>" is one of SPLIT. Prints nothing, decides nothing.
+
+use std::{env, fs, path::Path};
+
+/// Decisions taken by a load and a store instead of one swap.
+const SPLIT: [(&str, &str, &str); 2] = [
+    (
+        "publish_by_load_and_store",
+        "match self.0.swap(DONE, Ordering::AcqRel) {",
+        "let old = self.0.load(Ordering::Acquire); self.0.store(DONE, Ordering::Release); match old {",
+    ),
+    (
+        "detach_by_load_and_store",
+        "self.0.swap(DETACHED, Ordering::AcqRel) == DONE",
+        "let old = self.0.load(Ordering::Acquire); \
+         self.0.store(DETACHED, Ordering::Release); old == DONE",
+    ),
+];
+
+fn weaken(text: &str, place: usize, order: &str) -> String {
+    let (at, found) = text
+        .match_indices("Ordering::")
+        .nth(place)
+        .expect("a place with an order");
+    let end = at + found.len();
+    let old = text[end..]
+        .find(|c: char| !c.is_alphanumeric())
+        .unwrap_or(0);
+    format!("{}{order}{}", &text[..end], &text[end + old..])
+}
+
+fn main() {
+    let word = Path::new("../../../rust_bridge/src/word.rs");
+    println!("cargo:rerun-if-changed={}", word.display());
+    println!("cargo:rerun-if-env-changed=NART_MUTANT");
+    let text = fs::read_to_string(word).expect("word.rs");
+    let mutant = env::var("NART_MUTANT").unwrap_or_default();
+    let text = if let Some((place, order)) = mutant.split_once(':') {
+        weaken(&text, place.parse().expect("a number"), order)
+    } else if let Some((_, from, to)) = SPLIT.iter().find(|(name, ..)| *name == mutant) {
+        assert_eq!(
+            text.matches(from).count(),
+            1,
+            "{mutant}: its text has changed"
+        );
+        text.replace(from, to)
+    } else {
+        assert!(mutant.is_empty(), "no such mutant: {mutant}");
+        text
+    };
+    let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
+    let text = text.replace("//!", "//"); // it is included, and not a module's beginning
+    fs::write(Path::new(&out).join("word.rs"), text).expect("writes the copy");
+}

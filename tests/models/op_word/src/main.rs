@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The two parties of an operation, in every interleaving that loom knows: what each writes lies in
+//! cells whose races loom reports; freeing touches all of them.
+//!
+//! Needs `--cfg loom`. usage: nart-op-word --list | scenario
+
+#[allow(dead_code)]
+mod word {
+    include!(concat!(env!("OUT_DIR"), "/word.rs"));
+}
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
+
+use loom::cell::UnsafeCell;
+use loom::sync::{Arc, Notify};
+use loom::thread;
+
+use word::{Met, Park, Word};
+
+/// Wakers of two tasks.
+const A: usize = 8;
+const B: usize = 16;
+
+struct Op {
+    word: Word,
+    /// The promise's.
+    answer: UnsafeCell<u32>,
+    /// The handle's.
+    frame: UnsafeCell<u32>,
+    /// What the wakers point at; written before they are stored, read when they wake.
+    tasks: [UnsafeCell<u32>; 2],
+    wakes: [Notify; 2],
+    freed: Count,
+}
+
+fn new() -> Arc<Op> {
+    Arc::new(Op {
+        word: Word::new(),
+        answer: UnsafeCell::new(0),
+        frame: UnsafeCell::new(0),
+        tasks: [UnsafeCell::new(0), UnsafeCell::new(0)],
+        wakes: [Notify::new(), Notify::new()],
+        freed: Count::new(0),
+    })
+}
+
+fn set(cell: &UnsafeCell<u32>, value: u32) {
+    // SAFETY: loom reports when somebody else has it.
+    cell.with_mut(|p| unsafe { *p = value });
+}
+
+fn get(cell: &UnsafeCell<u32>) -> u32 {
+    // SAFETY: as above.
+    cell.with(|p| unsafe { *p })
+}
+
+impl Op {
+    fn free(&self) {
+        set(&self.answer, 99);
+        set(&self.frame, 99);
+        assert_eq!(self.freed.fetch_add(1, Relaxed), 0, "freed twice");
+    }
+
+    fn promise(&self) {
+        set(&self.answer, 7);
+        match self.word.publish() {
+            Met::Handle => {}
+            Met::Nobody => self.free(),
+            Met::Waiter(waker) => {
+                let i = waker / 8 - 1;
+                assert_eq!(get(&self.tasks[i]), 1);
+                self.wakes[i].notify();
+            }
+        }
+    }
+
+    fn read(&self) {
+        assert_eq!(get(&self.answer), 7);
+    }
+
+    /// True: parked.
+    fn park(&self, waker: usize) -> bool {
+        set(&self.tasks[waker / 8 - 1], 1);
+        match self.word.park(waker) {
+            Park::Parked(_) => true,
+            Park::Done => {
+                self.read();
+                false
+            }
+        }
+    }
+
+    /// Waits for the wake of a waker that is parked. (loom wakes spuriously, once; a wake that never
+    /// comes is a deadlock, which it reports.)
+    fn wait(&self, waker: usize) {
+        self.wakes[waker / 8 - 1].wait();
+        while !self.word.is_done() {
+            self.wakes[waker / 8 - 1].wait();
+        }
+        self.read();
+    }
+
+    fn detach(&self) {
+        set(&self.frame, 1);
+        if self.word.detach() {
+            self.free();
+        }
+    }
+}
+
+fn awaits(op: &Op) {
+    if op.park(A) {
+        op.wait(A);
+    }
+    op.detach();
+}
+
+/// Looks without waiting.
+fn looks(op: &Op) {
+    if op.word.is_done() {
+        op.read();
+    }
+    op.detach();
+}
+
+fn detaches(op: &Op) {
+    op.detach();
+}
+
+fn parks_and_detaches(op: &Op) {
+    op.park(A);
+    op.detach();
+}
+
+/// A spurious poll of the same task: its waker is there already.
+fn parks_twice(op: &Op) {
+    if op.park_again(A) {
+        op.wait(A);
+    }
+    op.detach();
+}
+
+/// The operation goes to another task while it is pending.
+fn moves(op: &Op) {
+    if op.park(A) && op.park(B) {
+        op.wait(B);
+    }
+    op.detach();
+}
+
+impl Op {
+    fn park_again(&self, waker: usize) -> bool {
+        self.park(waker)
+            && match self.word.park(waker) {
+                Park::Parked(old) => {
+                    assert_eq!(old, waker);
+                    true
+                }
+                Park::Done => {
+                    self.read();
+                    false
+                }
+            }
+    }
+}
+
+type Scenario = (&'static str, fn(&Op));
+
+const SCENARIOS: [Scenario; 6] = [
+    ("awaits", awaits),
+    ("looks", looks),
+    ("detaches", detaches),
+    ("parks_and_detaches", parks_and_detaches),
+    ("parks_twice", parks_twice),
+    ("moves", moves),
+];
+
+fn run(handle: fn(&Op)) -> usize {
+    static EXECUTIONS: Count = Count::new(0);
+    loom::model(move || {
+        EXECUTIONS.fetch_add(1, Relaxed);
+        let op = new();
+        let theirs = op.clone();
+        let worker = thread::spawn(move || theirs.promise());
+        handle(&op);
+        worker.join().unwrap();
+        assert_eq!(op.freed.load(Relaxed), 1, "not freed");
+    });
+    EXECUTIONS.load(Relaxed)
+}
+
+fn main() -> ExitCode {
+    let wanted = std::env::args().nth(1).unwrap_or_default();
+    if wanted == "--list" {
+        SCENARIOS.iter().for_each(|(name, _)| println!("{name}"));
+        return ExitCode::SUCCESS;
+    }
+    let Some((name, handle)) = SCENARIOS.iter().find(|(name, _)| *name == wanted) else {
+        eprintln!("usage: nart-op-word --list | scenario");
+        return ExitCode::from(2);
+    };
+    println!("{name}: {} executions", run(*handle));
+    ExitCode::SUCCESS
+}
