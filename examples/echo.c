@@ -28,8 +28,7 @@ static nart_res conn_run(nart_cx *cx, void *frame)
         if (n <= 0)
             break;
         c->len = (size_t)n;
-        NART_AWAIT_FOR(n, 5 * NART_SEC,
-                       nart_tcp_send_all(cx, &c->sock, c->buf, c->len, &c->done));
+        NART_AWAIT_FOR(n, 5 * NART_SEC, nart_tcp_send_all(cx, &c->sock, c->buf, c->len, &c->done));
         if (n < 0)
             break;
     }

@@ -60,8 +60,7 @@ static nart_res listener_poll(nart_cx *cx, void *frame)
     return 0;
 }
 
-static const nart_task_type listener_type =
-    NART_TASK_TYPE(struct listener, listener_poll, NULL);
+static const nart_task_type listener_type = NART_TASK_TYPE(struct listener, listener_poll, NULL);
 
 /* Rings until it is told to stop: several rings may be heard as one. */
 struct ringer {
