@@ -170,11 +170,13 @@ static NART__COLD void end_pending(nart_rt *rt, nart__task *t)
 {
     const nart_co *leaf = t->leaf;
     bool deaf = t->state & NART__T_DEAF;
+    const char *why = deaf ? "ignores cancellation" : "still waited when the runtime was freed";
 
-    if (deaf || rt->closing)
-        nart__rt_report(rt, "%s: task %s was dropped: it %s (%s:%u)", rt->name, t->type->name,
-                        deaf ? "ignores cancellation" : "still waited when the runtime was freed",
-                        leaf ? leaf->site->file : "no body", leaf ? leaf->at : 0);
+    if ((deaf || rt->closing) && leaf)
+        nart__rt_report(rt, "%s: task %s was dropped: it %s (%s:%u)", rt->name, t->type->name, why,
+                        leaf->site->file, leaf->at);
+    else if (deaf || rt->closing) /* a yield, or no body at all */
+        nart__rt_report(rt, "%s: task %s was dropped: it %s", rt->name, t->type->name, why);
     nart__task_finish(rt, t, NART_PENDING);
 }
 

@@ -362,6 +362,7 @@ static nart_res ask_to_end(nart_rt *rt, nart_task id, uint32_t bits)
     if (t == rt->cx.self && !(t->state & NART__T_SHIELD)) { /* itself: from the next operation on */
         rt->cx.stop = NART__STOP_CANCEL;
         rt->cx.go = 0;
+        rt->cx.flags |= NART__CX_TOLD;
     }
     nart__rt_ready(rt, t);
     return 0;

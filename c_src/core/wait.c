@@ -216,6 +216,7 @@ void nart__shield_begin(nart_cx *cx, nart_co *co, int64_t ns)
     t->shield = co->shield = until;
     t->state |= NART__T_SHIELD;
     co->flags |= NART__CO_SHIELD;
+    cx->flags &= ~(uint32_t)NART__CX_TOLD;
     cx->outer = NART_NEVER;
     if (until < cx->park)
         cx->park = until;
@@ -233,7 +234,10 @@ void nart__shield_end(nart_cx *cx, nart_co *co, int64_t outer)
     cx->outer = outer;
     if (co->shield == t->shield)
         t->state &= ~(uint32_t)NART__T_SHIELD;
-    if (stopped || (t->state & NART__T_CANCELLED && !shield_holds(cx, t))) {
+    bool cancelled = t->state & NART__T_CANCELLED && !shield_holds(cx, t);
+    if (cancelled)
+        cx->flags |= NART__CX_TOLD;
+    if (cancelled || stopped) {
         cx->stop = NART__STOP_CANCEL;
         cx->go = 0;
     }

@@ -303,6 +303,8 @@ static inline nart__stop nart__stop_in(nart_cx *cx)
 
 static inline void nart__stop_out(nart_cx *cx, nart__stop s)
 {
+    if (cx->flags & NART__CX_TOLD)
+        return;
     cx->go = s.go;
     cx->stop = s.stop;
 }

@@ -65,7 +65,8 @@ struct nart_cx {
 enum {
     NART__CX_AGAIN = 1, /* the task asked to be polled again */
     NART__CX_FRESH = 2, /* now has been read in this poll */
-    NART__CX_END = 4    /* the task is dropped if this poll leaves it pending */
+    NART__CX_END = 4,   /* the task is dropped if this poll leaves it pending */
+    NART__CX_TOLD = 8   /* cancellation began within this poll: it outlives a NART_STOP */
 };
 
 /* cx->stop */

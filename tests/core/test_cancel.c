@@ -670,3 +670,81 @@ TEST(a_cancelled_task_whose_shield_lost_is_told_when_it_ends)
     nart_join_release(&join);
     nart_rt_free(rt);
 }
+
+/* ---- cancellation that begins while a body is being stopped ---- */
+
+struct stops {
+    nart_co co, arm;
+    nart_tx tx;
+    nart_rx rx;
+    nart_timer timer;
+    uint64_t value;
+    int which;
+    nart_res r, stopped, after;
+    bool itself;
+};
+
+static nart_res stops_arm(nart_cx *cx, struct stops *f)
+{
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->arm);
+    NART_AWAIT(r, nart_recv(cx, &f->rx, &f->value));
+    if (f->itself) {
+        CHECK_RES(nart_task_cancel(rt, nart_cx_task(cx)), 0);
+        NART_RETURN(r);
+    }
+    NART_SHIELD(NART_SEC);
+    NART_AWAIT(r, nart_sleep(cx, &f->timer, 20 * NART_MS));
+    NART_END(r);
+}
+
+static nart_res stops_run(nart_cx *cx, void *frame)
+{
+    struct stops *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT_ANY(f->which, f->r, stops_arm(cx, f), nart_sleep_until(cx, &f->timer, at_ms(10)));
+    CHECK_EQ(f->which, 1);
+    NART_STOP(f->stopped, stops_arm(cx, f));
+    NART_AWAIT(f->after, nart_sleep_until(cx, &f->timer, 0)); /* would answer at once */
+    NART_END(0);
+}
+
+static void stops_drop(void *frame)
+{
+    struct stops *f = frame;
+    nart_tx_close(&f->tx);
+    nart_rx_close(&f->rx);
+}
+
+static const nart_task_type stops_type = NART_TASK_TYPE(struct stops, stops_run, stops_drop);
+
+static void check_stops(bool itself)
+{
+    nart_join join;
+    rt = new_rt();
+    struct stops *f = spawn(rt, &stops_type, &join);
+    new_chan(rt, 1, &f->tx, &f->rx);
+    f->itself = itself;
+    run_until(rt, at_ms(15));
+    if (!itself)
+        CHECK_RES(cancel(rt, &join), 0); /* under the shield of the body that is stopped */
+    run_all(rt);
+    CHECK(nart_join_done(&join));
+    CHECK_RES(f->stopped, itself ? -ECANCELED : 0);
+    CHECK_RES(f->after, -ECANCELED);
+    CHECK_EQ(elapsed_ms(), itself ? 15 : 30);
+    nart_join_release(&join);
+    nart_rt_free(rt);
+}
+
+TEST(a_shield_that_ends_in_a_stopped_body_leaves_the_task_cancelled)
+{
+    check_stops(false);
+}
+
+TEST(a_stopped_body_that_cancels_its_task_has_cancelled_it)
+{
+    check_stops(true);
+}
