@@ -89,7 +89,7 @@ nart_res nart_fd_ready(nart_cx *cx, nart_fd *h, uint32_t dirs)
     nart_res r = nart__enter(cx, NULL);
     if (r == 0)
         r = nart__io_want(&h->io, dirs, cx);
-    return r > 0 ? r & ~(nart_res)(both & ~dirs) : r;
+    return r > 0 ? r & (dirs | NART_ERROR | NART_HANGUP | NART_ENDED) : r;
 }
 
 void nart_fd_clear(nart_fd *h, uint32_t dirs)

@@ -22,6 +22,12 @@ static inline bool nart__io_here(const nart_io *io, const nart_cx *cx)
     return NART_LIKELY(io->host == cx->host && cx->drv == &nart__loop);
 }
 
+/* The reactor of the loop that polls. */
+static inline nart__reactor *nart__reactor_of(nart_cx *cx)
+{
+    return &((nart_rt *)(void *)cx)->reactor;
+}
+
 /* Cold half of nart__io_want(): another driver, or a handle that is closed or elsewhere. */
 NART__COLD nart_res nart__io_want_odd(const nart_io *io, uint32_t dirs, nart_cx *cx);
 
@@ -29,7 +35,7 @@ NART__COLD nart_res nart__io_want_odd(const nart_io *io, uint32_t dirs, nart_cx 
 static inline nart_res nart__io_want(const nart_io *io, uint32_t dirs, nart_cx *cx)
 {
     if (nart__io_here(io, cx))
-        return nart__reactor_want(&nart_cx_rt(cx)->reactor, io->id, dirs, cx);
+        return nart__reactor_want(nart__reactor_of(cx), io->id, dirs, cx);
     return nart__io_want_odd(io, dirs, cx);
 }
 
@@ -37,7 +43,7 @@ static inline nart_res nart__io_want(const nart_io *io, uint32_t dirs, nart_cx *
 static inline void nart__io_clear(const nart_io *io, uint32_t dirs, nart_cx *cx)
 {
     if (nart__io_here(io, cx))
-        nart__reactor_clear(&nart_cx_rt(cx)->reactor, io->id, dirs);
+        nart__reactor_clear(nart__reactor_of(cx), io->id, dirs);
     else
         io->drv->io_clear(io->host, io->id, dirs);
 }

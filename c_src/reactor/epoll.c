@@ -22,26 +22,18 @@
 
 #include <sys/epoll.h>
 
-#define INDEX_BITS 20 /* as many descriptors as Linux lets a process have */
-#define INDEX_MASK ((UINT64_C(1) << INDEX_BITS) - 1)
-#define SERIAL_MAX (UINT64_MAX >> INDEX_BITS)
+#define SERIAL_MAX (UINT64_MAX >> NART__INDEX_BITS)
 #define NONE UINT32_MAX
 
-static nart__io *io_of(const nart__reactor *r, uint64_t id)
-{
-    uint64_t i = id & INDEX_MASK;
-    if (i >= r->fresh || r->io[i].id != id)
-        return NULL;
-    return &r->io[i];
-}
+_Static_assert(sizeof(void *) != 8 || sizeof(nart__io) == 128, "two cache lines");
 
 int nart__reactor_init(nart__reactor *r, uint32_t max_io, uint32_t max_events, int wake_fd,
                        uint64_t *serial)
 {
-    struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.u64 = 0 };
+    struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.u64 = NART__IO_FREE };
     int err = -ENOMEM;
 
-    if (max_io > INDEX_MASK || max_events > INT32_MAX / sizeof ev)
+    if (max_io > NART__INDEX_MASK || max_events > INT32_MAX / sizeof ev)
         return -EINVAL;
     *r = (nart__reactor){ .fd = -1, .max_io = max_io, .free = NONE, .max_events = max_events };
     r->serial = serial;
@@ -66,7 +58,7 @@ void nart__reactor_finish(nart__reactor *r, bool forked)
 {
     for (uint32_t i = 0; i < r->fresh; i++) {
         int fd;
-        if (r->io[i].id != 0 && nart__reactor_del(r, r->io[i].id, forked, &fd) >= 0)
+        if (r->io[i].id != NART__IO_FREE && nart__reactor_del(r, r->io[i].id, forked, &fd) >= 0)
             nart__sys_close(fd);
     }
     if (r->fd >= 0)
@@ -80,22 +72,28 @@ void nart__reactor_finish(nart__reactor *r, bool forked)
 
 /* ---- waiting ---- */
 
-static uint32_t bits_of(uint32_t events)
+/* What is not just readable and writable. */
+static NART__COLD uint32_t odd_bits(uint32_t events)
 {
     uint32_t b = 0;
 
-    if (events & (EPOLLIN | EPOLLRDHUP))
-        b |= NART_READ;
-    if (events & EPOLLOUT)
-        b |= NART_WRITE;
     if (events & EPOLLRDHUP)
-        b |= NART_ENDED;
+        b |= NART_READ | NART_ENDED;
     if (events & EPOLLPRI)
         b |= NART_MARK;
     if (events & EPOLLERR)
         b |= NART_READ | NART_WRITE | NART_ERROR;
     if (events & EPOLLHUP)
         b |= NART_READ | NART_WRITE | NART_HANGUP;
+    return b;
+}
+
+static uint32_t bits_of(uint32_t events)
+{
+    uint32_t b = (events & EPOLLIN ? NART_READ : 0) | (events & EPOLLOUT ? NART_WRITE : 0);
+
+    if (NART_UNLIKELY(events & ~(uint32_t)(EPOLLIN | EPOLLOUT)))
+        b |= odd_bits(events);
     return b;
 }
 
@@ -111,7 +109,7 @@ int nart__reactor_wait(nart__reactor *r, int64_t timeout_ns)
     int n = nart__sys_epoll_wait(r->fd, ev, (int)r->max_events, timeout_ns);
 
     for (int i = 0; i < n; i++, ev++) {
-        nart__io *io = ev->data.u64 ? io_of(r, ev->data.u64) : NULL;
+        nart__io *io = nart__io_of(r, ev->data.u64);
         if (!io)
             continue; /* the eventfd, or a descriptor given back since */
         io->ready |= bits_of(ev->events);
@@ -141,7 +139,7 @@ nart_res nart__reactor_add(nart__reactor *r, int fd, uint64_t *id)
         i = r->fresh;
     if (i == r->max_io || *r->serial == SERIAL_MAX)
         return -EMFILE;
-    uint64_t new_id = (*r->serial + 1) << INDEX_BITS | i;
+    uint64_t new_id = (*r->serial + 1) << NART__INDEX_BITS | i;
     struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
                               .data.u64 = new_id };
     int err = nart__sys_epoll_ctl(r->fd, EPOLL_CTL_ADD, fd, &ev);
@@ -152,56 +150,25 @@ nart_res nart__reactor_add(nart__reactor *r, int fd, uint64_t *id)
         r->fresh++;
     else
         r->free = r->io[i].next_free;
-    r->io[i] = (nart__io){ .dir = { { .ops = &read_ops }, { .ops = &write_ops } },
-                           .id = new_id,
+    r->io[i] = (nart__io){ .id = new_id,
                            .fd = fd,
-                           .ready = NART_READ | NART_WRITE,
-                           .always = err == -EPERM ? NART_READ | NART_WRITE : 0 };
+                           .ready = NART_READ | NART_WRITE | (err ? NART__IO_ALWAYS : 0),
+                           .dir = { { .ops = &read_ops }, { .ops = &write_ops } } };
     r->used += err == 0;
     *id = new_id;
     return 0;
 }
 
-/* The direction is ready: this task waits no more. */
-static nart_res settle(nart__wait *w, const nart_cx *cx)
+nart_res nart__reactor_park(nart__io *io, uint32_t dirs, nart_cx *cx)
 {
-    if (NART_LIKELY(!w->task))
-        return 0;
-    if (w->task != cx->self)
-        return -EBUSY;
-    nart__withdraw(w);
-    return 0;
-}
-
-nart_res nart__reactor_want(nart__reactor *r, uint64_t id, uint32_t dirs, nart_cx *cx)
-{
-    nart__io *io = io_of(r, id);
+    nart_res r = NART_PENDING;
     bool begun;
 
-    if (NART_UNLIKELY(!io))
-        return NART_ESTALE;
-    if (io->ready & dirs) {
-        nart_res busy = 0;
-        if (dirs & NART_READ)
-            busy = settle(&io->dir[0], cx);
-        if (dirs & NART_WRITE && busy == 0)
-            busy = settle(&io->dir[1], cx);
-        return busy ? busy : io->ready;
-    }
-    nart_res answer = NART_PENDING;
     if (dirs & NART_READ)
-        answer = nart__park_in(cx, &io->dir[0], &begun);
-    if (dirs & NART_WRITE && answer == NART_PENDING)
-        answer = nart__park_in(cx, &io->dir[1], &begun);
-    return answer;
-}
-
-void nart__reactor_clear(nart__reactor *r, uint64_t id, uint32_t dirs)
-{
-    nart__io *io = io_of(r, id);
-
-    if (io)
-        io->ready = (io->ready & ~(dirs | NART_ERROR)) | io->always;
+        r = nart__park_in(cx, &io->dir[0], &begun);
+    if (dirs & NART_WRITE && r == NART_PENDING)
+        r = nart__park_in(cx, &io->dir[1], &begun);
+    return r;
 }
 
 /* Nobody waits any more. Was there another task than the one that runs now? */
@@ -224,18 +191,18 @@ static bool part(nart__io *io)
 
 nart_res nart__reactor_del(nart__reactor *r, uint64_t id, bool forked, int *fd)
 {
-    nart__io *io = io_of(r, id);
+    nart__io *io = nart__io_of(r, id);
 
     if (!io)
         return NART_ESTALE;
     bool woken = part(io);
-    if (!io->always) {
+    if (!(io->ready & NART__IO_ALWAYS)) {
         if (!forked)
             (void)nart__sys_epoll_ctl(r->fd, EPOLL_CTL_DEL, io->fd, NULL);
         r->used--;
     }
     *fd = io->fd;
-    io->id = 0;
+    io->id = NART__IO_FREE;
     io->next_free = r->free;
     r->free = (uint32_t)(io - r->io);
     return woken;
@@ -243,12 +210,12 @@ nart_res nart__reactor_del(nart__reactor *r, uint64_t id, bool forked, int *fd)
 
 nart_res nart__reactor_fd(const nart__reactor *r, uint64_t id)
 {
-    nart__io *io = io_of(r, id);
+    nart__io *io = nart__io_of(r, id);
     return io ? io->fd : NART_ESTALE;
 }
 
 nart_res nart__reactor_wake(nart__reactor *r, uint64_t id)
 {
-    nart__io *io = io_of(r, id);
+    nart__io *io = nart__io_of(r, id);
     return io ? part(io) : NART_ESTALE;
 }

@@ -12,14 +12,24 @@
 
 #include "../core/wait.h"
 
+#define NART__INDEX_BITS 20 /* of an id; as many descriptors as Linux lets a process have */
+#define NART__INDEX_MASK ((UINT64_C(1) << NART__INDEX_BITS) - 1)
+
+/* The kernel does not watch it (a regular file): both directions stay ready. */
+#define NART__IO_ALWAYS (UINT32_C(1) << 30)
+
+/* Two cache lines. */
 typedef struct nart__io {
+    uint64_t id; /* NART__IO_FREE, or what the handle holds */
+    union {
+        int fd;
+        uint32_t next_free;
+    };
+    uint32_t ready;    /* NART_READ ... */
     nart__wait dir[2]; /* reader, writer */
-    uint64_t id;       /* 0: free */
-    int fd;
-    uint32_t ready;  /* NART_READ ... */
-    uint32_t always; /* the kernel does not watch it (a regular file): these stay ready */
-    uint32_t next_free;
 } nart__io;
+
+#define NART__IO_FREE UINT64_MAX /* an id that is never given */
 
 typedef struct nart__reactor {
     int fd;          /* the kernel's queue, for hosts to wait on */
@@ -42,10 +52,53 @@ int nart__reactor_wait(nart__reactor *r, int64_t timeout_ns);
 
 /* See nart_driver. */
 nart_res nart__reactor_add(nart__reactor *r, int fd, uint64_t *id);
-nart_res nart__reactor_want(nart__reactor *r, uint64_t id, uint32_t dirs, nart_cx *cx);
-void nart__reactor_clear(nart__reactor *r, uint64_t id, uint32_t dirs);
 nart_res nart__reactor_del(nart__reactor *r, uint64_t id, bool forked, int *fd);
 nart_res nart__reactor_fd(const nart__reactor *r, uint64_t id);
 nart_res nart__reactor_wake(nart__reactor *r, uint64_t id);
+
+/* Half of nart__reactor_want(): the directions are not ready. */
+nart_res nart__reactor_park(nart__io *io, uint32_t dirs, nart_cx *cx);
+
+static inline nart__io *nart__io_of(const nart__reactor *r, uint64_t id)
+{
+    uint64_t i = id & NART__INDEX_MASK;
+    return NART_LIKELY(i < r->fresh && r->io[i].id == id) ? &r->io[i] : NULL;
+}
+
+/* The direction is ready: this task waits no more. Nothing was taken, so nothing is to be passed on. */
+static inline nart_res nart__io_settle(nart__wait *w, const nart_cx *cx)
+{
+    if (w->task) {
+        if (NART_UNLIKELY(w->task != cx->self))
+            return -EBUSY;
+        nart__unwait(w);
+    }
+    return 0;
+}
+
+static inline nart_res nart__reactor_want(const nart__reactor *r, uint64_t id, uint32_t dirs,
+                                          nart_cx *cx)
+{
+    nart__io *io = nart__io_of(r, id);
+    nart_res busy = 0;
+
+    if (NART_UNLIKELY(!io))
+        return NART_ESTALE;
+    if (!(io->ready & dirs))
+        return nart__reactor_park(io, dirs, cx);
+    if (dirs & NART_READ)
+        busy = nart__io_settle(&io->dir[0], cx);
+    if (dirs & NART_WRITE && busy == 0)
+        busy = nart__io_settle(&io->dir[1], cx);
+    return NART_UNLIKELY(busy) ? busy : io->ready;
+}
+
+static inline void nart__reactor_clear(const nart__reactor *r, uint64_t id, uint32_t dirs)
+{
+    nart__io *io = nart__io_of(r, id);
+
+    if (NART_LIKELY(io && !(io->ready & NART__IO_ALWAYS)))
+        io->ready &= ~(dirs | NART_ERROR);
+}
 
 #endif

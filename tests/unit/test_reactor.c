@@ -34,7 +34,7 @@ static uint64_t begin(uint32_t max_io)
 
 static uint32_t ready(uint64_t id)
 {
-    return r.io[id & 0xFFFFF].ready;
+    return r.io[id & NART__INDEX_MASK].ready;
 }
 
 /* Bytes that come between a read that found none and the clearing of the direction are not lost: their
@@ -84,7 +84,7 @@ TEST(an_id_never_repeats)
     uint64_t id, first;
     int fd;
 
-    serial = (UINT64_MAX >> 20) - 2;
+    serial = (UINT64_MAX >> NART__INDEX_BITS) - 2;
     first = begin(2);
     CHECK_RES(nart__reactor_del(&r, first, false, &fd), 0);
     CHECK_RES(nart__reactor_add(&r, fd, &id), 0);
