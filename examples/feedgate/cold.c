@@ -75,11 +75,12 @@ static nart_res write_snapshot(void *arg, const nart_tokio_stop *stop)
     struct gate *g = arg;
     const char *p = (const char *)&g->snapshot;
     size_t left = sizeof g->snapshot;
+    int fd = fileno(g->snapshot_file);
 
-    if (lseek(g->snapshot_fd, 0, SEEK_SET) < 0)
+    if (lseek(fd, 0, SEEK_SET) < 0)
         return -errno;
     while (left > 0 && !nart_tokio_stopped(stop)) {
-        ssize_t n = write(g->snapshot_fd, p, left);
+        ssize_t n = write(fd, p, left);
         if (n < 0 && errno != EINTR)
             return -errno;
         if (n > 0) {
@@ -89,7 +90,7 @@ static nart_res write_snapshot(void *arg, const nart_tokio_stop *stop)
     }
     if (left > 0)
         return -ECANCELED;
-    return fsync(g->snapshot_fd) < 0 ? -errno : 0;
+    return fsync(fd) < 0 ? -errno : 0;
 }
 
 static nart_res saver_run(nart_cx *cx, void *frame)

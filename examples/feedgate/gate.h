@@ -63,7 +63,7 @@ struct gate {
     bool closing; /* the feed has ended: no new cold operations, when there were enough */
     struct cold fetched, saved;
     struct book snapshot; /* being written; not touched until that is done */
-    int snapshot_fd;
+    FILE *snapshot_file;
 
     /* supervisor */
     atomic_uintptr_t interrupt; /* Ctrl-C: see supervisor.c */

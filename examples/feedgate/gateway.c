@@ -84,10 +84,9 @@ static nart_res open_runtime(struct gate *g)
 {
     nart_rt_opts opts = NART_RT_OPTS_INIT;
 
-    FILE *snapshot = tmpfile();
-    if (!snapshot)
+    g->snapshot_file = tmpfile();
+    if (!g->snapshot_file)
         return complain("cannot make a temporary file", -errno);
-    g->snapshot_fd = fileno(snapshot);
     opts.name = "feedgate";
     opts.spin_ns = NART_MS; /* over the pauses of the generator */
     nart_res r = nart_rt_new(&opts, &g->rt);
@@ -190,6 +189,9 @@ int gateway_main(const struct options *o, char *self)
     nart_rt_free(g->rt);
     end_processes(g, &res);
     bool good = r == 0 && report(g, &res);
+    (void)nart_tokio_shutdown(g->tokio, NART_SEC, NULL); /* if the run was broken off */
     nart_tokio_free(g->tokio);
+    if (g->snapshot_file)
+        fclose(g->snapshot_file);
     return good ? 0 : 1;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* generator.c: the process that sends the feed, sequenced datagrams at a steady rate.
  *
- * Twice a millisecond it sends what has become due. It offers what the machine carries: time in which
+ * Every 100 us it sends what has become due. It offers what the machine carries: time in which
  * it was not run counts up to 5 ms, and no more messages are on their way than the gateway's receive
  * buffer holds (the gateway says through standard input how far it has come). What is not offered is
  * not made up for. The end is told by some empty datagrams with the last sequence. */
@@ -13,7 +13,7 @@
 
 enum { PACKETS = NART_UDP_BATCH, FAREWELLS = 5 };
 
-#define STEP (NART_MS / 2)
+#define STEP (NART_MS / 10)
 #define MOST (5 * NART_MS)
 
 struct generator {

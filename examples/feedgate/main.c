@@ -10,6 +10,8 @@
 #include "feedgate.h"
 
 #include <getopt.h>
+#include <limits.h>
+#include <unistd.h>
 
 #define RATE_MOST 10000000
 #define DAY 86400
@@ -37,6 +39,7 @@ static int gateway(int argc, char **argv)
                                            { "subscribers", required_argument, NULL, 'n' },
                                            { NULL, 0, NULL, 0 } };
     struct options o = { .seconds = 10, .rate = 200000, .subscribers = 4 };
+    char self[PATH_MAX];
     int64_t n = 0;
     int c;
 
@@ -52,7 +55,11 @@ static int gateway(int argc, char **argv)
         else
             return usage();
     }
-    return o.server && optind == argc ? gateway_main(&o, "/proc/self/exe") : usage();
+    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (!o.server || optind != argc || len < 0)
+        return usage();
+    self[len] = '\0';
+    return gateway_main(&o, self);
 }
 
 int main(int argc, char **argv)

@@ -16,37 +16,36 @@ static bool all_ended(const struct cold *c)
 
 static void latency_row(const char *name, const struct histogram *h)
 {
-    printf("  %-24s %9.1f %9.1f %9.1f %9.1f\n", name, (double)histogram_at(h, 0.5) / 1e3,
+    printf("  %-22s %9.1f %9.1f %9.1f %9.1f\n", name, (double)histogram_at(h, 0.5) / 1e3,
            (double)histogram_at(h, 0.99) / 1e3, (double)histogram_at(h, 0.999) / 1e3,
            (double)h->max / 1e3);
 }
 
 static void cold_row(const char *name, const struct cold *c)
 {
-    printf("  %-24s %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64 "\n", name,
+    printf("  %-22s %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64 "\n", name,
            c->submitted, c->outcomes[OUTCOME_OK], c->outcomes[OUTCOME_STATUS],
            c->outcomes[OUTCOME_TIMEOUT], c->outcomes[OUTCOME_BROKEN]);
 }
 
 static void print_table(const struct gate *g, const struct result *res, uint64_t lost)
 {
-    printf("\n  %-24s %9s %9s %9s %9s\n", "messages", "sent", "processed", "lost", "late");
-    printf("  %-24s %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64 "\n", "", g->last_sent,
-           g->messages, lost, g->book.late);
-    printf("\n  %-24s %9s %9s %9s %9s\n", "latency in us", "p50", "p99", "p99.9", "max");
-    latency_row("arrival to book", &g->since_arrival);
-    latency_row("generator to book", &g->since_sent);
-    printf("\n  %-24s %9s %9s %9s %9s %9s\n", "cold operations", "submitted", "ok", "refused",
-           "timed out", "broken");
+    printf("\n%34s %9s %9s %9s\n", "sent", "processed", "lost", "late");
+    printf("  %-22s %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64 "\n", "messages",
+           g->last_sent, g->messages, lost, g->book.late);
+    printf("\n%34s %9s %9s %9s\n", "p50", "p99", "p99.9", "max");
+    latency_row("arrival to book, us", &g->since_arrival);
+    latency_row("generator to book, us", &g->since_sent);
+    printf("\n%34s %9s %9s %9s %9s\n", "submitted", "ok", "refused", "timed out", "broken");
     cold_row("prices by HTTP", &g->fetched);
     cold_row("snapshots, fsync", &g->saved);
     printf("  the price server was slow %" PRIu64 ", refused %" PRIu64 ", reset %" PRIu64
            ", stalled %" PRIu64 " times\n",
            res->faults[0], res->faults[1], res->faults[2], res->faults[3]);
-    printf("\n  last sequence: book %" PRIu64 ", subscribers", g->book.seq);
+    printf("\n  last sequence: %" PRIu64 " in the book;", g->book.seq);
     for (int i = 0; i < res->subscribers; i++)
         printf(" %" PRIu64, res->last[i]);
-    printf("\n\n  arrival to book, messages by power of two\n");
+    printf(" at the subscribers\n\n  arrival to book, messages by power of two\n");
     histogram_print(&g->since_arrival, stdout);
 }
 

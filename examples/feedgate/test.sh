@@ -75,6 +75,11 @@ server)
     kill -KILL "$(process_of 'price server')"
     ends 1 'ok   each cold operation ended in one way' 'ok   the last sequence' 'FAIL all tasks'
     ;;
+gateway) # the others end by themselves: only then does the output end
+    begin 60
+    kill -KILL "$gateway"
+    cat <&3
+    ;;
 no_server)
     fails_with "$dir/none" "$dir/none: No such file or directory"
     ;;

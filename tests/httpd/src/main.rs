@@ -129,11 +129,13 @@ async fn price(server: &Server, id: u64, fate: &Cell<Fate>) -> Response<Body> {
     }
 }
 
-fn print_faults() {
+/// Whoever started this may be gone.
+fn print_faults() -> io::Result<()> {
+    let mut out = io::stdout().lock();
     for (fault, count) in FAULTS.iter().zip(&COUNTS) {
-        print!("{fault} {} ", count.load(Ordering::Relaxed));
+        write!(out, "{fault} {} ", count.load(Ordering::Relaxed))?;
     }
-    println!();
+    writeln!(out)
 }
 
 async fn answer(server: &Server, request: Request<Incoming>, fate: &Cell<Fate>) -> Response<Body> {
@@ -207,7 +209,7 @@ fn main() -> io::Result<()> {
     std::thread::spawn(move || {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
         if faulty {
-            print_faults();
+            let _ = print_faults();
         }
         std::process::exit(0);
     });
