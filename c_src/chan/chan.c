@@ -92,7 +92,7 @@ static nart__chan *chan_new(nart_rt *rt, const nart_chan_opts *o)
     c->alloc = rt->alloc;
     c->drop_value = o->drop_value;
     c->bytes = bytes;
-    c->refs = 2;
+    NART__STORE(&c->refs, 2u, NART__RELAXED);
     c->senders = 1;
     c->ring.type = NART__RING_TYPE(o->kind, o->flags, o->elem);
     c->ring.mask = capacity - 1;
@@ -159,12 +159,12 @@ static void interrupt(nart__wait *w)
         nart__ready(t); /* finds the end closed */
 }
 
-static void drop_values(nart__chan *c, uint64_t head, uint64_t tail)
+static void drop_values(nart__chan *c)
 {
     nart__ring *r = &c->ring;
 
-    for (; c->drop_value && head != tail; head++)
-        c->drop_value(r->buf + (head & r->mask) * NART__RING_ELEM(r->type));
+    for (; c->drop_value && r->head != r->tail; r->head++)
+        c->drop_value(r->buf + (r->head & r->mask) * NART__RING_ELEM(r->type));
 }
 
 /* A side has closed: the last one frees. */
@@ -172,14 +172,13 @@ static void release(nart__chan *c)
 {
     nart__ring *r = &c->ring;
 
-    /* Release: what this side did comes before the end of the block. Acquire: for the last side, so
-     * did what the other one did. */
-    if (NART__FETCH_ADD(&c->refs, UINT32_MAX, NART__ACQ_REL) != 1)
+    if (!nart__chan_last(c))
         return;
-    if (nart__ring_spsc(r))
-        drop_values(c, NART__LOAD(&r->taken, NART__RELAXED), NART__LOAD(&r->sent, NART__RELAXED));
-    else
-        drop_values(c, r->head, r->tail);
+    if (nart__ring_spsc(r)) { /* relaxed: nobody else is left */
+        r->head = NART__LOAD(&r->taken, NART__RELAXED);
+        r->tail = NART__LOAD(&r->sent, NART__RELAXED);
+    }
+    drop_values(c);
     nart_alloc a = c->alloc;
     nart__free(&a, c, c->bytes, NART__RING_LINE);
 }
@@ -261,15 +260,11 @@ nart_res nart_rx_bind(nart_rx *rx, nart_rt *rt)
 
 /* ---- looking ---- */
 
-/* Relaxed: one of the two is the caller's own, and the other's is not read older than what the
- * caller has seen of it before; so the difference is between 0 and the capacity. */
 static size_t len(nart__ring *r)
 {
     if (!r)
         return 0;
-    if (nart__ring_spsc(r))
-        return NART__LOAD(&r->sent, NART__RELAXED) - NART__LOAD(&r->taken, NART__RELAXED);
-    return r->tail - r->head;
+    return nart__ring_spsc(r) ? nart__spsc_len(r) : r->tail - r->head;
 }
 
 size_t nart_tx_len(const nart_tx *tx)
@@ -297,10 +292,8 @@ bool nart_rx_is_closed(const nart_rx *rx)
 {
     if (!rx->ring)
         return true;
-    if (!nart__ring_spsc(rx->ring))
-        return nart__chan_of(rx->ring)->senders == 0;
-    /* acquire: then nart_rx_len() sees all that was sent */
-    return NART__LOAD(&rx->ring->tx_gone, NART__ACQUIRE) != 0;
+    return nart__ring_spsc(rx->ring) ? nart__spsc_tx_gone(rx->ring)
+                                     : nart__chan_of(rx->ring)->senders == 0;
 }
 
 /* ---- the slow side of the inlines ---- */

@@ -48,7 +48,7 @@ void nart__local_tx_closed(nart__chan *c);
 void nart__local_rx_closed(nart__chan *c);
 extern const struct nart__wait_ops nart__local_tx_ops, nart__local_rx_ops;
 
-/* spsc.c */
+/* spsc.c, where all is that two threads do to a channel */
 nart_res nart__spsc_send(nart_cx *cx, nart_tx *tx, const void *value);
 nart_res nart__spsc_try_send(nart_tx *tx, const void *value);
 nart_res nart__spsc_recv(nart_cx *cx, nart_rx *rx, void *value);
@@ -56,6 +56,9 @@ nart_res nart__spsc_try_recv(nart_rx *rx, void *value);
 void nart__spsc_tx_closed(nart__ring *r);
 void nart__spsc_rx_closed(nart__ring *r);
 void nart__spsc_look(nart__watch *w);
+size_t nart__spsc_len(nart__ring *r);
+bool nart__spsc_tx_gone(nart__ring *r);
+bool nart__chan_last(nart__chan *c);
 extern const struct nart__wait_ops nart__spsc_tx_ops, nart__spsc_rx_ops;
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* spsc.c: the slow side of channels between two threads: waiting, waking, closing.
+/* spsc.c: the slow side of channels between two threads: waiting, waking, closing, the last close.
  *
  * What it keeps true: no value is lost, none is seen before it is whole, and no wake-up is lost.
  *
@@ -142,7 +142,7 @@ nart_res nart__spsc_try_recv(nart_rx *rx, void *value)
 
     if (nart__pop(rx, value, elem))
         return 0;
-    if (NART__LOAD(&r->tx_gone, NART__ACQUIRE)) /* acquire: what was sent before the close */
+    if (nart__spsc_tx_gone(r))
         return nart__pop(rx, value, elem) ? 0 : NART_ECLOSED;
     if (nart__ring_spinning(r))
         tell_if_left(r); /* the loop may not be running */
@@ -194,4 +194,26 @@ void nart__spsc_rx_closed(nart__ring *r)
     /* Relaxed: a waiting sender sees it by the exchange, and for the others see nart__push(). */
     NART__STORE(&r->rx_gone, 1u, NART__RELAXED);
     nart__tell(&r->tx_notify);
+}
+
+/* A side has closed. True for the last one, which frees: it sees all that the other has done. */
+bool nart__chan_last(nart__chan *c)
+{
+    /* Release: for the other side. Acquire: of the other side. */
+    return NART__FETCH_ADD(&c->refs, UINT32_MAX, NART__ACQ_REL) == 1;
+}
+
+/* ---- looking ---- */
+
+/* Relaxed: one of the two is the caller's own, and the other is not read older than what the caller
+ * has seen of it before; so the difference is between 0 and the capacity. */
+size_t nart__spsc_len(nart__ring *r)
+{
+    return NART__LOAD(&r->sent, NART__RELAXED) - NART__LOAD(&r->taken, NART__RELAXED);
+}
+
+/* Acquire: nart__spsc_len() then sees all that was sent, and nart__pop() finds it. */
+bool nart__spsc_tx_gone(nart__ring *r)
+{
+    return NART__LOAD(&r->tx_gone, NART__ACQUIRE) != 0;
 }

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* scenarios/spsc.c: a channel between two threads: values, waiting on both sides, closing from both
+ * sides. Thread 0 receives, thread 1 sends.
+ *
+ * A value is the number of a payload that the sender has written before, so a value that is seen too
+ * early is a data race. A waker that is not told leaves its side waiting for ever, a deadlock. What
+ * the runtime does around the channel is made of a few lines here: a poll, the look of a loop, a
+ * wake, which sets an eventfd and reads plain memory that belongs to the waker. */
+#include "model.h"
+
+#include "chan/chan.h"
+
+enum { RX, TX, PAYLOADS = 4 };
+
+NART_CHAN_TYPED(u64, uint64_t);
+
+typedef struct state {
+    nart__chan chan;
+    uint64_t values[2]; /* of the largest channel here */
+    nart_rt rt;         /* the receiver's */
+    nart_cx tx_cx;
+    nart__task task[2];
+    nart_tx tx;
+    nart_rx rx;
+    uint32_t left[2]; /* a waker has been made */
+    uint32_t ready;   /* the receiver's task is to be polled */
+    MODEL_VAR(uint32_t) memory[2]; /* a waker's own */
+    MODEL_VAR(uint32_t) payload[PAYLOADS];
+    MODEL_VAR(uint32_t) last_words[2];
+    unsigned received, lasts[2];
+} state;
+
+static state *s;
+
+/* ---- what the channel calls ---- */
+
+nart_waker nart_cx_waker(nart_cx *cx)
+{
+    unsigned side = cx == &s->tx_cx ? TX : RX;
+    nart_waker w = { 2 * (side + 1) };
+
+    if (!s->left[side])
+        MODEL_SET(s->memory[side], 1u);
+    s->left[side] = 1;
+    return w;
+}
+
+int nart__sys_eventfd_write(int fd);
+
+void nart_waker_wake(nart_waker w)
+{
+    unsigned side = (unsigned)w.w / 2 - 1;
+
+    MODEL_CHECK(MODEL_GET(s->memory[side]) == 1);
+    (void)nart__sys_eventfd_write((int)side);
+}
+
+void nart__ready_slow(nart__task *t)
+{
+    MODEL_CHECK(t == &s->task[RX]);
+    s->ready = 1;
+}
+
+void nart__watch_add(nart_rt *rt, nart__watch *w)
+{
+    (void)rt;
+    MODEL_CHECK(!w->next);
+    w->next = w;
+}
+
+void nart__watch_remove(nart__watch *w)
+{
+    w->next = NULL;
+}
+
+nart_res nart__halt(nart_cx *cx, nart__wait *w)
+{
+    (void)cx;
+    (void)w;
+    MODEL_CHECK(!"out of budget");
+    return 0;
+}
+
+void nart__unlink(nart__wait *w)
+{
+    (void)w;
+    MODEL_CHECK(!"a wait that is not the first");
+}
+
+/* As in chan.c, for a channel of this kind. */
+nart_res nart__send_slow(nart_cx *cx, nart_tx *tx, const void *value, size_t elem)
+{
+    (void)elem;
+    return nart__spsc_send(cx, tx, value);
+}
+
+nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem)
+{
+    (void)elem;
+    return nart__spsc_try_send(tx, value);
+}
+
+nart_res nart__recv_slow(nart_cx *cx, nart_rx *rx, void *value, size_t elem)
+{
+    (void)elem;
+    return nart__spsc_recv(cx, rx, value);
+}
+
+nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem)
+{
+    (void)elem;
+    return nart__spsc_try_recv(rx, value);
+}
+
+void nart__local_sent(nart__ring *r)
+{
+    (void)r;
+    MODEL_CHECK(!"not a local channel");
+}
+
+void nart__local_taken(nart__ring *r)
+{
+    nart__local_sent(r);
+}
+
+/* ---- making and ending ---- */
+
+/* Touched before the threads begin: what is touched first by a thread costs loom more. */
+static void touch(const void *p, size_t bytes)
+{
+#ifndef MODEL_RELACY
+    for (size_t i = 0; i < bytes / 4; i++)
+        (void)((const volatile uint32_t *)p)[i];
+#else
+    (void)p;
+    (void)bytes;
+#endif
+}
+
+static void make(uint64_t capacity, uint32_t flags, bool loop)
+{
+    s = MODEL_NEW(state);
+    touch(&s->chan, sizeof s->chan);
+    touch(&s->rt.cx, sizeof s->rt.cx);
+    touch(&s->tx_cx, sizeof s->tx_cx);
+    touch(s->task, sizeof s->task);
+    touch(&s->tx, sizeof s->tx);
+    touch(&s->rx, sizeof s->rx);
+    s->chan.ring.type = NART__RING_TYPE(NART_CHAN_SPSC, flags, sizeof(uint64_t));
+    s->chan.ring.mask = capacity - 1;
+    s->chan.ring.buf = (unsigned char *)s->values;
+    NART__STORE(&s->chan.refs, 2u, NART__RELAXED);
+    s->chan.rt = loop ? &s->rt : NULL;
+    s->rt.running = true;
+    if (flags) {
+        s->chan.ring.rx_dirty = 1;
+        s->chan.watch.next = &s->chan.watch;
+    }
+    s->tx.ring = s->rx.ring = &s->chan.ring;
+    s->tx.wait.ops = &nart__spsc_tx_ops;
+    s->rx.wait.ops = &nart__spsc_rx_ops;
+}
+
+static void make_1(void)
+{
+    make(1, 0, true);
+}
+
+static void make_2(void)
+{
+    make(2, 0, true);
+}
+
+static void make_plain(void)
+{
+    make(1, 0, false);
+}
+
+static void make_spinning(void)
+{
+    make(1, NART_CHAN_SPINNING, true);
+}
+
+static void unmake(void)
+{
+    MODEL_DELETE(s);
+}
+
+/* ---- what the threads are made of ---- */
+
+static nart_cx *poll_begin(unsigned side)
+{
+    nart_cx *cx = side == TX ? &s->tx_cx : &s->rt.cx;
+
+    cx->self = &s->task[side];
+    cx->self->polls++;
+    cx->deadline = cx->outer = cx->park = NART_NEVER;
+    cx->go = NART_BUDGET;
+    return cx;
+}
+
+static void loop_looks(void)
+{
+    if (s->chan.watch.next)
+        nart__spsc_look(&s->chan.watch);
+}
+
+static nart_res recv_poll(uint64_t *value)
+{
+    nart_res r = u64_recv(poll_begin(RX), &s->rx, value);
+    if (r != NART_PENDING && s->rx.wait.task)
+        nart__withdraw(&s->rx.wait); /* as the sweep does */
+    loop_looks();
+    return r;
+}
+
+static nart_res recv_await(uint64_t *value)
+{
+    nart_res r;
+    while ((r = recv_poll(value)) == NART_PENDING)
+        model_wait(RX);
+    return r;
+}
+
+static nart_res recv_spin(uint64_t *value)
+{
+    nart_res r;
+    while ((r = recv_poll(value)) == NART_PENDING) {
+        for (s->ready = 0; !s->ready; loop_looks())
+            nart__relax();
+    }
+    return r;
+}
+
+static nart_res send_poll(uint64_t value)
+{
+    nart_res r = u64_send(poll_begin(TX), &s->tx, value);
+    if (r != NART_PENDING && s->tx.wait.task)
+        nart__withdraw(&s->tx.wait);
+    return r;
+}
+
+static nart_res send_await(uint64_t value)
+{
+    nart_res r;
+    MODEL_SET(s->payload[value], (uint32_t)value + 10);
+    while ((r = send_poll(value)) == NART_PENDING)
+        model_wait(TX);
+    return r;
+}
+
+/* What has come must be the next one, whole. */
+static void check(uint64_t value)
+{
+    MODEL_CHECK(value == s->received);
+    MODEL_CHECK(MODEL_GET(s->payload[value]) == value + 10);
+    s->received++;
+}
+
+static void closed(unsigned side)
+{
+    if (side == RX)
+        nart__spsc_rx_closed(&s->chan.ring);
+    else
+        nart__spsc_tx_closed(&s->chan.ring);
+    MODEL_SET(s->last_words[side], side + 1);
+    if (nart__chan_last(&s->chan)) { /* and so frees: nobody else may be inside */
+        s->lasts[side]++;
+        MODEL_CHECK(MODEL_GET(s->last_words[0]) == 1 && MODEL_GET(s->last_words[1]) == 2);
+        MODEL_SET(s->last_words[1 - side], 0u);
+    }
+}
+
+static void send_all(uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++)
+        MODEL_CHECK(send_await(i) == 0);
+    closed(TX);
+}
+
+static void recv_all(nart_res (*recv)(uint64_t *))
+{
+    uint64_t value = 0;
+    nart_res r;
+    while ((r = recv(&value)) == 0)
+        check(value);
+    MODEL_CHECK(r == NART_ECLOSED);
+    closed(RX);
+}
+
+/* Every value came, and one side was the last. */
+static void after_2(void)
+{
+    MODEL_CHECK(s->received == 2);
+    MODEL_CHECK(s->lasts[RX] + s->lasts[TX] == 1);
+    unmake();
+}
+
+static void after_3(void)
+{
+    MODEL_CHECK(s->received == 3);
+    MODEL_CHECK(s->lasts[RX] + s->lasts[TX] == 1);
+    unmake();
+}
+
+/* ---- a stream and its end, both sides waiting for each other ---- */
+
+static void stream_of_2(unsigned i)
+{
+    if (i == RX)
+        recv_all(recv_await);
+    else
+        send_all(2);
+}
+
+static void stream_of_3(unsigned i)
+{
+    if (i == RX)
+        recv_all(recv_await);
+    else
+        send_all(3);
+}
+
+static void spinning(unsigned i)
+{
+    if (i == RX)
+        recv_all(recv_spin);
+    else
+        send_all(2);
+}
+
+/* ---- the receiver closes: a sender that waits for room is told, one that does not finds out ---- */
+
+static void receiver_closes(unsigned i)
+{
+    uint64_t value = 0, next = 0;
+
+    if (i == RX) {
+        MODEL_CHECK(recv_await(&value) == 0);
+        check(value);
+        closed(RX);
+    } else {
+        while (send_await(next) == 0)
+            next++;
+        MODEL_CHECK(next >= 1 && next <= 2);
+        closed(TX);
+    }
+}
+
+static void after_closing(void)
+{
+    MODEL_CHECK(s->received == 1);
+    MODEL_CHECK(s->lasts[RX] + s->lasts[TX] == 1);
+    unmake();
+}
+
+/* ---- neither side waits: what was sent before the close is found before it ---- */
+
+static nart_res recv_try(uint64_t *value)
+{
+    nart_res r;
+    while ((r = u64_try_recv(&s->rx, value)) == -EAGAIN)
+        nart__relax();
+    return r;
+}
+
+static void nobody_waits(unsigned i)
+{
+    if (i == RX) {
+        recv_all(recv_try);
+        return;
+    }
+    for (uint64_t n = 0; n < 2; n++) {
+        MODEL_SET(s->payload[n], (uint32_t)n + 10);
+        while (u64_try_send(&s->tx, n) != 0)
+            nart__relax();
+    }
+    closed(TX);
+}
+
+/* ---- the length, once the sender is known to have closed, is what was sent ---- */
+
+static void length_at_the_end(unsigned i)
+{
+    if (i == TX) {
+        send_all(2);
+        return;
+    }
+    while (!nart__spsc_tx_gone(&s->chan.ring))
+        nart__relax();
+    MODEL_CHECK(nart__spsc_len(&s->chan.ring) == 2);
+    recv_all(recv_try);
+}
+
+/* ---- a wait that is given up, and the next one ---- */
+
+static void receive_given_up(unsigned i)
+{
+    uint64_t value = 0;
+
+    if (i == TX) {
+        send_all(2);
+        return;
+    }
+    nart_res r = recv_poll(&value);
+    if (r == 0)
+        check(value);
+    else if (r == NART_PENDING)
+        nart__withdraw(&s->rx.wait);
+    recv_all(recv_await);
+}
+
+static void send_given_up(unsigned i)
+{
+    if (i == RX) {
+        recv_all(recv_await);
+        return;
+    }
+    MODEL_CHECK(send_await(0) == 0);
+    MODEL_SET(s->payload[1], 11u);
+    nart_res r = send_poll(1);
+    if (r == NART_PENDING) {
+        nart__withdraw(&s->tx.wait);
+        while ((r = send_poll(1)) == NART_PENDING)
+            model_wait(TX);
+    }
+    MODEL_CHECK(r == 0);
+    closed(TX);
+}
+
+const model_scenario model_scenarios[] = {
+    { "nobody_waits", 2, make_1, nobody_waits, after_2, 4, 3 },
+    { "length_at_the_end", 2, make_2, length_at_the_end, after_2, 4, 4 },
+    { "receiver_closes", 2, make_1, receiver_closes, after_closing, 3, 3 },
+    { "stream_1", 2, make_1, stream_of_2, after_2, 3, 3 },
+    { "stream_2", 2, make_2, stream_of_3, after_3, 2, 3 },
+    { "plain_receiver", 2, make_plain, stream_of_2, after_2, 2, 3 },
+    { "receive_given_up", 2, make_2, receive_given_up, after_2, 2, 3 },
+    { "send_given_up", 2, make_1, send_given_up, after_2, 2, 3 },
+    { "spinning", 2, make_spinning, spinning, after_2, 2, 3 },
+    { NULL, 0, NULL, NULL, NULL, 0, 0 },
+};
