@@ -16,9 +16,9 @@ typedef struct nart__hub nart__hub;
  * low address bits of a record are free for its generation. All zero = never used. */
 typedef struct nart__rec {
     NART__ALIGNAS(NART__LINE) NART__ATOMIC(uint32_t) word; /* generation << 1 | NOTIFIED */
-    uint32_t slot;                /* set with hub */
-    NART__ATOMIC(uintptr_t) next; /* in the inbox */
-    nart__hub *hub;               /* set before the first waker leaves, and never changed */
+    uint32_t slot;                                         /* set with hub */
+    NART__ATOMIC(uintptr_t) next;                          /* in the inbox */
+    nart__hub *hub; /* set before the first waker leaves, and never changed */
 } nart__rec;
 
 /* A hub is reused by one runtime after another and never unmapped, but by nart__hub_trim(). Its
@@ -30,10 +30,10 @@ struct nart__hub {
     uint32_t slots;
 
     NART__ALIGNAS(NART__LINE) nart__rec *tail; /* owner's from here on: the oldest record */
-    void *rt;            /* the runtime, or NULL */
-    uint64_t io_serial;  /* for ids that never repeat in the life of a hub */
-    nart__hub *idle;     /* the next one in the pool */
-    NART__ATOMIC(uint64_t) life; /* see nart__hub_life() */
+    void *rt;                                  /* the runtime, or NULL */
+    uint64_t io_serial;                        /* for ids that never repeat in the life of a hub */
+    nart__hub *idle;                           /* the next one in the pool */
+    NART__ATOMIC(uint64_t) life;               /* see nart__hub_life() */
     nart__rec stub;
 };
 

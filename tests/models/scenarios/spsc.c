@@ -22,8 +22,8 @@ typedef struct state {
     nart__task task[2];
     nart_tx tx;
     nart_rx rx;
-    uint32_t left[2]; /* a waker has been made */
-    uint32_t ready;   /* the receiver's task is to be polled */
+    uint32_t left[2];              /* a waker has been made */
+    uint32_t ready;                /* the receiver's task is to be polled */
     MODEL_VAR(uint32_t) memory[2]; /* a waker's own */
     MODEL_VAR(uint32_t) payload[PAYLOADS];
     MODEL_VAR(uint32_t) last_words[2];
@@ -432,8 +432,8 @@ const model_scenario model_scenarios[] = {
     { "nobody_waits", 2, make_1, nobody_waits, after_2, 4, 3 },
     { "length_at_the_end", 2, make_2, length_at_the_end, after_2, 4, 4 },
     { "receiver_closes", 2, make_1, receiver_closes, after_closing, 3, 3 },
-    { "stream_1", 2, make_1, stream_of_2, after_2, 3, 3 },
-    { "stream_2", 2, make_2, stream_of_3, after_3, 2, 3 },
+    { "stream_narrow", 2, make_1, stream_of_2, after_2, 3, 3 },
+    { "stream_wide", 2, make_2, stream_of_3, after_3, 2, 3 },
     { "plain_receiver", 2, make_plain, stream_of_2, after_2, 2, 3 },
     { "receive_given_up", 2, make_2, receive_given_up, after_2, 2, 3 },
     { "send_given_up", 2, make_1, send_given_up, after_2, 2, 3 },

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which loom object stands for which address, in the running execution.
+//!
+//! loom objects remember who made them, and count that as a first write. One made when some thread
+//! happens to touch an address first would accuse the others of racing with its creation. So a stock
+//! is made before the threads start, and handed out to addresses on first touch:
+//!
+//! * Atomics start as zero; a word that is not zero must be touched before the threads start.
+//! * Cells go to what was touched before the threads start (by one thread, so it needs no watching
+//!   until then). Other plain memory gets a cell of the thread that touches it first: what several
+//!   threads read without an order between them must have been touched before they start.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::rc::Rc;
+use std::sync::atomic::AtomicUsize;
+
+use loom::cell::UnsafeCell;
+use loom::sync::atomic::Ordering::Relaxed;
+use loom::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, AtomicU8};
+use loom::sync::Notify;
+
+/// Atomics of each size in stock.
+const ATOMICS: usize = 6;
+
+/// Cells in stock in the first execution; later ones need about as many as those before them.
+const CELLS: usize = 1024;
+const CELLS_SPARE: usize = 32;
+static CELLS_USED: AtomicUsize = AtomicUsize::new(CELLS);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+/// As in model.h.
+const EVENTS: usize = 2;
+
+/// A hash for addresses, cheaper than the standard one.
+#[derive(Default)]
+struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("keys are addresses")
+    }
+    fn write_usize(&mut self, address: usize) {
+        self.0 = (address as u64)
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            .swap_bytes();
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+type AddressHash = BuildHasherDefault<AddressHasher>;
+
+/// The objects of one kind.
+pub struct Objects<T> {
+    at: HashMap<usize, Rc<T>, AddressHash>,
+    stock: Vec<Rc<T>>,
+}
+
+impl<T> Objects<T> {
+    fn new(stock: usize, make: impl Fn() -> T) -> Self {
+        Objects {
+            at: HashMap::default(),
+            stock: (0..stock).map(|_| Rc::new(make())).collect(),
+        }
+    }
+
+    /// The object of an address; on first touch what `make` makes, or None for one of the stock.
+    fn get(&mut self, address: usize, make: impl FnOnce() -> Option<T>) -> Rc<T> {
+        if let Some(object) = self.at.get(&address) {
+            return object.clone();
+        }
+        let object = make().map(Rc::new).unwrap_or_else(|| {
+            self.stock
+                .pop()
+                .expect("the threads touch more than was in stock")
+        });
+        self.at.insert(address, object.clone());
+        object
+    }
+}
+
+/// An eventfd that is watched edge-triggered, or reset by who waits: it is set or not.
+pub struct Event {
+    set: AtomicBool,
+    waiter: Notify,
+}
+
+impl Event {
+    pub fn write(&self) {
+        self.set.swap(true, Relaxed);
+        self.waiter.notify();
+    }
+
+    /// Was it set? Resets it.
+    pub fn take(&self) -> bool {
+        self.set.swap(false, Relaxed)
+    }
+
+    /// Waits until it is set, or for no reason (loom's Notify does that once), and resets it.
+    pub fn wait(&self) {
+        if !self.take() {
+            self.waiter.wait();
+            self.take();
+        }
+    }
+}
+
+pub struct World {
+    a8: Objects<AtomicU8>,
+    a16: Objects<AtomicU16>,
+    a32: Objects<AtomicU32>,
+    a64: Objects<AtomicU64>,
+    cells: Objects<UnsafeCell<()>>,
+    /// What was touched before the threads started.
+    touched: HashSet<usize, AddressHash>,
+    events: Vec<Rc<Event>>,
+    /// More than the first thread exists.
+    threads: bool,
+}
+
+thread_local! {
+    /// loom's threads are all on one system thread, so this is one world for all of them.
+    static WORLD: RefCell<Option<World>> = const { RefCell::new(None) };
+}
+
+/// Begins the world of an execution.
+pub fn begin() {
+    let event = || Event {
+        set: AtomicBool::new(false),
+        waiter: Notify::new(),
+    };
+    let world = World {
+        a8: Objects::new(ATOMICS, || AtomicU8::new(0)),
+        a16: Objects::new(ATOMICS, || AtomicU16::new(0)),
+        a32: Objects::new(ATOMICS, || AtomicU32::new(0)),
+        a64: Objects::new(ATOMICS, || AtomicU64::new(0)),
+        cells: Objects::new(CELLS_USED.load(Relaxed) + CELLS_SPARE, || {
+            UnsafeCell::new(())
+        }),
+        touched: HashSet::default(),
+        events: (0..EVENTS).map(|_| Rc::new(event())).collect(),
+        threads: false,
+    };
+    WORLD.set(Some(world));
+}
+
+/// From here on first touches are served from the stock.
+pub fn threads_begin() {
+    with(|world| world.threads = true);
+}
+
+/// Ends the world. Must happen inside the execution: its objects are loom's.
+pub fn end() {
+    let world = WORLD.take().expect("inside an execution");
+    let used = CELLS_USED.load(Relaxed) + CELLS_SPARE - world.cells.stock.len();
+    let most = MOST.fetch_max(used, Relaxed).max(used);
+    CELLS_USED.store(most, Relaxed);
+}
+
+fn with<R>(f: impl FnOnce(&mut World) -> R) -> R {
+    WORLD.with_borrow_mut(|world| f(world.as_mut().expect("inside an execution")))
+}
+
+/// The word types, each with its place in the world.
+pub trait Word: Copy + Default + PartialEq {
+    type Atomic: 'static;
+    fn new_atomic(value: Self) -> Self::Atomic;
+    fn objects(world: &mut World) -> &mut Objects<Self::Atomic>;
+}
+
+macro_rules! word {
+    ($int:ty, $atomic:ty, $field:ident) => {
+        impl Word for $int {
+            type Atomic = $atomic;
+            fn new_atomic(value: Self) -> Self::Atomic {
+                <$atomic>::new(value)
+            }
+            fn objects(world: &mut World) -> &mut Objects<Self::Atomic> {
+                &mut world.$field
+            }
+        }
+    };
+}
+
+word!(u8, AtomicU8, a8);
+word!(u16, AtomicU16, a16);
+word!(u32, AtomicU32, a32);
+word!(u64, AtomicU64, a64);
+
+/// The atomic that stands for the word at `p`.
+///
+/// # Safety
+/// `p` can be read.
+pub unsafe fn atomic<T: Word>(p: *const T) -> Rc<T::Atomic> {
+    // SAFETY: the caller's; no other system thread exists.
+    let value = unsafe { *p };
+    with(|world| {
+        let own = !world.threads || value != T::default();
+        T::objects(world).get(p as usize, || own.then(|| T::new_atomic(value)))
+    })
+}
+
+/// Calls `f` with the cell of each group of 4 bytes that `address .. address + size` meets.
+pub fn cells(address: usize, size: usize, f: impl Fn(&UnsafeCell<()>)) {
+    for group in address / 4..=(address + size - 1) / 4 {
+        let cell = with(|world| {
+            if !world.threads {
+                world.touched.insert(group);
+                return None;
+            }
+            let own = !world.touched.contains(&group);
+            let make = || own.then(|| UnsafeCell::new(()));
+            Some(world.cells.get(group, make))
+        });
+        if let Some(cell) = cell {
+            f(&cell);
+        }
+    }
+}
+
+pub fn event(fd: i32) -> Rc<Event> {
+    with(|world| world.events[usize::try_from(fd).expect("an eventfd")].clone())
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* model.h: scenarios that run unchanged under two model checkers, loom and relacy. See README.md.
+ *
+ * A scenario file is C11 that compiles as C++, too. Its functions meet the library's real C files
+ * through the atomics seam; what they write themselves for other threads to read is declared
+ * NART__ATOMIC (usually relaxed: then visibility is what the library gives and nothing more) or
+ * MODEL_VAR (plain: then a missing edge is a data race). */
+#ifndef MODEL_H
+#define MODEL_H
+
+#include "base/atomic.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct model_scenario {
+    const char *name;     /* NULL ends the list */
+    unsigned threads;     /* 1 .. 4, thread 0 is the owner; relacy has 3 and leaves others out */
+    void (*before)(void); /* makes the state: MODEL_NEW; no other thread runs */
+    void (*thread)(unsigned); /* each one, with its number */
+    void (*after)(void);      /* looks at the state, all threads have ended; MODEL_DELETE */
+    int loom;                 /* preemptions per execution, or MODEL_EVERY */
+    int relacy;               /* switches of threads per execution, or MODEL_EVERY */
+} model_scenario;
+
+enum { MODEL_EVERY = -1 };
+
+extern const model_scenario model_scenarios[];
+
+/* Eventfds are the numbers below this one: a write sets, a wait waits and resets. Waits may end for
+ * no reason. */
+enum { MODEL_EVENTS = 2 };
+void model_wait(int fd);
+/* Was it set? Resets it. (loom only) */
+bool model_take(int fd);
+
+/* Zeroed memory, aligned to a cache line, for one execution. */
+void *model_memory(size_t bytes);
+
+void model_check(bool ok, const char *file, int line, const char *text);
+#define MODEL_CHECK(cond) model_check((cond), __FILE__, __LINE__, #cond)
+
+#ifdef MODEL_RELACY
+#define MODEL_VAR(T) rl::var<T>
+#define MODEL_GET(v) ((v)($).load())
+#define MODEL_SET(v, value) ((v)($) = (value))
+#define MODEL_NEW(T) model_construct<T>()
+#define MODEL_DELETE(p) model_destroy(p)
+#else
+#define MODEL_VAR(T) T
+#define MODEL_GET(v) (v)
+#define MODEL_SET(v, value) ((v) = (value))
+#define MODEL_NEW(T) ((T *)model_memory(sizeof(T)))
+#define MODEL_DELETE(p) ((void)(p))
+#endif
+
+#endif

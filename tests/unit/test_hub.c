@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The hub by itself: what its functions answer, what a hub's next user finds, signal handlers, and
+ * threads that wake through the ends of many lives. Interleavings are the models' business
+ * (tests/models). */
+#include "test.h"
+
+#include "core/hub.h"
+#include "sys.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void trim(void)
+{
+    (void)nart__hub_trim();
+}
+
+static nart__hub *open_hub(uint32_t slots)
+{
+    int err = 0;
+    nart__hub *hub = nart__hub_open(slots, &err);
+    CHECK_EQ(err, 0);
+    CHECK(hub != NULL);
+    test_at_end(trim);
+    return hub;
+}
+
+/* The slot that was woken, or -1. */
+static int pop(nart__hub *hub)
+{
+    bool busy;
+    nart__rec *rec = nart__hub_pop(hub, &busy);
+    CHECK(!busy);
+    return rec ? (int)rec->slot : -1;
+}
+
+/* Has the eventfd been written? Resets it. */
+static bool rung(nart__hub *hub)
+{
+    struct pollfd p = { .fd = hub->efd, .events = POLLIN };
+    bool yes = poll(&p, 1, 0) == 1;
+    CHECK_EQ(nart__sys_eventfd_drain(hub->efd), 0);
+    return yes;
+}
+
+/* ---- waking ---- */
+
+TEST(a_wake_comes_out_once)
+{
+    nart__hub *hub = open_hub(10);
+    uintptr_t waker = nart__hub_waker(hub, 7);
+
+    CHECK(!nart__hub_maybe(hub));
+    nart__wake(waker);
+    CHECK(nart__hub_maybe(hub));
+    CHECK_EQ(pop(hub), 7);
+    CHECK_EQ(pop(hub), -1);
+    nart__wake(waker);
+    CHECK_EQ(pop(hub), 7);
+    CHECK_EQ(pop(hub), -1);
+    CHECK(!nart__hub_maybe(hub));
+    nart__hub_close(hub);
+}
+
+TEST(wakes_before_a_pop_are_one)
+{
+    nart__hub *hub = open_hub(10);
+    uintptr_t waker = nart__hub_waker(hub, 0);
+
+    for (int i = 0; i < 3; i++)
+        nart__wake(waker);
+    CHECK_EQ(pop(hub), 0);
+    CHECK_EQ(pop(hub), -1);
+    nart__hub_close(hub);
+}
+
+TEST(wakes_come_out_in_order)
+{
+    static const uint32_t order[] = { 5, 3, 9, 0, 1 };
+    nart__hub *hub = open_hub(10);
+
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 5; i++)
+            nart__wake(nart__hub_waker(hub, order[i]));
+        nart__wake(nart__hub_waker(hub, 9)); /* keeps its place */
+        for (int i = 0; i < 5; i++)
+            CHECK_EQ(pop(hub), order[i]);
+        CHECK_EQ(pop(hub), -1);
+    }
+    nart__hub_close(hub);
+}
+
+TEST(a_wake_during_the_poll_comes_out_again)
+{
+    nart__hub *hub = open_hub(2);
+    uintptr_t a = nart__hub_waker(hub, 0), b = nart__hub_waker(hub, 1);
+
+    nart__wake(a);
+    nart__wake(b);
+    CHECK_EQ(pop(hub), 0);
+    nart__wake(a); /* behind b */
+    CHECK_EQ(pop(hub), 1);
+    CHECK_EQ(pop(hub), 0);
+    CHECK_EQ(pop(hub), -1);
+    nart__hub_close(hub);
+}
+
+TEST(zero_wakes_nobody)
+{
+    nart__wake(0);
+}
+
+/* ---- generations ---- */
+
+TEST(a_waker_is_an_address_with_six_free_bits)
+{
+    nart__hub *hub = open_hub(2);
+    uintptr_t waker = nart__hub_waker(hub, 1);
+
+    CHECK_EQ(sizeof(nart__rec), 64);
+    CHECK_EQ(waker & 63, 0);
+    CHECK_EQ(nart__hub_waker(hub, 1), waker);
+    for (unsigned gen = 1; gen < 100; gen++) {
+        nart__hub_retire(hub, 1);
+        CHECK_EQ(nart__hub_waker(hub, 1), waker | (gen % 32) << 1);
+    }
+    nart__hub_close(hub);
+}
+
+TEST(a_stale_waker_wakes_nobody)
+{
+    nart__hub *hub = open_hub(2);
+    uintptr_t old = nart__hub_waker(hub, 0);
+
+    for (unsigned gen = 1; gen < 32; gen++) {
+        nart__hub_retire(hub, 0);
+        nart__wake(old);
+        CHECK_EQ(pop(hub), -1);
+        nart__wake(nart__hub_waker(hub, 0));
+        CHECK_EQ(pop(hub), 0);
+    }
+    nart__hub_retire(hub, 0); /* five bits have come round: one spurious poll */
+    nart__wake(old);
+    nart__wake(old);
+    CHECK_EQ(pop(hub), 0);
+    CHECK_EQ(pop(hub), -1);
+    nart__hub_close(hub);
+}
+
+TEST(retiring_keeps_a_wake_under_way)
+{
+    nart__hub *hub = open_hub(2);
+
+    nart__wake(nart__hub_waker(hub, 0));
+    nart__hub_retire(hub, 0);
+    nart__wake(nart__hub_waker(hub, 0)); /* absorbed by the one from before */
+    CHECK_EQ(pop(hub), 0);
+    CHECK_EQ(pop(hub), -1);
+    nart__hub_close(hub);
+}
+
+/* ---- parking ---- */
+
+TEST(the_first_wake_of_a_parked_hub_rings)
+{
+    nart__hub *hub = open_hub(3);
+
+    nart__wake(nart__hub_waker(hub, 0));
+    CHECK(!rung(hub)); /* not parked */
+    CHECK_EQ(pop(hub), 0);
+    for (int round = 0; round < 3; round++) {
+        CHECK(nart__hub_park(hub));
+        CHECK(!rung(hub));
+        nart__wake(nart__hub_waker(hub, 1));
+        CHECK(rung(hub));
+        nart__wake(nart__hub_waker(hub, 2));
+        CHECK(!rung(hub)); /* once is enough */
+        nart__hub_unpark(hub);
+        CHECK_EQ(pop(hub), 1);
+        CHECK_EQ(pop(hub), 2);
+    }
+    nart__hub_close(hub);
+}
+
+TEST(a_hub_with_wakes_does_not_park)
+{
+    nart__hub *hub = open_hub(3);
+
+    nart__wake(nart__hub_waker(hub, 0));
+    CHECK(!nart__hub_park(hub));
+    nart__wake(nart__hub_waker(hub, 1));
+    CHECK_EQ(pop(hub), 0);
+    CHECK(!nart__hub_park(hub));
+    CHECK_EQ(pop(hub), 1);
+    CHECK(nart__hub_park(hub));
+    CHECK_EQ(pop(hub), -1); /* looking is allowed while parked */
+    nart__hub_unpark(hub);
+    nart__hub_unpark(hub); /* harmless */
+    nart__wake(nart__hub_waker(hub, 1));
+    CHECK(!rung(hub));
+    nart__hub_close(hub);
+}
+
+/* ---- the pool ---- */
+
+TEST(a_hub_is_used_again)
+{
+    nart__hub *hub = open_hub(100);
+    uint64_t life = nart__hub_life(hub);
+    uintptr_t old = nart__hub_waker(hub, 3), left = nart__hub_waker(hub, 4);
+
+    nart__wake(left);
+    CHECK(nart__hub_park(hub) == false);
+    nart__hub_retire(hub, 3);
+    nart__hub_retire(hub, 4);
+    nart__hub_close(hub);
+    nart__wake(old); /* nobody's */
+
+    CHECK(open_hub(100) == hub);
+    CHECK(nart__hub_life(hub) != life);
+    CHECK(hub->rt == NULL);
+    CHECK_EQ(pop(hub), -1); /* not what was left */
+    nart__wake(old);
+    CHECK_EQ(pop(hub), -1);
+    nart__wake(nart__hub_waker(hub, 3));
+    CHECK_EQ(pop(hub), 3);
+    nart__hub_close(hub);
+}
+
+TEST(a_hub_closed_while_parked_does_not_ring)
+{
+    nart__hub *hub = open_hub(1);
+    uintptr_t waker = nart__hub_waker(hub, 0);
+
+    CHECK(nart__hub_park(hub));
+    nart__hub_close(hub);
+    nart__wake(waker);
+    CHECK(!rung(hub));
+    CHECK(open_hub(1) == hub);
+    CHECK_EQ(pop(hub), 0); /* not retired: a spurious poll, and no more */
+    CHECK_EQ(pop(hub), -1);
+    CHECK(nart__hub_park(hub));
+    nart__hub_close(hub);
+}
+
+TEST(a_hub_too_small_is_left_in_the_pool)
+{
+    nart__hub *small = open_hub(10);
+    nart__hub_close(small);
+    nart__hub *large = open_hub(100000);
+    CHECK(large != small);
+    CHECK(open_hub(10) == small);
+    nart__hub_close(small);
+    nart__hub_close(large);
+    CHECK_EQ(nart__hub_trim(), 2);
+    CHECK_EQ(nart__hub_trim(), 0);
+}
+
+TEST(hubs_of_two_runtimes_at_once_are_two)
+{
+    nart__hub *a = open_hub(10), *b = open_hub(10);
+
+    CHECK(a != b);
+    nart__wake(nart__hub_waker(a, 1));
+    CHECK_EQ(pop(b), -1);
+    CHECK_EQ(pop(a), 1);
+    nart__hub_close(a);
+    nart__hub_close(b);
+}
+
+static long resident_kib(void)
+{
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    CHECK(f && fscanf(f, "%*d %ld", &pages) == 1);
+    fclose(f);
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+TEST(slots_never_woken_cost_no_memory)
+{
+    long before = resident_kib();
+    nart__hub *hub = open_hub(1000000);
+
+    nart__wake(nart__hub_waker(hub, 0));
+    nart__wake(nart__hub_waker(hub, 999999));
+    CHECK_EQ(pop(hub), 0);
+    CHECK_EQ(pop(hub), 999999);
+    nart__hub_close(hub);
+    CHECK_LE(resident_kib() - before, 1024); /* its records are 61 MiB */
+}
+
+TEST(too_many_slots_are_refused)
+{
+    int err = 0;
+    CHECK(nart__hub_open(UINT32_MAX, &err) == NULL);
+    CHECK_EQ(err, -ENOMEM);
+}
+
+TEST(no_descriptor_is_an_answer)
+{
+    struct rlimit was, none = { 0, 0 };
+    int err = 0;
+
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &was), 0);
+    none.rlim_max = was.rlim_max;
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    CHECK(nart__hub_open(10, &err) == NULL);
+    CHECK_EQ(err, -EMFILE);
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &was), 0);
+    nart__hub_close(open_hub(10));
+}
+
+TEST(a_child_of_fork_has_a_pool_of_its_own)
+{
+    nart__hub *hub = open_hub(10);
+    int status = 0;
+
+    nart__hub_close(hub);
+    pid_t child = fork();
+    if (child == 0) {
+        int err = 0;
+        nart__hub_forked();
+        nart__hub *own = nart__hub_open(10, &err);
+        _exit(own && own != hub && own->efd != hub->efd ? 0 : 1);
+    }
+    CHECK(child > 0);
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+}
+
+/* ---- signal handlers ---- */
+
+enum { SIGNALS = 20000 };
+
+static uintptr_t signal_waker;
+static uint32_t posted, seen;
+
+/* One message at a time, so that a wake that is lost is not made good by the next. */
+static void on_signal(int number)
+{
+    int saved = errno;
+
+    (void)number;
+    errno = EDOM;
+    if (NART__LOAD(&seen, NART__RELAXED) == NART__LOAD(&posted, NART__RELAXED)) {
+        NART__STORE(&posted, NART__LOAD(&posted, NART__RELAXED) + 1, NART__RELAXED);
+        nart__wake(signal_waker);
+    }
+    if (errno != EDOM)
+        abort();
+    errno = saved;
+}
+
+/* The handler interrupts the owner in pop, park and unpark, and in wakes of its own. A wake that is
+ * lost is a hang. */
+TEST(a_signal_handler_wakes)
+{
+    const struct itimerval often = { { 0, 50 }, { 0, 50 } }, never = { { 0, 0 }, { 0, 0 } };
+    struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+    nart__hub *hub = open_hub(2);
+    uintptr_t own = nart__hub_waker(hub, 1);
+    bool busy;
+
+    signal_waker = nart__hub_waker(hub, 0);
+    CHECK_EQ(sigaction(SIGALRM, &action, NULL), 0);
+    CHECK_EQ(setitimer(ITIMER_REAL, &often, NULL), 0);
+    while (NART__LOAD(&seen, NART__RELAXED) < SIGNALS) {
+        nart__wake(own);
+        nart__rec *rec;
+        while ((rec = nart__hub_pop(hub, &busy)) != NULL)
+            if (rec->slot == 0)
+                NART__STORE(&seen, NART__LOAD(&posted, NART__RELAXED), NART__RELAXED);
+        if (nart__hub_park(hub)) {
+            struct pollfd p = { .fd = hub->efd, .events = POLLIN };
+            (void)poll(&p, 1, 1);
+            nart__hub_unpark(hub);
+            CHECK_EQ(nart__sys_eventfd_drain(hub->efd), 0);
+        }
+    }
+    CHECK_EQ(setitimer(ITIMER_REAL, &never, NULL), 0);
+    nart__hub_close(hub);
+}
+
+/* ---- threads through many lives ---- */
+
+enum { LIVES = 2000, WAKERS = 3, WAKES_PER_LIFE = 5 };
+
+typedef struct mail {
+    NART__ALIGNAS(NART__LINE) uintptr_t waker; /* the current one, 0 at the end */
+    uint32_t posted;
+    NART__ALIGNAS(NART__LINE) uint32_t seen;
+} mail;
+
+static mail mails[WAKERS];
+
+/* Posts a message to whoever has the slot now, and the next one when it was seen or the slot has a
+ * new occupant. Keeps an old waker and fires it as well. */
+static void *wake_for_ever(void *arg)
+{
+    mail *m = arg;
+    uintptr_t waker, old = 0;
+
+    while ((waker = NART__LOAD(&m->waker, NART__ACQUIRE)) != 0) {
+        uint32_t message = NART__LOAD(&m->posted, NART__RELAXED) + 1;
+        NART__STORE(&m->posted, message, NART__RELAXED);
+        nart__wake(waker);
+        nart__wake(old);
+        while (NART__LOAD(&m->seen, NART__ACQUIRE) < message &&
+               NART__LOAD(&m->waker, NART__RELAXED) == waker)
+            sched_yield();
+        old = waker;
+    }
+    return NULL;
+}
+
+/* A life: the owner takes the hub, sees some messages of every thread, and gives it back without
+ * waiting for anybody. A wake that is lost is a hang. */
+TEST(threads_wake_through_many_lives)
+{
+    pthread_t threads[WAKERS];
+
+    test_at_end(trim);
+    for (int life = 0; life < LIVES; life++) {
+        int err = 0;
+        bool busy;
+        uint32_t seen_now[WAKERS] = { 0 }, enough = 0;
+        nart__hub *hub = nart__hub_open(WAKERS, &err);
+        CHECK(hub != NULL);
+        for (uint32_t i = 0; i < WAKERS; i++)
+            NART__STORE(&mails[i].waker, nart__hub_waker(hub, i), NART__RELEASE);
+        for (int i = 0; life == 0 && i < WAKERS; i++)
+            CHECK_EQ(pthread_create(&threads[i], NULL, wake_for_ever, &mails[i]), 0);
+        while (enough < WAKERS) {
+            nart__rec *rec = nart__hub_pop(hub, &busy);
+            if (rec) {
+                mail *m = &mails[rec->slot];
+                uint32_t now = NART__LOAD(&m->posted, NART__RELAXED);
+                enough += now != m->seen && ++seen_now[rec->slot] == WAKES_PER_LIFE;
+                NART__STORE(&m->seen, now, NART__RELEASE);
+            } else if (nart__hub_park(hub)) {
+                struct pollfd p = { .fd = hub->efd, .events = POLLIN };
+                (void)poll(&p, 1, -1);
+                nart__hub_unpark(hub);
+                CHECK_EQ(nart__sys_eventfd_drain(hub->efd), 0);
+            } else {
+                sched_yield();
+            }
+        }
+        for (uint32_t i = 0; i < WAKERS; i++)
+            nart__hub_retire(hub, i);
+        nart__hub_close(hub);
+    }
+    for (int i = 0; i < WAKERS; i++)
+        NART__STORE(&mails[i].waker, (uintptr_t)0, NART__RELEASE);
+    for (int i = 0; i < WAKERS; i++)
+        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+}
