@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* tcp.c: connected stream sockets.
+/* tcp.c: connected TCP sockets.
  *
  * State of a handle: CLOSED (zeroed) -> CONNECTING -> OPEN -> CLOSED. A connect is one operation
  * over many polls, and what it has begun is in the handle:
@@ -174,19 +174,24 @@ nart_res nart__tcp_bind(nart_tcp *s, const nart_driver *drv, void *host, int fd)
     return r;
 }
 
+/* TCP only: elsewhere a read can be short at a message's end or a descriptor's, with more behind it. */
+static nart_res check_tcp(int fd)
+{
+    int protocol = 0;
+    socklen_t size = sizeof protocol;
+
+    nart_res r = nart__sys_getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size);
+    return r || protocol == IPPROTO_TCP ? r : -EPROTOTYPE;
+}
+
 nart_res nart_tcp_adopt(nart_rt *rt, int fd, nart_tcp *out)
 {
-    int type = 0;
-    socklen_t size = sizeof type;
-
     if (!out)
         return -EINVAL;
     *out = (nart_tcp){ .state = CLOSED };
     nart_res r = nart__rt_check(rt);
     if (r == 0)
-        r = nart__sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size);
-    if (r == 0 && type != SOCK_STREAM)
-        r = -EPROTOTYPE;
+        r = check_tcp(fd);
     if (r == 0)
         r = nart__sys_set_nonblocking(fd);
     return r ? r : nart__tcp_bind(out, rt->cx.drv, rt->cx.host, fd);

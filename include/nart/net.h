@@ -115,7 +115,7 @@ NART_API void nart_tcp_listener_move(nart_tcp_listener *dst, nart_tcp_listener *
 
 /* ---- TCP: streams --------------------------------------------------------------------------- */
 
-/** A connected stream socket. Zeroed = closed. */
+/** A connected TCP socket. Zeroed = closed. */
 typedef struct nart_tcp {
     nart_io io;
     int32_t fd;
@@ -146,8 +146,8 @@ NART_API NART_MUST_USE nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *
 NART_API NART_MUST_USE nart_res nart_tcp_connect(nart_cx *cx, nart_tcp *s, const nart_addr *addr);
 
 /**
- * Takes over a connected stream socket, TCP or Unix, and makes it non-blocking.
- * @return 0; -EBADF; -ENOTSOCK; -EPROTOTYPE not a stream; the errors of nart_fd_open().
+ * Takes over a connected TCP socket and makes it non-blocking.
+ * @return 0; -EBADF; -ENOTSOCK; -EPROTOTYPE not TCP; the errors of nart_fd_open().
  * **Ownership**: the descriptor passes on success. **Thread**: as nart_fd_open().
  */
 NART_API NART_MUST_USE nart_res nart_tcp_adopt(nart_rt *rt, int fd, nart_tcp *out);
@@ -201,7 +201,7 @@ NART_API NART_MUST_USE nart_res nart_tcp_send_all(nart_cx *cx, nart_tcp *s, cons
 NART_API nart_res nart_tcp_shutdown(nart_tcp *s, uint32_t dirs);
 
 /** Whether small packets are sent at once (the default) or held back until earlier ones have been
- *  acknowledged. @return 0; -EBADF; NART_ESTALE; -EOPNOTSUPP not TCP. */
+ *  acknowledged. @return 0; -EBADF; NART_ESTALE. */
 NART_API nart_res nart_tcp_set_nodelay(nart_tcp *s, bool on);
 /** @return 1, 0, or the errors of nart_tcp_set_nodelay(). */
 NART_API nart_res nart_tcp_nodelay(const nart_tcp *s);

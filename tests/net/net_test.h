@@ -95,7 +95,8 @@ static inline int tcp_pair(nart_rt *rt, nart_tcp *s)
 static inline void wait_for(int fd, short events)
 {
     struct pollfd p = { .fd = fd, .events = events };
-    CHECK_EQ(poll(&p, 1, -1), 1);
+    while (poll(&p, 1, -1) != 1)
+        CHECK_EQ(errno, EINTR);
 }
 
 static inline void raw_send(int fd, const char *text)

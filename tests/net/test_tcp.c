@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/time.h>
 
 /* ---- echo: listen, accept, connect, both ends in tasks ---- */
 
@@ -113,6 +115,37 @@ TEST(an_echo_comes_back)
         CHECK_STR(back, "hello");
     }
     CHECK_RES(nart_rt_run(rt), 0); /* the server and its connections have ended */
+    CHECK_RES(nart_tcp_listener_close(&l), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+static volatile sig_atomic_t interrupts;
+
+static void on_alarm(int signal)
+{
+    (void)signal;
+    interrupts++;
+}
+
+/* Signals end system calls early; no operation answers that. */
+TEST(signals_interrupt_nothing)
+{
+    struct sigaction action = { .sa_handler = on_alarm }; /* no SA_RESTART */
+    struct itimerval often = { { 0, 100 }, { 0, 100 } }, never = { { 0, 0 }, { 0, 0 } };
+    nart_rt *rt = new_rt();
+    nart_tcp_listener l;
+    char back[8] = "";
+    struct client c = { .data = "hello", .len = 5, .back = back };
+
+    listen_at(rt, &l, &c.at);
+    CHECK_EQ(sigaction(SIGALRM, &action, NULL), 0);
+    CHECK_EQ(setitimer(ITIMER_REAL, &often, NULL), 0);
+    while (interrupts < 1000) {
+        spawn(rt, &server_type, &(struct server){ .l = &l, .count = 1 }, NULL);
+        CHECK_RES(run(rt, &client_type, &c), 0);
+    }
+    CHECK_EQ(setitimer(ITIMER_REAL, &never, NULL), 0);
+    CHECK_RES(nart_rt_run(rt), 0);
     CHECK_RES(nart_tcp_listener_close(&l), 0);
     CHECK_RES(nart_rt_free(rt), 0);
 }
@@ -565,11 +598,14 @@ TEST(what_is_no_stream_is_not_taken_over)
 {
     nart_rt *rt = new_rt();
     nart_tcp s, t;
-    int ends[2], udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), peer = tcp_pair(rt, &s);
+    int ends[2], pair[2], udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int peer = tcp_pair(rt, &s);
 
     CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     CHECK_RES(nart_tcp_adopt(rt, ends[0], &t), -ENOTSOCK);
     CHECK_RES(nart_tcp_adopt(rt, udp, &t), -EPROTOTYPE);
+    CHECK_RES(nart_tcp_adopt(rt, pair[0], &t), -EPROTOTYPE);
     CHECK_RES(nart_tcp_adopt(rt, -1, &t), -EBADF);
     CHECK_RES(nart_tcp_adopt(rt, 100000, &t), -EBADF);
     CHECK_RES(nart_tcp_adopt(rt, (int)nart_tcp_fd(&s), &t), -EEXIST);
@@ -579,27 +615,9 @@ TEST(what_is_no_stream_is_not_taken_over)
     CHECK_RES(nart_tcp_close(&s), 0);
     close(ends[0]); /* they stayed the test's */
     close(ends[1]);
+    close(pair[0]);
+    close(pair[1]);
     close(udp);
     close(peer);
-    CHECK_RES(nart_rt_free(rt), 0);
-}
-
-/* A stream socket of the Unix family works as well. */
-TEST(a_socket_pair_is_taken_over)
-{
-    nart_rt *rt = new_rt();
-    nart_tcp s;
-    char buf[8];
-    int ends[2];
-
-    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    CHECK_RES(nart_tcp_adopt(rt, ends[0], &s), 0);
-    CHECK_RES(send_now(rt, &s, "there"), 5);
-    CHECK_EQ(recv(ends[1], buf, sizeof buf, 0), 5);
-    raw_send(ends[1], "back");
-    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 4);
-    CHECK_RES(nart_tcp_set_nodelay(&s, true), -EOPNOTSUPP);
-    CHECK_RES(nart_tcp_close(&s), 0);
-    close(ends[1]);
     CHECK_RES(nart_rt_free(rt), 0);
 }

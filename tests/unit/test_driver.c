@@ -2,6 +2,7 @@
 /* A second driver. The echo task that runs on the loop with real sockets runs in a world of its own
  * unchanged, and operations meet system calls that answer what no kernel can be made to answer at
  * will. */
+#include "../net/net_test.h"
 #include "net/net.h"
 #include "world.h"
 
@@ -59,23 +60,17 @@ static struct sock *echo_in_world(nart__task *t, struct echo *e)
 
 TEST(the_echo_task_runs_on_the_loop)
 {
-    nart_rt *rt;
-    nart_join join;
+    nart_rt *rt = new_rt();
     struct echo e = { .len = 0 };
     char back[16] = "";
-    int ends[2];
+    int peer = tcp_pair(rt, &e.sock);
 
-    CHECK_RES(nart_rt_new(NULL, &rt), 0);
-    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    CHECK_RES(nart_tcp_adopt(rt, ends[0], &e.sock), 0);
-    CHECK_RES(nart_rt_spawn(rt, &echo_type, &e, &join), 0);
-    CHECK_EQ(send(ends[1], "hello", 5, 0), 5);
-    CHECK_EQ(shutdown(ends[1], SHUT_WR), 0);
-    CHECK_RES(nart_rt_run(rt), 0);
-    CHECK_EQ(recv(ends[1], back, sizeof back, MSG_WAITALL), 5);
+    raw_send(peer, "hello");
+    CHECK_EQ(shutdown(peer, SHUT_WR), 0);
+    CHECK_RES(run(rt, &echo_type, &e), 0);
+    CHECK_EQ(recv(peer, back, sizeof back, MSG_WAITALL), 5);
     CHECK_STR(back, "hello");
-    nart_join_release(&join);
-    close(ends[1]);
+    close(peer);
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
@@ -434,26 +429,21 @@ static const nart_task_type receive_type = NART_TASK_TYPE(nart_tcp *, receive_ru
 
 TEST(a_handle_of_one_world_is_refused_in_another)
 {
-    nart_rt *rt;
+    nart_rt *rt = new_rt();
     nart_tcp real, *handle = &real, fake = { .state = 0 };
     nart__task t;
-    nart_res r;
-    int ends[2];
+    int peer = tcp_pair(rt, &real);
 
     new_world(&world_driver);
-    CHECK_RES(nart_rt_new(NULL, &rt), 0);
-    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    CHECK_RES(nart_tcp_adopt(rt, ends[0], &real), 0);
     CHECK_RES(nart__tcp_bind(&fake, &world_driver, w, fake_socket(AF_INET, SOCK_STREAM)), 0);
     begin(&t, &receive_type, &handle);
     CHECK_RES(settle(), NART_EDRIVER);
     handle = &fake;
-    CHECK_RES(nart_block_on(rt, &receive_type, &handle, &r), 0);
-    CHECK_RES(r, NART_EDRIVER);
+    CHECK_RES(run(rt, &receive_type, &handle), NART_EDRIVER);
     CHECK_RES(nart_tcp_close(&fake), 0); /* closing needs no cx, so it works from anywhere */
     CHECK_RES(nart_tcp_close(&real), 0);
     CHECK_EQ(w->sock[0].closes, 1);
-    close(ends[1]);
+    close(peer);
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
