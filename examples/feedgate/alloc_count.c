@@ -2,21 +2,31 @@
 /* alloc_count.c: counts the allocations of each thread, by standing in front of the C library's
  * allocator. Rust's allocations come here as well. Under a sanitizer the allocator is the
  * sanitizer's, and nothing is counted. */
+#include <errno.h>
 #include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define SANITIZED 1
+#elif defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
 uint64_t thread_allocs(void);
 
-#if defined __GLIBC__ && !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__ &&          \
-    !defined FEEDGATE_SANITIZED
+#if defined __GLIBC__ && !defined SANITIZED
 
-static __thread uint64_t count;
+static _Thread_local uint64_t count;
 
+/* NOLINTBEGIN(bugprone-reserved-identifier): the C library's own names */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t n, size_t size);
 extern void *__libc_realloc(void *p, size_t size);
 extern void *__libc_memalign(size_t align, size_t size);
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 void *malloc(size_t size)
 {
@@ -52,7 +62,7 @@ int posix_memalign(void **out, size_t align, size_t size)
 {
     count++;
     *out = __libc_memalign(align, size);
-    return *out ? 0 : 12; /* ENOMEM */
+    return *out ? 0 : ENOMEM;
 }
 
 uint64_t thread_allocs(void)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #define FETCH_TIMEOUT (150 * NART_MS)
+#define FETCH_MOST 65536 /* bytes of an answer */
 #define FETCH_EVERY (20 * NART_MS)
 #define FETCH_ENOUGH 60 /* the price server fails in each way once in 12 */
 #define SAVE_EVERY (200 * NART_MS)
@@ -28,7 +29,7 @@ static nart_res fetch_begin(struct fetcher *f)
              (unsigned)(g->fetched.submitted % FEED_INSTRUMENTS));
     get.url = f->url;
     get.timeout_ns = FETCH_TIMEOUT;
-    get.max_body = 64 * 1024;
+    get.max_body = FETCH_MOST;
     return nart_http_request(g->tokio, &get, &f->op);
 }
 

@@ -13,7 +13,6 @@
 #include "process.h"
 
 #include <nart/tokio.h>
-#include <stdatomic.h>
 
 NART_CHAN_TYPED(top, struct feed_top);
 NART_CHAN_TYPED(token, uint8_t);
@@ -66,9 +65,8 @@ struct gate {
     FILE *snapshot_file;
 
     /* supervisor */
-    atomic_uintptr_t interrupt; /* Ctrl-C: see supervisor.c */
-    bool cut_short;
-    int failed; /* tasks that ended with an error */
+    bool cut_short; /* by Ctrl-C */
+    int failed;     /* tasks that ended with an error */
 };
 
 /* Tells the generator how far the feed has come. */

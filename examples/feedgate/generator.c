@@ -11,7 +11,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-enum { PACKETS = NART_UDP_BATCH, FAREWELLS = 5 };
+enum { PACKETS = NART_UDP_BATCH, AT_ONCE = PACKETS * FEED_BATCH, FAREWELLS = 5 };
 
 #define STEP (NART_MS / 10)
 #define MOST (5 * NART_MS)
@@ -95,7 +95,7 @@ static uint64_t due(struct generator *g, int64_t now)
     uint64_t n = g->credit / (uint64_t)NART_SEC;
     g->credit %= (uint64_t)NART_SEC;
     n = n < room ? n : room;
-    return n < PACKETS * FEED_BATCH ? n : PACKETS * FEED_BATCH;
+    return n < AT_ONCE ? n : AT_ONCE;
 }
 
 /* Awaits news of the gateway's progress. 0: its end. */

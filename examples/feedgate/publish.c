@@ -6,6 +6,7 @@
 #include "gate.h"
 
 #define SEND_EVERY NART_MS
+#define SEND_TIMEOUT (10 * NART_SEC)
 
 /* ---- a connection ---- */
 
@@ -50,7 +51,7 @@ static nart_res connection_run(nart_cx *cx, void *frame)
         c->len = collect(c);
         r = 0;
         if (c->len > 0)
-            NART_AWAIT_FOR(r, 5 * NART_SEC,
+            NART_AWAIT_FOR(r, SEND_TIMEOUT,
                            nart_tcp_send_all(cx, &c->sock, c->out, c->len, &c->done));
         if (r >= 0 && !c->last_round)
             NART_AWAIT(r, nart_sleep(cx, &c->timer, SEND_EVERY));

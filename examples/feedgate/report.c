@@ -101,7 +101,8 @@ static bool faults_were_met(const struct gate *g, const struct result *res)
 
 bool report(const struct gate *g, const struct result *res)
 {
-    uint64_t lost = g->last_sent > g->messages ? g->last_sent - g->messages : 0;
+    uint64_t taken = g->messages - g->book.late;
+    uint64_t lost = g->last_sent > taken ? g->last_sent - taken : 0;
     bool good = true;
 
     print_table(g, res, lost);

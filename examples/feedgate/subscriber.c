@@ -10,7 +10,7 @@ struct subscriber {
     nart_co co;
     nart_tcp sock;
     nart_addr to;
-    uint64_t last, tops;
+    uint64_t last;
     uint64_t seen[FEED_INSTRUMENTS];
     size_t have; /* bytes in buf */
     struct feed_top buf[ROOM];
@@ -29,7 +29,6 @@ static bool take(struct subscriber *s)
             s->seen[t->instrument] = t->seq;
         }
         s->last = t->seq > s->last ? t->seq : s->last;
-        s->tops++;
     }
     s->have -= n * sizeof *s->buf;
     memmove(s->buf, s->buf + n, s->have);
@@ -49,10 +48,12 @@ static nart_res subscriber_run(nart_cx *cx, void *frame)
         if (r <= 0)
             break;
         s->have += (size_t)r;
-        if (!take(s))
+        if (!take(s)) {
+            fprintf(stderr, "subscriber: an instrument went back in time\n");
             NART_RETURN(-EPROTO);
+        }
     }
-    printf("last %" PRIu64 " tops %" PRIu64 "\n", s->last, s->tops);
+    printf("last %" PRIu64 "\n", s->last);
     NART_END(r);
 }
 
@@ -67,24 +68,18 @@ static const nart_task_type subscriber_type =
 
 int subscriber_main(const char *to, int count)
 {
-    nart_rt *rt;
+    nart_rt *rt = NULL;
     struct subscriber s = { .last = 0 };
-    nart_join joins[GATE_SUBSCRIBERS] = { 0 };
-    int status = 0;
 
     nart_res r = nart_rt_new(NULL, &rt);
     if (r == 0)
         r = nart_addr_parse(&s.to, to);
     for (int i = 0; i < count && r == 0; i++)
-        r = nart_rt_spawn(rt, &subscriber_type, &s, &joins[i]);
+        r = nart_rt_spawn(rt, &subscriber_type, &s, NULL);
     if (r == 0)
         r = nart_rt_run(rt);
-    if (r < 0) {
-        fprintf(stderr, "subscriber: %s\n", nart_strerror(r));
-        status = 1;
-    }
-    for (int i = 0; i < count; i++)
-        nart_join_release(&joins[i]);
     nart_rt_free(rt);
-    return status;
+    if (r < 0)
+        fprintf(stderr, "subscriber: %s\n", nart_strerror(r));
+    return r < 0;
 }

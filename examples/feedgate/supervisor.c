@@ -11,8 +11,10 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 
-#define PATIENCE (5 * NART_SEC) /* with tasks that should end */
+#define PATIENCE (5 * NART_SEC) /* with a market that awaits a farewell */
+#define SHUTDOWN (10 * NART_SEC)
 
 /* Who is joined. */
 enum {
@@ -40,12 +42,12 @@ struct supervisor {
 
 #define INTERRUPTED ((uintptr_t)1) /* no task's waker: those are even */
 
-static atomic_uintptr_t *interrupt_word; /* where the handler finds it */
+static atomic_uintptr_t interrupt;
 
 static void on_interrupt(int sig)
 {
     int saved = errno;
-    uintptr_t waker = atomic_exchange(interrupt_word, INTERRUPTED);
+    uintptr_t waker = atomic_exchange(&interrupt, INTERRUPTED);
 
     (void)sig;
     if (waker != INTERRUPTED)
@@ -53,22 +55,21 @@ static void on_interrupt(int sig)
     errno = saved;
 }
 
-static nart_res interrupt_await(nart_cx *cx, struct gate *g)
+static nart_res interrupt_await(nart_cx *cx)
 {
     nart_res r = nart_op_enter(cx);
     if (r)
         return r;
-    if (atomic_exchange(&g->interrupt, nart_cx_waker(cx).w) == INTERRUPTED)
+    if (atomic_exchange(&interrupt, nart_cx_waker(cx).w) == INTERRUPTED)
         return 0;
     return nart_op_park(cx);
 }
 
 /* A second Ctrl-C ends the program as it stands. */
-static void watch_interrupts(struct gate *g)
+static void watch_interrupts(void)
 {
     struct sigaction once = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND };
 
-    interrupt_word = &g->interrupt;
     sigemptyset(&once.sa_mask);
     sigaction(SIGINT, &once, NULL);
 }
@@ -130,7 +131,7 @@ static nart_res start_run(nart_cx *cx, struct supervisor *s)
         r = nart_fd_open(g->rt, g->subscribers.out, NART_FD_BORROW, &s->subscribers);
     if (r < 0)
         NART_RETURN(r);
-    NART_AWAIT_ANY(s->which, r, acceptor_run(cx, &s->acceptor), interrupt_await(cx, g),
+    NART_AWAIT_ANY(s->which, r, acceptor_run(cx, &s->acceptor), interrupt_await(cx),
                    output_await(cx, &s->subscribers, g->subscribers.out));
     if (r >= 0 && s->which == 1)
         r = -EINTR;
@@ -167,7 +168,7 @@ static nart_res watch_run(nart_cx *cx, struct supervisor *s)
     NART_BEGIN(cx, &s->phase);
     do {
         NART_AWAIT_ANY(s->which, r, output_await(cx, &s->generator, g->generator.out),
-                       nart_sleep(cx, &s->timer, NART_SEC), interrupt_await(cx, g));
+                       nart_sleep(cx, &s->timer, NART_SEC), interrupt_await(cx));
         if (r >= 0 && s->which == 1)
             print_line(s);
         if (r >= 0 && s->which == 2) {
@@ -192,6 +193,7 @@ static void note_end(struct gate *g, int i, nart_res r)
     fprintf(stderr, "feedgate: a %s ended: %s\n", task_name(i), nart_strerror(r));
 }
 
+/* Only the market can wait for something that will not come. */
 static nart_res await_all_run(nart_cx *cx, struct supervisor *s)
 {
     struct gate *g = s->g;
@@ -199,17 +201,18 @@ static nart_res await_all_run(nart_cx *cx, struct supervisor *s)
 
     NART_BEGIN(cx, &s->phase);
     for (s->i = 0; s->i < CONNECTION + g->connected; s->i++) {
-        NART_AWAIT_FOR(r, PATIENCE, nart_join_await(cx, &s->joins[s->i], &answer));
+        NART_AWAIT_FOR(r, s->i == MARKET ? PATIENCE : NART_NEVER,
+                       nart_join_await(cx, &s->joins[s->i], &answer));
         if (r == -ETIMEDOUT) {
             nart_task_cancel(g->rt, nart_join_task(&s->joins[s->i]));
             NART_AWAIT(r, nart_join_await(cx, &s->joins[s->i], &answer));
         }
         if (r == -ECANCELED)
-            break;
+            NART_RETURN(r);
         note_end(g, s->i, r < 0 ? r : answer);
         nart_join_release(&s->joins[s->i]);
     }
-    NART_END(r == -ECANCELED ? r : 0);
+    NART_END(0);
 }
 
 static nart_res supervisor_run(nart_cx *cx, void *frame)
@@ -229,7 +232,7 @@ static nart_res supervisor_run(nart_cx *cx, void *frame)
     g->closing = true;
     NART_AWAIT(r, await_all_run(cx, s));
     if (r >= 0)
-        r = nart_tokio_shutdown_begin(g->tokio, 2 * NART_SEC, &s->ending);
+        r = nart_tokio_shutdown_begin(g->tokio, SHUTDOWN, &s->ending);
     if (r >= 0)
         NART_AWAIT(r, nart_tokio_op_await(cx, &s->ending, NULL));
     NART_END(r == -ETIMEDOUT ? 0 : r); /* the report tells what did not end */
@@ -254,7 +257,7 @@ nart_res supervise(struct gate *g)
     struct supervisor s = { .g = g };
     nart_res answer = 0;
 
-    watch_interrupts(g);
+    watch_interrupts();
     nart_res r = nart_block_on(g->rt, &supervisor_type, &s, &answer);
     return r < 0 ? r : answer;
 }
