@@ -119,37 +119,6 @@ TEST(an_echo_comes_back)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-static volatile sig_atomic_t interrupts;
-
-static void on_alarm(int signal)
-{
-    (void)signal;
-    interrupts++;
-}
-
-/* Signals end system calls early; no operation answers that. */
-TEST(signals_interrupt_nothing)
-{
-    struct sigaction action = { .sa_handler = on_alarm }; /* no SA_RESTART */
-    struct itimerval often = { { 0, 100 }, { 0, 100 } }, never = { { 0, 0 }, { 0, 0 } };
-    nart_rt *rt = new_rt();
-    nart_tcp_listener l;
-    char back[8] = "";
-    struct client c = { .data = "hello", .len = 5, .back = back };
-
-    listen_at(rt, &l, &c.at);
-    CHECK_EQ(sigaction(SIGALRM, &action, NULL), 0);
-    CHECK_EQ(setitimer(ITIMER_REAL, &often, NULL), 0);
-    while (interrupts < 1000) {
-        spawn(rt, &server_type, &(struct server){ .l = &l, .count = 1 }, NULL);
-        CHECK_RES(run(rt, &client_type, &c), 0);
-    }
-    CHECK_EQ(setitimer(ITIMER_REAL, &never, NULL), 0);
-    CHECK_RES(nart_rt_run(rt), 0);
-    CHECK_RES(nart_tcp_listener_close(&l), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
-}
-
 /* ---- bulk ---- */
 
 static char *pattern(size_t len)
@@ -435,6 +404,42 @@ TEST(a_silent_peer_times_out_and_the_socket_stays_usable)
     raw_send(peer, "late");
     CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 4);
     CHECK_RES(nart_tcp_close(&s), 0);
+    close(peer);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+static volatile sig_atomic_t interrupts;
+
+static void on_alarm(int signal)
+{
+    (void)signal;
+    interrupts++;
+}
+
+/* Signals end system calls early; no operation answers that. */
+TEST(signals_interrupt_nothing)
+{
+    struct sigaction action = { .sa_handler = on_alarm }; /* no SA_RESTART */
+    struct itimerval often = { { 0, 100 }, { 0, 100 } }, never = { { 0, 0 }, { 0, 0 } };
+    nart_rt *rt = new_rt();
+    nart_tcp_listener l;
+    nart_tcp silent;
+    char back[8] = "";
+    int peer = tcp_pair(rt, &silent);
+    struct client c = { .data = "hello", .len = 5, .back = back };
+
+    listen_at(rt, &l, &c.at);
+    CHECK_EQ(sigaction(SIGALRM, &action, NULL), 0);
+    CHECK_EQ(setitimer(ITIMER_REAL, &often, NULL), 0);
+    while (interrupts < 1000) {
+        spawn(rt, &server_type, &(struct server){ .l = &l, .count = 1 }, NULL);
+        CHECK_RES(run(rt, &client_type, &c), 0);
+        CHECK_RES(run(rt, &timed_type, &(struct timed){ .s = &silent }), -ETIMEDOUT);
+    }
+    CHECK_EQ(setitimer(ITIMER_REAL, &never, NULL), 0);
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_RES(nart_tcp_listener_close(&l), 0);
+    CHECK_RES(nart_tcp_close(&silent), 0);
     close(peer);
     CHECK_RES(nart_rt_free(rt), 0);
 }
