@@ -129,8 +129,8 @@ typedef struct nart_rt_stats {
 /** Copies the counters that the caller's version knows. **Thread**: the runtime's own. */
 NART_API void nart_rt_stats_get(const nart_rt *rt, nart_rt_stats *out);
 
-/** Unmaps hubs that no runtime uses. Only when the caller knows that no waker of an ended runtime
- *  is left. @return how many. **Thread**: any. */
+/** Unmaps hubs that no runtime uses. Only when the caller knows that no waker and no handle (join,
+ *  socket) of an ended runtime is left. @return how many. **Thread**: any. */
 NART_API size_t nart_lib_trim(void);
 
 #ifdef __cplusplus
