@@ -4,6 +4,7 @@ set -eu
 case=$1 feedgate=$2 server=$3
 dir=$(mktemp -d)
 gateway=
+trap 'exit 1' HUP INT TERM
 trap '[ -z "$gateway" ] || kill -KILL "$gateway" 2>/dev/null || :; rm -rf "$dir"' EXIT
 
 # begin <seconds>: starts, and goes on after the first live line. What is printed is file 3.
@@ -56,7 +57,7 @@ fails_with() {
 
 case $case in
 interrupt)
-    begin 60
+    begin 86400
     kill -INT "$gateway"
     ends 0 'arrival to book' 'ok   all tasks and processes ended well'
     ;;
@@ -66,7 +67,7 @@ subscribers)
     ends 1 'a connection ended' 'ok   at most 0.1 % lost' 'FAIL the last sequence'
     ;;
 generator)
-    begin 60
+    begin 86400
     kill -KILL "$(process_of generator)"
     ends 1 'a market ended' 'ok   each cold operation ended in one way' 'FAIL all tasks'
     ;;
@@ -76,7 +77,7 @@ server)
     ends 1 'ok   each cold operation ended in one way' 'ok   the last sequence' 'FAIL all tasks'
     ;;
 gateway) # the others end by themselves: only then does the output end
-    begin 60
+    begin 86400
     kill -KILL "$gateway"
     cat <&3
     ;;
