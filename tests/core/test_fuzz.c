@@ -36,7 +36,7 @@ struct level {
 };
 
 struct parked {
-    enum { ON_SEND, ON_RECV, ON_JOIN } what;
+    enum what { ON_SEND, ON_RECV, ON_JOIN } what;
     uint32_t which; /* channel or task */
     int level;
 };
@@ -67,6 +67,8 @@ static uint32_t rnd(uint32_t *s)
 
 /* ---- what the model says ---- */
 
+enum stop { NO, MAYBE, YES };
+
 static bool shield_holds(const nart_cx *cx, const struct actor *f)
 {
     return f->shield_level >= 0 && f->shield_until > cx->now && !model[f->id].aborted;
@@ -82,7 +84,7 @@ static bool under_shield(const nart_cx *cx, const struct actor *f, int d)
 /* Must operations of level d answer -ECANCELED whatever they find? A body under a shield hides a
  * NART_STOP, too, until the poll ends, from all that comes after it; and one that opens it while it is
  * being stopped hides the task's cancellation from the others from the next poll on. */
-static enum { NO, MAYBE, YES } told_to_stop(const nart_cx *cx, const struct actor *f, int d)
+static enum stop told_to_stop(const nart_cx *cx, const struct actor *f, int d)
 {
     bool maybe = false;
 
@@ -115,7 +117,7 @@ static int64_t outer_scope(const nart_cx *cx, const struct actor *f, int d)
     return outer;
 }
 
-static bool right(const nart_cx *cx, nart_res r, int stop, int64_t own, int64_t outer)
+static bool right(const nart_cx *cx, nart_res r, enum stop stop, int64_t own, int64_t outer)
 {
     if (r == -ECANCELED)
         return stop != NO || outer <= cx->now;
@@ -130,7 +132,7 @@ static bool right(const nart_cx *cx, nart_res r, int stop, int64_t own, int64_t 
 /* Every answer of every operation comes by here. */
 static nart_res judge(nart_cx *cx, struct actor *f, int d, nart_res r)
 {
-    int stop = told_to_stop(cx, f, d);
+    enum stop stop = told_to_stop(cx, f, d);
     int64_t own = own_scope(f, d), outer = outer_scope(cx, f, d);
 
     answers++;
@@ -140,7 +142,7 @@ static nart_res judge(nart_cx *cx, struct actor *f, int d, nart_res r)
         test_fail(__FILE__, __LINE__,
                   "program %u, task %u, level %d: %s; told to stop %d, own scope %" PRId64
                   ", outer %" PRId64 ", now %" PRId64 ", shield of level %d until %" PRId64,
-                  program, f->id, d, nart_err_name(r), stop, own, outer, cx->now, f->shield_level,
+                  program, f->id, d, nart_err_name(r), (int)stop, own, outer, cx->now, f->shield_level,
                   f->shield_until);
     return r;
 }
@@ -152,7 +154,8 @@ static void forget(struct actor *f, int d)
         f->parked--;
 }
 
-static nart_res park(struct actor *f, int d, nart_res r, int what, uint32_t which)
+static nart_res park(struct actor *f, int d, nart_res r, enum what what,
+                     uint32_t which)
 {
     if (r != NART_PENDING) {
         forget(f, d);

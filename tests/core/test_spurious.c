@@ -174,10 +174,11 @@ static void *disturb(void *unused)
 
 enum who { NOBODY, ITSELF, FOREIGN };
 
-/* At every halt of the clock the victim gets its share of spurious polls. */
+/* At every halt of the clock the victim gets its share of spurious polls; from another thread, which
+ * has to be scheduled for it, most of them at the first. */
 static void trouble(nart_rt *rt, enum who who, const struct victim *f)
 {
-    long until = f->polls + TIMES;
+    long until = f->polls + (who == ITSELF || f->polls < TIMES ? TIMES : 10);
 
     settle(rt);
     __atomic_store_n(&target.w, f->waker.w, __ATOMIC_RELEASE);
