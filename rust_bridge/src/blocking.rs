@@ -108,7 +108,7 @@ impl Work {
 }
 
 /// Names a job in the pool.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct JobId {
     slot: u32,
     turn: u32,

@@ -121,6 +121,8 @@ pub struct Shared {
     /// None: adopted, or shut down.
     pub runtime: Mutex<Option<Runtime>>,
     pub leaked: Mutex<Leaked>,
+    /// For threads that the bridge makes itself.
+    pub hygiene: Hygiene,
     epoch: u32,
 }
 
@@ -175,7 +177,7 @@ impl Bridge {
             Ok(Err(e)) => return Err(errno(e.raw_os_error().unwrap_or(libc::EIO))),
             Err(_) => return Err(errno(libc::EAGAIN)), // tokio panics when it gets no thread
         };
-        Bridge::with(runtime.handle().clone(), Some(runtime), options)
+        Bridge::with(runtime.handle().clone(), Some(runtime), hygiene, options)
     }
 
     /// Makes a bridge of a runtime that lives elsewhere in the program, a `#[tokio::main]` say.
@@ -188,10 +190,15 @@ impl Bridge {
     /// `-EINVAL` options out of range; `-ENOMEM`.
     pub fn adopt(handle: TokioHandle, options: &Options) -> Result<Bridge, Res> {
         options.check()?;
-        Bridge::with(handle, None, options)
+        Bridge::with(handle, None, Hygiene::new(&[])?, options)
     }
 
-    fn with(handle: TokioHandle, runtime: Option<Runtime>, o: &Options) -> Result<Bridge, Res> {
+    fn with(
+        handle: TokioHandle,
+        runtime: Option<Runtime>,
+        hygiene: Hygiene,
+        o: &Options,
+    ) -> Result<Bridge, Res> {
         watch_forks();
         let no_memory = errno(libc::ENOMEM);
         let shared = Arc::new(Shared {
@@ -204,6 +211,7 @@ impl Bridge {
             handle,
             runtime: Mutex::new(runtime),
             leaked: Mutex::default(),
+            hygiene,
             epoch: fork_epoch(),
         });
         #[cfg(feature = "http")]

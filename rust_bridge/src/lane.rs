@@ -63,7 +63,7 @@ impl Lane {
             return Err(errno(libc::EAGAIN));
         }
         let (handle, mut promise) = op::begin(shared)?;
-        write(promise.scratch());
+        promise.write_request(write);
         queue.waiting.push_back(promise);
         drop(queue);
         lane.more.notify_one();
@@ -104,7 +104,7 @@ pub fn start(shared: &Arc<Shared>) {
         while let Ok(next) = shared.http.next() {
             match next {
                 Some(mut promise) => {
-                    let request = promise.scratch().clone(); // the block keeps its memory
+                    let request = promise.read_request();
                     let exchange = http::exchange(shared.clone(), request);
                     drop(shared.handle.spawn(Supervised::new(exchange, promise)));
                 }

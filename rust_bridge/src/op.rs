@@ -179,7 +179,11 @@ pub(crate) struct Op {
     cancelled: AtomicBool,
     /// Counted by the gate: every operation but that of a shutdown.
     counted: bool,
-    /// The promise's until DONE, the handle's after it.
+    /// The promise's: `task` holds a waker.
+    registered: UnsafeCell<bool>,
+    /// The handle's: `job` is set.
+    has_job: UnsafeCell<bool>,
+    /// The promise's, and read by the handle after DONE. Means nothing before.
     outcome: UnsafeCell<Outcome>,
     /// None in the pool only. Taken by whoever frees.
     bridge: UnsafeCell<Option<Arc<Shared>>>,
@@ -187,9 +191,9 @@ pub(crate) struct Op {
     /// How cancel reaches the tokio task.
     task: AtomicWaker,
     /// The handle's: what to cancel in the pool of blocking jobs.
-    job: UnsafeCell<Option<JobId>>,
-    /// A request on its way to a worker; keeps its capacity when the block is recycled.
-    pub(crate) scratch: UnsafeCell<Vec<u8>>,
+    job: UnsafeCell<JobId>,
+    /// A request on its way to a worker, or an old one, kept for its memory.
+    scratch: UnsafeCell<Vec<u8>>,
 }
 
 const _: () = assert!(std::mem::offset_of!(Op, task) == 64 && std::mem::size_of::<Op>() == 128);
@@ -205,13 +209,12 @@ impl Op {
             word: Word::new(),
             cancelled: AtomicBool::new(false),
             counted: true,
-            outcome: UnsafeCell::new(Outcome {
-                status: Status::Running,
-                ..Outcome::value(0)
-            }),
+            registered: UnsafeCell::new(false),
+            has_job: UnsafeCell::new(false),
+            outcome: UnsafeCell::new(Outcome::value(0)),
             bridge: UnsafeCell::new(None),
             task: AtomicWaker::new(),
-            job: UnsafeCell::new(None),
+            job: UnsafeCell::new(JobId::default()),
             scratch: UnsafeCell::new(Vec::new()),
         }
     }
@@ -232,14 +235,15 @@ impl Op {
         }
     }
 
-    /// Makes a used block as good as new. A scratch of usual size stays.
+    /// Makes a used block as good as new. The second line needs nothing: a batch of operations would
+    /// feel its cache misses.
     pub fn reset(&mut self) {
-        let mut scratch = std::mem::take(self.scratch.get_mut());
-        *self = Op::new();
-        if scratch.capacity() <= 4096 {
-            scratch.clear();
-            *self.scratch.get_mut() = scratch;
-        }
+        self.word = Word::new();
+        self.cancelled = AtomicBool::new(false);
+        self.counted = true;
+        self.registered = UnsafeCell::new(false);
+        self.has_job = UnsafeCell::new(false);
+        self.outcome = UnsafeCell::new(Outcome::value(0));
     }
 
     fn shared(&self) -> &Arc<Shared> {
@@ -298,11 +302,24 @@ impl Promise {
         unsafe { self.0.as_ref() }
     }
 
-    /// What the submitter has written for the worker.
-    #[cfg_attr(not(feature = "http"), allow(dead_code))]
-    pub fn scratch(&mut self) -> &mut Vec<u8> {
+    /// For the submitter: where a request is written for the worker.
+    #[cfg(feature = "http")]
+    pub fn write_request(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         // SAFETY: the promise's alone, and borrowed mutably with it.
-        unsafe { &mut *self.op().scratch.get() }
+        let scratch = unsafe { &mut *self.op().scratch.get() };
+        scratch.clear();
+        write(scratch);
+    }
+
+    /// For the worker: a copy of the request. Its memory stays with the block, unless it is large.
+    #[cfg(feature = "http")]
+    pub fn read_request(&mut self) -> Vec<u8> {
+        // SAFETY: as above.
+        let scratch = unsafe { &mut *self.op().scratch.get() };
+        if scratch.capacity() > 16 * SCRATCH {
+            return std::mem::take(scratch);
+        }
+        scratch.clone()
     }
 
     pub fn is_cancelled(&self) -> bool {
@@ -316,6 +333,8 @@ impl Promise {
     /// either register comes second and the flag is seen below, or wake does and wakes.
     pub fn register(&self, waker: &Waker) -> bool {
         self.op().task.register(waker);
+        // SAFETY: only the promise touches the cell.
+        unsafe { *self.op().registered.get() = true };
         self.is_cancelled()
     }
 
@@ -325,7 +344,10 @@ impl Promise {
 
     fn publish(&mut self, outcome: Outcome) {
         let op = self.op();
-        drop(op.task.take());
+        // SAFETY: only the promise touches the cell.
+        if unsafe { *op.registered.get() } {
+            drop(op.task.take());
+        }
         if op.counted {
             op.shared().gate.leave(outcome.status);
         }
@@ -377,8 +399,11 @@ impl Handle {
 
     /// For the submitter, before the promise leaves its hands.
     pub fn set_job(self, job: JobId) {
-        // SAFETY: only the handle touches the cell.
-        unsafe { *self.op().job.get() = Some(job) }
+        // SAFETY: only the handle touches these cells.
+        unsafe {
+            *self.op().job.get() = job;
+            *self.op().has_job.get() = true;
+        }
     }
 
     /// The outcome, once it is there.
@@ -424,9 +449,10 @@ impl Handle {
         }
         op.cancelled.store(true, Ordering::Relaxed); // see Promise::register()
         op.task.wake();
-        // SAFETY: only the handle touches the cell.
-        if let Some(job) = unsafe { *op.job.get() } {
-            op.shared().jobs.cancel(job);
+        // SAFETY: only the handle touches these cells.
+        if unsafe { *op.has_job.get() } {
+            // SAFETY: as above.
+            op.shared().jobs.cancel(unsafe { *op.job.get() });
         }
     }
 

@@ -97,6 +97,7 @@ impl Bridge {
         let shared = Arc::clone(&self.0);
         let (send, receive) = std::sync::mpsc::sync_channel::<()>(1);
         let wait = move || {
+            shared.hygiene.apply();
             // The thread is made before anything is closed: without it nothing has happened.
             if receive.recv().is_ok() {
                 let answer = finish(&shared, timeout);

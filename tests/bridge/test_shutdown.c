@@ -300,6 +300,36 @@ TEST(a_shorter_report_is_filled_as_far_as_it_goes)
     CHECK_EQ(buf.r.leaked_name[0][0], 0x77);
 }
 
+/* ---- the last answer, and then the end, in one poll ---- */
+
+static nart_res finisher_run(nart_cx *cx, void *frame)
+{
+    struct ender *e = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &e->co);
+    CHECK_RES(test_yield(bridge, 3, &e->op), 0);
+    NART_AWAIT(r, nart_tokio_op_await(cx, &e->op, NULL));
+    CHECK_RES(r, 0);
+    if (e->timeout == 0)
+        nart_tokio_op_close(&e->op);
+    nart_tokio_free(bridge);
+    bridge = NULL;
+    nart_tokio_op_close(&e->op);
+    NART_END(r);
+}
+
+static const nart_task_type finisher_type = NART_TASK_TYPE(struct ender, finisher_run, NULL);
+
+TEST(freed_right_after_the_last_answer)
+{
+    for (int i = 0; i < 200; i++) {
+        open_both();
+        CHECK_RES(run(&finisher_type, &(struct ender){ .timeout = i & 1 }), 0);
+        close_both();
+    }
+}
+
 /* ---- submissions that race with the end ---- */
 
 struct late {
@@ -359,7 +389,8 @@ TEST(submissions_that_race_with_the_end)
 
 /* ---- the end of the process ---- */
 
-TEST(exit_with_everything_alive)
+/* Runs f in a child whose bridge is busy; the child must exit with 0. */
+static void busy_child(nart_blocking_fn job, void (*f)(void))
 {
     fflush(NULL);
     pid_t child = fork();
@@ -368,11 +399,62 @@ TEST(exit_with_everything_alive)
     if (child == 0) {
         CHECK_RES(nart_rt_new(NULL, &loop), 0);
         CHECK_RES(nart_tokio_new(NULL, &bridge), 0);
-        CHECK_RES(nart_rt_spawn(loop, &crowd_type, &(struct crowd){ .job = stuck }, NULL), 0);
+        CHECK_RES(nart_rt_spawn(loop, &crowd_type, &(struct crowd){ .job = job }, NULL), 0);
         CHECK(nart_rt_poll(loop, 0) >= 0);
         wait_for(&started, 1);
-        exit(0);
+        f();
+        _exit(1);
     }
     CHECK_EQ(waitpid(child, &status, 0), child);
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void just_exit(void)
+{
+    exit(0);
+}
+
+TEST(exit_with_everything_alive)
+{
+    busy_child(stuck, just_exit);
+}
+
+static nart_res exit_there(void *arg, const nart_tokio_stop *stop)
+{
+    (void)arg;
+    (void)stop;
+    count(&started);
+    wait_for(&gate, 1);
+    exit(0);
+}
+
+static void wait_for_exit(void)
+{
+    set_word(&gate, 1);
+    for (;;)
+        pause();
+}
+
+TEST(exit_from_a_blocking_function)
+{
+    busy_child(exit_there, wait_for_exit);
+}
+
+static void end_at_exit(void)
+{
+    nart_res r = nart_tokio_shutdown(bridge, 50 * NART_MS, NULL);
+    if (r != 0 && r != -ETIMEDOUT)
+        _exit(2);
+    nart_tokio_free(bridge);
+}
+
+static void exit_that_ends_it(void)
+{
+    CHECK_EQ(atexit(end_at_exit), 0);
+    exit(0);
+}
+
+TEST(shutdown_in_an_exit_handler)
+{
+    busy_child(stuck, exit_that_ends_it);
 }

@@ -200,6 +200,33 @@ TEST(a_pinned_loop_keeps_its_cpu)
     let_go(ops);
 }
 
+static bool ender_is_elsewhere;
+
+static void look_for_ender(int tid, const char *status)
+{
+    cpu_set_t set;
+    if (strncmp(status, "Name:\tnart-tokio-end\n", 21) != 0)
+        return;
+    if (sched_getaffinity(tid, sizeof set, &set) == 0 && !CPU_ISSET(loop_cpu, &set))
+        ender_is_elsewhere = true;
+}
+
+/* The thread that waits for a shutdown, once it has begun. */
+TEST(a_pinned_loop_keeps_its_cpu_while_it_ends)
+{
+    nart_tokio_op ops[2] = { 0 }, end = { 0 };
+    pin_or_skip();
+    open_threads(NULL, ops);
+    CHECK_RES(nart_tokio_shutdown_begin(bridge, 30 * NART_SEC, &end), 0);
+    while (!ender_is_elsewhere) {
+        each_thread(look_for_ender);
+        let_others_run();
+    }
+    let_go(ops);
+    CHECK_RES(wait_for_answer(&end, NULL), 0);
+    nart_tokio_op_close(&end);
+}
+
 TEST(explicit_cpus_are_obeyed)
 {
     nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
