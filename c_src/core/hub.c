@@ -168,8 +168,9 @@ void nart__hub_end(nart__hub *hub)
     bool busy;
 
     hub->rt = NULL;
-    /* Relaxed: the other reader is this thread itself, see nart__hub_life(). */
+    /* Relaxed, both: who needs to see them is this thread itself, later on. */
     (void)NART__FETCH_ADD(&hub->life, 1u, NART__RELAXED);
+    NART__STORE(&hub->io_gone, hub->io_serial, NART__RELAXED);
     nart__hub_unpark(hub);
     /* What is left would be spurious wakes of the next life. Bounded: one in 32 old wakers still
      * matches, and its thread may wake for ever. */

@@ -34,6 +34,7 @@ struct nart__hub {
     uint64_t io_serial;                        /* for ids that never repeat in the life of a hub */
     nart__hub *idle;                           /* the next one in the pool */
     NART__ATOMIC(uint64_t) life;               /* see nart__hub_life() */
+    NART__ATOMIC(uint64_t) io_gone;            /* see nart__hub_io_rt() */
     nart__rec stub;
 };
 
@@ -90,6 +91,13 @@ static inline bool nart__hub_maybe(const nart__hub *hub)
 static inline uint64_t nart__hub_life(const nart__hub *hub)
 {
     return NART__LOAD(&hub->life, NART__RELAXED);
+}
+
+/* The runtime in which an id with this serial was made, or NULL when it is gone: the next one on the
+ * hub may belong to another thread and must not be looked at. For the thread of that runtime. */
+static inline void *nart__hub_io_rt(const nart__hub *hub, uint64_t serial)
+{
+    return serial > NART__LOAD(&hub->io_gone, NART__RELAXED) ? hub->rt : NULL;
 }
 
 /* Makes a hub of zeroed memory with room for its records. For the pool and for model tests. */

@@ -27,6 +27,13 @@ static nart_rt *rt_of(void *host)
     return ((nart__hub *)host)->rt;
 }
 
+/* A handle can outlive its runtime, and then its hub can have another runtime, on another thread:
+ * NULL for that. */
+static nart_rt *rt_of_id(void *host, uint64_t id)
+{
+    return nart__hub_io_rt(host, id >> NART__INDEX_BITS);
+}
+
 static int64_t loop_now(void *host)
 {
     (void)host;
@@ -62,8 +69,6 @@ static uintptr_t loop_waker(void *host, nart__task *t)
     return nart__hub_waker(host, t->slot);
 }
 
-/* A handle can outlive its runtime, and its hub can have another runtime then: ids never repeat, so
- * the reactor tells them apart. */
 static nart_res loop_io_add(void *host, int fd, uint64_t *id)
 {
     nart_rt *rt = rt_of(host);
@@ -79,7 +84,7 @@ static nart_res loop_io_want(void *host, uint64_t id, uint32_t dirs, nart_cx *cx
 
 static void loop_io_clear(void *host, uint64_t id, uint32_t dirs)
 {
-    nart_rt *rt = rt_of(host);
+    nart_rt *rt = rt_of_id(host, id);
     if (rt)
         nart__reactor_clear(&rt->reactor, id, dirs);
 }
@@ -88,7 +93,7 @@ static void loop_io_clear(void *host, uint64_t id, uint32_t dirs)
  * the kernel's queue with its parent and must only close. */
 static nart_res loop_io_del(void *host, uint64_t id, int *fd)
 {
-    nart_rt *rt = rt_of(host);
+    nart_rt *rt = rt_of_id(host, id);
     if (!rt)
         return NART_ESTALE;
     nart_res r = nart__rt_check(rt);
@@ -99,7 +104,7 @@ static nart_res loop_io_del(void *host, uint64_t id, int *fd)
 
 static nart_res loop_io_fd(void *host, uint64_t id)
 {
-    nart_rt *rt = rt_of(host);
+    nart_rt *rt = rt_of_id(host, id);
     if (!rt)
         return NART_ESTALE;
     nart_res r = nart__rt_check(rt);
@@ -108,7 +113,7 @@ static nart_res loop_io_fd(void *host, uint64_t id)
 
 static nart_res loop_io_wake(void *host, uint64_t id)
 {
-    nart_rt *rt = rt_of(host);
+    nart_rt *rt = rt_of_id(host, id);
     if (!rt)
         return NART_ESTALE;
     nart_res r = nart__rt_check(rt);
