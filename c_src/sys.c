@@ -54,13 +54,19 @@ int nart__sys_eventfd(void)
 int nart__sys_eventfd_write(int fd)
 {
     const uint64_t one = 1;
-    int saved = errno;
-    ssize_t n;
+    uint64_t full;
+    int saved = errno, err = 0;
 
-    do
-        n = write(fd, &one, sizeof one);
-    while (n < 0 && errno == EINTR);
-    int err = n < 0 && errno != EAGAIN ? -errno : 0;
+    while (write(fd, &one, sizeof one) < 0) {
+        if (errno == EINTR)
+            continue;
+        if (errno == EAGAIN && read(fd, &full, sizeof full) > 0)
+            continue; /* the counter was full, and a waiter is told by a new edge only */
+        if (errno != EAGAIN) {
+            err = -errno;
+            break;
+        }
+    }
     errno = saved;
     return err;
 }

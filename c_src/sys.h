@@ -20,8 +20,7 @@ int64_t nart__sys_now(void);
 
 /* A non-blocking eventfd, closed on exec. */
 int nart__sys_eventfd(void);
-/* Adds one. 0 also when the counter is full: it is readable then, which is all a wake wants.
- * Async-signal-safe, keeps errno. */
+/* Adds one, and never blocks: a full counter begins anew. Async-signal-safe, keeps errno. */
 int nart__sys_eventfd_write(int fd);
 /* Sets the counter to zero. */
 int nart__sys_eventfd_drain(int fd);
