@@ -359,7 +359,7 @@ static nart_res ask_to_end(nart_rt *rt, nart_task id, uint32_t bits)
     if (!t)
         return NART_ESTALE;
     t->state |= bits;
-    if (t == rt->cx.self && !(t->state & NART__T_SHIELD)) { /* itself: from the next operation on */
+    if (t == rt->cx.self && !nart__shield_holds(&rt->cx, t)) { /* itself: from now on */
         rt->cx.stop = NART__STOP_CANCEL;
         rt->cx.go = 0;
         rt->cx.flags |= NART__CX_TOLD;

@@ -50,12 +50,6 @@ nart_res nart__halt(nart_cx *cx, nart__wait *w)
     return -ECANCELED;
 }
 
-/* Is the task out of reach of cancellation? Not once it was aborted: it has no other poll. */
-static bool shield_holds(const nart_cx *cx, const nart__task *t)
-{
-    return t->state & NART__T_SHIELD && !(t->state & NART__T_ABORTED) && t->shield > cx->now;
-}
-
 /* A poll that is not the plain case: cancelled, shielded, or after one that spent its budget. */
 void nart__poll_begin_odd(nart_cx *cx, nart__task *t)
 {
@@ -64,7 +58,7 @@ void nart__poll_begin_odd(nart_cx *cx, nart__task *t)
         cx->stop = NART__STOP_LOOK;
         cx->go = 0;
     }
-    if (shield_holds(cx, t)) {
+    if (nart__shield_holds(cx, t)) {
         cx->park = t->shield; /* to be told of its end */
     } else if (t->state & NART__T_CANCELLED) {
         cx->stop = NART__STOP_CANCEL;
@@ -110,7 +104,7 @@ void nart__withdraw_under(nart_cx *cx, nart_co *co)
 {
     nart__task *t = cx->self;
 
-    if (shield_holds(cx, t) && t->shield < cx->park)
+    if (nart__shield_holds(cx, t) && t->shield < cx->park)
         cx->park = t->shield; /* a loser has opened it: its end still has to be told */
     for (nart__wait *w = t->waits, *more; w; w = more) {
         more = w->more;
@@ -211,7 +205,7 @@ void nart__shield_begin(nart_cx *cx, nart_co *co, int64_t ns)
     nart__task *t = cx->self;
     int64_t until = nart_time_add(nart_now(cx), ns);
 
-    if (until <= cx->now || shield_holds(cx, t) || t->state & NART__T_ABORTED)
+    if (until <= cx->now || nart__shield_holds(cx, t) || t->state & NART__T_ABORTED)
         return;
     t->shield = co->shield = until;
     t->state |= NART__T_SHIELD;
@@ -234,7 +228,7 @@ void nart__shield_end(nart_cx *cx, nart_co *co, int64_t outer)
     cx->outer = outer;
     if (co->shield == t->shield)
         t->state &= ~(uint32_t)NART__T_SHIELD;
-    bool cancelled = t->state & NART__T_CANCELLED && !shield_holds(cx, t);
+    bool cancelled = t->state & NART__T_CANCELLED && !nart__shield_holds(cx, t);
     if (cancelled)
         cx->flags |= NART__CX_TOLD;
     if (cancelled || stopped) {
@@ -247,7 +241,7 @@ void nart__shield_end(nart_cx *cx, nart_co *co, int64_t outer)
 int64_t nart__shield_outer(nart_cx *cx, nart_co *co, int64_t outer)
 {
     co->flags &= ~NART__CO_STOPPED;
-    if (!shield_holds(cx, cx->self) || co->shield != cx->self->shield)
+    if (!nart__shield_holds(cx, cx->self) || co->shield != cx->self->shield)
         return outer;
     lift_stop(cx, co);
     return NART_NEVER;

@@ -155,6 +155,12 @@ static inline void nart__q_remove(nart__waitq *q, nart__wait *w)
 NART__COLD void nart__poll_begin_odd(nart_cx *cx, nart__task *t);
 NART__COLD void nart__sweep(nart__task *t);
 
+/* Is the task out of reach of cancellation? Not once it was aborted: it has no other poll. */
+static inline bool nart__shield_holds(const nart_cx *cx, const nart__task *t)
+{
+    return t->state & NART__T_SHIELD && !(t->state & NART__T_ABORTED) && t->shield > cx->now;
+}
+
 /* What makes a poll other than the plain case. */
 #define NART__T_ODD (NART__T_DONE | NART__T_CANCELLED | NART__T_SHIELD | NART__T_SPENT)
 

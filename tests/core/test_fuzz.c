@@ -47,7 +47,6 @@ struct actor {
     int shield_level, shield_begun; /* whose shield it is: a level, and its how-manieth life */
     uint32_t shield_poll; /* in which it was opened */
     int64_t shield_until;
-    bool asked_itself; /* in this poll: from when on is not said */
     int parked;
     struct parked on[PARKED];
 };
@@ -138,7 +137,7 @@ static nart_res judge(nart_cx *cx, struct actor *f, int d, nart_res r)
     answers++;
     timeouts += r == -ETIMEDOUT;
     cancellations += r == -ECANCELED;
-    if (!f->asked_itself && !right(cx, r, stop, own, outer))
+    if (!right(cx, r, stop, own, outer))
         test_fail(__FILE__, __LINE__,
                   "program %u, task %u, level %d: %s; told to stop %d, own scope %" PRId64
                   ", outer %" PRId64 ", now %" PRId64 ", shield of level %d until %" PRId64,
@@ -281,7 +280,6 @@ static nart_res body(nart_cx *cx, struct actor *f, int d)
         case 2:
             if (l->act & 0x700)
                 break;
-            f->asked_itself = true;
             ask(f->id, nart_cx_task(cx), l->act & 0x800);
             break;
         default:
@@ -378,7 +376,6 @@ static nart_res actor_poll(nart_cx *cx, void *frame)
     struct actor *f = frame;
 
     f->parked = 0;
-    f->asked_itself = false;
     CHECK(nart_cx_cancelled(cx) == (told_to_stop(cx, f, 0) == YES));
     nart_res r = body(cx, f, 0);
     if (r == NART_PENDING)
