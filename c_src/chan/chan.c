@@ -298,6 +298,11 @@ bool nart_rx_is_closed(const nart_rx *rx)
 
 /* ---- the slow side of the inlines ---- */
 
+static inline bool is(const nart__ring *r, uint32_t kind, size_t elem)
+{
+    return r && r->type == NART__RING_TYPE(kind, 0, elem);
+}
+
 /* 0, or why nothing can be done with a ring. */
 static inline nart_res usable(const nart__ring *r, size_t elem)
 {
@@ -315,11 +320,10 @@ static nart_res refuse(nart_cx *cx, nart__wait *w, nart_res answer)
 
 nart_res nart__send_slow(nart_cx *cx, nart_tx *tx, const void *value, size_t elem)
 {
+    if (NART_LIKELY(is(tx->ring, NART_CHAN_LOCAL, elem)))
+        return nart__local_send(cx, tx, value);
     nart_res r = usable(tx->ring, elem);
-    if (r)
-        return refuse(cx, &tx->wait, r);
-    return nart__ring_spsc(tx->ring) ? nart__spsc_send(cx, tx, value)
-                                     : nart__local_send(cx, tx, value);
+    return r ? refuse(cx, &tx->wait, r) : nart__spsc_send(cx, tx, value);
 }
 
 nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem)
@@ -333,11 +337,10 @@ nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem)
 
 nart_res nart__recv_slow(nart_cx *cx, nart_rx *rx, void *value, size_t elem)
 {
+    if (NART_LIKELY(is(rx->ring, NART_CHAN_LOCAL, elem)))
+        return nart__local_recv(cx, rx, value);
     nart_res r = usable(rx->ring, elem);
-    if (r)
-        return refuse(cx, &rx->wait, r);
-    return nart__ring_spsc(rx->ring) ? nart__spsc_recv(cx, rx, value)
-                                     : nart__local_recv(cx, rx, value);
+    return r ? refuse(cx, &rx->wait, r) : nart__spsc_recv(cx, rx, value);
 }
 
 nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem)

@@ -13,16 +13,16 @@
  * are aligned for any type, and the receiver's cold fields are not in the sender's way. */
 typedef struct nart__chan {
     NART__ALIGNAS(NART__RING_LINE) nart__ring ring;
-    nart_alloc alloc;
-    void (*drop_value)(void *value);
-    size_t bytes;                /* of the whole block */
-    NART__ATOMIC(uint32_t) refs; /* sides that are open */
-    uint32_t senders;            /* local: sending ends that are open */
     nart_rt *rt;                 /* the receiver's; NULL: it belongs to none, or that has gone */
-    nart__guest guest;           /* in rt's list while rt is set */
-    nart__watch watch;           /* spsc: in rt's list while the sender must be looked at */
     nart__wait *rx_wait;         /* where the receiver waits */
     nart__waitq senders_waiting; /* local */
+    uint32_t senders;            /* local: sending ends that are open */
+    NART__ATOMIC(uint32_t) refs; /* sides that are open */
+    nart__guest guest;           /* in rt's list while rt is set */
+    nart__watch watch;           /* spsc: in rt's list while the sender must be looked at */
+    size_t bytes;                /* of the whole block */
+    void (*drop_value)(void *value);
+    nart_alloc alloc;
 } nart__chan;
 
 static inline nart__chan *nart__chan_of(nart__ring *r)
@@ -38,6 +38,12 @@ static inline bool nart__ring_spsc(const nart__ring *r)
 static inline bool nart__ring_spinning(const nart__ring *r)
 {
     return r->type & NART__RING_TYPE(0, NART_CHAN_SPINNING, 0);
+}
+
+/* Is this the context of the loop that the receiver belongs to? */
+static inline bool nart__chan_on(const nart__chan *c, const nart_cx *cx)
+{
+    return (const void *)c->rt == (const void *)cx; /* a runtime's first member is its context */
 }
 
 /* local.c */

@@ -31,6 +31,12 @@ static void set_room(nart__chan *c)
     r->room = queued || r->promised > 0 || rx_closed(c) ? 0 : r->mask + 1;
 }
 
+/* Whoever waits in a local channel is a task of its loop. */
+static void wake(nart__chan *c, nart__wait *w)
+{
+    nart__rt_ready(c->rt, w->task);
+}
+
 /* Grants free places to those who came first. */
 static void grant(nart__chan *c)
 {
@@ -40,17 +46,20 @@ static void grant(nart__chan *c)
         nart__wait *w = c->senders_waiting.first;
         nart__q_remove(&c->senders_waiting, w);
         r->promised++;
-        nart__grant(w, NART__GRANTED);
+        w->state = NART__GRANTED;
+        wake(c, w);
     }
     set_room(c);
 }
 
 void nart__local_sent(nart__ring *r)
 {
+    nart__chan *c = nart__chan_of(r);
+
     if (!(r->waiting & NART__RX_WAITS))
         return;
     r->waiting &= ~(uint32_t)NART__RX_WAITS;
-    nart__grant(nart__chan_of(r)->rx_wait, NART__GRANTED);
+    wake(c, c->rx_wait);
 }
 
 void nart__local_taken(nart__ring *r)
@@ -134,7 +143,7 @@ nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value)
         put(&c->ring, value);
         return 0;
     }
-    if (NART_UNLIKELY(!c->rt || cx != &c->rt->cx))
+    if (NART_UNLIKELY(!nart__chan_on(c, cx)))
         return NART_EDRIVER;
     r = nart__park_in(cx, w, &begun);
     if (begun) {
@@ -142,6 +151,14 @@ nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value)
         set_room(c);
     }
     return r;
+}
+
+/* There is a value, or the end: no wait. */
+static NART__COLD nart_res recv_now(nart_rx *rx, void *value)
+{
+    if (rx->wait.task)
+        nart__withdraw(&rx->wait);
+    return nart__pop(rx, value, NART__RING_ELEM(rx->ring->type)) ? 0 : NART_ECLOSED;
 }
 
 nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value)
@@ -155,19 +172,14 @@ nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value)
         return r;
     if (NART_UNLIKELY(w->task && w->task != cx->self))
         return -EBUSY;
-    bool got = nart__pop(rx, value, NART__RING_ELEM(c->ring.type));
-    if (got || c->senders == 0) {
-        if (w->task)
-            nart__withdraw(w);
-        return got ? 0 : NART_ECLOSED;
-    }
-    if (NART_UNLIKELY(!c->rt || cx != &c->rt->cx))
+    if (NART_UNLIKELY(used(&c->ring) > 0 || c->senders == 0))
+        return recv_now(rx, value);
+    if (NART_UNLIKELY(!nart__chan_on(c, cx)))
         return NART_EDRIVER;
     r = nart__park_in(cx, w, &begun);
-    if (r == NART_PENDING) {
-        w->state = NART__QUEUED; /* also after a turn that found the value taken */
+    if (NART_LIKELY(r == NART_PENDING)) {
         c->rx_wait = w;
-        c->ring.waiting |= NART__RX_WAITS;
+        c->ring.waiting |= NART__RX_WAITS; /* again, after a turn that found the value taken */
     }
     return r;
 }
@@ -184,7 +196,8 @@ void nart__local_rx_closed(nart__chan *c)
     while (c->senders_waiting.first) {
         nart__wait *w = c->senders_waiting.first;
         nart__q_remove(&c->senders_waiting, w);
-        nart__grant(w, NART__CLOSED);
+        w->state = NART__CLOSED;
+        wake(c, w);
     }
     set_room(c);
 }

@@ -161,7 +161,7 @@ nart_res nart__spsc_recv(nart_cx *cx, nart_rx *rx, void *value)
         return r;
     if (NART_UNLIKELY(w->task && w->task != cx->self))
         return -EBUSY;
-    if (NART_UNLIKELY(c->rt ? cx != &c->rt->cx : spinning))
+    if (NART_UNLIKELY(c->rt ? !nart__chan_on(c, cx) : spinning))
         return NART_EWRONGTHREAD;
     r = nart__spsc_try_recv(rx, value);
     if (r == -EAGAIN) {

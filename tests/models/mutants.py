@@ -173,7 +173,7 @@ def main():
     p.add_argument("--loom", required=True)
     p.add_argument("--only", default="", help="only mutants with this text in their names")
     p.add_argument("--keep", action="store_true", help="keep the mutated trees")
-    p.add_argument("--sources", nargs="+", required=True, help="C files that the programs consist of")
+    p.add_argument("--sources", nargs="*", required=True, help="C files that the programs consist of")
     p.add_argument("--mutate", nargs="*", default=[], help="files whose memory orders are weakened")
     options = p.parse_args()
 

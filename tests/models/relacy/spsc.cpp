@@ -6,7 +6,6 @@
 #undef malloc
 #undef free /* a member of the allocator's table has that name */
 
-#include "chan/spsc.c"
 #include "scenarios/spsc.c"
 
 int main(int argc, char **argv)

@@ -8,7 +8,18 @@
  * wake, which sets an eventfd and reads plain memory that belongs to the waker. */
 #include "model.h"
 
-#include "chan/chan.h"
+#include <string.h>
+
+/* loom does not see into memcpy, so values are copied here, and spsc.c is part of this file. */
+static void copy(void *to, const void *from, size_t bytes)
+{
+    for (size_t i = 0; i < bytes / sizeof(uint64_t); i++)
+        ((uint64_t *)to)[i] = ((const uint64_t *)from)[i];
+}
+
+#define memcpy copy
+#include "chan/spsc.c"
+#undef memcpy
 
 enum { RX, TX, PAYLOADS = 4 };
 
@@ -17,7 +28,6 @@ NART_CHAN_TYPED(u64, uint64_t);
 typedef struct state {
     nart__chan chan;
     uint64_t values[2]; /* of the largest channel here */
-    nart_rt rt;         /* the receiver's */
     nart_cx tx_cx;
     nart__task task[2];
     nart_tx tx;
@@ -28,6 +38,7 @@ typedef struct state {
     MODEL_VAR(uint32_t) payload[PAYLOADS];
     MODEL_VAR(uint32_t) last_words[2];
     unsigned received, lasts[2];
+    nart_rt rt; /* the receiver's */
 } state;
 
 static state *s;
@@ -125,27 +136,19 @@ void nart__local_taken(nart__ring *r)
 
 /* ---- making and ending ---- */
 
-/* Touched before the threads begin: what is touched first by a thread costs loom more. */
-static void touch(const void *p, size_t bytes)
+/* What a thread touches first costs loom more, so all but the rest of the runtime is touched here. */
+static void touch(void)
 {
 #ifndef MODEL_RELACY
-    for (size_t i = 0; i < bytes / 4; i++)
-        (void)((const volatile uint32_t *)p)[i];
-#else
-    (void)p;
-    (void)bytes;
+    for (size_t i = 0; i < (offsetof(state, rt) + sizeof(nart_cx)) / 4; i++)
+        (void)((const volatile uint32_t *)s)[i];
 #endif
 }
 
 static void make(uint64_t capacity, uint32_t flags, bool loop)
 {
     s = MODEL_NEW(state);
-    touch(&s->chan, sizeof s->chan);
-    touch(&s->rt.cx, sizeof s->rt.cx);
-    touch(&s->tx_cx, sizeof s->tx_cx);
-    touch(s->task, sizeof s->task);
-    touch(&s->tx, sizeof s->tx);
-    touch(&s->rx, sizeof s->rx);
+    touch();
     s->chan.ring.type = NART__RING_TYPE(NART_CHAN_SPSC, flags, sizeof(uint64_t));
     s->chan.ring.mask = capacity - 1;
     s->chan.ring.buf = (unsigned char *)s->values;
@@ -431,12 +434,12 @@ static void send_given_up(unsigned i)
 const model_scenario model_scenarios[] = {
     { "nobody_waits", 2, make_1, nobody_waits, after_2, 4, 3 },
     { "length_at_the_end", 2, make_2, length_at_the_end, after_2, 4, 4 },
-    { "receiver_closes", 2, make_1, receiver_closes, after_closing, 3, 3 },
-    { "stream_narrow", 2, make_1, stream_of_2, after_2, 3, 3 },
-    { "stream_wide", 2, make_2, stream_of_3, after_3, 2, 3 },
-    { "plain_receiver", 2, make_plain, stream_of_2, after_2, 2, 3 },
+    { "receiver_closes", 2, make_1, receiver_closes, after_closing, 2, 3 },
+    { "stream_narrow", 2, make_1, stream_of_2, after_2, 2, 3 },
+    { "stream_wide", 2, make_2, stream_of_3, after_3, 1, 2 },
+    { "plain_receiver", 2, make_plain, stream_of_2, after_2, 2, 2 },
     { "receive_given_up", 2, make_2, receive_given_up, after_2, 2, 3 },
-    { "send_given_up", 2, make_1, send_given_up, after_2, 2, 3 },
-    { "spinning", 2, make_spinning, spinning, after_2, 2, 3 },
+    { "send_given_up", 2, make_1, send_given_up, after_2, 2, 2 },
+    { "spinning", 2, make_spinning, spinning, after_2, 2, 2 },
     { NULL, 0, NULL, NULL, NULL, 0, 0 },
 };
