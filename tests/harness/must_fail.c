@@ -3,7 +3,9 @@
 #include "test.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 TEST(unequal)
 {
@@ -25,6 +27,19 @@ TEST(block_left)
 TEST(descriptor_left)
 {
     CHECK(open("/dev/null", O_RDONLY) >= 0);
+}
+
+static void *stays(void *arg)
+{
+    for (;;)
+        pause();
+    return arg;
+}
+
+TEST(thread_left)
+{
+    pthread_t t;
+    CHECK_EQ(pthread_create(&t, NULL, stays, NULL), 0);
 }
 
 static void survives(void *arg)
