@@ -27,10 +27,9 @@ static inline nart_rt *new_rt(void)
 /* A local channel of uint64_t. */
 static inline void new_chan(nart_rt *rt, size_t capacity, nart_tx *tx, nart_rx *rx)
 {
-    nart_chan_opts opts = { .size = sizeof opts,
-                            .kind = NART_CHAN_LOCAL,
-                            .elem = sizeof(uint64_t),
-                            .capacity = capacity };
+    nart_chan_opts opts = {
+        .size = sizeof opts, .kind = NART_CHAN_LOCAL, .elem = sizeof(uint64_t), .capacity = capacity
+    };
     CHECK_RES(nart_chan_open(rt, &opts, tx, rx), 0);
 }
 

@@ -145,6 +145,16 @@ static nart_res yields_run(nart_cx *cx, void *frame)
     NART_END(0);
 }
 
+/* Ends in a poll in which an arm has parked. */
+static nart_res decides_run(nart_cx *cx, void *frame)
+{
+    struct boss *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT_ANY(f->which, f->r, a_sleep(cx, f), a_recv(cx, f));
+    NART_END(f->r);
+}
+
 static nart_res ends_poll(nart_cx *cx, void *frame)
 {
     (void)cx;
@@ -161,13 +171,18 @@ static void boss_drop(void *frame)
 }
 
 #define BOSS_TYPE(shown, poll)                                                                     \
-    { NART_TASK_ABI, 0, shown, sizeof(struct boss), _Alignof(struct boss), poll, boss_drop,        \
-      { NULL, NULL } }
+    {                                                                                              \
+        NART_TASK_ABI, 0, shown, sizeof(struct boss), _Alignof(struct boss), poll, boss_drop,      \
+        {                                                                                          \
+            NULL, NULL                                                                             \
+        }                                                                                          \
+    }
 
 static const nart_task_type joins_type = BOSS_TYPE("joins", joins_run),
                             races_type = BOSS_TYPE("races", races_run),
                             sleeps_type = BOSS_TYPE("sleeps", sleeps_run),
                             shields_type = BOSS_TYPE("shields", shields_run),
+                            decides_type = BOSS_TYPE("decides", decides_run),
                             yields_type = BOSS_TYPE("yields", yields_run),
                             ends_type = BOSS_TYPE("ends", ends_poll);
 

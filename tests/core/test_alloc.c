@@ -284,8 +284,7 @@ static nart_res worker_run(nart_cx *cx, void *frame)
         NART_AWAIT_FOR(f->r, NART_US, nart_recv(cx, &f->rx, &f->value));
         CHECK_RES(f->r, -ETIMEDOUT);
         CHECK_RES(nart_spawn(cx, &child_type, NULL, &f->join), 0);
-        NART_AWAIT_ANY(f->which, f->r,
-                       nart_recv(cx, &f->rx, &f->value),
+        NART_AWAIT_ANY(f->which, f->r, nart_recv(cx, &f->rx, &f->value),
                        nart_join_await(cx, &f->join, &f->answer),
                        nart_sleep(cx, &f->timer, NART_SEC));
         CHECK_EQ(f->which, 1);

@@ -77,9 +77,7 @@ static nart_res race_run(nart_cx *cx, void *frame)
 
     NART_BEGIN(cx, &f->co);
     for (f->rounds = 0; f->rounds < f->max; f->rounds++) {
-        NART_AWAIT_ANY(f->which, f->r,
-                       nart_recv(cx, &f->a, &f->va),
-                       nart_recv(cx, &f->b, &f->vb),
+        NART_AWAIT_ANY(f->which, f->r, nart_recv(cx, &f->a, &f->va), nart_recv(cx, &f->b, &f->vb),
                        nart_join_await(cx, &f->child, &f->answer),
                        nart_sleep_until(cx, &f->timer, f->at));
         CHECK(idle(&f->a.wait) && idle(&f->b.wait) && idle(&f->child.wait));
@@ -239,8 +237,7 @@ static nart_res sender_run(nart_cx *cx, void *frame)
 
     NART_BEGIN(cx, &f->co);
     if (f->race)
-        NART_AWAIT_ANY(f->which, f->r,
-                       nart_sleep_until(cx, &f->timer, f->race_at),
+        NART_AWAIT_ANY(f->which, f->r, nart_sleep_until(cx, &f->timer, f->race_at),
                        nart_send(cx, &f->tx, &f->value));
     else
         NART_AWAIT_UNTIL(f->r, f->limit, nart_send(cx, &f->tx, &f->value));
@@ -294,7 +291,8 @@ static void check_turn_passes(enum how how)
         nart_tx_close(&f->tx);
     settle(rt);
     if (how == TIMED_OUT) {
-        CHECK_RES(f->r, 0); /* a place that was granted is a value that arrived: it beats the deadline */
+        CHECK_RES(f->r,
+                  0); /* a place that was granted is a value that arrived: it beats the deadline */
         CHECK_EQ(take(&full_rx), 2);
         settle(rt);
     }
@@ -351,6 +349,75 @@ TEST(a_waiter_that_times_out_leaves_the_queue)
     nart_join_release(&first);
     nart_join_release(&second);
     end();
+}
+
+/* Spends its budget before it asks again for what it waits for. */
+struct spender {
+    nart_tx tx;
+    nart_timer timer;
+    nart_waker waker;
+    uint64_t value;
+    nart_res r;
+};
+
+static nart_res spender_poll(nart_cx *cx, void *frame)
+{
+    struct spender *f = frame;
+
+    for (int i = 0; f->waker.w && i < NART_BUDGET; i++)
+        if (nart_sleep_until(cx, &f->timer, 0))
+            return -EIO;
+    f->r = nart_send(cx, &f->tx, &f->value);
+    f->waker = f->waker.w ? (nart_waker){ 0 } : nart_cx_waker(cx); /* spends every second poll */
+    return f->r;
+}
+
+static void spender_drop(void *frame)
+{
+    nart_tx_close(&((struct spender *)frame)->tx);
+}
+
+static const nart_task_type spender_type =
+    NART_TASK_TYPE(struct spender, spender_poll, spender_drop);
+
+/* `granted`: it holds its turn already when the budget is spent. */
+static void check_put_off(bool granted)
+{
+    nart_join first, second;
+    begin();
+    new_chan(rt, 1, &full_tx, &full_rx);
+    put(&full_tx, 1);
+    struct spender *f = spawn(rt, &spender_type, &first);
+    CHECK_RES(nart_tx_clone(&full_tx, &f->tx), 0);
+    f->value = 2;
+    settle(rt);
+    struct sender *g = new_sender(&second, 3);
+    settle(rt);
+    CHECK_RES(f->r, NART_PENDING);
+    if (granted)
+        CHECK_EQ(take(&full_rx), 1);
+    nart_waker_wake(f->waker); /* polled twice: put off, then asking again */
+    settle(rt);
+    if (!granted)
+        CHECK_EQ(take(&full_rx), 1);
+    settle(rt);
+    CHECK_EQ(take(&full_rx), 2); /* it is still the first */
+    settle(rt);
+    CHECK_EQ(take(&full_rx), 3);
+    CHECK_RES(g->r, 0);
+    nart_join_release(&first);
+    nart_join_release(&second);
+    end();
+}
+
+TEST(a_wait_that_is_put_off_for_want_of_budget_keeps_its_place)
+{
+    check_put_off(false);
+}
+
+TEST(a_turn_that_is_put_off_for_want_of_budget_is_kept)
+{
+    check_put_off(true);
 }
 
 /* ---- one handle, twice ---- */
@@ -433,8 +500,7 @@ static nart_res twice_run(nart_cx *cx, void *frame)
     if (f->bodies)
         NART_AWAIT_ANY(f->which, f->r, twice_one(cx, f), twice_two(cx, f));
     else
-        NART_AWAIT_ANY(f->which, f->r,
-                       nart_send(cx, &f->tx, &f->v1),
+        NART_AWAIT_ANY(f->which, f->r, nart_send(cx, &f->tx, &f->v1),
                        nart_send(cx, &f->tx, &f->v2));
     NART_END(f->r);
 }
@@ -525,8 +591,7 @@ static nart_res chooser_run(nart_cx *cx, void *frame)
 
     NART_BEGIN(cx, &f->co);
     for (f->tick = at_ms(10);; f->tick += 10 * NART_MS) {
-        NART_AWAIT_ANY(f->which, f->r,
-                       pair_run(cx, &f->pair),
+        NART_AWAIT_ANY(f->which, f->r, pair_run(cx, &f->pair),
                        nart_sleep_until(cx, &f->timer, f->tick));
         if (f->which == 0 || f->r < 0)
             break;
@@ -551,8 +616,8 @@ static void chooser_drop(void *frame)
     nart_rx_close(&f->moved);
 }
 
-static const nart_task_type chooser_type = NART_TASK_TYPE(struct chooser, chooser_run,
-                                                          chooser_drop);
+static const nart_task_type chooser_type =
+    NART_TASK_TYPE(struct chooser, chooser_run, chooser_drop);
 
 TEST(a_body_that_loses_goes_on_where_it_was)
 {
@@ -607,8 +672,7 @@ static nart_res inner_run(nart_cx *cx, struct inner *f)
 {
     NART_BEGIN(cx, &f->co);
     for (f->rounds = 0; f->rounds < 3; f->rounds++) {
-        NART_AWAIT_ANY(f->which, f->r,
-                       nart_recv(cx, &f->rx, &f->value),
+        NART_AWAIT_ANY(f->which, f->r, nart_recv(cx, &f->rx, &f->value),
                        nart_sleep_until(cx, &f->timer, f->at));
         if (f->r < 0)
             break;
@@ -635,13 +699,9 @@ static nart_res nest_run(nart_cx *cx, void *frame)
 
     NART_BEGIN(cx, &f->co);
     if (f->inner_first)
-        NART_AWAIT_ANY(f->which, f->r,
-                       inner_run(cx, &f->inner),
-                       nart_recv(cx, &f->rx, &f->value));
+        NART_AWAIT_ANY(f->which, f->r, inner_run(cx, &f->inner), nart_recv(cx, &f->rx, &f->value));
     else
-        NART_AWAIT_ANY(f->which, f->r,
-                       nart_recv(cx, &f->rx, &f->value),
-                       inner_run(cx, &f->inner));
+        NART_AWAIT_ANY(f->which, f->r, nart_recv(cx, &f->rx, &f->value), inner_run(cx, &f->inner));
     CHECK(idle(&f->rx.wait) && idle(&f->inner.rx.wait));
     NART_END(f->r);
 }
@@ -747,7 +807,7 @@ TEST(what_a_poll_does_not_ask_for_again_is_withdrawn_and_its_turn_passes_on)
     settle(rt);
     CHECK_EQ(f->state, 1);
     CHECK(idle(&f->rb.wait));
-    CHECK(!idle(&f->ta.wait)); /* this poll asked for both */
+    CHECK(!idle(&f->ta.wait));   /* this poll asked for both */
     CHECK_EQ(take(&full_rx), 1); /* its turn, which it does not want any more */
     settle(rt);
     CHECK(idle(&f->ta.wait));
@@ -779,8 +839,8 @@ static void hand_two_drop(void *frame)
     inner_close(&f->y);
 }
 
-static const nart_task_type hand_two_type = NART_TASK_TYPE(struct hand_two, hand_two_poll,
-                                                           hand_two_drop);
+static const nart_task_type hand_two_type =
+    NART_TASK_TYPE(struct hand_two, hand_two_poll, hand_two_drop);
 
 TEST(two_bodies_polled_by_hand_race_each_for_itself)
 {
@@ -877,10 +937,9 @@ static nart_res scoped_run(nart_cx *cx, void *frame)
     struct scoped *f = frame;
 
     NART_BEGIN(cx, &f->co);
-    NART_AWAIT_FOR(f->r, 20 * NART_MS,
-                   NART_ANY(f->which,
-                            nart_recv(cx, &f->a, &f->value),
-                            nart_recv(cx, &f->b, &f->value)));
+    NART_AWAIT_FOR(
+        f->r, 20 * NART_MS,
+        NART_ANY(f->which, nart_recv(cx, &f->a, &f->value), nart_recv(cx, &f->b, &f->value)));
     CHECK(idle(&f->a.wait) && idle(&f->b.wait));
     NART_END(f->r);
 }

@@ -487,8 +487,8 @@ static void shielded_drop(void *frame)
     nart_rx_close(&f->rx);
 }
 
-static const nart_task_type shielded_type = NART_TASK_TYPE(struct shielded, shielded_run,
-                                                           shielded_drop);
+static const nart_task_type shielded_type =
+    NART_TASK_TYPE(struct shielded, shielded_run, shielded_drop);
 
 /* Cancelled before the shield, or under it when a value lets it in first. */
 static void check_shield(int64_t span, bool value_first, bool nest)

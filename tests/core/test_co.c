@@ -188,7 +188,8 @@ static const nart_task_type deep_type = NART_TASK_TYPE(struct deep, deep_0, NULL
 TEST(bodies_resume_at_every_depth_and_begin_anew)
 {
     CHECK_EQ(run_one(&deep_type, NULL), 8);
-    CHECK_STR(trace, "21202120" "21202120");
+    CHECK_STR(trace, "21202120"
+                     "21202120");
 }
 
 struct again {
@@ -325,8 +326,9 @@ static const nart_task_type echo_type = NART_TASK_TYPE(struct echo, echo_poll, N
 
 TEST(any_value_but_pending_is_an_answer)
 {
-    static const nart_res values[] = { 0,         1,         INT32_MAX,     INT64_MAX,   -1, -4095,
-                                       -ECANCELED, -ETIMEDOUT, NART_EABORTED, NART_EUSED, INT64_MIN };
+    static const nart_res values[] = { 0,        1,          INT32_MAX,  INT64_MAX,     -1,
+                                       -4095,    -ECANCELED, -ETIMEDOUT, NART_EABORTED, NART_EUSED,
+                                       INT64_MIN };
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         CHECK_RES(run_one(&echo_type, &(struct echo){ values[i] }), values[i]);
 }

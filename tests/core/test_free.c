@@ -58,6 +58,7 @@ struct task {
     enum mode mode;
     int which;
     nart_res r, answer, under;
+    bool dropped;
 };
 
 static nart_res task_sub(nart_cx *cx, struct task *f)
@@ -80,9 +81,7 @@ static nart_res task_run(nart_cx *cx, struct task *f)
     if (f->mode == JOIN)
         NART_AWAIT(f->r, nart_join_await(cx, &f->join, &f->answer));
     if (f->mode == RACE)
-        NART_AWAIT_ANY(f->which, f->r,
-                       nart_join_await(cx, &f->join, &f->answer),
-                       task_sub(cx, f),
+        NART_AWAIT_ANY(f->which, f->r, nart_join_await(cx, &f->join, &f->answer), task_sub(cx, f),
                        nart_sleep(cx, &f->timer, 9 * NART_SEC));
     if (f->mode == NESTED)
         NART_AWAIT(f->r, task_sub(cx, f));
@@ -102,6 +101,7 @@ static nart_res task_run(nart_cx *cx, struct task *f)
 static nart_res task_poll(nart_cx *cx, void *frame)
 {
     struct task *f = frame;
+    CHECK(!f->dropped);
     return f->mode == BY_HAND ? nart_op_park(cx) : task_run(cx, f);
 }
 
@@ -110,6 +110,8 @@ static void task_drop(void *frame)
     struct task *f = frame;
 
     drops++;
+    CHECK(!f->dropped);
+    f->dropped = true;
     CHECK(!f->tx.wait.task && !f->rx.wait.task && !f->join.wait.task);
     nart_tx_close(&f->tx);
     nart_rx_close(&f->rx);
@@ -500,8 +502,8 @@ static void unwinds_drop(void *frame)
     last = *(struct unwinds *)frame;
 }
 
-static const nart_task_type unwinds_type = NART_TASK_TYPE(struct unwinds, unwinds_run,
-                                                          unwinds_drop);
+static const nart_task_type unwinds_type =
+    NART_TASK_TYPE(struct unwinds, unwinds_run, unwinds_drop);
 
 TEST(bodies_unwind_and_spawn_nothing)
 {

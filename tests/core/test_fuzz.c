@@ -45,7 +45,7 @@ struct actor {
     struct level lv[LEVELS];
     uint32_t seed, id;
     int shield_level, shield_begun; /* whose shield it is: a level, and its how-manieth life */
-    uint32_t shield_poll; /* in which it was opened */
+    uint32_t shield_poll;           /* in which it was opened */
     int64_t shield_until;
     int parked;
     struct parked on[PARKED];
@@ -141,8 +141,8 @@ static nart_res judge(nart_cx *cx, struct actor *f, int d, nart_res r)
         test_fail(__FILE__, __LINE__,
                   "program %u, task %u, level %d: %s; told to stop %d, own scope %" PRId64
                   ", outer %" PRId64 ", now %" PRId64 ", shield of level %d until %" PRId64,
-                  program, f->id, d, nart_err_name(r), (int)stop, own, outer, cx->now, f->shield_level,
-                  f->shield_until);
+                  program, f->id, d, nart_err_name(r), (int)stop, own, outer, cx->now,
+                  f->shield_level, f->shield_until);
     return r;
 }
 
@@ -153,8 +153,7 @@ static void forget(struct actor *f, int d)
         f->parked--;
 }
 
-static nart_res park(struct actor *f, int d, nart_res r, enum what what,
-                     uint32_t which)
+static nart_res park(struct actor *f, int d, nart_res r, enum what what, uint32_t which)
 {
     if (r != NART_PENDING) {
         forget(f, d);
@@ -205,8 +204,8 @@ static nart_res op_join(nart_cx *cx, struct actor *f, int d)
     struct level *l = &f->lv[d];
     nart_res r = judge(cx, f, d, nart_join_await(cx, &l->kid, &l->m));
     uint32_t id = l->kid_id;
-    bool aborted = model[id].ended ? model[id].r == -ECANCELED && model[id].asked
-                                   : model[id].aborted;
+    bool aborted =
+        model[id].ended ? model[id].r == -ECANCELED && model[id].asked : model[id].aborted;
 
     if (r == 0) {
         CHECK(!l->kid_used && model[id].ended && !aborted);

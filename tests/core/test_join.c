@@ -114,8 +114,9 @@ TEST(the_answer_may_be_ignored)
     nart_join child;
     rt = new_rt();
     new_child(&child, 0, 3);
-    CHECK_RES(nart_block_on(rt, &waiter_type, &(struct waiter){ .of = &child,
-                                                               .limit = NART_NEVER }, NULL), 0);
+    CHECK_RES(nart_block_on(rt, &waiter_type, &(struct waiter){ .of = &child, .limit = NART_NEVER },
+                            NULL),
+              0);
     nart_join_release(&child);
     nart_rt_free(rt);
 }
@@ -293,6 +294,42 @@ TEST(a_join_that_timed_out_can_be_awaited_again)
     CHECK_RES(w->answer, 5);
     nart_join_release(&join);
     nart_join_release(&child);
+    nart_rt_free(rt);
+}
+
+/* Moves the handle in the poll in which it was told of the timeout. */
+struct mover {
+    nart_co co;
+    nart_join join, moved;
+    nart_res r, again, answer;
+};
+
+static nart_res mover_run(nart_cx *cx, void *frame)
+{
+    struct mover *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT_FOR(f->r, 10 * NART_MS, nart_join_await(cx, &f->join, &f->answer));
+    nart_join_move(&f->moved, &f->join);
+    NART_AWAIT(f->again, nart_join_await(cx, &f->moved, &f->answer));
+    nart_join_release(&f->moved);
+    NART_END(0);
+}
+
+static const nart_task_type mover_type = NART_TASK_TYPE(struct mover, mover_run, NULL);
+
+TEST(a_join_that_timed_out_can_be_moved_at_once)
+{
+    nart_join join;
+    rt = new_rt();
+    struct mover *f = spawn(rt, &mover_type, &join);
+    new_child(&f->join, 50, 5);
+    run_all(rt);
+    CHECK_RES(f->r, -ETIMEDOUT);
+    CHECK_RES(f->again, 0);
+    CHECK_RES(f->answer, 5);
+    CHECK_EQ(drops, 1);
+    nart_join_release(&join);
     nart_rt_free(rt);
 }
 

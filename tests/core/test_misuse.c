@@ -301,7 +301,9 @@ static void *on_another_thread(void *join)
     nart_res err = 0;
     nart_tx tx;
     nart_rx rx;
-    nart_chan_opts opts = { .size = sizeof opts, .kind = NART_CHAN_LOCAL, .elem = 8, .capacity = 1 };
+    nart_chan_opts opts = {
+        .size = sizeof opts, .kind = NART_CHAN_LOCAL, .elem = 8, .capacity = 1
+    };
     nart_task id = nart_join_task(join);
 
     CHECK_RES(nart_rt_run(rt), NART_EWRONGTHREAD);

@@ -324,8 +324,8 @@ static void counter_drop(void *frame)
     nart_rx_close(&f->rx);
 }
 
-static const nart_task_type counter_type = NART_TASK_TYPE(struct counter, counter_poll,
-                                                          counter_drop);
+static const nart_task_type counter_type =
+    NART_TASK_TYPE(struct counter, counter_poll, counter_drop);
 
 /* Two wakes queue a task twice in the reference, which then reads freed memory: its defect 3. */
 TEST(wakes_from_two_sources_before_a_poll_are_one_poll)

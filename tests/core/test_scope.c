@@ -354,8 +354,8 @@ static void spinner_drop(void *frame)
     nart_rx_close(&f->rx);
 }
 
-static const nart_task_type spinner_type = NART_TASK_TYPE(struct spinner, spinner_run,
-                                                          spinner_drop);
+static const nart_task_type spinner_type =
+    NART_TASK_TYPE(struct spinner, spinner_run, spinner_drop);
 
 TEST(a_loop_on_an_expired_deadline_does_not_hold_the_runtime)
 {
@@ -412,7 +412,7 @@ TEST(a_body_whose_operations_are_always_ready_still_meets_its_deadline)
     while (!nart_join_done(&join) && f->rounds < 100000)
         CHECK_LE(0, nart_rt_poll(rt, 0));
     CHECK_RES(f->r, -ETIMEDOUT);
-    CHECK_LE(5000, f->rounds); /* not early */
+    CHECK_LE(5000, f->rounds);                        /* not early */
     CHECK_LE(f->rounds, 5000 + 2 * 64 * NART_BUDGET); /* at the end of a tick after it */
     nart_join_release(&join);
     nart_rt_free(rt);
@@ -462,8 +462,8 @@ static void by_hand_drop(void *frame)
     nart_rx_close(&f->rx);
 }
 
-static const nart_task_type by_hand_type = NART_TASK_TYPE(struct by_hand, by_hand_poll,
-                                                          by_hand_drop);
+static const nart_task_type by_hand_type =
+    NART_TASK_TYPE(struct by_hand, by_hand_poll, by_hand_drop);
 
 static void check_by_hand(int64_t outer, int64_t inner, nart_res a, nart_res b, int64_t ended_at)
 {

@@ -89,8 +89,8 @@ static void check_nap(bool relative, int64_t t, int64_t expected)
 
 TEST(a_sleep_ends_exactly_when_it_is_due)
 {
-    static const int64_t spans[] = { 1, 2, 999, 1000, 1001, 1499999, 1500000, NART_MS, NART_SEC,
-                                     86400 * NART_SEC };
+    static const int64_t spans[] = { 1,       2,       999,     1000,     1001,
+                                     1499999, 1500000, NART_MS, NART_SEC, 86400 * NART_SEC };
     for (size_t i = 0; i < sizeof spans / sizeof *spans; i++) {
         check_nap(true, spans[i], virtual_now + spans[i]);
         check_nap(false, virtual_now + spans[i], virtual_now + spans[i]);
@@ -159,15 +159,13 @@ static nart_res life_run(nart_cx *cx, void *frame)
     NART_AWAIT(f->r, nart_sleep(cx, &f->timer, 10 * NART_MS));
     f->times[1] = nart_now(cx);
     /* one that lost a race goes on */
-    NART_AWAIT_ANY(f->which, f->r,
-                   nart_recv(cx, &f->rx, &f->value),
+    NART_AWAIT_ANY(f->which, f->r, nart_recv(cx, &f->rx, &f->value),
                    nart_sleep(cx, &f->timer, 10 * NART_MS));
     CHECK_EQ(f->which, 0);
     NART_AWAIT(f->r, nart_sleep(cx, &f->timer, NART_SEC));
     f->times[2] = nart_now(cx);
     /* unless it is forgotten */
-    NART_AWAIT_ANY(f->which, f->r,
-                   nart_recv(cx, &f->rx, &f->value),
+    NART_AWAIT_ANY(f->which, f->r, nart_recv(cx, &f->rx, &f->value),
                    nart_sleep(cx, &f->timer, 10 * NART_MS));
     CHECK_EQ(f->which, 0);
     nart_timer_cancel(&f->timer);
@@ -235,8 +233,8 @@ static nart_res one_of_many_run(nart_cx *cx, void *frame)
     NART_END(0);
 }
 
-static const nart_task_type one_of_many_type = NART_TASK_TYPE(struct one_of_many, one_of_many_run,
-                                                              NULL);
+static const nart_task_type one_of_many_type =
+    NART_TASK_TYPE(struct one_of_many, one_of_many_run, NULL);
 
 TEST(thousands_of_sleeps_end_each_at_its_own_nanosecond)
 {

@@ -67,8 +67,8 @@ static bool all_zero(const unsigned char *p, size_t n)
 
 TEST(a_frame_of_any_size_begins_zeroed_and_aligned)
 {
-    static const uint32_t sizes[] = { 0,   1,   63,   64,   65,   127,  128,  129,  256, 257,
-                                      512, 513, 1024, 1025, 2048, 2049, 4095, 4096 };
+    static const uint32_t sizes[] = { 0,   1,   63,  64,   65,   127,  128,  129,  256,
+                                      257, 512, 513, 1024, 1025, 2048, 2049, 4095, 4096 };
     rt = new_rt();
     for (int round = 0; round < 3; round++) { /* the later ones in slots that were used */
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -223,7 +223,8 @@ TEST(an_initial_value_is_copied_and_none_is_zero)
             v.words[k] = 100 + k;
         const void *init = i & 1 ? NULL : &v;
         CHECK_RES(i & 2 ? nart_rt_spawn(rt, &value_type, init, NULL)
-                        : nart_rt_spawn_boxed(rt, &value_type, init, NULL), 0);
+                        : nart_rt_spawn_boxed(rt, &value_type, init, NULL),
+                  0);
         memset(&v, 0, sizeof v);
         tick();
         CHECK_EQ(polls, i + 1);
@@ -391,7 +392,8 @@ TEST(a_slot_that_had_a_boxed_frame_takes_a_small_one_again)
     rt = small_rt(1);
     for (int i = 0; i < 4; i++) {
         CHECK_RES(i & 1 ? nart_rt_spawn(rt, &small, NULL, NULL)
-                        : nart_rt_spawn_boxed(rt, &box, NULL, NULL), 0);
+                        : nart_rt_spawn_boxed(rt, &box, NULL, NULL),
+                  0);
         tick();
         CHECK_EQ(polls, i + 1);
     }

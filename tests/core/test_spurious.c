@@ -5,14 +5,27 @@
 #include "core.h"
 #include "virtual.h"
 
-#include <pthread.h>
 #include <sched.h>
 
 enum { TIMES = 1000 };
 
 enum op {
-    SLEEP, SLEEP_UNTIL, RECV, SEND, JOIN, YIELD_THEN_SLEEP, SCOPE, SCOPE_VALUE, NESTED_SCOPES, RACE,
-    RACE_LOST_BY_A_BODY, STOPPED, SHIELD, OWN, CANCELLED, OPS
+    SLEEP,
+    SLEEP_UNTIL,
+    RECV,
+    SEND,
+    JOIN,
+    YIELD_THEN_SLEEP,
+    SCOPE,
+    SCOPE_VALUE,
+    NESTED_SCOPES,
+    RACE,
+    RACE_LOST_BY_A_BODY,
+    STOPPED,
+    SHIELD,
+    OWN,
+    CANCELLED,
+    OPS
 };
 
 /* What a run is judged by. */
@@ -89,10 +102,8 @@ static nart_res victim_body(nart_cx *cx, struct victim *f)
     if (f->op == NESTED_SCOPES)
         NART_AWAIT_FOR(o->r, 45 * NART_MS, sub(cx, f));
     if (f->op == RACE)
-        NART_AWAIT_ANY(o->which, o->r,
-                       nart_sleep(cx, &f->timer, 60 * NART_MS),
-                       nart_join_await(cx, &f->join, &f->answer),
-                       nart_recv(cx, &f->rx, &f->value));
+        NART_AWAIT_ANY(o->which, o->r, nart_sleep(cx, &f->timer, 60 * NART_MS),
+                       nart_join_await(cx, &f->join, &f->answer), nart_recv(cx, &f->rx, &f->value));
     if (f->op == RACE_LOST_BY_A_BODY || f->op == STOPPED) {
         NART_AWAIT_ANY(o->which, o->r, sub(cx, f), nart_sleep(cx, &f->timer, 10 * NART_MS));
         if (f->op == STOPPED)
@@ -152,7 +163,6 @@ static const nart_task_type helper_type = NART_TASK_TYPE(struct helper, helper_r
 /* ---- who disturbs ---- */
 
 static nart_waker target; /* of the victim that runs */
-static int quit;
 static long wakes;
 
 static void wake_target(void)
@@ -162,17 +172,7 @@ static void wake_target(void)
     __atomic_fetch_add(&wakes, 1, __ATOMIC_RELAXED);
 }
 
-static void *disturb(void *unused)
-{
-    (void)unused;
-    while (!__atomic_load_n(&quit, __ATOMIC_RELAXED)) {
-        wake_target();
-        sched_yield();
-    }
-    return NULL;
-}
-
-enum who { NOBODY, ITSELF, FOREIGN };
+enum who { NOBODY, ITSELF };
 
 /* At every halt of the clock the victim gets its share of spurious polls; from another thread, which
  * has to be scheduled for it, most of them at the first. */
@@ -276,7 +276,11 @@ TEST(undisturbed_the_outcomes_are_these)
         [NESTED_SCOPES] = { .r = -ETIMEDOUT, .inner = -ECANCELED, .steps = 3, .ended_at = 45 },
         [RACE] = { .which = 1, .ended_at = 40 },
         [RACE_LOST_BY_A_BODY] = { .which = 1, .steps = 3, .ended_at = 70 },
-        [STOPPED] = { .r = -ECANCELED, .inner = -ECANCELED, .which = 1, .steps = 3, .ended_at = 10 },
+        [STOPPED] = { .r = -ECANCELED,
+                      .inner = -ECANCELED,
+                      .which = 1,
+                      .steps = 3,
+                      .ended_at = 10 },
         [SHIELD] = { .r = -ECANCELED, .inner = -ECANCELED, .ended_at = 50 },
         [OWN] = { .r = 11, .ended_at = 70 },
         [CANCELLED] = { .r = -ECANCELED, .ended_at = 15 },
@@ -296,14 +300,4 @@ TEST(woken_a_thousand_times_by_its_own_thread)
 {
     check(ITSELF);
     CHECK_LE(OPS * TIMES, wakes);
-}
-
-TEST(woken_a_thousand_times_by_another_thread)
-{
-    pthread_t thread;
-    CHECK_EQ(pthread_create(&thread, NULL, disturb, NULL), 0);
-    check(FOREIGN);
-    __atomic_store_n(&quit, 1, __ATOMIC_RELAXED);
-    pthread_join(thread, NULL);
-    CHECK_LE(OPS, wakes);
 }

@@ -184,8 +184,8 @@ static void two_sources_drop(void *frame)
     nart_rx_close(&f->rx);
 }
 
-static const nart_task_type two_sources_type = NART_TASK_TYPE(struct two_sources, two_sources_poll,
-                                                              two_sources_drop);
+static const nart_task_type two_sources_type =
+    NART_TASK_TYPE(struct two_sources, two_sources_poll, two_sources_drop);
 
 struct feeder {
     nart_co co;
