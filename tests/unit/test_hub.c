@@ -5,7 +5,6 @@
 #include "test.h"
 
 #include "core/hub.h"
-#include "sys.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -45,10 +44,22 @@ static int pop(nart__hub *hub)
 /* Has the eventfd been written? Resets it. */
 static bool rung(nart__hub *hub)
 {
+    uint64_t count;
+    return read(hub->efd, &count, sizeof count) == sizeof count;
+}
+
+/* Sleeps as a loop does, if there is nothing to see. */
+static void park(nart__hub *hub, int milliseconds)
+{
     struct pollfd p = { .fd = hub->efd, .events = POLLIN };
-    bool yes = poll(&p, 1, 0) == 1;
-    CHECK_EQ(nart__sys_eventfd_drain(hub->efd), 0);
-    return yes;
+
+    if (!nart__hub_park(hub)) {
+        sched_yield();
+        return;
+    }
+    (void)poll(&p, 1, milliseconds);
+    nart__hub_unpark(hub);
+    (void)rung(hub);
 }
 
 /* ---- waking ---- */
@@ -379,12 +390,7 @@ TEST(a_signal_handler_wakes)
         while ((rec = nart__hub_pop(hub, &busy)) != NULL)
             if (rec->slot == 0)
                 NART__STORE(&seen, NART__LOAD(&posted, NART__RELAXED), NART__RELAXED);
-        if (nart__hub_park(hub)) {
-            struct pollfd p = { .fd = hub->efd, .events = POLLIN };
-            (void)poll(&p, 1, 1);
-            nart__hub_unpark(hub);
-            CHECK_EQ(nart__sys_eventfd_drain(hub->efd), 0);
-        }
+        park(hub, 1);
     }
     CHECK_EQ(setitimer(ITIMER_REAL, &never, NULL), 0);
     nart__hub_close(hub);
@@ -446,13 +452,8 @@ TEST(threads_wake_through_many_lives)
                 uint32_t now = NART__LOAD(&m->posted, NART__RELAXED);
                 enough += now != m->seen && ++seen_now[rec->slot] == WAKES_PER_LIFE;
                 NART__STORE(&m->seen, now, NART__RELEASE);
-            } else if (nart__hub_park(hub)) {
-                struct pollfd p = { .fd = hub->efd, .events = POLLIN };
-                (void)poll(&p, 1, -1);
-                nart__hub_unpark(hub);
-                CHECK_EQ(nart__sys_eventfd_drain(hub->efd), 0);
             } else {
-                sched_yield();
+                park(hub, -1);
             }
         }
         for (uint32_t i = 0; i < WAKERS; i++)

@@ -280,8 +280,8 @@ static void host(unsigned i)
 }
 
 const model_scenario model_scenarios[] = {
-    { "join", 2, make_one, join, one_drop, 3, 0 },
-    { "abort", 2, make_one, abort_it, one_drop, 3, 0 },
+    { "join", 2, make_one, join, one_drop, MODEL_EVERY, 0 },
+    { "abort", 2, make_one, abort_it, one_drop, MODEL_EVERY, 0 },
     { "wake", 3, make_two_news, wake, one_drop, 2, 0 },
     { "host", 3, make_hosted, host, one_drop, 2, 0 },
     { "reuse", 3, make_one, reuse, two_drops, 2, 0 },

@@ -24,11 +24,10 @@ use loom::sync::Notify;
 /// Atomics of each size in stock.
 const ATOMICS: usize = 6;
 
-/// Cells in stock in the first execution; later ones need about as many as those before them.
-const CELLS: usize = 1024;
+/// Cells in stock in the first execution; in later ones what others have used at most, and some.
+const CELLS_FIRST: usize = 1024;
 const CELLS_SPARE: usize = 32;
-static CELLS_USED: AtomicUsize = AtomicUsize::new(CELLS);
-static MOST: AtomicUsize = AtomicUsize::new(0);
+static CELLS_USED: AtomicUsize = AtomicUsize::new(0);
 
 /// As in model.h.
 const EVENTS: usize = 2;
@@ -75,7 +74,7 @@ impl<T> Objects<T> {
         let object = make().map(Rc::new).unwrap_or_else(|| {
             self.stock
                 .pop()
-                .expect("the threads touch more than was in stock")
+                .expect("the threads touch no more than is in stock")
         });
         self.at.insert(address, object.clone());
         object
@@ -126,6 +125,13 @@ thread_local! {
     static WORLD: RefCell<Option<World>> = const { RefCell::new(None) };
 }
 
+fn cells_in_stock() -> usize {
+    match CELLS_USED.load(Relaxed) {
+        0 => CELLS_FIRST,
+        used => used + CELLS_SPARE,
+    }
+}
+
 /// Begins the world of an execution.
 pub fn begin() {
     let event = || Event {
@@ -137,9 +143,7 @@ pub fn begin() {
         a16: Objects::new(ATOMICS, || AtomicU16::new(0)),
         a32: Objects::new(ATOMICS, || AtomicU32::new(0)),
         a64: Objects::new(ATOMICS, || AtomicU64::new(0)),
-        cells: Objects::new(CELLS_USED.load(Relaxed) + CELLS_SPARE, || {
-            UnsafeCell::new(())
-        }),
+        cells: Objects::new(cells_in_stock(), || UnsafeCell::new(())),
         touched: HashSet::default(),
         events: (0..EVENTS).map(|_| Rc::new(event())).collect(),
         threads: false,
@@ -155,9 +159,8 @@ pub fn threads_begin() {
 /// Ends the world. Must happen inside the execution: its objects are loom's.
 pub fn end() {
     let world = WORLD.take().expect("inside an execution");
-    let used = CELLS_USED.load(Relaxed) + CELLS_SPARE - world.cells.stock.len();
-    let most = MOST.fetch_max(used, Relaxed).max(used);
-    CELLS_USED.store(most, Relaxed);
+    let used = cells_in_stock() - world.cells.stock.len();
+    CELLS_USED.fetch_max(used, Relaxed);
 }
 
 fn with<R>(f: impl FnOnce(&mut World) -> R) -> R {

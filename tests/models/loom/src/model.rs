@@ -74,11 +74,19 @@ fn execute(s: &'static Scenario) {
     memory::end();
 }
 
+/// Where we are in C files: a line per function, and one with its place.
+fn c_frames() -> String {
+    let trace = Backtrace::force_capture().to_string();
+    let lines: Vec<_> = trace.lines().collect();
+    let frames = lines.windows(2).filter(|pair| pair[1].contains(".c:"));
+    frames.flatten().copied().collect::<Vec<_>>().join("\n")
+}
+
 fn check(name: &str, s: &'static Scenario, bound: Option<usize>) {
     // The first failure ends the program: there is nothing to unwind through C for.
     std::panic::set_hook(Box::new(|info| {
         println!("violated in execution {}: {info}", EXECUTIONS.load(Relaxed));
-        println!("{}", Backtrace::force_capture());
+        println!("{}", c_frames());
         exit(1);
     }));
     let mut model = loom::model::Builder::new();
