@@ -42,7 +42,6 @@ pub fn catch<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(f)).map_err(text)
 }
 
-/// The text of a panic. Its payload is dropped, and leaked when that panics, too.
 fn text(payload: Box<dyn Any + Send>) -> String {
     let text = match payload.downcast_ref::<&str>() {
         Some(s) => (*s).to_owned(),
@@ -51,10 +50,19 @@ fn text(payload: Box<dyn Any + Send>) -> String {
             None => "a panic whose payload is not text".to_owned(),
         },
     };
-    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        std::mem::forget(second);
-    }
+    discard(payload);
     text
+}
+
+/// Drops a payload, and what it panics with when dropped, and so on; leaks it when there is no end.
+fn discard(mut payload: Box<dyn Any + Send>) {
+    for _ in 0..8 {
+        match catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            Ok(()) => return,
+            Err(next) => payload = next,
+        }
+    }
+    std::mem::forget(payload);
 }
 
 #[cfg(test)]
@@ -84,9 +92,18 @@ mod tests {
         assert_eq!(said, Err("a panic whose payload is not text".to_owned()));
     }
 
+    struct NeverEnds;
+
+    impl Drop for NeverEnds {
+        fn drop(&mut self) {
+            std::panic::panic_any(NeverEnds);
+        }
+    }
+
     #[test]
-    fn a_payload_that_panics_in_drop_is_leaked() {
+    fn payloads_that_panic_in_drop() {
         assert!(catch(|| -> () { std::panic::panic_any(PanicsInDrop) }).is_err());
+        assert!(catch(|| -> () { std::panic::panic_any(NeverEnds) }).is_err());
     }
 
     #[test]

@@ -15,7 +15,7 @@ nart_res test_io_error(nart_tokio *rt, nart_tokio_op *op);             /* ENOENT
 nart_res test_bytes(nart_tokio *rt, size_t n, nart_tokio_op *op);      /* n and n times 'x' */
 nart_res test_never(nart_tokio *rt, nart_tokio_op *op);                /* counts */
 nart_res test_sleep(nart_tokio *rt, uint64_t ms, nart_tokio_op *op);   /* ms */
-nart_res test_yield(nart_tokio *rt, uint64_t n, nart_tokio_op *op);    /* n, after n polls; counts */
+nart_res test_yield(nart_tokio *rt, uint64_t n, nart_tokio_op *op); /* n, after n polls; counts */
 
 /* Takes a worker away: makes *gate 1 when it has it, gives it back when *gate is 2. */
 nart_res test_block_worker(nart_tokio *rt, uint64_t *gate, nart_tokio_op *op);

@@ -2,7 +2,6 @@
 /* A bridge on somebody else's tokio runtime. */
 #include "bridge.h"
 
-
 static void *runtime;
 static uint64_t started, dropped;
 

@@ -173,8 +173,7 @@ static nart_res ping_pong_run(nart_cx *cx, void *frame)
     NART_END((nart_res)s->before);
 }
 
-static const nart_task_type ping_pong_type =
-    NART_TASK_TYPE(struct subject, ping_pong_run, NULL);
+static const nart_task_type ping_pong_type = NART_TASK_TYPE(struct subject, ping_pong_run, NULL);
 
 /* N wakes from a worker, N of a worker, and the polls that they cause. */
 TEST(a_local_future_is_polled_and_woken_for_none)

@@ -182,8 +182,10 @@ TEST(what_is_given_is_copied)
 
 TEST(urls_that_are_none)
 {
-    static const char *const urls[] = { "",       "nonsense",   "http://",     "file:///etc/passwd",
-                                        "ftp://a/", "http://[::1", "http://a:70000/", "\xff\xfe" };
+    static const char *const urls[] = {
+        "",         "nonsense",    "http://",         "file:///etc/passwd",
+        "ftp://a/", "http://[::1", "http://a:70000/", "\xff\xfe"
+    };
     open_both();
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
         struct fetch f = { 0 };
@@ -391,7 +393,8 @@ TEST(headers_go_out_in_order)
     CHECK_RES(fetch_canned(&c, &f, "http"), 0);
     CHECK_STR(nart_tokio_op_message(&f.op, NULL), "hi");
     CHECK(strncmp(c.request, "DELETE / HTTP/1.1\r\n", 19) == 0);
-    const char *first = strstr(c.request, "x-a: 1\r\n"), *second = strstr(c.request, "x-a: two\r\n");
+    const char *first = strstr(c.request, "x-a: 1\r\n"),
+               *second = strstr(c.request, "x-a: two\r\n");
     CHECK(first && second && first < second);
     CHECK(strstr(c.request, "x-b: \r\n") != NULL);
     nart_tokio_op_close(&f.op);

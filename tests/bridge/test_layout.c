@@ -30,4 +30,6 @@ OFFSET(nart_http_opts, reserved, 72);
 
 _Static_assert(NART_TASK_ABI == 1 && NART_DRIVER_ABI == 1, "nart.rs has other versions");
 
-TEST(both_sides_agree_when_this_compiles) {}
+TEST(both_sides_agree_when_this_compiles)
+{
+}

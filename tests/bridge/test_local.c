@@ -65,7 +65,7 @@ TEST(an_empty_one_is_stale)
 TEST(it_is_dropped_in_context)
 {
     open_both();
-    struct waiter w = { 0 };
+    static struct waiter w; /* the task has it until the end */
     uint64_t before = test_drops();
     CHECK_RES(test_local_sleep(bridge, 3600000, &w.local), 0);
     poll_once(&w);
@@ -76,7 +76,7 @@ TEST(it_is_dropped_in_context)
 TEST(it_outlives_its_runtime)
 {
     open_both();
-    struct waiter w = { 0 };
+    static struct waiter w; /* the task has it until the end */
     uint64_t before = test_drops();
     CHECK_RES(test_local_sleep(bridge, 3600000, &w.local), 0);
     poll_once(&w);

@@ -282,8 +282,7 @@ static nart_res canceller_run(nart_cx *cx, void *frame)
     NART_END(r == 0 ? c->answer : r);
 }
 
-static const nart_task_type canceller_type =
-    NART_TASK_TYPE(struct canceller, canceller_run, NULL);
+static const nart_task_type canceller_type = NART_TASK_TYPE(struct canceller, canceller_run, NULL);
 
 TEST(a_cancelled_task_stops_waiting)
 {
@@ -337,8 +336,7 @@ static nart_res neighbour_poll(nart_cx *cx, void *frame)
     return NART_PENDING;
 }
 
-static const nart_task_type neighbour_type =
-    NART_TASK_TYPE(nart_tokio_op *, neighbour_poll, NULL);
+static const nart_task_type neighbour_type = NART_TASK_TYPE(nart_tokio_op *, neighbour_poll, NULL);
 
 static nart_res greedy_run(nart_cx *cx, void *frame)
 {

@@ -118,7 +118,7 @@ TEST(a_panic_of_a_local_future)
 TEST(a_panic_in_the_drop_of_a_local_future)
 {
     open_both();
-    struct waiter w = { 0 };
+    static struct waiter w; /* the task has it until the end */
     CHECK_RES(test_local_panic(bridge, 5, &w.local), 0);
     CHECK_RES(await_it(&w), NART_EPANIC);
     CHECK_RES(nart_tokio_local_close(&w.local), 0);

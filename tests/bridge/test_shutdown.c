@@ -345,9 +345,8 @@ static nart_res late_run(nart_cx *cx, void *frame)
 
     NART_BEGIN(cx, &l->co);
     for (;;) {
-        r = l->accepted & 1
-                ? nart_tokio_blocking(bridge, "late", polite, NULL, drop_arg, &l->op)
-                : test_yield(bridge, 2, &l->op);
+        r = l->accepted & 1 ? nart_tokio_blocking(bridge, "late", polite, NULL, drop_arg, &l->op)
+                            : test_yield(bridge, 2, &l->op);
         if (r == NART_ESHUTDOWN)
             break;
         CHECK_RES(r, 0);
