@@ -12,8 +12,8 @@
 /* One class. Slots never touched cost address space only. */
 typedef struct nart__class {
     unsigned char *mem;
-    void *free;      /* linked through the first word of each free slot */
-    uint32_t fresh;  /* slots from here on were never used */
+    void *free;     /* linked through the first word of each free slot */
+    uint32_t fresh; /* slots from here on were never used */
     uint32_t count;
     uint32_t first;  /* number of its first slot among all classes */
     uint32_t stride; /* header + payload */

@@ -286,7 +286,8 @@ static void fire_timers(nart_rt *rt)
             return;
         nart__task *t = (nart__task *)(void *)((char *)node - offsetof(nart__task, timer));
         if (t->wake_at <= rt->cx.now) {
-            t->wake_at = NART_NEVER; /* else the same wish at its next poll would look like no change */
+            t->wake_at =
+                NART_NEVER; /* else the same wish at its next poll would look like no change */
             rt->stats.timers_fired++;
             nart__rt_ready(rt, t);
         } else if (t->wake_at != NART_NEVER) {
@@ -386,7 +387,8 @@ static int wait_ready(nart_rt *rt, int64_t until)
     look_inside(rt);
     if (nart__any_ready(rt) && rt->unlooked < rt->opts.polls_per_tick)
         return 0;
-    if (nart__any_ready(rt) || until == 0) /* descriptors have their turn after so many polls, too */
+    if (nart__any_ready(rt) ||
+        until == 0) /* descriptors have their turn after so many polls, too */
         return look(rt);
     if (NART_UNLIKELY(rt->opts.flags & NART_RT_BUSY || rt->opts.spin_ns > 0)) {
         int err = spin(rt, until, &enough);
@@ -492,7 +494,8 @@ int nart_rt_backend_fd(nart_rt *rt)
 int64_t nart_rt_next_deadline(nart_rt *rt)
 {
     bool told = rt->idle || !rt->embedded; /* else a wake that came in has written no eventfd */
-    if (!told || nart__any_ready(rt) || nart__hub_maybe(rt->hub) || rt->watches.next != &rt->watches)
+    if (!told || nart__any_ready(rt) || nart__hub_maybe(rt->hub) ||
+        rt->watches.next != &rt->watches)
         return 0;
     return nart__wheel_next(&rt->wheel);
 }
@@ -503,4 +506,3 @@ void nart__rt_kick(nart_rt *rt)
     nart__hub_unpark(rt->hub);
     (void)nart__sys_eventfd_write(rt->hub->efd);
 }
-

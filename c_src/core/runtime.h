@@ -34,11 +34,11 @@ struct nart_rt {
     nart_cx cx; /* first: a task's home leads to its runtime */
     nart__lane ready, urgent;
     nart__hub *hub;
-    uint32_t live;       /* tasks that have not ended */
-    uint32_t unlooked;   /* polls since descriptors were looked at */
+    uint32_t live;     /* tasks that have not ended */
+    uint32_t unlooked; /* polls since descriptors were looked at */
     bool closing, stopped, running, bound;
-    bool embedded;       /* a host waits on the backend descriptor */
-    bool idle;           /* embedded, and the host may be waiting now */
+    bool embedded; /* a host waits on the backend descriptor */
+    bool idle;     /* embedded, and the host may be waiting now */
     nart__wheel wheel;
     nart__slab slab;
     nart__reactor reactor;
@@ -50,7 +50,7 @@ struct nart_rt {
     nart_rt_stats stats;
     pthread_t thread;
     unsigned fork_epoch;
-    uint64_t life;       /* of the hub, when this runtime took it */
+    uint64_t life; /* of the hub, when this runtime took it */
     char name[32];
 };
 

@@ -97,7 +97,7 @@ static nart_res type_check(const nart_rt *rt, const nart_task_type *type)
 
 /* A slot for a task of this type, filled in but for what is in the frame; or NULL and *err. */
 static NART__INLINE nart__task *slot_take(nart_rt *rt, const nart_task_type *type, bool boxed,
-                                    nart_res *err)
+                                          nart_res *err)
 {
     uint32_t slot = NART__SLOT_USED;
 

@@ -20,7 +20,7 @@ enum { NART__IDLE, NART__QUEUED, NART__GRANTED, NART__CLOSED };
 #define NART__PATIENCE 65536
 
 struct nart__wait_ops {
-    const char *name;                     /* shown in dumps */
+    const char *name;                      /* shown in dumps */
     void (*withdraw)(struct nart__wait *); /* leave the queue; pass a granted turn on */
 };
 

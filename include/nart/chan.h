@@ -28,10 +28,7 @@
 extern "C" {
 #endif
 
-enum {
-    NART_CHAN_LOCAL = 1,
-    NART_CHAN_SPSC = 2
-};
+enum { NART_CHAN_LOCAL = 1, NART_CHAN_SPSC = 2 };
 
 enum {
     /** SPSC, opened on a runtime with NART_RT_BUSY: the receiver's loop never parks and looks at the
@@ -44,11 +41,11 @@ enum {
 
 /** Options of nart_chan_open(). */
 typedef struct nart_chan_opts {
-    size_t size;     /**< sizeof(nart_chan_opts) */
-    uint32_t kind;   /**< NART_CHAN_LOCAL or NART_CHAN_SPSC */
-    uint32_t flags;  /**< NART_CHAN_SPINNING */
-    size_t elem;     /**< bytes per value */
-    size_t capacity; /**< values at least; rounded up to a power of two */
+    size_t size;                     /**< sizeof(nart_chan_opts) */
+    uint32_t kind;                   /**< NART_CHAN_LOCAL or NART_CHAN_SPSC */
+    uint32_t flags;                  /**< NART_CHAN_SPINNING */
+    size_t elem;                     /**< bytes per value */
+    size_t capacity;                 /**< values at least; rounded up to a power of two */
     void (*drop_value)(void *value); /**< destructor of values that are never received, or NULL.
                                       *   **Thread**: that of the last close. */
 } nart_chan_opts;
@@ -92,10 +89,7 @@ typedef struct nart__ring {
     unsigned char pad2[NART__RING_LINE - 24];
 } nart__ring;
 
-enum {
-    NART__RX_WAITS = 1,
-    NART__TX_WAIT = 2
-};
+enum { NART__RX_WAITS = 1, NART__TX_WAIT = 2 };
 
 /** The sending end. Zeroed = closed. Not copied; moved with nart_tx_move(). */
 typedef struct nart_tx {

@@ -98,12 +98,10 @@ typedef unsigned long long nart__point;
 #endif
 
 #if defined __clang__
-#define NART__STRICT                                                                               \
-    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic error \"-Wswitch\"")
+#define NART__STRICT _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic error \"-Wswitch\"")
 #define NART__RELAX _Pragma("GCC diagnostic pop")
 #elif defined __GNUC__
-#define NART__STRICT                                                                               \
-    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic error \"-Woverflow\"")
+#define NART__STRICT _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic error \"-Woverflow\"")
 #define NART__RELAX _Pragma("GCC diagnostic pop")
 #else
 #define NART__STRICT
@@ -196,7 +194,8 @@ static inline nart__point nart__co_point(nart_co *co)
 /** `dst` = the answer of the operation or body, however many polls it takes. */
 #define NART_AWAIT(dst, ...)                                                                       \
     do {                                                                                           \
-        NART__LABEL(__LINE__) {                                                                    \
+        NART__LABEL(__LINE__)                                                                      \
+        {                                                                                          \
             nart_res nart_r_ = (__VA_ARGS__);                                                      \
             if (nart_r_ == NART_PENDING)                                                           \
                 NART__PARK;                                                                        \
@@ -218,7 +217,8 @@ static inline nart_res nart__scope_out(nart_cx *cx, nart_co *co, nart_res r)
 #define NART_AWAIT_UNTIL(dst, abs, ...)                                                            \
     do {                                                                                           \
         nart_co_->deadline = (abs);                                                                \
-        NART__LABEL(__LINE__) {                                                                    \
+        NART__LABEL(__LINE__)                                                                      \
+        {                                                                                          \
             nart_cx_->deadline = nart_co_->deadline;                                               \
             nart_res nart_r_ = (__VA_ARGS__);                                                      \
             if (nart_r_ == NART_PENDING)                                                           \
@@ -242,7 +242,8 @@ static inline void nart__scope_begin(nart_cx *cx, nart_co *co, int64_t ns)
 #define NART_AWAIT_FOR(dst, ns, ...)                                                               \
     do {                                                                                           \
         nart_co_->deadline = NART_NEVER;                                                           \
-        NART__LABEL(__LINE__) {                                                                    \
+        NART__LABEL(__LINE__)                                                                      \
+        {                                                                                          \
             nart_cx_->deadline = nart_co_->deadline;                                               \
             nart_res nart_r_ = (__VA_ARGS__);                                                      \
             if (nart_r_ == NART_PENDING) {                                                         \
@@ -312,7 +313,8 @@ static inline void nart__stop_out(nart_cx *cx, nart__stop s)
 /** Makes a body that lost a race unwind: its operations answer -ECANCELED until it ends. */
 #define NART_STOP(dst, ...)                                                                        \
     do {                                                                                           \
-        NART__LABEL(__LINE__) {                                                                    \
+        NART__LABEL(__LINE__)                                                                      \
+        {                                                                                          \
             nart__stop nart_s_ = nart__stop_in(nart_cx_);                                          \
             nart_res nart_r_ = (__VA_ARGS__);                                                      \
             nart__stop_out(nart_cx_, nart_s_);                                                     \

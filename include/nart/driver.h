@@ -49,9 +49,9 @@ typedef struct nart_driver {
     /** The task parked with this earliest deadline; NART_NEVER: leave its timer as it is. An alarm
      *  that comes too early is a spurious poll. */
     void (*park)(void *host, struct nart__task *t, int64_t deadline);
-    void (*ready)(void *host, struct nart__task *t);        /**< queue it; own thread */
-    uintptr_t (*waker)(void *host, struct nart__task *t);   /**< its waker word */
-    nart_res (*io_add)(void *host, int fd, uint64_t *id);   /**< takes the descriptor over */
+    void (*ready)(void *host, struct nart__task *t);      /**< queue it; own thread */
+    uintptr_t (*waker)(void *host, struct nart__task *t); /**< its waker word */
+    nart_res (*io_add)(void *host, int fd, uint64_t *id); /**< takes the descriptor over */
     /** Is one of these directions ready? The ready bits (> 0); or what the operation answers:
      *  NART_PENDING and the task is woken when one is, -EBUSY, -ETIMEDOUT, -ECANCELED. */
     nart_res (*io_want)(void *host, uint64_t id, uint32_t dirs, nart_cx *cx);
@@ -73,20 +73,20 @@ typedef struct nart__tnode {
 
 /* State bits of a task; owner's thread only. */
 enum {
-    NART__T_READY = 1,      /* on a ready list */
-    NART__T_DONE = 2,       /* answered; res is final */
-    NART__T_HELD = 4,       /* a join handle exists */
-    NART__T_CANCELLED = 8,  /* asked to end */
-    NART__T_ABORTED = 16,   /* dropped if the next poll leaves it pending */
-    NART__T_DEAF = 32,      /* ignored cancellation within one poll */
-    NART__T_DROPPED = 64,   /* drop has run */
-    NART__T_SHIELD = 128,   /* shield holds until the time in `shield` */
-    NART__T_ESCAPED = 256,  /* a waker has been handed out */
-    NART__T_URGENT = 512,   /* goes to the urgent lane */
-    NART__T_BOXED = 1024,   /* frame comes from the allocator */
-    NART__T_BEGUN = 2048,   /* between begin and commit */
-    NART__T_LIVE = 4096,    /* the slot holds a task */
-    NART__T_SPENT = 8192    /* its last poll ended for want of budget */
+    NART__T_READY = 1,     /* on a ready list */
+    NART__T_DONE = 2,      /* answered; res is final */
+    NART__T_HELD = 4,      /* a join handle exists */
+    NART__T_CANCELLED = 8, /* asked to end */
+    NART__T_ABORTED = 16,  /* dropped if the next poll leaves it pending */
+    NART__T_DEAF = 32,     /* ignored cancellation within one poll */
+    NART__T_DROPPED = 64,  /* drop has run */
+    NART__T_SHIELD = 128,  /* shield holds until the time in `shield` */
+    NART__T_ESCAPED = 256, /* a waker has been handed out */
+    NART__T_URGENT = 512,  /* goes to the urgent lane */
+    NART__T_BOXED = 1024,  /* frame comes from the allocator */
+    NART__T_BEGUN = 2048,  /* between begin and commit */
+    NART__T_LIVE = 4096,   /* the slot holds a task */
+    NART__T_SPENT = 8192   /* its last poll ended for want of budget */
 };
 
 /** The header of a task. 128 bytes: the first 64 are what a poll touches. */

@@ -27,17 +27,17 @@ enum {
 
 /** Options of a runtime; begin with NART_RT_OPTS_INIT. Zero means the default everywhere. */
 typedef struct nart_rt_opts {
-    size_t size;                        /**< sizeof(nart_rt_opts) */
-    const char *name;                   /**< shown in dumps and reports; copied; "nart" */
-    uint32_t slots[NART_SLOT_CLASSES];  /**< tasks at most per class; 4,096 small .. 256 large */
-    uint32_t max_io;                    /**< descriptors at most; 1,024 */
-    uint32_t flags;                     /**< NART_RT_* */
-    uint32_t polls_per_tick;            /**< 64; at least that */
-    uint32_t inbox_per_tick;            /**< 256 */
-    uint32_t timers_per_tick;           /**< timers touched, fired or moved; 128 */
-    uint32_t events_per_tick;           /**< 256 */
-    int64_t spin_ns;                    /**< look again for so long before parking; 0 */
-    const nart_alloc *alloc;            /**< copied; malloc and free */
+    size_t size;                       /**< sizeof(nart_rt_opts) */
+    const char *name;                  /**< shown in dumps and reports; copied; "nart" */
+    uint32_t slots[NART_SLOT_CLASSES]; /**< tasks at most per class; 4,096 small .. 256 large */
+    uint32_t max_io;                   /**< descriptors at most; 1,024 */
+    uint32_t flags;                    /**< NART_RT_* */
+    uint32_t polls_per_tick;           /**< 64; at least that */
+    uint32_t inbox_per_tick;           /**< 256 */
+    uint32_t timers_per_tick;          /**< timers touched, fired or moved; 128 */
+    uint32_t events_per_tick;          /**< 256 */
+    int64_t spin_ns;                   /**< look again for so long before parking; 0 */
+    const nart_alloc *alloc;           /**< copied; malloc and free */
     /** Told, line by line, what went wrong where no answer can be given (a body that ignored
      *  cancellation, say). Default: standard error. **Thread**: the runtime's own. */
     void (*report)(void *arg, const char *line);
@@ -45,7 +45,10 @@ typedef struct nart_rt_opts {
     uint64_t reserved[8];
 } nart_rt_opts;
 
-#define NART_RT_OPTS_INIT { .size = sizeof(nart_rt_opts) }
+#define NART_RT_OPTS_INIT                                                                          \
+    {                                                                                              \
+        .size = sizeof(nart_rt_opts)                                                               \
+    }
 
 /**
  * Makes a runtime. `opts` may be NULL.
@@ -122,7 +125,7 @@ NART_API void nart_rt_dump(nart_rt *rt, FILE *out);
 
 /** What a runtime counts; more is added at the end. */
 typedef struct nart_rt_stats {
-    size_t size;           /**< sizeof(nart_rt_stats), set by the caller */
+    size_t size; /**< sizeof(nart_rt_stats), set by the caller */
     uint64_t ticks, polls, parks, timers_fired, wakes_foreign, io_events, spawned, ended;
 } nart_rt_stats;
 

@@ -90,10 +90,10 @@ enum {
 
 /** A kind of task; constant, lives as long as its tasks. Made by NART_TASK_TYPE. */
 typedef struct nart_task_type {
-    uint32_t abi;           /**< NART_TASK_ABI */
-    uint32_t flags;         /**< NART_TASK_* */
-    const char *name;       /**< shown by nart_rt_dump() and in reports */
-    uint32_t size, align;   /**< of the frame, in bytes */
+    uint32_t abi;         /**< NART_TASK_ABI */
+    uint32_t flags;       /**< NART_TASK_* */
+    const char *name;     /**< shown by nart_rt_dump() and in reports */
+    uint32_t size, align; /**< of the frame, in bytes */
     nart_poll_fn poll;
     void (*drop)(void *frame); /**< the frame's destructor, or NULL. Runs exactly once, when the
                                 *   frame's storage ends: at the task's end, or at the release of
@@ -107,7 +107,10 @@ typedef struct nart_task_type {
 #define NART_TASK_TYPE_FLAGS(T, poll, drop, flags)                                                 \
     {                                                                                              \
         NART_TASK_ABI, (flags), #T, (uint32_t)sizeof(T), (uint32_t)NART__ALIGNOF(T), (poll),       \
-            (drop), { NULL, NULL }                                                                 \
+            (drop),                                                                                \
+        {                                                                                          \
+            NULL, NULL                                                                             \
+        }                                                                                          \
     }
 
 /** Names a task for ever: ids never repeat within a runtime. Zero names none. */

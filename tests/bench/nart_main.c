@@ -47,8 +47,7 @@ BOTH_FORMS(FORMS)
 
 /* clang-format off: a list of entries, some of them from the list above */
 static const struct bench_row rows[] = {
-    BOTH_FORMS(ENTRY)
-    { "loop_1m_timers", "x", "nart", loop_1m_timers, NULL },
+    BOTH_FORMS(ENTRY){ "loop_1m_timers", "x", "nart", loop_1m_timers, NULL },
     { "longest_iteration_us", "us", "nart", longest_iteration_us, NULL },
     { "task_bytes", "B", "nart", task_bytes, NULL },
 };

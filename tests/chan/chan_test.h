@@ -93,7 +93,8 @@ static inline nart_res op_run(nart_cx *cx, void *frame)
 
 static const nart_task_type op_type = NART_TASK_TYPE(struct op_frame, op_run, NULL);
 
-static inline void op_start(nart_rt *rt, struct op *op)
+/* Ready, and not polled yet. */
+static inline void op_spawn(nart_rt *rt, struct op *op)
 {
     struct op_frame f = { { 0 }, op };
     nart_join join = { 0 };
@@ -102,6 +103,11 @@ static inline void op_start(nart_rt *rt, struct op *op)
     CHECK_RES(nart_rt_spawn(rt, &op_type, &f, &join), 0);
     op->id = nart_join_task(&join);
     nart_join_release(&join);
+}
+
+static inline void op_start(nart_rt *rt, struct op *op)
+{
+    op_spawn(rt, op);
     settle(rt);
 }
 

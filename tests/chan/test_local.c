@@ -124,6 +124,26 @@ TEST(room_beyond_the_promised_is_free)
     chan_finish(&c);
 }
 
+/* A turn belongs to the task that has waited for it: another one that uses the same end by mistake
+ * is refused, and does not send in its place. */
+TEST(turns_are_not_stolen)
+{
+    struct chan c;
+    struct op first;
+    chan_open(&c, LOCAL, 1);
+    CHECK_RES(u64_try_send(&c.tx, 1), 0);
+    send_start(c.rt, &first, &c.tx, 2);
+    struct op thief = { .tx = &c.tx, .value = 666, .limit = NART_NEVER };
+    op_spawn(c.rt, &thief); /* is polled before the first one has its turn */
+    CHECK_NEXT(&c.rx, 1);
+    settle(c.rt);
+    CHECK_RES(thief.res, -EBUSY);
+    CHECK_RES(first.res, 0);
+    CHECK_NEXT(&c.rx, 2);
+    CHECK_NO_NEXT(&c.rx, -EAGAIN);
+    chan_finish(&c);
+}
+
 /* ---- turns that are not taken ---- */
 
 /* Ways in which a sender that was granted a place does not come for it. */
