@@ -19,6 +19,7 @@ use std::alloc::{alloc_zeroed, dealloc, Layout};
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_int, c_void};
 use std::future::Future;
+use std::mem::size_of;
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,15 +41,19 @@ use crate::op::{self, Handle, Outcome, Promise};
 
 // ---- posts ----
 
-/// What the word of a C task on tokio points at. For the life of the process.
-#[repr(C)]
+/// What the word of a C task on tokio points at. Mapped, and never unmapped.
+#[repr(C, align(64))]
 struct Post {
     wakeable: Wakeable,
     task: AtomicWaker,
+    /// The next that no task uses. Touched under FREE's lock only.
+    next: Cell<Option<&'static Post>>,
 }
 
-/// Those that no task uses.
-static POSTS: Mutex<Vec<&'static Post>> = Mutex::new(Vec::new());
+// SAFETY: `next` has its lock, the rest is atomic or constant.
+unsafe impl Sync for Post {}
+
+static FREE: Mutex<Option<&'static Post>> = Mutex::new(None);
 
 unsafe extern "C" fn post_wake(this: *mut Wakeable) {
     // SAFETY: the wakeable is the first field of a post, and posts are never freed.
@@ -56,20 +61,46 @@ unsafe extern "C" fn post_wake(this: *mut Wakeable) {
 }
 
 impl Post {
-    fn take() -> &'static Post {
-        let used = lock(&POSTS).pop();
-        used.unwrap_or_else(|| {
-            let wakeable = Wakeable { wake: post_wake };
-            Box::leak(Box::new(Post {
-                wakeable,
-                task: AtomicWaker::new(),
-            }))
-        })
+    /// None when the system has no memory.
+    fn take() -> Option<&'static Post> {
+        let mut free = lock(&FREE);
+        if free.is_none() {
+            *free = Post::map();
+        }
+        let post = (*free)?;
+        *free = post.next.take();
+        Some(post)
     }
 
     fn give(&'static self) {
         drop(self.task.take());
-        lock(&POSTS).push(self);
+        let mut free = lock(&FREE);
+        self.next.set(free.replace(self));
+    }
+
+    /// A page of posts, linked.
+    fn map() -> Option<&'static Post> {
+        const PAGE: usize = 4096;
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        // SAFETY: asks for new memory; no address is given.
+        let page = unsafe { libc::mmap(ptr::null_mut(), PAGE, access, flags, -1, 0) };
+        if page == libc::MAP_FAILED {
+            return None;
+        }
+        let posts = page.cast::<Post>();
+        (0..PAGE / size_of::<Post>()).rev().fold(None, |next, i| {
+            let post = Post {
+                wakeable: Wakeable { wake: post_wake },
+                task: AtomicWaker::new(),
+                next: Cell::new(next),
+            };
+            // SAFETY: inside the page, which is aligned, and nobody's yet.
+            unsafe {
+                posts.add(i).write(post);
+                Some(&*posts.add(i))
+            }
+        })
     }
 
     fn word(&'static self) -> usize {
@@ -160,8 +191,9 @@ struct Body {
     ty: *const TaskType,
     frame: *mut c_void,
     layout: Layout,
-    /// Made when the task's waker is first asked for.
-    post: Cell<Option<&'static Post>>,
+    post: &'static Post,
+    /// The post's word has been asked for: from then on it holds the waker during and after polls.
+    escaped: Cell<bool>,
     /// What this poll has left: who polls, whether to be polled again, until when to sleep.
     waker: Cell<*const Waker>,
     again: Cell<bool>,
@@ -204,16 +236,13 @@ unsafe extern "C" fn ready(host: *mut c_void, _: *mut Task) {
 unsafe extern "C" fn waker(host: *mut c_void, _: *mut Task) -> usize {
     // SAFETY: called by the poll of this body.
     let body = unsafe { body(host) };
-    let post = body.post.get().unwrap_or_else(|| {
-        let post = Post::take();
+    if !body.escaped.replace(true) {
         // SAFETY: during a poll it is NULL or points at the waker of that poll.
         if let Some(waker) = unsafe { body.waker.get().as_ref() } {
-            post.task.register(waker);
+            body.post.task.register(waker);
         }
-        body.post.set(Some(post));
-        post
-    });
-    post.word()
+    }
+    body.post.word()
 }
 
 unsafe extern "C" fn io_add(_: *mut c_void, _: c_int, _: *mut u64) -> Res {
@@ -270,10 +299,15 @@ impl Live {
         let (layout, offset) = Layout::new::<Body>()
             .extend(frame)
             .map_err(|_| errno(libc::E2BIG))?;
+        let no_memory = errno(libc::ENOMEM);
         // SAFETY: the layout is not empty; the frame is inside it; the body is written before it is
         // used, and then does not move.
         unsafe {
-            let block = NonNull::new(alloc_zeroed(layout)).ok_or(errno(libc::ENOMEM))?;
+            let block = NonNull::new(alloc_zeroed(layout)).ok_or(no_memory)?;
+            let Some(post) = Post::take() else {
+                dealloc(block.as_ptr(), layout);
+                return Err(no_memory);
+            };
             let frame = block.add(offset).as_ptr().cast::<c_void>();
             if !init.is_null() {
                 ptr::copy_nonoverlapping(init.cast::<u8>(), frame.cast(), ty.size as usize);
@@ -284,7 +318,8 @@ impl Live {
             (&raw mut (*body.as_ptr()).ty).write(ty);
             (&raw mut (*body.as_ptr()).frame).write(frame);
             (&raw mut (*body.as_ptr()).layout).write(layout);
-            (&raw mut (*body.as_ptr()).post).write(Cell::new(None));
+            (&raw mut (*body.as_ptr()).post).write(post);
+            (&raw mut (*body.as_ptr()).escaped).write(Cell::new(false));
             (&raw mut (*body.as_ptr()).waker).write(Cell::new(ptr::null()));
             (&raw mut (*body.as_ptr()).again).write(Cell::new(false));
             (&raw mut (*body.as_ptr()).deadline).write(Cell::new(NEVER));
@@ -311,8 +346,8 @@ impl Live {
         body.waker.set(waker.map_or(ptr::null(), ptr::from_ref));
         body.again.set(false);
         body.deadline.set(NEVER);
-        if let (Some(post), Some(waker)) = (body.post.get(), waker) {
-            post.task.register(waker); // before the poll, so that a wake during it is not lost
+        if let (true, Some(waker)) = (body.escaped.get(), waker) {
+            body.post.task.register(waker); // before the poll, so that a wake during it is not lost
         }
         // SAFETY: context and task were made for each other, and this is the only poll.
         let polled = catch(|| unsafe { nart_driver_poll(body.cx.get(), body.task.get()) });
@@ -331,9 +366,7 @@ impl Drop for Live {
                 let _ = catch(|| drop_frame(frame));
             }
         }
-        if let Some(post) = body.post.get() {
-            post.give();
-        }
+        body.post.give();
         // SAFETY: the block was made with this layout, and is used by nobody any more.
         unsafe { dealloc(self.0.as_ptr().cast(), layout) }
     }
@@ -342,6 +375,7 @@ impl Drop for Live {
 /// Frees what new() has made without running the frame's drop: it is the submitter's again.
 fn take_back(live: Live) {
     let live = std::mem::ManuallyDrop::new(live);
+    live.body().post.give();
     // SAFETY: as in Drop.
     unsafe { dealloc(live.0.as_ptr().cast(), live.body().layout) }
 }

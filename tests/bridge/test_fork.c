@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -85,6 +86,22 @@ static void close_held(struct held *h)
     CHECK_EQ(read_word(&dropped), 1);
 }
 
+/* Ends a child as programs do, with handlers and destructors; but a leak checker would count what the
+ * parent's threads hold, and runs then: it is left by running another program. */
+static void end_child(void)
+{
+#ifdef SANITIZED
+    bool checked = true;
+#else
+    const char *preloaded = getenv("LD_PRELOAD");
+    bool checked = preloaded && strstr(preloaded, "vgpreload");
+#endif
+    if (!checked)
+        exit(0);
+    execl("/bin/true", "true", (char *)NULL);
+    _exit(1);
+}
+
 static void check_child(pid_t pid)
 {
     int status = 0;
@@ -101,7 +118,7 @@ TEST(the_child_is_refused_and_exits)
     CHECK(pid >= 0);
     if (pid == 0) {
         child(&h);
-        exit(0); /* with the handlers and destructors of the process */
+        end_child();
     }
     check_child(pid);
     close_held(&h);
@@ -115,7 +132,7 @@ TEST(the_child_leaves_everything_and_exits)
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0)
-        exit(0);
+        end_child();
     check_child(pid);
     close_held(&h);
 }
@@ -147,7 +164,7 @@ TEST(the_child_of_an_idle_bridge)
         nart_tokio_op op = { 0 };
         CHECK_RES(test_value(bridge, 1, &op), NART_EFORK);
         nart_tokio_free(bridge);
-        exit(0);
+        end_child();
     }
     check_child(pid);
     nart_tokio_op op = { 0 };
