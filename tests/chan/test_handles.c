@@ -338,8 +338,7 @@ TEST(spsc_ends_move)
 
 struct closer {
     nart_co co;
-    nart_tx tx;
-    nart_rx rx;
+    nart_rx rx, other;
     uint64_t value;
     unsigned *polls;
 };
@@ -352,9 +351,10 @@ static nart_res closer_run(nart_cx *cx, void *frame)
     ++*k->polls;
     NART_BEGIN(cx, &k->co);
     NART_AWAIT(r, u64_recv(cx, &k->rx, &k->value));
-    nart_tx_close(&k->tx);
+    CHECK_RES(r, 0);
     nart_rx_close(&k->rx);
-    NART_YIELD();
+    NART_AWAIT(r, u64_recv(cx, &k->other, &k->value));
+    nart_rx_close(&k->other);
     NART_END(r);
 }
 
@@ -365,14 +365,19 @@ static void closing_does_not_wake_oneself(uint32_t kind)
 {
     struct chan c;
     unsigned polls = 0;
-    chan_open(&c, kind, 1);
+    nart_tx other;
     struct closer k = { .polls = &polls };
+    chan_open(&c, kind, 1);
+    CHECK_RES(u64_open(c.rt, kind, 1, &other, &k.other), 0);
     nart_rx_move(&k.rx, &c.rx);
     CHECK_RES(nart_rt_spawn(c.rt, &closer_type, &k, NULL), 0);
     settle(c.rt);
     CHECK_RES(u64_try_send(&c.tx, 1), 0);
     settle(c.rt);
-    CHECK_EQ(polls, 3); /* begin, value, yield */
+    CHECK_EQ(polls, 2);
+    nart_tx_close(&other);
+    settle(c.rt);
+    CHECK_EQ(polls, 3);
     chan_finish(&c);
 }
 

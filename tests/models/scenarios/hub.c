@@ -236,7 +236,7 @@ static void other_source(unsigned i)
     } else if (i == 1) {
         tell(1, s->waker[0]);
     } else {
-        (void)NART__EXCHANGE(&s->ready, 1u, NART__RELEASE);
+        MODEL_CHECK(NART__EXCHANGE(&s->ready, 1u, NART__RELEASE) == 0);
         (void)nart__sys_eventfd_write(EFD);
     }
 }
