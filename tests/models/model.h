@@ -40,6 +40,7 @@ void *model_memory(size_t bytes);
 
 void model_check(bool ok, const char *file, int line, const char *text);
 #define MODEL_CHECK(cond) model_check((cond), __FILE__, __LINE__, #cond)
+#define MODEL_FAIL(text) model_check(false, __FILE__, __LINE__, text)
 
 #ifdef MODEL_RELACY
 #define MODEL_VAR(T) rl::var<T>
