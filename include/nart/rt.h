@@ -93,11 +93,21 @@ NART_API NART_MUST_USE nart_res nart_block_on(nart_rt *rt, const nart_task_type 
  */
 NART_API NART_MUST_USE nart_res nart_rt_poll(nart_rt *rt, int64_t timeout_ns);
 
-/** A descriptor that is readable when nart_rt_poll() has something to do (deadlines apart: see
- *  nart_rt_next_deadline()). **Ownership**: the runtime's; only wait on it. */
+/**
+ * A descriptor for a host to wait on, between calls of nart_rt_poll(rt, 0): readable when something
+ * has come from outside. What the last call left undone and what has come in since may show only in
+ * the deadline, so the host waits as this does:
+ *
+ *     int64_t at = nart_rt_next_deadline(rt); // last, right before the wait
+ *     wait_readable(nart_rt_backend_fd(rt), at); // not at all if that time has passed
+ *     nart_rt_poll(rt, 0);
+ *
+ * **Ownership**: the runtime's; only wait on it.
+ */
 NART_API int nart_rt_backend_fd(nart_rt *rt);
 
-/** When nart_rt_poll() must be called at the latest: an absolute time, 0 = now, NART_NEVER. */
+/** When nart_rt_poll() must be called at the latest: an absolute time, 0 = now, NART_NEVER. Holds
+ *  until the runtime is next used. **Cost**: O(1). */
 NART_API int64_t nart_rt_next_deadline(nart_rt *rt);
 
 /** Spawning from outside polls. Same answers as the nart_spawn functions, and NART_EWRONGTHREAD,

@@ -5,7 +5,9 @@
 #include "core.h"
 #include "virtual.h"
 
-#include <sched.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
 
 enum { TIMES = 1000 };
 
@@ -124,11 +126,14 @@ static nart_res victim_body(nart_cx *cx, struct victim *f)
     NART_END(0);
 }
 
+static sem_t polled;
+
 static nart_res victim_poll(nart_cx *cx, void *frame)
 {
     struct victim *f = frame;
-    __atomic_store_n(&f->waker.w, nart_cx_waker(cx).w, __ATOMIC_RELEASE);
-    __atomic_fetch_add(&f->polls, 1, __ATOMIC_RELAXED);
+    f->waker = nart_cx_waker(cx);
+    f->polls++;
+    sem_post(&polled);
     return victim_body(cx, f);
 }
 
@@ -164,30 +169,45 @@ static const nart_task_type helper_type = NART_TASK_TYPE(struct helper, helper_r
 
 static nart_waker target; /* of the victim that runs */
 static long wakes;
+static int quit;
 
 static void wake_target(void)
 {
-    nart_waker w = { __atomic_load_n(&target.w, __ATOMIC_ACQUIRE) };
+    nart_waker w = { __atomic_load_n(&target.w, __ATOMIC_RELAXED) };
     nart_waker_wake(w);
-    __atomic_fetch_add(&wakes, 1, __ATOMIC_RELAXED);
+    wakes++;
 }
 
-enum who { NOBODY, ITSELF };
+/* One wake for each poll, so that neither thread spins while the other has no processor. */
+static void *disturb(void *unused)
+{
+    for (;;) {
+        CHECK_EQ(sem_wait(&polled), 0);
+        if (__atomic_load_n(&quit, __ATOMIC_RELAXED))
+            return unused;
+        wake_target();
+    }
+}
+
+enum who { NOBODY, ITSELF, FOREIGN };
 
 /* At every halt of the clock the victim gets its share of spurious polls; from another thread, which
- * has to be scheduled for it, most of them at the first. */
+ * costs a sleep each, most of them at the first. */
 static void trouble(nart_rt *rt, enum who who, const struct victim *f)
 {
+    struct pollfd wake = { .fd = nart_rt_backend_fd(rt), .events = POLLIN };
     long until = f->polls + (who == ITSELF || f->polls < TIMES ? TIMES : 10);
 
     settle(rt);
-    __atomic_store_n(&target.w, f->waker.w, __ATOMIC_RELEASE);
-    while (who != NOBODY && f->polls < until && nart_rt_task_count(rt) > 0) {
+    __atomic_store_n(&target.w, f->waker.w, __ATOMIC_RELAXED);
+    if (who == FOREIGN)
+        sem_post(&polled); /* what was posted before was perhaps spent on the target before */
+    while (who != NOBODY && f->polls < until && !f->o.ended_at) {
         if (who == ITSELF)
             wake_target();
+        else if (nart_rt_next_deadline(rt) > virtual_now)
+            CHECK_EQ(poll(&wake, 1, -1), 1);
         settle(rt);
-        if (f->o.ended_at)
-            break;
     }
 }
 
@@ -299,5 +319,17 @@ TEST(undisturbed_the_outcomes_are_these)
 TEST(woken_a_thousand_times_by_its_own_thread)
 {
     check(ITSELF);
+    CHECK_LE(OPS * TIMES, wakes);
+}
+
+TEST(woken_a_thousand_times_by_another_thread)
+{
+    pthread_t thread;
+    CHECK_EQ(sem_init(&polled, 0, 0), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, disturb, NULL), 0);
+    check(FOREIGN);
+    __atomic_store_n(&quit, 1, __ATOMIC_RELAXED);
+    sem_post(&polled);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
     CHECK_LE(OPS * TIMES, wakes);
 }
