@@ -8,14 +8,6 @@
 
 #include <nart/co.h>
 
-#if defined __has_feature
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#elif defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-#define SANITIZED 1
-#endif
-
 extern nart_rt *loop;
 extern nart_tokio *bridge;
 

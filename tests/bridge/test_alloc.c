@@ -9,7 +9,7 @@
 /* volatile: the compiler knows malloc, and that it changes no variable of ours. */
 static _Thread_local volatile uint64_t allocations;
 
-#if defined __GLIBC__ && !defined SANITIZED
+#if defined __GLIBC__ && !defined TEST_SANITIZED
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t n, size_t size);
 extern void *__libc_realloc(void *p, size_t size);

@@ -23,14 +23,18 @@ static nart_res hold(void *arg, const nart_tokio_stop *stop)
     return 0;
 }
 
-static void read_status(int tid, char *text, size_t size)
+/* False: the thread has ended. */
+static bool read_status(int tid, char *text, size_t size)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/self/task/%d/status", tid);
     FILE *f = fopen(path, "r");
-    CHECK(f != NULL);
-    text[fread(text, 1, size - 1, f)] = '\0';
+    if (!f)
+        return false;
+    size_t n = fread(text, 1, size - 1, f);
+    text[n] = '\0';
     fclose(f);
+    return n > 0;
 }
 
 /* Calls look(tid, status) for every thread but this one; how many there are. */
@@ -44,9 +48,10 @@ static int each_thread(void (*look)(int tid, const char *status))
         int tid = atoi(e->d_name);
         if (tid == 0 || tid == (int)syscall(SYS_gettid))
             continue;
-        read_status(tid, status, sizeof status);
-        look(tid, status);
-        n++;
+        if (read_status(tid, status, sizeof status)) {
+            look(tid, status);
+            n++;
+        }
     }
     closedir(dir);
     return n;

@@ -12,11 +12,10 @@
 /* So many rounds, or a tenth of them under an instrument that slows every step down. */
 static int rounds(int n)
 {
-#if defined __SANITIZE_THREAD__
+#ifdef TEST_SANITIZED
     return n / 10;
 #else
-    const char *preload = getenv("LD_PRELOAD"); /* valgrind's */
-    return preload && strstr(preload, "vgpreload") ? n / 10 : n;
+    return test_under_valgrind() ? n / 10 : n;
 #endif
 }
 

@@ -9,20 +9,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#if defined __has_feature
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-#define SANITIZED 1
-#endif
-
 /* ---- counting ---- */
 
 static long allocations, mappings, fail_mapping;
 
-#if !defined SANITIZED && defined __GLIBC__
+#if !defined TEST_SANITIZED && defined __GLIBC__
 
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t n, size_t size);

@@ -15,16 +15,7 @@
 static long recvs, sends, waits, others, allocations;
 static bool counting;
 
-#if defined __has_feature
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED
-#endif
-#endif
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-#define SANITIZED
-#endif
-
-#ifndef SANITIZED
+#ifndef TEST_SANITIZED
 #define COUNT(n) ((n) += counting)
 
 ssize_t recv(int fd, void *buf, size_t len, int flags)
@@ -149,7 +140,7 @@ TEST(an_echo_costs_six_calls_and_no_memory)
     nart_tcp a, b;
     int fd, peer;
 
-#ifdef SANITIZED
+#ifdef TEST_SANITIZED
     SKIP("the sanitizer stands in for these calls itself");
 #endif
     raw_pair(&fd, &peer);

@@ -26,6 +26,12 @@ void test_add(struct test_case *c)
     last = &c->next;
 }
 
+bool test_under_valgrind(void)
+{
+    const char *preloaded = getenv("LD_PRELOAD");
+    return preloaded && strstr(preloaded, "vgpreload");
+}
+
 /* ---- checks ---- */
 
 NART__NORETURN static void finish(int code, const char *format, va_list args)

@@ -62,6 +62,17 @@ void test_alloc_fail(long nth, bool forever);
 /* Runs at the end of the case, before the ledger is read; the last one given runs first. */
 void test_at_end(void (*fn)(void));
 
+/* Instruments that a case may have to ask for: defined when address or thread sanitizer is in. */
+#if defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define TEST_SANITIZED 1
+#endif
+#elif defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define TEST_SANITIZED 1
+#endif
+
+bool test_under_valgrind(void);
+
 /* The directory of the program's own source file, where golden outputs are. */
 #define TEST_SOURCE_DIR NART_TEST_SOURCE_DIR
 
