@@ -153,6 +153,12 @@ def table(res, failed):
     return "\n".join(lines)
 
 
+def write(res, out):
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "bench.json").write_text(json.dumps(res, indent=1) + "\n")
+    (out / "bench.svg").write_text(chart.svg(res, machine.describe()))
+
+
 def main():
     args = parse()
     notes = list(args.skipped)
@@ -174,12 +180,9 @@ def main():
             print(f"... {row.name}", file=sys.stderr, flush=True)
             count = row.quick_count() if args.quick else row.count
             measure(row, count, 1 if args.quick else args.runs, programs, figures, notes)
+            write(results(figures), args.out)  # a run that is ended keeps what it has
 
-    res = results(figures)
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "bench.json").write_text(json.dumps(res, indent=1) + "\n")
-    (args.out / "bench.svg").write_text(chart.svg(res, machine.describe()))
-    print(table(res, figures.failed))
+    print(table(results(figures), figures.failed))
     print(f"\n{machine.describe()}; medians of {1 if args.quick else args.runs}")
     for note in notes:
         print(f"- {note}")
