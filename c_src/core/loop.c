@@ -3,7 +3,7 @@
  *
  * One tick
  *  1. look inside: rings of spinning receivers, the inbox of foreign wakes (at most 256), the clock
- *     and what is due by it (at most 256);
+ *     and what is due by it (at most 128 timers touched);
  *  2. look outside: descriptors (at most 256 events). When nothing is ready this is where the loop
  *     parks, until an event, a foreign wake or the next deadline; so a tick makes one system call;
  *  3. poll at most 64 ready tasks, the urgent lane first (at most 16 of it), first in, first out;
@@ -45,8 +45,11 @@ static void loop_park(void *host, nart__task *t, int64_t deadline)
     nart_rt *rt = rt_of(host);
 
     t->wake_at = deadline;
-    if (deadline == NART_NEVER)
+    if (deadline == NART_NEVER) {
+        t->state &= ~(uint32_t)NART__T_TIMED;
         return;
+    }
+    t->state |= NART__T_TIMED;
     if (t->timer.next) {
         if (t->timer.at <= deadline)
             return; /* stands earlier: it is set anew when it fires */
@@ -179,26 +182,42 @@ static NART__COLD void end_pending(nart_rt *rt, nart__task *t)
 
     if ((deaf || rt->closing) && leaf)
         nart__rt_report(rt, "%s: task %s was dropped: it %s (%s:%u)", rt->name, t->type->name, why,
-                        leaf->site->file, leaf->at);
+                        leaf->site->file, leaf->at & NART__CO_LINE);
     else if (deaf || rt->closing) /* a yield, or no body at all */
         nart__rt_report(rt, "%s: task %s was dropped: it %s", rt->name, t->type->name, why);
     nart__task_finish(rt, t, NART_PENDING);
 }
 
+/* It parked with a deadline, or had one before, or has to end. */
+static void after_poll_odd(nart_rt *rt, nart__task *t)
+{
+    int64_t until = rt->cx.park;
+
+    rt->cx.park = NART_NEVER;
+    if (until != t->wake_at)
+        loop_park(rt->cx.host, t, until);
+    if (NART_UNLIKELY(rt->cx.flags & NART__CX_END))
+        end_pending(rt, t);
+    else if (rt->cx.flags & NART__CX_AGAIN)
+        nart__rt_ready(rt, t);
+}
+
 static inline void after_poll(nart_rt *rt, nart__task *t, nart_res r)
 {
     if (NART_UNLIKELY(r != NART_PENDING)) {
+        rt->cx.park = NART_NEVER;
         nart__task_finish(rt, t, r);
         return;
     }
-    if (NART_UNLIKELY(rt->cx.park != t->wake_at))
-        loop_park(rt->cx.host, t, rt->cx.park);
-    uint32_t flags = rt->cx.flags;
-    if (NART_UNLIKELY(flags & NART__CX_END))
-        end_pending(rt, t);
-    else if (flags & NART__CX_AGAIN && NART_LIKELY(!(t->state & NART__T_READY))) {
-        t->state |= NART__T_READY;
-        nart__rt_enqueue(rt, t);
+    const uint32_t looked_at = NART__CX_TIMED | NART__CX_END | NART__CX_AGAIN | NART__T_READY |
+                               NART__T_URGENT | NART__T_TIMED;
+    uint32_t state = t->state, seen = (state | rt->cx.flags) & looked_at;
+
+    if (seen == NART__CX_AGAIN) { /* and nothing else */
+        t->state = state | NART__T_READY;
+        nart__lane_push(&rt->ready, t);
+    } else if (NART_UNLIKELY(seen != 0)) {
+        after_poll_odd(rt, t);
     }
 }
 
@@ -286,8 +305,8 @@ static void fire_timers(nart_rt *rt)
             return;
         nart__task *t = (nart__task *)(void *)((char *)node - offsetof(nart__task, timer));
         if (t->wake_at <= rt->cx.now) {
-            t->wake_at =
-                NART_NEVER; /* else the same wish at its next poll would look like no change */
+            t->wake_at = NART_NEVER; /* else the same wish at its next poll were no change */
+            t->state &= ~(uint32_t)NART__T_TIMED;
             rt->stats.timers_fired++;
             nart__rt_ready(rt, t);
         } else if (t->wake_at != NART_NEVER) {

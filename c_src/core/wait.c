@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* wait.c: the cold half of wait.h, the operation kit, sleeping, shields.
  *
- * Deadlines. cx->deadline is the scope of the running await, cx->outer the earliest one above. They
- * are compared with cx->now, the last reading of the clock: that is never ahead of the clock, so
+ * Deadlines. The scopes that are open are a list on the C stack, cx->scope the innermost, each with
+ * the earliest deadline above it; what a body evaluates itself and what bodies below it do differ by
+ * the body that the scope names. They are compared with cx->now, the last reading of the clock: that is never ahead of the clock, so
  * nothing is early; and the loop reads the clock before it fires timers, so the poll that a timer
  * causes sees its deadline expired.
  *
@@ -59,7 +60,7 @@ void nart__poll_begin_odd(nart_cx *cx, nart__task *t)
         cx->go = 0;
     }
     if (nart__shield_holds(cx, t)) {
-        cx->park = t->shield; /* to be told of its end */
+        nart__cx_until(cx, t->shield); /* to be told of its end */
     } else if (t->state & NART__T_CANCELLED) {
         cx->stop = NART__STOP_CANCEL;
         cx->go = 0;
@@ -104,8 +105,8 @@ void nart__withdraw_under(nart_cx *cx, nart_co *co)
 {
     nart__task *t = cx->self;
 
-    if (nart__shield_holds(cx, t) && t->shield < cx->park)
-        cx->park = t->shield; /* a loser has opened it: its end still has to be told */
+    if (nart__shield_holds(cx, t))
+        nart__cx_until(cx, t->shield); /* a loser has opened it: its end still has to be told */
     for (nart__wait *w = t->waits, *more; w; w = more) {
         more = w->more;
         nart_co *c = w->co;
@@ -118,7 +119,7 @@ void nart__withdraw_under(nart_cx *cx, nart_co *co)
 
 void nart__co_lost(const nart_site *site, const nart_co *co)
 {
-    if (co->at == NART__CO_RUNNING)
+    if ((co->at & NART__CO_LINE) == NART__CO_RUNNING)
         fprintf(stderr,
                 "nart: %s (%s): called while it runs, or left with a plain return: use "
                 "NART_RETURN\n",
@@ -127,7 +128,7 @@ void nart__co_lost(const nart_site *site, const nart_co *co)
         fprintf(stderr,
                 "nart: %s (%s): cannot resume at line %u: its nart_co was not zeroed, or belongs "
                 "to another body\n",
-                site->func, site->file, co->at);
+                site->func, site->file, co->at & NART__CO_LINE);
     abort();
 }
 
@@ -141,8 +142,8 @@ nart_res nart_op_park(nart_cx *cx)
 nart_res nart_op_park_until(nart_cx *cx, int64_t at)
 {
     nart_res r = nart_op_park(cx);
-    if (r == NART_PENDING && at < cx->park)
-        cx->park = at;
+    if (r == NART_PENDING)
+        nart__cx_until(cx, at);
     return r;
 }
 
@@ -195,12 +196,12 @@ static void lift_stop(nart_cx *cx, nart_co *co)
 {
     if (cx->stop != NART__STOP_CANCEL)
         return;
-    co->flags |= NART__CO_STOPPED;
+    co->at |= NART__CO_STOPPED;
     cx->stop = NART__STOP_NOT;
     cx->go = NART_BUDGET;
 }
 
-void nart__shield_begin(nart_cx *cx, nart_co *co, int64_t ns)
+void nart__shield_begin(nart_cx *cx, nart_co *co, nart_scope **above, int64_t ns)
 {
     nart__task *t = cx->self;
     int64_t until = nart_time_add(nart_now(cx), ns);
@@ -209,23 +210,24 @@ void nart__shield_begin(nart_cx *cx, nart_co *co, int64_t ns)
         return;
     t->shield = co->shield = until;
     t->state |= NART__T_SHIELD;
-    co->flags |= NART__CO_SHIELD;
+    if (!(co->at & NART__CO_SHIELD)) /* else the one before has run out, still open */
+        *above = cx->scope;
+    co->at |= NART__CO_SHIELD;
     cx->flags &= ~(uint32_t)NART__CX_TOLD;
-    cx->outer = NART_NEVER;
-    if (until < cx->park)
-        cx->park = until;
+    cx->scope = NULL;
+    nart__cx_until(cx, until);
     lift_stop(cx, co);
 }
 
-void nart__shield_end(nart_cx *cx, nart_co *co, int64_t outer)
+void nart__shield_end(nart_cx *cx, nart_co *co, nart_scope **above)
 {
     nart__task *t = cx->self;
-    bool stopped = co->flags & NART__CO_STOPPED;
+    bool stopped = co->at & NART__CO_STOPPED;
 
-    if (!(co->flags & NART__CO_SHIELD))
+    if (!(co->at & NART__CO_SHIELD))
         return;
-    co->flags = 0;
-    cx->outer = outer;
+    co->at &= NART__CO_LINE;
+    cx->scope = *above;
     if (co->shield == t->shield)
         t->state &= ~(uint32_t)NART__T_SHIELD;
     bool cancelled = t->state & NART__T_CANCELLED && !nart__shield_holds(cx, t);
@@ -237,21 +239,33 @@ void nart__shield_end(nart_cx *cx, nart_co *co, int64_t outer)
     }
 }
 
-/* What bodies under a shield see of the scopes above it: nothing while it holds. */
-int64_t nart__shield_outer(nart_cx *cx, nart_co *co, int64_t outer)
+/* A body that has opened a shield goes on: while it holds, nothing above it is seen. Its line. */
+uint32_t nart__shield_in(nart_cx *cx, nart_co *co, nart_scope **above, uint32_t at)
 {
-    co->flags &= ~NART__CO_STOPPED;
-    if (!nart__shield_holds(cx, cx->self) || co->shield != cx->self->shield)
-        return outer;
-    lift_stop(cx, co);
-    return NART_NEVER;
+    co->at |= NART__CO_SHIELD;
+    *above = cx->scope;
+    if (nart__shield_holds(cx, cx->self) && co->shield == cx->self->shield) {
+        lift_stop(cx, co);
+        cx->scope = NULL;
+    }
+    return at & NART__CO_LINE;
+}
+
+/* It parks at a line, or ends (0), and so does its shield. */
+void nart__shield_out(nart_cx *cx, nart_co *co, nart_scope **above, uint32_t at)
+{
+    if (at == 0)
+        nart__shield_end(cx, co, above);
+    else
+        cx->scope = *above;
+    co->at = at | (co->at & ~NART__CO_LINE);
 }
 
 /* ---- for other drivers ---- */
 
 void nart_driver_cx_init(nart_cx *cx, const nart_driver *drv, void *host)
 {
-    *cx = (nart_cx){ .drv = drv, .host = host };
+    *cx = (nart_cx){ .drv = drv, .host = host, .park = NART_NEVER };
 }
 
 void nart_driver_task_init(nart__task *t, const nart_task_type *type, void *frame, nart_cx *home)
@@ -276,8 +290,11 @@ nart_res nart_driver_poll(nart_cx *cx, nart__task *t)
         t->state |= NART__T_DONE; /* first: what is withdrawn may try to wake it */
         nart__withdraw_all(t);
         t->res = r;
+        cx->park = NART_NEVER;
     } else {
-        cx->drv->park(cx->host, t, cx->park);
+        int64_t until = cx->park;
+        cx->park = NART_NEVER;
+        cx->drv->park(cx->host, t, until);
         if (cx->flags & NART__CX_AGAIN)
             nart__ready(t);
     }

@@ -68,13 +68,13 @@ static inline void nart__withdraw(nart__wait *w)
  * above, whether that has expired as well or not. Counts the deadlines that remain. */
 static inline nart_res nart__look(nart_cx *cx)
 {
-    int64_t m = cx->deadline < cx->outer ? cx->deadline : cx->outer;
-    if (NART_LIKELY(m == NART_NEVER))
+    const nart_scope *s = cx->scope;
+    if (NART_LIKELY(!s))
         return 0;
+    int64_t m = s->deadline < s->outer ? s->deadline : s->outer;
     if (m <= cx->now)
-        return cx->outer <= cx->now ? -ECANCELED : -ETIMEDOUT;
-    if (m < cx->park)
-        cx->park = m;
+        return s->co == cx->co && s->outer > cx->now ? -ETIMEDOUT : -ECANCELED;
+    nart__cx_until(cx, m);
     return 0;
 }
 
@@ -164,7 +164,8 @@ static inline bool nart__shield_holds(const nart_cx *cx, const nart__task *t)
 /* What makes a poll other than the plain case. */
 #define NART__T_ODD (NART__T_DONE | NART__T_CANCELLED | NART__T_SHIELD | NART__T_SPENT)
 
-/* `odd` is a constant: the caller has looked. */
+/* `odd` is a constant: the caller has looked. cx->park is NART_NEVER before, and again when the caller
+ * has acted on it. */
 static inline nart_res nart__poll(nart_cx *cx, nart__task *t, bool odd)
 {
     t->state &= ~(uint32_t)NART__T_READY;
@@ -172,7 +173,7 @@ static inline nart_res nart__poll(nart_cx *cx, nart__task *t, bool odd)
     t->polls++;
     cx->self = t;
     cx->co = NULL;
-    cx->deadline = cx->outer = cx->park = NART_NEVER;
+    cx->scope = NULL;
     cx->go = NART_BUDGET;
     cx->stop = NART__STOP_NOT;
     cx->flags = 0;

@@ -24,10 +24,10 @@ static const char *base_name(const char *path)
 
 static void print_at(FILE *out, const nart_co *co)
 {
-    if (co->at == NART__CO_RUNNING)
+    if ((co->at & NART__CO_LINE) == NART__CO_RUNNING)
         fprintf(out, "%s:running", base_name(co->site->file));
     else
-        fprintf(out, "%s:%" PRIu32, base_name(co->site->file), co->at);
+        fprintf(out, "%s:%" PRIu32, base_name(co->site->file), co->at & NART__CO_LINE);
 }
 
 /* `read > frame  a.c:31 > b.c:12`, or nothing for a hand-written poll. */

@@ -59,24 +59,24 @@ typedef struct nart_site {
 
 /** The state of one body, in its frame. All zero = not begun. 40 bytes. */
 struct nart_co {
-    uint32_t at;           /* 0 not begun, a source line = parked there, NART__CO_RUNNING */
-    uint32_t flags;        /* NART__CO_* */
+    uint32_t at; /* 0 not begun, a source line = parked there, NART__CO_RUNNING; flags */
+    uint32_t reserved;
     int64_t deadline;      /* of the scope it awaits in */
     nart_co *up;           /* the body that awaits this one; rebuilt at each poll */
     const nart_site *site; /* set when it begins */
     int64_t shield;        /* when the shield that it opened ends; tells whose the task's is */
 };
 
-#define NART__CO_RUNNING UINT32_MAX
-#define NART__CO_SHIELD 1u  /* it has opened one */
-#define NART__CO_STOPPED 2u /* and was being stopped then: goes on when the shield ends */
+#define NART__CO_RUNNING 0x0fffffffu
+#define NART__CO_LINE 0x0fffffffu    /* what is no flag */
+#define NART__CO_SHIELD 0x10000000u  /* it has opened one */
+#define NART__CO_STOPPED 0x20000000u /* and was being stopped then: goes on when the shield ends */
 
 /** Makes a body that was left in the middle (a loser of a race that nobody will await again) begin
  *  anew at its next call. What it held is the caller's to release. */
 static inline void nart_co_init(nart_co *co)
 {
     co->at = 0;
-    co->flags = 0;
 }
 
 /** Has the body begun and not ended? (It parked, or it lost a race and stays where it was.) */
@@ -118,50 +118,52 @@ typedef unsigned long long nart__point;
 
 /* A body resumed where it cannot be: aborts, naming it. */
 NART_API NART__NORETURN NART__COLD void nart__co_lost(const nart_site *site, const nart_co *co);
-NART_API NART__COLD void nart__shield_begin(nart_cx *cx, nart_co *co, int64_t ns);
-NART_API NART__COLD void nart__shield_end(nart_cx *cx, nart_co *co, int64_t outer);
-NART_API NART__COLD int64_t nart__shield_outer(nart_cx *cx, nart_co *co, int64_t outer);
+
+/* Shields hide the scopes above a body; `above` is a variable of the body's that keeps them. */
+NART_API NART__COLD void nart__shield_begin(nart_cx *cx, nart_co *co, nart_scope **above,
+                                            int64_t ns);
+NART_API NART__COLD void nart__shield_end(nart_cx *cx, nart_co *co, nart_scope **above);
+NART_API NART__COLD uint32_t nart__shield_in(nart_cx *cx, nart_co *co, nart_scope **above,
+                                             uint32_t at);
+NART_API NART__COLD void nart__shield_out(nart_cx *cx, nart_co *co, nart_scope **above,
+                                          uint32_t at);
 NART_API NART__COLD void nart__withdraw_under(nart_cx *cx, nart_co *co);
 
-/* What a body restores when it leaves: the caller's scope, and the sum of all above it. */
-typedef struct nart__entry {
-    int64_t deadline, outer, above;
-} nart__entry;
-
-static inline nart__entry nart__co_in(nart_cx *cx, nart_co *co, const nart_site *site)
+/* Into the body. Answers where it stands; with a flag that is no resume point. */
+static inline uint32_t nart__co_in(nart_cx *cx, nart_co *co, const nart_site *site)
 {
-    nart__entry e = { cx->deadline, cx->outer, 0 };
+    uint32_t at = co->at;
 
-    if (NART_UNLIKELY(co->at != 0 && co->site != site))
-        nart__co_lost(site, co); /* two bodies on one nart_co, or a frame that was not zeroed */
+    if (NART_UNLIKELY(co->site != site)) {
+        if (at != 0)
+            nart__co_lost(site, co); /* two bodies on one nart_co, or a frame that was not zeroed */
+        co->site = site;
+    }
     co->up = cx->co;
-    co->site = site;
     cx->co = co;
-    e.above = e.deadline < e.outer ? e.deadline : e.outer;
-    cx->outer = e.above;
-    if (NART_UNLIKELY(co->flags))
-        cx->outer = nart__shield_outer(cx, co, e.above);
-    cx->deadline = NART_NEVER;
-    return e;
+    co->at = NART__CO_RUNNING;
+    return at;
 }
 
-static inline nart_res nart__co_out(nart_cx *cx, nart_co *co, const nart__entry *e, uint32_t at,
+/* It stands at no resume point: under a shield, or lost. */
+static inline uint32_t nart__co_odd(nart_cx *cx, nart_co *co, nart_scope **above, uint32_t at)
+{
+    if (!(at & NART__CO_SHIELD)) {
+        co->at = at;
+        nart__co_lost(co->site, co);
+    }
+    return nart__shield_in(cx, co, above, at);
+}
+
+static inline nart_res nart__co_out(nart_cx *cx, nart_co *co, nart_scope **above, uint32_t at,
                                     nart_res r)
 {
-    if (NART_UNLIKELY(co->flags && at == 0))
-        nart__shield_end(cx, co, e->above); /* the body ends: so does its shield */
-    co->at = at;
+    if (NART_LIKELY(co->at == NART__CO_RUNNING))
+        co->at = at;
+    else
+        nart__shield_out(cx, co, above, at);
     cx->co = co->up;
-    cx->deadline = e->deadline;
-    cx->outer = e->outer;
     return r;
-}
-
-static inline nart__point nart__co_point(nart_co *co)
-{
-    nart__point p = (nart__point)co->at << NART__POINT_SHIFT;
-    co->at = NART__CO_RUNNING;
-    return p;
 }
 
 /** Opens a body: a declaration list, so it stands after the body's own declarations. */
@@ -169,27 +171,30 @@ static inline nart__point nart__co_point(nart_co *co)
     nart_cx *const nart_cx_ = (cx);                                                                \
     nart_co *const nart_co_ = (cop);                                                               \
     static const nart_site nart_site_ = { __func__, __FILE__ };                                    \
-    const nart__entry nart_entry_ = nart__co_in(nart_cx_, nart_co_, &nart_site_);                  \
+    nart_scope *nart_above_; /* only shields use it */                                             \
+    uint32_t nart_at_ = nart__co_in(nart_cx_, nart_co_, &nart_site_);                              \
     nart_res nart_any_ = 0;                                                                        \
     int64_t nart_park_ = 0;                                                                        \
     (void)nart_any_;                                                                               \
     (void)nart_park_;                                                                              \
-    switch (nart__co_point(nart_co_)) {                                                            \
+    nart_resume_:                                                                                  \
+    switch ((nart__point)nart_at_ << NART__POINT_SHIFT) {                                          \
     default:                                                                                       \
-        nart__co_lost(&nart_site_, nart_co_);                                                      \
+        nart_at_ = nart__co_odd(nart_cx_, nart_co_, &nart_above_, nart_at_);                       \
+        goto nart_resume_;                                                                         \
     case 0:                                                                                        \
         (void)0
 
 /** Closes the body with its answer; the body can then be begun again. */
 #define NART_END(res)                                                                              \
     }                                                                                              \
-    return nart__co_out(nart_cx_, nart_co_, &nart_entry_, 0, (res))
+    return nart__co_out(nart_cx_, nart_co_, &nart_above_, 0, (res))
 
 /** Ends the body here. */
-#define NART_RETURN(res) return nart__co_out(nart_cx_, nart_co_, &nart_entry_, 0, (res))
+#define NART_RETURN(res) return nart__co_out(nart_cx_, nart_co_, &nart_above_, 0, (res))
 
 #define NART__PARK                                                                                 \
-    return nart__co_out(nart_cx_, nart_co_, &nart_entry_, (uint32_t)__LINE__, NART_PENDING)
+    return nart__co_out(nart_cx_, nart_co_, &nart_above_, (uint32_t)__LINE__, NART_PENDING)
 
 /** `dst` = the answer of the operation or body, however many polls it takes. */
 #define NART_AWAIT(dst, ...)                                                                       \
@@ -203,27 +208,19 @@ static inline nart__point nart__co_point(nart_co *co)
         }                                                                                          \
     } while (0)
 
-/* The scope of the running await is over. */
-static inline nart_res nart__scope_out(nart_cx *cx, nart_co *co, nart_res r)
-{
-    cx->deadline = NART_NEVER;
-    if (NART_UNLIKELY(r == -ECANCELED) && co->deadline <= cx->now && cx->outer > cx->now &&
-        !nart_cx_cancelled(cx))
-        r = -ETIMEDOUT;
-    return r;
-}
-
 /** The same under an absolute deadline: -ETIMEDOUT once it has passed. */
 #define NART_AWAIT_UNTIL(dst, abs, ...)                                                            \
     do {                                                                                           \
         nart_co_->deadline = (abs);                                                                \
         NART__LABEL(__LINE__)                                                                      \
         {                                                                                          \
-            nart_cx_->deadline = nart_co_->deadline;                                               \
+            nart_scope nart_s_;                                                                    \
+            nart_scope_enter(nart_cx_, &nart_s_, nart_co_->deadline);                              \
             nart_res nart_r_ = (__VA_ARGS__);                                                      \
+            nart_r_ = nart_scope_leave(nart_cx_, &nart_s_, nart_r_);                               \
             if (nart_r_ == NART_PENDING)                                                           \
                 NART__PARK;                                                                        \
-            (dst) = nart__scope_out(nart_cx_, nart_co_, nart_r_);                                  \
+            (dst) = nart_r_;                                                                       \
         }                                                                                          \
     } while (0)
 
@@ -233,8 +230,7 @@ static inline void nart__scope_begin(nart_cx *cx, nart_co *co, int64_t ns)
     if (co->deadline != NART_NEVER)
         return;
     co->deadline = nart_time_add(nart_now(cx), ns);
-    if (co->deadline < cx->park)
-        cx->park = co->deadline;
+    nart__cx_until(cx, co->deadline);
 }
 
 /** The same, `ns` nanoseconds from the moment when it first has to wait: what answers at once reads
@@ -244,13 +240,15 @@ static inline void nart__scope_begin(nart_cx *cx, nart_co *co, int64_t ns)
         nart_co_->deadline = NART_NEVER;                                                           \
         NART__LABEL(__LINE__)                                                                      \
         {                                                                                          \
-            nart_cx_->deadline = nart_co_->deadline;                                               \
+            nart_scope nart_s_;                                                                    \
+            nart_scope_enter(nart_cx_, &nart_s_, nart_co_->deadline);                              \
             nart_res nart_r_ = (__VA_ARGS__);                                                      \
+            nart_r_ = nart_scope_leave(nart_cx_, &nart_s_, nart_r_);                               \
             if (nart_r_ == NART_PENDING) {                                                         \
                 nart__scope_begin(nart_cx_, nart_co_, (ns));                                       \
                 NART__PARK;                                                                        \
             }                                                                                      \
-            (dst) = nart__scope_out(nart_cx_, nart_co_, nart_r_);                                  \
+            (dst) = nart_r_;                                                                       \
         }                                                                                          \
     } while (0)
 
@@ -337,8 +335,8 @@ static inline void nart__stop_out(nart_cx *cx, nart__stop s)
  * above touch the task, for at most `ns` nanoseconds: asynchronous clean-up. One shield per task;
  * nested ones have no effect. nart_rt_free() grants none.
  */
-#define NART_SHIELD(ns) nart__shield_begin(nart_cx_, nart_co_, (ns))
-#define NART_UNSHIELD() nart__shield_end(nart_cx_, nart_co_, nart_entry_.above)
+#define NART_SHIELD(ns) nart__shield_begin(nart_cx_, nart_co_, &nart_above_, (ns))
+#define NART_UNSHIELD() nart__shield_end(nart_cx_, nart_co_, &nart_above_)
 
 #ifdef __cplusplus
 }

@@ -71,7 +71,7 @@ typedef struct nart__tnode {
     int64_t at;
 } nart__tnode;
 
-/* State bits of a task; owner's thread only. */
+/* State bits of a task, below those of NART__CX_*; owner's thread only. */
 enum {
     NART__T_READY = 1,     /* on a ready list */
     NART__T_DONE = 2,      /* answered; res is final */
@@ -86,7 +86,8 @@ enum {
     NART__T_BOXED = 1024,  /* frame comes from the allocator */
     NART__T_BEGUN = 2048,  /* between begin and commit */
     NART__T_LIVE = 4096,   /* the slot holds a task */
-    NART__T_SPENT = 8192   /* its last poll ended for want of budget */
+    NART__T_SPENT = 8192,  /* its last poll ended for want of budget */
+    NART__T_TIMED = 16384  /* wake_at is not NART_NEVER */
 };
 
 /** The header of a task. 128 bytes: the first 64 are what a poll touches. */

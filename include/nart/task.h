@@ -51,22 +51,23 @@ struct nart_cx {
     void *host;                    /* that driver's own */
     struct nart__task *self;       /* the task polled now */
     nart_co *co;                   /* the body that runs now */
-    int64_t deadline;              /* of the scope around the running await: -ETIMEDOUT */
-    int64_t outer;                 /* earliest scope of the bodies above: -ECANCELED */
-    int64_t park;                  /* earliest deadline among what parked in this poll */
-    int64_t now;                   /* last reading of the clock, never ahead of it */
+    struct nart_scope *scope;      /* the innermost scope that is open; NULL: none */
+    int64_t park;                  /* earliest deadline of what parked in this poll; NART_NEVER */
     int32_t go;                    /* answers left in this poll; below zero: see stop */
     uint32_t stop;                 /* NART__STOP_* */
     uint32_t flags;                /* NART__CX_* */
     uint32_t reserved0;
-    uint64_t reserved[4];
+    int64_t now; /* last reading of the clock, never ahead of it */
+    uint64_t reserved[5];
 };
 
+/* Above the state bits of a task, so that both can be looked at in one word. */
 enum {
-    NART__CX_AGAIN = 1, /* the task asked to be polled again */
-    NART__CX_FRESH = 2, /* now has been read in this poll */
-    NART__CX_END = 4,   /* the task is dropped if this poll leaves it pending */
-    NART__CX_TOLD = 8   /* cancellation began within this poll: it outlives a NART_STOP */
+    NART__CX_AGAIN = 0x10000, /* the task asked to be polled again */
+    NART__CX_FRESH = 0x20000, /* now has been read in this poll */
+    NART__CX_END = 0x40000,   /* the task is dropped if this poll leaves it pending */
+    NART__CX_TOLD = 0x80000,  /* cancellation began within this poll: it outlives a NART_STOP */
+    NART__CX_TIMED = 0x100000 /* park is set */
 };
 
 /* cx->stop */
@@ -159,6 +160,15 @@ static inline void nart_wake_self(nart_cx *cx)
     cx->flags |= NART__CX_AGAIN;
 }
 
+/* What parks in this poll waits until `at` at the latest. */
+static inline void nart__cx_until(nart_cx *cx, int64_t at)
+{
+    if (at < cx->park) {
+        cx->park = at;
+        cx->flags |= NART__CX_TIMED;
+    }
+}
+
 /** Has the running task been asked to end? A shield hides it. */
 static inline bool nart_cx_cancelled(const nart_cx *cx)
 {
@@ -236,8 +246,7 @@ NART_API NART_MUST_USE void *nart_spawn_boxed_begin(nart_cx *cx, const nart_task
 /**
  * Makes the task ready; its first poll is on a later turn, never inside this call.
  * @param out its join handle, empty or zeroed before; NULL detaches the task.
- * @return the task's id packed in 64 bits is not given here: see nart_join_task(). 0; never fails
- *   for a frame that begin answered.
+ * @return 0; never fails for a frame that begin answered. For the task's id see nart_join_task().
  */
 NART_API nart_res nart_spawn_commit(nart_cx *cx, void *frame, nart_join *out);
 
@@ -274,27 +283,30 @@ NART_API nart_task nart_cx_task(const nart_cx *cx);
 /** A scope on the C stack around the operations of a hand-written poll: entered anew at each poll,
  *  with an absolute deadline kept in the frame, and left before the poll returns. */
 typedef struct nart_scope {
-    int64_t deadline, outer, mine;
+    struct nart_scope *up;
+    const nart_co *co; /* the body that opened it */
+    int64_t deadline;
+    int64_t outer; /* the earliest deadline of the scopes above */
 } nart_scope;
 
 static inline void nart_scope_enter(nart_cx *cx, nart_scope *s, int64_t deadline)
 {
-    s->deadline = cx->deadline;
-    s->outer = cx->outer;
-    s->mine = deadline;
-    if (cx->deadline < cx->outer)
-        cx->outer = cx->deadline;
-    cx->deadline = deadline;
+    const nart_scope *up = s->up = cx->scope;
+
+    s->co = cx->co;
+    s->deadline = deadline;
+    s->outer = INT64_MAX;
+    if (up)
+        s->outer = up->deadline < up->outer ? up->deadline : up->outer;
+    cx->scope = s;
 }
 
 /** Leaves the scope and turns an answer that was cut short by it into -ETIMEDOUT. */
-static inline nart_res nart_scope_leave(nart_cx *cx, nart_scope *s, nart_res r)
+static inline nart_res nart_scope_leave(nart_cx *cx, const nart_scope *s, nart_res r)
 {
-    int64_t above = s->deadline < s->outer ? s->deadline : s->outer;
-
-    cx->deadline = s->deadline;
-    cx->outer = s->outer;
-    if (r == -ECANCELED && s->mine <= cx->now && above > cx->now && !nart_cx_cancelled(cx))
+    cx->scope = s->up;
+    if (NART_UNLIKELY(r == -ECANCELED) && s->deadline <= cx->now && s->outer > cx->now &&
+        !nart_cx_cancelled(cx))
         r = -ETIMEDOUT;
     return r;
 }

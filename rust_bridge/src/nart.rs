@@ -59,18 +59,17 @@ pub struct Cx {
     host: *mut c_void,
     task: *mut Task,
     co: *mut c_void,
-    deadline: i64,
-    outer: i64,
+    scope: *mut c_void,
     park: i64,
-    now: i64,
     go: i32,
     stop: u32,
     flags: u32,
     reserved0: u32,
-    reserved: [u64; 4],
+    now: i64,
+    reserved: [u64; 5],
 }
 
-const _: () = assert!(offset_of!(Cx, task) == 16 && offset_of!(Cx, go) == 64);
+const _: () = assert!(offset_of!(Cx, task) == 16 && offset_of!(Cx, go) == 48);
 const _: () = assert!(size_of::<Cx>() == 112);
 
 /// `struct nart__task`, of which the bridge only keeps the storage.

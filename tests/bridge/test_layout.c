@@ -10,7 +10,7 @@
 #define SIZE(type, n) _Static_assert(sizeof(type) == (n), #type " has another size")
 
 OFFSET(nart_cx, self, 16);
-OFFSET(nart_cx, go, 64);
+OFFSET(nart_cx, go, 48);
 SIZE(nart_cx, 112);
 SIZE(nart__task, 128);
 OFFSET(nart_task_type, poll, 24);

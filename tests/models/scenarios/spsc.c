@@ -197,7 +197,8 @@ static nart_cx *poll_begin(unsigned side)
 
     cx->self = &s->task[side];
     cx->self->polls++;
-    cx->deadline = cx->outer = cx->park = NART_NEVER;
+    cx->scope = NULL;
+    cx->park = NART_NEVER;
     cx->go = NART_BUDGET;
     return cx;
 }
