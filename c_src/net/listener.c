@@ -8,7 +8,8 @@
  *     something. The direction stays ready and the connection stays in the kernel's queue;
  *  3. about the listener: answered.
  * A connection that was taken and cannot be registered (the reactor's table is full) is kept in the
- * handle and registered by the next call: it is not lost. */
+ * handle and registered by the next call: it is not lost. The direction stays ready meanwhile, so that
+ * call does not wait. */
 #include "net.h"
 
 #include "../sys.h"
@@ -89,6 +90,8 @@ static nart_res take(nart_cx *cx, nart_tcp_listener *l, nart_addr *peer)
         nart_res r = nart__io_want(&l->io, NART_READ, cx);
         if (r <= 0)
             return r;
+        if (l->spare)
+            return l->spare - 1;
         int fd = l->io.drv->sys->accept(l->fd, to, peer ? &peer->len : NULL);
         if (fd >= 0)
             return fd;
@@ -110,7 +113,7 @@ nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *l, nart_tcp *out, nart_
         return r;
     if (out->io.drv)
         return -EISCONN;
-    r = spare ? l->spare - 1 : take(cx, l, peer);
+    r = take(cx, l, peer);
     if (r < 0)
         return r;
     int fd = (int)r;

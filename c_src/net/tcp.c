@@ -7,7 +7,8 @@
  *  1. CLOSED: make the socket, begin to connect, register it afterwards (a socket that is registered
  *     before it connects reports a hang-up at once).
  *  2. CONNECTING: wait for the write direction, read SO_ERROR once: OPEN, or closed with the error.
- *  3. Any other answer closes the socket, too; a connect that nobody awaits any more stays as it is.
+ *  3. Any other answer closes the socket, too, but what is said to a task that has no business here.
+ *     A connect that nobody awaits any more stays as it is.
  *  4. A handle that another task closes or moves while it is awaited becomes ABANDONED: its waiting
  *     connect, which cannot be told from a new one otherwise, answers NART_EABORTED and leaves it
  *     CLOSED. */
@@ -79,13 +80,16 @@ nart_res nart_tcp_connect(nart_cx *cx, nart_tcp *s, const nart_addr *addr)
     if (s->state == OPEN)
         return -EISCONN;
     nart_res r = nart__enter(cx, NULL);
-    if (s->state == ABANDONED && r != NART_PENDING) {
+    if (r == NART_PENDING || r == -EPERM)
+        return r;
+    if (s->state == ABANDONED) {
         s->state = CLOSED;
         return r ? r : NART_EABORTED;
     }
     if (r == 0)
         r = s->state == CONNECTING ? connect_go_on(cx, s) : connect_begin(cx, s, addr);
-    if (r < 0 && r != NART_PENDING && r != -EBUSY)
+    bool not_its_own = r == -EBUSY || r == NART_EDRIVER;
+    if (r < 0 && r != NART_PENDING && !not_its_own)
         (void)nart_tcp_close(s);
     return r;
 }
@@ -204,6 +208,8 @@ nart_res nart_tcp_detach(nart_tcp *s, int *fd, void *residue, size_t cap, size_t
         *n = 0;
     if (s->state != OPEN)
         return not_open(s);
+    if (!fd)
+        return -EINVAL;
     nart_res r = s->io.drv->io_del(s->io.host, s->io.id, fd);
     if (r < 0)
         return r;

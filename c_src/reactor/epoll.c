@@ -8,12 +8,14 @@
  *    next wait. Two things make a short read say nothing: the peer's end, an edge that never comes
  *    again, and a mark of urgent data, behind which there may be more. Both are kept (NART_ENDED,
  *    NART_MARK), and with them only EAGAIN clears.
- * 3. What the kernel refuses to watch (EPERM: regular files) is always ready.
+ * 3. What the kernel refuses to watch (EPERM: regular files) is always ready. That it is here twice
+ *    is not noticed by the kernel either, so it is looked for.
  * 4. The hub's eventfd is added edge-triggered and never read: each write is an edge of its own.
  * 5. Before a descriptor is closed it is removed explicitly: a duplicate held by another process
  *    would keep it reporting. After a fork the child shares the kernel's queue and only closes.
  *
- * Bounds: max_io descriptors, max_events events per wait; add, want, clear, del and an event O(1).
+ * Bounds: max_io descriptors, max_events events per wait; add, want, clear, del and an event O(1),
+ * but O(descriptors) for adding what the kernel does not watch.
  * An id holds 44 bits of serial, which a hub that opens 200,000 descriptors a second has used up
  * after two years and nine months: then nothing more is added. */
 #include "reactor.h"
@@ -131,6 +133,15 @@ static void io_withdraw(nart__wait *w)
 static const struct nart__wait_ops read_ops = { "readable", io_withdraw },
                                    write_ops = { "writable", io_withdraw };
 
+/* The descriptor is one of those that are always ready. */
+static NART__COLD bool is_here(const nart__reactor *r, int fd)
+{
+    for (uint32_t i = 0; i < r->fresh; i++)
+        if (r->io[i].id != NART__IO_FREE && r->io[i].fd == fd)
+            return true;
+    return false;
+}
+
 nart_res nart__reactor_add(nart__reactor *r, int fd, uint64_t *id)
 {
     uint32_t i = r->free;
@@ -143,6 +154,8 @@ nart_res nart__reactor_add(nart__reactor *r, int fd, uint64_t *id)
     struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
                               .data.u64 = new_id };
     int err = nart__sys_epoll_ctl(r->fd, EPOLL_CTL_ADD, fd, &ev);
+    if (err == -EPERM && is_here(r, fd))
+        err = -EEXIST;
     if (err < 0 && err != -EPERM)
         return err;
     ++*r->serial;

@@ -7,7 +7,8 @@
  *  1. Zeroed = closed. Operations on a closed handle answer `-EBADF`; closing it again is fine.
  *  2. A handle belongs to the runtime under which it was opened: under another one its operations
  *     answer NART_EDRIVER. It may outlive that runtime, which closes the descriptor at its end: from
- *     then on its operations answer NART_ESTALE, whatever the descriptor's number means by then.
+ *     then on its operations answer NART_ESTALE (under another runtime either of the two), whatever
+ *     the descriptor's number means by then.
  *  3. One waiting task per handle and direction; a second one gets `-EBUSY`. A reader and a writer
  *     may be two tasks.
  *  4. Closing a handle in which another task waits wakes that task: its operation answers `-EBADF`.
@@ -16,7 +17,9 @@
  *     `-EBUSY`, `-EBADF`, NART_EDRIVER, NART_ESTALE.
  *  6. Nothing allocates. A descriptor that may be ready is tried without asking the kernel first.
  *
- * A handle is a plain struct in the caller's frame: not copied, moved with its move function.
+ * A handle is a plain struct in the caller's frame: not copied, moved with its move function (a
+ * nart_fd, which has none, stays where it is). An answer of `-errno` that is not listed comes from
+ * the system call.
  */
 #ifndef NART_IO_H
 #define NART_IO_H
@@ -59,7 +62,7 @@ enum {
 
 /**
  * Watches a descriptor; it should be non-blocking, which is not changed here.
- * @param flags 0 or NART_FD_BORROW.
+ * @param flags 0 or NART_FD_BORROW. @param out overwritten; closed when this fails.
  * @return 0; -EINVAL; -EBADF; -EEXIST it is watched already; -EMFILE, -ENFILE no descriptor, or
  *   more than nart_rt_opts.max_io; -ENOSPC, -ENOMEM the kernel's limits; NART_EWRONGTHREAD,
  *   NART_EFORK.
@@ -70,16 +73,30 @@ enum {
 NART_API NART_MUST_USE nart_res nart_fd_open(nart_rt *rt, int fd, uint32_t flags, nart_fd *out);
 
 /**
- * Awaits that one of the directions `dirs` (NART_READ, NART_WRITE or both) may be ready. Then try
- * the system call; when that says EAGAIN, call nart_fd_clear() and await again. Not clearing is a
- * loop that only the budget of the poll interrupts.
+ * Awaits that one of the directions `dirs` (NART_READ, NART_WRITE or both) may be ready. The answer
+ * is a guess: try the system call; when that says EAGAIN, call nart_fd_clear() and await again.
+ *
+ *     for (;;) {
+ *         NART_AWAIT(r, nart_fd_ready(cx, &f->pipe, NART_READ));
+ *         if (r < 0)
+ *             break;
+ *         n = read(f->fd, f->buf, sizeof f->buf);
+ *         if (n >= 0 || errno != EAGAIN)
+ *             break;
+ *         nart_fd_clear(&f->pipe, NART_READ);
+ *     }
+ *
+ * A descriptor that has just been opened counts as ready, as nobody has tried it yet: the first
+ * call answers at once. So does every call until nart_fd_clear(); not clearing is a loop that only
+ * the budget of the poll interrupts.
  * @return the bits that hold: those of `dirs`, and NART_ERROR, NART_HANGUP, NART_ENDED; -EINVAL no
- *   direction.
+ *   direction, or others.
  */
 NART_API NART_MUST_USE nart_res nart_fd_ready(nart_cx *cx, nart_fd *h, uint32_t dirs);
 
 /** Says that these directions were not ready. Only after EAGAIN: readiness that is cleared without
- *  having been used up is not reported again. */
+ *  having been used up is not reported again. Nothing on a closed handle, and for what is always
+ *  ready. **Thread**: the runtime's own. */
 NART_API void nart_fd_clear(nart_fd *h, uint32_t dirs);
 
 /** Closes. @return 0, also for NULL, a closed handle, and one whose runtime is gone;

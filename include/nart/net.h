@@ -137,9 +137,9 @@ NART_API NART_MUST_USE nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *
  * Connects. The first call begins, with `addr`; later calls go on with what was begun.
  * @param s closed or zeroed before.
  * @return 0; -ECONNREFUSED, -ENETUNREACH, -ETIMEDOUT ...; -EISCONN it is open; -EAFNOSUPPORT;
- *   NART_EABORTED another task closed or moved the handle meanwhile. After every error but -EISCONN
- *   and -EBUSY the socket is closed, -ECANCELED and -ETIMEDOUT included. A connect that lost a race
- *   stays as it is: close it, or await it again.
+ *   NART_EABORTED another task closed or moved the handle meanwhile. After every error but -EISCONN,
+ *   -EBUSY, NART_EDRIVER and -EPERM the socket is closed, -ECANCELED and -ETIMEDOUT included. A
+ *   connect that lost a race stays as it is: close it, or await it again.
  * **Cost**: four system calls. Small packets are not held back (TCP_NODELAY is set here and on
  *   listeners; see nart_tcp_set_nodelay()).
  */
@@ -156,8 +156,10 @@ NART_API NART_MUST_USE nart_res nart_tcp_adopt(nart_rt *rt, int fd, nart_tcp *ou
  * Gives the descriptor back, non-blocking, and closes the handle. Bytes that were received ahead of
  * nart_tcp_recv() come first in the stream and are copied to `residue`; the epoll reactor receives
  * nothing ahead, `*n` is 0 there.
- * @return 0; -EBADF; -ENOTCONN; NART_ESTALE; NART_EWRONGTHREAD; -ENOBUFS more than `cap` bytes:
- *   `*n` says how many, the handle stays open.
+ * @param fd where it goes. @param residue, cap, n may be NULL and 0 under the epoll reactor.
+ * @return 0; -EINVAL no `fd`; -EBADF; -ENOTCONN; NART_ESTALE; NART_EWRONGTHREAD; -ENOBUFS more than
+ *   `cap` bytes: `*n` says how many, the handle stays open.
+ * **Ownership**: the descriptor is the caller's again.
  */
 NART_API NART_MUST_USE nart_res nart_tcp_detach(nart_tcp *s, int *fd, void *residue, size_t cap,
                                                 size_t *n);

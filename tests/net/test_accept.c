@@ -246,6 +246,8 @@ TEST(a_full_table_is_an_answer_and_the_connection_waits)
     CHECK_RES(nart_udp_open(rt, &at, NULL, &u), -EMFILE);
     CHECK_RES(accept_now(rt, &l, &second, NULL), -EMFILE);
     CHECK_RES(accept_now(rt, &l, &second, NULL), -EMFILE);
+    nart_rt *other_rt = new_rt(); /* has room, but it is not its connection */
+    CHECK_RES(accept_now(other_rt, &l, &second, NULL), NART_EDRIVER);
     CHECK_RES(nart_tcp_close(&first), 0);
     CHECK_RES(accept_now(rt, &l, &second, &peer), 0);
     CHECK_EQ(getsockname(b, (struct sockaddr *)&other.storage, &other.len), 0);
@@ -253,16 +255,19 @@ TEST(a_full_table_is_an_answer_and_the_connection_waits)
     raw_send(b, "abc");
     CHECK_RES(recv_now(rt, &second, buf, sizeof buf), 3);
 
-    CHECK_RES(nart_tcp_listener_addr(&l, &at),
-              0); /* one that is kept is closed with the listener */
+    CHECK_RES(nart_tcp_listener_addr(&l, &at), 0);
     int c = raw_connect(&at);
     CHECK_RES(accept_now(rt, &l, &first, NULL), -EMFILE);
-    CHECK_RES(nart_tcp_listener_close(&l), 0);
-    CHECK_EQ(recv(c, buf, sizeof buf, 0), 0);
-    close(c);
     CHECK_RES(nart_tcp_close(&second), 0);
+    CHECK_RES(nart_rt_free(other_rt), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+    rt = new_rt(); /* has the hub of the first one */
+    CHECK_RES(accept_now(rt, &l, &first, NULL), NART_ESTALE);
+    CHECK_RES(nart_tcp_listener_close(&l), 0); /* and with it the connection that is kept */
+    CHECK_EQ(recv(c, buf, sizeof buf, 0), 0);
     close(a);
     close(b);
+    close(c);
     CHECK_RES(nart_rt_free(rt), 0);
 }
 

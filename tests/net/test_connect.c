@@ -256,9 +256,21 @@ TEST(a_task_gives_up_its_own_connect_for_another)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
+/* The context of a poll that is over. */
+static nart_cx *kept_cx;
+
+static nart_res keeper_run(nart_cx *cx, void *frame)
+{
+    (void)frame;
+    kept_cx = cx;
+    return 0;
+}
+
+static const nart_task_type keeper_type = NART_TASK_TYPE(char, keeper_run, NULL);
+
 TEST(a_second_task_cannot_await_a_connect_nor_use_what_is_not_connected)
 {
-    nart_rt *rt = new_rt();
+    nart_rt *rt = new_rt(), *other = new_rt();
     nart_tcp s = { .state = 0 };
     nart_join join;
     nart_res answer;
@@ -273,11 +285,16 @@ TEST(a_second_task_cannot_await_a_connect_nor_use_what_is_not_connected)
     CHECK_RES(recv_now(rt, &s, buf, sizeof buf), -ENOTCONN);
     CHECK_RES(send_now(rt, &s, "x"), -ENOTCONN);
     CHECK_RES(nart_tcp_detach(&s, &fd, NULL, 0, NULL), -ENOTCONN);
+    CHECK_RES(connect_now(other, &s, &f.at), NART_EDRIVER);
+    CHECK_RES(run(rt, &keeper_type, NULL), 0);
+    CHECK_RES(nart_tcp_connect(kept_cx, &s, &f.at), -EPERM);
+    CHECK_LE(0, nart_tcp_fd(&s));
     turn(rt);
     CHECK_RES(answer, NART_PENDING); /* undisturbed */
     CHECK_RES(nart_task_cancel(rt, nart_join_task(&join)), 0);
     finish(rt, &join);
     empty(&f);
+    CHECK_RES(nart_rt_free(other), 0);
     CHECK_RES(nart_rt_free(rt), 0);
 }
 

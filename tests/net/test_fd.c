@@ -210,8 +210,13 @@ TEST(a_regular_file_is_always_ready_and_nobody_starves)
     int a = 0, b = 0;
 
     CHECK_RES(nart_fd_open(rt, open(TEST_SOURCE_DIR "/test_fd.c", O_RDONLY | O_CLOEXEC), 0, &h), 0);
-    CHECK_RES(nart_fd_open(rt, open("/dev/null", O_RDWR | O_CLOEXEC), 0, &null), 0);
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    CHECK_RES(nart_fd_open(rt, fd, 0, &null), 0);
     CHECK_RES(ready_now(rt, &null, NART_WRITE), NART_WRITE);
+    nart_fd twice;
+    CHECK_RES(nart_fd_open(rt, fd, 0, &twice), -EEXIST); /* it would be closed twice */
+    CHECK_RES(nart_fd_open(rt, fd, NART_FD_BORROW, &twice), 0);
+    CHECK_RES(nart_fd_close(&twice), 0);
     spawn(rt, &greedy_type, &(struct greedy){ .h = &h, .left = 10000, .mine = &a, .other = &b },
           &first);
     spawn(rt, &greedy_type, &(struct greedy){ .h = &null, .left = 10000, .mine = &b, .other = &a },
@@ -302,6 +307,58 @@ TEST(a_failure_to_open_leaves_nothing)
     CHECK_RES(nart_rt_free(rt), 0);
     opts.max_io = UINT32_MAX;
     CHECK_RES(nart_rt_new(&opts, &rt), -EINVAL);
+}
+
+/* ---- the kernel says no ---- */
+
+/* A wait that fails is an answer of the loop; the tasks stay, and go on when it can wait again. */
+TEST(a_wait_that_fails_is_an_answer)
+{
+    nart_rt *rt = new_rt();
+    nart_fd h;
+    nart_join join;
+    nart_res answer;
+    int ends[2], queue = nart_rt_backend_fd(rt), copy = fcntl(queue, F_DUPFD_CLOEXEC, 0);
+
+    new_pipe(ends);
+    CHECK_RES(nart_fd_open(rt, ends[0], 0, &h), 0);
+    nart_fd_clear(&h, NART_READ);
+    spawn(rt, &ready_type, &(struct ready){ &h, NART_READ, &answer, NULL }, &join);
+    turn(rt);
+    CHECK_EQ(close(queue), 0);
+    CHECK_RES(nart_rt_run(rt), -EBADF);
+    CHECK_RES(nart_rt_poll(rt, NART_NEVER), -EBADF);
+    CHECK_RES(answer, NART_PENDING);
+    CHECK_EQ(dup3(copy, queue, O_CLOEXEC), queue);
+    close(copy);
+    CHECK_EQ(write(ends[1], "x", 1), 1);
+    finish(rt, &join);
+    CHECK_RES(answer, NART_READ);
+    CHECK_RES(nart_fd_close(&h), 0);
+    close(ends[1]);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* A descriptor that was closed behind its handle's back cannot be taken off the kernel's queue; its
+ * place in the table is free all the same. */
+TEST(what_was_closed_behind_its_handle_leaves_its_place)
+{
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    nart_rt *rt;
+    nart_fd h;
+    int ends[2];
+
+    opts.alloc = &test_alloc;
+    opts.max_io = 1;
+    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    for (int i = 0; i < 100; i++) {
+        new_pipe(ends);
+        CHECK_RES(nart_fd_open(rt, ends[0], 0, &h), 0);
+        close(ends[0]);
+        CHECK_RES(nart_fd_close(&h), 0);
+        close(ends[1]);
+    }
+    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* ---- spurious polls ---- */

@@ -584,6 +584,7 @@ TEST(a_descriptor_is_taken_over_and_given_back)
     CHECK(fcntl((int)before, F_GETFL) & O_NONBLOCK);
     raw_send(peer, "abcd");
     CHECK_RES(recv_now(rt, &s, buf, 2), 2);
+    CHECK_RES(nart_tcp_detach(&s, NULL, NULL, 0, &n), -EINVAL);
     CHECK_RES(nart_tcp_detach(&s, &fd, NULL, 0, &n), 0);
     CHECK_EQ(fd, before);
     CHECK_EQ(n, 0);
