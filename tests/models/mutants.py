@@ -19,7 +19,9 @@ import concurrent.futures
 import os
 import pathlib
 import re
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,7 +33,7 @@ WEAKER = {
     "RELEASE": ["RELAXED"],
     "ACQ_REL": ["ACQUIRE", "RELEASE", "RELAXED"],
 }
-SECONDS_PER_SCENARIO = 60
+SECONDS = 60  # of processor time that a scenario or a compiler may take, however busy the machine
 
 
 class Trouble(Exception):
@@ -60,6 +62,12 @@ def function_at(code, place):
     return name
 
 
+def places_of(fragment, code):
+    """Where the code has these words and signs, whatever its layout and comments."""
+    tokens = re.findall(r"\w+|[^\w\s]", blank_comments(fragment))
+    return [m.span() for m in re.finditer(r"\s*".join(map(re.escape, tokens)), code)]
+
+
 def order_mutants(file):
     text = (ROOT / file).read_text()
     code = blank_comments(text)
@@ -76,7 +84,7 @@ def order_mutants(file):
 
 
 def listed_mutants(suite):
-    """Blocks `[name] file`, lines to take out after '-', lines to put there after '+'."""
+    """Blocks `[name] file`, code to take out after '-', code to put there after '+'."""
     path = MODELS / "mutants" / f"{suite}.txt"
     if not path.exists():
         return
@@ -87,9 +95,11 @@ def listed_mutants(suite):
         text = (ROOT / file).read_text()
         out = re.sub(r"^-", "", out, flags=re.M)
         put = re.sub(r"^\+", "", put, flags=re.M)
-        if text.count(out) != 1:
-            raise Trouble(f"{path}: {name}: its text is in {file} {text.count(out)} times, not once")
-        yield Mutant(name, file, text.replace(out, put))
+        places = places_of(out, blank_comments(text))
+        if len(places) != 1:
+            raise Trouble(f"{path}: {name}: its code is in {file} {len(places)} times, not once")
+        [(start, end)] = places
+        yield Mutant(name, file, text[:start] + put + text[end:])
 
 
 def equivalents():
@@ -138,11 +148,10 @@ class Suite:
         """The first scenario that fails, or None."""
         names = subprocess.run([program, "--list"], stdout=subprocess.PIPE, text=True, check=True)
         for name in names.stdout.split():
-            try:
-                done = subprocess.run([program, name], stdout=subprocess.DEVNULL,
-                                      stderr=subprocess.DEVNULL, timeout=SECONDS_PER_SCENARIO)
-            except subprocess.TimeoutExpired:
-                raise Trouble(f"{program} {name} does not end: lower its bounds") from None
+            done = subprocess.run([program, name], stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL)
+            if done.returncode == -signal.SIGXCPU:
+                raise Trouble(f"{program} {name} does not end: lower its bounds")
             if done.returncode == 2:
                 raise Trouble(f"{program} {name} gives no verdict")
             if done.returncode != 0:
@@ -185,8 +194,9 @@ def main():
     proven = [m for m in mutants if m.name in known]
     tried = [m for m in mutants if m.name not in known and options.only in m.name]
     suite = Suite(options)
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, resource.getrlimit(resource.RLIMIT_CPU)[1]))
     survivors = 0
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         for mutant, verdict in zip(tried, pool.map(suite.verdict, tried)):
             print(f"{mutant.name}: {f'killed by {verdict}' if verdict else 'SURVIVES'}", flush=True)
             survivors += verdict is None
