@@ -298,9 +298,9 @@ bool nart_rx_is_closed(const nart_rx *rx)
 
 /* ---- the slow side of the inlines ---- */
 
-static inline bool is(const nart__ring *r, uint32_t kind, size_t elem)
+static inline bool is_local(const nart__ring *r, size_t elem)
 {
-    return r && r->type == NART__RING_TYPE(kind, 0, elem);
+    return r && (r->type & ~NART__TX_WAIT) == NART__RING_TYPE(NART_CHAN_LOCAL, 0, elem);
 }
 
 /* 0, or why nothing can be done with a ring. */
@@ -314,13 +314,13 @@ static inline nart_res usable(const nart__ring *r, size_t elem)
 /* An answer that is known beforehand costs budget and hears of cancellation, like any other. */
 static nart_res refuse(nart_cx *cx, nart__wait *w, nart_res answer)
 {
-    nart_res r = nart__enter(cx, w);
+    nart_res r = nart__entered(cx, w);
     return r ? r : answer;
 }
 
 nart_res nart__send_slow(nart_cx *cx, nart_tx *tx, const void *value, size_t elem)
 {
-    if (NART_LIKELY(is(tx->ring, NART_CHAN_LOCAL, elem)))
+    if (NART_LIKELY(is_local(tx->ring, elem)))
         return nart__local_send(cx, tx, value);
     nart_res r = usable(tx->ring, elem);
     return r ? refuse(cx, &tx->wait, r) : nart__spsc_send(cx, tx, value);
@@ -335,10 +335,26 @@ nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem)
                                      : nart__local_try_send(tx, value);
 }
 
+/* The plain case of a receiver that has taken what it was woken for: it waits in its place as before.
+ * Short for what nart__local_recv() does then. */
+static inline bool still_waits(nart_cx *cx, nart_rx *rx)
+{
+    nart__task *t = cx->self;
+    nart__wait *w = &rx->wait;
+
+    if (!t || w->task != t || w->seen == t->polls || cx->go < 0 || cx->scope ||
+        rx->ring->head != rx->ring->tail || nart__chan_of(rx->ring)->senders == 0)
+        return false;
+    w->co = cx->co;
+    w->seen = t->polls;
+    rx->ring->rx_waits = 1;
+    return true;
+}
+
 nart_res nart__recv_slow(nart_cx *cx, nart_rx *rx, void *value, size_t elem)
 {
-    if (NART_LIKELY(is(rx->ring, NART_CHAN_LOCAL, elem)))
-        return nart__local_recv(cx, rx, value);
+    if (NART_LIKELY(is_local(rx->ring, elem)))
+        return still_waits(cx, rx) ? NART_PENDING : nart__local_recv(cx, rx, value);
     nart_res r = usable(rx->ring, elem);
     return r ? refuse(cx, &rx->wait, r) : nart__spsc_recv(cx, rx, value);
 }
@@ -350,7 +366,5 @@ nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem)
         return r;
     if (nart__ring_spsc(rx->ring))
         return nart__spsc_try_recv(rx, value);
-    if (nart__pop(rx, value, elem))
-        return 0;
-    return nart__chan_of(rx->ring)->senders == 0 ? NART_ECLOSED : -EAGAIN;
+    return nart__local_try_recv(rx, value);
 }

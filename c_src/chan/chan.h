@@ -49,6 +49,7 @@ static inline bool nart__chan_on(const nart__chan *c, const nart_cx *cx)
 /* local.c */
 nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value);
 nart_res nart__local_try_send(nart_tx *tx, const void *value);
+nart_res nart__local_try_recv(nart_rx *rx, void *value);
 nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value);
 void nart__local_tx_closed(nart__chan *c);
 void nart__local_rx_closed(nart__chan *c);

@@ -3,13 +3,14 @@
  *
  * What it keeps true
  *  1. room == capacity exactly while no sender waits, none holds a grant and the receiver is open;
- *     else 0, so every send comes here.
+ *     else 0, so every send comes here. While senders are queued receiving does, too: the type says
+ *     NART__TX_WAIT.
  *  2. Values in the ring + promised <= capacity, and while a sender is queued the two are equal. So
  *     one that holds a grant always finds its place, and whoever comes later goes behind the queue.
  *  3. A place that becomes free is granted to the first in the queue; a grant that is withdrawn
  *     passes to the next. So a sender that lost a race or was cancelled blocks nobody.
- *  4. NART__TX_WAIT is set exactly while a sender is queued. NART__RX_WAITS is set from when the
- *     receiver has found nothing until it is told, once, that there is a value or the end. */
+ *  4. rx_waits is set from when the receiver has found nothing until it is told, once, that there is
+ *     a value or the end. */
 #include "chan.h"
 
 static uint64_t used(const nart__ring *r)
@@ -27,7 +28,7 @@ static void set_room(nart__chan *c)
     nart__ring *r = &c->ring;
     bool queued = c->senders_waiting.first != NULL;
 
-    r->waiting = queued ? r->waiting | NART__TX_WAIT : r->waiting & ~(uint32_t)NART__TX_WAIT;
+    r->type = queued ? r->type | NART__TX_WAIT : r->type & ~NART__TX_WAIT;
     r->room = queued || r->promised > 0 || rx_closed(c) ? 0 : r->mask + 1;
 }
 
@@ -52,20 +53,19 @@ static void grant(nart__chan *c)
     set_room(c);
 }
 
+/* There is a value, or the end, and the receiver waits for it. */
 void nart__local_sent(nart__ring *r)
 {
     nart__chan *c = nart__chan_of(r);
 
-    if (!(r->waiting & NART__RX_WAITS))
-        return;
-    r->waiting &= ~(uint32_t)NART__RX_WAITS;
+    r->rx_waits = 0;
     wake(c, c->rx_wait);
 }
 
-void nart__local_taken(nart__ring *r)
+static void tell_receiver(nart__ring *r)
 {
-    if (r->waiting & NART__TX_WAIT)
-        grant(nart__chan_of(r));
+    if (r->rx_waits)
+        nart__local_sent(r);
 }
 
 static void tx_withdraw(nart__wait *w)
@@ -82,20 +82,45 @@ static void tx_withdraw(nart__wait *w)
 static void rx_withdraw(nart__wait *w)
 {
     nart__chan *c = nart__chan_of(((nart_rx *)(void *)w)->ring);
-    c->ring.waiting &= ~(uint32_t)NART__RX_WAITS;
+    c->ring.rx_waits = 0;
     c->rx_wait = NULL;
 }
 
 const struct nart__wait_ops nart__local_tx_ops = { "send", tx_withdraw };
 const struct nart__wait_ops nart__local_rx_ops = { "recv", rx_withdraw };
 
-static void put(nart__ring *r, const void *value)
+/* Values of a word, the most frequent ones, are copied without a call. */
+static void copy(void *to, const void *from, size_t elem)
 {
+    if (elem == sizeof(uint64_t))
+        memcpy(to, from, sizeof(uint64_t));
+    else
+        memcpy(to, from, elem);
+}
+
+static void put(nart__chan *c, const void *value)
+{
+    nart__ring *r = &c->ring;
     size_t elem = NART__RING_ELEM(r->type);
 
-    memcpy(r->buf + (r->tail & r->mask) * elem, value, elem);
+    copy(r->buf + (r->tail & r->mask) * elem, value, elem);
     r->tail++;
-    nart__local_sent(r);
+    tell_receiver(r);
+}
+
+/* False: there is none. */
+static bool take(nart__chan *c, void *value)
+{
+    nart__ring *r = &c->ring;
+    size_t elem = NART__RING_ELEM(r->type);
+
+    if (r->head == r->tail)
+        return false;
+    copy(value, r->buf + (r->head & r->mask) * elem, elem);
+    r->head++;
+    if (r->type & NART__TX_WAIT)
+        grant(c);
+    return true;
 }
 
 /* There is a place that is nobody else's. */
@@ -112,7 +137,7 @@ nart_res nart__local_try_send(nart_tx *tx, const void *value)
         return NART_ECLOSED;
     if (!place_free(c))
         return -EAGAIN;
-    put(&c->ring, value);
+    put(c, value);
     return 0;
 }
 
@@ -122,7 +147,7 @@ nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value)
     nart__wait *w = &tx->wait;
     bool begun;
 
-    nart_res r = nart__enter(cx, w);
+    nart_res r = nart__entered(cx, w);
     if (NART_UNLIKELY(r))
         return r;
     if (NART_UNLIKELY(w->task && w->task != cx->self))
@@ -135,12 +160,12 @@ nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value)
     if (w->state == NART__GRANTED) {
         c->ring.promised--;
         nart__unwait(w);
-        put(&c->ring, value);
+        put(c, value);
         set_room(c);
         return 0;
     }
     if (!w->task && place_free(c)) {
-        put(&c->ring, value);
+        put(c, value);
         return 0;
     }
     if (NART_UNLIKELY(!nart__chan_on(c, cx)))
@@ -158,7 +183,16 @@ static NART__COLD nart_res recv_now(nart_rx *rx, void *value)
 {
     if (rx->wait.task)
         nart__withdraw(&rx->wait);
-    return nart__pop(rx, value, NART__RING_ELEM(rx->ring->type)) ? 0 : NART_ECLOSED;
+    return take(nart__chan_of(rx->ring), value) ? 0 : NART_ECLOSED;
+}
+
+nart_res nart__local_try_recv(nart_rx *rx, void *value)
+{
+    nart__chan *c = nart__chan_of(rx->ring);
+
+    if (take(c, value))
+        return 0;
+    return c->senders == 0 ? NART_ECLOSED : -EAGAIN;
 }
 
 nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value)
@@ -167,7 +201,7 @@ nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value)
     nart__wait *w = &rx->wait;
     bool begun;
 
-    nart_res r = nart__enter(cx, w);
+    nart_res r = nart__entered(cx, w);
     if (NART_UNLIKELY(r))
         return r;
     if (NART_UNLIKELY(w->task && w->task != cx->self))
@@ -179,7 +213,7 @@ nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value)
     r = nart__park_in(cx, w, &begun);
     if (NART_LIKELY(r == NART_PENDING)) {
         c->rx_wait = w;
-        c->ring.waiting |= NART__RX_WAITS; /* again, after a turn that found the value taken */
+        c->ring.rx_waits = 1; /* again, after a turn that found the value taken */
     }
     return r;
 }
@@ -187,7 +221,7 @@ nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value)
 void nart__local_tx_closed(nart__chan *c)
 {
     if (--c->senders == 0)
-        nart__local_sent(&c->ring); /* the receiver finds the end */
+        tell_receiver(&c->ring); /* it finds the end */
 }
 
 void nart__local_rx_closed(nart__chan *c)

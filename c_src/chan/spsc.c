@@ -115,7 +115,7 @@ nart_res nart__spsc_send(nart_cx *cx, nart_tx *tx, const void *value)
     nart__wait *w = &tx->wait;
     bool begun;
 
-    nart_res r = nart__enter(cx, w);
+    nart_res r = nart__entered(cx, w);
     if (NART_UNLIKELY(r))
         return r;
     if (NART_UNLIKELY(w->task && w->task != cx->self))
@@ -156,7 +156,7 @@ nart_res nart__spsc_recv(nart_cx *cx, nart_rx *rx, void *value)
     nart__wait *w = &rx->wait;
     bool begun;
 
-    nart_res r = nart__enter(cx, w);
+    nart_res r = nart__entered(cx, w);
     if (NART_UNLIKELY(r))
         return r;
     if (NART_UNLIKELY(w->task && w->task != cx->self))

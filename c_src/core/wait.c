@@ -19,8 +19,10 @@ nart_res nart__halt(nart_cx *cx, nart__wait *w)
 {
     nart__task *t = cx->self;
 
-    if (!t)
+    if (!t) {
+        cx->go = 0;
         return -EPERM;
+    }
     if (cx->stop == NART__STOP_LOOK) {
         cx->stop = NART__STOP_NOT;
         cx->go = NART_BUDGET - 1;
@@ -43,6 +45,7 @@ nart_res nart__halt(nart_cx *cx, nart__wait *w)
     if (w && w->task == t)
         nart__withdraw(w);
     if (cx->go < -NART__PATIENCE) {
+        cx->go = -NART__PATIENCE;
         t->state |= NART__T_DEAF;
         cx->flags |= NART__CX_END;
         t->leaf = cx->co;

@@ -42,6 +42,12 @@ static inline nart_res nart__enter(nart_cx *cx, nart__wait *w)
     return NART_LIKELY(--cx->go >= 0) ? 0 : nart__halt(cx, w);
 }
 
+/* The same where the caller's inline half has counted the answer already. */
+static inline nart_res nart__entered(nart_cx *cx, nart__wait *w)
+{
+    return NART_LIKELY(cx->go >= 0) ? 0 : nart__halt(cx, w);
+}
+
 NART__COLD void nart__unlink(nart__wait *w);
 
 /* A handle was copied or moved while a task waited in it: aborts, naming the task. */

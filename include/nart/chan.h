@@ -55,17 +55,19 @@ typedef struct nart_chan_opts {
 #define NART__RING_ABI 1u
 #define NART__RING_LINE 128 /* two cache lines: the next one is fetched as well */
 
-/* Kind, flags and size of a value in one word, so that the typed inlines compare them at once. */
+/* Kind, flags and size of a value in one word, so that the typed inlines compare them at once. While
+ * senders of a local channel wait no inline knows the word. */
 #define NART__RING_TYPE(kind, flags, elem)                                                         \
     ((uint64_t)(elem) << 8 | (uint64_t)(flags) << 4 | (uint64_t)(kind))
 #define NART__RING_ELEM(type) ((size_t)((type) >> 8))
+#define NART__TX_WAIT UINT64_C(0x80)
 
 /* 0, or the waker word of a task that has parked. */
 typedef NART__ATOMIC(uintptr_t) nart__waker_cell;
 
 typedef struct nart__ring {
+    uint64_t type; /* NART__RING_TYPE, and NART__TX_WAIT */
     /* written once */
-    uint64_t type; /* NART__RING_TYPE */
     uint64_t mask; /* capacity - 1 */
     unsigned char *buf;
     /* local */
@@ -73,7 +75,7 @@ typedef struct nart__ring {
     uint64_t tail;     /* sent so far */
     uint64_t room;     /* values in flight from which on a sender must look: capacity, or 0 while
                         * senders wait or the receiver has closed */
-    uint32_t waiting;  /* NART__RX_WAITS | NART__TX_WAIT: who must be told */
+    uint32_t rx_waits; /* the receiver must be told of a value, or the end */
     uint32_t promised; /* places granted to senders that have not come yet */
     unsigned char pad0[NART__RING_LINE - 56];
     /* spsc, the sender's line */
@@ -88,8 +90,6 @@ typedef struct nart__ring {
     uint32_t rx_dirty;              /* receiver's own: its loop is going to look at tx_notify */
     unsigned char pad2[NART__RING_LINE - 24];
 } nart__ring;
-
-enum { NART__RX_WAITS = 1, NART__TX_WAIT = 2 };
 
 /** The sending end. Zeroed = closed. Not copied; moved with nart_tx_move(). */
 typedef struct nart_tx {
@@ -173,13 +173,12 @@ NART_API bool nart_rx_is_closed(const nart_rx *rx);
 #define NART__CHAN_FN static inline nart_res
 #endif
 
-/* Cold halves. They answer -EINVAL when the ring's values are not of `elem` bytes. */
+/* Cold halves; send and recv have been counted in cx->go by their inlines. They answer -EINVAL when the ring's values are not of `elem` bytes. */
 NART_API nart_res nart__send_slow(nart_cx *cx, nart_tx *tx, const void *value, size_t elem);
 NART_API nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem);
 NART_API nart_res nart__recv_slow(nart_cx *cx, nart_rx *rx, void *value, size_t elem);
 NART_API nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem);
 NART_API void nart__local_sent(nart__ring *r);
-NART_API void nart__local_taken(nart__ring *r);
 NART_API void nart__spsc_taken(nart__ring *r);
 
 /* Wakes whoever has left a waker in this cell. Release: what was published before is there when the
@@ -200,13 +199,13 @@ static inline int nart__push(nart_tx *tx, const void *value, size_t elem)
 
     if (NART_UNLIKELY(!r))
         return 0;
-    if (r->type == NART__RING_TYPE(NART_CHAN_LOCAL, 0, elem)) {
+    if (NART_LIKELY(r->type == NART__RING_TYPE(NART_CHAN_LOCAL, 0, elem))) {
         uint64_t tail = r->tail;
         if (NART_UNLIKELY(tail - r->head >= r->room))
             return 0;
         memcpy(r->buf + (tail & r->mask) * elem, value, elem);
         r->tail = tail + 1;
-        if (r->waiting)
+        if (r->rx_waits)
             nart__local_sent(r);
         return 1;
     }
@@ -232,14 +231,12 @@ static inline int nart__pop(nart_rx *rx, void *value, size_t elem)
 
     if (NART_UNLIKELY(!r))
         return 0;
-    if (r->type == NART__RING_TYPE(NART_CHAN_LOCAL, 0, elem)) {
+    if (NART_LIKELY(r->type == NART__RING_TYPE(NART_CHAN_LOCAL, 0, elem))) {
         uint64_t head = r->head;
         if (NART_UNLIKELY(head == r->tail))
             return 0;
         memcpy(value, r->buf + (head & r->mask) * elem, elem);
         r->head = head + 1;
-        if (r->waiting)
-            nart__local_taken(r);
         return 1;
     }
     if (NART_UNLIKELY((r->type | NART__RING_TYPE(0, NART_CHAN_SPINNING, 0)) !=
@@ -293,10 +290,8 @@ static inline NART_MUST_USE nart_res nart_send(nart_cx *cx, nart_tx *tx, const v
 {
     size_t elem = tx->ring ? NART__RING_ELEM(tx->ring->type) : 0;
 
-    if (NART_LIKELY(cx->go > 0 && nart__push(tx, value, elem))) {
-        cx->go--;
+    if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(nart__push(tx, value, elem)))
         return 0;
-    }
     return nart__send_slow(cx, tx, value, elem);
 }
 
@@ -307,10 +302,8 @@ static inline NART_MUST_USE nart_res nart_recv(nart_cx *cx, nart_rx *rx, void *v
 {
     size_t elem = rx->ring ? NART__RING_ELEM(rx->ring->type) : 0;
 
-    if (NART_LIKELY(cx->go > 0 && nart__pop(rx, value, elem))) {
-        cx->go--;
+    if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(nart__pop(rx, value, elem)))
         return 0;
-    }
     return nart__recv_slow(cx, rx, value, elem);
 }
 
@@ -341,19 +334,15 @@ static inline NART_MUST_USE nart_res nart_recv(nart_cx *cx, nart_rx *rx, void *v
     }                                                                                              \
     NART__CHAN_FN name##_send(nart_cx *cx, nart_tx *tx, T value)                                   \
     {                                                                                              \
-        if (NART_LIKELY(cx->go > 0 && nart__push(tx, &value, sizeof(T)))) {                        \
-            cx->go--;                                                                              \
+        if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(nart__push(tx, &value, sizeof(T))))          \
             return 0;                                                                              \
-        }                                                                                          \
         T kept = value;                                                                            \
         return nart__send_slow(cx, tx, &kept, sizeof(T));                                          \
     }                                                                                              \
     NART__CHAN_FN name##_recv(nart_cx *cx, nart_rx *rx, T *value)                                  \
     {                                                                                              \
-        if (NART_LIKELY(cx->go > 0 && nart__pop(rx, value, sizeof(T)))) {                          \
-            cx->go--;                                                                              \
+        if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(nart__pop(rx, value, sizeof(T))))            \
             return 0;                                                                              \
-        }                                                                                          \
         return nart__recv_slow(cx, rx, value, sizeof(T));                                          \
     }                                                                                              \
     struct name##_chan_typed

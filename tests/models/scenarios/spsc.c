@@ -129,11 +129,6 @@ void nart__local_sent(nart__ring *r)
     MODEL_FAIL("not a local channel");
 }
 
-void nart__local_taken(nart__ring *r)
-{
-    nart__local_sent(r);
-}
-
 /* ---- making and ending ---- */
 
 /* What a thread touches first costs loom more, so all but the rest of the runtime is touched here. */
