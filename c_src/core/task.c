@@ -412,21 +412,32 @@ static inline nart_res join_take(nart_join *j, nart__task *t, nart_res *result)
     return 0;
 }
 
-nart_res nart_join_await(nart_cx *cx, nart_join *j, nart_res *result)
+/* Why this task cannot await the handle, or 0. */
+static nart_res join_check(const nart_cx *cx, const nart_join *j)
 {
-    bool begun;
-    nart_res r = nart__enter(cx, &j->wait);
-    if (NART_UNLIKELY(r))
-        return r;
-    nart__task *t = join_task(j);
+    const nart__task *t = join_task(j);
+
     if (NART_UNLIKELY(!t))
         return NART_ESTALE;
     if (NART_UNLIKELY(j->used))
         return NART_EUSED;
     if (NART_UNLIKELY(t->home != cx))
         return NART_EDRIVER;
-    if (NART_UNLIKELY(j->wait.task && j->wait.task != cx->self))
-        return -EBUSY;
+    return NART_UNLIKELY(j->wait.task != NULL) ? -EBUSY : 0;
+}
+
+nart_res nart_join_await(nart_cx *cx, nart_join *j, nart_res *result)
+{
+    bool begun;
+    nart_res r = nart__enter(cx, &j->wait);
+    if (NART_UNLIKELY(r))
+        return r;
+    if (j->wait.task != cx->self) { /* else it was looked at when the wait began */
+        r = join_check(cx, j);
+        if (NART_UNLIKELY(r))
+            return r;
+    }
+    nart__task *t = j->task;
     if (t->state & NART__T_DONE)
         return join_take(j, t, result);
     if (NART_UNLIKELY(t == cx->self))
