@@ -432,7 +432,8 @@ nart_res nart_join_await(nart_cx *cx, nart_join *j, nart_res *result)
     nart_res r = nart__enter(cx, &j->wait);
     if (NART_UNLIKELY(r))
         return r;
-    if (j->wait.task != cx->self) { /* else it was looked at when the wait began */
+    /* What already waits was looked at when it began; since then a copy may have been released. */
+    if (j->wait.task != cx->self || j->task->gen != j->gen) {
         r = join_check(cx, j);
         if (NART_UNLIKELY(r))
             return r;
