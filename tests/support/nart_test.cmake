@@ -42,3 +42,10 @@ function(nart_test id)
       TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77 LABELS "${group};${arg_LABELS}")
   endforeach()
 endfunction()
+
+# nart_test_skipped(<test> <label> <reason>): what this build cannot run, as an entry that says why.
+function(nart_test_skipped test label reason)
+  message(STATUS "nart: ${test} is skipped: ${reason}")
+  add_test(NAME ${test} COMMAND ${CMAKE_COMMAND} -E echo "skipped: ${reason}")
+  set_tests_properties(${test} PROPERTIES LABELS ${label} SKIP_REGULAR_EXPRESSION "skipped: ")
+endfunction()
