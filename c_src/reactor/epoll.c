@@ -58,15 +58,16 @@ fail:
 
 void nart__reactor_finish(nart__reactor *r, bool forked)
 {
-    for (uint32_t i = 0; i < r->fresh; i++) {
-        int fd;
-        if (r->io[i].id != NART__IO_FREE && nart__reactor_del(r, r->io[i].id, forked, &fd) >= 0)
-            nart__sys_close(fd);
+    if (r->io) {
+        for (uint32_t i = 0; i < r->fresh; i++) {
+            int fd;
+            if (r->io[i].id != NART__IO_FREE && nart__reactor_del(r, r->io[i].id, forked, &fd) >= 0)
+                nart__sys_close(fd);
+        }
+        nart__sys_unmap(r->io, (size_t)r->max_io * sizeof *r->io);
     }
     if (r->fd >= 0)
         nart__sys_close(r->fd);
-    if (r->io)
-        nart__sys_unmap(r->io, (size_t)r->max_io * sizeof *r->io);
     if (r->events)
         nart__sys_unmap(r->events, (size_t)r->max_events * sizeof(struct epoll_event));
     *r = (nart__reactor){ .fd = -1 };
