@@ -270,7 +270,7 @@ nart_res nart_tokio_shutdown_begin(struct nart_tokio *rt,
 
 /**
  * Copies the counters, and after a shutdown what it could not end.
- * @return 0; -EINVAL; NART_EABI a report of another version.
+ * @return 0; -EINVAL; NART_EABI a report of another version; NART_EFORK.
  * **Thread**: any.
  */
 NART_API
@@ -351,7 +351,8 @@ NART_API void nart_tokio_op_close(struct nart_tokio_op *op);
  *   -ENOMEM; NART_EFORK.
  * **Ownership**: `arg` is the pool's when this answers 0, and stays the caller's otherwise.
  * **Thread**: any. **Cost**: no allocation but when a thread is started; a system call when an idle
- * one has to be woken.
+ * one has to be woken. Threads are started when there is work for them, and an idle one ends after two
+ * seconds at most: jobs that come more often do not start a thread each.
  */
 NART_API
 NART_MUST_USE

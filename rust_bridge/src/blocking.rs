@@ -28,7 +28,8 @@ use crate::nart::{errno, Res, ESHUTDOWN};
 use crate::op::{self, Handle, Outcome, Promise};
 use crate::threads::with_signals_blocked;
 
-const LINGER: Duration = Duration::from_secs(1);
+/// How long a drainer waits for more, and then tokio's thread for another closure.
+pub const LINGER: Duration = Duration::from_secs(1);
 const NIL: u32 = u32::MAX;
 
 /// Tells a blocking function that it has been asked to stop.

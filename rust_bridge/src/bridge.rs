@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::{Builder, Handle as TokioHandle, Runtime};
 
-use crate::blocking::Jobs;
+use crate::blocking::{self, Jobs};
 use crate::ctask::Tasks;
 use crate::ffi::{NartTokio, NartTokioOp};
 use crate::future::Supervised;
@@ -134,10 +134,22 @@ impl Shared {
 
 /// A tokio runtime that C tasks of a nart loop can use. Clones are the same bridge.
 ///
+/// When the last clone is dropped, or a C handle is freed, the bridge ends in the background: what was
+/// not shut down is told to end. [`Bridge::shutdown`] waits for it.
+///
 /// C sees it as `nart_tokio`. A program with Rust code of its own gives C functions that submit
 /// futures to it; see [`export`].
 #[derive(Clone)]
-pub struct Bridge(pub(crate) Arc<Shared>);
+pub struct Bridge(pub(crate) Arc<Shared>, #[allow(dead_code)] Arc<Last>);
+
+/// Ends the bridge with its last clone: operations and drainers refer to `Shared` only.
+struct Last(Arc<Shared>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
 
 /// Work that was not taken, given back.
 #[derive(Debug)]
@@ -165,6 +177,7 @@ impl Bridge {
                 .worker_threads(options.workers as usize)
                 // Two more than the C functions: getaddrinfo must not starve behind them.
                 .max_blocking_threads(options.max_blocking as usize + 2)
+                .thread_keep_alive(blocking::LINGER)
                 .thread_name(&options.name)
                 .thread_stack_size(options.stack)
                 .on_thread_start(move || hygiene.apply())
@@ -182,8 +195,8 @@ impl Bridge {
 
     /// Makes a bridge of a runtime that lives elsewhere in the program, a `#[tokio::main]` say.
     ///
-    /// Its threads are as their owner made them: `name`, `workers`, `stack` and `cpus` are not looked
-    /// at. Shutting the bridge down waits for its operations and leaves the runtime alone; futures
+    /// It must have been made with time and I/O. Its threads are as their owner made them: `name`,
+    /// `workers`, `stack` and `cpus` are not looked at. Shutting the bridge down waits for its operations and leaves the runtime alone; futures
     /// that do not end in time are reported as leaked.
     ///
     /// # Errors
@@ -216,10 +229,11 @@ impl Bridge {
         });
         #[cfg(feature = "http")]
         crate::lane::start(&shared);
-        Ok(Bridge(shared))
+        Ok(Bridge(shared.clone(), Arc::new(Last(shared))))
     }
 
-    /// Runs a future on tokio. Its output, or its panic, is what the operation answers.
+    /// Runs a future on tokio. Its output, or its panic, is what the operation answers; it is dropped
+    /// before that, and also when the operation is cancelled or the bridge shut down.
     ///
     /// One allocation, tokio's; and a system call when tokio's threads sleep.
     ///
@@ -252,7 +266,8 @@ impl Bridge {
         self.0.gate.is_closed()
     }
 
-    /// The bridge for C, which frees it by `nart_tokio_free()`.
+    /// The bridge for C, which frees it by `nart_tokio_free()`; that ends its other clones, too. SIGPIPE
+    /// is left as it is.
     pub fn into_c(self) -> *mut NartTokio {
         NartTokio::boxed(self, None)
     }
@@ -274,7 +289,7 @@ pub struct Operation(Option<Handle>);
 unsafe impl Send for Operation {}
 
 impl Operation {
-    /// The operation for C, which closes it.
+    /// The operation for C, which awaits and closes it.
     pub fn into_c(mut self) -> NartTokioOp {
         NartTokioOp::of(self.0.take())
     }
@@ -332,4 +347,29 @@ where
             Err(refused) => refused.code,
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{channel, TryRecvError};
+    use std::time::Duration;
+
+    #[test]
+    fn it_ends_with_its_last_clone() {
+        let bridge = Bridge::new(&Options::default()).unwrap();
+        let (send, receive) = channel::<()>();
+        let never = async move {
+            let _send = send;
+            std::future::pending::<i64>().await
+        };
+        let operation = bridge.spawn(never).map_err(|refused| refused.code).unwrap();
+        drop(bridge.clone());
+        assert_eq!(receive.try_recv(), Err(TryRecvError::Empty));
+        drop(bridge);
+        // Disconnected, because the future has been dropped.
+        let ended = receive.recv_timeout(Duration::from_secs(60));
+        assert_eq!(ended, Err(std::sync::mpsc::RecvTimeoutError::Disconnected));
+        drop(operation);
+    }
 }

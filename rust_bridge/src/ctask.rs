@@ -25,12 +25,13 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use atomic_waker::AtomicWaker;
 use tokio::time::Sleep;
 
 use crate::bridge::{lock, Shared};
+use crate::clock;
 use crate::guard::catch;
 use crate::nart::{
     errno, nart_driver_cx_init, nart_driver_poll, nart_driver_task_cancel, nart_driver_task_init,
@@ -209,18 +210,8 @@ unsafe fn body<'a>(host: *mut c_void) -> &'a Body {
     unsafe { &*host.cast::<Body>() }
 }
 
-fn clock() -> i64 {
-    let mut now = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the time lives on the stack; this clock is always there.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
-    now.tv_sec * 1_000_000_000 + now.tv_nsec
-}
-
 unsafe extern "C" fn now(_: *mut c_void) -> i64 {
-    clock()
+    clock::now()
 }
 
 unsafe extern "C" fn park(host: *mut c_void, _: *mut Task, deadline: i64) {
@@ -429,9 +420,7 @@ impl CTask {
             return;
         }
         if deadline != self.armed {
-            // The clock is read first, so the timer is never early.
-            let left = Duration::from_nanos((deadline - clock()).max(0) as u64);
-            let at = tokio::time::Instant::now() + left;
+            let at = clock::instant(deadline);
             match &mut self.sleep {
                 Some(sleep) => sleep.as_mut().reset(at),
                 None => self.sleep = Some(Box::pin(tokio::time::sleep_until(at))),

@@ -239,7 +239,7 @@ pub unsafe extern "C" fn nart_tokio_free(rt: *mut NartTokio) {
             std::mem::forget(bridge);
             return;
         }
-        bridge.abandon();
+        bridge.0.abandon();
     });
 }
 
@@ -299,7 +299,7 @@ pub unsafe extern "C" fn nart_tokio_shutdown_begin(
 }
 
 /// Copies the counters, and after a shutdown what it could not end.
-/// @return 0; -EINVAL; NART_EABI a report of another version.
+/// @return 0; -EINVAL; NART_EABI a report of another version; NART_EFORK.
 /// **Thread**: any.
 ///
 /// # Safety
@@ -314,6 +314,9 @@ pub unsafe extern "C" fn nart_tokio_report_get(
         let (Some(bridge), false) = (unsafe { Bridge::from_c(rt) }, report.is_null()) else {
             return errno(libc::EINVAL);
         };
+        if bridge.0.is_forked() {
+            return EFORK;
+        }
         // SAFETY: the caller's promises.
         unsafe {
             if (*report).size < offset_of!(NartTokioReport, leaked_name) {
@@ -605,7 +608,8 @@ pub unsafe extern "C" fn nart_tokio_op_close(op: *mut NartTokioOp) {
 ///   -ENOMEM; NART_EFORK.
 /// **Ownership**: `arg` is the pool's when this answers 0, and stays the caller's otherwise.
 /// **Thread**: any. **Cost**: no allocation but when a thread is started; a system call when an idle
-/// one has to be woken.
+/// one has to be woken. Threads are started when there is work for them, and an idle one ends after two
+/// seconds at most: jobs that come more often do not start a thread each.
 ///
 /// # Safety
 /// `rt` is NULL or live; `op` is NULL, or writable and without an open operation; `name` is NULL or a

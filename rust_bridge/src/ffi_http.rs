@@ -3,13 +3,16 @@
 
 use std::ffi::{c_char, c_void};
 use std::mem::offset_of;
-use std::time::Duration;
 
+use crate::clock;
 use crate::ffi::{bytes, sized, slice, submit, NartTokio, NartTokioOp};
 use crate::http::{pack, Request};
 use crate::lane::Lane;
-use crate::nart::{errno, Res, NEVER};
+use crate::nart::{errno, Res};
 use crate::op::Handle;
+
+/// Where none is given: 30 seconds.
+const TIMEOUT: i64 = 30_000_000_000;
 
 /// A header of a request.
 #[repr(C)]
@@ -82,16 +85,16 @@ pub unsafe extern "C" fn nart_http_request(
                 return Err(errno(libc::EINVAL));
             }
             let headers = slice(o.headers, o.n_headers)?;
-            let timeout = match o.timeout_ns {
-                NEVER => None,
-                0 => Some(Duration::from_secs(30)),
-                ns => Some(Duration::from_nanos(ns as u64)),
+            let timeout = if o.timeout_ns == 0 {
+                TIMEOUT
+            } else {
+                o.timeout_ns
             };
             let request = Request {
                 url: bytes(o.url, b""),
                 method: bytes(o.method, b"GET"),
                 body: slice(o.body.cast::<u8>(), o.body_len)?,
-                timeout,
+                deadline: clock::now().saturating_add(timeout),
                 max_body: if o.max_body == 0 { 1 << 20 } else { o.max_body },
             };
             let pairs = headers

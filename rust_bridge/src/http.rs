@@ -6,14 +6,14 @@
 //! 2. One client per bridge, made by the first request: its connections are tasks of the bridge's
 //!    runtime and end with it. The provider of its cryptography is named, never the process's default;
 //!    the roots are the platform's (SSL_CERT_FILE and SSL_CERT_DIR are obeyed). No proxies.
-//! 3. The body is read piece by piece against the limit. What goes wrong becomes one of NART_EHTTP_*
+//! 3. The time runs from the submission: a request that has waited too long for a worker is not sent.
+//! 4. The body is read piece by piece against the limit. What goes wrong becomes one of NART_EHTTP_*
 //!    with the whole chain of reasons as text.
 //!
 //! Redirects: at most 10, to http and https only, never from https to http.
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::redirect::{Attempt, Policy};
@@ -22,7 +22,8 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::sync::OnceCell;
 
 use crate::bridge::Shared;
-use crate::nart::{errno, Res};
+use crate::clock;
+use crate::nart::{errno, Res, NEVER};
 use crate::op::Outcome;
 
 /// The URL cannot be parsed, or its scheme is not http or https.
@@ -51,7 +52,8 @@ pub struct Request<'a> {
     pub url: &'a [u8],
     pub method: &'a [u8],
     pub body: &'a [u8],
-    pub timeout: Option<Duration>,
+    /// By C's clock; NEVER: none.
+    pub deadline: i64,
     pub max_body: usize,
 }
 
@@ -65,8 +67,7 @@ pub fn pack<'a>(
         to.extend_from_slice(&bytes.len().to_ne_bytes());
         to.extend_from_slice(bytes);
     };
-    let timeout = request.timeout.map_or(u64::MAX, |t| t.as_nanos() as u64);
-    part(&timeout.to_ne_bytes());
+    part(&request.deadline.to_ne_bytes());
     part(&request.max_body.to_ne_bytes());
     part(request.url);
     part(request.method);
@@ -95,12 +96,20 @@ fn number(part: &[u8]) -> u64 {
     part.try_into().map_or(0, u64::from_ne_bytes)
 }
 
-/// A request as reqwest wants it, and the limit of the body.
-fn unpack(client: &reqwest::Client, packed: &[u8]) -> Result<(reqwest::Request, usize), Outcome> {
-    let wrong = |what: &str| Outcome::error(errno(libc::EINVAL), what);
+/// When it must be over, and the rest of the parts.
+fn deadline(packed: &[u8]) -> (i64, Parts<'_>) {
     let mut parts = Parts(packed);
+    (number(parts.next().unwrap_or_default()) as i64, parts)
+}
+
+/// The rest of a request as reqwest wants it, and the limit of the body.
+fn unpack(
+    client: &reqwest::Client,
+    mut parts: Parts<'_>,
+) -> Result<(reqwest::Request, usize), Outcome> {
+    let wrong = |what: &str| Outcome::error(errno(libc::EINVAL), what);
     let mut part = || parts.next().unwrap_or_default();
-    let (timeout, max_body) = (number(part()), number(part()) as usize);
+    let max_body = number(part()) as usize;
     let url = parse_url(part())?;
     let method = Method::from_bytes(part()).map_err(|_| wrong("not an HTTP method"))?;
     let body = part();
@@ -113,9 +122,6 @@ fn unpack(client: &reqwest::Client, packed: &[u8]) -> Result<(reqwest::Request, 
     let mut request = client.request(method, url).headers(headers);
     if !body.is_empty() {
         request = request.body(body.to_vec());
-    }
-    if timeout != u64::MAX {
-        request = request.timeout(Duration::from_nanos(timeout));
     }
     request
         .build()
@@ -190,14 +196,24 @@ fn redirect(attempt: Attempt<'_>) -> reqwest::redirect::Action {
 
 /// One request, from its bytes to its answer: the status as value, the body as bytes.
 pub async fn exchange(shared: Arc<Shared>, packed: Vec<u8>) -> Outcome {
-    match answer(&shared, &packed).await {
+    let (deadline, parts) = deadline(&packed);
+    let answer = answer(&shared, parts);
+    let late = |text: &str| Err(Outcome::error(EHTTP_TIMEOUT, text));
+    let answered = match deadline {
+        NEVER => answer.await,
+        at if at <= clock::now() => late("it was not sent in time"),
+        at => tokio::time::timeout_at(clock::instant(at), answer)
+            .await
+            .unwrap_or_else(|_| late("it was not answered in time")),
+    };
+    match answered {
         Ok(outcome) | Err(outcome) => outcome,
     }
 }
 
-async fn answer(shared: &Shared, packed: &[u8]) -> Result<Outcome, Outcome> {
+async fn answer(shared: &Shared, parts: Parts<'_>) -> Result<Outcome, Outcome> {
     let client = shared.http.client.get().await?;
-    let (request, max_body) = unpack(client, packed)?;
+    let (request, max_body) = unpack(client, parts)?;
     let sent = client.execute(request).await;
     let mut response = sent.map_err(|e| failure(&e, EHTTP_OTHER))?;
     if is_left_redirect(&response) {
@@ -294,12 +310,11 @@ mod tests {
 
     fn packed(url: &[u8], headers: &[(&str, &str)]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let timeout = Some(Duration::from_millis(5));
         let request = Request {
             url,
             method: b"PUT",
             body: b"a body",
-            timeout,
+            deadline: 5,
             max_body: 77,
         };
         pack(
@@ -314,11 +329,11 @@ mod tests {
     fn what_is_packed_comes_out() {
         let client = client().unwrap();
         let bytes = packed(b"http://a/b?c", &[("X-One", "1"), ("x-two", "")]);
-        let (request, max_body) = unpack(&client, &bytes).unwrap();
-        assert_eq!(max_body, 77);
+        let (at, parts) = deadline(&bytes);
+        let (request, max_body) = unpack(&client, parts).unwrap();
+        assert_eq!((at, max_body), (5, 77));
         assert_eq!(request.url().as_str(), "http://a/b?c");
         assert_eq!(request.method(), Method::PUT);
-        assert_eq!(request.timeout(), Some(&Duration::from_millis(5)));
         assert_eq!(request.body().unwrap().as_bytes(), Some(&b"a body"[..]));
         assert_eq!(
             (
@@ -349,7 +364,8 @@ mod tests {
     fn headers_that_are_none() {
         let client = client().unwrap();
         for header in [("a b", "c"), ("", "c"), ("a", "c\r\nd: e")] {
-            let refused = unpack(&client, &packed(b"http://a/", &[header])).unwrap_err();
+            let bytes = packed(b"http://a/", &[header]);
+            let refused = unpack(&client, deadline(&bytes).1).unwrap_err();
             assert_eq!(refused.number, errno(libc::EINVAL));
         }
     }

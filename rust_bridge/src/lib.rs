@@ -26,10 +26,11 @@
 //! `ffi` is the C interface, `nart` what is used of C's. `word` decides between the two owners of an
 //! operation, `op` is their block, `future` what tokio runs. `bridge`, `gate` and `shutdown` are the
 //! life of a bridge; `blocking`, `lane` with `http`, `ctask` and `local` the four kinds of work;
-//! `threads`, `guard` and `waker` what all need.
+//! `threads`, `guard`, `clock` and `waker` what all need.
 
 mod blocking;
 mod bridge;
+mod clock;
 mod ctask;
 mod ffi;
 #[cfg(feature = "http")]

@@ -7,7 +7,8 @@
 //!    one poll, no parking, and tokio's cooperative budget is in force, so a stream that is always
 //!    ready gives the loop back. When the loop itself runs inside a runtime, block_on would panic, and
 //!    that runtime's budget rules already; there the context is just entered.
-//! 3. The waker is the C task's own word (waker.rs).
+//! 3. The waker is the C task's own word (waker.rs). A future keeps the last waker that it was polled
+//!    with, so a task that polled before is woken when another one polls, and polls again.
 //! 4. A panic, of a poll or of the drop, is the answer.
 //!
 //! The future need not be Send: it stays on the thread that made it, which is the loop's.
@@ -22,7 +23,7 @@ use tokio::runtime::Handle as TokioHandle;
 use crate::bridge::{Bridge, Shared};
 use crate::ffi::NartTokioLocal;
 use crate::guard::catch;
-use crate::nart::{Poll as CPoll, Res, EFORK, EWRONGTHREAD, PENDING};
+use crate::nart::{NartWaker, Poll as CPoll, Res, EFORK, EWRONGTHREAD, PENDING};
 use crate::op::Outcome;
 use crate::threads::this_thread;
 use crate::waker::rust_waker;
@@ -31,6 +32,8 @@ use crate::waker::rust_waker;
 pub struct Local {
     future: Option<Pin<Box<dyn Future<Output = Outcome>>>>,
     outcome: Option<Outcome>,
+    /// Who polled last.
+    waiter: NartWaker,
     shared: Arc<Shared>,
     thread: libc::pthread_t,
 }
@@ -48,6 +51,7 @@ impl Bridge {
         Local {
             future: Some(Box::pin(future)),
             outcome: None,
+            waiter: NartWaker { w: 0 },
             shared: self.0.clone(),
             thread: this_thread(),
         }
@@ -83,7 +87,12 @@ impl Local {
         let Some(future) = &mut self.future else {
             return PENDING;
         };
-        let waker = rust_waker(poll.waker());
+        let waiter = poll.waker();
+        let other = std::mem::replace(&mut self.waiter, waiter);
+        if other != waiter {
+            other.wake();
+        }
+        let waker = rust_waker(waiter);
         let mut cx = Context::from_waker(&waker);
         let handle = &self.shared.handle;
         let polled = catch(|| {

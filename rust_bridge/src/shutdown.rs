@@ -120,14 +120,16 @@ impl Bridge {
         handle.detach(); // the promise ends with the closure
         Err(refused)
     }
+}
 
+impl Shared {
     /// Ends the bridge without waiting: what runs is told to end and ends by itself.
-    pub(crate) fn abandon(&self) {
-        if self.0.is_forked() {
+    pub fn abandon(&self) {
+        if self.is_forked() {
             return;
         }
-        close(&self.0);
-        let runtime = lock(&self.0.runtime).take();
+        close(self);
+        let runtime = lock(&self.runtime).take();
         if let Some(runtime) = runtime {
             runtime.shutdown_background();
         }

@@ -25,6 +25,16 @@ nart_res test_block_worker(nart_tokio *rt, uint64_t *gate, nart_tokio_op *op);
 nart_res test_panic(nart_tokio *rt, uint32_t kind, nart_tokio_op *op);
 nart_res test_panic_early(nart_tokio *rt, nart_tokio_op *op); /* on this thread */
 
+/* Functions that panic: for the blocking pool, as a task's poll, and what drops their argument or frame
+ * (counted). */
+nart_res test_panicking_job(void *arg, const nart_tokio_stop *stop);
+nart_res test_panicking_poll(nart_cx *cx, void *frame);
+void test_panicking_drop(void *arg);
+
+/* Never ends; when dropped, it wakes `waker` while it holds the mutex that test_lock_in_drop() takes. */
+nart_res test_wakes_in_drop(nart_tokio *rt, nart_waker waker, nart_tokio_op *op);
+bool test_lock_in_drop(void);
+
 nart_res test_local_sleep(nart_tokio *rt, uint64_t ms, nart_tokio_local *out); /* counts */
 nart_res test_local_panic(nart_tokio *rt, uint32_t kind, nart_tokio_local *out);
 nart_res test_local_hog(nart_tokio *rt, uint64_t *go, nart_tokio_local *out);

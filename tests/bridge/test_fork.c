@@ -39,6 +39,7 @@ static void child(struct held *h)
               NART_EFORK);
     CHECK(h->fresh.op == NULL);
     CHECK_RES(nart_tokio_shutdown(bridge, 0, &r), NART_EFORK);
+    CHECK_RES(nart_tokio_report_get(bridge, &r), NART_EFORK);
     CHECK_RES(nart_tokio_shutdown_begin(bridge, 0, &h->fresh), NART_EFORK);
     CHECK_RES(nart_tokio_op_try(&h->never, NULL), NART_EFORK);
     CHECK_RES(nart_tokio_op_try(&h->ready, &value), 0); /* what is there can be read */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- the server ---- */
@@ -247,6 +248,32 @@ TEST(a_slow_answer_is_a_timeout)
     CHECK_EQ(fetch_once("/stall/100", &opts), NART_EHTTP_TIMEOUT); /* within the body */
     opts.timeout_ns = NART_NEVER;
     CHECK_EQ(fetch_once("/slow/20", &opts), 200);
+}
+
+/* The time runs from the submission, not from when a worker gets round to it. */
+TEST(a_request_that_waits_too_long_for_a_worker_is_not_sent)
+{
+    static uint64_t gate;
+    nart_http_opts get = NART_HTTP_OPTS_INIT;
+    nart_tokio_op blocker = { 0 }, op = { 0 };
+    struct timespec tick = { .tv_nsec = NART_MS };
+
+    open_both();
+    CHECK_RES(test_block_worker(bridge, &gate, &blocker), 0);
+    wait_for(&gate, 1);
+    get.url = "http://127.0.0.1:1/"; /* would be refused */
+    get.timeout_ns = NART_MS;
+    CHECK_RES(nart_http_request(bridge, &get, &op), 0);
+    CHECK_EQ(clock_nanosleep(CLOCK_MONOTONIC, 0, &tick, NULL), 0); /* never shorter */
+    set_word(&gate, 2);
+    CHECK_RES(wait_for_answer(&op, NULL), NART_EHTTP_TIMEOUT);
+    nart_tokio_op_close(&op);
+    nart_tokio_op_close(&blocker);
+
+    get.timeout_ns = NART_NEVER - 1;
+    CHECK_RES(nart_http_request(bridge, &get, &op), 0);
+    CHECK_RES(wait_for_answer(&op, NULL), NART_EHTTP_CONNECT);
+    nart_tokio_op_close(&op);
 }
 
 TEST(a_body_larger_than_the_limit)

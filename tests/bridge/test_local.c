@@ -168,6 +168,23 @@ TEST(a_wake_inside_a_drop_runs_nothing)
     CHECK_RES(nart_tokio_local_close(&w.local), 0);
 }
 
+/* A future has one waker; two tasks that wait for one take turns at it, and none is left asleep. */
+TEST(two_tasks_on_one_local_future_both_go_on)
+{
+    open_both();
+    for (int i = 0; i < 50; i++) {
+        struct waiter w = { 0 }, *p = &w, w2 = { 0 }, *p2 = &w2;
+        CHECK_RES(test_local_sleep(bridge, 1, &w.local), 0);
+        w2.local = w.local; /* the same one, as a shared frame would have it */
+        CHECK_RES(nart_rt_spawn(loop, &waiter_type, &p, NULL), 0);
+        CHECK_RES(nart_rt_spawn(loop, &waiter_type, &p2, NULL), 0);
+        CHECK_RES(nart_rt_run(loop), 0);
+        CHECK_EQ(w.value, 1);
+        CHECK_EQ(w2.value, 1);
+        CHECK_RES(nart_tokio_local_close(&w.local), 0);
+    }
+}
+
 /* ---- the loop as a guest in another runtime ---- */
 
 static void guest(void *arg)

@@ -397,6 +397,41 @@ TEST(an_operation_moves_between_tasks)
     CHECK_RES(run(&waiter_type, &second), 0);
 }
 
+/* A future is dropped by its worker, and wakes a task of the loop under a mutex of its own, which the
+ * task then takes: a wake runs nothing, so nobody waits for himself. */
+struct locker {
+    nart_co co;
+    nart_tokio_op op;
+    int i, woken;
+};
+
+static nart_res locker_poll(nart_cx *cx, void *frame)
+{
+    struct locker *l = frame;
+    nart_res r = 0;
+
+    CHECK(test_lock_in_drop());
+    l->woken++;
+    NART_BEGIN(cx, &l->co);
+    for (l->i = 0; l->i < 1000; l->i++) {
+        CHECK_RES(test_wakes_in_drop(bridge, nart_cx_waker(cx), &l->op), 0);
+        random_pause(20000); /* it has been polled, mostly: then there is something to be dropped */
+        nart_tokio_op_cancel(&l->op);
+        NART_AWAIT(r, nart_tokio_op_await(cx, &l->op, NULL));
+        CHECK_RES(r, NART_EABORTED);
+        nart_tokio_op_close(&l->op);
+    }
+    NART_END(l->woken);
+}
+
+static const nart_task_type locker_type = NART_TASK_TYPE(struct locker, locker_poll, NULL);
+
+TEST(a_wake_inside_a_drop_on_a_worker_runs_nothing)
+{
+    open_both();
+    CHECK_LE(1, run(&locker_type, NULL));
+}
+
 /* ---- races ---- */
 
 struct racer {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -102,6 +103,26 @@ TEST(all_signals_are_blocked)
     nart_tokio_op ops[2] = { 0 };
     open_threads(NULL, ops);
     CHECK_EQ(each_thread(check_signals), 4);
+    let_go(ops);
+}
+
+/* A loop that reads its signals from a descriptor: no thread of the bridge takes one away. */
+TEST(a_signal_for_the_process_waits_for_the_loop)
+{
+    nart_tokio_op ops[2] = { 0 };
+    struct signalfd_siginfo info;
+    sigset_t term;
+
+    open_threads(NULL, ops); /* before the loop blocks it, so they have not inherited that */
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    CHECK_EQ(pthread_sigmask(SIG_BLOCK, &term, NULL), 0);
+    int fd = signalfd(-1, &term, SFD_CLOEXEC);
+    CHECK(fd >= 0);
+    CHECK_EQ(kill(getpid(), SIGTERM), 0);
+    CHECK_EQ(read(fd, &info, sizeof info), sizeof info);
+    CHECK_EQ(info.ssi_signo, SIGTERM);
+    close(fd);
     let_go(ops);
 }
 

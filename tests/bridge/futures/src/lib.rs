@@ -8,7 +8,7 @@ use std::ffi::c_void;
 use std::future::{pending, poll_fn, Future};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{mpsc, Arc};
+use std::sync::{mpsc, Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -138,6 +138,36 @@ pub unsafe extern "C" fn test_block_worker(
     unsafe { export(rt, op, blocks) }
 }
 
+static HELD: Mutex<()> = Mutex::new(());
+
+#[no_mangle]
+pub unsafe extern "C" fn test_wakes_in_drop(
+    rt: *mut NartTokio,
+    waker: NartWaker,
+    op: *mut NartTokioOp,
+) -> Res {
+    struct Wakes(NartWaker);
+    impl Drop for Wakes {
+        fn drop(&mut self) {
+            let _held = HELD.lock().expect("nobody panics with it");
+            self.0.wake();
+            std::thread::yield_now(); // so that the woken task may come first
+        }
+    }
+    let never = || async move {
+        let _wakes = Wakes(waker);
+        pending::<i64>().await
+    };
+    // SAFETY: the test's promises.
+    unsafe { export(rt, op, never) }
+}
+
+/// Waits for the mutex: false when it is poisoned.
+#[no_mangle]
+pub extern "C" fn test_lock_in_drop() -> bool {
+    HELD.lock().is_ok()
+}
+
 // ---- panics ----
 
 async fn panics(kind: u32) -> i64 {
@@ -161,6 +191,22 @@ async fn panics(kind: u32) -> i64 {
 pub unsafe extern "C" fn test_panic(rt: *mut NartTokio, kind: u32, op: *mut NartTokioOp) -> Res {
     // SAFETY: the test's promises.
     unsafe { export(rt, op, || panics(kind)) }
+}
+
+#[no_mangle]
+pub unsafe extern "C-unwind" fn test_panicking_job(_: *mut c_void, _: *const Stop) -> Res {
+    panic!("in the job")
+}
+
+#[no_mangle]
+pub unsafe extern "C-unwind" fn test_panicking_poll(_: *mut Cx, _: *mut c_void) -> Res {
+    panic!("in the poll")
+}
+
+#[no_mangle]
+pub unsafe extern "C-unwind" fn test_panicking_drop(_: *mut c_void) {
+    drop(CountsDrop);
+    panic!("in the drop")
 }
 
 /// The panic is in the function that makes the future, on the calling thread.

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! C's clock: CLOCK_MONOTONIC in nanoseconds, in which deadlines cross the boundary.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub fn now() -> i64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the time lives on the stack; this clock is always there.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
+    now.tv_sec * 1_000_000_000 + now.tv_nsec
+}
+
+/// The same moment for tokio. C's clock is read first, so a timer for it is never early.
+pub fn instant(at: i64) -> Instant {
+    let left = at.saturating_sub(now()).max(0);
+    Instant::now() + Duration::from_nanos(left as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_of_time_are_moments() {
+        let before = Instant::now();
+        assert!(instant(i64::MIN) >= before);
+        assert!(instant(i64::MIN) <= Instant::now());
+        assert!(instant(i64::MAX) > before + Duration::from_secs(1 << 32));
+    }
+}
