@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-_Static_assert(offsetof(nart__ring, head) == 24, "frozen");
+_Static_assert(offsetof(nart__ring, room) == 24, "frozen");
 _Static_assert(offsetof(nart__ring, sent) == NART__RING_LINE, "frozen");
 _Static_assert(offsetof(nart__ring, taken) == 2 * NART__RING_LINE, "frozen");
 _Static_assert(sizeof(nart__ring) == 3 * NART__RING_LINE, "frozen");
@@ -97,7 +97,7 @@ static nart__chan *chan_new(nart_rt *rt, const nart_chan_opts *o)
     c->ring.type = NART__RING_TYPE(o->kind, o->flags, o->elem);
     c->ring.mask = capacity - 1;
     c->ring.buf = (unsigned char *)(c + 1);
-    c->ring.room = capacity;
+    NART__STORE(&c->ring.room, capacity, NART__RELAXED);
     c->watch.look = nart__spsc_look;
     attach(c, rt);
     return c;
@@ -284,8 +284,10 @@ size_t nart_tx_capacity(const nart_tx *tx)
 
 bool nart_tx_is_closed(const nart_tx *tx)
 {
-    /* relaxed: nothing follows from it but that sending has no point any more */
-    return !tx->ring || NART__LOAD(&tx->ring->rx_gone, NART__RELAXED) != 0;
+    if (!tx->ring)
+        return true;
+    return nart__ring_spsc(tx->ring) ? nart__ring_rx_gone(tx->ring)
+                                     : nart__chan_of(tx->ring)->rx_closed;
 }
 
 bool nart_rx_is_closed(const nart_rx *rx)

@@ -17,6 +17,7 @@ typedef struct nart__chan {
     nart__wait *rx_wait;         /* where the receiver waits */
     nart__waitq senders_waiting; /* local */
     uint32_t senders;            /* local: sending ends that are open */
+    bool rx_closed;              /* local */
     NART__ATOMIC(uint32_t) refs; /* sides that are open */
     nart__guest guest;           /* in rt's list while rt is set */
     nart__watch watch;           /* spsc: in rt's list while the sender must be looked at */
@@ -33,6 +34,12 @@ static inline nart__chan *nart__chan_of(nart__ring *r)
 static inline bool nart__ring_spsc(const nart__ring *r)
 {
     return (r->type & 0xf) == NART_CHAN_SPSC;
+}
+
+/* SPSC. Relaxed: see nart__push(). */
+static inline bool nart__ring_rx_gone(const nart__ring *r)
+{
+    return NART__LOAD(&r->room, NART__RELAXED) == 0;
 }
 
 static inline bool nart__ring_spinning(const nart__ring *r)

@@ -18,18 +18,14 @@ static uint64_t used(const nart__ring *r)
     return r->tail - r->head;
 }
 
-static bool rx_closed(const nart__chan *c)
-{
-    return NART__LOAD(&c->ring.rx_gone, NART__RELAXED) != 0;
-}
-
 static void set_room(nart__chan *c)
 {
     nart__ring *r = &c->ring;
     bool queued = c->senders_waiting.first != NULL;
 
     r->type = queued ? r->type | NART__TX_WAIT : r->type & ~NART__TX_WAIT;
-    r->room = queued || r->promised > 0 || rx_closed(c) ? 0 : r->mask + 1;
+    bool open = !queued && r->promised == 0 && !c->rx_closed;
+    NART__STORE(&r->room, open ? r->mask + 1 : 0, NART__RELAXED);
 }
 
 /* Whoever waits in a local channel is a task of its loop. */
@@ -133,7 +129,7 @@ nart_res nart__local_try_send(nart_tx *tx, const void *value)
 {
     nart__chan *c = nart__chan_of(tx->ring);
 
-    if (rx_closed(c))
+    if (c->rx_closed)
         return NART_ECLOSED;
     if (!place_free(c))
         return -EAGAIN;
@@ -152,7 +148,7 @@ nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value)
         return r;
     if (NART_UNLIKELY(w->task && w->task != cx->self))
         return -EBUSY;
-    if (NART_UNLIKELY(rx_closed(c))) {
+    if (NART_UNLIKELY(c->rx_closed)) {
         if (w->task)
             nart__withdraw(w);
         return NART_ECLOSED;
@@ -226,7 +222,7 @@ void nart__local_tx_closed(nart__chan *c)
 
 void nart__local_rx_closed(nart__chan *c)
 {
-    NART__STORE(&c->ring.rx_gone, 1u, NART__RELAXED);
+    c->rx_closed = true;
     while (c->senders_waiting.first) {
         nart__wait *w = c->senders_waiting.first;
         nart__q_remove(&c->senders_waiting, w);

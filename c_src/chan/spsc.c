@@ -104,7 +104,7 @@ nart_res nart__spsc_try_send(nart_tx *tx, const void *value)
 {
     nart__ring *r = tx->ring;
 
-    if (NART__LOAD(&r->rx_gone, NART__RELAXED)) /* relaxed: see nart__push() */
+    if (nart__ring_rx_gone(r))
         return NART_ECLOSED;
     tx->seen = NART__LOAD(&r->taken, NART__ACQUIRE); /* the places up to there are free */
     return nart__push(tx, value, NART__RING_ELEM(r->type)) ? 0 : -EAGAIN;
@@ -192,7 +192,7 @@ void nart__spsc_tx_closed(nart__ring *r)
 void nart__spsc_rx_closed(nart__ring *r)
 {
     /* Relaxed: a waiting sender sees it by the exchange, and for the others see nart__push(). */
-    NART__STORE(&r->rx_gone, 1u, NART__RELAXED);
+    NART__STORE(&r->room, (uint64_t)0, NART__RELAXED);
     nart__tell(&r->tx_notify);
 }
 

@@ -70,19 +70,19 @@ typedef struct nart__ring {
     /* written once */
     uint64_t mask; /* capacity - 1 */
     unsigned char *buf;
+    /* Values in flight from which on a sender must look: the capacity; 0 when the receiver has
+     * closed, and in a local channel while senders wait. */
+    NART__ATOMIC(uint64_t) room;
     /* local */
     uint64_t head;     /* taken so far */
     uint64_t tail;     /* sent so far */
-    uint64_t room;     /* values in flight from which on a sender must look: capacity, or 0 while
-                        * senders wait or the receiver has closed */
     uint32_t rx_waits; /* the receiver must be told of a value, or the end */
     uint32_t promised; /* places granted to senders that have not come yet */
     unsigned char pad0[NART__RING_LINE - 56];
     /* spsc, the sender's line */
-    NART__ATOMIC(uint64_t) sent;    /* values published */
-    nart__waker_cell rx_notify;     /* the receiver's */
-    NART__ATOMIC(uint32_t) rx_gone; /* the receiver has closed; local as well */
-    unsigned char pad1[NART__RING_LINE - 20];
+    NART__ATOMIC(uint64_t) sent; /* values published */
+    nart__waker_cell rx_notify;  /* the receiver's */
+    unsigned char pad1[NART__RING_LINE - 16];
     /* spsc, the receiver's line */
     NART__ATOMIC(uint64_t) taken;   /* values taken out */
     nart__waker_cell tx_notify;     /* the sender's */
@@ -199,9 +199,9 @@ static inline int nart__push(nart_tx *tx, const void *value, size_t elem)
 
     if (NART_UNLIKELY(!r))
         return 0;
-    if (NART_LIKELY(r->type == NART__RING_TYPE(NART_CHAN_LOCAL, 0, elem))) {
+    if (r->type == NART__RING_TYPE(NART_CHAN_LOCAL, 0, elem)) {
         uint64_t tail = r->tail;
-        if (NART_UNLIKELY(tail - r->head >= r->room))
+        if (NART_UNLIKELY(tail - r->head >= NART__LOAD(&r->room, NART__RELAXED)))
             return 0;
         memcpy(r->buf + (tail & r->mask) * elem, value, elem);
         r->tail = tail + 1;
@@ -212,11 +212,11 @@ static inline int nart__push(nart_tx *tx, const void *value, size_t elem)
     bool spinning = r->type == NART__RING_TYPE(NART_CHAN_SPSC, NART_CHAN_SPINNING, elem);
     if (NART_UNLIKELY(!spinning && r->type != NART__RING_TYPE(NART_CHAN_SPSC, 0, elem)))
         return 0;
-    uint64_t pos = tx->pos, mask = r->mask;
-    /* Relaxed: it only says that sending has no point any more. */
-    if (NART_UNLIKELY(pos - tx->seen > mask || NART__LOAD(&r->rx_gone, NART__RELAXED)))
+    uint64_t pos = tx->pos;
+    /* Relaxed: it changes only to say that sending has no point any more. */
+    if (NART_UNLIKELY(pos - tx->seen >= NART__LOAD(&r->room, NART__RELAXED)))
         return 0;
-    memcpy(r->buf + (pos & mask) * elem, value, elem);
+    memcpy(r->buf + (pos & r->mask) * elem, value, elem);
     tx->pos = pos + 1;
     NART__STORE(&r->sent, pos + 1, NART__RELEASE); /* publishes the value */
     if (!spinning)
@@ -231,7 +231,7 @@ static inline int nart__pop(nart_rx *rx, void *value, size_t elem)
 
     if (NART_UNLIKELY(!r))
         return 0;
-    if (NART_LIKELY(r->type == NART__RING_TYPE(NART_CHAN_LOCAL, 0, elem))) {
+    if (r->type == NART__RING_TYPE(NART_CHAN_LOCAL, 0, elem)) {
         uint64_t head = r->head;
         if (NART_UNLIKELY(head == r->tail))
             return 0;

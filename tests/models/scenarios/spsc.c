@@ -146,6 +146,7 @@ static void make(uint64_t capacity, uint32_t flags, bool loop)
     touch();
     s->chan.ring.type = NART__RING_TYPE(NART_CHAN_SPSC, flags, sizeof(uint64_t));
     s->chan.ring.mask = capacity - 1;
+    NART__STORE(&s->chan.ring.room, capacity, NART__RELAXED);
     s->chan.ring.buf = (unsigned char *)s->values;
     NART__STORE(&s->chan.refs, 2u, NART__RELAXED);
     s->chan.rt = loop ? &s->rt : NULL;
