@@ -12,7 +12,7 @@ static uint64_t slot_bit(uint64_t index)
 
 static nart__tslot *slot_at(nart__wheel *w, unsigned level, uint64_t index)
 {
-    return &w->slot[level * NART__WHEEL_SLOTS + index % NART__WHEEL_SLOTS];
+    return &w->slot[(uint64_t)level * NART__WHEEL_SLOTS + index % NART__WHEEL_SLOTS];
 }
 
 /* The slot of base on a level. */

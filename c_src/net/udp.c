@@ -153,6 +153,7 @@ nart_res nart_udp_recv(nart_cx *cx, nart_udp *u, void *buf, size_t len, nart_add
     nart_udp_msg m;
     m.buf = buf;
     m.cap = len;
+    m.len = 0;
     m.flags = 0;
     nart_res r = nart_udp_recv_many(cx, u, &m, 1);
     if (r != 1)
