@@ -380,7 +380,6 @@ struct CTask {
     told: bool,
     sleep: Option<Pin<Box<Sleep>>>,
     armed: i64,
-    fired: bool,
 }
 
 impl CTask {
@@ -413,8 +412,8 @@ impl CTask {
     }
 
     /// Sleeps until the deadline that the poll has left. A timer that is no longer wanted is left as
-    /// it is: it costs a spurious poll. One that has fired is not asked again, or a task that waits on
-    /// under an expired deadline would spin.
+    /// it is: it costs a spurious poll. One that has fired is armed anew if it is wanted still: who
+    /// parks until a time that has passed is polled again and again, as on a loop.
     fn arm(&mut self, deadline: i64, cx: &mut Context<'_>) {
         if deadline == NEVER {
             return;
@@ -426,11 +425,10 @@ impl CTask {
                 None => self.sleep = Some(Box::pin(tokio::time::sleep_until(at))),
             }
             self.armed = deadline;
-            self.fired = false;
         }
         let Some(sleep) = &mut self.sleep else { return };
-        if !self.fired && sleep.as_mut().poll(cx).is_ready() {
-            self.fired = true;
+        if sleep.as_mut().poll(cx).is_ready() {
+            self.armed = NEVER;
             cx.waker().wake_by_ref();
         }
     }
@@ -514,7 +512,6 @@ pub unsafe fn spawn(
         told: false,
         sleep: None,
         armed: NEVER,
-        fired: false,
     };
     drop(shared.handle.spawn(task));
     Ok(handle)

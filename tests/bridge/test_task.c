@@ -169,6 +169,32 @@ TEST(sleeps_and_deadlines_are_never_early)
     nart_tokio_op_close(&op);
 }
 
+/* An operation of the test's own, which parks until a time that has long passed. */
+static nart_res hasty_poll(nart_cx *cx, void *frame)
+{
+    int *polls = frame;
+
+    if (++*polls > 100)
+        return *polls;
+    nart_res r = nart_op_enter(cx);
+    return r ? r : nart_op_park_until(cx, *polls < 50 ? INT64_MIN : 1);
+}
+
+static const nart_task_type hasty_type =
+    NART_TASK_TYPE_FLAGS(int, hasty_poll, count_drop, NART_TASK_SEND);
+
+TEST(a_deadline_that_has_passed_is_another_poll)
+{
+    nart_tokio_op op = { 0 };
+    int64_t value = 0;
+    open_both();
+    CHECK_RES(run(&hasty_type, NULL), 101);
+    CHECK_RES(nart_tokio_spawn_task(bridge, &hasty_type, NULL, &op), 0);
+    CHECK_RES(wait_for_answer(&op, &value), 0);
+    CHECK_EQ(value, 101);
+    nart_tokio_op_close(&op);
+}
+
 /* ---- operations awaited there ---- */
 
 static nart_res awaits_run(nart_cx *cx, void *frame)
