@@ -1,5 +1,5 @@
 # Installing nart::tokio: archive, header, its part of the CMake package, a pkg-config file.
-install(FILES $<TARGET_PROPERTY:nart_tokio,LOCATION> DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES $<TARGET_FILE:nart_tokio> DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES ${PROJECT_SOURCE_DIR}/include/nart/tokio.h
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/nart)
 
