@@ -77,7 +77,10 @@ typedef enum nart_tokio_status {
     NART_TOKIO_STATUS_SHUTDOWN = 5,
 } nart_tokio_status;
 
-/** A bridge: a tokio runtime for the tasks of C loops. Made by nart_tokio_new(). */
+/**
+ * A bridge: a tokio runtime for the tasks of C loops, of as many as there are. Made by
+ * nart_tokio_new().
+ */
 typedef struct nart_tokio nart_tokio;
 
 /**
@@ -160,6 +163,9 @@ typedef struct nart_tokio_op {
     void *op;
     uint64_t reserved;
 } nart_tokio_op;
+
+/** Is told of an operation's end; `op` is what nart_tokio_op_on_done() has taken over. */
+typedef void (*nart_done_fn)(struct nart_tokio_op *op, void *arg);
 
 /** A function for the blocking pool: its `nart_res` is the operation's answer. */
 typedef nart_res (*nart_blocking_fn)(void *arg, const struct nart_tokio_stop *stop);
@@ -308,6 +314,26 @@ nart_res nart_tokio_op_poll(struct nart_tokio_op *op,
  * The answer if it is there, without waiting and without a waker. @return as nart_tokio_op_poll().
  */
 NART_API NART_MUST_USE nart_res nart_tokio_op_try(const struct nart_tokio_op *op, int64_t *value);
+
+/**
+ * Calls `done(op, arg)` on the loop's thread when the operation has ended, for code that is not
+ * written as tasks. Called exactly once, by a later turn of the loop and never inside this function.
+ * There, nart_tokio_op_try() and nart_tokio_op_message() say what has become of it; after `done` it is
+ * closed. When the runtime is freed first, `done` is called by nart_rt_free() with an operation that
+ * still runs (NART_PENDING), and which is cancelled then.
+ *
+ * @return 0, and `*op` is empty; -EINVAL no `rt`, `op` or `done`; NART_ESTALE an empty operation;
+ *   -ENOMEM no slot for a task; NART_ESHUTDOWN `rt` is being freed; NART_EWRONGTHREAD; NART_EFORK.
+ * **Ownership**: on 0 the operation is the loop's, otherwise it stays the caller's. `done` may begin
+ * other operations, and free the bridge.
+ * **Thread**: the loop's. **Cost**: a task in a slot of 64 bytes, which keeps nart_rt_run() going.
+ */
+NART_API
+NART_MUST_USE
+nart_res nart_tokio_op_on_done(nart_rt *rt,
+                               struct nart_tokio_op *op,
+                               nart_done_fn done,
+                               void *arg);
 
 /**
  * How an operation stands: running, or the one way in which it has ended. Tells a job's own

@@ -11,14 +11,15 @@ use crate::bridge::{lock, Bridge, Options};
 use crate::guard::guard;
 use crate::local::Local;
 use crate::nart::{
-    errno, Cx, NartWaker, Poll, Res, TaskType, EABI, EFORK, ESTALE, EWRONGTHREAD, PENDING,
+    errno, Cx, NartWaker, Poll, Res, Rt, TaskType, EABI, EFORK, ESTALE, EWRONGTHREAD, PENDING,
 };
 use crate::op::{Handle, Op, Outcome, Status};
 use crate::threads::SigpipeBlock;
 
 // ---- the bridge ----
 
-/// A bridge: a tokio runtime for the tasks of C loops. Made by nart_tokio_new().
+/// A bridge: a tokio runtime for the tasks of C loops, of as many as there are. Made by
+/// nart_tokio_new().
 pub struct NartTokio {
     bridge: Bridge,
     sigpipe: Option<SigpipeBlock>,
@@ -497,6 +498,44 @@ pub unsafe extern "C" fn nart_tokio_op_try(op: *const NartTokioOp, value: *mut i
             };
             with_value(value, |value| handle.peek(value))
         }
+    })
+}
+
+/// Is told of an operation's end; `op` is what nart_tokio_op_on_done() has taken over.
+pub type DoneFn = Option<unsafe extern "C-unwind" fn(op: *mut NartTokioOp, arg: *mut c_void)>;
+
+/// Calls `done(op, arg)` on the loop's thread when the operation has ended, for code that is not
+/// written as tasks. Called exactly once, by a later turn of the loop and never inside this function.
+/// There, nart_tokio_op_try() and nart_tokio_op_message() say what has become of it; after `done` it is
+/// closed. When the runtime is freed first, `done` is called by nart_rt_free() with an operation that
+/// still runs (NART_PENDING), and which is cancelled then.
+///
+/// @return 0, and `*op` is empty; -EINVAL no `rt`, `op` or `done`; NART_ESTALE an empty operation;
+///   -ENOMEM no slot for a task; NART_ESHUTDOWN `rt` is being freed; NART_EWRONGTHREAD; NART_EFORK.
+/// **Ownership**: on 0 the operation is the loop's, otherwise it stays the caller's. `done` may begin
+/// other operations, and free the bridge.
+/// **Thread**: the loop's. **Cost**: a task in a slot of 64 bytes, which keeps nart_rt_run() going.
+///
+/// # Safety
+/// `rt` is NULL or live; `op` is NULL or live; `done` may be called with `arg`.
+#[must_use]
+#[no_mangle]
+pub unsafe extern "C" fn nart_tokio_op_on_done(
+    rt: *mut Rt,
+    op: *mut NartTokioOp,
+    done: DoneFn,
+    arg: *mut c_void,
+) -> Res {
+    guard(|| {
+        // SAFETY: the caller's promises.
+        let (Some(op), true) = (unsafe { op.as_mut() }, done.is_some()) else {
+            return errno(libc::EINVAL);
+        };
+        if op.op.is_null() {
+            return ESTALE;
+        }
+        // SAFETY: the caller's promises.
+        res(unsafe { crate::done::on_done(rt, op, done, arg) }, |()| ())
     })
 }
 

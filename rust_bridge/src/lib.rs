@@ -24,7 +24,7 @@
 //! # How it is made
 //!
 //! `ffi` is the C interface, `nart` what is used of C's. `word` decides between the two owners of an
-//! operation, `op` is their block, `future` what tokio runs. `bridge`, `gate` and `shutdown` are the
+//! operation, `op` is their block, `future` what tokio runs, `done` tells by a call. `bridge`, `gate` and `shutdown` are the
 //! life of a bridge; `blocking`, `lane` with `http`, `ctask` and `local` the four kinds of work;
 //! `threads`, `guard`, `clock` and `waker` what all need.
 
@@ -32,6 +32,7 @@ mod blocking;
 mod bridge;
 mod clock;
 mod ctask;
+mod done;
 mod ffi;
 #[cfg(feature = "http")]
 mod ffi_http;
@@ -58,5 +59,5 @@ pub use ffi::*;
 #[cfg(feature = "http")]
 pub use ffi_http::*;
 pub use local::Local;
-pub use nart::{Cx, NartWaker, Res, TaskType};
+pub use nart::{Cx, NartWaker, Res, Rt, TaskType};
 pub use op::{Outcome, Status};

@@ -4,11 +4,11 @@
 //! The layouts are asserted here by number, and tests/bridge/test_layout.c asserts the same numbers
 //! of the C structs: when one side moves, one of the two stops compiling.
 
-use std::ffi::{c_char, c_int, c_void};
-use std::mem::{offset_of, size_of};
+use std::ffi::{c_char, c_int, c_void, CStr};
+use std::mem::{align_of, offset_of, size_of};
 
 /// `nart_res`: `>= 0` a value, `-1 ..= -4095` a negated errno, `-4096 ..= -8191` nart's own errors,
-/// or [`PENDING`].
+/// or `NART_PENDING` (`i32::MIN`).
 pub type Res = i64;
 
 /// Not answered yet; the task has been registered and will be polled again.
@@ -78,6 +78,12 @@ pub struct Task {
     opaque: [u8; 128],
 }
 
+/// `nart_rt`, a loop.
+#[repr(C)]
+pub struct Rt {
+    opaque: [u8; 0],
+}
+
 /// `nart_task_type`.
 #[repr(C)]
 pub struct TaskType {
@@ -92,6 +98,29 @@ pub struct TaskType {
 }
 
 const _: () = assert!(offset_of!(TaskType, poll) == 24 && size_of::<TaskType>() == 56);
+
+// SAFETY: a type is a constant; its pointers are to functions and constants.
+unsafe impl Sync for TaskType {}
+
+impl TaskType {
+    /// A type for frames of type T, which run on loops only.
+    pub(crate) const fn of<T>(
+        name: &'static CStr,
+        poll: unsafe extern "C-unwind" fn(cx: *mut Cx, frame: *mut c_void) -> Res,
+        drop: unsafe extern "C-unwind" fn(frame: *mut c_void),
+    ) -> TaskType {
+        TaskType {
+            abi: TASK_ABI,
+            flags: 0,
+            name: name.as_ptr(),
+            size: size_of::<T>() as u32,
+            align: align_of::<T>() as u32,
+            poll: Some(poll),
+            drop: Some(drop),
+            reserved: [std::ptr::null(); 2],
+        }
+    }
+}
 
 /// `NART_TASK_ABI`.
 pub(crate) const TASK_ABI: u32 = 1;
@@ -140,6 +169,9 @@ extern "C" {
         home: *mut Cx,
     );
     pub fn nart_driver_task_cancel(task: *mut Task);
+
+    pub fn nart_rt_spawn_begin(rt: *mut Rt, ty: *const TaskType, err: *mut Res) -> *mut c_void;
+    pub fn nart_rt_spawn_commit(rt: *mut Rt, frame: *mut c_void, out: *mut c_void) -> Res;
 }
 
 extern "C-unwind" {

@@ -24,6 +24,13 @@ static void drop_arg(void *arg)
     count(&dropped);
 }
 
+static void on_done(nart_tokio_op *op, void *arg)
+{
+    (void)op;
+    (void)arg;
+    count(&dropped);
+}
+
 struct held {
     nart_tokio_op never, sleep, job, ready, fresh;
     nart_tokio_local local;
@@ -44,6 +51,7 @@ static void child(struct held *h)
     CHECK_RES(nart_tokio_op_try(&h->never, NULL), NART_EFORK);
     CHECK_RES(nart_tokio_op_try(&h->ready, &value), 0); /* what is there can be read */
     CHECK_EQ(value, 9);
+    CHECK_RES(nart_tokio_op_on_done(loop, &h->never, on_done, NULL), NART_EFORK);
     nart_tokio_op_cancel(&h->never);
     nart_tokio_op_cancel(&h->job);
     nart_tokio_op_close(&h->never);

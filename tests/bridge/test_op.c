@@ -2,6 +2,9 @@
 /* Operations: every one ends in exactly one way, whoever is faster. */
 #include "bridge.h"
 
+#include <pthread.h>
+#include <stdio.h>
+
 struct waiter {
     nart_co co;
     nart_tokio_op op;
@@ -510,4 +513,134 @@ TEST(no_wake_is_lost_at_the_moment_of_completion)
     open_both();
     CHECK_RES(run(&chaser_type, NULL), 0);
     CHECK_EQ(report().ok, 100000);
+}
+
+/* ---- told by a call ---- */
+
+struct told {
+    int calls;
+    nart_res answer;
+    int64_t value;
+    char text[32];
+};
+
+static void on_done(nart_tokio_op *op, void *arg)
+{
+    struct told *t = arg;
+
+    t->calls++;
+    t->answer = nart_tokio_op_try(op, &t->value);
+    snprintf(t->text, sizeof t->text, "%s", nart_tokio_op_message(op, NULL));
+}
+
+TEST(a_function_is_told_of_the_end)
+{
+    open_both();
+    struct told good = { 0 }, bad = { 0 }, gone = { 0 }, ready = { 0 };
+    nart_tokio_op op = { 0 };
+    CHECK_RES(test_sleep(bridge, 5, &op), 0);
+    CHECK_RES(nart_tokio_op_on_done(loop, &op, on_done, &good), 0);
+    CHECK(op.op == NULL);
+    CHECK_RES(test_error(bridge, -EPROTO, &op), 0);
+    CHECK_RES(nart_tokio_op_on_done(loop, &op, on_done, &bad), 0);
+    CHECK_RES(test_error(bridge, -ECANCELED, &op), 0);
+    CHECK_RES(nart_tokio_op_on_done(loop, &op, on_done, &gone), 0);
+    CHECK_RES(test_value(bridge, 7, &op), 0);
+    (void)wait_for_answer(&op, NULL);
+    CHECK_RES(nart_tokio_op_on_done(loop, &op, on_done, &ready), 0);
+    CHECK_EQ(good.calls + bad.calls + gone.calls + ready.calls, 0); /* not in there */
+    CHECK_RES(nart_rt_run(loop), 0);
+    CHECK_EQ(good.calls, 1);
+    CHECK_RES(good.answer, 0);
+    CHECK_EQ(good.value, 5);
+    CHECK_EQ(bad.calls, 1);
+    CHECK_RES(bad.answer, -EPROTO);
+    CHECK_STR(bad.text, "told so");
+    CHECK_EQ(gone.calls, 1);
+    CHECK_RES(gone.answer, NART_EABORTED);
+    CHECK_EQ(ready.calls, 1);
+    CHECK_EQ(ready.value, 7);
+}
+
+TEST(a_function_is_told_when_the_runtime_goes_first)
+{
+    open_both();
+    struct told parked = { 0 }, fresh = { 0 };
+    nart_tokio_op op = { 0 };
+    CHECK_RES(test_never(bridge, &op), 0);
+    CHECK_RES(nart_tokio_op_on_done(loop, &op, on_done, &parked), 0);
+    CHECK_LE(1, nart_rt_poll(loop, 0));
+    CHECK_RES(test_never(bridge, &op), 0);
+    CHECK_RES(nart_tokio_op_on_done(loop, &op, on_done, &fresh), 0);
+    CHECK_RES(nart_rt_free(loop), 0);
+    loop = NULL;
+    CHECK_EQ(parked.calls, 1);
+    CHECK_EQ(fresh.calls, 1);
+    CHECK_RES(parked.answer, NART_PENDING);
+    CHECK_RES(fresh.answer, NART_PENDING);
+    CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
+    CHECK_EQ(report().cancelled, 2);
+}
+
+static void *on_done_elsewhere(void *arg)
+{
+    struct told t = { 0 };
+
+    CHECK_RES(nart_tokio_op_on_done(loop, arg, on_done, &t), NART_EWRONGTHREAD);
+    return NULL;
+}
+
+TEST(a_function_that_cannot_be_told_leaves_the_operation)
+{
+    open_both();
+    struct told t = { 0 };
+    nart_tokio_op op = { 0 };
+    pthread_t thread;
+    CHECK_RES(nart_tokio_op_on_done(loop, &op, on_done, &t), NART_ESTALE);
+    CHECK_RES(nart_tokio_op_on_done(loop, NULL, on_done, &t), -EINVAL);
+    CHECK_RES(test_value(bridge, 3, &op), 0);
+    CHECK_RES(nart_tokio_op_on_done(loop, &op, NULL, &t), -EINVAL);
+    CHECK_RES(nart_tokio_op_on_done(NULL, &op, on_done, &t), -EINVAL);
+    CHECK_RES(nart_rt_bind(loop), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, on_done_elsewhere, &op), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    int64_t value = 0;
+    CHECK_RES(wait_for_answer(&op, &value), 0);
+    CHECK_EQ(value, 3);
+    CHECK_EQ(t.calls, 0);
+    nart_tokio_op_close(&op);
+}
+
+/* Begins the next one, again and again; frees the bridge at the end. */
+struct chain {
+    int left;
+    nart_res answer;
+};
+
+static void next_done(nart_tokio_op *op, void *arg)
+{
+    struct chain *c = arg;
+    nart_tokio_op next = { 0 };
+
+    c->answer = nart_tokio_op_try(op, NULL);
+    CHECK_RES(c->answer, 0);
+    if (--c->left == 0) {
+        nart_tokio_free(bridge);
+        bridge = NULL;
+        return;
+    }
+    CHECK_RES(test_yield(bridge, random_number() & 3, &next), 0);
+    random_pause(2000);
+    CHECK_RES(nart_tokio_op_on_done(loop, &next, next_done, c), 0);
+}
+
+TEST(functions_that_are_told_begin_the_next_and_free_the_bridge)
+{
+    open_both();
+    struct chain c = { .left = 20000 };
+    nart_tokio_op op = { 0 };
+    CHECK_RES(test_value(bridge, 1, &op), 0);
+    CHECK_RES(nart_tokio_op_on_done(loop, &op, next_done, &c), 0);
+    CHECK_RES(nart_rt_run(loop), 0);
+    CHECK_EQ(c.left, 0);
 }

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Being told of an operation's end by a function: a task of the loop that awaits it, and no second
+//! mechanism. The function is called where the frame ends; so it is called once, on the loop's thread,
+//! whether the operation has been answered or the runtime is freed before.
+
+use std::ffi::c_void;
+
+use crate::ffi::{nart_tokio_op_await, nart_tokio_op_close, DoneFn, NartTokioOp};
+use crate::guard::catch;
+use crate::nart::{nart_rt_spawn_begin, nart_rt_spawn_commit, Cx, Res, Rt, TaskType, PENDING};
+
+struct Frame {
+    op: NartTokioOp,
+    done: DoneFn,
+    arg: *mut c_void,
+}
+
+unsafe extern "C-unwind" fn poll(cx: *mut Cx, frame: *mut c_void) -> Res {
+    // SAFETY: the frame is a Frame, and this is its poll.
+    let answer = unsafe { nart_tokio_op_await(cx, &raw mut (*frame.cast::<Frame>()).op, &mut 0) };
+    if answer == PENDING {
+        PENDING
+    } else {
+        0 // what it is stays in the operation
+    }
+}
+
+unsafe extern "C-unwind" fn end(frame: *mut c_void) {
+    // SAFETY: the frame is a Frame, and ends.
+    unsafe {
+        let frame = frame.cast::<Frame>();
+        let op = &raw mut (*frame).op;
+        if let Some(done) = (*frame).done {
+            let _ = catch(|| done(op, (*frame).arg));
+        }
+        nart_tokio_op_close(op);
+    }
+}
+
+static TYPE: TaskType = TaskType::of::<Frame>(c"nart_tokio_op_on_done", poll, end);
+
+/// On an error the operation is still the caller's.
+///
+/// # Safety
+/// `rt` is NULL or live; `done` may be called with `arg` on its thread.
+pub unsafe fn on_done(
+    rt: *mut Rt,
+    op: &mut NartTokioOp,
+    done: DoneFn,
+    arg: *mut c_void,
+) -> Result<(), Res> {
+    let mut why = 0;
+    // SAFETY: the caller's promises; the frame is filled in before it is committed.
+    unsafe {
+        let frame = nart_rt_spawn_begin(rt, &TYPE, &mut why).cast::<Frame>();
+        if frame.is_null() {
+            return Err(why);
+        }
+        let op = std::mem::replace(op, NartTokioOp::of(None));
+        frame.write(Frame { op, done, arg });
+        let _ = nart_rt_spawn_commit(rt, frame.cast(), std::ptr::null_mut());
+    }
+    Ok(())
+}
