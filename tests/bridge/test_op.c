@@ -486,7 +486,7 @@ TEST(every_race_has_one_outcome)
     CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
     nart_tokio_report r = report();
     CHECK_EQ(r.submitted, 20000);
-    CHECK_EQ(r.ok + r.cancelled, 20000);
+    CHECK_EQ(r.ok + r.cancelled + r.shutdown, 20000); /* the last let go may run until then */
 }
 
 static nart_res chaser_run(nart_cx *cx, void *frame)
