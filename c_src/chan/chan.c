@@ -10,8 +10,8 @@
 
 _Static_assert(offsetof(nart__ring, room) == 24, "frozen");
 _Static_assert(offsetof(nart__ring, sent) == NART__RING_LINE, "frozen");
-_Static_assert(offsetof(nart__ring, taken) == 2 * NART__RING_LINE, "frozen");
-_Static_assert(sizeof(nart__ring) == 3 * NART__RING_LINE, "frozen");
+_Static_assert(offsetof(nart__ring, taken) == 2 * (size_t)NART__RING_LINE, "frozen");
+_Static_assert(sizeof(nart__ring) == 3 * (size_t)NART__RING_LINE, "frozen");
 _Static_assert(sizeof(nart_tx) == 96 && sizeof(nart_rx) == 96, "frozen");
 
 /* ---- the runtime behind the receiver ---- */

@@ -433,7 +433,7 @@ nart_res nart_join_await(nart_cx *cx, nart_join *j, nart_res *result)
     if (NART_UNLIKELY(r))
         return r;
     /* What already waits was looked at when it began; since then a copy may have been released. */
-    if (j->wait.task != cx->self || j->task->gen != j->gen) {
+    if (!j->wait.task || j->wait.task != cx->self || j->task->gen != j->gen) {
         r = join_check(cx, j);
         if (NART_UNLIKELY(r))
             return r;

@@ -8,7 +8,8 @@
 #define FETCH_TIMEOUT (150 * NART_MS)
 #define FETCH_MOST 65536 /* bytes of an answer */
 #define FETCH_EVERY (20 * NART_MS)
-#define FETCH_ENOUGH 60 /* the price server fails in each way once in 12 */
+#define FETCH_REFUSED 4 /* of each 12 requests one is; between these lie three of every fault */
+#define FETCH_LIMIT 300 /* for a server that answers nothing */
 #define SAVE_EVERY (200 * NART_MS)
 
 /* ---- reference prices ---- */
@@ -33,9 +34,14 @@ static nart_res fetch_begin(struct fetcher *f)
     return nart_http_request(g->tokio, &get, &f->op);
 }
 
+/* To the end of the messages, and until each fault was met: requests that time out on a busy machine
+ * may not have reached the server, so they say nothing. */
 static bool fetch_more(const struct gate *g)
 {
-    return !g->closing || (g->fetched.submitted < FETCH_ENOUGH && !g->cut_short);
+    if (!g->closing)
+        return true;
+    return !g->cut_short && g->fetched.outcomes[OUTCOME_STATUS] < FETCH_REFUSED &&
+           g->fetched.submitted < FETCH_LIMIT;
 }
 
 static nart_res fetcher_run(nart_cx *cx, void *frame)
