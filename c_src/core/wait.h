@@ -77,7 +77,7 @@ static inline nart_res nart__look(nart_cx *cx)
     const nart_scope *s = cx->scope;
     if (NART_LIKELY(!s))
         return 0;
-    int64_t m = s->deadline < s->outer ? s->deadline : s->outer;
+    int64_t m = nart__scope_earliest(s);
     if (m <= cx->now)
         return s->co == cx->co && s->outer > cx->now ? -ETIMEDOUT : -ECANCELED;
     nart__cx_until(cx, m);
@@ -118,13 +118,6 @@ static inline nart_res nart__park_in(nart_cx *cx, nart__wait *w, bool *begun)
     w->co = cx->co;
     w->seen = t->polls;
     return NART_PENDING;
-}
-
-/* A turn for the task that waits in w. */
-static inline void nart__grant(nart__wait *w, uint32_t state)
-{
-    w->state = state;
-    nart__ready(w->task);
 }
 
 /* ---- queues of waits: circular, the head is a link of its own ---- */

@@ -289,15 +289,18 @@ typedef struct nart_scope {
     int64_t outer; /* the earliest deadline of the scopes above */
 } nart_scope;
 
+/* What a scope and those above it come to. */
+static inline int64_t nart__scope_earliest(const nart_scope *s)
+{
+    return s->deadline < s->outer ? s->deadline : s->outer;
+}
+
 static inline void nart_scope_enter(nart_cx *cx, nart_scope *s, int64_t deadline)
 {
-    const nart_scope *up = s->up = cx->scope;
-
+    s->up = cx->scope;
     s->co = cx->co;
     s->deadline = deadline;
-    s->outer = INT64_MAX;
-    if (up)
-        s->outer = up->deadline < up->outer ? up->deadline : up->outer;
+    s->outer = s->up ? nart__scope_earliest(s->up) : INT64_MAX;
     cx->scope = s;
 }
 

@@ -196,8 +196,8 @@ impl Bridge {
     /// Makes a bridge of a runtime that lives elsewhere in the program, a `#[tokio::main]` say.
     ///
     /// It must have been made with time and I/O. Its threads are as their owner made them: `name`,
-    /// `workers`, `stack` and `cpus` are not looked at. Shutting the bridge down waits for its operations and leaves the runtime alone; futures
-    /// that do not end in time are reported as leaked.
+    /// `workers`, `stack` and `cpus` are not looked at. Shutting the bridge down waits for its
+    /// operations and leaves the runtime alone; futures that do not end in time are reported as leaked.
     ///
     /// # Errors
     /// `-EINVAL` options out of range; `-ENOMEM`.
