@@ -222,9 +222,9 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * Makes a bridge: a tokio runtime with threads of its own, which block all signals, run under the
- * normal scheduling policy, and keep off the CPUs that the calling thread is pinned to. Unless
- * NART_TOKIO_KEEP_SIGPIPE is given, SIGPIPE is blocked on the calling thread until
+ * Makes a bridge: a tokio runtime with threads of its own, which block the signals that are sent,
+ * run under the normal scheduling policy, and keep off the CPUs that the calling thread is pinned to.
+ * Unless NART_TOKIO_KEEP_SIGPIPE is given, SIGPIPE is blocked on the calling thread until
  * nart_tokio_free(). `opts` may be NULL.
  *
  * @return 0 and `*rt`; -EINVAL options out of range, or no CPU of `cpus` is the process's; -ENOMEM;

@@ -163,8 +163,8 @@ pub struct Refused<W> {
 impl Bridge {
     /// Makes a bridge with a tokio runtime of its own.
     ///
-    /// Its threads block all signals, run under the normal scheduling policy, and keep off the CPUs
-    /// of the calling thread if that is pinned.
+    /// Its threads block the signals that are sent, run under the normal scheduling policy, and keep
+    /// off the CPUs of the calling thread if that is pinned.
     ///
     /// # Errors
     /// `-EINVAL` options out of range, or no CPU of `cpus` is the process's; `-ENOMEM`; `-EAGAIN` no

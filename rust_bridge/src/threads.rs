@@ -132,9 +132,7 @@ impl Hygiene {
         // SAFETY: calls about the calling thread, with sets and parameters that live on the stack.
         // Their failure leaves the thread as it was born, which is no reason not to start it.
         unsafe {
-            let mut all: libc::sigset_t = zeroed();
-            libc::sigfillset(&mut all);
-            libc::pthread_sigmask(libc::SIG_SETMASK, &all, ptr::null_mut());
+            libc::pthread_sigmask(libc::SIG_SETMASK, &blocked(), ptr::null_mut());
             let normal = libc::sched_param { sched_priority: 0 };
             libc::sched_setscheduler(0, libc::SCHED_OTHER, &normal);
             if let Some(cpus) = &self.cpus {
@@ -145,6 +143,21 @@ impl Hygiene {
 }
 
 // ---- signals ----
+
+/// Every signal that somebody sends. Not the faults of a thread itself: they can't wait, and a
+/// handler that reports them (of an overflown stack, of a crash) would not be called.
+fn blocked() -> libc::sigset_t {
+    use libc::{SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
+    // SAFETY: fills a set on the stack.
+    unsafe {
+        let mut set: libc::sigset_t = zeroed();
+        libc::sigfillset(&mut set);
+        for fault in [SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP] {
+            libc::sigdelset(&mut set, fault);
+        }
+        set
+    }
+}
 
 fn change_mask(how: c_int, signals: &libc::sigset_t) -> libc::sigset_t {
     // SAFETY: both sets live on the stack; the call cannot fail for a valid `how`.
@@ -163,13 +176,7 @@ pub fn with_signals_blocked<R>(f: impl FnOnce() -> R) -> R {
             change_mask(libc::SIG_SETMASK, &self.0);
         }
     }
-    // SAFETY: fills a set on the stack.
-    let all = unsafe {
-        let mut all: libc::sigset_t = zeroed();
-        libc::sigfillset(&mut all);
-        all
-    };
-    let _restore = Restore(change_mask(libc::SIG_SETMASK, &all));
+    let _restore = Restore(change_mask(libc::SIG_SETMASK, &blocked()));
     f()
 }
 
