@@ -212,9 +212,9 @@ TEST(twice_is_ealready)
 {
     nart_tokio_op op = { 0 };
     open_both();
-    CHECK_RES(nart_tokio_shutdown(bridge, NART_SEC, NULL), 0);
-    CHECK_RES(nart_tokio_shutdown(bridge, NART_SEC, NULL), -EALREADY);
-    CHECK_RES(nart_tokio_shutdown_begin(bridge, NART_SEC, &op), -EALREADY);
+    CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
+    CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), -EALREADY);
+    CHECK_RES(nart_tokio_shutdown_begin(bridge, 30 * NART_SEC, &op), -EALREADY);
     CHECK(op.op == NULL);
 }
 
@@ -277,7 +277,7 @@ TEST(after_it_everything_is_refused)
     nart_tokio_op op = { 0 };
     nart_tokio_report r = NART_TOKIO_REPORT_INIT;
     open_both();
-    CHECK_RES(nart_tokio_shutdown(bridge, NART_SEC, &r), 0);
+    CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, &r), 0);
     CHECK_EQ(r.submitted, 0);
     CHECK_RES(test_value(bridge, 1, &op), NART_ESHUTDOWN);
     CHECK_RES(nart_tokio_blocking(bridge, "x", polite, NULL, drop_arg, &op), NART_ESHUTDOWN);

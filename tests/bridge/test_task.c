@@ -87,7 +87,7 @@ TEST(types_that_cannot_run_there)
     CHECK_RES(nart_tokio_spawn_task(bridge, NULL, NULL, &op), -EINVAL);
     CHECK(op.op == NULL);
     CHECK_EQ(read_word(&dropped), 0);
-    CHECK_RES(nart_tokio_shutdown(bridge, NART_SEC, NULL), 0);
+    CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
     CHECK_RES(nart_tokio_spawn_task(bridge, &yields_type, NULL, &op), NART_ESHUTDOWN);
     CHECK_EQ(read_word(&dropped), 0); /* what `init` refers to is still the caller's */
 }
@@ -387,10 +387,11 @@ TEST(a_task_that_does_not_listen_is_dropped_at_the_deadline)
     open_both();
     CHECK_RES(nart_tokio_spawn_task(bridge, &deaf_type, NULL, &op), 0);
     wait_for(&begun, 1);
-    CHECK_RES(nart_tokio_shutdown(bridge, 20 * NART_MS, NULL), 0);
+    nart_res r = nart_tokio_shutdown(bridge, 20 * NART_MS, NULL);
+    CHECK(r == 0 || r == -ETIMEDOUT); /* the latter if the worker gets no processor in that time */
+    CHECK_RES(wait_for_answer(&op, NULL), NART_ESHUTDOWN);
     CHECK_EQ(read_word(&dropped), 1);
     CHECK_LE(1, read_word(&unwound)); /* it was told */
-    CHECK_RES(nart_tokio_op_try(&op, NULL), NART_ESHUTDOWN);
     nart_tokio_op_close(&op);
 }
 

@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static uint64_t running, gate;
+static uint64_t running, gate, meeting;
 
 static nart_res hold(void *arg, const nart_tokio_stop *stop)
 {
@@ -68,14 +68,14 @@ static void open_threads(const nart_tokio_opts *given, nart_tokio_op ops[2])
     test_at_end(close_both);
     for (int i = 0; i < 2; i++)
         CHECK_RES(nart_tokio_blocking(bridge, "hold", hold, NULL, NULL, &ops[i]), 0);
-    wait_for(&running, 2); /* a blocking thread has been through its start then */
-    nart_tokio_op first = { 0 };
-    while (nart_tokio_op_try(&first, NULL) != 0) { /* and so have workers that answer */
-        nart_tokio_op_close(&first);
-        CHECK_RES(test_value(bridge, 1, &first), 0);
-        let_others_run();
+    wait_for(&running, 2); /* a thread that runs something has been through its start */
+    nart_tokio_op workers[2] = { 0 };
+    for (int i = 0; i < 2; i++) /* which wait for each other, so each has a worker */
+        CHECK_RES(test_block_worker(bridge, &meeting, &workers[i]), 0);
+    for (int i = 0; i < 2; i++) {
+        CHECK_RES(wait_for_answer(&workers[i], NULL), 0);
+        nart_tokio_op_close(&workers[i]);
     }
-    nart_tokio_op_close(&first);
 }
 
 static void let_go(nart_tokio_op ops[2])

@@ -291,7 +291,9 @@ TEST(a_refusal_is_answered_once_and_the_socket_goes_on)
     char buf[8];
 
     open_udp(rt, 0, &a, &at_a);
-    open_udp(rt, 0, &b, &at_b);
+    CHECK_RES(nart_addr_parse(&at_b, "127.0.0.2:0"), 0); /* others get their ports at 127.0.0.1 */
+    CHECK_RES(nart_udp_open(rt, &at_b, NULL, &b), 0);
+    CHECK_RES(nart_udp_local_addr(&b, &at_b), 0);
     CHECK_RES(nart_udp_close(&b), 0); /* nobody is there */
     CHECK_RES(nart_udp_connect(&a, &at_b), 0);
     struct one o = { .op = do_recv, .u = &a, .buf = buf, .len = sizeof buf, .answer = &answer };
