@@ -32,4 +32,6 @@ if(Python3_FOUND)
     COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/models/op_word/check.py
       --cargo=${CARGO_EXECUTABLE} --target-dir=${CMAKE_CURRENT_BINARY_DIR}/op_word)
   set_tests_properties(models.op_word PROPERTIES LABELS models TIMEOUT 1200)
+else()
+  nart_test_skipped(models.op_word models "python3 is missing")
 endif()
