@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The bridge links with what the package says it needs. */
+/* The bridge links with what the package says it needs, and runs. */
 #include <nart/tokio.h>
 
 int main(void)
 {
-    return nart_version() == NART_VERSION_NUMBER ? 0 : 1;
+    nart_tokio *tokio = NULL;
+
+    nart_res r = nart_tokio_new(NULL, &tokio);
+    if (r == 0)
+        r = nart_tokio_shutdown(tokio, 60 * NART_SEC, NULL);
+    nart_tokio_free(tokio);
+    return r == 0 && nart_version() == NART_VERSION_NUMBER ? 0 : 1;
 }
