@@ -1,28 +1,37 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Blocking functions of C: a bounded queue in front of tokio's blocking pool.
 //!
-//! 1. submit puts a job into the queue, or refuses it: -EAGAIN when the queue is full. If no drainer
-//!    idles and there are fewer than `max`, it starts one: a closure in tokio's pool.
-//! 2. A drainer runs jobs until the queue is empty, then lingers on a condition variable for LINGER,
-//!    so that jobs that come one at a time do not start a thread each. Emptiness and leaving are
-//!    decided under the queue's lock: no job is left behind.
-//! 3. cancel takes a queued job out, which ends it at once; a running one sees its stop flag.
-//! 4. close ends what is queued and raises the flags of what runs; abandon, at the deadline of a
+//! A job goes through two queues, each behind a mutex of its own: submitters append to the inbox;
+//! drainers, closures in tokio's pool, take from the line and, when that is empty, exchange it for
+//! the inbox. So a loop that submits meets a drainer once per exchange and not once per job.
+//!
+//! 1. submit puts a job into the inbox, or refuses it: -EAGAIN when `cap` jobs are queued. It calls
+//!    for help, at most once until the help has come: an idle drainer is woken or, if none idles and
+//!    there are fewer than `max`, one is started. The loop pays no more than that.
+//! 2. Help that has come takes a job, and calls for more help while jobs are left. So every queued
+//!    job has a drainer on its way as long as one idles or may be started.
+//! 3. A drainer runs jobs until both queues are empty. That, and that it idles from now on, is
+//!    decided under both locks: no job is left behind. It lingers for LINGER, so that jobs that
+//!    come one at a time do not start a thread each.
+//! 4. cancel takes a queued job out, which ends it at once; a running one sees its stop flag.
+//! 5. close ends what is queued and raises the flags of what runs; abandon, at the deadline of a
 //!    shutdown, answers for the jobs that still run, whose own answers then go nowhere.
 //!
-//! Bounds: `cap` queued and `max` running jobs, whose slots are made in advance; so submitting to a
+//! Bounds: `cap` queued and `max` running jobs, whose memory is made in advance; so submitting to a
 //! drainer that lives allocates nothing. Every accepted job's `drop_arg` runs exactly once, before
 //! its answer is published: on the drainer, or on the thread that cancels or closes.
 //!
-//! One mutex, held for a few lines, never while C code runs. Not handled: a job that never returns
-//! keeps its thread.
+//! The line's lock is taken before the inbox's. Both are held for a few lines, never while C code
+//! runs. Not handled: a job that never returns keeps its thread.
 
+use std::collections::VecDeque;
 use std::ffi::{c_char, c_void, CStr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::bridge::{lock, Shared};
+use crate::gate::Apart;
 use crate::guard::catch;
 use crate::nart::{errno, Res, ESHUTDOWN};
 use crate::op::{self, Handle, Outcome, Promise};
@@ -30,7 +39,6 @@ use crate::threads::with_signals_blocked;
 
 /// How long a drainer waits for more, and then tokio's thread for another closure.
 pub const LINGER: Duration = Duration::from_secs(1);
-const NIL: u32 = u32::MAX;
 
 /// Tells a blocking function that it has been asked to stop.
 ///
@@ -108,297 +116,271 @@ impl Work {
     }
 }
 
-/// Names a job in the pool.
-#[derive(Clone, Copy, Default)]
-pub struct JobId {
-    slot: u32,
-    turn: u32,
+/// Names a job: one more than the job before.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JobId(u64);
+
+struct Job {
+    id: JobId,
+    /// None: cancelled, and on the queue until its turn comes.
+    work: Option<(Work, Promise)>,
 }
 
-enum Body {
-    Free,
-    Queued(Work, Promise),
-    /// Without a promise: abandoned.
-    Running(Name, Option<Promise>),
+/// Takes a queued job's work out, if it is here: the ids on a queue ascend.
+fn take_out(jobs: &mut VecDeque<Job>, id: JobId) -> Option<(Work, Promise)> {
+    let i = jobs.binary_search_by_key(&id, |job| job.id).ok()?;
+    jobs[i].work.take()
 }
 
-struct Slot {
-    body: Body,
-    turn: u32,
-    prev: u32,
-    next: u32,
-}
-
-#[derive(Clone, Copy)]
-struct List {
-    head: u32,
-    tail: u32,
-    len: u32,
-}
-
-const EMPTY: List = List {
-    head: NIL,
-    tail: NIL,
-    len: 0,
-};
-
-struct State {
-    slots: Vec<Slot>,
-    free: u32,
-    queue: List,
-    running: List,
+/// Where submitters and idle drainers meet.
+struct Inbox {
+    jobs: VecDeque<Job>,
+    next: JobId,
+    /// Jobs that may still be queued, as far as the line has told.
+    room: u32,
     /// Closures in tokio's pool, running or about to.
     drainers: u32,
-    /// Of those, the ones without a job that nobody has sent to work yet; the ones that have been sent
-    /// and have not seen it; and the ones that sleep, which have to be told.
+    /// Of those, the ones that sleep and are not called for.
     idle: u32,
-    sent: u32,
-    asleep: u32,
+    /// One sleeper has been called for, and has not come to the line yet; and `called`: has not
+    /// woken yet.
+    searching: bool,
+    called: bool,
+    /// One drainer has been started, and has not come to the line yet. It may have to wait for a
+    /// thread of tokio, so sleepers are called for nevertheless.
+    starting: bool,
     closed: bool,
 }
 
-pub struct Jobs {
-    state: Mutex<State>,
-    work: Condvar,
-    /// Beside the slots, so that a job reads its own without the lock.
-    stops: Box<[Stop]>,
-    max: u32,
-    cap: u32,
+enum Help {
+    Enough,
+    Wake,
+    Start,
 }
 
-impl State {
-    fn room(&self, cap: u32) -> Result<(), Res> {
-        if self.closed {
-            return Err(ESHUTDOWN);
-        }
-        if self.queue.len >= cap {
-            return Err(errno(libc::EAGAIN));
-        }
-        Ok(())
-    }
-
-    fn list(&mut self, running: bool) -> &mut List {
-        if running {
-            &mut self.running
+impl Inbox {
+    /// What a thread that knows of a queued job has to do when it has let go of the lock.
+    fn call(&mut self, max: u32) -> Help {
+        if self.searching {
+            Help::Enough
+        } else if self.idle > 0 {
+            self.idle -= 1;
+            self.searching = true;
+            self.called = true;
+            Help::Wake
+        } else if self.drainers < max && !self.starting {
+            self.drainers += 1;
+            self.starting = true;
+            Help::Start
         } else {
-            &mut self.queue
+            Help::Enough
         }
-    }
-
-    fn link(&mut self, running: bool, i: u32) {
-        let tail = std::mem::replace(&mut self.list(running).tail, i);
-        self.slots[i as usize].prev = tail;
-        self.slots[i as usize].next = NIL;
-        match tail {
-            NIL => self.list(running).head = i,
-            t => self.slots[t as usize].next = i,
-        }
-        self.list(running).len += 1;
-    }
-
-    fn unlink(&mut self, running: bool, i: u32) {
-        let Slot { prev, next, .. } = self.slots[i as usize];
-        match prev {
-            NIL => self.list(running).head = next,
-            p => self.slots[p as usize].next = next,
-        }
-        match next {
-            NIL => self.list(running).tail = prev,
-            n => self.slots[n as usize].prev = prev,
-        }
-        self.list(running).len -= 1;
-    }
-
-    /// Takes a job off its list and frees the slot.
-    fn remove(&mut self, running: bool, i: u32) -> Body {
-        self.unlink(running, i);
-        let free = std::mem::replace(&mut self.free, i);
-        let slot = &mut self.slots[i as usize];
-        slot.next = free;
-        slot.turn = slot.turn.wrapping_add(1);
-        std::mem::replace(&mut slot.body, Body::Free)
     }
 
     fn push(&mut self, work: Work, promise: Promise) -> JobId {
-        let i = self.free;
-        let slot = &mut self.slots[i as usize];
-        self.free = slot.next;
-        slot.body = Body::Queued(work, promise);
-        let id = JobId {
-            slot: i,
-            turn: slot.turn,
-        };
-        self.link(false, i);
-        id
-    }
-
-    /// The next job, which then runs.
-    fn start(&mut self) -> Option<(u32, Work)> {
-        let i = self.queue.head;
-        if i == NIL {
-            return None;
+        if self.jobs.len() == self.jobs.capacity() {
+            self.jobs.retain(|job| job.work.is_some()); // rare: see Jobs::new()
         }
-        self.unlink(false, i);
-        self.link(true, i);
-        let body = &mut self.slots[i as usize].body;
-        let Body::Queued(work, promise) = std::mem::replace(body, Body::Free) else {
-            unreachable!("what is on the queue is queued");
-        };
-        *body = Body::Running(work.name, Some(promise));
-        Some((i, work))
+        let id = self.next;
+        self.next.0 += 1;
+        self.room -= 1;
+        let work = Some((work, promise));
+        self.jobs.push_back(Job { id, work });
+        id
     }
 }
 
+/// What a drainer runs.
+struct Running {
+    id: JobId,
+    name: Name,
+    /// None: abandoned.
+    promise: Option<Promise>,
+}
+
+#[derive(Default)]
+struct Seat {
+    taken: bool,
+    job: Option<Running>,
+}
+
+/// Where drainers meet.
+struct Line {
+    jobs: VecDeque<Job>,
+    /// Places on the queue that have become free and that the inbox has not been told of.
+    freed: u32,
+    /// One per drainer.
+    seats: Vec<Seat>,
+}
+
+/// How a drainer has come to the line.
+#[derive(Clone, Copy, PartialEq)]
+enum Came {
+    Started,
+    Called,
+    Back,
+}
+
+pub struct Jobs {
+    line: Apart<Mutex<Line>>,
+    inbox: Apart<Mutex<Inbox>>,
+    work: Condvar,
+    /// One per seat, where a job reads its own without the lock.
+    stops: Box<[Stop]>,
+    max: u32,
+}
+
 impl Jobs {
-    /// None when there is no memory for the slots.
+    /// None when there is no memory.
     pub fn new(max: u32, cap: u32) -> Option<Jobs> {
-        let n = (max + cap) as usize;
-        let mut slots = Vec::new();
+        // Room for cancelled jobs, too: they are thrown out once in so many jobs.
+        let n = cap as usize + cap as usize / 4 + 4;
+        let mut queues = [VecDeque::new(), VecDeque::new()];
+        for jobs in &mut queues {
+            jobs.try_reserve_exact(n).ok()?;
+            jobs.resize_with(n, || Job {
+                id: JobId(0),
+                work: None,
+            }); // touches the memory, which submitters then do not have to
+            jobs.clear();
+        }
+        let [first, second] = queues;
+        let mut seats = Vec::new();
         let mut stops = Vec::new();
-        slots.try_reserve_exact(n).ok()?;
-        stops.try_reserve_exact(n).ok()?;
-        for i in 1..=n as u32 {
-            let next = if i as usize == n { NIL } else { i };
-            slots.push(Slot {
-                body: Body::Free,
-                turn: 0,
-                prev: NIL,
-                next,
-            });
+        seats.try_reserve_exact(max as usize).ok()?;
+        stops.try_reserve_exact(max as usize).ok()?;
+        for _ in 0..max {
+            seats.push(Seat::default());
             stops.push(Stop(AtomicBool::new(false)));
         }
-        let state = State {
-            slots,
-            free: 0,
-            queue: EMPTY,
-            running: EMPTY,
-            drainers: 0,
-            idle: 0,
-            sent: 0,
-            asleep: 0,
-            closed: false,
-        };
-        let stops = stops.into_boxed_slice();
         Some(Jobs {
-            state: Mutex::new(state),
+            line: Apart(Mutex::new(Line {
+                jobs: first,
+                freed: 0,
+                seats,
+            })),
+            inbox: Apart(Mutex::new(Inbox {
+                jobs: second,
+                next: JobId(1),
+                room: cap,
+                drainers: 0,
+                idle: 0,
+                searching: false,
+                called: false,
+                starting: false,
+                closed: false,
+            })),
             work: Condvar::new(),
-            stops,
+            stops: stops.into_boxed_slice(),
             max,
-            cap,
         })
     }
 
     /// On an error the work is still the caller's.
     pub fn submit(shared: &Arc<Shared>, work: Work) -> Result<Handle, Res> {
         let jobs = &shared.jobs;
-        let mut state = lock(&jobs.state);
-        state.room(jobs.cap)?;
-        if state.idle == 0 && state.drainers < jobs.max {
-            state.drainers += 1;
-            drop(state);
-            start_drainer(shared);
-            state = lock(&jobs.state);
-            state.room(jobs.cap)?;
-            if state.drainers == 0 {
+        let mut inbox = jobs.inbox_with_room()?;
+        if inbox.drainers == 0 {
+            let help = inbox.call(jobs.max);
+            drop(inbox);
+            Jobs::send(shared, help);
+            inbox = jobs.inbox_with_room()?;
+            if inbox.drainers == 0 {
                 return Err(errno(libc::EAGAIN)); // no thread to be had
             }
         }
         let (handle, promise) = op::begin(shared)?;
-        let id = state.push(work, promise);
-        jobs.stops[id.slot as usize]
-            .0
-            .store(false, Ordering::Relaxed);
-        if state.idle > 0 {
-            state.idle -= 1;
-            state.sent += 1;
-            if state.asleep > 0 {
-                jobs.work.notify_one();
-            }
-        }
-        drop(state);
+        let id = inbox.push(work, promise);
+        let help = inbox.call(jobs.max);
+        drop(inbox);
+        Jobs::send(shared, help);
         handle.set_job(id);
         Ok(handle)
     }
 
+    /// Or why nothing may be put into it.
+    fn inbox_with_room(&self) -> Result<MutexGuard<'_, Inbox>, Res> {
+        let mut inbox = lock(&self.inbox.0);
+        if inbox.room == 0 {
+            drop(inbox);
+            let mut line = lock(&self.line.0);
+            inbox = lock(&self.inbox.0);
+            inbox.room += std::mem::take(&mut line.freed);
+        }
+        if inbox.closed {
+            return Err(ESHUTDOWN);
+        }
+        if inbox.room == 0 {
+            return Err(errno(libc::EAGAIN));
+        }
+        Ok(inbox)
+    }
+
+    /// Without a lock.
+    fn send(shared: &Arc<Shared>, help: Help) {
+        match help {
+            Help::Enough => {}
+            Help::Wake => shared.jobs.work.notify_one(),
+            Help::Start => start_drainer(shared),
+        }
+    }
+
     pub fn cancel(&self, id: JobId) {
-        let mut state = lock(&self.state);
-        let slot = &state.slots[id.slot as usize];
-        if slot.turn != id.turn {
-            return;
-        }
-        if let Body::Queued(..) = slot.body {
-            let body = state.remove(false, id.slot);
-            drop(state);
-            end_unrun(body);
+        let mut line = lock(&self.line.0);
+        let mut unrun = take_out(&mut line.jobs, id);
+        if unrun.is_some() {
+            line.freed += 1;
+        } else if let Some(seat) = line.seat_of(id) {
+            self.stops[seat].0.store(true, Ordering::Relaxed);
         } else {
-            self.stops[id.slot as usize]
-                .0
-                .store(true, Ordering::Relaxed);
+            let mut inbox = lock(&self.inbox.0);
+            unrun = take_out(&mut inbox.jobs, id);
+            inbox.room += u32::from(unrun.is_some());
         }
+        drop(line);
+        end_unrun(unrun);
     }
 
     /// Ends what is queued, asks what runs to stop, sends the drainers home.
     pub fn close(&self) {
-        let mut state = lock(&self.state);
-        state.closed = true;
-        while state.queue.head != NIL {
-            let i = state.queue.head;
-            let body = state.remove(false, i);
-            drop(state);
-            end_unrun(body);
-            state = lock(&self.state);
+        let mut line = lock(&self.line.0);
+        let mut inbox = lock(&self.inbox.0);
+        inbox.closed = true;
+        let queued = [
+            std::mem::take(&mut line.jobs),
+            std::mem::take(&mut inbox.jobs),
+        ];
+        drop(inbox);
+        for (seat, stop) in line.seats.iter().zip(&self.stops) {
+            if seat.job.is_some() {
+                stop.0.store(true, Ordering::Relaxed);
+            }
         }
-        let mut i = state.running.head;
-        while i != NIL {
-            self.stops[i as usize].0.store(true, Ordering::Relaxed);
-            i = state.slots[i as usize].next;
-        }
+        drop(line);
         self.work.notify_all();
+        for job in queued.into_iter().flatten() {
+            end_unrun(job.work);
+        }
     }
 
     /// Answers for the jobs that still run, and names them.
     pub fn abandon(&self) -> Vec<Name> {
         let mut names = Vec::new();
         let mut promises = Vec::new();
-        let mut state = lock(&self.state);
-        let mut i = state.running.head;
-        while i != NIL {
-            let slot = &mut state.slots[i as usize];
-            i = slot.next;
-            if let Body::Running(name, promise) = &mut slot.body {
-                names.push(*name);
-                promises.extend(promise.take());
-            }
+        let mut line = lock(&self.line.0);
+        for running in line.seats.iter_mut().filter_map(|seat| seat.job.as_mut()) {
+            names.push(running.name);
+            promises.extend(running.promise.take());
         }
-        drop(state);
+        drop(line);
         drop(promises); // publishes, without the lock
         names
-    }
-
-    /// Waits for work, counted as idle by the caller. False: it is time to go.
-    fn linger<'a>(&self, mut state: MutexGuard<'a, State>) -> (MutexGuard<'a, State>, bool) {
-        let until = Instant::now() + LINGER;
-        loop {
-            if state.sent > 0 {
-                state.sent -= 1; // and `idle` has been lowered by the sender
-                return (state, true);
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            if state.closed || left.is_zero() {
-                state.idle -= 1;
-                return (state, false);
-            }
-            state.asleep += 1;
-            let waited = self.work.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-            state.asleep -= 1;
-        }
     }
 }
 
 /// A job that has not been started ends: with the cancel that was asked for, or the shutdown.
-fn end_unrun(body: Body) {
-    if let Body::Queued(work, promise) = body {
+fn end_unrun(unrun: Option<(Work, Promise)>) {
+    if let Some((work, promise)) = unrun {
         work.release();
         drop(promise);
     }
@@ -418,7 +400,7 @@ struct Drainer(Option<Arc<Shared>>);
 impl Drainer {
     fn run(mut self) {
         if let Some(shared) = self.0.take() {
-            shared.jobs.drain();
+            drain(&shared);
         }
     }
 }
@@ -427,59 +409,140 @@ impl Drop for Drainer {
     /// Thrown away by tokio before it ran. What waits for the last one would wait for ever.
     fn drop(&mut self) {
         let Some(shared) = self.0.take() else { return };
-        let mut state = lock(&shared.jobs.state);
-        state.drainers -= 1;
-        while state.drainers == 0 && state.queue.head != NIL {
-            let i = state.queue.head;
-            let body = state.remove(false, i);
-            drop(state);
-            end_unrun(body);
-            state = lock(&shared.jobs.state);
+        let mut inbox = lock(&shared.jobs.inbox.0);
+        inbox.starting = false;
+        inbox.drainers -= 1;
+        while inbox.drainers == 0 {
+            let Some(job) = inbox.jobs.pop_front() else {
+                return;
+            };
+            inbox.room += u32::from(job.work.is_some());
+            drop(inbox);
+            end_unrun(job.work);
+            inbox = lock(&shared.jobs.inbox.0);
         }
     }
 }
 
-impl Jobs {
-    /// The life of a drainer.
-    fn drain(&self) {
-        let mut state = lock(&self.state);
-        loop {
-            match state.start() {
-                Some(first) => {
-                    drop(state);
-                    self.run_all(first);
-                    state = lock(&self.state);
-                }
-                None => state.idle += 1,
-            }
-            let go_on;
-            (state, go_on) = self.linger(state);
-            if !go_on && state.queue.head == NIL {
-                state.drainers -= 1;
-                return;
-            }
+/// The life of a drainer.
+fn drain(shared: &Arc<Shared>) {
+    let jobs = &shared.jobs;
+    let seat = lock(&jobs.line.0).sit_down();
+    let mut came = Some(Came::Started);
+    while let Some(how) = came {
+        let (mut work, help) = jobs.next(&mut lock(&jobs.line.0), seat, how);
+        Jobs::send(shared, help);
+        while let Some(running) = work {
+            work = jobs.run(seat, running);
         }
+        came = jobs.linger(seat);
+    }
+}
+
+impl Line {
+    /// There are as many seats as drainers may be.
+    fn sit_down(&mut self) -> usize {
+        let free = self.seats.iter().position(|seat| !seat.taken);
+        let seat = free.expect("a drainer is one of `max`");
+        self.seats[seat].taken = true;
+        seat
     }
 
-    /// Runs a job and those behind it, and counts itself as idle after the last.
-    ///
-    /// One lock between two jobs. The answer of the first is published after it: whoever it wakes may
-    /// submit at once, and finds this drainer idle.
-    fn run_all(&self, first: (u32, Work)) {
-        let mut next = Some(first);
-        while let Some((i, work)) = next {
-            let outcome = work.run(&self.stops[i as usize]);
-            work.release();
-            let mut state = lock(&self.state);
-            let body = state.remove(true, i);
-            next = state.start();
-            if next.is_none() {
-                state.idle += 1;
-            }
-            drop(state);
-            if let Body::Running(_, Some(promise)) = body {
-                promise.finish(outcome);
+    fn seat_of(&self, id: JobId) -> Option<usize> {
+        let runs = |seat: &Seat| seat.job.as_ref().is_some_and(|job| job.id == id);
+        self.seats.iter().position(runs)
+    }
+
+    /// The next job of the line, which then runs.
+    fn start(&mut self, seat: usize, stop: &Stop) -> Option<Work> {
+        while let Some(job) = self.jobs.pop_front() {
+            if let Some((work, promise)) = job.work {
+                self.freed += 1;
+                stop.0.store(false, Ordering::Relaxed);
+                self.seats[seat].job = Some(Running {
+                    id: job.id,
+                    name: work.name,
+                    promise: Some(promise),
+                });
+                return Some(work);
             }
         }
+        None
+    }
+}
+
+impl Jobs {
+    /// Work for a drainer, and what to do about the jobs behind it. Without work it idles from now on.
+    fn next(&self, line: &mut Line, seat: usize, came: Came) -> (Option<Work>, Help) {
+        let stop = &self.stops[seat];
+        let mut work = line.start(seat, stop);
+        if work.is_some() && came == Came::Back {
+            return (work, Help::Enough); // the common case: one lock, and not the submitters'
+        }
+        let mut inbox = lock(&self.inbox.0);
+        match came {
+            Came::Started => inbox.starting = false,
+            Came::Called => inbox.searching = false,
+            Came::Back => {}
+        }
+        if work.is_none() {
+            inbox.room += std::mem::take(&mut line.freed);
+            std::mem::swap(&mut line.jobs, &mut inbox.jobs);
+            work = line.start(seat, stop);
+        }
+        if work.is_none() {
+            inbox.idle += 1;
+            return (None, Help::Enough);
+        }
+        let more = !line.jobs.is_empty() || !inbox.jobs.is_empty();
+        if more && came != Came::Back {
+            return (work, inbox.call(self.max));
+        }
+        (work, Help::Enough)
+    }
+
+    /// Runs a job; answers with the next one.
+    ///
+    /// One lock between two jobs. The answer of the first is published after it: whoever it wakes
+    /// may submit at once, and finds this drainer idle.
+    fn run(&self, seat: usize, work: Work) -> Option<Work> {
+        let outcome = work.run(&self.stops[seat]);
+        work.release();
+        let mut line = lock(&self.line.0);
+        let ended = line.seats[seat].job.take();
+        let (next, _) = self.next(&mut line, seat, Came::Back);
+        drop(line);
+        if let Some(promise) = ended.and_then(|job| job.promise) {
+            promise.finish(outcome);
+        }
+        next
+    }
+
+    /// Waits to be called, counted as idle. None: it is time to go, and the seat is free.
+    fn linger(&self, seat: usize) -> Option<Came> {
+        let until = Instant::now() + LINGER;
+        let mut inbox = lock(&self.inbox.0);
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if inbox.called || inbox.closed || left.is_zero() {
+                break;
+            }
+            let waited = self.work.wait_timeout(inbox, left);
+            inbox = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if !inbox.called {
+            drop(inbox);
+            let mut line = lock(&self.line.0);
+            inbox = lock(&self.inbox.0);
+            if !inbox.called {
+                // Nothing is queued that nobody comes for: this one was to be had.
+                inbox.idle -= 1;
+                inbox.drainers -= 1;
+                line.seats[seat].taken = false;
+                return None;
+            }
+        }
+        inbox.called = false; // and `idle` has been lowered by who called
+        Some(Came::Called)
     }
 }

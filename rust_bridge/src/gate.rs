@@ -21,10 +21,10 @@ use crate::op::Status;
 
 const FLAG: u64 = 1 << 63;
 
-/// Two lines, because processors fetch lines in pairs.
+/// On cache lines of its own. Two lines, because processors fetch them in pairs.
 #[repr(align(128))]
 #[derive(Default)]
-struct Apart<T>(T);
+pub struct Apart<T>(pub T);
 
 /// Counted by who ends an operation; what is missing to `ended` ended well.
 #[derive(Default)]

@@ -171,6 +171,37 @@ TEST(cancelling_what_is_queued_ends_it_at_once)
         nart_tokio_op_close(&ops[i]);
 }
 
+/* Places between jobs that stay: more of them than the queue has memory for. */
+TEST(cancelled_jobs_take_no_room)
+{
+    enum { TIMES = 1000 };
+    open_small();
+    nart_tokio_op ops[10] = { 0 }, last = { 0 }, newer = { 0 };
+    fill(ops);
+    nart_tokio_op_close(&ops[8]);
+    nart_tokio_op_close(&ops[9]);
+    CHECK_RES(submit(&last), 0);
+    for (int i = 0; i < TIMES; i++) {
+        CHECK_RES(submit(&newer), 0);
+        CHECK_RES(submit(&ops[8]), -EAGAIN);
+        nart_tokio_op_close(&last);
+        CHECK_EQ(read_word(&dropped), i + 3);
+        last = newer;
+        newer = (nart_tokio_op){ 0 };
+    }
+    set_word(&gate, 1);
+    int64_t value = 0;
+    CHECK_RES(await_op(&last, &value), 0);
+    CHECK_EQ(value, 7);
+    nart_tokio_op_close(&last);
+    for (int i = 0; i < 8; i++) {
+        CHECK_RES(await_op(&ops[i], &value), 0);
+        nart_tokio_op_close(&ops[i]);
+    }
+    CHECK_EQ(read_word(&started), 9);
+    CHECK_EQ(read_word(&dropped), 11 + TIMES);
+}
+
 TEST(a_running_function_is_asked_to_stop)
 {
     open_both();
