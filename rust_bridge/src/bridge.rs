@@ -90,6 +90,8 @@ impl Ops {
         for _ in 0..keep {
             blocks.push(Op::allocate()?);
         }
+        // After all of them, so that they are near each other.
+        blocks.iter_mut().for_each(|block| block.make_scratch());
         Some(Ops {
             blocks: Mutex::new(blocks),
             keep: keep as usize,
@@ -253,8 +255,7 @@ impl Bridge {
         }
         match op::begin(&self.0) {
             Ok((handle, promise)) => {
-                // Without tokio's JoinHandle: the operation has everything that it would give.
-                drop(self.0.handle.spawn(Supervised::new(future, promise)));
+                handle.keep(self.0.handle.spawn(Supervised::new(future, promise)));
                 Ok(Operation(Some(handle)))
             }
             Err(code) => Err(Refused { code, work: future }),

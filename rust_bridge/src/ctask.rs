@@ -513,6 +513,6 @@ pub unsafe fn spawn(
         sleep: None,
         armed: NEVER,
     };
-    drop(shared.handle.spawn(task));
+    handle.keep(shared.handle.spawn(task));
     Ok(handle)
 }

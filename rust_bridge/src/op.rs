@@ -12,7 +12,7 @@
 //! 3. Nothing of the C frame is ever referred to from here; only a waker word crosses.
 //!
 //! Cancelling sets a flag in the block and wakes the tokio task, which looks at the flag before and
-//! after each poll and drops its future. So it needs neither tokio's JoinHandle nor an allocation,
+//! after each poll and drops its future. So it needs neither tokio's abort nor an allocation,
 //! and the block can be made on one thread and spawned on another (lane.rs).
 //!
 //! Blocks are 128 bytes, two cache lines: the first is what both owners touch. They are recycled:
@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use atomic_waker::AtomicWaker;
+use tokio::task::JoinHandle;
 
 use crate::blocking::JobId;
 use crate::bridge::Shared;
@@ -194,6 +195,8 @@ pub(crate) struct Op {
     job: UnsafeCell<JobId>,
     /// A request on its way to a worker, or an old one, kept for its memory.
     scratch: UnsafeCell<Vec<u8>>,
+    /// The handle's: see keep().
+    spawned: UnsafeCell<Option<JoinHandle<()>>>,
 }
 
 const _: () = assert!(std::mem::offset_of!(Op, task) == 64 && std::mem::size_of::<Op>() == 128);
@@ -216,6 +219,7 @@ impl Op {
             task: AtomicWaker::new(),
             job: UnsafeCell::new(JobId::default()),
             scratch: UnsafeCell::new(Vec::new()),
+            spawned: UnsafeCell::new(None),
         }
     }
 
@@ -230,9 +234,12 @@ impl Op {
                 return None;
             }
             p.write(Op::new());
-            (*p).scratch.get_mut().try_reserve_exact(SCRATCH).ok();
             Some(Box::from_raw(p))
         }
+    }
+
+    pub fn make_scratch(&mut self) {
+        self.scratch.get_mut().try_reserve_exact(SCRATCH).ok();
     }
 
     /// Makes a used block as good as new. The second line needs nothing: a batch of operations would
@@ -406,6 +413,13 @@ impl Handle {
         }
     }
 
+    /// Keeps tokio's task, for its memory only: the submitter has allocated it and frees it, too. A
+    /// worker that frees it meets the submitter at the allocator's lock: a third dearer.
+    pub fn keep(self, spawned: JoinHandle<()>) {
+        // SAFETY: only the handle touches the cell.
+        unsafe { *self.op().spawned.get() = Some(spawned) };
+    }
+
     /// The outcome, once it is there.
     pub fn outcome(&self) -> Option<&Outcome> {
         // SAFETY: after DONE nobody writes it.
@@ -460,9 +474,12 @@ impl Handle {
         if self.op().shared().is_forked() {
             return; // the promise is on a thread that this process does not have
         }
+        // SAFETY: only the handle touches the cell, and not after the next line.
+        let spawned = unsafe { (*self.op().spawned.get()).take() };
         if self.op().word.detach() {
             // SAFETY: the answer had come, so the handle is the last owner.
             unsafe { free(self.0) }
         }
+        drop(spawned);
     }
 }
