@@ -60,10 +60,7 @@ static void loop_park(void *host, nart__task *t, int64_t deadline)
 
 static void loop_ready(void *host, nart__task *t)
 {
-    nart_rt *rt = rt_of(host);
-    nart__rt_enqueue(rt, t);
-    if (NART_UNLIKELY(rt->idle))
-        nart__rt_kick(rt);
+    nart__rt_enqueue(rt_of(host), t);
 }
 
 static uintptr_t loop_waker(void *host, nart__task *t)
@@ -139,6 +136,21 @@ const nart_driver nart__loop = {
     .io_wake = loop_io_wake,
 };
 
+/* The host may be asleep in its own loop: makes the backend descriptor readable. */
+static void kick(nart_rt *rt)
+{
+    rt->idle = false;
+    nart__hub_unpark(rt->hub);
+    (void)nart__sys_eventfd_write(rt->hub->efd);
+}
+
+void nart__rt_enqueue_odd(nart_rt *rt, nart__task *t)
+{
+    nart__lane_push(t->state & NART__T_URGENT ? &rt->urgent : &rt->ready, t);
+    if (rt->idle)
+        kick(rt);
+}
+
 void nart__ready_slow(nart__task *t)
 {
     nart_cx *cx = t->home;
@@ -185,7 +197,7 @@ static NART__COLD void end_pending(nart_rt *rt, nart__task *t)
                         leaf->site->file, leaf->at & NART__CO_LINE);
     else if (deaf || rt->closing) /* a yield, or no body at all */
         nart__rt_report(rt, "%s: task %s was dropped: it %s", rt->name, t->type->name, why);
-    nart__task_finish(rt, t, NART_PENDING);
+    nart__task_finish(rt, t, NART_EABORTED);
 }
 
 /* It parked with a deadline, or had one before, or has to end. */
@@ -517,11 +529,4 @@ int64_t nart_rt_next_deadline(nart_rt *rt)
         rt->watches.next != &rt->watches)
         return 0;
     return nart__wheel_next(&rt->wheel);
-}
-
-void nart__rt_kick(nart_rt *rt)
-{
-    rt->idle = false;
-    nart__hub_unpark(rt->hub);
-    (void)nart__sys_eventfd_write(rt->hub->efd);
 }

@@ -81,13 +81,16 @@ static inline nart__task *nart__lane_pop(nart__lane *l)
     return t;
 }
 
-/* The host may be asleep in its own loop: makes the backend descriptor readable. */
-NART__COLD void nart__rt_kick(nart_rt *rt);
+/* Onto the urgent lane; and an idle host is told, whatever the lane. */
+NART__COLD void nart__rt_enqueue_odd(nart_rt *rt, nart__task *t);
 
 /* Onto the ready list of the loop. The state bit has been set by the caller. */
 static inline void nart__rt_enqueue(nart_rt *rt, nart__task *t)
 {
-    nart__lane_push(NART_LIKELY(!(t->state & NART__T_URGENT)) ? &rt->ready : &rt->urgent, t);
+    if (NART_UNLIKELY(t->state & NART__T_URGENT || rt->idle))
+        nart__rt_enqueue_odd(rt, t);
+    else
+        nart__lane_push(&rt->ready, t);
 }
 
 /* Makes a task of this loop ready. */
@@ -97,8 +100,6 @@ static inline void nart__rt_ready(nart_rt *rt, nart__task *t)
         return;
     t->state |= NART__T_READY;
     nart__rt_enqueue(rt, t);
-    if (NART_UNLIKELY(rt->idle))
-        nart__rt_kick(rt);
 }
 
 static inline bool nart__any_ready(const nart_rt *rt)
@@ -118,7 +119,7 @@ nart__task *nart__rt_task(const nart_rt *rt, nart_task id);
 /* The task in a slot, or NULL when it is free. */
 nart__task *nart__rt_slot(const nart_rt *rt, uint32_t slot);
 
-/* A task has answered (or is being dropped: NART_PENDING). Its wakes, its join, its frame. */
+/* A task has answered, or is being dropped: NART_EABORTED. Its wakes, its join, its frame. */
 void nart__task_finish(nart_rt *rt, nart__task *t, nart_res r);
 
 /* A finished task came off the ready list: its slot can be freed now if nobody holds it. */

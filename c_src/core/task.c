@@ -11,7 +11,10 @@
  *  4. The generation changes then. Wakers that were handed out die with the record's generation;
  *     ids with the slot's. A slot whose 2^32 generations are used up is not given back.
  *
- * A join handle names its task by hub, life, slot and generation, so it can outlive the runtime. */
+ * A join handle names its task by hub, life, slot and generation, so it can outlive the runtime.
+ *
+ * What the plain case does not need stands in functions of its own that are called last: so the
+ * plain case of spawn, await, finish and release saves no registers for them. */
 #include "runtime.h"
 
 #include <stdlib.h>
@@ -47,20 +50,24 @@ static NART__COLD void slot_free_odd(nart_rt *rt, nart__task *t)
     }
 }
 
-static inline void slot_free(nart_rt *rt, nart__task *t)
+static inline void slot_give(nart_rt *rt, nart__task *t)
 {
     int c = class_of(t);
 
-    if (NART_UNLIKELY(t->state & (NART__T_ESCAPED | NART__T_BOXED)))
-        slot_free_odd(rt, t);
     t->state = t->polls = 0;
     t->leaf = NULL;
     if (NART_LIKELY(++t->gen != 0))
         nart__slab_give(&rt->slab, c, t);
 }
 
-/* The frame's storage ends. */
-static inline void frame_end(nart_rt *rt, nart__task *t)
+static void slot_free(nart_rt *rt, nart__task *t)
+{
+    if (NART_UNLIKELY(t->state & (NART__T_ESCAPED | NART__T_BOXED)))
+        slot_free_odd(rt, t);
+    slot_give(rt, t);
+}
+
+static NART__NOINLINE void frame_drop(nart_rt *rt, nart__task *t)
 {
     if (!(t->state & NART__T_DROPPED)) {
         t->state |= NART__T_DROPPED;
@@ -69,6 +76,17 @@ static inline void frame_end(nart_rt *rt, nart__task *t)
     }
     if (!(t->state & NART__T_READY))
         slot_free(rt, t);
+}
+
+/* The frame's storage ends. In the plain case that is the slot's end, and nothing else. */
+static inline void frame_end(nart_rt *rt, nart__task *t)
+{
+    const uint32_t odd = NART__T_READY | NART__T_DROPPED | NART__T_ESCAPED | NART__T_BOXED;
+
+    if (t->type->drop || t->state & odd)
+        frame_drop(rt, t);
+    else
+        slot_give(rt, t);
 }
 
 nart__task *nart__rt_slot(const nart_rt *rt, uint32_t slot)
@@ -95,16 +113,17 @@ static nart_res type_check(const nart_rt *rt, const nart_task_type *type)
     return rt->closing ? NART_ESHUTDOWN : 0;
 }
 
-/* A slot for a task of this type, filled in but for what is in the frame; or NULL and *err. */
+/* A slot for a task of this type, filled in but for its frame and `*state`, which the caller stores;
+ * or NULL and *err. */
 static NART__INLINE nart__task *slot_take(nart_rt *rt, const nart_task_type *type, bool boxed,
-                                          nart_res *err)
+                                          uint32_t *state, nart_res *err)
 {
     uint32_t slot = NART__SLOT_USED;
 
     *err = type_check(rt, type);
     if (NART_UNLIKELY(*err))
         return NULL;
-    int c = boxed ? 0 : nart__slab_class(type->size);
+    int c = boxed || NART_LIKELY(type->size <= NART__CLASS_MIN) ? 0 : nart__slab_class(type->size);
     if (NART_UNLIKELY(c < 0)) {
         *err = -E2BIG;
         return NULL;
@@ -127,29 +146,30 @@ static NART__INLINE nart__task *slot_take(nart_rt *rt, const nart_task_type *typ
     }
     t->poll = type->poll;
     t->type = type;
-    t->state = (uint32_t)c << CLASS_SHIFT | (boxed ? NART__T_BOXED : 0) |
-               (type->flags & NART_TASK_URGENT ? NART__T_URGENT : 0);
+    *state = (uint32_t)c << CLASS_SHIFT | (boxed ? NART__T_BOXED : 0) |
+             (type->flags & NART_TASK_URGENT ? NART__T_URGENT : 0);
     return t;
 }
 
 /* A slot has room for the smallest class at least: most frames are cleared by a few stores. */
-static inline void frame_clear(nart__task *t)
+static inline void frame_clear(nart__task *t, uint32_t size, bool boxed)
 {
-    if (NART_LIKELY(t->type->size <= NART__CLASS_MIN && !(t->state & NART__T_BOXED)))
+    if (NART_LIKELY(size <= NART__CLASS_MIN && !boxed))
         memset(t->frame, 0, NART__CLASS_MIN);
     else
-        memset(t->frame, 0, t->type->size);
+        memset(t->frame, 0, size);
 }
 
 static void *begin(nart_rt *rt, const nart_task_type *type, bool boxed, nart_res *err)
 {
     nart_res ignored;
-    nart__task *t = slot_take(rt, type, boxed, err ? err : &ignored);
+    uint32_t state;
+    nart__task *t = slot_take(rt, type, boxed, &state, err ? err : &ignored);
 
     if (!t)
         return NULL;
-    frame_clear(t);
-    t->state |= NART__T_BEGUN;
+    frame_clear(t, type->size, boxed);
+    t->state = state | NART__T_BEGUN;
     t->next = rt->begun;
     rt->begun = t;
     return t->frame;
@@ -177,15 +197,13 @@ static void join_withdraw(nart__wait *w)
 static const struct nart__wait_ops join_ops = { "join", join_withdraw };
 
 /* The task is there: somebody may hold it, and it will be polled. */
-static inline void start(nart_rt *rt, nart__task *t, nart_join *out)
+static inline void start(nart_rt *rt, nart__task *t, uint32_t state, nart_join *out)
 {
-    uint32_t state = (t->state & ~(uint32_t)NART__T_BEGUN) | NART__T_LIVE | NART__T_READY;
-
+    state |= NART__T_LIVE | NART__T_READY;
     if (out) {
         state |= NART__T_HELD;
         out->wait.task = NULL; /* the rest of an idle wait is written when it is used */
         out->wait.ops = &join_ops;
-        out->wait.state = NART__IDLE;
         out->hub = rt->hub;
         out->task = t;
         out->life = rt->life;
@@ -196,8 +214,6 @@ static inline void start(nart_rt *rt, nart__task *t, nart_join *out)
     rt->live++;
     rt->stats.spawned++;
     nart__rt_enqueue(rt, t);
-    if (NART_UNLIKELY(rt->idle))
-        nart__rt_kick(rt);
 }
 
 static nart_res commit(nart_rt *rt, void *frame, nart_join *out)
@@ -205,9 +221,10 @@ static nart_res commit(nart_rt *rt, void *frame, nart_join *out)
     nart__task *t = unbegin(rt, frame);
     if (NART_UNLIKELY(!t))
         return -EINVAL;
+    uint32_t state = t->state & ~(uint32_t)NART__T_BEGUN;
     if (NART_UNLIKELY(rt->closing)) /* begun before: ends as all the others do */
-        t->state |= NART__T_CANCELLED | NART__T_ABORTED;
-    start(rt, t, out);
+        state |= NART__T_CANCELLED | NART__T_ABORTED;
+    start(rt, t, state, out);
     return 0;
 }
 
@@ -222,15 +239,16 @@ static inline nart_res spawn(nart_rt *rt, const nart_task_type *type, bool boxed
                              nart_join *out)
 {
     nart_res err;
-    nart__task *t = slot_take(rt, type, boxed, &err);
+    uint32_t state;
+    nart__task *t = slot_take(rt, type, boxed, &state, &err);
 
     if (NART_UNLIKELY(!t))
         return err;
     if (init)
         memcpy(t->frame, init, type->size);
     else
-        frame_clear(t);
-    start(rt, t, out);
+        frame_clear(t, type->size, boxed);
+    start(rt, t, state, out);
     return 0;
 }
 
@@ -326,22 +344,39 @@ nart_res nart_rt_spawn_boxed(nart_rt *rt, const nart_task_type *type, const void
 
 /* ---- ending ---- */
 
-void nart__task_finish(nart_rt *rt, nart__task *t, nart_res r)
+/* Nobody will ask for its answer, but with a copy of the handle. */
+static NART__NOINLINE void finish_unheld(nart_rt *rt, nart__task *t)
 {
-    t->state |= NART__T_DONE; /* first: what is withdrawn below may try to wake it */
-    if (t->waits)
-        nart__withdraw_all(t);
+    if (NART_UNLIKELY(t->joiner != NULL))
+        nart__rt_ready(rt, t->joiner->task);
+    frame_end(rt, t);
+}
+
+/* It ends while it waits, or while its timer runs. */
+static NART__NOINLINE void finish_odd(nart_rt *rt, nart__task *t, nart_res r)
+{
+    nart__withdraw_all(t);
     if (t->timer.next)
         nart__wheel_remove(&rt->wheel, &t->timer);
     t->wake_at = NART_NEVER;
-    if (r == NART_PENDING || (r == -ECANCELED && t->state & NART__T_CANCELLED))
+    nart__task_finish(rt, t, r);
+}
+
+void nart__task_finish(nart_rt *rt, nart__task *t, nart_res r)
+{
+    t->state |= NART__T_DONE; /* first: what is withdrawn may try to wake it */
+    if (NART_UNLIKELY(t->waits || t->timer.next)) {
+        finish_odd(rt, t, r);
+        return;
+    }
+    if (r == -ECANCELED && t->state & NART__T_CANCELLED)
         r = NART_EABORTED; /* what a joining task is told; -ECANCELED would be about itself */
     t->res = r;
     rt->live--;
-    if (t->joiner)
-        nart__rt_ready(rt, t->joiner->task);
     if (!(t->state & NART__T_HELD))
-        frame_end(rt, t);
+        finish_unheld(rt, t);
+    else if (t->joiner)
+        nart__rt_ready(rt, t->joiner->task);
 }
 
 void nart__task_unlisted(nart_rt *rt, nart__task *t)
@@ -398,18 +433,34 @@ static inline nart__task *join_task(const nart_join *j)
 }
 
 /* The task has ended: its answer, once. */
-static inline nart_res join_take(nart_join *j, nart__task *t, nart_res *result)
+static inline nart_res join_answer(nart_join *j, const nart__task *t, nart_res *result)
 {
-    if (j->wait.task) {
-        t->joiner = NULL;
-        nart__unwait(&j->wait);
-    }
     j->used = 1;
     if (NART_UNLIKELY(t->res == NART_EABORTED))
         return NART_EABORTED;
     if (result)
         *result = t->res;
     return 0;
+}
+
+static NART__COLD nart_res join_take_odd(nart_join *j, nart__task *t, nart_res *result)
+{
+    t->joiner = NULL;
+    nart__unwait(&j->wait);
+    return join_answer(j, t, result);
+}
+
+static inline nart_res join_take(nart_join *j, nart__task *t, nart_res *result)
+{
+    nart__task *waiter = j->wait.task;
+
+    if (waiter) {
+        if (NART_UNLIKELY(waiter->waits != &j->wait)) /* it waits elsewhere, too */
+            return join_take_odd(j, t, result);
+        t->joiner = NULL;
+        nart__unwait(&j->wait);
+    }
+    return join_answer(j, t, result);
 }
 
 /* Why this task cannot await the handle, or 0. */
@@ -426,15 +477,22 @@ static nart_res join_check(const nart_cx *cx, const nart_join *j)
     return NART_UNLIKELY(j->wait.task != NULL) ? -EBUSY : 0;
 }
 
-nart_res nart_join_await(nart_cx *cx, nart_join *j, nart_res *result)
+/* Within a scope, or again. */
+static NART__NOINLINE nart_res join_park(nart_cx *cx, nart_join *j)
 {
     bool begun;
-    nart_res r = nart__enter(cx, &j->wait);
-    if (NART_UNLIKELY(r))
-        return r;
+    nart_res r = nart__park_in(cx, &j->wait, &begun);
+
+    if (begun)
+        j->task->joiner = &j->wait;
+    return r;
+}
+
+static inline nart_res join_await(nart_cx *cx, nart_join *j, nart_res *result)
+{
     /* What already waits was looked at when it began; since then a copy may have been released. */
-    if (!j->wait.task || j->wait.task != cx->self || j->task->gen != j->gen) {
-        r = join_check(cx, j);
+    if (j->wait.task != cx->self || j->task->gen != j->gen) {
+        nart_res r = join_check(cx, j);
         if (NART_UNLIKELY(r))
             return r;
     }
@@ -443,10 +501,22 @@ nart_res nart_join_await(nart_cx *cx, nart_join *j, nart_res *result)
         return join_take(j, t, result);
     if (NART_UNLIKELY(t == cx->self))
         return -EDEADLK;
-    r = nart__park_in(cx, &j->wait, &begun);
-    if (begun)
-        t->joiner = &j->wait;
-    return r;
+    if (NART_UNLIKELY(j->wait.task || cx->scope))
+        return join_park(cx, j);
+    nart__wait_begin(cx->self, &j->wait);
+    t->joiner = &j->wait;
+    return nart__wait_on(cx, &j->wait);
+}
+
+static NART__COLD nart_res join_halt(nart_cx *cx, nart_join *j, nart_res *result)
+{
+    nart_res r = nart__halt(cx, &j->wait);
+    return r ? r : join_await(cx, j, result);
+}
+
+nart_res nart_join_await(nart_cx *cx, nart_join *j, nart_res *result)
+{
+    return NART_LIKELY(--cx->go >= 0) ? join_await(cx, j, result) : join_halt(cx, j, result);
 }
 
 void *nart_join_frame(nart_join *j)
@@ -466,23 +536,30 @@ nart_task nart_join_task(const nart_join *j)
     return id_of(join_task(j));
 }
 
+/* A task awaits the handle: it will find it empty. */
+static NART__COLD void release_awaited(nart_join *j)
+{
+    nart__task *waiter = j->wait.task;
+    nart__withdraw(&j->wait);
+    nart__ready(waiter);
+    nart_join_release(j);
+}
+
 void nart_join_release(nart_join *j)
 {
-    nart__task *t = j ? join_task(j) : NULL;
-
-    if (t) {
-        nart_rt *rt = nart__rt_of(t);
-        nart__task *waiter = j->wait.task;
-        if (NART_UNLIKELY(waiter != NULL)) {
-            nart__withdraw(&j->wait);
-            nart__rt_ready(rt, waiter); /* it finds the handle empty */
-        }
-        t->state &= ~(uint32_t)NART__T_HELD;
-        if (t->state & NART__T_DONE)
-            frame_end(rt, t);
+    if (!j)
+        return;
+    nart__task *t = join_task(j);
+    if (NART_UNLIKELY(t && j->wait.task)) {
+        release_awaited(j);
+        return;
     }
-    if (j)
-        j->hub = NULL;
+    j->hub = NULL; /* first: drop may look at it */
+    if (!t)
+        return;
+    t->state &= ~(uint32_t)NART__T_HELD;
+    if (t->state & NART__T_DONE)
+        frame_end(nart__rt_of(t), t);
 }
 
 void nart_join_move(nart_join *dst, nart_join *src)

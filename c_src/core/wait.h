@@ -95,6 +95,23 @@ static inline nart_res nart__park(nart_cx *cx)
     return r;
 }
 
+/* The task begins to wait in w, which is idle. */
+static inline void nart__wait_begin(nart__task *t, nart__wait *w)
+{
+    w->task = t;
+    w->state = NART__QUEUED;
+    w->more = t->waits;
+    t->waits = w;
+}
+
+/* It waits in w after this poll, too. */
+static inline nart_res nart__wait_on(nart_cx *cx, nart__wait *w)
+{
+    w->co = cx->co;
+    w->seen = cx->self->polls;
+    return NART_PENDING;
+}
+
 /* Parks in w, which is idle (begins to wait: `*begun`, the caller queues it) or this task's own. */
 static inline nart_res nart__park_in(nart_cx *cx, nart__wait *w, bool *begun)
 {
@@ -109,15 +126,10 @@ static inline nart_res nart__park_in(nart_cx *cx, nart__wait *w, bool *begun)
         return r;
     }
     if (!w->task) {
-        w->task = t;
-        w->state = NART__QUEUED;
-        w->more = t->waits;
-        t->waits = w;
+        nart__wait_begin(t, w);
         *begun = true;
     }
-    w->co = cx->co;
-    w->seen = t->polls;
-    return NART_PENDING;
+    return nart__wait_on(cx, w);
 }
 
 /* ---- queues of waits: circular, the head is a link of its own ---- */

@@ -29,12 +29,14 @@
 #define NART_LIKELY(x) __builtin_expect(!!(x), 1)
 #define NART_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define NART__COLD __attribute__((noinline, cold))
+#define NART__NOINLINE __attribute__((noinline))
 #define NART__INLINE inline __attribute__((always_inline))
 #else
 #define NART_MUST_USE
 #define NART_LIKELY(x) (x)
 #define NART_UNLIKELY(x) (x)
 #define NART__COLD
+#define NART__NOINLINE
 #define NART__INLINE inline
 #endif
 
