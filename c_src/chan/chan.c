@@ -338,25 +338,26 @@ nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem)
 }
 
 /* The plain case of a receiver that has taken what it was woken for: it waits in its place as before.
- * Short for what nart__local_recv() does then. */
-static inline bool still_waits(nart_cx *cx, nart_rx *rx)
+ * Short for what nart__local_recv() does then. Who waits in an end has opened it, and has the right
+ * size of values. */
+static inline bool still_waits(const nart_cx *cx, const nart_rx *rx)
 {
-    nart__task *t = cx->self;
-    nart__wait *w = &rx->wait;
+    const nart__wait *w = &rx->wait;
+    const nart__ring *r = rx->ring;
 
-    if (!t || w->task != t || w->seen == t->polls || cx->go < 0 || cx->scope ||
-        rx->ring->head != rx->ring->tail || nart__chan_of(rx->ring)->senders == 0)
-        return false;
-    w->co = cx->co;
-    w->seen = t->polls;
-    rx->ring->rx_waits = 1;
-    return true;
+    return cx->go >= 0 && w->task == cx->self && w->seen != w->task->polls && !cx->scope &&
+           w->ops == &nart__local_rx_ops && r->head == r->tail &&
+           ((const nart__chan *)(const void *)r)->senders > 0;
 }
 
 nart_res nart__recv_slow(nart_cx *cx, nart_rx *rx, void *value, size_t elem)
 {
+    if (NART_LIKELY(still_waits(cx, rx))) {
+        rx->ring->rx_waits = 1;
+        return nart__wait_on(cx, &rx->wait);
+    }
     if (NART_LIKELY(is_local(rx->ring, elem)))
-        return still_waits(cx, rx) ? NART_PENDING : nart__local_recv(cx, rx, value);
+        return nart__local_recv(cx, rx, value);
     nart_res r = usable(rx->ring, elem);
     return r ? refuse(cx, &rx->wait, r) : nart__spsc_recv(cx, rx, value);
 }
