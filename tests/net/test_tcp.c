@@ -207,6 +207,54 @@ TEST(a_reader_of_single_bytes_gets_them_all)
     transfer(300000, 1);
 }
 
+/* A sender that leaves its waker behind. */
+struct nervous {
+    struct sender sender;
+    nart_waker *waker;
+};
+
+static nart_res nervous_run(nart_cx *cx, void *frame)
+{
+    struct nervous *f = frame;
+    *f->waker = nart_cx_waker(cx);
+    return sender_run(cx, &f->sender);
+}
+
+TYPE(nervous, nervous_run);
+
+TEST(polls_for_no_reason_send_nothing_twice)
+{
+    enum { LEN = 1000000 };
+    nart_rt *rt = new_rt();
+    nart_tcp a, b;
+    nart_join writer, reader;
+    nart_res sent = NART_PENDING;
+    nart_waker waker;
+    char *data = pattern(LEN);
+    int fd, peer;
+
+    raw_pair(&fd, &peer);
+    CHECK_RES(nart_tcp_adopt(rt, fd, &a), 0);
+    CHECK_RES(nart_tcp_adopt(rt, peer, &b), 0);
+    small_buffer(&a);
+    spawn(rt, &nervous_type, &(struct nervous){ { &a, data, LEN, 0, &sent }, &waker }, &writer);
+    turn(rt);
+    for (int i = 0; i < 1000; i++) {
+        nart_waker_wake(waker);
+        CHECK_LE(1, nart_rt_poll(rt, 0));
+        CHECK_RES(sent, NART_PENDING);
+    }
+    spawn(rt, &reader_type, &(struct reader){ .s = &b, .expected = data, .len = LEN, .piece = 256 },
+          &reader);
+    finish(rt, &writer);
+    CHECK_RES(sent, LEN);
+    CHECK_RES(nart_tcp_close(&a), 0);
+    finish(rt, &reader);
+    CHECK_RES(nart_tcp_close(&b), 0);
+    free(data);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
 /* Sends until the kernel takes no more; counts what send() accepted. */
 struct filler {
     nart_co co;
