@@ -260,7 +260,7 @@ static void begin_sanitizer(void)
  * The bound only turns a hang into a message. */
 static void check_threads(int before)
 {
-    time_t give_up = time(NULL) + 40;
+    time_t give_up = time(NULL) + (test_under_valgrind() ? 60 : 10);
     for (int now; (now = entries("/proc/self/task")) > before; sched_yield())
         if (time(NULL) > give_up)
             test_fail(__FILE__, __LINE__, "%d threads are left", now - before);
