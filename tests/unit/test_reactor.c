@@ -78,6 +78,20 @@ TEST(each_write_to_the_wake_descriptor_ends_a_wait)
     }
 }
 
+TEST(a_full_counter_of_the_wake_descriptor_loses_no_wake)
+{
+    const uint64_t full = UINT64_MAX - 1; /* as much as it holds */
+
+    (void)begin(1);
+    CHECK_EQ(write(wake_fd, &full, sizeof full), sizeof full);
+    CHECK_EQ(nart__reactor_wait(&r, 0), 1);
+    CHECK_EQ(nart__reactor_wait(&r, 0), 0);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(nart__sys_eventfd_write(wake_fd), 0);
+        CHECK_EQ(nart__reactor_wait(&r, 0), 1);
+    }
+}
+
 /* Ids never repeat: when the serials are used up, no more is to be had. */
 TEST(an_id_never_repeats)
 {
