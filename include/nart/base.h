@@ -89,8 +89,9 @@ typedef int64_t nart_res;
 enum { NART_ERRORS(NART__ERROR_CONST) NART__ERROR_END };
 #undef NART__ERROR_CONST
 
-/** A sentence for any nart_res, "unknown error N" included. Total: never NULL.
- *  **Ownership**: static, or a per-process constant. **Thread**: any, signal handlers excepted. */
+/** A sentence for any nart_res, also for one that means nothing. Never NULL.
+ *  **Ownership**: static; for an errno that the system does not know, until this thread's next call.
+ *  **Thread**: any, signal handlers excepted. */
 NART_API const char *nart_strerror(nart_res r);
 
 /** The name of the constant ("NART_EABORTED", "ECANCELED", "NART_PENDING", "ok"), or "unknown".
