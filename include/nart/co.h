@@ -86,9 +86,10 @@ static inline bool nart_co_active(const nart_co *co)
 }
 
 /* ---- how resume points are made -------------------------------------------------------------
- * A point is its line, shifted out of the range of every type that a user's switch can have: as a
- * label of an inner switch the constant overflows, and that overflow is made an error for this
- * token only. The compiler folds the shift away. The macro's name is the message. */
+ * A point is its line, and a guard before it: the line shifted out of the range of every type that
+ * a user's switch can have. As a label of an inner switch the guard overflows, and that overflow is
+ * made an error for this token only; its macro's name is the message. No value of the body's own
+ * switch meets a guard: to the compiler that is a switch over lines, of which it can make a table. */
 #if defined __SIZEOF_INT128__
 __extension__ typedef unsigned __int128 nart__point;
 #define NART__POINT_SHIFT 64
@@ -113,7 +114,7 @@ typedef unsigned long long nart__point;
 #define NART__FALL
 #endif
 #define NART__NO_AWAIT_INSIDE_A_SWITCH(fall, n)                                                    \
-    NART__STRICT fall case (nart__point)(n) << NART__POINT_SHIFT : NART__RELAX
+    NART__STRICT fall case (nart__point)(n) << NART__POINT_SHIFT : NART__RELAX case (n) :
 #define NART__LABEL(n) NART__NO_AWAIT_INSIDE_A_SWITCH(NART__FALL, n)
 
 /* A body resumed where it cannot be: aborts, naming it. */
@@ -178,7 +179,7 @@ static inline nart_res nart__co_out(nart_cx *cx, nart_co *co, nart_scope **above
     (void)nart_any_;                                                                               \
     (void)nart_park_;                                                                              \
     nart_resume_:                                                                                  \
-    switch ((nart__point)nart_at_ << NART__POINT_SHIFT) {                                          \
+    switch ((nart__point)nart_at_) {                                                               \
     default:                                                                                       \
         nart_at_ = nart__co_odd(nart_cx_, nart_co_, &nart_above_, nart_at_);                       \
         goto nart_resume_;                                                                         \
