@@ -337,9 +337,9 @@ nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem)
                                      : nart__local_try_send(tx, value);
 }
 
-/* The plain case of a receiver that has taken what it was woken for: it waits in its place as before.
- * Short for what nart__local_recv() does then. Who waits in an end has opened it, and has the right
- * size of values. */
+/* The plain case of a receiver that has taken what it was woken for: it waits in its place as
+ * before. Short for what nart__local_recv() does then. The size of values was looked at when it
+ * began to wait. */
 static inline bool still_waits(const nart_cx *cx, const nart_rx *rx)
 {
     const nart__wait *w = &rx->wait;

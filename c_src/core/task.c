@@ -113,8 +113,8 @@ static nart_res type_check(const nart_rt *rt, const nart_task_type *type)
     return rt->closing ? NART_ESHUTDOWN : 0;
 }
 
-/* A slot for a task of this type, filled in but for its frame and `*state`, which the caller stores;
- * or NULL and *err. */
+/* A slot for a task of this type, filled in but for its frame and its state, which the caller
+ * stores; or NULL and *err. */
 static NART__INLINE nart__task *slot_take(nart_rt *rt, const nart_task_type *type, bool boxed,
                                           uint32_t *state, nart_res *err)
 {
