@@ -150,7 +150,9 @@ TEST(an_echo_costs_six_calls_and_no_memory)
     CHECK_RES(run(rt, &client, &(struct end){ .s = &b, .left = WARM_UP + MESSAGES }), 0);
     CHECK_EQ(recvs, 2 * MESSAGES);
     CHECK_EQ(sends, 2 * MESSAGES);
-    CHECK_LE(waits, 2 * MESSAGES + MESSAGES / 100); /* one more when a packet is slow to arrive */
+    /* One more when a packet is slow to arrive, as on a machine whose network is busy; a look too many
+     * would be one more for each message. */
+    CHECK_LE(waits, 2 * MESSAGES + MESSAGES / 2);
     CHECK_EQ(others, 0);
     CHECK_EQ(allocations, 0);
     CHECK_RES(nart_tcp_close(&b), 0);
