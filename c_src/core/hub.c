@@ -14,21 +14,22 @@
  *  2. Wake: compare-and-swap NOTIFIED into the record's word if the generation bits are the same
  *     (else the waker is stale), also when it is set already: a wake that is absorbed by an earlier
  *     one still publishes what its thread has written. Who set it first pushes the record.
- *  3. The inbox is a linked queue: exchange the record into `head`, then link it behind the old head.
- *     PARKED is a bit of that same word, so the exchange tells exactly one producer that the owner
- *     sleeps, and that one writes the eventfd.
+ *  3. The inbox is a stack: exchange the record into `head`, then link it to the old head. PARKED
+ *     is a bit of that same word, so the exchange tells exactly one producer that the owner sleeps,
+ *     and that one writes the eventfd.
  *  4. Park: compare-and-swap PARKED onto an empty inbox. It fails if anything has been pushed, so
  *     there is nothing to look at again afterwards. Unpark takes the bit back if nobody has.
- *  5. Pop: take the oldest record off and clear NOTIFIED; wakes from then on push it again. The stub
- *     stands in when the queue would become empty. A producer between the two steps of 3 hides what
- *     was pushed after it: pop answers "busy" and the owner does something else meanwhile.
+ *  5. Pop: exchange the whole stack out of `head`, turn it around, hand out one record after another,
+ *     oldest first, and clear NOTIFIED of each; wakes from then on push it again. A producer between
+ *     the two steps of 3 hides what was pushed before it: pop hands out what came after, then
+ *     answers "busy" and the owner does something else meanwhile.
  *  6. Retire: add one to the generation, by a read-modify-write: a stale waker may set NOTIFIED at
  *     the same time (5 bits repeat), and if that were overwritten the record would be pushed twice.
  *
  * Bounds: a record is in the inbox at most once, so the inbox holds at most `slots` records.
  *
  * Not handled: a producer that never gets on from between the steps of 3 (its thread is stopped
- * there for ever) hides later wakes for as long. */
+ * there for ever) hides earlier wakes for as long. */
 #include "hub.h"
 
 #include "../sys.h"
@@ -38,8 +39,10 @@
 #define GEN_ONE 2u
 /* Of the word and of a waker, at the same place. */
 #define GEN_BITS 0x3eu
-/* Of a hub's head. */
+/* Of a hub's head, which is 0 when the inbox is empty. */
 #define PARKED ((uintptr_t)1)
+/* A link that is not there yet; 0 is the oldest record's. */
+#define UNLINKED ((uintptr_t)1)
 
 static nart__rec *rec_of(nart__hub *hub, uint32_t slot)
 {
@@ -50,13 +53,11 @@ static nart__rec *rec_of(nart__hub *hub, uint32_t slot)
  * once and belongs to somebody else after the link. */
 static bool push(nart__hub *hub, nart__rec *rec)
 {
-    NART__STORE(&rec->next, (uintptr_t)0, NART__RELAXED);
-    /* Release: next = 0 comes before the link that the following producer writes there. Acquire:
-     * the same as that following producer. */
-    uintptr_t old = NART__EXCHANGE(&hub->head, (uintptr_t)rec, NART__ACQ_REL);
-    nart__rec *before = (nart__rec *)(old & ~PARKED);
-    /* Release: who follows the link sees next = 0 or newer, not a link of the record's last turn. */
-    NART__STORE(&before->next, (uintptr_t)rec, NART__RELEASE);
+    NART__STORE(&rec->next, UNLINKED, NART__RELAXED);
+    /* Release: who takes the stack sees that the link is missing, not one of the record's last turn. */
+    uintptr_t old = NART__EXCHANGE(&hub->head, (uintptr_t)rec, NART__RELEASE);
+    /* Relaxed: the link alone. What it leads to was released by the exchange that pushed it. */
+    NART__STORE(&rec->next, old & ~PARKED, NART__RELAXED);
     return (old & PARKED) != 0;
 }
 
@@ -79,41 +80,36 @@ void nart__wake(uintptr_t waker)
         (void)nart__sys_eventfd_write(hub->efd);
 }
 
-/* Acquire: pairs with the link in push(). */
-static nart__rec *next_of(const nart__rec *rec)
+/* Takes the inbox and turns it around, as far as it is linked: records are the owner's until popped. */
+static void take(nart__hub *hub)
 {
-    return (nart__rec *)NART__LOAD(&rec->next, NART__ACQUIRE);
-}
-
-/* A producer has exchanged, and not linked yet? Relaxed: an old value only means "not yet". */
-static bool is_newest(const nart__hub *hub, const nart__rec *rec)
-{
-    return (NART__LOAD(&hub->head, NART__RELAXED) & ~PARKED) == (uintptr_t)rec;
+    if (!hub->stack) {
+        if (NART__LOAD(&hub->head, NART__RELAXED) <= PARKED) /* stays, as nobody else takes it back */
+            return;
+        /* Acquire: pairs with the exchanges in push(), all of them, as each continues what the one
+         * before it has released. */
+        hub->stack = (nart__rec *)NART__EXCHANGE(&hub->head, (uintptr_t)0, NART__ACQUIRE);
+    }
+    while (hub->stack) {
+        nart__rec *rec = hub->stack;
+        uintptr_t before = NART__LOAD(&rec->next, NART__RELAXED); /* as in push() */
+        if (before == UNLINKED)
+            return;
+        NART__STORE(&rec->next, (uintptr_t)hub->queue, NART__RELAXED);
+        hub->queue = rec;
+        hub->stack = (nart__rec *)before;
+    }
 }
 
 nart__rec *nart__hub_pop(nart__hub *hub, bool *busy)
 {
-    nart__rec *rec = hub->tail;
-    nart__rec *next = next_of(rec);
-
-    *busy = false;
-    if (rec == &hub->stub) {
-        if (!next) {
-            *busy = !is_newest(hub, rec);
-            return NULL;
-        }
-        rec = hub->tail = next;
-        next = next_of(rec);
-    }
-    if (!next && is_newest(hub, rec)) {
-        (void)push(hub, &hub->stub); /* not parked: the inbox is not empty */
-        next = next_of(rec);
-    }
-    if (!next) {
-        *busy = true;
+    if (!hub->queue)
+        take(hub);
+    nart__rec *rec = hub->queue;
+    *busy = !rec && hub->stack;
+    if (!rec)
         return NULL;
-    }
-    hub->tail = next;
+    hub->queue = (nart__rec *)NART__LOAD(&rec->next, NART__RELAXED); /* this thread's own */
     /* Acquire: what every waker has written. Release: the link was read before the next producer
      * writes it anew. */
     (void)NART__FETCH_AND(&rec->word, ~NOTIFIED, NART__ACQ_REL);
@@ -123,17 +119,17 @@ nart__rec *nart__hub_pop(nart__hub *hub, bool *busy)
 /* Relaxed: the bit carries a question and no data; who answers it writes the eventfd. */
 bool nart__hub_park(nart__hub *hub)
 {
-    uintptr_t empty = (uintptr_t)&hub->stub;
-    return hub->tail == &hub->stub &&
-           NART__CAS(&hub->head, &empty, empty | PARKED, NART__RELAXED, NART__RELAXED);
+    uintptr_t empty = 0;
+    return !hub->queue && !hub->stack &&
+           NART__CAS(&hub->head, &empty, PARKED, NART__RELAXED, NART__RELAXED);
 }
 
 /* Relaxed: as above. When it fails a producer has taken the bit, and its eventfd write may come at
  * any time: then some later wait ends early. */
 void nart__hub_unpark(nart__hub *hub)
 {
-    uintptr_t parked = (uintptr_t)&hub->stub | PARKED;
-    (void)NART__CAS(&hub->head, &parked, parked & ~PARKED, NART__RELAXED, NART__RELAXED);
+    uintptr_t parked = PARKED;
+    (void)NART__CAS(&hub->head, &parked, (uintptr_t)0, NART__RELAXED, NART__RELAXED);
 }
 
 uintptr_t nart__hub_waker(nart__hub *hub, uint32_t slot)
@@ -158,9 +154,9 @@ void nart__hub_init(nart__hub *hub, uint32_t slots, int efd)
 {
     hub->efd = efd;
     hub->slots = slots;
-    hub->tail = &hub->stub;
-    NART__STORE(&hub->stub.next, (uintptr_t)0, NART__RELAXED);
-    NART__STORE(&hub->head, (uintptr_t)&hub->stub, NART__RELAXED);
+    hub->queue = NULL;
+    hub->stack = NULL;
+    NART__STORE(&hub->head, (uintptr_t)0, NART__RELAXED);
 }
 
 void nart__hub_end(nart__hub *hub)

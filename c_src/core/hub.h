@@ -29,13 +29,13 @@ struct nart__hub {
     NART__ALIGNAS(NART__LINE) int efd; /* constant: what wakers read, and the pool */
     uint32_t slots;
 
-    NART__ALIGNAS(NART__LINE) nart__rec *tail; /* owner's from here on: the oldest record */
-    void *rt;                                  /* the runtime, or NULL */
-    uint64_t io_serial;                        /* for ids that never repeat in the life of a hub */
-    nart__hub *idle;                           /* the next one in the pool */
-    NART__ATOMIC(uint64_t) life;               /* see nart__hub_life() */
-    NART__ATOMIC(uint64_t) io_gone;            /* see nart__hub_io_rt() */
-    nart__rec stub;
+    NART__ALIGNAS(NART__LINE) nart__rec *queue; /* owner's from here on: taken, oldest first */
+    nart__rec *stack;                           /* taken, newest first; older than `queue` */
+    void *rt;                                   /* the runtime, or NULL */
+    uint64_t io_serial;                         /* for ids that never repeat in the life of a hub */
+    nart__hub *idle;                            /* the next one in the pool */
+    NART__ATOMIC(uint64_t) life;                /* see nart__hub_life() */
+    NART__ATOMIC(uint64_t) io_gone;             /* see nart__hub_io_rt() */
 };
 
 /* ---- any thread, and signal handlers ---- */
@@ -82,7 +82,7 @@ void nart__hub_unpark(nart__hub *hub);
 /* May nart__hub_pop() answer something? A hint: park decides. */
 static inline bool nart__hub_maybe(const nart__hub *hub)
 {
-    return hub->tail != &hub->stub || NART__LOAD(&hub->stub.next, NART__RELAXED) != 0;
+    return hub->queue || hub->stack || NART__LOAD(&hub->head, NART__RELAXED) > 1; /* PARKED */
 }
 
 /* Tells runtimes on one hub apart: changed by close, so the number that a runtime's handle keeps

@@ -79,15 +79,17 @@ static uintptr_t take_over(void)
     return waker;
 }
 
-/* The owner's loop, until a poll or the reactor says that it is over. */
+/* The owner's loop, until a poll or the reactor says that it is over. It tries to park after each
+ * record: that must fail while others are left. */
 static void run(void (*poll)(uint32_t slot))
 {
     nart__rec *hold = NULL;
-    bool busy = false;
+    bool busy = false, polled = false;
 
     while (!s->over) {
-        nart__rec *rec = hold ? hold : nart__hub_pop(&s->hub, &busy);
+        nart__rec *rec = hold || polled ? hold : nart__hub_pop(&s->hub, &busy);
         hold = NULL;
+        polled = rec != NULL;
         if (rec) {
             s->polls[rec->slot]++;
             MODEL_CHECK(++s->all_polls <= WAKES_MAX);
