@@ -84,8 +84,8 @@ void nart__wake(uintptr_t waker)
 static void take(nart__hub *hub)
 {
     if (!hub->stack) {
-        if (NART__LOAD(&hub->head, NART__RELAXED) <= PARKED) /* stays, as nobody else takes it back */
-            return;
+        if (NART__LOAD(&hub->head, NART__RELAXED) <= PARKED)
+            return; /* and PARKED stays */
         /* Acquire: pairs with the exchanges in push(), all of them, as each continues what the one
          * before it has released. */
         hub->stack = (nart__rec *)NART__EXCHANGE(&hub->head, (uintptr_t)0, NART__ACQUIRE);
