@@ -169,6 +169,35 @@ TEST(a_wake_inside_a_drop_runs_nothing)
 }
 
 /* A future has one waker; two tasks that wait for one take turns at it, and none is left asleep. */
+/* Polled by a task that wakes itself a thousand times: the future is, too, and answers in its time. */
+struct nervous {
+    nart_tokio_local *local;
+    int polls;
+};
+
+static nart_res nervous_poll(nart_cx *cx, void *frame)
+{
+    struct nervous *n = frame;
+    int64_t value = 0;
+
+    if (n->polls++ < 1000)
+        nart_wake_self(cx);
+    nart_res r = nart_tokio_local_await(cx, n->local, &value);
+    return r == 0 ? value : r;
+}
+
+static const nart_task_type nervous_type = NART_TASK_TYPE(struct nervous, nervous_poll, NULL);
+
+TEST(spurious_polls_change_nothing)
+{
+    open_both();
+    nart_tokio_local local = { 0 };
+    CHECK_RES(test_local_sleep(bridge, 200, &local), 0);
+    struct nervous n = { .local = &local };
+    CHECK_EQ(run(&nervous_type, &n), 200);
+    CHECK_RES(nart_tokio_local_close(&local), 0);
+}
+
 TEST(two_tasks_on_one_local_future_both_go_on)
 {
     open_both();

@@ -369,11 +369,12 @@ struct waits {
     nart_co co;
     nart_tcp *s;
     nart_tcp_listener *l;
-    nart_udp *u;
-    nart_fd *h;
+    nart_udp *u, *many;
+    nart_fd *h, *full;
     nart_waker *waker;
     int *polls, *which;
     nart_tcp accepted;
+    nart_udp_msg msg;
     char buf[8];
 };
 
@@ -384,11 +385,13 @@ static nart_res waits_run(nart_cx *cx, void *frame)
 
     *w->waker = nart_cx_waker(cx);
     ++*w->polls;
+    w->msg = (nart_udp_msg){ .buf = w->buf, .cap = sizeof w->buf };
     NART_BEGIN(cx, &w->co);
     NART_AWAIT_ANY(*w->which, r, nart_tcp_recv(cx, w->s, w->buf, sizeof w->buf),
                    nart_tcp_accept(cx, w->l, &w->accepted, NULL),
                    nart_udp_recv(cx, w->u, w->buf, sizeof w->buf, NULL),
-                   nart_fd_ready(cx, w->h, NART_READ));
+                   nart_udp_recv_many(cx, w->many, &w->msg, 1),
+                   nart_fd_ready(cx, w->full, NART_WRITE), nart_fd_ready(cx, w->h, NART_READ));
     nart_tcp_close(&w->accepted);
     NART_END(r);
 }
@@ -400,24 +403,32 @@ TEST(polls_for_no_reason_change_nothing)
     nart_rt *rt = new_rt();
     nart_tcp s;
     nart_tcp_listener l;
-    nart_udp u;
-    nart_fd h;
-    nart_addr at, at_u = localhost();
-    int ends[2], peer = tcp_pair(rt, &s);
+    nart_udp u, many;
+    nart_fd h, full;
+    nart_addr at, at_u = localhost(), at_many = localhost();
+    int ends[2], stuffed[2], peer = tcp_pair(rt, &s);
+    char some[4096] = { 0 };
 
     listen_at(rt, &l, &at);
     CHECK_RES(nart_udp_open(rt, &at_u, NULL, &u), 0);
     CHECK_RES(nart_udp_local_addr(&u, &at_u), 0);
+    CHECK_RES(nart_udp_open(rt, &at_many, NULL, &many), 0);
+    CHECK_RES(nart_udp_local_addr(&many, &at_many), 0);
     new_pipe(ends);
     CHECK_RES(nart_fd_open(rt, ends[0], 0, &h), 0);
     nart_fd_clear(&h, NART_READ);
+    new_pipe(stuffed);
+    while (write(stuffed[1], some, sizeof some) > 0)
+        continue;
+    CHECK_RES(nart_fd_open(rt, stuffed[1], 0, &full), 0);
+    nart_fd_clear(&full, NART_WRITE);
     int client = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), connected = -1;
 
-    for (int who = 0; who < 4; who++) {
+    for (int who = 0; who < 6; who++) {
         nart_waker waker;
         nart_join join;
         int polls = 0, which = -1;
-        struct waits w = { .s = &s, .l = &l, .u = &u, .h = &h };
+        struct waits w = { .s = &s, .l = &l, .u = &u, .many = &many, .h = &h, .full = &full };
         w.waker = &waker;
         w.polls = &polls;
         w.which = &which;
@@ -436,9 +447,16 @@ TEST(polls_for_no_reason_change_nothing)
             connected = raw_connect(&at);
         else if (who == 2)
             CHECK_EQ(sendto(client, "abc", 3, 0, sockaddr_of(&at_u), at_u.len), 3);
+        else if (who == 3)
+            CHECK_EQ(sendto(client, "abc", 3, 0, sockaddr_of(&at_many), at_many.len), 3);
+        else if (who == 4)
+            while (read(stuffed[0], some, sizeof some) > 0)
+                continue;
         else
             CHECK_EQ(write(ends[1], "abc", 3), 3);
         finish(rt, &join);
+        if (who == 4) /* stays ready, until it is full again */
+            nart_fd_clear(&full, NART_WRITE);
         CHECK_EQ(which, who);
     }
     close(client);
@@ -448,6 +466,9 @@ TEST(polls_for_no_reason_change_nothing)
     CHECK_RES(nart_tcp_close(&s), 0);
     CHECK_RES(nart_tcp_listener_close(&l), 0);
     CHECK_RES(nart_udp_close(&u), 0);
+    CHECK_RES(nart_udp_close(&many), 0);
     CHECK_RES(nart_fd_close(&h), 0);
+    CHECK_RES(nart_fd_close(&full), 0);
+    close(stuffed[0]);
     CHECK_RES(nart_rt_free(rt), 0);
 }
