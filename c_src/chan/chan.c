@@ -122,6 +122,7 @@ nart_res nart__chan_open(nart_rt *rt, const nart_chan_opts *opts, uint32_t abi, 
         return -ENOMEM;
     bool spsc = opts->kind == NART_CHAN_SPSC;
     tx->ring = rx->ring = &c->ring;
+    tx->type = rx->type = c->ring.type;
     tx->wait.ops = spsc ? &nart__spsc_tx_ops : &nart__local_tx_ops;
     rx->wait.ops = spsc ? &nart__spsc_rx_ops : &nart__local_rx_ops;
     return 0;
@@ -134,7 +135,7 @@ nart_res nart_tx_clone(const nart_tx *tx, nart_tx *out)
     if (nart__ring_spsc(tx->ring))
         return -EINVAL;
     nart__chan_of(tx->ring)->senders++;
-    *out = (nart_tx){ .wait.ops = &nart__local_tx_ops, .ring = tx->ring };
+    *out = (nart_tx){ .wait.ops = &nart__local_tx_ops, .ring = tx->ring, .type = tx->type };
     return 0;
 }
 
@@ -302,7 +303,7 @@ bool nart_rx_is_closed(const nart_rx *rx)
 
 static inline bool is_local(const nart__ring *r, size_t elem)
 {
-    return r && (r->type & ~NART__TX_WAIT) == NART__RING_TYPE(NART_CHAN_LOCAL, 0, elem);
+    return r && r->type == NART__RING_TYPE(NART_CHAN_LOCAL, 0, elem);
 }
 
 /* 0, or why nothing can be done with a ring. */

@@ -3,8 +3,8 @@
  *
  * What it keeps true
  *  1. room == capacity exactly while no sender waits, none holds a grant and the receiver is open;
- *     else 0, so every send comes here. While senders are queued receiving does, too: the type says
- *     NART__TX_WAIT.
+ *     else 0, so every send comes here. tx_waits is set exactly while senders are queued, so that
+ *     receiving tells them of the place.
  *  2. Values in the ring + promised <= capacity, and while a sender is queued the two are equal. So
  *     one that holds a grant always finds its place, and whoever comes later goes behind the queue.
  *  3. A place that becomes free is granted to the first in the queue; a grant that is withdrawn
@@ -23,7 +23,7 @@ static void set_room(nart__chan *c)
     nart__ring *r = &c->ring;
     bool queued = c->senders_waiting.first != NULL;
 
-    r->type = queued ? r->type | NART__TX_WAIT : r->type & ~NART__TX_WAIT;
+    r->tx_waits = queued;
     bool open = !queued && r->promised == 0 && !c->rx_closed;
     NART__STORE(&r->room, open ? r->mask + 1 : 0, NART__RELAXED);
 }
@@ -56,6 +56,12 @@ void nart__local_sent(nart__ring *r)
 
     r->rx_waits = 0;
     wake(c, c->rx_wait);
+}
+
+/* There is a place, and senders wait for it. */
+void nart__local_taken(nart__ring *r)
+{
+    grant(nart__chan_of(r));
 }
 
 static void tell_receiver(nart__ring *r)
@@ -114,7 +120,7 @@ static bool take(nart__chan *c, void *value)
         return false;
     copy(value, r->buf + (r->head & r->mask) * elem, elem);
     r->head++;
-    if (r->type & NART__TX_WAIT)
+    if (r->tx_waits)
         grant(c);
     return true;
 }

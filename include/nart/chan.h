@@ -55,19 +55,18 @@ typedef struct nart_chan_opts {
 #define NART__RING_ABI 1u
 #define NART__RING_LINE 128 /* two cache lines: the next one is fetched as well */
 
-/* Kind, flags and size of a value in one word, so that the typed inlines compare them at once. While
- * senders of a local channel wait no inline knows the word. */
+/* Kind, flags and size of a value in one word, so that the typed inlines compare them at once. Each
+ * end has a copy, which is 0 when it is closed: that is compared with it. */
 #define NART__RING_TYPE(kind, flags, elem)                                                         \
     ((uint64_t)(elem) << 8 | (uint64_t)(flags) << 4 | (uint64_t)(kind))
 #define NART__RING_ELEM(type) ((size_t)((type) >> 8))
-#define NART__TX_WAIT UINT64_C(0x80)
 
 /* 0, or the waker word of a task that has parked. */
 typedef NART__ATOMIC(uintptr_t) nart__waker_cell;
 
 typedef struct nart__ring {
-    uint64_t type; /* NART__RING_TYPE, and NART__TX_WAIT */
     /* written once */
+    uint64_t type; /* NART__RING_TYPE */
     uint64_t mask; /* capacity - 1 */
     unsigned char *buf;
     /* Values in flight from which on a sender must look: the capacity; 0 when the receiver has
@@ -78,7 +77,8 @@ typedef struct nart__ring {
     uint64_t tail;     /* sent so far */
     uint32_t rx_waits; /* the receiver must be told of a value, or the end */
     uint32_t promised; /* places granted to senders that have not come yet */
-    unsigned char pad0[NART__RING_LINE - 56];
+    uint32_t tx_waits; /* senders are queued: the first must be told of a place */
+    unsigned char pad0[NART__RING_LINE - 60];
     /* spsc, the sender's line */
     NART__ATOMIC(uint64_t) sent; /* values published */
     nart__waker_cell rx_notify;  /* the receiver's */
@@ -95,18 +95,20 @@ typedef struct nart__ring {
 typedef struct nart_tx {
     nart__wait wait;
     nart__ring *ring;
+    uint64_t type; /* the ring's */
     uint64_t pos;  /* spsc: values sent */
     uint64_t seen; /* spsc: values known to be taken */
-    uint64_t reserved[2];
+    uint64_t reserved;
 } nart_tx;
 
 /** The receiving end. Zeroed = closed. Not copied; moved with nart_rx_move(). */
 typedef struct nart_rx {
     nart__wait wait;
     nart__ring *ring;
+    uint64_t type; /* the ring's */
     uint64_t pos;  /* spsc: values taken */
     uint64_t seen; /* spsc: values known to be sent */
-    uint64_t reserved[2];
+    uint64_t reserved;
 } nart_rx;
 
 /* nart_chan_open() with the number of the ring that the caller's inlines know. */
@@ -173,12 +175,14 @@ NART_API bool nart_rx_is_closed(const nart_rx *rx);
 #define NART__CHAN_FN static inline nart_res
 #endif
 
-/* Cold halves; send and recv have been counted in cx->go by their inlines. They answer -EINVAL when the ring's values are not of `elem` bytes. */
+/* Cold halves; send and recv have been counted in cx->go by their inlines. They answer -EINVAL when
+ * the ring's values are not of `elem` bytes. */
 NART_API nart_res nart__send_slow(nart_cx *cx, nart_tx *tx, const void *value, size_t elem);
 NART_API nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem);
 NART_API nart_res nart__recv_slow(nart_cx *cx, nart_rx *rx, void *value, size_t elem);
 NART_API nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem);
 NART_API void nart__local_sent(nart__ring *r);
+NART_API void nart__local_taken(nart__ring *r);
 NART_API void nart__spsc_taken(nart__ring *r);
 
 /* Wakes whoever has left a waker in this cell. Release: what was published before is there when the
@@ -197,9 +201,7 @@ static inline int nart__push(nart_tx *tx, const void *value, size_t elem)
 {
     nart__ring *r = tx->ring;
 
-    if (NART_UNLIKELY(!r))
-        return 0;
-    if (r->type == NART__RING_TYPE(NART_CHAN_LOCAL, 0, elem)) {
+    if (tx->type == NART__RING_TYPE(NART_CHAN_LOCAL, 0, elem)) {
         uint64_t tail = r->tail;
         if (NART_UNLIKELY(tail - r->head >= NART__LOAD(&r->room, NART__RELAXED)))
             return 0;
@@ -209,8 +211,8 @@ static inline int nart__push(nart_tx *tx, const void *value, size_t elem)
             nart__local_sent(r);
         return 1;
     }
-    bool spinning = r->type == NART__RING_TYPE(NART_CHAN_SPSC, NART_CHAN_SPINNING, elem);
-    if (NART_UNLIKELY(!spinning && r->type != NART__RING_TYPE(NART_CHAN_SPSC, 0, elem)))
+    bool spinning = tx->type == NART__RING_TYPE(NART_CHAN_SPSC, NART_CHAN_SPINNING, elem);
+    if (NART_UNLIKELY(!spinning && tx->type != NART__RING_TYPE(NART_CHAN_SPSC, 0, elem)))
         return 0;
     uint64_t pos = tx->pos;
     /* Relaxed: it changes only to say that sending has no point any more. */
@@ -229,17 +231,17 @@ static inline int nart__pop(nart_rx *rx, void *value, size_t elem)
 {
     nart__ring *r = rx->ring;
 
-    if (NART_UNLIKELY(!r))
-        return 0;
-    if (r->type == NART__RING_TYPE(NART_CHAN_LOCAL, 0, elem)) {
+    if (rx->type == NART__RING_TYPE(NART_CHAN_LOCAL, 0, elem)) {
         uint64_t head = r->head;
         if (NART_UNLIKELY(head == r->tail))
             return 0;
         memcpy(value, r->buf + (head & r->mask) * elem, elem);
         r->head = head + 1;
+        if (NART_UNLIKELY(r->tx_waits))
+            nart__local_taken(r);
         return 1;
     }
-    if (NART_UNLIKELY((r->type | NART__RING_TYPE(0, NART_CHAN_SPINNING, 0)) !=
+    if (NART_UNLIKELY((rx->type | NART__RING_TYPE(0, NART_CHAN_SPINNING, 0)) !=
                       NART__RING_TYPE(NART_CHAN_SPSC, NART_CHAN_SPINNING, elem)))
         return 0;
     uint64_t pos = rx->pos;
@@ -265,7 +267,7 @@ static inline int nart__pop(nart_rx *rx, void *value, size_t elem)
  */
 static inline NART_MUST_USE nart_res nart_try_send(nart_tx *tx, const void *value)
 {
-    size_t elem = tx->ring ? NART__RING_ELEM(tx->ring->type) : 0;
+    size_t elem = NART__RING_ELEM(tx->type);
 
     return NART_LIKELY(nart__push(tx, value, elem)) ? 0 : nart__try_send_slow(tx, value, elem);
 }
@@ -274,7 +276,7 @@ static inline NART_MUST_USE nart_res nart_try_send(nart_tx *tx, const void *valu
  *  this end has closed. **Thread**: the end's own. **Cost**: a copy. */
 static inline NART_MUST_USE nart_res nart_try_recv(nart_rx *rx, void *value)
 {
-    size_t elem = rx->ring ? NART__RING_ELEM(rx->ring->type) : 0;
+    size_t elem = NART__RING_ELEM(rx->type);
 
     return NART_LIKELY(nart__pop(rx, value, elem)) ? 0 : nart__try_recv_slow(rx, value, elem);
 }
@@ -288,7 +290,7 @@ static inline NART_MUST_USE nart_res nart_try_recv(nart_rx *rx, void *value)
  */
 static inline NART_MUST_USE nart_res nart_send(nart_cx *cx, nart_tx *tx, const void *value)
 {
-    size_t elem = tx->ring ? NART__RING_ELEM(tx->ring->type) : 0;
+    size_t elem = NART__RING_ELEM(tx->type);
 
     if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(nart__push(tx, value, elem)))
         return 0;
@@ -300,7 +302,7 @@ static inline NART_MUST_USE nart_res nart_send(nart_cx *cx, nart_tx *tx, const v
  *  or a SPINNING one without. No error takes a value out. **Thread**: the end's own. */
 static inline NART_MUST_USE nart_res nart_recv(nart_cx *cx, nart_rx *rx, void *value)
 {
-    size_t elem = rx->ring ? NART__RING_ELEM(rx->ring->type) : 0;
+    size_t elem = NART__RING_ELEM(rx->type);
 
     if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(nart__pop(rx, value, elem)))
         return 0;

@@ -129,6 +129,12 @@ void nart__local_sent(nart__ring *r)
     MODEL_FAIL("not a local channel");
 }
 
+void nart__local_taken(nart__ring *r)
+{
+    (void)r;
+    MODEL_FAIL("not a local channel");
+}
+
 /* ---- making and ending ---- */
 
 /* What a thread touches first costs loom more, so all but the rest of the runtime is touched here. */
@@ -156,6 +162,7 @@ static void make(uint64_t capacity, uint32_t flags, bool loop)
         s->chan.watch.next = &s->chan.watch;
     }
     s->tx.ring = s->rx.ring = &s->chan.ring;
+    s->tx.type = s->rx.type = s->chan.ring.type;
     s->tx.wait.ops = &nart__spsc_tx_ops;
     s->rx.wait.ops = &nart__spsc_rx_ops;
 }
