@@ -7,7 +7,8 @@
 //!
 //! 1. submit puts a job into the inbox, or refuses it: -EAGAIN when `cap` jobs are queued. It calls
 //!    for help, at most once until the help has come: an idle drainer is woken or, if none idles and
-//!    there are fewer than `max`, one is started. The loop pays no more than that.
+//!    there are fewer than `max`, one is started. The loop pays no more than that. A start that
+//!    fails is a refusal, -EAGAIN; one that is not heard of is made again after LINGER.
 //! 2. Help that has come takes a job, and calls for more help while jobs are left. So every queued
 //!    job has a drainer on its way as long as one idles or may be started.
 //! 3. A drainer runs jobs until both queues are empty. That, and that it idles from now on, is
@@ -37,8 +38,9 @@ use crate::nart::{errno, Res, ESHUTDOWN};
 use crate::op::{self, Handle, Outcome, Promise};
 use crate::threads::with_signals_blocked;
 
-/// How long a drainer waits for more, and then tokio's thread for another closure.
-pub const LINGER: Duration = Duration::from_secs(1);
+/// How long a drainer waits for more, and then tokio's thread for another closure. In unit tests about
+/// as long as it takes to submit, so that drainers leave at every moment.
+pub const LINGER: Duration = Duration::from_micros(if cfg!(test) { 50 } else { 1_000_000 });
 
 /// Tells a blocking function that it has been asked to stop.
 ///
@@ -138,7 +140,7 @@ struct Inbox {
     next: JobId,
     /// Jobs that may still be queued, as far as the line has told.
     room: u32,
-    /// Closures in tokio's pool, running or about to.
+    /// Closures in tokio's pool: those that have a seat, and the one that is starting.
     drainers: u32,
     /// Of those, the ones that sleep and are not called for.
     idle: u32,
@@ -146,9 +148,9 @@ struct Inbox {
     /// woken yet.
     searching: bool,
     called: bool,
-    /// One drainer has been started, and has not come to the line yet. It may have to wait for a
-    /// thread of tokio, so sleepers are called for nevertheless.
-    starting: bool,
+    /// One drainer has been started, when, and has not come to the line yet. It may have to wait for
+    /// a thread of tokio, so sleepers are called for nevertheless.
+    starting: Option<Instant>,
     closed: bool,
 }
 
@@ -168,13 +170,23 @@ impl Inbox {
             self.searching = true;
             self.called = true;
             Help::Wake
-        } else if self.drainers < max && !self.starting {
-            self.drainers += 1;
-            self.starting = true;
+        } else if self.is_to_start(max) {
+            self.starting = Some(Instant::now());
             Help::Start
         } else {
             Help::Enough
         }
+    }
+
+    /// Also again, from time to time, while a drainer does not come: tokio asks the system for a
+    /// thread only when it is given a closure.
+    fn is_to_start(&mut self, max: u32) -> bool {
+        if let Some(begun) = self.starting {
+            return begun.elapsed() > LINGER;
+        }
+        let room = self.drainers < max;
+        self.drainers += u32::from(room);
+        room
     }
 
     fn push(&mut self, work: Work, promise: Promise) -> JobId {
@@ -267,7 +279,7 @@ impl Jobs {
                 idle: 0,
                 searching: false,
                 called: false,
-                starting: false,
+                starting: None,
                 closed: false,
             })),
             work: Condvar::new(),
@@ -388,13 +400,35 @@ fn end_unrun(unrun: Option<(Work, Promise)>) {
 
 fn start_drainer(shared: &Arc<Shared>) {
     let drainer = Drainer(Some(shared.clone()));
-    // tokio panics when the system has no thread for it; the closure is dropped then, and says so.
-    let _ = catch(|| {
+    let given = catch(|| {
         with_signals_blocked(|| drop(shared.handle.spawn_blocking(move || drainer.run())));
     });
+    // tokio panics when the system has no thread, and keeps the closure for a thread to come.
+    if given.is_err() {
+        nobody_comes(shared);
+    }
 }
 
-/// Counted in `drainers`. Holds the bridge until it runs.
+/// A drainer that was started will not come; should it nevertheless, it is welcome. What waits for the
+/// last one would wait for ever.
+fn nobody_comes(shared: &Shared) {
+    let jobs = &shared.jobs;
+    let line = lock(&jobs.line.0); // one may be sitting down
+    let mut inbox = lock(&jobs.inbox.0);
+    inbox.drainers -= u32::from(inbox.starting.take().is_some());
+    drop(line);
+    while inbox.drainers == 0 {
+        let Some(job) = inbox.jobs.pop_front() else {
+            return;
+        };
+        inbox.room += u32::from(job.work.is_some());
+        drop(inbox);
+        end_unrun(job.work);
+        inbox = lock(&jobs.inbox.0);
+    }
+}
+
+/// Holds the bridge until it runs.
 struct Drainer(Option<Arc<Shared>>);
 
 impl Drainer {
@@ -406,20 +440,10 @@ impl Drainer {
 }
 
 impl Drop for Drainer {
-    /// Thrown away by tokio before it ran. What waits for the last one would wait for ever.
+    /// Thrown away by tokio before it ran.
     fn drop(&mut self) {
-        let Some(shared) = self.0.take() else { return };
-        let mut inbox = lock(&shared.jobs.inbox.0);
-        inbox.starting = false;
-        inbox.drainers -= 1;
-        while inbox.drainers == 0 {
-            let Some(job) = inbox.jobs.pop_front() else {
-                return;
-            };
-            inbox.room += u32::from(job.work.is_some());
-            drop(inbox);
-            end_unrun(job.work);
-            inbox = lock(&shared.jobs.inbox.0);
+        if let Some(shared) = self.0.take() {
+            nobody_comes(&shared);
         }
     }
 }
@@ -427,27 +451,25 @@ impl Drop for Drainer {
 /// The life of a drainer.
 fn drain(shared: &Arc<Shared>) {
     let jobs = &shared.jobs;
-    let seat = lock(&jobs.line.0).sit_down();
-    let mut came = Some(Came::Started);
-    while let Some(how) = came {
-        let (mut work, help) = jobs.next(&mut lock(&jobs.line.0), seat, how);
+    let mut line = lock(&jobs.line.0);
+    let Some(seat) = jobs.sit_down(&mut line) else {
+        return;
+    };
+    let (mut work, mut help) = jobs.next(&mut line, seat, Came::Started);
+    drop(line);
+    loop {
         Jobs::send(shared, help);
         while let Some(running) = work {
             work = jobs.run(seat, running);
         }
-        came = jobs.linger(seat);
+        if !jobs.linger(seat) {
+            return;
+        }
+        (work, help) = jobs.next(&mut lock(&jobs.line.0), seat, Came::Called);
     }
 }
 
 impl Line {
-    /// There are as many seats as drainers may be.
-    fn sit_down(&mut self) -> usize {
-        let free = self.seats.iter().position(|seat| !seat.taken);
-        let seat = free.expect("a drainer is one of `max`");
-        self.seats[seat].taken = true;
-        seat
-    }
-
     fn seat_of(&self, id: JobId) -> Option<usize> {
         let runs = |seat: &Seat| seat.job.as_ref().is_some_and(|job| job.id == id);
         self.seats.iter().position(runs)
@@ -472,6 +494,23 @@ impl Line {
 }
 
 impl Jobs {
+    /// A drainer has come; next() counts it as started no longer. None: it had been given up, and
+    /// there are enough without it.
+    fn sit_down(&self, line: &mut Line) -> Option<usize> {
+        let mut inbox = lock(&self.inbox.0);
+        if inbox.starting.is_none() {
+            if inbox.drainers == self.max {
+                return None;
+            }
+            inbox.drainers += 1;
+            inbox.starting = Some(Instant::now());
+        }
+        // There are as many seats as drainers may be.
+        let seat = line.seats.iter().position(|seat| !seat.taken)?;
+        line.seats[seat].taken = true;
+        Some(seat)
+    }
+
     /// Work for a drainer, and what to do about the jobs behind it. Without work it idles from now on.
     fn next(&self, line: &mut Line, seat: usize, came: Came) -> (Option<Work>, Help) {
         let stop = &self.stops[seat];
@@ -481,7 +520,7 @@ impl Jobs {
         }
         let mut inbox = lock(&self.inbox.0);
         match came {
-            Came::Started => inbox.starting = false,
+            Came::Started => inbox.starting = None,
             Came::Called => inbox.searching = false,
             Came::Back => {}
         }
@@ -518,8 +557,8 @@ impl Jobs {
         next
     }
 
-    /// Waits to be called, counted as idle. None: it is time to go, and the seat is free.
-    fn linger(&self, seat: usize) -> Option<Came> {
+    /// Waits to be called, counted as idle. False: it is time to go, and the seat is free.
+    fn linger(&self, seat: usize) -> bool {
         let until = Instant::now() + LINGER;
         let mut inbox = lock(&self.inbox.0);
         loop {
@@ -539,10 +578,13 @@ impl Jobs {
                 inbox.idle -= 1;
                 inbox.drainers -= 1;
                 line.seats[seat].taken = false;
-                return None;
+                return false;
             }
         }
         inbox.called = false; // and `idle` has been lowered by who called
-        Some(Came::Called)
+        true
     }
 }
+
+#[cfg(test)]
+mod tests;

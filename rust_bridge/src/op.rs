@@ -404,7 +404,7 @@ impl Handle {
         unsafe { self.0.as_ref() }
     }
 
-    /// For the submitter, before the promise leaves its hands.
+    /// For the submitter, before the handle leaves its hands.
     pub fn set_job(self, job: JobId) {
         // SAFETY: only the handle touches these cells.
         unsafe {

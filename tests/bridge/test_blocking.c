@@ -3,8 +3,11 @@
 #include "bridge.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 static uint64_t started, finished, stopped, dropped, gate;
 
@@ -321,6 +324,77 @@ TEST(jobs_run_side_by_side)
         }
     }
 }
+
+/* ---- when the system has no threads ---- */
+
+enum { LARGE = 256 << 20 };
+
+static void open_with_large_stacks(void)
+{
+    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
+    opts.max_blocking = 2;
+    opts.stack = LARGE;
+    open_both_with(&opts);
+}
+
+/* From here on there is no room for such a stack. The limit before that. */
+static struct rlimit refuse_threads(void)
+{
+    unsigned long pages = 0;
+    struct rlimit was, now;
+    FILE *f = fopen("/proc/self/statm", "r");
+    CHECK(f != NULL);
+    CHECK_EQ(fscanf(f, "%lu", &pages), 1);
+    fclose(f);
+    CHECK_EQ(getrlimit(RLIMIT_AS, &was), 0);
+    now = was;
+    now.rlim_cur = pages * (rlim_t)sysconf(_SC_PAGESIZE) + LARGE / 2;
+    CHECK_EQ(setrlimit(RLIMIT_AS, &now), 0);
+    return was;
+}
+
+TEST(without_a_thread_nothing_is_accepted)
+{
+    nart_tokio_op op = { 0 };
+    int64_t value = 0;
+    open_with_large_stacks();
+    struct rlimit was = refuse_threads();
+    for (int i = 0; i < 3; i++)
+        CHECK_RES(submit(&op), -EAGAIN);
+    CHECK_EQ(read_word(&dropped), 0);
+    CHECK_EQ(setrlimit(RLIMIT_AS, &was), 0);
+    set_word(&gate, 1);
+    CHECK_RES(submit(&op), 0);
+    CHECK_RES(await_op(&op, &value), 0);
+    CHECK_EQ(value, 7);
+    nart_tokio_op_close(&op);
+    CHECK_EQ(report().submitted, 1);
+    CHECK_EQ(read_word(&dropped), 1);
+}
+
+/* One thread is there and busy, so tokio accepts the second drainer and waits for a thread. */
+TEST(a_thread_is_asked_for_again)
+{
+    nart_tokio_op ops[2] = { 0 }, more = { 0 };
+    int64_t value = 0;
+    open_with_large_stacks();
+    CHECK_RES(submit(&ops[0]), 0);
+    wait_for(&started, 1);
+    struct rlimit was = refuse_threads();
+    CHECK_RES(submit(&ops[1]), 0);
+    CHECK_EQ(setrlimit(RLIMIT_AS, &was), 0);
+    while (read_word(&started) < 2) {
+        CHECK_RES(submit(&more), 0);
+        nart_tokio_op_close(&more);
+    }
+    set_word(&gate, 1);
+    for (int i = 0; i < 2; i++) {
+        CHECK_RES(await_op(&ops[i], &value), 0);
+        nart_tokio_op_close(&ops[i]);
+    }
+}
+
+/* ---- everything at once ---- */
 
 struct storm {
     nart_co co;

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Storms: drainers come and go all the time, as LINGER is short here. What is checked: a job runs
+//! once or never, is released once, and is answered; and the books balance when all is over.
+
+use std::sync::atomic::AtomicU32;
+use std::thread;
+
+use super::*;
+use crate::bridge::{Bridge, Options};
+use crate::nart::{EABORTED, EFORK, PENDING};
+
+#[derive(Default)]
+struct Args {
+    runs: AtomicU32,
+    drops: AtomicU32,
+    /// Submitted by the release of this one.
+    again: Mutex<Option<(Arc<Shared>, Arc<Args>)>>,
+}
+
+extern "C-unwind" fn run(arg: *mut c_void, _: *const Stop) -> Res {
+    // SAFETY: of Args::work(), and not released yet.
+    let args = unsafe { &*arg.cast::<Args>() };
+    args.runs.fetch_add(1, Ordering::Relaxed);
+    3
+}
+
+extern "C-unwind" fn release(arg: *mut c_void) {
+    // SAFETY: of Args::work(), whose reference ends here.
+    let args = unsafe { Arc::from_raw(arg.cast::<Args>()) };
+    let again = lock(&args.again).take();
+    args.drops.fetch_add(1, Ordering::Relaxed);
+    if let Some((shared, next)) = again {
+        if let Ok(handle) = next.submit(&shared) {
+            handle.detach();
+        }
+    }
+}
+
+impl Args {
+    /// Released or, when it is refused, given back.
+    fn submit(self: &Arc<Args>, shared: &Arc<Shared>) -> Result<Handle, Res> {
+        let arg = Arc::into_raw(self.clone());
+        // SAFETY: the functions fit the argument, which is for any thread.
+        let work = unsafe {
+            Work::new(
+                c"job".as_ptr(),
+                Some(run),
+                arg as *mut c_void,
+                Some(release),
+            )
+        };
+        let answer = Jobs::submit(shared, work.unwrap());
+        if answer.is_err() {
+            // SAFETY: refused, so it is still this function's.
+            drop(unsafe { Arc::from_raw(arg) });
+        }
+        answer
+    }
+
+    fn counts(&self) -> (u32, u32) {
+        (
+            self.runs.load(Ordering::Relaxed),
+            self.drops.load(Ordering::Relaxed),
+        )
+    }
+}
+
+/// Numbers without an order, so that the threads meet everywhere.
+struct Dice(u32);
+
+impl Dice {
+    fn roll(&mut self, sides: u32) -> u32 {
+        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (self.0 >> 8) % sides
+    }
+
+    fn pause(&mut self, most: u32) {
+        (0..self.roll(most)).for_each(|_| std::hint::spin_loop());
+    }
+}
+
+fn answer_of(handle: Handle) -> Res {
+    let mut value = 0;
+    loop {
+        match handle.peek(&mut value) {
+            PENDING => thread::yield_now(),
+            answer => return answer,
+        }
+    }
+}
+
+fn bridge(max_blocking: u32, queue_cap: u32) -> Bridge {
+    let options = Options {
+        max_blocking,
+        queue_cap,
+        ..Options::default()
+    };
+    Bridge::new(&options).unwrap()
+}
+
+/// Submits until it has been done so often, or the bridge ends, and gives up some of what it has
+/// submitted. How many jobs were accepted; every one of those has been answered or detached.
+fn submitter(shared: &Arc<Shared>, seed: u32, times: u32) -> Vec<Arc<Args>> {
+    let mut dice = Dice(seed);
+    let mut accepted = Vec::new();
+    while accepted.len() < times as usize {
+        let args = Arc::new(Args::default());
+        let handle = match args.submit(shared) {
+            Ok(handle) => handle,
+            Err(ESHUTDOWN) => break,
+            Err(refused) => {
+                assert_eq!(refused, errno(libc::EAGAIN));
+                assert_eq!(args.counts(), (0, 0));
+                thread::yield_now();
+                continue;
+            }
+        };
+        accepted.push(args.clone());
+        dice.pause(3000);
+        let what = dice.roll(4);
+        if what == 0 {
+            handle.cancel();
+        }
+        if what < 2 {
+            let answer = answer_of(handle);
+            assert!(answer != EFORK && (answer != EABORTED || what == 0));
+            assert_eq!(args.counts().1, 1);
+        } else if what == 2 {
+            handle.cancel(); // and not waited for
+        }
+        handle.detach();
+        dice.pause(20_000); // about as long as drainers linger
+    }
+    accepted
+}
+
+fn storm(shared: &Arc<Shared>, times: u32, seed: u32) -> Vec<Arc<Args>> {
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..3)
+            .map(|i| scope.spawn(move || submitter(shared, seed * 3 + i, times)))
+            .collect();
+        let ended = threads.into_iter().map(|thread| thread.join().unwrap());
+        ended.flatten().collect()
+    })
+}
+
+/// Nothing is queued and nobody is at work.
+fn check_books(jobs: &Jobs) {
+    let line = lock(&jobs.line.0);
+    let inbox = lock(&jobs.inbox.0);
+    assert!(line.jobs.is_empty() && inbox.jobs.is_empty());
+    assert!(line.seats.iter().all(|s| !s.taken && s.job.is_none()));
+    assert_eq!((inbox.drainers, inbox.idle), (0, 0));
+    assert!(!inbox.searching && !inbox.called && inbox.starting.is_none());
+}
+
+fn check_jobs(accepted: &[Arc<Args>]) {
+    for args in accepted {
+        let (runs, drops) = args.counts();
+        assert!(runs <= 1);
+        assert_eq!(drops, 1);
+        assert_eq!(Arc::strong_count(args), 1);
+    }
+}
+
+const SIZES: [(u32, u32); 5] = [(1, 1), (1, 7), (2, 1), (2, 8), (4, 64)];
+const SHUTDOWN: i64 = 60_000_000_000;
+
+#[test]
+fn every_job_ends_and_every_place_comes_back() {
+    for (seed, (max, cap)) in SIZES.into_iter().enumerate() {
+        let bridge = bridge(max, cap);
+        let shared = bridge.0.clone();
+        let mut accepted = storm(&shared, 2000, seed as u32);
+        assert_eq!(accepted.len(), 6000);
+        // Submitted last and waited for: what was detached before it is over, or runs.
+        accepted.push(Arc::new(Args::default()));
+        while accepted.last().unwrap().submit(&shared).is_err() {
+            thread::yield_now();
+        }
+        while accepted.iter().any(|args| args.counts().1 == 0) {
+            thread::yield_now();
+        }
+        {
+            let line = lock(&shared.jobs.line.0);
+            assert_eq!(lock(&shared.jobs.inbox.0).room + line.freed, cap);
+        }
+        assert_eq!(bridge.shutdown(SHUTDOWN), Ok(()));
+        check_jobs(&accepted);
+        check_books(&shared.jobs);
+        assert_eq!(shared.gate.counts().submitted, 6001);
+    }
+}
+
+#[test]
+fn closing_meets_submitters_and_drainers() {
+    for seed in 0..400 {
+        let (max, cap) = SIZES[seed as usize % SIZES.len()];
+        let bridge = bridge(max, cap);
+        let shared = bridge.0.clone();
+        let accepted = thread::scope(|scope| {
+            scope.spawn(|| {
+                Dice(seed).pause(200_000);
+                assert_eq!(bridge.shutdown(SHUTDOWN), Ok(()));
+            });
+            storm(&shared, u32::MAX, seed)
+        });
+        check_jobs(&accepted);
+        check_books(&shared.jobs);
+        assert_eq!(shared.gate.counts().submitted, accepted.len() as u64);
+    }
+}
+
+/// The runtime is somebody else's and ends, with or without a thread that runs other things: tokio
+/// drops drainers before they run. A release may submit again, wherever it is called.
+#[test]
+fn a_runtime_that_ends_drops_drainers() {
+    for seed in 0..400 {
+        let mut dice = Dice(seed);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .max_blocking_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let bridge = Bridge::adopt(runtime.handle().clone(), &Options::default()).unwrap();
+        let shared = bridge.0.clone();
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        if seed % 2 == 0 {
+            runtime.spawn_blocking(move || gate.recv()); // the only thread
+        }
+        let submit = |seed: u32| {
+            let mut dice = Dice(seed);
+            let mut all = Vec::new();
+            for _ in 0..30 {
+                let args = Arc::new(Args::default());
+                let next = Arc::new(Args::default());
+                *lock(&args.again) = Some((shared.clone(), next.clone()));
+                if let Ok(handle) = args.submit(&shared) {
+                    all.push((args, next, handle.into_raw() as usize));
+                }
+                dice.pause(500);
+            }
+            all
+        };
+        let submitted = thread::scope(|scope| {
+            let submit = &submit;
+            let threads = [0, 1].map(|i| scope.spawn(move || submit(seed * 2 + i)));
+            dice.pause(20_000);
+            runtime.shutdown_background();
+            drop(open);
+            threads.map(|thread| thread.join().unwrap())
+        });
+        for (args, next, op) in submitted.into_iter().flatten() {
+            // SAFETY: of into_raw(), and not detached yet.
+            let handle = unsafe { Handle::from_raw(op as *mut op::Op) }.unwrap();
+            let answer = answer_of(handle);
+            assert!(answer == 0 || answer == ESHUTDOWN);
+            handle.detach();
+            let (runs, drops) = args.counts();
+            assert_eq!((runs, drops), (u32::from(answer == 0), 1));
+            let (runs, drops) = next.counts();
+            assert!(runs <= drops && drops <= 1);
+        }
+        assert_eq!(bridge.shutdown(SHUTDOWN), Ok(()));
+        let line = lock(&shared.jobs.line.0);
+        assert!(line.jobs.is_empty() && lock(&shared.jobs.inbox.0).jobs.is_empty());
+    }
+}
