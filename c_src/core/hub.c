@@ -22,14 +22,15 @@
  *  5. Pop: exchange the whole stack out of `head`, turn it around, hand out one record after another,
  *     oldest first, and clear NOTIFIED of each; wakes from then on push it again. A producer between
  *     the two steps of 3 hides what was pushed before it: pop hands out what came after, then
- *     answers "busy" and the owner does something else meanwhile.
+ *     answers "busy" until the link is there, and the owner does something else meanwhile. The next
+ *     stack is taken after that.
  *  6. Retire: add one to the generation, by a read-modify-write: a stale waker may set NOTIFIED at
  *     the same time (5 bits repeat), and if that were overwritten the record would be pushed twice.
  *
  * Bounds: a record is in the inbox at most once, so the inbox holds at most `slots` records.
  *
  * Not handled: a producer that never gets on from between the steps of 3 (its thread is stopped
- * there for ever) hides earlier wakes for as long. */
+ * there for ever) hides all wakes but the newer ones that were taken with its own. */
 #include "hub.h"
 
 #include "../sys.h"

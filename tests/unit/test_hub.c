@@ -220,6 +220,92 @@ TEST(a_hub_with_wakes_does_not_park)
     nart__hub_close(hub);
 }
 
+/* ---- a producer that is stopped between its two steps ---- */
+
+typedef struct half_push {
+    nart__rec *rec;
+    uintptr_t old;
+} half_push;
+
+/* What nart__wake() does up to where it is stopped. */
+static half_push begin_push(nart__hub *hub, uint32_t slot)
+{
+    uintptr_t waker = nart__hub_waker(hub, slot);
+    half_push p = { .rec = (nart__rec *)(waker & ~(uintptr_t)(NART__LINE - 1)) };
+    CHECK_EQ(NART__FETCH_ADD(&p.rec->word, 1u, NART__ACQ_REL) & 1, 0); /* NOTIFIED */
+    NART__STORE(&p.rec->next, (uintptr_t)1, NART__RELAXED);            /* UNLINKED */
+    p.old = NART__EXCHANGE(&hub->head, (uintptr_t)p.rec, NART__RELEASE);
+    return p;
+}
+
+static void end_push(half_push p)
+{
+    NART__STORE(&p.rec->next, p.old & ~(uintptr_t)1, NART__RELAXED);
+}
+
+static void check_busy(nart__hub *hub)
+{
+    bool busy = false;
+    CHECK(nart__hub_pop(hub, &busy) == NULL);
+    CHECK(busy);
+    CHECK(nart__hub_maybe(hub));
+    CHECK(!nart__hub_park(hub));
+}
+
+TEST(a_stopped_producer_hides_wakes_until_it_goes_on)
+{
+    nart__hub *hub = open_hub(6);
+
+    nart__wake(nart__hub_waker(hub, 0));
+    half_push stopped = begin_push(hub, 1);
+    nart__wake(nart__hub_waker(hub, 2));
+    nart__wake(nart__hub_waker(hub, 3));
+    CHECK_EQ(pop(hub), 2); /* what came after it */
+    CHECK_EQ(pop(hub), 3);
+    check_busy(hub);
+    nart__wake(nart__hub_waker(hub, 0)); /* is there already */
+    nart__wake(nart__hub_waker(hub, 2)); /* again */
+    half_push another = begin_push(hub, 4);
+    check_busy(hub);
+    end_push(stopped);
+    CHECK_EQ(pop(hub), 0);
+    CHECK_EQ(pop(hub), 1);
+    check_busy(hub);
+    end_push(another);
+    CHECK_EQ(pop(hub), 2);
+    CHECK_EQ(pop(hub), 4);
+    CHECK_EQ(pop(hub), -1);
+    CHECK(nart__hub_park(hub));
+    nart__hub_close(hub);
+}
+
+/* It finds its record in the inbox of the next runtime, which is polled for no reason, once. */
+TEST(a_hub_closed_under_a_stopped_producer)
+{
+    for (uint32_t popped = 0; popped < 2; popped++) {
+        nart__hub *hub = open_hub(4);
+        half_push stopped = begin_push(hub, 1);
+        nart__wake(nart__hub_waker(hub, 0));
+        if (popped)
+            CHECK_EQ(pop(hub), 0);
+        for (uint32_t slot = 0; slot < 4; slot++)
+            nart__hub_retire(hub, slot);
+        nart__hub_close(hub);
+
+        CHECK(open_hub(4) == hub);
+        nart__wake(nart__hub_waker(hub, 2));
+        nart__wake(nart__hub_waker(hub, 1)); /* absorbed, and not lost */
+        check_busy(hub);
+        end_push(stopped);
+        CHECK_EQ(pop(hub), 1);
+        CHECK_EQ(pop(hub), 2);
+        CHECK_EQ(pop(hub), -1);
+        nart__wake(nart__hub_waker(hub, 1));
+        CHECK_EQ(pop(hub), 1);
+        nart__hub_close(hub);
+    }
+}
+
 /* ---- the pool ---- */
 
 TEST(a_hub_is_used_again)
