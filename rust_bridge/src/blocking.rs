@@ -7,8 +7,9 @@
 //!
 //! 1. submit puts a job into the inbox, or refuses it: -EAGAIN when `cap` jobs are queued. It calls
 //!    for help, at most once until the help has come: an idle drainer is woken or, if none idles and
-//!    there are fewer than `max`, one is started. The loop pays no more than that. A start that
-//!    fails is a refusal, -EAGAIN; one that is not heard of is made again after LINGER.
+//!    there are fewer than `max`, one is started. The loop pays no more than that. Without a thread
+//!    for the first drainer the job is refused, -EAGAIN; a drainer that has not come after LINGER is
+//!    started again by who calls next.
 //! 2. Help that has come takes a job, and calls for more help while jobs are left. So every queued
 //!    job has a drainer on its way as long as one idles or may be started.
 //! 3. A drainer runs jobs until both queues are empty. That, and that it idles from now on, is
@@ -19,11 +20,13 @@
 //!    shutdown, answers for the jobs that still run, whose own answers then go nowhere.
 //!
 //! Bounds: `cap` queued and `max` running jobs, whose memory is made in advance; so submitting to a
-//! drainer that lives allocates nothing. Every accepted job's `drop_arg` runs exactly once, before
-//! its answer is published: on the drainer, or on the thread that cancels or closes.
+//! drainer that lives allocates nothing. While a drainer is waited for, tokio gets one closure more
+//! per LINGER. Every accepted job's `drop_arg` runs exactly once, before its answer is published: on
+//! the drainer, or on the thread that cancels or closes.
 //!
 //! The line's lock is taken before the inbox's. Both are held for a few lines, never while C code
-//! runs. Not handled: a job that never returns keeps its thread.
+//! runs. Not handled: a job that never returns keeps its thread; when the system had no second one,
+//! what is queued waits for the next call.
 
 use std::collections::VecDeque;
 use std::ffi::{c_char, c_void, CStr};
