@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Backoffs on a virtual clock: how long waits are, when they end for good, what jitter does. */
+#include "../core/core.h"
+#include "../core/virtual.h"
+
+enum { WAITS = 64 };
+
+struct retrier {
+    nart_co co;
+    nart_backoff backoff;
+    int waits;         /* wanted */
+    int reset_after;   /* 0: never */
+    int64_t ns[WAITS]; /* how long each was */
+    int64_t begun;
+    nart_res r;
+    int n;
+};
+
+static nart_res retrier_run(nart_cx *cx, void *frame)
+{
+    struct retrier *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    for (f->n = 0; f->n < f->waits; f->n++) {
+        if (f->reset_after > 0 && f->n == f->reset_after)
+            nart_backoff_reset(&f->backoff);
+        f->begun = nart_now(cx);
+        NART_AWAIT(f->r, nart_backoff_wait(cx, &f->backoff));
+        if (f->r < 0)
+            NART_RETURN(f->r);
+        f->ns[f->n] = nart_now(cx) - f->begun;
+    }
+    NART_END(0);
+}
+
+static const nart_task_type retrier_type = NART_TASK_TYPE(struct retrier, retrier_run, NULL);
+
+static struct retrier *start(nart_rt *rt, int waits, nart_join *join)
+{
+    struct retrier *f = spawn(rt, &retrier_type, join);
+
+    f->backoff = (nart_backoff)NART_BACKOFF_INIT;
+    f->backoff.initial = 10 * NART_MS;
+    f->waits = waits;
+    return f;
+}
+
+static void finish(nart_rt *rt, nart_join *join)
+{
+    run_all(rt);
+    CHECK(nart_join_done(join));
+    nart_join_release(join);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(each_wait_is_twice_the_one_before)
+{
+    nart_rt *rt = new_rt();
+    nart_join join;
+    struct retrier *f = start(rt, 4, &join);
+
+    run_all(rt);
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(f->ns[i], (10 * NART_MS) << i);
+    CHECK_EQ(f->backoff.waited, 4);
+    CHECK_EQ(nart_backoff_delay(&f->backoff), 160 * NART_MS);
+    finish(rt, &join);
+}
+
+TEST(there_is_a_longest_wait)
+{
+    nart_rt *rt = new_rt();
+    nart_join join;
+    struct retrier *f = start(rt, 6, &join);
+
+    f->backoff.initial = NART_SEC;
+    f->backoff.most = 5 * NART_SEC;
+    run_all(rt);
+    static const int64_t seconds[] = { 1, 2, 4, 5, 5, 5 };
+    for (int i = 0; i < 6; i++)
+        CHECK_EQ(f->ns[i], seconds[i] * NART_SEC);
+    finish(rt, &join);
+}
+
+TEST(retries_come_to_an_end)
+{
+    nart_rt *rt = new_rt();
+    nart_join join;
+    struct retrier *f = start(rt, WAITS, &join);
+
+    f->backoff.retries = 3;
+    run_all(rt);
+    CHECK_EQ(f->n, 3);
+    CHECK_RES(f->r, NART_EEXHAUSTED);
+    CHECK_EQ(elapsed_ms(), 10 + 20 + 40);
+    finish(rt, &join);
+}
+
+TEST(without_a_limit_they_do_not)
+{
+    nart_rt *rt = new_rt();
+    nart_join join;
+    struct retrier *f = start(rt, WAITS, &join);
+
+    f->backoff.initial = 1;
+    f->backoff.waited = UINT32_MAX - 5; /* as after years */
+    run_all(rt);
+    CHECK_EQ(f->n, WAITS);
+    CHECK_EQ(f->backoff.waited, UINT32_MAX);
+    CHECK_EQ(f->ns[WAITS - 1], 30 * NART_SEC);
+    finish(rt, &join);
+}
+
+TEST(no_wait_goes_beyond_the_deadline)
+{
+    nart_rt *rt = new_rt();
+    nart_join join;
+    struct retrier *f = start(rt, WAITS, &join);
+
+    f->backoff.deadline = at_ms(55);
+    run_all(rt);
+    CHECK_EQ(f->n, 3);
+    CHECK_EQ(f->ns[2], 25 * NART_MS);
+    CHECK_RES(f->r, NART_EEXHAUSTED);
+    CHECK_EQ(elapsed_ms(), 55);
+    finish(rt, &join);
+}
+
+TEST(a_deadline_that_has_passed_allows_none)
+{
+    nart_rt *rt = new_rt();
+    nart_join join;
+    struct retrier *f = start(rt, WAITS, &join);
+
+    f->backoff.deadline = at_ms(0);
+    run_all(rt);
+    CHECK_EQ(f->n, 0);
+    CHECK_RES(f->r, NART_EEXHAUSTED);
+    finish(rt, &join);
+}
+
+TEST(a_reset_begins_anew_and_keeps_the_deadline)
+{
+    nart_rt *rt = new_rt();
+    nart_join join;
+    struct retrier *f = start(rt, WAITS, &join);
+
+    f->reset_after = 2;
+    f->backoff.retries = 3;
+    f->backoff.deadline = at_ms(65);
+    run_all(rt);
+    CHECK_EQ(f->n, 5);
+    CHECK_EQ(f->ns[1], 20 * NART_MS);
+    CHECK_EQ(f->ns[2], 10 * NART_MS);
+    CHECK_EQ(f->ns[3], 20 * NART_MS);
+    CHECK_EQ(f->ns[4], 5 * NART_MS);
+    CHECK_RES(f->r, NART_EEXHAUSTED);
+    finish(rt, &join);
+}
+
+TEST(jitter_stays_within_its_bounds_and_uses_them)
+{
+    nart_rt *rt = new_rt();
+    nart_join join;
+    struct retrier *f = start(rt, WAITS, &join);
+    int64_t delay = 100 * NART_MS;
+    int longer = 0, far_off = 0;
+
+    f->backoff.initial = f->backoff.most = delay;
+    f->backoff.jitter = 50;
+    run_all(rt);
+    for (int i = 0; i < WAITS; i++) {
+        CHECK_LE(delay / 2, f->ns[i]);
+        CHECK_LE(f->ns[i], delay + delay / 2);
+        longer += f->ns[i] > delay;
+        far_off += f->ns[i] < delay * 3 / 4 || f->ns[i] > delay * 5 / 4;
+    }
+    /* Half of 64 each: fewer than 8 or more than 56 are less likely than 1 in 10^9. */
+    CHECK_LE(8, longer);
+    CHECK_LE(longer, 56);
+    CHECK_LE(8, far_off);
+    CHECK_LE(far_off, 56);
+    finish(rt, &join);
+}
+
+TEST(two_that_begin_together_do_not_wait_alike)
+{
+    nart_rt *rt = new_rt();
+    nart_join a, b;
+    struct retrier *f = start(rt, WAITS, &a), *g = start(rt, WAITS, &b);
+    int alike = 0;
+
+    f->backoff.jitter = g->backoff.jitter = 100;
+    run_all(rt);
+    for (int i = 0; i < WAITS; i++)
+        alike += f->ns[i] == g->ns[i];
+    CHECK_LE(alike, 1);
+    nart_join_release(&b);
+    finish(rt, &a);
+}
+
+TEST(a_wait_that_is_given_up_does_not_count)
+{
+    nart_rt *rt = new_rt();
+    nart_join join;
+    struct retrier *f = start(rt, WAITS, &join);
+
+    run_until(rt, at_ms(15)); /* 5 ms into the second */
+    CHECK_RES(nart_task_cancel(rt, nart_join_task(&join)), 0);
+    run_all(rt);
+    CHECK_RES(f->r, -ECANCELED);
+    CHECK_EQ(f->backoff.waited, 1);
+    CHECK_EQ(nart_backoff_delay(&f->backoff), 20 * NART_MS);
+    finish(rt, &join);
+}
+
+TEST(large_delays_do_not_overflow)
+{
+    nart_rt *rt = new_rt();
+    nart_join join;
+    struct retrier *f = start(rt, WAITS, &join);
+
+    f->backoff.initial = INT64_MAX / 4;
+    f->backoff.most = INT64_MAX;
+    f->backoff.jitter = 100;
+    f->backoff.doubled = 2;
+    CHECK_EQ(nart_backoff_delay(&f->backoff), INT64_MAX / 4 * 4);
+    f->backoff.doubled = 3;
+    CHECK_EQ(nart_backoff_delay(&f->backoff), INT64_MAX);
+    f->backoff.doubled = 63;
+    CHECK_EQ(nart_backoff_delay(&f->backoff), INT64_MAX);
+    settle(rt);
+    CHECK_EQ(f->n, 0);
+    CHECK_RES(nart_task_abort(rt, nart_join_task(&join)), 0);
+    finish(rt, &join);
+}
+
+TEST(fields_out_of_range_are_refused)
+{
+    static const struct {
+        int64_t initial, most;
+        uint32_t jitter;
+    } cases[] = { { -1, 5, 0 }, { 60, 5, 0 }, { 1, 5, 101 } };
+    nart_rt *rt = new_rt();
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        nart_join join;
+        struct retrier *f = start(rt, 1, &join);
+        f->backoff.initial = cases[i].initial;
+        f->backoff.most = cases[i].most;
+        f->backoff.jitter = cases[i].jitter;
+        CHECK_EQ(nart_backoff_delay(&f->backoff), 0);
+        run_all(rt);
+        CHECK_RES(f->r, -EINVAL);
+        nart_join_release(&join);
+    }
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(zero_delays_do_not_hold_the_loop)
+{
+    nart_rt *rt = new_rt();
+    nart_join join;
+    struct retrier *f = start(rt, WAITS, &join);
+
+    f->backoff.initial = f->backoff.most = 0;
+    run_all(rt);
+    CHECK_EQ(f->n, WAITS);
+    CHECK_EQ(elapsed_ms(), 0);
+    finish(rt, &join);
+}
