@@ -260,6 +260,40 @@ TEST(a_stop_is_for_one_job_only)
     }
 }
 
+/* A drainer takes all that is queued and runs the first of it: the others can still be cancelled, give
+ * their places back, and end with the bridge. */
+TEST(jobs_behind_a_running_one_are_queued)
+{
+    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
+    nart_tokio_op ops[6] = { 0 };
+    opts.max_blocking = 1;
+    opts.queue_cap = 4;
+    open_both_with(&opts);
+    CHECK_RES(submit(&ops[0]), 0);
+    wait_for(&started, 1);
+    for (int i = 1; i < 5; i++)
+        CHECK_RES(submit(&ops[i]), 0);
+    CHECK_RES(submit(&ops[5]), -EAGAIN);
+    nart_tokio_op_cancel(&ops[0]);
+    wait_for(&started, 2);
+    nart_tokio_op_cancel(&ops[3]);
+    CHECK_RES(nart_tokio_op_try(&ops[3], NULL), NART_EABORTED);
+    CHECK_EQ(read_word(&dropped), 2);
+    for (int i = 0; i < 2; i++) { /* of the one that runs, and of the one that was cancelled */
+        CHECK_RES(submit(&ops[5]), 0);
+        nart_tokio_op_detach(&ops[5]);
+    }
+    CHECK_RES(submit(&ops[5]), -EAGAIN);
+    CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
+    CHECK_RES(nart_tokio_op_try(&ops[1], NULL), NART_EABORTED); /* it was asked to stop */
+    CHECK_RES(nart_tokio_op_try(&ops[2], NULL), NART_ESHUTDOWN);
+    CHECK_RES(nart_tokio_op_try(&ops[4], NULL), NART_ESHUTDOWN);
+    CHECK_EQ(read_word(&started), 2);
+    CHECK_EQ(read_word(&dropped), 7);
+    for (int i = 0; i < 5; i++)
+        nart_tokio_op_close(&ops[i]);
+}
+
 static nart_res which_thread(void *arg, const nart_tokio_stop *stop)
 {
     (void)stop;
