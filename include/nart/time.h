@@ -93,13 +93,12 @@ NART_API void nart_interval_reset_at(nart_interval *i, int64_t next);
  * How long to wait before the next retry: `initial`, and twice as long each time up to `most`. Lives
  * in the frame; the first fields are set before its first use. Nothing to release.
  *
- *     nart_backoff backoff = NART_BACKOFF_INIT;      // in the frame
- *     NART_AWAIT(r, try_it(cx, f));
- *     while (r < 0) {
- *         NART_AWAIT(wait, nart_backoff_wait(cx, &f->backoff));
- *         if (wait < 0)
- *             break;                                  // given up: r is the last error
- *         NART_AWAIT(r, try_it(cx, f));
+ *     NART_AWAIT(f->r, try_it(cx, f));
+ *     while (f->r < 0) {
+ *         NART_AWAIT(r, nart_backoff_wait(cx, &f->backoff));
+ *         if (r < 0)
+ *             break;                                  // given up: f->r is the last error
+ *         NART_AWAIT(f->r, try_it(cx, f));
  *     }
  */
 typedef struct nart_backoff {
@@ -118,10 +117,8 @@ typedef struct nart_backoff {
 /** 100 ms, then twice as long each time up to 30 s, for ever, without jitter. */
 #define NART_BACKOFF_INIT                                                                          \
     {                                                                                              \
-        100 * NART_MS, 30 * NART_SEC, NART_NEVER, UINT32_MAX, 0, 0, 0, 0,                          \
-        {                                                                                          \
-            0, 0                                                                                   \
-        }                                                                                          \
+        .initial = 100 * NART_MS, .most = 30 * NART_SEC, .deadline = NART_NEVER,                   \
+        .retries = UINT32_MAX                                                                      \
     }
 
 /**
