@@ -348,7 +348,7 @@ static inline bool still_waits(const nart_cx *cx, const nart_rx *rx)
 
     return cx->go >= 0 && w->task == cx->self && w->seen != w->task->polls && !cx->scope &&
            w->ops == &nart__local_rx_ops && r->head == r->tail &&
-           ((const nart__chan *)(const void *)r)->senders > 0;
+           nart__chan_of(rx->ring)->senders > 0;
 }
 
 nart_res nart__recv_slow(nart_cx *cx, nart_rx *rx, void *value, size_t elem)

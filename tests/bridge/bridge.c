@@ -92,6 +92,13 @@ nart_res wait_for_answer(const nart_tokio_op *op, int64_t *value)
     return r;
 }
 
+int64_t clock_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * NART_SEC + t.tv_nsec;
+}
+
 uint32_t random_number(void)
 {
     static uint32_t state = 12345;

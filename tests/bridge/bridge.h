@@ -36,6 +36,9 @@ void count(uint64_t *word);
 uint64_t read_word(const uint64_t *word);
 void set_word(uint64_t *word, uint64_t value);
 
+/* CLOCK_MONOTONIC in nanoseconds. */
+int64_t clock_now(void);
+
 /* A small generator, for random interleavings. */
 uint32_t random_number(void);
 void random_pause(uint32_t most);

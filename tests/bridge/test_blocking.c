@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 static uint64_t started, finished, stopped, dropped, gate;
@@ -299,13 +298,6 @@ static nart_res which_thread(void *arg, const nart_tokio_stop *stop)
     (void)stop;
     *(pthread_t *)arg = pthread_self();
     return 0;
-}
-
-static int64_t clock_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * NART_SEC + t.tv_nsec;
 }
 
 /* A drainer lingers: jobs that come one at a time do not start a thread each. Another thread runs one

@@ -168,7 +168,6 @@ TEST(a_wake_inside_a_drop_runs_nothing)
     CHECK_RES(nart_tokio_local_close(&w.local), 0);
 }
 
-/* A future has one waker; two tasks that wait for one take turns at it, and none is left asleep. */
 /* Polled by a task that wakes itself a thousand times: the future is, too, and answers in its time. */
 struct nervous {
     nart_tokio_local *local;
@@ -198,6 +197,7 @@ TEST(spurious_polls_change_nothing)
     CHECK_RES(nart_tokio_local_close(&local), 0);
 }
 
+/* A future has one waker; two tasks that wait for one take turns at it, and none is left asleep. */
 TEST(two_tasks_on_one_local_future_both_go_on)
 {
     open_both();

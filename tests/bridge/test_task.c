@@ -7,7 +7,6 @@
 
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 static uint64_t dropped, begun, unwound;
 
@@ -120,13 +119,6 @@ TEST(a_frame_of_any_size_and_alignment)
 }
 
 /* ---- time ---- */
-
-static int64_t clock_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * NART_SEC + t.tv_nsec;
-}
 
 struct sleeper {
     nart_co co;
