@@ -15,7 +15,6 @@
 #include "../sys.h"
 
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- fork ---- */
@@ -124,24 +123,6 @@ void nart__rt_report(nart_rt *rt, const char *fmt, ...)
 
 /* ---- making and freeing ---- */
 
-static void *std_alloc(void *arg, size_t size, size_t align)
-{
-    (void)arg;
-    if (align <= _Alignof(max_align_t))
-        return malloc(size);
-    return aligned_alloc(align, (size + align - 1) & ~(align - 1));
-}
-
-static void std_free(void *arg, void *p, size_t size, size_t align)
-{
-    (void)arg;
-    (void)size;
-    (void)align;
-    free(p);
-}
-
-static const nart_alloc std_allocator = { std_alloc, std_free, NULL };
-
 static const nart_rt_opts defaults = {
     .slots = { 4096, 4096, 2048, 1024, 1024, 512, 256 },
     .max_io = 1024,
@@ -192,7 +173,7 @@ nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **out)
     if (r)
         return r;
     (void)pthread_once(&fork_once, watch_forks);
-    const nart_alloc *a = o.alloc ? o.alloc : &std_allocator;
+    const nart_alloc *a = o.alloc ? o.alloc : &nart__alloc_std;
     nart_rt *rt = nart__alloc(a, sizeof *rt, 64);
     if (!rt)
         return -ENOMEM;

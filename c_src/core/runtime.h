@@ -3,6 +3,7 @@
 #ifndef NART_CORE_RUNTIME_H
 #define NART_CORE_RUNTIME_H
 
+#include "../base/alloc.h"
 #include "../base/slab.h"
 #include "../reactor/reactor.h"
 #include "hub.h"
@@ -130,17 +131,6 @@ void nart__task_abandon(nart_rt *rt, void *frame);
 
 /* Told to report(), or standard error. */
 void nart__rt_report(nart_rt *rt, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-/* The memory of the runtime's user. */
-static inline void *nart__alloc(const nart_alloc *a, size_t size, size_t align)
-{
-    return a->alloc(a->arg, size, align);
-}
-static inline void nart__free(const nart_alloc *a, void *p, size_t size, size_t align)
-{
-    if (p)
-        a->free(a->arg, p, size, align);
-}
 
 /* What is allocated for a boxed frame: something also for an empty one. */
 static inline size_t nart__box_size(const nart_task_type *type)
