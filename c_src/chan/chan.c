@@ -141,25 +141,6 @@ nart_res nart_tx_clone(const nart_tx *tx, nart_tx *out)
 
 /* ---- closing ---- */
 
-/* Does a task wait in here? Else the wait may be one that its task, which runs now, has left since:
- * then it is only out of date. */
-static bool in_use(const nart__wait *w)
-{
-    return w->task && w->seen == w->task->polls;
-}
-
-/* The end in which this wait lives goes away. */
-static void interrupt(nart__wait *w)
-{
-    nart__task *t = w->task;
-    if (!t)
-        return;
-    bool waits = in_use(w);
-    nart__withdraw(w);
-    if (waits)
-        nart__ready(t); /* finds the end closed */
-}
-
 static void drop_values(nart__chan *c)
 {
     nart__ring *r = &c->ring;
@@ -190,7 +171,7 @@ void nart_tx_close(nart_tx *tx)
         return;
     nart__chan *c = nart__chan_of(tx->ring);
     bool spsc = nart__ring_spsc(tx->ring);
-    interrupt(&tx->wait);
+    nart__interrupt(&tx->wait);
     memset(tx, 0, sizeof *tx);
     if (spsc)
         nart__spsc_tx_closed(&c->ring);
@@ -205,7 +186,7 @@ void nart_rx_close(nart_rx *rx)
     if (!rx || !rx->ring)
         return;
     nart__chan *c = nart__chan_of(rx->ring);
-    interrupt(&rx->wait);
+    nart__interrupt(&rx->wait);
     memset(rx, 0, sizeof *rx);
     if (nart__ring_spsc(&c->ring))
         nart__spsc_rx_closed(&c->ring);
@@ -222,7 +203,7 @@ void nart_tx_move(nart_tx *dst, nart_tx *src)
 {
     if (dst == src)
         return;
-    interrupt(&src->wait);
+    nart__interrupt(&src->wait);
     *dst = *src;
     memset(src, 0, sizeof *src);
 }
@@ -231,7 +212,7 @@ void nart_rx_move(nart_rx *dst, nart_rx *src)
 {
     if (dst == src)
         return;
-    interrupt(&src->wait);
+    nart__interrupt(&src->wait);
     *dst = *src;
     memset(src, 0, sizeof *src);
 }
@@ -248,9 +229,9 @@ nart_res nart_rx_bind(nart_rx *rx, nart_rt *rt)
         r = nart__rt_check(rt);
     if (r)
         return r;
-    if (in_use(&rx->wait))
+    if (nart__wait_in_use(&rx->wait))
         return -EBUSY;
-    interrupt(&rx->wait);
+    nart__interrupt(&rx->wait);
     if (c->rt)
         detach(c);
     nart__tell(&c->ring.tx_notify); /* what this side still owes the sender */

@@ -23,6 +23,7 @@
  *
  * Not handled: a poll that takes values and then blocks its thread until the sender does something.
  * The sender may wait for room of which it has not been told. */
+#include "cell.h"
 #include "chan.h"
 
 /* The receiver has taken values, the first in this tick. */
@@ -71,30 +72,16 @@ void nart__spsc_look(nart__watch *watch)
 
 /* ---- waiting ---- */
 
-/* Release: the waker's own memory is there when the other side reads it. Acquire: what the other
- * side had published before its last exchange is there for the second look. */
-static void leave_waker(nart__waker_cell *cell, nart_cx *cx)
-{
-    (void)NART__EXCHANGE(cell, nart_cx_waker(cx).w, NART__ACQ_REL);
-}
-
-/* Relaxed: nothing is told by it, and a read-modify-write keeps the other side's release going. */
-static void take_back(nart__waker_cell *cell)
-{
-    if (NART__LOAD(cell, NART__RELAXED))
-        (void)NART__EXCHANGE(cell, (uintptr_t)0, NART__RELAXED);
-}
-
 static void tx_withdraw(nart__wait *w)
 {
-    take_back(&((nart_tx *)(void *)w)->ring->tx_notify);
+    nart__cell_take_back(&((nart_tx *)(void *)w)->ring->tx_notify);
 }
 
 static void rx_withdraw(nart__wait *w)
 {
     nart__ring *r = ((nart_rx *)(void *)w)->ring;
     nart__chan_of(r)->rx_wait = NULL;
-    take_back(&r->rx_notify);
+    nart__cell_take_back(&r->rx_notify);
 }
 
 const struct nart__wait_ops nart__spsc_tx_ops = { "send", tx_withdraw };
@@ -125,7 +112,7 @@ nart_res nart__spsc_send(nart_cx *cx, nart_tx *tx, const void *value)
         r = nart__park_in(cx, w, &begun);
         if (r != NART_PENDING)
             return r;
-        leave_waker(&tx->ring->tx_notify, cx);
+        nart__cell_leave(&tx->ring->tx_notify, cx);
         r = nart__spsc_try_send(tx, value);
         if (r == -EAGAIN)
             return NART_PENDING;
@@ -171,7 +158,7 @@ nart_res nart__spsc_recv(nart_cx *cx, nart_rx *rx, void *value)
         c->rx_wait = w;
         if (spinning)
             return NART_PENDING;
-        leave_waker(&rx->ring->rx_notify, cx);
+        nart__cell_leave(&rx->ring->rx_notify, cx);
         r = nart__spsc_try_recv(rx, value);
         if (r == -EAGAIN)
             return NART_PENDING;

@@ -70,6 +70,25 @@ static inline void nart__withdraw(nart__wait *w)
     nart__unwait(w);
 }
 
+/* Does a task wait in here? Else the wait may be one that its task, which runs now, has left since:
+ * then it is only out of date. */
+static inline bool nart__wait_in_use(const nart__wait *w)
+{
+    return w->task && w->seen == w->task->polls;
+}
+
+/* The handle in which this wait lives goes away. */
+static inline void nart__interrupt(nart__wait *w)
+{
+    nart__task *t = w->task;
+    if (!t)
+        return;
+    bool waits = nart__wait_in_use(w);
+    nart__withdraw(w);
+    if (waits)
+        nart__ready(t); /* finds the handle closed */
+}
+
 /* Has an enclosing scope expired? 0; -ETIMEDOUT: the one of the running await; -ECANCELED: one
  * above, whether that has expired as well or not. Counts the deadlines that remain. */
 static inline nart_res nart__look(nart_cx *cx)
