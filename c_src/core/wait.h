@@ -14,7 +14,9 @@
 #include <nart/co.h>
 #include <nart/driver.h>
 
-enum { NART__IDLE, NART__QUEUED, NART__GRANTED, NART__CLOSED };
+/* Granted: what is waited for has reserved something. Closed, done: the answer is there, and the wait
+ * has nothing more to do with what was waited for, which may be gone. */
+enum { NART__IDLE, NART__QUEUED, NART__GRANTED, NART__CLOSED, NART__DONE };
 
 /* -ECANCELED answers in one poll after which a body counts as deaf. */
 #define NART__PATIENCE 65536
@@ -151,11 +153,7 @@ static inline nart_res nart__park_in(nart_cx *cx, nart__wait *w, bool *begun)
     return nart__wait_on(cx, w);
 }
 
-/* ---- queues of waits: circular, the head is a link of its own ---- */
-
-typedef struct nart__waitq {
-    nart__wait *first, *last;
-} nart__waitq;
+/* ---- queues of waits ---- */
 
 static inline void nart__q_push(nart__waitq *q, nart__wait *w)
 {

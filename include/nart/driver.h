@@ -23,6 +23,12 @@ extern "C" {
 
 #define NART_DRIVER_ABI 1u
 
+/** nart_driver.kind */
+enum {
+    NART_DRIVER_MOVES = 1 /**< a task is polled by one thread and later by another: operations that
+                           *   would leave it in another thread's memory answer NART_EDRIVER */
+};
+
 struct mmsghdr; /* strict C does not show it */
 
 /** The system calls of socket operations: real ones in the loop, faults or a simulation elsewhere.
@@ -43,7 +49,7 @@ typedef struct nart_sys {
 /** What a driver does for the operations of the tasks that it polls. `host` is its own. */
 typedef struct nart_driver {
     uint32_t abi; /**< NART_DRIVER_ABI */
-    uint32_t kind;
+    uint32_t kind; /**< NART_DRIVER_* */
     const char *name;
     int64_t (*now)(void *host); /**< CLOCK_MONOTONIC, or the world's */
     /** The task parked with this earliest deadline; NART_NEVER: leave its timer as it is. An alarm

@@ -12,6 +12,7 @@
 #include "io.h"
 #include "net.h"
 #include "rt.h"
+#include "sync.h"
 #include "task.h"
 #include "time.h"
 

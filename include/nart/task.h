@@ -189,6 +189,11 @@ typedef struct nart__wait {
     uint32_t state, seen;             /* idle, queued, granted, closed; the poll that asked last */
 } nart__wait;
 
+/* All zero = empty. First in, first out. */
+typedef struct nart__waitq {
+    nart__wait *first, *last;
+} nart__waitq;
+
 /* ---- joining ------------------------------------------------------------------------------- */
 
 /** A handle on a task's end. Zeroed = empty. Not copied; moved with nart_join_move(). */

@@ -35,8 +35,8 @@ use crate::clock;
 use crate::guard::catch;
 use crate::nart::{
     errno, nart_driver_cx_init, nart_driver_poll, nart_driver_task_cancel, nart_driver_task_init,
-    Cx, Driver, Res, Task, TaskType, Wakeable, DRIVER_ABI, EABI, EDRIVER, EFORK, NEVER, PENDING,
-    TASK_ABI, TASK_SEND,
+    Cx, Driver, Res, Task, TaskType, Wakeable, DRIVER_ABI, DRIVER_MOVES, EABI, EDRIVER, EFORK,
+    NEVER, PENDING, TASK_ABI, TASK_SEND,
 };
 use crate::op::{self, Handle, Outcome, Promise};
 
@@ -256,7 +256,7 @@ unsafe extern "C" fn io_none(_: *mut c_void, _: u64) -> Res {
 
 static DRIVER: Driver = Driver {
     abi: DRIVER_ABI,
-    kind: 0,
+    kind: DRIVER_MOVES,
     name: c"tokio".as_ptr(),
     now,
     park,

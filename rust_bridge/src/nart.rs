@@ -128,6 +128,8 @@ pub(crate) const TASK_ABI: u32 = 1;
 pub(crate) const TASK_SEND: u32 = 1;
 /// `NART_DRIVER_ABI`.
 pub(crate) const DRIVER_ABI: u32 = 1;
+/// `NART_DRIVER_MOVES`.
+pub(crate) const DRIVER_MOVES: u32 = 1;
 /// `NART_NEVER`.
 pub(crate) const NEVER: i64 = i64::MAX;
 

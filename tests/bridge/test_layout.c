@@ -29,6 +29,7 @@ OFFSET(nart_http_opts, reserved, 72);
 #endif
 
 _Static_assert(NART_TASK_ABI == 1 && NART_DRIVER_ABI == 1, "nart.rs has other versions");
+_Static_assert(NART_DRIVER_MOVES == 1, "nart.rs has another flag");
 
 TEST(both_sides_agree_when_this_compiles)
 {

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* notify.c: notifications.
+ *
+ * What it keeps true: a notification of one is with one task that has been told, or passes on when
+ * that goes away, or is kept as the permit; a permit is there only while nobody is queued. */
+#include "sync.h"
+
+void nart_notify_one(nart_notify *n)
+{
+    if (!n->queue.first) {
+        n->permit = 1;
+        return;
+    }
+    nart__wait *w = nart__sync_pop(&n->queue, NART__GRANTED);
+    nart__q_push(&n->told, w);
+    nart__ready(w->task);
+}
+
+void nart_notify_all(nart_notify *n)
+{
+    nart__sync_answer_all(&n->queue, NART__DONE);
+}
+
+static void notify_withdraw(nart__wait *w)
+{
+    nart_notify *n = nart__waiter_of(w)->at;
+
+    if (w->state == NART__QUEUED) {
+        nart__q_remove(&n->queue, w);
+    } else if (w->state == NART__GRANTED) {
+        nart__q_remove(&n->told, w);
+        nart_notify_one(n);
+    }
+}
+
+static const struct nart__wait_ops notify_ops = { "notify", notify_withdraw };
+
+nart_res nart_notify_await(nart_cx *cx, nart_notify *n, nart_waiter *w)
+{
+    nart__wait *h = &w->wait;
+
+    nart_res r = nart__sync_enter(cx, w, n, 0);
+    if (NART_UNLIKELY(r))
+        return r;
+    if (h->task && h->state != NART__QUEUED) {
+        if (h->state == NART__GRANTED)
+            nart__q_remove(&n->told, h);
+        r = h->state == NART__CLOSED ? NART_ECLOSED : 0;
+        nart__unwait(h);
+        return r;
+    }
+    if (NART_UNLIKELY(n->closed))
+        return NART_ECLOSED;
+    if (n->permit) {
+        n->permit = 0;
+        return 0;
+    }
+    return nart__sync_park(cx, w, n, 0, &n->queue, &notify_ops);
+}
+
+void nart_notify_close(nart_notify *n)
+{
+    if (!n)
+        return;
+    n->closed = 1;
+    nart__sync_answer_all(&n->queue, NART__CLOSED);
+    nart__sync_answer_all(&n->told, NART__DONE);
+}

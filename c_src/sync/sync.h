@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* sync.h: what notifications, semaphores and wait groups share: a wait in a nart_waiter.
+ *
+ * What it keeps true
+ *  1. A waiter is in a list of its object exactly while its state is QUEUED or GRANTED. Only then
+ *     does its withdrawal touch the object.
+ *  2. CLOSED and DONE are answers that lie in the waiter: whoever is polled with one of them does not
+ *     look at the object, which may be gone. */
+#ifndef NART_SYNC_SYNC_H
+#define NART_SYNC_SYNC_H
+
+#include "../core/wait.h"
+
+#include <nart/sync.h>
+
+static inline nart_waiter *nart__waiter_of(nart__wait *w)
+{
+    return (nart_waiter *)(void *)w; /* the wait is the first member */
+}
+
+/* First line of an operation. A wait that the task has left since, for something else, is over. */
+static inline nart_res nart__sync_enter(nart_cx *cx, nart_waiter *w, const void *at, uint64_t want)
+{
+    nart__wait *h = &w->wait;
+
+    nart_res r = nart__enter(cx, h);
+    if (NART_UNLIKELY(r) || !h->task)
+        return r;
+    if (h->task == cx->self && w->at == at && w->want == want)
+        return 0;
+    if (h->task != cx->self || h->seen == h->task->polls)
+        return -EBUSY;
+    nart__withdraw(h);
+    return 0;
+}
+
+/* Can a task of this context wait behind those in the queue? */
+static inline nart_res nart__sync_check(const nart_cx *cx, const nart__waitq *q)
+{
+    if (NART_UNLIKELY(cx->drv->kind & NART_DRIVER_MOVES))
+        return NART_EDRIVER;
+    return NART_UNLIKELY(q->first && q->first->task->home != cx) ? NART_EDRIVER : 0;
+}
+
+/* Waits in the queue, at its end or where it is already. */
+static inline nart_res nart__sync_park(nart_cx *cx, nart_waiter *w, void *at, uint64_t want,
+                                       nart__waitq *q, const struct nart__wait_ops *ops)
+{
+    bool begun;
+
+    nart_res r = nart__sync_check(cx, q);
+    if (NART_UNLIKELY(r))
+        return r;
+    r = nart__park_in(cx, &w->wait, &begun);
+    if (begun) {
+        w->wait.ops = ops;
+        w->at = at;
+        w->want = want;
+        nart__q_push(q, &w->wait);
+    }
+    return r;
+}
+
+/* Out of the list, with this state. */
+static inline nart__wait *nart__sync_pop(nart__waitq *q, uint32_t state)
+{
+    nart__wait *w = q->first;
+    nart__q_remove(q, w);
+    w->state = state;
+    return w;
+}
+
+/* All of the list have their answer. */
+static inline void nart__sync_answer_all(nart__waitq *q, uint32_t state)
+{
+    while (q->first)
+        nart__ready(nart__sync_pop(q, state)->task);
+}
+
+#endif

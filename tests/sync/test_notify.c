@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Notifications: who gets them, in which order, and what becomes of those that are not taken. */
+#include "sync_test.h"
+
+static nart_rt *rt;
+static nart_notify n;
+
+static void begin(void)
+{
+    rt = new_rt();
+    memset(&n, 0, sizeof n);
+}
+
+static void end(void)
+{
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+static bool nobody_waits(void)
+{
+    return !n.queue.first && !n.queue.last && !n.told.first && !n.told.last;
+}
+
+TEST(one_is_kept_for_who_comes_later)
+{
+    struct op a, b;
+    begin();
+    nart_notify_one(&n);
+    nart_notify_one(&n);
+    nart_notify_one(&n);
+    notify_start(rt, &a, &n);
+    CHECK_RES(a.res, 0);
+    CHECK_EQ(a.polls, 1);
+    notify_start(rt, &b, &n);
+    CHECK_RES(b.res, NART_PENDING);
+    nart_notify_one(&n);
+    settle(rt);
+    CHECK_RES(b.res, 0);
+    CHECK(nobody_waits() && !n.permit);
+    end();
+}
+
+TEST(who_waited_longest_is_first)
+{
+    struct op op[5];
+    begin();
+    for (int i = 0; i < 5; i++)
+        notify_start(rt, &op[i], &n);
+    for (int i = 0; i < 5; i++) {
+        nart_notify_one(&n);
+        settle(rt);
+        for (int k = 0; k < 5; k++) {
+            CHECK_RES(op[k].res, k <= i ? 0 : NART_PENDING);
+            CHECK_EQ(op[k].polls, k <= i ? 2 : 1);
+        }
+    }
+    end();
+}
+
+/* Two in a row go to two tasks, whether those have been polled in between or not. */
+TEST(each_goes_to_another_task)
+{
+    struct op op[3];
+    begin();
+    for (int i = 0; i < 3; i++)
+        notify_start(rt, &op[i], &n);
+    nart_notify_one(&n);
+    nart_notify_one(&n);
+    settle(rt);
+    CHECK_RES(op[0].res, 0);
+    CHECK_RES(op[1].res, 0);
+    CHECK_RES(op[2].res, NART_PENDING);
+    end();
+}
+
+TEST(all_are_those_that_wait)
+{
+    struct op op[3], late;
+    begin();
+    for (int i = 0; i < 3; i++)
+        notify_start(rt, &op[i], &n);
+    nart_notify_all(&n);
+    notify_start(rt, &late, &n);
+    for (int i = 0; i < 3; i++)
+        CHECK_RES(op[i].res, 0);
+    CHECK_RES(late.res, NART_PENDING);
+    nart_notify_all(&n);
+    nart_notify_all(&n); /* nobody waits: nothing is kept */
+    settle(rt);
+    CHECK_RES(late.res, 0);
+    notify_start(rt, &late, &n);
+    CHECK_RES(late.res, NART_PENDING);
+    end();
+}
+
+TEST(one_that_is_not_taken_passes_on)
+{
+    for (enum way way = 0; way < TIMED_OUT; way++) {
+        nart_notify instead = { .permit = 0 };
+        struct op gone, next, last;
+        begin();
+        leaver_start(rt, &gone, NOTIFY, &n, 0, way, &instead);
+        notify_start(rt, &next, &n);
+        notify_start(rt, &last, &n);
+        nart_notify_one(&n);
+        leave(rt, &gone, way);
+        settle(rt);
+        check_left(&gone, way);
+        CHECK_RES(next.res, 0);
+        CHECK_RES(last.res, NART_PENDING);
+        end();
+        CHECK(nobody_waits());
+    }
+}
+
+TEST(one_that_nobody_takes_is_kept)
+{
+    for (enum way way = 0; way < TIMED_OUT; way++) {
+        nart_notify instead = { .permit = 0 };
+        struct op gone, next;
+        begin();
+        leaver_start(rt, &gone, NOTIFY, &n, 0, way, &instead);
+        nart_notify_one(&n);
+        leave(rt, &gone, way);
+        settle(rt);
+        notify_start(rt, &next, &n);
+        CHECK_RES(next.res, 0);
+        end();
+        CHECK(nobody_waits() && !n.permit);
+    }
+}
+
+TEST(one_that_has_come_beats_the_deadline)
+{
+    nart_notify instead = { .permit = 0 };
+    struct op op;
+    begin();
+    leaver_start(rt, &op, NOTIFY, &n, 0, TIMED_OUT, &instead);
+    nart_notify_one(&n);
+    leave(rt, &op, TIMED_OUT);
+    settle(rt);
+    CHECK_RES(op.res, 0);
+    end();
+}
+
+/* A chain of tasks that were told and are cancelled: it ends with the first that is not. */
+TEST(one_passes_through_many)
+{
+    struct op op[100];
+    begin();
+    for (int i = 0; i < 100; i++)
+        notify_start(rt, &op[i], &n);
+    nart_notify_one(&n);
+    for (int i = 0; i < 99; i++)
+        leave(rt, &op[i], CANCELLED);
+    settle(rt);
+    for (int i = 0; i < 99; i++)
+        CHECK_RES(op[i].res, -ECANCELED);
+    CHECK_RES(op[99].res, 0);
+    end();
+}
+
+TEST(what_was_for_all_does_not_pass_on)
+{
+    struct op gone, later;
+    begin();
+    notify_start(rt, &gone, &n);
+    nart_notify_all(&n);
+    leave(rt, &gone, CANCELLED);
+    settle(rt);
+    CHECK_RES(gone.res, -ECANCELED);
+    notify_start(rt, &later, &n);
+    CHECK_RES(later.res, NART_PENDING);
+    end();
+}
+
+TEST(who_leaves_the_queue_is_not_told)
+{
+    for (enum way way = 0; way < WAYS; way++) {
+        nart_notify instead = { .permit = 0 };
+        struct op op[3];
+        begin();
+        notify_start(rt, &op[0], &n);
+        leaver_start(rt, &op[1], NOTIFY, &n, 0, way, &instead);
+        notify_start(rt, &op[2], &n);
+        leave(rt, &op[1], way);
+        settle(rt);
+        check_left(&op[1], way);
+        nart_notify_one(&n);
+        nart_notify_one(&n);
+        settle(rt);
+        CHECK_RES(op[0].res, 0);
+        CHECK_RES(op[2].res, 0);
+        CHECK(nobody_waits() && !n.permit);
+        end();
+    }
+}
+
+/* They find the answer in their waiter: the memory of the object is already another's. */
+TEST(closing_answers_all)
+{
+    struct op told, waits[2], late;
+    begin();
+    notify_start(rt, &told, &n);
+    notify_start(rt, &waits[0], &n);
+    notify_start(rt, &waits[1], &n);
+    nart_notify_one(&n);
+    nart_notify_close(&n);
+    nart_notify_close(&n);
+    CHECK(nobody_waits());
+    nart_notify copy = n;
+    memset(&n, 0xa5, sizeof n);
+    leave(rt, &waits[1], CANCELLED);
+    settle(rt);
+    CHECK_RES(told.res, 0);
+    CHECK_RES(waits[0].res, NART_ECLOSED);
+    CHECK_RES(waits[1].res, -ECANCELED);
+    notify_start(rt, &late, &copy);
+    CHECK_RES(late.res, NART_ECLOSED);
+    nart_notify_close(NULL);
+    end();
+}
+
+/* ---- one task, several waits ---- */
+
+struct racer {
+    nart_co co;
+    nart_notify n[3];
+    nart_waiter w[3];
+    nart_res r;
+    int which, won[3], rounds;
+};
+
+static nart_res racer_run(nart_cx *cx, void *frame)
+{
+    struct racer *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    for (f->rounds = 0; f->rounds < 6; f->rounds++) {
+        NART_AWAIT_ANY(f->which, f->r, nart_notify_await(cx, &f->n[0], &f->w[0]),
+                       nart_notify_await(cx, &f->n[1], &f->w[1]),
+                       nart_notify_await(cx, &f->n[2], &f->w[2]));
+        CHECK_RES(f->r, 0);
+        for (int i = 0; i < 3; i++)
+            CHECK(!f->w[i].wait.task && !f->n[i].queue.first);
+        f->won[f->which]++;
+    }
+    NART_END(0);
+}
+
+static const nart_task_type racer_type = NART_TASK_TYPE(struct racer, racer_run, NULL);
+
+TEST(a_race_loses_none)
+{
+    nart_join join;
+    begin();
+    struct racer *f = spawn(rt, &racer_type, &join);
+    settle(rt);
+    for (int i = 0; i < 3; i++)
+        nart_notify_one(&f->n[i]); /* the losers' come in later rounds */
+    settle(rt);
+    CHECK_EQ(f->rounds, 3);
+    for (int i = 3; i-- > 0;) {
+        nart_notify_one(&f->n[i]);
+        settle(rt);
+    }
+    CHECK(nart_join_done(&join));
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(f->won[i], 2);
+    nart_join_release(&join);
+    end();
+}
+
+/* A place in the queue is left with the race, and a told one that is not asked for passes on. */
+struct wanderer {
+    nart_co co;
+    nart_notify *n;
+    nart_waiter w;
+    nart_timer timer;
+    nart_res r;
+    int which;
+};
+
+static nart_res wanderer_run(nart_cx *cx, void *frame)
+{
+    struct wanderer *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT_ANY(f->which, f->r, nart_sleep(cx, &f->timer, NART_MS),
+                   nart_notify_await(cx, f->n, &f->w));
+    CHECK_EQ(f->which, 0);
+    NART_AWAIT(f->r, nart_notify_await(cx, f->n, &f->w));
+    NART_END(f->r);
+}
+
+static const nart_task_type wanderer_type = NART_TASK_TYPE(struct wanderer, wanderer_run, NULL);
+
+TEST(a_lost_race_loses_the_place)
+{
+    nart_join join;
+    struct op other;
+    begin();
+    struct wanderer *f = spawn(rt, &wanderer_type, &join);
+    f->n = &n;
+    settle(rt);
+    notify_start(rt, &other, &n);
+    run_until(rt, at_ms(2));
+    nart_notify_one(&n);
+    settle(rt);
+    CHECK_RES(other.res, 0);
+    CHECK(!nart_join_done(&join));
+    nart_notify_one(&n);
+    settle(rt);
+    CHECK(nart_join_done(&join));
+    nart_join_release(&join);
+    end();
+}
+
+/* ---- misuse ---- */
+
+TEST(a_second_task_on_a_waiter_is_told)
+{
+    nart_waiter shared = { .at = NULL };
+    struct op a = { .waiter = &shared }, b = { .waiter = &shared };
+    begin();
+    op_start(rt, &a, NOTIFY, &n);
+    op_start(rt, &b, NOTIFY, &n);
+    CHECK_RES(b.res, -EBUSY);
+    CHECK_RES(a.res, NART_PENDING);
+    nart_notify_one(&n);
+    op_spawn(rt, &b); /* a has been told, and stands on the waiter still */
+    settle(rt);
+    CHECK_RES(a.res, 0);
+    CHECK_RES(b.res, NART_PENDING); /* after it: the waiter was free */
+    end();
+    CHECK(!shared.wait.task);
+}
+
+struct twice {
+    nart_co co;
+    nart_notify a, b;
+    nart_waiter w;
+    nart_res r;
+    int which;
+};
+
+static nart_res twice_run(nart_cx *cx, void *frame)
+{
+    struct twice *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT_ANY(f->which, f->r, nart_notify_await(cx, &f->a, &f->w),
+                   nart_notify_await(cx, &f->b, &f->w));
+    NART_END(f->r);
+}
+
+static const nart_task_type twice_type = NART_TASK_TYPE(struct twice, twice_run, NULL);
+
+TEST(two_objects_on_a_waiter_are_told)
+{
+    nart_join join;
+    begin();
+    struct twice *f = spawn(rt, &twice_type, &join);
+    settle(rt);
+    CHECK_RES(f->r, -EBUSY);
+    CHECK_EQ(f->which, 1);
+    CHECK(!f->a.queue.first && !f->b.queue.first);
+    nart_join_release(&join);
+    end();
+}
+
+TEST(a_runtime_does_not_wait_behind_another)
+{
+    struct op a, b;
+    begin();
+    nart_rt *second = new_rt();
+    notify_start(rt, &a, &n);
+    notify_start(second, &b, &n);
+    CHECK_RES(b.res, NART_EDRIVER);
+    nart_notify_one(&n);
+    settle(rt);
+    CHECK_RES(a.res, 0);
+    notify_start(second, &b, &n); /* nobody of the first waits now */
+    CHECK_RES(b.res, NART_PENDING);
+    CHECK_RES(nart_rt_free(second), 0);
+    end();
+}
+
+/* ---- ends ---- */
+
+/* The object and the waiters outlive the runtime, and serve another. */
+TEST(nothing_is_left_of_a_runtime_that_is_freed)
+{
+    nart_waiter waiter[4] = { { .at = NULL } };
+    struct op op[4];
+    begin();
+    for (int i = 0; i < 4; i++) {
+        op[i] = (struct op){ .waiter = &waiter[i] };
+        op_start(rt, &op[i], NOTIFY, &n);
+    }
+    nart_notify_one(&n);
+    end();
+    CHECK(nobody_waits());
+    CHECK_EQ(n.permit, 1); /* it was nobody's in the end */
+    rt = new_rt();
+    for (int i = 0; i < 2; i++) {
+        op[i] = (struct op){ .waiter = &waiter[i] };
+        op_start(rt, &op[i], NOTIFY, &n);
+    }
+    CHECK_RES(op[0].res, 0);
+    CHECK_RES(op[1].res, NART_PENDING);
+    end();
+}
+
+TEST(polls_for_no_reason_change_nothing)
+{
+    struct op op[2];
+    begin();
+    notify_start(rt, &op[0], &n);
+    notify_start(rt, &op[1], &n);
+    for (int i = 0; i < 1000; i++) {
+        nart_waker_wake(op[i % 2].waker);
+        settle(rt);
+    }
+    CHECK_LE(500, op[0].polls);
+    CHECK_RES(op[0].res, NART_PENDING);
+    nart_notify_one(&n);
+    for (int i = 0; i < 2; i++)
+        nart_waker_wake(op[i].waker);
+    settle(rt);
+    CHECK_RES(op[0].res, 0);
+    CHECK_RES(op[1].res, NART_PENDING);
+    end();
+}
+
+/* Answers without waiting cost budget, so a task that is notified all the time does not hold the
+ * loop. */
+struct hog {
+    nart_co co;
+    nart_notify n;
+    nart_waiter w;
+    nart_res r;
+    int i;
+};
+
+static nart_res hog_run(nart_cx *cx, void *frame)
+{
+    struct hog *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    for (f->i = 0; f->i < 1000; f->i++) {
+        nart_notify_one(&f->n);
+        NART_AWAIT(f->r, nart_notify_await(cx, &f->n, &f->w));
+        CHECK_RES(f->r, 0);
+    }
+    NART_END(0);
+}
+
+static const nart_task_type hog_type = NART_TASK_TYPE(struct hog, hog_run, NULL);
+
+TEST(a_poll_has_a_budget)
+{
+    nart_join join;
+    begin();
+    (void)spawn(rt, &hog_type, &join);
+    CHECK_LE(1000 / NART_BUDGET, settle(rt));
+    CHECK(nart_join_done(&join));
+    nart_join_release(&join);
+    end();
+}
