@@ -31,6 +31,7 @@
 /* The old value. Unsigned addition wraps. */
 #define NART__FETCH_ADD(p, n, order) __atomic_fetch_add(p, n, order)
 #define NART__FETCH_AND(p, bits, order) __atomic_fetch_and(p, bits, order)
+#define NART__FETCH_OR(p, bits, order) __atomic_fetch_or(p, bits, order)
 
 #endif
 

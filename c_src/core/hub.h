@@ -36,6 +36,11 @@ struct nart__hub {
     nart__hub *idle;                            /* the next one in the pool */
     NART__ATOMIC(uint64_t) life;                /* see nart__hub_life() */
     NART__ATOMIC(uint64_t) io_gone;             /* see nart__hub_io_rt() */
+    unsigned fork_epoch;                        /* of the process that opened it */
+
+    NART__ALIGNAS(NART__LINE) NART__ATOMIC(uintptr_t) posts; /* see post.c */
+    NART__ATOMIC(uint64_t) ended;  /* the newest life that was asked to shut down, plus one */
+    NART__ATOMIC(uint32_t) orders; /* spawns under way: see life/remote.c */
 };
 
 /* ---- any thread, and signal handlers ---- */

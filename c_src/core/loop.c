@@ -188,15 +188,11 @@ void nart_waker_wake(nart_waker w)
 /* A poll after which the task ends although it answered NART_PENDING. */
 static NART__COLD void end_pending(nart_rt *rt, nart__task *t)
 {
-    const nart_co *leaf = t->leaf;
-    bool deaf = t->state & NART__T_DEAF;
-    const char *why = deaf ? "ignores cancellation" : "still waited when the runtime was freed";
-
-    if ((deaf || rt->closing) && leaf)
-        nart__rt_report(rt, "%s: task %s was dropped: it %s (%s:%u)", rt->name, t->type->name, why,
-                        leaf->site->file, leaf->at & NART__CO_LINE);
-    else if (deaf || rt->closing) /* a yield, or no body at all */
-        nart__rt_report(rt, "%s: task %s was dropped: it %s", rt->name, t->type->name, why);
+    rt->end.dropped += rt->closing;
+    if (t->state & NART__T_DEAF)
+        nart__rt_report_task(rt, t, "was dropped: it ignores cancellation");
+    else if (rt->closing)
+        nart__rt_report_task(rt, t, "was dropped: it still waited when the runtime was freed");
     nart__task_finish(rt, t, NART_EABORTED);
 }
 
@@ -287,7 +283,30 @@ uint32_t nart__run_ready(nart_rt *rt)
     return n;
 }
 
-/* Foreign wakes. A producer that is between its two steps is not waited for: parking fails then. */
+/* What other threads have posted, `most` at most: how many. */
+static NART__COLD uint32_t run_posts(nart_rt *rt, uint32_t most)
+{
+    bool all = !rt->posted;
+    uint32_t n = 0;
+
+    if (all)
+        rt->posted = nart__post_take(rt->hub);
+    if (nart__post_ended(rt->hub, rt->life))
+        nart__rt_shutdown(rt);
+    if (rt->mailed)
+        rt->mailed(rt);
+    for (; n < most && rt->posted; n++) {
+        nart__post *p = rt->posted;
+        rt->posted = nart__post_next(p);
+        p->run(p->life == rt->life ? rt : NULL, p);
+    }
+    if (rt->posted || !all) /* the rest with the next tick */
+        nart__wake(nart__hub_waker(rt->hub, nart__rt_mailbox(rt)));
+    return n;
+}
+
+/* Foreign wakes, and posts. A producer that is between its two steps is not waited for: parking fails
+ * then. */
 static void drain_inbox(nart_rt *rt)
 {
     bool busy;
@@ -300,6 +319,8 @@ static void drain_inbox(nart_rt *rt)
         nart__task *t = nart__rt_slot(rt, rec->slot);
         if (t)
             nart__rt_ready(rt, t);
+        else if (rec->slot == nart__rt_mailbox(rt))
+            n -= run_posts(rt, n - 1);
     }
 }
 

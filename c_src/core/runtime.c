@@ -28,6 +28,11 @@ static void in_child(void)
     nart__hub_forked();
 }
 
+bool nart__hub_is_forked(const nart__hub *hub)
+{
+    return hub->fork_epoch != fork_epoch;
+}
+
 static void watch_forks(void)
 {
     (void)pthread_atfork(NULL, NULL, in_child);
@@ -91,6 +96,17 @@ nart_res nart_rt_bind(nart_rt *rt)
     return 0;
 }
 
+/* ---- no new tasks ---- */
+
+void nart__rt_shutdown(nart_rt *rt)
+{
+    if (rt->refusing)
+        return;
+    rt->refusing = true;
+    nart__post_end(rt->hub, rt->life, 0);
+    nart__q_wake_all(&rt->awaiting_shutdown);
+}
+
 /* ---- asking ---- */
 
 uint32_t nart_rt_task_count(const nart_rt *rt)
@@ -119,6 +135,17 @@ void nart__rt_report(nart_rt *rt, const char *fmt, ...)
         rt->opts.report(rt->opts.report_arg, line);
     else
         fprintf(stderr, "nart: %s\n", line);
+}
+
+void nart__rt_report_task(nart_rt *rt, const nart__task *t, const char *what)
+{
+    const nart_co *leaf = t->leaf;
+
+    if (leaf)
+        nart__rt_report(rt, "%s: task %s %s (%s:%u)", rt->name, t->type->name, what,
+                        leaf->site->file, leaf->at & NART__CO_LINE);
+    else /* a yield, or no body at all */
+        nart__rt_report(rt, "%s: task %s %s", rt->name, t->type->name, what);
 }
 
 /* ---- making and freeing ---- */
@@ -189,7 +216,7 @@ nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **out)
     r = nart__slab_init(&rt->slab, sizeof(nart__task), o.slots);
     if (r)
         goto no_slab;
-    rt->hub = nart__hub_open(rt->slab.total, &err);
+    rt->hub = nart__hub_open(rt->slab.total + 1, &err); /* and the mailbox */
     r = err;
     if (!rt->hub)
         goto no_hub;
@@ -198,6 +225,8 @@ nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **out)
     if (r)
         goto no_reactor;
     rt->hub->rt = rt;
+    rt->hub->fork_epoch = fork_epoch;
+    nart__post_open(rt->hub);
     rt->life = nart__hub_life(rt->hub);
     nart_driver_cx_init(&rt->cx, &nart__loop, rt->hub);
     rt->cx.now = nart__sys_now();
@@ -240,6 +269,7 @@ static void drop_held(nart_rt *rt, nart__task *t)
     if (!(state & NART__T_DONE))
         return;
     t->state = NART__T_DROPPED;
+    rt->end.held++;
     if (t->type->drop)
         t->type->drop(t->frame);
     if (state & NART__T_ESCAPED)
@@ -251,6 +281,7 @@ static void drop_held(nart_rt *rt, nart__task *t)
 /* Ends every task. A drop function may commit what was begun before: that has to end, too. */
 static void end_all(nart_rt *rt)
 {
+    rt->end.cancelled = rt->live;
     do {
         each_task(rt, ask);
         while (nart__any_ready(rt)) /* ends: each poll ends its task, and none is begun */
@@ -259,12 +290,62 @@ static void end_all(nart_rt *rt)
     } while (nart__any_ready(rt));
     while (rt->begun)
         nart__task_abandon(rt, rt->begun->frame);
+    rt->end.cancelled -= rt->end.dropped;
+}
+
+/* The counts that the caller's version knows. */
+static void count_out(const nart_rt_end *end, nart_rt_end *out)
+{
+    if (!out)
+        return;
+    size_t size = out->size < sizeof *end ? out->size : sizeof *end;
+    nart_rt_end copy = *end;
+    copy.size = out->size;
+    memcpy(out, &copy, size);
+}
+
+static uint32_t refuse(nart__post *list)
+{
+    uint32_t n = 0;
+
+    for (nart__post *p = list, *next; p; p = next, n++) {
+        next = nart__post_next(p);
+        p->run(NULL, p);
+    }
+    return n;
+}
+
+/* What other threads have sent and no poll has seen: posts are given back, wakes left behind. */
+static uint32_t undelivered(nart_rt *rt)
+{
+    bool busy;
+    uint32_t n = 0;
+
+    for (uint32_t most = rt->hub->slots; most > 0; most--) {
+        nart__rec *rec = nart__hub_pop(rt->hub, &busy);
+        if (!rec)
+            break;
+        n += rec->slot != nart__rt_mailbox(rt);
+    }
+    n += refuse(rt->posted);
+    n += refuse(nart__post_close(rt->hub));
+    nart__hub_retire(rt->hub, nart__rt_mailbox(rt));
+    return n;
 }
 
 nart_res nart_rt_free(nart_rt *rt)
 {
-    if (!rt)
+    return nart_rt_free_counted(rt, NULL);
+}
+
+nart_res nart_rt_free_counted(nart_rt *rt, nart_rt_end *out)
+{
+    if (out && out->size < sizeof out->size)
+        return NART_EABI;
+    if (!rt) {
+        count_out(&(nart_rt_end){ 0 }, out);
         return 0;
+    }
     bool forked = rt->fork_epoch != fork_epoch;
     nart_res r = forked ? 0 : nart__rt_check(rt);
     if (r)
@@ -273,9 +354,10 @@ nart_res nart_rt_free(nart_rt *rt)
         return -EDEADLK;
     rt->running = true;
     rt->idle = false;
-    rt->closing = true;
+    rt->closing = rt->refusing = true;
     if (!forked)
         end_all(rt);
+    rt->end.undelivered = undelivered(rt);
     while (rt->guests.next != &rt->guests) {
         nart__guest *g = rt->guests.next;
         nart__guest_remove(g);
@@ -287,6 +369,7 @@ nart_res nart_rt_free(nart_rt *rt)
     else
         nart__hub_close(rt->hub);
     nart__slab_finish(&rt->slab);
+    count_out(&rt->end, out);
     nart_alloc a = rt->alloc;
     nart__free(&a, rt, sizeof *rt, 64);
     return 0;

@@ -7,6 +7,7 @@
 #include "../base/slab.h"
 #include "../reactor/reactor.h"
 #include "hub.h"
+#include "post.h"
 #include "timer_wheel.h"
 #include "wait.h"
 
@@ -38,6 +39,7 @@ struct nart_rt {
     uint32_t live;     /* tasks that have not ended */
     uint32_t unlooked; /* polls since descriptors were looked at */
     bool closing, stopped, running, bound;
+    bool refusing; /* takes no new tasks: shutting down, or closing */
     bool embedded; /* a host waits on the backend descriptor */
     bool idle;     /* embedded, and the host may be waiting now */
     nart__wheel wheel;
@@ -46,9 +48,13 @@ struct nart_rt {
     nart__watch watches; /* list head */
     nart__guest guests;  /* list head */
     nart__task *begun;   /* begun and not yet committed, last first */
-    nart_rt_opts opts;   /* with every default filled in */
+    nart__post *posted;  /* taken from the mailbox and not run yet, oldest first */
+    nart__waitq awaiting_shutdown;
+    void (*mailed)(nart_rt *rt); /* asked whenever the mailbox is woken; or NULL */
+    nart_rt_opts opts;           /* with every default filled in */
     nart_alloc alloc;
     nart_rt_stats stats;
+    nart_rt_end end;
     pthread_t thread;
     unsigned fork_epoch;
     uint64_t life; /* of the hub, when this runtime took it */
@@ -111,6 +117,18 @@ static inline bool nart__any_ready(const nart_rt *rt)
 /* Polls what is ready, within the limits of a tick. The number of polls. */
 uint32_t nart__run_ready(nart_rt *rt);
 
+/* The slot after those of the tasks wakes the mailbox. */
+static inline uint32_t nart__rt_mailbox(const nart_rt *rt)
+{
+    return rt->slab.total;
+}
+
+/* Takes no new tasks from here on, and tells those who wait for that. */
+void nart__rt_shutdown(nart_rt *rt);
+
+/* Does what runs now belong to a child of the process in which this hub was opened? Any thread. */
+bool nart__hub_is_forked(const nart__hub *hub);
+
 /* 0, or why this call cannot be had on this thread now. */
 nart_res nart__rt_check(const nart_rt *rt);
 
@@ -126,11 +144,17 @@ void nart__task_finish(nart_rt *rt, nart__task *t, nart_res r);
 /* A finished task came off the ready list: its slot can be freed now if nobody holds it. */
 void nart__task_unlisted(nart_rt *rt, nart__task *t);
 
+/* Can tasks of this type be made at all? 0, -EINVAL or NART_EABI. Any thread. */
+nart_res nart__task_type_check(const nart_task_type *type);
+
 /* A begun task is taken back. */
 void nart__task_abandon(nart_rt *rt, void *frame);
 
 /* Told to report(), or standard error. */
 void nart__rt_report(nart_rt *rt, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same about a task: its name, `what`, and where its body stands. */
+void nart__rt_report_task(nart_rt *rt, const nart__task *t, const char *what);
 
 /* What is allocated for a boxed frame: something also for an empty one. */
 static inline size_t nart__box_size(const nart_task_type *type)

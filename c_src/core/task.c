@@ -103,14 +103,14 @@ nart__task *nart__rt_task(const nart_rt *rt, nart_task id)
 
 /* ---- spawning ---- */
 
-static nart_res type_check(const nart_rt *rt, const nart_task_type *type)
+nart_res nart__task_type_check(const nart_task_type *type)
 {
     if (!type || !type->poll || !type->name || (type->align & (type->align - 1)) ||
         type->align > 64)
         return -EINVAL;
     if (type->abi != NART_TASK_ABI)
         return NART_EABI;
-    return rt->closing ? NART_ESHUTDOWN : 0;
+    return 0;
 }
 
 /* A slot for a task of this type, filled in but for its frame and its state, which the caller
@@ -120,7 +120,9 @@ static NART__INLINE nart__task *slot_take(nart_rt *rt, const nart_task_type *typ
 {
     uint32_t slot = NART__SLOT_USED;
 
-    *err = type_check(rt, type);
+    *err = nart__task_type_check(type);
+    if (NART_UNLIKELY(rt->refusing) && *err == 0)
+        *err = NART_ESHUTDOWN;
     if (NART_UNLIKELY(*err))
         return NULL;
     int c = boxed || NART_LIKELY(type->size <= NART__CLASS_MIN) ? 0 : nart__slab_class(type->size);

@@ -178,6 +178,17 @@ static inline void nart__q_remove(nart__waitq *q, nart__wait *w)
         q->last = w->prev;
 }
 
+/* Wakes who waits in any wait of the queue, and ends those waits: they are asked again. */
+static inline void nart__q_wake_all(nart__waitq *q)
+{
+    while (q->first) {
+        nart__wait *w = q->first;
+        nart__q_remove(q, w);
+        w->state = NART__CLOSED;
+        nart__ready(w->task);
+    }
+}
+
 /* ---- one poll, the same under every driver ---- */
 
 NART__COLD void nart__poll_begin_odd(nart_cx *cx, nart__task *t);

@@ -11,8 +11,10 @@
 #include "co.h"
 #include "io.h"
 #include "net.h"
+#include "remote.h"
 #include "rt.h"
 #include "sync.h"
+#include "shutdown.h"
 #include "task.h"
 #include "time.h"
 

@@ -67,6 +67,24 @@ NART_API NART_MUST_USE nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **
  */
 NART_API nart_res nart_rt_free(nart_rt *rt);
 
+/** What nart_rt_free_counted() found; more is added at the end. */
+typedef struct nart_rt_end {
+    size_t size;          /**< sizeof(nart_rt_end), set by the caller */
+    uint64_t cancelled;   /**< tasks that ended when they were asked to */
+    uint64_t dropped;     /**< tasks that still waited after that, and were dropped */
+    uint64_t held;        /**< join handles, to tasks that had ended, which outlive the runtime */
+    uint64_t undelivered; /**< wakes and spawns by other threads that came too late for a poll */
+} nart_rt_end;
+
+#define NART_RT_END_INIT                                                                           \
+    {                                                                                              \
+        .size = sizeof(nart_rt_end)                                                                \
+    }
+
+/** nart_rt_free() that says what it met; after a shutdown in good order all counts are 0. `out` may
+ *  be NULL. @return as nart_rt_free(), and NART_EABI; `*out` is filled in when it is 0. */
+NART_API nart_res nart_rt_free_counted(nart_rt *rt, nart_rt_end *out);
+
 /** Binds to the calling thread now. Only between runs, with no other thread inside.
  *  @return 0; -EDEADLK inside a poll. **Thread**: the one that will run it. */
 NART_API nart_res nart_rt_bind(nart_rt *rt);

@@ -37,5 +37,6 @@ template <typename T> struct model_atomic : rl::atomic<T> {
     (p)->compare_exchange(rl::bool_t<false>(), *(expected), desired, order, order_failed, $)
 #define NART__FETCH_ADD(p, n, order) (p)->fetch_add(n, order, $)
 #define NART__FETCH_AND(p, bits, order) (p)->fetch_and(bits, order, $)
+#define NART__FETCH_OR(p, bits, order) (p)->fetch_or(bits, order, $)
 
 #endif

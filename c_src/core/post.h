@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* post.h: what other threads hand to a runtime's loop. See post.c. It compiles as C++, too. */
+#ifndef NART_CORE_POST_H
+#define NART_CORE_POST_H
+
+#include "hub.h"
+
+/* Part of what is handed over. It belongs to the runtime from a successful send until run(). */
+typedef struct nart__post {
+    NART__ATOMIC(uintptr_t) next;
+    uint64_t life; /* of the hub, when the runtime that is meant had it */
+    /* Called once, on the thread of a loop, outside of polls. `rt` is the runtime that was meant;
+     * NULL: it has gone, and another one, or its own end, has found this. */
+    void (*run)(void *rt, struct nart__post *p);
+} nart__post;
+
+/* Any thread: hands `p` to the loop that `waker` wakes. False: the runtime has gone, `p` is the
+ * caller's again. No lock, no wait; safe in a signal handler. */
+bool nart__post_send(nart__hub *hub, uint64_t life, uintptr_t waker, nart__post *p);
+
+/* Any thread, and signal handlers: asks the runtime that had the hub in this life to shut down. Says
+ * nothing to any other. */
+void nart__post_end(nart__hub *hub, uint64_t life, uintptr_t waker);
+
+/* Has it been asked to? A hint elsewhere; on the loop's thread, after the mailbox's record was
+ * popped, it knows of every request before. */
+static inline bool nart__post_ended(const nart__hub *hub, uint64_t life)
+{
+    return NART__LOAD(&hub->ended, NART__RELAXED) > life;
+}
+
+/* ---- the owner's thread ---- */
+
+/* From here on posts arrive. */
+void nart__post_open(nart__hub *hub);
+
+/* All that has arrived, oldest first, linked by nart__post_next(); or NULL. */
+nart__post *nart__post_take(nart__hub *hub);
+
+/* The same for the last time: from here on posts are refused. */
+nart__post *nart__post_close(nart__hub *hub);
+
+nart__post *nart__post_next(nart__post *p);
+
+#endif

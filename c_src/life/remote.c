@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* remote.c: spawning from other threads.
+ *
+ * An order is one block from malloc: the post, and the frame behind it at the type's alignment. The
+ * loop copies the frame into a slot and frees the block, so a slot is taken on its own thread only.
+ * Orders under way are counted, so that no thread fills the memory while the loop is busy. */
+#include "remote.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct order {
+    nart__post post;
+    nart__hub *hub;
+    const nart_task_type *type;
+    void *frame;
+} order;
+
+nart_remote nart_rt_remote(nart_rt *rt)
+{
+    if (!rt)
+        return (nart_remote){ 0 };
+    return (nart_remote){ rt->hub, rt->life, { nart__hub_waker(rt->hub, nart__rt_mailbox(rt)) } };
+}
+
+/* Relaxed, both: a number, and nothing else. */
+static void count_out(nart__hub *hub)
+{
+    (void)NART__FETCH_ADD(&hub->orders, UINT32_MAX, NART__RELAXED);
+}
+
+static bool count_in(nart__hub *hub)
+{
+    if (NART__FETCH_ADD(&hub->orders, 1u, NART__RELAXED) < NART_REMOTE_SPAWNS)
+        return true;
+    count_out(hub);
+    return false;
+}
+
+static void order_free(order *o)
+{
+    count_out(o->hub);
+    free(o);
+}
+
+/* Without a runtime, or without a slot in it, the frame ends here. */
+static void carry_out(void *to, nart__post *p)
+{
+    nart_rt *rt = to;
+    order *o = (order *)(void *)p;
+    nart_res r = rt ? nart_rt_spawn(rt, o->type, o->frame, NULL) : NART_ESTALE;
+
+    if (r && o->type->drop)
+        o->type->drop(o->frame);
+    if (r && rt && r != NART_ESHUTDOWN)
+        nart__rt_report(rt, "%s: task %s, spawned by another thread, was dropped: %s", rt->name,
+                        o->type->name, nart_strerror(r));
+    order_free(o);
+}
+
+/* 0, or -EAGAIN, -ENOMEM. */
+static nart_res order_new(nart__hub *hub, const nart_task_type *type, const void *init, order **out)
+{
+    const size_t align = 64; /* of types at most */
+    size_t head = (sizeof(order) + align - 1) & ~(align - 1);
+    size_t bytes = (head + type->size + align - 1) & ~(align - 1);
+
+    if (!count_in(hub))
+        return -EAGAIN;
+    order *o = aligned_alloc(align, bytes);
+    if (!o) {
+        count_out(hub);
+        return -ENOMEM;
+    }
+    memset(o, 0, bytes);
+    o->post.run = carry_out;
+    o->hub = hub;
+    o->type = type;
+    o->frame = (char *)o + head;
+    if (init)
+        memcpy(o->frame, init, type->size);
+    *out = o;
+    return 0;
+}
+
+nart_res nart_remote_spawn(nart_remote remote, const nart_task_type *type, const void *init)
+{
+    order *o;
+    nart_res r = nart__task_type_check(type);
+
+    if (r == 0)
+        r = nart__remote_check(remote);
+    if (r)
+        return r;
+    if (nart__slab_class(type->size) < 0)
+        return -E2BIG;
+    r = order_new(remote.hub, type, init, &o);
+    if (r)
+        return r;
+    if (nart__post_send(remote.hub, remote.life, remote.waker.w, &o->post))
+        return 0;
+    order_free(o);
+    return NART_ESTALE;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* remote.h: what stands behind a nart_remote. */
+#ifndef NART_LIFE_REMOTE_H
+#define NART_LIFE_REMOTE_H
+
+#include "../core/runtime.h"
+
+#include <nart/remote.h>
+
+/* 0, or why the runtime can be told nothing. It may go at any time after. Any thread. */
+static inline nart_res nart__remote_check(nart_remote remote)
+{
+    if (!remote.hub || nart__hub_life(remote.hub) != remote.life)
+        return NART_ESTALE;
+    if (nart__hub_is_forked(remote.hub))
+        return NART_EFORK;
+    return nart__post_ended(remote.hub, remote.life) ? NART_ESHUTDOWN : 0;
+}
+
+#endif

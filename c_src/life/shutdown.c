@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* shutdown.c: asking a runtime to shut down, awaiting that, and running until nothing is left.
+ *
+ * Other threads and signal handlers ask through the mailbox: see core/post.c. */
+#include "remote.h"
+
+#include <nart/shutdown.h>
+
+#include <string.h>
+
+nart_res nart_remote_shutdown(nart_remote remote)
+{
+    nart_res r = nart__remote_check(remote);
+
+    if (r)
+        return r == NART_ESHUTDOWN ? 0 : r;
+    nart__post_end(remote.hub, remote.life, remote.waker.w);
+    return 0;
+}
+
+nart_res nart_rt_shutdown(nart_rt *rt)
+{
+    nart_res r = nart__rt_check(rt);
+    if (r == 0)
+        nart__rt_shutdown(rt);
+    return r;
+}
+
+bool nart_rt_is_shutdown(const nart_rt *rt)
+{
+    return rt->refusing;
+}
+
+/* ---- awaiting ---- */
+
+static void withdraw(nart__wait *w)
+{
+    if (w->state == NART__QUEUED)
+        nart__q_remove(&nart__rt_of(w->task)->awaiting_shutdown, w);
+}
+
+static const struct nart__wait_ops shutdown_ops = { "shutdown", withdraw };
+
+nart_res nart_shutdown_await(nart_cx *cx, nart_shutdown *s)
+{
+    nart__wait *w = &s->wait;
+    nart_rt *rt = nart__cx_rt(cx);
+    bool begun;
+
+    nart_res r = nart__enter(cx, w);
+    if (r)
+        return r;
+    if (w->task && w->task != cx->self)
+        return -EBUSY;
+    if (!rt)
+        return NART_EDRIVER;
+    if (rt->refusing) {
+        if (w->task)
+            nart__withdraw(w);
+        return 0;
+    }
+    w->ops = &shutdown_ops;
+    r = nart__park_in(cx, w, &begun);
+    if (begun)
+        nart__q_push(&rt->awaiting_shutdown, w);
+    return r;
+}
+
+/* ---- running until nothing is left ---- */
+
+static int64_t now(nart_rt *rt)
+{
+    return rt->cx.drv->now(rt->cx.host);
+}
+
+/* Until no task is left, or the time `until`; at least one tick. 0 or what a run answers. */
+static nart_res run_until(nart_rt *rt, int64_t until)
+{
+    nart_res r;
+    int64_t left;
+
+    do {
+        left = until == NART_NEVER ? NART_NEVER : until - now(rt);
+        if (rt->live == 0) /* only what has arrived */
+            left = 0;
+        r = nart_rt_poll(rt, left > 0 ? left : 0);
+    } while (r >= 0 && rt->live > 0 && left > 0);
+    return r < 0 ? r : 0;
+}
+
+static void count_left(nart_rt *rt, nart_rt_left *left)
+{
+    for (uint32_t i = 0; i < rt->slab.total; i++) {
+        const nart__task *t = nart__rt_slot(rt, i);
+        if (!t)
+            continue;
+        if (t->state & NART__T_DONE) {
+            left->held++;
+        } else {
+            left->tasks++;
+            nart__rt_report_task(rt, t, "has not ended");
+        }
+    }
+}
+
+/* The answer of a run that came to its end, and what is left after it. */
+static nart_res settle(nart_rt *rt, uint32_t cancelled, nart_rt_left *out)
+{
+    nart_rt_left left = { .size = sizeof left, .cancelled = cancelled };
+
+    count_left(rt, &left);
+    left.cancelled -= left.tasks < cancelled ? left.tasks : cancelled;
+    if (out) {
+        size_t size = out->size;
+        memcpy(out, &left, size < sizeof left ? size : sizeof left);
+        out->size = size;
+    }
+    return left.tasks ? -ETIMEDOUT : left.held ? -EBUSY : 0;
+}
+
+static nart_res check(const nart_rt *rt, const nart_rt_left *out)
+{
+    if (out && out->size < sizeof out->size)
+        return NART_EABI;
+    return nart__rt_check(rt);
+}
+
+nart_res nart_rt_quiesce(nart_rt *rt, int64_t ns, nart_rt_left *left)
+{
+    nart_res r = check(rt, left);
+
+    if (r == 0)
+        r = run_until(rt, nart_time_add(now(rt), ns));
+    return r ? r : settle(rt, 0, left);
+}
+
+static void cancel_all(nart_rt *rt)
+{
+    for (uint32_t i = 0; i < rt->slab.total; i++) {
+        nart__task *t = nart__rt_slot(rt, i);
+        if (t && !(t->state & NART__T_DONE))
+            (void)nart_task_cancel(rt, (nart_task){ t->slot, t->gen });
+    }
+}
+
+nart_res nart_rt_shutdown_within(nart_rt *rt, int64_t grace_ns, int64_t unwind_ns,
+                                 nart_rt_left *left)
+{
+    uint32_t cancelled = 0;
+    nart_res r = check(rt, left);
+
+    if (r)
+        return r;
+    nart__rt_shutdown(rt);
+    r = run_until(rt, nart_time_add(now(rt), grace_ns));
+    if (r == 0 && rt->live > 0) {
+        cancelled = rt->live;
+        cancel_all(rt);
+        r = run_until(rt, nart_time_add(now(rt), unwind_ns));
+    }
+    return r ? r : settle(rt, cancelled, left);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* signals.c: signals that ask a runtime to shut down.
+ *
+ * The handler may run on any thread, and may still run there when the signal has changed hands. So it
+ * does two things that are right at any time: it counts the signal, and wakes the mailbox of whoever
+ * has it now; a waker of a runtime that is gone is stale. The loop compares the counts of the signals
+ * that are its own. A handler that is late for one runtime counts for the next: as if the signal
+ * itself had come a little later. */
+#include "remote.h"
+
+#include <nart/shutdown.h>
+
+#include <signal.h>
+#include <string.h>
+
+typedef struct own {
+    NART__ATOMIC(uintptr_t) rt;    /* whose it is; 0: nobody's */
+    NART__ATOMIC(uintptr_t) waker; /* of that one's mailbox */
+    NART__ATOMIC(uint32_t) count;  /* deliveries */
+    uint32_t seen;                 /* the runtime's from here on: how many it has acted on */
+    nart__guest guest;
+    struct sigaction before;
+} own;
+
+static own signals[NSIG];
+
+static void handler(int signo)
+{
+    own *s = &signals[signo];
+    nart_waker waker;
+
+    (void)NART__FETCH_ADD(&s->count, 1u, NART__RELAXED); /* published by the wake */
+    waker.w = NART__LOAD(&s->waker, NART__RELAXED); /* a word; what it leads to is never unmapped */
+    nart_waker_wake(waker);
+}
+
+static bool owned(const own *s, const nart_rt *rt)
+{
+    return NART__LOAD(&s->rt, NART__RELAXED) == (uintptr_t)rt;
+}
+
+static void look(nart_rt *rt)
+{
+    for (int signo = 1; signo < NSIG; signo++) {
+        own *s = &signals[signo];
+        if (owned(s, rt) && NART__LOAD(&s->count, NART__RELAXED) != s->seen)
+            nart__rt_shutdown(rt);
+    }
+}
+
+static void give_back(own *s)
+{
+    NART__STORE(&s->waker, (uintptr_t)0, NART__RELAXED);
+    (void)sigaction((int)(s - signals), &s->before, NULL); /* cannot fail: it did not before */
+    NART__STORE(&s->rt, (uintptr_t)0, NART__RELEASE);      /* the next one begins after that */
+}
+
+static void rt_gone(nart__guest *g)
+{
+    give_back((own *)(void *)((char *)g - offsetof(own, guest)));
+}
+
+nart_res nart_rt_shutdown_on(nart_rt *rt, int signo)
+{
+    struct sigaction act;
+    uintptr_t nobody = 0;
+    nart_res r = nart__rt_check(rt);
+
+    if (r)
+        return r;
+    if (signo < 1 || signo >= NSIG)
+        return -EINVAL;
+    own *s = &signals[signo];
+    /* Acquire: the one before has given it back. */
+    if (!NART__CAS(&s->rt, &nobody, (uintptr_t)rt, NART__ACQUIRE, NART__RELAXED))
+        return -EBUSY;
+    s->seen = NART__LOAD(&s->count, NART__RELAXED);
+    NART__STORE(&s->waker, nart__hub_waker(rt->hub, nart__rt_mailbox(rt)), NART__RELAXED);
+    memset(&act, 0, sizeof act);
+    act.sa_handler = handler;
+    act.sa_flags = SA_RESTART;
+    (void)sigemptyset(&act.sa_mask);
+    if (sigaction(signo, &act, &s->before)) {
+        NART__STORE(&s->waker, (uintptr_t)0, NART__RELAXED);
+        NART__STORE(&s->rt, (uintptr_t)0, NART__RELEASE);
+        return -EINVAL;
+    }
+    s->guest.rt_gone = rt_gone;
+    nart__guest_add(rt, &s->guest);
+    rt->mailed = look;
+    return 0;
+}
+
+nart_res nart_rt_shutdown_off(nart_rt *rt, int signo)
+{
+    nart_res r = nart__rt_check(rt);
+
+    if (r)
+        return r;
+    if (signo < 1 || signo >= NSIG)
+        return -EINVAL;
+    own *s = &signals[signo];
+    if (!owned(s, rt))
+        return NART_ESTALE;
+    nart__guest_remove(&s->guest);
+    give_back(s);
+    return 0;
+}

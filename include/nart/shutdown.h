@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/**
+ * @file nart/shutdown.h
+ * Ending a runtime in good order: asking from any thread or by a signal, awaiting that in tasks,
+ * running until nothing is left, and a deadline for all of it.
+ *
+ * A runtime that has been asked to shut down takes no new tasks: spawns answer NART_ESHUTDOWN. What
+ * runs goes on; tasks that serve for ever await the shutdown beside what they do, and end:
+ *
+ *     NART_AWAIT_ANY(which, r, nart_shutdown_await(cx, &c->shutdown),
+ *                    nart_tcp_accept(cx, &c->listener, &c->peer));
+ */
+#ifndef NART_SHUTDOWN_H
+#define NART_SHUTDOWN_H
+
+#include "remote.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Asks the runtime to shut down. Again: no effect.
+ *  @return 0; -EINVAL, NART_EWRONGTHREAD, NART_EFORK. **Thread**: the runtime's own. */
+NART_API nart_res nart_rt_shutdown(nart_rt *rt);
+
+/** Has it been asked to? **Thread**: the runtime's own. */
+NART_API bool nart_rt_is_shutdown(const nart_rt *rt);
+
+/** The same from elsewhere; the loop is woken if it is parked. Again: no effect.
+ *  @return 0; NART_ESTALE the runtime is gone, or an empty handle; NART_EFORK.
+ *  **Thread**: any, signal handlers included. **Cost**: as nart_waker_wake(). */
+NART_API nart_res nart_remote_shutdown(nart_remote remote);
+
+/** Where a task awaits the shutdown; lives in the frame. Zeroed = idle. Nothing to release. */
+typedef struct nart_shutdown {
+    nart__wait wait;
+} nart_shutdown;
+
+/** Waits until the runtime has been asked to shut down; any number of tasks may.
+ *  @return 0, from then on at once; -ECANCELED, -ETIMEDOUT; -EBUSY another task waits in `s`;
+ *    NART_EDRIVER the task is not polled by a runtime's loop. */
+NART_API NART_MUST_USE nart_res nart_shutdown_await(nart_cx *cx, nart_shutdown *s);
+
+/** What was left at the end of nart_rt_quiesce() or nart_rt_shutdown_within(). */
+typedef struct nart_rt_left {
+    size_t size;        /**< sizeof(nart_rt_left), set by the caller */
+    uint32_t tasks;     /**< have not ended */
+    uint32_t held;      /**< have ended, but a join handle keeps them */
+    uint32_t cancelled; /**< ended after they were asked to (nart_rt_shutdown_within() only) */
+} nart_rt_left;
+
+#define NART_RT_LEFT_INIT                                                                          \
+    {                                                                                              \
+        .size = sizeof(nart_rt_left)                                                               \
+    }
+
+/**
+ * Runs, timers and descriptors included, until no task is left, for at most `ns` nanoseconds (0: one
+ * tick). Asks nobody to end.
+ * @param left may be NULL.
+ * @return 0; -ETIMEDOUT tasks are left, and each has been reported by name and source line (see
+ *   nart_rt_opts); -EBUSY none runs any more, but some are kept by join handles; errors as
+ *   nart_rt_run(); NART_EABI.
+ */
+NART_API nart_res nart_rt_quiesce(nart_rt *rt, int64_t ns, nart_rt_left *left);
+
+/**
+ * The whole shutdown: asks (nart_rt_shutdown()), runs for at most `grace_ns` until all tasks have
+ * ended; cancels those that have not, and runs for at most `unwind_ns` more.
+ * @return as nart_rt_quiesce(). nart_rt_free() then drops what is left.
+ */
+NART_API nart_res nart_rt_shutdown_within(nart_rt *rt, int64_t grace_ns, int64_t unwind_ns,
+                                          nart_rt_left *left);
+
+/**
+ * From here on this signal asks the runtime to shut down, whichever thread it is delivered to. What
+ * the process did with the signal before is restored by nart_rt_shutdown_off() or nart_rt_free().
+ * @return 0; -EINVAL not a signal that can be caught; -EBUSY it belongs to a runtime already;
+ *   NART_EWRONGTHREAD, NART_EFORK.
+ * **Thread**: the runtime's own.
+ */
+NART_API NART_MUST_USE nart_res nart_rt_shutdown_on(nart_rt *rt, int signo);
+
+/** Restores what the process did with the signal. @return 0; NART_ESTALE the signal does not belong
+ *  to this runtime; -EINVAL, NART_EWRONGTHREAD. **Thread**: the runtime's own. */
+NART_API nart_res nart_rt_shutdown_off(nart_rt *rt, int signo);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

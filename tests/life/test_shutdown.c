@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Shutting down: asking, awaiting, refusing, running until nothing is left. Exact times on the virtual
+ * clock, which does not reach waits inside a run: those have nothing to wait for here. */
+#include "../core/core.h"
+#include "../core/virtual.h"
+
+#include <nart/shutdown.h>
+
+#include <pthread.h>
+#include <stdio.h>
+
+static nart_rt *rt;
+static int reports;
+static char reported[1024];
+
+static void keep(void *arg, const char *line)
+{
+    (void)arg;
+    reports++;
+    if (strlen(reported) + strlen(line) + 2 < sizeof reported) {
+        strcat(reported, line);
+        strcat(reported, "\n");
+    }
+}
+
+static void begin(void)
+{
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+
+    opts.alloc = &test_alloc;
+    opts.report = keep;
+    opts.name = "life";
+    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+}
+
+/* ---- tasks that serve until the shutdown, or that sleep ---- */
+
+enum mode { SERVES, SLEEPS, STUBBORN, RACES, YIELDS };
+
+struct task {
+    nart_co co;
+    nart_shutdown shutdown, *shared;
+    nart_timer timer;
+    enum mode mode;
+    int which, turns;
+    nart_res r;
+};
+
+static nart_res task_run(nart_cx *cx, void *frame)
+{
+    struct task *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    if (f->mode == SERVES)
+        NART_AWAIT(f->r, nart_shutdown_await(cx, f->shared ? f->shared : &f->shutdown));
+    if (f->mode == SLEEPS)
+        NART_AWAIT(f->r, nart_sleep(cx, &f->timer, 3 * NART_SEC));
+    while (f->mode == STUBBORN) {
+        NART_AWAIT(f->r, nart_sleep(cx, &f->timer, NART_SEC));
+        if (f->r == -ECANCELED)
+            NART_YIELD();
+    }
+    if (f->mode == RACES)
+        NART_AWAIT_ANY(f->which, f->r, nart_sleep(cx, &f->timer, NART_SEC),
+                       nart_shutdown_await(cx, &f->shutdown));
+    while (f->mode == YIELDS && !nart_rt_is_shutdown(nart_cx_rt(cx)) && f->turns-- > 0)
+        NART_YIELD();
+    NART_END(f->r);
+}
+
+static const nart_task_type task_type = NART_TASK_TYPE(struct task, task_run, NULL);
+
+static struct task *start(enum mode mode, nart_join *join)
+{
+    struct task *f = spawn(rt, &task_type, join);
+    f->mode = mode;
+    return f;
+}
+
+/* ---- asking and awaiting ---- */
+
+TEST(every_waiter_is_woken)
+{
+    nart_join joins[5];
+
+    begin();
+    for (int i = 0; i < 5; i++)
+        start(SERVES, &joins[i]);
+    settle(rt);
+    CHECK_EQ(nart_rt_task_count(rt), 5);
+    CHECK(!nart_rt_is_shutdown(rt));
+    CHECK_RES(nart_rt_shutdown(rt), 0);
+    CHECK(nart_rt_is_shutdown(rt));
+    settle(rt);
+    for (int i = 0; i < 5; i++) {
+        CHECK_RES(((struct task *)nart_join_frame(&joins[i]))->r, 0);
+        nart_join_release(&joins[i]);
+    }
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(who_comes_later_is_answered_at_once)
+{
+    nart_join join;
+
+    begin();
+    struct task *f = start(SERVES, &join);
+    CHECK_RES(nart_rt_shutdown(rt), 0);
+    CHECK_RES(nart_rt_shutdown(rt), 0);
+    CHECK_EQ(settle(rt), 1);
+    CHECK_RES(f->r, 0);
+    nart_join_release(&join);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(no_task_is_spawned_from_then_on)
+{
+    nart_res err = 0, answer;
+    nart_join join;
+
+    begin();
+    nart_remote remote = nart_rt_remote(rt);
+    void *begun = nart_rt_spawn_begin(rt, &task_type, &err);
+    CHECK(begun != NULL);
+    CHECK_RES(nart_rt_shutdown(rt), 0);
+    CHECK_RES(nart_rt_spawn(rt, &task_type, NULL, NULL), NART_ESHUTDOWN);
+    CHECK_RES(nart_rt_spawn_boxed(rt, &task_type, NULL, NULL), NART_ESHUTDOWN);
+    CHECK(!nart_rt_spawn_begin(rt, &task_type, &err));
+    CHECK_RES(err, NART_ESHUTDOWN);
+    CHECK_RES(nart_block_on(rt, &task_type, NULL, &answer), NART_ESHUTDOWN);
+    CHECK_RES(nart_remote_spawn(remote, &task_type, NULL), NART_ESHUTDOWN);
+    CHECK_RES(nart_rt_spawn_commit(rt, begun, &join), 0); /* begun before */
+    settle(rt);
+    nart_join_release(&join);
+    CHECK_RES(nart_rt_free(rt), 0);
+    CHECK_EQ(reports, 0);
+}
+
+TEST(a_race_is_won_by_the_shutdown_or_by_the_clock)
+{
+    nart_join first, second;
+
+    begin();
+    struct task *f = start(RACES, &first);
+    run_until(rt, at_ms(1000));
+    CHECK(nart_join_done(&first));
+    CHECK_EQ(f->which, 0);
+    CHECK(!f->shutdown.wait.task); /* its place in the queue has gone with it */
+    f = start(RACES, &second);
+    settle(rt);
+    CHECK_RES(nart_rt_shutdown(rt), 0);
+    settle(rt);
+    CHECK_EQ(f->which, 1);
+    CHECK_EQ(elapsed_ms(), 1000);
+    nart_join_release(&first);
+    nart_join_release(&second);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(a_second_task_on_one_handle_is_busy)
+{
+    nart_join first, second;
+
+    begin();
+    struct task *f = start(SERVES, &first), *g = start(SERVES, &second);
+    g->shared = &f->shutdown;
+    settle(rt);
+    CHECK_RES(g->r, -EBUSY);
+    CHECK_RES(nart_rt_shutdown(rt), 0);
+    settle(rt);
+    CHECK_RES(f->r, 0);
+    nart_join_release(&first);
+    nart_join_release(&second);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(a_cancelled_waiter_leaves)
+{
+    nart_join join;
+
+    begin();
+    struct task *f = start(SERVES, &join);
+    settle(rt);
+    CHECK_RES(cancel(rt, &join), 0);
+    settle(rt);
+    CHECK_RES(f->r, -ECANCELED);
+    CHECK_RES(nart_rt_shutdown(rt), 0); /* finds nobody */
+    nart_join_release(&join);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(waiters_are_left_when_the_runtime_is_freed)
+{
+    begin();
+    for (int i = 0; i < 3; i++)
+        start(SERVES, NULL);
+    settle(rt);
+    CHECK_RES(nart_rt_free(rt), 0);
+    CHECK_EQ(reports, 0);
+}
+
+/* ---- from elsewhere ---- */
+
+static void *ask(void *arg)
+{
+    const nart_remote *remote = arg;
+    CHECK_RES(nart_remote_shutdown(*remote), 0);
+    CHECK_RES(nart_remote_shutdown(*remote), 0);
+    return NULL;
+}
+
+TEST(another_thread_asks_a_parked_loop)
+{
+    pthread_t thread;
+    nart_join join;
+
+    begin();
+    nart_remote remote = nart_rt_remote(rt);
+    struct task *f = start(SERVES, &join);
+    CHECK_EQ(pthread_create(&thread, NULL, ask, &remote), 0);
+    CHECK_RES(nart_rt_run(rt), 0); /* parks: nothing but the shutdown ends it */
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_RES(f->r, 0);
+    nart_join_release(&join);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(a_late_request_does_not_reach_the_next_runtime)
+{
+    begin();
+    nart_remote old = nart_rt_remote(rt);
+    CHECK_RES(nart_remote_shutdown(old), 0); /* never seen */
+    CHECK_RES(nart_rt_free(rt), 0);
+    begin();
+    CHECK(nart_rt_remote(rt).hub == old.hub);
+    CHECK_RES(nart_remote_shutdown(old), NART_ESTALE);
+    CHECK_RES(nart_remote_shutdown((nart_remote){ 0 }), NART_ESTALE);
+    settle(rt);
+    CHECK(!nart_rt_is_shutdown(rt));
+    CHECK_RES(nart_rt_spawn(rt, &task_type, NULL, NULL), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- quiesce ---- */
+
+TEST(quiesce_on_nothing)
+{
+    nart_rt_left left = NART_RT_LEFT_INIT;
+
+    begin();
+    CHECK_RES(nart_rt_quiesce(rt, 0, &left), 0);
+    CHECK_EQ(left.tasks + left.held + left.cancelled, 0);
+    CHECK_RES(nart_rt_quiesce(rt, NART_NEVER, NULL), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(quiesce_runs_what_is_ready_in_no_time)
+{
+    begin();
+    start(YIELDS, NULL);
+    CHECK_RES(nart_rt_quiesce(rt, 0, NULL), 0);
+    CHECK_EQ(nart_rt_task_count(rt), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(quiesce_names_who_is_left)
+{
+    nart_rt_left left = NART_RT_LEFT_INIT;
+
+    begin();
+    start(SLEEPS, NULL);
+    start(SERVES, NULL);
+    CHECK_RES(nart_rt_quiesce(rt, 0, &left), -ETIMEDOUT);
+    CHECK_EQ(left.tasks, 2);
+    CHECK_EQ(left.held, 0);
+    CHECK_EQ(reports, 2);
+    CHECK(strstr(reported, "life: task struct task has not ended ("));
+    CHECK(strstr(reported, "test_shutdown.c:"));
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* Timers run while it waits: a task that sleeps ends. */
+TEST(quiesce_runs_timers)
+{
+    begin();
+    start(SLEEPS, NULL);
+    settle(rt);
+    virtual_now += 3 * NART_SEC;
+    CHECK_RES(nart_rt_quiesce(rt, NART_MS, NULL), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(quiesce_says_what_handles_keep)
+{
+    nart_rt_left left = NART_RT_LEFT_INIT;
+    nart_rt_end end = NART_RT_END_INIT;
+    nart_join join;
+
+    begin();
+    start(YIELDS, &join);
+    CHECK_RES(nart_rt_quiesce(rt, NART_NEVER, &left), -EBUSY);
+    CHECK_EQ(left.tasks, 0);
+    CHECK_EQ(left.held, 1);
+    CHECK_EQ(reports, 0);
+    CHECK_RES(nart_rt_free_counted(rt, &end), 0);
+    CHECK_EQ(end.held, 1);
+    nart_join_release(&join);
+}
+
+static nart_res quiesces_run(nart_cx *cx, void *frame)
+{
+    (void)frame;
+    CHECK_RES(nart_rt_quiesce(nart_cx_rt(cx), 0, NULL), -EDEADLK);
+    CHECK_RES(nart_rt_shutdown_within(nart_cx_rt(cx), 0, 0, NULL), -EDEADLK);
+    return 0;
+}
+
+static const nart_task_type quiesces_type = NART_TASK_TYPE(int, quiesces_run, NULL);
+
+TEST(misuse)
+{
+    nart_rt_left other = { .size = 1 };
+    nart_rt_end end = { .size = 0 };
+
+    CHECK_RES(nart_rt_quiesce(NULL, 0, NULL), -EINVAL);
+    CHECK_RES(nart_rt_shutdown(NULL), -EINVAL);
+    begin();
+    CHECK_RES(nart_rt_quiesce(rt, 0, &other), NART_EABI);
+    CHECK_RES(nart_rt_shutdown_within(rt, 0, 0, &other), NART_EABI);
+    CHECK(!nart_rt_is_shutdown(rt));
+    CHECK_RES(nart_rt_free_counted(rt, &end), NART_EABI);
+    CHECK_RES(nart_block_on(rt, &quiesces_type, NULL, NULL), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- the whole of it ---- */
+
+TEST(a_shutdown_in_good_order)
+{
+    nart_rt_left left = NART_RT_LEFT_INIT;
+    nart_rt_end end = NART_RT_END_INIT;
+
+    begin();
+    for (int i = 0; i < 3; i++)
+        start(SERVES, NULL);
+    settle(rt);
+    CHECK_RES(nart_rt_shutdown_within(rt, NART_NEVER, 0, &left), 0);
+    CHECK_EQ(left.tasks + left.held + left.cancelled, 0);
+    CHECK_RES(nart_rt_free_counted(rt, &end), 0);
+    CHECK_EQ(end.cancelled + end.dropped + end.held + end.undelivered, 0);
+    CHECK_EQ(end.size, sizeof end);
+    CHECK_EQ(reports, 0);
+}
+
+TEST(who_does_not_listen_is_cancelled)
+{
+    nart_rt_left left = NART_RT_LEFT_INIT;
+    nart_join join;
+
+    begin();
+    struct task *f = start(SLEEPS, &join);
+    start(SERVES, NULL);
+    CHECK_RES(nart_rt_shutdown_within(rt, 0, NART_NEVER, &left), -EBUSY);
+    CHECK_RES(f->r, -ECANCELED);
+    CHECK_EQ(left.cancelled, 1);
+    CHECK_EQ(left.held, 1);
+    nart_join_release(&join);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(who_ignores_it_is_named_and_dropped)
+{
+    nart_rt_left left = NART_RT_LEFT_INIT;
+    nart_rt_end end = NART_RT_END_INIT;
+
+    begin();
+    start(STUBBORN, NULL);
+    start(SLEEPS, NULL);
+    CHECK_RES(nart_rt_shutdown_within(rt, 0, 0, &left), -ETIMEDOUT);
+    CHECK_EQ(left.tasks, 1);
+    CHECK_EQ(left.cancelled, 1);
+    CHECK_EQ(reports, 1);
+    CHECK(strstr(reported, "life: task struct task has not ended"));
+    CHECK_RES(nart_rt_free_counted(rt, &end), 0);
+    CHECK_EQ(end.dropped, 1);
+    CHECK_EQ(end.cancelled, 0);
+    CHECK_EQ(reports, 2);
+}
+
+TEST(free_counts_what_it_cancels)
+{
+    nart_rt_end end = NART_RT_END_INIT;
+
+    begin();
+    start(SLEEPS, NULL);
+    start(SLEEPS, NULL);
+    settle(rt);
+    CHECK_RES(nart_rt_free_counted(rt, &end), 0);
+    CHECK_EQ(end.cancelled, 2);
+    CHECK_EQ(end.dropped, 0);
+    CHECK_RES(nart_rt_free_counted(NULL, &end), 0);
+    CHECK_EQ(end.cancelled, 0);
+}

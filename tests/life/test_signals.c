@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Signals that ask a runtime to shut down: real ones, to this process and to its threads. */
+#include "../core/core.h"
+
+#include <nart/shutdown.h>
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct server {
+    nart_co co;
+    nart_shutdown shutdown;
+    nart_res r;
+};
+
+static nart_res server_run(nart_cx *cx, void *frame)
+{
+    struct server *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT(f->r, nart_shutdown_await(cx, &f->shutdown));
+    NART_END(f->r);
+}
+
+static const nart_task_type server_type = NART_TASK_TYPE(struct server, server_run, NULL);
+
+static volatile sig_atomic_t before;
+
+static void old_handler(int signo)
+{
+    before = signo;
+}
+
+static void settle(nart_rt *rt)
+{
+    nart_res polls;
+    while ((polls = nart_rt_poll(rt, 0)) > 0)
+        continue;
+    CHECK_RES(polls, 0);
+}
+
+TEST(a_signal_ends_a_parked_loop)
+{
+    nart_rt *rt = new_rt();
+
+    CHECK_RES(nart_rt_shutdown_on(rt, SIGTERM), 0);
+    CHECK_RES(nart_rt_spawn(rt, &server_type, NULL, NULL), 0);
+    settle(rt);
+    CHECK_EQ(nart_rt_task_count(rt), 1);
+    CHECK_EQ(kill(getpid(), SIGTERM), 0);
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK(nart_rt_is_shutdown(rt));
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+static void *send_signal(void *arg)
+{
+    (void)arg;
+    CHECK_EQ(raise(SIGUSR1), 0); /* runs the handler on this thread */
+    return NULL;
+}
+
+TEST(on_whichever_thread_it_is_delivered)
+{
+    nart_rt *rt = new_rt();
+    pthread_t thread;
+
+    CHECK_RES(nart_rt_shutdown_on(rt, SIGUSR1), 0);
+    CHECK_RES(nart_rt_spawn(rt, &server_type, NULL, NULL), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, send_signal, NULL), 0);
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+static void had_before(void)
+{
+    struct sigaction act;
+
+    CHECK_EQ(sigaction(SIGUSR1, NULL, &act), 0);
+    CHECK(act.sa_handler == old_handler);
+    before = 0;
+    CHECK_EQ(raise(SIGUSR1), 0);
+    CHECK_EQ(before, SIGUSR1);
+}
+
+TEST(what_was_there_before_is_restored)
+{
+    nart_rt *rt = new_rt();
+
+    CHECK(signal(SIGUSR1, old_handler) != SIG_ERR);
+    CHECK_RES(nart_rt_shutdown_on(rt, SIGUSR1), 0);
+    CHECK_EQ(raise(SIGUSR1), 0);
+    CHECK_EQ(before, 0);
+    CHECK_RES(nart_rt_shutdown_off(rt, SIGUSR1), 0);
+    had_before();
+    CHECK_RES(nart_rt_shutdown_off(rt, SIGUSR1), NART_ESTALE);
+    CHECK_RES(nart_rt_shutdown_on(rt, SIGUSR1), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+    had_before();
+}
+
+/* The default of SIGTERM kills: after the runtime has gone it does so again. */
+TEST(after_the_runtime_a_signal_kills_again)
+{
+    int status;
+    pid_t pid = fork();
+
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        nart_rt *rt = new_rt();
+        CHECK_RES(nart_rt_shutdown_on(rt, SIGTERM), 0);
+        CHECK_RES(nart_rt_free(rt), 0);
+        (void)raise(SIGTERM);
+        _exit(1);
+    }
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK(WIFSIGNALED(status));
+    CHECK_EQ(WTERMSIG(status), SIGTERM);
+}
+
+TEST(a_signal_has_one_runtime)
+{
+    nart_rt *first = new_rt(), *second = new_rt();
+
+    CHECK_RES(nart_rt_shutdown_on(first, SIGUSR1), 0);
+    CHECK_RES(nart_rt_shutdown_on(first, SIGUSR1), -EBUSY);
+    CHECK_RES(nart_rt_shutdown_on(second, SIGUSR1), -EBUSY);
+    CHECK_RES(nart_rt_shutdown_off(second, SIGUSR1), NART_ESTALE);
+    CHECK_RES(nart_rt_shutdown_on(second, SIGUSR2), 0);
+    CHECK_EQ(raise(SIGUSR2), 0);
+    settle(first);
+    settle(second);
+    CHECK(!nart_rt_is_shutdown(first));
+    CHECK(nart_rt_is_shutdown(second));
+    CHECK_RES(nart_rt_free(first), 0);
+    CHECK_RES(nart_rt_shutdown_on(second, SIGUSR1), 0);
+    CHECK_RES(nart_rt_free(second), 0);
+}
+
+/* A signal from before is not one for the runtime that takes the signal over. */
+TEST(an_old_signal_does_not_count)
+{
+    nart_rt *first = new_rt();
+
+    CHECK_RES(nart_rt_shutdown_on(first, SIGUSR1), 0);
+    CHECK_EQ(raise(SIGUSR1), 0);
+    CHECK_RES(nart_rt_free(first), 0);
+    nart_rt *second = new_rt();
+    CHECK_RES(nart_rt_shutdown_on(second, SIGUSR1), 0);
+    CHECK_RES(nart_remote_spawn(nart_rt_remote(second), &server_type, NULL), 0);
+    settle(second);
+    CHECK(!nart_rt_is_shutdown(second));
+    CHECK_RES(nart_rt_free(second), 0);
+}
+
+TEST(signals_that_cannot_be_had)
+{
+    nart_rt *rt = new_rt();
+
+    CHECK_RES(nart_rt_shutdown_on(rt, 0), -EINVAL);
+    CHECK_RES(nart_rt_shutdown_on(rt, -3), -EINVAL);
+    CHECK_RES(nart_rt_shutdown_on(rt, 100000), -EINVAL);
+    CHECK_RES(nart_rt_shutdown_on(rt, SIGKILL), -EINVAL);
+    CHECK_RES(nart_rt_shutdown_on(rt, SIGKILL), -EINVAL); /* and it is nobody's after that */
+    CHECK_RES(nart_rt_shutdown_off(rt, 0), -EINVAL);
+    CHECK_RES(nart_rt_shutdown_on(NULL, SIGTERM), -EINVAL);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* Between every two instructions of a loop that works: nothing is lost, nothing breaks. */
+static void *storm(void *arg)
+{
+    pthread_t *loop = arg;
+
+    for (int i = 0; i < 2000; i++)
+        CHECK_EQ(pthread_kill(*loop, SIGUSR1), 0);
+    return NULL;
+}
+
+static nart_res yields_run(nart_cx *cx, void *frame)
+{
+    int *left = frame;
+
+    if (--*left <= 0)
+        return 0;
+    nart_wake_self(cx);
+    return nart_op_park(cx);
+}
+
+static const nart_task_type yields_type = NART_TASK_TYPE(int, yields_run, NULL);
+
+TEST(a_storm_of_signals_on_a_working_loop)
+{
+    nart_rt *rt = new_rt();
+    pthread_t thread, self = pthread_self();
+    const int turns = 200000;
+
+    CHECK_RES(nart_rt_shutdown_on(rt, SIGUSR1), 0);
+    for (int i = 0; i < 4; i++)
+        CHECK_RES(nart_rt_spawn(rt, &yields_type, &turns, NULL), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, storm, &self), 0);
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    settle(rt);
+    CHECK(nart_rt_is_shutdown(rt));
+    CHECK_RES(nart_rt_free(rt), 0);
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* scenarios/post.c: posts to a loop that parks, and that closes; requests to shut down.
+ *
+ * What a post carries is a plain variable, written before it is sent and read when it is run: a
+ * missing edge is a race. A post that is never taken leaves the owner waiting: a deadlock. */
+#include "model.h"
+
+#include "core/post.h"
+
+enum { SLOTS = 1, EFD = 0, POSTS = 3 };
+
+typedef struct letter {
+    nart__post post;
+    MODEL_VAR(uint32_t) text;
+    unsigned run, refused; /* by a loop */
+    bool back;             /* the sender has it again */
+} letter;
+
+typedef struct state {
+    nart__hub hub;
+    nart__rec records[SLOTS]; /* must follow */
+    letter letters[POSTS];
+    NART__ATOMIC(uintptr_t) handed;
+    uintptr_t waker;
+    uint64_t life;
+    unsigned order[POSTS], taken; /* the owner's */
+} state;
+
+static state *s;
+
+static void run(void *rt, nart__post *p)
+{
+    letter *l = (letter *)(void *)p; /* its first member */
+    unsigned i = (unsigned)(l - s->letters);
+
+    MODEL_CHECK(MODEL_GET(l->text) == i + 7);
+    if (rt)
+        l->run++;
+    else
+        l->refused++;
+    s->order[s->taken++] = i;
+}
+
+static void make(void)
+{
+    s = MODEL_NEW(state);
+    nart__hub_init(&s->hub, SLOTS, EFD);
+    nart__post_open(&s->hub);
+    s->waker = nart__hub_waker(&s->hub, 0);
+    s->life = nart__hub_life(&s->hub);
+    MODEL_CHECK(!nart__post_ended(&s->hub, s->life));
+    for (unsigned i = 0; i < POSTS; i++)
+        MODEL_CHECK(!nart__post_next(&s->letters[i].post));
+}
+
+/* Each was run once by a loop, or given back, by a loop or at once. */
+static void unmake(void)
+{
+    for (unsigned i = 0; i < POSTS; i++) {
+        const letter *l = &s->letters[i];
+        MODEL_CHECK(l->run + l->refused + l->back <= 1);
+    }
+    MODEL_DELETE(s);
+}
+
+static void all_run(void)
+{
+    MODEL_CHECK(s->letters[0].run == 1 && s->letters[1].run == 1);
+    unmake();
+}
+
+static void all_somewhere(void)
+{
+    for (unsigned i = 0; i < 2; i++)
+        MODEL_CHECK(s->letters[i].run + s->letters[i].refused + s->letters[i].back == 1);
+    unmake();
+}
+
+static void send(unsigned i, uint64_t life, uintptr_t waker)
+{
+    letter *l = &s->letters[i];
+
+    MODEL_SET(l->text, i + 7);
+    l->post.run = run;
+    l->back = !nart__post_send(&s->hub, life, waker, &l->post);
+}
+
+static void run_list(nart__post *p, uint64_t life, bool open)
+{
+    for (nart__post *next; p; p = next) {
+        next = nart__post_next(p);
+        p->run(open && p->life == life ? s : NULL, p);
+    }
+}
+
+/* A loop that parks until it has run so many, or was asked to end. */
+static void loop(unsigned posts, bool until_ended, uint64_t life)
+{
+    bool busy;
+
+    while (until_ended ? !nart__post_ended(&s->hub, life) : s->taken < posts) {
+        nart__rec *rec = nart__hub_pop(&s->hub, &busy);
+        if (rec) {
+            run_list(nart__post_take(&s->hub), life, true);
+        } else if (nart__hub_park(&s->hub)) {
+            model_wait(EFD);
+            nart__hub_unpark(&s->hub);
+        } else {
+            nart__relax();
+        }
+    }
+}
+
+/* ---- two threads post, the loop parks in between ---- */
+
+static void two(unsigned i)
+{
+    if (i == 0)
+        loop(2, false, s->life);
+    else
+        send(i - 1, s->life, s->waker);
+}
+
+/* ---- one thread posts twice: in order ---- */
+
+static void in_order(unsigned i)
+{
+    if (i == 0) {
+        loop(2, false, s->life);
+        MODEL_CHECK(s->order[0] == 0 && s->order[1] == 1);
+    } else {
+        send(0, s->life, s->waker);
+        send(1, s->life, s->waker);
+    }
+}
+
+/* ---- the loop closes while two threads post ---- */
+
+static void close_it(unsigned i)
+{
+    if (i == 0) {
+        run_list(nart__post_take(&s->hub), s->life, true);
+        run_list(nart__post_close(&s->hub), s->life, false);
+        nart__hub_retire(&s->hub, 0);
+        nart__hub_end(&s->hub);
+    } else {
+        send(i - 1, s->life, s->waker);
+    }
+}
+
+/* ---- the hub goes to the next runtime, which must not be told what was meant for the first ---- */
+
+static void reopen(unsigned i)
+{
+    if (i == 0) {
+        run_list(nart__post_close(&s->hub), s->life, false);
+        nart__hub_retire(&s->hub, 0);
+        nart__hub_end(&s->hub);
+        nart__post_open(&s->hub);
+        uint64_t life = nart__hub_life(&s->hub);
+        uintptr_t waker = nart__hub_waker(&s->hub, 0);
+        NART__STORE(&s->handed, waker, NART__RELEASE);
+        while (s->letters[1].run == 0)
+            loop(s->taken + 1, false, life);
+        MODEL_CHECK(s->letters[0].run == 0);
+        run_list(nart__post_close(&s->hub), life, false);
+    } else if (i == 1) {
+        send(0, s->life, s->waker);
+    } else {
+        uintptr_t waker;
+        while ((waker = NART__LOAD(&s->handed, NART__ACQUIRE)) == 0)
+            nart__relax();
+        send(1, nart__hub_life(&s->hub), waker);
+    }
+}
+
+/* ---- two requests to end, one of them for a runtime that is gone ---- */
+
+static void make_second_life(void)
+{
+    make();
+    nart__hub_retire(&s->hub, 0);
+    nart__hub_end(&s->hub);
+    s->waker = nart__hub_waker(&s->hub, 0);
+    s->life = nart__hub_life(&s->hub);
+}
+
+static void end(unsigned i)
+{
+    if (i == 0)
+        loop(0, true, s->life);
+    else if (i == 1)
+        nart__post_end(&s->hub, s->life, s->waker);
+    else
+        nart__post_end(&s->hub, s->life - 1, 0);
+}
+
+static void still_ended(void)
+{
+    MODEL_CHECK(nart__post_ended(&s->hub, s->life));
+    unmake();
+}
+
+const model_scenario model_scenarios[] = {
+    { "two", 3, make, two, all_run, 2, 4 },
+    { "in_order", 2, make, in_order, all_run, 3, 4 },
+    { "close", 3, make, close_it, all_somewhere, 2, 4 },
+    { "reopen", 3, make, reopen, all_somewhere, 2, 3 },
+    { "end", 3, make_second_life, end, still_ended, 2, 4 },
+    { NULL, 0, NULL, NULL, NULL, 0, 0 },
+};
