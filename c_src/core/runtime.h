@@ -141,6 +141,16 @@ nart__task *nart__rt_slot(const nart_rt *rt, uint32_t slot);
 /* A task has answered, or is being dropped: NART_EABORTED. Its wakes, its join, its frame. */
 void nart__task_finish(nart_rt *rt, nart__task *t, nart_res r);
 
+/* A task of a set has ended: t->res. */
+void nart__task_set_ended(nart__task *t);
+
+/* The task of a handle; NULL when the handle is empty, its runtime has gone, or the task has: a held
+ * task is not freed, but somebody may have released a copy of the handle. */
+static inline nart__task *nart__join_task(const nart_join *j)
+{
+    return j->hub && nart__hub_life(j->hub) == j->life && j->task->gen == j->gen ? j->task : NULL;
+}
+
 /* A finished task came off the ready list: its slot can be freed now if nobody holds it. */
 void nart__task_unlisted(nart_rt *rt, nart__task *t);
 

@@ -346,12 +346,15 @@ nart_res nart_rt_spawn_boxed(nart_rt *rt, const nart_task_type *type, const void
 
 /* ---- ending ---- */
 
-/* Nobody will ask for its answer, but with a copy of the handle. */
-static NART__NOINLINE void finish_unheld(nart_rt *rt, nart__task *t)
+/* It belongs to a set, or nobody will ask for its answer, but with a copy of the handle. */
+static NART__NOINLINE void finish_odd_join(nart_rt *rt, nart__task *t)
 {
-    if (NART_UNLIKELY(t->joiner != NULL))
+    if (t->state & NART__T_IN_SET)
+        nart__task_set_ended(t);
+    else if (NART_UNLIKELY(t->joiner != NULL))
         nart__rt_ready(rt, t->joiner->task);
-    frame_end(rt, t);
+    if (!(t->state & NART__T_HELD))
+        frame_end(rt, t);
 }
 
 /* It ends while it waits, or while its timer runs. */
@@ -375,8 +378,8 @@ void nart__task_finish(nart_rt *rt, nart__task *t, nart_res r)
         r = NART_EABORTED; /* what a joining task is told; -ECANCELED would be about itself */
     t->res = r;
     rt->live--;
-    if (!(t->state & NART__T_HELD))
-        finish_unheld(rt, t);
+    if ((t->state & (NART__T_HELD | NART__T_IN_SET)) != NART__T_HELD)
+        finish_odd_join(rt, t);
     else if (t->joiner)
         nart__rt_ready(rt, t->joiner->task);
 }
@@ -427,13 +430,6 @@ nart_task nart_cx_task(const nart_cx *cx)
 
 /* ---- joining ---- */
 
-/* The handle's task; NULL when the handle is empty, its runtime has gone, or the task has: a held
- * task is not freed, but somebody may have released a copy of the handle. */
-static inline nart__task *join_task(const nart_join *j)
-{
-    return j->hub && nart__hub_life(j->hub) == j->life && j->task->gen == j->gen ? j->task : NULL;
-}
-
 /* The task has ended: its answer, once. */
 static inline nart_res join_answer(nart_join *j, const nart__task *t, nart_res *result)
 {
@@ -468,7 +464,7 @@ static inline nart_res join_take(nart_join *j, nart__task *t, nart_res *result)
 /* Why this task cannot await the handle, or 0. */
 static nart_res join_check(const nart_cx *cx, const nart_join *j)
 {
-    const nart__task *t = join_task(j);
+    const nart__task *t = nart__join_task(j);
 
     if (NART_UNLIKELY(!t))
         return NART_ESTALE;
@@ -476,7 +472,7 @@ static nart_res join_check(const nart_cx *cx, const nart_join *j)
         return NART_EUSED;
     if (NART_UNLIKELY(t->home != cx))
         return NART_EDRIVER;
-    return NART_UNLIKELY(j->wait.task != NULL) ? -EBUSY : 0;
+    return NART_UNLIKELY(j->wait.task || t->state & NART__T_IN_SET) ? -EBUSY : 0;
 }
 
 /* Within a scope, or again. */
@@ -523,19 +519,19 @@ nart_res nart_join_await(nart_cx *cx, nart_join *j, nart_res *result)
 
 void *nart_join_frame(nart_join *j)
 {
-    nart__task *t = j ? join_task(j) : NULL;
+    nart__task *t = j ? nart__join_task(j) : NULL;
     return t && t->state & NART__T_DONE ? t->frame : NULL;
 }
 
 bool nart_join_done(const nart_join *j)
 {
-    nart__task *t = join_task(j);
+    nart__task *t = nart__join_task(j);
     return t && t->state & NART__T_DONE;
 }
 
 nart_task nart_join_task(const nart_join *j)
 {
-    return id_of(join_task(j));
+    return id_of(nart__join_task(j));
 }
 
 /* A task awaits the handle: it will find it empty. */
@@ -551,7 +547,7 @@ void nart_join_release(nart_join *j)
 {
     if (!j)
         return;
-    nart__task *t = join_task(j);
+    nart__task *t = nart__join_task(j);
     if (NART_UNLIKELY(t && j->wait.task)) {
         release_awaited(j);
         return;

@@ -48,7 +48,7 @@ typedef struct nart_sys {
 
 /** What a driver does for the operations of the tasks that it polls. `host` is its own. */
 typedef struct nart_driver {
-    uint32_t abi; /**< NART_DRIVER_ABI */
+    uint32_t abi;  /**< NART_DRIVER_ABI */
     uint32_t kind; /**< NART_DRIVER_* */
     const char *name;
     int64_t (*now)(void *host); /**< CLOCK_MONOTONIC, or the world's */
@@ -93,7 +93,8 @@ enum {
     NART__T_BEGUN = 2048,  /* between begin and commit */
     NART__T_LIVE = 4096,   /* the slot holds a task */
     NART__T_SPENT = 8192,  /* its last poll ended for want of budget */
-    NART__T_TIMED = 16384  /* wake_at is not NART_NEVER */
+    NART__T_TIMED = 16384, /* wake_at is not NART_NEVER */
+    NART__T_IN_SET = 32768 /* joiner is that of a node of a task set */
 };
 
 /** The header of a task. 128 bytes: the first 64 are what a poll touches. */

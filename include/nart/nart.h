@@ -16,6 +16,7 @@
 #include "sync.h"
 #include "shutdown.h"
 #include "task.h"
+#include "task_set.h"
 #include "time.h"
 
 #endif
