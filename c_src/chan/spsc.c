@@ -112,6 +112,7 @@ nart_res nart__spsc_send(nart_cx *cx, nart_tx *tx, const void *value)
         r = nart__park_in(cx, w, &begun);
         if (r != NART_PENDING)
             return r;
+        w->state = NART__OUT;
         nart__cell_leave(&tx->ring->tx_notify, cx);
         r = nart__spsc_try_send(tx, value);
         if (r == -EAGAIN)
@@ -158,6 +159,7 @@ nart_res nart__spsc_recv(nart_cx *cx, nart_rx *rx, void *value)
         c->rx_wait = w;
         if (spinning)
             return NART_PENDING;
+        w->state = NART__OUT;
         nart__cell_leave(&rx->ring->rx_notify, cx);
         r = nart__spsc_try_recv(rx, value);
         if (r == -EAGAIN)

@@ -16,8 +16,6 @@
  * Everything here but the hub belongs to the owner's thread and is plain memory. */
 #include "runtime.h"
 
-#include "../sys.h"
-
 #define URGENT_PER_TICK 16
 
 /* ---- the loop as a driver ---- */
@@ -36,8 +34,7 @@ static nart_rt *rt_of_id(void *host, uint64_t id)
 
 static int64_t loop_now(void *host)
 {
-    (void)host;
-    return nart__sys_now();
+    return nart__rt_now(rt_of(host));
 }
 
 static void loop_park(void *host, nart__task *t, int64_t deadline)
@@ -327,7 +324,7 @@ static void drain_inbox(nart_rt *rt)
 /* The clock, and the tasks that are due by it. */
 static void fire_timers(nart_rt *rt)
 {
-    int64_t now = nart__sys_now();
+    int64_t now = nart__rt_now(rt);
 
     if (now > rt->cx.now)
         rt->cx.now = now;
@@ -390,12 +387,14 @@ static int look(nart_rt *rt)
 static int park(nart_rt *rt, int64_t until)
 {
     int64_t timer = nart__wheel_next(&rt->wheel);
-    int64_t at = until < timer ? until : timer;
     int64_t timeout = NART_NEVER;
 
+    if (NART_UNLIKELY(rt->clock.mode != NART__CLOCK_RUNS) && timer > rt->cx.now)
+        timer = NART_NEVER; /* it does not come by waiting */
+    int64_t at = until < timer ? until : timer;
     if (at != NART_NEVER) {
         /* a look at the wheel has just read the clock; an older reading only makes this late */
-        int64_t now = nart__wheel_empty(&rt->wheel) ? nart__sys_now() : rt->cx.now;
+        int64_t now = nart__wheel_empty(&rt->wheel) ? nart__rt_now(rt) : rt->cx.now;
         timeout = at > now ? at - now : 0;
     }
     if (!nart__hub_park(rt->hub)) {
@@ -414,10 +413,11 @@ static int park(nart_rt *rt, int64_t until)
 static int spin(nart_rt *rt, int64_t until, bool *enough)
 {
     bool busy = rt->opts.flags & NART_RT_BUSY;
-    int64_t end = busy ? until : nart_time_add(nart__sys_now(), rt->opts.spin_ns);
+    int64_t left = until == NART_NEVER ? NART_NEVER : until - nart__rt_now(rt);
+    int64_t span = busy || left < rt->opts.spin_ns ? left : rt->opts.spin_ns;
+    /* by the system's clock: the runtime's own may stand still */
+    int64_t end = span == NART_NEVER ? NART_NEVER : nart_time_add(nart__sys_now(), span);
 
-    if (end > until)
-        end = until;
     *enough = true;
     for (;;) {
         int err = look(rt);
@@ -439,6 +439,11 @@ static int wait_ready(nart_rt *rt, int64_t until)
     look_inside(rt);
     if (nart__any_ready(rt) && rt->unlooked < rt->opts.polls_per_tick)
         return 0;
+    if (NART_UNLIKELY(rt->clock.mode == NART__CLOCK_AUTO) && !nart__any_ready(rt) &&
+        nart__clock_jump(rt)) {
+        look_inside(rt);
+        return 0;
+    }
     if (nart__any_ready(rt) ||
         until == 0) /* descriptors have their turn after so many polls, too */
         return look(rt);
@@ -531,7 +536,7 @@ nart_res nart_rt_poll(nart_rt *rt, int64_t timeout_ns)
         return r;
     int64_t until = timeout_ns <= 0 ? 0 : timeout_ns;
     if (timeout_ns > 0 && timeout_ns != NART_NEVER)
-        until = nart_time_add(nart__sys_now(), timeout_ns);
+        until = nart_time_add(nart__rt_now(rt), timeout_ns);
     r = tick(rt, until);
     leave(rt);
     return r;
@@ -549,5 +554,5 @@ int64_t nart_rt_next_deadline(nart_rt *rt)
     if (!told || nart__any_ready(rt) || nart__hub_maybe(rt->hub) ||
         rt->watches.next != &rt->watches)
         return 0;
-    return nart__wheel_next(&rt->wheel);
+    return nart__clock_next(rt);
 }

@@ -12,8 +12,6 @@
  * descriptors: the kernel's queue behind them is the parent's. */
 #include "runtime.h"
 
-#include "../sys.h"
-
 #include <stdarg.h>
 #include <string.h>
 
@@ -229,7 +227,7 @@ nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **out)
     nart__post_open(rt->hub);
     rt->life = nart__hub_life(rt->hub);
     nart_driver_cx_init(&rt->cx, &nart__loop, rt->hub);
-    rt->cx.now = nart__sys_now();
+    rt->cx.now = nart__rt_now(rt);
     nart__wheel_init(&rt->wheel, rt->cx.now);
     *out = rt;
     return 0;

@@ -6,6 +6,7 @@
 #include "../base/alloc.h"
 #include "../base/slab.h"
 #include "../reactor/reactor.h"
+#include "../sys.h"
 #include "hub.h"
 #include "post.h"
 #include "timer_wheel.h"
@@ -32,6 +33,15 @@ typedef struct nart__guest {
     void (*rt_gone)(struct nart__guest *g);
 } nart__guest;
 
+enum { NART__CLOCK_RUNS, NART__CLOCK_PAUSED, NART__CLOCK_AUTO };
+
+/* The clock of a runtime; see clock.c. */
+typedef struct nart__clock {
+    uint32_t mode;
+    int64_t skew; /* how far it is ahead of the system's when it runs */
+    int64_t at;   /* where it stands when it does not */
+} nart__clock;
+
 struct nart_rt {
     nart_cx cx; /* first: a task's home leads to its runtime */
     nart__lane ready, urgent;
@@ -42,6 +52,7 @@ struct nart_rt {
     bool refusing; /* takes no new tasks: shutting down, or closing */
     bool embedded; /* a host waits on the backend descriptor */
     bool idle;     /* embedded, and the host may be waiting now */
+    nart__clock clock;
     nart__wheel wheel;
     nart__slab slab;
     nart__reactor reactor;
@@ -113,6 +124,19 @@ static inline bool nart__any_ready(const nart_rt *rt)
 {
     return rt->ready.head || rt->urgent.head;
 }
+
+static inline int64_t nart__rt_now(const nart_rt *rt)
+{
+    return NART_LIKELY(rt->clock.mode == NART__CLOCK_RUNS) ? nart__sys_now() + rt->clock.skew
+                                                           : rt->clock.at;
+}
+
+/* Nothing is ready: on to the next deadline, if nothing else than time can happen. False: it cannot
+ * go on by itself. */
+bool nart__clock_jump(nart_rt *rt);
+
+/* The next deadline by the system's clock, as nart_rt_next_deadline(). */
+int64_t nart__clock_next(const nart_rt *rt);
 
 /* Polls what is ready, within the limits of a tick. The number of polls. */
 uint32_t nart__run_ready(nart_rt *rt);

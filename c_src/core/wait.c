@@ -108,6 +108,8 @@ void nart__withdraw_under(nart_cx *cx, nart_co *co)
 {
     nart__task *t = cx->self;
 
+    if (!(cx->flags & NART__CX_OUT))
+        t->state &= ~(uint32_t)NART__T_OUT;
     if (nart__shield_holds(cx, t))
         nart__cx_until(cx, t->shield); /* a loser has opened it: its end still has to be told */
     for (nart__wait *w = t->waits, *more; w; w = more) {
@@ -139,12 +141,17 @@ void nart__co_lost(const nart_site *site, const nart_co *co)
 
 nart_res nart_op_park(nart_cx *cx)
 {
-    return cx->self ? nart__park(cx) : -EPERM;
+    nart_res r = cx->self ? nart__park(cx) : -EPERM;
+    if (r == NART_PENDING) {
+        cx->flags |= NART__CX_OUT;
+        cx->self->state |= NART__T_OUT;
+    }
+    return r;
 }
 
 nart_res nart_op_park_until(nart_cx *cx, int64_t at)
 {
-    nart_res r = nart_op_park(cx);
+    nart_res r = cx->self ? nart__park(cx) : -EPERM;
     if (r == NART_PENDING)
         nart__cx_until(cx, at);
     return r;

@@ -15,8 +15,9 @@
 #include <nart/driver.h>
 
 /* Granted: what is waited for has reserved something. Closed, done: the answer is there, and the wait
- * has nothing more to do with what was waited for, which may be gone. */
-enum { NART__IDLE, NART__QUEUED, NART__GRANTED, NART__CLOSED, NART__DONE };
+ * has nothing more to do with what was waited for, which may be gone. Out: queued where another
+ * thread may end it; a clock that advances by itself stands still then. */
+enum { NART__IDLE, NART__QUEUED, NART__GRANTED, NART__CLOSED, NART__DONE, NART__OUT };
 
 /* -ECANCELED answers in one poll after which a body counts as deaf. */
 #define NART__PATIENCE 65536
@@ -207,7 +208,7 @@ static inline bool nart__shield_holds(const nart_cx *cx, const nart__task *t)
  * has acted on it. */
 static inline nart_res nart__poll(nart_cx *cx, nart__task *t, bool odd)
 {
-    t->state &= ~(uint32_t)NART__T_READY;
+    t->state &= ~(uint32_t)(NART__T_READY | NART__T_OUT);
     t->leaf = NULL;
     t->polls++;
     cx->self = t;

@@ -9,8 +9,6 @@
  * Chains deeper than MAX_DEPTH are cut at the root's side. */
 #include "../core/runtime.h"
 
-#include "../sys.h"
-
 #include <inttypes.h>
 #include <string.h>
 
@@ -68,10 +66,10 @@ static void print_head(FILE *out, const nart_rt *rt, const nart__task *t)
             t->state & NART__T_CANCELLED ? ", cancelled" : "");
 }
 
-static void print_deadline(FILE *out, const nart__task *t)
+static void print_deadline(FILE *out, const nart_rt *rt, const nart__task *t)
 {
     if (t->wake_at != NART_NEVER)
-        fprintf(out, "  deadline in %.1f s", (double)(t->wake_at - nart__sys_now()) / 1e9);
+        fprintf(out, "  deadline in %.1f s", (double)(t->wake_at - nart__rt_now(rt)) / 1e9);
     fputc('\n', out);
 }
 
@@ -91,7 +89,7 @@ static void print_waits(FILE *out, const nart_rt *rt, const nart__task *t, const
     print_head(out, rt, t);
     print_chain(out, w->co);
     fputs(w->ops->name, out);
-    print_deadline(out, t);
+    print_deadline(out, rt, t);
 }
 
 static void dump_task(FILE *out, const nart_rt *rt, const nart__task *t)
@@ -107,7 +105,7 @@ static void dump_task(FILE *out, const nart_rt *rt, const nart__task *t)
     print_head(out, rt, t);
     print_chain(out, t->leaf);
     fputs(leaf_name(t), out);
-    print_deadline(out, t);
+    print_deadline(out, rt, t);
 }
 
 void nart_rt_dump(nart_rt *rt, FILE *out)

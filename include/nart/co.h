@@ -167,6 +167,18 @@ static inline nart_res nart__co_out(nart_cx *cx, nart_co *co, nart_scope **above
     return r;
 }
 
+/* What was left pending before a race began. */
+typedef struct nart__before {
+    int64_t park;
+    uint32_t flags;
+} nart__before;
+
+static inline nart__before nart__any_begin(const nart_cx *cx)
+{
+    nart__before b = { cx->park, cx->flags };
+    return b;
+}
+
 /** Opens a body: a declaration list, so it stands after the body's own declarations. */
 #define NART_BEGIN(cx, cop)                                                                        \
     nart_cx *const nart_cx_ = (cx);                                                                \
@@ -175,9 +187,9 @@ static inline nart_res nart__co_out(nart_cx *cx, nart_co *co, nart_scope **above
     nart_scope *nart_above_; /* only shields use it */                                             \
     uint32_t nart_at_ = nart__co_in(nart_cx_, nart_co_, &nart_site_);                              \
     nart_res nart_any_ = 0;                                                                        \
-    int64_t nart_park_ = 0;                                                                        \
+    nart__before nart_before_ = { 0, 0 };                                                          \
     (void)nart_any_;                                                                               \
-    (void)nart_park_;                                                                              \
+    (void)nart_before_;                                                                            \
     nart_resume_:                                                                                  \
     switch ((nart__point)nart_at_) {                                                               \
     default:                                                                                       \
@@ -263,10 +275,10 @@ static inline void nart__scope_begin(nart_cx *cx, nart_co *co, int64_t ns)
 
 /** The race as an expression, for NART_AWAIT_FOR and NART_AWAIT_UNTIL. */
 #define NART_ANY(which, ...)                                                                       \
-    (nart_park_ = nart_cx_->park,                                                                  \
+    (nart_before_ = nart__any_begin(nart_cx_),                                                     \
      (NART__ANY_PICK(__VA_ARGS__, NART__ANY8, NART__ANY7, NART__ANY6, NART__ANY5, NART__ANY4,      \
                      NART__ANY3, NART__ANY2, NART__ANY1, 0)(which, __VA_ARGS__))                   \
-         ? nart__any_won(nart_cx_, nart_co_, nart_park_, nart_any_)                                \
+         ? nart__any_won(nart_cx_, nart_co_, nart_before_, nart_any_)                              \
          : NART_PENDING)
 #define NART__ANY_PICK(a, b, c, d, e, f, g, h, n, ...) n
 #define NART__ARM(i, w, x) ((nart_any_ = (x)) != NART_PENDING && ((w) = (i), 1))
@@ -280,9 +292,10 @@ static inline void nart__scope_begin(nart_cx *cx, nart_co *co, int64_t ns)
 #define NART__ANY8(w, a, b, c, d, e, f, g, h)                                                      \
     NART__ANY7(w, a, b, c, d, e, f, g) || NART__ARM(7, w, h)
 
-static inline nart_res nart__any_won(nart_cx *cx, nart_co *co, int64_t park, nart_res r)
+static inline nart_res nart__any_won(nart_cx *cx, nart_co *co, nart__before before, nart_res r)
 {
-    cx->park = park; /* the losers' deadlines count no more */
+    cx->park = before.park; /* the losers' deadlines and wakers count no more */
+    cx->flags &= before.flags | ~(uint32_t)NART__CX_OUT;
     nart__withdraw_under(cx, co);
     return r;
 }

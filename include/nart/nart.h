@@ -8,6 +8,7 @@
 
 #include "base.h"
 #include "chan.h"
+#include "clock.h"
 #include "co.h"
 #include "io.h"
 #include "net.h"

@@ -63,11 +63,12 @@ struct nart_cx {
 
 /* Above the state bits of a task, so that both can be looked at in one word. */
 enum {
-    NART__CX_AGAIN = 0x10000, /* the task asked to be polled again */
-    NART__CX_FRESH = 0x20000, /* now has been read in this poll */
-    NART__CX_END = 0x40000,   /* the task is dropped if this poll leaves it pending */
-    NART__CX_TOLD = 0x80000,  /* cancellation began within this poll: it outlives a NART_STOP */
-    NART__CX_TIMED = 0x100000 /* park is set */
+    NART__CX_AGAIN = 0x10000,  /* the task asked to be polled again */
+    NART__CX_FRESH = 0x20000,  /* now has been read in this poll */
+    NART__CX_END = 0x40000,    /* the task is dropped if this poll leaves it pending */
+    NART__CX_TOLD = 0x80000,   /* cancellation began within this poll: it outlives a NART_STOP */
+    NART__CX_TIMED = 0x100000, /* park is set */
+    NART__CX_OUT = 0x200000    /* an operation has left a waker somewhere */
 };
 
 /* cx->stop */

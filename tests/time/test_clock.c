@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The clock of a runtime that is stopped, moved and left to advance by itself. Nothing here waits: what
+ * would is a case that hangs. */
+#include "../core/core.h"
+
+#include <nart/clock.h>
+#include <nart/io.h>
+#include <nart/time.h>
+
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define DAY (24 * 3600 * NART_SEC)
+
+static nart_rt *rt_with(uint32_t flags)
+{
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    nart_rt *rt;
+
+    opts.alloc = &test_alloc;
+    opts.flags = flags;
+    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    CHECK_RES(nart_rt_clock_pause(rt), 0);
+    return rt;
+}
+
+static nart_rt *paused_rt(void)
+{
+    return rt_with(0);
+}
+
+static nart_rt *auto_rt(void)
+{
+    nart_rt *rt = rt_with(0);
+    CHECK_RES(nart_rt_clock_auto(rt), 0);
+    return rt;
+}
+
+static char order[64];
+
+struct nap {
+    nart_co co;
+    nart_timer timer;
+    char name[2];
+    int64_t ns, woke;
+    nart_res r;
+};
+
+static nart_res nap_run(nart_cx *cx, void *frame)
+{
+    struct nap *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, f->ns));
+    f->woke = nart_now(cx);
+    strcat(order, f->name);
+    NART_END(f->r);
+}
+
+static const nart_task_type nap_type = NART_TASK_TYPE(struct nap, nap_run, NULL);
+
+static struct nap *nap(nart_rt *rt, const char *name, int64_t ns, nart_join *join)
+{
+    struct nap *f = spawn(rt, &nap_type, join);
+    strcpy(f->name, name);
+    f->ns = ns;
+    return f;
+}
+
+/* Polls until nothing is ready; time stands still. */
+static void settle(nart_rt *rt)
+{
+    while (nart_rt_poll(rt, 0) > 0)
+        continue;
+}
+
+TEST(a_clock_that_is_paused_stands_still)
+{
+    nart_rt *rt = paused_rt();
+    int64_t at = nart_rt_now(rt);
+    nart_join join;
+
+    nap(rt, "a", 1, &join);
+    settle(rt);
+    CHECK_RES(nart_rt_poll(rt, NART_MS), 0); /* real time passes, the loop's does not */
+    CHECK_EQ(nart_rt_now(rt), at);
+    CHECK(!nart_join_done(&join));
+    CHECK_EQ(nart_rt_next_deadline(rt), NART_NEVER);
+    nart_join_release(&join);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(advancing_ends_sleeps_at_their_nanosecond)
+{
+    nart_rt *rt = paused_rt();
+    int64_t at = nart_rt_now(rt);
+    nart_join join;
+    struct nap *f = nap(rt, "a", DAY, &join);
+
+    settle(rt);
+    CHECK_RES(nart_rt_clock_advance(rt, DAY - 1), 0);
+    settle(rt);
+    CHECK(!nart_join_done(&join));
+    CHECK_RES(nart_rt_clock_advance(rt, 1), 0);
+    CHECK_EQ(nart_rt_next_deadline(rt), 0);
+    settle(rt);
+    CHECK(nart_join_done(&join));
+    CHECK_EQ(f->woke, at + DAY);
+    CHECK_EQ(nart_rt_now(rt), at + DAY);
+    nart_join_release(&join);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(what_one_advance_makes_due_is_woken_in_order)
+{
+    static const int64_t at[] = { 5 * NART_SEC, 3, DAY, 1, 4 * NART_MS, 2, 3 };
+    static const char *const names[] = { "e", "c", "f", "a", "d", "b", "C" };
+    nart_rt *rt = paused_rt();
+
+    for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+        struct nap init = { .ns = at[i] };
+        strcpy(init.name, names[i]);
+        CHECK_RES(nart_rt_spawn(rt, &nap_type, &init, NULL), 0);
+    }
+    settle(rt);
+    CHECK_RES(nart_rt_clock_advance(rt, DAY), 0);
+    settle(rt);
+    CHECK_STR(order, "abcCdef");
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* More than a tick fires: the rest is not waited for by a clock that stands still. */
+TEST(many_due_at_once_all_come)
+{
+    enum { MANY = 3000 };
+    nart_rt *rt = paused_rt();
+
+    for (int i = 0; i < MANY; i++) {
+        struct nap init = { .ns = 1 + i * NART_MS };
+        CHECK_RES(nart_rt_spawn(rt, &nap_type, &init, NULL), 0);
+    }
+    settle(rt);
+    CHECK_RES(nart_rt_clock_advance(rt, DAY), 0);
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+struct scopes {
+    nart_co co, inner;
+    nart_timer timer;
+    nart_join join;
+    nart_res r;
+    int64_t begun, inside, ended;
+};
+
+static nart_res inner_run(nart_cx *cx, struct scopes *f)
+{
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->inner);
+    NART_AWAIT_FOR(r, 20 * NART_SEC, nart_sleep(cx, &f->timer, DAY));
+    CHECK_RES(r, -ETIMEDOUT);
+    f->inside = nart_now(cx) - f->begun;
+    NART_AWAIT(r, nart_sleep(cx, &f->timer, DAY));
+    NART_END(r);
+}
+
+static nart_res scopes_run(nart_cx *cx, void *frame)
+{
+    struct scopes *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    f->begun = nart_now(cx);
+    NART_AWAIT_FOR(f->r, 3600 * NART_SEC, inner_run(cx, f));
+    f->ended = nart_now(cx) - f->begun;
+    NART_END(f->r);
+}
+
+static const nart_task_type scopes_type = NART_TASK_TYPE(struct scopes, scopes_run, NULL);
+
+TEST(nested_timeouts_expire_each_at_its_time)
+{
+    nart_rt *rt = auto_rt();
+    nart_join join;
+    struct scopes *f = spawn(rt, &scopes_type, &join);
+
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_RES(f->r, -ETIMEDOUT);
+    CHECK_EQ(f->inside, 20 * NART_SEC);
+    CHECK_EQ(f->ended, 3600 * NART_SEC);
+    nart_join_release(&join);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+struct clockwork {
+    nart_co co;
+    nart_interval every;
+    nart_res r;
+    int64_t begun;
+    int n;
+};
+
+static nart_res clockwork_run(nart_cx *cx, void *frame)
+{
+    struct clockwork *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    f->begun = nart_now(cx);
+    f->r = nart_interval_init(cx, &f->every, NART_SEC);
+    for (f->n = 1; f->n <= 24 * 3600; f->n++) {
+        NART_AWAIT(f->r, nart_interval_tick(cx, &f->every));
+        CHECK_EQ(nart_now(cx), f->begun + f->n * NART_SEC);
+    }
+    NART_END(0);
+}
+
+static const nart_task_type clockwork_type = NART_TASK_TYPE(struct clockwork, clockwork_run, NULL);
+
+TEST(a_day_of_sleeping_passes_in_no_time)
+{
+    nart_rt *rt = auto_rt();
+    nart_rt_stats stats = { .size = sizeof stats };
+    int64_t at = nart_rt_now(rt);
+
+    CHECK_RES(nart_block_on(rt, &clockwork_type, NULL, NULL), 0);
+    CHECK_EQ(nart_rt_now(rt), at + DAY);
+    nart_rt_stats_get(rt, &stats);
+    CHECK_EQ(stats.parks, 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(a_loop_that_never_parks_advances_as_well)
+{
+    nart_rt *rt = rt_with(NART_RT_BUSY);
+
+    CHECK_RES(nart_rt_poll(rt, NART_MS), 0); /* ends by the real clock */
+    CHECK_RES(nart_rt_clock_auto(rt), 0);
+    CHECK_RES(nart_block_on(rt, &scopes_type, NULL, NULL), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* A deadline that nobody waits for any more is no time to go to. */
+struct in_time {
+    nart_co co;
+    nart_timer timer;
+    nart_rx rx;
+    nart_res r;
+    uint64_t value;
+};
+
+static nart_res in_time_run(nart_cx *cx, void *frame)
+{
+    struct in_time *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT_FOR(f->r, 3600 * NART_SEC, nart_recv(cx, &f->rx, &f->value));
+    CHECK_RES(f->r, 0);
+    NART_AWAIT(f->r, nart_recv(cx, &f->rx, &f->value));
+    CHECK_RES(f->r, NART_ECLOSED);
+    nart_rx_close(&f->rx);
+    NART_END(0);
+}
+
+static const nart_task_type in_time_type = NART_TASK_TYPE(struct in_time, in_time_run, NULL);
+
+static void one_value_then_silence(nart_rt *rt, nart_join *join, nart_tx *tx)
+{
+    nart_rx rx;
+    uint64_t one = 1;
+    struct in_time *f = spawn(rt, &in_time_type, join);
+
+    new_chan(rt, 1, tx, &rx);
+    nart_rx_move(&f->rx, &rx);
+    CHECK_RES(nart_rt_poll(rt, 0), 1);
+    CHECK_RES(nart_try_send(tx, &one), 0);
+}
+
+TEST(a_deadline_that_was_met_does_not_move_the_clock)
+{
+    nart_rt *rt = auto_rt();
+    int64_t at = nart_rt_now(rt);
+    nart_tx tx;
+    nart_join join;
+
+    one_value_then_silence(rt, &join, &tx);
+    settle(rt);
+    CHECK_EQ(nart_rt_now(rt), at);
+    nart_tx_close(&tx);
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_EQ(nart_rt_now(rt), at);
+    nart_join_release(&join);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- what holds a clock that advances by itself ---- */
+
+/* A sleep of a day is there, and this much polling does not end it. */
+static void check_held(nart_rt *rt)
+{
+    int64_t at = nart_rt_now(rt);
+
+    settle(rt);
+    for (int i = 0; i < 10; i++)
+        CHECK_RES(nart_rt_poll(rt, 0), 0);
+    CHECK_EQ(nart_rt_now(rt), at);
+    CHECK_EQ(nart_rt_next_deadline(rt), NART_NEVER);
+}
+
+static void check_free(nart_rt *rt, int64_t ns)
+{
+    int64_t at = nart_rt_now(rt);
+
+    while (nart_rt_now(rt) == at) /* a case that fails hangs here */
+        CHECK_LE(0, nart_rt_poll(rt, 0));
+    CHECK_EQ(nart_rt_now(rt), at + ns);
+}
+
+struct socket_user {
+    nart_co co;
+    nart_fd io;
+    nart_timer timer;
+    nart_res r;
+    int fd;
+};
+
+static nart_res socket_user_run(nart_cx *cx, void *frame)
+{
+    struct socket_user *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    CHECK_RES(nart_fd_open(nart_cx_rt(cx), f->fd, 0, &f->io), 0);
+    NART_AWAIT(f->r, nart_fd_ready(cx, &f->io, NART_READ));
+    nart_fd_clear(&f->io, NART_READ);
+    NART_AWAIT(f->r, nart_fd_ready(cx, &f->io, NART_READ));
+    nart_fd_close(&f->io);
+    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, DAY));
+    NART_END(f->r);
+}
+
+static const nart_task_type socket_user_type =
+    NART_TASK_TYPE(struct socket_user, socket_user_run, NULL);
+
+TEST(a_descriptor_holds_the_clock)
+{
+    nart_rt *rt = auto_rt();
+    int end[2];
+
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, end), 0);
+    struct socket_user init = { .fd = end[0] };
+    CHECK_RES(nart_rt_spawn(rt, &socket_user_type, &init, NULL), 0);
+    nap(rt, "a", 2 * DAY, &(nart_join){ 0 });
+    check_held(rt);
+    CHECK_EQ(write(end[1], "x", 1), 1);
+    check_free(rt, DAY);
+    close(end[1]);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* Leaves a waker, in one of the ways to do that. */
+struct outside {
+    nart_co co;
+    nart_timer timer;
+    nart_waker waker;
+    nart_res r;
+    bool raw, told;
+};
+
+static nart_res told(nart_cx *cx, struct outside *f)
+{
+    nart_res r = nart_op_enter(cx);
+
+    if (r || f->told)
+        return r;
+    f->waker = nart_cx_waker(cx);
+    return nart_op_park(cx);
+}
+
+static nart_res outside_run(nart_cx *cx, void *frame)
+{
+    struct outside *f = frame;
+    int which;
+
+    if (f->raw && !f->told && !nart_co_active(&f->co)) {
+        f->waker = nart_cx_waker(cx);
+        return NART_PENDING;
+    }
+    NART_BEGIN(cx, &f->co);
+    if (!f->raw) {
+        NART_AWAIT(f->r, told(cx, f));
+        f->told = false;
+        NART_AWAIT_FOR(f->r, 3 * NART_SEC, told(cx, f));
+        CHECK_RES(f->r, 0);
+    }
+    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, DAY));
+    f->told = false;
+    NART_AWAIT_FOR(f->r, -1, told(cx, f)); /* was out, and is over: the sleep alone counts */
+    if (f->raw)
+        NART_RETURN(f->r);
+    CHECK_RES(f->r, -ETIMEDOUT);
+    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, DAY));
+    NART_AWAIT_ANY(which, f->r, told(cx, f), nart_sleep(cx, &f->timer, 0));
+    CHECK_EQ(which, 1);
+    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, DAY));
+    NART_END(f->r);
+}
+
+static const nart_task_type outside_type = NART_TASK_TYPE(struct outside, outside_run, NULL);
+
+static void tell(struct outside *f)
+{
+    f->told = true;
+    nart_waker_wake(f->waker);
+}
+
+TEST(a_waker_that_is_out_holds_the_clock)
+{
+    nart_rt *rt = auto_rt();
+    nart_join join;
+    struct outside *f = spawn(rt, &outside_type, &join);
+
+    nap(rt, "a", 1000 * DAY, &(nart_join){ 0 });
+    check_held(rt);
+    nart_waker_wake(f->waker); /* for no reason: it parks as before */
+    check_held(rt);
+    tell(f);
+    check_held(rt); /* under a deadline */
+    tell(f);
+    check_free(rt, DAY);
+    check_free(rt, DAY);
+    check_free(rt, DAY);
+    CHECK(nart_join_done(&join));
+    nart_join_release(&join);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(a_poll_that_waits_for_nothing_known_holds_the_clock)
+{
+    nart_rt *rt = auto_rt();
+    nart_join join;
+    struct outside *f = spawn(rt, &outside_type, &join);
+
+    f->raw = true;
+    nap(rt, "a", 1000 * DAY, &(nart_join){ 0 });
+    check_held(rt);
+    tell(f);
+    check_free(rt, DAY);
+    nart_join_release(&join);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+static void channel_holds(nart_rt *rt, uint32_t flags)
+{
+    nart_chan_opts opts = { .size = sizeof opts,
+                            .kind = NART_CHAN_SPSC,
+                            .elem = sizeof(uint64_t),
+                            .capacity = 4,
+                            .flags = flags };
+    nart_tx tx;
+    nart_rx rx;
+    nart_join join, other;
+    uint64_t one = 1;
+
+    CHECK_RES(nart_rt_clock_auto(rt), 0);
+    CHECK_RES(nart_chan_open(rt, &opts, &tx, &rx), 0);
+    struct in_time *f = spawn(rt, &in_time_type, &join);
+    nart_rx_move(&f->rx, &rx);
+    struct nap *n = nap(rt, "a", DAY, &other);
+    settle(rt);
+    int64_t at = nart_rt_now(rt);
+    for (int i = 0; i < 10; i++)
+        CHECK_RES(nart_rt_poll(rt, 0), 0);
+    CHECK_RES(nart_try_send(&tx, &one), 0);
+    settle(rt);
+    for (int i = 0; i < 10; i++)
+        CHECK_RES(nart_rt_poll(rt, 0), 0);
+    CHECK_EQ(nart_rt_now(rt), at);
+    nart_tx_close(&tx);
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_EQ(n->woke, at + DAY);
+    nart_join_release(&join);
+    nart_join_release(&other);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(a_channel_from_another_thread_holds_the_clock)
+{
+    channel_holds(rt_with(0), 0);
+}
+
+TEST(a_spinning_receiver_holds_the_clock)
+{
+    channel_holds(rt_with(NART_RT_BUSY), NART_CHAN_SPINNING);
+}
+
+/* ---- inside a poll, resuming, misuse ---- */
+
+static nart_res jumper_run(nart_cx *cx, void *frame)
+{
+    int64_t at = nart_now(cx);
+
+    (void)frame;
+    CHECK_RES(nart_rt_clock_advance(nart_cx_rt(cx), 7), 0);
+    CHECK_EQ(nart_now(cx), at + 7);
+    return 0;
+}
+
+static const nart_task_type jumper_type = NART_TASK_TYPE(int, jumper_run, NULL);
+
+TEST(a_task_can_move_the_clock)
+{
+    nart_rt *rt = paused_rt();
+
+    CHECK_RES(nart_block_on(rt, &jumper_type, &(int){ 0 }, NULL), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(time_goes_on_from_where_it_was_moved_to)
+{
+    nart_rt *rt = paused_rt(), *other = new_rt();
+    int64_t at = nart_rt_now(rt);
+
+    CHECK_RES(nart_rt_clock_advance(rt, DAY), 0);
+    CHECK_RES(nart_rt_clock_resume(rt), 0);
+    CHECK_LE(at + DAY, nart_rt_now(rt));
+    CHECK_LE(nart_rt_now(other), at + DAY); /* it has its own */
+    struct nap init = { .ns = NART_US };
+    CHECK_RES(nart_block_on(rt, &nap_type, &init, NULL), 0);
+    CHECK_RES(nart_rt_clock_pause(rt), 0);
+    CHECK_LE(at + DAY + NART_US, nart_rt_now(rt));
+    CHECK_RES(nart_rt_free(rt), 0);
+    CHECK_RES(nart_rt_free(other), 0);
+}
+
+/* A host compares it with its own clock. */
+TEST(the_next_deadline_is_told_by_the_system_s_clock)
+{
+    nart_rt *rt = paused_rt(), *other = new_rt();
+
+    nap(rt, "a", 1000 * NART_SEC, &(nart_join){ 0 });
+    settle(rt);
+    CHECK_RES(nart_rt_clock_advance(rt, 900 * NART_SEC), 0);
+    CHECK_RES(nart_rt_clock_resume(rt), 0);
+    settle(rt);
+    int64_t now = nart_rt_now(other), left = nart_rt_next_deadline(rt) - now;
+    CHECK_LE(left, 100 * NART_SEC);
+    CHECK_RES(nart_rt_free(rt), 0);
+    CHECK_RES(nart_rt_free(other), 0);
+}
+
+TEST(time_has_an_end)
+{
+    nart_rt *rt = paused_rt();
+
+    CHECK_RES(nart_rt_clock_advance(rt, NART_NEVER), 0);
+    int64_t last = nart_rt_now(rt);
+    CHECK_RES(nart_rt_clock_advance(rt, NART_NEVER), 0);
+    CHECK_EQ(nart_rt_now(rt), last);
+    nap(rt, "a", NART_NEVER, &(nart_join){ 0 });
+    CHECK_RES(nart_rt_clock_auto(rt), 0);
+    check_held(rt);
+    CHECK_RES(nart_rt_clock_resume(rt), 0);
+    CHECK_LE(last, nart_rt_now(rt));
+    settle(rt);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+static void *elsewhere(void *arg)
+{
+    nart_rt *rt = arg;
+
+    CHECK_RES(nart_rt_clock_pause(rt), NART_EWRONGTHREAD);
+    CHECK_RES(nart_rt_clock_advance(rt, 1), NART_EWRONGTHREAD);
+    CHECK_RES(nart_rt_clock_auto(rt), NART_EWRONGTHREAD);
+    CHECK_RES(nart_rt_clock_resume(rt), NART_EWRONGTHREAD);
+    return NULL;
+}
+
+TEST(misuse_is_answered)
+{
+    nart_rt *rt = new_rt();
+    pthread_t thread;
+
+    CHECK_RES(nart_rt_clock_pause(NULL), -EINVAL);
+    CHECK_RES(nart_rt_clock_advance(NULL, 1), -EINVAL);
+    CHECK_RES(nart_rt_clock_auto(NULL), -EINVAL);
+    CHECK_RES(nart_rt_clock_resume(NULL), -EINVAL);
+    CHECK_RES(nart_rt_clock_advance(rt, 1), -EPERM);
+    CHECK_RES(nart_rt_clock_auto(rt), -EPERM);
+    CHECK_RES(nart_rt_clock_resume(rt), -EPERM);
+    CHECK_RES(nart_rt_clock_pause(rt), 0);
+    CHECK_RES(nart_rt_clock_advance(rt, -1), -EINVAL);
+    CHECK_RES(nart_rt_clock_pause(rt), 0);
+    CHECK_RES(nart_rt_bind(rt), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, elsewhere, rt), 0);
+    pthread_join(thread, NULL);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
