@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* chan.c: opening, closing and moving the ends of channels; the doors to local.c and spsc.c.
+/* chan.c: opening, closing and moving the ends of channels; the doors to local.c, spsc.c and mpsc.c.
  *
  * A channel is one block, ring and values together, freed by the last end that closes. It is a guest
  * of the receiver's runtime, which tells it of its own end: from then on nobody waits in a local
@@ -9,12 +9,22 @@
 #include <string.h>
 
 _Static_assert(offsetof(nart__ring, room) == 24, "frozen");
+_Static_assert(offsetof(nart__ring, stride) == 60, "frozen");
 _Static_assert(offsetof(nart__ring, sent) == NART__RING_LINE, "frozen");
 _Static_assert(offsetof(nart__ring, taken) == 2 * (size_t)NART__RING_LINE, "frozen");
 _Static_assert(sizeof(nart__ring) == 3 * (size_t)NART__RING_LINE, "frozen");
 _Static_assert(sizeof(nart_tx) == 96 && sizeof(nart_rx) == 96, "frozen");
 
 /* ---- the runtime behind the receiver ---- */
+
+/* What the receiver owes senders that wait. */
+static void settle(nart__chan *c)
+{
+    if (nart__ring_kind(&c->ring) == NART_CHAN_SPSC)
+        nart__tell(&c->ring.tx_notify);
+    else if (nart__ring_kind(&c->ring) == NART_CHAN_MPSC)
+        nart__mpsc_settle(c);
+}
 
 static void rt_gone(nart__guest *g)
 {
@@ -24,8 +34,8 @@ static void rt_gone(nart__guest *g)
     c->rt = NULL;
     c->watch.next = NULL; /* the list goes with the runtime */
     c->ring.rx_dirty = 0;
-    if (nart__ring_spsc(&c->ring) && !forked)
-        nart__tell(&c->ring.tx_notify);
+    if (!forked)
+        settle(c);
 }
 
 static void attach(nart__chan *c, nart_rt *rt)
@@ -59,11 +69,11 @@ static nart_res check(const nart_rt *rt, const nart_chan_opts *o)
 {
     if (o->size != sizeof *o)
         return NART_EABI;
-    if (o->kind != NART_CHAN_LOCAL && o->kind != NART_CHAN_SPSC)
+    if (o->kind < NART_CHAN_LOCAL || o->kind > NART_CHAN_MPSC)
         return -EINVAL;
     if (o->flags & ~(uint32_t)NART_CHAN_SPINNING)
         return -EINVAL;
-    if (o->flags && (o->kind != NART_CHAN_SPSC || !busy(rt)))
+    if (o->flags && (o->kind == NART_CHAN_LOCAL || !busy(rt)))
         return -EINVAL;
     if (o->elem == 0 || o->capacity == 0)
         return -EINVAL;
@@ -83,7 +93,9 @@ static uint64_t round_up(uint64_t n)
 static nart__chan *chan_new(nart_rt *rt, const nart_chan_opts *o)
 {
     uint64_t capacity = round_up(o->capacity);
-    size_t bytes = sizeof(nart__chan) + capacity * o->elem; /* below 2^47: no overflow */
+    bool mpsc = o->kind == NART_CHAN_MPSC;
+    uint32_t stride = mpsc ? nart__mpsc_stride(o->elem) : (uint32_t)o->elem;
+    size_t bytes = sizeof(nart__chan) + capacity * stride; /* below 2^47: no overflow */
     nart__chan *c = nart__alloc(&rt->alloc, bytes, NART__RING_LINE);
 
     if (!c)
@@ -96,12 +108,27 @@ static nart__chan *chan_new(nart_rt *rt, const nart_chan_opts *o)
     c->senders = 1;
     c->ring.type = NART__RING_TYPE(o->kind, o->flags, o->elem);
     c->ring.mask = capacity - 1;
+    c->ring.stride = stride;
     c->ring.buf = (unsigned char *)(c + 1);
     NART__STORE(&c->ring.room, capacity, NART__RELAXED);
-    c->watch.look = nart__spsc_look;
+    c->watch.look = mpsc ? nart__mpsc_look : nart__spsc_look;
+    if (mpsc)
+        nart__mpsc_init(c);
     attach(c, rt);
     return c;
 }
+
+static const struct nart__wait_ops *const tx_ops[] = {
+    [NART_CHAN_LOCAL] = &nart__local_tx_ops,
+    [NART_CHAN_SPSC] = &nart__spsc_tx_ops,
+    [NART_CHAN_MPSC] = &nart__mpsc_tx_ops,
+};
+
+static const struct nart__wait_ops *const rx_ops[] = {
+    [NART_CHAN_LOCAL] = &nart__local_rx_ops,
+    [NART_CHAN_SPSC] = &nart__spsc_rx_ops,
+    [NART_CHAN_MPSC] = &nart__mpsc_rx_ops,
+};
 
 nart_res nart__chan_open(nart_rt *rt, const nart_chan_opts *opts, uint32_t abi, nart_tx *tx,
                          nart_rx *rx)
@@ -120,11 +147,10 @@ nart_res nart__chan_open(nart_rt *rt, const nart_chan_opts *opts, uint32_t abi, 
     nart__chan *c = chan_new(rt, opts);
     if (!c)
         return -ENOMEM;
-    bool spsc = opts->kind == NART_CHAN_SPSC;
     tx->ring = rx->ring = &c->ring;
     tx->type = rx->type = c->ring.type;
-    tx->wait.ops = spsc ? &nart__spsc_tx_ops : &nart__local_tx_ops;
-    rx->wait.ops = spsc ? &nart__spsc_rx_ops : &nart__local_rx_ops;
+    tx->wait.ops = tx_ops[opts->kind];
+    rx->wait.ops = rx_ops[opts->kind];
     return 0;
 }
 
@@ -132,10 +158,19 @@ nart_res nart_tx_clone(const nart_tx *tx, nart_tx *out)
 {
     if (!tx->ring)
         return NART_ECLOSED;
-    if (nart__ring_spsc(tx->ring))
+    nart__chan *c = nart__chan_of(tx->ring);
+    switch (nart__ring_kind(tx->ring)) {
+    case NART_CHAN_LOCAL:
+        c->senders++;
+        break;
+    case NART_CHAN_MPSC:
+        nart__mpsc_cloned(c);
+        break;
+    default:
         return -EINVAL;
-    nart__chan_of(tx->ring)->senders++;
-    *out = (nart_tx){ .wait.ops = &nart__local_tx_ops, .ring = tx->ring, .type = tx->type };
+    }
+    *out =
+        (nart_tx){ .wait.ops = tx->wait.ops, .ring = tx->ring, .type = tx->type, .seen = tx->seen };
     return 0;
 }
 
@@ -146,7 +181,7 @@ static void drop_values(nart__chan *c)
     nart__ring *r = &c->ring;
 
     for (; c->drop_value && r->head != r->tail; r->head++)
-        c->drop_value(r->buf + (r->head & r->mask) * NART__RING_ELEM(r->type));
+        c->drop_value(r->buf + (r->head & r->mask) * r->stride);
 }
 
 /* A side has closed: the last one frees. */
@@ -156,13 +191,27 @@ static void release(nart__chan *c)
 
     if (!nart__chan_last(c))
         return;
-    if (nart__ring_spsc(r)) { /* relaxed: nobody else is left */
-        r->head = NART__LOAD(&r->taken, NART__RELAXED);
-        r->tail = NART__LOAD(&r->sent, NART__RELAXED);
-    }
+    if (nart__ring_kind(r) == NART_CHAN_SPSC)
+        nart__spsc_finish(r);
+    else if (nart__ring_kind(r) == NART_CHAN_MPSC)
+        nart__mpsc_finish(c);
     drop_values(c);
     nart_alloc a = c->alloc;
     nart__free(&a, c, c->bytes, NART__RING_LINE);
+}
+
+/* True: the sending side has closed. */
+static bool tx_closed(nart__chan *c)
+{
+    switch (nart__ring_kind(&c->ring)) {
+    case NART_CHAN_SPSC:
+        nart__spsc_tx_closed(&c->ring);
+        return true;
+    case NART_CHAN_MPSC:
+        return nart__mpsc_tx_closed(c);
+    default:
+        return nart__local_tx_closed(c);
+    }
 }
 
 void nart_tx_close(nart_tx *tx)
@@ -170,14 +219,9 @@ void nart_tx_close(nart_tx *tx)
     if (!tx || !tx->ring)
         return;
     nart__chan *c = nart__chan_of(tx->ring);
-    bool spsc = nart__ring_spsc(tx->ring);
     nart__interrupt(&tx->wait);
     memset(tx, 0, sizeof *tx);
-    if (spsc)
-        nart__spsc_tx_closed(&c->ring);
-    else
-        nart__local_tx_closed(c);
-    if (spsc || c->senders == 0)
+    if (tx_closed(c))
         release(c);
 }
 
@@ -188,8 +232,10 @@ void nart_rx_close(nart_rx *rx)
     nart__chan *c = nart__chan_of(rx->ring);
     nart__interrupt(&rx->wait);
     memset(rx, 0, sizeof *rx);
-    if (nart__ring_spsc(&c->ring))
+    if (nart__ring_kind(&c->ring) == NART_CHAN_SPSC)
         nart__spsc_rx_closed(&c->ring);
+    else if (nart__ring_kind(&c->ring) == NART_CHAN_MPSC)
+        nart__mpsc_rx_closed(c);
     else
         nart__local_rx_closed(c);
     if (c->rt)
@@ -222,7 +268,9 @@ nart_res nart_rx_bind(nart_rx *rx, nart_rt *rt)
     if (!rx->ring)
         return NART_ECLOSED;
     nart__chan *c = nart__chan_of(rx->ring);
-    if (!nart__ring_spsc(rx->ring) || (rt && nart__ring_spinning(rx->ring) && !busy(rt)))
+    if (nart__ring_kind(rx->ring) == NART_CHAN_LOCAL)
+        return -EINVAL;
+    if (rt && nart__ring_spinning(rx->ring) && !busy(rt))
         return -EINVAL;
     nart_res r = c->rt ? nart__rt_check(c->rt) : 0;
     if (r == 0 && rt)
@@ -234,7 +282,7 @@ nart_res nart_rx_bind(nart_rx *rx, nart_rt *rt)
     nart__interrupt(&rx->wait);
     if (c->rt)
         detach(c);
-    nart__tell(&c->ring.tx_notify); /* what this side still owes the sender */
+    settle(c);
     if (rt)
         attach(c, rt);
     return 0;
@@ -246,7 +294,14 @@ static size_t len(nart__ring *r)
 {
     if (!r)
         return 0;
-    return nart__ring_spsc(r) ? nart__spsc_len(r) : r->tail - r->head;
+    switch (nart__ring_kind(r)) {
+    case NART_CHAN_SPSC:
+        return nart__spsc_len(r);
+    case NART_CHAN_MPSC:
+        return nart__mpsc_len(r);
+    default:
+        return r->tail - r->head;
+    }
 }
 
 size_t nart_tx_len(const nart_tx *tx)
@@ -268,23 +323,37 @@ bool nart_tx_is_closed(const nart_tx *tx)
 {
     if (!tx->ring)
         return true;
-    return nart__ring_spsc(tx->ring) ? nart__ring_rx_gone(tx->ring)
-                                     : nart__chan_of(tx->ring)->rx_closed;
+    return nart__ring_kind(tx->ring) == NART_CHAN_LOCAL ? nart__chan_of(tx->ring)->rx_closed
+                                                        : nart__ring_rx_gone(tx->ring);
 }
 
 bool nart_rx_is_closed(const nart_rx *rx)
 {
     if (!rx->ring)
         return true;
-    return nart__ring_spsc(rx->ring) ? nart__spsc_tx_gone(rx->ring)
-                                     : nart__chan_of(rx->ring)->senders == 0;
+    switch (nart__ring_kind(rx->ring)) {
+    case NART_CHAN_SPSC:
+        return nart__spsc_tx_gone(rx->ring);
+    case NART_CHAN_MPSC:
+        return nart__mpsc_tx_gone(rx->ring);
+    default:
+        return nart__chan_of(rx->ring)->senders == 0;
+    }
 }
 
 /* ---- the slow side of the inlines ---- */
 
-static inline bool is_local(const nart__ring *r, size_t elem)
+/* Of an end: 0 when it is closed. */
+static inline bool is_local(uint64_t type, size_t elem)
 {
-    return r && r->type == NART__RING_TYPE(NART_CHAN_LOCAL, 0, elem);
+    return type == NART__RING_TYPE(NART_CHAN_LOCAL, 0, elem);
+}
+
+/* All of these go through here: they have no inline half. */
+static inline bool is_mpsc(uint64_t type, size_t elem)
+{
+    return (type | NART__RING_TYPE(0, NART_CHAN_SPINNING, 0)) ==
+           NART__RING_TYPE(NART_CHAN_MPSC, NART_CHAN_SPINNING, elem);
 }
 
 /* 0, or why nothing can be done with a ring. */
@@ -304,19 +373,22 @@ static nart_res refuse(nart_cx *cx, nart__wait *w, nart_res answer)
 
 nart_res nart__send_slow(nart_cx *cx, nart_tx *tx, const void *value, size_t elem)
 {
-    if (NART_LIKELY(is_local(tx->ring, elem)))
+    if (NART_LIKELY(is_local(tx->type, elem)))
         return nart__local_send(cx, tx, value);
+    if (NART_LIKELY(is_mpsc(tx->type, elem)))
+        return nart__mpsc_send(cx, tx, value);
     nart_res r = usable(tx->ring, elem);
     return r ? refuse(cx, &tx->wait, r) : nart__spsc_send(cx, tx, value);
 }
 
 nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem)
 {
+    if (NART_LIKELY(is_mpsc(tx->type, elem)))
+        return nart__mpsc_try_send(tx, value);
+    if (is_local(tx->type, elem))
+        return nart__local_try_send(tx, value);
     nart_res r = usable(tx->ring, elem);
-    if (r)
-        return r;
-    return nart__ring_spsc(tx->ring) ? nart__spsc_try_send(tx, value)
-                                     : nart__local_try_send(tx, value);
+    return r ? r : nart__spsc_try_send(tx, value);
 }
 
 /* The plain case of a receiver that has taken what it was woken for: it waits in its place as
@@ -338,18 +410,20 @@ nart_res nart__recv_slow(nart_cx *cx, nart_rx *rx, void *value, size_t elem)
         rx->ring->rx_waits = 1;
         return nart__wait_on(cx, &rx->wait);
     }
-    if (NART_LIKELY(is_local(rx->ring, elem)))
+    if (NART_LIKELY(is_local(rx->type, elem)))
         return nart__local_recv(cx, rx, value);
+    if (NART_LIKELY(is_mpsc(rx->type, elem)))
+        return nart__mpsc_recv(cx, rx, value);
     nart_res r = usable(rx->ring, elem);
     return r ? refuse(cx, &rx->wait, r) : nart__spsc_recv(cx, rx, value);
 }
 
 nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem)
 {
+    if (NART_LIKELY(is_mpsc(rx->type, elem)))
+        return nart__mpsc_try_recv(rx, value);
+    if (is_local(rx->type, elem))
+        return nart__local_try_recv(rx, value);
     nart_res r = usable(rx->ring, elem);
-    if (r)
-        return r;
-    if (nart__ring_spsc(rx->ring))
-        return nart__spsc_try_recv(rx, value);
-    return nart__local_try_recv(rx, value);
+    return r ? r : nart__spsc_try_recv(rx, value);
 }

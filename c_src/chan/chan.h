@@ -4,23 +4,28 @@
 #define NART_CHAN_CHAN_H
 
 #include "../base/atomic.h"
+#include "../base/lock.h"
 #include "../core/runtime.h"
 
 #include <nart/chan.h>
 
 /* One block per channel, from the allocator of the runtime that opened it: this, then the values.
  * The ring is what the inlines see; the rest is cold. Values begin on a line of their own, so they
- * are aligned for any type, and the receiver's cold fields are not in the sender's way. */
+ * are aligned for any type, and the receiver's cold fields are not in the senders' way. */
 typedef struct nart__chan {
     NART__ALIGNAS(NART__RING_LINE) nart__ring ring;
     nart_rt *rt;                 /* the receiver's; NULL: it belongs to none, or that has gone */
     nart__wait *rx_wait;         /* where the receiver waits */
-    nart__waitq senders_waiting; /* local */
+    nart__lock lock;             /* mpsc: over the next three */
+    nart__waitq senders_waiting; /* local, mpsc */
+    uint32_t promised;           /* mpsc: places granted to senders that have not come yet */
+    bool rx_closed;              /* local, mpsc */
     uint32_t senders;            /* local: sending ends that are open */
-    bool rx_closed;              /* local */
+    NART__ATOMIC(uint32_t) open; /* mpsc: the same */
     NART__ATOMIC(uint32_t) refs; /* sides that are open */
+    unsigned fork_epoch;         /* mpsc: of the process that may take the lock */
     nart__guest guest;           /* in rt's list while rt is set */
-    nart__watch watch;           /* spsc: in rt's list while the sender must be looked at */
+    nart__watch watch;           /* spsc, mpsc: in rt's list while senders must be looked at */
     size_t bytes;                /* of the whole block */
     void (*drop_value)(void *value);
     nart_alloc alloc;
@@ -31,12 +36,12 @@ static inline nart__chan *nart__chan_of(nart__ring *r)
     return (nart__chan *)(void *)r; /* the ring is the first member */
 }
 
-static inline bool nart__ring_spsc(const nart__ring *r)
+static inline unsigned nart__ring_kind(const nart__ring *r)
 {
-    return (r->type & 0xf) == NART_CHAN_SPSC;
+    return (unsigned)(r->type & 0xf);
 }
 
-/* SPSC. Relaxed: see nart__push(). */
+/* SPSC and MPSC. Relaxed: see nart__push(). */
 static inline bool nart__ring_rx_gone(const nart__ring *r)
 {
     return NART__LOAD(&r->room, NART__RELAXED) == 0;
@@ -45,6 +50,22 @@ static inline bool nart__ring_rx_gone(const nart__ring *r)
 static inline bool nart__ring_spinning(const nart__ring *r)
 {
     return r->type & NART__RING_TYPE(0, NART_CHAN_SPINNING, 0);
+}
+
+/* A side has closed. True for the last one, which frees: it sees all that the other has done. */
+static inline bool nart__chan_last(nart__chan *c)
+{
+    /* Release: for the other side. Acquire: of the other side. */
+    return NART__FETCH_ADD(&c->refs, UINT32_MAX, NART__ACQ_REL) == 1;
+}
+
+/* Values of a word, the most frequent ones, are copied without a call. */
+static inline void nart__value_copy(void *to, const void *from, size_t elem)
+{
+    if (elem == sizeof(uint64_t))
+        memcpy(to, from, sizeof(uint64_t));
+    else
+        memcpy(to, from, elem);
 }
 
 /* Is this the context of the loop that the receiver belongs to? */
@@ -58,11 +79,12 @@ nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value);
 nart_res nart__local_try_send(nart_tx *tx, const void *value);
 nart_res nart__local_try_recv(nart_rx *rx, void *value);
 nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value);
-void nart__local_tx_closed(nart__chan *c);
+/* True: it was the last one, and the receiver has been told. */
+bool nart__local_tx_closed(nart__chan *c);
 void nart__local_rx_closed(nart__chan *c);
 extern const struct nart__wait_ops nart__local_tx_ops, nart__local_rx_ops;
 
-/* spsc.c, where all is that two threads do to a channel */
+/* spsc.c */
 nart_res nart__spsc_send(nart_cx *cx, nart_tx *tx, const void *value);
 nart_res nart__spsc_try_send(nart_tx *tx, const void *value);
 nart_res nart__spsc_recv(nart_cx *cx, nart_rx *rx, void *value);
@@ -70,9 +92,32 @@ nart_res nart__spsc_try_recv(nart_rx *rx, void *value);
 void nart__spsc_tx_closed(nart__ring *r);
 void nart__spsc_rx_closed(nart__ring *r);
 void nart__spsc_look(nart__watch *w);
+/* The last close: head and tail of what is left. */
+void nart__spsc_finish(nart__ring *r);
 size_t nart__spsc_len(nart__ring *r);
 bool nart__spsc_tx_gone(nart__ring *r);
-bool nart__chan_last(nart__chan *c);
 extern const struct nart__wait_ops nart__spsc_tx_ops, nart__spsc_rx_ops;
+
+/* mpsc.c */
+nart_res nart__mpsc_send(nart_cx *cx, nart_tx *tx, const void *value);
+nart_res nart__mpsc_try_send(nart_tx *tx, const void *value);
+nart_res nart__mpsc_recv(nart_cx *cx, nart_rx *rx, void *value);
+nart_res nart__mpsc_try_recv(nart_rx *rx, void *value);
+/* One sender more. */
+void nart__mpsc_cloned(nart__chan *c);
+/* True: it was the last one, and the receiver has been told. */
+bool nart__mpsc_tx_closed(nart__chan *c);
+void nart__mpsc_rx_closed(nart__chan *c);
+void nart__mpsc_look(nart__watch *w);
+/* Grants the places that were taken out since. The receiver's. */
+void nart__mpsc_settle(nart__chan *c);
+size_t nart__mpsc_len(nart__ring *r);
+bool nart__mpsc_tx_gone(nart__ring *r);
+/* Bytes from one place to the next. */
+uint32_t nart__mpsc_stride(size_t elem);
+/* A new channel, with ring.stride set. */
+void nart__mpsc_init(nart__chan *c);
+void nart__mpsc_finish(nart__chan *c);
+extern const struct nart__wait_ops nart__mpsc_tx_ops, nart__mpsc_rx_ops;
 
 #endif

@@ -91,21 +91,12 @@ static void rx_withdraw(nart__wait *w)
 const struct nart__wait_ops nart__local_tx_ops = { "send", tx_withdraw };
 const struct nart__wait_ops nart__local_rx_ops = { "recv", rx_withdraw };
 
-/* Values of a word, the most frequent ones, are copied without a call. */
-static void copy(void *to, const void *from, size_t elem)
-{
-    if (elem == sizeof(uint64_t))
-        memcpy(to, from, sizeof(uint64_t));
-    else
-        memcpy(to, from, elem);
-}
-
 static void put(nart__chan *c, const void *value)
 {
     nart__ring *r = &c->ring;
     size_t elem = NART__RING_ELEM(r->type);
 
-    copy(r->buf + (r->tail & r->mask) * elem, value, elem);
+    nart__value_copy(r->buf + (r->tail & r->mask) * elem, value, elem);
     r->tail++;
     tell_receiver(r);
 }
@@ -118,7 +109,7 @@ static bool take(nart__chan *c, void *value)
 
     if (r->head == r->tail)
         return false;
-    copy(value, r->buf + (r->head & r->mask) * elem, elem);
+    nart__value_copy(value, r->buf + (r->head & r->mask) * elem, elem);
     r->head++;
     if (r->tx_waits)
         grant(c);
@@ -220,10 +211,12 @@ nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value)
     return r;
 }
 
-void nart__local_tx_closed(nart__chan *c)
+bool nart__local_tx_closed(nart__chan *c)
 {
-    if (--c->senders == 0)
-        tell_receiver(&c->ring); /* it finds the end */
+    if (--c->senders > 0)
+        return false;
+    tell_receiver(&c->ring); /* it finds the end */
+    return true;
 }
 
 void nart__local_rx_closed(nart__chan *c)

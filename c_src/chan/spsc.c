@@ -185,11 +185,11 @@ void nart__spsc_rx_closed(nart__ring *r)
     nart__tell(&r->tx_notify);
 }
 
-/* A side has closed. True for the last one, which frees: it sees all that the other has done. */
-bool nart__chan_last(nart__chan *c)
+void nart__spsc_finish(nart__ring *r)
 {
-    /* Release: for the other side. Acquire: of the other side. */
-    return NART__FETCH_ADD(&c->refs, UINT32_MAX, NART__ACQ_REL) == 1;
+    /* Relaxed: nobody else is left. */
+    r->head = NART__LOAD(&r->taken, NART__RELAXED);
+    r->tail = NART__LOAD(&r->sent, NART__RELAXED);
 }
 
 /* ---- looking ---- */

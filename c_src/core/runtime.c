@@ -36,6 +36,11 @@ static void watch_forks(void)
     (void)pthread_atfork(NULL, NULL, in_child);
 }
 
+unsigned nart__fork_epoch(void)
+{
+    return fork_epoch;
+}
+
 /* ---- lists ---- */
 
 void nart__watch_add(nart_rt *rt, nart__watch *w)

@@ -156,6 +156,9 @@ bool nart__hub_is_forked(const nart__hub *hub);
 /* 0, or why this call cannot be had on this thread now. */
 nart_res nart__rt_check(const nart_rt *rt);
 
+/* Another number in a child of fork. */
+unsigned nart__fork_epoch(void);
+
 /* The task of an id, or NULL when it has ended. */
 nart__task *nart__rt_task(const nart_rt *rt, nart_task id);
 

@@ -7,11 +7,12 @@
  * |-----------------|--------------------------|----------|-----------------------------------|
  * | NART_CHAN_LOCAL | many, by nart_tx_clone() | one      | the runtime's own                 |
  * | NART_CHAN_SPSC  | one                      | one      | one per end (see nart_rx_bind())  |
+ * | NART_CHAN_MPSC  | many, by nart_tx_clone() | one      | one per end (see nart_rx_bind())  |
  *
  * Values are copied in and out, first in, first out; a value that could not be sent stays the
  * caller's. What was sent before the sender closed arrives before NART_ECLOSED, under any
- * interleaving. Waiting senders are served in the order they came: each is granted a place, and a
- * place not taken (a race lost, a task cancelled) passes on. A channel lives until both its sides
+ * interleaving. Waiting senders are served in the order they came, across threads, too: each is
+ * granted a place, and a place not taken (a race lost, a task cancelled) passes on. A channel lives until both its sides
  * are closed, also after its runtime; what is left in it is then given to `drop_value`.
  *
  * For hot paths NART_CHAN_TYPED(name, T) makes inline functions that copy a T.
@@ -28,11 +29,11 @@
 extern "C" {
 #endif
 
-enum { NART_CHAN_LOCAL = 1, NART_CHAN_SPSC = 2 };
+enum { NART_CHAN_LOCAL = 1, NART_CHAN_SPSC = 2, NART_CHAN_MPSC = 3 };
 
 enum {
-    /** SPSC, opened on a runtime with NART_RT_BUSY: the receiver's loop never parks and looks at the
-     *  ring at each tick, so sends carry no locked instruction. */
+    /** SPSC and MPSC, opened on a runtime with NART_RT_BUSY: the receiver's loop never parks and looks
+     *  at the ring at each tick, so senders wake nobody; SPSC sends carry no locked instruction. */
     NART_CHAN_SPINNING = 1
 };
 
@@ -42,7 +43,7 @@ enum {
 /** Options of nart_chan_open(). */
 typedef struct nart_chan_opts {
     size_t size;                     /**< sizeof(nart_chan_opts) */
-    uint32_t kind;                   /**< NART_CHAN_LOCAL or NART_CHAN_SPSC */
+    uint32_t kind;                   /**< NART_CHAN_LOCAL, _SPSC or _MPSC */
     uint32_t flags;                  /**< NART_CHAN_SPINNING */
     size_t elem;                     /**< bytes per value */
     size_t capacity;                 /**< values at least; rounded up to a power of two */
@@ -78,15 +79,16 @@ typedef struct nart__ring {
     uint32_t rx_waits; /* the receiver must be told of a value, or the end */
     uint32_t promised; /* places granted to senders that have not come yet */
     uint32_t tx_waits; /* senders are queued: the first must be told of a place */
-    unsigned char pad0[NART__RING_LINE - 60];
-    /* spsc, the sender's line */
-    NART__ATOMIC(uint64_t) sent; /* values published */
+    uint32_t stride;   /* bytes from one place in buf to the next */
+    unsigned char pad0[NART__RING_LINE - 64];
+    /* spsc and mpsc, the senders' line */
+    NART__ATOMIC(uint64_t) sent; /* values published; mpsc: see c_src/chan/mpsc.c */
     nart__waker_cell rx_notify;  /* the receiver's */
     unsigned char pad1[NART__RING_LINE - 16];
-    /* spsc, the receiver's line */
+    /* spsc and mpsc, the receiver's line */
     NART__ATOMIC(uint64_t) taken;   /* values taken out */
-    nart__waker_cell tx_notify;     /* the sender's */
-    NART__ATOMIC(uint32_t) tx_gone; /* the sender has closed */
+    nart__waker_cell tx_notify;     /* the sender's; mpsc: 1 while senders are queued */
+    NART__ATOMIC(uint32_t) tx_gone; /* spsc: the sender has closed */
     uint32_t rx_dirty;              /* receiver's own: its loop is going to look at tx_notify */
     unsigned char pad2[NART__RING_LINE - 24];
 } nart__ring;
@@ -95,10 +97,10 @@ typedef struct nart__ring {
 typedef struct nart_tx {
     nart__wait wait;
     nart__ring *ring;
-    uint64_t type; /* the ring's */
-    uint64_t pos;  /* spsc: values sent */
-    uint64_t seen; /* spsc: values known to be taken */
-    uint64_t reserved;
+    uint64_t type;  /* the ring's */
+    uint64_t pos;   /* spsc: values sent */
+    uint64_t seen;  /* spsc, mpsc: values known to be taken */
+    uint64_t waker; /* mpsc: of who waits in here */
 } nart_tx;
 
 /** The receiving end. Zeroed = closed. Not copied; moved with nart_rx_move(). */
@@ -106,7 +108,7 @@ typedef struct nart_rx {
     nart__wait wait;
     nart__ring *ring;
     uint64_t type; /* the ring's */
-    uint64_t pos;  /* spsc: values taken */
+    uint64_t pos;  /* spsc, mpsc: values taken */
     uint64_t seen; /* spsc: values known to be sent */
     uint64_t reserved;
 } nart_rx;
@@ -120,8 +122,9 @@ NART_API NART_MUST_USE nart_res nart__chan_open(nart_rt *rt, const nart_chan_opt
  * @return 0; -EINVAL a missing argument, an unknown kind or flag, an elem of 0, a capacity of 0,
  *   SPINNING on a runtime that parks or on a local channel; -EOVERFLOW an elem or capacity beyond
  *   the limits above; -ENOMEM; NART_EABI; NART_EWRONGTHREAD, NART_EFORK.
- * **Ownership**: both ends are the caller's to close. **Thread**: that of `rt`; the sender of an
- * SPSC channel may then be used by any one thread. **Cost**: one allocation.
+ * **Ownership**: both ends are the caller's to close. **Thread**: that of `rt`; each sender of an
+ * SPSC or MPSC channel may then be used by any one thread. **Cost**: one allocation; MPSC: and a
+ * word written for each place.
  */
 static inline NART_MUST_USE nart_res nart_chan_open(nart_rt *rt, const nart_chan_opts *opts,
                                                     nart_tx *tx, nart_rx *rx)
@@ -129,8 +132,9 @@ static inline NART_MUST_USE nart_res nart_chan_open(nart_rt *rt, const nart_chan
     return nart__chan_open(rt, opts, NART__RING_ABI, tx, rx);
 }
 
-/** Another sender of a local channel, into a closed or zeroed handle.
- *  @return 0; -EINVAL not a local channel; NART_ECLOSED `tx` is closed. */
+/** Another sender of a local or an MPSC channel, into a closed or zeroed handle.
+ *  @return 0; -EINVAL an SPSC channel; NART_ECLOSED `tx` is closed. **Thread**: that of `tx`; the new
+ *  sender of an MPSC channel may then be used by any one thread. */
 NART_API NART_MUST_USE nart_res nart_tx_clone(const nart_tx *tx, nart_tx *out);
 
 /** Closes an end. A task that waits on the other one is woken, and so is another task that waits in
@@ -145,9 +149,9 @@ NART_API void nart_tx_move(nart_tx *dst, nart_tx *src);
 NART_API void nart_rx_move(nart_rx *dst, nart_rx *src);
 
 /**
- * Gives an SPSC receiver to another runtime; with `rt` NULL to none: then whichever thread it is
+ * Gives an SPSC or MPSC receiver to another runtime; with `rt` NULL to none: then whichever thread it is
  * handed to may use it, or bind it to a runtime of its own. A receiver without a runtime tells the
- * sender of each value at once (a locked instruction), one with a runtime once per tick; without
+ * senders of each value at once (a locked instruction), one with a runtime once per tick; without
  * one a SPINNING receiver cannot be awaited.
  * @return 0; -EBUSY a task waits in it; -EINVAL a local channel, or a SPINNING one and a runtime
  *   that parks; NART_ECLOSED; NART_EWRONGTHREAD, NART_EFORK of either runtime.
@@ -261,9 +265,10 @@ static inline int nart__pop(nart_rx *rx, void *value, size_t elem)
 /**
  * Sends without waiting.
  * @return 0; -EAGAIN full (or others wait before you); NART_ECLOSED the receiver, or this end, has
- *   closed. On an error the value stays the caller's.
- * **Thread**: the end's own. **Cost**: a copy; SPSC to a receiver that is not SPINNING: and one
- * locked instruction.
+ *   closed; NART_EFORK in a child of fork, where others waited. On an error the value stays the
+ *   caller's.
+ * **Thread**: the end's own. **Cost**: a copy; SPSC to a receiver that is not SPINNING, and MPSC: and
+ * one locked instruction; MPSC while others wait: a lock that is held for a few instructions.
  */
 static inline NART_MUST_USE nart_res nart_try_send(nart_tx *tx, const void *value)
 {
@@ -272,8 +277,9 @@ static inline NART_MUST_USE nart_res nart_try_send(nart_tx *tx, const void *valu
     return NART_LIKELY(nart__push(tx, value, elem)) ? 0 : nart__try_send_slow(tx, value, elem);
 }
 
-/** Receives without waiting. @return 0; -EAGAIN empty; NART_ECLOSED empty, and the sending side or
- *  this end has closed. **Thread**: the end's own. **Cost**: a copy. */
+/** Receives without waiting. @return 0; -EAGAIN empty, or (MPSC) a sender is just putting the next
+ *  value in; NART_ECLOSED empty, and the sending side or this end has closed. **Thread**: the end's
+ *  own. **Cost**: a copy. */
 static inline NART_MUST_USE nart_res nart_try_recv(nart_rx *rx, void *value)
 {
     size_t elem = NART__RING_ELEM(rx->type);
@@ -298,8 +304,8 @@ static inline NART_MUST_USE nart_res nart_send(nart_cx *cx, nart_tx *tx, const v
 }
 
 /** Receives, waiting for a value. @return 0; NART_ECLOSED; -EBUSY, -ECANCELED, -ETIMEDOUT,
- *  NART_EDRIVER as nart_send(); NART_EWRONGTHREAD an SPSC receiver that belongs to another runtime,
- *  or a SPINNING one without. No error takes a value out. **Thread**: the end's own. */
+ *  NART_EDRIVER as nart_send(); NART_EWRONGTHREAD an SPSC or MPSC receiver that belongs to another
+ *  runtime, or a SPINNING one without. No error takes a value out. **Thread**: the end's own. */
 static inline NART_MUST_USE nart_res nart_recv(nart_cx *cx, nart_rx *rx, void *value)
 {
     size_t elem = NART__RING_ELEM(rx->type);

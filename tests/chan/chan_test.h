@@ -14,7 +14,7 @@
 
 NART_CHAN_TYPED(u64, uint64_t);
 
-enum { LOCAL = NART_CHAN_LOCAL, SPSC = NART_CHAN_SPSC };
+enum { LOCAL = NART_CHAN_LOCAL, SPSC = NART_CHAN_SPSC, MPSC = NART_CHAN_MPSC };
 
 static inline nart_rt *rt_new(uint32_t flags)
 {

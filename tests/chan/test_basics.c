@@ -31,6 +31,11 @@ TEST(spsc_values_come_out_in_order)
     values_come_out_in_order(SPSC);
 }
 
+TEST(mpsc_values_come_out_in_order)
+{
+    values_come_out_in_order(MPSC);
+}
+
 /* A full channel refuses, takes one value for each that is taken out, and loses none. */
 static void full_refuses(uint32_t kind)
 {
@@ -56,6 +61,11 @@ TEST(local_full_refuses)
 TEST(spsc_full_refuses)
 {
     full_refuses(SPSC);
+}
+
+TEST(mpsc_full_refuses)
+{
+    full_refuses(MPSC);
 }
 
 /* A capacity is rounded up to a power of two, and exactly so many values fit. */
@@ -87,6 +97,11 @@ TEST(spsc_capacities_round_up)
     capacities_round_up(SPSC);
 }
 
+TEST(mpsc_capacities_round_up)
+{
+    capacities_round_up(MPSC);
+}
+
 /* Filled to the brim, emptied, and again: the ring wraps at every offset. */
 static void wraps_at_every_offset(uint32_t kind)
 {
@@ -115,6 +130,11 @@ TEST(spsc_wraps_at_every_offset)
     wraps_at_every_offset(SPSC);
 }
 
+TEST(mpsc_wraps_at_every_offset)
+{
+    wraps_at_every_offset(MPSC);
+}
+
 static void capacity_one(uint32_t kind)
 {
     struct chan c;
@@ -135,6 +155,11 @@ TEST(local_capacity_one)
 TEST(spsc_capacity_one)
 {
     capacity_one(SPSC);
+}
+
+TEST(mpsc_capacity_one)
+{
+    capacity_one(MPSC);
 }
 
 /* Values of any size go through whole, also the largest. */
@@ -174,6 +199,11 @@ TEST(spsc_values_of_any_size)
     any_size(SPSC);
 }
 
+TEST(mpsc_values_of_any_size)
+{
+    any_size(MPSC);
+}
+
 /* ---- closing ---- */
 
 /* What was sent before the sender closed is received before NART_ECLOSED. */
@@ -202,6 +232,11 @@ TEST(local_sender_closes)
 TEST(spsc_sender_closes)
 {
     sender_closes(SPSC);
+}
+
+TEST(mpsc_sender_closes)
+{
+    sender_closes(MPSC);
 }
 
 /* To a receiver that has closed nothing can be sent, whether there is room or not. */
@@ -234,6 +269,11 @@ TEST(spsc_receiver_closes)
     receiver_closes(SPSC);
 }
 
+TEST(mpsc_receiver_closes)
+{
+    receiver_closes(MPSC);
+}
+
 /* A task that waits in a receive is told of a value, and of the end. */
 static void receive_waits(uint32_t kind)
 {
@@ -264,6 +304,11 @@ TEST(local_receive_waits)
 TEST(spsc_receive_waits)
 {
     receive_waits(SPSC);
+}
+
+TEST(mpsc_receive_waits)
+{
+    receive_waits(MPSC);
 }
 
 /* A task that waits for room is told of it, and of the receiver's end; its value comes last. */
@@ -308,6 +353,11 @@ TEST(spsc_send_waits)
     send_waits(SPSC);
 }
 
+TEST(mpsc_send_waits)
+{
+    send_waits(MPSC);
+}
+
 /* A send that was cancelled, or ran out of time, leaves nothing behind. */
 static void cancelled_send_leaves_nothing(uint32_t kind)
 {
@@ -342,6 +392,11 @@ TEST(local_cancelled_send_leaves_nothing)
 TEST(spsc_cancelled_send_leaves_nothing)
 {
     cancelled_send_leaves_nothing(SPSC);
+}
+
+TEST(mpsc_cancelled_send_leaves_nothing)
+{
+    cancelled_send_leaves_nothing(MPSC);
 }
 
 /* A receive that was cancelled, timed out or dropped takes nothing. The task that waits is aborted
@@ -384,6 +439,11 @@ TEST(spsc_cancelled_receive_takes_nothing)
     cancelled_receive_takes_nothing(SPSC);
 }
 
+TEST(mpsc_cancelled_receive_takes_nothing)
+{
+    cancelled_receive_takes_nothing(MPSC);
+}
+
 /* A value that has arrived beats an expired scope. */
 static void value_beats_deadline(uint32_t kind)
 {
@@ -406,6 +466,11 @@ TEST(local_value_beats_deadline)
 TEST(spsc_value_beats_deadline)
 {
     value_beats_deadline(SPSC);
+}
+
+TEST(mpsc_value_beats_deadline)
+{
+    value_beats_deadline(MPSC);
 }
 
 /* A task woken a thousand times for no reason still waits, and then gets what it waited for. */
@@ -448,4 +513,9 @@ TEST(local_spurious_polls)
 TEST(spsc_spurious_polls)
 {
     spurious_polls(SPSC);
+}
+
+TEST(mpsc_spurious_polls)
+{
+    spurious_polls(MPSC);
 }

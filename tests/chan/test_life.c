@@ -62,6 +62,12 @@ TEST(spsc_leftovers_are_dropped_once)
     leftovers_are_dropped_once(SPSC, false);
 }
 
+TEST(mpsc_leftovers_are_dropped_once)
+{
+    leftovers_are_dropped_once(MPSC, true);
+    leftovers_are_dropped_once(MPSC, false);
+}
+
 /* ---- through tasks ---- */
 
 struct flow {
@@ -137,6 +143,14 @@ TEST(spsc_streams)
     stream(SPSC, 256, 100000);
 }
 
+TEST(mpsc_streams)
+{
+    stream(MPSC, 64, 10);
+    stream(MPSC, 1, 10000);
+    stream(MPSC, 2, 50000);
+    stream(MPSC, 256, 100000);
+}
+
 /* ---- budget ---- */
 
 struct hog {
@@ -195,6 +209,12 @@ TEST(spsc_budget)
     budget(SPSC, true);
 }
 
+TEST(mpsc_budget)
+{
+    budget(MPSC, false);
+    budget(MPSC, true);
+}
+
 /* ---- memory ---- */
 
 static long asked;
@@ -247,6 +267,11 @@ TEST(local_allocates_at_open_only)
 TEST(spsc_allocates_at_open_only)
 {
     allocations(SPSC);
+}
+
+TEST(mpsc_allocates_at_open_only)
+{
+    allocations(MPSC);
 }
 
 /* ---- the runtime goes first ---- */
@@ -308,4 +333,9 @@ TEST(local_runtime_goes_first)
 TEST(spsc_runtime_goes_first)
 {
     runtime_goes_first(SPSC);
+}
+
+TEST(mpsc_runtime_goes_first)
+{
+    runtime_goes_first(MPSC);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* SPSC channels between two threads, on real hardware: every value once and in order, nobody left
- * waiting, closing and freeing at any moment from either side. A lost wake-up shows as a hang, which
- * the test's time limit ends. The orders themselves are checked in tests/models. */
+/* SPSC and MPSC channels between two threads, on real hardware: every value once and in order, nobody
+ * left waiting, closing and freeing at any moment from either side. A lost wake-up shows as a hang,
+ * which the test's time limit ends. The orders themselves are checked in tests/models. */
 #include "chan_test.h"
 
 #include <limits.h>
@@ -146,11 +146,11 @@ static void *sender_main(void *arg)
 enum { PLAIN = 1, BUSY = 2 };
 
 /* How often each side parked is counted into *rx_parks and *tx_parks. */
-static void stream(size_t capacity, uint64_t count, unsigned how, uint64_t *rx_parks,
+static void stream(uint32_t kind, size_t capacity, uint64_t count, unsigned how, uint64_t *rx_parks,
                    uint64_t *tx_parks)
 {
     nart_rt *rt = rt_new(how & BUSY ? NART_RT_BUSY : 0);
-    nart_chan_opts o = { sizeof o, SPSC, how & BUSY ? NART_CHAN_SPINNING : 0, 8, capacity, NULL };
+    nart_chan_opts o = { sizeof o, kind, how & BUSY ? NART_CHAN_SPINNING : 0, 8, capacity, NULL };
     struct sender s = { .count = count, .seed = capacity, .plain = how & PLAIN };
     struct side side = { .count = UINT64_MAX, .seed = capacity + 1 };
     nart_res got = 0;
@@ -167,38 +167,68 @@ static void stream(size_t capacity, uint64_t count, unsigned how, uint64_t *rx_p
 }
 
 /* A million values between two loops that park, in narrow and in wide channels. */
-TEST(two_loops_that_park)
+static void two_loops_that_park(uint32_t kind)
 {
     uint64_t rx = 0, tx = 0;
-    stream(1, 50000, 0, &rx, &tx);
-    stream(2, 150000, 0, &rx, &tx);
-    stream(64, 800000, 0, &rx, &tx);
+    stream(kind, 1, 50000, 0, &rx, &tx);
+    stream(kind, 2, 150000, 0, &rx, &tx);
+    stream(kind, 64, 800000, 0, &rx, &tx);
     CHECK_LE(1000, rx); /* else nothing was tried */
     CHECK_LE(1000, tx);
 }
 
+TEST(spsc_two_loops_that_park)
+{
+    two_loops_that_park(SPSC);
+}
+
+TEST(mpsc_two_loops_that_park)
+{
+    two_loops_that_park(MPSC);
+}
+
 /* A sender without a loop, to a receiver that parks. */
-TEST(plain_sender)
+static void plain_sender(uint32_t kind)
 {
     uint64_t rx = 0, tx = 0;
-    stream(1, 50000, PLAIN, &rx, &tx);
-    stream(64, 1000000, PLAIN, &rx, &tx);
+    stream(kind, 1, 50000, PLAIN, &rx, &tx);
+    stream(kind, 64, 1000000, PLAIN, &rx, &tx);
     CHECK_LE(1000, rx);
 }
 
+TEST(spsc_plain_sender)
+{
+    plain_sender(SPSC);
+}
+
+TEST(mpsc_plain_sender)
+{
+    plain_sender(MPSC);
+}
+
 /* A receiver that spins: the sender waits by trying again, or parks. */
-TEST(spinning_receiver)
+static void spinning_receiver(uint32_t kind)
 {
     uint64_t rx = 0, tx = 0;
-    stream(64, 200000, PLAIN | BUSY, &rx, &tx);
-    stream(2, 20000, BUSY, &rx, &tx);
-    stream(64, 200000, BUSY, &rx, &tx);
+    stream(kind, 64, 200000, PLAIN | BUSY, &rx, &tx);
+    stream(kind, 2, 20000, BUSY, &rx, &tx);
+    stream(kind, 64, 200000, BUSY, &rx, &tx);
     CHECK_EQ(rx, 0);
     CHECK_LE(1000, tx);
 }
 
+TEST(spsc_spinning_receiver)
+{
+    spinning_receiver(SPSC);
+}
+
+TEST(mpsc_spinning_receiver)
+{
+    spinning_receiver(MPSC);
+}
+
 /* A receiver without a loop, from a sender that parks: it is told at once of each place. */
-TEST(plain_receiver)
+static void plain_receiver(uint32_t kind)
 {
     nart_rt *rt = rt_new(0);
     struct sender s = { .count = 200000, .seed = 9 };
@@ -206,7 +236,7 @@ TEST(plain_receiver)
     nart_rx rx;
     nart_res r;
 
-    CHECK_RES(u64_open(rt, SPSC, 8, &s.tx, &rx), 0);
+    CHECK_RES(u64_open(rt, kind, 8, &s.tx, &rx), 0);
     CHECK_RES(nart_rx_bind(&rx, NULL), 0);
     CHECK_RES(nart_rt_free(rt), 0);
     pthread_t t = begin(sender_main, &s);
@@ -224,6 +254,16 @@ TEST(plain_receiver)
     CHECK_EQ(next, s.count);
     CHECK_LE(1, s.parks);
     nart_rx_close(&rx);
+}
+
+TEST(spsc_plain_receiver)
+{
+    plain_receiver(SPSC);
+}
+
+TEST(mpsc_plain_receiver)
+{
+    plain_receiver(MPSC);
 }
 
 /* ---- a receiver that goes from thread to thread ---- */
@@ -271,13 +311,13 @@ static void *relay_main(void *arg)
     return NULL;
 }
 
-TEST(receiver_handed_over)
+static void receiver_handed_over(uint32_t kind)
 {
     struct relay y = { .lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER };
     struct sender s = { .count = (uint64_t)ROUNDS * PER_ROUND, .seed = 3 };
     nart_rt *rt = rt_new(0);
 
-    CHECK_RES(u64_open(rt, SPSC, 16, &s.tx, &y.rx), 0);
+    CHECK_RES(u64_open(rt, kind, 16, &s.tx, &y.rx), 0);
     CHECK_RES(nart_rx_bind(&y.rx, NULL), 0);
     CHECK_RES(nart_rt_free(rt), 0);
     pthread_t from = begin(sender_main, &s), other = begin(relay_main, &y);
@@ -287,6 +327,16 @@ TEST(receiver_handed_over)
     CHECK_RES(s.res, 0);
     CHECK_NO_NEXT(&y.rx, NART_ECLOSED);
     nart_rx_close(&y.rx);
+}
+
+TEST(spsc_receiver_handed_over)
+{
+    receiver_handed_over(SPSC);
+}
+
+TEST(mpsc_receiver_handed_over)
+{
+    receiver_handed_over(MPSC);
 }
 
 /* ---- ends, at any moment ---- */
@@ -339,7 +389,7 @@ static void *closer_main(void *arg)
 
 /* Many channels: what was sent before the close is received before NART_ECLOSED; what nobody
  * received is dropped once, by whichever side closes last; and each block is freed once. */
-TEST(closing_races)
+static void closing_races(uint32_t kind)
 {
     static struct batch b;
     nart_rt *rt = rt_new(0);
@@ -350,7 +400,7 @@ TEST(closing_races)
     CHECK_EQ(pthread_barrier_init(&b.barrier, NULL, 2), 0);
     pthread_t t = begin(closer_main, &b);
     for (int n = 0; n < b.count; n++) {
-        nart_chan_opts o = { sizeof o, SPSC, 0, 8, 1 + random_next(&seed) % 4, token_drop };
+        nart_chan_opts o = { sizeof o, kind, 0, 8, 1 + random_next(&seed) % 4, token_drop };
         for (int i = 0; i < BATCH; i++)
             CHECK_RES(nart_chan_open(rt, &o, &b.tx[i], &b.rx[i]), 0);
         long sent_before = b.sent, got = 0;
@@ -388,9 +438,19 @@ TEST(closing_races)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
+TEST(spsc_closing_races)
+{
+    closing_races(SPSC);
+}
+
+TEST(mpsc_closing_races)
+{
+    closing_races(MPSC);
+}
+
 /* Short streams between two tasks that park; the receiver ends early, or its runtime does, with the
  * sender anywhere. The sender is always told. */
-TEST(receiver_ends_at_any_moment)
+static void receiver_ends_at_any_moment(uint32_t kind)
 {
     uint64_t seed = 21;
     nart_res got;
@@ -400,7 +460,7 @@ TEST(receiver_ends_at_any_moment)
         struct sender s = { .count = UINT64_MAX, .seed = seed };
         struct side side = { .count = random_next(&seed) % 200, .seed = seed };
         bool by_runtime = random_next(&seed) % 2;
-        CHECK_RES(u64_open(rt, SPSC, 1 + random_next(&seed) % 8, &s.tx, &side.rx), 0);
+        CHECK_RES(u64_open(rt, kind, 1 + random_next(&seed) % 8, &s.tx, &side.rx), 0);
         pthread_t t = begin(sender_main, &s);
         if (by_runtime) {
             side.count = UINT64_MAX;
@@ -414,4 +474,14 @@ TEST(receiver_ends_at_any_moment)
         end(t);
         CHECK_RES(s.res, NART_ECLOSED);
     }
+}
+
+TEST(spsc_receiver_ends_at_any_moment)
+{
+    receiver_ends_at_any_moment(SPSC);
+}
+
+TEST(mpsc_receiver_ends_at_any_moment)
+{
+    receiver_ends_at_any_moment(MPSC);
 }

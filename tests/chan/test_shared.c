@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* SPSC channels where they differ from local ones, as far as one thread shows it: who is told and
- * when, spinning receivers, receivers that change their runtime, other drivers, a fork. */
+/* SPSC and MPSC channels where they differ from local ones, as far as one thread shows it: who is told
+ * and when, spinning receivers, receivers that change their runtime, other drivers, a fork. */
 #include "chan_test.h"
 
 #include <nart/driver.h>
@@ -24,9 +24,9 @@ struct pair {
     nart_rt *from;
 };
 
-static void pair_open(struct pair *p, size_t capacity)
+static void pair_open(struct pair *p, uint32_t kind, size_t capacity)
 {
-    chan_open(&p->c, SPSC, capacity);
+    chan_open(&p->c, kind, capacity);
     p->from = rt_new(0);
 }
 
@@ -61,11 +61,11 @@ static nart_res looker_run(nart_cx *cx, void *frame)
 static const nart_task_type looker_type = NART_TASK_TYPE(struct looker, looker_run, NULL);
 
 /* The sender hears of all that a tick has taken, once, when that tick ends. */
-TEST(sender_is_told_once_per_tick)
+static void sender_is_told_once_per_tick(uint32_t kind)
 {
     struct pair p;
     struct op op;
-    pair_open(&p, 2);
+    pair_open(&p, kind, 2);
     CHECK_RES(u64_try_send(&p.c.tx, 1), 0);
     CHECK_RES(u64_try_send(&p.c.tx, 2), 0);
     send_start(p.from, &op, &p.c.tx, 3);
@@ -80,12 +80,22 @@ TEST(sender_is_told_once_per_tick)
     pair_finish(&p);
 }
 
+TEST(spsc_sender_is_told_once_per_tick)
+{
+    sender_is_told_once_per_tick(SPSC);
+}
+
+TEST(mpsc_sender_is_told_once_per_tick)
+{
+    sender_is_told_once_per_tick(MPSC);
+}
+
 /* Outside its loop, or without one, a receiver tells the sender at once. */
-TEST(sender_is_told_at_once_outside_the_loop)
+static void sender_is_told_at_once_outside_the_loop(uint32_t kind)
 {
     struct pair p;
     struct op op;
-    pair_open(&p, 1);
+    pair_open(&p, kind, 1);
     for (uint64_t i = 0; i < 3; i++) {
         CHECK_RES(u64_try_send(&p.c.tx, i), 0);
         send_start(p.from, &op, &p.c.tx, 9);
@@ -102,14 +112,24 @@ TEST(sender_is_told_at_once_outside_the_loop)
     pair_finish(&p);
 }
 
+TEST(spsc_sender_is_told_at_once_outside_the_loop)
+{
+    sender_is_told_at_once_outside_the_loop(SPSC);
+}
+
+TEST(mpsc_sender_is_told_at_once_outside_the_loop)
+{
+    sender_is_told_at_once_outside_the_loop(MPSC);
+}
+
 /* What a tick has taken is told although its loop is not run again: when the runtime ends, and when
  * the receiver closes or is bound elsewhere. */
-TEST(sender_is_told_at_the_end)
+static void sender_is_told_at_the_end(uint32_t kind)
 {
     for (int how = 0; how < 3; how++) {
         struct pair p;
         struct op op;
-        pair_open(&p, 1);
+        pair_open(&p, kind, 1);
         CHECK_RES(u64_try_send(&p.c.tx, 1), 0);
         send_start(p.from, &op, &p.c.tx, 2);
         switch (how) {
@@ -131,13 +151,23 @@ TEST(sender_is_told_at_the_end)
     }
 }
 
+TEST(spsc_sender_is_told_at_the_end)
+{
+    sender_is_told_at_the_end(SPSC);
+}
+
+TEST(mpsc_sender_is_told_at_the_end)
+{
+    sender_is_told_at_the_end(MPSC);
+}
+
 /* A receive that is over, by cancellation or by a timeout, is not woken by later values; neither is
  * a send by later room. */
-TEST(wakers_are_taken_back)
+static void wakers_are_taken_back(uint32_t kind)
 {
     struct pair p;
     struct op op;
-    pair_open(&p, 4);
+    pair_open(&p, kind, 4);
     for (int i = 0; i < 2; i++) {
         recv_start(p.c.rt, &op, &p.c.rx);
         if (i == 0)
@@ -167,21 +197,31 @@ TEST(wakers_are_taken_back)
     pair_finish(&p);
 }
 
+TEST(spsc_wakers_are_taken_back)
+{
+    wakers_are_taken_back(SPSC);
+}
+
+TEST(mpsc_wakers_are_taken_back)
+{
+    wakers_are_taken_back(MPSC);
+}
+
 /* ---- spinning ---- */
 
-static void spinning_open(struct chan *c, size_t capacity)
+static void spinning_open(struct chan *c, uint32_t kind, size_t capacity)
 {
-    nart_chan_opts o = { sizeof o, SPSC, NART_CHAN_SPINNING, sizeof(uint64_t), capacity, NULL };
+    nart_chan_opts o = { sizeof o, kind, NART_CHAN_SPINNING, sizeof(uint64_t), capacity, NULL };
     c->rt = rt_new(NART_RT_BUSY);
     CHECK_RES(nart_chan_open(c->rt, &o, &c->tx, &c->rx), 0);
 }
 
 /* A spinning receiver finds values and the end by looking: nobody wakes it. */
-TEST(spinning_receiver_looks_itself)
+static void spinning_receiver_looks_itself(uint32_t kind)
 {
     struct chan c;
     struct op op;
-    spinning_open(&c, 2);
+    spinning_open(&c, kind, 2);
     for (uint64_t i = 0; i < 10; i++) {
         recv_start(c.rt, &op, &c.rx);
         CHECK_RES(op.res, NART_PENDING);
@@ -202,15 +242,25 @@ TEST(spinning_receiver_looks_itself)
     chan_finish(&c);
 }
 
+TEST(spsc_spinning_receiver_looks_itself)
+{
+    spinning_receiver_looks_itself(SPSC);
+}
+
+TEST(mpsc_spinning_receiver_looks_itself)
+{
+    spinning_receiver_looks_itself(MPSC);
+}
+
 /* The sender of a spinning receiver parks and is told: by the loop, by a receiver that drains
  * outside of it, by the end of its runtime and of itself. */
-TEST(spinning_receiver_tells_its_sender)
+static void spinning_receiver_tells_its_sender(uint32_t kind)
 {
     for (int how = 0; how < 4; how++) {
         struct chan c;
         struct op op;
         nart_rt *from = rt_new(0);
-        spinning_open(&c, 1);
+        spinning_open(&c, kind, 1);
         CHECK_RES(u64_try_send(&c.tx, 1), 0);
         send_start(from, &op, &c.tx, 2);
         CHECK_RES(op.res, NART_PENDING);
@@ -233,15 +283,25 @@ TEST(spinning_receiver_tells_its_sender)
     }
 }
 
+TEST(spsc_spinning_receiver_tells_its_sender)
+{
+    spinning_receiver_tells_its_sender(SPSC);
+}
+
+TEST(mpsc_spinning_receiver_tells_its_sender)
+{
+    spinning_receiver_tells_its_sender(MPSC);
+}
+
 /* ---- a receiver and its runtime ---- */
 
 /* A receiver is awaited on the loop that it belongs to, or anywhere when it belongs to none. */
-TEST(receiver_belongs_to_one_loop)
+static void receiver_belongs_to_one_loop(uint32_t kind)
 {
     struct chan c;
     struct op op;
     nart_rt *other = rt_new(0);
-    chan_open(&c, SPSC, 4);
+    chan_open(&c, kind, 4);
     recv_start(other, &op, &c.rx);
     CHECK_RES(op.res, NART_EWRONGTHREAD);
     CHECK_RES(nart_rx_bind(&c.rx, other), 0);
@@ -259,6 +319,16 @@ TEST(receiver_belongs_to_one_loop)
     settle(c.rt);
     CHECK_RES(op.res, NART_ECLOSED);
     chan_finish(&c);
+}
+
+TEST(spsc_receiver_belongs_to_one_loop)
+{
+    receiver_belongs_to_one_loop(SPSC);
+}
+
+TEST(mpsc_receiver_belongs_to_one_loop)
+{
+    receiver_belongs_to_one_loop(MPSC);
 }
 
 struct handing {
@@ -281,13 +351,13 @@ static nart_res handing_run(nart_cx *cx, void *frame)
 
 static const nart_task_type handing_type = NART_TASK_TYPE(struct handing, handing_run, NULL);
 
-TEST(receiver_is_bound_by_its_own_task)
+static void receiver_is_bound_by_its_own_task(uint32_t kind)
 {
     struct chan c;
     struct op op;
     nart_join join = { 0 };
     nart_rt *other = rt_new(0);
-    chan_open(&c, SPSC, 4);
+    chan_open(&c, kind, 4);
     struct handing h = { .rx = &c.rx, .to = other };
     CHECK_RES(nart_rt_spawn(c.rt, &handing_type, &h, &join), 0);
     settle(c.rt);
@@ -304,6 +374,16 @@ TEST(receiver_is_bound_by_its_own_task)
     chan_finish(&c);
 }
 
+TEST(spsc_receiver_is_bound_by_its_own_task)
+{
+    receiver_is_bound_by_its_own_task(SPSC);
+}
+
+TEST(mpsc_receiver_is_bound_by_its_own_task)
+{
+    receiver_is_bound_by_its_own_task(MPSC);
+}
+
 struct elsewhere {
     nart_rx *rx;
     nart_rt *rt;
@@ -317,12 +397,12 @@ static void *bind_elsewhere(void *arg)
 }
 
 /* Neither a runtime of another thread can be bound to, nor a receiver taken from one. */
-TEST(bind_touches_no_other_thread)
+static void bind_touches_no_other_thread(uint32_t kind)
 {
     struct chan c;
     nart_rt *mine = rt_new(0);
     pthread_t thread;
-    chan_open(&c, SPSC, 4);
+    chan_open(&c, kind, 4);
     CHECK_RES(nart_rt_bind(c.rt), 0);
     CHECK_RES(nart_rt_bind(mine), 0);
     struct elsewhere e[] = { { &c.rx, NULL }, { &c.rx, mine } };
@@ -336,7 +416,17 @@ TEST(bind_touches_no_other_thread)
     chan_finish(&c);
 }
 
-TEST(bind_refuses)
+TEST(spsc_bind_touches_no_other_thread)
+{
+    bind_touches_no_other_thread(SPSC);
+}
+
+TEST(mpsc_bind_touches_no_other_thread)
+{
+    bind_touches_no_other_thread(MPSC);
+}
+
+static void bind_refuses(uint32_t kind)
 {
     struct chan c;
     nart_rt *busy = rt_new(NART_RT_BUSY);
@@ -346,7 +436,7 @@ TEST(bind_refuses)
     CHECK_RES(nart_rx_bind(&c.rx, NULL), -EINVAL);
     chan_finish(&c);
 
-    spinning_open(&c, 4);
+    spinning_open(&c, kind, 4);
     nart_rt *parks = rt_new(0);
     CHECK_RES(nart_rx_bind(&c.rx, parks), -EINVAL);
     CHECK_RES(nart_rx_bind(&c.rx, NULL), 0);
@@ -364,12 +454,22 @@ TEST(bind_refuses)
     chan_finish(&c);
 }
 
+TEST(spsc_bind_refuses)
+{
+    bind_refuses(SPSC);
+}
+
+TEST(mpsc_bind_refuses)
+{
+    bind_refuses(MPSC);
+}
+
 /* A spinning receiver whose runtime has gone can be bound to the next one. */
-TEST(spinning_receiver_outlives_its_runtime)
+static void spinning_receiver_outlives_its_runtime(uint32_t kind)
 {
     struct chan c;
     struct op op;
-    spinning_open(&c, 4);
+    spinning_open(&c, kind, 4);
     CHECK_RES(nart_rt_free(c.rt), 0);
     c.rt = rt_new(NART_RT_BUSY);
     CHECK_RES(u64_try_send(&c.tx, 1), 0);
@@ -383,6 +483,16 @@ TEST(spinning_receiver_outlives_its_runtime)
     settle(c.rt);
     CHECK_RES(op.res, 0);
     chan_finish(&c);
+}
+
+TEST(spsc_spinning_receiver_outlives_its_runtime)
+{
+    spinning_receiver_outlives_its_runtime(SPSC);
+}
+
+TEST(mpsc_spinning_receiver_outlives_its_runtime)
+{
+    spinning_receiver_outlives_its_runtime(MPSC);
 }
 
 /* ---- another driver ---- */
@@ -432,8 +542,8 @@ static const nart_driver host_driver = {
     .waker = host_waker,
 };
 
-/* Tasks of any driver wait in SPSC ends: a sender always, a receiver that belongs to no loop. */
-TEST(ends_under_another_driver)
+/* Tasks of any driver wait in such ends: a sender always, a receiver that belongs to no loop. */
+static void ends_under_another_driver(uint32_t kind)
 {
     struct host host = { .wakeable = { host_woken } };
     struct chan c;
@@ -442,7 +552,7 @@ TEST(ends_under_another_driver)
     struct nart__task task;
 
     nart_driver_cx_init(&host.cx, &host_driver, &host);
-    chan_open(&c, SPSC, 1);
+    chan_open(&c, kind, 1);
     CHECK_RES(u64_try_send(&c.tx, 1), 0);
     op = (struct op){ .tx = &c.tx, .value = 2, .limit = NART_NEVER, .res = NART_PENDING };
     frame = (struct op_frame){ .op = &op };
@@ -466,14 +576,24 @@ TEST(ends_under_another_driver)
     chan_finish(&c);
 }
 
+TEST(spsc_ends_under_another_driver)
+{
+    ends_under_another_driver(SPSC);
+}
+
+TEST(mpsc_ends_under_another_driver)
+{
+    ends_under_another_driver(MPSC);
+}
+
 /* ---- fork ---- */
 
 /* A child that frees what it inherited wakes nobody of the parent's, and ends cleanly. */
-TEST(child_of_fork_frees_its_copy)
+static void child_of_fork_frees_its_copy(uint32_t kind)
 {
     struct pair p;
     struct op op;
-    pair_open(&p, 1);
+    pair_open(&p, kind, 1);
     CHECK_RES(u64_try_send(&p.c.tx, 1), 0);
     send_start(p.from, &op, &p.c.tx, 2);
     (void)nart_rt_backend_fd(p.from); /* as an embedding host: a wake would write its eventfd */
@@ -482,7 +602,7 @@ TEST(child_of_fork_frees_its_copy)
     if (child == 0) {
         nart_tx tx;
         nart_rx rx;
-        CHECK_RES(u64_open(p.c.rt, SPSC, 1, &tx, &rx), NART_EFORK);
+        CHECK_RES(u64_open(p.c.rt, kind, 1, &tx, &rx), NART_EFORK);
         CHECK_RES(nart_rx_bind(&p.c.rx, NULL), NART_EFORK);
         CHECK_RES(nart_rt_free(p.c.rt), 0);
         _exit(0);
@@ -496,4 +616,14 @@ TEST(child_of_fork_frees_its_copy)
     settle(p.from);
     CHECK_RES(op.res, 0);
     pair_finish(&p);
+}
+
+TEST(spsc_child_of_fork_frees_its_copy)
+{
+    child_of_fork_frees_its_copy(SPSC);
+}
+
+TEST(mpsc_child_of_fork_frees_its_copy)
+{
+    child_of_fork_frees_its_copy(MPSC);
 }

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* lock.h: a lock for slow paths, held for some instructions: never across a call into other code, a
+ * wake or a system call. The model checkers see it as one word. */
+#ifndef NART_BASE_LOCK_H
+#define NART_BASE_LOCK_H
+
+#include "atomic.h"
+
+#ifdef NART__MODEL
+
+#include <stdint.h>
+
+typedef NART__ATOMIC(uint32_t) nart__lock;
+
+static inline void nart__lock_init(nart__lock *l)
+{
+    NART__STORE(l, 0u, NART__RELAXED);
+}
+
+static inline void nart__lock_finish(nart__lock *l)
+{
+    (void)l;
+}
+
+static inline void nart__lock_enter(nart__lock *l)
+{
+    while (NART__EXCHANGE(l, 1u, NART__ACQUIRE))
+        nart__relax();
+}
+
+static inline void nart__lock_leave(nart__lock *l)
+{
+    NART__STORE(l, 0u, NART__RELEASE);
+}
+
+#else
+
+#include <pthread.h>
+
+/* The kind of mutex that knows no failure: not recursive, not robust, never destroyed while held. */
+typedef pthread_mutex_t nart__lock;
+
+static inline void nart__lock_init(nart__lock *l)
+{
+    (void)pthread_mutex_init(l, NULL);
+}
+
+static inline void nart__lock_finish(nart__lock *l)
+{
+    (void)pthread_mutex_destroy(l);
+}
+
+static inline void nart__lock_enter(nart__lock *l)
+{
+    (void)pthread_mutex_lock(l);
+}
+
+static inline void nart__lock_leave(nart__lock *l)
+{
+    (void)pthread_mutex_unlock(l);
+}
+
+#endif
+#endif

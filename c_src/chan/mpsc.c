@@ -1,0 +1,568 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* mpsc.c: channels from senders on any threads to one receiver: claiming and publishing places,
+ * waiting on both sides, closing.
+ *
+ * What it keeps true: no value is lost, seen before it is whole or overwritten before it is taken;
+ * each sender's values arrive in its order; no wake-up is lost; no place is stuck.
+ *
+ * The algorithm. `sent` counts the places that are claimed and carries three flags; `taken` counts the
+ * values taken out; every place has a turn word, the number of the last value in it.
+ *  1. A sender that sees room (claimed - taken, from a number that it keeps: `seen`) claims the next
+ *     place by one compare-and-swap of `sent`, copies, and publishes by storing the turn.
+ *  2. The receiver takes the next value when its turn is there, and then stores `taken`. It writes to
+ *     no place, so a claim needs to look at nothing but `taken`.
+ *  3. A receiver that finds nothing leaves its waker and sets PARKED by compare-and-swap on `sent` as
+ *     it stands when everything claimed has been taken. The next claim clears PARKED, with the same
+ *     compare-and-swap that claims, and wakes after publishing. So a send to a receiver that is awake
+ *     is one locked instruction. If more is claimed than taken, the receiver does not sleep but asks to
+ *     be polled again: a sender is between its two steps. The loop goes on meanwhile.
+ *  4. A sender that finds no room takes the lock, sets QUEUED in `sent`, which sends everybody else to
+ *     the lock, too, and queues. While QUEUED is set, places are claimed under the lock only.
+ *  5. A place that becomes free is granted to the first in the queue: claimed + promised <= taken +
+ *     capacity. So one that holds a grant always finds a place, and whoever comes later goes behind.
+ *     A grant that is withdrawn passes to the next. QUEUED is cleared when nobody is queued and no
+ *     grant is out.
+ *  6. The receiver hears of the queue by one word, tx_notify: who leaves the queue non-empty exchanges
+ *     1 into it and looks at `taken` once more; the receiver stores `taken`, exchanges 0 into it once
+ *     per tick, and grants if it found 1. Whichever exchange is the later one sees the other side.
+ *  7. Wakes are made after the lock is left, from words that were copied under it.
+ *  8. The last sender to close sets GONE in `sent` and clears PARKED by one compare-and-swap. All that
+ *     was claimed is published by then: a receiver that sees GONE looks at the ring a last time.
+ *  9. SPINNING: PARKED is never set; the receiver's loop looks at the ring and tx_notify in each tick.
+ *
+ * A grant is a number and not a place of its own: if it were, a sender that was woken and has not come
+ * yet would hold back all that others have sent after it.
+ *
+ * Bounds: one locked instruction per send, two more when it wakes. A take is plain but for two stores.
+ * The lock is held for a constant number of steps, and no wake is made under it.
+ *
+ * Not handled: a sender whose thread is stopped for ever between claim and publish holds back what
+ * comes after it, and its receiver polls. A poll that takes values and then blocks its thread until a
+ * sender does something: see spsc.c. */
+#include "cell.h"
+#include "chan.h"
+
+/* Flags of `sent`; the number of places claimed is above them. */
+#define PARKED UINT64_C(1)
+#define QUEUED UINT64_C(2)
+#define GONE UINT64_C(4)
+#define PLACE UINT64_C(8)
+
+/* Wakes that are made at once. */
+enum { WAKES = 16 };
+
+/* At the end of a place, behind the value: its number + 1. */
+typedef NART__ATOMIC(uint64_t) turn_word;
+
+static nart_tx *tx_of(nart__wait *w)
+{
+    return (nart_tx *)(void *)w; /* the wait is the first member */
+}
+
+/* ---- places ---- */
+
+uint32_t nart__mpsc_stride(size_t elem)
+{
+    /* the alignment of a type divides its size */
+    size_t align = elem & (~elem + 1);
+    if (align < sizeof(uint64_t))
+        align = sizeof(uint64_t);
+    if (align > NART__RING_LINE)
+        align = NART__RING_LINE;
+    return (uint32_t)((elem + sizeof(turn_word) + align - 1) & ~(align - 1));
+}
+
+static unsigned char *place_at(const nart__ring *r, uint64_t pos)
+{
+    return r->buf + (pos & r->mask) * r->stride;
+}
+
+static turn_word *turn_of(const nart__ring *r, unsigned char *place)
+{
+    return (turn_word *)(void *)(place + r->stride - sizeof(turn_word));
+}
+
+void nart__mpsc_init(nart__chan *c)
+{
+    nart__ring *r = &c->ring;
+
+    for (uint64_t pos = 0; pos <= r->mask; pos++)
+        NART__STORE(turn_of(r, place_at(r, pos)), (uint64_t)0,
+                    NART__RELAXED); /* nobody else's yet */
+    nart__lock_init(&c->lock);
+    NART__STORE(&c->open, 1u, NART__RELAXED);
+    c->fork_epoch = nart__fork_epoch();
+}
+
+void nart__mpsc_finish(nart__chan *c)
+{
+    /* Relaxed: nobody else is left. */
+    c->ring.head = NART__LOAD(&c->ring.taken, NART__RELAXED);
+    c->ring.tail = NART__LOAD(&c->ring.sent, NART__RELAXED) / PLACE;
+    if (c->fork_epoch == nart__fork_epoch())
+        nart__lock_finish(&c->lock);
+}
+
+/* Values not taken, places claimed for them included. */
+static uint64_t used(uint64_t sent, uint64_t taken)
+{
+    return sent / PLACE - taken;
+}
+
+/* ---- the lock ---- */
+
+/* False in a child of fork: another thread of the parent's may have held the lock. */
+static bool enter(nart__chan *c)
+{
+    if (NART_UNLIKELY(c->fork_epoch != nart__fork_epoch()))
+        return false;
+    nart__lock_enter(&c->lock);
+    return true;
+}
+
+/* Places are claimed under the lock from here on. Only its holder changes the flag. Relaxed: a claim
+ * that this one overtakes comes after it in the order of `sent`, and fails. */
+static void shut(nart__ring *r)
+{
+    if (!(NART__LOAD(&r->sent, NART__RELAXED) & QUEUED))
+        (void)NART__FETCH_ADD(&r->sent, QUEUED, NART__RELAXED);
+}
+
+static void unshut(nart__ring *r)
+{
+    if (NART__LOAD(&r->sent, NART__RELAXED) & QUEUED)
+        (void)NART__FETCH_AND(&r->sent, ~QUEUED, NART__RELAXED);
+}
+
+/* Serves the queue, as far as there are places and room in `woken`: how many. */
+static unsigned serve(nart__chan *c, uintptr_t woken[WAKES])
+{
+    nart__ring *r = &c->ring;
+    nart__waitq *q = &c->senders_waiting;
+    unsigned n = 0;
+
+    do {
+        /* Acquire: the receiver is done with the places up to there, and so is whoever comes. */
+        uint64_t taken = NART__LOAD(&r->taken, NART__ACQUIRE);
+        uint64_t in_use = used(NART__LOAD(&r->sent, NART__RELAXED), taken) + c->promised;
+        for (; n < WAKES && q->first && (c->rx_closed || in_use <= r->mask); in_use++) {
+            nart__wait *w = q->first;
+            nart__q_remove(q, w);
+            w->state = c->rx_closed ? NART__CLOSED : NART__GRANTED;
+            c->promised += !c->rx_closed;
+            woken[n++] = (uintptr_t)tx_of(w)->waker;
+        }
+        /* Acquire: what the receiver had taken before its last exchange is seen by another look; if
+         * 1 is still there, its next exchange is to come. */
+    } while (n < WAKES && q->first && !NART__EXCHANGE(&r->tx_notify, (uintptr_t)1, NART__ACQUIRE));
+    if (!q->first && c->promised == 0)
+        unshut(r);
+    return n;
+}
+
+/* Leaves the lock, with nothing left to grant. Whoever was granted a place may be gone already when
+ * it is woken: so words are copied under the lock. */
+static void leave(nart__chan *c)
+{
+    uintptr_t woken[WAKES];
+
+    for (;;) {
+        unsigned n = serve(c, woken);
+        nart__lock_leave(&c->lock);
+        for (unsigned i = 0; i < n; i++)
+            nart_waker_wake((nart_waker){ woken[i] });
+        if (n < WAKES)
+            return;
+        nart__lock_enter(&c->lock);
+    }
+}
+
+/* Release: `taken` is stored before, see serve(). */
+void nart__mpsc_settle(nart__chan *c)
+{
+    if (NART__EXCHANGE(&c->ring.tx_notify, (uintptr_t)0, NART__RELEASE) && enter(c))
+        leave(c);
+}
+
+/* ---- claiming and publishing ---- */
+
+/* Claims a place and clears PARKED; *was: `sent` before. 0; -EAGAIN: none is free for those who do
+ * not hold the lock, QUEUED in *was says that one may be for those who do; NART_ECLOSED. */
+static inline nart_res claim(nart_tx *tx, uint64_t *was)
+{
+    nart__ring *r = tx->ring;
+    uint64_t room = NART__LOAD(&r->room, NART__RELAXED); /* as in nart__push() */
+
+    *was = NART__LOAD(&r->sent, NART__RELAXED);
+    for (;;) {
+        if (NART_UNLIKELY(*was & QUEUED))
+            return -EAGAIN;
+        if (NART_UNLIKELY(used(*was, tx->seen) >= room)) {
+            if (room == 0)
+                return NART_ECLOSED;
+            /* Acquire: the places up to there are free; and `sent` is not read older than that. */
+            uint64_t seen = NART__LOAD(&r->taken, NART__ACQUIRE);
+            if (seen == tx->seen)
+                return -EAGAIN;
+            tx->seen = seen;
+            *was = NART__LOAD(&r->sent, NART__RELAXED);
+            continue;
+        }
+        /* Acquire: with PARKED comes the waker, for publish(). */
+        if (NART_LIKELY(
+                NART__CAS(&r->sent, was, (*was & ~PARKED) + PLACE, NART__ACQUIRE, NART__RELAXED)))
+            return 0;
+    }
+}
+
+/* The same under the lock, where no place is free that was promised to others. */
+static nart_res claim_locked(nart_tx *tx, uint64_t *was)
+{
+    nart__chan *c = nart__chan_of(tx->ring);
+    nart__ring *r = tx->ring;
+
+    do {
+        tx->seen = NART__LOAD(&r->taken, NART__ACQUIRE); /* as in claim() */
+        *was = NART__LOAD(&r->sent, NART__RELAXED);
+        if (used(*was, tx->seen) + c->promised > r->mask)
+            return -EAGAIN;
+    } while (!NART__CAS(&r->sent, was, (*was & ~PARKED) + PLACE, NART__ACQUIRE, NART__RELAXED));
+    return 0;
+}
+
+/* Puts the value into the place that was claimed. */
+static inline void publish(nart__ring *r, uint64_t was, const void *value)
+{
+    unsigned char *place = place_at(r, was / PLACE);
+
+    nart__value_copy(place, value, NART__RING_ELEM(r->type));
+    NART__STORE(turn_of(r, place), was / PLACE + 1, NART__RELEASE); /* publishes the value */
+    if (NART_UNLIKELY(was & PARKED))
+        nart__tell(&r->rx_notify);
+}
+
+/* Others wait, or did a moment ago. */
+static NART__COLD nart_res claim_behind(nart_tx *tx, uint64_t *was)
+{
+    nart__chan *c = nart__chan_of(tx->ring);
+    nart_res r;
+
+    if (!enter(c))
+        return NART_EFORK;
+    if (c->rx_closed)
+        r = NART_ECLOSED;
+    else
+        r = c->senders_waiting.first ? -EAGAIN : claim_locked(tx, was);
+    leave(c);
+    return r;
+}
+
+nart_res nart__mpsc_try_send(nart_tx *tx, const void *value)
+{
+    uint64_t was;
+
+    nart_res r = claim(tx, &was);
+    if (NART_UNLIKELY(r == -EAGAIN && was & QUEUED))
+        r = claim_behind(tx, &was);
+    if (NART_LIKELY(r == 0))
+        publish(tx->ring, was, value);
+    return r;
+}
+
+/* ---- senders that wait ---- */
+
+/* There was no place, so the sender queues. NART_PENDING; 0: there is one now, and it is claimed;
+ * NART_ECLOSED, NART_EFORK. */
+static nart_res queue_up(nart_tx *tx, nart_waker waker, uint64_t *was)
+{
+    nart__chan *c = nart__chan_of(tx->ring);
+    nart_res r;
+
+    if (!enter(c))
+        return NART_EFORK;
+    shut(tx->ring);
+    if (c->rx_closed) {
+        r = NART_ECLOSED;
+    } else if (!c->senders_waiting.first && claim_locked(tx, was) == 0) {
+        r = 0;
+    } else {
+        tx->waker = waker.w;
+        tx->wait.state = NART__QUEUED;
+        nart__q_push(&c->senders_waiting, &tx->wait);
+        r = NART_PENDING;
+    }
+    leave(c);
+    return r;
+}
+
+/* Has the turn come? Answers as queue_up(); the wait is over unless NART_PENDING. */
+static nart_res take_turn(nart_tx *tx, nart_waker waker, uint64_t *was)
+{
+    nart__chan *c = nart__chan_of(tx->ring);
+    nart_res r;
+
+    if (!enter(c))
+        return NART_EFORK;
+    bool granted = tx->wait.state == NART__GRANTED;
+    if (granted)
+        c->promised--;
+    if (c->rx_closed)
+        r = NART_ECLOSED;
+    else
+        r = granted ? claim_locked(tx, was) : NART_PENDING;
+    tx->waker = waker.w; /* another driver's may change from poll to poll */
+    leave(c);
+    return r;
+}
+
+/* It waits no more, in the queue or with a grant. */
+static void give_up(nart_tx *tx)
+{
+    nart__chan *c = nart__chan_of(tx->ring);
+
+    if (!enter(c))
+        return;
+    if (tx->wait.state == NART__QUEUED)
+        nart__q_remove(&c->senders_waiting, &tx->wait);
+    else if (tx->wait.state == NART__GRANTED)
+        c->promised--;
+    leave(c);
+}
+
+static void tx_withdraw(nart__wait *w)
+{
+    give_up(tx_of(w));
+}
+
+const struct nart__wait_ops nart__mpsc_tx_ops = { "send", tx_withdraw };
+
+/* Begins to wait, or goes on. */
+static nart_res wait_for_turn(nart_cx *cx, nart_tx *tx, const void *value)
+{
+    nart__wait *w = &tx->wait;
+    uint64_t was = 0;
+    bool begun;
+    nart_res r;
+
+    if (w->task) {
+        r = take_turn(tx, nart_cx_waker(cx), &was);
+        if (r == NART_PENDING)
+            return nart__park_in(cx, w, &begun);
+    } else {
+        r = nart__park_in(cx, w, &begun);
+        if (r == NART_PENDING)
+            r = queue_up(tx, nart_cx_waker(cx), &was);
+        if (r == NART_PENDING || !w->task)
+            return r;
+    }
+    nart__unwait(w);
+    if (r == 0)
+        publish(tx->ring, was, value);
+    return r;
+}
+
+nart_res nart__mpsc_send(nart_cx *cx, nart_tx *tx, const void *value)
+{
+    nart__wait *w = &tx->wait;
+
+    nart_res r = nart__entered(cx, w);
+    if (NART_UNLIKELY(r))
+        return r;
+    if (NART_UNLIKELY(w->task && w->task != cx->self))
+        return -EBUSY;
+    r = w->task ? -EAGAIN : nart__mpsc_try_send(tx, value);
+    return NART_LIKELY(r != -EAGAIN) ? r : wait_for_turn(cx, tx, value);
+}
+
+/* ---- receiving ---- */
+
+/* Values have been taken out, the first in this tick. */
+static NART__COLD void taken_first(nart__chan *c)
+{
+    if (!c->rt || !c->rt->running) {
+        nart__mpsc_settle(c);
+        return;
+    }
+    c->ring.rx_dirty = 1;
+    nart__watch_add(c->rt, &c->watch);
+}
+
+static bool published(const nart__ring *r, uint64_t pos)
+{
+    /* Acquire: the value. */
+    return NART__LOAD(turn_of(r, place_at(r, pos)), NART__ACQUIRE) == pos + 1;
+}
+
+/* False: there is none. */
+static inline bool take(nart_rx *rx, void *value)
+{
+    nart__ring *r = rx->ring;
+    uint64_t pos = rx->pos;
+
+    if (!published(r, pos))
+        return false;
+    nart__value_copy(value, place_at(r, pos), NART__RING_ELEM(r->type));
+    rx->pos = pos + 1;
+    NART__STORE(&r->taken, pos + 1, NART__RELEASE); /* the copy is done before the place is free */
+    if (NART_UNLIKELY(!r->rx_dirty))
+        taken_first(nart__chan_of(r));
+    return true;
+}
+
+/* Relaxed: a queue that is not seen yet is seen by the next look. */
+static void settle_if_queued(nart__chan *c)
+{
+    if (NART__LOAD(&c->ring.tx_notify, NART__RELAXED))
+        nart__mpsc_settle(c);
+}
+
+nart_res nart__mpsc_try_recv(nart_rx *rx, void *value)
+{
+    nart__ring *r = rx->ring;
+
+    if (NART_LIKELY(take(rx, value)))
+        return 0;
+    if (nart__mpsc_tx_gone(r))
+        return take(rx, value) ? 0 : NART_ECLOSED;
+    if (nart__ring_spinning(r))
+        settle_if_queued(nart__chan_of(r)); /* the loop may not be running */
+    return -EAGAIN;
+}
+
+/* Leaves a waker. True: the next claim, or the end, wakes. False: there is one already. */
+static bool park(nart_rx *rx, nart_waker waker)
+{
+    nart__ring *r = rx->ring;
+
+    /* Release: the waker's own memory. A sender that is late with an earlier wake may take this one:
+     * then that is a spurious poll, and what is claimed by then is seen below. */
+    NART__STORE(&r->rx_notify, waker.w, NART__RELEASE);
+    uint64_t sent = NART__LOAD(&r->sent, NART__RELAXED);
+    do {
+        if (sent / PLACE != rx->pos || sent & GONE)
+            return false;
+        /* Release: the waker is in its cell for who claims next. */
+    } while (!NART__CAS(&r->sent, &sent, sent | PARKED, NART__RELEASE, NART__RELAXED));
+    return true;
+}
+
+static void rx_withdraw(nart__wait *w)
+{
+    nart__ring *r = ((nart_rx *)(void *)w)->ring;
+
+    nart__chan_of(r)->rx_wait = NULL;
+    nart__cell_take_back(&r->rx_notify); /* PARKED may stay: the next claim then wakes nobody */
+}
+
+const struct nart__wait_ops nart__mpsc_rx_ops = { "recv", rx_withdraw };
+
+nart_res nart__mpsc_recv(nart_cx *cx, nart_rx *rx, void *value)
+{
+    nart__chan *c = nart__chan_of(rx->ring);
+    bool spinning = nart__ring_spinning(rx->ring);
+    nart__wait *w = &rx->wait;
+    bool begun;
+
+    nart_res r = nart__entered(cx, w);
+    if (NART_UNLIKELY(r))
+        return r;
+    if (NART_UNLIKELY(w->task && w->task != cx->self))
+        return -EBUSY;
+    if (NART_UNLIKELY(c->rt && !nart__chan_on(c, cx)))
+        return NART_EWRONGTHREAD;
+    r = nart__mpsc_try_recv(rx, value);
+    if (r == -EAGAIN) {
+        if (spinning && !c->rt)
+            return NART_EWRONGTHREAD; /* nobody would look */
+        r = nart__park_in(cx, w, &begun);
+        if (r != NART_PENDING)
+            return r;
+        c->rx_wait = w;
+        if (spinning || park(rx, nart_cx_waker(cx)))
+            return NART_PENDING;
+        r = nart__mpsc_try_recv(rx, value);
+        if (r == -EAGAIN) {
+            nart_wake_self(cx); /* claimed, and not yet published */
+            return NART_PENDING;
+        }
+    }
+    if (w->task)
+        nart__withdraw(w);
+    return r;
+}
+
+/* Relaxed: the task's own look, later on this thread, sees no less. */
+static bool receiver_has_cause(nart__ring *r)
+{
+    uint64_t sent = NART__LOAD(&r->sent, NART__RELAXED);
+
+    return sent & GONE || sent / PLACE != NART__LOAD(&r->taken, NART__RELAXED);
+}
+
+/* Once per look of the receiver's loop, while it is on the list. */
+void nart__mpsc_look(nart__watch *watch)
+{
+    nart__chan *c = (nart__chan *)(void *)((char *)watch - offsetof(nart__chan, watch));
+
+    if (nart__ring_spinning(&c->ring)) {
+        if (c->rx_wait && receiver_has_cause(&c->ring))
+            nart__ready(c->rx_wait->task);
+        settle_if_queued(c);
+        return;
+    }
+    nart__watch_remove(watch);
+    c->ring.rx_dirty = 0;
+    nart__mpsc_settle(c);
+}
+
+/* ---- closing ---- */
+
+/* Relaxed: whoever clones holds a sender, so this is not the last one's business. */
+void nart__mpsc_cloned(nart__chan *c)
+{
+    (void)NART__FETCH_ADD(&c->open, 1u, NART__RELAXED);
+}
+
+bool nart__mpsc_tx_closed(nart__chan *c)
+{
+    nart__ring *r = &c->ring;
+
+    /* Release: what this sender has published. Acquire, by the last one: what all have. */
+    if (NART__FETCH_ADD(&c->open, UINT32_MAX, NART__ACQ_REL) != 1)
+        return false;
+    uint64_t sent = NART__LOAD(&r->sent, NART__RELAXED);
+    /* Release: all that was published. Acquire: with PARKED comes the waker. */
+    while (!NART__CAS(&r->sent, &sent, (sent & ~PARKED) | GONE, NART__ACQ_REL, NART__RELAXED))
+        continue;
+    if (sent & PARKED)
+        nart__tell(&r->rx_notify);
+    return true;
+}
+
+void nart__mpsc_rx_closed(nart__chan *c)
+{
+    /* Relaxed: those who queue look under the lock, and for the others see nart__push(). */
+    NART__STORE(&c->ring.room, (uint64_t)0, NART__RELAXED);
+    if (!enter(c))
+        return;
+    c->rx_closed = true;
+    leave(c);
+}
+
+/* ---- looking ---- */
+
+/* Acquire: what was sent is not read older than what was taken. It may be newer: then the sum is
+ * more than ever was. */
+size_t nart__mpsc_len(nart__ring *r)
+{
+    uint64_t taken = NART__LOAD(&r->taken, NART__ACQUIRE);
+    uint64_t n = used(NART__LOAD(&r->sent, NART__RELAXED), taken);
+
+    return n <= r->mask ? n : r->mask + 1;
+}
+
+/* Acquire: all that was published, see nart__mpsc_tx_closed(). */
+bool nart__mpsc_tx_gone(nart__ring *r)
+{
+    return (NART__LOAD(&r->sent, NART__ACQUIRE) & GONE) != 0;
+}
