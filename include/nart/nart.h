@@ -19,5 +19,6 @@
 #include "task.h"
 #include "task_set.h"
 #include "time.h"
+#include "world.h"
 
 #endif
