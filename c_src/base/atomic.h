@@ -23,11 +23,6 @@
 
 #ifndef NART__ATOMIC_HEADER
 
-/* Sets *p to `desired` if it is *expected; else *expected becomes what was there. Never fails for
- * no reason. */
-#define NART__CAS(p, expected, desired, order, order_failed)                                       \
-    __atomic_compare_exchange_n(p, expected, desired, 0, order, order_failed)
-
 /* The old value. Unsigned addition wraps. */
 #define NART__FETCH_ADD(p, n, order) __atomic_fetch_add(p, n, order)
 #define NART__FETCH_AND(p, bits, order) __atomic_fetch_and(p, bits, order)

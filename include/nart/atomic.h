@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * nart/atomic.h: atomic loads, stores and exchanges on plain integers, for the inline functions of
+ * nart/atomic.h: atomic operations on plain integers, for the inline functions of
  * other headers. Not for users.
  *
  * C11's _Atomic is no C++, so these stand on the compiler's __atomic builtins: the same text compiles
@@ -32,6 +32,10 @@
 #define NART__STORE(p, value, order) __atomic_store_n(p, value, order)
 /* The old value. */
 #define NART__EXCHANGE(p, value, order) __atomic_exchange_n(p, value, order)
+/* Sets *p to `desired` if it is *expected; else *expected becomes what was there. Never fails for
+ * no reason. */
+#define NART__CAS(p, expected, desired, order, order_failed)                                       \
+    __atomic_compare_exchange_n(p, expected, desired, 0, order, order_failed)
 
 #endif
 #endif

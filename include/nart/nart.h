@@ -7,6 +7,7 @@
 #define NART_NART_H
 
 #include "base.h"
+#include "bytes.h"
 #include "chan.h"
 #include "clock.h"
 #include "co.h"

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* bytes.c: opening, closing and moving the ends of channels of bytes.
+ *
+ * A channel is one block: itself, its words, the ring and the ring's margin; freed by the last side
+ * that closes. It is a guest of the receiver's runtime, which tells it of its own end: from then on
+ * nobody waits in a spinning one, and what is left can still be taken. */
+#include "bytes.h"
+
+#include <string.h>
+
+#define CAPACITY_MIN 64u
+
+_Static_assert(offsetof(nart__bytes_ring, tail) == NART__RING_LINE, "frozen");
+_Static_assert(offsetof(nart__bytes_ring, taken) == 2 * (size_t)NART__RING_LINE, "frozen");
+_Static_assert(sizeof(nart__bytes_ring) == 3 * (size_t)NART__RING_LINE, "frozen");
+_Static_assert(sizeof(nart_bytes_tx) == 104 && sizeof(nart_bytes_rx) == 104, "frozen");
+_Static_assert(sizeof(nart__bytes) % NART__RING_LINE == 0, "the words begin on a line");
+
+/* ---- the runtime behind the receiver ---- */
+
+static void rt_gone(nart__guest *g)
+{
+    nart__bytes *c = (nart__bytes *)(void *)((char *)g - offsetof(nart__bytes, guest));
+    bool forked = nart__rt_check(c->rt) == NART_EFORK; /* the parent's tasks are not woken */
+
+    c->rt = NULL;
+    c->watch.next = NULL; /* the list goes with the runtime */
+    c->ring.rx_dirty = 0;
+    if (!forked)
+        nart__tell(&c->ring.tx_notify);
+}
+
+static void attach(nart__bytes *c, nart_rt *rt)
+{
+    c->rt = rt;
+    c->guest.rt_gone = rt_gone;
+    nart__guest_add(rt, &c->guest);
+    if (c->ring.spinning) {
+        c->ring.rx_dirty = 1; /* for as long as it is watched: always */
+        nart__watch_add(rt, &c->watch);
+    }
+}
+
+static void detach(nart__bytes *c)
+{
+    nart__guest_remove(&c->guest);
+    if (c->watch.next)
+        nart__watch_remove(&c->watch);
+    c->ring.rx_dirty = 0;
+    c->rt = NULL;
+}
+
+/* ---- opening ---- */
+
+static bool busy(const nart_rt *rt)
+{
+    return rt->opts.flags & NART_RT_BUSY;
+}
+
+static nart_res check(const nart_rt *rt, const nart_bytes_opts *o)
+{
+    if (o->size != sizeof *o)
+        return NART_EABI;
+    if (o->kind != NART_BYTES_SPSC && o->kind != NART_BYTES_MPSC)
+        return -EINVAL;
+    if (o->flags & ~(uint32_t)NART_BYTES_SPINNING || (o->flags && !busy(rt)))
+        return -EINVAL;
+    if (o->capacity == 0)
+        return -EINVAL;
+    return o->capacity > NART_BYTES_MAX_CAPACITY ? -EOVERFLOW : 0;
+}
+
+static uint64_t round_up(uint64_t n)
+{
+    uint64_t p = CAPACITY_MIN;
+    while (p < n)
+        p <<= 1;
+    return p;
+}
+
+static nart__bytes *bytes_new(nart_rt *rt, const nart_bytes_opts *o, uint64_t capacity,
+                              uint64_t max_len)
+{
+    size_t words = capacity / NART__BYTES_UNIT * sizeof(nart__bytes_word);
+    size_t bytes = sizeof(nart__bytes) + words + capacity + max_len; /* below 2^32 */
+    nart__bytes *c = nart__alloc(&rt->alloc, bytes, NART__RING_LINE);
+
+    if (!c)
+        return NULL;
+    memset(c, 0, sizeof *c + words);
+    c->alloc = rt->alloc;
+    c->bytes = bytes;
+    c->ring.words = (nart__bytes_word *)(void *)(c + 1);
+    c->ring.data = (unsigned char *)(c + 1) + words;
+    c->ring.mask = capacity - 1;
+    c->ring.max_len = (uint32_t)max_len;
+    c->ring.mpsc = o->kind == NART_BYTES_MPSC;
+    c->ring.spinning = o->flags & NART_BYTES_SPINNING;
+    NART__STORE(&c->ring.room, capacity, NART__RELAXED);
+    NART__STORE(&c->senders, 1u, NART__RELAXED);
+    NART__STORE(&c->refs, 2u, NART__RELAXED);
+    (void)pthread_mutex_init(&c->lock, NULL); /* cannot fail without attributes */
+    c->watch.look = nart__bytes_look;
+    attach(c, rt);
+    return c;
+}
+
+nart_res nart__bytes_open(nart_rt *rt, const nart_bytes_opts *opts, uint32_t abi, nart_bytes_tx *tx,
+                          nart_bytes_rx *rx)
+{
+    if (!tx || !rx)
+        return -EINVAL;
+    memset(tx, 0, sizeof *tx);
+    memset(rx, 0, sizeof *rx);
+    if (abi != NART__BYTES_ABI)
+        return NART_EABI;
+    nart_res r = nart__rt_check(rt);
+    if (r == 0)
+        r = opts ? check(rt, opts) : -EINVAL;
+    if (r)
+        return r;
+    uint64_t capacity = round_up(opts->capacity);
+    if (opts->max_len > capacity)
+        return -EINVAL;
+    nart__bytes *c = bytes_new(rt, opts, capacity, opts->max_len ? opts->max_len : capacity);
+    if (!c)
+        return -ENOMEM;
+    tx->ring = rx->ring = &c->ring;
+    tx->wait.ops = &nart__bytes_tx_ops;
+    rx->wait.ops = &nart__bytes_rx_ops;
+    return 0;
+}
+
+nart_res nart_bytes_tx_clone(const nart_bytes_tx *tx, nart_bytes_tx *out)
+{
+    nart__bytes_ring *r = tx->ring;
+
+    if (!r)
+        return NART_ECLOSED;
+    if (!r->mpsc)
+        return -EINVAL;
+    (void)NART__FETCH_ADD(&nart__bytes_of(r)->senders, 1u,
+                          NART__RELAXED); /* it is not 0 while tx is open */
+    *out = (nart_bytes_tx){ .wait.ops = &nart__bytes_tx_ops, .ring = r, .seen = tx->seen };
+    return 0;
+}
+
+/* ---- closing ---- */
+
+/* A side has closed: the last one frees. */
+static void release(nart__bytes *c)
+{
+    if (!nart__bytes_last(c))
+        return;
+    (void)pthread_mutex_destroy(&c->lock);
+    nart_alloc a = c->alloc;
+    nart__free(&a, c, c->bytes, NART__RING_LINE);
+}
+
+void nart_bytes_tx_close(nart_bytes_tx *tx)
+{
+    if (!tx || !tx->ring)
+        return;
+    nart__bytes *c = nart__bytes_of(tx->ring);
+    nart__interrupt(&tx->wait);
+    if (nart__bytes_tx_closed(tx))
+        release(c);
+    memset(tx, 0, sizeof *tx);
+}
+
+void nart_bytes_rx_close(nart_bytes_rx *rx)
+{
+    if (!rx || !rx->ring)
+        return;
+    nart__bytes *c = nart__bytes_of(rx->ring);
+    nart__interrupt(&rx->wait);
+    memset(rx, 0, sizeof *rx);
+    nart__bytes_rx_closed(&c->ring);
+    if (c->rt)
+        detach(c);
+    release(c);
+}
+
+/* ---- moving ---- */
+
+void nart_bytes_tx_move(nart_bytes_tx *dst, nart_bytes_tx *src)
+{
+    if (dst == src)
+        return;
+    nart__interrupt(&src->wait);
+    *dst = *src;
+    memset(src, 0, sizeof *src);
+}
+
+void nart_bytes_rx_move(nart_bytes_rx *dst, nart_bytes_rx *src)
+{
+    if (dst == src)
+        return;
+    nart__interrupt(&src->wait);
+    *dst = *src;
+    memset(src, 0, sizeof *src);
+}
+
+nart_res nart_bytes_rx_bind(nart_bytes_rx *rx, nart_rt *rt)
+{
+    if (!rx->ring)
+        return NART_ECLOSED;
+    nart__bytes *c = nart__bytes_of(rx->ring);
+    if (rt && c->ring.spinning && !busy(rt))
+        return -EINVAL;
+    nart_res r = c->rt ? nart__rt_check(c->rt) : 0;
+    if (r == 0 && rt)
+        r = nart__rt_check(rt);
+    if (r)
+        return r;
+    if (nart__wait_in_use(&rx->wait))
+        return -EBUSY;
+    nart__interrupt(&rx->wait);
+    if (c->rt)
+        detach(c);
+    nart__tell(&c->ring.tx_notify); /* what this side still owes the senders */
+    if (rt)
+        attach(c, rt);
+    return 0;
+}
+
+/* ---- looking ---- */
+
+size_t nart_bytes_max_len(const nart_bytes_tx *tx)
+{
+    return tx->ring ? tx->ring->max_len : 0;
+}
+
+size_t nart_bytes_tx_len(const nart_bytes_tx *tx)
+{
+    return tx->ring ? nart__bytes_len(tx->ring) : 0;
+}
+
+size_t nart_bytes_rx_len(const nart_bytes_rx *rx)
+{
+    return rx->ring ? nart__bytes_len(rx->ring) : 0;
+}
+
+size_t nart_bytes_tx_capacity(const nart_bytes_tx *tx)
+{
+    return tx->ring ? tx->ring->mask + 1 : 0;
+}
+
+size_t nart_bytes_rx_capacity(const nart_bytes_rx *rx)
+{
+    return rx->ring ? rx->ring->mask + 1 : 0;
+}
+
+bool nart_bytes_tx_is_closed(const nart_bytes_tx *tx)
+{
+    return !tx->ring || nart__bytes_rx_gone(tx->ring);
+}
+
+bool nart_bytes_rx_is_closed(const nart_bytes_rx *rx)
+{
+    return !rx->ring || nart__bytes_tx_gone(rx->ring);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* bytes.h: what stands behind the ends of a channel of bytes. It compiles as C++, too: see
+ * tests/models. */
+#ifndef NART_CHAN_BYTES_H
+#define NART_CHAN_BYTES_H
+
+#include "../base/atomic.h"
+#include "../core/runtime.h"
+#include "cell.h"
+
+#include <nart/bytes.h>
+
+/* One block per channel, from the allocator of the runtime that opened it: this, then the words, the
+ * ring, and its margin. The first part is what the inlines see; the rest is cold, and the receiver's
+ * part of it is not in the senders' way. */
+typedef struct nart__bytes {
+    NART__ALIGNAS(NART__RING_LINE) nart__bytes_ring ring;
+    nart_rt *rt;         /* the receiver's; NULL: it belongs to none, or that has gone */
+    nart__wait *rx_wait; /* where the receiver waits */
+    nart__guest guest;   /* in rt's list while rt is set */
+    nart__watch watch;   /* in rt's list while the senders must be looked at */
+    size_t bytes;        /* of the whole block */
+    nart_alloc alloc;
+    NART__ALIGNAS(NART__RING_LINE) NART__ATOMIC(uint32_t) senders; /* ends that are open */
+    NART__ATOMIC(uint32_t) tx_gone;                                /* the last of them has closed */
+    NART__ATOMIC(uint32_t) refs;                                   /* sides that are open */
+    pthread_mutex_t lock;                                          /* of `waiting` */
+    nart__waitq waiting; /* mpsc: senders, first come first */
+} nart__bytes;
+
+static inline nart__bytes *nart__bytes_of(nart__bytes_ring *r)
+{
+    return (nart__bytes *)(void *)r; /* the ring is the first member */
+}
+
+/* Relaxed: it changes once, to say that sending has no point any more. */
+static inline bool nart__bytes_rx_gone(nart__bytes_ring *r)
+{
+    return NART__LOAD(&r->room, NART__RELAXED) == 0;
+}
+
+/* bytes_ring.c: all that two threads do to a channel */
+bool nart__bytes_tx_closed(nart_bytes_tx *tx);
+void nart__bytes_rx_closed(nart__bytes_ring *r);
+void nart__bytes_look(nart__watch *w);
+size_t nart__bytes_len(nart__bytes_ring *r);
+bool nart__bytes_tx_gone(nart__bytes_ring *r);
+bool nart__bytes_last(nart__bytes *c);
+extern const struct nart__wait_ops nart__bytes_tx_ops, nart__bytes_rx_ops;
+
+/* bytes_queue.c: senders of an MPSC channel that wait */
+void nart__bytes_queue_join(nart_bytes_tx *tx, uintptr_t waker);
+bool nart__bytes_queue_first(nart_bytes_tx *tx);
+void nart__bytes_queue_leave(nart_bytes_tx *tx);
+
+#endif

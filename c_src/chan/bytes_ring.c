@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* bytes_ring.c: messages of variable length between threads: claiming, committing, receiving, waiting
+ * for each other, closing.
+ *
+ * What it keeps true: no message is lost, none is seen before it is whole, none is written over
+ * before it is released, and no wake-up is lost.
+ *
+ * The ring. A message lies in one piece from where it begins; the last one of a lap may run past the
+ * end of the ring, into a margin as long as the longest message, and its share of the next lap stays
+ * unused. So none is ever moved or split, the next one begins where the last one ends, and whatever
+ * fits into the capacity fits into an empty ring. For each unit of the ring there is a word.
+ *
+ * The algorithm
+ *  1. A sender claims [tail, tail + size) when that ends within one capacity of `taken`; by
+ *     compare-and-swap where there are several senders. It writes, and then exchanges the message's
+ *     entry into the word of its first unit: the message is there.
+ *  2. The receiver looks at the word at which the next message will begin. It takes the entry, puts
+ *     0 back, and when the message is released publishes the end of it as `taken`.
+ *  3. A receiver that finds no entry leaves its waker in rx_notify, and then swaps WAITING into that
+ *     word. The word decides: either the swap finds the entry, or the exchange of step 1 finds
+ *     WAITING, and its sender tells. Others have nobody to tell, and a claim that stays open for
+ *     long costs the receiver nothing.
+ *  4. A sender that finds no room leaves its waker in tx_notify and looks once more at `taken`. The
+ *     receiver's half, an exchange, is put off until its loop looks again: with the next tick,
+ *     before it parks, when it is left. A receiver outside its loop does it at once. Of several
+ *     senders only the first that waits does this; see bytes_queue.c.
+ *  5. An aborted claim becomes an entry over which the receiver passes.
+ *  6. Closing raises a flag and then exchanges the other side's cell. A receiver looks at the flag
+ *     and then at the ring for a last time, so what was committed before the close is found first.
+ *  7. SPINNING: the receiver's loop never parks and looks at the word and at tx_notify in each tick.
+ *     So a sender has nobody to tell, and publishes by a store.
+ *
+ * Bounds: a claim is a locked instruction where there are several senders, a commit is one to a
+ * receiver that parks. The receiver has none while there are messages.
+ *
+ * Not handled: a poll that releases messages and then blocks its thread until a sender does
+ * something. The sender may wait for room of which it has not been told. */
+#include "bytes.h"
+
+/* ---- claiming ---- */
+
+/* Does a place fit at `tail`? If tail is out of date, the answer may be either. */
+static bool fits(nart_bytes_tx *tx, uint64_t tail, size_t len)
+{
+    nart__bytes_ring *r = tx->ring;
+    uint64_t end = tail + nart__bytes_place(len);
+
+    tx->seen = NART__LOAD(&r->taken, NART__ACQUIRE); /* what was there has been read */
+    return end - tx->seen <= NART__LOAD(&r->room, NART__RELAXED);
+}
+
+/* For a sender that nobody competes with: the only one, or the first of those that wait. Relaxed: see
+ * nart__bytes_reserve(). */
+static bool reserve_alone(nart_bytes_tx *tx, size_t len)
+{
+    nart__bytes_ring *r = tx->ring;
+    uint64_t tail = NART__LOAD(&r->tail, NART__RELAXED);
+
+    tx->at = tail & ~NART__BYTES_QUEUED;
+    if (!fits(tx, tx->at, len))
+        return false;
+    tx->size = nart__bytes_place(len);
+    tx->len = (uint32_t)len;
+    NART__STORE(&r->tail, tail + tx->size, NART__RELAXED);
+    return true;
+}
+
+/* For one among several. A tail that has been the same before and after a look at `taken` is not
+ * behind that, as what is released was claimed: then there is no room. */
+static bool reserve_among(nart_bytes_tx *tx, size_t len)
+{
+    nart__bytes_ring *r = tx->ring;
+    uint64_t tail = NART__LOAD(&r->tail, NART__RELAXED), before;
+
+    do {
+        if (tail & NART__BYTES_QUEUED)
+            return false;
+        before = tail;
+        if (fits(tx, tail, len) && nart__bytes_reserve(tx, len))
+            return true;
+        tail = NART__LOAD(&r->tail, NART__RELAXED);
+    } while (tail != before);
+    return false;
+}
+
+/* 0: a claim may be made now, if there is room. */
+static nart_res may_claim(const nart_bytes_tx *tx, size_t len)
+{
+    if (!tx->ring)
+        return NART_ECLOSED;
+    if (len > tx->ring->max_len)
+        return -EMSGSIZE;
+    return tx->size ? -EBUSY : 0;
+}
+
+/* What has been reserved, or why nothing was. */
+static nart_res claimed(nart_bytes_tx *tx, bool reserved, nart_bytes_buf *buf)
+{
+    if (!reserved)
+        return nart__bytes_rx_gone(tx->ring) ? NART_ECLOSED : -EAGAIN;
+    buf->ptr = nart__bytes_data_at(tx->ring, tx->at);
+    buf->len = tx->len;
+    return 0;
+}
+
+nart_res nart__bytes_try_claim_slow(nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf)
+{
+    nart_res r = may_claim(tx, len);
+    if (r)
+        return r;
+    return claimed(tx, tx->ring->mpsc ? reserve_among(tx, len) : reserve_alone(tx, len), buf);
+}
+
+/* ---- waiting for room ---- */
+
+static void tx_withdraw(nart__wait *w)
+{
+    nart_bytes_tx *tx = (nart_bytes_tx *)(void *)w;
+
+    if (tx->ring->mpsc)
+        nart__bytes_queue_leave(tx);
+    else
+        nart__cell_take_back(&tx->ring->tx_notify);
+}
+
+/* A sender that waits tries again. It claims in its turn only, and then leaves its waker first if it
+ * is going to park. */
+static nart_res claim_again(nart_cx *cx, nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf,
+                            bool parks)
+{
+    nart_res r = may_claim(tx, len);
+    if (r)
+        return r;
+    bool turn = !tx->ring->mpsc || nart__bytes_queue_first(tx);
+    if (turn && parks)
+        nart__cell_leave(&tx->ring->tx_notify, cx);
+    return claimed(tx, turn && reserve_alone(tx, len), buf);
+}
+
+nart_res nart__bytes_claim_slow(nart_cx *cx, nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf)
+{
+    nart__wait *w = &tx->wait;
+    bool begun;
+
+    nart_res r = nart__entered(cx, w);
+    if (NART_UNLIKELY(r))
+        return r;
+    if (NART_UNLIKELY(w->task && w->task != cx->self))
+        return -EBUSY;
+    r = w->task ? claim_again(cx, tx, len, buf, false) : nart__bytes_try_claim_slow(tx, len, buf);
+    if (r == -EAGAIN) {
+        r = nart__park_in(cx, w, &begun);
+        if (r != NART_PENDING)
+            return r;
+        if (begun && tx->ring->mpsc)
+            nart__bytes_queue_join(tx, nart_cx_waker(cx).w);
+        r = claim_again(cx, tx, len, buf, true);
+        if (r == -EAGAIN)
+            return NART_PENDING;
+    }
+    if (w->task)
+        nart__withdraw(w);
+    return r;
+}
+
+/* ---- releasing ---- */
+
+/* Room has been freed, the first in this tick. */
+void nart__bytes_freed(nart__bytes_ring *r)
+{
+    nart__bytes *c = nart__bytes_of(r);
+
+    if (!c->rt || !c->rt->running) {
+        nart__tell(&r->tx_notify);
+        return;
+    }
+    r->rx_dirty = 1;
+    nart__watch_add(c->rt, &c->watch);
+}
+
+/* Relaxed: a waker that is not seen yet is seen by the next look. */
+static void tell_if_left(nart__bytes_ring *r)
+{
+    if (NART__LOAD(&r->tx_notify, NART__RELAXED))
+        nart__tell(&r->tx_notify);
+}
+
+/* ---- receiving ---- */
+
+/* Takes the next message, past aborted claims. Acquire: who has aborted does not write any more. */
+static bool take(nart_bytes_rx *rx, nart_bytes_msg *msg)
+{
+    while (!nart__bytes_take(rx, msg)) {
+        nart__bytes_word *word = nart__bytes_word_at(rx->ring, rx->pos);
+        uint64_t entry = NART__LOAD(word, NART__ACQUIRE);
+        if (NART__BYTES_KIND(entry) == NART__BYTES_MESSAGE)
+            continue;
+        if (NART__BYTES_KIND(entry) != NART__BYTES_ABORTED)
+            return false;
+        NART__STORE(word, NART__BYTES_NONE, NART__RELAXED); /* see nart__bytes_take() */
+        rx->pos += NART__BYTES_SIZE(entry);
+        nart__bytes_free(rx);
+    }
+    return true;
+}
+
+nart_res nart__bytes_try_recv_slow(nart_bytes_rx *rx, nart_bytes_msg *msg)
+{
+    if (!rx->ring)
+        return NART_ECLOSED;
+    if (rx->held)
+        return -EBUSY;
+    if (take(rx, msg))
+        return 0;
+    if (nart__bytes_tx_gone(rx->ring))
+        return take(rx, msg) ? 0 : NART_ECLOSED;
+    if (rx->ring->spinning)
+        tell_if_left(rx->ring); /* the loop may not be running */
+    return -EAGAIN;
+}
+
+/* ---- waiting for a message ---- */
+
+static void rx_withdraw(nart__wait *w)
+{
+    nart__bytes_ring *r = ((nart_bytes_rx *)(void *)w)->ring;
+    nart__bytes_of(r)->rx_wait = NULL;
+    nart__cell_take_back(&r->rx_notify);
+}
+
+const struct nart__wait_ops nart__bytes_tx_ops = { "claim", tx_withdraw };
+const struct nart__wait_ops nart__bytes_rx_ops = { "recv", rx_withdraw };
+
+/* Whose entry comes into this word tells, unless it is there already. Release: the waker has been
+ * left. A mark from an earlier wait is set again: what finds it may just be telling. */
+static void mark(nart__bytes_word *word)
+{
+    uint64_t entry = NART__LOAD(word, NART__RELAXED);
+
+    while (entry <= NART__BYTES_WAITING) {
+        if (NART__CAS(word, &entry, NART__BYTES_WAITING, NART__RELEASE, NART__RELAXED))
+            return;
+    }
+}
+
+static nart_res recv_wait(nart_cx *cx, nart_bytes_rx *rx, nart_bytes_msg *msg)
+{
+    nart__bytes *c = nart__bytes_of(rx->ring);
+    uint64_t pos;
+    bool begun;
+
+    nart_res r = nart__park_in(cx, &rx->wait, &begun);
+    if (r != NART_PENDING)
+        return r;
+    c->rx_wait = &rx->wait;
+    if (c->ring.spinning)
+        return NART_PENDING;
+    nart__cell_leave(&c->ring.rx_notify, cx);
+    do {
+        pos = rx->pos;
+        mark(nart__bytes_word_at(&c->ring, pos));
+        r = nart__bytes_try_recv_slow(rx, msg);
+    } while (r == -EAGAIN && rx->pos != pos); /* past an aborted claim there is another word */
+    return r == -EAGAIN ? NART_PENDING : r;
+}
+
+/* Can it be awaited here? On the loop that it belongs to, or anywhere. */
+static bool is_at_home(nart__bytes_ring *r, const nart_cx *cx)
+{
+    const nart_rt *rt = nart__bytes_of(r)->rt;
+    return rt ? &rt->cx == cx : !r->spinning;
+}
+
+nart_res nart__bytes_recv_slow(nart_cx *cx, nart_bytes_rx *rx, nart_bytes_msg *msg)
+{
+    nart__wait *w = &rx->wait;
+
+    nart_res r = nart__entered(cx, w);
+    if (NART_UNLIKELY(r))
+        return r;
+    if (NART_UNLIKELY(w->task && w->task != cx->self))
+        return -EBUSY;
+    if (NART_UNLIKELY(rx->ring && !is_at_home(rx->ring, cx)))
+        return NART_EWRONGTHREAD;
+    r = nart__bytes_try_recv_slow(rx, msg);
+    if (r == -EAGAIN)
+        r = recv_wait(cx, rx, msg);
+    if (w->task && r != NART_PENDING)
+        nart__withdraw(w);
+    return r;
+}
+
+/* Relaxed: the task's own look, later on this thread, sees no less. */
+static bool receiver_has_cause(nart__bytes *c)
+{
+    const nart_bytes_rx *rx = (const nart_bytes_rx *)(const void *)c->rx_wait;
+
+    return NART__LOAD(nart__bytes_word_at(&c->ring, rx->pos), NART__RELAXED) != NART__BYTES_NONE ||
+           NART__LOAD(&c->tx_gone, NART__RELAXED);
+}
+
+/* Once per look of the receiver's loop, while it is on the list. */
+void nart__bytes_look(nart__watch *watch)
+{
+    nart__bytes *c = (nart__bytes *)(void *)((char *)watch - offsetof(nart__bytes, watch));
+    nart__bytes_ring *r = &c->ring;
+
+    if (r->spinning) {
+        if (c->rx_wait && receiver_has_cause(c))
+            nart__ready(c->rx_wait->task);
+        tell_if_left(r);
+        return;
+    }
+    nart__watch_remove(watch);
+    r->rx_dirty = 0;
+    nart__tell(&r->tx_notify);
+}
+
+/* ---- closing ---- */
+
+/* A sender goes. True for the last one, which says so to the receiver. */
+bool nart__bytes_tx_closed(nart_bytes_tx *tx)
+{
+    nart__bytes *c = nart__bytes_of(tx->ring);
+
+    if (tx->size)
+        nart__bytes_publish(tx, NART__BYTES_ABORTED, 0);
+    /* Release: what this sender has committed. Acquire: what the others have. */
+    if (NART__FETCH_ADD(&c->senders, UINT32_MAX, NART__ACQ_REL) != 1)
+        return false;
+    NART__STORE(&c->tx_gone, 1u, NART__RELEASE); /* everything committed is there before */
+    nart__tell(&c->ring.rx_notify);
+    return true;
+}
+
+void nart__bytes_rx_closed(nart__bytes_ring *r)
+{
+    /* Relaxed: a waiting sender sees it by the exchange, and the others when they do. */
+    NART__STORE(&r->room, (uint64_t)0, NART__RELAXED);
+    nart__tell(&r->tx_notify);
+}
+
+/* A side has closed. True for the last one, which frees: it sees all that the other has done. */
+bool nart__bytes_last(nart__bytes *c)
+{
+    /* Release: for the other side. Acquire: of the other side. */
+    return NART__FETCH_ADD(&c->refs, UINT32_MAX, NART__ACQ_REL) == 1;
+}
+
+/* ---- looking ---- */
+
+/* Acquire: what has been released was claimed, so the difference is not below zero. Between the two
+ * loads others may claim what was released then. */
+size_t nart__bytes_len(nart__bytes_ring *r)
+{
+    uint64_t taken = NART__LOAD(&r->taken, NART__ACQUIRE);
+    uint64_t len = (NART__LOAD(&r->tail, NART__RELAXED) & ~NART__BYTES_QUEUED) - taken;
+
+    return len <= r->mask ? len : r->mask + 1;
+}
+
+/* Acquire: nart__bytes_len() then sees all that was claimed, and take() what was committed. */
+bool nart__bytes_tx_gone(nart__bytes_ring *r)
+{
+    return NART__LOAD(&nart__bytes_of(r)->tx_gone, NART__ACQUIRE) != 0;
+}
