@@ -321,13 +321,18 @@ static void drain_inbox(nart_rt *rt)
     }
 }
 
-/* The clock, and the tasks that are due by it. */
-static void fire_timers(nart_rt *rt)
+static void look_at_clock(nart_rt *rt)
 {
     int64_t now = nart__rt_now(rt);
 
     if (now > rt->cx.now)
         rt->cx.now = now;
+}
+
+/* The clock, and the tasks that are due by it. */
+static void fire_timers(nart_rt *rt)
+{
+    look_at_clock(rt);
     unsigned budget = rt->opts.timers_per_tick; /* moves between levels count, too */
     for (;;) {
         nart__tnode *node = nart__wheel_expire(&rt->wheel, rt->cx.now, &budget);
@@ -404,6 +409,8 @@ static int park(nart_rt *rt, int64_t until)
     rt->stats.parks++;
     int n = look_outside(rt, timeout);
     nart__hub_unpark(rt->hub);
+    if (nart__wheel_empty(&rt->wheel))
+        look_at_clock(rt); /* else the look inside does */
     look_inside(rt);
     return n < 0 ? n : 0;
 }
@@ -483,6 +490,7 @@ static nart_res enter(nart_rt *rt)
         rt->idle = false;
         nart__hub_unpark(rt->hub);
     }
+    look_at_clock(rt);
     return 0;
 }
 

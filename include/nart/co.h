@@ -300,6 +300,55 @@ static inline nart_res nart__any_won(nart_cx *cx, nart_co *co, nart__before befo
     return r;
 }
 
+/* The sleep of a NART_AFTER: false once it is over, else its answer in *r. */
+static inline bool nart__after_sleeps(nart_cx *cx, nart_timer *t, int64_t ns, nart_res *r)
+{
+    if (t->busy == NART__TIMER_OVER)
+        return false;
+    *r = nart_sleep(cx, t, ns);
+    if (*r == 0)
+        t->busy = NART__TIMER_OVER;
+    return *r != 0;
+}
+
+static inline bool nart__after_sleeps_until(nart_cx *cx, nart_timer *t, int64_t at, nart_res *r)
+{
+    if (t->busy == NART__TIMER_OVER)
+        return false;
+    *r = nart_sleep_until(cx, t, at);
+    if (*r == 0)
+        t->busy = NART__TIMER_OVER;
+    return *r != 0;
+}
+
+static inline nart_res nart__after_answer(nart_timer *t, nart_res r)
+{
+    if (r != NART_PENDING)
+        nart_timer_cancel(t);
+    return r;
+}
+
+/**
+ * Sleep first, then the operation or body: an expression for the macros above, a deadline around it
+ * counts from the beginning of the sleep. `t` points at a nart_timer in the frame, which tells the
+ * polls after the sleep that it is over, and is fit for another one after the answer.
+ *
+ *     NART_AWAIT(r, NART_AFTER(&f->timer, 50 * NART_MS, nart_recv(cx, &f->rx, &f->value)));
+ *
+ * Its answer is the operation's; -ECANCELED or -ETIMEDOUT of the sleep, and then the operation was
+ * not called. One that lost a race goes on where it was when awaited again; nart_timer_cancel() makes
+ * it begin anew.
+ */
+#define NART_AFTER(t, ns, ...)                                                                     \
+    (nart__after_sleeps(nart_cx_, (t), (ns), &nart_any_) ? nart_any_                               \
+                                                         : nart__after_answer((t), (__VA_ARGS__)))
+
+/** The same, sleeping until the absolute time `at`. */
+#define NART_AFTER_UNTIL(t, at, ...)                                                               \
+    (nart__after_sleeps_until(nart_cx_, (t), (at), &nart_any_)                                     \
+         ? nart_any_                                                                               \
+         : nart__after_answer((t), (__VA_ARGS__)))
+
 /* Every operation evaluated in here answers -ECANCELED. */
 typedef struct nart__stop {
     int32_t go;

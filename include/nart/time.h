@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
  * @file nart/time.h
- * The clock, sleeping, ticks at intervals, and waits that grow from one retry to the next. Deadlines of other operations are scopes: NART_AWAIT_FOR and
- * NART_AWAIT_UNTIL of nart/co.h, nart_scope of nart/task.h.
+ * The clock, sleeping, ticks at intervals, and waits that grow from one retry to the next. Deadlines of
+ * other operations are scopes: NART_AWAIT_FOR and NART_AWAIT_UNTIL of nart/co.h, nart_scope of
+ * nart/task.h. NART_AFTER of nart/co.h sleeps before an operation.
  *
  * A task has one timer, set after each poll to the earliest deadline among what that poll left
  * pending; so creating and dropping sleeps and deadlines that do not expire costs no timer work.
@@ -26,10 +27,20 @@ static inline int64_t nart_now(nart_cx *cx)
     return NART_LIKELY(cx->flags & NART__CX_FRESH) ? cx->now : nart__now_read(cx);
 }
 
+/** When the clock was last looked at, which is never ahead of it: by the loop, when it began to run,
+ *  after each wait for events, and at each tick while a timer is set; or by nart_now(). So it is about
+ *  when what woke this task was seen, where nart_now() is the time of this poll. **Cost**: a load. */
+static inline int64_t nart_event_time(const nart_cx *cx)
+{
+    return cx->now;
+}
+
+#define NART__TIMER_OVER 2
+
 /** A sleep in progress; lives in the frame. Zeroed = not begun. Nothing to release. */
 typedef struct nart_timer {
     int64_t at;    /* when it ends */
-    uint64_t busy; /* 1 = begun */
+    uint64_t busy; /* 1 = begun; 2 = over, what comes after it has begun */
 } nart_timer;
 
 /**
