@@ -78,6 +78,7 @@ typedef int64_t nart_res;
     X(EABI, -4105, "the caller was compiled against an incompatible version of nart")              \
     X(EEXHAUSTED, -4106, "all retries have been had, or the time for them is over")                \
     X(ECONFLICT, -4107, "the resource is being used in a way that excludes this use")              \
+    X(ELAGGED, -4108, "values were replaced before the receiver came for them")                    \
     X(EHTTP_URL, -4110, "the URL cannot be parsed, or its scheme is not http or https")            \
     X(EHTTP_CONNECT, -4111, "the HTTP server cannot be reached")                                   \
     X(EHTTP_TIMEOUT, -4112, "the HTTP request took longer than its timeout")                       \

@@ -8,6 +8,7 @@
 
 #include "base.h"
 #include "bytes.h"
+#include "broadcast.h"
 #include "chan.h"
 #include "clock.h"
 #include "co.h"

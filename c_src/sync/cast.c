@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* cast.c: one sender and many receivers.
+ *
+ * What it keeps true
+ *  1. A value is written in the place of the oldest, and counted; a receiver is a position. What of it
+ *     is there, what is lost and what is new comes of the two numbers: no receiver is looked at.
+ *  2. Each value, and the sender's end, empties the queue of those that wait: there is no turn to pass
+ *     on, because all get everything.
+ *  3. The last handle that is closed frees the block. */
+#include "cast.h"
+
+/* ---- opening ---- */
+
+static nart_res check(const nart_rt *rt, size_t elem, size_t capacity)
+{
+    nart_res r = nart__rt_check(rt);
+    if (r)
+        return r;
+    if (elem == 0 || capacity == 0)
+        return -EINVAL;
+    if (elem > NART_BROADCAST_MAX_ELEM || capacity > NART_BROADCAST_MAX_CAPACITY)
+        return -EOVERFLOW;
+    return 0;
+}
+
+static nart__cast *cast_new(const nart_alloc *a, size_t elem, size_t capacity)
+{
+    uint64_t places = 1;
+    while (places < capacity)
+        places <<= 1;
+    size_t bytes = sizeof(nart__cast) + places * elem; /* below 2^47: no overflow */
+    nart__cast *c = nart__alloc(a, bytes, NART__LINE);
+
+    if (c)
+        *c = (nart__cast){ .mask = places - 1, .elem = elem, .bytes = bytes, .alloc = *a };
+    return c;
+}
+
+nart_res nart__cast_open(nart_rt *rt, size_t elem, size_t capacity, nart__cast **tx,
+                         nart__cast_rx *rx)
+{
+    nart_res r = check(rt, elem, capacity);
+    if (r)
+        return r;
+    nart__cast *c = cast_new(&rt->alloc, elem, capacity);
+    if (!c)
+        return -ENOMEM;
+    *tx = c;
+    return nart__cast_subscribe(c, 0, rx);
+}
+
+nart_res nart__cast_subscribe(nart__cast *c, uint64_t pos, nart__cast_rx *out)
+{
+    if (!c)
+        return NART_ECLOSED;
+    c->receivers++;
+    *out = (nart__cast_rx){ .cast = c, .pos = pos };
+    return 0;
+}
+
+/* ---- sending and waiting ---- */
+
+nart_res nart__cast_send(nart__cast *c, const void *value)
+{
+    if (!c)
+        return NART_ECLOSED;
+    memcpy(nart__cast_at(c, c->sent), value, c->elem);
+    c->sent++;
+    nart__sync_answer_all(&c->queue, NART__DONE);
+    return c->receivers;
+}
+
+static void cast_withdraw(nart__wait *w)
+{
+    nart__cast_rx *rx = (nart__cast_rx *)(void *)w; /* the wait is the first member */
+
+    if (w->state == NART__QUEUED)
+        nart__q_remove(&rx->cast->queue, w);
+}
+
+static const struct nart__wait_ops cast_ops = { "broadcast", cast_withdraw };
+
+nart_res nart__cast_enter(nart_cx *cx, nart__cast_rx *rx)
+{
+    nart__wait *w = &rx->wait;
+
+    nart_res r = nart__enter(cx, w);
+    if (NART_UNLIKELY(r))
+        return r;
+    return NART_UNLIKELY(w->task && w->task != cx->self) ? -EBUSY : 0;
+}
+
+nart_res nart__cast_park(nart_cx *cx, nart__cast_rx *rx)
+{
+    nart__waitq *q = &rx->cast->queue;
+    nart__wait *w = &rx->wait;
+    bool begun;
+
+    nart_res r = nart__sync_check(cx, q);
+    if (NART_UNLIKELY(r))
+        return r;
+    r = nart__park_in(cx, w, &begun);
+    if (r != NART_PENDING)
+        return r;
+    w->ops = &cast_ops;
+    if (begun || w->state != NART__QUEUED) { /* it was told of what it has seen since */
+        w->state = NART__QUEUED;
+        nart__q_push(q, w);
+    }
+    return r;
+}
+
+/* ---- closing and moving ---- */
+
+static void release(nart__cast *c)
+{
+    if (!c->closed || c->receivers > 0)
+        return;
+    nart_alloc a = c->alloc;
+    nart__free(&a, c, c->bytes, NART__LINE);
+}
+
+void nart__cast_tx_close(nart__cast **tx)
+{
+    nart__cast *c = *tx;
+
+    if (!c)
+        return;
+    *tx = NULL;
+    c->closed = true;
+    nart__sync_answer_all(&c->queue, NART__DONE);
+    release(c);
+}
+
+void nart__cast_rx_close(nart__cast_rx *rx)
+{
+    nart__cast *c = rx->cast;
+
+    if (!c)
+        return;
+    nart__interrupt(&rx->wait);
+    memset(rx, 0, sizeof *rx);
+    c->receivers--;
+    release(c);
+}
+
+void nart__cast_tx_move(nart__cast **dst, nart__cast **src)
+{
+    if (dst == src)
+        return;
+    *dst = *src;
+    *src = NULL;
+}
+
+void nart__cast_rx_move(nart__cast_rx *dst, nart__cast_rx *src)
+{
+    if (dst == src)
+        return;
+    nart__interrupt(&src->wait);
+    *dst = *src;
+    memset(src, 0, sizeof *src);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/**
+ * @file nart/broadcast.h
+ * Values from one sender to many receivers, which all get them: a **watch**, whose receivers see the
+ * newest value, and a **broadcast**, whose receivers see each, as far as its ring reaches back.
+ *
+ * Plain memory of one runtime's thread; values are copied in and out and have no destructor. Sending
+ * never waits: several tasks may send with one handle. A block lives until the sender and all receivers
+ * are closed, also after its runtime. All handles are zeroed = closed, are not copied, and are moved
+ * with the move functions; closing is idempotent and takes NULL. What waits also answers -ECANCELED,
+ * -ETIMEDOUT; -EBUSY: another task waits in this handle; NART_EDRIVER: tasks of another runtime wait
+ * for the sender, or the task's driver moves it between threads; -EPERM outside of a poll.
+ *
+ * **Thread**, everything here: the runtime's own. **Cost**: sending is a copy and O(tasks that wait).
+ */
+#ifndef NART_BROADCAST_H
+#define NART_BROADCAST_H
+
+#include "task.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct nart__cast;
+
+/* What a receiver is, of either kind. */
+typedef struct nart__cast_rx {
+    nart__wait wait;
+    struct nart__cast *cast;
+    uint64_t pos; /* values that it has done with, counted from the first that was sent */
+} nart__cast_rx;
+
+#define NART_BROADCAST_MAX_ELEM 65536u                  /**< bytes per value at most */
+#define NART_BROADCAST_MAX_CAPACITY (UINT32_C(1) << 30) /**< values at most */
+
+/* ---- watch ---- */
+
+/** The sender. */
+typedef struct nart_watch_tx {
+    struct nart__cast *cast;
+} nart_watch_tx;
+
+/** A receiver. */
+typedef struct nart_watch_rx {
+    nart__cast_rx in;
+} nart_watch_rx;
+
+/**
+ * Opens a watch of values of `size` bytes, of which `initial` is the first; the receiver has seen it.
+ * @return 0; -EINVAL something is missing, or a size of 0; -EOVERFLOW a size above
+ *   NART_BROADCAST_MAX_ELEM; -ENOMEM; NART_EWRONGTHREAD, NART_EFORK. On an error both are closed.
+ * **Cost**: one allocation.
+ */
+NART_API NART_MUST_USE nart_res nart_watch_open(nart_rt *rt, size_t size, const void *initial,
+                                                nart_watch_tx *tx, nart_watch_rx *rx);
+
+/** Replaces the value. @return >= 0: the number of receivers; NART_ECLOSED this handle. */
+NART_API nart_res nart_watch_send(nart_watch_tx *tx, const void *value);
+
+/** Another receiver, which has seen the present value. @return 0; NART_ECLOSED this handle. */
+NART_API NART_MUST_USE nart_res nart_watch_subscribe(const nart_watch_tx *tx, nart_watch_rx *out);
+
+/** Another receiver, which has seen what this one has. @return 0; NART_ECLOSED this handle. */
+NART_API NART_MUST_USE nart_res nart_watch_clone(const nart_watch_rx *rx, nart_watch_rx *out);
+
+/** Copies the present value, which is seen then; also when the sender has closed. @return 0;
+ *  NART_ECLOSED this handle. */
+NART_API nart_res nart_watch_get(nart_watch_rx *rx, void *value);
+
+/** Is there a value that this receiver has not seen? */
+NART_API bool nart_watch_has_changed(const nart_watch_rx *rx);
+
+/** Waits for a value that this receiver has not seen, and copies it; of several the newest.
+ *  @return 0; NART_ECLOSED all has been seen, and the sender has closed, or this handle; see above. */
+NART_API NART_MUST_USE nart_res nart_watch_changed(nart_cx *cx, nart_watch_rx *rx, void *value);
+
+/** A task that waits in the receiver that is closed is woken and finds NART_ECLOSED. */
+NART_API void nart_watch_tx_close(nart_watch_tx *tx);
+NART_API void nart_watch_rx_close(nart_watch_rx *rx);
+
+/** Moves a handle into a closed or zeroed one. A task that waits in `*src` is woken, and finds it
+ *  closed. */
+NART_API void nart_watch_tx_move(nart_watch_tx *dst, nart_watch_tx *src);
+NART_API void nart_watch_rx_move(nart_watch_rx *dst, nart_watch_rx *src);
+
+/* ---- broadcast ---- */
+
+/** The sender. */
+typedef struct nart_broadcast_tx {
+    struct nart__cast *cast;
+} nart_broadcast_tx;
+
+/** A receiver. */
+typedef struct nart_broadcast_rx {
+    nart__cast_rx in;
+} nart_broadcast_rx;
+
+/**
+ * Opens a broadcast that keeps the newest `capacity` values (rounded up to a power of two) of `elem`
+ * bytes.
+ * @return 0; -EINVAL something is missing or 0; -EOVERFLOW beyond the limits above; -ENOMEM;
+ *   NART_EWRONGTHREAD, NART_EFORK. On an error both are closed.
+ * **Cost**: one allocation.
+ */
+NART_API NART_MUST_USE nart_res nart_broadcast_open(nart_rt *rt, size_t elem, size_t capacity,
+                                                    nart_broadcast_tx *tx, nart_broadcast_rx *rx);
+
+/** Sends to all receivers there are, in the place of the oldest value. @return >= 0: their number;
+ *  NART_ECLOSED this handle. */
+NART_API nart_res nart_broadcast_send(nart_broadcast_tx *tx, const void *value);
+
+/** Another receiver, for what is sent from now on. @return 0; NART_ECLOSED this handle. */
+NART_API NART_MUST_USE nart_res nart_broadcast_subscribe(const nart_broadcast_tx *tx,
+                                                         nart_broadcast_rx *out);
+
+/** Another receiver, for what this one has not received. @return 0; NART_ECLOSED this handle. */
+NART_API NART_MUST_USE nart_res nart_broadcast_clone(const nart_broadcast_rx *rx,
+                                                     nart_broadcast_rx *out);
+
+/** Values that the receiver has not received, lost ones included. */
+NART_API uint64_t nart_broadcast_len(const nart_broadcast_rx *rx);
+
+/**
+ * Receives the next value, waiting for it.
+ * @return 0; NART_ELAGGED the receiver was too slow: `*lost` (may be NULL) values have been replaced
+ *   before it came, and the next call answers the oldest that is left; NART_ECLOSED all has been
+ *   received, and the sender has closed, or this handle; see above.
+ */
+NART_API NART_MUST_USE nart_res nart_broadcast_recv(nart_cx *cx, nart_broadcast_rx *rx, void *value,
+                                                    uint64_t *lost);
+
+/** Receives without waiting. @return as nart_broadcast_recv(), or -EAGAIN. */
+NART_API NART_MUST_USE nart_res nart_broadcast_try_recv(nart_broadcast_rx *rx, void *value,
+                                                        uint64_t *lost);
+
+/** A task that waits in the receiver that is closed is woken and finds NART_ECLOSED. */
+NART_API void nart_broadcast_tx_close(nart_broadcast_tx *tx);
+NART_API void nart_broadcast_rx_close(nart_broadcast_rx *rx);
+
+/** Moves a handle into a closed or zeroed one. A task that waits in `*src` is woken, and finds it
+ *  closed. */
+NART_API void nart_broadcast_tx_move(nart_broadcast_tx *dst, nart_broadcast_tx *src);
+NART_API void nart_broadcast_rx_move(nart_broadcast_rx *dst, nart_broadcast_rx *src);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
