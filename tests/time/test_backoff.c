@@ -82,6 +82,20 @@ TEST(there_is_a_longest_wait)
     finish(rt, &join);
 }
 
+TEST(the_defaults_are_these)
+{
+    nart_backoff b = NART_BACKOFF_INIT;
+
+    CHECK_EQ(nart_backoff_delay(&b), 100 * NART_MS);
+    b.doubled = 8;
+    CHECK_EQ(nart_backoff_delay(&b), 25600 * NART_MS);
+    b.doubled = 9;
+    CHECK_EQ(nart_backoff_delay(&b), 30 * NART_SEC);
+    CHECK_EQ(b.retries, UINT32_MAX);
+    CHECK_EQ(b.jitter, 0);
+    CHECK_EQ(b.deadline, NART_NEVER);
+}
+
 TEST(retries_come_to_an_end)
 {
     nart_rt *rt = new_rt();

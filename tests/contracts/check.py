@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Checks docs/contracts.md against the tests of a build.
+
+    check.py --build DIR [--without GROUP[/NAME] ...]    every rule below
+    check.py --build DIR --faults                        that breaking a rule is found out
+
+Rules
+  1. A row has a contract and a proof: names of ctest entries, or "Not here: " and a reason.
+  2. Every name, wherever in a proof it stands, is an entry of the build. Of what this build leaves
+     out (--without bridge) the cases are read from the sources.
+  3. Rows, and entries per group, are no fewer than the table of counts says; every group named in a
+     proof has a count.
+"""
+import argparse
+import itertools
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+PAGE = TESTS.parent / "docs" / "contracts.md"
+
+
+def entries_of_build(build):
+    said = subprocess.run(["ctest", "--test-dir", build, "--show-only=json-v1"], check=True,
+                          capture_output=True, text=True).stdout
+    return {test["name"] for test in json.loads(said)["tests"]}
+
+
+def entries_of_sources(absent):
+    group, _, only = absent.partition("/")
+    for source in (TESTS / group).glob(f"test_{only or '*'}.c"):
+        name = source.stem.removeprefix("test_")
+        for case in re.findall(r"^TEST\((\w+)\)", source.read_text(), re.MULTILINE):
+            yield f"{group}.{name}.{case}"
+
+
+def expand(name):
+    """a.{b,c}_d -> a.b_d, a.c_d"""
+    parts = re.split(r"\{([^}]*)\}", name)
+    parts[1::2] = [part.split(",") for part in parts[1::2]]
+    parts[0::2] = [[part] for part in parts[0::2]]
+    return ["".join(choice) for choice in itertools.product(*parts)]
+
+
+def tables(page):
+    """The rows of the tables of contracts, and the table of counts."""
+    rows, counts, kind = [], {}, None
+    for line in page.splitlines():
+        cells = [cell.strip() for cell in line.split("|")[1:-1]] if line.startswith("|") else None
+        if cells is None:
+            kind = None
+        elif cells[0] in ("contract", "what"):
+            kind = cells[0]
+        elif not set(line) <= set("|-"):
+            if kind == "contract":
+                rows.append(cells)
+            elif kind == "what":
+                counts[cells[0].strip("`")] = int(cells[1])
+    return rows, counts
+
+
+def faults_of(page, entries):
+    rows, counts = tables(page)
+    named = set()
+    for row in rows:
+        if len(row) != 2 or not row[0]:
+            yield f"a row without a contract, or with too many columns: {row}"
+            continue
+        contract, proof = row
+        names = [name for quoted in re.findall(r"`([^`]*)`", proof) for name in expand(quoted)]
+        reason = re.fullmatch(r"Not here: .{20,}", proof)
+        if not names and not reason:
+            yield f"neither a test nor a reason: {contract}"
+        if names and not reason and re.sub(r"`[^`]*`", "", proof).strip():
+            yield f"text beside the names of tests: {contract}"
+        for name in names:
+            named.add(name.split(".")[0])
+            if name not in entries:
+                yield f"{name} is no test: {contract}"
+    have = {"rows": len(rows)}
+    for entry in entries:
+        group = entry.split(".")[0]
+        have[group] = have.get(group, 0) + 1
+    for group in sorted(named - counts.keys()):
+        yield f"group {group} is named and not counted"
+    if "rows" not in counts:
+        yield "rows are not counted"
+    for what, least in counts.items():
+        if have.get(what, 0) < least:
+            yield f"{what}: {have.get(what, 0)}, and there have been {least}"
+
+
+def without_rows(page, number):
+    """Without so many of its rows."""
+    lines = page.splitlines()
+    for line in [line for line in lines if line.startswith("| ") and line.endswith("` |")][:number]:
+        lines.remove(line)
+    return "\n".join(lines)
+
+
+def undetected(page, entries):
+    """Breaks each rule in turn; what is not found out."""
+    rows, counts = tables(page)
+    row = next(line for line in page.splitlines() if "| Not here: " in line)
+    named = next(line for line in page.splitlines() if line.startswith("| ") and "`" in line)
+    test = re.search(r"`([^`{]*)`", named).group(1)
+    broken = {
+        "a row is gone": without_rows(page, 1 + len(rows) - counts["rows"]),
+        "an empty contract": page.replace(named, "| |" + named.split("|")[2] + "|"),
+        "an empty proof": page.replace(named, "|" + named.split("|")[1] + "| |"),
+        "no reason": page.replace(row, "| A contract. | Not here: no. |"),
+        "a test that is none": page.replace(test, test + "_"),
+        "a group without a count": re.sub(r"\| `core` \| \d+ \|\n", "", page),
+        "fewer tests": re.sub(r"\| `core` \| \d+ \|", f"| `core` | {len(entries)} |", page),
+    }
+    for what, text in broken.items():
+        if text == page or not list(faults_of(text, entries)):
+            yield f"not found out: {what}"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--without", action="append", default=[])
+    parser.add_argument("--faults", action="store_true")
+    args = parser.parse_args()
+    entries = entries_of_build(args.build)
+    for absent in args.without:
+        entries.update(entries_of_sources(absent))
+    page = PAGE.read_text()
+    faults = list((undetected if args.faults else faults_of)(page, entries))
+    print("\n".join(faults) or f"{len(tables(page)[0])} rows, {len(entries)} tests")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
