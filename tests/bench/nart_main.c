@@ -30,7 +30,9 @@ static const nart_rt_opts spins = { .size = sizeof(nart_rt_opts), .flags = NART_
     X(spsc_pair_park, parks)                                                                       \
     X(timer_cancel, parks)                                                                         \
     X(timer_cancel_rel, parks)                                                                     \
-    X(tcp_echo, parks)
+    X(tcp_echo, parks)                                                                             \
+    X(world_1, parks)                                                                              \
+    X(world_4, parks)
 
 #define FORMS(row, opts)                                                                           \
     static double row##_task(uint64_t n)                                                           \

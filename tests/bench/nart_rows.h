@@ -45,6 +45,8 @@ double local_pingpong(nart_rt *rt, bench_how how, uint64_t n);
 double deadline_pingpong(nart_rt *rt, bench_how how, uint64_t n);
 double spsc_pair(nart_rt *rt, bench_how how, uint64_t n);
 double spsc_pair_park(nart_rt *rt, bench_how how, uint64_t n);
+double world_1(nart_rt *rt, bench_how how, uint64_t n);
+double world_4(nart_rt *rt, bench_how how, uint64_t n);
 double tcp_echo(nart_rt *rt, bench_how how, uint64_t n);
 double timer_cancel(nart_rt *rt, bench_how how, uint64_t n);
 double timer_cancel_rel(nart_rt *rt, bench_how how, uint64_t n);

@@ -53,6 +53,8 @@ ROWS = (
     Row("local_pingpong", 500_000, (faster("nexus", 10),)),
     Row("spsc_pair", 10_000_000, (faster("nexus", 1),)),
     Row("spsc_pair_park", 10_000_000, (within_ns("nexus", 8),)),
+    Row("world_1", 20_000_000, (within_ns("floor", 3),)),
+    Row("world_4", 20_000_000, (within_ns("floor", 3),)),
     Row("timer_cancel", 200_000, (faster("nexus", 8), faster("tokio", 20))),
     Row("timer_cancel_rel", 200_000, (faster("nexus", 2.5), faster("tokio", 9))),
     Row("deadline_pingpong", 1_000, quick=100),

@@ -277,3 +277,48 @@ double floor_local_pingpong(uint64_t n)
     run();
     return per_op(start, n);
 }
+
+/* ---- calling through a pointer ---------------------------------------------------------------- */
+
+static uint64_t values[4];
+
+static int64_t add_1(uint64_t *sum, const uint64_t *event)
+{
+    *sum += *event;
+    return 0;
+}
+
+static int64_t add_4(uint64_t *sum, const uint64_t *x, const uint64_t *y, uint64_t *last,
+                     const uint64_t *event)
+{
+    *sum += *event + *x;
+    *last = *y;
+    return 0;
+}
+
+double floor_world_1(uint64_t n)
+{
+    int64_t (*volatile call)(uint64_t *, const uint64_t *) = add_1;
+    int64_t start = bench_now();
+
+    for (uint64_t i = 0; i < n; i++) {
+        if (call(&values[0], &i) < 0)
+            return 0;
+        BENCH_KEEP(values);
+    }
+    return per_op(start, n);
+}
+
+double floor_world_4(uint64_t n)
+{
+    int64_t (*volatile call)(uint64_t *, const uint64_t *, const uint64_t *, uint64_t *,
+                             const uint64_t *) = add_4;
+    int64_t start = bench_now();
+
+    for (uint64_t i = 0; i < n; i++) {
+        if (call(&values[0], &values[1], &values[2], &values[3], &i) < 0)
+            return 0;
+        BENCH_KEEP(values);
+    }
+    return per_op(start, n);
+}

@@ -10,6 +10,8 @@ static const struct bench_row rows[] = {
     { "local_pair", "ns", "floor", floor_local_pair, NULL },
     { "local_stream", "ns", "floor", floor_local_stream, NULL },
     { "local_pingpong", "ns", "floor", floor_local_pingpong, NULL },
+    { "world_1", "ns", "floor", floor_world_1, NULL },
+    { "world_4", "ns", "floor", floor_world_4, NULL },
     { "tcp_echo", "ns", "epoll", epoll_tcp_echo, NULL },
     { "longest_iteration_us", "us", "cascade", cascade_longest_us, NULL },
 };
