@@ -121,7 +121,7 @@ static inline int64_t nart_time_add(int64_t at, int64_t ns)
 /**
  * Where a runtime gets its memory. `alloc` answers memory of `size` bytes aligned to `align` (a
  * power of two), or NULL; `free` gets the same size and alignment back. Called on the runtime's
- * thread, except that the last end of a cross-thread channel frees its ring wherever it is closed:
+ * thread, except that the last end of a cross-thread channel or oneshot frees wherever it is closed:
  * the functions must bear that. Slots of tasks and the records of foreign wakers are mapped from
  * the system and not asked for here.
  */

@@ -14,6 +14,7 @@
 #include "co.h"
 #include "io.h"
 #include "net.h"
+#include "oneshot.h"
 #include "remote.h"
 #include "rt.h"
 #include "sync.h"

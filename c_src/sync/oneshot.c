@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* oneshot.c: one value from one sender to one receiver.
+ *
+ * What it keeps true: the value is received, dropped, or the sender's still, exactly one of them; a
+ * block is freed once, by the end that is the last; no wake-up is lost.
+ *
+ * Ends that share a block: one word, EMPTY at first.
+ *  1. The sender has one act: it writes the value and exchanges SENT into the word, or exchanges
+ *     DROPPED. Finding a waker it wakes; finding GONE it has the block for itself: it frees it, and the
+ *     value that it could not send is its caller's. Otherwise it does not touch the block again.
+ *  2. A receiver that waits exchanges its waker into the word, one that closes GONE. Finding SENT or
+ *     DROPPED, by that or by a look, it has the block for itself, and frees it.
+ *  A waker of a wait that is over stays in the word: at most it is one spurious poll.
+ *
+ * Linked ends know each other's address, and belong to one thread: plain memory.
+ *
+ * This file compiles as C++, too: see tests/models. */
+#include "../base/atomic.h"
+#include "../core/runtime.h"
+
+#include <nart/oneshot.h>
+#include <string.h>
+
+/* What the word is when it is no waker. */
+enum { EMPTY, SENT, DROPPED, GONE };
+
+/* The value follows. */
+typedef struct nart__oneshot {
+    NART__ALIGNAS(NART__LINE) NART__ATOMIC(uintptr_t) word;
+    size_t size;
+    void (*drop_value)(void *value);
+    nart_alloc alloc;
+} nart__oneshot;
+
+static void *value_of(nart__oneshot *o)
+{
+    return o + 1;
+}
+
+static void copy(void *to, const void *from, size_t size)
+{
+    if (size > 0 && to != from)
+        memcpy(to, from, size);
+}
+
+/* ---- ends that share a block ---- */
+
+static void block_free(nart__oneshot *o)
+{
+    nart_alloc a = o->alloc;
+    nart__free(&a, o, sizeof *o + o->size, NART__LINE);
+}
+
+/* The sender's act. False: the receiver has gone, and the block is the caller's. */
+static bool finish(nart__oneshot *o, uintptr_t how)
+{
+    nart_waker w;
+
+    /* Release: the value. Acquire: the waker's own memory, and all that a receiver did which has
+     * gone. */
+    w.w = NART__EXCHANGE(&o->word, how, NART__ACQ_REL);
+    if (w.w == GONE)
+        return false;
+    if (w.w != EMPTY)
+        nart_waker_wake(w);
+    return true;
+}
+
+/* What the receiver has found in the word. With an answer the block goes. */
+static nart_res look_at(nart_oneshot_rx *rx, uintptr_t word, void *value)
+{
+    nart__oneshot *o = rx->shared;
+
+    if (word != SENT && word != DROPPED)
+        return -EAGAIN;
+    rx->shared = NULL;
+    if (word == SENT)
+        copy(value, value_of(o), o->size);
+    block_free(o);
+    return word == SENT ? 0 : NART_ECLOSED;
+}
+
+static nart_res leave_waker(nart_cx *cx, nart_oneshot_rx *rx, void *value)
+{
+    nart__oneshot *o = rx->shared;
+    uintptr_t waker = nart_cx_waker(cx).w;
+
+    if (NART__LOAD(&o->word, NART__RELAXED) == waker) /* from an earlier poll: it will be found */
+        return -EAGAIN;
+    /* Release: the waker's own memory. Acquire: the value, and what else the sender did. */
+    return look_at(rx, NART__EXCHANGE(&o->word, waker, NART__ACQ_REL), value);
+}
+
+static void leave_block(nart__oneshot *o)
+{
+    /* Release: what this side did, for a sender that frees. Acquire: as above. */
+    uintptr_t word = NART__EXCHANGE(&o->word, (uintptr_t)GONE, NART__ACQ_REL);
+
+    if (word != SENT && word != DROPPED)
+        return;
+    if (word == SENT && o->drop_value)
+        o->drop_value(value_of(o));
+    block_free(o);
+}
+
+/* ---- opening ---- */
+
+static nart_res open_begin(nart_oneshot_tx *tx, nart_oneshot_rx *rx)
+{
+    if (!tx || !rx)
+        return -EINVAL;
+    memset(tx, 0, sizeof *tx);
+    memset(rx, 0, sizeof *rx);
+    return 0;
+}
+
+nart_res nart_oneshot_open(nart_rt *rt, size_t size, void (*drop_value)(void *value),
+                           nart_oneshot_tx *tx, nart_oneshot_rx *rx)
+{
+    nart_res r = open_begin(tx, rx);
+    if (r == 0)
+        r = nart__rt_check(rt);
+    if (r)
+        return r;
+    if (size > NART_ONESHOT_MAX_SIZE)
+        return -EOVERFLOW;
+    nart__oneshot *o =
+        (nart__oneshot *)nart__alloc(&rt->alloc, sizeof(nart__oneshot) + size, NART__LINE);
+    if (!o)
+        return -ENOMEM;
+    NART__STORE(&o->word, (uintptr_t)EMPTY, NART__RELAXED); /* nobody else has it yet */
+    o->size = size;
+    o->drop_value = drop_value;
+    o->alloc = rt->alloc;
+    tx->shared = rx->shared = o;
+    return 0;
+}
+
+nart_res nart_oneshot_link(void *slot, size_t size, void (*drop_value)(void *value),
+                           nart_oneshot_tx *tx, nart_oneshot_rx *rx)
+{
+    nart_res r = open_begin(tx, rx);
+    if (r || (!slot && size > 0))
+        return -EINVAL;
+    tx->rx = rx;
+    rx->tx = tx;
+    rx->slot = slot;
+    rx->size = size;
+    rx->drop_value = drop_value;
+    return 0;
+}
+
+/* ---- sending ---- */
+
+/* The sender of linked ends has done. */
+static void unlink_tx(nart_oneshot_tx *tx)
+{
+    nart_oneshot_rx *rx = tx->rx;
+
+    tx->rx = NULL;
+    rx->tx = NULL;
+    if (rx->wait.task)
+        nart__ready(rx->wait.task);
+}
+
+nart_res nart_oneshot_send(nart_oneshot_tx *tx, const void *value)
+{
+    nart__oneshot *o = tx->shared;
+
+    if (tx->rx) {
+        copy(tx->rx->slot, value, tx->rx->size);
+        tx->rx->sent = 1;
+        unlink_tx(tx);
+        return 0;
+    }
+    if (!o)
+        return NART_ECLOSED;
+    tx->shared = NULL;
+    copy(value_of(o), value, o->size);
+    if (finish(o, SENT))
+        return 0;
+    block_free(o);
+    return NART_ECLOSED;
+}
+
+bool nart_oneshot_tx_is_closed(const nart_oneshot_tx *tx)
+{
+    if (!tx->shared)
+        return !tx->rx;
+    return NART__LOAD(&tx->shared->word, NART__RELAXED) == GONE; /* nothing is done because of it */
+}
+
+/* ---- receiving ---- */
+
+static nart_res look(nart_oneshot_rx *rx, void *value)
+{
+    if (rx->shared) /* Acquire: the value. */
+        return look_at(rx, NART__LOAD(&rx->shared->word, NART__ACQUIRE), value);
+    if (rx->tx)
+        return -EAGAIN;
+    if (!rx->sent)
+        return NART_ECLOSED;
+    rx->sent = 0;
+    copy(value, rx->slot, rx->size);
+    return 0;
+}
+
+static void recv_withdraw(nart__wait *w)
+{
+    (void)w; /* the waker stays, and linked ends look at the wait itself */
+}
+
+static const struct nart__wait_ops recv_ops = { "oneshot", recv_withdraw };
+
+nart_res nart_oneshot_recv(nart_cx *cx, nart_oneshot_rx *rx, void *value)
+{
+    nart__wait *w = &rx->wait;
+    bool begun;
+
+    nart_res r = nart__enter(cx, w);
+    if (NART_UNLIKELY(r))
+        return r;
+    if (NART_UNLIKELY(w->task && w->task != cx->self))
+        return -EBUSY;
+    r = look(rx, value);
+    if (r == -EAGAIN) {
+        if (NART_UNLIKELY(!rx->shared && cx->drv->kind & NART_DRIVER_MOVES))
+            return NART_EDRIVER;
+        r = nart__park_in(cx, w, &begun);
+        if (r != NART_PENDING)
+            return r;
+        w->ops = &recv_ops;
+        r = rx->shared ? leave_waker(cx, rx, value) : -EAGAIN;
+        if (r == -EAGAIN)
+            return NART_PENDING;
+    }
+    if (w->task)
+        nart__unwait(w);
+    return r;
+}
+
+nart_res nart_oneshot_try_recv(nart_oneshot_rx *rx, void *value)
+{
+    nart_res r = look(rx, value);
+    if (r != -EAGAIN)
+        nart__interrupt(&rx->wait); /* who waits here finds it closed */
+    return r;
+}
+
+/* ---- closing and moving ---- */
+
+void nart_oneshot_tx_close(nart_oneshot_tx *tx)
+{
+    if (!tx)
+        return;
+    nart__oneshot *o = tx->shared;
+    tx->shared = NULL;
+    if (tx->rx)
+        unlink_tx(tx);
+    else if (o && !finish(o, DROPPED))
+        block_free(o);
+}
+
+void nart_oneshot_rx_close(nart_oneshot_rx *rx)
+{
+    if (!rx)
+        return;
+    nart__interrupt(&rx->wait);
+    nart_oneshot_rx old = *rx;
+    memset(rx, 0, sizeof *rx);
+    if (old.shared)
+        leave_block(old.shared);
+    else if (old.tx)
+        old.tx->rx = NULL;
+    else if (old.sent && old.drop_value)
+        old.drop_value(old.slot);
+}
+
+void nart_oneshot_tx_move(nart_oneshot_tx *dst, nart_oneshot_tx *src)
+{
+    if (dst == src)
+        return;
+    *dst = *src;
+    memset(src, 0, sizeof *src);
+    if (dst->rx)
+        dst->rx->tx = dst;
+}
+
+void nart_oneshot_rx_move(nart_oneshot_rx *dst, nart_oneshot_rx *src)
+{
+    if (dst == src)
+        return;
+    nart__interrupt(&src->wait);
+    *dst = *src;
+    memset(src, 0, sizeof *src);
+    if (dst->tx)
+        dst->tx->rx = dst;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Oneshots between two threads, on real hardware: ten million, each received, ended or its sender's,
+ * exact counts, all blocks freed. A lost wake-up shows as a hang, which the test's time limit ends. */
+#include "../core/core.h"
+
+#include <nart/oneshot.h>
+#include <pthread.h>
+#include <sched.h>
+
+enum { RING = 256 };
+
+static int rounds(int n)
+{
+#ifdef TEST_SANITIZED
+    return n / 20;
+#else
+    return test_under_valgrind() ? n / 500 : n;
+#endif
+}
+
+/* Senders, handed from one thread to the other. */
+static nart_oneshot_tx ring[RING];
+static uint32_t given, taken; /* positions */
+static uint64_t sent, refused, ended;
+
+static uint32_t rnd(uint32_t *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 17;
+    *seed ^= *seed << 5;
+    return *seed;
+}
+
+static void *answer_all(void *arg)
+{
+    uint32_t seed = 77, count = *(uint32_t *)arg;
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t value = i;
+        while (__atomic_load_n(&given, __ATOMIC_ACQUIRE) == i)
+            sched_yield();
+        nart_oneshot_tx tx = { .shared = NULL };
+        nart_oneshot_tx_move(&tx, &ring[i % RING]);
+        __atomic_store_n(&taken, i + 1, __ATOMIC_RELEASE);
+        if (rnd(&seed) % 8 == 0) {
+            nart_oneshot_tx_close(&tx);
+            ended++;
+        } else if (nart_oneshot_send(&tx, &value) == 0) {
+            sent++;
+        } else {
+            refused++;
+        }
+    }
+    return NULL;
+}
+
+static uint64_t dropped;
+
+static void drop(void *value)
+{
+    (void)value;
+    dropped++;
+}
+
+static nart_oneshot_rx receiver[RING];
+
+/* Opens some, sometimes one and sometimes many, and looks at them in order: awaits most, tries some,
+ * closes some at once or after it has waited. */
+struct asker {
+    nart_co co;
+    nart_rt *rt;
+    uint32_t i, end, count, seed, how;
+    uint64_t value, received, closed;
+    nart_res r;
+};
+
+static void ask(struct asker *a)
+{
+    uint32_t n = rnd(&a->seed) % 4 ? 1 + rnd(&a->seed) % RING : 1;
+
+    for (a->end = a->i; n > 0 && a->end < a->count; n--, a->end++) {
+        uint32_t place = a->end % RING;
+        while (a->end - __atomic_load_n(&taken, __ATOMIC_ACQUIRE) >= RING)
+            sched_yield();
+        CHECK_RES(nart_oneshot_open(a->rt, sizeof a->value, drop, &ring[place], &receiver[place]),
+                  0);
+        __atomic_store_n(&given, a->end + 1, __ATOMIC_RELEASE);
+    }
+}
+
+static void heard(struct asker *a)
+{
+    if (a->r == 0) {
+        CHECK_EQ(a->value, a->i);
+        a->received++;
+    } else {
+        CHECK_RES(a->r, NART_ECLOSED);
+        a->closed++;
+    }
+}
+
+static nart_res asker_run(nart_cx *cx, void *frame)
+{
+    struct asker *a = frame;
+
+    NART_BEGIN(cx, &a->co);
+    for (a->i = 0; a->i < a->count; a->i++) {
+        if (a->i == a->end)
+            ask(a);
+        a->how = rnd(&a->seed) % 16;
+        if (a->how == 0) {
+            while ((a->r = nart_oneshot_try_recv(&receiver[a->i % RING], &a->value)) == -EAGAIN)
+                sched_yield();
+            heard(a);
+        } else if (a->how < 3) { /* polled once at the most */
+            if (a->how == 1) {
+                a->r = nart_oneshot_recv(cx, &receiver[a->i % RING], &a->value);
+                if (a->r == 0 || a->r == NART_ECLOSED)
+                    heard(a);
+            }
+            nart_oneshot_rx_close(&receiver[a->i % RING]);
+        } else {
+            NART_AWAIT(a->r, nart_oneshot_recv(cx, &receiver[a->i % RING], &a->value));
+            heard(a);
+        }
+    }
+    NART_END(0);
+}
+
+static const nart_task_type asker_type = NART_TASK_TYPE(struct asker, asker_run, NULL);
+
+static void storm(uint32_t count, uint32_t flags)
+{
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    nart_rt *rt;
+    nart_join join;
+    pthread_t thread;
+
+    opts.alloc = &test_alloc;
+    opts.flags = flags;
+    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    struct asker *a = spawn(rt, &asker_type, &join);
+    a->rt = rt;
+    a->count = count;
+    a->seed = 4242;
+    given = taken = 0;
+    CHECK_EQ(pthread_create(&thread, NULL, answer_all, &count), 0);
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_EQ(sent + refused + ended, count);
+    CHECK_EQ(a->received + dropped, sent);
+    CHECK_LE(a->closed, ended);
+    CHECK_LE(1, a->received);
+    CHECK_LE(1, a->closed);
+    CHECK_LE(1, refused + dropped);
+    nart_join_release(&join);
+    CHECK_RES(nart_rt_free(rt), 0);
+    CHECK_EQ(test_alloc_live(), 0);
+}
+
+TEST(ten_million_between_two_threads)
+{
+    storm((uint32_t)rounds(10000000), 0);
+}
+
+TEST(a_spinning_receiver)
+{
+    storm((uint32_t)rounds(1000000), NART_RT_BUSY);
+}
+
+/* Each of many senders ends on a thread of its own, after the receiver's runtime is gone. */
+static void *late(void *arg)
+{
+    uint64_t value = 1;
+    if (nart_oneshot_send(arg, &value) == 0)
+        __atomic_fetch_add(&sent, 1, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+struct holder {
+    nart_co co;
+    nart_oneshot_rx rx;
+    uint64_t value;
+    nart_res r;
+};
+
+static nart_res holder_run(nart_cx *cx, void *frame)
+{
+    struct holder *h = frame;
+
+    NART_BEGIN(cx, &h->co);
+    NART_AWAIT(h->r, nart_oneshot_recv(cx, &h->rx, &h->value));
+    NART_END(h->r);
+}
+
+static void holder_drop(void *frame)
+{
+    struct holder *h = frame;
+    nart_oneshot_rx_close(&h->rx);
+}
+
+static const nart_task_type holder_type = NART_TASK_TYPE(struct holder, holder_run, holder_drop);
+
+TEST(a_runtime_is_freed_under_its_receivers)
+{
+    for (int i = rounds(2000); i > 0; i--) {
+        nart_oneshot_tx tx[2];
+        nart_rt *rt = new_rt();
+        nart_join join[2];
+        pthread_t thread[2];
+        for (int k = 0; k < 2; k++) {
+            struct holder *h = spawn(rt, &holder_type, &join[k]);
+            CHECK_RES(nart_oneshot_open(rt, sizeof(uint64_t), NULL, &tx[k], &h->rx), 0);
+        }
+        CHECK_LE(0, nart_rt_poll(rt, 0));
+        for (int k = 0; k < 2; k++)
+            CHECK_EQ(pthread_create(&thread[k], NULL, late, &tx[k]), 0);
+        if (i % 2)
+            CHECK_LE(0, nart_rt_poll(rt, 0));
+        CHECK_RES(nart_rt_free(rt), 0);
+        for (int k = 0; k < 2; k++) {
+            CHECK_EQ(pthread_join(thread[k], NULL), 0);
+            nart_join_release(&join[k]);
+        }
+        CHECK_EQ(test_alloc_live(), 0);
+    }
+}
