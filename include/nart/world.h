@@ -60,7 +60,7 @@ typedef struct nart_world {
 /* Tells the calling thread from others: an address inside its control block. Where the compiler does
  * not know one, or another compiler than the library's knows another, the library finds out. */
 NART_API uintptr_t nart__thread(void);
-#if defined __GNUC__ && defined __x86_64__ && defined __has_builtin
+#if defined __has_builtin && defined __x86_64__ && (defined __clang__ || __GNUC__ >= 11)
 #if __has_builtin(__builtin_thread_pointer)
 #define NART__HAS_THREAD_POINTER 1
 #endif
