@@ -62,7 +62,7 @@ static void run_one(void)
 static nart_res body(void *const *value, const void *event)
 {
     int h = *(const int *)event;
-    int64_t seen[NART_HANDLER_PARAMS];
+    int64_t seen[NART_HANDLER_PARAMS] = { 0 };
 
     note(h, true);
     depth++;
