@@ -217,6 +217,7 @@ static inline nart_res nart__poll(nart_cx *cx, nart__task *t, bool odd)
     cx->go = NART_BUDGET;
     cx->stop = NART__STOP_NOT;
     cx->flags = 0;
+    cx->locals = NULL; /* a poll that has left one open harms itself only */
     if (odd)
         nart__poll_begin_odd(cx, t);
     nart_res r = t->poll(cx, t->frame);
@@ -233,6 +234,7 @@ static inline void nart__poll_over(nart_cx *cx)
 {
     cx->self = NULL;
     cx->go = 0;
+    cx->locals = NULL;
 }
 
 /* Before the frame goes: nothing may refer to it. */

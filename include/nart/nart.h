@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "co.h"
 #include "io.h"
+#include "local.h"
 #include "net.h"
 #include "oneshot.h"
 #include "remote.h"

@@ -57,8 +57,9 @@ struct nart_cx {
     uint32_t stop;                 /* NART__STOP_* */
     uint32_t flags;                /* NART__CX_* */
     uint32_t reserved0;
-    int64_t now; /* last reading of the clock, never ahead of it */
-    uint64_t reserved[5];
+    int64_t now;               /* last reading of the clock, never ahead of it */
+    struct nart_local *locals; /* the innermost value that is bound; NULL: none */
+    uint64_t reserved[4];
 };
 
 /* Above the state bits of a task, so that both can be looked at in one word. */
