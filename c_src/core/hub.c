@@ -62,6 +62,13 @@ static bool push(nart__hub *hub, nart__rec *rec)
     return (old & PARKED) != 0;
 }
 
+/* The count is on the line that the push has just written, and next to a system call. Relaxed: a count. */
+void nart__hub_ring(nart__hub *hub)
+{
+    (void)NART__FETCH_ADD(&hub->rung, (uint64_t)1, NART__RELAXED);
+    (void)nart__sys_eventfd_write(hub->efd);
+}
+
 void nart__wake(uintptr_t waker)
 {
     nart__rec *rec = (nart__rec *)(waker & ~(uintptr_t)(NART__LINE - 1));
@@ -78,7 +85,7 @@ void nart__wake(uintptr_t waker)
         return;
     nart__hub *hub = rec->hub;
     if (push(hub, rec))
-        (void)nart__sys_eventfd_write(hub->efd);
+        nart__hub_ring(hub);
 }
 
 /* Takes the inbox and turns it around, as far as it is linked: records are the owner's until popped. */

@@ -25,6 +25,7 @@ typedef struct nart__rec {
  * records follow it in memory. */
 struct nart__hub {
     NART__ALIGNAS(NART__LINE) NART__ATOMIC(uintptr_t) head; /* the newest record | PARKED */
+    NART__ATOMIC(uint64_t) rung;                            /* writes of the eventfd */
 
     NART__ALIGNAS(NART__LINE) int efd; /* constant: what wakers read, and the pool */
     uint32_t slots;
@@ -48,6 +49,9 @@ struct nart__hub {
 /* Wakes what nart__hub_waker() made the word for; 0 wakes nobody. At most two locked instructions,
  * and a write to the eventfd when the owner is parked. No lock, no wait, errno is kept. */
 void nart__wake(uintptr_t waker);
+
+/* Writes the eventfd: a wait of the owner's, now or later, ends. */
+void nart__hub_ring(nart__hub *hub);
 
 /* ---- the owner's thread ---- */
 

@@ -57,7 +57,7 @@ static void loop_park(void *host, nart__task *t, int64_t deadline)
 
 static void loop_ready(void *host, nart__task *t)
 {
-    nart__rt_enqueue(rt_of(host), t);
+    nart__rt_enqueue(rt_of(host), t, NART__BY_CALL);
 }
 
 static uintptr_t loop_waker(void *host, nart__task *t)
@@ -136,14 +136,16 @@ const nart_driver nart__loop = {
 /* The host may be asleep in its own loop: makes the backend descriptor readable. */
 static void kick(nart_rt *rt)
 {
-    rt->idle = false;
+    nart__rt_set_idle(rt, false);
     nart__hub_unpark(rt->hub);
-    (void)nart__sys_eventfd_write(rt->hub->efd);
+    nart__hub_ring(rt->hub);
 }
 
-void nart__rt_enqueue_odd(nart_rt *rt, nart__task *t)
+void nart__rt_enqueue_odd(nart_rt *rt, nart__task *t, nart__cause cause)
 {
     nart__lane_push(t->state & NART__T_URGENT ? &rt->urgent : &rt->ready, t);
+    if (rt->observer)
+        rt->observer->woken(rt->observer, t, cause);
     if (rt->idle)
         kick(rt);
 }
@@ -234,6 +236,8 @@ static NART__COLD void poll_odd(nart_rt *rt, nart__task *t)
         nart__task_unlisted(rt, t);
         return;
     }
+    if (t->state & NART__T_SPENT)
+        rt->stats.budgets_spent++;
     nart_res r = nart__poll(&rt->cx, t, true);
     if (t->state & NART__T_ABORTED)
         rt->cx.flags |= NART__CX_END;
@@ -250,34 +254,65 @@ static inline void poll_one(nart_rt *rt, nart__lane *lane)
         after_poll(rt, t, nart__poll(&rt->cx, t, false));
 }
 
-static NART__COLD uint32_t run_urgent(nart_rt *rt, uint32_t limit)
+/* The same, and the observer is told. */
+static NART__NOINLINE void poll_observed(nart_rt *rt, nart__lane *lane)
+{
+    nart__task *t = lane->head;
+
+    if (rt->observer && !(t->state & NART__T_DONE))
+        rt->observer->begins(rt->observer, t);
+    poll_one(rt, lane);
+    if (rt->observer)
+        rt->observer->ends(rt->observer, t);
+}
+
+typedef void poll_fn(nart_rt *rt, nart__lane *lane);
+
+static NART__COLD uint32_t run_urgent(nart_rt *rt, uint32_t limit, poll_fn *poll)
 {
     uint32_t n = 0;
     for (; n < limit && rt->urgent.head; n++)
-        poll_one(rt, &rt->urgent);
+        poll(rt, &rt->urgent);
     return n;
 }
 
-/* Polls what is ready. The number of polls. */
-uint32_t nart__run_ready(nart_rt *rt)
+/* Polls what is ready: each by `poll`, a constant. The number of polls. */
+static NART__INLINE uint32_t run_with(nart_rt *rt, poll_fn *poll)
 {
     uint32_t n = 0, urgent = URGENT_PER_TICK, limit = rt->opts.polls_per_tick;
 
     for (;;) {
         if (NART_UNLIKELY(rt->urgent.head != NULL) && urgent > 0) {
-            uint32_t done = run_urgent(rt, urgent < limit - n ? urgent : limit - n);
+            uint32_t done = run_urgent(rt, urgent < limit - n ? urgent : limit - n, poll);
             urgent -= done;
             n += done;
         }
         if (n >= limit || !rt->ready.head)
             break;
-        poll_one(rt, &rt->ready);
+        poll(rt, &rt->ready);
         n++;
     }
     nart__poll_over(&rt->cx);
     rt->unlooked += n;
     rt->stats.polls += n;
     return n;
+}
+
+uint32_t nart__run_ready(nart_rt *rt)
+{
+    return run_with(rt, poll_one);
+}
+
+static NART__COLD uint32_t run_observed(nart_rt *rt)
+{
+    return run_with(rt, poll_observed);
+}
+
+void nart__rt_set_observer(nart_rt *rt, nart__observer *o)
+{
+    rt->observer = o;
+    rt->run = o ? run_observed : nart__run_ready;
+    nart__rt_set_idle(rt, rt->idle);
 }
 
 /* What other threads have posted, `most` at most: how many. */
@@ -315,7 +350,7 @@ static void drain_inbox(nart_rt *rt)
         rt->stats.wakes_foreign++;
         nart__task *t = nart__rt_slot(rt, rec->slot);
         if (t)
-            nart__rt_ready(rt, t);
+            rt->stats.wakes_coalesced += !nart__rt_ready_by(rt, t, NART__BY_INBOX);
         else if (rec->slot == nart__rt_mailbox(rt))
             n -= run_posts(rt, n - 1);
     }
@@ -340,10 +375,12 @@ static void fire_timers(nart_rt *rt)
             return;
         nart__task *t = (nart__task *)(void *)((char *)node - offsetof(nart__task, timer));
         if (t->wake_at <= rt->cx.now) {
+            int64_t due = t->wake_at > node->at ? t->wake_at : node->at;
+            rt->stats.timers_late += rt->cx.now - due > NART_MS;
             t->wake_at = NART_NEVER; /* else the same wish at its next poll were no change */
             t->state &= ~(uint32_t)NART__T_TIMED;
             rt->stats.timers_fired++;
-            nart__rt_ready(rt, t);
+            (void)nart__rt_ready_by(rt, t, NART__BY_TIMER);
         } else if (t->wake_at != NART_NEVER) {
             nart__wheel_add(&rt->wheel, node, t->wake_at); /* it was moved later since */
         }
@@ -469,7 +506,7 @@ static nart_res tick(nart_rt *rt, int64_t until)
     int err = nart__any_ready(rt) ? look(rt) : wait_ready(rt, until);
 
     rt->stats.ticks++;
-    return err ? err : (nart_res)nart__run_ready(rt);
+    return err ? err : (nart_res)rt->run(rt);
 }
 
 /* ---- running ---- */
@@ -487,7 +524,7 @@ static nart_res enter(nart_rt *rt)
     rt->running = true;
     rt->stopped = false;
     if (rt->idle) {
-        rt->idle = false;
+        nart__rt_set_idle(rt, false);
         nart__hub_unpark(rt->hub);
     }
     look_at_clock(rt);
@@ -500,7 +537,7 @@ static void leave(nart_rt *rt)
     look_at_watches(rt); /* senders hear what the last tick has taken */
     rt->running = false;
     if (rt->embedded && nart__hub_park(rt->hub))
-        rt->idle = true;
+        nart__rt_set_idle(rt, true);
 }
 
 nart_res nart_rt_run(nart_rt *rt)

@@ -123,7 +123,29 @@ void nart_rt_stats_get(const nart_rt *rt, nart_rt_stats *out)
     nart_rt_stats copy = rt->stats;
     copy.size = out->size;
     copy.ended = copy.spawned - rt->live;
+    copy.eventfd_writes = NART__LOAD(&rt->hub->rung, NART__RELAXED) - rt->rung_before;
     memcpy(out, &copy, size);
+}
+
+static uint32_t count_used(const nart__class *k)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < k->fresh; i++) {
+        const nart__task *t = (const void *)(k->mem + (size_t)i * k->stride);
+        n += (t->state & (NART__T_LIVE | NART__T_BEGUN)) != 0;
+    }
+    return n;
+}
+
+/* A slot that was never used is taken only when all others are: so those are the most at one time. */
+void nart_rt_slots_get(const nart_rt *rt, nart_slot_use out[NART_SLOT_CLASSES])
+{
+    for (int c = 0; c < NART_SLOT_CLASSES; c++) {
+        const nart__class *k = &rt->slab.classes[c];
+        out[c] =
+            (nart_slot_use){ (uint32_t)NART__CLASS_MIN << c, k->count, k->fresh, count_used(k) };
+    }
 }
 
 void nart__rt_report(nart_rt *rt, const char *fmt, ...)
@@ -228,6 +250,8 @@ nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **out)
     if (r)
         goto no_reactor;
     rt->hub->rt = rt;
+    rt->rung_before = NART__LOAD(&rt->hub->rung, NART__RELAXED); /* a count */
+    nart__rt_set_observer(rt, NULL);
     rt->hub->fork_epoch = fork_epoch;
     nart__post_open(rt->hub);
     rt->life = nart__hub_life(rt->hub);
@@ -288,7 +312,7 @@ static void end_all(nart_rt *rt)
     do {
         each_task(rt, ask);
         while (nart__any_ready(rt)) /* ends: each poll ends its task, and none is begun */
-            nart__run_ready(rt);
+            rt->run(rt);
         each_task(rt, drop_held);
     } while (nart__any_ready(rt));
     while (rt->begun)
@@ -356,7 +380,7 @@ nart_res nart_rt_free_counted(nart_rt *rt, nart_rt_end *out)
     if (rt->running && !forked)
         return -EDEADLK;
     rt->running = true;
-    rt->idle = false;
+    nart__rt_set_idle(rt, false);
     rt->closing = rt->refusing = true;
     if (!forked)
         end_all(rt);

@@ -42,6 +42,23 @@ typedef struct nart__clock {
     int64_t at;   /* where it stands when it does not */
 } nart__clock;
 
+/* Why a task becomes ready. */
+typedef enum nart__cause {
+    NART__BY_CALL, /* of the task that runs; of an event or of the program when none does */
+    NART__BY_SPAWN,
+    NART__BY_INBOX,
+    NART__BY_TIMER,
+    NART__BY_ITSELF
+} nart__cause;
+
+/* What is told of each poll and of each task that becomes ready; see observe/. It may go, or come,
+ * inside a poll. */
+typedef struct nart__observer {
+    void (*begins)(struct nart__observer *o, nart__task *t);
+    void (*ends)(struct nart__observer *o, nart__task *t); /* which may be free by then */
+    void (*woken)(struct nart__observer *o, const nart__task *t, nart__cause cause);
+} nart__observer;
+
 struct nart_rt {
     nart_cx cx; /* first: a task's home leads to its runtime */
     nart__lane ready, urgent;
@@ -52,6 +69,9 @@ struct nart_rt {
     bool refusing; /* takes no new tasks: shutting down, or closing */
     bool embedded; /* a host waits on the backend descriptor */
     bool idle;     /* embedded, and the host may be waiting now */
+    bool told;     /* idle or observed: somebody is told of tasks that become ready */
+    uint32_t (*run)(nart_rt *rt); /* polls what is ready, within the limits of a tick: how many */
+    nart__observer *observer;     /* or NULL */
     nart__clock clock;
     nart__wheel wheel;
     nart__slab slab;
@@ -65,6 +85,7 @@ struct nart_rt {
     nart_rt_opts opts;           /* with every default filled in */
     nart_alloc alloc;
     nart_rt_stats stats;
+    uint64_t rung_before; /* of the hub, when this runtime took it */
     nart_rt_end end;
     pthread_t thread;
     unsigned fork_epoch;
@@ -99,26 +120,41 @@ static inline nart__task *nart__lane_pop(nart__lane *l)
     return t;
 }
 
-/* Onto the urgent lane; and an idle host is told, whatever the lane. */
-NART__COLD void nart__rt_enqueue_odd(nart_rt *rt, nart__task *t);
+/* Onto the urgent lane; and an idle host and an observer are told, whatever the lane. */
+NART__COLD void nart__rt_enqueue_odd(nart_rt *rt, nart__task *t, nart__cause cause);
 
 /* Onto the ready list of the loop. The state bit has been set by the caller. */
-static inline void nart__rt_enqueue(nart_rt *rt, nart__task *t)
+static inline void nart__rt_enqueue(nart_rt *rt, nart__task *t, nart__cause cause)
 {
-    if (NART_UNLIKELY(t->state & NART__T_URGENT || rt->idle))
-        nart__rt_enqueue_odd(rt, t);
+    if (NART_UNLIKELY(t->state & NART__T_URGENT || rt->told))
+        nart__rt_enqueue_odd(rt, t, cause);
     else
         nart__lane_push(&rt->ready, t);
 }
 
-/* Makes a task of this loop ready. */
-static inline void nart__rt_ready(nart_rt *rt, nart__task *t)
+/* Makes a task of this loop ready. False: it was, or has ended. */
+static inline bool nart__rt_ready_by(nart_rt *rt, nart__task *t, nart__cause cause)
 {
     if (t->state & (NART__T_READY | NART__T_DONE))
-        return;
+        return false;
     t->state |= NART__T_READY;
-    nart__rt_enqueue(rt, t);
+    nart__rt_enqueue(rt, t, cause);
+    return true;
 }
+
+static inline void nart__rt_ready(nart_rt *rt, nart__task *t)
+{
+    (void)nart__rt_ready_by(rt, t, NART__BY_CALL);
+}
+
+static inline void nart__rt_set_idle(nart_rt *rt, bool idle)
+{
+    rt->idle = idle;
+    rt->told = idle || rt->observer;
+}
+
+/* NULL: nobody any more. */
+void nart__rt_set_observer(nart_rt *rt, nart__observer *o);
 
 static inline bool nart__any_ready(const nart_rt *rt)
 {

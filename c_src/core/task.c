@@ -215,7 +215,7 @@ static inline void start(nart_rt *rt, nart__task *t, uint32_t state, nart_join *
     t->state = state;
     rt->live++;
     rt->stats.spawned++;
-    nart__rt_enqueue(rt, t);
+    nart__rt_enqueue(rt, t, NART__BY_SPAWN);
 }
 
 static nart_res commit(nart_rt *rt, void *frame, nart_join *out)

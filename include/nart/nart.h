@@ -16,6 +16,7 @@
 #include "local.h"
 #include "net.h"
 #include "oneshot.h"
+#include "observe.h"
 #include "remote.h"
 #include "rt.h"
 #include "sync.h"

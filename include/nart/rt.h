@@ -155,10 +155,33 @@ NART_API void nart_rt_dump(nart_rt *rt, FILE *out);
 typedef struct nart_rt_stats {
     size_t size; /**< sizeof(nart_rt_stats), set by the caller */
     uint64_t ticks, polls, parks, timers_fired, wakes_foreign, io_events, spawned, ended;
+    uint64_t
+        wakes_coalesced;     /**< of wakes_foreign, those that found the task ready already; what an
+                               *   earlier wake has absorbed in the inbox is in neither */
+    uint64_t eventfd_writes; /**< by other threads, and for an idle host */
+    uint64_t timers_late;    /**< fired more than 1 ms after they were due */
+    uint64_t budgets_spent;  /**< polls that ended because NART_BUDGET was used up */
+    /* Only while the runtime is observed, nart/observe.h; they stay when that ends: */
+    uint64_t wakes_local;  /**< by tasks of this runtime, of themselves included */
+    int64_t longest_ns;    /**< the longest poll */
+    nart_task longest;     /**< and whose it was */
+    char longest_name[32]; /**< the name of its type, cut off there */
 } nart_rt_stats;
 
 /** Copies the counters that the caller's version knows. **Thread**: the runtime's own. */
 NART_API void nart_rt_stats_get(const nart_rt *rt, nart_rt_stats *out);
+
+/** How the slots of one class are used. */
+typedef struct nart_slot_use {
+    uint32_t bytes; /**< frames of up to so many */
+    uint32_t limit; /**< slots that there are */
+    uint32_t most;  /**< that were in use at one time */
+    uint32_t used;  /**< that are in use now; a task that has ended uses one until its handle is
+                     *   released */
+} nart_slot_use;
+
+/** **Thread**: the runtime's own. **Cost**: looks at every slot that was ever used. */
+NART_API void nart_rt_slots_get(const nart_rt *rt, nart_slot_use out[NART_SLOT_CLASSES]);
 
 /** Unmaps hubs that no runtime uses. Only when the caller knows that no waker and no handle (join,
  *  socket) of an ended runtime is left. @return how many. **Thread**: any. */

@@ -189,7 +189,7 @@ static void budget(uint32_t kind, bool closed)
         nart_rx_close(&c.rx);
     }
     struct hog h = { .c = &c, .want = closed ? NART_ECLOSED : 0 };
-    nart_rt_stats before = { sizeof before, 0, 0, 0, 0, 0, 0, 0, 0 }, after = before;
+    nart_rt_stats before = { .size = sizeof before }, after = before;
     nart_rt_stats_get(c.rt, &before);
     CHECK_RES(nart_block_on(c.rt, &hog_type, &h, NULL), 0);
     nart_rt_stats_get(c.rt, &after);

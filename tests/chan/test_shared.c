@@ -11,7 +11,7 @@
 
 static uint64_t wakes(nart_rt *rt)
 {
-    nart_rt_stats s = { sizeof s, 0, 0, 0, 0, 0, 0, 0, 0 };
+    nart_rt_stats s = { .size = sizeof s };
     nart_rt_stats_get(rt, &s);
     return s.wakes_foreign;
 }

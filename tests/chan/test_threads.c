@@ -33,7 +33,7 @@ static void gap(uint64_t *seed)
 
 static uint64_t parks(nart_rt *rt)
 {
-    nart_rt_stats s = { sizeof s, 0, 0, 0, 0, 0, 0, 0, 0 };
+    nart_rt_stats s = { .size = sizeof s };
     nart_rt_stats_get(rt, &s);
     return s.parks;
 }

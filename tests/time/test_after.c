@@ -154,6 +154,7 @@ TEST(cancelled_in_the_sleep_or_in_the_operation)
         settle(b.rt);
         CHECK_RES(b.f->r, -ECANCELED);
         CHECK_EQ(b.f->at[0], ms);
+        CHECK_EQ(b.f->calls, ms < 10 ? 0 : 2); /* what has begun is told */
         end(&b);
     }
 }

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* observe.c: watching polls.
+ *
+ * What it keeps true
+ *  - A loop that is not observed executes nothing for it: the loop polls through a function that the
+ *    runtime points at, and what becomes ready is told of behind a test that is there anyway.
+ *  - Observing can begin and end anywhere, inside a poll, too. A poll that was not observed from its
+ *    beginning is not measured.
+ *
+ * The algorithm
+ *  1. begins() notes the task and the time, ends() does the rest. In between the task may have ended,
+ *     and its slot may be free: its generation tells. Slots are not unmapped before the runtime goes.
+ *  2. What the parts need is allocated when they are switched on, and nothing later.
+ *  3. The watchdog is one word, when the poll began: a look decides by it. The name is stored before
+ *     and loaded after it; if the word is then still the same, it is this poll's name.
+ *
+ * Not handled: a poll that is not one of this runtime's loop. */
+#include "observe.h"
+
+#include "../base/atomic.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- the watchdog ---- */
+
+static void dog_told(nart_watchdog *dog, int64_t since, const char *name)
+{
+    /* Release: who sees this name sees that the last poll has ended. */
+    NART__STORE(&dog->name, name, NART__RELEASE);
+    /* Release: who sees this time sees this name, or a later one. */
+    NART__STORE(&dog->since, since, NART__RELEASE);
+}
+
+nart_res nart_watchdog_look(const nart_watchdog *w, const char **name)
+{
+    int64_t since = NART__LOAD(&w->since, NART__ACQUIRE);
+    /* Acquire: the next look at `since` is not older than this name. */
+    const char *of = NART__LOAD(&w->name, NART__ACQUIRE);
+
+    if (name)
+        *name = since && NART__LOAD(&w->since, NART__RELAXED) == since ? of : NULL;
+    if (!since)
+        return 0;
+    int64_t now = nart__sys_now();
+    return now > since ? now - since : 1;
+}
+
+/* ---- polls ---- */
+
+static const char *short_name(const char *name)
+{
+    return strncmp(name, "struct ", 7) == 0 ? name + 7 : name;
+}
+
+/* The body that waits, or NULL: the task has ended, or there is none. */
+static const nart_co *waiting_body(const nart__eyes *e)
+{
+    const nart__task *t = e->task;
+
+    if (t->gen != e->gen || t->state & NART__T_DONE)
+        return NULL;
+    return t->leaf ? t->leaf : t->waits ? t->waits->co : NULL;
+}
+
+static void report_slow(const nart__eyes *e, int64_t took)
+{
+    const nart_co *co = waiting_body(e);
+    const char *name = short_name(e->type->name);
+    double ms = (double)took / 1e6;
+
+    if (co)
+        nart__rt_report(e->rt, "%s: a poll of task %s#%u took %.3f ms (%s:%u)", e->rt->name, name,
+                        e->task->slot, ms, co->site->file, co->at & NART__CO_LINE);
+    else
+        nart__rt_report(e->rt, "%s: a poll of task %s#%u took %.3f ms", e->rt->name, name,
+                        e->task->slot, ms);
+}
+
+static void count_poll(nart__eyes *e, int64_t took)
+{
+    nart_rt_stats *stats = &e->rt->stats;
+
+    nart__times_add(&e->polls->times, took);
+    if (took > stats->longest_ns) {
+        stats->longest_ns = took;
+        stats->longest = (nart_task){ e->task->slot, e->gen };
+        snprintf(stats->longest_name, sizeof stats->longest_name, "%s", e->type->name);
+    }
+    if (took > e->polls->slow_ns)
+        report_slow(e, took);
+}
+
+static void begins(nart__observer *o, nart__task *t)
+{
+    nart__eyes *e = (nart__eyes *)(void *)o;
+
+    e->task = t;
+    e->type = t->type;
+    e->gen = t->gen;
+    e->woke_itself = false;
+    e->begun = nart__rt_now(e->rt);
+    if (e->polls && e->polls->dog)
+        dog_told(e->polls->dog, nart__sys_now(), t->type->name);
+}
+
+static void ends(nart__observer *o, nart__task *t)
+{
+    nart__eyes *e = (nart__eyes *)(void *)o;
+    const nart_cx *cx = &e->rt->cx;
+
+    if (e->task != t)
+        return;
+    if (e->polls && e->polls->dog)
+        dog_told(e->polls->dog, 0, NULL);
+    if (cx->flags & NART__CX_AGAIN && !e->woke_itself && t->gen == e->gen &&
+        t->state & NART__T_READY)
+        o->woken(o, t, NART__BY_ITSELF);
+    if (e->polls)
+        count_poll(e, nart__rt_now(e->rt) - e->begun);
+    e->task = NULL;
+}
+
+static void woken(nart__observer *o, const nart__task *t, nart__cause cause)
+{
+    nart__eyes *e = (nart__eyes *)(void *)o;
+    const nart__task *by = e->rt->cx.self;
+
+    e->woke_itself |= t == by;
+    e->rt->stats.wakes_local += cause == NART__BY_ITSELF || (cause == NART__BY_CALL && by);
+}
+
+/* ---- switching ---- */
+
+static void rt_gone(nart__guest *g)
+{
+    nart__eyes *e = (nart__eyes *)(void *)((char *)g - offsetof(nart__eyes, guest));
+    nart_rt *rt = e->rt;
+
+    if (e->polls && e->polls->dog)
+        dog_told(e->polls->dog, 0, NULL);
+    nart__free(&rt->alloc, e->polls, sizeof *e->polls, _Alignof(nart__watch_polls));
+    nart__rt_set_observer(rt, NULL);
+    nart__free(&rt->alloc, e, sizeof *e, _Alignof(nart__eyes));
+}
+
+nart__eyes *nart__eyes_of(const nart_rt *rt)
+{
+    return (nart__eyes *)(void *)rt->observer;
+}
+
+nart__eyes *nart__eyes_open(nart_rt *rt)
+{
+    nart__eyes *e = nart__eyes_of(rt);
+
+    if (e)
+        return e;
+    e = nart__alloc(&rt->alloc, sizeof *e, _Alignof(nart__eyes));
+    if (!e)
+        return NULL;
+    *e = (nart__eyes){ .observer = { begins, ends, woken }, .guest = { .rt_gone = rt_gone } };
+    e->rt = rt;
+    nart__guest_add(rt, &e->guest);
+    nart__rt_set_observer(rt, &e->observer);
+    return e;
+}
+
+void nart__eyes_close(nart__eyes *e)
+{
+    if (e->polls)
+        return;
+    nart__guest_remove(&e->guest);
+    rt_gone(&e->guest);
+}
+
+static nart_res fill_in(nart_observe_opts *o, const nart_observe_opts *given)
+{
+    *o = (nart_observe_opts)NART_OBSERVE_OPTS_INIT;
+    if (!given)
+        return 0;
+    if (given->size < sizeof o->size || given->size > sizeof *o)
+        return NART_EABI;
+    memcpy(o, given, given->size);
+    return o->slow_ns < 0 ? -EINVAL : 0;
+}
+
+nart_res nart_rt_observe(nart_rt *rt, const nart_observe_opts *opts)
+{
+    nart_observe_opts o;
+    nart_res r = nart__rt_check(rt);
+
+    if (r == 0)
+        r = fill_in(&o, opts);
+    if (r)
+        return r;
+    nart__eyes *e = nart__eyes_open(rt);
+    if (!e)
+        return -ENOMEM;
+    if (!e->polls) {
+        e->polls = nart__alloc(&rt->alloc, sizeof *e->polls, _Alignof(nart__watch_polls));
+        if (!e->polls) {
+            nart__eyes_close(e);
+            return -ENOMEM;
+        }
+        memset(e->polls, 0, sizeof *e->polls);
+    }
+    if (e->polls->dog && e->polls->dog != o.watchdog)
+        dog_told(e->polls->dog, 0, NULL);
+    e->polls->slow_ns = o.slow_ns ? o.slow_ns : NART_NEVER;
+    e->polls->dog = o.watchdog;
+    return 0;
+}
+
+nart_res nart_rt_observe_stop(nart_rt *rt)
+{
+    nart_res r = nart__rt_check(rt);
+    if (r)
+        return r;
+    nart__eyes *e = nart__eyes_of(rt);
+    if (!e || !e->polls)
+        return 0;
+    if (e->polls->dog)
+        dog_told(e->polls->dog, 0, NULL);
+    nart__free(&rt->alloc, e->polls, sizeof *e->polls, _Alignof(nart__watch_polls));
+    e->polls = NULL;
+    nart__eyes_close(e);
+    return 0;
+}
+
+nart_res nart_rt_poll_percentile(const nart_rt *rt, double percent)
+{
+    nart_res r = nart__rt_check(rt);
+    if (r)
+        return r;
+    const nart__eyes *e = nart__eyes_of(rt);
+    if (!e || !e->polls)
+        return -EPERM;
+    if (!(percent >= 0 && percent <= 100))
+        return -EINVAL;
+    return nart__times_percentile(&e->polls->times, percent);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* times.c: a histogram with buckets that grow.
+ *
+ * 1. Below 16 each value has a bucket of its own. From there on each power of two is divided into 16
+ *    of equal width: so a bucket is at most a sixteenth of what is in it.
+ * 2. A percentile is the upper bound of the bucket in which the value of that rank lies, or the
+ *    longest of all if that is less.
+ *
+ * Bounds: 8 kB whatever the values, which may be any; a value is added in O(1). */
+#include "times.h"
+
+#define EACH (1u << NART__TIMES_BITS)
+
+static unsigned bucket_of(uint64_t v)
+{
+    if (v < EACH)
+        return (unsigned)v;
+    unsigned shift = 63u - (unsigned)__builtin_clzll(v) - NART__TIMES_BITS;
+    return (shift << NART__TIMES_BITS) + (unsigned)(v >> shift);
+}
+
+/* The largest value in it. */
+static uint64_t bound_of(unsigned bucket)
+{
+    if (bucket < EACH)
+        return bucket;
+    unsigned shift = (bucket >> NART__TIMES_BITS) - 1;
+    return (((uint64_t)(bucket % EACH + EACH) + 1) << shift) - 1;
+}
+
+void nart__times_add(nart__times *t, int64_t ns)
+{
+    t->count++;
+    t->bucket[bucket_of((uint64_t)ns)]++;
+    if (ns > t->longest)
+        t->longest = ns;
+}
+
+int64_t nart__times_percentile(const nart__times *t, double percent)
+{
+    double rank = percent / 100 * (double)t->count;
+    uint64_t seen = 0;
+
+    for (unsigned b = 0; b < NART__TIMES_BUCKETS; b++) {
+        seen += t->bucket[b];
+        if (seen > 0 && (double)seen >= rank)
+            return bound_of(b) < (uint64_t)t->longest ? (int64_t)bound_of(b) : t->longest;
+    }
+    return t->longest;
+}

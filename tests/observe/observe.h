@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* observe.h: what the tests of observing share: a runtime whose clock moves only when a poll says so. */
+#ifndef NART_TEST_OBSERVE_H
+#define NART_TEST_OBSERVE_H
+
+#include "../core/core.h"
+
+#include <nart/clock.h>
+#include <nart/observe.h>
+
+static inline nart_rt *paused_rt(void (*report)(void *, const char *))
+{
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    nart_rt *rt;
+
+    opts.alloc = &test_alloc;
+    opts.name = "test";
+    opts.report = report;
+    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    CHECK_RES(nart_rt_clock_pause(rt), 0);
+    return rt;
+}
+
+static inline nart_rt_stats stats_of(const nart_rt *rt)
+{
+    nart_rt_stats s = { .size = sizeof s };
+    nart_rt_stats_get(rt, &s);
+    return s;
+}
+
+static inline void settle(nart_rt *rt)
+{
+    while (nart_rt_poll(rt, 0) > 0)
+        continue;
+}
+
+/* A task whose polls take so long. */
+struct work {
+    nart_co co;
+    const int64_t *ns;
+    int n, i;
+};
+
+static inline nart_res work_run(nart_cx *cx, void *frame)
+{
+    struct work *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    for (f->i = 0; f->i < f->n; f->i++) {
+        CHECK_RES(nart_rt_clock_advance(nart_cx_rt(cx), f->ns[f->i]), 0);
+        NART_YIELD();
+    }
+    NART_END(0);
+}
+
+static const nart_task_type work_type = NART_TASK_TYPE(struct work, work_run, NULL);
+
+static inline void work(nart_rt *rt, const int64_t *ns, int n)
+{
+    struct work init = { .ns = ns, .n = n };
+    CHECK_RES(nart_block_on(rt, &work_type, &init, NULL), 0);
+}
+
+#endif

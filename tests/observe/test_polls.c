@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* How long polls take: percentiles, reports, the watchdog; switching on and off anywhere. */
+#include "observe.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+static char said[1024];
+
+static void hear(void *arg, const char *line)
+{
+    (void)arg;
+    CHECK(strlen(said) + strlen(line) + 2 < sizeof said);
+    strcat(said, line);
+    strcat(said, "\n");
+}
+
+static nart_res observe(nart_rt *rt, int64_t slow_ns, nart_watchdog *dog)
+{
+    nart_observe_opts opts = NART_OBSERVE_OPTS_INIT;
+
+    opts.slow_ns = slow_ns;
+    opts.watchdog = dog;
+    return nart_rt_observe(rt, &opts);
+}
+
+TEST(polls_are_measured_to_the_nanosecond)
+{
+    static const int64_t ns[] = { 15, 3, 12345, 2, 1 };
+    nart_rt *rt = paused_rt(hear);
+
+    work(rt, (int64_t[]){ NART_SEC }, 1); /* nobody looks */
+    CHECK_RES(nart_rt_observe(rt, NULL), 0);
+    CHECK_RES(nart_rt_poll_percentile(rt, 50), 0);
+    work(rt, ns, 5); /* and a last poll that takes 0 */
+    CHECK_RES(nart_rt_poll_percentile(rt, 0), 0);
+    CHECK_RES(nart_rt_poll_percentile(rt, 50), 2);
+    CHECK_RES(nart_rt_poll_percentile(rt, 80), 15);
+    CHECK_RES(nart_rt_poll_percentile(rt, 100), 12345);
+    nart_rt_stats s = stats_of(rt);
+    CHECK_EQ(s.longest_ns, 12345);
+    CHECK_STR(s.longest_name, "struct work");
+    CHECK_NE(s.longest.gen, 0);
+    CHECK_RES(nart_rt_observe_stop(rt), 0);
+    CHECK_RES(nart_rt_observe_stop(rt), 0);
+    work(rt, (int64_t[]){ NART_SEC }, 1);
+    CHECK_RES(nart_rt_poll_percentile(rt, 50), -EPERM);
+    CHECK_EQ(stats_of(rt).longest_ns, 12345); /* stays */
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* The first poll may end the task, too: its drop counts. */
+static nart_rt *rt_of_drop;
+
+static nart_res at_once(nart_cx *cx, void *frame)
+{
+    (void)cx, (void)frame;
+    return 0;
+}
+
+static void slow_drop(void *frame)
+{
+    (void)frame;
+    CHECK_RES(nart_rt_clock_advance(rt_of_drop, 777), 0);
+}
+
+TEST(the_drop_of_a_frame_is_part_of_the_last_poll)
+{
+    static const nart_task_type type = NART_TASK_TYPE(int, at_once, slow_drop);
+    nart_rt *rt = rt_of_drop = paused_rt(hear);
+
+    CHECK_RES(nart_rt_observe(rt, NULL), 0);
+    CHECK_RES(nart_rt_spawn(rt, &type, &(int){ 0 }, NULL), 0);
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_EQ(stats_of(rt).longest_ns, 777);
+    CHECK_STR(stats_of(rt).longest_name, "int");
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- reports ---- */
+
+struct sleeper {
+    nart_co co;
+    nart_timer timer;
+    nart_res r;
+    unsigned line;
+};
+
+static nart_res sleeper_run(nart_cx *cx, void *frame)
+{
+    struct sleeper *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    CHECK_RES(nart_rt_clock_advance(nart_cx_rt(cx), NART_MS), 0); /* not more than is allowed */
+    NART_YIELD();
+    CHECK_RES(nart_rt_clock_advance(nart_cx_rt(cx), NART_MS + 1), 0);
+    f->line = __LINE__ + 1;
+    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, NART_SEC));
+    CHECK_RES(nart_rt_clock_advance(nart_cx_rt(cx), 2 * NART_MS), 0);
+    NART_END(0);
+}
+
+static const nart_task_type sleeper_type = NART_TASK_TYPE(struct sleeper, sleeper_run, NULL);
+
+TEST(a_poll_that_takes_too_long_is_reported_with_its_line)
+{
+    nart_rt *rt = paused_rt(hear);
+    char expected[512];
+    nart_join join;
+    struct sleeper *f = spawn(rt, &sleeper_type, &join);
+    unsigned slot = nart_join_task(&join).slot;
+
+    CHECK_RES(nart_rt_clock_auto(rt), 0);
+    CHECK_RES(observe(rt, NART_MS, NULL), 0);
+    CHECK_RES(nart_rt_run(rt), 0);
+    snprintf(expected, sizeof expected,
+             "test: a poll of task sleeper#%u took 1.000 ms (%s:%u)\n"
+             "test: a poll of task sleeper#%u took 2.000 ms\n",
+             slot, __FILE__, f->line, slot);
+    CHECK_STR(said, expected);
+    nart_join_release(&join);
+    CHECK_RES(observe(rt, 0, NULL), 0); /* no more reports, the figures go on */
+    work(rt, (int64_t[]){ NART_SEC }, 1);
+    CHECK_STR(said, expected);
+    CHECK_RES(nart_rt_poll_percentile(rt, 100), NART_SEC);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- the watchdog ---- */
+
+static nart_watchdog dog, other_dog;
+static int seen;
+
+static nart_res stuck(nart_cx *cx, void *frame)
+{
+    const char *name;
+
+    (void)cx, (void)frame;
+    CHECK_LE(1, nart_watchdog_look(&dog, &name)); /* any thread may ask */
+    CHECK_STR(name, "int");
+    while (!__atomic_load_n(&seen, __ATOMIC_ACQUIRE))
+        sched_yield();
+    return 0;
+}
+
+static const nart_task_type stuck_type = NART_TASK_TYPE(int, stuck, NULL);
+
+static void *monitor(void *unused)
+{
+    const char *name = NULL;
+    nart_res before = 0, now;
+
+    (void)unused;
+    while ((now = nart_watchdog_look(&dog, &name)) == 0)
+        sched_yield();
+    CHECK_STR(name, "int");
+    for (int i = 0; i < 100; i++, before = now) { /* one poll, and it does not end */
+        now = nart_watchdog_look(&dog, NULL);
+        CHECK_LE(before, now);
+    }
+    __atomic_store_n(&seen, 1, __ATOMIC_RELEASE);
+    return NULL;
+}
+
+TEST(another_thread_sees_a_poll_that_does_not_end)
+{
+    nart_rt *rt = new_rt();
+    pthread_t thread;
+
+    CHECK_RES(nart_watchdog_look(&dog, NULL), 0);
+    CHECK_RES(observe(rt, 0, &dog), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, monitor, NULL), 0);
+    CHECK_RES(nart_block_on(rt, &stuck_type, &(int){ 0 }, NULL), 0);
+    pthread_join(thread, NULL);
+    const char *name = "left over";
+    CHECK_RES(nart_watchdog_look(&dog, &name), 0);
+    CHECK(name == NULL);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* A look while polls come and go: whatever it sees is one of them. */
+static int over;
+
+static void *look_on(void *unused)
+{
+    const char *name;
+
+    (void)unused;
+    while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE))
+        if (nart_watchdog_look(&dog, &name) > 0 && name)
+            CHECK(strcmp(name, "struct work") == 0 || strcmp(name, "struct sleeper") == 0);
+    return NULL;
+}
+
+TEST(looks_and_polls_at_the_same_time)
+{
+    static const int64_t ns[1000];
+    nart_rt *rt = paused_rt(NULL);
+    pthread_t thread;
+
+    CHECK_RES(observe(rt, 0, &dog), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, look_on, NULL), 0);
+    CHECK_RES(nart_rt_spawn(rt, &sleeper_type, &(struct sleeper){ 0 }, NULL), 0);
+    for (int i = 0; i < 20; i++)
+        work(rt, ns, 1000);
+    __atomic_store_n(&over, 1, __ATOMIC_RELEASE);
+    pthread_join(thread, NULL);
+    CHECK_RES(nart_rt_free(rt), 0);
+    CHECK_RES(nart_watchdog_look(&dog, NULL), 0);
+}
+
+/* ---- switching, inside polls ---- */
+
+struct switcher {
+    nart_co co;
+    nart_timer timer;
+    nart_res r;
+};
+
+static nart_res switcher_run(nart_cx *cx, void *frame)
+{
+    struct switcher *f = frame;
+    nart_rt *rt = nart_cx_rt(cx);
+
+    NART_BEGIN(cx, &f->co);
+    CHECK_RES(observe(rt, 0, &dog), 0);
+    CHECK_RES(nart_rt_clock_advance(rt, 9000), 0);  /* begun unobserved: not measured */
+    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, 1)); /* until another tick */
+    CHECK_LE(1, nart_watchdog_look(&dog, NULL));
+    CHECK_RES(observe(rt, 0, &other_dog), 0);
+    CHECK_RES(nart_watchdog_look(&dog, NULL), 0);
+    CHECK_RES(observe(rt, 0, &dog), 0);
+    CHECK_RES(nart_rt_poll_percentile(rt, 100), 0);
+    CHECK_RES(nart_rt_clock_advance(rt, 5), 0);
+    NART_YIELD();
+    CHECK_RES(nart_rt_poll_percentile(rt, 100), 5);
+    CHECK_RES(nart_rt_observe_stop(rt), 0);
+    CHECK_RES(nart_watchdog_look(&dog, NULL), 0);
+    CHECK_RES(nart_rt_clock_advance(rt, 9000), 0);
+    NART_YIELD();
+    CHECK_RES(nart_rt_observe(rt, NULL), 0);
+    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, 1));
+    CHECK_RES(nart_rt_observe_stop(rt), 0); /* off, and on again */
+    CHECK_RES(nart_rt_observe(rt, NULL), 0);
+    CHECK_RES(nart_rt_clock_advance(rt, 9000), 0);
+    NART_END(0);
+}
+
+static const nart_task_type switcher_type = NART_TASK_TYPE(struct switcher, switcher_run, NULL);
+
+TEST(switched_on_and_off_inside_polls)
+{
+    nart_rt *rt = paused_rt(hear);
+
+    CHECK_RES(nart_rt_clock_auto(rt), 0);
+    CHECK_RES(nart_block_on(rt, &switcher_type, NULL, NULL), 0);
+    CHECK_EQ(stats_of(rt).longest_ns, 5);
+    CHECK_RES(nart_rt_poll_percentile(rt, 100), 0);
+    CHECK_RES(nart_rt_free(rt), 0); /* while it is on */
+}
+
+static const nart_task_type urgent_type =
+    NART_TASK_TYPE_FLAGS(struct work, work_run, NULL, NART_TASK_URGENT);
+
+TEST(urgent_tasks_and_those_that_end_with_the_runtime_are_measured)
+{
+    static const int64_t ns[] = { 40, 50, 60 };
+    nart_rt *rt = paused_rt(hear);
+    struct work init = { .ns = ns, .n = 3 };
+
+    CHECK_RES(nart_rt_observe(rt, NULL), 0);
+    CHECK_RES(nart_rt_spawn(rt, &urgent_type, &init, NULL), 0);
+    CHECK_LE(1, nart_rt_poll(rt, 0));
+    CHECK_LE(40, stats_of(rt).longest_ns);
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_EQ(stats_of(rt).longest_ns, 60);
+    CHECK_EQ(stats_of(rt).wakes_local, 3);
+    CHECK_RES(nart_rt_spawn(rt, &work_type, &init, NULL), 0);
+    CHECK_RES(observe(rt, 10, NULL), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+    CHECK(strstr(said, "a poll of task work#0 took 0.000 ms") != NULL);
+}
+
+/* ---- misuse ---- */
+
+TEST(without_memory_nothing_changes)
+{
+    nart_rt *rt = paused_rt(hear);
+
+    for (int nth = 1; nth <= 2; nth++) {
+        test_alloc_fail(nth, false);
+        CHECK_RES(nart_rt_observe(rt, NULL), -ENOMEM);
+        CHECK_RES(nart_rt_poll_percentile(rt, 50), -EPERM);
+        work(rt, (int64_t[]){ 1 }, 1);
+    }
+    test_alloc_fail(0, false);
+    CHECK_RES(nart_rt_observe(rt, NULL), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+static void *elsewhere(void *rt)
+{
+    CHECK_RES(nart_rt_observe(rt, NULL), NART_EWRONGTHREAD);
+    CHECK_RES(nart_rt_observe_stop(rt), NART_EWRONGTHREAD);
+    CHECK_RES(nart_rt_poll_percentile(rt, 1), NART_EWRONGTHREAD);
+    return NULL;
+}
+
+TEST(misuse_is_answered)
+{
+    nart_rt *rt = paused_rt(hear);
+    nart_observe_opts opts = NART_OBSERVE_OPTS_INIT;
+    pthread_t thread;
+
+    CHECK_RES(nart_rt_observe(NULL, NULL), -EINVAL);
+    CHECK_RES(nart_rt_observe_stop(NULL), -EINVAL);
+    CHECK_RES(nart_rt_poll_percentile(NULL, 1), -EINVAL);
+    CHECK_RES(observe(rt, -1, NULL), -EINVAL);
+    opts.size = 0;
+    CHECK_RES(nart_rt_observe(rt, &opts), NART_EABI);
+    opts.size = sizeof opts + 8;
+    CHECK_RES(nart_rt_observe(rt, &opts), NART_EABI);
+    CHECK_RES(nart_rt_observe(rt, NULL), 0);
+    CHECK_RES(nart_rt_poll_percentile(rt, -0.1), -EINVAL);
+    CHECK_RES(nart_rt_poll_percentile(rt, 100.1), -EINVAL);
+    CHECK_RES(nart_rt_bind(rt), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, elsewhere, rt), 0);
+    pthread_join(thread, NULL);
+    CHECK_RES(nart_rt_free(rt), 0);
+}

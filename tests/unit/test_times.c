@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The histogram of poll times: every value finds its bucket, percentiles are what they say. */
+#include "test.h"
+
+#include "observe/times.h"
+
+static nart__times t;
+
+static uint64_t next_random(uint64_t *x)
+{
+    *x ^= *x << 13;
+    *x ^= *x >> 7;
+    return *x ^= *x << 17;
+}
+
+static void check_alone(int64_t v)
+{
+    t = (nart__times){ 0 };
+    nart__times_add(&t, v);
+    nart__times_add(&t, INT64_MAX); /* so that the longest is not the bound */
+    int64_t bound = nart__times_percentile(&t, 50);
+    CHECK_LE(v, bound);
+    CHECK_LE(bound - v, v / 16);
+}
+
+TEST(a_bucket_is_never_too_small_nor_much_too_large)
+{
+    uint64_t x = 1;
+
+    for (int64_t v = 0; v < 5000; v++)
+        check_alone(v);
+    for (int bit = 4; bit < 63; bit++) {
+        check_alone((INT64_C(1) << bit) - 1);
+        check_alone(INT64_C(1) << bit);
+        check_alone((INT64_C(1) << bit) + 1);
+    }
+    for (int i = 0; i < 10000; i++)
+        check_alone((int64_t)(next_random(&x) >> (1 + next_random(&x) % 62)));
+    check_alone(INT64_MAX);
+}
+
+TEST(percentiles_of_a_hundred_values)
+{
+    CHECK_EQ(nart__times_percentile(&t, 50), 0);
+    for (int64_t v = 1; v <= 100; v++)
+        nart__times_add(&t, v <= 90 ? 10 : 10 * v);
+    CHECK_EQ(nart__times_percentile(&t, 0), 10);
+    CHECK_EQ(nart__times_percentile(&t, 50), 10);
+    CHECK_EQ(nart__times_percentile(&t, 90), 10);
+    CHECK_EQ(nart__times_percentile(&t, 91), 927); /* 910 lies in 896 .. 927 */
+    CHECK_EQ(nart__times_percentile(&t, 100), 1000);
+    CHECK_EQ(t.longest, 1000);
+    CHECK_EQ(t.count, 100);
+}
