@@ -107,7 +107,7 @@ void nart__rt_shutdown(nart_rt *rt)
         return;
     rt->refusing = true;
     nart__post_end(rt->hub, rt->life, 0);
-    nart__q_wake_all(&rt->awaiting_shutdown);
+    nart__q_answer_all(&rt->awaiting_shutdown, NART__DONE);
 }
 
 /* ---- asking ---- */

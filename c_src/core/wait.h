@@ -179,13 +179,13 @@ static inline void nart__q_remove(nart__waitq *q, nart__wait *w)
         q->last = w->prev;
 }
 
-/* Wakes who waits in any wait of the queue, and ends those waits: they are asked again. */
-static inline void nart__q_wake_all(nart__waitq *q)
+/* All of the queue have their answer, which `state` stands for: out of it, and woken. */
+static inline void nart__q_answer_all(nart__waitq *q, uint32_t state)
 {
     while (q->first) {
         nart__wait *w = q->first;
         nart__q_remove(q, w);
-        w->state = NART__CLOSED;
+        w->state = state;
         nart__ready(w->task);
     }
 }

@@ -2,6 +2,7 @@
 /* shutdown.c: asking a runtime to shut down, awaiting that, and running until nothing is left.
  *
  * Other threads and signal handlers ask through the mailbox: see core/post.c. */
+#include "../sync/sync.h"
 #include "remote.h"
 
 #include <nart/shutdown.h>
@@ -41,29 +42,21 @@ static void withdraw(nart__wait *w)
 
 static const struct nart__wait_ops shutdown_ops = { "shutdown", withdraw };
 
-nart_res nart_shutdown_await(nart_cx *cx, nart_shutdown *s)
+nart_res nart_shutdown_await(nart_cx *cx, nart_waiter *w)
 {
-    nart__wait *w = &s->wait;
     nart_rt *rt = nart__cx_rt(cx);
-    bool begun;
 
-    nart_res r = nart__enter(cx, w);
+    nart_res r = nart__sync_enter(cx, w, rt, 0);
     if (r)
         return r;
-    if (w->task && w->task != cx->self)
-        return -EBUSY;
     if (!rt)
         return NART_EDRIVER;
     if (rt->refusing) {
-        if (w->task)
-            nart__withdraw(w);
+        if (w->wait.task)
+            nart__withdraw(&w->wait);
         return 0;
     }
-    w->ops = &shutdown_ops;
-    r = nart__park_in(cx, w, &begun);
-    if (begun)
-        nart__q_push(&rt->awaiting_shutdown, w);
-    return r;
+    return nart__sync_park(cx, w, rt, 0, &rt->awaiting_shutdown, &shutdown_ops);
 }
 
 /* ---- running until nothing is left ---- */

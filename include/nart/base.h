@@ -121,9 +121,9 @@ static inline int64_t nart_time_add(int64_t at, int64_t ns)
 /**
  * Where a runtime gets its memory. `alloc` answers memory of `size` bytes aligned to `align` (a
  * power of two), or NULL; `free` gets the same size and alignment back. Called on the runtime's
- * thread, except that the last end of a cross-thread channel or oneshot frees wherever it is closed:
- * the functions must bear that. Slots of tasks and the records of foreign wakers are mapped from
- * the system and not asked for here.
+ * thread, except that the last end of a cross-thread channel or oneshot frees wherever it is closed,
+ * and that tokens (nart/cancel.h) are made and freed on any thread: the functions must bear that.
+ * Slots of tasks and the records of foreign wakers are mapped from the system and not asked for here.
  */
 typedef struct nart_alloc {
     void *(*alloc)(void *arg, size_t size, size_t align);

@@ -9,6 +9,7 @@
 #include "base.h"
 #include "bytes.h"
 #include "broadcast.h"
+#include "cancel.h"
 #include "chan.h"
 #include "clock.h"
 #include "co.h"

@@ -7,13 +7,14 @@
  * A runtime that has been asked to shut down takes no new tasks: spawns answer NART_ESHUTDOWN. What
  * runs goes on; tasks that serve for ever await the shutdown beside what they do, and end:
  *
- *     NART_AWAIT_ANY(which, r, nart_shutdown_await(cx, &c->shutdown),
+ *     NART_AWAIT_ANY(which, r, nart_shutdown_await(cx, &c->waiter),
  *                    nart_tcp_accept(cx, &c->listener, &c->peer));
  */
 #ifndef NART_SHUTDOWN_H
 #define NART_SHUTDOWN_H
 
 #include "remote.h"
+#include "sync.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -31,15 +32,11 @@ NART_API bool nart_rt_is_shutdown(const nart_rt *rt);
  *  **Thread**: any, signal handlers included. **Cost**: as nart_waker_wake(). */
 NART_API nart_res nart_remote_shutdown(nart_remote remote);
 
-/** Where a task awaits the shutdown; lives in the frame. Zeroed = idle. Nothing to release. */
-typedef struct nart_shutdown {
-    nart__wait wait;
-} nart_shutdown;
-
-/** Waits until the runtime has been asked to shut down; any number of tasks may.
- *  @return 0, from then on at once; -ECANCELED, -ETIMEDOUT; -EBUSY another task waits in `s`;
- *    NART_EDRIVER the task is not polled by a runtime's loop. */
-NART_API NART_MUST_USE nart_res nart_shutdown_await(nart_cx *cx, nart_shutdown *s);
+/** Waits until the runtime has been asked to shut down; any number of tasks may, each in a nart_waiter
+ *  of its own.
+ *  @return 0, from then on at once; -ECANCELED, -ETIMEDOUT; -EBUSY another task, or another
+ *    operation, waits in `w`; NART_EDRIVER the task is not polled by a runtime's loop. */
+NART_API NART_MUST_USE nart_res nart_shutdown_await(nart_cx *cx, nart_waiter *w);
 
 /** What was left at the end of nart_rt_quiesce() or nart_rt_shutdown_within(). */
 typedef struct nart_rt_left {

@@ -39,7 +39,7 @@ enum mode { SERVES, SLEEPS, STUBBORN, RACES, YIELDS };
 
 struct task {
     nart_co co;
-    nart_shutdown shutdown, *shared;
+    nart_waiter waiter, *shared;
     nart_timer timer;
     enum mode mode;
     int which, turns;
@@ -52,7 +52,7 @@ static nart_res task_run(nart_cx *cx, void *frame)
 
     NART_BEGIN(cx, &f->co);
     if (f->mode == SERVES)
-        NART_AWAIT(f->r, nart_shutdown_await(cx, f->shared ? f->shared : &f->shutdown));
+        NART_AWAIT(f->r, nart_shutdown_await(cx, f->shared ? f->shared : &f->waiter));
     if (f->mode == SLEEPS)
         NART_AWAIT(f->r, nart_sleep(cx, &f->timer, 3 * NART_SEC));
     while (f->mode == STUBBORN) {
@@ -62,7 +62,7 @@ static nart_res task_run(nart_cx *cx, void *frame)
     }
     if (f->mode == RACES)
         NART_AWAIT_ANY(f->which, f->r, nart_sleep(cx, &f->timer, NART_SEC),
-                       nart_shutdown_await(cx, &f->shutdown));
+                       nart_shutdown_await(cx, &f->waiter));
     while (f->mode == YIELDS && !nart_rt_is_shutdown(nart_cx_rt(cx)) && f->turns-- > 0)
         NART_YIELD();
     NART_END(f->r);
@@ -145,7 +145,7 @@ TEST(a_race_is_won_by_the_shutdown_or_by_the_clock)
     run_until(rt, at_ms(1000));
     CHECK(nart_join_done(&first));
     CHECK_EQ(f->which, 0);
-    CHECK(!f->shutdown.wait.task); /* its place in the queue has gone with it */
+    CHECK(!f->waiter.wait.task); /* its place in the queue has gone with it */
     f = start(RACES, &second);
     settle(rt);
     CHECK_RES(nart_rt_shutdown(rt), 0);
@@ -163,7 +163,7 @@ TEST(a_second_task_on_one_handle_is_busy)
 
     begin();
     struct task *f = start(SERVES, &first), *g = start(SERVES, &second);
-    g->shared = &f->shutdown;
+    g->shared = &f->waiter;
     settle(rt);
     CHECK_RES(g->r, -EBUSY);
     CHECK_RES(nart_rt_shutdown(rt), 0);

@@ -11,7 +11,7 @@
 
 struct server {
     nart_co co;
-    nart_shutdown shutdown;
+    nart_waiter waiter;
     nart_res r;
 };
 
@@ -20,7 +20,7 @@ static nart_res server_run(nart_cx *cx, void *frame)
     struct server *f = frame;
 
     NART_BEGIN(cx, &f->co);
-    NART_AWAIT(f->r, nart_shutdown_await(cx, &f->shutdown));
+    NART_AWAIT(f->r, nart_shutdown_await(cx, &f->waiter));
     NART_END(f->r);
 }
 

@@ -11,6 +11,8 @@
 
 #include "model.h"
 
+#include "base/lock.h"
+
 #include <limits>
 
 enum { MODEL_MEMORY = 65536 };
@@ -48,6 +50,17 @@ void model_check(bool ok, const char *file, int line, const char *text)
 void nart__relax(void)
 {
     rl::yield(1, $);
+}
+
+void nart__lock_enter(nart__lock *l)
+{
+    while (NART__EXCHANGE(l, 1u, NART__ACQUIRE))
+        nart__relax();
+}
+
+void nart__lock_leave(nart__lock *l)
+{
+    NART__STORE(l, 0u, NART__RELEASE);
 }
 
 /* ---- eventfds: of an execution, so relacy's own events ---- */

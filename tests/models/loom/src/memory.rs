@@ -19,10 +19,13 @@ use std::sync::atomic::AtomicUsize;
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::Ordering::Relaxed;
 use loom::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, AtomicU8};
-use loom::sync::Notify;
+use loom::sync::{Mutex, MutexGuard, Notify};
 
 /// Atomics of each size in stock.
 const ATOMICS: usize = 6;
+
+/// Locks in stock.
+const LOCKS: usize = 2;
 
 /// Cells in stock in the first execution; in later ones what others have used at most, and some.
 const CELLS_FIRST: usize = 1024;
@@ -116,6 +119,9 @@ pub struct World {
     /// What was touched before the threads started.
     touched: HashSet<usize, AddressHash>,
     events: Vec<Rc<Event>>,
+    /// Above the locks, which they refer to: dropped first.
+    held: HashMap<usize, MutexGuard<'static, ()>, AddressHash>,
+    locks: Objects<Mutex<()>>,
     /// More than the first thread exists.
     threads: bool,
 }
@@ -146,6 +152,8 @@ pub fn begin() {
         cells: Objects::new(cells_in_stock(), || UnsafeCell::new(())),
         touched: HashSet::default(),
         events: (0..EVENTS).map(|_| Rc::new(event())).collect(),
+        held: HashMap::default(),
+        locks: Objects::new(LOCKS, || Mutex::new(())),
         threads: false,
     };
     WORLD.set(Some(world));
@@ -226,4 +234,20 @@ pub fn cells(address: usize, size: usize, f: impl Fn(&UnsafeCell<()>)) {
 
 pub fn event(fd: i32) -> Rc<Event> {
     with(|world| world.events[usize::try_from(fd).expect("an eventfd")].clone())
+}
+
+/// Takes the lock at this address.
+pub fn lock(address: usize) {
+    // The stock's, also before the threads start: one made here would count as its first owner's.
+    let mutex = with(|world| world.locks.get(address, || None));
+    let guard = mutex.lock().expect("nothing has panicked");
+    // SAFETY: the world keeps the mutex as long as the guard.
+    let guard =
+        unsafe { std::mem::transmute::<MutexGuard<'_, ()>, MutexGuard<'static, ()>>(guard) };
+    with(|world| world.held.insert(address, guard));
+}
+
+pub fn unlock(address: usize) {
+    let guard = with(|world| world.held.remove(&address));
+    drop(guard.expect("it is held"));
 }

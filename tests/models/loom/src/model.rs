@@ -169,6 +169,16 @@ extern "C" fn nart__relax() {
 }
 
 #[no_mangle]
+extern "C" fn nart__lock_enter(lock: *const u32) {
+    memory::lock(lock as usize);
+}
+
+#[no_mangle]
+extern "C" fn nart__lock_leave(lock: *const u32) {
+    memory::unlock(lock as usize);
+}
+
+#[no_mangle]
 extern "C" fn nart__sys_eventfd_write(fd: c_int) -> c_int {
     WRITES.fetch_add(1, Relaxed);
     memory::event(fd).write();

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "relacy/engine.hpp"
+
+#undef malloc
+#undef free /* a member of the allocator's table has that name */
+
+#include "core/hub.c"
+#include "core/post.c"
+#include "life/token.c"
+#include "scenarios/token.c"
+
+int main(int argc, char **argv)
+{
+    return model_main(argc, argv);
+}

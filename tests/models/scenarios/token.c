@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* scenarios/token.c: tokens that are cancelled while a task begins to wait, while children come and
+ * go, and while the home goes. Thread 0 is the home's loop.
+ *
+ * What a canceller wrote before is a plain variable, read by whoever sees the flag: a missing edge is
+ * a race. A waiter that is not told leaves the loop asleep: a deadlock. */
+#include "model.h"
+
+#include "life/token.h"
+
+enum { SLOTS = 1, EFD = 0, TOKENS = 4 };
+
+typedef struct node {
+    nart__token token;
+    MODEL_VAR(uint32_t) life; /* 1 lives, 0 freed: touched by whoever frees it, and by its users */
+    bool told;
+} node;
+
+typedef struct state {
+    nart__hub hub;
+    nart__rec records[SLOTS]; /* must follow */
+    node nodes[TOKENS];
+    MODEL_VAR(uint32_t) news; /* what the canceller wrote before */
+    nart_remote home;
+    unsigned freed; /* after the threads */
+    NART__ATOMIC(uint32_t) frees;
+} state;
+
+static state *s;
+
+static node *node_of(nart__token *t)
+{
+    return (node *)(void *)t; /* its first member */
+}
+
+void nart__token_free(nart__token *t)
+{
+    MODEL_CHECK(MODEL_GET(node_of(t)->life) == 1);
+    MODEL_SET(node_of(t)->life, 0u);
+    (void)NART__FETCH_ADD(&s->frees, 1u, NART__RELAXED);
+}
+
+static void told(void *rt, nart__post *p)
+{
+    node *n = (node *)(void *)((char *)p - offsetof(nart__token, post));
+
+    if (rt) {
+        MODEL_CHECK(MODEL_GET(s->news) == 7);
+        n->told = true;
+    }
+    nart__token_unref(&n->token);
+}
+
+static nart__token *begin(unsigned i, nart__token *parent)
+{
+    node *n = &s->nodes[i];
+
+    n->token.home = s->home;
+    n->token.post.run = told;
+    MODEL_SET(n->life, 1u);
+    nart__token_begin(&n->token, parent);
+    return &n->token;
+}
+
+static nart__token *token(unsigned i)
+{
+    return &s->nodes[i].token;
+}
+
+static void cancel(unsigned i)
+{
+    MODEL_SET(s->news, 7u);
+    nart__token_cancel(token(i));
+}
+
+/* 0 above 1 and 2. */
+static void make(void)
+{
+    s = MODEL_NEW(state);
+    nart__hub_init(&s->hub, SLOTS, EFD);
+    nart__post_open(&s->hub);
+    s->home.hub = &s->hub;
+    s->home.life = nart__hub_life(&s->hub);
+    s->home.waker.w = nart__hub_waker(&s->hub, 0);
+    begin(0, NULL);
+    begin(1, token(0));
+    begin(2, token(0));
+}
+
+static void unmake(void)
+{
+    nart__token_unref(token(0));
+    nart__token_unref(token(1));
+    nart__token_unref(token(2));
+    MODEL_DELETE(s);
+}
+
+static void run_list(nart__post *p, bool open)
+{
+    for (nart__post *next; p; p = next) {
+        next = nart__post_next(p);
+        p->run(open ? s : NULL, p);
+    }
+}
+
+/* The loop, until the waiter of this token has been told. */
+static void loop(unsigned i)
+{
+    bool busy;
+
+    while (!s->nodes[i].told) {
+        nart__rec *rec = nart__hub_pop(&s->hub, &busy);
+        if (rec) {
+            run_list(nart__post_take(&s->hub), true);
+        } else if (nart__hub_park(&s->hub)) {
+            model_wait(EFD);
+            nart__hub_unpark(&s->hub);
+        } else {
+            nart__relax();
+        }
+    }
+}
+
+/* A task waits for this token, which is cancelled, sooner or later. */
+static void await(unsigned i)
+{
+    if (!nart__token_cancelled(token(i)) && nart__token_arm(token(i)))
+        loop(i);
+    else
+        MODEL_CHECK(MODEL_GET(s->news) == 7);
+}
+
+/* ---- one task waits for a child, another thread cancels the parent ---- */
+
+static void arm(unsigned i)
+{
+    if (i == 0)
+        await(1);
+    else
+        cancel(0);
+}
+
+/* ---- tasks wait for both children; a thread lets go of what it cancels ---- */
+
+static void both(unsigned i)
+{
+    if (i == 0) {
+        await(1);
+        await(2);
+    } else {
+        cancel(0);
+    }
+}
+
+/* ---- two threads cancel, one above the other: each finds all below cancelled after ---- */
+
+static void twice(unsigned i)
+{
+    if (i == 1)
+        nart__token_cancel(token(0));
+    else
+        nart__token_cancel(token(1));
+    MODEL_CHECK(nart__token_cancelled(token(1)));
+    if (i == 1)
+        MODEL_CHECK(nart__token_cancelled(token(2)));
+}
+
+/* ---- a child is made below a token while that is cancelled ---- */
+
+static void birth(unsigned i)
+{
+    if (i == 0)
+        nart__token_cancel(token(0));
+    else
+        begin(3, token(1));
+}
+
+static void born_cancelled(void)
+{
+    MODEL_CHECK(nart__token_cancelled(token(3)));
+    nart__token_unref(token(3));
+    unmake();
+}
+
+/* ---- handles go on two threads, while a third cancels: each token is freed once ---- */
+
+static void make_armed(void)
+{
+    make();
+    begin(3, token(1));
+    for (unsigned i = 1; i < TOKENS; i++)
+        MODEL_CHECK(nart__token_arm(token(i)));
+    nart__token_ref(token(0)); /* the canceller's handle */
+    MODEL_SET(s->news, 7u);
+}
+
+static void release(unsigned i)
+{
+    if (i == 0) {
+        nart__token_unref(token(1));
+        nart__token_unref(token(3));
+    } else if (i == 1) {
+        nart__token_cancel(token(0));
+        nart__token_unref(token(0));
+    } else {
+        nart__token_unref(token(2));
+        nart__token_unref(token(0));
+    }
+}
+
+static void all_freed(void)
+{
+    run_list(nart__post_take(&s->hub), true);
+    MODEL_CHECK(NART__LOAD(&s->frees, NART__RELAXED) == TOKENS);
+    MODEL_DELETE(s);
+}
+
+/* ---- the home goes while a token is cancelled ---- */
+
+static void home_goes(unsigned i)
+{
+    if (i == 0) {
+        run_list(nart__post_close(&s->hub), false);
+        nart__hub_retire(&s->hub, 0);
+        nart__hub_end(&s->hub);
+    } else {
+        nart__token_cancel(token(0));
+    }
+}
+
+static void none_told(void)
+{
+    nart__token_unref(token(3));
+    nart__token_unref(token(0));
+    nart__token_unref(token(0));
+    nart__token_unref(token(1));
+    nart__token_unref(token(2));
+    for (unsigned i = 0; i < TOKENS; i++)
+        MODEL_CHECK(!s->nodes[i].told);
+    MODEL_CHECK(NART__LOAD(&s->frees, NART__RELAXED) == TOKENS);
+    MODEL_DELETE(s);
+}
+
+const model_scenario model_scenarios[] = {
+    { "arm", 2, make, arm, unmake, 3, 4 },
+    { "both", 2, make, both, unmake, 2, 4 },
+    { "twice", 2, make, twice, unmake, 3, 4 },
+    { "birth", 2, make, birth, born_cancelled, 3, 4 },
+    { "release", 3, make_armed, release, all_freed, 2, 3 },
+    { "home", 2, make_armed, home_goes, none_told, 3, 3 },
+    { NULL, 0, NULL, NULL, NULL, 0, 0 },
+};
