@@ -37,6 +37,7 @@ void nart__token_free(nart__token *t)
 {
     MODEL_CHECK(MODEL_GET(node_of(t)->life) == 1);
     MODEL_SET(node_of(t)->life, 0u);
+    t->armed = NULL; /* whoever still looks at it races with this */
     (void)NART__FETCH_ADD(&s->frees, 1u, NART__RELAXED);
 }
 
@@ -215,6 +216,58 @@ static void all_freed(void)
     MODEL_DELETE(s);
 }
 
+/* ---- a token goes as soon as its waiter is told, and the canceller has another to tell ---- */
+
+static void make_waiters(void)
+{
+    make();
+    MODEL_CHECK(nart__token_arm(token(1)) && nart__token_arm(token(2)));
+}
+
+static void gone_when_told(unsigned i)
+{
+    if (i == 0) {
+        loop(1);
+        nart__token_unref(token(1));
+    } else {
+        cancel(0);
+    }
+}
+
+static void both_told(void)
+{
+    run_list(nart__post_take(&s->hub), true);
+    MODEL_CHECK(s->nodes[1].told && s->nodes[2].told);
+    nart__token_unref(token(0));
+    nart__token_unref(token(2));
+    MODEL_CHECK(NART__LOAD(&s->frees, NART__RELAXED) == 3);
+    MODEL_DELETE(s);
+}
+
+/* ---- the last handle goes where the other one has been used before ---- */
+
+static void make_handles(void)
+{
+    make();
+    nart__token_unref(token(1));
+    nart__token_unref(token(2));
+    MODEL_CHECK(!token(0)->first); /* they have left the tree */
+    nart__token_ref(token(0));
+}
+
+static void handles(unsigned i)
+{
+    (void)i;
+    MODEL_CHECK(MODEL_GET(s->nodes[0].life) == 1);
+    nart__token_unref(token(0));
+}
+
+static void three_freed(void)
+{
+    MODEL_CHECK(NART__LOAD(&s->frees, NART__RELAXED) == 3);
+    MODEL_DELETE(s);
+}
+
 /* ---- the home goes while a token is cancelled ---- */
 
 static void home_goes(unsigned i)
@@ -246,6 +299,8 @@ const model_scenario model_scenarios[] = {
     { "both", 2, make, both, unmake, 2, 4 },
     { "twice", 2, make, twice, unmake, 3, 4 },
     { "birth", 2, make, birth, born_cancelled, 3, 4 },
+    { "told", 2, make_waiters, gone_when_told, both_told, 2, 4 },
+    { "handles", 2, make_handles, handles, three_freed, 3, 4 },
     { "release", 3, make_armed, release, all_freed, 2, 3 },
     { "home", 2, make_armed, home_goes, none_told, 3, 3 },
     { NULL, 0, NULL, NULL, NULL, 0, 0 },
