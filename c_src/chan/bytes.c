@@ -99,7 +99,8 @@ static nart__bytes *bytes_new(nart_rt *rt, const nart_bytes_opts *o, uint64_t ca
     NART__STORE(&c->ring.room, capacity, NART__RELAXED);
     NART__STORE(&c->senders, 1u, NART__RELAXED);
     NART__STORE(&c->refs, 2u, NART__RELAXED);
-    (void)pthread_mutex_init(&c->lock, NULL); /* cannot fail without attributes */
+    nart__lock_init(&c->lock);
+    c->fork_epoch = nart__fork_epoch();
     c->watch.look = nart__bytes_look;
     attach(c, rt);
     return c;
@@ -152,7 +153,8 @@ static void release(nart__bytes *c)
 {
     if (!nart__bytes_last(c))
         return;
-    (void)pthread_mutex_destroy(&c->lock);
+    if (c->fork_epoch == nart__fork_epoch())
+        nart__lock_finish(&c->lock);
     nart_alloc a = c->alloc;
     nart__free(&a, c, c->bytes, NART__RING_LINE);
 }

@@ -5,6 +5,7 @@
 #define NART_CHAN_BYTES_H
 
 #include "../base/atomic.h"
+#include "../base/lock.h"
 #include "../core/runtime.h"
 #include "cell.h"
 
@@ -24,8 +25,9 @@ typedef struct nart__bytes {
     NART__ALIGNAS(NART__RING_LINE) NART__ATOMIC(uint32_t) senders; /* ends that are open */
     NART__ATOMIC(uint32_t) tx_gone;                                /* the last of them has closed */
     NART__ATOMIC(uint32_t) refs;                                   /* sides that are open */
-    pthread_mutex_t lock;                                          /* of `waiting` */
+    nart__lock lock;                                               /* of `waiting` */
     nart__waitq waiting; /* mpsc: senders, first come first */
+    unsigned fork_epoch; /* of the process that opened it */
 } nart__bytes;
 
 static inline nart__bytes *nart__bytes_of(nart__bytes_ring *r)
@@ -49,8 +51,8 @@ bool nart__bytes_last(nart__bytes *c);
 extern const struct nart__wait_ops nart__bytes_tx_ops, nart__bytes_rx_ops;
 
 /* bytes_queue.c: senders of an MPSC channel that wait */
-void nart__bytes_queue_join(nart_bytes_tx *tx, uintptr_t waker);
-bool nart__bytes_queue_first(nart_bytes_tx *tx);
+bool nart__bytes_queue_join(nart_bytes_tx *tx);
+bool nart__bytes_queue_first(nart_bytes_tx *tx, nart_waker waker);
 void nart__bytes_queue_leave(nart_bytes_tx *tx);
 
 #endif

@@ -15,31 +15,42 @@
  * Bounds: one wake-up for each sender that leaves. The lock is held for a few instructions, and only
  * senders that wait take it.
  *
- * Not handled: a fork while another thread holds the lock. A child must not close ends in which its
- * tasks wait then. */
+ * In a child of fork nobody waits here: another thread of the parent's may have held the lock. */
 #include "bytes.h"
 
-/* Relaxed, here and below: tail decides by its value alone. */
-void nart__bytes_queue_join(nart_bytes_tx *tx, uintptr_t waker)
+/* False in a child of fork. */
+static bool enter(nart__bytes *c)
+{
+    if (NART_UNLIKELY(c->fork_epoch != nart__fork_epoch()))
+        return false;
+    nart__lock_enter(&c->lock);
+    return true;
+}
+
+/* False: it cannot wait here. Relaxed, here and below: tail decides by its value alone. */
+bool nart__bytes_queue_join(nart_bytes_tx *tx)
 {
     nart__bytes *c = nart__bytes_of(tx->ring);
 
-    tx->waker = waker;
-    (void)pthread_mutex_lock(&c->lock);
+    if (!enter(c))
+        return false;
     if (!c->waiting.first)
         (void)NART__FETCH_ADD(&c->ring.tail, NART__BYTES_QUEUED, NART__RELAXED);
     nart__q_push(&c->waiting, &tx->wait);
-    (void)pthread_mutex_unlock(&c->lock);
+    nart__lock_leave(&c->lock);
+    return true;
 }
 
-/* Is it this one's turn? It stays so until it leaves. */
-bool nart__bytes_queue_first(nart_bytes_tx *tx)
+/* Is it this one's turn? It stays so until it leaves. Else `waker` is used when its turn comes. */
+bool nart__bytes_queue_first(nart_bytes_tx *tx, nart_waker waker)
 {
     nart__bytes *c = nart__bytes_of(tx->ring);
 
-    (void)pthread_mutex_lock(&c->lock);
+    if (!enter(c))
+        return false;
     bool first = c->waiting.first == &tx->wait;
-    (void)pthread_mutex_unlock(&c->lock);
+    tx->waker = waker.w;
+    nart__lock_leave(&c->lock);
     return first;
 }
 
@@ -48,7 +59,8 @@ void nart__bytes_queue_leave(nart_bytes_tx *tx)
     nart__bytes *c = nart__bytes_of(tx->ring);
     nart_waker next = { 0 };
 
-    (void)pthread_mutex_lock(&c->lock);
+    if (!enter(c))
+        return;
     bool first = c->waiting.first == &tx->wait;
     if (first)
         nart__cell_take_back(
@@ -58,6 +70,7 @@ void nart__bytes_queue_leave(nart_bytes_tx *tx)
         (void)NART__FETCH_ADD(&c->ring.tail, -NART__BYTES_QUEUED, NART__RELAXED);
     else if (first)
         next.w = ((nart_bytes_tx *)(void *)c->waiting.first)->waker;
-    (void)pthread_mutex_unlock(&c->lock);
-    nart_waker_wake(next);
+    nart__lock_leave(&c->lock);
+    if (next.w)
+        nart_waker_wake(next);
 }

@@ -123,18 +123,17 @@ static void tx_withdraw(nart__wait *w)
         nart__cell_take_back(&tx->ring->tx_notify);
 }
 
-/* A sender that waits tries again. It claims in its turn only, and then leaves its waker first if it
- * is going to park. */
-static nart_res claim_again(nart_cx *cx, nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf,
-                            bool parks)
+/* A sender that waits tries again, in its turn only. The first that waits leaves its waker before it
+ * looks, the others theirs with the queue. */
+static nart_res claim_waiting(nart_cx *cx, nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf)
 {
     nart_res r = may_claim(tx, len);
     if (r)
         return r;
-    bool turn = !tx->ring->mpsc || nart__bytes_queue_first(tx);
-    if (turn && parks)
-        nart__cell_leave(&tx->ring->tx_notify, cx);
-    return claimed(tx, turn && reserve_alone(tx, len), buf);
+    if (tx->ring->mpsc && !nart__bytes_queue_first(tx, nart_cx_waker(cx)))
+        return claimed(tx, false, buf);
+    nart__cell_leave(&tx->ring->tx_notify, cx);
+    return claimed(tx, reserve_alone(tx, len), buf);
 }
 
 nart_res nart__bytes_claim_slow(nart_cx *cx, nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf)
@@ -147,14 +146,16 @@ nart_res nart__bytes_claim_slow(nart_cx *cx, nart_bytes_tx *tx, size_t len, nart
         return r;
     if (NART_UNLIKELY(w->task && w->task != cx->self))
         return -EBUSY;
-    r = w->task ? claim_again(cx, tx, len, buf, false) : nart__bytes_try_claim_slow(tx, len, buf);
+    r = w->task ? claim_waiting(cx, tx, len, buf) : nart__bytes_try_claim_slow(tx, len, buf);
     if (r == -EAGAIN) {
         r = nart__park_in(cx, w, &begun);
-        if (r != NART_PENDING)
+        if (!begun)
             return r;
-        if (begun && tx->ring->mpsc)
-            nart__bytes_queue_join(tx, nart_cx_waker(cx).w);
-        r = claim_again(cx, tx, len, buf, true);
+        if (tx->ring->mpsc && !nart__bytes_queue_join(tx)) {
+            nart__unwait(w);
+            return NART_EFORK;
+        }
+        r = claim_waiting(cx, tx, len, buf);
         if (r == -EAGAIN)
             return NART_PENDING;
     }
@@ -231,14 +232,16 @@ static void rx_withdraw(nart__wait *w)
 const struct nart__wait_ops nart__bytes_tx_ops = { "claim", tx_withdraw };
 const struct nart__wait_ops nart__bytes_rx_ops = { "recv", rx_withdraw };
 
-/* Whose entry comes into this word tells, unless it is there already. Release: the waker has been
- * left. A mark from an earlier wait is set again: what finds it may just be telling. */
+/* Whose entry comes into this word tells, unless it is there already. A mark from an earlier wait is
+ * set again, as the entry may have found that. Relaxed: who finds the mark finds the waker, too. Else
+ * its exchange of the cell would have come before the one that left the waker; then that one would
+ * have acquired the entry, and this swap would have found it. */
 static void mark(nart__bytes_word *word)
 {
     uint64_t entry = NART__LOAD(word, NART__RELAXED);
 
     while (entry <= NART__BYTES_WAITING) {
-        if (NART__CAS(word, &entry, NART__BYTES_WAITING, NART__RELEASE, NART__RELAXED))
+        if (NART__CAS(word, &entry, NART__BYTES_WAITING, NART__RELAXED, NART__RELAXED))
             return;
     }
 }

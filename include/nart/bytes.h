@@ -249,8 +249,7 @@ static inline int nart__bytes_claim_fast(nart_bytes_tx *tx, size_t len, nart_byt
     return 1;
 }
 
-/* The open claim becomes an entry. Release: what was written is there for who finds the entry.
- * Acquire: who has left WAITING has left its waker before. */
+/* The open claim becomes an entry. Release: what was written is there for who finds the entry. */
 static inline void nart__bytes_publish(nart_bytes_tx *tx, uint64_t kind, size_t len)
 {
     nart__bytes_ring *r = tx->ring;
@@ -260,7 +259,7 @@ static inline void nart__bytes_publish(nart_bytes_tx *tx, uint64_t kind, size_t 
     tx->size = 0;
     if (r->spinning)
         NART__STORE(word, entry, NART__RELEASE);
-    else if (NART_UNLIKELY(NART__EXCHANGE(word, entry, NART__ACQ_REL) == NART__BYTES_WAITING))
+    else if (NART_UNLIKELY(NART__EXCHANGE(word, entry, NART__RELEASE) == NART__BYTES_WAITING))
         nart__tell(&r->rx_notify);
 }
 
@@ -323,7 +322,7 @@ static inline void nart__bytes_free(nart_bytes_rx *rx)
  * @return 0 and `*buf`: write there, then nart_bytes_commit() or nart_bytes_abort(), in this poll
  *   or a later one; -EMSGSIZE longer than nart_bytes_max_len(); NART_ECLOSED the receiver, or this
  *   end, has closed; -EBUSY a claim is open, or another task waits in this end; -ECANCELED,
- *   -ETIMEDOUT: nothing is claimed.
+ *   -ETIMEDOUT: nothing is claimed; NART_EFORK it would wait in an MPSC channel of the parent's.
  * **Ownership**: the room is the channel's, and the caller's to write until commit, abort or close
  * of the end. **Thread**: the end's own. **Cost**: MPSC: one locked instruction.
  */

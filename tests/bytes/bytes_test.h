@@ -76,8 +76,8 @@ static inline void message_write(void *to, size_t len, uint64_t number)
 
 static inline void message_check(const nart_bytes_msg *m, size_t len, uint64_t number)
 {
+    CHECK(m->ptr && (uintptr_t)m->ptr % 16 == 0);
     CHECK_EQ(m->len, len);
-    CHECK_EQ((uintptr_t)m->ptr % 16, 0);
     for (size_t i = 0; i < len; i++) {
         unsigned char expected = (unsigned char)(number * 31 + i * 7 + (number >> 8));
         if (((const unsigned char *)m->ptr)[i] != expected)
@@ -92,8 +92,8 @@ static inline nart_res put(nart_bytes_tx *tx, size_t len, uint64_t number)
     nart_res r = nart_bytes_try_claim(tx, len, &buf);
     if (r)
         return r;
+    CHECK(buf.ptr && (uintptr_t)buf.ptr % 16 == 0);
     CHECK_EQ(buf.len, len);
-    CHECK_EQ((uintptr_t)buf.ptr % 16, 0);
     message_write(buf.ptr, len, number);
     CHECK_RES(nart_bytes_commit(tx, &buf), 0);
     CHECK(!buf.ptr && buf.len == 0);

@@ -30,7 +30,7 @@ extern const model_scenario model_scenarios[];
 
 /* Eventfds are the numbers below this one: a write sets, a wait waits and resets. Waits may end for
  * no reason. */
-enum { MODEL_EVENTS = 2 };
+enum { MODEL_EVENTS = 3 };
 void model_wait(int fd);
 /* Was it set? Resets it. (loom only) */
 bool model_take(int fd);

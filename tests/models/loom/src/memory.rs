@@ -33,7 +33,7 @@ const CELLS_SPARE: usize = 32;
 static CELLS_USED: AtomicUsize = AtomicUsize::new(0);
 
 /// As in model.h.
-const EVENTS: usize = 2;
+const EVENTS: usize = 3;
 
 /// A hash for addresses, cheaper than the standard one.
 #[derive(Default)]

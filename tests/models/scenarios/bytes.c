@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* scenarios/bytes.c: a channel of bytes from one or two threads to another: claiming, waiting on both
+ * sides and in the queue of senders, closing from all sides. Thread 0 receives, the others send.
+ *
+ * A message holds the number of a payload that its sender has written before, so one that is seen
+ * too early is a data race, and so is one that is written over before its release. A waker that is
+ * not told leaves its side waiting for ever, a deadlock. What the runtime does around the channel is
+ * made of a few lines here: a poll, the look of a loop, a wake, which sets an eventfd and reads plain
+ * memory that belongs to the waker. */
+#include "chan/bytes_queue.c"
+#include "chan/bytes_ring.c"
+#include "model.h"
+
+enum { RX, TX, TX2, SIDES, PAYLOADS = 4 };
+
+typedef struct state {
+    nart__bytes chan;
+    nart__bytes_word words[2];
+    uint64_t data[4]; /* a message uses the first half of a unit */
+    nart_cx tx_cx[SIDES];
+    nart__task task[SIDES];
+    nart_bytes_tx tx[SIDES];
+    nart_bytes_rx rx;
+    uint32_t left[SIDES];              /* a waker has been made */
+    uint32_t ready;                    /* the receiver's task is to be polled */
+    MODEL_VAR(uint32_t) memory[SIDES]; /* a waker's own */
+    MODEL_VAR(uint32_t) payload[PAYLOADS];
+    MODEL_VAR(uint32_t) last_words[SIDES];
+    MODEL_VAR(uint32_t) room_used[2]; /* a place of the ring, for engines that do not see data */
+    unsigned received, got[PAYLOADS], lasts[SIDES];
+    nart_rt rt; /* the receiver's */
+} state;
+
+static state *s;
+
+/* ---- what the channel calls ---- */
+
+nart_waker nart_cx_waker(nart_cx *cx)
+{
+    unsigned side = cx == &s->tx_cx[TX] ? TX : cx == &s->tx_cx[TX2] ? TX2 : RX;
+    nart_waker w = { 2 * (side + 1) };
+
+    if (!s->left[side])
+        MODEL_SET(s->memory[side], 1u);
+    s->left[side] = 1;
+    return w;
+}
+
+int nart__sys_eventfd_write(int fd);
+
+void nart_waker_wake(nart_waker w)
+{
+    unsigned side = (unsigned)w.w / 2 - 1;
+
+    MODEL_CHECK(MODEL_GET(s->memory[side]) == 1);
+    (void)nart__sys_eventfd_write((int)side);
+}
+
+void nart__ready_slow(nart__task *t)
+{
+    MODEL_CHECK(t == &s->task[RX]);
+    s->ready = 1;
+}
+
+void nart__watch_add(nart_rt *rt, nart__watch *w)
+{
+    (void)rt;
+    MODEL_CHECK(!w->next);
+    w->next = w;
+}
+
+void nart__watch_remove(nart__watch *w)
+{
+    w->next = NULL;
+}
+
+unsigned nart__fork_epoch(void)
+{
+    return 0;
+}
+
+nart_res nart__halt(nart_cx *cx, nart__wait *w)
+{
+    (void)cx;
+    (void)w;
+    MODEL_FAIL("out of budget");
+    return 0;
+}
+
+void nart__unlink(nart__wait *w)
+{
+    (void)w;
+    MODEL_FAIL("a wait that is not the first");
+}
+
+/* ---- making and ending ---- */
+
+/* What a thread touches first costs loom more, so all but the rest of the runtime is touched here; and
+ * what several threads only read, which has to be. */
+static void touch(const struct nart__wait_ops *volatile ops)
+{
+#ifndef MODEL_RELACY
+    const struct nart__wait_ops *unknown = ops; /* else the reading would be known to be constant */
+    (void)*(void (*const volatile *)(nart__wait *))(const void *)&unknown->withdraw;
+    for (size_t i = 0; i < (offsetof(state, rt) + sizeof(nart_cx)) / 4; i++)
+        (void)((const volatile uint32_t *)s)[i];
+#else
+    (void)ops;
+#endif
+}
+
+/* `units`: of capacity. */
+static void make(unsigned senders, uint64_t units, bool spinning, bool loop)
+{
+    s = MODEL_NEW(state);
+    touch(&nart__bytes_tx_ops);
+    nart__bytes_ring *r = &s->chan.ring;
+    r->words = s->words;
+    r->data = (unsigned char *)s->data;
+    r->mask = units * NART__BYTES_UNIT - 1;
+    NART__STORE(&r->room, units * NART__BYTES_UNIT, NART__RELAXED);
+    r->max_len = sizeof(uint64_t);
+    r->mpsc = senders > 1;
+    r->spinning = spinning;
+    NART__STORE(&s->chan.senders, (uint32_t)senders, NART__RELAXED);
+    NART__STORE(&s->chan.refs, 2u, NART__RELAXED);
+    nart__lock_init(&s->chan.lock);
+    s->chan.rt = loop ? &s->rt : NULL;
+    s->rt.running = true;
+    if (spinning) {
+        r->rx_dirty = 1;
+        s->chan.watch.next = &s->chan.watch;
+    }
+    for (unsigned i = TX; i < TX + senders; i++) {
+        s->tx[i].ring = r;
+        s->tx[i].wait.ops = &nart__bytes_tx_ops;
+    }
+    s->rx.ring = r;
+    s->rx.wait.ops = &nart__bytes_rx_ops;
+}
+
+static void make_1(void)
+{
+    make(1, 1, false, true);
+}
+
+static void make_2(void)
+{
+    make(1, 2, false, true);
+}
+
+static void make_plain(void)
+{
+    make(1, 1, false, false);
+}
+
+static void make_spinning(void)
+{
+    make(1, 1, true, true);
+}
+
+static void make_many_1(void)
+{
+    make(2, 1, false, true);
+}
+
+static void make_many_2(void)
+{
+    make(2, 2, false, true);
+}
+
+static void unmake(void)
+{
+    MODEL_DELETE(s);
+}
+
+/* ---- what the threads are made of ---- */
+
+static nart_cx *poll_begin(unsigned side)
+{
+    nart_cx *cx = side == RX ? &s->rt.cx : &s->tx_cx[side];
+
+    cx->self = &s->task[side];
+    cx->self->polls++;
+    cx->scope = NULL;
+    cx->park = NART_NEVER;
+    cx->go = NART_BUDGET;
+    return cx;
+}
+
+static void loop_looks(void)
+{
+    if (s->chan.watch.next)
+        nart__bytes_look(&s->chan.watch);
+}
+
+static nart_res recv_poll(nart_bytes_msg *msg)
+{
+    nart_res r = nart_bytes_recv(poll_begin(RX), &s->rx, msg);
+    loop_looks();
+    return r;
+}
+
+static nart_res recv_await(nart_bytes_msg *msg)
+{
+    nart_res r;
+    while ((r = recv_poll(msg)) == NART_PENDING)
+        model_wait(RX);
+    return r;
+}
+
+static nart_res recv_spin(nart_bytes_msg *msg)
+{
+    nart_res r;
+    while ((r = recv_poll(msg)) == NART_PENDING) {
+        for (s->ready = 0; !s->ready; loop_looks())
+            nart__relax();
+    }
+    return r;
+}
+
+static nart_res recv_try(nart_bytes_msg *msg)
+{
+    nart_res r;
+    while ((r = nart_bytes_try_recv(&s->rx, msg)) == -EAGAIN)
+        nart__relax();
+    return r;
+}
+
+static nart_res claim_poll(unsigned side, nart_bytes_buf *buf)
+{
+    return nart_bytes_claim(poll_begin(side), &s->tx[side], sizeof(uint64_t), buf);
+}
+
+static nart_res claim_await(unsigned side, nart_bytes_buf *buf)
+{
+    nart_res r;
+    while ((r = claim_poll(side, buf)) == NART_PENDING)
+        model_wait((int)side);
+    return r;
+}
+
+/* The place is this thread's own now. */
+static void touch_room(const void *ptr)
+{
+    size_t unit = (size_t)((const uint64_t *)ptr - s->data) / 2;
+    MODEL_SET(s->room_used[unit], (uint32_t)unit + 1);
+}
+
+static void write_and_commit(unsigned side, nart_bytes_buf *buf, uint64_t value)
+{
+    touch_room(buf->ptr);
+    *(uint64_t *)buf->ptr = value;
+    MODEL_SET(s->payload[value], (uint32_t)value + 10);
+    MODEL_CHECK(nart_bytes_commit(&s->tx[side], buf) == 0);
+}
+
+static nart_res send_await(unsigned side, uint64_t value)
+{
+    nart_bytes_buf buf;
+    nart_res r = claim_await(side, &buf);
+    if (r == 0)
+        write_and_commit(side, &buf, value);
+    return r;
+}
+
+/* What has come must be whole, and new. */
+static void take_in(nart_bytes_msg *msg)
+{
+    uint64_t value = *(const uint64_t *)msg->ptr;
+
+    MODEL_CHECK(msg->len == sizeof(uint64_t));
+    MODEL_CHECK(value < PAYLOADS && s->got[value] == 0);
+    MODEL_CHECK(MODEL_GET(s->payload[value]) == value + 10);
+    if (!s->chan.ring.mpsc)
+        MODEL_CHECK(value == s->received);
+    s->got[value]++;
+    s->received++;
+    touch_room(msg->ptr);
+    MODEL_CHECK(nart_bytes_release(&s->rx, msg) == 0);
+}
+
+static void closed(unsigned side)
+{
+    MODEL_SET(s->last_words[side], side + 1);
+    if (side == RX)
+        nart__bytes_rx_closed(&s->chan.ring);
+    else if (!nart__bytes_tx_closed(&s->tx[side]))
+        return;
+    if (nart__bytes_last(&s->chan)) { /* and so frees: nobody else may be inside */
+        s->lasts[side]++;
+        for (unsigned i = 0; i <= NART__LOAD(&s->chan.senders, NART__RELAXED) + 1; i++)
+            MODEL_CHECK(MODEL_GET(s->last_words[i]) == i + 1);
+        for (unsigned i = 0; i < SIDES; i++)
+            MODEL_SET(s->last_words[i], 0u);
+    }
+}
+
+static void send_all(unsigned side, uint64_t first, uint64_t count)
+{
+    for (uint64_t i = first; i < first + count; i++)
+        MODEL_CHECK(send_await(side, i) == 0);
+    closed(side);
+}
+
+static void recv_all(nart_res (*recv)(nart_bytes_msg *))
+{
+    nart_bytes_msg msg;
+    nart_res r;
+    while ((r = recv(&msg)) == 0)
+        take_in(&msg);
+    MODEL_CHECK(r == NART_ECLOSED);
+    closed(RX);
+}
+
+/* So many came, and one side was the last. */
+static void after(unsigned count)
+{
+    MODEL_CHECK(s->received == count);
+    MODEL_CHECK(s->lasts[RX] + s->lasts[TX] + s->lasts[TX2] == 1);
+    MODEL_CHECK(!s->chan.waiting.first);
+    unmake();
+}
+
+static void after_1(void)
+{
+    after(1);
+}
+
+static void after_2(void)
+{
+    after(2);
+}
+
+static void after_3(void)
+{
+    after(3);
+}
+
+static void after_any(void)
+{
+    after(s->received);
+}
+
+/* ---- a stream and its end, both sides waiting for each other ---- */
+
+static void stream_of_2(unsigned i)
+{
+    if (i == RX)
+        recv_all(recv_await);
+    else
+        send_all(TX, 0, 2);
+}
+
+static void stream_of_3(unsigned i)
+{
+    if (i == RX)
+        recv_all(recv_await);
+    else
+        send_all(TX, 0, 3);
+}
+
+static void spinning(unsigned i)
+{
+    if (i == RX)
+        recv_all(recv_spin);
+    else
+        send_all(TX, 0, 2);
+}
+
+/* ---- the receiver closes: a sender that waits for room is told, one that does not finds out ---- */
+
+static void receiver_closes(unsigned i)
+{
+    nart_bytes_msg msg;
+    uint64_t next = 0;
+
+    if (i == RX) {
+        MODEL_CHECK(recv_await(&msg) == 0);
+        take_in(&msg);
+        closed(RX);
+    } else {
+        while (send_await(TX, next) == 0)
+            next++;
+        MODEL_CHECK(next >= 1 && next <= 2);
+        closed(TX);
+    }
+}
+
+/* ---- neither side waits: what was committed before the close is found before it ---- */
+
+static void nobody_waits(unsigned i)
+{
+    nart_bytes_buf buf;
+
+    if (i == RX) {
+        recv_all(recv_try);
+        return;
+    }
+    for (uint64_t n = 0; n < 2; n++) {
+        while (nart_bytes_try_claim(&s->tx[TX], sizeof(uint64_t), &buf) != 0)
+            nart__relax();
+        write_and_commit(TX, &buf, n);
+    }
+    closed(TX);
+}
+
+/* ---- the length, once the sender is known to have closed, is what was sent ---- */
+
+static void length_at_the_end(unsigned i)
+{
+    if (i == TX) {
+        send_all(TX, 0, 2);
+        return;
+    }
+    while (!nart__bytes_tx_gone(&s->chan.ring))
+        nart__relax();
+    MODEL_CHECK(nart__bytes_len(&s->chan.ring) == 2 * (size_t)NART__BYTES_UNIT);
+    recv_all(recv_try);
+}
+
+/* One of two senders may ask at any time, and hears of no more than there ever was. */
+static void length_at_any_time(unsigned i)
+{
+    if (i == RX) {
+        recv_all(recv_await);
+    } else if (i == TX) {
+        send_all(TX, 0, 1);
+    } else {
+        MODEL_CHECK(nart__bytes_len(&s->chan.ring) <= NART__BYTES_UNIT);
+        closed(TX2);
+    }
+}
+
+/* ---- a wait that is given up, and the next one ---- */
+
+static void receive_given_up(unsigned i)
+{
+    nart_bytes_msg msg;
+
+    if (i == TX) {
+        send_all(TX, 0, 2);
+        return;
+    }
+    nart_res r = recv_poll(&msg);
+    if (r == 0)
+        take_in(&msg);
+    else if (r == NART_PENDING)
+        nart__withdraw(&s->rx.wait);
+    recv_all(recv_await);
+}
+
+static void send_given_up(unsigned i)
+{
+    nart_bytes_buf buf;
+
+    if (i == RX) {
+        recv_all(recv_await);
+        return;
+    }
+    MODEL_CHECK(send_await(TX, 0) == 0);
+    nart_res r = claim_poll(TX, &buf);
+    if (r == NART_PENDING) {
+        nart__withdraw(&s->tx[TX].wait);
+        r = claim_await(TX, &buf);
+    }
+    MODEL_CHECK(r == 0);
+    write_and_commit(TX, &buf, 1);
+    closed(TX);
+}
+
+/* ---- claims that are aborted, one of them by the close ---- */
+
+static void aborts(unsigned i)
+{
+    nart_bytes_buf buf;
+
+    if (i == RX) {
+        recv_all(recv_await);
+        return;
+    }
+    MODEL_CHECK(claim_await(TX, &buf) == 0);
+    touch_room(buf.ptr);
+    *(uint64_t *)buf.ptr = 7;
+    MODEL_CHECK(nart_bytes_abort(&s->tx[TX], &buf) == 0);
+    MODEL_CHECK(send_await(TX, 0) == 0);
+    MODEL_CHECK(claim_await(TX, &buf) == 0);
+    closed(TX);
+}
+
+/* Another sender gets the room. */
+static void aborts_for_another(unsigned i)
+{
+    nart_bytes_buf buf;
+
+    if (i == RX) {
+        recv_all(recv_await);
+    } else if (i == TX2) {
+        send_all(TX2, 0, 1);
+    } else {
+        MODEL_CHECK(claim_await(TX, &buf) == 0);
+        touch_room(buf.ptr);
+        *(uint64_t *)buf.ptr = 7;
+        closed(TX);
+    }
+}
+
+/* ---- two senders ---- */
+
+static void from_two(unsigned i)
+{
+    if (i == RX)
+        recv_all(recv_await);
+    else
+        send_all(i, i - 1, 1);
+}
+
+static void from_two_of_3(unsigned i)
+{
+    if (i == RX)
+        recv_all(recv_await);
+    else
+        send_all(i, i == TX ? 0 : 2, i == TX ? 2 : 1);
+}
+
+/* Nobody waits for anybody. */
+static void from_two_trying(unsigned i)
+{
+    nart_bytes_buf buf;
+
+    if (i == RX) {
+        recv_all(recv_try);
+        return;
+    }
+    while (nart_bytes_try_claim(&s->tx[i], sizeof(uint64_t), &buf) != 0)
+        nart__relax();
+    write_and_commit(i, &buf, i - 1);
+    closed(i);
+}
+
+/* One gives up, and closes: its turn passes on. The ring was full. */
+static void make_full(void)
+{
+    nart_bytes_buf buf;
+
+    make_many_1();
+    MODEL_CHECK(nart_bytes_try_claim(&s->tx[TX], sizeof(uint64_t), &buf) == 0);
+    write_and_commit(TX, &buf, 0);
+}
+
+static void turn_passes_on(unsigned i)
+{
+    nart_bytes_buf buf;
+
+    if (i == RX) {
+        recv_all(recv_await);
+        return;
+    }
+    if (i == TX2) {
+        send_all(TX2, 1, 1);
+        return;
+    }
+    nart_res r = claim_poll(TX, &buf);
+    if (r == NART_PENDING)
+        nart__withdraw(&s->tx[TX].wait);
+    closed(TX); /* with or without the claim */
+}
+
+/* Both may wait when the receiver closes. */
+static void receiver_closes_on_two(unsigned i)
+{
+    if (i != RX)
+        MODEL_CHECK(send_await(i, i) == NART_ECLOSED);
+    closed(i);
+}
+
+const model_scenario model_scenarios[] = {
+    { "nobody_waits", 2, make_1, nobody_waits, after_2, 3, 2 },
+    { "length_at_the_end", 2, make_2, length_at_the_end, after_2, 4, 4 },
+    { "receiver_closes", 2, make_1, receiver_closes, after_1, 2, 2 },
+    { "stream_narrow", 2, make_1, stream_of_2, after_2, 1, 2 },
+    { "stream_narrow_of_3", 2, make_1, stream_of_3, after_3, 1, 2 },
+    { "stream_wide", 2, make_2, stream_of_3, after_3, 1, 1 },
+    { "plain_receiver", 2, make_plain, stream_of_2, after_2, 1, 2 },
+    { "receive_given_up", 2, make_2, receive_given_up, after_2, 1, 2 },
+    { "send_given_up", 2, make_1, send_given_up, after_2, 1, 2 },
+    { "aborts", 2, make_1, aborts, after_1, 1, 2 },
+    { "aborts_for_another", 3, make_many_1, aborts_for_another, after_1, 0, 1 },
+    { "spinning", 2, make_spinning, spinning, after_2, 1, 2 },
+    { "from_two_wide", 3, make_many_2, from_two, after_2, 1, 2 },
+    { "from_two_narrow", 3, make_many_1, from_two, after_2, 1, 2 },
+    { "from_two_narrow_of_3", 3, make_many_1, from_two_of_3, after_3, 0, 1 },
+    { "from_two_trying", 3, make_many_1, from_two_trying, after_2, 1, 1 },
+    { "length_at_any_time", 3, make_many_2, length_at_any_time, after_1, 1, 2 },
+    { "turn_passes_on", 3, make_full, turn_passes_on, after_2, 0, 1 },
+    { "receiver_closes_on_two", 3, make_full, receiver_closes_on_two, after_any, 1, 1 },
+    { NULL, 0, NULL, NULL, NULL, 0, 0 },
+};
