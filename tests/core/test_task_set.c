@@ -63,7 +63,7 @@ struct owner {
     nart_res r, result, first;
     int64_t limit;
     bool wait_all;
-    int count;
+    int count, stop; /* after so many, if not 0 */
     nart_res who[NODES + 1], what[NODES + 1];
     int64_t at[NODES + 1];
 };
@@ -82,6 +82,8 @@ static nart_res owner_run(nart_cx *cx, void *frame)
         o->who[o->count] = o->r;
         o->what[o->count] = o->result;
         o->at[o->count++] = elapsed_ms();
+        if (o->count == o->stop)
+            break;
     }
     NART_END(o->r);
 }
@@ -249,6 +251,24 @@ TEST(closing_cancels_and_gives_up)
     nart_task_set_detach(NULL);
     CHECK_RES(o->r, -ECHILD);
     nart_join_release(&join);
+    end();
+}
+
+/* Also the one whose answer was the last that was taken. */
+TEST(closing_drops_all_frames)
+{
+    nart_join join;
+    begin();
+    struct owner *o = new_owner(&join);
+    o->stop = 1;
+    CHECK_RES(add(&o->set, 0, 1, 0), 0);
+    CHECK_RES(add(&o->set, 0, 2, 0), 1);
+    run_all(rt);
+    CHECK(nart_join_done(&join));
+    CHECK_EQ(nart_task_set_len(&o->set), 1);
+    CHECK_EQ(dropped, 0);
+    nart_join_release(&join);
+    CHECK_EQ(dropped, 2);
     end();
 }
 
@@ -632,6 +652,33 @@ TEST(misuse_is_told)
     run_all(rt);
     nart_join_release(&join);
     CHECK_RES(nart_rt_free(second), 0);
+    end();
+}
+
+static nart_join own;
+
+static nart_res adds_itself(nart_cx *cx, void *frame)
+{
+    nart_task_set *set = *(nart_task_set **)frame;
+    (void)cx;
+    return nart_task_set_add(set, &own);
+}
+
+static const nart_task_type adds_itself_type = NART_TASK_TYPE(nart_task_set *, adds_itself, NULL);
+
+TEST(a_task_does_not_wait_for_itself)
+{
+    nart_task_set set, *p = &set;
+    nart_task_set_node node;
+    nart_res r = 0;
+    begin();
+    nart_task_set_init(&set, &node, 1);
+    CHECK_RES(nart_rt_spawn(rt, &adds_itself_type, &p, &own), 0);
+    settle(rt);
+    CHECK_RES(nart_block_on(rt, &intruder_type, &(struct intruder){ .j = &own }, &r), 0);
+    CHECK_RES(r, 0);
+    CHECK_RES(own.task->res, -EDEADLK);
+    nart_join_release(&own);
     end();
 }
 

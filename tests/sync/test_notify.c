@@ -369,6 +369,49 @@ TEST(two_objects_on_a_waiter_are_told)
     end();
 }
 
+/* A poll that waits for something else, in the same waiter, than the poll before. */
+struct fickle {
+    nart_notify *a, *b;
+    nart_waiter w;
+    int polls;
+    nart_waker waker;
+};
+
+static nart_res fickle_poll(nart_cx *cx, void *frame)
+{
+    struct fickle *f = frame;
+
+    f->waker = nart_cx_waker(cx);
+    return nart_notify_await(cx, f->polls++ == 0 ? f->a : f->b, &f->w);
+}
+
+static const nart_task_type fickle_type = NART_TASK_TYPE(struct fickle, fickle_poll, NULL);
+
+TEST(a_waiter_may_wait_for_something_else)
+{
+    for (int told = 0; told < 2; told++) {
+        nart_notify second = { .permit = 0 };
+        nart_join join;
+        begin();
+        struct fickle *f = spawn(rt, &fickle_type, &join);
+        f->a = &n;
+        f->b = &second;
+        settle(rt);
+        if (told)
+            nart_notify_one(&n); /* is left, too, and kept */
+        nart_waker_wake(f->waker);
+        settle(rt);
+        CHECK(nobody_waits());
+        CHECK_EQ(n.permit, told);
+        CHECK(!nart_join_done(&join));
+        nart_notify_one(&second);
+        settle(rt);
+        CHECK(nart_join_done(&join));
+        nart_join_release(&join);
+        end();
+    }
+}
+
 TEST(a_runtime_does_not_wait_behind_another)
 {
     struct op a, b;

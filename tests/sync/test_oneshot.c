@@ -65,6 +65,7 @@ static nart_res op_run(nart_cx *cx, void *frame)
     f->op->waker = nart_cx_waker(cx);
     NART_BEGIN(cx, &f->co);
     NART_AWAIT_FOR(r, f->op->limit, nart_oneshot_recv(cx, f->op->rx, &f->op->value));
+    CHECK(f->op->rx->wait.task != cx->self); /* it is over */
     f->op->res = r;
     NART_END(r);
 }
@@ -249,6 +250,7 @@ TEST(misuse_is_told)
         CHECK_RES(b.res, -EBUSY);
         CHECK_RES(put(1), 0);
         CHECK_RES(nart_oneshot_try_recv(&rx, &value), 0); /* under the one that waits */
+        CHECK(!rx.wait.task);
         settle(rt);
         CHECK_RES(a.res, NART_ECLOSED);
         end();
@@ -334,6 +336,70 @@ TEST(polls_for_no_reason_change_nothing)
         CHECK_RES(put(9), 0);
         settle(rt);
         CHECK_EQ(op.value, 9);
+        end();
+    }
+}
+
+/* ---- a driver that moves its tasks: a block is nobody's thread's, a link is ---- */
+
+static int64_t small_now(void *host)
+{
+    (void)host;
+    return virtual_now;
+}
+
+static void small_park(void *host, nart__task *t, int64_t deadline)
+{
+    (void)host, (void)t, (void)deadline;
+}
+
+static void small_ready(void *host, nart__task *t)
+{
+    (void)host, (void)t;
+}
+
+static unsigned wakes;
+
+static void count_wake(nart_wakeable *w)
+{
+    (void)w;
+    wakes++;
+}
+
+static uintptr_t small_waker(void *host, nart__task *t)
+{
+    (void)t;
+    return nart_waker_of(host).w;
+}
+
+TEST(another_driver_may_receive)
+{
+    const nart_driver driver = { .abi = NART_DRIVER_ABI,
+                                 .kind = NART_DRIVER_MOVES,
+                                 .name = "moving",
+                                 .now = small_now,
+                                 .park = small_park,
+                                 .ready = small_ready,
+                                 .waker = small_waker };
+    for (enum kind k = 0; k < KINDS; k++) {
+        nart_wakeable wakeable = { count_wake };
+        struct op op = { .rx = &rx, .limit = NART_NEVER, .res = NART_PENDING };
+        struct op_frame f = { .op = &op };
+        nart_cx cx;
+        nart__task t;
+
+        begin(k);
+        wakes = 0;
+        nart_driver_cx_init(&cx, &driver, &wakeable);
+        nart_driver_task_init(&t, &op_type, &f, &cx);
+        nart_res r = nart_driver_poll(&cx, &t);
+        CHECK_RES(r, k == SHARED ? NART_PENDING : NART_EDRIVER);
+        CHECK_RES(put(8), 0);
+        CHECK_EQ(wakes, k == SHARED);
+        if (k == SHARED) {
+            CHECK_RES(nart_driver_poll(&cx, &t), 0);
+            CHECK_EQ(op.value, 8);
+        }
         end();
     }
 }
