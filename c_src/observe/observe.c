@@ -53,12 +53,17 @@ static const char *short_name(const char *name)
     return strncmp(name, "struct ", 7) == 0 ? name + 7 : name;
 }
 
+static bool has_ended(const nart__eyes *e)
+{
+    return e->task->gen != e->gen || e->task->state & NART__T_DONE;
+}
+
 /* The body that waits, or NULL: the task has ended, or there is none. */
 static const nart_co *waiting_body(const nart__eyes *e)
 {
     const nart__task *t = e->task;
 
-    if (t->gen != e->gen || t->state & NART__T_DONE)
+    if (has_ended(e))
         return NULL;
     return t->leaf ? t->leaf : t->waits ? t->waits->co : NULL;
 }
@@ -102,6 +107,8 @@ static void begins(nart__observer *o, nart__task *t)
     e->begun = nart__rt_now(e->rt);
     if (e->polls && e->polls->dog)
         dog_told(e->polls->dog, nart__sys_now(), t->type->name);
+    if (e->trace)
+        nart__trace_begins(e->trace, t, e->begun);
 }
 
 static void ends(nart__observer *o, nart__task *t)
@@ -113,11 +120,13 @@ static void ends(nart__observer *o, nart__task *t)
         return;
     if (e->polls && e->polls->dog)
         dog_told(e->polls->dog, 0, NULL);
-    if (cx->flags & NART__CX_AGAIN && !e->woke_itself && t->gen == e->gen &&
-        t->state & NART__T_READY)
+    if (cx->flags & NART__CX_AGAIN && !e->woke_itself && !has_ended(e))
         o->woken(o, t, NART__BY_ITSELF);
+    int64_t now = nart__rt_now(e->rt);
+    if (e->trace)
+        nart__trace_ends(e->trace, t, e->gen, has_ended(e), now);
     if (e->polls)
-        count_poll(e, nart__rt_now(e->rt) - e->begun);
+        count_poll(e, now - e->begun);
     e->task = NULL;
 }
 
@@ -128,6 +137,8 @@ static void woken(nart__observer *o, const nart__task *t, nart__cause cause)
 
     e->woke_itself |= t == by;
     e->rt->stats.wakes_local += cause == NART__BY_ITSELF || (cause == NART__BY_CALL && by);
+    if (e->trace)
+        nart__trace_woken(e->trace, t, cause, nart__rt_now(e->rt));
 }
 
 /* ---- switching ---- */
@@ -140,6 +151,7 @@ static void rt_gone(nart__guest *g)
     if (e->polls && e->polls->dog)
         dog_told(e->polls->dog, 0, NULL);
     nart__free(&rt->alloc, e->polls, sizeof *e->polls, _Alignof(nart__watch_polls));
+    nart__trace_free(e->trace);
     nart__rt_set_observer(rt, NULL);
     nart__free(&rt->alloc, e, sizeof *e, _Alignof(nart__eyes));
 }
@@ -167,7 +179,7 @@ nart__eyes *nart__eyes_open(nart_rt *rt)
 
 void nart__eyes_close(nart__eyes *e)
 {
-    if (e->polls)
+    if (e->polls || e->trace)
         return;
     nart__guest_remove(&e->guest);
     rt_gone(&e->guest);

@@ -5,6 +5,7 @@
 
 #include "../core/runtime.h"
 #include "times.h"
+#include "trace.h"
 
 #include <nart/observe.h>
 
@@ -19,7 +20,8 @@ typedef struct nart__eyes {
     nart__observer observer; /* first */
     nart__guest guest;       /* it goes with the runtime */
     nart_rt *rt;
-    nart__watch_polls *polls;
+    nart__watch_polls *polls; /* or NULL */
+    nart__trace *trace;       /* or NULL */
 
     nart__task *task; /* that is polled; NULL: its poll began unobserved */
     const nart_task_type *type;

@@ -25,6 +25,7 @@
 #include "task.h"
 #include "task_set.h"
 #include "time.h"
+#include "trace.h"
 #include "world.h"
 
 #endif

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* trace.c: recording what a runtime does.
+ *
+ * What it keeps true
+ *  - Events are recorded in the order of time. A runtime polls one task at a time, so between the
+ *    BEGIN of a poll and its end there are only wakes and spawns.
+ *  - An arrow has a number, given at its beginning and in ascending order. So of arrows whose
+ *    beginning is lost the numbers are below all that are left.
+ *
+ * The algorithm
+ *  1. Each task gets a track of its own at its first event: a slot's generation tells whether it is
+ *     still the task of the last one.
+ *  2. What makes a task ready begins an arrow; the lane of its slot keeps the number for the poll.
+ *  3. The ring overwrites the oldest event.
+ *
+ * Bounds: memory is allocated once, at the start. 2^32 tracks.
+ * Not handled: wakes of tasks that are ready already; they cause nothing. */
+#include "trace.h"
+
+#include "observe.h"
+
+#include <nart/trace.h>
+#include <string.h>
+
+static nart__trace_lane *lane_of(nart__trace *tr, uint32_t slot, uint32_t gen)
+{
+    nart__trace_lane *lane = &tr->lanes[slot];
+
+    if (lane->gen != gen)
+        *lane = (nart__trace_lane){ .gen = gen, .track = tr->tracks++ };
+    return lane;
+}
+
+static nart__trace_event *record(nart__trace *tr, nart__trace_kind kind, const nart__task *t,
+                                 uint32_t gen, int64_t at)
+{
+    nart__trace_event *ev = &tr->events[tr->count++ % tr->capacity];
+
+    *ev = (nart__trace_event){ .at = at,
+                               .name = t->type->name,
+                               .task = { t->slot, gen },
+                               .kind = kind,
+                               .track = lane_of(tr, t->slot, gen)->track };
+    return ev;
+}
+
+void nart__trace_begins(nart__trace *tr, const nart__task *t, int64_t at)
+{
+    nart__trace_lane *lane = lane_of(tr, t->slot, t->gen);
+
+    record(tr, NART__TRACE_BEGIN, t, t->gen, at)->flow = lane->flow;
+    lane->flow = 0;
+}
+
+void nart__trace_ends(nart__trace *tr, const nart__task *t, uint32_t gen, bool ended, int64_t at)
+{
+    nart__trace_kind kind = ended ? NART__TRACE_END : NART__TRACE_PARK;
+
+    record(tr, kind, t, gen, at)->result = ended ? t->res : NART_PENDING;
+}
+
+/* Where the arrow begins. */
+static uint32_t track_of(nart__trace *tr, nart__cause cause)
+{
+    const nart__task *by = tr->rt->cx.self;
+
+    if (cause == NART__BY_INBOX)
+        return NART__TRACK_INBOX;
+    if (cause == NART__BY_TIMER)
+        return NART__TRACK_TIMERS;
+    if (by)
+        return lane_of(tr, by->slot, by->gen)->track;
+    return tr->rt->running && cause == NART__BY_CALL ? NART__TRACK_EVENTS : NART__TRACK_PROGRAM;
+}
+
+void nart__trace_woken(nart__trace *tr, const nart__task *t, nart__cause cause, int64_t at)
+{
+    if (cause == NART__BY_SPAWN)
+        record(tr, NART__TRACE_SPAWN, t, t->gen, at);
+    nart__trace_event *ev = record(tr, NART__TRACE_WAKE, t, t->gen, at);
+    ev->track = track_of(tr, cause);
+    ev->flow = tr->lanes[t->slot].flow = ++tr->flows;
+}
+
+/* ---- switching ---- */
+
+void nart__trace_free(nart__trace *tr)
+{
+    if (tr)
+        nart__free(&tr->rt->alloc, tr, tr->bytes, _Alignof(nart__trace));
+}
+
+static nart__trace *trace_new(nart_rt *rt, uint32_t events)
+{
+    size_t lanes = rt->slab.total * sizeof(nart__trace_lane), kept = sizeof(nart__trace_event);
+
+    if (events > (SIZE_MAX - sizeof(nart__trace) - lanes) / kept)
+        return NULL;
+    size_t bytes = sizeof(nart__trace) + lanes + events * kept;
+    nart__trace *tr = nart__alloc(&rt->alloc, bytes, _Alignof(nart__trace));
+    if (!tr)
+        return NULL;
+    memset(tr, 0, sizeof *tr + lanes);
+    tr->rt = rt;
+    tr->bytes = bytes;
+    tr->begun = nart__rt_now(rt);
+    tr->capacity = events;
+    tr->tracks = NART__TRACK_TASKS;
+    tr->lanes = (nart__trace_lane *)(void *)(tr + 1);
+    tr->events = (nart__trace_event *)(void *)(tr->lanes + rt->slab.total);
+    return tr;
+}
+
+nart_res nart_trace_start(nart_rt *rt, uint32_t events)
+{
+    nart_res r = nart__rt_check(rt);
+    if (r)
+        return r;
+    if (events == 0)
+        return -EINVAL;
+    nart__eyes *e = nart__eyes_open(rt);
+    if (!e)
+        return -ENOMEM;
+    if (e->trace)
+        return -EALREADY;
+    e->trace = trace_new(rt, events);
+    if (!e->trace) {
+        nart__eyes_close(e);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+nart_res nart_trace_print(nart_rt *rt, FILE *out)
+{
+    nart_res r = nart__rt_check(rt);
+    if (r)
+        return r;
+    nart__eyes *e = nart__eyes_of(rt);
+    if (!e || !e->trace)
+        return -EPERM;
+    nart__trace *tr = e->trace;
+    r = out ? nart__trace_print(tr, out) : 0;
+    if (r == 0 && tr->count > tr->capacity)
+        r = (nart_res)(tr->count - tr->capacity);
+    return r;
+}
+
+nart_res nart_trace_stop(nart_rt *rt, FILE *out)
+{
+    nart_res r = nart_trace_print(rt, out);
+    if (r < 0 && r != -EIO)
+        return r;
+    nart__eyes *e = nart__eyes_of(rt);
+    nart__trace_free(e->trace);
+    e->trace = NULL;
+    nart__eyes_close(e);
+    return r;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* trace.h: what a trace is made of. See trace.c and trace_json.c. */
+#ifndef NART_OBSERVE_TRACE_H
+#define NART_OBSERVE_TRACE_H
+
+#include "../core/runtime.h"
+
+/* Tracks that are no task's. */
+enum {
+    NART__TRACK_INBOX = 1,
+    NART__TRACK_TIMERS,
+    NART__TRACK_EVENTS,
+    NART__TRACK_PROGRAM,
+    NART__TRACK_TASKS
+};
+
+typedef enum nart__trace_kind {
+    NART__TRACE_SPAWN,
+    NART__TRACE_WAKE,  /* flow: of the arrow that begins here */
+    NART__TRACE_BEGIN, /* of a poll. flow: of the arrow that ends here; 0: none */
+    NART__TRACE_PARK,  /* end of a poll */
+    NART__TRACE_END    /* the same, and of the task: result */
+} nart__trace_kind;
+
+typedef struct nart__trace_event {
+    int64_t at;
+    const char *name; /* of the task that begins, is woken, spawned or polled */
+    nart_task task;
+    nart__trace_kind kind;
+    uint32_t track; /* where it is shown */
+    union {
+        uint64_t flow;
+        nart_res result;
+    };
+} nart__trace_event;
+
+/* What is known of the task in a slot. */
+typedef struct nart__trace_lane {
+    uint64_t flow; /* of the wake that its next poll answers; 0: none */
+    uint32_t gen, track, shown;
+} nart__trace_lane;
+
+typedef struct nart__trace {
+    nart_rt *rt;
+    size_t bytes;
+    int64_t begun;
+    uint64_t flows;    /* arrows that have begun */
+    uint64_t count;    /* events that were recorded */
+    uint32_t capacity; /* of which so many are kept */
+    uint32_t tracks;   /* the next one */
+    nart__trace_lane *lanes;
+    nart__trace_event *events; /* a ring: event i is at i % capacity */
+} nart__trace;
+
+void nart__trace_begins(nart__trace *tr, const nart__task *t, int64_t at);
+void nart__trace_ends(nart__trace *tr, const nart__task *t, uint32_t gen, bool ended, int64_t at);
+void nart__trace_woken(nart__trace *tr, const nart__task *t, nart__cause cause, int64_t at);
+void nart__trace_free(nart__trace *tr);
+
+/* 0 or -EIO. */
+nart_res nart__trace_print(nart__trace *tr, FILE *out);
+
+#endif
