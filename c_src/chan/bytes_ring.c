@@ -188,21 +188,18 @@ static void tell_if_left(nart__bytes_ring *r)
 
 /* ---- receiving ---- */
 
-/* Takes the next message, past aborted claims. Acquire: who has aborted does not write any more. */
+/* Takes the next message, past aborted claims. Relaxed: a published word is the receiver's. */
 static bool take(nart_bytes_rx *rx, nart_bytes_msg *msg)
 {
-    while (!nart__bytes_take(rx, msg)) {
+    uint64_t kind;
+
+    while ((kind = nart__bytes_take(rx, msg)) == NART__BYTES_ABORTED) {
         nart__bytes_word *word = nart__bytes_word_at(rx->ring, rx->pos);
-        uint64_t entry = NART__LOAD(word, NART__ACQUIRE);
-        if (NART__BYTES_KIND(entry) == NART__BYTES_MESSAGE)
-            continue;
-        if (NART__BYTES_KIND(entry) != NART__BYTES_ABORTED)
-            return false;
-        NART__STORE(word, NART__BYTES_NONE, NART__RELAXED); /* see nart__bytes_take() */
-        rx->pos += NART__BYTES_SIZE(entry);
+        rx->pos += NART__BYTES_SIZE(NART__LOAD(word, NART__RELAXED));
+        NART__STORE(word, NART__BYTES_NONE, NART__RELAXED);
         nart__bytes_free(rx);
     }
-    return true;
+    return kind == NART__BYTES_MESSAGE;
 }
 
 nart_res nart__bytes_try_recv_slow(nart_bytes_rx *rx, nart_bytes_msg *msg)

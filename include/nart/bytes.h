@@ -285,24 +285,24 @@ static inline void nart__bytes_fill(nart_bytes_tx *tx, const void *data, size_t 
     nart__bytes_publish(tx, NART__BYTES_MESSAGE, len);
 }
 
-/* Takes the next message, if it is there. Relaxed: the word is nobody else's before its room is
- * free. */
-static inline int nart__bytes_take(nart_bytes_rx *rx, nart_bytes_msg *msg)
+/* Takes the next message, if it is there: what the word holds. Acquire: who has published does not
+ * write any more. Relaxed: the word is nobody else's before its room is free. */
+static inline uint64_t nart__bytes_take(nart_bytes_rx *rx, nart_bytes_msg *msg)
 {
     nart__bytes_ring *r = rx->ring;
 
     if (NART_UNLIKELY(!r || rx->held))
-        return 0;
+        return NART__BYTES_NONE;
     uint64_t pos = rx->pos;
     nart__bytes_word *word = nart__bytes_word_at(r, pos);
-    uint64_t entry = NART__LOAD(word, NART__ACQUIRE); /* the message is whole */
+    uint64_t entry = NART__LOAD(word, NART__ACQUIRE);
     if (NART_UNLIKELY(NART__BYTES_KIND(entry) != NART__BYTES_MESSAGE))
-        return 0;
+        return NART__BYTES_KIND(entry);
     NART__STORE(word, NART__BYTES_NONE, NART__RELAXED);
     rx->pos = pos + NART__BYTES_SIZE(entry);
     rx->held = msg->ptr = nart__bytes_data_at(r, pos);
     msg->len = NART__BYTES_LEN(entry);
-    return 1;
+    return NART__BYTES_MESSAGE;
 }
 
 /* All up to rx->pos is free. Release: the reading is done, and the word is 0, before. */
@@ -403,7 +403,7 @@ static inline NART_MUST_USE nart_res nart_bytes_recv(nart_cx *cx, nart_bytes_rx 
                                                      nart_bytes_msg *msg)
 {
     if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(!rx->wait.task) &&
-        NART_LIKELY(nart__bytes_take(rx, msg)))
+        NART_LIKELY(nart__bytes_take(rx, msg) == NART__BYTES_MESSAGE))
         return 0;
     return nart__bytes_recv_slow(cx, rx, msg);
 }
@@ -412,7 +412,9 @@ static inline NART_MUST_USE nart_res nart_bytes_recv(nart_cx *cx, nart_bytes_rx 
  *  **Thread**: the end's own. **Cost**: no locked instruction. */
 static inline NART_MUST_USE nart_res nart_bytes_try_recv(nart_bytes_rx *rx, nart_bytes_msg *msg)
 {
-    return NART_LIKELY(nart__bytes_take(rx, msg)) ? 0 : nart__bytes_try_recv_slow(rx, msg);
+    return NART_LIKELY(nart__bytes_take(rx, msg) == NART__BYTES_MESSAGE)
+               ? 0
+               : nart__bytes_try_recv_slow(rx, msg);
 }
 
 /** Frees the room of a message. @return 0; -EINVAL `msg` is not the message that is held: nothing is

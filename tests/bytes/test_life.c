@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Byte channels from opening to freeing: streams through narrow rings, the budget of a poll, receivers
+ * that spin and that change their runtime, other drivers, fork, and runtimes that go first. */
+#include "bytes_test.h"
+
+#include <nart/driver.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- streams between tasks of one loop: neither side may wait for ever ---- */
+
+enum { PRODUCERS_MAX = 4 };
+
+struct flow {
+    nart_co co;
+    nart_bytes_tx tx;
+    nart_bytes_rx *rx;
+    size_t len;
+    uint64_t count, next, first;
+    nart_bytes_msg msg;
+    nart_bytes_buf buf;
+};
+
+static nart_res produce(nart_cx *cx, void *frame)
+{
+    struct flow *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    for (; f->next < f->count; f->next++) {
+        NART_AWAIT(r, nart_bytes_claim(cx, &f->tx, f->len, &f->buf));
+        CHECK_RES(r, 0);
+        message_write(f->buf.ptr, f->len, f->first + f->next);
+        CHECK_RES(nart_bytes_commit(&f->tx, &f->buf), 0);
+    }
+    nart_bytes_tx_close(&f->tx);
+    NART_END(0);
+}
+
+/* Answers how many came; each producer's in order. */
+static nart_res consume(nart_cx *cx, void *frame)
+{
+    struct flow *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    for (;;) {
+        NART_AWAIT(r, nart_bytes_recv(cx, f->rx, &f->msg));
+        if (r)
+            break;
+        if (f->first == 0) /* one producer: the contents are known */
+            message_check(&f->msg, f->len, f->next);
+        CHECK_RES(nart_bytes_release(f->rx, &f->msg), 0);
+        f->next++;
+    }
+    CHECK_RES(r, NART_ECLOSED);
+    NART_END((nart_res)f->next);
+}
+
+static const nart_task_type produce_type = NART_TASK_TYPE(struct flow, produce, NULL);
+static const nart_task_type consume_type = NART_TASK_TYPE(struct flow, consume, NULL);
+
+static void stream(struct bytes *b, unsigned producers, uint64_t count, size_t len)
+{
+    nart_res got = 0;
+
+    for (unsigned i = 0; i < producers; i++) {
+        struct flow from = { .count = count, .len = len, .first = i };
+        if (i + 1 < producers)
+            CHECK_RES(nart_bytes_tx_clone(&b->tx, &from.tx), 0);
+        else
+            nart_bytes_tx_move(&from.tx, &b->tx);
+        CHECK_RES(nart_rt_spawn(b->rt, &produce_type, &from, NULL), 0);
+    }
+    struct flow to = { .rx = &b->rx, .len = len, .first = producers - 1 };
+    CHECK_RES(nart_block_on(b->rt, &consume_type, &to, &got), 0);
+    CHECK_EQ(got, count * producers);
+    bytes_finish(b);
+}
+
+TEST(streams_through_narrow_rings)
+{
+    EACH_KIND(kind)
+    {
+        struct bytes b;
+        bytes_open(&b, kind, 256);
+        stream(&b, 1, 10000, 32);
+        bytes_open(&b, kind, 128);
+        stream(&b, 1, 5000, 8);
+        bytes_open(&b, kind, 64);
+        stream(&b, 1, 5000, 64);
+        bytes_open_spinning(&b, kind, 256);
+        stream(&b, 1, 10000, 32);
+        bytes_open_spinning(&b, kind, 128);
+        stream(&b, 1, 5000, 8);
+    }
+}
+
+TEST(streams_of_four_tasks)
+{
+    struct bytes b;
+    bytes_open(&b, MPSC, 512);
+    stream(&b, PRODUCERS_MAX, 500, 32);
+    bytes_open(&b, MPSC, 64);
+    stream(&b, PRODUCERS_MAX, 500, 64);
+    bytes_open_spinning(&b, MPSC, 512);
+    stream(&b, PRODUCERS_MAX, 500, 32);
+}
+
+/* ---- budget ---- */
+
+struct hog {
+    struct bytes *b;
+    uint64_t answers, *polls;
+};
+
+static nart_res hog_run(nart_cx *cx, void *frame)
+{
+    struct hog *h = frame;
+    nart_bytes_msg msg;
+
+    for (++*h->polls; h->answers < 10 * (uint64_t)NART_BUDGET; h->answers += 2) {
+        if (nart_bytes_tx_len(&h->b->tx) == 0 &&
+            nart_bytes_send(cx, &h->b->tx, "abc", 3) == NART_PENDING)
+            return NART_PENDING;
+        if (nart_bytes_recv(cx, &h->b->rx, &msg) == NART_PENDING)
+            return NART_PENDING;
+        CHECK_EQ(memcmp(msg.ptr, "abc", 3), 0);
+        CHECK_RES(nart_bytes_release(&h->b->rx, &msg), 0);
+    }
+    return 0;
+}
+
+static const nart_task_type hog_type = NART_TASK_TYPE(struct hog, hog_run, NULL);
+
+/* A task that always finds what it wants does not hold the loop. */
+TEST(operations_spend_the_budget)
+{
+    EACH_KIND(kind)
+    {
+        struct bytes b;
+        uint64_t polls = 0;
+        bytes_open(&b, kind, 64);
+        struct hog hog = { .b = &b, .polls = &polls };
+        CHECK_RES(nart_rt_spawn(b.rt, &hog_type, &hog, NULL), 0);
+        settle(b.rt);
+        CHECK_LE(10, polls);
+        CHECK_LE(polls, 11);
+        bytes_finish(&b);
+    }
+}
+
+/* ---- a receiver that spins ---- */
+
+TEST(spinning_receiver_looks_itself)
+{
+    EACH_KIND(kind)
+    {
+        struct bytes b;
+        struct op op;
+        bytes_open_spinning(&b, kind, 64);
+        for (uint64_t n = 0; n < 10; n++) {
+            recv_start(b.rt, &op, &b.rx);
+            CHECK_RES(op.res, NART_PENDING);
+            CHECK_RES(put(&b.tx, 20, n), 0);
+            settle(b.rt);
+            CHECK_RES(op.res, 0);
+            message_check(&op.msg, 20, n);
+            CHECK_RES(nart_bytes_release(&b.rx, &op.msg), 0);
+        }
+        recv_start(b.rt, &op, &b.rx);
+        nart_bytes_tx_close(&b.tx);
+        settle(b.rt);
+        CHECK_RES(op.res, NART_ECLOSED);
+        bytes_finish(&b);
+    }
+}
+
+/* Its senders park and are told: by its loop, by a receiver that drains outside of it, by the end of
+ * its runtime and of itself. */
+TEST(spinning_receiver_tells_its_senders)
+{
+    EACH_KIND(kind)
+    {
+        for (int how = 0; how < 4; how++) {
+            struct bytes b;
+            struct op op;
+            nart_rt *from = rt_new(0);
+            bytes_open_spinning(&b, kind, 64);
+            CHECK_RES(put(&b.tx, 64, 1), 0);
+            send_start(from, &op, &b.tx, 1, 2);
+            CHECK_RES(op.res, NART_PENDING);
+            if (how < 3)
+                get(&b.rx, 64, 1);
+            if (how == 0)
+                settle(b.rt);
+            if (how == 1)
+                get_none(&b.rx, -EAGAIN);
+            if (how == 2) {
+                CHECK_RES(nart_rt_free(b.rt), 0);
+                b.rt = NULL;
+            }
+            if (how == 3)
+                nart_bytes_rx_close(&b.rx);
+            settle(from);
+            CHECK_RES(op.res, how < 3 ? 0 : NART_ECLOSED);
+            bytes_finish(&b);
+            CHECK_RES(nart_rt_free(from), 0);
+        }
+    }
+}
+
+/* ---- a receiver and its runtime ---- */
+
+TEST(receiver_belongs_to_one_loop)
+{
+    EACH_KIND(kind)
+    {
+        struct bytes b;
+        struct op op;
+        nart_rt *other = rt_new(0);
+        bytes_open(&b, kind, 64);
+        recv_start(other, &op, &b.rx);
+        CHECK_RES(op.res, NART_EWRONGTHREAD);
+        CHECK_RES(nart_bytes_rx_bind(&b.rx, other), 0);
+        recv_start(other, &op, &b.rx);
+        CHECK_RES(nart_bytes_rx_bind(&b.rx, NULL), -EBUSY);
+        CHECK_RES(put(&b.tx, 3, 7), 0);
+        settle(other);
+        CHECK_RES(op.res, 0);
+        CHECK_RES(nart_bytes_rx_bind(&b.rx, b.rt), 0); /* with the message that it holds */
+        message_check(&op.msg, 3, 7);
+        CHECK_RES(nart_bytes_release(&b.rx, &op.msg), 0);
+        CHECK_RES(nart_rt_free(other), 0);
+        recv_start(b.rt, &op, &b.rx);
+        nart_bytes_tx_close(&b.tx);
+        settle(b.rt);
+        CHECK_RES(op.res, NART_ECLOSED);
+        bytes_finish(&b);
+    }
+}
+
+TEST(spinning_receiver_wants_a_loop_that_spins)
+{
+    struct bytes b;
+    struct op op;
+    nart_rt *parks = rt_new(0);
+    bytes_open_spinning(&b, SPSC, 64);
+    CHECK_RES(nart_bytes_rx_bind(&b.rx, parks), -EINVAL);
+    CHECK_RES(nart_bytes_rx_bind(&b.rx, NULL), 0);
+    recv_start(parks, &op, &b.rx); /* nobody would wake it */
+    CHECK_RES(op.res, NART_EWRONGTHREAD);
+    CHECK_RES(put(&b.tx, 1, 1), 0);
+    get(&b.rx, 1, 1);
+    CHECK_RES(nart_bytes_rx_bind(&b.rx, b.rt), 0);
+    recv_start(b.rt, &op, &b.rx);
+    CHECK_RES(put(&b.tx, 1, 2), 0);
+    settle(b.rt);
+    CHECK_RES(op.res, 0);
+    CHECK_RES(nart_rt_free(parks), 0);
+    bytes_finish(&b);
+}
+
+/* ---- another driver ---- */
+
+struct host {
+    nart_cx cx;
+    nart_wakeable wakeable; /* the waker of its one task */
+    int woken;
+};
+
+static int64_t host_now(void *host)
+{
+    (void)host;
+    return 1;
+}
+
+static void host_park(void *host, struct nart__task *t, int64_t deadline)
+{
+    (void)host;
+    (void)t;
+    CHECK_EQ(deadline, NART_NEVER);
+}
+
+static void host_ready(void *host, struct nart__task *t)
+{
+    (void)host;
+    t->state &= ~(uint32_t)NART__T_READY; /* polled by hand */
+}
+
+static uintptr_t host_waker(void *host, struct nart__task *t)
+{
+    (void)t;
+    return nart_waker_of(&((struct host *)host)->wakeable).w;
+}
+
+static void host_woken(nart_wakeable *w)
+{
+    ((struct host *)(void *)((char *)w - offsetof(struct host, wakeable)))->woken++;
+}
+
+static const nart_driver host_driver = {
+    .abi = NART_DRIVER_ABI,
+    .name = "by hand",
+    .now = host_now,
+    .park = host_park,
+    .ready = host_ready,
+    .waker = host_waker,
+};
+
+/* Tasks of any driver wait in the ends: a sender always, a receiver that belongs to no loop. */
+TEST(ends_under_another_driver)
+{
+    EACH_KIND(kind)
+    {
+        struct host host = { .wakeable = { host_woken } };
+        struct bytes b;
+        struct op op;
+        struct op_frame frame;
+        struct nart__task task;
+
+        nart_driver_cx_init(&host.cx, &host_driver, &host);
+        bytes_open(&b, kind, 64);
+        CHECK_RES(put(&b.tx, 64, 1), 0);
+        op = (struct op){ .tx = &b.tx, .len = 5, .number = 2, .limit = NART_NEVER };
+        frame = (struct op_frame){ .op = &op };
+        nart_driver_task_init(&task, &op_type, &frame, &host.cx);
+        CHECK_RES(nart_driver_poll(&host.cx, &task), NART_PENDING);
+        get(&b.rx, 64, 1);
+        CHECK_EQ(host.woken, 1);
+        CHECK_RES(nart_driver_poll(&host.cx, &task), 0);
+        get(&b.rx, 5, 2);
+
+        CHECK_RES(nart_bytes_rx_bind(&b.rx, NULL), 0);
+        op = (struct op){ .rx = &b.rx, .limit = NART_NEVER };
+        frame = (struct op_frame){ .op = &op };
+        nart_driver_task_init(&task, &op_type, &frame, &host.cx);
+        CHECK_RES(nart_driver_poll(&host.cx, &task), NART_PENDING);
+        CHECK_RES(put(&b.tx, 6, 3), 0);
+        CHECK_EQ(host.woken, 2);
+        CHECK_RES(nart_driver_poll(&host.cx, &task), 0);
+        message_check(&op.msg, 6, 3);
+        bytes_finish(&b);
+    }
+}
+
+/* ---- fork ---- */
+
+/* A child that frees what it inherited wakes nobody of the parent's, and ends cleanly; and nobody waits
+ * in a queue that it has inherited. */
+TEST(child_of_fork_frees_its_copy)
+{
+    EACH_KIND(kind)
+    {
+        struct bytes b;
+        struct op op, in_child;
+        nart_rt *from = rt_new(0);
+        bytes_open(&b, kind, 64);
+        CHECK_RES(put(&b.tx, 64, 1), 0);
+        send_start(from, &op, &b.tx, 1, 2);
+        (void)nart_rt_backend_fd(from); /* as an embedding host: a wake would write its eventfd */
+        settle(from);
+        pid_t child = fork();
+        if (child == 0) {
+            nart_bytes_tx tx = { 0 };
+            CHECK_RES(nart_bytes_rx_bind(&b.rx, NULL), NART_EFORK);
+            CHECK_RES(nart_rt_free(b.rt), 0);
+            CHECK_RES(nart_rt_free(from), 0);
+            if (nart_bytes_tx_clone(&b.tx, &tx) == 0) {
+                nart_rt *mine = rt_new(0);
+                send_start(mine, &in_child, &tx, 1, 2);
+                CHECK_RES(in_child.res, NART_EFORK);
+                CHECK_RES(nart_rt_free(mine), 0);
+            }
+            nart_bytes_tx_close(&tx);
+            nart_bytes_rx_close(&b.rx);
+            _exit(0);
+        }
+        int status = -1;
+        CHECK_EQ(waitpid(child, &status, 0), child);
+        CHECK_EQ(status, 0);
+        settle(from);
+        CHECK_EQ(op.polls, 1);
+        get(&b.rx, 64, 1);
+        settle(from);
+        CHECK_RES(op.res, 0);
+        bytes_finish(&b);
+        CHECK_RES(nart_rt_free(from), 0);
+    }
+}
