@@ -45,8 +45,12 @@ static void run(const char *arg, const struct bench_row *rows, size_t count)
     }
 }
 
+static cpu_set_t processors; /* that the program may use */
+
 int bench_main(int argc, char **argv, const struct bench_row *rows, size_t count)
 {
+    if (sched_getaffinity(0, sizeof processors, &processors))
+        bench_fail("processors");
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--list") != 0)
             run(argv[i], rows, count);
@@ -91,11 +95,13 @@ uint64_t bench_resident_bytes(void)
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-void bench_pin_to(int cpu)
+void bench_pin_to(int n)
 {
     cpu_set_t set;
     CPU_ZERO(&set);
-    CPU_SET((size_t)cpu, &set);
+    for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &processors) && n-- == 0)
+            CPU_SET(cpu, &set);
     if (sched_setaffinity(0, sizeof set, &set))
         bench_fail("this row needs two CPUs");
 }

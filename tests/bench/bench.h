@@ -24,7 +24,7 @@ void bench_print(const char *row, const char *peer, double value, const char *un
 int64_t bench_now(void);         /* CLOCK_MONOTONIC, ns */
 int64_t bench_thread_time(void); /* processor time of this thread, ns */
 uint64_t bench_resident_bytes(void);
-void bench_pin_to(int cpu); /* the calling thread */
+void bench_pin_to(int n); /* the calling thread, to the nth processor of the program's */
 
 _Noreturn void bench_fail(const char *what); /* with errno's text */
 

@@ -63,6 +63,11 @@ double spsc_pair_park(nart_rt *rt, bench_how how, uint64_t n)
     return pair(rt, how, n, NART_CHAN_SPSC, 0);
 }
 
+double mpsc_pair(nart_rt *rt, bench_how how, uint64_t n)
+{
+    return pair(rt, how, n, NART_CHAN_MPSC, 0);
+}
+
 /* ---- n values from a task to another, through 64 places ------------------------------------- */
 
 struct producer {

@@ -12,10 +12,11 @@ static double on_runtime(double (*row)(nart_rt *, bench_how, uint64_t), const na
     return value;
 }
 
-/* The rows that have both forms, with the options of their runtime. */
+/* The options of their runtimes. */
 static const nart_rt_opts parks = NART_RT_OPTS_INIT;
 static const nart_rt_opts spins = { .size = sizeof(nart_rt_opts), .flags = NART_RT_BUSY };
 
+/* The rows that have both forms. */
 #define BOTH_FORMS(X)                                                                              \
     X(self_wake_1, parks)                                                                          \
     X(self_wake_1000, parks)                                                                       \
@@ -28,28 +29,44 @@ static const nart_rt_opts spins = { .size = sizeof(nart_rt_opts), .flags = NART_
     X(deadline_pingpong, parks)                                                                    \
     X(spsc_pair, spins)                                                                            \
     X(spsc_pair_park, parks)                                                                       \
+    X(mpsc_pair, parks)                                                                            \
+    X(spsc_bytes_64, parks)                                                                        \
+    X(mpsc_bytes_64, parks)                                                                        \
     X(timer_cancel, parks)                                                                         \
     X(timer_cancel_rel, parks)                                                                     \
     X(tcp_echo, parks)                                                                             \
     X(world_1, parks)                                                                              \
     X(world_4, parks)
 
-#define FORMS(row, opts)                                                                           \
+/* The rows of tasks alone: other threads, or events that are measured one by one. */
+#define TASK_FORM(X)                                                                               \
+    X(spsc_stream, parks)                                                                          \
+    X(mpsc_stream, parks)                                                                          \
+    X(cancel_check, parks)                                                                         \
+    X(cancel_100, parks)                                                                           \
+    X(cancel_1000, parks)
+
+#define AS_TASK(row, opts)                                                                         \
     static double row##_task(uint64_t n)                                                           \
     {                                                                                              \
         return on_runtime(row, &opts, bench_as_task, n);                                           \
-    }                                                                                              \
+    }
+
+#define AS_ROOT(row, opts)                                                                         \
     static double row##_root(uint64_t n)                                                           \
     {                                                                                              \
         return on_runtime(row, &opts, bench_as_root, n);                                           \
     }
-BOTH_FORMS(FORMS)
+BOTH_FORMS(AS_TASK)
+BOTH_FORMS(AS_ROOT)
+TASK_FORM(AS_TASK)
 
-#define ENTRY(row, opts) { #row, "ns", "nart", row##_task, row##_root },
+#define BOTH(row, opts) { #row, "ns", "nart", row##_task, row##_root },
+#define TASK(row, opts) { #row, "ns", "nart", row##_task, NULL },
 
-/* clang-format off: a list of entries, some of them from the list above */
+/* clang-format off: a list of entries, most of them from the lists above */
 static const struct bench_row rows[] = {
-    BOTH_FORMS(ENTRY){ "loop_1m_timers", "x", "nart", loop_1m_timers, NULL },
+    BOTH_FORMS(BOTH) TASK_FORM(TASK){ "loop_1m_timers", "x", "nart", loop_1m_timers, NULL },
     { "longest_iteration_us", "us", "nart", longest_iteration_us, NULL },
     { "task_bytes", "B", "nart", task_bytes, NULL },
 };

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Goal:
     text: str
-    needs: str | None  # the peer that it compares with
-    test: object  # (nart's value, the peer's value) -> bool
+    needs: str | None  # what it compares with: a peer, or another row of nart's
+    test: object  # (nart's value, the other value) -> bool
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,14 @@ ROWS = (
     Row("local_pingpong", 500_000, (faster("nexus", 10),)),
     Row("spsc_pair", 10_000_000, (faster("nexus", 1),)),
     Row("spsc_pair_park", 10_000_000, (within_ns("nexus", 8),)),
+    Row("mpsc_pair", 10_000_000, (faster("nexus", 1.2), faster("tokio", 5))),
+    Row("spsc_bytes_64", 10_000_000, (faster("nexus", 1.5),)),
+    Row("mpsc_bytes_64", 10_000_000, (faster("nexus", 1.5),)),
+    Row("spsc_stream", 3_000_000, (faster("nexus", 5), faster("tokio", 3)), cpus=2),
+    Row("mpsc_stream", 3_000_000, (faster("nexus", 5), faster("tokio", 3)), cpus=2),
+    Row("cancel_check", 20_000_000, (at_most(2),)),
+    Row("cancel_100", 1_000_000),
+    Row("cancel_1000", 1_000_000, (within("cancel_100", 1.5),)),
     Row("world_1", 20_000_000, (within_ns("floor", 3),)),
     Row("world_4", 20_000_000, (within_ns("floor", 3),)),
     Row("timer_cancel", 200_000, (faster("nexus", 8), faster("tokio", 20))),

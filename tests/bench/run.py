@@ -8,12 +8,13 @@ Every program prints JSON lines (row, peer, value, unit) for the `row=count` arg
 For each row the programs that have it run one after the other, and that as often as --runs says,
 each time beginning with another one, so that what the machine does meanwhile meets them all. Rows
 that need one thread are pinned to one processor, the same for all. A program that crashes or hangs
-costs its own figure only: the table shows "-" and the reason stands below it.
+loses its own figure only: the table says so, and the reason stands below it.
 """
 
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -68,8 +69,8 @@ def rows_of(program):
 
 
 class Figures:
-    """What was measured: values[row][peer] is a list, in the order they came, failed[row] names
-    the programs that gave nothing."""
+    """What was measured: values[row][peer] is a list, in the order they came, failed[row][peer]
+    says why there are no more."""
 
     def __init__(self):
         self.values = {}
@@ -97,6 +98,9 @@ def run_once(program, row, count, figures):
                               preexec_fn=lambda: os.sched_setaffinity(0, cpus))
     except subprocess.TimeoutExpired:
         return f"no answer within {row.timeout} s"
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        return f"crashed with {name}: {last_line(done.stderr)}"
     if done.returncode != 0:
         return f"exit {done.returncode}: {last_line(done.stderr)}"
     for line in done.stdout.splitlines():
@@ -112,19 +116,20 @@ def measure(row, count, runs, programs, figures, notes):
             reason = run_once(program, row, count, figures)
             if reason:
                 notes.append(f"{row.name}: {program.name}: {reason}")
-                figures.failed.setdefault(row.name, []).append(program.name.removeprefix("peer_"))
+                failed = figures.failed.setdefault(row.name, {})
+                failed[program.name.removeprefix("peer_")] = reason.split(":")[0]
                 have.remove(program)
 
 
-def judge(name, nart, peers):
+def judge(name, nart, others):
     """The goals of a row as (text, "yes" | "no" | "-")."""
     goals = {row.name: row.goals for row in ROWS} | EXTRA_GOALS
     out = []
     for goal in goals.get(name, ()):
-        if nart is None or (goal.needs and goal.needs not in peers):
+        if nart is None or (goal.needs and goal.needs not in others):
             out.append((goal.text, "-"))
         else:
-            out.append((goal.text, "yes" if goal.test(nart, peers.get(goal.needs)) else "no"))
+            out.append((goal.text, "yes" if goal.test(nart, others.get(goal.needs)) else "no"))
     return out
 
 
@@ -142,12 +147,13 @@ def results(figures):
 
 def table(res, failed):
     lines = ["| row | nart | peers (peer / nart) | goal | reached |", "|---|---|---|---|---|"]
+    rows = {r["row"]: r["nart"] for r in res if r["nart"] is not None}
     for r in res:
         nart = "-" if r["nart"] is None else f"{r['nart']:,.1f} {r['unit']}"
         peers = [f"{p} {v:,.1f}" + (f" ({r['ratio'][p]:.1f}x)" if p in r["ratio"] else "")
                  for p, v in r["peers"].items()]
-        peers += [f"{p} -" for p in failed.get(r["row"], ())]
-        goals = judge(r["row"], r["nart"], r["peers"])
+        peers += [f"{p} {reason}" for p, reason in failed.get(r["row"], {}).items()]
+        goals = judge(r["row"], r["nart"], rows | r["peers"])
         lines.append(f"| {r['row']} | {nart} | {', '.join(peers)} | {', '.join(g for g, _ in goals)} "
                      f"| {', '.join(y for _, y in goals)} |")
     return "\n".join(lines)

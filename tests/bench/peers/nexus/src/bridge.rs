@@ -12,6 +12,7 @@ use nexus_async_rt::tokio_compat::with_tokio;
 use nexus_async_rt::{spawn_boxed, spawn_on_tokio};
 
 use crate::measure::timed;
+use crate::thread::pin_to;
 
 /// n tasks spawned on tokio, then each awaited.
 pub async fn batch(n: u64) -> f64 {
@@ -85,14 +86,4 @@ async fn answer(turns: Arc<Turns>, total: u64) {
         })
     })
     .await;
-}
-
-fn pin_to(cpu: usize) {
-    // SAFETY: cpu_set_t is plain bits, all-zero is the empty set, and the call only reads it.
-    let answer = unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(cpu, &mut set);
-        libc::sched_setaffinity(0, size_of_val(&set), &set)
-    };
-    assert_eq!(answer, 0, "this row needs two CPUs");
 }

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use nexus_async_rt::channel::{local, spsc};
+use nexus_async_rt::channel::{local, mpsc, spsc};
 use nexus_async_rt::{spawn_boxed, timeout};
 
 use crate::measure::timed;
@@ -22,6 +22,17 @@ pub async fn local_pair(n: u64) -> f64 {
 
 pub async fn spsc_pair(n: u64) -> f64 {
     let (tx, rx) = spsc::channel::<u64>(64);
+    timed(n, async |n| {
+        for i in 0..n {
+            tx.try_send(i).expect("room");
+            black_box(rx.try_recv().expect("a value"));
+        }
+    })
+    .await
+}
+
+pub async fn mpsc_pair(n: u64) -> f64 {
+    let (tx, rx) = mpsc::channel::<u64>(64);
     timed(n, async |n| {
         for i in 0..n {
             tx.try_send(i).expect("room");

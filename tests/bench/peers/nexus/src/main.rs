@@ -5,11 +5,18 @@
 mod harness;
 #[path = "../../measure.rs"]
 mod measure;
+#[path = "../../message.rs"]
+mod message;
+#[path = "../../thread.rs"]
+mod thread;
 
 mod bridge;
+mod bytes;
+mod cancel;
 mod chan;
 mod exec;
 mod net;
+mod stream;
 mod timer;
 
 use std::future::Future;
@@ -74,6 +81,14 @@ fn main() {
             ),
             both("spsc_pair", |n| task(chan::spsc_pair(n)), |n| root(chan::spsc_pair(n))),
             both("spsc_pair_park", |n| task(chan::spsc_pair(n)), |n| root(chan::spsc_pair(n))),
+            both("mpsc_pair", |n| task(chan::mpsc_pair(n)), |n| root(chan::mpsc_pair(n))),
+            both("spsc_bytes_64", |n| task(bytes::spsc(n)), |n| root(bytes::spsc(n))),
+            both("mpsc_bytes_64", |n| task(bytes::mpsc(n)), |n| root(bytes::mpsc(n))),
+            one("spsc_stream", "ns", |n| task(stream::spsc(n))),
+            one("mpsc_stream", "ns", |n| task(stream::mpsc(n))),
+            one("cancel_check", "ns", |n| task(cancel::check(n))),
+            one("cancel_100", "ns", |n| task(cancel::crowd(n, 100))),
+            one("cancel_1000", "ns", |n| task(cancel::crowd(n, 1000))),
             both(
                 "timer_cancel",
                 |n| task(timer::cancel_until(n)),

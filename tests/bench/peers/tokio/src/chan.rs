@@ -10,6 +10,7 @@ use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use crate::measure::timed;
+use crate::message::{message, number_of};
 
 pub async fn pair(n: u64) -> f64 {
     let (tx, mut rx) = mpsc::channel::<u64>(64);
@@ -17,6 +18,20 @@ pub async fn pair(n: u64) -> f64 {
         for i in 0..n {
             tx.try_send(i).expect("room");
             black_box(rx.try_recv().expect("a value"));
+        }
+    })
+    .await
+}
+
+/// Messages of 64 bytes, copied in and out.
+pub async fn message_pair(n: u64) -> f64 {
+    let (tx, mut rx) = mpsc::channel::<[u8; 64]>(64);
+    timed(n, async |n| {
+        for i in 0..n {
+            tx.try_send(message(i)).expect("room");
+            let got = rx.try_recv().expect("a message");
+            assert_eq!(number_of(&got), i);
+            black_box(got.as_ptr());
         }
     })
     .await

@@ -13,7 +13,7 @@ use crate::measure::{resident_bytes, timed};
 
 /// Queues the task again and returns: cheaper than tokio's yield_now, which puts a turn of the
 /// driver between two polls.
-async fn yield_once() {
+pub async fn yield_once() {
     let mut yielded = false;
     poll_fn(|cx| {
         if yielded {

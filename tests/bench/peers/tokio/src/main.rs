@@ -6,11 +6,17 @@
 mod harness;
 #[path = "../../measure.rs"]
 mod measure;
+#[path = "../../message.rs"]
+mod message;
+#[path = "../../thread.rs"]
+mod thread;
 
 mod bridge;
+mod cancel;
 mod chan;
 mod exec;
 mod net;
+mod stream;
 mod timer;
 
 use std::future::Future;
@@ -57,6 +63,14 @@ fn main() {
             both("local_pair", |n| task(chan::pair(n)), |n| root(chan::pair(n))),
             both("local_stream", |n| task(chan::stream(n)), |n| root(chan::stream(n))),
             both("local_pingpong", |n| task(chan::pingpong(n)), |n| root(chan::pingpong(n))),
+            both("mpsc_pair", |n| task(chan::pair(n)), |n| root(chan::pair(n))),
+            both("spsc_bytes_64", |n| task(chan::message_pair(n)), |n| root(chan::message_pair(n))),
+            both("mpsc_bytes_64", |n| task(chan::message_pair(n)), |n| root(chan::message_pair(n))),
+            one("spsc_stream", "ns", |n| task(stream::stream(n))),
+            one("mpsc_stream", "ns", |n| task(stream::stream(n))),
+            one("cancel_check", "ns", |n| task(cancel::check(n))),
+            one("cancel_100", "ns", |n| task(cancel::crowd(n, 100))),
+            one("cancel_1000", "ns", |n| task(cancel::crowd(n, 1000))),
             both(
                 "timer_cancel",
                 |n| task(timer::cancel_until(n)),

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Messages of 64 bytes, written and read in place, by one task. */
+#include "nart_rows.h"
+
+#include <nart/bytes.h>
+
+#include <errno.h>
+#include <string.h>
+
+enum { RING = 4096 };
+
+struct ends {
+    nart_bytes_tx tx;
+    nart_bytes_rx rx;
+};
+
+struct pair {
+    struct work w;
+    struct ends *ends;
+    uint64_t message[8];
+};
+
+static void send(struct pair *p, uint64_t i)
+{
+    nart_bytes_buf room;
+
+    p->message[0] = i;
+    bench_must(nart_bytes_try_claim(&p->ends->tx, sizeof p->message, &room), "claim");
+    memcpy(room.ptr, p->message, sizeof p->message);
+    bench_must(nart_bytes_commit(&p->ends->tx, &room), "commit");
+}
+
+static void receive(struct pair *p, uint64_t i)
+{
+    nart_bytes_msg msg;
+    uint64_t first;
+
+    bench_must(nart_bytes_try_recv(&p->ends->rx, &msg), "recv");
+    memcpy(&first, msg.ptr, sizeof first);
+    bench_must(first == i && msg.len == sizeof p->message ? 0 : -EBADMSG, "message");
+    BENCH_KEEP(msg.ptr);
+    bench_must(nart_bytes_release(&p->ends->rx, &msg), "release");
+}
+
+static nart_res pair_run(nart_cx *cx, void *frame)
+{
+    struct pair *p = frame;
+    (void)cx;
+
+    for (uint64_t i = 0; i < p->w.n; i++) {
+        send(p, i);
+        receive(p, i);
+    }
+    return 0;
+}
+
+static double pair(nart_rt *rt, bench_how how, uint64_t n, uint32_t kind)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct pair, pair_run, NULL);
+    nart_bytes_opts o = { .size = sizeof o, .kind = kind, .capacity = RING };
+    struct ends ends = { 0 };
+
+    bench_must(nart_bytes_open(rt, &o, &ends.tx, &ends.rx), "open");
+    double per_op = how(rt, &type, &(struct pair){ .ends = &ends }, n);
+    nart_bytes_tx_close(&ends.tx);
+    nart_bytes_rx_close(&ends.rx);
+    return per_op;
+}
+
+double spsc_bytes_64(nart_rt *rt, bench_how how, uint64_t n)
+{
+    return pair(rt, how, n, NART_BYTES_SPSC);
+}
+
+double mpsc_bytes_64(nart_rt *rt, bench_how how, uint64_t n)
+{
+    return pair(rt, how, n, NART_BYTES_MPSC);
+}

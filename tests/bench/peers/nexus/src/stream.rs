@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+//! Values from another thread to the task that runs this.
+
+use nexus_async_rt::channel::{TrySendError, mpsc, spsc};
+
+use crate::measure::timed;
+use crate::thread::{pin_to, sender};
+
+pub async fn spsc(n: u64) -> f64 {
+    pin_to(0);
+    timed(n, async |n| {
+        let (tx, rx) = spsc::channel::<u64>(1024);
+        let thread = sender(n, move |i| match tx.try_send(i) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => false,
+            Err(TrySendError::Closed(_)) => panic!("closed"),
+        });
+        for i in 0..n {
+            assert_eq!(rx.recv().await.expect("a value"), i);
+        }
+        thread.join().expect("an end");
+    })
+    .await
+}
+
+pub async fn mpsc(n: u64) -> f64 {
+    pin_to(0);
+    timed(n, async |n| {
+        let (tx, rx) = mpsc::channel::<u64>(1024);
+        let thread = sender(n, move |i| match tx.try_send(i) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => false,
+            Err(TrySendError::Closed(_)) => panic!("closed"),
+        });
+        for i in 0..n {
+            assert_eq!(rx.recv().await.expect("a value"), i);
+        }
+        thread.join().expect("an end");
+    })
+    .await
+}
