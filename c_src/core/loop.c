@@ -545,8 +545,8 @@ nart_res nart_rt_run(nart_rt *rt)
     nart_res r = enter(rt);
     if (r)
         return r;
-    while (r >= 0 && rt->live > 0 && !rt->stopped)
-        r = tick(rt, NART_NEVER);
+    while (r >= 0 && nart__rt_has_work(rt) && !rt->stopped)
+        r = tick(rt, rt->live > 0 ? NART_NEVER : 0);
     leave(rt);
     return r < 0 ? r : 0;
 }

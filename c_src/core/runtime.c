@@ -9,7 +9,8 @@
  * Handles that outlive this find another life in the hub, or another serial in the reactor.
  *
  * Fork: a child changes the epoch, and every entry compares it. The child only closes its copies of
- * descriptors: the kernel's queue behind them is the parent's. */
+ * descriptors: the kernel's queue behind them is the parent's. Tasks and posts are the parent's, too,
+ * and left alone. */
 #include "runtime.h"
 
 #include <stdarg.h>
@@ -252,7 +253,8 @@ nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **out)
     rt->hub->rt = rt;
     rt->rung_before = NART__LOAD(&rt->hub->rung, NART__RELAXED); /* a count */
     nart__rt_set_observer(rt, NULL);
-    rt->hub->fork_epoch = fork_epoch;
+    if (nart__hub_is_forked(rt->hub)) /* a new one; others may be asking about one of the pool */
+        rt->hub->fork_epoch = fork_epoch;
     nart__post_open(rt->hub);
     rt->life = nart__hub_life(rt->hub);
     nart_driver_cx_init(&rt->cx, &nart__loop, rt->hub);
@@ -382,9 +384,10 @@ nart_res nart_rt_free_counted(nart_rt *rt, nart_rt_end *out)
     rt->running = true;
     nart__rt_set_idle(rt, false);
     rt->closing = rt->refusing = true;
-    if (!forked)
+    if (!forked) {
         end_all(rt);
-    rt->end.undelivered = undelivered(rt);
+        rt->end.undelivered = undelivered(rt);
+    }
     while (rt->guests.next != &rt->guests) {
         nart__guest *g = rt->guests.next;
         nart__guest_remove(g);

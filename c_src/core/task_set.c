@@ -80,11 +80,19 @@ static void drop_answered(nart_task_set *s)
     nart_join_release(&n->join); /* last: drop may use the set */
 }
 
-/* The set is not full. */
-static node *take_node(nart_task_set *s)
+/* A node of a set that is not full: the one that was answered last, if there is one. Its join is the
+ * caller's to release. */
+static node *take_node(nart_task_set *s, nart_join *answered)
 {
-    drop_answered(s);
-    node *n = s->free;
+    node *n = s->answered;
+
+    memset(answered, 0, sizeof *answered);
+    if (n) {
+        s->answered = NULL;
+        *answered = n->join;
+        return n;
+    }
+    n = s->free;
     if (n)
         s->free = n->next;
     else
@@ -117,7 +125,9 @@ static nart_res room(const nart_task_set *s, const nart_cx *cx)
 static nart_res put(nart_task_set *s, nart_join *j)
 {
     nart__task *t = j->task;
-    node *n = take_node(s);
+    nart_join answered;
+    node *n = take_node(s, &answered);
+    nart_res i = number(s, n);
 
     n->join = *j;
     memset(j, 0, sizeof *j);
@@ -127,7 +137,8 @@ static nart_res put(nart_task_set *s, nart_join *j)
     t->state |= NART__T_IN_SET;
     if (t->state & NART__T_DONE)
         nart__task_set_ended(t);
-    return number(s, n);
+    nart_join_release(&answered); /* last: drop may use the set */
+    return i;
 }
 
 nart_res nart_task_set_spawn(nart_cx *cx, nart_task_set *s, const nart_task_type *type,

@@ -44,6 +44,12 @@ static void withdraw(nart__wait *w)
 
 static const struct nart__wait_ops token_ops = { "token", withdraw };
 
+/* The hub of a home that has gone may be this runtime's by now. */
+static bool is_home(const nart_rt *rt, const nart__token *t)
+{
+    return rt && rt->hub == t->home.hub && rt->life == t->home.life;
+}
+
 nart_res nart_token_await(nart_cx *cx, const nart_token *token, nart_waiter *w)
 {
     nart__token *t = token->node;
@@ -59,7 +65,7 @@ nart_res nart_token_await(nart_cx *cx, const nart_token *token, nart_waiter *w)
             nart__withdraw(&w->wait);
         return 0;
     }
-    if (cx->drv != &nart__loop || cx->host != t->home.hub)
+    if (!is_home(nart__cx_rt(cx), t))
         return NART_EDRIVER;
     r = nart__sync_park(cx, w, t, 0, &t->waits, &token_ops);
     if (r != NART_PENDING || waited)

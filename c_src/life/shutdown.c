@@ -61,23 +61,18 @@ nart_res nart_shutdown_await(nart_cx *cx, nart_waiter *w)
 
 /* ---- running until nothing is left ---- */
 
-static int64_t now(nart_rt *rt)
+/* Until no task is left, or so much time has passed by the system's clock: the runtime's own may stand
+ * still. At least one tick. 0 or what a run answers. */
+static nart_res run_for(nart_rt *rt, int64_t ns)
 {
-    return rt->cx.drv->now(rt->cx.host);
-}
-
-/* Until no task is left, or the time `until`; at least one tick. 0 or what a run answers. */
-static nart_res run_until(nart_rt *rt, int64_t until)
-{
+    int64_t until = nart_time_add(nart__sys_now(), ns > 0 ? ns : 0), left;
     nart_res r;
-    int64_t left;
 
     do {
-        left = until == NART_NEVER ? NART_NEVER : until - now(rt);
-        if (rt->live == 0) /* only what has arrived */
-            left = 0;
-        r = nart_rt_poll(rt, left > 0 ? left : 0);
-    } while (r >= 0 && rt->live > 0 && left > 0);
+        left = until == NART_NEVER ? NART_NEVER : until - nart__sys_now();
+        /* without tasks there is only what has arrived */
+        r = nart_rt_poll(rt, rt->live > 0 && left > 0 ? left : 0);
+    } while (r >= 0 && nart__rt_has_work(rt) && left > 0);
     return r < 0 ? r : 0;
 }
 
@@ -123,7 +118,7 @@ nart_res nart_rt_quiesce(nart_rt *rt, int64_t ns, nart_rt_left *left)
     nart_res r = check(rt, left);
 
     if (r == 0)
-        r = run_until(rt, nart_time_add(now(rt), ns));
+        r = run_for(rt, ns);
     return r ? r : settle(rt, 0, left);
 }
 
@@ -145,11 +140,11 @@ nart_res nart_rt_shutdown_within(nart_rt *rt, int64_t grace_ns, int64_t unwind_n
     if (r)
         return r;
     nart__rt_shutdown(rt);
-    r = run_until(rt, nart_time_add(now(rt), grace_ns));
+    r = run_for(rt, grace_ns);
     if (r == 0 && rt->live > 0) {
         cancelled = rt->live;
         cancel_all(rt);
-        r = run_until(rt, nart_time_add(now(rt), unwind_ns));
+        r = run_for(rt, unwind_ns);
     }
     return r ? r : settle(rt, cancelled, left);
 }

@@ -48,16 +48,23 @@ static void look(nart_rt *rt)
     }
 }
 
+static void restore(own *s)
+{
+    (void)sigaction((int)(s - signals), &s->before, NULL); /* cannot fail: it did not before */
+    NART__STORE(&s->waker, (uintptr_t)0, NART__RELAXED);
+}
+
 static void give_back(own *s)
 {
-    NART__STORE(&s->waker, (uintptr_t)0, NART__RELAXED);
-    (void)sigaction((int)(s - signals), &s->before, NULL); /* cannot fail: it did not before */
-    NART__STORE(&s->rt, (uintptr_t)0, NART__RELEASE);      /* the next one begins after that */
+    NART__STORE(&s->rt, (uintptr_t)0, NART__RELEASE); /* the next one begins after that */
 }
 
 static void rt_gone(nart__guest *g)
 {
-    give_back((own *)(void *)((char *)g - offsetof(own, guest)));
+    own *s = (own *)(void *)((char *)g - offsetof(own, guest));
+
+    restore(s);
+    give_back(s);
 }
 
 nart_res nart_rt_shutdown_on(nart_rt *rt, int signo)
@@ -103,6 +110,8 @@ nart_res nart_rt_shutdown_off(nart_rt *rt, int signo)
     if (!owned(s, rt))
         return NART_ESTALE;
     nart__guest_remove(&s->guest);
+    restore(s);
+    look(rt); /* what came before that is not lost */
     give_back(s);
     return 0;
 }

@@ -9,7 +9,8 @@
  *     nart_rt_run(rt);           // sleeps take no time, and end at their time to the nanosecond
  *
  * Everything that knows time follows it: nart_now(), sleeps, deadlines, intervals, backoff. What does
- * not: other runtimes, tokio, and the timeout of nart_rt_poll(), which stays one of real time.
+ * not: other runtimes, tokio, and the times that nart_rt_poll(), nart_rt_quiesce() and
+ * nart_rt_shutdown_within() are given, which stay ones of real time.
  *
  * **Thread**: the runtime's own, inside or outside of its polls. All of these answer
  * NART_EWRONGTHREAD on others, NART_EFORK in a forked child and -EINVAL without a runtime.
@@ -39,8 +40,9 @@ NART_API nart_res nart_rt_clock_advance(nart_rt *rt, int64_t ns);
  * From now on a clock that is paused jumps to the next deadline when only time is left to wait for:
  * nothing is ready, no descriptor is registered with the kernel, no spinning receiver is open, and
  * no task waits for something outside of the runtime: a tokio operation, the other end of a
- * cross-thread channel, any operation that parked by nart_op_park(). Otherwise it stands still and
- * the loop waits.
+ * cross-thread channel, a oneshot or anything else that another thread may send, any operation that
+ * parked by nart_op_park(). Otherwise it stands still and the loop waits. Tasks that await a token or
+ * the shutdown do not hold it, though another thread may cancel or ask.
  * @return 0; -EPERM the clock is not paused. **Cost**: a jump looks at every task.
  */
 NART_API nart_res nart_rt_clock_auto(nart_rt *rt);

@@ -90,7 +90,8 @@ NART_API nart_res nart_rt_free_counted(nart_rt *rt, nart_rt_end *out);
 NART_API nart_res nart_rt_bind(nart_rt *rt);
 
 /**
- * Runs until no task is left, or nart_rt_stop().
+ * Runs until no task is left, those included that other threads have spawned until then; or
+ * nart_rt_stop().
  * @return 0; -EDEADLK inside a poll of its own; NART_EWRONGTHREAD; NART_EFORK; -errno of a wait
  *   that failed.
  */
@@ -184,7 +185,7 @@ typedef struct nart_slot_use {
 NART_API void nart_rt_slots_get(const nart_rt *rt, nart_slot_use out[NART_SLOT_CLASSES]);
 
 /** Unmaps hubs that no runtime uses. Only when the caller knows that no waker and no handle (join,
- *  socket) of an ended runtime is left. @return how many. **Thread**: any. */
+ *  socket, remote, token) of an ended runtime is left. @return how many. **Thread**: any. */
 NART_API size_t nart_lib_trim(void);
 
 #ifdef __cplusplus

@@ -52,12 +52,13 @@ typedef struct nart_rt_left {
     }
 
 /**
- * Runs, timers and descriptors included, until no task is left, for at most `ns` nanoseconds (0: one
- * tick). Asks nobody to end.
+ * Runs, timers and descriptors included, until no task is left, for at most `ns` nanoseconds (0, or
+ * less: one tick). What other threads have spawned until then is included. Asks nobody to end.
  * @param left may be NULL.
  * @return 0; -ETIMEDOUT tasks are left, and each has been reported by name and source line (see
  *   nart_rt_opts); -EBUSY none runs any more, but some are kept by join handles; errors as
  *   nart_rt_run(); NART_EABI.
+ * **Thread**: the runtime's own.
  */
 NART_API nart_res nart_rt_quiesce(nart_rt *rt, int64_t ns, nart_rt_left *left);
 
@@ -65,21 +66,24 @@ NART_API nart_res nart_rt_quiesce(nart_rt *rt, int64_t ns, nart_rt_left *left);
  * The whole shutdown: asks (nart_rt_shutdown()), runs for at most `grace_ns` until all tasks have
  * ended; cancels those that have not, and runs for at most `unwind_ns` more.
  * @return as nart_rt_quiesce(). nart_rt_free() then drops what is left.
+ * **Thread**: the runtime's own.
  */
 NART_API nart_res nart_rt_shutdown_within(nart_rt *rt, int64_t grace_ns, int64_t unwind_ns,
                                           nart_rt_left *left);
 
 /**
  * From here on this signal asks the runtime to shut down, whichever thread it is delivered to. What
- * the process did with the signal before is restored by nart_rt_shutdown_off() or nart_rt_free().
+ * the process did with the signal before is restored by nart_rt_shutdown_off() or nart_rt_free(); in
+ * a child of fork by the latter, or by exec.
  * @return 0; -EINVAL not a signal that can be caught; -EBUSY it belongs to a runtime already;
  *   NART_EWRONGTHREAD, NART_EFORK.
  * **Thread**: the runtime's own.
  */
 NART_API NART_MUST_USE nart_res nart_rt_shutdown_on(nart_rt *rt, int signo);
 
-/** Restores what the process did with the signal. @return 0; NART_ESTALE the signal does not belong
- *  to this runtime; -EINVAL, NART_EWRONGTHREAD. **Thread**: the runtime's own. */
+/** Restores what the process did with the signal. One that came before still asks for the shutdown.
+ *  @return 0; NART_ESTALE the signal does not belong to this runtime; -EINVAL, NART_EWRONGTHREAD,
+ *  NART_EFORK. **Thread**: the runtime's own. */
 NART_API nart_res nart_rt_shutdown_off(nart_rt *rt, int signo);
 
 #ifdef __cplusplus

@@ -102,6 +102,19 @@ TEST(what_was_there_before_is_restored)
     had_before();
 }
 
+/* It came while the signal was the runtime's, and no tick has seen it yet. */
+TEST(a_signal_right_before_it_is_given_back)
+{
+    nart_rt *rt = new_rt();
+
+    CHECK_RES(nart_rt_shutdown_on(rt, SIGUSR1), 0);
+    CHECK_RES(nart_rt_shutdown_on(rt, SIGUSR2), 0);
+    CHECK_EQ(raise(SIGUSR1), 0);
+    CHECK_RES(nart_rt_shutdown_off(rt, SIGUSR1), 0);
+    CHECK(nart_rt_is_shutdown(rt));
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
 /* The default of SIGTERM kills: after the runtime has gone it does so again. */
 TEST(after_the_runtime_a_signal_kills_again)
 {

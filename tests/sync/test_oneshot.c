@@ -3,6 +3,7 @@
 #include "../core/core.h"
 #include "../core/virtual.h"
 
+#include <nart/clock.h>
 #include <nart/oneshot.h>
 
 enum kind { SHARED, LINKED, KINDS };
@@ -209,6 +210,27 @@ TEST(a_wait_may_be_given_up)
             CHECK_EQ(next.value, 3);
             end();
         }
+    }
+}
+
+/* A clock that advances by itself waits for what another thread may send, and for nothing else. */
+TEST(an_end_of_another_thread_holds_the_clock)
+{
+    for (enum kind k = 0; k < KINDS; k++) {
+        struct op op;
+        begin(k);
+        CHECK_RES(nart_rt_clock_pause(rt), 0);
+        CHECK_RES(nart_rt_clock_auto(rt), 0);
+        op_start(&op, &rx, NART_SEC);
+        for (int i = 0; i < 10; i++)
+            settle(rt);
+        CHECK_RES(op.res, k == SHARED ? NART_PENDING : -ETIMEDOUT);
+        if (k == SHARED) {
+            CHECK_RES(put(5), 0);
+            settle(rt);
+            CHECK_RES(op.res, 0);
+        }
+        end();
     }
 }
 

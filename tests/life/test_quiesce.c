@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Running until nothing is left: what was sent before counts, and time is the system's, also when the
+ * runtime's stands still. */
+#include "../core/core.h"
+
+#include <nart/clock.h>
+#include <nart/shutdown.h>
+
+struct nap {
+    nart_co co;
+    nart_timer timer;
+    nart_res r;
+};
+
+static int runs;
+
+static nart_res nap_run(nart_cx *cx, void *frame)
+{
+    struct nap *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, 3600 * NART_SEC));
+    runs++;
+    NART_END(f->r);
+}
+
+static const nart_task_type nap_type = NART_TASK_TYPE(struct nap, nap_run, NULL);
+
+static nart_res count_run(nart_cx *cx, void *frame)
+{
+    (void)cx;
+    (void)frame;
+    runs++;
+    return 0;
+}
+
+static const nart_task_type count_type = NART_TASK_TYPE(int, count_run, NULL);
+
+static void ignore(void *arg, const char *line)
+{
+    (void)arg;
+    (void)line;
+}
+
+static nart_rt *paused_rt(void)
+{
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    nart_rt *rt;
+
+    opts.alloc = &test_alloc;
+    opts.polls_per_tick = 1000;
+    opts.report = ignore;
+    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    CHECK_RES(nart_rt_clock_pause(rt), 0);
+    return rt;
+}
+
+/* There is no task yet; what was sent before becomes one, and it has as much time as any. */
+TEST(a_task_that_was_sent_is_waited_for)
+{
+    nart_rt *rt = paused_rt();
+
+    CHECK_RES(nart_rt_clock_auto(rt), 0);
+    CHECK_RES(nart_remote_spawn(nart_rt_remote(rt), &nap_type, NULL), 0);
+    CHECK_RES(nart_rt_quiesce(rt, NART_NEVER, NULL), 0);
+    CHECK_EQ(runs, 1);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* More than one tick takes from the mailbox, and each tick ends all that it has taken. */
+TEST(all_that_was_sent_is_run)
+{
+    enum { SENT = 1000 };
+    nart_rt_end end = NART_RT_END_INIT;
+    nart_rt *rt = paused_rt();
+
+    for (int i = 0; i < SENT; i++)
+        CHECK_RES(nart_remote_spawn(nart_rt_remote(rt), &count_type, NULL), 0);
+    CHECK_RES(nart_rt_quiesce(rt, NART_NEVER, NULL), 0);
+    CHECK_EQ(runs, SENT);
+    CHECK_RES(nart_rt_free_counted(rt, &end), 0);
+    CHECK_EQ(end.undelivered, 0);
+}
+
+TEST(a_run_takes_what_was_sent_before)
+{
+    enum { SENT = 1000 };
+    nart_rt *rt = paused_rt();
+
+    for (int i = 0; i < SENT; i++)
+        CHECK_RES(nart_remote_spawn(nart_rt_remote(rt), &count_type, NULL), 0);
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_EQ(runs, SENT);
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* The deadline passes although the clock of the runtime stands. */
+TEST(the_deadline_passes_while_the_clock_stands)
+{
+    nart_rt_left left = NART_RT_LEFT_INIT;
+    nart_rt *rt = paused_rt();
+
+    CHECK_RES(nart_rt_spawn(rt, &nap_type, NULL, NULL), 0);
+    CHECK_RES(nart_rt_quiesce(rt, NART_MS, NULL), -ETIMEDOUT);
+    CHECK_RES(nart_rt_shutdown_within(rt, NART_MS, NART_MS, &left), 0);
+    CHECK_EQ(left.cancelled, 1);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* Less than no time is none, and for ever is for ever. */
+TEST(times_at_the_ends_of_the_range)
+{
+    nart_rt_left left = NART_RT_LEFT_INIT;
+    nart_rt *rt = paused_rt();
+
+    CHECK_RES(nart_rt_spawn(rt, &nap_type, NULL, NULL), 0);
+    CHECK_RES(nart_rt_quiesce(rt, -1, NULL), -ETIMEDOUT);
+    CHECK_RES(nart_rt_quiesce(rt, INT64_MIN, NULL), -ETIMEDOUT);
+    CHECK_RES(nart_rt_shutdown_within(rt, INT64_MIN, NART_NEVER, &left), 0);
+    CHECK_EQ(left.cancelled, 1);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* Callers of an older and of a newer version: what both know is filled in, and nothing else. */
+TEST(counts_of_other_versions)
+{
+    struct {
+        nart_rt_left left;
+        uint32_t more[3];
+    } newer = { .left.size = sizeof newer, .more = { 7, 7, 7 } };
+    union {
+        nart_rt_left left;
+        unsigned char bytes[sizeof(nart_rt_left)];
+    } older;
+    nart_rt *rt = paused_rt();
+
+    memset(&older, 0x55, sizeof older);
+    older.left.size = offsetof(nart_rt_left, held) + 1;
+    CHECK_RES(nart_rt_spawn(rt, &nap_type, NULL, NULL), 0);
+    CHECK_RES(nart_rt_quiesce(rt, 0, &newer.left), -ETIMEDOUT);
+    CHECK_EQ(newer.left.size, sizeof newer);
+    CHECK_EQ(newer.left.tasks, 1);
+    CHECK_EQ(newer.more[0], 7);
+    CHECK_RES(nart_rt_quiesce(rt, 0, &older.left), -ETIMEDOUT);
+    CHECK_EQ(older.left.size, offsetof(nart_rt_left, held) + 1);
+    CHECK_EQ(older.left.tasks, 1);
+    CHECK_EQ(older.bytes[offsetof(nart_rt_left, held) + 1], 0x55);
+    CHECK_EQ(older.left.cancelled, 0x55555555);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
