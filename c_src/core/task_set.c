@@ -3,11 +3,12 @@
  *
  * What it keeps true
  *  1. A node is in one place: never used, free, running, ended, or the one that was answered last.
- *  2. The task of a running node has IN_SET, and its joiner is the node's join, which nobody awaits;
- *     so its end leads to the node in O(1). A task leaves the set before its node is used again.
+ *  2. The task of a running node has IN_SET, and its joiner is the node's join, which nobody
+ *     awaits; so its end leads to the node in O(1). A task leaves the set before its node is
+ *     used again.
  *  3. A node that is ended or was answered holds its task's frame by the join.
- *  4. Who waits in the set is made ready by each end, or only by the last one: so a task that awaits
- *     10,000 others is polled once for all those that have ended since.
+ *  4. Who waits in the set is made ready by each end, or only by the last one: so a task that
+ *     awaits 10,000 others is polled once for all those that have ended since.
  * The set grants no turns: an answer that is not taken stays in the list. */
 #include "runtime.h"
 

@@ -2,10 +2,10 @@
 /* cast.c: one sender and many receivers.
  *
  * What it keeps true
- *  1. A value is written in the place of the oldest, and counted; a receiver is a position. What of it
- *     is there, what is lost and what is new comes of the two numbers: no receiver is looked at.
- *  2. Each value, and the sender's end, empties the queue of those that wait: there is no turn to pass
- *     on, because all get everything.
+ *  1. A value is written in the place of the oldest, and counted; a receiver is a position. What of
+ *     it is there, what is lost and what is new comes of the two numbers: no receiver is looked at.
+ *  2. Each value, and the sender's end, empties the queue of those that wait: there is no turn to
+ *     pass on, because all get everything.
  *  3. The last handle that is closed frees the block. */
 #include "cast.h"
 

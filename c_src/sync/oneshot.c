@@ -6,10 +6,11 @@
  *
  * Ends that share a block: one word, EMPTY at first.
  *  1. The sender has one act: it writes the value and exchanges SENT into the word, or exchanges
- *     DROPPED. Finding a waker it wakes; finding GONE it has the block for itself: it frees it, and the
- *     value that it could not send is its caller's. Otherwise it does not touch the block again.
- *  2. A receiver that waits exchanges its waker into the word, one that closes GONE. Finding SENT or
- *     DROPPED, by that or by a look, it has the block for itself, and frees it.
+ *     DROPPED. Finding a waker it wakes; finding GONE it has the block for itself: it frees it, and
+ *     the value that it could not send is its caller's. Otherwise it does not touch the block
+ *     again.
+ *  2. A receiver that waits exchanges its waker into the word, one that closes GONE. Finding SENT
+ *     or DROPPED, by that or by a look, it has the block for itself, and frees it.
  *  A waker of a wait that is over stays in the word: at most it is one spurious poll.
  *
  * Linked ends know each other's address, and belong to one thread: plain memory.

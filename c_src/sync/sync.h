@@ -4,8 +4,8 @@
  * What it keeps true
  *  1. A waiter is in a list of its object exactly while its state is QUEUED or GRANTED. Only then
  *     does its withdrawal touch the object.
- *  2. CLOSED and DONE are answers that lie in the waiter: whoever is polled with one of them does not
- *     look at the object, which may be gone. */
+ *  2. CLOSED and DONE are answers that lie in the waiter: whoever is polled with one of them does
+ *     not look at the object, which may be gone. */
 #ifndef NART_SYNC_SYNC_H
 #define NART_SYNC_SYNC_H
 

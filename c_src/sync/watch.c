@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* watch.c: the newest value. A broadcast of one place, the last one sent; a receiver's position is how
- * many there were when it looked last. See cast.c. */
+/* watch.c: the newest value. A broadcast of one place, the last one sent; a receiver's position is
+ * how many there were when it looked last. See cast.c. */
 #include "cast.h"
 
 nart_res nart_watch_open(nart_rt *rt, size_t size, const void *initial, nart_watch_tx *tx,

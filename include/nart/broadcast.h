@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
  * @file nart/broadcast.h
- * Values from one sender to many receivers, which all get them: a **watch**, whose receivers see the
- * newest value, and a **broadcast**, whose receivers see each, as far as its ring reaches back.
+ * Values from one sender to many receivers, which all get them: a **watch**, whose receivers see
+ * the newest value, and a **broadcast**, whose receivers see each, as far as its ring reaches back.
  *
- * Plain memory of one runtime's thread; values are copied in and out and have no destructor. Sending
- * never waits: several tasks may send with one handle. A block lives until the sender and all receivers
- * are closed, also after its runtime. All handles are zeroed = closed, are not copied, and are moved
- * with the move functions; closing is idempotent and takes NULL. What waits also answers -ECANCELED,
- * -ETIMEDOUT; -EBUSY: another task waits in this handle; NART_EDRIVER: tasks of another runtime wait
- * for the sender, or the task's driver moves it between threads; -EPERM outside of a poll.
+ * Plain memory of one runtime's thread; values are copied in and out and have no destructor.
+ * Sending never waits: several tasks may send with one handle. A block lives until the sender and
+ * all receivers are closed, also after its runtime. All handles are zeroed = closed, are not
+ * copied, and are moved with the move functions; closing is idempotent and takes NULL. What waits
+ * also answers -ECANCELED, -ETIMEDOUT; -EBUSY: another task waits in this handle; NART_EDRIVER:
+ * tasks of another runtime wait for the sender, or the task's driver moves it between threads;
+ * -EPERM outside of a poll.
  *
- * **Thread**, everything here: the runtime's own. **Cost**: sending is a copy and O(tasks that wait).
+ * **Thread**, everything here: the runtime's own. **Cost**: sending is a copy and O(tasks that
+ * wait).
  */
 #ifndef NART_BROADCAST_H
 #define NART_BROADCAST_H
@@ -47,7 +49,8 @@ typedef struct nart_watch_rx {
 } nart_watch_rx;
 
 /**
- * Opens a watch of values of `size` bytes, of which `initial` is the first; the receiver has seen it.
+ * Opens a watch of values of `size` bytes, of which `initial` is the first; the receiver has seen
+ * it.
  * @return 0; -EINVAL something is missing, or a size of 0; -EOVERFLOW a size above
  *   NART_BROADCAST_MAX_ELEM; -ENOMEM; NART_EWRONGTHREAD, NART_EFORK. On an error both are closed.
  * **Cost**: one allocation.
@@ -72,7 +75,7 @@ NART_API nart_res nart_watch_get(nart_watch_rx *rx, void *value);
 NART_API bool nart_watch_has_changed(const nart_watch_rx *rx);
 
 /** Waits for a value that this receiver has not seen, and copies it; of several the newest.
- *  @return 0; NART_ECLOSED all has been seen, and the sender has closed, or this handle; see above. */
+ *  @return 0; NART_ECLOSED all has been seen, and the sender has closed, or this handle. */
 NART_API NART_MUST_USE nart_res nart_watch_changed(nart_cx *cx, nart_watch_rx *rx, void *value);
 
 /** A task that waits in the receiver that is closed is woken and finds NART_ECLOSED. */
@@ -97,8 +100,8 @@ typedef struct nart_broadcast_rx {
 } nart_broadcast_rx;
 
 /**
- * Opens a broadcast that keeps the newest `capacity` values (rounded up to a power of two) of `elem`
- * bytes.
+ * Opens a broadcast that keeps the newest `capacity` values (rounded up to a power of two) of
+ * `elem` bytes.
  * @return 0; -EINVAL something is missing or 0; -EOVERFLOW beyond the limits above; -ENOMEM;
  *   NART_EWRONGTHREAD, NART_EFORK. On an error both are closed.
  * **Cost**: one allocation.
@@ -123,9 +126,9 @@ NART_API uint64_t nart_broadcast_len(const nart_broadcast_rx *rx);
 
 /**
  * Receives the next value, waiting for it.
- * @return 0; NART_ELAGGED the receiver was too slow: `*lost` (may be NULL) values have been replaced
- *   before it came, and the next call answers the oldest that is left; NART_ECLOSED all has been
- *   received, and the sender has closed, or this handle; see above.
+ * @return 0; NART_ELAGGED the receiver was too slow: `*lost` (may be NULL) values have been
+ *   replaced before it came, and the next call answers the oldest that is left; NART_ECLOSED all
+ *   has been received, and the sender has closed, or this handle; see above.
  */
 NART_API NART_MUST_USE nart_res nart_broadcast_recv(nart_cx *cx, nart_broadcast_rx *rx, void *value,
                                                     uint64_t *lost);

@@ -3,9 +3,9 @@
  * @file nart/local.h
  * Task-local values: what code deep in a task's polls can see without being given it.
  *
- * A value is bound to a key for the extent of an await, as a deadline is: whatever is evaluated under
- * it, in bodies of any depth and in plain functions that they call, finds it by the key, and nobody
- * else does. An inner binding of the same key hides the outer one until it ends.
+ * A value is bound to a key for the extent of an await, as a deadline is: whatever is evaluated
+ * under it, in bodies of any depth and in plain functions that they call, finds it by the key, and
+ * nobody else does. An inner binding of the same key hides the outer one until it ends.
  *
  * ```c
  * static const nart_local_key request_key = { "request" };
@@ -18,12 +18,12 @@
  *     ...
  * ```
  *
- * The value is the caller's memory, in the frame that binds it: it is set by writing to it, and drop is
- * its destructor. A spawned task inherits nothing: what it needs is copied into its frame and bound
- * there. drop functions run outside of every binding. Works under every driver.
+ * The value is the caller's memory, in the frame that binds it: it is set by writing to it, and
+ * drop is its destructor. A spawned task inherits nothing: what it needs is copied into its frame
+ * and bound there. drop functions run outside of every binding. Works under every driver.
  *
- * **Thread**: the poller's. **Cost**: entering and leaving are some stores; a look-up goes through the
- * bindings that are open, the innermost first. Nothing is allocated.
+ * **Thread**: the poller's. **Cost**: entering and leaving are some stores; a look-up goes through
+ * the bindings that are open, the innermost first. Nothing is allocated.
  */
 #ifndef NART_LOCAL_H
 #define NART_LOCAL_H
@@ -39,8 +39,8 @@ typedef struct nart_local_key {
     const char *name; /**< for people */
 } nart_local_key;
 
-/** A binding on the C stack of a hand-written poll: entered anew at each poll, and left before the poll
- *  returns. The innermost is left first. */
+/** A binding on the C stack of a hand-written poll: entered anew at each poll, and left before the
+ *  poll returns. The innermost is left first. */
 typedef struct nart_local {
     struct nart_local *up;
     const nart_local_key *key;
@@ -70,7 +70,7 @@ static inline void *nart_local_get(const nart_cx *cx, const nart_local_key *key)
     return NULL;
 }
 
-/** NART_AWAIT with `value` (a pointer) bound to the key. Key and value are evaluated at each poll. */
+/** NART_AWAIT with `value` (a pointer) bound to the key. Both are evaluated at each poll. */
 #define NART_AWAIT_LOCAL(dst, key, value, ...)                                                     \
     do {                                                                                           \
         NART__LABEL(__LINE__)                                                                      \

@@ -3,14 +3,15 @@
  * @file nart/oneshot.h
  * One value from one sender to one receiver, usually the answer to a request.
  *
- * | opened by              | sender's thread   | the value is in                         | costs        |
- * |------------------------|-------------------|-----------------------------------------|--------------|
- * | nart_oneshot_open()    | any               | a block that the last end frees         | an allocation, a locked instruction per end |
- * | nart_oneshot_link()    | the receiver's    | memory of the receiver's                | some stores  |
+ * | opened by           | sender's thread | the value is in        | costs                       |
+ * |---------------------|-----------------|------------------------|-----------------------------|
+ * | nart_oneshot_open() | any             | a block of its own     | an allocation, and a locked |
+ * |                     |                 |                        | instruction for each end    |
+ * | nart_oneshot_link() | the receiver's  | memory of the caller's | some stores                 |
  *
  * The ends are zeroed = closed, and so they are after the value has been sent or received. They are
- * not copied, and are moved with the move functions. Closing is idempotent and takes NULL; each end must
- * be closed, or have sent or received, before its storage ends. Both may outlive the runtime.
+ * not copied, and are moved with the move functions. Closing is idempotent and takes NULL; each end
+ * must be closed, or have sent or received, before its storage ends. Both may outlive the runtime.
  */
 #ifndef NART_ONESHOT_H
 #define NART_ONESHOT_H
@@ -48,8 +49,8 @@ typedef struct nart_oneshot_rx {
  * destructor of a value that was sent and is not received: called on the receiver's thread.
  * @return 0; -EINVAL an end is missing; -EOVERFLOW a size above NART_ONESHOT_MAX_SIZE; -ENOMEM;
  *   NART_EWRONGTHREAD, NART_EFORK. On an error both ends are closed.
- * **Ownership**: the block is from the allocator of `rt`, and freed on the thread of the end that is
- * the last. **Thread**: that of `rt`; each end may then be used by any one thread.
+ * **Ownership**: the block is from the allocator of `rt`, and freed on the thread of the end that
+ * is the last. **Thread**: that of `rt`; each end may then be used by any one thread.
  */
 NART_API NART_MUST_USE nart_res nart_oneshot_open(nart_rt *rt, size_t size,
                                                   void (*drop_value)(void *value),
@@ -63,15 +64,15 @@ NART_API NART_MUST_USE nart_res nart_oneshot_link(void *slot, size_t size,
                                                   void (*drop_value)(void *value),
                                                   nart_oneshot_tx *tx, nart_oneshot_rx *rx);
 
-/** Sends the value and closes this end. Never waits. @return 0; NART_ECLOSED the receiver, or this end,
- *  has closed: the value stays the caller's. **Thread**: the sender's. */
+/** Sends the value and closes this end. Never waits. @return 0; NART_ECLOSED the receiver, or this
+ *  end, has closed: the value stays the caller's. **Thread**: the sender's. */
 NART_API NART_MUST_USE nart_res nart_oneshot_send(nart_oneshot_tx *tx, const void *value);
 
 /** Waits for the value, copies it to `value` and closes this end. A copy to the slot of linked ends
  *  itself costs nothing.
- *  @return 0; NART_ECLOSED the sender has closed without a value, or this end has; -EBUSY another task
- *  waits in it; -ECANCELED, -ETIMEDOUT: nothing was taken; NART_EDRIVER linked ends, and a driver that
- *  moves the task between threads. **Thread**: the receiver's. */
+ *  @return 0; NART_ECLOSED the sender has closed without a value, or this end has; -EBUSY another
+ *  task waits in it; -ECANCELED, -ETIMEDOUT: nothing was taken; NART_EDRIVER linked ends, and a
+ *  driver that moves the task between threads. **Thread**: the receiver's. */
 NART_API NART_MUST_USE nart_res nart_oneshot_recv(nart_cx *cx, nart_oneshot_rx *rx, void *value);
 
 /** The same without waiting. @return 0; -EAGAIN; NART_ECLOSED. */

@@ -4,16 +4,16 @@
  * What the tasks of one runtime wait for each other with: notifications, semaphores, wait groups.
  * Plain memory of one thread; what crosses threads are channels, nart/oneshot.h and wakers.
  *
- * A task waits in a nart_waiter in its frame, and the object lies where both sides see it. Rules that
- * hold for all of them, beside those of nart/task.h:
+ * A task waits in a nart_waiter in its frame, and the object lies where both sides see it. Rules
+ * that hold for all of them, beside those of nart/task.h:
  *
- *  1. First come, first served. A turn that was granted to a task which goes away before it takes it
- *     (a race lost, cancelled, a deadline, dropped) passes to the next one.
+ *  1. First come, first served. A turn that was granted to a task which goes away before it takes
+ *     it (a race lost, cancelled, a deadline, dropped) passes to the next one.
  *  2. Closing wakes all who wait, and they find NART_ECLOSED: they do not look at the object again,
  *     so its memory may go then. An object that nobody waits for needs no closing.
- *  3. What waits also answers -ECANCELED and -ETIMEDOUT: nothing was taken; -EBUSY: another task, or
- *     another operation, waits in this nart_waiter; NART_EDRIVER: tasks of another runtime wait for
- *     the object, or the task's driver moves it between threads; -EPERM outside of a poll.
+ *  3. What waits also answers -ECANCELED and -ETIMEDOUT: nothing was taken; -EBUSY: another task,
+ *     or another operation, waits in this nart_waiter; NART_EDRIVER: tasks of another runtime wait
+ *     for the object, or the task's driver moves it between threads; -EPERM outside of a poll.
  *
  * **Thread**, everything here: the runtime's own.
  */
@@ -80,9 +80,9 @@ static inline void nart_semaphore_init(nart_semaphore *s, uint32_t permits)
 }
 
 /**
- * Takes `n` permits, waiting for them. A request at the front of the queue is not overtaken by those
- * behind it, however small they are. One for more permits than there will ever be waits until it is
- * cancelled or the semaphore is closed.
+ * Takes `n` permits, waiting for them. A request at the front of the queue is not overtaken by
+ * those behind it, however small they are. One for more permits than there will ever be waits until
+ * it is cancelled or the semaphore is closed.
  * @return 0: they are the caller's to release; NART_ECLOSED; see rule 3.
  */
 NART_API NART_MUST_USE nart_res nart_semaphore_acquire(nart_cx *cx, nart_semaphore *s,
@@ -93,7 +93,7 @@ NART_API NART_MUST_USE nart_res nart_semaphore_acquire(nart_cx *cx, nart_semapho
 NART_API NART_MUST_USE nart_res nart_semaphore_try_acquire(nart_semaphore *s, uint32_t n);
 
 /** Adds `n` permits, taken before or not. @return 0; -EOVERFLOW there would be more than
- *  NART_SEMAPHORE_MAX that nobody has taken: nothing was added. **Cost**: O(tasks that get theirs). */
+ *  NART_SEMAPHORE_MAX that nobody has taken: nothing was added. **Cost**: O(tasks served). */
 NART_API nart_res nart_semaphore_release(nart_semaphore *s, uint32_t n);
 
 /** Permits that can be had now, if nobody waits for more. */

@@ -72,19 +72,19 @@ NART_API NART_MUST_USE nart_res nart_task_set_spawn(nart_cx *cx, nart_task_set *
                                                     const nart_task_type *type, const void *init);
 
 /**
- * Puts a task into the set that was spawned in another way; it may have ended. `*j` becomes empty, on
- * an error it stays as it was.
+ * Puts a task into the set that was spawned in another way; it may have ended. `*j` becomes empty,
+ * on an error it stays as it was.
  * @return as nart_task_set_spawn(); NART_ESTALE, NART_EUSED about the handle; -EBUSY it is awaited;
  *   -EDEADLK the running task itself; NART_EWRONGTHREAD, NART_EFORK.
  */
 NART_API NART_MUST_USE nart_res nart_task_set_add(nart_task_set *s, nart_join *j);
 
 /**
- * Awaits the end of any task: of those that have ended, the first. The task leaves the set; its frame
- * stays, for nart_task_set_frame(), until the next task is awaited or put into the set.
- * @return >= 0: the number of its node, and `*result` (may be NULL) = its answer, NART_EABORTED when it
- *   was cancelled or aborted; -ECHILD no task is left; NART_ECLOSED; -EBUSY another task waits in the
- *   set; NART_EDRIVER; -ECANCELED, -ETIMEDOUT: no answer was taken.
+ * Awaits the end of any task: of those that have ended, the first. The task leaves the set; its
+ * frame stays, for nart_task_set_frame(), until the next task is awaited or put into the set.
+ * @return >= 0: the number of its node, and `*result` (may be NULL) = its answer, NART_EABORTED
+ *   when it was cancelled or aborted; -ECHILD no task is left; NART_ECLOSED; -EBUSY another task
+ *   waits in the set; NART_EDRIVER; -ECANCELED, -ETIMEDOUT: no answer was taken.
  * **Cost**: O(1), however many there are.
  */
 NART_API NART_MUST_USE nart_res nart_task_set_next(nart_cx *cx, nart_task_set *s, nart_res *result);
@@ -111,10 +111,10 @@ NART_API nart_task nart_task_set_task(const nart_task_set *s, uint32_t i);
 /** The frame of a task that has ended; NULL before its end, and when it has been dropped. */
 NART_API void *nart_task_set_frame(nart_task_set *s, uint32_t i);
 
-/** Cancels what runs, and gives all tasks up: those that run unwind detached, frames of those that have
- *  ended are dropped. A task that waits in the set is woken and finds NART_ECLOSED. Must come before
- *  the storage of the set or of its nodes ends, unless the runtime has been freed. Idempotent; NULL
- *  and zeroed sets are fine. **Cost**: O(tasks). */
+/** Cancels what runs, and gives all tasks up: those that run unwind detached, frames of those that
+ *  have ended are dropped. A task that waits in the set is woken and finds NART_ECLOSED. Must come
+ *  before the storage of the set or of its nodes ends, unless the runtime has been freed.
+ *  Idempotent; NULL and zeroed sets are fine. **Cost**: O(tasks). */
 NART_API void nart_task_set_close(nart_task_set *s);
 
 /** Closes the set, but lets its tasks run on. */

@@ -99,8 +99,8 @@ static inline void acquire_start(nart_rt *rt, struct op *op, nart_semaphore *s, 
 }
 
 /* ---- every way in which a task that waits goes away ----
- * The deadline is the last: it comes before the turn, or not at all, as a turn that was granted beats
- * it. */
+ * The deadline is the last: it comes before the turn, or not at all, as a turn that was granted
+ * beats it. */
 
 enum way { CANCELLED, ABORTED, RACE_LOST, TIMED_OUT, WAYS };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Oneshots of both kinds on one thread. Two threads: test_oneshot_threads.c; orders: tests/models. */
+/* Oneshots of both kinds on one thread. For two see test_oneshot_threads.c and tests/models. */
 #include "../core/core.h"
 #include "../core/virtual.h"
 

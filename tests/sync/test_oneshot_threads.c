@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Oneshots between two threads, on real hardware: ten million, each received, ended or its sender's,
- * exact counts, all blocks freed. A lost wake-up shows as a hang, which the test's time limit ends. */
+/* Oneshots between two threads, on real hardware: ten million, each received, ended or its
+ * sender's, exact counts, all blocks freed. A lost wake-up shows as a hang, which the test's time
+ * limit ends. */
 #include "../core/core.h"
 
 #include <nart/oneshot.h>
@@ -64,8 +65,8 @@ static void drop(void *value)
 
 static nart_oneshot_rx receiver[RING];
 
-/* Opens some, sometimes one and sometimes many, and looks at them in order: awaits most, tries some,
- * closes some at once or after it has waited. */
+/* Opens some, sometimes one and sometimes many, and looks at them in order: awaits most, tries
+ * some, closes some at once or after it has waited. */
 struct asker {
     nart_co co;
     nart_rt *rt;

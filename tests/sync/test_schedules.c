@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Notifications and semaphores against a model: every program of a few steps, and long random ones.
  *
- * A step starts a wait, makes one go away, gives turns, or lets everybody be polled. What goes away does
- * so at its next poll, so until then it can be granted what it does not take. The model is a list of who
- * waits, in order, and a number of turns that nobody has. */
+ * A step starts a wait, makes one go away, gives turns, or lets everybody be polled. What goes away
+ * does so at its next poll, so until then it can be granted what it does not take. The model is a
+ * list of who waits, in order, and a number of turns that nobody has. */
 #include "sync_test.h"
 
 enum { TASKS = 6 };
@@ -43,8 +43,8 @@ static void model_grant(void)
         m.turns = 1;
 }
 
-/* Everybody is polled: those that leave do, and pass on what they were granted. In which order they do
- * makes no difference at the end. */
+/* Everybody is polled: those that leave do, and pass on what they were granted. In which order they
+ * do makes no difference at the end. */
 static void model_settle(void)
 {
     for (int i = 0; i < m.length; i++)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* scenarios/oneshot.c: a oneshot between two threads. Thread 0 receives, thread 1 sends.
  *
- * The value is the number of a payload that the sender has written before. Whoever frees the block must
- * see the last words of the other side, and there is one who does. A waker that is not told leaves the
- * receiver waiting for ever, a deadlock. */
+ * The value is the number of a payload that the sender has written before. Whoever frees the block
+ * must see the last words of the other side, and there is one who does. A waker that is not told
+ * leaves the receiver waiting for ever, a deadlock. */
 #include "model.h"
 
 #include <string.h>
@@ -112,7 +112,7 @@ static void value_dropped(void *value)
     s->dropped++;
 }
 
-/* What a thread touches first costs loom more, so all but the rest of the runtime is touched here. */
+/* What a thread touches first costs loom more: all but the rest of the runtime is touched here. */
 static void touch(void)
 {
 #ifndef MODEL_RELACY
