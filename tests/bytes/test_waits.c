@@ -388,6 +388,27 @@ TEST(turn_of_a_sender_that_gives_up_passes_on)
     }
 }
 
+/* A small message for which there is room does not overtake a large one that waits. */
+TEST(small_messages_do_not_overtake_large_ones)
+{
+    struct bytes b;
+    struct op large;
+    nart_bytes_tx other;
+    bytes_open(&b, MPSC, 64);
+    CHECK_RES(put(&b.tx, 16, 1), 0);
+    CHECK_RES(nart_bytes_tx_clone(&b.tx, &other), 0);
+    send_start(b.rt, &large, &other, 64, 2);
+    CHECK_RES(large.res, NART_PENDING);
+    CHECK_RES(put(&b.tx, 16, 3), -EAGAIN);
+    get(&b.rx, 16, 1);
+    settle(b.rt);
+    CHECK_RES(large.res, 0);
+    get(&b.rx, 64, 2);
+    CHECK_RES(put(&b.tx, 16, 3), 0);
+    nart_bytes_tx_close(&other);
+    bytes_finish(&b);
+}
+
 TEST(all_waiting_senders_are_told_of_a_closed_receiver)
 {
     const size_t len[WAITERS] = { 1, 64, 1, 64, 1 };

@@ -15,8 +15,8 @@ enum { RX, TX, TX2, SIDES, PAYLOADS = 4 };
 
 typedef struct state {
     nart__bytes chan;
-    nart__bytes_word words[2];
-    uint64_t data[4]; /* a message uses the first half of a unit */
+    nart__bytes_word words[4];
+    uint64_t data[8]; /* a message uses the first half of a unit */
     nart_cx tx_cx[SIDES];
     nart__task task[SIDES];
     nart_bytes_tx tx[SIDES];
@@ -243,7 +243,9 @@ static nart_res claim_await(unsigned side, nart_bytes_buf *buf)
 /* The place is this thread's own now. */
 static void touch_room(const void *ptr)
 {
-    size_t unit = (size_t)((const uint64_t *)ptr - s->data) / 2;
+    size_t at = (size_t)((const char *)ptr - (const char *)s->data);
+    size_t unit = at / NART__BYTES_UNIT;
+    MODEL_CHECK(at % NART__BYTES_UNIT == 0);
     MODEL_SET(s->room_used[unit], (uint32_t)unit + 1);
 }
 
@@ -538,6 +540,28 @@ static void from_two_trying(unsigned i)
     closed(i);
 }
 
+/* A small claim for which there is room does not overtake a large one that waits. One thread. */
+static void make_for_large_ones(void)
+{
+    make(2, 4, false, true);
+    s->chan.ring.max_len = 4 * NART__BYTES_UNIT;
+}
+
+static void overtaking(unsigned i)
+{
+    nart_bytes_tx *small = &s->tx[TX], *large = &s->tx[TX2];
+    nart_bytes_buf buf, none;
+
+    (void)i;
+    MODEL_CHECK(nart_bytes_try_claim(small, 1, &buf) == 0);
+    MODEL_CHECK(nart_bytes_commit(small, &buf) == 0);
+    MODEL_CHECK(nart_bytes_claim(poll_begin(TX2), large, large->ring->max_len, &none) ==
+                NART_PENDING);
+    MODEL_CHECK(nart_bytes_try_claim(small, 1, &none) == -EAGAIN);
+    nart__withdraw(&large->wait);
+    MODEL_CHECK(nart_bytes_try_claim(small, 1, &buf) == 0);
+}
+
 /* One gives up, and closes: its turn passes on. The ring was full. */
 static void make_full(void)
 {
@@ -592,6 +616,7 @@ const model_scenario model_scenarios[] = {
     { "from_two_narrow_of_3", 3, make_many_1, from_two_of_3, after_3, 0, 1 },
     { "from_two_trying", 3, make_many_1, from_two_trying, after_2, 1, 1 },
     { "length_at_any_time", 3, make_many_2, length_at_any_time, after_1, 1, 2 },
+    { "overtaking", 1, make_for_large_ones, overtaking, unmake, 1, 1 },
     { "turn_passes_on", 3, make_full, turn_passes_on, after_2, 0, 1 },
     { "receiver_closes_on_two", 3, make_full, receiver_closes_on_two, after_any, 1, 1 },
     { NULL, 0, NULL, NULL, NULL, 0, 0 },
