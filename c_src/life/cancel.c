@@ -37,8 +37,11 @@ static void withdraw(nart__wait *w)
 {
     nart__token *t = nart__waiter_of(w)->at;
 
-    if (w->state == NART__QUEUED)
+    if (w->state == NART__QUEUED) {
         nart__q_remove(&t->waits, w);
+        if (!t->waits.first)
+            nart__token_disarm(t);
+    }
     nart__token_unref(t);
 }
 

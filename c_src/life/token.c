@@ -98,6 +98,12 @@ bool nart__token_arm(nart__token *t)
              NART__TOKEN_CANCELLED);
 }
 
+/* Relaxed: nobody waits, so nobody misses a canceller that still sees the bit, or no longer. */
+void nart__token_disarm(nart__token *t)
+{
+    (void)NART__FETCH_AND(&t->state, ~(uint32_t)NART__TOKEN_ARMED, NART__RELAXED);
+}
+
 /* Under the lock: the token and all below it. Those that must be told. */
 static nart__token *mark(nart__token *top)
 {

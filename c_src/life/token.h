@@ -39,6 +39,9 @@ static inline bool nart__token_cancelled(nart__token *t)
  * post.run is called on that thread when it is. */
 bool nart__token_arm(nart__token *t);
 
+/* On the home's thread, when the last task that waited has left: so nothing is posted for nobody. */
+void nart__token_disarm(nart__token *t);
+
 void nart__token_cancel(nart__token *t);
 
 void nart__token_ref(nart__token *t);

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Cancellation tokens under load: many threads, many polls, ends in every order. */
+#include "../core/core.h"
+
+#include <nart/cancel.h>
+
+#include <pthread.h>
+#include <sched.h>
+
+static nart_rt *rt;
+static nart_token root;
+
+static void begin(void)
+{
+    rt = new_rt();
+    CHECK_RES(nart_token_new(rt, &root), 0);
+}
+
+static void end(void)
+{
+    nart_token_release(&root);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+static void settle(void)
+{
+    nart_res polls;
+    while ((polls = nart_rt_poll(rt, 0)) > 0)
+        continue;
+    CHECK_RES(polls, 0);
+}
+
+static int rounds(int usual)
+{
+    return test_under_valgrind() ? usual / 20 : usual;
+}
+
+/* ---- tasks ---- */
+
+enum mode { WAITS, TURNS, LOOKS };
+
+struct waiter {
+    nart_co co, sub;
+    nart_waiter waiter;
+    nart_token token;
+    nart_token kept[3]; /* released by drop, from the last to the first; the last one cancelled */
+    nart_waker waker;
+    unsigned polls;
+    enum mode mode;
+    int which;
+    nart_res r;
+};
+
+/* Looks at the flag, turn by turn. */
+static nart_res look(nart_cx *cx, struct waiter *f)
+{
+    NART_BEGIN(cx, &f->sub);
+    while (!nart_token_is_cancelled(&f->token))
+        NART_YIELD();
+    NART_END(0);
+}
+
+static nart_res waiter_run(nart_cx *cx, void *frame)
+{
+    struct waiter *f = frame;
+
+    f->polls++;
+    f->waker = nart_cx_waker(cx);
+    NART_BEGIN(cx, &f->co);
+    if (f->mode == WAITS)
+        NART_AWAIT(f->r, nart_token_await(cx, &f->token, &f->waiter));
+    while (f->mode == TURNS) {
+        NART_AWAIT_FOR(f->r, 0, nart_token_await(cx, &f->token, &f->waiter));
+        if (f->r != -ETIMEDOUT)
+            break;
+        NART_YIELD();
+    }
+    if (f->mode == LOOKS)
+        NART_AWAIT_ANY(f->which, f->r, look(cx, f), nart_token_await(cx, &f->token, &f->waiter));
+    NART_END(f->r);
+}
+
+static void waiter_drop(void *frame)
+{
+    struct waiter *f = frame;
+
+    nart_token_guard_drop(&f->kept[2]);
+    nart_token_release(&f->kept[1]);
+    nart_token_release(&f->kept[0]);
+    nart_token_release(&f->token);
+}
+
+static const nart_task_type waiter_type = NART_TASK_TYPE(struct waiter, waiter_run, waiter_drop);
+
+static struct waiter *wait_for(const nart_token *t, enum mode mode, nart_join *join)
+{
+    struct waiter *f = spawn(rt, &waiter_type, join);
+    nart_token_clone(t, &f->token);
+    f->mode = mode;
+    return f;
+}
+
+/* ---- one thread ---- */
+
+TEST(polls_again_allocate_nothing)
+{
+    enum { N = 5 };
+    struct waiter *f[N];
+    nart_join joins[N];
+
+    begin();
+    for (int i = 0; i < N; i++)
+        f[i] = wait_for(&root, WAITS, &joins[i]);
+    settle();
+    test_alloc_fail(1, true);
+    for (int i = 0; i < 100; i++) {
+        nart_waker_wake(f[i % N]->waker);
+        settle();
+    }
+    nart_token_cancel(&root);
+    settle();
+    test_alloc_fail(0, false);
+    for (int i = 0; i < N; i++) {
+        CHECK_RES(f[i]->r, 0);
+        CHECK_EQ(f[i]->polls, 22);
+        nart_join_release(&joins[i]);
+    }
+    end();
+}
+
+/* Half of them go, the one in the middle and the first before others; the rest is told. */
+TEST(some_go_before)
+{
+    enum { N = 100 };
+    struct waiter *f[N];
+    nart_join joins[N];
+
+    begin();
+    for (int i = 0; i < N; i++)
+        f[i] = wait_for(&root, WAITS, &joins[i]);
+    settle();
+    for (int i = 0; i < N / 2; i++)
+        CHECK_RES(abort_task(rt, &joins[(N / 2 + 14 * i) % N]), 0);
+    settle();
+    nart_token_cancel(&root);
+    settle();
+    int told = 0;
+    for (int i = 0; i < N; i++) {
+        told += f[i]->r == 0;
+        nart_join_release(&joins[i]);
+    }
+    CHECK_EQ(told, N / 2);
+    end();
+}
+
+/* For one that nobody waits for any more nothing is sent home: nothing is left over at the end. */
+TEST(nothing_is_sent_for_nobody)
+{
+    nart_rt_end counts = NART_RT_END_INIT;
+    nart_join join;
+
+    begin();
+    struct waiter *f = wait_for(&root, TURNS, &join);
+    CHECK_LE(0, nart_rt_poll(rt, 0));
+    CHECK_LE(1, f->polls);
+    CHECK_RES(abort_task(rt, &join), 0);
+    settle();
+    nart_join_release(&join);
+    nart_token_cancel(&root);
+    nart_token_release(&root);
+    CHECK_RES(nart_rt_free_counted(rt, &counts), 0);
+    CHECK_EQ(counts.cancelled + counts.dropped + counts.held + counts.undelivered, 0);
+}
+
+/* The end of the runtime: each frame releases a chain, deepest first, and cancels what others wait for. */
+TEST(frames_release_chains_while_the_runtime_is_freed)
+{
+    enum { N = 50 };
+
+    begin();
+    nart_token before = { NULL };
+    for (int i = 0; i < N; i++) {
+        struct waiter *f = wait_for(i ? &before : &root, i % 3 ? WAITS : TURNS, NULL);
+        nart_token_release(&before);
+        nart_token_clone(&root, &f->kept[0]);
+        for (int k = 1; k < 3; k++)
+            CHECK_RES(nart_token_child(&f->kept[k - 1], &f->kept[k]), 0);
+        CHECK_RES(nart_token_child(&f->kept[2], &before), 0);
+        if (i % 5 == 0)
+            CHECK_LE(0, nart_rt_poll(rt, 0));
+    }
+    nart_token_release(&before);
+    end();
+}
+
+static nart_res twice_run(nart_cx *cx, void *frame)
+{
+    struct waiter *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT_ANY(f->which, f->r, nart_token_await(cx, &f->kept[0], &f->waiter),
+                   nart_token_await(cx, &f->kept[1], &f->waiter));
+    NART_END(f->r);
+}
+
+static const nart_task_type twice_type = NART_TASK_TYPE(struct waiter, twice_run, waiter_drop);
+
+/* One waiter for two tokens in one poll: the second is refused. One after the other is fine. */
+TEST(one_waiter_for_two_tokens)
+{
+    nart_join join;
+
+    begin();
+    struct waiter *f = spawn(rt, &twice_type, &join);
+    nart_token_clone(&root, &f->kept[0]);
+    CHECK_RES(nart_token_child(&root, &f->kept[1]), 0);
+    settle();
+    CHECK_EQ(f->which, 1);
+    CHECK_RES(f->r, -EBUSY);
+    nart_join_release(&join);
+    CHECK(!nart_token_is_cancelled(&root));
+    end();
+}
+
+/* ---- threads ---- */
+
+enum { THREADS = 8, CHILDREN = 500 };
+
+static pthread_t threads[THREADS];
+static nart_token theirs[THREADS];
+static int seen[THREADS];
+
+static void start(void *(*run)(void *))
+{
+    for (int i = 0; i < THREADS; i++) {
+        nart_token_clone(&root, &theirs[i]);
+        seen[i] = 0;
+        CHECK_EQ(pthread_create(&threads[i], NULL, run, &theirs[i]), 0);
+    }
+}
+
+/* What they have seen, all of them. */
+static int join_all(void)
+{
+    int all = 0;
+    for (int i = 0; i < THREADS; i++) {
+        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+        all += seen[i];
+    }
+    return all;
+}
+
+static void *see(void *arg)
+{
+    nart_token *t = arg;
+
+    while (!nart_token_is_cancelled(t))
+        (void)sched_yield();
+    seen[t - theirs]++;
+    nart_token_release(t);
+    return NULL;
+}
+
+TEST(eight_threads_see_it)
+{
+    for (int i = 0; i < rounds(100); i++) {
+        begin();
+        start(see);
+        nart_token_cancel(&root);
+        CHECK_EQ(join_all(), THREADS);
+        end();
+    }
+}
+
+static void *see_children(void *arg)
+{
+    static nart_token all[THREADS][CHILDREN];
+    nart_token *t = arg, *mine = all[t - theirs];
+
+    for (int i = 0; i < CHILDREN; i++)
+        CHECK_RES(nart_token_child(t, &mine[i]), 0);
+    for (int i = 0; i < CHILDREN; i++) {
+        while (!nart_token_is_cancelled(&mine[i]))
+            (void)sched_yield();
+        seen[t - theirs]++;
+        nart_token_release(&mine[i]);
+    }
+    nart_token_release(t);
+    return NULL;
+}
+
+TEST(children_of_eight_threads_see_it)
+{
+    begin();
+    start(see_children);
+    nart_token_cancel(&root);
+    CHECK_EQ(join_all(), THREADS * CHILDREN);
+    end();
+}
+
+/* Each thread cancels the token of its own tasks, and then the one above all, while they begin to wait,
+ * leave and come back: every task is told. */
+static void *cancel_both(void *arg)
+{
+    nart_token *t = arg;
+
+    nart_token_cancel(t);
+    nart_token_guard_drop(t);
+    if (t == &theirs[THREADS - 1])
+        nart_token_cancel(&root);
+    return NULL;
+}
+
+TEST(threads_cancel_while_tasks_come_and_leave)
+{
+    enum { TASKS = 96 };
+
+    for (int i = 0; i < rounds(100); i++) {
+        begin();
+        for (int j = 0; j < THREADS; j++)
+            CHECK_RES(nart_token_child(&root, &theirs[j]), 0);
+        for (int j = 0; j < TASKS; j++)
+            (void)wait_for(&theirs[j % THREADS], (enum mode)(j / THREADS % 3), NULL);
+        for (int j = 0; j < i % 4; j++)
+            CHECK_LE(0, nart_rt_poll(rt, 0));
+        for (int j = 0; j < THREADS; j++)
+            CHECK_EQ(pthread_create(&threads[j], NULL, cancel_both, &theirs[j]), 0);
+        CHECK_RES(nart_rt_run(rt), 0);
+        (void)join_all();
+        end();
+    }
+}
+
+/* The task sees the flag and is gone, token and all, while the canceller is still at it. */
+static nart_token late;
+
+static void *cancel_late(void *arg)
+{
+    (void)arg;
+    nart_token_guard_drop(&late);
+    return NULL;
+}
+
+TEST(a_task_is_gone_before_the_canceller_has_done)
+{
+    for (int i = 0; i < rounds(200); i++) {
+        begin();
+        nart_token_clone(&root, &late);
+        for (int j = 0; j < 3; j++)
+            (void)wait_for(&root, LOOKS, NULL);
+        nart_token_release(&root);
+        CHECK_EQ(pthread_create(&threads[0], NULL, cancel_late, NULL), 0);
+        CHECK_RES(nart_rt_run(rt), 0);
+        CHECK_RES(nart_rt_free(rt), 0);
+        CHECK_EQ(pthread_join(threads[0], NULL), 0);
+    }
+}
