@@ -198,6 +198,31 @@ TEST(a_guard_cancels_and_releases)
     end();
 }
 
+TEST(a_guard_that_was_given_up_cancels_nothing)
+{
+    nart_token guard;
+
+    begin();
+    nart_token_clone(&root, &guard);
+    nart_token_release(&guard);
+    nart_token_guard_drop(&guard);
+    CHECK(!nart_token_is_cancelled(&root));
+    end();
+}
+
+TEST(a_guard_of_a_child_leaves_its_parent_alone)
+{
+    begin();
+    nart_token outer = child_of(&root), inner = child_of(&outer), below = child_of(&inner);
+    nart_token_guard_drop(&inner);
+    CHECK(nart_token_is_cancelled(&below));
+    CHECK(!nart_token_is_cancelled(&outer));
+    nart_token_release(&below);
+    nart_token_guard_drop(&outer);
+    CHECK(!nart_token_is_cancelled(&root));
+    end();
+}
+
 TEST(empty_handles)
 {
     nart_token none = { NULL }, out = { NULL };
