@@ -150,14 +150,14 @@ nart_res nart__bytes_claim_slow(nart_cx *cx, nart_bytes_tx *tx, size_t len, nart
     if (r == -EAGAIN) {
         r = nart__park_in(cx, w, &begun);
         if (!begun)
-            return r;
+            return r == NART_PENDING ? nart__pending_outside(cx) : r;
         if (tx->ring->mpsc && !nart__bytes_queue_join(tx)) {
             nart__unwait(w);
             return NART_EFORK;
         }
         r = claim_waiting(cx, tx, len, buf);
         if (r == -EAGAIN)
-            return NART_PENDING;
+            return nart__pending_outside(cx);
     }
     if (w->task)
         nart__withdraw(w);
@@ -261,7 +261,7 @@ static nart_res recv_wait(nart_cx *cx, nart_bytes_rx *rx, nart_bytes_msg *msg)
         mark(nart__bytes_word_at(&c->ring, pos));
         r = nart__bytes_try_recv_slow(rx, msg);
     } while (r == -EAGAIN && rx->pos != pos); /* past an aborted claim there is another word */
-    return r == -EAGAIN ? NART_PENDING : r;
+    return r == -EAGAIN ? nart__pending_outside(cx) : r;
 }
 
 /* Can it be awaited here? On the loop that it belongs to, or anywhere. */

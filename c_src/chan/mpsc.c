@@ -346,13 +346,17 @@ static nart_res wait_for_turn(nart_cx *cx, nart_tx *tx, const void *value)
 
     if (w->task) {
         r = take_turn(tx, nart_cx_waker(cx), &was);
-        if (r == NART_PENDING)
-            return nart__park_in(cx, w, &begun);
+        if (r == NART_PENDING) {
+            r = nart__park_in(cx, w, &begun);
+            return r == NART_PENDING ? nart__pending_outside(cx) : r;
+        }
     } else {
         r = nart__park_in(cx, w, &begun);
         if (r == NART_PENDING)
             r = queue_up(tx, nart_cx_waker(cx), &was);
-        if (r == NART_PENDING || !w->task)
+        if (r == NART_PENDING)
+            return nart__pending_outside(cx);
+        if (!w->task)
             return r;
     }
     nart__unwait(w);
@@ -478,8 +482,10 @@ nart_res nart__mpsc_recv(nart_cx *cx, nart_rx *rx, void *value)
         if (r != NART_PENDING)
             return r;
         c->rx_wait = w;
-        if (spinning || park(rx, nart_cx_waker(cx)))
+        if (spinning)
             return NART_PENDING;
+        if (park(rx, nart_cx_waker(cx)))
+            return nart__pending_outside(cx);
         r = nart__mpsc_try_recv(rx, value);
         if (r == -EAGAIN) {
             nart_wake_self(cx); /* claimed, and not yet published */

@@ -112,11 +112,10 @@ nart_res nart__spsc_send(nart_cx *cx, nart_tx *tx, const void *value)
         r = nart__park_in(cx, w, &begun);
         if (r != NART_PENDING)
             return r;
-        w->state = NART__OUT;
         nart__cell_leave(&tx->ring->tx_notify, cx);
         r = nart__spsc_try_send(tx, value);
         if (r == -EAGAIN)
-            return NART_PENDING;
+            return nart__pending_outside(cx);
     }
     if (w->task)
         nart__withdraw(w);
@@ -159,11 +158,10 @@ nart_res nart__spsc_recv(nart_cx *cx, nart_rx *rx, void *value)
         c->rx_wait = w;
         if (spinning)
             return NART_PENDING;
-        w->state = NART__OUT;
         nart__cell_leave(&rx->ring->rx_notify, cx);
         r = nart__spsc_try_recv(rx, value);
         if (r == -EAGAIN)
-            return NART_PENDING;
+            return nart__pending_outside(cx);
     }
     if (w->task)
         nart__withdraw(w);

@@ -13,8 +13,8 @@
  *  2. With auto-advance the loop, when it finds nothing ready, moves the clock to the earliest
  *     deadline of a task. What can happen otherwise is: a wake that has come in, a descriptor that the
  *     kernel watches, a spinning receiver, a task that waits for something outside of the runtime.
- *  3. A task waits for something outside when its last poll left a wait that another thread may end,
- *     or parked by nart_op_park(), or left neither a wait nor a deadline.
+ *  3. A task waits for something outside when an operation of its last poll ended by nart_op_park()
+ *     or nart__pending_outside(), or when that poll left neither a wait nor a deadline.
  *
  * Bounds: a jump looks at every slot that was ever used, as many as there were tasks at one time. */
 #include "runtime.h"
@@ -26,12 +26,7 @@
 
 static bool waits_outside(const nart__task *t)
 {
-    if (t->state & NART__T_OUT || (!t->waits && !(t->state & NART__T_TIMED)))
-        return true;
-    for (const nart__wait *w = t->waits; w; w = w->more)
-        if (w->state == NART__OUT)
-            return true;
-    return false;
+    return t->state & NART__T_OUT || (!t->waits && !(t->state & NART__T_TIMED));
 }
 
 /* The earliest deadline among the tasks of a class; or NART_NEVER, and *held if one of them waits for

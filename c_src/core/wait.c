@@ -142,11 +142,7 @@ void nart__co_lost(const nart_site *site, const nart_co *co)
 nart_res nart_op_park(nart_cx *cx)
 {
     nart_res r = cx->self ? nart__park(cx) : -EPERM;
-    if (r == NART_PENDING) {
-        cx->flags |= NART__CX_OUT;
-        cx->self->state |= NART__T_OUT;
-    }
-    return r;
+    return r == NART_PENDING ? nart__pending_outside(cx) : r;
 }
 
 nart_res nart_op_park_until(nart_cx *cx, int64_t at)

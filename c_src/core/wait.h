@@ -15,9 +15,8 @@
 #include <nart/driver.h>
 
 /* Granted: what is waited for has reserved something. Closed, done: the answer is there, and the wait
- * has nothing more to do with what was waited for, which may be gone. Out: queued where another
- * thread may end it; a clock that advances by itself stands still then. */
-enum { NART__IDLE, NART__QUEUED, NART__GRANTED, NART__CLOSED, NART__DONE, NART__OUT };
+ * has nothing more to do with what was waited for, which may be gone. */
+enum { NART__IDLE, NART__QUEUED, NART__GRANTED, NART__CLOSED, NART__DONE };
 
 /* -ECANCELED answers in one poll after which a body counts as deaf. */
 #define NART__PATIENCE 65536
@@ -188,6 +187,15 @@ static inline void nart__q_answer_all(nart__waitq *q, uint32_t state)
         w->state = state;
         nart__ready(w->task);
     }
+}
+
+/* Last line of an operation that waits for what may come from another thread: a clock that advances by
+ * itself stands still meanwhile. */
+static inline nart_res nart__pending_outside(nart_cx *cx)
+{
+    cx->flags |= NART__CX_OUT;
+    cx->self->state |= NART__T_OUT;
+    return NART_PENDING;
 }
 
 /* ---- one poll, the same under every driver ---- */

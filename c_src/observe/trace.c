@@ -46,10 +46,7 @@ static nart__trace_event *record(nart__trace *tr, nart__trace_kind kind, const n
 
 void nart__trace_begins(nart__trace *tr, const nart__task *t, int64_t at)
 {
-    nart__trace_lane *lane = lane_of(tr, t->slot, t->gen);
-
-    record(tr, NART__TRACE_BEGIN, t, t->gen, at)->flow = lane->flow;
-    lane->flow = 0;
+    record(tr, NART__TRACE_BEGIN, t, t->gen, at)->flow = lane_of(tr, t->slot, t->gen)->flow;
 }
 
 void nart__trace_ends(nart__trace *tr, const nart__task *t, uint32_t gen, bool ended, int64_t at)

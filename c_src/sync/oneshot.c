@@ -231,10 +231,9 @@ nart_res nart_oneshot_recv(nart_cx *cx, nart_oneshot_rx *rx, void *value)
         if (r != NART_PENDING)
             return r;
         w->ops = &recv_ops;
-        w->state = rx->shared ? NART__OUT : NART__QUEUED;
         r = rx->shared ? leave_waker(cx, rx, value) : -EAGAIN;
         if (r == -EAGAIN)
-            return NART_PENDING;
+            return rx->shared ? nart__pending_outside(cx) : NART_PENDING;
     }
     if (w->task)
         nart__unwait(w);

@@ -217,6 +217,45 @@ TEST(of_too_many_events_the_newest_are_kept)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
+/* Whatever begins the ring: an arrow begins within a poll, or on one of the four first tracks. */
+TEST(however_much_is_lost_arrows_begin_in_slices)
+{
+    for (uint32_t events = 1; events < 60; events++) {
+        nart_rt *rt = paused_rt(NULL);
+        nart_res r;
+        int open = 0;
+
+        CHECK_RES(nart_rt_clock_auto(rt), 0);
+        CHECK_RES(nart_trace_start(rt, events), 0);
+        run_family(rt);
+        char *text = printed(rt, &r);
+        for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+            if (strstr(line, "\"ph\":\"s\""))
+                CHECK_EQ(open, 1);
+            open += (strstr(line, "\"ph\":\"B\"") != NULL) - (strstr(line, "\"ph\":\"E\"") != NULL);
+            CHECK(open == 0 || open == 1);
+        }
+        CHECK_EQ(open, 0);
+        free(text);
+        CHECK_RES(nart_rt_free(rt), 0);
+    }
+}
+
+TEST(a_slot_s_next_task_has_a_track_of_its_own)
+{
+    nart_rt *rt = paused_rt(NULL);
+    nart_res r;
+
+    CHECK_RES(nart_trace_start(rt, 100), 0);
+    for (int i = 0; i < 3; i++)
+        CHECK_RES(nart_block_on(rt, &nothing_type, &(int){ 0 }, NULL), 0);
+    char *text = printed(rt, &r);
+    CHECK_EQ(count(text, "thread_name"), 4 + 3);
+    CHECK_EQ(count(text, "\"B\",\"pid\":1,\"tid\":7,"), 1);
+    free(text);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
 /* ---- switching ---- */
 
 struct tracer {

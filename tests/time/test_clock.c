@@ -449,13 +449,11 @@ TEST(a_poll_that_waits_for_nothing_known_holds_the_clock)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-static void channel_holds(nart_rt *rt, uint32_t flags)
+static void channel_holds(nart_rt *rt, uint32_t kind, uint32_t flags)
 {
-    nart_chan_opts opts = { .size = sizeof opts,
-                            .kind = NART_CHAN_SPSC,
-                            .elem = sizeof(uint64_t),
-                            .capacity = 4,
-                            .flags = flags };
+    nart_chan_opts opts = {
+        .size = sizeof opts, .kind = kind, .elem = sizeof(uint64_t), .capacity = 4, .flags = flags
+    };
     nart_tx tx;
     nart_rx rx;
     nart_join join, other;
@@ -485,12 +483,14 @@ static void channel_holds(nart_rt *rt, uint32_t flags)
 
 TEST(a_channel_from_another_thread_holds_the_clock)
 {
-    channel_holds(rt_with(0), 0);
+    channel_holds(rt_with(0), NART_CHAN_SPSC, 0);
+    channel_holds(rt_with(0), NART_CHAN_MPSC, 0);
 }
 
 TEST(a_spinning_receiver_holds_the_clock)
 {
-    channel_holds(rt_with(NART_RT_BUSY), NART_CHAN_SPINNING);
+    channel_holds(rt_with(NART_RT_BUSY), NART_CHAN_SPSC, NART_CHAN_SPINNING);
+    channel_holds(rt_with(NART_RT_BUSY), NART_CHAN_MPSC, NART_CHAN_SPINNING);
 }
 
 /* ---- inside a poll, resuming, misuse ---- */
