@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -43,6 +44,22 @@ int64_t nart__sys_now(void)
     struct timespec ts;
     (void)clock_gettime(CLOCK_MONOTONIC, &ts);
     return (int64_t)ts.tv_sec * NART_SEC + ts.tv_nsec;
+}
+
+/* The answers do not matter: who waits looks at the word. */
+void nart__sys_futex_wait(const uint32_t *word, uint32_t seen, int64_t until)
+{
+    struct timespec ts = { .tv_sec = until / NART_SEC, .tv_nsec = until % NART_SEC };
+
+    (void)syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, seen, until == INT64_MAX ? NULL : &ts,
+                  NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
+void nart__sys_futex_wake(const uint32_t *word)
+{
+    int kept = errno;
+    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    errno = kept;
 }
 
 int nart__sys_eventfd(void)

@@ -14,9 +14,14 @@
 
 /* Release: the waker's own memory is there when the other side reads it. Acquire: what the other
  * side had published before its last exchange is there for the second look. */
+static inline void nart__cell_put(nart__waker_cell *cell, nart_waker waker)
+{
+    (void)NART__EXCHANGE(cell, waker.w, NART__ACQ_REL);
+}
+
 static inline void nart__cell_leave(nart__waker_cell *cell, nart_cx *cx)
 {
-    (void)NART__EXCHANGE(cell, nart_cx_waker(cx).w, NART__ACQ_REL);
+    nart__cell_put(cell, nart_cx_waker(cx));
 }
 
 /* Relaxed: nothing is told by it, and a read-modify-write keeps the other side's release going. */

@@ -68,6 +68,27 @@ static inline void nart__value_copy(void *to, const void *from, size_t elem)
         memcpy(to, from, elem);
 }
 
+/* Values that lie behind each other outside, and in the ring but for its end. Not in an MPSC ring. */
+static inline void nart__values_in(nart__ring *r, uint64_t pos, const void *values, size_t n)
+{
+    size_t elem = NART__RING_ELEM(r->type), at = pos & r->mask, first = r->mask + 1 - at;
+
+    if (first > n)
+        first = n;
+    memcpy(r->buf + at * elem, values, first * elem);
+    memcpy(r->buf, (const unsigned char *)values + first * elem, (n - first) * elem);
+}
+
+static inline void nart__values_out(nart__ring *r, uint64_t pos, void *values, size_t n)
+{
+    size_t elem = NART__RING_ELEM(r->type), at = pos & r->mask, first = r->mask + 1 - at;
+
+    if (first > n)
+        first = n;
+    memcpy(values, r->buf + at * elem, first * elem);
+    memcpy((unsigned char *)values + first * elem, r->buf, (n - first) * elem);
+}
+
 /* Is this the context of the loop that the receiver belongs to? */
 static inline bool nart__chan_on(const nart__chan *c, const nart_cx *cx)
 {
@@ -78,6 +99,8 @@ static inline bool nart__chan_on(const nart__chan *c, const nart_cx *cx)
 nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value);
 nart_res nart__local_try_send(nart_tx *tx, const void *value);
 nart_res nart__local_try_recv(nart_rx *rx, void *value);
+nart_res nart__local_try_send_many(nart_tx *tx, const void *values, size_t n);
+nart_res nart__local_try_recv_many(nart_rx *rx, void *values, size_t n);
 nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value);
 /* True: it was the last one, and the receiver has been told. */
 bool nart__local_tx_closed(nart__chan *c);
@@ -89,6 +112,8 @@ nart_res nart__spsc_send(nart_cx *cx, nart_tx *tx, const void *value);
 nart_res nart__spsc_try_send(nart_tx *tx, const void *value);
 nart_res nart__spsc_recv(nart_cx *cx, nart_rx *rx, void *value);
 nart_res nart__spsc_try_recv(nart_rx *rx, void *value);
+nart_res nart__spsc_try_send_many(nart_tx *tx, const void *values, size_t n);
+nart_res nart__spsc_try_recv_many(nart_rx *rx, void *values, size_t n);
 void nart__spsc_tx_closed(nart__ring *r);
 void nart__spsc_rx_closed(nart__ring *r);
 void nart__spsc_look(nart__watch *w);
@@ -103,6 +128,16 @@ nart_res nart__mpsc_send(nart_cx *cx, nart_tx *tx, const void *value);
 nart_res nart__mpsc_try_send(nart_tx *tx, const void *value);
 nart_res nart__mpsc_recv(nart_cx *cx, nart_rx *rx, void *value);
 nart_res nart__mpsc_try_recv(nart_rx *rx, void *value);
+nart_res nart__mpsc_try_send_many(nart_tx *tx, const void *values, size_t n);
+nart_res nart__mpsc_try_recv_many(nart_rx *rx, void *values, size_t n);
+/* A thread that is no task: a place at once (0), in the queue (NART_PENDING: `waker` is called when it is
+ * taken out of it by others), or NART_ECLOSED, NART_EFORK. */
+nart_res nart__mpsc_queue(nart_tx *tx, const void *value, nart_waker waker);
+/* Ends that: 0 its turn had come, and the value is sent; NART_ECLOSED; -ETIMEDOUT: it was still in the
+ * queue, and nobody calls. */
+nart_res nart__mpsc_unqueue(nart_tx *tx, const void *value);
+/* The receiver has left its waker. True: the next claim, or the end, wakes. False: it has been. */
+bool nart__mpsc_park(nart_rx *rx);
 /* One sender more. */
 void nart__mpsc_cloned(nart__chan *c);
 /* True: it was the last one, and the receiver has been told. */

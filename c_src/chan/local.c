@@ -211,6 +211,41 @@ nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value)
     return r;
 }
 
+nart_res nart__local_try_send_many(nart_tx *tx, const void *values, size_t n)
+{
+    nart__chan *c = nart__chan_of(tx->ring);
+    nart__ring *r = tx->ring;
+
+    if (c->rx_closed)
+        return NART_ECLOSED;
+    if (!place_free(c))
+        return -EAGAIN;
+    uint64_t count = r->mask + 1 - used(r) - r->promised;
+    if (count > n)
+        count = n;
+    nart__values_in(r, r->tail, values, count);
+    r->tail += count;
+    tell_receiver(r);
+    return (nart_res)count;
+}
+
+nart_res nart__local_try_recv_many(nart_rx *rx, void *values, size_t n)
+{
+    nart__chan *c = nart__chan_of(rx->ring);
+    nart__ring *r = rx->ring;
+
+    uint64_t count = used(r);
+    if (count > n)
+        count = n;
+    if (count == 0)
+        return c->senders == 0 ? NART_ECLOSED : -EAGAIN;
+    nart__values_out(r, r->head, values, count);
+    r->head += count;
+    if (r->tx_waits)
+        grant(c);
+    return (nart_res)count;
+}
+
 bool nart__local_tx_closed(nart__chan *c)
 {
     if (--c->senders > 0)

@@ -142,8 +142,8 @@ static unsigned serve(nart__chan *c, uintptr_t woken[WAKES])
     unsigned n = 0;
 
     do {
-        /* Acquire: the receiver is done with the places up to there, and so is whoever comes. */
-        uint64_t taken = NART__LOAD(&r->taken, NART__ACQUIRE);
+        /* Relaxed: whoever is granted a place reads it again, see claim_locked(). */
+        uint64_t taken = NART__LOAD(&r->taken, NART__RELAXED);
         uint64_t in_use = used(NART__LOAD(&r->sent, NART__RELAXED), taken) + c->promised;
         for (; n < WAKES && q->first && (c->rx_closed || in_use <= r->mask); in_use++) {
             nart__wait *w = q->first;
@@ -186,18 +186,20 @@ void nart__mpsc_settle(nart__chan *c)
 
 /* ---- claiming and publishing ---- */
 
-/* Claims a place and clears PARKED; *was: `sent` before. 0; -EAGAIN: none is free for those who do
- * not hold the lock, QUEUED in *was says that one may be for those who do; NART_ECLOSED. */
-static inline nart_res claim(nart_tx *tx, uint64_t *was)
+/* Claims up to n places, which lie behind each other, and clears PARKED; *was: `sent` before. How
+ * many; -EAGAIN: none is free for those who do not hold the lock, QUEUED in *was says that one may be
+ * for those who do; NART_ECLOSED. */
+static inline nart_res claim(nart_tx *tx, uint64_t n, uint64_t *was)
 {
     nart__ring *r = tx->ring;
     uint64_t room = NART__LOAD(&r->room, NART__RELAXED); /* as in nart__push() */
 
     *was = NART__LOAD(&r->sent, NART__RELAXED);
     for (;;) {
+        uint64_t in_use = used(*was, tx->seen), count = n;
         if (NART_UNLIKELY(*was & QUEUED))
             return -EAGAIN;
-        if (NART_UNLIKELY(used(*was, tx->seen) >= room)) {
+        if (NART_UNLIKELY(in_use >= room)) {
             if (room == 0)
                 return NART_ECLOSED;
             /* Acquire: the places up to there are free; and `sent` is not read older than that. */
@@ -208,41 +210,51 @@ static inline nart_res claim(nart_tx *tx, uint64_t *was)
             *was = NART__LOAD(&r->sent, NART__RELAXED);
             continue;
         }
-        /* Acquire: with PARKED comes the waker, for publish(). */
-        if (NART_LIKELY(
-                NART__CAS(&r->sent, was, (*was & ~PARKED) + PLACE, NART__ACQUIRE, NART__RELAXED)))
-            return 0;
+        if (n > 1 && count > room - in_use)
+            count = room - in_use;
+        /* Relaxed: no data goes by it; for the waker that PARKED stands for see nart__mpsc_park(). */
+        if (NART_LIKELY(NART__CAS(&r->sent, was, (*was & ~PARKED) + count * PLACE, NART__RELAXED,
+                                  NART__RELAXED)))
+            return (nart_res)count;
     }
 }
 
 /* The same under the lock, where no place is free that was promised to others. */
-static nart_res claim_locked(nart_tx *tx, uint64_t *was)
+static nart_res claim_locked(nart_tx *tx, uint64_t n, uint64_t *was)
 {
     nart__chan *c = nart__chan_of(tx->ring);
     nart__ring *r = tx->ring;
+    uint64_t count;
 
     do {
         tx->seen = NART__LOAD(&r->taken, NART__ACQUIRE); /* as in claim() */
         *was = NART__LOAD(&r->sent, NART__RELAXED);
-        if (used(*was, tx->seen) + c->promised > r->mask)
+        uint64_t in_use = used(*was, tx->seen) + c->promised;
+        if (in_use > r->mask)
             return -EAGAIN;
-    } while (!NART__CAS(&r->sent, was, (*was & ~PARKED) + PLACE, NART__ACQUIRE, NART__RELAXED));
-    return 0;
+        count = n <= r->mask + 1 - in_use ? n : r->mask + 1 - in_use;
+    } while (
+        !NART__CAS(&r->sent, was, (*was & ~PARKED) + count * PLACE, NART__RELAXED, NART__RELAXED));
+    return (nart_res)count;
 }
 
-/* Puts the value into the place that was claimed. */
-static inline void publish(nart__ring *r, uint64_t was, const void *value)
+/* Puts values into the places that were claimed. */
+static inline void publish(nart__ring *r, uint64_t was, const void *values, uint64_t n)
 {
-    unsigned char *place = place_at(r, was / PLACE);
+    const unsigned char *value = (const unsigned char *)values;
+    size_t elem = NART__RING_ELEM(r->type);
 
-    nart__value_copy(place, value, NART__RING_ELEM(r->type));
-    NART__STORE(turn_of(r, place), was / PLACE + 1, NART__RELEASE); /* publishes the value */
+    for (uint64_t i = 0; i < n; i++, value += elem) {
+        unsigned char *place = place_at(r, was / PLACE + i);
+        nart__value_copy(place, value, elem);
+        NART__STORE(turn_of(r, place), was / PLACE + i + 1, NART__RELEASE); /* publishes it */
+    }
     if (NART_UNLIKELY(was & PARKED))
         nart__tell(&r->rx_notify);
 }
 
 /* Others wait, or did a moment ago. */
-static NART__COLD nart_res claim_behind(nart_tx *tx, uint64_t *was)
+static NART__COLD nart_res claim_behind(nart_tx *tx, uint64_t n, uint64_t *was)
 {
     nart__chan *c = nart__chan_of(tx->ring);
     nart_res r;
@@ -252,7 +264,7 @@ static NART__COLD nart_res claim_behind(nart_tx *tx, uint64_t *was)
     if (c->rx_closed)
         r = NART_ECLOSED;
     else
-        r = c->senders_waiting.first ? -EAGAIN : claim_locked(tx, was);
+        r = c->senders_waiting.first ? -EAGAIN : claim_locked(tx, n, was);
     leave(c);
     return r;
 }
@@ -261,11 +273,24 @@ nart_res nart__mpsc_try_send(nart_tx *tx, const void *value)
 {
     uint64_t was;
 
-    nart_res r = claim(tx, &was);
+    nart_res r = claim(tx, 1, &was);
     if (NART_UNLIKELY(r == -EAGAIN && was & QUEUED))
-        r = claim_behind(tx, &was);
-    if (NART_LIKELY(r == 0))
-        publish(tx->ring, was, value);
+        r = claim_behind(tx, 1, &was);
+    if (NART_UNLIKELY(r < 0))
+        return r;
+    publish(tx->ring, was, value, 1);
+    return 0;
+}
+
+nart_res nart__mpsc_try_send_many(nart_tx *tx, const void *values, size_t n)
+{
+    uint64_t was;
+
+    nart_res r = claim(tx, n, &was);
+    if (r == -EAGAIN && was & QUEUED)
+        r = claim_behind(tx, n, &was);
+    if (r > 0)
+        publish(tx->ring, was, values, (uint64_t)r);
     return r;
 }
 
@@ -283,7 +308,7 @@ static nart_res queue_up(nart_tx *tx, nart_waker waker, uint64_t *was)
     shut(tx->ring);
     if (c->rx_closed) {
         r = NART_ECLOSED;
-    } else if (!c->senders_waiting.first && claim_locked(tx, was) == 0) {
+    } else if (!c->senders_waiting.first && claim_locked(tx, 1, was) > 0) {
         r = 0;
     } else {
         tx->waker = waker.w;
@@ -299,7 +324,7 @@ static nart_res queue_up(nart_tx *tx, nart_waker waker, uint64_t *was)
 static nart_res take_turn(nart_tx *tx, nart_waker waker, uint64_t *was)
 {
     nart__chan *c = nart__chan_of(tx->ring);
-    nart_res r;
+    nart_res r = NART_PENDING;
 
     if (!enter(c))
         return NART_EFORK;
@@ -308,8 +333,8 @@ static nart_res take_turn(nart_tx *tx, nart_waker waker, uint64_t *was)
         c->promised--;
     if (c->rx_closed)
         r = NART_ECLOSED;
-    else
-        r = granted ? claim_locked(tx, was) : NART_PENDING;
+    else if (granted && claim_locked(tx, 1, was) > 0) /* it always is */
+        r = 0;
     tx->waker = waker.w; /* another driver's may change from poll to poll */
     leave(c);
     return r;
@@ -361,7 +386,7 @@ static nart_res wait_for_turn(nart_cx *cx, nart_tx *tx, const void *value)
     }
     nart__unwait(w);
     if (r == 0)
-        publish(tx->ring, was, value);
+        publish(tx->ring, was, value, 1);
     return r;
 }
 
@@ -376,6 +401,39 @@ nart_res nart__mpsc_send(nart_cx *cx, nart_tx *tx, const void *value)
         return -EBUSY;
     r = w->task ? -EAGAIN : nart__mpsc_try_send(tx, value);
     return NART_LIKELY(r != -EAGAIN) ? r : wait_for_turn(cx, tx, value);
+}
+
+/* ---- threads that wait: see block.c ---- */
+
+nart_res nart__mpsc_queue(nart_tx *tx, const void *value, nart_waker waker)
+{
+    uint64_t was = 0;
+
+    nart_res r = queue_up(tx, waker, &was);
+    if (r == 0)
+        publish(tx->ring, was, value, 1);
+    return r;
+}
+
+nart_res nart__mpsc_unqueue(nart_tx *tx, const void *value)
+{
+    nart__chan *c = nart__chan_of(tx->ring);
+    nart_res r = -ETIMEDOUT;
+    uint64_t was = 0;
+
+    nart__lock_enter(&c->lock); /* the thread is the one that has queued: no fork in between */
+    bool granted = tx->wait.state == NART__GRANTED;
+    if (granted)
+        c->promised--;
+    if (tx->wait.state == NART__QUEUED)
+        nart__q_remove(&c->senders_waiting, &tx->wait);
+    else
+        r = granted && !c->rx_closed && claim_locked(tx, 1, &was) > 0 ? 0 : NART_ECLOSED;
+    leave(c);
+    tx->wait.state = NART__IDLE;
+    if (r == 0)
+        publish(tx->ring, was, value, 1);
+    return r;
 }
 
 /* ---- receiving ---- */
@@ -413,6 +471,32 @@ static inline bool take(nart_rx *rx, void *value)
     return true;
 }
 
+/* Up to n; how many. */
+static size_t take_many(nart_rx *rx, void *values, size_t n)
+{
+    nart__ring *r = rx->ring;
+    unsigned char *value = (unsigned char *)values;
+    size_t elem = NART__RING_ELEM(r->type), count = 0;
+
+    for (; count < n && published(r, rx->pos); count++, rx->pos++, value += elem)
+        nart__value_copy(value, place_at(r, rx->pos), elem);
+    if (count == 0)
+        return 0;
+    NART__STORE(&r->taken, rx->pos, NART__RELEASE); /* as in take() */
+    if (!r->rx_dirty)
+        taken_first(nart__chan_of(r));
+    return count;
+}
+
+nart_res nart__mpsc_try_recv_many(nart_rx *rx, void *values, size_t n)
+{
+    size_t count = take_many(rx, values, n);
+    if (count > 0)
+        return (nart_res)count;
+    nart_res r = nart__mpsc_try_recv(rx, values); /* the end, or a value that came just now */
+    return r == 0 ? 1 : r;
+}
+
 /* Relaxed: a queue that is not seen yet is seen by the next look. */
 static void settle_if_queued(nart__chan *c)
 {
@@ -433,20 +517,19 @@ nart_res nart__mpsc_try_recv(nart_rx *rx, void *value)
     return -EAGAIN;
 }
 
-/* Leaves a waker. True: the next claim, or the end, wakes. False: there is one already. */
-static bool park(nart_rx *rx, nart_waker waker)
+/* Both this side, which has just left its waker, and a sender's nart__tell() exchange. If the sender's
+ * exchange is the earlier one, its claim is seen here; else it finds this waker, be it late with an
+ * earlier wake or not. */
+bool nart__mpsc_park(nart_rx *rx)
 {
     nart__ring *r = rx->ring;
 
-    /* Release: the waker's own memory. A sender that is late with an earlier wake may take this one:
-     * then that is a spurious poll, and what is claimed by then is seen below. */
-    NART__STORE(&r->rx_notify, waker.w, NART__RELEASE);
     uint64_t sent = NART__LOAD(&r->sent, NART__RELAXED);
     do {
         if (sent / PLACE != rx->pos || sent & GONE)
             return false;
-        /* Release: the waker is in its cell for who claims next. */
-    } while (!NART__CAS(&r->sent, &sent, sent | PARKED, NART__RELEASE, NART__RELAXED));
+        /* Relaxed: it decides by the order of `sent` alone. */
+    } while (!NART__CAS(&r->sent, &sent, sent | PARKED, NART__RELAXED, NART__RELAXED));
     return true;
 }
 
@@ -484,7 +567,8 @@ nart_res nart__mpsc_recv(nart_cx *cx, nart_rx *rx, void *value)
         c->rx_wait = w;
         if (spinning)
             return NART_PENDING;
-        if (park(rx, nart_cx_waker(cx)))
+        nart__cell_leave(&rx->ring->rx_notify, cx);
+        if (nart__mpsc_park(rx))
             return nart__pending_outside(cx);
         r = nart__mpsc_try_recv(rx, value);
         if (r == -EAGAIN) {
@@ -537,8 +621,8 @@ bool nart__mpsc_tx_closed(nart__chan *c)
     if (NART__FETCH_ADD(&c->open, UINT32_MAX, NART__ACQ_REL) != 1)
         return false;
     uint64_t sent = NART__LOAD(&r->sent, NART__RELAXED);
-    /* Release: all that was published. Acquire: with PARKED comes the waker. */
-    while (!NART__CAS(&r->sent, &sent, (sent & ~PARKED) | GONE, NART__ACQ_REL, NART__RELAXED))
+    /* Release: all that was published. */
+    while (!NART__CAS(&r->sent, &sent, (sent & ~PARKED) | GONE, NART__RELEASE, NART__RELAXED))
         continue;
     if (sent & PARKED)
         nart__tell(&r->rx_notify);

@@ -168,6 +168,51 @@ nart_res nart__spsc_recv(nart_cx *cx, nart_rx *rx, void *value)
     return r;
 }
 
+/* ---- several at once: one store publishes or frees them all, and the other side is told once ---- */
+
+nart_res nart__spsc_try_send_many(nart_tx *tx, const void *values, size_t n)
+{
+    nart__ring *r = tx->ring;
+    uint64_t room = NART__LOAD(&r->room, NART__RELAXED); /* as in nart__push() */
+
+    if (room == 0)
+        return NART_ECLOSED;
+    tx->seen = NART__LOAD(&r->taken, NART__ACQUIRE); /* the places up to there are free */
+    uint64_t count = room - (tx->pos - tx->seen);
+    if (count > n)
+        count = n;
+    if (count == 0)
+        return -EAGAIN;
+    nart__values_in(r, tx->pos, values, count);
+    tx->pos += count;
+    NART__STORE(&r->sent, tx->pos, NART__RELEASE); /* publishes the values */
+    if (!nart__ring_spinning(r))
+        nart__tell(&r->rx_notify);
+    return (nart_res)count;
+}
+
+nart_res nart__spsc_try_recv_many(nart_rx *rx, void *values, size_t n)
+{
+    nart__ring *r = rx->ring;
+
+    bool gone = nart__spsc_tx_gone(r);              /* first: then all that was sent is seen */
+    rx->seen = NART__LOAD(&r->sent, NART__ACQUIRE); /* the values up to there */
+    uint64_t count = rx->seen - rx->pos;
+    if (count > n)
+        count = n;
+    if (count == 0) {
+        if (nart__ring_spinning(r))
+            tell_if_left(r);
+        return gone ? NART_ECLOSED : -EAGAIN;
+    }
+    nart__values_out(r, rx->pos, values, count);
+    rx->pos += count;
+    NART__STORE(&r->taken, rx->pos, NART__RELEASE); /* the copy is done before */
+    if (!r->rx_dirty)
+        nart__spsc_taken(r);
+    return (nart_res)count;
+}
+
 /* ---- closing ---- */
 
 void nart__spsc_tx_closed(nart__ring *r)

@@ -315,6 +315,57 @@ static inline NART_MUST_USE nart_res nart_recv(nart_cx *cx, nart_rx *rx, void *v
     return nart__recv_slow(cx, rx, value, elem);
 }
 
+/* ---- several values by one call ---------------------------------------------------------------- */
+
+/**
+ * Sends as many of `n` values, which lie behind each other, as there is room for, without waiting.
+ * @return how many, at least 1; 0 when `n` is 0; -EINVAL `values` is NULL; the errors of
+ *   nart_try_send(). **Ownership**: values that were not sent stay the caller's. **Thread**: the end's
+ * own. **Cost**: the receiver is told once.
+ */
+NART_API NART_MUST_USE nart_res nart_try_send_many(nart_tx *tx, const void *values, size_t n);
+
+/** Receives up to `max` values without waiting. @return how many, at least 1; 0 when `max` is 0;
+ *  -EINVAL `values` is NULL; the errors of nart_try_recv(). **Thread**: the end's own. **Cost**: the
+ *  senders are told once. */
+NART_API NART_MUST_USE nart_res nart_try_recv_many(nart_rx *rx, void *values, size_t max);
+
+/**
+ * Sends all of `n` values, waiting for room. Other senders' values may come in between.
+ * @param done how many have been sent so far; 0 before the first call, kept in the frame. `n` answered:
+ *   0 again. An error leaves it, -ECANCELED and -ETIMEDOUT included: another call goes on behind them.
+ * @return `n`; -EINVAL `*done` is larger than `n`, or a NULL; the errors of nart_send(). **Ownership**:
+ *   values from `*done` on stay the caller's on an error. **Thread**: the end's own.
+ */
+NART_API NART_MUST_USE nart_res nart_send_many(nart_cx *cx, nart_tx *tx, const void *values,
+                                               size_t n, size_t *done);
+
+/** Receives up to `max` values; waits only while there is none. @return how many, at least 1; 0 when
+ *  `max` is 0; -EINVAL `values` is NULL; the errors of nart_recv(). **Thread**: the end's own. */
+NART_API NART_MUST_USE nart_res nart_recv_many(nart_cx *cx, nart_rx *rx, void *values, size_t max);
+
+/* ---- for threads without a loop ------------------------------------------------------------------- */
+
+/**
+ * Sends from an ordinary thread, which sleeps while it waits for a place: `timeout_ns` at most
+ * (NART_NEVER: without end; 0: not at all). For SPSC and MPSC. A sender that waits this way has its
+ * place in the queue like a task. Not from inside a poll: the loop would stand still.
+ * @return 0; -ETIMEDOUT; -EINVAL a local channel; -EBUSY a task waits in this end; NART_ECLOSED,
+ *   NART_EFORK. On an error the value stays the caller's. **Thread**: the end's own. **Cost**: a
+ * system call or two when it waits, and one on the side that wakes it.
+ */
+NART_API NART_MUST_USE nart_res nart_send_blocking(nart_tx *tx, const void *value,
+                                                   int64_t timeout_ns);
+
+/**
+ * Receives in an ordinary thread, in the same way. For receivers that no loop needs to look at: bound
+ * to no runtime (see nart_rx_bind()), or to one of this thread that does not run now.
+ * @return 0; -ETIMEDOUT; -EINVAL a local channel or a SPINNING one; -EDEADLK inside a poll of the
+ *   receiver's runtime; NART_EWRONGTHREAD, NART_EFORK of that runtime; -EBUSY a task waits in this end;
+ *   NART_ECLOSED. No error takes a value out. **Thread**: the end's own.
+ */
+NART_API NART_MUST_USE nart_res nart_recv_blocking(nart_rx *rx, void *value, int64_t timeout_ns);
+
 /**
  * Typed forms: `name_open(rt, kind, capacity, &tx, &rx)`, `name_send(cx, &tx, value)`,
  * `name_recv(cx, &rx, &value)`, `name_try_send(&tx, value)`, `name_try_recv(&rx, &value)`, with the

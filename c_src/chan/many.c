@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* many.c: several values by one call. What fits is copied at once, published by one store (MPSC: one
+ * claim, and a store for each) and told once.
+ *
+ * To wait is to wait as one value does: a send that finds no room waits to send its next value, a
+ * receive that finds nothing waits for the first; the rest follows at once. So the queues, turns and
+ * wakes are those of the single forms. */
+#include "chan.h"
+
+/* 0, or why nothing can be done. */
+static nart_res usable(const nart__ring *r, const void *values, size_t n)
+{
+    if (!r)
+        return NART_ECLOSED;
+    return !values && n > 0 ? -EINVAL : 0;
+}
+
+static nart_res some_in(nart_tx *tx, const void *values, size_t n)
+{
+    switch (nart__ring_kind(tx->ring)) {
+    case NART_CHAN_SPSC:
+        return nart__spsc_try_send_many(tx, values, n);
+    case NART_CHAN_MPSC:
+        return nart__mpsc_try_send_many(tx, values, n);
+    default:
+        return nart__local_try_send_many(tx, values, n);
+    }
+}
+
+static nart_res some_out(nart_rx *rx, void *values, size_t n)
+{
+    switch (nart__ring_kind(rx->ring)) {
+    case NART_CHAN_SPSC:
+        return nart__spsc_try_recv_many(rx, values, n);
+    case NART_CHAN_MPSC:
+        return nart__mpsc_try_recv_many(rx, values, n);
+    default:
+        return nart__local_try_recv_many(rx, values, n);
+    }
+}
+
+nart_res nart_try_send_many(nart_tx *tx, const void *values, size_t n)
+{
+    nart_res r = usable(tx->ring, values, n);
+    return r || n == 0 ? r : some_in(tx, values, n);
+}
+
+nart_res nart_try_recv_many(nart_rx *rx, void *values, size_t max)
+{
+    nart_res r = usable(rx->ring, values, max);
+    return r || max == 0 ? r : some_out(rx, values, max);
+}
+
+nart_res nart_send_many(nart_cx *cx, nart_tx *tx, const void *values, size_t n, size_t *done)
+{
+    const unsigned char *from = values;
+    size_t elem = NART__RING_ELEM(tx->type);
+
+    nart_res r = nart__enter(cx, &tx->wait);
+    if (r == 0)
+        r = !done || *done > n ? -EINVAL : usable(tx->ring, values, n);
+    if (r)
+        return r;
+    while (*done < n) {
+        r = tx->wait.task ? -EAGAIN : some_in(tx, from + *done * elem, n - *done);
+        if (r == -EAGAIN) { /* or it is waiting already: its turn is for one */
+            r = nart__send_slow(cx, tx, from + *done * elem, elem);
+            if (r == 0)
+                r = 1;
+        }
+        if (r < 0)
+            return r;
+        *done += (size_t)r;
+    }
+    *done = 0;
+    return (nart_res)n;
+}
+
+nart_res nart_recv_many(nart_cx *cx, nart_rx *rx, void *values, size_t max)
+{
+    size_t elem = NART__RING_ELEM(rx->type);
+
+    nart_res r = nart__enter(cx, &rx->wait);
+    if (r == 0)
+        r = usable(rx->ring, values, max);
+    if (r || max == 0)
+        return r;
+    r = nart__recv_slow(cx, rx, values, elem);
+    if (r)
+        return r;
+    r = max > 1 ? some_out(rx, (unsigned char *)values + elem, max - 1) : 0;
+    return r > 0 ? r + 1 : 1;
+}

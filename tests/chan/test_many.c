@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Several values by one call, on all kinds of channels; and several channels in one race. */
+#include "chan_test.h"
+
+#include <pthread.h>
+
+static const uint32_t kinds[] = { LOCAL, SPSC, MPSC };
+
+static void numbers(uint64_t *v, size_t n, uint64_t from)
+{
+    for (size_t i = 0; i < n; i++)
+        v[i] = from + i;
+}
+
+/* ---- without waiting ---- */
+
+/* What fits goes in, around the ring's end, too; what is there comes out; in order. */
+TEST(try_takes_what_fits)
+{
+    for (size_t k = 0; k < 3; k++) {
+        struct chan c;
+        uint64_t in[8], out[8], next = 0, seen = 0;
+        chan_open(&c, kinds[k], 4);
+        for (int round = 0; round < 9; round++) {
+            numbers(in, 8, next);
+            CHECK_RES(nart_try_send_many(&c.tx, in, 3), 3);
+            next += 3;
+            CHECK_RES(nart_try_send_many(&c.tx, in + 3, 5), 1);
+            next += 1;
+            CHECK_RES(nart_try_send_many(&c.tx, in, 1), -EAGAIN);
+            CHECK_EQ(nart_rx_len(&c.rx), 4);
+            CHECK_RES(nart_try_recv_many(&c.rx, out, 3), 3);
+            for (int i = 0; i < 3; i++)
+                CHECK_EQ(out[i], seen++);
+            CHECK_RES(nart_try_recv_many(&c.rx, out, 8), 1);
+            CHECK_EQ(out[0], seen++);
+            CHECK_RES(nart_try_recv_many(&c.rx, out, 8), -EAGAIN);
+            CHECK_RES(u64_try_send(&c.tx, next++), 0); /* so that each round begins elsewhere */
+            CHECK_NEXT(&c.rx, seen++);
+        }
+        chan_finish(&c);
+    }
+}
+
+TEST(try_answers)
+{
+    for (size_t k = 0; k < 3; k++) {
+        struct chan c;
+        uint64_t v[2] = { 1, 2 };
+        chan_open(&c, kinds[k], 4);
+        CHECK_RES(nart_try_send_many(&c.tx, NULL, 0), 0);
+        CHECK_RES(nart_try_recv_many(&c.rx, NULL, 0), 0);
+        CHECK_RES(nart_try_send_many(&c.tx, NULL, 1), -EINVAL);
+        CHECK_RES(nart_try_recv_many(&c.rx, NULL, 1), -EINVAL);
+        CHECK_RES(nart_try_send_many(&c.tx, v, 2), 2);
+        nart_tx_close(&c.tx);
+        CHECK_RES(nart_try_send_many(&c.tx, v, 2), NART_ECLOSED);
+        CHECK_RES(nart_try_recv_many(&c.rx, v, 2), 2); /* what was sent comes first */
+        CHECK_RES(nart_try_recv_many(&c.rx, v, 2), NART_ECLOSED);
+        nart_rx_close(&c.rx);
+        CHECK_RES(nart_try_recv_many(&c.rx, v, 2), NART_ECLOSED);
+        chan_finish(&c);
+
+        chan_open(&c, kinds[k], 4);
+        nart_rx_close(&c.rx);
+        CHECK_RES(nart_try_send_many(&c.tx, v, 2), NART_ECLOSED);
+        chan_finish(&c);
+    }
+}
+
+/* ---- waiting ---- */
+
+enum { BLOCK = 50 };
+
+struct flow {
+    nart_co co;
+    nart_tx tx;
+    nart_rx rx;
+    uint64_t values[BLOCK], count, next;
+    size_t done;
+    unsigned answers;
+};
+
+/* Blocks of 50 values. */
+static nart_res produce(nart_cx *cx, void *frame)
+{
+    struct flow *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    for (; f->next < f->count; f->next += BLOCK) {
+        numbers(f->values, BLOCK, f->next);
+        NART_AWAIT(r, nart_send_many(cx, &f->tx, f->values, BLOCK, &f->done));
+        CHECK_RES(r, BLOCK);
+        CHECK_EQ(f->done, 0);
+    }
+    nart_tx_close(&f->tx);
+    NART_END(0);
+}
+
+/* Blocks of up to 7. */
+static nart_res consume(nart_cx *cx, void *frame)
+{
+    struct flow *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    for (;;) {
+        NART_AWAIT(r, nart_recv_many(cx, &f->rx, f->values, 7));
+        if (r == NART_ECLOSED)
+            break;
+        CHECK(r >= 1 && r <= 7);
+        f->answers++;
+        for (nart_res i = 0; i < r; i++)
+            CHECK_EQ(f->values[i], f->next + (uint64_t)i);
+        f->next += (uint64_t)r;
+    }
+    nart_rx_close(&f->rx);
+    NART_END((nart_res)f->next);
+}
+
+static const nart_task_type produce_type = NART_TASK_TYPE(struct flow, produce, NULL);
+static const nart_task_type consume_type = NART_TASK_TYPE(struct flow, consume, NULL);
+
+TEST(streams_of_blocks)
+{
+    for (size_t k = 0; k < 3; k++) {
+        for (size_t capacity = 1; capacity <= 64; capacity *= 4) {
+            struct chan c;
+            nart_res got = 0;
+            chan_open(&c, kinds[k], capacity);
+            struct flow from = { .count = 10000 }, to = { .count = 0 };
+            nart_tx_move(&from.tx, &c.tx);
+            nart_rx_move(&to.rx, &c.rx);
+            CHECK_RES(nart_rt_spawn(c.rt, &produce_type, &from, NULL), 0);
+            CHECK_RES(nart_block_on(c.rt, &consume_type, &to, &got), 0);
+            CHECK_EQ(got, 10000);
+            chan_finish(&c);
+        }
+    }
+}
+
+static void *produce_main(void *arg)
+{
+    nart_rt *rt = rt_new(0);
+
+    CHECK_RES(nart_block_on(rt, &produce_type, arg, NULL), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+    return NULL;
+}
+
+TEST(streams_of_blocks_between_threads)
+{
+    for (size_t k = 1; k < 3; k++) {
+        for (size_t capacity = 1; capacity <= 1024; capacity *= 32) {
+            struct chan c;
+            nart_res got = 0;
+            uint64_t count = test_under_valgrind() ? 1000 : 20000 * capacity / 32 + 2000;
+            pthread_t thread;
+            count -= count % BLOCK;
+            chan_open(&c, kinds[k], capacity);
+            struct flow from = { .count = count }, to = { .count = 0 };
+            nart_tx_move(&from.tx, &c.tx);
+            nart_rx_move(&to.rx, &c.rx);
+            CHECK_EQ(pthread_create(&thread, NULL, produce_main, &from), 0);
+            CHECK_RES(nart_block_on(c.rt, &consume_type, &to, &got), 0);
+            CHECK_EQ(pthread_join(thread, NULL), 0);
+            CHECK_EQ(got, count);
+            chan_finish(&c);
+        }
+    }
+}
+
+struct sending {
+    nart_co co;
+    nart_tx *tx;
+    uint64_t values[6];
+    size_t n, done;
+    nart_res res;
+};
+
+static struct sending *now_sending;
+
+static nart_res sending_run(nart_cx *cx, void *frame)
+{
+    struct sending *s = now_sending;
+    nart_res r = 0;
+
+    (void)frame;
+    NART_BEGIN(cx, &s->co);
+    NART_AWAIT(r, nart_send_many(cx, s->tx, s->values, s->n, &s->done));
+    s->res = r;
+    NART_END(r);
+}
+
+static const nart_task_type sending_type = NART_TASK_TYPE(struct sending, sending_run, NULL);
+
+/* A block that is cut short says how far it came; nothing is lost or sent twice. */
+TEST(cancelled_block_says_how_far)
+{
+    for (size_t k = 0; k < 3; k++) {
+        struct chan c;
+        nart_join join = { 0 };
+        struct sending s = { .n = 6, .res = NART_PENDING };
+        chan_open(&c, kinds[k], 4);
+        s.tx = &c.tx;
+        numbers(s.values, 6, 0);
+        now_sending = &s;
+        CHECK_RES(nart_rt_spawn(c.rt, &sending_type, &s, &join), 0);
+        settle(c.rt);
+        CHECK_RES(s.res, NART_PENDING);
+        CHECK_EQ(s.done, 4);
+        CHECK_RES(nart_task_cancel(c.rt, nart_join_task(&join)), 0);
+        settle(c.rt);
+        CHECK_RES(s.res, -ECANCELED);
+        CHECK_EQ(s.done, 4);
+        nart_join_release(&join);
+        for (uint64_t i = 0; i < 4; i++)
+            CHECK_NEXT(&c.rx, i);
+        s.res = NART_PENDING;
+        CHECK_RES(nart_rt_spawn(c.rt, &sending_type, &s, NULL), 0); /* and goes on behind them */
+        settle(c.rt);
+        CHECK_RES(s.res, 6);
+        CHECK_NEXT(&c.rx, 4);
+        CHECK_NEXT(&c.rx, 5);
+        s.done = 7;
+        CHECK_RES(nart_rt_spawn(c.rt, &sending_type, &s, NULL), 0);
+        settle(c.rt);
+        CHECK_RES(s.res, -EINVAL);
+        chan_finish(&c);
+    }
+}
+
+/* A block is told of once, however long it is. */
+TEST(block_is_one_wake)
+{
+    for (size_t k = 1; k < 3; k++) {
+        struct chan c;
+        struct op op;
+        uint64_t v[8] = { 0 };
+        nart_rt_stats before = { .size = sizeof before }, after = before;
+        chan_open(&c, kinds[k], 8);
+        recv_start(c.rt, &op, &c.rx);
+        nart_rt_stats_get(c.rt, &before);
+        CHECK_RES(nart_try_send_many(&c.tx, v, 8), 8);
+        settle(c.rt);
+        nart_rt_stats_get(c.rt, &after);
+        CHECK_EQ(after.wakes_foreign, before.wakes_foreign + 1);
+        CHECK_RES(op.res, 0);
+        chan_finish(&c);
+    }
+}
+
+/* Those who wait are served before a block, which does not take their places. */
+TEST(blocks_do_not_barge)
+{
+    struct chan c;
+    struct op op;
+    nart_tx other;
+    uint64_t v[4] = { 10, 11, 12, 13 };
+    chan_open(&c, MPSC, 2);
+    CHECK_RES(nart_tx_clone(&c.tx, &other), 0);
+    CHECK_RES(nart_try_send_many(&c.tx, v, 4), 2);
+    send_start(c.rt, &op, &other, 5);
+    CHECK_RES(nart_try_send_many(&c.tx, v, 4), -EAGAIN);
+    CHECK_NEXT(&c.rx, 10);
+    CHECK_NEXT(&c.rx, 11);
+    CHECK_RES(nart_try_send_many(&c.tx, v, 4), 1);
+    settle(c.rt);
+    CHECK_RES(op.res, 0);
+    CHECK_NEXT(&c.rx, 10);
+    CHECK_NEXT(&c.rx, 5);
+    nart_tx_close(&other);
+    chan_finish(&c);
+}
+
+/* ---- several channels in one race ---- */
+
+struct select {
+    nart_co co;
+    struct chan *c; /* of three kinds */
+    uint64_t value, got, from[3];
+    int which;
+    nart_res res;
+};
+
+/* Receives from three channels and sends into a fourth, whichever comes first. */
+static nart_res select_run(nart_cx *cx, void *frame)
+{
+    struct select *s = *(struct select **)frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &s->co);
+    while (s->got < 3000) {
+        NART_AWAIT_ANY(s->which, r, u64_recv(cx, &s->c[0].rx, &s->value),
+                       u64_recv(cx, &s->c[1].rx, &s->value), u64_recv(cx, &s->c[2].rx, &s->value),
+                       u64_send(cx, &s->c[3].tx, s->got));
+        CHECK_RES(r, 0);
+        if (s->which == 3)
+            continue;
+        CHECK_EQ(s->value, (uint64_t)s->which << 32 | s->from[s->which]);
+        s->from[s->which]++;
+        s->got++;
+    }
+    NART_END(0);
+}
+
+static const nart_task_type select_type = NART_TASK_TYPE(struct select *, select_run, NULL);
+
+/* Losers lose nothing, whatever their kinds; each channel stays in order. */
+TEST(kinds_race)
+{
+    struct chan c[4];
+    struct select s = { .c = c }, *frame = &s;
+    nart_join join = { 0 };
+    uint64_t seed = 3, sent[3] = { 0 }, value = 0;
+
+    chan_open(&c[0], LOCAL, 4);
+    for (int i = 1; i < 4; i++) {
+        c[i].rt = c[0].rt;
+        CHECK_RES(u64_open(c[i].rt, kinds[i % 3 + (i == 3 ? 2 : 0)], 4, &c[i].tx, &c[i].rx), 0);
+    }
+    CHECK_RES(nart_rt_spawn(c[0].rt, &select_type, &frame, &join), 0);
+    while (!nart_join_done(&join)) {
+        uint32_t i = random_next(&seed) % 3;
+        if (random_next(&seed) % 8 == 0)
+            (void)!u64_try_recv(&c[3].rx, &value);
+        if (u64_try_send(&c[i].tx, (uint64_t)i << 32 | sent[i]) == 0)
+            sent[i]++;
+        if (random_next(&seed) % 4 == 0)
+            settle(c[0].rt);
+    }
+    CHECK_EQ(s.from[0] + s.from[1] + s.from[2], 3000);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(nart_rx_len(&c[i].rx), sent[i] - s.from[i]);
+        CHECK_LE(1, s.from[i]);
+    }
+    nart_join_release(&join);
+    for (int i = 1; i < 4; i++) {
+        nart_tx_close(&c[i].tx);
+        nart_rx_close(&c[i].rx);
+    }
+    chan_finish(&c[0]);
+}
