@@ -2,8 +2,8 @@
 /* loop.c: the loop.
  *
  * One tick
- *  1. look inside: rings of spinning receivers, the inbox of foreign wakes (at most 256), the clock
- *     and what is due by it (at most 128 timers touched);
+ *  1. look inside: rings of spinning receivers, the inbox of foreign wakes (at most 256), posts (no
+ *     more than the tick polls), the clock and what is due by it (at most 128 timers touched);
  *  2. look outside: descriptors (at most 256 events). When nothing is ready this is where the loop
  *     parks, until an event, a foreign wake or the next deadline; so a tick makes one system call;
  *  3. poll at most 64 ready tasks, the urgent lane first (at most 16 of it), first in, first out;
@@ -315,11 +315,11 @@ void nart__rt_set_observer(nart_rt *rt, nart__observer *o)
     nart__rt_set_idle(rt, rt->idle);
 }
 
-/* What other threads have posted, `most` at most: how many. */
-static NART__COLD uint32_t run_posts(nart_rt *rt, uint32_t most)
+/* What other threads have posted, no more than a tick polls: else tasks that are spawned would come
+ * faster than they go. False: there is more, for the next tick. */
+static NART__COLD bool run_posts(nart_rt *rt)
 {
     bool all = !rt->posted;
-    uint32_t n = 0;
 
     if (all)
         rt->posted = nart__post_take(rt->hub);
@@ -327,14 +327,15 @@ static NART__COLD uint32_t run_posts(nart_rt *rt, uint32_t most)
         nart__rt_shutdown(rt);
     if (rt->mailed)
         rt->mailed(rt);
-    for (; n < most && rt->posted; n++) {
+    for (uint32_t n = rt->opts.polls_per_tick; n > 0 && rt->posted; n--) {
         nart__post *p = rt->posted;
         rt->posted = nart__post_next(p);
         p->run(p->life == rt->life ? rt : NULL, p);
     }
-    if (rt->posted || !all) /* the rest with the next tick */
-        nart__wake(nart__hub_waker(rt->hub, nart__rt_mailbox(rt)));
-    return n;
+    if (!rt->posted && all)
+        return true;
+    nart__wake(nart__hub_waker(rt->hub, nart__rt_mailbox(rt)));
+    return false;
 }
 
 /* Foreign wakes, and posts. A producer that is between its two steps is not waited for: parking fails
@@ -351,8 +352,8 @@ static void drain_inbox(nart_rt *rt)
         nart__task *t = nart__rt_slot(rt, rec->slot);
         if (t)
             rt->stats.wakes_coalesced += !nart__rt_ready_by(rt, t, NART__BY_INBOX);
-        else if (rec->slot == nart__rt_mailbox(rt))
-            n -= run_posts(rt, n - 1);
+        else if (rec->slot == nart__rt_mailbox(rt) && !run_posts(rt))
+            return;
     }
 }
 

@@ -6,6 +6,8 @@
 #include <nart/clock.h>
 #include <nart/shutdown.h>
 
+#include <pthread.h>
+#include <sched.h>
 #include <time.h>
 
 struct nap {
@@ -82,6 +84,43 @@ TEST(all_that_was_sent_is_run)
     CHECK_EQ(runs, SENT);
     CHECK_RES(nart_rt_free_counted(rt, &end), 0);
     CHECK_EQ(end.undelivered, 0);
+}
+
+/* Threads that spawn faster than tasks end are held back by -EAGAIN: what was accepted is run. */
+static _Atomic bool sent;
+
+static void *spawn_fast(void *arg)
+{
+    const nart_remote *remote = arg;
+    nart_res r;
+
+    for (int i = 0; i < 20000; i++) {
+        while ((r = nart_remote_spawn(*remote, &count_type, NULL)) == -EAGAIN)
+            (void)sched_yield();
+        CHECK_RES(r, 0);
+    }
+    sent = true;
+    return NULL;
+}
+
+TEST(who_spawns_fast_is_held_back)
+{
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    pthread_t thread;
+    nart_rt *rt;
+
+    for (int i = 0; i < NART_SLOT_CLASSES; i++)
+        opts.slots[i] = 200;
+    opts.report = ignore;
+    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    nart_remote remote = nart_rt_remote(rt);
+    CHECK_EQ(pthread_create(&thread, NULL, spawn_fast, &remote), 0);
+    while (!sent)
+        CHECK_LE(0, nart_rt_poll(rt, 0));
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_RES(nart_rt_quiesce(rt, NART_NEVER, NULL), 0);
+    CHECK_EQ(runs, 20000);
+    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 TEST(a_run_takes_what_was_sent_before)
