@@ -7,39 +7,39 @@
 #include <errno.h>
 #include <string.h>
 
-enum { RING = 4096 };
+enum { RING = 4096, MESSAGE = 64 };
 
 struct ends {
     nart_bytes_tx tx;
     nart_bytes_rx rx;
+    unsigned char message[MESSAGE]; /* all but its number */
 };
 
 struct pair {
     struct work w;
     struct ends *ends;
-    uint64_t message[8];
 };
 
-static void send(struct pair *p, uint64_t i)
+static void send(struct ends *e, uint64_t i)
 {
     nart_bytes_buf room;
 
-    p->message[0] = i;
-    bench_must(nart_bytes_try_claim(&p->ends->tx, sizeof p->message, &room), "claim");
-    memcpy(room.ptr, p->message, sizeof p->message);
-    bench_must(nart_bytes_commit(&p->ends->tx, &room), "commit");
+    bench_must(nart_bytes_try_claim(&e->tx, MESSAGE, &room), "claim");
+    memcpy(room.ptr, e->message, MESSAGE);
+    memcpy(room.ptr, &i, sizeof i);
+    bench_must(nart_bytes_commit(&e->tx, &room), "commit");
 }
 
-static void receive(struct pair *p, uint64_t i)
+static void receive(struct ends *e, uint64_t i)
 {
     nart_bytes_msg msg;
     uint64_t first;
 
-    bench_must(nart_bytes_try_recv(&p->ends->rx, &msg), "recv");
+    bench_must(nart_bytes_try_recv(&e->rx, &msg), "recv");
     memcpy(&first, msg.ptr, sizeof first);
-    bench_must(first == i && msg.len == sizeof p->message ? 0 : -EBADMSG, "message");
+    bench_must(first == i && msg.len == MESSAGE ? 0 : -EBADMSG, "message");
     BENCH_KEEP(msg.ptr);
-    bench_must(nart_bytes_release(&p->ends->rx, &msg), "release");
+    bench_must(nart_bytes_release(&e->rx, &msg), "release");
 }
 
 static nart_res pair_run(nart_cx *cx, void *frame)
@@ -48,16 +48,16 @@ static nart_res pair_run(nart_cx *cx, void *frame)
     (void)cx;
 
     for (uint64_t i = 0; i < p->w.n; i++) {
-        send(p, i);
-        receive(p, i);
+        send(p->ends, i);
+        receive(p->ends, i);
     }
     return 0;
 }
 
-static double pair(nart_rt *rt, bench_how how, uint64_t n, uint32_t kind)
+static double pair(nart_rt *rt, bench_how how, uint64_t n, uint32_t kind, uint32_t flags)
 {
     static const nart_task_type type = NART_TASK_TYPE(struct pair, pair_run, NULL);
-    nart_bytes_opts o = { .size = sizeof o, .kind = kind, .capacity = RING };
+    nart_bytes_opts o = { .size = sizeof o, .kind = kind, .flags = flags, .capacity = RING };
     struct ends ends = { 0 };
 
     bench_must(nart_bytes_open(rt, &o, &ends.tx, &ends.rx), "open");
@@ -69,10 +69,15 @@ static double pair(nart_rt *rt, bench_how how, uint64_t n, uint32_t kind)
 
 double spsc_bytes_64(nart_rt *rt, bench_how how, uint64_t n)
 {
-    return pair(rt, how, n, NART_BYTES_SPSC);
+    return pair(rt, how, n, NART_BYTES_SPSC, 0);
+}
+
+double spsc_bytes_64_spin(nart_rt *rt, bench_how how, uint64_t n)
+{
+    return pair(rt, how, n, NART_BYTES_SPSC, NART_BYTES_SPINNING);
 }
 
 double mpsc_bytes_64(nart_rt *rt, bench_how how, uint64_t n)
 {
-    return pair(rt, how, n, NART_BYTES_MPSC);
+    return pair(rt, how, n, NART_BYTES_MPSC, 0);
 }

@@ -31,6 +31,7 @@ static const nart_rt_opts spins = { .size = sizeof(nart_rt_opts), .flags = NART_
     X(spsc_pair_park, parks)                                                                       \
     X(mpsc_pair, parks)                                                                            \
     X(spsc_bytes_64, parks)                                                                        \
+    X(spsc_bytes_64_spin, spins)                                                                   \
     X(mpsc_bytes_64, parks)                                                                        \
     X(timer_cancel, parks)                                                                         \
     X(timer_cancel_rel, parks)                                                                     \
@@ -41,6 +42,7 @@ static const nart_rt_opts spins = { .size = sizeof(nart_rt_opts), .flags = NART_
 /* The rows of tasks alone: other threads, or events that are measured one by one. */
 #define TASK_FORM(X)                                                                               \
     X(spsc_stream, parks)                                                                          \
+    X(spsc_stream_spin, spins)                                                                     \
     X(mpsc_stream, parks)                                                                          \
     X(cancel_check, parks)                                                                         \
     X(cancel_100, parks)                                                                           \

@@ -23,7 +23,6 @@ static void *sender_main(void *arg)
     nart_tx tx = { 0 }; /* on this stack: the receiver's frame is not written to */
     uint64_t n = s->n;
 
-    bench_pin_to(1);
     nart_tx_move(&tx, &s->tx);
     for (uint64_t i = 0; i < n; i++) {
         nart_res r;
@@ -37,20 +36,25 @@ static void *sender_main(void *arg)
 
 struct stream {
     struct work w;
-    uint32_t kind;
+    uint32_t kind, flags;
     nart_rx rx;
     struct sender sender;
     pthread_t thread;
     uint64_t value;
 };
 
+/* The thread begins where it stays: it would have to wait for a loop that spins. */
 static void start_sender(nart_cx *cx, struct stream *s)
 {
-    bench_must(u64_open(nart_cx_rt(cx), s->kind, PLACES, &s->sender.tx, &s->rx), "open");
+    nart_chan_opts o = { sizeof o, s->kind, s->flags, sizeof(uint64_t), PLACES, NULL };
+
+    bench_must(nart_chan_open(nart_cx_rt(cx), &o, &s->sender.tx, &s->rx), "open");
     s->sender.n = s->w.n;
+    bench_pin_to(1);
     errno = pthread_create(&s->thread, NULL, sender_main, &s->sender);
     if (errno)
         bench_fail("thread");
+    bench_pin_to(0);
 }
 
 static nart_res stream_run(nart_cx *cx, void *frame)
@@ -70,20 +74,24 @@ static nart_res stream_run(nart_cx *cx, void *frame)
     NART_END(0);
 }
 
-static double stream(nart_rt *rt, bench_how how, uint64_t n, uint32_t kind)
+static double stream(nart_rt *rt, bench_how how, uint64_t n, uint32_t kind, uint32_t flags)
 {
     static const nart_task_type type = NART_TASK_TYPE(struct stream, stream_run, NULL);
 
-    bench_pin_to(0);
-    return how(rt, &type, &(struct stream){ .kind = kind }, n);
+    return how(rt, &type, &(struct stream){ .kind = kind, .flags = flags }, n);
 }
 
 double spsc_stream(nart_rt *rt, bench_how how, uint64_t n)
 {
-    return stream(rt, how, n, NART_CHAN_SPSC);
+    return stream(rt, how, n, NART_CHAN_SPSC, 0);
+}
+
+double spsc_stream_spin(nart_rt *rt, bench_how how, uint64_t n)
+{
+    return stream(rt, how, n, NART_CHAN_SPSC, NART_CHAN_SPINNING);
 }
 
 double mpsc_stream(nart_rt *rt, bench_how how, uint64_t n)
 {
-    return stream(rt, how, n, NART_CHAN_MPSC);
+    return stream(rt, how, n, NART_CHAN_MPSC, 0);
 }

@@ -14,6 +14,7 @@ loses its own figure only: the table says so, and the reason stands below it.
 import argparse
 import json
 import os
+import resource
 import signal
 import statistics
 import subprocess
@@ -86,6 +87,16 @@ class Figures:
         return {peer: statistics.median(v) for peer, v in self.values[row].items()}
 
 
+PEER_MEMORY = 4 << 30  # bytes: one that has lost its way takes all there is
+
+
+def confine(cpus, is_peer):
+    """In the new process, before the program."""
+    os.sched_setaffinity(0, cpus)
+    if is_peer:
+        resource.setrlimit(resource.RLIMIT_DATA, (PEER_MEMORY, PEER_MEMORY))
+
+
 def run_once(program, row, count, figures):
     """Answers None, or why there is no figure."""
     allowed = os.sched_getaffinity(0)
@@ -95,7 +106,7 @@ def run_once(program, row, count, figures):
     try:
         done = subprocess.run([program, f"{row.name}={count}"], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, timeout=row.timeout,
-                              preexec_fn=lambda: os.sched_setaffinity(0, cpus))
+                              preexec_fn=lambda: confine(cpus, program.name.startswith("peer_")))
     except subprocess.TimeoutExpired:
         return f"no answer within {row.timeout} s"
     if done.returncode < 0:

@@ -4,17 +4,19 @@
 use std::sync::OnceLock;
 use std::thread::{JoinHandle, spawn, yield_now};
 
-/// A thread of its own processor that sends 0..n, `send` answering whether there was a place: if
-/// not, it tries again.
+/// A thread that sends 0..n, `send` answering whether there was a place: if not, it tries again. It
+/// begins on the processor where it stays, and this one goes to another.
 pub fn sender(n: u64, mut send: impl FnMut(u64) -> bool + Send + 'static) -> JoinHandle<()> {
-    spawn(move || {
-        pin_to(1);
+    pin_to(1);
+    let thread = spawn(move || {
         for i in 0..n {
             while !send(i) {
                 yield_now();
             }
         }
-    })
+    });
+    pin_to(0);
+    thread
 }
 
 /// Pins this thread to the nth processor of those of the thread that did so first.

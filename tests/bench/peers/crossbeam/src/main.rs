@@ -15,7 +15,7 @@ use std::time::Instant;
 use crossbeam_channel::{TrySendError, bounded};
 use harness::Row;
 use message::{message, number_of};
-use thread::{pin_to, sender};
+use thread::sender;
 
 /// As of measure.rs, without a loop.
 fn timed(n: u64, mut work: impl FnMut(u64)) -> f64 {
@@ -50,7 +50,6 @@ fn message_pair(n: u64) -> f64 {
 
 /// Values from another thread to this one.
 fn stream(n: u64) -> f64 {
-    pin_to(0);
     timed(n, |n| {
         let (tx, rx) = bounded::<u64>(1024);
         let thread = sender(n, move |i| match tx.try_send(i) {

@@ -48,6 +48,11 @@ fn task<T: 'static>(work: impl Future<Output = T> + 'static) -> T {
     root(async { spawn_boxed(work).await })
 }
 
+/// The same with a loop that does not park.
+fn task_busy<T: 'static>(work: impl Future<Output = T> + 'static) -> T {
+    runtime().block_on_busy(async { spawn_boxed(work).await })
+}
+
 const fn both(name: &'static str, task: fn(u64) -> f64, root: fn(u64) -> f64) -> Row {
     Row { name, unit: "ns", task, root: Some(root) }
 }
@@ -83,8 +88,10 @@ fn main() {
             both("spsc_pair_park", |n| task(chan::spsc_pair(n)), |n| root(chan::spsc_pair(n))),
             both("mpsc_pair", |n| task(chan::mpsc_pair(n)), |n| root(chan::mpsc_pair(n))),
             both("spsc_bytes_64", |n| task(bytes::spsc(n)), |n| root(bytes::spsc(n))),
+            both("spsc_bytes_64_spin", |n| task(bytes::spsc(n)), |n| root(bytes::spsc(n))),
             both("mpsc_bytes_64", |n| task(bytes::mpsc(n)), |n| root(bytes::mpsc(n))),
             one("spsc_stream", "ns", |n| task(stream::spsc(n))),
+            one("spsc_stream_spin", "ns", |n| task_busy(stream::spsc(n))),
             one("mpsc_stream", "ns", |n| task(stream::mpsc(n))),
             one("cancel_check", "ns", |n| task(cancel::check(n))),
             one("cancel_100", "ns", |n| task(cancel::crowd(n, 100))),

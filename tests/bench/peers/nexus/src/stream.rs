@@ -4,10 +4,9 @@
 use nexus_async_rt::channel::{TrySendError, mpsc, spsc};
 
 use crate::measure::timed;
-use crate::thread::{pin_to, sender};
+use crate::thread::sender;
 
 pub async fn spsc(n: u64) -> f64 {
-    pin_to(0);
     timed(n, async |n| {
         let (tx, rx) = spsc::channel::<u64>(1024);
         let thread = sender(n, move |i| match tx.try_send(i) {
@@ -24,7 +23,6 @@ pub async fn spsc(n: u64) -> f64 {
 }
 
 pub async fn mpsc(n: u64) -> f64 {
-    pin_to(0);
     timed(n, async |n| {
         let (tx, rx) = mpsc::channel::<u64>(1024);
         let thread = sender(n, move |i| match tx.try_send(i) {

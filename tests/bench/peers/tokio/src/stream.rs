@@ -5,10 +5,9 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::measure::timed;
-use crate::thread::{pin_to, sender};
+use crate::thread::sender;
 
 pub async fn stream(n: u64) -> f64 {
-    pin_to(0);
     timed(n, async |n| {
         let (tx, mut rx) = mpsc::channel::<u64>(1024);
         let thread = sender(n, move |i| match tx.try_send(i) {
