@@ -546,8 +546,15 @@ nart_res nart_rt_run(nart_rt *rt)
     nart_res r = enter(rt);
     if (r)
         return r;
-    while (r >= 0 && nart__rt_has_work(rt) && !rt->stopped)
-        r = tick(rt, rt->live > 0 ? NART_NEVER : 0);
+    for (;;) {
+        while (r >= 0 && rt->live > 0 && !rt->stopped)
+            r = tick(rt, NART_NEVER);
+        if (r < 0 || rt->stopped || !nart__hub_maybe(rt->hub))
+            break;
+        r = tick(rt, 0); /* what other threads have sent may become a task */
+        if (r == 0)
+            nart__relax(); /* or is still coming in */
+    }
     leave(rt);
     return r < 0 ? r : 0;
 }

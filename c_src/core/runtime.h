@@ -177,12 +177,6 @@ int64_t nart__clock_next(const nart_rt *rt);
 /* Polls what is ready, within the limits of a tick. The number of polls. */
 uint32_t nart__run_ready(nart_rt *rt);
 
-/* A task, or something from another thread that may become one. */
-static inline bool nart__rt_has_work(const nart_rt *rt)
-{
-    return rt->live > 0 || nart__hub_maybe(rt->hub);
-}
-
 /* The slot after those of the tasks wakes the mailbox. */
 static inline uint32_t nart__rt_mailbox(const nart_rt *rt)
 {

@@ -61,6 +61,12 @@ nart_res nart_shutdown_await(nart_cx *cx, nart_waiter *w)
 
 /* ---- running until nothing is left ---- */
 
+/* A task, or something from another thread that may become one. */
+static bool has_work(const nart_rt *rt)
+{
+    return rt->live > 0 || nart__hub_maybe(rt->hub);
+}
+
 /* Until no task is left, or so much time has passed by the system's clock: the runtime's own may stand
  * still. At least one tick. 0 or what a run answers. */
 static nart_res run_for(nart_rt *rt, int64_t ns)
@@ -72,7 +78,7 @@ static nart_res run_for(nart_rt *rt, int64_t ns)
         left = until == NART_NEVER ? NART_NEVER : until - nart__sys_now();
         /* without tasks there is only what has arrived */
         r = nart_rt_poll(rt, rt->live > 0 && left > 0 ? left : 0);
-    } while (r >= 0 && nart__rt_has_work(rt) && left > 0);
+    } while (r >= 0 && has_work(rt) && left > 0);
     return r < 0 ? r : 0;
 }
 

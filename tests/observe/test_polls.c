@@ -148,15 +148,16 @@ static const nart_task_type stuck_type = NART_TASK_TYPE(int, stuck, NULL);
 static void *monitor(void *unused)
 {
     const char *name = NULL;
-    nart_res before = 0, now;
+    nart_res before;
 
     (void)unused;
-    while ((now = nart_watchdog_look(&dog, &name)) == 0)
+    while ((before = nart_watchdog_look(&dog, &name)) == 0)
         sched_yield();
     CHECK_STR(name, "int");
-    for (int i = 0; i < 100; i++, before = now) { /* one poll, and it does not end */
-        now = nart_watchdog_look(&dog, NULL);
+    for (int i = 0; i < 100; i++) { /* one poll, and it does not end */
+        nart_res now = nart_watchdog_look(&dog, NULL);
         CHECK_LE(before, now);
+        before = now;
     }
     __atomic_store_n(&seen, 1, __ATOMIC_RELEASE);
     return NULL;

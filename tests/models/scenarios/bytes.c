@@ -259,7 +259,7 @@ static void write_and_commit(unsigned side, nart_bytes_buf *buf, uint64_t value)
 
 static nart_res send_await(unsigned side, uint64_t value)
 {
-    nart_bytes_buf buf;
+    nart_bytes_buf buf = { NULL, 0 };
     nart_res r = claim_await(side, &buf);
     if (r == 0)
         write_and_commit(side, &buf, value);
@@ -393,7 +393,7 @@ static void receiver_closes(unsigned i)
 
 static void nobody_waits(unsigned i)
 {
-    nart_bytes_buf buf;
+    nart_bytes_buf buf = { NULL, 0 };
 
     if (i == RX) {
         recv_all(recv_try);
@@ -454,7 +454,7 @@ static void receive_given_up(unsigned i)
 
 static void send_given_up(unsigned i)
 {
-    nart_bytes_buf buf;
+    nart_bytes_buf buf = { NULL, 0 };
 
     if (i == RX) {
         recv_all(recv_await);
@@ -475,7 +475,7 @@ static void send_given_up(unsigned i)
 
 static void aborts(unsigned i)
 {
-    nart_bytes_buf buf;
+    nart_bytes_buf buf = { NULL, 0 };
 
     if (i == RX) {
         recv_all(recv_await);
@@ -493,7 +493,7 @@ static void aborts(unsigned i)
 /* Another sender gets the room. */
 static void aborts_for_another(unsigned i)
 {
-    nart_bytes_buf buf;
+    nart_bytes_buf buf = { NULL, 0 };
 
     if (i == RX) {
         recv_all(recv_await);
@@ -528,7 +528,7 @@ static void from_two_of_3(unsigned i)
 /* Nobody waits for anybody. */
 static void from_two_trying(unsigned i)
 {
-    nart_bytes_buf buf;
+    nart_bytes_buf buf = { NULL, 0 };
 
     if (i == RX) {
         recv_all(recv_try);
@@ -550,7 +550,7 @@ static void make_for_large_ones(void)
 static void overtaking(unsigned i)
 {
     nart_bytes_tx *small = &s->tx[TX], *large = &s->tx[TX2];
-    nart_bytes_buf buf, none;
+    nart_bytes_buf buf = { NULL, 0 }, none = { NULL, 0 };
 
     (void)i;
     MODEL_CHECK(nart_bytes_try_claim(small, 1, &buf) == 0);
@@ -565,16 +565,18 @@ static void overtaking(unsigned i)
 /* One gives up, and closes: its turn passes on. The ring was full. */
 static void make_full(void)
 {
-    nart_bytes_buf buf;
+    nart_bytes_buf buf = { NULL, 0 };
 
     make_many_1();
-    MODEL_CHECK(nart_bytes_try_claim(&s->tx[TX], sizeof(uint64_t), &buf) == 0);
-    write_and_commit(TX, &buf, 0);
+    nart_res r = nart_bytes_try_claim(&s->tx[TX], sizeof(uint64_t), &buf);
+    MODEL_CHECK(r == 0);
+    if (r == 0)
+        write_and_commit(TX, &buf, 0);
 }
 
 static void turn_passes_on(unsigned i)
 {
-    nart_bytes_buf buf;
+    nart_bytes_buf buf = { NULL, 0 };
 
     if (i == RX) {
         recv_all(recv_await);

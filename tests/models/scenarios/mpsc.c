@@ -410,7 +410,7 @@ static void nobody_waits(unsigned i)
 
 static void blocks(unsigned i)
 {
-    uint64_t values[2];
+    uint64_t values[2] = { 0, 0 };
     nart_res r = 0;
 
     if (i == RX) {

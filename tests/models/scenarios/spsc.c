@@ -38,7 +38,8 @@ typedef struct state {
     MODEL_VAR(uint32_t) payload[PAYLOADS];
     MODEL_VAR(uint32_t) last_words[2];
     unsigned received, lasts[2];
-    nart_rt rt; /* the receiver's */
+    uint64_t numbers[3]; /* the sender's */
+    nart_rt rt;          /* the receiver's */
 } state;
 
 static state *s;
@@ -435,6 +436,47 @@ static void send_given_up(unsigned i)
     closed(TX);
 }
 
+/* ---- several values by one call ---- */
+
+static void send_batches(void)
+{
+    for (uint64_t v = 0; v < 3; v++) {
+        MODEL_SET(s->payload[v], (uint32_t)v + 10);
+        s->numbers[v] = v;
+    }
+    for (uint64_t sent = 0; sent < 3;) {
+        nart_res r = nart__spsc_try_send_many(&s->tx, s->numbers + sent, 3 - sent);
+        if (r > 0)
+            sent += (uint64_t)r;
+        else
+            nart__relax();
+    }
+    closed(TX);
+}
+
+static void recv_batches(void)
+{
+    uint64_t values[2] = { 0, 0 };
+    nart_res r;
+
+    while ((r = nart__spsc_try_recv_many(&s->rx, values, 2)) != NART_ECLOSED) {
+        for (nart_res i = 0; i < r; i++)
+            check(values[i]);
+        loop_looks();
+        if (r == -EAGAIN)
+            nart__relax();
+    }
+    closed(RX);
+}
+
+static void batches(unsigned i)
+{
+    if (i == RX)
+        recv_batches();
+    else
+        send_batches();
+}
+
 const model_scenario model_scenarios[] = {
     { "nobody_waits", 2, make_1, nobody_waits, after_2, 4, 3 },
     { "length_at_the_end", 2, make_2, length_at_the_end, after_2, 4, 4 },
@@ -445,6 +487,7 @@ const model_scenario model_scenarios[] = {
     { "plain_receiver", 2, make_plain, stream_of_2, after_2, 2, 2 },
     { "receive_given_up", 2, make_2, receive_given_up, after_2, 2, 3 },
     { "send_given_up", 2, make_1, send_given_up, after_2, 2, 2 },
+    { "batches", 2, make_2, batches, after_3, 2, 3 },
     { "spinning", 2, make_spinning, spinning, after_2, 2, 2 },
     { NULL, 0, NULL, NULL, NULL, 0, 0 },
 };
