@@ -327,7 +327,10 @@ static NART__COLD bool run_posts(nart_rt *rt)
         nart__rt_shutdown(rt);
     if (rt->mailed)
         rt->mailed(rt);
-    for (uint32_t n = rt->opts.polls_per_tick; n > 0 && rt->posted; n--) {
+    if (rt->post_tick != rt->stats.ticks)
+        rt->posts = 0;
+    rt->post_tick = rt->stats.ticks;
+    for (; rt->posts < rt->opts.polls_per_tick && rt->posted; rt->posts++) {
         nart__post *p = rt->posted;
         rt->posted = nart__post_next(p);
         p->run(p->life == rt->life ? rt : NULL, p);

@@ -80,6 +80,8 @@ struct nart_rt {
     nart__guest guests;  /* list head */
     nart__task *begun;   /* begun and not yet committed, last first */
     nart__post *posted;  /* taken from the mailbox and not run yet, oldest first */
+    uint64_t post_tick;  /* in which `posts` have been run: a tick looks more than once */
+    uint32_t posts;
     nart__waitq awaiting_shutdown;
     void (*mailed)(nart_rt *rt); /* asked whenever the mailbox is woken; or NULL */
     nart_rt_opts opts;           /* with every default filled in */
