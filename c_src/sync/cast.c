@@ -66,7 +66,7 @@ nart_res nart__cast_send(nart__cast *c, const void *value)
         return NART_ECLOSED;
     memcpy(nart__cast_at(c, c->sent), value, c->elem);
     c->sent++;
-    nart__sync_answer_all(&c->queue, NART__DONE);
+    nart__q_answer_all(&c->queue, NART__DONE);
     return c->receivers;
 }
 
@@ -128,7 +128,7 @@ void nart__cast_tx_close(nart__cast **tx)
         return;
     *tx = NULL;
     c->closed = true;
-    nart__sync_answer_all(&c->queue, NART__DONE);
+    nart__q_answer_all(&c->queue, NART__DONE);
     release(c);
 }
 

@@ -18,7 +18,7 @@ void nart_notify_one(nart_notify *n)
 
 void nart_notify_all(nart_notify *n)
 {
-    nart__sync_answer_all(&n->queue, NART__DONE);
+    nart__q_answer_all(&n->queue, NART__DONE);
 }
 
 static void notify_withdraw(nart__wait *w)
@@ -63,6 +63,6 @@ void nart_notify_close(nart_notify *n)
     if (!n)
         return;
     n->closed = 1;
-    nart__sync_answer_all(&n->queue, NART__CLOSED);
-    nart__sync_answer_all(&n->told, NART__DONE);
+    nart__q_answer_all(&n->queue, NART__CLOSED);
+    nart__q_answer_all(&n->told, NART__DONE);
 }

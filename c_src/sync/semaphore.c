@@ -90,6 +90,6 @@ void nart_semaphore_close(nart_semaphore *s)
     s->closed = 1;
     s->permits += s->reserved;
     s->reserved = 0;
-    nart__sync_answer_all(&s->granted, NART__CLOSED);
-    nart__sync_answer_all(&s->queue, NART__CLOSED);
+    nart__q_answer_all(&s->granted, NART__CLOSED);
+    nart__q_answer_all(&s->queue, NART__CLOSED);
 }

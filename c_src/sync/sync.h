@@ -70,11 +70,4 @@ static inline nart__wait *nart__sync_pop(nart__waitq *q, uint32_t state)
     return w;
 }
 
-/* All of the list have their answer. */
-static inline void nart__sync_answer_all(nart__waitq *q, uint32_t state)
-{
-    while (q->first)
-        nart__ready(nart__sync_pop(q, state)->task);
-}
-
 #endif

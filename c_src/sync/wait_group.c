@@ -25,7 +25,7 @@ nart_res nart_wait_group_done(nart_wait_group *g)
     if (g->count == 0)
         return -EINVAL;
     if (--g->count == 0)
-        nart__sync_answer_all(&g->queue, NART__DONE);
+        nart__q_answer_all(&g->queue, NART__DONE);
     return 0;
 }
 
@@ -53,5 +53,5 @@ void nart_wait_group_close(nart_wait_group *g)
     if (!g)
         return;
     g->closed = 1;
-    nart__sync_answer_all(&g->queue, NART__CLOSED);
+    nart__q_answer_all(&g->queue, NART__CLOSED);
 }
