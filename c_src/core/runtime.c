@@ -9,8 +9,9 @@
  * Handles that outlive this find another life in the hub, or another serial in the reactor.
  *
  * Fork: a child changes the epoch, and every entry compares it. The child only closes its copies of
- * descriptors: the kernel's queue behind them is the parent's. Tasks and posts are the parent's, too,
- * and left alone. */
+ * descriptors: the kernel's queue behind them is the parent's. Tasks and posts are the parent's, too:
+ * none is polled, dropped or answered. Tasks only leave what they wait in, which may be closed later
+ * than the runtime. */
 #include "runtime.h"
 
 #include <stdarg.h>
@@ -289,6 +290,13 @@ static void ask(nart_rt *rt, nart__task *t)
     nart__ready(t);
 }
 
+/* In a child of fork. What it passes on by that is polled by nobody. */
+static void leave_waits(nart_rt *rt, nart__task *t)
+{
+    (void)rt;
+    nart__withdraw_all(t);
+}
+
 /* A task that has ended and is held: its frame goes now. From the first line on its handle finds
  * nothing to release, also when it lies in this frame or in one that is dropped by this. */
 static void drop_held(nart_rt *rt, nart__task *t)
@@ -384,7 +392,9 @@ nart_res nart_rt_free_counted(nart_rt *rt, nart_rt_end *out)
     rt->running = true;
     nart__rt_set_idle(rt, false);
     rt->closing = rt->refusing = true;
-    if (!forked) {
+    if (forked) {
+        each_task(rt, leave_waits);
+    } else {
         end_all(rt);
         rt->end.undelivered = undelivered(rt);
     }

@@ -42,7 +42,8 @@ static void withdraw(nart__wait *w)
         if (!t->waits.first)
             nart__token_disarm(t);
     }
-    nart__token_unref(t);
+    if (!forked(t))
+        nart__token_unref(t);
 }
 
 static const struct nart__wait_ops token_ops = { "token", withdraw };

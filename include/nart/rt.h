@@ -62,8 +62,9 @@ NART_API NART_MUST_USE nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **
  * Ends every task and frees the runtime: each is polled once as cancelled, what still waits is
  * reported by name and line and dropped; shields are refused. Waits for nobody. Handles (joins,
  * sockets, channel ends, wakers) may outlive it. NULL is fine.
- * @return 0; -EDEADLK inside a poll of its own; NART_EWRONGTHREAD. In a forked child it only closes
- *   the child's copies of descriptors.
+ * @return 0; -EDEADLK inside a poll of its own; NART_EWRONGTHREAD. In a child that the runtime's thread
+ *   has forked it polls and drops no task: it closes the child's copies of descriptors, and handles
+ *   can be closed before or after it. In a child of another thread's it must not be called.
  */
 NART_API nart_res nart_rt_free(nart_rt *rt);
 

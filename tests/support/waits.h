@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Everything that a task can wait in, and a wait for each: for tests that have to hold for all of them. */
+#ifndef NART_TEST_WAITS_H
+#define NART_TEST_WAITS_H
+
+#include "test.h"
+
+#include <nart/broadcast.h>
+#include <nart/bytes.h>
+#include <nart/cancel.h>
+#include <nart/chan.h>
+#include <nart/co.h>
+#include <nart/oneshot.h>
+#include <nart/rt.h>
+#include <nart/shutdown.h>
+#include <nart/task_set.h>
+
+enum { CHANNELS = 3, BYTES = 2, ONESHOTS = 2 };
+
+/* Outside of any frame. `full`: their senders wait. */
+static struct all {
+    nart_tx tx[CHANNELS];
+    nart_rx rx[CHANNELS];
+    nart_tx full_tx[CHANNELS];
+    nart_rx full_rx[CHANNELS];
+    nart_bytes_tx btx[BYTES], full_btx[BYTES];
+    nart_bytes_rx brx[BYTES], full_brx[BYTES];
+    nart_oneshot_tx otx[ONESHOTS];
+    nart_oneshot_rx orx[ONESHOTS];
+    nart_watch_tx wtx;
+    nart_watch_rx wrx;
+    nart_broadcast_tx ctx;
+    nart_broadcast_rx crx;
+    nart_notify notify, never;
+    nart_semaphore semaphore;
+    nart_wait_group group;
+    nart_token token, child;
+    nart_join join;
+    nart_task_set set;
+    nart_task_set_node node;
+    nart_waiter waiters[6];
+    uint64_t value;
+    char text[64];
+} all;
+
+/* ---- the waits: the i-th of its kind ---- */
+
+static inline nart_res wait_chan_recv(nart_cx *cx, int i)
+{
+    return nart_recv(cx, &all.rx[i], &all.value);
+}
+
+static inline nart_res wait_chan_send(nart_cx *cx, int i)
+{
+    return nart_send(cx, &all.full_tx[i], &all.value);
+}
+
+static inline nart_res wait_bytes_recv(nart_cx *cx, int i)
+{
+    nart_bytes_msg msg;
+    return nart_bytes_recv(cx, &all.brx[i], &msg);
+}
+
+static inline nart_res wait_bytes_send(nart_cx *cx, int i)
+{
+    return nart_bytes_send(cx, &all.full_btx[i], all.text, sizeof all.text);
+}
+
+static inline nart_res wait_oneshot_recv(nart_cx *cx, int i)
+{
+    return nart_oneshot_recv(cx, &all.orx[i], &all.value);
+}
+
+static inline nart_res wait_watch(nart_cx *cx, int i)
+{
+    (void)i;
+    return nart_watch_changed(cx, &all.wrx, &all.value);
+}
+
+static inline nart_res wait_broadcast(nart_cx *cx, int i)
+{
+    (void)i;
+    return nart_broadcast_recv(cx, &all.crx, &all.value, NULL);
+}
+
+static inline nart_res wait_notify(nart_cx *cx, int i)
+{
+    (void)i;
+    return nart_notify_await(cx, &all.notify, &all.waiters[0]);
+}
+
+static inline nart_res wait_semaphore(nart_cx *cx, int i)
+{
+    (void)i;
+    return nart_semaphore_acquire(cx, &all.semaphore, &all.waiters[1], 1);
+}
+
+static inline nart_res wait_group(nart_cx *cx, int i)
+{
+    (void)i;
+    return nart_wait_group_await(cx, &all.group, &all.waiters[2]);
+}
+
+static inline nart_res wait_token(nart_cx *cx, int i)
+{
+    return nart_token_await(cx, i ? &all.child : &all.token, &all.waiters[3 + i]);
+}
+
+static inline nart_res wait_shut(nart_cx *cx, int i)
+{
+    (void)i;
+    return nart_shutdown_await(cx, &all.waiters[5]);
+}
+
+static inline nart_res wait_join(nart_cx *cx, int i)
+{
+    (void)i;
+    return nart_join_await(cx, &all.join, NULL);
+}
+
+static inline nart_res wait_set(nart_cx *cx, int i)
+{
+    (void)i;
+    return nart_task_set_next(cx, &all.set, NULL);
+}
+
+static const struct a_wait {
+    const char *name;
+    nart_res (*wait)(nart_cx *cx, int i);
+    int i;
+    bool outside; /* it may be another thread that ends it, by sending or receiving */
+    bool moves;   /* it can be had by tasks that move between threads */
+} waits[] = {
+    { "local recv", wait_chan_recv, 0, false, false },
+    { "spsc recv", wait_chan_recv, 1, true, true },
+    { "mpsc recv", wait_chan_recv, 2, true, true },
+    { "local send", wait_chan_send, 0, false, false },
+    { "spsc send", wait_chan_send, 1, true, true },
+    { "mpsc send", wait_chan_send, 2, true, true },
+    { "spsc bytes recv", wait_bytes_recv, 0, true, true },
+    { "mpsc bytes recv", wait_bytes_recv, 1, true, true },
+    { "spsc bytes send", wait_bytes_send, 0, true, true },
+    { "mpsc bytes send", wait_bytes_send, 1, true, true },
+    { "oneshot", wait_oneshot_recv, 0, true, true },
+    { "linked oneshot", wait_oneshot_recv, 1, false, false },
+    { "watch", wait_watch, 0, false, false },
+    { "broadcast", wait_broadcast, 0, false, false },
+    { "notify", wait_notify, 0, false, false },
+    { "semaphore", wait_semaphore, 0, false, false },
+    { "wait group", wait_group, 0, false, false },
+    { "token", wait_token, 0, false, false },
+    { "child token", wait_token, 1, false, false },
+    { "shutdown", wait_shut, 0, false, false },
+    { "join", wait_join, 0, false, false },
+    { "task set", wait_set, 0, false, false },
+};
+
+enum { WAITS = sizeof waits / sizeof *waits };
+
+/* A task that waits once. */
+struct waiter {
+    nart_co co;
+    const struct a_wait *wait;
+};
+
+static int waiting;
+static nart_res answered; /* the last one */
+
+static inline nart_res waiter_run(nart_cx *cx, void *frame)
+{
+    struct waiter *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    waiting++;
+    NART_AWAIT(answered, f->wait->wait(cx, f->wait->i));
+    waiting--;
+    NART_END(answered);
+}
+
+static const nart_task_type waiter_type =
+    NART_TASK_TYPE_FLAGS(struct waiter, waiter_run, NULL, NART_TASK_SEND);
+
+/* One that others wait for: it waits itself, for nothing. */
+static inline nart_res for_ever(nart_cx *cx, void *frame)
+{
+    nart_waiter *w = frame;
+    return nart_notify_await(cx, &all.never, w);
+}
+
+static const nart_task_type for_ever_type = NART_TASK_TYPE(nart_waiter, for_ever, NULL);
+
+/* ---- opening, closing ---- */
+
+static inline void open_channels(nart_rt *rt)
+{
+    for (uint32_t i = 0; i < CHANNELS; i++) {
+        const nart_chan_opts o = {
+            .size = sizeof o, .kind = NART_CHAN_LOCAL + i, .elem = 8, .capacity = 1
+        };
+        CHECK_RES(nart_chan_open(rt, &o, &all.tx[i], &all.rx[i]), 0);
+        CHECK_RES(nart_chan_open(rt, &o, &all.full_tx[i], &all.full_rx[i]), 0);
+        CHECK_RES(nart_try_send(&all.full_tx[i], &all.value), 0);
+    }
+    for (uint32_t i = 0; i < BYTES; i++) {
+        const nart_bytes_opts o = { .size = sizeof o,
+                                    .kind = NART_BYTES_SPSC + i,
+                                    .capacity = sizeof all.text };
+        CHECK_RES(nart_bytes_open(rt, &o, &all.btx[i], &all.brx[i]), 0);
+        CHECK_RES(nart_bytes_open(rt, &o, &all.full_btx[i], &all.full_brx[i]), 0);
+        CHECK_RES(nart_bytes_try_send(&all.full_btx[i], all.text, sizeof all.text), 0);
+    }
+}
+
+static inline void open_all(nart_rt *rt)
+{
+    nart_join j = { .hub = NULL };
+
+    all = (struct all){ .value = 0 };
+    waiting = 0;
+    open_channels(rt);
+    CHECK_RES(nart_oneshot_open(rt, 8, NULL, &all.otx[0], &all.orx[0]), 0);
+    CHECK_RES(nart_oneshot_link(&all.value, 8, NULL, &all.otx[1], &all.orx[1]), 0);
+    CHECK_RES(nart_watch_open(rt, 8, &all.value, &all.wtx, &all.wrx), 0);
+    CHECK_RES(nart_broadcast_open(rt, 8, 1, &all.ctx, &all.crx), 0);
+    nart_semaphore_init(&all.semaphore, 0);
+    CHECK_RES(nart_wait_group_add(&all.group, 1), 0);
+    CHECK_RES(nart_token_new(rt, &all.token), 0);
+    CHECK_RES(nart_token_child(&all.token, &all.child), 0);
+    CHECK_RES(nart_rt_spawn(rt, &for_ever_type, NULL, &all.join), 0);
+    nart_task_set_init(&all.set, &all.node, 1);
+    CHECK_RES(nart_rt_spawn(rt, &for_ever_type, NULL, &j), 0);
+    CHECK_LE(0, nart_task_set_add(&all.set, &j));
+}
+
+static inline void close_channels(void)
+{
+    for (int i = 0; i < CHANNELS; i++) {
+        nart_tx_close(&all.full_tx[i]);
+        nart_rx_close(&all.full_rx[i]);
+        nart_rx_close(&all.rx[i]);
+        nart_tx_close(&all.tx[i]);
+    }
+    for (int i = 0; i < BYTES; i++) {
+        nart_bytes_tx_close(&all.full_btx[i]);
+        nart_bytes_rx_close(&all.full_brx[i]);
+        nart_bytes_rx_close(&all.brx[i]);
+        nart_bytes_tx_close(&all.btx[i]);
+    }
+}
+
+static inline void close_all(void)
+{
+    close_channels();
+    for (int i = 0; i < ONESHOTS; i++) {
+        nart_oneshot_rx_close(&all.orx[i]);
+        nart_oneshot_tx_close(&all.otx[i]);
+    }
+    nart_watch_rx_close(&all.wrx);
+    nart_watch_tx_close(&all.wtx);
+    nart_broadcast_tx_close(&all.ctx);
+    nart_broadcast_rx_close(&all.crx);
+    nart_notify_close(&all.notify);
+    nart_semaphore_close(&all.semaphore);
+    nart_wait_group_close(&all.group);
+    nart_token_cancel(&all.token);
+    nart_token_release(&all.child);
+    nart_token_release(&all.token);
+    nart_join_release(&all.join);
+    nart_task_set_close(&all.set);
+}
+
+#endif
