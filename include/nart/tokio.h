@@ -398,8 +398,10 @@ NART_API bool nart_tokio_stopped(const struct nart_tokio_stop *stop);
 /**
  * Runs a task of this type on tokio's threads: one poll at a time, by one thread after another. The
  * type must carry NART_TASK_SEND. Its result is the operation's answer, its frame is dropped before
- * that. Sleeps, deadlines and tokio operations work there as on a loop (a tokio timer is exact to a
- * millisecond); what needs a loop (sockets, channels, joins, spawning) answers NART_EDRIVER.
+ * that. Sleeps, deadlines, tokio operations, ends of channels between threads and of oneshots work there
+ * as on a loop (a tokio timer is exact to a millisecond; a receiver is bound to no runtime before). What
+ * needs a loop (sockets, local channels, joins, spawning, all of nart/sync.h and the like) answers
+ * NART_EDRIVER.
  *
  * @param init copied into the frame; NULL: zeros.
  * @return 0 and `*op`; -EINVAL a type that is none; NART_EABI; NART_EDRIVER without NART_TASK_SEND;

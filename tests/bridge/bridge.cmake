@@ -17,6 +17,7 @@ nart_test(bridge/panic SOURCES bridge/bridge.c)
 nart_test(bridge/shutdown SOURCES bridge/bridge.c)
 nart_test(bridge/task SOURCES bridge/bridge.c)
 nart_test(bridge/threads SOURCES bridge/bridge.c)
+nart_test(bridge/waits SOURCES bridge/bridge.c)
 
 if(NART_HTTP)
   include(${CMAKE_CURRENT_LIST_DIR}/../httpd/httpd.cmake)
