@@ -94,7 +94,7 @@ static nart__chan *chan_new(nart_rt *rt, const nart_chan_opts *o)
 {
     uint64_t capacity = round_up(o->capacity);
     bool mpsc = o->kind == NART_CHAN_MPSC;
-    uint32_t stride = mpsc ? nart__mpsc_stride(o->elem) : (uint32_t)o->elem;
+    uint32_t stride = (uint32_t)(mpsc ? nart__mpsc_stride(o->elem) : o->elem);
     size_t bytes = sizeof(nart__chan) + capacity * stride; /* below 2^47: no overflow */
     nart__chan *c = nart__alloc(&rt->alloc, bytes, NART__RING_LINE);
 
@@ -349,7 +349,6 @@ static inline bool is_local(uint64_t type, size_t elem)
     return type == NART__RING_TYPE(NART_CHAN_LOCAL, 0, elem);
 }
 
-/* All of these go through here: they have no inline half. */
 static inline bool is_mpsc(uint64_t type, size_t elem)
 {
     return (type | NART__RING_TYPE(0, NART_CHAN_SPINNING, 0)) ==
@@ -375,7 +374,7 @@ nart_res nart__send_slow(nart_cx *cx, nart_tx *tx, const void *value, size_t ele
 {
     if (NART_LIKELY(is_local(tx->type, elem)))
         return nart__local_send(cx, tx, value);
-    if (NART_LIKELY(is_mpsc(tx->type, elem)))
+    if (is_mpsc(tx->type, elem))
         return nart__mpsc_send(cx, tx, value);
     nart_res r = usable(tx->ring, elem);
     return r ? refuse(cx, &tx->wait, r) : nart__spsc_send(cx, tx, value);
@@ -383,7 +382,7 @@ nart_res nart__send_slow(nart_cx *cx, nart_tx *tx, const void *value, size_t ele
 
 nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem)
 {
-    if (NART_LIKELY(is_mpsc(tx->type, elem)))
+    if (is_mpsc(tx->type, elem))
         return nart__mpsc_try_send(tx, value);
     if (is_local(tx->type, elem))
         return nart__local_try_send(tx, value);
@@ -412,7 +411,7 @@ nart_res nart__recv_slow(nart_cx *cx, nart_rx *rx, void *value, size_t elem)
     }
     if (NART_LIKELY(is_local(rx->type, elem)))
         return nart__local_recv(cx, rx, value);
-    if (NART_LIKELY(is_mpsc(rx->type, elem)))
+    if (is_mpsc(rx->type, elem))
         return nart__mpsc_recv(cx, rx, value);
     nart_res r = usable(rx->ring, elem);
     return r ? refuse(cx, &rx->wait, r) : nart__spsc_recv(cx, rx, value);
@@ -420,7 +419,7 @@ nart_res nart__recv_slow(nart_cx *cx, nart_rx *rx, void *value, size_t elem)
 
 nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem)
 {
-    if (NART_LIKELY(is_mpsc(rx->type, elem)))
+    if (is_mpsc(rx->type, elem))
         return nart__mpsc_try_recv(rx, value);
     if (is_local(rx->type, elem))
         return nart__local_try_recv(rx, value);

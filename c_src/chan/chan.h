@@ -148,8 +148,6 @@ void nart__mpsc_look(nart__watch *w);
 void nart__mpsc_settle(nart__chan *c);
 size_t nart__mpsc_len(nart__ring *r);
 bool nart__mpsc_tx_gone(nart__ring *r);
-/* Bytes from one place to the next. */
-uint32_t nart__mpsc_stride(size_t elem);
 /* A new channel, with ring.stride set. */
 void nart__mpsc_init(nart__chan *c);
 void nart__mpsc_finish(nart__chan *c);

@@ -42,17 +42,13 @@
 #include "cell.h"
 #include "chan.h"
 
-/* Flags of `sent`; the number of places claimed is above them. */
-#define PARKED UINT64_C(1)
-#define QUEUED UINT64_C(2)
-#define GONE UINT64_C(4)
-#define PLACE UINT64_C(8)
+#define PARKED NART__MPSC_PARKED
+#define QUEUED NART__MPSC_QUEUED
+#define GONE NART__MPSC_GONE
+#define PLACE NART__MPSC_PLACE
 
 /* Wakes that are made at once. */
 enum { WAKES = 16 };
-
-/* At the end of a place, behind the value: its number + 1. */
-typedef NART__ATOMIC(uint64_t) turn_word;
 
 static nart_tx *tx_of(nart__wait *w)
 {
@@ -61,34 +57,15 @@ static nart_tx *tx_of(nart__wait *w)
 
 /* ---- places ---- */
 
-uint32_t nart__mpsc_stride(size_t elem)
-{
-    /* the alignment of a type divides its size */
-    size_t align = elem & (~elem + 1);
-    if (align < sizeof(uint64_t))
-        align = sizeof(uint64_t);
-    if (align > NART__RING_LINE)
-        align = NART__RING_LINE;
-    return (uint32_t)((elem + sizeof(turn_word) + align - 1) & ~(align - 1));
-}
-
-static unsigned char *place_at(const nart__ring *r, uint64_t pos)
-{
-    return r->buf + (pos & r->mask) * r->stride;
-}
-
-static turn_word *turn_of(const nart__ring *r, unsigned char *place)
-{
-    return (turn_word *)(void *)(place + r->stride - sizeof(turn_word));
-}
-
 void nart__mpsc_init(nart__chan *c)
 {
     nart__ring *r = &c->ring;
+    size_t elem = NART__RING_ELEM(r->type);
 
+    /* Relaxed: it is nobody else's yet. */
     for (uint64_t pos = 0; pos <= r->mask; pos++)
-        NART__STORE(turn_of(r, place_at(r, pos)), (uint64_t)0,
-                    NART__RELAXED); /* nobody else's yet */
+        NART__STORE(nart__mpsc_turn_of(r, nart__mpsc_place(r, pos, elem), elem), (uint64_t)0,
+                    NART__RELAXED);
     nart__lock_init(&c->lock);
     NART__STORE(&c->open, 1u, NART__RELAXED);
     c->fork_epoch = nart__fork_epoch();
@@ -188,7 +165,7 @@ void nart__mpsc_settle(nart__chan *c)
 
 /* Claims up to n places, which lie behind each other, and clears PARKED; *was: `sent` before. How
  * many; -EAGAIN: none is free for those who do not hold the lock, QUEUED in *was says that one may be
- * for those who do; NART_ECLOSED. */
+ * for those who do; NART_ECLOSED. The orders are those of nart__mpsc_push(), which is its plain case. */
 static inline nart_res claim(nart_tx *tx, uint64_t n, uint64_t *was)
 {
     nart__ring *r = tx->ring;
@@ -212,7 +189,6 @@ static inline nart_res claim(nart_tx *tx, uint64_t n, uint64_t *was)
         }
         if (n > 1 && count > room - in_use)
             count = room - in_use;
-        /* Relaxed: no data goes by it; for the waker that PARKED stands for see nart__mpsc_park(). */
         if (NART_LIKELY(NART__CAS(&r->sent, was, (*was & ~PARKED) + count * PLACE, NART__RELAXED,
                                   NART__RELAXED)))
             return (nart_res)count;
@@ -244,11 +220,8 @@ static inline void publish(nart__ring *r, uint64_t was, const void *values, uint
     const unsigned char *value = (const unsigned char *)values;
     size_t elem = NART__RING_ELEM(r->type);
 
-    for (uint64_t i = 0; i < n; i++, value += elem) {
-        unsigned char *place = place_at(r, was / PLACE + i);
-        nart__value_copy(place, value, elem);
-        NART__STORE(turn_of(r, place), was / PLACE + i + 1, NART__RELEASE); /* publishes it */
-    }
+    for (uint64_t pos = was / PLACE, end = pos + n; pos < end; pos++, value += elem)
+        nart__mpsc_put(r, nart__mpsc_place(r, pos, elem), pos, value, elem);
     if (NART_UNLIKELY(was & PARKED))
         nart__tell(&r->rx_notify);
 }
@@ -439,36 +412,16 @@ nart_res nart__mpsc_unqueue(nart_tx *tx, const void *value)
 /* ---- receiving ---- */
 
 /* Values have been taken out, the first in this tick. */
-static NART__COLD void taken_first(nart__chan *c)
+void nart__mpsc_taken(nart__ring *r)
 {
+    nart__chan *c = nart__chan_of(r);
+
     if (!c->rt || !c->rt->running) {
         nart__mpsc_settle(c);
         return;
     }
-    c->ring.rx_dirty = 1;
+    r->rx_dirty = 1;
     nart__watch_add(c->rt, &c->watch);
-}
-
-static bool published(const nart__ring *r, uint64_t pos)
-{
-    /* Acquire: the value. */
-    return NART__LOAD(turn_of(r, place_at(r, pos)), NART__ACQUIRE) == pos + 1;
-}
-
-/* False: there is none. */
-static inline bool take(nart_rx *rx, void *value)
-{
-    nart__ring *r = rx->ring;
-    uint64_t pos = rx->pos;
-
-    if (!published(r, pos))
-        return false;
-    nart__value_copy(value, place_at(r, pos), NART__RING_ELEM(r->type));
-    rx->pos = pos + 1;
-    NART__STORE(&r->taken, pos + 1, NART__RELEASE); /* the copy is done before the place is free */
-    if (NART_UNLIKELY(!r->rx_dirty))
-        taken_first(nart__chan_of(r));
-    return true;
 }
 
 /* Up to n; how many. */
@@ -478,13 +431,13 @@ static size_t take_many(nart_rx *rx, void *values, size_t n)
     unsigned char *value = (unsigned char *)values;
     size_t elem = NART__RING_ELEM(r->type), count = 0;
 
-    for (; count < n && published(r, rx->pos); count++, rx->pos++, value += elem)
-        nart__value_copy(value, place_at(r, rx->pos), elem);
+    for (; count < n && nart__mpsc_get(r, rx->pos, value, elem); count++, value += elem)
+        rx->pos++;
     if (count == 0)
         return 0;
-    NART__STORE(&r->taken, rx->pos, NART__RELEASE); /* as in take() */
+    NART__STORE(&r->taken, rx->pos, NART__RELEASE); /* as in nart__mpsc_pop() */
     if (!r->rx_dirty)
-        taken_first(nart__chan_of(r));
+        nart__mpsc_taken(r);
     return count;
 }
 
@@ -507,11 +460,12 @@ static void settle_if_queued(nart__chan *c)
 nart_res nart__mpsc_try_recv(nart_rx *rx, void *value)
 {
     nart__ring *r = rx->ring;
+    size_t elem = NART__RING_ELEM(r->type);
 
-    if (NART_LIKELY(take(rx, value)))
+    if (nart__mpsc_pop(rx, value, elem))
         return 0;
     if (nart__mpsc_tx_gone(r))
-        return take(rx, value) ? 0 : NART_ECLOSED;
+        return nart__mpsc_pop(rx, value, elem) ? 0 : NART_ECLOSED;
     if (nart__ring_spinning(r))
         settle_if_queued(nart__chan_of(r)); /* the loop may not be running */
     return -EAGAIN;

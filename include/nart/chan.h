@@ -188,6 +188,7 @@ NART_API nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem);
 NART_API void nart__local_sent(nart__ring *r);
 NART_API void nart__local_taken(nart__ring *r);
 NART_API void nart__spsc_taken(nart__ring *r);
+NART_API void nart__mpsc_taken(nart__ring *r);
 
 /* Wakes whoever has left a waker in this cell. Release: what was published before is there when the
  * other side finds that its waker was taken. Acquire: the waker's own memory is there to be woken. */
@@ -198,6 +199,108 @@ static inline void nart__tell(nart__waker_cell *cell)
     waker.w = NART__EXCHANGE(cell, (uintptr_t)0, NART__ACQ_REL);
     if (NART_UNLIKELY(waker.w != 0))
         nart_waker_wake(waker);
+}
+
+/* mpsc: flags of `sent`; the number of places claimed is above them. */
+#define NART__MPSC_PARKED UINT64_C(1) /* the next claim wakes the receiver */
+#define NART__MPSC_QUEUED UINT64_C(2) /* senders wait: places are claimed under the lock only */
+#define NART__MPSC_GONE UINT64_C(4)   /* all senders have closed */
+#define NART__MPSC_PLACE UINT64_C(8)
+
+/* mpsc: at the end of a place, behind the value: its number + 1. */
+typedef NART__ATOMIC(uint64_t) nart__mpsc_turn;
+
+/* Bytes from one place to the next: the value, aligned as its size asks, and the turn. */
+static inline size_t nart__mpsc_stride(size_t elem)
+{
+    /* the alignment of a type divides its size */
+    size_t align = elem & (~elem + 1);
+    if (align < sizeof(nart__mpsc_turn))
+        align = sizeof(nart__mpsc_turn);
+    if (align > NART__RING_LINE)
+        align = NART__RING_LINE;
+    return (elem + sizeof(nart__mpsc_turn) + align - 1) & ~(align - 1);
+}
+
+/* Typed forms know it beforehand, and need not multiply. */
+static inline size_t nart__mpsc_stride_of(const nart__ring *r, size_t elem)
+{
+    return __builtin_constant_p(elem) ? nart__mpsc_stride(elem) : r->stride;
+}
+
+static inline unsigned char *nart__mpsc_place(const nart__ring *r, uint64_t pos, size_t elem)
+{
+    return r->buf + (pos & r->mask) * nart__mpsc_stride_of(r, elem);
+}
+
+static inline nart__mpsc_turn *nart__mpsc_turn_of(const nart__ring *r, unsigned char *place,
+                                                  size_t elem)
+{
+    return (nart__mpsc_turn *)(void *)(place + nart__mpsc_stride_of(r, elem) -
+                                       sizeof(nart__mpsc_turn));
+}
+
+/* Into the place that was claimed for it. */
+static inline void nart__mpsc_put(const nart__ring *r, unsigned char *place, uint64_t pos,
+                                  const void *value, size_t elem)
+{
+    nart__mpsc_turn *turn = nart__mpsc_turn_of(r, place, elem);
+
+    memcpy(place, value, elem);
+    NART__STORE(turn, pos + 1, NART__RELEASE); /* publishes the value */
+}
+
+/* Takes the value out of its place, if it is there. */
+static inline int nart__mpsc_get(const nart__ring *r, uint64_t pos, void *value, size_t elem)
+{
+    unsigned char *place = nart__mpsc_place(r, pos, elem);
+
+    /* Acquire: all of the value. */
+    if (NART__LOAD(nart__mpsc_turn_of(r, place, elem), NART__ACQUIRE) != pos + 1)
+        return 0;
+    memcpy(value, place, elem);
+    return 1;
+}
+
+/* The plain case: room that this sender knows of, nobody queued, no other claim at the same time.
+ * What can be done before the claim is done there: the receiver waits for what comes after it. */
+static inline int nart__mpsc_push(nart_tx *tx, const void *value, size_t elem)
+{
+    nart__ring *r = tx->ring;
+
+    if (NART_UNLIKELY((tx->type | NART__RING_TYPE(0, NART_CHAN_SPINNING, 0)) !=
+                      NART__RING_TYPE(NART_CHAN_MPSC, NART_CHAN_SPINNING, elem)))
+        return 0;
+    uint64_t sent = NART__LOAD(&r->sent, NART__RELAXED), pos = sent / NART__MPSC_PLACE;
+    if (NART_UNLIKELY(pos - tx->seen >= NART__LOAD(&r->room, NART__RELAXED) ||
+                      sent & NART__MPSC_QUEUED))
+        return 0;
+    unsigned char *place = nart__mpsc_place(r, pos, elem);
+    /* Relaxed: no data goes by it; for the waker that PARKED stands for see nart__mpsc_park(). */
+    if (NART_UNLIKELY(!NART__CAS(&r->sent, &sent, (sent & ~NART__MPSC_PARKED) + NART__MPSC_PLACE,
+                                 NART__RELAXED, NART__RELAXED)))
+        return 0;
+    nart__mpsc_put(r, place, pos, value, elem);
+    if (NART_UNLIKELY(sent & NART__MPSC_PARKED))
+        nart__tell(&r->rx_notify);
+    return 1;
+}
+
+static inline int nart__mpsc_pop(nart_rx *rx, void *value, size_t elem)
+{
+    nart__ring *r = rx->ring;
+
+    if (NART_UNLIKELY((rx->type | NART__RING_TYPE(0, NART_CHAN_SPINNING, 0)) !=
+                      NART__RING_TYPE(NART_CHAN_MPSC, NART_CHAN_SPINNING, elem)))
+        return 0;
+    uint64_t pos = rx->pos;
+    if (NART_UNLIKELY(!nart__mpsc_get(r, pos, value, elem)))
+        return 0;
+    rx->pos = pos + 1;
+    NART__STORE(&r->taken, pos + 1, NART__RELEASE); /* the copy is done before the place is free */
+    if (NART_UNLIKELY(!r->rx_dirty))
+        nart__mpsc_taken(r);
+    return 1;
 }
 
 /* 1: the value is in the channel. 0: look at the slow side. */
@@ -216,8 +319,8 @@ static inline int nart__push(nart_tx *tx, const void *value, size_t elem)
         return 1;
     }
     bool spinning = tx->type == NART__RING_TYPE(NART_CHAN_SPSC, NART_CHAN_SPINNING, elem);
-    if (NART_UNLIKELY(!spinning && tx->type != NART__RING_TYPE(NART_CHAN_SPSC, 0, elem)))
-        return 0;
+    if (!spinning && tx->type != NART__RING_TYPE(NART_CHAN_SPSC, 0, elem))
+        return nart__mpsc_push(tx, value, elem);
     uint64_t pos = tx->pos;
     /* Relaxed: it changes only to say that sending has no point any more. */
     if (NART_UNLIKELY(pos - tx->seen >= NART__LOAD(&r->room, NART__RELAXED)))
@@ -245,9 +348,9 @@ static inline int nart__pop(nart_rx *rx, void *value, size_t elem)
             nart__local_taken(r);
         return 1;
     }
-    if (NART_UNLIKELY((rx->type | NART__RING_TYPE(0, NART_CHAN_SPINNING, 0)) !=
-                      NART__RING_TYPE(NART_CHAN_SPSC, NART_CHAN_SPINNING, elem)))
-        return 0;
+    if ((rx->type | NART__RING_TYPE(0, NART_CHAN_SPINNING, 0)) !=
+        NART__RING_TYPE(NART_CHAN_SPSC, NART_CHAN_SPINNING, elem))
+        return nart__mpsc_pop(rx, value, elem);
     uint64_t pos = rx->pos;
     if (NART_UNLIKELY(pos == rx->seen)) {
         rx->seen = NART__LOAD(&r->sent, NART__ACQUIRE); /* the values up to there */

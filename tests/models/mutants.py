@@ -68,12 +68,16 @@ def places_of(fragment, code):
     return [m.span() for m in re.finditer(r"\s*".join(map(re.escape, tokens)), code)]
 
 
-def order_mutants(file):
+def order_mutants(where):
+    """`file`, `file:prefix` only functions whose names begin so, `file:!prefix` the others."""
+    file, _, prefix = where.partition(":")
     text = (ROOT / file).read_text()
     code = blank_comments(text)
     count = {}
     for m in re.finditer(r"\bNART__(ACQUIRE|RELEASE|ACQ_REL)\b", code):
         function = function_at(code, m.start())
+        if function.startswith(prefix.lstrip("!")) == prefix.startswith("!"):
+            continue
         operation = re.findall(r"NART__(LOAD|STORE|EXCHANGE|CAS|FETCH_\w+)\(", code[: m.start()])[-1]
         base = f"{file} {function} {operation}"
         count[base] = count.get(base, 0) + 1
@@ -189,8 +193,9 @@ def main():
     known = equivalents()
     mutants = [m for f in options.mutate for m in order_mutants(f)]
     mutants += listed_mutants(options.suite)
-    names = {m.name for m in mutants}
-    stray = [e for e in known if e.split()[0] in options.mutate and e not in names]
+    files = {f.partition(":")[0] for f in options.mutate}
+    names = {m.name for m in mutants} | {m.name for f in files for m in order_mutants(f)}
+    stray = [e for e in known if e.split()[0] in files and e not in names]
     proven = [m for m in mutants if m.name in known]
     tried = [m for m in mutants if m.name not in known and options.only in m.name]
     suite = Suite(options)

@@ -27,7 +27,7 @@ enum { RX, TX1, TX2, SIDES, EACH = 3, ELEM = sizeof(uint64_t) };
 /* As nart__mpsc_stride() lays it out. */
 typedef struct slot {
     uint64_t value;
-    turn_word turn;
+    nart__mpsc_turn turn;
 } slot;
 
 typedef struct side {
@@ -120,6 +120,49 @@ void nart__unlink(nart__wait *w)
     MODEL_FAIL("a wait that is not the first");
 }
 
+/* As in chan.c, for a channel of this kind. */
+nart_res nart__send_slow(nart_cx *cx, nart_tx *tx, const void *value, size_t elem)
+{
+    (void)elem;
+    return nart__mpsc_send(cx, tx, value);
+}
+
+nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem)
+{
+    (void)elem;
+    return nart__mpsc_try_send(tx, value);
+}
+
+nart_res nart__recv_slow(nart_cx *cx, nart_rx *rx, void *value, size_t elem)
+{
+    (void)elem;
+    return nart__mpsc_recv(cx, rx, value);
+}
+
+nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem)
+{
+    (void)elem;
+    return nart__mpsc_try_recv(rx, value);
+}
+
+void nart__spsc_taken(nart__ring *r)
+{
+    (void)r;
+    MODEL_FAIL("not an SPSC channel");
+}
+
+void nart__local_sent(nart__ring *r)
+{
+    (void)r;
+    MODEL_FAIL("not a local channel");
+}
+
+void nart__local_taken(nart__ring *r)
+{
+    (void)r;
+    MODEL_FAIL("not a local channel");
+}
+
 /* ---- making and ending ---- */
 
 /* What a thread touches first costs loom more, so all but the rest of the runtime is touched here. */
@@ -140,7 +183,7 @@ static void make(unsigned senders, uint64_t capacity, uint32_t flags, bool loop)
     c = &s->chan;
     c->ring.type = NART__RING_TYPE(NART_CHAN_MPSC, flags, ELEM);
     c->ring.mask = capacity - 1;
-    c->ring.stride = nart__mpsc_stride(ELEM);
+    c->ring.stride = (uint32_t)nart__mpsc_stride(ELEM);
     c->ring.buf = (unsigned char *)s->slots;
     NART__STORE(&c->ring.room, capacity, NART__RELAXED);
     NART__STORE(&c->refs, 2u, NART__RELAXED);
@@ -239,7 +282,7 @@ static void loop_looks(void)
 
 static nart_res recv_poll(uint64_t *value)
 {
-    nart_res r = nart__mpsc_recv(poll_begin(RX), &s->rx, value);
+    nart_res r = nart_recv(poll_begin(RX), &s->rx, value);
     if (r != NART_PENDING && s->rx.wait.task)
         nart__withdraw(&s->rx.wait); /* as the sweep does */
     loop_looks();
@@ -275,7 +318,7 @@ static nart_res recv_spin(uint64_t *value)
 static nart_res recv_try(uint64_t *value)
 {
     nart_res r;
-    while ((r = nart__mpsc_try_recv(&s->rx, value)) == -EAGAIN)
+    while ((r = nart_try_recv(&s->rx, value)) == -EAGAIN)
         nart__relax();
     return r;
 }
@@ -291,7 +334,7 @@ static uint64_t prepare(unsigned i)
 static nart_res send_poll(unsigned i, uint64_t value)
 {
     side *d = &s->sides[i];
-    nart_res r = nart__mpsc_send(poll_begin(i), &d->tx, &value);
+    nart_res r = nart_send(poll_begin(i), &d->tx, &value);
     if (r != NART_PENDING && d->tx.wait.task)
         nart__withdraw(&d->tx.wait);
     if (r == 0)
@@ -311,7 +354,7 @@ static nart_res send_await(unsigned i)
 static nart_res send_try(unsigned i)
 {
     uint64_t value = prepare(i);
-    nart_res r = nart__mpsc_try_send(&s->sides[i].tx, &value);
+    nart_res r = nart_try_send(&s->sides[i].tx, &value);
     if (r == 0)
         s->sides[i].sent++;
     return r;

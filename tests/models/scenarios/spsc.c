@@ -124,6 +124,12 @@ nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem)
     return nart__spsc_try_recv(rx, value);
 }
 
+void nart__mpsc_taken(nart__ring *r)
+{
+    (void)r;
+    MODEL_FAIL("not an MPSC channel");
+}
+
 void nart__local_sent(nart__ring *r)
 {
     (void)r;
