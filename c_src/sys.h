@@ -4,6 +4,7 @@
 #ifndef NART_SYS_H
 #define NART_SYS_H
 
+#include <nart/atomic.h>
 #include <nart/driver.h>
 
 #include <stddef.h>
@@ -27,9 +28,9 @@ int nart__sys_eventfd_drain(int fd);
 
 /* Waits while *word is `seen`, until a time of the clock above (INT64_MAX: for ever). Ends early for no
  * reason, too. */
-void nart__sys_futex_wait(const uint32_t *word, uint32_t seen, int64_t until);
+void nart__sys_futex_wait(const NART__ATOMIC(uint32_t) * word, uint32_t seen, int64_t until);
 /* Ends the waits at an address, which is not looked at: it may be gone. */
-void nart__sys_futex_wake(const uint32_t *word);
+void nart__sys_futex_wake(const NART__ATOMIC(uint32_t) * word);
 
 int nart__sys_epoll_create(void);
 int nart__sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev);

@@ -32,7 +32,7 @@ typedef struct sleeper {
 static void called(nart_wakeable *w)
 {
     sleeper *s = (sleeper *)(void *)w; /* its first member */
-    const uint32_t *word = &s->calls;
+    const NART__ATOMIC(uint32_t) *word = &s->calls;
 
     /* Release: what was done before is seen when the call is. The sleeper may end from here on. */
     (void)NART__FETCH_ADD(&s->calls, 1u, NART__RELEASE);
@@ -41,7 +41,10 @@ static void called(nart_wakeable *w)
 
 static void sleeper_init(sleeper *s, int64_t timeout_ns)
 {
-    *s = (sleeper){ .wakeable = { called }, .until = INT64_MAX };
+    s->wakeable.wake = called;
+    NART__STORE(&s->calls, 0u, NART__RELAXED); /* nobody else's yet */
+    s->due = 0;
+    s->until = INT64_MAX;
     if (timeout_ns != NART_NEVER)
         s->until = nart_time_add(nart__sys_now(), timeout_ns);
 }
@@ -54,8 +57,8 @@ static bool late(const sleeper *s)
 /* Until there are more calls than are due, or it is late. */
 static void sleep_for_call(sleeper *s)
 {
-    /* Acquire: as in called(). */
-    while (NART__LOAD(&s->calls, NART__ACQUIRE) == s->due && !late(s))
+    /* Relaxed: a call that has come is awaited afterwards, and acquired there. */
+    while (NART__LOAD(&s->calls, NART__RELAXED) == s->due && !late(s))
         nart__sys_futex_wait(&s->calls, s->due, s->until);
 }
 

@@ -35,6 +35,9 @@ void model_wait(int fd);
 /* Was it set? Resets it. (loom only) */
 bool model_take(int fd);
 
+/* The number of the thread that calls. */
+unsigned model_self(void);
+
 /* Zeroed memory, aligned to a cache line, for one execution. */
 void *model_memory(size_t bytes);
 

@@ -63,6 +63,11 @@ void nart__lock_leave(nart__lock *l)
     NART__STORE(l, 0u, NART__RELEASE);
 }
 
+unsigned model_self(void)
+{
+    return rl::thread_index();
+}
+
 /* ---- eventfds: of an execution, so relacy's own events ---- */
 
 static rl::generic_event *model_events[MODEL_EVENTS];

@@ -40,6 +40,11 @@ static EXECUTIONS: AtomicU64 = AtomicU64::new(0);
 static WRITES: AtomicU64 = AtomicU64::new(0);
 static WAITS: AtomicU64 = AtomicU64::new(0);
 
+loom::thread_local! {
+    /// The number that the scenario knows this thread by.
+    static SELF: Cell<c_uint> = Cell::new(0);
+}
+
 thread_local! {
     /// The memory, and how much of it this execution has used.
     static BLOCK: Cell<(*mut u8, usize)> = const { Cell::new((std::ptr::null_mut(), 0)) };
@@ -56,6 +61,12 @@ fn scenarios() -> impl Iterator<Item = (&'static str, &'static Scenario)> {
     }
 }
 
+/// One of the scenario's threads.
+fn run(s: &'static Scenario, number: c_uint) {
+    SELF.with(|own| own.set(number));
+    (s.thread)(number);
+}
+
 /// One execution, on loom's first thread.
 fn execute(s: &'static Scenario) {
     EXECUTIONS.fetch_add(1, Relaxed);
@@ -64,9 +75,9 @@ fn execute(s: &'static Scenario) {
     (s.before)();
     memory::threads_begin();
     let others: Vec<_> = (1..s.threads)
-        .map(|i| loom::thread::spawn(move || (s.thread)(i)))
+        .map(|i| loom::thread::spawn(move || run(s, i)))
         .collect();
-    (s.thread)(0);
+    run(s, 0);
     for thread in others {
         thread.join().expect("a thread of the scenario");
     }
@@ -150,6 +161,11 @@ unsafe extern "C" fn model_check(ok: bool, file: *const c_char, line: c_int, tex
             text.to_string_lossy()
         );
     }
+}
+
+#[no_mangle]
+extern "C" fn model_self() -> c_uint {
+    SELF.with(Cell::get)
 }
 
 #[no_mangle]

@@ -1,0 +1,581 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* scenarios/block.c: threads that sleep in a channel, SPSC or MPSC: values, ends, turns, and time that
+ * runs out while a wake is under way. Thread 0 receives, the others send, or let the time pass.
+ *
+ * block.c and the two kinds of channel are as they are. What the system does for a sleeper is made of
+ * a few lines here: a clock that a thread moves on, and a futex, which compares and falls asleep in one
+ * step and forgets wakes for which nobody sleeps. So a call that is missed is a deadlock. The waker of
+ * a thread is watched while it may be called: one that is called when its thread has gone on, a race.
+ *
+ * A value is the number of a payload that its sender has written before, so a value that is seen too
+ * early is a data race. */
+#include "model.h"
+
+#include <sched.h>
+#include <string.h>
+
+/* loom does not see into memcpy, so values are copied here, and the C files are part of this one. */
+static void copy(void *to, const void *from, size_t bytes)
+{
+    for (size_t i = 0; i < bytes / sizeof(uint64_t); i++)
+        ((uint64_t *)to)[i] = ((const uint64_t *)from)[i];
+}
+
+#define memcpy copy
+#define receiver_has_cause spsc_receiver_has_cause
+#define rx_withdraw spsc_rx_withdraw
+#define tx_withdraw spsc_tx_withdraw
+#include "chan/spsc.c"
+#undef receiver_has_cause
+#undef rx_withdraw
+#undef tx_withdraw
+#define leave mpsc_leave
+#include "chan/mpsc.c"
+#undef leave
+#undef memcpy
+
+static nart_waker watched(nart_wakeable *w);
+
+#define nart_waker_of watched
+#define sched_yield nart__relax
+#include "chan/block.c"
+#undef nart_waker_of
+#undef sched_yield
+
+enum { RX, TX1, TX2, SIDES, EACH = 3, SOON = 1 };
+enum { AWAKE, ASLEEP, ASLEEP_FOR_A_TIME };
+
+typedef struct side {
+    nart_tx tx;
+    unsigned sent;
+    unsigned calling;                  /* whose waker it calls */
+    uint32_t left;                     /* its own waker has been made */
+    uint32_t asleep;                   /* one of the above; under the lock of the futex */
+    MODEL_VAR(nart_wakeable *) memory; /* the waker, while it may be called */
+} side;
+
+/* As nart__mpsc_stride() lays it out. */
+typedef struct place {
+    uint64_t value;
+    nart__mpsc_turn turn;
+} place;
+
+typedef struct state {
+    nart__chan chan;
+    uint64_t value;  /* SPSC: the only place */
+    place places[2]; /* MPSC */
+    side sides[SIDES];
+    nart_rx rx;
+    unsigned senders; /* threads that send */
+    unsigned received[SIDES];
+    MODEL_VAR(uint32_t) payload[SIDES * EACH];
+    nart__lock futex;
+    NART__ATOMIC(uint32_t) clock;
+    NART__ATOMIC(uint32_t) over; /* the time may stand still */
+} state;
+
+static state *s;
+
+/* ---- the system ---- */
+
+int nart__sys_eventfd_write(int fd);
+
+/* A clock is never read older than a sleep that has ended by it. */
+int64_t nart__sys_now(void)
+{
+    return NART__FETCH_ADD(&s->clock, 0u, NART__RELAXED);
+}
+
+static void rouse(unsigned i)
+{
+    if (s->sides[i].asleep != AWAKE)
+        (void)nart__sys_eventfd_write((int)i);
+    s->sides[i].asleep = AWAKE;
+}
+
+void nart__sys_futex_wait(const NART__ATOMIC(uint32_t) * word, uint32_t seen, int64_t until)
+{
+    unsigned i = model_self();
+
+    nart__lock_enter(&s->futex);
+    bool sleeps = NART__LOAD(word, NART__RELAXED) == seen && nart__sys_now() < until;
+    if (sleeps)
+        s->sides[i].asleep = until == INT64_MAX ? ASLEEP : ASLEEP_FOR_A_TIME;
+    nart__lock_leave(&s->futex);
+    if (sleeps)
+        model_wait((int)i);
+}
+
+void nart__sys_futex_wake(const NART__ATOMIC(uint32_t) * word)
+{
+    (void)word; /* it may be gone */
+    nart__lock_enter(&s->futex);
+    rouse(s->sides[model_self()].calling);
+    nart__lock_leave(&s->futex);
+}
+
+/* Timeouts are over. */
+static void time_passes(void)
+{
+    nart__lock_enter(&s->futex);
+    (void)NART__FETCH_ADD(&s->clock, (uint32_t)SOON, NART__RELAXED);
+    for (unsigned i = RX; i < SIDES; i++)
+        if (s->sides[i].asleep == ASLEEP_FOR_A_TIME)
+            rouse(i);
+    nart__lock_leave(&s->futex);
+}
+
+/* ---- wakers: the number of the thread ---- */
+
+static nart_waker watched(nart_wakeable *w)
+{
+    side *d = &s->sides[model_self()];
+
+    if (!d->left)
+        MODEL_SET(d->memory, w);
+    d->left = 1;
+    return (nart_waker){ model_self() + 1 };
+}
+
+/* Of the calling thread: nobody calls any more. */
+static void forget(void)
+{
+    side *d = &s->sides[model_self()];
+
+    if (d->left)
+        MODEL_SET(d->memory, (nart_wakeable *)NULL);
+    d->left = 0;
+}
+
+void nart_waker_wake(nart_waker w)
+{
+    unsigned i = (unsigned)w.w - 1;
+    nart_wakeable *k = MODEL_GET(s->sides[i].memory);
+
+    MODEL_CHECK(k);
+    s->sides[model_self()].calling = i;
+    k->wake(k);
+}
+
+/* ---- what the channels call beside ---- */
+
+static bool mpsc(void)
+{
+    return nart__ring_kind(&s->chan.ring) == NART_CHAN_MPSC;
+}
+
+nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem)
+{
+    (void)elem;
+    return mpsc() ? nart__mpsc_try_send(tx, value) : nart__spsc_try_send(tx, value);
+}
+
+nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem)
+{
+    (void)elem;
+    return try_recv(rx, value);
+}
+
+unsigned nart__fork_epoch(void)
+{
+    return 0;
+}
+
+static void no_task(void)
+{
+    MODEL_FAIL("there are no tasks and no runtimes here");
+}
+
+nart_waker nart_cx_waker(nart_cx *cx)
+{
+    (void)cx;
+    no_task();
+    return (nart_waker){ 0 };
+}
+
+nart_res nart__rt_check(const nart_rt *rt)
+{
+    (void)rt;
+    no_task();
+    return 0;
+}
+
+void nart__ready_slow(nart__task *t)
+{
+    (void)t;
+    no_task();
+}
+
+void nart__watch_add(nart_rt *rt, nart__watch *w)
+{
+    (void)rt;
+    (void)w;
+    no_task();
+}
+
+void nart__watch_remove(nart__watch *w)
+{
+    (void)w;
+    no_task();
+}
+
+nart_res nart__halt(nart_cx *cx, nart__wait *w)
+{
+    (void)cx;
+    (void)w;
+    no_task();
+    return 0;
+}
+
+void nart__unlink(nart__wait *w)
+{
+    (void)w;
+    no_task();
+}
+
+void nart__local_sent(nart__ring *r)
+{
+    (void)r;
+    no_task();
+}
+
+void nart__local_taken(nart__ring *r)
+{
+    (void)r;
+    no_task();
+}
+
+/* ---- making and ending ---- */
+
+static uint64_t prepare(unsigned i)
+{
+    uint64_t value = i * EACH + s->sides[i].sent;
+
+    MODEL_SET(s->payload[value], (uint32_t)value + 10);
+    return value;
+}
+
+static void send_at_once(unsigned i)
+{
+    uint64_t value = prepare(i);
+
+    MODEL_CHECK(nart_try_send(&s->sides[i].tx, &value) == 0);
+    s->sides[i].sent++;
+}
+
+/* What a thread touches first costs loom more. */
+static void touch(void)
+{
+#ifndef MODEL_RELACY
+    for (size_t i = 0; i < sizeof(state) / 4; i++)
+        (void)((const volatile uint32_t *)s)[i];
+#endif
+}
+
+static void make(unsigned kind, unsigned senders, uint64_t capacity)
+{
+    nart__ring *r;
+
+    s = MODEL_NEW(state);
+    touch();
+    r = &s->chan.ring;
+    r->type = NART__RING_TYPE(kind, 0, sizeof(uint64_t));
+    r->mask = capacity - 1;
+    r->buf = (unsigned char *)&s->value;
+    NART__STORE(&r->room, capacity, NART__RELAXED);
+    NART__STORE(&s->clock, 0u, NART__RELAXED);
+    NART__STORE(&s->over, 0u, NART__RELAXED);
+    if (kind == NART_CHAN_MPSC) {
+        r->buf = (unsigned char *)s->places;
+        r->stride = (uint32_t)nart__mpsc_stride(sizeof(uint64_t));
+        nart__mpsc_init(&s->chan);
+    }
+    s->rx.ring = r;
+    s->rx.type = r->type;
+    s->senders = senders;
+    for (unsigned i = TX1; i <= senders; i++) {
+        s->sides[i].tx.ring = r;
+        s->sides[i].tx.type = r->type;
+        if (i > TX1)
+            nart__mpsc_cloned(&s->chan);
+    }
+}
+
+static void spsc_empty(void)
+{
+    make(NART_CHAN_SPSC, 1, 1);
+}
+
+static void spsc_full(void)
+{
+    spsc_empty();
+    send_at_once(TX1);
+}
+
+static void mpsc_empty(void)
+{
+    make(NART_CHAN_MPSC, 1, 1);
+}
+
+static void mpsc_full(void)
+{
+    mpsc_empty();
+    send_at_once(TX1);
+}
+
+static void two_empty(void)
+{
+    make(NART_CHAN_MPSC, 2, 2);
+}
+
+static void two_full(void)
+{
+    make(NART_CHAN_MPSC, 2, 1);
+    send_at_once(TX1);
+}
+
+/* Nobody waits, and nothing is granted. */
+static void after_closing(void)
+{
+    MODEL_CHECK(!s->chan.senders_waiting.first && s->chan.promised == 0);
+    if (mpsc())
+        MODEL_CHECK(!(NART__LOAD(&s->chan.ring.sent, NART__RELAXED) & QUEUED));
+    MODEL_DELETE(s);
+}
+
+/* And all that was sent has come. */
+static void after(void)
+{
+    for (unsigned i = TX1; i <= s->senders; i++)
+        MODEL_CHECK(s->received[i] == s->sides[i].sent);
+    after_closing();
+}
+
+/* ---- what the threads are made of ---- */
+
+static nart_res send_waiting(unsigned i, int64_t timeout_ns)
+{
+    uint64_t value = prepare(i);
+
+    nart_res r = nart_send_blocking(&s->sides[i].tx, &value, timeout_ns);
+    forget();
+    if (r == 0)
+        s->sides[i].sent++;
+    return r;
+}
+
+/* Its sender's next, whole. */
+static void check(uint64_t value)
+{
+    unsigned i = (unsigned)value / EACH;
+
+    MODEL_CHECK(i >= TX1 && i <= s->senders && value % EACH == s->received[i]);
+    MODEL_CHECK(MODEL_GET(s->payload[value]) == value + 10);
+    s->received[i]++;
+}
+
+static nart_res recv_waiting(int64_t timeout_ns)
+{
+    uint64_t value = 0;
+
+    nart_res r = nart_recv_blocking(&s->rx, &value, timeout_ns);
+    forget();
+    if (r == 0)
+        check(value);
+    return r;
+}
+
+/* Never sleeps. */
+static void recv_looking(unsigned count)
+{
+    uint64_t value = 0;
+
+    for (; count > 0; count--) {
+        while (nart_try_recv(&s->rx, &value) != 0)
+            nart__relax();
+        check(value);
+    }
+}
+
+static void look_to_the_end(void)
+{
+    uint64_t value = 0;
+    nart_res r;
+
+    while ((r = nart_try_recv(&s->rx, &value)) != NART_ECLOSED) {
+        if (r == 0)
+            check(value);
+        else
+            nart__relax();
+    }
+}
+
+static void close_sender(void)
+{
+    if (mpsc())
+        (void)nart__mpsc_tx_closed(&s->chan);
+    else
+        nart__spsc_tx_closed(&s->chan.ring);
+}
+
+static void recv_to_the_end(void)
+{
+    nart_res r;
+
+    while ((r = recv_waiting(NART_NEVER)) == 0)
+        continue;
+    MODEL_CHECK(r == NART_ECLOSED);
+}
+
+/* ---- a sender sleeps until there is room ---- */
+
+static void sender_waits(unsigned i)
+{
+    if (i == RX)
+        recv_looking(2);
+    else
+        MODEL_CHECK(send_waiting(i, NART_NEVER) == 0);
+}
+
+/* ---- a receiver sleeps until there is a value, or the end ---- */
+
+static void receiver_waits(unsigned i)
+{
+    if (i == RX) {
+        recv_to_the_end();
+        return;
+    }
+    send_at_once(i);
+    close_sender();
+}
+
+static void only_the_end(unsigned i)
+{
+    if (i == RX)
+        recv_to_the_end();
+    else
+        close_sender();
+}
+
+/* ---- both sleep ---- */
+
+static void both_wait(unsigned i)
+{
+    if (i == RX) {
+        recv_to_the_end();
+        return;
+    }
+    MODEL_CHECK(send_waiting(i, NART_NEVER) == 0);
+    close_sender();
+}
+
+/* ---- the receiver closes, and takes nothing ---- */
+
+static void receiver_closes(unsigned i)
+{
+    if (i != RX)
+        MODEL_CHECK(send_waiting(i, NART_NEVER) == NART_ECLOSED);
+    else if (mpsc())
+        nart__mpsc_rx_closed(&s->chan);
+    else
+        nart__spsc_rx_closed(&s->chan.ring);
+}
+
+/* ---- nothing ends a sleep but the time ---- */
+
+static void only_the_time(unsigned i)
+{
+    if (i == RX) {
+        for (; !NART__LOAD(&s->over, NART__RELAXED); nart__relax())
+            time_passes();
+        return;
+    }
+    MODEL_CHECK(send_waiting(i, SOON) == -ETIMEDOUT);
+    NART__STORE(&s->over, 1u, NART__RELAXED);
+}
+
+/* ---- the time is over: the value was sent, or is the caller's and can be sent again ---- */
+
+static void send_twice(unsigned i)
+{
+    nart_res r = send_waiting(i, SOON);
+
+    MODEL_CHECK(r == 0 || r == -ETIMEDOUT);
+    if (r)
+        MODEL_CHECK(send_waiting(i, NART_NEVER) == 0);
+}
+
+static void sender_is_late(unsigned i)
+{
+    if (i == RX)
+        recv_looking(2);
+    else if (i == TX1)
+        send_twice(i);
+    else
+        time_passes();
+}
+
+static void receiver_is_late(unsigned i)
+{
+    if (i == RX) {
+        nart_res r = recv_waiting(SOON);
+        MODEL_CHECK(r == 0 || r == -ETIMEDOUT);
+        recv_to_the_end();
+    } else if (i == TX1) {
+        send_at_once(i);
+        close_sender();
+    } else {
+        time_passes();
+    }
+}
+
+/* ---- turns: who gives up in the queue, or with a place granted, leaves it to the next ---- */
+
+static void turns(unsigned i)
+{
+    if (i == RX)
+        recv_looking(3);
+    else
+        MODEL_CHECK(send_waiting(i, NART_NEVER) == 0);
+}
+
+static void turn_is_late(unsigned i)
+{
+    nart_res r = 0;
+
+    if (i == RX) {
+        look_to_the_end();
+        return;
+    }
+    if (i == TX1)
+        r = send_waiting(i, SOON);
+    else
+        time_passes();
+    MODEL_CHECK(r == 0 || r == -ETIMEDOUT);
+    if (i == TX2)
+        MODEL_CHECK(send_waiting(i, NART_NEVER) == 0);
+    close_sender();
+}
+
+const model_scenario model_scenarios[] = {
+    { "spsc_sender_waits", 2, spsc_full, sender_waits, after, 3, 3 },
+    { "spsc_receiver_waits", 2, spsc_empty, receiver_waits, after, 3, 3 },
+    { "spsc_only_the_end", 2, spsc_empty, only_the_end, after, 3, 3 },
+    { "spsc_both_wait", 2, spsc_full, both_wait, after, 2, 2 },
+    { "spsc_receiver_closes", 2, spsc_full, receiver_closes, after_closing, 3, 3 },
+    { "spsc_only_the_time", 2, spsc_full, only_the_time, after_closing, 3, 3 },
+    { "spsc_sender_is_late", 3, spsc_full, sender_is_late, after, 2, 2 },
+    { "spsc_receiver_is_late", 3, spsc_empty, receiver_is_late, after, 2, 2 },
+    { "mpsc_sender_waits", 2, mpsc_full, sender_waits, after, 3, 2 },
+    { "mpsc_receiver_waits", 2, mpsc_empty, receiver_waits, after, 3, 3 },
+    { "mpsc_only_the_end", 2, mpsc_empty, only_the_end, after, 3, 3 },
+    { "mpsc_both_wait", 2, mpsc_full, both_wait, after, 2, 2 },
+    { "mpsc_receiver_closes", 2, mpsc_full, receiver_closes, after_closing, 3, 3 },
+    { "mpsc_only_the_time", 2, mpsc_full, only_the_time, after_closing, 3, 3 },
+    { "mpsc_sender_is_late", 3, mpsc_full, sender_is_late, after, 2, 2 },
+    { "mpsc_receiver_is_late", 3, mpsc_empty, receiver_is_late, after, 2, 2 },
+    { "mpsc_two_senders", 3, two_empty, receiver_waits, after, 1, 1 },
+    { "mpsc_turns", 3, two_full, turns, after, 1, 1 },
+    { "mpsc_turn_is_late", 3, two_full, turn_is_late, after, 1, 1 },
+    { NULL, 0, NULL, NULL, NULL, 0, 0 },
+};
