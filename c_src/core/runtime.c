@@ -276,11 +276,10 @@ no_slab:
 /* Calls f for every slot that holds a task. */
 static void each_task(nart_rt *rt, void (*f)(nart_rt *, nart__task *))
 {
-    for (uint32_t i = 0; i < rt->slab.total; i++) {
-        nart__task *t = nart__rt_slot(rt, i);
-        if (t)
-            f(rt, t);
-    }
+    uint32_t slot = 0;
+
+    for (nart__task *t; (t = nart__rt_next(rt, &slot));)
+        f(rt, t);
 }
 
 static void ask(nart_rt *rt, nart__task *t)

@@ -203,6 +203,10 @@ nart__task *nart__rt_task(const nart_rt *rt, nart_task id);
 /* The task in a slot, or NULL when it is free. */
 nart__task *nart__rt_slot(const nart_rt *rt, uint32_t slot);
 
+/* The first task in a slot from `*slot` on, which names the one behind it then; or NULL. Goes through
+ * the slots that were ever used: others cost nothing. */
+nart__task *nart__rt_next(const nart_rt *rt, uint32_t *slot);
+
 /* A task has answered, or is being dropped: NART_EABORTED. Its wakes, its join, its frame. */
 void nart__task_finish(nart_rt *rt, nart__task *t, nart_res r);
 

@@ -95,6 +95,21 @@ nart__task *nart__rt_slot(const nart_rt *rt, uint32_t slot)
     return t && t->state & NART__T_LIVE ? t : NULL;
 }
 
+nart__task *nart__rt_next(const nart_rt *rt, uint32_t *slot)
+{
+    for (int c = 0; c < NART__CLASSES; c++) {
+        const nart__class *k = &rt->slab.classes[c];
+        if (*slot < k->first)
+            *slot = k->first;
+        while (*slot - k->first < k->fresh) {
+            nart__task *t = nart__rt_slot(rt, (*slot)++);
+            if (t)
+                return t;
+        }
+    }
+    return NULL;
+}
+
 nart__task *nart__rt_task(const nart_rt *rt, nart_task id)
 {
     nart__task *t = nart__rt_slot(rt, id.slot);

@@ -84,10 +84,9 @@ static nart_res run_for(nart_rt *rt, int64_t ns)
 
 static void count_left(nart_rt *rt, nart_rt_left *left)
 {
-    for (uint32_t i = 0; i < rt->slab.total; i++) {
-        const nart__task *t = nart__rt_slot(rt, i);
-        if (!t)
-            continue;
+    uint32_t slot = 0;
+
+    for (const nart__task *t; (t = nart__rt_next(rt, &slot));) {
         if (t->state & NART__T_DONE) {
             left->held++;
         } else {
@@ -130,11 +129,11 @@ nart_res nart_rt_quiesce(nart_rt *rt, int64_t ns, nart_rt_left *left)
 
 static void cancel_all(nart_rt *rt)
 {
-    for (uint32_t i = 0; i < rt->slab.total; i++) {
-        nart__task *t = nart__rt_slot(rt, i);
-        if (t && !(t->state & NART__T_DONE))
+    uint32_t slot = 0;
+
+    for (const nart__task *t; (t = nart__rt_next(rt, &slot));)
+        if (!(t->state & NART__T_DONE))
             (void)nart_task_cancel(rt, (nart_task){ t->slot, t->gen });
-    }
 }
 
 nart_res nart_rt_shutdown_within(nart_rt *rt, int64_t grace_ns, int64_t unwind_ns,

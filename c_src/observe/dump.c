@@ -110,10 +110,9 @@ static void dump_task(FILE *out, const nart_rt *rt, const nart__task *t)
 
 void nart_rt_dump(nart_rt *rt, FILE *out)
 {
+    uint32_t slot = 0;
+
     fprintf(out, "%s: %" PRIu32 " tasks\n", rt->name, rt->live);
-    for (uint32_t i = 0; i < rt->slab.total; i++) {
-        const nart__task *t = nart__rt_slot(rt, i);
-        if (t)
-            dump_task(out, rt, t);
-    }
+    for (const nart__task *t; (t = nart__rt_next(rt, &slot));)
+        dump_task(out, rt, t);
 }

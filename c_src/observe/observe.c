@@ -34,6 +34,8 @@ static void dog_told(nart_watchdog *dog, int64_t since, const char *name)
 
 nart_res nart_watchdog_look(const nart_watchdog *w, const char **name)
 {
+    if (!w)
+        return -EINVAL;
     int64_t since = NART__LOAD(&w->since, NART__ACQUIRE);
     /* Acquire: the next look at `since` is not older than this name. */
     const char *of = NART__LOAD(&w->name, NART__ACQUIRE);

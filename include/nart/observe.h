@@ -62,7 +62,7 @@ NART_API nart_res nart_rt_poll_percentile(const nart_rt *rt, double percent);
  * For how long the poll that runs now has been running, by CLOCK_MONOTONIC: a monitoring thread asks
  * again and again, and knows by it of a poll that does not end.
  * @param name the name of its task's type; may be NULL. NULL is stored when the poll has just ended.
- * @return nanoseconds, at least 1; 0: none runs.
+ * @return nanoseconds, at least 1; 0: none runs; -EINVAL no watchdog.
  * **Thread**: any; the runtime's thread is not disturbed.
  */
 NART_API nart_res nart_watchdog_look(const nart_watchdog *w, const char **name);

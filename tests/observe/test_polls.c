@@ -324,6 +324,7 @@ TEST(misuse_is_answered)
     CHECK_RES(nart_rt_observe(rt, NULL), 0);
     CHECK_RES(nart_rt_poll_percentile(rt, -0.1), -EINVAL);
     CHECK_RES(nart_rt_poll_percentile(rt, 100.1), -EINVAL);
+    CHECK_RES(nart_watchdog_look(NULL, NULL), -EINVAL);
     CHECK_RES(nart_rt_bind(rt), 0);
     CHECK_EQ(pthread_create(&thread, NULL, elsewhere, rt), 0);
     pthread_join(thread, NULL);
