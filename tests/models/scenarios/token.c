@@ -141,6 +141,54 @@ static void arm(unsigned i)
         cancel(0);
 }
 
+/* ---- the last waiter leaves while the token is cancelled, and then another one comes ---- */
+
+static void leave(unsigned i)
+{
+    if (i != 0) {
+        cancel(0);
+        return;
+    }
+    if (nart__token_arm(token(1)))
+        nart__token_disarm(token(1));
+    await(1);
+}
+
+static void cancelled_and_freed(void)
+{
+    MODEL_CHECK(nart__token_cancelled(token(1)));
+    run_list(nart__post_take(&s->hub), true); /* for the one that has left */
+    nart__token_unref(token(0));
+    nart__token_unref(token(1));
+    nart__token_unref(token(2));
+    MODEL_CHECK(NART__LOAD(&s->frees, NART__RELAXED) == 3);
+    MODEL_DELETE(s);
+}
+
+/* ---- a token that all waiters have left is cancelled, and nobody is told ---- */
+
+static void make_left(void)
+{
+    make();
+    MODEL_CHECK(nart__token_arm(token(1)) && nart__token_arm(token(2)));
+    nart__token_disarm(token(1));
+}
+
+static void left(unsigned i)
+{
+    if (i == 0)
+        loop(2);
+    else
+        cancel(0);
+}
+
+static void one_told(void)
+{
+    MODEL_CHECK(!nart__post_take(&s->hub));
+    MODEL_CHECK(!s->nodes[1].told && s->nodes[2].told);
+    unmake();
+}
+
 /* ---- tasks wait for both children; a thread lets go of what it cancels ---- */
 
 static void both(unsigned i)
@@ -296,6 +344,8 @@ static void none_told(void)
 
 const model_scenario model_scenarios[] = {
     { "arm", 2, make, arm, unmake, 3, 4 },
+    { "leave", 2, make, leave, cancelled_and_freed, 3, 4 },
+    { "left", 2, make_left, left, one_told, 2, 4 },
     { "both", 2, make, both, unmake, 2, 4 },
     { "twice", 2, make, twice, unmake, 3, 4 },
     { "birth", 2, make, birth, born_cancelled, 3, 4 },
