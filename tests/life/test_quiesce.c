@@ -4,11 +4,15 @@
 #include "../core/core.h"
 
 #include <nart/clock.h>
+#include <nart/io.h>
 #include <nart/shutdown.h>
+#include <nart/time.h>
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <time.h>
+#include <unistd.h>
 
 struct nap {
     nart_co co;
@@ -158,6 +162,107 @@ TEST(the_deadline_passes_while_the_clock_stands)
     CHECK_EQ(left.cancelled, 1);
     CHECK_RES(nart_rt_free(rt), 0);
 }
+
+/* ---- what goes on meanwhile ---- */
+
+struct reader {
+    nart_co co;
+    nart_fd pipe;
+    int fd;
+    nart_res r;
+};
+
+static nart_res reader_run(nart_cx *cx, void *frame)
+{
+    struct reader *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    CHECK_RES(nart_fd_open(nart_cx_rt(cx), f->fd, 0, &f->pipe), 0);
+    nart_fd_clear(&f->pipe, NART_READ);
+    NART_AWAIT(f->r, nart_fd_ready(cx, &f->pipe, NART_READ));
+    nart_fd_close(&f->pipe);
+    runs++;
+    NART_END(0);
+}
+
+static const nart_task_type reader_type = NART_TASK_TYPE(struct reader, reader_run, NULL);
+
+static void *write_one(void *fd)
+{
+    CHECK_EQ(write(*(int *)fd, "x", 1), 1);
+    return NULL;
+}
+
+TEST(descriptors_are_looked_at)
+{
+    nart_rt *rt = paused_rt();
+    pthread_t thread;
+    int end[2];
+
+    CHECK_EQ(pipe2(end, O_NONBLOCK | O_CLOEXEC), 0);
+    const struct reader init = { .fd = end[0] };
+    CHECK_RES(nart_rt_spawn(rt, &reader_type, &init, NULL), 0);
+    CHECK_RES(nart_rt_quiesce(rt, 0, NULL), -ETIMEDOUT);
+    CHECK_EQ(pthread_create(&thread, NULL, write_one, &end[1]), 0);
+    CHECK_RES(nart_rt_quiesce(rt, NART_NEVER, NULL), 0);
+    CHECK_EQ(runs, 1);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    close(end[1]);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* Ticks until the shutdown. */
+struct ticker {
+    nart_co co;
+    nart_interval interval;
+    nart_waiter waiter;
+    nart_res r;
+    int which;
+};
+
+static nart_res ticker_run(nart_cx *cx, void *frame)
+{
+    struct ticker *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    CHECK_RES(nart_interval_init(cx, &f->interval, NART_SEC), 0);
+    do {
+        NART_AWAIT_ANY(f->which, f->r, nart_shutdown_await(cx, &f->waiter),
+                       nart_interval_tick(cx, &f->interval));
+        CHECK_RES(f->r, 0);
+        runs += f->which;
+    } while (f->which == 1);
+    NART_END(0);
+}
+
+static const nart_task_type ticker_type = NART_TASK_TYPE(struct ticker, ticker_run, NULL);
+
+static nart_res asker_run(nart_cx *cx, void *frame)
+{
+    struct nap *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, 10 * NART_SEC + 1));
+    CHECK_RES(nart_rt_shutdown(nart_cx_rt(cx)), 0);
+    NART_END(f->r);
+}
+
+static const nart_task_type asker_type = NART_TASK_TYPE(struct nap, asker_run, NULL);
+
+TEST(tasks_of_intervals_tick_until_the_shutdown)
+{
+    nart_rt *rt = paused_rt();
+
+    CHECK_RES(nart_rt_clock_auto(rt), 0);
+    for (int i = 0; i < 3; i++)
+        CHECK_RES(nart_rt_spawn(rt, &ticker_type, NULL, NULL), 0);
+    CHECK_RES(nart_rt_spawn(rt, &asker_type, NULL, NULL), 0);
+    CHECK_RES(nart_rt_quiesce(rt, NART_NEVER, NULL), 0);
+    CHECK_EQ(runs, 30);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- arguments ---- */
 
 /* Less than no time is none, and for ever is for ever. */
 TEST(times_at_the_ends_of_the_range)
