@@ -154,20 +154,35 @@ TEST(random_trees)
 
 enum { CHAIN = 100000 };
 
-/* Deep enough to end any recursion, in its stack. */
+static void *cancel_and_release(void *arg)
+{
+    nart_token *chain = arg;
+
+    nart_token_cancel(&root);
+    for (int i = 0; i < CHAIN; i++)
+        CHECK(nart_token_is_cancelled(&chain[i]));
+    for (int i = 0; i < CHAIN; i++) /* from above: the last release frees them all */
+        nart_token_release(&chain[i]);
+    return NULL;
+}
+
+/* Deep enough to end any recursion: the stack has less than three bytes for each of them. */
 TEST(a_chain_of_100000)
 {
+    pthread_attr_t small;
+    pthread_t thread;
+
     begin();
     nart_token *chain = malloc(CHAIN * sizeof *chain);
     CHECK(chain != NULL);
     chain[0] = child_of(&root);
     for (int i = 1; i < CHAIN; i++)
         chain[i] = child_of(&chain[i - 1]);
-    nart_token_cancel(&root);
-    for (int i = 0; i < CHAIN; i++)
-        CHECK(nart_token_is_cancelled(&chain[i]));
-    for (int i = 0; i < CHAIN; i++) /* from above: the last release frees them all */
-        nart_token_release(&chain[i]);
+    CHECK_EQ(pthread_attr_init(&small), 0);
+    CHECK_EQ(pthread_attr_setstacksize(&small, 256 * 1024), 0);
+    CHECK_EQ(pthread_create(&thread, &small, cancel_and_release, chain), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    pthread_attr_destroy(&small);
     free(chain);
     end();
 }

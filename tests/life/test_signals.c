@@ -75,6 +75,47 @@ TEST(on_whichever_thread_it_is_delivered)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
+/* The program has a handler of its own, which asks by the handle: on another thread while the loop is
+ * parked, and inside a poll. */
+static nart_remote asked;
+
+static void ask(int signo)
+{
+    (void)signo;
+    (void)nart_remote_shutdown(asked);
+}
+
+static nart_res raiser_run(nart_cx *cx, void *frame)
+{
+    (void)cx, (void)frame;
+    CHECK_EQ(raise(SIGUSR1), 0);
+    return 0;
+}
+
+static const nart_task_type raiser_type = NART_TASK_TYPE(int, raiser_run, NULL);
+
+TEST(a_handler_of_the_program_s_own_asks)
+{
+    pthread_t thread;
+
+    CHECK(signal(SIGUSR1, ask) != SIG_ERR);
+    for (int inside = 0; inside < 2; inside++) {
+        nart_rt *rt = new_rt();
+        asked = nart_rt_remote(rt);
+        CHECK_RES(nart_rt_spawn(rt, &server_type, NULL, NULL), 0);
+        if (inside)
+            CHECK_RES(nart_rt_spawn(rt, &raiser_type, NULL, NULL), 0);
+        else
+            CHECK_EQ(pthread_create(&thread, NULL, send_signal, NULL), 0);
+        CHECK_RES(nart_rt_run(rt), 0);
+        CHECK(nart_rt_is_shutdown(rt));
+        if (!inside)
+            CHECK_EQ(pthread_join(thread, NULL), 0);
+        CHECK_RES(nart_rt_free(rt), 0);
+        CHECK_EQ(raise(SIGUSR1), 0); /* nobody is asked any more */
+    }
+}
+
 static void had_before(void)
 {
     struct sigaction act;
