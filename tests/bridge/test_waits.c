@@ -19,7 +19,7 @@ struct moved {
 
 static nart_res counted(nart_cx *cx, const struct a_wait *wait)
 {
-    nart_res r = wait->wait(cx, wait->i);
+    nart_res r = wait->wait(cx, wait->i, &all.waiters[0]);
 
     if (r == NART_PENDING)
         count(&parked);
@@ -113,26 +113,6 @@ TEST(what_is_over_needs_no_loop)
     close_all();
 }
 
-/* The loop's side does what a wait on tokio waits for. */
-static void serve(const struct a_wait *wait)
-{
-    nart_bytes_msg msg;
-    uint64_t value = 7;
-
-    if (wait->wait == wait_chan_recv) {
-        CHECK_RES(nart_try_send(&all.tx[wait->i], &value), 0);
-    } else if (wait->wait == wait_chan_send) {
-        CHECK_RES(nart_try_recv(&all.full_rx[wait->i], &value), 0);
-    } else if (wait->wait == wait_bytes_recv) {
-        CHECK_RES(nart_bytes_try_send(&all.btx[wait->i], all.text, 1), 0);
-    } else if (wait->wait == wait_bytes_send) {
-        CHECK_RES(nart_bytes_try_recv(&all.full_brx[wait->i], &msg), 0);
-        CHECK_RES(nart_bytes_release(&all.full_brx[wait->i], &msg), 0);
-    } else {
-        CHECK_RES(nart_oneshot_send(&all.otx[wait->i], &value), 0);
-    }
-}
-
 TEST(ends_of_channels_wait_and_are_woken)
 {
     nart_tokio_op op;
@@ -144,7 +124,7 @@ TEST(ends_of_channels_wait_and_are_woken)
         open_unbound();
         start(&waits[i], 0, &op);
         wait_for(&parked, 1);
-        serve(&waits[i]);
+        CHECK(waits[i].serve(waits[i].i));
         check_answer(&waits[i], &op, 0);
         close_all();
     }
@@ -191,7 +171,7 @@ TEST(waits_are_cancelled_and_leave_nothing)
         check_answer(&waits[i], &op, NART_EEXHAUSTED);
         start(&waits[i], NART_MS, &op);
         check_answer(&waits[i], &op, -ETIMEDOUT);
-        serve(&waits[i]);
+        CHECK(waits[i].serve(waits[i].i));
         start(&waits[i], 0, &op);
         check_answer(&waits[i], &op, 0);
         close_all();

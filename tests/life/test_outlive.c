@@ -13,7 +13,7 @@ static nart_res deaf_poll(nart_cx *cx, void *frame)
     const struct waiter *f = frame;
 
     waiting++;
-    (void)f->wait->wait(cx, f->wait->i);
+    (void)f->wait->wait(cx, f->wait->i, waiter_of(f->wait));
     return NART_PENDING;
 }
 
@@ -111,7 +111,7 @@ static void wait_again(void)
     for (int i = 0; i < WAITS; i++) {
         const struct waiter init = { .wait = &waits[i] };
         bool fits = waits[i].wait == wait_notify || waits[i].wait == wait_semaphore ||
-                    waits[i].wait == wait_group || waits[i].wait == wait_shut ||
+                    waits[i].wait == wait_group || waits[i].wait == wait_shutdown ||
                     waits[i].wait == wait_watch || waits[i].wait == wait_broadcast;
         if (fits)
             CHECK_RES(nart_rt_spawn(rt, &waiter_type, &init, NULL), 0);

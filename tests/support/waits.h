@@ -15,7 +15,7 @@
 #include <nart/shutdown.h>
 #include <nart/task_set.h>
 
-enum { CHANNELS = 3, BYTES = 2, ONESHOTS = 2 };
+enum { CHANNELS = 3, BYTES = 2, ONESHOTS = 2, WAITS_MOST = 32 };
 
 /* Outside of any frame. `full`: their senders wait. */
 static struct all {
@@ -38,124 +38,223 @@ static struct all {
     nart_join join;
     nart_task_set set;
     nart_task_set_node node;
-    nart_waiter waiters[6];
+    nart_waiter waiters[WAITS_MOST];
+    nart_rt *rt;
     uint64_t value;
     char text[64];
 } all;
 
-/* ---- the waits: the i-th of its kind ---- */
+/* ---- the waits, and what ends them: the i-th of their kind ----
+ * Serving does once what such a task waits for, from outside of polls; false when it cannot be done. */
 
-static inline nart_res wait_chan_recv(nart_cx *cx, int i)
+static inline nart_res wait_chan_recv(nart_cx *cx, int i, nart_waiter *w)
 {
+    (void)w;
     return nart_recv(cx, &all.rx[i], &all.value);
 }
 
-static inline nart_res wait_chan_send(nart_cx *cx, int i)
+static inline bool serve_chan_recv(int i)
 {
+    return nart_try_send(&all.tx[i], &all.value) == 0;
+}
+
+static inline nart_res wait_chan_send(nart_cx *cx, int i, nart_waiter *w)
+{
+    (void)w;
     return nart_send(cx, &all.full_tx[i], &all.value);
 }
 
-static inline nart_res wait_bytes_recv(nart_cx *cx, int i)
+static inline bool serve_chan_send(int i)
 {
-    nart_bytes_msg msg;
-    return nart_bytes_recv(cx, &all.brx[i], &msg);
+    return nart_try_recv(&all.full_rx[i], &all.value) == 0;
 }
 
-static inline nart_res wait_bytes_send(nart_cx *cx, int i)
+static inline nart_res wait_bytes_recv(nart_cx *cx, int i, nart_waiter *w)
 {
+    nart_bytes_msg msg;
+    (void)w;
+    nart_res r = nart_bytes_recv(cx, &all.brx[i], &msg);
+    return r ? r : nart_bytes_release(&all.brx[i], &msg);
+}
+
+static inline bool serve_bytes_recv(int i)
+{
+    return nart_bytes_try_send(&all.btx[i], all.text, 1) == 0;
+}
+
+static inline nart_res wait_bytes_send(nart_cx *cx, int i, nart_waiter *w)
+{
+    (void)w;
     return nart_bytes_send(cx, &all.full_btx[i], all.text, sizeof all.text);
 }
 
-static inline nart_res wait_oneshot_recv(nart_cx *cx, int i)
+static inline bool serve_bytes_send(int i)
 {
+    nart_bytes_msg msg;
+    return nart_bytes_try_recv(&all.full_brx[i], &msg) == 0 &&
+           nart_bytes_release(&all.full_brx[i], &msg) == 0;
+}
+
+static inline nart_res wait_oneshot(nart_cx *cx, int i, nart_waiter *w)
+{
+    (void)w;
     return nart_oneshot_recv(cx, &all.orx[i], &all.value);
 }
 
-static inline nart_res wait_watch(nart_cx *cx, int i)
+static inline bool serve_oneshot(int i)
 {
-    (void)i;
+    return nart_oneshot_send(&all.otx[i], &all.value) == 0;
+}
+
+static inline nart_res wait_watch(nart_cx *cx, int i, nart_waiter *w)
+{
+    (void)i, (void)w;
     return nart_watch_changed(cx, &all.wrx, &all.value);
 }
 
-static inline nart_res wait_broadcast(nart_cx *cx, int i)
+static inline bool serve_watch(int i)
 {
     (void)i;
+    return nart_watch_send(&all.wtx, &all.value) >= 0;
+}
+
+static inline nart_res wait_broadcast(nart_cx *cx, int i, nart_waiter *w)
+{
+    (void)i, (void)w;
     return nart_broadcast_recv(cx, &all.crx, &all.value, NULL);
 }
 
-static inline nart_res wait_notify(nart_cx *cx, int i)
+static inline bool serve_broadcast(int i)
 {
     (void)i;
-    return nart_notify_await(cx, &all.notify, &all.waiters[0]);
+    return nart_broadcast_send(&all.ctx, &all.value) >= 0;
 }
 
-static inline nart_res wait_semaphore(nart_cx *cx, int i)
+static inline nart_res wait_notify(nart_cx *cx, int i, nart_waiter *w)
 {
     (void)i;
-    return nart_semaphore_acquire(cx, &all.semaphore, &all.waiters[1], 1);
+    return nart_notify_await(cx, &all.notify, w);
 }
 
-static inline nart_res wait_group(nart_cx *cx, int i)
+static inline bool serve_notify(int i)
 {
     (void)i;
-    return nart_wait_group_await(cx, &all.group, &all.waiters[2]);
+    nart_notify_one(&all.notify);
+    return true;
 }
 
-static inline nart_res wait_token(nart_cx *cx, int i)
-{
-    return nart_token_await(cx, i ? &all.child : &all.token, &all.waiters[3 + i]);
-}
-
-static inline nart_res wait_shut(nart_cx *cx, int i)
+static inline nart_res wait_semaphore(nart_cx *cx, int i, nart_waiter *w)
 {
     (void)i;
-    return nart_shutdown_await(cx, &all.waiters[5]);
+    return nart_semaphore_acquire(cx, &all.semaphore, w, 1);
 }
 
-static inline nart_res wait_join(nart_cx *cx, int i)
+static inline bool serve_semaphore(int i)
 {
     (void)i;
+    return nart_semaphore_release(&all.semaphore, 1) == 0;
+}
+
+static inline nart_res wait_group(nart_cx *cx, int i, nart_waiter *w)
+{
+    (void)i;
+    return nart_wait_group_await(cx, &all.group, w);
+}
+
+/* Who comes later waits again. */
+static inline bool serve_group(int i)
+{
+    (void)i;
+    return nart_wait_group_done(&all.group) == 0 && nart_wait_group_add(&all.group, 1) == 0;
+}
+
+static inline nart_res wait_token(nart_cx *cx, int i, nart_waiter *w)
+{
+    return nart_token_await(cx, i ? &all.child : &all.token, w);
+}
+
+static inline bool serve_token(int i)
+{
+    nart_token_cancel(i ? &all.child : &all.token);
+    return true;
+}
+
+static inline nart_res wait_shutdown(nart_cx *cx, int i, nart_waiter *w)
+{
+    (void)i;
+    return nart_shutdown_await(cx, w);
+}
+
+static inline bool serve_shutdown(int i)
+{
+    (void)i;
+    return nart_rt_shutdown(all.rt) == 0;
+}
+
+static inline nart_res wait_join(nart_cx *cx, int i, nart_waiter *w)
+{
+    (void)i, (void)w;
     return nart_join_await(cx, &all.join, NULL);
 }
 
-static inline nart_res wait_set(nart_cx *cx, int i)
+static inline bool serve_join(int i)
 {
     (void)i;
+    return nart_task_cancel(all.rt, nart_join_task(&all.join)) == 0;
+}
+
+static inline nart_res wait_set(nart_cx *cx, int i, nart_waiter *w)
+{
+    (void)i, (void)w;
     return nart_task_set_next(cx, &all.set, NULL);
+}
+
+static inline bool serve_set(int i)
+{
+    (void)i;
+    return nart_task_set_cancel(&all.set) == 0;
 }
 
 static const struct a_wait {
     const char *name;
-    nart_res (*wait)(nart_cx *cx, int i);
+    nart_res (*wait)(nart_cx *cx, int i, nart_waiter *w);
+    bool (*serve)(int i);
     int i;
     bool outside; /* it may be another thread that ends it, by sending or receiving */
     bool moves;   /* it can be had by tasks that move between threads */
 } waits[] = {
-    { "local recv", wait_chan_recv, 0, false, false },
-    { "spsc recv", wait_chan_recv, 1, true, true },
-    { "mpsc recv", wait_chan_recv, 2, true, true },
-    { "local send", wait_chan_send, 0, false, false },
-    { "spsc send", wait_chan_send, 1, true, true },
-    { "mpsc send", wait_chan_send, 2, true, true },
-    { "spsc bytes recv", wait_bytes_recv, 0, true, true },
-    { "mpsc bytes recv", wait_bytes_recv, 1, true, true },
-    { "spsc bytes send", wait_bytes_send, 0, true, true },
-    { "mpsc bytes send", wait_bytes_send, 1, true, true },
-    { "oneshot", wait_oneshot_recv, 0, true, true },
-    { "linked oneshot", wait_oneshot_recv, 1, false, false },
-    { "watch", wait_watch, 0, false, false },
-    { "broadcast", wait_broadcast, 0, false, false },
-    { "notify", wait_notify, 0, false, false },
-    { "semaphore", wait_semaphore, 0, false, false },
-    { "wait group", wait_group, 0, false, false },
-    { "token", wait_token, 0, false, false },
-    { "child token", wait_token, 1, false, false },
-    { "shutdown", wait_shut, 0, false, false },
-    { "join", wait_join, 0, false, false },
-    { "task set", wait_set, 0, false, false },
+    { "local recv", wait_chan_recv, serve_chan_recv, 0, false, false },
+    { "spsc recv", wait_chan_recv, serve_chan_recv, 1, true, true },
+    { "mpsc recv", wait_chan_recv, serve_chan_recv, 2, true, true },
+    { "local send", wait_chan_send, serve_chan_send, 0, false, false },
+    { "spsc send", wait_chan_send, serve_chan_send, 1, true, true },
+    { "mpsc send", wait_chan_send, serve_chan_send, 2, true, true },
+    { "spsc bytes recv", wait_bytes_recv, serve_bytes_recv, 0, true, true },
+    { "mpsc bytes recv", wait_bytes_recv, serve_bytes_recv, 1, true, true },
+    { "spsc bytes send", wait_bytes_send, serve_bytes_send, 0, true, true },
+    { "mpsc bytes send", wait_bytes_send, serve_bytes_send, 1, true, true },
+    { "oneshot", wait_oneshot, serve_oneshot, 0, true, true },
+    { "linked oneshot", wait_oneshot, serve_oneshot, 1, false, false },
+    { "watch", wait_watch, serve_watch, 0, false, false },
+    { "broadcast", wait_broadcast, serve_broadcast, 0, false, false },
+    { "notify", wait_notify, serve_notify, 0, false, false },
+    { "semaphore", wait_semaphore, serve_semaphore, 0, false, false },
+    { "wait group", wait_group, serve_group, 0, false, false },
+    { "token", wait_token, serve_token, 0, false, false },
+    { "child token", wait_token, serve_token, 1, false, false },
+    { "shutdown", wait_shutdown, serve_shutdown, 0, false, false },
+    { "join", wait_join, serve_join, 0, false, false },
+    { "task set", wait_set, serve_set, 0, false, false },
 };
 
 enum { WAITS = sizeof waits / sizeof *waits };
+_Static_assert((int)WAITS <= (int)WAITS_MOST, "each has a waiter");
+
+/* Where such a task waits, if it does so in a waiter. */
+static inline nart_waiter *waiter_of(const struct a_wait *wait)
+{
+    return &all.waiters[wait - waits];
+}
 
 /* A task that waits once. */
 struct waiter {
@@ -172,7 +271,7 @@ static inline nart_res waiter_run(nart_cx *cx, void *frame)
 
     NART_BEGIN(cx, &f->co);
     waiting++;
-    NART_AWAIT(answered, f->wait->wait(cx, f->wait->i));
+    NART_AWAIT(answered, f->wait->wait(cx, f->wait->i, waiter_of(f->wait)));
     waiting--;
     NART_END(answered);
 }
@@ -215,7 +314,7 @@ static inline void open_all(nart_rt *rt)
 {
     nart_join j = { .hub = NULL };
 
-    all = (struct all){ .value = 0 };
+    all = (struct all){ .rt = rt };
     waiting = 0;
     open_channels(rt);
     CHECK_RES(nart_oneshot_open(rt, 8, NULL, &all.otx[0], &all.orx[0]), 0);

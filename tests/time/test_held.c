@@ -98,7 +98,7 @@ static nart_res limited_run(nart_cx *cx, void *frame)
     struct waiter *f = frame;
 
     NART_BEGIN(cx, &f->co);
-    NART_AWAIT_FOR(answered, DAY, f->wait->wait(cx, f->wait->i));
+    NART_AWAIT_FOR(answered, DAY, f->wait->wait(cx, f->wait->i, waiter_of(f->wait)));
     NART_END(answered);
 }
 
