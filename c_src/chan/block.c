@@ -174,7 +174,7 @@ nart_res nart_send_blocking(nart_tx *tx, const void *value, int64_t timeout_ns)
 /* 0, or why this thread cannot wait in the receiver. */
 static nart_res may_wait(const nart_rx *rx)
 {
-    const nart_rt *rt = nart__chan_of(rx->ring)->rt;
+    const nart_rt *rt = nart__chan_of(rx->ring)->home.rt;
 
     if (nart__ring_kind(rx->ring) == NART_CHAN_LOCAL || nart__ring_spinning(rx->ring))
         return -EINVAL;

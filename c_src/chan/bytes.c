@@ -2,8 +2,7 @@
 /* bytes.c: opening, closing and moving the ends of channels of bytes.
  *
  * A channel is one block: itself, its words, the ring and the ring's margin; freed by the last side
- * that closes. It is a guest of the receiver's runtime, which tells it of its own end: from then on
- * nobody waits in a spinning one, and what is left can still be taken. */
+ * that closes. */
 #include "bytes.h"
 
 #include <string.h>
@@ -16,46 +15,7 @@ _Static_assert(sizeof(nart__bytes_ring) == 3 * (size_t)NART__RING_LINE, "frozen"
 _Static_assert(sizeof(nart_bytes_tx) == 104 && sizeof(nart_bytes_rx) == 104, "frozen");
 _Static_assert(sizeof(nart__bytes) % NART__RING_LINE == 0, "the words begin on a line");
 
-/* ---- the runtime behind the receiver ---- */
-
-static void rt_gone(nart__guest *g)
-{
-    nart__bytes *c = (nart__bytes *)(void *)((char *)g - offsetof(nart__bytes, guest));
-    bool forked = nart__rt_check(c->rt) == NART_EFORK; /* the parent's tasks are not woken */
-
-    c->rt = NULL;
-    c->watch.next = NULL; /* the list goes with the runtime */
-    c->ring.rx_dirty = 0;
-    if (!forked)
-        nart__tell(&c->ring.tx_notify);
-}
-
-static void attach(nart__bytes *c, nart_rt *rt)
-{
-    c->rt = rt;
-    c->guest.rt_gone = rt_gone;
-    nart__guest_add(rt, &c->guest);
-    if (c->ring.spinning) {
-        c->ring.rx_dirty = 1; /* for as long as it is watched: always */
-        nart__watch_add(rt, &c->watch);
-    }
-}
-
-static void detach(nart__bytes *c)
-{
-    nart__guest_remove(&c->guest);
-    if (c->watch.next)
-        nart__watch_remove(&c->watch);
-    c->ring.rx_dirty = 0;
-    c->rt = NULL;
-}
-
 /* ---- opening ---- */
-
-static bool busy(const nart_rt *rt)
-{
-    return rt->opts.flags & NART_RT_BUSY;
-}
 
 static nart_res check(const nart_rt *rt, const nart_bytes_opts *o)
 {
@@ -63,7 +23,7 @@ static nart_res check(const nart_rt *rt, const nart_bytes_opts *o)
         return NART_EABI;
     if (o->kind != NART_BYTES_SPSC && o->kind != NART_BYTES_MPSC)
         return -EINVAL;
-    if (o->flags & ~(uint32_t)NART_BYTES_SPINNING || (o->flags && !busy(rt)))
+    if (o->flags & ~(uint32_t)NART_BYTES_SPINNING || (o->flags && !nart__home_may_spin(rt)))
         return -EINVAL;
     if (o->capacity == 0)
         return -EINVAL;
@@ -101,8 +61,9 @@ static nart__bytes *bytes_new(nart_rt *rt, const nart_bytes_opts *o, uint64_t ca
     NART__STORE(&c->refs, 2u, NART__RELAXED);
     nart__lock_init(&c->lock);
     c->fork_epoch = nart__fork_epoch();
-    c->watch.look = nart__bytes_look;
-    attach(c, rt);
+    nart__home_init(&c->home, &c->ring.rx_dirty, c->ring.spinning, nart__bytes_look,
+                    nart__bytes_settle);
+    nart__home_enter(&c->home, rt);
     return c;
 }
 
@@ -178,8 +139,7 @@ void nart_bytes_rx_close(nart_bytes_rx *rx)
     nart__interrupt(&rx->wait);
     memset(rx, 0, sizeof *rx);
     nart__bytes_rx_closed(&c->ring);
-    if (c->rt)
-        detach(c);
+    nart__home_leave(&c->home);
     release(c);
 }
 
@@ -207,23 +167,7 @@ nart_res nart_bytes_rx_bind(nart_bytes_rx *rx, nart_rt *rt)
 {
     if (!rx->ring)
         return NART_ECLOSED;
-    nart__bytes *c = nart__bytes_of(rx->ring);
-    if (rt && c->ring.spinning && !busy(rt))
-        return -EINVAL;
-    nart_res r = c->rt ? nart__rt_check(c->rt) : 0;
-    if (r == 0 && rt)
-        r = nart__rt_check(rt);
-    if (r)
-        return r;
-    if (nart__wait_in_use(&rx->wait))
-        return -EBUSY;
-    nart__interrupt(&rx->wait);
-    if (c->rt)
-        detach(c);
-    nart__tell(&c->ring.tx_notify); /* what this side still owes the senders */
-    if (rt)
-        attach(c, rt);
-    return 0;
+    return nart__home_bind(&nart__bytes_of(rx->ring)->home, &rx->wait, rt);
 }
 
 /* ---- looking ---- */

@@ -6,8 +6,8 @@
 
 #include "../base/atomic.h"
 #include "../base/lock.h"
-#include "../core/runtime.h"
 #include "cell.h"
+#include "home.h"
 
 #include <nart/bytes.h>
 
@@ -16,11 +16,8 @@
  * part of it is not in the senders' way. */
 typedef struct nart__bytes {
     NART__ALIGNAS(NART__RING_LINE) nart__bytes_ring ring;
-    nart_rt *rt;         /* the receiver's; NULL: it belongs to none, or that has gone */
-    nart__wait *rx_wait; /* where the receiver waits */
-    nart__guest guest;   /* in rt's list while rt is set */
-    nart__watch watch;   /* in rt's list while the senders must be looked at */
-    size_t bytes;        /* of the whole block */
+    nart__home home; /* the receiver's */
+    size_t bytes;    /* of the whole block */
     nart_alloc alloc;
     NART__ALIGNAS(NART__RING_LINE) NART__ATOMIC(uint32_t) senders; /* ends that are open */
     NART__ATOMIC(uint32_t) tx_gone;                                /* the last of them has closed */
@@ -35,6 +32,11 @@ static inline nart__bytes *nart__bytes_of(nart__bytes_ring *r)
     return (nart__bytes *)(void *)r; /* the ring is the first member */
 }
 
+static inline nart__bytes *nart__bytes_at(nart__home *h)
+{
+    return (nart__bytes *)(void *)((char *)h - offsetof(nart__bytes, home));
+}
+
 /* Relaxed: it changes once, to say that sending has no point any more. */
 static inline bool nart__bytes_rx_gone(nart__bytes_ring *r)
 {
@@ -45,6 +47,7 @@ static inline bool nart__bytes_rx_gone(nart__bytes_ring *r)
 bool nart__bytes_tx_closed(nart_bytes_tx *tx);
 void nart__bytes_rx_closed(nart__bytes_ring *r);
 void nart__bytes_look(nart__watch *w);
+void nart__bytes_settle(nart__home *h);
 size_t nart__bytes_len(nart__bytes_ring *r);
 bool nart__bytes_tx_gone(nart__bytes_ring *r);
 bool nart__bytes_last(nart__bytes *c);

@@ -169,14 +169,12 @@ nart_res nart__bytes_claim_slow(nart_cx *cx, nart_bytes_tx *tx, size_t len, nart
 /* Room has been freed, the first in this tick. */
 void nart__bytes_freed(nart__bytes_ring *r)
 {
-    nart__bytes *c = nart__bytes_of(r);
+    nart__home_owe(&nart__bytes_of(r)->home);
+}
 
-    if (!c->rt || !c->rt->running) {
-        nart__tell(&r->tx_notify);
-        return;
-    }
-    r->rx_dirty = 1;
-    nart__watch_add(c->rt, &c->watch);
+void nart__bytes_settle(nart__home *h)
+{
+    nart__tell(&nart__bytes_at(h)->ring.tx_notify);
 }
 
 /* Relaxed: a waker that is not seen yet is seen by the next look. */
@@ -222,7 +220,7 @@ nart_res nart__bytes_try_recv_slow(nart_bytes_rx *rx, nart_bytes_msg *msg)
 static void rx_withdraw(nart__wait *w)
 {
     nart__bytes_ring *r = ((nart_bytes_rx *)(void *)w)->ring;
-    nart__bytes_of(r)->rx_wait = NULL;
+    nart__bytes_of(r)->home.waits = NULL;
     nart__cell_take_back(&r->rx_notify);
 }
 
@@ -252,7 +250,7 @@ static nart_res recv_wait(nart_cx *cx, nart_bytes_rx *rx, nart_bytes_msg *msg)
     nart_res r = nart__park_in(cx, &rx->wait, &begun);
     if (r != NART_PENDING)
         return r;
-    c->rx_wait = &rx->wait;
+    c->home.waits = &rx->wait;
     if (c->ring.spinning)
         return NART_PENDING;
     nart__cell_leave(&c->ring.rx_notify, cx);
@@ -267,8 +265,8 @@ static nart_res recv_wait(nart_cx *cx, nart_bytes_rx *rx, nart_bytes_msg *msg)
 /* Can it be awaited here? On the loop that it belongs to, or anywhere. */
 static bool is_at_home(nart__bytes_ring *r, const nart_cx *cx)
 {
-    const nart_rt *rt = nart__bytes_of(r)->rt;
-    return rt ? &rt->cx == cx : !r->spinning;
+    const nart__home *h = &nart__bytes_of(r)->home;
+    return h->rt ? nart__at_home(h, cx) : !h->spinning;
 }
 
 nart_res nart__bytes_recv_slow(nart_cx *cx, nart_bytes_rx *rx, nart_bytes_msg *msg)
@@ -293,27 +291,25 @@ nart_res nart__bytes_recv_slow(nart_cx *cx, nart_bytes_rx *rx, nart_bytes_msg *m
 /* Relaxed: the task's own look, later on this thread, sees no less. */
 static bool receiver_has_cause(nart__bytes *c)
 {
-    const nart_bytes_rx *rx = (const nart_bytes_rx *)(const void *)c->rx_wait;
+    const nart_bytes_rx *rx = (const nart_bytes_rx *)(const void *)c->home.waits;
 
     return NART__LOAD(nart__bytes_word_at(&c->ring, rx->pos), NART__RELAXED) != NART__BYTES_NONE ||
            NART__LOAD(&c->tx_gone, NART__RELAXED);
 }
 
-/* Once per look of the receiver's loop, while it is on the list. */
+/* Once per look of the receiver's loop, while it is watched. */
 void nart__bytes_look(nart__watch *watch)
 {
-    nart__bytes *c = (nart__bytes *)(void *)((char *)watch - offsetof(nart__bytes, watch));
-    nart__bytes_ring *r = &c->ring;
+    nart__home *h = nart__home_watched(watch);
+    nart__bytes *c = nart__bytes_at(h);
 
-    if (r->spinning) {
-        if (c->rx_wait && receiver_has_cause(c))
-            nart__ready(c->rx_wait->task);
-        tell_if_left(r);
+    if (!h->spinning) {
+        nart__home_pay(h);
         return;
     }
-    nart__watch_remove(watch);
-    r->rx_dirty = 0;
-    nart__tell(&r->tx_notify);
+    if (h->waits && receiver_has_cause(c))
+        nart__ready(h->waits->task);
+    tell_if_left(&c->ring);
 }
 
 /* ---- closing ---- */

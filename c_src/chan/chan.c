@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* chan.c: opening, closing and moving the ends of channels; the doors to local.c, spsc.c and mpsc.c.
  *
- * A channel is one block, ring and values together, freed by the last end that closes. It is a guest
- * of the receiver's runtime, which tells it of its own end: from then on nobody waits in a local
- * channel or a spinning one, and what is left can still be taken. */
+ * A channel is one block, ring and values together, freed by the last end that closes. */
 #include "chan.h"
 
 #include <string.h>
@@ -15,55 +13,7 @@ _Static_assert(offsetof(nart__ring, taken) == 2 * (size_t)NART__RING_LINE, "froz
 _Static_assert(sizeof(nart__ring) == 3 * (size_t)NART__RING_LINE, "frozen");
 _Static_assert(sizeof(nart_tx) == 96 && sizeof(nart_rx) == 96, "frozen");
 
-/* ---- the runtime behind the receiver ---- */
-
-/* What the receiver owes senders that wait. */
-static void settle(nart__chan *c)
-{
-    if (nart__ring_kind(&c->ring) == NART_CHAN_SPSC)
-        nart__tell(&c->ring.tx_notify);
-    else if (nart__ring_kind(&c->ring) == NART_CHAN_MPSC)
-        nart__mpsc_settle(c);
-}
-
-static void rt_gone(nart__guest *g)
-{
-    nart__chan *c = (nart__chan *)(void *)((char *)g - offsetof(nart__chan, guest));
-    bool forked = nart__rt_check(c->rt) == NART_EFORK; /* the parent's tasks are not woken */
-
-    c->rt = NULL;
-    c->watch.next = NULL; /* the list goes with the runtime */
-    c->ring.rx_dirty = 0;
-    if (!forked)
-        settle(c);
-}
-
-static void attach(nart__chan *c, nart_rt *rt)
-{
-    c->rt = rt;
-    c->guest.rt_gone = rt_gone;
-    nart__guest_add(rt, &c->guest);
-    if (nart__ring_spinning(&c->ring)) {
-        c->ring.rx_dirty = 1; /* for as long as it is watched: always */
-        nart__watch_add(rt, &c->watch);
-    }
-}
-
-static void detach(nart__chan *c)
-{
-    nart__guest_remove(&c->guest);
-    if (c->watch.next)
-        nart__watch_remove(&c->watch);
-    c->ring.rx_dirty = 0;
-    c->rt = NULL;
-}
-
 /* ---- opening ---- */
-
-static bool busy(const nart_rt *rt)
-{
-    return rt->opts.flags & NART_RT_BUSY;
-}
 
 static nart_res check(const nart_rt *rt, const nart_chan_opts *o)
 {
@@ -73,7 +23,7 @@ static nart_res check(const nart_rt *rt, const nart_chan_opts *o)
         return -EINVAL;
     if (o->flags & ~(uint32_t)NART_CHAN_SPINNING)
         return -EINVAL;
-    if (o->flags && (o->kind == NART_CHAN_LOCAL || !busy(rt)))
+    if (o->flags && (o->kind == NART_CHAN_LOCAL || !nart__home_may_spin(rt)))
         return -EINVAL;
     if (o->elem == 0 || o->capacity == 0)
         return -EINVAL;
@@ -89,6 +39,16 @@ static uint64_t round_up(uint64_t n)
         p <<= 1;
     return p;
 }
+
+static void (*const look[])(nart__watch *w) = {
+    [NART_CHAN_SPSC] = nart__spsc_look,
+    [NART_CHAN_MPSC] = nart__mpsc_look,
+};
+
+static void (*const settle[])(nart__home *h) = {
+    [NART_CHAN_SPSC] = nart__spsc_settle,
+    [NART_CHAN_MPSC] = nart__mpsc_settle,
+};
 
 static nart__chan *chan_new(nart_rt *rt, const nart_chan_opts *o)
 {
@@ -111,10 +71,11 @@ static nart__chan *chan_new(nart_rt *rt, const nart_chan_opts *o)
     c->ring.stride = stride;
     c->ring.buf = (unsigned char *)(c + 1);
     NART__STORE(&c->ring.room, capacity, NART__RELAXED);
-    c->watch.look = mpsc ? nart__mpsc_look : nart__spsc_look;
     if (mpsc)
         nart__mpsc_init(c);
-    attach(c, rt);
+    nart__home_init(&c->home, &c->ring.rx_dirty, o->flags & NART_CHAN_SPINNING, look[o->kind],
+                    settle[o->kind]);
+    nart__home_enter(&c->home, rt);
     return c;
 }
 
@@ -238,8 +199,7 @@ void nart_rx_close(nart_rx *rx)
         nart__mpsc_rx_closed(c);
     else
         nart__local_rx_closed(c);
-    if (c->rt)
-        detach(c);
+    nart__home_leave(&c->home);
     release(c);
 }
 
@@ -267,25 +227,9 @@ nart_res nart_rx_bind(nart_rx *rx, nart_rt *rt)
 {
     if (!rx->ring)
         return NART_ECLOSED;
-    nart__chan *c = nart__chan_of(rx->ring);
     if (nart__ring_kind(rx->ring) == NART_CHAN_LOCAL)
         return -EINVAL;
-    if (rt && nart__ring_spinning(rx->ring) && !busy(rt))
-        return -EINVAL;
-    nart_res r = c->rt ? nart__rt_check(c->rt) : 0;
-    if (r == 0 && rt)
-        r = nart__rt_check(rt);
-    if (r)
-        return r;
-    if (nart__wait_in_use(&rx->wait))
-        return -EBUSY;
-    nart__interrupt(&rx->wait);
-    if (c->rt)
-        detach(c);
-    settle(c);
-    if (rt)
-        attach(c, rt);
-    return 0;
+    return nart__home_bind(&nart__chan_of(rx->ring)->home, &rx->wait, rt);
 }
 
 /* ---- looking ---- */
@@ -342,6 +286,11 @@ bool nart_rx_is_closed(const nart_rx *rx)
 }
 
 /* ---- the slow side of the inlines ---- */
+
+void nart__ring_taken(nart__ring *r)
+{
+    nart__home_owe(&nart__chan_of(r)->home);
+}
 
 /* Of an end: 0 when it is closed. */
 static inline bool is_local(uint64_t type, size_t elem)

@@ -5,7 +5,7 @@
 
 #include "../base/atomic.h"
 #include "../base/lock.h"
-#include "../core/runtime.h"
+#include "home.h"
 
 #include <nart/chan.h>
 
@@ -14,8 +14,7 @@
  * are aligned for any type, and the receiver's cold fields are not in the senders' way. */
 typedef struct nart__chan {
     NART__ALIGNAS(NART__RING_LINE) nart__ring ring;
-    nart_rt *rt;                 /* the receiver's; NULL: it belongs to none, or that has gone */
-    nart__wait *rx_wait;         /* where the receiver waits */
+    nart__home home;             /* the receiver's */
     nart__lock lock;             /* mpsc: over the next three */
     nart__waitq senders_waiting; /* local, mpsc */
     uint32_t promised;           /* mpsc: places granted to senders that have not come yet */
@@ -24,8 +23,6 @@ typedef struct nart__chan {
     NART__ATOMIC(uint32_t) open; /* mpsc: the same */
     NART__ATOMIC(uint32_t) refs; /* sides that are open */
     unsigned fork_epoch;         /* mpsc: of the process that may take the lock */
-    nart__guest guest;           /* in rt's list while rt is set */
-    nart__watch watch;           /* spsc, mpsc: in rt's list while senders must be looked at */
     size_t bytes;                /* of the whole block */
     void (*drop_value)(void *value);
     nart_alloc alloc;
@@ -89,10 +86,9 @@ static inline void nart__values_out(nart__ring *r, uint64_t pos, void *values, s
     memcpy((unsigned char *)values + first * elem, r->buf, (n - first) * elem);
 }
 
-/* Is this the context of the loop that the receiver belongs to? */
-static inline bool nart__chan_on(const nart__chan *c, const nart_cx *cx)
+static inline nart__chan *nart__chan_at(nart__home *h)
 {
-    return (const void *)c->rt == (const void *)cx; /* a runtime's first member is its context */
+    return (nart__chan *)(void *)((char *)h - offsetof(nart__chan, home));
 }
 
 /* local.c */
@@ -117,6 +113,7 @@ nart_res nart__spsc_try_recv_many(nart_rx *rx, void *values, size_t n);
 void nart__spsc_tx_closed(nart__ring *r);
 void nart__spsc_rx_closed(nart__ring *r);
 void nart__spsc_look(nart__watch *w);
+void nart__spsc_settle(nart__home *h);
 /* The last close: head and tail of what is left. */
 void nart__spsc_finish(nart__ring *r);
 size_t nart__spsc_len(nart__ring *r);
@@ -144,8 +141,7 @@ void nart__mpsc_cloned(nart__chan *c);
 bool nart__mpsc_tx_closed(nart__chan *c);
 void nart__mpsc_rx_closed(nart__chan *c);
 void nart__mpsc_look(nart__watch *w);
-/* Grants the places that were taken out since. The receiver's. */
-void nart__mpsc_settle(nart__chan *c);
+void nart__mpsc_settle(nart__home *h);
 size_t nart__mpsc_len(nart__ring *r);
 bool nart__mpsc_tx_gone(nart__ring *r);
 /* A new channel, with ring.stride set. */

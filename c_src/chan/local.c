@@ -31,7 +31,7 @@ static void set_room(nart__chan *c)
 /* Whoever waits in a local channel is a task of its loop. */
 static void wake(nart__chan *c, nart__wait *w)
 {
-    nart__rt_ready(c->rt, w->task);
+    nart__rt_ready(c->home.rt, w->task);
 }
 
 /* Grants free places to those who came first. */
@@ -55,7 +55,7 @@ void nart__local_sent(nart__ring *r)
     nart__chan *c = nart__chan_of(r);
 
     r->rx_waits = 0;
-    wake(c, c->rx_wait);
+    wake(c, c->home.waits);
 }
 
 /* There is a place, and senders wait for it. */
@@ -85,7 +85,7 @@ static void rx_withdraw(nart__wait *w)
 {
     nart__chan *c = nart__chan_of(((nart_rx *)(void *)w)->ring);
     c->ring.rx_waits = 0;
-    c->rx_wait = NULL;
+    c->home.waits = NULL;
 }
 
 const struct nart__wait_ops nart__local_tx_ops = { "send", tx_withdraw };
@@ -161,7 +161,7 @@ nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value)
         put(c, value);
         return 0;
     }
-    if (NART_UNLIKELY(!nart__chan_on(c, cx)))
+    if (NART_UNLIKELY(!nart__at_home(&c->home, cx)))
         return NART_EDRIVER;
     r = nart__park_in(cx, w, &begun);
     if (begun) {
@@ -201,11 +201,11 @@ nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value)
         return -EBUSY;
     if (NART_UNLIKELY(used(&c->ring) > 0 || c->senders == 0))
         return recv_now(rx, value);
-    if (NART_UNLIKELY(!nart__chan_on(c, cx)))
+    if (NART_UNLIKELY(!nart__at_home(&c->home, cx)))
         return NART_EDRIVER;
     r = nart__park_in(cx, w, &begun);
     if (NART_LIKELY(r == NART_PENDING)) {
-        c->rx_wait = w;
+        c->home.waits = w;
         c->ring.rx_waits = 1; /* again, after a turn that found the value taken */
     }
     return r;

@@ -154,9 +154,11 @@ static void leave(nart__chan *c)
     }
 }
 
-/* Release: `taken` is stored before, see serve(). */
-void nart__mpsc_settle(nart__chan *c)
+/* Grants the places that were taken out since. Release: `taken` is stored before, see serve(). */
+void nart__mpsc_settle(nart__home *h)
 {
+    nart__chan *c = nart__chan_at(h);
+
     if (NART__EXCHANGE(&c->ring.tx_notify, (uintptr_t)0, NART__RELEASE) && enter(c))
         leave(c);
 }
@@ -411,19 +413,6 @@ nart_res nart__mpsc_unqueue(nart_tx *tx, const void *value)
 
 /* ---- receiving ---- */
 
-/* Values have been taken out, the first in this tick. */
-void nart__mpsc_taken(nart__ring *r)
-{
-    nart__chan *c = nart__chan_of(r);
-
-    if (!c->rt || !c->rt->running) {
-        nart__mpsc_settle(c);
-        return;
-    }
-    r->rx_dirty = 1;
-    nart__watch_add(c->rt, &c->watch);
-}
-
 /* Up to n; how many. */
 static size_t take_many(nart_rx *rx, void *values, size_t n)
 {
@@ -437,7 +426,7 @@ static size_t take_many(nart_rx *rx, void *values, size_t n)
         return 0;
     NART__STORE(&r->taken, rx->pos, NART__RELEASE); /* as in nart__mpsc_pop() */
     if (!r->rx_dirty)
-        nart__mpsc_taken(r);
+        nart__ring_taken(r);
     return count;
 }
 
@@ -454,7 +443,7 @@ nart_res nart__mpsc_try_recv_many(nart_rx *rx, void *values, size_t n)
 static void settle_if_queued(nart__chan *c)
 {
     if (NART__LOAD(&c->ring.tx_notify, NART__RELAXED))
-        nart__mpsc_settle(c);
+        nart__mpsc_settle(&c->home);
 }
 
 nart_res nart__mpsc_try_recv(nart_rx *rx, void *value)
@@ -491,7 +480,7 @@ static void rx_withdraw(nart__wait *w)
 {
     nart__ring *r = ((nart_rx *)(void *)w)->ring;
 
-    nart__chan_of(r)->rx_wait = NULL;
+    nart__chan_of(r)->home.waits = NULL;
     nart__cell_take_back(&r->rx_notify); /* PARKED may stay: the next claim then wakes nobody */
 }
 
@@ -499,8 +488,7 @@ const struct nart__wait_ops nart__mpsc_rx_ops = { "recv", rx_withdraw };
 
 nart_res nart__mpsc_recv(nart_cx *cx, nart_rx *rx, void *value)
 {
-    nart__chan *c = nart__chan_of(rx->ring);
-    bool spinning = nart__ring_spinning(rx->ring);
+    nart__home *h = &nart__chan_of(rx->ring)->home;
     nart__wait *w = &rx->wait;
     bool begun;
 
@@ -509,17 +497,17 @@ nart_res nart__mpsc_recv(nart_cx *cx, nart_rx *rx, void *value)
         return r;
     if (NART_UNLIKELY(w->task && w->task != cx->self))
         return -EBUSY;
-    if (NART_UNLIKELY(c->rt && !nart__chan_on(c, cx)))
+    if (NART_UNLIKELY(h->rt && !nart__at_home(h, cx)))
         return NART_EWRONGTHREAD;
     r = nart__mpsc_try_recv(rx, value);
     if (r == -EAGAIN) {
-        if (spinning && !c->rt)
+        if (h->spinning && !h->rt)
             return NART_EWRONGTHREAD; /* nobody would look */
         r = nart__park_in(cx, w, &begun);
         if (r != NART_PENDING)
             return r;
-        c->rx_wait = w;
-        if (spinning)
+        h->waits = w;
+        if (h->spinning)
             return NART_PENDING;
         nart__cell_leave(&rx->ring->rx_notify, cx);
         if (nart__mpsc_park(rx))
@@ -543,20 +531,19 @@ static bool receiver_has_cause(nart__ring *r)
     return sent & GONE || sent / PLACE != NART__LOAD(&r->taken, NART__RELAXED);
 }
 
-/* Once per look of the receiver's loop, while it is on the list. */
+/* Once per look of the receiver's loop, while it is watched. */
 void nart__mpsc_look(nart__watch *watch)
 {
-    nart__chan *c = (nart__chan *)(void *)((char *)watch - offsetof(nart__chan, watch));
+    nart__home *h = nart__home_watched(watch);
+    nart__chan *c = nart__chan_at(h);
 
-    if (nart__ring_spinning(&c->ring)) {
-        if (c->rx_wait && receiver_has_cause(&c->ring))
-            nart__ready(c->rx_wait->task);
-        settle_if_queued(c);
+    if (!h->spinning) {
+        nart__home_pay(h);
         return;
     }
-    nart__watch_remove(watch);
-    c->ring.rx_dirty = 0;
-    nart__mpsc_settle(c);
+    if (h->waits && receiver_has_cause(&c->ring))
+        nart__ready(h->waits->task);
+    settle_if_queued(c);
 }
 
 /* ---- closing ---- */

@@ -26,17 +26,9 @@
 #include "cell.h"
 #include "chan.h"
 
-/* The receiver has taken values, the first in this tick. */
-void nart__spsc_taken(nart__ring *r)
+void nart__spsc_settle(nart__home *h)
 {
-    nart__chan *c = nart__chan_of(r);
-
-    if (!c->rt || !c->rt->running) {
-        nart__tell(&r->tx_notify);
-        return;
-    }
-    r->rx_dirty = 1;
-    nart__watch_add(c->rt, &c->watch);
+    nart__tell(&nart__chan_at(h)->ring.tx_notify);
 }
 
 /* Relaxed: a waker that is not seen yet is seen by the next look. */
@@ -53,21 +45,19 @@ static bool receiver_has_cause(nart__ring *r)
            NART__LOAD(&r->tx_gone, NART__RELAXED);
 }
 
-/* Once per look of the receiver's loop, while it is on the list. */
+/* Once per look of the receiver's loop, while it is watched. */
 void nart__spsc_look(nart__watch *watch)
 {
-    nart__chan *c = (nart__chan *)(void *)((char *)watch - offsetof(nart__chan, watch));
-    nart__ring *r = &c->ring;
+    nart__home *h = nart__home_watched(watch);
+    nart__ring *r = &nart__chan_at(h)->ring;
 
-    if (nart__ring_spinning(r)) {
-        if (c->rx_wait && receiver_has_cause(r))
-            nart__ready(c->rx_wait->task);
-        tell_if_left(r);
+    if (!h->spinning) {
+        nart__home_pay(h);
         return;
     }
-    nart__watch_remove(watch);
-    r->rx_dirty = 0;
-    nart__tell(&r->tx_notify);
+    if (h->waits && receiver_has_cause(r))
+        nart__ready(h->waits->task);
+    tell_if_left(r);
 }
 
 /* ---- waiting ---- */
@@ -80,7 +70,7 @@ static void tx_withdraw(nart__wait *w)
 static void rx_withdraw(nart__wait *w)
 {
     nart__ring *r = ((nart_rx *)(void *)w)->ring;
-    nart__chan_of(r)->rx_wait = NULL;
+    nart__chan_of(r)->home.waits = NULL;
     nart__cell_take_back(&r->rx_notify);
 }
 
@@ -138,8 +128,7 @@ nart_res nart__spsc_try_recv(nart_rx *rx, void *value)
 
 nart_res nart__spsc_recv(nart_cx *cx, nart_rx *rx, void *value)
 {
-    nart__chan *c = nart__chan_of(rx->ring);
-    bool spinning = nart__ring_spinning(rx->ring);
+    nart__home *h = &nart__chan_of(rx->ring)->home;
     nart__wait *w = &rx->wait;
     bool begun;
 
@@ -148,15 +137,15 @@ nart_res nart__spsc_recv(nart_cx *cx, nart_rx *rx, void *value)
         return r;
     if (NART_UNLIKELY(w->task && w->task != cx->self))
         return -EBUSY;
-    if (NART_UNLIKELY(c->rt ? !nart__chan_on(c, cx) : spinning))
+    if (NART_UNLIKELY(h->rt ? !nart__at_home(h, cx) : h->spinning))
         return NART_EWRONGTHREAD;
     r = nart__spsc_try_recv(rx, value);
     if (r == -EAGAIN) {
         r = nart__park_in(cx, w, &begun);
         if (r != NART_PENDING)
             return r;
-        c->rx_wait = w;
-        if (spinning)
+        h->waits = w;
+        if (h->spinning)
             return NART_PENDING;
         nart__cell_leave(&rx->ring->rx_notify, cx);
         r = nart__spsc_try_recv(rx, value);
@@ -209,7 +198,7 @@ nart_res nart__spsc_try_recv_many(nart_rx *rx, void *values, size_t n)
     rx->pos += count;
     NART__STORE(&r->taken, rx->pos, NART__RELEASE); /* the copy is done before */
     if (!r->rx_dirty)
-        nart__spsc_taken(r);
+        nart__ring_taken(r);
     return (nart_res)count;
 }
 

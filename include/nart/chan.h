@@ -187,8 +187,7 @@ NART_API nart_res nart__recv_slow(nart_cx *cx, nart_rx *rx, void *value, size_t 
 NART_API nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem);
 NART_API void nart__local_sent(nart__ring *r);
 NART_API void nart__local_taken(nart__ring *r);
-NART_API void nart__spsc_taken(nart__ring *r);
-NART_API void nart__mpsc_taken(nart__ring *r);
+NART_API void nart__ring_taken(nart__ring *r);
 
 /* Wakes whoever has left a waker in this cell. Release: what was published before is there when the
  * other side finds that its waker was taken. Acquire: the waker's own memory is there to be woken. */
@@ -299,7 +298,7 @@ static inline int nart__mpsc_pop(nart_rx *rx, void *value, size_t elem)
     rx->pos = pos + 1;
     NART__STORE(&r->taken, pos + 1, NART__RELEASE); /* the copy is done before the place is free */
     if (NART_UNLIKELY(!r->rx_dirty))
-        nart__mpsc_taken(r);
+        nart__ring_taken(r);
     return 1;
 }
 
@@ -361,7 +360,7 @@ static inline int nart__pop(nart_rx *rx, void *value, size_t elem)
     rx->pos = pos + 1;
     NART__STORE(&r->taken, pos + 1, NART__RELEASE); /* the copy is done before the place is free */
     if (NART_UNLIKELY(!r->rx_dirty))
-        nart__spsc_taken(r);
+        nart__ring_taken(r);
     return 1;
 }
 

@@ -4,6 +4,7 @@
 #include "relacy/engine.hpp"
 
 #undef malloc
+#undef sched_yield
 #undef free /* a member of the allocator's table has that name */
 
 #include "scenarios/block.c"

@@ -233,6 +233,11 @@ void nart__unlink(nart__wait *w)
     no_task();
 }
 
+void nart__ring_taken(nart__ring *r)
+{
+    nart__home_owe(&nart__chan_of(r)->home);
+}
+
 void nart__local_sent(nart__ring *r)
 {
     (void)r;
@@ -290,6 +295,8 @@ static void make(unsigned kind, unsigned senders, uint64_t capacity)
         r->stride = (uint32_t)nart__mpsc_stride(sizeof(uint64_t));
         nart__mpsc_init(&s->chan);
     }
+    nart__home_init(&s->chan.home, &r->rx_dirty, false, NULL,
+                    kind == NART_CHAN_MPSC ? nart__mpsc_settle : nart__spsc_settle);
     s->rx.ring = r;
     s->rx.type = r->type;
     s->senders = senders;

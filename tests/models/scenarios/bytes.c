@@ -125,11 +125,12 @@ static void make(unsigned senders, uint64_t units, bool spinning, bool loop)
     NART__STORE(&s->chan.senders, (uint32_t)senders, NART__RELAXED);
     NART__STORE(&s->chan.refs, 2u, NART__RELAXED);
     nart__lock_init(&s->chan.lock);
-    s->chan.rt = loop ? &s->rt : NULL;
+    nart__home_init(&s->chan.home, &r->rx_dirty, spinning, nart__bytes_look, nart__bytes_settle);
+    s->chan.home.rt = loop ? &s->rt : NULL;
     s->rt.running = true;
     if (spinning) {
         r->rx_dirty = 1;
-        s->chan.watch.next = &s->chan.watch;
+        s->chan.home.watch.next = &s->chan.home.watch;
     }
     for (unsigned i = TX; i < TX + senders; i++) {
         s->tx[i].ring = r;
@@ -190,8 +191,8 @@ static nart_cx *poll_begin(unsigned side)
 
 static void loop_looks(void)
 {
-    if (s->chan.watch.next)
-        nart__bytes_look(&s->chan.watch);
+    if (s->chan.home.watch.next)
+        nart__bytes_look(&s->chan.home.watch);
 }
 
 static nart_res recv_poll(nart_bytes_msg *msg)

@@ -145,10 +145,9 @@ nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem)
     return nart__mpsc_try_recv(rx, value);
 }
 
-void nart__spsc_taken(nart__ring *r)
+void nart__ring_taken(nart__ring *r)
 {
-    (void)r;
-    MODEL_FAIL("not an SPSC channel");
+    nart__home_owe(&nart__chan_of(r)->home);
 }
 
 void nart__local_sent(nart__ring *r)
@@ -188,11 +187,12 @@ static void make(unsigned senders, uint64_t capacity, uint32_t flags, bool loop)
     NART__STORE(&c->ring.room, capacity, NART__RELAXED);
     NART__STORE(&c->refs, 2u, NART__RELAXED);
     nart__mpsc_init(c);
-    c->rt = loop ? &s->rt : NULL;
+    nart__home_init(&c->home, &c->ring.rx_dirty, flags != 0, nart__mpsc_look, nart__mpsc_settle);
+    c->home.rt = loop ? &s->rt : NULL;
     s->rt.running = true;
     if (flags) {
         c->ring.rx_dirty = 1;
-        c->watch.next = &c->watch;
+        c->home.watch.next = &c->home.watch;
     }
     s->rx.ring = &c->ring;
     s->rx.type = c->ring.type;
@@ -276,8 +276,8 @@ static nart_cx *poll_begin(unsigned i)
 
 static void loop_looks(void)
 {
-    if (s->chan.watch.next)
-        nart__mpsc_look(&s->chan.watch);
+    if (s->chan.home.watch.next)
+        nart__mpsc_look(&s->chan.home.watch);
 }
 
 static nart_res recv_poll(uint64_t *value)

@@ -124,10 +124,9 @@ nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem)
     return nart__spsc_try_recv(rx, value);
 }
 
-void nart__mpsc_taken(nart__ring *r)
+void nart__ring_taken(nart__ring *r)
 {
-    (void)r;
-    MODEL_FAIL("not an MPSC channel");
+    nart__home_owe(&nart__chan_of(r)->home);
 }
 
 void nart__local_sent(nart__ring *r)
@@ -162,11 +161,13 @@ static void make(uint64_t capacity, uint32_t flags, bool loop)
     NART__STORE(&s->chan.ring.room, capacity, NART__RELAXED);
     s->chan.ring.buf = (unsigned char *)s->values;
     NART__STORE(&s->chan.refs, 2u, NART__RELAXED);
-    s->chan.rt = loop ? &s->rt : NULL;
+    nart__home_init(&s->chan.home, &s->chan.ring.rx_dirty, flags != 0, nart__spsc_look,
+                    nart__spsc_settle);
+    s->chan.home.rt = loop ? &s->rt : NULL;
     s->rt.running = true;
     if (flags) {
         s->chan.ring.rx_dirty = 1;
-        s->chan.watch.next = &s->chan.watch;
+        s->chan.home.watch.next = &s->chan.home.watch;
     }
     s->tx.ring = s->rx.ring = &s->chan.ring;
     s->tx.type = s->rx.type = s->chan.ring.type;
@@ -215,8 +216,8 @@ static nart_cx *poll_begin(unsigned side)
 
 static void loop_looks(void)
 {
-    if (s->chan.watch.next)
-        nart__spsc_look(&s->chan.watch);
+    if (s->chan.home.watch.next)
+        nart__spsc_look(&s->chan.home.watch);
 }
 
 static nart_res recv_poll(uint64_t *value)

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* home.h: the runtime that a receiver belongs to, and what it does for the channel.
+ *
+ * A receiver that takes something out owes the senders that wait a look at the room. Under a loop that
+ * runs the debt is settled once per tick: the channel is watched from the first take on until then.
+ * Else it is settled at once. A spinning receiver is watched always.
+ *
+ * All of it is the receiver's thread's own, but for what `settle` touches. It compiles as C++, too: see
+ * tests/models. */
+#ifndef NART_CHAN_HOME_H
+#define NART_CHAN_HOME_H
+
+#include "../core/runtime.h"
+
+typedef struct nart__home {
+    nart_rt *rt;       /* NULL: none, or it has gone */
+    nart__wait *waits; /* where the receiver waits */
+    nart__guest guest; /* in rt's list while rt is set */
+    nart__watch watch; /* in rt's list while there is a debt, or always if it spins */
+    uint32_t *watched; /* is it? In the ring, where the inlines see it */
+    bool spinning;
+    void (*settle)(struct nart__home *h); /* tells the senders that wait; NULL: nobody ever does */
+} nart__home;
+
+/* `look` is called once per tick while it is watched. */
+static inline void nart__home_init(nart__home *h, uint32_t *watched, bool spinning,
+                                   void (*look)(nart__watch *w), void (*settle)(nart__home *h))
+{
+    h->watched = watched;
+    h->spinning = spinning;
+    h->watch.look = look;
+    h->settle = settle;
+}
+
+static inline nart__home *nart__home_watched(nart__watch *w)
+{
+    return (nart__home *)(void *)((char *)w - offsetof(nart__home, watch));
+}
+
+/* Is this the context of its loop? */
+static inline bool nart__at_home(const nart__home *h, const nart_cx *cx)
+{
+    return (const void *)h->rt == (const void *)cx; /* a runtime's first member is its context */
+}
+
+/* Something has been taken out, and *watched is 0. */
+static inline void nart__home_owe(nart__home *h)
+{
+    if (!h->rt || !h->rt->running) {
+        h->settle(h);
+        return;
+    }
+    *h->watched = 1;
+    nart__watch_add(h->rt, &h->watch);
+}
+
+/* The look of one that does not spin. */
+static inline void nart__home_pay(nart__home *h)
+{
+    nart__watch_remove(&h->watch);
+    *h->watched = 0;
+    h->settle(h);
+}
+
+/* home.c */
+bool nart__home_may_spin(const nart_rt *rt);
+void nart__home_enter(nart__home *h, nart_rt *rt);
+void nart__home_leave(nart__home *h);
+/* Moves a receiver that may wait in `w` to another runtime, or to none. As nart_rx_bind(). */
+nart_res nart__home_bind(nart__home *h, nart__wait *w, nart_rt *rt);
+
+#endif
