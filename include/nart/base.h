@@ -44,11 +44,27 @@
 #define NART__NORETURN [[noreturn]]
 #define NART__ASSERT(cond, text) static_assert(cond, text)
 #define NART__ALIGNOF(T) alignof(T)
+template <typename T> constexpr T nart__sized()
+{
+    T o = {};
+    o.size = sizeof o;
+    return o;
+}
 extern "C" {
 #else
 #define NART__NORETURN _Noreturn
 #define NART__ASSERT(cond, text) _Static_assert(cond, text)
 #define NART__ALIGNOF(T) _Alignof(T)
+#endif
+
+/* Initialiser of a structure that begins with its size. */
+#ifdef __cplusplus
+#define NART__SIZED(T) nart__sized<T>()
+#else
+#define NART__SIZED(T)                                                                             \
+    {                                                                                              \
+        .size = sizeof(T)                                                                          \
+    }
 #endif
 
 /**

@@ -89,10 +89,7 @@ typedef struct nart_tcp_listen_opts {
     uint64_t reserved[2];
 } nart_tcp_listen_opts;
 
-#define NART_TCP_LISTEN_OPTS_INIT                                                                  \
-    {                                                                                              \
-        .size = sizeof(nart_tcp_listen_opts)                                                       \
-    }
+#define NART_TCP_LISTEN_OPTS_INIT NART__SIZED(nart_tcp_listen_opts)
 
 /**
  * Listens at `addr`; port 0 takes a free one, see nart_tcp_listener_addr(). `opts` may be NULL.
@@ -244,10 +241,7 @@ typedef struct nart_udp_opts {
     uint64_t reserved[2];
 } nart_udp_opts;
 
-#define NART_UDP_OPTS_INIT                                                                         \
-    {                                                                                              \
-        .size = sizeof(nart_udp_opts)                                                              \
-    }
+#define NART_UDP_OPTS_INIT NART__SIZED(nart_udp_opts)
 
 /** Datagrams that one call of nart_udp_recv_many() or nart_udp_send_many() handles at most. */
 #define NART_UDP_BATCH 64

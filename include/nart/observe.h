@@ -33,10 +33,7 @@ typedef struct nart_observe_opts {
     nart_watchdog *watchdog; /**< is told of each poll; or NULL */
 } nart_observe_opts;
 
-#define NART_OBSERVE_OPTS_INIT                                                                     \
-    {                                                                                              \
-        .size = sizeof(nart_observe_opts)                                                          \
-    }
+#define NART_OBSERVE_OPTS_INIT NART__SIZED(nart_observe_opts)
 
 /**
  * Measures polls from the loop's next tick on, and counts wakes (nart_rt_stats). `opts` may be NULL. When it

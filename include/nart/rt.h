@@ -45,10 +45,7 @@ typedef struct nart_rt_opts {
     uint64_t reserved[8];
 } nart_rt_opts;
 
-#define NART_RT_OPTS_INIT                                                                          \
-    {                                                                                              \
-        .size = sizeof(nart_rt_opts)                                                               \
-    }
+#define NART_RT_OPTS_INIT NART__SIZED(nart_rt_opts)
 
 /**
  * Makes a runtime. `opts` may be NULL.
@@ -77,10 +74,7 @@ typedef struct nart_rt_end {
     uint64_t undelivered; /**< wakes and spawns by other threads that came too late for a poll */
 } nart_rt_end;
 
-#define NART_RT_END_INIT                                                                           \
-    {                                                                                              \
-        .size = sizeof(nart_rt_end)                                                                \
-    }
+#define NART_RT_END_INIT NART__SIZED(nart_rt_end)
 
 /** nart_rt_free() that says what it met; after a shutdown in good order all counts are 0. `out` may
  *  be NULL. @return as nart_rt_free(), and NART_EABI; `*out` is filled in when it is 0. */

@@ -46,10 +46,7 @@ typedef struct nart_rt_left {
     uint32_t cancelled; /**< ended after they were asked to (nart_rt_shutdown_within() only) */
 } nart_rt_left;
 
-#define NART_RT_LEFT_INIT                                                                          \
-    {                                                                                              \
-        .size = sizeof(nart_rt_left)                                                               \
-    }
+#define NART_RT_LEFT_INIT NART__SIZED(nart_rt_left)
 
 /**
  * Runs, timers and descriptors included, until no task is left, for at most `ns` nanoseconds (0, or

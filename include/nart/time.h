@@ -128,8 +128,10 @@ typedef struct nart_backoff {
 /** 100 ms, then twice as long each time up to 30 s, for ever, without jitter. */
 #define NART_BACKOFF_INIT                                                                          \
     {                                                                                              \
-        .initial = 100 * NART_MS, .most = 30 * NART_SEC, .deadline = NART_NEVER,                   \
-        .retries = UINT32_MAX                                                                      \
+        100 * NART_MS, 30 * NART_SEC, NART_NEVER, UINT32_MAX, 0, 0, 0, 0,                          \
+        {                                                                                          \
+            0, 0                                                                                   \
+        }                                                                                          \
     }
 
 /**

@@ -49,10 +49,10 @@
 #define NART_HTTP 0
 #endif
 
-#define NART_TOKIO_OPTS_INIT { .size = sizeof(nart_tokio_opts) }
-#define NART_TOKIO_REPORT_INIT { .size = sizeof(nart_tokio_report) }
+#define NART_TOKIO_OPTS_INIT NART__SIZED(nart_tokio_opts)
+#define NART_TOKIO_REPORT_INIT NART__SIZED(nart_tokio_report)
 #if NART_HTTP
-#define NART_HTTP_OPTS_INIT { .size = sizeof(nart_http_opts) }
+#define NART_HTTP_OPTS_INIT NART__SIZED(nart_http_opts)
 #endif
 
 /**
