@@ -198,7 +198,9 @@ static void plain_sender(uint32_t kind)
 
 TEST(spsc_plain_sender)
 {
+    uint64_t rx = 0, tx = 0;
     plain_sender(SPSC);
+    stream(SPSC, 4096, (uint64_t)rounds(9000000), PLAIN, &rx, &tx); /* ten million with these */
 }
 
 TEST(mpsc_plain_sender)
