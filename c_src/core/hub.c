@@ -40,8 +40,7 @@
 #define GEN_ONE 2u
 /* Of the word and of a waker, at the same place. */
 #define GEN_BITS 0x3eu
-/* Of a hub's head, which is 0 when the inbox is empty. */
-#define PARKED ((uintptr_t)1)
+#define PARKED NART__HUB_PARKED
 /* A link that is not there yet; 0 is the oldest record's. */
 #define UNLINKED ((uintptr_t)1)
 

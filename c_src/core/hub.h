@@ -21,11 +21,15 @@ typedef struct nart__rec {
     nart__hub *hub; /* set before the first waker leaves, and never changed */
 } nart__rec;
 
+/* In a hub's head, which is 0 when the inbox is empty and nobody sleeps. */
+#define NART__HUB_PARKED ((uintptr_t)1)
+
 /* A hub is reused by one runtime after another and never unmapped, but by nart__hub_trim(). Its
  * records follow it in memory. */
 struct nart__hub {
-    NART__ALIGNAS(NART__LINE) NART__ATOMIC(uintptr_t) head; /* the newest record | PARKED */
-    NART__ATOMIC(uint64_t) rung;                            /* writes of the eventfd */
+    NART__ALIGNAS(NART__LINE)
+    NART__ATOMIC(uintptr_t) head; /* the newest record | NART__HUB_PARKED */
+    NART__ATOMIC(uint64_t) rung;  /* writes of the eventfd */
 
     NART__ALIGNAS(NART__LINE) int efd; /* constant: what wakers read, and the pool */
     uint32_t slots;
@@ -91,7 +95,7 @@ void nart__hub_unpark(nart__hub *hub);
 /* May nart__hub_pop() answer something? A hint: park decides. */
 static inline bool nart__hub_maybe(const nart__hub *hub)
 {
-    return hub->queue || hub->stack || NART__LOAD(&hub->head, NART__RELAXED) > 1; /* PARKED */
+    return hub->queue || hub->stack || NART__LOAD(&hub->head, NART__RELAXED) > NART__HUB_PARKED;
 }
 
 /* Tells runtimes on one hub apart: changed by close, so the number that a runtime's handle keeps

@@ -8,6 +8,7 @@
 #define NART_TEST_VIRTUAL_H
 
 #include <nart/rt.h>
+#include <nart/task.h>
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 extern int64_t virtual_now;
@@ -29,6 +30,9 @@ bool step(nart_rt *rt);
 
 /* Until nothing is ready and nothing ever due. */
 void run_all(nart_rt *rt);
+
+/* The same, and then the task of `join` has ended, and the runtime is freed. */
+void run_to_the_end(nart_rt *rt, nart_join *join);
 
 /* Until the clock stands at `at`, and what is due then is done. */
 void run_until(nart_rt *rt, int64_t at);

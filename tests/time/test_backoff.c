@@ -45,14 +45,6 @@ static struct retrier *start(nart_rt *rt, int waits, nart_join *join)
     return f;
 }
 
-static void finish(nart_rt *rt, nart_join *join)
-{
-    run_all(rt);
-    CHECK(nart_join_done(join));
-    nart_join_release(join);
-    CHECK_RES(nart_rt_free(rt), 0);
-}
-
 TEST(each_wait_is_twice_the_one_before)
 {
     nart_rt *rt = new_rt();
@@ -64,7 +56,7 @@ TEST(each_wait_is_twice_the_one_before)
         CHECK_EQ(f->ns[i], (10 * NART_MS) << i);
     CHECK_EQ(f->backoff.waited, 4);
     CHECK_EQ(nart_backoff_delay(&f->backoff), 160 * NART_MS);
-    finish(rt, &join);
+    run_to_the_end(rt, &join);
 }
 
 TEST(there_is_a_longest_wait)
@@ -79,7 +71,7 @@ TEST(there_is_a_longest_wait)
     static const int64_t seconds[] = { 1, 2, 4, 5, 5, 5 };
     for (int i = 0; i < 6; i++)
         CHECK_EQ(f->ns[i], seconds[i] * NART_SEC);
-    finish(rt, &join);
+    run_to_the_end(rt, &join);
 }
 
 TEST(the_defaults_are_these)
@@ -107,7 +99,7 @@ TEST(retries_come_to_an_end)
     CHECK_EQ(f->n, 3);
     CHECK_RES(f->r, NART_EEXHAUSTED);
     CHECK_EQ(elapsed_ms(), 10 + 20 + 40);
-    finish(rt, &join);
+    run_to_the_end(rt, &join);
 }
 
 TEST(without_a_limit_they_do_not)
@@ -122,7 +114,7 @@ TEST(without_a_limit_they_do_not)
     CHECK_EQ(f->n, WAITS);
     CHECK_EQ(f->backoff.waited, UINT32_MAX);
     CHECK_EQ(f->ns[WAITS - 1], 30 * NART_SEC);
-    finish(rt, &join);
+    run_to_the_end(rt, &join);
 }
 
 TEST(no_wait_goes_beyond_the_deadline)
@@ -137,7 +129,7 @@ TEST(no_wait_goes_beyond_the_deadline)
     CHECK_EQ(f->ns[2], 25 * NART_MS);
     CHECK_RES(f->r, NART_EEXHAUSTED);
     CHECK_EQ(elapsed_ms(), 55);
-    finish(rt, &join);
+    run_to_the_end(rt, &join);
 }
 
 TEST(a_deadline_that_has_passed_allows_none)
@@ -150,7 +142,7 @@ TEST(a_deadline_that_has_passed_allows_none)
     run_all(rt);
     CHECK_EQ(f->n, 0);
     CHECK_RES(f->r, NART_EEXHAUSTED);
-    finish(rt, &join);
+    run_to_the_end(rt, &join);
 }
 
 TEST(a_reset_begins_anew_and_keeps_the_deadline)
@@ -169,7 +161,7 @@ TEST(a_reset_begins_anew_and_keeps_the_deadline)
     CHECK_EQ(f->ns[3], 20 * NART_MS);
     CHECK_EQ(f->ns[4], 5 * NART_MS);
     CHECK_RES(f->r, NART_EEXHAUSTED);
-    finish(rt, &join);
+    run_to_the_end(rt, &join);
 }
 
 TEST(jitter_stays_within_its_bounds_and_uses_them)
@@ -194,7 +186,7 @@ TEST(jitter_stays_within_its_bounds_and_uses_them)
     CHECK_LE(longer, 56);
     CHECK_LE(8, far_off);
     CHECK_LE(far_off, 56);
-    finish(rt, &join);
+    run_to_the_end(rt, &join);
 }
 
 TEST(two_that_begin_together_do_not_wait_alike)
@@ -210,7 +202,7 @@ TEST(two_that_begin_together_do_not_wait_alike)
         alike += f->ns[i] == g->ns[i];
     CHECK_LE(alike, 1);
     nart_join_release(&b);
-    finish(rt, &a);
+    run_to_the_end(rt, &a);
 }
 
 TEST(a_wait_that_is_given_up_does_not_count)
@@ -225,7 +217,7 @@ TEST(a_wait_that_is_given_up_does_not_count)
     CHECK_RES(f->r, -ECANCELED);
     CHECK_EQ(f->backoff.waited, 1);
     CHECK_EQ(nart_backoff_delay(&f->backoff), 20 * NART_MS);
-    finish(rt, &join);
+    run_to_the_end(rt, &join);
 }
 
 TEST(large_delays_do_not_overflow)
@@ -246,7 +238,7 @@ TEST(large_delays_do_not_overflow)
     settle(rt);
     CHECK_EQ(f->n, 0);
     CHECK_RES(nart_task_abort(rt, nart_join_task(&join)), 0);
-    finish(rt, &join);
+    run_to_the_end(rt, &join);
 }
 
 TEST(fields_out_of_range_are_refused)
@@ -281,5 +273,5 @@ TEST(zero_delays_do_not_hold_the_loop)
     run_all(rt);
     CHECK_EQ(f->n, WAITS);
     CHECK_EQ(elapsed_ms(), 0);
-    finish(rt, &join);
+    run_to_the_end(rt, &join);
 }

@@ -47,14 +47,6 @@ static struct clockwork *start(nart_rt *rt, nart_join *join)
     return spawn(rt, &clockwork_type, join);
 }
 
-static void finish(nart_rt *rt, nart_join *join)
-{
-    run_all(rt);
-    CHECK(nart_join_done(join));
-    nart_join_release(join);
-    CHECK_RES(nart_rt_free(rt), 0);
-}
-
 static void check_ticks(const struct clockwork *f, const int64_t at[TICKS],
                         const nart_res missed[TICKS])
 {
@@ -72,7 +64,7 @@ TEST(ticks_come_at_equal_distances)
 
     run_all(rt);
     check_ticks(f, (int64_t[]){ 10, 20, 30, 40, 50, 60, 70, 80 }, (nart_res[TICKS]){ 0 });
-    finish(rt, &join);
+    run_to_the_end(rt, &join);
 }
 
 TEST(the_first_tick_may_have_a_time_of_its_own)
@@ -84,7 +76,7 @@ TEST(the_first_tick_may_have_a_time_of_its_own)
     CHECK_RES(nart_interval_init_at(&f->every, at_ms(3), 5 * NART_MS), 0);
     run_all(rt);
     check_ticks(f, (int64_t[]){ 3, 8, 13, 18, 23, 28, 33, 38 }, (nart_res[TICKS]){ 0 });
-    finish(rt, &join);
+    run_to_the_end(rt, &join);
 }
 
 TEST(a_time_that_has_passed_ticks_at_once)
@@ -96,7 +88,7 @@ TEST(a_time_that_has_passed_ticks_at_once)
     CHECK_RES(nart_interval_init_at(&f->every, at_ms(-12), 10 * NART_MS), 0);
     run_all(rt);
     check_ticks(f, (int64_t[]){ 0, 0, 8, 18, 28, 38, 48, 58 }, (nart_res[TICKS]){ 0 });
-    finish(rt, &join);
+    run_to_the_end(rt, &join);
 }
 
 /* 25 ms of work after the first tick, which is at 10: those at 20 and 30 are late. */
@@ -118,7 +110,7 @@ TEST(burst_takes_each_missed_tick)
     struct clockwork *f = late(rt, NART_MISSED_BURST, &join);
 
     check_ticks(f, (int64_t[]){ 10, 35, 35, 40, 50, 60, 70, 80 }, (nart_res[TICKS]){ 0 });
-    finish(rt, &join);
+    run_to_the_end(rt, &join);
 }
 
 TEST(skip_leaves_missed_ticks_out_and_keeps_the_schedule)
@@ -128,7 +120,7 @@ TEST(skip_leaves_missed_ticks_out_and_keeps_the_schedule)
     struct clockwork *f = late(rt, NART_MISSED_SKIP, &join);
 
     check_ticks(f, (int64_t[]){ 10, 35, 40, 50, 60, 70, 80, 90 }, (nart_res[TICKS]){ [1] = 1 });
-    finish(rt, &join);
+    run_to_the_end(rt, &join);
 }
 
 TEST(delay_begins_a_new_schedule)
@@ -138,7 +130,7 @@ TEST(delay_begins_a_new_schedule)
     struct clockwork *f = late(rt, NART_MISSED_DELAY, &join);
 
     check_ticks(f, (int64_t[]){ 10, 35, 45, 55, 65, 75, 85, 95 }, (nart_res[TICKS]){ [1] = 1 });
-    finish(rt, &join);
+    run_to_the_end(rt, &join);
 }
 
 TEST(a_tick_that_is_given_up_keeps_its_time)
@@ -154,7 +146,7 @@ TEST(a_tick_that_is_given_up_keeps_its_time)
     run_all(rt);
     CHECK_RES(f->r, -ECANCELED);
     CHECK_EQ(f->every.next, at_ms(20));
-    finish(rt, &join);
+    run_to_the_end(rt, &join);
 }
 
 struct resetter {
@@ -203,7 +195,7 @@ TEST(a_reset_begins_anew)
     CHECK_EQ(f->at[0], 10);
     CHECK_EQ(f->at[1], 28);
     CHECK_EQ(f->at[2], 100);
-    finish(rt, &join);
+    run_to_the_end(rt, &join);
 }
 
 TEST(the_ends_of_time_are_no_trouble)
@@ -238,5 +230,5 @@ TEST(a_period_has_to_be_above_zero)
     f->every.period = -5;
     run_all(rt);
     CHECK_RES(f->r, -EINVAL);
-    finish(rt, &join);
+    run_to_the_end(rt, &join);
 }
