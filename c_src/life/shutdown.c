@@ -84,12 +84,12 @@ static nart_res run_for(nart_rt *rt, int64_t ns)
 
 static void count_left(nart_rt *rt, nart_rt_left *left)
 {
-    uint32_t slot = 0;
+    uint32_t slot = 0, live = rt->live; /* who is told may spawn more */
 
     for (const nart__task *t; (t = nart__rt_next(rt, &slot));) {
         if (t->state & NART__T_DONE) {
             left->held++;
-        } else {
+        } else if (left->tasks < live) {
             left->tasks++;
             nart__rt_report_task(rt, t, "has not ended");
         }
@@ -101,7 +101,9 @@ static nart_res settle(nart_rt *rt, uint32_t cancelled, nart_rt_left *out)
 {
     nart_rt_left left = { .size = sizeof left, .cancelled = cancelled };
 
+    rt->running = true; /* for who is told of tasks: the runtime stays, and so do they */
     count_left(rt, &left);
+    rt->running = false;
     left.cancelled -= left.tasks < cancelled ? left.tasks : cancelled;
     if (out) {
         size_t size = out->size;

@@ -70,18 +70,18 @@ static const nart_co *waiting_body(const nart__eyes *e)
     return t->leaf ? t->leaf : t->waits ? t->waits->co : NULL;
 }
 
-static void report_slow(const nart__eyes *e, int64_t took)
+/* Of a poll that is over; `co` waits now, or NULL. */
+static void report_slow(nart_rt *rt, const nart_task_type *type, uint32_t slot, const nart_co *co,
+                        int64_t took)
 {
-    const nart_co *co = waiting_body(e);
-    const char *name = short_name(e->type->name);
+    const char *name = short_name(type->name);
     double ms = (double)took / 1e6;
 
     if (co)
-        nart__rt_report(e->rt, "%s: a poll of task %s#%u took %.3f ms (%s:%u)", e->rt->name, name,
-                        e->task->slot, ms, co->site->file, co->at & NART__CO_LINE);
+        nart__rt_report(rt, "%s: a poll of task %s#%u took %.3f ms (%s:%u)", rt->name, name, slot,
+                        ms, co->site->file, co->at & NART__CO_LINE);
     else
-        nart__rt_report(e->rt, "%s: a poll of task %s#%u took %.3f ms", e->rt->name, name,
-                        e->task->slot, ms);
+        nart__rt_report(rt, "%s: a poll of task %s#%u took %.3f ms", rt->name, name, slot, ms);
 }
 
 static void count_poll(nart__eyes *e, int64_t took)
@@ -94,8 +94,6 @@ static void count_poll(nart__eyes *e, int64_t took)
         stats->longest = (nart_task){ e->task->slot, e->gen };
         snprintf(stats->longest_name, sizeof stats->longest_name, "%s", e->type->name);
     }
-    if (took > e->polls->slow_ns)
-        report_slow(e, took);
 }
 
 static void begins(nart__observer *o, nart__task *t)
@@ -124,12 +122,15 @@ static void ends(nart__observer *o, nart__task *t)
         dog_told(e->polls->dog, 0, NULL);
     if (cx->flags & NART__CX_AGAIN && !e->woke_itself && !has_ended(e))
         o->woken(o, t, NART__BY_ITSELF);
-    int64_t now = nart__rt_now(e->rt);
+    int64_t now = nart__rt_now(e->rt), took = now - e->begun;
     if (e->trace)
         nart__trace_ends(e->trace, t, e->gen, has_ended(e), now);
     if (e->polls)
-        count_poll(e, now - e->begun);
+        count_poll(e, took);
+    const nart_co *co = waiting_body(e);
     e->task = NULL;
+    if (e->polls && took > e->polls->slow_ns) /* last: who is told may switch all of this off */
+        report_slow(e->rt, e->type, t->slot, co, took);
 }
 
 static void woken(nart__observer *o, const nart__task *t, nart__cause cause)

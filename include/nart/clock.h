@@ -12,7 +12,7 @@
  * not: other runtimes, tokio, and the times that nart_rt_poll(), nart_rt_quiesce() and
  * nart_rt_shutdown_within() are given, which stay ones of real time.
  *
- * **Thread**: the runtime's own, inside or outside of its polls. All of these answer
+ * **Thread**: the runtime's own, inside or outside of its polls. All of these but nart_rt_now() answer
  * NART_EWRONGTHREAD on others, NART_EFORK in a forked child and -EINVAL without a runtime.
  */
 #ifndef NART_CLOCK_H

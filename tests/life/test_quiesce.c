@@ -262,6 +262,42 @@ TEST(tasks_of_intervals_tick_until_the_shutdown)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
+/* Who is told of tasks that are left can ask them to end, and spawn. */
+static nart_rt *told_of;
+
+static void be_told(void *arg, const char *line)
+{
+    nart_task *id = arg;
+
+    (void)line;
+    CHECK_RES(nart_rt_free(told_of), -EDEADLK);
+    CHECK_RES(nart_rt_poll(told_of, 0), -EDEADLK);
+    CHECK_RES(nart_rt_quiesce(told_of, 0, NULL), -EDEADLK);
+    CHECK_RES(nart_rt_spawn(told_of, &count_type, NULL, NULL), 0);
+    CHECK_RES(nart_task_cancel(told_of, *id), 0);
+    runs--;
+}
+
+TEST(a_report_does_not_free_the_runtime)
+{
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    nart_join join = { .hub = NULL };
+    nart_task id;
+
+    opts.alloc = &test_alloc;
+    opts.report = be_told;
+    opts.report_arg = &id;
+    CHECK_RES(nart_rt_new(&opts, &told_of), 0);
+    CHECK_RES(nart_rt_spawn(told_of, &nap_type, NULL, &join), 0);
+    id = nart_join_task(&join);
+    nart_join_release(&join);
+    CHECK_RES(nart_rt_quiesce(told_of, 0, NULL), -ETIMEDOUT);
+    CHECK_EQ(runs, -1);
+    CHECK_RES(nart_rt_quiesce(told_of, NART_NEVER, NULL), 0);
+    CHECK_EQ(runs, 1); /* one for each telling, and the nap that was cancelled */
+    CHECK_RES(nart_rt_free(told_of), 0);
+}
+
 /* ---- arguments ---- */
 
 /* Less than no time is none, and for ever is for ever. */

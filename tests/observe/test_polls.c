@@ -2,6 +2,8 @@
 /* How long polls take: percentiles, reports, the watchdog; switching on and off anywhere. */
 #include "observe.h"
 
+#include <nart/trace.h>
+
 #include <pthread.h>
 #include <sched.h>
 
@@ -275,6 +277,45 @@ TEST(switched_on_and_off_inside_polls)
 
 static const nart_task_type urgent_type =
     NART_TASK_TYPE_FLAGS(struct work, work_run, NULL, NART_TASK_URGENT);
+
+/* Who is told of a slow poll has seen enough, or looks closer. */
+static nart_rt *told_of;
+static int tellings;
+
+static void switch_off(void *arg, const char *line)
+{
+    (void)arg, (void)line;
+    tellings++;
+    CHECK_RES(nart_rt_observe_stop(told_of), 0);
+}
+
+static void switch_over(void *arg, const char *line)
+{
+    (void)arg, (void)line;
+    tellings++;
+    CHECK_RES(nart_trace_start(told_of, 10), 0);
+    CHECK_RES(nart_rt_observe_stop(told_of), 0);
+    CHECK_RES(observe(told_of, 0, &dog), 0);
+    CHECK_RES(nart_trace_stop(told_of, NULL), 0);
+}
+
+TEST(a_report_switches_it_off_or_over)
+{
+    static const int64_t ns[] = { 5, 20, 30, 40 };
+
+    told_of = paused_rt(switch_off);
+    CHECK_RES(observe(told_of, 10, &dog), 0);
+    work(told_of, ns, 4);
+    CHECK_EQ(tellings, 1);
+    CHECK_EQ(stats_of(told_of).longest_ns, 20);
+    CHECK_RES(nart_rt_free(told_of), 0);
+    told_of = paused_rt(switch_over);
+    CHECK_RES(observe(told_of, 10, NULL), 0);
+    work(told_of, ns, 4);
+    CHECK_EQ(tellings, 2);
+    CHECK_EQ(stats_of(told_of).longest_ns, 40);
+    CHECK_RES(nart_rt_free(told_of), 0);
+}
 
 TEST(urgent_tasks_and_those_that_end_with_the_runtime_are_measured)
 {
