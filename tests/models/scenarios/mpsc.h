@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* scenarios/mpsc.h: what the scenarios of mpsc.c are made of: the channel, and a few lines for what the
+ * runtime does around it: a poll, the look of a loop, a wake, which sets an eventfd and reads plain
+ * memory that belongs to the waker.
+ *
+ * A value is the number of a payload that its sender has written before, so a value that is seen too
+ * early is a data race. A waker that is not told leaves its side waiting for ever, a deadlock, and so
+ * does a place that nobody gets. */
+#ifndef MODEL_MPSC_H
+#define MODEL_MPSC_H
+
+#include "model.h"
+
+#include <string.h>
+
+/* loom does not see into memcpy, so values are copied here, and chan/mpsc.c is part of this file. */
+static void copy(void *to, const void *from, size_t bytes)
+{
+    for (size_t i = 0; i < bytes / sizeof(uint64_t); i++)
+        ((uint64_t *)to)[i] = ((const uint64_t *)from)[i];
+}
+
+#define memcpy copy
+#include "chan/mpsc.c"
+#undef memcpy
+
+enum { RX, TX1, TX2, SIDES, EACH = 3, ELEM = sizeof(uint64_t) };
+
+/* As nart__mpsc_stride() lays it out. */
+typedef struct slot {
+    uint64_t value;
+    nart__mpsc_turn turn;
+} slot;
+
+typedef struct side {
+    nart_cx cx;
+    nart__task task;
+    uint32_t left;              /* a waker has been made */
+    MODEL_VAR(uint32_t) memory; /* of the waker's own */
+    MODEL_VAR(uint32_t) last_words;
+    nart_tx tx;
+    unsigned sent;
+    bool last;
+} side;
+
+typedef struct state {
+    nart__chan chan;
+    slot slots[2];
+    side sides[SIDES];
+    nart_rx rx;
+    uint32_t ready;   /* the receiver's task is to be polled */
+    unsigned senders; /* threads that send */
+    unsigned received[SIDES];
+    bool ended; /* the receiver was told that there is no more */
+    MODEL_VAR(uint32_t) payload[SIDES * EACH];
+    nart_rt rt; /* the receiver's */
+} state;
+
+static state *s;
+
+/* ---- what the channel calls ---- */
+
+static nart_cx *cx_of(unsigned i)
+{
+    return i == RX ? &s->rt.cx : &s->sides[i].cx;
+}
+
+nart_waker nart_cx_waker(nart_cx *cx)
+{
+    unsigned i = cx == cx_of(TX1) ? TX1 : cx == cx_of(TX2) ? TX2 : RX;
+    nart_waker w = { 2 * (i + 1) };
+
+    if (!s->sides[i].left)
+        MODEL_SET(s->sides[i].memory, 1u);
+    s->sides[i].left = 1;
+    return w;
+}
+
+int nart__sys_eventfd_write(int fd);
+
+void nart_waker_wake(nart_waker w)
+{
+    unsigned i = (unsigned)w.w / 2 - 1;
+
+    MODEL_CHECK(MODEL_GET(s->sides[i].memory) == 1);
+    (void)nart__sys_eventfd_write((int)i);
+}
+
+unsigned nart__fork_epoch(void)
+{
+    return 0;
+}
+
+void nart__ready_slow(nart__task *t)
+{
+    MODEL_CHECK(t == &s->sides[RX].task);
+    s->ready = 1;
+}
+
+void nart__watch_add(nart_rt *rt, nart__watch *w)
+{
+    (void)rt;
+    MODEL_CHECK(!w->next);
+    w->next = w;
+}
+
+void nart__watch_remove(nart__watch *w)
+{
+    w->next = NULL;
+}
+
+nart_res nart__halt(nart_cx *cx, nart__wait *w)
+{
+    (void)cx;
+    (void)w;
+    MODEL_FAIL("out of budget");
+    return 0;
+}
+
+void nart__unlink(nart__wait *w)
+{
+    (void)w;
+    MODEL_FAIL("a wait that is not the first");
+}
+
+/* As in chan.c, for a channel of this kind. */
+nart_res nart__send_slow(nart_cx *cx, nart_tx *tx, const void *value, size_t elem)
+{
+    (void)elem;
+    return nart__mpsc_send(cx, tx, value);
+}
+
+nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem)
+{
+    (void)elem;
+    return nart__mpsc_try_send(tx, value);
+}
+
+nart_res nart__recv_slow(nart_cx *cx, nart_rx *rx, void *value, size_t elem)
+{
+    (void)elem;
+    return nart__mpsc_recv(cx, rx, value);
+}
+
+nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem)
+{
+    (void)elem;
+    return nart__mpsc_try_recv(rx, value);
+}
+
+void nart__ring_taken(nart__ring *r)
+{
+    nart__home_owe(&nart__chan_of(r)->home);
+}
+
+void nart__local_sent(nart__ring *r)
+{
+    (void)r;
+    MODEL_FAIL("not a local channel");
+}
+
+void nart__local_taken(nart__ring *r)
+{
+    (void)r;
+    MODEL_FAIL("not a local channel");
+}
+
+/* ---- making and ending ---- */
+
+/* What a thread touches first costs loom more, so all but the rest of the runtime is touched here. */
+static void touch(void)
+{
+#ifndef MODEL_RELACY
+    for (size_t i = 0; i < (offsetof(state, rt) + sizeof(nart_cx)) / 4; i++)
+        (void)((const volatile uint32_t *)s)[i];
+#endif
+}
+
+static void make(unsigned senders, uint64_t capacity, uint32_t flags, bool loop)
+{
+    nart__chan *c;
+
+    s = MODEL_NEW(state);
+    touch();
+    c = &s->chan;
+    c->ring.type = NART__RING_TYPE(NART_CHAN_MPSC, flags, ELEM);
+    c->ring.mask = capacity - 1;
+    c->ring.stride = (uint32_t)nart__mpsc_stride(ELEM);
+    c->ring.buf = (unsigned char *)s->slots;
+    NART__STORE(&c->ring.room, capacity, NART__RELAXED);
+    NART__STORE(&c->refs, 2u, NART__RELAXED);
+    nart__mpsc_init(c);
+    nart__home_init(&c->home, &c->ring.rx_dirty, flags != 0, nart__mpsc_look, nart__mpsc_settle);
+    c->home.rt = loop ? &s->rt : NULL;
+    s->rt.running = true;
+    if (flags) {
+        c->ring.rx_dirty = 1;
+        c->home.watch.next = &c->home.watch;
+    }
+    s->rx.ring = &c->ring;
+    s->rx.type = c->ring.type;
+    s->rx.wait.ops = &nart__mpsc_rx_ops;
+    s->senders = senders;
+    for (unsigned i = TX1; i <= senders; i++) {
+        nart_tx *tx = &s->sides[i].tx;
+        tx->ring = &c->ring;
+        tx->type = c->ring.type;
+        tx->wait.ops = &nart__mpsc_tx_ops;
+        if (i > TX1)
+            nart__mpsc_cloned(c);
+    }
+}
+
+static void make_one_narrow(void)
+{
+    make(1, 1, 0, true);
+}
+
+static void make_one_wide(void)
+{
+    make(1, 2, 0, true);
+}
+
+static void make_plain(void)
+{
+    make(1, 1, 0, false);
+}
+
+static void make_spinning(void)
+{
+    make(1, 1, NART_CHAN_SPINNING, true);
+}
+
+static void make_narrow(void)
+{
+    make(2, 1, 0, true);
+}
+
+static void make_wide(void)
+{
+    make(2, 2, 0, true);
+}
+
+/* All that was sent and not dropped with the channel has come, nobody waits, and nothing is granted. */
+static void after(void)
+{
+    nart__chan *c = &s->chan;
+    unsigned lasts = s->sides[RX].last;
+
+    MODEL_CHECK(!c->senders_waiting.first && c->promised == 0);
+    MODEL_CHECK(!(NART__LOAD(&c->ring.sent, NART__RELAXED) & QUEUED));
+    nart__mpsc_finish(c);
+    for (unsigned i = TX1; i <= s->senders; i++) {
+        lasts += s->sides[i].last;
+        while (!s->ended && c->ring.head != c->ring.tail && s->received[i] < s->sides[i].sent) {
+            s->received[i]++;
+            c->ring.head++;
+        }
+        MODEL_CHECK(s->received[i] == s->sides[i].sent);
+    }
+    MODEL_CHECK(c->ring.head == c->ring.tail && lasts == 1);
+    MODEL_DELETE(s);
+}
+
+/* ---- what the threads are made of ---- */
+
+static nart_cx *poll_begin(unsigned i)
+{
+    nart_cx *cx = cx_of(i);
+
+    cx->self = &s->sides[i].task;
+    cx->self->polls++;
+    cx->scope = NULL;
+    cx->park = NART_NEVER;
+    cx->go = NART_BUDGET;
+    cx->flags = 0;
+    return cx;
+}
+
+static void loop_looks(void)
+{
+    if (s->chan.home.watch.next)
+        nart__mpsc_look(&s->chan.home.watch);
+}
+
+static nart_res recv_poll(uint64_t *value)
+{
+    nart_res r = nart_recv(poll_begin(RX), &s->rx, value);
+    if (r != NART_PENDING && s->rx.wait.task)
+        nart__withdraw(&s->rx.wait); /* as the sweep does */
+    loop_looks();
+    return r;
+}
+
+static void recv_wait(void)
+{
+    if (s->rt.cx.flags & NART__CX_AGAIN)
+        nart__relax();
+    else
+        model_wait(RX);
+}
+
+static nart_res recv_await(uint64_t *value)
+{
+    nart_res r;
+    while ((r = recv_poll(value)) == NART_PENDING)
+        recv_wait();
+    return r;
+}
+
+static nart_res recv_spin(uint64_t *value)
+{
+    nart_res r;
+    while ((r = recv_poll(value)) == NART_PENDING) {
+        for (s->ready = 0; !s->ready; loop_looks())
+            nart__relax();
+    }
+    return r;
+}
+
+static nart_res recv_try(uint64_t *value)
+{
+    nart_res r;
+    while ((r = nart_try_recv(&s->rx, value)) == -EAGAIN)
+        nart__relax();
+    return r;
+}
+
+static nart_res recv_many(uint64_t *value)
+{
+    nart_res r;
+    while ((r = nart__mpsc_try_recv_many(&s->rx, value, 1)) == -EAGAIN)
+        nart__relax();
+    return r == 1 ? 0 : r;
+}
+
+/* The next value of a sender. */
+static uint64_t prepare(unsigned i)
+{
+    uint64_t value = i * EACH + s->sides[i].sent;
+    MODEL_SET(s->payload[value], (uint32_t)value + 10);
+    return value;
+}
+
+static nart_res send_poll(unsigned i, uint64_t value)
+{
+    side *d = &s->sides[i];
+    nart_res r = nart_send(poll_begin(i), &d->tx, &value);
+    if (r != NART_PENDING && d->tx.wait.task)
+        nart__withdraw(&d->tx.wait);
+    if (r == 0)
+        d->sent++;
+    return r;
+}
+
+static nart_res send_await(unsigned i)
+{
+    uint64_t value = prepare(i);
+    nart_res r;
+    while ((r = send_poll(i, value)) == NART_PENDING)
+        model_wait((int)i);
+    return r;
+}
+
+static nart_res send_try(unsigned i)
+{
+    uint64_t value = prepare(i);
+    nart_res r = nart_try_send(&s->sides[i].tx, &value);
+    if (r == 0)
+        s->sides[i].sent++;
+    return r;
+}
+
+/* Must be its sender's next, whole. */
+static void check(uint64_t value)
+{
+    unsigned i = (unsigned)value / EACH;
+    MODEL_CHECK(i >= TX1 && i <= s->senders && value % EACH == s->received[i]);
+    MODEL_CHECK(MODEL_GET(s->payload[value]) == value + 10);
+    s->received[i]++;
+}
+
+/* The last one frees: nobody else may be inside. */
+static void release(unsigned i)
+{
+    if (!nart__chan_last(&s->chan))
+        return;
+    s->sides[i].last = true;
+    for (unsigned k = RX; k <= s->senders; k++) {
+        MODEL_CHECK(MODEL_GET(s->sides[k].last_words) == 1);
+        MODEL_SET(s->sides[k].last_words, 0u);
+    }
+}
+
+static void closed(unsigned i)
+{
+    if (i == RX) {
+        nart__mpsc_rx_closed(&s->chan);
+        loop_looks();
+    }
+    MODEL_SET(s->sides[i].last_words, 1u);
+    if (i == RX || nart__mpsc_tx_closed(&s->chan))
+        release(i);
+}
+
+static void send_all(unsigned i, unsigned count)
+{
+    while (s->sides[i].sent < count)
+        MODEL_CHECK(send_await(i) == 0);
+    closed(i);
+}
+
+static void recv_all(nart_res (*recv)(uint64_t *))
+{
+    uint64_t value = 0;
+    nart_res r;
+    while ((r = recv(&value)) == 0)
+        check(value);
+    MODEL_CHECK(r == NART_ECLOSED);
+    s->ended = true;
+    closed(RX);
+}
+
+#endif
