@@ -59,7 +59,7 @@ typedef struct nart_task_set {
     uint32_t reserved;
 } nart_task_set;
 
-/** An empty set. `nodes` are `count` nodes that the set has until it is closed. */
+/** An empty set. `nodes` are `count` nodes that the set has until nart_task_set_close() has returned. */
 NART_API void nart_task_set_init(nart_task_set *s, nart_task_set_node *nodes, uint32_t count);
 
 /**

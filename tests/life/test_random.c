@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Random programs, the same at each run: tasks wait in everything that there is, alone, in races, within
- * deadlines and under shields; what they wait for comes, or they are cancelled or aborted, or what they
- * wait in is closed, or their runtime goes. Each task ends once; no value, place or permit is lost. */
+ * deadlines and under shields. What they wait for comes, from outside, from each other and from what
+ * drops their frames; or they are cancelled or aborted, or what they wait in is closed, or their runtime
+ * goes. Each task ends once; no value, place or permit is lost. */
 #include "../core/core.h"
 #include "waits.h"
 
@@ -25,6 +26,22 @@ static uint32_t below(uint32_t n)
     return (uint32_t)(seed >> 33) % n;
 }
 
+/* What ends everything at once comes rarely. */
+static void serve(void)
+{
+    const struct a_wait *wait = &waits[below(WAITS)];
+    bool for_good = wait->serve == serve_token || wait->serve == serve_shutdown;
+
+    if ((for_good && below(20)) || !wait->serve(wait->i))
+        return;
+    if (wait->wait == wait_chan_recv)
+        tally[wait->i].sent++;
+    else if (wait->wait == wait_chan_send)
+        tally[wait->i].full_received++;
+    else if (wait->wait == wait_semaphore)
+        released++;
+}
+
 /* ---- tasks ---- */
 
 enum way { ALONE, WITHIN, RACE, SHIELDED, WAYS };
@@ -43,6 +60,8 @@ static nart_res wait_in(nart_cx *cx, struct member *f, int arm)
 {
     const struct a_wait *wait = f->waits[arm];
 
+    if (below(8) == 0)
+        serve();
     nart_res r = wait->wait(cx, wait->i, &f->waiters[arm]);
     if (r == 0 && wait->wait == wait_chan_recv)
         tally[wait->i].received++;
@@ -89,6 +108,8 @@ static void count_drop(void *frame)
 {
     (void)frame;
     dropped++;
+    if (below(4) == 0)
+        serve();
 }
 
 static const nart_task_type member_type = NART_TASK_TYPE(struct member, member_run, count_drop);
@@ -129,22 +150,6 @@ static void start(void)
     spawned++;
     recent[below(RECENT)] = nart_join_task(&join);
     nart_join_release(&join);
-}
-
-/* What ends everything at once comes rarely. */
-static void serve(void)
-{
-    const struct a_wait *wait = &waits[below(WAITS)];
-    bool for_good = wait->serve == serve_token || wait->serve == serve_shutdown;
-
-    if ((for_good && below(20)) || !wait->serve(wait->i))
-        return;
-    if (wait->wait == wait_chan_recv)
-        tally[wait->i].sent++;
-    else if (wait->wait == wait_chan_send)
-        tally[wait->i].full_received++;
-    else if (wait->wait == wait_semaphore)
-        released++;
 }
 
 static void step(void)
