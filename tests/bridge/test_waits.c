@@ -5,6 +5,7 @@
 #include "bridge.h"
 #include "waits.h"
 
+#include <nart/clock.h>
 #include <nart/time.h>
 
 static uint64_t parked, values;
@@ -383,4 +384,66 @@ TEST(a_local_channel_is_fed_by_tokio)
     CHECK_RES(run(&sink_type, &sink), 0);
     CHECK_EQ(read_word(&values), 5);
     nart_rx_close(&rx);
+}
+
+/* ---- the loop's clock, when it advances by itself ---- */
+
+#define DAY (86400 * NART_SEC)
+
+struct napper {
+    nart_co co;
+    nart_timer timer;
+    nart_res r;
+};
+
+static nart_res napper_run(nart_cx *cx, void *frame)
+{
+    struct napper *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, DAY));
+    NART_END(f->r);
+}
+
+static const nart_task_type napper_type = NART_TASK_TYPE(struct napper, napper_run, NULL);
+
+/* Awaits what tokio does, of either kind: for the loop no time passes. */
+struct patient {
+    nart_co co;
+    nart_tokio_op op;
+    nart_tokio_local local;
+    int64_t at, value;
+    nart_res r;
+};
+
+static nart_res patient_run(nart_cx *cx, void *frame)
+{
+    struct patient *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    f->at = nart_now(cx);
+    CHECK_RES(test_sleep(bridge, 2, &f->op), 0);
+    NART_AWAIT(f->r, nart_tokio_op_await(cx, &f->op, &f->value));
+    CHECK_RES(f->r, 0);
+    nart_tokio_op_close(&f->op);
+    CHECK_RES(test_local_sleep(bridge, 2, &f->local), 0);
+    NART_AWAIT(f->r, nart_tokio_local_await(cx, &f->local, &f->value));
+    CHECK_RES(f->r, 0);
+    CHECK_RES(nart_tokio_local_close(&f->local), 0);
+    CHECK_EQ(nart_now(cx), f->at);
+    NART_END(0);
+}
+
+static const nart_task_type patient_type = NART_TASK_TYPE(struct patient, patient_run, NULL);
+
+TEST(what_tokio_does_holds_the_clock_of_the_loop)
+{
+    begin();
+    CHECK_RES(nart_rt_clock_pause(loop), 0);
+    CHECK_RES(nart_rt_clock_auto(loop), 0);
+    int64_t at = nart_rt_now(loop);
+    CHECK_RES(nart_rt_spawn(loop, &napper_type, NULL, NULL), 0);
+    CHECK_RES(run(&patient_type, NULL), 0);
+    CHECK_RES(nart_rt_run(loop), 0);
+    CHECK_EQ(nart_rt_now(loop), at + DAY);
 }
