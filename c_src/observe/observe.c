@@ -242,15 +242,28 @@ nart_res nart_rt_observe_stop(nart_rt *rt)
     return 0;
 }
 
-nart_res nart_rt_poll_percentile(const nart_rt *rt, double percent)
+/* 0, or why nothing can be told about polls. */
+static nart_res check_measured(const nart_rt *rt)
 {
     nart_res r = nart__rt_check(rt);
     if (r)
         return r;
     const nart__eyes *e = nart__eyes_of(rt);
-    if (!e || !e->polls)
-        return -EPERM;
+    return e && e->polls ? 0 : -EPERM;
+}
+
+nart_res nart_rt_poll_percentile(const nart_rt *rt, double percent)
+{
+    nart_res r = check_measured(rt);
+    if (r)
+        return r;
     if (!(percent >= 0 && percent <= 100))
         return -EINVAL;
-    return nart__times_percentile(&e->polls->times, percent);
+    return nart__times_percentile(&nart__eyes_of(rt)->polls->times, percent);
+}
+
+nart_res nart_rt_polls_within(const nart_rt *rt, int64_t ns)
+{
+    nart_res r = check_measured(rt);
+    return r ? r : (nart_res)nart__times_within(&nart__eyes_of(rt)->polls->times, ns);
 }

@@ -48,3 +48,12 @@ int64_t nart__times_percentile(const nart__times *t, double percent)
     }
     return t->longest;
 }
+
+uint64_t nart__times_within(const nart__times *t, int64_t ns)
+{
+    uint64_t n = 0;
+
+    for (unsigned b = 0; ns >= 0 && b <= bucket_of((uint64_t)ns); b++)
+        n += t->bucket[b];
+    return n;
+}

@@ -20,4 +20,7 @@ void nart__times_add(nart__times *t, int64_t ns);
 /* The least bound of a bucket within which so many per cent lie. 0 when there is none. */
 int64_t nart__times_percentile(const nart__times *t, double percent);
 
+/* How many took at most so long; those in the same bucket count, too. */
+uint64_t nart__times_within(const nart__times *t, int64_t ns);
+
 #endif

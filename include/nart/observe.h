@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
  * @file nart/observe.h
- * How long polls take: percentiles, a report of each that takes too long, and a watchdog for one that
- * never ends. Off until it is switched on, and then of no cost but for this: two clock reads a poll.
+ * How long polls take: percentiles, a histogram, a report of each that takes too long, and a watchdog
+ * for one that never ends. Off until it is switched on, and then of no cost but for this: two clock
+ * reads a poll.
  *
  * A poll is measured by the clock of its runtime (nart/clock.h), from before its task runs until what
  * it caused is done: its frame's drop, if it has ended.
@@ -54,6 +55,14 @@ NART_API nart_res nart_rt_observe_stop(nart_rt *rt);
  *   NART_EWRONGTHREAD, NART_EFORK.
  */
 NART_API nart_res nart_rt_poll_percentile(const nart_rt *rt, double percent);
+
+/**
+ * How many polls have ended within `ns` nanoseconds since measuring began: a histogram, by asking for one
+ * bound after another. Polls that took up to 6.25 % longer may be among them; a bound of a power of two,
+ * less one, is exact.
+ * @return how many; -EPERM not observed; -EINVAL without a runtime; NART_EWRONGTHREAD, NART_EFORK.
+ */
+NART_API nart_res nart_rt_polls_within(const nart_rt *rt, int64_t ns);
 
 /**
  * For how long the poll that runs now has been running, by CLOCK_MONOTONIC: a monitoring thread asks

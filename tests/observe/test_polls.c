@@ -39,6 +39,11 @@ TEST(polls_are_measured_to_the_nanosecond)
     CHECK_RES(nart_rt_poll_percentile(rt, 50), 2);
     CHECK_RES(nart_rt_poll_percentile(rt, 80), 15);
     CHECK_RES(nart_rt_poll_percentile(rt, 100), 12345);
+    CHECK_RES(nart_rt_polls_within(rt, -1), 0);
+    CHECK_RES(nart_rt_polls_within(rt, 0), 1);
+    CHECK_RES(nart_rt_polls_within(rt, 3), 4);
+    CHECK_RES(nart_rt_polls_within(rt, 12000), 5);
+    CHECK_RES(nart_rt_polls_within(rt, INT64_MAX), 6);
     nart_rt_stats s = stats_of(rt);
     CHECK_EQ(s.longest_ns, 12345);
     CHECK_STR(s.longest_name, "struct work");
@@ -47,6 +52,7 @@ TEST(polls_are_measured_to_the_nanosecond)
     CHECK_RES(nart_rt_observe_stop(rt), 0);
     work(rt, (int64_t[]){ NART_SEC }, 1);
     CHECK_RES(nart_rt_poll_percentile(rt, 50), -EPERM);
+    CHECK_RES(nart_rt_polls_within(rt, 50), -EPERM);
     CHECK_EQ(stats_of(rt).longest_ns, 12345); /* stays */
     CHECK_RES(nart_rt_free(rt), 0);
 }
@@ -358,6 +364,7 @@ static void *elsewhere(void *rt)
     CHECK_RES(nart_rt_observe(rt, NULL), NART_EWRONGTHREAD);
     CHECK_RES(nart_rt_observe_stop(rt), NART_EWRONGTHREAD);
     CHECK_RES(nart_rt_poll_percentile(rt, 1), NART_EWRONGTHREAD);
+    CHECK_RES(nart_rt_polls_within(rt, 1), NART_EWRONGTHREAD);
     return NULL;
 }
 
@@ -370,6 +377,7 @@ TEST(misuse_is_answered)
     CHECK_RES(nart_rt_observe(NULL, NULL), -EINVAL);
     CHECK_RES(nart_rt_observe_stop(NULL), -EINVAL);
     CHECK_RES(nart_rt_poll_percentile(NULL, 1), -EINVAL);
+    CHECK_RES(nart_rt_polls_within(NULL, 1), -EINVAL);
     CHECK_RES(observe(rt, -1, NULL), -EINVAL);
     opts.size = 0;
     CHECK_RES(nart_rt_observe(rt, &opts), NART_EABI);

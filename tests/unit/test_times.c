@@ -52,3 +52,15 @@ TEST(percentiles_of_a_hundred_values)
     CHECK_EQ(t.longest, 1000);
     CHECK_EQ(t.count, 100);
 }
+
+TEST(a_histogram_of_powers_of_two_is_exact)
+{
+    for (int64_t v = 1; v <= 4096; v++)
+        nart__times_add(&t, v);
+    for (int bit = 1; bit <= 12; bit++)
+        CHECK_EQ(nart__times_within(&t, (INT64_C(1) << bit) - 1), (1 << bit) - 1);
+    CHECK_EQ(nart__times_within(&t, INT64_MAX), 4096);
+    CHECK_EQ(nart__times_within(&t, 1000), 1023); /* 1000 lies in 992 .. 1023 */
+    CHECK_EQ(nart__times_within(&t, 0), 0);
+    CHECK_EQ(nart__times_within(&t, INT64_MIN), 0);
+}
