@@ -4,12 +4,10 @@
  *
  * A message holds the number of a payload that its sender has written before, so one that is seen
  * too early is a data race, and so is one that is written over before its release. A waker that is
- * not told leaves its side waiting for ever, a deadlock. What the runtime does around the channel is
- * made of a few lines here: a poll, the look of a loop, a wake, which sets an eventfd and reads plain
- * memory that belongs to the waker. */
+ * not told leaves its side waiting for ever, a deadlock. */
 #include "chan/bytes_queue.c"
 #include "chan/bytes_ring.c"
-#include "model.h"
+#include "sides.h"
 
 enum { RX, TX, TX2, SIDES, PAYLOADS = 4 };
 
@@ -17,93 +15,25 @@ typedef struct state {
     nart__bytes chan;
     nart__bytes_word words[4];
     uint64_t data[8]; /* a message uses the first half of a unit */
-    nart_cx tx_cx[SIDES];
-    nart__task task[SIDES];
     nart_bytes_tx tx[SIDES];
     nart_bytes_rx rx;
-    uint32_t left[SIDES];              /* a waker has been made */
-    uint32_t ready;                    /* the receiver's task is to be polled */
-    MODEL_VAR(uint32_t) memory[SIDES]; /* a waker's own */
     MODEL_VAR(uint32_t) payload[PAYLOADS];
     MODEL_VAR(uint32_t) last_words[SIDES];
     MODEL_VAR(uint32_t) room_used[2]; /* a place of the ring, for engines that do not see data */
     unsigned received, got[PAYLOADS], lasts[SIDES];
-    nart_rt rt; /* the receiver's */
+    model_sides run;
 } state;
 
 static state *s;
 
-/* ---- what the channel calls ---- */
-
-nart_waker nart_cx_waker(nart_cx *cx)
-{
-    unsigned side = cx == &s->tx_cx[TX] ? TX : cx == &s->tx_cx[TX2] ? TX2 : RX;
-    nart_waker w = { 2 * (side + 1) };
-
-    if (!s->left[side])
-        MODEL_SET(s->memory[side], 1u);
-    s->left[side] = 1;
-    return w;
-}
-
-int nart__sys_eventfd_write(int fd);
-
-void nart_waker_wake(nart_waker w)
-{
-    unsigned side = (unsigned)w.w / 2 - 1;
-
-    MODEL_CHECK(MODEL_GET(s->memory[side]) == 1);
-    (void)nart__sys_eventfd_write((int)side);
-}
-
-void nart__ready_slow(nart__task *t)
-{
-    MODEL_CHECK(t == &s->task[RX]);
-    s->ready = 1;
-}
-
-void nart__watch_add(nart_rt *rt, nart__watch *w)
-{
-    (void)rt;
-    MODEL_CHECK(!w->next);
-    w->next = w;
-}
-
-void nart__watch_remove(nart__watch *w)
-{
-    w->next = NULL;
-}
-
-unsigned nart__fork_epoch(void)
-{
-    return 0;
-}
-
-nart_res nart__halt(nart_cx *cx, nart__wait *w)
-{
-    (void)cx;
-    (void)w;
-    MODEL_FAIL("out of budget");
-    return 0;
-}
-
-void nart__unlink(nart__wait *w)
-{
-    (void)w;
-    MODEL_FAIL("a wait that is not the first");
-}
-
 /* ---- making and ending ---- */
 
-/* What a thread touches first costs loom more, so all but the rest of the runtime is touched here; and
- * what several threads only read, which has to be. */
-static void touch(const struct nart__wait_ops *volatile ops)
+/* What several threads only read has to be touched, too. */
+static void touch_ops(const struct nart__wait_ops *volatile ops)
 {
 #ifndef MODEL_RELACY
     const struct nart__wait_ops *unknown = ops; /* else the reading would be known to be constant */
     (void)*(void (*const volatile *)(nart__wait *))(const void *)&unknown->withdraw;
-    for (size_t i = 0; i < (offsetof(state, rt) + sizeof(nart_cx)) / 4; i++)
-        (void)((const volatile uint32_t *)s)[i];
 #else
     (void)ops;
 #endif
@@ -113,7 +43,9 @@ static void touch(const struct nart__wait_ops *volatile ops)
 static void make(unsigned senders, uint64_t units, bool spinning, bool loop)
 {
     s = MODEL_NEW(state);
-    touch(&nart__bytes_tx_ops);
+    run = &s->run;
+    touch(s);
+    touch_ops(&nart__bytes_tx_ops);
     nart__bytes_ring *r = &s->chan.ring;
     r->words = s->words;
     r->data = (unsigned char *)s->data;
@@ -126,8 +58,8 @@ static void make(unsigned senders, uint64_t units, bool spinning, bool loop)
     NART__STORE(&s->chan.refs, 2u, NART__RELAXED);
     nart__lock_init(&s->chan.lock);
     nart__home_init(&s->chan.home, &r->rx_dirty, spinning, nart__bytes_look, nart__bytes_settle);
-    s->chan.home.rt = loop ? &s->rt : NULL;
-    s->rt.running = true;
+    s->chan.home.rt = loop ? &run->rt : NULL;
+    run->rt.running = true;
     if (spinning) {
         r->rx_dirty = 1;
         s->chan.home.watch.next = &s->chan.home.watch;
@@ -177,18 +109,6 @@ static void unmake(void)
 
 /* ---- what the threads are made of ---- */
 
-static nart_cx *poll_begin(unsigned side)
-{
-    nart_cx *cx = side == RX ? &s->rt.cx : &s->tx_cx[side];
-
-    cx->self = &s->task[side];
-    cx->self->polls++;
-    cx->scope = NULL;
-    cx->park = NART_NEVER;
-    cx->go = NART_BUDGET;
-    return cx;
-}
-
 static void loop_looks(void)
 {
     if (s->chan.home.watch.next)
@@ -214,7 +134,7 @@ static nart_res recv_spin(nart_bytes_msg *msg)
 {
     nart_res r;
     while ((r = recv_poll(msg)) == NART_PENDING) {
-        for (s->ready = 0; !s->ready; loop_looks())
+        for (run->ready = 0; !run->ready; loop_looks())
             nart__relax();
     }
     return r;

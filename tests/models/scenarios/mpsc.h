@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* scenarios/mpsc.h: what the scenarios of mpsc.c are made of: the channel, and a few lines for what the
- * runtime does around it: a poll, the look of a loop, a wake, which sets an eventfd and reads plain
- * memory that belongs to the waker.
+/* scenarios/mpsc.h: what the scenarios of mpsc.c are made of.
  *
  * A value is the number of a payload that its sender has written before, so a value that is seen too
  * early is a data race. A waker that is not told leaves its side waiting for ever, a deadlock, and so
@@ -9,20 +7,14 @@
 #ifndef MODEL_MPSC_H
 #define MODEL_MPSC_H
 
-#include "model.h"
-
-#include <string.h>
-
-/* loom does not see into memcpy, so values are copied here, and chan/mpsc.c is part of this file. */
-static void copy(void *to, const void *from, size_t bytes)
-{
-    for (size_t i = 0; i < bytes / sizeof(uint64_t); i++)
-        ((uint64_t *)to)[i] = ((const uint64_t *)from)[i];
-}
+#include "sides.h"
 
 #define memcpy copy
 #include "chan/mpsc.c"
 #undef memcpy
+
+#define KIND(does) nart__mpsc_##does
+#include "values.h"
 
 enum { RX, TX1, TX2, SIDES, EACH = 3, ELEM = sizeof(uint64_t) };
 
@@ -33,10 +25,6 @@ typedef struct slot {
 } slot;
 
 typedef struct side {
-    nart_cx cx;
-    nart__task task;
-    uint32_t left;              /* a waker has been made */
-    MODEL_VAR(uint32_t) memory; /* of the waker's own */
     MODEL_VAR(uint32_t) last_words;
     nart_tx tx;
     unsigned sent;
@@ -48,140 +36,24 @@ typedef struct state {
     slot slots[2];
     side sides[SIDES];
     nart_rx rx;
-    uint32_t ready;   /* the receiver's task is to be polled */
     unsigned senders; /* threads that send */
     unsigned received[SIDES];
     bool ended; /* the receiver was told that there is no more */
     MODEL_VAR(uint32_t) payload[SIDES * EACH];
-    nart_rt rt; /* the receiver's */
+    model_sides run;
 } state;
 
 static state *s;
 
-/* ---- what the channel calls ---- */
-
-static nart_cx *cx_of(unsigned i)
-{
-    return i == RX ? &s->rt.cx : &s->sides[i].cx;
-}
-
-nart_waker nart_cx_waker(nart_cx *cx)
-{
-    unsigned i = cx == cx_of(TX1) ? TX1 : cx == cx_of(TX2) ? TX2 : RX;
-    nart_waker w = { 2 * (i + 1) };
-
-    if (!s->sides[i].left)
-        MODEL_SET(s->sides[i].memory, 1u);
-    s->sides[i].left = 1;
-    return w;
-}
-
-int nart__sys_eventfd_write(int fd);
-
-void nart_waker_wake(nart_waker w)
-{
-    unsigned i = (unsigned)w.w / 2 - 1;
-
-    MODEL_CHECK(MODEL_GET(s->sides[i].memory) == 1);
-    (void)nart__sys_eventfd_write((int)i);
-}
-
-unsigned nart__fork_epoch(void)
-{
-    return 0;
-}
-
-void nart__ready_slow(nart__task *t)
-{
-    MODEL_CHECK(t == &s->sides[RX].task);
-    s->ready = 1;
-}
-
-void nart__watch_add(nart_rt *rt, nart__watch *w)
-{
-    (void)rt;
-    MODEL_CHECK(!w->next);
-    w->next = w;
-}
-
-void nart__watch_remove(nart__watch *w)
-{
-    w->next = NULL;
-}
-
-nart_res nart__halt(nart_cx *cx, nart__wait *w)
-{
-    (void)cx;
-    (void)w;
-    MODEL_FAIL("out of budget");
-    return 0;
-}
-
-void nart__unlink(nart__wait *w)
-{
-    (void)w;
-    MODEL_FAIL("a wait that is not the first");
-}
-
-/* As in chan.c, for a channel of this kind. */
-nart_res nart__send_slow(nart_cx *cx, nart_tx *tx, const void *value, size_t elem)
-{
-    (void)elem;
-    return nart__mpsc_send(cx, tx, value);
-}
-
-nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem)
-{
-    (void)elem;
-    return nart__mpsc_try_send(tx, value);
-}
-
-nart_res nart__recv_slow(nart_cx *cx, nart_rx *rx, void *value, size_t elem)
-{
-    (void)elem;
-    return nart__mpsc_recv(cx, rx, value);
-}
-
-nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem)
-{
-    (void)elem;
-    return nart__mpsc_try_recv(rx, value);
-}
-
-void nart__ring_taken(nart__ring *r)
-{
-    nart__home_owe(&nart__chan_of(r)->home);
-}
-
-void nart__local_sent(nart__ring *r)
-{
-    (void)r;
-    MODEL_FAIL("not a local channel");
-}
-
-void nart__local_taken(nart__ring *r)
-{
-    (void)r;
-    MODEL_FAIL("not a local channel");
-}
-
 /* ---- making and ending ---- */
-
-/* What a thread touches first costs loom more, so all but the rest of the runtime is touched here. */
-static void touch(void)
-{
-#ifndef MODEL_RELACY
-    for (size_t i = 0; i < (offsetof(state, rt) + sizeof(nart_cx)) / 4; i++)
-        (void)((const volatile uint32_t *)s)[i];
-#endif
-}
 
 static void make(unsigned senders, uint64_t capacity, uint32_t flags, bool loop)
 {
     nart__chan *c;
 
     s = MODEL_NEW(state);
-    touch();
+    run = &s->run;
+    touch(s);
     c = &s->chan;
     c->ring.type = NART__RING_TYPE(NART_CHAN_MPSC, flags, ELEM);
     c->ring.mask = capacity - 1;
@@ -191,8 +63,8 @@ static void make(unsigned senders, uint64_t capacity, uint32_t flags, bool loop)
     NART__STORE(&c->refs, 2u, NART__RELAXED);
     nart__mpsc_init(c);
     nart__home_init(&c->home, &c->ring.rx_dirty, flags != 0, nart__mpsc_look, nart__mpsc_settle);
-    c->home.rt = loop ? &s->rt : NULL;
-    s->rt.running = true;
+    c->home.rt = loop ? &run->rt : NULL;
+    run->rt.running = true;
     if (flags) {
         c->ring.rx_dirty = 1;
         c->home.watch.next = &c->home.watch;
@@ -264,19 +136,6 @@ static void after(void)
 
 /* ---- what the threads are made of ---- */
 
-static nart_cx *poll_begin(unsigned i)
-{
-    nart_cx *cx = cx_of(i);
-
-    cx->self = &s->sides[i].task;
-    cx->self->polls++;
-    cx->scope = NULL;
-    cx->park = NART_NEVER;
-    cx->go = NART_BUDGET;
-    cx->flags = 0;
-    return cx;
-}
-
 static void loop_looks(void)
 {
     if (s->chan.home.watch.next)
@@ -294,7 +153,7 @@ static nart_res recv_poll(uint64_t *value)
 
 static void recv_wait(void)
 {
-    if (s->rt.cx.flags & NART__CX_AGAIN)
+    if (run->rt.cx.flags & NART__CX_AGAIN)
         nart__relax();
     else
         model_wait(RX);
@@ -312,7 +171,7 @@ static nart_res recv_spin(uint64_t *value)
 {
     nart_res r;
     while ((r = recv_poll(value)) == NART_PENDING) {
-        for (s->ready = 0; !s->ready; loop_looks())
+        for (run->ready = 0; !run->ready; loop_looks())
             nart__relax();
     }
     return r;

@@ -3,23 +3,15 @@
  * sides. Thread 0 receives, thread 1 sends.
  *
  * A value is the number of a payload that the sender has written before, so a value that is seen too
- * early is a data race. A waker that is not told leaves its side waiting for ever, a deadlock. What
- * the runtime does around the channel is made of a few lines here: a poll, the look of a loop, a
- * wake, which sets an eventfd and reads plain memory that belongs to the waker. */
-#include "model.h"
-
-#include <string.h>
-
-/* loom does not see into memcpy, so values are copied here, and spsc.c is part of this file. */
-static void copy(void *to, const void *from, size_t bytes)
-{
-    for (size_t i = 0; i < bytes / sizeof(uint64_t); i++)
-        ((uint64_t *)to)[i] = ((const uint64_t *)from)[i];
-}
+ * early is a data race. A waker that is not told leaves its side waiting for ever, a deadlock. */
+#include "sides.h"
 
 #define memcpy copy
 #include "chan/spsc.c"
 #undef memcpy
+
+#define KIND(does) nart__spsc_##does
+#include "values.h"
 
 enum { RX, TX, PAYLOADS = 4 };
 
@@ -28,134 +20,24 @@ NART_CHAN_TYPED(u64, uint64_t);
 typedef struct state {
     nart__chan chan;
     uint64_t values[2]; /* of the largest channel here */
-    nart_cx tx_cx;
-    nart__task task[2];
     nart_tx tx;
     nart_rx rx;
-    uint32_t left[2];              /* a waker has been made */
-    uint32_t ready;                /* the receiver's task is to be polled */
-    MODEL_VAR(uint32_t) memory[2]; /* a waker's own */
     MODEL_VAR(uint32_t) payload[PAYLOADS];
     MODEL_VAR(uint32_t) last_words[2];
     unsigned received, lasts[2];
     uint64_t numbers[3]; /* the sender's */
-    nart_rt rt;          /* the receiver's */
+    model_sides run;
 } state;
 
 static state *s;
 
-/* ---- what the channel calls ---- */
-
-nart_waker nart_cx_waker(nart_cx *cx)
-{
-    unsigned side = cx == &s->tx_cx ? TX : RX;
-    nart_waker w = { 2 * (side + 1) };
-
-    if (!s->left[side])
-        MODEL_SET(s->memory[side], 1u);
-    s->left[side] = 1;
-    return w;
-}
-
-int nart__sys_eventfd_write(int fd);
-
-void nart_waker_wake(nart_waker w)
-{
-    unsigned side = (unsigned)w.w / 2 - 1;
-
-    MODEL_CHECK(MODEL_GET(s->memory[side]) == 1);
-    (void)nart__sys_eventfd_write((int)side);
-}
-
-void nart__ready_slow(nart__task *t)
-{
-    MODEL_CHECK(t == &s->task[RX]);
-    s->ready = 1;
-}
-
-void nart__watch_add(nart_rt *rt, nart__watch *w)
-{
-    (void)rt;
-    MODEL_CHECK(!w->next);
-    w->next = w;
-}
-
-void nart__watch_remove(nart__watch *w)
-{
-    w->next = NULL;
-}
-
-nart_res nart__halt(nart_cx *cx, nart__wait *w)
-{
-    (void)cx;
-    (void)w;
-    MODEL_FAIL("out of budget");
-    return 0;
-}
-
-void nart__unlink(nart__wait *w)
-{
-    (void)w;
-    MODEL_FAIL("a wait that is not the first");
-}
-
-/* As in chan.c, for a channel of this kind. */
-nart_res nart__send_slow(nart_cx *cx, nart_tx *tx, const void *value, size_t elem)
-{
-    (void)elem;
-    return nart__spsc_send(cx, tx, value);
-}
-
-nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem)
-{
-    (void)elem;
-    return nart__spsc_try_send(tx, value);
-}
-
-nart_res nart__recv_slow(nart_cx *cx, nart_rx *rx, void *value, size_t elem)
-{
-    (void)elem;
-    return nart__spsc_recv(cx, rx, value);
-}
-
-nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem)
-{
-    (void)elem;
-    return nart__spsc_try_recv(rx, value);
-}
-
-void nart__ring_taken(nart__ring *r)
-{
-    nart__home_owe(&nart__chan_of(r)->home);
-}
-
-void nart__local_sent(nart__ring *r)
-{
-    (void)r;
-    MODEL_FAIL("not a local channel");
-}
-
-void nart__local_taken(nart__ring *r)
-{
-    (void)r;
-    MODEL_FAIL("not a local channel");
-}
-
 /* ---- making and ending ---- */
-
-/* What a thread touches first costs loom more, so all but the rest of the runtime is touched here. */
-static void touch(void)
-{
-#ifndef MODEL_RELACY
-    for (size_t i = 0; i < (offsetof(state, rt) + sizeof(nart_cx)) / 4; i++)
-        (void)((const volatile uint32_t *)s)[i];
-#endif
-}
 
 static void make(uint64_t capacity, uint32_t flags, bool loop)
 {
     s = MODEL_NEW(state);
-    touch();
+    run = &s->run;
+    touch(s);
     s->chan.ring.type = NART__RING_TYPE(NART_CHAN_SPSC, flags, sizeof(uint64_t));
     s->chan.ring.mask = capacity - 1;
     NART__STORE(&s->chan.ring.room, capacity, NART__RELAXED);
@@ -163,8 +45,8 @@ static void make(uint64_t capacity, uint32_t flags, bool loop)
     NART__STORE(&s->chan.refs, 2u, NART__RELAXED);
     nart__home_init(&s->chan.home, &s->chan.ring.rx_dirty, flags != 0, nart__spsc_look,
                     nart__spsc_settle);
-    s->chan.home.rt = loop ? &s->rt : NULL;
-    s->rt.running = true;
+    s->chan.home.rt = loop ? &run->rt : NULL;
+    run->rt.running = true;
     if (flags) {
         s->chan.ring.rx_dirty = 1;
         s->chan.home.watch.next = &s->chan.home.watch;
@@ -202,18 +84,6 @@ static void unmake(void)
 
 /* ---- what the threads are made of ---- */
 
-static nart_cx *poll_begin(unsigned side)
-{
-    nart_cx *cx = side == TX ? &s->tx_cx : &s->rt.cx;
-
-    cx->self = &s->task[side];
-    cx->self->polls++;
-    cx->scope = NULL;
-    cx->park = NART_NEVER;
-    cx->go = NART_BUDGET;
-    return cx;
-}
-
 static void loop_looks(void)
 {
     if (s->chan.home.watch.next)
@@ -241,7 +111,7 @@ static nart_res recv_spin(uint64_t *value)
 {
     nart_res r;
     while ((r = recv_poll(value)) == NART_PENDING) {
-        for (s->ready = 0; !s->ready; loop_looks())
+        for (run->ready = 0; !run->ready; loop_looks())
             nart__relax();
     }
     return r;
