@@ -44,11 +44,13 @@
 #define NART__NORETURN [[noreturn]]
 #define NART__ASSERT(cond, text) static_assert(cond, text)
 #define NART__ALIGNOF(T) alignof(T)
+extern "C++" { /* also where a program includes this within extern "C" */
 template <typename T> constexpr T nart__sized()
 {
     T o = {};
     o.size = sizeof o;
     return o;
+}
 }
 extern "C" {
 #else

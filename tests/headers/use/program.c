@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Initialisers of options, typed channels and bodies where a user puts them, in C and in C++. */
+#ifdef __cplusplus
+extern "C" { /* some do so with every C header */
+#endif
 #include <nart/nart.h>
+#ifdef __cplusplus
+}
+#endif
 
 NART_CHAN_TYPED(numbers, uint64_t);
 
