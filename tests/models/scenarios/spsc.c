@@ -357,14 +357,14 @@ static void batches(unsigned i)
 const model_scenario model_scenarios[] = {
     { "nobody_waits", 2, make_1, nobody_waits, after_2, 4, 3 },
     { "length_at_the_end", 2, make_2, length_at_the_end, after_2, 4, 4 },
-    { "receiver_closes", 2, make_1, receiver_closes, after_closing, 2, 3 },
-    { "stream_narrow", 2, make_1, stream_of_2, after_2, 2, 3 },
+    { "batches", 2, make_2, batches, after_3, 2, 3 },
     { "stream_narrow_of_3", 2, make_1, stream_of_3, after_3, 1, 2 },
+    { "receiver_closes", 2, make_1, receiver_closes, after_closing, 2, 3 },
+    { "spinning", 2, make_spinning, spinning, after_2, 2, 2 },
     { "stream_wide", 2, make_2, stream_of_3, after_3, 1, 2 },
+    { "stream_narrow", 2, make_1, stream_of_2, after_2, 2, 3 },
     { "plain_receiver", 2, make_plain, stream_of_2, after_2, 2, 2 },
     { "receive_given_up", 2, make_2, receive_given_up, after_2, 2, 3 },
     { "send_given_up", 2, make_1, send_given_up, after_2, 2, 2 },
-    { "batches", 2, make_2, batches, after_3, 2, 3 },
-    { "spinning", 2, make_spinning, spinning, after_2, 2, 2 },
     { NULL, 0, NULL, NULL, NULL, 0, 0 },
 };
