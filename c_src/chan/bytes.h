@@ -48,6 +48,10 @@ bool nart__bytes_tx_closed(nart_bytes_tx *tx);
 void nart__bytes_rx_closed(nart__bytes_ring *r);
 void nart__bytes_look(nart__watch *w);
 void nart__bytes_settle(nart__home *h);
+/* By who has left its waker in tx_notify: the only sender, or the first of those that wait. */
+nart_res nart__bytes_claim_alone(nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf);
+/* Leaves the waker, and looks once more. */
+nart_res nart__bytes_recv_armed(nart_bytes_rx *rx, nart_waker waker, nart_bytes_msg *msg);
 size_t nart__bytes_len(nart__bytes_ring *r);
 bool nart__bytes_tx_gone(nart__bytes_ring *r);
 bool nart__bytes_last(nart__bytes *c);
@@ -57,5 +61,6 @@ extern const struct nart__wait_ops nart__bytes_tx_ops, nart__bytes_rx_ops;
 bool nart__bytes_queue_join(nart_bytes_tx *tx);
 bool nart__bytes_queue_first(nart_bytes_tx *tx, nart_waker waker);
 void nart__bytes_queue_leave(nart_bytes_tx *tx);
+bool nart__bytes_queue_give_up(nart_bytes_tx *tx);
 
 #endif

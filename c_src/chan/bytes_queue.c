@@ -10,7 +10,8 @@
  *     queue is the only one that claims, and waits for the receiver like the sender of an SPSC
  *     channel: the receiver knows of it alone and takes no lock.
  *  2. Who leaves the queue, with its room or without, wakes the one that is first then; that looks
- *     for itself. The last one to leave clears QUEUED.
+ *     for itself. Its waker is taken out under the lock: a thread that sleeps, whose waker ends with
+ *     its wait, finds out there whether a call is to come. The last one to leave clears QUEUED.
  *
  * Bounds: one wake-up for each sender that leaves. The lock is held for a few instructions, and only
  * senders that wait take it.
@@ -36,12 +37,13 @@ bool nart__bytes_queue_join(nart_bytes_tx *tx)
         return false;
     if (!c->waiting.first)
         (void)NART__FETCH_ADD(&c->ring.tail, NART__BYTES_QUEUED, NART__RELAXED);
+    tx->waker = 0;
     nart__q_push(&c->waiting, &tx->wait);
     nart__lock_leave(&c->lock);
     return true;
 }
 
-/* Is it this one's turn? It stays so until it leaves. Else `waker` is used when its turn comes. */
+/* Is it this one's turn? It stays so until it leaves. Else `waker` is called when its turn comes, once. */
 bool nart__bytes_queue_first(nart_bytes_tx *tx, nart_waker waker)
 {
     nart__bytes *c = nart__bytes_of(tx->ring);
@@ -52,6 +54,28 @@ bool nart__bytes_queue_first(nart_bytes_tx *tx, nart_waker waker)
     tx->waker = waker.w;
     nart__lock_leave(&c->lock);
     return first;
+}
+
+/* True: the turn of this one, which it has not had, will not come: nobody calls its waker any more. */
+bool nart__bytes_queue_give_up(nart_bytes_tx *tx)
+{
+    nart__bytes *c = nart__bytes_of(tx->ring);
+
+    nart__lock_enter(&c->lock); /* the thread is the one that has joined: no fork in between */
+    bool waits = tx->waker != 0;
+    if (waits)
+        nart__q_remove(&c->waiting, &tx->wait); /* another one is first, so it is not the last */
+    nart__lock_leave(&c->lock);
+    return waits;
+}
+
+/* Who is called is out of reach from then on: it may have gone. */
+static uintptr_t take_waker(nart_bytes_tx *tx)
+{
+    uintptr_t w = tx->waker;
+
+    tx->waker = 0;
+    return w;
 }
 
 void nart__bytes_queue_leave(nart_bytes_tx *tx)
@@ -69,7 +93,7 @@ void nart__bytes_queue_leave(nart_bytes_tx *tx)
     if (!c->waiting.first)
         (void)NART__FETCH_ADD(&c->ring.tail, -NART__BYTES_QUEUED, NART__RELAXED);
     else if (first)
-        next.w = ((nart_bytes_tx *)(void *)c->waiting.first)->waker;
+        next.w = take_waker((nart_bytes_tx *)(void *)c->waiting.first);
     nart__lock_leave(&c->lock);
     if (next.w)
         nart_waker_wake(next);

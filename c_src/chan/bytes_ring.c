@@ -123,6 +123,11 @@ static void tx_withdraw(nart__wait *w)
         nart__cell_take_back(&tx->ring->tx_notify);
 }
 
+nart_res nart__bytes_claim_alone(nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf)
+{
+    return claimed(tx, reserve_alone(tx, len), buf);
+}
+
 /* A sender that waits tries again, in its turn only. The first that waits leaves its waker before it
  * looks, the others theirs with the queue. */
 static nart_res claim_waiting(nart_cx *cx, nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf)
@@ -133,7 +138,7 @@ static nart_res claim_waiting(nart_cx *cx, nart_bytes_tx *tx, size_t len, nart_b
     if (tx->ring->mpsc && !nart__bytes_queue_first(tx, nart_cx_waker(cx)))
         return claimed(tx, false, buf);
     nart__cell_leave(&tx->ring->tx_notify, cx);
-    return claimed(tx, reserve_alone(tx, len), buf);
+    return nart__bytes_claim_alone(tx, len, buf);
 }
 
 nart_res nart__bytes_claim_slow(nart_cx *cx, nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf)
@@ -241,10 +246,23 @@ static void mark(nart__bytes_word *word)
     }
 }
 
+nart_res nart__bytes_recv_armed(nart_bytes_rx *rx, nart_waker waker, nart_bytes_msg *msg)
+{
+    uint64_t pos;
+    nart_res r;
+
+    nart__cell_put(&rx->ring->rx_notify, waker);
+    do {
+        pos = rx->pos;
+        mark(nart__bytes_word_at(rx->ring, pos));
+        r = nart__bytes_try_recv_slow(rx, msg);
+    } while (r == -EAGAIN && rx->pos != pos); /* past an aborted claim there is another word */
+    return r;
+}
+
 static nart_res recv_wait(nart_cx *cx, nart_bytes_rx *rx, nart_bytes_msg *msg)
 {
     nart__bytes *c = nart__bytes_of(rx->ring);
-    uint64_t pos;
     bool begun;
 
     nart_res r = nart__park_in(cx, &rx->wait, &begun);
@@ -253,12 +271,7 @@ static nart_res recv_wait(nart_cx *cx, nart_bytes_rx *rx, nart_bytes_msg *msg)
     c->home.waits = &rx->wait;
     if (c->ring.spinning)
         return NART_PENDING;
-    nart__cell_leave(&c->ring.rx_notify, cx);
-    do {
-        pos = rx->pos;
-        mark(nart__bytes_word_at(&c->ring, pos));
-        r = nart__bytes_try_recv_slow(rx, msg);
-    } while (r == -EAGAIN && rx->pos != pos); /* past an aborted claim there is another word */
+    r = nart__bytes_recv_armed(rx, nart_cx_waker(cx), msg);
     return r == -EAGAIN ? nart__pending_outside(cx) : r;
 }
 

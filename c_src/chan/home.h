@@ -62,6 +62,19 @@ static inline void nart__home_pay(nart__home *h)
     h->settle(h);
 }
 
+/* 0, or why this thread cannot sleep in the receiver, whose wait is `w`. */
+static inline nart_res nart__home_may_sleep(const nart__home *h, const nart__wait *w)
+{
+    if (h->spinning)
+        return -EINVAL;
+    nart_res r = h->rt ? nart__rt_check(h->rt) : 0;
+    if (r)
+        return r;
+    if (h->rt && h->rt->cx.self)
+        return -EDEADLK; /* the loop that would have to look is in a poll */
+    return w->task ? -EBUSY : 0;
+}
+
 /* home.c */
 bool nart__home_may_spin(const nart_rt *rt);
 void nart__home_enter(nart__home *h, nart_rt *rt);

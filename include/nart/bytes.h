@@ -41,7 +41,7 @@ enum {
 
 #define NART_BYTES_MAX_CAPACITY (UINT32_C(1) << 30) /**< bytes at most */
 
-/** Options of nart_bytes_open(). */
+/** Options of nart_bytes_open(); begin with NART_BYTES_OPTS_INIT. */
 typedef struct nart_bytes_opts {
     size_t size;     /**< sizeof(nart_bytes_opts) */
     uint32_t kind;   /**< NART_BYTES_SPSC or NART_BYTES_MPSC */
@@ -49,6 +49,8 @@ typedef struct nart_bytes_opts {
     size_t capacity; /**< bytes at least; rounded up to a power of two, 64 or more */
     size_t max_len;  /**< of a message; 0: as much as the capacity */
 } nart_bytes_opts;
+
+#define NART_BYTES_OPTS_INIT NART__SIZED(nart_bytes_opts)
 
 /* What the inlines below touch. Frozen; checked by NART__BYTES_ABI at open and by offset asserts in
  * c_src/chan/. Positions count bytes from the beginning of time. */
@@ -433,6 +435,42 @@ static inline nart_res nart_bytes_release(nart_bytes_rx *rx, nart_bytes_msg *msg
     nart__bytes_free(rx);
     return 0;
 }
+
+/* ---- for threads without a loop --------------------------------------------------------------- */
+
+/**
+ * Claims room in an ordinary thread, which sleeps while it waits for it: `timeout_ns` at most (NART_NEVER:
+ * without end; 0: not at all). A sender that waits this way has its place in the queue like a task. Not
+ * from inside a poll: the loop would stand still.
+ * @return as nart_bytes_try_claim() but for -EAGAIN; -ETIMEDOUT; -EBUSY also when a task waits in this
+ *   end; NART_EFORK it would wait in an MPSC channel of the parent's. **Ownership**, **Thread**: as
+ * nart_bytes_claim(). **Cost**: a system call or two when it waits, and one on the side that wakes it.
+ */
+NART_API NART_MUST_USE nart_res nart_bytes_claim_blocking(nart_bytes_tx *tx, size_t len,
+                                                          nart_bytes_buf *buf, int64_t timeout_ns);
+
+/** Claims in the same way, copies and commits. @return as nart_bytes_claim_blocking(): on an error
+ *  nothing is sent. **Thread**: the end's own. */
+static inline NART_MUST_USE nart_res nart_bytes_send_blocking(nart_bytes_tx *tx, const void *data,
+                                                              size_t len, int64_t timeout_ns)
+{
+    nart_bytes_buf buf;
+    nart_res r = nart_bytes_claim_blocking(tx, len, &buf, timeout_ns);
+    if (NART_LIKELY(r == 0))
+        nart__bytes_fill(tx, data, len);
+    return r;
+}
+
+/**
+ * Receives in an ordinary thread, in the same way. For receivers that no loop needs to look at: bound
+ * to no runtime (see nart_bytes_rx_bind()), or to one of this thread that does not run now.
+ * @return 0 and `*msg`, to be released; -ETIMEDOUT; -EINVAL a SPINNING channel; -EDEADLK inside a poll of
+ *   the receiver's runtime; NART_EWRONGTHREAD, NART_EFORK of that runtime; -EBUSY a message is held, or a
+ *   task waits in this end; NART_ECLOSED. No error takes a message out. **Ownership**, **Thread**: as
+ *   nart_bytes_recv().
+ */
+NART_API NART_MUST_USE nart_res nart_bytes_recv_blocking(nart_bytes_rx *rx, nart_bytes_msg *msg,
+                                                         int64_t timeout_ns);
 
 #ifdef __cplusplus
 }

@@ -40,7 +40,7 @@ enum {
 #define NART_CHAN_MAX_ELEM 65536u                  /**< bytes per value at most */
 #define NART_CHAN_MAX_CAPACITY (UINT32_C(1) << 30) /**< values at most */
 
-/** Options of nart_chan_open(). */
+/** Options of nart_chan_open(); begin with NART_CHAN_OPTS_INIT. */
 typedef struct nart_chan_opts {
     size_t size;                     /**< sizeof(nart_chan_opts) */
     uint32_t kind;                   /**< NART_CHAN_LOCAL, _SPSC or _MPSC */
@@ -50,6 +50,8 @@ typedef struct nart_chan_opts {
     void (*drop_value)(void *value); /**< destructor of values that are never received, or NULL.
                                       *   **Thread**: that of the last close. */
 } nart_chan_opts;
+
+#define NART_CHAN_OPTS_INIT NART__SIZED(nart_chan_opts)
 
 /* The one transparent struct of nart: what the inlines below touch. Frozen; checked by
  * NART__RING_ABI at open and by offset asserts in c_src/chan/. */

@@ -57,11 +57,13 @@ nart_res options(nart_rt **rt)
     nart_rt_end end = NART_RT_END_INIT;
     nart_rt_left left = NART_RT_LEFT_INIT;
     nart_observe_opts observe = NART_OBSERVE_OPTS_INIT;
+    nart_chan_opts chan = NART_CHAN_OPTS_INIT;
+    nart_bytes_opts bytes = NART_BYTES_OPTS_INIT;
     nart_tcp_listen_opts listen = NART_TCP_LISTEN_OPTS_INIT;
     nart_udp_opts udp = NART_UDP_OPTS_INIT;
     nart_backoff backoff = NART_BACKOFF_INIT;
 
-    if (end.size + left.size + observe.size + listen.size + udp.size == 0)
+    if (end.size + left.size + observe.size + chan.size + bytes.size + listen.size + udp.size == 0)
         return backoff.initial;
     return nart_rt_new(&opts, rt);
 }

@@ -2,14 +2,11 @@
 /* scenarios/block.c: threads that sleep in a channel, SPSC or MPSC: values, ends, turns, and time that
  * runs out while a wake is under way. Thread 0 receives, the others send, or let the time pass.
  *
- * block.c and the two kinds of channel are as they are. What the system does for a sleeper is made of
- * a few lines here: a clock that a thread moves on, and a futex, which compares and falls asleep in one
- * step and forgets wakes for which nobody sleeps. So a call that is missed is a deadlock. The waker of
- * a thread is watched while it may be called: one that is called when its thread has gone on, a race.
+ * block.c and the two kinds of channel are as they are.
  *
  * A value is the number of a payload that its sender has written before, so a value that is seen too
  * early is a data race. */
-#include "model.h"
+#include "sleepers.h"
 
 #include <sched.h>
 #include <string.h>
@@ -29,12 +26,8 @@ static void copy(void *to, const void *from, size_t bytes)
 #undef receiver_has_cause
 #undef rx_withdraw
 #undef tx_withdraw
-#define leave mpsc_leave
 #include "chan/mpsc.c"
-#undef leave
 #undef memcpy
-
-static nart_waker watched(nart_wakeable *w);
 
 #define nart_waker_of watched
 #define sched_yield nart__relax
@@ -42,16 +35,11 @@ static nart_waker watched(nart_wakeable *w);
 #undef nart_waker_of
 #undef sched_yield
 
-enum { RX, TX1, TX2, SIDES, EACH = 3, SOON = 1 };
-enum { AWAKE, ASLEEP, ASLEEP_FOR_A_TIME };
+enum { RX, TX1, TX2, SIDES, EACH = 3 };
 
 typedef struct side {
     nart_tx tx;
     unsigned sent;
-    unsigned calling;                  /* whose waker it calls */
-    uint32_t left;                     /* its own waker has been made */
-    uint32_t asleep;                   /* one of the above; under the lock of the futex */
-    MODEL_VAR(nart_wakeable *) memory; /* the waker, while it may be called */
 } side;
 
 /* As nart__mpsc_stride() lays it out. */
@@ -69,93 +57,10 @@ typedef struct state {
     unsigned senders; /* threads that send */
     unsigned received[SIDES];
     MODEL_VAR(uint32_t) payload[SIDES * EACH];
-    nart__lock futex;
-    NART__ATOMIC(uint32_t) clock;
-    NART__ATOMIC(uint32_t) over; /* the time may stand still */
+    model_sleepers os;
 } state;
 
 static state *s;
-
-/* ---- the system ---- */
-
-int nart__sys_eventfd_write(int fd);
-
-/* A clock is never read older than a sleep that has ended by it. */
-int64_t nart__sys_now(void)
-{
-    return NART__FETCH_ADD(&s->clock, 0u, NART__RELAXED);
-}
-
-static void rouse(unsigned i)
-{
-    if (s->sides[i].asleep != AWAKE)
-        (void)nart__sys_eventfd_write((int)i);
-    s->sides[i].asleep = AWAKE;
-}
-
-void nart__sys_futex_wait(const NART__ATOMIC(uint32_t) * word, uint32_t seen, int64_t until)
-{
-    unsigned i = model_self();
-
-    nart__lock_enter(&s->futex);
-    bool sleeps = NART__LOAD(word, NART__RELAXED) == seen && nart__sys_now() < until;
-    if (sleeps)
-        s->sides[i].asleep = until == INT64_MAX ? ASLEEP : ASLEEP_FOR_A_TIME;
-    nart__lock_leave(&s->futex);
-    if (sleeps)
-        model_wait((int)i);
-}
-
-void nart__sys_futex_wake(const NART__ATOMIC(uint32_t) * word)
-{
-    (void)word; /* it may be gone */
-    nart__lock_enter(&s->futex);
-    rouse(s->sides[model_self()].calling);
-    nart__lock_leave(&s->futex);
-}
-
-/* Timeouts are over. */
-static void time_passes(void)
-{
-    nart__lock_enter(&s->futex);
-    (void)NART__FETCH_ADD(&s->clock, (uint32_t)SOON, NART__RELAXED);
-    for (unsigned i = RX; i < SIDES; i++)
-        if (s->sides[i].asleep == ASLEEP_FOR_A_TIME)
-            rouse(i);
-    nart__lock_leave(&s->futex);
-}
-
-/* ---- wakers: the number of the thread ---- */
-
-static nart_waker watched(nart_wakeable *w)
-{
-    side *d = &s->sides[model_self()];
-
-    if (!d->left)
-        MODEL_SET(d->memory, w);
-    d->left = 1;
-    return (nart_waker){ model_self() + 1 };
-}
-
-/* Of the calling thread: nobody calls any more. */
-static void forget(void)
-{
-    side *d = &s->sides[model_self()];
-
-    if (d->left)
-        MODEL_SET(d->memory, (nart_wakeable *)NULL);
-    d->left = 0;
-}
-
-void nart_waker_wake(nart_waker w)
-{
-    unsigned i = (unsigned)w.w - 1;
-    nart_wakeable *k = MODEL_GET(s->sides[i].memory);
-
-    MODEL_CHECK(k);
-    s->sides[model_self()].calling = i;
-    k->wake(k);
-}
 
 /* ---- what the channels call beside ---- */
 
@@ -174,63 +79,6 @@ nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem)
 {
     (void)elem;
     return try_recv(rx, value);
-}
-
-unsigned nart__fork_epoch(void)
-{
-    return 0;
-}
-
-static void no_task(void)
-{
-    MODEL_FAIL("there are no tasks and no runtimes here");
-}
-
-nart_waker nart_cx_waker(nart_cx *cx)
-{
-    (void)cx;
-    no_task();
-    return (nart_waker){ 0 };
-}
-
-nart_res nart__rt_check(const nart_rt *rt)
-{
-    (void)rt;
-    no_task();
-    return 0;
-}
-
-void nart__ready_slow(nart__task *t)
-{
-    (void)t;
-    no_task();
-}
-
-void nart__watch_add(nart_rt *rt, nart__watch *w)
-{
-    (void)rt;
-    (void)w;
-    no_task();
-}
-
-void nart__watch_remove(nart__watch *w)
-{
-    (void)w;
-    no_task();
-}
-
-nart_res nart__halt(nart_cx *cx, nart__wait *w)
-{
-    (void)cx;
-    (void)w;
-    no_task();
-    return 0;
-}
-
-void nart__unlink(nart__wait *w)
-{
-    (void)w;
-    no_task();
 }
 
 void nart__ring_taken(nart__ring *r)
@@ -268,28 +116,18 @@ static void send_at_once(unsigned i)
     s->sides[i].sent++;
 }
 
-/* What a thread touches first costs loom more. */
-static void touch(void)
-{
-#ifndef MODEL_RELACY
-    for (size_t i = 0; i < sizeof(state) / 4; i++)
-        (void)((const volatile uint32_t *)s)[i];
-#endif
-}
-
 static void make(unsigned kind, unsigned senders, uint64_t capacity)
 {
     nart__ring *r;
 
     s = MODEL_NEW(state);
-    touch();
+    touch(s, sizeof *s);
+    sleepers_init(&s->os);
     r = &s->chan.ring;
     r->type = NART__RING_TYPE(kind, 0, sizeof(uint64_t));
     r->mask = capacity - 1;
     r->buf = (unsigned char *)&s->value;
     NART__STORE(&r->room, capacity, NART__RELAXED);
-    NART__STORE(&s->clock, 0u, NART__RELAXED);
-    NART__STORE(&s->over, 0u, NART__RELAXED);
     if (kind == NART_CHAN_MPSC) {
         r->buf = (unsigned char *)s->places;
         r->stride = (uint32_t)nart__mpsc_stride(sizeof(uint64_t));
@@ -493,12 +331,12 @@ static void receiver_closes(unsigned i)
 static void only_the_time(unsigned i)
 {
     if (i == RX) {
-        for (; !NART__LOAD(&s->over, NART__RELAXED); nart__relax())
+        for (; !NART__LOAD(&os->over, NART__RELAXED); nart__relax())
             time_passes();
         return;
     }
     MODEL_CHECK(send_waiting(i, SOON) == -ETIMEDOUT);
-    NART__STORE(&s->over, 1u, NART__RELAXED);
+    NART__STORE(&os->over, 1u, NART__RELAXED);
 }
 
 /* ---- the time is over: the value was sent, or is the caller's and can be sent again ---- */

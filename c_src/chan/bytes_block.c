@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* bytes_block.c: sending and receiving messages by ordinary threads, which sleep while they wait: see
+ * sleeper.h.
+ *
+ * A sender of an MPSC channel queues, as a task does. It first waits for its turn, for which the one
+ * before it calls, and then for room, for which the receiver does.
+ *
+ * Not handled: a thread that is in a poll of its own runtime and sends: that loop stands still until
+ * somebody else makes room. */
+#include "bytes.h"
+#include "sleeper.h"
+
+/* ---- sending ---- */
+
+/* By the only sender, or the first of those that wait. */
+static nart_res claim(nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf, sleeper *s)
+{
+    nart__waker_cell *cell = &tx->ring->tx_notify;
+    nart_res r;
+
+    for (;;) {
+        bool over = sleeper_late(s);
+        sleeper_leave(cell, s);
+        r = nart__bytes_claim_alone(tx, len, buf);
+        if (r == -EAGAIN && !over)
+            sleeper_sleep(s);
+        sleeper_take_back(cell, s);
+        if (r != -EAGAIN)
+            return r;
+        if (over)
+            return -ETIMEDOUT;
+    }
+}
+
+/* 0: this one is the first that waits. */
+static nart_res await_turn(nart_bytes_tx *tx, sleeper *s)
+{
+    if (!nart__bytes_queue_join(tx))
+        return NART_EFORK;
+    if (nart__bytes_queue_first(tx, nart_waker_of(&s->wakeable)))
+        return 0;
+    sleeper_sleep(s);
+    if (nart__bytes_queue_give_up(tx))
+        return -ETIMEDOUT;
+    sleeper_await_call(s);
+    return 0;
+}
+
+static nart_res claim_in_turn(nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf, sleeper *s)
+{
+    nart_res r = await_turn(tx, s);
+    if (r)
+        return r;
+    r = claim(tx, len, buf, s);
+    nart__bytes_queue_leave(tx);
+    return r;
+}
+
+nart_res nart_bytes_claim_blocking(nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf,
+                                   int64_t timeout_ns)
+{
+    sleeper s;
+
+    if (tx->wait.task)
+        return -EBUSY;
+    nart_res r = nart_bytes_try_claim(tx, len, buf);
+    if (r != -EAGAIN)
+        return r;
+    if (timeout_ns <= 0)
+        return -ETIMEDOUT;
+    sleeper_init(&s, timeout_ns);
+    return tx->ring->mpsc ? claim_in_turn(tx, len, buf, &s) : claim(tx, len, buf, &s);
+}
+
+/* ---- receiving ---- */
+
+static nart_res receive(nart_bytes_rx *rx, nart_bytes_msg *msg, sleeper *s)
+{
+    nart_res r;
+
+    for (;;) {
+        bool over = sleeper_late(s);
+        r = nart__bytes_recv_armed(rx, nart_waker_of(&s->wakeable), msg);
+        if (r == -EAGAIN && !over)
+            sleeper_sleep(s);
+        sleeper_take_back(&rx->ring->rx_notify, s);
+        if (r != -EAGAIN)
+            return r;
+        if (over)
+            return -ETIMEDOUT;
+    }
+}
+
+nart_res nart_bytes_recv_blocking(nart_bytes_rx *rx, nart_bytes_msg *msg, int64_t timeout_ns)
+{
+    sleeper s;
+
+    if (!rx->ring)
+        return NART_ECLOSED;
+    nart_res r = nart__home_may_sleep(&nart__bytes_of(rx->ring)->home, &rx->wait);
+    if (r)
+        return r;
+    r = nart_bytes_try_recv(rx, msg);
+    if (r != -EAGAIN)
+        return r;
+    if (timeout_ns <= 0)
+        return -ETIMEDOUT;
+    sleeper_init(&s, timeout_ns);
+    return receive(rx, msg, &s);
+}

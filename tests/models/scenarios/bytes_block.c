@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* scenarios/bytes_block.c: threads that sleep in a channel of bytes, of one sender or of several: messages,
+ * claims that are given up, ends, turns, and time that runs out while a wake is under way. Thread 0
+ * receives, the others send, or let the time pass.
+ *
+ * A message holds the number of a payload that its sender has written before, so one that is seen too
+ * early is a data race, and so is one that is written over before its release. */
+#include "sleepers.h"
+
+#include "chan/bytes_queue.c"
+#include "chan/bytes_ring.c"
+#define nart_waker_of watched
+#include "chan/bytes_block.c"
+#undef nart_waker_of
+
+enum { RX, TX1, TX2, SIDES, EACH = 3 };
+
+typedef struct side {
+    nart_bytes_tx tx;
+    unsigned sent;
+} side;
+
+typedef struct state {
+    nart__bytes chan;
+    nart__bytes_word words[4];
+    uint64_t data[8]; /* a message uses the first half of a unit */
+    side sides[SIDES];
+    nart_bytes_rx rx;
+    unsigned senders; /* threads that send */
+    unsigned received[SIDES];
+    MODEL_VAR(uint32_t) payload[SIDES * EACH];
+    MODEL_VAR(uint32_t) room_used[2]; /* a place of the ring, for engines that do not see data */
+    model_sleepers os;
+} state;
+
+static state *s;
+
+/* ---- what the threads are made of ---- */
+
+/* The place is this thread's own now. */
+static void touch_room(const void *ptr)
+{
+    size_t unit = (size_t)((const char *)ptr - (const char *)s->data) / NART__BYTES_UNIT;
+
+    MODEL_SET(s->room_used[unit], (uint32_t)unit + 1);
+}
+
+static void commit(unsigned i, nart_bytes_buf *buf)
+{
+    uint64_t value = i * EACH + s->sides[i].sent;
+
+    touch_room(buf->ptr);
+    *(uint64_t *)buf->ptr = value;
+    MODEL_SET(s->payload[value], (uint32_t)value + 10);
+    MODEL_CHECK(nart_bytes_commit(&s->sides[i].tx, buf) == 0);
+    s->sides[i].sent++;
+}
+
+static nart_res claim_sleeping(unsigned i, int64_t timeout_ns, nart_bytes_buf *buf)
+{
+    nart_res r = nart_bytes_claim_blocking(&s->sides[i].tx, sizeof(uint64_t), buf, timeout_ns);
+    forget();
+    return r;
+}
+
+static nart_res send_waiting(unsigned i, int64_t timeout_ns)
+{
+    nart_bytes_buf buf = { 0 };
+
+    nart_res r = claim_sleeping(i, timeout_ns, &buf);
+    if (r == 0)
+        commit(i, &buf);
+    return r;
+}
+
+static void send_at_once(unsigned i)
+{
+    nart_bytes_buf buf = { 0 };
+
+    MODEL_CHECK(nart_bytes_try_claim(&s->sides[i].tx, sizeof(uint64_t), &buf) == 0);
+    commit(i, &buf);
+}
+
+/* Its sender's next, whole. */
+static void check(nart_bytes_msg *msg)
+{
+    uint64_t value = *(const uint64_t *)msg->ptr;
+    unsigned i = (unsigned)value / EACH;
+
+    touch_room(msg->ptr);
+    MODEL_CHECK(i >= TX1 && i <= s->senders && value % EACH == s->received[i]);
+    MODEL_CHECK(MODEL_GET(s->payload[value]) == value + 10);
+    s->received[i]++;
+    MODEL_CHECK(nart_bytes_release(&s->rx, msg) == 0);
+}
+
+static nart_res recv_waiting(int64_t timeout_ns)
+{
+    nart_bytes_msg msg = { 0 };
+
+    nart_res r = nart_bytes_recv_blocking(&s->rx, &msg, timeout_ns);
+    forget();
+    if (r == 0)
+        check(&msg);
+    return r;
+}
+
+static void recv_to_the_end(void)
+{
+    nart_res r;
+
+    while ((r = recv_waiting(NART_NEVER)) == 0)
+        continue;
+    MODEL_CHECK(r == NART_ECLOSED);
+}
+
+/* Never sleeps. */
+static void recv_looking(unsigned count)
+{
+    nart_bytes_msg msg = { 0 };
+
+    for (; count > 0; count--) {
+        while (nart_bytes_try_recv(&s->rx, &msg) != 0)
+            nart__relax();
+        check(&msg);
+    }
+}
+
+static void look_to_the_end(void)
+{
+    nart_bytes_msg msg = { 0 };
+    nart_res r;
+
+    while ((r = nart_bytes_try_recv(&s->rx, &msg)) != NART_ECLOSED) {
+        if (r == 0)
+            check(&msg);
+        else
+            nart__relax();
+    }
+}
+
+static void close_sender(unsigned i)
+{
+    (void)nart__bytes_tx_closed(&s->sides[i].tx);
+}
+
+/* ---- making and ending ---- */
+
+/* `units`: of capacity. */
+static void make(unsigned senders, uint64_t units)
+{
+    nart__bytes_ring *r;
+
+    s = MODEL_NEW(state);
+    touch(s, sizeof *s);
+    sleepers_init(&s->os);
+    r = &s->chan.ring;
+    r->words = s->words;
+    r->data = (unsigned char *)s->data;
+    r->mask = units * NART__BYTES_UNIT - 1;
+    NART__STORE(&r->room, units * NART__BYTES_UNIT, NART__RELAXED);
+    r->max_len = sizeof(uint64_t);
+    r->mpsc = senders > 1;
+    NART__STORE(&s->chan.senders, (uint32_t)senders, NART__RELAXED);
+    nart__lock_init(&s->chan.lock);
+    nart__home_init(&s->chan.home, &r->rx_dirty, false, NULL, nart__bytes_settle);
+    s->rx.ring = r;
+    s->senders = senders;
+    for (unsigned i = TX1; i <= senders; i++)
+        s->sides[i].tx.ring = r;
+}
+
+static void one_empty(void)
+{
+    make(1, 1);
+}
+
+static void one_full(void)
+{
+    one_empty();
+    send_at_once(TX1);
+}
+
+static void two_empty(void)
+{
+    make(2, 2);
+}
+
+static void two_full(void)
+{
+    make(2, 1);
+    send_at_once(TX1);
+}
+
+/* Nobody waits. */
+static void after_closing(void)
+{
+    MODEL_CHECK(!s->chan.waiting.first);
+    MODEL_CHECK(!(NART__LOAD(&s->chan.ring.tail, NART__RELAXED) & NART__BYTES_QUEUED));
+    MODEL_CHECK(NART__LOAD(&s->chan.ring.tx_notify, NART__RELAXED) == 0);
+    MODEL_CHECK(NART__LOAD(&s->chan.ring.rx_notify, NART__RELAXED) == 0);
+    MODEL_DELETE(s);
+}
+
+/* And all that was sent has come. */
+static void after(void)
+{
+    for (unsigned i = TX1; i <= s->senders; i++)
+        MODEL_CHECK(s->received[i] == s->sides[i].sent);
+    after_closing();
+}
+
+/* ---- a sender sleeps until there is room ---- */
+
+static void sender_waits(unsigned i)
+{
+    if (i == RX)
+        recv_looking(2);
+    else
+        MODEL_CHECK(send_waiting(i, NART_NEVER) == 0);
+}
+
+/* ---- a receiver sleeps until there is a message, or the end ---- */
+
+static void receiver_waits(unsigned i)
+{
+    if (i == RX) {
+        recv_to_the_end();
+        return;
+    }
+    send_at_once(i);
+    close_sender(i);
+}
+
+static void only_the_end(unsigned i)
+{
+    if (i == RX)
+        recv_to_the_end();
+    else
+        close_sender(i);
+}
+
+/* A claim that is given up is no message, and its room is free again. */
+static void abort_first(unsigned i)
+{
+    nart_bytes_buf buf = { 0 };
+
+    if (i == RX) {
+        recv_to_the_end();
+        return;
+    }
+    MODEL_CHECK(claim_sleeping(i, NART_NEVER, &buf) == 0);
+    MODEL_CHECK(nart_bytes_abort(&s->sides[i].tx, &buf) == 0);
+    MODEL_CHECK(send_waiting(i, NART_NEVER) == 0);
+    close_sender(i);
+}
+
+/* ---- both sleep ---- */
+
+static void both_wait(unsigned i)
+{
+    if (i == RX) {
+        recv_to_the_end();
+        return;
+    }
+    MODEL_CHECK(send_waiting(i, NART_NEVER) == 0);
+    close_sender(i);
+}
+
+/* ---- the receiver closes, and takes nothing ---- */
+
+static void receiver_closes(unsigned i)
+{
+    if (i == RX)
+        nart__bytes_rx_closed(&s->chan.ring);
+    else
+        MODEL_CHECK(send_waiting(i, NART_NEVER) == NART_ECLOSED);
+}
+
+/* ---- nothing ends a sleep but the time ---- */
+
+static void only_the_time(unsigned i)
+{
+    if (i == RX) {
+        for (; !NART__LOAD(&os->over, NART__RELAXED); nart__relax())
+            time_passes();
+        return;
+    }
+    MODEL_CHECK(send_waiting(i, SOON) == -ETIMEDOUT);
+    NART__STORE(&os->over, 1u, NART__RELAXED);
+}
+
+/* ---- the time is over: the message was sent, or nothing is claimed and it can be sent again ---- */
+
+static void sender_is_late(unsigned i)
+{
+    nart_res r;
+
+    if (i == RX) {
+        recv_looking(2);
+    } else if (i == TX1) {
+        r = send_waiting(i, SOON);
+        MODEL_CHECK(r == 0 || r == -ETIMEDOUT);
+        if (r)
+            MODEL_CHECK(send_waiting(i, NART_NEVER) == 0);
+    } else {
+        time_passes();
+    }
+}
+
+static void receiver_is_late(unsigned i)
+{
+    if (i == RX) {
+        nart_res r = recv_waiting(SOON);
+        MODEL_CHECK(r == 0 || r == -ETIMEDOUT);
+        recv_to_the_end();
+    } else if (i == TX1) {
+        send_at_once(i);
+        close_sender(i);
+    } else {
+        time_passes();
+    }
+}
+
+/* ---- turns: who gives up, first in the queue or behind, leaves its turn to the next ---- */
+
+static void turns(unsigned i)
+{
+    if (i == RX)
+        recv_looking(3);
+    else
+        MODEL_CHECK(send_waiting(i, NART_NEVER) == 0);
+}
+
+static void turn_is_late(unsigned i)
+{
+    nart_res r = 0;
+
+    if (i == RX) {
+        look_to_the_end();
+        return;
+    }
+    if (i == TX1)
+        r = send_waiting(i, SOON);
+    else
+        time_passes();
+    MODEL_CHECK(r == 0 || r == -ETIMEDOUT);
+    if (i == TX2)
+        MODEL_CHECK(send_waiting(i, NART_NEVER) == 0);
+    close_sender(i);
+}
+
+/* Behind the other one it gives up, and then waits again. */
+static void turn_is_tried_again(unsigned i)
+{
+    if (i == RX) {
+        time_passes();
+        look_to_the_end();
+        return;
+    }
+    if (i == TX2 || send_waiting(i, SOON) != 0)
+        MODEL_CHECK(send_waiting(i, NART_NEVER) == 0);
+    close_sender(i);
+}
+
+static void turns_and_the_end(unsigned i)
+{
+    if (i == RX)
+        nart__bytes_rx_closed(&s->chan.ring);
+    else
+        MODEL_CHECK(send_waiting(i, NART_NEVER) == NART_ECLOSED);
+}
+
+const model_scenario model_scenarios[] = {
+    { "only_the_end", 2, one_empty, only_the_end, after, 3, 3 },
+    { "sender_waits", 2, one_full, sender_waits, after, 2, 2 },
+    { "receiver_waits", 2, one_empty, receiver_waits, after, 3, 3 },
+    { "receiver_closes", 2, one_full, receiver_closes, after_closing, 3, 3 },
+    { "only_the_time", 2, one_full, only_the_time, after_closing, 3, 3 },
+    { "both_wait", 2, one_full, both_wait, after, 2, 2 },
+    { "abort_first", 2, one_empty, abort_first, after, 2, 2 },
+    { "sender_is_late", 3, one_full, sender_is_late, after, 2, 2 },
+    { "receiver_is_late", 3, one_empty, receiver_is_late, after, 2, 2 },
+    { "two_senders", 3, two_empty, receiver_waits, after, 1, 1 },
+    { "turns_and_the_end", 3, two_full, turns_and_the_end, after_closing, 1, 1 },
+    { "turns", 3, two_full, turns, after, 1, 1 },
+    { "turn_is_late", 3, two_full, turn_is_late, after, 1, 1 },
+    { "turn_is_tried_again", 3, two_full, turn_is_tried_again, after, 1, 2 },
+    { NULL, 0, NULL, NULL, NULL, 0, 0 },
+};
