@@ -11,42 +11,12 @@
  *  1. begins() notes the task and the time, ends() does the rest. In between the task may have ended,
  *     and its slot may be free: its generation tells. Slots are not unmapped before the runtime goes.
  *  2. What the parts need is allocated when they are switched on, and nothing later.
- *  3. The watchdog is one word, when the poll began: a look decides by it. The name is stored before
- *     and loaded after it; if the word is then still the same, it is this poll's name.
  *
  * Not handled: a poll that is not one of this runtime's loop. */
 #include "observe.h"
 
-#include "../base/atomic.h"
-
 #include <stdio.h>
 #include <string.h>
-
-/* ---- the watchdog ---- */
-
-static void dog_told(nart_watchdog *dog, int64_t since, const char *name)
-{
-    /* Release: who sees this name sees that the last poll has ended. */
-    NART__STORE(&dog->name, name, NART__RELEASE);
-    /* Release: who sees this time sees this name, or a later one. */
-    NART__STORE(&dog->since, since, NART__RELEASE);
-}
-
-nart_res nart_watchdog_look(const nart_watchdog *w, const char **name)
-{
-    if (!w)
-        return -EINVAL;
-    int64_t since = NART__LOAD(&w->since, NART__ACQUIRE);
-    /* Acquire: the next look at `since` is not older than this name. */
-    const char *of = NART__LOAD(&w->name, NART__ACQUIRE);
-
-    if (name)
-        *name = since && NART__LOAD(&w->since, NART__RELAXED) == since ? of : NULL;
-    if (!since)
-        return 0;
-    int64_t now = nart__sys_now();
-    return now > since ? now - since : 1;
-}
 
 /* ---- polls ---- */
 
@@ -106,7 +76,7 @@ static void begins(nart__observer *o, nart__task *t)
     e->woke_itself = false;
     e->begun = nart__rt_now(e->rt);
     if (e->polls && e->polls->dog)
-        dog_told(e->polls->dog, nart__sys_now(), t->type->name);
+        nart__watchdog_told(e->polls->dog, nart__sys_now(), t->type->name);
     if (e->trace)
         nart__trace_begins(e->trace, t, e->begun);
 }
@@ -119,7 +89,7 @@ static void ends(nart__observer *o, nart__task *t)
     if (e->task != t)
         return;
     if (e->polls && e->polls->dog)
-        dog_told(e->polls->dog, 0, NULL);
+        nart__watchdog_told(e->polls->dog, 0, NULL);
     if (cx->flags & NART__CX_AGAIN && !e->woke_itself && !has_ended(e))
         o->woken(o, t, NART__BY_ITSELF);
     int64_t now = nart__rt_now(e->rt), took = now - e->begun;
@@ -152,7 +122,7 @@ static void rt_gone(nart__guest *g)
     nart_rt *rt = e->rt;
 
     if (e->polls && e->polls->dog)
-        dog_told(e->polls->dog, 0, NULL);
+        nart__watchdog_told(e->polls->dog, 0, NULL);
     nart__free(&rt->alloc, e->polls, sizeof *e->polls, _Alignof(nart__watch_polls));
     nart__trace_free(e->trace);
     nart__rt_set_observer(rt, NULL);
@@ -220,7 +190,7 @@ nart_res nart_rt_observe(nart_rt *rt, const nart_observe_opts *opts)
         memset(e->polls, 0, sizeof *e->polls);
     }
     if (e->polls->dog && e->polls->dog != o.watchdog)
-        dog_told(e->polls->dog, 0, NULL);
+        nart__watchdog_told(e->polls->dog, 0, NULL);
     e->polls->slow_ns = o.slow_ns ? o.slow_ns : NART_NEVER;
     e->polls->dog = o.watchdog;
     return 0;
@@ -235,7 +205,7 @@ nart_res nart_rt_observe_stop(nart_rt *rt)
     if (!e || !e->polls)
         return 0;
     if (e->polls->dog)
-        dog_told(e->polls->dog, 0, NULL);
+        nart__watchdog_told(e->polls->dog, 0, NULL);
     nart__free(&rt->alloc, e->polls, sizeof *e->polls, _Alignof(nart__watch_polls));
     e->polls = NULL;
     nart__eyes_close(e);

@@ -30,6 +30,9 @@ typedef struct nart__eyes {
     int64_t begun;
 } nart__eyes;
 
+/* A poll has begun, or has ended: 0 and NULL. */
+void nart__watchdog_told(nart_watchdog *dog, int64_t since, const char *name);
+
 /* The eyes of a runtime, made at need: NULL when there is no memory. */
 nart__eyes *nart__eyes_open(nart_rt *rt);
 
