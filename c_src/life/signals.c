@@ -4,8 +4,8 @@
  * The handler may run on any thread, and may still run there when the signal has changed hands. So it
  * does two things that are right at any time: it counts the signal, and wakes the mailbox of whoever
  * has it now; a waker of a runtime that is gone is stale. The loop compares the counts of the signals
- * that are its own. A handler that is late for one runtime counts for the next: as if the signal
- * itself had come a little later. */
+ * that are its own. A handler that is late for one runtime counts for the next, or for nobody when it
+ * counts between the two: as if the signal itself had come then. */
 #include "remote.h"
 
 #include <nart/shutdown.h>

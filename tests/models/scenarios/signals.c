@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* scenarios/signals.c: a signal that asks for the shutdown, delivered on a thread that has nothing to do
+ * with the runtime. loom only: the table of signals is there once, and relacy makes its words anew for
+ * each execution.
+ *
+ * The kernel is one word, whether the handler is installed. */
+#include "model.h"
+
+#include "core/runtime.h"
+
+#include <signal.h>
+#include <string.h>
+
+static int install(int signo, const struct sigaction *act, struct sigaction *before);
+
+#undef NSIG
+#define NSIG 2 /* a look goes through all */
+#define sigaction(signo, act, before) install(signo, act, before)
+#include "life/signals.c"
+#undef sigaction
+
+enum { SIGNAL = 1 };
+
+typedef struct state {
+    NART__ATOMIC(uint32_t) installed;
+    nart__hub hubs[2];
+    bool asked[2]; /* each one's own */
+    bool refuses;  /* the kernel, once */
+    nart_rt rt[2];
+} state;
+
+static state *s;
+
+/* ---- what the file calls ---- */
+
+/* The kernel orders what it is told. */
+static int install(int signo, const struct sigaction *act, struct sigaction *before)
+{
+    MODEL_CHECK(signo == SIGNAL);
+    if (s->refuses) {
+        s->refuses = false;
+        return -1;
+    }
+    if (before)
+        before->sa_handler = SIG_DFL;
+    NART__STORE(&s->installed, act->sa_handler == handler ? 1u : 0u, NART__RELEASE);
+    return 0;
+}
+
+uintptr_t nart__hub_waker(nart__hub *hub, uint32_t slot)
+{
+    (void)slot;
+    return 1 + (uintptr_t)(hub - s->hubs);
+}
+
+int nart__sys_eventfd_write(int fd);
+
+void nart_waker_wake(nart_waker w)
+{
+    if (w.w)
+        (void)nart__sys_eventfd_write((int)w.w - 1);
+}
+
+void nart__rt_shutdown(nart_rt *rt)
+{
+    s->asked[rt - s->rt] = true;
+}
+
+nart_res nart__rt_check(const nart_rt *rt)
+{
+    (void)rt;
+    return 0;
+}
+
+void nart__guest_add(nart_rt *rt, nart__guest *g)
+{
+    (void)rt;
+    g->next = g;
+}
+
+void nart__guest_remove(nart__guest *g)
+{
+    g->next = NULL;
+}
+
+/* ---- making and ending ---- */
+
+static void make(void)
+{
+    own *o = &signals[SIGNAL];
+
+    s = MODEL_NEW(state);
+    NART__STORE(&s->installed, 0u, NART__RELAXED);
+    NART__STORE(&o->rt, (uintptr_t)0, NART__RELAXED);
+    NART__STORE(&o->waker, (uintptr_t)0, NART__RELAXED);
+    NART__STORE(&o->count, 0u, NART__RELAXED);
+    for (int i = 0; i < 2; i++)
+        s->rt[i].hub = &s->hubs[i];
+}
+
+static void make_refused(void)
+{
+    make();
+    s->refuses = true;
+}
+
+static void after(void)
+{
+    MODEL_CHECK(NART__LOAD(&signals[SIGNAL].rt, NART__RELAXED) == 0);
+    MODEL_CHECK(NART__LOAD(&s->installed, NART__RELAXED) == 0);
+    MODEL_DELETE(s);
+}
+
+/* ---- what the threads are made of ---- */
+
+static void raise_once(void)
+{
+    while (!NART__LOAD(&s->installed, NART__ACQUIRE))
+        nart__relax();
+    handler(SIGNAL);
+}
+
+static void listen_for_it(unsigned i)
+{
+    nart_res r;
+
+    while ((r = nart_rt_shutdown_on(&s->rt[i], SIGNAL)) == -EBUSY)
+        nart__relax();
+    MODEL_CHECK(r == 0);
+}
+
+static void hear(unsigned i)
+{
+    while (!s->asked[i]) {
+        model_wait((int)i);
+        look(&s->rt[i]);
+    }
+    MODEL_CHECK(nart_rt_shutdown_off(&s->rt[i], SIGNAL) == 0);
+}
+
+/* ---- it is heard ---- */
+
+static void heard(unsigned i)
+{
+    if (i == 0) {
+        listen_for_it(0);
+        hear(0);
+    } else {
+        raise_once();
+    }
+}
+
+/* ---- one runtime gives it to the next, while it comes ---- */
+
+static void changes_hands(unsigned i)
+{
+    if (i == 2) {
+        if (NART__LOAD(&s->installed, NART__ACQUIRE))
+            handler(SIGNAL);
+        return;
+    }
+    listen_for_it(i);
+    MODEL_CHECK(nart_rt_shutdown_off(&s->rt[i], SIGNAL) == 0);
+}
+
+/* The first one ends without a word. */
+static void goes_with_its_runtime(unsigned i)
+{
+    listen_for_it(i);
+    if (i == 0)
+        rt_gone(&signals[SIGNAL].guest);
+    else
+        MODEL_CHECK(nart_rt_shutdown_off(&s->rt[i], SIGNAL) == 0);
+}
+
+/* ---- the kernel refuses one of them ---- */
+
+static void refused(unsigned i)
+{
+    nart_res r;
+
+    while ((r = nart_rt_shutdown_on(&s->rt[i], SIGNAL)) == -EBUSY)
+        nart__relax();
+    if (r)
+        MODEL_CHECK(r == -EINVAL);
+    else
+        MODEL_CHECK(nart_rt_shutdown_off(&s->rt[i], SIGNAL) == 0);
+}
+
+const model_scenario model_scenarios[] = {
+    { "heard", 2, make, heard, after, 4, 0 },
+    { "goes_with_its_runtime", 2, make, goes_with_its_runtime, after, 4, 0 },
+    { "refused", 2, make_refused, refused, after, 4, 0 },
+    { "changes_hands", 3, make, changes_hands, after, 2, 0 },
+    { NULL, 0, NULL, NULL, NULL, 0, 0 },
+};
