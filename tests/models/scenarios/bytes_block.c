@@ -49,6 +49,10 @@ static void commit(unsigned i, nart_bytes_buf *buf)
 {
     uint64_t value = i * EACH + s->sides[i].sent;
 
+    if (!buf->ptr) {
+        MODEL_FAIL("a claim without room");
+        return;
+    }
     touch_room(buf->ptr);
     *(uint64_t *)buf->ptr = value;
     MODEL_SET(s->payload[value], (uint32_t)value + 10);

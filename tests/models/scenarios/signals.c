@@ -22,11 +22,11 @@ static int install(int signo, const struct sigaction *act, struct sigaction *bef
 enum { SIGNAL = 1 };
 
 typedef struct state {
-    NART__ATOMIC(uint32_t) installed;
     nart__hub hubs[2];
+    nart_rt rt[2];
+    NART__ATOMIC(uint32_t) installed;
     bool asked[2]; /* each one's own */
     bool refuses;  /* the kernel, once */
-    nart_rt rt[2];
 } state;
 
 static state *s;
