@@ -96,9 +96,10 @@ static const nart_task_type raiser_type = NART_TASK_TYPE(int, raiser_run, NULL);
 
 TEST(a_handler_of_the_program_s_own_asks)
 {
+    const struct sigaction act = { .sa_handler = ask };
     pthread_t thread;
 
-    CHECK(signal(SIGUSR1, ask) != SIG_ERR);
+    CHECK_EQ(sigaction(SIGUSR1, &act, NULL), 0);
     for (int inside = 0; inside < 2; inside++) {
         nart_rt *rt = new_rt();
         asked = nart_rt_remote(rt);
