@@ -10,15 +10,6 @@
 
 enum { SENDERS = 4, LEN = 24 };
 
-static uint64_t rounds(uint64_t n)
-{
-#ifdef TEST_SANITIZED
-    return n / 10;
-#else
-    return test_under_valgrind() ? n / 100 : n;
-#endif
-}
-
 /* ---- streams ---- */
 
 struct message {
@@ -163,33 +154,33 @@ TEST(thread_to_task)
 {
     EACH_KIND(kind)
     {
-        to_task(kind, 1, 64, rounds(20000), NART_NEVER);
-        to_task(kind, 1, 4096, rounds(300000), NART_NEVER);
-        to_task(kind, 1, 64, rounds(20000), 2000);
+        to_task(kind, 1, 64, test_repeat(20000), NART_NEVER);
+        to_task(kind, 1, 4096, test_repeat(300000), NART_NEVER);
+        to_task(kind, 1, 64, test_repeat(20000), 2000);
     }
 }
 
 TEST(threads_to_task)
 {
-    to_task(MPSC, SENDERS, 64, rounds(5000), NART_NEVER);
-    to_task(MPSC, SENDERS, 64, rounds(5000), 2000);
+    to_task(MPSC, SENDERS, 64, test_repeat(5000), NART_NEVER);
+    to_task(MPSC, SENDERS, 64, test_repeat(5000), 2000);
 }
 
 TEST(thread_to_thread)
 {
     EACH_KIND(kind)
     {
-        to_thread(kind, 1, 64, rounds(20000), NART_NEVER);
-        to_thread(kind, 1, 1024, rounds(200000), NART_NEVER);
-        to_thread(kind, 1, 64, rounds(20000), 1000);
+        to_thread(kind, 1, 64, test_repeat(20000), NART_NEVER);
+        to_thread(kind, 1, 1024, test_repeat(200000), NART_NEVER);
+        to_thread(kind, 1, 64, test_repeat(20000), 1000);
     }
 }
 
 TEST(threads_to_thread)
 {
-    to_thread(MPSC, SENDERS, 64, rounds(5000), NART_NEVER);
-    to_thread(MPSC, SENDERS, 256, rounds(20000), NART_NEVER);
-    to_thread(MPSC, SENDERS, 64, rounds(5000), 1000);
+    to_thread(MPSC, SENDERS, 64, test_repeat(5000), NART_NEVER);
+    to_thread(MPSC, SENDERS, 256, test_repeat(20000), NART_NEVER);
+    to_thread(MPSC, SENDERS, 64, test_repeat(5000), 1000);
 }
 
 /* ---- time ---- */
@@ -242,7 +233,7 @@ static void *send_one(void *arg)
  * first. */
 TEST(behind_a_task)
 {
-    for (uint64_t n = rounds(400); n > 0; n--) {
+    for (uint64_t n = test_repeat(400); n > 0; n--) {
         struct bytes b;
         struct op op;
         nart_bytes_tx other = { 0 };
@@ -298,7 +289,7 @@ static void *sleeping_recv(void *arg)
 
 TEST(told_of_the_end)
 {
-    for (uint64_t n = rounds(1000); n > 0; n--) {
+    for (uint64_t n = test_repeat(1000); n > 0; n--) {
         uint32_t kind = n % 2 ? SPSC : MPSC;
         struct bytes b;
         pthread_t t;

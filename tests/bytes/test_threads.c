@@ -9,15 +9,6 @@
 
 /* So many, or a part of them under an instrument that slows every step down; valgrind lets one thread
  * run at a time, and each handing over costs. */
-static uint64_t rounds(uint64_t n)
-{
-#ifdef TEST_SANITIZED
-    return n / 20;
-#else
-    return test_under_valgrind() ? n / 200 : n;
-#endif
-}
-
 /* A gap now and then, so that each side is sometimes ahead and sometimes late. */
 static void gap(uint64_t *seed)
 {
@@ -241,8 +232,8 @@ static void stream(uint32_t kind, size_t capacity, unsigned producers, uint64_t 
 TEST(spsc_between_two_loops)
 {
     uint64_t rx = 0, tx = 0;
-    stream(SPSC, 128, 1, rounds(200000), 0, &rx, &tx);
-    stream(SPSC, 65536, 1, rounds(9800000), 0, &rx, &tx);
+    stream(SPSC, 128, 1, test_repeat(200000), 0, &rx, &tx);
+    stream(SPSC, 65536, 1, test_repeat(9800000), 0, &rx, &tx);
     CHECK_LE(1, rx); /* else nothing was tried; how often is the scheduler's affair */
     CHECK_LE(1, tx);
 }
@@ -251,8 +242,8 @@ TEST(spsc_between_two_loops)
 TEST(mpsc_of_four_loops)
 {
     uint64_t rx = 0, tx = 0;
-    stream(MPSC, 128, PRODUCERS, rounds(200000), 0, &rx, &tx);
-    stream(MPSC, 1 << 20, PRODUCERS, rounds(9800000), 0, &rx, &tx);
+    stream(MPSC, 128, PRODUCERS, test_repeat(200000), 0, &rx, &tx);
+    stream(MPSC, 1 << 20, PRODUCERS, test_repeat(9800000), 0, &rx, &tx);
     CHECK_LE(1, rx);
     CHECK_LE(1, tx);
 }
@@ -261,8 +252,8 @@ TEST(mpsc_of_four_loops)
 TEST(impatient_producers)
 {
     uint64_t rx = 0, tx = 0;
-    stream(SPSC, 128, 1, rounds(100000), IMPATIENT, &rx, &tx);
-    stream(MPSC, 128, PRODUCERS, rounds(200000), IMPATIENT, &rx, &tx);
+    stream(SPSC, 128, 1, test_repeat(100000), IMPATIENT, &rx, &tx);
+    stream(MPSC, 128, PRODUCERS, test_repeat(200000), IMPATIENT, &rx, &tx);
     CHECK_LE(1, rx);
 }
 
@@ -270,8 +261,8 @@ TEST(impatient_producers)
 TEST(plain_producers)
 {
     uint64_t rx = 0, tx = 0;
-    stream(SPSC, 256, 1, rounds(500000), PLAIN, &rx, &tx);
-    stream(MPSC, 256, PRODUCERS, rounds(500000), PLAIN, &rx, &tx);
+    stream(SPSC, 256, 1, test_repeat(500000), PLAIN, &rx, &tx);
+    stream(MPSC, 256, PRODUCERS, test_repeat(500000), PLAIN, &rx, &tx);
     CHECK_LE(1, rx);
 }
 
@@ -279,9 +270,9 @@ TEST(plain_producers)
 TEST(spinning_receiver)
 {
     uint64_t rx = 0, tx = 0;
-    stream(SPSC, 4096, 1, rounds(200000), BUSY | PLAIN, &rx, &tx);
-    stream(SPSC, 128, 1, rounds(20000), BUSY, &rx, &tx);
-    stream(MPSC, 4096, PRODUCERS, rounds(100000), BUSY, &rx, &tx);
+    stream(SPSC, 4096, 1, test_repeat(200000), BUSY | PLAIN, &rx, &tx);
+    stream(SPSC, 128, 1, test_repeat(20000), BUSY, &rx, &tx);
+    stream(MPSC, 4096, PRODUCERS, test_repeat(100000), BUSY, &rx, &tx);
     CHECK_EQ(rx, 0);
     CHECK_LE(1, tx);
 }
@@ -294,7 +285,7 @@ TEST(plain_receiver)
     {
         nart_rt *rt = rt_new(0);
         nart_bytes_opts o = { sizeof o, kind, 0, 256, 0 };
-        struct producer p = { .count = rounds(200000), .seed = kind };
+        struct producer p = { .count = test_repeat(200000), .seed = kind };
         struct seen seen = { 0 };
         uint64_t seed = 10;
         nart_bytes_rx rx;
@@ -390,7 +381,7 @@ TEST(both_sides_close_at_any_moment)
         uint64_t seed = kind, given_up = 0;
 
         memset(&b, 0, sizeof b);
-        b.count = (int)rounds(BATCH);
+        b.count = (int)test_repeat(BATCH);
         CHECK_EQ(pthread_barrier_init(&b.barrier, NULL, 2), 0);
         for (int n = 0; n < b.count; n++) {
             nart_bytes_opts o = { sizeof o, kind, 0, 128, 0 };
@@ -422,7 +413,7 @@ TEST(both_sides_close_at_any_moment)
 TEST(receiver_closes_on_parked_producers)
 {
     uint64_t seed = 5;
-    for (uint64_t n = 0; n < rounds(400); n++) {
+    for (uint64_t n = 0; n < test_repeat(400); n++) {
         nart_rt *rt = rt_new(0);
         nart_bytes_opts o = { sizeof o, MPSC, 0, 128, 0 };
         struct producer p[PRODUCERS] = { 0 };

@@ -8,15 +8,6 @@
 #include <signal.h>
 #include <time.h>
 
-static uint64_t rounds(uint64_t n)
-{
-#ifdef TEST_SANITIZED
-    return n / 10;
-#else
-    return test_under_valgrind() ? n / 100 : n;
-#endif
-}
-
 static nart_res send(nart_tx *tx, uint64_t value, int64_t timeout_ns)
 {
     return nart_send_blocking(tx, &value, timeout_ns);
@@ -99,16 +90,16 @@ static void to_task(uint32_t kind, size_t capacity, uint64_t count, int64_t pati
 /* A thread sends to a task. */
 TEST(spsc_thread_to_task)
 {
-    to_task(SPSC, 1, rounds(20000), NART_NEVER);
-    to_task(SPSC, 64, rounds(500000), NART_NEVER);
-    to_task(SPSC, 1, rounds(20000), 2000);
+    to_task(SPSC, 1, test_repeat(20000), NART_NEVER);
+    to_task(SPSC, 64, test_repeat(500000), NART_NEVER);
+    to_task(SPSC, 1, test_repeat(20000), 2000);
 }
 
 TEST(mpsc_thread_to_task)
 {
-    to_task(MPSC, 1, rounds(20000), NART_NEVER);
-    to_task(MPSC, 64, rounds(500000), NART_NEVER);
-    to_task(MPSC, 1, rounds(20000), 2000);
+    to_task(MPSC, 1, test_repeat(20000), NART_NEVER);
+    to_task(MPSC, 64, test_repeat(500000), NART_NEVER);
+    to_task(MPSC, 1, test_repeat(20000), 2000);
 }
 
 static void to_thread(uint32_t kind, size_t capacity, uint64_t count, int64_t patience, int senders)
@@ -153,23 +144,23 @@ static void to_thread(uint32_t kind, size_t capacity, uint64_t count, int64_t pa
  * of a wait that is over lies in memory that the next call uses. */
 TEST(spsc_thread_to_thread)
 {
-    to_thread(SPSC, 1, rounds(20000), NART_NEVER, 1);
-    to_thread(SPSC, 16, rounds(300000), NART_NEVER, 1);
-    to_thread(SPSC, 1, rounds(20000), 1000, 1);
+    to_thread(SPSC, 1, test_repeat(20000), NART_NEVER, 1);
+    to_thread(SPSC, 16, test_repeat(300000), NART_NEVER, 1);
+    to_thread(SPSC, 1, test_repeat(20000), 1000, 1);
 }
 
 TEST(mpsc_thread_to_thread)
 {
-    to_thread(MPSC, 1, rounds(20000), NART_NEVER, 1);
-    to_thread(MPSC, 16, rounds(300000), NART_NEVER, 1);
-    to_thread(MPSC, 1, rounds(20000), 1000, 1);
+    to_thread(MPSC, 1, test_repeat(20000), NART_NEVER, 1);
+    to_thread(MPSC, 16, test_repeat(300000), NART_NEVER, 1);
+    to_thread(MPSC, 1, test_repeat(20000), 1000, 1);
 }
 
 TEST(mpsc_threads_to_thread)
 {
-    to_thread(MPSC, 1, rounds(5000), NART_NEVER, 4);
-    to_thread(MPSC, 4, rounds(50000), NART_NEVER, 4);
-    to_thread(MPSC, 2, rounds(10000), 1000, 4);
+    to_thread(MPSC, 1, test_repeat(5000), NART_NEVER, 4);
+    to_thread(MPSC, 4, test_repeat(50000), NART_NEVER, 4);
+    to_thread(MPSC, 2, test_repeat(10000), 1000, 4);
 }
 
 /* ---- time ---- */
@@ -232,7 +223,7 @@ static void *sleeping_recv(void *arg)
 
 static void told_of_the_end(uint32_t kind)
 {
-    for (uint64_t n = rounds(1000); n > 0; n--) {
+    for (uint64_t n = test_repeat(1000); n > 0; n--) {
         struct chan c;
         uint64_t value = 0;
         pthread_t t;

@@ -9,16 +9,6 @@
 
 enum { SENDERS = 8 };
 
-/* So many, or a part of them under an instrument that slows every step down. */
-static uint64_t rounds(uint64_t n)
-{
-#ifdef TEST_SANITIZED
-    return n / 20;
-#else
-    return test_under_valgrind() ? n / 200 : n;
-#endif
-}
-
 /* A value names its sender and its place among that sender's. */
 static uint64_t value_of(unsigned sender, uint64_t n)
 {
@@ -164,31 +154,31 @@ static void stream(unsigned senders, size_t capacity, uint64_t each, int how, ui
 /* Ten million values between two threads. */
 TEST(two_threads)
 {
-    stream(1, 1024, rounds(9800000), PATIENT, 0);
-    stream(1, 1, rounds(100000), PATIENT, 0);
-    stream(1, 2, rounds(100000), PLAIN, 0);
+    stream(1, 1024, test_repeat(9800000), PATIENT, 0);
+    stream(1, 1, test_repeat(100000), PATIENT, 0);
+    stream(1, 2, test_repeat(100000), PLAIN, 0);
 }
 
 /* Eight senders that wait for each other's places. */
 TEST(a_crowd_that_waits)
 {
-    stream(SENDERS, 1, rounds(2000), PATIENT, 0);
-    stream(SENDERS, 4, rounds(20000), PATIENT, 0);
-    stream(SENDERS, 64, rounds(200000), PATIENT, 0);
+    stream(SENDERS, 1, test_repeat(2000), PATIENT, 0);
+    stream(SENDERS, 4, test_repeat(20000), PATIENT, 0);
+    stream(SENDERS, 64, test_repeat(200000), PATIENT, 0);
 }
 
 /* Some wait, some give up and begin again, some only try: nobody loses a value or a place. */
 TEST(a_crowd_that_gives_up)
 {
-    stream(SENDERS, 1, rounds(2000), IMPATIENT, 0);
-    stream(SENDERS, 2, rounds(5000), -1, 0);
-    stream(SENDERS, 16, rounds(50000), -1, 0);
+    stream(SENDERS, 1, test_repeat(2000), IMPATIENT, 0);
+    stream(SENDERS, 2, test_repeat(5000), -1, 0);
+    stream(SENDERS, 16, test_repeat(50000), -1, 0);
 }
 
 TEST(spinning_receiver)
 {
-    stream(SENDERS, 4, rounds(2000), -1, NART_CHAN_SPINNING);
-    stream(2, 64, rounds(100000), PATIENT, NART_CHAN_SPINNING);
+    stream(SENDERS, 4, test_repeat(2000), -1, NART_CHAN_SPINNING);
+    stream(2, 64, test_repeat(100000), PATIENT, NART_CHAN_SPINNING);
 }
 
 /* ---- ends, at any moment ---- */
@@ -207,7 +197,7 @@ TEST(receiver_closes_at_any_moment)
 {
     uint64_t seed = 31;
 
-    for (uint64_t n = rounds(1000) + 10; n > 0; n--) {
+    for (uint64_t n = test_repeat(1000) + 10; n > 0; n--) {
         nart_rt *rt = rt_new(0);
         nart_chan_opts o = { sizeof o, MPSC, 0, 8, 1 + random_next(&seed) % 8, count_drop };
         unsigned count = 1 + random_next(&seed) % 4;
@@ -267,7 +257,7 @@ TEST(clones_come_and_go)
 
     CHECK_RES(u64_open(rt, MPSC, 16, &tx, &rx), 0);
     for (unsigned i = 0; i < 3; i++) {
-        c[i] = (struct cloner){ .number = i, .count = rounds(100000) };
+        c[i] = (struct cloner){ .number = i, .count = test_repeat(100000) };
         CHECK_RES(nart_tx_clone(&tx, &c[i].tx), 0);
     }
     nart_tx_close(&tx);
@@ -277,7 +267,7 @@ TEST(clones_come_and_go)
     CHECK_RES(res, NART_ECLOSED);
     for (unsigned i = 0; i < 3; i++) {
         CHECK_EQ(pthread_join(c[i].thread, NULL), 0);
-        CHECK_EQ(v.next[i], rounds(100000));
+        CHECK_EQ(v.next[i], test_repeat(100000));
     }
     CHECK_RES(nart_rt_free(rt), 0);
 }

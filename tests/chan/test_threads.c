@@ -11,15 +11,6 @@
 
 /* So many rounds, or a part of them under an instrument that slows every step down; valgrind lets one
  * thread run at a time, and each handing over costs. */
-static int rounds(int n)
-{
-#ifdef TEST_SANITIZED
-    return n / 10;
-#else
-    return test_under_valgrind() ? n / 50 : n;
-#endif
-}
-
 /* A gap of 0 to 1023 steps now and then, so that each side is sometimes ahead and sometimes late. */
 static void gap(uint64_t *seed)
 {
@@ -170,9 +161,9 @@ static void stream(uint32_t kind, size_t capacity, uint64_t count, unsigned how,
 static void two_loops_that_park(uint32_t kind)
 {
     uint64_t rx = 0, tx = 0;
-    stream(kind, 1, 50000, 0, &rx, &tx);
-    stream(kind, 2, 150000, 0, &rx, &tx);
-    stream(kind, 64, 800000, 0, &rx, &tx);
+    stream(kind, 1, test_repeat(50000), 0, &rx, &tx);
+    stream(kind, 2, test_repeat(150000), 0, &rx, &tx);
+    stream(kind, 64, test_repeat(800000), 0, &rx, &tx);
     CHECK_LE(1, rx); /* else nothing was tried; how often is the scheduler's affair */
     CHECK_LE(1, tx);
 }
@@ -191,8 +182,8 @@ TEST(mpsc_two_loops_that_park)
 static void plain_sender(uint32_t kind)
 {
     uint64_t rx = 0, tx = 0;
-    stream(kind, 1, 50000, PLAIN, &rx, &tx);
-    stream(kind, 64, 1000000, PLAIN, &rx, &tx);
+    stream(kind, 1, test_repeat(50000), PLAIN, &rx, &tx);
+    stream(kind, 64, test_repeat(1000000), PLAIN, &rx, &tx);
     CHECK_LE(1, rx);
 }
 
@@ -200,7 +191,7 @@ TEST(spsc_plain_sender)
 {
     uint64_t rx = 0, tx = 0;
     plain_sender(SPSC);
-    stream(SPSC, 4096, (uint64_t)rounds(9000000), PLAIN, &rx, &tx); /* ten million with these */
+    stream(SPSC, 4096, test_repeat(9000000), PLAIN, &rx, &tx); /* ten million with these */
 }
 
 TEST(mpsc_plain_sender)
@@ -212,9 +203,9 @@ TEST(mpsc_plain_sender)
 static void spinning_receiver(uint32_t kind)
 {
     uint64_t rx = 0, tx = 0;
-    stream(kind, 64, 200000, PLAIN | BUSY, &rx, &tx);
-    stream(kind, 2, 20000, BUSY, &rx, &tx);
-    stream(kind, 64, 200000, BUSY, &rx, &tx);
+    stream(kind, 64, test_repeat(200000), PLAIN | BUSY, &rx, &tx);
+    stream(kind, 2, test_repeat(20000), BUSY, &rx, &tx);
+    stream(kind, 64, test_repeat(200000), BUSY, &rx, &tx);
     CHECK_EQ(rx, 0);
     CHECK_LE(1, tx);
 }
@@ -398,7 +389,7 @@ static void closing_races(uint32_t kind)
     uint64_t seed = 12;
     long early = 0;
 
-    b.count = rounds(2000);
+    b.count = (int)test_repeat(2000);
     CHECK_EQ(pthread_barrier_init(&b.barrier, NULL, 2), 0);
     pthread_t t = begin(closer_main, &b);
     for (int n = 0; n < b.count; n++) {
@@ -457,7 +448,7 @@ static void receiver_ends_at_any_moment(uint32_t kind)
     uint64_t seed = 21;
     nart_res got;
 
-    for (int n = rounds(2000); n > 0; n--) {
+    for (uint64_t n = test_repeat(2000); n > 0; n--) {
         nart_rt *rt = rt_new(0);
         struct sender s = { .count = UINT64_MAX, .seed = seed };
         struct side side = { .count = random_next(&seed) % 200, .seed = seed };

@@ -17,13 +17,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* All of them in the builds that are delivered; a part in slow ones (debug, sanitizers, valgrind). */
-#if defined NDEBUG && !defined __SANITIZE_THREAD__ && !defined __SANITIZE_ADDRESS__
-#define MESSAGES 2000000u
-#else
-#define MESSAGES 50000u
-#endif
-
 enum { POSTERS_MAX = 3 };
 
 /* ---- what the library writes: its only writes of eight bytes are wakes of a parked loop ---- */
@@ -102,19 +95,20 @@ static nart_res reader_poll(nart_cx *cx, void *frame)
 
 static const nart_task_type reader_type = NART_TASK_TYPE(struct reader, reader_poll, NULL);
 
-/* MESSAGES from so many threads, each to a task of its own. */
+/* From so many threads, each to a task of its own; two million in a long run. */
 static void post_from(unsigned threads)
 {
     static struct mail mails[POSTERS_MAX];
     nart_rt_opts opts = NART_RT_OPTS_INIT;
     nart_rt_stats stats = { .size = sizeof stats };
+    unsigned messages = (unsigned)test_repeat(2000000);
     nart_rt *rt;
 
     opts.alloc = &test_alloc;
     CHECK_RES(nart_rt_new(&opts, &rt), 0);
     for (unsigned i = 0; i < threads; i++) {
         mails[i].seed = i;
-        mails[i].count = MESSAGES / threads;
+        mails[i].count = messages / threads;
         CHECK_RES(nart_rt_spawn(rt, &reader_type, &(struct reader){ &mails[i] }, NULL), 0);
     }
     CHECK_RES(nart_rt_run(rt), 0);
@@ -125,9 +119,9 @@ static void post_from(unsigned threads)
 
     nart_rt_stats_get(rt, &stats);
     unsigned long writes = atomic_load(&eventfd_writes);
-    printf("%u messages, %" PRIu64 " parks, %lu eventfd writes\n", MESSAGES, stats.parks, writes);
+    printf("%u messages, %" PRIu64 " parks, %lu eventfd writes\n", messages, stats.parks, writes);
     if (threads == 1)                         /* several may keep the loop from parking */
-        CHECK_LE(MESSAGES / 10, stats.parks); /* else the test has not met what it is about */
+        CHECK_LE(messages / 10, stats.parks); /* else the test has not met what it is about */
     CHECK_LE(writes, stats.parks + stats.parks / 100);
     CHECK_RES(nart_rt_free(rt), 0);
     nart_lib_trim();

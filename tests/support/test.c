@@ -32,6 +32,17 @@ bool test_under_valgrind(void)
     return preloaded && strstr(preloaded, "vgpreload");
 }
 
+uint64_t test_repeat(uint64_t n)
+{
+    bool whole = getenv("NART_TEST_LONG") != NULL;
+#ifdef TEST_SANITIZED
+    uint64_t part = whole ? 10 : 20;
+#else
+    uint64_t part = test_under_valgrind() ? whole ? 100 : 200 : whole ? 1 : 10;
+#endif
+    return n > part ? n / part : 1;
+}
+
 /* ---- checks ---- */
 
 NART__NORETURN static void finish(int code, const char *format, va_list args)
@@ -285,17 +296,33 @@ static void run(const struct test_case *c)
                   c->name, entries("/proc/self/fd"));
 }
 
+/* `wanted` is a case, or a file's name without test_ and .c, a dot, and a case. */
+static bool is_named(const struct test_case *c, const char *wanted)
+{
+    const char *dot = strchr(wanted, '.');
+    char end[256];
+
+    if (!dot)
+        return strcmp(c->name, wanted) == 0;
+    if (strcmp(c->name, dot + 1) != 0)
+        return false;
+    int n = snprintf(end, sizeof end, "/test_%.*s.c", (int)(dot - wanted), wanted);
+    size_t length = strlen(c->file);
+    return n > 0 && (size_t)n < sizeof end && (size_t)n <= length &&
+           strcmp(c->file + length - (size_t)n, end) == 0;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
-        fprintf(stderr, "usage: %s --list | case\n", argv[0]);
+        fprintf(stderr, "usage: %s --list | case | file.case\n", argv[0]);
         return FAILED;
     }
     bool list = strcmp(argv[1], "--list") == 0;
     for (const struct test_case *c = first; c; c = c->next) {
         if (list) {
             puts(c->name);
-        } else if (strcmp(c->name, argv[1]) == 0) {
+        } else if (is_named(c, argv[1])) {
             run(c);
             return 0;
         }

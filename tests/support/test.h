@@ -12,6 +12,8 @@
  * ctest runs every case in a process of its own, `program case`; nart_test() in CMake finds the
  * cases by their TEST( at the start of a line, so a case is written down once. `--list` names them.
  *
+ * A program of several files has cases of the same name: `program file.case` runs that of test_file.c.
+ *
  * A case passes when its body returns and the ledger is even: no block of test_alloc is live, no
  * descriptor and no thread is left that was not there before. A failed check prints file, line and
  * values, and ends the process with 1. SKIP ends it with 77 and its reason.
@@ -25,7 +27,7 @@
 
 #define TEST(name)                                                                                 \
     static void test_body_##name(void);                                                            \
-    static struct test_case test_case_##name = { #name, test_body_##name, NULL };                  \
+    static struct test_case test_case_##name = { #name, __FILE__, test_body_##name, NULL };        \
     __attribute__((constructor)) static void test_add_##name(void)                                 \
     {                                                                                              \
         test_add(&test_case_##name);                                                               \
@@ -73,12 +75,18 @@ void test_at_end(void (*fn)(void));
 
 bool test_under_valgrind(void);
 
+/* How often a storm repeats its step: `n` times in a long run, which is one with NART_TEST_LONG in the
+ * environment, and a tenth of that in any other. Under an instrument that slows every step down it is
+ * less: a tenth and a twentieth with a sanitizer, a hundredth and a two-hundredth under valgrind. At
+ * least once. What every order of steps must do is for models; storms are for what those leave out. */
+uint64_t test_repeat(uint64_t n);
+
 /* The directory of the program's own source file, where golden outputs are. */
 #define TEST_SOURCE_DIR NART_TEST_SOURCE_DIR
 
 /* What the macros stand on. */
 struct test_case {
-    const char *name;
+    const char *name, *file;
     void (*body)(void);
     struct test_case *next;
 };

@@ -10,15 +10,6 @@
 
 enum { RING = 256 };
 
-static int rounds(int n)
-{
-#ifdef TEST_SANITIZED
-    return n / 20;
-#else
-    return test_under_valgrind() ? n / 500 : n;
-#endif
-}
-
 /* Senders, handed from one thread to the other. */
 static nart_oneshot_tx ring[RING];
 static uint32_t given, taken; /* positions */
@@ -159,14 +150,14 @@ static void storm(uint32_t count, uint32_t flags)
     CHECK_EQ(test_alloc_live(), 0);
 }
 
-TEST(ten_million_between_two_threads)
+TEST(a_storm_between_two_threads)
 {
-    storm((uint32_t)rounds(10000000), 0);
+    storm((uint32_t)test_repeat(10000000), 0);
 }
 
 TEST(a_spinning_receiver)
 {
-    storm((uint32_t)rounds(1000000), NART_RT_BUSY);
+    storm((uint32_t)test_repeat(1000000), NART_RT_BUSY);
 }
 
 /* Each of many senders ends on a thread of its own, after the receiver's runtime is gone. */
@@ -204,7 +195,7 @@ static const nart_task_type holder_type = NART_TASK_TYPE(struct holder, holder_r
 
 TEST(a_runtime_is_freed_under_its_receivers)
 {
-    for (int i = rounds(2000); i > 0; i--) {
+    for (uint64_t i = test_repeat(2000); i > 0; i--) {
         nart_oneshot_tx tx[2];
         nart_rt *rt = new_rt();
         nart_join join[2];

@@ -484,7 +484,7 @@ TEST(a_signal_handler_wakes)
 
 /* ---- threads through many lives ---- */
 
-enum { LIVES = 2000, WAKERS = 3, WAKES_PER_LIFE = 5 };
+enum { WAKERS = 3, WAKES_PER_LIFE = 5 };
 
 typedef struct mail {
     NART__ALIGNAS(NART__LINE) uintptr_t waker; /* the current one, 0 at the end */
@@ -519,9 +519,10 @@ static void *wake_for_ever(void *arg)
 TEST(threads_wake_through_many_lives)
 {
     pthread_t threads[WAKERS];
+    uint64_t lives = test_repeat(2000);
 
     test_at_end(trim);
-    for (int life = 0; life < LIVES; life++) {
+    for (uint64_t life = 0; life < lives; life++) {
         int err = 0;
         bool busy;
         uint32_t seen_now[WAKERS] = { 0 }, enough = 0;
