@@ -6,7 +6,9 @@
 # cargo is called by a plain custom command, and its own dep-info is CMake's depfile: a second build
 # does nothing, one edited .rs file builds again. All archives share one folder, so what they depend
 # on in common is built once.
-set(nart_rust_native_libs gcc_s util rt pthread m dl c) # the test rust.native_libs asks rustc
+set(nart_rust_native_libs gcc_s util rt pthread m dl c)
+# For the test rust.native_libs, which runs the same command: cargo then only repeats what was printed.
+set(nart_rust_print --print native-static-libs)
 
 function(nart_cargo_archive target)
   cmake_parse_arguments(arg "" "NAME;PACKAGE;MANIFEST" "FLAGS" ${ARGN})
@@ -17,9 +19,9 @@ function(nart_cargo_archive target)
 
   add_custom_command(
     OUTPUT ${archive}.a
-    COMMAND ${CARGO_EXECUTABLE} build --locked --package ${arg_PACKAGE} ${arg_FLAGS}
+    COMMAND ${CARGO_EXECUTABLE} rustc --locked --package ${arg_PACKAGE} ${arg_FLAGS}
       --manifest-path ${arg_MANIFEST} --target-dir ${nart_cargo_target_dir}
-      "$<$<NOT:$<CONFIG:Debug>>:--release>"
+      "$<$<NOT:$<CONFIG:Debug>>:--release>" -- ${nart_rust_print}
     # cargo leaves an archive that is fresh as it is, and would then be called again for ever.
     COMMAND ${CMAKE_COMMAND} -E touch ${archive}.a
     DEPENDS ${arg_MANIFEST} ${workspace}/Cargo.lock ${PROJECT_SOURCE_DIR}/Cargo.toml

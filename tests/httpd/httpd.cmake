@@ -2,11 +2,13 @@
 # target nart_httpd_build. Included by whoever needs it, once per build.
 include_guard(GLOBAL)
 
-set(program ${NART_CARGO_TARGET_DIR}/release/httpd)
+# A folder of its own: it has no crate in common with the bridge, and is built beside it.
+set(folder ${NART_CARGO_TARGET_DIR}/httpd)
+set(program ${folder}/release/httpd)
 add_custom_command(
   OUTPUT ${program}
   COMMAND ${CARGO_EXECUTABLE} build --locked --release
-    --manifest-path ${PROJECT_SOURCE_DIR}/tests/httpd/Cargo.toml --target-dir ${NART_CARGO_TARGET_DIR}
+    --manifest-path ${PROJECT_SOURCE_DIR}/tests/httpd/Cargo.toml --target-dir ${folder}
   COMMAND ${CMAKE_COMMAND} -E touch ${program}
   DEPENDS
     ${PROJECT_SOURCE_DIR}/tests/httpd/Cargo.toml

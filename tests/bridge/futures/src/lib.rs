@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The bridge, and futures for its tests; futures.h says what each one does.
 
+#[path = "../../../bench/futures/src/lib.rs"]
+pub mod bench;
 #[cfg(feature = "http")]
 mod tls;
 
