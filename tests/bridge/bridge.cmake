@@ -5,26 +5,19 @@ nart_cargo_archive(nart_test_futures NAME nart_test_futures PACKAGE nart-test-fu
 set_target_properties(nart_test_futures PROPERTIES
   INTERFACE_COMPILE_DEFINITIONS NART_HTTP=$<BOOL:${NART_HTTP}>)
 
-nart_test(bridge/adopt SOURCES bridge/bridge.c)
+# One program, for the archive is large; but a malloc of its own is for itself alone.
+set(tests
+  bridge/adopt bridge/blocking bridge/fork bridge/layout bridge/local bridge/memory bridge/op
+  bridge/panic bridge/shutdown bridge/task bridge/threads bridge/waits)
+if(NART_HTTP)
+  list(APPEND tests bridge/http)
+endif()
+nart_test(${tests} SOURCES bridge/bridge.c TIMEOUT 300 PART)
 nart_test(bridge/alloc SOURCES bridge/bridge.c)
-nart_test(bridge/blocking SOURCES bridge/bridge.c)
-nart_test(bridge/fork SOURCES bridge/bridge.c)
-nart_test(bridge/layout SOURCES bridge/bridge.c)
-nart_test(bridge/local SOURCES bridge/bridge.c)
-nart_test(bridge/memory SOURCES bridge/bridge.c TIMEOUT 300)
-nart_test(bridge/op SOURCES bridge/bridge.c)
-nart_test(bridge/panic SOURCES bridge/bridge.c)
-nart_test(bridge/shutdown SOURCES bridge/bridge.c)
-nart_test(bridge/task SOURCES bridge/bridge.c)
-nart_test(bridge/threads SOURCES bridge/bridge.c)
-nart_test(bridge/waits SOURCES bridge/bridge.c)
-
 if(NART_HTTP)
   include(${CMAKE_CURRENT_LIST_DIR}/../httpd/httpd.cmake)
-  nart_test(bridge/http SOURCES bridge/bridge.c)
-  add_dependencies(test_bridge_http nart_httpd_build)
-  target_compile_definitions(test_bridge_http PRIVATE
-    NART_TEST_HTTPD="$<TARGET_FILE:nart_httpd>")
+  add_dependencies(test_bridge nart_httpd_build)
+  target_compile_definitions(test_bridge PRIVATE NART_TEST_HTTPD="$<TARGET_FILE:nart_httpd>")
 endif()
 
 # The word of an operation under loom, and every way to weaken it.

@@ -1,23 +1,34 @@
-# nart_test(<group>/<name> [SOURCES file...] [LIBS target...] [TIMEOUT seconds] [LABELS label...])
+# nart_test(<group>/<name>... [SOURCES file...] [LIBS target...] [TIMEOUT seconds] [LABELS label...])
 #
 # Builds tests/<group>/test_<name>.c (and SOURCES, relative to tests/) and registers one ctest entry
 # per case, <group>.<name>.<case>, each a process of its own. The cases are the lines `TEST(case)` of
-# the file; the build looks again when the file changes. Group `unit` sees the inside of the library,
-# `bridge` the bridge with the futures of bridge/futures, everything else only what a user sees.
+# the file; the build looks again when the file changes. Several names of one group become one program,
+# test_<group>: for what takes long to link. Group `unit` sees the inside of the library, `bridge` the
+# bridge with the futures of bridge/futures, everything else only what a user sees.
+#
+# NART_TESTS_PART=ON leaves out what is not marked: nart_test(... PART). For builds in which everything
+# has been seen in another one, and which are only to be seen working.
+option(NART_TESTS_PART "Build and register a part of the tests" OFF)
 set(NART_TEST_TIMEOUT 60 CACHE STRING "Seconds after which a hanging test case is ended")
 set(NART_TEST_LAUNCHER "" CACHE STRING "Command that test cases run under, valgrind say; a list")
 
 function(nart_test id)
-  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "PART" "TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
+  if(NART_TESTS_PART AND NOT arg_PART)
+    return()
+  endif()
+  set(ids ${id} ${arg_UNPARSED_ARGUMENTS})
   cmake_path(GET id PARENT_PATH group)
-  cmake_path(GET id FILENAME name)
-  set(source ${CMAKE_CURRENT_SOURCE_DIR}/${group}/test_${name}.c)
-  set(program test_${group}_${name})
+  if(NOT arg_UNPARSED_ARGUMENTS)
+    string(REPLACE "/" "_" program test_${id})
+  else()
+    set(program test_${group})
+  endif()
   if(NOT arg_TIMEOUT OR arg_TIMEOUT LESS NART_TEST_TIMEOUT)
     set(arg_TIMEOUT ${NART_TEST_TIMEOUT}) # a slow build has its time for all
   endif()
 
-  add_executable(${program} ${source} ${arg_SOURCES})
+  add_executable(${program} ${arg_SOURCES})
   nart_warnings(${program})
   target_compile_definitions(${program} PRIVATE
     _GNU_SOURCE NART_TEST_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}/${group}")
@@ -32,14 +43,20 @@ function(nart_test id)
   target_link_libraries(${program} PRIVATE nart_test_support ${arg_LIBS})
   set_target_properties(${program} PROPERTIES C_EXTENSIONS OFF)
 
-  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
-  file(STRINGS ${source} lines REGEX "^TEST\\(")
-  foreach(line IN LISTS lines)
-    string(REGEX REPLACE "^TEST\\(([A-Za-z0-9_]+)\\).*" "\\1" case "${line}")
-    set(test ${group}.${name}.${case})
-    add_test(NAME ${test} COMMAND ${NART_TEST_LAUNCHER} $<TARGET_FILE:${program}> ${case})
-    set_tests_properties(${test} PROPERTIES
-      TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77 LABELS "${group};${arg_LABELS}")
+  foreach(id IN LISTS ids)
+    cmake_path(GET id FILENAME name)
+    set(source ${CMAKE_CURRENT_SOURCE_DIR}/${group}/test_${name}.c)
+    target_sources(${program} PRIVATE ${source})
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
+    file(STRINGS ${source} lines REGEX "^TEST\\(")
+    foreach(line IN LISTS lines)
+      string(REGEX REPLACE "^TEST\\(([A-Za-z0-9_]+)\\).*" "\\1" case "${line}")
+      set(test ${group}.${name}.${case})
+      add_test(NAME ${test}
+        COMMAND ${NART_TEST_LAUNCHER} $<TARGET_FILE:${program}> ${name}.${case})
+      set_tests_properties(${test} PROPERTIES
+        TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77 LABELS "${group};${arg_LABELS}")
+    endforeach()
   endforeach()
 endfunction()
 
