@@ -32,6 +32,7 @@ fn weaken(text: &str, place: usize, order: &str) -> String {
 }
 
 fn main() {
+    println!("cargo:rustc-cfg=loom"); // for this crate: loom itself is the same without
     let word = Path::new("../../../rust_bridge/src/word.rs");
     println!("cargo:rerun-if-changed={}", word.display());
     println!("cargo:rerun-if-env-changed=NART_MUTANT");

@@ -2,7 +2,7 @@
 //! The two parties of an operation, in every interleaving that loom knows: what each writes lies in
 //! cells whose races loom reports; freeing touches all of them.
 //!
-//! Needs `--cfg loom`. usage: nart-op-word --list | scenario
+//! usage: nart-op-word --list | scenario
 
 #[allow(dead_code)]
 mod word {
