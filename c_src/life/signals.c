@@ -85,7 +85,7 @@ nart_res nart_rt_shutdown_on(nart_rt *rt, int signo)
     NART__STORE(&s->waker, nart__hub_waker(rt->hub, nart__rt_mailbox(rt)), NART__RELAXED);
     memset(&act, 0, sizeof act);
     act.sa_handler = handler;
-    act.sa_flags = SA_RESTART;
+    act.sa_flags = SA_RESTART | SA_ONSTACK; /* it may interrupt a thread with a small stack */
     (void)sigemptyset(&act.sa_mask);
     if (sigaction(signo, &act, &s->before)) {
         NART__STORE(&s->waker, (uintptr_t)0, NART__RELAXED);

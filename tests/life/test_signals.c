@@ -225,6 +225,27 @@ TEST(signals_that_cannot_be_had)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
+/* A thread with a small stack has another one for its signals. */
+TEST(a_handler_runs_on_the_stack_that_a_thread_has_for_signals)
+{
+    static char other[1 << 16];
+    const stack_t stack = { .ss_sp = other, .ss_size = sizeof other };
+    const stack_t none = { .ss_flags = SS_DISABLE };
+    nart_rt *rt = new_rt();
+    size_t used = 0;
+
+    CHECK_RES(nart_rt_shutdown_on(rt, SIGUSR1), 0);
+    CHECK_EQ(sigaltstack(&stack, NULL), 0);
+    CHECK_EQ(raise(SIGUSR1), 0);
+    CHECK_EQ(sigaltstack(&none, NULL), 0);
+    for (size_t i = 0; i < sizeof other; i++)
+        used += other[i] != 0;
+    CHECK_LE(1, used);
+    settle(rt);
+    CHECK(nart_rt_is_shutdown(rt));
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
 /* Between every two instructions of a loop that works: nothing is lost, nothing breaks. */
 static void *storm(void *arg)
 {
