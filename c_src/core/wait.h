@@ -133,13 +133,20 @@ static inline nart_res nart__wait_on(nart_cx *cx, nart__wait *w)
     return NART_PENDING;
 }
 
+/* May the running task not wait in w? It is another task's, or it waits in it twice in one race. */
+static inline bool nart__wait_taken(const nart_cx *cx, const nart__wait *w)
+{
+    const nart__task *t = cx->self;
+    return w->task && (w->task != t || (w->seen == t->polls && w->co != cx->co));
+}
+
 /* Parks in w, which is idle (begins to wait: `*begun`, the caller queues it) or this task's own. */
 static inline nart_res nart__park_in(nart_cx *cx, nart__wait *w, bool *begun)
 {
     nart__task *t = cx->self;
     *begun = false;
-    if (w->task && (w->task != t || (w->seen == t->polls && w->co != cx->co)))
-        return -EBUSY; /* somebody else's handle, or twice in one race */
+    if (nart__wait_taken(cx, w))
+        return -EBUSY;
     nart_res r = nart__look(cx);
     if (NART_UNLIKELY(r)) {
         if (w->task)

@@ -178,6 +178,10 @@ nart_res nart__reactor_park(nart__io *io, uint32_t dirs, nart_cx *cx)
     nart_res r = NART_PENDING;
     bool begun;
 
+    /* Both or none: -EBUSY of one direction leaves nothing behind in the other. */
+    if ((dirs & NART_READ && nart__wait_taken(cx, &io->dir[0])) ||
+        (dirs & NART_WRITE && nart__wait_taken(cx, &io->dir[1])))
+        return -EBUSY;
     if (dirs & NART_READ)
         r = nart__park_in(cx, &io->dir[0], &begun);
     if (dirs & NART_WRITE && r == NART_PENDING)

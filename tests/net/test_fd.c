@@ -177,6 +177,66 @@ TEST(either_direction_ends_the_wait_for_both)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
+/* Asks for both directions in its first poll, then waits for something else. */
+struct refused {
+    nart_fd *h;
+    nart_res *answer;
+    nart_waker *waker;
+    bool asked;
+};
+
+static nart_res refused_run(nart_cx *cx, void *frame)
+{
+    struct refused *f = frame;
+
+    if (f->asked)
+        return 0;
+    f->asked = true;
+    *f->answer = nart_fd_ready(cx, f->h, NART_READ | NART_WRITE);
+    *f->waker = nart_cx_waker(cx);
+    return nart_op_park(cx);
+}
+
+TYPE(refused, refused_run);
+
+TEST(a_refused_direction_leaves_nothing_behind_in_the_other)
+{
+    nart_rt *rt = new_rt();
+    nart_fd h;
+    nart_join writer, asker, reader;
+    nart_res writes, refused, reads;
+    nart_waker waker;
+    int ends[2];
+    char block[4096] = "";
+
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+    CHECK_RES(nart_fd_open(rt, ends[0], 0, &h), 0);
+    while (send(ends[0], block, sizeof block, 0) > 0)
+        continue;
+    turn(rt);
+    nart_fd_clear(&h, NART_READ | NART_WRITE);
+    spawn(rt, &ready_type, &(struct ready){ &h, NART_WRITE, &writes, NULL }, &writer);
+    spawn(rt, &refused_type, &(struct refused){ &h, &refused, &waker, false }, &asker);
+    turn(rt);
+    CHECK_RES(writes, NART_PENDING);
+    CHECK_RES(refused, -EBUSY);
+    spawn(rt, &ready_type, &(struct ready){ &h, NART_READ, &reads, NULL }, &reader);
+    turn(rt);
+    CHECK_RES(reads, NART_PENDING);
+    raw_send(ends[1], "x");
+    finish(rt, &reader);
+    CHECK_RES(reads, NART_READ);
+    nart_waker_wake(waker);
+    finish(rt, &asker);
+    while (recv(ends[1], block, sizeof block, 0) > 0)
+        continue;
+    finish(rt, &writer);
+    CHECK_RES(writes, NART_WRITE);
+    CHECK_RES(nart_fd_close(&h), 0);
+    close(ends[1]);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
 /* A loop on a descriptor that is always ready still lets others have their turn. */
 struct greedy {
     nart_co co;
