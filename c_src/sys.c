@@ -123,6 +123,10 @@ static int wait2(int epfd, struct epoll_event *evs, int max, int64_t ns)
 }
 #endif
 
+/* The kernel has no epoll_pwait2, or a filter forbids it: it is not asked again. Relaxed: a thread that
+ * does not see it yet asks for itself. */
+static NART__ATOMIC(uint32_t) no_wait2;
+
 /* For kernels before 5.11: whole milliseconds, rounded up so that nobody spins before a deadline. */
 static int wait_ms(int epfd, struct epoll_event *evs, int max, int64_t ns)
 {
@@ -138,8 +142,12 @@ int nart__sys_epoll_wait(int epfd, struct epoll_event *evs, int max, int64_t tim
         n = epoll_wait(epfd, evs, max, -1);
     else if (timeout_ns <= 0)
         n = epoll_wait(epfd, evs, max, 0);
-    else if ((n = wait2(epfd, evs, max, timeout_ns)) < 0 && (errno == ENOSYS || errno == EPERM))
+    else if (NART__LOAD(&no_wait2, NART__RELAXED))
         n = wait_ms(epfd, evs, max, timeout_ns);
+    else if ((n = wait2(epfd, evs, max, timeout_ns)) < 0 && (errno == ENOSYS || errno == EPERM)) {
+        NART__STORE(&no_wait2, 1u, NART__RELAXED);
+        n = wait_ms(epfd, evs, max, timeout_ns);
+    }
     if (n < 0)
         return errno == EINTR ? 0 : -errno;
     return n;
