@@ -518,7 +518,7 @@ static void *wake_for_ever(void *arg)
  * waiting for anybody. A wake that is lost is a hang. */
 TEST(threads_wake_through_many_lives)
 {
-    pthread_t threads[WAKERS];
+    pthread_t threads[WAKERS] = { 0 };
     uint64_t lives = test_repeat(2000);
 
     test_at_end(trim);
