@@ -24,7 +24,7 @@ endif()
 find_package(Python3 3.9 COMPONENTS Interpreter)
 if(Python3_FOUND)
   set(check ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/models/op_word/check.py
-    --cargo=${CARGO_EXECUTABLE} --target-dir=${NART_CARGO_TARGET_DIR})
+    --cargo=${CARGO_EXECUTABLE} --target-dir=${NART_CARGO_TARGET_DIR}/models)
   add_test(NAME models.op_word COMMAND ${check})
   add_test(NAME models.proof.op_word COMMAND ${check} --mutants)
   set_tests_properties(models.op_word models.proof.op_word PROPERTIES
