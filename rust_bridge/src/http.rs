@@ -10,6 +10,8 @@
 //! 4. The body is read piece by piece against the limit. What goes wrong becomes one of NART_EHTTP_*
 //!    with the whole chain of reasons as text.
 //!
+//! No header of the caller's changes where a message ends: framing.rs.
+//!
 //! Redirects: at most 10, to http and https only, never from https to http.
 
 use std::error::Error;
@@ -23,6 +25,7 @@ use tokio::sync::OnceCell;
 
 use crate::bridge::Shared;
 use crate::clock;
+use crate::framing;
 use crate::nart::{errno, Res, NEVER};
 use crate::op::Outcome;
 
@@ -108,16 +111,18 @@ fn unpack(
     mut parts: Parts<'_>,
 ) -> Result<(reqwest::Request, usize), Outcome> {
     let wrong = |what: &str| Outcome::error(errno(libc::EINVAL), what);
+    let refused = |what: String| Outcome::error(errno(libc::EINVAL), what);
     let mut part = || parts.next().unwrap_or_default();
     let max_body = number(part()) as usize;
     let url = parse_url(part())?;
     let method = Method::from_bytes(part()).map_err(|_| wrong("not an HTTP method"))?;
+    framing::method(&method).map_err(refused)?;
     let body = part();
     let mut headers = HeaderMap::new();
     while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
         let name = HeaderName::from_bytes(name).map_err(|_| wrong("not a header name"))?;
         let value = HeaderValue::from_bytes(value).map_err(|_| wrong("not a header value"))?;
-        headers.append(name, value);
+        framing::add(&mut headers, name, value, body.len()).map_err(refused)?;
     }
     let mut request = client.request(method, url).headers(headers);
     if !body.is_empty() {

@@ -36,6 +36,8 @@ mod done;
 mod ffi;
 #[cfg(feature = "http")]
 mod ffi_http;
+#[cfg(feature = "http")]
+mod framing;
 mod future;
 mod gate;
 mod guard;

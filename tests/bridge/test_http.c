@@ -428,6 +428,51 @@ TEST(headers_go_out_in_order)
 }
 
 /* Longer than what a submission keeps memory for. */
+/* A request that a peer could read as two, or as a part of one, is not sent. */
+TEST(headers_that_frame_a_message_are_refused)
+{
+    static const nart_http_header headers[] = {
+        { "Content-Length", "3" },
+        { "content-length", "6" },
+        { "Transfer-Encoding", "chunked" },
+        { "Connection", "Upgrade" },
+        { "Upgrade", "h2c" },
+        { "TE", "gzip" },
+        { "Trailer", "x" },
+        { "Proxy-Connection", "close" },
+        { "Host", "a b" },
+    };
+    nart_http_opts opts = { .method = "POST", .n_headers = 1, .body = "hello", .body_len = 5 };
+
+    open_all();
+    for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
+        opts.headers = &headers[i];
+        CHECK_RES(fetch_once("/echo", &opts), -EINVAL);
+    }
+    opts = (nart_http_opts){ .method = "CONNECT" };
+    CHECK_RES(fetch_once("/ok/1", &opts), -EINVAL);
+}
+
+TEST(the_length_of_the_body_is_written_once)
+{
+    static struct canned c;
+    static const nart_http_header headers[] = { { "content-length", "5" },
+                                                { "Content-Length", "5" } };
+    struct fetch f = { 0 };
+
+    open_both();
+    open_canned(&c, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi");
+    f.opts.headers = headers;
+    f.opts.n_headers = 2;
+    f.opts.body = "hello";
+    f.opts.body_len = 5;
+    CHECK_RES(fetch_canned(&c, &f, "http"), 0);
+    nart_tokio_op_close(&f.op);
+    const char *length = strstr(c.request, "content-length: 5\r\n");
+    CHECK(length != NULL);
+    CHECK(strcasestr(length + 1, "content-length") == NULL);
+}
+
 TEST(many_headers)
 {
     static struct canned c;
