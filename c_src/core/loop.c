@@ -523,8 +523,7 @@ static nart_res enter(nart_rt *rt)
         return r;
     if (rt->running)
         return -EDEADLK;
-    rt->thread = pthread_self();
-    rt->bound = true;
+    nart__rt_bind(rt);
     rt->running = true;
     rt->stopped = false;
     if (rt->idle) {

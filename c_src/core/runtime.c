@@ -83,9 +83,8 @@ nart_res nart__rt_check(const nart_rt *rt)
         return -EINVAL;
     if (NART_UNLIKELY(rt->fork_epoch != fork_epoch))
         return NART_EFORK;
-    if (NART_UNLIKELY(rt->bound && !pthread_equal(rt->thread, pthread_self())))
-        return NART_EWRONGTHREAD;
-    return 0;
+    uintptr_t bound = NART__LOAD(&rt->thread, NART__RELAXED);
+    return NART_UNLIKELY(bound && bound != nart__self_thread()) ? NART_EWRONGTHREAD : 0;
 }
 
 nart_res nart_rt_bind(nart_rt *rt)
@@ -96,8 +95,7 @@ nart_res nart_rt_bind(nart_rt *rt)
         return NART_EFORK;
     if (rt->running)
         return -EDEADLK;
-    rt->thread = pthread_self();
-    rt->bound = true;
+    nart__rt_bind(rt);
     return 0;
 }
 

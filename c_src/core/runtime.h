@@ -65,7 +65,7 @@ struct nart_rt {
     nart__hub *hub;
     uint32_t live;     /* tasks that have not ended */
     uint32_t unlooked; /* polls since descriptors were looked at */
-    bool closing, stopped, running, bound;
+    bool closing, stopped, running;
     bool refusing; /* takes no new tasks: shutting down, or closing */
     bool embedded; /* a host waits on the backend descriptor */
     bool idle;     /* embedded, and the host may be waiting now */
@@ -89,7 +89,7 @@ struct nart_rt {
     nart_rt_stats stats;
     uint64_t rung_before; /* of the hub, when this runtime took it */
     nart_rt_end end;
-    pthread_t thread;
+    NART__ATOMIC(uintptr_t) thread; /* that it is bound to; 0: none yet */
     unsigned fork_epoch;
     uint64_t life; /* of the hub, when this runtime took it */
     char name[32];
@@ -190,6 +190,20 @@ void nart__rt_shutdown(nart_rt *rt);
 
 /* Does what runs now belong to a child of the process in which this hub was opened? Any thread. */
 bool nart__hub_is_forked(const nart__hub *hub);
+
+/* The thread that calls, as a word that is never 0. */
+static inline uintptr_t nart__self_thread(void)
+{
+    return (uintptr_t)pthread_self();
+}
+
+/* Binds the runtime to the thread that calls. Relaxed: any thread may ask whether the runtime is its own;
+ * the answer can be yes only on the thread that wrote it. */
+static inline void nart__rt_bind(nart_rt *rt)
+{
+    if (NART__LOAD(&rt->thread, NART__RELAXED) != nart__self_thread())
+        NART__STORE(&rt->thread, nart__self_thread(), NART__RELAXED);
+}
 
 /* 0, or why this call cannot be had on this thread now. */
 nart_res nart__rt_check(const nart_rt *rt);
