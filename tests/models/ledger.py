@@ -31,7 +31,7 @@ HEAD = """\
 
 
 def without_comments(text):
-    """C or Rust as the compiler sees it: no comments, one space for many. Strings stay as they are."""
+    """C as the compiler sees it: no comments, one space for many. Strings stay as they are."""
     token = r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\\n])\'|//[^\n]*|/\*.*?\*/|[^\S\n]+|\s*\n\s*'
 
     def plain(m):
@@ -48,7 +48,7 @@ def meaning(path):
     text = path.read_text(errors="surrogateescape")
     if not path.is_relative_to(ROOT):
         return text
-    if path.suffix in (".c", ".h", ".hpp", ".cpp", ".rs"):
+    if path.suffix in (".c", ".h", ".hpp", ".cpp"):
         return without_comments(text)
     if path.suffix == ".py":
         return ast.unparse(ast.parse(text))
@@ -62,8 +62,8 @@ def digest(texts, files):
     h = hashlib.sha256()
     for text in texts:
         h.update(text.encode(errors="surrogateescape") + b"\0")
-    for file in sorted(set(files)):
-        name = file.relative_to(ROOT) if file.is_relative_to(ROOT) else file
+    names = {str(f.relative_to(ROOT) if f.is_relative_to(ROOT) else f): f for f in files}
+    for name, file in sorted(names.items()): # whatever folder the tree is in
         h.update(f"{name}\0{meaning(file)}\0".encode(errors="surrogateescape"))
     return h.hexdigest()[:32]
 
@@ -81,7 +81,8 @@ def read_by(compiler, flags, source):
     """The files that a compilation reads."""
     rule = said_by(compiler, *flags, "-M", str(source))
     _, _, names = rule.replace("\\\n", " ").partition(": ")
-    return [pathlib.Path(name).resolve() for name in names.split()]
+    names = re.findall(r"(?:\\.|[^\s\\])+", names) # a space in a name has a backslash before it
+    return [pathlib.Path(re.sub(r"\\(.)", r"\1", name)).resolve() for name in names]
 
 
 def lines():

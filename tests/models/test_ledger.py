@@ -142,6 +142,16 @@ class Ledger(unittest.TestCase):
         changed = {p.partition(".")[0] for p in before if before[p] != after[p]}
         self.assertEqual(changed, {"relacy", "mutants"})
 
+    def test_the_folder_of_the_tree_does_not_count(self):
+        other = pathlib.Path("/var/tmp") / self.folder.name.lstrip("/").replace("/", "-")
+        before = self.digests()
+        tree = self.tree
+        for self.tree in (other, pathlib.Path(self.folder.name) / "a tree"):
+            shutil.copytree(tree, self.tree)
+            self.assertEqual(self.digests(), before)
+            shutil.rmtree(self.tree)
+        self.tree = tree
+
     def test_comments_and_layout_do_not_count(self):
         before = self.digests()
         self.edit(FILE, r"^(#include.*)$", r"/* A comment */\n\n\1 // and another")
