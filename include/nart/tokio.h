@@ -202,10 +202,9 @@ typedef struct nart_http_opts {
     /** NULL: GET */
     const char *method;
     /**
-     * in this order, and as many of one name as wanted. Not those that say where a message ends or what
-     * a connection is: Transfer-Encoding, TE, Trailer, Upgrade, Keep-Alive, Proxy-Connection,
-     * HTTP2-Settings. Content-Length is written for the body, and is taken when it is the body's length;
-     * Connection can be close or keep-alive; Host is given once
+     * sent in this order; a name may occur more than once. Refused: Transfer-Encoding, TE, Trailer,
+     * Upgrade, Keep-Alive, Proxy-Connection and HTTP2-Settings; a Content-Length, which is not needed,
+     * that is not `body_len`; a Connection other than close and keep-alive; a second Host
      */
     const struct nart_http_header *headers;
     /** how many headers there are */
@@ -451,8 +450,8 @@ NART_API nart_res nart_tokio_local_close(struct nart_tokio_local *local);
  *   NART_EHTTP_URL the URL is none, or not of http or https; NART_EHTTP_CONNECT the server cannot be
  *   reached; NART_EHTTP_TLS; NART_EHTTP_TIMEOUT; NART_EHTTP_BODY_LIMIT the body is larger than
  *   `max_body`; NART_EHTTP_BODY it broke off; NART_EHTTP_REDIRECT more than 10, or to where it is
- *   not allowed (another scheme, from https to http); NART_EHTTP_OTHER; -EINVAL a method or header
- *   that is none, a header that is not the caller's (see `headers`), the method CONNECT;
+ *   not allowed (another scheme, from https to http); NART_EHTTP_OTHER; -EINVAL an invalid
+ *   method or header, a header that the caller may not set (see `headers`), the method CONNECT;
  * with the reason as the message. Connections are kept and used again; one that the server closes at
  * that moment is NART_EHTTP_OTHER, for requests are not repeated unasked. Certificates are checked
  * against the platform's (SSL_CERT_FILE and SSL_CERT_DIR say otherwise). Proxies are not used.
