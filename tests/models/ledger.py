@@ -6,8 +6,9 @@
     compilers, the engine, the lists, the scripts. In C, Python and the lists comments and layout are
     left out, so a better sentence does not ask for a new proof.
  2. A proof whose line has the digest of today is run in part: one item of ten, by the date, so that in
-    ten days each has its turn. So a line that nobody earned is found out, too.
- 3. Only a proof that was run whole, and held, writes its line.
+    ten days of daily runs each has its turn. So a line that nobody earned is found out, too.
+ 3. Only a proof that was run whole, and held, over sources that are still the same at its end, writes its
+    line. One that failed takes its line out.
 """
 
 import ast
@@ -17,6 +18,7 @@ import hashlib
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import zlib
 
@@ -31,7 +33,8 @@ HEAD = """\
 
 
 def without_comments(text):
-    """C as the compiler sees it: no comments, one space for many. Strings stay as they are."""
+    """C as the compiler sees it: lines joined, no comments, one space for many. Strings stay."""
+    text = re.sub(r"\\[^\S\n]*\n", "", text)
     token = r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\\n])\'|//[^\n]*|/\*.*?\*/|[^\S\n]+|\s*\n\s*'
 
     def plain(m):
@@ -77,6 +80,37 @@ def version_of(compiler):
     return said_by(compiler, "--version").partition(" ")[2]
 
 
+def rust_compilers(cargo):
+    """Cargo and rustc, and what the environment tells them."""
+    flags = [os.environ.get(name, "") for name in ("RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS")]
+    return [version_of(cargo), said_by(os.environ.get("RUSTC", "rustc"), "-vV"), *flags]
+
+
+def rust_files(folder):
+    """What cargo makes a crate of the models of."""
+    files = [MODELS / "Cargo.toml", MODELS / "Cargo.lock", MODELS / ".cargo" / "config.toml"]
+    return [f for f in [*files, *folder.glob("**/*")] if f.is_file() and not {"__pycache__", "target"} & set(f.parts)]
+
+
+def without_settings():
+    """loom takes bounds from the environment: a search that ends early would count as a proof."""
+    for name in [name for name in os.environ if name.startswith("LOOM_")]:
+        del os.environ[name]
+
+
+KILLED_ITSELF = {-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGILL, -signal.SIGFPE}
+
+
+def holds(command, **more):
+    """Whether a scenario ends with 0. Anything that says neither yes nor no is an error."""
+    code = subprocess.run(command, **more).returncode
+    if code == -signal.SIGXCPU:
+        raise ValueError(f"{command} does not end: lower its bounds")
+    if code == 2 or (code < 0 and code not in KILLED_ITSELF):
+        raise ValueError(f"{command} gives no verdict: it ended with {code}")
+    return code == 0
+
+
 def read_by(compiler, flags, source):
     """The files that a compilation reads."""
     rule = said_by(compiler, *flags, "-M", str(source))
@@ -99,26 +133,33 @@ def lines():
     return known
 
 
-def record(proof, of, items):
-    """This proof was run whole, and held."""
-    with open(MODELS / "ledger.py") as lock: # several suites may end at once
+def record(proof, of, items, held):
+    """This proof was run whole, and held; or it has failed."""
+    with open(MODELS / "ledger.py", "r+") as lock: # several suites may end at once
         fcntl.flock(lock, fcntl.LOCK_EX)
         known = lines()
-        if known.get(proof, ())[:2] == (of, items):
-            return # proved before: the line keeps its date
-        known[proof] = (of, items, datetime.date.today().isoformat())
+        if held and known.get(proof, ())[:2] != (of, items): # else it keeps its date
+            known[proof] = (of, items, datetime.date.today().isoformat())
+        elif not held and known.get(proof, ())[:1] == (of,):
+            del known[proof]
         text = "".join(f"{name} {d} {n} {date}\n" for name, (d, n, date) in sorted(known.items()))
-        FILE.write_text(HEAD + text)
+        new = FILE.with_suffix(".new")
+        new.write_text(HEAD + text)
+        os.replace(new, FILE) # whoever reads it meanwhile sees the old one or the new one
 
 
 class Proof:
-    """One line of the ledger: its items, which of them are run today, and how that went.
+    """One line of the ledger: its items, which of them are run today, and how that went. `digest` is a
+    function, called before what it is of is used, and once more at the end.
 
     NART_PROVE=whole in the environment asks for all items, NART_PROVE_DAY=<number> for another day's.
     """
 
-    def __init__(self, name, of, items):
-        self.name, self.of, self.items, self.bad = name, of, items, 0
+    def __init__(self, name, digest, items):
+        if not items:
+            raise ValueError(f"{name} has nothing to prove")
+        self.name, self.digest, self.items, self.bad = name, digest, items, 0
+        self.of = of = digest()
         known = lines().get(name)
         self.today = items
         if os.environ.get("NART_PROVE") == "whole":
@@ -145,6 +186,9 @@ class Proof:
         """Whether today's items were as they have to be."""
         print(f"{self.name}: {len(self.today)} of {len(self.items)} run, {self.bad} failed: {self.why}",
               flush=True)
-        if self.bad == 0 and self.today is self.items:
-            record(self.name, self.of, len(self.items))
+        if self.digest() != self.of:
+            print(f"{self.name}: its sources have changed meanwhile: run it again", flush=True)
+            return False
+        if self.bad or self.today is self.items:
+            record(self.name, self.of, len(self.items), self.bad == 0)
         return self.bad == 0

@@ -10,7 +10,7 @@
 
 import re
 
-from ledger import MODELS, ROOT
+from ledger import MODELS, ROOT, meaning
 
 WEAKER = {
     "ACQUIRE": ["RELAXED"],
@@ -28,7 +28,7 @@ class Mutant:
 
 def blank_comments(text):
     """The text with comments as spaces, so that places stay the same."""
-    return re.sub(r"/\*.*?\*/|//[^\n]*", lambda m: re.sub(r"[^\n]", " ", m[0]), text, flags=re.S)
+    return re.sub(r"/\*.*?\*/|//(?:\\\n|[^\n])*", lambda m: re.sub(r"[^\n]", " ", m[0]), text, flags=re.S)
 
 
 def function_at(code, place):
@@ -75,10 +75,11 @@ def listed_mutants(suite):
     path = list_of(suite)
     if not path.exists():
         return
-    blocks = re.findall(
-        r"^\[(\w+)\] (\S+)\n((?:-[^\n]*\n)+)((?:\+[^\n]*\n)*)", path.read_text(), flags=re.M
-    )
-    for name, file, out, put in blocks:
+    block = re.compile(r"^\[(\w+)\] (\S+)\n((?:-[^\n]*\n)+)((?:\+[^\n]*\n)*)", flags=re.M)
+    listed = meaning(path) + "\n" # as the digest has it
+    if block.sub("", listed).strip():
+        raise ValueError(f"{path}: no mutant can be made of: {block.sub('', listed).strip()}")
+    for name, file, out, put in block.findall(listed):
         text = (ROOT / file).read_text()
         out = re.sub(r"^-", "", out, flags=re.M)
         put = re.sub(r"^\+", "", put, flags=re.M)

@@ -22,7 +22,6 @@ import os
 import pathlib
 import resource
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ import ledger
 from ledger import MODELS, ROOT
 from mutants import list_of, mutants_of
 
+SCRIPTS = [MODELS / "prove.py", MODELS / "ledger.py"]
 SCENARIO_SECONDS = 900
 MUTANT_SECONDS = 60
 
@@ -61,11 +61,10 @@ class Loom:
     def digest(self):
         files = [f for s in self.sources
                  for f in ledger.read_by(self.o.cc, self.flags(ROOT), ROOT / s)]
-        engine = MODELS / "loom"
-        files += [MODELS / "Cargo.toml", MODELS / "Cargo.lock", engine / "Cargo.toml", *engine.glob("src/**/*.rs")]
+        files += [*SCRIPTS, *ledger.rust_files(MODELS / "loom")]
         return ledger.digest([*self.flags(pathlib.Path()), *self.sources,
                               ledger.version_of(self.o.cc),
-                              ledger.version_of(self.o.cargo)], files)
+                              *ledger.rust_compilers(self.o.cargo)], files)
 
 
 class Relacy:
@@ -85,7 +84,7 @@ class Relacy:
         yield [self.o.cxx, *self.flags(tree), ROOT / self.source, "-o", out / self.name]
 
     def digest(self):
-        files = ledger.read_by(self.o.cxx, self.flags(ROOT), ROOT / self.source)
+        files = ledger.read_by(self.o.cxx, self.flags(ROOT), ROOT / self.source) + SCRIPTS
         return ledger.digest([*self.flags(pathlib.Path()),
                               ledger.version_of(self.o.cxx)], files)
 
@@ -112,12 +111,7 @@ def scenarios_of(program):
 
 
 def holds(program, scenario, output=subprocess.DEVNULL):
-    done = subprocess.run([program, scenario], stdout=output, stderr=subprocess.STDOUT)
-    if done.returncode == -signal.SIGXCPU:
-        raise Trouble(f"{program} {scenario} does not end: lower its bounds")
-    if done.returncode == 2:
-        raise Trouble(f"{program} {scenario} gives no verdict")
-    return done.returncode == 0
+    return ledger.holds([program, scenario], stdout=output, stderr=subprocess.STDOUT)
 
 
 def run(proof, judge, seconds):
@@ -132,6 +126,7 @@ def run(proof, judge, seconds):
 
 
 def prove_scenarios(options, engine, out):
+    digest = engine.digest() # before it is built
     program = build(engine, ROOT, out)
 
     def judge(scenario):
@@ -141,7 +136,10 @@ def prove_scenarios(options, engine, out):
             return said.read().rstrip(), good
 
     name = f"{engine.name}.{options.suite}"
-    return run(ledger.Proof(name, engine.digest(), scenarios_of(program)), judge, SCENARIO_SECONDS)
+    proof = ledger.Proof(name, engine.digest, scenarios_of(program))
+    if proof.of != digest:
+        raise Trouble(f"{name}: its sources have changed meanwhile: run it again")
+    return run(proof, judge, SCENARIO_SECONDS)
 
 
 def prove_mutants(options, engines):
@@ -173,16 +171,16 @@ def prove_mutants(options, engines):
         print(f"equivalents.txt: no such mutant: {e}")
     if proven:
         print(f"{options.suite}: {proven} mutants are proven equivalent")
-    proof = ledger.Proof(f"mutants.{options.suite}", mutants_digest(options, engines), mutants)
+    proof = ledger.Proof(
+        f"mutants.{options.suite}", lambda: mutants_digest(options, engines), mutants)
     if options.only:
         proof.only([m for m in mutants if options.only in m.name])
     return run(proof, judge, MUTANT_SECONDS) and not stray
 
 
 def mutants_digest(options, engines):
-    scripts = [MODELS / "mutants.py", MODELS / "prove.py", MODELS / "ledger.py"]
     files = [ROOT / where.partition(":")[0] for where in options.mutate]
-    files += [*scripts, MODELS / "equivalents.txt"]
+    files += [*SCRIPTS, MODELS / "mutants.py", MODELS / "equivalents.txt"]
     if list_of(options.suite).exists():
         files.append(list_of(options.suite))
     return ledger.digest([*options.mutate, *(engine.digest() for engine in engines)], files)
@@ -201,6 +199,7 @@ def main():
     p.add_argument("--keep", action="store_true", help="keep the mutated trees")
     p.add_argument("--digests", action="store_true", help="print the proofs' digests, run nothing")
     options = p.parse_args()
+    ledger.without_settings()
 
     engines = [Loom(options)]
     if (MODELS / "relacy" / f"{options.suite}.cpp").exists():

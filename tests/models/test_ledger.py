@@ -63,8 +63,8 @@ class Ledger(unittest.TestCase):
     def ledger(self):
         return (self.tree / "tests/models/ledger.txt").read_text()
 
-    def digests(self, suite=SUITE):
-        code, said = self.prove("--digests", suite=suite)
+    def digests(self, suite=SUITE, **env):
+        code, said = self.prove("--digests", suite=suite, **env)
         self.assertEqual(code, 0, said)
         return dict(line.split() for line in said.splitlines())
 
@@ -117,16 +117,17 @@ class Ledger(unittest.TestCase):
         self.assertRegex(said, r"mutants\.watchdog: (\d+) of \1 run")
 
     def test_whatever_it_depends_on_counts(self):
-        lists = "tests/models/mutants/watchdog.txt"
+        lists, both = "tests/models/mutants/watchdog.txt", ("loom", "mutants")
         for file, pattern, text, proofs in (
-            (FILE, r"NART__ACQUIRE\b", "NART__RELAXED", ("loom", "mutants")),
-            ("include/nart/atomic.h", r"__ATOMIC_ACQUIRE", "__ATOMIC_SEQ_CST", ("loom", "mutants")),
-            ("tests/models/scenarios/watchdog.c", r"\d, \d \}", "9, 0 }", ("loom", "mutants")),
-            ("tests/models/Cargo.lock", r'^version = "0\.', 'version = "9.', ("loom", "mutants")),
-            ("tests/models/loom/src/model.rs", r"20_000", "20_001", ("loom", "mutants")),
+            (FILE, r"NART__ACQUIRE\b", "NART__RELAXED", both),
+            ("include/nart/atomic.h", r"__ATOMIC_ACQUIRE", "__ATOMIC_SEQ_CST", both),
+            ("tests/models/scenarios/watchdog.c", r"\d, \d \}", "9, 0 }", both),
+            ("tests/models/Cargo.lock", r'^version = "0\.', 'version = "9.', both),
+            ("tests/models/loom/src/model.rs", r"20_000", "20_001", both),
             (lists, r"^\[time_before_the_name\]", "[another_name]", ("mutants",)),
             ("tests/models/mutants.py", r'"ACQUIRE": \["RELAXED"\]', '"ACQUIRE": []', ("mutants",)),
-            ("tests/models/prove.py", r"^MUTANT_SECONDS = \d+", "MUTANT_SECONDS = 1", ("mutants",)),
+            ("tests/models/prove.py", r"^MUTANT_SECONDS = \d+", "MUTANT_SECONDS = 1", both),
+            ("tests/models/ledger.py", r"^    return code == 0", "    return True", both),
         ):
             with self.subTest(file=file):
                 before = self.digests()
@@ -134,6 +135,43 @@ class Ledger(unittest.TestCase):
                 after = self.digests()
                 changed = {p.partition(".")[0] for p in before if before[p] != after[p]}
                 self.assertEqual(changed, set(proofs))
+
+    def test_new_files_and_settings_of_the_engine_count(self):
+        before = self.digests()
+        self.assertNotEqual(self.digests(RUSTFLAGS="-Copt-level=0"), before)
+        for file in ("tests/models/loom/build.rs", "tests/models/.cargo/config.toml"):
+            (self.tree / file).parent.mkdir(exist_ok=True)
+            (self.tree / file).write_text("")
+            after = self.digests()
+            self.assertNotEqual(after, before)
+            before = after
+
+    def test_settings_do_not_cut_a_search_short(self):
+        self.break_an_order()
+        short = {"LOOM_MAX_PERMUTATIONS": "1", "LOOM_MAX_DURATION": "0",
+                 "LOOM_CHECKPOINT_INTERVAL": "1"}
+        self.assertEqual(self.prove(**short)[0], 1)
+
+    def test_a_proof_that_fails_loses_its_line(self):
+        before = self.ledger()
+        self.break_an_order()
+        text = self.ledger()
+        for proof, digest in self.digests().items():
+            text = re.sub(rf"^({re.escape(proof)}) \w+", rf"\1 {digest}", text, flags=re.M)
+        (self.tree / "tests/models/ledger.txt").write_text(text)
+        self.assertEqual(self.prove(NART_PROVE="whole")[0], 1)
+        self.assertIn("loom.watchdog", before)
+        self.assertNotIn("loom.watchdog", self.ledger())
+        self.assertEqual(self.prove()[0], 1, "it is run whole again")
+
+    def test_a_list_that_cannot_be_read_is_refused(self):
+        for text in ("[time-is-not] c_src/x.c\n-a\n", "+ nothing\n"):
+            with self.subTest(text=text):
+                path = self.tree / "tests/models/mutants/watchdog.txt"
+                path.write_text(path.read_text() + "\n" + text)
+                code, said = self.prove()
+                self.assertEqual(code, 1, said)
+                self.assertIn("no mutant can be made of", said)
 
     def test_relacy_has_its_own_sources(self):
         before = self.digests(suite="oneshot")
@@ -158,6 +196,12 @@ class Ledger(unittest.TestCase):
         self.edit("tests/models/mutants.py", r"^import re$", "import re  # a comment\n")
         self.edit("tests/models/mutants/watchdog.txt", r"\A", "# a comment\n")
         self.assertEqual(self.digests(), before)
+
+    def test_lines_that_are_joined_do(self):
+        self.edit(FILE, r"^(    NART__STORE)", r"    // a comment\n\1")
+        before = self.digests()
+        self.edit(FILE, r"// a comment$", r"// a comment \\")
+        self.assertNotEqual(self.digests(), before)
 
     def test_strings_do(self):
         before = self.digests()

@@ -16,6 +16,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
@@ -42,10 +43,11 @@ def failing(program):
     names = subprocess.run([program, "--list"], stdout=subprocess.PIPE, text=True, check=True)
     said = ""
     for name in names.stdout.split():
-        done = subprocess.run([program, name], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                              text=True, timeout=300)
-        said += done.stdout
-        if done.returncode != 0:
+        with tempfile.TemporaryFile("w+") as out:
+            good = ledger.holds([program, name], stdout=out, stderr=subprocess.DEVNULL, timeout=300)
+            out.seek(0)
+            said += out.read()
+        if not good:
             return name, said
     return None, said
 
@@ -60,9 +62,8 @@ def mutants():
 
 
 def digest(options):
-    files = [WORD, HERE / "check.py", HERE / "Cargo.toml", HERE / "build.rs",
-             HERE / "src" / "main.rs", ledger.MODELS / "Cargo.toml", ledger.MODELS / "Cargo.lock"]
-    return ledger.digest([ledger.version_of(options.cargo)], files)
+    files = [WORD, ledger.MODELS / "ledger.py", *ledger.rust_files(HERE)]
+    return ledger.digest(ledger.rust_compilers(options.cargo), files)
 
 
 def main():
@@ -71,6 +72,7 @@ def main():
     p.add_argument("--target-dir", required=True)
     p.add_argument("--mutants", action="store_true")
     options = p.parse_args()
+    ledger.without_settings()
 
     failed, said = failing(build(options, ""))
     print(said, end="")
@@ -78,7 +80,7 @@ def main():
         sys.exit(f"{failed} does not hold")
     if not options.mutants:
         return
-    proof = ledger.Proof("mutants.op_word", digest(options), list(mutants()))
+    proof = ledger.Proof("mutants.op_word", lambda: digest(options), list(mutants()))
     for mutant, name in proof.today:
         killer, _ = failing(build(options, mutant))
         proof.says(f"{name}: {f'killed by {killer}' if killer else 'SURVIVES'}", killer is not None)

@@ -100,11 +100,15 @@ fn check(name: &str, s: &'static Scenario, bound: Option<usize>) {
         println!("{}", c_frames());
         exit(1);
     }));
-    let mut model = loom::model::Builder::new();
+    let mut model = loom::model::Builder::new(); // which takes some of these from the environment
+    model.max_permutations = None;
+    model.max_duration = None;
+    model.checkpoint_file = None;
     model.preemption_bound = bound;
     model.max_branches = STEPS_MAX;
     let start = Instant::now();
     model.check(move || execute(s));
+    assert!(EXECUTIONS.load(Relaxed) > 0, "nothing was executed");
     println!(
         "loom {name}: holds; {} executions ({}), {} waits, {} eventfd writes, {:.1} s",
         EXECUTIONS.load(Relaxed),
