@@ -4,6 +4,7 @@
 usage: test_commit_msg.py SOURCE
 """
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -11,6 +12,9 @@ import tempfile
 import unittest
 
 HOOKS = pathlib.Path(sys.argv[1]) / ".ci/hooks"
+# Nothing of the repository in which this runs, as from a hook of its own, and nothing of the user's.
+ENV = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+ENV.update(GIT_CONFIG_GLOBAL=os.devnull, GIT_CONFIG_NOSYSTEM="1")
 WHY = "\n\nBecause it has to be.\n"
 
 
@@ -28,7 +32,18 @@ class CommitMsg(unittest.TestCase):
 
     def git(self, *words, text=""):
         return subprocess.run(["git", "-C", self.folder.name, *words], input=text, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENV)
+
+    def since(self, *revision):
+        return subprocess.run([HOOKS / "commit-msg", "--since", *revision], cwd=self.folder.name,
+                              text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENV)
+
+    def edited(self, text, *options):
+        """A commit whose message is written in an editor: its text, then what git puts there."""
+        env = {**ENV, "GIT_EDITOR": f"f() {{ {{ printf '%s' \"$TEXT\"; cat \"$1\"; }} >\"$1.new\"; "
+                                    f"mv \"$1.new\" \"$1\"; }}; f", "TEXT": text}
+        return subprocess.run(["git", "-C", self.folder.name, "commit", *options], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env)
 
     def commit(self, message, lines, *options, file=None):
         file = file or f"file{len(list(pathlib.Path(self.folder.name).iterdir()))}"
@@ -64,8 +79,9 @@ class CommitMsg(unittest.TestCase):
 
     def test_over_20_lines_say_why(self):
         self.refused("no body", "hub: free idle records", 40)
-        self.refused("no body", "hub: free idle records\n\n# a comment\n  \n", 40)
+        self.refused("no body", "hub: free idle records\n\n  \n", 40)
         self.refused("no body", "hub: free idle records\n\nSigned-off-by: nobody\n", 40)
+        self.refused("no body", "hub: free idle records\n\nCo-Authored-By: nobody\n", 40)
         self.taken("hub: free idle records" + WHY, 40)
         self.taken("hub: free one record", 20)
         self.refused("no body", "hub: free one record", 21)
@@ -78,29 +94,56 @@ class CommitMsg(unittest.TestCase):
 
     def test_what_git_writes_is_taken(self):
         self.taken("fixup! whatever; it goes away")
+        self.taken("Merge branch 'other'; whatever git says")
         self.taken("Revert \"hub: a subject that is so long that there is no room for the word before\"")
 
-    def test_the_diff_of_a_verbose_commit_is_no_body(self):
-        scissors = "# ------------------------ >8 ------------------------\n+ more\n"
-        self.refused("no body", "hub: free idle records\n\n" + scissors, 40)
+    def test_in_an_editor_comments_and_the_diff_are_no_body(self):
+        for options in ((), ("-v",), ("-v", "-c", "core.commentChar=%")):
+            self.assertEqual(self.git("config", "core.commentChar", "%" if len(options) > 1 else "#")
+                             .returncode, 0)
+            name = f"edited{len(options)}"
+            (pathlib.Path(self.folder.name) / name).write_text("a line\n" * 40)
+            self.git("add", name)
+            done = self.edited("hub: free idle records\n", *options[:1])
+            self.assertNotEqual(done.returncode, 0, options)
+            self.assertIn("no body", done.stdout)
+            done = self.edited("hub: free idle records" + WHY, *options[:1])
+            self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_without_an_editor_there_are_no_comments(self):
+        self.refused("subsystem", "#12; mend everything")
+        self.taken("hub: free idle records\n\n#12 asked for it\n", 40)
+
+    def test_a_moved_file_is_no_change(self):
+        self.taken("tests: add a file" + WHY, 400, file="before")
+        first = self.git("rev-parse", "HEAD").stdout.strip()
+        self.git("mv", "before", "after")
+        done = self.git("commit", "--quiet", "-m", "tests: move a file")
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertIn("0 commit messages to do better, of 1", self.since(first).stdout)
+
+    def test_names_with_spaces(self):
+        self.refused("no body", "hub: free idle records", 300, file="x.lock y.c")
+        self.git("rm", "--cached", "--quiet", "x.lock y.c")
+        self.taken("build: update crates", 300, file="a b.lock")
 
     def test_the_list_has_what_slipped_through(self):
         first = self.git("rev-parse", "HEAD").stdout.strip()
         self.assertEqual(self.commit("bad; worse", 1, "--no-verify").returncode, 0)
+        self.taken("fixup! bad; worse")
         self.taken("timers: cascade early" + WHY, 40)
-        done = subprocess.run([HOOKS / "commit-msg", "--since", first], cwd=self.folder.name,
-                              text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        done = self.since(first)
         self.assertEqual(done.returncode, 0, done.stdout)
         self.assertIn("bad; worse", done.stdout)
         self.assertIn("semicolon", done.stdout)
         self.assertNotIn("timers:", done.stdout)
-        self.assertIn("1 commit messages to do better, of 2", done.stdout)
+        self.assertIn("2 commit messages to do better, of 3", done.stdout)
 
     def test_the_list_refuses_what_is_no_revision(self):
-        done = subprocess.run([HOOKS / "commit-msg", "--since", "nowhere"], cwd=self.folder.name,
-                              text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self.assertNotEqual(done.returncode, 0)
-        self.assertIn("nowhere", done.stdout)
+        for revision in (("nowhere",), ()):
+            done = self.since(*revision)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("wants a revision", done.stdout)
 
 
 if __name__ == "__main__":
