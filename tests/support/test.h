@@ -12,7 +12,8 @@
  * ctest runs every case in a process of its own, `program case`; nart_test() in CMake finds the
  * cases by their TEST( at the start of a line, so a case is written down once. `--list` names them.
  *
- * A program of several files has cases of the same name: `program file.case` runs that of test_file.c.
+ * If a program has several files, two of them may have a case of the same name: `program file.case` runs
+ * the one in test_file.c.
  *
  * A case passes when its body returns and the ledger is even: no block of test_alloc is live, no
  * descriptor and no thread is left that was not there before. A failed check prints file, line and
@@ -75,10 +76,15 @@ void test_at_end(void (*fn)(void));
 
 bool test_under_valgrind(void);
 
-/* How often a storm repeats its step: `n` times in a long run, which is one with NART_TEST_LONG in the
- * environment, and a tenth of that in any other. Under an instrument that slows every step down it is
- * less: a tenth and a twentieth with a sanitizer, a hundredth and a two-hundredth under valgrind. At
- * least once. What every order of steps must do is for models; storms are for what those leave out. */
+/* How often a stress test repeats its step, of `n` in a long run: one with NART_TEST_LONG in the
+ * environment. At least once.
+ *
+ *                       long    otherwise
+ *     plain             n       n / 10
+ *     with a sanitizer  n / 10  n / 20
+ *     under valgrind    n / 100 n / 200
+ *
+ * The models check every order of steps; stress tests cover what the models leave out. */
 uint64_t test_repeat(uint64_t n);
 
 /* The directory of the program's own source file, where golden outputs are. */
