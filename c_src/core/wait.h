@@ -105,11 +105,13 @@ static inline nart_res nart__look(nart_cx *cx)
     return 0;
 }
 
-/* Parks without a wait: the operation has left a waker somewhere, or a deadline. */
+/* Parks without a wait: the operation has left a waker somewhere, or a deadline. Who waits has given no
+ * answer: what nart__enter() took from the budget goes back. */
 static inline nart_res nart__park(nart_cx *cx)
 {
     nart_res r = nart__look(cx);
     if (r == 0) {
+        cx->go++;
         cx->self->leaf = cx->co;
         r = NART_PENDING;
     }
@@ -125,9 +127,10 @@ static inline void nart__wait_begin(nart__task *t, nart__wait *w)
     t->waits = w;
 }
 
-/* It waits in w after this poll, too. */
+/* It waits in w after this poll, too, and has given no answer. */
 static inline nart_res nart__wait_on(nart_cx *cx, nart__wait *w)
 {
+    cx->go++;
     w->co = cx->co;
     w->seen = cx->self->polls;
     return NART_PENDING;

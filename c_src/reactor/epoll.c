@@ -184,8 +184,10 @@ nart_res nart__reactor_park(nart__io *io, uint32_t dirs, nart_cx *cx)
         return -EBUSY;
     if (dirs & NART_READ)
         r = nart__park_in(cx, &io->dir[0], &begun);
-    if (dirs & NART_WRITE && r == NART_PENDING)
+    if (dirs & NART_WRITE && r == NART_PENDING) {
+        cx->go -= (dirs & NART_READ) != 0; /* one operation waits in both */
         r = nart__park_in(cx, &io->dir[1], &begun);
+    }
     return r;
 }
 

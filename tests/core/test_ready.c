@@ -3,6 +3,8 @@
 #include "core.h"
 #include "virtual.h"
 
+#include <nart/sync.h>
+
 enum { MANY = 100, PER_TICK = 64, URGENT_PER_TICK = 16 };
 
 static nart_rt *rt;
@@ -284,6 +286,51 @@ TEST(a_poll_gives_at_most_so_many_answers_and_the_others_have_their_turn)
     CHECK_EQ(f->answers, f->polls * NART_BUDGET); /* nothing is lost at the edge */
     CHECK_LE(f->polls, other->polls);
     nart_join_release(&join);
+    nart_rt_free(rt);
+}
+
+enum { WAITS = 10000 };
+
+static nart_notify notes[WAITS];
+
+/* Waits for all of them at once, in a poll of its own making. */
+struct waits {
+    nart_waiter *waiters;
+    int polls;
+};
+
+static nart_res waits_poll(nart_cx *cx, void *frame)
+{
+    struct waits *f = frame;
+
+    f->polls++;
+    for (int i = 0; i < WAITS; i++) {
+        nart_res r = nart_notify_await(cx, &notes[i], &f->waiters[i]);
+        if (r != NART_PENDING)
+            return r == 0 ? i : r;
+    }
+    return NART_PENDING;
+}
+
+static const nart_task_type waits_type = NART_TASK_TYPE(struct waits, waits_poll, NULL);
+
+/* A wait is no answer: it costs no budget, and a poll may begin any number of them. */
+TEST(any_number_of_waits_in_one_poll)
+{
+    static nart_waiter waiters[WAITS];
+    nart_join join;
+    rt = new_rt();
+    struct waits *f = spawn(rt, &waits_type, &join);
+    f->waiters = waiters;
+    CHECK_RES(tick(), 1);
+    CHECK_RES(tick(), 0); /* it waits, and does not ask for another poll */
+    nart_notify_one(&notes[WAITS - 1]);
+    CHECK_RES(tick(), 1);
+    CHECK(nart_join_done(&join));
+    CHECK_EQ(f->polls, 2);
+    nart_join_release(&join);
+    for (int i = 0; i < WAITS; i++)
+        nart_notify_close(&notes[i]);
     nart_rt_free(rt);
 }
 
