@@ -105,8 +105,8 @@ static inline nart_res nart__look(nart_cx *cx)
     return 0;
 }
 
-/* Parks without a wait: the operation has left a waker somewhere, or a deadline. Who waits has given no
- * answer: what nart__enter() took from the budget goes back. */
+/* Parks without a wait: the operation has left a waker somewhere, or a deadline. A waiting operation has
+ * not answered: the budget that nart__enter() took is returned. */
 static inline nart_res nart__park(nart_cx *cx)
 {
     nart_res r = nart__look(cx);
@@ -127,7 +127,7 @@ static inline void nart__wait_begin(nart__task *t, nart__wait *w)
     t->waits = w;
 }
 
-/* It waits in w after this poll, too, and has given no answer. */
+/* It waits in w after this poll, too. The budget is returned, as in nart__park(). */
 static inline nart_res nart__wait_on(nart_cx *cx, nart__wait *w)
 {
     cx->go++;
