@@ -157,12 +157,14 @@ nart_res nart__bytes_claim_slow(nart_cx *cx, nart_bytes_tx *tx, size_t len, nart
         if (!begun)
             return r == NART_PENDING ? nart__pending_outside(cx) : r;
         if (tx->ring->mpsc && !nart__bytes_queue_join(tx)) {
+            nart__answers_after_all(cx);
             nart__unwait(w);
             return NART_EFORK;
         }
         r = claim_waiting(cx, tx, len, buf);
         if (r == -EAGAIN)
             return nart__pending_outside(cx);
+        nart__answers_after_all(cx);
     }
     if (w->task)
         nart__withdraw(w);
@@ -272,7 +274,10 @@ static nart_res recv_wait(nart_cx *cx, nart_bytes_rx *rx, nart_bytes_msg *msg)
     if (c->ring.spinning)
         return NART_PENDING;
     r = nart__bytes_recv_armed(rx, nart_cx_waker(cx), msg);
-    return r == -EAGAIN ? nart__pending_outside(cx) : r;
+    if (r == -EAGAIN)
+        return nart__pending_outside(cx);
+    nart__answers_after_all(cx);
+    return r;
 }
 
 /* Can it be awaited here? On the loop that it belongs to, or anywhere. */

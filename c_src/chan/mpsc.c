@@ -352,10 +352,12 @@ static nart_res wait_for_turn(nart_cx *cx, nart_tx *tx, const void *value)
         }
     } else {
         r = nart__park_in(cx, w, &begun);
-        if (r == NART_PENDING)
-            r = queue_up(tx, nart_cx_waker(cx), &was);
+        if (r != NART_PENDING)
+            return r;
+        r = queue_up(tx, nart_cx_waker(cx), &was);
         if (r == NART_PENDING)
             return nart__pending_outside(cx);
+        nart__answers_after_all(cx);
         if (!w->task)
             return r;
     }
@@ -517,6 +519,7 @@ nart_res nart__mpsc_recv(nart_cx *cx, nart_rx *rx, void *value)
             nart_wake_self(cx); /* claimed, and not yet published */
             return NART_PENDING;
         }
+        nart__answers_after_all(cx);
     }
     if (w->task)
         nart__withdraw(w);

@@ -106,6 +106,7 @@ nart_res nart__spsc_send(nart_cx *cx, nart_tx *tx, const void *value)
         r = nart__spsc_try_send(tx, value);
         if (r == -EAGAIN)
             return nart__pending_outside(cx);
+        nart__answers_after_all(cx);
     }
     if (w->task)
         nart__withdraw(w);
@@ -151,6 +152,7 @@ nart_res nart__spsc_recv(nart_cx *cx, nart_rx *rx, void *value)
         r = nart__spsc_try_recv(rx, value);
         if (r == -EAGAIN)
             return nart__pending_outside(cx);
+        nart__answers_after_all(cx);
     }
     if (w->task)
         nart__withdraw(w);

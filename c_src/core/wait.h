@@ -143,6 +143,12 @@ static inline bool nart__wait_taken(const nart_cx *cx, const nart__wait *w)
     return w->task && (w->task != t || (w->seen == t->polls && w->co != cx->co));
 }
 
+/* The operation parked, looked once more and answers after all: the answer is charged again. */
+static inline void nart__answers_after_all(nart_cx *cx)
+{
+    cx->go--;
+}
+
 /* Parks in w, which is idle (begins to wait: `*begun`, the caller queues it) or this task's own. */
 static inline nart_res nart__park_in(nart_cx *cx, nart__wait *w, bool *begun)
 {

@@ -77,6 +77,7 @@ nart_res nart_token_await(nart_cx *cx, const nart_token *token, nart_waiter *w)
     nart__token_ref(t);
     if (nart__token_arm(t))
         return NART_PENDING;
+    nart__answers_after_all(cx);
     nart__withdraw(&w->wait);
     return 0;
 }

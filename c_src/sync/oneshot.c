@@ -234,6 +234,7 @@ nart_res nart_oneshot_recv(nart_cx *cx, nart_oneshot_rx *rx, void *value)
         r = rx->shared ? leave_waker(cx, rx, value) : -EAGAIN;
         if (r == -EAGAIN)
             return rx->shared ? nart__pending_outside(cx) : NART_PENDING;
+        nart__answers_after_all(cx);
     }
     if (w->task)
         nart__unwait(w);

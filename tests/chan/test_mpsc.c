@@ -396,3 +396,44 @@ TEST(child_of_fork_does_not_queue)
     CHECK_NEXT(&w.c.rx, 1);
     crowd_finish(&w);
 }
+
+/* Sends until it was refused a thousand times; in each poll at most as often as a poll may answer. */
+struct refused {
+    nart_tx *tx;
+    int left;
+};
+
+static nart_res refused_poll(nart_cx *cx, void *frame)
+{
+    struct refused *f = frame;
+
+    for (int answers = 0; f->left > 0; answers++, f->left--) {
+        nart_res r = nart_send(cx, f->tx, &(uint64_t){ 1 });
+        if (r != NART_EFORK)
+            return r;
+        CHECK_LE(answers + 1, NART_BUDGET);
+    }
+    return 0;
+}
+
+static const nart_task_type refused_type = NART_TASK_TYPE(struct refused, refused_poll, NULL);
+
+/* A send that parks, and finds in its second look that it cannot wait, has answered. */
+TEST(an_answer_after_all_costs_budget)
+{
+    struct crowd w;
+    crowd_open(&w, 1, 1);
+    fill(&w, 1);
+    pid_t child = fork();
+    if (child == 0) {
+        nart_rt *rt = rt_new(0);
+        struct refused f = { &w.tx[0], 1000 };
+        CHECK_RES(nart_block_on(rt, &refused_type, &f, NULL), 0);
+        _exit(0);
+    }
+    int status;
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+    CHECK_NEXT(&w.c.rx, 1000);
+    crowd_finish(&w);
+}
