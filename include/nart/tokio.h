@@ -202,9 +202,10 @@ typedef struct nart_http_opts {
     /** NULL: GET */
     const char *method;
     /**
-     * sent in this order; a name may occur more than once. Refused: Transfer-Encoding, TE, Trailer,
-     * Upgrade, Keep-Alive, Proxy-Connection and HTTP2-Settings; a Content-Length, which is not needed,
-     * that is not `body_len`; a Connection other than close and keep-alive; a second Host
+     * sent in this order, at most 1000; a name may occur more than once. Refused: Transfer-Encoding, TE,
+     * Trailer, Upgrade, Expect, Keep-Alive, Proxy-Connection and HTTP2-Settings; a Content-Length, which
+     * is not needed, that is not `body_len`; a Connection other than close and keep-alive; a second Host.
+     * Redirects send them again, Host as well, but not credentials to another host
      */
     const struct nart_http_header *headers;
     /** how many headers there are */
@@ -451,7 +452,8 @@ NART_API nart_res nart_tokio_local_close(struct nart_tokio_local *local);
  *   reached; NART_EHTTP_TLS; NART_EHTTP_TIMEOUT; NART_EHTTP_BODY_LIMIT the body is larger than
  *   `max_body`; NART_EHTTP_BODY it broke off; NART_EHTTP_REDIRECT more than 10, or to where it is
  *   not allowed (another scheme, from https to http); NART_EHTTP_OTHER; -EINVAL an invalid
- *   method or header, a header that the caller may not set (see `headers`), the method CONNECT;
+ *   method or header, a header that the caller may not set (see `headers`), the
+ *   methods CONNECT, and TRACE with a body;
  * with the reason as the message. Connections are kept and used again; one that the server closes at
  * that moment is NART_EHTTP_OTHER, for requests are not repeated unasked. Certificates are checked
  * against the platform's (SSL_CERT_FILE and SSL_CERT_DIR say otherwise). Proxies are not used.

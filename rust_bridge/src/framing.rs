@@ -3,21 +3,26 @@
 //! header of the caller's that says otherwise makes the peer read one request as two, or two as one
 //! (request smuggling), on a connection that others use next. RFC 9112, 6 and 11.2; RFC 9110, 7.6.
 //!
-//! 1. Content-Length is taken when it is the body's length, and then left out: it is written anyway.
+//! 1. Content-Length is accepted when it is the body's length. It is written for a body anyway; a request
+//!    without a body has it only if the caller says so.
 //! 2. Connection says "close" or "keep-alive", no more: other words name headers of this hop.
-//! 3. What frames a message or changes the protocol of a connection is refused.
+//! 3. What frames a message or changes the protocol of a connection is refused; Expect, too, for the body
+//!    follows at once, and a peer that answers before it may take it for a request.
 //! 4. Host is given once, and is a host.
-//! 5. CONNECT is refused: what follows its answer is no HTTP.
+//! 5. CONNECT is refused: what follows its answer is no HTTP. So is TRACE with a body, which it cannot have.
 
 use reqwest::header::{
-    HeaderMap, HeaderName, HeaderValue, CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER,
+    HeaderMap, HeaderName, HeaderValue, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
 };
 use reqwest::{Method, Url};
 
+/// The client adds some of its own.
+const HEADERS_MAX: usize = 1000;
+
 /// Of this hop, and not the caller's.
 fn is_of_the_connection(name: &HeaderName) -> bool {
-    [TE, TRAILER, TRANSFER_ENCODING, UPGRADE].contains(name)
+    [EXPECT, TE, TRAILER, TRANSFER_ENCODING, UPGRADE].contains(name)
         || matches!(
             name.as_str(),
             "keep-alive" | "proxy-connection" | "http2-settings"
@@ -43,21 +48,28 @@ pub fn add(
     value: HeaderValue,
     body: usize,
 ) -> Result<(), String> {
+    if headers.len() >= HEADERS_MAX {
+        return Err(format!("more than {HEADERS_MAX} headers"));
+    }
     if name == CONTENT_LENGTH {
-        return if is_length(&value, body) {
-            Ok(())
-        } else {
-            Err(format!(
+        if !is_length(&value, body) {
+            return Err(format!(
                 "Content-Length is not the body's length, {body}: leave it out"
-            ))
-        };
+            ));
+        }
+        if body == 0 {
+            headers.insert(name, value); // nobody else writes it
+        }
+        return Ok(());
     }
     if is_of_the_connection(&name) {
         return Err(format!(
             "{name} is about the connection, which is not the caller's: leave it out"
         ));
     }
-    if name == CONNECTION && !matches!(value.as_bytes(), b"close" | b"keep-alive") {
+    let word = value.as_bytes();
+    let plain = word.eq_ignore_ascii_case(b"close") || word.eq_ignore_ascii_case(b"keep-alive");
+    if name == CONNECTION && !plain {
         return Err("Connection can be close or keep-alive".to_owned());
     }
     if name == HOST && headers.contains_key(HOST) {
@@ -70,10 +82,13 @@ pub fn add(
     Ok(())
 }
 
-/// Whether requests of this method are what http.rs can read the answers of.
-pub fn method(method: &Method) -> Result<(), String> {
+/// Whether requests of this method, with a body of so many bytes, are such.
+pub fn method(method: &Method, body: usize) -> Result<(), String> {
     if *method == Method::CONNECT {
         return Err("CONNECT makes a tunnel, which is no request".to_owned());
+    }
+    if *method == Method::TRACE && body > 0 {
+        return Err("TRACE has no body".to_owned());
     }
     Ok(())
 }
@@ -111,6 +126,8 @@ mod tests {
             ("connection", "upgrade"),
             ("connection", "close, x-secret"),
             ("keep-alive", "timeout=5"),
+            ("expect", "100-continue"),
+            ("connection", ""),
             ("proxy-connection", "close"),
         ] {
             assert!(taken(&[header]).is_err(), "{header:?}");
@@ -128,6 +145,23 @@ mod tests {
     }
 
     #[test]
+    fn a_length_of_nothing_is_the_callers() {
+        let mut map = HeaderMap::new();
+        for _ in 0..2 {
+            add(&mut map, CONTENT_LENGTH, HeaderValue::from_static("0"), 0).unwrap();
+        }
+        assert_eq!(map.get_all(CONTENT_LENGTH).iter().count(), 1);
+    }
+
+    #[test]
+    fn so_many_headers() {
+        let names: Vec<String> = (0..=HEADERS_MAX).map(|i| format!("x-{i}")).collect();
+        let headers: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
+        assert_eq!(taken(&headers[..HEADERS_MAX]), Ok(HEADERS_MAX));
+        assert!(taken(&headers).is_err());
+    }
+
+    #[test]
     fn one_host() {
         assert_eq!(taken(&[("host", "example.org:8080")]), Ok(1));
         assert_eq!(taken(&[("Host", "[::1]:80")]), Ok(1));
@@ -140,13 +174,15 @@ mod tests {
     #[test]
     fn others_are_taken() {
         assert_eq!(taken(&[("connection", "close")]), Ok(1));
-        assert_eq!(taken(&[("connection", "keep-alive")]), Ok(1));
-        assert_eq!(taken(&[("x-a", "1"), ("expect", "200-ok")]), Ok(2));
+        assert_eq!(taken(&[("connection", "Keep-Alive")]), Ok(1));
+        assert_eq!(taken(&[("x-a", "1"), ("x-a", "")]), Ok(2));
     }
 
     #[test]
-    fn no_tunnels() {
-        assert!(method(&Method::CONNECT).is_err());
-        assert_eq!(method(&Method::DELETE), Ok(()));
+    fn methods() {
+        assert!(method(&Method::CONNECT, 0).is_err());
+        assert!(method(&Method::TRACE, 1).is_err());
+        assert_eq!(method(&Method::TRACE, 0), Ok(()));
+        assert_eq!(method(&Method::DELETE, 1), Ok(()));
     }
 }

@@ -116,8 +116,8 @@ fn unpack(
     let max_body = number(part()) as usize;
     let url = parse_url(part())?;
     let method = Method::from_bytes(part()).map_err(|_| wrong("not an HTTP method"))?;
-    framing::method(&method).map_err(refused)?;
     let body = part();
+    framing::method(&method, body.len()).map_err(refused)?;
     let mut headers = HeaderMap::new();
     while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
         let name = HeaderName::from_bytes(name).map_err(|_| wrong("not a header name"))?;

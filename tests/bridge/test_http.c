@@ -427,7 +427,6 @@ TEST(headers_go_out_in_order)
     nart_tokio_op_close(&f.op);
 }
 
-/* Longer than what a submission keeps memory for. */
 /* A request that a peer could read as two, or as a part of one, is not sent. */
 TEST(headers_that_frame_a_message_are_refused)
 {
@@ -473,6 +472,7 @@ TEST(the_length_of_the_body_is_written_once)
     CHECK(strcasestr(length + 1, "content-length") == NULL);
 }
 
+/* Longer than what a submission keeps memory for. */
 TEST(many_headers)
 {
     static struct canned c;
