@@ -20,8 +20,8 @@ use reqwest::{Method, Url};
 /// The client adds some of its own.
 const HEADERS_MAX: usize = 1000;
 
-/// Of this hop, and not the caller's.
-fn is_of_the_connection(name: &HeaderName) -> bool {
+/// What the client alone may say: see 3.
+fn is_the_clients(name: &HeaderName) -> bool {
     [EXPECT, TE, TRAILER, TRANSFER_ENCODING, UPGRADE].contains(name)
         || matches!(
             name.as_str(),
@@ -62,10 +62,8 @@ pub fn add(
         }
         return Ok(());
     }
-    if is_of_the_connection(&name) {
-        return Err(format!(
-            "{name} is about the connection, which is not the caller's: leave it out"
-        ));
+    if is_the_clients(&name) {
+        return Err(format!("{name} is not for the caller to set: leave it out"));
     }
     let word = value.as_bytes();
     let plain = word.eq_ignore_ascii_case(b"close") || word.eq_ignore_ascii_case(b"keep-alive");
