@@ -62,7 +62,6 @@ static nart_res consumer_run(nart_cx *cx, void *frame)
         if (c->which == 0) {
             printf("number %" PRIu64 "\n", c->value);
             c->sum += c->value;
-            nart_timer_cancel(&c->tick); /* the next tick counts from here */
         } else {
             puts("tick");
             c->ticks++;

@@ -574,8 +574,10 @@ nart_res nart_block_on(nart_rt *rt, const nart_task_type *type, const void *init
         return r;
     r = nart_rt_spawn(rt, type, init, &join);
     if (r == 0) {
-        while (r >= 0 && !nart_join_done(&join))
+        while (r >= 0 && !nart_join_done(&join)) {
+            rt->stopped = false; /* it ends with its task, and a loop that is stopped never parks */
             r = tick(rt, NART_NEVER);
+        }
         if (r >= 0 && result)
             *result = join.task->res;
         nart_join_release(&join);

@@ -164,7 +164,7 @@ void nart__rt_report(nart_rt *rt, const char *fmt, ...)
 
 void nart__rt_report_task(nart_rt *rt, const nart__task *t, const char *what)
 {
-    const nart_co *leaf = t->leaf;
+    const nart_co *leaf = nart__task_body(t);
 
     if (leaf)
         nart__rt_report(rt, "%s: task %s %s (%s:%u)", rt->name, t->type->name, what,

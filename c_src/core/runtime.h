@@ -246,6 +246,12 @@ void nart__task_abandon(nart_rt *rt, void *frame);
 /* Told to report(), or standard error. */
 void nart__rt_report(nart_rt *rt, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* A body in which a task waits, the last one that parked; NULL: it waits in none. */
+static inline const nart_co *nart__task_body(const nart__task *t)
+{
+    return t->leaf ? t->leaf : t->waits ? t->waits->co : NULL;
+}
+
 /* The same about a task: its name, `what`, and where its body stands. */
 void nart__rt_report_task(nart_rt *rt, const nart__task *t, const char *what);
 

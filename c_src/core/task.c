@@ -414,11 +414,8 @@ static nart_res ask_to_end(nart_rt *rt, nart_task id, uint32_t bits)
     if (!t)
         return NART_ESTALE;
     t->state |= bits;
-    if (t == rt->cx.self && !nart__shield_holds(&rt->cx, t)) { /* itself: from now on */
-        rt->cx.stop = NART__STOP_CANCEL;
-        rt->cx.go = 0;
-        rt->cx.flags |= NART__CX_TOLD;
-    }
+    if (t == rt->cx.self && !nart__shield_holds(&rt->cx, t)) /* itself: from now on */
+        nart__stop_add(&rt->cx, NART__STOP_CANCEL);
     nart__rt_ready(rt, t);
     return 0;
 }

@@ -50,6 +50,26 @@ static inline nart_res nart__entered(nart_cx *cx, nart__wait *w)
     return NART_LIKELY(cx->go >= 0) ? 0 : nart__halt(cx, w);
 }
 
+/* Operations of the running task do not go on for this reason as well; and no more. */
+static inline void nart__stop_add(nart_cx *cx, uint32_t why)
+{
+    if (cx->stop == 0) {
+        cx->kept = cx->go;
+        cx->go = 0;
+    }
+    cx->stop |= why;
+}
+
+static inline void nart__stop_remove(nart_cx *cx, uint32_t why)
+{
+    if ((cx->stop & why) && !(cx->stop &= ~why))
+        cx->go = cx->kept;
+}
+
+/* A sleep of its own: begins, and waits. For operations that count their time themselves. */
+void nart__timer_begin(nart_cx *cx, nart_timer *t, int64_t at);
+nart_res nart__timer_wait(nart_cx *cx, nart_timer *t);
+
 NART__COLD void nart__unlink(nart__wait *w);
 
 /* A handle was copied or moved while a task waited in it: aborts, naming the task. */
@@ -239,8 +259,9 @@ static inline nart_res nart__poll(nart_cx *cx, nart__task *t, bool odd)
     cx->co = NULL;
     cx->scope = NULL;
     cx->go = NART_BUDGET;
-    cx->stop = NART__STOP_NOT;
+    cx->stop = 0;
     cx->flags = 0;
+    cx->refused = 0;
     cx->locals = NULL; /* a poll that has left one open harms itself only */
     if (odd)
         nart__poll_begin_odd(cx, t);

@@ -33,11 +33,7 @@ static bool has_ended(const nart__eyes *e)
 /* The body that waits, or NULL: the task has ended, or there is none. */
 static const nart_co *waiting_body(const nart__eyes *e)
 {
-    const nart__task *t = e->task;
-
-    if (has_ended(e))
-        return NULL;
-    return t->leaf ? t->leaf : t->waits ? t->waits->co : NULL;
+    return has_ended(e) ? NULL : nart__task_body(e->task);
 }
 
 /* Of a poll that is over; `co` waits now, or NULL. */

@@ -5,7 +5,7 @@
  * wait that was given up is had again. Jitter is SplitMix64 (Steele, Lea, Flood: Fast Splittable
  * Pseudorandom Number Generators, 2014), seeded with the clock and an address: two backoffs of one
  * process differ by the one, those of two processes by both. */
-#include <nart/time.h>
+#include "../core/wait.h"
 
 static bool is_valid(const nart_backoff *b)
 {
@@ -50,19 +50,17 @@ static int64_t with_jitter(nart_cx *cx, nart_backoff *b, int64_t delay)
 
 nart_res nart_backoff_wait(nart_cx *cx, nart_backoff *b)
 {
-    int64_t at = b->deadline;
-
     if (!is_valid(b))
         return -EINVAL;
     if (!b->timer.busy) {
-        int64_t now = nart_now(cx);
+        int64_t now = nart__now_read(cx);
         bool had_all = b->retries != UINT32_MAX && b->waited >= b->retries;
         if (had_all || now >= b->deadline)
             return NART_EEXHAUSTED;
         int64_t end = nart_time_add(now, with_jitter(cx, b, nart_backoff_delay(b)));
-        at = end < at ? end : at;
+        nart__timer_begin(cx, &b->timer, end < b->deadline ? end : b->deadline);
     }
-    nart_res r = nart_sleep_until(cx, &b->timer, at); /* when it has begun, `at` is not looked at */
+    nart_res r = nart__timer_wait(cx, &b->timer);
     if (r)
         return r;
     b->waited += b->waited < UINT32_MAX;

@@ -15,7 +15,7 @@ nart_res nart_interval_init_at(nart_interval *i, int64_t first, int64_t period)
 
 nart_res nart_interval_init(nart_cx *cx, nart_interval *i, int64_t period)
 {
-    return nart_interval_init_at(i, nart_time_add(nart_now(cx), period), period);
+    return nart_interval_init_at(i, nart_time_add(nart__now_read(cx), period), period);
 }
 
 void nart_interval_reset_at(nart_interval *i, int64_t next)
@@ -26,7 +26,7 @@ void nart_interval_reset_at(nart_interval *i, int64_t next)
 
 void nart_interval_reset(nart_cx *cx, nart_interval *i)
 {
-    nart_interval_reset_at(i, nart_time_add(nart_now(cx), i->period));
+    nart_interval_reset_at(i, nart_time_add(nart__now_read(cx), i->period));
 }
 
 /* `n` periods after `at`. */
@@ -50,7 +50,7 @@ nart_res nart_interval_tick(nart_cx *cx, nart_interval *i)
         i->next = nart_time_add(i->next, i->period);
         return 0;
     }
-    int64_t now = nart_now(cx); /* not before i->next, which has come */
+    int64_t now = nart__now_read(cx); /* not before i->next, which has come */
     uint64_t missed = ((uint64_t)now - (uint64_t)i->next) / (uint64_t)i->period;
     i->next = i->missed == NART_MISSED_SKIP ? after(i->next, missed + 1, i->period)
                                             : nart_time_add(now, i->period);

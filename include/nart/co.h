@@ -40,7 +40,7 @@
  * is under its deadline. The operation that it evaluates directly answers -ETIMEDOUT, operations in
  * bodies below answer -ECANCELED and unwind, and the await itself then yields -ETIMEDOUT, unless
  * a scope above has expired too: the outermost is the one that counts; or the task was cancelled:
- * cancellation wins. A value that arrived beats both.
+ * cancellation wins. A value that has arrived comes before a deadline, not before cancellation.
  */
 #ifndef NART_CO_H
 #define NART_CO_H
@@ -59,8 +59,8 @@ typedef struct nart_site {
 
 /** The state of one body, in its frame. All zero = not begun. 40 bytes. */
 struct nart_co {
-    uint32_t at; /* 0 not begun, a source line = parked there, NART__CO_RUNNING; flags */
-    uint32_t reserved;
+    uint32_t at;           /* 0 not begun, a source line = parked there, NART__CO_RUNNING; flags */
+    uint32_t decided;      /* races of its own so far; tells a sleep that it lost one of them */
     int64_t deadline;      /* of the scope it awaits in */
     nart_co *up;           /* the body that awaits this one; rebuilt at each poll */
     const nart_site *site; /* set when it begins */
@@ -70,7 +70,7 @@ struct nart_co {
 #define NART__CO_RUNNING 0x0fffffffu
 #define NART__CO_LINE 0x0fffffffu    /* what is no flag */
 #define NART__CO_SHIELD 0x10000000u  /* it has opened one */
-#define NART__CO_STOPPED 0x20000000u /* and was being stopped then: goes on when the shield ends */
+#define NART__CO_STOPPED 0x20000000u /* in a NART_STOP, which goes on when the shield ends */
 
 /** Makes a body that was left in the middle (a loser of a race that nobody will await again) begin
  *  anew at its next call. What it held is the caller's to release. */
@@ -130,6 +130,9 @@ NART_API NART__COLD void nart__shield_out(nart_cx *cx, nart_co *co, nart_scope *
                                           uint32_t at);
 NART_API NART__COLD void nart__withdraw_under(nart_cx *cx, nart_co *co);
 
+/* The body ends while its task waits somewhere: from here on nothing names it. */
+NART_API NART__COLD void nart__co_ended(nart_cx *cx, const nart_co *co);
+
 /* Into the body. Answers where it stands; with a flag that is no resume point. */
 static inline uint32_t nart__co_in(nart_cx *cx, nart_co *co, const nart_site *site)
 {
@@ -163,21 +166,21 @@ static inline nart_res nart__co_out(nart_cx *cx, nart_co *co, nart_scope **above
         co->at = at;
     else
         nart__shield_out(cx, co, above, at);
+    if (at == 0 && NART_UNLIKELY(cx->self->waits || cx->self->leaf))
+        nart__co_ended(cx, co);
     cx->co = co->up;
     return r;
 }
 
-/* What was left pending before a race began. */
-typedef struct nart__before {
-    int64_t park;
-    uint32_t flags;
-} nart__before;
+#define NART__RACES 4 /* one within the other, in one await */
 
-static inline nart__before nart__any_begin(const nart_cx *cx)
-{
-    nart__before b = { cx->park, cx->flags };
-    return b;
-}
+/* A race that is being evaluated. */
+typedef struct nart__race {
+    int64_t park; /* as it was before the race */
+    uint32_t flags;
+    uint32_t first; /* the arm that this evaluation begins with */
+    bool shared;    /* an arm got a share of its own */
+} nart__race;
 
 /** Opens a body: a declaration list, so it stands after the body's own declarations. */
 #define NART_BEGIN(cx, cop)                                                                        \
@@ -187,9 +190,9 @@ static inline nart__before nart__any_begin(const nart_cx *cx)
     nart_scope *nart_above_; /* only shields use it */                                             \
     uint32_t nart_at_ = nart__co_in(nart_cx_, nart_co_, &nart_site_);                              \
     nart_res nart_any_ = 0;                                                                        \
-    nart__before nart_before_ = { 0, 0 };                                                          \
+    nart__race nart_races_[NART__RACES], *nart_race_ = nart_races_;                                \
     (void)nart_any_;                                                                               \
-    (void)nart_before_;                                                                            \
+    (void)nart_race_;                                                                              \
     nart_resume_:                                                                                  \
     switch ((nart__point)nart_at_) {                                                               \
     default:                                                                                       \
@@ -242,7 +245,7 @@ static inline void nart__scope_begin(nart_cx *cx, nart_co *co, int64_t ns)
 {
     if (co->deadline != NART_NEVER)
         return;
-    co->deadline = nart_time_add(nart_now(cx), ns);
+    co->deadline = nart_time_add(nart__now_read(cx), ns);
     nart__cx_until(cx, co->deadline);
 }
 
@@ -266,38 +269,150 @@ static inline void nart__scope_begin(nart_cx *cx, nart_co *co, int64_t ns)
     } while (0)
 
 /**
- * The first of 2 to 8 operations or bodies that answers, tried in the order written; `which` = its
- * index, `dst` = its answer. The others are withdrawn at once: no handle in them is registered any
- * more, nothing was taken, a turn they held has passed on. A body among them keeps its place and
- * goes on when awaited again; NART_STOP makes it unwind.
+ * The first of 2 to 8 operations or bodies that answers; `which` = its index, `dst` = its answer. The
+ * others are withdrawn at once: no handle in them is registered any more, nothing was taken, a turn
+ * they held has passed on.
+ *
+ * Of arms that are ready at the same time the first one written wins. No arm hides another one: an
+ * arm that spends the budget of the poll leaves each arm behind it a share of its own, and a task
+ * whose last poll spent its budget begins one race in four with another arm. So a deadline, a token
+ * or a shutdown on any arm wins after a few answers, whatever is ready on the others.
+ *
+ * What a loser does when it is awaited again:
+ *  - a relative sleep (nart_sleep()) restarts, so this is an idle timeout:
+ *    `NART_AWAIT_ANY(which, r, nart_recv(cx, &f->rx, &v), nart_sleep(cx, &f->timer, NART_SEC));`
+ *    nart_sleep_resume() goes on instead;
+ *  - a body keeps its place and goes on. NART_STOP makes it unwind. A body that is not awaited again
+ *    needs nothing: its frame may be freed, or begin another body after nart_co_init().
+ *
+ * Each arm is written once and compiled twice. In one await races nest 4 deep; in bodies without limit.
  */
 #define NART_AWAIT_ANY(which, dst, ...) NART_AWAIT(dst, NART_ANY(which, __VA_ARGS__))
 
 /** The race as an expression, for NART_AWAIT_FOR and NART_AWAIT_UNTIL. */
-#define NART_ANY(which, ...)                                                                       \
-    (nart_before_ = nart__any_begin(nart_cx_),                                                     \
-     (NART__ANY_PICK(__VA_ARGS__, NART__ANY8, NART__ANY7, NART__ANY6, NART__ANY5, NART__ANY4,      \
-                     NART__ANY3, NART__ANY2, NART__ANY1, 0)(which, __VA_ARGS__))                   \
-         ? nart__any_won(nart_cx_, nart_co_, nart_before_, nart_any_)                              \
-         : NART_PENDING)
-#define NART__ANY_PICK(a, b, c, d, e, f, g, h, n, ...) n
-#define NART__ARM(i, w, x) ((nart_any_ = (x)) != NART_PENDING && ((w) = (i), 1))
-#define NART__ANY1(w, a) NART__ARM(0, w, a)
-#define NART__ANY2(w, a, b) NART__ARM(0, w, a) || NART__ARM(1, w, b)
-#define NART__ANY3(w, a, b, c) NART__ANY2(w, a, b) || NART__ARM(2, w, c)
-#define NART__ANY4(w, a, b, c, d) NART__ANY3(w, a, b, c) || NART__ARM(3, w, d)
-#define NART__ANY5(w, a, b, c, d, e) NART__ANY4(w, a, b, c, d) || NART__ARM(4, w, e)
-#define NART__ANY6(w, a, b, c, d, e, f) NART__ANY5(w, a, b, c, d, e) || NART__ARM(5, w, f)
-#define NART__ANY7(w, a, b, c, d, e, f, g) NART__ANY6(w, a, b, c, d, e, f) || NART__ARM(6, w, g)
-#define NART__ANY8(w, a, b, c, d, e, f, g, h)                                                      \
-    NART__ANY7(w, a, b, c, d, e, f, g) || NART__ARM(7, w, h)
+#define NART_ANY(which, ...) NART__RACE(nart__race_first, which, __VA_ARGS__)
 
-static inline nart_res nart__any_won(nart_cx *cx, nart_co *co, nart__before before, nart_res r)
+/** The same, but each evaluation begins with another arm: arms that are always ready win equally
+ *  often. */
+#define NART_AWAIT_ANY_FAIR(which, dst, ...) NART_AWAIT(dst, NART_ANY_FAIR(which, __VA_ARGS__))
+#define NART_ANY_FAIR(which, ...) NART__RACE(nart__race_turn, which, __VA_ARGS__)
+
+#define NART__RACE(first, which, ...)                                                              \
+    NART__ANY_PICK(__VA_ARGS__, NART__ANY8, NART__ANY7, NART__ANY6, NART__ANY5, NART__ANY4,        \
+                   NART__ANY3, NART__ANY2, NART__ANY1, 0)                                          \
+    (first, which, __VA_ARGS__)
+#define NART__ANY_PICK(a, b, c, d, e, f, g, h, n, ...) n
+
+/* All arms from the first one on, then those before it. */
+#define NART__ANY(n, choose, from, before)                                                         \
+    (nart__race_begin(nart_cx_, nart_races_, nart_race_++, choose(nart_cx_, n)),                   \
+     ((from) || (nart_race_[-1].first && (before)))                                                \
+         ? nart__race_won(nart_cx_, nart_co_, --nart_race_, nart_any_)                             \
+         : nart__race_goes_on(nart_cx_, --nart_race_))
+#define NART__ARM(i, w, x)                                                                         \
+    (nart__race_arm(nart_cx_, nart_race_ - 1), (nart_any_ = (x)) != NART_PENDING && ((w) = (i), 1))
+#define NART__FROM(i, w, x) (nart_race_[-1].first <= (i) && NART__ARM(i, w, x))
+#define NART__BEFORE(i, w, x) (nart_race_[-1].first > (i) && NART__ARM(i, w, x))
+#define NART__ANY1(first, w, a) NART__ANY(1u, first, NART__FROM(0, w, a), 0)
+#define NART__ANY2(first, w, a, b)                                                                 \
+    NART__ANY(2u, first, NART__FROM(0, w, a) || NART__FROM(1, w, b), NART__BEFORE(0, w, a))
+#define NART__ANY3(first, w, a, b, c)                                                              \
+    NART__ANY(3u, first, NART__FROM(0, w, a) || NART__FROM(1, w, b) || NART__FROM(2, w, c),        \
+              NART__BEFORE(0, w, a) || NART__BEFORE(1, w, b))
+#define NART__ANY4(first, w, a, b, c, d)                                                           \
+    NART__ANY(4u, first,                                                                           \
+              NART__FROM(0, w, a) || NART__FROM(1, w, b) || NART__FROM(2, w, c) ||                 \
+                  NART__FROM(3, w, d),                                                             \
+              NART__BEFORE(0, w, a) || NART__BEFORE(1, w, b) || NART__BEFORE(2, w, c))
+#define NART__ANY5(first, w, a, b, c, d, e)                                                        \
+    NART__ANY(5u, first,                                                                           \
+              NART__FROM(0, w, a) || NART__FROM(1, w, b) || NART__FROM(2, w, c) ||                 \
+                  NART__FROM(3, w, d) || NART__FROM(4, w, e),                                      \
+              NART__BEFORE(0, w, a) || NART__BEFORE(1, w, b) || NART__BEFORE(2, w, c) ||           \
+                  NART__BEFORE(3, w, d))
+#define NART__ANY6(first, w, a, b, c, d, e, f)                                                     \
+    NART__ANY(6u, first,                                                                           \
+              NART__FROM(0, w, a) || NART__FROM(1, w, b) || NART__FROM(2, w, c) ||                 \
+                  NART__FROM(3, w, d) || NART__FROM(4, w, e) || NART__FROM(5, w, f),               \
+              NART__BEFORE(0, w, a) || NART__BEFORE(1, w, b) || NART__BEFORE(2, w, c) ||           \
+                  NART__BEFORE(3, w, d) || NART__BEFORE(4, w, e))
+#define NART__ANY7(first, w, a, b, c, d, e, f, g)                                                  \
+    NART__ANY(7u, first,                                                                           \
+              NART__FROM(0, w, a) || NART__FROM(1, w, b) || NART__FROM(2, w, c) ||                 \
+                  NART__FROM(3, w, d) || NART__FROM(4, w, e) || NART__FROM(5, w, f) ||             \
+                  NART__FROM(6, w, g),                                                             \
+              NART__BEFORE(0, w, a) || NART__BEFORE(1, w, b) || NART__BEFORE(2, w, c) ||           \
+                  NART__BEFORE(3, w, d) || NART__BEFORE(4, w, e) || NART__BEFORE(5, w, f))
+#define NART__ANY8(first, w, a, b, c, d, e, f, g, h)                                               \
+    NART__ANY(8u, first,                                                                           \
+              NART__FROM(0, w, a) || NART__FROM(1, w, b) || NART__FROM(2, w, c) ||                 \
+                  NART__FROM(3, w, d) || NART__FROM(4, w, e) || NART__FROM(5, w, f) ||             \
+                  NART__FROM(6, w, g) || NART__FROM(7, w, h),                                      \
+              NART__BEFORE(0, w, a) || NART__BEFORE(1, w, b) || NART__BEFORE(2, w, c) ||           \
+                  NART__BEFORE(3, w, d) || NART__BEFORE(4, w, e) || NART__BEFORE(5, w, f) ||       \
+                  NART__BEFORE(6, w, g))
+
+NART_API NART__NORETURN NART__COLD void nart__race_too_deep(const nart_cx *cx);
+NART_API NART__COLD void nart__race_share(nart_cx *cx, nart__race *r);
+
+/* One of n arms, another one from answer to answer: multiples of the golden ratio visit all of them
+ * soon, in whatever steps the answers are counted. */
+static inline uint32_t nart__race_turn(const nart_cx *cx, uint32_t n)
 {
-    cx->park = before.park; /* the losers' deadlines and wakers count no more */
-    cx->flags &= before.flags | ~(uint32_t)NART__CX_OUT;
+    uint32_t answers = cx->self ? cx->self->polls * NART_BUDGET - (uint32_t)cx->go : 0;
+    return (uint32_t)(((uint64_t)(answers * UINT32_C(0x9e3779b9)) * n) >> 32);
+}
+
+/* In a busy task one race in four. */
+static inline uint32_t nart__race_first(const nart_cx *cx, uint32_t n)
+{
+    if (NART_LIKELY(!(cx->flags & NART__CX_BUSY)))
+        return 0;
+    uint32_t turn = nart__race_turn(cx, 4 * n);
+    return turn < n ? turn : 0;
+}
+
+static inline void nart__race_begin(const nart_cx *cx, const nart__race *all, nart__race *r,
+                                    uint32_t first)
+{
+    if (NART_UNLIKELY(r == all + NART__RACES))
+        nart__race_too_deep(cx);
+    r->park = cx->park;
+    r->flags = cx->flags;
+    r->first = first;
+    r->shared = false;
+}
+
+/* The budget ran out since the race began: this arm gets a share of its own. */
+static inline void nart__race_arm(nart_cx *cx, nart__race *r)
+{
+    if (NART_UNLIKELY(cx->flags & ~r->flags & NART__CX_SPENT))
+        nart__race_share(cx, r);
+}
+
+/* What is left of a share ends with the race. */
+static inline void nart__race_over(nart_cx *cx, const nart__race *r)
+{
+    if (NART_UNLIKELY(r->shared)) {
+        cx->flags |= NART__CX_SPENT;
+        cx->go = 0;
+    }
+}
+
+static inline nart_res nart__race_goes_on(nart_cx *cx, const nart__race *r)
+{
+    nart__race_over(cx, r);
+    return NART_PENDING;
+}
+
+static inline nart_res nart__race_won(nart_cx *cx, nart_co *co, const nart__race *r, nart_res res)
+{
+    nart__race_over(cx, r);
+    cx->park = r->park; /* the losers' deadlines and wakers count no more */
+    cx->flags &= r->flags | ~(uint32_t)NART__CX_OUT;
+    co->decided++;
     nart__withdraw_under(cx, co);
-    return r;
+    return res;
 }
 
 /* The sleep of a NART_AFTER: false once it is over, else its answer in *r. */
@@ -305,7 +420,7 @@ static inline bool nart__after_sleeps(nart_cx *cx, nart_timer *t, int64_t ns, na
 {
     if (t->busy == NART__TIMER_OVER)
         return false;
-    *r = nart_sleep(cx, t, ns);
+    *r = nart_sleep_resume(cx, t, ns);
     if (*r == 0)
         t->busy = NART__TIMER_OVER;
     return *r != 0;
@@ -349,34 +464,16 @@ static inline nart_res nart__after_answer(nart_timer *t, nart_res r)
          ? nart_any_                                                                               \
          : nart__after_answer((t), (__VA_ARGS__)))
 
-/* Every operation evaluated in here answers -ECANCELED. */
-typedef struct nart__stop {
-    int32_t go;
-    uint32_t stop;
-} nart__stop;
-
-static inline nart__stop nart__stop_in(nart_cx *cx)
-{
-    nart__stop s = { cx->go, cx->stop };
-    cx->go = 0;
-    cx->stop = NART__STOP_CANCEL;
-    return s;
-}
-
-static inline void nart__stop_out(nart_cx *cx, nart__stop s)
-{
-    if (cx->flags & NART__CX_TOLD)
-        return;
-    cx->go = s.go;
-    cx->stop = s.stop;
-}
+/* Every operation evaluated in between answers -ECANCELED. Answers what was there before. */
+NART_API NART__COLD uint32_t nart__stop_in(nart_cx *cx);
+NART_API NART__COLD void nart__stop_out(nart_cx *cx, uint32_t before);
 
 /** Makes a body that lost a race unwind: its operations answer -ECANCELED until it ends. */
 #define NART_STOP(dst, ...)                                                                        \
     do {                                                                                           \
         NART__LABEL(__LINE__)                                                                      \
         {                                                                                          \
-            nart__stop nart_s_ = nart__stop_in(nart_cx_);                                          \
+            uint32_t nart_s_ = nart__stop_in(nart_cx_);                                            \
             nart_res nart_r_ = (__VA_ARGS__);                                                      \
             nart__stop_out(nart_cx_, nart_s_);                                                     \
             if (nart_r_ == NART_PENDING)                                                           \

@@ -71,12 +71,6 @@ typedef struct nart_driver {
     nart_res (*io_wake)(void *host, uint64_t id);
 } nart_driver;
 
-/* A node of the timer wheel. next == NULL: not in it. */
-typedef struct nart__tnode {
-    struct nart__tnode *next, *prev;
-    int64_t at;
-} nart__tnode;
-
 /* State bits of a task, none of which is one of NART__CX_*, nor above 28 bits; owner's thread only. */
 enum {
     NART__T_READY = 1,      /* on a ready list */
@@ -97,27 +91,6 @@ enum {
     NART__T_IN_SET = 32768, /* joiner is that of a node of a task set */
     NART__T_OUT = 0x400000  /* parked for something outside of the runtime */
 };
-
-/** The header of a task. 128 bytes: the first 64 are what a poll touches. */
-struct nart__task {
-    struct nart__task *next; /* ready list, free list */
-    nart_poll_fn poll;
-    void *frame;
-    nart__wait *waits; /* everything the task waits for */
-    uint32_t state;    /* NART__T_* */
-    uint32_t polls;    /* counts, wraps: tells this poll's waits from older ones */
-    nart_co *leaf;     /* the body that parked last */
-    int64_t wake_at;   /* the deadline it wants; its timer stands at this or earlier */
-    nart_cx *home;     /* the cx of the driver instance that owns it */
-
-    const nart_task_type *type;
-    nart__tnode timer;
-    nart__wait *joiner; /* the handle in which somebody awaits its end */
-    nart_res res;
-    uint32_t slot, gen;
-    int64_t shield;
-};
-typedef struct nart__task nart__task;
 
 NART__ASSERT(sizeof(void *) != 8 || sizeof(nart__task) == 128, "a task header is two cache lines");
 

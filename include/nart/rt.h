@@ -92,7 +92,8 @@ NART_API nart_res nart_rt_bind(nart_rt *rt);
  */
 NART_API NART_MUST_USE nart_res nart_rt_run(nart_rt *rt);
 
-/** Makes nart_rt_run() return after its current tick; tasks stay. **Thread**: the runtime's own. */
+/** Makes nart_rt_run() return after its current tick; tasks stay. Has no effect in nart_block_on() and
+ *  nart_rt_poll(). **Thread**: the runtime's own. */
 NART_API void nart_rt_stop(nart_rt *rt);
 
 /** Spawns a task and runs until it has ended; others stay and go on at the next run.
@@ -144,7 +145,7 @@ NART_API nart_rt *nart_cx_rt(const nart_cx *cx);
 NART_API uint32_t nart_rt_task_count(const nart_rt *rt);
 
 /** Tasks with their chains of awaits, one line per wait, in a form for people:
- *  `conn#3 parked: conn > read_frame  echo.c:31 > frame.c:12  tcp_recv  deadline in 4.2 s`. */
+ *  `conn#3 parked: conn > read_frame  echo.c:31 > frame.c:12  readable  deadline in 4.2 s`. */
 NART_API void nart_rt_dump(nart_rt *rt, FILE *out);
 
 /** What a runtime counts; more is added at the end. */

@@ -9,16 +9,20 @@
  * is polled again. Rules that hold for every one of them:
  *
  *  1. A poll may be spurious; tasks and operations are right when polled for no reason.
- *  2. Cancellation and deadlines are answers: operations of a cancelled task answer `-ECANCELED`
- *     (before they touch a descriptor, so no byte is lost), the body unwinds and returns. In a
- *     scope that has expired an operation that would wait answers `-ETIMEDOUT` to the body that
- *     opened the scope, `-ECANCELED` to bodies below it; of several that have expired the outermost
- *     counts. A value that has arrived beats both.
+ *  2. Cancellation comes before a value that has arrived, a deadline does not. Operations of a
+ *     cancelled task answer `-ECANCELED` and take nothing: the body unwinds and returns. In a scope
+ *     that has expired, an operation that would wait answers `-ETIMEDOUT` to the body that opened
+ *     the scope, `-ECANCELED` to bodies below it; of several scopes that have expired the outermost
+ *     counts. A task whose operations are always ready meets its deadlines all the same: after a
+ *     poll that spent its budget, the first operation in an expired scope answers so.
  *  3. A poll has a budget of NART_BUDGET answers given without waiting; then the operation queues
- *     the task again and answers NART_PENDING.
+ *     the task again and answers NART_PENDING. A shield or a race does not renew the budget.
  *  4. After a poll a task waits exactly for the operations that answered NART_PENDING in that poll.
- *     What was not asked for again is withdrawn; a turn that was granted to it passes on.
- *  5. A handle is not copied or moved while a task waits in it.
+ *     Waits that the poll did not ask for again are withdrawn; a turn that was granted passes on.
+ *  5. A task waits in a handle from the NART_PENDING answer until the operation answers something
+ *     else, the race around it is decided, the handle is closed, or a poll of the task ends that did
+ *     not call the operation. During this time the handle is not copied, moved or freed. The frame of
+ *     a body that answered NART_PENDING stays in place for as long.
  *  6. An operation that is called outside of a poll answers -EPERM.
  *
  * Bodies in sequential form are written with nart/co.h on top of this.
@@ -53,13 +57,15 @@ struct nart_cx {
     nart_co *co;                   /* the body that runs now */
     struct nart_scope *scope;      /* the innermost scope that is open; NULL: none */
     int64_t park;                  /* earliest deadline of what parked in this poll; NART_NEVER */
-    int32_t go;                    /* answers left in this poll; below zero: see stop */
-    uint32_t stop;                 /* NART__STOP_* */
+    int32_t go;                    /* answers until nart__halt() decides: the budget, or 0 */
+    uint32_t stop;                 /* NART__STOP_*: why go is 0; 0: the budget is in go */
     uint32_t flags;                /* NART__CX_* */
+    uint32_t refused;              /* -ECANCELED answers given in this poll */
+    int64_t now;                   /* last reading of the clock, never ahead of it */
+    struct nart_local *locals;     /* the innermost value that is bound; NULL: none */
+    int32_t kept;                  /* the budget while stop is not 0 */
     uint32_t reserved0;
-    int64_t now;               /* last reading of the clock, never ahead of it */
-    struct nart_local *locals; /* the innermost value that is bound; NULL: none */
-    uint64_t reserved[4];
+    uint64_t reserved[3];
 };
 
 /* Above the state bits of a task, so that both can be looked at in one word. */
@@ -67,16 +73,17 @@ enum {
     NART__CX_AGAIN = 0x10000,  /* the task asked to be polled again */
     NART__CX_FRESH = 0x20000,  /* now has been read in this poll */
     NART__CX_END = 0x40000,    /* the task is dropped if this poll leaves it pending */
-    NART__CX_TOLD = 0x80000,   /* cancellation began within this poll: it outlives a NART_STOP */
     NART__CX_TIMED = 0x100000, /* park is set */
-    NART__CX_OUT = 0x200000    /* an operation has left a waker somewhere */
+    NART__CX_OUT = 0x200000,   /* an operation has left a waker somewhere */
+    NART__CX_BUSY = 0x800000,  /* the poll before this one spent its budget */
+    NART__CX_SPENT = 0x1000000 /* this one has */
 };
 
-/* cx->stop */
+/* cx->stop, bits; the table is in c_src/core/wait.c */
 enum {
-    NART__STOP_NOT,
-    NART__STOP_CANCEL, /* operations answer -ECANCELED */
-    NART__STOP_LOOK    /* the last poll spent its budget: the first operation looks at deadlines */
+    NART__STOP_CANCEL = 1, /* the task is asked to end: operations answer -ECANCELED */
+    NART__STOP_HERE = 2,   /* inside a NART_STOP: likewise */
+    NART__STOP_LOOK = 4    /* a scope has expired: the next operation looks at the deadlines */
 };
 
 /* ---- task types ---------------------------------------------------------------------------- */
@@ -174,7 +181,7 @@ static inline void nart__cx_until(nart_cx *cx, int64_t at)
 /** Has the running task been asked to end? A shield hides it. */
 static inline bool nart_cx_cancelled(const nart_cx *cx)
 {
-    return cx->stop == NART__STOP_CANCEL;
+    return (cx->stop & (NART__STOP_CANCEL | NART__STOP_HERE)) != 0;
 }
 
 /* ---- waits: where a task waits; they live in handles ---------------------------------------- */
@@ -195,6 +202,34 @@ typedef struct nart__wait {
 typedef struct nart__waitq {
     nart__wait *first, *last;
 } nart__waitq;
+
+/* A node of the timer wheel. next == NULL: not in it. */
+typedef struct nart__tnode {
+    struct nart__tnode *next, *prev;
+    int64_t at;
+} nart__tnode;
+
+/* The header of a task. 128 bytes: the first 64 are what a poll touches. Only c_src and co.h touch
+ * it. */
+struct nart__task {
+    struct nart__task *next; /* ready list, free list */
+    nart_poll_fn poll;
+    void *frame;
+    nart__wait *waits; /* everything the task waits for */
+    uint32_t state;    /* NART__T_* */
+    uint32_t polls;    /* counts, wraps: tells this poll's waits from older ones */
+    nart_co *leaf;     /* the body that parked last */
+    int64_t wake_at;   /* the deadline it wants; its timer stands at this or earlier */
+    nart_cx *home;     /* the cx of the driver instance that owns it */
+
+    const nart_task_type *type;
+    nart__tnode timer;
+    nart__wait *joiner; /* the handle in which somebody awaits its end */
+    nart_res res;
+    uint32_t slot, gen;
+    int64_t shield;
+};
+typedef struct nart__task nart__task;
 
 /* ---- joining ------------------------------------------------------------------------------- */
 
@@ -302,6 +337,9 @@ static inline int64_t nart__scope_earliest(const nart_scope *s)
     return s->deadline < s->outer ? s->deadline : s->outer;
 }
 
+/* A scope in a poll after one that spent its budget: see c_src/core/wait.c. */
+NART_API NART__COLD void nart__scope_look(nart_cx *cx, const nart_scope *s);
+
 static inline void nart_scope_enter(nart_cx *cx, nart_scope *s, int64_t deadline)
 {
     s->up = cx->scope;
@@ -309,6 +347,8 @@ static inline void nart_scope_enter(nart_cx *cx, nart_scope *s, int64_t deadline
     s->deadline = deadline;
     s->outer = s->up ? nart__scope_earliest(s->up) : INT64_MAX;
     cx->scope = s;
+    if (NART_UNLIKELY(cx->flags & NART__CX_BUSY))
+        nart__scope_look(cx, s);
 }
 
 /** Leaves the scope and turns an answer that was cut short by it into -ETIMEDOUT. */

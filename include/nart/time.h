@@ -7,7 +7,9 @@
  *
  * A task has one timer, set after each poll to the earliest deadline among what that poll left
  * pending; so creating and dropping sleeps and deadlines that do not expire costs no timer work.
- * Nothing fires early; nothing fires later than the next look at the clock after its time.
+ * Nothing fires early: a time that is given as a number of nanoseconds counts from the call, however
+ * long the poll has worked before. Nothing fires later than the next look at the clock after its time;
+ * a task that is always ready looks at it after each poll that spent its budget.
  */
 #ifndef NART_TIME_H
 #define NART_TIME_H
@@ -39,8 +41,9 @@ static inline int64_t nart_event_time(const nart_cx *cx)
 
 /** A sleep in progress; lives in the frame. Zeroed = not begun. Nothing to release. */
 typedef struct nart_timer {
-    int64_t at;    /* when it ends */
-    uint64_t busy; /* 1 = begun; 2 = over, what comes after it has begun */
+    int64_t at;       /* when it ends */
+    uint32_t busy;    /* 1 = begun; 2 = over, what comes after it has begun */
+    uint32_t decided; /* races that the body had decided when it was begun */
 } nart_timer;
 
 /**
@@ -51,8 +54,17 @@ typedef struct nart_timer {
  */
 NART_API NART_MUST_USE nart_res nart_sleep_until(nart_cx *cx, nart_timer *t, int64_t at);
 
-/** The same, `ns` nanoseconds from the first call; zero and less answer at once. */
+/**
+ * Sleeps for `ns` nanoseconds from the first call; zero and less answer at once. A sleep that lost a race
+ * of its body restarts when it is awaited again, with the `ns` of that call.
+ * @return as nart_sleep_until(). **Cost**: a clock read when it begins.
+ */
 NART_API NART_MUST_USE nart_res nart_sleep(nart_cx *cx, nart_timer *t, int64_t ns);
+
+/** nart_sleep(), but one that lost a race goes on: the time counts from the first call of all, as a
+ *  limit on a whole loop of races does. nart_timer_cancel() makes it restart. @return, **Cost** as
+ *  nart_sleep(). */
+NART_API NART_MUST_USE nart_res nart_sleep_resume(nart_cx *cx, nart_timer *t, int64_t ns);
 
 /** Forgets a sleep that nobody awaits any more, so that `*t` can begin another. */
 static inline void nart_timer_cancel(nart_timer *t)
@@ -130,7 +142,7 @@ typedef struct nart_backoff {
     {                                                                                              \
         100 * NART_MS, 30 * NART_SEC, NART_NEVER, UINT32_MAX, 0, 0, 0, 0,                          \
         {                                                                                          \
-            0, 0                                                                                   \
+            0, 0, 0                                                                                \
         }                                                                                          \
     }
 

@@ -131,3 +131,22 @@ TEST(a_loop_that_a_host_polls_without_a_pause)
         CHECK_LE(0, nart_rt_poll(rt, 0));
     nart_rt_free(rt);
 }
+
+static nart_res stops_and_naps(nart_cx *cx, void *frame)
+{
+    nart_rt_stop(nart_cx_rt(cx));
+    return napper_run(cx, frame);
+}
+
+TEST(a_stop_that_has_no_effect_does_not_keep_the_loop_from_parking)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct napper, stops_and_naps, NULL);
+    nart_rt *rt = rt_with(0, 1);
+    struct napper n = { .ns = NART_MS };
+    nart_rt_stats stats = { .size = sizeof stats };
+
+    CHECK_RES(nart_block_on(rt, &type, &n, NULL), 0);
+    nart_rt_stats_get(rt, &stats);
+    CHECK_LE(1, stats.parks);
+    nart_rt_free(rt);
+}

@@ -158,18 +158,18 @@ static nart_res life_run(nart_cx *cx, void *frame)
     /* its answer has left it fit for another one */
     NART_AWAIT(f->r, nart_sleep(cx, &f->timer, 10 * NART_MS));
     f->times[1] = nart_now(cx);
-    /* one that lost a race goes on */
+    /* one that lost a race goes on, when it is resumed */
     NART_AWAIT_ANY(f->which, f->r, nart_recv(cx, &f->rx, &f->value),
-                   nart_sleep(cx, &f->timer, 10 * NART_MS));
+                   nart_sleep_resume(cx, &f->timer, 10 * NART_MS));
     CHECK_EQ(f->which, 0);
-    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, NART_SEC));
+    NART_AWAIT(f->r, nart_sleep_resume(cx, &f->timer, NART_SEC));
     f->times[2] = nart_now(cx);
-    /* unless it is forgotten */
+    /* unless it is cancelled */
     NART_AWAIT_ANY(f->which, f->r, nart_recv(cx, &f->rx, &f->value),
-                   nart_sleep(cx, &f->timer, 10 * NART_MS));
+                   nart_sleep_resume(cx, &f->timer, 10 * NART_MS));
     CHECK_EQ(f->which, 0);
     nart_timer_cancel(&f->timer);
-    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, NART_SEC));
+    NART_AWAIT(f->r, nart_sleep_resume(cx, &f->timer, NART_SEC));
     f->times[3] = nart_now(cx);
     NART_END(f->r);
 }
@@ -183,7 +183,7 @@ static void life_drop(void *frame)
 
 static const nart_task_type life_type = NART_TASK_TYPE(struct life, life_run, life_drop);
 
-TEST(a_sleep_keeps_its_time_until_it_answers_or_is_forgotten)
+TEST(a_resumed_sleep_keeps_its_time_until_it_answers_or_is_cancelled)
 {
     nart_rt *rt = new_rt();
     nart_join join;

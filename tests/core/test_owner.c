@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Who owns a wait: bodies in memory of their own, which is unmapped as soon as the manual allows it. What
+ * still names one of them faults. */
+#include "core.h"
+
+#include <nart/bytes.h>
+#include <nart/oneshot.h>
+#include <nart/shutdown.h>
+#include <nart/sync.h>
+
+#include <sys/mman.h>
+
+enum { PAGE = 4096 };
+
+static void *map(void)
+{
+    void *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(p != MAP_FAILED);
+    return p;
+}
+
+static void unmap(void *p)
+{
+    CHECK_EQ(munmap(p, PAGE), 0);
+}
+
+static nart_rt *rt;
+static nart_tx tx;
+static nart_rx rx;
+static nart_notify note, never;
+static char said[256];
+
+static void report(void *arg, const char *line)
+{
+    (void)arg;
+    snprintf(said, sizeof said, "%s", line);
+}
+
+static void begin(uint32_t kind)
+{
+    nart_rt_opts o = NART_RT_OPTS_INIT;
+    nart_chan_opts c = { .size = sizeof c, .kind = kind, .elem = sizeof(uint64_t), .capacity = 4 };
+
+    note = never = (nart_notify){ 0 };
+    o.alloc = &test_alloc;
+    o.report = report;
+    CHECK_RES(nart_rt_new(&o, &rt), 0);
+    CHECK_RES(nart_chan_open(rt, &c, &tx, &rx), 0);
+}
+
+static void end(void)
+{
+    nart_tx_close(&tx);
+    nart_rx_close(&rx);
+    nart_notify_close(&note);
+    nart_notify_close(&never);
+    nart_rt_free(rt);
+}
+
+static void dump(void)
+{
+    char *text;
+    size_t n;
+    FILE *out = open_memstream(&text, &n);
+
+    CHECK(out);
+    nart_rt_dump(rt, out);
+    fclose(out);
+    free(text);
+}
+
+/* ---- a body that has ended ---- */
+
+struct child {
+    nart_co co;
+    nart_timer timer;
+    nart_waiter waiter;
+    uint64_t value;
+    nart_res r;
+};
+
+static nart_res recv_run(nart_cx *cx, struct child *c)
+{
+    NART_BEGIN(cx, &c->co);
+    NART_AWAIT(c->r, nart_recv(cx, &rx, &c->value));
+    NART_END(c->r);
+}
+
+struct parent {
+    nart_co co;
+    struct child *child;
+    nart_waiter waiter;
+    nart_timer timer;
+    int which;
+    nart_res r;
+};
+
+static nart_res recv_then_race_run(nart_cx *cx, void *frame)
+{
+    struct parent *p = frame;
+
+    NART_BEGIN(cx, &p->co);
+    p->child = map();
+    NART_AWAIT(p->r, recv_run(cx, p->child));
+    CHECK_EQ(p->child->value, 7);
+    unmap(p->child);
+    nart_notify_one(&note);
+    NART_AWAIT_ANY(p->which, p->r, nart_notify_await(cx, &note, &p->waiter),
+                   nart_sleep(cx, &p->timer, NART_SEC));
+    CHECK_EQ(p->which, 0);
+    NART_AWAIT(p->r, nart_notify_await(cx, &never, &p->waiter));
+    NART_END(p->r);
+}
+
+static void a_race_after(uint32_t kind)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct parent, recv_then_race_run, NULL);
+    uint64_t v = 7;
+
+    begin(kind);
+    CHECK_RES(nart_rt_spawn(rt, &type, NULL, NULL), 0);
+    CHECK_EQ(nart_rt_poll(rt, 0), 1);
+    dump();
+    CHECK_RES(nart_try_send(&tx, &v), 0);
+    while (nart_rt_poll(rt, 0) > 0)
+        continue;
+    dump();
+    end();
+}
+
+TEST(a_body_that_received_is_named_by_no_race_local)
+{
+    a_race_after(NART_CHAN_LOCAL);
+}
+
+TEST(a_body_that_received_is_named_by_no_race_spsc)
+{
+    a_race_after(NART_CHAN_SPSC);
+}
+
+TEST(a_body_that_received_is_named_by_no_race_mpsc)
+{
+    a_race_after(NART_CHAN_MPSC);
+}
+
+/* ---- a body that left a wait behind when it ended: a hand-written caller of operations ---- */
+
+static nart_waiter outside; /* lives longer than the body */
+
+static nart_res both(nart_cx *cx, struct child *c)
+{
+    nart_res r = nart_notify_await(cx, &never, &outside);
+
+    CHECK_RES(r, NART_PENDING);
+    return nart_notify_await(cx, &note, &c->waiter);
+}
+
+static nart_res both_run(nart_cx *cx, struct child *c)
+{
+    NART_BEGIN(cx, &c->co);
+    NART_AWAIT(c->r, both(cx, c));
+    NART_END(c->r);
+}
+
+static nart_res left_behind_run(nart_cx *cx, void *frame)
+{
+    struct parent *p = frame;
+
+    NART_BEGIN(cx, &p->co);
+    p->child = map();
+    NART_AWAIT(p->r, both_run(cx, p->child));
+    unmap(p->child);
+    /* what the child's body asked for belongs to this one now, and to its races */
+    NART_AWAIT_ANY(p->which, p->r, nart_sleep(cx, &p->timer, 0),
+                   nart_sleep(cx, &p->timer, NART_SEC));
+    CHECK_EQ(p->which, 0);
+    CHECK(outside.wait.task == NULL);
+    NART_AWAIT(p->r, nart_notify_await(cx, &never, &p->waiter));
+    NART_END(p->r);
+}
+
+TEST(what_a_body_leaves_behind_belongs_to_its_caller)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct parent, left_behind_run, NULL);
+
+    begin(NART_CHAN_LOCAL);
+    CHECK_RES(nart_rt_spawn(rt, &type, NULL, NULL), 0);
+    CHECK_EQ(nart_rt_poll(rt, 0), 1);
+    dump();
+    nart_notify_one(&note);
+    CHECK_EQ(nart_rt_poll(rt, 0), 1);
+    dump();
+    end();
+}
+
+/* The same, and the task parks right behind it. */
+static nart_res parks_behind_run(nart_cx *cx, void *frame)
+{
+    struct parent *p = frame;
+
+    NART_BEGIN(cx, &p->co);
+    p->child = map();
+    NART_AWAIT(p->r, both_run(cx, p->child));
+    unmap(p->child);
+    NART_AWAIT(p->r, nart_sleep(cx, &p->timer, NART_SEC));
+    NART_END(p->r);
+}
+
+TEST(a_dump_names_only_bodies_that_are_there)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct parent, parks_behind_run, NULL);
+
+    begin(NART_CHAN_LOCAL);
+    CHECK_RES(nart_rt_spawn(rt, &type, NULL, NULL), 0);
+    CHECK_EQ(nart_rt_poll(rt, 0), 1);
+    nart_notify_one(&note);
+    CHECK_EQ(nart_rt_poll(rt, 0), 1);
+    dump();
+    CHECK_RES(nart_rt_quiesce(rt, NART_US, NULL), -ETIMEDOUT);
+    end();
+}
+
+/* ---- losers whose frames are gone ---- */
+
+static nart_res sleep_run(nart_cx *cx, struct child *c)
+{
+    NART_BEGIN(cx, &c->co);
+    NART_AWAIT(c->r, nart_sleep(cx, &c->timer, 100 * NART_SEC));
+    NART_END(c->r);
+}
+
+static nart_res wait_run(nart_cx *cx, struct child *c)
+{
+    NART_BEGIN(cx, &c->co);
+    NART_AWAIT(c->r, nart_notify_await(cx, &never, &c->waiter));
+    NART_END(c->r);
+}
+
+static nart_res (*loser_run)(nart_cx *, struct child *);
+
+static nart_res loser_goes_run(nart_cx *cx, void *frame)
+{
+    struct parent *p = frame;
+
+    NART_BEGIN(cx, &p->co);
+    p->child = map();
+    NART_AWAIT_ANY(p->which, p->r, loser_run(cx, p->child),
+                   nart_notify_await(cx, &note, &p->waiter));
+    CHECK_EQ(p->which, 1);
+    unmap(p->child);
+    NART_AWAIT(p->r, nart_notify_await(cx, &never, &p->waiter));
+    NART_END(p->r);
+}
+
+static void a_loser_goes(nart_res (*run)(nart_cx *, struct child *), bool at_once)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct parent, loser_goes_run, NULL);
+
+    loser_run = run;
+    begin(NART_CHAN_LOCAL);
+    CHECK_RES(nart_rt_spawn(rt, &type, NULL, NULL), 0);
+    if (!at_once)
+        CHECK_EQ(nart_rt_poll(rt, 0), 1);
+    nart_notify_one(&note);
+    CHECK_EQ(nart_rt_poll(rt, 0), 1);
+    dump();
+    CHECK_RES(nart_rt_quiesce(rt, NART_US, NULL), -ETIMEDOUT);
+    CHECK(strstr(said, "struct parent has not ended (")); /* with file and line */
+    CHECK(strstr(said, "test_owner.c:"));
+    end();
+}
+
+TEST(a_loser_that_slept_is_named_by_no_report)
+{
+    a_loser_goes(sleep_run, true);
+    a_loser_goes(sleep_run, false);
+}
+
+TEST(a_loser_that_waited_is_named_by_no_report)
+{
+    a_loser_goes(wait_run, true);
+    a_loser_goes(wait_run, false);
+}
