@@ -16,6 +16,8 @@
  * Everything here but the hub belongs to the owner's thread and is plain memory. */
 #include "runtime.h"
 
+#include <string.h>
+
 #define URGENT_PER_TICK 16
 
 /* ---- the loop as a driver ---- */
@@ -566,7 +568,9 @@ void nart_rt_stop(nart_rt *rt)
     rt->stopped = true;
 }
 
-nart_res nart_block_on(nart_rt *rt, const nart_task_type *type, const void *init, nart_res *result)
+/* `moved` is zeroed when the task has what was copied from it; or NULL. */
+static nart_res block_on(nart_rt *rt, const nart_task_type *type, const void *init, void *moved,
+                         nart_res *result)
 {
     nart_join join;
     nart_res r = enter(rt);
@@ -574,6 +578,8 @@ nart_res nart_block_on(nart_rt *rt, const nart_task_type *type, const void *init
         return r;
     r = nart_rt_spawn(rt, type, init, &join);
     if (r == 0) {
+        if (moved)
+            memset(moved, 0, type->size);
         while (r >= 0 && !nart_join_done(&join)) {
             rt->stopped = false; /* it ends with its task, and a loop that is stopped never parks */
             r = tick(rt, NART_NEVER);
@@ -584,6 +590,16 @@ nart_res nart_block_on(nart_rt *rt, const nart_task_type *type, const void *init
     }
     leave(rt);
     return r < 0 ? r : 0;
+}
+
+nart_res nart_block_on(nart_rt *rt, const nart_task_type *type, const void *init, nart_res *result)
+{
+    return block_on(rt, type, init, NULL, result);
+}
+
+nart_res nart__block_on_moved(nart_rt *rt, const nart_task_type *type, void *init, nart_res *result)
+{
+    return block_on(rt, type, init, init, result);
 }
 
 nart_res nart_rt_poll(nart_rt *rt, int64_t timeout_ns)

@@ -13,6 +13,7 @@
 #include "task.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -96,8 +97,12 @@ NART_API NART_MUST_USE nart_res nart_rt_run(nart_rt *rt);
  *  nart_rt_poll(). **Thread**: the runtime's own. */
 NART_API void nart_rt_stop(nart_rt *rt);
 
-/** Spawns a task and runs until it has ended; others stay and go on at the next run.
- *  @return 0 and `*result` (may be NULL); the errors of nart_spawn() and nart_rt_run(). */
+/**
+ * Spawns a task and runs until it has ended; others stay and go on at the next run.
+ * @return 0 and `*result` (may be NULL); the errors of nart_spawn() and nart_rt_run().
+ * **Ownership**: as nart_spawn(). After -errno of a wait that failed the task has `*init` and goes on at
+ *   the next run; after all other errors the caller has it. The typed form below makes this visible.
+ */
 NART_API NART_MUST_USE nart_res nart_block_on(nart_rt *rt, const nart_task_type *type,
                                               const void *init, nart_res *result);
 
@@ -137,6 +142,89 @@ NART_API NART_MUST_USE nart_res nart_rt_spawn(nart_rt *rt, const nart_task_type 
                                               const void *init, nart_join *out);
 NART_API NART_MUST_USE nart_res nart_rt_spawn_boxed(nart_rt *rt, const nart_task_type *type,
                                                     const void *init, nart_join *out);
+
+/* ---- typed forms --------------------------------------------------------------------------------- */
+
+/* The call has answered: what a task has taken is no longer the caller's. */
+static inline nart_res nart__moved(nart_res r, void *init, size_t size)
+{
+    if (r >= 0 && init)
+        memset(init, 0, size);
+    return r;
+}
+
+/* nart_block_on(); `*init` is zeroed once the task has it, whatever the answer. */
+NART_API NART_MUST_USE nart_res nart__block_on_moved(nart_rt *rt, const nart_task_type *type,
+                                                     void *init, nart_res *result);
+
+#if defined __GNUC__
+#define NART__TASK_FN static inline __attribute__((unused)) NART_MUST_USE nart_res
+#define NART__TASK_CONST __attribute__((unused)) static const
+#else
+#define NART__TASK_FN static inline nart_res
+#define NART__TASK_CONST static const
+#endif
+
+/**
+ * Defines the task type `name_type` with frames of type T, and spawn functions that take only a `T *`:
+ *
+ * | function                           | is                    |
+ * |------------------------------------|-----------------------|
+ * | name_spawn(cx, init, out)          | nart_spawn()          |
+ * | name_spawn_boxed(cx, init, out)    | nart_spawn_boxed()    |
+ * | name_rt_spawn(rt, init, out)       | nart_rt_spawn()       |
+ * | name_rt_spawn_boxed(rt, init, out) | nart_rt_spawn_boxed() |
+ * | name_block_on(rt, init, result)    | nart_block_on()       |
+ *
+ * They move: once the task has `*init` it is zeroed, so what the caller closes or drops afterwards is
+ * empty; as long as the task does not have it, it is unchanged and the caller's. `init` may be NULL.
+ *
+ *     NART_TASK_TYPED(conn, struct conn, conn_run, conn_drop);
+ *
+ *     struct conn c = { 0 };
+ *     ... // a socket is accepted into c.socket
+ *     if (conn_spawn(cx, &c, NULL) < 0)
+ *         (void)nart_tcp_close(&c.socket); // still the caller's
+ */
+#define NART_TASK_TYPED(name, T, poll, drop) NART_TASK_TYPED_FLAGS(name, T, poll, drop, 0)
+
+/** The same with NART_TASK_* flags. */
+#define NART_TASK_TYPED_FLAGS(name, T, poll, drop, flags)                                          \
+    NART__TASK_CONST nart_task_type name##_type = NART_TASK_TYPE_FLAGS(T, poll, drop, flags);      \
+    static inline T *name##_frame(T *init_)                                                        \
+    {                                                                                              \
+        return init_;                                                                              \
+    }                                                                                              \
+    NART__TASK_FN name##_spawn(nart_cx *cx_, T *init_, nart_join *out_)                            \
+    {                                                                                              \
+        return nart__moved(nart_spawn(cx_, &name##_type, init_, out_), init_, sizeof(T));          \
+    }                                                                                              \
+    NART__TASK_FN name##_spawn_boxed(nart_cx *cx_, T *init_, nart_join *out_)                      \
+    {                                                                                              \
+        return nart__moved(nart_spawn_boxed(cx_, &name##_type, init_, out_), init_, sizeof(T));    \
+    }                                                                                              \
+    NART__TASK_FN name##_rt_spawn(nart_rt *rt_, T *init_, nart_join *out_)                         \
+    {                                                                                              \
+        return nart__moved(nart_rt_spawn(rt_, &name##_type, init_, out_), init_, sizeof(T));       \
+    }                                                                                              \
+    NART__TASK_FN name##_rt_spawn_boxed(nart_rt *rt_, T *init_, nart_join *out_)                   \
+    {                                                                                              \
+        return nart__moved(nart_rt_spawn_boxed(rt_, &name##_type, init_, out_), init_, sizeof(T)); \
+    }                                                                                              \
+    NART__TASK_FN name##_block_on(nart_rt *rt_, T *init_, nart_res *result_)                       \
+    {                                                                                              \
+        return nart__block_on_moved(rt_, &name##_type, init_, result_);                            \
+    }                                                                                              \
+    struct name##_task_typed
+
+/**
+ * Moves `*init` by any other function that spawns, `call`, for a type that NART_TASK_TYPED() defined: zeroes
+ * it unless `call` answers an error. @return what `call` answers.
+ *
+ *     r = NART_MOVE(conn, &c, nart_task_set_spawn(cx, &s->conns, &conn_type, &c));
+ */
+#define NART_MOVE(name, init, call)                                                                \
+    nart__moved((call), name##_frame(init), sizeof *name##_frame(init))
 
 /** The runtime of the running poll, or NULL under another driver. */
 NART_API nart_rt *nart_cx_rt(const nart_cx *cx);
