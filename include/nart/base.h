@@ -7,6 +7,11 @@
  * **Ownership** (who owns what is passed); **Thread** (the runtime's own | any | blocking pool);
  * **Cost** where it matters. What is not said to be callable from any thread belongs to the
  * thread of the runtime.
+ *
+ * An answer below zero is an error. Each has a name and a sentence:
+ *
+ *     if (r < 0)
+ *         fprintf(stderr, "%s: %s\n", nart_err_name(r), nart_strerror(r));
  */
 #ifndef NART_BASE_H
 #define NART_BASE_H

@@ -12,6 +12,15 @@
  * tasks of another runtime wait for the sender, or the task's driver moves it between threads;
  * -EPERM outside of a poll.
  *
+ * A task that follows the newest value, until the sender closes:
+ *
+ *     for (;;) {
+ *         NART_AWAIT(r, nart_watch_changed(cx, &f->rx, &f->limits));
+ *         if (r < 0)
+ *             break;
+ *         apply(&f->limits);
+ *     }
+ *
  * **Thread**, everything here: the runtime's own. **Cost**: sending is a copy and O(tasks that
  * wait).
  */

@@ -21,6 +21,20 @@
  * Waiting senders are served in the order they came, however much each of them wants: while one
  * waits, no other overtakes it. A channel lives until both its sides are closed, also after its
  * runtime.
+ *
+ * Sending, and receiving elsewhere:
+ *
+ *     NART_AWAIT(r, nart_bytes_claim(cx, &f->tx, sizeof(struct quote), &f->buf));
+ *     if (r == 0) {
+ *         f->buf.len = encode(f->buf.ptr);    // as long as was claimed, or shorter
+ *         r = nart_bytes_commit(&f->tx, &f->buf);
+ *     }
+ *
+ *     NART_AWAIT(r, nart_bytes_recv(cx, &f->rx, &f->msg));
+ *     if (r == 0) {
+ *         decode(f->msg.ptr, f->msg.len);
+ *         r = nart_bytes_release(&f->rx, &f->msg);
+ *     }
  */
 #ifndef NART_BYTES_H
 #define NART_BYTES_H

@@ -15,7 +15,17 @@
  * granted a place, and a place not taken (a race lost, a task cancelled) passes on. A channel lives until both its sides
  * are closed, also after its runtime; what is left in it is then given to `drop_value`.
  *
- * For hot paths NART_CHAN_TYPED(name, T) makes inline functions that copy a T.
+ * For hot paths NART_CHAN_TYPED(name, T) makes inline functions that copy a T:
+ *
+ *     NART_CHAN_TYPED(quotes, struct quote);
+ *
+ *     for (;;) {
+ *         NART_AWAIT(r, quotes_recv(cx, &f->rx, &f->quote));
+ *         if (r < 0)
+ *             break;               // NART_ECLOSED: all senders have closed, all was received
+ *         f->count++;
+ *     }
+ *     nart_rx_close(&f->rx);
  */
 #ifndef NART_CHAN_H
 #define NART_CHAN_H

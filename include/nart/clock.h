@@ -6,7 +6,7 @@
  *
  *     nart_rt_clock_pause(rt);
  *     nart_rt_clock_auto(rt);
- *     nart_rt_run(rt);           // sleeps take no time, and end at their time to the nanosecond
+ *     r = nart_rt_run(rt);       // sleeps take no time, and end at their time to the nanosecond
  *
  * Everything that knows time follows it: nart_now(), sleeps, deadlines, intervals, backoff. What does
  * not: other runtimes, tokio, and the times that nart_rt_poll(), nart_rt_quiesce() and

@@ -10,12 +10,14 @@
  * ```c
  * static const nart_local_key request_key = { "request" };
  *
- *     NART_AWAIT_LOCAL(r, &request_key, &c->request, serve(cx, c));
- *
  * static void log_line(const nart_cx *cx, const char *text)
  * {
  *     const struct request *q = nart_local_get(cx, &request_key); // NULL: bound by nobody
- *     ...
+ *
+ *     printf("request %d: %s\n", q ? q->number : 0, text);
+ * }
+ *
+ *     NART_AWAIT_LOCAL(r, &request_key, &c->request, serve(cx, c));
  * ```
  *
  * The value is the caller's memory, in the frame that binds it: it is set by writing to it, and

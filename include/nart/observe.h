@@ -7,6 +7,14 @@
  *
  * A poll is measured by the clock of its runtime (nart/clock.h), from before its task runs until what
  * it caused is done: its frame's drop, if it has ended.
+ *
+ *     nart_observe_opts opts = NART_OBSERVE_OPTS_INIT;
+ *     opts.slow_ns = 2 * NART_MS;                        // longer polls are reported
+ *     nart_res r = nart_rt_observe(rt, &opts);
+ *     if (r == 0)
+ *         r = nart_rt_run(rt);
+ *     if (r == 0)
+ *         printf("99 %% of the polls took at most %d ns\n", (int)nart_rt_poll_percentile(rt, 99));
  */
 #ifndef NART_OBSERVE_H
 #define NART_OBSERVE_H

@@ -12,6 +12,14 @@
  * The ends are zeroed = closed, and so they are after the value has been sent or received. They are
  * not copied, and are moved with the move functions. Closing is idempotent and takes NULL; each end
  * must be closed, or have sent or received, before its storage ends. Both may outlive the runtime.
+ *
+ * The task that asks; the one that answers calls `nart_oneshot_send(tx, &value)`:
+ *
+ *     r = nart_oneshot_link(&f->answer, sizeof f->answer, NULL, &f->tx, &f->rx);
+ *     if (r == 0)
+ *         r = ask(cx, &f->tx);
+ *     if (r == 0)
+ *         NART_AWAIT(r, nart_oneshot_recv(cx, &f->rx, &f->answer));
  */
 #ifndef NART_ONESHOT_H
 #define NART_ONESHOT_H

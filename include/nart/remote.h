@@ -2,6 +2,10 @@
 /**
  * @file nart/remote.h
  * A runtime as other threads see it: a handle to spawn tasks on it, and to have it shut down.
+ *
+ *     remote = nart_rt_remote(rt);                    // on the runtime's thread
+ *
+ *     r = nart_remote_spawn(remote, &job_type, &job); // on any thread: the task's frame is a copy
  */
 #ifndef NART_REMOTE_H
 #define NART_REMOTE_H

@@ -120,7 +120,7 @@ NART_API NART_MUST_USE nart_res nart_rt_poll(nart_rt *rt, int64_t timeout_ns);
  *
  *     int64_t at = nart_rt_next_deadline(rt); // last, right before the wait
  *     wait_readable(nart_rt_backend_fd(rt), at); // not at all if that time has passed
- *     nart_rt_poll(rt, 0);
+ *     r = nart_rt_poll(rt, 0);
  *
  * **Ownership**: the runtime's; only wait on it.
  */

@@ -8,7 +8,7 @@
  * runs goes on; tasks that serve for ever await the shutdown beside what they do, and end:
  *
  *     NART_AWAIT_ANY(which, r, nart_shutdown_await(cx, &c->waiter),
- *                    nart_tcp_accept(cx, &c->listener, &c->peer));
+ *                    nart_tcp_accept(cx, &c->listener, &c->peer, NULL));
  */
 #ifndef NART_SHUTDOWN_H
 #define NART_SHUTDOWN_H

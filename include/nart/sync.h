@@ -15,6 +15,14 @@
  *     or another operation, waits in this nart_waiter; NART_EDRIVER: tasks of another runtime wait
  *     for the object, or the task's driver moves it between threads; -EPERM outside of a poll.
  *
+ * At most so many tasks do it at a time, as the semaphore has permits:
+ *
+ *     NART_AWAIT(r, nart_semaphore_acquire(cx, f->permits, &f->waiter, 1));
+ *     if (r == 0) {
+ *         NART_AWAIT(r, work(cx, f));
+ *         nart_semaphore_release(f->permits, 1);
+ *     }
+ *
  * **Thread**, everything here: the runtime's own.
  */
 #ifndef NART_SYNC_H

@@ -367,7 +367,18 @@ static inline nart_res nart_scope_leave(nart_cx *cx, const nart_scope *s, nart_r
 NART_API NART__COLD nart_res nart__halt(nart_cx *cx, nart__wait *w);
 
 /**
- * First line of every operation. @return 0: go on; else the answer to return at once: -ECANCELED,
+ * First line of every operation. An operation that waits for a flag that another task sets:
+ *
+ *     static nart_res flag_await(nart_cx *cx, struct flag *f)
+ *     {
+ *         nart_res r = nart_op_enter(cx);
+ *         if (r != 0 || f->set)
+ *             return r;
+ *         f->waker = nart_cx_waker(cx);       // whoever sets the flag wakes this
+ *         return nart_op_park(cx);
+ *     }
+ *
+ * @return 0: go on; else the answer to return at once: -ECANCELED,
  * -ETIMEDOUT, NART_PENDING when the budget is spent (the task has been queued again), or -EPERM.
  */
 static inline nart_res nart_op_enter(nart_cx *cx)

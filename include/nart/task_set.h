@@ -7,16 +7,23 @@
  * usually in the frame of the task that owns them, whose drop closes the set.
  *
  * ```c
- * struct crawl { nart_co co; nart_task_set set; nart_task_set_node nodes[8]; nart_res r, result; };
+ * struct crawl {
+ *     nart_co co;
+ *     nart_task_set set;
+ *     nart_task_set_node nodes[8];
+ *     struct fetch next; // the frame of the next task, until that is spawned
+ *     bool more;
+ *     nart_res result;
+ * };
  *
  *     nart_task_set_init(&c->set, c->nodes, 8);
- *     while (nart_task_set_spawn(cx, &c->set, &fetch_type, next_page()) >= 0)
- *         continue;                                    // -ENOSPC: eight are under way
+ *     c->more = next_page(&c->next);
  *     for (;;) {
- *         NART_AWAIT(c->r, nart_task_set_next(cx, &c->set, &c->result));
- *         if (c->r < 0)
- *             break;                                   // -ECHILD: all have ended
- *         ...
+ *         while (c->more && nart_task_set_spawn(cx, &c->set, &fetch_type, &c->next) >= 0)
+ *             c->more = next_page(&c->next);           // an error, -ENOSPC say, leaves it for later
+ *         NART_AWAIT(r, nart_task_set_next(cx, &c->set, &c->result));
+ *         if (r < 0)
+ *             break;                                   // -ECHILD: no task is left
  *     }
  *     nart_task_set_close(&c->set);
  * ```

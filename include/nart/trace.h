@@ -5,10 +5,13 @@
  * (ui.perfetto.dev): a track per task with a slice for each poll, marks where tasks begin and end,
  * and arrows from what woke a task to the poll that followed.
  *
- *     nart_trace_start(rt, 100000);
- *     ...
+ *     nart_res r = nart_trace_start(rt, 100000);
+ *     if (r == 0)
+ *         r = nart_rt_run(rt);
  *     FILE *out = fopen("trace.json", "w");
- *     nart_trace_stop(rt, out);
+ *     nart_trace_stop(rt, out);  // NULL: it ends all the same
+ *     if (out)
+ *         fclose(out);
  *
  * An arrow begins in the poll of the task that woke or spawned, or on one of four tracks: `inbox` (a
  * waker, from any thread), `timers`, `events` (descriptors, and rings that the loop looks at),

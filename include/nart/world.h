@@ -20,12 +20,15 @@
  *     static nart_res on_quote(const struct limits *limits, struct book *book,
  *                              const struct quote *quote)
  *     {
- *         ...
+ *         if (quote->price <= limits->high)
+ *             book->last = quote->price;
+ *         return 0;
  *     }
  *     NART_HANDLER(on_quote, const struct quote, SHARED(limits), EXCLUSIVE(book));
  *
  *     r = nart_handler_init(&h, world, &on_quote_handler); // once
- *     r = on_quote_run(&h, &quote);                        // often
+ *     if (r == 0)
+ *         r = on_quote_run(&h, &quote);                    // often
  *
  * A world needs no runtime. It belongs to one thread; a call from another answers
  * NART_EWRONGTHREAD. A function that uses a resource is left by returning only, not by longjmp() and

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* What the programs around the examples have in common. */
+#ifndef EXAMPLE_H
+#define EXAMPLE_H
+
+#include <nart/nart.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A runtime whose time passes when nothing else is left to do. */
+static inline nart_rt *example_rt(void)
+{
+    nart_rt *rt = NULL;
+
+    if (nart_rt_new(NULL, &rt) != 0 || nart_rt_clock_pause(rt) != 0 || nart_rt_clock_auto(rt) != 0)
+        abort();
+    return rt;
+}
+
+/* Runs a task to its end: 0 when it answers 0. Frees the runtime. */
+static inline int example_run(nart_rt *rt, nart_poll_fn poll, uint32_t size, const void *init)
+{
+    nart_task_type type = { NART_TASK_ABI, 0, "example", size, 16, poll, NULL, { NULL, NULL } };
+    nart_res answer = -1, r = nart_block_on(rt, &type, init, &answer);
+
+    if (r == 0)
+        r = answer;
+    if (r != 0)
+        fprintf(stderr, "%s\n", nart_err_name(r));
+    nart_rt_free(rt);
+    return r != 0;
+}
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Compiled only: the bridge is a part of some builds, and it would need a server. */
+#define NART_HTTP 1
+#include "example.h"
+
+#include <nart/tokio.h>
+
+/* DECLARATIONS */
+
+extern const nart_poll_fn example_poll;
+const nart_poll_fn example_poll = fetch_run;
