@@ -43,7 +43,8 @@ NART_API nart_res nart_rt_clock_advance(nart_rt *rt, int64_t ns);
  * cross-thread channel, a oneshot or anything else that another thread may send, any operation that
  * parked by nart_op_park(). Otherwise it stands still and the loop waits. Tasks that await a token or
  * the shutdown do not hold it, though another thread may cancel or ask.
- * @return 0; -EPERM the clock is not paused. **Cost**: a jump looks at every task.
+ * @return 0; -EPERM the clock is not paused. **Cost**: a jump looks at every slot that
+ * was ever used, and so does nart_rt_next_deadline().
  */
 NART_API nart_res nart_rt_clock_auto(nart_rt *rt);
 

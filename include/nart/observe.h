@@ -48,7 +48,8 @@ typedef struct nart_observe_opts {
  * Measures polls from the loop's next tick on, and counts wakes (nart_rt_stats). `opts` may be NULL. When it
  * does so already, only the options change. Ends with the runtime, or nart_rt_observe_stop().
  * @return 0; -EINVAL; -ENOMEM: nothing has changed; NART_EABI; NART_EWRONGTHREAD, NART_EFORK.
- * **Thread**: the runtime's own, inside or outside of its polls. **Cost**: one allocation of 8 kB.
+ * **Thread**: the runtime's own, inside or outside of its polls. **Cost**: 8 kB in two allocations, or in
+ * one while the runtime is traced.
  */
 NART_API NART_MUST_USE nart_res nart_rt_observe(nart_rt *rt, const nart_observe_opts *opts);
 

@@ -26,19 +26,21 @@ enum {
     NART_RT_BUSY = 1 /**< nart_rt_run() and nart_block_on() never park: they spin */
 };
 
-/** Options of a runtime; begin with NART_RT_OPTS_INIT. Zero means the default everywhere. */
+/** Options of a runtime; begin with NART_RT_OPTS_INIT. Zero means the default everywhere; the number in
+ *  a comment is the default. */
 typedef struct nart_rt_opts {
     size_t size;                       /**< sizeof(nart_rt_opts) */
     const char *name;                  /**< shown in dumps and reports; copied; "nart" */
     uint32_t slots[NART_SLOT_CLASSES]; /**< tasks at most per class; 4,096 small .. 256 large */
     uint32_t max_io;                   /**< descriptors at most; 1,024 */
     uint32_t flags;                    /**< NART_RT_* */
-    uint32_t polls_per_tick;           /**< 64; at least that */
-    uint32_t inbox_per_tick;           /**< 256 */
-    uint32_t timers_per_tick;          /**< timers touched, fired or moved; 128 */
-    uint32_t events_per_tick;          /**< 256 */
-    int64_t spin_ns;                   /**< look again for so long before parking; 0 */
-    const nart_alloc *alloc;           /**< copied; malloc and free */
+    /* Limits of one tick. The default is the minimum: a smaller value is raised to it. */
+    uint32_t polls_per_tick;  /**< polls; 64, of which urgent tasks take 16 at most */
+    uint32_t inbox_per_tick;  /**< wakes from other threads; 256 */
+    uint32_t timers_per_tick; /**< timers touched, fired or moved; 128 */
+    uint32_t events_per_tick; /**< events of descriptors; 256 */
+    int64_t spin_ns;          /**< look again for so long before parking; 0 */
+    const nart_alloc *alloc;  /**< copied; malloc and free */
     /** Told, line by line, what went wrong where no answer can be given (a body that ignored
      *  cancellation, say). Default: standard error. **Thread**: the runtime's own. */
     void (*report)(void *arg, const char *line);
@@ -127,7 +129,8 @@ NART_API NART_MUST_USE nart_res nart_rt_poll(nart_rt *rt, int64_t timeout_ns);
 NART_API int nart_rt_backend_fd(nart_rt *rt);
 
 /** When nart_rt_poll() must be called at the latest: an absolute time, 0 = now, NART_NEVER. Holds
- *  until the runtime is next used. **Cost**: O(1). */
+ *  until the runtime is next used. **Cost**: O(1); with a clock that advances by itself
+ *  (nart_rt_clock_auto()) it looks at every slot that was ever used. */
 NART_API int64_t nart_rt_next_deadline(nart_rt *rt);
 
 /** Spawning from outside polls. Same answers as the nart_spawn functions, and NART_EWRONGTHREAD,

@@ -71,7 +71,8 @@ NART_API nart_res nart_rt_shutdown_within(nart_rt *rt, int64_t grace_ns, int64_t
 /**
  * From here on this signal asks the runtime to shut down, whichever thread it is delivered to. What
  * the process did with the signal before is restored by nart_rt_shutdown_off() or nart_rt_free(); in
- * a child of fork by the latter, or by exec.
+ * a child of fork by the latter. A program started by exec finds the signal at its default action,
+ * also if it was ignored before.
  * @return 0; -EINVAL not a signal that can be caught; -EBUSY it belongs to a runtime already;
  *   NART_EWRONGTHREAD, NART_EFORK.
  * **Thread**: the runtime's own.

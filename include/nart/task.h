@@ -103,7 +103,8 @@ typedef struct nart_task_type {
     uint32_t abi;         /**< NART_TASK_ABI */
     uint32_t flags;       /**< NART_TASK_* */
     const char *name;     /**< shown by nart_rt_dump() and in reports */
-    uint32_t size, align; /**< of the frame, in bytes */
+    uint32_t size, align; /**< of the frame, in bytes; with an alignment above 64 the type is
+                           *   refused: -EINVAL */
     nart_poll_fn poll;
     void (*drop)(void *frame); /**< the frame's destructor, or NULL. Runs exactly once, when the
                                 *   frame's storage ends: at the task's end, or at the release of

@@ -329,3 +329,19 @@ TEST(nothing_is_allocated_after_the_start)
         nart_join_release(&joins[i]);
     nart_rt_free(rt);
 }
+
+/* As nart_alloc in nart/base.h says: what is mapped are the tasks' slots, the wakers' records, the
+ * descriptors and the events. */
+TEST(a_runtime_asks_for_one_block_and_maps_four)
+{
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    nart_rt *rt;
+
+    need_counts();
+    opts.alloc = &test_alloc;
+    long live = test_alloc_live(), mapped = mappings;
+    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    CHECK_EQ(test_alloc_live(), live + 1);
+    CHECK_EQ(mappings, mapped + 4);
+    CHECK_RES(nart_rt_free(rt), 0);
+}

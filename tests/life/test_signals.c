@@ -284,3 +284,21 @@ TEST(a_storm_of_signals_on_a_working_loop)
     CHECK(nart_rt_is_shutdown(rt));
     CHECK_RES(nart_rt_free(rt), 0);
 }
+
+/* exec sets a signal with a handler to its default, also one that was ignored before. */
+TEST(exec_sets_the_signal_to_its_default)
+{
+    int status;
+
+    CHECK(signal(SIGTERM, SIG_IGN) != SIG_ERR);
+    pid_t child = fork();
+    CHECK_LE(0, child);
+    if (child == 0) {
+        nart_rt *rt = new_rt();
+        CHECK_RES(nart_rt_shutdown_on(rt, SIGTERM), 0);
+        execl("/bin/sh", "sh", "-c", "kill -s TERM $$", (char *)NULL);
+        _exit(1);
+    }
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+}

@@ -387,3 +387,20 @@ TEST(misuse_is_answered)
     pthread_join(thread, NULL);
     CHECK_RES(nart_rt_free(rt), 0);
 }
+
+/* As nart/observe.h and nart/trace.h say. */
+TEST(the_first_observer_takes_two_allocations_and_a_second_one_one)
+{
+    nart_rt *rt = paused_rt(hear);
+    long live = test_alloc_live();
+
+    CHECK_RES(nart_rt_observe(rt, NULL), 0);
+    CHECK_EQ(test_alloc_live(), live + 2);
+    CHECK_RES(nart_trace_start(rt, 10), 0);
+    CHECK_EQ(test_alloc_live(), live + 3);
+    CHECK_RES(nart_rt_observe_stop(rt), 0);
+    CHECK_EQ(test_alloc_live(), live + 2);
+    CHECK_RES(nart_trace_stop(rt, NULL), 0);
+    CHECK_EQ(test_alloc_live(), live);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
