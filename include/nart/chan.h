@@ -404,8 +404,8 @@ static inline NART_MUST_USE nart_res nart_try_recv(nart_rx *rx, void *value)
 /**
  * Sends, waiting for a place.
  * @return 0; NART_ECLOSED; -EBUSY another task waits in this end; -ECANCELED, -ETIMEDOUT: not sent;
- *   NART_EDRIVER it would wait in a local channel under another driver than its runtime's. On an
- *   error the value stays the caller's.
+ *   NART_EFORK as nart_try_send(); NART_EDRIVER it would wait in a local channel under another driver
+ *   than its runtime's. On an error the value stays the caller's.
  * **Thread**: the end's own.
  */
 static inline NART_MUST_USE nart_res nart_send(nart_cx *cx, nart_tx *tx, const void *value)

@@ -53,7 +53,8 @@ typedef struct nart_rt_opts {
 /**
  * Makes a runtime. `opts` may be NULL.
  * @return 0 and `*out`; -EINVAL; -ENOMEM; -EMFILE, -ENFILE no descriptor for its epoll or eventfd;
- *   NART_EABI options of another version.
+ *   -ENOSPC the user watches as many descriptors as the system allows; NART_EABI options of another
+ *   version.
  * **Thread**: any; it binds later. **Cost**: two descriptors; memory is mapped and touched on use.
  */
 NART_API NART_MUST_USE nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **out);
@@ -84,14 +85,14 @@ typedef struct nart_rt_end {
 NART_API nart_res nart_rt_free_counted(nart_rt *rt, nart_rt_end *out);
 
 /** Binds to the calling thread now. Only between runs, with no other thread inside.
- *  @return 0; -EDEADLK inside a poll. **Thread**: the one that will run it. */
+ *  @return 0; -EINVAL; -EDEADLK inside a poll; NART_EFORK. **Thread**: the one that will run it. */
 NART_API nart_res nart_rt_bind(nart_rt *rt);
 
 /**
  * Runs until no task is left, those included that other threads have spawned until then; or
  * nart_rt_stop().
- * @return 0; -EDEADLK inside a poll of its own; NART_EWRONGTHREAD; NART_EFORK; -errno of a wait
- *   that failed.
+ * @return 0; -EINVAL; -EDEADLK inside a poll of its own; NART_EWRONGTHREAD; NART_EFORK; -errno of
+ *   a wait that failed.
  */
 NART_API NART_MUST_USE nart_res nart_rt_run(nart_rt *rt);
 
@@ -133,8 +134,9 @@ NART_API int nart_rt_backend_fd(nart_rt *rt);
  *  (nart_rt_clock_auto()) it looks at every slot that was ever used. */
 NART_API int64_t nart_rt_next_deadline(nart_rt *rt);
 
-/** Spawning from outside polls. Same answers as the nart_spawn functions, and NART_EWRONGTHREAD,
- *  NART_EFORK. **Thread**: the runtime's own, or any before it is bound. */
+/** Spawning from outside polls. @return as nart_spawn_begin() but for NART_EDRIVER, and
+ *  NART_EWRONGTHREAD, NART_EFORK; nart_rt_spawn_commit() as nart_spawn_commit(). **Thread**: the
+ *  runtime's own, or any before it is bound. */
 NART_API NART_MUST_USE void *nart_rt_spawn_begin(nart_rt *rt, const nart_task_type *type,
                                                  nart_res *err);
 NART_API NART_MUST_USE void *nart_rt_spawn_boxed_begin(nart_rt *rt, const nart_task_type *type,

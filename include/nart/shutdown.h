@@ -53,7 +53,7 @@ typedef struct nart_rt_left {
  * less: one tick). What other threads have spawned until then is included. Asks nobody to end.
  * @param left may be NULL.
  * @return 0; -ETIMEDOUT tasks are left, and each has been reported by name and source line (see
- *   nart_rt_opts); -EBUSY none runs any more, but some are kept by join handles; errors as
+ *   nart_rt_opts); -EBUSY none runs any more, but some are kept by join handles; the errors of
  *   nart_rt_run(); NART_EABI.
  * **Thread**: the runtime's own.
  */

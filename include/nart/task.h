@@ -247,6 +247,7 @@ typedef struct nart_join {
  * Awaits the end of a task.
  * @return 0 and `*result` = the task's answer; NART_EABORTED: it was cancelled or aborted;
  *   NART_EUSED: the answer has been taken; NART_ESTALE: empty handle, or the runtime is gone;
+ *   NART_EDRIVER: a task of another runtime, or the caller's driver moves it between threads;
  *   -EBUSY: another task awaits this handle; -EDEADLK: its own task; -ECANCELED, -ETIMEDOUT: about
  *   the caller, the handle can be awaited again.
  * **Thread**: the runtime's own, inside a poll.
@@ -289,7 +290,8 @@ NART_API NART_MUST_USE void *nart_spawn_boxed_begin(nart_cx *cx, const nart_task
 /**
  * Makes the task ready; its first poll is on a later turn, never inside this call.
  * @param out its join handle, empty or zeroed before; NULL detaches the task.
- * @return 0; never fails for a frame that begin answered. For the task's id see nart_join_task().
+ * @return 0; -EINVAL not a frame that was begun here; NART_EDRIVER. Never fails for a frame that
+ *   begin answered. For the task's id see nart_join_task().
  */
 NART_API nart_res nart_spawn_commit(nart_cx *cx, void *frame, nart_join *out);
 
@@ -310,7 +312,7 @@ NART_API NART_MUST_USE nart_res nart_spawn_boxed(nart_cx *cx, const nart_task_ty
 
 /** Asks a task to end: its operations answer -ECANCELED from its next poll on, those of the running
  *  task itself at once.
- *  @return 0; NART_ESTALE when it has ended; NART_EWRONGTHREAD. */
+ *  @return 0; NART_ESTALE when it has ended; -EINVAL no runtime; NART_EWRONGTHREAD, NART_EFORK. */
 NART_API nart_res nart_task_cancel(nart_rt *rt, nart_task t);
 
 /** Asks, and drops the task when the poll that is told of it answers NART_PENDING again. That poll
