@@ -141,9 +141,10 @@ static nart_res start_run(nart_cx *cx, struct supervisor *s)
     }
     if (r >= 0)
         r = start_tasks(cx, s);
-    if (r >= 0)
-        NART_YIELD(); /* they begin */
-    NART_END(r);
+    if (r < 0)
+        NART_RETURN(r);
+    NART_YIELD(); /* they begin */
+    NART_END(0);
 }
 
 static void print_line(struct supervisor *s)
