@@ -6,6 +6,9 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/nart)
 install(TARGETS nart nart_strict EXPORT nartTargets FILE_SET HEADERS)
 install(EXPORT nartTargets NAMESPACE nart:: DESTINATION ${package_dir})
 
+# Finds in bodies what compilers do not see. For people and CI, so it is not part of the package.
+install(PROGRAMS cmake/nart_lint.py DESTINATION ${CMAKE_INSTALL_DATADIR}/nart)
+
 # While the major version is 0, a minor version may break its users.
 configure_package_config_file(cmake/nartConfig.cmake.in nartConfig.cmake
   INSTALL_DESTINATION ${package_dir} PATH_VARS CMAKE_INSTALL_LIBDIR)

@@ -23,9 +23,18 @@
  * ```
  *
  * Rules, and what happens when one is broken:
- *  1. What must survive an await lives in the frame. Locals do not: gcc says so with
- *     -Wjump-misses-init, clang with -Wconditional-uninitialized (CMake target `nart::strict`).
- *  2. No await inside a `switch` of your own: a compile error with gcc and clang.
+ *  1. What must survive an await lives in the frame. Locals do not. One that is declared before
+ *     NART_BEGIN is initialised again at each poll, so what the body changed in it is silently lost;
+ *     any other one has no value.
+ *       - Compilers warn of one that is initialised after NART_BEGIN (gcc: -Wjump-misses-init) or not
+ *         at all (clang: -Wconditional-uninitialized): CMake target `nart::strict`.
+ *       - The script nart_lint.py, installed in share/nart, finds those that are initialised before
+ *         NART_BEGIN, then changed, and read after an await.
+ *       - Nothing finds a change through a pointer or in a macro of your own, nor an initial value
+ *         that is another one at the next poll (`int n = f->n;`).
+ *  2. No await inside a `switch` of your own: a compile error with gcc and clang, but not under -w, nor
+ *     in a switch on __int128: then it resumes in the wrong place. A `break` outside of any loop and
+ *     switch leaves the body's own switch: the body goes on at its NART_END. nart_lint.py finds both.
  *  3. The awaited expression is evaluated at every poll: no side effects, its inputs in the frame.
  *  4. One await per source line: a compile error (duplicate case).
  *  5. A body is left by NART_RETURN or NART_END only; after a plain `return` its next call aborts

@@ -19,7 +19,7 @@ Rules
      statements its line /* STATEMENTS */. If not, the program is the declarations alone. Statements
      without such a file are an error, and so is such a file without an example.
   4. Every program is compiled by every compiler, with -std=c11 -Wall -Wextra -Werror. One with a `main`
-     is linked with the libraries and run: its status has to be 0.
+     is linked with the libraries and run: its status has to be 0. nart_lint.py finds nothing in it.
   5. A header has an example, unless NO_EXAMPLE says why not.
 """
 import argparse
@@ -30,6 +30,7 @@ import sys
 import tempfile
 
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
+LINT = PROGRAMS.parents[2] / "c_src" / "cmake" / "nart_lint.py"
 OPTIONS = ["-std=c11", "-D_POSIX_C_SOURCE=200809L", "-O1", "-Wall", "-Wextra", "-Werror"]
 DECLARATION = re.compile(r"(//[^\n]*\n)*\s*"
                          r"(static\b|typedef\b|struct \w+\s*\{|#|NART_(RESOURCE|HANDLER|CHAN_TYPED))")
@@ -148,6 +149,7 @@ def check(path, args, work, programs=PROGRAMS):
     for index, (number, code) in enumerate(found, 1):
         source = work / f"{path.stem}.{index}.c"
         source.write_text(program_of(path, index, number, code, programs))
+        run(f"{path}:{number}", [sys.executable, LINT, source], work)
         runs = re.search(r"^int main", source.read_text(), re.MULTILINE) is not None
         for cc in args.cc:
             binary = source.with_suffix("." + pathlib.Path(cc).name)

@@ -22,7 +22,7 @@ static nart_res run(nart_cx *cx, void *frame)
 
     NART_BEGIN(cx, &f->co);
     /* STATEMENTS */
-    NART_END(r == 0 && f->tries == 3 ? f->r : -EIO);
+    NART_END(f->tries == 3 ? f->r : -EIO);
 }
 
 int main(void)
