@@ -25,6 +25,8 @@ Rules
   2. A code that the function's own text names can be answered by the source.
   3. A difference in returns.txt is one: an entry without use is an error.
   4. nart_err_name() knows every code of the manual and of the source.
+  5. The functions of tokio.h, which are Rust, are compared as one: the codes that its text names with
+     those that rust_bridge/src uses.
 """
 import argparse
 import pathlib
@@ -216,7 +218,28 @@ class Table:
                 yield from codes
 
 
-def faults_of(headers, sources, table_text):
+def differences(name, source, manual, table):
+    own, system = source.codes((None, name), table.system)
+    said, page = manual.codes(name), set(table.of_page(name, manual))
+    wrong = {"source": own - said - page,
+             "manual": manual.own(name) - own - system - page - {"-errno"}}
+    if "-errno" not in said | page:
+        wrong["source"] |= system - said - page
+    return wrong
+
+
+def bridge_of(headers, rust, own):
+    """(codes of the manual, codes of the source) of the bridge; `own` are nart's own codes."""
+    text = next(text for path, text in headers.items() if path.name == "tokio.h")
+    used = set()
+    for source in rust.values():
+        code = re.sub(r"//.*|pub const E.*", "", source)
+        used |= {"-" + name for name in re.findall(r"libc::(E[A-Z0-9]+)", code)}
+        used |= {"NART_" + name for name in re.findall(r"(?<!libc::)\b(E[A-Z_]+)\b", code)} & own
+    return set(re.findall(CODE, text)), used
+
+
+def faults_of(headers, sources, rust, table_text):
     source, manual, table = Source({**sources, **headers}), Manual(headers), Table(table_text)
     used = set()
     for number, _, codes, _, where in table.pages:
@@ -226,16 +249,14 @@ def faults_of(headers, sources, table_text):
     everything = "\n".join([*sources.values(), *headers.values()])
     known = {"-" + name for name in re.findall(r"\bSYS\((E\w+)\)", everything)}
     known |= {"NART_" + name for name in re.findall(r"\bX\((E\w+),", everything)}
-    for name in sorted(manual.answers):
-        if (None, name) not in source.functions:
+    own = {code for code in known if code.startswith("NART_")}
+    said, used_by_rust = bridge_of(headers, rust, own)
+    bridge = {"source": used_by_rust - said, "manual": said - used_by_rust}
+    for name in sorted(manual.answers | {"tokio.h"}):
+        if name != "tokio.h" and (None, name) not in source.functions:
             yield f"{manual.page[name]}: {name}() is not in the source"
             continue
-        own, system = source.codes((None, name), table.system)
-        said, page = manual.codes(name), set(table.of_page(name, manual))
-        wrong = {"source": own - said - page,
-                 "manual": manual.own(name) - own - system - page - {"-errno"}}
-        if "-errno" not in said | page:
-            wrong["source"] |= system - said - page
+        wrong = bridge if name == "tokio.h" else differences(name, source, manual, table)
         for number, kind, which, codes in table.differ:
             if which == name:
                 for of in wrong if kind == "later" else [kind]:
@@ -246,7 +267,8 @@ def faults_of(headers, sources, table_text):
         for kind, text in ("source", "can be answered and is not in the manual"), \
                           ("manual", "is in the manual and cannot be answered"):
             for code in sorted(wrong[kind]):
-                yield f"{manual.page[name]}: {name}(): {code} {text}"
+                where = name if name == "tokio.h" else f"{manual.page[name]}: {name}()"
+                yield f"{where}: {code} {text}"
     for number, kind, which, codes in table.differ:
         for code in sorted(codes):
             if (number, code) not in used:
@@ -260,7 +282,7 @@ def replaced(texts, name, old, new):
             for path, text in texts.items()}
 
 
-def undetected(headers, sources, table):
+def undetected(headers, sources, rust, table):
     """Breaks the rules in turn; what is not found out."""
     body = "nart__task *t = nart__rt_task(rt, id);"  # of what cancel and abort call
     last = table.rstrip("\n").rsplit("\nsource:", 1)
@@ -280,11 +302,13 @@ def undetected(headers, sources, table):
             replaced(headers, "task.h", "answers -EPERM", "fails"), sources, table),
         "a difference that is none": (
             headers, sources, last[0] + "\nsource: nart_rt_new: -EDOM: never\nsource:" + last[1]),
+        "the bridge answers less": (
+            replaced(headers, "tokio.h", "-EDEADLK on", "-EDOM on"), sources, table),
         "a code without a name": (
             headers, replaced(sources, "error.c", "SYS(ECHILD)", ""), table),
     }
     for what, (h, s, text) in broken.items():
-        if bool(list(faults_of(h, s, text))) == (what == "nothing"):
+        if bool(list(faults_of(h, s, rust, text))) == (what == "nothing"):
             yield f"{'' if what == 'nothing' else 'not '}found out: {what}"
 
 
@@ -300,13 +324,14 @@ def main():
     args = parser.parse_args()
     headers = read("include/nart", "*.h")
     sources = read("c_src", "*.c", "*/*.c", "*/*.h")
+    rust = read("rust_bridge/src", "*.rs")
     table = TABLE.read_text()
     if args.show:
         source, manual = Source({**sources, **headers}), Manual(headers)
         print("source ", *map(sorted, source.codes((None, args.show), Table(table).system)))
         print("manual ", sorted(manual.codes(args.show)))
         return 0
-    faults = list((undetected if args.faults else faults_of)(headers, sources, table))
+    faults = list((undetected if args.faults else faults_of)(headers, sources, rust, table))
     print("\n".join(faults))
     return 1 if faults else 0
 
