@@ -9,10 +9,12 @@ set_target_properties(nart_test_futures PROPERTIES
 set(tests
   bridge/adopt bridge/blocking bridge/fork bridge/layout bridge/local bridge/memory bridge/op
   bridge/panic bridge/shutdown bridge/task bridge/threads bridge/waits)
+set(sources bridge/bridge.c)
 if(NART_HTTP)
-  list(APPEND tests bridge/http)
+  list(APPEND tests bridge/http bridge/http_exchanges)
+  list(APPEND sources bridge/exchange.c)
 endif()
-nart_test(${tests} SOURCES bridge/bridge.c TIMEOUT 300 PART)
+nart_test(${tests} SOURCES ${sources} TIMEOUT 300 PART)
 nart_test(bridge/alloc SOURCES bridge/bridge.c)
 if(NART_HTTP)
   include(${CMAKE_CURRENT_LIST_DIR}/../httpd/httpd.cmake)

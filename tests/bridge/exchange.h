@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* HTTP exchanges as rows of a table: a server on real sockets that follows a script (what it reads, what
+ * it sends, in which pieces, when it closes or resets the connection), the request, and its answer. A row
+ * that goes wrong is named. */
+#ifndef NART_TEST_EXCHANGE_H
+#define NART_TEST_EXCHANGE_H
+
+#include "bridge.h"
+
+enum what {
+    END,        /* of the script: the server closes what is open */
+    S_HEAD,     /* read to the end of a request's head */
+    S_BODY,     /* read so many bytes of its body */
+    S_HAS,      /* the last head has this text */
+    S_LACKS,    /* the last head does not */
+    S_SAY,      /* send this */
+    S_FLOOD,    /* send this until the client closes the connection */
+    S_GONE,     /* wait until the client closes the connection; drop what it sends */
+    S_CLOSE,    /* end the connection in order */
+    S_RESET,    /* end it by a reset */
+    S_ACCEPT,   /* close, and accept the next connection */
+    S_ACCEPT_B, /* the same at the other origin */
+    S_NEXT      /* accept the next connection, and leave this one as it is */
+};
+
+struct step {
+    enum what what;
+    const char *text; /* "%A" and "%B" in it: host and port of the two origins */
+    size_t n;
+};
+
+#define STEP(...)                                                                                  \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
+#define HEAD STEP(S_HEAD, NULL, 0)
+#define BODY(n) STEP(S_BODY, NULL, n)
+#define HAS(text) STEP(S_HAS, text, 0)
+#define LACKS(text) STEP(S_LACKS, text, 0)
+#define SAY(text) STEP(S_SAY, text, 0)
+#define FLOOD(text) STEP(S_FLOOD, text, 0)
+#define GONE STEP(S_GONE, NULL, 0)
+#define CLOSE STEP(S_CLOSE, NULL, 0)
+#define RESET STEP(S_RESET, NULL, 0)
+#define ACCEPT STEP(S_ACCEPT, NULL, 0)
+#define ACCEPT_B STEP(S_ACCEPT_B, NULL, 0)
+#define NEXT STEP(S_NEXT, NULL, 0)
+
+#define SCRIPT(...) .script = { __VA_ARGS__ }
+
+enum { STEPS = 24, HEADERS = 5, BIG = 16 << 20 };
+
+struct exchange {
+    const char *name;
+    int64_t is;       /* the status, or the error */
+    const char *text; /* the body; NULL: not looked at */
+    struct step script[STEPS];
+    int64_t again;            /* the answer to the same request, sent once more; 0: it is not */
+    const char *url, *method; /* NULL: http://%A/, GET */
+    nart_http_header headers[HEADERS];
+    const char *body;
+    size_t body_len, max_body;
+    int64_t timeout_ns;
+};
+
+#define OK "HTTP/1.1 200 OK\r\n"
+#define FIVE OK "Content-Length: 5\r\n\r\nhello"
+#define CHUNKED OK "Transfer-Encoding: chunked\r\n\r\n"
+#define BYE OK "Content-Length: 3\r\n\r\nbye"
+
+/* Opens a loop and a bridge, and plays the rows one after another. */
+void play_all(const struct exchange *rows, size_t n);
+
+#define PLAY(rows) play_all(rows, sizeof rows / sizeof *rows)
+
+#endif

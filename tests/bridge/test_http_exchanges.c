@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Answers of servers that misbehave, and requests that must not be sent. The right answer is what RFC 9110
+ * and 9112 ask of a client; where they leave a choice, what curl and hyper do. */
+#include "exchange.h"
+
+/* ---- where an answer ends ---- */
+
+static const struct exchange lengths[] = {
+    { "a length", 200, "hello", SCRIPT(HEAD, SAY(FIVE)) },
+    { "a length, in pieces", 200, "hello",
+      SCRIPT(HEAD, SAY("HT"), SAY("TP/1.1 200 OK\r"), SAY("\nContent-Le"), SAY("ngth: 5\r\n\r"),
+             SAY("\nhe"), SAY("llo")) },
+    { "a length of nothing", 200, "", SCRIPT(HEAD, SAY(OK "Content-Length: 0\r\n\r\n")) },
+    { "to the end of the connection", 200, "all of it",
+      SCRIPT(HEAD, SAY(OK "\r\nall of it"), CLOSE) },
+    { "the same length twice", 200, "hello",
+      SCRIPT(HEAD, SAY(OK "Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello")) },
+    { "two lengths", NART_EHTTP_OTHER, NULL,
+      SCRIPT(HEAD, SAY(OK "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!")) },
+    { "two lengths in one header", NART_EHTTP_OTHER, NULL,
+      SCRIPT(HEAD, SAY(OK "Content-Length: 5, 6\r\n\r\nhello!")) },
+    { "a length with a sign", NART_EHTTP_OTHER, NULL,
+      SCRIPT(HEAD, SAY(OK "Content-Length: +5\r\n\r\nhello")) },
+    { "a negative length", NART_EHTTP_OTHER, NULL,
+      SCRIPT(HEAD, SAY(OK "Content-Length: -1\r\n\r\nhello")) },
+    { "a length in hexadecimal", NART_EHTTP_OTHER, NULL,
+      SCRIPT(HEAD, SAY(OK "Content-Length: 0x5\r\n\r\nhello")) },
+    { "an empty length", NART_EHTTP_OTHER, NULL,
+      SCRIPT(HEAD, SAY(OK "Content-Length: \r\n\r\nhello")) },
+    { "a length of more than 64 bits", NART_EHTTP_OTHER, NULL,
+      SCRIPT(HEAD, SAY(OK "Content-Length: 18446744073709551621\r\n\r\nhello")) },
+    { "a length above the limit", NART_EHTTP_BODY_LIMIT, NULL,
+      SCRIPT(HEAD, SAY(OK "Content-Length: 9223372036854775807\r\n\r\nhello"), GONE) },
+    { "more than the length, and a new connection", 200, "hello",
+      SCRIPT(HEAD, SAY(FIVE "hello"), ACCEPT, HEAD, SAY(FIVE)), .again = 200 },
+    { "a second answer that nobody asked for", 200, "hello",
+      SCRIPT(HEAD, SAY(FIVE BYE), ACCEPT, HEAD, SAY(FIVE)), .again = 200 },
+    { "a connection is used again", 200, "hello", SCRIPT(HEAD, SAY(FIVE), HEAD, SAY(FIVE)),
+      .again = 200 },
+    { "a connection that the server will close is not", 200, "hello",
+      SCRIPT(HEAD, SAY(OK "Connection: close\r\nContent-Length: 5\r\n\r\nhello"), ACCEPT, HEAD,
+             SAY(FIVE)),
+      .again = 200 },
+};
+
+TEST(lengths_of_answers)
+{
+    PLAY(lengths);
+}
+
+static const struct exchange chunks[] = {
+    { "chunks", 200, "hello", SCRIPT(HEAD, SAY(CHUNKED "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n")) },
+    { "chunks, in pieces", 200, "hello",
+      SCRIPT(HEAD, SAY(CHUNKED), SAY("2"), SAY("\r\nh"), SAY("e\r"), SAY("\n3\r\nllo\r\n0"),
+             SAY("\r\n\r"), SAY("\n")) },
+    { "chunks with extensions", 200, "hello",
+      SCRIPT(HEAD, SAY(CHUNKED "5;a=b;c=\"d\"\r\nhello\r\n0;e\r\n\r\n")) },
+    { "chunks with sizes of many digits", 200, "hello world",
+      SCRIPT(HEAD, SAY(CHUNKED "000B\r\nhello world\r\n000\r\n\r\n")) },
+    { "trailers are read and dropped", 200, "hello",
+      SCRIPT(HEAD, SAY(CHUNKED "5\r\nhello\r\n0\r\nX-Sum: 1\r\nContent-Length: 9\r\n\r\n"), HEAD,
+             SAY(FIVE)),
+      .again = 200 },
+    { "trailers that are none", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED "5\r\nhello\r\n0\r\nno colon\r\n\r\n"), GONE) },
+    { "endless trailers", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED "5\r\nhello\r\n0\r\n"), FLOOD("X-More: 0123456789abcdef\r\n")) },
+    { "endless extensions", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED "5"), FLOOD(";more=0123456789abcdef")) },
+    { "a size that is none", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED "5\r\nhello\r\nfive\r\n"), GONE) },
+    { "an empty size", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED "\r\nhello\r\n0\r\n\r\n"), GONE) },
+    { "a size with a sign", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED "+5\r\nhello\r\n0\r\n\r\n"), GONE) },
+    { "a size of more than 64 bits", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED "10000000000000005\r\nhello\r\n0\r\n\r\n"), GONE) },
+    { "a chunk longer than its size", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED "4\r\nhello\r\n0\r\n\r\n"), GONE) },
+    { "chunks above the limit", NART_EHTTP_BODY_LIMIT, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED), FLOOD("8\r\n12345678\r\n")) },
+    { "chunks and a length: the chunks count", 200, "hello",
+      SCRIPT(
+          HEAD,
+          SAY(OK
+              "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")) },
+    { "a coding in HTTP/1.0", NART_EHTTP_OTHER, NULL,
+      SCRIPT(HEAD,
+             SAY("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
+             CLOSE) },
+};
+
+TEST(chunks_of_answers)
+{
+    PLAY(chunks);
+}
+
+/* ---- the end of a connection, at each stage ---- */
+
+static const struct exchange ends[] = {
+    { "closed at once", NART_EHTTP_OTHER, NULL, SCRIPT(CLOSE) },
+    { "reset before the head is read", NART_EHTTP_OTHER, NULL, SCRIPT(BODY(1), RESET) },
+    { "closed without an answer", NART_EHTTP_OTHER, NULL, SCRIPT(HEAD, CLOSE) },
+    { "reset without an answer", NART_EHTTP_OTHER, NULL, SCRIPT(HEAD, RESET) },
+    { "closed in the status line", NART_EHTTP_OTHER, NULL, SCRIPT(HEAD, SAY("HTTP/1.1 2"), CLOSE) },
+    { "reset in the status line", NART_EHTTP_OTHER, NULL, SCRIPT(HEAD, SAY("HTTP/1.1 2"), RESET) },
+    { "closed in the head", NART_EHTTP_OTHER, NULL, SCRIPT(HEAD, SAY(OK "X-Hea"), CLOSE) },
+    { "reset in the head", NART_EHTTP_OTHER, NULL, SCRIPT(HEAD, SAY(OK "X-Hea"), RESET) },
+    { "closed in a body with a length", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(OK "Content-Length: 5\r\n\r\nhell"), CLOSE) },
+    { "reset in a body with a length", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(OK "Content-Length: 5\r\n\r\nhell"), RESET) },
+    { "reset in a body without a length", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(OK "\r\nhell"), RESET) },
+    { "closed in a chunk", NART_EHTTP_BODY, NULL, SCRIPT(HEAD, SAY(CHUNKED "5\r\nhell"), CLOSE) },
+    { "reset in a chunk", NART_EHTTP_BODY, NULL, SCRIPT(HEAD, SAY(CHUNKED "5\r\nhell"), RESET) },
+    { "closed in the size of a chunk", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED "5\r\nhello\r\n1"), CLOSE) },
+    { "closed between chunks", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED "5\r\nhello\r\n"), CLOSE) },
+    { "closed before the trailers", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED "5\r\nhello\r\n0\r\n"), CLOSE) },
+    { "closed in the trailers", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED "5\r\nhello\r\n0\r\nX-Su"), CLOSE) },
+    { "reset after the whole answer", 200, "hello", SCRIPT(HEAD, SAY(FIVE), RESET) },
+    { "reset while the body is sent", NART_EHTTP_OTHER, NULL, SCRIPT(HEAD, BODY(100000), RESET),
+      .method = "PUT", .body_len = BIG },
+    { "no answer in time", NART_EHTTP_TIMEOUT, NULL, SCRIPT(HEAD, GONE),
+      .timeout_ns = 20 * NART_MS },
+    { "no end of the head in time", NART_EHTTP_TIMEOUT, NULL, SCRIPT(HEAD, SAY(OK "X-"), GONE),
+      .timeout_ns = 20 * NART_MS },
+};
+
+TEST(connections_that_end)
+{
+    PLAY(ends);
+}
+
+/* ---- heads ---- */
+
+#define FILL "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static const struct exchange heads[] = {
+    { "HTTP/1.0", 200, "hello", SCRIPT(HEAD, SAY("HTTP/1.0 200 OK\r\n\r\nhello"), CLOSE) },
+    { "HTTP/1.0 with a length, and a new connection", 200, "hello",
+      SCRIPT(HEAD, SAY("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello"), ACCEPT, HEAD,
+             SAY(FIVE)),
+      .again = 200 },
+    { "no reason", 200, "", SCRIPT(HEAD, SAY("HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n")) },
+    { "a status of no class", 799, "",
+      SCRIPT(HEAD, SAY("HTTP/1.1 799 What\r\nContent-Length: 0\r\n\r\n")) },
+    { "lines that end with LF alone", 200, "hello",
+      SCRIPT(HEAD, SAY("HTTP/1.1 200 OK\nContent-Length: 5\n\nhello")) },
+    { "bytes above 127 in a header", 200, "",
+      SCRIPT(HEAD, SAY(OK "X-Name: \xc3\xa4\xff\r\nContent-Length: 0\r\n\r\n")) },
+    { "a content coding is the caller's to decode", 200, "packed",
+      SCRIPT(HEAD, SAY(OK "Content-Encoding: gzip\r\nContent-Length: 6\r\n\r\npacked")) },
+    { "not HTTP", NART_EHTTP_OTHER, NULL, SCRIPT(HEAD, SAY("220 mail ready\r\n"), GONE) },
+    { "HTTP/0.9", NART_EHTTP_OTHER, NULL, SCRIPT(HEAD, SAY("<html>hello</html>"), CLOSE) },
+    { "HTTP/2.0", NART_EHTTP_OTHER, NULL, SCRIPT(HEAD, SAY("HTTP/2.0 200 OK\r\n\r\n"), GONE) },
+    { "a status of two digits", NART_EHTTP_OTHER, NULL,
+      SCRIPT(HEAD, SAY("HTTP/1.1 20 OK\r\n\r\n"), GONE) },
+    { "a status of four digits", NART_EHTTP_OTHER, NULL,
+      SCRIPT(HEAD, SAY("HTTP/1.1 2000 OK\r\n\r\n"), GONE) },
+    { "a status below 100", NART_EHTTP_OTHER, NULL,
+      SCRIPT(HEAD, SAY("HTTP/1.1 099 OK\r\n\r\n"), GONE) },
+    { "a header without a colon", NART_EHTTP_OTHER, NULL,
+      SCRIPT(HEAD, SAY(OK "no colon\r\n\r\n"), GONE) },
+    { "a header without a name", NART_EHTTP_OTHER, NULL,
+      SCRIPT(HEAD, SAY(OK ": value\r\n\r\n"), GONE) },
+    { "a space before the colon", NART_EHTTP_OTHER, NULL,
+      SCRIPT(HEAD, SAY(OK "Content-Length : 5\r\n\r\nhello"), GONE) },
+    { "a header that is folded", NART_EHTTP_OTHER, NULL,
+      SCRIPT(HEAD, SAY(OK "X-Long: a\r\n b\r\nContent-Length: 0\r\n\r\n"), GONE) },
+    { "a CR in a header", NART_EHTTP_OTHER, NULL,
+      SCRIPT(HEAD, SAY(OK "X-Name: a\rb\r\nContent-Length: 0\r\n\r\n"), GONE) },
+    { "a control character in a header", NART_EHTTP_OTHER, NULL,
+      SCRIPT(HEAD, SAY(OK "X-Name: a\x01\r\nContent-Length: 0\r\n\r\n"), GONE) },
+    { "endless reason", NART_EHTTP_OTHER, NULL, SCRIPT(HEAD, SAY("HTTP/1.1 200 "), FLOOD(FILL)) },
+    { "endless name of a header", NART_EHTTP_OTHER, NULL, SCRIPT(HEAD, SAY(OK), FLOOD(FILL)) },
+    { "endless header", NART_EHTTP_OTHER, NULL, SCRIPT(HEAD, SAY(OK "X-Long: "), FLOOD(FILL)) },
+    { "endless headers", NART_EHTTP_OTHER, NULL,
+      SCRIPT(HEAD, SAY(OK), FLOOD("X-More: " FILL "\r\n")) },
+    { "endless empty lines", NART_EHTTP_OTHER, NULL, SCRIPT(HEAD, FLOOD("\r\n")) },
+};
+
+TEST(heads_of_answers)
+{
+    PLAY(heads);
+}
+
+/* ---- answers before the answer ---- */
+
+#define CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
+
+static const struct exchange interim[] = {
+    { "100 before the answer", 200, "hello", SCRIPT(HEAD, SAY(CONTINUE FIVE)) },
+    { "100 in pieces", 200, "hello",
+      SCRIPT(HEAD, SAY("HTTP/1.1 100 Con"), SAY("tinue\r\n\r"), SAY("\nHTTP"),
+             SAY("/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")) },
+    { "103 and its headers are passed over", 200, "hello",
+      SCRIPT(HEAD, SAY("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n" FIVE)) },
+    { "several, and the connection is used again", 200, "hello",
+      SCRIPT(HEAD, SAY("HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 199 What\r\n\r\n" CONTINUE FIVE),
+             HEAD, SAY(CONTINUE FIVE)),
+      .again = 200 },
+    { "a length in 100 is not one", 200, "hello",
+      SCRIPT(HEAD, SAY("HTTP/1.1 100 Continue\r\nContent-Length: 3\r\n\r\n" FIVE)) },
+    { "100 and then the end", NART_EHTTP_OTHER, NULL, SCRIPT(HEAD, SAY(CONTINUE), CLOSE) },
+    { "100 and then a reset", NART_EHTTP_OTHER, NULL, SCRIPT(HEAD, SAY(CONTINUE), RESET) },
+    { "100 without end", NART_EHTTP_TIMEOUT, NULL, SCRIPT(HEAD, FLOOD(CONTINUE)),
+      .timeout_ns = 50 * NART_MS },
+};
+
+TEST(interim_answers)
+{
+    PLAY(interim);
+}
+
+/* ---- answers without a body, whatever their headers say ---- */
+
+static const struct exchange bodiless[] = {
+    { "HEAD with a length", 200, "",
+      SCRIPT(HEAD, SAY(OK "Content-Length: 5\r\n\r\n"), HEAD, SAY(OK "Content-Length: 5\r\n\r\n")),
+      .method = "HEAD", .again = 200 },
+    { "HEAD with a length above the limit", 200, "",
+      SCRIPT(HEAD, SAY(OK "Content-Length: 99999999999\r\n\r\n")), .method = "HEAD" },
+    { "HEAD with chunks", 200, "", SCRIPT(HEAD, SAY(CHUNKED), HEAD, SAY(CHUNKED)), .method = "HEAD",
+      .again = 200 },
+    { "HEAD with neither", 200, "", SCRIPT(HEAD, SAY(OK "\r\n"), HEAD, SAY(OK "\r\n")),
+      .method = "HEAD", .again = 200 },
+    { "HEAD and a body all the same", 200, "",
+      SCRIPT(HEAD, SAY(FIVE), ACCEPT, HEAD, SAY(OK "\r\n")), .method = "HEAD", .again = 200 },
+    { "204", 204, "", SCRIPT(HEAD, SAY("HTTP/1.1 204 No Content\r\n\r\n"), HEAD, SAY(FIVE)),
+      .again = 200 },
+    { "204 with a length", 204, "",
+      SCRIPT(HEAD, SAY("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n"), HEAD, SAY(FIVE)),
+      .again = 200 },
+    { "204 and a body all the same", 204, "",
+      SCRIPT(HEAD, SAY("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello"), ACCEPT, HEAD,
+             SAY(FIVE)),
+      .again = 200 },
+    { "204 with chunks", 204, "",
+      SCRIPT(HEAD, SAY("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n"), HEAD,
+             SAY(FIVE)),
+      .again = 200 },
+    { "205", 205, "",
+      SCRIPT(HEAD, SAY("HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n")) },
+    { "304 with a length", 304, "",
+      SCRIPT(HEAD, SAY("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"), HEAD, SAY(FIVE)),
+      .headers = { { "If-None-Match", "\"a\"" } }, .again = 200 },
+    { "304 with a length above the limit", 304, "",
+      SCRIPT(HEAD, SAY("HTTP/1.1 304 Not Modified\r\nContent-Length: 99999999999\r\n\r\n")) },
+    { "304 and a body all the same", 304, "",
+      SCRIPT(HEAD, SAY("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nhello"), ACCEPT, HEAD,
+             SAY(FIVE)),
+      .again = 200 },
+};
+
+TEST(answers_without_a_body)
+{
+    PLAY(bodiless);
+}
+
+/* ---- answers that come before the request has been sent ---- */
+
+#define TOO_LARGE(more) "HTTP/1.1 413 Too Large\r\n" more "Content-Length: 5\r\n\r\nhello"
+
+static const struct exchange early[] = {
+    { "an answer to the head, the body is read", 413, "hello",
+      SCRIPT(HEAD, SAY(TOO_LARGE("")), BODY(BIG)), .method = "PUT", .body_len = BIG },
+    { "an answer to the head, the body is not read", 413, "hello",
+      SCRIPT(HEAD, SAY(TOO_LARGE("")), NEXT, HEAD, SAY(TOO_LARGE(""))), .method = "PUT",
+      .body_len = BIG, .again = 413 },
+    { "an answer to the head, and the end", 413, "hello",
+      SCRIPT(HEAD, SAY(TOO_LARGE("Connection: close\r\n")), CLOSE), .method = "PUT",
+      .body_len = BIG },
+    { "an answer within the body", 413, "hello",
+      SCRIPT(HEAD, BODY(100000), SAY(TOO_LARGE("Connection: close\r\n")), CLOSE), .method = "PUT",
+      .body_len = BIG },
+    { "an answer to the head, and its end decides", 413, "hello",
+      SCRIPT(HEAD, SAY("HTTP/1.1 413 Too Large\r\n\r\nhello"), CLOSE), .method = "PUT",
+      .body_len = BIG },
+    { "an answer that breaks off while the body is sent", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(OK "Content-Length: 6\r\n\r\nhello"), CLOSE), .method = "PUT",
+      .body_len = BIG },
+    { "a body that is read to its end", 200, "hello",
+      SCRIPT(HEAD, HAS("content-length: 16777216\r\n"), BODY(BIG), SAY(FIVE), HEAD, BODY(BIG),
+             SAY(FIVE)),
+      .method = "PUT", .body_len = BIG, .again = 200 },
+};
+
+TEST(early_answers)
+{
+    PLAY(early);
+}
+
+/* ---- requests that would be read as something else ---- */
+
+static const struct exchange injected[] = {
+    { "a line in a header", -EINVAL, NULL, .headers = { { "X-A", "a\r\nX-B: b" } } },
+    { "LF in a header", -EINVAL, NULL, .headers = { { "X-A", "a\nX-B: b" } } },
+    { "CR in a header", -EINVAL, NULL, .headers = { { "X-A", "a\rX-B: b" } } },
+    { "a control character in a header", -EINVAL, NULL, .headers = { { "X-A", "a\x7f" } } },
+    { "a line in a name", -EINVAL, NULL, .headers = { { "X-A: a\r\nX-B", "b" } } },
+    { "a colon in a name", -EINVAL, NULL, .headers = { { "X-A:", "b" } } },
+    { "a name of nothing", -EINVAL, NULL, .headers = { { "", "b" } } },
+    { "a line in a method", -EINVAL, NULL, .method = "GET / HTTP/1.1\r\nX-A: a\r\n\r\nGET" },
+    { "a method of nothing", -EINVAL, NULL, .method = "" },
+    { "a line that is escaped stays escaped", 200, "hello",
+      SCRIPT(HEAD, HAS("GET /a%0d%0aX-A:%20a HTTP/1.1\r\n"), SAY(FIVE)),
+      .url = "http://%A/a%0d%0aX-A:%20a" },
+    { "a space in a URL is escaped", 200, "hello",
+      SCRIPT(HEAD, HAS("GET /a%20HTTP/1.1?b%20c HTTP/1.1\r\n"), SAY(FIVE)),
+      .url = "http://%A/a HTTP/1.1?b c" },
+    { "a fragment is not sent", 200, "hello", SCRIPT(HEAD, HAS("GET /a HTTP/1.1\r\n"), SAY(FIVE)),
+      .url = "http://%A/a#secret" },
+    { "a name and a password are not in the request line", 200, "hello",
+      SCRIPT(HEAD, HAS("GET /a HTTP/1.1\r\n"), HAS("host: %A\r\n"),
+             HAS("authorization: Basic bmFtZTpwYXNz\r\n"), SAY(FIVE)),
+      .url = "http://name:pass@%A/a" },
+};
+
+TEST(requests_with_more_in_them)
+{
+    PLAY(injected);
+}
