@@ -448,15 +448,20 @@ NART_API nart_res nart_tokio_local_close(struct nart_tokio_local *local);
 /**
  * Sends an HTTP request. The operation answers 0 with the status (200, 404, ...) as its value, and
  * nart_tokio_op_message() is the body; or one of
- *   NART_EHTTP_URL the URL is none, or not of http or https; NART_EHTTP_CONNECT the server cannot be
- *   reached; NART_EHTTP_TLS; NART_EHTTP_TIMEOUT; NART_EHTTP_BODY_LIMIT the body is larger than
- *   `max_body`; NART_EHTTP_BODY it broke off; NART_EHTTP_REDIRECT more than 10, or to where it is
- *   not allowed (another scheme, from https to http); NART_EHTTP_OTHER; -EINVAL an invalid
- *   method or header, a header that the caller may not set (see `headers`), the
+ *   NART_EHTTP_URL the URL is none, or not of http or https; NART_EHTTP_CONNECT
+ *   the server cannot be reached; NART_EHTTP_TLS; NART_EHTTP_TIMEOUT; NART_EHTTP_BODY_LIMIT the body
+ *   is larger than `max_body`; NART_EHTTP_BODY it broke off, or its chunks are malformed;
+ *   NART_EHTTP_REDIRECT more than 10, or to where it is not allowed (another scheme, from https to
+ *   http); NART_EHTTP_OTHER no answer, or one that is not of HTTP/1.0 or HTTP/1.1: a malformed or
+ *   endless head, contradictory lengths, a transfer coding other than chunked, a change of protocol;
+ *   -EINVAL an invalid method or header, a header that the caller may not set (see `headers`), the
  *   methods CONNECT, and TRACE with a body;
- * with the reason as the message. Connections are kept and used again; one that the server closes at
- * that moment is NART_EHTTP_OTHER, for requests are not repeated unasked. Certificates are checked
- * against the platform's (SSL_CERT_FILE and SSL_CERT_DIR say otherwise). Proxies are not used.
+ * with the reason as the message. Interim answers (100 to 199) are skipped, trailers dropped, content
+ * codings (gzip) left to the caller. A server may answer before it has read the whole body; one that
+ * then resets the connection is NART_EHTTP_OTHER, for the reset may outrun its answer. Connections are
+ * kept and used again; one that the server closes at that moment is NART_EHTTP_OTHER, for requests are
+ * not repeated unasked. Certificates are checked against the platform's (SSL_CERT_FILE and SSL_CERT_DIR
+ * say otherwise). Proxies are not used.
  *
  * @return 0 and `*op`; -EINVAL no URL, or numbers out of range; -EAGAIN too many requests wait to
  *   be sent; NART_ESHUTDOWN; -ENOMEM; NART_EABI; NART_EFORK.

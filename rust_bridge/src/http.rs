@@ -10,16 +10,17 @@
 //! 4. The body is read piece by piece against the limit. What goes wrong becomes one of NART_EHTTP_*
 //!    with the whole chain of reasons as text.
 //!
-//! No header of the caller's changes where a message ends: framing.rs.
+//! No header of the caller's changes where a message ends: framing.rs. An answer in a transfer coding, or
+//! a protocol, that nobody asked for is an error ([`unasked`]): hyper hands out what it cannot decode.
 //!
 //! Redirects: at most 10, to http and https only, never from https to http.
 
 use std::error::Error;
 use std::sync::Arc;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, TRANSFER_ENCODING};
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Method, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::sync::OnceCell;
 
@@ -227,6 +228,9 @@ async fn answer(shared: &Shared, parts: Parts<'_>) -> Result<Outcome, Outcome> {
             "a redirect to a place that is none",
         ));
     }
+    if let Some(what) = unasked(&response) {
+        return Err(Outcome::error(EHTTP_OTHER, what));
+    }
     let too_large = || Outcome::error(EHTTP_BODY_LIMIT, format!("more than {max_body} bytes"));
     let promised = response.content_length().unwrap_or(0);
     if promised > max_body as u64 {
@@ -251,9 +255,22 @@ async fn answer(shared: &Shared, parts: Parts<'_>) -> Result<Outcome, Outcome> {
 }
 
 /// A redirect that was not followed and not refused: its location cannot be requested at all.
-fn is_left_redirect(response: &reqwest::Response) -> bool {
+fn is_left_redirect(response: &Response) -> bool {
     let followed = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
     followed && response.headers().contains_key(LOCATION)
+}
+
+/// What no server may answer to a request that names no coding and no other protocol.
+fn unasked(response: &Response) -> Option<&'static str> {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Some("the server changes to a protocol that nobody asked for");
+    }
+    let mut codings = response.headers().get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => None,
+        (Some(one), None) if one.as_bytes().eq_ignore_ascii_case(b"chunked") => None,
+        _ => Some("a transfer coding that nobody asked for"),
+    }
 }
 
 // ---- errors ----

@@ -84,6 +84,17 @@ static const struct exchange chunks[] = {
           HEAD,
           SAY(OK
               "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")) },
+    { "chunked twice", NART_EHTTP_OTHER, NULL,
+      SCRIPT(HEAD, SAY(OK "Transfer-Encoding: chunked\r\nTransfer-Encoding: "
+                          "chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")) },
+    { "a coding that nobody asked for", NART_EHTTP_OTHER, NULL,
+      SCRIPT(HEAD, SAY(OK "Transfer-Encoding: gzip, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")) },
+    { "a coding that is not chunked", NART_EHTTP_OTHER, NULL,
+      SCRIPT(HEAD, SAY(OK "Transfer-Encoding: identity\r\nContent-Length: 5\r\n\r\nhello"),
+             CLOSE) },
+    { "chunked is not the last coding", NART_EHTTP_OTHER, NULL,
+      SCRIPT(HEAD, SAY(OK "Transfer-Encoding: chunked, gzip\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
+             CLOSE) },
     { "a coding in HTTP/1.0", NART_EHTTP_OTHER, NULL,
       SCRIPT(HEAD,
              SAY("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
@@ -210,6 +221,11 @@ static const struct exchange interim[] = {
     { "100 and then a reset", NART_EHTTP_OTHER, NULL, SCRIPT(HEAD, SAY(CONTINUE), RESET) },
     { "100 without end", NART_EHTTP_TIMEOUT, NULL, SCRIPT(HEAD, FLOOD(CONTINUE)),
       .timeout_ns = 50 * NART_MS },
+    { "another protocol that nobody asked for", NART_EHTTP_OTHER, NULL,
+      SCRIPT(HEAD,
+             SAY("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n"
+                 "Upgrade: websocket\r\n\r\nhello"),
+             GONE) },
 };
 
 TEST(interim_answers)
