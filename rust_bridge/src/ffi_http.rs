@@ -55,7 +55,7 @@ const _: () = assert!(offset_of!(NartHttpOpts, reserved) == 72);
 
 /// Sends an HTTP request. The operation answers 0 with the status (200, 404, ...) as its value, and
 /// nart_tokio_op_message() is the body; or one of
-///   NART_EHTTP_URL the URL is none, or not of http or https; NART_EHTTP_CONNECT
+///   NART_EHTTP_URL not a URL, a control character in it, or not of http or https; NART_EHTTP_CONNECT
 ///   the server cannot be reached; NART_EHTTP_TLS; NART_EHTTP_TIMEOUT; NART_EHTTP_BODY_LIMIT the body
 ///   is larger than `max_body`; NART_EHTTP_BODY it broke off, or its chunks are malformed;
 ///   NART_EHTTP_REDIRECT more than 10, or to where it is not allowed (another scheme, from https to

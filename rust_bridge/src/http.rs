@@ -136,6 +136,10 @@ fn unpack(
 }
 
 fn parse_url(url: &[u8]) -> Result<Url, Outcome> {
+    // The parser leaves out tabs and line ends without a word.
+    if url.iter().any(u8::is_ascii_control) {
+        return Err(Outcome::error(EHTTP_URL, "a control character in it"));
+    }
     let text = std::str::from_utf8(url).map_err(|e| Outcome::error(EHTTP_URL, e.to_string()))?;
     let url = Url::parse(text).map_err(|e| Outcome::error(EHTTP_URL, e.to_string()))?;
     if matches!(url.scheme(), "http" | "https") {
@@ -379,7 +383,14 @@ mod tests {
             let refused = parse_url(url.as_bytes()).unwrap_err();
             assert_eq!(refused.number, EHTTP_URL, "{url}");
         }
-        assert_eq!(parse_url(b"http://\xff/").unwrap_err().number, EHTTP_URL);
+        for url in [
+            &b"http://\xff/"[..],
+            b"http://a/\n",
+            b"http://a/\tb",
+            b"\rhttp://a/",
+        ] {
+            assert_eq!(parse_url(url).unwrap_err().number, EHTTP_URL);
+        }
     }
 
     #[test]
