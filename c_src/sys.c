@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -153,61 +154,6 @@ int nart__sys_epoll_wait(int epfd, struct epoll_event *evs, int max, int64_t tim
     return n;
 }
 
-int nart__sys_socket(int family, int type)
-{
-    int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    return fd < 0 ? -errno : fd;
-}
-
-int nart__sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
-{
-    ONCE(bind(fd, addr, len));
-}
-
-int nart__sys_listen(int fd, int backlog)
-{
-    ONCE(listen(fd, backlog));
-}
-
-int nart__sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
-{
-    ONCE(setsockopt(fd, level, name, value, len));
-}
-
-int nart__sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
-{
-    ONCE(getsockopt(fd, level, name, value, len));
-}
-
-int nart__sys_sockname(int fd, struct sockaddr *addr, socklen_t *len)
-{
-    ONCE(getsockname(fd, addr, len));
-}
-
-int nart__sys_peername(int fd, struct sockaddr *addr, socklen_t *len)
-{
-    ONCE(getpeername(fd, addr, len));
-}
-
-int nart__sys_shutdown(int fd, int how)
-{
-    ONCE(shutdown(fd, how));
-}
-
-int nart__sys_set_nonblocking(int fd)
-{
-    int flags = fcntl(fd, F_GETFL);
-    if (flags < 0)
-        return -errno;
-    ONCE(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
-}
-
-int nart__sys_dup(int fd)
-{
-    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    return copy < 0 ? -errno : copy;
-}
-
 void nart__sys_close(int fd)
 {
     int saved = errno;
@@ -215,7 +161,72 @@ void nart__sys_close(int fd)
     errno = saved;
 }
 
-/* ---- the table of socket operations ---- */
+/* ---- the table for descriptors of handles ---- */
+
+static int sys_socket(int family, int type)
+{
+    int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return fd < 0 ? -errno : fd;
+}
+
+static int sys_bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+    ONCE(bind(fd, addr, len));
+}
+
+static int sys_listen(int fd, int backlog)
+{
+    ONCE(listen(fd, backlog));
+}
+
+static int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+    ONCE(setsockopt(fd, level, name, value, len));
+}
+
+static int sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+    ONCE(getsockopt(fd, level, name, value, len));
+}
+
+static int sys_sockname(int fd, struct sockaddr *addr, socklen_t *len)
+{
+    ONCE(getsockname(fd, addr, len));
+}
+
+static int sys_peername(int fd, struct sockaddr *addr, socklen_t *len)
+{
+    ONCE(getpeername(fd, addr, len));
+}
+
+static int sys_shutdown(int fd, int how)
+{
+    ONCE(shutdown(fd, how));
+}
+
+static int sys_set_nonblocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0)
+        return -errno;
+    ONCE(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+}
+
+static int sys_dup(int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return copy < 0 ? -errno : copy;
+}
+
+static int sys_poll(int fd, short events)
+{
+    struct pollfd p = { .fd = fd, .events = events };
+
+    while (poll(&p, 1, 0) < 0)
+        if (errno != EINTR)
+            return -errno;
+    return p.revents;
+}
 
 static ssize_t sys_recv(int fd, void *buf, size_t len, int flags)
 {
@@ -261,14 +272,23 @@ static int sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
 }
 
 const nart_sys nart__sys_real = {
-    .socket = nart__sys_socket,
-    .setsockopt = nart__sys_setsockopt,
-    .recv = sys_recv,
-    .send = sys_send,
+    .socket = sys_socket,
+    .bind = sys_bind,
+    .listen = sys_listen,
     .accept = sys_accept,
     .connect = sys_connect,
-    .sock_error = sys_sock_error,
+    .recv = sys_recv,
+    .send = sys_send,
     .recvmmsg = sys_recvmmsg,
     .sendmmsg = sys_sendmmsg,
+    .shutdown = sys_shutdown,
+    .sock_error = sys_sock_error,
+    .setsockopt = sys_setsockopt,
+    .getsockopt = sys_getsockopt,
+    .sockname = sys_sockname,
+    .peername = sys_peername,
+    .poll = sys_poll,
+    .set_nonblocking = sys_set_nonblocking,
+    .dup = sys_dup,
     .close = nart__sys_close,
 };

@@ -38,23 +38,10 @@ int nart__sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev);
  * A signal counts as no event. */
 int nart__sys_epoll_wait(int epfd, struct epoll_event *evs, int max, int64_t timeout_ns);
 
-/* What bodies of socket operations call is in the table below; these are for opening. The socket is
- * non-blocking and closed on exec. */
-int nart__sys_socket(int family, int type);
-int nart__sys_bind(int fd, const struct sockaddr *addr, socklen_t len);
-int nart__sys_listen(int fd, int backlog);
-int nart__sys_setsockopt(int fd, int level, int name, const void *value, socklen_t len);
-int nart__sys_getsockopt(int fd, int level, int name, void *value, socklen_t *len);
-int nart__sys_sockname(int fd, struct sockaddr *addr, socklen_t *len);
-int nart__sys_peername(int fd, struct sockaddr *addr, socklen_t *len);
-int nart__sys_shutdown(int fd, int how);
-int nart__sys_set_nonblocking(int fd);
-/* Another descriptor of the same open file, closed on exec. */
-int nart__sys_dup(int fd);
 /* Never asked twice: after EINTR the descriptor is gone on Linux. */
 void nart__sys_close(int fd);
 
-/* The table for socket operations, made of the real calls. */
+/* The table for descriptors of handles, made of the real calls. */
 extern const nart_sys nart__sys_real;
 
 #endif

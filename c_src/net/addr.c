@@ -7,8 +7,6 @@
  * The structs are copied in and out of the storage, never aliased. */
 #include "net.h"
 
-#include "../sys.h"
-
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -157,21 +155,23 @@ nart_res nart__addr_check(const nart_addr *a)
     }
 }
 
-nart_res nart__socket_bound(const nart_addr *a, int type, const nart__sockopt *opts, size_t n)
+nart_res nart__socket_bound(const nart_sys *sys, const nart_addr *a, int type,
+                            const nart__sockopt *opts, size_t n)
 {
     nart_res r = nart__addr_check(a);
     if (r)
         return r;
-    int fd = nart__sys_socket(a->storage.ss_family, type);
+    int fd = sys->socket(a->storage.ss_family, type);
     if (fd < 0)
         return fd;
     for (size_t i = 0; i < n && r == 0; i++)
-        r = nart__sys_setsockopt(fd, opts[i].level, opts[i].name, &opts[i].value, sizeof(int));
+        if (opts[i].applies)
+            r = sys->setsockopt(fd, opts[i].level, opts[i].name, &opts[i].value, sizeof(int));
     if (r == 0)
-        r = nart__sys_bind(fd, (const struct sockaddr *)&a->storage, a->len);
+        r = sys->bind(fd, (const struct sockaddr *)&a->storage, a->len);
     if (r == 0)
         return fd;
-    nart__sys_close(fd);
+    sys->close(fd);
     return r;
 }
 
@@ -182,8 +182,8 @@ nart_res nart__io_addr(const nart_io *io, bool peer, nart_addr *out)
     struct sockaddr *to = (struct sockaddr *)&out->storage;
     nart_res r = fd;
     if (fd >= 0)
-        r = peer ? nart__sys_peername((int)fd, to, &out->len)
-                 : nart__sys_sockname((int)fd, to, &out->len);
+        r = peer ? io->drv->sys->peername((int)fd, to, &out->len)
+                 : io->drv->sys->sockname((int)fd, to, &out->len);
     if (r)
         *out = (nart_addr){ .len = 0 };
     return r;

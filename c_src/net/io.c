@@ -7,8 +7,6 @@
  * while it is known to be the handle's. */
 #include "net.h"
 
-#include "../sys.h"
-
 nart_res nart__io_want_odd(const nart_io *io, uint32_t dirs, nart_cx *cx)
 {
     if (!io->drv)
@@ -71,12 +69,12 @@ nart_res nart_fd_open(nart_rt *rt, int fd, uint32_t flags, nart_fd *out)
         return -EINVAL;
     /* A duplicate: were the number itself watched, and closed and used anew before the handle is
      * closed, closing the handle would end the watch on somebody else's descriptor. */
-    int own = borrow ? nart__sys_dup(fd) : fd;
+    int own = borrow ? nart__sys_of(rt)->dup(fd) : fd;
     if (own < 0)
         return borrow ? own : -EBADF;
     r = nart__io_open(&out->io, rt, own);
     if (r && borrow)
-        nart__sys_close(own);
+        nart__sys_of(rt)->close(own);
     return r;
 }
 

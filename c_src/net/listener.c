@@ -12,8 +12,6 @@
  * call does not wait. */
 #include "net.h"
 
-#include "../sys.h"
-
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -38,24 +36,25 @@ nart_res nart_tcp_listen(nart_rt *rt, const nart_addr *addr, const nart_tcp_list
     if (o.flags & ~known)
         return -EINVAL;
 
-    const nart__sockopt set[] = {
-        { SOL_SOCKET, SO_REUSEADDR, !(o.flags & NART_LISTEN_EXCLUSIVE) },
-        { SOL_SOCKET, SO_REUSEPORT, !!(o.flags & NART_LISTEN_REUSE_PORT) },
-        { IPPROTO_TCP, TCP_NODELAY, 1 }, /* connections inherit it */
-        { IPPROTO_IPV6, IPV6_V6ONLY, !!(o.flags & NART_LISTEN_V6ONLY) },
-    };
+    const nart_sys *sys = nart__sys_of(rt);
     bool v6 = addr && addr->storage.ss_family == AF_INET6;
-    r = nart__socket_bound(addr, SOCK_STREAM, set, v6 ? 4 : 3);
+    const nart__sockopt set[] = {
+        { true, SOL_SOCKET, SO_REUSEADDR, !(o.flags & NART_LISTEN_EXCLUSIVE) },
+        { true, SOL_SOCKET, SO_REUSEPORT, !!(o.flags & NART_LISTEN_REUSE_PORT) },
+        { true, IPPROTO_TCP, TCP_NODELAY, 1 }, /* connections inherit it */
+        { v6, IPPROTO_IPV6, IPV6_V6ONLY, !!(o.flags & NART_LISTEN_V6ONLY) },
+    };
+    r = nart__socket_bound(sys, addr, SOCK_STREAM, set, sizeof set / sizeof *set);
     if (r < 0)
         return r;
     int fd = (int)r;
-    r = nart__sys_listen(fd, o.backlog == 0 || o.backlog > INT32_MAX ? INT32_MAX : (int)o.backlog);
+    r = sys->listen(fd, o.backlog == 0 || o.backlog > INT32_MAX ? INT32_MAX : (int)o.backlog);
     if (r == 0)
         r = nart__io_open(&out->io, rt, fd);
     if (r == 0)
         out->fd = fd;
     else
-        nart__sys_close(fd);
+        sys->close(fd);
     return r;
 }
 
@@ -146,7 +145,7 @@ nart_res nart_tcp_listener_close(nart_tcp_listener *l)
     if (r < 0)
         return r;
     if (l->spare)
-        nart__sys_close(l->spare - 1);
+        l->io.drv->sys->close(l->spare - 1);
     *l = (nart_tcp_listener){ .fd = 0 };
     return 0;
 }

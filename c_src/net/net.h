@@ -58,6 +58,12 @@ static inline bool nart__read_on(nart_res bits)
 nart_res nart__io_bind(nart_io *io, const nart_driver *drv, void *host, int fd);
 nart_res nart__io_open(nart_io *io, nart_rt *rt, int fd);
 
+/* The system calls of the world in which this runtime runs. */
+static inline const nart_sys *nart__sys_of(const nart_rt *rt)
+{
+    return rt->cx.drv->sys;
+}
+
 /* Takes the descriptor off its driver and closes it. >= 0: done, 1: another task was woken; or
  * NART_EWRONGTHREAD. A handle that is closed or whose runtime is gone is fine. */
 nart_res nart__io_close(const nart_io *io);
@@ -70,6 +76,7 @@ nart_res nart__io_fd(const nart_io *io);
 
 /* One socket option of type int. */
 typedef struct nart__sockopt {
+    bool applies; /* else it is left as the system has it */
     int level, name, value;
 } nart__sockopt;
 
@@ -77,7 +84,8 @@ typedef struct nart__sockopt {
 nart_res nart__addr_check(const nart_addr *a);
 
 /* A socket with these options, bound to `a`; or -errno, and nothing is left. */
-nart_res nart__socket_bound(const nart_addr *a, int type, const nart__sockopt *opts, size_t n);
+nart_res nart__socket_bound(const nart_sys *sys, const nart_addr *a, int type,
+                            const nart__sockopt *opts, size_t n);
 
 /* The local address of a handle, or the peer's. */
 nart_res nart__io_addr(const nart_io *io, bool peer, nart_addr *out);

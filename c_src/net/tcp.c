@@ -14,8 +14,6 @@
  *     CLOSED. */
 #include "net.h"
 
-#include "../sys.h"
-
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
@@ -179,12 +177,12 @@ nart_res nart__tcp_bind(nart_tcp *s, const nart_driver *drv, void *host, int fd)
 }
 
 /* TCP only: elsewhere a read can be short at a message's end or a descriptor's, with more behind it. */
-static nart_res check_tcp(int fd)
+static nart_res check_tcp(const nart_sys *sys, int fd)
 {
     int protocol = 0;
     socklen_t size = sizeof protocol;
 
-    nart_res r = nart__sys_getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size);
+    nart_res r = sys->getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size);
     return r || protocol == IPPROTO_TCP ? r : -EPROTOTYPE;
 }
 
@@ -195,9 +193,9 @@ nart_res nart_tcp_adopt(nart_rt *rt, int fd, nart_tcp *out)
     *out = (nart_tcp){ .state = CLOSED };
     nart_res r = nart__rt_check(rt);
     if (r == 0)
-        r = check_tcp(fd);
+        r = check_tcp(nart__sys_of(rt), fd);
     if (r == 0)
-        r = nart__sys_set_nonblocking(fd);
+        r = nart__sys_of(rt)->set_nonblocking(fd);
     return r ? r : nart__tcp_bind(out, rt->cx.drv, rt->cx.host, fd);
 }
 
@@ -246,7 +244,7 @@ nart_res nart_tcp_shutdown(nart_tcp *s, uint32_t dirs)
     if (dirs == 0 || dirs > (NART_READ | NART_WRITE))
         return -EINVAL;
     nart_res fd = nart__io_fd(&s->io);
-    return fd < 0 ? fd : nart__sys_shutdown((int)fd, how[dirs]);
+    return fd < 0 ? fd : s->io.drv->sys->shutdown((int)fd, how[dirs]);
 }
 
 nart_res nart_tcp_set_nodelay(nart_tcp *s, bool on)
@@ -255,7 +253,7 @@ nart_res nart_tcp_set_nodelay(nart_tcp *s, bool on)
     nart_res fd = nart__io_fd(&s->io);
     if (fd < 0)
         return fd;
-    return nart__sys_setsockopt((int)fd, IPPROTO_TCP, TCP_NODELAY, &value, sizeof value);
+    return s->io.drv->sys->setsockopt((int)fd, IPPROTO_TCP, TCP_NODELAY, &value, sizeof value);
 }
 
 nart_res nart_tcp_nodelay(const nart_tcp *s)
@@ -265,7 +263,7 @@ nart_res nart_tcp_nodelay(const nart_tcp *s)
     nart_res fd = nart__io_fd(&s->io);
     if (fd < 0)
         return fd;
-    nart_res r = nart__sys_getsockopt((int)fd, IPPROTO_TCP, TCP_NODELAY, &value, &size);
+    nart_res r = s->io.drv->sys->getsockopt((int)fd, IPPROTO_TCP, TCP_NODELAY, &value, &size);
     return r ? r : value != 0;
 }
 

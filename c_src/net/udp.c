@@ -10,8 +10,6 @@
  *    once; the socket goes on. */
 #include "net.h"
 
-#include "../sys.h"
-
 #include <netinet/in.h>
 #include <string.h>
 #include <time.h>
@@ -21,8 +19,6 @@ nart_res nart_udp_open(nart_rt *rt, const nart_addr *addr, const nart_udp_opts *
     const uint32_t known =
         NART_UDP_REUSE_ADDR | NART_UDP_REUSE_PORT | NART_UDP_STAMPS | NART_UDP_V6ONLY;
     nart_udp_opts o = NART_UDP_OPTS_INIT;
-    nart__sockopt set[6];
-    size_t n = 0;
 
     if (!out)
         return -EINVAL;
@@ -38,25 +34,23 @@ nart_res nart_udp_open(nart_rt *rt, const nart_addr *addr, const nart_udp_opts *
     if (o.flags & ~known || o.rcvbuf < 0 || o.sndbuf < 0)
         return -EINVAL;
 
-    if (addr && addr->storage.ss_family == AF_INET6)
-        set[n++] = (nart__sockopt){ IPPROTO_IPV6, IPV6_V6ONLY, !!(o.flags & NART_UDP_V6ONLY) };
-    if (o.flags & NART_UDP_REUSE_ADDR)
-        set[n++] = (nart__sockopt){ SOL_SOCKET, SO_REUSEADDR, 1 };
-    if (o.flags & NART_UDP_REUSE_PORT)
-        set[n++] = (nart__sockopt){ SOL_SOCKET, SO_REUSEPORT, 1 };
-    if (o.flags & NART_UDP_STAMPS)
-        set[n++] = (nart__sockopt){ SOL_SOCKET, SO_TIMESTAMPNS, 1 };
-    if (o.rcvbuf)
-        set[n++] = (nart__sockopt){ SOL_SOCKET, SO_RCVBUF, o.rcvbuf };
-    if (o.sndbuf)
-        set[n++] = (nart__sockopt){ SOL_SOCKET, SO_SNDBUF, o.sndbuf };
-    r = nart__socket_bound(addr, SOCK_DGRAM, set, n);
+    const nart_sys *sys = nart__sys_of(rt);
+    bool v6 = addr && addr->storage.ss_family == AF_INET6;
+    const nart__sockopt set[] = {
+        { v6, IPPROTO_IPV6, IPV6_V6ONLY, !!(o.flags & NART_UDP_V6ONLY) },
+        { o.flags & NART_UDP_REUSE_ADDR, SOL_SOCKET, SO_REUSEADDR, 1 },
+        { o.flags & NART_UDP_REUSE_PORT, SOL_SOCKET, SO_REUSEPORT, 1 },
+        { o.flags & NART_UDP_STAMPS, SOL_SOCKET, SO_TIMESTAMPNS, 1 },
+        { o.rcvbuf, SOL_SOCKET, SO_RCVBUF, o.rcvbuf },
+        { o.sndbuf, SOL_SOCKET, SO_SNDBUF, o.sndbuf },
+    };
+    r = nart__socket_bound(sys, addr, SOCK_DGRAM, set, sizeof set / sizeof *set);
     if (r < 0)
         return r;
     int fd = (int)r;
     r = nart__io_open(&out->io, rt, fd);
     if (r) {
-        nart__sys_close(fd);
+        sys->close(fd);
         return r;
     }
     out->fd = fd;

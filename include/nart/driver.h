@@ -31,18 +31,27 @@ enum {
 
 struct mmsghdr; /* strict C does not show it */
 
-/** The system calls of socket operations: real ones in the loop, faults or a simulation elsewhere.
- *  Each answers >= 0 or -errno, never -EINTR. */
+/** Every system call on the descriptors of handles: real ones in the loop, faults or a simulation
+ *  elsewhere. Each answers >= 0 or -errno, never -EINTR. */
 typedef struct nart_sys {
     int (*socket)(int family, int type); /* non-blocking, closed on exec */
-    int (*setsockopt)(int fd, int level, int name, const void *value, socklen_t len);
+    int (*bind)(int fd, const struct sockaddr *addr, socklen_t len);
+    int (*listen)(int fd, int backlog);
+    int (*accept)(int fd, struct sockaddr *addr, socklen_t *len); /* as socket() */
+    int (*connect)(int fd, const struct sockaddr *addr, socklen_t len);
     ssize_t (*recv)(int fd, void *buf, size_t len, int flags);
     ssize_t (*send)(int fd, const void *buf, size_t len, int flags);
-    int (*accept)(int fd, struct sockaddr *addr, socklen_t *len);
-    int (*connect)(int fd, const struct sockaddr *addr, socklen_t len);
-    int (*sock_error)(int fd); /* SO_ERROR: 0 or -errno, read once */
     int (*recvmmsg)(int fd, struct mmsghdr *msgs, unsigned n, int flags);
     int (*sendmmsg)(int fd, struct mmsghdr *msgs, unsigned n, int flags);
+    int (*shutdown)(int fd, int how);
+    int (*sock_error)(int fd); /* SO_ERROR: 0 or -errno, read once */
+    int (*setsockopt)(int fd, int level, int name, const void *value, socklen_t len);
+    int (*getsockopt)(int fd, int level, int name, void *value, socklen_t *len);
+    int (*sockname)(int fd, struct sockaddr *addr, socklen_t *len);
+    int (*peername)(int fd, struct sockaddr *addr, socklen_t *len);
+    int (*poll)(int fd, short events); /* the events that hold now; does not wait */
+    int (*set_nonblocking)(int fd);
+    int (*dup)(int fd); /* another descriptor of the same open file, closed on exec */
     void (*close)(int fd);
 } nart_sys;
 

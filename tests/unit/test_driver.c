@@ -4,6 +4,7 @@
  * will. */
 #include "../net/net_test.h"
 #include "net/net.h"
+#include "sys.h"
 #include "world.h"
 
 #include <nart/co.h>
@@ -444,6 +445,121 @@ TEST(a_handle_of_one_world_is_refused_in_another)
     CHECK_RES(nart_tcp_close(&real), 0);
     CHECK_EQ(w->sock[0].closes, 1);
     close(peer);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- system calls ---- */
+
+/* What has no poll behind it reaches the handle's own world, too. */
+TEST(options_and_names_are_the_worlds)
+{
+    nart_tcp s = { .state = 0 };
+    nart_addr a;
+
+    new_world(&world_driver);
+    CHECK_RES(nart__tcp_bind(&s, &world_driver, w, fake_socket(AF_INET, SOCK_STREAM)), 0);
+    CHECK_RES(nart_tcp_set_nodelay(&s, true), 0);
+    CHECK_EQ(w->sock[0].nodelay, 1);
+    CHECK_RES(nart_tcp_nodelay(&s), 1);
+    CHECK_RES(nart_tcp_local_addr(&s, &a), 0);
+    CHECK_EQ(nart_addr_port(&a), 1);
+    CHECK_RES(nart_tcp_peer_addr(&s, &a), 0);
+    CHECK_EQ(nart_addr_port(&a), 2);
+    CHECK_RES(nart_tcp_shutdown(&s, NART_WRITE), 0);
+    CHECK_EQ(w->sock[0].how, SHUT_WR);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    CHECK_EQ(w->sock[0].closes, 1);
+}
+
+/* The calls that open, counted on their way to the kernel. */
+static int sockets, binds, listens, getsockopts, nonblockings, dups, closes;
+
+static int count_socket(int family, int type)
+{
+    sockets++;
+    return nart__sys_real.socket(family, type);
+}
+
+static int count_bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+    binds++;
+    return nart__sys_real.bind(fd, addr, len);
+}
+
+static int count_listen(int fd, int backlog)
+{
+    listens++;
+    return nart__sys_real.listen(fd, backlog);
+}
+
+static int count_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+    getsockopts++;
+    return nart__sys_real.getsockopt(fd, level, name, value, len);
+}
+
+static int count_nonblocking(int fd)
+{
+    nonblockings++;
+    return nart__sys_real.set_nonblocking(fd);
+}
+
+static int count_dup(int fd)
+{
+    dups++;
+    return nart__sys_real.dup(fd);
+}
+
+static void count_close(int fd)
+{
+    closes++;
+    nart__sys_real.close(fd);
+}
+
+TEST(opening_makes_every_system_call_through_the_driver)
+{
+    nart_sys sys = nart__sys_real;
+    nart_driver driver = nart__loop;
+    nart_rt *rt = new_rt();
+    nart_addr at = localhost();
+    nart_tcp_listener l;
+    nart_tcp s;
+    nart_udp u;
+    nart_fd h;
+    int mine, peer;
+
+    sys.socket = count_socket;
+    sys.bind = count_bind;
+    sys.listen = count_listen;
+    sys.getsockopt = count_getsockopt;
+    sys.set_nonblocking = count_nonblocking;
+    sys.dup = count_dup;
+    sys.close = count_close;
+    driver.sys = &sys;
+    rt->cx.drv = &driver;
+    raw_pair(&mine, &peer);
+    CHECK_RES(nart_tcp_listen(rt, &at, NULL, &l), 0);
+    CHECK_RES(nart_udp_open(rt, &at, NULL, &u), 0);
+    CHECK_EQ(sockets, 2);
+    CHECK_EQ(binds, 2);
+    CHECK_EQ(listens, 1);
+    CHECK_RES(nart_tcp_adopt(rt, mine, &s), 0);
+    CHECK_EQ(getsockopts, 1); /* is it TCP? */
+    CHECK_EQ(nonblockings, 1);
+    CHECK_RES(nart_fd_open(rt, peer, NART_FD_BORROW, &h), 0);
+    CHECK_EQ(dups, 1);
+    CHECK_RES(nart_tcp_listener_addr(&l, &at), 0);
+    nart_tcp_listener second;
+    CHECK_EQ(closes, 0);
+    CHECK_RES(nart_tcp_listen(rt, &at, NULL, &second), -EADDRINUSE);
+    CHECK_EQ(closes, 1);
+    CHECK_RES(nart_fd_close(&h), 0);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    CHECK_RES(nart_udp_close(&u), 0);
+    CHECK_RES(nart_tcp_listener_close(&l), 0);
+    CHECK_EQ(closes, 5);
+    close(peer);
+    rt->cx.drv = &nart__loop;
     CHECK_RES(nart_rt_free(rt), 0);
 }
 

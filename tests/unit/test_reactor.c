@@ -122,7 +122,7 @@ TEST(places_are_used_again_in_any_order)
     (void)begin(N + 1);
     for (int round = 0; round < 10; round++) {
         for (int i = 0; i < N; i++)
-            CHECK_RES(nart__reactor_add(&r, nart__sys_dup(ends[0]), &id[i]), 0);
+            CHECK_RES(nart__reactor_add(&r, nart__sys_real.dup(ends[0]), &id[i]), 0);
         uint64_t none;
         CHECK_RES(nart__reactor_add(&r, ends[1], &none), -EMFILE);
         for (int i = 0; i < N; i++) {

@@ -12,6 +12,8 @@
 #include <nart/driver.h>
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -31,6 +33,7 @@ struct sock {
     int accept[CALLS_MAX], accepts; /* answers of accept(), taken from the front */
     int flood;                      /* before them, so many connections that failed */
     int errors_read, closes, recvs, sends;
+    int nodelay, how; /* what TCP_NODELAY was set to, and how it was shut down */
 };
 
 struct world {
@@ -173,9 +176,59 @@ static int fake_socket(int family, int type)
 
 static int fake_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
-    (void)level, (void)name, (void)value, (void)len;
-    (void)sock_of(fd);
+    struct sock *s = sock_of(fd);
+    if (level == IPPROTO_TCP && name == TCP_NODELAY) {
+        CHECK_EQ(len, sizeof s->nodelay);
+        memcpy(&s->nodelay, value, len);
+    }
     return 0;
+}
+
+static int fake_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+    struct sock *s = sock_of(fd);
+    CHECK(level == IPPROTO_TCP && name == TCP_NODELAY && *len == sizeof s->nodelay);
+    memcpy(value, &s->nodelay, sizeof s->nodelay);
+    return 0;
+}
+
+/* 127.0.0.1, with the descriptor in the port; of the peer, one port further. */
+static int fake_name(int fd, int further, struct sockaddr *addr, socklen_t *len)
+{
+    struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    in.sin_port = htons((in_port_t)(sock_of(fd) - w->sock + 1 + further));
+    CHECK_LE(sizeof in, *len);
+    memcpy(addr, &in, sizeof in);
+    *len = sizeof in;
+    return 0;
+}
+
+static int fake_sockname(int fd, struct sockaddr *addr, socklen_t *len)
+{
+    return fake_name(fd, 0, addr, len);
+}
+
+static int fake_peername(int fd, struct sockaddr *addr, socklen_t *len)
+{
+    return fake_name(fd, 1, addr, len);
+}
+
+static int fake_shutdown(int fd, int how)
+{
+    sock_of(fd)->how = how;
+    return 0;
+}
+
+/* What its state says, in the kernel's words. */
+static int fake_poll(int fd, short events)
+{
+    struct sock *s = sock_of(fd);
+    int now = s->in_len || s->in_end ? POLLIN : 0;
+    if (s->room)
+        now |= POLLOUT;
+    if (s->in_end)
+        now |= POLLRDHUP;
+    return now & events;
 }
 
 static ssize_t fake_recv(int fd, void *buf, size_t len, int flags)
@@ -268,15 +321,20 @@ static void fake_close(int fd)
 
 static const nart_sys fake_sys = {
     .socket = fake_socket,
-    .setsockopt = fake_setsockopt,
-    .recv = fake_recv,
-    .send = fake_send,
     .accept = fake_accept,
     .connect = fake_connect,
-    .sock_error = fake_sock_error,
+    .recv = fake_recv,
+    .send = fake_send,
     .recvmmsg = fake_recvmmsg,
     .sendmmsg = fake_sendmmsg,
-    .close = fake_close,
+    .shutdown = fake_shutdown,
+    .sock_error = fake_sock_error,
+    .setsockopt = fake_setsockopt,
+    .getsockopt = fake_getsockopt,
+    .sockname = fake_sockname,
+    .peername = fake_peername,
+    .poll = fake_poll,
+    .close = fake_close, /* what opens by itself takes a runtime: that is the loop's */
 };
 
 static const nart_driver world_driver = {
