@@ -90,7 +90,7 @@ static void loop_io_clear(void *host, uint64_t id, uint32_t dirs)
 
 /* Calls by handle that need no poll can come from anywhere, also from a child of fork, which shares
  * the kernel's queue with its parent and must only close. */
-static nart_res loop_io_del(void *host, uint64_t id, int *fd)
+nart_res nart__loop_io_leave(void *host, uint64_t id, const void *handle, int *fd)
 {
     nart_rt *rt = rt_of_id(host, id);
     if (!rt)
@@ -98,7 +98,18 @@ static nart_res loop_io_del(void *host, uint64_t id, int *fd)
     nart_res r = nart__rt_check(rt);
     if (r && r != NART_EFORK)
         return r;
-    return nart__reactor_del(&rt->reactor, id, r == NART_EFORK, fd);
+    return nart__reactor_leave(&rt->reactor, id, r == NART_EFORK, handle, fd);
+}
+
+static nart_res loop_io_del(void *host, uint64_t id, int *fd)
+{
+    return nart__loop_io_leave(host, id, NULL, fd);
+}
+
+bool nart__loop_io_awaited(void *host, uint64_t id)
+{
+    nart_rt *rt = rt_of_id(host, id);
+    return rt && nart__rt_check(rt) == 0 && nart__reactor_awaited(&rt->reactor, id);
 }
 
 static nart_res loop_io_fd(void *host, uint64_t id)

@@ -261,6 +261,11 @@ static inline size_t nart__box_size(const nart_task_type *type)
     return type->size ? type->size : 1;
 }
 
+/* nart_driver.io_del of the loop, for a connect: see nart__reactor_leave(). `handle` may be NULL. */
+nart_res nart__loop_io_leave(void *host, uint64_t id, const void *handle, int *fd);
+/* See nart__reactor_awaited(). */
+bool nart__loop_io_awaited(void *host, uint64_t id);
+
 void nart__watch_add(nart_rt *rt, nart__watch *w);
 void nart__watch_remove(nart__watch *w);
 void nart__guest_add(nart_rt *rt, nart__guest *g);

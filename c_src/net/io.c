@@ -31,13 +31,15 @@ nart_res nart__io_open(nart_io *io, nart_rt *rt, int fd)
     return r ? r : nart__io_bind(io, rt->cx.drv, rt->cx.host, fd);
 }
 
-nart_res nart__io_close(const nart_io *io)
+nart_res nart__io_close(const nart_io *io, const void *connecting)
 {
     int fd;
 
     if (!io->drv)
         return 0;
-    nart_res r = io->drv->io_del(io->host, io->id, &fd);
+    nart_res r = connecting && io->drv == &nart__loop
+                     ? nart__loop_io_leave(io->host, io->id, connecting, &fd)
+                     : io->drv->io_del(io->host, io->id, &fd);
     if (r >= 0)
         io->drv->sys->close(fd);
     return r == NART_ESTALE ? 0 : r;
@@ -100,7 +102,7 @@ nart_res nart_fd_close(nart_fd *h)
 {
     if (!h)
         return 0;
-    nart_res r = nart__io_close(&h->io);
+    nart_res r = nart__io_close(&h->io, NULL);
     if (r < 0)
         return r;
     *h = (nart_fd){ 0 };

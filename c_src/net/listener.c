@@ -141,7 +141,7 @@ nart_res nart_tcp_listener_close(nart_tcp_listener *l)
 {
     if (!l)
         return 0;
-    nart_res r = nart__io_close(&l->io);
+    nart_res r = nart__io_close(&l->io, NULL);
     if (r < 0)
         return r;
     if (l->spare)

@@ -65,8 +65,9 @@ static inline const nart_sys *nart__sys_of(const nart_rt *rt)
 }
 
 /* Takes the descriptor off its driver and closes it. >= 0: done, 1: another task was woken; or
- * NART_EWRONGTHREAD. A handle that is closed or whose runtime is gone is fine. */
-nart_res nart__io_close(const nart_io *io);
+ * NART_EWRONGTHREAD. A handle that is closed or whose runtime is gone is fine. `connecting`: the address
+ * of a handle that connects, in which that task is left behind; else NULL. */
+nart_res nart__io_close(const nart_io *io, const void *connecting);
 
 /* Another task that waits in a handle which moves is woken: 1. */
 nart_res nart__io_wake(const nart_io *io);

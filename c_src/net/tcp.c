@@ -9,9 +9,11 @@
  *  2. CONNECTING: wait for the write direction, read SO_ERROR once: OPEN, or closed with the error.
  *  3. Any other answer closes the socket, too, but what is said to a task that has no business here.
  *     A connect that nobody awaits any more stays as it is.
- *  4. A handle that another task closes or moves while it is awaited becomes ABANDONED: its waiting
- *     connect, which cannot be told from a new one otherwise, answers NART_EABORTED and leaves it
- *     CLOSED. */
+ *  4. Another task closes the handle while its connect is awaited: the handle is CLOSED, and can be
+ *     used for another connect at once. The waiting task is left behind in the reactor's record
+ *     (nart__reactor_leave()), so its connect, and no other, answers NART_EABORTED.
+ *  5. Under a driver that is not the loop the handle becomes ABANDONED, and the next connect on it
+ *     answers so. */
 #include "net.h"
 
 #include <netinet/in.h>
@@ -25,10 +27,10 @@ static NART__COLD nart_res not_open(const nart_tcp *s)
     return s->state == CONNECTING ? -ENOTCONN : -EBADF;
 }
 
-static void close_or_abandon(nart_tcp *s, bool woken)
+static void set_closed(nart_tcp *s, bool woken)
 {
-    uint32_t state = woken && s->state == CONNECTING ? ABANDONED : CLOSED;
-    *s = (nart_tcp){ .state = state };
+    bool abandoned = woken && s->state == CONNECTING && s->io.drv != &nart__loop;
+    *s = (nart_tcp){ .state = abandoned ? ABANDONED : CLOSED };
 }
 
 /* ---- connecting ---- */
@@ -73,17 +75,27 @@ static nart_res connect_begin(nart_cx *cx, nart_tcp *s, const nart_addr *addr)
     return connect_go_on(cx, s);
 }
 
+/* The connect that this task awaited here was ended by another one. What the handle is now has nothing
+ * to do with it. */
+static bool was_ended(nart_cx *cx, nart_tcp *s)
+{
+    if (cx->drv == &nart__loop)
+        return NART_UNLIKELY(nart__reactor_of(cx)->left > 0) && nart__reactor_left(cx, s);
+    bool ended = s->state == ABANDONED;
+    if (ended)
+        s->state = CLOSED;
+    return ended;
+}
+
 nart_res nart_tcp_connect(nart_cx *cx, nart_tcp *s, const nart_addr *addr)
 {
-    if (s->state == OPEN)
-        return -EISCONN;
     nart_res r = nart__enter(cx, NULL);
     if (r == NART_PENDING || r == -EPERM)
         return r;
-    if (s->state == ABANDONED) {
-        s->state = CLOSED;
+    if (was_ended(cx, s))
         return r ? r : NART_EABORTED;
-    }
+    if (s->state == OPEN)
+        return -EISCONN;
     if (r == 0)
         r = s->state == CONNECTING ? connect_go_on(cx, s) : connect_begin(cx, s, addr);
     bool not_its_own = r == -EBUSY || r == NART_EDRIVER;
@@ -219,19 +231,22 @@ void nart_tcp_move(nart_tcp *dst, nart_tcp *src)
 {
     if (dst == src)
         return;
+    if (src->state == CONNECTING && src->io.drv == &nart__loop &&
+        nart__loop_io_awaited(src->io.host, src->io.id))
+        (void)nart_tcp_close(src);
     nart_res woken = nart__io_wake(&src->io);
     *dst = *src;
-    close_or_abandon(src, woken > 0);
+    set_closed(src, woken > 0);
 }
 
 nart_res nart_tcp_close(nart_tcp *s)
 {
     if (!s)
         return 0;
-    nart_res r = nart__io_close(&s->io);
+    nart_res r = nart__io_close(&s->io, s->state == CONNECTING ? s : NULL);
     if (r < 0)
         return r;
-    close_or_abandon(s, r > 0);
+    set_closed(s, r > 0);
     return 0;
 }
 

@@ -235,7 +235,7 @@ nart_res nart_udp_close(nart_udp *u)
 {
     if (!u)
         return 0;
-    nart_res r = nart__io_close(&u->io);
+    nart_res r = nart__io_close(&u->io, NULL);
     if (r < 0)
         return r;
     *u = (nart_udp){ .fd = 0 };

@@ -191,6 +191,12 @@ nart_res nart__reactor_park(nart__io *io, uint32_t dirs, nart_cx *cx)
     return r;
 }
 
+/* A task other than the one that runs now waits here. */
+static bool another_waits(const nart__wait *w)
+{
+    return w->task && w->task != w->task->home->self;
+}
+
 /* Nobody waits any more. Was there another task than the one that runs now? */
 static bool part(nart__io *io)
 {
@@ -198,15 +204,34 @@ static bool part(nart__io *io)
 
     for (int d = 0; d < 2; d++) {
         nart__task *waiter = io->dir[d].task;
+        bool other = another_waits(&io->dir[d]);
         if (!waiter)
             continue;
         nart__withdraw(&io->dir[d]);
-        if (waiter != waiter->home->self) {
+        if (other) {
             nart__ready(waiter); /* it finds the handle closed */
             others = true;
         }
     }
     return others;
+}
+
+/* Off the kernel's queue; the id means nothing any more. The descriptor. */
+static int give_back(nart__reactor *r, nart__io *io, bool forked)
+{
+    if (!(io->ready & NART__IO_ALWAYS)) {
+        if (!forked)
+            (void)nart__sys_epoll_ctl(r->fd, EPOLL_CTL_DEL, io->fd, NULL);
+        r->used--;
+    }
+    io->id = NART__IO_FREE;
+    return io->fd;
+}
+
+static void set_free(nart__reactor *r, nart__io *io)
+{
+    io->next_free = r->free;
+    r->free = (uint32_t)(io - r->io);
 }
 
 nart_res nart__reactor_del(nart__reactor *r, uint64_t id, bool forked, int *fd)
@@ -216,16 +241,59 @@ nart_res nart__reactor_del(nart__reactor *r, uint64_t id, bool forked, int *fd)
     if (!io)
         return NART_ESTALE;
     bool woken = part(io);
-    if (!(io->ready & NART__IO_ALWAYS)) {
-        if (!forked)
-            (void)nart__sys_epoll_ctl(r->fd, EPOLL_CTL_DEL, io->fd, NULL);
-        r->used--;
-    }
-    *fd = io->fd;
-    io->id = NART__IO_FREE;
-    io->next_free = r->free;
-    r->free = (uint32_t)(io - r->io);
+    *fd = give_back(r, io, forked);
+    set_free(r, io);
     return woken;
+}
+
+/* ---- waits that are left behind ---- */
+
+static nart__io *io_of_writer(nart__wait *w)
+{
+    return (nart__io *)(void *)((char *)w - offsetof(nart__io, dir[1]));
+}
+
+static void left_withdraw(nart__wait *w)
+{
+    nart__io *io = io_of_writer(w);
+    nart__reactor *r = io->left.reactor;
+
+    r->left--;
+    set_free(r, io);
+}
+
+static const struct nart__wait_ops left_ops = { "closed", left_withdraw };
+
+nart_res nart__reactor_leave(nart__reactor *r, uint64_t id, bool forked, const void *handle,
+                             int *fd)
+{
+    nart__io *io = nart__io_of(r, id);
+
+    if (!io || !handle || io->dir[0].task || !another_waits(&io->dir[1]))
+        return nart__reactor_del(r, id, forked, fd);
+    *fd = give_back(r, io, forked);
+    io->left.handle = handle;
+    io->left.reactor = r;
+    io->dir[1].ops = &left_ops;
+    r->left++;
+    nart__ready(io->dir[1].task);
+    return 1;
+}
+
+bool nart__reactor_left(nart_cx *cx, const void *handle)
+{
+    for (nart__wait *w = cx->self->waits; w; w = w->more)
+        if (w->ops == &left_ops && io_of_writer(w)->left.handle == handle) {
+            nart__withdraw(w);
+            return true;
+        }
+    return false;
+}
+
+bool nart__reactor_awaited(const nart__reactor *r, uint64_t id)
+{
+    nart__io *io = nart__io_of(r, id);
+    return io && (another_waits(&io->dir[0]) || another_waits(&io->dir[1]));
 }
 
 nart_res nart__reactor_fd(const nart__reactor *r, uint64_t id)

@@ -6,7 +6,9 @@
  *     kernel said EAGAIN. A new descriptor counts as ready.
  *  2. Separate waiters for reading and writing: each direction has a wait of its own.
  *  3. An id is (serial, index) and never repeats; an event for a descriptor that was given back finds
- *     another serial and is dropped. */
+ *     another serial and is dropped.
+ *  4. A wait that is left behind by a handle stays in its record until the waiting task has asked
+ *     for it or stopped waiting. Only that tells the operation that waited from a new one. */
 #ifndef NART_REACTOR_H
 #define NART_REACTOR_H
 
@@ -25,8 +27,14 @@ typedef struct nart__io {
         int fd;
         uint32_t next_free;
     };
-    uint32_t ready;    /* NART_READ ... */
-    nart__wait dir[2]; /* reader, writer */
+    uint32_t ready; /* NART_READ ... */
+    union {
+        nart__wait dir[2]; /* reader, writer */
+        struct {           /* of a record whose writer was left behind: over the reader's queue */
+            const void *handle;
+            struct nart__reactor *reactor;
+        } left;
+    };
 } nart__io;
 
 #define NART__IO_FREE UINT64_MAX /* an id that is never given */
@@ -35,6 +43,7 @@ typedef struct nart__reactor {
     int fd;          /* the kernel's queue, for hosts to wait on */
     uint32_t max_io; /* records in io */
     uint32_t fresh, free, used;
+    uint32_t left; /* records that were left behind */
     nart__io *io;
     void *events;
     uint32_t max_events;
@@ -53,6 +62,14 @@ int nart__reactor_wait(nart__reactor *r, int64_t timeout_ns);
 /* See nart_driver. */
 nart_res nart__reactor_add(nart__reactor *r, int fd, uint64_t *id);
 nart_res nart__reactor_del(nart__reactor *r, uint64_t id, bool forked, int *fd);
+/* The same for the handle at this address, on which nobody reads: another task that waits in its write
+ * direction is left behind, and finds out with nart__reactor_left(). */
+nart_res nart__reactor_leave(nart__reactor *r, uint64_t id, bool forked, const void *handle,
+                             int *fd);
+/* Was the running task left behind in this handle? Ends that wait. */
+NART__COLD bool nart__reactor_left(nart_cx *cx, const void *handle);
+/* Does a task other than the running one wait in it? */
+bool nart__reactor_awaited(const nart__reactor *r, uint64_t id);
 nart_res nart__reactor_fd(const nart__reactor *r, uint64_t id);
 nart_res nart__reactor_wake(nart__reactor *r, uint64_t id);
 

@@ -133,10 +133,13 @@ NART_API NART_MUST_USE nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *
 /**
  * Connects. The first call begins, with `addr`; later calls go on with what was begun.
  * @param s closed or zeroed before.
- * @return 0; -ECONNREFUSED, -ENETUNREACH, -ETIMEDOUT ...; -EISCONN it is open; -EAFNOSUPPORT;
- *   NART_EABORTED another task closed or moved the handle meanwhile. After every error but -EISCONN,
- *   -EBUSY, NART_EDRIVER and -EPERM the socket is closed, -ECANCELED and -ETIMEDOUT included. A
- *   connect that lost a race stays as it is: close it, or await it again.
+ * @return 0; -ECONNREFUSED, -ENETUNREACH, -ETIMEDOUT ...; -EISCONN it is open; -EINVAL, -EAFNOSUPPORT
+ *   `addr` is no address of IPv4 or IPv6; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -ENOSPC as
+ *   nart_fd_open(); NART_EABORTED another task closed or moved the handle while this one awaited the
+ *   connect: that ends this call only, the handle may be open again.
+ *   After every error but NART_EABORTED, -EISCONN, -EBUSY, NART_EDRIVER and -EPERM the socket is
+ *   closed, -ECANCELED and -ETIMEDOUT included. A connect that lost a race stays as it is: close it,
+ *   or await it again.
  * **Cost**: four system calls. Small packets are not held back (TCP_NODELAY is set here and on
  *   listeners; see nart_tcp_set_nodelay()).
  */
@@ -161,7 +164,8 @@ NART_API NART_MUST_USE nart_res nart_tcp_adopt(nart_rt *rt, int fd, nart_tcp *ou
 NART_API NART_MUST_USE nart_res nart_tcp_detach(nart_tcp *s, int *fd, void *residue, size_t cap,
                                                 size_t *n);
 
-/** Moves to `*dst`, which is overwritten. Who waits in `*src` is woken and finds it closed. */
+/** Moves to `*dst`, which is overwritten. Who waits in `*src` is woken and finds it closed. A connect
+ *  that another task awaits is ended instead: `*dst` is closed, too. */
 NART_API void nart_tcp_move(nart_tcp *dst, nart_tcp *src);
 
 /** Closes. Bytes received and not read make it a reset, which may cost the peer the last bytes that

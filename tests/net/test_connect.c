@@ -2,6 +2,8 @@
 /* Connecting: how it ends, and what is left of it when it does not. */
 #include "net_test.h"
 
+#include <nart/sync.h>
+
 #include <fcntl.h>
 
 /* One connect; the handle is the test's. */
@@ -114,6 +116,39 @@ TEST(an_address_that_is_none_is_refused)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
+/* Closes the handle in which another task waits, and connects it to somewhere else in the same poll. */
+struct starter {
+    nart_tcp *s;
+    nart_addr at;
+    nart_res *answer;
+    int polls;
+};
+
+static nart_res starter_run(nart_cx *cx, void *frame)
+{
+    struct starter *f = frame;
+
+    if (f->polls++ == 0)
+        CHECK_RES(nart_tcp_close(f->s), 0);
+    return *f->answer = nart_tcp_connect(cx, f->s, &f->at);
+}
+
+TYPE(starter, starter_run);
+
+/* Awaits a task. */
+struct awaited {
+    nart_join *join;
+    nart_res *answer;
+};
+
+static nart_res awaited_run(nart_cx *cx, void *frame)
+{
+    struct awaited *f = frame;
+    return nart_join_await(cx, f->join, f->answer);
+}
+
+TYPE(awaited, awaited_run);
+
 /* ---- one that goes on ---- */
 
 struct limited {
@@ -214,12 +249,130 @@ TEST(another_task_ends_a_connect_by_closing_or_moving)
         CHECK_RES(answer, NART_EABORTED);
         CHECK_RES(nart_tcp_fd(&s), -EBADF);
     }
-    nart_res fd = nart_tcp_fd(&moved); /* goes on connecting where it is now */
-    CHECK_LE(0, fd);
-    CHECK_RES(run(rt, &limited_type, &(struct limited){ .s = &moved, .at = f.at }), -ETIMEDOUT);
-    CHECK_RES(nart_tcp_fd(&moved), -EBADF);
+    CHECK_RES(nart_tcp_fd(&moved), -EBADF); /* what is awaited is not moved but ended */
     empty(&f);
     CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* The connect is an arm of a race that another arm wins just when the handle is closed; then the same
+ * task connects the handle to somewhere else. */
+struct again {
+    nart_co co;
+    nart_tcp *s;
+    nart_addr first, second;
+    nart_notify *note;
+    nart_waiter waiter;
+    int which;
+};
+
+static nart_res again_run(nart_cx *cx, void *frame)
+{
+    struct again *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT_ANY(f->which, r, nart_notify_await(cx, f->note, &f->waiter),
+                   nart_tcp_connect(cx, f->s, &f->first));
+    CHECK_EQ(f->which, 0);
+    NART_AWAIT(r, nart_tcp_connect(cx, f->s, &f->second));
+    NART_END(r);
+}
+
+TYPE(again, again_run);
+
+TEST(a_closed_handle_connects_again_in_the_poll_that_hears_of_it)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s = { .state = 0 };
+    nart_notify note = { 0 };
+    nart_join join;
+    nart_addr at;
+    nart_res answer = NART_PENDING;
+    struct full f;
+    int l = raw_listen(&at, 1);
+
+    fill(&f);
+    struct again again = { .s = &s, .first = f.at, .second = at, .note = &note };
+    spawn(rt, &again_type, &again, &join);
+    turn(rt);
+    CHECK_LE(0, nart_tcp_fd(&s));
+    CHECK_RES(nart_tcp_close(&s), 0);
+    nart_notify_one(&note);
+    while (!nart_join_done(&join))
+        CHECK_LE(0, nart_rt_poll(rt, NART_NEVER));
+    CHECK_LE(0, nart_tcp_fd(&s));
+    struct awaited w = { &join, &answer };
+    CHECK_RES(run(rt, &awaited_type, &w), 0);
+    CHECK_RES(answer, 0);
+    nart_join_release(&join);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    empty(&f);
+    close(l);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* Who closes a handle can connect it again before the task that waited in it has run: that one hears
+ * of the end of its own connect, whatever the handle is by then. */
+TEST(a_waiting_connect_is_not_taken_for_a_new_one)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s = { .state = 0 };
+    nart_join first, second;
+    nart_res ended = NART_PENDING, other = NART_PENDING;
+    nart_addr at;
+    struct full f;
+    int l = raw_listen(&at, 1);
+
+    fill(&f);
+    for (int open = 0; open < 2; open++) {
+        spawn(rt, &connector_type, &(struct connector){ &s, f.at, &ended, NULL }, &first);
+        turn(rt);
+        CHECK_RES(ended, NART_PENDING);
+        spawn(rt, &starter_type, &(struct starter){ &s, open ? at : f.at, &other, 0 }, &second);
+        finish(rt, &first); /* which is polled after that one has begun to connect */
+        CHECK_RES(ended, NART_EABORTED);
+        CHECK_LE(0, nart_tcp_fd(&s)); /* and leaves the other's connect alone */
+        if (!open)
+            CHECK_RES(nart_task_cancel(rt, nart_join_task(&second)), 0);
+        finish(rt, &second);
+        CHECK_RES(other, open ? 0 : -ECANCELED);
+        CHECK_RES(nart_tcp_close(&s), 0);
+    }
+    empty(&f);
+    close(l);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* What was left behind holds a place of the table until its task has run or is gone, and no longer. */
+TEST(connects_that_are_left_behind_use_up_nothing)
+{
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    nart_rt *rt;
+    nart_tcp s = { .state = 0 };
+    nart_join join;
+    nart_res answer;
+    struct full f;
+
+    opts.alloc = &test_alloc;
+    opts.max_io = 1;
+    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    fill(&f);
+    for (int i = 0; i < 100; i++) {
+        answer = NART_PENDING;
+        spawn(rt, &connector_type, &(struct connector){ &s, f.at, &answer, NULL }, &join);
+        turn(rt);
+        CHECK_RES(answer, NART_PENDING);
+        CHECK_RES(nart_tcp_close(&s), 0);
+        if (i % 2)
+            CHECK_RES(nart_task_abort(rt, nart_join_task(&join)), 0);
+        finish(rt, &join);
+        CHECK_RES(answer, i % 2 ? -ECANCELED : NART_EABORTED);
+    }
+    spawn(rt, &connector_type, &(struct connector){ &s, f.at, &answer, NULL }, NULL);
+    turn(rt);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    CHECK_RES(nart_rt_free(rt), 0); /* with a task that has not run since */
+    empty(&f);
 }
 
 /* A task that closes its own connect and begins another one is not told of the first. */
