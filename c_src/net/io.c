@@ -16,6 +16,13 @@ nart_res nart__io_want_odd(const nart_io *io, uint32_t dirs, nart_cx *cx)
     return io->drv->io_want(io->host, io->id, dirs, cx);
 }
 
+nart_res nart__io_halted(const nart_io *io, uint32_t dirs, nart_cx *cx, nart_res r)
+{
+    if (r != NART_PENDING && r != -EPERM)
+        nart__io_unwait(io, dirs, cx);
+    return r;
+}
+
 nart_res nart__io_bind(nart_io *io, const nart_driver *drv, void *host, int fd)
 {
     uint64_t id;
@@ -86,7 +93,7 @@ nart_res nart_fd_ready(nart_cx *cx, nart_fd *h, uint32_t dirs)
 
     if (dirs == 0 || dirs & ~both)
         return -EINVAL;
-    nart_res r = nart__enter(cx, NULL);
+    nart_res r = nart__io_enter(&h->io, dirs, cx);
     if (r == 0)
         r = nart__io_want(&h->io, dirs, cx);
     return r > 0 ? r & (dirs | NART_ERROR | NART_HANGUP | NART_ENDED) : r;

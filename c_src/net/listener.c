@@ -98,7 +98,7 @@ static nart_res take(nart_cx *cx, nart_tcp_listener *l, nart_addr *peer)
             nart__io_clear(&l->io, NART_READ, cx);
             continue;
         }
-        r = next_one(fd) ? nart__enter(cx, NULL) : fd;
+        r = next_one(fd) ? nart__io_enter(&l->io, NART_READ, cx) : fd;
         if (r)
             return r;
     }
@@ -107,7 +107,7 @@ static nart_res take(nart_cx *cx, nart_tcp_listener *l, nart_addr *peer)
 nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *l, nart_tcp *out, nart_addr *peer)
 {
     bool spare = l->spare != 0;
-    nart_res r = nart__enter(cx, NULL);
+    nart_res r = nart__io_enter(&l->io, NART_READ, cx);
     if (r)
         return r;
     if (out->io.drv)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* net.h: what the operations on descriptors share. The shape of all of them:
  *
- *  1. nart__enter(): cancelled, or out of budget: the answer, before anything is touched.
+ *  1. nart__io_enter(): cancelled, or out of budget: the answer, before anything is touched.
  *  2. nart__io_want(): not ready, or not to be had: the answer.
  *  3. The system call, through the driver of the handle. EAGAIN: clear the direction, back to 2.
  *     A short transfer clears as well, so the next call parks without asking the kernel.
  *
  * Nothing is kept between two calls but what is in the handle, so a spurious poll changes nothing,
- * and a cancelled task has taken no byte. Waits are the reactor's: nart__enter() is given none, and
- * what a poll did not ask for again is withdrawn at its end. */
+ * and a cancelled task has taken no byte. Waits are the reactor's. An answer ends the wait of the task
+ * that gets it; what a poll did not ask for again is withdrawn at its end. */
 #ifndef NART_NET_NET_H
 #define NART_NET_NET_H
 
@@ -46,6 +46,23 @@ static inline void nart__io_clear(const nart_io *io, uint32_t dirs, nart_cx *cx)
         nart__reactor_clear(nart__reactor_of(cx), io->id, dirs);
     else
         io->drv->io_clear(io->host, io->id, dirs);
+}
+
+/* The running task waits no more in these directions: its answer does not come from nart__io_want(). */
+static inline void nart__io_unwait(const nart_io *io, uint32_t dirs, nart_cx *cx)
+{
+    if (nart__io_here(io, cx))
+        nart__reactor_unwait(nart__reactor_of(cx), io->id, dirs, cx);
+}
+
+/* Cold half of nart__io_enter(): what nart__enter() answers. */
+NART__COLD nart_res nart__io_halted(const nart_io *io, uint32_t dirs, nart_cx *cx, nart_res r);
+
+/* First line of an operation that waits in these directions. */
+static inline nart_res nart__io_enter(const nart_io *io, uint32_t dirs, nart_cx *cx)
+{
+    nart_res r = nart__enter(cx, NULL);
+    return NART_LIKELY(r == 0) ? 0 : nart__io_halted(io, dirs, cx, r);
 }
 
 /* May a short read mean anything else than "no more for now"? */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* tcp.c: connected TCP sockets.
  *
- * State of a handle: CLOSED (zeroed) -> CONNECTING -> OPEN -> CLOSED. A connect is one operation
+ * State of a handle: CLOSED (zeroed) -> CONNECTING -> OPEN (-> READ_ENDED) -> CLOSED. After a shutdown
+ * of reading the kernel still hands out what arrives; READ_ENDED does not. A connect is one operation
  * over many polls, and what it has begun is in the handle:
  *
  *  1. CLOSED: make the socket, begin to connect, register it afterwards (a socket that is registered
@@ -19,7 +20,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
-enum { CLOSED, CONNECTING, OPEN, ABANDONED };
+enum { CLOSED, CONNECTING, ABANDONED, OPEN, READ_ENDED }; /* from OPEN on connected */
 
 /* Why there can be no sending and receiving. */
 static NART__COLD nart_res not_open(const nart_tcp *s)
@@ -89,12 +90,12 @@ static bool was_ended(nart_cx *cx, nart_tcp *s)
 
 nart_res nart_tcp_connect(nart_cx *cx, nart_tcp *s, const nart_addr *addr)
 {
-    nart_res r = nart__enter(cx, NULL);
+    nart_res r = nart__io_enter(&s->io, NART_WRITE, cx);
     if (r == NART_PENDING || r == -EPERM)
         return r;
     if (was_ended(cx, s))
         return r ? r : NART_EABORTED;
-    if (s->state == OPEN)
+    if (s->state >= OPEN)
         return -EISCONN;
     if (r == 0)
         r = s->state == CONNECTING ? connect_go_on(cx, s) : connect_begin(cx, s, addr);
@@ -106,15 +107,29 @@ nart_res nart_tcp_connect(nart_cx *cx, nart_tcp *s, const nart_addr *addr)
 
 /* ---- sending and receiving ---- */
 
+/* Nothing is received: there is no connection, or this direction was shut down. */
+static NART__COLD nart_res recv_nothing(nart_cx *cx, nart_tcp *s)
+{
+    if (s->state != READ_ENDED)
+        return not_open(s);
+    nart_res r = nart__io_fd(&s->io);
+    if (r < 0)
+        return r;
+    if (s->io.drv != cx->drv || s->io.host != cx->host)
+        return NART_EDRIVER;
+    nart__io_unwait(&s->io, NART_READ, cx);
+    return 0;
+}
+
 nart_res nart_tcp_recv(nart_cx *cx, nart_tcp *s, void *buf, size_t len)
 {
-    nart_res r = nart__enter(cx, NULL);
+    nart_res r = nart__io_enter(&s->io, NART_READ, cx);
     if (NART_UNLIKELY(r))
         return r;
-    if (NART_UNLIKELY(s->state != OPEN))
-        return not_open(s);
     if (NART_UNLIKELY(len == 0))
-        return -EINVAL;
+        return s->state < OPEN ? not_open(s) : -EINVAL;
+    if (NART_UNLIKELY(s->state != OPEN))
+        return recv_nothing(cx, s);
     for (;;) {
         r = nart__io_want(&s->io, NART_READ, cx);
         if (r <= 0)
@@ -133,7 +148,7 @@ nart_res nart_tcp_recv(nart_cx *cx, nart_tcp *s, void *buf, size_t len)
 /* One system call that accepts something, or parks. */
 static inline nart_res send_some(nart_cx *cx, nart_tcp *s, const void *buf, size_t len)
 {
-    if (NART_UNLIKELY(s->state != OPEN))
+    if (NART_UNLIKELY(s->state < OPEN))
         return not_open(s);
     if (NART_UNLIKELY(len == 0))
         return 0;
@@ -154,14 +169,14 @@ static inline nart_res send_some(nart_cx *cx, nart_tcp *s, const void *buf, size
 
 nart_res nart_tcp_send(nart_cx *cx, nart_tcp *s, const void *buf, size_t len)
 {
-    nart_res r = nart__enter(cx, NULL);
+    nart_res r = nart__io_enter(&s->io, NART_WRITE, cx);
     return NART_UNLIKELY(r) ? r : send_some(cx, s, buf, len);
 }
 
 /* Ends: what is accepted in part clears the direction, so the next round parks. */
 nart_res nart_tcp_send_all(nart_cx *cx, nart_tcp *s, const void *buf, size_t len, size_t *done)
 {
-    nart_res r = nart__enter(cx, NULL);
+    nart_res r = nart__io_enter(&s->io, NART_WRITE, cx);
     if (NART_UNLIKELY(r))
         return r;
     if (NART_UNLIKELY(*done > len))
@@ -216,7 +231,7 @@ nart_res nart_tcp_detach(nart_tcp *s, int *fd, void *residue, size_t cap, size_t
     (void)residue, (void)cap; /* epoll receives nothing ahead */
     if (n)
         *n = 0;
-    if (s->state != OPEN)
+    if (s->state < OPEN)
         return not_open(s);
     if (!fd)
         return -EINVAL;
@@ -259,7 +274,16 @@ nart_res nart_tcp_shutdown(nart_tcp *s, uint32_t dirs)
     if (dirs == 0 || dirs > (NART_READ | NART_WRITE))
         return -EINVAL;
     nart_res fd = nart__io_fd(&s->io);
-    return fd < 0 ? fd : s->io.drv->sys->shutdown((int)fd, how[dirs]);
+    if (fd < 0)
+        return fd;
+    if (s->state < OPEN) /* it would end the connect, and leave a socket that is none */
+        return not_open(s);
+    nart_res r = s->io.drv->sys->shutdown((int)fd, how[dirs]);
+    if (r == 0 && dirs & NART_READ) {
+        s->state = READ_ENDED;
+        (void)nart__io_wake(&s->io);
+    }
+    return r;
 }
 
 nart_res nart_tcp_set_nodelay(nart_tcp *s, bool on)

@@ -124,7 +124,7 @@ static int recv_stamped(const nart_udp *u, nart_udp_msg *msgs, unsigned n)
 nart_res nart_udp_recv_many(nart_cx *cx, nart_udp *u, nart_udp_msg *msgs, size_t n)
 {
     unsigned batch = n < NART_UDP_BATCH ? (unsigned)n : NART_UDP_BATCH;
-    nart_res r = nart__enter(cx, NULL);
+    nart_res r = nart__io_enter(&u->io, NART_READ, cx);
     if (NART_UNLIKELY(r))
         return r;
     if (NART_UNLIKELY(n == 0))
@@ -181,7 +181,7 @@ static int send_batch(const nart_udp *u, const nart_udp_msg *msgs, unsigned n)
 nart_res nart_udp_send_many(nart_cx *cx, nart_udp *u, const nart_udp_msg *msgs, size_t n)
 {
     unsigned batch = n < NART_UDP_BATCH ? (unsigned)n : NART_UDP_BATCH;
-    nart_res r = nart__enter(cx, NULL);
+    nart_res r = nart__io_enter(&u->io, NART_WRITE, cx);
     if (NART_UNLIKELY(r))
         return r;
     if (NART_UNLIKELY(n == 0))

@@ -93,6 +93,18 @@ static inline nart_res nart__io_settle(nart__wait *w, const nart_cx *cx)
     return 0;
 }
 
+/* The running task waits no more in these directions. */
+static inline void nart__reactor_unwait(const nart__reactor *r, uint64_t id, uint32_t dirs,
+                                        const nart_cx *cx)
+{
+    nart__io *io = nart__io_of(r, id);
+
+    if (io && dirs & NART_READ)
+        (void)nart__io_settle(&io->dir[0], cx);
+    if (io && dirs & NART_WRITE)
+        (void)nart__io_settle(&io->dir[1], cx);
+}
+
 static inline nart_res nart__reactor_want(const nart__reactor *r, uint64_t id, uint32_t dirs,
                                           nart_cx *cx)
 {

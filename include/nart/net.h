@@ -175,8 +175,9 @@ NART_API nart_res nart_tcp_close(nart_tcp *s);
 
 /**
  * Receives what is there, at most `len` bytes.
- * @return the number of bytes; 0 the peer has sent its end; -EINVAL `len` is 0 (its answer could not
- *   be told from the end); -ECONNRESET; -ENOTCONN a connect is under way.
+ * @return the number of bytes; 0 the peer has sent its end, or nart_tcp_shutdown() has ended this
+ *   direction; -EINVAL `len` is 0 (its answer could not be told from the end); -ECONNRESET;
+ *   -ENOTCONN a connect is under way.
  * **Cost**: one system call when bytes are there; a look at memory when they are not.
  */
 NART_API NART_MUST_USE nart_res nart_tcp_recv(nart_cx *cx, nart_tcp *s, void *buf, size_t len);
@@ -199,8 +200,11 @@ NART_API NART_MUST_USE nart_res nart_tcp_send(nart_cx *cx, nart_tcp *s, const vo
 NART_API NART_MUST_USE nart_res nart_tcp_send_all(nart_cx *cx, nart_tcp *s, const void *buf,
                                                   size_t len, size_t *done);
 
-/** Ends one direction or both: NART_WRITE sends the end behind what was sent, NART_READ makes
- *  receiving answer 0. Does not close. @return 0; -EINVAL; -EBADF; -ENOTCONN; NART_ESTALE. */
+/** Ends one direction or both. NART_WRITE sends the end behind what was sent. From NART_READ on
+ *  receiving answers 0: bytes that have arrived and were not received are lost, and so is what
+ *  arrives later. The peer is not told of that. Does not close.
+ *  @return 0; -EINVAL no direction, or others; -EBADF; -ENOTCONN not connected yet, or no longer;
+ *  NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API nart_res nart_tcp_shutdown(nart_tcp *s, uint32_t dirs);
 
 /** Whether small packets are sent at once (the default) or held back until earlier ones have been

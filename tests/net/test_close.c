@@ -121,6 +121,38 @@ TEST(a_shutdown_of_reading_ends_the_waiting_reader)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
+/* The kernel goes on handing out what arrives, so this side has to stop asking for it. */
+TEST(after_a_shutdown_of_reading_nothing_is_received)
+{
+    nart_rt *rt = new_rt(), *other = new_rt();
+    char buf[8];
+
+    for (int early = 0; early < 2; early++) {
+        nart_tcp s, moved;
+        int peer = tcp_pair(rt, &s);
+        if (early) {
+            raw_send(peer, "early");
+            wait_for((int)nart_tcp_fd(&s), POLLIN);
+        }
+        CHECK_RES(nart_tcp_shutdown(&s, NART_READ), 0);
+        CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 0);
+        raw_send(peer, "late");
+        wait_for((int)nart_tcp_fd(&s), POLLIN);
+        CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 0);
+        nart_tcp_move(&moved, &s);
+        CHECK_RES(recv_now(rt, &moved, buf, sizeof buf), 0);
+        CHECK_RES(recv_now(rt, &moved, buf, 0), -EINVAL);
+        CHECK_RES(recv_now(other, &moved, buf, sizeof buf), NART_EDRIVER);
+        CHECK_RES(send_now(rt, &moved, "abc"), 3); /* the other direction is as it was */
+        CHECK_EQ(recv(peer, buf, sizeof buf, 0), 3);
+        CHECK_RES(nart_tcp_close(&moved), 0);
+        CHECK_RES(recv_now(rt, &moved, buf, sizeof buf), -EBADF);
+        close(peer);
+    }
+    CHECK_RES(nart_rt_free(other), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
 /* ---- this side ends ---- */
 
 TEST(closing_wakes_who_waits)

@@ -441,6 +441,7 @@ TEST(a_second_task_cannot_await_a_connect_nor_use_what_is_not_connected)
     CHECK_RES(recv_now(rt, &s, buf, sizeof buf), -ENOTCONN);
     CHECK_RES(send_now(rt, &s, "x"), -ENOTCONN);
     CHECK_RES(nart_tcp_detach(&s, &fd, NULL, 0, NULL), -ENOTCONN);
+    CHECK_RES(nart_tcp_shutdown(&s, NART_WRITE), -ENOTCONN);
     CHECK_RES(connect_now(other, &s, &f.at), NART_EDRIVER);
     CHECK_RES(run(rt, &keeper_type, NULL), 0);
     CHECK_RES(nart_tcp_connect(kept_cx, &s, &f.at), -EPERM);

@@ -471,6 +471,21 @@ TEST(options_and_names_are_the_worlds)
     CHECK_EQ(w->sock[0].closes, 1);
 }
 
+/* This world's sockets say nothing of a shutdown: the reader is woken all the same. */
+TEST(a_shutdown_of_reading_ends_a_wait_in_any_world)
+{
+    nart__task t;
+    struct echo e;
+    struct sock *s = echo_in_world(&t, &e);
+    int before = s->recvs;
+
+    CHECK_RES(nart_tcp_shutdown(&e.sock, NART_READ), 0);
+    CHECK_EQ(s->how, SHUT_RD);
+    CHECK_RES(settle(), 0);
+    CHECK_EQ(s->recvs, before);
+    CHECK_EQ(s->closes, 1);
+}
+
 /* The calls that open, counted on their way to the kernel. */
 static int sockets, binds, listens, getsockopts, nonblockings, dups, closes;
 

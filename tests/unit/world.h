@@ -147,8 +147,18 @@ static nart_res world_io_fd(void *host, uint64_t id)
 
 static nart_res world_io_wake(void *host, uint64_t id)
 {
+    struct sock *s = sock_by_id(id);
     (void)host;
-    return sock_by_id(id) ? 0 : NART_ESTALE;
+    if (!s)
+        return NART_ESTALE;
+    for (int d = 0; d < 2; d++)
+        if (s->waiter[d]) {
+            nart__task *t = s->waiter[d];
+            s->waiter[d] = NULL;
+            if (!(t->state & NART__T_READY))
+                world_ready(w, t);
+        }
+    return 0;
 }
 
 /* An event: the direction may be ready. */
