@@ -173,7 +173,18 @@ nart_res nart_tcp_send(nart_cx *cx, nart_tcp *s, const void *buf, size_t len)
     return NART_UNLIKELY(r) ? r : send_some(cx, s, buf, len);
 }
 
-/* Ends: what is accepted in part clears the direction, so the next round parks. */
+/* 0: all of it. Ends: what is accepted in part clears the direction, so the next round parks. */
+static nart_res send_rest(nart_cx *cx, nart_tcp *s, const void *buf, size_t len, size_t *done)
+{
+    do {
+        nart_res r = send_some(cx, s, (const char *)buf + *done, len - *done);
+        if (r < 0)
+            return r;
+        *done += (size_t)r;
+    } while (*done < len);
+    return 0;
+}
+
 nart_res nart_tcp_send_all(nart_cx *cx, nart_tcp *s, const void *buf, size_t len, size_t *done)
 {
     nart_res r = nart__io_enter(&s->io, NART_WRITE, cx);
@@ -181,14 +192,37 @@ nart_res nart_tcp_send_all(nart_cx *cx, nart_tcp *s, const void *buf, size_t len
         return r;
     if (NART_UNLIKELY(*done > len))
         return -EINVAL;
-    do {
-        r = send_some(cx, s, (const char *)buf + *done, len - *done);
-        if (r < 0)
-            return r;
-        *done += (size_t)r;
-    } while (*done < len);
+    r = send_rest(cx, s, buf, len, done);
+    if (r < 0)
+        return r;
     *done = 0;
     return (nart_res)len;
+}
+
+nart_res nart_tcp_writer_set(nart_tcp_writer *w, const void *buf, size_t len)
+{
+    if (!buf || len == 0)
+        return -EINVAL;
+    if (w->done < w->len)
+        return -EBUSY;
+    *w = (nart_tcp_writer){ .buf = buf, .len = len };
+    return 0;
+}
+
+nart_res nart_tcp_write(nart_cx *cx, nart_tcp *s, nart_tcp_writer *w)
+{
+    nart_res r = nart__io_enter(&s->io, NART_WRITE, cx);
+    if (NART_UNLIKELY(r))
+        return r;
+    if (NART_UNLIKELY(w->done > 0 && w->id != s->io.id && s->state >= OPEN))
+        return -EINVAL;
+    w->id = s->io.id;
+    r = send_rest(cx, s, w->buf, w->len, &w->done);
+    if (r < 0)
+        return r;
+    r = (nart_res)w->len;
+    *w = (nart_tcp_writer){ .len = 0 };
+    return r;
 }
 
 /* ---- opening, moving, closing ---- */

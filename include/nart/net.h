@@ -194,11 +194,50 @@ NART_API NART_MUST_USE nart_res nart_tcp_send(nart_cx *cx, nart_tcp *s, const vo
  * Sends all of `buf`.
  * @param done how many bytes have been accepted so far; 0 before the first call, kept in the frame.
  *   `len` answered: 0 again. An error leaves it, -ECANCELED and -ETIMEDOUT included: another call
- *   goes on behind those bytes.
+ *   with the same `buf` and `len` sends the rest. Another message on top of it would lose its first
+ *   `*done` bytes: where sending goes on after an error, use a nart_tcp_writer.
  * @return `len`; -EINVAL `*done` is larger than `len`; the errors of nart_tcp_send().
  */
 NART_API NART_MUST_USE nart_res nart_tcp_send_all(nart_cx *cx, nart_tcp *s, const void *buf,
                                                   size_t len, size_t *done);
+
+/**
+ * One message on its way, and how much of it has been sent. Zeroed = no message. It takes the next
+ * message only when the last one has been sent completely, so that no error in between cuts one:
+ *
+ *     r = nart_tcp_writer_set(&f->out, f->buf, f->len);
+ *     if (r == 0)
+ *         NART_AWAIT_FOR(r, NART_SEC, nart_tcp_write(cx, &f->sock, &f->out));
+ */
+typedef struct nart_tcp_writer {
+    const void *buf;
+    size_t len, done;
+    uint64_t id; /* of the connection that has a part of it */
+} nart_tcp_writer;
+
+/**
+ * Sets the message, which nart_tcp_write() sends then. Zero the writer to give up what is left of a
+ * message; its connection is of no use any more when a part of it has been sent.
+ * @return 0; -EINVAL `len` is 0 or `buf` is NULL; -EBUSY the last message has not been sent completely.
+ * **Ownership**: `buf` stays the caller's, unchanged until it has been sent. **Thread**: any.
+ */
+NART_API NART_MUST_USE nart_res nart_tcp_writer_set(nart_tcp_writer *w, const void *buf,
+                                                    size_t len);
+
+/** Bytes of the message that have not been sent; 0: there is no message. **Thread**: any. */
+static inline size_t nart_tcp_writer_left(const nart_tcp_writer *w)
+{
+    return w->len - w->done;
+}
+
+/**
+ * Sends the message of `w`, or the rest of it. After an error, -ECANCELED and -ETIMEDOUT included,
+ * `w` holds the rest: another call sends that.
+ * @return the length of the message, and `*w` is zeroed; 0 there is no message; -EINVAL another
+ *   connection has a part of it; the errors of nart_tcp_send().
+ * **Cost**: as nart_tcp_send().
+ */
+NART_API NART_MUST_USE nart_res nart_tcp_write(nart_cx *cx, nart_tcp *s, nart_tcp_writer *w);
 
 /** Ends one direction or both. NART_WRITE sends the end behind what was sent. From NART_READ on
  *  receiving answers 0: bytes that have arrived and were not received are lost, and so is what

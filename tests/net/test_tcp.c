@@ -594,6 +594,81 @@ TEST(a_cancelled_sender_says_how_far_it_came)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
+/* ---- a message at a time ---- */
+
+struct writing {
+    nart_tcp *s;
+    nart_tcp_writer *w;
+    nart_res *answer;
+};
+
+static nart_res writing_run(nart_cx *cx, void *frame)
+{
+    struct writing *f = frame;
+    return *f->answer = nart_tcp_write(cx, f->s, f->w);
+}
+
+TYPE(writing, writing_run);
+
+static nart_res write_now(nart_rt *rt, nart_tcp *s, nart_tcp_writer *w)
+{
+    nart_res answer;
+    return run(rt, &writing_type, &(struct writing){ s, w, &answer });
+}
+
+TEST(a_message_that_was_cut_short_is_ended_before_the_next)
+{
+    enum { LEN = 1000000 };
+    nart_rt *rt = new_rt();
+    nart_tcp a, b, other;
+    nart_tcp_writer w = { 0 };
+    nart_join writer, reader;
+    nart_res answer = NART_PENDING;
+    char *data =
+        pattern(LEN + 251 * 4); /* the pattern repeats: the second message goes on with it */
+    const char *second = data + LEN % 251;
+    int fd, peer, far;
+
+    raw_pair(&fd, &peer);
+    CHECK_RES(nart_tcp_adopt(rt, fd, &a), 0);
+    CHECK_RES(nart_tcp_adopt(rt, peer, &b), 0);
+    far = tcp_pair(rt, &other);
+    small_buffer(&a);
+    CHECK_RES(write_now(rt, &a, &w), 0); /* there is no message */
+    CHECK_RES(nart_tcp_writer_set(&w, NULL, 4), -EINVAL);
+    CHECK_RES(nart_tcp_writer_set(&w, data, 0), -EINVAL);
+    CHECK_RES(nart_tcp_writer_set(&w, data, LEN), 0);
+    CHECK_EQ(nart_tcp_writer_left(&w), LEN);
+    spawn(rt, &writing_type, &(struct writing){ &a, &w, &answer }, &writer);
+    turn(rt);
+    CHECK_RES(nart_task_cancel(rt, nart_join_task(&writer)), 0);
+    finish(rt, &writer);
+    CHECK_RES(answer, -ECANCELED);
+    CHECK_LE(1, nart_tcp_writer_left(&w));
+    CHECK_LE(nart_tcp_writer_left(&w), LEN - 1);
+    CHECK_RES(nart_tcp_writer_set(&w, second, 1000), -EBUSY);
+    CHECK_RES(nart_tcp_writer_set(&w, data, LEN), -EBUSY); /* nor the same one again */
+    CHECK_RES(write_now(rt, &other, &w), -EINVAL);
+
+    struct reader all = { .s = &b, .expected = data, .len = LEN + 1000, .piece = 256 };
+    spawn(rt, &reader_type, &all, &reader);
+    CHECK_RES(write_now(rt, &a, &w), LEN);
+    CHECK_EQ(nart_tcp_writer_left(&w), 0);
+    CHECK_RES(nart_tcp_writer_set(&w, second, 1000), 0);
+    CHECK_RES(write_now(rt, &a, &w), 1000);
+    CHECK_RES(nart_tcp_close(&a), 0);
+    finish(rt, &reader);
+    CHECK_RES(nart_tcp_writer_set(&w, data, 1), 0);
+    CHECK_RES(write_now(rt, &a, &w), -EBADF);
+    w = (nart_tcp_writer){ 0 };
+    CHECK_RES(nart_tcp_writer_set(&w, data, 2), 0);
+    CHECK_RES(nart_tcp_close(&b), 0);
+    CHECK_RES(nart_tcp_close(&other), 0);
+    close(far);
+    free(data);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
 /* ---- options and addresses ---- */
 
 TEST(addresses_and_options_of_a_stream)
