@@ -7,6 +7,8 @@
  * while it is known to be the handle's. */
 #include "net.h"
 
+#include <poll.h>
+
 nart_res nart__io_want_odd(const nart_io *io, uint32_t dirs, nart_cx *cx)
 {
     if (!io->drv)
@@ -87,6 +89,27 @@ nart_res nart_fd_open(nart_rt *rt, int fd, uint32_t flags, nart_fd *out)
     return r;
 }
 
+/* What the reactor has seen of the state of a descriptor may be over by now, without an event: only the
+ * kernel knows. Takes back what does not hold. */
+static NART__COLD nart_res that_hold(const nart_io *io, nart_res bits, nart_cx *cx)
+{
+    nart_res fd = nart__io_fd(io);
+    int now = fd < 0 ? (int)fd : io->drv->sys->poll((int)fd, POLLRDHUP);
+    uint32_t over = (uint32_t)bits & NART__IO_STATES;
+
+    if (now < 0) /* it cannot be asked: the guess stays */
+        return bits;
+    if (now & POLLERR)
+        over &= ~(uint32_t)NART_ERROR;
+    if (now & POLLHUP)
+        over &= ~(uint32_t)NART_HANGUP;
+    if (now & POLLRDHUP)
+        over &= ~(uint32_t)NART_ENDED;
+    if (over)
+        nart__io_clear(io, over, cx);
+    return bits & ~(nart_res)over;
+}
+
 nart_res nart_fd_ready(nart_cx *cx, nart_fd *h, uint32_t dirs)
 {
     const uint32_t both = NART_READ | NART_WRITE;
@@ -96,7 +119,9 @@ nart_res nart_fd_ready(nart_cx *cx, nart_fd *h, uint32_t dirs)
     nart_res r = nart__io_enter(&h->io, dirs, cx);
     if (r == 0)
         r = nart__io_want(&h->io, dirs, cx);
-    return r > 0 ? r & (dirs | NART_ERROR | NART_HANGUP | NART_ENDED) : r;
+    if (r > 0 && NART_UNLIKELY(r & NART__IO_STATES))
+        r = that_hold(&h->io, r, cx);
+    return r > 0 ? r & (nart_res)(dirs | NART__IO_STATES) : r;
 }
 
 void nart_fd_clear(nart_fd *h, uint32_t dirs)

@@ -6,8 +6,12 @@
  * 2. An operation clears a direction after EAGAIN or a short transfer. That is sound because events
  *    are taken in on the same thread: an edge that comes after the system call is reported by the
  *    next wait. Two things make a short read say nothing: the peer's end, an edge that never comes
- *    again, and a mark of urgent data, behind which there may be more. Both are kept (NART_ENDED,
- *    NART_MARK), and with them only EAGAIN clears.
+ *    again, and a mark of urgent data, behind which there may be more. Both are kept (NART_ENDED and
+ *    NART_HANGUP, NART_MARK), and with them only EAGAIN clears. It clears them, too: who would wait
+ *    to read is not at an end, and has read past the mark.
+ *    An end or an error may also pass: a socket connects, a FIFO is opened anew. Each event says all
+ *    that holds at that moment, so what it does not say is over; but for the mark, which the
+ *    kernel reports no more once the urgent byte was read, while reads still stop there.
  * 3. What the kernel refuses to watch (EPERM: regular files) is always ready. That it is here twice
  *    is not noticed by the kernel either, so it is looked for.
  * 4. The hub's eventfd is added edge-triggered and never read: each write is an edge of its own.
@@ -115,7 +119,7 @@ int nart__reactor_wait(nart__reactor *r, int64_t timeout_ns)
         nart__io *io = nart__io_of(r, ev->data.u64);
         if (!io)
             continue; /* the eventfd, or a descriptor given back since */
-        io->ready |= bits_of(ev->events);
+        io->ready = (io->ready & ~NART__IO_STATES) | bits_of(ev->events);
         if (io->ready & NART_READ)
             wake_dir(&io->dir[0]);
         if (io->ready & NART_WRITE)

@@ -20,6 +20,9 @@
 /* The kernel does not watch it (a regular file): both directions stay ready. */
 #define NART__IO_ALWAYS (UINT32_C(1) << 30)
 
+/* States of a descriptor that begin and end: each event says which hold. */
+#define NART__IO_STATES (uint32_t)(NART_ERROR | NART_HANGUP | NART_ENDED)
+
 /* Two cache lines. */
 typedef struct nart__io {
     uint64_t id; /* NART__IO_FREE, or what the handle holds */
@@ -122,12 +125,15 @@ static inline nart_res nart__reactor_want(const nart__reactor *r, uint64_t id, u
     return NART_UNLIKELY(busy) ? busy : io->ready;
 }
 
-static inline void nart__reactor_clear(const nart__reactor *r, uint64_t id, uint32_t dirs)
+/* These bits hold no more. What does not read now has no end, and no mark before it. */
+static inline void nart__reactor_clear(const nart__reactor *r, uint64_t id, uint32_t bits)
 {
     nart__io *io = nart__io_of(r, id);
 
+    if (bits & NART_READ)
+        bits |= NART_HANGUP | NART_ENDED | NART_MARK;
     if (NART_LIKELY(io && !(io->ready & NART__IO_ALWAYS)))
-        io->ready &= ~(dirs | NART_ERROR);
+        io->ready &= ~(bits | NART_ERROR);
 }
 
 #endif

@@ -70,7 +70,8 @@ typedef struct nart_driver {
     /** Is one of these directions ready? The ready bits (> 0); or what the operation answers:
      *  NART_PENDING and the task is woken when one is, -EBUSY, -ETIMEDOUT, -ECANCELED. */
     nart_res (*io_want)(void *host, uint64_t id, uint32_t dirs, nart_cx *cx);
-    void (*io_clear)(void *host, uint64_t id, uint32_t dirs); /**< after EAGAIN or a short read */
+    /** These bits hold no more: directions after EAGAIN or a short transfer, states that have ended. */
+    void (*io_clear)(void *host, uint64_t id, uint32_t bits);
     /** Gives the descriptor back. 1: another task waited and has been woken; 0; NART_ESTALE;
      *  NART_EWRONGTHREAD: nothing was done. */
     nart_res (*io_del)(void *host, uint64_t id, int *fd);

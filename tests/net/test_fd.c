@@ -3,6 +3,7 @@
 #include "net_test.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct ready {
@@ -105,6 +106,72 @@ TEST(a_pipe_becomes_writable_and_its_reader_goes)
         nart_fd_clear(&h, NART_WRITE);
     }
     CHECK_RES(nart_fd_close(&h), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* States end, with and without an event; what is answered is what holds. */
+TEST(a_new_writer_ends_a_hang_up)
+{
+    nart_rt *rt = new_rt();
+    nart_fd h;
+    int ends[2];
+    char c, path[32];
+
+    new_pipe(ends);
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", ends[0]);
+    CHECK_RES(nart_fd_open(rt, ends[0], 0, &h), 0);
+    for (int event = 0; event < 2; event++) {
+        close(ends[1]);
+        turn(rt);
+        CHECK_RES(ready_now(rt, &h, NART_READ), NART_READ | NART_HANGUP);
+        CHECK_EQ(read(ends[0], &c, 1), 0);
+        ends[1] = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+        CHECK_LE(0, ends[1]);
+        if (event)
+            CHECK_EQ(write(ends[1], "x", 1), 1);
+        CHECK_RES(ready_now(rt, &h, NART_READ), NART_READ);
+        if (event)
+            CHECK_EQ(read(ends[0], &c, 1), 1);
+    }
+    CHECK_RES(nart_fd_close(&h), 0);
+    close(ends[1]);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* A socket that is neither connected nor listens counts as hung up. */
+TEST(a_socket_that_was_watched_early_is_not_hung_up_for_ever)
+{
+    nart_rt *rt = new_rt();
+    nart_fd client, server;
+    nart_join join;
+    nart_res answer;
+    nart_addr at = localhost();
+    int out = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int in = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    CHECK_EQ(bind(in, sockaddr_of(&at), at.len), 0);
+    CHECK_EQ(getsockname(in, (struct sockaddr *)&at.storage, &at.len), 0);
+    CHECK_RES(nart_fd_open(rt, out, 0, &client), 0);
+    CHECK_RES(nart_fd_open(rt, in, 0, &server), 0);
+    turn(rt);
+    CHECK_RES(ready_now(rt, &client, NART_WRITE), NART_WRITE | NART_HANGUP);
+    CHECK_RES(ready_now(rt, &server, NART_READ), NART_READ | NART_HANGUP);
+    CHECK_EQ(listen(in, 4), 0);
+    CHECK_EQ(accept(in, NULL, NULL), -1);
+    CHECK_EQ(errno, EAGAIN);
+    nart_fd_clear(&server, NART_READ);
+    spawn(rt, &ready_type, &(struct ready){ &server, NART_READ, &answer, NULL }, &join);
+    turn(rt);
+    CHECK_RES(answer, NART_PENDING);
+    CHECK(connect(out, sockaddr_of(&at), at.len) == 0 || errno == EINPROGRESS);
+    finish(rt, &join);
+    CHECK_RES(answer, NART_READ);
+    wait_for(out, POLLOUT);
+    CHECK_RES(ready_now(rt, &client, NART_WRITE), NART_WRITE);
+    nart_fd_clear(&client, NART_READ);
+    CHECK_RES(ready_now(rt, &client, NART_READ | NART_WRITE), NART_WRITE);
+    CHECK_RES(nart_fd_close(&client), 0);
+    CHECK_RES(nart_fd_close(&server), 0);
     CHECK_RES(nart_rt_free(rt), 0);
 }
 

@@ -421,6 +421,36 @@ TEST(urgent_data_does_not_stall_a_stream)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
+/* Once the urgent byte was read by itself the kernel reports no mark any more, though reads still stop
+ * there: an event that does not speak of it must not end it. */
+TEST(a_mark_outlives_its_urgent_byte)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    nart_join join;
+    nart_res answer = NART_PENDING;
+    char buf[8];
+    int peer = tcp_pair(rt, &s), fd = (int)nart_tcp_fd(&s);
+
+    CHECK_EQ(send(peer, "ab", 2, MSG_OOB), 2);
+    struct pollfd all = { .fd = fd, .events = POLLPRI };
+    CHECK_EQ(poll(&all, 1, -1), 1);
+    turn(rt); /* the loop sees the mark */
+    CHECK_EQ(recv(fd, buf, 1, MSG_OOB), 1);
+    raw_send(peer, "cd"); /* over loopback it is there when send() returns */
+    turn(rt);             /* and an event without it */
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 1);
+    CHECK_EQ(buf[0], 'a');
+    spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &answer }, &join);
+    turn(rt);
+    CHECK_RES(answer, 2);
+    CHECK_EQ(memcmp(buf, "cd", 2), 0);
+    nart_join_release(&join);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    close(peer);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
 /* ---- time ---- */
 
 struct timed {

@@ -486,6 +486,31 @@ TEST(a_shutdown_of_reading_ends_a_wait_in_any_world)
     CHECK_EQ(s->closes, 1);
 }
 
+static nart_res ready_run(nart_cx *cx, void *frame)
+{
+    return nart_fd_ready(cx, *(nart_fd **)frame, NART_READ);
+}
+
+static const nart_task_type ready_type = NART_TASK_TYPE(nart_fd *, ready_run, NULL);
+
+/* A state that has been reported is confirmed by the world that reported it. */
+TEST(a_state_is_confirmed_by_the_handles_world)
+{
+    nart_fd h = { .io = { .id = 0 } }, *frame = &h;
+    nart__task t;
+
+    new_world(&world_driver);
+    CHECK_RES(nart__io_bind(&h.io, &world_driver, w, fake_socket(AF_INET, SOCK_STREAM)), 0);
+    happens(&w->sock[0], NART_READ | NART_ENDED);
+    w->sock[0].in_end = true;
+    begin(&t, &ready_type, &frame);
+    CHECK_RES(settle(), NART_READ | NART_ENDED);
+    w->sock[0].in_end = false;
+    begin(&t, &ready_type, &frame);
+    CHECK_RES(settle(), NART_READ);
+    CHECK_RES(nart_fd_close(&h), 0);
+}
+
 /* The calls that open, counted on their way to the kernel. */
 static int sockets, binds, listens, getsockopts, nonblockings, dups, closes;
 

@@ -5,6 +5,7 @@
 #include "test.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 static nart__reactor r;
@@ -66,6 +67,46 @@ TEST(an_edge_is_reported_once_and_kept)
     CHECK_EQ(ready(id), NART_READ);
     CHECK_EQ(nart__reactor_wait(&r, 0), 0); /* the kernel does not repeat itself */
     CHECK_EQ(ready(id), NART_READ);
+}
+
+/* The writing end of the pipe, opened anew. */
+static void open_writer(void)
+{
+    char path[32];
+
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", ends[0]);
+    ends[1] = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    CHECK_LE(0, ends[1]);
+}
+
+/* A pipe without a writer is hung up as long as it has none. */
+TEST(a_state_ends_with_the_event_that_does_not_say_it)
+{
+    uint64_t id = begin(1);
+
+    close(ends[1]);
+    CHECK_EQ(nart__reactor_wait(&r, 0), 1);
+    CHECK_EQ(ready(id) & NART_HANGUP, NART_HANGUP);
+    open_writer();
+    CHECK_EQ(write(ends[1], "x", 1), 1);
+    CHECK_EQ(nart__reactor_wait(&r, 0), 1);
+    CHECK_EQ(ready(id), NART_READ | NART_WRITE); /* both since it hung up, until somebody tries */
+}
+
+TEST(a_state_ends_when_reading_would_wait)
+{
+    uint64_t id = begin(1);
+    char c;
+
+    close(ends[1]);
+    CHECK_EQ(nart__reactor_wait(&r, 0), 1);
+    nart__reactor_clear(&r, id, NART_WRITE); /* says nothing about reading */
+    CHECK_EQ(ready(id), NART_READ | NART_HANGUP);
+    open_writer();
+    CHECK_EQ(read(ends[0], &c, 1), -1);
+    CHECK_EQ(errno, EAGAIN);
+    nart__reactor_clear(&r, id, NART_READ);
+    CHECK_EQ(ready(id), 0);
 }
 
 TEST(each_write_to_the_wake_descriptor_ends_a_wait)
