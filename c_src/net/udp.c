@@ -6,13 +6,19 @@
  * 2. Receiving less than was asked for means that the queue is empty: the direction is cleared. An
  *    error in the middle of a batch stays in the socket and has an edge of its own.
  * 3. Sending less says nothing (the next datagram may be refused for itself): only EAGAIN clears.
- * 4. An error of a connected socket (a refusal that came back) is read by the call that answers it,
+ * 4. The kernel filters by the peer what arrives after connect(), not what is in the queue by then. So
+ *    the first datagrams are received one by one and compared with the peer, until the queue was empty.
+ *    Each one that is dropped counts as an answer, so a full queue of them does not hold the loop.
+ * 5. An error of a connected socket (a refusal that came back) is read by the call that answers it,
  *    once; the socket goes on. */
 #include "net.h"
 
 #include <netinet/in.h>
 #include <string.h>
 #include <time.h>
+
+/* nart_udp.flags: datagrams from before nart_udp_connect() may be in the queue. */
+#define STRANGERS (UINT32_C(1) << 31)
 
 nart_res nart_udp_open(nart_rt *rt, const nart_addr *addr, const nart_udp_opts *opts, nart_udp *out)
 {
@@ -66,7 +72,10 @@ nart_res nart_udp_connect(nart_udp *u, const nart_addr *addr)
     r = nart__io_fd(&u->io);
     if (r < 0)
         return r;
-    return u->io.drv->sys->connect((int)r, (const struct sockaddr *)&addr->storage, addr->len);
+    r = u->io.drv->sys->connect((int)r, (const struct sockaddr *)&addr->storage, addr->len);
+    if (r == 0)
+        u->flags |= STRANGERS;
+    return r;
 }
 
 /* ---- receiving ---- */
@@ -121,6 +130,51 @@ static int recv_stamped(const nart_udp *u, nart_udp_msg *msgs, unsigned n)
     return recv_batch(u, msgs, n, room);
 }
 
+/* Is this the address to which the socket is connected? The kernel knows it best: connecting to
+ * 0.0.0.0 means this host. */
+static bool is_peer(const nart_udp *u, const nart_addr *a)
+{
+    nart_addr peer = { .len = sizeof peer.storage };
+
+    if (u->io.drv->sys->peername(u->fd, (struct sockaddr *)&peer.storage, &peer.len) < 0)
+        return true; /* not connected any more: nobody is a stranger */
+    if (a->storage.ss_family != peer.storage.ss_family)
+        return false;
+    if (peer.storage.ss_family == AF_INET) {
+        struct sockaddr_in x, y;
+        memcpy(&x, &peer.storage, sizeof x);
+        memcpy(&y, &a->storage, sizeof y);
+        return x.sin_port == y.sin_port && x.sin_addr.s_addr == y.sin_addr.s_addr;
+    }
+    struct sockaddr_in6 x, y;
+    memcpy(&x, &peer.storage, sizeof x);
+    memcpy(&y, &a->storage, sizeof y);
+    return x.sin6_port == y.sin6_port && x.sin6_scope_id == y.sin6_scope_id &&
+           memcmp(&x.sin6_addr, &y.sin6_addr, sizeof x.sin6_addr) == 0;
+}
+
+/* nart_udp_recv_many() after nart_udp_connect(), until the queue was empty. */
+static NART__COLD nart_res recv_from_peer(nart_cx *cx, nart_udp *u, nart_udp_msg *msg)
+{
+    for (;;) {
+        nart_res r = nart__io_want(&u->io, NART_READ, cx);
+        if (r <= 0)
+            return r;
+        int got =
+            u->flags & NART_UDP_STAMPS ? recv_stamped(u, msg, 1) : recv_batch(u, msg, 1, NULL);
+        if (got == -EAGAIN) {
+            u->flags &= ~STRANGERS;
+            nart__io_clear(&u->io, NART_READ, cx);
+            continue;
+        }
+        if (got != 1 || is_peer(u, &msg->addr))
+            return got;
+        r = nart__io_enter(&u->io, NART_READ, cx);
+        if (r)
+            return r;
+    }
+}
+
 nart_res nart_udp_recv_many(nart_cx *cx, nart_udp *u, nart_udp_msg *msgs, size_t n)
 {
     unsigned batch = n < NART_UDP_BATCH ? (unsigned)n : NART_UDP_BATCH;
@@ -129,6 +183,8 @@ nart_res nart_udp_recv_many(nart_cx *cx, nart_udp *u, nart_udp_msg *msgs, size_t
         return r;
     if (NART_UNLIKELY(n == 0))
         return -EINVAL;
+    if (NART_UNLIKELY(u->flags & STRANGERS))
+        return recv_from_peer(cx, u, msgs);
     for (;;) {
         r = nart__io_want(&u->io, NART_READ, cx);
         if (r <= 0)

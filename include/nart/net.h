@@ -313,7 +313,10 @@ NART_API NART_MUST_USE nart_res nart_udp_open(nart_rt *rt, const nart_addr *addr
                                               const nart_udp_opts *opts, nart_udp *out);
 
 /** Fixes the peer: only its datagrams are received, and its refusals are answered (-ECONNREFUSED,
- *  once each). Does not wait. @return 0; -EINVAL; -EBADF; NART_ESTALE; -ENETUNREACH. */
+ *  once each). Datagrams of others that have arrived before are dropped when they are met: until the
+ *  queue has been empty once, datagrams are received one by one. Does not wait.
+ *  @return 0; -EINVAL, -EAFNOSUPPORT no address of IPv4 or IPv6, or not of this socket's family;
+ *  -EBADF; -ENETUNREACH; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API nart_res nart_udp_connect(nart_udp *u, const nart_addr *addr);
 
 /**

@@ -243,6 +243,106 @@ TEST(the_kernels_time_stamps)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
+/* ---- connecting ---- */
+
+/* Datagrams that came before the socket had a peer: the peer's are received, in order. */
+static void strangers_at(const char *host)
+{
+    nart_rt *rt = new_rt();
+    nart_udp u, peer, other;
+    nart_addr at, at_peer, at_other, from;
+    char buf[8] = "", got[8][8];
+    nart_udp_msg in[8];
+    nart_join join;
+    nart_res answer = NART_PENDING;
+
+    CHECK_RES(nart_addr_parse(&at, host), 0);
+    CHECK_RES(nart_udp_open(rt, &at, NULL, &u), 0);
+    CHECK_RES(nart_udp_open(rt, &at, NULL, &peer), 0);
+    CHECK_RES(nart_udp_open(rt, &at, NULL, &other), 0);
+    CHECK_RES(nart_udp_local_addr(&u, &at), 0);
+    CHECK_RES(nart_udp_local_addr(&peer, &at_peer), 0);
+    CHECK_RES(nart_udp_local_addr(&other, &at_other), 0);
+    CHECK_RES(udp_send(rt, &other, "bad", &at), 3);
+    CHECK_RES(udp_send(rt, &peer, "one", &at), 3);
+    CHECK_RES(udp_send(rt, &other, "bag", &at), 3);
+    CHECK_RES(udp_send(rt, &peer, "two", &at), 3);
+    CHECK_RES(nart_udp_connect(&u, &at_peer), 0);
+    CHECK_RES(udp_recv(rt, &u, buf, sizeof buf, &from), 3);
+    CHECK_STR(buf, "one");
+    CHECK_EQ(nart_addr_port(&from), nart_addr_port(&at_peer));
+    CHECK_RES(udp_recv(rt, &u, buf, sizeof buf, NULL), 3);
+    CHECK_STR(buf, "two");
+
+    /* The peer of before is a stranger to the next connect. */
+    CHECK_RES(udp_send(rt, &peer, "bad", &at), 3);
+    CHECK_RES(nart_udp_connect(&u, &at_other), 0);
+    CHECK_RES(udp_send(rt, &other, "six", &at), 3);
+    CHECK_RES(udp_recv(rt, &u, buf, sizeof buf, NULL), 3);
+    CHECK_STR(buf, "six");
+
+    /* From the first wait on it is batches again. */
+    spawn(rt, &one_type,
+          &(struct one){ .op = do_recv, .u = &u, .buf = buf, .len = 8, .answer = &answer }, &join);
+    turn(rt);
+    CHECK_RES(answer, NART_PENDING);
+    CHECK_RES(udp_send(rt, &other, "three", &at), 5);
+    finish(rt, &join);
+    CHECK_RES(answer, 5);
+    for (int i = 0; i < 8; i++) {
+        in[i] = (nart_udp_msg){ .buf = got[i], .cap = sizeof got[i] };
+        CHECK_RES(udp_send(rt, &other, "more", &at), 4);
+    }
+    CHECK_RES(recv_many(rt, &u, in, 8), 8);
+    CHECK_RES(nart_udp_close(&u), 0);
+    CHECK_RES(nart_udp_close(&peer), 0);
+    CHECK_RES(nart_udp_close(&other), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(a_connected_socket_receives_nothing_of_strangers)
+{
+    strangers_at("127.0.0.1:0");
+}
+
+TEST(a_connected_ipv6_socket_receives_nothing_of_strangers)
+{
+    int probe = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (probe < 0)
+        SKIP("no IPv6 here");
+    close(probe);
+    strangers_at("[::1]:0");
+}
+
+/* What is dropped counts as an answer: others have their turn in between. */
+TEST(a_queue_of_strangers_does_not_hold_the_loop)
+{
+    enum { N = NART_BUDGET + 20 };
+    nart_rt *rt = new_rt();
+    nart_udp u, other;
+    nart_udp_opts opts = NART_UDP_OPTS_INIT;
+    nart_addr at = localhost(), at_other;
+    char buf[8];
+
+    opts.rcvbuf = 1 << 20;
+    CHECK_RES(nart_udp_open(rt, &at, &opts, &u), 0);
+    CHECK_RES(nart_udp_local_addr(&u, &at), 0);
+    open_udp(rt, 0, &other, &at_other);
+    for (int i = 0; i < N; i++)
+        CHECK_RES(udp_send(rt, &other, "bad", &at), 3);
+    CHECK_RES(nart_udp_connect(&u, &at), 0); /* to itself */
+    CHECK_RES(udp_send(rt, &u, "good", NULL), 4);
+    nart_rt_stats before = { .size = sizeof before }, after = before;
+    nart_rt_stats_get(rt, &before);
+    CHECK_RES(udp_recv(rt, &u, buf, sizeof buf, NULL), 4);
+    nart_rt_stats_get(rt, &after);
+    CHECK_EQ(after.polls - before.polls, 2);
+    CHECK_RES(nart_udp_close(&u), 0);
+    CHECK_RES(nart_udp_close(&other), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
 /* ---- waiting ---- */
 
 TEST(a_receiver_waits_and_is_cancelled_without_loss)
