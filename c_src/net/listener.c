@@ -9,7 +9,7 @@
  *  3. about the listener: answered.
  * A connection that was taken and cannot be registered (the reactor's table is full) is kept in the
  * handle and registered by the next call: it is not lost. The direction stays ready meanwhile, so that
- * call does not wait. */
+ * call does not wait. The reactor knows of it, and closes it with the listener at the runtime's end. */
 #include "net.h"
 
 #include <netinet/in.h>
@@ -79,6 +79,16 @@ static bool next_one(int err)
     }
 }
 
+/* The connection that is kept, plus one; 0: none. */
+static void keep(nart_cx *cx, nart_tcp_listener *l, int fd_plus_one)
+{
+    if (l->spare == fd_plus_one)
+        return;
+    l->spare = fd_plus_one;
+    if (nart__io_here(&l->io, cx))
+        nart__reactor_keep(nart__reactor_of(cx), l->io.id, fd_plus_one);
+}
+
 /* A connection's descriptor, or what is answered. */
 static nart_res take(nart_cx *cx, nart_tcp_listener *l, nart_addr *peer)
 {
@@ -117,7 +127,7 @@ nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *l, nart_tcp *out, nart_
         return r;
     int fd = (int)r;
     r = nart__tcp_bind(out, cx->drv, cx->host, fd);
-    l->spare = r ? fd + 1 : 0;
+    keep(cx, l, r ? fd + 1 : 0);
     if (r == 0 && spare && peer)
         (void)nart_tcp_peer_addr(out, peer);
     return r;
@@ -141,10 +151,11 @@ nart_res nart_tcp_listener_close(nart_tcp_listener *l)
 {
     if (!l)
         return 0;
+    bool gone = nart__io_fd(&l->io) == NART_ESTALE; /* and what is kept with it */
     nart_res r = nart__io_close(&l->io, NULL);
     if (r < 0)
         return r;
-    if (l->spare)
+    if (l->spare && !gone)
         l->io.drv->sys->close(l->spare - 1);
     *l = (nart_tcp_listener){ .fd = 0 };
     return 0;

@@ -65,7 +65,11 @@ void nart__reactor_finish(nart__reactor *r, bool forked)
     if (r->io) {
         for (uint32_t i = 0; i < r->fresh; i++) {
             int fd;
-            if (r->io[i].id != NART__IO_FREE && nart__reactor_del(r, r->io[i].id, forked, &fd) >= 0)
+            if (r->io[i].id == NART__IO_FREE)
+                continue;
+            if (r->io[i].kept.fd)
+                nart__sys_close((int)r->io[i].kept.fd - 1);
+            if (nart__reactor_del(r, r->io[i].id, forked, &fd) >= 0)
                 nart__sys_close(fd);
         }
         nart__sys_unmap(r->io, (size_t)r->max_io * sizeof *r->io);
@@ -298,6 +302,13 @@ bool nart__reactor_awaited(const nart__reactor *r, uint64_t id)
 {
     nart__io *io = nart__io_of(r, id);
     return io && (another_waits(&io->dir[0]) || another_waits(&io->dir[1]));
+}
+
+void nart__reactor_keep(const nart__reactor *r, uint64_t id, int fd_plus_one)
+{
+    nart__io *io = nart__io_of(r, id);
+    if (io)
+        io->kept.fd = (uintptr_t)fd_plus_one;
 }
 
 nart_res nart__reactor_fd(const nart__reactor *r, uint64_t id)

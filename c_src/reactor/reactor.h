@@ -37,6 +37,10 @@ typedef struct nart__io {
             const void *handle;
             struct nart__reactor *reactor;
         } left;
+        struct { /* of a listener, in which nobody writes: over the writer's queue */
+            nart__wait reader;
+            uintptr_t fd; /* to be closed with the reactor, plus one; 0: none */
+        } kept;
     };
 } nart__io;
 
@@ -73,6 +77,8 @@ nart_res nart__reactor_leave(nart__reactor *r, uint64_t id, bool forked, const v
 NART__COLD bool nart__reactor_left(nart_cx *cx, const void *handle);
 /* Does a task other than the running one wait in it? */
 bool nart__reactor_awaited(const nart__reactor *r, uint64_t id);
+/* The descriptor that is closed with the reactor if this one is still there then, plus one; 0: none. */
+void nart__reactor_keep(const nart__reactor *r, uint64_t id, int fd_plus_one);
 nart_res nart__reactor_fd(const nart__reactor *r, uint64_t id);
 nart_res nart__reactor_wake(nart__reactor *r, uint64_t id);
 

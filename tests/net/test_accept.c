@@ -260,11 +260,31 @@ TEST(a_full_table_is_an_answer_and_the_connection_waits)
     CHECK_RES(accept_now(rt, &l, &first, NULL), -EMFILE);
     CHECK_RES(nart_tcp_close(&second), 0);
     CHECK_RES(nart_rt_free(other_rt), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
-    rt = new_rt(); /* has the hub of the first one */
-    CHECK_RES(accept_now(rt, &l, &first, NULL), NART_ESTALE);
-    CHECK_RES(nart_tcp_listener_close(&l), 0); /* and with it the connection that is kept */
-    CHECK_EQ(recv(c, buf, sizeof buf, 0), 0);
+    nart_tcp_listener moved;
+    nart_tcp_listener_move(&moved, &l);
+    int kept = moved.spare - 1;
+    CHECK_LE(0, fcntl(kept, F_GETFD));
+    CHECK_RES(nart_rt_free(rt), 0); /* closes the connection that is kept, too */
+    CHECK_EQ(recv(c, buf, sizeof buf, MSG_DONTWAIT), 0);
+    CHECK_EQ(fcntl(kept, F_GETFD), -1);
+    CHECK_EQ(dup2(a, kept), kept); /* the number means something else now */
+    rt = new_rt();                 /* has the hub of the first one */
+    CHECK_RES(accept_now(rt, &moved, &first, NULL), NART_ESTALE);
+    CHECK_RES(nart_tcp_listener_close(&moved), 0);
+    CHECK_LE(0, fcntl(kept, F_GETFD));
+    close(kept);
+
+    /* Nor does it outlive its listener. */
+    opts.max_io = 1;
+    nart_rt *small;
+    CHECK_RES(nart_rt_new(&opts, &small), 0);
+    listen_at(small, &l, &at);
+    int d = raw_connect(&at);
+    CHECK_RES(accept_now(small, &l, &first, NULL), -EMFILE);
+    CHECK_RES(nart_tcp_listener_close(&l), 0);
+    CHECK_EQ(recv(d, buf, sizeof buf, MSG_DONTWAIT), 0);
+    CHECK_RES(nart_rt_free(small), 0);
+    close(d);
     close(a);
     close(b);
     close(c);
