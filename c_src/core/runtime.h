@@ -78,7 +78,7 @@ struct nart_rt {
     nart__reactor reactor;
     nart__watch watches; /* list head */
     nart__guest guests;  /* list head */
-    nart__task *begun;   /* begun and not yet committed, last first */
+    nart__task *begun;   /* begun and not yet committed: a tree, see task.c */
     nart__post *posted;  /* taken from the mailbox and not run yet, oldest first */
     uint64_t post_tick;  /* in which `posts` have been run: a tick looks more than once */
     uint32_t posts;

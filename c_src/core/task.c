@@ -2,8 +2,8 @@
 /* task.c: spawning, joining, cancelling and ending tasks of the loop.
  *
  * The life of a slot, all on the owner's thread:
- *  1. begin takes it from the slab and zeroes the frame; it stands on rt->begun until commit makes
- *     it live and ready, or abandon gives it back.
+ *  1. begin takes it from the slab and zeroes the frame; it is in rt->begun until commit makes it
+ *     live and ready, or abandon gives it back.
  *  2. Polls, until one answers. finish() marks it DONE, withdraws its waits, takes its timer out,
  *     wakes who joins it.
  *  3. The frame is dropped when nobody holds a join handle; the slot goes back to the slab once it
@@ -177,6 +177,39 @@ static inline void frame_clear(nart__task *t, uint32_t size, bool boxed)
         memset(t->frame, 0, size);
 }
 
+/* ---- begun tasks ----
+ * A digital search tree over a hash of the frame's address: the bits of the hash say at each level
+ * whether to go on at `next` or at `right`. The hash differs for any two addresses, so no path is
+ * longer than its 64 bits, and an address that is no begun frame's is only compared, never read. */
+
+/* The place of the frame's task in the tree: it is there, or NULL. */
+static nart__task **begun_at(nart_rt *rt, const void *frame)
+{
+    nart__task **at = &rt->begun;
+    uint64_t bits = (uint64_t)(uintptr_t)frame * UINT64_C(0x9E3779B97F4A7C15);
+
+    for (; *at && (*at)->frame != frame; bits <<= 1)
+        at = bits >> 63 ? &(*at)->right : &(*at)->next;
+    return at;
+}
+
+/* Takes out what is at a place: a leaf from below it takes the place, if there is one. */
+static nart__task *begun_take(nart__task **at)
+{
+    nart__task *t = *at, **from = at;
+
+    while ((*from)->next || (*from)->right)
+        from = (*from)->next ? &(*from)->next : &(*from)->right;
+    nart__task *leaf = *from;
+    *from = NULL; /* first: it may be t's own link */
+    if (leaf != t) {
+        leaf->next = t->next;
+        leaf->right = t->right;
+        *at = leaf;
+    }
+    return t;
+}
+
 static void *begin(nart_rt *rt, const nart_task_type *type, bool boxed, nart_res *err)
 {
     nart_res ignored;
@@ -187,21 +220,16 @@ static void *begin(nart_rt *rt, const nart_task_type *type, bool boxed, nart_res
         return NULL;
     frame_clear(t, type->size, boxed);
     t->state = state | NART__T_BEGUN;
-    t->next = rt->begun;
-    rt->begun = t;
+    t->next = t->right = NULL;
+    *begun_at(rt, t->frame) = t;
     return t->frame;
 }
 
-/* Takes the task of a begun frame off the list; NULL for a frame that is none. */
+/* The task of a begun frame, which is begun no more; NULL for a frame that is none. */
 static nart__task *unbegin(nart_rt *rt, const void *frame)
 {
-    nart__task **p = &rt->begun;
-    while (*p && (*p)->frame != frame)
-        p = &(*p)->next;
-    nart__task *t = *p;
-    if (t)
-        *p = t->next;
-    return t;
+    nart__task **at = begun_at(rt, frame);
+    return *at ? begun_take(at) : NULL;
 }
 
 static void join_withdraw(nart__wait *w)

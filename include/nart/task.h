@@ -226,9 +226,15 @@ struct nart__task {
     const nart_task_type *type;
     nart__tnode timer;
     nart__wait *joiner; /* the handle in which somebody awaits its end */
-    nart_res res;
+    union {
+        nart_res res;   /* when it is DONE */
+        int64_t shield; /* before that */
+    };
     uint32_t slot, gen;
-    int64_t shield;
+    union {
+        uint64_t seq;             /* the spawn's number in its runtime */
+        struct nart__task *right; /* until it is committed: see task.c */
+    };
 };
 typedef struct nart__task nart__task;
 
@@ -290,8 +296,9 @@ NART_API NART_MUST_USE void *nart_spawn_boxed_begin(nart_cx *cx, const nart_task
 /**
  * Makes the task ready; its first poll is on a later turn, never inside this call.
  * @param out its join handle, empty or zeroed before; NULL detaches the task.
- * @return 0; -EINVAL not a frame that was begun here; NART_EDRIVER. Never fails for a frame that
- *   begin answered. For the task's id see nart_join_task().
+ * @return 0; -EINVAL `frame` is not one that was begun here and is neither committed nor abandoned;
+ *   NART_EDRIVER. For the task's id see nart_join_task().
+ * **Cost**: O(log n) of the frames that are begun, in whatever order they are committed.
  */
 NART_API nart_res nart_spawn_commit(nart_cx *cx, void *frame, nart_join *out);
 

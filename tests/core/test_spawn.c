@@ -144,6 +144,42 @@ TEST(only_a_begun_frame_can_be_committed_and_only_once)
     nart_rt_free(rt);
 }
 
+/* Many frames that are begun at one time end in any order: as they were begun, in reverse, mixed up.
+ * If each walked a list of them, this would take minutes. */
+TEST(frames_are_committed_and_abandoned_in_any_order)
+{
+    enum { MANY = 1 << 17 };
+    static const uint64_t steps[] = { 1, MANY - 1, 123457 }; /* odd: each visits every frame */
+    nart_task_type slot = type_of(8, 8, once), box = type_of(8, 8, once);
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    void **frames = calloc(MANY, sizeof *frames);
+
+    CHECK(frames);
+    opts.slots[0] = MANY;
+    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    for (size_t order = 0; order < sizeof steps / sizeof *steps; order++) {
+        polls = drops = 0;
+        for (uint64_t i = 0; i < MANY; i++) {
+            frames[i] = i % 8 ? nart_rt_spawn_begin(rt, &slot, NULL)
+                              : nart_rt_spawn_boxed_begin(rt, &box, NULL);
+            CHECK(frames[i]);
+        }
+        for (uint64_t n = 0; n < MANY; n++) {
+            void *frame = frames[n * steps[order] % MANY];
+            if (n % 4 == 3)
+                nart_rt_spawn_abandon(rt, frame);
+            else
+                CHECK_RES(nart_rt_spawn_commit(rt, frame, NULL), 0);
+            CHECK_RES(nart_rt_spawn_commit(rt, frame, NULL), -EINVAL);
+        }
+        CHECK_RES(nart_rt_run(rt), 0);
+        CHECK_EQ(polls, MANY / 4 * 3);
+        CHECK_EQ(drops, MANY / 4 * 3);
+    }
+    nart_rt_free(rt);
+    free(frames);
+}
+
 /* ---- from within a task ---- */
 
 struct parent {
