@@ -142,12 +142,12 @@ static NART__INLINE nart__task *slot_take(nart_rt *rt, const nart_task_type *typ
         return NULL;
     int c = boxed || NART_LIKELY(type->size <= NART__CLASS_MIN) ? 0 : nart__slab_class(type->size);
     if (NART_UNLIKELY(c < 0)) {
-        *err = -E2BIG;
+        *err = NART_EFRAME;
         return NULL;
     }
     nart__task *t = nart__slab_take(&rt->slab, c, &slot);
     if (NART_UNLIKELY(!t)) {
-        *err = -ENOMEM;
+        *err = NART_ESLOTS;
         return NULL;
     }
     if (NART_UNLIKELY(slot != NART__SLOT_USED))

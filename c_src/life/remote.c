@@ -93,7 +93,7 @@ nart_res nart_remote_spawn(nart_remote remote, const nart_task_type *type, const
     if (r)
         return r;
     if (nart__slab_class(type->size) < 0)
-        return -E2BIG;
+        return NART_EFRAME;
     r = order_new(remote.hub, type, init, &o);
     if (r)
         return r;

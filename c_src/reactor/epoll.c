@@ -158,7 +158,7 @@ nart_res nart__reactor_add(nart__reactor *r, int fd, uint64_t *id)
     if (i == NONE)
         i = r->fresh;
     if (i == r->max_io || *r->serial == SERIAL_MAX)
-        return -EMFILE;
+        return NART_EFDS;
     uint64_t new_id = (*r->serial + 1) << NART__INDEX_BITS | i;
     struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
                               .data.u64 = new_id };

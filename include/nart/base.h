@@ -109,7 +109,10 @@ typedef int64_t nart_res;
     X(EHTTP_BODY_LIMIT, -4114, "the HTTP answer is larger than the limit")                         \
     X(EHTTP_BODY, -4115, "the HTTP answer ended before its body was complete")                     \
     X(EHTTP_REDIRECT, -4116, "too many HTTP redirects, or one to a place that is not allowed")     \
-    X(EHTTP_OTHER, -4117, "the HTTP exchange failed")
+    X(EHTTP_OTHER, -4117, "the HTTP exchange failed")                                              \
+    X(ESLOTS, -4120, "all task slots for frames of this size are in use: see nart_rt_opts.slots")  \
+    X(EFDS, -4121, "the runtime has as many descriptors as nart_rt_opts.max_io allows")            \
+    X(EFRAME, -4122, "the frame is larger than 4096 bytes: use nart_spawn_boxed()")
 
 #define NART__ERROR_CONST(name, code, text) NART_##name = (code),
 enum { NART_ERRORS(NART__ERROR_CONST) NART__ERROR_END };

@@ -94,7 +94,7 @@ typedef struct nart_tcp_listen_opts {
 /**
  * Listens at `addr`; port 0 takes a free one, see nart_tcp_listener_addr(). `opts` may be NULL.
  * @return 0; -EINVAL; -EAFNOSUPPORT; -EADDRINUSE; -EADDRNOTAVAIL; -EACCES; -EMFILE, -ENFILE,
- *   -ENOMEM, -ENOSPC as nart_fd_open(); NART_EABI; NART_EWRONGTHREAD; NART_EFORK.
+ *   NART_EFDS, -ENOMEM, -ENOSPC as nart_fd_open(); NART_EABI; NART_EWRONGTHREAD; NART_EFORK.
  * **Thread**: the runtime's own, or any before it is bound.
  */
 NART_API NART_MUST_USE nart_res nart_tcp_listen(nart_rt *rt, const nart_addr *addr,
@@ -123,8 +123,8 @@ typedef struct nart_tcp {
 /**
  * Awaits a connection. Connections that failed before they were taken are passed over.
  * @param out closed or zeroed before. @param peer the peer's address, or NULL.
- * @return 0; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM: out of descriptors or memory, process, system or
- *   nart_rt_opts.max_io. The connection goes on waiting: free something or sleep, then call again,
+ * @return 0; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, NART_EFDS: out of descriptors or memory, of the
+ *   process, the system or the runtime (nart_rt_opts.max_io). The connection goes on waiting: free something or sleep, then call again,
  *   for calling at once would only fail at once; -EISCONN `*out` is open.
  */
 NART_API NART_MUST_USE nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *l, nart_tcp *out,

@@ -280,16 +280,16 @@ NART_API void nart_join_move(nart_join *dst, nart_join *src);
 
 /**
  * Begins a task: answers a zeroed frame which nobody sees before nart_spawn_commit(), or NULL and
- * `*err` (may be NULL): -ENOMEM the slots of this size are taken; -E2BIG larger than the largest
- * slot (see nart_spawn_boxed_begin()); -EINVAL a type that is none; NART_EABI; NART_ESHUTDOWN;
- * NART_EDRIVER. **Ownership**: the frame must be committed or abandoned before the poll returns.
+ * `*err` (may be NULL): NART_ESLOTS all slots of this size are in use (nart_rt_opts.slots); NART_EFRAME
+ * the frame is larger than the largest slot (see nart_spawn_boxed_begin()); -EINVAL no valid type, or
+ * one aligned to more than 64 bytes; NART_EABI; NART_ESHUTDOWN; NART_EDRIVER. **Ownership**: the frame must be committed or abandoned before the poll returns.
  * **Cost**: no allocation.
  */
 NART_API NART_MUST_USE void *nart_spawn_begin(nart_cx *cx, const nart_task_type *type,
                                               nart_res *err);
 
-/** The same with a frame of any size from the runtime's allocator. -ENOMEM also when that has none.
- *  **Cost**: one allocation, the frame's. */
+/** The same with a frame of any size from the runtime's allocator: -ENOMEM when that has none. Takes a
+ *  slot of the smallest size. **Cost**: one allocation, the frame's. */
 NART_API NART_MUST_USE void *nart_spawn_boxed_begin(nart_cx *cx, const nart_task_type *type,
                                                     nart_res *err);
 

@@ -57,6 +57,14 @@ TEST(every_errno_that_the_system_knows_has_a_name)
     }
 }
 
+/* What has run out is named, and what raises the limit. */
+TEST(a_limit_of_the_runtime_names_its_option)
+{
+    CHECK(strstr(nart_strerror(NART_ESLOTS), "nart_rt_opts.slots"));
+    CHECK(strstr(nart_strerror(NART_EFDS), "nart_rt_opts.max_io"));
+    CHECK(strstr(nart_strerror(NART_EFRAME), "nart_spawn_boxed"));
+}
+
 TEST(an_errno_has_its_own_name)
 {
     CHECK_STR(nart_err_name(-ECHILD), "ECHILD");
@@ -64,5 +72,6 @@ TEST(an_errno_has_its_own_name)
     CHECK_STR(nart_err_name(-ETIMEDOUT), "ETIMEDOUT");
     CHECK_STR(nart_err_name(-EPROTOTYPE), "EPROTOTYPE");
     CHECK_STR(nart_err_name(-EDESTADDRREQ), "EDESTADDRREQ");
+    CHECK_STR(nart_err_name(-ECHILD), "ECHILD");
     CHECK_STR(nart_strerror(-ENOENT), strerror(ENOENT));
 }

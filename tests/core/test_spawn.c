@@ -278,18 +278,18 @@ TEST(a_full_class_answers_at_once_and_leaves_the_others_alone)
     rt = small_rt(3);
     for (int i = 0; i < 3; i++)
         CHECK_RES(nart_rt_spawn(rt, &small, NULL, &joins[i]), 0);
-    CHECK_RES(nart_rt_spawn(rt, &small, NULL, NULL), -ENOMEM);
+    CHECK_RES(nart_rt_spawn(rt, &small, NULL, NULL), NART_ESLOTS);
     CHECK(!nart_rt_spawn_begin(rt, &small, &err));
-    CHECK_RES(err, -ENOMEM);
-    CHECK_RES(nart_rt_spawn_boxed(rt, &large, NULL, NULL), -ENOMEM); /* needs a small slot */
+    CHECK_RES(err, NART_ESLOTS);
+    CHECK_RES(nart_rt_spawn_boxed(rt, &large, NULL, NULL), NART_ESLOTS); /* needs a small slot */
     CHECK_RES(nart_rt_spawn(rt, &large, NULL, NULL), 0);
     tick();
     CHECK_RES(abort_task(rt, &joins[1]), 0);
     tick();
-    CHECK_RES(nart_rt_spawn(rt, &small, NULL, NULL), -ENOMEM); /* held: the frame is there */
+    CHECK_RES(nart_rt_spawn(rt, &small, NULL, NULL), NART_ESLOTS); /* held: the frame is there */
     nart_join_release(&joins[1]);
     CHECK_RES(nart_rt_spawn(rt, &small, NULL, NULL), 0);
-    CHECK_RES(nart_rt_spawn(rt, &small, NULL, NULL), -ENOMEM);
+    CHECK_RES(nart_rt_spawn(rt, &small, NULL, NULL), NART_ESLOTS);
     nart_join_release(&joins[0]);
     nart_join_release(&joins[2]);
     nart_rt_free(rt);
@@ -303,7 +303,7 @@ TEST(every_class_holds_as_many_as_it_was_given)
         types[c] = type_of(64u << c, 64, never);
         for (int i = 0; i < 5; i++)
             CHECK_RES(nart_rt_spawn(rt, &types[c], NULL, NULL), 0);
-        CHECK_RES(nart_rt_spawn(rt, &types[c], NULL, NULL), -ENOMEM);
+        CHECK_RES(nart_rt_spawn(rt, &types[c], NULL, NULL), NART_ESLOTS);
     }
     CHECK_EQ(nart_rt_task_count(rt), 5 * NART_SLOT_CLASSES);
     nart_rt_free(rt);
@@ -318,7 +318,7 @@ TEST(classes_without_a_number_have_their_default)
     opts.slots[0] = 1;
     CHECK_RES(nart_rt_new(&opts, &rt), 0);
     CHECK_RES(nart_rt_spawn(rt, &small, NULL, NULL), 0);
-    CHECK_RES(nart_rt_spawn(rt, &small, NULL, NULL), -ENOMEM);
+    CHECK_RES(nart_rt_spawn(rt, &small, NULL, NULL), NART_ESLOTS);
     CHECK_RES(nart_rt_spawn(rt, &large, NULL, NULL), 0);
     nart_rt_free(rt);
 }
@@ -350,7 +350,7 @@ TEST(a_slot_whose_generations_are_used_up_is_not_used_again)
     tick();
     nart_join_release(&join);
     CHECK_EQ(drops, 1);
-    CHECK_RES(nart_rt_spawn(rt, &type, NULL, NULL), -ENOMEM);
+    CHECK_RES(nart_rt_spawn(rt, &type, NULL, NULL), NART_ESLOTS);
     nart_rt_free(rt);
 }
 
@@ -362,7 +362,7 @@ static void check_refused(nart_task_type type, nart_res expected)
     CHECK_RES(nart_rt_spawn(rt, &type, NULL, NULL), expected);
     CHECK(!nart_rt_spawn_begin(rt, &type, &err));
     CHECK_RES(err, expected);
-    if (expected == -E2BIG)
+    if (expected == NART_EFRAME)
         return;
     CHECK_RES(nart_rt_spawn_boxed(rt, &type, NULL, NULL), expected);
     CHECK(!nart_rt_spawn_boxed_begin(rt, &type, &err));
@@ -390,9 +390,9 @@ TEST(a_type_that_is_none_is_refused)
     check_refused(bad, NART_EABI);
     bad = good;
     bad.size = 4097;
-    check_refused(bad, -E2BIG);
+    check_refused(bad, NART_EFRAME);
     bad.size = UINT32_MAX;
-    check_refused(bad, -E2BIG);
+    check_refused(bad, NART_EFRAME);
     CHECK_RES(nart_rt_spawn(NULL, &good, NULL, NULL), -EINVAL);
     CHECK_RES(nart_rt_spawn(rt, &good, NULL, NULL), 0);
     nart_rt_free(rt);

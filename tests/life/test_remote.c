@@ -241,7 +241,7 @@ TEST(misuse_is_answered_at_once)
     begin(0);
     CHECK_RES(nart_remote_spawn(remote, NULL, NULL), -EINVAL);
     CHECK_RES(nart_remote_spawn(remote, &no_poll, NULL), -EINVAL);
-    CHECK_RES(nart_remote_spawn(remote, &huge_type, NULL), -E2BIG);
+    CHECK_RES(nart_remote_spawn(remote, &huge_type, NULL), NART_EFRAME);
     CHECK_RES(nart_remote_spawn(remote, &other, NULL), NART_EABI);
     CHECK_RES(nart_remote_spawn((nart_remote){ 0 }, &note_type, NULL), NART_ESTALE);
     CHECK(!nart_rt_remote(NULL).hub);

@@ -427,7 +427,7 @@ TEST(a_failure_to_open_leaves_nothing)
     CHECK_RES(nart_fd_open(rt, ends[1], 0, &h[1]), 0);
     for (int i = 0; i < 1000; i++) {
         nart_fd more;
-        CHECK_RES(nart_fd_open(rt, ends[0], NART_FD_BORROW, &more), -EMFILE);
+        CHECK_RES(nart_fd_open(rt, ends[0], NART_FD_BORROW, &more), NART_EFDS);
     }
     CHECK_RES(nart_fd_close(&h[0]), 0);
     CHECK_RES(nart_fd_close(&h[1]), 0);

@@ -149,7 +149,7 @@ TEST(an_id_never_repeats)
     CHECK_RES(nart__reactor_del(&r, first, false, &fd), NART_ESTALE);
     CHECK_RES(nart__reactor_wake(&r, first), NART_ESTALE);
     CHECK_RES(nart__reactor_del(&r, id, false, &fd), 0);
-    CHECK_RES(nart__reactor_add(&r, fd, &id), -EMFILE);
+    CHECK_RES(nart__reactor_add(&r, fd, &id), NART_EFDS);
     CHECK_RES(nart__reactor_del(&r, id, false, &fd), NART_ESTALE);
     close(ends[0]);
 }
@@ -165,7 +165,7 @@ TEST(places_are_used_again_in_any_order)
         for (int i = 0; i < N; i++)
             CHECK_RES(nart__reactor_add(&r, nart__sys_real.dup(ends[0]), &id[i]), 0);
         uint64_t none;
-        CHECK_RES(nart__reactor_add(&r, ends[1], &none), -EMFILE);
+        CHECK_RES(nart__reactor_add(&r, ends[1], &none), NART_EFDS);
         for (int i = 0; i < N; i++) {
             CHECK_RES(nart__reactor_del(&r, id[(i * 37 + round) % N], false, &fd), 0);
             close(fd);
