@@ -184,10 +184,12 @@ static const nart_rt_opts defaults = {
     .events_per_tick = 256,
 };
 
-static void at_least(uint32_t *value, uint32_t least)
+/* A limit per tick: 0 is the default. False: it is below the default. */
+static bool at_least(uint32_t *value, uint32_t least)
 {
-    if (*value < least)
+    if (*value == 0)
         *value = least;
+    return *value >= least;
 }
 
 /* The caller's options with every default filled in. */
@@ -206,11 +208,11 @@ static nart_res fill_in(nart_rt_opts *o, const nart_rt_opts *given)
             o->slots[i] = defaults.slots[i];
     if (o->max_io == 0)
         o->max_io = defaults.max_io;
-    at_least(&o->polls_per_tick, defaults.polls_per_tick);
-    at_least(&o->inbox_per_tick, defaults.inbox_per_tick);
-    at_least(&o->timers_per_tick, defaults.timers_per_tick);
-    at_least(&o->events_per_tick, defaults.events_per_tick);
-    return 0;
+    bool valid = at_least(&o->polls_per_tick, defaults.polls_per_tick) &&
+                 at_least(&o->inbox_per_tick, defaults.inbox_per_tick) &&
+                 at_least(&o->timers_per_tick, defaults.timers_per_tick) &&
+                 at_least(&o->events_per_tick, defaults.events_per_tick);
+    return valid ? 0 : -EINVAL;
 }
 
 nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **out)

@@ -34,7 +34,7 @@ typedef struct nart_rt_opts {
     uint32_t slots[NART_SLOT_CLASSES]; /**< tasks at most per class; 4,096 small .. 256 large */
     uint32_t max_io;                   /**< descriptors at most; 1,024 */
     uint32_t flags;                    /**< NART_RT_* */
-    /* Limits of one tick. The default is the minimum: a smaller value is raised to it. */
+    /* Limits of one tick. The default is the minimum: a smaller value is refused. */
     uint32_t polls_per_tick;  /**< polls; 64, of which urgent tasks take 16 at most */
     uint32_t inbox_per_tick;  /**< wakes from other threads; 256 */
     uint32_t timers_per_tick; /**< timers touched, fired or moved; 128 */
@@ -52,9 +52,9 @@ typedef struct nart_rt_opts {
 
 /**
  * Makes a runtime. `opts` may be NULL.
- * @return 0 and `*out`; -EINVAL; -ENOMEM; -EMFILE, -ENFILE no descriptor for its epoll or eventfd;
- *   -ENOSPC the user watches as many descriptors as the system allows; NART_EABI options of another
- *   version.
+ * @return 0 and `*out`; -EINVAL, also for a limit per tick below its default; -ENOMEM; -EMFILE, -ENFILE
+ *   no descriptor for its epoll or eventfd; -ENOSPC the user watches as many descriptors as the system
+ *   allows; NART_EABI options of another version.
  * **Thread**: any; it binds later. **Cost**: two descriptors; memory is mapped and touched on use.
  */
 NART_API NART_MUST_USE nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **out);

@@ -454,6 +454,17 @@ TEST(options_that_are_none_are_refused)
     bad = good;
     bad.events_per_tick = UINT32_MAX;
     CHECK_RES(nart_rt_new(&bad, &out), -EINVAL);
+    uint32_t *const limits[] = { &bad.polls_per_tick, &bad.inbox_per_tick, &bad.timers_per_tick,
+                                 &bad.events_per_tick };
+    static const uint32_t least[] = { 64, 256, 128, 256 };
+    for (size_t i = 0; i < sizeof least / sizeof *least; i++) {
+        bad = good;
+        *limits[i] = least[i] - 1;
+        CHECK_RES(nart_rt_new(&bad, &out), -EINVAL);
+        *limits[i] = least[i];
+        CHECK_RES(nart_rt_new(&bad, &out), 0);
+        nart_rt_free(out);
+    }
     bad = good;
     for (int i = 0; i < NART_SLOT_CLASSES; i++)
         bad.slots[i] = UINT32_MAX;

@@ -3,11 +3,7 @@
 #include "core.h"
 #include "virtual.h"
 
-#include <nart/io.h>
 #include <nart/sync.h>
-#include <nart/time.h>
-
-#include <unistd.h>
 
 enum { MANY = 100, PER_TICK = 64, URGENT_PER_TICK = 16 };
 
@@ -108,105 +104,11 @@ static void check_polls_per_tick(uint32_t asked, nart_res expected)
     nart_rt_free(rt);
 }
 
-TEST(the_polls_of_a_tick_can_be_raised_and_not_removed)
+TEST(the_polls_of_a_tick_can_be_raised)
 {
     check_polls_per_tick(0, PER_TICK);
-    check_polls_per_tick(1, PER_TICK);
+    check_polls_per_tick(PER_TICK, PER_TICK);
     check_polls_per_tick(200, 200);
-}
-
-static nart_res end_poll(nart_cx *cx, void *frame)
-{
-    (void)cx;
-    (void)frame;
-    return 0;
-}
-
-static nart_res nap_poll(nart_cx *cx, void *frame)
-{
-    return nart_sleep(cx, frame, NART_MS);
-}
-
-/* Leaves its waker and waits for it. */
-static nart_waker wakers[PER_TICK];
-static int parked;
-
-static nart_res parker_poll(nart_cx *cx, void *frame)
-{
-    (void)frame;
-    if (nart_cx_cancelled(cx))
-        return -ECANCELED;
-    wakers[parked++ % PER_TICK] = nart_cx_waker(cx);
-    return nart_op_park(cx);
-}
-
-struct watcher {
-    nart_fd fd;
-};
-
-static nart_res watcher_poll(nart_cx *cx, void *frame)
-{
-    struct watcher *w = frame;
-
-    nart_fd_clear(&w->fd, NART_READ);
-    return nart_fd_ready(cx, &w->fd, NART_READ);
-}
-
-static const nart_task_type end_type = NART_TASK_TYPE(int, end_poll, NULL);
-static const nart_task_type nap_type = NART_TASK_TYPE(nart_timer, nap_poll, NULL);
-static const nart_task_type parker_type = NART_TASK_TYPE(int, parker_poll, NULL);
-static const nart_task_type watcher_type = NART_TASK_TYPE(struct watcher, watcher_poll, NULL);
-
-static nart_rt_stats stats(void)
-{
-    nart_rt_stats s = { .size = sizeof s };
-    nart_rt_stats_get(rt, &s);
-    return s;
-}
-
-/* As nart/rt.h says of the limits of a tick: one below its default is raised to that. */
-TEST(a_limit_below_its_default_is_raised)
-{
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-    struct watcher w = { 0 };
-    int pipes[PER_TICK / 2][2];
-
-    opts.alloc = &test_alloc;
-    opts.polls_per_tick = opts.inbox_per_tick = opts.timers_per_tick = opts.events_per_tick = 1;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
-    for (int i = 0; i < PER_TICK; i++) /* polls */
-        CHECK_RES(nart_rt_spawn(rt, &end_type, NULL, NULL), 0);
-    CHECK_EQ(tick(), PER_TICK);
-
-    for (int i = 0; i < PER_TICK; i++) /* timers */
-        CHECK_RES(nart_rt_spawn(rt, &nap_type, NULL, NULL), 0);
-    tick();
-    virtual_now += 2 * NART_MS;
-    tick();
-    CHECK_EQ(stats().timers_fired, PER_TICK);
-
-    for (int i = 0; i < PER_TICK; i++) /* the inbox */
-        CHECK_RES(nart_rt_spawn(rt, &parker_type, NULL, NULL), 0);
-    tick();
-    for (int i = 0; i < PER_TICK; i++)
-        nart_waker_wake(wakers[i]);
-    tick();
-    CHECK_EQ(parked, 2 * PER_TICK);
-
-    for (int i = 0; i < PER_TICK / 2; i++) { /* events */
-        CHECK_EQ(pipe(pipes[i]), 0);
-        CHECK_RES(nart_fd_open(rt, pipes[i][0], 0, &w.fd), 0);
-        CHECK_RES(nart_rt_spawn(rt, &watcher_type, &w, NULL), 0);
-    }
-    settle(rt);
-    uint64_t events = stats().io_events;
-    for (int i = 0; i < PER_TICK / 2; i++)
-        CHECK_EQ(write(pipes[i][1], "x", 1), 1);
-    tick();
-    CHECK_EQ(stats().io_events - events, PER_TICK / 2);
-    CHECK_RES(nart_rt_free(rt), 0);
-    for (int i = 0; i < PER_TICK / 2; i++)
-        close(pipes[i][1]);
 }
 
 TEST(urgent_tasks_go_first)
