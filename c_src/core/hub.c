@@ -46,7 +46,10 @@
 
 static nart__rec *rec_of(nart__hub *hub, uint32_t slot)
 {
-    return (nart__rec *)(void *)(hub + 1) + slot;
+    if (slot < hub->first)
+        return (nart__rec *)(void *)(hub + 1) + slot;
+    int k = 31 - __builtin_clz(slot);
+    return hub->more[k] + (slot - (UINT32_C(1) << k));
 }
 
 /* True when this push took PARKED away: the caller writes the eventfd. The record may be popped at
@@ -160,7 +163,7 @@ void nart__hub_retire(nart__hub *hub, uint32_t slot)
 void nart__hub_init(nart__hub *hub, uint32_t slots, int efd)
 {
     hub->efd = efd;
-    hub->slots = slots;
+    hub->first = hub->slots = slots;
     hub->queue = NULL;
     hub->stack = NULL;
     NART__STORE(&hub->head, (uintptr_t)0, NART__RELAXED);

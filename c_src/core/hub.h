@@ -24,15 +24,16 @@ typedef struct nart__rec {
 /* In a hub's head, which is 0 when the inbox is empty and nobody sleeps. */
 #define NART__HUB_PARKED ((uintptr_t)1)
 
-/* A hub is reused by one runtime after another and never unmapped, but by nart__hub_trim(). Its
- * records follow it in memory. */
+/* A hub is reused by one runtime after another and never unmapped, but by nart__hub_trim(). Its first
+ * records follow it in memory; those from 2^k to 2^(k+1) are in more[k]. No record ever moves. */
 struct nart__hub {
     NART__ALIGNAS(NART__LINE)
     NART__ATOMIC(uintptr_t) head; /* the newest record | NART__HUB_PARKED */
     NART__ATOMIC(uint64_t) rung;  /* writes of the eventfd */
 
     NART__ALIGNAS(NART__LINE) int efd; /* constant: what wakers read, and the pool */
-    uint32_t slots;
+    uint32_t first;                    /* records that follow the hub in memory */
+    uint32_t slots;                    /* records in all: the owner's, and the pool's */
 
     NART__ALIGNAS(NART__LINE) nart__rec *queue; /* owner's from here on: taken, oldest first */
     nart__rec *stack;                           /* taken, newest first; older than `queue` */
@@ -46,6 +47,8 @@ struct nart__hub {
     NART__ALIGNAS(NART__LINE) NART__ATOMIC(uintptr_t) posts; /* see post.c */
     NART__ATOMIC(uint64_t) ended;  /* the newest life that was asked to shut down, plus one */
     NART__ATOMIC(uint32_t) orders; /* spawns under way: see life/remote.c */
+
+    nart__rec *more[32]; /* the owner's */
 };
 
 /* ---- any thread, and signal handlers ---- */
@@ -62,6 +65,9 @@ void nart__hub_ring(nart__hub *hub);
 /* A hub for so many slots, from the pool or new; or NULL and *err: -ENOMEM, -EMFILE, -ENFILE.
  * Any thread: it becomes the owner. */
 nart__hub *nart__hub_open(uint32_t slots, int *err);
+
+/* Room for so many slots: 0 or -ENOMEM. Records that exist stay where they are. */
+int nart__hub_reserve(nart__hub *hub, uint32_t slots);
 
 /* Back to the pool. Every slot of which a waker has left must have been retired. Wakes may be under
  * way; wakers that are left stay harmless. */
@@ -113,7 +119,8 @@ static inline void *nart__hub_io_rt(const nart__hub *hub, uint64_t serial)
     return serial > NART__LOAD(&hub->io_gone, NART__RELAXED) ? hub->rt : NULL;
 }
 
-/* Makes a hub of zeroed memory with room for its records. For the pool and for model tests. */
+/* Makes a hub of zeroed memory with room for its records behind it: a power of two if it is to grow.
+ * For the pool and for model tests. */
 void nart__hub_init(nart__hub *hub, uint32_t slots, int efd);
 
 /* The part of close that meets other threads: ends this life, empties the inbox. */

@@ -4,7 +4,8 @@
  * What it keeps true
  *  - A hub that was ever opened stays mapped and keeps its eventfd, so that old wakers stay
  *    harmless: a late write to its eventfd ends some wait early and never reaches another file.
- *  - Records that were never used cost address space and no memory: a hub is one lazy mapping.
+ *  - Records that were never used cost address space and no memory: a hub is one lazy mapping, and one
+ *    more for each time that it has doubled since.
  *
  * One list under one lock, taken when a runtime is made or freed and never on the way of a wake.
  * Capacities are powers of two, so that runtimes of many sizes share few hubs. */
@@ -76,6 +77,20 @@ nart__hub *nart__hub_open(uint32_t slots, int *err)
     return hub ? hub : make(round_up(slots), err);
 }
 
+int nart__hub_reserve(nart__hub *hub, uint32_t slots)
+{
+    while (hub->slots < slots) { /* both are powers of two: SLOTS_MAX is not passed over */
+        nart__rec *more = NULL;
+        if (hub->slots < SLOTS_MAX)
+            more = nart__sys_map(hub->slots * sizeof(nart__rec));
+        if (!more)
+            return -ENOMEM;
+        hub->more[31 - __builtin_clz(hub->slots)] = more;
+        hub->slots *= 2;
+    }
+    return 0;
+}
+
 void nart__hub_close(nart__hub *hub)
 {
     nart__hub_end(hub);
@@ -96,7 +111,10 @@ size_t nart__hub_trim(void)
     while (hub) {
         nart__hub *next = hub->idle;
         nart__sys_close(hub->efd);
-        nart__sys_unmap(hub, bytes_of(hub->slots));
+        for (int k = 0; k < 32; k++)
+            if (hub->more[k])
+                nart__sys_unmap(hub->more[k], sizeof(nart__rec) << k);
+        nart__sys_unmap(hub, bytes_of(hub->first));
         hub = next;
         n++;
     }

@@ -361,6 +361,42 @@ TEST(a_hub_too_small_is_left_in_the_pool)
     CHECK_EQ(nart__hub_trim(), 0);
 }
 
+TEST(a_hub_grows_and_its_wakers_stay)
+{
+    enum { MANY = 40000 };
+    nart__hub *hub = open_hub(10);
+    uintptr_t old[2], *wakers = calloc(MANY, sizeof *wakers);
+
+    CHECK(wakers);
+    old[0] = nart__hub_waker(hub, 0);
+    old[1] = nart__hub_waker(hub, 9);
+    nart__wake(old[1]); /* in the inbox while it grows */
+    CHECK_EQ(nart__hub_reserve(hub, 10), 0);
+    CHECK_EQ(nart__hub_reserve(hub, MANY), 0);
+    CHECK_LE(MANY, hub->slots);
+    CHECK_EQ(nart__hub_waker(hub, 0), old[0]);
+    nart__wake(old[0]);
+    CHECK_EQ(pop(hub), 9);
+    CHECK_EQ(pop(hub), 0);
+    for (uint32_t i = 0; i < MANY; i++) {
+        wakers[i] = nart__hub_waker(hub, i);
+        nart__wake(wakers[i]);
+    }
+    for (uint32_t i = 0; i < MANY; i++)
+        CHECK_EQ(pop(hub), i);
+    CHECK_EQ(pop(hub), -1);
+    for (uint32_t i = 0; i < MANY; i++)
+        nart__hub_retire(hub, i);
+    nart__hub_close(hub);
+    CHECK(open_hub(MANY) == hub); /* as large as it is */
+    for (uint32_t i = 0; i < MANY; i++)
+        nart__wake(wakers[i]);
+    CHECK_EQ(pop(hub), -1);
+    nart__hub_close(hub);
+    CHECK_EQ(nart__hub_trim(), 1);
+    free(wakers);
+}
+
 TEST(hubs_of_two_runtimes_at_once_are_two)
 {
     nart__hub *a = open_hub(10), *b = open_hub(10);
