@@ -18,7 +18,10 @@
  * 5. Before a descriptor is closed it is removed explicitly: a duplicate held by another process
  *    would keep it reporting. After a fork the child shares the kernel's queue and only closes.
  *
- * Bounds: max_io descriptors, max_events events per wait; add, want, clear, del and an event O(1),
+ * 6. Records are in chunks that never move: tasks wait in them. Without a limit there are 1,024 at the
+ *    start, and as many again whenever they are all used.
+ *
+ * Bounds: max_io descriptors, 2^20 - 1 without a limit; max_events events per wait; add, want, clear, del and an event O(1),
  * but O(descriptors) for adding what the kernel does not watch.
  * An id holds 44 bits of serial, which a hub that opens 200,000 descriptors a second has used up
  * after two years and nine months: then nothing more is added. */
@@ -30,6 +33,7 @@
 
 #define SERIAL_MAX (UINT64_MAX >> NART__INDEX_BITS)
 #define NONE UINT32_MAX
+#define FIRST 1024u /* records at the start when there is no limit: a power of two */
 
 _Static_assert(sizeof(void *) != 8 || sizeof(nart__io) == 128, "two cache lines");
 
@@ -41,9 +45,14 @@ int nart__reactor_init(nart__reactor *r, uint32_t max_io, uint32_t max_events, i
 
     if (max_io > NART__INDEX_MASK || max_events > INT32_MAX / sizeof ev)
         return -EINVAL;
-    *r = (nart__reactor){ .fd = -1, .max_io = max_io, .free = NONE, .max_events = max_events };
+    *r = (nart__reactor){ .fd = -1,
+                          .max_io = max_io ? max_io : NART__INDEX_MASK,
+                          .first = max_io ? max_io : FIRST,
+                          .free = NONE,
+                          .max_events = max_events };
+    r->made = r->first;
     r->serial = serial;
-    r->io = nart__sys_map((size_t)max_io * sizeof *r->io);
+    r->io = nart__sys_map((size_t)r->first * sizeof *r->io);
     r->events = nart__sys_map((size_t)max_events * sizeof ev);
     if (!r->io || !r->events)
         goto fail;
@@ -64,21 +73,39 @@ void nart__reactor_finish(nart__reactor *r, bool forked)
 {
     if (r->io) {
         for (uint32_t i = 0; i < r->fresh; i++) {
+            const nart__io *io = nart__io_at(r, i);
             int fd;
-            if (r->io[i].id == NART__IO_FREE)
+            if (io->id == NART__IO_FREE)
                 continue;
-            if (r->io[i].kept.fd)
-                nart__sys_close((int)r->io[i].kept.fd - 1);
-            if (nart__reactor_del(r, r->io[i].id, forked, &fd) >= 0)
+            if (io->kept.fd)
+                nart__sys_close((int)io->kept.fd - 1);
+            if (nart__reactor_del(r, io->id, forked, &fd) >= 0)
                 nart__sys_close(fd);
         }
-        nart__sys_unmap(r->io, (size_t)r->max_io * sizeof *r->io);
+        nart__sys_unmap(r->io, (size_t)r->first * sizeof *r->io);
     }
+    for (uint32_t k = 0; k < NART__INDEX_BITS; k++)
+        if (r->more[k])
+            nart__sys_unmap(r->more[k], sizeof(nart__io) << k);
     if (r->fd >= 0)
         nart__sys_close(r->fd);
     if (r->events)
         nart__sys_unmap(r->events, (size_t)r->max_events * sizeof(struct epoll_event));
     *r = (nart__reactor){ .fd = -1 };
+}
+
+int nart__reactor_reserve(nart__reactor *r, uint32_t count)
+{
+    if (count > r->max_io)
+        return NART_EFDS;
+    while (r->made < count) { /* so there is no limit, and all are powers of two */
+        nart__io *more = nart__sys_map(r->made * sizeof *more);
+        if (!more)
+            return -ENOMEM;
+        r->more[31 - __builtin_clz(r->made)] = more;
+        r->made *= 2;
+    }
+    return 0;
 }
 
 /* ---- waiting ---- */
@@ -145,9 +172,11 @@ static const struct nart__wait_ops read_ops = { "readable", io_withdraw },
 /* The descriptor is one of those that are always ready. */
 static NART__COLD bool is_here(const nart__reactor *r, int fd)
 {
-    for (uint32_t i = 0; i < r->fresh; i++)
-        if (r->io[i].id != NART__IO_FREE && r->io[i].fd == fd)
+    for (uint32_t i = 0; i < r->fresh; i++) {
+        const nart__io *io = nart__io_at(r, i);
+        if (io->id != NART__IO_FREE && io->fd == fd)
             return true;
+    }
     return false;
 }
 
@@ -159,10 +188,14 @@ nart_res nart__reactor_add(nart__reactor *r, int fd, uint64_t *id)
         i = r->fresh;
     if (i == r->max_io || *r->serial == SERIAL_MAX)
         return NART_EFDS;
+    int err = i < r->made ? 0 : nart__reactor_reserve(r, i + 1);
+    if (err)
+        return err;
+    nart__io *io = nart__io_at(r, i);
     uint64_t new_id = (*r->serial + 1) << NART__INDEX_BITS | i;
     struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
                               .data.u64 = new_id };
-    int err = nart__sys_epoll_ctl(r->fd, EPOLL_CTL_ADD, fd, &ev);
+    err = nart__sys_epoll_ctl(r->fd, EPOLL_CTL_ADD, fd, &ev);
     if (err == -EPERM && is_here(r, fd))
         err = -EEXIST;
     if (err < 0 && err != -EPERM)
@@ -171,11 +204,11 @@ nart_res nart__reactor_add(nart__reactor *r, int fd, uint64_t *id)
     if (i == r->fresh)
         r->fresh++;
     else
-        r->free = r->io[i].next_free;
-    r->io[i] = (nart__io){ .id = new_id,
-                           .fd = fd,
-                           .ready = NART_READ | NART_WRITE | (err ? NART__IO_ALWAYS : 0),
-                           .dir = { { .ops = &read_ops }, { .ops = &write_ops } } };
+        r->free = io->next_free;
+    *io = (nart__io){ .id = new_id,
+                      .fd = fd,
+                      .ready = NART_READ | NART_WRITE | (err ? NART__IO_ALWAYS : 0),
+                      .dir = { { .ops = &read_ops }, { .ops = &write_ops } } };
     r->used += err == 0;
     *id = new_id;
     return 0;
@@ -236,10 +269,10 @@ static int give_back(nart__reactor *r, nart__io *io, bool forked)
     return io->fd;
 }
 
-static void set_free(nart__reactor *r, nart__io *io)
+static void set_free(nart__reactor *r, nart__io *io, uint32_t index)
 {
     io->next_free = r->free;
-    r->free = (uint32_t)(io - r->io);
+    r->free = index;
 }
 
 nart_res nart__reactor_del(nart__reactor *r, uint64_t id, bool forked, int *fd)
@@ -250,7 +283,7 @@ nart_res nart__reactor_del(nart__reactor *r, uint64_t id, bool forked, int *fd)
         return NART_ESTALE;
     bool woken = part(io);
     *fd = give_back(r, io, forked);
-    set_free(r, io);
+    set_free(r, io, (uint32_t)(id & NART__INDEX_MASK));
     return woken;
 }
 
@@ -267,7 +300,7 @@ static void left_withdraw(nart__wait *w)
     nart__reactor *r = io->left.reactor;
 
     r->left--;
-    set_free(r, io);
+    set_free(r, io, io->left.index);
 }
 
 static const struct nart__wait_ops left_ops = { "closed", left_withdraw };
@@ -282,6 +315,7 @@ nart_res nart__reactor_leave(nart__reactor *r, uint64_t id, bool forked, const v
     *fd = give_back(r, io, forked);
     io->left.handle = handle;
     io->left.reactor = r;
+    io->left.index = (uint32_t)(id & NART__INDEX_MASK);
     io->dir[1].ops = &left_ops;
     r->left++;
     nart__ready(io->dir[1].task);

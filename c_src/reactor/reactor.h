@@ -36,6 +36,7 @@ typedef struct nart__io {
         struct {           /* of a record whose writer was left behind: over the reader's queue */
             const void *handle;
             struct nart__reactor *reactor;
+            uint32_t index;
         } left;
         struct { /* of a listener, in which nobody writes: over the writer's queue */
             nart__wait reader;
@@ -48,19 +49,25 @@ typedef struct nart__io {
 
 typedef struct nart__reactor {
     int fd;          /* the kernel's queue, for hosts to wait on */
-    uint32_t max_io; /* records in io */
+    uint32_t max_io; /* the limit of `made` */
+    uint32_t made;   /* records that there are */
+    uint32_t first;  /* of them those in `io`; the others from 2^k to 2^(k+1) are in more[k] */
     uint32_t fresh, free, used;
     uint32_t left; /* records that were left behind */
     nart__io *io;
+    nart__io *more[NART__INDEX_BITS];
     void *events;
     uint32_t max_events;
     uint64_t *serial; /* of the last id; outlives the reactor, as a handle can */
 } nart__reactor;
 
-/* 0, -ENOMEM, -EMFILE, -ENFILE. wake_fd: an eventfd whose only effect is that a wait returns. */
+/* 0, -EINVAL, -ENOMEM, -EMFILE, -ENFILE. max_io: 0 is no limit. wake_fd: an eventfd whose only effect is that a wait returns. */
 int nart__reactor_init(nart__reactor *r, uint32_t max_io, uint32_t max_events, int wake_fd,
                        uint64_t *serial);
 void nart__reactor_finish(nart__reactor *r, bool forked);
+
+/* Room for so many descriptors: 0, NART_EFDS or -ENOMEM. Records that exist stay where they are. */
+int nart__reactor_reserve(nart__reactor *r, uint32_t count);
 
 /* Waits for at most timeout_ns (NART_NEVER: for ever) and makes tasks ready.
  * The number of events, or -errno; a signal counts as nothing. */
@@ -85,10 +92,20 @@ nart_res nart__reactor_wake(nart__reactor *r, uint64_t id);
 /* Half of nart__reactor_want(): the directions are not ready. */
 nart_res nart__reactor_park(nart__io *io, uint32_t dirs, nart_cx *cx);
 
+/* The record of an index below `made`. */
+static inline nart__io *nart__io_at(const nart__reactor *r, uint32_t i)
+{
+    if (NART_LIKELY(i < r->first))
+        return &r->io[i];
+    int k = 31 - __builtin_clz(i);
+    return &r->more[k][i - (UINT32_C(1) << k)];
+}
+
 static inline nart__io *nart__io_of(const nart__reactor *r, uint64_t id)
 {
-    uint64_t i = id & NART__INDEX_MASK;
-    return NART_LIKELY(i < r->fresh && r->io[i].id == id) ? &r->io[i] : NULL;
+    uint32_t i = (uint32_t)(id & NART__INDEX_MASK);
+    nart__io *io = NART_LIKELY(i < r->fresh) ? nart__io_at(r, i) : NULL;
+    return NART_LIKELY(io && io->id == id) ? io : NULL;
 }
 
 /* The direction is ready: this task waits no more. Nothing was taken, so nothing is to be passed on. */

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static nart__reactor r;
@@ -152,6 +153,44 @@ TEST(an_id_never_repeats)
     CHECK_RES(nart__reactor_add(&r, fd, &id), NART_EFDS);
     CHECK_RES(nart__reactor_del(&r, id, false, &fd), NART_ESTALE);
     close(ends[0]);
+}
+
+/* Without a limit there is always a next record, and those that exist stay where they are. */
+TEST(the_table_grows_under_descriptors_in_use)
+{
+    enum { MANY = 2500 };
+    struct rlimit limit;
+    uint64_t id[MANY];
+    int fd;
+
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max;
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    id[0] = begin(0);
+    const nart__io *first = nart__io_of(&r, id[0]);
+    for (int i = 1; i < MANY; i++)
+        CHECK_RES(nart__reactor_add(&r, nart__sys_dup(ends[0]), &id[i]), 0);
+    CHECK(nart__io_of(&r, id[0]) == first);
+    for (int i = 0; i < MANY; i++) {
+        CHECK_LE(0, nart__reactor_fd(&r, id[i]));
+        nart__reactor_clear(&r, id[i], NART_READ);
+    }
+    CHECK_EQ(write(ends[1], "x", 1), 1);
+    for (int n = 0; n < MANY;) {
+        int got = nart__reactor_wait(&r, 0);
+        CHECK_LE(1, got);
+        n += got;
+    }
+    for (int i = 0; i < MANY; i++)
+        CHECK_EQ(nart__io_of(&r, id[i])->ready & NART_READ, NART_READ);
+    for (int i = MANY - 1; i > 0; i -= 2) {
+        CHECK_RES(nart__reactor_del(&r, id[i], false, &fd), 0);
+        close(fd);
+        CHECK_RES(nart__reactor_fd(&r, id[i]), NART_ESTALE);
+        CHECK_RES(nart__reactor_add(&r, nart__sys_dup(ends[0]), &id[i]), 0);
+    }
+    CHECK_EQ(r.used, MANY);
+    CHECK_EQ(nart__reactor_reserve(&r, NART__INDEX_MASK + 1), NART_EFDS);
 }
 
 TEST(places_are_used_again_in_any_order)
