@@ -9,41 +9,74 @@
 #define NART__CLASSES 7
 #define NART__CLASS_MIN 64 /* payload of class 0; each class doubles it */
 
+/* Slots of one class that lie behind each other. It never moves. */
+typedef struct nart__chunk {
+    unsigned char *mem;
+    struct nart__chunk *next; /* of its class */
+    const struct nart__class *of;
+    size_t bytes;   /* of its mapping; 0: it is in the slab's first one */
+    uint32_t first; /* number of its first slot */
+    uint32_t count;
+    uint32_t used; /* slots that were ever taken; of the class's current chunk see `fresh` */
+} nart__chunk;
+
 /* One class. Slots never touched cost address space only. */
 typedef struct nart__class {
-    unsigned char *mem;
-    void *free;     /* linked through the first word of each free slot */
-    uint32_t fresh; /* slots from here on were never used */
+    unsigned char *mem; /* of the current chunk, as `count` and `first` */
+    void *free;         /* linked through the first word of each free slot */
+    uint32_t fresh;     /* slots from here on were never used, nor those of the chunks behind it */
     uint32_t count;
-    uint32_t first;  /* number of its first slot among all classes */
+    uint32_t first;
     uint32_t stride; /* header + payload */
+    nart__chunk *chunks, *now, *last;
+    uint32_t made;  /* slots of all chunks */
+    uint32_t limit; /* of `made` */
 } nart__class;
 
 typedef struct nart__slab {
     nart__class classes[NART__CLASSES];
-    uint32_t header; /* bytes before each payload */
-    uint32_t total;
+    nart__chunk **blocks; /* the chunk of each block of slot numbers, or NULL: nobody's */
+    uint32_t total;       /* numbers that are given out: whole blocks */
+    uint32_t room;        /* blocks that fit into `blocks` */
+    uint32_t header;      /* bytes before each payload */
     size_t bytes;
     unsigned char *mem;
+    nart__chunk first[NART__CLASSES];
 } nart__slab;
 
-/* Maps `count[i]` slots per class. 0, -ENOMEM or -EINVAL (more than 2^31 slots). */
-int nart__slab_init(nart__slab *s, uint32_t header, const uint32_t count[NART__CLASSES]);
+#define NART__SLOTS_MAX ((uint32_t)INT32_MAX) /* numbers, and the limit of a class without one */
+
+/* Maps `count[i]` slots per class, which can become `limit[i]`. 0, -ENOMEM or -EINVAL (more than
+ * NART__SLOTS_MAX slots). */
+int nart__slab_init(nart__slab *s, uint32_t header, const uint32_t count[NART__CLASSES],
+                    const uint32_t limit[NART__CLASSES]);
 void nart__slab_finish(nart__slab *s);
 
+/* A number that no slot has. 0 or -ENOMEM. */
+int nart__slab_number(nart__slab *s, uint32_t *number);
+
+/* Has class c at least so many slots? Else maps what is missing, and as many again as there are if
+ * that can be had. 0, NART_ESLOTS (more than the limit, or no numbers left) or -ENOMEM. */
+int nart__slab_reserve(nart__slab *s, int c, uint32_t slots);
+
+/* The next chunk of class c becomes the current one. There must be one, and no slot left in this. */
+void nart__slab_advance(nart__slab *s, int c);
+
 /* The class that holds payloads of `size` bytes, or -1. */
-static inline int nart__slab_class(uint32_t size)
+static inline int nart__slab_class(size_t size)
 {
     if (size <= NART__CLASS_MIN)
         return 0;
-    int c = 32 - __builtin_clz((size - 1) / NART__CLASS_MIN);
-    return c < NART__CLASSES ? c : -1;
+    if (size > (size_t)NART__CLASS_MIN << (NART__CLASSES - 1))
+        return -1;
+    return 32 - __builtin_clz((uint32_t)(size - 1) / NART__CLASS_MIN);
 }
 
 #define NART__SLOT_USED UINT32_MAX
 
-/* A slot of class c, or NULL when all are taken. One that was never used is zero, and `*number` is
- * set; one that was given back is as it was then, but for the first word. */
+/* A slot of class c, or NULL when all of the current chunk and before it are taken. One that was never
+ * used is zero, and `*number` is set; one that was given back is as it was then, but for the first
+ * word. */
 static inline void *nart__slab_take(nart__slab *s, int c, uint32_t *number)
 {
     nart__class *k = &s->classes[c];
@@ -65,7 +98,17 @@ static inline void nart__slab_give(nart__slab *s, int c, void *p)
     s->classes[c].free = p;
 }
 
+/* Slots of a chunk that were ever taken: the first ones. */
+static inline uint32_t nart__chunk_used(const nart__chunk *chunk)
+{
+    return chunk == chunk->of->now ? chunk->of->fresh : chunk->used;
+}
+
 /* The slot of that number if it was ever taken, else NULL. Free slots are answered as well. */
 void *nart__slab_at(const nart__slab *s, uint32_t slot);
+
+/* The first slot from number `*slot` on that was ever taken, and `*slot` is the number behind it; or
+ * NULL. Slots that were never taken cost nothing. */
+void *nart__slab_next(const nart__slab *s, uint32_t *slot);
 
 #endif

@@ -29,26 +29,6 @@ static bool waits_outside(const nart__task *t)
     return t->state & NART__T_OUT || (!t->waits && !(t->state & NART__T_TIMED));
 }
 
-/* The earliest deadline among the tasks of a class; or NART_NEVER, and *held if one of them waits for
- * something else. */
-static int64_t next_of(const nart__class *k, bool *held)
-{
-    int64_t next = NART_NEVER;
-
-    for (uint32_t i = 0; i < k->fresh; i++) {
-        const nart__task *t = (const void *)(k->mem + (size_t)i * k->stride);
-        if (!(t->state & NART__T_LIVE) || t->state & NART__T_DONE)
-            continue;
-        if (waits_outside(t)) {
-            *held = true;
-            return NART_NEVER;
-        }
-        if (t->wake_at < next)
-            next = t->wake_at;
-    }
-    return next;
-}
-
 /* The next deadline, when nothing but that can happen and nothing is ready; else NART_NEVER. A timer of
  * the wheel may be one that nobody waits for any more, so the tasks are asked. */
 static int64_t next_alone(const nart_rt *rt)
@@ -56,10 +36,14 @@ static int64_t next_alone(const nart_rt *rt)
     bool held =
         rt->reactor.used > 0 || rt->watches.next != &rt->watches || nart__hub_maybe(rt->hub);
     int64_t next = NART_NEVER;
+    uint32_t slot = 0;
 
-    for (int c = 0; c < NART__CLASSES && !held; c++) {
-        int64_t n = next_of(&rt->slab.classes[c], &held);
-        next = n < next ? n : next;
+    for (const nart__task *t; !held && (t = nart__rt_next(rt, &slot));) {
+        if (t->state & NART__T_DONE)
+            continue;
+        held = waits_outside(t);
+        if (t->wake_at < next)
+            next = t->wake_at;
     }
     return held || next > LAST ? NART_NEVER : next;
 }

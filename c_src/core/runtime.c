@@ -127,25 +127,35 @@ void nart_rt_stats_get(const nart_rt *rt, nart_rt_stats *out)
     memcpy(out, &copy, size);
 }
 
-static uint32_t count_used(const nart__class *k)
+/* A slot that was never used is taken only when all others are: so those that were ever used are the
+ * most at one time. */
+static void count_chunk(const nart__chunk *chunk, nart_slot_use *use)
 {
-    uint32_t n = 0;
+    uint32_t n = nart__chunk_used(chunk);
 
-    for (uint32_t i = 0; i < k->fresh; i++) {
-        const nart__task *t = (const void *)(k->mem + (size_t)i * k->stride);
-        n += (t->state & (NART__T_LIVE | NART__T_BEGUN)) != 0;
+    use->most += n;
+    for (uint32_t i = 0; i < n; i++) {
+        const nart__task *t = (const void *)(chunk->mem + (size_t)i * chunk->of->stride);
+        use->used += (t->state & (NART__T_LIVE | NART__T_BEGUN)) != 0;
     }
-    return n;
 }
 
-/* A slot that was never used is taken only when all others are: so those are the most at one time. */
 void nart_rt_slots_get(const nart_rt *rt, nart_slot_use out[NART_SLOT_CLASSES])
 {
     for (int c = 0; c < NART_SLOT_CLASSES; c++) {
         const nart__class *k = &rt->slab.classes[c];
-        out[c] =
-            (nart_slot_use){ (uint32_t)NART__CLASS_MIN << c, k->count, k->fresh, count_used(k) };
+        out[c] = (nart_slot_use){ .bytes = (uint32_t)NART__CLASS_MIN << c,
+                                  .limit = rt->opts.slots[c],
+                                  .mapped = k->made };
+        for (const nart__chunk *chunk = k->chunks; chunk; chunk = chunk->next)
+            count_chunk(chunk, &out[c]);
     }
+}
+
+nart_res nart_rt_reserve_io(nart_rt *rt, uint32_t descriptors)
+{
+    nart_res r = nart__rt_check(rt);
+    return r ? r : nart__reactor_reserve(&rt->reactor, descriptors);
 }
 
 void nart__rt_report(nart_rt *rt, const char *fmt, ...)
@@ -175,9 +185,10 @@ void nart__rt_report_task(nart_rt *rt, const nart__task *t, const char *what)
 
 /* ---- making and freeing ---- */
 
+/* Slots at the start where there is no limit. */
+static const uint32_t first_slots[NART_SLOT_CLASSES] = { 4096, 4096, 2048, 1024, 1024, 512, 256 };
+
 static const nart_rt_opts defaults = {
-    .slots = { 4096, 4096, 2048, 1024, 1024, 512, 256 },
-    .max_io = 1024,
     .polls_per_tick = 64,
     .inbox_per_tick = 256,
     .timers_per_tick = 128,
@@ -203,16 +214,25 @@ static nart_res fill_in(nart_rt_opts *o, const nart_rt_opts *given)
     }
     if (o->spin_ns < 0 || o->flags & ~(uint32_t)NART_RT_BUSY)
         return -EINVAL;
-    for (int i = 0; i < NART_SLOT_CLASSES; i++)
-        if (o->slots[i] == 0)
-            o->slots[i] = defaults.slots[i];
-    if (o->max_io == 0)
-        o->max_io = defaults.max_io;
     bool valid = at_least(&o->polls_per_tick, defaults.polls_per_tick) &&
                  at_least(&o->inbox_per_tick, defaults.inbox_per_tick) &&
                  at_least(&o->timers_per_tick, defaults.timers_per_tick) &&
                  at_least(&o->events_per_tick, defaults.events_per_tick);
     return valid ? 0 : -EINVAL;
+}
+
+/* The first slots, and the number of the mailbox. */
+static nart_res make_slots(nart_rt *rt)
+{
+    uint32_t count[NART_SLOT_CLASSES], limit[NART_SLOT_CLASSES];
+
+    for (int c = 0; c < NART_SLOT_CLASSES; c++) {
+        uint32_t asked = rt->opts.slots[c];
+        count[c] = asked ? asked : first_slots[c];
+        limit[c] = asked ? asked : NART__SLOTS_MAX;
+    }
+    nart_res r = nart__slab_init(&rt->slab, sizeof(nart__task), count, limit);
+    return r ? r : nart__slab_number(&rt->slab, &rt->mailbox);
 }
 
 nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **out)
@@ -240,10 +260,10 @@ nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **out)
     rt->urgent.tail = &rt->urgent.head;
     rt->watches.next = rt->watches.prev = &rt->watches;
     rt->guests.next = rt->guests.prev = &rt->guests;
-    r = nart__slab_init(&rt->slab, sizeof(nart__task), o.slots);
+    r = make_slots(rt);
     if (r)
         goto no_slab;
-    rt->hub = nart__hub_open(rt->slab.total + 1, &err); /* and the mailbox */
+    rt->hub = nart__hub_open(rt->slab.total, &err);
     r = err;
     if (!rt->hub)
         goto no_hub;

@@ -75,6 +75,7 @@ struct nart_rt {
     nart__clock clock;
     nart__wheel wheel;
     nart__slab slab;
+    uint32_t mailbox;
     nart__reactor reactor;
     nart__watch watches; /* list head */
     nart__guest guests;  /* list head */
@@ -179,10 +180,10 @@ int64_t nart__clock_next(const nart_rt *rt);
 /* Polls what is ready, within the limits of a tick. The number of polls. */
 uint32_t nart__run_ready(nart_rt *rt);
 
-/* The slot after those of the tasks wakes the mailbox. */
+/* The number that wakes the mailbox; no task has it. */
 static inline uint32_t nart__rt_mailbox(const nart_rt *rt)
 {
-    return rt->slab.total;
+    return rt->mailbox;
 }
 
 /* Takes no new tasks from here on, and tells those who wait for that. */

@@ -97,17 +97,11 @@ nart__task *nart__rt_slot(const nart_rt *rt, uint32_t slot)
 
 nart__task *nart__rt_next(const nart_rt *rt, uint32_t *slot)
 {
-    for (int c = 0; c < NART__CLASSES; c++) {
-        const nart__class *k = &rt->slab.classes[c];
-        if (*slot < k->first)
-            *slot = k->first;
-        while (*slot - k->first < k->fresh) {
-            nart__task *t = nart__rt_slot(rt, (*slot)++);
-            if (t)
-                return t;
-        }
-    }
-    return NULL;
+    nart__task *t;
+
+    while ((t = nart__slab_next(&rt->slab, slot)) && !(t->state & NART__T_LIVE))
+        continue;
+    return t;
 }
 
 nart__task *nart__rt_task(const nart_rt *rt, nart_task id)
@@ -128,6 +122,34 @@ nart_res nart__task_type_check(const nart_task_type *type)
     return 0;
 }
 
+/* A slot of a class whose current chunk is used up; or NULL and *err. Wakers need a record for each slot
+ * before it is used: they have no answer to say that there is none. */
+static NART__COLD nart__task *slot_grow(nart_rt *rt, int c, uint32_t *slot, nart_res *err)
+{
+    const nart__class *k = &rt->slab.classes[c];
+
+    if (!k->now->next)
+        *err = nart__slab_reserve(&rt->slab, c, k->made + 1);
+    if (*err == 0)
+        *err = nart__hub_reserve(rt->hub, rt->slab.total);
+    if (*err)
+        return NULL;
+    nart__slab_advance(&rt->slab, c);
+    return nart__slab_take(&rt->slab, c, slot);
+}
+
+nart_res nart_rt_reserve(nart_rt *rt, size_t frame_size, uint32_t tasks)
+{
+    nart_res r = nart__rt_check(rt);
+    int c = nart__slab_class(frame_size);
+
+    if (r == 0 && c < 0)
+        r = NART_EFRAME;
+    if (r == 0)
+        r = nart__slab_reserve(&rt->slab, c, tasks);
+    return r ? r : nart__hub_reserve(rt->hub, rt->slab.total);
+}
+
 /* A slot for a task of this type, filled in but for its frame and its state, which the caller
  * stores; or NULL and *err. */
 static NART__INLINE nart__task *slot_take(nart_rt *rt, const nart_task_type *type, bool boxed,
@@ -146,10 +168,8 @@ static NART__INLINE nart__task *slot_take(nart_rt *rt, const nart_task_type *typ
         return NULL;
     }
     nart__task *t = nart__slab_take(&rt->slab, c, &slot);
-    if (NART_UNLIKELY(!t)) {
-        *err = NART_ESLOTS;
+    if (NART_UNLIKELY(!t) && !(t = slot_grow(rt, c, &slot, err)))
         return NULL;
-    }
     if (NART_UNLIKELY(slot != NART__SLOT_USED))
         slot_init(rt, t, slot);
     if (NART_UNLIKELY(boxed)) {

@@ -22,9 +22,31 @@
 #include <nart/trace.h>
 #include <string.h>
 
+/* Lanes for all slots that there are by now. Without memory it tries again at the next event. */
+static bool make_lanes(nart__trace *tr)
+{
+    uint32_t count = tr->rt->slab.total;
+    size_t bytes = (size_t)count * sizeof(nart__trace_lane),
+           before = tr->lane_count * sizeof(nart__trace_lane);
+
+    nart__trace_lane *lanes = nart__alloc(&tr->rt->alloc, bytes, _Alignof(nart__trace_lane));
+    if (!lanes)
+        return false;
+    memset(lanes, 0, bytes);
+    if (tr->lanes) {
+        memcpy(lanes, tr->lanes, before);
+        nart__free(&tr->rt->alloc, tr->lanes, before, _Alignof(nart__trace_lane));
+    }
+    tr->lanes = lanes;
+    tr->lane_count = count;
+    return true;
+}
+
 static nart__trace_lane *lane_of(nart__trace *tr, uint32_t slot, uint32_t gen)
 {
-    nart__trace_lane *lane = &tr->lanes[slot];
+    if (slot >= tr->lane_count)
+        (void)make_lanes(tr);
+    nart__trace_lane *lane = nart__trace_lane_at(tr, slot);
 
     if (lane->gen != gen)
         *lane = (nart__trace_lane){ .gen = gen, .track = tr->tracks++ };
@@ -76,36 +98,41 @@ void nart__trace_woken(nart__trace *tr, const nart__task *t, nart__cause cause, 
         record(tr, NART__TRACE_SPAWN, t, t->gen, at);
     nart__trace_event *ev = record(tr, NART__TRACE_WAKE, t, t->gen, at);
     ev->track = track_of(tr, cause);
-    ev->flow = tr->lanes[t->slot].flow = ++tr->flows;
+    ev->flow = nart__trace_lane_at(tr, t->slot)->flow = ++tr->flows;
 }
 
 /* ---- switching ---- */
 
 void nart__trace_free(nart__trace *tr)
 {
-    if (tr)
-        nart__free(&tr->rt->alloc, tr, tr->bytes, _Alignof(nart__trace));
+    if (!tr)
+        return;
+    nart__free(&tr->rt->alloc, tr->lanes, tr->lane_count * sizeof *tr->lanes,
+               _Alignof(nart__trace_lane));
+    nart__free(&tr->rt->alloc, tr, tr->bytes, _Alignof(nart__trace));
 }
 
 static nart__trace *trace_new(nart_rt *rt, uint32_t events)
 {
-    size_t lanes = rt->slab.total * sizeof(nart__trace_lane), kept = sizeof(nart__trace_event);
+    size_t kept = sizeof(nart__trace_event);
 
-    if (events > (SIZE_MAX - sizeof(nart__trace) - lanes) / kept)
+    if (events > (SIZE_MAX - sizeof(nart__trace)) / kept)
         return NULL;
-    size_t bytes = sizeof(nart__trace) + lanes + events * kept;
+    size_t bytes = sizeof(nart__trace) + events * kept;
     nart__trace *tr = nart__alloc(&rt->alloc, bytes, _Alignof(nart__trace));
     if (!tr)
         return NULL;
-    memset(tr, 0, sizeof *tr + lanes);
+    memset(tr, 0, sizeof *tr);
     tr->rt = rt;
     tr->bytes = bytes;
     tr->begun = nart__rt_now(rt);
     tr->capacity = events;
     tr->tracks = NART__TRACK_TASKS;
-    tr->lanes = (nart__trace_lane *)(void *)(tr + 1);
-    tr->events = (nart__trace_event *)(void *)(tr->lanes + rt->slab.total);
-    return tr;
+    tr->events = (nart__trace_event *)(void *)(tr + 1);
+    if (make_lanes(tr))
+        return tr;
+    nart__trace_free(tr);
+    return NULL;
 }
 
 nart_res nart_trace_start(nart_rt *rt, uint32_t events)

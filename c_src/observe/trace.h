@@ -48,9 +48,16 @@ typedef struct nart__trace {
     uint64_t count;    /* events that were recorded */
     uint32_t capacity; /* of which so many are kept */
     uint32_t tracks;   /* the next one */
-    nart__trace_lane *lanes;
+    uint32_t lane_count;
+    nart__trace_lane *lanes;   /* of each slot number below lane_count; grows with the slots */
+    nart__trace_lane spare;    /* of those for which there was no memory */
     nart__trace_event *events; /* a ring: event i is at i % capacity */
 } nart__trace;
+
+static inline nart__trace_lane *nart__trace_lane_at(nart__trace *tr, uint32_t slot)
+{
+    return slot < tr->lane_count ? &tr->lanes[slot] : &tr->spare;
+}
 
 void nart__trace_begins(nart__trace *tr, const nart__task *t, int64_t at);
 void nart__trace_ends(nart__trace *tr, const nart__task *t, uint32_t gen, bool ended, int64_t at);

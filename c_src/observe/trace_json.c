@@ -65,7 +65,7 @@ static void print_track(const printer *p, uint32_t track, const char *name, cons
 /* The name of a task's track, once. */
 static void name_track(const printer *p, const nart__trace_event *ev)
 {
-    nart__trace_lane *lane = &p->tr->lanes[ev->task.slot];
+    nart__trace_lane *lane = nart__trace_lane_at(p->tr, ev->task.slot);
 
     if (lane->shown == ev->track)
         return;
@@ -161,7 +161,7 @@ nart_res nart__trace_print(nart__trace *tr, FILE *out)
     uint64_t lost = tr->count > tr->capacity ? tr->count - tr->capacity : 0;
     printer p = { .tr = tr, .out = out };
 
-    for (uint32_t i = 0; i < tr->rt->slab.total; i++)
+    for (uint32_t i = 0; i < tr->lane_count; i++)
         tr->lanes[i].shown = 0;
     fprintf(out, "{\"displayTimeUnit\":\"ns\",\"otherData\":{\"lost\":%" PRIu64 "},\n", lost);
     fputs("\"traceEvents\":[\n{\"ph\":\"M\",\"pid\":1,\"name\":\"process_name\",\"args\":{\"name\":"

@@ -150,7 +150,7 @@ static inline int64_t nart_time_add(int64_t at, int64_t ns)
  * thread, except that the last end of a cross-thread channel or oneshot frees wherever it is closed,
  * and that tokens (nart/cancel.h) are made and freed on any thread: the functions must bear that.
  * Not asked for here, but mapped from the system: the slots of tasks, the records of wakers, and the
- * tables of descriptors and of events, all of fixed size. nart_remote_spawn() uses malloc().
+ * tables of descriptors and of events, which grow by further mappings. nart_remote_spawn() uses malloc().
  */
 typedef struct nart_alloc {
     void *(*alloc)(void *arg, size_t size, size_t align);

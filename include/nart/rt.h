@@ -19,7 +19,8 @@
 extern "C" {
 #endif
 
-/** Slots come in classes by frame size: 64, 128, 256, 512, 1024, 2048 and 4096 bytes. */
+/** A task has a slot of one of these classes, by the size of its frame: 64, 128, 256, 512, 1024, 2048
+ *  and 4096 bytes. */
 #define NART_SLOT_CLASSES 7
 
 enum {
@@ -31,8 +32,8 @@ enum {
 typedef struct nart_rt_opts {
     size_t size;                       /**< sizeof(nart_rt_opts) */
     const char *name;                  /**< shown in dumps and reports; copied; "nart" */
-    uint32_t slots[NART_SLOT_CLASSES]; /**< tasks at most per class; 4,096 small .. 256 large */
-    uint32_t max_io;                   /**< descriptors at most; 1,024 */
+    uint32_t slots[NART_SLOT_CLASSES]; /**< tasks at most, per class; 0: no limit */
+    uint32_t max_io;                   /**< descriptors at most; 0: no limit but 1,048,575 */
     uint32_t flags;                    /**< NART_RT_* */
     /* Limits of one tick. The default is the minimum: a smaller value is refused. */
     uint32_t polls_per_tick;  /**< polls; 64, of which urgent tasks take 16 at most */
@@ -58,6 +59,24 @@ typedef struct nart_rt_opts {
  * **Thread**: any; it binds later. **Cost**: two descriptors; memory is mapped and touched on use.
  */
 NART_API NART_MUST_USE nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **out);
+
+/**
+ * Maps slots in advance: so many tasks with frames of this size (boxed tasks: 0) can exist at one time,
+ * those included that exist now, and none of their spawns maps memory. A page is touched on first use.
+ *
+ * A runtime grows with its tasks. It begins with 4,096 slots for frames of up to 64 bytes, 4,096 of 128,
+ * 2,048 of 256, 1,024 of 512 and of 1,024, 512 of 2,048, 256 of 4,096; or with as many as
+ * nart_rt_opts.slots says, and they are the limit. A spawn that finds no slot of its class maps as many
+ * again as the class has. No slot ever moves; their memory is given back when the runtime is freed.
+ * @return 0; NART_EFRAME above 4,096 bytes; NART_ESLOTS more than nart_rt_opts.slots, or than ids can
+ *   name (2^31 slots in all); -ENOMEM; -EINVAL no `rt`; NART_EWRONGTHREAD; NART_EFORK.
+ * **Thread**: the runtime's own, or any before it is bound.
+ */
+NART_API NART_MUST_USE nart_res nart_rt_reserve(nart_rt *rt, size_t frame_size, uint32_t tasks);
+
+/** The same for descriptors: a runtime without nart_rt_opts.max_io begins with 1,024 and doubles.
+ *  @return 0; NART_EFDS more than nart_rt_opts.max_io, or than 1,048,575; errors as nart_rt_reserve(). */
+NART_API NART_MUST_USE nart_res nart_rt_reserve_io(nart_rt *rt, uint32_t descriptors);
 
 /**
  * Ends every task and frees the runtime: each is polled once as cancelled, what still waits is
@@ -263,11 +282,12 @@ NART_API void nart_rt_stats_get(const nart_rt *rt, nart_rt_stats *out);
 
 /** How the slots of one class are used. */
 typedef struct nart_slot_use {
-    uint32_t bytes; /**< frames of up to so many */
-    uint32_t limit; /**< slots that there are */
-    uint32_t most;  /**< that were in use at one time */
-    uint32_t used;  /**< that are in use now; a task that has ended uses one until its handle is
-                     *   released */
+    uint32_t bytes;  /**< frames of up to so many */
+    uint32_t limit;  /**< nart_rt_opts.slots; 0: none */
+    uint32_t mapped; /**< slots that exist: more are mapped when these are in use */
+    uint32_t most;   /**< that were in use at one time */
+    uint32_t used;   /**< that are in use now; a task that has ended uses one until its handle is
+                      *   released */
 } nart_slot_use;
 
 /** **Thread**: the runtime's own. **Cost**: looks at every slot that was ever used. */

@@ -280,10 +280,10 @@ NART_API void nart_join_move(nart_join *dst, nart_join *src);
 
 /**
  * Begins a task: answers a zeroed frame which nobody sees before nart_spawn_commit(), or NULL and
- * `*err` (may be NULL): NART_ESLOTS all slots of this size are in use (nart_rt_opts.slots); NART_EFRAME
- * the frame is larger than the largest slot (see nart_spawn_boxed_begin()); -EINVAL no valid type, or
+ * `*err` (may be NULL): NART_ESLOTS as many tasks of this size exist as nart_rt_opts.slots allows;
+ * -ENOMEM no memory for more slots; NART_EFRAME the frame is larger than the largest slot (see nart_spawn_boxed_begin()); -EINVAL no valid type, or
  * one aligned to more than 64 bytes; NART_EABI; NART_ESHUTDOWN; NART_EDRIVER. **Ownership**: the frame must be committed or abandoned before the poll returns.
- * **Cost**: no allocation.
+ * **Cost**: no allocation while slots are left; else one mapping, see nart_rt_reserve().
  */
 NART_API NART_MUST_USE void *nart_spawn_begin(nart_cx *cx, const nart_task_type *type,
                                               nart_res *err);

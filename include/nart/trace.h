@@ -38,7 +38,8 @@ extern "C" {
  * @param events kept; a poll is two of them, a wake is one, a spawn two.
  * @return 0; -EINVAL none; -EALREADY it does; -ENOMEM.
  * **Cost**: 40 bytes per event and 24 per slot of the runtime, in two allocations, or in one while the
- *   runtime is observed; then two clock reads a poll and one a wake.
+ *   runtime is observed; those for the slots again when these grow. Then two clock reads a poll and one
+ *   a wake.
  */
 NART_API NART_MUST_USE nart_res nart_trace_start(nart_rt *rt, uint32_t events);
 

@@ -12,6 +12,7 @@
 /* ---- counting ---- */
 
 static long allocations, mappings, fail_mapping;
+static bool no_mappings;
 
 #if !defined TEST_SANITIZED && defined __GLIBC__
 
@@ -58,7 +59,7 @@ int posix_memalign(void **p, size_t align, size_t size)
 void *mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset)
 {
     mappings++;
-    if (fail_mapping > 0 && --fail_mapping == 0) {
+    if (no_mappings || (fail_mapping > 0 && --fail_mapping == 0)) {
         errno = ENOMEM;
         return MAP_FAILED;
     }
@@ -225,6 +226,109 @@ TEST(a_boxed_spawn_without_memory_loses_no_slot)
     CHECK_LE(2, nart_rt_poll(rt, 0));
     CHECK_EQ(drops, 2);
     nart_rt_free(rt);
+}
+
+/* ---- growth ---- */
+
+static nart_res stays(nart_cx *cx, void *frame)
+{
+    (void)frame;
+    return nart_op_park(cx);
+}
+
+static const nart_task_type small_type = NART_TASK_TYPE(uint64_t, stays, count_drop);
+static const nart_task_type wide_type = {
+    .abi = NART_TASK_ABI, .name = "wide", .size = 200, .align = 8, .poll = stays, .drop = count_drop
+};
+
+static void fill(nart_rt *rt, const nart_task_type *type, int count)
+{
+    for (int i = 0; i < count; i++)
+        CHECK_RES(nart_rt_spawn(rt, type, NULL, NULL), 0);
+}
+
+TEST(a_class_that_cannot_grow_says_so_and_grows_later)
+{
+    nart_rt *rt;
+
+    need_counts();
+    CHECK_RES(new_counted(&rt), 0);
+    fill(rt, &small_type, 4096);
+    no_mappings = true;
+    for (int i = 0; i < 3; i++) {
+        nart_res err = 0;
+        CHECK_RES(nart_rt_spawn(rt, &small_type, NULL, NULL), -ENOMEM);
+        CHECK(!nart_rt_spawn_begin(rt, &small_type, &err));
+        CHECK_RES(err, -ENOMEM);
+        CHECK_RES(nart_rt_spawn_boxed(rt, &wide_type, NULL, NULL), -ENOMEM);
+        CHECK_RES(nart_rt_reserve(rt, 64, 4097), -ENOMEM);
+        CHECK_RES(nart_rt_reserve_io(rt, 1025), -ENOMEM);
+        CHECK_RES(nart_rt_spawn(rt, &wide_type, NULL, NULL), 0);
+    }
+    no_mappings = false;
+    fill(rt, &small_type, 1);
+    CHECK_EQ(nart_rt_task_count(rt), 4100);
+    nart_rt_free(rt);
+    CHECK_EQ(drops, 4100);
+}
+
+/* First the slots, then the records of their wakers: nothing is used, or lost, with one of them missing. */
+TEST(slots_without_records_are_not_used)
+{
+    nart_slot_use use[NART_SLOT_CLASSES];
+    nart_rt *rt;
+
+    need_counts();
+    (void)nart_lib_trim();
+    CHECK_RES(new_counted(&rt), 0);
+    fill(rt, &small_type, 4096);
+    fail_mapping = 2;
+    CHECK_RES(nart_rt_spawn(rt, &small_type, NULL, NULL), -ENOMEM);
+    nart_rt_slots_get(rt, use);
+    CHECK_EQ(use[0].mapped, 8192);
+    mappings = 0;
+    fill(rt, &small_type, 4096);
+    CHECK_EQ(mappings, 1); /* the records */
+    CHECK_EQ(fail_mapping, 0);
+    nart_rt_free(rt);
+    CHECK_EQ(drops, 8192);
+}
+
+/* What a class would like to have is too much, half of it is not. */
+TEST(a_class_takes_fewer_slots_when_memory_is_short)
+{
+    nart_slot_use use[NART_SLOT_CLASSES];
+    nart_rt *rt;
+
+    need_counts();
+    CHECK_RES(new_counted(&rt), 0);
+    fill(rt, &wide_type, 2048);
+    fail_mapping = 1;
+    fill(rt, &wide_type, 1);
+    nart_rt_slots_get(rt, use);
+    CHECK_EQ(use[2].mapped, 3072);
+    nart_rt_free(rt);
+    CHECK_EQ(drops, 2049);
+}
+
+TEST(what_was_reserved_is_not_mapped_by_spawns)
+{
+    enum { MANY = 30000 };
+    nart_rt *rt;
+
+    need_counts();
+    CHECK_RES(new_counted(&rt), 0);
+    CHECK_RES(nart_rt_reserve(rt, sizeof(uint64_t), MANY), 0);
+    CHECK_RES(nart_rt_reserve(rt, 200, MANY), 0);
+    allocations = mappings = 0;
+    fill(rt, &small_type, MANY);
+    fill(rt, &wide_type, MANY);
+    while (nart_rt_poll(rt, 0) > 0)
+        continue;
+    CHECK_EQ(allocations, 0);
+    CHECK_EQ(mappings, 0);
+    nart_rt_free(rt);
+    CHECK_EQ(drops, 2 * MANY);
 }
 
 /* ---- none after the start ---- */

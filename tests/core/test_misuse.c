@@ -319,6 +319,8 @@ static void *on_another_thread(void *arg)
     CHECK(!nart_rt_spawn_boxed_begin(rt, &naps_type, &err));
     CHECK_RES(err, NART_EWRONGTHREAD);
     CHECK_RES(nart_rt_spawn_commit(rt, NULL, NULL), NART_EWRONGTHREAD);
+    CHECK_RES(nart_rt_reserve(rt, 64, 1), NART_EWRONGTHREAD);
+    CHECK_RES(nart_rt_reserve_io(rt, 1), NART_EWRONGTHREAD);
     nart_rt_spawn_abandon(rt, NULL);
     CHECK_RES(nart_task_cancel(rt, id), NART_EWRONGTHREAD);
     CHECK_RES(nart_task_abort(rt, id), NART_EWRONGTHREAD);

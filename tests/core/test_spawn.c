@@ -323,6 +323,159 @@ TEST(classes_without_a_number_have_their_default)
     nart_rt_free(rt);
 }
 
+/* ---- growth ---- */
+
+struct grown {
+    nart_waker waker;
+    uint64_t number;
+    uint32_t polls;
+};
+
+static uint64_t grown_sum;
+
+static nart_res grown_poll(nart_cx *cx, void *frame)
+{
+    struct grown *f = frame;
+
+    if (f->polls++ == 0) {
+        f->waker = nart_cx_waker(cx);
+        return nart_op_park(cx);
+    }
+    grown_sum += f->number;
+    return 0;
+}
+
+static const nart_task_type grown_type = NART_TASK_TYPE(struct grown, grown_poll, NULL);
+
+/* A runtime with no options set: each task is in a slot of its own that does not move, has a waker of its
+ * own, and is polled twice. */
+TEST(a_million_tasks_in_a_default_runtime)
+{
+#ifdef TEST_SANITIZED
+    enum { MANY = 100000 };
+#else
+    enum { MANY = 1000000 };
+#endif
+    struct grown **frames = calloc(MANY, sizeof *frames);
+    nart_rt_stats stats = { .size = sizeof stats };
+
+    CHECK(frames);
+    CHECK_RES(nart_rt_new(NULL, &rt), 0);
+    for (uint64_t i = 0; i < MANY; i++) {
+        nart_res err;
+        frames[i] = nart_rt_spawn_begin(rt, &grown_type, &err);
+        CHECK_RES(err, 0);
+        frames[i]->number = i;
+        CHECK_RES(nart_rt_spawn_commit(rt, frames[i], NULL), 0);
+    }
+    CHECK_EQ(nart_rt_task_count(rt), MANY);
+    for (nart_rt_stats_get(rt, &stats); stats.polls < MANY; nart_rt_stats_get(rt, &stats))
+        tick();
+    for (uint64_t i = 0; i < MANY; i++) {
+        CHECK_EQ(frames[i]->number, i);
+        nart_waker_wake(frames[i]->waker);
+    }
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_EQ(grown_sum, (uint64_t)MANY * (MANY - 1) / 2);
+    nart_rt_stats_get(rt, &stats);
+    CHECK_EQ(stats.polls, 2 * (uint64_t)MANY);
+    CHECK_EQ(stats.wakes_foreign, MANY);
+    nart_rt_free(rt);
+    free(frames);
+}
+
+TEST(every_class_grows)
+{
+    static const uint32_t first[] = { 4096, 4096, 2048, 1024, 1024, 512, 256 };
+    nart_task_type types[NART_SLOT_CLASSES];
+    nart_slot_use use[NART_SLOT_CLASSES];
+    long all = 0;
+
+    rt = new_rt();
+    for (int c = 0; c < NART_SLOT_CLASSES; c++) {
+        types[c] = type_of(64u << c, 64, never);
+        for (uint32_t i = 0; i < 3 * first[c]; i++, all++)
+            CHECK_RES(nart_rt_spawn(rt, &types[c], NULL, NULL), 0);
+    }
+    CHECK_EQ(nart_rt_task_count(rt), all);
+    nart_rt_slots_get(rt, use);
+    for (int c = 0; c < NART_SLOT_CLASSES; c++) {
+        CHECK_EQ(use[c].bytes, 64 << c);
+        CHECK_EQ(use[c].limit, 0);
+        CHECK_EQ(use[c].mapped, 4 * first[c]);
+        CHECK_EQ(use[c].most, 3 * first[c]);
+        CHECK_EQ(use[c].used, 3 * first[c]);
+    }
+    nart_rt_free(rt);
+    CHECK_EQ(drops, all);
+}
+
+TEST(ids_and_joins_of_tasks_in_every_chunk)
+{
+    enum { MANY = 20000 };
+    nart_task_type type = type_of(8, 8, never);
+    nart_join *joins = calloc(MANY, sizeof *joins);
+
+    CHECK(joins);
+    rt = new_rt();
+    for (int i = 0; i < MANY; i++)
+        CHECK_RES(nart_rt_spawn(rt, &type, NULL, &joins[i]), 0);
+    for (int i = 0; i < MANY; i += 2)
+        CHECK_RES(abort_task(rt, &joins[i]), 0);
+    while (nart_rt_task_count(rt) > MANY / 2)
+        tick();
+    for (int i = 0; i < MANY; i++) {
+        CHECK_EQ(nart_join_done(&joins[i]), i % 2 == 0);
+        CHECK_RES(abort_task(rt, &joins[i]), i % 2 ? 0 : NART_ESTALE);
+        nart_join_release(&joins[i]);
+    }
+    nart_rt_free(rt);
+    free(joins);
+    CHECK_EQ(drops, MANY);
+}
+
+TEST(what_is_reserved_is_there)
+{
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    nart_slot_use use[NART_SLOT_CLASSES];
+    nart_task_type type = type_of(200, 8, never);
+
+    rt = new_rt();
+    CHECK_RES(nart_rt_reserve(rt, 200, 2048), 0); /* there already */
+    nart_rt_slots_get(rt, use);
+    CHECK_EQ(use[2].mapped, 2048);
+    CHECK_RES(nart_rt_reserve(rt, 129, 2049), 0); /* as many again */
+    CHECK_RES(nart_rt_reserve(rt, 256, 10000), 0);
+    CHECK_RES(nart_rt_reserve(rt, 256, 5), 0);
+    nart_rt_slots_get(rt, use);
+    CHECK_EQ(use[2].mapped, 10000);
+    CHECK_EQ(use[2].most, 0);
+    CHECK_EQ(use[1].mapped, 4096);
+    for (int i = 0; i < 10001; i++)
+        CHECK_RES(nart_rt_spawn(rt, &type, NULL, NULL), 0);
+    nart_rt_slots_get(rt, use);
+    CHECK_EQ(use[2].used, 10001);
+    CHECK_EQ(use[2].mapped, 20000);
+    CHECK_RES(nart_rt_reserve(rt, 4097, 1), NART_EFRAME);
+    CHECK_RES(nart_rt_reserve(rt, SIZE_MAX, 1), NART_EFRAME);
+    CHECK_RES(nart_rt_reserve(rt, 0, UINT32_MAX), NART_ESLOTS);
+    CHECK_RES(nart_rt_reserve(NULL, 0, 1), -EINVAL);
+    nart_rt_free(rt);
+    CHECK_EQ(drops, 10001);
+
+    opts.alloc = &test_alloc;
+    opts.slots[0] = 10;
+    opts.max_io = 4;
+    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    CHECK_RES(nart_rt_reserve(rt, 64, 10), 0);
+    CHECK_RES(nart_rt_reserve(rt, 64, 11), NART_ESLOTS);
+    CHECK_RES(nart_rt_reserve(rt, 65, 10000), 0);
+    CHECK_RES(nart_rt_reserve_io(rt, 4), 0);
+    CHECK_RES(nart_rt_reserve_io(rt, 5), NART_EFDS);
+    CHECK_RES(nart_rt_reserve_io(NULL, 1), -EINVAL);
+    nart_rt_free(rt);
+}
+
 TEST(an_id_names_one_task_for_ever)
 {
     nart_task_type type = type_of(8, 8, once);

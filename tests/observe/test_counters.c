@@ -232,7 +232,8 @@ TEST(slots_in_use_and_the_most_that_were)
     CHECK_RES(nart_rt_spawn(rt, &big_type, NULL, NULL), 0);
     nart_rt_slots_get(rt, use);
     CHECK_EQ(use[0].bytes, 64);
-    CHECK_EQ(use[0].limit, 4096);
+    CHECK_EQ(use[0].limit, 0);
+    CHECK_EQ(use[0].mapped, 4096);
     CHECK_EQ(use[0].used, 6);
     CHECK_EQ(use[0].most, 6);
     CHECK_EQ(use[4].bytes, 1024);

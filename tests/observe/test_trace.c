@@ -313,7 +313,7 @@ TEST(without_memory_nothing_changes)
 {
     nart_rt *rt = paused_rt(NULL);
 
-    for (int nth = 1; nth <= 2; nth++) {
+    for (int nth = 1; nth <= 3; nth++) {
         test_alloc_fail(nth, false);
         CHECK_RES(nart_trace_start(rt, 100), -ENOMEM);
         CHECK_RES(nart_trace_stop(rt, NULL), -EPERM);
