@@ -91,6 +91,14 @@ static inline nart__chan *nart__chan_at(nart__home *h)
     return (nart__chan *)(void *)((char *)h - offsetof(nart__chan, home));
 }
 
+/* An answer that does not depend on the channel's state. It ends the wait, like any other. */
+static inline nart_res nart__chan_answer(nart_cx *cx, nart__wait *w, nart_res answer)
+{
+    if (w->task && w->task == cx->self)
+        nart__withdraw(w);
+    return answer;
+}
+
 /* local.c */
 nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value);
 nart_res nart__local_try_send(nart_tx *tx, const void *value);

@@ -171,14 +171,6 @@ nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value)
     return r;
 }
 
-/* There is a value, or the end: no wait. */
-static NART__COLD nart_res recv_now(nart_rx *rx, void *value)
-{
-    if (rx->wait.task)
-        nart__withdraw(&rx->wait);
-    return take(nart__chan_of(rx->ring), value) ? 0 : NART_ECLOSED;
-}
-
 nart_res nart__local_try_recv(nart_rx *rx, void *value)
 {
     nart__chan *c = nart__chan_of(rx->ring);
@@ -199,8 +191,13 @@ nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value)
         return r;
     if (NART_UNLIKELY(w->task && w->task != cx->self))
         return -EBUSY;
-    if (NART_UNLIKELY(used(&c->ring) > 0 || c->senders == 0))
-        return recv_now(rx, value);
+    if (used(&c->ring) > 0 || c->senders == 0) {
+        if (w->task) {
+            rx_withdraw(w);
+            nart__unwait(w);
+        }
+        return take(c, value) ? 0 : NART_ECLOSED;
+    }
     if (NART_UNLIKELY(!nart__at_home(&c->home, cx)))
         return NART_EDRIVER;
     r = nart__park_in(cx, w, &begun);

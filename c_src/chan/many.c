@@ -57,10 +57,11 @@ nart_res nart_send_many(nart_cx *cx, nart_tx *tx, const void *values, size_t n, 
     size_t elem = NART__RING_ELEM(tx->type);
 
     nart_res r = nart__enter(cx, &tx->wait);
-    if (r == 0)
-        r = !done || *done > n ? -EINVAL : usable(tx->ring, values, n);
     if (r)
         return r;
+    r = !done || *done > n ? -EINVAL : usable(tx->ring, values, n);
+    if (r)
+        return nart__chan_answer(cx, &tx->wait, r);
     while (*done < n) {
         r = tx->wait.task ? -EAGAIN : some_in(tx, from + *done * elem, n - *done);
         if (r == -EAGAIN) { /* or it is waiting already: its turn is for one */
@@ -73,7 +74,7 @@ nart_res nart_send_many(nart_cx *cx, nart_tx *tx, const void *values, size_t n, 
         *done += (size_t)r;
     }
     *done = 0;
-    return (nart_res)n;
+    return nart__chan_answer(cx, &tx->wait, (nart_res)n);
 }
 
 nart_res nart_recv_many(nart_cx *cx, nart_rx *rx, void *values, size_t max)
@@ -81,10 +82,11 @@ nart_res nart_recv_many(nart_cx *cx, nart_rx *rx, void *values, size_t max)
     size_t elem = NART__RING_ELEM(rx->type);
 
     nart_res r = nart__enter(cx, &rx->wait);
-    if (r == 0)
-        r = usable(rx->ring, values, max);
-    if (r || max == 0)
+    if (r)
         return r;
+    r = usable(rx->ring, values, max);
+    if (r || max == 0)
+        return nart__chan_answer(cx, &rx->wait, r);
     r = nart__recv_slow(cx, rx, values, elem);
     if (r)
         return r;

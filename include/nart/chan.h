@@ -15,6 +15,9 @@
  * granted a place, and a place not taken (a race lost, a task cancelled) passes on. A channel lives until both its sides
  * are closed, also after its runtime; what is left in it is then given to `drop_value`.
  *
+ * An answer other than NART_PENDING ends the wait: the end may be moved or closed, and its memory
+ * freed, at once.
+ *
  * For hot paths NART_CHAN_TYPED(name, T) makes inline functions that copy a T:
  *
  *     NART_CHAN_TYPED(quotes, struct quote);
@@ -412,7 +415,9 @@ static inline NART_MUST_USE nart_res nart_send(nart_cx *cx, nart_tx *tx, const v
 {
     size_t elem = NART__RING_ELEM(tx->type);
 
-    if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(nart__push(tx, value, elem)))
+    /* a task that waits in here: its answer has to end the wait */
+    if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(!tx->wait.task) &&
+        NART_LIKELY(nart__push(tx, value, elem)))
         return 0;
     return nart__send_slow(cx, tx, value, elem);
 }
@@ -424,7 +429,8 @@ static inline NART_MUST_USE nart_res nart_recv(nart_cx *cx, nart_rx *rx, void *v
 {
     size_t elem = NART__RING_ELEM(rx->type);
 
-    if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(nart__pop(rx, value, elem)))
+    if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(!rx->wait.task) &&
+        NART_LIKELY(nart__pop(rx, value, elem)))
         return 0;
     return nart__recv_slow(cx, rx, value, elem);
 }
@@ -507,14 +513,16 @@ NART_API NART_MUST_USE nart_res nart_recv_blocking(nart_rx *rx, void *value, int
     }                                                                                              \
     NART__CHAN_FN name##_send(nart_cx *cx, nart_tx *tx, T value)                                   \
     {                                                                                              \
-        if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(nart__push(tx, &value, sizeof(T))))          \
+        if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(!tx->wait.task) &&                           \
+            NART_LIKELY(nart__push(tx, &value, sizeof(T))))                                        \
             return 0;                                                                              \
         T kept = value;                                                                            \
         return nart__send_slow(cx, tx, &kept, sizeof(T));                                          \
     }                                                                                              \
     NART__CHAN_FN name##_recv(nart_cx *cx, nart_rx *rx, T *value)                                  \
     {                                                                                              \
-        if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(nart__pop(rx, value, sizeof(T))))            \
+        if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(!rx->wait.task) &&                           \
+            NART_LIKELY(nart__pop(rx, value, sizeof(T))))                                          \
             return 0;                                                                              \
         return nart__recv_slow(cx, rx, value, sizeof(T));                                          \
     }                                                                                              \

@@ -3,6 +3,8 @@
  * the middle of a poll. */
 #include "chan_test.h"
 
+#include <stdlib.h>
+
 /* ---- one waiter per end ---- */
 
 static void second_task_is_refused(uint32_t kind)
@@ -422,4 +424,187 @@ TEST(spsc_closing_does_not_wake_oneself)
 TEST(mpsc_closing_does_not_wake_oneself)
 {
     closing_does_not_wake_oneself(MPSC);
+}
+
+/* ---- an answer ends the wait ---- */
+
+enum { WAY_RECV, WAY_TYPED, WAY_MANY, WAYS };
+
+struct guest {
+    nart_co co;
+    nart_rx rx;
+    uint64_t value;
+};
+
+struct host {
+    nart_co co;
+    nart_rx first, other;
+    struct guest *guest; /* from the heap */
+    uint64_t value;
+    int way;
+};
+
+static nart_res guest_recv(nart_cx *cx, struct guest *g, int way)
+{
+    nart_res r;
+
+    switch (way) {
+    case WAY_RECV:
+        return nart_recv(cx, &g->rx, &g->value);
+    case WAY_TYPED:
+        return u64_recv(cx, &g->rx, &g->value);
+    default:
+        r = nart_recv_many(cx, &g->rx, &g->value, 1);
+        return r == 1 ? 0 : r;
+    }
+}
+
+static nart_res guest_run(nart_cx *cx, struct guest *g, int way)
+{
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &g->co);
+    NART_AWAIT(r, guest_recv(cx, g, way));
+    NART_END(r);
+}
+
+/* Runs a guest, takes its end over byte by byte, and frees its memory; then waits in another end. */
+static nart_res host_run(nart_cx *cx, void *frame)
+{
+    struct host *h = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &h->co);
+    h->guest = calloc(1, sizeof *h->guest);
+    CHECK(h->guest);
+    nart_rx_move(&h->guest->rx, &h->first);
+    NART_AWAIT(r, guest_run(cx, h->guest, h->way));
+    CHECK_RES(r, 0);
+    CHECK_EQ(h->guest->value, 1);
+    memcpy(&h->first, &h->guest->rx, sizeof h->first);
+    memset(h->guest, 0xee, sizeof *h->guest);
+    free(h->guest);
+    NART_AWAIT(r, u64_recv(cx, &h->other, &h->value));
+    CHECK_RES(r, 0);
+    CHECK_EQ(h->value, 2);
+    NART_AWAIT(r, u64_recv(cx, &h->first, &h->value));
+    nart_rx_close(&h->first);
+    nart_rx_close(&h->other);
+    NART_END(r == 0 ? (nart_res)h->value : r);
+}
+
+static const nart_task_type host_type = NART_TASK_TYPE(struct host, host_run, NULL);
+
+/* Once a receive has answered, nothing refers to its end: that may be copied away and its memory
+ * freed, while the task waits somewhere else. */
+static void answer_ends_the_wait(uint32_t kind)
+{
+    for (int way = 0; way < WAYS; way++) {
+        struct chan c;
+        struct host h = { .way = way };
+        nart_tx other;
+        nart_join join = { 0 };
+        chan_open(&c, kind, 4);
+        CHECK_RES(u64_open(c.rt, LOCAL, 4, &other, &h.other), 0);
+        nart_rx_move(&h.first, &c.rx);
+        CHECK_RES(nart_rt_spawn(c.rt, &host_type, &h, &join), 0);
+        settle(c.rt); /* the guest waits */
+        CHECK_RES(u64_try_send(&c.tx, 1), 0);
+        settle(c.rt);
+        CHECK_RES(u64_try_send(&other, 2), 0);
+        settle(c.rt);
+        CHECK_RES(u64_try_send(&c.tx, 3), 0);
+        settle(c.rt);
+        CHECK(nart_join_done(&join));
+        nart_join_release(&join);
+        nart_tx_close(&other);
+        chan_finish(&c);
+    }
+}
+
+TEST(local_answer_ends_the_wait)
+{
+    answer_ends_the_wait(LOCAL);
+}
+
+TEST(spsc_answer_ends_the_wait)
+{
+    answer_ends_the_wait(SPSC);
+}
+
+TEST(mpsc_answer_ends_the_wait)
+{
+    answer_ends_the_wait(MPSC);
+}
+
+struct leaver {
+    nart_tx *tx; /* from the heap, moved to `kept` when it has sent */
+    nart_rx *idle;
+    nart_tx kept;
+    uint64_t value;
+    unsigned polls;
+};
+
+/* A poll written by hand: it waits to send; then a send without waiting finds the room, and the send
+ * that waited answers behind it. */
+static nart_res leaver_poll(nart_cx *cx, void *frame)
+{
+    struct leaver *l = *(struct leaver **)frame;
+
+    if (l->polls++ == 0)
+        return u64_send(cx, l->tx, 5);
+    if (!l->tx)
+        return u64_recv(cx, l->idle, &l->value);
+    CHECK_RES(u64_try_send(l->tx, 4), 0);
+    CHECK_RES(u64_send(cx, l->tx, 5), 0);
+    memcpy(&l->kept, l->tx, sizeof l->kept);
+    memset(l->tx, 0xee, sizeof *l->tx);
+    free(l->tx);
+    l->tx = NULL;
+    return u64_recv(cx, l->idle, &l->value);
+}
+
+static const nart_task_type leaver_type = NART_TASK_TYPE(struct leaver *, leaver_poll, NULL);
+
+static void sent_ends_the_wait(uint32_t kind)
+{
+    struct chan c, idle;
+    struct leaver l = { .tx = calloc(1, sizeof(nart_tx)), .idle = &idle.rx }, *frame = &l;
+    chan_open(&c, kind, 2);
+    idle.rt = c.rt;
+    CHECK_RES(u64_open(c.rt, LOCAL, 1, &idle.tx, &idle.rx), 0);
+    CHECK(l.tx);
+    nart_tx_move(l.tx, &c.tx);
+    CHECK_RES(u64_try_send(l.tx, 1), 0);
+    CHECK_RES(u64_try_send(l.tx, 2), 0);
+    CHECK_RES(nart_rt_spawn(c.rt, &leaver_type, &frame, NULL), 0);
+    settle(c.rt);
+    CHECK_NEXT(&c.rx, 1);
+    CHECK_NEXT(&c.rx, 2);
+    settle(c.rt);
+    CHECK_EQ(l.polls, 2);
+    CHECK_NEXT(&c.rx, 4);
+    CHECK_NEXT(&c.rx, 5);
+    CHECK_RES(u64_try_send(&idle.tx, 6), 0);
+    settle(c.rt);
+    CHECK_EQ(l.value, 6);
+    nart_tx_move(&c.tx, &l.kept);
+    nart_tx_close(&idle.tx);
+    nart_rx_close(&idle.rx);
+    chan_finish(&c);
+}
+
+TEST(local_sent_ends_the_wait)
+{
+    sent_ends_the_wait(LOCAL);
+}
+
+TEST(spsc_sent_ends_the_wait)
+{
+    sent_ends_the_wait(SPSC);
+}
+
+TEST(mpsc_sent_ends_the_wait)
+{
+    sent_ends_the_wait(MPSC);
 }
