@@ -252,7 +252,7 @@ static NART__COLD void poll_odd(nart_rt *rt, nart__task *t)
     if (t->state & NART__T_SPENT)
         rt->stats.budgets_spent++;
     nart_res r = nart__poll(&rt->cx, t, true);
-    if (t->state & NART__T_ABORTED)
+    if ((t->state & (NART__T_ABORTED | NART__T_ENDING)) == NART__T_ABORTED)
         rt->cx.flags |= NART__CX_END;
     after_poll(rt, t, r);
 }

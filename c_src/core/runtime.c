@@ -422,6 +422,7 @@ nart_res nart_rt_free_counted(nart_rt *rt, nart_rt_end *out)
         nart__guest_remove(g);
         g->rt_gone(g);
     }
+    nart__nursery_finish(rt);
     nart__reactor_finish(&rt->reactor, forked);
     if (forked)
         nart__hub_end(rt->hub); /* the eventfd is the parent's, too: not to be used again here */

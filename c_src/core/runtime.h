@@ -77,11 +77,12 @@ struct nart_rt {
     nart__slab slab;
     uint32_t mailbox;
     nart__reactor reactor;
-    nart__watch watches; /* list head */
-    nart__guest guests;  /* list head */
-    nart__task *begun;   /* begun and not yet committed: a tree, see task.c */
-    nart__post *posted;  /* taken from the mailbox and not run yet, oldest first */
-    uint64_t post_tick;  /* in which `posts` have been run: a tick looks more than once */
+    nart__watch watches;      /* list head */
+    nart__guest guests;       /* list head */
+    struct nart__ward *wards; /* for tasks in nurseries; see nursery.c */
+    nart__task *begun;        /* begun and not yet committed: a tree, see task.c */
+    nart__post *posted;       /* taken from the mailbox and not run yet, oldest first */
+    uint64_t post_tick;       /* in which `posts` have been run: a tick looks more than once */
     uint32_t posts;
     nart__waitq awaiting_shutdown;
     void (*mailed)(nart_rt *rt); /* asked whenever the mailbox is woken; or NULL */
@@ -224,6 +225,18 @@ nart__task *nart__rt_next(const nart_rt *rt, uint32_t *slot);
 
 /* A task has answered, or is being dropped: NART_EABORTED. Its wakes, its join, its frame. */
 void nart__task_finish(nart_rt *rt, nart__task *t, nart_res r);
+
+/* Asks a task of this runtime to end, which may run now. */
+void nart__task_cancel(nart_rt *rt, nart__task *t);
+
+/* A task of a nursery has ended, `w` was its joiner; nothing of it is left. */
+void nart__nursery_ended(nart_rt *rt, nart__wait *w, nart_res r);
+
+/* A task has answered r. True: it has nurseries with tasks in them, and is polled until they have ended. */
+bool nart__nursery_holds(nart__task *t, nart_res r);
+
+/* The runtime's end. */
+void nart__nursery_finish(nart_rt *rt);
 
 /* A task of a set has ended: t->res. */
 void nart__task_set_ended(nart__task *t);

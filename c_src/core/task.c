@@ -409,9 +409,23 @@ nart_res nart_rt_spawn_boxed(nart_rt *rt, const nart_task_type *type, const void
 
 /* ---- ending ---- */
 
+static NART__COLD void finish_in_nursery(nart_rt *rt, nart__task *t)
+{
+    nart__wait *ward = t->joiner;
+    nart_res r = t->res;
+
+    t->joiner = NULL;
+    frame_end(rt, t); /* first: its drop may use the owner's frame */
+    nart__nursery_ended(rt, ward, r);
+}
+
 /* It belongs to a set, or nobody will ask for its answer, but with a copy of the handle. */
 static NART__NOINLINE void finish_odd_join(nart_rt *rt, nart__task *t)
 {
+    if (NART_UNLIKELY(t->state & NART__T_IN_NURSERY)) {
+        finish_in_nursery(rt, t);
+        return;
+    }
     if (t->state & NART__T_IN_SET)
         nart__task_set_ended(t);
     else if (NART_UNLIKELY(t->joiner != NULL))
@@ -423,6 +437,10 @@ static NART__NOINLINE void finish_odd_join(nart_rt *rt, nart__task *t)
 /* It ends while it waits, or while its timer runs. */
 static NART__NOINLINE void finish_odd(nart_rt *rt, nart__task *t, nart_res r)
 {
+    if (t->waits && nart__nursery_holds(t, r)) {
+        t->state &= ~(uint32_t)NART__T_DONE;
+        return;
+    }
     nart__withdraw_all(t);
     if (t->timer.next)
         nart__wheel_remove(&rt->wheel, &t->timer);
@@ -453,6 +471,19 @@ void nart__task_unlisted(nart_rt *rt, nart__task *t)
         slot_free(rt, t);
 }
 
+static void ask(nart_rt *rt, nart__task *t, uint32_t bits)
+{
+    t->state |= bits;
+    if (t == rt->cx.self && !nart__shield_holds(&rt->cx, t)) /* itself: from now on */
+        nart__stop_add(&rt->cx, NART__STOP_CANCEL);
+    nart__rt_ready(rt, t);
+}
+
+void nart__task_cancel(nart_rt *rt, nart__task *t)
+{
+    ask(rt, t, NART__T_CANCELLED);
+}
+
 static nart_res ask_to_end(nart_rt *rt, nart_task id, uint32_t bits)
 {
     nart_res r = nart__rt_check(rt);
@@ -461,10 +492,7 @@ static nart_res ask_to_end(nart_rt *rt, nart_task id, uint32_t bits)
     nart__task *t = nart__rt_task(rt, id);
     if (!t)
         return NART_ESTALE;
-    t->state |= bits;
-    if (t == rt->cx.self && !nart__shield_holds(&rt->cx, t)) /* itself: from now on */
-        nart__stop_add(&rt->cx, NART__STOP_CANCEL);
-    nart__rt_ready(rt, t);
+    ask(rt, t, bits);
     return 0;
 }
 

@@ -116,7 +116,7 @@ void nart__sweep(nart__task *t)
 {
     for (nart__wait *w = t->waits, *more; w; w = more) {
         more = w->more;
-        if (w->seen != t->polls)
+        if (w->seen != t->polls && w->state != NART__OPEN)
             nart__withdraw(w);
     }
 }
@@ -161,9 +161,15 @@ void nart__co_ended(nart_cx *cx, const nart_co *co)
 
     if (!t) /* called outside of a poll */
         return;
-    for (nart__wait *w = t->waits; w; w = w->more)
-        if (is_under(w->co, co))
-            w->co = co->up;
+    for (nart__wait *w = t->waits, *more; w; w = more) {
+        more = w->more;
+        if (!is_under(w->co, co))
+            continue;
+        bool its_nursery = w->state == NART__OPEN && w->co == co;
+        w->co = co->up;
+        if (its_nursery)
+            nart__nursery_left(w, co);
+    }
     if (is_under(t->leaf, co))
         t->leaf = co->up;
 }
@@ -183,8 +189,12 @@ void nart__withdraw_under(nart_cx *cx, nart_co *co)
         t->leaf = NULL;
     for (nart__wait *w = t->waits, *more; w; w = more) {
         more = w->more;
-        if (is_under(w->co, co))
+        if (!is_under(w->co, co))
+            continue;
+        if (w->state != NART__OPEN)
             nart__withdraw(w);
+        else if (w->co != co)
+            nart__nursery_lost(w);
     }
 }
 

@@ -15,8 +15,9 @@
 #include <nart/driver.h>
 
 /* Granted: what is waited for has reserved something. Closed, done: the answer is there, and the wait
- * has nothing more to do with what was waited for, which may be gone. */
-enum { NART__IDLE, NART__QUEUED, NART__GRANTED, NART__CLOSED, NART__DONE };
+ * has nothing more to do with what was waited for, which may be gone. Open: a nursery, whose wait lasts until
+ * it is joined. */
+enum { NART__IDLE, NART__QUEUED, NART__GRANTED, NART__CLOSED, NART__DONE, NART__OPEN };
 
 /* -ECANCELED answers in one poll after which a body counts as deaf. */
 #define NART__PATIENCE 65536
@@ -65,6 +66,10 @@ static inline void nart__stop_remove(nart_cx *cx, uint32_t why)
     if ((cx->stop & why) && !(cx->stop &= ~why))
         cx->go = cx->kept;
 }
+
+/* An open nursery, of which `w` is the wait: the body that opened it ends; or has lost a race. */
+NART__COLD void nart__nursery_left(nart__wait *w, const nart_co *co);
+NART__COLD void nart__nursery_lost(nart__wait *w);
 
 /* A sleep of its own: begins, and waits. For operations that count their time themselves. */
 void nart__timer_begin(nart_cx *cx, nart_timer *t, int64_t at);

@@ -16,6 +16,7 @@
 #include "io.h"
 #include "local.h"
 #include "net.h"
+#include "nursery.h"
 #include "observe.h"
 #include "oneshot.h"
 #include "remote.h"

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* nursery.c: tasks whose owner's frame outlives them.
+ *
+ * What it keeps true
+ *  1. An open nursery is a wait of its owner in the state NART__OPEN, which no sweep and no race ends. So
+ *     whatever ends the owner finds it.
+ *  2. An owner that has answered, or is to be dropped, while a child is left does not end: it is
+ *     polled by ending_poll() instead of its own function from then on, and that answers once the last
+ *     child has ended. Its join, drop and slot come after that as always.
+ *  3. The last child's end makes the owner ready.
+ *
+ * Children are in a list of wards, by which they are cancelled; wards are kept in the runtime for the next
+ * child. A child is held by nobody else: its frame is dropped before its nursery knows of its end. */
+#include "runtime.h"
+
+#include <nart/nursery.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NART__NURSERY_CANCELLED 0x100u
+#define NART__NURSERY_CUT 0x200u /* by the owner's cancellation, or a deadline */
+
+typedef struct nart__ward ward;
+
+struct nart__ward {
+    nart__wait wait; /* what the child's joiner is; never waited in */
+    nart_nursery *nursery;
+    ward *next, *prev; /* `next` alone when it is kept for later */
+    nart__task *task;
+};
+
+static void open_withdraw(nart__wait *w)
+{
+    (void)w; /* the task's list is all that it is in */
+}
+
+static const struct nart__wait_ops open_ops = { "nursery", open_withdraw };
+
+static nart_nursery *nursery_of(nart__wait *w)
+{
+    return (nart_nursery *)(void *)w; /* the first member */
+}
+
+/* ---- wards ---- */
+
+static ward *ward_take(nart_rt *rt)
+{
+    ward *d = rt->wards;
+
+    if (!d)
+        return nart__alloc(&rt->alloc, sizeof *d, _Alignof(ward));
+    rt->wards = d->next;
+    return d;
+}
+
+static void ward_give(nart_rt *rt, ward *d)
+{
+    d->next = rt->wards;
+    rt->wards = d;
+}
+
+void nart__nursery_finish(nart_rt *rt)
+{
+    while (rt->wards) {
+        ward *d = ward_take(rt);
+        nart__free(&rt->alloc, d, sizeof *d, _Alignof(ward));
+    }
+}
+
+/* ---- opening, spawning ---- */
+
+nart_res nart_nursery_open(nart_cx *cx, nart_nursery *n, uint32_t flags)
+{
+    if (!cx->self)
+        return -EPERM;
+    if (!nart__cx_rt(cx))
+        return NART_EDRIVER;
+    if (flags & ~(uint32_t)NART_NURSERY_CANCEL_ON_ERROR)
+        return -EINVAL;
+    if (n->wait.task)
+        return -EBUSY;
+    *n = (nart_nursery){ .flags = flags };
+    nart__wait_begin(cx->self, &n->wait);
+    n->wait.ops = &open_ops;
+    n->wait.state = NART__OPEN;
+    n->wait.co = cx->co;
+    return 0;
+}
+
+/* The child becomes the nursery's, which is the only one that holds it. */
+static void adopt(nart_nursery *n, ward *d, nart__task *t)
+{
+    *d = (ward){ .nursery = n, .next = n->children, .task = t };
+    if (d->next)
+        d->next->prev = d;
+    n->children = d;
+    n->len++;
+    t->joiner = &d->wait;
+    t->state = (t->state & ~(uint32_t)NART__T_HELD) | NART__T_IN_NURSERY;
+}
+
+static nart_res spawn(nart_cx *cx, nart_nursery *n, const nart_task_type *type, const void *init,
+                      bool boxed)
+{
+    nart_rt *rt = nart__cx_rt(cx);
+    nart_join j;
+
+    if (!n->wait.task || n->flags & NART__NURSERY_CANCELLED)
+        return NART_ECLOSED;
+    if (!rt || n->wait.task->home != cx)
+        return NART_EDRIVER;
+    ward *d = ward_take(rt);
+    if (!d)
+        return -ENOMEM;
+    nart_res r = boxed ? nart_spawn_boxed(cx, type, init, &j) : nart_spawn(cx, type, init, &j);
+    if (r)
+        ward_give(rt, d);
+    else
+        adopt(n, d, j.task);
+    return r;
+}
+
+nart_res nart_nursery_spawn(nart_cx *cx, nart_nursery *n, const nart_task_type *type,
+                            const void *init)
+{
+    return spawn(cx, n, type, init, false);
+}
+
+nart_res nart_nursery_spawn_boxed(nart_cx *cx, nart_nursery *n, const nart_task_type *type,
+                                  const void *init)
+{
+    return spawn(cx, n, type, init, true);
+}
+
+/* ---- ending ---- */
+
+void nart_nursery_cancel(nart_nursery *n)
+{
+    if (!n->wait.task || n->flags & NART__NURSERY_CANCELLED)
+        return;
+    n->flags |= NART__NURSERY_CANCELLED;
+    for (ward *d = n->children; d; d = d->next)
+        nart__task_cancel(nart__rt_of(d->task), d->task);
+}
+
+/* A child has ended with r and is gone; `w` was its joiner. */
+void nart__nursery_ended(nart_rt *rt, nart__wait *w, nart_res r)
+{
+    ward *d = (ward *)(void *)w;
+    nart_nursery *n = d->nursery;
+
+    if (d->prev)
+        d->prev->next = d->next;
+    else
+        n->children = d->next;
+    if (d->next)
+        d->next->prev = d->prev;
+    ward_give(rt, d);
+    n->len--;
+    if (r < 0 && n->error == 0) {
+        n->error = r;
+        if (n->flags & NART_NURSERY_CANCEL_ON_ERROR)
+            nart_nursery_cancel(n);
+    }
+    if (n->len == 0)
+        nart__ready(n->wait.task);
+}
+
+/* Its children end, and the caller is polled again after the last one. */
+static nart_res cut(nart_cx *cx, nart_nursery *n)
+{
+    n->flags |= NART__NURSERY_CUT;
+    nart_nursery_cancel(n);
+    cx->self->leaf = cx->co;
+    return NART_PENDING;
+}
+
+nart_res nart_nursery_join(nart_cx *cx, nart_nursery *n, nart_res *error)
+{
+    nart_res r = nart__enter(cx, NULL);
+
+    if (r == NART_PENDING || r == -EPERM)
+        return r;
+    if (!n->wait.task)
+        return NART_ECLOSED;
+    if (n->wait.task != cx->self)
+        return -EBUSY;
+    if (n->len > 0) {
+        if (r == 0)
+            r = nart__park(cx);
+        return r == NART_PENDING ? r : cut(cx, n);
+    }
+    if (r == 0 && n->flags & NART__NURSERY_CUT)
+        r = nart__look(cx);
+    nart__unwait(&n->wait);
+    if (error)
+        *error = n->error;
+    return r;
+}
+
+/* ---- the owner ends ---- */
+
+/* Polls an owner that has answered, until its last child has ended. */
+static nart_res ending_poll(nart_cx *cx, void *frame)
+{
+    nart_res answer = 0;
+
+    (void)frame;
+    for (nart__wait *w = cx->self->waits; w; w = w->more) {
+        if (nursery_of(w)->len > 0)
+            return NART_PENDING;
+        answer = nursery_of(w)->answer;
+    }
+    return answer;
+}
+
+bool nart__nursery_holds(nart__task *t, nart_res r)
+{
+    bool holds = false;
+
+    for (nart__wait *w = t->waits, *more; w; w = more) {
+        more = w->more;
+        if (w->state != NART__OPEN) {
+            nart__withdraw(w);
+            continue;
+        }
+        nursery_of(w)->answer = r;
+        nart_nursery_cancel(nursery_of(w));
+        holds |= nursery_of(w)->len > 0;
+    }
+    if (holds) {
+        t->poll = ending_poll;
+        t->state |= NART__T_ENDING;
+    }
+    return holds;
+}
+
+/* ---- its body ends, or loses ---- */
+
+void nart__nursery_left(nart__wait *w, const nart_co *co)
+{
+    const nart_nursery *n = nursery_of(w);
+
+    if (n->len == 0) {
+        nart__unwait(w);
+    } else if (co->up) {
+        fprintf(stderr,
+                "nart: %s (%s): ended while %u tasks of its nursery run: await "
+                "nart_nursery_join() first\n",
+                co->site->func, co->site->file, (unsigned)n->len);
+        abort();
+    }
+}
+
+void nart__nursery_lost(nart__wait *w)
+{
+    if (nursery_of(w)->len == 0)
+        nart__unwait(w);
+    else
+        nart_nursery_cancel(nursery_of(w));
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/**
+ * @file nart/nursery.h
+ * Tasks that use the frame of the task that spawned them (structured concurrency).
+ *
+ * A task's frame is its own: another task that keeps a pointer into it uses freed memory once the
+ * first one has ended, and nart_rt_free() ends tasks in an order of its own. A nursery makes such
+ * pointers safe: the frame of the task that opened it stays until the last task of the nursery has
+ * ended, whatever comes first: a return, cancellation, an abort, a shutdown or nart_rt_free().
+ *
+ * ```c
+ * struct pair { nart_co co; nart_nursery both; int sum; struct part parts[2]; nart_res r, error; };
+ *
+ *     f->r = nart_nursery_open(cx, &f->both, NART_NURSERY_CANCEL_ON_ERROR);
+ *     f->parts[0].sum = f->parts[1].sum = &f->sum;   // pointers into this frame
+ *     if (f->r == 0)
+ *         f->r = nart_nursery_spawn(cx, &f->both, &part_type, &f->parts[0]);
+ *     if (f->r == 0)
+ *         f->r = nart_nursery_spawn(cx, &f->both, &part_type, &f->parts[1]);
+ *     NART_AWAIT(f->r, nart_nursery_join(cx, &f->both, &f->error));
+ * ```
+ *
+ * The nursery, and what its tasks use, lie in the task's frame, or in the frame of a body of the task
+ * that joins the nursery before it ends. A body that ends before that aborts the program by name, unless
+ * it is the task's outermost one, whose end then waits. A body that lost a race has its tasks cancelled;
+ * NART_STOP makes it join, and only then its frame may be freed.
+ *
+ * **Thread**, everything here: the runtime's own.
+ */
+#ifndef NART_NURSERY_H
+#define NART_NURSERY_H
+
+#include "task.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    NART_NURSERY_CANCEL_ON_ERROR = 1 /**< the first task that answers below 0 cancels the others */
+};
+
+struct nart__ward;
+
+/** Zeroed = closed. Not copied or moved while it is open. */
+typedef struct nart_nursery {
+    nart__wait wait;             /* of the task that opened it */
+    struct nart__ward *children; /* those that have not ended, the newest first */
+    nart_res error;              /* the first answer below 0; 0: none */
+    nart_res answer;             /* the owner's, while its end waits for them */
+    uint32_t len;                /* children */
+    uint32_t flags;              /* NART_NURSERY_*, NART__NURSERY_* */
+} nart_nursery;
+
+/** Opens a nursery for the running task, by the body that runs.
+ *  @return 0; -EINVAL an unknown flag; -EBUSY it is open; NART_EDRIVER; -EPERM outside of a poll. */
+NART_API NART_MUST_USE nart_res nart_nursery_open(nart_cx *cx, nart_nursery *n, uint32_t flags);
+
+/**
+ * Spawns a task into it, as nart_spawn() does. Any task of the runtime may: its tasks, too.
+ * @return 0; NART_ECLOSED not open, or cancelled; -ENOMEM; the errors of nart_spawn().
+ * **Ownership**: as nart_spawn(). **Cost**: that of a spawn, and one allocation when more tasks are in
+ *   nurseries of the runtime than ever before.
+ */
+NART_API NART_MUST_USE nart_res nart_nursery_spawn(nart_cx *cx, nart_nursery *n,
+                                                   const nart_task_type *type, const void *init);
+
+/** The same with a frame of any size, as nart_spawn_boxed(). */
+NART_API NART_MUST_USE nart_res nart_nursery_spawn_boxed(nart_cx *cx, nart_nursery *n,
+                                                         const nart_task_type *type,
+                                                         const void *init);
+
+/**
+ * Awaits the end of all its tasks, and closes it. If the caller is cancelled or a deadline around it
+ * passes, its tasks are cancelled, and the answer still waits until they have ended.
+ * @param error the first answer below 0 of a task, in the order in which they ended (NART_EABORTED: it
+ *   was cancelled or aborted); 0 when there was none; may be NULL.
+ * @return 0; -ECANCELED, -ETIMEDOUT: as said, and all have ended; NART_ECLOSED not open; -EBUSY another
+ *   task has opened it; -EPERM outside of a poll. After all but the last two it is closed.
+ */
+NART_API NART_MUST_USE nart_res nart_nursery_join(nart_cx *cx, nart_nursery *n, nart_res *error);
+
+/** Asks all its tasks to end, as nart_task_cancel(); more cannot be spawned into it. Closed ones are
+ *  fine. **Cost**: O(tasks). */
+NART_API void nart_nursery_cancel(nart_nursery *n);
+
+/** Its tasks that have not ended. */
+static inline uint32_t nart_nursery_len(const nart_nursery *n)
+{
+    return n->len;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif
