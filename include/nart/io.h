@@ -16,8 +16,11 @@
  *     operation, but for a connect, would then be one on what is open now.
  *  5. Errors about the waiting itself, which every operation can answer, are not repeated below:
  *     `-ECANCELED` and `-ETIMEDOUT` (nothing was taken or sent: the operation can be called again),
- *     `-EBUSY`, `-EBADF`, NART_EDRIVER, NART_ESTALE.
- *  6. Nothing allocates. A descriptor that may be ready is tried without asking the kernel first.
+ *     `-EBUSY`, `-EBADF`, NART_EDRIVER, NART_ESTALE, `-EPERM`.
+ *  6. What is done with a handle, moving included, is done on the thread of its runtime, or on any
+ *     before that is bound. In a child of fork the handles of the parent can only be closed, which
+ *     closes the child's copy of the descriptor.
+ *  7. Nothing allocates. A descriptor that may be ready is tried without asking the kernel first.
  *
  * A handle is a plain struct in the caller's frame: not copied, moved with its move function (a
  * nart_fd, which has none, stays where it is). An answer of `-errno` that is not listed comes from
@@ -66,9 +69,9 @@ enum {
 /**
  * Watches a descriptor; it should be non-blocking, which is not changed here.
  * @param flags 0 or NART_FD_BORROW. @param out overwritten; closed when this fails.
- * @return 0; -EINVAL; -EBADF; -EEXIST it is watched already; -EMFILE, -ENFILE no descriptor
- *   left in the process or the system; NART_EFDS more than nart_rt_opts.max_io; -ENOMEM; -ENOSPC the
- *   kernel's limit; NART_EWRONGTHREAD, NART_EFORK.
+ * @return 0; -EINVAL no `rt` or `out`, or other flags; -EBADF; -EEXIST it is watched already; -EMFILE,
+ *   -ENFILE no descriptor left in the process or the system; NART_EFDS more than nart_rt_opts.max_io;
+ *   -ENOSPC, -ENOMEM the kernel's limits; NART_EWRONGTHREAD, NART_EFORK.
  * **Ownership**: on success, without NART_FD_BORROW, the descriptor is the handle's: closed by
  *   nart_fd_close() or with the runtime. On failure it stays the caller's.
  * **Thread**: the runtime's own, or any before it is bound.
@@ -104,7 +107,7 @@ NART_API NART_MUST_USE nart_res nart_fd_ready(nart_cx *cx, nart_fd *h, uint32_t 
  *  ready. **Thread**: the runtime's own. */
 NART_API void nart_fd_clear(nart_fd *h, uint32_t dirs);
 
-/** Closes. @return 0, also for NULL, a closed handle, and one whose runtime is gone;
+/** Closes. @return 0, also for NULL, a closed handle, one whose runtime is gone, and in a child of fork;
  *  NART_EWRONGTHREAD: nothing was done. */
 NART_API nart_res nart_fd_close(nart_fd *h);
 

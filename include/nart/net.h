@@ -93,15 +93,16 @@ typedef struct nart_tcp_listen_opts {
 
 /**
  * Listens at `addr`; port 0 takes a free one, see nart_tcp_listener_addr(). `opts` may be NULL.
- * @return 0; -EINVAL; -EAFNOSUPPORT; -EADDRINUSE; -EADDRNOTAVAIL; -EACCES; -EMFILE, -ENFILE,
- *   NART_EFDS, -ENOMEM, -ENOSPC as nart_fd_open(); NART_EABI; NART_EWRONGTHREAD; NART_EFORK.
+ * @return 0; -EINVAL no `rt` or `out`, bad options, or `addr` is no address; -EAFNOSUPPORT it is not of
+ *   IPv4 or IPv6; -EADDRINUSE; -EADDRNOTAVAIL; -EACCES; -EMFILE, -ENFILE, NART_EFDS, -ENOBUFS, -ENOMEM,
+ *   -ENOSPC as nart_fd_open(); NART_EABI; NART_EWRONGTHREAD; NART_EFORK.
  * **Thread**: the runtime's own, or any before it is bound.
  */
 NART_API NART_MUST_USE nart_res nart_tcp_listen(nart_rt *rt, const nart_addr *addr,
                                                 const nart_tcp_listen_opts *opts,
                                                 nart_tcp_listener *out);
 
-/** Where it listens. @return 0; -EBADF; NART_ESTALE. */
+/** Where it listens. @return 0; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API nart_res nart_tcp_listener_addr(const nart_tcp_listener *l, nart_addr *out);
 
 /** Closes; connections that wait are reset. @return as nart_fd_close(). */
@@ -123,8 +124,9 @@ typedef struct nart_tcp {
 /**
  * Awaits a connection. Connections that failed before they were taken are passed over.
  * @param out closed or zeroed before. @param peer the peer's address, or NULL.
- * @return 0; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, NART_EFDS: out of descriptors or memory, of the
- *   process, the system or the runtime (nart_rt_opts.max_io). The connection goes on waiting: free something or sleep, then call again,
+ * @return 0; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -ENOSPC, NART_EFDS: out of descriptors or memory, of
+ *   the process, the system or the runtime (nart_rt_opts.max_io). The connection goes on waiting: free
+ *   something or sleep, then call again,
  *   for calling at once would only fail at once; -EISCONN `*out` is open.
  */
 NART_API NART_MUST_USE nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *l, nart_tcp *out,
@@ -157,8 +159,8 @@ NART_API NART_MUST_USE nart_res nart_tcp_adopt(nart_rt *rt, int fd, nart_tcp *ou
  * nart_tcp_recv() come first in the stream and are copied to `residue`; the epoll reactor receives
  * nothing ahead, `*n` is 0 there.
  * @param fd where it goes. @param residue, cap, n may be NULL and 0 under the epoll reactor.
- * @return 0; -EINVAL no `fd`; -EBADF; -ENOTCONN; NART_ESTALE; NART_EWRONGTHREAD; -ENOBUFS more than
- *   `cap` bytes: `*n` says how many, the handle stays open.
+ * @return 0; -EINVAL no `fd`; -EBADF; -ENOTCONN a connect is under way; NART_ESTALE;
+ *   NART_EWRONGTHREAD; -ENOBUFS more than `cap` bytes: `*n` says how many, the handle stays open.
  * **Ownership**: the descriptor is the caller's again.
  */
 NART_API NART_MUST_USE nart_res nart_tcp_detach(nart_tcp *s, int *fd, void *residue, size_t cap,
@@ -247,18 +249,19 @@ NART_API NART_MUST_USE nart_res nart_tcp_write(nart_cx *cx, nart_tcp *s, nart_tc
 NART_API nart_res nart_tcp_shutdown(nart_tcp *s, uint32_t dirs);
 
 /** Whether small packets are sent at once (the default) or held back until earlier ones have been
- *  acknowledged. @return 0; -EBADF; NART_ESTALE. */
+ *  acknowledged. @return 0; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API nart_res nart_tcp_set_nodelay(nart_tcp *s, bool on);
 /** @return 1, 0, or the errors of nart_tcp_set_nodelay(). */
 NART_API nart_res nart_tcp_nodelay(const nart_tcp *s);
 
-/** Its own address. @return 0; -EBADF; NART_ESTALE. */
+/** Its own address. @return 0; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API nart_res nart_tcp_local_addr(const nart_tcp *s, nart_addr *out);
-/** The peer's address. @return 0; -EBADF; -ENOTCONN; NART_ESTALE. */
+/** The peer's address. @return those of nart_tcp_local_addr(); -ENOTCONN not connected yet, or no
+ *  longer. */
 NART_API nart_res nart_tcp_peer_addr(const nart_tcp *s, nart_addr *out);
 
 /** The descriptor, for options that have no function here. **Ownership**: the handle's.
- *  @return the descriptor; -EBADF; NART_ESTALE; NART_EWRONGTHREAD. */
+ *  @return the descriptor; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API nart_res nart_tcp_fd(const nart_tcp *s);
 
 /* ---- UDP ------------------------------------------------------------------------------------ */
@@ -328,14 +331,17 @@ NART_API NART_MUST_USE nart_res nart_udp_recv(nart_cx *cx, nart_udp *u, void *bu
                                               nart_addr *from);
 
 /** Sends one datagram. @param to NULL when the socket is connected.
- *  @return `len`; -EMSGSIZE too long; -EDESTADDRREQ; -ECONNREFUSED an earlier one was refused. */
+ *  @return `len`; -EMSGSIZE too long; -EDESTADDRREQ no `to` and not connected; -EINVAL, -EAFNOSUPPORT
+ *  `to` is no address of this socket's family; -ENETUNREACH; -ECONNREFUSED an earlier one was
+ *  refused (connected sockets). */
 NART_API NART_MUST_USE nart_res nart_udp_send(nart_cx *cx, nart_udp *u, const void *buf, size_t len,
                                               const nart_addr *to);
 
 /**
  * Receives what is there, at most `n` and NART_UDP_BATCH datagrams: into `buf` and `cap` of each
  * message, filling in the rest.
- * @return how many, at least 1; -EINVAL `n` is 0; -ECONNREFUSED.
+ * @return how many, at least 1; -EINVAL `n` is 0; -ECONNREFUSED an earlier datagram was refused
+ *   (connected sockets).
  * **Cost**: one system call; no other when it answers less than `n`.
  */
 NART_API NART_MUST_USE nart_res nart_udp_recv_many(nart_cx *cx, nart_udp *u, nart_udp_msg *msgs,
@@ -344,12 +350,12 @@ NART_API NART_MUST_USE nart_res nart_udp_recv_many(nart_cx *cx, nart_udp *u, nar
 /**
  * Sends the first of `n` datagrams, NART_UDP_BATCH at most, as many as the kernel accepts at once:
  * `buf`, `len` and `addr` of each message.
- * @return how many, at least 1; -EINVAL `n` is 0; the error of the first that was not accepted.
+ * @return how many, at least 1; -EINVAL `n` is 0; the errors of nart_udp_send(): that of the first.
  */
 NART_API NART_MUST_USE nart_res nart_udp_send_many(nart_cx *cx, nart_udp *u,
                                                    const nart_udp_msg *msgs, size_t n);
 
-/** Its own address. @return 0; -EBADF; NART_ESTALE. */
+/** Its own address. @return as nart_tcp_local_addr(). */
 NART_API nart_res nart_udp_local_addr(const nart_udp *u, nart_addr *out);
 
 /** The descriptor, for options that have no function here. @return as nart_tcp_fd(). */

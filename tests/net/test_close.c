@@ -375,33 +375,108 @@ TEST(a_handle_of_another_runtime_is_refused)
     CHECK_RES(nart_rt_free(other), 0);
 }
 
+/* A handle of each kind. */
+struct kinds {
+    nart_rt *rt;
+    nart_tcp s;
+    nart_tcp_listener l;
+    nart_udp u;
+    nart_fd h;
+    int peer;
+};
+
+static void open_kinds(struct kinds *k)
+{
+    nart_addr at = localhost();
+
+    k->rt = new_rt();
+    k->peer = tcp_pair(k->rt, &k->s);
+    listen_at(k->rt, &k->l, &at);
+    at = localhost();
+    CHECK_RES(nart_udp_open(k->rt, &at, NULL, &k->u), 0);
+    CHECK_RES(nart_fd_open(k->rt, k->peer, NART_FD_BORROW, &k->h), 0);
+}
+
+static void close_kinds(struct kinds *k, nart_res answer)
+{
+    CHECK_RES(nart_tcp_close(&k->s), answer);
+    CHECK_RES(nart_tcp_listener_close(&k->l), answer);
+    CHECK_RES(nart_udp_close(&k->u), answer);
+    CHECK_RES(nart_fd_close(&k->h), answer);
+}
+
+/* Every call that takes a handle and no poll gives this answer. */
+static void calls_answer(struct kinds *k, nart_res answer)
+{
+    nart_addr a = localhost();
+
+    CHECK_RES(nart_tcp_shutdown(&k->s, NART_WRITE), answer);
+    CHECK_RES(nart_tcp_set_nodelay(&k->s, true), answer);
+    CHECK_RES(nart_tcp_nodelay(&k->s), answer);
+    CHECK_RES(nart_tcp_fd(&k->s), answer);
+    CHECK_RES(nart_udp_fd(&k->u), answer);
+    CHECK_RES(nart_udp_connect(&k->u, &a), answer);
+    CHECK_RES(nart_tcp_local_addr(&k->s, &a), answer);
+    CHECK_RES(nart_tcp_peer_addr(&k->s, &a), answer);
+    CHECK_RES(nart_tcp_listener_addr(&k->l, &a), answer);
+    CHECK_RES(nart_udp_local_addr(&k->u, &a), answer);
+}
+
+/* And every one that opens. */
+static void opening_answers(struct kinds *k, nart_res answer)
+{
+    nart_addr at = localhost();
+    nart_tcp s;
+    nart_tcp_listener l;
+    nart_udp u;
+    nart_fd h;
+
+    CHECK_RES(nart_tcp_listen(k->rt, &at, NULL, &l), answer);
+    CHECK_RES(nart_udp_open(k->rt, &at, NULL, &u), answer);
+    CHECK_RES(nart_tcp_adopt(k->rt, k->peer, &s), answer);
+    CHECK_RES(nart_fd_open(k->rt, k->peer, NART_FD_BORROW, &h), answer);
+}
+
 static void *on_another_thread(void *arg)
 {
-    nart_tcp *s = arg;
-    nart_addr a;
+    struct kinds *k = arg;
+    int fd;
 
-    CHECK_RES(nart_tcp_close(s), NART_EWRONGTHREAD);
-    CHECK_RES(nart_tcp_fd(s), NART_EWRONGTHREAD);
-    CHECK_RES(nart_tcp_local_addr(s, &a), NART_EWRONGTHREAD);
+    calls_answer(k, NART_EWRONGTHREAD);
+    opening_answers(k, NART_EWRONGTHREAD);
+    close_kinds(k, NART_EWRONGTHREAD);
+    CHECK_RES(nart_tcp_detach(&k->s, &fd, NULL, 0, NULL), NART_EWRONGTHREAD);
     return NULL;
 }
 
 TEST(the_wrong_thread_is_refused_and_nothing_is_done)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
+    struct kinds k;
     pthread_t thread;
     char buf[8];
-    int peer = tcp_pair(rt, &s);
 
-    CHECK_RES(nart_rt_bind(rt), 0);
-    CHECK_EQ(pthread_create(&thread, NULL, on_another_thread, &s), 0);
+    open_kinds(&k);
+    CHECK_RES(nart_rt_bind(k.rt), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, on_another_thread, &k), 0);
     CHECK_EQ(pthread_join(thread, NULL), 0);
-    raw_send(peer, "abc");
-    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 3);
-    CHECK_RES(nart_tcp_close(&s), 0);
-    close(peer);
-    CHECK_RES(nart_rt_free(rt), 0);
+    raw_send(k.peer, "abc");
+    CHECK_RES(recv_now(k.rt, &k.s, buf, sizeof buf), 3);
+    close_kinds(&k, 0);
+    close(k.peer);
+    CHECK_RES(nart_rt_free(k.rt), 0);
+}
+
+TEST(every_call_on_a_handle_that_outlived_its_runtime_is_stale)
+{
+    struct kinds k;
+    int fd;
+
+    open_kinds(&k);
+    CHECK_RES(nart_rt_free(k.rt), 0);
+    calls_answer(&k, NART_ESTALE);
+    CHECK_RES(nart_tcp_detach(&k.s, &fd, NULL, 0, NULL), NART_ESTALE);
+    close_kinds(&k, 0);
+    close(k.peer);
 }
 
 /* ---- other processes ---- */
@@ -454,6 +529,26 @@ TEST(a_child_of_fork_closes_only_its_copies)
     close(peer);
     close(other);
     CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(a_child_of_fork_can_only_close)
+{
+    struct kinds k;
+
+    open_kinds(&k);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        calls_answer(&k, NART_EFORK);
+        opening_answers(&k, NART_EFORK);
+        close_kinds(&k, 0);
+        CHECK_RES(nart_rt_free(k.rt), 0);
+        _exit(0);
+    }
+    wait_child(child);
+    close_kinds(&k, 0);
+    close(k.peer);
+    CHECK_RES(nart_rt_free(k.rt), 0);
 }
 
 /* A copy of the descriptor, here or in a child, keeps the open file alive; closing the handle ends its
