@@ -48,7 +48,7 @@ static inline void nart__io_clear(const nart_io *io, uint32_t dirs, nart_cx *cx)
         io->drv->io_clear(io->host, io->id, dirs);
 }
 
-/* The running task waits no more in these directions: its answer does not come from nart__io_want(). */
+/* The operation that runs waits no more in these directions: its answer is not one of nart__io_want(). */
 static inline void nart__io_unwait(const nart_io *io, uint32_t dirs, nart_cx *cx)
 {
     if (nart__io_here(io, cx))

@@ -232,29 +232,14 @@ nart_res nart__reactor_park(nart__io *io, uint32_t dirs, nart_cx *cx)
     return r;
 }
 
-/* A task other than the one that runs now waits here. */
-static bool another_waits(const nart__wait *w)
-{
-    return w->task && w->task != w->task->home->self;
-}
-
-/* Nobody waits any more. Was there another task than the one that runs now? */
+/* Nobody waits any more. Did anybody? Not who only has not asked again yet in the poll that runs now. */
 static bool part(nart__io *io)
 {
-    bool others = false;
+    bool waited = nart__wait_in_use(&io->dir[0]) || nart__wait_in_use(&io->dir[1]);
 
-    for (int d = 0; d < 2; d++) {
-        nart__task *waiter = io->dir[d].task;
-        bool other = another_waits(&io->dir[d]);
-        if (!waiter)
-            continue;
-        nart__withdraw(&io->dir[d]);
-        if (other) {
-            nart__ready(waiter); /* it finds the handle closed */
-            others = true;
-        }
-    }
-    return others;
+    nart__interrupt(&io->dir[0]);
+    nart__interrupt(&io->dir[1]);
+    return waited;
 }
 
 /* Off the kernel's queue; the id means nothing any more. The descriptor. */
@@ -310,7 +295,7 @@ nart_res nart__reactor_leave(nart__reactor *r, uint64_t id, bool forked, const v
 {
     nart__io *io = nart__io_of(r, id);
 
-    if (!io || !handle || io->dir[0].task || !another_waits(&io->dir[1]))
+    if (!io || !handle || io->dir[0].task || !nart__wait_in_use(&io->dir[1]))
         return nart__reactor_del(r, id, forked, fd);
     *fd = give_back(r, io, forked);
     io->left.handle = handle;
@@ -325,7 +310,8 @@ nart_res nart__reactor_leave(nart__reactor *r, uint64_t id, bool forked, const v
 bool nart__reactor_left(nart_cx *cx, const void *handle)
 {
     for (nart__wait *w = cx->self->waits; w; w = w->more)
-        if (w->ops == &left_ops && io_of_writer(w)->left.handle == handle) {
+        if (w->ops == &left_ops && !nart__wait_in_use(w) && /* else it parked in this poll */
+            io_of_writer(w)->left.handle == handle) {
             nart__withdraw(w);
             return true;
         }
@@ -335,7 +321,7 @@ bool nart__reactor_left(nart_cx *cx, const void *handle)
 bool nart__reactor_awaited(const nart__reactor *r, uint64_t id)
 {
     nart__io *io = nart__io_of(r, id);
-    return io && (another_waits(&io->dir[0]) || another_waits(&io->dir[1]));
+    return io && (nart__wait_in_use(&io->dir[0]) || nart__wait_in_use(&io->dir[1]));
 }
 
 void nart__reactor_keep(const nart__reactor *r, uint64_t id, int fd_plus_one)

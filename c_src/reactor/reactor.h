@@ -76,13 +76,13 @@ int nart__reactor_wait(nart__reactor *r, int64_t timeout_ns);
 /* See nart_driver. */
 nart_res nart__reactor_add(nart__reactor *r, int fd, uint64_t *id);
 nart_res nart__reactor_del(nart__reactor *r, uint64_t id, bool forked, int *fd);
-/* The same for the handle at this address, on which nobody reads: another task that waits in its write
- * direction is left behind, and finds out with nart__reactor_left(). */
+/* The same for the handle at this address, on which nobody reads: who waits in its write direction is
+ * left behind, and finds out with nart__reactor_left(). */
 nart_res nart__reactor_leave(nart__reactor *r, uint64_t id, bool forked, const void *handle,
                              int *fd);
 /* Was the running task left behind in this handle? Ends that wait. */
 NART__COLD bool nart__reactor_left(nart_cx *cx, const void *handle);
-/* Does a task other than the running one wait in it? */
+/* Does another task wait in it, or another arm of the running one's race? */
 bool nart__reactor_awaited(const nart__reactor *r, uint64_t id);
 /* The descriptor that is closed with the reactor if this one is still there then, plus one; 0: none. */
 void nart__reactor_keep(const nart__reactor *r, uint64_t id, int fd_plus_one);
@@ -108,18 +108,19 @@ static inline nart__io *nart__io_of(const nart__reactor *r, uint64_t id)
     return NART_LIKELY(io && io->id == id) ? io : NULL;
 }
 
-/* The direction is ready: this task waits no more. Nothing was taken, so nothing is to be passed on. */
+/* The direction is ready: this operation waits no more. Nothing was taken, so nothing is to be passed on.
+ * -EBUSY: the wait is another task's, or that of another arm of this task's race. */
 static inline nart_res nart__io_settle(nart__wait *w, const nart_cx *cx)
 {
     if (w->task) {
-        if (NART_UNLIKELY(w->task != cx->self))
+        if (NART_UNLIKELY(nart__wait_taken(cx, w)))
             return -EBUSY;
         nart__unwait(w);
     }
     return 0;
 }
 
-/* The running task waits no more in these directions. */
+/* The operation that runs waits no more in these directions. */
 static inline void nart__reactor_unwait(const nart__reactor *r, uint64_t id, uint32_t dirs,
                                         const nart_cx *cx)
 {

@@ -155,6 +155,20 @@ TEST(after_a_shutdown_of_reading_nothing_is_received)
 
 /* ---- this side ends ---- */
 
+/* Awaits a task. */
+struct ended {
+    nart_join *join;
+    nart_res *answer;
+};
+
+static nart_res ended_run(nart_cx *cx, void *frame)
+{
+    struct ended *f = frame;
+    return nart_join_await(cx, f->join, f->answer);
+}
+
+TYPE(ended, ended_run);
+
 TEST(closing_wakes_who_waits)
 {
     nart_rt *rt = new_rt();
@@ -196,6 +210,106 @@ TEST(moving_wakes_who_waits_and_keeps_the_stream)
     CHECK_RES(nart_tcp_close(&moved), 0);
     close(peer);
     CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- two arms of a race share a handle ---- */
+
+/* The second arm does something to the handle in which the first one waits, and waits for ever. */
+struct arms {
+    nart_co co, second;
+    nart_tcp *s;
+    void (*act)(nart_tcp *s); /* NULL: receives in it, stopped */
+    int which;
+    char buf[8];
+};
+
+static nart_res second_arm(nart_cx *cx, struct arms *f)
+{
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->second);
+    if (f->act) {
+        f->act(f->s);
+    } else {
+        NART_STOP(r, nart_tcp_recv(cx, f->s, f->buf, sizeof f->buf));
+        CHECK_RES(r, -ECANCELED);
+    }
+    NART_AWAIT(r, nart_op_park(cx));
+    NART_END(r);
+}
+
+static nart_res arms_run(nart_cx *cx, void *frame)
+{
+    struct arms *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT_ANY(f->which, r, nart_tcp_recv(cx, f->s, f->buf, sizeof f->buf), second_arm(cx, f));
+    CHECK_EQ(f->which, 0);
+    NART_END(r);
+}
+
+TYPE(arms, arms_run);
+
+static void act_close(nart_tcp *s)
+{
+    CHECK_RES(nart_tcp_close(s), 0);
+}
+
+static void act_shutdown(nart_tcp *s)
+{
+    CHECK_RES(nart_tcp_shutdown(s, NART_READ), 0);
+}
+
+static void act_move(nart_tcp *s)
+{
+    nart_tcp moved;
+
+    nart_tcp_move(&moved, s);
+    CHECK_RES(nart_tcp_close(&moved), 0);
+}
+
+static void arms(void (*act)(nart_tcp *s), const char *text, nart_res answer)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s;
+    nart_join join;
+    int peer = tcp_pair(rt, &s);
+
+    spawn(rt, &arms_type, &(struct arms){ .s = &s, .act = act }, &join);
+    turn(rt);
+    raw_send(peer, text);
+    turn(rt);
+    CHECK(nart_join_done(&join));
+    CHECK_RES(((struct arms *)nart_join_frame(&join))->which, 0);
+    nart_res got = NART_PENDING;
+    struct ended e = { &join, &got };
+    CHECK_RES(run(rt, &ended_type, &e), 0);
+    CHECK_RES(got, answer);
+    nart_join_release(&join);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    close(peer);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(an_arm_that_closes_wakes_the_arm_that_waits)
+{
+    arms(act_close, "", -EBADF);
+}
+
+TEST(an_arm_that_moves_wakes_the_arm_that_waits)
+{
+    arms(act_move, "", -EBADF);
+}
+
+TEST(an_arm_that_shuts_down_wakes_the_arm_that_waits)
+{
+    arms(act_shutdown, "", 0);
+}
+
+TEST(an_arm_that_is_stopped_leaves_the_other_its_wait)
+{
+    arms(NULL, "abc", 3);
 }
 
 /* A body that closes and ends while the loop still has it registered. */

@@ -375,6 +375,54 @@ TEST(connects_that_are_left_behind_use_up_nothing)
     empty(&f);
 }
 
+/* One arm of a race connects, the other one closes the handle in the same poll. */
+struct both {
+    nart_co co, second;
+    nart_tcp *s;
+    nart_addr at;
+    int which;
+};
+
+static nart_res both_second(nart_cx *cx, struct both *f)
+{
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->second);
+    CHECK_RES(nart_tcp_close(f->s), 0);
+    NART_AWAIT(r, nart_op_park(cx));
+    NART_END(r);
+}
+
+static nart_res both_run(nart_cx *cx, void *frame)
+{
+    struct both *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT_ANY(f->which, r, nart_tcp_connect(cx, f->s, &f->at), both_second(cx, f));
+    CHECK_EQ(f->which, 0);
+    CHECK_RES(r, NART_EABORTED);
+    NART_END(0);
+}
+
+TYPE(both, both_run);
+
+TEST(an_arm_that_closes_ends_the_connect_of_another)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s = { .state = 0 };
+    nart_join join;
+    struct full f;
+
+    fill(&f);
+    spawn(rt, &both_type, &(struct both){ .s = &s, .at = f.at }, &join);
+    turn(rt);
+    CHECK(nart_join_done(&join));
+    nart_join_release(&join);
+    empty(&f);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
 /* A task that closes its own connect and begins another one is not told of the first. */
 struct changer {
     nart_tcp *s;
