@@ -8,7 +8,8 @@
  *  1. CLOSED: make the socket, begin to connect, register it afterwards (a socket that is registered
  *     before it connects reports a hang-up at once).
  *  2. CONNECTING: wait for the write direction, read SO_ERROR once: OPEN, or closed with the error.
- *  3. Any other answer closes the socket, too, but what is said to a task that has no business here.
+ *  3. Any other answer closes the socket, too, but what is said to a task that has no business here,
+ *     also when that is -ECANCELED: another one awaits this connect.
  *     A connect that nobody awaits any more stays as it is.
  *  4. Another task closes the handle while its connect is awaited: the handle is CLOSED, and can be
  *     used for another connect at once. The waiting task is left behind in the reactor's record
@@ -88,6 +89,13 @@ static bool was_ended(nart_cx *cx, nart_tcp *s)
     return ended;
 }
 
+/* It connects, and somebody awaits that. */
+static bool awaited(const nart_tcp *s)
+{
+    return s->state == CONNECTING && s->io.drv == &nart__loop &&
+           nart__loop_io_awaited(s->io.host, s->io.id);
+}
+
 nart_res nart_tcp_connect(nart_cx *cx, nart_tcp *s, const nart_addr *addr)
 {
     nart_res r = nart__io_enter(&s->io, NART_WRITE, cx);
@@ -99,7 +107,8 @@ nart_res nart_tcp_connect(nart_cx *cx, nart_tcp *s, const nart_addr *addr)
         return -EISCONN;
     if (r == 0)
         r = s->state == CONNECTING ? connect_go_on(cx, s) : connect_begin(cx, s, addr);
-    bool not_its_own = r == -EBUSY || r == NART_EDRIVER;
+    bool not_its_own =
+        r == -EBUSY || r == NART_EDRIVER || (r < 0 && r != NART_PENDING && awaited(s));
     if (r < 0 && r != NART_PENDING && !not_its_own)
         (void)nart_tcp_close(s);
     return r;
@@ -280,8 +289,7 @@ void nart_tcp_move(nart_tcp *dst, nart_tcp *src)
 {
     if (dst == src)
         return;
-    if (src->state == CONNECTING && src->io.drv == &nart__loop &&
-        nart__loop_io_awaited(src->io.host, src->io.id))
+    if (awaited(src))
         (void)nart_tcp_close(src);
     nart_res woken = nart__io_wake(&src->io);
     *dst = *src;

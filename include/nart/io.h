@@ -12,8 +12,8 @@
  *  3. One waiting task per handle and direction; a second one gets `-EBUSY`. A reader and a writer
  *     may be two tasks.
  *  4. Closing a handle in which another task waits, or another arm of a race, wakes it: its operation
- *     answers `-EBADF` (a connect NART_EABORTED). Do not open the handle again before that task has run: its
- *     operation, but for a connect, would then be one on what is open now.
+ *     answers `-EBADF` (a connect NART_EABORTED). Do not open the handle again before that task
+ *     has run: its operation, but for a connect, would then be one on what is open now.
  *  5. Errors about the waiting itself, which every operation can answer, are not repeated below:
  *     `-ECANCELED` and `-ETIMEDOUT` (nothing was taken or sent: the operation can be called again),
  *     `-EBUSY`, `-EBADF`, NART_EDRIVER, NART_ESTALE, `-EPERM`.

@@ -126,8 +126,7 @@ typedef struct nart_tcp {
  * @param out closed or zeroed before. @param peer the peer's address, or NULL.
  * @return 0; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -ENOSPC, NART_EFDS: out of descriptors or memory, of
  *   the process, the system or the runtime (nart_rt_opts.max_io). The connection goes on waiting: free
- *   something or sleep, then call again,
- *   for calling at once would only fail at once; -EISCONN `*out` is open.
+ *   something or sleep, then call again; -EISCONN `*out` is open.
  */
 NART_API NART_MUST_USE nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *l, nart_tcp *out,
                                                 nart_addr *peer);

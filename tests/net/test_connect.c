@@ -486,6 +486,12 @@ TEST(a_second_task_cannot_await_a_connect_nor_use_what_is_not_connected)
     spawn(rt, &connector_type, &(struct connector){ &s, f.at, &answer, NULL }, &join);
     turn(rt);
     CHECK_RES(connect_now(rt, &s, &f.at), -EBUSY);
+    nart_join second;
+    nart_res ignored;
+    spawn(rt, &connector_type, &(struct connector){ &s, f.at, &ignored, NULL }, &second);
+    CHECK_RES(nart_task_cancel(rt, nart_join_task(&second)), 0);
+    finish(rt, &second); /* a cancelled one does not close it either */
+    CHECK_RES(ignored, -ECANCELED);
     CHECK_RES(recv_now(rt, &s, buf, sizeof buf), -ENOTCONN);
     CHECK_RES(send_now(rt, &s, "x"), -ENOTCONN);
     CHECK_RES(nart_tcp_detach(&s, &fd, NULL, 0, NULL), -ENOTCONN);
