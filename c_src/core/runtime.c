@@ -5,6 +5,8 @@
  *  1. every task is asked to end and aborted: one poll, in which its operations answer -ECANCELED;
  *     what still waits after it is reported and dropped. No task can be spawned meanwhile.
  *  2. frames that join handles keep are dropped; begun tasks are taken back.
+ *     Both go from the last spawned task to the first, whatever their slots and lanes: what a task has
+ *     spawned may use its memory, and is gone before it.
  *  3. guests (channels) are told; descriptors are closed; the hub goes back to its pool.
  * Handles that outlive this find another life in the hub, or another serial in the reactor.
  *
@@ -293,6 +295,43 @@ no_slab:
     return r;
 }
 
+/* ---- in which order tasks end ---- */
+
+/* Two lists, each from the last spawned task to the first, become one. */
+static nart__task *merge(nart__task *a, nart__task *b)
+{
+    nart__task *first, **end = &first;
+
+    while (a && b) {
+        nart__task **from = a->seq > b->seq ? &a : &b, *t = *from;
+        *from = t->next;
+        *end = t;
+        end = &t->next;
+    }
+    *end = a ? a : b;
+    return first;
+}
+
+/* The tasks of which a state bit mask says `bits`, by `next`: from the last spawned to the first. A merge
+ * sort without memory: lists[i] is empty, or has 2^i tasks. */
+static nart__task *by_age(nart_rt *rt, uint32_t mask, uint32_t bits)
+{
+    nart__task *lists[32] = { NULL }, *all = NULL;
+    uint32_t slot = 0;
+
+    for (nart__task *t; (t = nart__rt_next(rt, &slot));) {
+        int i = 0;
+        if ((t->state & mask) != bits)
+            continue;
+        for (t->next = NULL; lists[i]; lists[i++] = NULL)
+            t = merge(lists[i], t);
+        lists[i] = t;
+    }
+    for (int i = 0; i < 32; i++)
+        all = merge(all, lists[i]);
+    return all;
+}
+
 /* Calls f for every slot that holds a task. */
 static void each_task(nart_rt *rt, void (*f)(nart_rt *, nart__task *))
 {
@@ -302,11 +341,30 @@ static void each_task(nart_rt *rt, void (*f)(nart_rt *, nart__task *))
         f(rt, t);
 }
 
-static void ask(nart_rt *rt, nart__task *t)
+/* A task that has ended, while it was on a ready list: off it. */
+static void unlist_ended(nart_rt *rt, nart__task *t)
 {
-    (void)rt;
-    t->state |= NART__T_CANCELLED | NART__T_ABORTED;
-    nart__ready(t);
+    if (!(t->state & NART__T_DONE) || !(t->state & NART__T_READY))
+        return;
+    t->state &= ~(uint32_t)NART__T_READY;
+    nart__task_unlisted(rt, t);
+}
+
+/* All tasks are asked to end, and polled in the order of their age: the lists are made anew. */
+static void ask_all(nart_rt *rt)
+{
+    each_task(rt, unlist_ended);
+    nart__task *t = by_age(rt, NART__T_DONE, 0);
+    rt->ready = (nart__lane){ NULL, &rt->ready.head };
+    rt->urgent = (nart__lane){ NULL, &rt->urgent.head };
+    for (nart__task *next; t; t = next) {
+        bool was_ready = t->state & NART__T_READY;
+        next = t->next;
+        t->state |= NART__T_READY | NART__T_CANCELLED | NART__T_ABORTED;
+        nart__lane_push(&rt->ready, t);
+        if (rt->observer && !was_ready)
+            rt->observer->woken(rt->observer, t, NART__BY_CALL);
+    }
 }
 
 /* In a child of fork. What it passes on by that is polled by nobody. */
@@ -316,22 +374,11 @@ static void leave_waits(nart_rt *rt, nart__task *t)
     nart__withdraw_all(t);
 }
 
-/* A task that has ended and is held: its frame goes now. From the first line on its handle finds
- * nothing to release, also when it lies in this frame or in one that is dropped by this. */
-static void drop_held(nart_rt *rt, nart__task *t)
+/* A handle of a task that has ended outlives the runtime. */
+static void count_held(nart_rt *rt, nart__task *t)
 {
-    uint32_t state = t->state;
-
-    if (!(state & NART__T_DONE))
-        return;
-    t->state = NART__T_DROPPED;
     rt->end.held++;
-    if (t->type->drop)
-        t->type->drop(t->frame);
-    if (state & NART__T_ESCAPED)
-        nart__hub_retire(rt->hub, t->slot);
-    if (state & NART__T_BOXED)
-        nart__free(&rt->alloc, t->frame, nart__box_size(t->type), t->type->align);
+    nart__task_free(rt, t);
 }
 
 /* Ends every task. A drop function may commit what was begun before: that has to end, too. */
@@ -339,13 +386,14 @@ static void end_all(nart_rt *rt)
 {
     rt->end.cancelled = rt->live;
     do {
-        each_task(rt, ask);
+        ask_all(rt);
         while (nart__any_ready(rt)) /* ends: each poll ends its task, and none is begun */
             rt->run(rt);
-        each_task(rt, drop_held);
+        nart__tasks_drop(rt, by_age(rt, NART__T_DONE | NART__T_DROPPED, NART__T_DONE));
     } while (nart__any_ready(rt));
     while (rt->begun)
         nart__task_abandon(rt, rt->begun->frame);
+    each_task(rt, count_held);
     rt->end.cancelled -= rt->end.dropped;
 }
 
@@ -406,7 +454,7 @@ nart_res nart_rt_free_counted(nart_rt *rt, nart_rt_end *out)
     nart_res r = forked ? 0 : nart__rt_check(rt);
     if (r)
         return r;
-    if (rt->running && !forked)
+    if ((rt->running || rt->dropping) && !forked)
         return -EDEADLK;
     rt->running = true;
     nart__rt_set_idle(rt, false);

@@ -15,6 +15,9 @@
 #include <nart/rt.h>
 #include <pthread.h>
 
+/* One more state bit of a task: DROPPED, and drop has not returned. */
+enum { NART__T_DROPPING = 0x800000 };
+
 /* Ready tasks, first in, first out. */
 typedef struct nart__lane {
     nart__task *head, **tail;
@@ -80,9 +83,12 @@ struct nart_rt {
     nart__watch watches;      /* list head */
     nart__guest guests;       /* list head */
     struct nart__ward *wards; /* for tasks in nurseries; see nursery.c */
-    nart__task *begun;        /* begun and not yet committed: a tree, see task.c */
-    nart__post *posted;       /* taken from the mailbox and not run yet, oldest first */
-    uint64_t post_tick;       /* in which `posts` have been run: a tick looks more than once */
+    nart__task *drops;        /* whose drop has to run, in this order, by `right`; see task.c */
+    nart__task *last_drop;
+    bool dropping;      /* a drop function runs */
+    nart__task *begun;  /* begun and not yet committed: a tree, see task.c */
+    nart__post *posted; /* taken from the mailbox and not run yet, oldest first */
+    uint64_t post_tick; /* in which `posts` have been run: a tick looks more than once */
     uint32_t posts;
     nart__waitq awaiting_shutdown;
     void (*mailed)(nart_rt *rt); /* asked whenever the mailbox is woken; or NULL */
@@ -250,6 +256,12 @@ static inline nart__task *nart__join_task(const nart_join *j)
 
 /* A finished task came off the ready list: its slot can be freed now if nobody holds it. */
 void nart__task_unlisted(nart_rt *rt, nart__task *t);
+
+/* Runs the drops of tasks that have ended, in this order, by `next`. Whoever holds them still can ask. */
+void nart__tasks_drop(nart_rt *rt, nart__task *first);
+
+/* A task that has been dropped, or never began: its slot is free. */
+void nart__task_free(nart_rt *rt, nart__task *t);
 
 /* Can tasks of this type be made at all? 0, -EINVAL or NART_EABI. Any thread. */
 nart_res nart__task_type_check(const nart_task_type *type);

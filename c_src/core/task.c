@@ -7,7 +7,10 @@
  *  2. Polls, until one answers. finish() marks it DONE, withdraws its waits, takes its timer out,
  *     wakes who joins it.
  *  3. The frame is dropped when nobody holds a join handle; the slot goes back to the slab once it
- *     is off the ready list, too.
+ *     is off the ready list, too. A drop function that releases handles does not run the drops of
+ *     their tasks inside itself: they are queued and run when it has returned. So a chain of tasks
+ *     that hold each other ends on a constant stack. Their slots are freed after the last of these
+ *     drops: none of them finds the memory of another in use again.
  *  4. The generation changes then. Wakers that were handed out die with the record's generation;
  *     ids with the slot's. A slot whose 2^32 generations are used up is not given back.
  *
@@ -60,22 +63,72 @@ static inline void slot_give(nart_rt *rt, nart__task *t)
         nart__slab_give(&rt->slab, c, t);
 }
 
-static void slot_free(nart_rt *rt, nart__task *t)
+void nart__task_free(nart_rt *rt, nart__task *t)
 {
     if (NART_UNLIKELY(t->state & (NART__T_ESCAPED | NART__T_BOXED)))
         slot_free_odd(rt, t);
     slot_give(rt, t);
 }
 
+/* Its drop runs next, behind those that are queued. */
+static void drop_push(nart_rt *rt, nart__task *t)
+{
+    t->state |= NART__T_DROPPED | NART__T_DROPPING;
+    t->right = NULL;
+    if (rt->drops)
+        rt->last_drop->right = t;
+    else
+        rt->drops = t;
+    rt->last_drop = t;
+}
+
+/* Runs what is queued, and what is queued by that. */
+static void drop_queued(nart_rt *rt)
+{
+    nart__task *dropped = NULL, *t;
+
+    rt->dropping = true;
+    while ((t = rt->drops)) {
+        t->type->drop(t->frame);
+        rt->drops = t->right; /* after drop, which may queue behind it */
+        t->right = dropped;
+        dropped = t;
+    }
+    rt->dropping = false;
+    for (nart__task *next; dropped; dropped = next) {
+        next = dropped->right;
+        dropped->state &= ~(uint32_t)NART__T_DROPPING;
+        if (!(dropped->state & (NART__T_READY | NART__T_HELD)))
+            nart__task_free(rt, dropped);
+    }
+}
+
+void nart__tasks_drop(nart_rt *rt, nart__task *first)
+{
+    for (nart__task *next; first; first = next) {
+        next = first->next;
+        if (first->type->drop)
+            drop_push(rt, first);
+        else
+            first->state |= NART__T_DROPPED;
+    }
+    if (rt->drops)
+        drop_queued(rt);
+}
+
 static NART__NOINLINE void frame_drop(nart_rt *rt, nart__task *t)
 {
-    if (!(t->state & NART__T_DROPPED)) {
-        t->state |= NART__T_DROPPED;
-        if (t->type->drop)
-            t->type->drop(t->frame);
+    bool is_first = !(t->state & NART__T_DROPPED);
+
+    t->state |= NART__T_DROPPED;
+    if (t->type->drop && is_first) {
+        drop_push(rt, t);
+        if (!rt->dropping)
+            drop_queued(rt);
+        return;
     }
-    if (!(t->state & NART__T_READY))
-        slot_free(rt, t);
+    if (!(t->state & (NART__T_READY | NART__T_DROPPING)))
+        nart__task_free(rt, t);
 }
 
 /* The frame's storage ends. In the plain case that is the slot's end, and nothing else. */
@@ -277,7 +330,7 @@ static inline void start(nart_rt *rt, nart__task *t, uint32_t state, nart_join *
     }
     t->state = state;
     rt->live++;
-    rt->stats.spawned++;
+    t->seq = rt->stats.spawned++;
     nart__rt_enqueue(rt, t, NART__BY_SPAWN);
 }
 
@@ -297,7 +350,7 @@ void nart__task_abandon(nart_rt *rt, void *frame)
 {
     nart__task *t = unbegin(rt, frame);
     if (t)
-        slot_free(rt, t);
+        nart__task_free(rt, t);
 }
 
 static inline nart_res spawn(nart_rt *rt, const nart_task_type *type, bool boxed, const void *init,
@@ -467,8 +520,8 @@ void nart__task_finish(nart_rt *rt, nart__task *t, nart_res r)
 
 void nart__task_unlisted(nart_rt *rt, nart__task *t)
 {
-    if (t->state & NART__T_DROPPED)
-        slot_free(rt, t);
+    if ((t->state & (NART__T_DROPPED | NART__T_DROPPING)) == NART__T_DROPPED)
+        nart__task_free(rt, t);
 }
 
 static void ask(nart_rt *rt, nart__task *t, uint32_t bits)
@@ -608,7 +661,7 @@ nart_res nart_join_await(nart_cx *cx, nart_join *j, nart_res *result)
 void *nart_join_frame(nart_join *j)
 {
     nart__task *t = j ? nart__join_task(j) : NULL;
-    return t && t->state & NART__T_DONE ? t->frame : NULL;
+    return t && (t->state & (NART__T_DONE | NART__T_DROPPED)) == NART__T_DONE ? t->frame : NULL;
 }
 
 bool nart_join_done(const nart_join *j)

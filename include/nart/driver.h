@@ -89,7 +89,7 @@ enum {
     NART__T_CANCELLED = 8,         /* asked to end */
     NART__T_ABORTED = 16,          /* dropped if the next poll leaves it pending */
     NART__T_DEAF = 32,             /* ignored cancellation within one poll */
-    NART__T_DROPPED = 64,          /* drop has run */
+    NART__T_DROPPED = 64,          /* drop has run, or will run next */
     NART__T_SHIELD = 128,          /* shield holds until the time in `shield` */
     NART__T_ESCAPED = 256,         /* a waker has been handed out */
     NART__T_URGENT = 512,          /* goes to the urgent lane */

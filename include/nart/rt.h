@@ -82,7 +82,10 @@ NART_API NART_MUST_USE nart_res nart_rt_reserve_io(nart_rt *rt, uint32_t descrip
  * Ends every task and frees the runtime: each is polled once as cancelled, what still waits is
  * reported by name and line and dropped; shields are refused. Waits for nobody. Handles (joins,
  * sockets, channel ends, wakers) may outlive it. NULL is fine.
- * @return 0; -EDEADLK inside a poll of its own; NART_EWRONGTHREAD. In a child that the runtime's thread
+ *
+ * The last spawned task ends first, whatever the sizes of their frames: a task may use memory of the
+ * task that spawned it. Frames of ended tasks that handles keep are dropped after that, in the same order.
+ * @return 0; -EDEADLK inside a poll or a drop of its own; NART_EWRONGTHREAD. In a child that the runtime's thread
  *   has forked it polls and drops no task: it closes the child's copies of descriptors, and handles
  *   can be closed before or after it. In a child of another thread's it must not be called.
  */

@@ -108,7 +108,8 @@ typedef struct nart_task_type {
     nart_poll_fn poll;
     void (*drop)(void *frame); /**< the frame's destructor, or NULL. Runs exactly once, when the
                                 *   frame's storage ends: at the task's end, or at the release of
-                                *   its join handle. Must not await. */
+                                *   its join handle. Must not await. Never inside another drop of
+                                *   its runtime: what a drop releases is dropped right after it. */
     const void *reserved[2];
 } nart_task_type;
 
@@ -233,7 +234,7 @@ struct nart__task {
     uint32_t slot, gen;
     union {
         uint64_t seq;             /* the spawn's number in its runtime */
-        struct nart__task *right; /* until it is committed: see task.c */
+        struct nart__task *right; /* before its commit, and once it is dropped: see task.c */
     };
 };
 typedef struct nart__task nart__task;
@@ -260,7 +261,7 @@ typedef struct nart_join {
  */
 NART_API NART_MUST_USE nart_res nart_join_await(nart_cx *cx, nart_join *j, nart_res *result);
 
-/** The frame of a task that has ended, until release; NULL before the end or when empty. */
+/** The frame of a task that has ended, until its drop; NULL before the end or when empty. */
 NART_API void *nart_join_frame(nart_join *j);
 
 /** Has the task ended? False for an empty handle. */
@@ -269,8 +270,11 @@ NART_API bool nart_join_done(const nart_join *j);
 /** The id of the task, for cancel and abort. Zero when empty. */
 NART_API nart_task nart_join_task(const nart_join *j);
 
-/** Gives the handle up: a task that has ended is dropped now, one that runs is detached. NULL, empty
- *  and released handles are fine, and so is a handle that outlives its runtime. Empties `*j`. */
+/** Gives the handle up: a task that has ended is dropped now, one that runs is detached. Inside a drop
+ *  function of the same runtime, "now" is when that has returned: the frames of both stay until then,
+ *  what the function frees itself does not. NULL, empty and released handles are fine, and so is a
+ *  handle that outlives its runtime. Empties `*j`. **Cost**: constant stack, however many tasks this
+ *  ends, one by the drop of the other. */
 NART_API void nart_join_release(nart_join *j);
 
 /** Moves a handle that nobody waits in; `*src` becomes empty. */

@@ -5,6 +5,7 @@
  * memory: its defect 10. */
 #include "core.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
 static nart_rt *rt;
@@ -306,6 +307,279 @@ TEST(parents_and_children_in_any_order_of_slots)
     settle();
     nart_rt_free(rt);
     CHECK_EQ(drops, 12);
+}
+
+/* ---- the order in which they end ---- */
+
+enum { AGES = 300 };
+
+struct aged {
+    int age;
+    bool ended;
+};
+
+static int end_of[AGES], drop_of[AGES], ends;
+
+static nart_res aged_poll(nart_cx *cx, void *frame)
+{
+    struct aged *f = frame;
+    nart_res r = f->ended ? 0 : nart_op_enter(cx);
+
+    if (r == 0 && !f->ended)
+        return nart_op_park(cx);
+    end_of[ends++] = f->age;
+    return r;
+}
+
+static void aged_drop(void *frame)
+{
+    drop_of[drops++] = ((struct aged *)frame)->age;
+}
+
+/* A task whose frame is one of many sizes, in a lane or a box, whichever its age says. */
+static void new_aged(int age, bool has_ended, nart_join *join)
+{
+    static nart_task_type types[16];
+    nart_task_type *type = &types[age % 16];
+
+    *type = (nart_task_type){ .abi = NART_TASK_ABI,
+                              .flags = age % 2 ? NART_TASK_URGENT : 0,
+                              .name = "aged",
+                              .size = 64u << (age * 5 % 16 / 2 % 7),
+                              .align = 8,
+                              .poll = aged_poll,
+                              .drop = aged_drop };
+    struct aged *f =
+        age % 5 ? nart_rt_spawn_begin(rt, type, NULL) : nart_rt_spawn_boxed_begin(rt, type, NULL);
+    *f = (struct aged){ .age = age, .ended = has_ended };
+    CHECK_RES(nart_rt_spawn_commit(rt, f, join), 0);
+}
+
+/* Held or not, parked, made ready in some order, or ended: 16 cases. */
+static void check_order(bool held, bool some_ready, bool have_ended, bool other_slots)
+{
+    nart_join joins[AGES], old[AGES];
+
+    begin();
+    ends = drops = 0;
+    for (int i = 0; i < AGES && other_slots; i++) /* the later ones have the lower slots then */
+        new_aged(i, true, &old[i]);
+    settle();
+    for (int i = 0; i < AGES && other_slots; i++)
+        nart_join_release(&old[i]);
+    ends = drops = 0;
+    for (int i = 0; i < AGES; i++)
+        new_aged(i, have_ended, held ? &joins[i] : NULL);
+    if (!some_ready || have_ended)
+        settle();
+    for (int i = 0; i < AGES && some_ready && held; i += 3)
+        (void)cancel(rt, &joins[i * 7 % AGES]);
+    nart_rt_free(rt);
+    CHECK_EQ(ends, AGES);
+    CHECK_EQ(drops, AGES);
+    for (int i = 0; i < AGES; i++) {
+        if (!have_ended)
+            CHECK_EQ(end_of[i], AGES - 1 - i);
+        if (held || !have_ended)
+            CHECK_EQ(drop_of[i], AGES - 1 - i);
+    }
+}
+
+TEST(the_last_spawned_task_ends_first)
+{
+    for (int i = 0; i < 16; i++)
+        check_order(i & 1, i & 2, i & 4, i & 8);
+}
+
+/* A task's memory is used by those that it has spawned, until they are dropped. */
+struct lender {
+    nart_co co;
+    nart_timer timer;
+    nart_res r;
+    int *lent;
+    uint32_t child_size;
+    bool is_child;
+};
+
+static int lenders;
+
+static nart_res lender_run(nart_cx *cx, void *frame);
+
+static void lender_drop(void *frame)
+{
+    struct lender *f = frame;
+
+    lenders++;
+    CHECK_EQ(*f->lent, 7);
+    if (!f->is_child) {
+        *f->lent = 0;
+        free(f->lent);
+    }
+}
+
+static nart_task_type lender_type(uint32_t size)
+{
+    return (nart_task_type){ .abi = NART_TASK_ABI,
+                             .name = "lender",
+                             .size = size,
+                             .align = 16,
+                             .poll = lender_run,
+                             .drop = lender_drop };
+}
+
+static nart_task_type child_types[2];
+
+static nart_res lender_run(nart_cx *cx, void *frame)
+{
+    struct lender *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    for (int i = 0; i < 2 && !f->is_child; i++) {
+        struct lender *child = nart_spawn_begin(cx, &child_types[i], &f->r);
+        CHECK(child);
+        child->lent = f->lent;
+        child->is_child = true;
+        CHECK_RES(nart_spawn_commit(cx, child, NULL), 0);
+    }
+    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, NART_SEC));
+    CHECK_EQ(*f->lent, 7);
+    NART_END(f->r);
+}
+
+TEST(children_are_gone_before_the_memory_of_their_parent)
+{
+    nart_task_type parent = lender_type(1000);
+
+    child_types[0] = lender_type(400);
+    child_types[1] = lender_type(4000);
+    begin();
+    struct lender *f = nart_rt_spawn_begin(rt, &parent, NULL);
+    CHECK(f);
+    f->lent = malloc(sizeof *f->lent);
+    CHECK(f->lent);
+    *f->lent = 7;
+    CHECK_RES(nart_rt_spawn_commit(rt, f, NULL), 0);
+    settle();
+    nart_rt_free(rt);
+    CHECK_EQ(lenders, 3);
+}
+
+/* ---- a chain of drops ---- */
+
+enum { LINKS = 30000 };
+
+static nart_res link_run(nart_cx *cx, void *frame)
+{
+    (void)cx;
+    (void)frame;
+    return 0;
+}
+
+static nart_res freed_by_drop;
+
+/* Each holds the one spawned before it. */
+static void link_drop(void *frame)
+{
+    nart_join *before = frame;
+
+    drops++;
+    freed_by_drop = nart_rt_free(rt);
+    nart_join_release(before);
+    nart_join_release(before);
+}
+
+static const nart_task_type link_type = NART_TASK_TYPE(nart_join, link_run, link_drop);
+
+/* On a stack that has no room for a frame of C per task. */
+static void *drop_chain(void *by_free)
+{
+    nart_join last = { .hub = NULL };
+
+    begin();
+    for (int i = 0; i < LINKS; i++) {
+        nart_join before = last;
+        memset(&last, 0, sizeof last);
+        nart_join *frame = i % 3 ? nart_rt_spawn_begin(rt, &link_type, NULL)
+                                 : nart_rt_spawn_boxed_begin(rt, &link_type, NULL);
+        CHECK(frame);
+        nart_join_move(frame, &before);
+        CHECK_RES(nart_rt_spawn_commit(rt, frame, &last), 0);
+    }
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_EQ(drops, 0);
+    if (!by_free) {
+        nart_join_release(&last);
+        CHECK_EQ(drops, LINKS);
+        CHECK_RES(freed_by_drop, -EDEADLK);
+    }
+    nart_rt_free(rt);
+    CHECK_EQ(drops, LINKS);
+    nart_join_release(&last);
+    drops = 0;
+    return NULL;
+}
+
+TEST(a_chain_of_drops_ends_on_a_small_stack)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    int by_free = 1;
+
+    CHECK_EQ(pthread_attr_init(&attr), 0);
+    CHECK_EQ(pthread_attr_setstacksize(&attr, 256 << 10), 0);
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(pthread_create(&thread, &attr, drop_chain, i ? &by_free : NULL), 0);
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+    }
+    CHECK_EQ(pthread_attr_destroy(&attr), 0);
+}
+
+/* The frame of the task whose drop runs stays until those that it has released are dropped, too. */
+struct nested {
+    nart_join join;
+    struct nested *parent;
+    int value;
+};
+
+static nart_res nested_run(nart_cx *cx, void *frame)
+{
+    (void)cx;
+    (void)frame;
+    return 0;
+}
+
+static int inside_drop;
+
+static void nested_drop(void *frame)
+{
+    struct nested *f = frame;
+
+    CHECK_EQ(inside_drop++, 0); /* one at a time */
+    if (f->parent)
+        CHECK_EQ(f->parent->value, f->value - 1);
+    nart_join_release(&f->join);
+    CHECK_EQ(drops, f->value); /* not yet */
+    drops++;
+    inside_drop--;
+}
+
+static const nart_task_type nested_type = NART_TASK_TYPE(struct nested, nested_run, nested_drop);
+
+TEST(a_drop_ends_before_the_drops_of_what_it_releases)
+{
+    nart_join top;
+    begin();
+    struct nested *f = spawn(rt, &nested_type, &top);
+    for (int i = 1; i < 5; i++) {
+        struct nested *child = spawn(rt, &nested_type, &f->join);
+        child->parent = f;
+        child->value = i;
+        f = child;
+    }
+    settle();
+    nart_join_release(&top);
+    CHECK_EQ(drops, 5);
+    nart_rt_free(rt);
 }
 
 TEST(tasks_linked_by_a_channel)
