@@ -128,6 +128,7 @@ void nart__slab_finish(nart__slab *s)
     for (int c = 0; c < NART__CLASSES; c++)
         for (nart__chunk *chunk = s->classes[c].chunks, *next; chunk; chunk = next) {
             next = chunk->next;
+            NART__UNPOISON(chunk->mem, (size_t)chunk->count * chunk->of->stride);
             if (chunk->bytes)
                 nart__sys_unmap(chunk, chunk->bytes);
         }

@@ -6,6 +6,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Under the address sanitizer the payload of a free slot cannot be touched: use after a task's end is
+ * reported, as for memory that was freed. */
+#if defined __has_feature
+#if __has_feature(address_sanitizer)
+#define NART__ASAN 1
+#endif
+#elif defined __SANITIZE_ADDRESS__
+#define NART__ASAN 1
+#endif
+#ifdef NART__ASAN
+#include <sanitizer/asan_interface.h>
+#define NART__POISON(p, bytes) ASAN_POISON_MEMORY_REGION(p, bytes)
+#define NART__UNPOISON(p, bytes) ASAN_UNPOISON_MEMORY_REGION(p, bytes)
+#else
+#define NART__POISON(p, bytes) ((void)(p), (void)(bytes))
+#define NART__UNPOISON(p, bytes) ((void)(p), (void)(bytes))
+#endif
+
 #define NART__CLASSES 7
 #define NART__CLASS_MIN 64 /* payload of class 0; each class doubles it */
 
@@ -84,6 +102,7 @@ static inline void *nart__slab_take(nart__slab *s, int c, uint32_t *number)
 
     if (p) {
         k->free = *(void **)p;
+        NART__UNPOISON(p, k->stride);
         return p;
     }
     if (k->fresh == k->count)
@@ -94,8 +113,11 @@ static inline void *nart__slab_take(nart__slab *s, int c, uint32_t *number)
 
 static inline void nart__slab_give(nart__slab *s, int c, void *p)
 {
-    *(void **)p = s->classes[c].free;
-    s->classes[c].free = p;
+    nart__class *k = &s->classes[c];
+
+    *(void **)p = k->free;
+    k->free = p;
+    NART__POISON((unsigned char *)p + s->header, k->stride - s->header);
 }
 
 /* Slots of a chunk that were ever taken: the first ones. */

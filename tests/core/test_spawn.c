@@ -476,6 +476,50 @@ TEST(what_is_reserved_is_there)
     nart_rt_free(rt);
 }
 
+#if defined __SANITIZE_ADDRESS__
+#define ASAN 1
+#elif defined __has_feature
+#if __has_feature(address_sanitizer)
+#define ASAN 1
+#endif
+#endif
+#ifdef ASAN
+#include <sanitizer/asan_interface.h>
+#define IS_POISONED(p, live) __asan_address_is_poisoned(p)
+#else
+#define IS_POISONED(p, live) ((void)(p), !(live))
+#endif
+
+/* Frames of ended tasks are no memory of anybody's to the address sanitizer; other builds only go
+ * through the motions. */
+TEST(the_sanitizer_knows_which_frames_are_alive)
+{
+    nart_join join;
+
+    rt = new_rt();
+    for (uint32_t size = 64; size <= 4096; size *= 2) {
+        nart_task_type type = type_of(size, 64, once);
+        char *last = NULL;
+        for (int i = 0; i < 3; i++) {
+            char *frame = spawn(rt, &type, &join);
+            CHECK(!last || last == frame);
+            CHECK(!IS_POISONED(frame, true) && !IS_POISONED(frame + size - 1, true));
+            tick();
+            CHECK(nart_join_frame(&join) == frame);
+            CHECK(!IS_POISONED(frame, true));
+            nart_join_release(&join);
+            CHECK(IS_POISONED(frame, false) && IS_POISONED(frame + size - 1, false));
+            last = frame;
+        }
+    }
+    nart_rt_free(rt);
+    rt = new_rt(); /* whatever memory it has */
+    nart_task_type type = type_of(4096, 64, once);
+    CHECK(spawn(rt, &type, NULL));
+    tick();
+    nart_rt_free(rt);
+}
+
 TEST(an_id_names_one_task_for_ever)
 {
     nart_task_type type = type_of(8, 8, once);
