@@ -171,7 +171,7 @@ void nart__rt_report(nart_rt *rt, const char *fmt, ...)
     if (rt->opts.report)
         rt->opts.report(rt->opts.report_arg, line);
     else
-        fprintf(stderr, "nart: %s\n", line);
+        fprintf(stderr, "%s\n", line);
 }
 
 void nart__rt_report_task(nart_rt *rt, const nart__task *t, const char *what)

@@ -269,7 +269,7 @@ nart_res nart__task_type_check(const nart_task_type *type);
 /* A begun task is taken back. */
 void nart__task_abandon(nart_rt *rt, void *frame);
 
-/* Told to report(), or standard error. */
+/* A line for report(), or standard error: it begins with the runtime's name. */
 void nart__rt_report(nart_rt *rt, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* A body in which a task waits, the last one that parked; NULL: it waits in none. */

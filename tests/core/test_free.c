@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static nart_rt *rt;
 static int drops, reports;
@@ -225,6 +226,38 @@ TEST(a_poll_by_hand_that_waits_on_is_dropped_and_reported)
 TEST(a_task_that_has_ended)
 {
     check_free(ENDED, 0);
+}
+
+/* Without report() a line is printed as report() would have had it. */
+static void check_printed(const char *name, const char *expected)
+{
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    char line[256] = "";
+    int kept = dup(2);
+    FILE *file = tmpfile();
+
+    CHECK(kept >= 0 && file);
+    opts.alloc = &test_alloc;
+    opts.name = name;
+    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    new_task(NULL, YIELD, false);
+    fflush(stderr);
+    CHECK_EQ(dup2(fileno(file), 2), 2);
+    nart_rt_free(rt);
+    fflush(stderr);
+    CHECK_EQ(dup2(kept, 2), 2);
+    close(kept);
+    rewind(file);
+    CHECK(fgets(line, sizeof line, file));
+    CHECK_EQ(strncmp(line, expected, strlen(expected)), 0);
+    CHECK(!fgets(line, sizeof line, file));
+    fclose(file);
+}
+
+TEST(a_printed_report_begins_with_the_runtimes_name_once)
+{
+    check_printed(NULL, "nart: task struct task was dropped");
+    check_printed("mine", "mine: task struct task was dropped");
 }
 
 TEST(shields_are_refused)
