@@ -43,7 +43,8 @@ typedef struct nart_rt_opts {
     int64_t spin_ns;          /**< look again for so long before parking; 0 */
     const nart_alloc *alloc;  /**< copied; malloc and free */
     /** Told, line by line, what went wrong where no answer can be given (a body that ignored
-     *  cancellation, say). Each line begins with the runtime's name. Default: standard error. **Thread**: the runtime's own. */
+     *  cancellation, say). Each line begins with the runtime's name. Default: standard error.
+     *  **Thread**: the runtime's own. */
     void (*report)(void *arg, const char *line);
     void *report_arg;
     uint64_t reserved[8];
