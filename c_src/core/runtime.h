@@ -15,9 +15,6 @@
 #include <nart/rt.h>
 #include <pthread.h>
 
-/* One more state bit of a task: DROPPED, and drop has not returned. */
-enum { NART__T_DROPPING = 0x800000 };
-
 /* Ready tasks, first in, first out. */
 typedef struct nart__lane {
     nart__task *head, **tail;
