@@ -121,11 +121,11 @@ static NART__COLD nart_res recv_nothing(nart_cx *cx, nart_tcp *s)
 {
     if (s->state != READ_ENDED)
         return not_open(s);
+    if (s->io.drv != cx->drv || s->io.host != cx->host)
+        return NART_EDRIVER;
     nart_res r = nart__io_fd(&s->io);
     if (r < 0)
         return r;
-    if (s->io.drv != cx->drv || s->io.host != cx->host)
-        return NART_EDRIVER;
     nart__io_unwait(&s->io, NART_READ, cx);
     return 0;
 }

@@ -124,9 +124,10 @@ typedef struct nart_tcp {
 /**
  * Awaits a connection. Connections that failed before they were taken are passed over.
  * @param out closed or zeroed before. @param peer the peer's address, or NULL.
- * @return 0; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -ENOSPC, NART_EFDS: out of descriptors or memory, of
- *   the process, the system or the runtime (nart_rt_opts.max_io). The connection goes on waiting: free
- *   something or sleep, then call again; -EISCONN `*out` is open.
+ * @return 0; -EISCONN `*out` is open; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -ENOSPC, NART_EFDS no
+ *   descriptor or memory left in the process, the system or the runtime (nart_rt_opts.max_io). Then the
+ *   connection stays in the queue. Free something or sleep before the next call: an immediate one would
+ *   only fail again.
  */
 NART_API NART_MUST_USE nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *l, nart_tcp *out,
                                                 nart_addr *peer);
@@ -135,8 +136,8 @@ NART_API NART_MUST_USE nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *
  * Connects. The first call begins, with `addr`; later calls go on with what was begun.
  * @param s closed or zeroed before.
  * @return 0; -ECONNREFUSED, -ENETUNREACH, -ETIMEDOUT ...; -EISCONN it is open; -EINVAL, -EAFNOSUPPORT
- *   `addr` is no address of IPv4 or IPv6; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -ENOSPC as
- *   nart_fd_open(); NART_EABORTED another task closed or moved the handle while this one awaited the
+ *   `addr` is no address of IPv4 or IPv6; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -ENOSPC, NART_EFDS as
+ *   nart_tcp_accept(); NART_EABORTED another task closed or moved the handle while this one awaited the
  *   connect: that ends this call only, the handle may be open again.
  *   After every error but NART_EABORTED, -EISCONN, -EBUSY, NART_EDRIVER and -EPERM the socket is
  *   closed, -ECANCELED and -ETIMEDOUT included. A connect that lost a race stays as it is: close it,

@@ -511,7 +511,8 @@ pub type DoneFn = Option<unsafe extern "C-unwind" fn(op: *mut NartTokioOp, arg: 
 /// still runs (NART_PENDING), and which is cancelled then.
 ///
 /// @return 0, and `*op` is empty; -EINVAL no `rt`, `op` or `done`; NART_ESTALE an empty operation;
-///   NART_ESLOTS no slot for a task; NART_ESHUTDOWN `rt` is being freed; NART_EWRONGTHREAD; NART_EFORK.
+///   NART_ESLOTS, -ENOMEM no slot for a task; NART_ESHUTDOWN `rt` is being freed; NART_EWRONGTHREAD;
+///   NART_EFORK.
 /// **Ownership**: on 0 the operation is the loop's, otherwise it stays the caller's. `done` may begin
 /// other operations, and free the bridge.
 /// **Thread**: the loop's. **Cost**: a task in a slot of 64 bytes, which keeps nart_rt_run() going.

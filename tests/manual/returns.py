@@ -124,7 +124,7 @@ def is_dropped(before, after):
             depth += {"(": 1, ")": -1}.get(before[end], 0)
             end += 1
         if depth:  # inside a condition: kept only if that assigns it
-            return not re.search(r"[^=!<>]=[^=]", before)
+            return not re.search(r"[^=!<>]=(?!=)", before)
         before = before[end:].strip()
     by_pointer = re.match(r"[^;]*&\w*(err|r)\b", after)
     return not by_pointer and bool(re.fullmatch(r"(\(void\)\s*)?(\w+(->|\.))*\w*", before)
@@ -205,7 +205,7 @@ class Table:
                 elif kind == "page":
                     which, where = reason[0].split()
                     self.pages.append((number, name, codes, which, where))
-                elif kind in ("source", "manual", "later") and reason:
+                elif kind in ("source", "manual") and reason:
                     self.differ.append((number, kind, name, codes))
                 else:
                     raise SystemExit(f"{TABLE}:{number}: {line}")
@@ -259,11 +259,8 @@ def faults_of(headers, sources, rust, table_text):
         wrong = bridge if name == "tokio.h" else differences(name, source, manual, table)
         for number, kind, which, codes in table.differ:
             if which == name:
-                for of in wrong if kind == "later" else [kind]:
-                    used |= {(number, code) for code in codes & wrong[of]}
-                    wrong[of] -= codes
-                if kind == "later":
-                    used |= {(number, code) for code in codes}
+                used |= {(number, code) for code in codes & wrong[kind]}
+                wrong[kind] -= codes
         for kind, text in ("source", "can be answered and is not in the manual"), \
                           ("manual", "is in the manual and cannot be answered"):
             for code in sorted(wrong[kind]):
