@@ -186,12 +186,11 @@ NART_API NART_MUST_USE nart_res nart__block_on_moved(nart_rt *rt, const nart_tas
                                                      void *init, nart_res *result);
 
 #if defined __GNUC__
-#define NART__TASK_FN static inline __attribute__((unused)) NART_MUST_USE nart_res
-#define NART__TASK_CONST __attribute__((unused)) static const
+#define NART__TASK_UNUSED __attribute__((unused))
 #else
-#define NART__TASK_FN static inline nart_res
-#define NART__TASK_CONST static const
+#define NART__TASK_UNUSED
 #endif
+#define NART__TASK_FN NART__TASK_UNUSED NART_MUST_USE static inline nart_res
 
 /**
  * Defines the task type `name_type` with frames of type T, and spawn functions that take only a `T *`:
@@ -204,22 +203,24 @@ NART_API NART_MUST_USE nart_res nart__block_on_moved(nart_rt *rt, const nart_tas
  * | name_rt_spawn_boxed(rt, init, out) | nart_rt_spawn_boxed() |
  * | name_block_on(rt, init, result)    | nart_block_on()       |
  *
- * They move: once the task has `*init` it is zeroed, so what the caller closes or drops afterwards is
- * empty; as long as the task does not have it, it is unchanged and the caller's. `init` may be NULL.
+ * They move `*init`. When the task has it, `*init` is zeroed: a handle in it that the caller closes
+ * afterwards is a closed one. When the task does not have it, because of an error, `*init` is unchanged
+ * and stays the caller's. `init` may be NULL: the frame is zeroed then.
  *
  *     NART_TASK_TYPED(conn, struct conn, conn_run, conn_drop);
  *
- *     struct conn c = { 0 };
- *     ... // a socket is accepted into c.socket
+ *     struct conn c = { .id = 1 };
+ *     nart_tcp_move(&c.socket, &f->accepted);
  *     if (conn_spawn(cx, &c, NULL) < 0)
- *         (void)nart_tcp_close(&c.socket); // still the caller's
+ *         nart_tcp_close(&c.socket); // still the caller's
  */
 #define NART_TASK_TYPED(name, T, poll, drop) NART_TASK_TYPED_FLAGS(name, T, poll, drop, 0)
 
 /** The same with NART_TASK_* flags. */
 #define NART_TASK_TYPED_FLAGS(name, T, poll, drop, flags)                                          \
-    NART__TASK_CONST nart_task_type name##_type = NART_TASK_TYPE_FLAGS(T, poll, drop, flags);      \
-    static inline T *name##_frame(T *init_)                                                        \
+    NART__TASK_UNUSED static const nart_task_type name##_type =                                    \
+        NART_TASK_TYPE_FLAGS(T, poll, drop, flags);                                                \
+    NART__TASK_UNUSED static inline T *name##_frame(T *init_)                                      \
     {                                                                                              \
         return init_;                                                                              \
     }                                                                                              \
@@ -246,10 +247,12 @@ NART_API NART_MUST_USE nart_res nart__block_on_moved(nart_rt *rt, const nart_tas
     struct name##_task_typed
 
 /**
- * Moves `*init` by any other function that spawns, `call`, for a type that NART_TASK_TYPED() defined: zeroes
- * it unless `call` answers an error. @return what `call` answers.
+ * The same for any other function that spawns: `call` is a call of it, which spawns a task of a type that
+ * NART_TASK_TYPED() defined from `*init`. Zeroes `*init` unless `call` answers an error.
+ * @return what `call` answers.
  *
- *     r = NART_MOVE(conn, &c, nart_task_set_spawn(cx, &s->conns, &conn_type, &c));
+ *     struct conn c = { .id = 2 };
+ *     r = NART_MOVE(conn, &c, nart_task_set_spawn(cx, &f->conns, &conn_type, &c));
  */
 #define NART_MOVE(name, init, call)                                                                \
     nart__moved((call), name##_frame(init), sizeof *name##_frame(init))

@@ -12,7 +12,7 @@ Rules
      and stand after an empty line.
   2. A part of an example ends at an empty line outside of braces. A part that begins with `static`,
      `typedef`, `struct NAME {`, `#` or a macro that defines (NART_RESOURCE, NART_HANDLER,
-     NART_CHAN_TYPED) is a declaration; any other part is a statement. Comments before it do not
+     NART_CHAN_TYPED, NART_TASK_TYPED) is a declaration; any other part is a statement. Comments before it do not
      count. An example with `int main` is one declaration.
   3. An example becomes a program. If programs/PAGE.N.c exists (N: the number of the example on the
      page, from 1), it is that file: the declarations replace its line /* DECLARATIONS */, the
@@ -33,7 +33,7 @@ PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
 LINT = PROGRAMS.parents[2] / "c_src" / "cmake" / "nart_lint.py"
 OPTIONS = ["-std=c11", "-D_POSIX_C_SOURCE=200809L", "-O1", "-Wall", "-Wextra", "-Werror"]
 DECLARATION = re.compile(r"(//[^\n]*\n)*\s*"
-                         r"(static\b|typedef\b|struct \w+\s*\{|#|NART_(RESOURCE|HANDLER|CHAN_TYPED))")
+                         r"(static\b|typedef\b|struct \w+\s*\{|#|NART_(RESOURCE|HANDLER|CHAN_TYPED|TASK_TYPED))")
 
 NO_EXAMPLE = {
     "atomic.h": "not for users",

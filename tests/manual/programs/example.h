@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* A runtime whose time passes when nothing else is left to do. */
 static inline nart_rt *example_rt(void)
@@ -16,6 +18,22 @@ static inline nart_rt *example_rt(void)
     if (nart_rt_new(NULL, &rt) != 0 || nart_rt_clock_pause(rt) != 0 || nart_rt_clock_auto(rt) != 0)
         abort();
     return rt;
+}
+
+/* The two ends of a TCP connection. */
+static inline void example_tcp(int *one, int *other)
+{
+    nart_addr at;
+    int server = socket(AF_INET, SOCK_STREAM, 0);
+
+    *other = socket(AF_INET, SOCK_STREAM, 0);
+    if (nart_addr_parse(&at, "127.0.0.1:0") != 0 ||
+        bind(server, (struct sockaddr *)&at.storage, at.len) != 0 || listen(server, 1) != 0 ||
+        getsockname(server, (struct sockaddr *)&at.storage, &at.len) != 0 ||
+        connect(*other, (struct sockaddr *)&at.storage, at.len) != 0 ||
+        (*one = accept(server, NULL, NULL)) < 0)
+        abort();
+    close(server);
 }
 
 /* Runs a task to its end: 0 when it answers 0. Frees the runtime. */
