@@ -13,7 +13,8 @@
  *  2. What makes a task ready begins an arrow; the lane of its slot keeps the number for the poll.
  *  3. The ring overwrites the oldest event.
  *
- * Bounds: memory is allocated once, at the start. 2^32 tracks.
+ * Bounds: the ring is allocated once, at the start. The lanes are copied to a larger block when an event
+ * names a slot that has none; without memory for that, all such slots share one. 2^32 tracks.
  * Not handled: wakes of tasks that are ready already; they cause nothing. */
 #include "trace.h"
 

@@ -2,8 +2,8 @@
 /**
  * @file nart/observe.h
  * How long polls take: percentiles, a histogram, a report of each that takes too long, and a watchdog
- * for one that never ends. Off until it is switched on, and then of no cost but for this: two clock
- * reads a poll.
+ * for one that never ends. Off at first, when it costs nothing; while it is on, a poll costs two clock
+ * reads.
  *
  * A poll is measured by the clock of its runtime (nart/clock.h), from before its task runs until what
  * it caused is done: its frame's drop, if it has ended.
@@ -48,8 +48,8 @@ typedef struct nart_observe_opts {
  * Measures polls from the loop's next tick on, and counts wakes (nart_rt_stats). `opts` may be NULL. When it
  * does so already, only the options change. Ends with the runtime, or nart_rt_observe_stop().
  * @return 0; -EINVAL; -ENOMEM: nothing has changed; NART_EABI; NART_EWRONGTHREAD, NART_EFORK.
- * **Thread**: the runtime's own, inside or outside of its polls. **Cost**: 8 kB in two allocations, or in
- * one while the runtime is traced.
+ * **Thread**: the runtime's own, inside or outside of its polls.
+ * **Cost**: 8 kB in one allocation, and a small one unless the runtime is traced.
  */
 NART_API NART_MUST_USE nart_res nart_rt_observe(nart_rt *rt, const nart_observe_opts *opts);
 

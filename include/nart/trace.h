@@ -18,8 +18,8 @@
  * `program` (calls from outside of polls). Times are those of the runtime's clock, from the start of
  * the trace.
  *
- * The memory is fixed: of too many events the newest are kept. Names are not copied, so task types
- * must live until the trace ends.
+ * The memory for events is fixed: when it is full, each event replaces the oldest one. Names are not
+ * copied, so task types must live until the trace ends.
  *
  * **Thread**: the runtime's own, inside or outside of its polls; NART_EWRONGTHREAD on others,
  * NART_EFORK in a forked child, -EINVAL without a runtime.
@@ -37,9 +37,10 @@ extern "C" {
  * Traces from the loop's next tick on, until nart_trace_stop() or the runtime's end.
  * @param events kept; a poll is two of them, a wake is one, a spawn two.
  * @return 0; -EINVAL none; -EALREADY it does; -ENOMEM.
- * **Cost**: 40 bytes per event and 24 per slot of the runtime, in two allocations, or in one while the
- *   runtime is observed; those for the slots again when these grow. Then two clock reads a poll and one
- *   a wake.
+ * **Cost**: one allocation of 40 bytes per event, one of 24 bytes per slot of the runtime, and a
+ *   small one unless the runtime is observed. The second one is replaced by a larger one when a task has
+ *   a slot that was mapped later; without memory for that, such tasks may share a track.
+ *   Each poll costs two clock reads, each wake one.
  */
 NART_API NART_MUST_USE nart_res nart_trace_start(nart_rt *rt, uint32_t events);
 
