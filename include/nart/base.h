@@ -149,8 +149,10 @@ static inline int64_t nart_time_add(int64_t at, int64_t ns)
  * power of two), or NULL; `free` gets the same size and alignment back. Called on the runtime's
  * thread, except that the last end of a cross-thread channel or oneshot frees wherever it is closed,
  * and that tokens (nart/cancel.h) are made and freed on any thread: the functions must bear that.
- * Not asked for here, but mapped from the system: the slots of tasks, the records of wakers, and the
- * tables of descriptors and of events, which grow by further mappings. nart_remote_spawn() uses malloc().
+ *
+ * A runtime asks for one block. Five more it maps from the system: the slots of tasks, the table that
+ * finds a slot by its number, the records of wakers, the table of descriptors, and that of events. All
+ * but the last grow by further mappings. nart_remote_spawn() uses malloc().
  */
 typedef struct nart_alloc {
     void *(*alloc)(void *arg, size_t size, size_t align);
