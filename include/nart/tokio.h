@@ -146,8 +146,12 @@ typedef struct nart_tokio_report {
     uint64_t leaked_tasks;
     /** blocking functions that still ran; their operations have answered NART_ESHUTDOWN */
     uint32_t leaked_blocking;
-    uint32_t reserved0;
-    /** the names of the first of these */
+    /**
+     * threads that did not end: those of the above, of look-ups of names ("look-up example.org"), and
+     * of closures that Rust code gave to tokio's pool; of an adopted runtime not the last, and no workers
+     */
+    uint32_t leaked_threads;
+    /** the names of the first of the blocking functions, and after them of the look-ups */
     nart_tokio_name leaked_name[8];
 } nart_tokio_report;
 
@@ -254,9 +258,10 @@ NART_API void nart_tokio_free(struct nart_tokio *rt);
 /**
  * Shuts down and waits for it: no more work is taken, C tasks on tokio are cancelled and get half
  * of the time to unwind, futures are dropped, queued blocking functions end at once, running ones
- * are asked to stop. What has not ended after `timeout_ns` is leaked. `report` may be NULL.
+ * are asked to stop. What has not ended after `timeout_ns` is leaked: operations, and threads (look-ups
+ * of names cannot be stopped). `report` may be NULL.
  *
- * @return 0; -ETIMEDOUT something was leaked, see the report; -EALREADY; -EDEADLK on a thread of
+ * @return 0 all has ended, the threads as well; -ETIMEDOUT something was leaked, see the report; -EALREADY; -EDEADLK on a thread of
  *   tokio; -EINVAL a negative time; NART_EFORK; NART_EABI a report of another version.
  * **Thread**: any but tokio's. It blocks: a task of a loop uses nart_tokio_shutdown_begin().
  */
@@ -463,6 +468,11 @@ NART_API nart_res nart_tokio_local_close(struct nart_tokio_local *local);
  * kept and used again; one that the server closes at that moment is NART_EHTTP_OTHER, for requests are
  * not repeated unasked. Certificates are checked against the platform's (SSL_CERT_FILE and SSL_CERT_DIR
  * say otherwise). Proxies are not used.
+ *
+ * Names are looked up by getaddrinfo() on threads of the bridge that do nothing else, at most 8 at once,
+ * and once for all requests that ask for the same name meanwhile. More names wait: a request whose name
+ * was not looked up in time is NART_EHTTP_TIMEOUT, one for which there is no thread -EAGAIN. A look-up
+ * cannot be stopped: it goes on without its request, and a shutdown reports it.
  *
  * @return 0 and `*op`; -EINVAL no URL, or numbers out of range; -EAGAIN too many requests wait to
  *   be sent; NART_ESHUTDOWN; -ENOMEM; NART_EABI; NART_EFORK.

@@ -66,6 +66,14 @@ pub type DropFn = Option<unsafe extern "C-unwind" fn(arg: *mut c_void)>;
 /// A job's name as it is kept: 31 bytes of it and a NUL.
 pub type Name = [c_char; 32];
 
+pub fn short_name(name: &[u8]) -> Name {
+    let mut short: Name = [0; 32];
+    for (to, from) in short.iter_mut().zip(&name[..name.len().min(31)]) {
+        *to = *from as c_char;
+    }
+    short
+}
+
 /// What C has handed over.
 pub struct Work {
     run: unsafe extern "C-unwind" fn(arg: *mut c_void, stop: *const Stop) -> Res,
@@ -88,19 +96,17 @@ impl Work {
         arg: *mut c_void,
         drop_arg: DropFn,
     ) -> Option<Work> {
-        let mut short: Name = [0; 32];
-        if !name.is_null() {
+        let bytes = if name.is_null() {
+            b""
+        } else {
             // SAFETY: a C string, as the caller promises.
-            let bytes = unsafe { CStr::from_ptr(name) }.to_bytes();
-            for (to, from) in short.iter_mut().zip(&bytes[..bytes.len().min(31)]) {
-                *to = *from as c_char;
-            }
-        }
+            unsafe { CStr::from_ptr(name) }.to_bytes()
+        };
         Some(Work {
             run: run?,
             arg,
             drop_arg,
-            name: short,
+            name: short_name(bytes),
         })
     }
 

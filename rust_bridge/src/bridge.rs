@@ -9,6 +9,7 @@
 //! what it frees is leaked, because the locks may be held by threads that are not there.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::{Builder, Handle as TokioHandle, Runtime};
@@ -119,9 +120,13 @@ pub struct Shared {
     pub tasks: Tasks,
     #[cfg(feature = "http")]
     pub http: crate::lane::Lane,
+    #[cfg(feature = "http")]
+    pub names: Arc<crate::names::Names>,
     pub handle: TokioHandle,
     /// None: adopted, or shut down.
     pub runtime: Mutex<Option<Runtime>>,
+    /// Of the runtime above.
+    pub threads: Arc<AtomicU32>,
     pub leaked: Mutex<Leaked>,
     /// For threads that the bridge makes itself.
     pub hygiene: Hygiene,
@@ -174,15 +179,23 @@ impl Bridge {
     pub fn new(options: &Options) -> Result<Bridge, Res> {
         options.check()?;
         let hygiene = Hygiene::new(&options.cpus)?;
+        let threads = Arc::new(AtomicU32::new(0));
+        let (more, fewer) = (threads.clone(), threads.clone());
         let build = || {
             Builder::new_multi_thread()
                 .worker_threads(options.workers as usize)
-                // Two more than the C functions: getaddrinfo must not starve behind them.
+                // Two more than the C functions: for closures of Rust code, and to read certificates.
                 .max_blocking_threads(options.max_blocking as usize + 2)
                 .thread_keep_alive(blocking::LINGER)
                 .thread_name(&options.name)
                 .thread_stack_size(options.stack)
-                .on_thread_start(move || hygiene.apply())
+                .on_thread_start(move || {
+                    hygiene.apply();
+                    more.fetch_add(1, Ordering::Relaxed); // a number; joining the threads orders it
+                })
+                .on_thread_stop(move || {
+                    fewer.fetch_sub(1, Ordering::Relaxed);
+                })
                 .enable_io()
                 .enable_time()
                 .build()
@@ -192,7 +205,8 @@ impl Bridge {
             Ok(Err(e)) => return Err(errno(e.raw_os_error().unwrap_or(libc::EIO))),
             Err(_) => return Err(errno(libc::EAGAIN)), // tokio panics when it gets no thread
         };
-        Bridge::with(runtime.handle().clone(), Some(runtime), hygiene, options)
+        let handle = runtime.handle().clone();
+        Bridge::with(handle, Some(runtime), threads, hygiene, options)
     }
 
     /// Makes a bridge of a runtime that lives elsewhere in the program, a `#[tokio::main]` say.
@@ -205,12 +219,13 @@ impl Bridge {
     /// `-EINVAL` options out of range; `-ENOMEM`.
     pub fn adopt(handle: TokioHandle, options: &Options) -> Result<Bridge, Res> {
         options.check()?;
-        Bridge::with(handle, None, Hygiene::new(&[])?, options)
+        Bridge::with(handle, None, Arc::default(), Hygiene::new(&[])?, options)
     }
 
     fn with(
         handle: TokioHandle,
         runtime: Option<Runtime>,
+        threads: Arc<AtomicU32>,
         hygiene: Hygiene,
         o: &Options,
     ) -> Result<Bridge, Res> {
@@ -223,8 +238,11 @@ impl Bridge {
             tasks: Tasks::default(),
             #[cfg(feature = "http")]
             http: crate::lane::Lane::new(o.queue_cap).ok_or(no_memory)?,
+            #[cfg(feature = "http")]
+            names: crate::names::Names::new(hygiene, &o.name, o.stack),
             handle,
             runtime: Mutex::new(runtime),
+            threads,
             leaked: Mutex::default(),
             hygiene,
             epoch: fork_epoch(),

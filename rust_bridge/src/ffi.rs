@@ -92,9 +92,10 @@ pub struct NartTokioReport {
     pub leaked_tasks: u64,
     /// blocking functions that still ran; their operations have answered NART_ESHUTDOWN
     pub leaked_blocking: u32,
-    #[doc(hidden)]
-    pub reserved0: u32,
-    /// the names of the first of these
+    /// threads that did not end: those of the above, of look-ups of names ("look-up example.org"), and
+    /// of closures that Rust code gave to tokio's pool; of an adopted runtime not the last, and no workers
+    pub leaked_threads: u32,
+    /// the names of the first of the blocking functions, and after them of the look-ups
     pub leaked_name: [Name; 8],
 }
 
@@ -246,9 +247,10 @@ pub unsafe extern "C" fn nart_tokio_free(rt: *mut NartTokio) {
 
 /// Shuts down and waits for it: no more work is taken, C tasks on tokio are cancelled and get half
 /// of the time to unwind, futures are dropped, queued blocking functions end at once, running ones
-/// are asked to stop. What has not ended after `timeout_ns` is leaked. `report` may be NULL.
+/// are asked to stop. What has not ended after `timeout_ns` is leaked: operations, and threads (look-ups
+/// of names cannot be stopped). `report` may be NULL.
 ///
-/// @return 0; -ETIMEDOUT something was leaked, see the report; -EALREADY; -EDEADLK on a thread of
+/// @return 0 all has ended, the threads as well; -ETIMEDOUT something was leaked, see the report; -EALREADY; -EDEADLK on a thread of
 ///   tokio; -EINVAL a negative time; NART_EFORK; NART_EABI a report of another version.
 /// **Thread**: any but tokio's. It blocks: a task of a loop uses nart_tokio_shutdown_begin().
 ///
@@ -345,10 +347,14 @@ unsafe fn write_report(bridge: &Bridge, report: *mut NartTokioReport) {
         shutdown: counts.shutdown,
         leaked_tasks: leaked.futures,
         leaked_blocking: leaked.jobs.len() as u32,
-        reserved0: 0,
+        leaked_threads: leaked.threads,
         leaked_name: [[0; 32]; 8],
     };
-    for (to, from) in full.leaked_name.iter_mut().zip(&leaked.jobs) {
+    for (to, from) in full
+        .leaked_name
+        .iter_mut()
+        .zip(leaked.jobs.iter().chain(&leaked.lookups))
+    {
         *to = *from;
     }
     let n = full.size.min(size_of::<NartTokioReport>());

@@ -70,6 +70,11 @@ const _: () = assert!(offset_of!(NartHttpOpts, reserved) == 72);
 /// not repeated unasked. Certificates are checked against the platform's (SSL_CERT_FILE and SSL_CERT_DIR
 /// say otherwise). Proxies are not used.
 ///
+/// Names are looked up by getaddrinfo() on threads of the bridge that do nothing else, at most 8 at once,
+/// and once for all requests that ask for the same name meanwhile. More names wait: a request whose name
+/// was not looked up in time is NART_EHTTP_TIMEOUT, one for which there is no thread -EAGAIN. A look-up
+/// cannot be stopped: it goes on without its request, and a shutdown reports it.
+///
 /// @return 0 and `*op`; -EINVAL no URL, or numbers out of range; -EAGAIN too many requests wait to
 ///   be sent; NART_ESHUTDOWN; -ENOMEM; NART_EABI; NART_EFORK.
 /// **Ownership**: everything is copied before this returns.

@@ -3,7 +3,7 @@
 //!
 //! 1. The submitter packs the request into bytes ([`pack`]); the worker reads them back and makes
 //!    reqwest's of them, so nothing of C's memory is used after the submission.
-//! 2. One client per bridge, made by the first request: its connections are tasks of the bridge's
+//! 2. Names are looked up on threads of their own: names.rs. One client per bridge, made by the first request: its connections are tasks of the bridge's
 //!    runtime and end with it. The provider of its cryptography is named, never the process's default;
 //!    the roots are the platform's (SSL_CERT_FILE and SSL_CERT_DIR are obeyed). No proxies.
 //! 3. The time runs from the submission: a request that has waited too long for a worker is not sent.
@@ -27,6 +27,8 @@ use tokio::sync::OnceCell;
 use crate::bridge::Shared;
 use crate::clock;
 use crate::framing;
+use crate::guard::catch;
+use crate::names::{Failed, Names, Resolver};
 use crate::nart::{errno, Res, NEVER};
 use crate::op::Outcome;
 
@@ -159,19 +161,26 @@ pub struct Client(OnceCell<reqwest::Client>);
 
 impl Client {
     /// Made at first need, on a thread that may wait: it reads the platform's certificates.
-    async fn get(&self) -> Result<&reqwest::Client, Outcome> {
+    async fn get(&self, names: &Arc<Names>) -> Result<&reqwest::Client, Outcome> {
+        let other = |text| Outcome::error(EHTTP_OTHER, text);
         let make = || async {
-            let made = tokio::task::spawn_blocking(client).await;
-            made.unwrap_or_else(|e| Err(e.to_string()))
+            let names = names.clone();
+            // tokio panics when the system has no thread.
+            let making = catch(|| tokio::task::spawn_blocking(|| client(names)));
+            let Ok(making) = making else {
+                return Err(Outcome::error(
+                    errno(libc::EAGAIN),
+                    "no thread to read the certificates",
+                ));
+            };
+            let made = making.await.map_err(|e| other(e.to_string()))?;
+            made.map_err(other)
         };
-        self.0
-            .get_or_try_init(make)
-            .await
-            .map_err(|text| Outcome::error(EHTTP_OTHER, text))
+        self.0.get_or_try_init(make).await
     }
 }
 
-fn client() -> Result<reqwest::Client, String> {
+fn client(names: Arc<Names>) -> Result<reqwest::Client, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -182,6 +191,7 @@ fn client() -> Result<reqwest::Client, String> {
         .tls_backend_preconfigured(tls)
         .redirect(Policy::custom(redirect))
         .no_proxy()
+        .dns_resolver(Arc::new(Resolver(names)))
         .build()
         .map_err(|e| chain(&e))
 }
@@ -222,7 +232,7 @@ pub async fn exchange(shared: Arc<Shared>, packed: Vec<u8>) -> Outcome {
 }
 
 async fn answer(shared: &Shared, parts: Parts<'_>) -> Result<Outcome, Outcome> {
-    let client = shared.http.client.get().await?;
+    let client = shared.http.client.get(&shared.names).await?;
     let (request, max_body) = unpack(client, parts)?;
     let sent = client.execute(request).await;
     let mut response = sent.map_err(|e| failure(&e, EHTTP_OTHER))?;
@@ -281,7 +291,9 @@ fn unasked(response: &Response) -> Option<&'static str> {
 
 /// The class of an error; `otherwise` for what could only have gone wrong at this point.
 fn failure(e: &reqwest::Error, otherwise: Res) -> Outcome {
-    let code = if e.is_timeout() {
+    let code = if let Some(code) = lookup_failure(e) {
+        code
+    } else if e.is_timeout() {
         EHTTP_TIMEOUT
     } else if e.is_redirect() {
         EHTTP_REDIRECT
@@ -314,6 +326,11 @@ fn is_tls(e: &reqwest::Error) -> bool {
     causes(e).any(|cause| cause.is::<rustls::Error>())
 }
 
+/// The code of a look-up that was not made.
+fn lookup_failure(e: &reqwest::Error) -> Option<Res> {
+    causes(e).find_map(|cause| cause.downcast_ref::<Failed>()?.code)
+}
+
 /// All reasons, the last one the deepest; without the URL, which may carry secrets.
 fn chain(e: &reqwest::Error) -> String {
     let mut text = String::new();
@@ -334,6 +351,11 @@ fn chain(e: &reqwest::Error) -> String {
 mod tests {
     use super::*;
 
+    fn a_client() -> reqwest::Client {
+        let hygiene = crate::threads::Hygiene::new(&[]).unwrap();
+        client(Names::new(hygiene, "names", 0)).unwrap()
+    }
+
     fn packed(url: &[u8], headers: &[(&str, &str)]) -> Vec<u8> {
         let mut bytes = Vec::new();
         let request = Request {
@@ -353,7 +375,7 @@ mod tests {
 
     #[test]
     fn what_is_packed_comes_out() {
-        let client = client().unwrap();
+        let client = a_client();
         let bytes = packed(b"http://a/b?c", &[("X-One", "1"), ("x-two", "")]);
         let (at, parts) = deadline(&bytes);
         let (request, max_body) = unpack(&client, parts).unwrap();
@@ -395,7 +417,7 @@ mod tests {
 
     #[test]
     fn headers_that_are_none() {
-        let client = client().unwrap();
+        let client = a_client();
         for header in [("a b", "c"), ("", "c"), ("a", "c\r\nd: e")] {
             let bytes = packed(b"http://a/", &[header]);
             let refused = unpack(&client, deadline(&bytes).1).unwrap_err();

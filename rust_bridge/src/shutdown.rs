@@ -6,9 +6,11 @@
 //!    stop flag, C tasks on tokio are cancelled and get half of the time to unwind.
 //! 3. The runtime is shut down, which drops every future and waits for jobs until the deadline. An
 //!    adopted runtime goes on: its operations are waited for.
-//! 4. What still runs is leaked and reported: jobs by name, and they are answered for; futures that
-//!    do not come out of a poll by number. A leaked job's end, later, runs its `drop_arg` only.
+//! 4. What still runs is leaked and reported: jobs and look-ups by name, and jobs are answered for;
+//!    futures that do not come out of a poll by number; and all threads by number, among them those of
+//!    closures that Rust code gave to tokio's pool. A leaked job's end, later, runs its `drop_arg` only.
 
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,7 +26,9 @@ use crate::threads::with_signals_blocked;
 #[derive(Default, Clone)]
 pub struct Leaked {
     pub jobs: Vec<Name>,
+    pub lookups: Vec<Name>,
     pub futures: u64,
+    pub threads: u32,
 }
 
 /// A time in nanoseconds from C; negative is -EINVAL.
@@ -39,6 +43,8 @@ fn close(shared: &Shared) -> bool {
     let first = shared.gate.close();
     #[cfg(feature = "http")]
     shared.http.close();
+    #[cfg(feature = "http")]
+    shared.names.close();
     shared.jobs.close();
     shared.tasks.close();
     first
@@ -49,19 +55,45 @@ fn finish(shared: &Shared, timeout: Duration) -> Res {
     let begun = Instant::now();
     shared.tasks.wait(begun + timeout / 2);
     let runtime = lock(&shared.runtime).take();
+    let owned = runtime.is_some();
     match runtime {
         Some(runtime) => runtime.shutdown_timeout(timeout.saturating_sub(begun.elapsed())),
         None => drop(shared.gate.wait(begun + timeout)),
     }
+    let lookups = lookups(shared, begun + timeout);
     let jobs = shared.jobs.abandon();
     let futures = shared.gate.counts().running();
-    let clean = jobs.is_empty() && futures == 0;
-    *lock(&shared.leaked) = Leaked { jobs, futures };
+    let threads = match owned {
+        true => shared.threads.load(Ordering::Relaxed),
+        false => jobs.len() as u32,
+    } + lookups.len() as u32;
+    let clean = futures == 0 && threads == 0;
+    *lock(&shared.leaked) = Leaked {
+        jobs,
+        lookups,
+        futures,
+        threads,
+    };
     if clean {
         0
     } else {
         errno(libc::ETIMEDOUT)
     }
+}
+
+/// Waits for the look-ups that run; those that still do at the end.
+#[cfg(feature = "http")]
+fn lookups(shared: &Shared, until: Instant) -> Vec<Name> {
+    let names = shared.names.wait(until);
+    names
+        .iter()
+        .map(|name| crate::blocking::short_name(format!("look-up {name}").as_bytes()))
+        .collect()
+}
+
+#[cfg(not(feature = "http"))]
+fn lookups(_: &Shared, _: Instant) -> Vec<Name> {
+    Vec::new()
 }
 
 impl Bridge {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "bridge.h"
 
+#include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 nart_rt *loop;
 nart_tokio *bridge;
@@ -47,6 +49,31 @@ void open_both_with(const nart_tokio_opts *opts)
 void open_both(void)
 {
     open_both_with(NULL);
+}
+
+enum { LARGE = 256 << 20 };
+
+void open_with_large_stacks(void)
+{
+    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
+    opts.max_blocking = 2;
+    opts.stack = LARGE;
+    open_both_with(&opts);
+}
+
+struct rlimit refuse_threads(void)
+{
+    unsigned long pages = 0;
+    struct rlimit was, now;
+    FILE *f = fopen("/proc/self/statm", "r");
+    CHECK(f != NULL);
+    CHECK_EQ(fscanf(f, "%lu", &pages), 1);
+    fclose(f);
+    CHECK_EQ(getrlimit(RLIMIT_AS, &was), 0);
+    now = was;
+    now.rlim_cur = pages * (rlim_t)sysconf(_SC_PAGESIZE) + LARGE / 2;
+    CHECK_EQ(setrlimit(RLIMIT_AS, &now), 0);
+    return was;
 }
 
 nart_res run(const nart_task_type *type, const void *init)

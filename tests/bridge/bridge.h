@@ -8,6 +8,8 @@
 
 #include <nart/co.h>
 
+#include <sys/resource.h>
+
 extern nart_rt *loop;
 extern nart_tokio *bridge;
 
@@ -15,6 +17,11 @@ extern nart_tokio *bridge;
  * exactly one way, and frees both. */
 void open_both(void);
 void open_both_with(const nart_tokio_opts *opts);
+
+/* Two blocking functions at once, and threads with stacks so large that refuse_threads() can: from there on
+ * the process has no memory for one. It answers the limit (RLIMIT_AS) before. */
+void open_with_large_stacks(void);
+struct rlimit refuse_threads(void);
 
 /* Ends them earlier, bridge first. */
 void close_both(void);

@@ -17,6 +17,9 @@ nart_res test_never(nart_tokio *rt, nart_tokio_op *op);                /* counts
 nart_res test_sleep(nart_tokio *rt, uint64_t ms, nart_tokio_op *op);   /* ms */
 nart_res test_yield(nart_tokio *rt, uint64_t n, nart_tokio_op *op); /* n, after n polls; counts */
 
+/* Gives tokio's pool a closure that makes *gate 1, and returns when it is 2; answers at once. */
+nart_res test_closure(nart_tokio *rt, uint64_t *gate, nart_tokio_op *op);
+
 /* Takes a worker away: makes *gate 1 when it has it, gives it back when *gate is 2. */
 nart_res test_block_worker(nart_tokio *rt, uint64_t *gate, nart_tokio_op *op);
 

@@ -353,32 +353,6 @@ TEST(jobs_run_side_by_side)
 
 /* ---- when the system has no threads ---- */
 
-enum { LARGE = 256 << 20 };
-
-static void open_with_large_stacks(void)
-{
-    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
-    opts.max_blocking = 2;
-    opts.stack = LARGE;
-    open_both_with(&opts);
-}
-
-/* From here on there is no room for such a stack. The limit before that. */
-static struct rlimit refuse_threads(void)
-{
-    unsigned long pages = 0;
-    struct rlimit was, now;
-    FILE *f = fopen("/proc/self/statm", "r");
-    CHECK(f != NULL);
-    CHECK_EQ(fscanf(f, "%lu", &pages), 1);
-    fclose(f);
-    CHECK_EQ(getrlimit(RLIMIT_AS, &was), 0);
-    now = was;
-    now.rlim_cur = pages * (rlim_t)sysconf(_SC_PAGESIZE) + LARGE / 2;
-    CHECK_EQ(setrlimit(RLIMIT_AS, &now), 0);
-    return was;
-}
-
 TEST(without_a_thread_nothing_is_accepted)
 {
     nart_tokio_op op = { 0 };

@@ -142,6 +142,7 @@ TEST(blocking_functions_are_asked_to_stop)
     CHECK_EQ(read_word(&started), 2);
     CHECK_EQ(read_word(&dropped), EACH);
     CHECK_EQ(report().leaked_blocking, 0);
+    CHECK_EQ(report().leaked_threads, 0);
 }
 
 TEST(a_stuck_function_is_named)
@@ -153,12 +154,30 @@ TEST(a_stuck_function_is_named)
     CHECK_RES(ended, -ETIMEDOUT);
     nart_tokio_report r = report();
     CHECK_EQ(r.leaked_blocking, 2);
+    CHECK_EQ(r.leaked_threads, 2);
     CHECK_STR(r.leaked_name[0], "first");
     CHECK_STR(r.leaked_name[1], "rest");
     CHECK_EQ(read_word(&dropped), EACH - 2);
     close_both();       /* loop and bridge go, the functions still run */
     set_word(&gate, 1); /* and end late: their arguments are dropped, nothing else is touched */
     wait_for(&dropped, EACH);
+}
+
+/* Not of C: a Rust future has given it to tokio's pool, and has ended. */
+TEST(a_stuck_closure_is_counted)
+{
+    nart_tokio_op op = { 0 };
+    nart_tokio_report r = NART_TOKIO_REPORT_INIT;
+    open_two_threads();
+    CHECK_RES(test_closure(bridge, &gate, &op), 0);
+    CHECK_RES(wait_for_answer(&op, NULL), 0);
+    nart_tokio_op_close(&op);
+    wait_for(&gate, 1);
+    CHECK_RES(nart_tokio_shutdown(bridge, 50 * NART_MS, &r), -ETIMEDOUT);
+    CHECK_EQ(r.leaked_threads, 1);
+    CHECK_EQ(r.leaked_blocking, 0);
+    CHECK_EQ(r.leaked_tasks, 0);
+    set_word(&gate, 2);
 }
 
 TEST(a_long_name_is_cut)

@@ -151,6 +151,30 @@ pub unsafe extern "C" fn test_block_worker(
     unsafe { export(rt, op, blocks) }
 }
 
+/// A closure in tokio's blocking pool, which nobody waits for.
+#[no_mangle]
+pub unsafe extern "C" fn test_closure(
+    rt: *mut NartTokio,
+    gate: *const AtomicU64,
+    op: *mut NartTokioOp,
+) -> Res {
+    let gate = gate as usize;
+    let blocks = move || {
+        // SAFETY: the test's gate is static.
+        let gate = unsafe { &*(gate as *const AtomicU64) };
+        gate.fetch_add(1, SeqCst);
+        while gate.load(SeqCst) < 2 {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+    };
+    let give = move || async move {
+        drop(tokio::task::spawn_blocking(blocks));
+        0
+    };
+    // SAFETY: the test's promises.
+    unsafe { export(rt, op, give) }
+}
+
 static HELD: Mutex<()> = Mutex::new(());
 
 #[no_mangle]

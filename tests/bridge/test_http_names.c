@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Look-ups of names that hang: nothing else waits for them, and the end of a bridge reports them. */
+#include "bridge.h"
+
+#include <dlfcn.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* ---- a resolver: *.hangs.test until the gate is open, served.test is 127.0.0.1 ---- */
+
+static uint64_t gate, hanging, asked_served;
+
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+                struct addrinfo **found)
+{
+    static int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    const char *hangs = node ? strstr(node, ".hangs.test") : NULL;
+
+    if (hangs) {
+        count(&hanging);
+        wait_for(&gate, 1);
+        return EAI_AGAIN;
+    }
+    if (node && strcmp(node, "served.test") == 0) {
+        count(&asked_served);
+        node = "127.0.0.1";
+    }
+    *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+    return real(node, service, hints, found);
+}
+
+/* ---- requests; nobody listens at port 1 ---- */
+
+static void begin(const char *name, int64_t timeout, nart_tokio_op *op)
+{
+    char url[64];
+    nart_http_opts opts = NART_HTTP_OPTS_INIT;
+
+    snprintf(url, sizeof url, "http://%s:1/", name);
+    opts.url = url;
+    opts.timeout_ns = timeout;
+    CHECK_RES(nart_http_request(bridge, &opts, op), 0);
+}
+
+static nart_res end(nart_tokio_op *op)
+{
+    nart_res r = wait_for_answer(op, NULL);
+    CHECK(*nart_tokio_op_message(op, NULL) != '\0');
+    nart_tokio_op_close(op);
+    return r;
+}
+
+static nart_res fetch(const char *name, int64_t timeout)
+{
+    nart_tokio_op op = { 0 };
+    begin(name, timeout, &op);
+    return end(&op);
+}
+
+/* Requests to so many names that hang, and that are looked up. */
+enum { MAX = 8 }; /* at once */
+
+static void hang(nart_tokio_op *ops, int n)
+{
+    for (int i = 0; i < n; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%d.hangs.test", i);
+        begin(name, NART_NEVER, &ops[i]);
+    }
+    wait_for(&hanging, n < MAX ? (uint64_t)n : MAX);
+}
+
+static void let_go(nart_tokio_op *ops, int n)
+{
+    set_word(&gate, 1);
+    for (int i = 0; i < n; i++)
+        CHECK_RES(end(&ops[i]), NART_EHTTP_CONNECT);
+}
+
+static nart_res seven(void *arg, const nart_tokio_stop *stop)
+{
+    (void)arg;
+    (void)stop;
+    return 7;
+}
+
+TEST(blocking_functions_do_not_wait_for_names)
+{
+    enum { MANY = 32 };
+    nart_tokio_op ops[MANY] = { 0 }, job = { 0 };
+    int64_t value = 0;
+
+    open_both();
+    hang(ops, MANY);
+    CHECK_RES(nart_tokio_blocking(bridge, "seven", seven, NULL, NULL, &job), 0);
+    CHECK_RES(wait_for_answer(&job, &value), 0);
+    CHECK_EQ(value, 7);
+    nart_tokio_op_close(&job);
+    CHECK_EQ(read_word(&hanging), MAX); /* the rest waits */
+    let_go(ops, MANY);
+    CHECK_EQ(read_word(&hanging), MANY);
+}
+
+TEST(a_name_that_hangs_takes_one_thread)
+{
+    enum { MANY = 32 };
+    nart_tokio_op ops[MANY] = { 0 }, first = { 0 };
+
+    open_both();
+    hang(&first, 1);
+    for (int i = 0; i < MANY; i++)
+        begin("0.hangs.test", 20 * NART_MS, &ops[i]);
+    for (int i = 0; i < MANY; i++)
+        CHECK_RES(end(&ops[i]), NART_EHTTP_TIMEOUT);
+    CHECK_RES(fetch("served.test", NART_NEVER), NART_EHTTP_CONNECT);
+    CHECK_EQ(read_word(&asked_served), 1);
+    CHECK_EQ(read_word(&hanging), 1);
+    let_go(&first, 1);
+}
+
+TEST(a_name_that_nobody_asks_for_any_more_is_not_looked_up)
+{
+    nart_tokio_op ops[MAX] = { 0 };
+
+    open_both();
+    hang(ops, MAX);
+    CHECK_RES(fetch("served.test", 20 * NART_MS), NART_EHTTP_TIMEOUT);
+    let_go(ops, MAX);
+    CHECK_EQ(read_word(&asked_served), 0);
+    CHECK_RES(fetch("served.test", NART_NEVER), NART_EHTTP_CONNECT);
+    CHECK_EQ(read_word(&asked_served), 1);
+}
+
+TEST(addresses_need_no_look_up)
+{
+    nart_tokio_op ops[MAX] = { 0 };
+
+    open_both();
+    hang(ops, MAX);
+    CHECK_RES(fetch("127.0.0.1", NART_NEVER), NART_EHTTP_CONNECT);
+    CHECK_RES(fetch("[::1]", NART_NEVER), NART_EHTTP_CONNECT);
+    let_go(ops, MAX);
+}
+
+/* ---- the end ---- */
+
+TEST(a_shutdown_names_what_is_looked_up)
+{
+    nart_tokio_op ops[MAX + 1] = { 0 };
+    nart_tokio_report r = NART_TOKIO_REPORT_INIT;
+
+    open_both();
+    hang(ops, MAX + 1);
+    CHECK_RES(nart_tokio_shutdown(bridge, 20 * NART_MS, &r), -ETIMEDOUT);
+    CHECK_EQ(r.leaked_threads, MAX);
+    CHECK_EQ(r.leaked_blocking, 0);
+    CHECK_EQ(r.leaked_tasks, 0);
+    for (int i = 0; i < MAX; i++) { /* in whatever order they were asked for */
+        int name = -1, n = 0;
+        CHECK_EQ(sscanf(r.leaked_name[i], "look-up %d.hangs.test%n", &name, &n), 1);
+        CHECK(name >= 0 && name <= MAX && r.leaked_name[i][n] == '\0');
+    }
+    for (int i = 0; i <= MAX; i++) {
+        CHECK_RES(nart_tokio_op_try(&ops[i], NULL), NART_ESHUTDOWN);
+        nart_tokio_op_close(&ops[i]);
+    }
+    close_both(); /* the look-ups still run, and end late */
+    set_word(&gate, 1);
+}
+
+TEST(a_shutdown_waits_for_what_is_looked_up)
+{
+    nart_tokio_op op = { 0 }, down = { 0 };
+
+    open_both();
+    hang(&op, 1);
+    CHECK_RES(nart_tokio_shutdown_begin(bridge, 30 * NART_SEC, &down), 0);
+    CHECK_RES(wait_for_answer(&op, NULL), NART_ESHUTDOWN);
+    set_word(&gate, 1);
+    CHECK_RES(wait_for_answer(&down, NULL), 0);
+    CHECK_EQ(report().leaked_threads, 0);
+    nart_tokio_op_close(&op);
+    nart_tokio_op_close(&down);
+}
+
+TEST(freed_while_a_name_is_looked_up)
+{
+    nart_tokio_op ops[MAX + 1] = { 0 };
+
+    open_both();
+    hang(ops, MAX + 1);
+    nart_tokio_free(bridge);
+    bridge = NULL;
+    for (int i = 0; i <= MAX; i++) {
+        CHECK_RES(wait_for_answer(&ops[i], NULL), NART_ESHUTDOWN);
+        nart_tokio_op_close(&ops[i]);
+    }
+    set_word(&gate, 1);
+    CHECK_EQ(read_word(&hanging), MAX);
+}
+
+/* ---- when the system has no threads ---- */
+
+TEST(without_a_thread_a_request_is_refused)
+{
+    open_with_large_stacks();
+    struct rlimit was = refuse_threads();
+    CHECK_RES(fetch("served.test", NART_NEVER), -EAGAIN); /* to read the certificates */
+    CHECK_EQ(setrlimit(RLIMIT_AS, &was), 0);
+    CHECK_RES(fetch("127.0.0.1", NART_NEVER), NART_EHTTP_CONNECT);
+    was = refuse_threads();
+    for (int i = 0; i < 3; i++)
+        CHECK_RES(fetch("served.test", NART_NEVER), -EAGAIN);
+    CHECK_EQ(setrlimit(RLIMIT_AS, &was), 0);
+    CHECK_EQ(read_word(&asked_served), 0);
+    CHECK_RES(fetch("served.test", NART_NEVER), NART_EHTTP_CONNECT);
+    CHECK_EQ(read_word(&asked_served), 1);
+}
