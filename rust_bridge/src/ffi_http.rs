@@ -35,7 +35,9 @@ pub struct NartHttpOpts {
     /// sent in this order, at most 1000; a name may occur more than once. Refused: Transfer-Encoding, TE,
     /// Trailer, Upgrade, Expect, Keep-Alive, Proxy-Connection and HTTP2-Settings; a Content-Length, which
     /// is not needed, that is not `body_len`; a Connection other than close and keep-alive; a second Host.
-    /// Redirects send them again, Host as well, but not credentials to another host
+    /// They are sent again after a redirect to the same origin (scheme, host and port). To another one
+    /// Host, Authorization, Cookie, Cookie2 and Proxy-Authorization are not, nor is what the URL has of a
+    /// name and a password; all others are
     pub headers: *const NartHttpHeader,
     /// how many headers there are
     pub n_headers: usize,
@@ -59,8 +61,9 @@ const _: () = assert!(offset_of!(NartHttpOpts, reserved) == 72);
 ///   the server cannot be reached; NART_EHTTP_TLS; NART_EHTTP_TIMEOUT; NART_EHTTP_BODY_LIMIT the body
 ///   is larger than `max_body`; NART_EHTTP_BODY it broke off, or its chunks are malformed;
 ///   NART_EHTTP_REDIRECT more than 10, or to where it is not allowed (another scheme, from https to
-///   http); NART_EHTTP_OTHER no answer, or one that is not of HTTP/1.0 or HTTP/1.1: a malformed or
-///   endless head, contradictory lengths, a transfer coding other than chunked, a change of protocol;
+///   http, not a URL, two Locations); NART_EHTTP_OTHER no answer, or one that is not of HTTP/1.0 or
+///   HTTP/1.1: a malformed or endless head, contradictory lengths, a transfer coding other than
+///   chunked, a change of protocol;
 ///   -EINVAL an invalid method or header, a header that the caller may not set (see `headers`), the
 ///   methods CONNECT, and TRACE with a body;
 /// with the reason as the message. Interim answers (100 to 199) are skipped, trailers dropped, content
@@ -69,6 +72,9 @@ const _: () = assert!(offset_of!(NartHttpOpts, reserved) == 72);
 /// kept and used again; one that the server closes at that moment is NART_EHTTP_OTHER, for requests are
 /// not repeated unasked. Certificates are checked against the platform's (SSL_CERT_FILE and SSL_CERT_DIR
 /// say otherwise). Proxies are not used.
+///
+/// Redirects are answers of status 301, 302, 303, 307 and 308 with a Location. 303, and for POST 301 and
+/// 302 as well, are followed by GET without the body (HEAD stays HEAD), the others by the same request.
 ///
 /// Names are looked up by getaddrinfo() on threads of the bridge that do nothing else, at most 8 at once,
 /// and once for all requests that ask for the same name meanwhile. More names wait: a request whose name

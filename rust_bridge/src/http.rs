@@ -13,13 +13,13 @@
 //! No header of the caller's changes where a message ends: framing.rs. An answer in a transfer coding, or
 //! a protocol, that nobody asked for is an error ([`unasked`]): hyper hands out what it cannot decode.
 //!
-//! Redirects: at most 10, to http and https only, never from https to http.
+//! Redirects: redirect.rs.
 
 use std::error::Error;
 use std::sync::Arc;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, TRANSFER_ENCODING};
-use reqwest::redirect::{Attempt, Policy};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use reqwest::redirect::Policy;
 use reqwest::{Method, Response, StatusCode, Url};
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::sync::OnceCell;
@@ -31,6 +31,7 @@ use crate::guard::catch;
 use crate::names::{Failed, Names, Resolver};
 use crate::nart::{errno, Res, NEVER};
 use crate::op::Outcome;
+use crate::redirect;
 
 /// The URL cannot be parsed, or its scheme is not http or https.
 pub const EHTTP_URL: Res = -4110;
@@ -48,8 +49,6 @@ pub const EHTTP_BODY: Res = -4115;
 pub const EHTTP_REDIRECT: Res = -4116;
 /// The exchange failed.
 pub const EHTTP_OTHER: Res = -4117;
-
-const REDIRECTS: usize = 10;
 
 // ---- the request on its way ----
 
@@ -189,27 +188,11 @@ fn client(names: Arc<Names>) -> Result<reqwest::Client, String> {
         .with_no_client_auth();
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
-        .redirect(Policy::custom(redirect))
+        .redirect(Policy::none())
         .no_proxy()
         .dns_resolver(Arc::new(Resolver(names)))
         .build()
         .map_err(|e| chain(&e))
-}
-
-fn redirect(attempt: Attempt<'_>) -> reqwest::redirect::Action {
-    let to = attempt.url().scheme();
-    let secure = attempt
-        .previous()
-        .last()
-        .is_some_and(|from| from.scheme() == "https");
-    if attempt.previous().len() > REDIRECTS {
-        return attempt.error("too many redirects");
-    }
-    match to {
-        "https" => attempt.follow(),
-        "http" if !secure => attempt.follow(),
-        _ => attempt.error("a redirect to a place that is not allowed"),
-    }
 }
 
 // ---- the exchange ----
@@ -231,17 +214,30 @@ pub async fn exchange(shared: Arc<Shared>, packed: Vec<u8>) -> Outcome {
     }
 }
 
+/// Sends it, and follows redirects.
+async fn send(
+    client: &reqwest::Client,
+    mut request: reqwest::Request,
+) -> Result<Response, Outcome> {
+    let refused = |text: String| Outcome::error(EHTTP_REDIRECT, text);
+    for _ in 0..=redirect::MAX {
+        let next = request.try_clone(); // its body is shared, not copied
+        let sent = client.execute(request).await;
+        let response = sent.map_err(|e| failure(&e, EHTTP_OTHER))?;
+        let (status, headers) = (response.status(), response.headers());
+        request = match next {
+            Some(next) if redirect::is_redirect(status, headers) => next,
+            _ => return Ok(response),
+        };
+        redirect::follow(&mut request, status, headers).map_err(refused)?;
+    }
+    Err(refused("too many redirects".to_owned()))
+}
+
 async fn answer(shared: &Shared, parts: Parts<'_>) -> Result<Outcome, Outcome> {
     let client = shared.http.client.get(&shared.names).await?;
     let (request, max_body) = unpack(client, parts)?;
-    let sent = client.execute(request).await;
-    let mut response = sent.map_err(|e| failure(&e, EHTTP_OTHER))?;
-    if is_left_redirect(&response) {
-        return Err(Outcome::error(
-            EHTTP_REDIRECT,
-            "a redirect to a place that is none",
-        ));
-    }
+    let mut response = send(client, request).await?;
     if let Some(what) = unasked(&response) {
         return Err(Outcome::error(EHTTP_OTHER, what));
     }
@@ -266,12 +262,6 @@ async fn answer(shared: &Shared, parts: Parts<'_>) -> Result<Outcome, Outcome> {
         i64::from(response.status().as_u16()),
         body,
     ))
-}
-
-/// A redirect that was not followed and not refused: its location cannot be requested at all.
-fn is_left_redirect(response: &Response) -> bool {
-    let followed = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
-    followed && response.headers().contains_key(LOCATION)
 }
 
 /// What no server may answer to a request that names no coding and no other protocol.

@@ -176,9 +176,10 @@ static void follow(const struct step *step)
         take_connection(B);
         break;
     case S_NEXT:
+    case S_NEXT_B:
         server.left = server.fd;
         server.fd = -1;
-        take_connection(A);
+        take_connection(step->what == S_NEXT ? A : B);
         break;
     case END:
         break;

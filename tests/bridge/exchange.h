@@ -20,7 +20,8 @@ enum what {
     S_RESET,    /* end it by a reset */
     S_ACCEPT,   /* close, and accept the next connection */
     S_ACCEPT_B, /* the same at the other origin */
-    S_NEXT      /* accept the next connection, and leave this one as it is */
+    S_NEXT,     /* accept the next connection, and leave this one as it is */
+    S_NEXT_B    /* the same at the other origin */
 };
 
 struct step {
@@ -45,10 +46,11 @@ struct step {
 #define ACCEPT STEP(S_ACCEPT, NULL, 0)
 #define ACCEPT_B STEP(S_ACCEPT_B, NULL, 0)
 #define NEXT STEP(S_NEXT, NULL, 0)
+#define NEXT_B STEP(S_NEXT_B, NULL, 0)
 
 #define SCRIPT(...) .script = { __VA_ARGS__ }
 
-enum { STEPS = 24, HEADERS = 5, BIG = 16 << 20 };
+enum { STEPS = 36, HEADERS = 5, BIG = 16 << 20 };
 
 struct exchange {
     const char *name;
