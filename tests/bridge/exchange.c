@@ -16,6 +16,7 @@ enum { A, B };
 struct server {
     const struct exchange *row;
     int listener[2], port[2], fd, left;
+    bool over;
     size_t have; /* bytes that were received and not consumed */
     char got[1 << 17];
     char head[1 << 17]; /* the last one */
@@ -30,6 +31,14 @@ NART__NORETURN static void wrong(const char *what)
 }
 
 #define MUST(cond) ((cond) ? (void)0 : wrong(#cond))
+
+/* The script cannot go on. Of a request that times out the server may have seen nothing yet. */
+static void lost(const char *what)
+{
+    if (server.row->is != NART_EHTTP_TIMEOUT)
+        wrong(what);
+    server.over = true;
+}
 
 /* The text with the addresses of the two origins in it. */
 static const char *expand(char *to, size_t size, const char *text)
@@ -66,8 +75,10 @@ static void read_head(void)
 {
     char *end;
     while (!(end = memmem(server.got, server.have, "\r\n\r\n", 4)))
-        if (!receive())
-            wrong("the client closes before it has sent a head");
+        if (!receive()) {
+            lost("the client closes before it has sent a head");
+            return;
+        }
     size_t n = (size_t)(end - server.got) + 4;
     MUST(n < sizeof server.head);
     memcpy(server.head, server.got, n);
@@ -121,8 +132,10 @@ static void take_connection(int origin)
     struct timeval hung = { .tv_sec = 60 }; /* only so that a row that hangs is named */
     hang_up(false);
     server.fd = accept(server.listener[origin], NULL, NULL);
-    if (server.fd < 0)
-        wrong("the client does not connect again");
+    if (server.fd < 0) {
+        lost("the client does not connect");
+        return;
+    }
     MUST(setsockopt(server.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0);
     MUST(setsockopt(server.fd, SOL_SOCKET, SO_RCVTIMEO, &hung, sizeof hung) == 0);
     server.have = 0;
@@ -151,7 +164,8 @@ static void follow(const struct step *step)
                       server.head);
         break;
     case S_SAY:
-        MUST(say(text));
+        if (!say(text))
+            lost("the client closes while an answer is sent");
         break;
     case S_FLOOD:
         while (say(text))
@@ -191,11 +205,12 @@ static void *serve(void *arg)
     (void)arg;
     const struct step *step = server.row->script;
     server.fd = server.left = -1;
+    server.over = false;
     if (step->what == END)
         return NULL; /* the client does not send it */
     if (step->what != S_ACCEPT_B)
         take_connection(A);
-    for (; step->what != END; step++)
+    for (; step->what != END && !server.over; step++)
         follow(step);
     return NULL;
 }
