@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -61,6 +62,21 @@ void nart__sys_futex_wake(const uint32_t *word)
     int kept = errno;
     (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
     errno = kept;
+}
+
+/* Registering is idempotent, and cheap but for the first time. */
+int nart__sys_barrier(void)
+{
+    if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0) < 0 ||
+        syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0) < 0)
+        return -errno;
+    return 0;
+}
+
+void nart__sys_nap(void)
+{
+    struct timespec ts = { .tv_nsec = 50000 };
+    (void)nanosleep(&ts, NULL);
 }
 
 int nart__sys_eventfd(void)

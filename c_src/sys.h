@@ -32,6 +32,12 @@ void nart__sys_futex_wait(const NART__ATOMIC(uint32_t) * word, uint32_t seen, in
 /* Ends the waits at an address, which is not looked at: it may be gone. */
 void nart__sys_futex_wake(const NART__ATOMIC(uint32_t) * word);
 
+/* The heavy half of NART__BARRIER_LIGHT(): a barrier in all threads of the process. Fails on systems
+ * without membarrier(2), and then always. */
+int nart__sys_barrier(void);
+/* Leaves the processor to others for some time. */
+void nart__sys_nap(void);
+
 int nart__sys_epoll_create(void);
 int nart__sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev);
 /* Waits up to timeout_ns (INT64_MAX: for ever), rounded up where the kernel counts milliseconds.

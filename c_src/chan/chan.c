@@ -3,6 +3,7 @@
  *
  * A channel is one block, ring and values together, freed by the last end that closes. */
 #include "chan.h"
+#include "../sys.h"
 
 #include <string.h>
 
@@ -50,6 +51,15 @@ static void (*const settle[])(nart__home *h) = {
     [NART_CHAN_MPSC] = nart__mpsc_settle,
 };
 
+/* Without the barrier an SPSC sender exchanges a word for each value, as it does for a receiver that
+ * parks. To try it at open moves the cost of the first one there. */
+static uint32_t sender_flags(const nart_chan_opts *o)
+{
+    if (o->kind == NART_CHAN_SPSC && o->flags && nart__sys_barrier() < 0)
+        return 0;
+    return o->flags;
+}
+
 static nart__chan *chan_new(nart_rt *rt, const nart_chan_opts *o)
 {
     uint64_t capacity = round_up(o->capacity);
@@ -66,7 +76,7 @@ static nart__chan *chan_new(nart_rt *rt, const nart_chan_opts *o)
     c->bytes = bytes;
     NART__STORE(&c->refs, 2u, NART__RELAXED);
     c->senders = 1;
-    c->ring.type = NART__RING_TYPE(o->kind, o->flags, o->elem);
+    c->ring.type = NART__RING_TYPE(o->kind, sender_flags(o), o->elem);
     c->ring.mask = capacity - 1;
     c->ring.stride = stride;
     c->ring.buf = (unsigned char *)(c + 1);
@@ -137,26 +147,13 @@ nart_res nart_tx_clone(const nart_tx *tx, nart_tx *out)
 
 /* ---- closing ---- */
 
-static void drop_values(nart__chan *c)
-{
-    nart__ring *r = &c->ring;
-
-    for (; c->drop_value && r->head != r->tail; r->head++)
-        c->drop_value(r->buf + (r->head & r->mask) * r->stride);
-}
-
 /* A side has closed: the last one frees. */
 static void release(nart__chan *c)
 {
-    nart__ring *r = &c->ring;
-
     if (!nart__chan_last(c))
         return;
-    if (nart__ring_kind(r) == NART_CHAN_SPSC)
-        nart__spsc_finish(r);
-    else if (nart__ring_kind(r) == NART_CHAN_MPSC)
+    if (nart__ring_kind(&c->ring) == NART_CHAN_MPSC)
         nart__mpsc_finish(c);
-    drop_values(c);
     nart_alloc a = c->alloc;
     nart__free(&a, c, c->bytes, NART__RING_LINE);
 }
@@ -186,20 +183,57 @@ void nart_tx_close(nart_tx *tx)
         release(c);
 }
 
+static void shut(nart__chan *c, bool closed)
+{
+    switch (nart__ring_kind(&c->ring)) {
+    case NART_CHAN_SPSC:
+        nart__spsc_shut(c, closed);
+        break;
+    case NART_CHAN_MPSC:
+        nart__mpsc_shut(c);
+        break;
+    default:
+        nart__local_shut(c);
+    }
+}
+
+/* `pos`: the closed handle's. */
+static void drop_values(nart__chan *c, uint64_t pos)
+{
+    switch (nart__ring_kind(&c->ring)) {
+    case NART_CHAN_SPSC:
+        nart__spsc_drop(c, pos);
+        break;
+    case NART_CHAN_MPSC:
+        nart__mpsc_drop(c);
+        break;
+    default:
+        nart__local_drop(c);
+    }
+}
+
+void nart_rx_shut(nart_rx *rx)
+{
+    if (!rx || !rx->ring)
+        return;
+    nart__interrupt(&rx->wait);
+    shut(nart__chan_of(rx->ring), false);
+}
+
 void nart_rx_close(nart_rx *rx)
 {
     if (!rx || !rx->ring)
         return;
     nart__chan *c = nart__chan_of(rx->ring);
+    uint64_t pos = rx->pos;
+    bool drained = nart__rx_drained(rx); /* then nothing is this side's any more */
     nart__interrupt(&rx->wait);
     memset(rx, 0, sizeof *rx);
-    if (nart__ring_kind(&c->ring) == NART_CHAN_SPSC)
-        nart__spsc_rx_closed(&c->ring);
-    else if (nart__ring_kind(&c->ring) == NART_CHAN_MPSC)
-        nart__mpsc_rx_closed(c);
-    else
-        nart__local_rx_closed(c);
+    shut(c, true);
     nart__home_leave(&c->home);
+    if (!drained)
+        drop_values(
+            c, pos); /* while this side still holds the channel: values may hold its other end */
     release(c);
 }
 
@@ -255,7 +289,7 @@ size_t nart_tx_len(const nart_tx *tx)
 
 size_t nart_rx_len(const nart_rx *rx)
 {
-    return len(rx->ring);
+    return nart__rx_drained(rx) ? 0 : len(rx->ring);
 }
 
 size_t nart_tx_capacity(const nart_tx *tx)
@@ -267,8 +301,14 @@ bool nart_tx_is_closed(const nart_tx *tx)
 {
     if (!tx->ring)
         return true;
-    return nart__ring_kind(tx->ring) == NART_CHAN_LOCAL ? nart__chan_of(tx->ring)->rx_closed
-                                                        : nart__ring_rx_gone(tx->ring);
+    switch (nart__ring_kind(tx->ring)) {
+    case NART_CHAN_SPSC:
+        return nart__spsc_is_shut(tx->ring);
+    case NART_CHAN_MPSC:
+        return nart__mpsc_is_shut(tx->ring);
+    default:
+        return nart__chan_of(tx->ring)->shut;
+    }
 }
 
 bool nart_rx_is_closed(const nart_rx *rx)

@@ -18,7 +18,7 @@ typedef struct nart__chan {
     nart__lock lock;             /* mpsc: over the next three */
     nart__waitq senders_waiting; /* local, mpsc */
     uint32_t promised;           /* mpsc: places granted to senders that have not come yet */
-    bool rx_closed;              /* local, mpsc */
+    bool shut;                   /* local: the receiver refuses */
     uint32_t senders;            /* local: sending ends that are open */
     NART__ATOMIC(uint32_t) open; /* mpsc: the same */
     NART__ATOMIC(uint32_t) refs; /* sides that are open */
@@ -36,12 +36,6 @@ static inline nart__chan *nart__chan_of(nart__ring *r)
 static inline unsigned nart__ring_kind(const nart__ring *r)
 {
     return (unsigned)(r->type & 0xf);
-}
-
-/* SPSC and MPSC. Relaxed: see nart__push(). */
-static inline bool nart__ring_rx_gone(const nart__ring *r)
-{
-    return NART__LOAD(&r->room, NART__RELAXED) == 0;
 }
 
 static inline bool nart__ring_spinning(const nart__ring *r)
@@ -86,6 +80,15 @@ static inline void nart__values_out(nart__ring *r, uint64_t pos, void *values, s
     memcpy((unsigned char *)values + first * elem, r->buf, (n - first) * elem);
 }
 
+/* The value at this position will not be received. Not in an MPSC ring of which senders claim. */
+static inline void nart__value_drop(nart__chan *c, uint64_t pos)
+{
+    const nart__ring *r = &c->ring;
+
+    if (c->drop_value)
+        c->drop_value(r->buf + (pos & r->mask) * r->stride);
+}
+
 static inline nart__chan *nart__chan_at(nart__home *h)
 {
     return (nart__chan *)(void *)((char *)h - offsetof(nart__chan, home));
@@ -99,6 +102,18 @@ static inline nart_res nart__chan_answer(nart_cx *cx, nart__wait *w, nart_res an
     return answer;
 }
 
+/* SPSC: the receiver has shut and found the last value. Its handle is of no kind then, so that no inline
+ * form looks at the ring, where the sender may be taking a value back. */
+static inline bool nart__rx_drained(const nart_rx *rx)
+{
+    return rx->ring && (rx->type & 0xf) == 0;
+}
+
+static inline void nart__rx_set_drained(nart_rx *rx)
+{
+    rx->type = NART__RING_TYPE(0, 0, NART__RING_ELEM(rx->type));
+}
+
 /* local.c */
 nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value);
 nart_res nart__local_try_send(nart_tx *tx, const void *value);
@@ -108,7 +123,8 @@ nart_res nart__local_try_recv_many(nart_rx *rx, void *values, size_t n);
 nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value);
 /* True: it was the last one, and the receiver has been told. */
 bool nart__local_tx_closed(nart__chan *c);
-void nart__local_rx_closed(nart__chan *c);
+void nart__local_shut(nart__chan *c);
+void nart__local_drop(nart__chan *c);
 extern const struct nart__wait_ops nart__local_tx_ops, nart__local_rx_ops;
 
 /* spsc.c */
@@ -119,11 +135,13 @@ nart_res nart__spsc_try_recv(nart_rx *rx, void *value);
 nart_res nart__spsc_try_send_many(nart_tx *tx, const void *values, size_t n);
 nart_res nart__spsc_try_recv_many(nart_rx *rx, void *values, size_t n);
 void nart__spsc_tx_closed(nart__ring *r);
-void nart__spsc_rx_closed(nart__ring *r);
+/* The receiver refuses. A closed one does not look again: nart__spsc_drop() is to come. */
+void nart__spsc_shut(nart__chan *c, bool closed);
+/* Drops what is left from `pos` on, the receiver's, and is not the sender's again. */
+void nart__spsc_drop(nart__chan *c, uint64_t pos);
+bool nart__spsc_is_shut(const nart__ring *r);
 void nart__spsc_look(nart__watch *w);
 void nart__spsc_settle(nart__home *h);
-/* The last close: head and tail of what is left. */
-void nart__spsc_finish(nart__ring *r);
 size_t nart__spsc_len(nart__ring *r);
 bool nart__spsc_tx_gone(nart__ring *r);
 extern const struct nart__wait_ops nart__spsc_tx_ops, nart__spsc_rx_ops;
@@ -147,7 +165,10 @@ bool nart__mpsc_park(nart_rx *rx);
 void nart__mpsc_cloned(nart__chan *c);
 /* True: it was the last one, and the receiver has been told. */
 bool nart__mpsc_tx_closed(nart__chan *c);
-void nart__mpsc_rx_closed(nart__chan *c);
+void nart__mpsc_shut(nart__chan *c);
+/* Drops what is left, and what is being sent. */
+void nart__mpsc_drop(nart__chan *c);
+bool nart__mpsc_is_shut(const nart__ring *r);
 void nart__mpsc_look(nart__watch *w);
 void nart__mpsc_settle(nart__home *h);
 size_t nart__mpsc_len(nart__ring *r);

@@ -2,8 +2,8 @@
 /* local.c: the slow side of local channels: waiting, granting, closing. One thread, plain memory.
  *
  * What it keeps true
- *  1. room == capacity exactly while no sender waits, none holds a grant and the receiver is open;
- *     else 0, so every send comes here. tx_waits is set exactly while senders are queued, so that
+ *  1. room == capacity exactly while no sender waits, none holds a grant and the receiver has not
+ *     shut; else 0, so every send comes here. tx_waits is set exactly while senders are queued, so that
  *     receiving tells them of the place.
  *  2. Values in the ring + promised <= capacity, and while a sender is queued the two are equal. So
  *     one that holds a grant always finds its place, and whoever comes later goes behind the queue.
@@ -24,7 +24,7 @@ static void set_room(nart__chan *c)
     bool queued = c->senders_waiting.first != NULL;
 
     r->tx_waits = queued;
-    bool open = !queued && r->promised == 0 && !c->rx_closed;
+    bool open = !queued && r->promised == 0 && !c->shut;
     NART__STORE(&r->room, open ? r->mask + 1 : 0, NART__RELAXED);
 }
 
@@ -126,7 +126,7 @@ nart_res nart__local_try_send(nart_tx *tx, const void *value)
 {
     nart__chan *c = nart__chan_of(tx->ring);
 
-    if (c->rx_closed)
+    if (c->shut)
         return NART_ECLOSED;
     if (!place_free(c))
         return -EAGAIN;
@@ -145,7 +145,7 @@ nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value)
         return r;
     if (NART_UNLIKELY(w->task && w->task != cx->self))
         return -EBUSY;
-    if (NART_UNLIKELY(c->rx_closed)) {
+    if (NART_UNLIKELY(c->shut)) {
         if (w->task)
             nart__withdraw(w);
         return NART_ECLOSED;
@@ -171,13 +171,19 @@ nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value)
     return r;
 }
 
+/* Nothing more is going to be sent. */
+static bool ended(const nart__chan *c)
+{
+    return c->senders == 0 || c->shut;
+}
+
 nart_res nart__local_try_recv(nart_rx *rx, void *value)
 {
     nart__chan *c = nart__chan_of(rx->ring);
 
     if (take(c, value))
         return 0;
-    return c->senders == 0 ? NART_ECLOSED : -EAGAIN;
+    return ended(c) ? NART_ECLOSED : -EAGAIN;
 }
 
 nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value)
@@ -191,7 +197,7 @@ nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value)
         return r;
     if (NART_UNLIKELY(w->task && w->task != cx->self))
         return -EBUSY;
-    if (used(&c->ring) > 0 || c->senders == 0) {
+    if (used(&c->ring) > 0 || ended(c)) {
         if (w->task) {
             rx_withdraw(w);
             nart__unwait(w);
@@ -213,7 +219,7 @@ nart_res nart__local_try_send_many(nart_tx *tx, const void *values, size_t n)
     nart__chan *c = nart__chan_of(tx->ring);
     nart__ring *r = tx->ring;
 
-    if (c->rx_closed)
+    if (c->shut)
         return NART_ECLOSED;
     if (!place_free(c))
         return -EAGAIN;
@@ -235,7 +241,7 @@ nart_res nart__local_try_recv_many(nart_rx *rx, void *values, size_t n)
     if (count > n)
         count = n;
     if (count == 0)
-        return c->senders == 0 ? NART_ECLOSED : -EAGAIN;
+        return ended(c) ? NART_ECLOSED : -EAGAIN;
     nart__values_out(r, r->head, values, count);
     r->head += count;
     if (r->tx_waits)
@@ -251,9 +257,9 @@ bool nart__local_tx_closed(nart__chan *c)
     return true;
 }
 
-void nart__local_rx_closed(nart__chan *c)
+void nart__local_shut(nart__chan *c)
 {
-    c->rx_closed = true;
+    c->shut = true;
     while (c->senders_waiting.first) {
         nart__wait *w = c->senders_waiting.first;
         nart__q_remove(&c->senders_waiting, w);
@@ -261,4 +267,13 @@ void nart__local_rx_closed(nart__chan *c)
         wake(c, w);
     }
     set_room(c);
+}
+
+/* A value may hold an end of the channel: it is out of the ring when it is dropped. */
+void nart__local_drop(nart__chan *c)
+{
+    nart__ring *r = &c->ring;
+
+    while (r->head != r->tail)
+        nart__value_drop(c, r->head++);
 }

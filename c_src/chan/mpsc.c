@@ -29,6 +29,9 @@
  *  8. The last sender to close sets GONE in `sent` and clears PARKED by one compare-and-swap. All that
  *     was claimed is published by then: a receiver that sees GONE looks at the ring a last time.
  *  9. SPINNING: PARKED is never set; the receiver's loop looks at the ring and tx_notify in each tick.
+ * 10. A receiver that shuts sets SHUT in `sent`: from then on no claim succeeds, so the number of values
+ *     is final, and the receiver that has taken them all has reached the end. One that closes drops
+ *     them; it waits for those that are claimed and not yet published.
  *
  * A grant is a number and not a place of its own: if it were, a sender that was woken and has not come
  * yet would hold back all that others have sent after it.
@@ -37,14 +40,16 @@
  * The lock is held for a constant number of steps, and no wake is made under it.
  *
  * Not handled: a sender whose thread is stopped for ever between claim and publish holds back what
- * comes after it, and its receiver polls. A poll that takes values and then blocks its thread until a
+ * comes after it, its receiver polls, and a close of the receiver does not return. A poll that takes values and then blocks its thread until a
  * sender does something: see spsc.c. */
+#include "../sys.h"
 #include "cell.h"
 #include "chan.h"
 
 #define PARKED NART__MPSC_PARKED
 #define QUEUED NART__MPSC_QUEUED
 #define GONE NART__MPSC_GONE
+#define SHUT NART__MPSC_SHUT
 #define PLACE NART__MPSC_PLACE
 
 /* Wakes that are made at once. */
@@ -73,9 +78,6 @@ void nart__mpsc_init(nart__chan *c)
 
 void nart__mpsc_finish(nart__chan *c)
 {
-    /* Relaxed: nobody else is left. */
-    c->ring.head = NART__LOAD(&c->ring.taken, NART__RELAXED);
-    c->ring.tail = NART__LOAD(&c->ring.sent, NART__RELAXED) / PLACE;
     if (c->fork_epoch == nart__fork_epoch())
         nart__lock_finish(&c->lock);
 }
@@ -99,13 +101,13 @@ static bool enter(nart__chan *c)
 
 /* Places are claimed under the lock from here on. Only its holder changes the flag. Relaxed: a claim
  * that this one overtakes comes after it in the order of `sent`, and fails. */
-static void shut(nart__ring *r)
+static void begin_queue(nart__ring *r)
 {
     if (!(NART__LOAD(&r->sent, NART__RELAXED) & QUEUED))
         (void)NART__FETCH_ADD(&r->sent, QUEUED, NART__RELAXED);
 }
 
-static void unshut(nart__ring *r)
+static void end_queue(nart__ring *r)
 {
     if (NART__LOAD(&r->sent, NART__RELAXED) & QUEUED)
         (void)NART__FETCH_AND(&r->sent, ~QUEUED, NART__RELAXED);
@@ -121,19 +123,21 @@ static unsigned serve(nart__chan *c, uintptr_t woken[WAKES])
     do {
         /* Relaxed: whoever is granted a place reads it again, see claim_locked(). */
         uint64_t taken = NART__LOAD(&r->taken, NART__RELAXED);
-        uint64_t in_use = used(NART__LOAD(&r->sent, NART__RELAXED), taken) + c->promised;
-        for (; n < WAKES && q->first && (c->rx_closed || in_use <= r->mask); in_use++) {
+        uint64_t sent = NART__LOAD(&r->sent, NART__RELAXED);
+        uint64_t in_use = used(sent, taken) + c->promised;
+        bool over = sent & SHUT;
+        for (; n < WAKES && q->first && (over || in_use <= r->mask); in_use++) {
             nart__wait *w = q->first;
             nart__q_remove(q, w);
-            w->state = c->rx_closed ? NART__CLOSED : NART__GRANTED;
-            c->promised += !c->rx_closed;
+            w->state = over ? NART__CLOSED : NART__GRANTED;
+            c->promised += !over;
             woken[n++] = (uintptr_t)tx_of(w)->waker;
         }
         /* Acquire: what the receiver had taken before its last exchange is seen by another look; if
          * 1 is still there, its next exchange is to come. */
     } while (n < WAKES && q->first && !NART__EXCHANGE(&r->tx_notify, (uintptr_t)1, NART__ACQUIRE));
     if (!q->first && c->promised == 0)
-        unshut(r);
+        end_queue(r);
     return n;
 }
 
@@ -171,16 +175,14 @@ void nart__mpsc_settle(nart__home *h)
 static inline nart_res claim(nart_tx *tx, uint64_t n, uint64_t *was)
 {
     nart__ring *r = tx->ring;
-    uint64_t room = NART__LOAD(&r->room, NART__RELAXED); /* as in nart__push() */
+    uint64_t room = r->mask + 1;
 
     *was = NART__LOAD(&r->sent, NART__RELAXED);
     for (;;) {
         uint64_t in_use = used(*was, tx->seen), count = n;
-        if (NART_UNLIKELY(*was & QUEUED))
-            return -EAGAIN;
+        if (NART_UNLIKELY(*was & (QUEUED | SHUT)))
+            return *was & SHUT ? NART_ECLOSED : -EAGAIN;
         if (NART_UNLIKELY(in_use >= room)) {
-            if (room == 0)
-                return NART_ECLOSED;
             /* Acquire: the places up to there are free; and `sent` is not read older than that. */
             uint64_t seen = NART__LOAD(&r->taken, NART__ACQUIRE);
             if (seen == tx->seen)
@@ -208,6 +210,8 @@ static nart_res claim_locked(nart_tx *tx, uint64_t n, uint64_t *was)
         tx->seen = NART__LOAD(&r->taken, NART__ACQUIRE); /* as in claim() */
         *was = NART__LOAD(&r->sent, NART__RELAXED);
         uint64_t in_use = used(*was, tx->seen) + c->promised;
+        if (*was & SHUT)
+            return NART_ECLOSED;
         if (in_use > r->mask)
             return -EAGAIN;
         count = n <= r->mask + 1 - in_use ? n : r->mask + 1 - in_use;
@@ -236,10 +240,7 @@ static NART__COLD nart_res claim_behind(nart_tx *tx, uint64_t n, uint64_t *was)
 
     if (!enter(c))
         return NART_EFORK;
-    if (c->rx_closed)
-        r = NART_ECLOSED;
-    else
-        r = c->senders_waiting.first ? -EAGAIN : claim_locked(tx, n, was);
+    r = c->senders_waiting.first ? -EAGAIN : claim_locked(tx, n, was);
     leave(c);
     return r;
 }
@@ -280,19 +281,16 @@ static nart_res queue_up(nart_tx *tx, nart_waker waker, uint64_t *was)
 
     if (!enter(c))
         return NART_EFORK;
-    shut(tx->ring);
-    if (c->rx_closed) {
-        r = NART_ECLOSED;
-    } else if (!c->senders_waiting.first && claim_locked(tx, 1, was) > 0) {
-        r = 0;
-    } else {
+    begin_queue(tx->ring);
+    r = c->senders_waiting.first ? -EAGAIN : claim_locked(tx, 1, was);
+    if (r == -EAGAIN) { /* leave() looks again for SHUT */
         tx->waker = waker.w;
         tx->wait.state = NART__QUEUED;
         nart__q_push(&c->senders_waiting, &tx->wait);
         r = NART_PENDING;
     }
     leave(c);
-    return r;
+    return r > 0 ? 0 : r;
 }
 
 /* Has the turn come? Answers as queue_up(); the wait is over unless NART_PENDING. */
@@ -303,13 +301,12 @@ static nart_res take_turn(nart_tx *tx, nart_waker waker, uint64_t *was)
 
     if (!enter(c))
         return NART_EFORK;
-    bool granted = tx->wait.state == NART__GRANTED;
-    if (granted)
+    if (tx->wait.state == NART__GRANTED) {
         c->promised--;
-    if (c->rx_closed)
+        r = claim_locked(tx, 1, was) > 0 ? 0 : NART_ECLOSED; /* there is a place, unless SHUT */
+    } else if (tx->wait.state == NART__CLOSED) {
         r = NART_ECLOSED;
-    else if (granted && claim_locked(tx, 1, was) > 0) /* it always is */
-        r = 0;
+    }
     tx->waker = waker.w; /* another driver's may change from poll to poll */
     leave(c);
     return r;
@@ -405,7 +402,7 @@ nart_res nart__mpsc_unqueue(nart_tx *tx, const void *value)
     if (tx->wait.state == NART__QUEUED)
         nart__q_remove(&c->senders_waiting, &tx->wait);
     else
-        r = granted && !c->rx_closed && claim_locked(tx, 1, &was) > 0 ? 0 : NART_ECLOSED;
+        r = granted && claim_locked(tx, 1, &was) > 0 ? 0 : NART_ECLOSED;
     leave(c);
     tx->wait.state = NART__IDLE;
     if (r == 0)
@@ -455,8 +452,13 @@ nart_res nart__mpsc_try_recv(nart_rx *rx, void *value)
 
     if (nart__mpsc_pop(rx, value, elem))
         return 0;
-    if (nart__mpsc_tx_gone(r))
-        return nart__mpsc_pop(rx, value, elem) ? 0 : NART_ECLOSED;
+    /* Acquire: all that was published before GONE. */
+    uint64_t sent = NART__LOAD(&r->sent, NART__ACQUIRE);
+    if (NART_UNLIKELY(sent & (GONE | SHUT))) {
+        if (sent / PLACE == rx->pos)
+            return NART_ECLOSED; /* no place is claimed any more */
+        return nart__mpsc_pop(rx, value, elem) ? 0 : -EAGAIN;
+    }
     if (nart__ring_spinning(r))
         settle_if_queued(nart__chan_of(r)); /* the loop may not be running */
     return -EAGAIN;
@@ -471,7 +473,7 @@ bool nart__mpsc_park(nart_rx *rx)
 
     uint64_t sent = NART__LOAD(&r->sent, NART__RELAXED);
     do {
-        if (sent / PLACE != rx->pos || sent & GONE)
+        if (sent / PLACE != rx->pos || sent & (GONE | SHUT))
             return false;
         /* Relaxed: it decides by the order of `sent` alone. */
     } while (!NART__CAS(&r->sent, &sent, sent | PARKED, NART__RELAXED, NART__RELAXED));
@@ -573,14 +575,46 @@ bool nart__mpsc_tx_closed(nart__chan *c)
     return true;
 }
 
-void nart__mpsc_rx_closed(nart__chan *c)
+/* Relaxed: it decides by the order of `sent` alone. A sender that queues without having seen SHUT had the
+ * lock before, and is found in the queue here. */
+void nart__mpsc_shut(nart__chan *c)
 {
-    /* Relaxed: those who queue look under the lock, and for the others see nart__push(). */
-    NART__STORE(&c->ring.room, (uint64_t)0, NART__RELAXED);
-    if (!enter(c))
-        return;
-    c->rx_closed = true;
-    leave(c);
+    (void)NART__FETCH_OR(&c->ring.sent, SHUT, NART__RELAXED);
+    if (enter(c))
+        leave(c);
+}
+
+/* A sender is between its two steps. One that has lost its processor to this thread gets it back. */
+static void await_turn(nart__mpsc_turn *turn, uint64_t number)
+{
+    /* Acquire: all of the value. */
+    for (unsigned n = 1; NART__LOAD(turn, NART__ACQUIRE) != number; n++) {
+        nart__relax();
+        if (n % 64 == 0)
+            nart__sys_nap();
+    }
+}
+
+/* In a child of fork the senders between their steps are not there; nobody owns their values. */
+void nart__mpsc_drop(nart__chan *c)
+{
+    nart__ring *r = &c->ring;
+    size_t elem = NART__RING_ELEM(r->type);
+    bool child = c->fork_epoch != nart__fork_epoch();
+    /* Relaxed: the first is this side's own, the second does not change any more. */
+    uint64_t pos = NART__LOAD(&r->taken, NART__RELAXED);
+    uint64_t end = NART__LOAD(&r->sent, NART__RELAXED) / PLACE;
+
+    for (; c->drop_value && pos != end; pos++) {
+        unsigned char *place = nart__mpsc_place(r, pos, elem);
+        nart__mpsc_turn *turn = nart__mpsc_turn_of(r, place, elem);
+        if (child && NART__LOAD(turn, NART__RELAXED) != pos + 1)
+            continue;
+        await_turn(turn, pos + 1);
+        NART__STORE(&r->taken, pos + 1, NART__RELAXED); /* for those who ask for the length */
+        c->drop_value(place);
+    }
+    NART__STORE(&r->taken, end, NART__RELAXED);
 }
 
 /* ---- looking ---- */
@@ -599,4 +633,10 @@ size_t nart__mpsc_len(nart__ring *r)
 bool nart__mpsc_tx_gone(nart__ring *r)
 {
     return (NART__LOAD(&r->sent, NART__ACQUIRE) & GONE) != 0;
+}
+
+/* Relaxed: a moment's truth. */
+bool nart__mpsc_is_shut(const nart__ring *r)
+{
+    return (NART__LOAD(&r->sent, NART__RELAXED) & SHUT) != 0;
 }

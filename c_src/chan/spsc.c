@@ -16,15 +16,35 @@
  *     then at the ring for a last time, so what was sent before the close is found first.
  *  4. A wait that is over takes its waker back, so that nobody is woken for nothing. When the other
  *     side has just taken it, its wake is one spurious poll.
- *  5. SPINNING: the receiver's loop never parks and looks at the ring and at tx_notify in each tick.
- *     So a sender has nobody to tell, and what one look misses the next one sees.
+ *  5. A receiver that shuts sets room to 0, and leaves SHUT in rx_notify in the place of a waker. A send
+ *     that has not seen the one finds the other by the exchange of step 1; there is at most one, as its
+ *     sender then knows. A receiver that finds the ring empty exchanges DRAINED into rx_notify. If SHUT
+ *     is not there any more, such a send was before: it looks again. If it is, that was all: a send that
+ *     finds DRAINED takes its value back.
+ *  6. A receiver that closes leaves DRAINED at once, and drops what is there. It and a send that finds
+ *     DRAINED decide by one compare-and-swap of `taken` whose the values are that are left.
+ *  7. SPINNING: the receiver's loop never parks and looks at the ring and at tx_notify in each tick.
+ *     So a sender has nobody to tell, and what one look misses the next one sees. It reads room
+ *     again after it has published, and exchanges only if that is 0. A receiver that shuts has a heavy
+ *     barrier between room and rx_notify, the sender a light one between the value and room: a sender
+ *     that does not see that room is 0 has published before, and its value is seen.
  *
  * Bounds: a send to a parking receiver is one locked instruction, a wait two or three on each side.
  *
  * Not handled: a poll that takes values and then blocks its thread until the sender does something.
  * The sender may wait for room of which it has not been told. */
+#include "../sys.h"
 #include "cell.h"
 #include "chan.h"
+
+/* In rx_notify in the place of a waker. */
+#define SHUT ((uintptr_t)1)
+#define DRAINED ((uintptr_t)3)
+
+bool nart__spsc_is_shut(const nart__ring *r)
+{
+    return NART__LOAD(&r->room, NART__RELAXED) == 0; /* relaxed: see nart__push() */
+}
 
 void nart__spsc_settle(nart__home *h)
 {
@@ -77,14 +97,45 @@ static void rx_withdraw(nart__wait *w)
 const struct nart__wait_ops nart__spsc_tx_ops = { "send", tx_withdraw };
 const struct nart__wait_ops nart__spsc_rx_ops = { "recv", rx_withdraw };
 
+/* The receiver has drained the ring, or closes: what it has not taken of the last n values is the sender's
+ * again. How many are not. Relaxed: it decides by its value alone, and the values are this side's own. */
+static uint64_t take_back(nart_tx *tx, uint64_t n)
+{
+    nart__ring *r = tx->ring;
+    uint64_t end = tx->pos, first = end - n, taken = NART__LOAD(&r->taken, NART__RELAXED);
+
+    do {
+        if (taken == end)
+            return n; /* the receiver drops them */
+    } while (!NART__CAS(&r->taken, &taken, end, NART__RELAXED, NART__RELAXED));
+    for (uint64_t pos = taken; pos < first; pos++)
+        nart__value_drop(nart__chan_of(r), pos); /* were sent before, and left by a close */
+    return taken > first ? taken - first : 0;
+}
+
+/* n values have been published, and this was in rx_notify: how many of them stay sent. */
+static uint64_t told(nart_tx *tx, uintptr_t found, uint64_t n)
+{
+    if (found == DRAINED)
+        return take_back(tx, n);
+    if (found != SHUT) /* then the receiver's next exchange finds that this one was before */
+        nart_waker_wake((nart_waker){ found });
+    return n;
+}
+
+int nart__spsc_told(nart_tx *tx, uintptr_t found)
+{
+    return told(tx, found, 1) == 1;
+}
+
 nart_res nart__spsc_try_send(nart_tx *tx, const void *value)
 {
     nart__ring *r = tx->ring;
 
-    if (nart__ring_rx_gone(r))
-        return NART_ECLOSED;
     tx->seen = NART__LOAD(&r->taken, NART__ACQUIRE); /* the places up to there are free */
-    return nart__push(tx, value, NART__RING_ELEM(r->type)) ? 0 : -EAGAIN;
+    if (nart__push(tx, value, NART__RING_ELEM(r->type)))
+        return 0;
+    return nart__spsc_is_shut(r) ? NART_ECLOSED : -EAGAIN;
 }
 
 nart_res nart__spsc_send(nart_cx *cx, nart_tx *tx, const void *value)
@@ -113,6 +164,17 @@ nart_res nart__spsc_send(nart_cx *cx, nart_tx *tx, const void *value)
     return r;
 }
 
+/* The receiver has shut, and found nothing. Release: room, for a send that finds DRAINED. Acquire: the
+ * value of a send that has found SHUT. */
+static nart_res drain(nart_rx *rx, void *value)
+{
+    while (NART__EXCHANGE(&rx->ring->rx_notify, DRAINED, NART__ACQ_REL) == 0)
+        if (nart__pop(rx, value, NART__RING_ELEM(rx->type)))
+            return 0;
+    nart__rx_set_drained(rx);
+    return NART_ECLOSED;
+}
+
 nart_res nart__spsc_try_recv(nart_rx *rx, void *value)
 {
     nart__ring *r = rx->ring;
@@ -120,8 +182,12 @@ nart_res nart__spsc_try_recv(nart_rx *rx, void *value)
 
     if (nart__pop(rx, value, elem))
         return 0;
+    if (nart__rx_drained(rx))
+        return NART_ECLOSED;
     if (nart__spsc_tx_gone(r))
         return nart__pop(rx, value, elem) ? 0 : NART_ECLOSED;
+    if (nart__spsc_is_shut(r))
+        return drain(rx, value);
     if (nart__ring_spinning(r))
         tell_if_left(r); /* the loop may not be running */
     return -EAGAIN;
@@ -177,15 +243,23 @@ nart_res nart__spsc_try_send_many(nart_tx *tx, const void *values, size_t n)
     nart__values_in(r, tx->pos, values, count);
     tx->pos += count;
     NART__STORE(&r->sent, tx->pos, NART__RELEASE); /* publishes the values */
-    if (!nart__ring_spinning(r))
-        nart__tell(&r->rx_notify);
-    return (nart_res)count;
+    if (nart__ring_spinning(r)) {                  /* as in nart__push() */
+        NART__BARRIER_LIGHT();
+        if (!nart__spsc_is_shut(r))
+            return (nart_res)count;
+    }
+    uintptr_t found = NART__EXCHANGE(&r->rx_notify, (uintptr_t)0, NART__ACQ_REL);
+    if (found)
+        count = told(tx, found, count);
+    return count ? (nart_res)count : NART_ECLOSED;
 }
 
 nart_res nart__spsc_try_recv_many(nart_rx *rx, void *values, size_t n)
 {
     nart__ring *r = rx->ring;
 
+    if (nart__rx_drained(rx))
+        return NART_ECLOSED;
     bool gone = nart__spsc_tx_gone(r);              /* first: then all that was sent is seen */
     rx->seen = NART__LOAD(&r->sent, NART__ACQUIRE); /* the values up to there */
     uint64_t count = rx->seen - rx->pos;
@@ -194,6 +268,10 @@ nart_res nart__spsc_try_recv_many(nart_rx *rx, void *values, size_t n)
     if (count == 0) {
         if (nart__ring_spinning(r))
             tell_if_left(r);
+        if (!gone && nart__spsc_is_shut(r)) {
+            nart_res last = drain(rx, values);
+            return last == 0 ? 1 : last;
+        }
         return gone ? NART_ECLOSED : -EAGAIN;
     }
     nart__values_out(r, rx->pos, values, count);
@@ -209,21 +287,40 @@ nart_res nart__spsc_try_recv_many(nart_rx *rx, void *values, size_t n)
 void nart__spsc_tx_closed(nart__ring *r)
 {
     NART__STORE(&r->tx_gone, 1u, NART__RELEASE); /* everything sent is published before */
-    nart__tell(&r->rx_notify);
+    uintptr_t found =
+        NART__EXCHANGE(&r->rx_notify, (uintptr_t)0, NART__ACQ_REL); /* as nart__tell() */
+    if (found && found != SHUT && found != DRAINED)
+        nart_waker_wake((nart_waker){ found });
 }
 
-void nart__spsc_rx_closed(nart__ring *r)
+void nart__spsc_shut(nart__chan *c, bool closed)
 {
-    /* Relaxed: a waiting sender sees it by the exchange, and for the others see nart__push(). */
-    NART__STORE(&r->room, (uint64_t)0, NART__RELAXED);
+    nart__ring *r = &c->ring;
+    bool first = !nart__spsc_is_shut(r);
+
+    if (!first && !closed)
+        return;
+    if (first) {
+        /* Relaxed: senders find it by an exchange, of this cell or theirs, or by the barriers. */
+        NART__STORE(&r->room, (uint64_t)0, NART__RELAXED);
+        if (nart__ring_spinning(r))
+            nart__sys_barrier();
+    }
+    /* Release: room. Acquire: what was sent before an exchange of the sender's. */
+    (void)NART__EXCHANGE(&r->rx_notify, closed ? DRAINED : SHUT, NART__ACQ_REL);
     nart__tell(&r->tx_notify);
 }
 
-void nart__spsc_finish(nart__ring *r)
+void nart__spsc_drop(nart__chan *c, uint64_t pos)
 {
-    /* Relaxed: nobody else is left. */
-    r->head = NART__LOAD(&r->taken, NART__RELAXED);
-    r->tail = NART__LOAD(&r->sent, NART__RELAXED);
+    nart__ring *r = &c->ring;
+    uint64_t end = NART__LOAD(&r->sent, NART__ACQUIRE); /* the values up to there */
+
+    /* Relaxed: see take_back(). */
+    if (!NART__CAS(&r->taken, &pos, end, NART__RELAXED, NART__RELAXED))
+        return; /* the sender had them all */
+    for (; pos != end; pos++)
+        nart__value_drop(c, pos);
 }
 
 /* ---- looking ---- */

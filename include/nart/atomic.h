@@ -6,7 +6,8 @@
  * C11's _Atomic is no C++, so these stand on the compiler's __atomic builtins: the same text compiles
  * in both. A word that threads share is declared NART__ATOMIC(type) and touched by these macros only.
  * There is no sequentially consistent order and no fence: every decision across threads is one
- * read-modify-write on one word, which needs neither.
+ * read-modify-write on one word, which needs neither. The exception is a hot path that has no
+ * read-modify-write and yet must see a rare event: see NART__BARRIER_LIGHT().
  *
  * The model tests replace this header by their own (NART__ATOMIC_HEADER) and run the same C files.
  */
@@ -38,4 +39,15 @@
     __atomic_compare_exchange_n(p, expected, desired, 0, order, order_failed)
 
 #endif
+
+/* One half of a barrier between two threads. A thread that writes A, has a light barrier and reads B,
+ * and one that writes B, has a heavy barrier (nart__sys_barrier(), a system call) and reads A: at
+ * least one of them reads what the other has written. The light half is for the compiler only. */
+#ifdef NART__MODEL
+void nart__barrier_light(void);
+#define NART__BARRIER_LIGHT() nart__barrier_light()
+#else
+#define NART__BARRIER_LIGHT() __asm__ volatile("" ::: "memory")
+#endif
+
 #endif

@@ -13,7 +13,8 @@
  * caller's. What was sent before the sender closed arrives before NART_ECLOSED, under any
  * interleaving. Waiting senders are served in the order they came, across threads, too: each is
  * granted a place, and a place not taken (a race lost, a task cancelled) passes on. A channel lives until both its sides
- * are closed, also after its runtime; what is left in it is then given to `drop_value`.
+ * are closed, also after its runtime. What is left in it when the receiver closes is given to
+ * `drop_value` then and there; a receiver that wants to have it calls nart_rx_shut() first.
  *
  * An answer other than NART_PENDING ends the wait: the end may be moved or closed, and its memory
  * freed, at once.
@@ -60,8 +61,9 @@ typedef struct nart_chan_opts {
     uint32_t flags;                  /**< NART_CHAN_SPINNING */
     size_t elem;                     /**< bytes per value */
     size_t capacity;                 /**< values at least; rounded up to a power of two */
-    void (*drop_value)(void *value); /**< destructor of values that are never received, or NULL.
-                                      *   **Thread**: that of the last close. */
+    void (*drop_value)(void *value); /**< destructor of values that are sent and never received, or
+                                      *   NULL; see nart_rx_close(). **Thread**: the receiver's; SPSC:
+                                      *   or the sender's, in a send that the close overtakes. */
 } nart_chan_opts;
 
 #define NART_CHAN_OPTS_INIT NART__SIZED(nart_chan_opts)
@@ -85,8 +87,8 @@ typedef struct nart__ring {
     uint64_t type; /* NART__RING_TYPE */
     uint64_t mask; /* capacity - 1 */
     unsigned char *buf;
-    /* Values in flight from which on a sender must look: the capacity; 0 when the receiver has
-     * closed, and in a local channel while senders wait. */
+    /* Values in flight from which on a sender must look: the capacity. 0 in an SPSC channel whose
+     * receiver has shut, and in a local one also while senders wait. */
     NART__ATOMIC(uint64_t) room;
     /* local */
     uint64_t head;     /* taken so far */
@@ -152,9 +154,27 @@ static inline NART_MUST_USE nart_res nart_chan_open(nart_rt *rt, const nart_chan
  *  sender of an MPSC channel may then be used by any one thread. */
 NART_API NART_MUST_USE nart_res nart_tx_clone(const nart_tx *tx, nart_tx *out);
 
-/** Closes an end. A task that waits on the other one is woken, and so is another task that waits in
- *  this one: it finds the end closed. Idempotent; NULL and zeroed handles are fine.
- *  **Thread**: the end's own. */
+/**
+ * The receiver refuses new values, and drains. From now on each send answers NART_ECLOSED, and the
+ * value stays the caller's; tasks and threads that wait to send are woken for it. What was sent before
+ * is received as usual, then NART_ECLOSED. A send that runs on another thread meanwhile is either: if it
+ * answers 0, its value will be received. So a receiver that shuts, receives until NART_ECLOSED and
+ * closes loses nothing. Another task that waits in this end is woken. Idempotent; NULL and closed
+ * handles are fine. **Thread**: the end's own. **Cost**: SPSC with SPINNING: membarrier(2), which
+ * interrupts the process's other running threads for about a microsecond.
+ */
+NART_API void nart_rx_shut(nart_rx *rx);
+
+/**
+ * Closes an end. A task that waits on the other one is woken, and so is another task that waits in
+ * this one: it finds the end closed. Idempotent; NULL and zeroed handles are fine.
+ *
+ * The receiver's close shuts, and then calls `drop_value` for each value that is left, before it
+ * returns. The value of a send that runs on another thread meanwhile stays its caller's (NART_ECLOSED),
+ * or is dropped as well (0). MPSC: the close waits for sends that have begun, which takes the time of a
+ * copy. SPSC: such a send may drop what is left in the place of the close. `drop_value` may close any
+ * handle. **Thread**: the end's own. **Cost**: that of nart_rx_shut(), and of `drop_value`.
+ */
 NART_API void nart_tx_close(nart_tx *tx);
 NART_API void nart_rx_close(nart_rx *rx);
 
@@ -180,7 +200,7 @@ NART_API size_t nart_tx_len(const nart_tx *tx);
 NART_API size_t nart_rx_len(const nart_rx *rx);
 /** Values that fit. 0 when closed. */
 NART_API size_t nart_tx_capacity(const nart_tx *tx);
-/** Has the other side closed? True for a closed handle. A receiver may still find values: what
+/** Has the other side closed, or shut? True for a closed handle. A receiver may still find values: what
  *  nart_rx_len() says afterwards is all of them. */
 NART_API bool nart_tx_is_closed(const nart_tx *tx);
 NART_API bool nart_rx_is_closed(const nart_rx *rx);
@@ -203,6 +223,7 @@ NART_API nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem);
 NART_API void nart__local_sent(nart__ring *r);
 NART_API void nart__local_taken(nart__ring *r);
 NART_API void nart__ring_taken(nart__ring *r);
+NART_API int nart__spsc_told(nart_tx *tx, uintptr_t found);
 
 /* Wakes whoever has left a waker in this cell. Release: what was published before is there when the
  * other side finds that its waker was taken. Acquire: the waker's own memory is there to be woken. */
@@ -219,7 +240,8 @@ static inline void nart__tell(nart__waker_cell *cell)
 #define NART__MPSC_PARKED UINT64_C(1) /* the next claim wakes the receiver */
 #define NART__MPSC_QUEUED UINT64_C(2) /* senders wait: places are claimed under the lock only */
 #define NART__MPSC_GONE UINT64_C(4)   /* all senders have closed */
-#define NART__MPSC_PLACE UINT64_C(8)
+#define NART__MPSC_SHUT UINT64_C(8)   /* the receiver refuses: no place is claimed any more */
+#define NART__MPSC_PLACE UINT64_C(16)
 
 /* mpsc: at the end of a place, behind the value: its number + 1. */
 typedef NART__ATOMIC(uint64_t) nart__mpsc_turn;
@@ -287,7 +309,7 @@ static inline int nart__mpsc_push(nart_tx *tx, const void *value, size_t elem)
         return 0;
     uint64_t sent = NART__LOAD(&r->sent, NART__RELAXED), pos = sent / NART__MPSC_PLACE;
     if (NART_UNLIKELY(pos - tx->seen >= NART__LOAD(&r->room, NART__RELAXED) ||
-                      sent & NART__MPSC_QUEUED))
+                      sent & (NART__MPSC_QUEUED | NART__MPSC_SHUT)))
         return 0;
     unsigned char *place = nart__mpsc_place(r, pos, elem);
     /* Relaxed: no data goes by it; for the waker that PARKED stands for see nart__mpsc_park(). */
@@ -342,9 +364,15 @@ static inline int nart__push(nart_tx *tx, const void *value, size_t elem)
     memcpy(r->buf + (pos & r->mask) * elem, value, elem);
     tx->pos = pos + 1;
     NART__STORE(&r->sent, pos + 1, NART__RELEASE); /* publishes the value */
-    if (!spinning)
-        nart__tell(&r->rx_notify);
-    return 1;
+    if (spinning) {
+        /* A receiver that shuts has not seen the value, or is seen here: see c_src/chan/spsc.c. */
+        NART__BARRIER_LIGHT();
+        if (NART_LIKELY(NART__LOAD(&r->room, NART__RELAXED) != 0))
+            return 1;
+    }
+    /* The orders are those of nart__tell(). */
+    uintptr_t found = NART__EXCHANGE(&r->rx_notify, (uintptr_t)0, NART__ACQ_REL);
+    return NART_LIKELY(found == 0) ? 1 : nart__spsc_told(tx, found);
 }
 
 /* 1: a value has been taken out. 0: look at the slow side. */

@@ -242,9 +242,14 @@ static void told_of_the_end(uint32_t kind)
         CHECK_EQ(pthread_create(&t, NULL, sleeping_send, &s), 0);
         if (n % 2)
             sched_yield();
-        nart_rx_close(&c.rx);
+        if (n & 2)
+            nart_rx_shut(&c.rx);
+        else
+            nart_rx_close(&c.rx);
         CHECK_EQ(pthread_join(t, NULL), 0);
         CHECK_RES(s.res, NART_ECLOSED);
+        if (n & 2)
+            CHECK_NEXT(&c.rx, 1);
         chan_finish(&c);
     }
 }

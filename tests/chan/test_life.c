@@ -3,6 +3,8 @@
  * streams between tasks, the budget of a poll, memory, and runtimes that go first. */
 #include "chan_test.h"
 
+#include <nart/oneshot.h>
+
 /* ---- values that nobody received ---- */
 
 static int alive;
@@ -20,7 +22,8 @@ static void token_drop(void *value)
     alive--;
 }
 
-/* Each value is dropped once: by who received it, or when both sides have closed, in either order. */
+/* Each value is dropped once: by who received it, or by the close of the receiver, whether the sender has
+ * closed before or not. */
 static void leftovers_are_dropped_once(uint32_t kind, bool sender_first)
 {
     nart_rt *rt = rt_new(0);
@@ -43,9 +46,10 @@ static void leftovers_are_dropped_once(uint32_t kind, bool sender_first)
         nart_tx_close(&tx);
     else
         nart_rx_close(&rx);
-    CHECK_EQ(alive, 3);
-    nart_tx_close(&tx);
+    CHECK_EQ(alive, sender_first ? 3 : 0);
     nart_rx_close(&rx);
+    CHECK_EQ(alive, 0);
+    nart_tx_close(&tx);
     CHECK_EQ(alive, 0);
     CHECK_RES(nart_rt_free(rt), 0);
 }
@@ -66,6 +70,198 @@ TEST(mpsc_leftovers_are_dropped_once)
 {
     leftovers_are_dropped_once(MPSC, true);
     leftovers_are_dropped_once(MPSC, false);
+}
+
+/* A request that nobody receives is answered by the receiver's close, while its sender is open. */
+static void request_drop(void *value)
+{
+    nart_oneshot_tx_close(value);
+}
+
+static void requests_are_answered(uint32_t kind)
+{
+    nart_rt *rt = rt_new(0);
+    nart_chan_opts o = { sizeof o, kind, 0, sizeof(nart_oneshot_tx), 4, request_drop };
+    nart_tx tx;
+    nart_rx rx;
+    nart_oneshot_tx request;
+    nart_oneshot_rx answer[2];
+    int value;
+
+    CHECK_RES(nart_chan_open(rt, &o, &tx, &rx), 0);
+    for (int i = 0; i < 2; i++) {
+        CHECK_RES(nart_oneshot_open(rt, sizeof value, NULL, &request, &answer[i]), 0);
+        CHECK_RES(nart_try_send(&tx, &request), 0);
+        CHECK_RES(nart_oneshot_try_recv(&answer[i], &value), -EAGAIN);
+    }
+    nart_rx_close(&rx);
+    for (int i = 0; i < 2; i++) {
+        CHECK_RES(nart_oneshot_try_recv(&answer[i], &value), NART_ECLOSED);
+        nart_oneshot_rx_close(&answer[i]);
+    }
+    nart_tx_close(&tx);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(local_requests_are_answered)
+{
+    requests_are_answered(LOCAL);
+}
+
+TEST(spsc_requests_are_answered)
+{
+    requests_are_answered(SPSC);
+}
+
+TEST(mpsc_requests_are_answered)
+{
+    requests_are_answered(MPSC);
+}
+
+/* A value may hold the only sender of the channel in which it lies. */
+static void sender_drop(void *value)
+{
+    nart_tx_close(value);
+}
+
+static void sender_in_its_own_channel(uint32_t kind)
+{
+    nart_rt *rt = rt_new(0);
+    nart_chan_opts o = { sizeof o, kind, 0, sizeof(nart_tx), 4, sender_drop };
+    nart_tx tx, moved = { .type = 0 };
+    nart_rx rx;
+
+    CHECK_RES(nart_chan_open(rt, &o, &tx, &rx), 0);
+    CHECK_RES(nart_try_send(&tx, &moved), 0);
+    CHECK_RES(nart_try_send(&tx, &moved), 0);
+    nart_tx_move(&moved, &tx);
+    CHECK_RES(nart_try_send(&moved, &moved), 0); /* copies it as it was before this send */
+    nart_rx_close(&rx);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(local_sender_in_its_own_channel)
+{
+    sender_in_its_own_channel(LOCAL);
+}
+
+TEST(mpsc_sender_in_its_own_channel)
+{
+    sender_in_its_own_channel(MPSC);
+}
+
+/* ---- a receiver that shuts ---- */
+
+/* Nothing more is sent, in any way; what was sent is received, and then the end. */
+static void shut_drains(uint32_t kind, uint32_t flags)
+{
+    nart_rt *rt = rt_new(flags ? NART_RT_BUSY : 0);
+    nart_chan_opts o = { sizeof o, kind, flags, sizeof(uint64_t), 4, NULL };
+    struct chan c = { .rt = rt };
+    struct op op;
+    uint64_t v[3] = { 7, 8, 9 };
+
+    CHECK_RES(nart_chan_open(rt, &o, &c.tx, &c.rx), 0);
+    CHECK_RES(nart_try_send_many(&c.tx, v, 3), 3);
+    CHECK(!nart_tx_is_closed(&c.tx));
+    nart_rx_shut(&c.rx);
+    nart_rx_shut(&c.rx);
+    CHECK(nart_tx_is_closed(&c.tx));
+    CHECK(!nart_rx_is_closed(&c.rx));
+    CHECK_RES(u64_try_send(&c.tx, 1), NART_ECLOSED);
+    CHECK_RES(nart_try_send_many(&c.tx, v, 3), NART_ECLOSED);
+    send_start(rt, &op, &c.tx, 1);
+    CHECK_RES(op.res, NART_ECLOSED);
+    if (kind != LOCAL)
+        CHECK_RES(nart_send_blocking(&c.tx, v, NART_NEVER), NART_ECLOSED);
+    CHECK_NEXT(&c.rx, 7);
+    CHECK_EQ(nart_rx_len(&c.rx), 2);
+    recv_start(rt, &op, &c.rx);
+    CHECK_RES(op.res, 0);
+    CHECK_EQ(op.value, 8);
+    CHECK_RES(nart_try_recv_many(&c.rx, v, 3), 1);
+    CHECK_EQ(v[0], 9);
+    for (int i = 0; i < 2; i++) {
+        CHECK_NO_NEXT(&c.rx, NART_ECLOSED);
+        CHECK_RES(nart_try_recv(&c.rx, v), NART_ECLOSED);
+        CHECK_RES(nart_try_recv_many(&c.rx, v, 3), NART_ECLOSED);
+        recv_start(rt, &op, &c.rx);
+        CHECK_RES(op.res, NART_ECLOSED);
+        nart_rx_shut(&c.rx);
+        if (kind != LOCAL && !flags)
+            CHECK_RES(nart_recv_blocking(&c.rx, v, NART_NEVER), NART_ECLOSED);
+        CHECK_EQ(nart_rx_len(&c.rx), 0);
+        CHECK_RES(u64_try_send(&c.tx, 1), NART_ECLOSED);
+    }
+    chan_finish(&c);
+}
+
+TEST(local_shut_drains)
+{
+    shut_drains(LOCAL, 0);
+}
+
+TEST(spsc_shut_drains)
+{
+    shut_drains(SPSC, 0);
+    shut_drains(SPSC, NART_CHAN_SPINNING);
+}
+
+TEST(mpsc_shut_drains)
+{
+    shut_drains(MPSC, 0);
+    shut_drains(MPSC, NART_CHAN_SPINNING);
+}
+
+/* Whoever waits is answered by it: senders, with a place granted or in the queue, and a receiver. */
+static void shut_tells_those_who_wait(uint32_t kind)
+{
+    struct chan c;
+    struct op op[3];
+    nart_tx tx[3] = { { .type = 0 } };
+    int senders = kind == SPSC ? 1 : 3;
+
+    chan_open(&c, kind, 1);
+    recv_start(c.rt, &op[0], &c.rx);
+    nart_rx_shut(&c.rx);
+    settle(c.rt);
+    CHECK_RES(op[0].res, NART_ECLOSED);
+    chan_finish(&c);
+
+    chan_open(&c, kind, 1);
+    CHECK_RES(u64_try_send(&c.tx, 5), 0);
+    nart_tx_move(&tx[0], &c.tx);
+    for (int i = 1; i < senders; i++)
+        CHECK_RES(nart_tx_clone(&tx[0], &tx[i]), 0);
+    for (int i = 0; i < senders; i++) {
+        send_start(c.rt, &op[i], &tx[i], 6);
+        CHECK_RES(op[i].res, NART_PENDING);
+    }
+    CHECK_NEXT(&c.rx, 5); /* a place for the first, which has not been polled yet */
+    nart_rx_shut(&c.rx);
+    CHECK_NO_NEXT(&c.rx, NART_ECLOSED);
+    settle(c.rt);
+    for (int i = 0; i < senders; i++) {
+        CHECK_RES(op[i].res, NART_ECLOSED);
+        nart_tx_close(&tx[i]);
+    }
+    CHECK_NO_NEXT(&c.rx, NART_ECLOSED);
+    chan_finish(&c);
+}
+
+TEST(local_shut_tells_those_who_wait)
+{
+    shut_tells_those_who_wait(LOCAL);
+}
+
+TEST(spsc_shut_tells_those_who_wait)
+{
+    shut_tells_those_who_wait(SPSC);
+}
+
+TEST(mpsc_shut_tells_those_who_wait)
+{
+    shut_tells_those_who_wait(MPSC);
 }
 
 /* ---- through tasks ---- */

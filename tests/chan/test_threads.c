@@ -381,7 +381,7 @@ static void *closer_main(void *arg)
 }
 
 /* Many channels: what was sent before the close is received before NART_ECLOSED; what nobody
- * received is dropped once, by whichever side closes last; and each block is freed once. */
+ * received is dropped once; and each block is freed once. */
 static void closing_races(uint32_t kind)
 {
     static struct batch b;
@@ -439,6 +439,106 @@ TEST(spsc_closing_races)
 TEST(mpsc_closing_races)
 {
     closing_races(MPSC);
+}
+
+/* Many channels: the receiver shuts and drains, or closes, while the sender sends. What a send has
+ * answered 0 for is received, or dropped before the sender closes. */
+static bool drained[BATCH];
+
+static void shut_drop(void *value)
+{
+    CHECK(!__atomic_load_n(&drained[*(uint64_t *)value >> 32], __ATOMIC_RELAXED));
+    __atomic_add_fetch(&dropped, 1, __ATOMIC_RELAXED);
+}
+
+static void *shut_sender_main(void *arg)
+{
+    struct batch *b = arg;
+    uint64_t seed = 31;
+
+    for (int n = 0; n < b->count; n++) {
+        pthread_barrier_wait(&b->barrier);
+        for (int i = 0; i < BATCH; i++) {
+            nart_res r = 0;
+            gap(&seed);
+            for (uint64_t v = 0; r != NART_ECLOSED; v += r == 0) {
+                r = u64_try_send(&b->tx[i], (uint64_t)i << 32 | v);
+                if (r == -EAGAIN)
+                    sched_yield();
+                else if (r)
+                    CHECK_RES(r, NART_ECLOSED);
+                b->sent += r == 0;
+            }
+        }
+        pthread_barrier_wait(&b->barrier); /* the receiver counts */
+        pthread_barrier_wait(&b->barrier);
+        for (int i = 0; i < BATCH; i++)
+            nart_tx_close(&b->tx[i]);
+        pthread_barrier_wait(&b->barrier);
+    }
+    return NULL;
+}
+
+static uint64_t take_some(nart_rx *rx, uint64_t i, uint64_t seed)
+{
+    uint64_t next = 0, value;
+    uint64_t most = seed % 5;
+
+    for (int tries = 0; next < most && tries < 1000; tries++)
+        if (u64_try_recv(rx, &value) == 0)
+            CHECK_EQ(value, i << 32 | next++);
+    __atomic_store_n(&drained[i], seed % 2, __ATOMIC_RELAXED);
+    if (seed % 2) {
+        nart_res r;
+        nart_rx_shut(rx);
+        while ((r = u64_try_recv(rx, &value)) != NART_ECLOSED)
+            if (r == 0)
+                CHECK_EQ(value, i << 32 | next++);
+    }
+    return next;
+}
+
+static void shut_races(uint32_t kind, uint32_t flags)
+{
+    static struct batch b;
+    nart_rt *rt = rt_new(flags ? NART_RT_BUSY : 0);
+    uint64_t seed = 32;
+
+    dropped = b.sent = b.received = 0;
+    b.count = (int)test_repeat(flags ? 100 : 1000);
+    CHECK_EQ(pthread_barrier_init(&b.barrier, NULL, 2), 0);
+    pthread_t t = begin(shut_sender_main, &b);
+    for (int n = 0; n < b.count; n++) {
+        nart_chan_opts o = { sizeof o, kind, flags, 8, 1 + random_next(&seed) % 4, shut_drop };
+        for (int i = 0; i < BATCH; i++)
+            CHECK_RES(nart_chan_open(rt, &o, &b.tx[i], &b.rx[i]), 0);
+        pthread_barrier_wait(&b.barrier);
+        for (int i = 0; i < BATCH; i++) {
+            b.received += (long)take_some(&b.rx[i], (uint64_t)i, random_next(&seed));
+            nart_rx_close(&b.rx[i]);
+        }
+        pthread_barrier_wait(&b.barrier);
+        CHECK_EQ(b.sent, b.received + dropped);
+        pthread_barrier_wait(&b.barrier);
+        pthread_barrier_wait(&b.barrier);
+    }
+    end(t);
+    CHECK_EQ(b.sent, b.received + dropped);
+    CHECK_LE(1, dropped);
+    pthread_barrier_destroy(&b.barrier);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(spsc_shut_races)
+{
+    shut_races(SPSC, 0);
+    shut_races(SPSC, NART_CHAN_SPINNING);
+}
+
+TEST(mpsc_shut_races)
+{
+    shut_races(MPSC, 0);
+    shut_races(MPSC, NART_CHAN_SPINNING);
 }
 
 /* Short streams between two tasks that park; the receiver ends early, or its runtime does, with the

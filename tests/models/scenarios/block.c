@@ -21,10 +21,12 @@ static void copy(void *to, const void *from, size_t bytes)
 #define memcpy copy
 #define receiver_has_cause spsc_receiver_has_cause
 #define rx_withdraw spsc_rx_withdraw
+#define SHUT SPSC_SHUT
 #define tx_withdraw spsc_tx_withdraw
 #include "chan/spsc.c"
 #undef receiver_has_cause
 #undef rx_withdraw
+#undef SHUT
 #undef tx_withdraw
 #include "chan/mpsc.c"
 #undef memcpy
@@ -321,9 +323,9 @@ static void receiver_closes(unsigned i)
     if (i != RX)
         MODEL_CHECK(send_waiting(i, NART_NEVER) == NART_ECLOSED);
     else if (mpsc())
-        nart__mpsc_rx_closed(&s->chan);
+        nart__mpsc_shut(&s->chan);
     else
-        nart__spsc_rx_closed(&s->chan.ring);
+        nart__spsc_shut(&s->chan, true);
 }
 
 /* ---- nothing ends a sleep but the time ---- */

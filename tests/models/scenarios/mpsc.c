@@ -54,11 +54,10 @@ static void blocks(unsigned i)
         while (r != NART_ECLOSED) {
             r = nart__mpsc_try_recv_many(&s->rx, values, 2);
             for (nart_res k = 0; k < r; k++)
-                check(values[k]);
+                got(values[k]);
             if (r == -EAGAIN)
                 nart__relax();
         }
-        s->ended = true;
         closed(RX);
         return;
     }
@@ -216,11 +215,87 @@ static void receiver_closes(unsigned i)
 
     if (i == RX) {
         MODEL_CHECK(recv_await(&value) == 0);
-        check(value);
+        got(value);
     } else {
         while (send_await(i) == 0)
             MODEL_CHECK(s->sides[i].sent < EACH);
     }
+    closed(i);
+}
+
+/* ---- the receiver shuts, or closes, while others send: what was sent comes, or is dropped ---- */
+
+/* A value that was refused is its sender's: it may write there. */
+static void send_until_refused(unsigned i, unsigned count)
+{
+    while (s->sides[i].sent < count) {
+        nart_res r = send_try(i);
+        if (r == NART_ECLOSED) {
+            MODEL_SET(s->payload[i * EACH + s->sides[i].sent], 0u);
+            break;
+        }
+        if (r != 0)
+            nart__relax();
+    }
+    closed(i);
+}
+
+static void shut_and_drain(nart_res (*recv)(uint64_t *))
+{
+    nart__mpsc_shut(&s->chan);
+    recv_all(recv);
+    for (unsigned i = TX1; i <= s->senders; i++)
+        MODEL_CHECK(s->dropped[i] == 0);
+}
+
+static void shut_meets_sends(unsigned i)
+{
+    if (i == RX)
+        shut_and_drain(recv_try);
+    else
+        send_until_refused(i, 2 / s->senders);
+}
+
+static void shut_and_awaited(unsigned i)
+{
+    if (i == RX)
+        shut_and_drain(recv_await);
+    else
+        send_until_refused(i, 1);
+}
+
+static void shut_and_spinning(unsigned i)
+{
+    if (i == RX)
+        shut_and_drain(recv_spin);
+    else
+        send_until_refused(i, 2);
+}
+
+static void close_meets_sends(unsigned i)
+{
+    if (i == RX)
+        closed(RX);
+    else
+        send_until_refused(i, 2 / s->senders);
+}
+
+/* It may wait for its place, or its turn has come. */
+static void shut_on_one_that_waits(unsigned i)
+{
+    uint64_t value = i * EACH + s->sides[i].sent;
+    nart_res r;
+
+    if (i == RX) {
+        uint64_t first = 0;
+        MODEL_CHECK(nart_try_recv(&s->rx, &first) == 0);
+        got(first);
+        shut_and_drain(recv_try);
+        return;
+    }
+    while ((r = send_poll(i, value)) == NART_PENDING)
+        model_wait((int)i);
+    MODEL_CHECK(r == 0 || r == NART_ECLOSED);
     closed(i);
 }
 
@@ -236,7 +311,7 @@ static void receive_given_up(unsigned i)
     }
     nart_res r = recv_poll(&value);
     if (r == 0)
-        check(value);
+        got(value);
     else if (r == NART_PENDING)
         nart__withdraw(&s->rx.wait);
     recv_all(recv_await);
@@ -311,6 +386,13 @@ const model_scenario model_scenarios[] = {
     { "one_queued_twice", 2, make_only_one_queued_to_a_loop, queued_twice, after, 0, 1 },
     { "one_granted_by_many", 2, make_only_one_queued, granted_by_many, after, 3, 3 },
     { "one_passed_on", 2, make_only_one_queued, passed_on, after, 3, 3 },
+    { "one_shut_meets_sends", 2, make_one_wide, shut_meets_sends, after, 3, 3 },
+    { "one_shut_and_awaited", 2, make_one_wide, shut_and_awaited, after, 3, 3 },
+    { "one_shut_and_spinning", 2, make_spinning, shut_and_spinning, after, 2, 3 },
+    { "one_close_meets_sends", 2, make_one_wide, close_meets_sends, after, 3, 3 },
+    { "one_shut_on_one_that_waits", 2, make_only_one_queued, shut_on_one_that_waits, after, 3, 3 },
+    { "shut_meets_sends", 3, make_wide, shut_meets_sends, after, 1, 2 },
+    { "close_meets_sends", 3, make_wide, close_meets_sends, after, 1, 2 },
     { "granted", 3, make_one_queued, granted, after, 1, 2 },
     { "passed_on", 3, make_two_queued, passed_on, after, 1, 2 },
     { "one_stream_wide", 2, make_one_wide, stream_of_2, after, 2, 3 },

@@ -108,7 +108,7 @@ static nart_waker watched(nart_wakeable *w)
     if (!os->left[i])
         MODEL_SET(os->memory[i], w);
     os->left[i] = 1;
-    return (nart_waker){ i + 1 };
+    return (nart_waker){ 2 * (i + 1) }; /* odd words may be marks */
 }
 
 /* Of the calling thread: nobody calls any more. */
@@ -123,12 +123,17 @@ static void forget(void)
 
 void nart_waker_wake(nart_waker w)
 {
-    unsigned i = (unsigned)w.w - 1;
+    unsigned i = (unsigned)w.w / 2 - 1;
     nart_wakeable *k = MODEL_GET(os->memory[i]);
 
     MODEL_CHECK(k);
     os->calling[model_self()] = i;
     k->wake(k);
+}
+
+void nart__sys_nap(void)
+{
+    nart__relax();
 }
 
 /* ---- what is not there ---- */
@@ -141,6 +146,17 @@ unsigned nart__fork_epoch(void)
 static void no_task(void)
 {
     MODEL_FAIL("there are no tasks and no runtimes here");
+}
+
+void nart__barrier_light(void)
+{
+    no_task(); /* no spinning channels either */
+}
+
+int nart__sys_barrier(void)
+{
+    no_task();
+    return 0;
 }
 
 nart_waker nart_cx_waker(nart_cx *cx)

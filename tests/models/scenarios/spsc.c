@@ -24,7 +24,8 @@ typedef struct state {
     nart_rx rx;
     MODEL_VAR(uint32_t) payload[PAYLOADS];
     MODEL_VAR(uint32_t) last_words[2];
-    unsigned received, lasts[2];
+    MODEL_VAR(uint32_t) dropped[PAYLOADS];
+    unsigned received, sent, lasts[2];
     uint64_t numbers[3]; /* the sender's */
     model_sides run;
 } state;
@@ -33,6 +34,15 @@ static state *s;
 
 /* ---- making and ending ---- */
 
+/* By either side, whole, and once. */
+static void drop(void *p)
+{
+    uint64_t value = *(uint64_t *)p;
+    MODEL_CHECK(MODEL_GET(s->payload[value]) == value + 10);
+    MODEL_CHECK(MODEL_GET(s->dropped[value]) == 0);
+    MODEL_SET(s->dropped[value], 1u);
+}
+
 static void make(uint64_t capacity, uint32_t flags, bool loop)
 {
     s = MODEL_NEW(state);
@@ -40,6 +50,10 @@ static void make(uint64_t capacity, uint32_t flags, bool loop)
     touch(s);
     s->chan.ring.type = NART__RING_TYPE(NART_CHAN_SPSC, flags, sizeof(uint64_t));
     s->chan.ring.mask = capacity - 1;
+    s->chan.ring.stride = sizeof(uint64_t);
+    s->chan.drop_value = drop;
+    for (unsigned v = 0; v < PAYLOADS; v++)
+        MODEL_SET(s->dropped[v], 0u);
     NART__STORE(&s->chan.ring.room, capacity, NART__RELAXED);
     s->chan.ring.buf = (unsigned char *)s->values;
     NART__STORE(&s->chan.refs, 2u, NART__RELAXED);
@@ -144,10 +158,14 @@ static void check(uint64_t value)
 
 static void closed(unsigned side)
 {
-    if (side == RX)
-        nart__spsc_rx_closed(&s->chan.ring);
-    else
+    if (side == RX) { /* as nart_rx_close() */
+        bool drained = nart__rx_drained(&s->rx);
+        nart__spsc_shut(&s->chan, true);
+        if (!drained)
+            nart__spsc_drop(&s->chan, s->rx.pos);
+    } else {
         nart__spsc_tx_closed(&s->chan.ring);
+    }
     MODEL_SET(s->last_words[side], side + 1);
     if (nart__chan_last(&s->chan)) { /* and so frees: nobody else may be inside */
         s->lasts[side]++;
@@ -354,10 +372,148 @@ static void batches(unsigned i)
         send_batches();
 }
 
+/* ---- the receiver shuts, or closes, while the other side sends: what was sent comes, or is dropped ---- */
+
+/* A value that was refused is its sender's: it may write there. */
+static void send_until_refused(bool many)
+{
+    nart_res r = 0;
+
+    for (uint64_t v = 0; v < 2; v++) {
+        MODEL_SET(s->payload[v], (uint32_t)v + 10);
+        s->numbers[v] = v;
+    }
+    while (s->sent < 2 && r >= 0) {
+        if (many)
+            r = nart__spsc_try_send_many(&s->tx, s->numbers + s->sent, 2 - s->sent);
+        else
+            r = u64_try_send(&s->tx, s->sent);
+        if (r >= 0)
+            s->sent += many ? (unsigned)r : 1;
+    }
+    MODEL_CHECK(r >= 0 || r == NART_ECLOSED);
+    for (unsigned v = s->sent; v < 2; v++)
+        MODEL_SET(s->payload[v], 0u);
+    closed(TX);
+}
+
+static void shut_and_drain(nart_res (*recv)(uint64_t *))
+{
+    nart__spsc_shut(&s->chan, false);
+    recv_all(recv);
+}
+
+static void shut_meets_sends(unsigned i)
+{
+    if (i == RX)
+        shut_and_drain(recv_try);
+    else
+        send_until_refused(false);
+}
+
+static nart_res recv_many(uint64_t *value)
+{
+    nart_res r;
+    while ((r = nart__spsc_try_recv_many(&s->rx, value, 1)) == -EAGAIN)
+        nart__relax();
+    return r == 1 ? 0 : r;
+}
+
+static void shut_meets_batches(unsigned i)
+{
+    if (i == RX)
+        shut_and_drain(recv_many);
+    else
+        send_until_refused(true);
+}
+
+static void close_meets_sends(unsigned i)
+{
+    if (i == RX)
+        closed(RX);
+    else
+        send_until_refused(false);
+}
+
+static void close_meets_batches(unsigned i)
+{
+    if (i == RX)
+        closed(RX);
+    else
+        send_until_refused(true);
+}
+
+/* It shuts, looks once, and closes. */
+static void shut_then_close(unsigned i)
+{
+    uint64_t value = 0;
+
+    if (i != RX) {
+        send_until_refused(false);
+        return;
+    }
+    nart__spsc_shut(&s->chan, false);
+    if (recv_try(&value) == 0)
+        check(value);
+    closed(RX);
+}
+
+/* A sender waits for room meanwhile. */
+static void shut_on_one_that_waits(unsigned i)
+{
+    if (i == RX) {
+        shut_and_drain(recv_await);
+        return;
+    }
+    while (s->sent < 2 && send_await(s->sent) == 0)
+        s->sent++;
+    closed(TX);
+}
+
+static unsigned dropped(void)
+{
+    unsigned n = 0;
+    for (unsigned v = 0; v < PAYLOADS; v++)
+        n += MODEL_GET(s->dropped[v]);
+    return n;
+}
+
+/* A receiver that has drained loses nothing. */
+static void after_shut(void)
+{
+    MODEL_CHECK(s->received == s->sent && dropped() == 0);
+    MODEL_CHECK(nart__spsc_len(&s->chan.ring) == 0);
+    MODEL_CHECK(s->lasts[RX] + s->lasts[TX] == 1);
+    unmake();
+}
+
+static void after_close(void)
+{
+    MODEL_CHECK(s->received + dropped() == s->sent);
+    MODEL_CHECK(nart__spsc_len(&s->chan.ring) == 0);
+    MODEL_CHECK(s->lasts[RX] + s->lasts[TX] == 1);
+    unmake();
+}
+
+static void make_spinning_2(void)
+{
+    make(2, NART_CHAN_SPINNING, true);
+}
+
 const model_scenario model_scenarios[] = {
     { "nobody_waits", 2, make_1, nobody_waits, after_2, 4, 3 },
     { "length_at_the_end", 2, make_2, length_at_the_end, after_2, 4, 4 },
     { "batches", 2, make_2, batches, after_3, 2, 3 },
+    { "shut_meets_sends", 2, make_2, shut_meets_sends, after_shut, 3, 3 },
+    { "shut_meets_batches", 2, make_2, shut_meets_batches, after_shut, 3, 3 },
+    { "close_meets_sends", 2, make_2, close_meets_sends, after_close, 3, 3 },
+    { "close_meets_batches", 2, make_2, close_meets_batches, after_close, 3, 3 },
+    { "shut_then_close", 2, make_2, shut_then_close, after_close, 2, 3 },
+    { "spinning_shut_meets_sends", 2, make_spinning_2, shut_meets_sends, after_shut, 3, 3 },
+    { "spinning_shut_meets_batches", 2, make_spinning_2, shut_meets_batches, after_shut, 3, 3 },
+    { "spinning_close_meets_sends", 2, make_spinning_2, close_meets_sends, after_close, 3, 3 },
+    { "spinning_close_meets_batches", 2, make_spinning_2, close_meets_batches, after_close, 3, 3 },
+    { "shut_on_one_that_waits", 2, make_1, shut_on_one_that_waits, after_shut, 2, 2 },
     { "stream_narrow_of_3", 2, make_1, stream_of_3, after_3, 1, 2 },
     { "receiver_closes", 2, make_1, receiver_closes, after_closing, 2, 3 },
     { "spinning", 2, make_spinning, spinning, after_2, 2, 2 },
