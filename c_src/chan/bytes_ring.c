@@ -217,8 +217,6 @@ nart_res nart__bytes_try_recv_slow(nart_bytes_rx *rx, nart_bytes_msg *msg)
         return 0;
     if (nart__bytes_tx_gone(rx->ring))
         return take(rx, msg) ? 0 : NART_ECLOSED;
-    if (rx->ring->spinning)
-        tell_if_left(rx->ring); /* the loop may not be running */
     return -EAGAIN;
 }
 
@@ -327,7 +325,8 @@ void nart__bytes_look(nart__watch *watch)
     }
     if (h->waits && receiver_has_cause(c))
         nart__ready(h->waits->task);
-    tell_if_left(&c->ring);
+    if (nart__home_looks_again(h))
+        tell_if_left(&c->ring);
 }
 
 /* ---- closing ---- */

@@ -26,7 +26,7 @@ void nart__home_enter(nart__home *h, nart_rt *rt)
     h->guest.rt_gone = rt_gone;
     nart__guest_add(rt, &h->guest);
     if (h->spinning) {
-        *h->watched = 1;
+        *h->watched = rt->running;
         nart__watch_add(rt, &h->watch);
     }
 }

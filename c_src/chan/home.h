@@ -3,7 +3,8 @@
  *
  * A receiver that takes something out owes the senders that wait a look at the room. Under a loop that
  * runs the debt is settled once per tick: the channel is watched from the first take on until then.
- * Else it is settled at once. A spinning receiver is watched always.
+ * Else it is settled at once. A spinning receiver is in the loop's list always, and counts as watched
+ * while the loop runs; the last look, when the loop is left, settles its debt.
  *
  * All of it is the receiver's thread's own, but for what `settle` touches. It compiles as C++, too: see
  * tests/models. */
@@ -17,7 +18,7 @@ typedef struct nart__home {
     nart__wait *waits; /* where the receiver waits */
     nart__guest guest; /* in rt's list while rt is set */
     nart__watch watch; /* in rt's list while there is a debt, or always if it spins */
-    uint32_t *watched; /* is it? In the ring, where the inlines see it */
+    uint32_t *watched; /* rt's loop is going to look. In the ring, where the inlines see it */
     bool spinning;
     void (*settle)(struct nart__home *h); /* tells the senders that wait; NULL: nobody ever does */
 } nart__home;
@@ -51,7 +52,8 @@ static inline void nart__home_owe(nart__home *h)
         return;
     }
     *h->watched = 1;
-    nart__watch_add(h->rt, &h->watch);
+    if (!h->watch.next)
+        nart__watch_add(h->rt, &h->watch);
 }
 
 /* The look of one that does not spin. */
@@ -60,6 +62,16 @@ static inline void nart__home_pay(nart__home *h)
     nart__watch_remove(&h->watch);
     *h->watched = 0;
     h->settle(h);
+}
+
+/* The look of one that spins. True: the loop looks again. False: it is being left, and the debt is
+ * settled. */
+static inline bool nart__home_looks_again(nart__home *h)
+{
+    *h->watched = h->rt->running;
+    if (!h->rt->running)
+        h->settle(h);
+    return h->rt->running;
 }
 
 /* 0, or why this thread cannot sleep in the receiver, whose wait is `w`. */

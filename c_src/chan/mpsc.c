@@ -459,8 +459,6 @@ nart_res nart__mpsc_try_recv(nart_rx *rx, void *value)
             return NART_ECLOSED; /* no place is claimed any more */
         return nart__mpsc_pop(rx, value, elem) ? 0 : -EAGAIN;
     }
-    if (nart__ring_spinning(r))
-        settle_if_queued(nart__chan_of(r)); /* the loop may not be running */
     return -EAGAIN;
 }
 
@@ -548,7 +546,8 @@ void nart__mpsc_look(nart__watch *watch)
     }
     if (h->waits && receiver_has_cause(&c->ring))
         nart__ready(h->waits->task);
-    settle_if_queued(c);
+    if (nart__home_looks_again(h))
+        settle_if_queued(c);
 }
 
 /* ---- closing ---- */

@@ -77,7 +77,8 @@ void nart__spsc_look(nart__watch *watch)
     }
     if (h->waits && receiver_has_cause(r))
         nart__ready(h->waits->task);
-    tell_if_left(r);
+    if (nart__home_looks_again(h))
+        tell_if_left(r);
 }
 
 /* ---- waiting ---- */
@@ -188,8 +189,6 @@ nart_res nart__spsc_try_recv(nart_rx *rx, void *value)
         return nart__pop(rx, value, elem) ? 0 : NART_ECLOSED;
     if (nart__spsc_is_shut(r))
         return drain(rx, value);
-    if (nart__ring_spinning(r))
-        tell_if_left(r); /* the loop may not be running */
     return -EAGAIN;
 }
 
@@ -266,8 +265,6 @@ nart_res nart__spsc_try_recv_many(nart_rx *rx, void *values, size_t n)
     if (count > n)
         count = n;
     if (count == 0) {
-        if (nart__ring_spinning(r))
-            tell_if_left(r);
         if (!gone && nart__spsc_is_shut(r)) {
             nart_res last = drain(rx, values);
             return last == 0 ? 1 : last;

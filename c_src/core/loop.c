@@ -550,8 +550,8 @@ static nart_res enter(nart_rt *rt)
 /* Out of it: a host that waits on the backend descriptor is told of foreign wakes from here on. */
 static void leave(nart_rt *rt)
 {
-    look_at_watches(rt); /* senders hear what the last tick has taken */
     rt->running = false;
+    look_at_watches(rt); /* senders hear what the last tick has taken */
     if (rt->embedded && nart__hub_park(rt->hub))
         nart__rt_set_idle(rt, true);
 }

@@ -49,7 +49,8 @@ enum { NART_BYTES_SPSC = 1, NART_BYTES_MPSC = 2 };
 
 enum {
     /** Opened on a runtime with NART_RT_BUSY: the receiver's loop never parks and looks at the
-     *  channel at each tick, so a commit carries no locked instruction. */
+     *  channel at each tick, so a commit carries no locked instruction. A receiver that is used while
+     *  its loop does not run wakes a waiting sender with each release. */
     NART_BYTES_SPINNING = 1
 };
 

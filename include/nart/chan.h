@@ -47,7 +47,8 @@ enum { NART_CHAN_LOCAL = 1, NART_CHAN_SPSC = 2, NART_CHAN_MPSC = 3 };
 
 enum {
     /** SPSC and MPSC, opened on a runtime with NART_RT_BUSY: the receiver's loop never parks and looks
-     *  at the ring at each tick, so senders wake nobody; SPSC sends carry no locked instruction. */
+     *  at the ring at each tick, so senders wake nobody; SPSC sends carry no locked instruction. A
+     *  receiver that is used while its loop does not run wakes a waiting sender with each value. */
     NART_CHAN_SPINNING = 1
 };
 

@@ -252,32 +252,31 @@ TEST(mpsc_spinning_receiver_looks_itself)
     spinning_receiver_looks_itself(MPSC);
 }
 
-/* The sender of a spinning receiver parks and is told: by the loop, by a receiver that drains
- * outside of it, by the end of its runtime and of itself. */
+/* The sender of a spinning receiver parks and is told, without another call: by a take before the loop
+ * runs for the first time and after it was left, by a take of a task in it, by the close. */
 static void spinning_receiver_tells_its_sender(uint32_t kind)
 {
-    for (int how = 0; how < 4; how++) {
+    for (int how = 0; how < 5; how++) {
         struct chan c;
-        struct op op;
+        struct op op, receive;
+        uint64_t value;
         nart_rt *from = rt_new(0);
         spinning_open(&c, kind, 1);
         CHECK_RES(u64_try_send(&c.tx, 1), 0);
         send_start(from, &op, &c.tx, 2);
         CHECK_RES(op.res, NART_PENDING);
-        if (how < 3)
-            CHECK_NEXT(&c.rx, 1);
-        if (how == 0)
+        if (how == 1 || how == 2)
             settle(c.rt);
-        if (how == 1)
-            CHECK_NO_NEXT(&c.rx, -EAGAIN);
-        if (how == 2) {
-            CHECK_RES(nart_rt_free(c.rt), 0);
-            c.rt = NULL;
-        }
+        if (how < 2)
+            CHECK_NEXT(&c.rx, 1);
+        if (how == 2)
+            CHECK_RES(nart_try_recv_many(&c.rx, &value, 1), 1);
         if (how == 3)
+            recv_start(c.rt, &receive, &c.rx);
+        if (how == 4)
             nart_rx_close(&c.rx);
         settle(from);
-        CHECK_RES(op.res, how < 3 ? 0 : NART_ECLOSED);
+        CHECK_RES(op.res, how < 4 ? 0 : NART_ECLOSED);
         chan_finish(&c);
         CHECK_RES(nart_rt_free(from), 0);
     }

@@ -113,6 +113,14 @@ static nart_res recv_poll(uint64_t *value)
     return r;
 }
 
+static nart_res recv_try(uint64_t *value)
+{
+    nart_res r;
+    while ((r = u64_try_recv(&s->rx, value)) == -EAGAIN)
+        nart__relax();
+    return r;
+}
+
 static nart_res recv_await(uint64_t *value)
 {
     nart_res r;
@@ -232,6 +240,45 @@ static void spinning(unsigned i)
         send_all(2);
 }
 
+/* ---- a spinning receiver outside of its loop, or whose loop is left: a sender that waits is told ---- */
+
+static void make_spinning_left(void)
+{
+    make(1, NART_CHAN_SPINNING, true);
+    s->chan.ring.rx_dirty = 0;
+    run->rt.running = false;
+}
+
+static void spinning_outside(unsigned i)
+{
+    if (i == RX)
+        recv_all(recv_try);
+    else
+        send_all(2);
+}
+
+/* The first value is there; the receiver looks no more when it has taken it. */
+static void make_spinning_full(void)
+{
+    make(1, NART_CHAN_SPINNING, true);
+    MODEL_SET(s->payload[0], 10u);
+    MODEL_CHECK(u64_try_send(&s->tx, 0) == 0);
+}
+
+static void spinning_left(unsigned i)
+{
+    uint64_t value = 0;
+
+    if (i == TX) {
+        MODEL_CHECK(send_await(1) == 0);
+        return;
+    }
+    MODEL_CHECK(u64_try_recv(&s->rx, &value) == 0);
+    check(value);
+    run->rt.running = false;
+    loop_looks();
+}
+
 /* ---- the receiver closes: a sender that waits for room is told, one that does not finds out ---- */
 
 static void receiver_closes(unsigned i)
@@ -258,14 +305,6 @@ static void after_closing(void)
 }
 
 /* ---- neither side waits: what was sent before the close is found before it ---- */
-
-static nart_res recv_try(uint64_t *value)
-{
-    nart_res r;
-    while ((r = u64_try_recv(&s->rx, value)) == -EAGAIN)
-        nart__relax();
-    return r;
-}
 
 static void nobody_waits(unsigned i)
 {
@@ -517,6 +556,8 @@ const model_scenario model_scenarios[] = {
     { "stream_narrow_of_3", 2, make_1, stream_of_3, after_3, 1, 2 },
     { "receiver_closes", 2, make_1, receiver_closes, after_closing, 2, 3 },
     { "spinning", 2, make_spinning, spinning, after_2, 2, 2 },
+    { "spinning_outside", 2, make_spinning_left, spinning_outside, after_2, 2, 2 },
+    { "spinning_left", 2, make_spinning_full, spinning_left, unmake, 3, 3 },
     { "stream_wide", 2, make_2, stream_of_3, after_3, 1, 2 },
     { "stream_narrow", 2, make_1, stream_of_2, after_2, 2, 3 },
     { "plain_receiver", 2, make_plain, stream_of_2, after_2, 2, 2 },
