@@ -50,7 +50,7 @@ void nart__bytes_look(nart__watch *w);
 void nart__bytes_settle(nart__home *h);
 /* By who has left its waker in tx_notify: the only sender, or the first of those that wait. */
 nart_res nart__bytes_claim_alone(nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf);
-/* Leaves the waker, and looks once more. */
+/* Leaves the waker, and looks once more. NART_PENDING: it has to be called again, now or soon. */
 nart_res nart__bytes_recv_armed(nart_bytes_rx *rx, nart_waker waker, nart_bytes_msg *msg);
 size_t nart__bytes_len(nart__bytes_ring *r);
 bool nart__bytes_tx_gone(nart__bytes_ring *r);

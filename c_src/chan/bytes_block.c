@@ -84,7 +84,7 @@ static nart_res receive(nart_bytes_rx *rx, nart_bytes_msg *msg, sleeper *s)
         if (r == -EAGAIN && !over)
             sleeper_sleep(s);
         sleeper_take_back(&rx->ring->rx_notify, s);
-        if (r != -EAGAIN)
+        if (r != -EAGAIN && r != NART_PENDING)
             return r;
         if (over)
             return -ETIMEDOUT;

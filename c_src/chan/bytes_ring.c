@@ -193,31 +193,41 @@ static void tell_if_left(nart__bytes_ring *r)
 
 /* ---- receiving ---- */
 
-/* Takes the next message, past aborted claims. Relaxed: a published word is the receiver's. */
-static bool take(nart_bytes_rx *rx, nart_bytes_msg *msg)
+/* Takes the next message, past aborted claims. 0; -EAGAIN: none; NART_PENDING: many were passed over, and
+ * the rest is for another poll. Relaxed: a published word is the receiver's. */
+static nart_res take(nart_bytes_rx *rx, nart_bytes_msg *msg)
 {
     uint64_t kind;
 
-    while ((kind = nart__bytes_take(rx, msg)) == NART__BYTES_ABORTED) {
+    for (int n = 0; (kind = nart__bytes_take(rx, msg)) == NART__BYTES_ABORTED; n++) {
+        if (n == NART_BUDGET)
+            return NART_PENDING;
         nart__bytes_word *word = nart__bytes_word_at(rx->ring, rx->pos);
         rx->pos += NART__BYTES_SIZE(NART__LOAD(word, NART__RELAXED));
         NART__STORE(word, NART__BYTES_NONE, NART__RELAXED);
         nart__bytes_free(rx);
     }
-    return kind == NART__BYTES_MESSAGE;
+    return kind == NART__BYTES_MESSAGE ? 0 : -EAGAIN;
 }
 
-nart_res nart__bytes_try_recv_slow(nart_bytes_rx *rx, nart_bytes_msg *msg)
+/* As nart_bytes_try_recv(), or NART_PENDING as take(). */
+static nart_res try_recv(nart_bytes_rx *rx, nart_bytes_msg *msg)
 {
     if (!rx->ring)
         return NART_ECLOSED;
     if (rx->held)
         return -EBUSY;
-    if (take(rx, msg))
-        return 0;
-    if (nart__bytes_tx_gone(rx->ring))
-        return take(rx, msg) ? 0 : NART_ECLOSED;
-    return -EAGAIN;
+    nart_res r = take(rx, msg);
+    if (r != -EAGAIN || !nart__bytes_tx_gone(rx->ring))
+        return r;
+    r = take(rx, msg);
+    return r == -EAGAIN ? NART_ECLOSED : r;
+}
+
+nart_res nart__bytes_try_recv_slow(nart_bytes_rx *rx, nart_bytes_msg *msg)
+{
+    nart_res r = try_recv(rx, msg);
+    return r == NART_PENDING ? -EAGAIN : r;
 }
 
 /* ---- waiting for a message ---- */
@@ -252,12 +262,14 @@ nart_res nart__bytes_recv_armed(nart_bytes_rx *rx, nart_waker waker, nart_bytes_
     nart_res r;
 
     nart__cell_put(&rx->ring->rx_notify, waker);
-    do {
+    for (int n = 0; n < NART_BUDGET; n++) {
         pos = rx->pos;
         mark(nart__bytes_word_at(rx->ring, pos));
-        r = nart__bytes_try_recv_slow(rx, msg);
-    } while (r == -EAGAIN && rx->pos != pos); /* past an aborted claim there is another word */
-    return r;
+        r = try_recv(rx, msg);
+        if (r != -EAGAIN || rx->pos == pos) /* past an aborted claim there is another word */
+            return r;
+    }
+    return NART_PENDING;
 }
 
 static nart_res recv_wait(nart_cx *cx, nart_bytes_rx *rx, nart_bytes_msg *msg)
@@ -274,7 +286,10 @@ static nart_res recv_wait(nart_cx *cx, nart_bytes_rx *rx, nart_bytes_msg *msg)
     r = nart__bytes_recv_armed(rx, nart_cx_waker(cx), msg);
     if (r == -EAGAIN)
         return nart__pending_outside(cx);
-    nart__answers_after_all(cx);
+    if (r == NART_PENDING)
+        nart_wake_self(cx); /* there are more aborted claims */
+    else
+        nart__answers_after_all(cx);
     return r;
 }
 
@@ -296,8 +311,8 @@ nart_res nart__bytes_recv_slow(nart_cx *cx, nart_bytes_rx *rx, nart_bytes_msg *m
         return -EBUSY;
     if (NART_UNLIKELY(rx->ring && !is_at_home(rx->ring, cx)))
         return NART_EWRONGTHREAD;
-    r = nart__bytes_try_recv_slow(rx, msg);
-    if (r == -EAGAIN)
+    r = try_recv(rx, msg);
+    if (r == -EAGAIN || r == NART_PENDING)
         r = recv_wait(cx, rx, msg);
     if (w->task && r != NART_PENDING)
         nart__withdraw(w);

@@ -2,6 +2,9 @@
 /* many.c: several values by one call. What fits is copied at once, published by one store (MPSC: one
  * claim, and a store for each) and told once.
  *
+ * One answer moves so much that a poll of NART_BUDGET of them does not hold the loop for long; a send of
+ * more takes several, and leaves the loop when the budget is spent.
+ *
  * To wait is to wait as one value does: a send that finds no room waits to send its next value, a
  * receive that finds nothing waits for the first; the rest follows at once. So the queues, turns and
  * wakes are those of the single forms. */
@@ -15,8 +18,19 @@ static nart_res usable(const nart__ring *r, const void *values, size_t n)
     return !values && n > 0 ? -EINVAL : 0;
 }
 
+/* What one answer may move of n values. */
+static size_t limited(size_t n, size_t elem)
+{
+    size_t most = NART_CHAN_MAX_ELEM / elem; /* as much as one value at most */
+
+    if (most > NART_CHAN_MANY)
+        most = NART_CHAN_MANY;
+    return n < most ? n : most;
+}
+
 static nart_res some_in(nart_tx *tx, const void *values, size_t n)
 {
+    n = limited(n, NART__RING_ELEM(tx->ring->type));
     switch (nart__ring_kind(tx->ring)) {
     case NART_CHAN_SPSC:
         return nart__spsc_try_send_many(tx, values, n);
@@ -29,6 +43,7 @@ static nart_res some_in(nart_tx *tx, const void *values, size_t n)
 
 static nart_res some_out(nart_rx *rx, void *values, size_t n)
 {
+    n = limited(n, NART__RING_ELEM(rx->ring->type));
     switch (nart__ring_kind(rx->ring)) {
     case NART_CHAN_SPSC:
         return nart__spsc_try_recv_many(rx, values, n);
@@ -72,6 +87,8 @@ nart_res nart_send_many(nart_cx *cx, nart_tx *tx, const void *values, size_t n, 
         if (r < 0)
             return r;
         *done += (size_t)r;
+        if (*done < n && (r = nart__enter(cx, &tx->wait)) != 0)
+            return r;
     }
     *done = 0;
     return nart__chan_answer(cx, &tx->wait, (nart_res)n);
@@ -90,6 +107,7 @@ nart_res nart_recv_many(nart_cx *cx, nart_rx *rx, void *values, size_t max)
     r = nart__recv_slow(cx, rx, values, elem);
     if (r)
         return r;
+    max = limited(max, elem);
     r = max > 1 ? some_out(rx, (unsigned char *)values + elem, max - 1) : 0;
     return r > 0 ? r + 1 : 1;
 }

@@ -425,7 +425,8 @@ static inline NART_MUST_USE nart_res nart_bytes_recv(nart_cx *cx, nart_bytes_rx 
     return nart__bytes_recv_slow(cx, rx, msg);
 }
 
-/** Receives without waiting. @return as nart_bytes_recv(), and -EAGAIN: there is none yet.
+/** Receives without waiting. @return as nart_bytes_recv(), and -EAGAIN: there is none yet, or none among the
+ *  next NART_BUDGET aborted claims, which are passed over.
  *  **Thread**: the end's own. **Cost**: no locked instruction. */
 static inline NART_MUST_USE nart_res nart_bytes_try_recv(nart_bytes_rx *rx, nart_bytes_msg *msg)
 {

@@ -54,6 +54,7 @@ enum {
 
 #define NART_CHAN_MAX_ELEM 65536u                  /**< bytes per value at most */
 #define NART_CHAN_MAX_CAPACITY (UINT32_C(1) << 30) /**< values at most */
+#define NART_CHAN_MANY 256u                        /**< values that one answer moves at most */
 
 /** Options of nart_chan_open(); begin with NART_CHAN_OPTS_INIT. */
 typedef struct nart_chan_opts {
@@ -464,7 +465,9 @@ static inline NART_MUST_USE nart_res nart_recv(nart_cx *cx, nart_rx *rx, void *v
     return nart__recv_slow(cx, rx, value, elem);
 }
 
-/* ---- several values by one call ---------------------------------------------------------------- */
+/* ---- several values by one call ----------------------------------------------------------------
+ * One answer moves NART_CHAN_MANY values or 64 KiB at most, at least one value: so no call holds its
+ * loop for long. */
 
 /**
  * Sends as many of `n` values, which lie behind each other, as there is room for, without waiting.
@@ -481,10 +484,13 @@ NART_API NART_MUST_USE nart_res nart_try_recv_many(nart_rx *rx, void *values, si
 
 /**
  * Sends all of `n` values, waiting for room. Other senders' values may come in between.
- * @param done how many have been sent so far; 0 before the first call, kept in the frame. `n` answered:
- *   0 again. An error leaves it, -ECANCELED and -ETIMEDOUT included: another call goes on behind them.
+ * @param done how many of these values have been sent so far; 0 before the first call, kept in the
+ *   frame. `n` answered: 0 again. An error leaves it, -ECANCELED and -ETIMEDOUT included: another call
+ *   with the same values goes on behind them. Before other values set it to 0, else as many of them
+ *   are skipped.
  * @return `n`; -EINVAL `*done` is larger than `n`, or a NULL; the errors of nart_send(). **Ownership**:
  *   values from `*done` on stay the caller's on an error. **Thread**: the end's own.
+ * **Cost**: one answer of the poll's budget for each NART_CHAN_MANY values.
  */
 NART_API NART_MUST_USE nart_res nart_send_many(nart_cx *cx, nart_tx *tx, const void *values,
                                                size_t n, size_t *done);

@@ -150,6 +150,48 @@ TEST(operations_spend_the_budget)
     }
 }
 
+/* Aborted claims count, too: a receiver passes over so many in one poll. */
+TEST(aborted_claims_spend_the_budget)
+{
+    EACH_KIND(kind)
+    {
+        for (int spinning = 0; spinning < 2; spinning++) {
+            struct bytes b;
+            struct op op;
+            nart_bytes_buf buf;
+            nart_bytes_msg msg;
+            if (spinning)
+                bytes_open_spinning(&b, kind, 65536);
+            else
+                bytes_open(&b, kind, 65536);
+            for (int how = 0; how < 3; how++) {
+                for (int i = 0; i < 10 * NART_BUDGET; i++) {
+                    CHECK_RES(nart_bytes_try_claim(&b.tx, 8, &buf), 0);
+                    CHECK_RES(nart_bytes_abort(&b.tx, &buf), 0);
+                }
+                CHECK_RES(put(&b.tx, 20, 1), 0);
+                if (how == 0) {
+                    recv_start(b.rt, &op, &b.rx);
+                    CHECK_LE(4, op.polls);
+                    CHECK_LE(op.polls, 12);
+                    CHECK_RES(op.res, 0);
+                    CHECK_RES(nart_bytes_release(&b.rx, &op.msg), 0);
+                } else if (how == 1) {
+                    int tries = 0;
+                    while (nart_bytes_try_recv(&b.rx, &msg) == -EAGAIN)
+                        tries++;
+                    CHECK_EQ(tries, 9);
+                    CHECK_RES(nart_bytes_release(&b.rx, &msg), 0);
+                } else if (!spinning) {
+                    CHECK_RES(nart_bytes_recv_blocking(&b.rx, &msg, NART_NEVER), 0);
+                    CHECK_RES(nart_bytes_release(&b.rx, &msg), 0);
+                }
+            }
+            bytes_finish(&b);
+        }
+    }
+}
+
 /* ---- a receiver that spins ---- */
 
 TEST(spinning_receiver_looks_itself)

@@ -3,6 +3,7 @@
 #include "chan_test.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 
 static const uint32_t kinds[] = { LOCAL, SPSC, MPSC };
 
@@ -168,6 +169,82 @@ TEST(streams_of_blocks_between_threads)
             CHECK_EQ(got, count);
             chan_finish(&c);
         }
+    }
+}
+
+/* ---- one answer moves a bounded number, and a poll a bounded number of answers ---- */
+
+enum { MANY = 200000 };
+
+struct bulk {
+    nart_co co;
+    struct chan *c;
+    uint64_t *values;
+    size_t done;
+    unsigned polls;
+    nart_res res;
+};
+
+static nart_res bulk_run(nart_cx *cx, void *frame)
+{
+    struct bulk *b = *(struct bulk **)frame;
+    nart_res r = 0;
+
+    b->polls++;
+    NART_BEGIN(cx, &b->co);
+    NART_AWAIT(r, nart_send_many(cx, &b->c->tx, b->values, MANY, &b->done));
+    b->res = r;
+    NART_END(r);
+}
+
+static const nart_task_type bulk_type = NART_TASK_TYPE(struct bulk *, bulk_run, NULL);
+
+TEST(bulk_leaves_the_loop_to_others)
+{
+    for (size_t k = 0; k < 3; k++) {
+        struct chan c;
+        uint64_t got[2 * NART_CHAN_MANY], seen = 0;
+        struct bulk b = { .c = &c, .values = malloc(MANY * sizeof(uint64_t)) }, *frame = &b;
+        nart_res r;
+        CHECK(b.values);
+        numbers(b.values, MANY, 0);
+        chan_open(&c, kinds[k], MANY);
+        CHECK_RES(nart_try_send_many(&c.tx, b.values, MANY), NART_CHAN_MANY);
+        CHECK_RES(nart_try_recv_many(&c.rx, got, 2 * NART_CHAN_MANY), NART_CHAN_MANY);
+        CHECK_RES(nart_rt_spawn(c.rt, &bulk_type, &frame, NULL), 0);
+        settle(c.rt);
+        CHECK_RES(b.res, MANY);
+        CHECK_EQ(b.polls, MANY / (NART_CHAN_MANY * NART_BUDGET) + 1);
+        while ((r = nart_try_recv_many(&c.rx, got, 2 * NART_CHAN_MANY)) > 0)
+            for (nart_res i = 0; i < r; i++)
+                CHECK_EQ(got[i], seen++);
+        CHECK_EQ(seen, MANY);
+        free(b.values);
+        chan_finish(&c);
+    }
+}
+
+/* Large values count by their bytes, and one is always moved. */
+TEST(bulk_of_large_values)
+{
+    for (size_t k = 0; k < 3; k++) {
+        nart_rt *rt = rt_new(0);
+        nart_tx tx;
+        nart_rx rx;
+        for (size_t elem = NART_CHAN_MAX_ELEM; elem >= 4096; elem /= 4) {
+            nart_chan_opts o = { sizeof o, kinds[k], 0, elem, 32, NULL };
+            unsigned char *values = calloc(32, elem);
+            nart_res most = (nart_res)(NART_CHAN_MAX_ELEM / elem);
+            CHECK(values);
+            CHECK_RES(nart_chan_open(rt, &o, &tx, &rx), 0);
+            CHECK_RES(nart_try_send_many(&tx, values, 32), most);
+            CHECK_RES(nart_try_send_many(&tx, values, 32), most);
+            CHECK_RES(nart_try_recv_many(&rx, values, 32), most);
+            nart_tx_close(&tx);
+            nart_rx_close(&rx);
+            free(values);
+        }
+        CHECK_RES(nart_rt_free(rt), 0);
     }
 }
 
