@@ -21,8 +21,8 @@
  * 6. Records are in chunks that never move: tasks wait in them. Without a limit there are 1,024 at the
  *    start, and as many again whenever they are all used.
  *
- * Bounds: max_io descriptors, 2^20 - 1 without a limit; max_events events per wait; add, want, clear, del and an event O(1),
- * but O(descriptors) for adding what the kernel does not watch.
+ * Bounds: max_io descriptors, 2^20 - 1 without a limit; max_events events per wait; add, want, clear, del
+ * and an event O(1), but O(descriptors) for adding what the kernel does not watch.
  * An id holds 44 bits of serial, which a hub that opens 200,000 descriptors a second has used up
  * after two years and nine months: then nothing more is added. */
 #include "reactor.h"

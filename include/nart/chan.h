@@ -12,9 +12,9 @@
  * Values are copied in and out, first in, first out; a value that could not be sent stays the
  * caller's. What was sent before the sender closed arrives before NART_ECLOSED, under any
  * interleaving. Waiting senders are served in the order they came, across threads, too: each is
- * granted a place, and a place not taken (a race lost, a task cancelled) passes on. A channel lives until both its sides
- * are closed, also after its runtime. What is left in it when the receiver closes is given to
- * `drop_value` then and there; a receiver that wants to have it calls nart_rx_shut() first.
+ * granted a place, and a place not taken (a race lost, a task cancelled) passes on. A channel lives
+ * until both its sides are closed, also after its runtime. What is left in it when the receiver closes
+ * is given to `drop_value` then and there; to receive it, call nart_rx_shut() first.
  *
  * An answer other than NART_PENDING ends the wait: the end may be moved or closed, and its memory
  * freed, at once.

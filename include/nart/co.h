@@ -23,33 +23,36 @@
  * ```
  *
  * Rules, and what happens when one is broken:
- *  1. What must survive an await lives in the frame. Locals do not. One that is declared before
- *     NART_BEGIN is initialised again at each poll, so what the body changed in it is silently lost;
- *     any other one has no value.
- *       - Compilers warn of one that is initialised after NART_BEGIN (gcc: -Wjump-misses-init) or not
- *         at all (clang: -Wconditional-uninitialized): CMake target `nart::strict`.
- *       - The script nart_lint.py, installed in share/nart, finds those that are initialised before
+ *  1. What must survive an await is in the frame. Local variables do not survive it. One that is
+ *     initialised before NART_BEGIN is initialised again at each poll, so what the body changed in it is
+ *     silently lost; any other one has no value after an await.
+ *       - Compilers warn of a variable that is initialised after NART_BEGIN (gcc: -Wjump-misses-init) or
+ *         not at all (clang: -Wconditional-uninitialized): CMake target `nart::strict`.
+ *       - The script nart_lint.py, installed in share/nart, finds variables that are initialised before
  *         NART_BEGIN, then changed, and read after an await.
  *       - Nothing finds a change through a pointer or in a macro of your own, nor an initial value
- *         that is another one at the next poll (`int n = f->n;`).
- *  2. No await inside a `switch` of your own: a compile error with gcc and clang, but not under -w, nor
- *     in a switch on __int128: then it resumes in the wrong place. A `break` outside of any loop and
- *     switch leaves the body's own switch: the body goes on at its NART_END. nart_lint.py finds both.
- *  3. The awaited expression is evaluated at every poll: no side effects, its inputs in the frame.
- *  4. One await per source line: a compile error (duplicate case).
- *  5. A body is left by NART_RETURN or NART_END only; after a plain `return` its next call aborts
- *     by name and line.
- *  6. `cx` is never kept in a frame: it may be another one at the next poll.
+ *         that differs at the next poll (`int n = f->n;`).
+ *  2. No await inside a `switch` of your own. It is a compile error with gcc and clang, except with -w
+ *     and in a switch on __int128: there the body resumes in the wrong place. No `break` outside of your
+ *     loops and switches: it leaves the switch that NART_BEGIN opens, so the body continues at its
+ *     NART_END. nart_lint.py finds both.
+ *  3. The awaited expression is evaluated at every poll. It has no side effects, and its inputs are in the
+ *     frame.
+ *  4. One await per source line. A second one is a compile error (duplicate case).
+ *  5. A body is left by NART_RETURN or NART_END only. After a plain `return` its next call aborts the
+ *     process, and prints the body's name and file.
+ *  6. `cx` is never kept in a frame: it may differ at the next poll.
  *
  * A body that awaits a body is an ordinary call: `NART_AWAIT(r, read_frame(cx, &c->frame))`, where
  * `read_frame` is a function with a nart_co of its own. Bodies are linked as they are entered at
  * each poll, so nart_rt_dump() shows each task with its chain of awaits.
  *
- * Deadlines have dynamic extent: whatever is evaluated under NART_AWAIT_FOR, in bodies of any depth,
- * is under its deadline. The operation that it evaluates directly answers -ETIMEDOUT, operations in
- * bodies below answer -ECANCELED and unwind, and the await itself then yields -ETIMEDOUT, unless
- * a scope above has expired too: the outermost is the one that counts; or the task was cancelled:
- * cancellation wins. A value that has arrived comes before a deadline, not before cancellation.
+ * Deadlines have dynamic extent: the deadline of a NART_AWAIT_FOR holds for everything that is evaluated
+ * in it, in bodies of any depth. When it has passed, an operation that is evaluated directly answers
+ * -ETIMEDOUT. Operations in bodies below answer -ECANCELED, these bodies unwind, and then the await
+ * answers -ETIMEDOUT. It answers -ECANCELED instead if a scope above has expired, too (the outermost one
+ * counts), or if the task was cancelled (cancellation takes precedence). A value that is available takes
+ * precedence over a deadline, but not over cancellation.
  */
 #ifndef NART_CO_H
 #define NART_CO_H
@@ -81,14 +84,14 @@ struct nart_co {
 #define NART__CO_SHIELD 0x10000000u  /* it has opened one */
 #define NART__CO_STOPPED 0x20000000u /* in a NART_STOP, which goes on when the shield ends */
 
-/** Makes a body that was left in the middle (a loser of a race that nobody will await again) begin
- *  anew at its next call. What it held is the caller's to release. */
+/** Makes a body that was left in the middle (a loser of a race that is not awaited again) restart at its
+ *  next call. The caller releases what it held. */
 static inline void nart_co_init(nart_co *co)
 {
     co->at = 0;
 }
 
-/** Has the body begun and not ended? (It parked, or it lost a race and stays where it was.) */
+/** Has the body begun and not ended? (It waits, or it lost a race and stays where it was.) */
 static inline bool nart_co_active(const nart_co *co)
 {
     return co->at != 0;
@@ -258,8 +261,8 @@ static inline void nart__scope_begin(nart_cx *cx, nart_co *co, int64_t ns)
     nart__cx_until(cx, co->deadline);
 }
 
-/** The same, `ns` nanoseconds from the moment when it first has to wait: what answers at once reads
- *  no clock. */
+/** The same with a deadline `ns` nanoseconds after the moment when it first has to wait. An answer without
+ *  waiting costs no reading of the clock. */
 #define NART_AWAIT_FOR(dst, ns, ...)                                                               \
     do {                                                                                           \
         nart_co_->deadline = NART_NEVER;                                                           \
@@ -278,30 +281,31 @@ static inline void nart__scope_begin(nart_cx *cx, nart_co *co, int64_t ns)
     } while (0)
 
 /**
- * The first of 2 to 8 operations or bodies that answers; `which` = its index, `dst` = its answer. The
- * others are withdrawn at once: no handle in them is registered any more, nothing was taken, a turn
- * they held has passed on.
+ * A race: awaits the first answer of 2 to 8 operations or bodies, its arms. `which` = the index of the arm
+ * that answered, counted from 0; `dst` = its answer. The others are withdrawn at once: no handle in them
+ * waits any more, nothing was taken, and what was reserved for them has passed on.
  *
- * Of arms that are ready at the same time the first one written wins. No arm hides another one: an
- * arm that spends the budget of the poll leaves each arm behind it a share of its own, and a task
- * whose last poll spent its budget begins one race in four with another arm. So a deadline, a token
- * or a shutdown on any arm wins after a few answers, whatever is ready on the others.
+ * Of arms that are ready at the same time the first one written wins. But no arm starves another: when an
+ * arm has spent the budget of the poll, each arm after it may still give a few answers, and a task whose
+ * last poll spent its budget begins one race in four with another arm. So a deadline, a token or a
+ * shutdown on any arm wins after a few answers, whatever is ready on the others.
  *
  * What a loser does when it is awaited again:
  *  - a relative sleep (nart_sleep()) restarts, so this is an idle timeout:
  *    `NART_AWAIT_ANY(which, r, nart_recv(cx, &f->rx, &v), nart_sleep(cx, &f->timer, NART_SEC));`
- *    nart_sleep_resume() goes on instead;
- *  - a body keeps its place and goes on. NART_STOP makes it unwind. A body that is not awaited again
+ *    nart_sleep_resume() continues instead;
+ *  - a body continues where it was. NART_STOP makes it unwind. A body that is not awaited again
  *    needs nothing: its frame may be freed, or begin another body after nart_co_init().
  *
- * Each arm is written once and compiled twice. In one await races nest 4 deep; in bodies without limit.
+ * The code of each arm is compiled twice. Within one await, races nest at most 4 deep: a deeper one aborts
+ * the process. In bodies that an arm calls there may be further races, without limit.
  */
 #define NART_AWAIT_ANY(which, dst, ...) NART_AWAIT(dst, NART_ANY(which, __VA_ARGS__))
 
 /** The race as an expression, for NART_AWAIT_FOR and NART_AWAIT_UNTIL. */
 #define NART_ANY(which, ...) NART__RACE(nart__race_first, which, __VA_ARGS__)
 
-/** The same, but each evaluation begins with another arm: arms that are always ready win equally
+/** The same, but each evaluation begins with another arm, so arms that are always ready win equally
  *  often. */
 #define NART_AWAIT_ANY_FAIR(which, dst, ...) NART_AWAIT(dst, NART_ANY_FAIR(which, __VA_ARGS__))
 #define NART_ANY_FAIR(which, ...) NART__RACE(nart__race_turn, which, __VA_ARGS__)
@@ -453,15 +457,15 @@ static inline nart_res nart__after_answer(nart_timer *t, nart_res r)
 }
 
 /**
- * Sleep first, then the operation or body: an expression for the macros above, a deadline around it
- * counts from the beginning of the sleep. `t` points at a nart_timer in the frame, which tells the
- * polls after the sleep that it is over, and is fit for another one after the answer.
+ * Sleeps first, then evaluates the operation or body: an expression for the macros above. A deadline
+ * around it includes the sleep. `t` points to a nart_timer in the frame, which keeps whether the sleep has
+ * ended; after the answer it can be used again.
  *
  *     NART_AWAIT(r, NART_AFTER(&f->timer, 50 * NART_MS, nart_recv(cx, &f->rx, &f->value)));
  *
- * Its answer is the operation's; -ECANCELED or -ETIMEDOUT of the sleep, and then the operation was
- * not called. One that lost a race goes on where it was when awaited again; nart_timer_cancel() makes
- * it begin anew.
+ * Its answer is the operation's, or -ECANCELED or -ETIMEDOUT of the sleep: then the operation was not
+ * called. If it lost a race it continues where it was when it is awaited again; nart_timer_cancel() makes
+ * it restart.
  */
 #define NART_AFTER(t, ns, ...)                                                                     \
     (nart__after_sleeps(nart_cx_, (t), (ns), &nart_any_) ? nart_any_                               \
@@ -477,7 +481,8 @@ static inline nart_res nart__after_answer(nart_timer *t, nart_res r)
 NART_API NART__COLD uint32_t nart__stop_in(nart_cx *cx);
 NART_API NART__COLD void nart__stop_out(nart_cx *cx, uint32_t before);
 
-/** Makes a body that lost a race unwind: its operations answer -ECANCELED until it ends. */
+/** Awaits a body that lost a race, and makes it unwind: its operations answer -ECANCELED until it ends.
+ *  `dst` = its answer. */
 #define NART_STOP(dst, ...)                                                                        \
     do {                                                                                           \
         NART__LABEL(__LINE__)                                                                      \
@@ -491,7 +496,7 @@ NART_API NART__COLD void nart__stop_out(nart_cx *cx, uint32_t before);
         }                                                                                          \
     } while (0)
 
-/** Lets the tasks that are ready now have their turn first. */
+/** Lets the tasks that are ready now run first, then continues. */
 #define NART_YIELD()                                                                               \
     do {                                                                                           \
         nart_wake_self(nart_cx_);                                                                  \
@@ -500,9 +505,10 @@ NART_API NART__COLD void nart__stop_out(nart_cx *cx, uint32_t before);
     } while (0)
 
 /**
- * From here to NART_UNSHIELD() (or the body's end) neither cancellation nor deadlines of bodies
- * above touch the task, for at most `ns` nanoseconds: asynchronous clean-up. One shield per task;
- * nested ones have no effect. nart_rt_free() grants none.
+ * A shield, for clean-up that waits: from here to NART_UNSHIELD() or the body's end, for at most `ns`
+ * nanoseconds, operations of the task see no cancellation, no NART_STOP, and no deadline of bodies above.
+ * A task has one shield at a time; one within it has no effect. None is granted by nart_rt_free(), nor to
+ * a task that was aborted.
  */
 #define NART_SHIELD(ns) nart__shield_begin(nart_cx_, nart_co_, &nart_above_, (ns))
 #define NART_UNSHIELD() nart__shield_end(nart_cx_, nart_co_, &nart_above_)

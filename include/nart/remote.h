@@ -37,8 +37,8 @@ NART_API nart_remote nart_rt_remote(nart_rt *rt);
  * Spawns a task from any thread: a copy of `init` (NULL: zeros) becomes its frame when the loop next
  * looks, and wakes it if it is parked. Spawns of one thread begin in the order they were made.
  * @return 0; -EAGAIN NART_REMOTE_SPAWNS are under way, try later; -EINVAL a type that is none;
- *   NART_EFRAME a frame larger than the largest slot; -ENOMEM; NART_ESHUTDOWN; NART_ESTALE the runtime is gone, or an empty handle; NART_EABI;
- *   NART_EFORK.
+ *   NART_EFRAME a frame larger than the largest slot; -ENOMEM; NART_ESHUTDOWN; NART_ESTALE the runtime
+ *   is gone, or an empty handle; NART_EABI; NART_EFORK.
  * **Ownership**: what `*init` refers to passes to the task on success and stays the caller's
  *   otherwise. When after a success the loop has no free slot, begins to shut down or is freed, then
  *   the type's drop runs on the copy instead, on the loop's thread, and the former is reported (see

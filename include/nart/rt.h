@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
  * @file nart/rt.h
- * The runtime: making, running, embedding, ending and looking at it.
+ * The runtime: making, running, embedding, ending and inspecting it.
  *
  * A runtime belongs to one thread: the one that first runs it, or that called nart_rt_bind().
- * Several runtimes per thread are fine. Nothing is global but the pool of hubs, the small records
- * through which other threads wake tasks (nart_lib_trim()).
+ * Several runtimes per thread are fine. Nothing is global but a pool of hubs. A hub holds the records
+ * through which other threads wake the tasks of one runtime; after the runtime's end it serves another
+ * one (see nart_lib_trim()).
  */
 #ifndef NART_RT_H
 #define NART_RT_H
@@ -40,11 +41,11 @@ typedef struct nart_rt_opts {
     uint32_t inbox_per_tick;  /**< wakes from other threads; 256 */
     uint32_t timers_per_tick; /**< timers touched, fired or moved; 128 */
     uint32_t events_per_tick; /**< events of descriptors; 256 */
-    int64_t spin_ns;          /**< look again for so long before parking; 0 */
+    int64_t spin_ns;          /**< before it parks, the loop spins for so long; 0 */
     const nart_alloc *alloc;  /**< copied; malloc and free */
-    /** Told, line by line, what went wrong where no answer can be given (a body that ignored
-     *  cancellation, say). Each line begins with the runtime's name. Default: standard error.
-     *  **Thread**: the runtime's own. */
+    /** Called once per line for errors that no function can answer (a body that ignored
+     *  cancellation, for example). Each line begins with the runtime's name. Default: standard
+     *  error. **Thread**: the runtime's own. */
     void (*report)(void *arg, const char *line);
     void *report_arg;
     uint64_t reserved[8];
@@ -62,49 +63,56 @@ typedef struct nart_rt_opts {
 NART_API NART_MUST_USE nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **out);
 
 /**
- * Maps slots in advance: so many tasks with frames of this size (boxed tasks: 0) can exist at one time,
- * those included that exist now, and none of their spawns maps memory. A page is touched on first use.
+ * Maps slots in advance. Afterwards `tasks` tasks with frames of `frame_size` bytes can exist at the same
+ * time, those that exist now included, and none of their spawns maps memory. For boxed tasks
+ * `frame_size` is 0. Memory is touched when a slot is first used.
  *
  * A runtime grows with its tasks. It begins with 4,096 slots for frames of up to 64 bytes, 4,096 of 128,
- * 2,048 of 256, 1,024 of 512 and of 1,024, 512 of 2,048, 256 of 4,096; or with as many as
- * nart_rt_opts.slots says, and they are the limit. A spawn that finds no slot of its class maps as many
- * again as the class has. No slot ever moves; their memory is given back when the runtime is freed.
+ * 2,048 of 256, 1,024 of 512 and of 1,024, 512 of 2,048, 256 of 4,096. A class with a limit in
+ * nart_rt_opts.slots begins with that number and does not grow. In any other class a spawn that finds
+ * no free slot maps as many again as the class has. Slots never move; they are unmapped when the runtime
+ * is freed.
  * @return 0; NART_EFRAME above 4,096 bytes; NART_ESLOTS more than nart_rt_opts.slots, or than ids can
  *   name (2^31 slots in all); -ENOMEM; -EINVAL no `rt`; NART_EWRONGTHREAD; NART_EFORK.
  * **Thread**: the runtime's own, or any before it is bound.
  */
 NART_API NART_MUST_USE nart_res nart_rt_reserve(nart_rt *rt, size_t frame_size, uint32_t tasks);
 
-/** The same for descriptors: a runtime without nart_rt_opts.max_io begins with 1,024 and doubles.
- *  @return 0; NART_EFDS more than nart_rt_opts.max_io, or than 1,048,575; errors as nart_rt_reserve(). */
+/** The same for descriptors: a runtime without nart_rt_opts.max_io has records for 1,024 of them, and
+ *  doubles that when they are used up.
+ *  @return 0; NART_EFDS more than nart_rt_opts.max_io, or than 1,048,575; -ENOMEM; -EINVAL no `rt`;
+ *  NART_EWRONGTHREAD; NART_EFORK. **Thread**: as nart_rt_reserve(). */
 NART_API NART_MUST_USE nart_res nart_rt_reserve_io(nart_rt *rt, uint32_t descriptors);
 
 /**
- * Ends every task and frees the runtime: each is polled once as cancelled, what still waits is
- * reported by name and line and dropped; shields are refused. Waits for nobody. Handles (joins,
- * sockets, channel ends, wakers) may outlive it. NULL is fine.
+ * Ends every task and frees the runtime. Each task is polled once as cancelled; one that waits even then
+ * is reported by name and line, and dropped. Shields are refused. This does not wait for anything.
+ * Handles (joins, sockets, channel ends, wakers) may outlive the runtime. NULL is fine.
  *
  * The last spawned task ends first, whatever the sizes of their frames: a task may use memory of the
- * task that spawned it. Frames of ended tasks that handles keep are dropped after that, in the same order.
- * @return 0; -EDEADLK inside a poll or a drop of its own; NART_EWRONGTHREAD. In a child that the runtime's thread
- *   has forked it polls and drops no task: it closes the child's copies of descriptors, and handles
- *   can be closed before or after it. In a child of another thread's it must not be called.
+ * task that spawned it. Frames of ended tasks that handles keep are dropped after that, in the same
+ * order.
+ *
+ * In a child process that the runtime's thread has forked, no task is polled or dropped: this closes the
+ * child's copies of the descriptors, and handles can be closed before or after it. In a child process
+ * that another thread has forked it must not be called.
+ * @return 0; -EDEADLK inside a poll or a drop of its own; NART_EWRONGTHREAD.
  */
 NART_API nart_res nart_rt_free(nart_rt *rt);
 
-/** What nart_rt_free_counted() found; more is added at the end. */
+/** What nart_rt_free_counted() found. Later versions add fields at the end. */
 typedef struct nart_rt_end {
     size_t size;          /**< sizeof(nart_rt_end), set by the caller */
     uint64_t cancelled;   /**< tasks that ended when they were asked to */
-    uint64_t dropped;     /**< tasks that still waited after that, and were dropped */
-    uint64_t held;        /**< join handles, to tasks that had ended, which outlive the runtime */
-    uint64_t undelivered; /**< wakes and spawns by other threads that came too late for a poll */
+    uint64_t dropped;     /**< tasks that waited even then, and were dropped */
+    uint64_t held;        /**< join handles of ended tasks, which outlive the runtime */
+    uint64_t undelivered; /**< wakes and spawns by other threads that were too late for a poll */
 } nart_rt_end;
 
 #define NART_RT_END_INIT NART__SIZED(nart_rt_end)
 
-/** nart_rt_free() that says what it met; after a shutdown in good order all counts are 0. `out` may
- *  be NULL. @return as nart_rt_free(), and NART_EABI; `*out` is filled in when it is 0. */
+/** nart_rt_free() that counts what it found; after an orderly shutdown all counts are 0. `out` may be
+ *  NULL. @return as nart_rt_free(), and NART_EABI; `*out` is filled in when the answer is 0. */
 NART_API nart_res nart_rt_free_counted(nart_rt *rt, nart_rt_end *out);
 
 /** Binds to the calling thread now. Only between runs, with no other thread inside.
@@ -112,8 +120,8 @@ NART_API nart_res nart_rt_free_counted(nart_rt *rt, nart_rt_end *out);
 NART_API nart_res nart_rt_bind(nart_rt *rt);
 
 /**
- * Runs until no task is left, those included that other threads have spawned until then; or
- * nart_rt_stop().
+ * Runs until no task is left, tasks that other threads have spawned included, or until nart_rt_stop()
+ * is called.
  * @return 0; -EINVAL; -EDEADLK inside a poll of its own; NART_EWRONGTHREAD; NART_EFORK; -errno of
  *   a wait that failed.
  */
@@ -126,23 +134,25 @@ NART_API void nart_rt_stop(nart_rt *rt);
 /**
  * Spawns a task and runs until it has ended; others stay and go on at the next run.
  * @return 0 and `*result` (may be NULL); the errors of nart_spawn() and nart_rt_run().
- * **Ownership**: as nart_spawn(). After -errno of a wait that failed the task has `*init` and goes on at
- *   the next run; after all other errors the caller has it. The typed form below makes this visible.
+ * **Ownership**: as nart_spawn(). After -errno of a wait that failed, the task exists: `*init` is the
+ *   task's, and it goes on at the next run. After all other errors `*init` is the caller's. The typed form
+ *   below shows which: it zeroes what is the task's.
  */
 NART_API NART_MUST_USE nart_res nart_block_on(nart_rt *rt, const nart_task_type *type,
                                               const void *init, nart_res *result);
 
 /**
- * One tick, for a host with a loop of its own: what is ready, due or has arrived, within the limits
- * per tick. When nothing is, waits for at most `timeout_ns` (0: not at all, NART_NEVER: until then).
+ * One tick, for a host with a loop of its own: polls the tasks that are ready, due or woken, within the
+ * limits per tick. When there is none, waits for one, but for at most `timeout_ns` nanoseconds (0: not at
+ * all, NART_NEVER: no limit). The wait may end earlier with the answer 0.
  * @return the number of polls made; errors as nart_rt_run().
  */
 NART_API NART_MUST_USE nart_res nart_rt_poll(nart_rt *rt, int64_t timeout_ns);
 
 /**
- * A descriptor for a host to wait on, between calls of nart_rt_poll(rt, 0): readable when something
- * has come from outside. What the last call left undone and what has come in since may show only in
- * the deadline, so the host waits as this does:
+ * A descriptor for a host to wait on, between calls of nart_rt_poll(rt, 0). It becomes readable when a
+ * descriptor of the runtime is ready or another thread wakes a task. Tasks that the last call left ready
+ * need not make it readable, but then nart_rt_next_deadline() answers 0. So a host waits like this:
  *
  *     int64_t at = nart_rt_next_deadline(rt); // last, right before the wait
  *     wait_readable(nart_rt_backend_fd(rt), at); // not at all if that time has passed
@@ -152,8 +162,8 @@ NART_API NART_MUST_USE nart_res nart_rt_poll(nart_rt *rt, int64_t timeout_ns);
  */
 NART_API int nart_rt_backend_fd(nart_rt *rt);
 
-/** When nart_rt_poll() must be called at the latest: an absolute time, 0 = now, NART_NEVER. Holds
- *  until the runtime is next used. **Cost**: O(1); with a clock that advances by itself
+/** The latest time at which nart_rt_poll() must be called: an absolute time; 0: now; NART_NEVER: there
+ *  is none. Valid until the runtime is next used. **Cost**: O(1); with a clock that advances by itself
  *  (nart_rt_clock_auto()) it looks at every slot that was ever used. */
 NART_API int64_t nart_rt_next_deadline(nart_rt *rt);
 
@@ -173,7 +183,7 @@ NART_API NART_MUST_USE nart_res nart_rt_spawn_boxed(nart_rt *rt, const nart_task
 
 /* ---- typed forms --------------------------------------------------------------------------------- */
 
-/* The call has answered: what a task has taken is no longer the caller's. */
+/* The call has answered: what a task has got is no longer the caller's. */
 static inline nart_res nart__moved(nart_res r, void *init, size_t size)
 {
     if (r >= 0 && init)
@@ -263,20 +273,19 @@ NART_API nart_rt *nart_cx_rt(const nart_cx *cx);
 /** Tasks that have not ended. */
 NART_API uint32_t nart_rt_task_count(const nart_rt *rt);
 
-/** Tasks with their chains of awaits, one line per wait, in a form for people:
+/** Prints the tasks with their chains of awaits, one line per wait, for people to read:
  *  `conn#3 parked: conn > read_frame  echo.c:31 > frame.c:12  readable  deadline in 4.2 s`. */
 NART_API void nart_rt_dump(nart_rt *rt, FILE *out);
 
-/** What a runtime counts; more is added at the end. */
+/** What a runtime counts. Later versions add fields at the end. */
 typedef struct nart_rt_stats {
     size_t size; /**< sizeof(nart_rt_stats), set by the caller */
     uint64_t ticks, polls, parks, timers_fired, wakes_foreign, io_events, spawned, ended;
-    uint64_t
-        wakes_coalesced;     /**< of wakes_foreign, those that found the task ready already; what an
-                               *   earlier wake has absorbed in the inbox is in neither */
-    uint64_t eventfd_writes; /**< by other threads, and for an idle host */
-    uint64_t timers_late;    /**< fired more than 1 ms after they were due */
-    uint64_t budgets_spent;  /**< polls that ended because NART_BUDGET was used up */
+    uint64_t wakes_coalesced; /**< of wakes_foreign, those that found the task ready already; a wake
+                               *   of a task that is in the inbox already is counted in neither */
+    uint64_t eventfd_writes;  /**< by other threads, and for an idle host */
+    uint64_t timers_late;     /**< fired more than 1 ms after they were due */
+    uint64_t budgets_spent;   /**< polls that ended because NART_BUDGET was used up */
     /* Only while the runtime is observed, nart/observe.h; they stay when that ends: */
     uint64_t wakes_local;  /**< by tasks of this runtime, of themselves included */
     int64_t longest_ns;    /**< the longest poll */
@@ -292,12 +301,13 @@ typedef struct nart_slot_use {
     uint32_t bytes;  /**< frames of up to so many */
     uint32_t limit;  /**< nart_rt_opts.slots; 0: none */
     uint32_t mapped; /**< slots that exist: more are mapped when these are in use */
-    uint32_t most;   /**< that were in use at one time */
-    uint32_t used;   /**< that are in use now; a task that has ended uses one until its handle is
+    uint32_t most;   /**< slots that were ever in use at the same time */
+    uint32_t used;   /**< slots in use now; a task that has ended uses one until its handle is
                       *   released */
 } nart_slot_use;
 
-/** **Thread**: the runtime's own. **Cost**: looks at every slot that was ever used. */
+/** Fills in `out`, one element per class. **Thread**: the runtime's own. **Cost**: looks at every slot
+ *  that was ever used. */
 NART_API void nart_rt_slots_get(const nart_rt *rt, nart_slot_use out[NART_SLOT_CLASSES]);
 
 /** Unmaps hubs that no runtime uses. Only when the caller knows that no waker and no handle (join,

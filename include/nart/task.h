@@ -3,22 +3,27 @@
  * @file nart/task.h
  * Tasks, wakers, spawning, joining, and the kit from which operations are made.
  *
- * A **task** is a type and a frame: the runtime calls `poll(cx, frame)` until it answers something
- * other than NART_PENDING. An **operation** is a plain function that takes `cx` and a handle,
- * answers at once or registers the task and answers NART_PENDING, and is called again when the task
- * is polled again. Rules that hold for every one of them:
+ * A **task** is a type and a frame. The runtime calls `poll(cx, frame)`, the type's function, until that
+ * answers something other than NART_PENDING: the task has ended. An **operation** is a plain function
+ * that takes `cx` and a handle. It answers at once; or it registers the task, answers NART_PENDING, and
+ * is called again when the task is polled again. A **body** is a function in sequential form that a poll
+ * or another body calls (nart/co.h). A **scope** is a deadline for all operations that are called within
+ * it (NART_AWAIT_FOR, nart_scope). Rules that hold for every operation:
  *
- *  1. A poll may be spurious; tasks and operations are right when polled for no reason.
- *  2. Cancellation comes before a value that has arrived, a deadline does not. Operations of a
+ *  1. A poll may be spurious: it may have no reason. Tasks and operations allow for that.
+ *  2. Cancellation takes precedence over a value that is available; a deadline does not. Operations of a
  *     cancelled task answer `-ECANCELED` and take nothing: the body unwinds and returns. In a scope
  *     that has expired, an operation that would wait answers `-ETIMEDOUT` to the body that opened
- *     the scope, `-ECANCELED` to bodies below it; of several scopes that have expired the outermost
- *     counts. A task whose operations are always ready meets its deadlines all the same: after a
- *     poll that spent its budget, the first operation in an expired scope answers so.
- *  3. A poll has a budget of NART_BUDGET answers given without waiting; then the operation queues
- *     the task again and answers NART_PENDING. A shield or a race does not renew the budget.
+ *     the scope, `-ECANCELED` to bodies below it. If several scopes have expired, the outermost
+ *     counts. A task whose operations are always ready meets its deadlines, too: in the poll after one
+ *     that spent its budget (rule 3), the first operation in an expired scope answers like that, even
+ *     if a value is available.
+ *  3. A poll has a budget of NART_BUDGET answers that are given without waiting. When it is spent, the
+ *     next operation queues the task again and answers NART_PENDING. A shield does not renew the budget.
+ *     Nor does a race, but arms after the one that spent it may give a few more answers each.
  *  4. After a poll a task waits exactly for the operations that answered NART_PENDING in that poll.
- *     Waits that the poll did not ask for again are withdrawn; a turn that was granted passes on.
+ *     Waits that the poll did not ask for again are withdrawn. What was reserved for such a wait (its
+ *     turn: a value, a place, a permit) passes on to the next one.
  *  5. A task waits in a handle from the NART_PENDING answer until the operation answers something
  *     else, the race around it is decided, the handle is closed, or a poll of the task ends that did
  *     not call the operation. During this time the handle is not copied, moved or freed. The frame of
@@ -152,7 +157,7 @@ typedef struct nart_wakeable {
  *  dearer. */
 NART_API nart_waker nart_cx_waker(nart_cx *cx);
 
-/** Wakes; several wakes before the next poll are one poll, which sees what was written before each.
+/** Wakes. Several wakes before the next poll cause one poll, which sees what was written before each.
  *  **Thread**: any, signal handlers included. **Cost**: one or two locked instructions; a write to
  *  an eventfd when the runtime is parked. */
 NART_API void nart_waker_wake(nart_waker w);
@@ -165,7 +170,7 @@ static inline nart_waker nart_waker_of(nart_wakeable *w)
     return r;
 }
 
-/** Asks for another poll of the running task after this one, behind what is ready now. */
+/** Asks for another poll of the running task after this one, behind the tasks that are ready now. */
 static inline void nart_wake_self(nart_cx *cx)
 {
     cx->flags |= NART__CX_AGAIN;
@@ -270,11 +275,11 @@ NART_API bool nart_join_done(const nart_join *j);
 /** The id of the task, for cancel and abort. Zero when empty. */
 NART_API nart_task nart_join_task(const nart_join *j);
 
-/** Gives the handle up: a task that has ended is dropped now, one that runs is detached. Inside a drop
- *  function of the same runtime, "now" is when that has returned: the frames of both stay until then,
- *  what the function frees itself does not. NULL, empty and released handles are fine, and so is a
- *  handle that outlives its runtime. Empties `*j`. **Cost**: constant stack, however many tasks this
- *  ends, one by the drop of the other. */
+/** Releases the handle and empties `*j`. The frame of a task that has ended is dropped now; a task that
+ *  runs is detached. Inside a drop function of the same runtime the frame is dropped after that
+ *  function has returned: memory that both use must stay until then. NULL, empty and released handles
+ *  are fine, and so is a handle that outlives its runtime. **Cost**: constant stack, however many tasks
+ *  this ends, one by the drop of the other. */
 NART_API void nart_join_release(nart_join *j);
 
 /** Moves a handle that nobody waits in; `*src` becomes empty. */
@@ -283,22 +288,24 @@ NART_API void nart_join_move(nart_join *dst, nart_join *src);
 /* ---- spawning ------------------------------------------------------------------------------ */
 
 /**
- * Begins a task: answers a zeroed frame which nobody sees before nart_spawn_commit(), or NULL and
- * `*err` (may be NULL): NART_ESLOTS as many tasks of this size exist as nart_rt_opts.slots allows;
- * -ENOMEM no memory for more slots; NART_EFRAME the frame is larger than the largest slot (see nart_spawn_boxed_begin()); -EINVAL no valid type, or
- * one aligned to more than 64 bytes; NART_EABI; NART_ESHUTDOWN; NART_EDRIVER. **Ownership**: the frame must be committed or abandoned before the poll returns.
- * **Cost**: no allocation while slots are left; else one mapping, see nart_rt_reserve().
+ * Begins a task whose frame the caller fills in before nart_spawn_commit().
+ * @return the frame, zeroed; or NULL and `*err` (`err` may be NULL): NART_ESLOTS as many tasks of this
+ *   size exist as nart_rt_opts.slots allows; -ENOMEM no memory for more slots; NART_EFRAME the frame is
+ *   larger than the largest slot (see nart_spawn_boxed_begin()); -EINVAL no valid type, or one aligned to
+ *   more than 64 bytes; NART_EABI; NART_ESHUTDOWN; NART_EDRIVER.
+ * **Ownership**: the frame must be committed or abandoned before the poll returns.
+ * **Cost**: no allocation while slots are left; else it maps more, see nart_rt_reserve().
  */
 NART_API NART_MUST_USE void *nart_spawn_begin(nart_cx *cx, const nart_task_type *type,
                                               nart_res *err);
 
-/** The same with a frame of any size from the runtime's allocator: -ENOMEM when that has none. Takes a
- *  slot of the smallest size. **Cost**: one allocation, the frame's. */
+/** The same with a frame of any size from the runtime's allocator: -ENOMEM also when that has no memory.
+ *  Besides, the task takes a slot of the smallest size. **Cost**: one allocation, the frame's. */
 NART_API NART_MUST_USE void *nart_spawn_boxed_begin(nart_cx *cx, const nart_task_type *type,
                                                     nart_res *err);
 
 /**
- * Makes the task ready; its first poll is on a later turn, never inside this call.
+ * Makes the task ready. It is polled later, never inside this call.
  * @param out its join handle, empty or zeroed before; NULL detaches the task.
  * @return 0; -EINVAL `frame` is not one that was begun here and is neither committed nor abandoned;
  *   NART_EDRIVER. For the task's id see nart_join_task().
@@ -306,7 +313,7 @@ NART_API NART_MUST_USE void *nart_spawn_boxed_begin(nart_cx *cx, const nart_task
  */
 NART_API nart_res nart_spawn_commit(nart_cx *cx, void *frame, nart_join *out);
 
-/** Takes a begun task back. Its drop does not run: what was filled in is the caller's again. */
+/** Takes back a task that was begun. Its drop does not run: what was filled in is the caller's again. */
 NART_API void nart_spawn_abandon(nart_cx *cx, void *frame);
 
 /** Begin, copy `init` (NULL: zeros), commit. @return 0 or the errors of nart_spawn_begin().
@@ -326,9 +333,9 @@ NART_API NART_MUST_USE nart_res nart_spawn_boxed(nart_cx *cx, const nart_task_ty
  *  @return 0; NART_ESTALE when it has ended; -EINVAL no runtime; NART_EWRONGTHREAD, NART_EFORK. */
 NART_API nart_res nart_task_cancel(nart_rt *rt, nart_task t);
 
-/** Asks, and drops the task when the poll that is told of it answers NART_PENDING again. That poll
- *  is the task's next turn, so abort never runs a body inside the caller's. A join then answers
- *  NART_EABORTED unless the task ended by itself. @return as nart_task_cancel(). */
+/** As nart_task_cancel(), but the task has one more poll only: it is dropped if that answers NART_PENDING.
+ *  That poll is never inside this call. A join answers NART_EABORTED then, unless the task ended by
+ *  itself. @return as nart_task_cancel(). */
 NART_API nart_res nart_task_abort(nart_rt *rt, nart_task t);
 
 /** The id of the task that is being polled; zero outside of a poll. */
@@ -336,8 +343,8 @@ NART_API nart_task nart_cx_task(const nart_cx *cx);
 
 /* ---- deadline scopes for hand-written polls ------------------------------------------------- */
 
-/** A scope on the C stack around the operations of a hand-written poll: entered anew at each poll,
- *  with an absolute deadline kept in the frame, and left before the poll returns. */
+/** A scope around operations of a hand-written poll. It is on the C stack: each poll enters it again, with
+ *  the absolute deadline that is kept in the frame, and leaves it before it returns. */
 typedef struct nart_scope {
     struct nart_scope *up;
     const nart_co *co; /* the body that opened it */
@@ -354,6 +361,7 @@ static inline int64_t nart__scope_earliest(const nart_scope *s)
 /* A scope in a poll after one that spent its budget: see c_src/core/wait.c. */
 NART_API NART__COLD void nart__scope_look(nart_cx *cx, const nart_scope *s);
 
+/** Opens a scope around the operations that are called before nart_scope_leave(). */
 static inline void nart_scope_enter(nart_cx *cx, nart_scope *s, int64_t deadline)
 {
     s->up = cx->scope;
@@ -365,7 +373,8 @@ static inline void nart_scope_enter(nart_cx *cx, nart_scope *s, int64_t deadline
         nart__scope_look(cx, s);
 }
 
-/** Leaves the scope and turns an answer that was cut short by it into -ETIMEDOUT. */
+/** Closes the scope. @return `r`, the answer of the operation, or -ETIMEDOUT if the scope's deadline cut
+ *  that short. */
 static inline nart_res nart_scope_leave(nart_cx *cx, const nart_scope *s, nart_res r)
 {
     cx->scope = s->up;
@@ -388,7 +397,7 @@ NART_API NART__COLD nart_res nart__halt(nart_cx *cx, nart__wait *w);
  *         nart_res r = nart_op_enter(cx);
  *         if (r != 0 || f->set)
  *             return r;
- *         f->waker = nart_cx_waker(cx);       // whoever sets the flag wakes this
+ *         f->waker = nart_cx_waker(cx);       // the task that sets the flag wakes this one
  *         return nart_op_park(cx);
  *     }
  *
@@ -403,7 +412,7 @@ static inline nart_res nart_op_enter(nart_cx *cx)
 /**
  * Last line of an operation that found nothing ready and has stored a waker, or called
  * nart_wake_self(). @return NART_PENDING; -ETIMEDOUT or -ECANCELED when a scope has expired: then
- * the operation must not count on being called again; -EPERM.
+ * the operation has ended, and may not be called again; -EPERM.
  */
 NART_API nart_res nart_op_park(nart_cx *cx);
 

@@ -5,11 +5,13 @@
  * other operations are scopes: NART_AWAIT_FOR and NART_AWAIT_UNTIL of nart/co.h, nart_scope of
  * nart/task.h. NART_AFTER of nart/co.h sleeps before an operation.
  *
- * A task has one timer, set after each poll to the earliest deadline among what that poll left
- * pending; so creating and dropping sleeps and deadlines that do not expire costs no timer work.
- * Nothing fires early: a time that is given as a number of nanoseconds counts from the call, however
- * long the poll has worked before. Nothing fires later than the next look at the clock after its time;
- * a task that is always ready looks at it after each poll that spent its budget.
+ * A task has one timer. After each poll it is set to the earliest deadline of the operations that the
+ * poll left pending. So sleeps and deadlines that do not expire cost no timer work.
+ *
+ * Nothing fires early: a relative time counts from the call (that of NART_AWAIT_FOR: from the moment when
+ * it has to wait), however long the poll has run before. Nothing fires later than the first reading of
+ * the clock after its time. For a task that is always ready the clock is read before the poll that
+ * follows one that spent its budget.
  */
 #ifndef NART_TIME_H
 #define NART_TIME_H
@@ -29,9 +31,9 @@ static inline int64_t nart_now(nart_cx *cx)
     return NART_LIKELY(cx->flags & NART__CX_FRESH) ? cx->now : nart__now_read(cx);
 }
 
-/** When the clock was last looked at, which is never ahead of it: by the loop, when it began to run,
- *  after each wait for events, and at each tick while a timer is set; or by nart_now(). So it is about
- *  when what woke this task was seen, where nart_now() is the time of this poll. **Cost**: a load. */
+/** The last reading of the clock, without a new one. The loop reads the clock when it begins to run,
+ *  after each wait for events, and at each tick while a timer is set; nart_now() reads it, too. So this
+ *  approximates when the event that woke the task was observed. **Cost**: a load. */
 static inline int64_t nart_event_time(const nart_cx *cx)
 {
     return cx->now;
@@ -39,7 +41,7 @@ static inline int64_t nart_event_time(const nart_cx *cx)
 
 #define NART__TIMER_OVER 2
 
-/** A sleep in progress; lives in the frame. Zeroed = not begun. Nothing to release. */
+/** A sleep in progress. It lives in the frame. Zeroed = not begun. Nothing to release. */
 typedef struct nart_timer {
     int64_t at;       /* when it ends */
     uint32_t busy;    /* 1 = begun; 2 = over, what comes after it has begun */
@@ -47,23 +49,23 @@ typedef struct nart_timer {
 } nart_timer;
 
 /**
- * Sleeps until the absolute time `at`; one that had passed when the loop last read the clock answers
- * at once. The first call fixes the time, later calls of the same sleep ignore `at`; the answer
- * leaves `*t` fit for another one.
- * @return 0; -ECANCELED, -ETIMEDOUT (the sleep is over then, too). **Cost**: reads no clock.
+ * Sleeps until the absolute time `at`. If that had passed at the last reading of the clock, answers at
+ * once. The first call fixes the time, and later calls of the same sleep ignore `at`. After the answer
+ * `*t` can begin another sleep.
+ * @return 0; -ECANCELED, -ETIMEDOUT (the sleep has ended then, too). **Cost**: reads no clock.
  */
 NART_API NART_MUST_USE nart_res nart_sleep_until(nart_cx *cx, nart_timer *t, int64_t at);
 
 /**
- * Sleeps for `ns` nanoseconds from the first call; zero and less answer at once. A sleep that lost a race
- * of its body restarts when it is awaited again, with the `ns` of that call.
+ * Sleeps for `ns` nanoseconds from the first call; with 0 or less it answers at once. A sleep that lost a
+ * race of its body restarts when it is awaited again, with the `ns` of that call.
  * @return as nart_sleep_until(). **Cost**: a clock read when it begins.
  */
 NART_API NART_MUST_USE nart_res nart_sleep(nart_cx *cx, nart_timer *t, int64_t ns);
 
-/** nart_sleep(), but one that lost a race goes on: the time counts from the first call of all, as a
- *  limit on a whole loop of races does. nart_timer_cancel() makes it restart. @return, **Cost** as
- *  nart_sleep(). */
+/** Like nart_sleep(), but a sleep that lost a race continues: its time counts from the first call. So it
+ *  can limit a whole loop of races. nart_timer_cancel() makes it restart. @return as nart_sleep().
+ *  **Cost**: as nart_sleep(). */
 NART_API NART_MUST_USE nart_res nart_sleep_resume(nart_cx *cx, nart_timer *t, int64_t ns);
 
 /** Forgets a sleep that nobody awaits any more, so that `*t` can begin another. */
@@ -74,25 +76,25 @@ static inline void nart_timer_cancel(nart_timer *t)
 
 /* ---- intervals ---- */
 
-/** What becomes of the ticks of an interval that nobody has awaited in time. */
+/** What happens to ticks that were missed: nobody awaited them before the next one was due. */
 typedef enum nart_missed {
-    NART_MISSED_BURST, /**< each of them is taken at once, until the schedule is caught up with */
+    NART_MISSED_BURST, /**< each of them is answered at once, until the schedule is caught up with */
     NART_MISSED_SKIP,  /**< they are left out; the schedule stays */
-    NART_MISSED_DELAY  /**< they are left out, and the schedule begins anew with this tick */
+    NART_MISSED_DELAY  /**< they are left out; the schedule restarts with this tick */
 } nart_missed;
 
-/** Ticks at equal distances; lives in the frame. Nothing to release. */
+/** Ticks at equal distances. It lives in the frame. Nothing to release. */
 typedef struct nart_interval {
     nart_missed missed; /**< may be set at any time; NART_MISSED_BURST to begin with */
     int64_t next;       /**< when the next tick is due; read only */
-    int64_t period;     /**< nanoseconds; may be set at any time, counts from the next tick on */
+    int64_t period;     /**< nanoseconds; may be set at any time, applies from the next tick on */
     nart_timer timer;
 } nart_interval;
 
 /** An interval whose first tick is a period from now. @return 0; -EINVAL `period` is not above 0. */
 NART_API NART_MUST_USE nart_res nart_interval_init(nart_cx *cx, nart_interval *i, int64_t period);
 
-/** The same, with the first tick at the time `first`; when that has passed, at once. */
+/** The same, with the first tick at the time `first`, at once if that has passed. */
 NART_API NART_MUST_USE nart_res nart_interval_init_at(nart_interval *i, int64_t first,
                                                       int64_t period);
 
@@ -127,8 +129,8 @@ NART_API void nart_interval_reset_at(nart_interval *i, int64_t next);
 typedef struct nart_backoff {
     int64_t initial;  /**< nanoseconds, not below 0 */
     int64_t most;     /**< nanoseconds, not below `initial` */
-    int64_t deadline; /**< no wait goes beyond it and none begins after it; NART_NEVER: none */
-    uint32_t retries; /**< so many waits at most; UINT32_MAX: no limit */
+    int64_t deadline; /**< absolute; no wait ends or begins after it; NART_NEVER: none */
+    uint32_t retries; /**< at most so many waits; UINT32_MAX: no limit */
     uint32_t jitter;  /**< per cent, at most 100: each wait is longer or shorter by up to this much,
                            evenly distributed, so that many who fail at once do not retry at once */
     uint32_t waited;  /**< waits that have ended, since the last reset; read only */
@@ -137,7 +139,7 @@ typedef struct nart_backoff {
     nart_timer timer;
 } nart_backoff;
 
-/** 100 ms, then twice as long each time up to 30 s, for ever, without jitter. */
+/** 100 ms, then twice as long each time up to 30 s, without limit and without jitter. */
 #define NART_BACKOFF_INIT                                                                          \
     {                                                                                              \
         100 * NART_MS, 30 * NART_SEC, NART_NEVER, UINT32_MAX, 0, 0, 0, 0,                          \
@@ -148,15 +150,16 @@ typedef struct nart_backoff {
 
 /**
  * Waits before the next retry.
- * @return 0; NART_EEXHAUSTED all retries have been had, or the deadline has passed: at once, also a
- *   second time; -ECANCELED, -ETIMEDOUT: this wait does not count; -EINVAL fields out of range.
+ * @return 0; NART_EEXHAUSTED, without a wait: all retries are used up, or the deadline has passed;
+ *   -ECANCELED, -ETIMEDOUT: this wait does not count; -EINVAL fields out of range.
  */
 NART_API NART_MUST_USE nart_res nart_backoff_wait(nart_cx *cx, nart_backoff *b);
 
 /** Nanoseconds that the next wait lasts, before jitter and deadline; 0 when a field is out of range. */
 NART_API int64_t nart_backoff_delay(const nart_backoff *b);
 
-/** After a success: begins with `initial` again and with no wait counted. The deadline stays. */
+/** For use after a success: the next wait lasts `initial` again, and no wait is counted. The deadline
+ *  stays. */
 NART_API void nart_backoff_reset(nart_backoff *b);
 
 #ifdef __cplusplus
