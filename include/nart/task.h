@@ -4,7 +4,7 @@
  * Tasks, wakers, spawning, joining, and the kit from which operations are made.
  *
  * A **task** is a type and a frame. The runtime calls `poll(cx, frame)`, the type's function, until that
- * answers something other than NART_PENDING: the task has ended. An **operation** is a plain function
+ * answers something other than NART_PENDING, which ends the task. An **operation** is a plain function
  * that takes `cx` and a handle. It answers at once; or it registers the task, answers NART_PENDING, and
  * is called again when the task is polled again. A **body** is a function in sequential form that a poll
  * or another body calls (nart/co.h). A **scope** is a deadline for all operations that are called within
