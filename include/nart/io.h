@@ -69,9 +69,9 @@ enum {
 /**
  * Watches a descriptor; it should be non-blocking, which is not changed here.
  * @param flags 0 or NART_FD_BORROW. @param out overwritten; closed when this fails.
- * @return 0; -EINVAL no `rt` or `out`, or other flags; -EBADF; -EEXIST it is watched already; -EMFILE,
- *   -ENFILE no descriptor left in the process or the system; NART_EFDS more than nart_rt_opts.max_io;
- *   -ENOSPC, -ENOMEM the kernel's limits; NART_EWRONGTHREAD, NART_EFORK.
+ * @return 0; -EINVAL no `rt` or `out`, or other flags; -EBADF; -EEXIST it is watched already; -EMFILE the
+ *   process has no descriptor left for the duplicate; NART_EFDS more than nart_rt_opts.max_io; -ENOSPC,
+ *   -ENOMEM the kernel's limits; NART_EWRONGTHREAD, NART_EFORK.
  * **Ownership**: on success, without NART_FD_BORROW, the descriptor is the handle's: closed by
  *   nart_fd_close() or with the runtime. On failure it stays the caller's.
  * **Thread**: the runtime's own, or any before it is bound.

@@ -256,7 +256,7 @@ NART_API nart_res nart_tcp_nodelay(const nart_tcp *s);
 
 /** Its own address. @return 0; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API nart_res nart_tcp_local_addr(const nart_tcp *s, nart_addr *out);
-/** The peer's address. @return those of nart_tcp_local_addr(); -ENOTCONN not connected yet, or no
+/** The peer's address. @return as nart_tcp_local_addr(); -ENOTCONN not connected yet, or no
  *  longer. */
 NART_API nart_res nart_tcp_peer_addr(const nart_tcp *s, nart_addr *out);
 
