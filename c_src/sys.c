@@ -41,6 +41,19 @@ void nart__sys_unmap(void *p, size_t bytes)
     (void)munmap(p, bytes);
 }
 
+/* Where the kernel refuses, the memory stays as it is: so nobody may rely on the zeros. */
+void nart__sys_discard(void *p, size_t bytes)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t from = ((uintptr_t)p + page - 1) & ~(page - 1),
+              to = ((uintptr_t)p + bytes) & ~(page - 1);
+
+    if (from >= to)
+        return;
+    (void)munlock((void *)from, to - from); /* after mlockall() it would be refused */
+    (void)madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 int64_t nart__sys_now(void)
 {
     struct timespec ts;

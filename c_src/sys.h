@@ -15,6 +15,8 @@ struct epoll_event;
 /* Zeroed memory straight from the system, which costs nothing until it is touched; or NULL. */
 void *nart__sys_map(size_t bytes);
 void nart__sys_unmap(void *p, size_t bytes);
+/* Gives back the memory of the whole pages in a part of it: they are zeros, or as they were. */
+void nart__sys_discard(void *p, size_t bytes);
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 int64_t nart__sys_now(void);

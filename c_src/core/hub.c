@@ -1,16 +1,26 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* hub.c: wakes from other threads and signal handlers.
+/* hub.c: wakes from other threads and signal handlers, and which life of a hub they are for.
  *
  * What it keeps true
  *  - No wake is lost: after a wake of a current waker, its record is popped once more, and what was
  *    written before the wake is visible then.
  *  - A wake never waits, locks or allocates, so it may interrupt anything, another wake and the
  *    owner's own pop included.
- *  - Whoever holds a waker may use it for ever. Records and eventfds outlive runtimes; a stale waker
- *    costs at most one spurious poll of what is in the slot by then.
+ *  - Wakers and handles may be used for ever. A hub serves one runtime after another, a life each, and
+ *    is never unmapped. A call that is late for one life does nothing in the next: a stale waker alone
+ *    may cost one spurious poll of what is in the slot by then.
+ *
+ * The mechanism: the word that decides names the life. A late call is not looked for: its
+ * compare-and-swap fails.
+ *  - A record's word has the generation of its slot. A wake swaps NOTIFIED into it.
+ *  - A hub's gate has the life of the hub, and how many threads are inside. Handles name a life. A
+ *    request to shut down swaps ENDED into the gate. A post (post.c) swaps the number of threads inside
+ *    up, and down again when it is over: the hub may end meanwhile, but its next life begins when nobody
+ *    is inside any more. Until then another hub serves the next runtime.
  *
  * The algorithm
- *  1. A waker is the address of a record plus five bits of the generation its slot had.
+ *  1. A waker is the address of a record plus five bits of the generation its slot had. Of these
+ *     generations 0 is in no waker: a record whose word is 0 is the owner's alone.
  *  2. Wake: compare-and-swap NOTIFIED into the record's word if the generation bits are the same
  *     (else the waker is stale), also when it is set already: a wake that is absorbed by an earlier
  *     one still publishes what its thread has written. Who set it first pushes the record.
@@ -18,7 +28,8 @@
  *     is a bit of that same word, so the exchange tells exactly one producer that the owner sleeps,
  *     and that one writes the eventfd.
  *  4. Park: compare-and-swap PARKED onto an empty inbox. It fails if anything has been pushed, so
- *     there is nothing to look at again afterwards. Unpark takes the bit back if nobody has.
+ *     there is nothing to look at again afterwards. Unpark takes the bit back; if a producer has taken
+ *     it first, that one owes a write of the eventfd.
  *  5. Pop: exchange the whole stack out of `head`, turn it around, hand out one record after another,
  *     oldest first, and clear NOTIFIED of each; wakes from then on push it again. A producer between
  *     the two steps of 3 hides what was pushed before it: pop hands out what came after, then
@@ -26,6 +37,10 @@
  *     stack is taken after that.
  *  6. Retire: add one to the generation, by a read-modify-write: a stale waker may set NOTIFIED at
  *     the same time (5 bits repeat), and if that were overwritten the record would be pushed twice.
+ *  7. Clear (nart_lib_trim): compare-and-swap 0 into each record that has no NOTIFIED. A producer that
+ *     is between 2 and the end of 3 keeps its record NOTIFIED, and one that owes a write of the eventfd
+ *     has not counted it yet: both keep the memory and the eventfd of the hub where they are. Any wake
+ *     that comes later meets a 0.
  *
  * Bounds: a record is in the inbox at most once, so the inbox holds at most `slots` records.
  *
@@ -38,7 +53,7 @@
 /* Of a record's word; the generation lies above it, and wraps. */
 #define NOTIFIED 1u
 #define GEN_ONE 2u
-/* Of the word and of a waker, at the same place. */
+/* Of the word and of a waker, at the same place. 0 is in no waker. */
 #define GEN_BITS 0x3eu
 #define PARKED NART__HUB_PARKED
 /* A link that is not there yet; 0 is the oldest record's. */
@@ -64,11 +79,17 @@ static bool push(nart__hub *hub, nart__rec *rec)
     return (old & PARKED) != 0;
 }
 
-/* The count is on the line that the push has just written, and next to a system call. Relaxed: a count. */
+/* Release: nart__hub_clear() knows that the eventfd is no longer needed here. */
+static void ring(nart__hub *hub)
+{
+    (void)nart__sys_eventfd_write(hub->efd);
+    (void)NART__FETCH_ADD(&hub->rung, (uint64_t)1, NART__RELEASE);
+}
+
 void nart__hub_ring(nart__hub *hub)
 {
-    (void)NART__FETCH_ADD(&hub->rung, (uint64_t)1, NART__RELAXED);
-    (void)nart__sys_eventfd_write(hub->efd);
+    hub->owed++;
+    ring(hub);
 }
 
 void nart__wake(uintptr_t waker)
@@ -81,13 +102,14 @@ void nart__wake(uintptr_t waker)
         if ((old ^ (uint32_t)waker) & GEN_BITS)
             return;
         /* Release: publishes to the poll what this thread has written, also when absorbed. Acquire:
-         * the owner is done with the record's last turn before push() writes its link. */
+         * the owner is done with the record's last turn before push() writes its link; and a stale
+         * waker of the same generation finds the record begun. */
     } while (!NART__CAS(&rec->word, &old, old | NOTIFIED, NART__ACQ_REL, NART__RELAXED));
     if (old & NOTIFIED)
         return;
     nart__hub *hub = rec->hub;
     if (push(hub, rec))
-        nart__hub_ring(hub);
+        ring(hub);
 }
 
 /* Takes the inbox and turns it around, as far as it is linked: records are the owner's until popped. */
@@ -130,8 +152,9 @@ nart__rec *nart__hub_pop(nart__hub *hub, bool *busy)
 bool nart__hub_park(nart__hub *hub)
 {
     uintptr_t empty = 0;
-    return !hub->queue && !hub->stack &&
-           NART__CAS(&hub->head, &empty, PARKED, NART__RELAXED, NART__RELAXED);
+    hub->parked = !hub->queue && !hub->stack &&
+                  NART__CAS(&hub->head, &empty, PARKED, NART__RELAXED, NART__RELAXED);
+    return hub->parked;
 }
 
 /* Relaxed: as above. When it fails a producer has taken the bit, and its eventfd write may come at
@@ -139,25 +162,119 @@ bool nart__hub_park(nart__hub *hub)
 void nart__hub_unpark(nart__hub *hub)
 {
     uintptr_t parked = PARKED;
-    (void)NART__CAS(&hub->head, &parked, (uintptr_t)0, NART__RELAXED, NART__RELAXED);
+
+    if (!hub->parked)
+        return;
+    hub->parked = false;
+    if (!NART__CAS(&hub->head, &parked, (uintptr_t)0, NART__RELAXED, NART__RELAXED))
+        hub->owed++;
 }
 
+/* The word comes last, released: a stale waker may have this generation, too, and looks at the rest. */
+static void begin(nart__hub *hub, nart__rec *rec, uint32_t slot)
+{
+    rec->slot = slot;
+    rec->hub = hub;
+    rec->used = hub->used;
+    hub->used = rec;
+    NART__STORE(&rec->word, GEN_ONE, NART__RELEASE);
+}
+
+/* Relaxed, here and below: only this thread changes the generation. */
 uintptr_t nart__hub_waker(nart__hub *hub, uint32_t slot)
 {
     nart__rec *rec = rec_of(hub, slot);
 
-    if (!rec->hub) { /* the first waker of the record ever: nobody else can see it */
-        rec->slot = slot;
-        rec->hub = hub;
-    }
-    /* Relaxed: only this thread changes the generation. */
+    if (NART__LOAD(&rec->word, NART__RELAXED) == 0)
+        begin(hub, rec, slot);
     return (uintptr_t)rec | (NART__LOAD(&rec->word, NART__RELAXED) & GEN_BITS);
 }
 
 /* Relaxed: a wake that read the old generation is a wake from before, and is popped as one. */
 void nart__hub_retire(nart__hub *hub, uint32_t slot)
 {
-    (void)NART__FETCH_ADD(&rec_of(hub, slot)->word, GEN_ONE, NART__RELAXED);
+    nart__rec *rec = rec_of(hub, slot);
+    uint32_t word = NART__LOAD(&rec->word, NART__RELAXED);
+
+    if (word == 0)
+        return; /* it never had a waker */
+    uint32_t step = (word & GEN_BITS) == GEN_BITS ? 2 * GEN_ONE : GEN_ONE; /* not to 0 */
+    (void)NART__FETCH_ADD(&rec->word, step, NART__RELAXED);
+}
+
+/* ---- which life ---- */
+
+/* Relaxed: who has a handle of this life sees the hub as the owner opened it. */
+bool nart__hub_enter(nart__hub *hub, uint64_t life)
+{
+    uint64_t gate = NART__LOAD(&hub->gate, NART__RELAXED);
+
+    do {
+        if (gate / NART__HUB_LIFE_ONE != life)
+            return false;
+    } while (!NART__CAS(&hub->gate, &gate, gate + 1, NART__RELAXED, NART__RELAXED));
+    return true;
+}
+
+/* Release: what was done inside happens before the next life. */
+void nart__hub_leave(nart__hub *hub)
+{
+    (void)NART__FETCH_ADD(&hub->gate, UINT64_MAX, NART__RELEASE);
+}
+
+/* Relaxed: the bit carries nothing else, and the wake that follows publishes it to the loop. */
+bool nart__hub_ask_end(nart__hub *hub, uint64_t life)
+{
+    uint64_t gate = NART__LOAD(&hub->gate, NART__RELAXED);
+
+    do {
+        if (gate / NART__HUB_LIFE_ONE != life)
+            return false;
+    } while (!NART__CAS(&hub->gate, &gate, gate | NART__HUB_ENDED, NART__RELAXED, NART__RELAXED));
+    return true;
+}
+
+/* The next life, with those who are still inside. Relaxed: who needs to see it is this thread itself. */
+static void end_life(nart__hub *hub)
+{
+    uint64_t gate = NART__LOAD(&hub->gate, NART__RELAXED), next;
+
+    do
+        next = (gate / NART__HUB_LIFE_ONE + 1) * NART__HUB_LIFE_ONE + (gate & NART__HUB_INSIDE);
+    while (!NART__CAS(&hub->gate, &gate, next, NART__RELAXED, NART__RELAXED));
+}
+
+/* Acquire: pairs with nart__hub_leave(), of each thread that was inside. A load is enough: nobody has
+ * a handle of the life that is next, so the number only falls. */
+bool nart__hub_can_open(const nart__hub *hub)
+{
+    uint64_t gate = NART__LOAD(&hub->gate, NART__ACQUIRE);
+    return (gate & NART__HUB_INSIDE) == 0 && gate / NART__HUB_LIFE_ONE < NART__HUB_LIFE_MAX;
+}
+
+/* What is in the inbox would be spurious wakes of the next life. Bounded: one in 31 old wakers still
+ * matches, and its thread may wake for ever. */
+static void drain(nart__hub *hub)
+{
+    bool busy;
+
+    for (uint32_t n = hub->slots; n > 0 && nart__hub_pop(hub, &busy); n--)
+        continue;
+}
+
+bool nart__hub_clear(nart__hub *hub)
+{
+    drain(hub);
+    for (nart__rec *rec; (rec = hub->used) != NULL; hub->used = rec->used) {
+        uint32_t word = NART__LOAD(&rec->word, NART__RELAXED);
+        do {
+            if (word & NOTIFIED)
+                return false;
+            /* Relaxed: the pops have acquired what the wakes before did. */
+        } while (!NART__CAS(&rec->word, &word, 0u, NART__RELAXED, NART__RELAXED));
+    }
+    /* Acquire: the writes are over before the eventfd is closed. */
+    return NART__LOAD(&hub->rung, NART__ACQUIRE) == hub->owed;
 }
 
 void nart__hub_init(nart__hub *hub, uint32_t slots, int efd)
@@ -166,20 +283,19 @@ void nart__hub_init(nart__hub *hub, uint32_t slots, int efd)
     hub->first = hub->slots = slots;
     hub->queue = NULL;
     hub->stack = NULL;
+    hub->used = NULL;
+    hub->parked = false;
+    hub->owed = 0;
     NART__STORE(&hub->head, (uintptr_t)0, NART__RELAXED);
+    NART__STORE(&hub->gate, NART__HUB_LIFE_ONE, NART__RELAXED);
 }
 
 void nart__hub_end(nart__hub *hub)
 {
-    bool busy;
-
     hub->rt = NULL;
-    /* Relaxed, both: who needs to see them is this thread itself, later on. */
-    (void)NART__FETCH_ADD(&hub->life, 1u, NART__RELAXED);
+    end_life(hub);
+    /* Relaxed: who needs to see it is this thread itself, later on. */
     NART__STORE(&hub->io_gone, hub->io_serial, NART__RELAXED);
     nart__hub_unpark(hub);
-    /* What is left would be spurious wakes of the next life. Bounded: one in 32 old wakers still
-     * matches, and its thread may wake for ever. */
-    for (uint32_t n = hub->slots; n > 0 && nart__hub_pop(hub, &busy); n--)
-        continue;
+    drain(hub);
 }

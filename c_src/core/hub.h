@@ -13,40 +13,50 @@
 typedef struct nart__hub nart__hub;
 
 /* Wakes one slot. A cache line of its own, so that wakers of different slots do not meet, and the
- * low address bits of a record are free for its generation. All zero = never used. */
+ * low address bits of a record are free for its generation. */
 typedef struct nart__rec {
-    NART__ALIGNAS(NART__LINE) NART__ATOMIC(uint32_t) word; /* generation << 1 | NOTIFIED */
-    uint32_t slot;                                         /* set with hub */
-    NART__ATOMIC(uintptr_t) next;                          /* in the inbox */
-    nart__hub *hub; /* set before the first waker leaves, and never changed */
+    /* generation << 1 | NOTIFIED; 0: no waker names it, and the rest is the owner's to set */
+    NART__ALIGNAS(NART__LINE) NART__ATOMIC(uint32_t) word;
+    uint32_t slot;
+    NART__ATOMIC(uintptr_t) next; /* in the inbox */
+    nart__hub *hub;
+    struct nart__rec *used; /* the one that was begun before it, or NULL */
 } nart__rec;
 
 /* In a hub's head, which is 0 when the inbox is empty and nobody sleeps. */
 #define NART__HUB_PARKED ((uintptr_t)1)
 
-/* A hub is reused by one runtime after another and never unmapped, but by nart__hub_trim(). Its first
- * records follow it in memory; those from 2^k to 2^(k+1) are in more[k]. No record ever moves. */
+/* In a hub's gate: how many threads are inside, a request to shut down, and the life above both. */
+#define NART__HUB_INSIDE ((UINT64_C(1) << 22) - 1) /* Linux has no more threads */
+#define NART__HUB_ENDED (UINT64_C(1) << 22)
+#define NART__HUB_LIFE_ONE (UINT64_C(1) << 23)
+#define NART__HUB_LIFE_MAX (UINT64_MAX / NART__HUB_LIFE_ONE)
+
+/* A hub is reused by one runtime after another and never unmapped. Its first records follow it in
+ * memory; those from 2^k to 2^(k+1) are in more[k]. No record ever moves. */
 struct nart__hub {
     NART__ALIGNAS(NART__LINE)
     NART__ATOMIC(uintptr_t) head; /* the newest record | NART__HUB_PARKED */
-    NART__ATOMIC(uint64_t) rung;  /* writes of the eventfd */
+    NART__ATOMIC(uint64_t) rung;  /* writes of the eventfd that are over */
 
-    NART__ALIGNAS(NART__LINE) int efd; /* constant: what wakers read, and the pool */
+    NART__ALIGNAS(NART__LINE) int efd; /* -1 while the hub has none: see hub_pool.c */
     uint32_t first;                    /* records that follow the hub in memory */
     uint32_t slots;                    /* records in all: the owner's, and the pool's */
 
     NART__ALIGNAS(NART__LINE) nart__rec *queue; /* owner's from here on: taken, oldest first */
     nart__rec *stack;                           /* taken, newest first; older than `queue` */
-    void *rt;                                   /* the runtime, or NULL */
-    uint64_t io_serial;                         /* for ids that never repeat in the life of a hub */
-    nart__hub *idle;                            /* the next one in the pool */
-    NART__ATOMIC(uint64_t) life;                /* see nart__hub_life() */
-    NART__ATOMIC(uint64_t) io_gone;             /* see nart__hub_io_rt() */
-    unsigned fork_epoch;                        /* of the process that opened it */
+    nart__rec *used;                            /* records with a word, the latest first */
+    bool parked;                                /* since the last park */
+    uint64_t owed;                  /* writes of the eventfd that were begun, or will be */
+    void *rt;                       /* the runtime, or NULL */
+    uint64_t io_serial;             /* for ids that never repeat in a hub */
+    nart__hub *idle;                /* the next one in the pool */
+    NART__ATOMIC(uint64_t) io_gone; /* see nart__hub_io_rt() */
+    unsigned fork_epoch;            /* of the process that opened it */
 
-    NART__ALIGNAS(NART__LINE) NART__ATOMIC(uintptr_t) posts; /* see post.c */
-    NART__ATOMIC(uint64_t) ended;  /* the newest life that was asked to shut down, plus one */
-    NART__ATOMIC(uint32_t) orders; /* spawns under way: see life/remote.c */
+    NART__ALIGNAS(NART__LINE) NART__ATOMIC(uint64_t) gate; /* which life: see hub.c */
+    NART__ATOMIC(uintptr_t) posts;                         /* see post.c */
+    NART__ATOMIC(uint32_t) orders;                         /* spawns under way: see life/remote.c */
 
     nart__rec *more[32]; /* the owner's */
 };
@@ -57,8 +67,29 @@ struct nart__hub {
  * and a write to the eventfd when the owner is parked. No lock, no wait, errno is kept. */
 void nart__wake(uintptr_t waker);
 
-/* Writes the eventfd: a wait of the owner's, now or later, ends. */
-void nart__hub_ring(nart__hub *hub);
+/* Enters the hub if it has this life. From success until nart__hub_leave() the hub may end, but not
+ * begin another life: what the thread does in between happens before that. */
+bool nart__hub_enter(nart__hub *hub, uint64_t life);
+void nart__hub_leave(nart__hub *hub);
+
+/* Asks the runtime that has the hub in this life to shut down. False: that runtime is gone. */
+bool nart__hub_ask_end(nart__hub *hub, uint64_t life);
+
+/* Was the runtime of this life asked to? A hint elsewhere; on the owner's thread it knows of every
+ * request whose wake was popped. */
+static inline bool nart__hub_ended(const nart__hub *hub, uint64_t life)
+{
+    uint64_t gate = NART__LOAD(&hub->gate, NART__RELAXED);
+    return gate / NART__HUB_LIFE_ONE == life && gate & NART__HUB_ENDED;
+}
+
+/* Tells runtimes on one hub apart: changed by close, so the number that a runtime's handle keeps
+ * differs as soon as that runtime is gone. The thread of a runtime that is gone may ask, too: for it
+ * a number that is still the same means that hub->rt is still its own runtime. Never 0. */
+static inline uint64_t nart__hub_life(const nart__hub *hub)
+{
+    return NART__LOAD(&hub->gate, NART__RELAXED) / NART__HUB_LIFE_ONE;
+}
 
 /* ---- the owner's thread ---- */
 
@@ -73,7 +104,8 @@ int nart__hub_reserve(nart__hub *hub, uint32_t slots);
  * way; wakers that are left stay harmless. */
 void nart__hub_close(nart__hub *hub);
 
-/* Unmaps the hubs in the pool: how many. Any thread. No waker of theirs may be left. */
+/* Gives memory and eventfds of the hubs in the pool back to the system, but for those in which
+ * another thread is at work: of how many. Any thread; wakers and handles may be left. */
 size_t nart__hub_trim(void);
 
 /* In a child of fork: the pool is the parent's, and the child begins with an empty one. */
@@ -83,7 +115,7 @@ void nart__hub_forked(void);
  * has to reach another thread by something that synchronises, as all data does. */
 uintptr_t nart__hub_waker(nart__hub *hub, uint32_t slot);
 
-/* From here on wakers of the slot are stale, but for one generation in 32. Needed at the end of what
+/* From here on wakers of the slot are stale, but for one generation in 31. Needed at the end of what
  * was in the slot if a waker has left. */
 void nart__hub_retire(nart__hub *hub, uint32_t slot);
 
@@ -98,18 +130,13 @@ bool nart__hub_park(nart__hub *hub);
 /* Must follow each return from the wait, whatever ended it. Harmless when not parked. */
 void nart__hub_unpark(nart__hub *hub);
 
+/* Writes the eventfd: a wait of the owner's host, now or later, ends. */
+void nart__hub_ring(nart__hub *hub);
+
 /* May nart__hub_pop() answer something? A hint: park decides. */
 static inline bool nart__hub_maybe(const nart__hub *hub)
 {
     return hub->queue || hub->stack || NART__LOAD(&hub->head, NART__RELAXED) > NART__HUB_PARKED;
-}
-
-/* Tells runtimes on one hub apart: changed by close, so the number that a runtime's handle keeps
- * differs as soon as that runtime is gone. The thread of a runtime that is gone may ask, too: for it
- * a number that is still the same means that hub->rt is still its own runtime. */
-static inline uint64_t nart__hub_life(const nart__hub *hub)
-{
-    return NART__LOAD(&hub->life, NART__RELAXED);
 }
 
 /* The runtime in which an id with this serial was made, or NULL when it is gone: the next one on the
@@ -125,5 +152,13 @@ void nart__hub_init(nart__hub *hub, uint32_t slots, int efd);
 
 /* The part of close that meets other threads: ends this life, empties the inbox. */
 void nart__hub_end(nart__hub *hub);
+
+/* After nart__hub_end(): may it be opened? Not while a thread is inside that entered an earlier life,
+ * and not when its lives are used up. */
+bool nart__hub_can_open(const nart__hub *hub);
+
+/* After nart__hub_end(): takes all records back, so that no waker names one. False: a wake is under way
+ * in one of them. After true no thread but the next owner touches the records, or the eventfd. */
+bool nart__hub_clear(nart__hub *hub);
 
 #endif

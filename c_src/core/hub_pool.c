@@ -2,10 +2,14 @@
 /* hub_pool.c: where hubs come from and go to.
  *
  * What it keeps true
- *  - A hub that was ever opened stays mapped and keeps its eventfd, so that old wakers stay
- *    harmless: a late write to its eventfd ends some wait early and never reaches another file.
+ *  - A hub that was ever opened stays mapped, so that old wakers and handles stay harmless. It keeps its
+ *    eventfd as long as anybody may write it: a late write ends some wait early and never reaches
+ *    another file.
  *  - Records that were never used cost address space and no memory: a hub is one lazy mapping, and one
  *    more for each time that it has doubled since.
+ *  - A trim gives back the memory of records that no wake is under way in, and then the eventfd; the
+ *    addresses stay the hub's, and its next runtime begins with records as new. So there are never more
+ *    hubs than runtimes at one time, and those that threads were inside of meanwhile.
  *
  * One list under one lock, taken when a runtime is made or freed and never on the way of a wake.
  * Capacities are powers of two, so that runtimes of many sizes share few hubs. */
@@ -44,13 +48,7 @@ static nart__hub *make(uint32_t slots, int *err)
         *err = -ENOMEM;
         return NULL;
     }
-    int efd = nart__sys_eventfd();
-    if (efd < 0) {
-        nart__sys_unmap(hub, bytes_of(slots));
-        *err = efd;
-        return NULL;
-    }
-    nart__hub_init(hub, slots, efd);
+    nart__hub_init(hub, slots, -1);
     return hub;
 }
 
@@ -58,13 +56,21 @@ static nart__hub *take_idle(uint32_t slots)
 {
     pthread_mutex_lock(&lock);
     nart__hub **p = &idle;
-    while (*p && (*p)->slots < slots)
+    while (*p && ((*p)->slots < slots || !nart__hub_can_open(*p)))
         p = &(*p)->idle;
     nart__hub *hub = *p;
     if (hub)
         *p = hub->idle;
     pthread_mutex_unlock(&lock);
     return hub;
+}
+
+static void give_back(nart__hub *hub)
+{
+    pthread_mutex_lock(&lock);
+    hub->idle = idle;
+    idle = hub;
+    pthread_mutex_unlock(&lock);
 }
 
 nart__hub *nart__hub_open(uint32_t slots, int *err)
@@ -74,7 +80,17 @@ nart__hub *nart__hub_open(uint32_t slots, int *err)
         return NULL;
     }
     nart__hub *hub = take_idle(slots);
-    return hub ? hub : make(round_up(slots), err);
+    if (!hub)
+        hub = make(round_up(slots), err);
+    if (!hub || hub->efd >= 0)
+        return hub;
+    hub->efd = nart__sys_eventfd();
+    if (hub->efd >= 0)
+        return hub;
+    *err = hub->efd;
+    hub->efd = -1;
+    give_back(hub);
+    return NULL;
 }
 
 int nart__hub_reserve(nart__hub *hub, uint32_t slots)
@@ -94,10 +110,17 @@ int nart__hub_reserve(nart__hub *hub, uint32_t slots)
 void nart__hub_close(nart__hub *hub)
 {
     nart__hub_end(hub);
-    pthread_mutex_lock(&lock);
-    hub->idle = idle;
-    idle = hub;
-    pthread_mutex_unlock(&lock);
+    give_back(hub);
+}
+
+static void trim(nart__hub *hub)
+{
+    nart__sys_close(hub->efd);
+    hub->efd = -1;
+    nart__sys_discard(hub + 1, bytes_of(hub->first) - sizeof *hub);
+    for (int k = 0; k < 32; k++)
+        if (hub->more[k])
+            nart__sys_discard(hub->more[k], sizeof(nart__rec) << k);
 }
 
 size_t nart__hub_trim(void)
@@ -105,19 +128,13 @@ size_t nart__hub_trim(void)
     size_t n = 0;
 
     pthread_mutex_lock(&lock);
-    nart__hub *hub = idle;
-    idle = NULL;
-    pthread_mutex_unlock(&lock);
-    while (hub) {
-        nart__hub *next = hub->idle;
-        nart__sys_close(hub->efd);
-        for (int k = 0; k < 32; k++)
-            if (hub->more[k])
-                nart__sys_unmap(hub->more[k], sizeof(nart__rec) << k);
-        nart__sys_unmap(hub, bytes_of(hub->first));
-        hub = next;
+    for (nart__hub *hub = idle; hub; hub = hub->idle) {
+        if (hub->efd < 0 || !nart__hub_clear(hub))
+            continue;
+        trim(hub);
         n++;
     }
+    pthread_mutex_unlock(&lock);
     return n;
 }
 

@@ -336,7 +336,7 @@ static NART__COLD bool run_posts(nart_rt *rt)
 
     if (all)
         rt->posted = nart__post_take(rt->hub);
-    if (nart__post_ended(rt->hub, rt->life))
+    if (nart__hub_ended(rt->hub, rt->life))
         nart__rt_shutdown(rt);
     if (rt->mailed)
         rt->mailed(rt);
@@ -346,7 +346,7 @@ static NART__COLD bool run_posts(nart_rt *rt)
     for (; rt->posts < rt->opts.polls_per_tick && rt->posted; rt->posts++) {
         nart__post *p = rt->posted;
         rt->posted = nart__post_next(p);
-        p->run(p->life == rt->life ? rt : NULL, p);
+        p->run(rt, p);
     }
     if (!rt->posted && all)
         return true;

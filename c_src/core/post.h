@@ -8,9 +8,7 @@
 /* Part of what is handed over. It belongs to the runtime from a successful send until run(). */
 typedef struct nart__post {
     NART__ATOMIC(uintptr_t) next;
-    uint64_t life; /* of the hub, when the runtime that is meant had it */
-    /* Called once, on the thread of a loop, outside of polls. `rt` is the runtime that was meant;
-     * NULL: it has gone, and another one, or its own end, has found this. */
+    /* Called once, on the thread of the loop, outside of polls. `rt` is its runtime; NULL: that ends. */
     void (*run)(void *rt, struct nart__post *p);
 } nart__post;
 
@@ -18,20 +16,15 @@ typedef struct nart__post {
  * caller's again. No lock, no wait; safe in a signal handler. */
 bool nart__post_send(nart__hub *hub, uint64_t life, uintptr_t waker, nart__post *p);
 
-/* Any thread, and signal handlers: asks the runtime that had the hub in this life to shut down. Says
- * nothing to any other. */
-void nart__post_end(nart__hub *hub, uint64_t life, uintptr_t waker);
+/* The same for a thread that has entered the hub. */
+bool nart__post_push(nart__hub *hub, uintptr_t waker, nart__post *p);
 
-/* Has it been asked to? A hint elsewhere; on the loop's thread, after the mailbox's record was
- * popped, it knows of every request before. */
-static inline bool nart__post_ended(const nart__hub *hub, uint64_t life)
-{
-    return NART__LOAD(&hub->ended, NART__RELAXED) > life;
-}
+/* Any thread, and signal handlers: nart__hub_ask_end(), and wakes the loop. */
+bool nart__post_end(nart__hub *hub, uint64_t life, uintptr_t waker);
 
 /* ---- the owner's thread ---- */
 
-/* From here on posts arrive. */
+/* Once per life: from here on posts arrive. */
 void nart__post_open(nart__hub *hub);
 
 /* All that has arrived, oldest first, linked by nart__post_next(); or NULL. */

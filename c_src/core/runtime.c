@@ -108,7 +108,7 @@ void nart__rt_shutdown(nart_rt *rt)
     if (rt->refusing)
         return;
     rt->refusing = true;
-    nart__post_end(rt->hub, rt->life, 0);
+    (void)nart__post_end(rt->hub, rt->life, 0);
     nart__q_answer_all(&rt->awaiting_shutdown, NART__DONE);
 }
 

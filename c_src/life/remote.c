@@ -3,7 +3,8 @@
  *
  * An order is one block from malloc: the post, and the frame behind it at the type's alignment. The
  * loop copies the frame into a slot and frees the block, so a slot is taken on its own thread only.
- * Orders under way are counted, so that no thread fills the memory while the loop is busy. */
+ * Orders under way are counted, so that no thread fills the memory while the loop is busy. Who counts
+ * is inside the hub (core/hub.c) or its loop, so a life of the hub ends with the number it began with. */
 #include "remote.h"
 
 #include <stdlib.h>
@@ -83,9 +84,22 @@ static nart_res order_new(nart__hub *hub, const nart_task_type *type, const void
     return 0;
 }
 
-nart_res nart_remote_spawn(nart_remote remote, const nart_task_type *type, const void *init)
+/* Inside the hub. */
+static nart_res order_send(nart_remote remote, const nart_task_type *type, const void *init)
 {
     order *o;
+    nart_res r = order_new(remote.hub, type, init, &o);
+
+    if (r)
+        return r;
+    if (nart__post_push(remote.hub, remote.waker.w, &o->post))
+        return 0;
+    order_free(o);
+    return NART_ESTALE;
+}
+
+nart_res nart_remote_spawn(nart_remote remote, const nart_task_type *type, const void *init)
+{
     nart_res r = nart__task_type_check(type);
 
     if (r == 0)
@@ -94,11 +108,9 @@ nart_res nart_remote_spawn(nart_remote remote, const nart_task_type *type, const
         return r;
     if (nart__slab_class(type->size) < 0)
         return NART_EFRAME;
-    r = order_new(remote.hub, type, init, &o);
-    if (r)
-        return r;
-    if (nart__post_send(remote.hub, remote.life, remote.waker.w, &o->post))
-        return 0;
-    order_free(o);
-    return NART_ESTALE;
+    if (!nart__hub_enter(remote.hub, remote.life))
+        return NART_ESTALE;
+    r = order_send(remote, type, init);
+    nart__hub_leave(remote.hub);
+    return r;
 }

@@ -14,7 +14,7 @@ static inline nart_res nart__remote_check(nart_remote remote)
         return NART_ESTALE;
     if (nart__hub_is_forked(remote.hub))
         return NART_EFORK;
-    return nart__post_ended(remote.hub, remote.life) ? NART_ESHUTDOWN : 0;
+    return nart__hub_ended(remote.hub, remote.life) ? NART_ESHUTDOWN : 0;
 }
 
 #endif

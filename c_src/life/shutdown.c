@@ -15,8 +15,7 @@ nart_res nart_remote_shutdown(nart_remote remote)
 
     if (r)
         return r == NART_ESHUTDOWN ? 0 : r;
-    nart__post_end(remote.hub, remote.life, remote.waker.w);
-    return 0;
+    return nart__post_end(remote.hub, remote.life, remote.waker.w) ? 0 : NART_ESTALE;
 }
 
 nart_res nart_rt_shutdown(nart_rt *rt)

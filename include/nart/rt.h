@@ -310,8 +310,11 @@ typedef struct nart_slot_use {
  *  that was ever used. */
 NART_API void nart_rt_slots_get(const nart_rt *rt, nart_slot_use out[NART_SLOT_CLASSES]);
 
-/** Unmaps hubs that no runtime uses. Only when the caller knows that no waker and no handle (join,
- *  socket, remote, token) of an ended runtime is left. @return how many. **Thread**: any. */
+/** Gives memory and descriptors of hubs that no runtime uses back to the system. Allowed at any time:
+ *  wakers and handles (join, socket, remote, token) of runtimes that are gone stay valid, also in
+ *  other threads and signal handlers. A hub that one of those is in the middle of using is left for a
+ *  later call. The addresses stay reserved, for later runtimes.
+ *  @return the number of hubs. **Thread**: any. **Cost**: looks at every slot that ever had a waker. */
 NART_API size_t nart_lib_trim(void);
 
 #ifdef __cplusplus

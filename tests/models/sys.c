@@ -20,6 +20,12 @@ void nart__sys_unmap(void *p, size_t bytes)
     (void)bytes;
 }
 
+void nart__sys_discard(void *p, size_t bytes)
+{
+    (void)p;
+    (void)bytes;
+}
+
 int64_t nart__sys_now(void)
 {
     return NART_SEC;

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -134,14 +135,13 @@ TEST(zero_wakes_nobody)
 TEST(a_waker_is_an_address_with_six_free_bits)
 {
     nart__hub *hub = open_hub(2);
-    uintptr_t waker = nart__hub_waker(hub, 1);
+    uintptr_t waker = nart__hub_waker(hub, 1) & ~(uintptr_t)63;
 
     CHECK_EQ(sizeof(nart__rec), 64);
-    CHECK_EQ(waker & 63, 0);
-    CHECK_EQ(nart__hub_waker(hub, 1), waker);
-    for (unsigned gen = 1; gen < 100; gen++) {
+    CHECK(nart__hub_waker(hub, 0) == waker - 64 + 2);
+    for (unsigned gen = 0; gen < 100; gen++) {
+        CHECK_EQ(nart__hub_waker(hub, 1), waker | (gen % 31 + 1) << 1); /* never 0 */
         nart__hub_retire(hub, 1);
-        CHECK_EQ(nart__hub_waker(hub, 1), waker | (gen % 32) << 1);
     }
     nart__hub_close(hub);
 }
@@ -151,7 +151,7 @@ TEST(a_stale_waker_wakes_nobody)
     nart__hub *hub = open_hub(2);
     uintptr_t old = nart__hub_waker(hub, 0);
 
-    for (unsigned gen = 1; gen < 32; gen++) {
+    for (unsigned gen = 1; gen < 31; gen++) {
         nart__hub_retire(hub, 0);
         nart__wake(old);
         CHECK_EQ(pop(hub), -1);
@@ -163,6 +163,16 @@ TEST(a_stale_waker_wakes_nobody)
     nart__wake(old);
     CHECK_EQ(pop(hub), 0);
     CHECK_EQ(pop(hub), -1);
+    nart__hub_close(hub);
+}
+
+TEST(a_slot_without_a_waker_has_nothing_to_retire)
+{
+    nart__hub *hub = open_hub(2);
+
+    nart__hub_retire(hub, 0);
+    nart__wake(nart__hub_waker(hub, 0));
+    CHECK_EQ(pop(hub), 0);
     nart__hub_close(hub);
 }
 
@@ -306,6 +316,126 @@ TEST(a_hub_closed_under_a_stopped_producer)
     }
 }
 
+/* ---- lives ---- */
+
+TEST(a_handle_of_another_life_does_not_get_in)
+{
+    nart__hub *hub = open_hub(1);
+    uint64_t life = nart__hub_life(hub);
+
+    CHECK_LE(1, life); /* 0 is in empty handles */
+    CHECK(!nart__hub_enter(hub, 0));
+    CHECK(!nart__hub_enter(hub, life + 1));
+    CHECK(!nart__hub_ask_end(hub, life + 1));
+    CHECK(nart__hub_enter(hub, life));
+    CHECK(!nart__hub_ended(hub, life));
+    CHECK(nart__hub_ask_end(hub, life));
+    CHECK(nart__hub_ask_end(hub, life));
+    CHECK(nart__hub_ended(hub, life));
+    nart__hub_leave(hub);
+    nart__hub_close(hub);
+
+    CHECK(open_hub(1) == hub);
+    CHECK_EQ(nart__hub_life(hub), life + 1);
+    CHECK(!nart__hub_ended(hub, life));
+    CHECK(!nart__hub_ended(hub, life + 1));
+    CHECK(!nart__hub_enter(hub, life));
+    CHECK(!nart__hub_ask_end(hub, life));
+    CHECK(!nart__hub_ended(hub, life + 1));
+    nart__hub_close(hub);
+}
+
+TEST(a_hub_with_a_thread_inside_begins_no_other_life)
+{
+    nart__hub *hub = open_hub(1);
+
+    CHECK(nart__hub_enter(hub, nart__hub_life(hub)));
+    CHECK(nart__hub_enter(hub, nart__hub_life(hub)));
+    nart__hub_close(hub);
+    nart__hub *other = open_hub(1);
+    CHECK(other != hub);
+    nart__hub_leave(hub);
+    nart__hub *third = open_hub(1);
+    CHECK(third != hub);
+    nart__hub_leave(hub);
+    CHECK(open_hub(1) == hub);
+    nart__hub_close(hub);
+    nart__hub_close(third);
+    nart__hub_close(other);
+}
+
+TEST(a_hub_whose_lives_are_used_up_is_not_opened_again)
+{
+    nart__hub *hub = open_hub(1);
+    uint64_t skipped = NART__HUB_LIFE_MAX - 1 - nart__hub_life(hub);
+
+    (void)NART__FETCH_ADD(&hub->gate, skipped * NART__HUB_LIFE_ONE, NART__RELAXED);
+    CHECK(nart__hub_enter(hub, NART__HUB_LIFE_MAX - 1));
+    nart__hub_leave(hub);
+    nart__hub_close(hub);
+    nart__hub *other = open_hub(1);
+    CHECK(other != hub);
+    nart__hub_close(other);
+    CHECK_EQ(nart__hub_trim(), 2); /* what it has is given back all the same */
+}
+
+/* ---- trimming ---- */
+
+TEST(wakers_and_handles_outlive_a_trim)
+{
+    nart__hub *hub = open_hub(2000);
+    uint64_t life = nart__hub_life(hub);
+    uintptr_t first = nart__hub_waker(hub, 0), last = nart__hub_waker(hub, 1999);
+
+    nart__hub_close(hub);
+    CHECK_EQ(nart__hub_trim(), 1);
+    nart__wake(first);
+    nart__wake(last);
+    CHECK(!nart__hub_enter(hub, life));
+    CHECK(!nart__hub_ask_end(hub, life));
+    CHECK_EQ(nart__hub_trim(), 0);
+
+    CHECK(open_hub(2000) == hub); /* with an eventfd, and without what was woken */
+    CHECK_EQ(pop(hub), -1);
+    uintptr_t waker = nart__hub_waker(hub, 1999);
+    CHECK(nart__hub_park(hub));
+    nart__wake(waker);
+    CHECK(rung(hub));
+    nart__hub_unpark(hub);
+    CHECK_EQ(pop(hub), 1999);
+    nart__hub_close(hub);
+}
+
+/* Its thread still touches the record. */
+TEST(a_hub_with_a_wake_under_way_is_not_trimmed)
+{
+    nart__hub *hub = open_hub(2000);
+    half_push stopped = begin_push(hub, 1999);
+
+    nart__hub_close(hub);
+    CHECK_EQ(nart__hub_trim(), 0);
+    CHECK_LE(0, hub->efd);
+    end_push(stopped);
+    CHECK_EQ(nart__hub_trim(), 1);
+}
+
+/* A producer has found the loop parked, and has not written the eventfd yet. */
+TEST(a_hub_whose_eventfd_will_be_written_is_not_trimmed)
+{
+    nart__hub *hub = open_hub(2);
+
+    uintptr_t waker = nart__hub_waker(hub, 0);
+    CHECK(nart__hub_park(hub));
+    end_push(begin_push(hub, 0)); /* takes the bit */
+    nart__hub_unpark(hub);
+    CHECK_EQ(pop(hub), 0);
+    nart__hub_close(hub);
+    CHECK_EQ(nart__hub_trim(), 0);
+    (void)NART__FETCH_ADD(&hub->rung, (uint64_t)1, NART__RELEASE); /* it has */
+    CHECK_EQ(nart__hub_trim(), 1);
+    nart__wake(waker);
+}
+
 /* ---- the pool ---- */
 
 TEST(a_hub_is_used_again)
@@ -429,6 +559,34 @@ TEST(slots_never_woken_cost_no_memory)
     CHECK_EQ(pop(hub), 999999);
     nart__hub_close(hub);
     CHECK_LE(resident_kib() - before, 1024); /* its records are 61 MiB */
+}
+
+/* Of a hub, its first page left out. */
+static long pages_in_memory(const nart__hub *hub)
+{
+    static unsigned char in[4096];
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = hub->slots * sizeof(nart__rec);
+    long n = 0;
+
+    CHECK_LE(bytes / page, sizeof in);
+    CHECK_EQ(mincore((char *)(uintptr_t)hub + page, bytes - page, in), 0);
+    for (size_t i = 0; i < bytes / page - 1; i++)
+        n += in[i] & 1;
+    return n;
+}
+
+TEST(a_trim_gives_memory_back)
+{
+    nart__hub *hub = open_hub(32768);
+
+    CHECK_EQ(pages_in_memory(hub), 0);
+    for (uint32_t slot = 0; slot < 32768; slot++)
+        (void)nart__hub_waker(hub, slot);
+    CHECK_LE(1, pages_in_memory(hub));
+    nart__hub_close(hub);
+    CHECK_LE(1, pages_in_memory(hub));
+    CHECK_EQ(nart__hub_trim(), 1);
+    CHECK_EQ(pages_in_memory(hub), 0);
 }
 
 TEST(too_many_slots_are_refused)

@@ -63,7 +63,7 @@ static void run_all(nart__post *p)
 {
     for (nart__post *next; p; p = next) {
         next = nart__post_next(p);
-        p->run(p->life == life ? hub : NULL, p);
+        p->run(hub, p);
     }
 }
 
@@ -97,6 +97,18 @@ TEST(a_closed_mailbox_refuses)
     nart__post_open(hub);
     CHECK(!nart__post_send(hub, life + 1, waker, &l.post)); /* another life */
     close_mailbox();
+}
+
+TEST(who_is_inside_when_the_mailbox_closes_is_refused)
+{
+    letter l = { .post.run = run };
+
+    open_mailbox();
+    CHECK(nart__hub_enter(hub, life));
+    close_mailbox();
+    CHECK(!nart__post_push(hub, waker, &l.post));
+    nart__hub_leave(hub);
+    CHECK(!nart__post_end(hub, life, waker));
 }
 
 /* ---- two threads, ten million posts in a long run ---- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* scenarios/hub.c: wakes, parking, stale wakers, reuse of slots and of hubs.
+/* scenarios/hub.c: wakes, parking, stale wakers, reuse of slots and of hubs, trimming.
  *
  * What a wake must publish is a relaxed flag, so that nothing but the hub makes it visible: a flag
  * that is not seen at the last poll leaves the owner waiting for ever, which is a deadlock. Where
@@ -297,7 +297,7 @@ static void once_or_twice(void)
 static void make_alias(void)
 {
     make();
-    for (int i = 0; i < 31; i++)
+    for (int i = 0; i < 30; i++)
         nart__hub_retire(&s->hub, 0);
 }
 
@@ -335,6 +335,111 @@ static void reopen(unsigned i)
     }
 }
 
+/* ---- a hub that ends is trimmed, if nobody is at work in it, and opened again ---- */
+
+/* What a trim does is plain: whoever still touches it races. The new waker is the old one's word. */
+static void trim(void)
+{
+    if (!nart__hub_clear(&s->hub))
+        return;
+    s->hub.efd = EFD; /* another one */
+    s->records[0].hub = NULL;
+    s->records[0].slot = 99;
+}
+
+static void trimmed(unsigned i)
+{
+    if (i == 0) {
+        (void)nart__hub_park(&s->hub);
+        nart__hub_end(&s->hub); /* not retired: as if the generation bits had come round */
+        trim();
+        hand_over(nart__hub_waker(&s->hub, 0));
+        run(until_news);
+    } else if (i == 1) {
+        nart__wake(s->waker[0]);
+    } else {
+        tell(1, take_over());
+    }
+}
+
+/* When all is over it can be trimmed. */
+static void can_be_trimmed(void)
+{
+    drain();
+    MODEL_CHECK(s->polls[0] == 1 || s->polls[0] == 2);
+    nart__hub_end(&s->hub);
+    nart__wake(nart__hub_waker(&s->hub, 0)); /* a late one */
+    MODEL_CHECK(nart__hub_clear(&s->hub));
+    MODEL_DELETE(s);
+}
+
+/* ---- two threads enter a hub, which ends and begins its next life ---- */
+
+static void make_lives(void)
+{
+    make();
+    MODEL_SET(s->payload[0], 0u);
+}
+
+static void enter(uint64_t life)
+{
+    if (!nart__hub_enter(&s->hub, life))
+        return;
+    MODEL_CHECK(MODEL_GET(s->payload[0]) == 0);
+    nart__hub_leave(&s->hub);
+}
+
+static void inside(unsigned i)
+{
+    if (i > 0) {
+        enter(1);
+        return;
+    }
+    nart__hub_end(&s->hub);
+    MODEL_CHECK(nart__hub_life(&s->hub) == 2);
+    while (!nart__hub_can_open(&s->hub))
+        nart__relax();
+    MODEL_SET(s->payload[0], 1u);
+}
+
+static void nobody_inside(void)
+{
+    MODEL_CHECK(nart__hub_can_open(&s->hub) && nart__hub_life(&s->hub) == 2);
+    MODEL_CHECK(!nart__hub_ended(&s->hub, 2));
+    MODEL_DELETE(s);
+}
+
+/* ---- the same while the runtime is asked to shut down: the next one is not ---- */
+
+static void asked(unsigned i)
+{
+    if (i == 0) {
+        nart__hub_end(&s->hub);
+    } else if (i == 1) {
+        bool in_time = nart__hub_ask_end(&s->hub, 1);
+        MODEL_CHECK(in_time || nart__hub_life(&s->hub) == 2);
+    } else {
+        enter(1);
+    }
+}
+
+/* ---- it is asked while others are inside ---- */
+
+static void asked_and_entered(unsigned i)
+{
+    if (i == 0)
+        MODEL_CHECK(nart__hub_ask_end(&s->hub, 1));
+    else
+        enter(1);
+}
+
+static void still_asked(void)
+{
+    MODEL_CHECK(nart__hub_ended(&s->hub, 1) && !nart__hub_ended(&s->hub, 2));
+    MODEL_CHECK(nart__hub_can_open(&s->hub) && nart__hub_life(&s->hub) == 1);
+    MODEL_DELETE(s);
+}
+
 /* ---- three threads, two tasks ---- */
 
 static void three(unsigned i)
@@ -346,6 +451,9 @@ static void three(unsigned i)
 }
 
 const model_scenario model_scenarios[] = {
+    { "asked", 3, make_lives, asked, nobody_inside, 3, 4 },
+    { "asked_and_entered", 3, make_lives, asked_and_entered, still_asked, 3, 4 },
+    { "inside", 3, make_lives, inside, nobody_inside, 3, 4 },
     { "stale", 3, make_stale, stale, once, 3, 4 },
     { "other_source", 3, make, other_source, unmake, 3, 4 },
     { "in_order", 2, make, in_order, each_once, 3, 4 },
@@ -354,6 +462,7 @@ const model_scenario model_scenarios[] = {
     { "again", 2, make, again, others_once, 3, 3 },
     { "again_among_others", 3, make, again_among_others, others_once, 2, 3 },
     { "reopen", 3, make, reopen, once_or_twice, 2, 3 },
+    { "trimmed", 3, make, trimmed, can_be_trimmed, 2, 3 },
     { "reuse", 3, make, reuse, once_or_twice, 2, 4 },
     { "same_task", 3, make, same_task, unmake, 2, 4 },
     { "alias", 3, make_alias, alias, once_or_twice, 2, 3 },
