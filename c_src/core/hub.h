@@ -104,12 +104,18 @@ int nart__hub_reserve(nart__hub *hub, uint32_t slots);
  * way; wakers that are left stay harmless. */
 void nart__hub_close(nart__hub *hub);
 
+/* In a child of fork, for a hub of the parent's: closes the child's copy of the eventfd. */
+void nart__hub_close_forked(nart__hub *hub);
+
 /* Gives memory and eventfds of the hubs in the pool back to the system, but for those in which
  * another thread is at work: of how many. Any thread; wakers and handles may be left. */
 size_t nart__hub_trim(void);
 
-/* In a child of fork: the pool is the parent's, and the child begins with an empty one. */
-void nart__hub_forked(void);
+/* Around a fork, for pthread_atfork(). The child begins with an empty pool, and closes its copies of
+ * the eventfds in the parent's. */
+void nart__hub_fork_begins(void);
+void nart__hub_fork_parent(void);
+void nart__hub_fork_child(void);
 
 /* The waker word of what is in a slot now: the record's address, generation bits, bit 0 clear. It
  * has to reach another thread by something that synchronises, as all data does. */

@@ -113,6 +113,13 @@ void nart__hub_close(nart__hub *hub)
     give_back(hub);
 }
 
+void nart__hub_close_forked(nart__hub *hub)
+{
+    nart__hub_end(hub); /* nobody is parked from here on: it is not written again */
+    nart__sys_close(hub->efd);
+    hub->efd = -1;
+}
+
 static void trim(nart__hub *hub)
 {
     nart__sys_close(hub->efd);
@@ -138,9 +145,25 @@ size_t nart__hub_trim(void)
     return n;
 }
 
-/* The parent's hubs share their eventfds with the child: using them here would eat its wakes. */
-void nart__hub_forked(void)
+/* The child finds the list whole. */
+void nart__hub_fork_begins(void)
 {
-    lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&lock);
+}
+
+void nart__hub_fork_parent(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+/* A wake that was under way in the parent never ends here, so the parent's hubs are not used again. */
+void nart__hub_fork_child(void)
+{
+    for (nart__hub *hub = idle; hub; hub = hub->idle) {
+        if (hub->efd >= 0)
+            nart__sys_close(hub->efd);
+        hub->efd = -1;
+    }
     idle = NULL;
+    lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 }

@@ -11,9 +11,9 @@
  * Handles that outlive this find another life in the hub, or another serial in the reactor.
  *
  * Fork: a child changes the epoch, and every entry compares it. The child only closes its copies of
- * descriptors: the kernel's queue behind them is the parent's. Tasks and posts are the parent's, too:
- * none is polled, dropped or answered. Tasks only leave what they wait in, which may be closed later
- * than the runtime. */
+ * descriptors, the eventfd among them: the kernel's queue behind them is the parent's. Tasks and posts
+ * are the parent's, too: none is polled, dropped or answered. Tasks only leave what they wait in, which
+ * may be closed later than the runtime. */
 #include "runtime.h"
 
 #include <stdarg.h>
@@ -27,7 +27,7 @@ static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 static void in_child(void)
 {
     fork_epoch++;
-    nart__hub_forked();
+    nart__hub_fork_child();
 }
 
 bool nart__hub_is_forked(const nart__hub *hub)
@@ -37,7 +37,7 @@ bool nart__hub_is_forked(const nart__hub *hub)
 
 static void watch_forks(void)
 {
-    (void)pthread_atfork(NULL, NULL, in_child);
+    (void)pthread_atfork(nart__hub_fork_begins, nart__hub_fork_parent, in_child);
 }
 
 unsigned nart__fork_epoch(void)
@@ -473,7 +473,7 @@ nart_res nart_rt_free_counted(nart_rt *rt, nart_rt_end *out)
     nart__nursery_finish(rt);
     nart__reactor_finish(&rt->reactor, forked);
     if (forked)
-        nart__hub_end(rt->hub); /* the eventfd is the parent's, too: not to be used again here */
+        nart__hub_close_forked(rt->hub);
     else
         nart__hub_close(rt->hub);
     nart__slab_finish(&rt->slab);

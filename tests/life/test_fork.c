@@ -4,6 +4,7 @@
 #include "../core/core.h"
 #include "waits.h"
 
+#include <dirent.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -104,4 +105,43 @@ static void used_and_moved(void)
 TEST(what_tasks_waited_in_is_used_without_its_runtime)
 {
     in_a_child(used_and_moved);
+}
+
+/* ---- descriptors ---- */
+
+static int descriptors(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    int n = 0;
+
+    CHECK(dir != NULL);
+    while (readdir(dir))
+        n++;
+    closedir(dir);
+    return n;
+}
+
+/* Of a runtime that it frees, and of one that was gone when it was forked. The parent's stay. */
+TEST(a_child_is_left_without_descriptors_of_its_parent_s_runtimes)
+{
+    int before = descriptors(), status = -1;
+    nart_rt *gone = new_rt();
+
+    rt = new_rt();
+    CHECK_RES(nart_rt_free(gone), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK_RES(nart_rt_free(rt), 0);
+        CHECK_EQ(descriptors(), before);
+        rt = new_rt(); /* it can have runtimes of its own */
+        CHECK_RES(nart_rt_poll(rt, 0), 0);
+        CHECK_RES(nart_rt_free(rt), 0);
+        (void)nart_lib_trim();
+        CHECK_EQ(descriptors(), before);
+        _exit(0);
+    }
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+    CHECK_RES(nart_rt_poll(rt, 0), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
 }
