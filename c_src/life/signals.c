@@ -3,9 +3,12 @@
  *
  * The handler may run on any thread, and may still run there when the signal has changed hands. So it
  * does two things that are right at any time: it counts the signal, and wakes the mailbox of whoever
- * has it now; a waker of a runtime that is gone is stale. The loop compares the counts of the signals
- * that are its own. A handler that is late for one runtime counts for the next, or for nobody when it
- * counts between the two: as if the signal itself had come then. */
+ * has it now; a waker of a runtime that is gone is stale, and may be woken for ever (core/hub.c). The
+ * loop compares the counts of the signals that are its own.
+ *
+ * The count decides whom a late handler is for: a runtime that takes the signal leaves its waker and
+ * then reads the count by a read-modify-write. A handler that counts after that sees the waker, and one
+ * that counted before is not this runtime's: as if the signal itself had come then. */
 #include "remote.h"
 
 #include <nart/shutdown.h>
@@ -29,8 +32,9 @@ static void handler(int signo)
     own *s = &signals[signo];
     nart_waker waker;
 
-    (void)NART__FETCH_ADD(&s->count, 1u, NART__RELAXED); /* published by the wake */
-    waker.w = NART__LOAD(&s->waker, NART__RELAXED); /* a word; what it leads to is never unmapped */
+    /* Acquire: the waker of the runtime that counts this one, and its record. The wake publishes it. */
+    (void)NART__FETCH_ADD(&s->count, 1u, NART__ACQUIRE);
+    waker.w = NART__LOAD(&s->waker, NART__RELAXED);
     nart_waker_wake(waker);
 }
 
@@ -81,8 +85,8 @@ nart_res nart_rt_shutdown_on(nart_rt *rt, int signo)
     /* Acquire: the one before has given it back. */
     if (!NART__CAS(&s->rt, &nobody, (uintptr_t)rt, NART__ACQUIRE, NART__RELAXED))
         return -EBUSY;
-    s->seen = NART__LOAD(&s->count, NART__RELAXED);
     NART__STORE(&s->waker, nart__hub_waker(rt->hub, nart__rt_mailbox(rt)), NART__RELAXED);
+    s->seen = NART__FETCH_ADD(&s->count, 0u, NART__RELEASE); /* of the waker: see handler() */
     memset(&act, 0, sizeof act);
     act.sa_handler = handler;
     act.sa_flags = SA_RESTART | SA_ONSTACK; /* it may interrupt a thread with a small stack */

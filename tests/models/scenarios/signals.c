@@ -3,7 +3,7 @@
  * with the runtime. loom only: the table of signals is there once, and relacy makes its words anew for
  * each execution.
  *
- * The kernel is one word, whether the handler is installed. */
+ * The kernel is one word, whether the handler is installed. Each runtime is a hub with its mailbox. */
 #include "model.h"
 
 #include "core/runtime.h"
@@ -22,7 +22,10 @@ static int install(int signo, const struct sigaction *act, struct sigaction *bef
 enum { SIGNAL = 1 };
 
 typedef struct state {
-    nart__hub hubs[2];
+    struct {
+        nart__hub hub;
+        nart__rec mailbox; /* must follow */
+    } hubs[2];
     nart_rt rt[2];
     NART__ATOMIC(uint32_t) installed;
     bool asked[2]; /* each one's own */
@@ -47,18 +50,9 @@ static int install(int signo, const struct sigaction *act, struct sigaction *bef
     return 0;
 }
 
-uintptr_t nart__hub_waker(nart__hub *hub, uint32_t slot)
-{
-    (void)slot;
-    return 1 + (uintptr_t)(hub - s->hubs);
-}
-
-int nart__sys_eventfd_write(int fd);
-
 void nart_waker_wake(nart_waker w)
 {
-    if (w.w)
-        (void)nart__sys_eventfd_write((int)w.w - 1);
+    nart__wake(w.w);
 }
 
 void nart__rt_shutdown(nart_rt *rt)
@@ -94,8 +88,13 @@ static void make(void)
     NART__STORE(&o->rt, (uintptr_t)0, NART__RELAXED);
     NART__STORE(&o->waker, (uintptr_t)0, NART__RELAXED);
     NART__STORE(&o->count, 0u, NART__RELAXED);
-    for (int i = 0; i < 2; i++)
-        s->rt[i].hub = &s->hubs[i];
+    o->seen = 0;
+    for (int i = 0; i < 2; i++) {
+        s->rt[i].hub = &s->hubs[i].hub;
+        nart__hub_init(s->rt[i].hub, 1, i);
+        MODEL_CHECK(NART__LOAD(&s->hubs[i].mailbox.word, NART__RELAXED) == 0);
+        MODEL_CHECK(NART__LOAD(&s->hubs[i].mailbox.next, NART__RELAXED) == 0);
+    }
 }
 
 static void make_refused(void)
@@ -131,9 +130,17 @@ static void listen_for_it(unsigned i)
 
 static void hear(unsigned i)
 {
+    bool busy;
+
     while (!s->asked[i]) {
-        model_wait((int)i);
-        look(&s->rt[i]);
+        if (nart__hub_pop(s->rt[i].hub, &busy)) {
+            look(&s->rt[i]);
+        } else if (nart__hub_park(s->rt[i].hub)) {
+            model_wait((int)i);
+            nart__hub_unpark(s->rt[i].hub);
+        } else {
+            nart__relax();
+        }
     }
     MODEL_CHECK(nart_rt_shutdown_off(&s->rt[i], SIGNAL) == 0);
 }
@@ -161,6 +168,31 @@ static void changes_hands(unsigned i)
     }
     listen_for_it(i);
     MODEL_CHECK(nart_rt_shutdown_off(&s->rt[i], SIGNAL) == 0);
+}
+
+/* ---- a handler of the first one's is late: what it counts for the second one wakes that ---- */
+
+static void late(unsigned i)
+{
+    if (i > 0) {
+        if (NART__LOAD(&s->installed, NART__ACQUIRE))
+            handler(SIGNAL);
+        return;
+    }
+    listen_for_it(0);
+    MODEL_CHECK(nart_rt_shutdown_off(&s->rt[0], SIGNAL) == 0);
+    listen_for_it(1);
+}
+
+static void counted_and_woken(void)
+{
+    bool busy;
+
+    bool counted = NART__LOAD(&signals[SIGNAL].count, NART__RELAXED) != signals[SIGNAL].seen;
+    bool woken = nart__hub_pop(s->rt[1].hub, &busy) != NULL;
+    MODEL_CHECK(woken || !counted);
+    MODEL_CHECK(nart_rt_shutdown_off(&s->rt[1], SIGNAL) == 0);
+    after();
 }
 
 /* The first one ends without a word. */
@@ -192,5 +224,6 @@ const model_scenario model_scenarios[] = {
     { "goes_with_its_runtime", 2, make, goes_with_its_runtime, after, 4, 0 },
     { "refused", 2, make_refused, refused, after, 4, 0 },
     { "changes_hands", 3, make, changes_hands, after, 2, 0 },
+    { "late", 2, make, late, counted_and_woken, 4, 0 },
     { NULL, 0, NULL, NULL, NULL, 0, 0 },
 };
