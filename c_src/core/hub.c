@@ -16,7 +16,7 @@
  *  - A hub's gate has the life of the hub, and how many threads are inside. Handles name a life. A
  *    request to shut down swaps ENDED into the gate. A post (post.c) swaps the number of threads inside
  *    up, and down again when it is over: the hub may end meanwhile, but its next life begins when nobody
- *    is inside any more. Until then another hub serves the next runtime.
+ *    is inside any more, and no wake is under way. Until then another hub serves the next runtime.
  *
  * The algorithm
  *  1. A waker is the address of a record plus five bits of the generation its slot had. Of these
@@ -244,14 +244,6 @@ static void end_life(nart__hub *hub)
     while (!NART__CAS(&hub->gate, &gate, next, NART__RELAXED, NART__RELAXED));
 }
 
-/* Acquire: pairs with nart__hub_leave(), of each thread that was inside. A load is enough: nobody has
- * a handle of the life that is next, so the number only falls. */
-bool nart__hub_can_open(const nart__hub *hub)
-{
-    uint64_t gate = NART__LOAD(&hub->gate, NART__ACQUIRE);
-    return (gate & NART__HUB_INSIDE) == 0 && gate / NART__HUB_LIFE_ONE < NART__HUB_LIFE_MAX;
-}
-
 /* What is in the inbox would be spurious wakes of the next life. Bounded: one in 31 old wakers still
  * matches, and its thread may wake for ever. */
 static void drain(nart__hub *hub)
@@ -260,6 +252,22 @@ static void drain(nart__hub *hub)
 
     for (uint32_t n = hub->slots; n > 0 && nart__hub_pop(hub, &busy); n--)
         continue;
+}
+
+/* Acquire: pairs with nart__hub_leave(), of each thread that was inside. A load is enough: nobody has
+ * a handle of the life that is next, so the number only falls. Relaxed: a wake that is under way would
+ * hide the next one of its record, whoever that wakes; what is not there yet has a stale waker. */
+bool nart__hub_can_open(nart__hub *hub)
+{
+    uint64_t gate = NART__LOAD(&hub->gate, NART__ACQUIRE);
+
+    if (gate & NART__HUB_INSIDE || gate / NART__HUB_LIFE_ONE == NART__HUB_LIFE_MAX)
+        return false;
+    drain(hub);
+    for (const nart__rec *rec = hub->used; rec; rec = rec->used)
+        if (NART__LOAD(&rec->word, NART__RELAXED) & NOTIFIED)
+            return false;
+    return true;
 }
 
 bool nart__hub_clear(nart__hub *hub)

@@ -159,9 +159,9 @@ void nart__hub_init(nart__hub *hub, uint32_t slots, int efd);
 /* The part of close that meets other threads: ends this life, empties the inbox. */
 void nart__hub_end(nart__hub *hub);
 
-/* After nart__hub_end(): may it be opened? Not while a thread is inside that entered an earlier life,
- * and not when its lives are used up. */
-bool nart__hub_can_open(const nart__hub *hub);
+/* After nart__hub_end(): may it be opened? Not while a thread is inside that entered an earlier life, or
+ * a wake is under way, and not when its lives are used up. Looks at each record that had a waker. */
+bool nart__hub_can_open(nart__hub *hub);
 
 /* After nart__hub_end(): takes all records back, so that no waker names one. False: a wake is under way
  * in one of them. After true no thread but the next owner touches the records, or the eventfd. */

@@ -289,7 +289,7 @@ TEST(a_stopped_producer_hides_wakes_until_it_goes_on)
     nart__hub_close(hub);
 }
 
-/* It finds its record in the inbox of the next runtime, which is polled for no reason, once. */
+/* It would hide wakes of the next runtime: that has another hub until the wake is over. */
 TEST(a_hub_closed_under_a_stopped_producer)
 {
     for (uint32_t popped = 0; popped < 2; popped++) {
@@ -302,17 +302,17 @@ TEST(a_hub_closed_under_a_stopped_producer)
             nart__hub_retire(hub, slot);
         nart__hub_close(hub);
 
-        CHECK(open_hub(4) == hub);
-        nart__wake(nart__hub_waker(hub, 2));
-        nart__wake(nart__hub_waker(hub, 1)); /* absorbed, and not lost */
-        check_busy(hub);
+        nart__hub *other = open_hub(4);
+        CHECK(other != hub);
+        nart__hub_close(other);
         end_push(stopped);
-        CHECK_EQ(pop(hub), 1);
-        CHECK_EQ(pop(hub), 2);
+        other = open_hub(4);
+        CHECK(open_hub(4) == hub);
         CHECK_EQ(pop(hub), -1);
         nart__wake(nart__hub_waker(hub, 1));
         CHECK_EQ(pop(hub), 1);
         nart__hub_close(hub);
+        nart__hub_close(other);
     }
 }
 
@@ -472,8 +472,7 @@ TEST(a_hub_closed_while_parked_does_not_ring)
     nart__wake(waker);
     CHECK(!rung(hub));
     CHECK(open_hub(1) == hub);
-    CHECK_EQ(pop(hub), 0); /* not retired: a spurious poll, and no more */
-    CHECK_EQ(pop(hub), -1);
+    CHECK_EQ(pop(hub), -1); /* it came when the hub was nobody's */
     CHECK(nart__hub_park(hub));
     nart__hub_close(hub);
 }

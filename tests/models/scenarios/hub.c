@@ -316,7 +316,8 @@ static void alias(unsigned i)
     }
 }
 
-/* ---- a hub ends, parked, and serves the next runtime while a waker of the last one fires ---- */
+/* ---- a hub ends, parked, and serves the next runtime while a waker of the last one fires: that does
+ * nothing there ---- */
 
 static void reopen(unsigned i)
 {
@@ -326,6 +327,8 @@ static void reopen(unsigned i)
         nart__hub_retire(&s->hub, 0);
         nart__hub_end(&s->hub);
         MODEL_CHECK(nart__hub_life(&s->hub) != life);
+        while (!nart__hub_can_open(&s->hub))
+            nart__relax();
         hand_over(nart__hub_waker(&s->hub, 0));
         run(until_news);
     } else if (i == 1) {
@@ -461,7 +464,7 @@ const model_scenario model_scenarios[] = {
     { "twice", 2, make, twice, unmake, 3, 4 },
     { "again", 2, make, again, others_once, 3, 3 },
     { "again_among_others", 3, make, again_among_others, others_once, 2, 3 },
-    { "reopen", 3, make, reopen, once_or_twice, 2, 3 },
+    { "reopen", 3, make, reopen, once, 2, 3 },
     { "trimmed", 3, make, trimmed, can_be_trimmed, 2, 3 },
     { "reuse", 3, make, reuse, once_or_twice, 2, 4 },
     { "same_task", 3, make, same_task, unmake, 2, 4 },
