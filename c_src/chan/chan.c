@@ -378,8 +378,25 @@ nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem)
     return r ? r : nart__spsc_try_send(tx, value);
 }
 
+/* The plain case of a receiver that has taken what it was woken for: it waits in its place as
+ * before. Short for what nart__local_recv() does then. The size of values was looked at when it
+ * began to wait. */
+static inline bool still_waits(const nart_cx *cx, const nart_rx *rx)
+{
+    const nart__wait *w = &rx->wait;
+    const nart__ring *r = rx->ring;
+
+    return cx->go >= 0 && w->task == cx->self && w->seen != w->task->polls && !cx->scope &&
+           w->ops == &nart__local_rx_ops && r->head == r->tail &&
+           nart__chan_of(rx->ring)->senders > 0 && !nart__chan_of(rx->ring)->shut;
+}
+
 nart_res nart__recv_slow(nart_cx *cx, nart_rx *rx, void *value, size_t elem)
 {
+    if (NART_LIKELY(still_waits(cx, rx))) {
+        rx->ring->rx_waits = 1;
+        return nart__wait_on(cx, &rx->wait);
+    }
     if (NART_LIKELY(is_local(rx->type, elem)))
         return nart__local_recv(cx, rx, value);
     if (is_mpsc(rx->type, elem))

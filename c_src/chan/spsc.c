@@ -134,7 +134,7 @@ nart_res nart__spsc_try_send(nart_tx *tx, const void *value)
     nart__ring *r = tx->ring;
 
     tx->seen = NART__LOAD(&r->taken, NART__ACQUIRE); /* the places up to there are free */
-    if (nart__push(tx, value, NART__RING_ELEM(r->type)))
+    if (nart__push(tx, value, NART__RING_ELEM(r->type), 0))
         return 0;
     return nart__spsc_is_shut(r) ? NART_ECLOSED : -EAGAIN;
 }
@@ -170,7 +170,7 @@ nart_res nart__spsc_send(nart_cx *cx, nart_tx *tx, const void *value)
 static nart_res drain(nart_rx *rx, void *value)
 {
     while (NART__EXCHANGE(&rx->ring->rx_notify, DRAINED, NART__ACQ_REL) == 0)
-        if (nart__pop(rx, value, NART__RING_ELEM(rx->type)))
+        if (nart__pop(rx, value, NART__RING_ELEM(rx->type), 0))
             return 0;
     nart__rx_set_drained(rx);
     return NART_ECLOSED;
@@ -181,12 +181,12 @@ nart_res nart__spsc_try_recv(nart_rx *rx, void *value)
     nart__ring *r = rx->ring;
     size_t elem = NART__RING_ELEM(r->type);
 
-    if (nart__pop(rx, value, elem))
+    if (nart__pop(rx, value, elem, 0))
         return 0;
     if (nart__rx_drained(rx))
         return NART_ECLOSED;
     if (nart__spsc_tx_gone(r))
-        return nart__pop(rx, value, elem) ? 0 : NART_ECLOSED;
+        return nart__pop(rx, value, elem, 0) ? 0 : NART_ECLOSED;
     if (nart__spsc_is_shut(r))
         return drain(rx, value);
     return -EAGAIN;

@@ -362,6 +362,8 @@ static inline nart_res spawn(nart_rt *rt, const nart_task_type *type, bool boxed
 
     if (NART_UNLIKELY(!t))
         return err;
+    if (init && NART_UNLIKELY(rt->cx.self && rt->cx.self->waits))
+        nart__leave_range(rt->cx.self, init, type->size);
     if (init)
         memcpy(t->frame, init, type->size);
     else

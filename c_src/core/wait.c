@@ -28,7 +28,9 @@
  *
  * Who owns a wait. A wait names the body that waits (`co`), bodies name their callers (`up`). Every body
  * in such a chain is alive: a body that ends moves the waits whose chain it is in to its caller, a race
- * that is decided withdraws those of the losers, and an answer ends its wait. `leaf` likewise. */
+ * that is decided withdraws those of the losers. A wait that has been answered, or that this poll does not
+ * ask for again, is gone before its handle can be: closing, moving and spawning the handle away withdraw it,
+ * and so does the end of the poll. `leaf` likewise. */
 #include "wait.h"
 
 #include <stdio.h>
@@ -118,6 +120,18 @@ void nart__sweep(nart__task *t)
         more = w->more;
         if (w->seen != t->polls && w->state != NART__OPEN)
             nart__withdraw(w);
+    }
+}
+
+void nart__leave_range(nart__task *t, const void *from, size_t size)
+{
+    for (nart__wait *w = t->waits, *more; w; w = more) {
+        more = w->more;
+        if ((uintptr_t)w - (uintptr_t)from >= size)
+            continue;
+        if (w->seen == t->polls || w->state == NART__OPEN)
+            nart__wait_misused(w);
+        nart__withdraw(w);
     }
 }
 

@@ -287,6 +287,9 @@ static inline void nart__poll_over(nart_cx *cx)
     cx->locals = NULL;
 }
 
+/* The running task copies these bytes into another frame, handles included: it waits in none of them. */
+NART__COLD void nart__leave_range(nart__task *t, const void *from, size_t size);
+
 /* Before the frame goes: nothing may refer to it. */
 void nart__withdraw_all(nart__task *t);
 

@@ -16,8 +16,8 @@
  * until both its sides are closed, also after its runtime. What is left in it when the receiver closes
  * is given to `drop_value` then and there; to receive it, call nart_rx_shut() first.
  *
- * An answer other than NART_PENDING ends the wait: the end may be moved or closed, and its memory
- * freed, at once.
+ * After an answer other than NART_PENDING the end may be moved (nart_rx_move(), or in the frame of a task
+ * that is spawned) or closed, and its memory freed, at once.
  *
  * For hot paths NART_CHAN_TYPED(name, T) makes inline functions that copy a T:
  *
@@ -341,8 +341,13 @@ static inline int nart__mpsc_pop(nart_rx *rx, void *value, size_t elem)
     return 1;
 }
 
+/* The inline halves of what awaits (`awaits` is 1). A wait that the running task still has in the end is
+ * over with the answer; the slow side ends it. In a local channel it may stay until the poll ends: a sender
+ * that waits finds no room here, and a receiver is withdrawn by whatever closes, moves or spawns its
+ * handle away (see nart__leave_range() in c_src/core/wait.c). */
+
 /* 1: the value is in the channel. 0: look at the slow side. */
-static inline int nart__push(nart_tx *tx, const void *value, size_t elem)
+static inline int nart__push(nart_tx *tx, const void *value, size_t elem, int awaits)
 {
     nart__ring *r = tx->ring;
 
@@ -356,6 +361,8 @@ static inline int nart__push(nart_tx *tx, const void *value, size_t elem)
             nart__local_sent(r);
         return 1;
     }
+    if (awaits && NART_UNLIKELY(tx->wait.task != NULL))
+        return 0;
     bool spinning = tx->type == NART__RING_TYPE(NART_CHAN_SPSC, NART_CHAN_SPINNING, elem);
     if (!spinning && tx->type != NART__RING_TYPE(NART_CHAN_SPSC, 0, elem))
         return nart__mpsc_push(tx, value, elem);
@@ -378,7 +385,7 @@ static inline int nart__push(nart_tx *tx, const void *value, size_t elem)
 }
 
 /* 1: a value has been taken out. 0: look at the slow side. */
-static inline int nart__pop(nart_rx *rx, void *value, size_t elem)
+static inline int nart__pop(nart_rx *rx, void *value, size_t elem, int awaits)
 {
     nart__ring *r = rx->ring;
 
@@ -392,6 +399,8 @@ static inline int nart__pop(nart_rx *rx, void *value, size_t elem)
             nart__local_taken(r);
         return 1;
     }
+    if (awaits && NART_UNLIKELY(rx->wait.task != NULL))
+        return 0;
     if ((rx->type | NART__RING_TYPE(0, NART_CHAN_SPINNING, 0)) !=
         NART__RING_TYPE(NART_CHAN_SPSC, NART_CHAN_SPINNING, elem))
         return nart__mpsc_pop(rx, value, elem);
@@ -421,7 +430,7 @@ static inline NART_MUST_USE nart_res nart_try_send(nart_tx *tx, const void *valu
 {
     size_t elem = NART__RING_ELEM(tx->type);
 
-    return NART_LIKELY(nart__push(tx, value, elem)) ? 0 : nart__try_send_slow(tx, value, elem);
+    return NART_LIKELY(nart__push(tx, value, elem, 0)) ? 0 : nart__try_send_slow(tx, value, elem);
 }
 
 /** Receives without waiting. @return 0; -EAGAIN empty, or (MPSC) a sender is just putting the next
@@ -431,7 +440,7 @@ static inline NART_MUST_USE nart_res nart_try_recv(nart_rx *rx, void *value)
 {
     size_t elem = NART__RING_ELEM(rx->type);
 
-    return NART_LIKELY(nart__pop(rx, value, elem)) ? 0 : nart__try_recv_slow(rx, value, elem);
+    return NART_LIKELY(nart__pop(rx, value, elem, 0)) ? 0 : nart__try_recv_slow(rx, value, elem);
 }
 
 /**
@@ -445,9 +454,7 @@ static inline NART_MUST_USE nart_res nart_send(nart_cx *cx, nart_tx *tx, const v
 {
     size_t elem = NART__RING_ELEM(tx->type);
 
-    /* a task that waits in here: its answer has to end the wait */
-    if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(!tx->wait.task) &&
-        NART_LIKELY(nart__push(tx, value, elem)))
+    if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(nart__push(tx, value, elem, 1)))
         return 0;
     return nart__send_slow(cx, tx, value, elem);
 }
@@ -459,8 +466,7 @@ static inline NART_MUST_USE nart_res nart_recv(nart_cx *cx, nart_rx *rx, void *v
 {
     size_t elem = NART__RING_ELEM(rx->type);
 
-    if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(!rx->wait.task) &&
-        NART_LIKELY(nart__pop(rx, value, elem)))
+    if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(nart__pop(rx, value, elem, 1)))
         return 0;
     return nart__recv_slow(cx, rx, value, elem);
 }
@@ -535,29 +541,27 @@ NART_API NART_MUST_USE nart_res nart_recv_blocking(nart_rx *rx, void *value, int
     }                                                                                              \
     NART__CHAN_FN name##_try_send(nart_tx *tx, T value)                                            \
     {                                                                                              \
-        if (NART_LIKELY(nart__push(tx, &value, sizeof(T))))                                        \
+        if (NART_LIKELY(nart__push(tx, &value, sizeof(T), 0)))                                     \
             return 0;                                                                              \
         T kept = value; /* so that value itself needs no memory */                                 \
         return nart__try_send_slow(tx, &kept, sizeof(T));                                          \
     }                                                                                              \
     NART__CHAN_FN name##_try_recv(nart_rx *rx, T *value)                                           \
     {                                                                                              \
-        if (NART_LIKELY(nart__pop(rx, value, sizeof(T))))                                          \
+        if (NART_LIKELY(nart__pop(rx, value, sizeof(T), 0)))                                       \
             return 0;                                                                              \
         return nart__try_recv_slow(rx, value, sizeof(T));                                          \
     }                                                                                              \
     NART__CHAN_FN name##_send(nart_cx *cx, nart_tx *tx, T value)                                   \
     {                                                                                              \
-        if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(!tx->wait.task) &&                           \
-            NART_LIKELY(nart__push(tx, &value, sizeof(T))))                                        \
+        if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(nart__push(tx, &value, sizeof(T), 1)))       \
             return 0;                                                                              \
         T kept = value;                                                                            \
         return nart__send_slow(cx, tx, &kept, sizeof(T));                                          \
     }                                                                                              \
     NART__CHAN_FN name##_recv(nart_cx *cx, nart_rx *rx, T *value)                                  \
     {                                                                                              \
-        if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(!rx->wait.task) &&                           \
-            NART_LIKELY(nart__pop(rx, value, sizeof(T))))                                          \
+        if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(nart__pop(rx, value, sizeof(T), 1)))         \
             return 0;                                                                              \
         return nart__recv_slow(cx, rx, value, sizeof(T));                                          \
     }                                                                                              \

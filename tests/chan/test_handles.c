@@ -468,7 +468,7 @@ static nart_res guest_run(nart_cx *cx, struct guest *g, int way)
     NART_END(r);
 }
 
-/* Runs a guest, takes its end over byte by byte, and frees its memory; then waits in another end. */
+/* Runs a guest, takes its end over, and frees its memory; then waits in another end. */
 static nart_res host_run(nart_cx *cx, void *frame)
 {
     struct host *h = frame;
@@ -481,7 +481,7 @@ static nart_res host_run(nart_cx *cx, void *frame)
     NART_AWAIT(r, guest_run(cx, h->guest, h->way));
     CHECK_RES(r, 0);
     CHECK_EQ(h->guest->value, 1);
-    memcpy(&h->first, &h->guest->rx, sizeof h->first);
+    nart_rx_move(&h->first, &h->guest->rx);
     memset(h->guest, 0xee, sizeof *h->guest);
     free(h->guest);
     NART_AWAIT(r, u64_recv(cx, &h->other, &h->value));
@@ -495,8 +495,8 @@ static nart_res host_run(nart_cx *cx, void *frame)
 
 static const nart_task_type host_type = NART_TASK_TYPE(struct host, host_run, NULL);
 
-/* Once a receive has answered, nothing refers to its end: that may be copied away and its memory
- * freed, while the task waits somewhere else. */
+/* Once a receive has answered its end may be moved away and its memory freed, while the task waits somewhere
+ * else. */
 static void answer_ends_the_wait(uint32_t kind)
 {
     for (int way = 0; way < WAYS; way++) {

@@ -143,6 +143,89 @@ TEST(a_body_that_received_is_named_by_no_race_mpsc)
     a_race_after(NART_CHAN_MPSC);
 }
 
+/* ---- a handle that is spawned away right after it has answered ---- */
+
+struct reader {
+    nart_co co;
+    nart_rx rx;
+    uint64_t value;
+    nart_res r;
+};
+
+static uint64_t read_by_child;
+
+static nart_res reader_run(nart_cx *cx, void *frame)
+{
+    struct reader *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT(f->r, nart_recv(cx, &f->rx, &f->value));
+    CHECK_RES(f->r, 0);
+    read_by_child = f->value;
+    NART_END(0);
+}
+
+static void reader_drop(void *frame)
+{
+    nart_rx_close(&((struct reader *)frame)->rx);
+}
+
+NART_TASK_TYPED(reader, struct reader, reader_run, reader_drop);
+
+struct giver {
+    nart_co co;
+    struct reader *reader;
+    uint64_t value;
+    nart_res r;
+};
+
+static nart_res giver_run(nart_cx *cx, void *frame)
+{
+    struct giver *g = frame;
+
+    NART_BEGIN(cx, &g->co);
+    g->reader = map();
+    nart_rx_move(&g->reader->rx, &rx);
+    NART_AWAIT(g->r, nart_recv(cx, &g->reader->rx, &g->value));
+    CHECK_EQ(g->value, 7);
+    CHECK_RES(reader_spawn(cx, g->reader, NULL), 0);
+    unmap(g->reader);
+    NART_END(0);
+}
+
+static void a_receiver_is_given_away(uint32_t kind)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct giver, giver_run, NULL);
+    uint64_t v = 7;
+
+    begin(kind);
+    CHECK_RES(nart_rt_spawn(rt, &type, NULL, NULL), 0);
+    CHECK_EQ(nart_rt_poll(rt, 0), 1);
+    CHECK_RES(nart_try_send(&tx, &v), 0);
+    CHECK_LE(1, nart_rt_poll(rt, 0));
+    v = 8;
+    CHECK_RES(nart_try_send(&tx, &v), 0);
+    while (nart_rt_poll(rt, 0) > 0)
+        continue;
+    CHECK_EQ(read_by_child, 8);
+    end();
+}
+
+TEST(a_receiver_that_has_answered_is_given_away_local)
+{
+    a_receiver_is_given_away(NART_CHAN_LOCAL);
+}
+
+TEST(a_receiver_that_has_answered_is_given_away_spsc)
+{
+    a_receiver_is_given_away(NART_CHAN_SPSC);
+}
+
+TEST(a_receiver_that_has_answered_is_given_away_mpsc)
+{
+    a_receiver_is_given_away(NART_CHAN_MPSC);
+}
+
 /* ---- a body that left a wait behind when it ended: a hand-written caller of operations ---- */
 
 static nart_waiter outside; /* lives longer than the body */
