@@ -184,13 +184,6 @@ void nart__bytes_settle(nart__home *h)
     nart__tell(&nart__bytes_at(h)->ring.tx_notify);
 }
 
-/* Relaxed: a waker that is not seen yet is seen by the next look. */
-static void tell_if_left(nart__bytes_ring *r)
-{
-    if (NART__LOAD(&r->tx_notify, NART__RELAXED))
-        nart__tell(&r->tx_notify);
-}
-
 /* ---- receiving ---- */
 
 /* Takes the next message, past aborted claims. 0; -EAGAIN: none; NART_PENDING: many were passed over, and
@@ -328,7 +321,7 @@ static bool receiver_has_cause(nart__bytes *c)
            NART__LOAD(&c->tx_gone, NART__RELAXED);
 }
 
-/* Once per look of the receiver's loop, while it is watched. */
+/* Once per look of the receiver's loop, while it is watched. Relaxed: see nart__home_look(). */
 void nart__bytes_look(nart__watch *watch)
 {
     nart__home *h = nart__home_watched(watch);
@@ -340,8 +333,8 @@ void nart__bytes_look(nart__watch *watch)
     }
     if (h->waits && receiver_has_cause(c))
         nart__ready(h->waits->task);
-    if (nart__home_looks_again(h))
-        tell_if_left(&c->ring);
+    nart__home_look(h, NART__LOAD(&c->ring.taken, NART__RELAXED),
+                    NART__LOAD(&c->ring.tx_notify, NART__RELAXED) != 0);
 }
 
 /* ---- closing ---- */

@@ -20,6 +20,7 @@ typedef struct nart__home {
     nart__watch watch; /* in rt's list while there is a debt, or always if it spins */
     uint32_t *watched; /* rt's loop is going to look. In the ring, where the inlines see it */
     bool spinning;
+    uint64_t paid; /* of one that spins: what was taken when it settled last */
     void (*settle)(struct nart__home *h); /* tells the senders that wait; NULL: nobody ever does */
 } nart__home;
 
@@ -64,14 +65,16 @@ static inline void nart__home_pay(nart__home *h)
     h->settle(h);
 }
 
-/* The look of one that spins. True: the loop looks again. False: it is being left, and the debt is
- * settled. */
-static inline bool nart__home_looks_again(nart__home *h)
+/* The look of one that spins, with what it has taken so far. If it owes anything it settles: when it is
+ * seen that senders wait, which a later look sees if this one does not, or when the loop is being left. A
+ * sender that begins to wait afterwards sees what was taken before. */
+static inline void nart__home_look(nart__home *h, uint64_t taken, bool senders_wait)
 {
     *h->watched = h->rt->running;
-    if (!h->rt->running)
-        h->settle(h);
-    return h->rt->running;
+    if (taken == h->paid || (h->rt->running && !senders_wait))
+        return;
+    h->paid = taken;
+    h->settle(h);
 }
 
 /* 0, or why this thread cannot sleep in the receiver, whose wait is `w`. */

@@ -438,13 +438,6 @@ nart_res nart__mpsc_try_recv_many(nart_rx *rx, void *values, size_t n)
     return r == 0 ? 1 : r;
 }
 
-/* Relaxed: a queue that is not seen yet is seen by the next look. */
-static void settle_if_queued(nart__chan *c)
-{
-    if (NART__LOAD(&c->ring.tx_notify, NART__RELAXED))
-        nart__mpsc_settle(&c->home);
-}
-
 nart_res nart__mpsc_try_recv(nart_rx *rx, void *value)
 {
     nart__ring *r = rx->ring;
@@ -534,7 +527,7 @@ static bool receiver_has_cause(nart__ring *r)
     return sent & GONE || sent / PLACE != NART__LOAD(&r->taken, NART__RELAXED);
 }
 
-/* Once per look of the receiver's loop, while it is watched. */
+/* Once per look of the receiver's loop, while it is watched. Relaxed: see nart__home_look(). */
 void nart__mpsc_look(nart__watch *watch)
 {
     nart__home *h = nart__home_watched(watch);
@@ -546,8 +539,8 @@ void nart__mpsc_look(nart__watch *watch)
     }
     if (h->waits && receiver_has_cause(&c->ring))
         nart__ready(h->waits->task);
-    if (nart__home_looks_again(h))
-        settle_if_queued(c);
+    nart__home_look(h, NART__LOAD(&c->ring.taken, NART__RELAXED),
+                    NART__LOAD(&c->ring.tx_notify, NART__RELAXED) != 0);
 }
 
 /* ---- closing ---- */

@@ -51,13 +51,6 @@ void nart__spsc_settle(nart__home *h)
     nart__tell(&nart__chan_at(h)->ring.tx_notify);
 }
 
-/* Relaxed: a waker that is not seen yet is seen by the next look. */
-static void tell_if_left(nart__ring *r)
-{
-    if (NART__LOAD(&r->tx_notify, NART__RELAXED))
-        nart__tell(&r->tx_notify);
-}
-
 /* Relaxed: the task's own look, later on this thread, sees no less. */
 static bool receiver_has_cause(nart__ring *r)
 {
@@ -65,7 +58,7 @@ static bool receiver_has_cause(nart__ring *r)
            NART__LOAD(&r->tx_gone, NART__RELAXED);
 }
 
-/* Once per look of the receiver's loop, while it is watched. */
+/* Once per look of the receiver's loop, while it is watched. Relaxed: see nart__home_look(). */
 void nart__spsc_look(nart__watch *watch)
 {
     nart__home *h = nart__home_watched(watch);
@@ -77,8 +70,8 @@ void nart__spsc_look(nart__watch *watch)
     }
     if (h->waits && receiver_has_cause(r))
         nart__ready(h->waits->task);
-    if (nart__home_looks_again(h))
-        tell_if_left(r);
+    nart__home_look(h, NART__LOAD(&r->taken, NART__RELAXED),
+                    NART__LOAD(&r->tx_notify, NART__RELAXED) != 0);
 }
 
 /* ---- waiting ---- */

@@ -265,8 +265,11 @@ static void spinning_receiver_tells_its_sender(uint32_t kind)
         CHECK_RES(u64_try_send(&c.tx, 1), 0);
         send_start(from, &op, &c.tx, 2);
         CHECK_RES(op.res, NART_PENDING);
-        if (how == 1 || how == 2)
+        if (how == 1 || how == 2) {
             settle(c.rt);
+            settle(from);
+            CHECK_EQ(op.polls, 1); /* nothing was taken */
+        }
         if (how < 2)
             CHECK_NEXT(&c.rx, 1);
         if (how == 2)
@@ -277,6 +280,7 @@ static void spinning_receiver_tells_its_sender(uint32_t kind)
             nart_rx_close(&c.rx);
         settle(from);
         CHECK_RES(op.res, how < 4 ? 0 : NART_ECLOSED);
+        CHECK_EQ(op.polls, 2);
         chan_finish(&c);
         CHECK_RES(nart_rt_free(from), 0);
     }
