@@ -77,13 +77,18 @@ void nart__sys_futex_wake(const uint32_t *word)
     errno = kept;
 }
 
-/* Registering is idempotent, and cheap but for the first time. */
+/* Idempotent, and cheap but for the first time. */
+int nart__sys_barrier_register(void)
+{
+    ONCE(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0));
+}
+
 int nart__sys_barrier(void)
 {
-    if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0) < 0 ||
-        syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0) < 0)
-        return -errno;
-    return 0;
+    int err = nart__sys_barrier_register(); /* again: in a child of fork, too */
+    if (err)
+        return err;
+    ONCE(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0));
 }
 
 void nart__sys_nap(void)

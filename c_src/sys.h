@@ -37,6 +37,8 @@ void nart__sys_futex_wake(const NART__ATOMIC(uint32_t) * word);
 /* The heavy half of NART__BARRIER_LIGHT(): a barrier in all threads of the process. Fails on systems
  * without membarrier(2), and then always. */
 int nart__sys_barrier(void);
+/* Prepares for that, without a barrier. Fails as that does. */
+int nart__sys_barrier_register(void);
 /* Leaves the processor to others for some time. */
 void nart__sys_nap(void);
 

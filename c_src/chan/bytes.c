@@ -4,6 +4,7 @@
  * A channel is one block: itself, its words, the ring and the ring's margin; freed by the last side
  * that closes. */
 #include "bytes.h"
+#include "../sys.h"
 
 #include <string.h>
 
@@ -54,7 +55,8 @@ static nart__bytes *bytes_new(nart_rt *rt, const nart_bytes_opts *o, uint64_t ca
     c->ring.data = (unsigned char *)(c + 1) + words;
     c->ring.mask = capacity - 1;
     c->ring.max_len = (uint32_t)max_len;
-    c->ring.mpsc = o->kind == NART_BYTES_MPSC;
+    c->clones = o->kind == NART_BYTES_MPSC;
+    c->ring.mpsc = c->clones || nart__sys_barrier_register() < 0; /* see nart__bytes_shut() */
     c->ring.spinning = o->flags & NART_BYTES_SPINNING;
     NART__STORE(&c->ring.room, capacity, NART__RELAXED);
     NART__STORE(&c->senders, 1u, NART__RELAXED);
@@ -99,7 +101,7 @@ nart_res nart_bytes_tx_clone(const nart_bytes_tx *tx, nart_bytes_tx *out)
 
     if (!r)
         return NART_ECLOSED;
-    if (!r->mpsc)
+    if (!nart__bytes_of(r)->clones)
         return -EINVAL;
     (void)NART__FETCH_ADD(&nart__bytes_of(r)->senders, 1u,
                           NART__RELAXED); /* it is not 0 while tx is open */
@@ -129,6 +131,14 @@ void nart_bytes_tx_close(nart_bytes_tx *tx)
     if (nart__bytes_tx_closed(tx))
         release(c);
     memset(tx, 0, sizeof *tx);
+}
+
+void nart_bytes_rx_shut(nart_bytes_rx *rx)
+{
+    if (!rx || !rx->ring)
+        return;
+    nart__interrupt(&rx->wait);
+    nart__bytes_shut(rx->ring);
 }
 
 void nart_bytes_rx_close(nart_bytes_rx *rx)

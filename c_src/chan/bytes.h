@@ -19,6 +19,7 @@ typedef struct nart__bytes {
     nart__home home; /* the receiver's */
     size_t bytes;    /* of the whole block */
     nart_alloc alloc;
+    bool clones;                                                   /* of senders may be made */
     NART__ALIGNAS(NART__RING_LINE) NART__ATOMIC(uint32_t) senders; /* ends that are open */
     NART__ATOMIC(uint32_t) tx_gone;                                /* the last of them has closed */
     NART__ATOMIC(uint32_t) refs;                                   /* sides that are open */
@@ -46,6 +47,7 @@ static inline bool nart__bytes_rx_gone(nart__bytes_ring *r)
 /* bytes_ring.c: all that two threads do to a channel */
 bool nart__bytes_tx_closed(nart_bytes_tx *tx);
 void nart__bytes_rx_closed(nart__bytes_ring *r);
+void nart__bytes_shut(nart__bytes_ring *r);
 void nart__bytes_look(nart__watch *w);
 void nart__bytes_settle(nart__home *h);
 /* By who has left its waker in tx_notify: the only sender, or the first of those that wait. */

@@ -27,7 +27,11 @@
  *  5. An aborted claim becomes an entry over which the receiver passes.
  *  6. Closing raises a flag and then exchanges the other side's cell. A receiver looks at the flag
  *     and then at the ring for a last time, so what was committed before the close is found first.
- *  7. SPINNING: the receiver's loop never parks and looks at the word and at tx_notify in each tick.
+ *  7. A receiver that shuts sets room to 0. Of several senders it decides by SHUT in `tail`, by which
+ *     they claim; a single one stores tail, has a light barrier, and reads room again, and the receiver
+ *     has a heavy one: if the sender does not see that room is 0, its claim is seen; else it aborts the
+ *     claim. Then a receiver that has come to `tail` has had everything.
+ *  8. SPINNING: the receiver's loop never parks and looks at the word and at tx_notify in each tick.
  *     So a sender has nobody to tell, and publishes by a store.
  *
  * Bounds: a claim is a locked instruction where there are several senders, a commit is one to a
@@ -35,6 +39,7 @@
  *
  * Not handled: a poll that releases messages and then blocks its thread until a sender does
  * something. The sender may wait for room of which it has not been told. */
+#include "../sys.h"
 #include "bytes.h"
 
 /* ---- claiming ---- */
@@ -55,14 +60,24 @@ static bool reserve_alone(nart_bytes_tx *tx, size_t len)
 {
     nart__bytes_ring *r = tx->ring;
     uint64_t tail = NART__LOAD(&r->tail, NART__RELAXED);
+    uint32_t size = nart__bytes_place(len);
 
-    tx->at = tail & ~NART__BYTES_QUEUED;
-    if (!fits(tx, tx->at, len))
+    tx->at = tail & ~NART__BYTES_FLAGS;
+    if (tail & NART__BYTES_SHUT || !fits(tx, tx->at, len))
         return false;
-    tx->size = nart__bytes_place(len);
+    if (!r->mpsc)
+        return nart__bytes_reserve(tx, len);
+    if (!NART__CAS(&r->tail, &tail, tail + size, NART__RELAXED, NART__RELAXED))
+        return false; /* SHUT: nobody else changes it meanwhile */
+    tx->size = size;
     tx->len = (uint32_t)len;
-    NART__STORE(&r->tail, tail + tx->size, NART__RELAXED);
     return true;
+}
+
+/* The receiver has shut: what was claimed is nobody's. */
+void nart__bytes_refused(nart_bytes_tx *tx)
+{
+    nart__bytes_publish(tx, NART__BYTES_ABORTED, 0);
 }
 
 /* For one among several. A tail that has been the same before and after a look at `taken` is not
@@ -73,7 +88,7 @@ static bool reserve_among(nart_bytes_tx *tx, size_t len)
     uint64_t tail = NART__LOAD(&r->tail, NART__RELAXED), before;
 
     do {
-        if (tail & NART__BYTES_QUEUED)
+        if (tail & NART__BYTES_FLAGS)
             return false;
         before = tail;
         if (fits(tx, tail, len) && nart__bytes_reserve(tx, len))
@@ -203,6 +218,12 @@ static nart_res take(nart_bytes_rx *rx, nart_bytes_msg *msg)
     return kind == NART__BYTES_MESSAGE ? 0 : -EAGAIN;
 }
 
+/* The receiver has shut: is no claim open, and no message there? Relaxed: see nart__bytes_shut(). */
+static bool all_received(const nart_bytes_rx *rx)
+{
+    return (NART__LOAD(&rx->ring->tail, NART__RELAXED) & ~NART__BYTES_FLAGS) == rx->pos;
+}
+
 /* As nart_bytes_try_recv(), or NART_PENDING as take(). */
 static nart_res try_recv(nart_bytes_rx *rx, nart_bytes_msg *msg)
 {
@@ -211,10 +232,15 @@ static nart_res try_recv(nart_bytes_rx *rx, nart_bytes_msg *msg)
     if (rx->held)
         return -EBUSY;
     nart_res r = take(rx, msg);
-    if (r != -EAGAIN || !nart__bytes_tx_gone(rx->ring))
+    if (r != -EAGAIN)
         return r;
-    r = take(rx, msg);
-    return r == -EAGAIN ? NART_ECLOSED : r;
+    if (nart__bytes_tx_gone(rx->ring)) {
+        r = take(rx, msg);
+        return r == -EAGAIN ? NART_ECLOSED : r;
+    }
+    if (nart__bytes_rx_gone(rx->ring) && all_received(rx))
+        return NART_ECLOSED;
+    return -EAGAIN;
 }
 
 nart_res nart__bytes_try_recv_slow(nart_bytes_rx *rx, nart_bytes_msg *msg)
@@ -361,6 +387,17 @@ void nart__bytes_rx_closed(nart__bytes_ring *r)
     nart__tell(&r->tx_notify);
 }
 
+void nart__bytes_shut(nart__bytes_ring *r)
+{
+    NART__STORE(&r->room, (uint64_t)0, NART__RELAXED); /* as above, and by the barrier */
+    if (r->mpsc)
+        (void)NART__FETCH_OR(&r->tail, NART__BYTES_SHUT,
+                             NART__RELAXED); /* decides by its value alone */
+    else
+        (void)nart__sys_barrier();
+    nart__tell(&r->tx_notify);
+}
+
 /* A side has closed. True for the last one, which frees: it sees all that the other has done. */
 bool nart__bytes_last(nart__bytes *c)
 {
@@ -375,7 +412,7 @@ bool nart__bytes_last(nart__bytes *c)
 size_t nart__bytes_len(nart__bytes_ring *r)
 {
     uint64_t taken = NART__LOAD(&r->taken, NART__ACQUIRE);
-    uint64_t len = (NART__LOAD(&r->tail, NART__RELAXED) & ~NART__BYTES_QUEUED) - taken;
+    uint64_t len = (NART__LOAD(&r->tail, NART__RELAXED) & ~NART__BYTES_FLAGS) - taken;
 
     return len <= r->mask ? len : r->mask + 1;
 }

@@ -52,10 +52,10 @@ static void (*const settle[])(nart__home *h) = {
 };
 
 /* Without the barrier an SPSC sender exchanges a word for each value, as it does for a receiver that
- * parks. To try it at open moves the cost of the first one there. */
+ * parks. */
 static uint32_t sender_flags(const nart_chan_opts *o)
 {
-    if (o->kind == NART_CHAN_SPSC && o->flags && nart__sys_barrier() < 0)
+    if (o->kind == NART_CHAN_SPSC && o->flags && nart__sys_barrier_register() < 0)
         return 0;
     return o->flags;
 }

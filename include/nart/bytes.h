@@ -20,7 +20,8 @@
  * What was committed before the senders closed arrives before NART_ECLOSED, under any interleaving.
  * Waiting senders are served in the order they came, however much each of them wants: while one
  * waits, no other overtakes it. A channel lives until both its sides are closed, also after its
- * runtime.
+ * runtime. Messages that are left when the receiver closes are dropped without notice; to receive them
+ * first, call nart_bytes_rx_shut().
  *
  * Sending, and receiving elsewhere:
  *
@@ -74,8 +75,10 @@ typedef struct nart_bytes_opts {
 /* Messages begin and end at multiples of this. */
 #define NART__BYTES_UNIT 16u
 
-/* In `tail`, below a position's bits: senders wait, and the first of them alone may claim. */
-#define NART__BYTES_QUEUED UINT64_C(1)
+/* In `tail`, below a position's bits. */
+#define NART__BYTES_QUEUED UINT64_C(1) /* senders wait, and the first of them alone may claim */
+#define NART__BYTES_SHUT UINT64_C(2)   /* mpsc: the receiver refuses: nobody may claim */
+#define NART__BYTES_FLAGS (NART__BYTES_QUEUED | NART__BYTES_SHUT)
 
 /* A word holds nothing, the mark of a receiver that waits, or an entry: its kind, the length of the
  * message, and the size of its place in units. */
@@ -92,16 +95,16 @@ typedef struct nart_bytes_opts {
 typedef NART__ATOMIC(uint64_t) nart__bytes_word;
 
 typedef struct nart__bytes_ring {
-    /* written once, but for room */
+    /* written once, but for room; mpsc: claims are made by compare-and-swap */
     nart__bytes_word *words; /* one for each unit */
     unsigned char *data;
     uint64_t mask;               /* capacity - 1 */
-    NART__ATOMIC(uint64_t) room; /* the capacity; 0: the receiver has closed */
+    NART__ATOMIC(uint64_t) room; /* the capacity; 0: the receiver has shut */
     uint32_t max_len;
     uint8_t mpsc, spinning;
     unsigned char pad0[NART__RING_LINE - 38];
     /* the senders' line */
-    NART__ATOMIC(uint64_t) tail; /* claimed so far, and QUEUED */
+    NART__ATOMIC(uint64_t) tail; /* claimed so far, and flags */
     unsigned char pad1[NART__RING_LINE - 8];
     /* the receiver's line */
     NART__ATOMIC(uint64_t) taken; /* released so far */
@@ -168,6 +171,17 @@ static inline NART_MUST_USE nart_res nart_bytes_open(nart_rt *rt, const nart_byt
  *  @return 0; -EINVAL not an MPSC channel; NART_ECLOSED `tx` is closed. **Thread**: that of `tx`. */
 NART_API NART_MUST_USE nart_res nart_bytes_tx_clone(const nart_bytes_tx *tx, nart_bytes_tx *out);
 
+/**
+ * The receiver refuses new messages, and drains. From now on each claim and each send answers
+ * NART_ECLOSED; tasks and threads that wait for room are woken for it. What was claimed before may be
+ * committed, and is received as usual, then NART_ECLOSED. A claim that another thread makes meanwhile is
+ * either. So a receiver that shuts, receives until NART_ECLOSED and closes loses nothing. Another task
+ * that waits in this end is woken. Idempotent; NULL and closed handles are fine. **Thread**: the end's
+ * own. **Cost**: SPSC: membarrier(2), which interrupts the process's other running threads for about
+ * a microsecond.
+ */
+NART_API void nart_bytes_rx_shut(nart_bytes_rx *rx);
+
 /** Closes an end. A claim that is open is aborted, a message that is held is not to be read any
  *  more. Tasks that wait on the other side are woken when the last sender closes, or the receiver,
  *  and so is another task that waits in this end: it finds it closed. Idempotent; NULL and zeroed
@@ -202,7 +216,7 @@ NART_API size_t nart_bytes_rx_len(const nart_bytes_rx *rx);
 /** Bytes that fit. 0 when closed. */
 NART_API size_t nart_bytes_tx_capacity(const nart_bytes_tx *tx);
 NART_API size_t nart_bytes_rx_capacity(const nart_bytes_rx *rx);
-/** Has the other side closed? True for a closed handle. A receiver may still find messages: what
+/** Has the other side closed, or shut? True for a closed handle. A receiver may still find messages: what
  *  nart_bytes_rx_len() says afterwards is all of them. */
 NART_API bool nart_bytes_tx_is_closed(const nart_bytes_tx *tx);
 NART_API bool nart_bytes_rx_is_closed(const nart_bytes_rx *rx);
@@ -216,6 +230,7 @@ NART_API nart_res nart__bytes_try_claim_slow(nart_bytes_tx *tx, size_t len, nart
 NART_API nart_res nart__bytes_recv_slow(nart_cx *cx, nart_bytes_rx *rx, nart_bytes_msg *msg);
 NART_API nart_res nart__bytes_try_recv_slow(nart_bytes_rx *rx, nart_bytes_msg *msg);
 NART_API void nart__bytes_freed(nart__bytes_ring *r);
+NART_API void nart__bytes_refused(nart_bytes_tx *tx);
 
 static inline nart__bytes_word *nart__bytes_word_at(const nart__bytes_ring *r, uint64_t pos)
 {
@@ -243,16 +258,24 @@ static inline int nart__bytes_reserve(nart_bytes_tx *tx, size_t len)
         return 0;
     uint32_t size = nart__bytes_place(len);
     uint64_t tail = NART__LOAD(&r->tail, NART__RELAXED);
-    if (NART_UNLIKELY(tail & NART__BYTES_QUEUED ||
+    if (NART_UNLIKELY(tail & NART__BYTES_FLAGS ||
                       tail + size - tx->seen > NART__LOAD(&r->room, NART__RELAXED)))
         return 0;
     tx->at = tail;
-    if (!r->mpsc)
+    if (r->mpsc) {
+        if (NART_UNLIKELY(!NART__CAS(&r->tail, &tail, tx->at + size, NART__RELAXED, NART__RELAXED)))
+            return 0;
+        tx->size = size;
+    } else {
         NART__STORE(&r->tail, tail + size, NART__RELAXED);
-    else if (NART_UNLIKELY(
-                 !NART__CAS(&r->tail, &tail, tx->at + size, NART__RELAXED, NART__RELAXED)))
-        return 0;
-    tx->size = size;
+        tx->size = size;
+        /* A receiver that shuts has seen the claim, or is seen here: see c_src/chan/bytes_ring.c. */
+        NART__BARRIER_LIGHT();
+        if (NART_UNLIKELY(NART__LOAD(&r->room, NART__RELAXED) == 0)) {
+            nart__bytes_refused(tx);
+            return 0;
+        }
+    }
     tx->len = (uint32_t)len;
     return 1;
 }

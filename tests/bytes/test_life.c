@@ -192,6 +192,105 @@ TEST(aborted_claims_spend_the_budget)
     }
 }
 
+/* ---- a receiver that shuts ---- */
+
+static void open_either(struct bytes *b, uint32_t kind, size_t capacity, bool spinning)
+{
+    if (spinning)
+        bytes_open_spinning(b, kind, capacity);
+    else
+        bytes_open(b, kind, capacity);
+}
+
+/* Nothing more is claimed, in any way; what was claimed is received if it is committed, and then the
+ * end. */
+TEST(shut_drains)
+{
+    EACH_KIND(kind)
+    {
+        for (int spinning = 0; spinning < 2; spinning++) {
+            for (int aborts = 0; aborts < 2; aborts++) {
+                struct bytes b;
+                struct op op, late;
+                nart_bytes_buf buf, none;
+                open_either(&b, kind, 256, spinning);
+                CHECK_RES(put(&b.tx, 20, 1), 0);
+                CHECK_RES(nart_bytes_try_claim(&b.tx, 10, &buf), 0);
+                CHECK(!nart_bytes_tx_is_closed(&b.tx));
+                nart_bytes_rx_shut(&b.rx);
+                nart_bytes_rx_shut(&b.rx);
+                CHECK(nart_bytes_tx_is_closed(&b.tx));
+                CHECK(!nart_bytes_rx_is_closed(&b.rx));
+                get(&b.rx, 20, 1);
+                get_none(&b.rx, -EAGAIN); /* a claim is open */
+                recv_start(b.rt, &op, &b.rx);
+                CHECK_RES(op.res, NART_PENDING);
+                message_write(buf.ptr, 10, 2);
+                CHECK_RES(aborts ? nart_bytes_abort(&b.tx, &buf) : nart_bytes_commit(&b.tx, &buf),
+                          0);
+                settle(b.rt);
+                CHECK_RES(op.res, aborts ? NART_ECLOSED : 0);
+                if (!aborts) {
+                    message_check(&op.msg, 10, 2);
+                    CHECK_RES(nart_bytes_release(&b.rx, &op.msg), 0);
+                }
+                CHECK_RES(nart_bytes_try_claim(&b.tx, 10, &none), NART_ECLOSED);
+                CHECK_RES(nart_bytes_try_send(&b.tx, "abc", 3), NART_ECLOSED);
+                CHECK_RES(nart_bytes_send_blocking(&b.tx, "abc", 3, NART_NEVER), NART_ECLOSED);
+                send_start(b.rt, &late, &b.tx, 3, 3);
+                CHECK_RES(late.res, NART_ECLOSED);
+                for (int i = 0; i < 2; i++) {
+                    get_none(&b.rx, NART_ECLOSED);
+                    recv_start(b.rt, &op, &b.rx);
+                    CHECK_RES(op.res, NART_ECLOSED);
+                    CHECK_EQ(nart_bytes_rx_len(&b.rx), 0);
+                }
+                bytes_finish(&b);
+            }
+        }
+    }
+}
+
+/* Whoever waits is answered by it: senders and a receiver. */
+TEST(shut_tells_those_who_wait)
+{
+    EACH_KIND(kind)
+    {
+        for (int spinning = 0; spinning < 2; spinning++) {
+            struct bytes b;
+            struct op op[3];
+            nart_bytes_tx tx[3] = { { .size = 0 } };
+            int senders = kind == SPSC ? 1 : 3;
+
+            open_either(&b, kind, 64, spinning);
+            recv_start(b.rt, &op[0], &b.rx);
+            nart_bytes_rx_shut(&b.rx);
+            settle(b.rt);
+            CHECK_RES(op[0].res, NART_ECLOSED);
+            bytes_finish(&b);
+
+            open_either(&b, kind, 64, spinning);
+            CHECK_RES(put(&b.tx, 64, 1), 0);
+            nart_bytes_tx_move(&tx[0], &b.tx);
+            for (int i = 1; i < senders; i++)
+                CHECK_RES(nart_bytes_tx_clone(&tx[0], &tx[i]), 0);
+            for (int i = 0; i < senders; i++) {
+                send_start(b.rt, &op[i], &tx[i], 10, 2);
+                CHECK_RES(op[i].res, NART_PENDING);
+            }
+            get(&b.rx, 64, 1); /* room for the first, which has not been polled yet */
+            nart_bytes_rx_shut(&b.rx);
+            get_none(&b.rx, NART_ECLOSED);
+            settle(b.rt);
+            for (int i = 0; i < senders; i++) {
+                CHECK_RES(op[i].res, NART_ECLOSED);
+                nart_bytes_tx_close(&tx[i]);
+            }
+            bytes_finish(&b);
+        }
+    }
+}
+
 /* ---- a receiver that spins ---- */
 
 TEST(spinning_receiver_looks_itself)

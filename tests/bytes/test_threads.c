@@ -446,3 +446,88 @@ TEST(receiver_closes_on_parked_producers)
         CHECK_RES(nart_rt_free(rt), 0);
     }
 }
+
+/* ---- a receiver that shuts while the other side sends ---- */
+
+enum { SHUTS = 500 };
+
+struct shuts {
+    nart_bytes_tx tx[SHUTS];
+    nart_bytes_rx rx[SHUTS];
+    pthread_barrier_t barrier;
+    uint64_t sent;
+};
+
+static void *shut_sender_main(void *arg)
+{
+    struct shuts *s = arg;
+    uint64_t seed = 41;
+
+    (void)pthread_barrier_wait(&s->barrier);
+    for (int i = 0; i < SHUTS; i++) {
+        nart_res r = 0;
+        gap(&seed);
+        while (r != NART_ECLOSED) {
+            r = nart_bytes_try_send(&s->tx[i], &s->sent, sizeof s->sent);
+            if (r == -EAGAIN)
+                sched_yield();
+            else if (r)
+                CHECK_RES(r, NART_ECLOSED);
+            s->sent += r == 0;
+        }
+    }
+    (void)pthread_barrier_wait(&s->barrier); /* its ends are open until all has been counted */
+    for (int i = 0; i < SHUTS; i++)
+        nart_bytes_tx_close(&s->tx[i]);
+    return NULL;
+}
+
+/* Messages come in order, across the channels, too: so none is lost when the receiver is told of the end,
+ * while the sender is open. */
+static uint64_t receive_all(nart_bytes_rx *rx, uint64_t next, uint32_t tries)
+{
+    nart_bytes_msg msg;
+    nart_res r = 0;
+
+    while (r != NART_ECLOSED) {
+        if (tries > 0 && --tries == 0)
+            nart_bytes_rx_shut(rx);
+        r = nart_bytes_try_recv(rx, &msg);
+        if (r)
+            continue;
+        CHECK_EQ(*(const uint64_t *)msg.ptr, next++);
+        CHECK_RES(nart_bytes_release(rx, &msg), 0);
+    }
+    return next;
+}
+
+TEST(receiver_shuts_at_any_moment)
+{
+    EACH_KIND(kind)
+    {
+        for (uint64_t n = test_repeat(200); n > 0; n--) {
+            static struct shuts s;
+            bool spinning = n % 2;
+            nart_rt *rt = rt_new(spinning ? NART_RT_BUSY : 0);
+            uint64_t seed = n, received = 0;
+
+            memset(&s, 0, sizeof s);
+            CHECK_EQ(pthread_barrier_init(&s.barrier, NULL, 2), 0);
+            for (int i = 0; i < SHUTS; i++) {
+                nart_bytes_opts o = { sizeof o, kind, spinning ? NART_BYTES_SPINNING : 0, 64, 0 };
+                CHECK_RES(nart_bytes_open(rt, &o, &s.tx[i], &s.rx[i]), 0);
+            }
+            pthread_t t = begin(shut_sender_main, &s);
+            (void)pthread_barrier_wait(&s.barrier);
+            for (int i = 0; i < SHUTS; i++)
+                received = receive_all(&s.rx[i], received, 1 + random_next(&seed) % 20);
+            (void)pthread_barrier_wait(&s.barrier);
+            end(t);
+            CHECK_EQ(received, s.sent);
+            for (int i = 0; i < SHUTS; i++)
+                nart_bytes_rx_close(&s.rx[i]);
+            CHECK_EQ(pthread_barrier_destroy(&s.barrier), 0);
+            CHECK_RES(nart_rt_free(rt), 0);
+        }
+    }
+}

@@ -20,7 +20,7 @@ typedef struct state {
     MODEL_VAR(uint32_t) payload[PAYLOADS];
     MODEL_VAR(uint32_t) last_words[SIDES];
     MODEL_VAR(uint32_t) room_used[2]; /* a place of the ring, for engines that do not see data */
-    unsigned received, got[PAYLOADS], lasts[SIDES];
+    unsigned received, got[PAYLOADS], sent[SIDES], lasts[SIDES];
     model_sides run;
 } state;
 
@@ -521,10 +521,144 @@ static void receiver_closes_on_two(unsigned i)
     closed(i);
 }
 
+/* ---- the receiver shuts while others claim: what was claimed is received, unless it is aborted ---- */
+
+static void claim_until_refused(unsigned side, uint64_t value, unsigned count)
+{
+    nart_bytes_buf buf = { NULL, 0 };
+    nart_res r;
+
+    while (s->sent[side] < count) {
+        r = nart_bytes_try_claim(&s->tx[side], sizeof(uint64_t), &buf);
+        if (r == NART_ECLOSED)
+            break;
+        if (r == 0) {
+            write_and_commit(side, &buf, value++);
+            s->sent[side]++;
+        } else {
+            nart__relax();
+        }
+    }
+    MODEL_CHECK(s->tx[side].size == 0);
+}
+
+static void shut_and_drain(nart_res (*recv)(nart_bytes_msg *))
+{
+    nart__bytes_shut(&s->chan.ring);
+    recv_all(recv);
+}
+
+static void shut_meets_claims(unsigned i)
+{
+    if (i == RX) {
+        shut_and_drain(recv_try);
+        return;
+    }
+    claim_until_refused(i, i - 1, s->chan.ring.mpsc ? 1 : 2);
+    closed(i);
+}
+
+static void shut_and_awaited(unsigned i)
+{
+    if (i == RX) {
+        shut_and_drain(recv_await);
+        return;
+    }
+    claim_until_refused(i, i - 1, 1);
+    closed(i);
+}
+
+/* The senders stay open: the end is told by what was claimed alone. */
+static void shut_is_the_end(unsigned i)
+{
+    nart_bytes_msg msg;
+
+    if (i != RX) {
+        claim_until_refused(i, i - 1, 1);
+        return;
+    }
+    nart__bytes_shut(&s->chan.ring);
+    nart_res r;
+    while ((r = recv_await(&msg)) == 0)
+        take_in(&msg);
+    MODEL_CHECK(r == NART_ECLOSED);
+}
+
+/* One waits for room when the receiver shuts. */
+static void shut_on_one_that_waits(unsigned i)
+{
+    if (i != RX) {
+        nart_res r = send_await(i, i);
+        MODEL_CHECK(r == 0 || r == NART_ECLOSED);
+        s->sent[i] = r == 0;
+        closed(i);
+        return;
+    }
+    nart_bytes_msg msg;
+    MODEL_CHECK(nart_bytes_try_recv(&s->rx, &msg) == 0);
+    take_in(&msg);
+    loop_looks();
+    s->sent[RX] = 1; /* of those that were there before */
+    shut_and_drain(recv_await);
+}
+
+/* One is the first in the queue, and there is room for it. */
+static void make_first_in_the_queue(void)
+{
+    nart_bytes_buf buf = { NULL, 0 };
+    nart_bytes_msg msg = { NULL, 0 };
+
+    make_full();
+    MODEL_CHECK(claim_poll(TX, &buf) == NART_PENDING);
+    MODEL_CHECK(nart_bytes_try_recv(&s->rx, &msg) == 0);
+    take_in(&msg);
+    loop_looks();
+    s->sent[RX] = 1;
+}
+
+static void shut_on_the_first(unsigned i)
+{
+    if (i == RX) {
+        nart_bytes_msg msg;
+        nart__bytes_shut(&s->chan.ring);
+        while (recv_try(&msg) == 0)
+            take_in(&msg);
+        return;
+    }
+    nart_res r = send_await(TX, 1);
+    MODEL_CHECK(r == 0 || r == NART_ECLOSED);
+    s->sent[TX] = r == 0;
+}
+
+static void after_shut_open(void)
+{
+    MODEL_CHECK(s->received == s->sent[RX] + s->sent[TX] + s->sent[TX2]);
+    unmake();
+}
+
+static void after_shut(void)
+{
+    MODEL_CHECK(s->received == s->sent[RX] + s->sent[TX] + s->sent[TX2]);
+    after(s->received);
+}
+
+static void make_spinning_2(void)
+{
+    make(1, 2, true, true);
+}
+
 const model_scenario model_scenarios[] = {
     { "nobody_waits", 2, make_1, nobody_waits, after_2, 3, 2 },
     { "length_at_the_end", 2, make_2, length_at_the_end, after_2, 4, 4 },
     { "receiver_closes", 2, make_1, receiver_closes, after_1, 2, 2 },
+    { "shut_meets_claims", 2, make_2, shut_meets_claims, after_shut, 3, 3 },
+    { "shut_and_awaited", 2, make_2, shut_and_awaited, after_shut, 2, 3 },
+    { "shut_is_the_end", 2, make_2, shut_is_the_end, after_shut_open, 2, 3 },
+    { "shut_meets_claims_spinning", 2, make_spinning_2, shut_meets_claims, after_shut, 3, 3 },
+    { "shut_on_the_first", 2, make_first_in_the_queue, shut_on_the_first, after_shut_open, 3, 3 },
+    { "shut_meets_two", 3, make_many_2, shut_meets_claims, after_shut, 1, 2 },
+    { "shut_is_the_end_of_two", 3, make_many_2, shut_is_the_end, after_shut_open, 1, 2 },
+    { "shut_on_two_that_wait", 3, make_full, shut_on_one_that_waits, after_shut, 1, 1 },
     { "stream_narrow", 2, make_1, stream_of_2, after_2, 1, 2 },
     { "stream_narrow_of_3", 2, make_1, stream_of_3, after_3, 1, 2 },
     { "stream_wide", 2, make_2, stream_of_3, after_3, 1, 1 },
