@@ -41,6 +41,10 @@
 #define SHUT ((uintptr_t)1)
 #define DRAINED ((uintptr_t)3)
 
+/* In taken: the receiver has closed, and drops the values up to there. To a sender that has not seen it the
+ * ring is full, so it writes over none of them. */
+#define DROPPED (UINT64_C(1) << 63)
+
 bool nart__spsc_is_shut(const nart__ring *r)
 {
     return NART__LOAD(&r->room, NART__RELAXED) == 0; /* relaxed: see nart__push() */
@@ -98,13 +102,15 @@ static uint64_t take_back(nart_tx *tx, uint64_t n)
     nart__ring *r = tx->ring;
     uint64_t end = tx->pos, first = end - n, taken = NART__LOAD(&r->taken, NART__RELAXED);
 
-    do {
-        if (taken == end)
-            return n; /* the receiver drops them */
-    } while (!NART__CAS(&r->taken, &taken, end, NART__RELAXED, NART__RELAXED));
-    for (uint64_t pos = taken; pos < first; pos++)
-        nart__value_drop(nart__chan_of(r), pos); /* were sent before, and left by a close */
-    return taken > first ? taken - first : 0;
+    while (taken != end && !(taken & DROPPED) &&
+           !NART__CAS(&r->taken, &taken, end, NART__RELAXED, NART__RELAXED))
+        continue;
+    uint64_t left = taken & ~DROPPED; /* from here on nobody else's */
+    if (left != end)
+        NART__STORE(&r->taken, end | DROPPED, NART__RELAXED); /* for who asks for the length */
+    for (; left < first; left++)
+        nart__value_drop(nart__chan_of(r), left); /* were sent before, and left by a close */
+    return left - first;
 }
 
 /* n values have been published, and this was in rx_notify: how many of them stay sent. */
@@ -307,7 +313,7 @@ void nart__spsc_drop(nart__chan *c, uint64_t pos)
     uint64_t end = NART__LOAD(&r->sent, NART__ACQUIRE); /* the values up to there */
 
     /* Relaxed: see take_back(). */
-    if (!NART__CAS(&r->taken, &pos, end, NART__RELAXED, NART__RELAXED))
+    if (!NART__CAS(&r->taken, &pos, end | DROPPED, NART__RELAXED, NART__RELAXED))
         return; /* the sender had them all */
     for (; pos != end; pos++)
         nart__value_drop(c, pos);
@@ -319,7 +325,7 @@ void nart__spsc_drop(nart__chan *c, uint64_t pos)
  * has seen of it before; so the difference is between 0 and the capacity. */
 size_t nart__spsc_len(nart__ring *r)
 {
-    return NART__LOAD(&r->sent, NART__RELAXED) - NART__LOAD(&r->taken, NART__RELAXED);
+    return NART__LOAD(&r->sent, NART__RELAXED) - (NART__LOAD(&r->taken, NART__RELAXED) & ~DROPPED);
 }
 
 /* Acquire: nart__spsc_len() then sees all that was sent, and nart__pop() finds it. */
