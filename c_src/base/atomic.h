@@ -30,6 +30,11 @@
 
 #endif
 
+/* A place between two steps of a call, where a test stops its thread: see tests/late. Else nothing. */
+#ifndef NART__STEP
+#define NART__STEP(name) ((void)0)
+#endif
+
 /* One turn of a loop that waits for another thread. */
 #ifdef NART__MODEL
 void nart__relax(void);

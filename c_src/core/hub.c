@@ -74,6 +74,7 @@ static bool push(nart__hub *hub, nart__rec *rec)
     NART__STORE(&rec->next, UNLINKED, NART__RELAXED);
     /* Release: who takes the stack sees that the link is missing, not one of the record's last turn. */
     uintptr_t old = NART__EXCHANGE(&hub->head, (uintptr_t)rec, NART__RELEASE);
+    NART__STEP("wake: link");
     /* Relaxed: the link alone. What it leads to was released by the exchange that pushed it. */
     NART__STORE(&rec->next, old & ~PARKED, NART__RELAXED);
     return (old & PARKED) != 0;
@@ -82,7 +83,9 @@ static bool push(nart__hub *hub, nart__rec *rec)
 /* Release: nart__hub_clear() knows that the eventfd is no longer needed here. */
 static void ring(nart__hub *hub)
 {
+    NART__STEP("wake: ring");
     (void)nart__sys_eventfd_write(hub->efd);
+    NART__STEP("wake: count");
     (void)NART__FETCH_ADD(&hub->rung, (uint64_t)1, NART__RELEASE);
 }
 
@@ -98,6 +101,7 @@ void nart__wake(uintptr_t waker)
     if (!rec)
         return;
     uint32_t old = NART__LOAD(&rec->word, NART__RELAXED);
+    NART__STEP("wake: notify");
     do {
         if ((old ^ (uint32_t)waker) & GEN_BITS)
             return;
@@ -107,6 +111,7 @@ void nart__wake(uintptr_t waker)
     } while (!NART__CAS(&rec->word, &old, old | NOTIFIED, NART__ACQ_REL, NART__RELAXED));
     if (old & NOTIFIED)
         return;
+    NART__STEP("wake: push");
     nart__hub *hub = rec->hub;
     if (push(hub, rec))
         ring(hub);
@@ -209,6 +214,7 @@ bool nart__hub_enter(nart__hub *hub, uint64_t life)
 {
     uint64_t gate = NART__LOAD(&hub->gate, NART__RELAXED);
 
+    NART__STEP("enter");
     do {
         if (gate / NART__HUB_LIFE_ONE != life)
             return false;
@@ -219,6 +225,7 @@ bool nart__hub_enter(nart__hub *hub, uint64_t life)
 /* Release: what was done inside happens before the next life. */
 void nart__hub_leave(nart__hub *hub)
 {
+    NART__STEP("leave");
     (void)NART__FETCH_ADD(&hub->gate, UINT64_MAX, NART__RELEASE);
 }
 
@@ -227,6 +234,7 @@ bool nart__hub_ask_end(nart__hub *hub, uint64_t life)
 {
     uint64_t gate = NART__LOAD(&hub->gate, NART__RELAXED);
 
+    NART__STEP("ask");
     do {
         if (gate / NART__HUB_LIFE_ONE != life)
             return false;

@@ -23,12 +23,14 @@ bool nart__post_push(nart__hub *hub, uintptr_t waker, nart__post *p)
 {
     /* Relaxed: nothing is read through it here. */
     uintptr_t head = NART__LOAD(&hub->posts, NART__RELAXED);
+    NART__STEP("post: push");
     do {
         if (head == CLOSED)
             return false;
         NART__STORE(&p->next, head, NART__RELAXED); /* goes with the push */
         /* Release: the post and what it carries. */
     } while (!NART__CAS(&hub->posts, &head, (uintptr_t)p, NART__RELEASE, NART__RELAXED));
+    NART__STEP("post: wake");
     nart__wake(waker);
     return true;
 }
@@ -46,6 +48,7 @@ bool nart__post_end(nart__hub *hub, uint64_t life, uintptr_t waker)
 {
     if (!nart__hub_ask_end(hub, life))
         return false;
+    NART__STEP("asked: wake");
     nart__wake(waker);
     return true;
 }

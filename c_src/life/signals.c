@@ -32,9 +32,12 @@ static void handler(int signo)
     own *s = &signals[signo];
     nart_waker waker;
 
+    NART__STEP("signal: count");
     /* Acquire: the waker of the runtime that counts this one, and its record. The wake publishes it. */
     (void)NART__FETCH_ADD(&s->count, 1u, NART__ACQUIRE);
+    NART__STEP("signal: waker");
     waker.w = NART__LOAD(&s->waker, NART__RELAXED);
+    NART__STEP("signal: wake");
     nart_waker_wake(waker);
 }
 

@@ -4,7 +4,8 @@
 # per case, <group>.<name>.<case>, each a process of its own. The cases are the lines `TEST(case)` of
 # the file; the build looks again when the file changes. Several names of one group become one program,
 # test_<group>: for what takes long to link. Group `unit` sees the inside of the library, `bridge` the
-# bridge with the futures of bridge/futures, everything else only what a user sees.
+# bridge with the futures of bridge/futures, `late` a library that stops at its steps (late/), everything
+# else only what a user sees.
 #
 # NART_TESTS_PART=ON leaves out what is not marked: nart_test(... PART). For builds in which everything
 # has been seen in another one, and which are only to be seen working.
@@ -37,10 +38,15 @@ function(nart_test id)
     list(APPEND arg_LIBS nart_static)
   elseif(group STREQUAL bridge)
     list(APPEND arg_LIBS nart_test_futures)
+  elseif(group STREQUAL late)
+    list(APPEND arg_LIBS nart_late)
   else()
     list(APPEND arg_LIBS nart::nart)
   endif()
-  target_link_libraries(${program} PRIVATE nart_test_support ${arg_LIBS})
+  if(NOT group STREQUAL late) # which brings its own
+    list(PREPEND arg_LIBS nart_test_support)
+  endif()
+  target_link_libraries(${program} PRIVATE ${arg_LIBS})
   set_target_properties(${program} PROPERTIES C_EXTENSIONS OFF)
 
   foreach(id IN LISTS ids)
