@@ -43,7 +43,7 @@ NART_API nart_remote nart_rt_remote(nart_rt *rt);
  *   otherwise. An end of a local channel cannot be given away like this. When after a success the loop has no free slot, begins to shut down or is freed, then
  *   the type's drop runs on the copy instead, on the loop's thread, and the former is reported (see
  *   nart_rt_opts). To be told of the task's end give it the sending end of a channel.
- * **Thread**: any, signal handlers excepted. **Cost**: one malloc, three or four locked instructions;
+ * **Thread**: any, signal handlers excepted. **Cost**: one malloc, five or six locked instructions;
  *   a write to an eventfd when the runtime is parked.
  */
 NART_API NART_MUST_USE nart_res nart_remote_spawn(nart_remote remote, const nart_task_type *type,
