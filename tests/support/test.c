@@ -43,6 +43,13 @@ uint64_t test_repeat(uint64_t n)
     return n > part ? n / part : 1;
 }
 
+static const char *argument;
+
+const char *test_argument(void)
+{
+    return argument;
+}
+
 /* ---- checks ---- */
 
 NART__NORETURN static void finish(int code, const char *format, va_list args)
@@ -314,10 +321,11 @@ static bool is_named(const struct test_case *c, const char *wanted)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2) {
-        fprintf(stderr, "usage: %s --list | case | file.case\n", argv[0]);
+    if (argc != 2 && argc != 3) {
+        fprintf(stderr, "usage: %s --list | case | file.case [argument]\n", argv[0]);
         return FAILED;
     }
+    argument = argv[2];
     bool list = strcmp(argv[1], "--list") == 0;
     for (const struct test_case *c = first; c; c = c->next) {
         if (list) {

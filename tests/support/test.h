@@ -87,6 +87,10 @@ bool test_under_valgrind(void);
  * The models check every order of steps; stress tests cover what the models leave out. */
 uint64_t test_repeat(uint64_t n);
 
+/* What stands on the command line behind the case, for one that can be asked for something special; NULL:
+ * nothing. */
+const char *test_argument(void);
+
 /* The directory of the program's own source file, where golden outputs are. */
 #define TEST_SOURCE_DIR NART_TEST_SOURCE_DIR
 

@@ -1,0 +1,853 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Programs as new users write them, made from bytes, against what the manual promises.
+ *
+ * What is generated. Tasks, each a tree of bodies. Every body, operation and handle lies in pages of its
+ * own, which are taken away as soon as the manual allows it: a body when it ended, or when it lost a race
+ * and is not awaited again; an operation when it has answered, or its race is decided; a handle when it
+ * is closed and nobody calls it any more. Addresses are not used again, so whatever still names them
+ * faults, in plain builds too. Bodies await operations of all kinds (program_kinds.c) alone, under
+ * deadlines, in races, races in races, loops of races beside what is always ready, under shields, after
+ * sleeps; losers are freed, stopped, begun anew or awaited again. Between awaits they work for
+ * milliseconds of virtual time, look at the clock, close, move, cancel, abort, dump and report. Some tasks
+ * are polls written by hand that wait in hundreds of places.
+ *
+ * What is checked.
+ *  - Each kind's model: what was sent is received, dropped or given back exactly once and in order.
+ *  - Nothing is early. What is ready (a time that has passed, a token that is cancelled, a value that is
+ *    there) is answered within a few ticks, whatever else is ready; a task that runs at each tick does so.
+ *  - A poll spends its budget by NART_BUDGET answers, not by waits, and gives no more than a share for
+ *    each arm above that.
+ *  - -ECANCELED and -ETIMEDOUT have a reason.
+ *  - After each poll a task waits for what was asked for in it, and for nothing else.
+ *  - When nothing is ready and nothing due, whoever waits has a reason.
+ *  - Dumps, reports and withdrawals touch living memory only; at the end no block and no descriptor is
+ *    left. */
+#include "program.h"
+
+#include <nart/driver.h>
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum {
+    DEPTH = 4,
+    BODIES = 48,
+    TASKS = 20,
+    TICKS = 600,
+    SHARE = 16,   /* answers of an arm behind one that spent the budget */
+    PATIENT = 6,  /* ticks that a ready operation may wait for its answer */
+    LOOPING = 16, /* and in a loop of races that others win: one race in four gives it a chance */
+};
+#define ARENA ((size_t)1 << 30)
+#define PAGE ((size_t)4096)
+
+nart_rt *rt;
+bool freeing;
+
+static const uint8_t *bytes, *bytes_end;
+static long blocks;
+static uint32_t bodies, tasks_live, ticks;
+static struct task *tasks[4096];
+static uint32_t task_count;
+
+void program_wrong(const char *file, int line, const char *cond, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fprintf(stderr, "%s:%d: not so: %s: ", file, line, cond);
+    vfprintf(stderr, format, args);
+    fprintf(stderr, "\n(tick %u, %lld us)\n", ticks, (long long)((virtual_now - at_ms(0)) / 1000));
+    fflush(NULL);
+    abort();
+}
+
+/* ---- bytes ---- */
+
+static uint8_t byte(void)
+{
+    return bytes < bytes_end ? *bytes++ : 0;
+}
+
+uint32_t pick(uint32_t n)
+{
+    return n > 256 ? (byte() << 8 | byte()) % n : byte() % n;
+}
+
+int64_t pick_time(void)
+{
+    uint8_t b = byte();
+    return b < 16 ? b * NART_US : b / 4 * NART_MS + (b & 3 ? 0 : 300 * NART_US);
+}
+
+/* ---- memory ---- */
+
+static unsigned char *arena, *arena_next;
+
+static size_t pages(size_t size)
+{
+    return (size + PAGE - 1) / PAGE * PAGE;
+}
+
+void *page_new(size_t size)
+{
+    unsigned char *p = arena_next;
+
+    arena_next += pages(size) + PAGE; /* one that faults between any two */
+    EXPECT(arena_next < arena + ARENA, "the arena is full");
+    EXPECT(mprotect(p, pages(size), PROT_READ | PROT_WRITE) == 0, "no memory");
+    return p + pages(size) - (size + 15) / 16 * 16;
+}
+
+void page_free(void *p, size_t size)
+{
+    unsigned char *page = (unsigned char *)p + (size + 15) / 16 * 16 - pages(size);
+
+    EXPECT(mprotect(page, pages(size), PROT_NONE) == 0, "no protection");
+}
+
+static void *counted_alloc(void *arg, size_t size, size_t align)
+{
+    void *p = NULL;
+
+    (void)arg;
+    if (posix_memalign(&p, align < sizeof p ? sizeof p : align, size) != 0)
+        return NULL;
+    blocks++;
+    return memset(p, 0xAA, size);
+}
+
+static void counted_free(void *arg, void *p, size_t size, size_t align)
+{
+    (void)arg, (void)align;
+    if (!p)
+        return;
+    memset(p, 0x55, size);
+    blocks--;
+    free(p);
+}
+
+static const nart_alloc counted = { counted_alloc, counted_free, NULL };
+
+struct handle *handle_new(void)
+{
+    return page_new(sizeof(struct handle));
+}
+
+void handle_take(struct arm *a, struct handle *h)
+{
+    h->users++;
+    a->handle = h;
+}
+
+void handle_retire(struct handle *h)
+{
+    h->closed = true;
+    if (h->users == 0)
+        page_free(h, sizeof *h);
+}
+
+/* ---- bodies ---- */
+
+enum form {
+    ONE,
+    FOR,
+    UNTIL,
+    ANY2,
+    ANY3,
+    ANY8,
+    FAIR4,
+    NESTED,
+    NESTED_FOR,
+    UNTIL_FAIR,
+    LOOP,
+    LOOP_FOR,
+    FLOOD,
+    AFTER,
+    AFTER_RACE,
+    SHIELDED,
+    YIELD,
+    FORMS
+};
+static const uint8_t arms_of[FORMS] = {
+    [ONE] = 1,   [FOR] = 1,    [UNTIL] = 1,      [ANY2] = 2,    [ANY3] = 3,       [ANY8] = 8,
+    [FAIR4] = 4, [NESTED] = 5, [NESTED_FOR] = 4, [LOOP] = 3,    [UNTIL_FAIR] = 3, [LOOP_FOR] = 2,
+    [FLOOD] = 1, [AFTER] = 1,  [AFTER_RACE] = 2, [SHIELDED] = 1
+};
+
+struct body {
+    nart_co co;
+    struct task *task;
+    struct body *up;
+    enum form form;
+    struct arm *op[ARMS];
+    struct body *kid[ARMS];
+    struct body *next; /* a loser that is stopped or awaited again */
+    nart_timer after;
+    nart_res r, ignored;
+    unsigned which, inner, steps, i, n, depth;
+    bool scoped, stopping, aside, flood, shielding;
+    int64_t scope_from, ns; /* the earliest that the deadline can be */
+    uint32_t late;
+};
+
+static struct body *body_new(struct task *t, struct body *up, bool flood)
+{
+    struct body *b = page_new(sizeof *b);
+
+    bodies++;
+    t->arms++;
+    b->task = t;
+    b->up = up;
+    b->depth = up ? up->depth + 1 : 0;
+    b->steps = pick(2) ? 1 : 1 + pick(5);
+    b->flood = flood;
+    return b;
+}
+
+static void arm_free(struct body *b, int i)
+{
+    struct arm *a = b->op[i];
+
+    if (!a)
+        return;
+    b->op[i] = NULL;
+    if (a->kind->end)
+        a->kind->end(a);
+    if (a->handle && --a->handle->users == 0 && a->handle->closed)
+        page_free(a->handle, sizeof *a->handle);
+    page_free(a, sizeof *a);
+}
+
+/* With all that it awaits. */
+static void body_free(struct body *b)
+{
+    for (int i = 0; i < ARMS; i++) {
+        arm_free(b, i);
+        if (b->kid[i])
+            body_free(b->kid[i]);
+    }
+    if (b->next)
+        body_free(b->next);
+    bodies--;
+    page_free(b, sizeof *b);
+}
+
+static void arm_new(struct body *b, int i, const struct kind *k)
+{
+    struct arm *a = page_new(sizeof *a);
+
+    b->task->arms++;
+    *a = (struct arm){ .kind = k, .task = b->task, .body = b };
+    while (!a->kind->begin(a))
+        a->kind = pick_flood();
+    b->op[i] = a;
+}
+
+/* What arm i is: an operation, or a body. */
+static void choose(struct body *b, int i)
+{
+    uint32_t what = pick(8);
+
+    if (what < 3 && b->depth < DEPTH && bodies < BODIES)
+        b->kid[i] = body_new(b->task, b, what == 0);
+    else
+        arm_new(b, i, what == 3 ? pick_flood() : pick_kind());
+}
+
+/* ---- operations, judged ---- */
+
+/* Is the running body told to end by a NART_STOP or a scope of a body above? */
+static bool told_from_above(const struct body *b)
+{
+    for (const struct body *up = b->up; up; up = up->up)
+        if (up->stopping || (up->scoped && up->scope_from <= virtual_now))
+            return true;
+    return false;
+}
+
+static void judge(struct arm *a, nart_res r)
+{
+    const struct body *b = a->body;
+
+    if (r == -ECANCELED)
+        EXPECT(a->task->asked || freeing || told_from_above(b),
+               "task %u, %s: cancelled without a reason", a->task->id, a->kind->name);
+    else if (r == -ETIMEDOUT)
+        EXPECT(b->scoped && b->scope_from <= virtual_now, "task %u, %s: timed out %lld us early",
+               a->task->id, a->kind->name, (long long)(b->scope_from - virtual_now) / 1000);
+    else if (r == -EBUSY)
+        EXPECT(a->handle && a->handle->users > 1, "task %u, %s: nobody else waits", a->task->id,
+               a->kind->name);
+    else
+        a->kind->answered(a, r);
+}
+
+static nart_res ask(nart_cx *cx, struct arm *a)
+{
+    struct task *t = a->task;
+    bool first = !a->called;
+
+    a->called = true;
+    if (first)
+        a->from = virtual_now;
+    nart_res r = a->kind->call(cx, a);
+    if (r == NART_PENDING) {
+        t->waits += a->kind->waits;
+        return r;
+    }
+    judge(a, r);
+    a->called = false;
+    a->starved = 0;
+    t->answers++;
+    t->refusals += r == -ECANCELED;
+    virtual_now += a->body->ns / 64; /* what the program does with it */
+    return r;
+}
+
+static nart_res body_run(nart_cx *cx, struct body *b);
+
+static nart_res arm(nart_cx *cx, struct body *b, int i)
+{
+    return b->kid[i] ? body_run(cx, b->kid[i]) : ask(cx, b->op[i]);
+}
+
+/* Behind a sleep, which was an answer as well. */
+static nart_res arm_after(nart_cx *cx, struct body *b)
+{
+    EXPECT(b->scope_from <= virtual_now, "a sleep before an operation was short");
+    b->task->answers++;
+    return arm(cx, b, 0);
+}
+
+/* ---- between awaits ---- */
+
+static void dump(void)
+{
+    char *text = NULL;
+    size_t n;
+    FILE *out = open_memstream(&text, &n);
+
+    EXPECT(out, "no stream");
+    nart_rt_dump(rt, out);
+    fclose(out);
+    free(text);
+}
+
+static void deed(nart_cx *cx)
+{
+    switch (pick(12)) {
+    case 0:
+    case 1:
+        dump();
+        break;
+    case 2:
+        virtual_now += pick_time();
+        break;
+    case 3:
+        if (cx)
+            (void)nart_now(cx);
+        virtual_now += pick_time();
+        break;
+    case 4:
+        if (task_any())
+            task_ask(task_any(), pick(4) == 0);
+        break;
+    case 5:
+        (void)task_spawn(NULL);
+        break;
+    default:
+        things_deed(cx);
+        break;
+    }
+}
+
+/* Something else to await, or the end. */
+static bool plan(nart_cx *cx, struct body *b)
+{
+    if (b->steps-- == 0)
+        return false;
+    for (uint32_t n = pick(4); n > 1; n--)
+        deed(cx);
+    b->form = b->flood ? FLOOD : (enum form)pick(FORMS);
+    b->ns = pick_time();
+    b->n = 8 + 16 * pick(256) * (1 + pick(4));
+    b->which = b->inner = b->i = 0;
+    b->r = 0;
+    for (int i = 0; i < arms_of[b->form]; i++)
+        if (b->form == FLOOD || ((b->form == LOOP || b->form == LOOP_FOR) && i == 0))
+            arm_new(b, i, pick_flood());
+        else
+            choose(b, i);
+    b->late = 0;
+    b->scoped = b->form == FOR || b->form == UNTIL || b->form == NESTED_FOR ||
+                b->form == UNTIL_FAIR || b->form == LOOP_FOR;
+    b->scope_from = virtual_now + b->ns;
+    nart_timer_cancel(&b->after);
+    return true;
+}
+
+/* The race of a loop is decided: does it go on? What lost begins anew, if its kind does. */
+static bool race_again(struct body *b)
+{
+    if (b->r < 0 || b->kid[b->which])
+        return false;
+    for (int i = 0; i < arms_of[b->form]; i++)
+        if (b->op[i])
+            b->op[i]->called = false;
+    return true;
+}
+
+static bool ended(const struct body *b)
+{
+    return !nart_co_active(&b->co);
+}
+
+/* The await is over: what has answered, lost or ended goes; losers that the program has not done with
+ * yet stay aside. */
+static void clear_up(struct body *b)
+{
+    b->scoped = false;
+    b->task->answers += (b->form == AFTER || b->form == AFTER_RACE) && b->r < 0; /* of the sleep */
+    for (int i = 0; i < ARMS; i++) {
+        struct body *kid = b->kid[i];
+        arm_free(b, i);
+        b->kid[i] = NULL;
+        if (!kid)
+            continue;
+        if (!ended(kid) && !b->next && pick(2)) {
+            b->next = kid;
+            kid->aside = true;
+        } else {
+            body_free(kid);
+        }
+    }
+}
+
+/* A loser that the body comes back to. */
+static bool stop_next(struct body *b)
+{
+    b->stopping = b->next && pick(2);
+    if (b->stopping)
+        b->next->aside = false;
+    return b->stopping;
+}
+
+static bool await_next(struct body *b)
+{
+    if (!b->next || pick(4) == 0)
+        return false;
+    if (pick(4) == 0) /* begun anew */
+        nart_co_init(&b->next->co);
+    b->next->steps++;
+    b->next->aside = false;
+    return true;
+}
+
+static void free_next(struct body *b)
+{
+    b->stopping = false;
+    if (b->next)
+        body_free(b->next);
+    b->next = NULL;
+}
+
+/* A body that begins anew drops what it awaited before. */
+static void begin(struct body *b)
+{
+    b->aside = false;
+    b->stopping = false;
+    b->scoped = false;
+    for (int i = 0; i < ARMS; i++) {
+        arm_free(b, i);
+        if (b->kid[i])
+            body_free(b->kid[i]);
+        b->kid[i] = NULL;
+    }
+    free_next(b);
+}
+
+static nart_res body_run(nart_cx *cx, struct body *b)
+{
+    NART_BEGIN(cx, &b->co);
+    begin(b);
+    while (plan(cx, b)) {
+        if (b->form == ONE) {
+            NART_AWAIT(b->r, arm(cx, b, 0));
+        } else if (b->form == FOR) {
+            NART_AWAIT_FOR(b->r, b->ns, arm(cx, b, 0));
+        } else if (b->form == UNTIL) {
+            NART_AWAIT_UNTIL(b->r, b->scope_from, arm(cx, b, 0));
+        } else if (b->form == ANY2) {
+            NART_AWAIT_ANY(b->which, b->r, arm(cx, b, 0), arm(cx, b, 1));
+        } else if (b->form == ANY3) {
+            NART_AWAIT_ANY(b->which, b->r, arm(cx, b, 0), arm(cx, b, 1), arm(cx, b, 2));
+        } else if (b->form == ANY8) {
+            NART_AWAIT_ANY(b->which, b->r, arm(cx, b, 0), arm(cx, b, 1), arm(cx, b, 2),
+                           arm(cx, b, 3), arm(cx, b, 4), arm(cx, b, 5), arm(cx, b, 6),
+                           arm(cx, b, 7));
+        } else if (b->form == FAIR4) {
+            NART_AWAIT_ANY_FAIR(b->which, b->r, arm(cx, b, 0), arm(cx, b, 1), arm(cx, b, 2),
+                                arm(cx, b, 3));
+        } else if (b->form == NESTED) {
+            NART_AWAIT_ANY(b->which, b->r, NART_ANY(b->inner, arm(cx, b, 0), arm(cx, b, 1)),
+                           arm(cx, b, 2), NART_ANY_FAIR(b->inner, arm(cx, b, 3), arm(cx, b, 4)));
+        } else if (b->form == NESTED_FOR) {
+            NART_AWAIT_FOR(b->r, b->ns,
+                           NART_ANY_FAIR(b->which, NART_ANY(b->inner, arm(cx, b, 0), arm(cx, b, 1)),
+                                         NART_ANY(b->inner, arm(cx, b, 2), arm(cx, b, 3))));
+        } else if (b->form == UNTIL_FAIR) {
+            NART_AWAIT_UNTIL(b->r, b->scope_from,
+                             NART_ANY_FAIR(b->which, arm(cx, b, 0), arm(cx, b, 1), arm(cx, b, 2)));
+        } else if (b->form == LOOP) {
+            for (; b->i < b->n; b->i++) {
+                NART_AWAIT_ANY(b->which, b->r, arm(cx, b, 0), arm(cx, b, 1), arm(cx, b, 2));
+                if (!race_again(b))
+                    break;
+            }
+        } else if (b->form == LOOP_FOR) {
+            for (; b->i < b->n; b->i++) {
+                b->scope_from = virtual_now + b->ns;
+                NART_AWAIT_FOR(b->r, b->ns, NART_ANY(b->which, arm(cx, b, 0), arm(cx, b, 1)));
+                if (!race_again(b))
+                    break;
+            }
+        } else if (b->form == FLOOD) {
+            for (; b->i < b->n && b->r >= 0; b->i++)
+                NART_AWAIT(b->r, arm(cx, b, 0));
+        } else if (b->form == AFTER) {
+            NART_AWAIT(b->r, NART_AFTER(&b->after, b->ns, arm_after(cx, b)));
+        } else if (b->form == AFTER_RACE) {
+            NART_AWAIT_ANY(b->which, b->r, NART_AFTER(&b->after, b->ns, arm_after(cx, b)),
+                           arm(cx, b, 1));
+        } else if (b->form == SHIELDED) {
+            for (b->n = b->n / 8; b->i < b->n && b->r >= 0; b->i++) {
+                NART_SHIELD(b->ns + NART_MS);
+                NART_AWAIT(b->r, arm(cx, b, 0));
+                NART_UNSHIELD();
+                if (b->kid[0])
+                    break;
+            }
+        } else {
+            NART_YIELD();
+        }
+        clear_up(b);
+        if (stop_next(b)) {
+            NART_STOP(b->ignored, body_run(cx, b->next));
+            free_next(b);
+        } else if (await_next(b)) {
+            NART_AWAIT(b->ignored, body_run(cx, b->next));
+            free_next(b);
+        } else {
+            free_next(b);
+        }
+        if (b->r == -ECANCELED)
+            break;
+    }
+    NART_END(b->r);
+}
+
+/* ---- tasks ---- */
+
+struct frame {
+    struct task *task;
+};
+
+static uint32_t count_arms(const struct body *b)
+{
+    uint32_t n = b->next ? 1 + count_arms(b->next) : 0;
+
+    for (int i = 0; i < ARMS; i++)
+        n += b->op[i] ? 1 : b->kid[i] ? 1 + count_arms(b->kid[i]) : 0;
+    return n;
+}
+
+/* The budget is spent by answers only, and an arm behind that gets a share. */
+static void check_answers(const struct task *t)
+{
+    uint32_t answers = t->answers - t->refusals;
+
+    EXPECT(answers <= NART_BUDGET + SHARE * t->arms,
+           "task %u gave %u answers in one poll with %u arms", t->id, answers, t->arms);
+    EXPECT(!(t->header->state & NART__T_SPENT) || t->answers >= NART_BUDGET,
+           "task %u spent its budget by %u answers", t->id, t->answers);
+}
+
+/* Registered in this poll is what was asked for in it. */
+static void check_registered(const struct task *t)
+{
+    uint32_t n = 0;
+
+    for (const nart__wait *w = t->header->waits; w; w = w->more)
+        n += w->seen == t->header->polls;
+    EXPECT(n <= t->waits, "task %u waits in %u places, %u were asked for", t->id, n, t->waits);
+}
+
+static nart_res task_poll(nart_cx *cx, void *frame)
+{
+    struct task *t = ((struct frame *)frame)->task;
+
+    t->header = cx->self;
+    t->answers = t->refusals = t->waits = 0;
+    t->arms = count_arms(t->root);
+    nart_res r = body_run(cx, t->root);
+    check_answers(t);
+    if (r == NART_PENDING) {
+        check_registered(t);
+    } else {
+        t->ended = true;
+        t->r = r = r == -ECANCELED ? r : (nart_res)(1000 + t->id);
+    }
+    return r;
+}
+
+static void task_drop(void *frame)
+{
+    struct task *t = ((struct frame *)frame)->task;
+
+    EXPECT(!t->dropped && (t->ended || t->aborted || freeing), "task %u is dropped", t->id);
+    t->dropped = true;
+    t->header = NULL;
+    tasks_live--;
+    body_free(t->root);
+    t->root = NULL;
+}
+
+static const nart_task_type task_type = NART_TASK_TYPE(struct frame, task_poll, task_drop);
+
+struct task *task_spawn(nart_join *join)
+{
+    if (tasks_live == TASKS || task_count == sizeof tasks / sizeof *tasks)
+        return NULL;
+    nart_res err;
+    struct frame *f = nart_rt_spawn_begin(rt, &task_type, &err);
+    if (!f) {
+        EXPECT(err == NART_ESHUTDOWN, "no task: %s", nart_err_name(err));
+        return NULL;
+    }
+    struct task *t = calloc(1, sizeof *t);
+    tasks[t->id = task_count++] = f->task = t;
+    tasks_live++;
+    t->root = body_new(t, NULL, false);
+    nart_join mine = { 0 };
+    EXPECT(nart_rt_spawn_commit(rt, f, join ? join : &mine) == 0, "no commit");
+    t->name = nart_join_task(join ? join : &mine);
+    nart_join_release(&mine);
+    return t;
+}
+
+struct task *task_any(void)
+{
+    return task_count ? tasks[task_count - 1 - pick(task_count < TASKS ? task_count : TASKS)]
+                      : NULL;
+}
+
+void task_ask(struct task *t, bool abort)
+{
+    nart_res r = abort ? nart_task_abort(rt, t->name) : nart_task_cancel(rt, t->name);
+
+    EXPECT(r == (t->ended || t->dropped ? NART_ESTALE : 0), "task %u: %s", t->id, nart_err_name(r));
+    if (r == 0) {
+        t->asked = true;
+        t->aborted |= abort;
+    }
+}
+
+bool join_aborted(const struct task *t)
+{
+    return t->ended ? t->r == -ECANCELED && t->asked : t->aborted;
+}
+
+/* ---- after each tick ---- */
+
+/* Ready, and not answered: for how long? */
+static void check_arm(struct arm *a, bool rest)
+{
+    bool loop = a->body->form == LOOP || a->body->form == LOOP_FOR;
+
+    if (!a->kind->ready || (!a->called && !loop) || !a->kind->ready(a)) {
+        a->starved = 0;
+        return;
+    }
+    EXPECT(!rest, "task %u: %s is ready, and nobody is polled", a->task->id, a->kind->name);
+    EXPECT(++a->starved <= (loop ? LOOPING : PATIENT), "task %u: %s is ready and gets no answer",
+           a->task->id, a->kind->name);
+}
+
+/* Under a shield, one after the other in a loop too, a task does not see it. */
+static void check_scope(struct body *b)
+{
+    if (!b->scoped || b->co.deadline > virtual_now || b->task->header->state & NART__T_SHIELD)
+        b->late = 0;
+    else
+        EXPECT(++b->late <= PATIENT, "task %u: the deadline of form %u passed %lld us ago",
+               b->task->id, b->form, (long long)(virtual_now - b->co.deadline) / 1000);
+}
+
+static void check_body(struct body *b, bool rest)
+{
+    if (b->aside || !nart_co_active(&b->co))
+        return;
+    check_scope(b);
+    for (int i = 0; i < ARMS; i++)
+        if (b->op[i])
+            check_arm(b->op[i], rest);
+        else if (b->kid[i])
+            check_body(b->kid[i], rest);
+    if (b->next)
+        check_body(b->next, rest);
+}
+
+/* All that it waits in was asked for in its last poll; and is there to be looked at. */
+static void check_waits(const struct task *t)
+{
+    for (const nart__wait *w = t->header->waits; w; w = w->more)
+        EXPECT(w->task == t->header && w->seen == t->header->polls,
+               "task %u waits for what its last poll did not ask for", t->id);
+}
+
+static void check_tick(bool rest)
+{
+    ticks++;
+    for (uint32_t i = 0; i < task_count; i++) {
+        struct task *t = tasks[i];
+        if (!t->header || t->ended || t->dropped)
+            continue;
+        check_waits(t);
+        check_body(t->root, rest);
+    }
+    if (rest)
+        things_rest();
+}
+
+/* ---- the loop, driven in both ways ---- */
+
+/* Yields while `turns` last, so that the loop never parks, then waits to be woken. */
+static struct {
+    uint32_t turns;
+    uint64_t tick; /* of the loop */
+    nart_waker waker;
+} watcher;
+
+/* Several polls of the watcher are one tick. */
+static bool is_new_tick(void)
+{
+    nart_rt_stats s = { .size = sizeof s };
+    uint64_t before = watcher.tick;
+
+    nart_rt_stats_get(rt, &s);
+    watcher.tick = s.ticks;
+    return s.ticks != before;
+}
+
+static nart_res watcher_poll(nart_cx *cx, void *frame)
+{
+    (void)frame;
+    watcher.waker = nart_cx_waker(cx);
+    if (watcher.turns > 0) {
+        if (is_new_tick()) {
+            watcher.turns--;
+            check_tick(false);
+        }
+        nart_wake_self(cx);
+    } else {
+        nart_rt_stop(rt);
+    }
+    return nart_cx_cancelled(cx) ? -ECANCELED : NART_PENDING;
+}
+
+static const nart_task_type watcher_type = NART_TASK_TYPE(struct frame, watcher_poll, NULL);
+
+/* As a program of its own: the loop runs for `n` ticks. */
+static void run(uint32_t n)
+{
+    watcher.turns = n;
+    nart_waker_wake(watcher.waker);
+    nart_res r = nart_rt_run(rt);
+    EXPECT(r == 0 && watcher.turns == 0, "ran: %s", nart_err_name(r));
+}
+
+/* As a guest of another loop: one tick, and when it was idle on to what is due. */
+static void step_once(void)
+{
+    nart_res polls = nart_rt_poll(rt, 0);
+    int64_t next = nart_rt_next_deadline(rt);
+    bool rest = polls == 0 && next > virtual_now;
+
+    EXPECT(polls >= 0, "%s", nart_err_name(polls));
+    check_tick(rest);
+    if (rest && next != NART_NEVER)
+        virtual_now = next;
+}
+
+static void report(void *arg, const char *line)
+{
+    (void)arg, (void)line;
+}
+
+static void program_begin(void)
+{
+    nart_rt_opts o = NART_RT_OPTS_INIT;
+    nart_res r;
+
+    arena = arena_next =
+        mmap(NULL, ARENA, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    EXPECT(arena != MAP_FAILED, "no arena");
+    freeing = false;
+    ticks = task_count = 0;
+    virtual_now = at_ms(0);
+    o.alloc = &counted;
+    o.report = report;
+    r = nart_rt_new(&o, &rt);
+    EXPECT(r == 0, "%s", nart_err_name(r));
+    r = nart_rt_spawn(rt, &watcher_type, NULL, NULL);
+    EXPECT(r == 0, "%s", nart_err_name(r));
+    EXPECT(nart_rt_poll(rt, 0) == 1, "the watcher");
+    things_begin();
+}
+
+static void program_end(void)
+{
+    bool before = pick(2);
+
+    if (pick(2))
+        (void)nart_rt_quiesce(rt, 0, NULL);
+    if (before)
+        things_end(false);
+    freeing = true;
+    nart_res r = nart_rt_free(rt);
+    EXPECT(r == 0, "%s", nart_err_name(r));
+    if (!before)
+        things_end(true);
+    for (uint32_t i = 0; i < task_count; i++) {
+        EXPECT(tasks[i]->dropped, "task %u is left", i);
+        free(tasks[i]);
+    }
+    EXPECT(blocks == 0, "%ld blocks are left", blocks);
+    EXPECT(bodies == 0 && tasks_live == 0, "%u bodies are left", bodies);
+    EXPECT(munmap(arena, ARENA) == 0, "no arena");
+}
+
+void program_run(const uint8_t *data, size_t size)
+{
+    bytes = data;
+    bytes_end = data + size;
+    program_begin();
+    for (uint32_t n = 1 + pick(6); n > 0; n--)
+        (void)task_spawn(NULL);
+    while (ticks < TICKS && bytes < bytes_end) {
+        uint32_t what = pick(8);
+        if (what < 3)
+            run(1 + pick(64));
+        else
+            step_once();
+        if (what == 7)
+            deed(NULL);
+    }
+    for (uint32_t n = 0; n < 64; n++)
+        step_once();
+    program_end();
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* program.h: what the files of the generator share; program.c says what it makes and what it checks. */
+#ifndef NART_FUZZ_PROGRAM_H
+#define NART_FUZZ_PROGRAM_H
+
+#include "../core/virtual.h"
+
+#include <nart/nart.h>
+
+/* Runs the program that these bytes are. Prints what is wrong and aborts. */
+void program_run(const uint8_t *data, size_t size);
+
+#define EXPECT(cond, ...) ((cond) ? (void)0 : program_wrong(__FILE__, __LINE__, #cond, __VA_ARGS__))
+NART__NORETURN __attribute__((format(printf, 4, 5))) void
+program_wrong(const char *file, int line, const char *cond, const char *format, ...);
+
+/* ---- bytes and memory ---- */
+
+uint32_t pick(uint32_t n);            /* from the bytes: 0 .. n - 1; 0 once they are used up */
+int64_t pick_time(void);              /* 0 to 60 ms, often a whole number of them */
+void *page_new(size_t size);          /* zeroed, in pages of its own, against their end */
+void page_free(void *p, size_t size); /* from here on any use of it faults */
+
+/* ---- what a program consists of ---- */
+
+enum { ARMS = 8, CROWD = 200 };
+
+struct task { /* the model's memory of one; lives as long as the program */
+    uint32_t id;
+    nart_task name;
+    nart__task *header; /* NULL: not polled yet, or dropped */
+    struct body *root;
+    bool asked, aborted, ended, dropped;
+    nart_res r;
+    uint32_t answers, refusals; /* in this poll: of operations; of them -ECANCELED */
+    uint32_t waits;             /* in this poll: what pending operations may have registered */
+    uint32_t arms;              /* when it began, and made in it */
+};
+
+/* A handle in memory of its own: goes once it is closed and no arm uses it. */
+struct handle {
+    uint32_t users;
+    bool closed;
+    union {
+        nart_tx tx;
+        nart_rx rx;
+        nart_bytes_tx btx;
+        nart_bytes_rx brx;
+        nart_oneshot_tx otx;
+        nart_oneshot_rx orx;
+        nart_watch_rx wrx;
+        nart_broadcast_rx crx;
+        nart_join join;
+        nart_fd fd;
+        nart_tcp tcp;
+    } u;
+};
+
+struct arm;
+
+/* A kind of operation. */
+struct kind {
+    const char *name;
+    unsigned waits;               /* that one pending call registers, at most */
+    bool (*begin)(struct arm *a); /* chooses its objects; false: there are none */
+    nart_res (*call)(nart_cx *cx, struct arm *a);
+    void (*answered)(struct arm *a, nart_res r); /* neither -ECANCELED nor -ETIMEDOUT nor -EBUSY */
+    bool (*ready)(const struct arm *a);          /* must the next call answer? NULL: not known */
+    void (*end)(struct arm *a);                  /* before its memory goes; NULL: nothing */
+};
+
+/* An operation in memory of its own, which goes when it has answered or lost its race. */
+struct arm {
+    const struct kind *kind;
+    struct task *task;
+    struct body *body; /* that evaluates it */
+    struct handle *handle;
+    struct thing *thing;
+    bool called;      /* and not answered since, nor lost a race */
+    uint32_t starved; /* ticks at whose end it was ready */
+    int64_t from, ns, at;
+    uint32_t n, m, turn;
+    union {
+        nart_timer timer;
+        nart_waiter waiter;
+        nart_interval interval;
+        nart_backoff backoff;
+        nart_waiter *crowd;
+    } u;
+};
+
+extern nart_rt *rt;
+extern bool freeing; /* nart_rt_free() runs */
+
+const struct kind *pick_kind(void);
+const struct kind *pick_flood(void); /* of operations that never wait */
+void handle_take(struct arm *a, struct handle *h);
+struct handle *handle_new(void);
+void handle_retire(struct handle *h); /* it has been closed */
+
+struct task *task_spawn(nart_join *join); /* NULL: there are enough */
+struct task *task_any(void);
+bool join_aborted(const struct task *t); /* what a join must say of one that has ended */
+void task_ask(struct task *t, bool abort);
+
+void things_begin(void);
+void things_deed(nart_cx *cx); /* something that does not wait, with some object; cx may be NULL */
+void things_rest(void);        /* nothing is ready and nothing due */
+void things_end(bool runtime_gone);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Random programs (program.c) from seeds. Each batch of seeds runs in a process of its own, so that one
+ * which ends it is named:
+ *
+ *     test_fuzz_program programs          as ctest does
+ *     test_fuzz_program programs 17       the program of seed 17, in this process
+ *     test_fuzz_program programs file     the program that the bytes of a file are */
+#include "program.h"
+#include "test.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { BATCH = 500, BYTES = 3000, HANGS = 120 };
+
+/* Bytes of all lengths; the small ones lead to other programs than the beginnings of long ones. */
+static void run_seed(uint64_t seed)
+{
+    static uint8_t bytes[BYTES];
+    uint64_t x = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    size_t size = 0;
+
+    do {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        bytes[size++] = (uint8_t)(x >> 24);
+    } while (size < BYTES && (x >> 40) % 800 != 0);
+    program_run(bytes, size);
+}
+
+static void run_file(const char *path)
+{
+    FILE *in = fopen(path, "rb");
+    static uint8_t bytes[1 << 20];
+
+    CHECK(in);
+    size_t n = fread(bytes, 1, sizeof bytes, in);
+    fclose(in);
+    program_run(bytes, n);
+}
+
+/* The seeds of a batch; `*at` is the one that runs. */
+static void run_batch(volatile uint64_t *at, uint64_t from, uint64_t to)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    CHECK_LE(0, child);
+    if (child == 0) {
+        alarm(HANGS);
+        for (*at = from; *at < to; ++*at)
+            run_seed(*at);
+        fflush(NULL);
+        _exit(0);
+    }
+    int status = 0;
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    if (status != 0)
+        test_fail(__FILE__, __LINE__, "seed %" PRIu64 " (%s)", *at,
+                  WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "see above");
+}
+
+TEST(programs)
+{
+    const char *what = test_argument();
+
+    if (what && what[strspn(what, "0123456789")] == '\0') {
+        run_seed(strtoull(what, NULL, 10));
+    } else if (what) {
+        run_file(what);
+    } else {
+        volatile uint64_t *at =
+            mmap(NULL, sizeof *at, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        CHECK(at != MAP_FAILED);
+        for (uint64_t from = 0, n = test_repeat(50000); from < n; from += BATCH)
+            run_batch(at, from, from + BATCH < n ? from + BATCH : n);
+    }
+}
