@@ -49,7 +49,7 @@ bool freeing;
 
 static const uint8_t *bytes, *bytes_end;
 static long blocks;
-static uint32_t bodies, tasks_live, ticks;
+static uint32_t bodies, tasks_live, task_limit, ticks;
 static struct task *tasks[4096];
 static uint32_t task_count;
 
@@ -74,7 +74,8 @@ static uint8_t byte(void)
 
 uint32_t pick(uint32_t n)
 {
-    return n > 256 ? (byte() << 8 | byte()) % n : byte() % n;
+    uint32_t b = byte();
+    return (n > 256 ? b << 8 | byte() : b) % n;
 }
 
 int64_t pick_time(void)
@@ -96,9 +97,8 @@ void *page_new(size_t size)
 {
     unsigned char *p = arena_next;
 
-    arena_next += pages(size) + PAGE; /* one that faults between any two */
+    arena_next += pages(size);
     EXPECT(arena_next < arena + ARENA, "the arena is full");
-    EXPECT(mprotect(p, pages(size), PROT_READ | PROT_WRITE) == 0, "no memory");
     return p + pages(size) - (size + 15) / 16 * 16;
 }
 
@@ -137,10 +137,14 @@ struct handle *handle_new(void)
     return page_new(sizeof(struct handle));
 }
 
-void handle_take(struct arm *a, struct handle *h)
+bool handle_take(struct arm *a, struct thing *t, struct handle *h)
 {
+    if (!h)
+        return false;
     h->users++;
     a->handle = h;
+    a->thing = t;
+    return true;
 }
 
 void handle_retire(struct handle *h)
@@ -148,6 +152,37 @@ void handle_retire(struct handle *h)
     h->closed = true;
     if (h->users == 0)
         page_free(h, sizeof *h);
+}
+
+/* What a task may still wait in until another poll of it has ended. */
+static struct grave {
+    struct grave *next;
+    const struct task *task;
+    uint32_t polls;
+    void *p;
+    size_t size;
+} * graves;
+
+void page_bury(struct task *t, void *p, size_t size)
+{
+    struct grave *g = malloc(sizeof *g);
+
+    *g = (struct grave){ graves, t, t->header ? t->header->polls : 0, p, size };
+    graves = g;
+}
+
+static void graves_look(bool all)
+{
+    for (struct grave **at = &graves, *g; (g = *at);) {
+        const nart__task *t = g->task->header;
+        if (!all && t && !(t->state & NART__T_DONE) && t->polls == g->polls) {
+            at = &g->next;
+            continue;
+        }
+        *at = g->next;
+        page_free(g->p, g->size);
+        free(g);
+    }
 }
 
 /* ---- bodies ---- */
@@ -247,13 +282,13 @@ static void arm_new(struct body *b, int i, const struct kind *k)
     b->op[i] = a;
 }
 
-/* What arm i is: an operation, or a body. */
-static void choose(struct body *b, int i)
+/* What arm i is: an operation, or a body; `busy`: often one that never waits. */
+static void choose(struct body *b, int i, bool busy)
 {
     uint32_t what = pick(8);
 
     if (what < 3 && b->depth < DEPTH && bodies < BODIES)
-        b->kid[i] = body_new(b->task, b, what == 0);
+        b->kid[i] = body_new(b->task, b, what == 0 || (busy && what == 1));
     else
         arm_new(b, i, what == 3 ? pick_flood() : pick_kind());
 }
@@ -279,10 +314,7 @@ static void judge(struct arm *a, nart_res r)
     else if (r == -ETIMEDOUT)
         EXPECT(b->scoped && b->scope_from <= virtual_now, "task %u, %s: timed out %lld us early",
                a->task->id, a->kind->name, (long long)(b->scope_from - virtual_now) / 1000);
-    else if (r == -EBUSY)
-        EXPECT(a->handle && a->handle->users > 1, "task %u, %s: nobody else waits", a->task->id,
-               a->kind->name);
-    else
+    else if (r != -EBUSY || !a->handle || a->handle->users == 1) /* nobody else waits */
         a->kind->answered(a, r);
 }
 
@@ -374,14 +406,14 @@ static bool plan(nart_cx *cx, struct body *b)
         deed(cx);
     b->form = b->flood ? FLOOD : (enum form)pick(FORMS);
     b->ns = pick_time();
-    b->n = 8 + 16 * pick(256) * (1 + pick(4));
+    b->n = pick(4) ? 8 + pick(256) : 16 * pick(256) * (1 + pick(4)); /* few, or many budgets */
     b->which = b->inner = b->i = 0;
     b->r = 0;
     for (int i = 0; i < arms_of[b->form]; i++)
         if (b->form == FLOOD || ((b->form == LOOP || b->form == LOOP_FOR) && i == 0))
             arm_new(b, i, pick_flood());
         else
-            choose(b, i);
+            choose(b, i, b->form == UNTIL || b->form == ANY2);
     b->late = 0;
     b->scoped = b->form == FOR || b->form == UNTIL || b->form == NESTED_FOR ||
                 b->form == UNTIL_FAIR || b->form == LOOP_FOR;
@@ -620,7 +652,7 @@ static const nart_task_type task_type = NART_TASK_TYPE(struct frame, task_poll, 
 
 struct task *task_spawn(nart_join *join)
 {
-    if (tasks_live == TASKS || task_count == sizeof tasks / sizeof *tasks)
+    if (tasks_live >= task_limit || task_count == sizeof tasks / sizeof *tasks)
         return NULL;
     nart_res err;
     struct frame *f = nart_rt_spawn_begin(rt, &task_type, &err);
@@ -645,11 +677,17 @@ struct task *task_any(void)
                       : NULL;
 }
 
+/* It has answered, was aborted (its frame may be held by a join all the same), or is gone. */
+static bool is_over(const struct task *t)
+{
+    return t->ended || t->dropped || (t->header && t->header->state & NART__T_DONE);
+}
+
 void task_ask(struct task *t, bool abort)
 {
     nart_res r = abort ? nart_task_abort(rt, t->name) : nart_task_cancel(rt, t->name);
 
-    EXPECT(r == (t->ended || t->dropped ? NART_ESTALE : 0), "task %u: %s", t->id, nart_err_name(r));
+    EXPECT(r == (is_over(t) ? NART_ESTALE : 0), "task %u: %s", t->id, nart_err_name(r));
     if (r == 0) {
         t->asked = true;
         t->aborted |= abort;
@@ -712,9 +750,10 @@ static void check_waits(const struct task *t)
 static void check_tick(bool rest)
 {
     ticks++;
+    graves_look(false);
     for (uint32_t i = 0; i < task_count; i++) {
         struct task *t = tasks[i];
-        if (!t->header || t->ended || t->dropped)
+        if (!t->header || is_over(t))
             continue;
         check_waits(t);
         check_body(t->root, rest);
@@ -793,8 +832,8 @@ static void program_begin(void)
     nart_rt_opts o = NART_RT_OPTS_INIT;
     nart_res r;
 
-    arena = arena_next =
-        mmap(NULL, ARENA, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    arena = arena_next = mmap(NULL, ARENA, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     EXPECT(arena != MAP_FAILED, "no arena");
     freeing = false;
     ticks = task_count = 0;
@@ -816,12 +855,13 @@ static void program_end(void)
     if (pick(2))
         (void)nart_rt_quiesce(rt, 0, NULL);
     if (before)
-        things_end(false);
+        things_end();
     freeing = true;
     nart_res r = nart_rt_free(rt);
     EXPECT(r == 0, "%s", nart_err_name(r));
     if (!before)
-        things_end(true);
+        things_end();
+    graves_look(true);
     for (uint32_t i = 0; i < task_count; i++) {
         EXPECT(tasks[i]->dropped, "task %u is left", i);
         free(tasks[i]);
@@ -836,16 +876,18 @@ void program_run(const uint8_t *data, size_t size)
     bytes = data;
     bytes_end = data + size;
     program_begin();
+    task_limit = pick(4) ? TASKS : 1 + pick(2);
     for (uint32_t n = 1 + pick(6); n > 0; n--)
         (void)task_spawn(NULL);
     while (ticks < TICKS && bytes < bytes_end) {
-        uint32_t what = pick(8);
-        if (what < 3)
+        for (uint32_t n = pick(6); n > 0; n--)
+            deed(NULL);
+        if (pick(8) == 0)
             run(1 + pick(64));
+        else if (pick(3) == 0)
+            run(1 + pick(8));
         else
             step_once();
-        if (what == 7)
-            deed(NULL);
     }
     for (uint32_t n = 0; n < 64; n++)
         step_once();

@@ -41,6 +41,10 @@ struct task { /* the model's memory of one; lives as long as the program */
 struct handle {
     uint32_t users;
     bool closed;
+    uint64_t seen;       /* the next value of a broadcast; the newest that was seen of a watch */
+    nart_bytes_buf buf;  /* the open claim of a sender of bytes */
+    nart_bytes_msg msg;  /* the message that a receiver of bytes holds */
+    struct claim *claim; /* the model's */
     union {
         nart_tx tx;
         nart_rx rx;
@@ -86,6 +90,10 @@ struct arm {
         nart_interval interval;
         nart_backoff backoff;
         nart_waiter *crowd;
+        struct {
+            nart_token token;
+            nart_waiter waiter;
+        } token;
     } u;
 };
 
@@ -94,9 +102,60 @@ extern bool freeing; /* nart_rt_free() runs */
 
 const struct kind *pick_kind(void);
 const struct kind *pick_flood(void); /* of operations that never wait */
-void handle_take(struct arm *a, struct handle *h);
+bool handle_take(struct arm *a, struct thing *t, struct handle *h); /* false: there is none */
+void page_bury(struct task *t, void *p, size_t size); /* once a poll of the task has ended */
+
+/* ---- what operations work on ---- */
+
+/* A sort of them: opened on demand, used by operations and by deeds, closed at the end or before. */
+struct sort {
+    bool (*open)(struct thing *t); /* false: it cannot be now */
+    void (*deed)(struct thing *t, nart_cx *cx);
+    void (*rest)(struct thing *t); /* at rest; NULL: nothing to look at */
+    void (*close)(struct thing *t);
+};
+
+struct thing {
+    const struct sort *sort;
+    bool closed;
+    struct handle *tx[2], *rx, *more; /* NULL: closed */
+    uint64_t sent, received, dropped;
+    uint32_t total, held; /* permits; notifications, and answers to them */
+    uint32_t users;       /* arms that have not been answered */
+    union {
+        nart_semaphore semaphore;
+        nart_notify notify;
+        nart_wait_group group;
+        nart_token token[3];
+        nart_watch_tx watch;
+        nart_broadcast_tx broadcast;
+        struct claims *claims;
+        struct set *set;
+        struct task *kid;
+        void *slot;
+        struct {
+            int fd[2];
+            uint64_t sent[2], received[2]; /* by end i */
+        } pair;
+    } u;
+};
+
+struct thing *thing_of(const struct sort *sort); /* at times a new one; NULL: there is none */
 struct handle *handle_new(void);
 void handle_retire(struct handle *h); /* it has been closed */
+
+enum {
+    VALUE_KINDS = 9,
+    VALUE_SORTS = 8,
+    SYNC_KINDS = 8,
+    SYNC_SORTS = 8,
+    IO_KINDS = 3,
+    IO_SORTS = 2
+};
+extern const struct kind value_kinds[VALUE_KINDS], sync_kinds[SYNC_KINDS], io_kinds[IO_KINDS];
+extern const struct kind own_channel, own_semaphore;
+extern const struct sort *const value_sorts[VALUE_SORTS], *const sync_sorts[SYNC_SORTS],
+                                                              *const io_sorts[IO_SORTS];
 
 struct task *task_spawn(nart_join *join); /* NULL: there are enough */
 struct task *task_any(void);
@@ -106,6 +165,6 @@ void task_ask(struct task *t, bool abort);
 void things_begin(void);
 void things_deed(nart_cx *cx); /* something that does not wait, with some object; cx may be NULL */
 void things_rest(void);        /* nothing is ready and nothing due */
-void things_end(bool runtime_gone);
+void things_end(void);
 
 #endif

@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { BATCH = 500, BYTES = 3000, HANGS = 120 };
+enum { BATCH = 500, BYTES = 6000, HANGS = 120 };
 
 /* Bytes of all lengths; the small ones lead to other programs than the beginnings of long ones. */
 static void run_seed(uint64_t seed)
@@ -30,7 +30,7 @@ static void run_seed(uint64_t seed)
         x ^= x >> 7;
         x ^= x << 17;
         bytes[size++] = (uint8_t)(x >> 24);
-    } while (size < BYTES && (x >> 40) % 800 != 0);
+    } while (size < BYTES && (x >> 40) % 1600 != 0);
     program_run(bytes, size);
 }
 

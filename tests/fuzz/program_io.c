@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Operations of random programs on real descriptors: readiness of socket pairs, and streams over loopback
+ * TCP, both with small buffers. Bytes are numbered in each direction. */
+#include "program.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { CHUNK = 2048 };
+
+static unsigned char chunk[CHUNK];
+
+static void fill(uint64_t from)
+{
+    for (size_t i = 0; i < CHUNK; i++)
+        chunk[i] = (unsigned char)((from + i) % 251);
+}
+
+static void check(uint64_t from, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        EXPECT(chunk[i] == (from + i) % 251, "byte %llu", (unsigned long long)(from + i));
+}
+
+static void small_buffers(int fd)
+{
+    int size = 4096;
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+}
+
+static bool has(int fd, short events)
+{
+    struct pollfd f = { fd, events, 0 };
+    return poll(&f, 1, 0) == 1;
+}
+
+/* Arm a waits in end i of its pair. */
+static bool end_begin(struct arm *a, const struct sort *sort)
+{
+    struct thing *p = thing_of(sort);
+    a->n = pick(2);
+    return p && handle_take(a, p, p->tx[a->n]);
+}
+
+static void received(struct thing *p, uint32_t i, size_t n)
+{
+    check(p->u.pair.received[i], n);
+    p->u.pair.received[i] += n;
+    EXPECT(p->u.pair.received[i] <= p->u.pair.sent[1 - i], "more than was sent");
+}
+
+/* ---- readiness ---- */
+
+static void fd_gone(struct thing *p, int i)
+{
+    struct handle *h = p->tx[i];
+
+    p->tx[i] = NULL;
+    if (!h)
+        return;
+    nart_res r = nart_fd_close(&h->u.fd);
+    EXPECT(r == 0, "%s", nart_err_name(r));
+    handle_retire(h);
+}
+
+static bool fd_open(struct thing *p)
+{
+    EXPECT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, p->u.pair.fd) == 0,
+           "no pair");
+    for (int i = 0; i < 2; i++) {
+        small_buffers(p->u.pair.fd[i]);
+        p->tx[i] = handle_new();
+        nart_res r = nart_fd_open(rt, p->u.pair.fd[i], 0, &p->tx[i]->u.fd);
+        EXPECT(r == 0, "%s", nart_err_name(r));
+    }
+    return true;
+}
+
+static void fd_close(struct thing *p)
+{
+    fd_gone(p, 0);
+    fd_gone(p, 1);
+    p->closed = true;
+}
+
+static void fd_write(struct thing *p, uint32_t i)
+{
+    fill(p->u.pair.sent[i]);
+    ssize_t n = send(p->u.pair.fd[i], chunk, CHUNK, MSG_NOSIGNAL);
+    if (n > 0)
+        p->u.pair.sent[i] += (uint64_t)n;
+    else if (errno == EAGAIN)
+        nart_fd_clear(&p->tx[i]->u.fd, NART_WRITE);
+}
+
+static void fd_read(struct thing *p, uint32_t i)
+{
+    ssize_t n = read(p->u.pair.fd[i], chunk, CHUNK);
+    if (n > 0)
+        received(p, i, (size_t)n);
+    else if (n < 0 && errno == EAGAIN)
+        nart_fd_clear(&p->tx[i]->u.fd, NART_READ);
+}
+
+static void fd_deed(struct thing *p, nart_cx *cx)
+{
+    uint32_t what = pick(16), i = pick(2);
+
+    (void)cx;
+    if (!p->tx[i])
+        return;
+    if (what == 0)
+        fd_gone(p, (int)i);
+    else if (what < 8)
+        fd_read(p, i);
+    else
+        for (uint32_t n = 0; n < what - 7; n++)
+            fd_write(p, i);
+}
+
+static const struct sort fd = { fd_open, fd_deed, NULL, fd_close };
+
+static bool ready_begin(struct arm *a)
+{
+    a->m = 1 + pick(3); /* NART_READ, NART_WRITE or both */
+    return end_begin(a, &fd);
+}
+
+static nart_res ready_call(nart_cx *cx, struct arm *a)
+{
+    return nart_fd_ready(cx, &a->handle->u.fd, a->m);
+}
+
+static void ready_answered(struct arm *a, nart_res r)
+{
+    struct thing *p = a->thing;
+
+    if (r < 0) {
+        EXPECT(r == -EBADF && a->handle->closed, "%s", nart_err_name(r));
+        return;
+    }
+    EXPECT(r > 0, "no bits");
+    if (a->handle->closed || freeing)
+        return;
+    if (r & NART_READ)
+        fd_read(p, a->n);
+    if (r & NART_WRITE)
+        fd_write(p, a->n);
+}
+
+static bool ready_ready(const struct arm *a)
+{
+    return a->handle->closed ||
+           (a->handle->users == 1 &&
+            has(a->thing->u.pair.fd[a->n],
+                (short)((a->m & NART_READ ? POLLIN : 0) | (a->m & NART_WRITE ? POLLOUT : 0))));
+}
+
+/* ---- streams ---- */
+
+static void tcp_gone(struct thing *p, int i)
+{
+    struct handle *h = p->tx[i];
+
+    p->tx[i] = NULL;
+    if (!h)
+        return;
+    nart_res r = nart_tcp_close(&h->u.tcp);
+    EXPECT(r == 0, "%s", nart_err_name(r));
+    handle_retire(h);
+}
+
+/* Two sockets that are connected. */
+static void tcp_pair(int pair[2])
+{
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t n = sizeof a;
+    int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    small_buffers(l);
+    EXPECT(bind(l, (struct sockaddr *)&a, n) == 0 && listen(l, 1) == 0 &&
+               getsockname(l, (struct sockaddr *)&a, &n) == 0,
+           "no listener");
+    pair[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    small_buffers(pair[0]);
+    EXPECT(connect(pair[0], (struct sockaddr *)&a, sizeof a) == 0, "no connection");
+    pair[1] = accept(l, NULL, NULL);
+    close(l);
+}
+
+static bool tcp_open(struct thing *p)
+{
+    tcp_pair(p->u.pair.fd);
+    for (int i = 0; i < 2; i++) {
+        p->tx[i] = handle_new();
+        nart_res r = nart_tcp_adopt(rt, p->u.pair.fd[i], &p->tx[i]->u.tcp);
+        EXPECT(r == 0, "%s", nart_err_name(r));
+    }
+    return true;
+}
+
+static void tcp_close(struct thing *p)
+{
+    tcp_gone(p, 0);
+    tcp_gone(p, 1);
+    p->closed = true;
+}
+
+static void tcp_deed(struct thing *p, nart_cx *cx)
+{
+    uint32_t what = pick(16), i = pick(2);
+
+    (void)cx;
+    if (what == 0) {
+        tcp_gone(p, (int)i);
+    } else if (what < 4 && p->tx[i]) {
+        struct handle *h = handle_new(), *old = p->tx[i];
+        nart_tcp_move(&h->u.tcp, &old->u.tcp);
+        p->tx[i] = h;
+        handle_retire(old);
+    } else if (what == 4 && p->tx[i]) {
+        (void)nart_tcp_shutdown(&p->tx[i]->u.tcp, NART_WRITE);
+        p->total |= 1u << i;
+    }
+}
+
+static const struct sort tcp = { tcp_open, tcp_deed, NULL, tcp_close };
+
+static bool stream_begin(struct arm *a)
+{
+    return end_begin(a, &tcp);
+}
+
+static nart_res tcp_send_call(nart_cx *cx, struct arm *a)
+{
+    struct thing *p = a->thing;
+
+    fill(p->u.pair.sent[a->n]);
+    nart_res r = nart_tcp_send(cx, &a->handle->u.tcp, chunk, CHUNK);
+    p->u.pair.sent[a->n] += r > 0 ? (uint64_t)r : 0;
+    return r;
+}
+
+static nart_res tcp_recv_call(nart_cx *cx, struct arm *a)
+{
+    nart_res r = nart_tcp_recv(cx, &a->handle->u.tcp, chunk, CHUNK);
+
+    if (r > 0)
+        received(a->thing, a->n, (size_t)r);
+    return r;
+}
+
+/* The other end has closed, or this one has shut down. */
+static bool tcp_broken(const struct arm *a, nart_res r)
+{
+    return (r == -EPIPE || r == -ECONNRESET) &&
+           (!a->thing->tx[1 - a->n] || a->thing->total & 1u << a->n);
+}
+
+static void tcp_sent(struct arm *a, nart_res r)
+{
+    EXPECT(r > 0 || (r == -EBADF && a->handle->closed) || tcp_broken(a, r), "%s", nart_err_name(r));
+}
+
+static void tcp_received(struct arm *a, nart_res r)
+{
+    const struct thing *p = a->thing;
+
+    EXPECT(r > 0 || (r == -EBADF && a->handle->closed) || tcp_broken(a, r) ||
+               (r == 0 && (!p->tx[1 - a->n] || p->total & 1u << (1 - a->n))),
+           "%s", nart_err_name(r));
+}
+
+static bool tcp_recv_ready(const struct arm *a)
+{
+    return a->handle->closed || (a->handle->users == 1 && has(a->thing->u.pair.fd[a->n], POLLIN));
+}
+
+static bool tcp_send_ready(const struct arm *a)
+{
+    return a->handle->closed || (a->handle->users == 1 && has(a->thing->u.pair.fd[a->n], POLLOUT));
+}
+
+/* ---- all of them ---- */
+
+const struct kind io_kinds[IO_KINDS] = {
+    { "fd_ready", 2, ready_begin, ready_call, ready_answered, ready_ready, NULL },
+    { "tcp_recv", 1, stream_begin, tcp_recv_call, tcp_received, tcp_recv_ready, NULL },
+    { "tcp_send", 1, stream_begin, tcp_send_call, tcp_sent, tcp_send_ready, NULL },
+};
+const struct sort *const io_sorts[IO_SORTS] = { &fd, &tcp };
