@@ -31,6 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum {
     DEPTH = 4,
@@ -39,16 +40,19 @@ enum {
     TICKS = 600,
     SHARE = 16,   /* answers of an arm behind one that spent the budget */
     PATIENT = 6,  /* ticks that a ready operation may wait for its answer */
-    LOOPING = 16, /* and in a loop of races that others win: one race in four gives it a chance */
+    DENIED = 3,   /* calls in which it may be put off, for want of budget */
+    LOOPING = 32, /* and in a loop of races that others win: one race in four gives it a chance */
 };
 #define ARENA ((size_t)1 << 30)
 #define PAGE ((size_t)4096)
 
 nart_rt *rt;
 bool freeing;
+int64_t time_seen;
 
 static const uint8_t *bytes, *bytes_end;
 static long blocks;
+static int free_descriptor;
 static uint32_t bodies, tasks_live, task_limit, ticks;
 static struct task *tasks[4096];
 static uint32_t task_count;
@@ -224,9 +228,10 @@ struct body {
     nart_timer after;
     nart_res r, ignored;
     unsigned which, inner, steps, i, n, depth;
-    bool scoped, stopping, aside, flood, shielding;
+    bool scoped, stopping, aside, flood, by_hand;
     int64_t scope_from, ns; /* the earliest that the deadline can be */
-    uint32_t late;
+    uint32_t late,
+        overdue; /* ticks, and polls after a spent budget, in which its deadline had passed */
 };
 
 static struct body *body_new(struct task *t, struct body *up, bool flood)
@@ -318,6 +323,21 @@ static void judge(struct arm *a, nart_res r)
         a->kind->answered(a, r);
 }
 
+/* What the kernel knows first, and the loop at its next look. */
+static bool is_outside(const struct kind *k)
+{
+    return k >= io_kinds && k < io_kinds + IO_KINDS;
+}
+
+/* In a loop of races, at any level above, others may win before it is its turn. */
+static uint32_t patience(const struct body *b, uint32_t otherwise)
+{
+    for (; b; b = b->up)
+        if (b->form == LOOP || b->form == LOOP_FOR)
+            return LOOPING;
+    return otherwise;
+}
+
 static nart_res ask(nart_cx *cx, struct arm *a)
 {
     struct task *t = a->task;
@@ -326,14 +346,19 @@ static nart_res ask(nart_cx *cx, struct arm *a)
     a->called = true;
     if (first)
         a->from = virtual_now;
+    time_seen = t->looked > cx->now ? t->looked : cx->now;
+    bool ready = a->kind->ready && !is_outside(a->kind) && a->kind->ready(a);
     nart_res r = a->kind->call(cx, a);
     if (r == NART_PENDING) {
         t->waits += a->kind->waits;
+        a->denied = ready ? a->denied + 1 : 0;
+        EXPECT(a->denied <= patience(a->body, DENIED), "task %u: %s is ready and is put off", t->id,
+               a->kind->name);
         return r;
     }
     judge(a, r);
     a->called = false;
-    a->starved = 0;
+    a->starved = a->denied = 0;
     t->answers++;
     t->refusals += r == -ECANCELED;
     virtual_now += a->body->ns / 64; /* what the program does with it */
@@ -414,7 +439,7 @@ static bool plan(nart_cx *cx, struct body *b)
             arm_new(b, i, pick_flood());
         else
             choose(b, i, b->form == UNTIL || b->form == ANY2);
-    b->late = 0;
+    b->late = b->overdue = 0;
     b->scoped = b->form == FOR || b->form == UNTIL || b->form == NESTED_FOR ||
                 b->form == UNTIL_FAIR || b->form == LOOP_FOR;
     b->scope_from = virtual_now + b->ns;
@@ -588,6 +613,24 @@ struct frame {
     struct task *task;
 };
 
+/* Written without a body: three operations under a deadline, all asked at each poll until one answers. */
+static nart_res hand_poll(nart_cx *cx, struct body *b)
+{
+    nart_res r = NART_PENDING;
+    nart_scope scope;
+
+    if (!b->scoped) {
+        for (int i = 0; i < 3; i++)
+            arm_new(b, i, pick_kind());
+        b->scoped = true;
+        b->co.deadline = b->scope_from = virtual_now + pick_time() + NART_MS;
+    }
+    nart_scope_enter(cx, &scope, b->co.deadline);
+    for (int i = 0; i < 3 && r == NART_PENDING; i++)
+        r = ask(cx, b->op[i]);
+    return nart_scope_leave(cx, &scope, r);
+}
+
 static uint32_t count_arms(const struct body *b)
 {
     uint32_t n = b->next ? 1 + count_arms(b->next) : 0;
@@ -618,6 +661,22 @@ static void check_registered(const struct task *t)
     EXPECT(n <= t->waits, "task %u waits in %u places, %u were asked for", t->id, n, t->waits);
 }
 
+/* A poll after one that spent its budget ends what has expired. */
+static void check_overdue(struct body *b)
+{
+    if (b->aside)
+        return;
+    bool passed = b->scoped && b->co.deadline <= virtual_now;
+    b->overdue = passed && !(b->task->header->state & NART__T_SHIELD) ? b->overdue + 1 : 0;
+    EXPECT(b->overdue <= patience(b, DENIED), "task %u: the deadline of form %u passed %lld us ago",
+           b->task->id, b->form, (long long)(virtual_now - b->co.deadline) / 1000);
+    for (int i = 0; i < ARMS; i++)
+        if (b->kid[i])
+            check_overdue(b->kid[i]);
+    if (b->next)
+        check_overdue(b->next);
+}
+
 static nart_res task_poll(nart_cx *cx, void *frame)
 {
     struct task *t = ((struct frame *)frame)->task;
@@ -625,7 +684,10 @@ static nart_res task_poll(nart_cx *cx, void *frame)
     t->header = cx->self;
     t->answers = t->refusals = t->waits = 0;
     t->arms = count_arms(t->root);
-    nart_res r = body_run(cx, t->root);
+    t->looked = cx->flags & NART__CX_BUSY ? virtual_now : 0;
+    if (t->looked)
+        check_overdue(t->root);
+    nart_res r = t->root->by_hand ? hand_poll(cx, t->root) : body_run(cx, t->root);
     check_answers(t);
     if (r == NART_PENDING) {
         check_registered(t);
@@ -664,6 +726,7 @@ struct task *task_spawn(nart_join *join)
     tasks[t->id = task_count++] = f->task = t;
     tasks_live++;
     t->root = body_new(t, NULL, false);
+    t->root->by_hand = pick(8) == 7;
     nart_join mine = { 0 };
     EXPECT(nart_rt_spawn_commit(rt, f, join ? join : &mine) == 0, "no commit");
     t->name = nart_join_task(join ? join : &mine);
@@ -711,7 +774,7 @@ static void check_arm(struct arm *a, bool rest)
         return;
     }
     EXPECT(!rest, "task %u: %s is ready, and nobody is polled", a->task->id, a->kind->name);
-    EXPECT(++a->starved <= (loop ? LOOPING : PATIENT), "task %u: %s is ready and gets no answer",
+    EXPECT(++a->starved <= patience(a->body, PATIENT), "task %u: %s is ready and gets no answer",
            a->task->id, a->kind->name);
 }
 
@@ -721,13 +784,14 @@ static void check_scope(struct body *b)
     if (!b->scoped || b->co.deadline > virtual_now || b->task->header->state & NART__T_SHIELD)
         b->late = 0;
     else
-        EXPECT(++b->late <= PATIENT, "task %u: the deadline of form %u passed %lld us ago",
-               b->task->id, b->form, (long long)(virtual_now - b->co.deadline) / 1000);
+        EXPECT(++b->late <= patience(b, PATIENT),
+               "task %u: the deadline of form %u passed %lld us ago", b->task->id, b->form,
+               (long long)(virtual_now - b->co.deadline) / 1000);
 }
 
 static void check_body(struct body *b, bool rest)
 {
-    if (b->aside || !nart_co_active(&b->co))
+    if (b->aside || (!b->by_hand && !nart_co_active(&b->co)))
         return;
     check_scope(b);
     for (int i = 0; i < ARMS; i++)
@@ -747,14 +811,26 @@ static void check_waits(const struct task *t)
                "task %u waits for what its last poll did not ask for", t->id);
 }
 
+/* Who is ready has its turn. */
+static void check_turn(struct task *t)
+{
+    bool waits = t->header->state & NART__T_READY && t->turn == t->header->polls;
+
+    t->turn = t->header->polls;
+    t->stalled = waits ? t->stalled + 1 : 0;
+    EXPECT(t->stalled <= PATIENT, "task %u is ready and is not polled", t->id);
+}
+
 static void check_tick(bool rest)
 {
     ticks++;
+    time_seen = virtual_now;
     graves_look(false);
     for (uint32_t i = 0; i < task_count; i++) {
         struct task *t = tasks[i];
         if (!t->header || is_over(t))
             continue;
+        check_turn(t);
         check_waits(t);
         check_body(t->root, rest);
     }
@@ -827,6 +903,15 @@ static void report(void *arg, const char *line)
     (void)arg, (void)line;
 }
 
+/* The lowest descriptor that is free: as many are open as it says. */
+static int descriptors(void)
+{
+    int fd = dup(STDERR_FILENO);
+
+    EXPECT(fd >= 0 && close(fd) == 0, "no descriptor");
+    return fd;
+}
+
 static void program_begin(void)
 {
     nart_rt_opts o = NART_RT_OPTS_INIT;
@@ -835,6 +920,7 @@ static void program_begin(void)
     arena = arena_next = mmap(NULL, ARENA, PROT_READ | PROT_WRITE,
                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     EXPECT(arena != MAP_FAILED, "no arena");
+    free_descriptor = descriptors();
     freeing = false;
     ticks = task_count = 0;
     virtual_now = at_ms(0);
@@ -866,6 +952,8 @@ static void program_end(void)
         EXPECT(tasks[i]->dropped, "task %u is left", i);
         free(tasks[i]);
     }
+    (void)nart_lib_trim();
+    EXPECT(descriptors() == free_descriptor, "descriptor %d is left", free_descriptor);
     EXPECT(blocks == 0, "%ld blocks are left", blocks);
     EXPECT(bodies == 0 && tasks_live == 0, "%u bodies are left", bodies);
     EXPECT(munmap(arena, ARENA) == 0, "no arena");

@@ -34,6 +34,8 @@ struct task { /* the model's memory of one; lives as long as the program */
     nart_res r;
     uint32_t answers, refusals; /* in this poll: of operations; of them -ECANCELED */
     uint32_t waits;             /* in this poll: what pending operations may have registered */
+    uint32_t turn, stalled;     /* its polls at the last tick; ticks that it was ready since */
+    int64_t looked;             /* the clock as this poll must know it: read after a spent budget */
     uint32_t arms;              /* when it began, and made in it */
 };
 
@@ -82,6 +84,7 @@ struct arm {
     struct thing *thing;
     bool called;      /* and not answered since, nor lost a race */
     uint32_t starved; /* ticks at whose end it was ready */
+    uint32_t denied;  /* calls that put it off though it was ready */
     int64_t from, ns, at;
     uint32_t n, m, turn;
     union {
@@ -98,7 +101,8 @@ struct arm {
 };
 
 extern nart_rt *rt;
-extern bool freeing; /* nart_rt_free() runs */
+extern int64_t time_seen; /* the reading of the clock that decides what is ready */
+extern bool freeing;      /* nart_rt_free() runs */
 
 const struct kind *pick_kind(void);
 const struct kind *pick_flood(void); /* of operations that never wait */

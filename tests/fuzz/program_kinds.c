@@ -36,7 +36,7 @@ static void sleep_answered(struct arm *a, nart_res r)
 
 static bool sleep_ready(const struct arm *a)
 {
-    return a->called && relative_due(a) <= virtual_now;
+    return a->called && relative_due(a) <= time_seen;
 }
 
 static nart_res until_call(nart_cx *cx, struct arm *a)
@@ -51,7 +51,7 @@ static void until_answered(struct arm *a, nart_res r)
 
 static bool until_ready(const struct arm *a)
 {
-    return a->at <= virtual_now;
+    return a->at <= time_seen;
 }
 
 /* The time of the first call of all races is kept in `at`. */
@@ -77,7 +77,7 @@ static void resume_answered(struct arm *a, nart_res r)
 
 static bool resume_ready(const struct arm *a)
 {
-    return a->turn && a->at <= virtual_now;
+    return a->turn && a->at <= time_seen;
 }
 
 /* ---- what never waits ---- */
