@@ -369,11 +369,13 @@ NART_API NART__NORETURN NART__COLD void nart__race_too_deep(const nart_cx *cx);
 NART_API NART__COLD void nart__race_share(nart_cx *cx, nart__race *r);
 
 /* One of n arms, another one from answer to answer: multiples of the golden ratio visit all of them
- * soon, in whatever steps the answers are counted. */
+ * soon, in whatever steps the answers are counted. The races of the body are counted as well: else a
+ * race within an arm of another one would always begin with the same arm as that. */
 static inline uint32_t nart__race_turn(const nart_cx *cx, uint32_t n)
 {
-    uint32_t answers = cx->self ? cx->self->polls * NART_BUDGET - (uint32_t)cx->go : 0;
-    return (uint32_t)(((uint64_t)(answers * UINT32_C(0x9e3779b9)) * n) >> 32);
+    uint32_t count = cx->self ? cx->self->polls * NART_BUDGET - (uint32_t)cx->go : 0;
+    count += cx->co->decided;
+    return (uint32_t)(((uint64_t)(count * UINT32_C(0x9e3779b9)) * n) >> 32);
 }
 
 /* In a busy task one race in four. */

@@ -728,3 +728,62 @@ TEST(a_sleep_that_lost_a_race_restarts_outside_of_one)
     nart_tx_close(&tx);
     nart_rt_free(rt);
 }
+
+/* ---- a loop of races that is an arm of another one ---- */
+
+struct nest {
+    nart_co co, inner, flood;
+    nart_timer outer[2], first, stop, endless;
+    nart_res r, inner_r, flood_r;
+    int which, inner_which;
+    bool stopped;
+    long polls;
+    uint32_t poll;
+};
+
+static nart_res nest_flood(nart_cx *cx, struct nest *f)
+{
+    NART_BEGIN(cx, &f->flood);
+    for (;;)
+        NART_AWAIT(f->flood_r, nart_sleep(cx, &f->endless, 0));
+    NART_END(0);
+}
+
+static nart_res nest_inner(nart_cx *cx, struct nest *f)
+{
+    NART_BEGIN(cx, &f->inner);
+    do
+        NART_AWAIT_ANY(f->inner_which, f->inner_r, nart_sleep(cx, &f->first, 0),
+                       nart_sleep(cx, &f->stop, 0), nest_flood(cx, f));
+    while (f->inner_which != 1);
+    f->stopped = true;
+    NART_END(0);
+}
+
+static nart_res nest_run(nart_cx *cx, void *frame)
+{
+    struct nest *f = frame;
+
+    if (f->poll != cx->self->polls)
+        f->polls++;
+    f->poll = cx->self->polls;
+    CHECK_LE(f->polls, 64);
+    NART_BEGIN(cx, &f->co);
+    do
+        NART_AWAIT_ANY(f->which, f->r, nart_sleep(cx, &f->outer[0], 0),
+                       nart_sleep(cx, &f->outer[1], 0), nest_inner(cx, f));
+    while (f->which != 2);
+    CHECK(f->stopped);
+    NART_END(0);
+}
+
+/* Only another turn than that of the race around it lets the second arm within begin. */
+TEST(a_race_within_a_race_takes_turns_of_its_own)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct nest, nest_run, NULL);
+    nart_join join;
+
+    rt = new_rt();
+    spawn(rt, &type, &join);
+    run_to_the_end(rt, &join);
+}
