@@ -153,7 +153,7 @@ enum {
     VALUE_SORTS = 8,
     SYNC_KINDS = 8,
     SYNC_SORTS = 8,
-    IO_KINDS = 3,
+    IO_KINDS = 4,
     IO_SORTS = 2
 };
 extern const struct kind value_kinds[VALUE_KINDS], sync_kinds[SYNC_KINDS], io_kinds[IO_KINDS];

@@ -162,7 +162,10 @@ static const struct kind now = { "sleep 0", 0, always_begin, yes_call, yes_answe
 
 #define COUNT(a) ((uint32_t)(sizeof(a) / sizeof *(a)))
 
-const struct kind *pick_kind(void)
+/* Half of the programs have a kind that is their theme: so that many wait in one object. */
+static const struct kind *theme;
+
+static const struct kind *pick_from_all(void)
 {
     switch (pick(8)) {
     case 0:
@@ -177,6 +180,11 @@ const struct kind *pick_kind(void)
     default:
         return &value_kinds[pick(VALUE_KINDS)];
     }
+}
+
+const struct kind *pick_kind(void)
+{
+    return theme && pick(2) ? theme : pick_from_all();
 }
 
 const struct kind *pick_flood(void)
@@ -212,16 +220,25 @@ void things_begin(void)
 {
     thing_count = 0;
     over = false;
+    theme = pick(2) ? pick_from_all() : NULL;
 }
 
-void things_deed(nart_cx *cx)
+static struct thing *thing_any(void)
 {
     uint32_t i = pick(VALUE_SORTS + SYNC_SORTS + IO_SORTS);
-    struct thing *t =
-        thing_of(i < VALUE_SORTS                ? value_sorts[i]
-                 : i < VALUE_SORTS + SYNC_SORTS ? sync_sorts[i - VALUE_SORTS]
-                                                : io_sorts[i - VALUE_SORTS - SYNC_SORTS]);
-    if (t)
+
+    if (i < VALUE_SORTS)
+        return thing_of(value_sorts[i]);
+    i -= VALUE_SORTS;
+    return thing_of(i < SYNC_SORTS ? sync_sorts[i] : io_sorts[i - SYNC_SORTS]);
+}
+
+/* Mostly with what operations use already. */
+void things_deed(nart_cx *cx)
+{
+    struct thing *t = thing_count > 0 && pick(4) ? &things[pick(thing_count)] : thing_any();
+
+    if (t && !t->closed)
         t->sort->deed(t, cx);
 }
 
