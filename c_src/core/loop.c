@@ -251,8 +251,9 @@ static NART__COLD void poll_odd(nart_rt *rt, nart__task *t)
     }
     if (t->state & NART__T_SPENT)
         rt->stats.budgets_spent++;
+    bool is_last = (t->state & (NART__T_ABORTED | NART__T_ENDING)) == NART__T_ABORTED;
     nart_res r = nart__poll(&rt->cx, t, true);
-    if ((t->state & (NART__T_ABORTED | NART__T_ENDING)) == NART__T_ABORTED)
+    if (is_last)
         rt->cx.flags |= NART__CX_END;
     after_poll(rt, t, r);
 }
@@ -534,7 +535,7 @@ static nart_res enter(nart_rt *rt)
     nart_res r = nart__rt_check(rt);
     if (r)
         return r;
-    if (rt->running)
+    if (rt->running || rt->dropping)
         return -EDEADLK;
     nart__rt_bind(rt);
     rt->running = true;

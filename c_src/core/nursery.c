@@ -2,8 +2,8 @@
 /* nursery.c: tasks whose owner's frame outlives them.
  *
  * What it keeps true
- *  1. An open nursery is a wait of its owner in the state NART__OPEN, which no sweep and no race ends. So
- *     whatever ends the owner finds it.
+ *  1. An open nursery is a wait of its owner that no sweep and no race ends. So whatever ends the owner
+ *     finds it.
  *  2. An owner that has answered, or is to be dropped, while a child is left does not end: it is
  *     polled by ending_poll() instead of its own function from then on, and that answers once the last
  *     child has ended. Its join, drop and slot come after that as always.
@@ -34,7 +34,7 @@ static void open_withdraw(nart__wait *w)
     (void)w; /* the task's list is all that it is in */
 }
 
-static const struct nart__wait_ops open_ops = { "nursery", open_withdraw };
+const struct nart__wait_ops nart__nursery_ops = { "nursery", open_withdraw };
 
 static nart_nursery *nursery_of(nart__wait *w)
 {
@@ -81,8 +81,7 @@ nart_res nart_nursery_open(nart_cx *cx, nart_nursery *n, uint32_t flags)
         return -EBUSY;
     *n = (nart_nursery){ .flags = flags };
     nart__wait_begin(cx->self, &n->wait);
-    n->wait.ops = &open_ops;
-    n->wait.state = NART__OPEN;
+    n->wait.ops = &nart__nursery_ops;
     n->wait.co = cx->co;
     return 0;
 }
@@ -185,6 +184,7 @@ nart_res nart_nursery_join(nart_cx *cx, nart_nursery *n, nart_res *error)
         return NART_ECLOSED;
     if (n->wait.task != cx->self)
         return -EBUSY;
+    n->wait.co = cx->co;
     if (n->len > 0) {
         if (r == 0)
             r = nart__park(cx);
@@ -220,7 +220,7 @@ bool nart__nursery_holds(nart__task *t, nart_res r)
 
     for (nart__wait *w = t->waits, *more; w; w = more) {
         more = w->more;
-        if (w->state != NART__OPEN) {
+        if (!nart__is_nursery(w)) {
             nart__withdraw(w);
             continue;
         }
@@ -252,10 +252,10 @@ void nart__nursery_left(nart__wait *w, const nart_co *co)
     }
 }
 
-void nart__nursery_lost(nart__wait *w)
+/* Between the body that opened it and the one that decides there may be others, whose frames may go: from
+ * here on the latter stands for it. It stays open, also without tasks: its join has their error. */
+void nart__nursery_lost(nart__wait *w, nart_co *co)
 {
-    if (nursery_of(w)->len == 0)
-        nart__unwait(w);
-    else
-        nart_nursery_cancel(nursery_of(w));
+    w->co = co;
+    nart_nursery_cancel(nursery_of(w));
 }

@@ -226,6 +226,9 @@ nart__task *nart__rt_slot(const nart_rt *rt, uint32_t slot);
  * the slots that were ever used: others cost nothing. */
 nart__task *nart__rt_next(const nart_rt *rt, uint32_t *slot);
 
+/* Drops the frame of a task that was never spawned; `rt` is NULL when its runtime has gone. */
+void nart__frame_drop(nart_rt *rt, const nart_task_type *type, void *frame);
+
 /* A task has answered, or is being dropped: NART_EABORTED. Its wakes, its join, its frame. */
 void nart__task_finish(nart_rt *rt, nart__task *t, nart_res r);
 

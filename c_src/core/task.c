@@ -116,6 +116,18 @@ void nart__tasks_drop(nart_rt *rt, nart__task *first)
         drop_queued(rt);
 }
 
+void nart__frame_drop(nart_rt *rt, const nart_task_type *type, void *frame)
+{
+    if (!type->drop)
+        return;
+    bool outermost = rt && !rt->dropping;
+    if (outermost)
+        rt->dropping = true;
+    type->drop(frame);
+    if (outermost)
+        drop_queued(rt); /* what it has released */
+}
+
 static NART__NOINLINE void frame_drop(nart_rt *rt, nart__task *t)
 {
     bool is_first = !(t->state & NART__T_DROPPED);

@@ -205,10 +205,11 @@ static nart_res park(nart_cx *cx, nart_task_set *s, bool for_all)
 
     if (NART_UNLIKELY(s->home != cx))
         return NART_EDRIVER;
+    bool asked = nart__wait_in_use(&s->wait); /* by another arm of this poll's race */
     nart_res r = nart__park_in(cx, &s->wait, &begun);
     if (r == NART_PENDING) {
         s->wait.ops = &set_ops;
-        s->for_all = for_all;
+        s->for_all = for_all && (!asked || s->for_all);
     }
     return r;
 }

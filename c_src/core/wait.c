@@ -45,19 +45,6 @@ static void withdraw_own(const nart_cx *cx, nart__wait *w)
         nart__withdraw(w);
 }
 
-static NART__COLD nart_res refuse(nart_cx *cx, nart__wait *w)
-{
-    withdraw_own(cx, w);
-    if (cx->refused < NART__PATIENCE) {
-        cx->refused++;
-        return -ECANCELED;
-    }
-    cx->self->state |= NART__T_DEAF;
-    cx->self->leaf = cx->co;
-    cx->flags |= NART__CX_END;
-    return NART_PENDING;
-}
-
 /* The wait, if there is one, keeps its place in the queue, or its turn. */
 static nart_res spent(nart_cx *cx, nart__wait *w)
 {
@@ -71,6 +58,21 @@ static nart_res spent(nart_cx *cx, nart__wait *w)
     t->leaf = cx->co;
     cx->flags |= NART__CX_SPENT;
     nart_wake_self(cx);
+    return NART_PENDING;
+}
+
+static NART__COLD nart_res refuse(nart_cx *cx, nart__wait *w)
+{
+    withdraw_own(cx, w);
+    if (cx->refused < NART__PATIENCE) {
+        cx->refused++;
+        return -ECANCELED;
+    }
+    if (!(cx->stop & NART__STOP_CANCEL)) /* a NART_STOP: goes on in the next poll */
+        return spent(cx, w);
+    cx->self->state |= NART__T_DEAF;
+    cx->self->leaf = cx->co;
+    cx->flags |= NART__CX_END;
     return NART_PENDING;
 }
 
@@ -118,7 +120,7 @@ void nart__sweep(nart__task *t)
 {
     for (nart__wait *w = t->waits, *more; w; w = more) {
         more = w->more;
-        if (w->seen != t->polls && w->state != NART__OPEN)
+        if (w->seen != t->polls && !nart__is_nursery(w))
             nart__withdraw(w);
     }
 }
@@ -129,7 +131,7 @@ void nart__leave_range(nart__task *t, const void *from, size_t size)
         more = w->more;
         if ((uintptr_t)w - (uintptr_t)from >= size)
             continue;
-        if (w->seen == t->polls || w->state == NART__OPEN)
+        if (w->seen == t->polls || nart__is_nursery(w))
             nart__wait_misused(w);
         nart__withdraw(w);
     }
@@ -179,7 +181,7 @@ void nart__co_ended(nart_cx *cx, const nart_co *co)
         more = w->more;
         if (!is_under(w->co, co))
             continue;
-        bool its_nursery = w->state == NART__OPEN && w->co == co;
+        bool its_nursery = nart__is_nursery(w) && w->co == co;
         w->co = co->up;
         if (its_nursery)
             nart__nursery_left(w, co);
@@ -205,10 +207,10 @@ void nart__withdraw_under(nart_cx *cx, nart_co *co)
         more = w->more;
         if (!is_under(w->co, co))
             continue;
-        if (w->state != NART__OPEN)
+        if (!nart__is_nursery(w))
             nart__withdraw(w);
         else if (w->co != co)
-            nart__nursery_lost(w);
+            nart__nursery_lost(w, co);
     }
 }
 
@@ -268,9 +270,11 @@ int64_t nart__now_read(nart_cx *cx)
 
 /* ---- sleeping: each poll states the deadline anew, so there is nothing to withdraw ---- */
 
+/* Which body, and how many races it has decided. */
 static uint32_t decided(const nart_cx *cx)
 {
-    return cx->co ? cx->co->decided : 0;
+    const nart_co *co = cx->co;
+    return co ? (co->decided & ~NART__CO_HOT) ^ (uint32_t)((uintptr_t)co >> 3) : 0;
 }
 
 /* Begun, and not in a race of the body that is over. */

@@ -15,9 +15,8 @@
 #include <nart/driver.h>
 
 /* Granted: what is waited for has reserved something. Closed, done: the answer is there, and the wait
- * has nothing more to do with what was waited for, which may be gone. Open: a nursery, whose wait lasts until
- * it is joined. */
-enum { NART__IDLE, NART__QUEUED, NART__GRANTED, NART__CLOSED, NART__DONE, NART__OPEN };
+ * has nothing more to do with what was waited for, which may be gone. */
+enum { NART__IDLE, NART__QUEUED, NART__GRANTED, NART__CLOSED, NART__DONE };
 
 /* -ECANCELED answers in one poll after which a body counts as deaf. */
 #define NART__PATIENCE 65536
@@ -67,9 +66,19 @@ static inline void nart__stop_remove(nart_cx *cx, uint32_t why)
         cx->go = cx->kept;
 }
 
-/* An open nursery, of which `w` is the wait: the body that opened it ends; or has lost a race. */
+/* An open nursery, of which `w` is the wait: the body that opened it ends; or it has lost the race of
+ * another body, co. */
 NART__COLD void nart__nursery_left(nart__wait *w, const nart_co *co);
-NART__COLD void nart__nursery_lost(nart__wait *w);
+NART__COLD void nart__nursery_lost(nart__wait *w, nart_co *co);
+
+extern const struct nart__wait_ops nart__nursery_ops;
+
+/* An open nursery is a wait that lasts until it is joined. Told by what never changes while somebody waits:
+ * the state may be another thread's to write. */
+static inline bool nart__is_nursery(const nart__wait *w)
+{
+    return w->ops == &nart__nursery_ops;
+}
 
 /* A sleep of its own: begins, and waits. For operations that count their time themselves. */
 void nart__timer_begin(nart_cx *cx, nart_timer *t, int64_t at);

@@ -51,8 +51,8 @@ static void carry_out(void *to, nart__post *p)
     order *o = (order *)(void *)p;
     nart_res r = rt ? nart_rt_spawn(rt, o->type, o->frame, NULL) : NART_ESTALE;
 
-    if (r && o->type->drop)
-        o->type->drop(o->frame);
+    if (r)
+        nart__frame_drop(rt, o->type, o->frame);
     if (r && rt && r != NART_ESHUTDOWN)
         nart__rt_report(rt, "%s: task %s, spawned by another thread, was dropped: %s", rt->name,
                         o->type->name, nart_strerror(r));

@@ -223,9 +223,12 @@ nart_res nart_tcp_write(nart_cx *cx, nart_tcp *s, nart_tcp_writer *w)
     nart_res r = nart__io_enter(&s->io, NART_WRITE, cx);
     if (NART_UNLIKELY(r))
         return r;
-    if (NART_UNLIKELY(w->done > 0 && w->id != s->io.id && s->state >= OPEN))
+    if (NART_UNLIKELY(s->state < OPEN))
+        return not_open(s);
+    if (NART_UNLIKELY(w->done > 0 && (w->id != s->io.id || w->host != s->io.host)))
         return -EINVAL;
     w->id = s->io.id;
+    w->host = s->io.host;
     r = send_rest(cx, s, w->buf, w->len, &w->done);
     if (r < 0)
         return r;

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define MAX_DEPTH 32
+#define MAX_WAITS 256
 
 static const char *base_name(const char *path)
 {
@@ -80,16 +81,28 @@ static const char *leaf_name(const nart__task *t)
     return t->wake_at != NART_NEVER ? "sleep" : "a waker";
 }
 
-/* The newest is first in the list, the oldest is shown first. */
-static void print_waits(FILE *out, const nart_rt *rt, const nart__task *t, const nart__wait *w)
+static void print_wait(FILE *out, const nart_rt *rt, const nart__task *t, const nart__wait *w)
 {
-    if (!w)
-        return;
-    print_waits(out, rt, t, w->more);
     print_head(out, rt, t);
     print_chain(out, w->co);
     fputs(w->ops->name, out);
     print_deadline(out, rt, t);
+}
+
+/* The newest is first in the list, the oldest is shown first; of many the newest MAX_WAITS. */
+static void print_waits(FILE *out, const nart_rt *rt, const nart__task *t)
+{
+    const nart__wait *shown[MAX_WAITS];
+    int n = 0;
+
+    for (const nart__wait *w = t->waits; w && n < MAX_WAITS; w = w->more)
+        shown[n++] = w;
+    if (n == MAX_WAITS && shown[n - 1]->more) {
+        print_head(out, rt, t);
+        fprintf(out, "more than %d waits, of which the newest are\n", MAX_WAITS);
+    }
+    while (n > 0)
+        print_wait(out, rt, t, shown[--n]);
 }
 
 static void dump_task(FILE *out, const nart_rt *rt, const nart__task *t)
@@ -99,7 +112,7 @@ static void dump_task(FILE *out, const nart_rt *rt, const nart__task *t)
         fprintf(out, "%s\n", nart_err_name(t->res));
         return;
     }
-    print_waits(out, rt, t, t->waits);
+    print_waits(out, rt, t);
     if (t->waits)
         return;
     print_head(out, rt, t);

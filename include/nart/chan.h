@@ -175,7 +175,7 @@ NART_API void nart_rx_shut(nart_rx *rx);
  * returns. The value of a send that runs on another thread meanwhile stays its caller's (NART_ECLOSED),
  * or is dropped as well (0). MPSC: the close waits for sends that have begun, which takes the time of a
  * copy. SPSC: such a send may drop what is left in the place of the close. `drop_value` may close any
- * handle. **Thread**: the end's own. **Cost**: that of nart_rx_shut(), and of `drop_value`.
+ * handle but the end whose call runs it. **Thread**: the end's own. **Cost**: that of nart_rx_shut(), and of `drop_value`.
  */
 NART_API void nart_tx_close(nart_tx *tx);
 NART_API void nart_rx_close(nart_rx *rx);

@@ -71,10 +71,10 @@ typedef struct nart_site {
 
 /** The state of one body, in its frame. All zero = not begun. 40 bytes. */
 struct nart_co {
-    uint32_t at;           /* 0 not begun, a source line = parked there, NART__CO_RUNNING; flags */
-    uint32_t decided;      /* races of its own so far; tells a sleep that it lost one of them */
-    int64_t deadline;      /* of the scope it awaits in */
-    nart_co *up;           /* the body that awaits this one; rebuilt at each poll */
+    uint32_t at;      /* 0 not begun, a source line = parked there, NART__CO_RUNNING; flags */
+    uint32_t decided; /* races of its own so far, times 16; and those since all arms were asked */
+    int64_t deadline; /* of the scope it awaits in */
+    nart_co *up;      /* the body that awaits this one; rebuilt at each poll */
     const nart_site *site; /* set when it begins */
     int64_t shield;        /* when the shield that it opened ends; tells whose the task's is */
 };
@@ -82,6 +82,7 @@ struct nart_co {
 #define NART__CO_RUNNING 0x0fffffffu
 #define NART__CO_LINE 0x0fffffffu    /* what is no flag */
 #define NART__CO_SHIELD 0x10000000u  /* it has opened one */
+#define NART__CO_HOT 15u             /* of `decided` */
 #define NART__CO_STOPPED 0x20000000u /* in a NART_STOP, which goes on when the shield ends */
 
 /** Makes a body that was left in the middle (a loser of a race that is not awaited again) restart at its
@@ -89,6 +90,7 @@ struct nart_co {
 static inline void nart_co_init(nart_co *co)
 {
     co->at = 0;
+    co->decided = (co->decided | NART__CO_HOT) + 1; /* its sleeps restart, too */
 }
 
 /** Has the body begun and not ended? (It waits, or it lost a race and stays where it was.) */
@@ -285,10 +287,11 @@ static inline void nart__scope_begin(nart_cx *cx, nart_co *co, int64_t ns)
  * that answered, counted from 0; `dst` = its answer. The others are withdrawn at once: no handle in them
  * waits any more, nothing was taken, and what was reserved for them has passed on.
  *
- * Of arms that are ready at the same time the first one written wins. But no arm starves another: when an
- * arm has spent the budget of the poll, each arm after it may still give a few answers, and a task whose
- * last poll spent its budget begins one race in four with another arm. So a deadline, a token or a
- * shutdown on any arm wins after a few answers, whatever is ready on the others.
+ * Of arms that are ready at the same time the first one written wins. But no arm starves another:
+ *  - when an arm has spent the budget of the poll, each arm after it may still give a few answers;
+ *  - a task whose last poll spent its budget begins one race in four with an arm chosen at random;
+ *  - so does a body's 16th race in a row that was decided without having asked all of its arms.
+ * So a deadline, a token or a shutdown on any arm wins soon, whatever is ready on the others.
  *
  * What a loser does when it is awaited again:
  *  - a relative sleep (nart_sleep()) restarts, so this is an idle timeout:
@@ -305,8 +308,8 @@ static inline void nart__scope_begin(nart_cx *cx, nart_co *co, int64_t ns)
 /** The race as an expression, for NART_AWAIT_FOR and NART_AWAIT_UNTIL. */
 #define NART_ANY(which, ...) NART__RACE(nart__race_first, which, __VA_ARGS__)
 
-/** The same, but each evaluation begins with another arm, so arms that are always ready win equally
- *  often. */
+/** The same, but each evaluation begins with an arm chosen at random and goes on in the order written: arms
+ *  of which all are always ready win equally often. */
 #define NART_AWAIT_ANY_FAIR(which, dst, ...) NART_AWAIT(dst, NART_ANY_FAIR(which, __VA_ARGS__))
 #define NART_ANY_FAIR(which, ...) NART__RACE(nart__race_turn, which, __VA_ARGS__)
 
@@ -318,10 +321,10 @@ static inline void nart__scope_begin(nart_cx *cx, nart_co *co, int64_t ns)
 
 /* All arms from the first one on, then those before it. */
 #define NART__ANY(n, choose, from, before)                                                         \
-    (nart__race_begin(nart_cx_, nart_races_, nart_race_++, choose(nart_cx_, n)),                   \
+    (nart__race_begin(nart_cx_, nart_races_, nart_race_++, choose, __LINE__, n),                   \
      ((from) || (nart_race_[-1].first && (before)))                                                \
          ? nart__race_won(nart_cx_, nart_co_, --nart_race_, nart_any_)                             \
-         : nart__race_goes_on(nart_cx_, --nart_race_))
+         : nart__race_goes_on(nart_cx_, nart_co_, nart_races_, --nart_race_))
 #define NART__ARM(i, w, x)                                                                         \
     (nart__race_arm(nart_cx_, nart_race_ - 1), (nart_any_ = (x)) != NART_PENDING && ((w) = (i), 1))
 #define NART__FROM(i, w, x) (nart_race_[-1].first <= (i) && NART__ARM(i, w, x))
@@ -368,33 +371,41 @@ static inline void nart__scope_begin(nart_cx *cx, nart_co *co, int64_t ns)
 NART_API NART__NORETURN NART__COLD void nart__race_too_deep(const nart_cx *cx);
 NART_API NART__COLD void nart__race_share(nart_cx *cx, nart__race *r);
 
-/* One of n arms, another one from answer to answer: multiples of the golden ratio visit all of them
- * soon, in whatever steps the answers are counted. The races of the body are counted as well: else a
- * race within an arm of another one would always begin with the same arm as that. */
-static inline uint32_t nart__race_turn(const nart_cx *cx, uint32_t n)
+/* One of n arms by chance: by a hash of the place of the race, and of what changes from one evaluation to
+ * the next. So races within each other choose independently. (Mixing: Chris Wellons' lowbias32.) */
+static inline uint32_t nart__race_turn(const nart_cx *cx, uint32_t place, uint32_t n)
 {
-    uint32_t count = cx->self ? cx->self->polls * NART_BUDGET - (uint32_t)cx->go : 0;
-    count += cx->co->decided;
-    return (uint32_t)(((uint64_t)(count * UINT32_C(0x9e3779b9)) * n) >> 32);
+    uint32_t x = place * UINT32_C(0x9e3779b9) + cx->co->decided;
+
+    if (cx->self)
+        x += (cx->self->polls * NART_BUDGET - (uint32_t)cx->go) * UINT32_C(0x85ebca6b);
+    x = (x ^ x >> 16) * UINT32_C(0x7feb352d);
+    x = (x ^ x >> 15) * UINT32_C(0x846ca68b);
+    return (uint32_t)(((uint64_t)(x ^ x >> 16) * n) >> 32);
 }
 
-/* In a busy task one race in four. */
-static inline uint32_t nart__race_first(const nart_cx *cx, uint32_t n)
+/* The first one written; but one race in four of a busy task begins by chance, and so does one that was
+ * decided so often since all of its arms were last asked. */
+static inline uint32_t nart__race_first(const nart_cx *cx, uint32_t place, uint32_t n)
 {
+    if (NART_UNLIKELY((cx->co->decided & NART__CO_HOT) == NART__CO_HOT))
+        return nart__race_turn(cx, place, n);
     if (NART_LIKELY(!(cx->flags & NART__CX_BUSY)))
         return 0;
-    uint32_t turn = nart__race_turn(cx, 4 * n);
+    uint32_t turn = nart__race_turn(cx, place, 4 * n);
     return turn < n ? turn : 0;
 }
 
+typedef uint32_t nart__race_choice(const nart_cx *cx, uint32_t place, uint32_t n);
+
 static inline void nart__race_begin(const nart_cx *cx, const nart__race *all, nart__race *r,
-                                    uint32_t first)
+                                    nart__race_choice *choose, uint32_t line, uint32_t n)
 {
     if (NART_UNLIKELY(r == all + NART__RACES))
         nart__race_too_deep(cx);
     r->park = cx->park;
     r->flags = cx->flags;
-    r->first = first;
+    r->first = choose(cx, line * NART__RACES + (uint32_t)(r - all), n);
     r->shared = false;
 }
 
@@ -414,9 +425,13 @@ static inline void nart__race_over(nart_cx *cx, const nart__race *r)
     }
 }
 
-static inline nart_res nart__race_goes_on(nart_cx *cx, const nart__race *r)
+/* All arms have been asked. `r` is the outermost race of the await when it is the first of all. */
+static inline nart_res nart__race_goes_on(nart_cx *cx, nart_co *co, const nart__race *all,
+                                          const nart__race *r)
 {
     nart__race_over(cx, r);
+    if (r == all)
+        co->decided &= ~NART__CO_HOT;
     return NART_PENDING;
 }
 
@@ -425,7 +440,7 @@ static inline nart_res nart__race_won(nart_cx *cx, nart_co *co, const nart__race
     nart__race_over(cx, r);
     cx->park = r->park; /* the losers' deadlines and wakers count no more */
     cx->flags &= r->flags | ~(uint32_t)NART__CX_OUT;
-    co->decided++;
+    co->decided = ((co->decided | NART__CO_HOT) + 1) | ((co->decided + 1) & NART__CO_HOT);
     nart__withdraw_under(cx, co);
     return res;
 }

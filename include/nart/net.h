@@ -214,7 +214,8 @@ NART_API NART_MUST_USE nart_res nart_tcp_send_all(nart_cx *cx, nart_tcp *s, cons
 typedef struct nart_tcp_writer {
     const void *buf;
     size_t len, done;
-    uint64_t id; /* of the connection that has a part of it */
+    uint64_t id; /* of the connection that has a part of it, with its host */
+    const void *host;
 } nart_tcp_writer;
 
 /**

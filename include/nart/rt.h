@@ -122,7 +122,7 @@ NART_API nart_res nart_rt_bind(nart_rt *rt);
 /**
  * Runs until no task is left, tasks that other threads have spawned included, or until nart_rt_stop()
  * is called.
- * @return 0; -EINVAL; -EDEADLK inside a poll of its own; NART_EWRONGTHREAD; NART_EFORK; -errno of
+ * @return 0; -EINVAL; -EDEADLK inside a poll or a drop of its own; NART_EWRONGTHREAD; NART_EFORK; -errno of
  *   a wait that failed.
  */
 NART_API NART_MUST_USE nart_res nart_rt_run(nart_rt *rt);

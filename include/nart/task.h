@@ -17,7 +17,8 @@
  *     the scope, `-ECANCELED` to bodies below it. If several scopes have expired, the outermost
  *     counts. A task whose operations are always ready meets its deadlines, too: in the poll after one
  *     that spent its budget (rule 3), the first operation in an expired scope answers like that, even
- *     if a value is available.
+ *     if a value is available. After 65,536 answers of -ECANCELED in one poll a cancelled task is
+ *     dropped, and reported: it does not unwind.
  *  3. A poll has a budget of NART_BUDGET answers that are given without waiting. When it is spent, the
  *     next operation queues the task again and answers NART_PENDING. A shield does not renew the budget.
  *     Nor does a race, but arms after the one that spent it may give a few more answers each.

@@ -4,6 +4,7 @@
 #include "core.h"
 
 #include <nart/bytes.h>
+#include <nart/nursery.h>
 #include <nart/oneshot.h>
 #include <nart/shutdown.h>
 #include <nart/sync.h>
@@ -363,4 +364,90 @@ TEST(a_loser_that_waited_is_named_by_no_report)
 {
     a_loser_goes(wait_run, true);
     a_loser_goes(wait_run, false);
+}
+
+/* ---- a body between the one with a nursery and the one that decides ---- */
+
+struct kid {
+    nart_co co;
+    nart_timer timer;
+    nart_res r;
+};
+
+static nart_res kid_run(nart_cx *cx, void *frame)
+{
+    struct kid *k = frame;
+
+    NART_BEGIN(cx, &k->co);
+    NART_SHIELD(NART_SEC);
+    NART_AWAIT(k->r, nart_sleep(cx, &k->timer, NART_MS));
+    NART_END(0);
+}
+
+NART_TASK_TYPED(kid, struct kid, kid_run, NULL);
+
+struct keeper {
+    nart_co co;
+    nart_nursery nursery;
+    nart_res r, error;
+};
+
+static nart_res keeper_run(nart_cx *cx, struct keeper *k)
+{
+    NART_BEGIN(cx, &k->co);
+    CHECK_RES(nart_nursery_open(cx, &k->nursery, 0), 0);
+    CHECK_RES(nart_nursery_spawn(cx, &k->nursery, &kid_type, NULL), 0);
+    NART_AWAIT(k->r, nart_nursery_join(cx, &k->nursery, &k->error));
+    NART_END(k->r);
+}
+
+struct middle {
+    nart_co co;
+    struct keeper *keeper;
+    nart_res r;
+};
+
+static nart_res middle_run(nart_cx *cx, struct middle *m)
+{
+    NART_BEGIN(cx, &m->co);
+    NART_AWAIT(m->r, keeper_run(cx, m->keeper));
+    NART_END(m->r);
+}
+
+struct racing {
+    nart_co co;
+    struct keeper keeper;
+    struct middle *middle;
+    struct child other;
+    nart_timer timer;
+    nart_res r;
+    int which;
+};
+
+static nart_res racing_run(nart_cx *cx, void *frame)
+{
+    struct racing *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    f->middle = map();
+    f->middle->keeper = &f->keeper;
+    NART_AWAIT_ANY(f->which, f->r, middle_run(cx, f->middle), nart_sleep(cx, &f->timer, NART_US));
+    CHECK_EQ(f->which, 1);
+    unmap(f->middle); /* it has no nursery of its own */
+    dump();
+    loser_run = sleep_run;
+    NART_AWAIT_ANY(f->which, f->r, loser_run(cx, &f->other), nart_sleep(cx, &f->timer, 0));
+    NART_STOP(f->r, keeper_run(cx, &f->keeper));
+    CHECK_RES(f->r, -ECANCELED);
+    NART_END(0);
+}
+
+TEST(a_body_above_a_nursery_may_go)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct racing, racing_run, NULL);
+
+    begin(NART_CHAN_LOCAL);
+    CHECK_RES(nart_rt_spawn(rt, &type, NULL, NULL), 0);
+    CHECK_RES(nart_rt_run(rt), 0);
+    end();
 }
