@@ -16,6 +16,10 @@
  * until both its sides are closed, also after its runtime. What is left in it when the receiver closes
  * is given to `drop_value` then and there; to receive it, call nart_rx_shut() first.
  *
+ * A receiver finds NART_ECLOSED when the last sender is closed. A sender in the frame of a task that has
+ * ended is open until that frame is dropped, which waits for the release of the task's join handle. So a
+ * body closes its ends before it ends: see nart_task_type.
+ *
  * After an answer other than NART_PENDING the end may be moved (nart_rx_move(), or in the frame of a task
  * that is spawned) or closed, and its memory freed, at once.
  *

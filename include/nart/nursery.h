@@ -76,10 +76,11 @@ NART_API NART_MUST_USE nart_res nart_nursery_spawn_boxed(nart_cx *cx, nart_nurse
 /**
  * Awaits the end of all its tasks, and closes it. If the caller is cancelled or a deadline around it
  * passes, its tasks are cancelled, and the answer still waits until they have ended.
- * @param error the first answer below 0 of a task, in the order in which they ended (NART_EABORTED: it
- *   was cancelled or aborted); 0 when there was none; may be NULL.
+ * @param error the first answer below 0 of a task, in the order in which they ended (NART_EABORTED in the
+ *   cases of nart_join_await()); 0 when there was none; may be NULL.
  * @return 0; -ECANCELED, -ETIMEDOUT: as said, and all have ended; NART_ECLOSED not open; -EBUSY another
- *   task has opened it; -EPERM outside of a poll. After all but the last two it is closed.
+ *   task has opened it; -EPERM outside of a poll. After -EBUSY and -EPERM it is unchanged, after all
+ *   other answers it is closed.
  */
 NART_API NART_MUST_USE nart_res nart_nursery_join(nart_cx *cx, nart_nursery *n, nart_res *error);
 

@@ -104,7 +104,16 @@ enum {
 
 #define NART_TASK_ABI 1u
 
-/** A kind of task; constant, lives as long as its tasks. Made by NART_TASK_TYPE. */
+/**
+ * A kind of task; constant, lives as long as its tasks. Made by NART_TASK_TYPE.
+ *
+ * The end of a task is not always its drop. A detached task, or one of a nursery, is dropped at its end.
+ * One that is held by a join handle, or by a task set, is dropped when that is released. Until then its
+ * frame stays, and so does every handle in it that is open.
+ * So a body closes what other tasks wait for (a channel end, a permit, a token) before it ends. `drop`
+ * is the safety net, for a task that ends while it waits. A parent that holds a child's join handle and
+ * receives until NART_ECLOSED waits for ever if only the child's drop closes the sender.
+ */
 typedef struct nart_task_type {
     uint32_t abi;         /**< NART_TASK_ABI */
     uint32_t flags;       /**< NART_TASK_* */
@@ -113,9 +122,10 @@ typedef struct nart_task_type {
                            *   refused: -EINVAL */
     nart_poll_fn poll;
     void (*drop)(void *frame); /**< the frame's destructor, or NULL. Runs exactly once, when the
-                                *   frame's storage ends: at the task's end, or at the release of
-                                *   its join handle. Must not await. Never inside another drop of
-                                *   its runtime: what a drop releases is dropped right after it. */
+                                *   frame's storage ends: at the task's end, or, if it is held,
+                                *   at the release of its join handle. Must not await. Never
+                                *   inside another drop of its runtime: what a drop releases is
+                                *   dropped right after it. */
     const void *reserved[2];
 } nart_task_type;
 
@@ -247,7 +257,20 @@ typedef struct nart__task nart__task;
 
 /* ---- joining ------------------------------------------------------------------------------- */
 
-/** A handle on a task's end. Zeroed = empty. Not copied; moved with nart_join_move(). */
+/**
+ * A handle on a task's end. Zeroed = empty. Not copied; moved with nart_join_move().
+ *
+ * Which one awaits children?
+ *
+ * |                                 | for                   | a child's answer                         |
+ * |---------------------------------|-----------------------|------------------------------------------|
+ * | nart_join                       | one child             | nart_join_await(); more is in its frame, |
+ * |                                 |                       | nart_join_frame()                        |
+ * | nart_task_set (nart/task_set.h) | many, as they end     | nart_task_set_next(), and                |
+ * |                                 |                       | nart_task_set_frame()                    |
+ * | nart_nursery (nart/nursery.h)   | children that use the | only the first error; the rest through   |
+ * |                                 | frame of their parent | pointers into the parent's frame         |
+ */
 typedef struct nart_join {
     nart__wait wait;
     struct nart__hub *hub;
@@ -258,8 +281,10 @@ typedef struct nart_join {
 
 /**
  * Awaits the end of a task.
- * @return 0 and `*result` = the task's answer; NART_EABORTED: it was cancelled or aborted;
- *   NART_EUSED: the answer has been taken; NART_ESTALE: empty handle, or the runtime is gone;
+ * A cancelled task that answers anything but -ECANCELED has ended by itself: that is its answer.
+ * @return 0 and `*result` = the task's answer; NART_EABORTED: the task was cancelled and answered
+ *   -ECANCELED, or was dropped while it was pending, or answered NART_EABORTED itself, and `*result` is
+ *   unchanged; NART_EUSED: the answer has been taken; NART_ESTALE: empty handle, or the runtime is gone;
  *   NART_EDRIVER: a task of another runtime, or the caller's driver moves it between threads;
  *   -EBUSY: another task awaits this handle; -EDEADLK: its own task; -ECANCELED, -ETIMEDOUT: about
  *   the caller, the handle can be awaited again.
@@ -335,8 +360,9 @@ NART_API NART_MUST_USE nart_res nart_spawn_boxed(nart_cx *cx, const nart_task_ty
 NART_API nart_res nart_task_cancel(nart_rt *rt, nart_task t);
 
 /** As nart_task_cancel(), but the task has one more poll only: it is dropped if that answers NART_PENDING.
- *  That poll is never inside this call. A join answers NART_EABORTED then, unless the task ended by
- *  itself. @return as nart_task_cancel(). */
+ *  That poll is never inside this call. The frame is dropped after it, or at the release of the task's join
+ *  handle. A join answers NART_EABORTED then, unless the task ended by itself.
+ *  @return as nart_task_cancel(). */
 NART_API nart_res nart_task_abort(nart_rt *rt, nart_task t);
 
 /** The id of the task that is being polled; zero outside of a poll. */

@@ -89,8 +89,10 @@ NART_API NART_MUST_USE nart_res nart_task_set_add(nart_task_set *s, nart_join *j
 /**
  * Awaits the end of any task: of those that have ended, the first. The task leaves the set; its
  * frame stays, for nart_task_set_frame(), until the next task is awaited or put into the set.
+ * The frame of a task that has ended and was not awaited stays, too. So do handles in it that are open: a
+ * body closes its channel ends before it ends, see nart_task_type.
  * @return >= 0: the number of its node, and `*result` (may be NULL) = its answer, NART_EABORTED
- *   when it was cancelled or aborted; -ECHILD no task is left; NART_ECLOSED; -EBUSY another task
+ *   in the cases of nart_join_await(); -ECHILD no task is left; NART_ECLOSED; -EBUSY another task
  *   waits in the set; NART_EDRIVER; -ECANCELED, -ETIMEDOUT: no answer was taken.
  * **Cost**: O(1), however many there are.
  */
