@@ -6,19 +6,41 @@
  * A task's frame is its own: another task that keeps a pointer into it uses freed memory once the
  * first one has ended, and nart_rt_free() ends tasks in an order of its own. A nursery makes such
  * pointers safe: the frame of the task that opened it stays until the last task of the nursery has
- * ended, whatever comes first: a return, cancellation, an abort, a shutdown or nart_rt_free().
+ * ended and its drop has run, whatever comes first: a return, cancellation, an abort, a shutdown or
+ * nart_rt_free().
  *
  * ```c
- * struct pair { nart_co co; nart_nursery both; int sum; struct part parts[2]; nart_res r, error; };
+ * struct pair {
+ *     nart_co co;
+ *     nart_nursery both;
+ *     int sum;
+ *     nart_res r, joined, error;
+ * };
  *
+ * static nart_res pair_run(nart_cx *cx, void *frame)
+ * {
+ *     struct pair *f = frame;
+ *
+ *     NART_BEGIN(cx, &f->co);
  *     f->r = nart_nursery_open(cx, &f->both, NART_NURSERY_CANCEL_ON_ERROR);
- *     f->parts[0].sum = f->parts[1].sum = &f->sum;   // pointers into this frame
+ *     if (f->r < 0)
+ *         NART_RETURN(f->r);
+ *     for (int i = 0; i < 2 && f->r == 0; i++)
+ *         f->r = nart_nursery_spawn(cx, &f->both, &part_type, &(struct part){ .sum = &f->sum });
+ *     if (f->r < 0)
+ *         nart_nursery_cancel(&f->both);  // one part alone is of no use
+ *     NART_AWAIT(f->joined, nart_nursery_join(cx, &f->both, &f->error));
+ *     if (f->r == 0)                      // the first error counts
+ *         f->r = f->joined;
  *     if (f->r == 0)
- *         f->r = nart_nursery_spawn(cx, &f->both, &part_type, &f->parts[0]);
- *     if (f->r == 0)
- *         f->r = nart_nursery_spawn(cx, &f->both, &part_type, &f->parts[1]);
- *     NART_AWAIT(f->r, nart_nursery_join(cx, &f->both, &f->error));
+ *         f->r = f->error;
+ *     NART_END(f->r);
+ * }
  * ```
+ *
+ * A child's frame is a copy of `*init`. What a child writes there is lost: results are written through
+ * pointers, as `sum` is. To limit how many children run at a time, put a nart_semaphore into the owner's
+ * frame: acquire a permit before each spawn, release it in the child's drop, or after a spawn that failed.
  *
  * The nursery, and what its tasks use, lie in the task's frame, or in the frame of a body of the task
  * that joins the nursery before it ends. A body that ends before that aborts the program by name. Only a

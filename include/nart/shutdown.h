@@ -4,11 +4,44 @@
  * Ending a runtime in good order: asking from any thread or by a signal, awaiting that in tasks,
  * running until nothing is left, and a deadline for all of it.
  *
- * A runtime that has been asked to shut down takes no new tasks: spawns answer NART_ESHUTDOWN. What
- * runs goes on; tasks that serve for ever await the shutdown beside what they do, and end:
+ * A runtime that has been asked to shut down takes no new tasks: spawns answer NART_ESHUTDOWN, those into
+ * nurseries and task sets, too. A loop that tries a failed spawn again must end at this error. Tasks that
+ * exist continue; those that serve for ever await the shutdown beside what they do, and end:
  *
  *     NART_AWAIT_ANY(which, r, nart_shutdown_await(cx, &c->waiter),
  *                    nart_tcp_accept(cx, &c->listener, &c->peer, NULL));
+ *
+ * When a listener closes, the system resets the connections that wait in its backlog.
+ *
+ * A program that serves until SIGTERM; `server_type` is a task that ends as above:
+ *
+ * ```c
+ * static nart_res until_run(nart_cx *cx, void *frame)
+ * {
+ *     return nart_shutdown_await(cx, frame);
+ * }
+ *
+ * static const nart_task_type until_type = NART_TASK_TYPE(nart_waiter, until_run, NULL);
+ *
+ * int main(void)
+ * {
+ *     nart_rt *rt = NULL;
+ *     nart_res r = nart_rt_new(NULL, &rt);
+ *
+ *     if (r == 0)
+ *         r = nart_rt_shutdown_on(rt, SIGTERM);
+ *     if (r == 0)
+ *         r = nart_rt_spawn(rt, &server_type, NULL, NULL);
+ *     if (r == 0)
+ *         r = nart_block_on(rt, &until_type, NULL, NULL); // serves until the signal
+ *     if (r == 0)
+ *         r = nart_rt_shutdown_within(rt, 5 * NART_SEC, NART_SEC, NULL);
+ *     if (r < 0)
+ *         fprintf(stderr, "%s\n", nart_strerror(r));
+ *     nart_rt_free(rt);
+ *     return r < 0;
+ * }
+ * ```
  */
 #ifndef NART_SHUTDOWN_H
 #define NART_SHUTDOWN_H

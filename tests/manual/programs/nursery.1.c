@@ -21,16 +21,31 @@ static const nart_task_type part_type = NART_TASK_TYPE(struct part, part_run, NU
 
 /* DECLARATIONS */
 
-static nart_res run(nart_cx *cx, void *frame)
-{
-    struct pair *f = frame;
+static const nart_task_type pair_type = NART_TASK_TYPE(struct pair, pair_run, NULL);
 
-    NART_BEGIN(cx, &f->co);
-    /* STATEMENTS */
-    NART_END(f->r == 0 && f->error == 0 && f->sum == 2 ? 0 : -EIO);
+/* Its answer, or -EIO when the sum is not `sum`. */
+static nart_res pair_in(nart_rt *rt, int sum)
+{
+    nart_join join = { .used = 0 };
+    nart_res r = nart_rt_spawn(rt, &pair_type, NULL, &join);
+
+    if (r == 0)
+        r = nart_rt_run(rt);
+    const struct pair *f = nart_join_frame(&join);
+    if (r == 0)
+        r = f && f->sum == sum ? f->r : -EIO;
+    nart_join_release(&join);
+    nart_rt_free(rt);
+    return r;
 }
 
 int main(void)
 {
-    return example_run(example_rt(), run, sizeof(struct pair), NULL);
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    nart_rt *one_part = NULL;
+
+    for (int i = 0; i < NART_SLOT_CLASSES; i++)
+        opts.slots[i] = 1;
+    return pair_in(example_rt(), 2) != 0 || nart_rt_new(&opts, &one_part) != 0 ||
+           pair_in(one_part, 0) != NART_ESLOTS;
 }
