@@ -216,8 +216,9 @@ NART_API size_t nart_bytes_rx_len(const nart_bytes_rx *rx);
 /** Bytes that fit. 0 when closed. */
 NART_API size_t nart_bytes_tx_capacity(const nart_bytes_tx *tx);
 NART_API size_t nart_bytes_rx_capacity(const nart_bytes_rx *rx);
-/** Has the other side closed, or shut? True for a closed handle. A receiver may still find messages: what
- *  nart_bytes_rx_len() says afterwards is all of them. */
+/** Has the other side closed, or, seen from a sender, shut? True for a closed handle. One's own
+ *  nart_bytes_rx_shut() does not count. A receiver may still find messages: what nart_bytes_rx_len() says
+ *  afterwards is all of them. */
 NART_API bool nart_bytes_tx_is_closed(const nart_bytes_tx *tx);
 NART_API bool nart_bytes_rx_is_closed(const nart_bytes_rx *rx);
 

@@ -9,7 +9,9 @@
  * | NART_CHAN_SPSC  | one                      | one      | one per end (see nart_rx_bind())  |
  * | NART_CHAN_MPSC  | many, by nart_tx_clone() | one      | one per end (see nart_rx_bind())  |
  *
- * Values are copied in and out, first in, first out; a value that could not be sent stays the
+ * Values are copied in and out, first in, first out. A value may have handles in it, or pointers: after a
+ * send that answered 0 the receiver owns what it refers to, so zero your copy and close nothing in it
+ * (NART_TASK_TYPED in nart/rt.h lists the handles that move so). A value that could not be sent stays the
  * caller's. What was sent before the sender closed arrives before NART_ECLOSED, under any
  * interleaving. Waiting senders are served in the order they came, across threads, too: each is
  * granted a place, and a place not taken (a race lost, a task cancelled) passes on. A channel lives
@@ -141,7 +143,8 @@ NART_API NART_MUST_USE nart_res nart__chan_open(nart_rt *rt, const nart_chan_opt
                                                 uint32_t abi, nart_tx *tx, nart_rx *rx);
 
 /**
- * Opens a channel whose receiver belongs to `rt`. On an error both ends are closed handles.
+ * Opens a channel whose receiver belongs to `rt`. The ends may be uninitialised before. On an error both
+ * are closed handles.
  * @return 0; -EINVAL a missing argument, an unknown kind or flag, an elem of 0, a capacity of 0,
  *   SPINNING on a runtime that parks or on a local channel; -EOVERFLOW an elem or capacity beyond
  *   the limits above; -ENOMEM; NART_EABI; NART_EWRONGTHREAD, NART_EFORK.
@@ -206,8 +209,9 @@ NART_API size_t nart_tx_len(const nart_tx *tx);
 NART_API size_t nart_rx_len(const nart_rx *rx);
 /** Values that fit. 0 when closed. */
 NART_API size_t nart_tx_capacity(const nart_tx *tx);
-/** Has the other side closed, or shut? True for a closed handle. A receiver may still find values: what
- *  nart_rx_len() says afterwards is all of them. */
+/** Has the other side closed, or, seen from a sender, shut? True for a closed handle. One's own
+ *  nart_rx_shut() does not count. A receiver may still find values: what nart_rx_len() says afterwards is
+ *  all of them. */
 NART_API bool nart_tx_is_closed(const nart_tx *tx);
 NART_API bool nart_rx_is_closed(const nart_rx *rx);
 

@@ -9,8 +9,10 @@
  * |                     |                 |                        | instruction for each end    |
  * | nart_oneshot_link() | the receiver's  | memory of the caller's | some stores                 |
  *
- * The ends are zeroed = closed, and so they are after the value has been sent or received. They are
- * not copied, and are moved with the move functions. Closing is idempotent and takes NULL; each end
+ * The ends are zeroed = closed, and so they are after the value has been sent or received. They may be
+ * uninitialised before they are opened. They are not copied, and are moved with the move functions; those
+ * of nart_oneshot_open() also within a frame that is spawned, or a value that is sent: see
+ * NART_TASK_TYPED in nart/rt.h. Closing is idempotent and takes NULL; each end
  * must be closed, or have sent or received, before its storage ends. Both may outlive the runtime.
  *
  * The task that asks; the one that answers calls `nart_oneshot_send(tx, &value)`:
@@ -20,6 +22,11 @@
  *         r = ask(cx, &f->tx);
  *     if (r == 0)
  *         NART_AWAIT(r, nart_oneshot_recv(cx, &f->rx, &f->answer));
+ *
+ * Only a task waits in a receiver. A plain thread that asks has two ways: a runtime of its own, and
+ * nart_block_on() with a task that asks and waits; or, in place of the oneshot, an SPSC channel of capacity
+ * 1. The loop's thread opens that, binds the receiver to no runtime by nart_rx_bind(), and hands it to the
+ * thread, which calls nart_recv_blocking().
  */
 #ifndef NART_ONESHOT_H
 #define NART_ONESHOT_H

@@ -7,6 +7,8 @@
  * Several runtimes per thread are fine. Nothing is global but a pool of hubs. A hub holds the records
  * through which other threads wake the tasks of one runtime; after the runtime's end it serves another
  * one (see nart_lib_trim()).
+ *
+ * If a program hangs, call nart_rt_dump(): it prints what each task waits for, and where in the source.
  */
 #ifndef NART_RT_H
 #define NART_RT_H
@@ -133,7 +135,9 @@ NART_API void nart_rt_stop(nart_rt *rt);
 
 /**
  * Spawns a task and runs until it has ended; others stay and go on at the next run.
- * @return 0 and `*result` (may be NULL); the errors of nart_spawn() and nart_rt_run().
+ * @return 0 and `*result` (may be NULL); NART_EFRAME the frame is larger than the largest slot: use
+ *   nart_rt_spawn_boxed(), nart_rt_run(), and then nart_join_frame(), where the body has put its answer;
+ *   the errors of nart_spawn() and nart_rt_run().
  * **Ownership**: as nart_spawn(). After -errno of a wait that failed, the task exists: `*init` is the
  *   task's, and it goes on at the next run. After all other errors `*init` is the caller's. The typed form
  *   below shows which: it zeroes what is the task's.
@@ -213,9 +217,29 @@ NART_API NART_MUST_USE nart_res nart__block_on_moved(nart_rt *rt, const nart_tas
  * | name_rt_spawn_boxed(rt, init, out) | nart_rt_spawn_boxed() |
  * | name_block_on(rt, init, result)    | nart_block_on()       |
  *
+ * The names `name_type` and `name_frame` are taken, too.
+ *
  * They move `*init`. When the task has it, `*init` is zeroed: a handle in it that the caller closes
  * afterwards is a closed one. When the task does not have it, because of an error, `*init` is unchanged
  * and stays the caller's. `init` may be NULL: the frame is zeroed then.
+ *
+ * Moving by a copy of the bytes, in `*init`, or in a value that is sent through a channel or oneshot:
+ *
+ * | moves so while no task waits in it                                | does not move                   |
+ * |-------------------------------------------------------------------|---------------------------------|
+ * | nart_tcp, nart_tcp_listener, nart_udp                             | nart_fd                         |
+ * | nart_tx, nart_rx, nart_bytes_tx, nart_bytes_rx                    | nart_nursery that is open       |
+ * | ends of nart_oneshot_open()                                       | nart_task_set and its nodes     |
+ * | ends of a watch or a broadcast                                    | ends of nart_oneshot_link():    |
+ * | nart_token, nart_join, nart_tokio_op                              | by their move functions only    |
+ * | nart_timer, nart_waiter                                           | nart_handler                    |
+ * | nart_remote, nart_waker, nart_task, nart_addr: also copied freely | nart_notify, nart_semaphore,    |
+ * |                                                                   | nart_wait_group: others point   |
+ * |                                                                   | at them                         |
+ *
+ * After the copy only one of the two is the handle: zero the other one, and do not close it. A handle keeps
+ * its thread and its runtime: see its header. What other tasks wait for, the new task's body closes before
+ * it ends: see nart_task_type.
  *
  *     NART_TASK_TYPED(conn, struct conn, conn_run, conn_drop);
  *
