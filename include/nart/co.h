@@ -32,12 +32,16 @@
  *         NART_BEGIN, then changed, and read after an await.
  *       - Nothing finds a change through a pointer or in a macro of your own, nor an initial value
  *         that differs at the next poll (`int n = f->n;`).
+ *       - At -O0 a lost variable often has its old value by accident. Test at -O2.
  *  2. No await inside a `switch` of your own. It is a compile error with gcc and clang, except with -w
  *     and in a switch on __int128: there the body resumes in the wrong place. No `break` outside of your
  *     loops and switches: it leaves the switch that NART_BEGIN opens, so the body continues at its
  *     NART_END. nart_lint.py finds both.
  *  3. The awaited expression is evaluated at every poll. It has no side effects, and its inputs are in the
- *     frame.
+ *     frame. So are the handle in which the operation waits, and an out-parameter that it also writes
+ *     before it answers (`done` of nart_tcp_send_all()). An out-parameter that is written only with the
+ *     answer may be a local variable; its value is lost at the next await. An input may differ from call
+ *     to call only where the operation ignores later values (`at` of nart_sleep_until()).
  *  4. One await per source line. A second one is a compile error (duplicate case).
  *  5. A body is left by NART_RETURN or NART_END only. After a plain `return` its next call aborts the
  *     process, and prints the body's name and file.
@@ -48,11 +52,22 @@
  * each poll, so nart_rt_dump() shows each task with its chain of awaits.
  *
  * Deadlines have dynamic extent: the deadline of a NART_AWAIT_FOR holds for everything that is evaluated
- * in it, in bodies of any depth. When it has passed, an operation that is evaluated directly answers
- * -ETIMEDOUT. Operations in bodies below answer -ECANCELED, these bodies unwind, and then the await
- * answers -ETIMEDOUT. It answers -ECANCELED instead if a scope above has expired, too (the outermost one
- * counts), or if the task was cancelled (cancellation takes precedence). A value that is available takes
- * precedence over a deadline, but not over cancellation.
+ * in it, in bodies of any depth. Each such await is a scope. An operation in it that would wait answers:
+ *
+ * | expired                        | in the await itself | in a body below | the await, after the body ends |
+ * |--------------------------------|---------------------|-----------------|--------------------------------|
+ * | only the await's own deadline  | -ETIMEDOUT          | -ECANCELED      | -ETIMEDOUT                     |
+ * | the deadline of an await above | -ECANCELED          | -ECANCELED      | -ECANCELED                     |
+ * | any, and the task is cancelled | -ECANCELED          | -ECANCELED      | -ECANCELED                     |
+ *
+ * So of several deadlines that have passed the outermost counts: its await answers -ETIMEDOUT, those below
+ * it -ECANCELED. The last column is for a body that unwinds and answers -ECANCELED; any other answer of the
+ * body is the answer of the await. A value that is available takes precedence over a deadline, but not over
+ * cancellation.
+ *
+ * A body with a deadline of its own that answers -ETIMEDOUT gives its caller the same answer as the
+ * caller's deadline. Where the caller has a deadline, too, and the difference matters, the body translates
+ * its own -ETIMEDOUT into another answer. See examples/timeouts.c.
  */
 #ifndef NART_CO_H
 #define NART_CO_H

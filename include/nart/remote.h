@@ -42,8 +42,8 @@ NART_API nart_remote nart_rt_remote(nart_rt *rt);
  * **Ownership**: what `*init` refers to passes to the task on success and stays the caller's
  *   otherwise. An end of a local channel cannot be given away like this. When after a success the loop has
  *   no free slot, begins to shut down or is freed, then the type's drop runs on the copy instead, on the
- *   loop's thread, and the former is reported (see nart_rt_opts). To be notified of the task's end give it the
- *   sending end of a channel, which it closes.
+ *   loop's thread, and the former is reported (see nart_rt_opts). To be notified of the task's end give it
+ *   the sending end of a channel, which it closes.
  * **Thread**: any, signal handlers excepted. **Cost**: one malloc, five or six locked instructions;
  *   a write to an eventfd when the runtime is parked.
  */
