@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
  * @file nart/base.h
- * Results, errors, time units and the allocator: what every other header stands on.
+ * Results, errors, time units and the allocator, which every other header uses.
  *
  * Comments in all headers have one shape: a summary; `@return` with every error;
  * **Ownership** (who owns what is passed); **Thread** (the runtime's own | any | blocking pool);
@@ -76,7 +76,7 @@ extern "C" {
 
 /**
  * The answer of a task, an operation or a function: `>= 0` a value, `-1 .. -4095` a negated errno,
- * `-4096 .. -8191` one of `NART_E*`, or NART_PENDING. Values that range freely travel in
+ * `-4096 .. -8191` one of `NART_E*`, or NART_PENDING. Values of unlimited range are answered through
  * out-parameters, never here.
  */
 typedef int64_t nart_res;
@@ -89,19 +89,19 @@ typedef int64_t nart_res;
  * Codes of nart/tokio.h are here as well, so that one table explains every answer.
  */
 #define NART_ERRORS(X)                                                                             \
-    X(EABORTED, -4096, "the task or operation that was awaited has been cancelled")                \
+    X(EABORTED, -4096, "the task or operation that was awaited was cancelled or dropped")          \
     X(EUSED, -4097, "the handle's answer has been taken already")                                  \
-    X(EPANIC, -4098, "the Rust side panicked; the message tells more")                             \
-    X(ESHUTDOWN, -4099, "the runtime is shutting down and takes no new work")                      \
+    X(EPANIC, -4098, "the Rust side panicked; see the message")                                    \
+    X(ESHUTDOWN, -4099, "the runtime is shutting down and accepts no new work")                    \
     X(EFORK, -4100, "the runtime belongs to the parent process; a child of fork may only free it") \
     X(EWRONGTHREAD, -4101, "called on a thread that is not the runtime's own")                     \
-    X(EDRIVER, -4102, "this operation cannot be had under the driver that polls the task")         \
+    X(EDRIVER, -4102, "operation not supported by the driver that polls the task")                 \
     X(ESTALE, -4103, "the id or handle names something that has ended")                            \
     X(ECLOSED, -4104, "the other side of the channel is closed")                                   \
     X(EABI, -4105, "the caller was compiled against an incompatible version of nart")              \
-    X(EEXHAUSTED, -4106, "all retries have been had, or the time for them is over")                \
+    X(EEXHAUSTED, -4106, "retries exhausted, or their deadline passed")                            \
     X(ECONFLICT, -4107, "the resource is being used in a way that excludes this use")              \
-    X(ELAGGED, -4108, "values were replaced before the receiver came for them")                    \
+    X(ELAGGED, -4108, "the receiver lagged; values were overwritten before they were read")        \
     X(EHTTP_URL, -4110, "the URL cannot be parsed, or its scheme is not http or https")            \
     X(EHTTP_CONNECT, -4111, "the HTTP server cannot be reached")                                   \
     X(EHTTP_TIMEOUT, -4112, "the HTTP request took longer than its timeout")                       \
@@ -118,7 +118,7 @@ typedef int64_t nart_res;
 enum { NART_ERRORS(NART__ERROR_CONST) NART__ERROR_END };
 #undef NART__ERROR_CONST
 
-/** A sentence for any nart_res, also for one that means nothing. Never NULL.
+/** A sentence for any nart_res, also for an unknown one. Never NULL.
  *  **Ownership**: static; for an errno that the system does not know, until this thread's next call.
  *  **Thread**: any, signal handlers excepted. */
 NART_API const char *nart_strerror(nart_res r);
@@ -148,7 +148,7 @@ static inline int64_t nart_time_add(int64_t at, int64_t ns)
  * Where a runtime gets its memory. `alloc` answers memory of `size` bytes aligned to `align` (a
  * power of two), or NULL; `free` gets the same size and alignment back. Called on the runtime's
  * thread, except that the last end of a cross-thread channel or oneshot frees wherever it is closed,
- * and that tokens (nart/cancel.h) are made and freed on any thread: the functions must bear that.
+ * and that tokens (nart/cancel.h) are made and freed on any thread: the functions must support that.
  *
  * A runtime asks for one block. Five more it maps from the system: the slots of tasks, the table that
  * finds a slot by its number, the records of wakers, the table of descriptors, and that of events. All
