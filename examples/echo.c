@@ -48,27 +48,30 @@ static const nart_task_type conn_type = NART_TASK_TYPE(struct conn, conn_run, co
 struct server {
     nart_co co;
     nart_tcp_listener listener;
+    nart_tcp accepted;
     nart_timer pause;
 };
 
 static nart_res server_run(nart_cx *cx, void *frame)
 {
     struct server *s = frame;
-    nart_tcp sock = { 0 };
     struct conn *c;
     nart_res r = 0;
 
     NART_BEGIN(cx, &s->co);
     for (;;) {
-        NART_AWAIT(r, nart_tcp_accept(cx, &s->listener, &sock, NULL));
+        NART_AWAIT(r, nart_tcp_accept(cx, &s->listener, &s->accepted, NULL));
         if (r == -ECANCELED)
             break;
         if (r == 0 && (c = nart_spawn_begin(cx, &conn_type, &r)) != NULL) {
-            nart_tcp_move(&c->sock, &sock);
+            nart_tcp_move(&c->sock, &s->accepted);
             nart_spawn_commit(cx, c, NULL);
             continue;
         }
-        nart_tcp_close(&sock); /* no descriptor, or no slot: refuse, and give others time to end */
+        nart_tcp_close(&s->accepted);
+        if (r == NART_ESHUTDOWN)
+            break;
+        /* no descriptor, or no slot: refuse, and give others time to end */
         NART_AWAIT(r, nart_sleep(cx, &s->pause, 10 * NART_MS));
         if (r < 0)
             break;
@@ -79,6 +82,7 @@ static nart_res server_run(nart_cx *cx, void *frame)
 static void server_drop(void *frame)
 {
     struct server *s = frame;
+    nart_tcp_close(&s->accepted);
     nart_tcp_listener_close(&s->listener);
 }
 
