@@ -433,7 +433,7 @@ static inline NART_MUST_USE nart_res nart_bytes_try_send(nart_bytes_tx *tx, cons
 /**
  * Receives a message, waiting for it. One message at a time.
  * @return 0 and `*msg`: read it, then nart_bytes_release(), in this poll or a later one;
- *   NART_ECLOSED all that was committed has been had, and the senders or this end have closed; -EBUSY
+ *   NART_ECLOSED every committed message has been received, and the senders or this end have closed; -EBUSY
  *   a message is held, or another task waits in this end; -ECANCELED, -ETIMEDOUT; NART_EWRONGTHREAD
  *   the receiver belongs to another runtime, or is a SPINNING one without. No error takes a
  *   message out.

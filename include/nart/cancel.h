@@ -61,8 +61,8 @@ NART_API void nart_token_release(nart_token *t);
  *  loops. **Cost**: linear in the tokens below, under the lock of the tree; in constant stack. */
 NART_API void nart_token_cancel(const nart_token *t);
 
-/** Cancels and releases: a drop guard. A frame's drop calls this for a token on which others work for
- *  the task; who wants them to go on calls nart_token_release() before. **Thread**: as
+/** Cancels and releases. Call it from a frame's drop to cancel work that is done for the task; to let
+ *  that work continue, call nart_token_release() before. **Thread**: as
  *  nart_token_cancel(). */
 NART_API void nart_token_guard_drop(nart_token *t);
 

@@ -487,13 +487,13 @@ static inline NART_MUST_USE nart_res nart_recv(nart_cx *cx, nart_rx *rx, void *v
  * Sends as many of `n` values, which lie behind each other, as there is room for, without waiting.
  * @return how many, at least 1; 0 when `n` is 0; -EINVAL `values` is NULL; the errors of
  *   nart_try_send(). **Ownership**: values that were not sent stay the caller's. **Thread**: the end's
- * own. **Cost**: the receiver is told once.
+ * own. **Cost**: the receiver is notified once.
  */
 NART_API NART_MUST_USE nart_res nart_try_send_many(nart_tx *tx, const void *values, size_t n);
 
 /** Receives up to `max` values without waiting. @return how many, at least 1; 0 when `max` is 0;
  *  -EINVAL `values` is NULL; the errors of nart_try_recv(). **Thread**: the end's own. **Cost**: the
- *  senders are told once. */
+ *  senders are notified once. */
 NART_API NART_MUST_USE nart_res nart_try_recv_many(nart_rx *rx, void *values, size_t max);
 
 /**

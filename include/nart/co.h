@@ -58,7 +58,7 @@
  * |--------------------------------|---------------------|-----------------|--------------------------------|
  * | only the await's own deadline  | -ETIMEDOUT          | -ECANCELED      | -ETIMEDOUT                     |
  * | the deadline of an await above | -ECANCELED          | -ECANCELED      | -ECANCELED                     |
- * | any, and the task is cancelled | -ECANCELED          | -ECANCELED      | -ECANCELED                     |
+ * | any or none; task cancelled    | -ECANCELED          | -ECANCELED      | -ECANCELED                     |
  *
  * So of several deadlines that have passed the outermost counts: its await answers -ETIMEDOUT, those below
  * it -ECANCELED. The last column is for a body that unwinds and answers -ECANCELED; any other answer of the

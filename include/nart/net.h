@@ -244,7 +244,7 @@ NART_API NART_MUST_USE nart_res nart_tcp_write(nart_cx *cx, nart_tcp *s, nart_tc
 
 /** Ends one direction or both. NART_WRITE sends the end behind what was sent. From NART_READ on
  *  receiving answers 0: bytes that have arrived and were not received are lost, and so is what
- *  arrives later. The peer is not told of that. Does not close.
+ *  arrives later. The peer is not notified. Does not close.
  *  @return 0; -EINVAL no direction, or others; -EBADF; -ENOTCONN not connected yet, or no longer;
  *  NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API nart_res nart_tcp_shutdown(nart_tcp *s, uint32_t dirs);

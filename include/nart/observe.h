@@ -39,7 +39,7 @@ typedef struct nart_observe_opts {
     size_t size;     /**< sizeof(nart_observe_opts) */
     int64_t slow_ns; /**< a poll that took longer is reported at its end, with the name of its
                               *   task and the line where that waits now: see nart_rt_opts.report */
-    nart_watchdog *watchdog; /**< is told of each poll; or NULL */
+    nart_watchdog *watchdog; /**< is notified of each poll; or NULL */
 } nart_observe_opts;
 
 #define NART_OBSERVE_OPTS_INIT NART__SIZED(nart_observe_opts)

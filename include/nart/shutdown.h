@@ -83,7 +83,7 @@ typedef struct nart_rt_left {
 
 /**
  * Runs, timers and descriptors included, until no task is left, for at most `ns` nanoseconds (0, or
- * less: one tick). What other threads have spawned until then is included. Asks nobody to end.
+ * less: one tick). What other threads have spawned until then is included. Cancels nothing.
  * @param left may be NULL.
  * @return 0; -ETIMEDOUT tasks are left, and each has been reported by name and source line (see
  *   nart_rt_opts); -EBUSY none runs any more, but some are kept by join handles; the errors of

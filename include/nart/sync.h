@@ -104,7 +104,7 @@ NART_API NART_MUST_USE nart_res nart_semaphore_try_acquire(nart_semaphore *s, ui
  *  NART_SEMAPHORE_MAX that nobody has taken: nothing was added. **Cost**: O(tasks served). */
 NART_API nart_res nart_semaphore_release(nart_semaphore *s, uint32_t n);
 
-/** Permits that can be had now, if nobody waits for more. */
+/** Permits that are available, if no task waits for more. */
 static inline uint32_t nart_semaphore_permits(const nart_semaphore *s)
 {
     return (uint32_t)s->permits;

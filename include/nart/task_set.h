@@ -62,7 +62,7 @@ typedef struct nart_task_set {
     uint32_t used;                          /* nodes that have been used */
     uint32_t len;                           /* tasks whose answer has not been taken */
     uint32_t run;                           /* of them running */
-    uint32_t for_all;                       /* who waits is told of the last end only */
+    uint32_t for_all;                       /* the waiter wakes only when the last task ends */
     uint32_t reserved;
 } nart_task_set;
 
