@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* timeouts.c: deadlines nest. A body with a deadline of its own runs under its caller's; whichever
- * comes first ends the wait, and each level learns what concerns it. */
+ * comes first ends the wait, and each level learns what concerns it.
+ *
+ * The caller gets -ETIMEDOUT in the second case and in the third one. A step whose caller has to tell the
+ * two apart answers something else when its own limit has passed. */
 #include <nart/nart.h>
 
 #include <stdio.h>
