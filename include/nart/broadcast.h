@@ -7,10 +7,10 @@
  * Plain memory of one runtime's thread; values are copied in and out and have no destructor.
  * Sending never waits: several tasks may send with one handle. A block lives until the sender and
  * all receivers are closed, also after its runtime. All handles are zeroed = closed, are not
- * copied, and are moved with the move functions; closing is idempotent and takes NULL. What waits
- * also answers -ECANCELED, -ETIMEDOUT; -EBUSY: another task waits in this handle; NART_EDRIVER:
- * tasks of another runtime wait for the sender, or the task's driver moves it between threads;
- * -EPERM outside of a poll.
+ * copied, and are moved with the move functions; closing is idempotent and takes NULL. They may be
+ * uninitialised before they are opened. What waits also answers -ECANCELED, -ETIMEDOUT; -EBUSY:
+ * another task waits in this handle; NART_EDRIVER: tasks of another runtime wait for the sender, or
+ * the task's driver moves it between threads; -EPERM outside of a poll.
  *
  * A task that follows the newest value, until the sender closes:
  *

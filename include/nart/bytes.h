@@ -153,7 +153,8 @@ NART_API NART_MUST_USE nart_res nart__bytes_open(nart_rt *rt, const nart_bytes_o
                                                  nart_bytes_rx *rx);
 
 /**
- * Opens a channel whose receiver belongs to `rt`. On an error both ends are closed handles.
+ * Opens a channel whose receiver belongs to `rt`. The ends may be uninitialised before. On an error both
+ * are closed handles.
  * @return 0; -EINVAL a missing argument, an unknown kind or flag, a capacity of 0, a max_len beyond
  *   the capacity, SPINNING on a runtime that parks; -EOVERFLOW a capacity beyond the limit above;
  *   -ENOMEM; NART_EABI; NART_EWRONGTHREAD, NART_EFORK.

@@ -217,7 +217,7 @@ NART_API NART_MUST_USE nart_res nart__block_on_moved(nart_rt *rt, const nart_tas
  * | name_rt_spawn_boxed(rt, init, out) | nart_rt_spawn_boxed() |
  * | name_block_on(rt, init, result)    | nart_block_on()       |
  *
- * The names `name_type` and `name_frame` are taken, too.
+ * It also takes the names `name_type`, `name_frame` and `struct name_task_typed`.
  *
  * They move `*init`. When the task has it, `*init` is zeroed: a handle in it that the caller closes
  * afterwards is a closed one. When the task does not have it, because of an error, `*init` is unchanged
