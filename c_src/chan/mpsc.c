@@ -445,7 +445,7 @@ nart_res nart__mpsc_try_recv(nart_rx *rx, void *value)
 
     if (nart__mpsc_pop(rx, value, elem))
         return 0;
-    /* Acquire: all that was published before GONE. */
+    /* Acquire: all that was published before GONE, and done: the end is an answer, too. */
     uint64_t sent = NART__LOAD(&r->sent, NART__ACQUIRE);
     if (NART_UNLIKELY(sent & (GONE | SHUT))) {
         if (sent / PLACE == rx->pos)

@@ -164,11 +164,11 @@ nart_res nart__spsc_send(nart_cx *cx, nart_tx *tx, const void *value)
     return r;
 }
 
-/* The receiver has shut, and found nothing. Release: room, for a send that finds DRAINED. Acquire: the
- * value of a send that has found SHUT. */
+/* The receiver has shut, and found nothing. Acquire: the value of a send that has found SHUT. A send that
+ * finds DRAINED acquires what was released with SHUT, as this replaces it. */
 static nart_res drain(nart_rx *rx, void *value)
 {
-    while (NART__EXCHANGE(&rx->ring->rx_notify, DRAINED, NART__ACQ_REL) == 0)
+    while (NART__EXCHANGE(&rx->ring->rx_notify, DRAINED, NART__ACQUIRE) == 0)
         if (nart__pop(rx, value, NART__RING_ELEM(rx->type), 0))
             return 0;
     nart__rx_set_drained(rx);

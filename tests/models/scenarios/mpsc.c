@@ -280,6 +280,28 @@ static void close_meets_sends(unsigned i)
         send_until_refused(i, 2 / s->senders);
 }
 
+/* The sender stays open: the end is told by what was claimed alone. */
+static void shut_is_the_end(unsigned i)
+{
+    uint64_t value = 0;
+    nart_res r;
+
+    if (i != RX) {
+        (void)send_try(i);
+        return;
+    }
+    nart__mpsc_shut(&s->chan);
+    while ((r = recv_try(&value)) == 0)
+        got(value);
+    MODEL_CHECK(r == NART_ECLOSED);
+}
+
+static void after_open(void)
+{
+    MODEL_CHECK(s->received[TX1] == s->sides[TX1].sent && s->dropped[TX1] == 0);
+    MODEL_DELETE(s);
+}
+
 /* It may wait for its place, or its turn has come. */
 static void shut_on_one_that_waits(unsigned i)
 {
@@ -387,6 +409,7 @@ const model_scenario model_scenarios[] = {
     { "one_granted_by_many", 2, make_only_one_queued, granted_by_many, after, 3, 3 },
     { "one_passed_on", 2, make_only_one_queued, passed_on, after, 3, 3 },
     { "one_shut_meets_sends", 2, make_one_wide, shut_meets_sends, after, 3, 3 },
+    { "one_shut_is_the_end", 2, make_one_wide, shut_is_the_end, after_open, 3, 3 },
     { "one_shut_and_awaited", 2, make_one_wide, shut_and_awaited, after, 3, 3 },
     { "one_shut_and_spinning", 2, make_spinning, shut_and_spinning, after, 2, 3 },
     { "one_close_meets_sends", 2, make_one_wide, close_meets_sends, after, 3, 3 },

@@ -292,6 +292,10 @@ static void recv_all(nart_res (*recv)(uint64_t *))
     while ((r = recv(&value)) == 0)
         got(value);
     MODEL_CHECK(r == NART_ECLOSED);
+    /* Who is told that the senders have closed sees what they had done before. */
+    bool shut = NART__LOAD(&s->chan.ring.sent, NART__RELAXED) & SHUT;
+    for (unsigned i = TX1; !shut && i <= s->senders; i++)
+        MODEL_CHECK(MODEL_GET(s->sides[i].last_words) == 1);
     closed(RX);
 }
 

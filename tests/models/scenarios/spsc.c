@@ -411,6 +411,14 @@ static void batches(unsigned i)
         send_batches();
 }
 
+static void batches_awaited(unsigned i)
+{
+    if (i == RX)
+        recv_all(recv_await);
+    else
+        send_batches();
+}
+
 /* ---- the receiver shuts, or closes, while the other side sends: what was sent comes, or is dropped ---- */
 
 /* A value that was refused is its sender's: it may write there. */
@@ -543,6 +551,7 @@ const model_scenario model_scenarios[] = {
     { "nobody_waits", 2, make_1, nobody_waits, after_2, 4, 3 },
     { "length_at_the_end", 2, make_2, length_at_the_end, after_2, 4, 4 },
     { "batches", 2, make_2, batches, after_3, 2, 3 },
+    { "batches_awaited", 2, make_2, batches_awaited, after_3, 1, 2 },
     { "shut_meets_sends", 2, make_2, shut_meets_sends, after_shut, 3, 3 },
     { "shut_meets_batches", 2, make_2, shut_meets_batches, after_shut, 3, 3 },
     { "close_meets_sends", 2, make_2, close_meets_sends, after_close, 3, 3 },
