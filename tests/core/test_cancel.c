@@ -748,3 +748,47 @@ TEST(a_stopped_body_that_cancels_its_task_has_cancelled_it)
 {
     check_stops(true);
 }
+
+/* A task that aborts itself has one more poll, whatever its state was. */
+struct suicide {
+    nart_co co;
+    nart_timer timer;
+    int kind, i;
+    bool asked, resumed;
+    nart_res r;
+};
+
+static nart_res suicide_run(nart_cx *cx, void *frame)
+{
+    struct suicide *f = frame;
+
+    f->resumed |= f->asked;
+    NART_BEGIN(cx, &f->co);
+    if (f->kind == 1) /* behind a poll that has spent its budget */
+        for (f->i = 0; f->i < NART_BUDGET + 10; f->i++)
+            NART_AWAIT(f->r, nart_sleep(cx, &f->timer, 0));
+    if (f->kind == 2)
+        NART_SHIELD(NART_SEC);
+    f->asked = true;
+    CHECK_RES(nart_task_abort(nart_cx_rt(cx), nart_cx_task(cx)), 0);
+    NART_YIELD();
+    NART_END(0);
+}
+
+TEST(a_task_that_aborts_itself_has_one_more_poll)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct suicide, suicide_run, NULL);
+
+    for (int kind = 0; kind < 3; kind++) {
+        nart_join join;
+
+        rt = new_rt();
+        struct suicide *f = spawn(rt, &type, &join);
+        f->kind = kind;
+        settle(rt);
+        CHECK(nart_join_done(&join));
+        CHECK(f->resumed);
+        nart_join_release(&join);
+        nart_rt_free(rt);
+    }
+}

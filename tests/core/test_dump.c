@@ -3,6 +3,7 @@
 #include "dump_tasks.h"
 #include "virtual.h"
 
+#include <nart/sync.h>
 #include <stdio.h>
 
 static char text[8192];
@@ -115,4 +116,43 @@ TEST(a_task_can_have_its_runtime_dumped)
     CHECK_RES(nart_block_on(rt, &looks_type, NULL, NULL), 0);
     CHECK_STR(dump(rt), "nart: 0 tasks\n");
     nart_rt_free(rt);
+}
+
+/* ---- very many waits ---- */
+
+enum { VERY_MANY = 200000 };
+
+static nart_notify never;
+static nart_waiter *waiters;
+
+static nart_res very_many_poll(nart_cx *cx, void *frame)
+{
+    nart_res r = NART_PENDING;
+
+    (void)frame;
+    for (int i = 0; i < VERY_MANY && r == NART_PENDING; i++)
+        r = nart_notify_await(cx, &never, &waiters[i]);
+    return r;
+}
+
+TEST(a_dump_of_very_many_waits_needs_little_stack)
+{
+    static const nart_task_type type = NART_TASK_TYPE(int, very_many_poll, NULL);
+    nart_rt *rt = new_rt();
+
+    waiters = calloc(VERY_MANY, sizeof *waiters);
+    CHECK(waiters);
+    CHECK_RES(nart_rt_spawn(rt, &type, NULL, NULL), 0);
+    CHECK_EQ(nart_rt_poll(rt, 0), 1);
+    char *all;
+    size_t size;
+    FILE *out = open_memstream(&all, &size);
+    CHECK(out);
+    nart_rt_dump(rt, out);
+    fclose(out);
+    CHECK(strstr(all, "more than 256 waits"));
+    free(all);
+    nart_rt_free(rt);
+    nart_notify_close(&never);
+    free(waiters);
 }

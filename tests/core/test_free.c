@@ -823,3 +823,39 @@ TEST(bodies_unwind_and_spawn_nothing)
     CHECK_RES(last.spawned, NART_ESHUTDOWN);
     CHECK_RES(last.begun, NART_ESHUTDOWN);
 }
+
+/* ---- running the loop in a drop ---- */
+
+static nart_rt *dropping_rt;
+static nart_res ran[3];
+
+static nart_res at_once_run(nart_cx *cx, void *frame)
+{
+    (void)cx;
+    (void)frame;
+    return 0;
+}
+
+static const nart_task_type nothing_type = NART_TASK_TYPE(int, at_once_run, NULL);
+
+static void runs_the_loop(void *frame)
+{
+    (void)frame;
+    ran[0] = nart_rt_run(dropping_rt);
+    ran[1] = nart_rt_poll(dropping_rt, 0);
+    ran[2] = nart_block_on(dropping_rt, &nothing_type, NULL, NULL);
+}
+
+TEST(the_loop_does_not_run_in_a_drop)
+{
+    static const nart_task_type type = NART_TASK_TYPE(int, at_once_run, runs_the_loop);
+    nart_join join;
+
+    dropping_rt = new_rt();
+    CHECK_RES(nart_rt_spawn(dropping_rt, &type, NULL, &join), 0);
+    CHECK_RES(nart_rt_run(dropping_rt), 0);
+    nart_join_release(&join); /* outside of a run */
+    for (int i = 0; i < 3; i++)
+        CHECK_RES(ran[i], -EDEADLK);
+    CHECK_RES(nart_rt_free(dropping_rt), 0);
+}

@@ -700,3 +700,45 @@ TEST(a_task_that_has_ended_can_be_put_in)
     nart_join_release(&join);
     end();
 }
+
+/* ---- one set in two arms of a race ---- */
+
+struct two_arms {
+    nart_co co;
+    nart_task_set set;
+    nart_task_set_node nodes[2];
+    struct child child;
+    nart_res r;
+    int which;
+};
+
+static nart_res two_arms_run(nart_cx *cx, void *frame)
+{
+    struct two_arms *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    nart_task_set_init(&f->set, f->nodes, 2);
+    for (int i = 0; i < 2; i++) {
+        f->child = (struct child){ .ms = i ? 500 : 10 };
+        CHECK_EQ(nart_task_set_spawn(cx, &f->set, &child_type, &f->child), i);
+    }
+    NART_AWAIT_ANY(f->which, f->r, nart_task_set_next(cx, &f->set, NULL),
+                   nart_task_set_wait_all(cx, &f->set));
+    CHECK_EQ(f->which, 0);
+    CHECK_EQ(elapsed_ms(), 10);
+    nart_task_set_close(&f->set);
+    NART_END(f->r);
+}
+
+TEST(waiting_for_all_in_another_arm_hides_no_end)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct two_arms, two_arms_run, NULL);
+    nart_join join;
+
+    begin();
+    CHECK_RES(nart_rt_spawn(rt, &type, NULL, &join), 0);
+    run_all(rt);
+    CHECK(nart_join_done(&join));
+    nart_join_release(&join);
+    end();
+}

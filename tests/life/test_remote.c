@@ -3,6 +3,7 @@
 #include "../core/core.h"
 
 #include <nart/remote.h>
+#include <nart/shutdown.h>
 
 #include <pthread.h>
 #include <sched.h>
@@ -386,4 +387,51 @@ TEST(the_runtime_is_freed_while_threads_spawn)
         accepted += accepted_by[i];
     }
     CHECK_EQ(drops, accepted);
+}
+
+/* ---- an order that is refused drops its frame in its turn ---- */
+
+static int within, released_within;
+
+static void inner_drop(void *frame)
+{
+    (void)frame;
+    released_within += within;
+}
+
+struct order_frame {
+    nart_join held;
+};
+
+static void order_drop(void *frame)
+{
+    within++;
+    nart_join_release(&((struct order_frame *)frame)->held);
+    within--;
+}
+
+static nart_res ends_at_once(nart_cx *cx, void *frame)
+{
+    (void)cx;
+    (void)frame;
+    return 0;
+}
+
+TEST(what_a_refused_order_releases_is_dropped_after_it)
+{
+    static const nart_task_type inner = NART_TASK_TYPE(int, ends_at_once, inner_drop);
+    static const nart_task_type order =
+        NART_TASK_TYPE(struct order_frame, ends_at_once, order_drop);
+    struct order_frame o;
+    nart_rt *own;
+
+    memset(&o, 0, sizeof o);
+    CHECK_RES(nart_rt_new(NULL, &own), 0);
+    CHECK_RES(nart_rt_spawn(own, &inner, NULL, &o.held), 0);
+    CHECK_RES(nart_rt_run(own), 0);
+    CHECK_RES(nart_remote_spawn(nart_rt_remote(own), &order, &o), 0);
+    CHECK_RES(nart_rt_shutdown(own), 0);
+    CHECK_RES(nart_rt_run(own), 0);
+    CHECK_EQ(released_within, 0);
+    CHECK_RES(nart_rt_free(own), 0);
 }

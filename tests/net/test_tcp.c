@@ -679,6 +679,9 @@ TEST(a_message_that_was_cut_short_is_ended_before_the_next)
     CHECK_RES(nart_tcp_writer_set(&w, second, 1000), -EBUSY);
     CHECK_RES(nart_tcp_writer_set(&w, data, LEN), -EBUSY); /* nor the same one again */
     CHECK_RES(write_now(rt, &other, &w), -EINVAL);
+    nart_tcp none = { .state = 0 };
+    CHECK_RES(write_now(rt, &none, &w), -EBADF); /* and it still knows which one has the part */
+    CHECK_RES(write_now(rt, &other, &w), -EINVAL);
 
     struct reader all = { .s = &b, .expected = data, .len = LEN + 1000, .piece = 256 };
     spawn(rt, &reader_type, &all, &reader);
