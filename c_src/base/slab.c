@@ -40,12 +40,12 @@ static int blocks_reserve(nart__slab *s, uint32_t more)
         room *= 2;
     if (room == s->room)
         return 0;
-    nart__chunk **table = nart__sys_map((size_t)room * sizeof *table);
+    nart__chunk **table = nart__sys_map((size_t)room * sizeof(void *));
     if (!table)
         return -ENOMEM;
     if (s->blocks) {
-        memcpy(table, s->blocks, (size_t)used * sizeof *table);
-        nart__sys_unmap(s->blocks, (size_t)s->room * sizeof *table);
+        memcpy(table, s->blocks, (size_t)used * sizeof(void *));
+        nart__sys_unmap(s->blocks, (size_t)s->room * sizeof(void *));
     }
     s->blocks = table;
     s->room = room;
@@ -135,7 +135,7 @@ void nart__slab_finish(nart__slab *s)
     if (s->mem)
         nart__sys_unmap(s->mem, s->bytes);
     if (s->blocks)
-        nart__sys_unmap(s->blocks, (size_t)s->room * sizeof *s->blocks);
+        nart__sys_unmap(s->blocks, (size_t)s->room * sizeof(void *));
     memset(s, 0, sizeof *s);
 }
 

@@ -16,16 +16,16 @@
  * part of it is not in the senders' way. */
 typedef struct nart__bytes {
     NART__ALIGNAS(NART__RING_LINE) nart__bytes_ring ring;
-    nart__home home; /* the receiver's */
-    size_t bytes;    /* of the whole block */
-    nart_alloc alloc;
-    bool clones;                                                   /* of senders may be made */
+    nart__home home;                                               /* the receiver's */
     NART__ALIGNAS(NART__RING_LINE) NART__ATOMIC(uint32_t) senders; /* ends that are open */
     NART__ATOMIC(uint32_t) tx_gone;                                /* the last of them has closed */
     NART__ATOMIC(uint32_t) refs;                                   /* sides that are open */
     nart__lock lock;                                               /* of `waiting` */
     nart__waitq waiting; /* mpsc: senders, first come first */
     unsigned fork_epoch; /* of the process that opened it */
+    bool clones;         /* of senders may be made */
+    size_t bytes;        /* of the whole block */
+    nart_alloc alloc;
 } nart__bytes;
 
 static inline nart__bytes *nart__bytes_of(nart__bytes_ring *r)

@@ -39,20 +39,21 @@ struct nart__hub {
     NART__ATOMIC(uintptr_t) head; /* the newest record | NART__HUB_PARKED */
     NART__ATOMIC(uint64_t) rung;  /* writes of the eventfd that are over */
 
-    NART__ALIGNAS(NART__LINE) int efd; /* -1 while the hub has none: see hub_pool.c */
-    uint32_t first;                    /* records that follow the hub in memory */
-    uint32_t slots;                    /* records in all: the owner's, and the pool's */
+    NART__ALIGNAS(NART__LINE)
+    int efd;             /* what wakers read; -1 while the hub has none: see hub_pool.c */
+    uint32_t first;      /* records that follow the hub in memory */
+    uint32_t slots;      /* records in all: the owner's, and the pool's */
+    unsigned fork_epoch; /* of the process that opened it */
+    nart__hub *idle;     /* the next one in the pool */
 
     NART__ALIGNAS(NART__LINE) nart__rec *queue; /* owner's from here on: taken, oldest first */
     nart__rec *stack;                           /* taken, newest first; older than `queue` */
     nart__rec *used;                            /* records with a word, the latest first */
-    bool parked;                                /* since the last park */
     uint64_t owed;                  /* writes of the eventfd that were begun, or will be */
     void *rt;                       /* the runtime, or NULL */
     uint64_t io_serial;             /* for ids that never repeat in a hub */
-    nart__hub *idle;                /* the next one in the pool */
     NART__ATOMIC(uint64_t) io_gone; /* see nart__hub_io_rt() */
-    unsigned fork_epoch;            /* of the process that opened it */
+    bool parked;                    /* since the last park */
 
     NART__ALIGNAS(NART__LINE) NART__ATOMIC(uint64_t) gate; /* which life: see hub.c */
     NART__ATOMIC(uintptr_t) posts;                         /* see post.c */
