@@ -37,6 +37,7 @@ enum {
     DEPTH = 4,
     BODIES = 48,
     TASKS = 20,
+    EVER = 4096, /* tasks in one program */
     TICKS = 600,
     SHARE = 16,   /* answers of an arm behind one that spent the budget */
     PATIENT = 6,  /* ticks that a ready operation may wait for its answer */
@@ -54,7 +55,7 @@ static const uint8_t *bytes, *bytes_end;
 static long blocks;
 static int free_descriptor;
 static uint32_t bodies, tasks_live, task_limit, ticks;
-static struct task *tasks[4096];
+static struct task *tasks[EVER];
 static uint32_t task_count;
 
 void program_wrong(const char *file, int line, const char *cond, const char *format, ...)
@@ -714,7 +715,7 @@ static const nart_task_type task_type = NART_TASK_TYPE(struct frame, task_poll, 
 
 struct task *task_spawn(nart_join *join)
 {
-    if (tasks_live >= task_limit || task_count == sizeof tasks / sizeof *tasks)
+    if (tasks_live >= task_limit || task_count == EVER)
         return NULL;
     nart_res err;
     struct frame *f = nart_rt_spawn_begin(rt, &task_type, &err);

@@ -189,8 +189,9 @@ const struct kind *pick_kind(void)
 
 const struct kind *pick_flood(void)
 {
-    const struct kind *const all[] = { &now, &own_semaphore, &own_channel };
-    return all[pick(COUNT(all))];
+    enum { FLOODS = 3 };
+    const struct kind *const all[FLOODS] = { &now, &own_semaphore, &own_channel };
+    return all[pick(FLOODS)];
 }
 
 /* ---- things ---- */
