@@ -717,7 +717,7 @@ TEST(a_relative_time_counts_from_the_call)
 
         rt = new_rt();
         struct late *f = nart_rt_spawn_boxed_begin(rt, &type, &err);
-        f->from = from;
+        f->from = (enum from)from;
         CHECK_RES(nart_rt_spawn_commit(rt, f, &join), 0);
         run_all(rt);
         CHECK_EQ(f->ended - f->called, 20 * NART_MS);
@@ -735,7 +735,7 @@ struct idler {
     uint64_t value;
     nart_res r;
     int which, got;
-    enum { RESTART, GO_ON, UNTIL, NESTED } kind;
+    enum idle { RESTART, GO_ON, UNTIL, NESTED } kind;
     int64_t until;
 };
 
@@ -783,7 +783,7 @@ static void idler_drop(void *frame)
 }
 
 /* A value every 3 ms until 60 ms: how many it takes before it is idle. */
-static int values_before_idle(int kind)
+static int values_before_idle(enum idle kind)
 {
     static const nart_task_type type = NART_TASK_TYPE(struct idler, idler_run, idler_drop);
     nart_join join;
