@@ -621,13 +621,13 @@ size_t nart__mpsc_len(nart__ring *r)
     return n <= r->mask ? n : r->mask + 1;
 }
 
-/* Acquire: all that was published, see nart__mpsc_tx_closed(). */
+/* Relaxed, here and below: a moment's truth. What is looked at afterwards, a length or a value, reads the
+ * same word, and not an older state of it. */
 bool nart__mpsc_tx_gone(nart__ring *r)
 {
-    return (NART__LOAD(&r->sent, NART__ACQUIRE) & GONE) != 0;
+    return (NART__LOAD(&r->sent, NART__RELAXED) & GONE) != 0;
 }
 
-/* Relaxed: a moment's truth. */
 bool nart__mpsc_is_shut(const nart__ring *r)
 {
     return (NART__LOAD(&r->sent, NART__RELAXED) & SHUT) != 0;

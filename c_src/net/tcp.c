@@ -227,6 +227,8 @@ nart_res nart_tcp_write(nart_cx *cx, nart_tcp *s, nart_tcp_writer *w)
         return not_open(s);
     if (NART_UNLIKELY(w->done > 0 && (w->id != s->io.id || w->host != s->io.host)))
         return -EINVAL;
+    if (w->len == 0) /* there is no message */
+        return 0;
     w->id = s->io.id;
     w->host = s->io.host;
     r = send_rest(cx, s, w->buf, w->len, &w->done);
