@@ -27,7 +27,7 @@
 #define NART__CLASSES 7
 #define NART__CLASS_MIN 64 /* payload of class 0; each class doubles it */
 
-/* Slots of one class that lie behind each other. It never moves. */
+/* Contiguous slots of one class. It never moves. */
 typedef struct nart__chunk {
     unsigned char *mem;
     struct nart__chunk *next; /* of its class */

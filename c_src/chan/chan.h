@@ -59,7 +59,7 @@ static inline void nart__value_copy(void *to, const void *from, size_t elem)
         memcpy(to, from, elem);
 }
 
-/* Values that lie behind each other outside, and in the ring but for its end. Not in an MPSC ring. */
+/* Values that are contiguous outside, and in the ring but for its end. Not in an MPSC ring. */
 static inline void nart__values_in(nart__ring *r, uint64_t pos, const void *values, size_t n)
 {
     size_t elem = NART__RING_ELEM(r->type), at = pos & r->mask, first = r->mask + 1 - at;

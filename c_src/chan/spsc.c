@@ -107,7 +107,7 @@ static uint64_t take_back(nart_tx *tx, uint64_t n)
         continue;
     uint64_t left = taken & ~DROPPED; /* from here on nobody else's */
     if (left != end)
-        NART__STORE(&r->taken, end | DROPPED, NART__RELAXED); /* for who asks for the length */
+        NART__STORE(&r->taken, end | DROPPED, NART__RELAXED); /* read by nart__spsc_len() */
     for (; left < first; left++)
         nart__value_drop(nart__chan_of(r), left); /* were sent before, and left by a close */
     return left - first;

@@ -8,7 +8,7 @@
  *  1. The mailbox is a stack in the hub, `posts`: 0 empty, the newest post, or CLOSED.
  *  2. Send: enter the hub (hub.c), which fails when the runtime is gone. Compare-and-swap the post onto
  *     the stack, unless it is CLOSED; then wake the mailbox's record in the inbox, which is where the
- *     loop is told, parked or not. Leave the hub.
+ *     loop is notified, parked or not. Leave the hub.
  *  3. Take: exchange the whole stack out, turn it around. No post is taken twice, so a push never
  *     meets one that has come back in the meantime.
  *  4. Close: exchange CLOSED into it. What was there is given to the caller like what was taken. It is

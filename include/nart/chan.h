@@ -484,7 +484,7 @@ static inline NART_MUST_USE nart_res nart_recv(nart_cx *cx, nart_rx *rx, void *v
  * loop for long. */
 
 /**
- * Sends as many of `n` values, which lie behind each other, as there is room for, without waiting.
+ * Sends as many of the `n` contiguous values as fit, without waiting.
  * @return how many, at least 1; 0 when `n` is 0; -EINVAL `values` is NULL; the errors of
  *   nart_try_send(). **Ownership**: values that were not sent stay the caller's. **Thread**: the end's
  * own. **Cost**: the receiver is notified once.

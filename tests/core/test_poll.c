@@ -892,21 +892,7 @@ TEST(a_sleep_that_lost_a_race_restarts_in_another_body)
 
 TEST(a_sleep_that_lost_a_race_restarts_outside_of_one)
 {
-    static const nart_task_type type = NART_TASK_TYPE(struct idler, alone_run, idler_drop);
-    nart_join join;
-    nart_tx tx;
-    uint64_t v = 0;
-
-    rt = new_rt();
-    struct idler *f = spawn(rt, &type, &join);
-    new_chan(rt, 4, &tx, &f->rx);
-    run_until(rt, at_ms(9));
-    CHECK_RES(nart_try_send(&tx, &v), 0);
-    run_all(rt);
-    CHECK(nart_join_done(&join));
-    nart_join_release(&join);
-    nart_tx_close(&tx);
-    nart_rt_free(rt);
+    check_idler(alone_run);
 }
 
 /* ---- a loop of races that is an arm of another one ---- */
