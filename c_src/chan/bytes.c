@@ -24,7 +24,7 @@ static nart_res check(const nart_rt *rt, const nart_bytes_opts *o)
         return NART_EABI;
     if (o->kind != NART_BYTES_SPSC && o->kind != NART_BYTES_MPSC)
         return -EINVAL;
-    if (o->flags & ~(uint32_t)NART_BYTES_SPINNING || (o->flags && !nart__home_may_spin(rt)))
+    if (o->flags & ~(uint32_t)NART_BYTES_SPINNING || (o->flags && !nart__rx_binding_may_spin(rt)))
         return -EINVAL;
     if (o->capacity == 0)
         return -EINVAL;
@@ -63,9 +63,9 @@ static nart__bytes *bytes_new(nart_rt *rt, const nart_bytes_opts *o, uint64_t ca
     NART__STORE(&c->refs, 2u, NART__RELAXED);
     nart__lock_init(&c->lock);
     c->fork_epoch = nart__fork_epoch();
-    nart__home_init(&c->home, &c->ring.rx_dirty, c->ring.spinning, nart__bytes_look,
-                    nart__bytes_settle);
-    nart__home_enter(&c->home, rt);
+    nart__rx_binding_init(&c->binding, &c->ring.rx_dirty, c->ring.spinning, nart__bytes_look,
+                          nart__bytes_settle);
+    nart__rx_binding_enter(&c->binding, rt);
     return c;
 }
 
@@ -149,7 +149,7 @@ void nart_bytes_rx_close(nart_bytes_rx *rx)
     nart__interrupt(&rx->wait);
     memset(rx, 0, sizeof *rx);
     nart__bytes_rx_closed(&c->ring);
-    nart__home_leave(&c->home);
+    nart__rx_binding_leave(&c->binding);
     release(c);
 }
 
@@ -177,7 +177,7 @@ nart_res nart_bytes_rx_bind(nart_bytes_rx *rx, nart_rt *rt)
 {
     if (!rx->ring)
         return NART_ECLOSED;
-    return nart__home_bind(&nart__bytes_of(rx->ring)->home, &rx->wait, rt);
+    return nart__rx_binding_bind(&nart__bytes_of(rx->ring)->binding, &rx->wait, rt);
 }
 
 /* ---- looking ---- */

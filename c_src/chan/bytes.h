@@ -6,8 +6,8 @@
 
 #include "../base/atomic.h"
 #include "../base/lock.h"
-#include "cell.h"
-#include "home.h"
+#include "rx_binding.h"
+#include "waker_slot.h"
 
 #include <nart/bytes.h>
 
@@ -16,7 +16,7 @@
  * part of it is not in the senders' way. */
 typedef struct nart__bytes {
     NART__ALIGNAS(NART__RING_LINE) nart__bytes_ring ring;
-    nart__home home;                                               /* the receiver's */
+    nart__rx_binding binding;                                      /* the receiver's */
     NART__ALIGNAS(NART__RING_LINE) NART__ATOMIC(uint32_t) senders; /* ends that are open */
     NART__ATOMIC(uint32_t) tx_gone;                                /* the last of them has closed */
     NART__ATOMIC(uint32_t) refs;                                   /* sides that are open */
@@ -33,9 +33,9 @@ static inline nart__bytes *nart__bytes_of(nart__bytes_ring *r)
     return (nart__bytes *)(void *)r; /* the ring is the first member */
 }
 
-static inline nart__bytes *nart__bytes_at(nart__home *h)
+static inline nart__bytes *nart__bytes_at(nart__rx_binding *h)
 {
-    return (nart__bytes *)(void *)((char *)h - offsetof(nart__bytes, home));
+    return (nart__bytes *)(void *)((char *)h - offsetof(nart__bytes, binding));
 }
 
 /* Relaxed: it changes once, to say that sending has no point any more. */
@@ -48,8 +48,8 @@ static inline bool nart__bytes_rx_gone(nart__bytes_ring *r)
 bool nart__bytes_tx_closed(nart_bytes_tx *tx);
 void nart__bytes_rx_closed(nart__bytes_ring *r);
 void nart__bytes_shut(nart__bytes_ring *r);
-void nart__bytes_look(nart__watch *w);
-void nart__bytes_settle(nart__home *h);
+void nart__bytes_look(nart__tick_hook *w);
+void nart__bytes_settle(nart__rx_binding *h);
 /* By who has left its waker in tx_notify: the only sender, or the first of those that wait. */
 nart_res nart__bytes_claim_alone(nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf);
 /* Leaves the waker, and looks once more. NART_PENDING: it has to be called again, now or soon. */

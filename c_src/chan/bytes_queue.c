@@ -87,7 +87,7 @@ void nart__bytes_queue_leave(nart_bytes_tx *tx)
         return;
     bool first = c->waiting.first == &tx->wait;
     if (first)
-        nart__cell_take_back(
+        nart__waker_slot_unregister(
             &c->ring.tx_notify); /* before another one is first and leaves its own */
     nart__q_remove(&c->waiting, &tx->wait);
     if (!c->waiting.first)

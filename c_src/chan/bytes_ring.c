@@ -25,7 +25,7 @@
  *     before it parks, when it is left. A receiver outside its loop does it at once. Of several
  *     senders only the first that waits does this; see bytes_queue.c.
  *  5. An aborted claim becomes an entry over which the receiver passes.
- *  6. Closing raises a flag and then exchanges the other side's cell. A receiver looks at the flag
+ *  6. Closing raises a flag and then exchanges the other side's slot. A receiver looks at the flag
  *     and then at the ring for a last time, so what was committed before the close is found first.
  *  7. A receiver that shuts sets room to 0. Of several senders it decides by SHUT in `tail`, by which
  *     they claim; a single one stores tail, has a light barrier, and reads room again, and the receiver
@@ -135,7 +135,7 @@ static void tx_withdraw(nart__wait *w)
     if (tx->ring->mpsc)
         nart__bytes_queue_leave(tx);
     else
-        nart__cell_take_back(&tx->ring->tx_notify);
+        nart__waker_slot_unregister(&tx->ring->tx_notify);
 }
 
 nart_res nart__bytes_claim_alone(nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf)
@@ -152,7 +152,7 @@ static nart_res claim_waiting(nart_cx *cx, nart_bytes_tx *tx, size_t len, nart_b
         return r;
     if (tx->ring->mpsc && !nart__bytes_queue_first(tx, nart_cx_waker(cx)))
         return claimed(tx, false, buf);
-    nart__cell_leave(&tx->ring->tx_notify, cx);
+    nart__waker_slot_register(&tx->ring->tx_notify, cx);
     return nart__bytes_claim_alone(tx, len, buf);
 }
 
@@ -191,12 +191,12 @@ nart_res nart__bytes_claim_slow(nart_cx *cx, nart_bytes_tx *tx, size_t len, nart
 /* Room has been freed, the first in this tick. */
 void nart__bytes_freed(nart__bytes_ring *r)
 {
-    nart__home_owe(&nart__bytes_of(r)->home);
+    nart__rx_binding_owe(&nart__bytes_of(r)->binding);
 }
 
-void nart__bytes_settle(nart__home *h)
+void nart__bytes_settle(nart__rx_binding *h)
 {
-    nart__tell(&nart__bytes_at(h)->ring.tx_notify);
+    nart__waker_slot_wake(&nart__bytes_at(h)->ring.tx_notify);
 }
 
 /* ---- receiving ---- */
@@ -254,8 +254,8 @@ nart_res nart__bytes_try_recv_slow(nart_bytes_rx *rx, nart_bytes_msg *msg)
 static void rx_withdraw(nart__wait *w)
 {
     nart__bytes_ring *r = ((nart_bytes_rx *)(void *)w)->ring;
-    nart__bytes_of(r)->home.waits = NULL;
-    nart__cell_take_back(&r->rx_notify);
+    nart__bytes_of(r)->binding.waits = NULL;
+    nart__waker_slot_unregister(&r->rx_notify);
 }
 
 const struct nart__wait_ops nart__bytes_tx_ops = { "claim", tx_withdraw };
@@ -263,7 +263,7 @@ const struct nart__wait_ops nart__bytes_rx_ops = { "recv", rx_withdraw };
 
 /* Whose entry comes into this word tells, unless it is there already. A mark from an earlier wait is
  * set again, as the entry may have found that. Relaxed: who finds the mark finds the waker, too. Else
- * its exchange of the cell would have come before the one that left the waker; then that one would
+ * its exchange of the slot would have come before the one that left the waker; then that one would
  * have acquired the entry, and this swap would have found it. */
 static void mark(nart__bytes_word *word)
 {
@@ -280,7 +280,7 @@ nart_res nart__bytes_recv_armed(nart_bytes_rx *rx, nart_waker waker, nart_bytes_
     uint64_t pos;
     nart_res r;
 
-    nart__cell_put(&rx->ring->rx_notify, waker);
+    nart__waker_slot_set(&rx->ring->rx_notify, waker);
     for (int n = 0; n < NART_BUDGET; n++) {
         pos = rx->pos;
         mark(nart__bytes_word_at(rx->ring, pos));
@@ -299,7 +299,7 @@ static nart_res recv_wait(nart_cx *cx, nart_bytes_rx *rx, nart_bytes_msg *msg)
     nart_res r = nart__park_in(cx, &rx->wait, &begun);
     if (r != NART_PENDING)
         return r;
-    c->home.waits = &rx->wait;
+    c->binding.waits = &rx->wait;
     if (c->ring.spinning)
         return NART_PENDING;
     r = nart__bytes_recv_armed(rx, nart_cx_waker(cx), msg);
@@ -313,10 +313,10 @@ static nart_res recv_wait(nart_cx *cx, nart_bytes_rx *rx, nart_bytes_msg *msg)
 }
 
 /* Can it be awaited here? On the loop that it belongs to, or anywhere. */
-static bool is_at_home(nart__bytes_ring *r, const nart_cx *cx)
+static bool is_bound_to(nart__bytes_ring *r, const nart_cx *cx)
 {
-    const nart__home *h = &nart__bytes_of(r)->home;
-    return h->rt ? nart__at_home(h, cx) : !h->spinning;
+    const nart__rx_binding *h = &nart__bytes_of(r)->binding;
+    return h->rt ? nart__rx_bound_to(h, cx) : !h->spinning;
 }
 
 nart_res nart__bytes_recv_slow(nart_cx *cx, nart_bytes_rx *rx, nart_bytes_msg *msg)
@@ -328,7 +328,7 @@ nart_res nart__bytes_recv_slow(nart_cx *cx, nart_bytes_rx *rx, nart_bytes_msg *m
         return r;
     if (NART_UNLIKELY(w->task && w->task != cx->self))
         return -EBUSY;
-    if (NART_UNLIKELY(rx->ring && !is_at_home(rx->ring, cx)))
+    if (NART_UNLIKELY(rx->ring && !is_bound_to(rx->ring, cx)))
         return NART_EWRONGTHREAD;
     r = try_recv(rx, msg);
     if (r == -EAGAIN || r == NART_PENDING)
@@ -341,26 +341,26 @@ nart_res nart__bytes_recv_slow(nart_cx *cx, nart_bytes_rx *rx, nart_bytes_msg *m
 /* Relaxed: the task's own look, later on this thread, sees no less. */
 static bool receiver_has_cause(nart__bytes *c)
 {
-    const nart_bytes_rx *rx = (const nart_bytes_rx *)(const void *)c->home.waits;
+    const nart_bytes_rx *rx = (const nart_bytes_rx *)(const void *)c->binding.waits;
 
     return NART__LOAD(nart__bytes_word_at(&c->ring, rx->pos), NART__RELAXED) != NART__BYTES_NONE ||
            NART__LOAD(&c->tx_gone, NART__RELAXED);
 }
 
-/* Once per look of the receiver's loop, while it is watched. Relaxed: see nart__home_look(). */
-void nart__bytes_look(nart__watch *watch)
+/* Once per look of the receiver's loop, while it is watched. Relaxed: see nart__rx_binding_look(). */
+void nart__bytes_look(nart__tick_hook *w)
 {
-    nart__home *h = nart__home_watched(watch);
+    nart__rx_binding *h = nart__rx_binding_hooked(w);
     nart__bytes *c = nart__bytes_at(h);
 
     if (!h->spinning) {
-        nart__home_pay(h);
+        nart__rx_binding_pay(h);
         return;
     }
     if (h->waits && receiver_has_cause(c))
         nart__ready(h->waits->task);
-    nart__home_look(h, NART__LOAD(&c->ring.taken, NART__RELAXED),
-                    NART__LOAD(&c->ring.tx_notify, NART__RELAXED) != 0);
+    nart__rx_binding_look(h, NART__LOAD(&c->ring.taken, NART__RELAXED),
+                          NART__LOAD(&c->ring.tx_notify, NART__RELAXED) != 0);
 }
 
 /* ---- closing ---- */
@@ -376,7 +376,7 @@ bool nart__bytes_tx_closed(nart_bytes_tx *tx)
     if (NART__FETCH_ADD(&c->senders, UINT32_MAX, NART__ACQ_REL) != 1)
         return false;
     NART__STORE(&c->tx_gone, 1u, NART__RELEASE); /* everything committed is there before */
-    nart__tell(&c->ring.rx_notify);
+    nart__waker_slot_wake(&c->ring.rx_notify);
     return true;
 }
 
@@ -384,7 +384,7 @@ void nart__bytes_rx_closed(nart__bytes_ring *r)
 {
     /* Relaxed: a waiting sender sees it by the exchange, and the others when they do. */
     NART__STORE(&r->room, (uint64_t)0, NART__RELAXED);
-    nart__tell(&r->tx_notify);
+    nart__waker_slot_wake(&r->tx_notify);
 }
 
 void nart__bytes_shut(nart__bytes_ring *r)
@@ -395,7 +395,7 @@ void nart__bytes_shut(nart__bytes_ring *r)
                              NART__RELAXED); /* decides by its value alone */
     else
         (void)nart__sys_barrier();
-    nart__tell(&r->tx_notify);
+    nart__waker_slot_wake(&r->tx_notify);
 }
 
 /* A side has closed. True for the last one, which frees: it sees all that the other has done. */

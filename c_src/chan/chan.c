@@ -24,7 +24,7 @@ static nart_res check(const nart_rt *rt, const nart_chan_opts *o)
         return -EINVAL;
     if (o->flags & ~(uint32_t)NART_CHAN_SPINNING)
         return -EINVAL;
-    if (o->flags && (o->kind == NART_CHAN_LOCAL || !nart__home_may_spin(rt)))
+    if (o->flags && (o->kind == NART_CHAN_LOCAL || !nart__rx_binding_may_spin(rt)))
         return -EINVAL;
     if (o->elem == 0 || o->capacity == 0)
         return -EINVAL;
@@ -41,12 +41,12 @@ static uint64_t round_up(uint64_t n)
     return p;
 }
 
-static void (*const look[])(nart__watch *w) = {
+static void (*const look[])(nart__tick_hook *w) = {
     [NART_CHAN_SPSC] = nart__spsc_look,
     [NART_CHAN_MPSC] = nart__mpsc_look,
 };
 
-static void (*const settle[])(nart__home *h) = {
+static void (*const settle[])(nart__rx_binding *h) = {
     [NART_CHAN_SPSC] = nart__spsc_settle,
     [NART_CHAN_MPSC] = nart__mpsc_settle,
 };
@@ -83,9 +83,9 @@ static nart__chan *chan_new(nart_rt *rt, const nart_chan_opts *o)
     NART__STORE(&c->ring.room, capacity, NART__RELAXED);
     if (mpsc)
         nart__mpsc_init(c);
-    nart__home_init(&c->home, &c->ring.rx_dirty, o->flags & NART_CHAN_SPINNING, look[o->kind],
-                    settle[o->kind]);
-    nart__home_enter(&c->home, rt);
+    nart__rx_binding_init(&c->binding, &c->ring.rx_dirty, o->flags & NART_CHAN_SPINNING,
+                          look[o->kind], settle[o->kind]);
+    nart__rx_binding_enter(&c->binding, rt);
     return c;
 }
 
@@ -230,7 +230,7 @@ void nart_rx_close(nart_rx *rx)
     nart__interrupt(&rx->wait);
     memset(rx, 0, sizeof *rx);
     shut(c, true);
-    nart__home_leave(&c->home);
+    nart__rx_binding_leave(&c->binding);
     if (!drained)
         drop_values(
             c, pos); /* while this side still holds the channel: values may hold its other end */
@@ -263,7 +263,7 @@ nart_res nart_rx_bind(nart_rx *rx, nart_rt *rt)
         return NART_ECLOSED;
     if (nart__ring_kind(rx->ring) == NART_CHAN_LOCAL)
         return -EINVAL;
-    return nart__home_bind(&nart__chan_of(rx->ring)->home, &rx->wait, rt);
+    return nart__rx_binding_bind(&nart__chan_of(rx->ring)->binding, &rx->wait, rt);
 }
 
 /* ---- looking ---- */
@@ -329,7 +329,7 @@ bool nart_rx_is_closed(const nart_rx *rx)
 
 void nart__ring_taken(nart__ring *r)
 {
-    nart__home_owe(&nart__chan_of(r)->home);
+    nart__rx_binding_owe(&nart__chan_of(r)->binding);
 }
 
 /* Of an end: 0 when it is closed. */

@@ -5,7 +5,7 @@
 
 #include "../base/atomic.h"
 #include "../base/lock.h"
-#include "home.h"
+#include "rx_binding.h"
 
 #include <nart/chan.h>
 
@@ -14,10 +14,10 @@
  * are aligned for any type, and the receiver's cold fields are not in the senders' way. */
 typedef struct nart__chan {
     NART__ALIGNAS(NART__RING_LINE) nart__ring ring;
-    nart__home home;             /* the receiver's */
+    nart__rx_binding binding;    /* the receiver's */
     nart__lock lock;             /* mpsc: over the next three */
     nart__waitq senders_waiting; /* local, mpsc */
-    uint32_t promised;           /* mpsc: places granted to senders that have not come yet */
+    uint32_t reserved;           /* mpsc: places granted to senders that have not come yet */
     bool shut;                   /* local: the receiver refuses */
     uint32_t senders;            /* local: sending ends that are open */
     NART__ATOMIC(uint32_t) open; /* mpsc: the same */
@@ -89,9 +89,9 @@ static inline void nart__value_drop(nart__chan *c, uint64_t pos)
         c->drop_value(r->buf + (pos & r->mask) * r->stride);
 }
 
-static inline nart__chan *nart__chan_at(nart__home *h)
+static inline nart__chan *nart__chan_at(nart__rx_binding *h)
 {
-    return (nart__chan *)(void *)((char *)h - offsetof(nart__chan, home));
+    return (nart__chan *)(void *)((char *)h - offsetof(nart__chan, binding));
 }
 
 /* An answer that does not depend on the channel's state. It ends the wait, like any other. */
@@ -140,8 +140,8 @@ void nart__spsc_shut(nart__chan *c, bool closed);
 /* Drops what is left from `pos` on, the receiver's, and is not the sender's again. */
 void nart__spsc_drop(nart__chan *c, uint64_t pos);
 bool nart__spsc_is_shut(const nart__ring *r);
-void nart__spsc_look(nart__watch *w);
-void nart__spsc_settle(nart__home *h);
+void nart__spsc_look(nart__tick_hook *w);
+void nart__spsc_settle(nart__rx_binding *h);
 size_t nart__spsc_len(nart__ring *r);
 bool nart__spsc_tx_gone(nart__ring *r);
 extern const struct nart__wait_ops nart__spsc_tx_ops, nart__spsc_rx_ops;
@@ -169,8 +169,8 @@ void nart__mpsc_shut(nart__chan *c);
 /* Drops what is left, and what is being sent. */
 void nart__mpsc_drop(nart__chan *c);
 bool nart__mpsc_is_shut(const nart__ring *r);
-void nart__mpsc_look(nart__watch *w);
-void nart__mpsc_settle(nart__home *h);
+void nart__mpsc_look(nart__tick_hook *w);
+void nart__mpsc_settle(nart__rx_binding *h);
 size_t nart__mpsc_len(nart__ring *r);
 bool nart__mpsc_tx_gone(nart__ring *r);
 /* A new channel, with ring.stride set. */

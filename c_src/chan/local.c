@@ -5,7 +5,7 @@
  *  1. room == capacity exactly while no sender waits, none holds a grant and the receiver has not
  *     shut; else 0, so every send comes here. tx_waits is set exactly while senders are queued, so that
  *     receiving tells them of the place.
- *  2. Values in the ring + promised <= capacity, and while a sender is queued the two are equal. So
+ *  2. Values in the ring + reserved <= capacity, and while a sender is queued the two are equal. So
  *     one that holds a grant always finds its place, and whoever comes later goes behind the queue.
  *  3. A place that becomes free is granted to the first in the queue; a grant that is withdrawn
  *     passes to the next. So a sender that lost a race or was cancelled blocks nobody.
@@ -24,14 +24,14 @@ static void set_room(nart__chan *c)
     bool queued = c->senders_waiting.first != NULL;
 
     r->tx_waits = queued;
-    bool open = !queued && r->promised == 0 && !c->shut;
+    bool open = !queued && r->reserved == 0 && !c->shut;
     NART__STORE(&r->room, open ? r->mask + 1 : 0, NART__RELAXED);
 }
 
 /* Whoever waits in a local channel is a task of its loop. */
 static void wake(nart__chan *c, nart__wait *w)
 {
-    nart__rt_ready(c->home.rt, w->task);
+    nart__rt_ready(c->binding.rt, w->task);
 }
 
 /* Grants free places to those who came first. */
@@ -39,10 +39,10 @@ static void grant(nart__chan *c)
 {
     nart__ring *r = &c->ring;
 
-    while (c->senders_waiting.first && used(r) + r->promised <= r->mask) {
+    while (c->senders_waiting.first && used(r) + r->reserved <= r->mask) {
         nart__wait *w = c->senders_waiting.first;
         nart__q_remove(&c->senders_waiting, w);
-        r->promised++;
+        r->reserved++;
         w->state = NART__GRANTED;
         wake(c, w);
     }
@@ -55,7 +55,7 @@ void nart__local_sent(nart__ring *r)
     nart__chan *c = nart__chan_of(r);
 
     r->rx_waits = 0;
-    wake(c, c->home.waits);
+    wake(c, c->binding.waits);
 }
 
 /* There is a place, and senders wait for it. */
@@ -77,7 +77,7 @@ static void tx_withdraw(nart__wait *w)
     if (w->state == NART__QUEUED)
         nart__q_remove(&c->senders_waiting, w);
     else if (w->state == NART__GRANTED)
-        c->ring.promised--;
+        c->ring.reserved--;
     grant(c);
 }
 
@@ -85,7 +85,7 @@ static void rx_withdraw(nart__wait *w)
 {
     nart__chan *c = nart__chan_of(((nart_rx *)(void *)w)->ring);
     c->ring.rx_waits = 0;
-    c->home.waits = NULL;
+    c->binding.waits = NULL;
 }
 
 const struct nart__wait_ops nart__local_tx_ops = { "send", tx_withdraw };
@@ -119,7 +119,7 @@ static bool take(nart__chan *c, void *value)
 /* There is a place that is nobody else's. */
 static bool place_free(const nart__chan *c)
 {
-    return !c->senders_waiting.first && used(&c->ring) + c->ring.promised <= c->ring.mask;
+    return !c->senders_waiting.first && used(&c->ring) + c->ring.reserved <= c->ring.mask;
 }
 
 nart_res nart__local_try_send(nart_tx *tx, const void *value)
@@ -151,7 +151,7 @@ nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value)
         return NART_ECLOSED;
     }
     if (w->state == NART__GRANTED) {
-        c->ring.promised--;
+        c->ring.reserved--;
         nart__unwait(w);
         put(c, value);
         set_room(c);
@@ -161,7 +161,7 @@ nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value)
         put(c, value);
         return 0;
     }
-    if (NART_UNLIKELY(!nart__at_home(&c->home, cx)))
+    if (NART_UNLIKELY(!nart__rx_bound_to(&c->binding, cx)))
         return NART_EDRIVER;
     r = nart__park_in(cx, w, &begun);
     if (begun) {
@@ -204,11 +204,11 @@ nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value)
         }
         return take(c, value) ? 0 : NART_ECLOSED;
     }
-    if (NART_UNLIKELY(!nart__at_home(&c->home, cx)))
+    if (NART_UNLIKELY(!nart__rx_bound_to(&c->binding, cx)))
         return NART_EDRIVER;
     r = nart__park_in(cx, w, &begun);
     if (NART_LIKELY(r == NART_PENDING)) {
-        c->home.waits = w;
+        c->binding.waits = w;
         c->ring.rx_waits = 1; /* again, after a turn that found the value taken */
     }
     return r;
@@ -223,7 +223,7 @@ nart_res nart__local_try_send_many(nart_tx *tx, const void *values, size_t n)
         return NART_ECLOSED;
     if (!place_free(c))
         return -EAGAIN;
-    uint64_t count = r->mask + 1 - used(r) - r->promised;
+    uint64_t count = r->mask + 1 - used(r) - r->reserved;
     if (count > n)
         count = n;
     nart__values_in(r, r->tail, values, count);

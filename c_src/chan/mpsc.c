@@ -18,7 +18,7 @@
  *     be polled again: a sender is between its two steps. The loop goes on meanwhile.
  *  4. A sender that finds no room takes the lock, sets QUEUED in `sent`, which sends everybody else to
  *     the lock, too, and queues. While QUEUED is set, places are claimed under the lock only.
- *  5. A place that becomes free is granted to the first in the queue: claimed + promised <= taken +
+ *  5. A place that becomes free is granted to the first in the queue: claimed + reserved <= taken +
  *     capacity. So one that holds a grant always finds a place, and whoever comes later goes behind.
  *     A grant that is withdrawn passes to the next. QUEUED is cleared when nobody is queued and no
  *     grant is out.
@@ -43,8 +43,8 @@
  * comes after it, its receiver polls, and a close of the receiver does not return. A poll that takes values and then blocks its thread until a
  * sender does something: see spsc.c. */
 #include "../sys.h"
-#include "cell.h"
 #include "chan.h"
+#include "waker_slot.h"
 
 #define PARKED NART__MPSC_PARKED
 #define QUEUED NART__MPSC_QUEUED
@@ -124,19 +124,19 @@ static unsigned serve(nart__chan *c, uintptr_t woken[WAKES])
         /* Relaxed: whoever is granted a place reads it again, see claim_locked(). */
         uint64_t taken = NART__LOAD(&r->taken, NART__RELAXED);
         uint64_t sent = NART__LOAD(&r->sent, NART__RELAXED);
-        uint64_t in_use = used(sent, taken) + c->promised;
+        uint64_t in_use = used(sent, taken) + c->reserved;
         bool over = sent & SHUT;
         for (; n < WAKES && q->first && (over || in_use <= r->mask); in_use++) {
             nart__wait *w = q->first;
             nart__q_remove(q, w);
             w->state = over ? NART__CLOSED : NART__GRANTED;
-            c->promised += !over;
+            c->reserved += !over;
             woken[n++] = (uintptr_t)tx_of(w)->waker;
         }
         /* Acquire: what the receiver had taken before its last exchange is seen by another look; if
          * 1 is still there, its next exchange is to come. */
     } while (n < WAKES && q->first && !NART__EXCHANGE(&r->tx_notify, (uintptr_t)1, NART__ACQUIRE));
-    if (!q->first && c->promised == 0)
+    if (!q->first && c->reserved == 0)
         end_queue(r);
     return n;
 }
@@ -159,7 +159,7 @@ static void leave(nart__chan *c)
 }
 
 /* Grants the places that were taken out since. Release: `taken` is stored before, see serve(). */
-void nart__mpsc_settle(nart__home *h)
+void nart__mpsc_settle(nart__rx_binding *h)
 {
     nart__chan *c = nart__chan_at(h);
 
@@ -199,7 +199,7 @@ static inline nart_res claim(nart_tx *tx, uint64_t n, uint64_t *was)
     }
 }
 
-/* The same under the lock, where no place is free that was promised to others. */
+/* The same under the lock, where no place is free that was reserved to others. */
 static nart_res claim_locked(nart_tx *tx, uint64_t n, uint64_t *was)
 {
     nart__chan *c = nart__chan_of(tx->ring);
@@ -209,7 +209,7 @@ static nart_res claim_locked(nart_tx *tx, uint64_t n, uint64_t *was)
     do {
         tx->seen = NART__LOAD(&r->taken, NART__ACQUIRE); /* as in claim() */
         *was = NART__LOAD(&r->sent, NART__RELAXED);
-        uint64_t in_use = used(*was, tx->seen) + c->promised;
+        uint64_t in_use = used(*was, tx->seen) + c->reserved;
         if (*was & SHUT)
             return NART_ECLOSED;
         if (in_use > r->mask)
@@ -229,7 +229,7 @@ static inline void publish(nart__ring *r, uint64_t was, const void *values, uint
     for (uint64_t pos = was / PLACE, end = pos + n; pos < end; pos++, value += elem)
         nart__mpsc_put(r, nart__mpsc_place(r, pos, elem), pos, value, elem);
     if (NART_UNLIKELY(was & PARKED))
-        nart__tell(&r->rx_notify);
+        nart__waker_slot_wake(&r->rx_notify);
 }
 
 /* Others wait, or did a moment ago. */
@@ -302,7 +302,7 @@ static nart_res take_turn(nart_tx *tx, nart_waker waker, uint64_t *was)
     if (!enter(c))
         return NART_EFORK;
     if (tx->wait.state == NART__GRANTED) {
-        c->promised--;
+        c->reserved--;
         r = claim_locked(tx, 1, was) > 0 ? 0 : NART_ECLOSED; /* there is a place, unless SHUT */
     } else if (tx->wait.state == NART__CLOSED) {
         r = NART_ECLOSED;
@@ -322,7 +322,7 @@ static void give_up(nart_tx *tx)
     if (tx->wait.state == NART__QUEUED)
         nart__q_remove(&c->senders_waiting, &tx->wait);
     else if (tx->wait.state == NART__GRANTED)
-        c->promised--;
+        c->reserved--;
     leave(c);
 }
 
@@ -377,7 +377,7 @@ nart_res nart__mpsc_send(nart_cx *cx, nart_tx *tx, const void *value)
     return NART_LIKELY(r != -EAGAIN) ? r : wait_for_turn(cx, tx, value);
 }
 
-/* ---- threads that wait: see block.c ---- */
+/* ---- threads that wait: see blocking.c ---- */
 
 nart_res nart__mpsc_queue(nart_tx *tx, const void *value, nart_waker waker)
 {
@@ -398,7 +398,7 @@ nart_res nart__mpsc_unqueue(nart_tx *tx, const void *value)
     nart__lock_enter(&c->lock); /* the thread is the one that has queued: no fork in between */
     bool granted = tx->wait.state == NART__GRANTED;
     if (granted)
-        c->promised--;
+        c->reserved--;
     if (tx->wait.state == NART__QUEUED)
         nart__q_remove(&c->senders_waiting, &tx->wait);
     else
@@ -455,7 +455,7 @@ nart_res nart__mpsc_try_recv(nart_rx *rx, void *value)
     return -EAGAIN;
 }
 
-/* Both this side, which has just left its waker, and a sender's nart__tell() exchange. If the sender's
+/* Both this side, which has just left its waker, and a sender's nart__waker_slot_wake() exchange. If the sender's
  * exchange is the earlier one, its claim is seen here; else it finds this waker, be it late with an
  * earlier wake or not. */
 bool nart__mpsc_park(nart_rx *rx)
@@ -475,15 +475,16 @@ static void rx_withdraw(nart__wait *w)
 {
     nart__ring *r = ((nart_rx *)(void *)w)->ring;
 
-    nart__chan_of(r)->home.waits = NULL;
-    nart__cell_take_back(&r->rx_notify); /* PARKED may stay: the next claim then wakes nobody */
+    nart__chan_of(r)->binding.waits = NULL;
+    nart__waker_slot_unregister(
+        &r->rx_notify); /* PARKED may stay: the next claim then wakes nobody */
 }
 
 const struct nart__wait_ops nart__mpsc_rx_ops = { "recv", rx_withdraw };
 
 nart_res nart__mpsc_recv(nart_cx *cx, nart_rx *rx, void *value)
 {
-    nart__home *h = &nart__chan_of(rx->ring)->home;
+    nart__rx_binding *h = &nart__chan_of(rx->ring)->binding;
     nart__wait *w = &rx->wait;
     bool begun;
 
@@ -492,7 +493,7 @@ nart_res nart__mpsc_recv(nart_cx *cx, nart_rx *rx, void *value)
         return r;
     if (NART_UNLIKELY(w->task && w->task != cx->self))
         return -EBUSY;
-    if (NART_UNLIKELY(h->rt && !nart__at_home(h, cx)))
+    if (NART_UNLIKELY(h->rt && !nart__rx_bound_to(h, cx)))
         return NART_EWRONGTHREAD;
     r = nart__mpsc_try_recv(rx, value);
     if (r == -EAGAIN) {
@@ -504,7 +505,7 @@ nart_res nart__mpsc_recv(nart_cx *cx, nart_rx *rx, void *value)
         h->waits = w;
         if (h->spinning)
             return NART_PENDING;
-        nart__cell_leave(&rx->ring->rx_notify, cx);
+        nart__waker_slot_register(&rx->ring->rx_notify, cx);
         if (nart__mpsc_park(rx))
             return nart__pending_outside(cx);
         r = nart__mpsc_try_recv(rx, value);
@@ -527,20 +528,20 @@ static bool receiver_has_cause(nart__ring *r)
     return sent & GONE || sent / PLACE != NART__LOAD(&r->taken, NART__RELAXED);
 }
 
-/* Once per look of the receiver's loop, while it is watched. Relaxed: see nart__home_look(). */
-void nart__mpsc_look(nart__watch *watch)
+/* Once per look of the receiver's loop, while it is watched. Relaxed: see nart__rx_binding_look(). */
+void nart__mpsc_look(nart__tick_hook *w)
 {
-    nart__home *h = nart__home_watched(watch);
+    nart__rx_binding *h = nart__rx_binding_hooked(w);
     nart__chan *c = nart__chan_at(h);
 
     if (!h->spinning) {
-        nart__home_pay(h);
+        nart__rx_binding_pay(h);
         return;
     }
     if (h->waits && receiver_has_cause(&c->ring))
         nart__ready(h->waits->task);
-    nart__home_look(h, NART__LOAD(&c->ring.taken, NART__RELAXED),
-                    NART__LOAD(&c->ring.tx_notify, NART__RELAXED) != 0);
+    nart__rx_binding_look(h, NART__LOAD(&c->ring.taken, NART__RELAXED),
+                          NART__LOAD(&c->ring.tx_notify, NART__RELAXED) != 0);
 }
 
 /* ---- closing ---- */
@@ -563,7 +564,7 @@ bool nart__mpsc_tx_closed(nart__chan *c)
     while (!NART__CAS(&r->sent, &sent, (sent & ~PARKED) | GONE, NART__RELEASE, NART__RELAXED))
         continue;
     if (sent & PARKED)
-        nart__tell(&r->rx_notify);
+        nart__waker_slot_wake(&r->rx_notify);
     return true;
 }
 

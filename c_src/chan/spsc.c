@@ -3,7 +3,7 @@
  *
  * What it keeps true: no value is lost, none is seen before it is whole, and no wake-up is lost.
  *
- * The algorithm. For each side there is a cell in which it leaves its waker.
+ * The algorithm. For each side there is a slot in which it leaves its waker.
  *  1. A receiver that finds the ring empty exchanges its waker into rx_notify and looks once more.
  *     A sender publishes its value and exchanges 0 into rx_notify. The two exchanges on one word are
  *     in some order: if the sender's is the later one, it finds the waker and wakes; if the
@@ -34,8 +34,8 @@
  * Not handled: a poll that takes values and then blocks its thread until the sender does something.
  * The sender may wait for room of which it has not been told. */
 #include "../sys.h"
-#include "cell.h"
 #include "chan.h"
+#include "waker_slot.h"
 
 /* In rx_notify in the place of a waker. */
 #define SHUT ((uintptr_t)1)
@@ -50,9 +50,9 @@ bool nart__spsc_is_shut(const nart__ring *r)
     return NART__LOAD(&r->room, NART__RELAXED) == 0; /* relaxed: see nart__push() */
 }
 
-void nart__spsc_settle(nart__home *h)
+void nart__spsc_settle(nart__rx_binding *h)
 {
-    nart__tell(&nart__chan_at(h)->ring.tx_notify);
+    nart__waker_slot_wake(&nart__chan_at(h)->ring.tx_notify);
 }
 
 /* Relaxed: the task's own look, later on this thread, sees no less. */
@@ -62,34 +62,34 @@ static bool receiver_has_cause(nart__ring *r)
            NART__LOAD(&r->tx_gone, NART__RELAXED);
 }
 
-/* Once per look of the receiver's loop, while it is watched. Relaxed: see nart__home_look(). */
-void nart__spsc_look(nart__watch *watch)
+/* Once per look of the receiver's loop, while it is watched. Relaxed: see nart__rx_binding_look(). */
+void nart__spsc_look(nart__tick_hook *w)
 {
-    nart__home *h = nart__home_watched(watch);
+    nart__rx_binding *h = nart__rx_binding_hooked(w);
     nart__ring *r = &nart__chan_at(h)->ring;
 
     if (!h->spinning) {
-        nart__home_pay(h);
+        nart__rx_binding_pay(h);
         return;
     }
     if (h->waits && receiver_has_cause(r))
         nart__ready(h->waits->task);
-    nart__home_look(h, NART__LOAD(&r->taken, NART__RELAXED),
-                    NART__LOAD(&r->tx_notify, NART__RELAXED) != 0);
+    nart__rx_binding_look(h, NART__LOAD(&r->taken, NART__RELAXED),
+                          NART__LOAD(&r->tx_notify, NART__RELAXED) != 0);
 }
 
 /* ---- waiting ---- */
 
 static void tx_withdraw(nart__wait *w)
 {
-    nart__cell_take_back(&((nart_tx *)(void *)w)->ring->tx_notify);
+    nart__waker_slot_unregister(&((nart_tx *)(void *)w)->ring->tx_notify);
 }
 
 static void rx_withdraw(nart__wait *w)
 {
     nart__ring *r = ((nart_rx *)(void *)w)->ring;
-    nart__chan_of(r)->home.waits = NULL;
-    nart__cell_take_back(&r->rx_notify);
+    nart__chan_of(r)->binding.waits = NULL;
+    nart__waker_slot_unregister(&r->rx_notify);
 }
 
 const struct nart__wait_ops nart__spsc_tx_ops = { "send", tx_withdraw };
@@ -114,7 +114,7 @@ static uint64_t take_back(nart_tx *tx, uint64_t n)
 }
 
 /* n values have been published, and this was in rx_notify: how many of them stay sent. */
-static uint64_t told(nart_tx *tx, uintptr_t found, uint64_t n)
+static uint64_t notified(nart_tx *tx, uintptr_t found, uint64_t n)
 {
     if (found == DRAINED)
         return take_back(tx, n);
@@ -123,9 +123,9 @@ static uint64_t told(nart_tx *tx, uintptr_t found, uint64_t n)
     return n;
 }
 
-int nart__spsc_told(nart_tx *tx, uintptr_t found)
+int nart__spsc_notified(nart_tx *tx, uintptr_t found)
 {
-    return told(tx, found, 1) == 1;
+    return notified(tx, found, 1) == 1;
 }
 
 nart_res nart__spsc_try_send(nart_tx *tx, const void *value)
@@ -153,7 +153,7 @@ nart_res nart__spsc_send(nart_cx *cx, nart_tx *tx, const void *value)
         r = nart__park_in(cx, w, &begun);
         if (r != NART_PENDING)
             return r;
-        nart__cell_leave(&tx->ring->tx_notify, cx);
+        nart__waker_slot_register(&tx->ring->tx_notify, cx);
         r = nart__spsc_try_send(tx, value);
         if (r == -EAGAIN)
             return nart__pending_outside(cx);
@@ -193,7 +193,7 @@ nart_res nart__spsc_try_recv(nart_rx *rx, void *value)
 
 nart_res nart__spsc_recv(nart_cx *cx, nart_rx *rx, void *value)
 {
-    nart__home *h = &nart__chan_of(rx->ring)->home;
+    nart__rx_binding *h = &nart__chan_of(rx->ring)->binding;
     nart__wait *w = &rx->wait;
     bool begun;
 
@@ -202,7 +202,7 @@ nart_res nart__spsc_recv(nart_cx *cx, nart_rx *rx, void *value)
         return r;
     if (NART_UNLIKELY(w->task && w->task != cx->self))
         return -EBUSY;
-    if (NART_UNLIKELY(h->rt ? !nart__at_home(h, cx) : h->spinning))
+    if (NART_UNLIKELY(h->rt ? !nart__rx_bound_to(h, cx) : h->spinning))
         return NART_EWRONGTHREAD;
     r = nart__spsc_try_recv(rx, value);
     if (r == -EAGAIN) {
@@ -212,7 +212,7 @@ nart_res nart__spsc_recv(nart_cx *cx, nart_rx *rx, void *value)
         h->waits = w;
         if (h->spinning)
             return NART_PENDING;
-        nart__cell_leave(&rx->ring->rx_notify, cx);
+        nart__waker_slot_register(&rx->ring->rx_notify, cx);
         r = nart__spsc_try_recv(rx, value);
         if (r == -EAGAIN)
             return nart__pending_outside(cx);
@@ -248,7 +248,7 @@ nart_res nart__spsc_try_send_many(nart_tx *tx, const void *values, size_t n)
     }
     uintptr_t found = NART__EXCHANGE(&r->rx_notify, (uintptr_t)0, NART__ACQ_REL);
     if (found)
-        count = told(tx, found, count);
+        count = notified(tx, found, count);
     return count ? (nart_res)count : NART_ECLOSED;
 }
 
@@ -284,7 +284,7 @@ void nart__spsc_tx_closed(nart__ring *r)
 {
     NART__STORE(&r->tx_gone, 1u, NART__RELEASE); /* everything sent is published before */
     uintptr_t found =
-        NART__EXCHANGE(&r->rx_notify, (uintptr_t)0, NART__ACQ_REL); /* as nart__tell() */
+        NART__EXCHANGE(&r->rx_notify, (uintptr_t)0, NART__ACQ_REL); /* as nart__waker_slot_wake() */
     if (found && found != SHUT && found != DRAINED)
         nart_waker_wake((nart_waker){ found });
 }
@@ -297,14 +297,14 @@ void nart__spsc_shut(nart__chan *c, bool closed)
     if (!first && !closed)
         return;
     if (first) {
-        /* Relaxed: senders find it by an exchange, of this cell or theirs, or by the barriers. */
+        /* Relaxed: senders find it by an exchange, of this slot or theirs, or by the barriers. */
         NART__STORE(&r->room, (uint64_t)0, NART__RELAXED);
         if (nart__ring_spinning(r))
             nart__sys_barrier();
     }
     /* Release: room. Acquire: what was sent before an exchange of the sender's. */
     (void)NART__EXCHANGE(&r->rx_notify, closed ? DRAINED : SHUT, NART__ACQ_REL);
-    nart__tell(&r->tx_notify);
+    nart__waker_slot_wake(&r->tx_notify);
 }
 
 void nart__spsc_drop(nart__chan *c, uint64_t pos)

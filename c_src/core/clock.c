@@ -34,7 +34,7 @@ static bool waits_outside(const nart__task *t)
 static int64_t next_alone(const nart_rt *rt)
 {
     bool held =
-        rt->reactor.used > 0 || rt->watches.next != &rt->watches || nart__hub_maybe(rt->hub);
+        rt->reactor.used > 0 || rt->tick_hooks.next != &rt->tick_hooks || nart__hub_maybe(rt->hub);
     int64_t next = NART_NEVER;
     uint32_t slot = 0;
 

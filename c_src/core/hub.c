@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* hub.c: wakes from other threads and signal handlers, and which life of a hub they are for.
+/* hub.c: wakes from other threads and signal handlers, and which incarnation of a hub they are for.
  *
  * What it keeps true
  *  - No wake is lost: after a wake of a current waker, its record is popped once more, and what was
  *    written before the wake is visible then.
  *  - A wake never waits, locks or allocates, so it may interrupt anything, another wake and the
  *    owner's own pop included.
- *  - Wakers and handles may be used for ever. A hub serves one runtime after another, a life each, and
- *    is never unmapped. A call that is late for one life does nothing in the next: a stale waker alone
+ *  - Wakers and handles may be used for ever. A hub serves one runtime after another, an incarnation each, and
+ *    is never unmapped. A call that is late for one incarnation does nothing in the next: a stale waker alone
  *    may cost one spurious poll of what is in the slot by then.
  *
- * The mechanism: the word that decides names the life. A late call is not looked for: its
+ * The mechanism: the word that decides names the incarnation. A late call is not looked for: its
  * compare-and-swap fails.
  *  - A record's word has the generation of its slot. A wake swaps NOTIFIED into it.
- *  - A hub's gate has the life of the hub, and how many threads are inside. Handles name a life. A
+ *  - A hub's gate has the incarnation of the hub, and how many threads are inside. Handles name an incarnation. A
  *    request to shut down swaps ENDED into the gate. A post (post.c) swaps the number of threads inside
- *    up, and down again when it is over: the hub may end meanwhile, but its next life begins when nobody
+ *    up, and down again when it is over: the hub may end meanwhile, but its next incarnation begins when nobody
  *    is inside any more, and no wake is under way. Until then another hub serves the next runtime.
  *
  * The algorithm
@@ -207,22 +207,22 @@ void nart__hub_retire(nart__hub *hub, uint32_t slot)
     (void)NART__FETCH_ADD(&rec->word, step, NART__RELAXED);
 }
 
-/* ---- which life ---- */
+/* ---- which incarnation ---- */
 
-/* Relaxed: who has a handle of this life sees the hub as the owner opened it. */
-bool nart__hub_enter(nart__hub *hub, uint64_t life)
+/* Relaxed: who has a handle of this incarnation sees the hub as the owner opened it. */
+bool nart__hub_enter(nart__hub *hub, uint64_t incarnation)
 {
     uint64_t gate = NART__LOAD(&hub->gate, NART__RELAXED);
 
     NART__STEP("enter");
     do {
-        if (gate / NART__HUB_LIFE_ONE != life)
+        if (gate / NART__HUB_INCARNATION_ONE != incarnation)
             return false;
     } while (!NART__CAS(&hub->gate, &gate, gate + 1, NART__RELAXED, NART__RELAXED));
     return true;
 }
 
-/* Release: what was done inside happens before the next life. */
+/* Release: what was done inside happens before the next incarnation. */
 void nart__hub_leave(nart__hub *hub)
 {
     NART__STEP("leave");
@@ -230,29 +230,30 @@ void nart__hub_leave(nart__hub *hub)
 }
 
 /* Relaxed: the bit carries nothing else, and the wake that follows publishes it to the loop. */
-bool nart__hub_ask_end(nart__hub *hub, uint64_t life)
+bool nart__hub_ask_end(nart__hub *hub, uint64_t incarnation)
 {
     uint64_t gate = NART__LOAD(&hub->gate, NART__RELAXED);
 
     NART__STEP("ask");
     do {
-        if (gate / NART__HUB_LIFE_ONE != life)
+        if (gate / NART__HUB_INCARNATION_ONE != incarnation)
             return false;
     } while (!NART__CAS(&hub->gate, &gate, gate | NART__HUB_ENDED, NART__RELAXED, NART__RELAXED));
     return true;
 }
 
-/* The next life, with those who are still inside. Relaxed: who needs to see it is this thread itself. */
+/* The next incarnation, with those who are still inside. Relaxed: who needs to see it is this thread itself. */
 static void end_life(nart__hub *hub)
 {
     uint64_t gate = NART__LOAD(&hub->gate, NART__RELAXED), next;
 
     do
-        next = (gate / NART__HUB_LIFE_ONE + 1) * NART__HUB_LIFE_ONE + (gate & NART__HUB_INSIDE);
+        next = (gate / NART__HUB_INCARNATION_ONE + 1) * NART__HUB_INCARNATION_ONE +
+               (gate & NART__HUB_INSIDE);
     while (!NART__CAS(&hub->gate, &gate, next, NART__RELAXED, NART__RELAXED));
 }
 
-/* What is in the inbox would be spurious wakes of the next life. Bounded: one in 31 old wakers still
+/* What is in the inbox would be spurious wakes of the next incarnation. Bounded: one in 31 old wakers still
  * matches, and its thread may wake for ever. */
 static void drain(nart__hub *hub)
 {
@@ -263,13 +264,13 @@ static void drain(nart__hub *hub)
 }
 
 /* Acquire: pairs with nart__hub_leave(), of each thread that was inside. A load is enough: nobody has
- * a handle of the life that is next, so the number only falls. Relaxed: a wake that is under way would
+ * a handle of the incarnation that is next, so the number only falls. Relaxed: a wake that is under way would
  * hide the next one of its record, whoever that wakes; what is not there yet has a stale waker. */
 bool nart__hub_can_open(nart__hub *hub)
 {
     uint64_t gate = NART__LOAD(&hub->gate, NART__ACQUIRE);
 
-    if (gate & NART__HUB_INSIDE || gate / NART__HUB_LIFE_ONE == NART__HUB_LIFE_MAX)
+    if (gate & NART__HUB_INSIDE || gate / NART__HUB_INCARNATION_ONE == NART__HUB_INCARNATION_MAX)
         return false;
     drain(hub);
     for (const nart__rec *rec = hub->used; rec; rec = rec->used)
@@ -303,7 +304,7 @@ void nart__hub_init(nart__hub *hub, uint32_t slots, int efd)
     hub->parked = false;
     hub->owed = 0;
     NART__STORE(&hub->head, (uintptr_t)0, NART__RELAXED);
-    NART__STORE(&hub->gate, NART__HUB_LIFE_ONE, NART__RELAXED);
+    NART__STORE(&hub->gate, NART__HUB_INCARNATION_ONE, NART__RELAXED);
 }
 
 void nart__hub_end(nart__hub *hub)

@@ -26,11 +26,11 @@ typedef struct nart__rec {
 /* In a hub's head, which is 0 when the inbox is empty and nobody sleeps. */
 #define NART__HUB_PARKED ((uintptr_t)1)
 
-/* In a hub's gate: how many threads are inside, a request to shut down, and the life above both. */
+/* In a hub's gate: how many threads are inside, a request to shut down, and the incarnation above both. */
 #define NART__HUB_INSIDE ((UINT64_C(1) << 22) - 1) /* Linux has no more threads */
 #define NART__HUB_ENDED (UINT64_C(1) << 22)
-#define NART__HUB_LIFE_ONE (UINT64_C(1) << 23)
-#define NART__HUB_LIFE_MAX (UINT64_MAX / NART__HUB_LIFE_ONE)
+#define NART__HUB_INCARNATION_ONE (UINT64_C(1) << 23)
+#define NART__HUB_INCARNATION_MAX (UINT64_MAX / NART__HUB_INCARNATION_ONE)
 
 /* A hub is reused by one runtime after another and never unmapped. Its first records follow it in
  * memory; those from 2^k to 2^(k+1) are in more[k]. No record ever moves. */
@@ -55,9 +55,9 @@ struct nart__hub {
     NART__ATOMIC(uint64_t) io_gone; /* see nart__hub_io_rt() */
     bool parked;                    /* since the last park */
 
-    NART__ALIGNAS(NART__LINE) NART__ATOMIC(uint64_t) gate; /* which life: see hub.c */
+    NART__ALIGNAS(NART__LINE) NART__ATOMIC(uint64_t) gate; /* which incarnation: see hub.c */
     NART__ATOMIC(uintptr_t) posts;                         /* see post.c */
-    NART__ATOMIC(uint32_t) orders;                         /* spawns under way: see life/remote.c */
+    NART__ATOMIC(uint32_t) spawn_requests; /* spawns under way: see lifecycle/remote.c */
 
     nart__rec *more[32]; /* the owner's */
 };
@@ -68,28 +68,28 @@ struct nart__hub {
  * and a write to the eventfd when the owner is parked. No lock, no wait, errno is kept. */
 void nart__wake(uintptr_t waker);
 
-/* Enters the hub if it has this life. From success until nart__hub_leave() the hub may end, but not
- * begin another life: what the thread does in between happens before that. */
-bool nart__hub_enter(nart__hub *hub, uint64_t life);
+/* Enters the hub if it has this incarnation. From success until nart__hub_leave() the hub may end, but not
+ * begin another incarnation: what the thread does in between happens before that. */
+bool nart__hub_enter(nart__hub *hub, uint64_t incarnation);
 void nart__hub_leave(nart__hub *hub);
 
-/* Asks the runtime that has the hub in this life to shut down. False: that runtime is gone. */
-bool nart__hub_ask_end(nart__hub *hub, uint64_t life);
+/* Asks the runtime that has the hub in this incarnation to shut down. False: that runtime is gone. */
+bool nart__hub_ask_end(nart__hub *hub, uint64_t incarnation);
 
-/* Was the runtime of this life asked to? A hint elsewhere; on the owner's thread it knows of every
+/* Was the runtime of this incarnation asked to? A hint elsewhere; on the owner's thread it knows of every
  * request whose wake was popped. */
-static inline bool nart__hub_ended(const nart__hub *hub, uint64_t life)
+static inline bool nart__hub_ended(const nart__hub *hub, uint64_t incarnation)
 {
     uint64_t gate = NART__LOAD(&hub->gate, NART__RELAXED);
-    return gate / NART__HUB_LIFE_ONE == life && gate & NART__HUB_ENDED;
+    return gate / NART__HUB_INCARNATION_ONE == incarnation && gate & NART__HUB_ENDED;
 }
 
 /* Tells runtimes on one hub apart: changed by close, so the number that a runtime's handle keeps
  * differs as soon as that runtime is gone. The thread of a runtime that is gone may ask, too: for it
  * a number that is still the same means that hub->rt is still its own runtime. Never 0. */
-static inline uint64_t nart__hub_life(const nart__hub *hub)
+static inline uint64_t nart__hub_incarnation(const nart__hub *hub)
 {
-    return NART__LOAD(&hub->gate, NART__RELAXED) / NART__HUB_LIFE_ONE;
+    return NART__LOAD(&hub->gate, NART__RELAXED) / NART__HUB_INCARNATION_ONE;
 }
 
 /* ---- the owner's thread ---- */
@@ -157,10 +157,10 @@ static inline void *nart__hub_io_rt(const nart__hub *hub, uint64_t serial)
  * For the pool and for model tests. */
 void nart__hub_init(nart__hub *hub, uint32_t slots, int efd);
 
-/* The part of close that meets other threads: ends this life, empties the inbox. */
+/* The part of close that meets other threads: ends this incarnation, empties the inbox. */
 void nart__hub_end(nart__hub *hub);
 
-/* After nart__hub_end(): may it be opened? Not while a thread is inside that entered an earlier life, or
+/* After nart__hub_end(): may it be opened? Not while a thread is inside that entered an earlier incarnation, or
  * a wake is under way, and not when its lives are used up. Looks at each record that had a waker. */
 bool nart__hub_can_open(nart__hub *hub);
 

@@ -154,9 +154,9 @@ static void kick(nart_rt *rt)
     nart__hub_ring(rt->hub);
 }
 
-void nart__rt_enqueue_odd(nart_rt *rt, nart__task *t, nart__cause cause)
+void nart__rt_enqueue_slow(nart_rt *rt, nart__task *t, nart__cause cause)
 {
-    nart__lane_push(t->state & NART__T_URGENT ? &rt->urgent : &rt->ready, t);
+    nart__run_queue_push(t->state & NART__T_URGENT ? &rt->urgent : &rt->ready, t);
     if (rt->observer)
         rt->observer->woken(rt->observer, t, cause);
     if (rt->idle)
@@ -165,7 +165,7 @@ void nart__rt_enqueue_odd(nart_rt *rt, nart__task *t, nart__cause cause)
 
 void nart__ready_slow(nart__task *t)
 {
-    nart_cx *cx = t->home;
+    nart_cx *cx = t->owner;
 
     t->state |= NART__T_READY;
     if (NART_LIKELY(cx->drv == &nart__loop))
@@ -209,7 +209,7 @@ static NART__COLD void end_pending(nart_rt *rt, nart__task *t)
 }
 
 /* It parked with a deadline, or had one before, or has to end. */
-static void after_poll_odd(nart_rt *rt, nart__task *t)
+static void after_poll_slow(nart_rt *rt, nart__task *t)
 {
     int64_t until = rt->cx.park;
 
@@ -235,14 +235,14 @@ static inline void after_poll(nart_rt *rt, nart__task *t, nart_res r)
 
     if (seen == NART__CX_AGAIN) { /* and nothing else */
         t->state = state | NART__T_READY;
-        nart__lane_push(&rt->ready, t);
+        nart__run_queue_push(&rt->ready, t);
     } else if (NART_UNLIKELY(seen != 0)) {
-        after_poll_odd(rt, t);
+        after_poll_slow(rt, t);
     }
 }
 
 /* Cancelled, shielded, after a spent budget, or ended while it was on the ready list. */
-static NART__COLD void poll_odd(nart_rt *rt, nart__task *t)
+static NART__COLD void poll_slow(nart_rt *rt, nart__task *t)
 {
     if (t->state & NART__T_DONE) {
         t->state &= ~(uint32_t)NART__T_READY;
@@ -258,29 +258,29 @@ static NART__COLD void poll_odd(nart_rt *rt, nart__task *t)
     after_poll(rt, t, r);
 }
 
-static inline void poll_one(nart_rt *rt, nart__lane *lane)
+static inline void poll_one(nart_rt *rt, nart__run_queue *queue)
 {
-    nart__task *t = nart__lane_pop(lane);
+    nart__task *t = nart__run_queue_pop(queue);
 
     if (NART_UNLIKELY(t->state & NART__T_ODD))
-        poll_odd(rt, t);
+        poll_slow(rt, t);
     else
         after_poll(rt, t, nart__poll(&rt->cx, t, false));
 }
 
 /* The same, and the observer is told. */
-static NART__NOINLINE void poll_observed(nart_rt *rt, nart__lane *lane)
+static NART__NOINLINE void poll_observed(nart_rt *rt, nart__run_queue *queue)
 {
-    nart__task *t = lane->head;
+    nart__task *t = queue->head;
 
     if (rt->observer && !(t->state & NART__T_DONE))
         rt->observer->begins(rt->observer, t);
-    poll_one(rt, lane);
+    poll_one(rt, queue);
     if (rt->observer)
         rt->observer->ends(rt->observer, t);
 }
 
-typedef void poll_fn(nart_rt *rt, nart__lane *lane);
+typedef void poll_fn(nart_rt *rt, nart__run_queue *queue);
 
 static NART__COLD uint32_t run_urgent(nart_rt *rt, uint32_t limit, poll_fn *poll)
 {
@@ -337,7 +337,7 @@ static NART__COLD bool run_posts(nart_rt *rt)
 
     if (all)
         rt->posted = nart__post_take(rt->hub);
-    if (nart__hub_ended(rt->hub, rt->life))
+    if (nart__hub_ended(rt->hub, rt->incarnation))
         nart__rt_shutdown(rt);
     if (rt->mailed)
         rt->mailed(rt);
@@ -407,7 +407,7 @@ static void fire_timers(nart_rt *rt)
 
 static void look_at_watches(nart_rt *rt)
 {
-    for (nart__watch *w = rt->watches.next, *next; w != &rt->watches; w = next) {
+    for (nart__tick_hook *w = rt->tick_hooks.next, *next; w != &rt->tick_hooks; w = next) {
         next = w->next;
         w->look(w);
     }
@@ -416,7 +416,7 @@ static void look_at_watches(nart_rt *rt)
 /* What makes tasks ready without a system call. */
 static void look_inside(nart_rt *rt)
 {
-    if (NART_UNLIKELY(rt->watches.next != &rt->watches))
+    if (NART_UNLIKELY(rt->tick_hooks.next != &rt->tick_hooks))
         look_at_watches(rt);
     drain_inbox(rt);
     if (!nart__wheel_empty(&rt->wheel))
@@ -474,7 +474,7 @@ static int park(nart_rt *rt, int64_t until)
  * 0 or -errno; `*enough`: something is ready, or the time is over. */
 static int spin(nart_rt *rt, int64_t until, bool *enough)
 {
-    bool busy = rt->opts.flags & NART_RT_BUSY;
+    bool busy = rt->opts.flags & NART_RT_SPINNING;
     int64_t left = until == NART_NEVER ? NART_NEVER : until - nart__rt_now(rt);
     int64_t span = busy || left < rt->opts.spin_ns ? left : rt->opts.spin_ns;
     /* by the system's clock: the runtime's own may stand still */
@@ -509,7 +509,7 @@ static int wait_ready(nart_rt *rt, int64_t until)
     if (nart__any_ready(rt) ||
         until == 0) /* descriptors have their turn after so many polls, too */
         return look(rt);
-    if (NART_UNLIKELY(rt->opts.flags & NART_RT_BUSY || rt->opts.spin_ns > 0)) {
+    if (NART_UNLIKELY(rt->opts.flags & NART_RT_SPINNING || rt->opts.spin_ns > 0)) {
         int err = spin(rt, until, &enough);
         if (err || enough)
             return err;
@@ -635,9 +635,9 @@ int nart_rt_backend_fd(nart_rt *rt)
 
 int64_t nart_rt_next_deadline(nart_rt *rt)
 {
-    bool told = rt->idle || !rt->embedded; /* else a wake that came in has written no eventfd */
-    if (!told || nart__any_ready(rt) || nart__hub_maybe(rt->hub) ||
-        rt->watches.next != &rt->watches)
+    bool notified = rt->idle || !rt->embedded; /* else a wake that came in has written no eventfd */
+    if (!notified || nart__any_ready(rt) || nart__hub_maybe(rt->hub) ||
+        rt->tick_hooks.next != &rt->tick_hooks)
         return 0;
     return nart__clock_next(rt);
 }

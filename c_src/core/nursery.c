@@ -106,7 +106,7 @@ static nart_res spawn(nart_cx *cx, nart_nursery *n, const nart_task_type *type, 
 
     if (!n->wait.task || n->flags & NART__NURSERY_CANCELLED)
         return NART_ECLOSED;
-    if (!rt || n->wait.task->home != cx)
+    if (!rt || n->wait.task->owner != cx)
         return NART_EDRIVER;
     ward *d = ward_take(rt);
     if (!d)

@@ -12,7 +12,7 @@
  *  3. Take: exchange the whole stack out, turn it around. No post is taken twice, so a push never
  *     meets one that has come back in the meantime.
  *  4. Close: exchange CLOSED into it. What was there is given to the caller like what was taken. It is
- *     opened again for the next life of the hub, when every sender has left.
+ *     opened again for the next incarnation of the hub, when every sender has left.
  *
  * Bounds: none of its own; each post is the sender's memory. */
 #include "post.h"
@@ -35,18 +35,18 @@ bool nart__post_push(nart__hub *hub, uintptr_t waker, nart__post *p)
     return true;
 }
 
-bool nart__post_send(nart__hub *hub, uint64_t life, uintptr_t waker, nart__post *p)
+bool nart__post_send(nart__hub *hub, uint64_t incarnation, uintptr_t waker, nart__post *p)
 {
-    if (!nart__hub_enter(hub, life))
+    if (!nart__hub_enter(hub, incarnation))
         return false;
     bool sent = nart__post_push(hub, waker, p);
     nart__hub_leave(hub);
     return sent;
 }
 
-bool nart__post_end(nart__hub *hub, uint64_t life, uintptr_t waker)
+bool nart__post_end(nart__hub *hub, uint64_t incarnation, uintptr_t waker)
 {
-    if (!nart__hub_ask_end(hub, life))
+    if (!nart__hub_ask_end(hub, incarnation))
         return false;
     NART__STEP("asked: wake");
     nart__wake(waker);
@@ -71,7 +71,7 @@ static nart__post *turned_around(uintptr_t head)
     return oldest;
 }
 
-/* Relaxed: nobody has a handle of this life yet, and nobody is inside. */
+/* Relaxed: nobody has a handle of this incarnation yet, and nobody is inside. */
 void nart__post_open(nart__hub *hub)
 {
     NART__STORE(&hub->posts, (uintptr_t)0, NART__RELAXED);

@@ -14,17 +14,17 @@ typedef struct nart__post {
 
 /* Any thread: hands `p` to the loop that `waker` wakes. False: the runtime has gone, `p` is the
  * caller's again. No lock, no wait; safe in a signal handler. */
-bool nart__post_send(nart__hub *hub, uint64_t life, uintptr_t waker, nart__post *p);
+bool nart__post_send(nart__hub *hub, uint64_t incarnation, uintptr_t waker, nart__post *p);
 
 /* The same for a thread that has entered the hub. */
 bool nart__post_push(nart__hub *hub, uintptr_t waker, nart__post *p);
 
 /* Any thread, and signal handlers: nart__hub_ask_end(), and wakes the loop. */
-bool nart__post_end(nart__hub *hub, uint64_t life, uintptr_t waker);
+bool nart__post_end(nart__hub *hub, uint64_t incarnation, uintptr_t waker);
 
 /* ---- the owner's thread ---- */
 
-/* Once per life: from here on posts arrive. */
+/* Once per incarnation: from here on posts arrive. */
 void nart__post_open(nart__hub *hub);
 
 /* All that has arrived, oldest first, linked by nart__post_next(); or NULL. */

@@ -47,30 +47,30 @@ unsigned nart__fork_epoch(void)
 
 /* ---- lists ---- */
 
-void nart__watch_add(nart_rt *rt, nart__watch *w)
+void nart__tick_hook_add(nart_rt *rt, nart__tick_hook *w)
 {
-    w->next = &rt->watches;
-    w->prev = rt->watches.prev;
+    w->next = &rt->tick_hooks;
+    w->prev = rt->tick_hooks.prev;
     w->prev->next = w;
-    rt->watches.prev = w;
+    rt->tick_hooks.prev = w;
 }
 
-void nart__watch_remove(nart__watch *w)
+void nart__tick_hook_remove(nart__tick_hook *w)
 {
     w->next->prev = w->prev;
     w->prev->next = w->next;
     w->next = w->prev = NULL;
 }
 
-void nart__guest_add(nart_rt *rt, nart__guest *g)
+void nart__exit_hook_add(nart_rt *rt, nart__exit_hook *g)
 {
-    g->next = &rt->guests;
-    g->prev = rt->guests.prev;
+    g->next = &rt->exit_hooks;
+    g->prev = rt->exit_hooks.prev;
     g->prev->next = g;
-    rt->guests.prev = g;
+    rt->exit_hooks.prev = g;
 }
 
-void nart__guest_remove(nart__guest *g)
+void nart__exit_hook_remove(nart__exit_hook *g)
 {
     g->next->prev = g->prev;
     g->prev->next = g->next;
@@ -108,7 +108,7 @@ void nart__rt_shutdown(nart_rt *rt)
     if (rt->refusing)
         return;
     rt->refusing = true;
-    (void)nart__post_end(rt->hub, rt->life, 0);
+    (void)nart__post_end(rt->hub, rt->incarnation, 0);
     nart__q_answer_all(&rt->awaiting_shutdown, NART__DONE);
 }
 
@@ -135,7 +135,7 @@ static void count_chunk(const nart__chunk *chunk, nart_slot_use *use)
 {
     uint32_t n = nart__chunk_used(chunk);
 
-    use->most += n;
+    use->peak += n;
     for (uint32_t i = 0; i < n; i++) {
         const nart__task *t = (const void *)(chunk->mem + (size_t)i * chunk->of->stride);
         use->used += (t->state & (NART__T_LIVE | NART__T_BEGUN)) != 0;
@@ -214,7 +214,7 @@ static nart_res fill_in(nart_rt_opts *o, const nart_rt_opts *given)
             return NART_EABI;
         memcpy(o, given, given->size);
     }
-    if (o->spin_ns < 0 || o->flags & ~(uint32_t)NART_RT_BUSY)
+    if (o->spin_ns < 0 || o->flags & ~(uint32_t)NART_RT_SPINNING)
         return -EINVAL;
     bool valid = at_least(&o->polls_per_tick, defaults.polls_per_tick) &&
                  at_least(&o->inbox_per_tick, defaults.inbox_per_tick) &&
@@ -260,8 +260,8 @@ nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **out)
     snprintf(rt->name, sizeof rt->name, "%s", o.name ? o.name : "nart");
     rt->ready.tail = &rt->ready.head;
     rt->urgent.tail = &rt->urgent.head;
-    rt->watches.next = rt->watches.prev = &rt->watches;
-    rt->guests.next = rt->guests.prev = &rt->guests;
+    rt->tick_hooks.next = rt->tick_hooks.prev = &rt->tick_hooks;
+    rt->exit_hooks.next = rt->exit_hooks.prev = &rt->exit_hooks;
     r = make_slots(rt);
     if (r)
         goto no_slab;
@@ -279,7 +279,7 @@ nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **out)
     if (nart__hub_is_forked(rt->hub)) /* a new one; others may be asking about one of the pool */
         rt->hub->fork_epoch = fork_epoch;
     nart__post_open(rt->hub);
-    rt->life = nart__hub_life(rt->hub);
+    rt->incarnation = nart__hub_incarnation(rt->hub);
     nart_driver_cx_init(&rt->cx, &nart__loop, rt->hub);
     rt->cx.now = nart__rt_now(rt);
     nart__wheel_init(&rt->wheel, rt->cx.now);
@@ -355,13 +355,13 @@ static void ask_all(nart_rt *rt)
 {
     each_task(rt, unlist_ended);
     nart__task *t = by_age(rt, NART__T_DONE, 0);
-    rt->ready = (nart__lane){ NULL, &rt->ready.head };
-    rt->urgent = (nart__lane){ NULL, &rt->urgent.head };
+    rt->ready = (nart__run_queue){ NULL, &rt->ready.head };
+    rt->urgent = (nart__run_queue){ NULL, &rt->urgent.head };
     for (nart__task *next; t; t = next) {
         bool was_ready = t->state & NART__T_READY;
         next = t->next;
         t->state |= NART__T_READY | NART__T_CANCELLED | NART__T_ABORTED;
-        nart__lane_push(&rt->ready, t);
+        nart__run_queue_push(&rt->ready, t);
         if (rt->observer && !was_ready)
             rt->observer->woken(rt->observer, t, NART__BY_CALL);
     }
@@ -465,9 +465,9 @@ nart_res nart_rt_free_counted(nart_rt *rt, nart_rt_end *out)
         end_all(rt);
         rt->end.undelivered = undelivered(rt);
     }
-    while (rt->guests.next != &rt->guests) {
-        nart__guest *g = rt->guests.next;
-        nart__guest_remove(g);
+    while (rt->exit_hooks.next != &rt->exit_hooks) {
+        nart__exit_hook *g = rt->exit_hooks.next;
+        nart__exit_hook_remove(g);
         g->rt_gone(g);
     }
     nart__nursery_finish(rt);

@@ -16,22 +16,22 @@
 #include <pthread.h>
 
 /* Ready tasks, first in, first out. */
-typedef struct nart__lane {
+typedef struct nart__run_queue {
     nart__task *head, **tail;
-} nart__lane;
+} nart__run_queue;
 
 /* Something that is looked at once per tick: the ring of a spinning receiver, a ring from which
  * values were taken since. It stays until it removes itself. */
-typedef struct nart__watch {
-    struct nart__watch *next, *prev;
-    void (*look)(struct nart__watch *w);
-} nart__watch;
+typedef struct nart__tick_hook {
+    struct nart__tick_hook *next, *prev;
+    void (*look)(struct nart__tick_hook *w);
+} nart__tick_hook;
 
 /* Something that outlives the runtime and must be told of its end. */
-typedef struct nart__guest {
-    struct nart__guest *next, *prev;
-    void (*rt_gone)(struct nart__guest *g);
-} nart__guest;
+typedef struct nart__exit_hook {
+    struct nart__exit_hook *next, *prev;
+    void (*rt_gone)(struct nart__exit_hook *g);
+} nart__exit_hook;
 
 enum { NART__CLOCK_RUNS, NART__CLOCK_PAUSED, NART__CLOCK_AUTO };
 
@@ -61,15 +61,15 @@ typedef struct nart__observer {
 
 struct nart_rt {
     nart_cx cx; /* first: a task's home leads to its runtime */
-    nart__lane ready, urgent;
+    nart__run_queue ready, urgent;
     nart__hub *hub;
     uint32_t live;     /* tasks that have not ended */
     uint32_t unlooked; /* polls since descriptors were looked at */
     bool closing, stopped, running;
-    bool refusing; /* takes no new tasks: shutting down, or closing */
-    bool embedded; /* a host waits on the backend descriptor */
-    bool idle;     /* embedded, and the host may be waiting now */
-    bool told;     /* idle or observed: somebody is told of tasks that become ready */
+    bool refusing;     /* takes no new tasks: shutting down, or closing */
+    bool embedded;     /* a host waits on the backend descriptor */
+    bool idle;         /* embedded, and the host may be waiting now */
+    bool has_listener; /* idle or observed: somebody is told of tasks that become ready */
     uint32_t (*run)(nart_rt *rt); /* polls what is ready, within the limits of a tick: how many */
     nart__observer *observer;     /* or NULL */
     nart__clock clock;
@@ -77,10 +77,10 @@ struct nart_rt {
     nart__slab slab;
     uint32_t mailbox;
     nart__reactor reactor;
-    nart__watch watches;      /* list head */
-    nart__guest guests;       /* list head */
-    struct nart__ward *wards; /* for tasks in nurseries; see nursery.c */
-    nart__task *drops;        /* whose drop has to run, in this order, by `right`; see task.c */
+    nart__tick_hook tick_hooks; /* list head */
+    nart__exit_hook exit_hooks; /* list head */
+    struct nart__ward *wards;   /* for tasks in nurseries; see nursery.c */
+    nart__task *drops;          /* whose drop has to run, in this order, by `right`; see task.c */
     nart__task *last_drop;
     bool dropping;      /* a drop function runs */
     nart__task *begun;  /* begun and not yet committed: a tree, see task.c */
@@ -96,13 +96,13 @@ struct nart_rt {
     nart_rt_end end;
     NART__ATOMIC(uintptr_t) thread; /* that it is bound to; 0: none yet */
     unsigned fork_epoch;
-    uint64_t life; /* of the hub, when this runtime took it */
+    uint64_t incarnation; /* of the hub, when this runtime took it */
     char name[32];
 };
 
 static inline nart_rt *nart__rt_of(nart__task *t)
 {
-    return (nart_rt *)(void *)t->home;
+    return (nart_rt *)(void *)t->owner;
 }
 
 /* The runtime that polls, NULL under another driver. */
@@ -111,14 +111,14 @@ static inline nart_rt *nart__cx_rt(const nart_cx *cx)
     return NART_LIKELY(cx->drv == &nart__loop) ? (nart_rt *)(uintptr_t)cx : NULL;
 }
 
-static inline void nart__lane_push(nart__lane *l, nart__task *t)
+static inline void nart__run_queue_push(nart__run_queue *l, nart__task *t)
 {
     t->next = NULL;
     *l->tail = t;
     l->tail = &t->next;
 }
 
-static inline nart__task *nart__lane_pop(nart__lane *l)
+static inline nart__task *nart__run_queue_pop(nart__run_queue *l)
 {
     nart__task *t = l->head;
     l->head = t->next;
@@ -128,15 +128,15 @@ static inline nart__task *nart__lane_pop(nart__lane *l)
 }
 
 /* Onto the urgent lane; and an idle host and an observer are told, whatever the lane. */
-NART__COLD void nart__rt_enqueue_odd(nart_rt *rt, nart__task *t, nart__cause cause);
+NART__COLD void nart__rt_enqueue_slow(nart_rt *rt, nart__task *t, nart__cause cause);
 
 /* Onto the ready list of the loop. The state bit has been set by the caller. */
 static inline void nart__rt_enqueue(nart_rt *rt, nart__task *t, nart__cause cause)
 {
-    if (NART_UNLIKELY(t->state & NART__T_URGENT || rt->told))
-        nart__rt_enqueue_odd(rt, t, cause);
+    if (NART_UNLIKELY(t->state & NART__T_URGENT || rt->has_listener))
+        nart__rt_enqueue_slow(rt, t, cause);
     else
-        nart__lane_push(&rt->ready, t);
+        nart__run_queue_push(&rt->ready, t);
 }
 
 /* Makes a task of this loop ready. False: it was, or has ended. */
@@ -157,7 +157,7 @@ static inline void nart__rt_ready(nart_rt *rt, nart__task *t)
 static inline void nart__rt_set_idle(nart_rt *rt, bool idle)
 {
     rt->idle = idle;
-    rt->told = idle || rt->observer;
+    rt->has_listener = idle || rt->observer;
 }
 
 /* NULL: nobody any more. */
@@ -251,7 +251,9 @@ void nart__task_set_ended(nart__task *t);
  * task is not freed, but somebody may have released a copy of the handle. */
 static inline nart__task *nart__join_task(const nart_join *j)
 {
-    return j->hub && nart__hub_life(j->hub) == j->life && j->task->gen == j->gen ? j->task : NULL;
+    return j->hub && nart__hub_incarnation(j->hub) == j->incarnation && j->task->gen == j->gen
+               ? j->task
+               : NULL;
 }
 
 /* A finished task came off the ready list: its slot can be freed now if nobody holds it. */
@@ -292,9 +294,9 @@ nart_res nart__loop_io_leave(void *host, uint64_t id, const void *handle, int *f
 /* See nart__reactor_awaited(). */
 bool nart__loop_io_awaited(void *host, uint64_t id);
 
-void nart__watch_add(nart_rt *rt, nart__watch *w);
-void nart__watch_remove(nart__watch *w);
-void nart__guest_add(nart_rt *rt, nart__guest *g);
-void nart__guest_remove(nart__guest *g);
+void nart__tick_hook_add(nart_rt *rt, nart__tick_hook *w);
+void nart__tick_hook_remove(nart__tick_hook *w);
+void nart__exit_hook_add(nart_rt *rt, nart__exit_hook *g);
+void nart__exit_hook_remove(nart__exit_hook *g);
 
 #endif

@@ -38,12 +38,12 @@ static void slot_init(nart_rt *rt, nart__task *t, uint32_t slot)
 {
     t->frame = t + 1;
     t->wake_at = NART_NEVER;
-    t->home = &rt->cx;
+    t->owner = &rt->cx;
     t->slot = slot;
     t->gen = 1; /* zero names no task */
 }
 
-static NART__COLD void slot_free_odd(nart_rt *rt, nart__task *t)
+static NART__COLD void slot_free_slow(nart_rt *rt, nart__task *t)
 {
     if (t->state & NART__T_ESCAPED)
         nart__hub_retire(rt->hub, t->slot);
@@ -66,7 +66,7 @@ static inline void slot_give(nart_rt *rt, nart__task *t)
 void nart__task_free(nart_rt *rt, nart__task *t)
 {
     if (NART_UNLIKELY(t->state & (NART__T_ESCAPED | NART__T_BOXED)))
-        slot_free_odd(rt, t);
+        slot_free_slow(rt, t);
     slot_give(rt, t);
 }
 
@@ -336,7 +336,7 @@ static inline void start(nart_rt *rt, nart__task *t, uint32_t state, nart_join *
         out->wait.ops = &join_ops;
         out->hub = rt->hub;
         out->task = t;
-        out->life = rt->life;
+        out->incarnation = rt->incarnation;
         out->gen = t->gen;
         out->used = 0;
     }
@@ -487,7 +487,7 @@ static NART__COLD void finish_in_nursery(nart_rt *rt, nart__task *t)
 }
 
 /* It belongs to a set, or nobody will ask for its answer, but with a copy of the handle. */
-static NART__NOINLINE void finish_odd_join(nart_rt *rt, nart__task *t)
+static NART__NOINLINE void finish_join_slow(nart_rt *rt, nart__task *t)
 {
     if (NART_UNLIKELY(t->state & NART__T_IN_NURSERY)) {
         finish_in_nursery(rt, t);
@@ -502,7 +502,7 @@ static NART__NOINLINE void finish_odd_join(nart_rt *rt, nart__task *t)
 }
 
 /* It ends while it waits, or while its timer runs. */
-static NART__NOINLINE void finish_odd(nart_rt *rt, nart__task *t, nart_res r)
+static NART__NOINLINE void finish_slow(nart_rt *rt, nart__task *t, nart_res r)
 {
     if (t->waits && nart__nursery_holds(t, r)) {
         t->state &= ~(uint32_t)NART__T_DONE;
@@ -519,7 +519,7 @@ void nart__task_finish(nart_rt *rt, nart__task *t, nart_res r)
 {
     t->state |= NART__T_DONE; /* first: what is withdrawn may try to wake it */
     if (NART_UNLIKELY(t->waits || t->timer.next)) {
-        finish_odd(rt, t, r);
+        finish_slow(rt, t, r);
         return;
     }
     if (r == -ECANCELED && t->state & NART__T_CANCELLED)
@@ -527,7 +527,7 @@ void nart__task_finish(nart_rt *rt, nart__task *t, nart_res r)
     t->res = r;
     rt->live--;
     if ((t->state & (NART__T_HELD | NART__T_IN_SET)) != NART__T_HELD)
-        finish_odd_join(rt, t);
+        finish_join_slow(rt, t);
     else if (t->joiner)
         nart__rt_ready(rt, t->joiner->task);
 }
@@ -596,7 +596,7 @@ static inline nart_res join_answer(nart_join *j, const nart__task *t, nart_res *
     return 0;
 }
 
-static NART__COLD nart_res join_take_odd(nart_join *j, nart__task *t, nart_res *result)
+static NART__COLD nart_res join_take_slow(nart_join *j, nart__task *t, nart_res *result)
 {
     t->joiner = NULL;
     nart__unwait(&j->wait);
@@ -609,7 +609,7 @@ static inline nart_res join_take(nart_join *j, nart__task *t, nart_res *result)
 
     if (waiter) {
         if (NART_UNLIKELY(waiter->waits != &j->wait)) /* it waits elsewhere, too */
-            return join_take_odd(j, t, result);
+            return join_take_slow(j, t, result);
         t->joiner = NULL;
         nart__unwait(&j->wait);
     }
@@ -625,7 +625,7 @@ static nart_res join_check(const nart_cx *cx, const nart_join *j)
         return NART_ESTALE;
     if (NART_UNLIKELY(j->used))
         return NART_EUSED;
-    if (NART_UNLIKELY(t->home != cx))
+    if (NART_UNLIKELY(t->owner != cx))
         return NART_EDRIVER;
     return NART_UNLIKELY(j->wait.task || t->state & NART__T_IN_SET) ? -EBUSY : 0;
 }

@@ -118,7 +118,7 @@ static nart_res room(const nart_task_set *s, const nart_cx *cx)
 {
     if (!s->nodes)
         return NART_ECLOSED;
-    if (s->run > 0 && s->home != cx)
+    if (s->run > 0 && s->owner != cx)
         return NART_EDRIVER;
     return full(s) ? -ENOSPC : 0;
 }
@@ -132,7 +132,7 @@ static nart_res put(nart_task_set *s, nart_join *j)
 
     n->join = *j;
     memset(j, 0, sizeof *j);
-    s->home = t->home;
+    s->owner = t->owner;
     push_running(s, n);
     t->joiner = &n->join.wait;
     t->state |= NART__T_IN_SET;
@@ -161,14 +161,14 @@ nart_res nart_task_set_add(nart_task_set *s, nart_join *j)
         return NART_ESTALE;
     nart_res r = nart__rt_check(nart__rt_of(t));
     if (r == 0)
-        r = room(s, t->home);
+        r = room(s, t->owner);
     if (r)
         return r;
     if (j->used)
         return NART_EUSED;
     if (j->wait.task || t->joiner)
         return -EBUSY;
-    return t == t->home->self ? -EDEADLK : put(s, j);
+    return t == t->owner->self ? -EDEADLK : put(s, j);
 }
 
 /* ---- ends ---- */
@@ -203,7 +203,7 @@ static nart_res park(nart_cx *cx, nart_task_set *s, bool for_all)
 {
     bool begun;
 
-    if (NART_UNLIKELY(s->home != cx))
+    if (NART_UNLIKELY(s->owner != cx))
         return NART_EDRIVER;
     bool asked = nart__wait_in_use(&s->wait); /* by another arm of this poll's race */
     nart_res r = nart__park_in(cx, &s->wait, &begun);

@@ -97,7 +97,7 @@ nart_res nart__halt(nart_cx *cx, nart__wait *w)
 }
 
 /* A poll that is not the plain case: cancelled, shielded, or after one that spent its budget. */
-void nart__poll_begin_odd(nart_cx *cx, nart__task *t)
+void nart__poll_begin_slow(nart_cx *cx, nart__task *t)
 {
     if (t->state & NART__T_SPENT) {
         t->state &= ~(uint32_t)NART__T_SPENT;
@@ -414,12 +414,12 @@ void nart_driver_cx_init(nart_cx *cx, const nart_driver *drv, void *host)
     *cx = (nart_cx){ .drv = drv, .host = host, .park = NART_NEVER };
 }
 
-void nart_driver_task_init(nart__task *t, const nart_task_type *type, void *frame, nart_cx *home)
+void nart_driver_task_init(nart__task *t, const nart_task_type *type, void *frame, nart_cx *owner)
 {
     *t = (nart__task){ .poll = type->poll,
                        .frame = frame,
                        .wake_at = NART_NEVER,
-                       .home = home,
+                       .owner = owner,
                        .type = type,
                        .state = NART__T_LIVE };
 }

@@ -250,7 +250,7 @@ static inline nart_res nart__pending_outside(nart_cx *cx)
 
 /* ---- one poll, the same under every driver ---- */
 
-NART__COLD void nart__poll_begin_odd(nart_cx *cx, nart__task *t);
+NART__COLD void nart__poll_begin_slow(nart_cx *cx, nart__task *t);
 NART__COLD void nart__sweep(nart__task *t);
 
 /* Is the task out of reach of cancellation? Not once it was aborted: it has no other poll. */
@@ -278,7 +278,7 @@ static inline nart_res nart__poll(nart_cx *cx, nart__task *t, bool odd)
     cx->refused = 0;
     cx->locals = NULL; /* a poll that has left one open harms itself only */
     if (odd)
-        nart__poll_begin_odd(cx, t);
+        nart__poll_begin_slow(cx, t);
     nart_res r = t->poll(cx, t->frame);
     if (NART_LIKELY(r == NART_PENDING)) {
         nart__wait *w = t->waits;

@@ -9,7 +9,7 @@
 
 #include <poll.h>
 
-nart_res nart__io_want_odd(const nart_io *io, uint32_t dirs, nart_cx *cx)
+nart_res nart__io_want_slow(const nart_io *io, uint32_t dirs, nart_cx *cx)
 {
     if (!io->drv)
         return -EBADF;
@@ -104,7 +104,7 @@ static NART__COLD nart_res that_hold(const nart_io *io, nart_res bits, nart_cx *
     if (now & POLLHUP)
         over &= ~(uint32_t)NART_HANGUP;
     if (now & POLLRDHUP)
-        over &= ~(uint32_t)NART_ENDED;
+        over &= ~(uint32_t)NART_RDHUP;
     if (over)
         nart__io_clear(io, over, cx);
     return bits & ~(nart_res)over;

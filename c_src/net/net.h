@@ -29,14 +29,14 @@ static inline nart__reactor *nart__reactor_of(nart_cx *cx)
 }
 
 /* Cold half of nart__io_want(): another driver, or a handle that is closed or elsewhere. */
-NART__COLD nart_res nart__io_want_odd(const nart_io *io, uint32_t dirs, nart_cx *cx);
+NART__COLD nart_res nart__io_want_slow(const nart_io *io, uint32_t dirs, nart_cx *cx);
 
 /* See nart_driver.io_want. */
 static inline nart_res nart__io_want(const nart_io *io, uint32_t dirs, nart_cx *cx)
 {
     if (nart__io_here(io, cx))
         return nart__reactor_want(nart__reactor_of(cx), io->id, dirs, cx);
-    return nart__io_want_odd(io, dirs, cx);
+    return nart__io_want_slow(io, dirs, cx);
 }
 
 /* See nart_driver.io_clear. After an answer of nart__io_want(). */
@@ -68,7 +68,7 @@ static inline nart_res nart__io_enter(const nart_io *io, uint32_t dirs, nart_cx 
 /* May a short read mean anything else than "no more for now"? */
 static inline bool nart__read_on(nart_res bits)
 {
-    return bits & (NART_ENDED | NART_HANGUP | NART_MARK);
+    return bits & (NART_RDHUP | NART_HANGUP | NART_PRI);
 }
 
 /* Registers a descriptor with a driver, or with a runtime's. On failure it stays the caller's. */

@@ -23,7 +23,7 @@
 nart_res nart_udp_open(nart_rt *rt, const nart_addr *addr, const nart_udp_opts *opts, nart_udp *out)
 {
     const uint32_t known =
-        NART_UDP_REUSE_ADDR | NART_UDP_REUSE_PORT | NART_UDP_STAMPS | NART_UDP_V6ONLY;
+        NART_UDP_REUSE_ADDR | NART_UDP_REUSE_PORT | NART_UDP_TIMESTAMPS | NART_UDP_V6ONLY;
     nart_udp_opts o = NART_UDP_OPTS_INIT;
 
     if (!out)
@@ -46,7 +46,7 @@ nart_res nart_udp_open(nart_rt *rt, const nart_addr *addr, const nart_udp_opts *
         { v6, IPPROTO_IPV6, IPV6_V6ONLY, !!(o.flags & NART_UDP_V6ONLY) },
         { o.flags & NART_UDP_REUSE_ADDR, SOL_SOCKET, SO_REUSEADDR, 1 },
         { o.flags & NART_UDP_REUSE_PORT, SOL_SOCKET, SO_REUSEPORT, 1 },
-        { o.flags & NART_UDP_STAMPS, SOL_SOCKET, SO_TIMESTAMPNS, 1 },
+        { o.flags & NART_UDP_TIMESTAMPS, SOL_SOCKET, SO_TIMESTAMPNS, 1 },
         { o.rcvbuf, SOL_SOCKET, SO_RCVBUF, o.rcvbuf },
         { o.sndbuf, SOL_SOCKET, SO_SNDBUF, o.sndbuf },
     };
@@ -118,7 +118,7 @@ static int recv_batch(const nart_udp *u, nart_udp_msg *msgs, unsigned n, stamp_r
         struct msghdr *h = &heads[i].msg_hdr;
         msgs[i].len = heads[i].msg_len;
         msgs[i].addr.len = h->msg_namelen;
-        msgs[i].flags = h->msg_flags & MSG_TRUNC ? NART_UDP_CUT : 0;
+        msgs[i].flags = h->msg_flags & MSG_TRUNC ? NART_UDP_TRUNCATED : 0;
         msgs[i].stamp = room ? stamp_of(h) : 0;
     }
     return got;
@@ -161,7 +161,7 @@ static NART__COLD nart_res recv_from_peer(nart_cx *cx, nart_udp *u, nart_udp_msg
         if (r <= 0)
             return r;
         int got =
-            u->flags & NART_UDP_STAMPS ? recv_stamped(u, msg, 1) : recv_batch(u, msg, 1, NULL);
+            u->flags & NART_UDP_TIMESTAMPS ? recv_stamped(u, msg, 1) : recv_batch(u, msg, 1, NULL);
         if (got == -EAGAIN) {
             u->flags &= ~STRANGERS;
             nart__io_clear(&u->io, NART_READ, cx);
@@ -189,8 +189,8 @@ nart_res nart_udp_recv_many(nart_cx *cx, nart_udp *u, nart_udp_msg *msgs, size_t
         r = nart__io_want(&u->io, NART_READ, cx);
         if (r <= 0)
             return r;
-        int got = u->flags & NART_UDP_STAMPS ? recv_stamped(u, msgs, batch)
-                                             : recv_batch(u, msgs, batch, NULL);
+        int got = u->flags & NART_UDP_TIMESTAMPS ? recv_stamped(u, msgs, batch)
+                                                 : recv_batch(u, msgs, batch, NULL);
         if (got == -EAGAIN || (got >= 0 && (unsigned)got < batch))
             nart__io_clear(&u->io, NART_READ, cx);
         if (got != -EAGAIN)
@@ -210,7 +210,7 @@ nart_res nart_udp_recv(nart_cx *cx, nart_udp *u, void *buf, size_t len, nart_add
         return r;
     if (from)
         *from = m.addr;
-    return m.flags & NART_UDP_CUT ? -EMSGSIZE : (nart_res)m.len;
+    return m.flags & NART_UDP_TRUNCATED ? -EMSGSIZE : (nart_res)m.len;
 }
 
 /* ---- sending ---- */

@@ -25,13 +25,13 @@ static const char *short_name(const char *name)
     return strncmp(name, "struct ", 7) == 0 ? name + 7 : name;
 }
 
-static bool has_ended(const nart__eyes *e)
+static bool has_ended(const nart__observer_state *e)
 {
     return e->task->gen != e->gen || e->task->state & NART__T_DONE;
 }
 
 /* The body that waits, or NULL: the task has ended, or there is none. */
-static const nart_co *waiting_body(const nart__eyes *e)
+static const nart_co *waiting_body(const nart__observer_state *e)
 {
     return has_ended(e) ? NULL : nart__task_body(e->task);
 }
@@ -50,11 +50,11 @@ static void report_slow(nart_rt *rt, const nart_task_type *type, uint32_t slot, 
         nart__rt_report(rt, "%s: a poll of task %s#%u took %.3f ms", rt->name, name, slot, ms);
 }
 
-static void count_poll(nart__eyes *e, int64_t took)
+static void count_poll(nart__observer_state *e, int64_t took)
 {
     nart_rt_stats *stats = &e->rt->stats;
 
-    nart__times_add(&e->polls->times, took);
+    nart__histogram_add(&e->polls->times, took);
     if (took > stats->longest_ns) {
         stats->longest_ns = took;
         stats->longest = (nart_task){ e->task->slot, e->gen };
@@ -64,7 +64,7 @@ static void count_poll(nart__eyes *e, int64_t took)
 
 static void begins(nart__observer *o, nart__task *t)
 {
-    nart__eyes *e = (nart__eyes *)(void *)o;
+    nart__observer_state *e = (nart__observer_state *)(void *)o;
 
     e->task = t;
     e->type = t->type;
@@ -72,20 +72,20 @@ static void begins(nart__observer *o, nart__task *t)
     e->woke_itself = false;
     e->begun = nart__rt_now(e->rt);
     if (e->polls && e->polls->dog)
-        nart__watchdog_told(e->polls->dog, nart__sys_now(), t->type->name);
+        nart__watchdog_note(e->polls->dog, nart__sys_now(), t->type->name);
     if (e->trace)
         nart__trace_begins(e->trace, t, e->begun);
 }
 
 static void ends(nart__observer *o, nart__task *t)
 {
-    nart__eyes *e = (nart__eyes *)(void *)o;
+    nart__observer_state *e = (nart__observer_state *)(void *)o;
     const nart_cx *cx = &e->rt->cx;
 
     if (e->task != t)
         return;
     if (e->polls && e->polls->dog)
-        nart__watchdog_told(e->polls->dog, 0, NULL);
+        nart__watchdog_note(e->polls->dog, 0, NULL);
     if (cx->flags & NART__CX_AGAIN && !e->woke_itself && !has_ended(e))
         o->woken(o, t, NART__BY_ITSELF);
     int64_t now = nart__rt_now(e->rt), took = now - e->begun;
@@ -101,7 +101,7 @@ static void ends(nart__observer *o, nart__task *t)
 
 static void woken(nart__observer *o, const nart__task *t, nart__cause cause)
 {
-    nart__eyes *e = (nart__eyes *)(void *)o;
+    nart__observer_state *e = (nart__observer_state *)(void *)o;
     const nart__task *by = e->rt->cx.self;
 
     e->woke_itself |= t == by;
@@ -112,46 +112,48 @@ static void woken(nart__observer *o, const nart__task *t, nart__cause cause)
 
 /* ---- switching ---- */
 
-static void rt_gone(nart__guest *g)
+static void rt_gone(nart__exit_hook *g)
 {
-    nart__eyes *e = (nart__eyes *)(void *)((char *)g - offsetof(nart__eyes, guest));
+    nart__observer_state *e =
+        (nart__observer_state *)(void *)((char *)g - offsetof(nart__observer_state, exit_hook));
     nart_rt *rt = e->rt;
 
     if (e->polls && e->polls->dog)
-        nart__watchdog_told(e->polls->dog, 0, NULL);
-    nart__free(&rt->alloc, e->polls, sizeof *e->polls, _Alignof(nart__watch_polls));
+        nart__watchdog_note(e->polls->dog, 0, NULL);
+    nart__free(&rt->alloc, e->polls, sizeof *e->polls, _Alignof(nart__poll_watch));
     nart__trace_free(e->trace);
     nart__rt_set_observer(rt, NULL);
-    nart__free(&rt->alloc, e, sizeof *e, _Alignof(nart__eyes));
+    nart__free(&rt->alloc, e, sizeof *e, _Alignof(nart__observer_state));
 }
 
-nart__eyes *nart__eyes_of(const nart_rt *rt)
+nart__observer_state *nart__observer_state_of(const nart_rt *rt)
 {
-    return (nart__eyes *)(void *)rt->observer;
+    return (nart__observer_state *)(void *)rt->observer;
 }
 
-nart__eyes *nart__eyes_open(nart_rt *rt)
+nart__observer_state *nart__observer_state_open(nart_rt *rt)
 {
-    nart__eyes *e = nart__eyes_of(rt);
+    nart__observer_state *e = nart__observer_state_of(rt);
 
     if (e)
         return e;
-    e = nart__alloc(&rt->alloc, sizeof *e, _Alignof(nart__eyes));
+    e = nart__alloc(&rt->alloc, sizeof *e, _Alignof(nart__observer_state));
     if (!e)
         return NULL;
-    *e = (nart__eyes){ .observer = { begins, ends, woken }, .guest = { .rt_gone = rt_gone } };
+    *e = (nart__observer_state){ .observer = { begins, ends, woken },
+                                 .exit_hook = { .rt_gone = rt_gone } };
     e->rt = rt;
-    nart__guest_add(rt, &e->guest);
+    nart__exit_hook_add(rt, &e->exit_hook);
     nart__rt_set_observer(rt, &e->observer);
     return e;
 }
 
-void nart__eyes_close(nart__eyes *e)
+void nart__observer_state_close(nart__observer_state *e)
 {
     if (e->polls || e->trace)
         return;
-    nart__guest_remove(&e->guest);
-    rt_gone(&e->guest);
+    nart__exit_hook_remove(&e->exit_hook);
+    rt_gone(&e->exit_hook);
 }
 
 static nart_res fill_in(nart_observe_opts *o, const nart_observe_opts *given)
@@ -174,19 +176,19 @@ nart_res nart_rt_observe(nart_rt *rt, const nart_observe_opts *opts)
         r = fill_in(&o, opts);
     if (r)
         return r;
-    nart__eyes *e = nart__eyes_open(rt);
+    nart__observer_state *e = nart__observer_state_open(rt);
     if (!e)
         return -ENOMEM;
     if (!e->polls) {
-        e->polls = nart__alloc(&rt->alloc, sizeof *e->polls, _Alignof(nart__watch_polls));
+        e->polls = nart__alloc(&rt->alloc, sizeof *e->polls, _Alignof(nart__poll_watch));
         if (!e->polls) {
-            nart__eyes_close(e);
+            nart__observer_state_close(e);
             return -ENOMEM;
         }
         memset(e->polls, 0, sizeof *e->polls);
     }
     if (e->polls->dog && e->polls->dog != o.watchdog)
-        nart__watchdog_told(e->polls->dog, 0, NULL);
+        nart__watchdog_note(e->polls->dog, 0, NULL);
     e->polls->slow_ns = o.slow_ns ? o.slow_ns : NART_NEVER;
     e->polls->dog = o.watchdog;
     return 0;
@@ -197,14 +199,14 @@ nart_res nart_rt_observe_stop(nart_rt *rt)
     nart_res r = nart__rt_check(rt);
     if (r)
         return r;
-    nart__eyes *e = nart__eyes_of(rt);
+    nart__observer_state *e = nart__observer_state_of(rt);
     if (!e || !e->polls)
         return 0;
     if (e->polls->dog)
-        nart__watchdog_told(e->polls->dog, 0, NULL);
-    nart__free(&rt->alloc, e->polls, sizeof *e->polls, _Alignof(nart__watch_polls));
+        nart__watchdog_note(e->polls->dog, 0, NULL);
+    nart__free(&rt->alloc, e->polls, sizeof *e->polls, _Alignof(nart__poll_watch));
     e->polls = NULL;
-    nart__eyes_close(e);
+    nart__observer_state_close(e);
     return 0;
 }
 
@@ -214,7 +216,7 @@ static nart_res check_measured(const nart_rt *rt)
     nart_res r = nart__rt_check(rt);
     if (r)
         return r;
-    const nart__eyes *e = nart__eyes_of(rt);
+    const nart__observer_state *e = nart__observer_state_of(rt);
     return e && e->polls ? 0 : -EPERM;
 }
 
@@ -225,11 +227,11 @@ nart_res nart_rt_poll_percentile(const nart_rt *rt, double percent)
         return r;
     if (!(percent >= 0 && percent <= 100))
         return -EINVAL;
-    return nart__times_percentile(&nart__eyes_of(rt)->polls->times, percent);
+    return nart__histogram_percentile(&nart__observer_state_of(rt)->polls->times, percent);
 }
 
 nart_res nart_rt_polls_within(const nart_rt *rt, int64_t ns)
 {
     nart_res r = check_measured(rt);
-    return r ? r : (nart_res)nart__times_within(&nart__eyes_of(rt)->polls->times, ns);
+    return r ? r : (nart_res)nart__histogram_within(&nart__observer_state_of(rt)->polls->times, ns);
 }

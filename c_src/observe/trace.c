@@ -143,14 +143,14 @@ nart_res nart_trace_start(nart_rt *rt, uint32_t events)
         return r;
     if (events == 0)
         return -EINVAL;
-    nart__eyes *e = nart__eyes_open(rt);
+    nart__observer_state *e = nart__observer_state_open(rt);
     if (!e)
         return -ENOMEM;
     if (e->trace)
         return -EALREADY;
     e->trace = trace_new(rt, events);
     if (!e->trace) {
-        nart__eyes_close(e);
+        nart__observer_state_close(e);
         return -ENOMEM;
     }
     return 0;
@@ -161,7 +161,7 @@ nart_res nart_trace_print(nart_rt *rt, FILE *out)
     nart_res r = nart__rt_check(rt);
     if (r)
         return r;
-    nart__eyes *e = nart__eyes_of(rt);
+    nart__observer_state *e = nart__observer_state_of(rt);
     if (!e || !e->trace)
         return -EPERM;
     nart__trace *tr = e->trace;
@@ -176,9 +176,9 @@ nart_res nart_trace_stop(nart_rt *rt, FILE *out)
     nart_res r = nart_trace_print(rt, out);
     if (r < 0 && r != -EIO)
         return r;
-    nart__eyes *e = nart__eyes_of(rt);
+    nart__observer_state *e = nart__observer_state_of(rt);
     nart__trace_free(e->trace);
     e->trace = NULL;
-    nart__eyes_close(e);
+    nart__observer_state_close(e);
     return r;
 }

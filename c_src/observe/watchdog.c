@@ -13,7 +13,7 @@
 
 #include "../base/atomic.h"
 
-void nart__watchdog_told(nart_watchdog *dog, int64_t since, const char *name)
+void nart__watchdog_note(nart_watchdog *dog, int64_t since, const char *name)
 {
     /* Release: who sees this name sees that the last poll has ended. */
     NART__STORE(&dog->name, name, NART__RELEASE);

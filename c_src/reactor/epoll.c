@@ -6,8 +6,8 @@
  * 2. An operation clears a direction after EAGAIN or a short transfer. That is sound because events
  *    are taken in on the same thread: an edge that comes after the system call is reported by the
  *    next wait. Two things make a short read say nothing: the peer's end, an edge that never comes
- *    again, and a mark of urgent data, behind which there may be more. Both are kept (NART_ENDED and
- *    NART_HANGUP, NART_MARK), and with them only EAGAIN clears. It clears them, too: who would wait
+ *    again, and a mark of urgent data, behind which there may be more. Both are kept (NART_RDHUP and
+ *    NART_HANGUP, NART_PRI), and with them only EAGAIN clears. It clears them, too: who would wait
  *    to read is not at an end, and has read past the mark.
  *    An end or an error may also pass: a socket connects, a FIFO is opened anew. Each event says all
  *    that holds at that moment, so what it does not say is over; but for the mark, which the
@@ -116,9 +116,9 @@ static NART__COLD uint32_t odd_bits(uint32_t events)
     uint32_t b = 0;
 
     if (events & EPOLLRDHUP)
-        b |= NART_READ | NART_ENDED;
+        b |= NART_READ | NART_RDHUP;
     if (events & EPOLLPRI)
-        b |= NART_MARK;
+        b |= NART_PRI;
     if (events & EPOLLERR)
         b |= NART_READ | NART_WRITE | NART_ERROR;
     if (events & EPOLLHUP)

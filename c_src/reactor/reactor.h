@@ -21,7 +21,7 @@
 #define NART__IO_ALWAYS (UINT32_C(1) << 30)
 
 /* States of a descriptor that begin and end: each event says which hold. */
-#define NART__IO_STATES (uint32_t)(NART_ERROR | NART_HANGUP | NART_ENDED)
+#define NART__IO_STATES (uint32_t)(NART_ERROR | NART_HANGUP | NART_RDHUP)
 
 /* Two cache lines. */
 typedef struct nart__io {
@@ -155,7 +155,7 @@ static inline void nart__reactor_clear(const nart__reactor *r, uint64_t id, uint
     nart__io *io = nart__io_of(r, id);
 
     if (bits & NART_READ)
-        bits |= NART_HANGUP | NART_ENDED | NART_MARK;
+        bits |= NART_HANGUP | NART_RDHUP | NART_PRI;
     if (NART_LIKELY(io && !(io->ready & NART__IO_ALWAYS)))
         io->ready &= ~(bits | NART_ERROR);
 }

@@ -12,7 +12,7 @@ void nart_notify_one(nart_notify *n)
         return;
     }
     nart__wait *w = nart__sync_pop(&n->queue, NART__GRANTED);
-    nart__q_push(&n->told, w);
+    nart__q_push(&n->notified, w);
     nart__ready(w->task);
 }
 
@@ -28,7 +28,7 @@ static void notify_withdraw(nart__wait *w)
     if (w->state == NART__QUEUED) {
         nart__q_remove(&n->queue, w);
     } else if (w->state == NART__GRANTED) {
-        nart__q_remove(&n->told, w);
+        nart__q_remove(&n->notified, w);
         nart_notify_one(n);
     }
 }
@@ -44,7 +44,7 @@ nart_res nart_notify_await(nart_cx *cx, nart_notify *n, nart_waiter *w)
         return r;
     if (h->task && h->state != NART__QUEUED) {
         if (h->state == NART__GRANTED)
-            nart__q_remove(&n->told, h);
+            nart__q_remove(&n->notified, h);
         r = h->state == NART__CLOSED ? NART_ECLOSED : 0;
         nart__unwait(h);
         return r;
@@ -64,5 +64,5 @@ void nart_notify_close(nart_notify *n)
         return;
     n->closed = 1;
     nart__q_answer_all(&n->queue, NART__CLOSED);
-    nart__q_answer_all(&n->told, NART__DONE);
+    nart__q_answer_all(&n->notified, NART__DONE);
 }

@@ -39,7 +39,7 @@ static inline nart_res nart__sync_check(const nart_cx *cx, const nart__waitq *q)
 {
     if (NART_UNLIKELY(cx->drv->kind & NART_DRIVER_MOVES))
         return NART_EDRIVER;
-    return NART_UNLIKELY(q->first && q->first->task->home != cx) ? NART_EDRIVER : 0;
+    return NART_UNLIKELY(q->first && q->first->task->owner != cx) ? NART_EDRIVER : 0;
 }
 
 /* Waits in the queue, at its end or where it is already. */

@@ -9,7 +9,7 @@
 
 static bool is_valid(const nart_backoff *b)
 {
-    return b->initial >= 0 && b->most >= b->initial && b->jitter <= 100;
+    return b->initial >= 0 && b->max >= b->initial && b->jitter <= 100;
 }
 
 int64_t nart_backoff_delay(const nart_backoff *b)
@@ -17,8 +17,8 @@ int64_t nart_backoff_delay(const nart_backoff *b)
     if (!is_valid(b))
         return 0;
     /* Beyond 62 times, and before that if bits would get lost, it is the most. */
-    bool fits = b->doubled < 63 && b->initial <= b->most >> b->doubled;
-    return fits ? b->initial << b->doubled : b->most;
+    bool fits = b->doubled < 63 && b->initial <= b->max >> b->doubled;
+    return fits ? b->initial << b->doubled : b->max;
 }
 
 void nart_backoff_reset(nart_backoff *b)

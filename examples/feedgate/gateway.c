@@ -36,7 +36,7 @@ static nart_res open_udp(struct gate *g, const nart_addr *any)
     int bytes = RECEIVE_BUFFER;
     socklen_t len = sizeof bytes;
 
-    opts.flags = NART_UDP_STAMPS;
+    opts.flags = NART_UDP_TIMESTAMPS;
     opts.rcvbuf = bytes;
     nart_res r = nart_udp_open(g->rt, any, &opts, &g->udp);
     if (r < 0)

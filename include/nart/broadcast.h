@@ -33,14 +33,14 @@
 extern "C" {
 #endif
 
-struct nart__cast;
+struct nart__bcast;
 
 /* What a receiver is, of either kind. */
-typedef struct nart__cast_rx {
+typedef struct nart__bcast_rx {
     nart__wait wait;
-    struct nart__cast *cast;
+    struct nart__bcast *bcast;
     uint64_t pos; /* values that it has done with, counted from the first that was sent */
-} nart__cast_rx;
+} nart__bcast_rx;
 
 #define NART_BROADCAST_MAX_ELEM 65536u                  /**< bytes per value at most */
 #define NART_BROADCAST_MAX_CAPACITY (UINT32_C(1) << 30) /**< values at most */
@@ -49,12 +49,12 @@ typedef struct nart__cast_rx {
 
 /** The sender. */
 typedef struct nart_watch_tx {
-    struct nart__cast *cast;
+    struct nart__bcast *bcast;
 } nart_watch_tx;
 
 /** A receiver. */
 typedef struct nart_watch_rx {
-    nart__cast_rx in;
+    nart__bcast_rx in;
 } nart_watch_rx;
 
 /**
@@ -100,12 +100,12 @@ NART_API void nart_watch_rx_move(nart_watch_rx *dst, nart_watch_rx *src);
 
 /** The sender. */
 typedef struct nart_broadcast_tx {
-    struct nart__cast *cast;
+    struct nart__bcast *bcast;
 } nart_broadcast_tx;
 
 /** A receiver. */
 typedef struct nart_broadcast_rx {
-    nart__cast_rx in;
+    nart__bcast_rx in;
 } nart_broadcast_rx;
 
 /**

@@ -49,7 +49,7 @@ extern "C" {
 enum { NART_BYTES_SPSC = 1, NART_BYTES_MPSC = 2 };
 
 enum {
-    /** Opened on a runtime with NART_RT_BUSY: the receiver's loop never parks and looks at the
+    /** Opened on a runtime with NART_RT_SPINNING: the receiver's loop never parks and looks at the
      *  channel at each tick, so a commit carries no locked instruction. A receiver that is used while
      *  its loop does not run wakes a waiting sender with each release. */
     NART_BYTES_SPINNING = 1
@@ -108,8 +108,8 @@ typedef struct nart__bytes_ring {
     unsigned char pad1[NART__RING_LINE - 8];
     /* the receiver's line */
     NART__ATOMIC(uint64_t) taken; /* released so far */
-    nart__waker_cell tx_notify;   /* of the sender that waits, of several the first */
-    nart__waker_cell rx_notify;   /* of the receiver */
+    nart__waker_slot tx_notify;   /* of the sender that waits, of several the first */
+    nart__waker_slot rx_notify;   /* of the receiver */
     uint32_t rx_dirty;            /* its loop is going to look at tx_notify */
     unsigned char pad2[NART__RING_LINE - 28];
 } nart__bytes_ring;
@@ -302,7 +302,7 @@ static inline void nart__bytes_publish(nart_bytes_tx *tx, uint64_t kind, size_t 
     if (r->spinning)
         NART__STORE(word, entry, NART__RELEASE);
     else if (NART_UNLIKELY(NART__EXCHANGE(word, entry, NART__RELEASE) == NART__BYTES_WAITING))
-        nart__tell(&r->rx_notify);
+        nart__waker_slot_wake(&r->rx_notify);
 }
 
 /* The open claim is over. */

@@ -64,7 +64,7 @@ NART_API void nart_token_cancel(const nart_token *t);
 /** Cancels and releases. Call it from a frame's drop to cancel work that is done for the task; to let
  *  that work continue, call nart_token_release() before. **Thread**: as
  *  nart_token_cancel(). */
-NART_API void nart_token_guard_drop(nart_token *t);
+NART_API void nart_token_cancel_release(nart_token *t);
 
 /** Is it cancelled? False for an empty handle. What the canceller wrote before is visible then.
  *  **Thread**: any. **Cost**: a load. */

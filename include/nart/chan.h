@@ -52,7 +52,7 @@ extern "C" {
 enum { NART_CHAN_LOCAL = 1, NART_CHAN_SPSC = 2, NART_CHAN_MPSC = 3 };
 
 enum {
-    /** SPSC and MPSC, opened on a runtime with NART_RT_BUSY: the receiver's loop never parks and looks
+    /** SPSC and MPSC, opened on a runtime with NART_RT_SPINNING: the receiver's loop never parks and looks
      *  at the ring at each tick, so senders wake nobody; SPSC sends carry no locked instruction. A
      *  receiver that is used while its loop does not run wakes a waiting sender with each value. */
     NART_CHAN_SPINNING = 1
@@ -88,7 +88,7 @@ typedef struct nart_chan_opts {
 #define NART__RING_ELEM(type) ((size_t)((type) >> 8))
 
 /* 0, or the waker word of a task that has parked. */
-typedef NART__ATOMIC(uintptr_t) nart__waker_cell;
+typedef NART__ATOMIC(uintptr_t) nart__waker_slot;
 
 typedef struct nart__ring {
     /* written once */
@@ -102,17 +102,17 @@ typedef struct nart__ring {
     uint64_t head;     /* taken so far */
     uint64_t tail;     /* sent so far */
     uint32_t rx_waits; /* the receiver must be told of a value, or the end */
-    uint32_t promised; /* places granted to senders that have not come yet */
+    uint32_t reserved; /* places granted to senders that have not come yet */
     uint32_t tx_waits; /* senders are queued: the first must be told of a place */
     uint32_t stride;   /* bytes from one place in buf to the next */
     unsigned char pad0[NART__RING_LINE - 64];
     /* spsc and mpsc, the senders' line */
     NART__ATOMIC(uint64_t) sent; /* values published; mpsc: see c_src/chan/mpsc.c */
-    nart__waker_cell rx_notify;  /* the receiver's */
+    nart__waker_slot rx_notify;  /* the receiver's */
     unsigned char pad1[NART__RING_LINE - 16];
     /* spsc and mpsc, the receiver's line */
     NART__ATOMIC(uint64_t) taken;   /* values taken out */
-    nart__waker_cell tx_notify;     /* the sender's; mpsc: 1 while senders are queued */
+    nart__waker_slot tx_notify;     /* the sender's; mpsc: 1 while senders are queued */
     NART__ATOMIC(uint32_t) tx_gone; /* spsc: the sender has closed */
     uint32_t rx_dirty;              /* receiver's own: its loop is going to look at tx_notify */
     unsigned char pad2[NART__RING_LINE - 24];
@@ -233,15 +233,15 @@ NART_API nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem);
 NART_API void nart__local_sent(nart__ring *r);
 NART_API void nart__local_taken(nart__ring *r);
 NART_API void nart__ring_taken(nart__ring *r);
-NART_API int nart__spsc_told(nart_tx *tx, uintptr_t found);
+NART_API int nart__spsc_notified(nart_tx *tx, uintptr_t found);
 
-/* Wakes whoever has left a waker in this cell. Release: what was published before is there when the
+/* Wakes whoever has left a waker in this slot. Release: what was published before is there when the
  * other side finds that its waker was taken. Acquire: the waker's own memory is there to be woken. */
-static inline void nart__tell(nart__waker_cell *cell)
+static inline void nart__waker_slot_wake(nart__waker_slot *slot)
 {
     nart_waker waker;
 
-    waker.w = NART__EXCHANGE(cell, (uintptr_t)0, NART__ACQ_REL);
+    waker.w = NART__EXCHANGE(slot, (uintptr_t)0, NART__ACQ_REL);
     if (NART_UNLIKELY(waker.w != 0))
         nart_waker_wake(waker);
 }
@@ -328,7 +328,7 @@ static inline int nart__mpsc_push(nart_tx *tx, const void *value, size_t elem)
         return 0;
     nart__mpsc_put(r, place, pos, value, elem);
     if (NART_UNLIKELY(sent & NART__MPSC_PARKED))
-        nart__tell(&r->rx_notify);
+        nart__waker_slot_wake(&r->rx_notify);
     return 1;
 }
 
@@ -387,9 +387,9 @@ static inline int nart__push(nart_tx *tx, const void *value, size_t elem, int aw
         if (NART_LIKELY(NART__LOAD(&r->room, NART__RELAXED) != 0))
             return 1;
     }
-    /* The orders are those of nart__tell(). */
+    /* The orders are those of nart__waker_slot_wake(). */
     uintptr_t found = NART__EXCHANGE(&r->rx_notify, (uintptr_t)0, NART__ACQ_REL);
-    return NART_LIKELY(found == 0) ? 1 : nart__spsc_told(tx, found);
+    return NART_LIKELY(found == 0) ? 1 : nart__spsc_notified(tx, found);
 }
 
 /* 1: a value has been taken out. 0: look at the slow side. */

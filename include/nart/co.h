@@ -179,7 +179,7 @@ static inline uint32_t nart__co_in(nart_cx *cx, nart_co *co, const nart_site *si
 }
 
 /* It stands at no resume point: under a shield, or lost. */
-static inline uint32_t nart__co_odd(nart_cx *cx, nart_co *co, nart_scope **above, uint32_t at)
+static inline uint32_t nart__co_slow(nart_cx *cx, nart_co *co, nart_scope **above, uint32_t at)
 {
     if (!(at & NART__CO_SHIELD)) {
         co->at = at;
@@ -225,7 +225,7 @@ typedef struct nart__race {
     nart_resume_:                                                                                  \
     switch ((nart__point)nart_at_) {                                                               \
     default:                                                                                       \
-        nart_at_ = nart__co_odd(nart_cx_, nart_co_, &nart_above_, nart_at_);                       \
+        nart_at_ = nart__co_slow(nart_cx_, nart_co_, &nart_above_, nart_at_);                      \
         goto nart_resume_;                                                                         \
     case 0:                                                                                        \
         (void)0

@@ -112,7 +112,7 @@ NART_API void nart_driver_cx_init(nart_cx *cx, const nart_driver *drv, void *hos
 
 /** Sets up a task in the driver's memory; `frame` has been filled in. */
 NART_API void nart_driver_task_init(struct nart__task *t, const nart_task_type *type, void *frame,
-                                    nart_cx *home);
+                                    nart_cx *owner);
 
 /** Polls a task once. @return its answer, or NART_PENDING: then drv->park has been called, and
  *  drv->ready if it asked for another poll. At an answer every wait has been withdrawn; drop is the

@@ -42,8 +42,8 @@ enum {
     NART_ERROR = 4,  /**< an error is pending (reported with both directions) */
     NART_HANGUP = 8, /**< hung up: both sides of a stream are closed, a pipe has no writer, a socket
                       *   is not connected (reported with both directions) */
-    NART_ENDED = 16, /**< the peer has sent its end */
-    NART_MARK = 32   /**< urgent data has come: reads may stop at its mark */
+    NART_RDHUP = 16, /**< the peer has sent its end */
+    NART_PRI = 32    /**< urgent data has come: reads may stop at its mark */
 };
 
 /* Where a handle belongs: a driver, its host, and a name that never repeats there. */
@@ -95,7 +95,7 @@ NART_API NART_MUST_USE nart_res nart_fd_open(nart_rt *rt, int fd, uint32_t flags
  * A descriptor that has just been opened counts as ready, as nobody has tried it yet: the first
  * call answers at once. So does every call until nart_fd_clear(); not clearing is a loop that only
  * the budget of the poll interrupts.
- * @return those of `dirs` that may be ready, and of NART_ERROR, NART_HANGUP and NART_ENDED what holds
+ * @return those of `dirs` that may be ready, and of NART_ERROR, NART_HANGUP and NART_RDHUP what holds
  *   now: a pipe to which a new writer has come is not hung up any more; -EINVAL no direction, or
  *   others.
  * **Cost**: no system call; one when one of those three is seen or was answered by the last call.

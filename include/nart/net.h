@@ -278,7 +278,7 @@ typedef struct nart_udp {
 enum {
     NART_UDP_REUSE_ADDR = 1, /**< SO_REUSEADDR */
     NART_UDP_REUSE_PORT = 2, /**< SO_REUSEPORT: the kernel spreads datagrams over the sockets */
-    NART_UDP_STAMPS = 4,     /**< the kernel notes when each datagram arrived: nart_udp_msg.stamp */
+    NART_UDP_TIMESTAMPS = 4, /**< the kernel notes when each datagram arrived: nart_udp_msg.stamp */
     NART_UDP_V6ONLY = 8      /**< an IPv6 socket takes no IPv4 datagrams */
 };
 
@@ -298,7 +298,7 @@ typedef struct nart_udp_opts {
 #define NART_UDP_BATCH 64
 
 enum {
-    NART_UDP_CUT = 1 /**< the datagram was longer than `cap`; the rest is gone */
+    NART_UDP_TRUNCATED = 1 /**< the datagram was longer than `cap`; the rest is gone */
 };
 
 /** One datagram of a batch. The caller's memory. */
@@ -306,8 +306,8 @@ typedef struct nart_udp_msg {
     void *buf;
     size_t cap;     /**< receiving: bytes in `buf` */
     size_t len;     /**< bytes of the datagram in `buf` */
-    int64_t stamp;  /**< received with NART_UDP_STAMPS: nanoseconds on CLOCK_REALTIME; else 0 */
-    uint32_t flags; /**< received: NART_UDP_CUT */
+    int64_t stamp;  /**< received with NART_UDP_TIMESTAMPS: nanoseconds on CLOCK_REALTIME; else 0 */
+    uint32_t flags; /**< received: NART_UDP_TRUNCATED */
     nart_addr addr; /**< where from; where to, zeroed when the socket is connected */
 } nart_udp_msg;
 

@@ -22,7 +22,7 @@ extern "C" {
  */
 typedef struct nart_remote {
     struct nart__hub *hub;
-    uint64_t life;
+    uint64_t incarnation;
     nart_waker waker;
 } nart_remote;
 

@@ -27,7 +27,7 @@ extern "C" {
 #define NART_SLOT_CLASSES 7
 
 enum {
-    NART_RT_BUSY = 1 /**< nart_rt_run() and nart_block_on() never park: they spin */
+    NART_RT_SPINNING = 1 /**< nart_rt_run() and nart_block_on() never park: they spin */
 };
 
 /** Options of a runtime; begin with NART_RT_OPTS_INIT. Zero means the default everywhere; the number in
@@ -325,7 +325,7 @@ typedef struct nart_slot_use {
     uint32_t bytes;  /**< frames of up to so many */
     uint32_t limit;  /**< nart_rt_opts.slots; 0: none */
     uint32_t mapped; /**< slots that exist: more are mapped when these are in use */
-    uint32_t most;   /**< slots that were ever in use at the same time */
+    uint32_t peak;   /**< slots that were ever in use at the same time */
     uint32_t used;   /**< slots in use now; a task that has ended uses one until its handle is
                       *   released */
 } nart_slot_use;

@@ -47,8 +47,8 @@ typedef struct nart_waiter {
 /** Wakes tasks that wait for something to happen. Zeroed = ready for use. */
 typedef struct nart_notify {
     nart__waitq queue;
-    nart__waitq told; /* one at a time, and not polled since */
-    uint32_t permit;  /* a notification that nobody waited for */
+    nart__waitq notified; /* one at a time, and not polled since */
+    uint32_t permit;      /* a notification that nobody waited for */
     uint32_t closed;
 } nart_notify;
 

@@ -238,7 +238,7 @@ struct nart__task {
     uint32_t polls;    /* counts, wraps: tells this poll's waits from older ones */
     nart_co *leaf;     /* the body that parked last */
     int64_t wake_at;   /* the deadline it wants; its timer stands at this or earlier */
-    nart_cx *home;     /* the cx of the driver instance that owns it */
+    nart_cx *owner;    /* the cx of the driver instance that owns it */
 
     const nart_task_type *type;
     nart__tnode timer;
@@ -275,7 +275,7 @@ typedef struct nart_join {
     nart__wait wait;
     struct nart__hub *hub;
     struct nart__task *task;
-    uint64_t life;
+    uint64_t incarnation;
     uint32_t gen, used;
 } nart_join;
 

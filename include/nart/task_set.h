@@ -57,7 +57,7 @@ typedef struct nart_task_set {
     nart_task_set_node *running, *newest;   /* the oldest first */
     nart_task_set_node *ended, *last_ended; /* in the order of their ends */
     nart_task_set_node *answered;           /* its frame is still there */
-    nart_cx *home;                          /* of all that run */
+    nart_cx *owner;                         /* of all that run */
     uint32_t count;                         /* nodes */
     uint32_t used;                          /* nodes that have been used */
     uint32_t len;                           /* tasks whose answer has not been taken */

@@ -128,7 +128,7 @@ NART_API void nart_interval_reset_at(nart_interval *i, int64_t next);
  */
 typedef struct nart_backoff {
     int64_t initial;  /**< nanoseconds, not below 0 */
-    int64_t most;     /**< nanoseconds, not below `initial` */
+    int64_t max;      /**< nanoseconds, not below `initial` */
     int64_t deadline; /**< absolute; no wait ends or begins after it; NART_NEVER: none */
     uint32_t retries; /**< at most so many waits; UINT32_MAX: no limit */
     uint32_t jitter;  /**< per cent, at most 100: each wait is longer or shorter by up to this much,

@@ -156,7 +156,7 @@ static void answer_all(nart_rt *rt, struct turns *t)
 
 static double wake_spin(uint64_t n)
 {
-    nart_rt_opts spins = { .size = sizeof spins, .flags = NART_RT_BUSY };
+    nart_rt_opts spins = { .size = sizeof spins, .flags = NART_RT_SPINNING };
     nart_rt *rt = bench_runtime(&spins);
     struct turns t = { .n = n };
 

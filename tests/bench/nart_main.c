@@ -14,7 +14,7 @@ static double on_runtime(double (*row)(nart_rt *, bench_how, uint64_t), const na
 
 /* The options of their runtimes. */
 static const nart_rt_opts parks = NART_RT_OPTS_INIT;
-static const nart_rt_opts spins = { .size = sizeof(nart_rt_opts), .flags = NART_RT_BUSY };
+static const nart_rt_opts spins = { .size = sizeof(nart_rt_opts), .flags = NART_RT_SPINNING };
 
 /* The rows that have both forms. */
 #define BOTH_FORMS(X)                                                                              \

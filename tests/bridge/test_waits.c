@@ -315,7 +315,7 @@ static nart_res ticker_run(nart_cx *cx, void *frame)
     }
     f->t0 = clock_now();
     f->backoff = (nart_backoff){
-        .initial = NART_MS, .most = 2 * NART_MS, .deadline = NART_NEVER, .retries = 2
+        .initial = NART_MS, .max = 2 * NART_MS, .deadline = NART_NEVER, .retries = 2
     };
     NART_AWAIT(f->r, nart_backoff_wait(cx, &f->backoff));
     NART_AWAIT(f->r, nart_backoff_wait(cx, &f->backoff));

@@ -46,7 +46,7 @@ static inline void bytes_open(struct bytes *b, uint32_t kind, size_t capacity)
 static inline void bytes_open_spinning(struct bytes *b, uint32_t kind, size_t capacity)
 {
     nart_bytes_opts o = { sizeof o, kind, NART_BYTES_SPINNING, capacity, 0 };
-    b->rt = rt_new(NART_RT_BUSY);
+    b->rt = rt_new(NART_RT_SPINNING);
     CHECK_RES(nart_bytes_open(b->rt, &o, &b->tx, &b->rx), 0);
 }
 

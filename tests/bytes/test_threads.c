@@ -193,7 +193,7 @@ enum { PLAIN = 1, BUSY = 2, IMPATIENT = 4 };
 static void stream(uint32_t kind, size_t capacity, unsigned producers, uint64_t count, unsigned how,
                    uint64_t *rx_parks, uint64_t *tx_parks)
 {
-    nart_rt *rt = rt_new(how & BUSY ? NART_RT_BUSY : 0);
+    nart_rt *rt = rt_new(how & BUSY ? NART_RT_SPINNING : 0);
     nart_bytes_opts o = { sizeof o, kind, how & BUSY ? NART_BYTES_SPINNING : 0, capacity, 0 };
     struct producer p[PRODUCERS] = { 0 };
     pthread_t thread[PRODUCERS];
@@ -508,7 +508,7 @@ TEST(receiver_shuts_at_any_moment)
         for (uint64_t n = test_repeat(200); n > 0; n--) {
             static struct shuts s;
             bool spinning = n % 2;
-            nart_rt *rt = rt_new(spinning ? NART_RT_BUSY : 0);
+            nart_rt *rt = rt_new(spinning ? NART_RT_SPINNING : 0);
             uint64_t seed = n, received = 0;
 
             memset(&s, 0, sizeof s);

@@ -155,7 +155,7 @@ TEST(mpsc_sender_in_its_own_channel)
 /* Nothing more is sent, in any way; what was sent is received, and then the end. */
 static void shut_drains(uint32_t kind, uint32_t flags)
 {
-    nart_rt *rt = rt_new(flags ? NART_RT_BUSY : 0);
+    nart_rt *rt = rt_new(flags ? NART_RT_SPINNING : 0);
     nart_chan_opts o = { sizeof o, kind, flags, sizeof(uint64_t), 4, NULL };
     struct chan c = { .rt = rt };
     struct op op;

@@ -101,7 +101,7 @@ TEST(nobody_overtakes_the_queue)
     crowd_finish(&w);
 }
 
-/* Room beyond what is promised is for whoever comes. */
+/* Room beyond what is reserved is for whoever comes. */
 TEST(room_beyond_the_promised_is_free)
 {
     struct chan c;
@@ -115,7 +115,7 @@ TEST(room_beyond_the_promised_is_free)
     CHECK_NEXT(&c.rx, 1);
     CHECK_NEXT(&c.rx, 2);
     CHECK_RES(u64_try_send(&c.tx, 3), 0);
-    CHECK_RES(u64_try_send(&c.tx, 5), -EAGAIN); /* the other place is promised */
+    CHECK_RES(u64_try_send(&c.tx, 5), -EAGAIN); /* the other place is reserved */
     settle(c.rt);
     CHECK_RES(op.res, 0);
     CHECK_NEXT(&c.rx, 3);
@@ -177,7 +177,7 @@ static void turn_passes_on(void (*fail)(struct crowd *), nart_res answer)
         settle(w.c.rt);
     }
     CHECK_NO_NEXT(&w.c.rx, -EAGAIN);
-    CHECK_RES(u64_try_send(&w.c.tx, 9), 0); /* no place is promised for ever */
+    CHECK_RES(u64_try_send(&w.c.tx, 9), 0); /* no place is reserved for ever */
     crowd_finish(&w);
 }
 

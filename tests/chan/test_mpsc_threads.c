@@ -130,7 +130,7 @@ static void senders_begin(struct sender *s, unsigned count, uint64_t each, nart_
 
 static void stream(unsigned senders, size_t capacity, uint64_t each, int how, uint32_t flags)
 {
-    nart_rt *rt = rt_new(flags ? NART_RT_BUSY : 0);
+    nart_rt *rt = rt_new(flags ? NART_RT_SPINNING : 0);
     nart_chan_opts o = { sizeof o, MPSC, flags, 8, capacity, NULL };
     struct sender s[SENDERS];
     nart_tx tx;

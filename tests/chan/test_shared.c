@@ -212,7 +212,7 @@ TEST(mpsc_wakers_are_taken_back)
 static void spinning_open(struct chan *c, uint32_t kind, size_t capacity)
 {
     nart_chan_opts o = { sizeof o, kind, NART_CHAN_SPINNING, sizeof(uint64_t), capacity, NULL };
-    c->rt = rt_new(NART_RT_BUSY);
+    c->rt = rt_new(NART_RT_SPINNING);
     CHECK_RES(nart_chan_open(c->rt, &o, &c->tx, &c->rx), 0);
 }
 
@@ -432,7 +432,7 @@ TEST(mpsc_bind_touches_no_other_thread)
 static void bind_refuses(uint32_t kind)
 {
     struct chan c;
-    nart_rt *busy = rt_new(NART_RT_BUSY);
+    nart_rt *busy = rt_new(NART_RT_SPINNING);
     struct op op;
     chan_open(&c, LOCAL, 4);
     CHECK_RES(nart_rx_bind(&c.rx, busy), -EINVAL);
@@ -474,7 +474,7 @@ static void spinning_receiver_outlives_its_runtime(uint32_t kind)
     struct op op;
     spinning_open(&c, kind, 4);
     CHECK_RES(nart_rt_free(c.rt), 0);
-    c.rt = rt_new(NART_RT_BUSY);
+    c.rt = rt_new(NART_RT_SPINNING);
     CHECK_RES(u64_try_send(&c.tx, 1), 0);
     recv_start(c.rt, &op, &c.rx);
     CHECK_RES(op.res, 0); /* what is there can be had */

@@ -140,7 +140,7 @@ enum { PLAIN = 1, BUSY = 2 };
 static void stream(uint32_t kind, size_t capacity, uint64_t count, unsigned how, uint64_t *rx_parks,
                    uint64_t *tx_parks)
 {
-    nart_rt *rt = rt_new(how & BUSY ? NART_RT_BUSY : 0);
+    nart_rt *rt = rt_new(how & BUSY ? NART_RT_SPINNING : 0);
     nart_chan_opts o = { sizeof o, kind, how & BUSY ? NART_CHAN_SPINNING : 0, 8, capacity, NULL };
     struct sender s = { .count = count, .seed = capacity, .plain = how & PLAIN };
     struct side side = { .count = UINT64_MAX, .seed = capacity + 1 };
@@ -501,7 +501,7 @@ static uint64_t take_some(nart_rx *rx, uint64_t i, uint64_t seed)
 static void shut_races(uint32_t kind, uint32_t flags)
 {
     static struct batch b;
-    nart_rt *rt = rt_new(flags ? NART_RT_BUSY : 0);
+    nart_rt *rt = rt_new(flags ? NART_RT_SPINNING : 0);
     uint64_t seed = 32;
 
     dropped = b.sent = b.received = 0;

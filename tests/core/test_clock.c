@@ -83,7 +83,7 @@ TEST(a_loop_that_spins_and_parks)
  * as good as always: its defect 2. */
 TEST(a_loop_that_never_parks)
 {
-    check_sleeps(rt_with(NART_RT_BUSY, 0));
+    check_sleeps(rt_with(NART_RT_SPINNING, 0));
 }
 
 static int quit;

@@ -340,7 +340,7 @@ TEST(poll_returns_in_time_from_a_runtime_that_spins)
         nart_rt *rt;
         opts.alloc = &test_alloc;
         opts.spin_ns = 3600 * NART_SEC;
-        opts.flags = busy ? NART_RT_BUSY : 0;
+        opts.flags = busy ? NART_RT_SPINNING : 0;
         CHECK_RES(nart_rt_new(&opts, &rt), 0);
         int64_t before = clock_now();
         CHECK_RES(nart_rt_poll(rt, NART_MS), 0);

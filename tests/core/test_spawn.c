@@ -403,7 +403,7 @@ TEST(every_class_grows)
         CHECK_EQ(use[c].bytes, 64 << c);
         CHECK_EQ(use[c].limit, 0);
         CHECK_EQ(use[c].mapped, 4 * first[c]);
-        CHECK_EQ(use[c].most, 3 * first[c]);
+        CHECK_EQ(use[c].peak, 3 * first[c]);
         CHECK_EQ(use[c].used, 3 * first[c]);
     }
     nart_rt_free(rt);
@@ -449,7 +449,7 @@ TEST(what_is_reserved_is_there)
     CHECK_RES(nart_rt_reserve(rt, 256, 5), 0);
     nart_rt_slots_get(rt, use);
     CHECK_EQ(use[2].mapped, 10000);
-    CHECK_EQ(use[2].most, 0);
+    CHECK_EQ(use[2].peak, 0);
     CHECK_EQ(use[1].mapped, 4096);
     for (int i = 0; i < 10001; i++)
         CHECK_RES(nart_rt_spawn(rt, &type, NULL, NULL), 0);

@@ -130,8 +130,8 @@ static nart_res backoff_call(nart_cx *cx, struct arm *a)
     nart_backoff *b = &a->u.backoff;
 
     if (!a->turn) {
-        b->initial = b->most ? b->initial : a->ns;
-        b->most = 4 * a->ns;
+        b->initial = b->max ? b->initial : a->ns;
+        b->max = 4 * a->ns;
         b->deadline = NART_NEVER;
         b->retries = 3;
         a->at = virtual_now + nart_backoff_delay(b);

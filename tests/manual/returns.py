@@ -35,7 +35,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TABLE = pathlib.Path(__file__).with_name("returns.txt")
-# NART_END, NART_ENDED and NART_ERROR are no codes.
+# NART_END, NART_RDHUP and NART_ERROR are no codes.
 CODE = r"(?:-E[A-Z0-9]{2,}|NART_E(?!ND\b|NDED|RROR)[A-Z_]+[A-Z])\b"
 REFERENCE = r"(?:[Aa]s|errors of|answers? of|^/\*\*)\s+((?:nart_\w+\(\)(?:,? (?:and|or) |, )?)+)"
 FUNCTION = re.compile(r"^(?P<head>[A-Za-z_][^;{}#=()]*?(?P<name>\w+)\((?P<args>[^;{}]*)\))\n\{\n"

@@ -126,7 +126,7 @@ TEST(a_datagram_that_is_too_long_is_said_to_be_cut)
     CHECK_STR(buf, "abc");
     CHECK_RES(udp_send(rt, &u, "ghijkl", &at), 6);
     CHECK_RES(recv_many(rt, &u, &m, 1), 1);
-    CHECK_EQ(m.flags, NART_UDP_CUT);
+    CHECK_EQ(m.flags, NART_UDP_TRUNCATED);
     CHECK_EQ(m.len, 3);
     CHECK_STR(buf, "ghi");
     CHECK_RES(udp_send(rt, &u, "mno", &at), 3);
@@ -215,7 +215,7 @@ TEST(the_kernels_time_stamps)
     struct timespec before, after;
 
     open_udp(rt, 0, &a, &at_a);
-    open_udp(rt, NART_UDP_STAMPS, &b, &at_b);
+    open_udp(rt, NART_UDP_TIMESTAMPS, &b, &at_b);
     /* The kernel begins to note the time a moment after the first socket has asked for it. */
     for (in[0].stamp = 0; in[0].stamp == 0;) {
         in[0] = (nart_udp_msg){ .buf = got[0], .cap = sizeof got[0] };

@@ -235,7 +235,7 @@ TEST(slots_in_use_and_the_most_that_were)
     CHECK_EQ(use[0].limit, 0);
     CHECK_EQ(use[0].mapped, 4096);
     CHECK_EQ(use[0].used, 6);
-    CHECK_EQ(use[0].most, 6);
+    CHECK_EQ(use[0].peak, 6);
     CHECK_EQ(use[4].bytes, 1024);
     CHECK_EQ(use[4].used, 1);
     settle(rt);
@@ -243,14 +243,14 @@ TEST(slots_in_use_and_the_most_that_were)
     settle(rt);
     nart_rt_slots_get(rt, use);
     CHECK_EQ(use[0].used, 1); /* held */
-    CHECK_EQ(use[0].most, 6);
+    CHECK_EQ(use[0].peak, 6);
     CHECK_EQ(use[4].used, 0);
-    CHECK_EQ(use[4].most, 1);
+    CHECK_EQ(use[4].peak, 1);
     nart_join_release(&held);
     CHECK_RES(nart_rt_spawn(rt, &nap_type, NULL, NULL), 0);
     nart_rt_slots_get(rt, use);
     CHECK_EQ(use[0].used, 1);
-    CHECK_EQ(use[0].most, 6);
+    CHECK_EQ(use[0].peak, 6);
     CHECK_RES(nart_rt_free(rt), 0);
 }
 

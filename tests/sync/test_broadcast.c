@@ -155,7 +155,7 @@ TEST(who_waits_hears_of_the_end)
 TEST(handles_move)
 {
     nart_broadcast_rx rx, there = { .in = { .pos = 0 } };
-    nart_broadcast_tx t = { .cast = NULL };
+    nart_broadcast_tx t = { .bcast = NULL };
     struct op op;
     begin(2, &rx);
     recv_start(&op, &rx);
@@ -214,7 +214,7 @@ TEST(misuse_is_told)
               -EOVERFLOW);
     test_alloc_fail(1, false);
     CHECK_RES(nart_broadcast_open(rt, 8, 1, &t, &bad), -ENOMEM);
-    CHECK(!t.cast && !bad.in.cast);
+    CHECK(!t.bcast && !bad.in.bcast);
     recv_start(&a, &rx);
     recv_start(&b, &rx);
     CHECK_RES(b.res, -EBUSY);

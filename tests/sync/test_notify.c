@@ -18,7 +18,7 @@ static void end(void)
 
 static bool nobody_waits(void)
 {
-    return !n.queue.first && !n.queue.last && !n.told.first && !n.told.last;
+    return !n.queue.first && !n.queue.last && !n.notified.first && !n.notified.last;
 }
 
 TEST(one_is_kept_for_who_comes_later)

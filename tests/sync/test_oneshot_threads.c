@@ -157,7 +157,7 @@ TEST(a_storm_between_two_threads)
 
 TEST(a_spinning_receiver)
 {
-    storm((uint32_t)test_repeat(1000000), NART_RT_BUSY);
+    storm((uint32_t)test_repeat(1000000), NART_RT_SPINNING);
 }
 
 /* Each of many senders ends on a thread of its own, after the receiver's runtime is gone. */

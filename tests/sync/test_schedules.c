@@ -134,7 +134,7 @@ static void end(void)
     for (unsigned i = 0; i < tasks; i++)
         go(i, i);
     check();
-    CHECK(!notify.queue.first && !notify.told.first);
+    CHECK(!notify.queue.first && !notify.notified.first);
     CHECK(!semaphore.queue.first && !semaphore.granted.first);
 }
 

@@ -112,7 +112,7 @@ TEST(a_value_that_was_seen_meanwhile_is_not_answered)
 TEST(watch_misuse_is_told)
 {
     nart_watch_rx rx, bad, there = { .in = { .pos = 0 } };
-    nart_watch_tx t = { .cast = NULL };
+    nart_watch_tx t = { .bcast = NULL };
     uint64_t v = 0;
     struct op a, b;
     watch_begin(1, &rx);

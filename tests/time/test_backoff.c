@@ -66,7 +66,7 @@ TEST(there_is_a_longest_wait)
     struct retrier *f = start(rt, 6, &join);
 
     f->backoff.initial = NART_SEC;
-    f->backoff.most = 5 * NART_SEC;
+    f->backoff.max = 5 * NART_SEC;
     run_all(rt);
     static const int64_t seconds[] = { 1, 2, 4, 5, 5, 5 };
     for (int i = 0; i < 6; i++)
@@ -172,7 +172,7 @@ TEST(jitter_stays_within_its_bounds_and_uses_them)
     int64_t delay = 100 * NART_MS;
     int longer = 0, far_off = 0;
 
-    f->backoff.initial = f->backoff.most = delay;
+    f->backoff.initial = f->backoff.max = delay;
     f->backoff.jitter = 50;
     run_all(rt);
     for (int i = 0; i < WAITS; i++) {
@@ -227,7 +227,7 @@ TEST(large_delays_do_not_overflow)
     struct retrier *f = start(rt, WAITS, &join);
 
     f->backoff.initial = INT64_MAX / 4;
-    f->backoff.most = INT64_MAX;
+    f->backoff.max = INT64_MAX;
     f->backoff.jitter = 100;
     f->backoff.doubled = 2;
     CHECK_EQ(nart_backoff_delay(&f->backoff), INT64_MAX / 4 * 4);
@@ -244,7 +244,7 @@ TEST(large_delays_do_not_overflow)
 TEST(fields_out_of_range_are_refused)
 {
     static const struct {
-        int64_t initial, most;
+        int64_t initial, max;
         uint32_t jitter;
     } cases[] = { { -1, 5, 0 }, { 60, 5, 0 }, { 1, 5, 101 } };
     nart_rt *rt = new_rt();
@@ -253,7 +253,7 @@ TEST(fields_out_of_range_are_refused)
         nart_join join;
         struct retrier *f = start(rt, 1, &join);
         f->backoff.initial = cases[i].initial;
-        f->backoff.most = cases[i].most;
+        f->backoff.max = cases[i].max;
         f->backoff.jitter = cases[i].jitter;
         CHECK_EQ(nart_backoff_delay(&f->backoff), 0);
         run_all(rt);
@@ -269,7 +269,7 @@ TEST(zero_delays_do_not_hold_the_loop)
     nart_join join;
     struct retrier *f = start(rt, WAITS, &join);
 
-    f->backoff.initial = f->backoff.most = 0;
+    f->backoff.initial = f->backoff.max = 0;
     run_all(rt);
     CHECK_EQ(f->n, WAITS);
     CHECK_EQ(elapsed_ms(), 0);

@@ -232,7 +232,7 @@ TEST(a_day_of_sleeping_passes_in_no_time)
 
 TEST(a_loop_that_never_parks_advances_as_well)
 {
-    nart_rt *rt = rt_with(NART_RT_BUSY);
+    nart_rt *rt = rt_with(NART_RT_SPINNING);
 
     CHECK_RES(nart_rt_poll(rt, NART_MS), 0); /* ends by the real clock */
     CHECK_RES(nart_rt_clock_auto(rt), 0);
@@ -489,8 +489,8 @@ TEST(a_channel_from_another_thread_holds_the_clock)
 
 TEST(a_spinning_receiver_holds_the_clock)
 {
-    channel_holds(rt_with(NART_RT_BUSY), NART_CHAN_SPSC, NART_CHAN_SPINNING);
-    channel_holds(rt_with(NART_RT_BUSY), NART_CHAN_MPSC, NART_CHAN_SPINNING);
+    channel_holds(rt_with(NART_RT_SPINNING), NART_CHAN_SPSC, NART_CHAN_SPINNING);
+    channel_holds(rt_with(NART_RT_SPINNING), NART_CHAN_MPSC, NART_CHAN_SPINNING);
 }
 
 /* ---- inside a poll, resuming, misuse ---- */

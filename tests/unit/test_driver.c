@@ -92,7 +92,7 @@ TEST(the_echo_task_runs_in_another_world)
     }
     CHECK_STR(s->out, "hello, how are you?");
     s->in_end = true;
-    happens(s, NART_READ | NART_ENDED);
+    happens(s, NART_READ | NART_RDHUP);
     CHECK_RES(settle(), 0);
     CHECK_EQ(s->closes, 1);
 }
@@ -169,7 +169,7 @@ TEST(polls_for_no_reason_make_no_system_call)
     CHECK_EQ(s->recvs, before);
     CHECK_EQ(w->park_until, w->clock + 5 * NART_SEC);
     s->in_end = true;
-    happens(s, NART_READ | NART_ENDED);
+    happens(s, NART_READ | NART_RDHUP);
     CHECK_RES(settle(), 0);
 }
 
@@ -501,10 +501,10 @@ TEST(a_state_is_confirmed_by_the_handles_world)
 
     new_world(&world_driver);
     CHECK_RES(nart__io_bind(&h.io, &world_driver, w, fake_socket(AF_INET, SOCK_STREAM)), 0);
-    happens(&w->sock[0], NART_READ | NART_ENDED);
+    happens(&w->sock[0], NART_READ | NART_RDHUP);
     w->sock[0].in_end = true;
     begin(&t, &ready_type, &frame);
-    CHECK_RES(settle(), NART_READ | NART_ENDED);
+    CHECK_RES(settle(), NART_READ | NART_RDHUP);
     w->sock[0].in_end = false;
     begin(&t, &ready_type, &frame);
     CHECK_RES(settle(), NART_READ);

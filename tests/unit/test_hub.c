@@ -321,27 +321,27 @@ TEST(a_hub_closed_under_a_stopped_producer)
 TEST(a_handle_of_another_life_does_not_get_in)
 {
     nart__hub *hub = open_hub(1);
-    uint64_t life = nart__hub_life(hub);
+    uint64_t incarnation = nart__hub_incarnation(hub);
 
-    CHECK_LE(1, life); /* 0 is in empty handles */
+    CHECK_LE(1, incarnation); /* 0 is in empty handles */
     CHECK(!nart__hub_enter(hub, 0));
-    CHECK(!nart__hub_enter(hub, life + 1));
-    CHECK(!nart__hub_ask_end(hub, life + 1));
-    CHECK(nart__hub_enter(hub, life));
-    CHECK(!nart__hub_ended(hub, life));
-    CHECK(nart__hub_ask_end(hub, life));
-    CHECK(nart__hub_ask_end(hub, life));
-    CHECK(nart__hub_ended(hub, life));
+    CHECK(!nart__hub_enter(hub, incarnation + 1));
+    CHECK(!nart__hub_ask_end(hub, incarnation + 1));
+    CHECK(nart__hub_enter(hub, incarnation));
+    CHECK(!nart__hub_ended(hub, incarnation));
+    CHECK(nart__hub_ask_end(hub, incarnation));
+    CHECK(nart__hub_ask_end(hub, incarnation));
+    CHECK(nart__hub_ended(hub, incarnation));
     nart__hub_leave(hub);
     nart__hub_close(hub);
 
     CHECK(open_hub(1) == hub);
-    CHECK_EQ(nart__hub_life(hub), life + 1);
-    CHECK(!nart__hub_ended(hub, life));
-    CHECK(!nart__hub_ended(hub, life + 1));
-    CHECK(!nart__hub_enter(hub, life));
-    CHECK(!nart__hub_ask_end(hub, life));
-    CHECK(!nart__hub_ended(hub, life + 1));
+    CHECK_EQ(nart__hub_incarnation(hub), incarnation + 1);
+    CHECK(!nart__hub_ended(hub, incarnation));
+    CHECK(!nart__hub_ended(hub, incarnation + 1));
+    CHECK(!nart__hub_enter(hub, incarnation));
+    CHECK(!nart__hub_ask_end(hub, incarnation));
+    CHECK(!nart__hub_ended(hub, incarnation + 1));
     nart__hub_close(hub);
 }
 
@@ -349,8 +349,8 @@ TEST(a_hub_with_a_thread_inside_begins_no_other_life)
 {
     nart__hub *hub = open_hub(1);
 
-    CHECK(nart__hub_enter(hub, nart__hub_life(hub)));
-    CHECK(nart__hub_enter(hub, nart__hub_life(hub)));
+    CHECK(nart__hub_enter(hub, nart__hub_incarnation(hub)));
+    CHECK(nart__hub_enter(hub, nart__hub_incarnation(hub)));
     nart__hub_close(hub);
     nart__hub *other = open_hub(1);
     CHECK(other != hub);
@@ -367,10 +367,10 @@ TEST(a_hub_with_a_thread_inside_begins_no_other_life)
 TEST(a_hub_whose_lives_are_used_up_is_not_opened_again)
 {
     nart__hub *hub = open_hub(1);
-    uint64_t skipped = NART__HUB_LIFE_MAX - 1 - nart__hub_life(hub);
+    uint64_t skipped = NART__HUB_INCARNATION_MAX - 1 - nart__hub_incarnation(hub);
 
-    (void)NART__FETCH_ADD(&hub->gate, skipped * NART__HUB_LIFE_ONE, NART__RELAXED);
-    CHECK(nart__hub_enter(hub, NART__HUB_LIFE_MAX - 1));
+    (void)NART__FETCH_ADD(&hub->gate, skipped * NART__HUB_INCARNATION_ONE, NART__RELAXED);
+    CHECK(nart__hub_enter(hub, NART__HUB_INCARNATION_MAX - 1));
     nart__hub_leave(hub);
     nart__hub_close(hub);
     nart__hub *other = open_hub(1);
@@ -384,15 +384,15 @@ TEST(a_hub_whose_lives_are_used_up_is_not_opened_again)
 TEST(wakers_and_handles_outlive_a_trim)
 {
     nart__hub *hub = open_hub(2000);
-    uint64_t life = nart__hub_life(hub);
+    uint64_t incarnation = nart__hub_incarnation(hub);
     uintptr_t first = nart__hub_waker(hub, 0), last = nart__hub_waker(hub, 1999);
 
     nart__hub_close(hub);
     CHECK_EQ(nart__hub_trim(), 1);
     nart__wake(first);
     nart__wake(last);
-    CHECK(!nart__hub_enter(hub, life));
-    CHECK(!nart__hub_ask_end(hub, life));
+    CHECK(!nart__hub_enter(hub, incarnation));
+    CHECK(!nart__hub_ask_end(hub, incarnation));
     CHECK_EQ(nart__hub_trim(), 0);
 
     CHECK(open_hub(2000) == hub); /* with an eventfd, and without what was woken */
@@ -441,7 +441,7 @@ TEST(a_hub_whose_eventfd_will_be_written_is_not_trimmed)
 TEST(a_hub_is_used_again)
 {
     nart__hub *hub = open_hub(100);
-    uint64_t life = nart__hub_life(hub);
+    uint64_t incarnation = nart__hub_incarnation(hub);
     uintptr_t old = nart__hub_waker(hub, 3), left = nart__hub_waker(hub, 4);
 
     nart__wake(left);
@@ -452,7 +452,7 @@ TEST(a_hub_is_used_again)
     nart__wake(old); /* nobody's */
 
     CHECK(open_hub(100) == hub);
-    CHECK(nart__hub_life(hub) != life);
+    CHECK(nart__hub_incarnation(hub) != incarnation);
     CHECK(hub->rt == NULL);
     CHECK_EQ(pop(hub), -1); /* not what was left */
     nart__wake(old);
@@ -711,7 +711,7 @@ static void *wake_for_ever(void *arg)
     return NULL;
 }
 
-/* A life: the owner takes the hub, sees some messages of every thread, and gives it back without
+/* An incarnation: the owner takes the hub, sees some messages of every thread, and gives it back without
  * waiting for anybody. A wake that is lost is a hang. */
 TEST(threads_wake_through_many_lives)
 {
@@ -719,7 +719,7 @@ TEST(threads_wake_through_many_lives)
     uint64_t lives = test_repeat(2000);
 
     test_at_end(trim);
-    for (uint64_t life = 0; life < lives; life++) {
+    for (uint64_t incarnation = 0; incarnation < lives; incarnation++) {
         int err = 0;
         bool busy;
         uint32_t seen_now[WAKERS] = { 0 }, enough = 0;
@@ -727,7 +727,7 @@ TEST(threads_wake_through_many_lives)
         CHECK(hub != NULL);
         for (uint32_t i = 0; i < WAKERS; i++)
             NART__STORE(&mails[i].waker, nart__hub_waker(hub, i), NART__RELEASE);
-        for (int i = 0; life == 0 && i < WAKERS; i++)
+        for (int i = 0; incarnation == 0 && i < WAKERS; i++)
             CHECK_EQ(pthread_create(&threads[i], NULL, wake_for_ever, &mails[i]), 0);
         while (enough < WAKERS) {
             nart__rec *rec = nart__hub_pop(hub, &busy);

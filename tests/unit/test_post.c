@@ -16,7 +16,7 @@ static void trim(void)
 }
 
 static nart__hub *hub;
-static uint64_t life;
+static uint64_t incarnation;
 static uintptr_t waker;
 
 static void open_mailbox(void)
@@ -28,7 +28,7 @@ static void open_mailbox(void)
     CHECK(hub != NULL);
     test_at_end(trim);
     nart__post_open(hub);
-    life = nart__hub_life(hub);
+    incarnation = nart__hub_incarnation(hub);
     waker = nart__hub_waker(hub, 0);
 }
 
@@ -76,7 +76,7 @@ TEST(in_their_order_and_once)
     open_mailbox();
     for (uint64_t i = 0; i < 3; i++) {
         l[i] = (letter){ .post.run = run, .number = i, .next = &next };
-        CHECK(nart__post_send(hub, life, waker, &l[i].post));
+        CHECK(nart__post_send(hub, incarnation, waker, &l[i].post));
     }
     CHECK(nart__hub_pop(hub, &busy) != NULL); /* three wakes are one */
     CHECK(nart__hub_pop(hub, &busy) == NULL);
@@ -91,11 +91,11 @@ TEST(a_closed_mailbox_refuses)
     letter l = { .post.run = run };
 
     open_mailbox();
-    CHECK(nart__post_send(hub, life, waker, &l.post));
+    CHECK(nart__post_send(hub, incarnation, waker, &l.post));
     CHECK(nart__post_close(hub) == &l.post);
-    CHECK(!nart__post_send(hub, life, waker, &l.post));
+    CHECK(!nart__post_send(hub, incarnation, waker, &l.post));
     nart__post_open(hub);
-    CHECK(!nart__post_send(hub, life + 1, waker, &l.post)); /* another life */
+    CHECK(!nart__post_send(hub, incarnation + 1, waker, &l.post)); /* another incarnation */
     close_mailbox();
 }
 
@@ -104,11 +104,11 @@ TEST(who_is_inside_when_the_mailbox_closes_is_refused)
     letter l = { .post.run = run };
 
     open_mailbox();
-    CHECK(nart__hub_enter(hub, life));
+    CHECK(nart__hub_enter(hub, incarnation));
     close_mailbox();
     CHECK(!nart__post_push(hub, waker, &l.post));
     nart__hub_leave(hub);
-    CHECK(!nart__post_end(hub, life, waker));
+    CHECK(!nart__post_end(hub, incarnation, waker));
 }
 
 /* ---- two threads, ten million posts in a long run ---- */
@@ -138,7 +138,7 @@ static void *send_many(void *arg)
         l->post.run = run;
         l->number = n;
         l->next = next;
-        CHECK(nart__post_send(hub, life, waker, &l->post));
+        CHECK(nart__post_send(hub, incarnation, waker, &l->post));
     }
     return NULL;
 }

@@ -6,7 +6,7 @@
 
 #include "core/hub.c"
 #include "core/post.c"
-#include "life/token.c"
+#include "lifecycle/token.c"
 #include "scenarios/token.c"
 
 int main(int argc, char **argv)

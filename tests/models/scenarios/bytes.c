@@ -57,12 +57,13 @@ static void make(unsigned senders, uint64_t units, bool spinning, bool loop)
     NART__STORE(&s->chan.senders, (uint32_t)senders, NART__RELAXED);
     NART__STORE(&s->chan.refs, 2u, NART__RELAXED);
     nart__lock_init(&s->chan.lock);
-    nart__home_init(&s->chan.home, &r->rx_dirty, spinning, nart__bytes_look, nart__bytes_settle);
-    s->chan.home.rt = loop ? &run->rt : NULL;
+    nart__rx_binding_init(&s->chan.binding, &r->rx_dirty, spinning, nart__bytes_look,
+                          nart__bytes_settle);
+    s->chan.binding.rt = loop ? &run->rt : NULL;
     run->rt.running = true;
     if (spinning) {
         r->rx_dirty = 1;
-        s->chan.home.watch.next = &s->chan.home.watch;
+        s->chan.binding.tick_hook.next = &s->chan.binding.tick_hook;
     }
     for (unsigned i = TX; i < TX + senders; i++) {
         s->tx[i].ring = r;
@@ -111,8 +112,8 @@ static void unmake(void)
 
 static void loop_looks(void)
 {
-    if (s->chan.home.watch.next)
-        nart__bytes_look(&s->chan.home.watch);
+    if (s->chan.binding.tick_hook.next)
+        nart__bytes_look(&s->chan.binding.tick_hook);
 }
 
 static nart_res recv_poll(nart_bytes_msg *msg)

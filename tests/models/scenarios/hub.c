@@ -322,11 +322,11 @@ static void alias(unsigned i)
 static void reopen(unsigned i)
 {
     if (i == 0) {
-        uint64_t life = nart__hub_life(&s->hub);
+        uint64_t incarnation = nart__hub_incarnation(&s->hub);
         (void)nart__hub_park(&s->hub); /* a host may have been waiting when it freed the runtime */
         nart__hub_retire(&s->hub, 0);
         nart__hub_end(&s->hub);
-        MODEL_CHECK(nart__hub_life(&s->hub) != life);
+        MODEL_CHECK(nart__hub_incarnation(&s->hub) != incarnation);
         while (!nart__hub_can_open(&s->hub))
             nart__relax();
         hand_over(nart__hub_waker(&s->hub, 0));
@@ -376,7 +376,7 @@ static void can_be_trimmed(void)
     MODEL_DELETE(s);
 }
 
-/* ---- two threads enter a hub, which ends and begins its next life ---- */
+/* ---- two threads enter a hub, which ends and begins its next incarnation ---- */
 
 static void make_lives(void)
 {
@@ -384,9 +384,9 @@ static void make_lives(void)
     MODEL_SET(s->payload[0], 0u);
 }
 
-static void enter(uint64_t life)
+static void enter(uint64_t incarnation)
 {
-    if (!nart__hub_enter(&s->hub, life))
+    if (!nart__hub_enter(&s->hub, incarnation))
         return;
     MODEL_CHECK(MODEL_GET(s->payload[0]) == 0);
     nart__hub_leave(&s->hub);
@@ -399,7 +399,7 @@ static void inside(unsigned i)
         return;
     }
     nart__hub_end(&s->hub);
-    MODEL_CHECK(nart__hub_life(&s->hub) == 2);
+    MODEL_CHECK(nart__hub_incarnation(&s->hub) == 2);
     while (!nart__hub_can_open(&s->hub))
         nart__relax();
     MODEL_SET(s->payload[0], 1u);
@@ -407,7 +407,7 @@ static void inside(unsigned i)
 
 static void nobody_inside(void)
 {
-    MODEL_CHECK(nart__hub_can_open(&s->hub) && nart__hub_life(&s->hub) == 2);
+    MODEL_CHECK(nart__hub_can_open(&s->hub) && nart__hub_incarnation(&s->hub) == 2);
     MODEL_CHECK(!nart__hub_ended(&s->hub, 2));
     MODEL_DELETE(s);
 }
@@ -420,7 +420,7 @@ static void asked(unsigned i)
         nart__hub_end(&s->hub);
     } else if (i == 1) {
         bool in_time = nart__hub_ask_end(&s->hub, 1);
-        MODEL_CHECK(in_time || nart__hub_life(&s->hub) == 2);
+        MODEL_CHECK(in_time || nart__hub_incarnation(&s->hub) == 2);
     } else {
         enter(1);
     }
@@ -439,7 +439,7 @@ static void asked_and_entered(unsigned i)
 static void still_asked(void)
 {
     MODEL_CHECK(nart__hub_ended(&s->hub, 1) && !nart__hub_ended(&s->hub, 2));
-    MODEL_CHECK(nart__hub_can_open(&s->hub) && nart__hub_life(&s->hub) == 1);
+    MODEL_CHECK(nart__hub_can_open(&s->hub) && nart__hub_incarnation(&s->hub) == 1);
     MODEL_DELETE(s);
 }
 

@@ -44,7 +44,7 @@ typedef struct state {
 
 static state *s;
 
-int nart__spsc_told(nart_tx *tx, uintptr_t found)
+int nart__spsc_notified(nart_tx *tx, uintptr_t found)
 {
     (void)tx;
     (void)found;
@@ -84,12 +84,13 @@ static void make(unsigned senders, uint64_t capacity, uint32_t flags, bool loop)
     NART__STORE(&c->refs, 2u, NART__RELAXED);
     c->drop_value = drop;
     nart__mpsc_init(c);
-    nart__home_init(&c->home, &c->ring.rx_dirty, flags != 0, nart__mpsc_look, nart__mpsc_settle);
-    c->home.rt = loop ? &run->rt : NULL;
+    nart__rx_binding_init(&c->binding, &c->ring.rx_dirty, flags != 0, nart__mpsc_look,
+                          nart__mpsc_settle);
+    c->binding.rt = loop ? &run->rt : NULL;
     run->rt.running = true;
     if (flags) {
         c->ring.rx_dirty = 1;
-        c->home.watch.next = &c->home.watch;
+        c->binding.tick_hook.next = &c->binding.tick_hook;
     }
     s->rx.ring = &c->ring;
     s->rx.type = c->ring.type;
@@ -141,7 +142,7 @@ static void after(void)
     nart__chan *c = &s->chan;
     unsigned lasts = s->sides[RX].last;
 
-    MODEL_CHECK(!c->senders_waiting.first && c->promised == 0);
+    MODEL_CHECK(!c->senders_waiting.first && c->reserved == 0);
     MODEL_CHECK(!(NART__LOAD(&c->ring.sent, NART__RELAXED) & QUEUED));
     nart__mpsc_finish(c);
     for (unsigned i = TX1; i <= s->senders; i++) {
@@ -156,8 +157,8 @@ static void after(void)
 
 static void loop_looks(void)
 {
-    if (s->chan.home.watch.next)
-        nart__mpsc_look(&s->chan.home.watch);
+    if (s->chan.binding.tick_hook.next)
+        nart__mpsc_look(&s->chan.binding.tick_hook);
 }
 
 static nart_res recv_poll(uint64_t *value)

@@ -22,7 +22,7 @@ typedef struct state {
     letter letters[POSTS];
     NART__ATOMIC(uintptr_t) handed;
     uintptr_t waker;
-    uint64_t life;
+    uint64_t incarnation;
     unsigned order[POSTS], taken; /* the owner's */
 } state;
 
@@ -47,8 +47,8 @@ static void make(void)
     nart__hub_init(&s->hub, SLOTS, EFD);
     nart__post_open(&s->hub);
     s->waker = nart__hub_waker(&s->hub, 0);
-    s->life = nart__hub_life(&s->hub);
-    MODEL_CHECK(!nart__hub_ended(&s->hub, s->life));
+    s->incarnation = nart__hub_incarnation(&s->hub);
+    MODEL_CHECK(!nart__hub_ended(&s->hub, s->incarnation));
     for (unsigned i = 0; i < POSTS; i++)
         MODEL_CHECK(!nart__post_next(&s->letters[i].post));
 }
@@ -76,13 +76,13 @@ static void all_somewhere(void)
     unmake();
 }
 
-static void send(unsigned i, uint64_t life, uintptr_t waker)
+static void send(unsigned i, uint64_t incarnation, uintptr_t waker)
 {
     letter *l = &s->letters[i];
 
     MODEL_SET(l->text, i + 7);
     l->post.run = run;
-    l->back = !nart__post_send(&s->hub, life, waker, &l->post);
+    l->back = !nart__post_send(&s->hub, incarnation, waker, &l->post);
 }
 
 static void run_list(nart__post *p, bool open)
@@ -94,11 +94,11 @@ static void run_list(nart__post *p, bool open)
 }
 
 /* A loop that parks until it has run so many, or was asked to end. */
-static void loop(unsigned posts, bool until_ended, uint64_t life)
+static void loop(unsigned posts, bool until_ended, uint64_t incarnation)
 {
     bool busy;
 
-    while (until_ended ? !nart__hub_ended(&s->hub, life) : s->taken < posts) {
+    while (until_ended ? !nart__hub_ended(&s->hub, incarnation) : s->taken < posts) {
         nart__rec *rec = nart__hub_pop(&s->hub, &busy);
         if (rec) {
             run_list(nart__post_take(&s->hub), true);
@@ -116,9 +116,9 @@ static void loop(unsigned posts, bool until_ended, uint64_t life)
 static void two(unsigned i)
 {
     if (i == 0)
-        loop(2, false, s->life);
+        loop(2, false, s->incarnation);
     else
-        send(i - 1, s->life, s->waker);
+        send(i - 1, s->incarnation, s->waker);
 }
 
 /* ---- one thread posts twice: in order ---- */
@@ -126,11 +126,11 @@ static void two(unsigned i)
 static void in_order(unsigned i)
 {
     if (i == 0) {
-        loop(2, false, s->life);
+        loop(2, false, s->incarnation);
         MODEL_CHECK(s->order[0] == 0 && s->order[1] == 1);
     } else {
-        send(0, s->life, s->waker);
-        send(1, s->life, s->waker);
+        send(0, s->incarnation, s->waker);
+        send(1, s->incarnation, s->waker);
     }
 }
 
@@ -144,7 +144,7 @@ static void close_it(unsigned i)
         nart__hub_retire(&s->hub, 0);
         nart__hub_end(&s->hub);
     } else {
-        send(i - 1, s->life, s->waker);
+        send(i - 1, s->incarnation, s->waker);
     }
 }
 
@@ -160,20 +160,20 @@ static void reopen(unsigned i)
         while (!nart__hub_can_open(&s->hub))
             nart__relax();
         nart__post_open(&s->hub);
-        uint64_t life = nart__hub_life(&s->hub);
+        uint64_t incarnation = nart__hub_incarnation(&s->hub);
         uintptr_t waker = nart__hub_waker(&s->hub, 0);
         NART__STORE(&s->handed, waker, NART__RELEASE);
-        loop(before + 1, false, life);
+        loop(before + 1, false, incarnation);
         MODEL_CHECK(s->letters[1].run == 1);
         run_list(nart__post_close(&s->hub), false);
         MODEL_CHECK(s->taken == before + 1);
     } else if (i == 1) {
-        send(0, s->life, s->waker);
+        send(0, s->incarnation, s->waker);
     } else {
         uintptr_t waker;
         while ((waker = NART__LOAD(&s->handed, NART__ACQUIRE)) == 0)
             nart__relax();
-        send(1, nart__hub_life(&s->hub), waker);
+        send(1, nart__hub_incarnation(&s->hub), waker);
     }
 }
 
@@ -185,22 +185,22 @@ static void make_second_life(void)
     nart__hub_retire(&s->hub, 0);
     nart__hub_end(&s->hub);
     s->waker = nart__hub_waker(&s->hub, 0);
-    s->life = nart__hub_life(&s->hub);
+    s->incarnation = nart__hub_incarnation(&s->hub);
 }
 
 static void end(unsigned i)
 {
     if (i == 0)
-        loop(0, true, s->life);
+        loop(0, true, s->incarnation);
     else if (i == 1)
-        MODEL_CHECK(nart__post_end(&s->hub, s->life, s->waker));
+        MODEL_CHECK(nart__post_end(&s->hub, s->incarnation, s->waker));
     else
-        MODEL_CHECK(!nart__post_end(&s->hub, s->life - 1, 0));
+        MODEL_CHECK(!nart__post_end(&s->hub, s->incarnation - 1, 0));
 }
 
 static void still_ended(void)
 {
-    MODEL_CHECK(nart__hub_ended(&s->hub, s->life));
+    MODEL_CHECK(nart__hub_ended(&s->hub, s->incarnation));
     unmake();
 }
 

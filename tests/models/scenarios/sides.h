@@ -120,14 +120,14 @@ void nart__ready_slow(nart__task *t)
     run->ready = 1;
 }
 
-void nart__watch_add(nart_rt *rt, nart__watch *w)
+void nart__tick_hook_add(nart_rt *rt, nart__tick_hook *w)
 {
     (void)rt;
     MODEL_CHECK(!w->next);
     w->next = w;
 }
 
-void nart__watch_remove(nart__watch *w)
+void nart__tick_hook_remove(nart__tick_hook *w)
 {
     w->next = NULL;
 }

@@ -16,7 +16,7 @@ static int install(int signo, const struct sigaction *act, struct sigaction *bef
 #undef NSIG
 #define NSIG 2 /* a look goes through all */
 #define sigaction(signo, act, before) install(signo, act, before)
-#include "life/signals.c"
+#include "lifecycle/signals.c"
 #undef sigaction
 
 enum { SIGNAL = 1 };
@@ -66,13 +66,13 @@ nart_res nart__rt_check(const nart_rt *rt)
     return 0;
 }
 
-void nart__guest_add(nart_rt *rt, nart__guest *g)
+void nart__exit_hook_add(nart_rt *rt, nart__exit_hook *g)
 {
     (void)rt;
     g->next = g;
 }
 
-void nart__guest_remove(nart__guest *g)
+void nart__exit_hook_remove(nart__exit_hook *g)
 {
     g->next = NULL;
 }

@@ -181,14 +181,14 @@ void nart__ready_slow(nart__task *t)
     no_task();
 }
 
-void nart__watch_add(nart_rt *rt, nart__watch *w)
+void nart__tick_hook_add(nart_rt *rt, nart__tick_hook *w)
 {
     (void)rt;
     (void)w;
     no_task();
 }
 
-void nart__watch_remove(nart__watch *w)
+void nart__tick_hook_remove(nart__tick_hook *w)
 {
     (void)w;
     no_task();

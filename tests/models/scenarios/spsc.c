@@ -57,13 +57,13 @@ static void make(uint64_t capacity, uint32_t flags, bool loop)
     NART__STORE(&s->chan.ring.room, capacity, NART__RELAXED);
     s->chan.ring.buf = (unsigned char *)s->values;
     NART__STORE(&s->chan.refs, 2u, NART__RELAXED);
-    nart__home_init(&s->chan.home, &s->chan.ring.rx_dirty, flags != 0, nart__spsc_look,
-                    nart__spsc_settle);
-    s->chan.home.rt = loop ? &run->rt : NULL;
+    nart__rx_binding_init(&s->chan.binding, &s->chan.ring.rx_dirty, flags != 0, nart__spsc_look,
+                          nart__spsc_settle);
+    s->chan.binding.rt = loop ? &run->rt : NULL;
     run->rt.running = true;
     if (flags) {
         s->chan.ring.rx_dirty = 1;
-        s->chan.home.watch.next = &s->chan.home.watch;
+        s->chan.binding.tick_hook.next = &s->chan.binding.tick_hook;
     }
     s->tx.ring = s->rx.ring = &s->chan.ring;
     s->tx.type = s->rx.type = s->chan.ring.type;
@@ -100,8 +100,8 @@ static void unmake(void)
 
 static void loop_looks(void)
 {
-    if (s->chan.home.watch.next)
-        nart__spsc_look(&s->chan.home.watch);
+    if (s->chan.binding.tick_hook.next)
+        nart__spsc_look(&s->chan.binding.tick_hook);
 }
 
 static nart_res recv_poll(uint64_t *value)

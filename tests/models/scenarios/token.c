@@ -6,7 +6,7 @@
  * a race. A waiter that is not told leaves the loop asleep: a deadlock. */
 #include "model.h"
 
-#include "life/token.h"
+#include "lifecycle/token.h"
 
 enum { SLOTS = 1, EFD = 0, TOKENS = 4 };
 
@@ -21,7 +21,7 @@ typedef struct state {
     nart__rec records[SLOTS]; /* must follow */
     node nodes[TOKENS];
     MODEL_VAR(uint32_t) news; /* what the canceller wrote before */
-    nart_remote home;
+    nart_remote owner;
     unsigned freed; /* after the threads */
     NART__ATOMIC(uint32_t) frees;
 } state;
@@ -35,8 +35,8 @@ static node *node_of(nart__token *t)
 
 void nart__token_free(nart__token *t)
 {
-    MODEL_CHECK(MODEL_GET(node_of(t)->life) == 1);
-    MODEL_SET(node_of(t)->life, 0u);
+    MODEL_CHECK(MODEL_GET(node_of(t)->incarnation) == 1);
+    MODEL_SET(node_of(t)->incarnation, 0u);
     t->armed = NULL; /* whoever still looks at it races with this */
     (void)NART__FETCH_ADD(&s->frees, 1u, NART__RELAXED);
 }
@@ -56,9 +56,9 @@ static nart__token *begin(unsigned i, nart__token *parent)
 {
     node *n = &s->nodes[i];
 
-    n->token.home = s->home;
+    n->token.binding = s->binding;
     n->token.post.run = told;
-    MODEL_SET(n->life, 1u);
+    MODEL_SET(n->incarnation, 1u);
     nart__token_begin(&n->token, parent);
     return &n->token;
 }
@@ -80,9 +80,9 @@ static void make(void)
     s = MODEL_NEW(state);
     nart__hub_init(&s->hub, SLOTS, EFD);
     nart__post_open(&s->hub);
-    s->home.hub = &s->hub;
-    s->home.life = nart__hub_life(&s->hub);
-    s->home.waker.w = nart__hub_waker(&s->hub, 0);
+    s->binding.hub = &s->hub;
+    s->binding.incarnation = nart__hub_incarnation(&s->hub);
+    s->binding.waker.w = nart__hub_waker(&s->hub, 0);
     begin(0, NULL);
     begin(1, token(0));
     begin(2, token(0));
@@ -306,7 +306,7 @@ static void make_handles(void)
 static void handles(unsigned i)
 {
     (void)i;
-    MODEL_CHECK(MODEL_GET(s->nodes[0].life) == 1);
+    MODEL_CHECK(MODEL_GET(s->nodes[0].incarnation) == 1);
     nart__token_unref(token(0));
 }
 
@@ -318,7 +318,7 @@ static void three_freed(void)
 
 /* ---- the home goes while a token is cancelled ---- */
 
-static void home_goes(unsigned i)
+static void owner_ends(unsigned i)
 {
     if (i == 0) {
         run_list(nart__post_close(&s->hub), false);
@@ -352,6 +352,6 @@ const model_scenario model_scenarios[] = {
     { "told", 2, make_waiters, gone_when_told, both_told, 2, 4 },
     { "handles", 2, make_handles, handles, three_freed, 3, 4 },
     { "release", 3, make_armed, release, all_freed, 2, 3 },
-    { "home", 2, make_armed, home_goes, none_told, 3, 3 },
+    { "home", 2, make_armed, owner_ends, none_told, 3, 3 },
     { NULL, 0, NULL, NULL, NULL, 0, 0 },
 };

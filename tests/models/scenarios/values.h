@@ -28,7 +28,7 @@ nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem)
 
 void nart__ring_taken(nart__ring *r)
 {
-    nart__home_owe(&nart__chan_of(r)->home);
+    nart__rx_binding_owe(&nart__chan_of(r)->binding);
 }
 
 void nart__local_sent(nart__ring *r)

@@ -34,12 +34,12 @@ static void unmake(void)
 
 static void poll_begins(int k)
 {
-    nart__watchdog_told(&s->dog, k * EACH, names + k);
+    nart__watchdog_note(&s->dog, k * EACH, names + k);
 }
 
 static void poll_ends(void)
 {
-    nart__watchdog_told(&s->dog, 0, NULL);
+    nart__watchdog_note(&s->dog, 0, NULL);
 }
 
 /* Which poll runs, and is the name its own? 0: none. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* scenarios/block.c: threads that sleep in a channel, SPSC or MPSC: values, ends, turns, and time that
+/* scenarios/blocking.c: threads that sleep in a channel, SPSC or MPSC: values, ends, turns, and time that
  * runs out while a wake is under way. Thread 0 receives, the others send, or let the time pass.
  *
- * block.c and the two kinds of channel are as they are.
+ * blocking.c and the two kinds of channel are as they are.
  *
  * A value is the number of a payload that its sender has written before, so a value that is seen too
  * early is a data race. */
@@ -33,7 +33,7 @@ static void copy(void *to, const void *from, size_t bytes)
 
 #define nart_waker_of watched
 #define sched_yield nart__relax
-#include "chan/block.c"
+#include "chan/blocking.c"
 #undef nart_waker_of
 #undef sched_yield
 
@@ -85,7 +85,7 @@ nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem)
 
 void nart__ring_taken(nart__ring *r)
 {
-    nart__home_owe(&nart__chan_of(r)->home);
+    nart__rx_binding_owe(&nart__chan_of(r)->binding);
 }
 
 void nart__local_sent(nart__ring *r)
@@ -135,8 +135,8 @@ static void make(unsigned kind, unsigned senders, uint64_t capacity)
         r->stride = (uint32_t)nart__mpsc_stride(sizeof(uint64_t));
         nart__mpsc_init(&s->chan);
     }
-    nart__home_init(&s->chan.home, &r->rx_dirty, false, NULL,
-                    kind == NART_CHAN_MPSC ? nart__mpsc_settle : nart__spsc_settle);
+    nart__rx_binding_init(&s->chan.binding, &r->rx_dirty, false, NULL,
+                          kind == NART_CHAN_MPSC ? nart__mpsc_settle : nart__spsc_settle);
     s->rx.ring = r;
     s->rx.type = r->type;
     s->senders = senders;
@@ -184,7 +184,7 @@ static void two_full(void)
 /* Nobody waits, and nothing is granted. */
 static void after_closing(void)
 {
-    MODEL_CHECK(!s->chan.senders_waiting.first && s->chan.promised == 0);
+    MODEL_CHECK(!s->chan.senders_waiting.first && s->chan.reserved == 0);
     if (mpsc())
         MODEL_CHECK(!(NART__LOAD(&s->chan.ring.sent, NART__RELAXED) & QUEUED));
     MODEL_DELETE(s);

@@ -132,7 +132,7 @@ static nart__token *mark(nart__token *top)
 /* The post has the reference from here on. Without a home nobody waits any more. */
 static void tell(nart__token *t)
 {
-    if (!nart__post_send(t->home.hub, t->home.life, t->home.waker.w, &t->post))
+    if (!nart__post_send(t->owner.hub, t->owner.incarnation, t->owner.waker.w, &t->post))
         nart__token_unref(t);
 }
 

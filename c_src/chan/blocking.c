@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* block.c: sending and receiving values by ordinary threads, which sleep while they wait: see sleeper.h.
+/* blocking.c: sending and receiving values by ordinary threads, which sleep while they wait: see thread_parker.h.
  *
  * A sender of an MPSC channel queues, as a task does: whoever takes it out of the queue calls.
  *
  * Not handled: a thread that is in a poll of its own runtime and sends: that loop stands still until
  * somebody else makes room. */
 #include "chan.h"
-#include "sleeper.h"
+#include "thread_parker.h"
 
 #include <sched.h>
 
-static nart_res spsc_send(nart_tx *tx, const void *value, sleeper *s)
+static nart_res spsc_send(nart_tx *tx, const void *value, thread_parker *s)
 {
-    nart__waker_cell *cell = &tx->ring->tx_notify;
+    nart__waker_slot *slot = &tx->ring->tx_notify;
     nart_res r;
 
     for (;;) {
-        bool over = sleeper_late(s);
-        sleeper_leave(cell, s);
+        bool over = thread_parker_expired(s);
+        thread_parker_register(slot, s);
         r = nart__spsc_try_send(tx, value);
         if (r == -EAGAIN && !over)
-            sleeper_sleep(s);
-        sleeper_take_back(cell, s);
+            thread_parker_park(s);
+        thread_parker_unregister(slot, s);
         if (r != -EAGAIN)
             return r;
         if (over)
@@ -36,22 +36,22 @@ static nart_res try_recv(nart_rx *rx, void *value)
 }
 
 /* Leaves the waker. False: there is something already, or will be at once. */
-static bool arm(nart_rx *rx, sleeper *s)
+static bool arm(nart_rx *rx, thread_parker *s)
 {
-    sleeper_leave(&rx->ring->rx_notify, s);
+    thread_parker_register(&rx->ring->rx_notify, s);
     return nart__ring_kind(rx->ring) == NART_CHAN_SPSC || nart__mpsc_park(rx);
 }
 
-static nart_res receive(nart_rx *rx, void *value, sleeper *s)
+static nart_res receive(nart_rx *rx, void *value, thread_parker *s)
 {
     nart_res r;
 
     for (;;) {
-        bool over = sleeper_late(s), armed = arm(rx, s);
+        bool over = thread_parker_expired(s), armed = arm(rx, s);
         r = try_recv(rx, value);
         if (r == -EAGAIN && armed && !over)
-            sleeper_sleep(s);
-        sleeper_take_back(&rx->ring->rx_notify, s);
+            thread_parker_park(s);
+        thread_parker_unregister(&rx->ring->rx_notify, s);
         if (r != -EAGAIN)
             return r;
         if (over)
@@ -63,15 +63,15 @@ static nart_res receive(nart_rx *rx, void *value, sleeper *s)
 
 /* ---- a place in a queue ---- */
 
-static nart_res mpsc_send(nart_tx *tx, const void *value, sleeper *s)
+static nart_res mpsc_send(nart_tx *tx, const void *value, thread_parker *s)
 {
     nart_res r = nart__mpsc_queue(tx, value, nart_waker_of(&s->wakeable));
     if (r != NART_PENDING)
         return r;
-    sleeper_sleep(s);
+    thread_parker_park(s);
     r = nart__mpsc_unqueue(tx, value);
     if (r != -ETIMEDOUT) /* somebody else has taken it out of the queue */
-        sleeper_await_call(s);
+        thread_parker_await_call(s);
     return r;
 }
 
@@ -79,7 +79,7 @@ static nart_res mpsc_send(nart_tx *tx, const void *value, sleeper *s)
 
 nart_res nart_send_blocking(nart_tx *tx, const void *value, int64_t timeout_ns)
 {
-    sleeper s;
+    thread_parker s;
 
     if (!tx->ring)
         return NART_ECLOSED;
@@ -93,19 +93,19 @@ nart_res nart_send_blocking(nart_tx *tx, const void *value, int64_t timeout_ns)
         return r;
     if (timeout_ns <= 0)
         return -ETIMEDOUT;
-    sleeper_init(&s, timeout_ns);
+    thread_parker_init(&s, timeout_ns);
     return kind == NART_CHAN_SPSC ? spsc_send(tx, value, &s) : mpsc_send(tx, value, &s);
 }
 
 nart_res nart_recv_blocking(nart_rx *rx, void *value, int64_t timeout_ns)
 {
-    sleeper s;
+    thread_parker s;
 
     if (!rx->ring)
         return NART_ECLOSED;
     if (nart__ring_kind(rx->ring) == NART_CHAN_LOCAL)
         return -EINVAL;
-    nart_res r = nart__home_may_sleep(&nart__chan_of(rx->ring)->home, &rx->wait);
+    nart_res r = nart__rx_binding_may_sleep(&nart__chan_of(rx->ring)->binding, &rx->wait);
     if (r)
         return r;
     r = nart_try_recv(rx, value);
@@ -113,6 +113,6 @@ nart_res nart_recv_blocking(nart_rx *rx, void *value, int64_t timeout_ns)
         return r;
     if (timeout_ns <= 0)
         return -ETIMEDOUT;
-    sleeper_init(&s, timeout_ns);
+    thread_parker_init(&s, timeout_ns);
     return receive(rx, value, &s);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* many.c: several values by one call. What fits is copied at once, published by one store (MPSC: one
+/* batch.c: several values by one call. What fits is copied at once, published by one store (MPSC: one
  * claim, and a store for each) and told once.
  *
  * One answer moves so much that a poll of NART_BUDGET of them does not hold the loop for long; a send of

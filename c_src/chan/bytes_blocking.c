@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* bytes_block.c: sending and receiving messages by ordinary threads, which sleep while they wait: see
- * sleeper.h.
+/* bytes_blocking.c: sending and receiving messages by ordinary threads, which sleep while they wait: see
+ * thread_parker.h.
  *
  * A sender of an MPSC channel queues, as a task does. It first waits for its turn, for which the one
  * before it calls, and then for room, for which the receiver does.
@@ -8,23 +8,23 @@
  * Not handled: a thread that is in a poll of its own runtime and sends: that loop stands still until
  * somebody else makes room. */
 #include "bytes.h"
-#include "sleeper.h"
+#include "thread_parker.h"
 
 /* ---- sending ---- */
 
 /* By the only sender, or the first of those that wait. */
-static nart_res claim(nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf, sleeper *s)
+static nart_res claim(nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf, thread_parker *s)
 {
-    nart__waker_cell *cell = &tx->ring->tx_notify;
+    nart__waker_slot *slot = &tx->ring->tx_notify;
     nart_res r;
 
     for (;;) {
-        bool over = sleeper_late(s);
-        sleeper_leave(cell, s);
+        bool over = thread_parker_expired(s);
+        thread_parker_register(slot, s);
         r = nart__bytes_claim_alone(tx, len, buf);
         if (r == -EAGAIN && !over)
-            sleeper_sleep(s);
-        sleeper_take_back(cell, s);
+            thread_parker_park(s);
+        thread_parker_unregister(slot, s);
         if (r != -EAGAIN)
             return r;
         if (over)
@@ -33,20 +33,20 @@ static nart_res claim(nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf, sleepe
 }
 
 /* 0: this one is the first that waits. */
-static nart_res await_turn(nart_bytes_tx *tx, sleeper *s)
+static nart_res await_turn(nart_bytes_tx *tx, thread_parker *s)
 {
     if (!nart__bytes_queue_join(tx))
         return NART_EFORK;
     if (nart__bytes_queue_first(tx, nart_waker_of(&s->wakeable)))
         return 0;
-    sleeper_sleep(s);
+    thread_parker_park(s);
     if (nart__bytes_queue_give_up(tx))
         return -ETIMEDOUT;
-    sleeper_await_call(s);
+    thread_parker_await_call(s);
     return 0;
 }
 
-static nart_res claim_in_turn(nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf, sleeper *s)
+static nart_res claim_in_turn(nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf, thread_parker *s)
 {
     nart_res r = await_turn(tx, s);
     if (r)
@@ -59,7 +59,7 @@ static nart_res claim_in_turn(nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf
 nart_res nart_bytes_claim_blocking(nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf,
                                    int64_t timeout_ns)
 {
-    sleeper s;
+    thread_parker s;
 
     if (tx->wait.task)
         return -EBUSY;
@@ -68,22 +68,22 @@ nart_res nart_bytes_claim_blocking(nart_bytes_tx *tx, size_t len, nart_bytes_buf
         return r;
     if (timeout_ns <= 0)
         return -ETIMEDOUT;
-    sleeper_init(&s, timeout_ns);
+    thread_parker_init(&s, timeout_ns);
     return tx->ring->mpsc ? claim_in_turn(tx, len, buf, &s) : claim(tx, len, buf, &s);
 }
 
 /* ---- receiving ---- */
 
-static nart_res receive(nart_bytes_rx *rx, nart_bytes_msg *msg, sleeper *s)
+static nart_res receive(nart_bytes_rx *rx, nart_bytes_msg *msg, thread_parker *s)
 {
     nart_res r;
 
     for (;;) {
-        bool over = sleeper_late(s);
+        bool over = thread_parker_expired(s);
         r = nart__bytes_recv_armed(rx, nart_waker_of(&s->wakeable), msg);
         if (r == -EAGAIN && !over)
-            sleeper_sleep(s);
-        sleeper_take_back(&rx->ring->rx_notify, s);
+            thread_parker_park(s);
+        thread_parker_unregister(&rx->ring->rx_notify, s);
         if (r != -EAGAIN && r != NART_PENDING)
             return r;
         if (over)
@@ -93,11 +93,11 @@ static nart_res receive(nart_bytes_rx *rx, nart_bytes_msg *msg, sleeper *s)
 
 nart_res nart_bytes_recv_blocking(nart_bytes_rx *rx, nart_bytes_msg *msg, int64_t timeout_ns)
 {
-    sleeper s;
+    thread_parker s;
 
     if (!rx->ring)
         return NART_ECLOSED;
-    nart_res r = nart__home_may_sleep(&nart__bytes_of(rx->ring)->home, &rx->wait);
+    nart_res r = nart__rx_binding_may_sleep(&nart__bytes_of(rx->ring)->binding, &rx->wait);
     if (r)
         return r;
     r = nart_bytes_try_recv(rx, msg);
@@ -105,6 +105,6 @@ nart_res nart_bytes_recv_blocking(nart_bytes_rx *rx, nart_bytes_msg *msg, int64_
         return r;
     if (timeout_ns <= 0)
         return -ETIMEDOUT;
-    sleeper_init(&s, timeout_ns);
+    thread_parker_init(&s, timeout_ns);
     return receive(rx, msg, &s);
 }

@@ -205,11 +205,11 @@ TEST(a_guard_cancels_and_releases)
     begin();
     nart_token guard;
     nart_token_clone(&root, &guard);
-    nart_token_guard_drop(&guard);
+    nart_token_cancel_release(&guard);
     CHECK(!guard.node);
     CHECK(nart_token_is_cancelled(&root));
-    nart_token_guard_drop(&guard);
-    nart_token_guard_drop(NULL);
+    nart_token_cancel_release(&guard);
+    nart_token_cancel_release(NULL);
     end();
 }
 
@@ -220,7 +220,7 @@ TEST(a_guard_that_was_given_up_cancels_nothing)
     begin();
     nart_token_clone(&root, &guard);
     nart_token_release(&guard);
-    nart_token_guard_drop(&guard);
+    nart_token_cancel_release(&guard);
     CHECK(!nart_token_is_cancelled(&root));
     end();
 }
@@ -229,11 +229,11 @@ TEST(a_guard_of_a_child_leaves_its_parent_alone)
 {
     begin();
     nart_token outer = child_of(&root), inner = child_of(&outer), below = child_of(&inner);
-    nart_token_guard_drop(&inner);
+    nart_token_cancel_release(&inner);
     CHECK(nart_token_is_cancelled(&below));
     CHECK(!nart_token_is_cancelled(&outer));
     nart_token_release(&below);
-    nart_token_guard_drop(&outer);
+    nart_token_cancel_release(&outer);
     CHECK(!nart_token_is_cancelled(&root));
     end();
 }
@@ -494,7 +494,7 @@ TEST(another_runtime_waits_for_a_child_of_its_own)
 static void *cancel_it(void *arg)
 {
     nart_token *t = arg;
-    nart_token_guard_drop(t);
+    nart_token_cancel_release(t);
     return NULL;
 }
 
@@ -524,7 +524,7 @@ static void *cancel_each(void *arg)
 {
     (void)arg;
     for (int i = 0; i < ROUNDS; i++)
-        nart_token_guard_drop(&shared[i]);
+        nart_token_cancel_release(&shared[i]);
     return NULL;
 }
 

@@ -21,7 +21,7 @@ typedef struct own {
     NART__ATOMIC(uintptr_t) waker; /* of that one's mailbox */
     NART__ATOMIC(uint32_t) count;  /* deliveries */
     uint32_t seen;                 /* the runtime's from here on: how many it has acted on */
-    nart__guest guest;
+    nart__exit_hook exit_hook;
     struct sigaction before;
 } own;
 
@@ -66,9 +66,9 @@ static void give_back(own *s)
     NART__STORE(&s->rt, (uintptr_t)0, NART__RELEASE); /* the next one begins after that */
 }
 
-static void rt_gone(nart__guest *g)
+static void rt_gone(nart__exit_hook *g)
 {
-    own *s = (own *)(void *)((char *)g - offsetof(own, guest));
+    own *s = (own *)(void *)((char *)g - offsetof(own, exit_hook));
 
     restore(s);
     give_back(s);
@@ -99,8 +99,8 @@ nart_res nart_rt_shutdown_on(nart_rt *rt, int signo)
         NART__STORE(&s->rt, (uintptr_t)0, NART__RELEASE);
         return -EINVAL;
     }
-    s->guest.rt_gone = rt_gone;
-    nart__guest_add(rt, &s->guest);
+    s->exit_hook.rt_gone = rt_gone;
+    nart__exit_hook_add(rt, &s->exit_hook);
     rt->mailed = look;
     return 0;
 }
@@ -116,7 +116,7 @@ nart_res nart_rt_shutdown_off(nart_rt *rt, int signo)
     own *s = &signals[signo];
     if (!owned(s, rt))
         return NART_ESTALE;
-    nart__guest_remove(&s->guest);
+    nart__exit_hook_remove(&s->exit_hook);
     restore(s);
     look(rt); /* what came before that is not lost */
     give_back(s);

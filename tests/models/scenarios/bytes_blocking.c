@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* scenarios/bytes_block.c: threads that sleep in a channel of bytes, of one sender or of several: messages,
+/* scenarios/bytes_blocking.c: threads that sleep in a channel of bytes, of one sender or of several: messages,
  * claims that are given up, ends, turns, and time that runs out while a wake is under way. Thread 0
  * receives, the others send, or let the time pass.
  *
@@ -10,7 +10,7 @@
 #include "chan/bytes_queue.c"
 #include "chan/bytes_ring.c"
 #define nart_waker_of watched
-#include "chan/bytes_block.c"
+#include "chan/bytes_blocking.c"
 #undef nart_waker_of
 
 enum { RX, TX1, TX2, SIDES, EACH = 3 };
@@ -167,7 +167,7 @@ static void make(unsigned senders, uint64_t units)
     r->mpsc = senders > 1;
     NART__STORE(&s->chan.senders, (uint32_t)senders, NART__RELAXED);
     nart__lock_init(&s->chan.lock);
-    nart__home_init(&s->chan.home, &r->rx_dirty, false, NULL, nart__bytes_settle);
+    nart__rx_binding_init(&s->chan.binding, &r->rx_dirty, false, NULL, nart__bytes_settle);
     s->rx.ring = r;
     s->senders = senders;
     for (unsigned i = TX1; i <= senders; i++)

@@ -2,9 +2,9 @@
 /* The histogram of poll times: every value finds its bucket, percentiles are what they say. */
 #include "test.h"
 
-#include "observe/times.h"
+#include "observe/histogram.h"
 
-static nart__times t;
+static nart__histogram t;
 
 static uint64_t next_random(uint64_t *x)
 {
@@ -15,10 +15,10 @@ static uint64_t next_random(uint64_t *x)
 
 static void check_alone(int64_t v)
 {
-    t = (nart__times){ 0 };
-    nart__times_add(&t, v);
-    nart__times_add(&t, INT64_MAX); /* so that the longest is not the bound */
-    int64_t bound = nart__times_percentile(&t, 50);
+    t = (nart__histogram){ 0 };
+    nart__histogram_add(&t, v);
+    nart__histogram_add(&t, INT64_MAX); /* so that the longest is not the bound */
+    int64_t bound = nart__histogram_percentile(&t, 50);
     CHECK_LE(v, bound);
     CHECK_LE(bound - v, v / 16);
 }
@@ -41,14 +41,14 @@ TEST(a_bucket_is_never_too_small_nor_much_too_large)
 
 TEST(percentiles_of_a_hundred_values)
 {
-    CHECK_EQ(nart__times_percentile(&t, 50), 0);
+    CHECK_EQ(nart__histogram_percentile(&t, 50), 0);
     for (int64_t v = 1; v <= 100; v++)
-        nart__times_add(&t, v <= 90 ? 10 : 10 * v);
-    CHECK_EQ(nart__times_percentile(&t, 0), 10);
-    CHECK_EQ(nart__times_percentile(&t, 50), 10);
-    CHECK_EQ(nart__times_percentile(&t, 90), 10);
-    CHECK_EQ(nart__times_percentile(&t, 91), 927); /* 910 lies in 896 .. 927 */
-    CHECK_EQ(nart__times_percentile(&t, 100), 1000);
+        nart__histogram_add(&t, v <= 90 ? 10 : 10 * v);
+    CHECK_EQ(nart__histogram_percentile(&t, 0), 10);
+    CHECK_EQ(nart__histogram_percentile(&t, 50), 10);
+    CHECK_EQ(nart__histogram_percentile(&t, 90), 10);
+    CHECK_EQ(nart__histogram_percentile(&t, 91), 927); /* 910 lies in 896 .. 927 */
+    CHECK_EQ(nart__histogram_percentile(&t, 100), 1000);
     CHECK_EQ(t.longest, 1000);
     CHECK_EQ(t.count, 100);
 }
@@ -56,11 +56,11 @@ TEST(percentiles_of_a_hundred_values)
 TEST(a_histogram_of_powers_of_two_is_exact)
 {
     for (int64_t v = 1; v <= 4096; v++)
-        nart__times_add(&t, v);
+        nart__histogram_add(&t, v);
     for (int bit = 1; bit <= 12; bit++)
-        CHECK_EQ(nart__times_within(&t, (INT64_C(1) << bit) - 1), (1 << bit) - 1);
-    CHECK_EQ(nart__times_within(&t, INT64_MAX), 4096);
-    CHECK_EQ(nart__times_within(&t, 1000), 1023); /* 1000 lies in 992 .. 1023 */
-    CHECK_EQ(nart__times_within(&t, 0), 0);
-    CHECK_EQ(nart__times_within(&t, INT64_MIN), 0);
+        CHECK_EQ(nart__histogram_within(&t, (INT64_C(1) << bit) - 1), (1 << bit) - 1);
+    CHECK_EQ(nart__histogram_within(&t, INT64_MAX), 4096);
+    CHECK_EQ(nart__histogram_within(&t, 1000), 1023); /* 1000 lies in 992 .. 1023 */
+    CHECK_EQ(nart__histogram_within(&t, 0), 0);
+    CHECK_EQ(nart__histogram_within(&t, INT64_MIN), 0);
 }

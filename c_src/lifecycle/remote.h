@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* remote.h: what stands behind a nart_remote. */
-#ifndef NART_LIFE_REMOTE_H
-#define NART_LIFE_REMOTE_H
+#ifndef NART_LIFECYCLE_REMOTE_H
+#define NART_LIFECYCLE_REMOTE_H
 
 #include "../core/runtime.h"
 
@@ -10,11 +10,11 @@
 /* 0, or why the runtime can be told nothing. It may go at any time after. Any thread. */
 static inline nart_res nart__remote_check(nart_remote remote)
 {
-    if (!remote.hub || nart__hub_life(remote.hub) != remote.life)
+    if (!remote.hub || nart__hub_incarnation(remote.hub) != remote.incarnation)
         return NART_ESTALE;
     if (nart__hub_is_forked(remote.hub))
         return NART_EFORK;
-    return nart__hub_ended(remote.hub, remote.life) ? NART_ESHUTDOWN : 0;
+    return nart__hub_ended(remote.hub, remote.incarnation) ? NART_ESHUTDOWN : 0;
 }
 
 #endif

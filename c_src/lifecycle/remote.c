@@ -4,41 +4,43 @@
  * An order is one block from malloc: the post, and the frame behind it at the type's alignment. The
  * loop copies the frame into a slot and frees the block, so a slot is taken on its own thread only.
  * Orders under way are counted, so that no thread fills the memory while the loop is busy. Who counts
- * is inside the hub (core/hub.c) or its loop, so a life of the hub ends with the number it began with. */
+ * is inside the hub (core/hub.c) or its loop, so an incarnation of the hub ends with the number it began with. */
 #include "remote.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct order {
+typedef struct spawn_request {
     nart__post post;
     nart__hub *hub;
     const nart_task_type *type;
     void *frame;
-} order;
+} spawn_request;
 
 nart_remote nart_rt_remote(nart_rt *rt)
 {
     if (!rt)
         return (nart_remote){ 0 };
-    return (nart_remote){ rt->hub, rt->life, { nart__hub_waker(rt->hub, nart__rt_mailbox(rt)) } };
+    return (nart_remote){ rt->hub,
+                          rt->incarnation,
+                          { nart__hub_waker(rt->hub, nart__rt_mailbox(rt)) } };
 }
 
 /* Relaxed, both: a number, and nothing else. */
 static void count_out(nart__hub *hub)
 {
-    (void)NART__FETCH_ADD(&hub->orders, UINT32_MAX, NART__RELAXED);
+    (void)NART__FETCH_ADD(&hub->spawn_requests, UINT32_MAX, NART__RELAXED);
 }
 
 static bool count_in(nart__hub *hub)
 {
-    if (NART__FETCH_ADD(&hub->orders, 1u, NART__RELAXED) < NART_REMOTE_SPAWNS)
+    if (NART__FETCH_ADD(&hub->spawn_requests, 1u, NART__RELAXED) < NART_REMOTE_SPAWNS)
         return true;
     count_out(hub);
     return false;
 }
 
-static void order_free(order *o)
+static void spawn_request_free(spawn_request *o)
 {
     count_out(o->hub);
     free(o);
@@ -48,7 +50,7 @@ static void order_free(order *o)
 static void carry_out(void *to, nart__post *p)
 {
     nart_rt *rt = to;
-    order *o = (order *)(void *)p;
+    spawn_request *o = (spawn_request *)(void *)p;
     nart_res r = rt ? nart_rt_spawn(rt, o->type, o->frame, NULL) : NART_ESTALE;
 
     if (r)
@@ -56,19 +58,20 @@ static void carry_out(void *to, nart__post *p)
     if (r && rt && r != NART_ESHUTDOWN)
         nart__rt_report(rt, "%s: task %s, spawned by another thread, was dropped: %s", rt->name,
                         o->type->name, nart_strerror(r));
-    order_free(o);
+    spawn_request_free(o);
 }
 
 /* 0, or -EAGAIN, -ENOMEM. */
-static nart_res order_new(nart__hub *hub, const nart_task_type *type, const void *init, order **out)
+static nart_res spawn_request_new(nart__hub *hub, const nart_task_type *type, const void *init,
+                                  spawn_request **out)
 {
     const size_t align = 64; /* of types at most */
-    size_t head = (sizeof(order) + align - 1) & ~(align - 1);
+    size_t head = (sizeof(spawn_request) + align - 1) & ~(align - 1);
     size_t bytes = (head + type->size + align - 1) & ~(align - 1);
 
     if (!count_in(hub))
         return -EAGAIN;
-    order *o = aligned_alloc(align, bytes);
+    spawn_request *o = aligned_alloc(align, bytes);
     if (!o) {
         count_out(hub);
         return -ENOMEM;
@@ -87,14 +90,14 @@ static nart_res order_new(nart__hub *hub, const nart_task_type *type, const void
 /* Inside the hub. */
 static nart_res order_send(nart_remote remote, const nart_task_type *type, const void *init)
 {
-    order *o;
-    nart_res r = order_new(remote.hub, type, init, &o);
+    spawn_request *o;
+    nart_res r = spawn_request_new(remote.hub, type, init, &o);
 
     if (r)
         return r;
     if (nart__post_push(remote.hub, remote.waker.w, &o->post))
         return 0;
-    order_free(o);
+    spawn_request_free(o);
     return NART_ESTALE;
 }
 
@@ -108,7 +111,7 @@ nart_res nart_remote_spawn(nart_remote remote, const nart_task_type *type, const
         return r;
     if (nart__slab_class(type->size) < 0)
         return NART_EFRAME;
-    if (!nart__hub_enter(remote.hub, remote.life))
+    if (!nart__hub_enter(remote.hub, remote.incarnation))
         return NART_ESTALE;
     r = order_send(remote, type, init);
     nart__hub_leave(remote.hub);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* sleeper.h: an ordinary thread that waits on a side of a channel.
+/* thread_parker.h: an ordinary thread that waits on a side of a channel.
  *
  * What it keeps true: the thread's waker lies on its stack, so no call to it is left when it returns.
  *
@@ -11,32 +11,32 @@
  *  3. A call adds one to a count, and then ends the sleep at the count's address: the thread may be
  *     gone by then, so the count is not touched any more. The kernel at most ends a wait of somebody
  *     else's there for no reason. */
-#ifndef NART_CHAN_SLEEPER_H
-#define NART_CHAN_SLEEPER_H
+#ifndef NART_CHAN_THREAD_PARKER_H
+#define NART_CHAN_THREAD_PARKER_H
 
 #include "../sys.h"
-#include "cell.h"
+#include "waker_slot.h"
 
-typedef struct sleeper {
+typedef struct thread_parker {
     nart_wakeable wakeable;
     NART__ATOMIC(uint32_t) calls;
     uint32_t due; /* calls that have come, or are known to come */
     int64_t until;
-} sleeper;
+} thread_parker;
 
-static inline void sleeper_called(nart_wakeable *w)
+static inline void thread_parker_called(nart_wakeable *w)
 {
-    sleeper *s = (sleeper *)(void *)w; /* its first member */
+    thread_parker *s = (thread_parker *)(void *)w; /* its first member */
     const NART__ATOMIC(uint32_t) *word = &s->calls;
 
-    /* Release: what was done before is seen when the call is. The sleeper may end from here on. */
+    /* Release: what was done before is seen when the call is. The thread_parker may end from here on. */
     (void)NART__FETCH_ADD(&s->calls, 1u, NART__RELEASE);
     nart__sys_futex_wake(word);
 }
 
-static inline void sleeper_init(sleeper *s, int64_t timeout_ns)
+static inline void thread_parker_init(thread_parker *s, int64_t timeout_ns)
 {
-    s->wakeable.wake = sleeper_called;
+    s->wakeable.wake = thread_parker_called;
     NART__STORE(&s->calls, 0u, NART__RELAXED); /* nobody else's yet */
     s->due = 0;
     s->until = INT64_MAX;
@@ -44,39 +44,39 @@ static inline void sleeper_init(sleeper *s, int64_t timeout_ns)
         s->until = nart_time_add(nart__sys_now(), timeout_ns);
 }
 
-static inline bool sleeper_late(const sleeper *s)
+static inline bool thread_parker_expired(const thread_parker *s)
 {
     return s->until != INT64_MAX && nart__sys_now() >= s->until;
 }
 
 /* Until there are more calls than are due, or it is late. */
-static inline void sleeper_sleep(sleeper *s)
+static inline void thread_parker_park(thread_parker *s)
 {
     /* Relaxed: a call that has come is awaited afterwards, and acquired there. */
-    while (NART__LOAD(&s->calls, NART__RELAXED) == s->due && !sleeper_late(s))
+    while (NART__LOAD(&s->calls, NART__RELAXED) == s->due && !thread_parker_expired(s))
         nart__sys_futex_wait(&s->calls, s->due, s->until);
 }
 
 /* Somebody has taken the waker: its call must come before this may end. */
-static inline void sleeper_await_call(sleeper *s)
+static inline void thread_parker_await_call(thread_parker *s)
 {
     s->due++;
     while (NART__LOAD(&s->calls, NART__ACQUIRE) != s->due) /* acquire: its caller is done here */
         nart__sys_futex_wait(&s->calls, s->due - 1, INT64_MAX);
 }
 
-/* ---- its waker in a cell ---- */
+/* ---- its waker in a slot ---- */
 
-static inline void sleeper_leave(nart__waker_cell *cell, sleeper *s)
+static inline void thread_parker_register(nart__waker_slot *slot, thread_parker *s)
 {
-    nart__cell_put(cell, nart_waker_of(&s->wakeable));
+    nart__waker_slot_set(slot, nart_waker_of(&s->wakeable));
 }
 
-/* Relaxed: as nart__cell_take_back(). */
-static inline void sleeper_take_back(nart__waker_cell *cell, sleeper *s)
+/* Relaxed: as nart__waker_slot_unregister(). */
+static inline void thread_parker_unregister(nart__waker_slot *slot, thread_parker *s)
 {
-    if (NART__EXCHANGE(cell, (uintptr_t)0, NART__RELAXED) == 0)
-        sleeper_await_call(s);
+    if (NART__EXCHANGE(slot, (uintptr_t)0, NART__RELAXED) == 0)
+        thread_parker_await_call(s);
 }
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* cast.c: one sender and many receivers.
+/* bcast.c: one sender and many receivers.
  *
  * What it keeps true
  *  1. A value is written in the place of the oldest, and counted; a receiver is a position. What of
@@ -7,7 +7,7 @@
  *  2. Each value, and the sender's end, empties the queue of those that wait: there is no turn to
  *     pass on, because all get everything.
  *  3. The last handle that is closed frees the block. */
-#include "cast.h"
+#include "bcast.h"
 
 /* ---- opening ---- */
 
@@ -23,48 +23,48 @@ static nart_res check(const nart_rt *rt, size_t elem, size_t capacity)
     return 0;
 }
 
-static nart__cast *cast_new(const nart_alloc *a, size_t elem, size_t capacity)
+static nart__bcast *cast_new(const nart_alloc *a, size_t elem, size_t capacity)
 {
     uint64_t places = 1;
     while (places < capacity)
         places <<= 1;
-    size_t bytes = sizeof(nart__cast) + places * elem; /* below 2^47: no overflow */
-    nart__cast *c = nart__alloc(a, bytes, NART__LINE);
+    size_t bytes = sizeof(nart__bcast) + places * elem; /* below 2^47: no overflow */
+    nart__bcast *c = nart__alloc(a, bytes, NART__LINE);
 
     if (c)
-        *c = (nart__cast){ .mask = places - 1, .elem = elem, .bytes = bytes, .alloc = *a };
+        *c = (nart__bcast){ .mask = places - 1, .elem = elem, .bytes = bytes, .alloc = *a };
     return c;
 }
 
-nart_res nart__cast_open(nart_rt *rt, size_t elem, size_t capacity, nart__cast **tx,
-                         nart__cast_rx *rx)
+nart_res nart__bcast_open(nart_rt *rt, size_t elem, size_t capacity, nart__bcast **tx,
+                          nart__bcast_rx *rx)
 {
     nart_res r = check(rt, elem, capacity);
     if (r)
         return r;
-    nart__cast *c = cast_new(&rt->alloc, elem, capacity);
+    nart__bcast *c = cast_new(&rt->alloc, elem, capacity);
     if (!c)
         return -ENOMEM;
     *tx = c;
-    return nart__cast_subscribe(c, 0, rx);
+    return nart__bcast_subscribe(c, 0, rx);
 }
 
-nart_res nart__cast_subscribe(nart__cast *c, uint64_t pos, nart__cast_rx *out)
+nart_res nart__bcast_subscribe(nart__bcast *c, uint64_t pos, nart__bcast_rx *out)
 {
     if (!c)
         return NART_ECLOSED;
     c->receivers++;
-    *out = (nart__cast_rx){ .cast = c, .pos = pos };
+    *out = (nart__bcast_rx){ .bcast = c, .pos = pos };
     return 0;
 }
 
 /* ---- sending and waiting ---- */
 
-nart_res nart__cast_send(nart__cast *c, const void *value)
+nart_res nart__bcast_send(nart__bcast *c, const void *value)
 {
     if (!c)
         return NART_ECLOSED;
-    memcpy(nart__cast_at(c, c->sent), value, c->elem);
+    memcpy(nart__bcast_at(c, c->sent), value, c->elem);
     c->sent++;
     nart__q_answer_all(&c->queue, NART__DONE);
     return c->receivers;
@@ -72,15 +72,15 @@ nart_res nart__cast_send(nart__cast *c, const void *value)
 
 static void cast_withdraw(nart__wait *w)
 {
-    nart__cast_rx *rx = (nart__cast_rx *)(void *)w; /* the wait is the first member */
+    nart__bcast_rx *rx = (nart__bcast_rx *)(void *)w; /* the wait is the first member */
 
     if (w->state == NART__QUEUED)
-        nart__q_remove(&rx->cast->queue, w);
+        nart__q_remove(&rx->bcast->queue, w);
 }
 
 static const struct nart__wait_ops cast_ops = { "broadcast", cast_withdraw };
 
-nart_res nart__cast_enter(nart_cx *cx, nart__cast_rx *rx)
+nart_res nart__bcast_enter(nart_cx *cx, nart__bcast_rx *rx)
 {
     nart__wait *w = &rx->wait;
 
@@ -90,9 +90,9 @@ nart_res nart__cast_enter(nart_cx *cx, nart__cast_rx *rx)
     return NART_UNLIKELY(w->task && w->task != cx->self) ? -EBUSY : 0;
 }
 
-nart_res nart__cast_park(nart_cx *cx, nart__cast_rx *rx)
+nart_res nart__bcast_park(nart_cx *cx, nart__bcast_rx *rx)
 {
-    nart__waitq *q = &rx->cast->queue;
+    nart__waitq *q = &rx->bcast->queue;
     nart__wait *w = &rx->wait;
     bool begun;
 
@@ -112,7 +112,7 @@ nart_res nart__cast_park(nart_cx *cx, nart__cast_rx *rx)
 
 /* ---- closing and moving ---- */
 
-static void release(nart__cast *c)
+static void release(nart__bcast *c)
 {
     if (!c->closed || c->receivers > 0)
         return;
@@ -120,9 +120,9 @@ static void release(nart__cast *c)
     nart__free(&a, c, c->bytes, NART__LINE);
 }
 
-void nart__cast_tx_close(nart__cast **tx)
+void nart__bcast_tx_close(nart__bcast **tx)
 {
-    nart__cast *c = *tx;
+    nart__bcast *c = *tx;
 
     if (!c)
         return;
@@ -132,9 +132,9 @@ void nart__cast_tx_close(nart__cast **tx)
     release(c);
 }
 
-void nart__cast_rx_close(nart__cast_rx *rx)
+void nart__bcast_rx_close(nart__bcast_rx *rx)
 {
-    nart__cast *c = rx->cast;
+    nart__bcast *c = rx->bcast;
 
     if (!c)
         return;
@@ -144,7 +144,7 @@ void nart__cast_rx_close(nart__cast_rx *rx)
     release(c);
 }
 
-void nart__cast_tx_move(nart__cast **dst, nart__cast **src)
+void nart__bcast_tx_move(nart__bcast **dst, nart__bcast **src)
 {
     if (dst == src)
         return;
@@ -152,7 +152,7 @@ void nart__cast_tx_move(nart__cast **dst, nart__cast **src)
     *src = NULL;
 }
 
-void nart__cast_rx_move(nart__cast_rx *dst, nart__cast_rx *src)
+void nart__bcast_rx_move(nart__bcast_rx *dst, nart__bcast_rx *src)
 {
     if (dst == src)
         return;

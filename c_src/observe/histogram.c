@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* times.c: a histogram with buckets that grow.
+/* histogram.c: a histogram with buckets that grow.
  *
  * 1. Below 16 each value has a bucket of its own. From there on each power of two is divided into 16
  *    of equal width: so a bucket is at most a sixteenth of what is in it.
@@ -7,7 +7,7 @@
  *    longest of all if that is less.
  *
  * Bounds: 8 kB whatever the values, which may be any; a value is added in O(1). */
-#include "times.h"
+#include "histogram.h"
 
 #define EACH (1u << NART__TIMES_BITS)
 
@@ -28,7 +28,7 @@ static uint64_t bound_of(unsigned bucket)
     return (((uint64_t)(bucket % EACH + EACH) + 1) << shift) - 1;
 }
 
-void nart__times_add(nart__times *t, int64_t ns)
+void nart__histogram_add(nart__histogram *t, int64_t ns)
 {
     t->count++;
     t->bucket[bucket_of((uint64_t)ns)]++;
@@ -36,7 +36,7 @@ void nart__times_add(nart__times *t, int64_t ns)
         t->longest = ns;
 }
 
-int64_t nart__times_percentile(const nart__times *t, double percent)
+int64_t nart__histogram_percentile(const nart__histogram *t, double percent)
 {
     double rank = percent / 100 * (double)t->count;
     uint64_t seen = 0;
@@ -49,7 +49,7 @@ int64_t nart__times_percentile(const nart__times *t, double percent)
     return t->longest;
 }
 
-uint64_t nart__times_within(const nart__times *t, int64_t ns)
+uint64_t nart__histogram_within(const nart__histogram *t, int64_t ns)
 {
     uint64_t n = 0;
 

@@ -15,7 +15,7 @@ nart_res nart_remote_shutdown(nart_remote remote)
 
     if (r)
         return r == NART_ESHUTDOWN ? 0 : r;
-    return nart__post_end(remote.hub, remote.life, remote.waker.w) ? 0 : NART_ESTALE;
+    return nart__post_end(remote.hub, remote.incarnation, remote.waker.w) ? 0 : NART_ESTALE;
 }
 
 nart_res nart_rt_shutdown(nart_rt *rt)

@@ -19,7 +19,7 @@ _Static_assert(offsetof(nart__token, state) == 0, "nart_token_is_cancelled() loo
 
 static bool forked(const nart__token *t)
 {
-    return nart__hub_is_forked(t->root->home.hub);
+    return nart__hub_is_forked(t->root->owner.hub);
 }
 
 /* ---- the home's list ---- */
@@ -49,9 +49,9 @@ static void withdraw(nart__wait *w)
 static const struct nart__wait_ops token_ops = { "token", withdraw };
 
 /* The hub of a home that has gone may be this runtime's by now. */
-static bool is_home(const nart_rt *rt, const nart__token *t)
+static bool is_owner(const nart_rt *rt, const nart__token *t)
 {
-    return rt && rt->hub == t->home.hub && rt->life == t->home.life;
+    return rt && rt->hub == t->owner.hub && rt->incarnation == t->owner.incarnation;
 }
 
 nart_res nart_token_await(nart_cx *cx, const nart_token *token, nart_waiter *w)
@@ -69,7 +69,7 @@ nart_res nart_token_await(nart_cx *cx, const nart_token *token, nart_waiter *w)
             nart__withdraw(&w->wait);
         return 0;
     }
-    if (!is_home(nart__cx_rt(cx), t))
+    if (!is_owner(nart__cx_rt(cx), t))
         return NART_EDRIVER;
     r = nart__sync_park(cx, w, t, 0, &t->waits, &token_ops);
     if (r != NART_PENDING || waited)
@@ -84,7 +84,7 @@ nart_res nart_token_await(nart_cx *cx, const nart_token *token, nart_waiter *w)
 
 /* ---- handles ---- */
 
-static nart_res make(nart__token *parent, const nart_alloc *a, nart_remote home, nart_token *out)
+static nart_res make(nart__token *parent, const nart_alloc *a, nart_remote owner, nart_token *out)
 {
     nart__token *t = nart__alloc(a, sizeof *t, NART__LINE);
 
@@ -92,7 +92,7 @@ static nart_res make(nart__token *parent, const nart_alloc *a, nart_remote home,
         return -ENOMEM;
     memset(t, 0, sizeof *t);
     t->alloc = *a;
-    t->home = home;
+    t->owner = owner;
     t->post.run = cancelled;
     nart__token_begin(t, parent);
     out->node = t;
@@ -134,7 +134,7 @@ nart_res nart_token_child(const nart_token *token, nart_token *out)
     out->node = NULL;
     if (!t)
         return -EINVAL;
-    return forked(t) ? NART_EFORK : make(t, &t->alloc, t->home, out);
+    return forked(t) ? NART_EFORK : make(t, &t->alloc, t->owner, out);
 }
 
 void nart_token_clone(const nart_token *token, nart_token *out)
@@ -165,7 +165,7 @@ void nart_token_cancel(const nart_token *token)
         nart__token_cancel(t);
 }
 
-void nart_token_guard_drop(nart_token *token)
+void nart_token_cancel_release(nart_token *token)
 {
     nart_token_cancel(token);
     nart_token_release(token);

@@ -84,7 +84,7 @@ static void waiter_drop(void *frame)
 {
     struct waiter *f = frame;
 
-    nart_token_guard_drop(&f->kept[2]);
+    nart_token_cancel_release(&f->kept[2]);
     nart_token_release(&f->kept[1]);
     nart_token_release(&f->kept[0]);
     nart_token_release(&f->token);
@@ -305,7 +305,7 @@ static void *cancel_both(void *arg)
     nart_token *t = arg;
 
     nart_token_cancel(t);
-    nart_token_guard_drop(t);
+    nart_token_cancel_release(t);
     if (t == &theirs[THREADS - 1])
         nart_token_cancel(&root);
     return NULL;
@@ -337,7 +337,7 @@ static nart_token late;
 static void *cancel_late(void *arg)
 {
     (void)arg;
-    nart_token_guard_drop(&late);
+    nart_token_cancel_release(&late);
     return NULL;
 }
 

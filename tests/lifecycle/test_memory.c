@@ -66,8 +66,8 @@ static const struct {
 static bool nothing_is_open(void)
 {
     return !all.tx[0].ring && !all.rx[0].ring && !all.btx[0].ring && !all.brx[0].ring &&
-           !all.otx[0].shared && !all.orx[0].shared && !all.wtx.cast && !all.wrx.in.cast &&
-           !all.ctx.cast && !all.crx.in.cast && !all.child.node;
+           !all.otx[0].shared && !all.orx[0].shared && !all.wtx.bcast && !all.wrx.in.bcast &&
+           !all.ctx.bcast && !all.crx.in.bcast && !all.child.node;
 }
 
 TEST(what_gets_none_says_so_and_is_closed)

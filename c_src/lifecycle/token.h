@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* token.h: the tree of tokens. See token.c. It compiles as C++, too. */
-#ifndef NART_LIFE_TOKEN_H
-#define NART_LIFE_TOKEN_H
+#ifndef NART_LIFECYCLE_TOKEN_H
+#define NART_LIFECYCLE_TOKEN_H
 
 #include "../base/lock.h"
 #include "../core/post.h"
@@ -14,7 +14,7 @@ typedef struct nart__token {
     NART__ATOMIC(uint32_t) state; /* first: see nart_token_is_cancelled() */
     NART__ATOMIC(uint32_t) refs;  /* handles, waiters, children, a post under way */
     nart__post post;              /* to the home: it is cancelled */
-    nart_remote home;             /* whose tasks wait for it */
+    nart_remote owner;            /* whose tasks wait for it */
     struct nart__token *root, *parent;
 
     /* under the lock of the root */

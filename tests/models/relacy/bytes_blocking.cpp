@@ -6,7 +6,7 @@
 #undef malloc
 #undef free /* a member of the allocator's table has that name */
 
-#include "scenarios/bytes_block.c"
+#include "scenarios/bytes_blocking.c"
 
 int main(int argc, char **argv)
 {

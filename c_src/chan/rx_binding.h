@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* home.h: the runtime that a receiver belongs to, and what it does for the channel.
+/* rx_binding.h: the runtime that a receiver belongs to, and what it does for the channel.
  *
  * A receiver that takes something out owes the senders that wait a look at the room. Under a loop that
  * runs the debt is settled once per tick: the channel is watched from the first take on until then.
@@ -8,59 +8,61 @@
  *
  * All of it is the receiver's thread's own, but for what `settle` touches. It compiles as C++, too: see
  * tests/models. */
-#ifndef NART_CHAN_HOME_H
-#define NART_CHAN_HOME_H
+#ifndef NART_CHAN_RX_BINDING_H
+#define NART_CHAN_RX_BINDING_H
 
 #include "../core/runtime.h"
 
-typedef struct nart__home {
-    nart_rt *rt;       /* NULL: none, or it has gone */
-    nart__wait *waits; /* where the receiver waits */
-    nart__guest guest; /* in rt's list while rt is set */
-    nart__watch watch; /* in rt's list while there is a debt, or always if it spins */
+typedef struct nart__rx_binding {
+    nart_rt *rt;               /* NULL: none, or it has gone */
+    nart__wait *waits;         /* where the receiver waits */
+    nart__exit_hook exit_hook; /* in rt's list while rt is set */
+    nart__tick_hook tick_hook; /* in rt's list while there is a debt, or always if it spins */
     uint32_t *watched; /* rt's loop is going to look. In the ring, where the inlines see it */
     bool spinning;
     uint64_t paid; /* of one that spins: what was taken when it settled last */
-    void (*settle)(struct nart__home *h); /* tells the senders that wait; NULL: nobody ever does */
-} nart__home;
+    void (*settle)(
+        struct nart__rx_binding *h); /* tells the senders that wait; NULL: nobody ever does */
+} nart__rx_binding;
 
 /* `look` is called once per tick while it is watched. */
-static inline void nart__home_init(nart__home *h, uint32_t *watched, bool spinning,
-                                   void (*look)(nart__watch *w), void (*settle)(nart__home *h))
+static inline void nart__rx_binding_init(nart__rx_binding *h, uint32_t *watched, bool spinning,
+                                         void (*look)(nart__tick_hook *w),
+                                         void (*settle)(nart__rx_binding *h))
 {
     h->watched = watched;
     h->spinning = spinning;
-    h->watch.look = look;
+    h->tick_hook.look = look;
     h->settle = settle;
 }
 
-static inline nart__home *nart__home_watched(nart__watch *w)
+static inline nart__rx_binding *nart__rx_binding_hooked(nart__tick_hook *w)
 {
-    return (nart__home *)(void *)((char *)w - offsetof(nart__home, watch));
+    return (nart__rx_binding *)(void *)((char *)w - offsetof(nart__rx_binding, tick_hook));
 }
 
 /* Is this the context of its loop? */
-static inline bool nart__at_home(const nart__home *h, const nart_cx *cx)
+static inline bool nart__rx_bound_to(const nart__rx_binding *h, const nart_cx *cx)
 {
     return (const void *)h->rt == (const void *)cx; /* a runtime's first member is its context */
 }
 
 /* Something has been taken out, and *watched is 0. */
-static inline void nart__home_owe(nart__home *h)
+static inline void nart__rx_binding_owe(nart__rx_binding *h)
 {
     if (!h->rt || !h->rt->running) {
         h->settle(h);
         return;
     }
     *h->watched = 1;
-    if (!h->watch.next)
-        nart__watch_add(h->rt, &h->watch);
+    if (!h->tick_hook.next)
+        nart__tick_hook_add(h->rt, &h->tick_hook);
 }
 
 /* The look of one that does not spin. */
-static inline void nart__home_pay(nart__home *h)
+static inline void nart__rx_binding_pay(nart__rx_binding *h)
 {
-    nart__watch_remove(&h->watch);
+    nart__tick_hook_remove(&h->tick_hook);
     *h->watched = 0;
     h->settle(h);
 }
@@ -68,7 +70,7 @@ static inline void nart__home_pay(nart__home *h)
 /* The look of one that spins, with what it has taken so far. If it owes anything it settles: when it is
  * seen that senders wait, which a later look sees if this one does not, or when the loop is being left. A
  * sender that begins to wait afterwards sees what was taken before. */
-static inline void nart__home_look(nart__home *h, uint64_t taken, bool senders_wait)
+static inline void nart__rx_binding_look(nart__rx_binding *h, uint64_t taken, bool senders_wait)
 {
     *h->watched = h->rt->running;
     if (taken == h->paid || (h->rt->running && !senders_wait))
@@ -78,7 +80,7 @@ static inline void nart__home_look(nart__home *h, uint64_t taken, bool senders_w
 }
 
 /* 0, or why this thread cannot sleep in the receiver, whose wait is `w`. */
-static inline nart_res nart__home_may_sleep(const nart__home *h, const nart__wait *w)
+static inline nart_res nart__rx_binding_may_sleep(const nart__rx_binding *h, const nart__wait *w)
 {
     if (h->spinning)
         return -EINVAL;
@@ -90,11 +92,11 @@ static inline nart_res nart__home_may_sleep(const nart__home *h, const nart__wai
     return w->task ? -EBUSY : 0;
 }
 
-/* home.c */
-bool nart__home_may_spin(const nart_rt *rt);
-void nart__home_enter(nart__home *h, nart_rt *rt);
-void nart__home_leave(nart__home *h);
+/* rx_binding.c */
+bool nart__rx_binding_may_spin(const nart_rt *rt);
+void nart__rx_binding_enter(nart__rx_binding *h, nart_rt *rt);
+void nart__rx_binding_leave(nart__rx_binding *h);
 /* Moves a receiver that may wait in `w` to another runtime, or to none. As nart_rx_bind(). */
-nart_res nart__home_bind(nart__home *h, nart__wait *w, nart_rt *rt);
+nart_res nart__rx_binding_bind(nart__rx_binding *h, nart__wait *w, nart_rt *rt);
 
 #endif

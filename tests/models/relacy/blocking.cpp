@@ -7,7 +7,7 @@
 #undef sched_yield
 #undef free /* a member of the allocator's table has that name */
 
-#include "scenarios/block.c"
+#include "scenarios/blocking.c"
 
 int main(int argc, char **argv)
 {
