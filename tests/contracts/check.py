@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Checks docs/contracts.md against the tests of a build.
+"""Checks tests/contracts/contracts.md against the tests of a build.
 
     check.py --build DIR [--without GROUP[/NAME] ...]    every rule below
     check.py --build DIR --faults                        that breaking a rule is found out
@@ -22,7 +22,7 @@ import subprocess
 import sys
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
-PAGE = TESTS.parent / "docs" / "contracts.md"
+PAGE = TESTS / "contracts" / "contracts.md"
 
 
 def entries_of_build(build):
