@@ -174,6 +174,7 @@ def write(res, out):
     out.mkdir(parents=True, exist_ok=True)
     (out / "bench.json").write_text(json.dumps(res, indent=1) + "\n")
     (out / "bench.svg").write_text(chart.svg(res, machine.describe()))
+    (out / "readme.svg").write_text(chart.readme_svg(res, machine.describe()))
 
 
 def main():

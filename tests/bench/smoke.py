@@ -40,7 +40,8 @@ def main():
                if line.startswith("- ") and "needs 2 processors" in line}
     missing = listed(arguments) - {entry["row"] for entry in results} - skipped
     assert not missing, f"no figure for {sorted(missing)}"
-    assert (out / "bench.svg").read_text().rstrip().endswith("</svg>")
+    for name in ("bench.svg", "readme.svg"):
+        assert (out / name).read_text().rstrip().endswith("</svg>"), name
 
 
 if __name__ == "__main__":

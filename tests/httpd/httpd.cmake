@@ -20,3 +20,12 @@ add_custom_target(nart_httpd_build DEPENDS ${program})
 
 add_executable(nart_httpd IMPORTED GLOBAL)
 set_target_properties(nart_httpd PROPERTIES IMPORTED_LOCATION ${program})
+
+# nart_test_with_httpd(<test> <program> LABELS label...): ctest runs the program with a URL of the server.
+function(nart_test_with_httpd test program)
+  cmake_parse_arguments(arg "" "" "LABELS" ${ARGN})
+  add_dependencies(${program} nart_httpd_build)
+  add_test(NAME ${test} COMMAND sh ${PROJECT_SOURCE_DIR}/tests/httpd/run_with.sh
+    $<TARGET_FILE:nart_httpd> $<TARGET_FILE:${program}>)
+  set_tests_properties(${test} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 120)
+endfunction()
