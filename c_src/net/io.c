@@ -64,6 +64,23 @@ nart_res nart__io_fd(const nart_io *io)
     return io->drv ? io->drv->io_fd(io->host, io->id) : -EBADF;
 }
 
+nart_res nart__io_set_option(const nart_io *io, int level, int name, int value)
+{
+    nart_res fd = nart__io_fd(io);
+
+    return fd < 0 ? fd : io->drv->sys->setsockopt((int)fd, level, name, &value, sizeof value);
+}
+
+nart_res nart__io_option(const nart_io *io, int level, int name)
+{
+    int value = 0;
+    socklen_t size = sizeof value;
+    nart_res fd = nart__io_fd(io);
+    nart_res r = fd < 0 ? fd : io->drv->sys->getsockopt((int)fd, level, name, &value, &size);
+
+    return r < 0 ? r : value;
+}
+
 /* ---- readiness of any descriptor ---- */
 
 nart_res nart_fd_open(nart_rt *rt, int fd, uint32_t flags, nart_fd *out)

@@ -92,6 +92,12 @@ nart_res nart__io_wake(const nart_io *io);
 /* The descriptor, as long as it is the handle's; -EBADF, NART_ESTALE, NART_EWRONGTHREAD. */
 nart_res nart__io_fd(const nart_io *io);
 
+/* Sets an option of type int: 0, -errno, or the errors of nart__io_fd(). */
+nart_res nart__io_set_option(const nart_io *io, int level, int name, int value);
+
+/* The value of an option of type int; -errno, or the errors of nart__io_fd(). */
+nart_res nart__io_option(const nart_io *io, int level, int name);
+
 /* One socket option of type int. */
 typedef struct nart__sockopt {
     bool applies; /* else it is left as the system has it */

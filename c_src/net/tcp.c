@@ -335,22 +335,13 @@ nart_res nart_tcp_shutdown(nart_tcp *s, uint32_t dirs)
 
 nart_res nart_tcp_set_nodelay(nart_tcp *s, bool on)
 {
-    const int value = on;
-    nart_res fd = nart__io_fd(&s->io);
-    if (fd < 0)
-        return fd;
-    return s->io.drv->sys->setsockopt((int)fd, IPPROTO_TCP, TCP_NODELAY, &value, sizeof value);
+    return nart__io_set_option(&s->io, IPPROTO_TCP, TCP_NODELAY, on);
 }
 
 nart_res nart_tcp_nodelay(const nart_tcp *s)
 {
-    int value = 0;
-    socklen_t size = sizeof value;
-    nart_res fd = nart__io_fd(&s->io);
-    if (fd < 0)
-        return fd;
-    nart_res r = s->io.drv->sys->getsockopt((int)fd, IPPROTO_TCP, TCP_NODELAY, &value, &size);
-    return r ? r : value != 0;
+    nart_res r = nart__io_option(&s->io, IPPROTO_TCP, TCP_NODELAY);
+    return r < 0 ? r : r != 0;
 }
 
 nart_res nart_tcp_local_addr(const nart_tcp *s, nart_addr *out)
