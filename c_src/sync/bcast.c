@@ -2,11 +2,11 @@
 /* bcast.c: one sender and many receivers.
  *
  * What it keeps true
- *  1. A value is written in the place of the oldest, and counted; a receiver is a position. What of
- *     it is there, what is lost and what is new comes of the two numbers: no receiver is looked at.
- *  2. Each value, and the sender's end, empties the queue of those that wait: there is no turn to
- *     pass on, because all get everything.
- *  3. The last handle that is closed frees the block. */
+ *  1. A value overwrites the oldest and is counted; a receiver is a position. Which values are available,
+ *     lost or new follows from the two counters: sending visits no receiver.
+ *  2. Each value, and the close of the sender, wakes the whole queue. No turn has to be passed on,
+ *     because every receiver gets every value.
+ *  3. Closing the last handle frees the block. */
 #include "bcast.h"
 
 /* ---- opening ---- */
@@ -23,7 +23,7 @@ static nart_res check(const nart_rt *rt, size_t elem, size_t capacity)
     return 0;
 }
 
-static nart__bcast *cast_new(const nart_alloc *a, size_t elem, size_t capacity)
+static nart__bcast *bcast_new(const nart_alloc *a, size_t elem, size_t capacity)
 {
     uint64_t places = 1;
     while (places < capacity)
@@ -42,7 +42,7 @@ nart_res nart__bcast_open(nart_rt *rt, size_t elem, size_t capacity, nart__bcast
     nart_res r = check(rt, elem, capacity);
     if (r)
         return r;
-    nart__bcast *c = cast_new(&rt->alloc, elem, capacity);
+    nart__bcast *c = bcast_new(&rt->alloc, elem, capacity);
     if (!c)
         return -ENOMEM;
     *tx = c;
@@ -70,7 +70,7 @@ nart_res nart__bcast_send(nart__bcast *c, const void *value)
     return c->receivers;
 }
 
-static void cast_withdraw(nart__wait *w)
+static void bcast_withdraw(nart__wait *w)
 {
     nart__bcast_rx *rx = (nart__bcast_rx *)(void *)w; /* the wait is the first member */
 
@@ -78,7 +78,7 @@ static void cast_withdraw(nart__wait *w)
         nart__q_remove(&rx->bcast->queue, w);
 }
 
-static const struct nart__wait_ops cast_ops = { "broadcast", cast_withdraw };
+static const struct nart__wait_ops bcast_ops = { "broadcast", bcast_withdraw };
 
 nart_res nart__bcast_enter(nart_cx *cx, nart__bcast_rx *rx)
 {
@@ -102,8 +102,8 @@ nart_res nart__bcast_park(nart_cx *cx, nart__bcast_rx *rx)
     r = nart__park_in(cx, w, &begun);
     if (r != NART_PENDING)
         return r;
-    w->ops = &cast_ops;
-    if (begun || w->state != NART__QUEUED) { /* it was told of what it has seen since */
+    w->ops = &bcast_ops;
+    if (begun || w->state != NART__QUEUED) { /* a value woke it, and it has read that value since */
         w->state = NART__QUEUED;
         nart__q_push(q, w);
     }

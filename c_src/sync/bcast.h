@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* bcast.h: one sender and many receivers: what a watch and a broadcast share. See bcast.c. */
+/* bcast.h: one sender, many receivers: shared by watch.c and broadcast.c. See bcast.c. */
 #ifndef NART_SYNC_BCAST_H
 #define NART_SYNC_BCAST_H
 
@@ -9,14 +9,14 @@
 #include <nart/broadcast.h>
 #include <string.h>
 
-/* One block, from the allocator of the runtime that opened it: this, then the values. */
+/* The header of a block from the runtime's allocator; the values follow it. */
 typedef struct nart__bcast {
-    NART__ALIGNAS(NART__LINE) uint64_t sent; /* values, ever; value i is at i & mask */
+    NART__ALIGNAS(NART__LINE) uint64_t sent; /* values sent so far; value i is at i & mask */
     uint64_t mask;
     size_t elem;
-    nart__waitq queue; /* receivers that have seen all */
+    nart__waitq queue; /* receivers that have read everything */
     uint32_t receivers;
-    bool closed; /* the sender */
+    bool closed; /* by the sender */
     size_t bytes;
     nart_alloc alloc;
 } nart__bcast;
@@ -33,10 +33,10 @@ nart_res nart__bcast_open(nart_rt *rt, size_t elem, size_t capacity, nart__bcast
 nart_res nart__bcast_send(nart__bcast *c, const void *value);
 nart_res nart__bcast_subscribe(nart__bcast *c, uint64_t pos, nart__bcast_rx *out);
 
-/* First line of an operation that waits. */
+/* Begins an operation that may wait. */
 nart_res nart__bcast_enter(nart_cx *cx, nart__bcast_rx *rx);
 
-/* Nothing is there: waits for the next value, or the sender's end. */
+/* Parks until the next value, or until the sender closes. */
 nart_res nart__bcast_park(nart_cx *cx, nart__bcast_rx *rx);
 
 void nart__bcast_tx_close(nart__bcast **tx);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* broadcast.c: each value to each receiver, as far as the ring reaches back. See bcast.c. */
+/* broadcast.c: every value to every receiver, unless the ring has overwritten it. See bcast.c. */
 #include "bcast.h"
 
 nart_res nart_broadcast_open(nart_rt *rt, size_t elem, size_t capacity, nart_broadcast_tx *tx,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* notify.c: notifications.
  *
- * What it keeps true: a notification of one is with one task that has been told, or passes on when
- * that goes away, or is kept as the permit; a permit is there only while nobody is queued. */
+ * What it keeps true: a notification of one is granted to one waiter, or stored as the permit. A
+ * waiter that leaves without taking it passes it on. The permit is set only while the queue is empty. */
 #include "sync.h"
 
 void nart_notify_one(nart_notify *n)

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* oneshot.c: one value from one sender to one receiver.
  *
- * What it keeps true: the value is received, dropped, or the sender's still, exactly one of them; a
- * block is freed once, by the end that is the last; no wake-up is lost.
+ * What it keeps true: the value is received, dropped, or still the sender's, exactly one of them; the
+ * last end frees the block, once; no wake-up is lost.
  *
  * Ends that share a block: one word, EMPTY at first.
- *  1. The sender has one act: it writes the value and exchanges SENT into the word, or exchanges
- *     DROPPED. Finding a waker it wakes; finding GONE it has the block for itself: it frees it, and
- *     the value that it could not send is its caller's. Otherwise it does not touch the block
- *     again.
- *  2. A receiver that waits exchanges its waker into the word, one that closes GONE. Finding SENT
- *     or DROPPED, by that or by a look, it has the block for itself, and frees it.
- *  A waker of a wait that is over stays in the word: at most it is one spurious poll.
+ *  1. The sender acts once: it writes the value and exchanges SENT into the word, or it exchanges
+ *     DROPPED. If the old word is a waker, it wakes it. If the old word is GONE, the block is the
+ *     sender's alone: it frees it, and the value that was not sent stays its caller's. In all other
+ *     cases it does not touch the block again.
+ *  2. A receiver that waits exchanges its waker into the word; one that closes exchanges GONE. If it
+ *     finds SENT or DROPPED, the block is the receiver's alone, and it frees it.
+ *  The waker of a wait that has ended stays in the word: it costs at most one spurious poll.
  *
- * Linked ends know each other's address, and belong to one thread: plain memory.
+ * Linked ends hold each other's address and belong to one thread: plain memory.
  *
  * This file compiles as C++, too: see tests/models. */
 #include "../base/atomic.h"
@@ -22,7 +22,7 @@
 #include <nart/oneshot.h>
 #include <string.h>
 
-/* What the word is when it is no waker. */
+/* Values of the word that are not wakers. */
 enum { EMPTY, SENT, DROPPED, GONE };
 
 /* The value follows. */
@@ -52,13 +52,13 @@ static void block_free(nart__oneshot *o)
     nart__free(&a, o, sizeof *o + o->size, NART__LINE);
 }
 
-/* The sender's act. False: the receiver has gone, and the block is the caller's. */
+/* The sender's one act. False: the receiver has closed, and the block is the caller's. */
 static bool finish(nart__oneshot *o, uintptr_t how)
 {
     nart_waker w;
 
-    /* Release: the value. Acquire: the waker's own memory, and all that a receiver did which has
-     * gone. */
+    /* Release: the value. Acquire: the memory behind the waker, and what a receiver did before it
+     * closed. */
     w.w = NART__EXCHANGE(&o->word, how, NART__ACQ_REL);
     if (w.w == GONE)
         return false;
@@ -67,7 +67,7 @@ static bool finish(nart__oneshot *o, uintptr_t how)
     return true;
 }
 
-/* What the receiver has found in the word. With an answer the block goes. */
+/* The receiver's answer to the word it found. An answer frees the block. */
 static nart_res look_at(nart_oneshot_rx *rx, uintptr_t word, void *value)
 {
     nart__oneshot *o = rx->shared;
@@ -86,15 +86,15 @@ static nart_res leave_waker(nart_cx *cx, nart_oneshot_rx *rx, void *value)
     nart__oneshot *o = rx->shared;
     uintptr_t waker = nart_cx_waker(cx).w;
 
-    if (NART__LOAD(&o->word, NART__RELAXED) == waker) /* from an earlier poll: it will be found */
+    if (NART__LOAD(&o->word, NART__RELAXED) == waker) /* registered by an earlier poll */
         return -EAGAIN;
-    /* Release: the waker's own memory. Acquire: the value, and what else the sender did. */
+    /* Release: the memory behind the waker. Acquire: the value, and what else the sender did. */
     return look_at(rx, NART__EXCHANGE(&o->word, waker, NART__ACQ_REL), value);
 }
 
 static void leave_block(nart__oneshot *o)
 {
-    /* Release: what this side did, for a sender that frees. Acquire: as above. */
+    /* Release: what this side did happens before a sender frees the block. Acquire: as above. */
     uintptr_t word = NART__EXCHANGE(&o->word, (uintptr_t)GONE, NART__ACQ_REL);
 
     if (word != SENT && word != DROPPED)
@@ -153,7 +153,7 @@ nart_res nart_oneshot_link(void *slot, size_t size, void (*drop_value)(void *val
 
 /* ---- sending ---- */
 
-/* The sender of linked ends has done. */
+/* The sender of linked ends has sent or closed. */
 static void unlink_tx(nart_oneshot_tx *tx)
 {
     nart_oneshot_rx *rx = tx->rx;
@@ -188,7 +188,7 @@ bool nart_oneshot_tx_is_closed(const nart_oneshot_tx *tx)
 {
     if (!tx->shared)
         return !tx->rx;
-    return NART__LOAD(&tx->shared->word, NART__RELAXED) == GONE; /* nothing is done because of it */
+    return NART__LOAD(&tx->shared->word, NART__RELAXED) == GONE; /* relaxed: only a hint */
 }
 
 /* ---- receiving ---- */
@@ -208,7 +208,7 @@ static nart_res look(nart_oneshot_rx *rx, void *value)
 
 static void recv_withdraw(nart__wait *w)
 {
-    (void)w; /* the waker stays, and linked ends look at the wait itself */
+    (void)w; /* the waker stays in the word, and linked ends read the wait itself */
 }
 
 static const struct nart__wait_ops recv_ops = { "oneshot", recv_withdraw };
@@ -245,7 +245,7 @@ nart_res nart_oneshot_try_recv(nart_oneshot_rx *rx, void *value)
 {
     nart_res r = look(rx, value);
     if (r != -EAGAIN)
-        nart__interrupt(&rx->wait); /* who waits here finds it closed */
+        nart__interrupt(&rx->wait); /* a task that waits here finds it closed */
     return r;
 }
 

@@ -2,11 +2,11 @@
 /* semaphore.c: semaphores.
  *
  * What it keeps true
- *  1. The first in the queue wants more than there are permits: as soon as there are enough for it
- *     they are reserved for it, and then for the next one.
+ *  1. The first waiter wants more permits than are available. As soon as there are enough, they are
+ *     reserved for it, and then for the next waiter.
  *  2. permits + reserved <= NART_SEMAPHORE_MAX.
- * A request takes all of its permits at once, when it is the first and all are there. Until then
- * those that are there wait for it, because nobody behind it can have them. */
+ * A request gets all of its permits at once. Until enough are available for the first waiter, no
+ * waiter behind it gets any. */
 #include "sync.h"
 
 static void grant(nart_semaphore *s)
@@ -20,7 +20,7 @@ static void grant(nart_semaphore *s)
     }
 }
 
-/* Permits that were reserved for a task are so no more. */
+/* Ends the reservation of a granted waiter. */
 static void ungrant(nart_semaphore *s, nart__wait *w)
 {
     nart__q_remove(&s->granted, w);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* sync.h: what notifications, semaphores and wait groups share: a wait in a nart_waiter.
+/* sync.h: the wait of notifications, semaphores and wait groups; it lies in a nart_waiter.
  *
  * What it keeps true
  *  1. A waiter is in a list of its object exactly while its state is QUEUED or GRANTED. Only then
  *     does its withdrawal touch the object.
- *  2. CLOSED and DONE are answers that lie in the waiter: whoever is polled with one of them does
- *     not look at the object, which may be gone. */
+ *  2. CLOSED and DONE are answers stored in the waiter: a task polled with one of them does not read
+ *     the object, which may have been freed. */
 #ifndef NART_SYNC_SYNC_H
 #define NART_SYNC_SYNC_H
 
@@ -18,7 +18,8 @@ static inline nart_waiter *nart__waiter_of(nart__wait *w)
     return (nart_waiter *)(void *)w; /* the wait is the first member */
 }
 
-/* First line of an operation. A wait that the task has left since, for something else, is over. */
+/* Begins an operation. A wait of this task that an earlier poll left behind, for another object or
+ * another count, is withdrawn. */
 static inline nart_res nart__sync_enter(nart_cx *cx, nart_waiter *w, const void *at, uint64_t want)
 {
     nart__wait *h = &w->wait;
@@ -34,7 +35,7 @@ static inline nart_res nart__sync_enter(nart_cx *cx, nart_waiter *w, const void 
     return 0;
 }
 
-/* Can a task of this context wait behind those in the queue? */
+/* May a task of this context join the queue? All tasks in it belong to one context. */
 static inline nart_res nart__sync_check(const nart_cx *cx, const nart__waitq *q)
 {
     if (NART_UNLIKELY(cx->drv->kind & NART_DRIVER_MOVES))
@@ -42,7 +43,7 @@ static inline nart_res nart__sync_check(const nart_cx *cx, const nart__waitq *q)
     return NART_UNLIKELY(q->first && q->first->task->owner != cx) ? NART_EDRIVER : 0;
 }
 
-/* Waits in the queue, at its end or where it is already. */
+/* Parks in the queue: at its end, or where the wait stands already. */
 static inline nart_res nart__sync_park(nart_cx *cx, nart_waiter *w, void *at, uint64_t want,
                                        nart__waitq *q, const struct nart__wait_ops *ops)
 {
@@ -61,7 +62,7 @@ static inline nart_res nart__sync_park(nart_cx *cx, nart_waiter *w, void *at, ui
     return r;
 }
 
-/* Out of the list, with this state. */
+/* Removes the first wait and gives it this state. */
 static inline nart__wait *nart__sync_pop(nart__waitq *q, uint32_t state)
 {
     nart__wait *w = q->first;

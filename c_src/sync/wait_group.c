@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* wait_group.c: wait groups. Nobody is queued while the count is zero. */
+/* wait_group.c: wait groups. The queue is empty while the count is zero. */
 #include "sync.h"
 
 static void group_withdraw(nart__wait *w)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* watch.c: the newest value. A broadcast of one place, the last one sent; a receiver's position is
- * how many there were when it looked last. See bcast.c. */
+/* watch.c: the newest value. A broadcast with a ring of one slot; a receiver's position is the number
+ * of values sent when it last read. See bcast.c. */
 #include "bcast.h"
 
 nart_res nart_watch_open(nart_rt *rt, size_t size, const void *initial, nart_watch_tx *tx,
