@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* cancel.c: handles of tokens, and tasks that await them. The tree is token.c.
+/* cancel.c: handles of tokens, and tasks that await them. The tree is in token.c.
  *
- * Tasks wait in a list of the token that belongs to the thread of its home. A waiter keeps a reference,
- * so it needs no handle. When the token is cancelled its post arrives at the home and wakes them all.
+ * Tasks wait in a list of the token, which is private to the thread of the token's owner. A waiter holds
+ * a reference, so it needs no handle. Cancelling posts to the owner, and the post wakes all waiters.
  *
- * In a child of fork another thread of the parent's may have held the lock: there a token is only
- * marked, and nothing is freed. */
+ * In a forked child the lock may be held by a thread that exists only in the parent: there a token is
+ * only marked, and nothing is freed. */
 #include "token.h"
 
 #include "../core/runtime.h"
@@ -22,13 +22,13 @@ static bool forked(const nart__token *t)
     return nart__hub_is_forked(t->root->owner.hub);
 }
 
-/* ---- the home's list ---- */
+/* ---- the owner's list of waiters ---- */
 
 static void cancelled(void *rt, nart__post *p)
 {
     nart__token *t = (nart__token *)(void *)((char *)p - offsetof(nart__token, post));
 
-    if (rt) /* else its tasks are gone, too */
+    if (rt) /* else its tasks have ended */
         nart__q_answer_all(&t->waits, NART__DONE);
     nart__token_unref(t);
 }
@@ -48,7 +48,7 @@ static void withdraw(nart__wait *w)
 
 static const struct nart__wait_ops token_ops = { "token", withdraw };
 
-/* The hub of a home that has gone may be this runtime's by now. */
+/* Compares the incarnation, too: the hub of a freed owner may belong to this runtime now. */
 static bool is_owner(const nart_rt *rt, const nart__token *t)
 {
     return rt && rt->hub == t->owner.hub && rt->incarnation == t->owner.incarnation;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* remote.c: spawning from other threads.
  *
- * An order is one block from malloc: the post, and the frame behind it at the type's alignment. The
- * loop copies the frame into a slot and frees the block, so a slot is taken on its own thread only.
- * Orders under way are counted, so that no thread fills the memory while the loop is busy. Who counts
- * is inside the hub (core/hub.c) or its loop, so an incarnation of the hub ends with the number it began with. */
+ * A spawn request is one block from malloc(): the post, and the frame behind it at the type's
+ * alignment. The loop copies the frame into a slot and frees the block, so slots are taken on the
+ * loop's thread only. Requests that are not served yet are counted and bounded, so that no thread
+ * fills the memory while the loop is busy. A thread counts only inside the hub (core/hub.c), so the
+ * count is zero when an incarnation of the hub ends. */
 #include "remote.h"
 
 #include <stdlib.h>
@@ -26,7 +27,7 @@ nart_remote nart_rt_remote(nart_rt *rt)
                           { nart__hub_waker(rt->hub, nart__rt_mailbox(rt)) } };
 }
 
-/* Relaxed, both: a number, and nothing else. */
+/* Both relaxed: a count that publishes nothing. */
 static void count_out(nart__hub *hub)
 {
     (void)NART__FETCH_ADD(&hub->spawn_requests, UINT32_MAX, NART__RELAXED);
@@ -46,7 +47,7 @@ static void spawn_request_free(spawn_request *o)
     free(o);
 }
 
-/* Without a runtime, or without a slot in it, the frame ends here. */
+/* Without a runtime, or without a free slot, the frame is dropped here. */
 static void carry_out(void *to, nart__post *p)
 {
     nart_rt *rt = to;
@@ -65,7 +66,7 @@ static void carry_out(void *to, nart__post *p)
 static nart_res spawn_request_new(nart__hub *hub, const nart_task_type *type, const void *init,
                                   spawn_request **out)
 {
-    const size_t align = 64; /* of types at most */
+    const size_t align = 64; /* the largest alignment of a type */
     size_t head = (sizeof(spawn_request) + align - 1) & ~(align - 1);
     size_t bytes = (head + type->size + align - 1) & ~(align - 1);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* remote.h: what stands behind a nart_remote. */
+/* remote.h: the checks of a nart_remote. */
 #ifndef NART_LIFECYCLE_REMOTE_H
 #define NART_LIFECYCLE_REMOTE_H
 
@@ -7,7 +7,7 @@
 
 #include <nart/remote.h>
 
-/* 0, or why the runtime can be told nothing. It may go at any time after. Any thread. */
+/* 0, or why the runtime cannot be reached. It may be freed at any time afterwards. Any thread. */
 static inline nart_res nart__remote_check(nart_remote remote)
 {
     if (!remote.hub || nart__hub_incarnation(remote.hub) != remote.incarnation)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* shutdown.c: asking a runtime to shut down, awaiting that, and running until nothing is left.
+/* shutdown.c: requests to shut down, awaiting them, and running until no task is left.
  *
  * Other threads and signal handlers ask through the mailbox: see core/post.c. */
 #include "../sync/sync.h"
@@ -58,16 +58,16 @@ nart_res nart_shutdown_await(nart_cx *cx, nart_waiter *w)
     return nart__sync_park(cx, w, rt, 0, &rt->awaiting_shutdown, &shutdown_ops);
 }
 
-/* ---- running until nothing is left ---- */
+/* ---- running until no task is left ---- */
 
-/* A task, or something from another thread that may become one. */
+/* A live task, or mail from another thread that may become one. */
 static bool has_work(const nart_rt *rt)
 {
     return rt->live > 0 || nart__hub_maybe(rt->hub);
 }
 
-/* Until no task is left, or so much time has passed by the system's clock: the runtime's own may stand
- * still. At least one tick. 0 or what a run answers. */
+/* Runs until no task is left or `ns` have passed, at least one tick. The time is the system's: the
+ * runtime's own clock may be stopped. Answers 0 or the error of a run. */
 static nart_res run_for(nart_rt *rt, int64_t ns)
 {
     int64_t until = nart_time_add(nart__sys_now(), ns > 0 ? ns : 0), left;
@@ -75,7 +75,7 @@ static nart_res run_for(nart_rt *rt, int64_t ns)
 
     do {
         left = until == NART_NEVER ? NART_NEVER : until - nart__sys_now();
-        /* without tasks there is only what has arrived */
+        /* without tasks there is only mail that has arrived: do not park */
         r = nart_rt_poll(rt, rt->live > 0 && left > 0 ? left : 0);
     } while (r >= 0 && has_work(rt) && left > 0);
     return r < 0 ? r : 0;
@@ -83,7 +83,7 @@ static nart_res run_for(nart_rt *rt, int64_t ns)
 
 static void count_left(nart_rt *rt, nart_rt_left *left)
 {
-    uint32_t slot = 0, live = rt->live; /* who is told may spawn more */
+    uint32_t slot = 0, live = rt->live; /* the report's callback may spawn more */
 
     for (const nart__task *t; (t = nart__rt_next(rt, &slot));) {
         if (t->state & NART__T_DONE) {
@@ -95,12 +95,12 @@ static void count_left(nart_rt *rt, nart_rt_left *left)
     }
 }
 
-/* The answer of a run that came to its end, and what is left after it. */
+/* Counts what is left after a run, and answers for it. */
 static nart_res settle(nart_rt *rt, uint32_t cancelled, nart_rt_left *out)
 {
     nart_rt_left left = { .size = sizeof left, .cancelled = cancelled };
 
-    rt->running = true; /* for who is told of tasks: the runtime stays, and so do they */
+    rt->running = true; /* so that the report's callback cannot free the runtime or run it */
     count_left(rt, &left);
     rt->running = false;
     left.cancelled -= left.tasks < cancelled ? left.tasks : cancelled;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* signals.c: signals that ask a runtime to shut down.
  *
- * The handler may run on any thread, and may still run there when the signal has changed hands. So it
- * does two things that are right at any time: it counts the signal, and wakes the mailbox of whoever
- * has it now; a waker of a runtime that is gone is stale, and may be woken for ever (core/hub.c). The
- * loop compares the counts of the signals that are its own.
+ * The handler may run on any thread, and may still run after the signal has passed to another runtime.
+ * So it does two things that are right at any time: it counts the signal, and wakes the mailbox of the
+ * present owner. The waker of a freed runtime is stale and may be woken for ever (core/hub.c). The loop
+ * compares the counts of the signals that it owns.
  *
- * The count decides whom a late handler is for: a runtime that takes the signal leaves its waker and
- * then reads the count by a read-modify-write. A handler that counts after that sees the waker, and one
- * that counted before is not this runtime's: as if the signal itself had come then. */
+ * The count decides which owner a late handler notifies. A runtime that takes over the signal stores its
+ * waker and then reads the count by a read-modify-write. A handler that counts after that sees the waker;
+ * one that counted before belongs to the former owner, as if the signal had been delivered then. */
 #include "remote.h"
 
 #include <nart/shutdown.h>
@@ -17,10 +17,10 @@
 #include <string.h>
 
 typedef struct own {
-    NART__ATOMIC(uintptr_t) rt;    /* whose it is; 0: nobody's */
-    NART__ATOMIC(uintptr_t) waker; /* of that one's mailbox */
+    NART__ATOMIC(uintptr_t) rt;    /* the owner; 0: none */
+    NART__ATOMIC(uintptr_t) waker; /* of the owner's mailbox */
     NART__ATOMIC(uint32_t) count;  /* deliveries */
-    uint32_t seen;                 /* the runtime's from here on: how many it has acted on */
+    uint32_t seen; /* private to the owner from here on: deliveries it has acted on */
     nart__exit_hook exit_hook;
     struct sigaction before;
 } own;
@@ -33,7 +33,7 @@ static void handler(int signo)
     nart_waker waker;
 
     NART__STEP("signal: count");
-    /* Acquire: the waker of the runtime that counts this one, and its record. The wake publishes it. */
+    /* Acquire: the waker of the runtime that counts this delivery, and its record. The wake publishes it. */
     (void)NART__FETCH_ADD(&s->count, 1u, NART__ACQUIRE);
     NART__STEP("signal: waker");
     waker.w = NART__LOAD(&s->waker, NART__RELAXED);
@@ -57,13 +57,13 @@ static void look(nart_rt *rt)
 
 static void restore(own *s)
 {
-    (void)sigaction((int)(s - signals), &s->before, NULL); /* cannot fail: it did not before */
+    (void)sigaction((int)(s - signals), &s->before, NULL); /* cannot fail: it succeeded before */
     NART__STORE(&s->waker, (uintptr_t)0, NART__RELAXED);
 }
 
 static void give_back(own *s)
 {
-    NART__STORE(&s->rt, (uintptr_t)0, NART__RELEASE); /* the next one begins after that */
+    NART__STORE(&s->rt, (uintptr_t)0, NART__RELEASE); /* the next owner begins after that */
 }
 
 static void rt_gone(nart__exit_hook *g)
@@ -85,11 +85,12 @@ nart_res nart_rt_shutdown_on(nart_rt *rt, int signo)
     if (signo < 1 || signo >= NSIG)
         return -EINVAL;
     own *s = &signals[signo];
-    /* Acquire: the one before has given it back. */
+    /* Acquire: what the former owner did before it gave the signal back. */
     if (!NART__CAS(&s->rt, &nobody, (uintptr_t)rt, NART__ACQUIRE, NART__RELAXED))
         return -EBUSY;
     NART__STORE(&s->waker, nart__hub_waker(rt->hub, nart__rt_mailbox(rt)), NART__RELAXED);
-    s->seen = NART__FETCH_ADD(&s->count, 0u, NART__RELEASE); /* of the waker: see handler() */
+    s->seen =
+        NART__FETCH_ADD(&s->count, 0u, NART__RELEASE); /* publishes the waker: see handler() */
     memset(&act, 0, sizeof act);
     act.sa_handler = handler;
     act.sa_flags = SA_RESTART | SA_ONSTACK; /* it may interrupt a thread with a small stack */
@@ -118,7 +119,7 @@ nart_res nart_rt_shutdown_off(nart_rt *rt, int signo)
         return NART_ESTALE;
     nart__exit_hook_remove(&s->exit_hook);
     restore(s);
-    look(rt); /* what came before that is not lost */
+    look(rt); /* a delivery before the restore is not lost */
     give_back(s);
     return 0;
 }

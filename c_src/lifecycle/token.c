@@ -2,22 +2,23 @@
 /* token.c: trees of cancellation tokens, from any thread.
  *
  * What it keeps true
- *  1. Below a cancelled token every token is cancelled, when the lock of the tree is free.
- *  2. Who waits for a token hears of its end: the flag and "somebody waits" are bits of one word, each
- *     set by a read-modify-write. Whoever comes second sees the other: a waiter does not wait, or the
- *     canceller tells the home, by a post. (The waiters themselves are the home thread's own.)
- *  3. A token is freed once nobody refers to it; its children do, so a tree is kept from below, and a
- *     token without handles and children is not in it.
+ *  1. Whenever the tree's lock is free, every token below a cancelled token is cancelled.
+ *  2. No waiter misses a cancellation. CANCELLED and ARMED ("a task waits") are bits of one word, each
+ *     set by a read-modify-write. The later of the two sees the earlier: the waiter does not park, or
+ *     the canceller posts to the owner. (The list of waiters is private to the owner's thread.)
+ *  3. A token is freed when its last reference is released. Handles, waiters, children and posts hold
+ *     references, so a token lives as long as its children.
  *
  * The algorithm
- *  1. Cancel takes the lock, walks down in order, without recursion, sets the flags, and skips what is
- *     below a token that was cancelled before. Those that must be told are put on a list, each with a
- *     reference, and told when the lock is left.
- *  2. The last reference takes its token out of the parent's list under the lock, frees it, and gives
- *     up the reference to the parent: in a loop, a chain of any length.
- *  3. The walk may meet a token on its way from 2: with no reference left. It is marked and not told.
+ *  1. Cancel takes the lock, walks down in preorder without recursion, sets the flags, and skips the
+ *     subtree of a token that was cancelled before. It collects the armed tokens in a list, each with a
+ *     reference, and posts to their owners after it has released the lock.
+ *  2. Releasing the last reference unlinks the token from its parent under the lock, frees it, and then
+ *     releases the reference to the parent. This is a loop, so a chain may have any length.
+ *  3. The walk may meet a token that step 2 has not unlinked yet. Its reference count is zero: it is
+ *     marked and not posted.
  *
- * Bounds: cancel is linear in the tokens below, and so long the lock is held; the rest is constant. */
+ * Bounds: cancel is linear in the tokens below and holds the lock for that time; the rest is constant. */
 #include "token.h"
 
 /* Relaxed: the caller has a reference, or the lock. */
@@ -26,8 +27,8 @@ void nart__token_ref(nart__token *t)
     (void)NART__FETCH_ADD(&t->refs, 1u, NART__RELAXED);
 }
 
-/* Another reference, if there is one left. Relaxed: the lock keeps the token where it is. */
-static bool ref_unless_gone(nart__token *t)
+/* Another reference, unless the last one was released. Relaxed: the lock keeps the token in the tree. */
+static bool ref_unless_freed(nart__token *t)
 {
     uint32_t refs = NART__LOAD(&t->refs, NART__RELAXED);
 
@@ -69,14 +70,13 @@ void nart__token_begin(nart__token *t, nart__token *parent)
     nart__lock_enter(&t->root->lock);
     link_child(parent, t);
     if (nart__token_cancelled(parent))
-        NART__STORE(&t->state, (uint32_t)NART__TOKEN_CANCELLED,
-                    NART__RELAXED); /* nobody else's yet */
+        NART__STORE(&t->state, (uint32_t)NART__TOKEN_CANCELLED, NART__RELAXED); /* not shared yet */
     nart__lock_leave(&t->root->lock);
 }
 
 void nart__token_unref(nart__token *t)
 {
-    /* Release: what this thread did with the token. Acquire: what the others did, before it goes. */
+    /* Release: what this thread did with the token. Acquire: what the others did, before it is freed. */
     while (t && NART__FETCH_ADD(&t->refs, UINT32_MAX, NART__ACQ_REL) == 1) {
         nart__token *parent = t->parent;
         if (parent) {
@@ -98,22 +98,22 @@ bool nart__token_arm(nart__token *t)
              NART__TOKEN_CANCELLED);
 }
 
-/* Relaxed: nobody waits, so nobody misses a canceller that still sees the bit, or no longer. */
+/* Relaxed: no task waits, so it does not matter whether a canceller still sees the bit. */
 void nart__token_disarm(nart__token *t)
 {
     (void)NART__FETCH_AND(&t->state, ~(uint32_t)NART__TOKEN_ARMED, NART__RELAXED);
 }
 
-/* Under the lock: the token and all below it. Those that must be told. */
+/* Under the lock: cancels the token and all below it. Answers the list of those that are armed. */
 static nart__token *mark(nart__token *top)
 {
     nart__token *armed = NULL;
 
     for (nart__token *t = top;;) {
-        /* Release: what the canceller wrote is there for whoever sees the flag. */
+        /* Release: a thread that sees the flag sees what the canceller wrote before. */
         uint32_t old = NART__FETCH_OR(&t->state, (uint32_t)NART__TOKEN_CANCELLED, NART__RELEASE);
         bool first = !(old & NART__TOKEN_CANCELLED);
-        if (first && old & NART__TOKEN_ARMED && ref_unless_gone(t)) {
+        if (first && old & NART__TOKEN_ARMED && ref_unless_freed(t)) {
             t->armed = armed;
             armed = t;
         }
@@ -129,8 +129,8 @@ static nart__token *mark(nart__token *top)
     }
 }
 
-/* The post has the reference from here on. Without a home nobody waits any more. */
-static void tell(nart__token *t)
+/* The post takes over the reference. If the owner's runtime is gone, no task waits any more. */
+static void notify_owner(nart__token *t)
 {
     if (!nart__post_send(t->owner.hub, t->owner.incarnation, t->owner.waker.w, &t->post))
         nart__token_unref(t);
@@ -142,7 +142,7 @@ void nart__token_cancel(nart__token *t)
     nart__token *armed = mark(t);
     nart__lock_leave(&t->root->lock);
     for (nart__token *next; armed; armed = next) {
-        next = armed->armed; /* before it is told: it may be gone then */
-        tell(armed);
+        next = armed->armed; /* before the post, which may free it */
+        notify_owner(armed);
     }
 }

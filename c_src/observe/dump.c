@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* dump.c: every task with its chain of awaits, for people.
+/* dump.c: prints every task with its chain of awaits.
  *
- * A wait knows the body that waits in it, and a body the one that awaits it; so the chain is walked
- * from the wait upwards and printed from the task's root down. A task that waits in several places
- * (a race) gets a line for each. A task without waits sleeps, yields, or waits for a waker that it
- * has handed out; its leaf is the body that parked last.
+ * A wait points at its body, and a body at the body that awaits it; so the chain is walked from the wait
+ * upwards and printed from the task's root down. A task that waits in several places (a race) gets a
+ * line for each. A task without waits sleeps, yields, or waits for a waker that it has handed out; its
+ * leaf is the body that parked last.
  *
- * Chains deeper than MAX_DEPTH are cut at the root's side. */
+ * Chains deeper than MAX_DEPTH lose the part next to the root. */
 #include "../core/runtime.h"
 
 #include <inttypes.h>
@@ -89,7 +89,7 @@ static void print_wait(FILE *out, const nart_rt *rt, const nart__task *t, const 
     print_deadline(out, rt, t);
 }
 
-/* The newest is first in the list, the oldest is shown first; of many the newest MAX_WAITS. */
+/* The list begins with the newest wait, the output with the oldest; of many, the newest MAX_WAITS. */
 static void print_waits(FILE *out, const nart_rt *rt, const nart__task *t)
 {
     const nart__wait *shown[MAX_WAITS];

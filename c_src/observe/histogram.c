@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* histogram.c: a histogram with buckets that grow.
+/* histogram.c: a log-linear histogram of times.
  *
  * 1. Below 16 each value has a bucket of its own. From there on each power of two is divided into 16
- *    of equal width: so a bucket is at most a sixteenth of what is in it.
- * 2. A percentile is the upper bound of the bucket in which the value of that rank lies, or the
- *    longest of all if that is less.
+ *    buckets of equal width, so the relative error is at most 1/16.
+ * 2. A percentile is the upper bound of the bucket that holds the value of that rank, or the maximum if
+ *    that is smaller.
  *
- * Bounds: 8 kB whatever the values, which may be any; a value is added in O(1). */
+ * Bounds: 8 kB for any values; adding a value is O(1). */
 #include "histogram.h"
 
 #define EACH (1u << NART__TIMES_BITS)
@@ -19,7 +19,7 @@ static unsigned bucket_of(uint64_t v)
     return (shift << NART__TIMES_BITS) + (unsigned)(v >> shift);
 }
 
-/* The largest value in it. */
+/* The largest value of the bucket. */
 static uint64_t bound_of(unsigned bucket)
 {
     if (bucket < EACH)

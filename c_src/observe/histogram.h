@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* histogram.h: how often something took how long, in fixed memory. See histogram.c. */
+/* histogram.h: a histogram of durations in fixed memory. See histogram.c. */
 #ifndef NART_OBSERVE_HISTOGRAM_H
 #define NART_OBSERVE_HISTOGRAM_H
 
@@ -17,10 +17,10 @@ typedef struct nart__histogram {
 /* `ns` is not negative. */
 void nart__histogram_add(nart__histogram *t, int64_t ns);
 
-/* The least bound of a bucket within which so many per cent lie. 0 when there is none. */
+/* The upper bound of the bucket that holds this percentile; 0 if the histogram is empty. */
 int64_t nart__histogram_percentile(const nart__histogram *t, double percent);
 
-/* How many took at most so long; those in the same bucket count, too. */
+/* The number of values up to `ns`, with those in the same bucket. */
 uint64_t nart__histogram_within(const nart__histogram *t, int64_t ns);
 
 #endif

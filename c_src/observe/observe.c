@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* observe.c: watching polls.
+/* observe.c: measuring polls.
  *
  * What it keeps true
- *  - A loop that is not observed executes nothing for it: the loop polls through a function that the
- *    runtime points at, and what becomes ready is told of behind a test that is there anyway.
- *  - Observing can begin and end anywhere, inside a poll, too. A poll that was not observed from its
+ *  - A loop that is not observed executes no extra instruction: the loop polls through a function
+ *    pointer of the runtime, and wakes are reported behind a test that every enqueueing makes anyway.
+ *  - Observing can begin and end anywhere, also inside a poll. A poll that was not observed from its
  *    beginning is not measured.
  *
  * The algorithm
- *  1. begins() notes the task and the time, ends() does the rest. In between the task may have ended,
- *     and its slot may be free: its generation tells. Slots are not unmapped before the runtime goes.
- *  2. What the parts need is allocated when they are switched on, and nothing later.
+ *  1. begins() stores the task and the time, ends() does the rest. In between the task may have ended and
+ *     its slot may be free: the generation shows that. Slots stay mapped until the runtime is freed.
+ *  2. Memory is allocated when a part is switched on, never later.
  *
- * Not handled: a poll that is not one of this runtime's loop. */
+ * Not handled: polls by another driver. */
 #include "observe.h"
 
 #include <stdio.h>
@@ -30,13 +30,13 @@ static bool has_ended(const nart__observer_state *e)
     return e->task->gen != e->gen || e->task->state & NART__T_DONE;
 }
 
-/* The body that waits, or NULL: the task has ended, or there is none. */
+/* The body that waits. NULL: there is none, or the task has ended. */
 static const nart_co *waiting_body(const nart__observer_state *e)
 {
     return has_ended(e) ? NULL : nart__task_body(e->task);
 }
 
-/* Of a poll that is over; `co` waits now, or NULL. */
+/* After a poll; `co` is the body that waits now, or NULL. */
 static void report_slow(nart_rt *rt, const nart_task_type *type, uint32_t slot, const nart_co *co,
                         int64_t took)
 {
@@ -95,7 +95,7 @@ static void ends(nart__observer *o, nart__task *t)
         count_poll(e, took);
     const nart_co *co = waiting_body(e);
     e->task = NULL;
-    if (e->polls && took > e->polls->slow_ns) /* last: who is told may switch all of this off */
+    if (e->polls && took > e->polls->slow_ns) /* last: the callback may switch everything off */
         report_slow(e->rt, e->type, t->slot, co, took);
 }
 
@@ -210,7 +210,7 @@ nart_res nart_rt_observe_stop(nart_rt *rt)
     return 0;
 }
 
-/* 0, or why nothing can be told about polls. */
+/* 0, or why there are no figures about polls. */
 static nart_res check_measured(const nart_rt *rt)
 {
     nart_res r = nart__rt_check(rt);

@@ -2,20 +2,20 @@
 /* trace.c: recording what a runtime does.
  *
  * What it keeps true
- *  - Events are recorded in the order of time. A runtime polls one task at a time, so between the
- *    BEGIN of a poll and its end there are only wakes and spawns.
- *  - An arrow has a number, given at its beginning and in ascending order. So of arrows whose
- *    beginning is lost the numbers are below all that are left.
+ *  - Events are recorded in order of time. A runtime polls one task at a time, so between the BEGIN of a
+ *    poll and its end there are only wakes and spawns.
+ *  - Arrows are numbered in ascending order where they begin. So arrows whose beginning was overwritten
+ *    have smaller numbers than all others.
  *
  * The algorithm
- *  1. Each task gets a track of its own at its first event: a slot's generation tells whether it is
- *     still the task of the last one.
- *  2. What makes a task ready begins an arrow; the lane of its slot keeps the number for the poll.
+ *  1. Each task gets a track of its own at its first event; the generation of a slot shows whether it
+ *     still holds the same task.
+ *  2. A wake begins an arrow; the lane of the task's slot stores its number until the poll.
  *  3. The ring overwrites the oldest event.
  *
  * Bounds: the ring is allocated once, at the start. The lanes are copied to a larger block when an event
- * names a slot that has none; without memory for that, all such slots share one. 2^32 tracks.
- * Not handled: wakes of tasks that are ready already; they cause nothing. */
+ * names a slot without one; if there is no memory, all such slots share one lane. 2^32 tracks.
+ * Not handled: wakes of tasks that are ready already; they have no effect. */
 #include "trace.h"
 
 #include "observe.h"
@@ -23,7 +23,7 @@
 #include <nart/trace.h>
 #include <string.h>
 
-/* Lanes for all slots that there are by now. Without memory it tries again at the next event. */
+/* Makes lanes for all present slots. Without memory it is tried again at the next event. */
 static bool make_lanes(nart__trace *tr)
 {
     uint32_t count = tr->rt->slab.total;
@@ -79,7 +79,7 @@ void nart__trace_ends(nart__trace *tr, const nart__task *t, uint32_t gen, bool e
     record(tr, kind, t, gen, at)->result = ended ? t->res : NART_PENDING;
 }
 
-/* Where the arrow begins. */
+/* Records where the arrow begins. */
 static uint32_t track_of(nart__trace *tr, nart__cause cause)
 {
     const nart__task *by = tr->rt->cx.self;

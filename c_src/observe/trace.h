@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* trace.h: what a trace is made of. See trace.c and trace_json.c. */
+/* trace.h: the events and the state of a trace. See trace.c and trace_json.c. */
 #ifndef NART_OBSERVE_TRACE_H
 #define NART_OBSERVE_TRACE_H
 
 #include "../core/runtime.h"
 
-/* Tracks that are no task's. */
+/* Tracks that belong to no task. */
 enum {
     NART__TRACK_INBOX = 1,
     NART__TRACK_TIMERS,
@@ -27,16 +27,16 @@ typedef struct nart__trace_event {
     const char *name; /* of the task that begins, is woken, spawned or polled */
     nart_task task;
     nart__trace_kind kind;
-    uint32_t track; /* where it is shown */
+    uint32_t track; /* the track that shows it */
     union {
         uint64_t flow;
         nart_res result;
     };
 } nart__trace_event;
 
-/* What is known of the task in a slot. */
+/* The state of the task in a slot. */
 typedef struct nart__trace_lane {
-    uint64_t flow; /* of the wake that its next poll answers; 0: none */
+    uint64_t flow; /* the arrow that its next poll ends; 0: none */
     uint32_t gen, track, shown;
 } nart__trace_lane;
 
@@ -44,13 +44,13 @@ typedef struct nart__trace {
     nart_rt *rt;
     size_t bytes;
     int64_t begun;
-    uint64_t flows;    /* arrows that have begun */
-    uint64_t count;    /* events that were recorded */
-    uint32_t capacity; /* of which so many are kept */
-    uint32_t tracks;   /* the next one */
+    uint64_t flows;    /* arrows so far */
+    uint64_t count;    /* events so far */
+    uint32_t capacity; /* events that the ring holds */
+    uint32_t tracks;   /* the next track */
     uint32_t lane_count;
     nart__trace_lane *lanes;   /* of each slot number below lane_count; grows with the slots */
-    nart__trace_lane spare;    /* of those for which there was no memory */
+    nart__trace_lane spare;    /* shared by slots without a lane */
     nart__trace_event *events; /* a ring: event i is at i % capacity */
 } nart__trace;
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* trace_json.c: a trace as JSON, in the Trace Event Format that Chrome's and Perfetto's viewers read.
+/* trace_json.c: writes a trace as JSON, in the Trace Event Format of Chrome's and Perfetto's viewers.
  *
- * What it keeps true, whatever the ring has lost: slices nest (each E has its B), each arrow that ends
- * has begun, times ascend.
+ * What it keeps true, whatever the ring has overwritten: slices nest (each E has its B), each arrow that
+ * ends has begun, times ascend.
  *
- * 1. One line per event, oldest first. A poll is a pair B, E on the track of its task; a spawn and an
- *    end are marks there (i); an arrow is a pair s, f, each within a slice. What begins outside of a
- *    poll gets a slice of no length.
- * 2. At the beginning of a ring that has lost events, and of a trace that was started inside a poll,
- *    the end of a poll and wakes in it can stand without its B: they are left out.
- * 3. A poll that runs now is ended now.
+ * 1. One line per event, oldest first. A poll is a pair B, E on the track of its task; a spawn and an end
+ *    are marks there (i); an arrow is a pair s, f, each within a slice. An arrow that begins outside of a
+ *    poll gets a slice of length zero.
+ * 2. If events were overwritten, or the trace was started inside a poll, the first events may be the end
+ *    of a poll, and wakes in it, without its B: they are left out.
+ * 3. A poll that has not ended is shown as ending now.
  *
  * Times are in microseconds, with three digits for nanoseconds. */
 #include "trace.h"
@@ -20,9 +20,9 @@
 typedef struct printer {
     nart__trace *tr;
     FILE *out;
-    int64_t at;      /* of the event that is printed */
+    int64_t at;      /* time of the event being written */
     uint32_t open;   /* the track whose slice is open; 0: none */
-    uint64_t arrows; /* the first that has begun; 0: none yet */
+    uint64_t arrows; /* the first arrow written; 0: none yet */
 } printer;
 
 static void print_escaped(FILE *out, const char *s)
@@ -43,7 +43,7 @@ static void print_name(FILE *out, const char *name)
     print_escaped(out, strncmp(name, "struct ", 7) == 0 ? name + 7 : name);
 }
 
-/* The beginning of a line. The first line of all is no event, so each begins with a comma. */
+/* Begins a line. The first line of the file is not an event, so each one begins with a comma. */
 static void head(const printer *p, const char *ph, uint32_t track)
 {
     int64_t ns = p->at - p->tr->begun;
@@ -62,7 +62,7 @@ static void print_track(const printer *p, uint32_t track, const char *name, cons
     fputs("\"}}", p->out);
 }
 
-/* The name of a task's track, once. */
+/* Writes the name of a task's track, once. */
 static void name_track(const printer *p, const nart__trace_event *ev)
 {
     nart__trace_lane *lane = nart__trace_lane_at(p->tr, ev->task.slot);

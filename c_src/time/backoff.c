@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* backoff.c: waits that grow from one retry to the next.
  *
- * The length of a wait is fixed when it begins; that it has been had is counted when it ends, so a
- * wait that was given up is had again. Jitter is SplitMix64 (Steele, Lea, Flood: Fast Splittable
- * Pseudorandom Number Generators, 2014), seeded with the clock and an address: two backoffs of one
- * process differ by the one, those of two processes by both. */
+ * The length of a wait is fixed when it begins. It counts only on completion, so an abandoned wait is
+ * repeated. Jitter is SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators,
+ * 2014), seeded with the clock and an address: two backoffs of one process differ by the address, those
+ * of two processes by both. */
 #include "../core/wait.h"
 
 static bool is_valid(const nart_backoff *b)
@@ -16,7 +16,7 @@ int64_t nart_backoff_delay(const nart_backoff *b)
 {
     if (!is_valid(b))
         return 0;
-    /* Beyond 62 times, and before that if bits would get lost, it is the most. */
+    /* From 63 doublings on, and earlier if the shift would overflow, it is the maximum. */
     bool fits = b->doubled < 63 && b->initial <= b->max >> b->doubled;
     return fits ? b->initial << b->doubled : b->max;
 }
@@ -38,7 +38,7 @@ static uint64_t draw(nart_cx *cx, nart_backoff *b)
     return z ^ z >> 31;
 }
 
-/* Between (100 - jitter) and (100 + jitter) per cent of it. */
+/* Between (100 - jitter) and (100 + jitter) per cent of the delay. */
 static int64_t with_jitter(nart_cx *cx, nart_backoff *b, int64_t delay)
 {
     if (b->jitter == 0)

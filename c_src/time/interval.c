@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* interval.c: ticks at equal distances.
  *
- * A tick is a sleep until `next`, which moves on only when the tick is taken: a tick that was given up
- * is the next one again. Times that do not fit become NART_NEVER. */
+ * A tick is a sleep until `next`, which advances only when the tick is taken: an abandoned tick is
+ * repeated. Times that overflow become NART_NEVER. */
 #include <nart/time.h>
 
 nart_res nart_interval_init_at(nart_interval *i, int64_t first, int64_t period)
@@ -50,7 +50,7 @@ nart_res nart_interval_tick(nart_cx *cx, nart_interval *i)
         i->next = nart_time_add(i->next, i->period);
         return 0;
     }
-    int64_t now = nart__now_read(cx); /* not before i->next, which has come */
+    int64_t now = nart__now_read(cx); /* at or after i->next, which has passed */
     uint64_t missed = ((uint64_t)now - (uint64_t)i->next) / (uint64_t)i->period;
     i->next = i->missed == NART_MISSED_SKIP ? after(i->next, missed + 1, i->period)
                                             : nart_time_add(now, i->period);
