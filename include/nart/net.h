@@ -26,8 +26,8 @@
  * }
  * ```
  *
- * What opens a handle outside of operations takes a runtime, before or while it runs; in a body that
- * is `nart_cx_rt(cx)`. An answer of `-errno` that is not listed comes from the system call.
+ * Functions that open a handle take a runtime, before or while it runs; in a body pass `nart_cx_rt(cx)`.
+ * An error `-errno` that is not listed comes from the system call.
  */
 #ifndef NART_NET_H
 #define NART_NET_H
@@ -42,24 +42,24 @@ extern "C" {
 
 /* ---- addresses ------------------------------------------------------------------------------ */
 
-/** An address and a port: a `struct sockaddr` of `len` bytes. Zeroed = none. Copied freely. */
+/** An address and a port: a `struct sockaddr` of `len` bytes. Zeroed = none. May be copied. */
 typedef struct nart_addr {
     struct sockaddr_storage storage;
     socklen_t len;
 } nart_addr;
 
-/** Bytes for the text of any address, its end included. */
+/** Size of a buffer that holds the text of any address and its NUL. */
 #define NART_ADDR_TEXT 64
 
 /**
- * Reads "127.0.0.1:80", "[::1]:80" or "[fe80::1%2]:80" (a scope by number). The port must be there;
- * names are not looked up.
+ * Parses "127.0.0.1:80", "[::1]:80" or "[fe80::1%2]:80" (a scope by number). The port is required;
+ * names are not resolved.
  * @return 0; -EINVAL: `*out` is zeroed. **Thread**: any.
  */
 NART_API NART_MUST_USE nart_res nart_addr_parse(nart_addr *out, const char *text);
 
-/** Writes what nart_addr_parse() reads. @return the length; -ENOSPC it does not fit in `cap` bytes
- *  (then `buf` holds an empty text); -EAFNOSUPPORT neither IPv4 nor IPv6. **Thread**: any. */
+/** Writes the text that nart_addr_parse() parses. @return its length; -ENOSPC it does not fit in `cap`
+ *  bytes (then `buf` holds an empty string); -EAFNOSUPPORT neither IPv4 nor IPv6. **Thread**: any. */
 NART_API nart_res nart_addr_format(const nart_addr *a, char *buf, size_t cap);
 
 /** The port, or 0 where there is none. **Thread**: any. */
@@ -76,16 +76,17 @@ typedef struct nart_tcp_listener {
 } nart_tcp_listener;
 
 enum {
-    NART_LISTEN_REUSE_PORT = 1, /**< several listeners share the port, the kernel spreads */
+    NART_LISTEN_REUSE_PORT = 1, /**< several listeners share the port; the kernel balances */
     NART_LISTEN_V6ONLY = 2,     /**< an IPv6 listener takes no IPv4 connections */
-    NART_LISTEN_EXCLUSIVE = 4   /**< no SO_REUSEADDR: -EADDRINUSE while old connections linger */
+    NART_LISTEN_EXCLUSIVE = 4   /**< no SO_REUSEADDR: -EADDRINUSE during TIME_WAIT */
 };
 
 /** Options of nart_tcp_listen(); begin with NART_TCP_LISTEN_OPTS_INIT. Zero means the default. */
 typedef struct nart_tcp_listen_opts {
-    size_t size;      /**< sizeof(nart_tcp_listen_opts) */
-    uint32_t flags;   /**< NART_LISTEN_* */
-    uint32_t backlog; /**< connections that wait to be accepted; the system's maximum */
+    size_t size;    /**< sizeof(nart_tcp_listen_opts) */
+    uint32_t flags; /**< NART_LISTEN_* */
+    uint32_t
+        backlog; /**< connections that may wait to be accepted; default: the system's maximum */
     uint64_t reserved[2];
 } nart_tcp_listen_opts;
 
@@ -102,13 +103,13 @@ NART_API NART_MUST_USE nart_res nart_tcp_listen(nart_rt *rt, const nart_addr *ad
                                                 const nart_tcp_listen_opts *opts,
                                                 nart_tcp_listener *out);
 
-/** Where it listens. @return 0; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
+/** The local address. @return 0; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API nart_res nart_tcp_listener_addr(const nart_tcp_listener *l, nart_addr *out);
 
-/** Closes; connections that wait are reset. @return as nart_fd_close(). */
+/** Closes; connections that were not accepted are reset. @return as nart_fd_close(). */
 NART_API nart_res nart_tcp_listener_close(nart_tcp_listener *l);
 
-/** Moves to `*dst`, which is overwritten. Who waits in `*src` is woken and finds it closed. */
+/** Moves to `*dst`, which is overwritten. A task that waits in `*src` is woken and finds it closed. */
 NART_API void nart_tcp_listener_move(nart_tcp_listener *dst, nart_tcp_listener *src);
 
 /* ---- TCP: streams --------------------------------------------------------------------------- */
@@ -122,19 +123,19 @@ typedef struct nart_tcp {
 } nart_tcp;
 
 /**
- * Awaits a connection. Connections that failed before they were taken are passed over.
- * @param out closed or zeroed before. @param peer the peer's address, or NULL.
+ * Accepts a connection. Connections that failed while they were queued are skipped.
+ * @param out closed or zeroed. @param peer the peer's address, or NULL.
  * @return 0; -EISCONN `*out` is open; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -ENOSPC, NART_EFDS no
  *   descriptor or memory left in the process, the system or the runtime (nart_rt_opts.max_io). Then the
- *   connection stays in the queue. Free something or sleep before the next call: an immediate one would
- *   only fail again.
+ *   connection stays in the queue. Free something or sleep before the next call: at once it would fail
+ *   again.
  */
 NART_API NART_MUST_USE nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *l, nart_tcp *out,
                                                 nart_addr *peer);
 
 /**
- * Connects. The first call begins, with `addr`; later calls go on with what was begun.
- * @param s closed or zeroed before.
+ * Connects. The first call starts the connect to `addr`; later calls continue it.
+ * @param s closed or zeroed.
  * @return 0; -ECONNREFUSED, -ENETUNREACH, -ETIMEDOUT ...; -EISCONN it is open; -EINVAL, -EAFNOSUPPORT
  *   `addr` is no address of IPv4 or IPv6; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -ENOSPC, NART_EFDS as
  *   nart_tcp_accept(); NART_EABORTED another task closed or moved the handle while this one awaited the
@@ -155,57 +156,57 @@ NART_API NART_MUST_USE nart_res nart_tcp_connect(nart_cx *cx, nart_tcp *s, const
 NART_API NART_MUST_USE nart_res nart_tcp_adopt(nart_rt *rt, int fd, nart_tcp *out);
 
 /**
- * Gives the descriptor back, non-blocking, and closes the handle. Bytes that were received ahead of
- * nart_tcp_recv() come first in the stream and are copied to `residue`; the epoll reactor receives
- * nothing ahead, `*n` is 0 there.
- * @param fd where it goes. @param residue, cap, n may be NULL and 0 under the epoll reactor.
+ * Gives the descriptor back, non-blocking, and closes the handle. Bytes that the reactor received ahead
+ * of nart_tcp_recv() are the next ones of the stream and are copied to `residue`; the epoll reactor
+ * receives nothing ahead and sets `*n` to 0.
+ * @param fd the descriptor. @param residue, cap, n may be NULL and 0 under the epoll reactor.
  * @return 0; -EINVAL no `fd`; -EBADF; -ENOTCONN a connect is under way; NART_ESTALE;
- *   NART_EWRONGTHREAD; -ENOBUFS more than `cap` bytes: `*n` says how many, the handle stays open.
+ *   NART_EWRONGTHREAD; -ENOBUFS more than `cap` bytes: `*n` is their number, the handle stays open.
  * **Ownership**: the descriptor is the caller's again.
  */
 NART_API NART_MUST_USE nart_res nart_tcp_detach(nart_tcp *s, int *fd, void *residue, size_t cap,
                                                 size_t *n);
 
-/** Moves to `*dst`, which is overwritten. Who waits in `*src` is woken and finds it closed. A connect
- *  that another task awaits is ended instead: `*dst` is closed, too. */
+/** Moves to `*dst`, which is overwritten. A task that waits in `*src` is woken and finds it closed. A
+ *  connect that another task awaits is ended instead: `*dst` is closed, too. */
 NART_API void nart_tcp_move(nart_tcp *dst, nart_tcp *src);
 
-/** Closes. Bytes received and not read make it a reset, which may cost the peer the last bytes that
- *  were sent to it: to be sure of those, shut down writing and read to the end first.
+/** Closes. If received bytes have not been read, the kernel resets the connection, and the peer may lose
+ *  the last bytes that were sent to it. To be sure of those, shut down writing and read to the end first.
  *  @return as nart_fd_close(). */
 NART_API nart_res nart_tcp_close(nart_tcp *s);
 
 /**
- * Receives what is there, at most `len` bytes.
- * @return the number of bytes; 0 the peer has sent its end, or nart_tcp_shutdown() has ended this
- *   direction; -EINVAL `len` is 0 (its answer could not be told from the end); -ECONNRESET;
- *   -ENOTCONN a connect is under way.
- * **Cost**: one system call when bytes are there; a look at memory when they are not.
+ * Receives the pending bytes, at most `len`.
+ * @return the number of bytes; 0 the peer has shut down writing, or nart_tcp_shutdown() has ended this
+ *   direction; -EINVAL `len` is 0 (0 means the end of the stream); -ECONNRESET; -ENOTCONN a connect is
+ *   under way.
+ * **Cost**: one system call if bytes are pending; none if the socket is known to be empty.
  */
 NART_API NART_MUST_USE nart_res nart_tcp_recv(nart_cx *cx, nart_tcp *s, void *buf, size_t len);
 
 /**
  * Sends as much as the kernel accepts at once, at least one byte.
- * @return the number of bytes; 0 when `len` is 0, without a look at the socket; -EPIPE, -ECONNRESET
- *   the peer has gone (there is no signal); -ENOTCONN.
+ * @return the number of bytes; 0 if `len` is 0, whatever the socket's state; -EPIPE, -ECONNRESET the peer
+ *   has closed (no SIGPIPE is raised); -ENOTCONN.
  */
 NART_API NART_MUST_USE nart_res nart_tcp_send(nart_cx *cx, nart_tcp *s, const void *buf,
                                               size_t len);
 
 /**
  * Sends all of `buf`.
- * @param done how many bytes have been accepted so far; 0 before the first call, kept in the frame.
- *   `len` answered: 0 again. An error leaves it, -ECANCELED and -ETIMEDOUT included: another call
- *   with the same `buf` and `len` sends the rest. Another message on top of it would lose its first
- *   `*done` bytes: where sending goes on after an error, use a nart_tcp_writer.
+ * @param done the bytes accepted so far: 0 before the first call, kept in the frame, 0 again after
+ *   success. An error, -ECANCELED and -ETIMEDOUT included, leaves it: another call with the same `buf`
+ *   and `len` sends the rest. A call with another message would skip its first `*done` bytes. If you go
+ *   on sending after errors, use a nart_tcp_writer.
  * @return `len`; -EINVAL `*done` is larger than `len`; the errors of nart_tcp_send().
  */
 NART_API NART_MUST_USE nart_res nart_tcp_send_all(nart_cx *cx, nart_tcp *s, const void *buf,
                                                   size_t len, size_t *done);
 
 /**
- * One message on its way, and how much of it has been sent. Zeroed = no message. It takes the next
- * message only when the last one has been sent completely, so that no error in between cuts one:
+ * A message being sent, and how much of it has been sent. Zeroed = no message. It accepts the next message
+ * only after the last one was sent completely, so that an error in between cannot cut one short:
  *
  *     r = nart_tcp_writer_set(&f->out, f->buf, f->len);
  *     if (r == 0)
@@ -214,48 +215,48 @@ NART_API NART_MUST_USE nart_res nart_tcp_send_all(nart_cx *cx, nart_tcp *s, cons
 typedef struct nart_tcp_writer {
     const void *buf;
     size_t len, done;
-    uint64_t id; /* of the connection that has a part of it, with its host */
+    uint64_t id; /* private: the connection that has sent a part of it */
     const void *host;
 } nart_tcp_writer;
 
 /**
- * Sets the message, which nart_tcp_write() sends then. Zero the writer to give up what is left of a
- * message; its connection is of no use any more when a part of it has been sent.
+ * Sets the message for nart_tcp_write(). To abandon the rest of a message, zero the writer; if a part of it
+ * has been sent, close the connection, too.
  * @return 0; -EINVAL `len` is 0 or `buf` is NULL; -EBUSY the last message has not been sent completely.
  * **Ownership**: `buf` stays the caller's, unchanged until it has been sent. **Thread**: any.
  */
 NART_API NART_MUST_USE nart_res nart_tcp_writer_set(nart_tcp_writer *w, const void *buf,
                                                     size_t len);
 
-/** Bytes of the message that have not been sent; 0: there is no message. **Thread**: any. */
+/** Bytes of the message that have not been sent; 0: no message. **Thread**: any. */
 static inline size_t nart_tcp_writer_left(const nart_tcp_writer *w)
 {
     return w->len - w->done;
 }
 
 /**
- * Sends the message of `w`, or the rest of it. After an error, -ECANCELED and -ETIMEDOUT included,
- * `w` holds the rest: another call sends that.
- * @return the length of the message, and `*w` is zeroed; 0 there is no message; -EINVAL another
- *   connection has a part of it; the errors of nart_tcp_send().
+ * Sends the message of `w`, or the rest of it. After an error, -ECANCELED and -ETIMEDOUT included, `w`
+ * holds the rest: another call sends that.
+ * @return the length of the message, and `*w` is zeroed; 0 there is no message; -EINVAL a part of it was
+ *   sent on another connection; the errors of nart_tcp_send().
  * **Cost**: as nart_tcp_send().
  */
 NART_API NART_MUST_USE nart_res nart_tcp_write(nart_cx *cx, nart_tcp *s, nart_tcp_writer *w);
 
-/** Ends one direction or both. NART_WRITE sends the end behind what was sent. From NART_READ on
- *  receiving answers 0: bytes that have arrived and were not received are lost, and so is what
- *  arrives later. The peer is not notified. Does not close.
- *  @return 0; -EINVAL no direction, or others; -EBADF; -ENOTCONN not connected yet, or no longer;
+/** Shuts down one direction or both. NART_WRITE: the peer reads the end of the stream after all that was
+ *  sent. NART_READ: receiving answers 0 from now on; pending bytes and later ones are lost, and the peer is
+ *  not notified. Does not close.
+ *  @return 0; -EINVAL no direction, or unknown bits; -EBADF; -ENOTCONN not connected yet, or no longer;
  *  NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API nart_res nart_tcp_shutdown(nart_tcp *s, uint32_t dirs);
 
-/** Whether small packets are sent at once (the default) or held back until earlier ones have been
- *  acknowledged. @return 0; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
+/** TCP_NODELAY: on (the default) sends small packets at once, off holds them back until earlier ones have
+ *  been acknowledged. @return 0; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API nart_res nart_tcp_set_nodelay(nart_tcp *s, bool on);
 /** @return 1, 0, or the errors of nart_tcp_set_nodelay(). */
 NART_API nart_res nart_tcp_nodelay(const nart_tcp *s);
 
-/** Its own address. @return 0; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
+/** The local address. @return 0; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API nart_res nart_tcp_local_addr(const nart_tcp *s, nart_addr *out);
 /** The peer's address. @return as nart_tcp_local_addr(); -ENOTCONN not connected yet, or no
  *  longer. */
@@ -278,8 +279,9 @@ typedef struct nart_udp {
 enum {
     NART_UDP_REUSE_ADDR = 1, /**< SO_REUSEADDR */
     NART_UDP_REUSE_PORT = 2, /**< SO_REUSEPORT: the kernel spreads datagrams over the sockets */
-    NART_UDP_TIMESTAMPS = 4, /**< the kernel notes when each datagram arrived: nart_udp_msg.stamp */
-    NART_UDP_V6ONLY = 8      /**< an IPv6 socket takes no IPv4 datagrams */
+    NART_UDP_TIMESTAMPS =
+        4,              /**< the kernel records when each datagram arrived: nart_udp_msg.stamp */
+    NART_UDP_V6ONLY = 8 /**< an IPv6 socket takes no IPv4 datagrams */
 };
 
 /** Options of nart_udp_open(); begin with NART_UDP_OPTS_INIT. Zero means the default. */
@@ -294,11 +296,11 @@ typedef struct nart_udp_opts {
 
 #define NART_UDP_OPTS_INIT NART__SIZED(nart_udp_opts)
 
-/** Datagrams that one call of nart_udp_recv_many() or nart_udp_send_many() handles at most. */
+/** The most datagrams that one call of nart_udp_recv_many() or nart_udp_send_many() handles. */
 #define NART_UDP_BATCH 64
 
 enum {
-    NART_UDP_TRUNCATED = 1 /**< the datagram was longer than `cap`; the rest is gone */
+    NART_UDP_TRUNCATED = 1 /**< the datagram was longer than `cap`; the rest is lost */
 };
 
 /** One datagram of a batch. The caller's memory. */
@@ -308,7 +310,8 @@ typedef struct nart_udp_msg {
     size_t len;     /**< bytes of the datagram in `buf` */
     int64_t stamp;  /**< received with NART_UDP_TIMESTAMPS: nanoseconds on CLOCK_REALTIME; else 0 */
     uint32_t flags; /**< received: NART_UDP_TRUNCATED */
-    nart_addr addr; /**< where from; where to, zeroed when the socket is connected */
+    nart_addr
+        addr; /**< received: the sender; sent: the receiver, zeroed if the socket is connected */
 } nart_udp_msg;
 
 /** Binds a socket to `addr`; port 0 takes a free one. `opts` may be NULL.
@@ -316,17 +319,17 @@ typedef struct nart_udp_msg {
 NART_API NART_MUST_USE nart_res nart_udp_open(nart_rt *rt, const nart_addr *addr,
                                               const nart_udp_opts *opts, nart_udp *out);
 
-/** Fixes the peer: only its datagrams are received, and its refusals are answered (-ECONNREFUSED,
- *  once each). Datagrams of others that have arrived before are dropped when they are met: until the
- *  queue has been empty once, datagrams are received one by one. Does not wait.
+/** Fixes the peer: only its datagrams are received, and its refusals are reported (-ECONNREFUSED, once
+ *  each). Queued datagrams of others are dropped as they are received; until the queue was empty once,
+ *  datagrams are received one by one. Does not wait.
  *  @return 0; -EINVAL, -EAFNOSUPPORT no address of IPv4 or IPv6, or not of this socket's family;
  *  -EBADF; -ENETUNREACH; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API nart_res nart_udp_connect(nart_udp *u, const nart_addr *addr);
 
 /**
  * Receives one datagram. @param from its sender, or NULL.
- * @return its length, 0 included; -EMSGSIZE it was longer than `len`: `buf` holds its beginning, the
- *   rest is gone; -ECONNREFUSED an earlier datagram was refused (connected sockets).
+ * @return its length, which may be 0; -EMSGSIZE it was longer than `len`: `buf` holds its beginning, the
+ *   rest is lost; -ECONNREFUSED an earlier datagram was refused (connected sockets).
  */
 NART_API NART_MUST_USE nart_res nart_udp_recv(nart_cx *cx, nart_udp *u, void *buf, size_t len,
                                               nart_addr *from);
@@ -339,30 +342,31 @@ NART_API NART_MUST_USE nart_res nart_udp_send(nart_cx *cx, nart_udp *u, const vo
                                               const nart_addr *to);
 
 /**
- * Receives what is there, at most `n` and NART_UDP_BATCH datagrams: into `buf` and `cap` of each
- * message, filling in the rest.
- * @return how many, at least 1; -EINVAL `n` is 0; -ECONNREFUSED an earlier datagram was refused
- *   (connected sockets).
- * **Cost**: one system call; no other when it answers less than `n`.
+ * Receives the pending datagrams, at most `n` and NART_UDP_BATCH. Set `buf` and `cap` of each message; the
+ * other fields are filled in.
+ * @return the number of datagrams, at least 1; -EINVAL `n` is 0; -ECONNREFUSED an earlier datagram was
+ *   refused (connected sockets).
+ * **Cost**: one system call; if it answers less than `n`, the next call knows that the socket is empty.
  */
 NART_API NART_MUST_USE nart_res nart_udp_recv_many(nart_cx *cx, nart_udp *u, nart_udp_msg *msgs,
                                                    size_t n);
 
 /**
- * Sends the first of `n` datagrams, NART_UDP_BATCH at most, as many as the kernel accepts at once:
+ * Sends the first of `n` datagrams: as many as the kernel accepts at once, at most NART_UDP_BATCH. Set
  * `buf`, `len` and `addr` of each message.
- * @return how many, at least 1; -EINVAL `n` is 0; the errors of nart_udp_send(): that of the first.
+ * @return the number of datagrams, at least 1; -EINVAL `n` is 0; the errors of nart_udp_send(), about the
+ *   first datagram.
  */
 NART_API NART_MUST_USE nart_res nart_udp_send_many(nart_cx *cx, nart_udp *u,
                                                    const nart_udp_msg *msgs, size_t n);
 
-/** Its own address. @return as nart_tcp_local_addr(). */
+/** The local address. @return as nart_tcp_local_addr(). */
 NART_API nart_res nart_udp_local_addr(const nart_udp *u, nart_addr *out);
 
 /** The descriptor, for options that have no function here. @return as nart_tcp_fd(). */
 NART_API nart_res nart_udp_fd(const nart_udp *u);
 
-/** Moves to `*dst`, which is overwritten. Who waits in `*src` is woken and finds it closed. */
+/** Moves to `*dst`, which is overwritten. A task that waits in `*src` is woken and finds it closed. */
 NART_API void nart_udp_move(nart_udp *dst, nart_udp *src);
 
 /** Closes. @return as nart_fd_close(). */
