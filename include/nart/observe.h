@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
  * @file nart/observe.h
- * How long polls take: percentiles, a histogram, a report of each that takes too long, and a watchdog
- * for one that never ends. Off at first, when it costs nothing; while it is on, a poll costs two clock
- * reads.
+ * How long polls take: percentiles, a histogram, a report of each poll that takes too long, and a watchdog
+ * for polls that do not end. It is off at first and then costs nothing; while it is on, a poll costs two
+ * clock reads.
  *
- * A poll is measured by the clock of its runtime (nart/clock.h), from before its task runs until what
- * it caused is done: its frame's drop, if it has ended.
+ * A poll is measured by the clock of its runtime (nart/clock.h), from the call of the poll function until
+ * the loop has handled its result, the drop of the frame included.
  *
  *     nart_observe_opts opts = NART_OBSERVE_OPTS_INIT;
  *     opts.slow_ns = 2 * NART_MS;                        // longer polls are reported
@@ -26,59 +26,58 @@
 extern "C" {
 #endif
 
-/** What one runtime tells other threads of its running poll. In the caller's storage: zeroed before,
- *  and there until it is observed no more and no thread looks at it. For one runtime at a time. */
+/** Shows the running poll of one runtime to other threads. In the caller's storage: zero it first; keep it
+ *  alive until observation stops and no thread reads it. One runtime at a time. */
 typedef struct nart_watchdog {
-    NART__ATOMIC(int64_t) since;     /* when the running poll began; 0: none runs */
-    NART__ATOMIC(const char *) name; /* of its task's type */
+    NART__ATOMIC(int64_t) since;     /* when the running poll began; 0: none */
+    NART__ATOMIC(const char *) name; /* of the task's type */
     uint64_t reserved[6];
 } nart_watchdog;
 
 /** Options of nart_rt_observe(); zero means off. */
 typedef struct nart_observe_opts {
     size_t size;     /**< sizeof(nart_observe_opts) */
-    int64_t slow_ns; /**< a poll that took longer is reported at its end, with the name of its
-                              *   task and the line where that waits now: see nart_rt_opts.report */
-    nart_watchdog *watchdog; /**< is notified of each poll; or NULL */
+    int64_t slow_ns; /**< longer polls are reported when they end, with the task's name and the
+                              *   line at which it waits now: see nart_rt_opts.report */
+    nart_watchdog *watchdog; /**< updated at each poll; or NULL */
 } nart_observe_opts;
 
 #define NART_OBSERVE_OPTS_INIT NART__SIZED(nart_observe_opts)
 
 /**
- * Measures polls from the loop's next tick on, and counts wakes (nart_rt_stats). `opts` may be NULL. When it
- * does so already, only the options change. Ends with the runtime, or nart_rt_observe_stop().
+ * Measures polls from the loop's next tick on, and counts wakes (nart_rt_stats), until
+ * nart_rt_observe_stop() or nart_rt_free(). `opts` may be NULL. A second call changes the options only.
  * @return 0; -EINVAL; -ENOMEM: nothing has changed; NART_EABI; NART_EWRONGTHREAD, NART_EFORK.
  * **Thread**: the runtime's own, inside or outside of its polls.
  * **Cost**: 8 kB in one allocation, and a small one unless the runtime is traced.
  */
 NART_API NART_MUST_USE nart_res nart_rt_observe(nart_rt *rt, const nart_observe_opts *opts);
 
-/** Measures no more; the percentiles are gone. @return 0, also when it was off;
- *  -EINVAL, NART_EWRONGTHREAD, NART_EFORK. */
+/** Stops measuring and discards the figures. @return 0, also if it was off; -EINVAL, NART_EWRONGTHREAD,
+ *  NART_EFORK. */
 NART_API nart_res nart_rt_observe_stop(nart_rt *rt);
 
 /**
- * The time, in nanoseconds, within which so many per cent of all polls have ended since measuring
- * began: at most 6.25 % too long, never too short. 50 is the median, 100 the longest.
- * @return that time; 0 before the first poll; -EINVAL not within 0 .. 100; -EPERM not observed;
+ * A percentile of the durations of all polls since measuring began, in nanoseconds: 50 is the median, 100
+ * the maximum. It is up to 6.25 % too high, never too low.
+ * @return the duration; 0 before the first poll; -EINVAL not within 0 .. 100; -EPERM not observed;
  *   NART_EWRONGTHREAD, NART_EFORK.
  */
 NART_API nart_res nart_rt_poll_percentile(const nart_rt *rt, double percent);
 
 /**
- * How many polls have ended within `ns` nanoseconds since measuring began: a histogram, by asking for one
- * bound after another. Polls that took up to 6.25 % longer may be among them; a bound of a power of two,
- * less one, is exact.
- * @return how many; -EPERM not observed; -EINVAL without a runtime; NART_EWRONGTHREAD, NART_EFORK.
+ * The number of polls that took at most `ns` nanoseconds since measuring began. Calls with ascending bounds
+ * make a histogram. Polls that took up to 6.25 % longer may be included; 2^n - 1 is exact.
+ * @return the number; -EPERM not observed; -EINVAL without a runtime; NART_EWRONGTHREAD, NART_EFORK.
  */
 NART_API nart_res nart_rt_polls_within(const nart_rt *rt, int64_t ns);
 
 /**
- * For how long the poll that runs now has been running, by CLOCK_MONOTONIC: a monitoring thread asks
- * again and again, and knows by it of a poll that does not end.
- * @param name the name of its task's type; may be NULL. NULL is stored when the poll has just ended.
- * @return nanoseconds, at least 1; 0: none runs; -EINVAL no watchdog.
- * **Thread**: any; the runtime's thread is not disturbed.
+ * How long the present poll has been running, by CLOCK_MONOTONIC. A monitoring thread calls this
+ * periodically to find a poll that does not end.
+ * @param name receives the name of the task's type, or NULL if the poll has just ended; may be NULL.
+ * @return nanoseconds, at least 1; 0: no poll is running; -EINVAL no watchdog.
+ * **Thread**: any. It costs the runtime's thread nothing.
  */
 NART_API nart_res nart_watchdog_look(const nart_watchdog *w, const char **name);
 

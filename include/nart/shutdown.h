@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
  * @file nart/shutdown.h
- * Ending a runtime in good order: asking from any thread or by a signal, awaiting that in tasks,
- * running until nothing is left, and a deadline for all of it.
+ * Graceful shutdown of a runtime: request it from any thread or by a signal, await the request in tasks,
+ * run until no task is left, with a deadline for all of it.
  *
- * A runtime that has been asked to shut down takes no new tasks: spawns answer NART_ESHUTDOWN, those into
- * nurseries and task sets, too. A loop that tries a failed spawn again must end at this error. Tasks that
- * exist continue; those that serve for ever await the shutdown beside what they do, and end:
+ * A runtime that was asked to shut down accepts no new tasks: spawns, those into nurseries and task sets
+ * included, answer NART_ESHUTDOWN. A loop that retries failed spawns must stop at this error. Existing
+ * tasks continue; a task that serves for ever awaits the shutdown beside its work, and ends:
  *
  *     NART_AWAIT_ANY(which, r, nart_shutdown_await(cx, &c->waiter),
  *                    nart_tcp_accept(cx, &c->listener, &c->peer, NULL));
  *
- * When a listener closes, the system resets the connections that wait in its backlog.
+ * Closing a listener makes the system reset the connections in its backlog.
  *
  * A program that serves until SIGTERM; `server_type` is a task that ends as above:
  *
@@ -53,67 +53,67 @@
 extern "C" {
 #endif
 
-/** Asks the runtime to shut down. Again: no effect.
+/** Asks the runtime to shut down. A second request has no effect.
  *  @return 0; -EINVAL, NART_EWRONGTHREAD, NART_EFORK. **Thread**: the runtime's own. */
 NART_API nart_res nart_rt_shutdown(nart_rt *rt);
 
-/** Has it been asked to? **Thread**: the runtime's own. */
+/** Was the runtime asked to shut down? **Thread**: the runtime's own. */
 NART_API bool nart_rt_is_shutdown(const nart_rt *rt);
 
-/** The same from elsewhere; the loop is woken if it is parked. Again: no effect.
- *  @return 0; NART_ESTALE the runtime is gone, or an empty handle; NART_EFORK.
+/** Asks the runtime to shut down, from any thread. A parked loop is woken. A second request has no effect.
+ *  @return 0; NART_ESTALE the runtime was freed, or an empty handle; NART_EFORK.
  *  **Thread**: any, signal handlers included. **Cost**: as nart_waker_wake(). */
 NART_API nart_res nart_remote_shutdown(nart_remote remote);
 
-/** Waits until the runtime has been asked to shut down; any number of tasks may, each in a nart_waiter
- *  of its own.
- *  @return 0, from then on at once; -ECANCELED, -ETIMEDOUT; -EBUSY another task, or another
+/** Waits until the runtime is asked to shut down. Any number of tasks may wait, each in a nart_waiter of its
+ *  own.
+ *  @return 0 it was asked (from then on at once); -ECANCELED, -ETIMEDOUT; -EBUSY another task, or another
  *    operation, waits in `w`; NART_EDRIVER the task is not polled by a runtime's loop. */
 NART_API NART_MUST_USE nart_res nart_shutdown_await(nart_cx *cx, nart_waiter *w);
 
 /** What was left at the end of nart_rt_quiesce() or nart_rt_shutdown_within(). */
 typedef struct nart_rt_left {
-    size_t size;        /**< sizeof(nart_rt_left), set by the caller */
-    uint32_t tasks;     /**< have not ended */
-    uint32_t held;      /**< have ended, but a join handle keeps them */
-    uint32_t cancelled; /**< ended after they were asked to (nart_rt_shutdown_within() only) */
+    size_t size;    /**< sizeof(nart_rt_left), set by the caller */
+    uint32_t tasks; /**< tasks that have not ended */
+    uint32_t held;  /**< tasks that have ended, but are kept by a join handle */
+    uint32_t
+        cancelled; /**< tasks that ended after being cancelled (nart_rt_shutdown_within() only) */
 } nart_rt_left;
 
 #define NART_RT_LEFT_INIT NART__SIZED(nart_rt_left)
 
 /**
- * Runs, timers and descriptors included, until no task is left, for at most `ns` nanoseconds (0, or
- * less: one tick). What other threads have spawned until then is included. Cancels nothing.
+ * Runs the loop until no task is left, for at most `ns` nanoseconds (0 or less: one tick). Tasks spawned by
+ * other threads until then are included. Cancels no task.
  * @param left may be NULL.
- * @return 0; -ETIMEDOUT tasks are left, and each has been reported by name and source line (see
- *   nart_rt_opts); -EBUSY none runs any more, but some are kept by join handles; the errors of
+ * @return 0; -ETIMEDOUT tasks are left, and each was reported by name and source line (see
+ *   nart_rt_opts); -EBUSY all have ended, but some are kept by join handles; the errors of
  *   nart_rt_run(); NART_EABI.
  * **Thread**: the runtime's own.
  */
 NART_API nart_res nart_rt_quiesce(nart_rt *rt, int64_t ns, nart_rt_left *left);
 
 /**
- * The whole shutdown: asks (nart_rt_shutdown()), runs for at most `grace_ns` until all tasks have
- * ended; cancels those that have not, and runs for at most `unwind_ns` more.
- * @return as nart_rt_quiesce(). nart_rt_free() then drops what is left.
+ * The whole shutdown: calls nart_rt_shutdown() and runs for at most `grace_ns`, until all tasks have ended;
+ * cancels those that have not, and runs for at most `unwind_ns` more.
+ * @return as nart_rt_quiesce(). nart_rt_free() then drops the tasks that are left.
  * **Thread**: the runtime's own.
  */
 NART_API nart_res nart_rt_shutdown_within(nart_rt *rt, int64_t grace_ns, int64_t unwind_ns,
                                           nart_rt_left *left);
 
 /**
- * From here on this signal asks the runtime to shut down, whichever thread it is delivered to. What
- * the process did with the signal before is restored by nart_rt_shutdown_off() or nart_rt_free(); in
- * a child of fork by the latter. A program started by exec finds the signal at its default action,
- * also if it was ignored before.
- * @return 0; -EINVAL not a signal that can be caught; -EBUSY it belongs to a runtime already;
+ * Makes a signal ask the runtime to shut down, whichever thread it is delivered to. nart_rt_shutdown_off()
+ * or nart_rt_free() restores the former disposition; in a forked child, only nart_rt_free() does. A program
+ * started by exec finds the signal at its default action, also if it was ignored before.
+ * @return 0; -EINVAL not a signal that can be caught; -EBUSY a runtime owns it already;
  *   NART_EWRONGTHREAD, NART_EFORK.
  * **Thread**: the runtime's own.
  */
 NART_API NART_MUST_USE nart_res nart_rt_shutdown_on(nart_rt *rt, int signo);
 
-/** Restores what the process did with the signal. One that came before still asks for the shutdown.
- *  @return 0; NART_ESTALE the signal does not belong to this runtime; -EINVAL, NART_EWRONGTHREAD,
+/** Restores the former disposition. A signal delivered before still asks for the shutdown.
+ *  @return 0; NART_ESTALE the signal is not owned by this runtime; -EINVAL, NART_EWRONGTHREAD,
  *  NART_EFORK. **Thread**: the runtime's own. */
 NART_API nart_res nart_rt_shutdown_off(nart_rt *rt, int signo);
 
