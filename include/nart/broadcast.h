@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
  * @file nart/broadcast.h
- * Values from one sender to many receivers, which all get them: a **watch**, whose receivers see
- * the newest value, and a **broadcast**, whose receivers see each, as far as its ring reaches back.
+ * One sender, many receivers. The receivers of a **watch** see the newest value; those of a **broadcast** see
+ * every value, unless it was overwritten in the ring before they read it.
  *
- * Plain memory of one runtime's thread; values are copied in and out and have no destructor.
- * Sending never waits: several tasks may send with one handle. A block lives until the sender and
- * all receivers are closed, also after its runtime. All handles are zeroed = closed, are not
- * copied, and are moved with the move functions; closing is idempotent and takes NULL. They may be
- * uninitialised before they are opened. What waits also answers -ECANCELED, -ETIMEDOUT; -EBUSY:
- * another task waits in this handle; NART_EDRIVER: tasks of another runtime wait for the sender, or
- * the task's driver moves it between threads; -EPERM outside of a poll.
+ * All of it is plain memory of one runtime's thread. Values are copied in and out and have no destructor.
+ * Sending never waits; several tasks may send with one handle. The memory is freed when the sender and all
+ * receivers are closed, which may be after the runtime. A zeroed handle is closed; a handle need not be
+ * initialised before it is opened. Do not copy handles; move them with the move functions. Closing is
+ * idempotent and accepts NULL. Operations that wait also answer -ECANCELED; -ETIMEDOUT; -EBUSY another task
+ * waits in this handle; NART_EDRIVER tasks of another runtime wait for the sender, or the task's driver moves
+ * it between threads; -EPERM outside of a poll.
  *
  * A task that follows the newest value, until the sender closes:
  *
@@ -21,8 +21,7 @@
  *         apply(&f->limits);
  *     }
  *
- * **Thread**, everything here: the runtime's own. **Cost**: sending is a copy and O(tasks that
- * wait).
+ * **Thread** of all functions: the runtime's own. **Cost**: sending is a copy and O(tasks that wait).
  */
 #ifndef NART_BROADCAST_H
 #define NART_BROADCAST_H
@@ -35,11 +34,11 @@ extern "C" {
 
 struct nart__bcast;
 
-/* What a receiver is, of either kind. */
+/* Private: a receiver of either kind. */
 typedef struct nart__bcast_rx {
     nart__wait wait;
     struct nart__bcast *bcast;
-    uint64_t pos; /* values that it has done with, counted from the first that was sent */
+    uint64_t pos; /* values read or lost so far */
 } nart__bcast_rx;
 
 #define NART_BROADCAST_MAX_ELEM 65536u                  /**< bytes per value at most */
@@ -58,8 +57,8 @@ typedef struct nart_watch_rx {
 } nart_watch_rx;
 
 /**
- * Opens a watch of values of `size` bytes, of which `initial` is the first; the receiver has seen
- * it.
+ * Opens a watch of values of `size` bytes. Its first value is `initial`, which counts as seen by the
+ * receiver.
  * @return 0; -EINVAL something is missing, or a size of 0; -EOVERFLOW a size above
  *   NART_BROADCAST_MAX_ELEM; -ENOMEM; NART_EWRONGTHREAD, NART_EFORK. On an error both are closed.
  * **Cost**: one allocation.
@@ -70,21 +69,21 @@ NART_API NART_MUST_USE nart_res nart_watch_open(nart_rt *rt, size_t size, const 
 /** Replaces the value. @return >= 0: the number of receivers; NART_ECLOSED this handle. */
 NART_API nart_res nart_watch_send(nart_watch_tx *tx, const void *value);
 
-/** Another receiver, which has seen the present value. @return 0; NART_ECLOSED this handle. */
+/** Opens another receiver, for which the present value counts as seen. @return 0; NART_ECLOSED this handle. */
 NART_API NART_MUST_USE nart_res nart_watch_subscribe(const nart_watch_tx *tx, nart_watch_rx *out);
 
-/** Another receiver, which has seen what this one has. @return 0; NART_ECLOSED this handle. */
+/** Opens another receiver, which has seen the same as this one. @return 0; NART_ECLOSED this handle. */
 NART_API NART_MUST_USE nart_res nart_watch_clone(const nart_watch_rx *rx, nart_watch_rx *out);
 
-/** Copies the present value, which is seen then; also when the sender has closed. @return 0;
- *  NART_ECLOSED this handle. */
+/** Copies the present value and marks it as seen, also after the sender has closed. @return 0; NART_ECLOSED
+ *  this handle. */
 NART_API nart_res nart_watch_get(nart_watch_rx *rx, void *value);
 
 /** Is there a value that this receiver has not seen? */
 NART_API bool nart_watch_has_changed(const nart_watch_rx *rx);
 
-/** Waits for a value that this receiver has not seen, and copies it; of several the newest.
- *  @return 0; NART_ECLOSED all has been seen, and the sender has closed, or this handle. */
+/** Waits for a value that this receiver has not seen, and copies the newest.
+ *  @return 0; NART_ECLOSED there is no unseen value and the sender has closed, or this handle is closed. */
 NART_API NART_MUST_USE nart_res nart_watch_changed(nart_cx *cx, nart_watch_rx *rx, void *value);
 
 /** A task that waits in the receiver that is closed is woken and finds NART_ECLOSED. */
@@ -118,26 +117,27 @@ typedef struct nart_broadcast_rx {
 NART_API NART_MUST_USE nart_res nart_broadcast_open(nart_rt *rt, size_t elem, size_t capacity,
                                                     nart_broadcast_tx *tx, nart_broadcast_rx *rx);
 
-/** Sends to all receivers there are, in the place of the oldest value. @return >= 0: their number;
+/** Sends to all present receivers; overwrites the oldest value. @return >= 0: the number of receivers;
  *  NART_ECLOSED this handle. */
 NART_API nart_res nart_broadcast_send(nart_broadcast_tx *tx, const void *value);
 
-/** Another receiver, for what is sent from now on. @return 0; NART_ECLOSED this handle. */
+/** Opens another receiver, for values sent from now on. @return 0; NART_ECLOSED this handle. */
 NART_API NART_MUST_USE nart_res nart_broadcast_subscribe(const nart_broadcast_tx *tx,
                                                          nart_broadcast_rx *out);
 
-/** Another receiver, for what this one has not received. @return 0; NART_ECLOSED this handle. */
+/** Opens another receiver, for the values that this one has not received. @return 0; NART_ECLOSED this
+ *  handle. */
 NART_API NART_MUST_USE nart_res nart_broadcast_clone(const nart_broadcast_rx *rx,
                                                      nart_broadcast_rx *out);
 
-/** Values that the receiver has not received, lost ones included. */
+/** The number of values that the receiver has not received, lost ones included. */
 NART_API uint64_t nart_broadcast_len(const nart_broadcast_rx *rx);
 
 /**
- * Receives the next value, waiting for it.
- * @return 0; NART_ELAGGED the receiver was too slow: `*lost` (may be NULL) values have been
- *   replaced before it came, and the next call answers the oldest that is left; NART_ECLOSED all
- *   has been received, and the sender has closed, or this handle; see above.
+ * Waits for the next value and receives it.
+ * @return 0; NART_ELAGGED the receiver lagged: `*lost` (may be NULL) values were overwritten before it read
+ *   them, and the next call receives the oldest that is left; NART_ECLOSED all values were received and the
+ *   sender has closed, or this handle is closed; see above.
  */
 NART_API NART_MUST_USE nart_res nart_broadcast_recv(nart_cx *cx, nart_broadcast_rx *rx, void *value,
                                                     uint64_t *lost);

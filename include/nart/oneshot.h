@@ -9,13 +9,13 @@
  * |                     |                 |                        | instruction for each end    |
  * | nart_oneshot_link() | the receiver's  | memory of the caller's | some stores                 |
  *
- * The ends are zeroed = closed, and so they are after the value has been sent or received. They may be
- * uninitialised before they are opened. They are not copied, and are moved with the move functions; those
- * of nart_oneshot_open() also within a frame that is spawned, or a value that is sent: see
- * NART_TASK_TYPED in nart/rt.h. Closing is idempotent and takes NULL; each end
- * must be closed, or have sent or received, before its storage ends. Both may outlive the runtime.
+ * A zeroed end is closed; so is an end after it has sent or received. An end need not be initialised before
+ * it is opened. Do not copy ends; move them with the move functions. Ends of nart_oneshot_open() may also be
+ * moved inside a frame that is spawned or a value that is sent: see NART_TASK_TYPED in nart/rt.h. Closing is
+ * idempotent and accepts NULL. Each end must have sent, received or been closed before its storage ends.
+ * Both may outlive the runtime.
  *
- * The task that asks; the one that answers calls `nart_oneshot_send(tx, &value)`:
+ * A task that asks. The task that answers calls `nart_oneshot_send(tx, &value)`:
  *
  *     r = nart_oneshot_link(&f->answer, sizeof f->answer, NULL, &f->tx, &f->rx);
  *     if (r == 0)
@@ -23,10 +23,10 @@
  *     if (r == 0)
  *         NART_AWAIT(r, nart_oneshot_recv(cx, &f->rx, &f->answer));
  *
- * Only a task waits in a receiver. A plain thread that asks has two ways: a runtime of its own, and
- * nart_block_on() with a task that asks and waits; or, in place of the oneshot, an SPSC channel of capacity
- * 1. The loop's thread opens that, binds the receiver to no runtime by nart_rx_bind(), and hands it to the
- * thread, which calls nart_recv_blocking().
+ * Only tasks can wait in a receiver. A thread without a loop that asks has two ways. It makes a runtime of
+ * its own and calls nart_block_on() with a task that asks and waits. Or it uses an SPSC channel of capacity 1
+ * instead: the loop's thread opens it, binds the receiver to no runtime with nart_rx_bind(), and passes it
+ * to the thread, which calls nart_recv_blocking().
  */
 #ifndef NART_ONESHOT_H
 #define NART_ONESHOT_H
@@ -45,35 +45,35 @@ struct nart_oneshot_rx;
 /** The sender. */
 typedef struct nart_oneshot_tx {
     struct nart__oneshot *shared; /* any thread */
-    struct nart_oneshot_rx *rx;   /* linked: the other end, while that is open */
+    struct nart_oneshot_rx *rx;   /* linked: the other end, while it is open */
 } nart_oneshot_tx;
 
 /** The receiver. */
 typedef struct nart_oneshot_rx {
     nart__wait wait;
     struct nart__oneshot *shared;
-    nart_oneshot_tx *tx; /* linked: the other end, while that is open */
-    void *slot;          /* linked: where the value goes */
+    nart_oneshot_tx *tx; /* linked: the other end, while it is open */
+    void *slot;          /* linked: receives the value */
     size_t size;
     void (*drop_value)(void *value);
     uint64_t sent; /* linked: the value is in the slot */
 } nart_oneshot_rx;
 
 /**
- * Opens both ends for a value of `size` bytes, which may be 0. `drop_value` (may be NULL) is the
- * destructor of a value that was sent and is not received: called on the receiver's thread.
+ * Opens both ends for a value of `size` bytes, which may be 0. `drop_value` (may be NULL) destroys a value
+ * that was sent and is not received; it runs on the receiver's thread.
  * @return 0; -EINVAL an end is missing; -EOVERFLOW a size above NART_ONESHOT_MAX_SIZE; -ENOMEM;
  *   NART_EWRONGTHREAD, NART_EFORK. On an error both ends are closed.
- * **Ownership**: the block is from the allocator of `rt`, and freed on the thread of the end that
- * is the last. **Thread**: that of `rt`; each end may then be used by any one thread.
+ * **Ownership**: the block is from the allocator of `rt` and freed on the thread of the last end.
+ * **Thread**: that of `rt`; each end may then be used by any one thread.
  */
 NART_API NART_MUST_USE nart_res nart_oneshot_open(nart_rt *rt, size_t size,
                                                   void (*drop_value)(void *value),
                                                   nart_oneshot_tx *tx, nart_oneshot_rx *rx);
 
-/** The same between tasks of one thread, without a block: the value goes to `slot`, which is the
- *  caller's and stays there until the receiver is closed. Not for tasks that a driver moves between
- *  threads. @return 0; -EINVAL an end is missing, or the slot of a size that is not 0.
+/** Opens both ends for tasks of one thread, without an allocation: the value is written to `slot`, which
+ *  the caller keeps alive until the receiver is closed. Not for tasks that a driver moves between threads.
+ *  @return 0; -EINVAL an end is missing, or there is no slot and `size` is not 0.
  *  **Thread**: both ends belong to the caller's. */
 NART_API NART_MUST_USE nart_res nart_oneshot_link(void *slot, size_t size,
                                                   void (*drop_value)(void *value),
@@ -83,21 +83,21 @@ NART_API NART_MUST_USE nart_res nart_oneshot_link(void *slot, size_t size,
  *  end, has closed: the value stays the caller's. **Thread**: the sender's. */
 NART_API NART_MUST_USE nart_res nart_oneshot_send(nart_oneshot_tx *tx, const void *value);
 
-/** Waits for the value, copies it to `value` and closes this end. A copy to the slot of linked ends
- *  itself costs nothing.
+/** Waits for the value, copies it to `value` and closes this end. If `value` is the slot of linked ends,
+ *  nothing is copied.
  *  @return 0; NART_ECLOSED the sender has closed without a value, or this end has; -EBUSY another
  *  task waits in it; -ECANCELED, -ETIMEDOUT: nothing was taken; NART_EDRIVER linked ends, and a
  *  driver that moves the task between threads. **Thread**: the receiver's. */
 NART_API NART_MUST_USE nart_res nart_oneshot_recv(nart_cx *cx, nart_oneshot_rx *rx, void *value);
 
-/** The same without waiting. @return 0; -EAGAIN; NART_ECLOSED. */
+/** Receives without waiting. @return 0; -EAGAIN; NART_ECLOSED. */
 NART_API NART_MUST_USE nart_res nart_oneshot_try_recv(nart_oneshot_rx *rx, void *value);
 
 /** Has the receiver closed? True for a closed end. **Thread**: the sender's. */
 NART_API bool nart_oneshot_tx_is_closed(const nart_oneshot_tx *tx);
 
-/** Closes an end: a receiver that waits finds NART_ECLOSED, a sender at its send, and a task that
- *  waits in the end that is closed is woken. **Thread**: the end's own. */
+/** Closes an end. The other end then answers NART_ECLOSED: a receiver that waits at once, a sender when it
+ *  sends. A task that waits in the closed end itself is woken. **Thread**: the end's own. */
 NART_API void nart_oneshot_tx_close(nart_oneshot_tx *tx);
 NART_API void nart_oneshot_rx_close(nart_oneshot_rx *rx);
 
