@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* echo.c: an echo server that closes connections which are silent for five seconds.
+/* echo.c: an echo server that closes connections that send nothing for five seconds.
  *
  *   echo 127.0.0.1:7000      serves until Ctrl-C
  *   echo                     serves a client of its own, and ends */
@@ -71,7 +71,7 @@ static nart_res server_run(nart_cx *cx, void *frame)
         nart_tcp_close(&s->accepted);
         if (r == NART_ESHUTDOWN)
             break;
-        /* no descriptor, or no slot: refuse, and give others time to end */
+        /* out of descriptors or slots: refuse, and wait until others have ended */
         NART_AWAIT(r, nart_sleep(cx, &s->pause, 10 * NART_MS));
         if (r < 0)
             break;
@@ -147,6 +147,6 @@ int main(int argc, char **argv)
         r = nart_block_on(rt, &client_type, &client, &answer);
     if (r < 0 || answer < 0)
         fprintf(stderr, "echo: %s\n", nart_strerror(r < 0 ? r : answer));
-    nart_rt_free(rt); /* ends the server and what is left of its connections */
+    nart_rt_free(rt); /* ends the server and its connections */
     return r < 0 || answer < 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* join.c: a task spawns others, awaits their ends and reads what they left in their frames. */
+/* join.c: a task spawns others, joins them and reads their results from their frames. */
 #include <nart/nart.h>
 
 #include <stdio.h>
@@ -46,7 +46,7 @@ static nart_res sum_run(nart_cx *cx, void *frame)
     NART_END(r < 0 ? r : s->total);
 }
 
-/* Frees what the children left, also when this task was cancelled half way. */
+/* Releases the children, also if this task was cancelled before it joined them all. */
 static void sum_drop(void *frame)
 {
     struct sum *s = frame;

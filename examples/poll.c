@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* poll.c: a poll function written by hand, and an operation of one's own, without co.h.
+/* poll.c: a poll function written by hand, and an operation written by the user, without co.h.
  *
- * The operation waits for a bell that any thread may ring. It shows the shape that every operation
- * has: enter, try, leave a waker, try again, park. */
+ * The operation waits for a bell that any thread may ring. Every operation has
+ * this shape: enter, try, register a waker, try again, park. */
 #include <nart/nart.h>
 
 #include <pthread.h>
@@ -10,8 +10,8 @@
 #include <stdio.h>
 
 /* A bell with one listener. `rung` and `waker` are two words, and each side writes one before it
- * reads the other; sequentially consistent accesses are what makes that right. (nart's own
- * channels do it with one word.) */
+ * reads the other; that needs sequentially consistent accesses. (nart's own channels
+ * use one word.) */
 struct bell {
     atomic_bool rung;
     _Atomic(uintptr_t) waker;
@@ -42,7 +42,7 @@ struct listener {
     int64_t deadline;
 };
 
-/* Everything that lasts is in the frame; a poll may come for no reason. */
+/* All state is in the frame; a poll may be spurious. */
 static nart_res listener_poll(nart_cx *cx, void *frame)
 {
     struct listener *l = frame;
@@ -62,7 +62,7 @@ static nart_res listener_poll(nart_cx *cx, void *frame)
 
 static const nart_task_type listener_type = NART_TASK_TYPE(struct listener, listener_poll, NULL);
 
-/* Rings until it is told to stop: several rings may be heard as one. */
+/* Rings until it is asked to stop: several rings may be merged into one. */
 struct ringer {
     struct bell *bell;
     atomic_bool stop;
@@ -90,6 +90,6 @@ int main(void)
     r = nart_block_on(rt, &listener_type, &(struct listener){ .bell = &bell }, &answer);
     atomic_store(&ringer.stop, true);
     pthread_join(thread, NULL);
-    nart_rt_free(rt); /* wakers that are left are harmless */
+    nart_rt_free(rt); /* remaining wakers are harmless */
     return r == 0 && answer == 0 ? 0 : 1;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* race.c: the first of several operations wins, and the losers lose nothing: what a receive would
- * have taken is still in the channel, a body keeps its place or is told to unwind. */
+/* race.c: the first of several operations wins, and the losers lose nothing: a value stays in its
+ * channel, and a body keeps its position or is told to unwind. */
 #include <nart/nart.h>
 
 #include <inttypes.h>
@@ -47,7 +47,7 @@ struct consumer {
     int ticks, which;
 };
 
-/* Numbers as they come, and a tick after each 2 ms without one. */
+/* Numbers as they arrive, and a tick after each 2 ms without one. */
 static nart_res consumer_run(nart_cx *cx, void *frame)
 {
     struct consumer *c = frame;

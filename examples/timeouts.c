@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* timeouts.c: deadlines nest. A body with a deadline of its own runs under its caller's; whichever
- * comes first ends the wait, and each level learns what concerns it.
+/* timeouts.c: deadlines nest. A body with a deadline of its own runs under its caller's; the earlier
+ * one ends the wait, and each level gets the error of its own deadline.
  *
  * The caller gets -ETIMEDOUT in the second case and in the third one. A step whose caller has to tell the
  * two apart answers something else when its own limit has passed. */
@@ -13,7 +13,7 @@ struct step {
     nart_timer timer;
 };
 
-/* Works for `work` ns, but gives up after `limit`. Under an earlier deadline of the caller the sleep
+/* Works for `work` ns, but for `limit` at most. Under an earlier deadline of the caller the sleep
  * answers -ECANCELED instead, and the body unwinds. */
 static nart_res step(nart_cx *cx, struct step *s, int64_t work, int64_t limit)
 {

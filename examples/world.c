@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* world.c: tasks measure, and two handlers of a world take what they measured: each names what it
- * reads and what it writes, and what it does not name it cannot touch. */
+/* world.c: tasks measure, and two handlers of a world process the readings. Each handler names what
+ * it reads and writes, and can reach nothing else. */
 #include <nart/nart.h>
 
 #include <stdio.h>
@@ -150,7 +150,8 @@ static nart_res start(nart_rt *rt, nart_world *world)
     r = reading_open(rt, NART_CHAN_LOCAL, 4, &falling.tx, &k->rx);
     for (int i = 0; i < 2 && r == 0; i++)
         r = nart_handler_init(&k->handlers[i], world, types[i]);
-    nart_rt_spawn_commit(rt, k, NULL); /* what failed is dropped with the runtime */
+    nart_rt_spawn_commit(rt, k,
+                         NULL); /* tasks that were not spawned are dropped with the runtime */
     if (r == 0)
         r = nart_rt_spawn(rt, &sensor_type, &falling, NULL);
     if (r < 0)

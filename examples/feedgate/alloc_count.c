@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* alloc_count.c: counts the allocations of each thread, by standing in front of the C library's
- * allocator. Rust's allocations come here as well. Under a sanitizer the allocator is the
+/* alloc_count.c: counts the allocations of each thread, by replacing the C library's
+ * allocator functions. Rust's allocations are counted, too. Under a sanitizer the allocator is the
  * sanitizer's, and nothing is counted. */
 #include <errno.h>
 #include <malloc.h>

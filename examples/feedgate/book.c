@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* book.c: order books by price level: a quantity per price, and where the best one is. Finding the
- * next best after the best has gone is a scan, of a few levels as a rule and FEED_LEVELS at most. */
+/* book.c: order books by price level: a quantity per price, and the index of the best. Finding the
+ * next best after the best was removed is a scan, of a few levels as a rule and FEED_LEVELS at most. */
 #include "book.h"
 
 #include <string.h>

@@ -15,8 +15,8 @@ struct book_side {
 struct book {
     struct book_side sides[FEED_INSTRUMENTS][2];
     uint64_t seq;  /* of the last message applied */
-    uint64_t lost; /* sequences that were jumped over */
-    uint64_t late; /* sequences that came again or out of order; not applied */
+    uint64_t lost; /* sequences that were skipped */
+    uint64_t late; /* duplicate or reordered sequences; not applied */
 };
 
 void book_init(struct book *b);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* cold.c: the cold path: reference prices by HTTP, and snapshots of the books written by the blocking
- * pool. Both are operations of tokio that tasks of the loop await; neither holds it up. */
+ * pool. Both are operations of tokio that tasks of the loop await; neither blocks it. */
 #include "gate.h"
 
 #include <unistd.h>
@@ -35,7 +35,7 @@ static nart_res fetch_begin(struct fetcher *f)
 }
 
 /* To the end of the messages, and until each fault was met: requests that time out on a busy machine
- * may not have reached the server, so they say nothing. */
+ * may not have reached the server, so they do not count. */
 static bool fetch_more(const struct gate *g)
 {
     if (!g->closing)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* feed.h: what travels: the generator's datagrams, how far the gateway has come, and the stream to
+/* feed.h: the messages: the generator's datagrams, the gateway's progress, and the stream to
  * subscribers. Native byte order, because both ends are on one machine here. */
 #ifndef FEEDGATE_FEED_H
 #define FEEDGATE_FEED_H
@@ -16,7 +16,7 @@ enum {
 
 enum { FEED_BID, FEED_ASK };
 
-/* At this price there are so many now; 0: none. */
+/* The new quantity at a price; 0: none. */
 struct feed_message {
     uint64_t seq; /* from 1, without gaps */
     uint32_t qty;
@@ -40,7 +40,7 @@ struct feed_progress {
 
 /* Best bid and ask of an instrument, as subscribers get it. */
 struct feed_top {
-    uint64_t seq; /* of the message that made it so */
+    uint64_t seq; /* of the message that changed it */
     uint32_t bid_qty, ask_qty;
     uint16_t instrument; /* FEED_INSTRUMENTS: no instrument, seq is the book's last one */
     uint8_t bid, ask;

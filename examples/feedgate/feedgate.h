@@ -24,7 +24,7 @@ struct options {
 /* `self`: the program to start for the other roles. The functions answer an exit status. */
 int gateway_main(const struct options *o, char *self);
 
-/* `window`: so many messages may be on their way to the gateway. */
+/* `window`: the number of messages that may be in flight to the gateway. */
 int generator_main(const char *to, uint64_t rate, int64_t duration, uint64_t window);
 
 int subscriber_main(const char *to, int count);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* gate.h: what the tasks of the gateway share. They run on one thread, so plain memory will do.
+/* gate.h: what the tasks of the gateway share. They run on one thread, so plain memory is enough.
  *
  *   generator --UDP--> market --channel--> publisher --tokens--> connections --TCP--> subscribers
  *                        | book
@@ -44,7 +44,7 @@ struct gate {
     nart_udp_msg msgs[GATE_PACKETS];
     struct feed_packet packets[GATE_PACKETS];
     struct book book;
-    uint64_t window, told;        /* how far the generator may be ahead; what it was told last */
+    uint64_t window, told; /* how far the generator may be ahead; the progress it was sent last */
     uint64_t messages, last_sent; /* last_sent: what the generator says it sent */
     bool dirty[FEED_INSTRUMENTS]; /* the top changed while the channel was full */
     struct histogram since_arrival, since_sent;
@@ -54,14 +54,14 @@ struct gate {
     nart_tcp_listener listener;
     struct feed_top table[GATE_TABLE]; /* the last top of each instrument; then the book's end */
     uint32_t version[GATE_TABLE];
-    nart_tx wake[GATE_SUBSCRIBERS]; /* a token: there is news */
+    nart_tx wake[GATE_SUBSCRIBERS]; /* a token: new tops are available */
     int connected;
 
     /* cold path */
     char base_url[64];
     bool closing; /* the feed has ended: no new cold operations, when there were enough */
     struct cold fetched, saved;
-    struct book snapshot; /* being written; not touched until that is done */
+    struct book snapshot; /* being written; unchanged until that has ended */
     FILE *snapshot_file;
 
     /* supervisor */
@@ -69,7 +69,7 @@ struct gate {
     int failed;     /* tasks that ended with an error */
 };
 
-/* Tells the generator how far the feed has come. */
+/* Sends the generator the progress of the feed. */
 void gate_tell(struct gate *g);
 
 /* ---- frames: each task holds what it must release ---- */

@@ -10,7 +10,7 @@
 #define RECEIVE_BUFFER (8 << 20) /* bytes */
 #define DATAGRAM_COST 2048       /* bytes of it for one datagram, with what the kernel adds */
 
-static struct gate gate; /* large, and there is one */
+static struct gate gate; /* large, and there is only one */
 
 /* The loop gets the last CPU for itself when there are several; the bridge's threads then keep off
  * it. */
@@ -42,7 +42,7 @@ static nart_res open_udp(struct gate *g, const nart_addr *any)
     if (r < 0)
         return r;
     int fd = (int)nart_udp_fd(&g->udp);
-    /* Beyond the system's limit, for who may. */
+    /* Above the system's limit, if privileged. */
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes);
     if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &len) < 0)
         return -errno;
@@ -147,7 +147,7 @@ static nart_res run(struct gate *g, struct result *res)
     return r < 0 ? complain("the run was broken off", r) : 0;
 }
 
-/* What the processes have to say at their end. The gateway's sockets are closed by now. */
+/* Collects the reports of the processes. The gateway's sockets are closed by now. */
 static void end_processes(struct gate *g, struct result *res)
 {
     char line[96];

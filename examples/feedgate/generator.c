@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* generator.c: the process that sends the feed, sequenced datagrams at a steady rate.
  *
- * Every 100 us it sends what has become due. It offers what the machine carries: time in which
- * it was not run counts up to 5 ms, and no more messages are on their way than the gateway's receive
- * buffer holds (the gateway says through standard input how far it has come). What is not offered is
- * not made up for. The end is told by some empty datagrams with the last sequence. */
+ * Every 100 us it sends the messages that are due. It adapts to the machine: time in which it did not
+ * run counts up to 5 ms, and no more messages are in flight than the gateway's receive buffer holds (the
+ * gateway reports its progress through standard input). Messages beyond that are not sent later. Some
+ * empty datagrams with the last sequence mark the end. */
 #include "feed.h"
 #include "feedgate.h"
 
@@ -69,7 +69,7 @@ static void stamp(size_t i, uint32_t count)
     msgs[i].len = sizeof packets[i];
 }
 
-/* Puts so many messages into datagrams. The number of datagrams. */
+/* Packs the messages into datagrams. Answers the number of datagrams. */
 static size_t fill(struct generator *g, uint64_t count)
 {
     size_t n = 0;
@@ -98,7 +98,7 @@ static uint64_t due(struct generator *g, int64_t now)
     return n < AT_ONCE ? n : AT_ONCE;
 }
 
-/* Awaits news of the gateway's progress. 0: its end. */
+/* Awaits a report of the gateway's progress. 0: the gateway has ended. */
 static nart_res progress_await(nart_cx *cx, struct generator *g)
 {
     for (;;) {
@@ -141,7 +141,7 @@ static nart_res generator_run(nart_cx *cx, void *frame)
             NART_AWAIT(r, nart_sleep(cx, &g->timer, 10 * NART_MS));
     }
     printf("sent %" PRIu64 "\n", g->seq);
-    NART_END(r == -ECONNREFUSED ? 0 : r); /* the gateway has heard enough, and gone */
+    NART_END(r == -ECONNREFUSED ? 0 : r); /* the gateway has received the end and closed */
 }
 
 static void generator_drop(void *frame)

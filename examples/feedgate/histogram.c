@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* histogram.c: reading what histogram.h collects. */
+/* histogram.c: percentiles and the printed form of a histogram. */
 #include "histogram.h"
 
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* histogram.h: how often which latency, to about 3 %: 32 buckets for each power of two. */
+/* histogram.h: a histogram of latencies, to about 3 %: 32 buckets for each power of two. */
 #ifndef FEEDGATE_HISTOGRAM_H
 #define FEEDGATE_HISTOGRAM_H
 

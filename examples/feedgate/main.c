@@ -5,7 +5,7 @@
  *
  * Starts a generator that sends sequenced UDP datagrams, a price server that fails at times, and a
  * process of subscribers; keeps order books of the feed, serves the tops to the subscribers, fetches
- * prices and writes snapshots meanwhile; and tells what it cost. The exit status is 0 when every check
+ * prices and writes snapshots meanwhile; and reports the latencies. The exit status is 0 when every check
  * of the report holds. PROGRAM prints its port first and ends when its standard input closes. */
 #include "feedgate.h"
 

@@ -2,7 +2,7 @@
 /* market.c: the hot task. Datagrams in batches, the books, the tops that changed into a channel.
  *
  * It never waits for the publisher: when the channel is full the instrument is marked and its newest
- * top follows later. Only at the end does it wait, so that nothing is left behind. */
+ * top follows later. It waits only at the end, so that no top is lost. */
 #include "gate.h"
 
 #include <unistd.h>
@@ -12,7 +12,7 @@ void gate_tell(struct gate *g)
     struct feed_progress p = { .seq = g->book.seq };
 
     g->told = p.seq;
-    /* The pipe takes it at once, or the generator has ended, which the supervisor sees. */
+    /* The pipe has room, or the generator has ended, which the supervisor sees. */
     ssize_t n = write(g->generator.in, &p, sizeof p);
     (void)n;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* process.h: child processes with pipes to their standard input and output. They are told to end by
- * closing their input, also by the end of this process. */
+/* process.h: child processes with pipes to their standard input and output. Closing their
+ * input ends them; so does the end of this process. */
 #ifndef FEEDGATE_PROCESS_H
 #define FEEDGATE_PROCESS_H
 
@@ -21,7 +21,7 @@ struct process {
 /* Starts argv[0], in a process group of its own: Ctrl-C at the terminal is not for it. 0 or -errno. */
 int process_start(struct process *p, char *const argv[]);
 
-/* Reads its output up to a newline or the end, without the newline. False when there is nothing. */
+/* Reads its output up to a newline or the end, without the newline. False at the end. */
 bool process_line(struct process *p, char *line, size_t size);
 
 void process_close_input(struct process *p);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* publish.c: tops to subscribers. The publisher keeps the last top of each instrument and tells the
- * connections by a token that there is news; a connection sends what is newer than what it has sent,
- * once a millisecond at most. So a slow subscriber gets fewer tops, each the newest, and delays
- * nobody, and the hot task finds the loop free. */
+/* publish.c: tops to subscribers. The publisher keeps the last top of each instrument and wakes the
+ * connections by a token; a connection sends the tops that have changed since its last send, once a
+ * millisecond at most. So a slow subscriber gets fewer tops, each the newest; it delays neither the
+ * other subscribers nor the hot task. */
 #include "gate.h"
 
 #define SEND_EVERY NART_MS
@@ -22,7 +22,7 @@ struct connection {
     struct feed_top out[GATE_TABLE];
 };
 
-/* What is newer than what was sent, into out; its bytes. */
+/* Copies the tops that have changed since the last send to `out`; answers the bytes. */
 static size_t collect(struct connection *c)
 {
     size_t n = 0;
@@ -45,7 +45,7 @@ static nart_res connection_run(nart_cx *cx, void *frame)
     NART_BEGIN(cx, &c->co);
     while (!c->last_round && r >= 0) {
         NART_AWAIT(r, token_recv(cx, &c->wake, &token));
-        c->last_round = r == NART_ECLOSED; /* the publisher has ended: what is left, and goodbye */
+        c->last_round = r == NART_ECLOSED; /* the publisher has ended: send the rest and close */
         if (r < 0 && !c->last_round)
             break;
         c->len = collect(c);
@@ -115,7 +115,7 @@ static void publish(struct gate *g, const struct feed_top *t)
     g->version[t->instrument]++;
     for (int i = 0; i < g->connected; i++) {
         nart_res r = token_try_send(&g->wake[i], 0);
-        (void)r; /* full: it has been told; closed: the subscriber has gone */
+        (void)r; /* full: a token is pending; closed: the subscriber has disconnected */
     }
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* report.c: the table at the end, and the checks on which the exit status stands. */
+/* report.c: the table at the end, and the checks that decide the exit status. */
 #include "report.h"
 
 static uint64_t failures(const struct cold *c)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* report.h: what the run has come to. */
+/* report.h: the results of a run. */
 #ifndef FEEDGATE_REPORT_H
 #define FEEDGATE_REPORT_H
 
@@ -10,7 +10,7 @@ enum { FAULTS = 4 };
 struct result {
     nart_tokio_report tokio;
     uint64_t last[GATE_SUBSCRIBERS]; /* each subscriber's last sequence */
-    int subscribers;                 /* who told it */
+    int subscribers;                 /* that reported one */
     uint64_t faults[FAULTS]; /* how often the price server was slow, refused, reset, stalled */
     bool processes_ok;
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* subscriber.c: a process with some subscribers: each reads tops until the gateway closes, checks that
- * every instrument's sequence only grows, and says which sequence came last. */
+ * every instrument's sequence only grows, and reports the last sequence. */
 #include "feed.h"
 #include "feedgate.h"
 
@@ -16,7 +16,7 @@ struct subscriber {
     struct feed_top buf[ROOM];
 };
 
-/* Takes in whole tops, keeps the rest for the next read. False when one goes back in time. */
+/* Processes whole tops and keeps the rest for the next read. False if a sequence decreases. */
 static bool take(struct subscriber *s)
 {
     size_t n = s->have / sizeof *s->buf;

@@ -3,9 +3,9 @@
  *
  *  1. Awaits the subscribers, starts the other tasks, tells the generator to begin.
  *  2. Prints a line each second. Ctrl-C closes the generator's input, which ends the feed early.
- *  3. The end of the feed ends the market, that one its channel and so the publisher, that one the
- *     tokens and so the connections. All are awaited one after another: nothing is cut off. Only when
- *     the generator has died without a farewell is the market cancelled.
+ *  3. The end of the feed ends the market task, which closes its channel; that ends the publisher, which
+ *     closes the tokens; that ends the connections. All are joined one after another, so nothing is cut
+ *     off. The market task is cancelled only if the generator has died without sending the end.
  *  4. Shuts the bridge down. */
 #include "gate.h"
 
@@ -13,10 +13,10 @@
 #include <signal.h>
 #include <stdatomic.h>
 
-#define PATIENCE (5 * NART_SEC) /* with a market that awaits a farewell */
+#define PATIENCE (5 * NART_SEC) /* with a market task that awaits the end of the feed */
 #define SHUTDOWN (10 * NART_SEC)
 
-/* Who is joined. */
+/* The tasks that are joined. */
 enum {
     MARKET,
     PUBLISHER,
@@ -30,7 +30,7 @@ struct supervisor {
     nart_co co, phase;
     struct gate *g;
     struct acceptor acceptor;
-    nart_fd generator, subscribers; /* their outputs: something to read is their end */
+    nart_fd generator, subscribers; /* their outputs: readable when they end */
     nart_join joins[JOINS];
     nart_timer timer;
     nart_tokio_op ending;
@@ -65,7 +65,7 @@ static nart_res interrupt_await(nart_cx *cx)
     return nart_op_park(cx);
 }
 
-/* A second Ctrl-C ends the program as it stands. */
+/* A second Ctrl-C ends the program at once. */
 static void watch_interrupts(void)
 {
     struct sigaction once = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND };
@@ -103,7 +103,7 @@ static nart_res start_tasks(nart_cx *cx, struct supervisor *s)
     return r;
 }
 
-/* Awaits that there is something to read, or the end. */
+/* Awaits output, or its end. */
 static nart_res output_await(nart_cx *cx, nart_fd *h, int fd)
 {
     struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -160,7 +160,7 @@ static void print_line(struct supervisor *s)
     s->messages = g->messages;
 }
 
-/* Until the generator has nothing more to send. */
+/* Waits until the generator has sent everything. */
 static nart_res watch_run(nart_cx *cx, struct supervisor *s)
 {
     struct gate *g = s->g;
@@ -194,7 +194,7 @@ static void note_end(struct gate *g, int i, nart_res r)
     fprintf(stderr, "feedgate: a %s ended: %s\n", task_name(i), nart_strerror(r));
 }
 
-/* Only the market can wait for something that will not come. */
+/* Only the market task can wait for something that never arrives. */
 static nart_res await_all_run(nart_cx *cx, struct supervisor *s)
 {
     struct gate *g = s->g;
@@ -236,7 +236,7 @@ static nart_res supervisor_run(nart_cx *cx, void *frame)
         r = nart_tokio_shutdown_begin(g->tokio, SHUTDOWN, &s->ending);
     if (r >= 0)
         NART_AWAIT(r, nart_tokio_op_await(cx, &s->ending, NULL));
-    NART_END(r == -ETIMEDOUT ? 0 : r); /* the report tells what did not end */
+    NART_END(r == -ETIMEDOUT ? 0 : r); /* the report names what did not end */
 }
 
 static void supervisor_drop(void *frame)
