@@ -7,10 +7,10 @@
 #include "../base/slab.h"
 #include "../reactor/reactor.h"
 #include "../sys.h"
+#include "../wait/wait.h"
 #include "hub.h"
 #include "post.h"
 #include "timer_wheel.h"
-#include "wait.h"
 
 #include <nart/rt.h>
 #include <pthread.h>
@@ -99,6 +99,8 @@ struct nart_rt {
     uint64_t incarnation; /* of the hub, when this runtime took it */
     char name[32];
 };
+
+extern const nart_driver nart__loop;
 
 static inline nart_rt *nart__rt_of(nart__task *t)
 {

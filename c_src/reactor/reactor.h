@@ -12,7 +12,7 @@
 #ifndef NART_REACTOR_H
 #define NART_REACTOR_H
 
-#include "../core/wait.h"
+#include "../wait/wait.h"
 
 #define NART__INDEX_BITS 20 /* of an id; as many descriptors as Linux lets a process have */
 #define NART__INDEX_MASK ((UINT64_C(1) << NART__INDEX_BITS) - 1)

@@ -9,7 +9,7 @@
 #ifndef NART_SYNC_SYNC_H
 #define NART_SYNC_SYNC_H
 
-#include "../core/wait.h"
+#include "../wait/wait.h"
 
 #include <nart/sync.h>
 

@@ -8,8 +8,8 @@
  *  3. A wake never carries a value. It grants a turn; a turn that is not taken passes on, in the
  *     withdraw function of what is waited for.
  * All of it belongs to the owner's thread. */
-#ifndef NART_CORE_WAIT_H
-#define NART_CORE_WAIT_H
+#ifndef NART_WAIT_WAIT_H
+#define NART_WAIT_WAIT_H
 
 #include <nart/co.h>
 #include <nart/driver.h>
@@ -25,8 +25,6 @@ struct nart__wait_ops {
     const char *name;                      /* shown in dumps */
     void (*withdraw)(struct nart__wait *); /* leave the queue; pass a granted turn on */
 };
-
-extern const nart_driver nart__loop;
 
 void nart__ready_slow(nart__task *t);
 
