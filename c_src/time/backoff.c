@@ -5,7 +5,7 @@
  * repeated. Jitter is SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators,
  * 2014), seeded with the clock and an address: two backoffs of one process differ by the address, those
  * of two processes by both. */
-#include "../wait/wait.h"
+#include "sleep.h"
 
 static bool is_valid(const nart_backoff *b)
 {

@@ -1,34 +1,32 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* wait.h: how operations register a task, park it and give it its turn.
+/* wait.h: how an operation registers a task in a wait, parks it and grants it a turn.
  *
- * What it keeps true
- *  1. A wait lives in the handle that waits; the task's header lists its waits. So every wait can be
- *     withdrawn before the frame is dropped, whatever the body did.
- *  2. A wait that a poll did not ask for again (seen != polls) is withdrawn at the end of that poll.
- *  3. A wake never carries a value. It grants a turn; a turn that is not taken passes on, in the
- *     withdraw function of what is waited for.
- * All of it belongs to the owner's thread. */
+ * Invariants
+ *  1. A wait is part of the handle in which a task waits, and the task's header lists its waits. So every
+ *     wait can be withdrawn before the frame is dropped, whatever the body did.
+ *  2. A wait that the current poll did not request again (seen != polls) is withdrawn at the end of that
+ *     poll.
+ *  3. A wake carries no value. It grants a turn; the withdraw function of the wait passes an unused
+ *     turn on to the next waiter.
+ * Everything here belongs to the owner's thread.
+ *
+ * This room is below the reactor and the loop. What they define for it is at the end of this list:
+ *  wait.c    waits of a task, queues of waits
+ *  op.c      what an operation may do in a poll
+ *  co.c      bodies that end, races, NART_STOP, shields
+ *  driver.c  tasks under other drivers than the loop
+ *  core/     nart__ready_slow(), nurseries */
 #ifndef NART_WAIT_WAIT_H
 #define NART_WAIT_WAIT_H
 
 #include <nart/co.h>
 #include <nart/driver.h>
 
-/* Granted: what is waited for has reserved something. Closed, done: the answer is there, and the wait
- * has nothing more to do with what was waited for, which may be gone. */
-enum { NART__IDLE, NART__QUEUED, NART__GRANTED, NART__CLOSED, NART__DONE };
-
-/* -ECANCELED answers in one poll after which a body counts as deaf. */
-#define NART__PATIENCE 65536
-
-struct nart__wait_ops {
-    const char *name;                      /* shown in dumps */
-    void (*withdraw)(struct nart__wait *); /* leave the queue; pass a granted turn on */
-};
+/* ---- core: what the loop defines for this room ---- */
 
 void nart__ready_slow(nart__task *t);
 
-/* Makes a task ready that waits under any driver. */
+/* Makes a waiting task ready, under any driver. */
 static inline void nart__ready(nart__task *t)
 {
     if (t->state & (NART__T_READY | NART__T_DONE))
@@ -36,58 +34,46 @@ static inline void nart__ready(nart__task *t)
     nart__ready_slow(t);
 }
 
-/* First line of an operation that waits in w. */
-static inline nart_res nart__enter(nart_cx *cx, nart__wait *w)
-{
-    return NART_LIKELY(--cx->go >= 0) ? 0 : nart__halt(cx, w);
-}
-
-/* The same where the caller's inline half has counted the answer already. */
-static inline nart_res nart__entered(nart_cx *cx, nart__wait *w)
-{
-    return NART_LIKELY(cx->go >= 0) ? 0 : nart__halt(cx, w);
-}
-
-/* Operations of the running task do not go on for this reason as well; and no more. */
-static inline void nart__stop_add(nart_cx *cx, uint32_t why)
-{
-    if (cx->stop == 0) {
-        cx->kept = cx->go;
-        cx->go = 0;
-    }
-    cx->stop |= why;
-}
-
-static inline void nart__stop_remove(nart_cx *cx, uint32_t why)
-{
-    if ((cx->stop & why) && !(cx->stop &= ~why))
-        cx->go = cx->kept;
-}
-
-/* An open nursery, of which `w` is the wait: the body that opened it ends; or it has lost the race of
- * another body, co. */
+/* `w` is the wait of an open nursery: the body that opened it ends; or it has lost a race of the body
+ * `co`. */
 NART__COLD void nart__nursery_left(nart__wait *w, const nart_co *co);
 NART__COLD void nart__nursery_lost(nart__wait *w, nart_co *co);
 
 extern const struct nart__wait_ops nart__nursery_ops;
 
-/* An open nursery is a wait that lasts until it is joined. Told by what never changes while somebody waits:
- * the state may be another thread's to write. */
+/* ---- wait.c: waits of a task ---- */
+
+/* Granted: a turn is reserved for the waiter. Closed, done: the answer is known, and the wait no longer
+ * refers to the object, which may have been freed. */
+enum { NART__IDLE, NART__QUEUED, NART__GRANTED, NART__CLOSED, NART__DONE };
+
+struct nart__wait_ops {
+    const char *name;                      /* shown in dumps */
+    void (*withdraw)(struct nart__wait *); /* leaves the queue; passes a granted turn on */
+};
+
+/* An open nursery is a wait that lasts until it is joined. Decided by `ops`, which never changes while a
+ * task waits: another thread may write `state`. */
 static inline bool nart__is_nursery(const nart__wait *w)
 {
     return w->ops == &nart__nursery_ops;
 }
-
-/* A sleep of its own: begins, and waits. For operations that count their time themselves. */
-void nart__timer_begin(nart_cx *cx, nart_timer *t, int64_t at);
-nart_res nart__timer_wait(nart_cx *cx, nart_timer *t);
 
 NART__COLD void nart__unlink(nart__wait *w);
 
 /* A handle was copied or moved while a task waited in it: aborts, naming the task. */
 NART__NORETURN NART__COLD void nart__wait_misused(const nart__wait *w);
 
-/* The wait is over: out of the task's list. */
+/* The task begins to wait in w, which is idle. */
+static inline void nart__wait_begin(nart__task *t, nart__wait *w)
+{
+    w->task = t;
+    w->state = NART__QUEUED;
+    w->more = t->waits;
+    t->waits = w;
+}
+
+/* The wait has ended: removes it from the task's list. */
 static inline void nart__unwait(nart__wait *w)
 {
     if (NART_LIKELY(w->task->waits == w))
@@ -104,14 +90,14 @@ static inline void nart__withdraw(nart__wait *w)
     nart__unwait(w);
 }
 
-/* Does a task wait in here? Else the wait may be one that its task, which runs now, has left since:
- * then it is only out of date. */
+/* Does a task wait in here? The running task may have left this wait in its current poll: then it is only
+ * out of date. */
 static inline bool nart__wait_in_use(const nart__wait *w)
 {
     return w->task && w->seen == w->task->polls;
 }
 
-/* The handle in which this wait lives goes away. */
+/* The handle that contains this wait is closed or moved. */
 static inline void nart__interrupt(nart__wait *w)
 {
     nart__task *t = w->task;
@@ -123,85 +109,17 @@ static inline void nart__interrupt(nart__wait *w)
         nart__ready(t); /* finds the handle closed */
 }
 
-/* Has an enclosing scope expired? 0; -ETIMEDOUT: the one of the running await; -ECANCELED: one
- * above, whether that has expired as well or not. Counts the deadlines that remain. */
-static inline nart_res nart__look(nart_cx *cx)
-{
-    const nart_scope *s = cx->scope;
-    if (NART_LIKELY(!s))
-        return 0;
-    int64_t m = nart__scope_earliest(s);
-    if (m <= cx->now)
-        return s->co == cx->co && s->outer > cx->now ? -ETIMEDOUT : -ECANCELED;
-    nart__cx_until(cx, m);
-    return 0;
-}
+/* Withdraws the waits that the poll which ends did not request again. */
+NART__COLD void nart__sweep(nart__task *t);
 
-/* Parks without a wait: the operation has left a waker somewhere, or a deadline. A waiting operation has
- * not answered: the budget that nart__enter() took is returned. */
-static inline nart_res nart__park(nart_cx *cx)
-{
-    nart_res r = nart__look(cx);
-    if (r == 0) {
-        cx->go++;
-        cx->self->leaf = cx->co;
-        r = NART_PENDING;
-    }
-    return r;
-}
+/* The running task moves these bytes, handles included, into another frame: aborts if it waits in one of
+ * the handles. */
+NART__COLD void nart__leave_range(nart__task *t, const void *from, size_t size);
 
-/* The task begins to wait in w, which is idle. */
-static inline void nart__wait_begin(nart__task *t, nart__wait *w)
-{
-    w->task = t;
-    w->state = NART__QUEUED;
-    w->more = t->waits;
-    t->waits = w;
-}
+/* Before the frame is dropped: no wait may refer to it. */
+void nart__withdraw_all(nart__task *t);
 
-/* It waits in w after this poll, too. The budget is returned, as in nart__park(). */
-static inline nart_res nart__wait_on(nart_cx *cx, nart__wait *w)
-{
-    cx->go++;
-    w->co = cx->co;
-    w->seen = cx->self->polls;
-    return NART_PENDING;
-}
-
-/* May the running task not wait in w? It is another task's, or it waits in it twice in one race. */
-static inline bool nart__wait_taken(const nart_cx *cx, const nart__wait *w)
-{
-    const nart__task *t = cx->self;
-    return w->task && (w->task != t || (w->seen == t->polls && w->co != cx->co));
-}
-
-/* The operation parked, looked once more and answers after all: the answer is charged again. */
-static inline void nart__answers_after_all(nart_cx *cx)
-{
-    cx->go--;
-}
-
-/* Parks in w, which is idle (begins to wait: `*begun`, the caller queues it) or this task's own. */
-static inline nart_res nart__park_in(nart_cx *cx, nart__wait *w, bool *begun)
-{
-    nart__task *t = cx->self;
-    *begun = false;
-    if (nart__wait_taken(cx, w))
-        return -EBUSY;
-    nart_res r = nart__look(cx);
-    if (NART_UNLIKELY(r)) {
-        if (w->task)
-            nart__withdraw(w);
-        return r;
-    }
-    if (!w->task) {
-        nart__wait_begin(t, w);
-        *begun = true;
-    }
-    return nart__wait_on(cx, w);
-}
-
-/* ---- queues of waits ---- */
+/* ---- wait.c: queues of waits ---- */
 
 static inline void nart__q_push(nart__waitq *q, nart__wait *w)
 {
@@ -226,7 +144,7 @@ static inline void nart__q_remove(nart__waitq *q, nart__wait *w)
         q->last = w->prev;
 }
 
-/* All of the queue have their answer, which `state` stands for: out of it, and woken. */
+/* Gives every wait of the queue the answer that `state` stands for: removes it and wakes its task. */
 static inline void nart__q_answer_all(nart__waitq *q, uint32_t state)
 {
     while (q->first) {
@@ -237,8 +155,110 @@ static inline void nart__q_answer_all(nart__waitq *q, uint32_t state)
     }
 }
 
-/* Last line of an operation that waits for what may come from another thread: a clock that advances by
- * itself stands still meanwhile. */
+/* ---- op.c: what an operation may do in a poll ---- */
+
+/* -ECANCELED answers in one poll after which a body counts as deaf. */
+#define NART__PATIENCE 65536
+
+/* First line of an operation that waits in w. */
+static inline nart_res nart__enter(nart_cx *cx, nart__wait *w)
+{
+    return NART_LIKELY(--cx->go >= 0) ? 0 : nart__halt(cx, w);
+}
+
+/* The same where the inline half in the public header has already counted the answer. */
+static inline nart_res nart__entered(nart_cx *cx, nart__wait *w)
+{
+    return NART_LIKELY(cx->go >= 0) ? 0 : nart__halt(cx, w);
+}
+
+/* Adds a reason why operations of the running task call nart__halt(); removes one. */
+static inline void nart__stop_add(nart_cx *cx, uint32_t why)
+{
+    if (cx->stop == 0) {
+        cx->kept = cx->go;
+        cx->go = 0;
+    }
+    cx->stop |= why;
+}
+
+static inline void nart__stop_remove(nart_cx *cx, uint32_t why)
+{
+    if ((cx->stop & why) && !(cx->stop &= ~why))
+        cx->go = cx->kept;
+}
+
+/* Has an enclosing scope expired? 0; -ETIMEDOUT: the scope of the running await; -ECANCELED: a scope
+ * above it, whether or not the await's own has expired too. Records the earliest remaining deadline. */
+static inline nart_res nart__look(nart_cx *cx)
+{
+    const nart_scope *s = cx->scope;
+    if (NART_LIKELY(!s))
+        return 0;
+    int64_t m = nart__scope_earliest(s);
+    if (m <= cx->now)
+        return s->co == cx->co && s->outer > cx->now ? -ETIMEDOUT : -ECANCELED;
+    nart__cx_until(cx, m);
+    return 0;
+}
+
+/* Parks without a wait: the operation has registered a waker or a deadline. A waiting operation has not
+ * answered, so the budget that nart__enter() took is returned. */
+static inline nart_res nart__park(nart_cx *cx)
+{
+    nart_res r = nart__look(cx);
+    if (r == 0) {
+        cx->go++;
+        cx->self->leaf = cx->co;
+        r = NART_PENDING;
+    }
+    return r;
+}
+
+/* Keeps the task waiting in w after this poll. Returns the budget, as nart__park() does. */
+static inline nart_res nart__wait_on(nart_cx *cx, nart__wait *w)
+{
+    cx->go++;
+    w->co = cx->co;
+    w->seen = cx->self->polls;
+    return NART_PENDING;
+}
+
+/* Is w taken for the running task? Another task waits in it, or another arm of this task's race. */
+static inline bool nart__wait_taken(const nart_cx *cx, const nart__wait *w)
+{
+    const nart__task *t = cx->self;
+    return w->task && (w->task != t || (w->seen == t->polls && w->co != cx->co));
+}
+
+/* The operation parked, checked again and answers after all: charges the answer again. */
+static inline void nart__answers_after_all(nart_cx *cx)
+{
+    cx->go--;
+}
+
+/* Parks in w, which is idle or this task's own. `*begun`: it was idle, and the caller queues it. */
+static inline nart_res nart__park_in(nart_cx *cx, nart__wait *w, bool *begun)
+{
+    nart__task *t = cx->self;
+    *begun = false;
+    if (nart__wait_taken(cx, w))
+        return -EBUSY;
+    nart_res r = nart__look(cx);
+    if (NART_UNLIKELY(r)) {
+        if (w->task)
+            nart__withdraw(w);
+        return r;
+    }
+    if (!w->task) {
+        nart__wait_begin(t, w);
+        *begun = true;
+    }
+    return nart__wait_on(cx, w);
+}
+
+/* Last line of an operation that another thread may complete: a clock in auto-advance mode does not
+ * advance while the task waits. */
 static inline nart_res nart__pending_outside(nart_cx *cx)
 {
     cx->flags |= NART__CX_OUT;
@@ -246,22 +266,21 @@ static inline nart_res nart__pending_outside(nart_cx *cx)
     return NART_PENDING;
 }
 
-/* ---- one poll, the same under every driver ---- */
-
-NART__COLD void nart__poll_begin_slow(nart_cx *cx, nart__task *t);
-NART__COLD void nart__sweep(nart__task *t);
-
-/* Is the task out of reach of cancellation? Not once it was aborted: it has no other poll. */
+/* Does a shield protect the task from cancellation? Not once it is aborted: it has no other poll. */
 static inline bool nart__shield_holds(const nart_cx *cx, const nart__task *t)
 {
     return t->state & NART__T_SHIELD && !(t->state & NART__T_ABORTED) && t->shield > cx->now;
 }
 
-/* What makes a poll other than the plain case. */
+/* ---- op.c: one poll, the same under every driver ---- */
+
+NART__COLD void nart__poll_begin_slow(nart_cx *cx, nart__task *t);
+
+/* State bits that make a poll other than the plain case. */
 #define NART__T_ODD (NART__T_DONE | NART__T_CANCELLED | NART__T_SHIELD | NART__T_SPENT)
 
-/* `odd` is a constant: the caller has looked. cx->park is NART_NEVER before, and again when the caller
- * has acted on it. */
+/* `odd` is a constant: false if the caller has tested NART__T_ODD. cx->park is NART_NEVER before; the
+ * caller acts on it and resets it. */
 static inline nart_res nart__poll(nart_cx *cx, nart__task *t, bool odd)
 {
     t->state &= ~(uint32_t)(NART__T_READY | NART__T_OUT);
@@ -274,7 +293,7 @@ static inline nart_res nart__poll(nart_cx *cx, nart__task *t, bool odd)
     cx->stop = 0;
     cx->flags = 0;
     cx->refused = 0;
-    cx->locals = NULL; /* a poll that has left one open harms itself only */
+    cx->locals = NULL; /* a poll that left one open harms itself only */
     if (odd)
         nart__poll_begin_slow(cx, t);
     nart_res r = t->poll(cx, t->frame);
@@ -293,11 +312,5 @@ static inline void nart__poll_over(nart_cx *cx)
     cx->go = 0;
     cx->locals = NULL;
 }
-
-/* The running task copies these bytes into another frame, handles included: it waits in none of them. */
-NART__COLD void nart__leave_range(nart__task *t, const void *from, size_t size);
-
-/* Before the frame goes: nothing may refer to it. */
-void nart__withdraw_all(nart__task *t);
 
 #endif

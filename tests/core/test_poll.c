@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What one poll may do: the budget, cancellation, NART_STOP, shields, deadlines and races, each
- * transition of the table in c_src/wait/wait.c, on a virtual clock. `ready()` is an operation that
+ * transition of the table in c_src/wait/op.c, on a virtual clock. `ready()` is an operation that
  * answers at once. */
 #include "core.h"
 #include "virtual.h"

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* sleep.c: sleeping. Each poll states the deadline again, so there is nothing to withdraw. */
+#include "sleep.h"
+
+/* Identifies the running body and the number of races that it has decided. */
+static uint32_t decided(const nart_cx *cx)
+{
+    const nart_co *co = cx->co;
+    return co ? (co->decided & ~NART__CO_HOT) ^ (uint32_t)((uintptr_t)co >> 3) : 0;
+}
+
+/* Has it begun, outside of any race that the body has decided since? */
+static bool continues(const nart_cx *cx, const nart_timer *t)
+{
+    return t->busy && t->decided == decided(cx);
+}
+
+nart_res nart__timer_wait(nart_cx *cx, nart_timer *t)
+{
+    nart_res r = nart__enter(cx, NULL);
+    if (r == 0)
+        r = t->at <= cx->now ? 0 : nart_op_park_until(cx, t->at);
+    if (r != NART_PENDING)
+        t->busy = 0;
+    return r;
+}
+
+void nart__timer_begin(nart_cx *cx, nart_timer *t, int64_t at)
+{
+    t->busy = 1;
+    t->at = at;
+    t->decided = decided(cx);
+}
+
+static int64_t from_now(nart_cx *cx, int64_t ns)
+{
+    return ns > 0 ? nart_time_add(nart__now_read(cx), ns) : INT64_MIN;
+}
+
+nart_res nart_sleep_until(nart_cx *cx, nart_timer *t, int64_t at)
+{
+    if (!continues(cx, t))
+        nart__timer_begin(cx, t, at);
+    return nart__timer_wait(cx, t);
+}
+
+nart_res nart_sleep(nart_cx *cx, nart_timer *t, int64_t ns)
+{
+    if (!continues(cx, t))
+        nart__timer_begin(cx, t, from_now(cx, ns));
+    return nart__timer_wait(cx, t);
+}
+
+nart_res nart_sleep_resume(nart_cx *cx, nart_timer *t, int64_t ns)
+{
+    if (!t->busy)
+        nart__timer_begin(cx, t, from_now(cx, ns));
+    return nart__timer_wait(cx, t);
+}
