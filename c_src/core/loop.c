@@ -2,18 +2,19 @@
 /* loop.c: the loop.
  *
  * One tick
- *  1. look inside: rings of spinning receivers, the inbox of foreign wakes (at most 256), posts (no
- *     more than the tick polls), the clock and what is due by it (at most 128 timers touched);
- *  2. look outside: descriptors (at most 256 events). When nothing is ready this is where the loop
- *     parks, until an event, a foreign wake or the next deadline; so a tick makes one system call;
- *  3. poll at most 64 ready tasks, the urgent lane first (at most 16 of it), first in, first out;
- *     what they wake comes behind what is ready already.
+ *  1. look inside: rings of spinning receivers, the inbox of foreign wakes (at most 256), posts (at most
+ *     as many as the tick polls tasks), the clock and expired timers (at most 128 moves);
+ *  2. look outside: descriptors (at most 256 events). When no task is ready the loop parks here, until
+ *     an event, a foreign wake or the next deadline; so a tick makes one system call;
+ *  3. poll at most 64 ready tasks, first in, first out, the urgent queue first (at most 16 of it). A task
+ *     that they wake is queued behind those that are ready already.
  *
- * Parking. The hub's word carries PARKED; setting it fails when the inbox is not empty, and whoever
- * pushes onto a parked inbox writes the eventfd: no wake-up falls in between. PARKED is taken back
- * on every return from the wait.
+ * Parking. The hub's word has a bit PARKED. Setting it fails when the inbox is not empty, and a thread
+ * that pushes onto a parked inbox writes the eventfd: no wake-up is lost in between. PARKED is cleared on
+ * every return from the wait.
  *
- * Everything here but the hub belongs to the owner's thread and is plain memory. */
+ * How a task becomes ready is in wake.c. All data here except for the hub belong to the owner's thread
+ * and are plain memory. */
 #include "runtime.h"
 
 #include <string.h>
@@ -27,8 +28,8 @@ static nart_rt *rt_of(void *host)
     return ((nart__hub *)host)->rt;
 }
 
-/* A handle can outlive its runtime, and then its hub can have another runtime, on another thread:
- * NULL for that. */
+/* A handle can outlive its runtime. Then its hub may belong to another runtime, on another thread:
+ * NULL. */
 static nart_rt *rt_of_id(void *host, uint64_t id)
 {
     return nart__hub_io_rt(host, id >> NART__INDEX_BITS);
@@ -51,7 +52,7 @@ static void loop_park(void *host, nart__task *t, int64_t deadline)
     t->state |= NART__T_TIMED;
     if (t->timer.next) {
         if (t->timer.at <= deadline)
-            return; /* stands earlier: it is set anew when it fires */
+            return; /* it is set to an earlier time: set again when it fires */
         nart__wheel_remove(&rt->wheel, &t->timer);
     }
     nart__wheel_add(&rt->wheel, &t->timer, deadline);
@@ -88,8 +89,8 @@ static void loop_io_clear(void *host, uint64_t id, uint32_t dirs)
         nart__reactor_clear(&rt->reactor, id, dirs);
 }
 
-/* Calls by handle that need no poll can come from anywhere, also from a child of fork, which shares
- * the kernel's queue with its parent and must only close. */
+/* Calls by handle that need no poll can be made anywhere, also in a child of fork. That shares the
+ * kernel's queue with its parent and must only close. */
 nart_res nart__loop_io_leave(void *host, uint64_t id, const void *handle, int *fd)
 {
     nart_rt *rt = rt_of_id(host, id);
@@ -146,58 +147,14 @@ const nart_driver nart__loop = {
     .io_wake = loop_io_wake,
 };
 
-/* The host may be asleep in its own loop: makes the backend descriptor readable. */
-static void kick(nart_rt *rt)
-{
-    nart__rt_set_idle(rt, false);
-    nart__hub_unpark(rt->hub);
-    nart__hub_ring(rt->hub);
-}
-
-void nart__rt_enqueue_slow(nart_rt *rt, nart__task *t, nart__cause cause)
-{
-    nart__run_queue_push(t->state & NART__T_URGENT ? &rt->urgent : &rt->ready, t);
-    if (rt->observer)
-        rt->observer->woken(rt->observer, t, cause);
-    if (rt->idle)
-        kick(rt);
-}
-
-void nart__ready_slow(nart__task *t)
-{
-    nart_cx *cx = t->owner;
-
-    t->state |= NART__T_READY;
-    if (NART_LIKELY(cx->drv == &nart__loop))
-        loop_ready(cx->host, t);
-    else
-        cx->drv->ready(cx->host, t);
-}
-
 nart_rt *nart_cx_rt(const nart_cx *cx)
 {
     return nart__cx_rt(cx);
 }
 
-nart_waker nart_cx_waker(nart_cx *cx)
-{
-    nart_waker w = { cx->self ? cx->drv->waker(cx->host, cx->self) : 0 };
-    return w;
-}
-
-void nart_waker_wake(nart_waker w)
-{
-    if (w.w & 1) {
-        nart_wakeable *other = (nart_wakeable *)(w.w - 1);
-        other->wake(other);
-    } else {
-        nart__wake(w.w);
-    }
-}
-
 /* ---- one tick ---- */
 
-/* A poll after which the task ends although it answered NART_PENDING. */
+/* Ends a task although its poll answered NART_PENDING. */
 static NART__COLD void end_pending(nart_rt *rt, nart__task *t)
 {
     rt->end.dropped += rt->closing;
@@ -208,7 +165,7 @@ static NART__COLD void end_pending(nart_rt *rt, nart__task *t)
     nart__task_finish(rt, t, NART_EABORTED);
 }
 
-/* It parked with a deadline, or had one before, or has to end. */
+/* The task parked with a deadline, or had one before, or has to end. */
 static void after_poll_slow(nart_rt *rt, nart__task *t)
 {
     int64_t until = rt->cx.park;
@@ -241,7 +198,7 @@ static inline void after_poll(nart_rt *rt, nart__task *t, nart_res r)
     }
 }
 
-/* Cancelled, shielded, after a spent budget, or ended while it was on the ready list. */
+/* Polls a task that is cancelled, shielded, or spent its budget; or one that ended while it was ready. */
 static NART__COLD void poll_slow(nart_rt *rt, nart__task *t)
 {
     if (t->state & NART__T_DONE) {
@@ -268,7 +225,7 @@ static inline void poll_one(nart_rt *rt, nart__run_queue *queue)
         after_poll(rt, t, nart__poll(&rt->cx, t, false));
 }
 
-/* The same, and the observer is told. */
+/* The same, and notifies the observer. */
 static NART__NOINLINE void poll_observed(nart_rt *rt, nart__run_queue *queue)
 {
     nart__task *t = queue->head;
@@ -290,7 +247,7 @@ static NART__COLD uint32_t run_urgent(nart_rt *rt, uint32_t limit, poll_fn *poll
     return n;
 }
 
-/* Polls what is ready: each by `poll`, a constant. The number of polls. */
+/* Polls ready tasks, each by `poll`, a constant. @return the number of polls. */
 static NART__INLINE uint32_t run_with(nart_rt *rt, poll_fn *poll)
 {
     uint32_t n = 0, urgent = URGENT_PER_TICK, limit = rt->opts.polls_per_tick;
@@ -329,8 +286,8 @@ void nart__rt_set_observer(nart_rt *rt, nart__observer *o)
     nart__rt_set_idle(rt, rt->idle);
 }
 
-/* What other threads have posted, no more than a tick polls: else tasks that are spawned would come
- * faster than they go. False: there is more, for the next tick. */
+/* Runs posts of other threads, at most as many as a tick polls tasks: else tasks could be spawned faster
+ * than they end. False: the rest is left for the next tick. */
 static NART__COLD bool run_posts(nart_rt *rt)
 {
     bool all = !rt->posted;
@@ -355,8 +312,8 @@ static NART__COLD bool run_posts(nart_rt *rt)
     return false;
 }
 
-/* Foreign wakes, and posts. A producer that is between its two steps is not waited for: parking fails
- * then. */
+/* Takes foreign wakes, and posts. Does not wait for a producer that is between its two steps: parking
+ * fails then. */
 static void drain_inbox(nart_rt *rt)
 {
     bool busy;
@@ -382,11 +339,11 @@ static void look_at_clock(nart_rt *rt)
         rt->cx.now = now;
 }
 
-/* The clock, and the tasks that are due by it. */
+/* Reads the clock and makes the tasks ready whose deadline has passed. */
 static void fire_timers(nart_rt *rt)
 {
     look_at_clock(rt);
-    unsigned budget = rt->opts.timers_per_tick; /* moves between levels count, too */
+    unsigned budget = rt->opts.timers_per_tick; /* moves between levels count as well */
     for (;;) {
         nart__tnode *node = nart__wheel_expire(&rt->wheel, rt->cx.now, &budget);
         if (!node)
@@ -395,17 +352,17 @@ static void fire_timers(nart_rt *rt)
         if (t->wake_at <= rt->cx.now) {
             int64_t due = t->wake_at > node->at ? t->wake_at : node->at;
             rt->stats.timers_late += rt->cx.now - due > NART_MS;
-            t->wake_at = NART_NEVER; /* else the same wish at its next poll were no change */
+            t->wake_at = NART_NEVER; /* else the same deadline would count as unchanged */
             t->state &= ~(uint32_t)NART__T_TIMED;
             rt->stats.timers_fired++;
             (void)nart__rt_ready_by(rt, t, NART__BY_TIMER);
         } else if (t->wake_at != NART_NEVER) {
-            nart__wheel_add(&rt->wheel, node, t->wake_at); /* it was moved later since */
+            nart__wheel_add(&rt->wheel, node, t->wake_at); /* its deadline is later by now */
         }
     }
 }
 
-static void look_at_watches(nart_rt *rt)
+static void run_tick_hooks(nart_rt *rt)
 {
     for (nart__tick_hook *w = rt->tick_hooks.next, *next; w != &rt->tick_hooks; w = next) {
         next = w->next;
@@ -413,17 +370,17 @@ static void look_at_watches(nart_rt *rt)
     }
 }
 
-/* What makes tasks ready without a system call. */
+/* Everything that makes tasks ready without a system call. */
 static void look_inside(nart_rt *rt)
 {
     if (NART_UNLIKELY(rt->tick_hooks.next != &rt->tick_hooks))
-        look_at_watches(rt);
+        run_tick_hooks(rt);
     drain_inbox(rt);
     if (!nart__wheel_empty(&rt->wheel))
         fire_timers(rt);
 }
 
-/* Descriptors. The number of events, or -errno. */
+/* Checks descriptors. @return the number of events, or -errno. */
 static int look_outside(nart_rt *rt, int64_t timeout)
 {
     rt->unlooked = 0;
@@ -433,51 +390,51 @@ static int look_outside(nart_rt *rt, int64_t timeout)
     return n;
 }
 
-/* Everything, without waiting. 0 or -errno. */
+/* Looks inside and outside, without waiting. 0 or -errno. */
 static int look(nart_rt *rt)
 {
     look_inside(rt);
-    if (rt->reactor.used == 0 && !rt->embedded) /* what a host waits on has to become unreadable */
+    if (rt->reactor.used == 0 && !rt->embedded) /* the backend descriptor must become unreadable */
         return 0;
     int n = look_outside(rt, 0);
     return n < 0 ? n : 0;
 }
 
-/* Nothing is ready: sleeps until something may be, `until` at the latest. 0 or -errno. */
+/* No task is ready: sleeps until one may be, `until` at the latest. 0 or -errno. */
 static int park(nart_rt *rt, int64_t until)
 {
     int64_t timer = nart__wheel_next(&rt->wheel);
     int64_t timeout = NART_NEVER;
 
     if (NART_UNLIKELY(rt->clock.mode != NART__CLOCK_RUNS) && timer > rt->cx.now)
-        timer = NART_NEVER; /* it does not come by waiting */
+        timer = NART_NEVER; /* waiting does not advance the clock */
     int64_t at = until < timer ? until : timer;
     if (at != NART_NEVER) {
-        /* a look at the wheel has just read the clock; an older reading only makes this late */
+        /* a wheel with timers: the clock was read just before; an older reading only makes this late */
         int64_t now = nart__wheel_empty(&rt->wheel) ? nart__rt_now(rt) : rt->cx.now;
         timeout = at > now ? at - now : 0;
     }
     if (!nart__hub_park(rt->hub)) {
-        nart__relax(); /* a wake is coming in */
+        nart__relax(); /* another thread is pushing a wake */
         return 0;
     }
     rt->stats.parks++;
     int n = look_outside(rt, timeout);
     nart__hub_unpark(rt->hub);
     if (nart__wheel_empty(&rt->wheel))
-        look_at_clock(rt); /* else the look inside does */
+        look_at_clock(rt); /* else look_inside() reads it */
     look_inside(rt);
     return n < 0 ? n : 0;
 }
 
-/* Looks again and again instead of parking: for spin_ns, or until `until` when the runtime is busy.
- * 0 or -errno; `*enough`: something is ready, or the time is over. */
+/* Looks repeatedly instead of parking: for spin_ns, or until `until` when the runtime always spins.
+ * 0 or -errno; `*enough`: a task is ready, or the time `until` has passed. */
 static int spin(nart_rt *rt, int64_t until, bool *enough)
 {
     bool busy = rt->opts.flags & NART_RT_SPINNING;
     int64_t left = until == NART_NEVER ? NART_NEVER : until - nart__rt_now(rt);
     int64_t span = busy || left < rt->opts.spin_ns ? left : rt->opts.spin_ns;
-    /* by the system's clock: the runtime's own may stand still */
+    /* by the system's clock: the runtime's own may be stopped */
     int64_t end = span == NART_NEVER ? NART_NEVER : nart_time_add(nart__sys_now(), span);
 
     *enough = true;
@@ -493,7 +450,7 @@ static int spin(nart_rt *rt, int64_t until, bool *enough)
     return 0;
 }
 
-/* Nothing is ready: waits until something is, `until` at the latest. 0 or -errno. */
+/* No task is ready: waits until one is, `until` at the latest. 0 or -errno. */
 static int wait_ready(nart_rt *rt, int64_t until)
 {
     bool enough;
@@ -506,8 +463,7 @@ static int wait_ready(nart_rt *rt, int64_t until)
         look_inside(rt);
         return 0;
     }
-    if (nart__any_ready(rt) ||
-        until == 0) /* descriptors have their turn after so many polls, too */
+    if (nart__any_ready(rt) || until == 0) /* after so many polls descriptors are checked, too */
         return look(rt);
     if (NART_UNLIKELY(rt->opts.flags & NART_RT_SPINNING || rt->opts.spin_ns > 0)) {
         int err = spin(rt, until, &enough);
@@ -517,8 +473,8 @@ static int wait_ready(nart_rt *rt, int64_t until)
     return park(rt, until);
 }
 
-/* One tick: looks, or waits until `until` at the latest when nothing is ready, and polls. The number
- * of polls, or -errno. */
+/* One tick: looks, or waits until `until` at the latest when no task is ready, and polls. @return the
+ * number of polls, or -errno. */
 static nart_res tick(nart_rt *rt, int64_t until)
 {
     int err = nart__any_ready(rt) ? look(rt) : wait_ready(rt, until);
@@ -529,7 +485,7 @@ static nart_res tick(nart_rt *rt, int64_t until)
 
 /* ---- running ---- */
 
-/* Into the loop: binds on first use. */
+/* Enters the loop: binds on first use. */
 static nart_res enter(nart_rt *rt)
 {
     nart_res r = nart__rt_check(rt);
@@ -548,11 +504,11 @@ static nart_res enter(nart_rt *rt)
     return 0;
 }
 
-/* Out of it: a host that waits on the backend descriptor is told of foreign wakes from here on. */
+/* Leaves the loop: from here on foreign wakes make the backend descriptor readable. */
 static void leave(nart_rt *rt)
 {
     rt->running = false;
-    look_at_watches(rt); /* senders hear what the last tick has taken */
+    run_tick_hooks(rt); /* wakes the senders of rings from which the last tick took values */
     if (rt->embedded && nart__hub_park(rt->hub))
         nart__rt_set_idle(rt, true);
 }
@@ -567,9 +523,9 @@ nart_res nart_rt_run(nart_rt *rt)
             r = tick(rt, NART_NEVER);
         if (r < 0 || rt->stopped || !nart__hub_maybe(rt->hub))
             break;
-        r = tick(rt, 0); /* what other threads have sent may become a task */
+        r = tick(rt, 0); /* a post of another thread may spawn a task */
         if (r == 0)
-            nart__relax(); /* or is still coming in */
+            nart__relax(); /* or is still being pushed */
     }
     leave(rt);
     return r < 0 ? r : 0;
@@ -580,7 +536,7 @@ void nart_rt_stop(nart_rt *rt)
     rt->stopped = true;
 }
 
-/* `moved` is zeroed when the task has what was copied from it; or NULL. */
+/* `moved` is zeroed once the task owns the contents; or NULL. */
 static nart_res block_on(nart_rt *rt, const nart_task_type *type, const void *init, void *moved,
                          nart_res *result)
 {
@@ -593,7 +549,8 @@ static nart_res block_on(nart_rt *rt, const nart_task_type *type, const void *in
         if (moved)
             memset(moved, 0, type->size);
         while (r >= 0 && !nart_join_done(&join)) {
-            rt->stopped = false; /* it ends with its task, and a loop that is stopped never parks */
+            rt->stopped =
+                false; /* ignored until the task ends: a loop that is stopped never parks */
             r = tick(rt, NART_NEVER);
         }
         if (r >= 0 && result)
@@ -635,7 +592,7 @@ int nart_rt_backend_fd(nart_rt *rt)
 
 int64_t nart_rt_next_deadline(nart_rt *rt)
 {
-    bool notified = rt->idle || !rt->embedded; /* else a wake that came in has written no eventfd */
+    bool notified = rt->idle || !rt->embedded; /* else a wake may have written no eventfd */
     if (!notified || nart__any_ready(rt) || nart__hub_maybe(rt->hub) ||
         rt->tick_hooks.next != &rt->tick_hooks)
         return 0;
