@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* runtime.h: what a runtime is made of. Only core and what is built on it include this. */
+/* runtime.h: what a runtime consists of. For core and the rooms above it. After the types, a section per
+ * .c file of this room. */
 #ifndef NART_CORE_RUNTIME_H
 #define NART_CORE_RUNTIME_H
 
@@ -15,19 +16,21 @@
 #include <nart/rt.h>
 #include <pthread.h>
 
+/* ---- types ---- */
+
 /* Ready tasks, first in, first out. */
 typedef struct nart__run_queue {
     nart__task *head, **tail;
 } nart__run_queue;
 
-/* Something that is looked at once per tick: the ring of a spinning receiver, a ring from which
- * values were taken since. It stays until it removes itself. */
+/* A check that runs once per tick: of the ring of a spinning receiver, or of a ring from which values
+ * were taken since. It stays until it removes itself. */
 typedef struct nart__tick_hook {
     struct nart__tick_hook *next, *prev;
     void (*look)(struct nart__tick_hook *w);
 } nart__tick_hook;
 
-/* Something that outlives the runtime and must be told of its end. */
+/* An object that can outlive the runtime: called when the runtime is freed. */
 typedef struct nart__exit_hook {
     struct nart__exit_hook *next, *prev;
     void (*rt_gone)(struct nart__exit_hook *g);
@@ -38,39 +41,39 @@ enum { NART__CLOCK_RUNS, NART__CLOCK_PAUSED, NART__CLOCK_AUTO };
 /* The clock of a runtime; see clock.c. */
 typedef struct nart__clock {
     uint32_t mode;
-    int64_t skew; /* how far it is ahead of the system's when it runs */
-    int64_t at;   /* where it stands when it does not */
+    int64_t skew; /* while it runs: how far it is ahead of the system's clock */
+    int64_t at;   /* while it is stopped: its time */
 } nart__clock;
 
 /* Why a task becomes ready. */
 typedef enum nart__cause {
-    NART__BY_CALL, /* of the task that runs; of an event or of the program when none does */
+    NART__BY_CALL, /* by the running task; by an event or the program when no task runs */
     NART__BY_SPAWN,
     NART__BY_INBOX,
     NART__BY_TIMER,
     NART__BY_ITSELF
 } nart__cause;
 
-/* What is told of each poll and of each task that becomes ready; see observe/. It may go, or come,
+/* Notified of each poll and of each task that becomes ready; see observe/. It can be added and removed
  * inside a poll. */
 typedef struct nart__observer {
     void (*begins)(struct nart__observer *o, nart__task *t);
-    void (*ends)(struct nart__observer *o, nart__task *t); /* which may be free by then */
+    void (*ends)(struct nart__observer *o, nart__task *t); /* `t` may be freed by then */
     void (*woken)(struct nart__observer *o, const nart__task *t, nart__cause cause);
 } nart__observer;
 
 struct nart_rt {
-    nart_cx cx; /* first: a task's home leads to its runtime */
+    nart_cx cx; /* first: a task's owner is the address of its runtime */
     nart__run_queue ready, urgent;
     nart__hub *hub;
     uint32_t live;     /* tasks that have not ended */
-    uint32_t unlooked; /* polls since descriptors were looked at */
+    uint32_t unlooked; /* polls since descriptors were checked */
     bool closing, stopped, running;
-    bool refusing;     /* takes no new tasks: shutting down, or closing */
+    bool refusing;     /* accepts no new tasks: shutting down, or closing */
     bool embedded;     /* a host waits on the backend descriptor */
     bool idle;         /* embedded, and the host may be waiting now */
-    bool has_listener; /* idle or observed: somebody is told of tasks that become ready */
-    uint32_t (*run)(nart_rt *rt); /* polls what is ready, within the limits of a tick: how many */
+    bool has_listener; /* idle or observed: a task that becomes ready has to be reported */
+    uint32_t (*run)(nart_rt *rt); /* polls ready tasks, within the limits of a tick: how many */
     nart__observer *observer;     /* or NULL */
     nart__clock clock;
     nart__wheel wheel;
@@ -85,10 +88,10 @@ struct nart_rt {
     bool dropping;      /* a drop function runs */
     nart__task *begun;  /* begun and not yet committed: a tree, see task.c */
     nart__post *posted; /* taken from the mailbox and not run yet, oldest first */
-    uint64_t post_tick; /* in which `posts` have been run: a tick looks more than once */
+    uint64_t post_tick; /* in which `posts` have been run: a tick checks more than once */
     uint32_t posts;
     nart__waitq awaiting_shutdown;
-    void (*mailed)(nart_rt *rt); /* asked whenever the mailbox is woken; or NULL */
+    void (*mailed)(nart_rt *rt); /* called whenever the mailbox is woken; or NULL */
     nart_rt_opts opts;           /* with every default filled in */
     nart_alloc alloc;
     nart_rt_stats stats;
@@ -100,6 +103,8 @@ struct nart_rt {
     char name[32];
 };
 
+/* ---- loop.c: the loop as a driver ---- */
+
 extern const nart_driver nart__loop;
 
 static inline nart_rt *nart__rt_of(nart__task *t)
@@ -107,11 +112,32 @@ static inline nart_rt *nart__rt_of(nart__task *t)
     return (nart_rt *)(void *)t->owner;
 }
 
-/* The runtime that polls, NULL under another driver. */
+/* The runtime that polls; NULL under another driver. */
 static inline nart_rt *nart__cx_rt(const nart_cx *cx)
 {
     return NART_LIKELY(cx->drv == &nart__loop) ? (nart_rt *)(uintptr_t)cx : NULL;
 }
+
+/* nart_driver.io_del of the loop, for a connect: see nart__reactor_leave(). `handle` may be NULL. */
+nart_res nart__loop_io_leave(void *host, uint64_t id, const void *handle, int *fd);
+/* See nart__reactor_awaited(). */
+bool nart__loop_io_awaited(void *host, uint64_t id);
+
+/* ---- loop.c: ticks ---- */
+
+/* Polls ready tasks, within the limits of a tick. @return the number of polls. */
+uint32_t nart__run_ready(nart_rt *rt);
+
+/* NULL: none any more. */
+void nart__rt_set_observer(nart_rt *rt, nart__observer *o);
+
+/* The slot number that wakes the mailbox; no task has it. */
+static inline uint32_t nart__rt_mailbox(const nart_rt *rt)
+{
+    return rt->mailbox;
+}
+
+/* ---- wake.c: every way in which a task of the loop becomes ready ---- */
 
 static inline void nart__run_queue_push(nart__run_queue *l, nart__task *t)
 {
@@ -129,10 +155,15 @@ static inline nart__task *nart__run_queue_pop(nart__run_queue *l)
     return t;
 }
 
-/* Onto the urgent lane; and an idle host and an observer are told, whatever the lane. */
+static inline bool nart__any_ready(const nart_rt *rt)
+{
+    return rt->ready.head || rt->urgent.head;
+}
+
+/* Pushes an urgent task onto its own queue; notifies an idle host and the observer of any task. */
 NART__COLD void nart__rt_enqueue_slow(nart_rt *rt, nart__task *t, nart__cause cause);
 
-/* Onto the ready list of the loop. The state bit has been set by the caller. */
+/* Pushes a task onto a ready queue. The caller has set NART__T_READY. */
 static inline void nart__rt_enqueue(nart_rt *rt, nart__task *t, nart__cause cause)
 {
     if (NART_UNLIKELY(t->state & NART__T_URGENT || rt->has_listener))
@@ -141,7 +172,7 @@ static inline void nart__rt_enqueue(nart_rt *rt, nart__task *t, nart__cause caus
         nart__run_queue_push(&rt->ready, t);
 }
 
-/* Makes a task of this loop ready. False: it was, or has ended. */
+/* Makes a task of this loop ready. False: it was ready, or has ended. */
 static inline bool nart__rt_ready_by(nart_rt *rt, nart__task *t, nart__cause cause)
 {
     if (t->state & (NART__T_READY | NART__T_DONE))
@@ -162,13 +193,7 @@ static inline void nart__rt_set_idle(nart_rt *rt, bool idle)
     rt->has_listener = idle || rt->observer;
 }
 
-/* NULL: nobody any more. */
-void nart__rt_set_observer(nart_rt *rt, nart__observer *o);
-
-static inline bool nart__any_ready(const nart_rt *rt)
-{
-    return rt->ready.head || rt->urgent.head;
-}
+/* ---- clock.c ---- */
 
 static inline int64_t nart__rt_now(const nart_rt *rt)
 {
@@ -176,35 +201,25 @@ static inline int64_t nart__rt_now(const nart_rt *rt)
                                                            : rt->clock.at;
 }
 
-/* Nothing is ready: on to the next deadline, if nothing else than time can happen. False: it cannot
- * go on by itself. */
+/* No task is ready: advances the clock to the next deadline, if nothing but time can make one ready.
+ * False: the clock cannot advance by itself. */
 bool nart__clock_jump(nart_rt *rt);
 
 /* The next deadline by the system's clock, as nart_rt_next_deadline(). */
 int64_t nart__clock_next(const nart_rt *rt);
 
-/* Polls what is ready, within the limits of a tick. The number of polls. */
-uint32_t nart__run_ready(nart_rt *rt);
+/* ---- runtime.c: threads and forks ---- */
 
-/* The number that wakes the mailbox; no task has it. */
-static inline uint32_t nart__rt_mailbox(const nart_rt *rt)
-{
-    return rt->mailbox;
-}
+/* 0, or the reason why this call is not allowed on this thread now. */
+nart_res nart__rt_check(const nart_rt *rt);
 
-/* Takes no new tasks from here on, and tells those who wait for that. */
-void nart__rt_shutdown(nart_rt *rt);
-
-/* Does what runs now belong to a child of the process in which this hub was opened? Any thread. */
-bool nart__hub_is_forked(const nart__hub *hub);
-
-/* The thread that calls, as a word that is never 0. */
+/* The calling thread, as a word that is never 0. */
 static inline uintptr_t nart__self_thread(void)
 {
     return (uintptr_t)pthread_self();
 }
 
-/* Binds the runtime to the thread that calls. Relaxed: any thread may ask whether the runtime is its own;
+/* Binds the runtime to the calling thread. Relaxed: any thread may ask whether the runtime is its own;
  * the answer can be yes only on the thread that wrote it. */
 static inline void nart__rt_bind(nart_rt *rt)
 {
@@ -212,11 +227,29 @@ static inline void nart__rt_bind(nart_rt *rt)
         NART__STORE(&rt->thread, nart__self_thread(), NART__RELAXED);
 }
 
-/* 0, or why this call cannot be had on this thread now. */
-nart_res nart__rt_check(const nart_rt *rt);
+/* Is the caller in a child of the process that opened this hub? Any thread. */
+bool nart__hub_is_forked(const nart__hub *hub);
 
-/* Another number in a child of fork. */
+/* A different number in a child of fork. */
 unsigned nart__fork_epoch(void);
+
+/* ---- runtime.c: hooks, shutdown, reports ---- */
+
+void nart__tick_hook_add(nart_rt *rt, nart__tick_hook *w);
+void nart__tick_hook_remove(nart__tick_hook *w);
+void nart__exit_hook_add(nart_rt *rt, nart__exit_hook *g);
+void nart__exit_hook_remove(nart__exit_hook *g);
+
+/* Accepts no new tasks from here on, and wakes the tasks that await the shutdown. */
+void nart__rt_shutdown(nart_rt *rt);
+
+/* Passes a line to opts.report, or to standard error. `fmt` begins with the runtime's name. */
+void nart__rt_report(nart_rt *rt, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same about a task: its name, `what`, and the line at which its body waits. */
+void nart__rt_report_task(nart_rt *rt, const nart__task *t, const char *what);
+
+/* ---- task.c: slots ---- */
 
 /* The task of an id, or NULL when it has ended. */
 nart__task *nart__rt_task(const nart_rt *rt, nart_task id);
@@ -224,33 +257,51 @@ nart__task *nart__rt_task(const nart_rt *rt, nart_task id);
 /* The task in a slot, or NULL when it is free. */
 nart__task *nart__rt_slot(const nart_rt *rt, uint32_t slot);
 
-/* The first task in a slot from `*slot` on, which names the one behind it then; or NULL. Goes through
- * the slots that were ever used: others cost nothing. */
+/* The first task in a slot from `*slot` on, or NULL; sets `*slot` to the slot after it. Visits only slots
+ * that were used before: the others cost nothing. */
 nart__task *nart__rt_next(const nart_rt *rt, uint32_t *slot);
 
-/* Drops the frame of a task that was never spawned; `rt` is NULL when its runtime has gone. */
-void nart__frame_drop(nart_rt *rt, const nart_task_type *type, void *frame);
+/* ---- task.c: the end of a task ---- */
 
-/* A task has answered, or is being dropped: NART_EABORTED. Its wakes, its join, its frame. */
-void nart__task_finish(nart_rt *rt, nart__task *t, nart_res r);
+/* Can a task of this type be made? 0, -EINVAL or NART_EABI. Any thread. */
+nart_res nart__task_type_check(const nart_task_type *type);
 
-/* Asks a task of this runtime to end, which may run now. */
+/* Takes a begun task back. */
+void nart__task_abandon(nart_rt *rt, void *frame);
+
+/* Cancels a task of this runtime, which may be the running one. */
 void nart__task_cancel(nart_rt *rt, nart__task *t);
 
-/* A task of a nursery has ended, `w` was its joiner; nothing of it is left. */
-void nart__nursery_ended(nart_rt *rt, nart__wait *w, nart_res r);
+/* Ends a task with its answer, or with NART_EABORTED if it is dropped: its waits, its join, its frame. */
+void nart__task_finish(nart_rt *rt, nart__task *t, nart_res r);
 
-/* A task has answered r. True: it has nurseries with tasks in them, and is polled until they have ended. */
-bool nart__nursery_holds(nart__task *t, nart_res r);
+/* A task that has ended was removed from the ready queue: frees its slot if nothing holds it. */
+void nart__task_unlisted(nart_rt *rt, nart__task *t);
 
-/* The runtime's end. */
-void nart__nursery_finish(nart_rt *rt);
+/* Runs the drops of tasks that have ended, in this order, by `next`. Holders can still ask for the
+ * answers. */
+void nart__tasks_drop(nart_rt *rt, nart__task *first);
 
-/* A task of a set has ended: t->res. */
-void nart__task_set_ended(nart__task *t);
+/* Frees the slot of a task that was dropped, or never begun. */
+void nart__task_free(nart_rt *rt, nart__task *t);
 
-/* The task of a handle; NULL when the handle is empty, its runtime has gone, or the task has: a held
- * task is not freed, but somebody may have released a copy of the handle. */
+/* Drops the frame of a task that was never spawned; `rt` is NULL when its runtime was freed. */
+void nart__frame_drop(nart_rt *rt, const nart_task_type *type, void *frame);
+
+/* The allocated size of a boxed frame: never 0. */
+static inline size_t nart__box_size(const nart_task_type *type)
+{
+    return type->size ? type->size : 1;
+}
+
+/* A body in which a task waits, the last one that parked; NULL: none. */
+static inline const nart_co *nart__task_body(const nart__task *t)
+{
+    return t->leaf ? t->leaf : t->waits ? t->waits->co : NULL;
+}
+
+/* The task of a handle. NULL when the handle is empty, or its runtime or the task was freed: a held task
+ * is not freed, but another copy of the handle may have been released. */
 static inline nart__task *nart__join_task(const nart_join *j)
 {
     return j->hub && nart__hub_incarnation(j->hub) == j->incarnation && j->task->gen == j->gen
@@ -258,47 +309,21 @@ static inline nart__task *nart__join_task(const nart_join *j)
                : NULL;
 }
 
-/* A finished task came off the ready list: its slot can be freed now if nobody holds it. */
-void nart__task_unlisted(nart_rt *rt, nart__task *t);
+/* ---- nursery.c; see also wait.h ---- */
 
-/* Runs the drops of tasks that have ended, in this order, by `next`. Whoever holds them still can ask. */
-void nart__tasks_drop(nart_rt *rt, nart__task *first);
+/* A task of a nursery has ended and was freed; `w` was its joiner. */
+void nart__nursery_ended(nart_rt *rt, nart__wait *w, nart_res r);
 
-/* A task that has been dropped, or never began: its slot is free. */
-void nart__task_free(nart_rt *rt, nart__task *t);
+/* A task has answered r. True: it has nurseries with running tasks, and is polled until those have
+ * ended. */
+bool nart__nursery_holds(nart__task *t, nart_res r);
 
-/* Can tasks of this type be made at all? 0, -EINVAL or NART_EABI. Any thread. */
-nart_res nart__task_type_check(const nart_task_type *type);
+/* The runtime is freed. */
+void nart__nursery_finish(nart_rt *rt);
 
-/* A begun task is taken back. */
-void nart__task_abandon(nart_rt *rt, void *frame);
+/* ---- task_set.c ---- */
 
-/* A line for report(), or standard error: it begins with the runtime's name. */
-void nart__rt_report(nart_rt *rt, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-/* A body in which a task waits, the last one that parked; NULL: it waits in none. */
-static inline const nart_co *nart__task_body(const nart__task *t)
-{
-    return t->leaf ? t->leaf : t->waits ? t->waits->co : NULL;
-}
-
-/* The same about a task: its name, `what`, and where its body stands. */
-void nart__rt_report_task(nart_rt *rt, const nart__task *t, const char *what);
-
-/* What is allocated for a boxed frame: something also for an empty one. */
-static inline size_t nart__box_size(const nart_task_type *type)
-{
-    return type->size ? type->size : 1;
-}
-
-/* nart_driver.io_del of the loop, for a connect: see nart__reactor_leave(). `handle` may be NULL. */
-nart_res nart__loop_io_leave(void *host, uint64_t id, const void *handle, int *fd);
-/* See nart__reactor_awaited(). */
-bool nart__loop_io_awaited(void *host, uint64_t id);
-
-void nart__tick_hook_add(nart_rt *rt, nart__tick_hook *w);
-void nart__tick_hook_remove(nart__tick_hook *w);
-void nart__exit_hook_add(nart_rt *rt, nart__exit_hook *g);
-void nart__exit_hook_remove(nart__exit_hook *g);
+/* A task of a set has ended: t->res. */
+void nart__task_set_ended(nart__task *t);
 
 #endif
