@@ -352,7 +352,7 @@ static inline int nart__mpsc_pop(nart_rx *rx, void *value, size_t elem)
 /* The inline halves of what awaits (`awaits` is 1). A wait that the running task still has in the end is
  * over with the answer; the slow side ends it. In a local channel it may stay until the poll ends: a sender
  * that waits finds no room here, and a receiver is withdrawn by whatever closes, moves or spawns its
- * handle away (see nart__leave_range() in c_src/core/wait.c). */
+ * handle away (see nart__leave_range() in c_src/wait/wait.c). */
 
 /* 1: the value is in the channel. 0: look at the slow side. */
 static inline int nart__push(nart_tx *tx, const void *value, size_t elem, int awaits)

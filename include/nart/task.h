@@ -85,7 +85,7 @@ enum {
     NART__CX_SPENT = 0x1000000 /* this one has */
 };
 
-/* cx->stop, bits; the table is in c_src/core/wait.c */
+/* cx->stop, bits; the table is in c_src/wait/op.c */
 enum {
     NART__STOP_CANCEL = 1, /* the task is asked to end: operations answer -ECANCELED */
     NART__STOP_HERE = 2,   /* inside a NART_STOP: likewise */
@@ -206,7 +206,7 @@ static inline bool nart_cx_cancelled(const nart_cx *cx)
 
 struct nart__wait_ops;
 
-/* All zero = idle. 56 bytes. Only c_src/core/wait.h and the operations touch it. */
+/* All zero = idle. 56 bytes. Only c_src/wait/wait.h and the operations touch it. */
 typedef struct nart__wait {
     struct nart__wait *next, *prev;   /* the queue at what is waited for */
     struct nart__task *task;          /* who waits; NULL = nobody */
@@ -385,7 +385,7 @@ static inline int64_t nart__scope_earliest(const nart_scope *s)
     return s->deadline < s->outer ? s->deadline : s->outer;
 }
 
-/* A scope in a poll after one that spent its budget: see c_src/core/wait.c. */
+/* A scope in a poll after one that spent its budget: see c_src/wait/op.c. */
 NART_API NART__COLD void nart__scope_look(nart_cx *cx, const nart_scope *s);
 
 /** Opens a scope around the operations that are called before nart_scope_leave(). */
