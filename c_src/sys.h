@@ -4,7 +4,7 @@
 #ifndef NART_SYS_H
 #define NART_SYS_H
 
-#include <nart/atomic.h>
+#include <nart/detail/atomic.h>
 #include <nart/driver.h>
 
 #include <stddef.h>

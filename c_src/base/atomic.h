@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * base/atomic.h: what the library's own files need beyond nart/atomic.h.
+ * base/atomic.h: what the library's own files need beyond nart/detail/atomic.h.
  *
  * Rules for every file that includes this
  *  1. Each decision across threads is one read-modify-write on one word.
@@ -10,7 +10,7 @@
 #ifndef NART_BASE_ATOMIC_H
 #define NART_BASE_ATOMIC_H
 
-#include <nart/atomic.h>
+#include <nart/detail/atomic.h>
 
 /* One cache line, and the low address bits that it leaves free. */
 #define NART__LINE 64

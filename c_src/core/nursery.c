@@ -10,7 +10,11 @@
  *  3. The last child's end makes the owner ready.
  *
  * Children are in a list of wards, by which they are cancelled; wards are kept in the runtime for the next
- * child. A child is held by nobody else: its frame is dropped before its nursery knows of its end. */
+ * child. A child is held by nobody else: its frame is dropped before its nursery knows of its end.
+ *
+ * nart_nursery: `wait` of the task that opened it; `children` that have not ended, the newest first, `len`
+ * of them; `error`: the first answer below 0; `answer`: the owner's, while its end waits for them; `flags`:
+ * NART_NURSERY_* and the two below. */
 #include "runtime.h"
 
 #include <nart/nursery.h>

@@ -9,7 +9,12 @@
  *  3. A node that is ended or was answered holds its task's frame by the join.
  *  4. Who waits in the set is made ready by each end, or only by the last one: so a task that
  *     awaits 10,000 others is polled once for all those that have ended since.
- * The set grants no turns: an answer that is not taken stays in the list. */
+ * The set grants no turns: an answer that is not taken stays in the list.
+ *
+ * nart_task_set: lists of nodes: `free` (used before), `running` to `newest` (the oldest first), `ended` to
+ * `last_ended` (in the order of their ends); `answered`: the node whose frame is still there; `owner` of all
+ * that run; `count` nodes, of which `used` have been used; `len` tasks whose answer has not been taken, of
+ * which `run` run; `for_all`: the waiter wakes only when the last task ends. */
 #include "runtime.h"
 
 #include <nart/task_set.h>

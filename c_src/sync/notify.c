@@ -2,7 +2,9 @@
 /* notify.c: notifications.
  *
  * What it keeps true: a notification of one is granted to one waiter, or stored as the permit. A
- * waiter that leaves without taking it passes it on. The permit is set only while the queue is empty. */
+ * waiter that leaves without taking it passes it on. The permit is set only while the queue is empty.
+ *
+ * nart_notify: `notified` are the waiters that nart_notify_one() notified and that were not polled since. */
 #include "sync.h"
 
 void nart_notify_one(nart_notify *n)

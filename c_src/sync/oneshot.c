@@ -13,7 +13,8 @@
  *     finds SENT or DROPPED, the block is the receiver's alone, and it frees it.
  *  The waker of a wait that has ended stays in the word: it costs at most one spurious poll.
  *
- * Linked ends hold each other's address and belong to one thread: plain memory.
+ * Linked ends hold each other's address and belong to one thread: plain memory. Only they use the fields
+ * `rx` and `tx` (the other end, while it is open), `slot` (receives the value) and `sent` (it has).
  *
  * This file compiles as C++, too: see tests/models. */
 #include "../base/atomic.h"

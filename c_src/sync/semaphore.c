@@ -6,7 +6,9 @@
  *     reserved for it, and then for the next waiter.
  *  2. permits + reserved <= NART_SEMAPHORE_MAX.
  * A request gets all of its permits at once. Until enough are available for the first waiter, no
- * waiter behind it gets any. */
+ * waiter behind it gets any.
+ *
+ * nart_semaphore: `permits` are available, `reserved` are those of the waiters in `granted`. */
 #include "sync.h"
 
 static void grant(nart_semaphore *s)

@@ -5,7 +5,9 @@
  *  1. A waiter is in a list of its object exactly while its state is QUEUED or GRANTED. Only then
  *     does its withdrawal touch the object.
  *  2. CLOSED and DONE are answers stored in the waiter: a task polled with one of them does not read
- *     the object, which may have been freed. */
+ *     the object, which may have been freed.
+ *
+ * nart_waiter: `at` is the object, `want` the permits. */
 #ifndef NART_SYNC_SYNC_H
 #define NART_SYNC_SYNC_H
 

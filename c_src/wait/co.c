@@ -76,7 +76,7 @@ void nart__race_too_deep(const nart_cx *cx)
     abort();
 }
 
-void nart__co_lost(const nart_site *site, const nart_co *co)
+void nart__co_lost(const nart__site *site, const nart_co *co)
 {
     if ((co->at & NART__CO_LINE) == NART__CO_RUNNING)
         fprintf(stderr,

@@ -26,20 +26,12 @@
 #ifndef NART_BROADCAST_H
 #define NART_BROADCAST_H
 
+#include "detail/bcast.h"
 #include "task.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-struct nart__bcast;
-
-/* Private: a receiver of either kind. */
-typedef struct nart__bcast_rx {
-    nart__wait wait;
-    struct nart__bcast *bcast;
-    uint64_t pos; /* values read or lost so far */
-} nart__bcast_rx;
 
 #define NART_BROADCAST_MAX_ELEM 65536u                  /**< bytes per value at most */
 #define NART_BROADCAST_MAX_CAPACITY (UINT32_C(1) << 30) /**< values at most */
@@ -48,12 +40,13 @@ typedef struct nart__bcast_rx {
 
 /** The sender. */
 typedef struct nart_watch_tx {
+    /* private */
     struct nart__bcast *bcast;
 } nart_watch_tx;
 
 /** A receiver. */
 typedef struct nart_watch_rx {
-    nart__bcast_rx in;
+    nart__bcast_rx in; /* private */
 } nart_watch_rx;
 
 /**
@@ -99,12 +92,13 @@ NART_API void nart_watch_rx_move(nart_watch_rx *dst, nart_watch_rx *src);
 
 /** The sender. */
 typedef struct nart_broadcast_tx {
+    /* private */
     struct nart__bcast *bcast;
 } nart_broadcast_tx;
 
 /** A receiver. */
 typedef struct nart_broadcast_rx {
-    nart__bcast_rx in;
+    nart__bcast_rx in; /* private */
 } nart_broadcast_rx;
 
 /**

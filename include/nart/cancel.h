@@ -18,7 +18,6 @@
 #ifndef NART_CANCEL_H
 #define NART_CANCEL_H
 
-#include "atomic.h"
 #include "rt.h"
 #include "sync.h"
 
@@ -67,12 +66,7 @@ NART_API void nart_token_cancel_release(nart_token *t);
 
 /** Is the token cancelled? False for an empty handle. If true, what the canceller wrote before is visible.
  *  **Thread**: any. **Cost**: a load. */
-static inline bool nart_token_is_cancelled(const nart_token *t)
-{
-    /* the state is the first member, and cancelled its lowest bit */
-    const NART__ATOMIC(uint32_t) *state = (const NART__ATOMIC(uint32_t) *)(const void *)t->node;
-    return state && NART__LOAD(state, NART__ACQUIRE) & 1;
-}
+static inline bool nart_token_is_cancelled(const nart_token *t);
 
 /**
  * Waits until the token is cancelled.
@@ -86,4 +80,7 @@ NART_API NART_MUST_USE nart_res nart_token_await(nart_cx *cx, const nart_token *
 #ifdef __cplusplus
 }
 #endif
+
+#include "detail/cancel.h"
+
 #endif

@@ -79,223 +79,43 @@
 extern "C" {
 #endif
 
-/* Where a body stands in the source; one constant per body. */
-typedef struct nart_site {
-    const char *func, *file;
-} nart_site;
+struct nart__site;
 
 /** The state of one body, in its frame. All zero = not begun. 40 bytes. */
 struct nart_co {
-    uint32_t at;      /* 0 not begun, a source line = parked there, NART__CO_RUNNING; flags */
-    uint32_t decided; /* races of its own so far, times 16; and those since all arms were asked */
-    int64_t deadline; /* of the scope it awaits in */
-    nart_co *up;      /* the body that awaits this one; rebuilt at each poll */
-    const nart_site *site; /* set when it begins */
-    int64_t shield;        /* when the shield that it opened ends; tells whose the task's is */
+    /* private */
+    uint32_t at, decided;
+    int64_t deadline;
+    nart_co *up;
+    const struct nart__site *site;
+    int64_t shield;
 };
-
-#define NART__CO_RUNNING 0x0fffffffu
-#define NART__CO_LINE 0x0fffffffu    /* what is no flag */
-#define NART__CO_SHIELD 0x10000000u  /* it has opened one */
-#define NART__CO_HOT 15u             /* of `decided` */
-#define NART__CO_STOPPED 0x20000000u /* in a NART_STOP, which goes on when the shield ends */
 
 /** Makes a body that was left in the middle (a loser of a race that is not awaited again) restart at its
  *  next call. The caller releases what it held. */
-static inline void nart_co_init(nart_co *co)
-{
-    co->at = 0;
-    co->decided = (co->decided | NART__CO_HOT) + 1; /* its sleeps restart, too */
-}
+static inline void nart_co_init(nart_co *co);
 
 /** Has the body begun and not ended? (It waits, or it lost a race and stays where it was.) */
-static inline bool nart_co_active(const nart_co *co)
-{
-    return co->at != 0;
-}
-
-/* ---- how resume points are made -------------------------------------------------------------
- * A point is its line, and a guard before it: the line shifted out of the range of every type that
- * a user's switch can have. As a label of an inner switch the guard overflows, and that overflow is
- * made an error for this token only; its macro's name is the message. No value of the body's own
- * switch meets a guard: to the compiler that is a switch over lines, of which it can make a table. */
-#if defined __SIZEOF_INT128__
-__extension__ typedef unsigned __int128 nart__point;
-#define NART__POINT_SHIFT 64
-#else
-typedef unsigned long long nart__point;
-#define NART__POINT_SHIFT 32
-#endif
-
-#if defined __clang__
-#define NART__STRICT _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic error \"-Wswitch\"")
-#define NART__RELAX _Pragma("GCC diagnostic pop")
-#elif defined __GNUC__
-#define NART__STRICT _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic error \"-Woverflow\"")
-#define NART__RELAX _Pragma("GCC diagnostic pop")
-#else
-#define NART__STRICT
-#define NART__RELAX
-#endif
-#if defined __GNUC__
-#define NART__FALL __attribute__((fallthrough));
-#else
-#define NART__FALL
-#endif
-#define NART__NO_AWAIT_INSIDE_A_SWITCH(fall, n)                                                    \
-    NART__STRICT fall case (nart__point)(n) << NART__POINT_SHIFT : NART__RELAX case (n) :
-#define NART__LABEL(n) NART__NO_AWAIT_INSIDE_A_SWITCH(NART__FALL, n)
-
-/* A body resumed where it cannot be: aborts, naming it. */
-NART_API NART__NORETURN NART__COLD void nart__co_lost(const nart_site *site, const nart_co *co);
-
-/* Shields hide the scopes above a body; `above` is a variable of the body's that keeps them. */
-NART_API NART__COLD void nart__shield_begin(nart_cx *cx, nart_co *co, nart_scope **above,
-                                            int64_t ns);
-NART_API NART__COLD void nart__shield_end(nart_cx *cx, nart_co *co, nart_scope **above);
-NART_API NART__COLD uint32_t nart__shield_in(nart_cx *cx, nart_co *co, nart_scope **above,
-                                             uint32_t at);
-NART_API NART__COLD void nart__shield_out(nart_cx *cx, nart_co *co, nart_scope **above,
-                                          uint32_t at);
-NART_API NART__COLD void nart__withdraw_under(nart_cx *cx, nart_co *co);
-
-/* The body ends while its task waits somewhere: from here on nothing names it. */
-NART_API NART__COLD void nart__co_ended(nart_cx *cx, const nart_co *co);
-
-/* Into the body. Answers where it stands; with a flag that is no resume point. */
-static inline uint32_t nart__co_in(nart_cx *cx, nart_co *co, const nart_site *site)
-{
-    uint32_t at = co->at;
-
-    if (NART_UNLIKELY(co->site != site)) {
-        if (at != 0)
-            nart__co_lost(site, co); /* two bodies on one nart_co, or a frame that was not zeroed */
-        co->site = site;
-    }
-    co->up = cx->co;
-    cx->co = co;
-    co->at = NART__CO_RUNNING;
-    return at;
-}
-
-/* It stands at no resume point: under a shield, or lost. */
-static inline uint32_t nart__co_slow(nart_cx *cx, nart_co *co, nart_scope **above, uint32_t at)
-{
-    if (!(at & NART__CO_SHIELD)) {
-        co->at = at;
-        nart__co_lost(co->site, co);
-    }
-    return nart__shield_in(cx, co, above, at);
-}
-
-static inline nart_res nart__co_out(nart_cx *cx, nart_co *co, nart_scope **above, uint32_t at,
-                                    nart_res r)
-{
-    if (NART_LIKELY(co->at == NART__CO_RUNNING))
-        co->at = at;
-    else
-        nart__shield_out(cx, co, above, at);
-    if (at == 0 && NART_UNLIKELY(cx->self->waits || cx->self->leaf))
-        nart__co_ended(cx, co);
-    cx->co = co->up;
-    return r;
-}
-
-#define NART__RACES 4 /* one within the other, in one await */
-
-/* A race that is being evaluated. */
-typedef struct nart__race {
-    int64_t park; /* as it was before the race */
-    uint32_t flags;
-    uint32_t first; /* the arm that this evaluation begins with */
-    bool shared;    /* an arm got a share of its own */
-} nart__race;
+static inline bool nart_co_active(const nart_co *co);
 
 /** Opens a body: a declaration list, so it stands after the body's own declarations. */
-#define NART_BEGIN(cx, cop)                                                                        \
-    nart_cx *const nart_cx_ = (cx);                                                                \
-    nart_co *const nart_co_ = (cop);                                                               \
-    static const nart_site nart_site_ = { __func__, __FILE__ };                                    \
-    nart_scope *nart_above_; /* only shields use it */                                             \
-    uint32_t nart_at_ = nart__co_in(nart_cx_, nart_co_, &nart_site_);                              \
-    nart_res nart_any_ = 0;                                                                        \
-    nart__race nart_races_[NART__RACES], *nart_race_ = nart_races_;                                \
-    (void)nart_any_;                                                                               \
-    (void)nart_race_;                                                                              \
-    nart_resume_:                                                                                  \
-    switch ((nart__point)nart_at_) {                                                               \
-    default:                                                                                       \
-        nart_at_ = nart__co_slow(nart_cx_, nart_co_, &nart_above_, nart_at_);                      \
-        goto nart_resume_;                                                                         \
-    case 0:                                                                                        \
-        (void)0
+#define NART_BEGIN(cx, cop) NART__BEGIN(cx, cop)
 
 /** Closes the body with its answer; the body can then be begun again. */
-#define NART_END(res)                                                                              \
-    }                                                                                              \
-    return nart__co_out(nart_cx_, nart_co_, &nart_above_, 0, (res))
+#define NART_END(res) NART__END(res)
 
 /** Ends the body here. */
-#define NART_RETURN(res) return nart__co_out(nart_cx_, nart_co_, &nart_above_, 0, (res))
-
-#define NART__PARK                                                                                 \
-    return nart__co_out(nart_cx_, nart_co_, &nart_above_, (uint32_t)__LINE__, NART_PENDING)
+#define NART_RETURN(res) NART__RETURN(res)
 
 /** `dst` = the answer of the operation or body, however many polls it takes. */
-#define NART_AWAIT(dst, ...)                                                                       \
-    do {                                                                                           \
-        NART__LABEL(__LINE__)                                                                      \
-        {                                                                                          \
-            nart_res nart_r_ = (__VA_ARGS__);                                                      \
-            if (nart_r_ == NART_PENDING)                                                           \
-                NART__PARK;                                                                        \
-            (dst) = nart_r_;                                                                       \
-        }                                                                                          \
-    } while (0)
+#define NART_AWAIT(dst, ...) NART__AWAIT(dst, __VA_ARGS__)
 
 /** The same under an absolute deadline: -ETIMEDOUT once it has passed. */
-#define NART_AWAIT_UNTIL(dst, abs, ...)                                                            \
-    do {                                                                                           \
-        nart_co_->deadline = (abs);                                                                \
-        NART__LABEL(__LINE__)                                                                      \
-        {                                                                                          \
-            nart_scope nart_s_;                                                                    \
-            nart_scope_enter(nart_cx_, &nart_s_, nart_co_->deadline);                              \
-            nart_res nart_r_ = (__VA_ARGS__);                                                      \
-            nart_r_ = nart_scope_leave(nart_cx_, &nart_s_, nart_r_);                               \
-            if (nart_r_ == NART_PENDING)                                                           \
-                NART__PARK;                                                                        \
-            (dst) = nart_r_;                                                                       \
-        }                                                                                          \
-    } while (0)
-
-/* The first poll of a relative scope had to wait: its time counts from here. */
-static inline void nart__scope_begin(nart_cx *cx, nart_co *co, int64_t ns)
-{
-    if (co->deadline != NART_NEVER)
-        return;
-    co->deadline = nart_time_add(nart__now_read(cx), ns);
-    nart__cx_until(cx, co->deadline);
-}
+#define NART_AWAIT_UNTIL(dst, abs, ...) NART__AWAIT_UNTIL(dst, abs, __VA_ARGS__)
 
 /** The same with a deadline `ns` nanoseconds after the moment when it first has to wait. An answer without
  *  waiting costs no reading of the clock. */
-#define NART_AWAIT_FOR(dst, ns, ...)                                                               \
-    do {                                                                                           \
-        nart_co_->deadline = NART_NEVER;                                                           \
-        NART__LABEL(__LINE__)                                                                      \
-        {                                                                                          \
-            nart_scope nart_s_;                                                                    \
-            nart_scope_enter(nart_cx_, &nart_s_, nart_co_->deadline);                              \
-            nart_res nart_r_ = (__VA_ARGS__);                                                      \
-            nart_r_ = nart_scope_leave(nart_cx_, &nart_s_, nart_r_);                               \
-            if (nart_r_ == NART_PENDING) {                                                         \
-                nart__scope_begin(nart_cx_, nart_co_, (ns));                                       \
-                NART__PARK;                                                                        \
-            }                                                                                      \
-            (dst) = nart_r_;                                                                       \
-        }                                                                                          \
-    } while (0)
+#define NART_AWAIT_FOR(dst, ns, ...) NART__AWAIT_FOR(dst, ns, __VA_ARGS__)
 
 /**
  * A race: awaits the first answer of 2 to 8 operations or bodies, its arms. `which` = the index of the arm
@@ -328,166 +148,6 @@ static inline void nart__scope_begin(nart_cx *cx, nart_co *co, int64_t ns)
 #define NART_AWAIT_ANY_FAIR(which, dst, ...) NART_AWAIT(dst, NART_ANY_FAIR(which, __VA_ARGS__))
 #define NART_ANY_FAIR(which, ...) NART__RACE(nart__race_turn, which, __VA_ARGS__)
 
-#define NART__RACE(first, which, ...)                                                              \
-    NART__ANY_PICK(__VA_ARGS__, NART__ANY8, NART__ANY7, NART__ANY6, NART__ANY5, NART__ANY4,        \
-                   NART__ANY3, NART__ANY2, NART__ANY1, 0)                                          \
-    (first, which, __VA_ARGS__)
-#define NART__ANY_PICK(a, b, c, d, e, f, g, h, n, ...) n
-
-/* All arms from the first one on, then those before it. */
-#define NART__ANY(n, choose, from, before)                                                         \
-    (nart__race_begin(nart_cx_, nart_races_, nart_race_++, choose, __LINE__, n),                   \
-     ((from) || (nart_race_[-1].first && (before)))                                                \
-         ? nart__race_won(nart_cx_, nart_co_, --nart_race_, nart_any_)                             \
-         : nart__race_goes_on(nart_cx_, nart_co_, nart_races_, --nart_race_))
-#define NART__ARM(i, w, x)                                                                         \
-    (nart__race_arm(nart_cx_, nart_race_ - 1), (nart_any_ = (x)) != NART_PENDING && ((w) = (i), 1))
-#define NART__FROM(i, w, x) (nart_race_[-1].first <= (i) && NART__ARM(i, w, x))
-#define NART__BEFORE(i, w, x) (nart_race_[-1].first > (i) && NART__ARM(i, w, x))
-#define NART__ANY1(first, w, a) NART__ANY(1u, first, NART__FROM(0, w, a), 0)
-#define NART__ANY2(first, w, a, b)                                                                 \
-    NART__ANY(2u, first, NART__FROM(0, w, a) || NART__FROM(1, w, b), NART__BEFORE(0, w, a))
-#define NART__ANY3(first, w, a, b, c)                                                              \
-    NART__ANY(3u, first, NART__FROM(0, w, a) || NART__FROM(1, w, b) || NART__FROM(2, w, c),        \
-              NART__BEFORE(0, w, a) || NART__BEFORE(1, w, b))
-#define NART__ANY4(first, w, a, b, c, d)                                                           \
-    NART__ANY(4u, first,                                                                           \
-              NART__FROM(0, w, a) || NART__FROM(1, w, b) || NART__FROM(2, w, c) ||                 \
-                  NART__FROM(3, w, d),                                                             \
-              NART__BEFORE(0, w, a) || NART__BEFORE(1, w, b) || NART__BEFORE(2, w, c))
-#define NART__ANY5(first, w, a, b, c, d, e)                                                        \
-    NART__ANY(5u, first,                                                                           \
-              NART__FROM(0, w, a) || NART__FROM(1, w, b) || NART__FROM(2, w, c) ||                 \
-                  NART__FROM(3, w, d) || NART__FROM(4, w, e),                                      \
-              NART__BEFORE(0, w, a) || NART__BEFORE(1, w, b) || NART__BEFORE(2, w, c) ||           \
-                  NART__BEFORE(3, w, d))
-#define NART__ANY6(first, w, a, b, c, d, e, f)                                                     \
-    NART__ANY(6u, first,                                                                           \
-              NART__FROM(0, w, a) || NART__FROM(1, w, b) || NART__FROM(2, w, c) ||                 \
-                  NART__FROM(3, w, d) || NART__FROM(4, w, e) || NART__FROM(5, w, f),               \
-              NART__BEFORE(0, w, a) || NART__BEFORE(1, w, b) || NART__BEFORE(2, w, c) ||           \
-                  NART__BEFORE(3, w, d) || NART__BEFORE(4, w, e))
-#define NART__ANY7(first, w, a, b, c, d, e, f, g)                                                  \
-    NART__ANY(7u, first,                                                                           \
-              NART__FROM(0, w, a) || NART__FROM(1, w, b) || NART__FROM(2, w, c) ||                 \
-                  NART__FROM(3, w, d) || NART__FROM(4, w, e) || NART__FROM(5, w, f) ||             \
-                  NART__FROM(6, w, g),                                                             \
-              NART__BEFORE(0, w, a) || NART__BEFORE(1, w, b) || NART__BEFORE(2, w, c) ||           \
-                  NART__BEFORE(3, w, d) || NART__BEFORE(4, w, e) || NART__BEFORE(5, w, f))
-#define NART__ANY8(first, w, a, b, c, d, e, f, g, h)                                               \
-    NART__ANY(8u, first,                                                                           \
-              NART__FROM(0, w, a) || NART__FROM(1, w, b) || NART__FROM(2, w, c) ||                 \
-                  NART__FROM(3, w, d) || NART__FROM(4, w, e) || NART__FROM(5, w, f) ||             \
-                  NART__FROM(6, w, g) || NART__FROM(7, w, h),                                      \
-              NART__BEFORE(0, w, a) || NART__BEFORE(1, w, b) || NART__BEFORE(2, w, c) ||           \
-                  NART__BEFORE(3, w, d) || NART__BEFORE(4, w, e) || NART__BEFORE(5, w, f) ||       \
-                  NART__BEFORE(6, w, g))
-
-NART_API NART__NORETURN NART__COLD void nart__race_too_deep(const nart_cx *cx);
-NART_API NART__COLD void nart__race_share(nart_cx *cx, nart__race *r);
-
-/* One of n arms by chance: by a hash of the place of the race, and of what changes from one evaluation to
- * the next. So races within each other choose independently. (Mixing: Chris Wellons' lowbias32.) */
-static inline uint32_t nart__race_turn(const nart_cx *cx, uint32_t place, uint32_t n)
-{
-    uint32_t x = place * UINT32_C(0x9e3779b9) + cx->co->decided;
-
-    if (cx->self)
-        x += (cx->self->polls * NART_BUDGET - (uint32_t)cx->go) * UINT32_C(0x85ebca6b);
-    x = (x ^ x >> 16) * UINT32_C(0x7feb352d);
-    x = (x ^ x >> 15) * UINT32_C(0x846ca68b);
-    return (uint32_t)(((uint64_t)(x ^ x >> 16) * n) >> 32);
-}
-
-/* The first one written; but one race in four of a busy task begins by chance, and so does one that was
- * decided so often since all of its arms were last asked. */
-static inline uint32_t nart__race_first(const nart_cx *cx, uint32_t place, uint32_t n)
-{
-    if (NART_UNLIKELY((cx->co->decided & NART__CO_HOT) == NART__CO_HOT))
-        return nart__race_turn(cx, place, n);
-    if (NART_LIKELY(!(cx->flags & NART__CX_BUSY)))
-        return 0;
-    uint32_t turn = nart__race_turn(cx, place, 4 * n);
-    return turn < n ? turn : 0;
-}
-
-typedef uint32_t nart__race_choice(const nart_cx *cx, uint32_t place, uint32_t n);
-
-static inline void nart__race_begin(const nart_cx *cx, const nart__race *all, nart__race *r,
-                                    nart__race_choice *choose, uint32_t line, uint32_t n)
-{
-    if (NART_UNLIKELY(r == all + NART__RACES))
-        nart__race_too_deep(cx);
-    r->park = cx->park;
-    r->flags = cx->flags;
-    r->first = choose(cx, line * NART__RACES + (uint32_t)(r - all), n);
-    r->shared = false;
-}
-
-/* The budget ran out since the race began: this arm gets a share of its own. */
-static inline void nart__race_arm(nart_cx *cx, nart__race *r)
-{
-    if (NART_UNLIKELY(cx->flags & ~r->flags & NART__CX_SPENT))
-        nart__race_share(cx, r);
-}
-
-/* What is left of a share ends with the race. */
-static inline void nart__race_over(nart_cx *cx, const nart__race *r)
-{
-    if (NART_UNLIKELY(r->shared)) {
-        cx->flags |= NART__CX_SPENT;
-        cx->go = 0;
-    }
-}
-
-/* All arms have been asked. `r` is the outermost race of the await when it is the first of all. */
-static inline nart_res nart__race_goes_on(nart_cx *cx, nart_co *co, const nart__race *all,
-                                          const nart__race *r)
-{
-    nart__race_over(cx, r);
-    if (r == all)
-        co->decided &= ~NART__CO_HOT;
-    return NART_PENDING;
-}
-
-static inline nart_res nart__race_won(nart_cx *cx, nart_co *co, const nart__race *r, nart_res res)
-{
-    nart__race_over(cx, r);
-    cx->park = r->park; /* the losers' deadlines and wakers count no more */
-    cx->flags &= r->flags | ~(uint32_t)NART__CX_OUT;
-    co->decided = ((co->decided | NART__CO_HOT) + 1) | ((co->decided + 1) & NART__CO_HOT);
-    nart__withdraw_under(cx, co);
-    return res;
-}
-
-/* The sleep of a NART_AFTER: false once it is over, else its answer in *r. */
-static inline bool nart__after_sleeps(nart_cx *cx, nart_timer *t, int64_t ns, nart_res *r)
-{
-    if (t->busy == NART__TIMER_OVER)
-        return false;
-    *r = nart_sleep_resume(cx, t, ns);
-    if (*r == 0)
-        t->busy = NART__TIMER_OVER;
-    return *r != 0;
-}
-
-static inline bool nart__after_sleeps_until(nart_cx *cx, nart_timer *t, int64_t at, nart_res *r)
-{
-    if (t->busy == NART__TIMER_OVER)
-        return false;
-    *r = nart_sleep_until(cx, t, at);
-    if (*r == 0)
-        t->busy = NART__TIMER_OVER;
-    return *r != 0;
-}
-
-static inline nart_res nart__after_answer(nart_timer *t, nart_res r)
-{
-    if (r != NART_PENDING)
-        nart_timer_cancel(t);
-    return r;
-}
-
 /**
  * Sleeps first, then evaluates the operation or body: an expression for the macros above. A deadline
  * around it includes the sleep. `t` points to a nart_timer in the frame, which keeps whether the sleep has
@@ -499,42 +159,17 @@ static inline nart_res nart__after_answer(nart_timer *t, nart_res r)
  * called. If it lost a race it continues where it was when it is awaited again; nart_timer_cancel() makes
  * it restart.
  */
-#define NART_AFTER(t, ns, ...)                                                                     \
-    (nart__after_sleeps(nart_cx_, (t), (ns), &nart_any_) ? nart_any_                               \
-                                                         : nart__after_answer((t), (__VA_ARGS__)))
+#define NART_AFTER(t, ns, ...) NART__AFTER(t, ns, __VA_ARGS__)
 
 /** The same, sleeping until the absolute time `at`. */
-#define NART_AFTER_UNTIL(t, at, ...)                                                               \
-    (nart__after_sleeps_until(nart_cx_, (t), (at), &nart_any_)                                     \
-         ? nart_any_                                                                               \
-         : nart__after_answer((t), (__VA_ARGS__)))
-
-/* Every operation evaluated in between answers -ECANCELED. Answers what was there before. */
-NART_API NART__COLD uint32_t nart__stop_in(nart_cx *cx);
-NART_API NART__COLD void nart__stop_out(nart_cx *cx, uint32_t before);
+#define NART_AFTER_UNTIL(t, at, ...) NART__AFTER_UNTIL(t, at, __VA_ARGS__)
 
 /** Awaits a body that lost a race, and makes it unwind: its operations answer -ECANCELED until it ends.
  *  `dst` = its answer. */
-#define NART_STOP(dst, ...)                                                                        \
-    do {                                                                                           \
-        NART__LABEL(__LINE__)                                                                      \
-        {                                                                                          \
-            uint32_t nart_s_ = nart__stop_in(nart_cx_);                                            \
-            nart_res nart_r_ = (__VA_ARGS__);                                                      \
-            nart__stop_out(nart_cx_, nart_s_);                                                     \
-            if (nart_r_ == NART_PENDING)                                                           \
-                NART__PARK;                                                                        \
-            (dst) = nart_r_;                                                                       \
-        }                                                                                          \
-    } while (0)
+#define NART_STOP(dst, ...) NART__STOP(dst, __VA_ARGS__)
 
 /** Lets the tasks that are ready now run first, then continues. */
-#define NART_YIELD()                                                                               \
-    do {                                                                                           \
-        nart_wake_self(nart_cx_);                                                                  \
-        NART__PARK;                                                                                \
-        NART__NO_AWAIT_INSIDE_A_SWITCH(, __LINE__)(void) 0;                                        \
-    } while (0)
+#define NART_YIELD() NART__YIELD()
 
 /**
  * A shield, for clean-up that waits: from here to NART_UNSHIELD() or the body's end, for at most `ns`
@@ -548,4 +183,7 @@ NART_API NART__COLD void nart__stop_out(nart_cx *cx, uint32_t before);
 #ifdef __cplusplus
 }
 #endif
+
+#include "detail/co.h"
+
 #endif

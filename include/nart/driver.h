@@ -81,32 +81,6 @@ typedef struct nart_driver {
     nart_res (*io_wake)(void *host, uint64_t id);
 } nart_driver;
 
-/* State bits of a task, none of which is one of NART__CX_*, nor above 28 bits; owner's thread only. */
-enum {
-    NART__T_READY = 1,              /* on a ready list */
-    NART__T_DONE = 2,               /* answered; res is final */
-    NART__T_HELD = 4,               /* a join handle exists */
-    NART__T_CANCELLED = 8,          /* asked to end */
-    NART__T_ABORTED = 16,           /* dropped if the next poll leaves it pending */
-    NART__T_DEAF = 32,              /* ignored cancellation within one poll */
-    NART__T_DROPPED = 64,           /* drop has run, or will run next */
-    NART__T_SHIELD = 128,           /* shield holds until the time in `shield` */
-    NART__T_ESCAPED = 256,          /* a waker has been handed out */
-    NART__T_URGENT = 512,           /* goes to the urgent lane */
-    NART__T_BOXED = 1024,           /* frame comes from the allocator */
-    NART__T_BEGUN = 2048,           /* between begin and commit */
-    NART__T_LIVE = 4096,            /* the slot holds a task */
-    NART__T_SPENT = 8192,           /* its last poll ended for want of budget */
-    NART__T_TIMED = 16384,          /* wake_at is not NART_NEVER */
-    NART__T_IN_SET = 32768,         /* joiner is that of a node of a task set */
-    NART__T_OUT = 0x400000,         /* parked for something outside of the runtime */
-    NART__T_ENDING = 0x2000000,     /* answered; its end waits for its nurseries */
-    NART__T_IN_NURSERY = 0x4000000, /* joiner is that of a nursery's ward */
-    NART__T_DROPPING = 0x8000000    /* its drop runs, or will run next */
-};
-
-NART__ASSERT(sizeof(void *) != 8 || sizeof(nart__task) == 128, "a task header is two cache lines");
-
 /** Sets up a poll context. `*cx` must stay where it is as long as tasks refer to it. */
 NART_API void nart_driver_cx_init(nart_cx *cx, const nart_driver *drv, void *host);
 

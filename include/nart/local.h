@@ -44,50 +44,27 @@ typedef struct nart_local_key {
 /** A binding on the C stack of a hand-written poll: entered anew at each poll, and left before the
  *  poll returns. The innermost is left first. */
 typedef struct nart_local {
+    /* private */
     struct nart_local *up;
     const nart_local_key *key;
     void *value;
 } nart_local;
 
 static inline void nart_local_enter(nart_cx *cx, nart_local *l, const nart_local_key *key,
-                                    void *value)
-{
-    l->up = cx->locals;
-    l->key = key;
-    l->value = value;
-    cx->locals = l;
-}
+                                    void *value);
 
-static inline void nart_local_leave(nart_cx *cx, const nart_local *l)
-{
-    cx->locals = l->up;
-}
+static inline void nart_local_leave(nart_cx *cx, const nart_local *l);
 
 /** The value that is bound to the key here; NULL when none is, and outside of a poll. */
-static inline void *nart_local_get(const nart_cx *cx, const nart_local_key *key)
-{
-    for (const nart_local *l = cx->locals; l; l = l->up)
-        if (l->key == key)
-            return l->value;
-    return NULL;
-}
+static inline void *nart_local_get(const nart_cx *cx, const nart_local_key *key);
 
 /** NART_AWAIT with `value` (a pointer) bound to the key. Both are evaluated at each poll. */
-#define NART_AWAIT_LOCAL(dst, key, value, ...)                                                     \
-    do {                                                                                           \
-        NART__LABEL(__LINE__)                                                                      \
-        {                                                                                          \
-            nart_local nart_l_;                                                                    \
-            nart_local_enter(nart_cx_, &nart_l_, (key), (value));                                  \
-            nart_res nart_r_ = (__VA_ARGS__);                                                      \
-            nart_local_leave(nart_cx_, &nart_l_);                                                  \
-            if (nart_r_ == NART_PENDING)                                                           \
-                NART__PARK;                                                                        \
-            (dst) = nart_r_;                                                                       \
-        }                                                                                          \
-    } while (0)
+#define NART_AWAIT_LOCAL(dst, key, value, ...) NART__AWAIT_LOCAL(dst, key, value, __VA_ARGS__)
 
 #ifdef __cplusplus
 }
 #endif
+
+#include "detail/local.h"
+
 #endif

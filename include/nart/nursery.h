@@ -69,12 +69,11 @@ struct nart__ward;
 
 /** Zeroed = closed. Not copied or moved while it is open. */
 typedef struct nart_nursery {
-    nart__wait wait;             /* of the task that opened it */
-    struct nart__ward *children; /* those that have not ended, the newest first */
-    nart_res error;              /* the first answer below 0; 0: none */
-    nart_res answer;             /* the owner's, while its end waits for them */
-    uint32_t len;                /* children */
-    uint32_t flags;              /* NART_NURSERY_*, NART__NURSERY_* */
+    /* private */
+    nart__wait wait;
+    struct nart__ward *children;
+    nart_res error, answer;
+    uint32_t len, flags;
 } nart_nursery;
 
 /** Opens a nursery for the running task, by the body that runs.

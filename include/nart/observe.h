@@ -19,7 +19,7 @@
 #ifndef NART_OBSERVE_H
 #define NART_OBSERVE_H
 
-#include "atomic.h"
+#include "detail/atomic.h"
 #include "rt.h"
 
 #ifdef __cplusplus
@@ -29,8 +29,9 @@ extern "C" {
 /** Shows the running poll of one runtime to other threads. In the caller's storage: zero it first; keep it
  *  alive until observation stops and no thread reads it. One runtime at a time. */
 typedef struct nart_watchdog {
-    NART__ATOMIC(int64_t) since;     /* when the running poll began; 0: none */
-    NART__ATOMIC(const char *) name; /* of the task's type */
+    /* private */
+    NART__ATOMIC(int64_t) since;
+    NART__ATOMIC(const char *) name;
     uint64_t reserved[6];
 } nart_watchdog;
 

@@ -44,19 +44,21 @@ struct nart_oneshot_rx;
 
 /** The sender. */
 typedef struct nart_oneshot_tx {
-    struct nart__oneshot *shared; /* any thread */
-    struct nart_oneshot_rx *rx;   /* linked: the other end, while it is open */
+    /* private */
+    struct nart__oneshot *shared;
+    struct nart_oneshot_rx *rx;
 } nart_oneshot_tx;
 
 /** The receiver. */
 typedef struct nart_oneshot_rx {
+    /* private */
     nart__wait wait;
     struct nart__oneshot *shared;
-    nart_oneshot_tx *tx; /* linked: the other end, while it is open */
-    void *slot;          /* linked: receives the value */
+    nart_oneshot_tx *tx;
+    void *slot;
     size_t size;
     void (*drop_value)(void *value);
-    uint64_t sent; /* linked: the value is in the slot */
+    uint64_t sent;
 } nart_oneshot_rx;
 
 /**

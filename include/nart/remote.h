@@ -21,6 +21,7 @@ extern "C" {
  * runtime is freed: then its functions answer NART_ESTALE. Zeroed = empty.
  */
 typedef struct nart_remote {
+    /* private */
     struct nart__hub *hub;
     uint64_t incarnation;
     nart_waker waker;

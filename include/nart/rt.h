@@ -16,7 +16,6 @@
 #include "task.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -187,25 +186,6 @@ NART_API NART_MUST_USE nart_res nart_rt_spawn_boxed(nart_rt *rt, const nart_task
 
 /* ---- typed forms --------------------------------------------------------------------------------- */
 
-/* The call has answered: what a task has got is no longer the caller's. */
-static inline nart_res nart__moved(nart_res r, void *init, size_t size)
-{
-    if (r >= 0 && init)
-        memset(init, 0, size);
-    return r;
-}
-
-/* nart_block_on(); `*init` is zeroed once the task has it, whatever the answer. */
-NART_API NART_MUST_USE nart_res nart__block_on_moved(nart_rt *rt, const nart_task_type *type,
-                                                     void *init, nart_res *result);
-
-#if defined __GNUC__
-#define NART__TASK_UNUSED __attribute__((unused))
-#else
-#define NART__TASK_UNUSED
-#endif
-#define NART__TASK_FN NART__TASK_UNUSED NART_MUST_USE static inline nart_res
-
 /**
  * Defines the task type `name_type` with frames of type T, and spawn functions that take only a `T *`:
  *
@@ -252,32 +232,14 @@ NART_API NART_MUST_USE nart_res nart__block_on_moved(nart_rt *rt, const nart_tas
 
 /** The same with NART_TASK_* flags. */
 #define NART_TASK_TYPED_FLAGS(name, T, poll, drop, flags)                                          \
-    NART__TASK_UNUSED static const nart_task_type name##_type =                                    \
+    NART__UNUSED static const nart_task_type name##_type =                                         \
         NART_TASK_TYPE_FLAGS(T, poll, drop, flags);                                                \
-    NART__TASK_UNUSED static inline T *name##_frame(T *init_)                                      \
-    {                                                                                              \
-        return init_;                                                                              \
-    }                                                                                              \
-    NART__TASK_FN name##_spawn(nart_cx *cx_, T *init_, nart_join *out_)                            \
-    {                                                                                              \
-        return nart__moved(nart_spawn(cx_, &name##_type, init_, out_), init_, sizeof(T));          \
-    }                                                                                              \
-    NART__TASK_FN name##_spawn_boxed(nart_cx *cx_, T *init_, nart_join *out_)                      \
-    {                                                                                              \
-        return nart__moved(nart_spawn_boxed(cx_, &name##_type, init_, out_), init_, sizeof(T));    \
-    }                                                                                              \
-    NART__TASK_FN name##_rt_spawn(nart_rt *rt_, T *init_, nart_join *out_)                         \
-    {                                                                                              \
-        return nart__moved(nart_rt_spawn(rt_, &name##_type, init_, out_), init_, sizeof(T));       \
-    }                                                                                              \
-    NART__TASK_FN name##_rt_spawn_boxed(nart_rt *rt_, T *init_, nart_join *out_)                   \
-    {                                                                                              \
-        return nart__moved(nart_rt_spawn_boxed(rt_, &name##_type, init_, out_), init_, sizeof(T)); \
-    }                                                                                              \
-    NART__TASK_FN name##_block_on(nart_rt *rt_, T *init_, nart_res *result_)                       \
-    {                                                                                              \
-        return nart__block_on_moved(rt_, &name##_type, init_, result_);                            \
-    }                                                                                              \
+    NART__TASK_FRAME(name##_frame, T)                                                              \
+    NART__TASK_SPAWN(name##_spawn, nart_spawn, nart_cx *, name##_type, T)                          \
+    NART__TASK_SPAWN(name##_spawn_boxed, nart_spawn_boxed, nart_cx *, name##_type, T)              \
+    NART__TASK_SPAWN(name##_rt_spawn, nart_rt_spawn, nart_rt *, name##_type, T)                    \
+    NART__TASK_SPAWN(name##_rt_spawn_boxed, nart_rt_spawn_boxed, nart_rt *, name##_type, T)        \
+    NART__TASK_BLOCK_ON(name##_block_on, name##_type, T)                                           \
     struct name##_task_typed
 
 /**
@@ -344,4 +306,7 @@ NART_API size_t nart_lib_trim(void);
 #ifdef __cplusplus
 }
 #endif
+
+#include "detail/rt.h"
+
 #endif

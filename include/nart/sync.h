@@ -37,19 +37,19 @@ extern "C" {
 /** The wait of one task for one object. Zeroed = idle. It needs no release. Do not copy or move it while a
  *  task waits in it. */
 typedef struct nart_waiter {
+    /* private */
     nart__wait wait;
-    void *at;      /* the object */
-    uint64_t want; /* permits */
+    void *at;
+    uint64_t want;
 } nart_waiter;
 
 /* ---- notifications ---- */
 
 /** A notification: tasks wait until another one notifies them. Zeroed = ready for use. */
 typedef struct nart_notify {
-    nart__waitq queue;
-    nart__waitq notified; /* by nart_notify_one(), and not polled since */
-    uint32_t permit;      /* a notification for which no task waited */
-    uint32_t closed;
+    /* private */
+    nart__waitq queue, notified;
+    uint32_t permit, closed;
 } nart_notify;
 
 /** Notifies the task that has waited longest. If none waits, the next wait is answered at once; several
@@ -72,20 +72,14 @@ NART_API void nart_notify_close(nart_notify *n);
 
 /** A counting semaphore. Zeroed = no permits. */
 typedef struct nart_semaphore {
-    nart__waitq queue;
-    nart__waitq granted; /* waiters for which permits are reserved */
-    uint64_t permits;    /* available */
-    uint64_t reserved;   /* for the granted waiters */
-    uint32_t closed;
-    uint32_t reserved0;
+    /* private */
+    nart__waitq queue, granted;
+    uint64_t permits, reserved;
+    uint32_t closed, reserved0;
 } nart_semaphore;
 
-static inline void nart_semaphore_init(nart_semaphore *s, uint32_t permits)
-{
-    nart_semaphore none = { { NULL, NULL }, { NULL, NULL }, 0, 0, 0, 0 };
-    *s = none;
-    s->permits = permits;
-}
+/** Sets up a semaphore with `permits` permits that no task waits for. */
+static inline void nart_semaphore_init(nart_semaphore *s, uint32_t permits);
 
 /**
  * Waits for `n` permits and takes them. A request is not overtaken by smaller ones behind it. A request for
@@ -103,10 +97,7 @@ NART_API NART_MUST_USE nart_res nart_semaphore_try_acquire(nart_semaphore *s, ui
 NART_API nart_res nart_semaphore_release(nart_semaphore *s, uint32_t n);
 
 /** The number of available permits. While tasks wait they are kept for the first of them. */
-static inline uint32_t nart_semaphore_permits(const nart_semaphore *s)
-{
-    return (uint32_t)s->permits;
-}
+static inline uint32_t nart_semaphore_permits(const nart_semaphore *s);
 
 /** Closes: taking permits answers NART_ECLOSED from now on, also for tasks that were granted theirs and have
  *  not been polled since. Idempotent; NULL is fine. */
@@ -116,9 +107,9 @@ NART_API void nart_semaphore_close(nart_semaphore *s);
 
 /** Counts pending work; tasks wait until none is left. Zeroed = no pending work. */
 typedef struct nart_wait_group {
+    /* private */
     nart__waitq queue;
-    uint32_t count;
-    uint32_t closed;
+    uint32_t count, closed;
 } nart_wait_group;
 
 /** Adds `n` to the count. @return 0; -EOVERFLOW more than UINT32_MAX: nothing was added. */
@@ -138,4 +129,7 @@ NART_API void nart_wait_group_close(nart_wait_group *g);
 #ifdef __cplusplus
 }
 #endif
+
+#include "detail/sync.h"
+
 #endif

@@ -37,60 +37,23 @@
 #define NART_TASK_H
 
 #include "base.h"
+#include "detail/wait.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 typedef struct nart_rt nart_rt;
+
+/** What a poll knows of its runtime. Opaque: pass it on to operations, and keep it nowhere. */
 typedef struct nart_cx nart_cx;
+
 typedef struct nart_co nart_co;
-struct nart_driver;
 struct nart__task;
 struct nart__hub;
 
 /** Answers that the operations of one poll may give without waiting. */
 #define NART_BUDGET 128
-
-/**
- * What a poll sees of its runtime: one per driver instance, at a stable address, `self` is NULL
- * between polls. Only the macros of co.h and the inline functions below touch its fields.
- */
-struct nart_cx {
-    const struct nart_driver *drv; /* the world that polls: the loop, tokio, a test */
-    void *host;                    /* that driver's own */
-    struct nart__task *self;       /* the task polled now */
-    nart_co *co;                   /* the body that runs now */
-    struct nart_scope *scope;      /* the innermost scope that is open; NULL: none */
-    int64_t park;                  /* earliest deadline of what parked in this poll; NART_NEVER */
-    int32_t go;                    /* answers until nart__halt() decides: the budget, or 0 */
-    uint32_t stop;                 /* NART__STOP_*: why go is 0; 0: the budget is in go */
-    uint32_t flags;                /* NART__CX_* */
-    uint32_t refused;              /* -ECANCELED answers given in this poll */
-    int64_t now;                   /* last reading of the clock, never ahead of it */
-    struct nart_local *locals;     /* the innermost value that is bound; NULL: none */
-    int32_t kept;                  /* the budget while stop is not 0 */
-    uint32_t reserved0;
-    uint64_t reserved[3];
-};
-
-/* Above the state bits of a task, so that both can be looked at in one word. */
-enum {
-    NART__CX_AGAIN = 0x10000,  /* the task asked to be polled again */
-    NART__CX_FRESH = 0x20000,  /* now has been read in this poll */
-    NART__CX_END = 0x40000,    /* the task is dropped if this poll leaves it pending */
-    NART__CX_TIMED = 0x100000, /* park is set */
-    NART__CX_OUT = 0x200000,   /* an operation has left a waker somewhere */
-    NART__CX_BUSY = 0x800000,  /* the poll before this one spent its budget */
-    NART__CX_SPENT = 0x1000000 /* this one has */
-};
-
-/* cx->stop, bits; the table is in c_src/wait/op.c */
-enum {
-    NART__STOP_CANCEL = 1, /* the task is asked to end: operations answer -ECANCELED */
-    NART__STOP_HERE = 2,   /* inside a NART_STOP: likewise */
-    NART__STOP_LOOK = 4    /* a scope has expired: the next operation looks at the deadlines */
-};
 
 /* ---- task types ---------------------------------------------------------------------------- */
 
@@ -174,86 +137,13 @@ NART_API nart_waker nart_cx_waker(nart_cx *cx);
 NART_API void nart_waker_wake(nart_waker w);
 
 /** A waker that calls `w->wake`. **Ownership**: `w` is the caller's and outlives every copy. */
-static inline nart_waker nart_waker_of(nart_wakeable *w)
-{
-    nart_waker r;
-    r.w = (uintptr_t)w | 1u;
-    return r;
-}
+static inline nart_waker nart_waker_of(nart_wakeable *w);
 
 /** Asks for another poll of the running task after this one, behind the tasks that are ready now. */
-static inline void nart_wake_self(nart_cx *cx)
-{
-    cx->flags |= NART__CX_AGAIN;
-}
-
-/* What parks in this poll waits until `at` at the latest. */
-static inline void nart__cx_until(nart_cx *cx, int64_t at)
-{
-    if (at < cx->park) {
-        cx->park = at;
-        cx->flags |= NART__CX_TIMED;
-    }
-}
+static inline void nart_wake_self(nart_cx *cx);
 
 /** Has the running task been asked to end? A shield hides it. */
-static inline bool nart_cx_cancelled(const nart_cx *cx)
-{
-    return (cx->stop & (NART__STOP_CANCEL | NART__STOP_HERE)) != 0;
-}
-
-/* ---- waits: where a task waits; they live in handles ---------------------------------------- */
-
-struct nart__wait_ops;
-
-/* All zero = idle. 56 bytes. Only c_src/wait/wait.h and the operations touch it. */
-typedef struct nart__wait {
-    struct nart__wait *next, *prev;   /* the queue at what is waited for */
-    struct nart__task *task;          /* who waits; NULL = nobody */
-    struct nart__wait *more;          /* the task's other waits */
-    nart_co *co;                      /* the body that waits */
-    const struct nart__wait_ops *ops; /* what it is and how it is withdrawn */
-    uint32_t state, seen;             /* idle, queued, granted, closed; the poll that asked last */
-} nart__wait;
-
-/* All zero = empty. First in, first out. */
-typedef struct nart__waitq {
-    nart__wait *first, *last;
-} nart__waitq;
-
-/* A node of the timer wheel. next == NULL: not in it. */
-typedef struct nart__tnode {
-    struct nart__tnode *next, *prev;
-    int64_t at;
-} nart__tnode;
-
-/* The header of a task. 128 bytes: the first 64 are what a poll touches. Only c_src and co.h touch
- * it. */
-struct nart__task {
-    struct nart__task *next; /* ready list, free list */
-    nart_poll_fn poll;
-    void *frame;
-    nart__wait *waits; /* everything the task waits for */
-    uint32_t state;    /* NART__T_* */
-    uint32_t polls;    /* counts, wraps: tells this poll's waits from older ones */
-    nart_co *leaf;     /* the body that parked last */
-    int64_t wake_at;   /* the deadline it wants; its timer stands at this or earlier */
-    nart_cx *owner;    /* the cx of the driver instance that owns it */
-
-    const nart_task_type *type;
-    nart__tnode timer;
-    nart__wait *joiner; /* the handle in which somebody awaits its end */
-    union {
-        nart_res res;   /* when it is DONE */
-        int64_t shield; /* before that */
-    };
-    uint32_t slot, gen;
-    union {
-        uint64_t seq;             /* the spawn's number in its runtime */
-        struct nart__task *right; /* before its commit, and once it is dropped: see task.c */
-    };
-};
-typedef struct nart__task nart__task;
+static inline bool nart_cx_cancelled(const nart_cx *cx);
 
 /* ---- joining ------------------------------------------------------------------------------- */
 
@@ -272,6 +162,7 @@ typedef struct nart__task nart__task;
  * |                                 | frame of their parent | pointers into the parent's frame         |
  */
 typedef struct nart_join {
+    /* private */
     nart__wait wait;
     struct nart__hub *hub;
     struct nart__task *task;
@@ -373,48 +264,20 @@ NART_API nart_task nart_cx_task(const nart_cx *cx);
 /** A scope around operations of a hand-written poll. It is on the C stack: each poll enters it again, with
  *  the absolute deadline that is kept in the frame, and leaves it before it returns. */
 typedef struct nart_scope {
+    /* private */
     struct nart_scope *up;
-    const nart_co *co; /* the body that opened it */
-    int64_t deadline;
-    int64_t outer; /* the earliest deadline of the scopes above */
+    const nart_co *co;
+    int64_t deadline, outer;
 } nart_scope;
 
-/* What a scope and those above it come to. */
-static inline int64_t nart__scope_earliest(const nart_scope *s)
-{
-    return s->deadline < s->outer ? s->deadline : s->outer;
-}
-
-/* A scope in a poll after one that spent its budget: see c_src/wait/op.c. */
-NART_API NART__COLD void nart__scope_look(nart_cx *cx, const nart_scope *s);
-
 /** Opens a scope around the operations that are called before nart_scope_leave(). */
-static inline void nart_scope_enter(nart_cx *cx, nart_scope *s, int64_t deadline)
-{
-    s->up = cx->scope;
-    s->co = cx->co;
-    s->deadline = deadline;
-    s->outer = s->up ? nart__scope_earliest(s->up) : INT64_MAX;
-    cx->scope = s;
-    if (NART_UNLIKELY(cx->flags & NART__CX_BUSY))
-        nart__scope_look(cx, s);
-}
+static inline void nart_scope_enter(nart_cx *cx, nart_scope *s, int64_t deadline);
 
 /** Closes the scope. @return `r`, the answer of the operation, or -ETIMEDOUT if the scope's deadline cut
  *  that short. */
-static inline nart_res nart_scope_leave(nart_cx *cx, const nart_scope *s, nart_res r)
-{
-    cx->scope = s->up;
-    if (NART_UNLIKELY(r == -ECANCELED) && s->deadline <= cx->now && s->outer > cx->now &&
-        !nart_cx_cancelled(cx))
-        r = -ETIMEDOUT;
-    return r;
-}
+static inline nart_res nart_scope_leave(nart_cx *cx, const nart_scope *s, nart_res r);
 
 /* ---- the kit: how an operation of your own is made ------------------------------------------ */
-
-/* Cold half of nart_op_enter(): cancelled, stopped, or out of budget. */
-NART_API NART__COLD nart_res nart__halt(nart_cx *cx, nart__wait *w);
 
 /**
  * First line of every operation. An operation that waits for a flag that another task sets:
@@ -431,10 +294,7 @@ NART_API NART__COLD nart_res nart__halt(nart_cx *cx, nart__wait *w);
  * @return 0: go on; else the answer to return at once: -ECANCELED,
  * -ETIMEDOUT, NART_PENDING when the budget is spent (the task has been queued again), or -EPERM.
  */
-static inline nart_res nart_op_enter(nart_cx *cx)
-{
-    return NART_LIKELY(--cx->go >= 0) ? 0 : nart__halt(cx, NULL);
-}
+static inline nart_res nart_op_enter(nart_cx *cx);
 
 /**
  * Last line of an operation that found nothing ready and has stored a waker, or called
@@ -450,4 +310,7 @@ NART_API nart_res nart_op_park_until(nart_cx *cx, int64_t at);
 #ifdef __cplusplus
 }
 #endif
+
+#include "detail/task.h"
+
 #endif

@@ -43,27 +43,23 @@ struct nart_task_set;
 
 /** What a set needs for a task. Any content before the set's init; the set's own from then on. */
 typedef struct nart_task_set_node {
+    /* private */
     nart_join join;
     struct nart_task_set *set;
-    struct nart_task_set_node *next, *prev; /* of those that run; the next that ended, or is free */
+    struct nart_task_set_node *next, *prev;
     nart_res result;
 } nart_task_set_node;
 
 /** Zeroed = closed. Not copied or moved. */
 typedef struct nart_task_set {
+    /* private */
     nart__wait wait;
-    nart_task_set_node *nodes;
-    nart_task_set_node *free;               /* used before */
-    nart_task_set_node *running, *newest;   /* the oldest first */
-    nart_task_set_node *ended, *last_ended; /* in the order of their ends */
-    nart_task_set_node *answered;           /* its frame is still there */
-    nart_cx *owner;                         /* of all that run */
-    uint32_t count;                         /* nodes */
-    uint32_t used;                          /* nodes that have been used */
-    uint32_t len;                           /* tasks whose answer has not been taken */
-    uint32_t run;                           /* of them running */
-    uint32_t for_all;                       /* the waiter wakes only when the last task ends */
-    uint32_t reserved;
+    nart_task_set_node *nodes, *free;
+    nart_task_set_node *running, *newest;
+    nart_task_set_node *ended, *last_ended, *answered;
+    nart_cx *owner;
+    uint32_t count, used, len, run;
+    uint32_t for_all, reserved;
 } nart_task_set;
 
 /** An empty set. `nodes` are `count` nodes that the set has until nart_task_set_close() has returned. */

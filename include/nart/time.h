@@ -22,30 +22,20 @@
 extern "C" {
 #endif
 
-NART_API NART__COLD int64_t nart__now_read(nart_cx *cx);
-
 /** Nanoseconds on CLOCK_MONOTONIC, read once per poll and then the same until the poll ends.
  *  **Cost**: a clock read at the first call in a poll, then a load. */
-static inline int64_t nart_now(nart_cx *cx)
-{
-    return NART_LIKELY(cx->flags & NART__CX_FRESH) ? cx->now : nart__now_read(cx);
-}
+static inline int64_t nart_now(nart_cx *cx);
 
 /** The last reading of the clock, without a new one. The loop reads the clock when it begins to run,
  *  after each wait for events, and at each tick while a timer is set; nart_now() reads it, too. So this
  *  approximates when the event that woke the task was observed. **Cost**: a load. */
-static inline int64_t nart_event_time(const nart_cx *cx)
-{
-    return cx->now;
-}
-
-#define NART__TIMER_OVER 2
+static inline int64_t nart_event_time(const nart_cx *cx);
 
 /** A sleep in progress. It lives in the frame. Zeroed = not begun. Nothing to release. */
 typedef struct nart_timer {
-    int64_t at;       /* when it ends */
-    uint32_t busy;    /* 1 = begun; 2 = over, what comes after it has begun */
-    uint32_t decided; /* races that the body had decided when it was begun */
+    /* private */
+    int64_t at;
+    uint32_t busy, decided;
 } nart_timer;
 
 /**
@@ -69,10 +59,7 @@ NART_API NART_MUST_USE nart_res nart_sleep(nart_cx *cx, nart_timer *t, int64_t n
 NART_API NART_MUST_USE nart_res nart_sleep_resume(nart_cx *cx, nart_timer *t, int64_t ns);
 
 /** Forgets a sleep that nobody awaits any more, so that `*t` can begin another. */
-static inline void nart_timer_cancel(nart_timer *t)
-{
-    t->busy = 0;
-}
+static inline void nart_timer_cancel(nart_timer *t);
 
 /* ---- intervals ---- */
 
@@ -88,7 +75,7 @@ typedef struct nart_interval {
     nart_missed missed; /**< may be set at any time; NART_MISSED_BURST to begin with */
     int64_t next;       /**< when the next tick is due; read only */
     int64_t period;     /**< nanoseconds; may be set at any time, applies from the next tick on */
-    nart_timer timer;
+    nart_timer timer;   /* private */
 } nart_interval;
 
 /** An interval whose first tick is a period from now. @return 0; -EINVAL `period` is not above 0. */
@@ -134,8 +121,9 @@ typedef struct nart_backoff {
     uint32_t jitter;  /**< per cent, at most 100: each wait is longer or shorter by up to this much,
                            evenly distributed, so that many who fail at once do not retry at once */
     uint32_t waited;  /**< waits that have ended, since the last reset; read only */
-    uint32_t doubled; /* times, of the next wait */
-    uint64_t random;  /* 0: to be seeded */
+    /* private */
+    uint32_t doubled;
+    uint64_t random;
     nart_timer timer;
 } nart_backoff;
 
@@ -165,4 +153,7 @@ NART_API void nart_backoff_reset(nart_backoff *b);
 #ifdef __cplusplus
 }
 #endif
+
+#include "detail/time.h"
+
 #endif

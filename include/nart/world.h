@@ -38,6 +38,7 @@
 #define NART_WORLD_H
 
 #include "base.h"
+#include "detail/access.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -46,43 +47,8 @@ extern "C" {
 #define NART_WORLD_ABI 1u
 #define NART_HANDLER_PARAMS 8 /**< resources that a handler has at most */
 
-/* A use of resources that is going on, or the one that a handler makes. */
-typedef struct nart__access {
-    struct nart__access *up; /* the use around it */
-    uint32_t count;
-    uint32_t exclusive; /* bit i: value[i] is written */
-    void *value[NART_HANDLER_PARAMS];
-} nart__access;
-
-/** Made by nart_world_new(). What is seen here is its head, and not to be touched. */
-typedef struct nart_world {
-    nart__access *open; /* the innermost use */
-    uintptr_t here;     /* nart__here() of its thread */
-} nart_world;
-
-/* Tells the calling thread from others: an address inside its control block. Where the compiler does
- * not know one, or another compiler than the library's knows another, the library finds out. */
-NART_API uintptr_t nart__thread(void);
-#if defined __has_builtin && defined __x86_64__ && (defined __clang__ || __GNUC__ >= 11)
-#if __has_builtin(__builtin_thread_pointer)
-#define NART__HAS_THREAD_POINTER 1
-#endif
-#endif
-static inline uintptr_t nart__here(void)
-{
-#ifdef NART__HAS_THREAD_POINTER
-    return (uintptr_t)__builtin_thread_pointer();
-#else
-    return nart__thread();
-#endif
-}
-
-/* A function that a macro defines, used or not. */
-#if defined __GNUC__
-#define NART__WORLD_FN static inline __attribute__((unused)) NART_MUST_USE nart_res
-#else
-#define NART__WORLD_FN static inline nart_res
-#endif
+/** Made by nart_world_new(). */
+typedef struct nart_world nart_world;
 
 /* ---- the world ------------------------------------------------------------------------------ */
 
@@ -140,10 +106,6 @@ NART_API nart_res nart_world_read(nart_world *w, const nart_resource *key,
 NART_API nart_res nart_world_write(nart_world *w, const nart_resource *key,
                                    nart_res (*fn)(void *value, void *arg), void *arg);
 
-NART_API nart_res nart__world_enter(nart_world *w, const nart_resource *key, uint32_t exclusive,
-                                    nart__access *a);
-NART_API void nart__world_leave(nart_world *w, const nart__access *a);
-
 /**
  * Declares the resource `name` of type T, which may be incomplete: the constant `name_resource`, and
  * `name_add(w, const T *init, drop)`, `name_read(w, fn, arg)` with a `fn` that takes `const T *`,
@@ -152,33 +114,9 @@ NART_API void nart__world_leave(nart_world *w, const nart__access *a);
 #define NART_RESOURCE(name, T)                                                                     \
     typedef T nart__value_##name;                                                                  \
     extern const nart_resource name##_resource;                                                    \
-    NART__WORLD_FN name##_add(nart_world *w, const nart__value_##name *init,                       \
-                              void (*drop)(void *value))                                           \
-    {                                                                                              \
-        return nart_world_add(w, &name##_resource, init, drop);                                    \
-    }                                                                                              \
-    NART__WORLD_FN name##_read(                                                                    \
-        nart_world *w, nart_res (*fn)(const nart__value_##name *value, void *arg), void *arg)      \
-    {                                                                                              \
-        nart__access a;                                                                            \
-        nart_res r = nart__world_enter(w, &name##_resource, 0, &a);                                \
-        if (r == 0) {                                                                              \
-            r = fn((const nart__value_##name *)a.value[0], arg);                                   \
-            nart__world_leave(w, &a);                                                              \
-        }                                                                                          \
-        return r;                                                                                  \
-    }                                                                                              \
-    NART__WORLD_FN name##_write(nart_world *w,                                                     \
-                                nart_res (*fn)(nart__value_##name * value, void *arg), void *arg)  \
-    {                                                                                              \
-        nart__access a;                                                                            \
-        nart_res r = nart__world_enter(w, &name##_resource, 1, &a);                                \
-        if (r == 0) {                                                                              \
-            r = fn((nart__value_##name *)a.value[0], arg);                                         \
-            nart__world_leave(w, &a);                                                              \
-        }                                                                                          \
-        return r;                                                                                  \
-    }                                                                                              \
+    NART__RESOURCE_ADD(name##_add, name##_resource, nart__value_##name)                            \
+    NART__RESOURCE_READ(name##_read, name##_resource, nart__value_##name)                          \
+    NART__RESOURCE_WRITE(name##_write, name##_resource, nart__value_##name)                        \
     struct name##_is_a_resource
 
 /** Defines the constant `name_resource`. For one source file, where the type is complete. */
@@ -203,6 +141,7 @@ typedef struct nart_handler_type {
 /** A function and the resources of a world that it is called with. Zeroed = none. Not copied and not
  *  moved. */
 typedef struct nart_handler {
+    /* private */
     nart_world *world;
     nart_res (*call)(void *const *value, const void *event);
     const nart_handler_type *type;
@@ -224,9 +163,6 @@ NART_API NART_MUST_USE nart_res nart_handler_init(nart_handler *h, nart_world *w
  *  @return 0; -EBUSY it is running, NART_EWRONGTHREAD: nothing was done. **Thread**: the world's. */
 NART_API nart_res nart_handler_finish(nart_handler *h);
 
-/* nart_handler_run() as a function: inside another use, or an error. */
-NART_API NART_MUST_USE nart_res nart__handler_run(nart_handler *h, const void *event);
-
 /**
  * Calls the handler's function with its resources and `event`, which is of the type that the
  * NART_HANDLER names. The function must not wait; what it answers is passed on.
@@ -236,17 +172,7 @@ NART_API NART_MUST_USE nart_res nart__handler_run(nart_handler *h, const void *e
  * **Thread**: the world's. **Cost**: an indirect call and a few loads, whatever the number of
  * parameters; inside another use, a comparison with each resource that is used.
  */
-static inline NART_MUST_USE nart_res nart_handler_run(nart_handler *h, const void *event)
-{
-    nart_world *w = h->world;
-
-    if (NART_UNLIKELY(!w || w->here != nart__here() || w->open))
-        return nart__handler_run(h, event);
-    w->open = &h->access; /* its up is NULL */
-    nart_res r = h->call(h->access.value, event);
-    w->open = NULL;
-    return r;
-}
+static inline NART_MUST_USE nart_res nart_handler_run(nart_handler *h, const void *event);
 
 /**
  * `NART_HANDLER(fn, E, SHARED(a), EXCLUSIVE(b), ...)` makes a handler type of the function
@@ -256,62 +182,10 @@ static inline NART_MUST_USE nart_res nart_handler_run(nart_handler *h, const voi
  */
 #define NART_HANDLER(fn, ...) NART__HANDLER(fn, NART__H_FIRST(__VA_ARGS__, 0), __VA_ARGS__)
 
-#define NART__HANDLER(fn, E, ...)                                                                  \
-    NART__HANDLER_CHECK(fn, NART__H_EACH(NART__H_TYPE, __VA_ARGS__) E *);                          \
-    static nart_res fn##_call(void *const *value, const void *event)                               \
-    {                                                                                              \
-        nart_res (*const nart_fn_)(NART__H_EACH(NART__H_TYPE, __VA_ARGS__) E *) = fn;              \
-        (void)value;                                                                               \
-        return nart_fn_(NART__H_EACH(NART__H_VALUE, __VA_ARGS__)(E *)(uintptr_t)event);            \
-    }                                                                                              \
-    static const nart_handler_type fn##_handler = {                                                \
-        NART_WORLD_ABI, 0u NART__H_EACH(NART__H_BIT, __VA_ARGS__),       #fn,                      \
-        fn##_call,      { NART__H_EACH(NART__H_KEY, __VA_ARGS__) NULL }, { NULL, NULL },           \
-    };                                                                                             \
-    NART__WORLD_FN fn##_run(nart_handler *h, E *event)                                             \
-    {                                                                                              \
-        return NART_LIKELY(h->type == &fn##_handler) ? nart_handler_run(h, event) : -EINVAL;       \
-    }                                                                                              \
-    struct fn##_is_a_handler
-
-/* C does not insist on the types of a function pointer, so it is asked. */
-#ifdef __cplusplus
-#define NART__HANDLER_CHECK(fn, ...) struct fn##_is_checked
-#else
-#define NART__HANDLER_CHECK(fn, ...)                                                               \
-    NART__ASSERT(_Generic(&fn, nart_res(*)(__VA_ARGS__) : 1, default : 0),                         \
-                 "the function takes other types than its NART_HANDLER names")
-#endif
-
-#define NART__H_TYPE(i, p) NART__H_TYPE_##p,
-#define NART__H_TYPE_SHARED(name) const nart__value_##name *
-#define NART__H_TYPE_EXCLUSIVE(name) nart__value_##name *
-#define NART__H_VALUE(i, p) (NART__H_TYPE_##p) value[i],
-#define NART__H_BIT(i, p) | (NART__H_BIT_##p << (i))
-#define NART__H_BIT_SHARED(name) 0u
-#define NART__H_BIT_EXCLUSIVE(name) 1u
-#define NART__H_KEY(i, p) NART__H_KEY_##p,
-#define NART__H_KEY_SHARED(name) &name##_resource
-#define NART__H_KEY_EXCLUSIVE(name) &name##_resource
-
-/* M(index, parameter) for each that follows the event's type. */
-#define NART__H_FIRST(e, ...) e
-#define NART__H_EACH(M, ...)                                                                       \
-    NART__H_PICK(__VA_ARGS__, NART__H_8, NART__H_7, NART__H_6, NART__H_5, NART__H_4, NART__H_3,    \
-                 NART__H_2, NART__H_1, NART__H_0, 0)                                               \
-    (M, __VA_ARGS__)
-#define NART__H_PICK(e, a, b, c, d, f, g, h, i, n, ...) n
-#define NART__H_0(M, e)
-#define NART__H_1(M, e, a) M(0, a)
-#define NART__H_2(M, e, a, b) NART__H_1(M, e, a) M(1, b)
-#define NART__H_3(M, e, a, b, c) NART__H_2(M, e, a, b) M(2, c)
-#define NART__H_4(M, e, a, b, c, d) NART__H_3(M, e, a, b, c) M(3, d)
-#define NART__H_5(M, e, a, b, c, d, f) NART__H_4(M, e, a, b, c, d) M(4, f)
-#define NART__H_6(M, e, a, b, c, d, f, g) NART__H_5(M, e, a, b, c, d, f) M(5, g)
-#define NART__H_7(M, e, a, b, c, d, f, g, h) NART__H_6(M, e, a, b, c, d, f, g) M(6, h)
-#define NART__H_8(M, e, a, b, c, d, f, g, h, i) NART__H_7(M, e, a, b, c, d, f, g, h) M(7, i)
-
 #ifdef __cplusplus
 }
 #endif
+
+#include "detail/world.h"
+
 #endif

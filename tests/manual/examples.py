@@ -36,7 +36,6 @@ DECLARATION = re.compile(r"(//[^\n]*\n)*\s*"
                          r"(static\b|typedef\b|struct \w+\s*\{|#|NART_(RESOURCE|HANDLER|CHAN_TYPED|TASK_TYPED))")
 
 NO_EXAMPLE = {
-    "atomic.h": "not for users",
     "nart.h": "includes the others",
     "driver.h": "for authors of drivers",
     "version.h": "numbers",

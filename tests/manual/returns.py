@@ -320,7 +320,7 @@ def main():
     parser.add_argument("--show")
     args = parser.parse_args()
     headers = read("include/nart", "*.h")
-    sources = read("c_src", "*.c", "*/*.c", "*/*.h")
+    sources = {**read("c_src", "*.c", "*/*.c", "*/*.h"), **read("include/nart/detail", "*.h")}
     rust = read("rust_bridge/src", "*.rs")
     table = TABLE.read_text()
     if args.show:

@@ -120,7 +120,7 @@ class Ledger(unittest.TestCase):
         lists, both = "tests/models/mutants/watchdog.txt", ("loom", "mutants")
         for file, pattern, text, proofs in (
             (FILE, r"NART__ACQUIRE\b", "NART__RELAXED", both),
-            ("include/nart/atomic.h", r"__ATOMIC_ACQUIRE", "__ATOMIC_SEQ_CST", both),
+            ("include/nart/detail/atomic.h", r"__ATOMIC_ACQUIRE", "__ATOMIC_SEQ_CST", both),
             ("tests/models/scenarios/watchdog.c", r"\d, \d \}", "9, 0 }", both),
             ("tests/models/Cargo.lock", r'^version = "0\.', 'version = "9.', both),
             ("tests/models/loom/src/model.rs", r"20_000", "20_001", both),

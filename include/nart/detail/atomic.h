@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * nart/atomic.h: atomic operations on plain integers, for the inline functions of
- * other headers. Not for users.
+ * nart/detail/atomic.h: atomic operations on plain integers, for the inline functions of
+ * other headers.
  *
  * C11's _Atomic is no C++, so these stand on the compiler's __atomic builtins: the same text compiles
  * in both. A word that threads share is declared NART__ATOMIC(type) and touched by these macros only.
@@ -11,8 +11,8 @@
  *
  * The model tests replace this header by their own (NART__ATOMIC_HEADER) and run the same C files.
  */
-#ifndef NART_ATOMIC_H
-#define NART_ATOMIC_H
+#ifndef NART_DETAIL_ATOMIC_H
+#define NART_DETAIL_ATOMIC_H
 
 #ifdef NART__ATOMIC_HEADER
 #include NART__ATOMIC_HEADER

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* nart/detail/race.h: races, NART_ANY() and NART_ANY_FAIR(). */
+#ifndef NART_DETAIL_RACE_H
+#define NART_DETAIL_RACE_H
+
+#include "../co.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define NART__RACES 4 /* one within the other, in one await */
+
+/* A race that is being evaluated. */
+typedef struct nart__race {
+    int64_t park; /* as it was before the race */
+    uint32_t flags;
+    uint32_t first; /* the arm that this evaluation begins with */
+    bool shared;    /* an arm got a share of its own */
+} nart__race;
+
+#define NART__RACE(first, which, ...)                                                              \
+    NART__ANY_PICK(__VA_ARGS__, NART__ANY8, NART__ANY7, NART__ANY6, NART__ANY5, NART__ANY4,        \
+                   NART__ANY3, NART__ANY2, NART__ANY1, 0)                                          \
+    (first, which, __VA_ARGS__)
+#define NART__ANY_PICK(a, b, c, d, e, f, g, h, n, ...) n
+
+/* All arms from the first one on, then those before it. */
+#define NART__ANY(n, choose, from, before)                                                         \
+    (nart__race_begin(nart_cx_, nart_races_, nart_race_++, choose, __LINE__, n),                   \
+     ((from) || (nart_race_[-1].first && (before)))                                                \
+         ? nart__race_won(nart_cx_, nart_co_, --nart_race_, nart_any_)                             \
+         : nart__race_goes_on(nart_cx_, nart_co_, nart_races_, --nart_race_))
+#define NART__ARM(i, w, x)                                                                         \
+    (nart__race_arm(nart_cx_, nart_race_ - 1), (nart_any_ = (x)) != NART_PENDING && ((w) = (i), 1))
+#define NART__FROM(i, w, x) (nart_race_[-1].first <= (i) && NART__ARM(i, w, x))
+#define NART__BEFORE(i, w, x) (nart_race_[-1].first > (i) && NART__ARM(i, w, x))
+#define NART__ANY1(first, w, a) NART__ANY(1u, first, NART__FROM(0, w, a), 0)
+#define NART__ANY2(first, w, a, b)                                                                 \
+    NART__ANY(2u, first, NART__FROM(0, w, a) || NART__FROM(1, w, b), NART__BEFORE(0, w, a))
+#define NART__ANY3(first, w, a, b, c)                                                              \
+    NART__ANY(3u, first, NART__FROM(0, w, a) || NART__FROM(1, w, b) || NART__FROM(2, w, c),        \
+              NART__BEFORE(0, w, a) || NART__BEFORE(1, w, b))
+#define NART__ANY4(first, w, a, b, c, d)                                                           \
+    NART__ANY(4u, first,                                                                           \
+              NART__FROM(0, w, a) || NART__FROM(1, w, b) || NART__FROM(2, w, c) ||                 \
+                  NART__FROM(3, w, d),                                                             \
+              NART__BEFORE(0, w, a) || NART__BEFORE(1, w, b) || NART__BEFORE(2, w, c))
+#define NART__ANY5(first, w, a, b, c, d, e)                                                        \
+    NART__ANY(5u, first,                                                                           \
+              NART__FROM(0, w, a) || NART__FROM(1, w, b) || NART__FROM(2, w, c) ||                 \
+                  NART__FROM(3, w, d) || NART__FROM(4, w, e),                                      \
+              NART__BEFORE(0, w, a) || NART__BEFORE(1, w, b) || NART__BEFORE(2, w, c) ||           \
+                  NART__BEFORE(3, w, d))
+#define NART__ANY6(first, w, a, b, c, d, e, f)                                                     \
+    NART__ANY(6u, first,                                                                           \
+              NART__FROM(0, w, a) || NART__FROM(1, w, b) || NART__FROM(2, w, c) ||                 \
+                  NART__FROM(3, w, d) || NART__FROM(4, w, e) || NART__FROM(5, w, f),               \
+              NART__BEFORE(0, w, a) || NART__BEFORE(1, w, b) || NART__BEFORE(2, w, c) ||           \
+                  NART__BEFORE(3, w, d) || NART__BEFORE(4, w, e))
+#define NART__ANY7(first, w, a, b, c, d, e, f, g)                                                  \
+    NART__ANY(7u, first,                                                                           \
+              NART__FROM(0, w, a) || NART__FROM(1, w, b) || NART__FROM(2, w, c) ||                 \
+                  NART__FROM(3, w, d) || NART__FROM(4, w, e) || NART__FROM(5, w, f) ||             \
+                  NART__FROM(6, w, g),                                                             \
+              NART__BEFORE(0, w, a) || NART__BEFORE(1, w, b) || NART__BEFORE(2, w, c) ||           \
+                  NART__BEFORE(3, w, d) || NART__BEFORE(4, w, e) || NART__BEFORE(5, w, f))
+#define NART__ANY8(first, w, a, b, c, d, e, f, g, h)                                               \
+    NART__ANY(8u, first,                                                                           \
+              NART__FROM(0, w, a) || NART__FROM(1, w, b) || NART__FROM(2, w, c) ||                 \
+                  NART__FROM(3, w, d) || NART__FROM(4, w, e) || NART__FROM(5, w, f) ||             \
+                  NART__FROM(6, w, g) || NART__FROM(7, w, h),                                      \
+              NART__BEFORE(0, w, a) || NART__BEFORE(1, w, b) || NART__BEFORE(2, w, c) ||           \
+                  NART__BEFORE(3, w, d) || NART__BEFORE(4, w, e) || NART__BEFORE(5, w, f) ||       \
+                  NART__BEFORE(6, w, g))
+
+NART_API NART__NORETURN NART__COLD void nart__race_too_deep(const nart_cx *cx);
+NART_API NART__COLD void nart__race_share(nart_cx *cx, nart__race *r);
+
+/* One of n arms by chance: by a hash of the place of the race, and of what changes from one evaluation to
+ * the next. So races within each other choose independently. (Mixing: Chris Wellons' lowbias32.) */
+static inline uint32_t nart__race_turn(const nart_cx *cx, uint32_t place, uint32_t n)
+{
+    uint32_t x = place * UINT32_C(0x9e3779b9) + cx->co->decided;
+
+    if (cx->self)
+        x += (cx->self->polls * NART_BUDGET - (uint32_t)cx->go) * UINT32_C(0x85ebca6b);
+    x = (x ^ x >> 16) * UINT32_C(0x7feb352d);
+    x = (x ^ x >> 15) * UINT32_C(0x846ca68b);
+    return (uint32_t)(((uint64_t)(x ^ x >> 16) * n) >> 32);
+}
+
+/* The first one written; but one race in four of a busy task begins by chance, and so does one that was
+ * decided so often since all of its arms were last asked. */
+static inline uint32_t nart__race_first(const nart_cx *cx, uint32_t place, uint32_t n)
+{
+    if (NART_UNLIKELY((cx->co->decided & NART__CO_HOT) == NART__CO_HOT))
+        return nart__race_turn(cx, place, n);
+    if (NART_LIKELY(!(cx->flags & NART__CX_BUSY)))
+        return 0;
+    uint32_t turn = nart__race_turn(cx, place, 4 * n);
+    return turn < n ? turn : 0;
+}
+
+typedef uint32_t nart__race_choice(const nart_cx *cx, uint32_t place, uint32_t n);
+
+static inline void nart__race_begin(const nart_cx *cx, const nart__race *all, nart__race *r,
+                                    nart__race_choice *choose, uint32_t line, uint32_t n)
+{
+    if (NART_UNLIKELY(r == all + NART__RACES))
+        nart__race_too_deep(cx);
+    r->park = cx->park;
+    r->flags = cx->flags;
+    r->first = choose(cx, line * NART__RACES + (uint32_t)(r - all), n);
+    r->shared = false;
+}
+
+/* The budget ran out since the race began: this arm gets a share of its own. */
+static inline void nart__race_arm(nart_cx *cx, nart__race *r)
+{
+    if (NART_UNLIKELY(cx->flags & ~r->flags & NART__CX_SPENT))
+        nart__race_share(cx, r);
+}
+
+/* What is left of a share ends with the race. */
+static inline void nart__race_over(nart_cx *cx, const nart__race *r)
+{
+    if (NART_UNLIKELY(r->shared)) {
+        cx->flags |= NART__CX_SPENT;
+        cx->go = 0;
+    }
+}
+
+/* All arms have been asked. `r` is the outermost race of the await when it is the first of all. */
+static inline nart_res nart__race_goes_on(nart_cx *cx, nart_co *co, const nart__race *all,
+                                          const nart__race *r)
+{
+    nart__race_over(cx, r);
+    if (r == all)
+        co->decided &= ~NART__CO_HOT;
+    return NART_PENDING;
+}
+
+static inline nart_res nart__race_won(nart_cx *cx, nart_co *co, const nart__race *r, nart_res res)
+{
+    nart__race_over(cx, r);
+    cx->park = r->park; /* the losers' deadlines and wakers count no more */
+    cx->flags &= r->flags | ~(uint32_t)NART__CX_OUT;
+    co->decided = ((co->decided | NART__CO_HOT) + 1) | ((co->decided + 1) & NART__CO_HOT);
+    nart__withdraw_under(cx, co);
+    return res;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

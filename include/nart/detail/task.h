@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* nart/detail/task.h: what a poll knows, the header of a task, and the inline functions of task.h. */
+#ifndef NART_DETAIL_TASK_H
+#define NART_DETAIL_TASK_H
+
+#include "../task.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct nart_driver;
+struct nart_local;
+
+/* One per driver instance, at a stable address. Only c_src and the inline functions and macros of the
+ * headers touch its fields. */
+struct nart_cx {
+    const struct nart_driver *drv; /* the world that polls: the loop, tokio, a test */
+    void *host;                    /* that driver's own */
+    struct nart__task *self;       /* the task polled now; NULL between polls */
+    nart_co *co;                   /* the body that runs now */
+    struct nart_scope *scope;      /* the innermost scope that is open; NULL: none */
+    int64_t park;                  /* earliest deadline of what parked in this poll; NART_NEVER */
+    int32_t go;                    /* answers until nart__halt() decides: the budget, or 0 */
+    uint32_t stop;                 /* NART__STOP_*: why go is 0; 0: the budget is in go */
+    uint32_t flags;                /* NART__CX_* */
+    uint32_t refused;              /* -ECANCELED answers given in this poll */
+    int64_t now;                   /* last reading of the clock, never ahead of it */
+    struct nart_local *locals;     /* the innermost value that is bound; NULL: none */
+    int32_t kept;                  /* the budget while stop is not 0 */
+    uint32_t reserved0;
+    uint64_t reserved[3];
+};
+
+/* Above the state bits of a task, so that both can be looked at in one word. */
+enum {
+    NART__CX_AGAIN = 0x10000,  /* the task asked to be polled again */
+    NART__CX_FRESH = 0x20000,  /* now has been read in this poll */
+    NART__CX_END = 0x40000,    /* the task is dropped if this poll leaves it pending */
+    NART__CX_TIMED = 0x100000, /* park is set */
+    NART__CX_OUT = 0x200000,   /* an operation has left a waker somewhere */
+    NART__CX_BUSY = 0x800000,  /* the poll before this one spent its budget */
+    NART__CX_SPENT = 0x1000000 /* this one has */
+};
+
+/* cx->stop, bits; the table is in c_src/wait/op.c */
+enum {
+    NART__STOP_CANCEL = 1, /* the task is asked to end: operations answer -ECANCELED */
+    NART__STOP_HERE = 2,   /* inside a NART_STOP: likewise */
+    NART__STOP_LOOK = 4    /* a scope has expired: the next operation looks at the deadlines */
+};
+
+/* A node of the timer wheel. next == NULL: not in it. */
+typedef struct nart__tnode {
+    struct nart__tnode *next, *prev;
+    int64_t at;
+} nart__tnode;
+
+/* The header of a task. 128 bytes: the first 64 are what a poll touches. Only c_src and co.h touch
+ * it. */
+struct nart__task {
+    struct nart__task *next; /* ready list, free list */
+    nart_poll_fn poll;
+    void *frame;
+    nart__wait *waits; /* everything the task waits for */
+    uint32_t state;    /* NART__T_* */
+    uint32_t polls;    /* counts, wraps: tells this poll's waits from older ones */
+    nart_co *leaf;     /* the body that parked last */
+    int64_t wake_at;   /* the deadline it wants; its timer stands at this or earlier */
+    nart_cx *owner;    /* the cx of the driver instance that owns it */
+
+    const nart_task_type *type;
+    nart__tnode timer;
+    nart__wait *joiner; /* the handle in which somebody awaits its end */
+    union {
+        nart_res res;   /* when it is DONE */
+        int64_t shield; /* before that */
+    };
+    uint32_t slot, gen;
+    union {
+        uint64_t seq;             /* the spawn's number in its runtime */
+        struct nart__task *right; /* before its commit, and once it is dropped: see task.c */
+    };
+};
+typedef struct nart__task nart__task;
+
+/* State bits of a task, none of which is one of NART__CX_*, nor above 28 bits; owner's thread only. */
+enum {
+    NART__T_READY = 1,              /* on a ready list */
+    NART__T_DONE = 2,               /* answered; res is final */
+    NART__T_HELD = 4,               /* a join handle exists */
+    NART__T_CANCELLED = 8,          /* asked to end */
+    NART__T_ABORTED = 16,           /* dropped if the next poll leaves it pending */
+    NART__T_DEAF = 32,              /* ignored cancellation within one poll */
+    NART__T_DROPPED = 64,           /* drop has run, or will run next */
+    NART__T_SHIELD = 128,           /* shield holds until the time in `shield` */
+    NART__T_ESCAPED = 256,          /* a waker has been handed out */
+    NART__T_URGENT = 512,           /* goes to the urgent lane */
+    NART__T_BOXED = 1024,           /* frame comes from the allocator */
+    NART__T_BEGUN = 2048,           /* between begin and commit */
+    NART__T_LIVE = 4096,            /* the slot holds a task */
+    NART__T_SPENT = 8192,           /* its last poll ended for want of budget */
+    NART__T_TIMED = 16384,          /* wake_at is not NART_NEVER */
+    NART__T_IN_SET = 32768,         /* joiner is that of a node of a task set */
+    NART__T_OUT = 0x400000,         /* parked for something outside of the runtime */
+    NART__T_ENDING = 0x2000000,     /* answered; its end waits for its nurseries */
+    NART__T_IN_NURSERY = 0x4000000, /* joiner is that of a nursery's ward */
+    NART__T_DROPPING = 0x8000000    /* its drop runs, or will run next */
+};
+
+NART__ASSERT(sizeof(void *) != 8 || sizeof(nart__task) == 128, "a task header is two cache lines");
+
+static inline nart_waker nart_waker_of(nart_wakeable *w)
+{
+    nart_waker r;
+    r.w = (uintptr_t)w | 1u;
+    return r;
+}
+
+static inline void nart_wake_self(nart_cx *cx)
+{
+    cx->flags |= NART__CX_AGAIN;
+}
+
+/* What parks in this poll waits until `at` at the latest. */
+static inline void nart__cx_until(nart_cx *cx, int64_t at)
+{
+    if (at < cx->park) {
+        cx->park = at;
+        cx->flags |= NART__CX_TIMED;
+    }
+}
+
+static inline bool nart_cx_cancelled(const nart_cx *cx)
+{
+    return (cx->stop & (NART__STOP_CANCEL | NART__STOP_HERE)) != 0;
+}
+
+/* What a scope and those above it come to. */
+static inline int64_t nart__scope_earliest(const nart_scope *s)
+{
+    return s->deadline < s->outer ? s->deadline : s->outer;
+}
+
+/* A scope in a poll after one that spent its budget: see c_src/wait/op.c. */
+NART_API NART__COLD void nart__scope_look(nart_cx *cx, const nart_scope *s);
+
+static inline void nart_scope_enter(nart_cx *cx, nart_scope *s, int64_t deadline)
+{
+    s->up = cx->scope;
+    s->co = cx->co;
+    s->deadline = deadline;
+    s->outer = s->up ? nart__scope_earliest(s->up) : INT64_MAX;
+    cx->scope = s;
+    if (NART_UNLIKELY(cx->flags & NART__CX_BUSY))
+        nart__scope_look(cx, s);
+}
+
+static inline nart_res nart_scope_leave(nart_cx *cx, const nart_scope *s, nart_res r)
+{
+    cx->scope = s->up;
+    if (NART_UNLIKELY(r == -ECANCELED) && s->deadline <= cx->now && s->outer > cx->now &&
+        !nart_cx_cancelled(cx))
+        r = -ETIMEDOUT;
+    return r;
+}
+
+/* Cold half of nart_op_enter(): cancelled, stopped, or out of budget. */
+NART_API NART__COLD nart_res nart__halt(nart_cx *cx, nart__wait *w);
+
+static inline nart_res nart_op_enter(nart_cx *cx)
+{
+    return NART_LIKELY(--cx->go >= 0) ? 0 : nart__halt(cx, NULL);
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif
