@@ -20,7 +20,9 @@ nart_res nart__io_want_slow(const nart_io *io, uint32_t dirs, nart_cx *cx)
 
 nart_res nart__io_halted(const nart_io *io, uint32_t dirs, nart_cx *cx, nart_res r)
 {
-    if (r != NART_PENDING && r != -EPERM)
+    if (r == NART_PENDING)
+        nart__io_stay(io, dirs, cx);
+    else if (r != -EPERM)
         nart__io_unwait(io, dirs, cx);
     return r;
 }

@@ -55,6 +55,13 @@ static inline void nart__io_unwait(const nart_io *io, uint32_t dirs, nart_cx *cx
         nart__reactor_unwait(nart__reactor_of(cx), io->id, dirs, cx);
 }
 
+/* The budget is spent: the operation that runs still waits in these directions. */
+static inline void nart__io_stay(const nart_io *io, uint32_t dirs, nart_cx *cx)
+{
+    if (nart__io_here(io, cx))
+        nart__reactor_stay(nart__reactor_of(cx), io->id, dirs, cx);
+}
+
 /* Cold half of nart__io_enter(): what nart__enter() answers. */
 NART__COLD nart_res nart__io_halted(const nart_io *io, uint32_t dirs, nart_cx *cx, nart_res r);
 

@@ -11,9 +11,9 @@
  *  3. Any other answer closes the socket, too, but what is said to a task that has no business here,
  *     also when that is -ECANCELED: another one awaits this connect.
  *     A connect that nobody awaits any more stays as it is.
- *  4. Another task closes the handle while its connect is awaited: the handle is CLOSED, and can be
- *     used for another connect at once. The waiting task is left behind in the reactor's record
- *     (nart__reactor_leave()), so its connect, and no other, answers NART_EABORTED.
+ *  4. Another task, or another arm of a race, closes the handle while its connect is awaited: the handle
+ *     is CLOSED, and can be used for another connect at once. The wait is left behind in the reactor's
+ *     record (nart__reactor_leave()), so the connect of its body, and no other, answers NART_EABORTED.
  *  5. Under a driver that is not the loop the handle becomes ABANDONED, and the next connect on it
  *     answers so. */
 #include "net.h"
@@ -77,12 +77,23 @@ static nart_res connect_begin(nart_cx *cx, nart_tcp *s, const nart_addr *addr)
     return connect_go_on(cx, s);
 }
 
-/* The connect that this task awaited here was ended by another one. What the handle is now has nothing
+/* The wait of the connect that this body awaited here, if its handle was closed since; or NULL. */
+static inline nart__wait *left_wait(nart_cx *cx, const nart_tcp *s)
+{
+    bool any = cx->drv == &nart__loop && nart__reactor_of(cx)->left > 0;
+    return NART_UNLIKELY(any) ? nart__reactor_left(cx, s) : NULL;
+}
+
+/* The connect that this body awaited here was ended by other code. What the handle is now has nothing
  * to do with it. */
 static bool was_ended(nart_cx *cx, nart_tcp *s)
 {
-    if (cx->drv == &nart__loop)
-        return NART_UNLIKELY(nart__reactor_of(cx)->left > 0) && nart__reactor_left(cx, s);
+    nart__wait *left = left_wait(cx, s);
+
+    if (left)
+        nart__withdraw(left);
+    if (left || cx->drv == &nart__loop)
+        return left != NULL;
     bool ended = s->state == ABANDONED;
     if (ended)
         s->state = CLOSED;
@@ -99,8 +110,12 @@ static bool awaited(const nart_tcp *s)
 nart_res nart_tcp_connect(nart_cx *cx, nart_tcp *s, const nart_addr *addr)
 {
     nart_res r = nart__io_enter(&s->io, NART_WRITE, cx);
-    if (r == NART_PENDING || r == -EPERM)
+    if (r == NART_PENDING || r == -EPERM) {
+        nart__wait *left = r == NART_PENDING ? left_wait(cx, s) : NULL;
+        if (left)
+            nart__wait_stay(cx, left);
         return r;
+    }
     if (was_ended(cx, s))
         return r ? r : NART_EABORTED;
     if (s->state >= OPEN)

@@ -295,7 +295,7 @@ nart_res nart__reactor_leave(nart__reactor *r, uint64_t id, bool forked, const v
 {
     nart__io *io = nart__io_of(r, id);
 
-    if (!io || !handle || io->dir[0].task || !nart__wait_in_use(&io->dir[1]))
+    if (!io || !handle || io->dir[0].task || !nart__wait_expected(&io->dir[1]))
         return nart__reactor_del(r, id, forked, fd);
     *fd = give_back(r, io, forked);
     io->left.handle = handle;
@@ -307,21 +307,20 @@ nart_res nart__reactor_leave(nart__reactor *r, uint64_t id, bool forked, const v
     return 1;
 }
 
-bool nart__reactor_left(nart_cx *cx, const void *handle)
+nart__wait *nart__reactor_left(const nart_cx *cx, const void *handle)
 {
     for (nart__wait *w = cx->self->waits; w; w = w->more)
-        if (w->ops == &left_ops && !nart__wait_in_use(w) && /* else it parked in this poll */
-            io_of_writer(w)->left.handle == handle) {
-            nart__withdraw(w);
-            return true;
-        }
-    return false;
+        if (w->ops == &left_ops && w->co == cx->co &&
+            !nart__wait_in_use(w) && /* else it parked in this poll */
+            io_of_writer(w)->left.handle == handle)
+            return w;
+    return NULL;
 }
 
 bool nart__reactor_awaited(const nart__reactor *r, uint64_t id)
 {
     nart__io *io = nart__io_of(r, id);
-    return io && (nart__wait_in_use(&io->dir[0]) || nart__wait_in_use(&io->dir[1]));
+    return io && (nart__wait_expected(&io->dir[0]) || nart__wait_expected(&io->dir[1]));
 }
 
 void nart__reactor_keep(const nart__reactor *r, uint64_t id, int fd_plus_one)

@@ -76,12 +76,12 @@ int nart__reactor_wait(nart__reactor *r, int64_t timeout_ns);
 /* See nart_driver. */
 nart_res nart__reactor_add(nart__reactor *r, int fd, uint64_t *id);
 nart_res nart__reactor_del(nart__reactor *r, uint64_t id, bool forked, int *fd);
-/* The same for the handle at this address, on which nobody reads: who waits in its write direction is
- * left behind, and finds out with nart__reactor_left(). */
+/* The same for the handle at this address, on which nobody reads: the operation that waits in its write
+ * direction is left behind, and finds out with nart__reactor_left(). */
 nart_res nart__reactor_leave(nart__reactor *r, uint64_t id, bool forked, const void *handle,
                              int *fd);
-/* Was the running task left behind in this handle? Ends that wait. */
-NART__COLD bool nart__reactor_left(nart_cx *cx, const void *handle);
+/* The wait in which the body that runs was left behind by this handle, or NULL. */
+NART__COLD nart__wait *nart__reactor_left(const nart_cx *cx, const void *handle);
 /* Does another task wait in it, or another arm of the running one's race? */
 bool nart__reactor_awaited(const nart__reactor *r, uint64_t id);
 /* The descriptor that is closed with the reactor if this one is still there then, plus one; 0: none. */
@@ -130,6 +130,18 @@ static inline void nart__reactor_unwait(const nart__reactor *r, uint64_t id, uin
         (void)nart__io_settle(&io->dir[0], cx);
     if (io && dirs & NART_WRITE)
         (void)nart__io_settle(&io->dir[1], cx);
+}
+
+/* The budget is spent, so the operation that runs is called again in the next poll: it still waits. */
+static inline void nart__reactor_stay(const nart__reactor *r, uint64_t id, uint32_t dirs,
+                                      const nart_cx *cx)
+{
+    nart__io *io = nart__io_of(r, id);
+
+    if (io && dirs & NART_READ)
+        nart__wait_stay(cx, &io->dir[0]);
+    if (io && dirs & NART_WRITE)
+        nart__wait_stay(cx, &io->dir[1]);
 }
 
 static inline nart_res nart__reactor_want(const nart__reactor *r, uint64_t id, uint32_t dirs,

@@ -39,10 +39,8 @@ static nart_res spent(nart_cx *cx, nart__wait *w)
 {
     nart__task *t = cx->self;
 
-    if (w && w->task == t) {
-        w->co = cx->co;
-        w->seen = t->polls;
-    }
+    if (w)
+        nart__wait_stay(cx, w);
     t->state |= NART__T_SPENT;
     t->leaf = cx->co;
     cx->flags |= NART__CX_SPENT;

@@ -97,6 +97,14 @@ static inline bool nart__wait_in_use(const nart__wait *w)
     return w->task && w->seen == w->task->polls;
 }
 
+/* Must the operation that waits in here learn that its handle was closed? Also where its task runs and has
+ * not called it again yet: it may be a later arm of a race. Not where the task's poll awaits in no body
+ * (co.h): there is no race, so the poll has abandoned its own operation. */
+static inline bool nart__wait_expected(const nart__wait *w)
+{
+    return w->task && (w->seen == w->task->polls || w->co || w->task->owner->co);
+}
+
 /* The handle that contains this wait is closed or moved. */
 static inline void nart__interrupt(nart__wait *w)
 {
@@ -222,6 +230,16 @@ static inline nart_res nart__wait_on(nart_cx *cx, nart__wait *w)
     w->co = cx->co;
     w->seen = cx->self->polls;
     return NART_PENDING;
+}
+
+/* The budget of the poll is spent. The wait, if the running task has it, keeps its place in the queue, or
+ * its turn. */
+static inline void nart__wait_stay(const nart_cx *cx, nart__wait *w)
+{
+    if (w->task == cx->self) {
+        w->co = cx->co;
+        w->seen = cx->self->polls;
+    }
 }
 
 /* Is w taken for the running task? Another task waits in it, or another arm of this task's race. */

@@ -138,8 +138,9 @@ NART_API NART_MUST_USE nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *
  * @param s closed or zeroed.
  * @return 0; -ECONNREFUSED, -ENETUNREACH, -ETIMEDOUT ...; -EISCONN it is open; -EINVAL, -EAFNOSUPPORT
  *   `addr` is no address of IPv4 or IPv6; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -ENOSPC, NART_EFDS as
- *   nart_tcp_accept(); NART_EABORTED another task closed or moved the handle while this one awaited the
- *   connect: that ends this call only, the handle may be open again.
+ *   nart_tcp_accept(); NART_EABORTED another task, or another arm of a race, closed or moved the handle
+ *   while the connect was awaited: that ends this call only, the handle may be open again. A body
+ *   (nart/co.h) that closes it itself before the next call gets that answer, too.
  *   After every error but NART_EABORTED, -EISCONN, -EBUSY, NART_EDRIVER and -EPERM the socket is
  *   closed, -ECANCELED and -ETIMEDOUT included. A connect that lost a race stays as it is: close it,
  *   or await it again.
@@ -168,7 +169,7 @@ NART_API NART_MUST_USE nart_res nart_tcp_detach(nart_tcp *s, int *fd, void *resi
                                                 size_t *n);
 
 /** Moves to `*dst`, which is overwritten. A task that waits in `*src` is woken and finds it closed. A
- *  connect that another task awaits is ended instead: `*dst` is closed, too. */
+ *  connect that another task or another arm of a race awaits is ended instead: `*dst` is closed, too. */
 NART_API void nart_tcp_move(nart_tcp *dst, nart_tcp *src);
 
 /** Closes. If received bytes have not been read, the kernel resets the connection, and the peer may lose

@@ -423,7 +423,177 @@ TEST(an_arm_that_closes_ends_the_connect_of_another)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* A task that closes its own connect and begins another one is not told of the first. */
+/* The first arm of a race closes the handle in which the second one has waited since the poll before: each
+ * of them an expression of the race's own body, or a body of its own. */
+enum act { CLOSE, MOVE, CONNECT_AGAIN };
+
+struct first_closes {
+    nart_co co, closing, connecting;
+    nart_tcp *s, moved;
+    nart_addr at;
+    nart_waker *waker;
+    enum act act;
+    bool closes_in_a_body, connects_in_a_body;
+    int asked, which;
+    nart_res r, answer;
+};
+
+static nart_res act_now(nart_cx *cx, struct first_closes *f)
+{
+    if (f->asked++ == 1 && f->act == MOVE)
+        nart_tcp_move(&f->moved, f->s);
+    else if (f->asked == 2)
+        CHECK_RES(nart_tcp_close(f->s), 0);
+    return f->asked >= 2 && f->act == CONNECT_AGAIN ? nart_tcp_connect(cx, f->s, &f->at)
+                                                    : nart_op_park(cx);
+}
+
+static nart_res act_in_a_body(nart_cx *cx, struct first_closes *f)
+{
+    NART_BEGIN(cx, &f->closing);
+    NART_AWAIT(f->answer, act_now(cx, f));
+    NART_END(f->answer);
+}
+
+static nart_res connect_in_a_body(nart_cx *cx, struct first_closes *f)
+{
+    NART_BEGIN(cx, &f->connecting);
+    NART_AWAIT(f->answer, nart_tcp_connect(cx, f->s, &f->at));
+    NART_END(f->answer);
+}
+
+static nart_res first_closes_run(nart_cx *cx, void *frame)
+{
+    struct first_closes *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    *f->waker = nart_cx_waker(cx);
+    NART_AWAIT_ANY(f->which, f->r, f->closes_in_a_body ? act_in_a_body(cx, f) : act_now(cx, f),
+                   f->connects_in_a_body ? connect_in_a_body(cx, f)
+                                         : nart_tcp_connect(cx, f->s, &f->at));
+    CHECK_EQ(f->which, 1);
+    CHECK_EQ(f->asked, 2); /* in the poll that closed it */
+    CHECK_RES(f->r, NART_EABORTED);
+    CHECK_RES(nart_tcp_fd(&f->moved), -EBADF);
+    NART_END(0);
+}
+
+TYPE(first_closes, first_closes_run);
+
+static void an_earlier_arm(enum act act, bool closes_in_a_body, bool connects_in_a_body)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s = { .state = 0 };
+    nart_join join;
+    nart_waker waker;
+    struct full f;
+
+    fill(&f);
+    struct first_closes init = { .s = &s,
+                                 .at = f.at,
+                                 .waker = &waker,
+                                 .act = act,
+                                 .closes_in_a_body = closes_in_a_body,
+                                 .connects_in_a_body = connects_in_a_body };
+    spawn(rt, &first_closes_type, &init, &join);
+    turn(rt);
+    CHECK_LE(0, nart_tcp_fd(&s));
+    nart_waker_wake(waker);
+    turn(rt);
+    CHECK(nart_join_done(&join));
+    nart_join_release(&join);
+    if (act == CONNECT_AGAIN)
+        CHECK_LE(0, nart_tcp_fd(&s)); /* the first arm's connect goes on */
+    else
+        CHECK_RES(nart_tcp_fd(&s), -EBADF);
+    CHECK_RES(nart_tcp_close(&s), 0);
+    empty(&f);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+TEST(an_earlier_arm_that_closes_ends_the_connect_of_a_later_one)
+{
+    for (int bodies = 0; bodies < 4; bodies++)
+        an_earlier_arm(CLOSE, bodies & 1, bodies & 2);
+}
+
+TEST(an_earlier_arm_that_moves_ends_the_connect_of_a_later_one)
+{
+    for (int bodies = 0; bodies < 4; bodies++)
+        an_earlier_arm(MOVE, bodies & 1, bodies & 2);
+}
+
+TEST(an_earlier_arm_that_closes_may_connect_itself)
+{
+    an_earlier_arm(CONNECT_AGAIN, true, false);
+    an_earlier_arm(CONNECT_AGAIN, true, true);
+}
+
+/* The poll that would have told the task spends its budget before it calls its connect. */
+struct spender {
+    nart_tcp *s;
+    nart_addr at;
+    nart_timer timer;
+    nart_waker *waker;
+    nart_rt *rt;
+    bool late; /* a task closes the handle behind that poll, and before the next one */
+    int polls;
+};
+
+static nart_res late_closer_run(nart_cx *cx, void *frame)
+{
+    nart_tcp **s = frame;
+    (void)cx;
+    return nart_tcp_close(*s);
+}
+
+static const nart_task_type late_closer_type = NART_TASK_TYPE(nart_tcp *, late_closer_run, NULL);
+
+static nart_res spender_run(nart_cx *cx, void *frame)
+{
+    struct spender *f = frame;
+
+    *f->waker = nart_cx_waker(cx);
+    while (f->polls == 1 && nart_sleep(cx, &f->timer, 0) == 0)
+        continue;
+    if (f->polls++ == 1 && f->late)
+        CHECK_RES(nart_rt_spawn(f->rt, &late_closer_type, &f->s, NULL), 0);
+    return nart_tcp_connect(cx, f->s, &f->at);
+}
+
+TYPE(spender, spender_run);
+
+TEST(a_connect_waits_on_while_its_task_has_no_budget)
+{
+    nart_rt *rt = new_rt();
+    nart_tcp s = { .state = 0 };
+    nart_join join;
+    nart_waker waker;
+    struct full f;
+
+    fill(&f);
+    for (int late = 0; late < 2; late++) {
+        nart_res answer = NART_PENDING;
+        struct spender init = { .s = &s, .at = f.at, .waker = &waker, .rt = rt, .late = late };
+        spawn(rt, &spender_type, &init, &join);
+        turn(rt);
+        if (!late)
+            CHECK_RES(nart_tcp_close(&s), 0);
+        nart_waker_wake(waker);
+        turn(rt);
+        CHECK(nart_join_done(&join));
+        CHECK_EQ(((struct spender *)nart_join_frame(&join))->polls, 3);
+        struct awaited w = { &join, &answer };
+        CHECK_RES(run(rt, &awaited_type, &w), NART_EABORTED); /* of the connect */
+        CHECK_RES(answer, NART_PENDING);
+        nart_join_release(&join);
+        CHECK_RES(nart_tcp_fd(&s), -EBADF);
+    }
+    empty(&f);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* A poll without bodies that closes its own connect and begins another one is not told of the first. */
 struct changer {
     nart_tcp *s;
     nart_addr first, second;
