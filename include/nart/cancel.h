@@ -52,7 +52,9 @@ NART_API NART_MUST_USE nart_res nart_token_child_on(const nart_token *t, nart_rt
 NART_API void nart_token_clone(const nart_token *t, nart_token *out);
 
 /** Releases the handle and empties it; does not cancel. A token without handles and children is freed.
- *  NULL and empty handles are fine. **Thread**: any. */
+ *  A task that awaits the token through this handle is not woken: at its next poll it finds the handle
+ *  empty. NULL and empty handles are fine. **Thread**: any; the owner's while a task awaits the token
+ *  through this handle. */
 NART_API void nart_token_release(nart_token *t);
 
 /** Cancels the token and all below it, and wakes the tasks that await them. Idempotent; NULL and empty

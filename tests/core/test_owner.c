@@ -2,6 +2,7 @@
 /* Who owns a wait: bodies in memory of their own, which is unmapped as soon as the manual allows it. What
  * still names one of them faults. */
 #include "core.h"
+#include "waits.h"
 
 #include <nart/bytes.h>
 #include <nart/nursery.h>
@@ -450,4 +451,273 @@ TEST(a_body_above_a_nursery_may_go)
     CHECK_RES(nart_rt_spawn(rt, &type, NULL, NULL), 0);
     CHECK_RES(nart_rt_run(rt), 0);
     end();
+}
+
+/* ---- an arm of a race closes or moves the handle in which another one waits ---- */
+
+static void settle(void)
+{
+    while (nart_rt_poll(rt, 0) > 0)
+        continue;
+}
+
+static const struct a_wait *wait_named(const char *name)
+{
+    for (int i = 0; i < WAITS; i++)
+        if (strcmp(waits[i].name, name) == 0)
+            return &waits[i];
+    CHECK(!"a wait of waits.h");
+    return NULL;
+}
+
+static void close_rx(int i)
+{
+    nart_rx_close(&all.rx[i]);
+}
+
+static void move_rx(int i)
+{
+    nart_rx moved;
+    nart_rx_move(&moved, &all.rx[i]);
+    nart_rx_close(&moved);
+}
+
+static void close_tx(int i)
+{
+    nart_tx_close(&all.full_tx[i]);
+}
+
+static void move_tx(int i)
+{
+    nart_tx moved;
+    nart_tx_move(&moved, &all.full_tx[i]);
+    nart_tx_close(&moved);
+}
+
+static void close_brx(int i)
+{
+    nart_bytes_rx_close(&all.brx[i]);
+}
+
+static void move_brx(int i)
+{
+    nart_bytes_rx moved;
+    nart_bytes_rx_move(&moved, &all.brx[i]);
+    nart_bytes_rx_close(&moved);
+}
+
+static void close_btx(int i)
+{
+    nart_bytes_tx_close(&all.full_btx[i]);
+}
+
+static void move_btx(int i)
+{
+    nart_bytes_tx moved;
+    nart_bytes_tx_move(&moved, &all.full_btx[i]);
+    nart_bytes_tx_close(&moved);
+}
+
+static void close_orx(int i)
+{
+    nart_oneshot_rx_close(&all.orx[i]);
+}
+
+static void move_orx(int i)
+{
+    nart_oneshot_rx moved = { .size = 0 };
+    nart_oneshot_rx_move(&moved, &all.orx[i]);
+    nart_oneshot_rx_close(&moved);
+}
+
+static void close_wrx(int i)
+{
+    (void)i;
+    nart_watch_rx_close(&all.wrx);
+}
+
+static void move_wrx(int i)
+{
+    nart_watch_rx moved = { 0 };
+    (void)i;
+    nart_watch_rx_move(&moved, &all.wrx);
+    nart_watch_rx_close(&moved);
+}
+
+static void close_crx(int i)
+{
+    (void)i;
+    nart_broadcast_rx_close(&all.crx);
+}
+
+static void move_crx(int i)
+{
+    nart_broadcast_rx moved = { 0 };
+    (void)i;
+    nart_broadcast_rx_move(&moved, &all.crx);
+    nart_broadcast_rx_close(&moved);
+}
+
+/* Nobody looks at the object after its close: its memory may be used for anything. */
+static void close_notify(int i)
+{
+    (void)i;
+    nart_notify_close(&all.notify);
+    memset(&all.notify, 0xaa, sizeof all.notify);
+}
+
+static void close_semaphore(int i)
+{
+    (void)i;
+    nart_semaphore_close(&all.semaphore);
+    memset(&all.semaphore, 0xaa, sizeof all.semaphore);
+}
+
+static void close_group(int i)
+{
+    (void)i;
+    nart_wait_group_close(&all.group);
+    memset(&all.group, 0xaa, sizeof all.group);
+}
+
+static void release_token(int i)
+{
+    nart_token_release(i ? &all.child : &all.token);
+}
+
+static void release_join(int i)
+{
+    (void)i;
+    nart_join_release(&all.join);
+}
+
+static void close_set(int i)
+{
+    (void)i;
+    nart_task_set_close(&all.set);
+}
+
+static void detach_set(int i)
+{
+    (void)i;
+    nart_task_set_detach(&all.set);
+}
+
+static const struct an_end {
+    const char *wait; /* its name in waits.h */
+    void (*end)(int i);
+    nart_res answer;
+} ends[] = {
+    { "local recv", close_rx, NART_ECLOSED },       { "local recv", move_rx, NART_ECLOSED },
+    { "spsc recv", close_rx, NART_ECLOSED },        { "spsc recv", move_rx, NART_ECLOSED },
+    { "mpsc recv", close_rx, NART_ECLOSED },        { "mpsc recv", move_rx, NART_ECLOSED },
+    { "local send", close_tx, NART_ECLOSED },       { "local send", move_tx, NART_ECLOSED },
+    { "spsc send", close_tx, NART_ECLOSED },        { "spsc send", move_tx, NART_ECLOSED },
+    { "mpsc send", close_tx, NART_ECLOSED },        { "mpsc send", move_tx, NART_ECLOSED },
+    { "spsc bytes recv", close_brx, NART_ECLOSED }, { "spsc bytes recv", move_brx, NART_ECLOSED },
+    { "mpsc bytes recv", close_brx, NART_ECLOSED }, { "mpsc bytes recv", move_brx, NART_ECLOSED },
+    { "spsc bytes send", close_btx, NART_ECLOSED }, { "spsc bytes send", move_btx, NART_ECLOSED },
+    { "mpsc bytes send", close_btx, NART_ECLOSED }, { "mpsc bytes send", move_btx, NART_ECLOSED },
+    { "oneshot", close_orx, NART_ECLOSED },         { "oneshot", move_orx, NART_ECLOSED },
+    { "linked oneshot", close_orx, NART_ECLOSED },  { "linked oneshot", move_orx, NART_ECLOSED },
+    { "watch", close_wrx, NART_ECLOSED },           { "watch", move_wrx, NART_ECLOSED },
+    { "broadcast", close_crx, NART_ECLOSED },       { "broadcast", move_crx, NART_ECLOSED },
+    { "notify", close_notify, NART_ECLOSED },       { "semaphore", close_semaphore, NART_ECLOSED },
+    { "wait group", close_group, NART_ECLOSED },    { "token", release_token, -EINVAL },
+    { "child token", release_token, -EINVAL },      { "join", release_join, NART_ESTALE },
+    { "task set", close_set, NART_ECLOSED },        { "task set", detach_set, NART_ECLOSED },
+};
+
+struct ending {
+    nart_co co, arm;
+    nart_waker *waker;
+    const struct an_end *e;
+    const struct a_wait *wait;
+    bool last;    /* the arm that ends is the second one */
+    bool in_body; /* it is a body */
+    int asked, which;
+    nart_res r;
+};
+
+/* In its second evaluation the other arm waits, whether it has been called in this poll or not. */
+static nart_res end_now(nart_cx *cx, struct ending *f)
+{
+    if (f->asked++ == 1)
+        f->e->end(f->wait->i);
+    return nart_op_park(cx);
+}
+
+static nart_res end_in_body(nart_cx *cx, struct ending *f)
+{
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->arm);
+    NART_AWAIT(r, end_now(cx, f));
+    NART_END(r);
+}
+
+static nart_res ending_arm(nart_cx *cx, struct ending *f)
+{
+    return f->in_body ? end_in_body(cx, f) : end_now(cx, f);
+}
+
+static nart_res ending_run(nart_cx *cx, void *frame)
+{
+    struct ending *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    *f->waker = nart_cx_waker(cx);
+    if (f->last)
+        NART_AWAIT_ANY(f->which, f->r, f->wait->wait(cx, f->wait->i, waiter_of(f->wait)),
+                       ending_arm(cx, f));
+    else
+        NART_AWAIT_ANY(f->which, f->r, ending_arm(cx, f),
+                       f->wait->wait(cx, f->wait->i, waiter_of(f->wait)));
+    CHECK_EQ(f->which, !f->last);
+    CHECK_RES(f->r, f->e->answer);
+    NART_END(0);
+}
+
+static void end_a_wait(const struct an_end *e, bool last, bool in_body)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct ending, ending_run, NULL);
+    nart_waker waker;
+    nart_join j;
+
+    begin(NART_CHAN_LOCAL);
+    open_all(rt);
+    struct ending f = {
+        .waker = &waker, .e = e, .wait = wait_named(e->wait), .last = last, .in_body = in_body
+    };
+    CHECK_RES(nart_rt_spawn(rt, &type, &f, &j), 0);
+    settle();
+    CHECK(!nart_join_done(&j));
+    nart_waker_wake(waker);
+    settle();
+    if (last && e->end == release_token) { /* a token's handle wakes nobody */
+        CHECK(!nart_join_done(&j));
+        nart_waker_wake(waker);
+        settle();
+    }
+    CHECK(nart_join_done(&j));
+    nart_join_release(&j);
+    all.notify = (nart_notify){ 0 };
+    nart_semaphore_init(&all.semaphore, 0);
+    all.group = (nart_wait_group){ 0 };
+    close_all();
+    end();
+}
+
+TEST(a_handle_that_an_earlier_arm_closes_or_moves_is_closed_for_the_other)
+{
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        for (int in_body = 0; in_body < 2; in_body++)
+            end_a_wait(&ends[i], false, in_body);
+}
+
+TEST(a_handle_that_a_later_arm_closes_or_moves_is_closed_for_the_other)
+{
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        for (int in_body = 0; in_body < 2; in_body++)
+            end_a_wait(&ends[i], true, in_body);
 }

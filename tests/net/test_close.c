@@ -519,6 +519,168 @@ static void close_kinds(struct kinds *k, nart_res answer)
     CHECK_RES(nart_fd_close(&k->h), answer);
 }
 
+/* The same for every operation on a descriptor, whichever of the two arms is called first. */
+static struct kinds shared;
+static nart_tcp accepted;
+
+static nart_res wait_recv(nart_cx *cx, char *buf)
+{
+    return nart_tcp_recv(cx, &shared.s, buf, 8);
+}
+
+static nart_res wait_accept(nart_cx *cx, char *buf)
+{
+    (void)buf;
+    return nart_tcp_accept(cx, &shared.l, &accepted, NULL);
+}
+
+static nart_res wait_udp(nart_cx *cx, char *buf)
+{
+    return nart_udp_recv(cx, &shared.u, buf, 8, NULL);
+}
+
+static nart_res wait_udp_many(nart_cx *cx, char *buf)
+{
+    nart_udp_msg m = { .buf = buf, .cap = 8 };
+    return nart_udp_recv_many(cx, &shared.u, &m, 1);
+}
+
+static nart_res wait_read(nart_cx *cx, char *buf)
+{
+    (void)buf;
+    return nart_fd_ready(cx, &shared.h, NART_READ);
+}
+
+static nart_res wait_both(nart_cx *cx, char *buf)
+{
+    (void)buf;
+    return nart_fd_ready(cx, &shared.h, NART_READ | NART_WRITE);
+}
+
+static void close_s(void)
+{
+    CHECK_RES(nart_tcp_close(&shared.s), 0);
+}
+
+static void move_s(void)
+{
+    act_move(&shared.s);
+}
+
+static void detach_s(void)
+{
+    int fd;
+    CHECK_RES(nart_tcp_detach(&shared.s, &fd, NULL, 0, NULL), 0);
+    close(fd);
+}
+
+static void close_l(void)
+{
+    CHECK_RES(nart_tcp_listener_close(&shared.l), 0);
+}
+
+static void move_l(void)
+{
+    nart_tcp_listener moved;
+
+    nart_tcp_listener_move(&moved, &shared.l);
+    CHECK_RES(nart_tcp_listener_close(&moved), 0);
+}
+
+static void close_u(void)
+{
+    CHECK_RES(nart_udp_close(&shared.u), 0);
+}
+
+static void move_u(void)
+{
+    nart_udp moved;
+
+    nart_udp_move(&moved, &shared.u);
+    CHECK_RES(nart_udp_close(&moved), 0);
+}
+
+static void close_h(void)
+{
+    CHECK_RES(nart_fd_close(&shared.h), 0);
+}
+
+static const struct ending {
+    nart_res (*wait)(nart_cx *cx, char *buf);
+    void (*end)(void);
+} endings[] = {
+    { wait_recv, close_s },   { wait_recv, move_s },      { wait_recv, detach_s },
+    { wait_accept, close_l }, { wait_accept, move_l },    { wait_udp, close_u },
+    { wait_udp, move_u },     { wait_udp_many, close_u }, { wait_udp_many, move_u },
+    { wait_read, close_h },   { wait_both, close_h },
+};
+
+struct two_arms {
+    nart_co co;
+    const struct ending *e;
+    nart_waker *waker;
+    bool last; /* the arm that ends the other is the second one */
+    int asked, which;
+    nart_res r;
+    char buf[8];
+};
+
+static nart_res end_now(nart_cx *cx, struct two_arms *f)
+{
+    if (f->asked++ == 1)
+        f->e->end();
+    return nart_op_park(cx);
+}
+
+static nart_res two_arms_run(nart_cx *cx, void *frame)
+{
+    struct two_arms *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    *f->waker = nart_cx_waker(cx);
+    nart_fd_clear(&shared.h, NART_READ | NART_WRITE);
+    if (f->last)
+        NART_AWAIT_ANY(f->which, f->r, f->e->wait(cx, f->buf), end_now(cx, f));
+    else
+        NART_AWAIT_ANY(f->which, f->r, end_now(cx, f), f->e->wait(cx, f->buf));
+    CHECK_EQ(f->which, !f->last);
+    CHECK_RES(f->r, -EBADF);
+    NART_END(0);
+}
+
+TYPE(two_arms, two_arms_run);
+
+static void every_operation(bool last)
+{
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        nart_waker waker;
+        nart_join join;
+
+        open_kinds(&shared);
+        struct two_arms f = { .e = &endings[i], .waker = &waker, .last = last };
+        spawn(shared.rt, &two_arms_type, &f, &join);
+        turn(shared.rt);
+        CHECK(!nart_join_done(&join));
+        nart_waker_wake(waker);
+        turn(shared.rt);
+        CHECK(nart_join_done(&join));
+        nart_join_release(&join);
+        close_kinds(&shared, 0);
+        close(shared.peer);
+        CHECK_RES(nart_rt_free(shared.rt), 0);
+    }
+}
+
+TEST(an_earlier_arm_ends_any_operation_of_a_later_one)
+{
+    every_operation(false);
+}
+
+TEST(a_later_arm_ends_any_operation_of_an_earlier_one)
+{
+    every_operation(true);
+}
+
 /* Every call that takes a handle and no poll gives this answer. */
 static void calls_answer(struct kinds *k, nart_res answer)
 {
