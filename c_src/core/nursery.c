@@ -63,6 +63,11 @@ static void ward_give(nart_rt *rt, ward *d)
     rt->wards = d;
 }
 
+void nart__nursery_forget(nart_rt *rt, nart__wait *w)
+{
+    ward_give(rt, (ward *)(void *)w);
+}
+
 void nart__nursery_finish(nart_rt *rt)
 {
     while (rt->wards) {

@@ -13,7 +13,8 @@
  * Fork: a child changes the epoch, and every entry compares it. The child only closes its copies of
  * descriptors, the eventfd among them: the kernel's queue behind them is the parent's. Tasks and posts
  * are the parent's, too: none is polled, dropped or answered. Tasks only leave what they wait in, which
- * may be closed later than the runtime. */
+ * may be closed later than the runtime. Their memory is freed as late as the slots: what waits or guests
+ * refer to in a boxed frame is there as long as in any other one. */
 #include "runtime.h"
 
 #include <stdarg.h>
@@ -374,6 +375,14 @@ static void leave_waits(nart_rt *rt, nart__task *t)
     nart__withdraw_all(t);
 }
 
+/* In a child of fork: frees what was allocated for the tasks. */
+static void forget_all(nart_rt *rt)
+{
+    while (rt->begun)
+        nart__task_abandon(rt, rt->begun->frame);
+    each_task(rt, nart__task_forget);
+}
+
 /* A handle of a task that has ended outlives the runtime. */
 static void count_held(nart_rt *rt, nart__task *t)
 {
@@ -470,6 +479,8 @@ nart_res nart_rt_free_counted(nart_rt *rt, nart_rt_end *out)
         nart__exit_hook_remove(g);
         g->rt_gone(g);
     }
+    if (forked)
+        forget_all(rt);
     nart__nursery_finish(rt);
     nart__reactor_finish(&rt->reactor, forked);
     if (forked)

@@ -285,6 +285,9 @@ void nart__tasks_drop(nart_rt *rt, nart__task *first);
 /* Frees the slot of a task that was dropped, or never begun. */
 void nart__task_free(nart_rt *rt, nart__task *t);
 
+/* In a forked child: frees what was allocated for a task beside its slot. The task is not used again. */
+void nart__task_forget(nart_rt *rt, nart__task *t);
+
 /* Drops the frame of a task that was never spawned; `rt` is NULL when its runtime was freed. */
 void nart__frame_drop(nart_rt *rt, const nart_task_type *type, void *frame);
 
@@ -317,6 +320,9 @@ void nart__nursery_ended(nart_rt *rt, nart__wait *w, nart_res r);
 /* A task has answered r. True: it has nurseries with running tasks, and is polled until those have
  * ended. */
 bool nart__nursery_holds(nart__task *t, nart_res r);
+
+/* In a forked child: a task of a nursery is forgotten; `w` is its joiner. */
+void nart__nursery_forget(nart_rt *rt, nart__wait *w);
 
 /* The runtime is freed. */
 void nart__nursery_finish(nart_rt *rt);

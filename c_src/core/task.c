@@ -43,14 +43,18 @@ static void slot_init(nart_rt *rt, nart__task *t, uint32_t slot)
     t->gen = 1; /* zero names no task */
 }
 
+static void box_free(nart_rt *rt, nart__task *t)
+{
+    nart__free(&rt->alloc, t->frame, nart__box_size(t->type), t->type->align);
+    t->frame = t + 1;
+}
+
 static NART__COLD void slot_free_slow(nart_rt *rt, nart__task *t)
 {
     if (t->state & NART__T_ESCAPED)
         nart__hub_retire(rt->hub, t->slot);
-    if (t->state & NART__T_BOXED) {
-        nart__free(&rt->alloc, t->frame, nart__box_size(t->type), t->type->align);
-        t->frame = t + 1;
-    }
+    if (t->state & NART__T_BOXED)
+        box_free(rt, t);
 }
 
 static inline void slot_give(nart_rt *rt, nart__task *t)
@@ -68,6 +72,14 @@ void nart__task_free(nart_rt *rt, nart__task *t)
     if (NART_UNLIKELY(t->state & (NART__T_ESCAPED | NART__T_BOXED)))
         slot_free_slow(rt, t);
     slot_give(rt, t);
+}
+
+void nart__task_forget(nart_rt *rt, nart__task *t)
+{
+    if (t->state & NART__T_IN_NURSERY && t->joiner)
+        nart__nursery_forget(rt, t->joiner);
+    if (t->state & NART__T_BOXED)
+        box_free(rt, t);
 }
 
 /* Its drop runs next, behind those that are queued. */

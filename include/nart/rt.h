@@ -94,9 +94,11 @@ NART_API NART_MUST_USE nart_res nart_rt_reserve_io(nart_rt *rt, uint32_t descrip
  * task that spawned it. Frames of ended tasks that handles keep are dropped after that, in the same
  * order.
  *
- * In a child process that the runtime's thread has forked, no task is polled or dropped: this closes the
- * child's copies of the descriptors, and handles can be closed before or after it. In a child process
- * that another thread has forked it must not be called.
+ * In a child process that the runtime's thread has forked, no task is polled or dropped. This closes the
+ * child's copies of the descriptors and frees the runtime with all frames; what the frames refer to stays
+ * allocated. Handles outside of frames can be closed before or after it, but a linked oneshot whose
+ * other end is in a frame only before. In a child process that another thread has forked it must not be
+ * called.
  * @return 0; -EDEADLK inside a poll or a drop of its own; NART_EWRONGTHREAD.
  */
 NART_API nart_res nart_rt_free(nart_rt *rt);

@@ -4,6 +4,8 @@
 #include "../core/core.h"
 #include "waits.h"
 
+#include <nart/nursery.h>
+
 #include <dirent.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -105,6 +107,95 @@ static void used_and_moved(void)
 TEST(what_tasks_waited_in_is_used_without_its_runtime)
 {
     in_a_child(used_and_moved);
+}
+
+/* ---- memory ---- */
+
+/* Waits in its own frame: for a value, and with a child of its own. */
+struct owner {
+    nart_co co;
+    nart_nursery nursery;
+    nart_notify never;
+    nart_waiter waiter;
+    nart_tx tx;
+    nart_rx rx;
+    uint64_t value;
+    int which;
+    nart_res r;
+};
+
+static int drops;
+
+static void count_drop(void *frame)
+{
+    (void)frame;
+    drops++;
+}
+
+static const nart_task_type child_type = NART_TASK_TYPE(nart_waiter, for_ever, count_drop);
+
+static nart_res owner_run(nart_cx *cx, void *frame)
+{
+    struct owner *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    new_chan(rt, 1, &f->tx, &f->rx);
+    CHECK_RES(nart_nursery_open(cx, &f->nursery, 0), 0);
+    CHECK_RES(nart_nursery_spawn(cx, &f->nursery, &child_type, NULL), 0);
+    CHECK_RES(nart_nursery_spawn_boxed(cx, &f->nursery, &child_type, NULL), 0);
+    NART_AWAIT_ANY(f->which, f->r, nart_notify_await(cx, &f->never, &f->waiter),
+                   nart_recv(cx, &f->rx, &f->value));
+    NART_END(f->r);
+}
+
+static void owner_drop(void *frame)
+{
+    struct owner *f = frame;
+
+    drops++;
+    nart_rx_close(&f->rx);
+    nart_tx_close(&f->tx);
+}
+
+static nart_res ends_run(nart_cx *cx, void *frame)
+{
+    (void)cx, (void)frame;
+    return 0;
+}
+
+/* Boxed tasks that run, have ended, and are begun; of frames that the allocator counts. */
+TEST(a_child_frees_the_memory_of_its_parent_s_tasks)
+{
+    static const nart_task_type owner_type = NART_TASK_TYPE(struct owner, owner_run, owner_drop),
+                                ends_type = NART_TASK_TYPE(struct owner, ends_run, count_drop);
+    int status = -1;
+    nart_res err = 0;
+    nart_join join;
+
+    rt = new_rt();
+    CHECK_RES(nart_rt_spawn_boxed(rt, &owner_type, NULL, NULL), 0);
+    CHECK_RES(nart_rt_spawn(rt, &owner_type, NULL, NULL), 0);
+    CHECK_RES(nart_rt_spawn_boxed(rt, &ends_type, NULL, &join), 0);
+    while (nart_rt_poll(rt, 0) > 0)
+        continue;
+    CHECK(nart_join_done(&join));
+    CHECK_RES(nart_rt_spawn_boxed(rt, &ends_type, NULL, NULL), 0); /* not polled yet */
+    void *begun = nart_rt_spawn_boxed_begin(rt, &ends_type, &err);
+    CHECK_RES(err, 0);
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK_RES(nart_rt_free(rt), 0);
+        nart_join_release(&join);
+        CHECK_EQ(drops, 0);
+        CHECK_EQ(test_alloc_live(), 2); /* the channels of the two owners, which no drop closed */
+        _exit(0);
+    }
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+    nart_rt_spawn_abandon(rt, begun);
+    nart_join_release(&join);
+    CHECK_RES(nart_rt_free(rt), 0);
+    CHECK_EQ(drops, 2 + 4 + 2); /* owners, their children, those that end */
 }
 
 /* ---- descriptors ---- */
