@@ -530,12 +530,14 @@ static NART__NOINLINE void finish_slow(nart_rt *rt, nart__task *t, nart_res r)
 void nart__task_finish(nart_rt *rt, nart__task *t, nart_res r)
 {
     t->state |= NART__T_DONE; /* first: what is withdrawn may try to wake it */
+    /* What a joining task is answered; -ECANCELED would be about itself. Decided when the task answers:
+     * not again when its nurseries have ended. */
+    if (r == -ECANCELED && (t->state & (NART__T_CANCELLED | NART__T_ENDING)) == NART__T_CANCELLED)
+        r = NART_EABORTED;
     if (NART_UNLIKELY(t->waits || t->timer.next)) {
         finish_slow(rt, t, r);
         return;
     }
-    if (r == -ECANCELED && t->state & NART__T_CANCELLED)
-        r = NART_EABORTED; /* what a joining task is told; -ECANCELED would be about itself */
     t->res = r;
     rt->live--;
     if ((t->state & (NART__T_HELD | NART__T_IN_SET)) != NART__T_HELD)

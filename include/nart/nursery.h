@@ -44,8 +44,9 @@
  *
  * The nursery, and what its tasks use, lie in the task's frame, or in the frame of a body of the task
  * that joins the nursery before it ends. A body that ends before that aborts the program by name. Only a
- * body that is the task's poll itself may end without joining: the task's end then waits. A nursery
- * without tasks is closed by the end of the body that opened it.
+ * body that is the task's poll itself may end without joining: the task's end then waits. Its answer is
+ * decided before: a cancellation or an abort while its end waits does not change it. A nursery without
+ * tasks is closed by the end of the body that opened it.
  *
  * When a body with an open nursery loses a race, the nursery's tasks are cancelled. NART_STOP makes the body
  * join; only then its frame may be freed.

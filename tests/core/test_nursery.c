@@ -289,19 +289,39 @@ TEST(an_owner_that_is_aborted_ends_after_them)
     check_end_waits(WAIT, abort_task, NART_EABORTED);
 }
 
+static nart_res ask_nothing(nart_rt *r, const nart_join *j)
+{
+    (void)r, (void)j;
+    return 0;
+}
+
+/* What its join answers is decided when it answers: a cancellation before that counts, one while its end
+ * waits does not. */
 TEST(an_owner_that_has_answered_keeps_its_answer)
 {
-    nart_join join;
-    struct owner *f = begin(LEAVE, &join);
+    nart_res (*const ask[])(nart_rt *, const nart_join *) = { ask_nothing, cancel, abort_task };
+    const nart_res answers[] = { 7, -ECANCELED, -EIO, NART_EABORTED };
 
-    f->unwind = 20 * NART_MS;
-    settle(rt);
-    CHECK_RES(abort_task(rt, &join), 0);
-    settle(rt);
-    CHECK(!nart_join_done(&join));
-    run_all(rt);
-    CHECK_RES(join.task->res, 7);
-    end(&join);
+    for (int a = 0; a < 4; a++) {
+        for (int before = 0; before < 3; before++) {
+            for (int after = 0; after < 3; after++) {
+                bool aborted = before && answers[a] == -ECANCELED;
+                nart_join join;
+                struct owner *f = begin(LEAVE, &join);
+
+                f->unwind = 20 * NART_MS;
+                f->r = answers[a] == 7 ? 0 : answers[a];
+                CHECK_RES(ask[before](rt, &join), 0);
+                settle(rt);
+                CHECK_RES(ask[after](rt, &join), 0);
+                settle(rt);
+                CHECK(!nart_join_done(&join));
+                run_all(rt);
+                CHECK_RES(join.task->res, aborted ? NART_EABORTED : answers[a]);
+                end(&join);
+            }
+        }
+    }
 }
 
 /* ---- the runtime is freed, whichever was spawned into whichever size of slot ---- */
