@@ -74,7 +74,7 @@ nart_res nart_send_many(nart_cx *cx, nart_tx *tx, const void *values, size_t n, 
     nart_res r = nart__enter(cx, &tx->wait);
     if (r)
         return r;
-    r = !done || *done > n ? -EINVAL : usable(tx->ring, values, n);
+    r = !done || (*done > 0 && *done >= n) ? -EINVAL : usable(tx->ring, values, n);
     if (r)
         return nart__chan_answer(cx, &tx->wait, r);
     while (*done < n) {

@@ -214,7 +214,7 @@ nart_res nart_tcp_send_all(nart_cx *cx, nart_tcp *s, const void *buf, size_t len
     nart_res r = nart__io_enter(&s->io, NART_WRITE, cx);
     if (NART_UNLIKELY(r))
         return r;
-    if (NART_UNLIKELY(*done > len))
+    if (NART_UNLIKELY(*done > 0 && *done >= len))
         return -EINVAL;
     r = send_rest(cx, s, buf, len, done);
     if (r < 0)

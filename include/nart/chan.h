@@ -212,11 +212,12 @@ NART_API NART_MUST_USE nart_res nart_try_recv_many(nart_rx *rx, void *values, si
 /**
  * Sends all of `n` values, waiting for room. Other senders' values may come in between.
  * @param done how many of these values have been sent so far; 0 before the first call, kept in the
- *   frame. `n` answered: 0 again. An error leaves it, -ECANCELED and -ETIMEDOUT included: another call
- *   with the same values goes on behind them. Before other values set it to 0, else as many of them
- *   are skipped.
- * @return `n`; -EINVAL `*done` is larger than `n`, or a NULL; the errors of nart_send(). **Ownership**:
- *   values from `*done` on stay the caller's on an error. **Thread**: the end's own.
+ *   frame. `n` answered: 0 again. An error leaves it below `n`, -ECANCELED and -ETIMEDOUT included:
+ *   another call with the same values sends the rest. Before other values set it to 0: a rest of earlier
+ *   ones is refused only when it is not below the new `n`, else as many values are skipped.
+ * @return `n`; -EINVAL `*done` is left from other values (not 0, and not below `n`), or a NULL;
+ *   the errors of nart_send(). **Ownership**: values from `*done` on stay the caller's on an error.
+ *   **Thread**: the end's own.
  * **Cost**: one answer of the poll's budget for each NART_CHAN_MANY values.
  */
 NART_API NART_MUST_USE nart_res nart_send_many(nart_cx *cx, nart_tx *tx, const void *values,

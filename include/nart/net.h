@@ -197,10 +197,11 @@ NART_API NART_MUST_USE nart_res nart_tcp_send(nart_cx *cx, nart_tcp *s, const vo
 /**
  * Sends all of `buf`.
  * @param done the bytes accepted so far: 0 before the first call, kept in the frame, 0 again after
- *   success. An error, -ECANCELED and -ETIMEDOUT included, leaves it: another call with the same `buf`
- *   and `len` sends the rest. A call with another message would skip its first `*done` bytes. If you go
+ *   success. An error, -ECANCELED and -ETIMEDOUT included, leaves it below `len`: another call with the
+ *   same `buf` and `len` sends the rest. A call with another message would skip its first `*done` bytes. If you go
  *   on sending after errors, use a nart_tcp_writer.
- * @return `len`; -EINVAL `*done` is larger than `len`; the errors of nart_tcp_send().
+ * @return `len`; -EINVAL `*done` is left from another message (not 0, and not below `len`);
+ *   the errors of nart_tcp_send().
  */
 NART_API NART_MUST_USE nart_res nart_tcp_send_all(nart_cx *cx, nart_tcp *s, const void *buf,
                                                   size_t len, size_t *done);
