@@ -61,7 +61,7 @@ int64_t nart__sys_now(void)
     return (int64_t)ts.tv_sec * NART_SEC + ts.tv_nsec;
 }
 
-/* The answers do not matter: who waits looks at the word. */
+/* The answers do not matter: the waiter looks at the word. */
 void nart__sys_futex_wait(const uint32_t *word, uint32_t seen, int64_t until)
 {
     struct timespec ts = { .tv_sec = until / NART_SEC, .tv_nsec = until % NART_SEC };

@@ -73,8 +73,8 @@ void nart__slab_finish(nart__slab *s);
 /* A number that no slot has. 0 or -ENOMEM. */
 int nart__slab_number(nart__slab *s, uint32_t *number);
 
-/* Has class c at least so many slots? Else maps what is missing, and as many again as there are if
- * that can be had. 0, NART_ESLOTS (more than the limit, or no numbers left) or -ENOMEM. */
+/* Makes class c at least this large: maps the missing slots, and doubles the class if memory and its limit
+ * allow that. 0, NART_ESLOTS (more than the limit, or no numbers left) or -ENOMEM. */
 int nart__slab_reserve(nart__slab *s, int c, uint32_t slots);
 
 /* The next chunk of class c becomes the current one. There must be one, and no slot left in this. */

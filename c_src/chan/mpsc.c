@@ -169,9 +169,9 @@ void nart__mpsc_settle(nart__rx_binding *h)
 
 /* ---- claiming and publishing ---- */
 
-/* Claims up to n places, which lie behind each other, and clears PARKED; *was: `sent` before. How
- * many; -EAGAIN: none is free for those who do not hold the lock, QUEUED in *was says that one may be
- * for those who do; NART_ECLOSED. The orders are those of nart__mpsc_push(), which is its plain case. */
+/* Claims up to n contiguous slots, and clears PARKED; *was: `sent` before. Their number; -EAGAIN: none is
+ * free without the lock, QUEUED in *was says that one may be free for the holder of the lock;
+ * NART_ECLOSED. The orders are those of nart__mpsc_push(), which is its plain case. */
 static inline nart_res claim(nart_tx *tx, uint64_t n, uint64_t *was)
 {
     nart__ring *r = tx->ring;

@@ -7,7 +7,7 @@
  *     awaits; so its end leads to the node in O(1). A task leaves the set before its node is
  *     used again.
  *  3. A node that is ended or was answered holds its task's frame by the join.
- *  4. Who waits in the set is made ready by each end, or only by the last one: so a task that
+ *  4. The waiter of the set is made ready by each end, or only by the last one: so a task that
  *     awaits 10,000 others is polled once for all those that have ended since.
  * The set grants no turns: an answer that is not taken stays in the list.
  *
