@@ -88,7 +88,7 @@ nart_res nart_nursery_open(nart_cx *cx, nart_nursery *n, uint32_t flags)
         return -EINVAL;
     if (n->wait.task)
         return -EBUSY;
-    *n = (nart_nursery){ .flags = flags };
+    *n = (nart_nursery){ .flags = flags, .opener = cx->co };
     nart__wait_begin(cx->self, &n->wait);
     n->wait.ops = &nart__nursery_ops;
     n->wait.co = cx->co;
@@ -250,6 +250,8 @@ void nart__nursery_left(nart__wait *w, const nart_co *co)
 {
     const nart_nursery *n = nursery_of(w);
 
+    if (n->opener != co)
+        return;
     if (n->len == 0) {
         nart__unwait(w);
     } else if (co->up) {
@@ -261,10 +263,17 @@ void nart__nursery_left(nart__wait *w, const nart_co *co)
     }
 }
 
-/* Between the body that opened it and the one that decides there may be others, whose frames may go: from
- * here on the latter stands for it. It stays open, also without tasks: its join has their error. */
+/* Between the body that waits in it and the one that decides there may be others, whose frames may go: from
+ * here on the latter stands for it. Only if the one that opened it is among them, its tasks end. It stays
+ * open, also without tasks: its join has their error. */
 void nart__nursery_lost(nart__wait *w, nart_co *co)
 {
+    nart_nursery *n = nursery_of(w);
+    const nart_co *c = w->co;
+
+    while (c != co && c != n->opener)
+        c = c->up;
     w->co = co;
-    nart_nursery_cancel(nursery_of(w));
+    if (c != co)
+        nart_nursery_cancel(n);
 }

@@ -27,11 +27,9 @@ void nart__co_ended(nart_cx *cx, const nart_co *co)
         return;
     for (nart__wait *w = t->waits, *more; w; w = more) {
         more = w->more;
-        if (!is_under(w->co, co))
-            continue;
-        bool its_nursery = nart__is_nursery(w) && w->co == co;
-        w->co = co->up;
-        if (its_nursery)
+        if (is_under(w->co, co))
+            w->co = co->up;
+        if (nart__is_nursery(w))
             nart__nursery_left(w, co);
     }
     if (is_under(t->leaf, co))
@@ -55,10 +53,10 @@ void nart__withdraw_under(nart_cx *cx, nart_co *co)
         more = w->more;
         if (!is_under(w->co, co))
             continue;
-        if (!nart__is_nursery(w))
-            nart__withdraw(w);
-        else if (w->co != co)
+        if (nart__is_nursery(w))
             nart__nursery_lost(w, co);
+        else
+            nart__withdraw(w);
     }
 }
 

@@ -34,8 +34,8 @@ static inline void nart__ready(nart__task *t)
     nart__ready_slow(t);
 }
 
-/* `w` is the wait of an open nursery: the body that opened it ends; or it has lost a race of the body
- * `co`. */
+/* `w` is the wait of an open nursery. Body `co` ends, which may have opened it; or body `co` has decided a
+ * race, which the nursery's body may have lost. */
 NART__COLD void nart__nursery_left(nart__wait *w, const nart_co *co);
 NART__COLD void nart__nursery_lost(nart__wait *w, nart_co *co);
 

@@ -48,8 +48,9 @@
  * decided before: a cancellation or an abort while its end waits does not change it. A nursery without
  * tasks is closed by the end of the body that opened it.
  *
- * When a body with an open nursery loses a race, the nursery's tasks are cancelled. NART_STOP makes the body
- * join; only then its frame may be freed.
+ * When the body that opened a nursery loses a race, the nursery's tasks are cancelled. NART_STOP makes the
+ * body join; only then its frame may be freed. A body below it that joins the nursery may lose a race: the
+ * tasks run on.
  *
  * **Thread**, everything here: the runtime's own.
  */
@@ -75,6 +76,7 @@ typedef struct nart_nursery {
     struct nart__ward *children;
     nart_res error, answer;
     uint32_t len, flags;
+    const nart_co *opener;
 } nart_nursery;
 
 /** Opens a nursery for the running task, by the body that runs.

@@ -721,3 +721,110 @@ TEST(a_handle_that_a_later_arm_closes_or_moves_is_closed_for_the_other)
         for (int in_body = 0; in_body < 2; in_body++)
             end_a_wait(&ends[i], true, in_body);
 }
+
+/* ---- a nursery belongs to the body that opened it, and not to the one that waits for it ---- */
+
+struct visit {
+    nart_co co, helper;
+    nart_nursery nursery;
+    nart_timer timer;
+    nart_res r, error;
+    int which;
+};
+
+/* Waits for the nursery of its caller, but for a while only. */
+static nart_res visit_helper(nart_cx *cx, struct visit *f)
+{
+    NART_BEGIN(cx, &f->helper);
+    NART_AWAIT_ANY(f->which, f->r, nart_nursery_join(cx, &f->nursery, &f->error),
+                   nart_sleep(cx, &f->timer, NART_US));
+    CHECK_EQ(f->which, 1);
+    NART_END(0);
+}
+
+static nart_res visit_join(nart_cx *cx, struct visit *f)
+{
+    NART_BEGIN(cx, &f->helper);
+    NART_AWAIT(f->r, nart_nursery_join(cx, &f->nursery, &f->error));
+    NART_END(f->r);
+}
+
+static nart_res visit_run(nart_cx *cx, void *frame)
+{
+    struct visit *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    CHECK_RES(nart_nursery_open(cx, &f->nursery, 0), 0);
+    CHECK_RES(nart_nursery_spawn(cx, &f->nursery, &kid_type, NULL), 0);
+    NART_AWAIT(f->r, visit_helper(cx, f));
+    CHECK_EQ(nart_nursery_len(&f->nursery), 1);
+    NART_AWAIT_ANY(f->which, f->r, visit_join(cx, f), nart_sleep(cx, &f->timer, NART_US));
+    CHECK_EQ(f->which, 1);
+    nart_co_init(&f->helper);
+    CHECK_RES(nart_nursery_spawn(cx, &f->nursery, &kid_type, NULL), 0); /* it was not cancelled */
+    NART_AWAIT(f->r, nart_nursery_join(cx, &f->nursery, &f->error));
+    CHECK_RES(f->error, 0);
+    NART_END(f->r);
+}
+
+TEST(a_nursery_outlives_a_body_that_waited_for_it)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct visit, visit_run, NULL);
+    nart_res r;
+
+    begin(NART_CHAN_LOCAL);
+    CHECK_RES(nart_block_on(rt, &type, NULL, &r), 0);
+    CHECK_RES(r, 0);
+    end();
+}
+
+struct empty {
+    nart_co co;
+    nart_nursery nursery;
+    nart_timer timer;
+    nart_res r;
+};
+
+/* Opens a nursery that stays without tasks, and does not join it. */
+static nart_res empty_run(nart_cx *cx, struct empty *f)
+{
+    NART_BEGIN(cx, &f->co);
+    CHECK_RES(nart_nursery_open(cx, &f->nursery, 0), 0);
+    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, NART_SEC));
+    NART_END(f->r);
+}
+
+struct stopping {
+    nart_co co;
+    struct empty *loser;
+    nart_timer timer;
+    nart_res r;
+    int which;
+};
+
+static nart_res stopping_run(nart_cx *cx, void *frame)
+{
+    struct stopping *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    f->loser = map();
+    NART_AWAIT_ANY(f->which, f->r, empty_run(cx, f->loser), nart_sleep(cx, &f->timer, NART_US));
+    CHECK_EQ(f->which, 1);
+    NART_STOP(f->r, empty_run(cx, f->loser));
+    CHECK_RES(f->r, -ECANCELED);
+    unmap(f->loser);
+    dump();
+    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, NART_US));
+    NART_END(f->r);
+}
+
+TEST(an_empty_nursery_of_a_loser_closes_with_its_body)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct stopping, stopping_run, NULL);
+    nart_res r;
+
+    begin(NART_CHAN_LOCAL);
+    CHECK_RES(nart_block_on(rt, &type, NULL, &r), 0);
+    CHECK_RES(r, 0);
+    end();
+}
