@@ -2,11 +2,14 @@
 /* sleep.c: sleeping. Each poll states the deadline again, so there is nothing to withdraw. */
 #include "sleep.h"
 
-/* Identifies the running body and the number of races that it has decided. */
+/* Identifies the body, and the number of races that it has decided. The address is hashed: bodies that lie
+ * side by side differ in few bits of it, and counts differ in the same ones. */
 static uint32_t decided(const nart_cx *cx)
 {
     const nart_co *co = cx->co;
-    return co ? (co->decided & ~NART__CO_HOT) ^ (uint32_t)((uintptr_t)co >> 3) : 0;
+    uint64_t hash = (uint64_t)(uintptr_t)co * UINT64_C(0x9E3779B97F4A7C15);
+
+    return co ? (co->decided & ~NART__CO_HOT) ^ (uint32_t)(hash >> 32) : 0;
 }
 
 /* Has it begun, outside of any race that the body has decided since? */

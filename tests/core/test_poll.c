@@ -5,6 +5,7 @@
 #include "core.h"
 #include "virtual.h"
 
+#include <nart/clock.h>
 #include <nart/sync.h>
 
 static nart_rt *rt;
@@ -888,6 +889,59 @@ TEST(a_sleep_that_lost_a_race_restarts_in_another_body)
 {
     check_idler(other_body_run);
     check_idler(begun_anew_run);
+}
+
+/* Bodies that lie side by side, each of which has decided another number of races. */
+
+struct row {
+    nart_co co;
+    nart_timer timer, quick;
+    struct {
+        nart_co co;
+        char pad[128 - sizeof(nart_co)];
+    } body[8];
+    nart_res r;
+    int which, i, next;
+    int64_t begun;
+};
+
+static nart_res row_race(nart_cx *cx, struct row *f, nart_co *co, int64_t ns, int64_t quick)
+{
+    NART_BEGIN(cx, co);
+    NART_AWAIT_ANY(f->which, f->r, nart_sleep(cx, &f->timer, ns), nart_sleep(cx, &f->quick, quick));
+    NART_END(f->which);
+}
+
+/* The sleep loses in one body, and is awaited in the next one, which has decided one race more each time. */
+static nart_res row_run(nart_cx *cx, void *frame)
+{
+    struct row *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    for (f->i = 0; f->i < 7 * 64; f->i++) {
+        f->next = f->i % 7 + 1;
+        NART_AWAIT(f->r, row_race(cx, f, &f->body[f->next].co, NART_SEC, 0));
+        nart_timer_cancel(&f->timer);
+        NART_AWAIT(f->r, row_race(cx, f, &f->body[f->next - 1].co, 10 * NART_MS, 6 * NART_MS));
+        f->begun = nart_now(cx);
+        NART_AWAIT(f->r, row_race(cx, f, &f->body[f->next].co, 10 * NART_MS, NART_SEC));
+        CHECK_EQ((nart_now(cx) - f->begun) / NART_MS, 10);
+        nart_timer_cancel(&f->quick);
+    }
+    NART_END(0);
+}
+
+TEST(a_sleep_that_lost_a_race_restarts_in_the_body_beside)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct row, row_run, NULL);
+    nart_res r;
+
+    rt = new_rt();
+    CHECK_RES(nart_rt_clock_pause(rt), 0);
+    CHECK_RES(nart_rt_clock_auto(rt), 0);
+    CHECK_RES(nart_block_on(rt, &type, NULL, &r), 0);
+    CHECK_RES(r, 0);
+    nart_rt_free(rt);
 }
 
 TEST(a_sleep_that_lost_a_race_restarts_outside_of_one)
