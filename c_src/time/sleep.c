@@ -9,7 +9,7 @@ static uint32_t decided(const nart_cx *cx)
     const nart_co *co = cx->co;
     uint64_t hash = (uint64_t)(uintptr_t)co * UINT64_C(0x9E3779B97F4A7C15);
 
-    return co ? (co->decided & ~NART__CO_HOT) ^ (uint32_t)(hash >> 32) : 0;
+    return co ? (co->decided & ~NART__CO_LOW) ^ (uint32_t)(hash >> 32) : 0;
 }
 
 /* Has it begun, outside of any race that the body has decided since? */

@@ -125,7 +125,8 @@ static inline bool nart_co_active(const nart_co *co);
  * Of arms that are ready at the same time the first one written wins. But no arm starves another:
  *  - when an arm has spent the budget of the poll, each arm after it may still give a few answers;
  *  - a task whose last poll spent its budget begins one race in four with an arm chosen at random;
- *  - so does a body's 16th race in a row that was decided without having asked all of its arms.
+ *  - so does about one in 16 of the races of a body that are decided without having asked all of their arms,
+ *    in whatever order it awaits them. (A nart_co that is zeroed begins to count anew.)
  * So a deadline, a token or a shutdown on any arm wins soon, whatever is ready on the others.
  *
  * What a loser does when it is awaited again:

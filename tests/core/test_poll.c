@@ -469,6 +469,64 @@ TEST(a_deadline_wins_in_a_task_that_waits_each_round)
     nart_rt_free(rt);
 }
 
+/* An arm that is ready behind one that always is, in a body that does more than that in each round, and waits
+ * for the next one. */
+enum turn { NESTED_RACE, IN_TURN, BESIDE_ONE_THAT_WAITS };
+
+struct in_turn {
+    nart_co co;
+    nart_timer first, stop, other, endless;
+    nart_res r;
+    int which, inner;
+    enum turn turn;
+    long rounds;
+};
+
+static nart_res in_turn_run(nart_cx *cx, void *frame)
+{
+    struct in_turn *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    for (f->rounds = 0; f->rounds < 10000; f->rounds++) {
+        if (f->turn == NESTED_RACE)
+            NART_AWAIT_ANY(f->which, f->r,
+                           NART_ANY(f->inner, nart_sleep(cx, &f->first, 0),
+                                    nart_sleep(cx, &f->other, NART_SEC)),
+                           nart_sleep(cx, &f->stop, 0));
+        else
+            NART_AWAIT_ANY(f->which, f->r, nart_sleep(cx, &f->first, 0),
+                           nart_sleep(cx, &f->stop, 0));
+        if (f->which == 1)
+            break;
+        if (f->turn != NESTED_RACE)
+            NART_AWAIT_ANY(
+                f->which, f->r,
+                nart_sleep(cx, &f->other, f->turn == BESIDE_ONE_THAT_WAITS ? NART_MS : 0),
+                nart_sleep(cx, &f->endless, NART_SEC));
+        NART_YIELD();
+    }
+    NART_END(0);
+}
+
+TEST(no_arm_is_hidden_by_other_races_of_its_body)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct in_turn, in_turn_run, NULL);
+
+    for (enum turn turn = NESTED_RACE; turn <= BESIDE_ONE_THAT_WAITS; turn++) {
+        nart_join join;
+
+        virtual_now = at_ms(0);
+        rt = new_rt();
+        struct in_turn *f = spawn(rt, &type, &join);
+        f->turn = turn;
+        run_until(rt, at_ms(2000));
+        CHECK(nart_join_done(&join));
+        CHECK_LE(f->rounds, 200); /* it is tried first in one of 64 rounds or so */
+        nart_join_release(&join);
+        nart_rt_free(rt);
+    }
+}
+
 TEST(in_a_busy_task_the_first_one_written_wins_most)
 {
     long wins[ARMS];

@@ -4,7 +4,7 @@
  *
  * Fields of nart_co:
  *   at        0 not begun, a source line = parked there, NART__CO_RUNNING; flags
- *   decided   races of its own so far, times 16; and those since all arms were asked
+ *   decided   races of its own so far, times 32; NART__CO_ASKED; and what NART__CO_HOT counts
  *   deadline  of the scope it awaits in
  *   up        the body that awaits this one; rebuilt at each poll
  *   site      set when it begins
@@ -25,15 +25,17 @@ typedef struct nart__site {
 } nart__site;
 
 #define NART__CO_RUNNING 0x0fffffffu
-#define NART__CO_LINE 0x0fffffffu    /* what is no flag */
-#define NART__CO_SHIELD 0x10000000u  /* it has opened one */
-#define NART__CO_HOT 15u             /* of `decided` */
+#define NART__CO_LINE 0x0fffffffu   /* what is no flag */
+#define NART__CO_SHIELD 0x10000000u /* it has opened one */
+#define NART__CO_HOT 15u            /* of `decided`: races decided before all arms were evaluated */
+#define NART__CO_ASKED 16u          /* all arms of the present race have been evaluated */
+#define NART__CO_LOW 31u            /* both */
 #define NART__CO_STOPPED 0x20000000u /* in a NART_STOP, which goes on when the shield ends */
 
 static inline void nart_co_init(nart_co *co)
 {
     co->at = 0;
-    co->decided = (co->decided | NART__CO_HOT) + 1; /* its sleeps restart, too */
+    co->decided = (co->decided | NART__CO_LOW) + 1; /* its sleeps restart, too */
 }
 
 static inline bool nart_co_active(const nart_co *co)

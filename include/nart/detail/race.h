@@ -29,7 +29,7 @@ typedef struct nart__race {
 #define NART__ANY(n, choose, from, before)                                                         \
     (nart__race_begin(nart_cx_, nart_races_, nart_race_++, choose, __LINE__, n),                   \
      ((from) || (nart_race_[-1].first && (before)))                                                \
-         ? nart__race_won(nart_cx_, nart_co_, --nart_race_, nart_any_)                             \
+         ? nart__race_won(nart_cx_, nart_co_, nart_races_, --nart_race_, nart_any_)                \
          : nart__race_goes_on(nart_cx_, nart_co_, nart_races_, --nart_race_))
 #define NART__ARM(i, w, x)                                                                         \
     (nart__race_arm(nart_cx_, nart_race_ - 1), (nart_any_ = (x)) != NART_PENDING && ((w) = (i), 1))
@@ -131,22 +131,38 @@ static inline void nart__race_over(nart_cx *cx, const nart__race *r)
     }
 }
 
+/* The body's next count of decided races. Only the outermost race of an await counts: the others end with
+ * it. A full count restarts by chance; otherwise, of races that are awaited in turn, it would always meet
+ * the same one. It may stay full when that race has waited, so that the next one is met. */
+static inline uint32_t nart__race_count(uint32_t decided, bool outermost)
+{
+    uint32_t asked = decided & NART__CO_ASKED, hot = decided & NART__CO_HOT;
+    uint32_t chance = decided / (NART__CO_LOW + 1) * UINT32_C(0x9e3779b9);
+
+    if (!outermost)
+        return asked | hot;
+    if (NART_UNLIKELY(hot == NART__CO_HOT))
+        return asked && chance >> 31 ? hot : chance >> 28 & 7;
+    return asked ? hot : hot + 1;
+}
+
 /* All arms have been asked. `r` is the outermost race of the await when it is the first of all. */
 static inline nart_res nart__race_goes_on(nart_cx *cx, nart_co *co, const nart__race *all,
                                           const nart__race *r)
 {
     nart__race_over(cx, r);
     if (r == all)
-        co->decided &= ~NART__CO_HOT;
+        co->decided |= NART__CO_ASKED;
     return NART_PENDING;
 }
 
-static inline nart_res nart__race_won(nart_cx *cx, nart_co *co, const nart__race *r, nart_res res)
+static inline nart_res nart__race_won(nart_cx *cx, nart_co *co, const nart__race *all,
+                                      const nart__race *r, nart_res res)
 {
     nart__race_over(cx, r);
     cx->park = r->park; /* the losers' deadlines and wakers count no more */
     cx->flags &= r->flags | ~(uint32_t)NART__CX_OUT;
-    co->decided = ((co->decided | NART__CO_HOT) + 1) | ((co->decided + 1) & NART__CO_HOT);
+    co->decided = ((co->decided | NART__CO_LOW) + 1) | nart__race_count(co->decided, r == all);
     nart__withdraw_under(cx, co);
     return res;
 }
