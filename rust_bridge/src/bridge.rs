@@ -119,7 +119,7 @@ pub struct Shared {
     pub jobs: Jobs,
     pub tasks: Tasks,
     #[cfg(feature = "http")]
-    pub http: crate::lane::Lane,
+    pub http: crate::http_queue::HttpQueue,
     #[cfg(feature = "http")]
     pub names: Arc<crate::names::Names>,
     pub handle: TokioHandle,
@@ -237,7 +237,7 @@ impl Bridge {
             jobs: Jobs::new(o.max_blocking, o.queue_cap).ok_or(no_memory)?,
             tasks: Tasks::default(),
             #[cfg(feature = "http")]
-            http: crate::lane::Lane::new(o.queue_cap).ok_or(no_memory)?,
+            http: crate::http_queue::HttpQueue::new(o.queue_cap).ok_or(no_memory)?,
             #[cfg(feature = "http")]
             names: crate::names::Names::new(hygiene, &o.name, o.stack),
             handle,
@@ -248,7 +248,7 @@ impl Bridge {
             epoch: fork_epoch(),
         });
         #[cfg(feature = "http")]
-        crate::lane::start(&shared);
+        crate::http_queue::start(&shared);
         Ok(Bridge(shared.clone(), Arc::new(Last(shared))))
     }
 

@@ -7,7 +7,7 @@ use std::mem::offset_of;
 use crate::clock;
 use crate::ffi::{bytes, sized, slice, submit, NartTokio, NartTokioOp};
 use crate::http::{pack, Request};
-use crate::lane::Lane;
+use crate::http_queue::HttpQueue;
 use crate::nart::{errno, Res};
 use crate::op::Handle;
 
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn nart_http_request(
             let pairs = headers
                 .iter()
                 .map(|h| (bytes(h.name, b""), bytes(h.value, b"")));
-            Lane::submit(&bridge.0, |scratch| pack(scratch, &request, pairs))
+            HttpQueue::submit(&bridge.0, |scratch| pack(scratch, &request, pairs))
         })
     }
 }

@@ -25,7 +25,7 @@
 //!
 //! `ffi` is the C interface, `nart` what is used of C's. `word` decides between the two owners of an
 //! operation, `op` is their block, `future` what tokio runs, `done` tells by a call. `bridge`, `gate` and `shutdown` are the
-//! life of a bridge; `blocking`, `lane` with `http`, `redirect` and `names`, `ctask` and `local` the four kinds of work;
+//! life of a bridge; `blocking`, `http_queue` with `http`, `redirect` and `names`, `ctask` and `local` the four kinds of work;
 //! `threads`, `guard`, `clock` and `waker` what all need.
 
 mod blocking;
@@ -45,7 +45,7 @@ mod guard;
 #[cfg(feature = "http")]
 mod http;
 #[cfg(feature = "http")]
-mod lane;
+mod http_queue;
 mod local;
 #[cfg(feature = "http")]
 mod names;

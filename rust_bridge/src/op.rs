@@ -13,7 +13,7 @@
 //!
 //! Cancelling sets a flag in the block and wakes the tokio task, which looks at the flag before and
 //! after each poll and drops its future. So it needs neither tokio's abort nor an allocation,
-//! and the block can be made on one thread and spawned on another (lane.rs).
+//! and the block can be made on one thread and spawned on another (http_queue.rs).
 //!
 //! Blocks are 128 bytes, two cache lines: the first is what both owners touch. They are recycled:
 //! the bridge keeps a number of them, so taking and giving back is no malloc and no free.

@@ -19,30 +19,30 @@ use crate::http::{self, Client};
 use crate::nart::{errno, Res, EFORK, ESHUTDOWN};
 use crate::op::{self, Handle, Promise};
 
-struct Queue {
-    waiting: VecDeque<Promise>,
+struct Inner {
+    requests: VecDeque<Promise>,
     closed: bool,
 }
 
-pub struct Lane {
-    queue: Mutex<Queue>,
+pub struct HttpQueue {
+    inner: Mutex<Inner>,
     more: Notify,
     cap: usize,
     pub client: Client,
 }
 
-impl Lane {
+impl HttpQueue {
     /// None when there is no memory.
-    pub fn new(cap: u32) -> Option<Lane> {
+    pub fn new(cap: u32) -> Option<HttpQueue> {
         let cap = cap as usize;
-        let mut waiting = VecDeque::new();
-        waiting.try_reserve_exact(cap).ok()?;
-        let queue = Mutex::new(Queue {
-            waiting,
+        let mut requests = VecDeque::new();
+        requests.try_reserve_exact(cap).ok()?;
+        let inner = Mutex::new(Inner {
+            requests,
             closed: false,
         });
-        Some(Lane {
-            queue,
+        Some(HttpQueue {
+            inner,
             more: Notify::new(),
             cap,
             client: Client::default(),
@@ -54,43 +54,43 @@ impl Lane {
         if shared.is_forked() {
             return Err(EFORK);
         }
-        let lane = &shared.http;
-        let mut queue = lock(&lane.queue);
-        if queue.closed {
+        let queue = &shared.http;
+        let mut inner = lock(&queue.inner);
+        if inner.closed {
             return Err(ESHUTDOWN);
         }
-        if queue.waiting.len() >= lane.cap {
+        if inner.requests.len() >= queue.cap {
             return Err(errno(libc::EAGAIN));
         }
         let (handle, mut promise) = op::begin(shared)?;
         promise.write_request(write);
-        queue.waiting.push_back(promise);
-        drop(queue);
-        lane.more.notify_one();
+        inner.requests.push_back(promise);
+        drop(inner);
+        queue.more.notify_one();
         Ok(handle)
     }
 
     /// What has not been taken out ends; the dispatcher, too.
     pub fn close(&self) {
-        let mut queue = lock(&self.queue);
-        queue.closed = true;
-        let ended = std::mem::take(&mut queue.waiting);
-        drop(queue);
+        let mut inner = lock(&self.inner);
+        inner.closed = true;
+        let ended = std::mem::take(&mut inner.requests);
+        drop(inner);
         self.more.notify_one();
         drop(ended); // publishes, without the lock
     }
 
     /// Err: closed.
     fn next(&self) -> Result<Option<Promise>, ()> {
-        let mut queue = lock(&self.queue);
-        match queue.waiting.pop_front() {
-            None if queue.closed => Err(()),
+        let mut inner = lock(&self.inner);
+        match inner.requests.pop_front() {
+            None if inner.closed => Err(()),
             next => Ok(next),
         }
     }
 }
 
-/// Starts the dispatcher, which keeps the bridge until its lane is closed.
+/// Starts the dispatcher, which keeps the bridge until its queue is closed.
 pub fn start(shared: &Arc<Shared>) {
     struct Dispatcher(Arc<Shared>);
     impl Drop for Dispatcher {
