@@ -35,11 +35,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::bridge::{lock, Shared};
-use crate::gate::Apart;
 use crate::guard::catch;
 use crate::nart::{errno, Res, ESHUTDOWN};
 use crate::op::{self, Handle, Outcome, Promise};
 use crate::threads::with_signals_blocked;
+use crate::tracker::Apart;
 
 /// How long a drainer waits for more, and then tokio's thread for another closure. In unit tests about
 /// as long as it takes to submit, so that drainers leave at every moment.

@@ -18,12 +18,12 @@ use crate::blocking::{self, Jobs};
 use crate::ctask::Tasks;
 use crate::ffi::{NartTokio, NartTokioOp};
 use crate::future::Supervised;
-use crate::gate::Gate;
 use crate::guard::catch;
 use crate::nart::{errno, Res, EFORK, ESHUTDOWN};
 use crate::op::{self, Handle, Op, Outcome};
 use crate::shutdown::Leaked;
 use crate::threads::{fork_epoch, watch_forks, with_signals_blocked, Hygiene};
+use crate::tracker::Tracker;
 
 /// Poisoning is ignored: no user code runs under these locks, so a panic leaves nothing half done.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -114,7 +114,7 @@ impl Ops {
 }
 
 pub struct Shared {
-    pub gate: Gate,
+    pub tracker: Tracker,
     pub ops: Ops,
     pub jobs: Jobs,
     pub tasks: Tasks,
@@ -232,7 +232,7 @@ impl Bridge {
         watch_forks();
         let no_memory = errno(libc::ENOMEM);
         let shared = Arc::new(Shared {
-            gate: Gate::default(),
+            tracker: Tracker::default(),
             ops: Ops::new(o.keep_ops).ok_or(no_memory)?,
             jobs: Jobs::new(o.max_blocking, o.queue_cap).ok_or(no_memory)?,
             tasks: Tasks::default(),
@@ -282,7 +282,7 @@ impl Bridge {
 
     /// Has shutdown begun?
     pub fn is_closed(&self) -> bool {
-        self.0.gate.is_closed()
+        self.0.tracker.is_closed()
     }
 
     /// The bridge for C, which frees it by `nart_tokio_free()`; that ends its other clones, too. SIGPIPE

@@ -334,7 +334,7 @@ pub unsafe extern "C" fn nart_tokio_report_get(
 /// # Safety
 /// `report` is writable, for as many bytes as its size says.
 unsafe fn write_report(bridge: &Bridge, report: *mut NartTokioReport) {
-    let counts = bridge.0.gate.counts();
+    let counts = bridge.0.tracker.counts();
     let leaked = lock(&bridge.0.leaked).clone();
     let mut full = NartTokioReport {
         // SAFETY: the caller's promise.

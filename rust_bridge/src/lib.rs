@@ -24,7 +24,7 @@
 //! # How it is made
 //!
 //! `ffi` is the C interface, `nart` what is used of C's. `word` decides between the two owners of an
-//! operation, `op` is their block, `future` what tokio runs, `done` tells by a call. `bridge`, `gate` and `shutdown` are the
+//! operation, `op` is their block, `future` what tokio runs, `done` tells by a call. `bridge`, `tracker` and `shutdown` are the
 //! life of a bridge; `blocking`, `http_queue` with `http`, `redirect` and `names`, `ctask` and `local` the four kinds of work;
 //! `threads`, `guard`, `clock` and `waker` what all need.
 
@@ -39,7 +39,6 @@ mod ffi_http;
 #[cfg(feature = "http")]
 mod framing;
 mod future;
-mod gate;
 mod guard;
 /// cbindgen:ignore
 #[cfg(feature = "http")]
@@ -57,6 +56,7 @@ mod op;
 mod redirect;
 mod shutdown;
 mod threads;
+mod tracker;
 mod waker;
 mod word;
 

@@ -178,7 +178,7 @@ const SCRATCH: usize = if cfg!(feature = "http") { 256 } else { 0 };
 pub(crate) struct Op {
     word: Word,
     cancelled: AtomicBool,
-    /// Counted by the gate: every operation but that of a shutdown.
+    /// Counted by the tracker: every operation but that of a shutdown.
     counted: bool,
     /// The promise's: `task` holds a waker.
     registered: UnsafeCell<bool>,
@@ -265,7 +265,7 @@ impl Op {
 /// A new operation, admitted and counted; or why there is none: shut down, or no memory.
 pub(crate) fn begin(shared: &Arc<Shared>) -> Result<(Handle, Promise), Res> {
     let block = shared.ops.take().ok_or(errno(libc::ENOMEM))?;
-    if let Err(refused) = shared.gate.admit() {
+    if let Err(refused) = shared.tracker.admit() {
         shared.ops.give(block);
         return Err(refused);
     }
@@ -356,7 +356,7 @@ impl Promise {
             drop(op.task.take());
         }
         if op.counted {
-            op.shared().gate.leave(outcome.status);
+            op.shared().tracker.leave(outcome.status);
         }
         // SAFETY: the handle does not read it before DONE.
         unsafe { *op.outcome.get() = outcome };

@@ -40,7 +40,7 @@ fn duration(ns: i64) -> Result<Duration, Res> {
 
 /// Ends admission and what can end at once. False when that has been done before.
 fn close(shared: &Shared) -> bool {
-    let first = shared.gate.close();
+    let first = shared.tracker.close();
     #[cfg(feature = "http")]
     shared.http.close();
     #[cfg(feature = "http")]
@@ -58,11 +58,11 @@ fn finish(shared: &Shared, timeout: Duration) -> Res {
     let owned = runtime.is_some();
     match runtime {
         Some(runtime) => runtime.shutdown_timeout(timeout.saturating_sub(begun.elapsed())),
-        None => drop(shared.gate.wait(begun + timeout)),
+        None => drop(shared.tracker.wait(begun + timeout)),
     }
     let lookups = lookups(shared, begun + timeout);
     let jobs = shared.jobs.abandon();
-    let futures = shared.gate.counts().running();
+    let futures = shared.tracker.counts().running();
     let threads = match owned {
         true => shared.threads.load(Ordering::Relaxed),
         false => jobs.len() as u32,

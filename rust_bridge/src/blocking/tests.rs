@@ -188,7 +188,7 @@ fn every_job_ends_and_every_place_comes_back() {
         assert_eq!(bridge.shutdown(SHUTDOWN), Ok(()));
         check_jobs(&accepted);
         check_books(&shared.jobs);
-        assert_eq!(shared.gate.counts().submitted, 3001);
+        assert_eq!(shared.tracker.counts().submitted, 3001);
     }
 }
 
@@ -207,7 +207,7 @@ fn closing_meets_submitters_and_drainers() {
         });
         check_jobs(&accepted);
         check_books(&shared.jobs);
-        assert_eq!(shared.gate.counts().submitted, accepted.len() as u64);
+        assert_eq!(shared.tracker.counts().submitted, accepted.len() as u64);
     }
 }
 
@@ -225,9 +225,9 @@ fn a_runtime_that_ends_drops_drainers() {
             .unwrap();
         let bridge = Bridge::adopt(runtime.handle().clone(), &Options::default()).unwrap();
         let shared = bridge.0.clone();
-        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let (open, opened) = std::sync::mpsc::channel::<()>();
         if seed % 2 == 0 {
-            runtime.spawn_blocking(move || gate.recv()); // the only thread
+            runtime.spawn_blocking(move || opened.recv()); // the only thread
         }
         let submit = |seed: u32| {
             let mut dice = Dice(seed);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who is in: the count of operations, and the end of admission.
+//! The count of operations, and the end of admission.
 //!
-//! 1. admit: one compare-and-swap on `submitted`, which carries CLOSED; so every operation is either
-//!    before the end of admission and counted, or refused.
-//! 2. close: sets CLOSED. What `submitted` holds then is final.
+//! 1. admit: one compare-and-swap on `submitted`, which carries CLOSED. So every operation is either
+//!    counted before admission ends, or refused.
+//! 2. close: sets CLOSED. `submitted` is final from then on.
 //! 3. leave: each operation adds one to `ended`, before it publishes its answer.
-//! 4. wait: sets WAITED on `ended` and sleeps until `ended` has reached `submitted`. A leave that
-//!    comes after WAITED notifies; one that came before is seen in the count.
+//! 4. wait: sets WAITED on `ended` and sleeps until `ended` equals `submitted`. A leave after WAITED
+//!    was set notifies the waiter; the waiter sees an earlier one in the count.
 //!
-//! Submitters and workers write different cache lines: on one line each operation is some 250 ns
-//! dearer.
+//! Submitters and workers write different cache lines: on one shared line each operation costs some
+//! 250 ns more.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex};
@@ -21,12 +21,12 @@ use crate::op::Status;
 
 const FLAG: u64 = 1 << 63;
 
-/// On cache lines of its own. Two lines, because processors fetch them in pairs.
+/// A value on cache lines of its own. Two lines, because processors fetch them in pairs.
 #[repr(align(128))]
 #[derive(Default)]
 pub struct Apart<T>(pub T);
 
-/// Counted by who ends an operation; what is missing to `ended` ended well.
+/// Written when an operation ends. `all` minus the other four ended with a value.
 #[derive(Default)]
 struct Ended {
     all: AtomicU64, // | WAITED
@@ -37,14 +37,14 @@ struct Ended {
 }
 
 #[derive(Default)]
-pub struct Gate {
+pub struct Tracker {
     submitted: Apart<AtomicU64>, // | CLOSED
     ended: Apart<Ended>,
     mutex: Mutex<()>,
     moved: Condvar,
 }
 
-/// A look at the counters.
+/// A snapshot of the counters.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub submitted: u64,
@@ -62,10 +62,11 @@ impl Counts {
     }
 }
 
-impl Gate {
+impl Tracker {
+    /// Counts a new operation. NART_ESHUTDOWN after close().
     pub fn admit(&self) -> Result<(), Res> {
-        // Relaxed throughout: the count is a number, and what closing has to be seen by stands
-        // behind locks of its own.
+        // Relaxed throughout: the count guards no data. Queues have locks and `closed` flags of
+        // their own.
         let more = |n: u64| (n & FLAG == 0).then_some(n + 1);
         match self
             .submitted
@@ -77,7 +78,7 @@ impl Gate {
         }
     }
 
-    /// Ends admission; false when it had ended.
+    /// Ends admission. False if it had ended before.
     pub fn close(&self) -> bool {
         self.submitted.0.fetch_or(FLAG, Ordering::Relaxed) & FLAG == 0
     }
@@ -86,6 +87,7 @@ impl Gate {
         self.submitted.0.load(Ordering::Relaxed) & FLAG != 0
     }
 
+    /// Counts the end of an operation.
     pub fn leave(&self, status: Status) {
         let ended = &self.ended.0;
         match status {
@@ -95,14 +97,14 @@ impl Gate {
             Status::Panicked => bump(&ended.panicked),
             Status::Shutdown => bump(&ended.shutdown),
         }
-        // Release: whoever reads this count reads the one above, too.
+        // Release: a thread that reads this count also reads the one above.
         if ended.all.fetch_add(1, Ordering::Release) & FLAG != 0 {
-            drop(lock(&self.mutex)); // not between the waiter's look and its sleep
+            drop(lock(&self.mutex)); // wait() holds it from its check to its sleep
             self.moved.notify_all();
         }
     }
 
-    /// After close(): waits until everything has ended. False when `until` came first.
+    /// After close(): waits until every operation has ended. False if `until` passed first.
     pub fn wait(&self, until: Instant) -> bool {
         let submitted = self.submitted.0.load(Ordering::Relaxed) & !FLAG;
         self.ended.0.all.fetch_or(FLAG, Ordering::Relaxed);
@@ -130,7 +132,7 @@ impl Gate {
             panicked: read(&ended.panicked),
             shutdown: read(&ended.shutdown),
         };
-        // While operations end, the parts may be ahead of the sum, and both of what is submitted.
+        // Read while operations end: the parts may exceed the sum, and both may exceed `submitted`.
         let others = counts.error + counts.cancelled + counts.panicked + counts.shutdown;
         counts.ok = all.saturating_sub(others);
         counts.submitted = counts.submitted.max(counts.ok + others);
@@ -149,8 +151,8 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn the_sum_is_what_was_submitted() {
-        let gate = Gate::default();
+    fn the_counts_add_up_to_what_was_submitted() {
+        let tracker = Tracker::default();
         for status in [
             Status::Ok,
             Status::Error,
@@ -158,11 +160,11 @@ mod tests {
             Status::Panicked,
             Status::Ok,
         ] {
-            gate.admit().unwrap();
-            gate.leave(status);
+            tracker.admit().unwrap();
+            tracker.leave(status);
         }
-        gate.admit().unwrap();
-        let counts = gate.counts();
+        tracker.admit().unwrap();
+        let counts = tracker.counts();
         assert_eq!((counts.submitted, counts.ok, counts.error), (6, 2, 1));
         assert_eq!(
             (counts.cancelled, counts.panicked, counts.running()),
@@ -171,26 +173,26 @@ mod tests {
     }
 
     #[test]
-    fn closing_is_once_and_final() {
-        let gate = Gate::default();
-        gate.admit().unwrap();
-        assert!(gate.close());
-        assert!(!gate.close());
-        assert_eq!(gate.admit(), Err(ESHUTDOWN));
-        assert_eq!(gate.counts().submitted, 1);
+    fn closing_happens_once_and_is_final() {
+        let tracker = Tracker::default();
+        tracker.admit().unwrap();
+        assert!(tracker.close());
+        assert!(!tracker.close());
+        assert_eq!(tracker.admit(), Err(ESHUTDOWN));
+        assert_eq!(tracker.counts().submitted, 1);
     }
 
     #[test]
-    fn waiting_ends_with_the_last_or_with_time() {
-        let gate = Arc::new(Gate::default());
+    fn waiting_ends_with_the_last_operation_or_the_deadline() {
+        let tracker = Arc::new(Tracker::default());
         for _ in 0..100 {
-            gate.admit().unwrap();
+            tracker.admit().unwrap();
         }
-        gate.close();
-        assert!(!gate.wait(Instant::now()));
-        let leaver = gate.clone();
+        tracker.close();
+        assert!(!tracker.wait(Instant::now()));
+        let leaver = tracker.clone();
         let thread = std::thread::spawn(move || (0..100).for_each(|_| leaver.leave(Status::Ok)));
-        assert!(gate.wait(Instant::now() + Duration::from_secs(60)));
+        assert!(tracker.wait(Instant::now() + Duration::from_secs(60)));
         thread.join().unwrap();
     }
 }
