@@ -18,9 +18,9 @@ use crate::blocking::{self, Jobs};
 use crate::ctask::Tasks;
 use crate::ffi::{NartTokio, NartTokioOp};
 use crate::future::Supervised;
-use crate::guard::catch;
 use crate::nart::{errno, Res, EFORK, ESHUTDOWN};
 use crate::op::{self, Handle, Op, Outcome};
+use crate::panic::catch;
 use crate::shutdown::Leaked;
 use crate::threads::{fork_epoch, watch_forks, with_signals_blocked, Hygiene};
 use crate::tracker::Tracker;
@@ -349,7 +349,7 @@ where
     F: Future + Send + 'static,
     F::Output: Into<Outcome>,
 {
-    crate::guard::guard(|| {
+    crate::panic::guard(|| {
         // SAFETY: the caller's promises.
         let (Some(bridge), Some(op)) = (unsafe { (Bridge::from_c(rt), op.as_mut()) }) else {
             return errno(libc::EINVAL);

@@ -6,8 +6,8 @@
 use std::ffi::c_void;
 
 use crate::ffi::{nart_tokio_op_await, nart_tokio_op_close, DoneFn, NartTokioOp};
-use crate::guard::catch;
 use crate::nart::{nart_rt_spawn_begin, nart_rt_spawn_commit, Cx, Res, Rt, TaskType, PENDING};
+use crate::panic::catch;
 
 struct Frame {
     op: NartTokioOp,

@@ -8,12 +8,12 @@ use std::mem::{offset_of, size_of};
 
 use crate::blocking::{BlockingFn, DropFn, Jobs, Name, Stop, Work};
 use crate::bridge::{lock, Bridge, Options};
-use crate::guard::guard;
 use crate::local::Local;
 use crate::nart::{
     errno, Cx, NartWaker, Poll, Res, Rt, TaskType, EABI, EFORK, ESTALE, EWRONGTHREAD, PENDING,
 };
 use crate::op::{Handle, Op, Outcome, Status};
+use crate::panic::guard;
 use crate::threads::SigpipeBlock;
 
 // ---- the bridge ----

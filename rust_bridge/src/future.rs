@@ -11,8 +11,8 @@ use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::guard::catch;
 use crate::op::{Outcome, Promise};
+use crate::panic::catch;
 
 pub struct Supervised<F> {
     future: ManuallyDrop<F>,

@@ -27,10 +27,10 @@ use tokio::sync::OnceCell;
 use crate::bridge::Shared;
 use crate::clock;
 use crate::framing;
-use crate::guard::catch;
 use crate::names::{Failed, Names, Resolver};
 use crate::nart::{errno, Res, NEVER};
 use crate::op::Outcome;
+use crate::panic::catch;
 use crate::redirect;
 
 /// The URL cannot be parsed, or its scheme is not http or https.

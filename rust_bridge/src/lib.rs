@@ -26,7 +26,7 @@
 //! `ffi` is the C interface, `nart` what is used of C's. `word` decides between the two owners of an
 //! operation, `op` is their block, `future` what tokio runs, `done` tells by a call. `bridge`, `tracker` and `shutdown` are the
 //! life of a bridge; `blocking`, `http_queue` with `http`, `redirect` and `names`, `ctask` and `local` the four kinds of work;
-//! `threads`, `guard`, `clock` and `waker` what all need.
+//! `threads`, `panic`, `clock` and `waker` what all need.
 
 mod blocking;
 mod bridge;
@@ -39,7 +39,6 @@ mod ffi_http;
 #[cfg(feature = "http")]
 mod framing;
 mod future;
-mod guard;
 /// cbindgen:ignore
 #[cfg(feature = "http")]
 mod http;
@@ -51,6 +50,7 @@ mod names;
 /// cbindgen:ignore
 mod nart;
 mod op;
+mod panic;
 /// cbindgen:ignore
 #[cfg(feature = "http")]
 mod redirect;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Panics end here. Every function that C calls runs inside [`guard`], every foreign future and
-//! destructor inside [`catch`]; so no panic crosses the boundary, and one becomes an answer.
+//! Panics are caught here. Every function that C calls runs inside [`guard`], and every foreign future
+//! and destructor inside [`catch`]. So no panic crosses the boundary; it becomes an error.
 //!
-//! Not handled: a panic while panicking, panic = abort, a stack overflow; they end the process.
+//! Not handled: a panic while panicking, `panic = "abort"`, a stack overflow. They end the process.
 
 use std::any::Any;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use crate::nart::{Res, EPANIC};
 
-/// What a function of the C interface answers when its inside panics.
+/// The value that a function of the C interface returns when its body panics.
 pub trait OnPanic {
     const ON_PANIC: Self;
 }
@@ -30,14 +30,14 @@ impl<T> OnPanic for *const T {
     const ON_PANIC: *const T = std::ptr::null();
 }
 
-/// The inside of every function that C calls.
+/// Runs the body of a function that C calls.
 pub fn guard<R: OnPanic>(f: impl FnOnce() -> R) -> R {
     catch(f).unwrap_or(R::ON_PANIC)
 }
 
-/// Runs `f`; a panic is answered by its text.
+/// Runs `f`. The error is the text of its panic.
 ///
-/// Unwind safety is asserted: what a panic leaves half done is dropped by the caller and not used.
+/// Unwind safety is asserted: the caller drops what a panic left inconsistent, and does not use it.
 pub fn catch<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(f)).map_err(text)
 }
@@ -54,7 +54,7 @@ fn text(payload: Box<dyn Any + Send>) -> String {
     text
 }
 
-/// Drops a payload, and what it panics with when dropped, and so on; leaks it when there is no end.
+/// Drops a payload. If its drop panics, drops that payload, and so on; leaks the ninth.
 fn discard(mut payload: Box<dyn Any + Send>) {
     for _ in 0..8 {
         match catch_unwind(AssertUnwindSafe(|| drop(payload))) {
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_its_text() {
+    fn a_panic_becomes_its_text() {
         assert_eq!(catch(|| -> () { panic!("plain") }), Err("plain".to_owned()));
         assert_eq!(
             catch(|| -> () { panic!("number {}", 7) }),
@@ -88,8 +88,8 @@ mod tests {
 
     #[test]
     fn other_payloads_are_described() {
-        let said = catch(|| -> () { std::panic::panic_any(42_u8) });
-        assert_eq!(said, Err("a panic whose payload is not text".to_owned()));
+        let caught = catch(|| -> () { std::panic::panic_any(42_u8) });
+        assert_eq!(caught, Err("a panic whose payload is not text".to_owned()));
     }
 
     struct NeverEnds;
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn guard_answers() {
+    fn guard_returns_a_value_after_a_panic() {
         assert_eq!(guard(|| -> Res { panic!("x") }), EPANIC);
         assert_eq!(guard(|| -> Res { 3 }), 3);
     }
