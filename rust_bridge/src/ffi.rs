@@ -542,7 +542,10 @@ pub unsafe extern "C" fn nart_tokio_op_on_done(
             return ESTALE;
         }
         // SAFETY: the caller's promises.
-        res(unsafe { crate::done::on_done(rt, op, done, arg) }, |()| ())
+        res(
+            unsafe { crate::on_done::on_done(rt, op, done, arg) },
+            |()| (),
+        )
     })
 }
 

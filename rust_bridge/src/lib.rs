@@ -24,7 +24,7 @@
 //! # How it is made
 //!
 //! `ffi` is the C interface, `nart` what is used of C's. `word` decides between the two owners of an
-//! operation, `op` is their block, `future` what tokio runs, `done` tells by a call. `bridge`, `tracker` and `shutdown` are the
+//! operation, `op` is their block, `future` what tokio runs, `on_done` reports its end by a function call. `bridge`, `tracker` and `shutdown` are the
 //! life of a bridge; `blocking`, `http_queue` with `http`, `redirect` and `names`, `ctask` and `local` the four kinds of work;
 //! `threads`, `panic`, `clock` and `waker` what all need.
 
@@ -32,7 +32,6 @@ mod blocking;
 mod bridge;
 mod clock;
 mod ctask;
-mod done;
 mod ffi;
 #[cfg(feature = "http")]
 mod ffi_http;
@@ -49,6 +48,7 @@ mod local;
 mod names;
 /// cbindgen:ignore
 mod nart;
+mod on_done;
 mod op;
 mod panic;
 /// cbindgen:ignore

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Being told of an operation's end by a function: a task of the loop that awaits it, and no second
-//! mechanism. The function is called where the frame ends; so it is called once, on the loop's thread,
-//! whether the operation has been answered or the runtime is freed before.
+//! Calling a function when an operation ends. It is a task of the loop that awaits the operation; there
+//! is no second mechanism. The frame's drop calls the function. So it is called exactly once, on the
+//! loop's thread, also when the runtime is freed before the operation ends.
 
 use std::ffi::c_void;
 
@@ -21,12 +21,12 @@ unsafe extern "C-unwind" fn poll(cx: *mut Cx, frame: *mut c_void) -> Res {
     if answer == PENDING {
         PENDING
     } else {
-        0 // what it is stays in the operation
+        0 // the result stays in the operation
     }
 }
 
 unsafe extern "C-unwind" fn end(frame: *mut c_void) {
-    // SAFETY: the frame is a Frame, and ends.
+    // SAFETY: the frame is a Frame, and this is its drop.
     unsafe {
         let frame = frame.cast::<Frame>();
         let op = &raw mut (*frame).op;
@@ -39,7 +39,7 @@ unsafe extern "C-unwind" fn end(frame: *mut c_void) {
 
 static TYPE: TaskType = TaskType::of::<Frame>(c"nart_tokio_op_on_done", poll, end);
 
-/// On an error the operation is still the caller's.
+/// Spawns that task. On an error the operation remains the caller's.
 ///
 /// # Safety
 /// `rt` is NULL or live; `done` may be called with `arg` on its thread.
@@ -49,12 +49,12 @@ pub unsafe fn on_done(
     done: DoneFn,
     arg: *mut c_void,
 ) -> Result<(), Res> {
-    let mut why = 0;
+    let mut error = 0;
     // SAFETY: the caller's promises; the frame is filled in before it is committed.
     unsafe {
-        let frame = nart_rt_spawn_begin(rt, &TYPE, &mut why).cast::<Frame>();
+        let frame = nart_rt_spawn_begin(rt, &TYPE, &mut error).cast::<Frame>();
         if frame.is_null() {
-            return Err(why);
+            return Err(error);
         }
         let op = std::mem::replace(op, NartTokioOp::of(None));
         frame.write(Frame { op, done, arg });
