@@ -35,9 +35,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::bridge::{lock, Shared};
-use crate::nart::{errno, Res, ESHUTDOWN};
 use crate::op::{self, Handle, Outcome, Promise};
 use crate::panic::catch;
+use crate::sys::{errno, Res, ESHUTDOWN};
 use crate::threads::with_signals_blocked;
 use crate::tracker::Apart;
 

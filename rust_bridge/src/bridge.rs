@@ -18,10 +18,10 @@ use crate::blocking::{self, Jobs};
 use crate::ctask::Tasks;
 use crate::ffi::{NartTokio, NartTokioOp};
 use crate::future::Supervised;
-use crate::nart::{errno, Res, EFORK, ESHUTDOWN};
 use crate::op::{self, Handle, Op, Outcome};
 use crate::panic::catch;
 use crate::shutdown::Leaked;
+use crate::sys::{errno, Res, EFORK, ESHUTDOWN};
 use crate::threads::{fork_epoch, watch_forks, with_signals_blocked, Hygiene};
 use crate::tracker::Tracker;
 

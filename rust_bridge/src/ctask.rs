@@ -32,13 +32,13 @@ use tokio::time::Sleep;
 
 use crate::bridge::{lock, Shared};
 use crate::clock;
-use crate::nart::{
+use crate::op::{self, Handle, Outcome, Promise};
+use crate::panic::catch;
+use crate::sys::{
     errno, nart_driver_cx_init, nart_driver_poll, nart_driver_task_cancel, nart_driver_task_init,
     Cx, Driver, Res, Task, TaskType, Wakeable, DRIVER_ABI, DRIVER_MOVES, EABI, EDRIVER, EFORK,
     NEVER, PENDING, TASK_ABI, TASK_SEND,
 };
-use crate::op::{self, Handle, Outcome, Promise};
-use crate::panic::catch;
 
 // ---- posts ----
 

@@ -9,11 +9,11 @@ use std::mem::{offset_of, size_of};
 use crate::blocking::{BlockingFn, DropFn, Jobs, Name, Stop, Work};
 use crate::bridge::{lock, Bridge, Options};
 use crate::local::Local;
-use crate::nart::{
-    errno, Cx, NartWaker, Poll, Res, Rt, TaskType, EABI, EFORK, ESTALE, EWRONGTHREAD, PENDING,
-};
 use crate::op::{Handle, Op, Outcome, Status};
 use crate::panic::guard;
+use crate::sys::{
+    errno, Cx, NartWaker, Poll, Res, Rt, TaskType, EABI, EFORK, ESTALE, EWRONGTHREAD, PENDING,
+};
 use crate::threads::SigpipeBlock;
 
 // ---- the bridge ----

@@ -8,8 +8,8 @@ use crate::clock;
 use crate::ffi::{bytes, sized, slice, submit, NartTokio, NartTokioOp};
 use crate::http::{pack, Request};
 use crate::http_queue::HttpQueue;
-use crate::nart::{errno, Res};
 use crate::op::Handle;
+use crate::sys::{errno, Res};
 
 /// Where none is given: 30 seconds.
 const TIMEOUT: i64 = 30_000_000_000;

@@ -28,10 +28,10 @@ use crate::bridge::Shared;
 use crate::clock;
 use crate::framing;
 use crate::names::{Failed, Names, Resolver};
-use crate::nart::{errno, Res, NEVER};
 use crate::op::Outcome;
 use crate::panic::catch;
 use crate::redirect;
+use crate::sys::{errno, Res, NEVER};
 
 /// The URL cannot be parsed, or its scheme is not http or https.
 pub const EHTTP_URL: Res = -4110;

@@ -16,8 +16,8 @@ use tokio::sync::Notify;
 use crate::bridge::{lock, Shared};
 use crate::future::Supervised;
 use crate::http::{self, Client};
-use crate::nart::{errno, Res, EFORK, ESHUTDOWN};
 use crate::op::{self, Handle, Promise};
+use crate::sys::{errno, Res, EFORK, ESHUTDOWN};
 
 struct Inner {
     requests: VecDeque<Promise>,

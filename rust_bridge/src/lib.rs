@@ -23,7 +23,7 @@
 //!
 //! # How it is made
 //!
-//! `ffi` is the C interface, `nart` what is used of C's. `word` decides between the two owners of an
+//! `ffi` is the C interface, `sys` what is used of C's. `word` decides between the two owners of an
 //! operation, `op` is their block, `future` what tokio runs, `on_done` reports its end by a function call. `bridge`, `tracker` and `shutdown` are the
 //! life of a bridge; `blocking`, `http_queue` with `http`, `redirect` and `names`, `ctask` and `local` the four kinds of work;
 //! `threads`, `panic`, `clock` and `waker` what all need.
@@ -46,8 +46,6 @@ mod http_queue;
 mod local;
 #[cfg(feature = "http")]
 mod names;
-/// cbindgen:ignore
-mod nart;
 mod on_done;
 mod op;
 mod panic;
@@ -55,6 +53,8 @@ mod panic;
 #[cfg(feature = "http")]
 mod redirect;
 mod shutdown;
+/// cbindgen:ignore
+mod sys;
 mod threads;
 mod tracker;
 mod waker;
@@ -66,5 +66,5 @@ pub use ffi::*;
 #[cfg(feature = "http")]
 pub use ffi_http::*;
 pub use local::Local;
-pub use nart::{Cx, NartWaker, Res, Rt, TaskType};
 pub use op::{Outcome, Status};
+pub use sys::{Cx, NartWaker, Res, Rt, TaskType};

@@ -22,9 +22,9 @@ use tokio::runtime::Handle as TokioHandle;
 
 use crate::bridge::{Bridge, Shared};
 use crate::ffi::NartTokioLocal;
-use crate::nart::{NartWaker, Poll as CPoll, Res, EFORK, EWRONGTHREAD, PENDING};
 use crate::op::Outcome;
 use crate::panic::catch;
+use crate::sys::{NartWaker, Poll as CPoll, Res, EFORK, EWRONGTHREAD, PENDING};
 use crate::threads::this_thread;
 use crate::waker::rust_waker;
 

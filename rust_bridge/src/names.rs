@@ -25,7 +25,7 @@ use reqwest::dns::{Addrs, Resolve, Resolving};
 use tokio::sync::oneshot;
 
 use crate::bridge::lock;
-use crate::nart::{errno, Res, ESHUTDOWN};
+use crate::sys::{errno, Res, ESHUTDOWN};
 use crate::threads::{with_signals_blocked, Hygiene};
 
 const MAX: usize = 8;

@@ -6,8 +6,8 @@
 use std::ffi::c_void;
 
 use crate::ffi::{nart_tokio_op_await, nart_tokio_op_close, DoneFn, NartTokioOp};
-use crate::nart::{nart_rt_spawn_begin, nart_rt_spawn_commit, Cx, Res, Rt, TaskType, PENDING};
 use crate::panic::catch;
+use crate::sys::{nart_rt_spawn_begin, nart_rt_spawn_commit, Cx, Res, Rt, TaskType, PENDING};
 
 struct Frame {
     op: NartTokioOp,

@@ -29,7 +29,7 @@ use tokio::task::JoinHandle;
 
 use crate::blocking::JobId;
 use crate::bridge::Shared;
-use crate::nart::{errno, NartWaker, Res, EABORTED, EFORK, EPANIC, ERROR_MIN, ESHUTDOWN, PENDING};
+use crate::sys::{errno, NartWaker, Res, EABORTED, EFORK, EPANIC, ERROR_MIN, ESHUTDOWN, PENDING};
 use crate::word::{Met, Park, Word};
 
 /// Where an operation stands. Exactly one of the last five is its end.

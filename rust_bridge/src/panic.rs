@@ -7,7 +7,7 @@
 use std::any::Any;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-use crate::nart::{Res, EPANIC};
+use crate::sys::{Res, EPANIC};
 
 /// The value that a function of the C interface returns when its body panics.
 pub trait OnPanic {

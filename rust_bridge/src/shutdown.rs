@@ -18,8 +18,8 @@ use tokio::runtime::Handle as TokioHandle;
 
 use crate::blocking::Name;
 use crate::bridge::{lock, Bridge, Shared};
-use crate::nart::{errno, Res, EFORK};
 use crate::op::{self, Handle, Outcome};
+use crate::sys::{errno, Res, EFORK};
 use crate::threads::with_signals_blocked;
 
 /// What a shutdown could not end.

@@ -19,7 +19,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Once;
 
-use crate::nart::{errno, Res};
+use crate::sys::{errno, Res};
 
 // ---- fork ----
 

@@ -16,8 +16,8 @@ use std::sync::{Condvar, Mutex};
 use std::time::Instant;
 
 use crate::bridge::lock;
-use crate::nart::{Res, ESHUTDOWN};
 use crate::op::Status;
+use crate::sys::{Res, ESHUTDOWN};
 
 const FLAG: u64 = 1 << 63;
 

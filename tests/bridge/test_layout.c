@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The structs that both sides write down by hand: the same numbers stand in rust_bridge/src/nart.rs
+/* The structs that both sides write down by hand: the same numbers stand in rust_bridge/src/sys.rs
  * and ffi.rs as assertions of that side. */
 #include "bridge.h"
 
@@ -28,8 +28,8 @@ SIZE(nart_tokio_local, 16);
 OFFSET(nart_http_opts, reserved, 72);
 #endif
 
-_Static_assert(NART_TASK_ABI == 1 && NART_DRIVER_ABI == 1, "nart.rs has other versions");
-_Static_assert(NART_DRIVER_MOVES == 1, "nart.rs has another flag");
+_Static_assert(NART_TASK_ABI == 1 && NART_DRIVER_ABI == 1, "sys.rs has other versions");
+_Static_assert(NART_DRIVER_MOVES == 1, "sys.rs has another flag");
 
 TEST(both_sides_agree_when_this_compiles)
 {

@@ -7,7 +7,7 @@ use std::thread;
 
 use super::*;
 use crate::bridge::{Bridge, Options};
-use crate::nart::{EABORTED, EFORK, PENDING};
+use crate::sys::{EABORTED, EFORK, PENDING};
 
 #[derive(Default)]
 struct Args {
