@@ -23,7 +23,7 @@
 //!
 //! # How it is made
 //!
-//! `ffi` is the C interface, `sys` what is used of C's. `word` decides between the two owners of an
+//! `ffi` is the C interface, `sys` what is used of C's. `state` decides between the two owners of an
 //! operation, `op` is their block, `future` what tokio runs, `on_done` reports its end by a function call. `bridge`, `tracker` and `shutdown` are the
 //! life of a bridge; `blocking`, `http_queue` with `http`, `redirect` and `names`, `ctask` and `local` the four kinds of work;
 //! `threads`, `panic`, `clock` and `waker` what all need.
@@ -53,12 +53,12 @@ mod panic;
 #[cfg(feature = "http")]
 mod redirect;
 mod shutdown;
+mod state;
 /// cbindgen:ignore
 mod sys;
 mod threads;
 mod tracker;
 mod waker;
-mod word;
 
 pub use blocking::{BlockingFn, DropFn, Name, Stop};
 pub use bridge::{export, Bridge, Operation, Options, Refused};

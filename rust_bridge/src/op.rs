@@ -8,7 +8,7 @@
 //!    answers "cancelled" if that was asked for and "shut down" if not.
 //! 2. The answer is published last: before it, the work's own data has been dropped, the counters
 //!    have moved, the waker of the tokio task has been given back. After it the promise touches the
-//!    block only if the handle is gone, and then frees it (word.rs).
+//!    block only if the handle is gone, and then frees it (state.rs).
 //! 3. Nothing of the C frame is ever referred to from here; only a waker word crosses.
 //!
 //! Cancelling sets a flag in the block and wakes the tokio task, which looks at the flag before and
@@ -29,8 +29,8 @@ use tokio::task::JoinHandle;
 
 use crate::blocking::JobId;
 use crate::bridge::Shared;
+use crate::state::{Met, Park, State};
 use crate::sys::{errno, NartWaker, Res, EABORTED, EFORK, EPANIC, ERROR_MIN, ESHUTDOWN, PENDING};
-use crate::word::{Met, Park, Word};
 
 /// Where an operation stands. Exactly one of the last five is its end.
 #[repr(C)]
@@ -176,7 +176,7 @@ const SCRATCH: usize = if cfg!(feature = "http") { 256 } else { 0 };
 
 #[repr(C, align(64))]
 pub(crate) struct Op {
-    word: Word,
+    state: State,
     cancelled: AtomicBool,
     /// Counted by the tracker: every operation but that of a shutdown.
     counted: bool,
@@ -209,7 +209,7 @@ unsafe impl Sync for Op {}
 impl Op {
     fn new() -> Op {
         Op {
-            word: Word::new(),
+            state: State::new(),
             cancelled: AtomicBool::new(false),
             counted: true,
             registered: UnsafeCell::new(false),
@@ -245,7 +245,7 @@ impl Op {
     /// Makes a used block as good as new. The second line needs nothing: a batch of operations would
     /// feel its cache misses.
     pub fn reset(&mut self) {
-        self.word = Word::new();
+        self.state = State::new();
         self.cancelled = AtomicBool::new(false);
         self.counted = true;
         self.registered = UnsafeCell::new(false);
@@ -288,7 +288,7 @@ fn open(shared: &Arc<Shared>, mut block: Box<Op>) -> (Handle, Promise) {
 /// The block goes back to its bridge, whose last reference this may have been.
 ///
 /// # Safety
-/// The caller is the last owner, as the word has told it.
+/// The caller is the last owner, as the state has told it.
 unsafe fn free(op: NonNull<Op>) {
     // SAFETY: the block came from a box, and nobody else has it any more.
     let mut block = unsafe { Box::from_raw(op.as_ptr()) };
@@ -360,7 +360,7 @@ impl Promise {
         }
         // SAFETY: the handle does not read it before DONE.
         unsafe { *op.outcome.get() = outcome };
-        match op.word.publish() {
+        match op.state.publish() {
             Met::Handle => {}
             Met::Waiter(w) => NartWaker { w }.wake(),
             // SAFETY: the handle is gone, so the promise is the last owner.
@@ -424,7 +424,7 @@ impl Handle {
     pub fn outcome(&self) -> Option<&Outcome> {
         // SAFETY: after DONE nobody writes it.
         self.op()
-            .word
+            .state
             .is_done()
             .then(|| unsafe { &*self.op().outcome.get() })
     }
@@ -445,7 +445,7 @@ impl Handle {
         if answer != PENDING || waker.w == 0 {
             return answer;
         }
-        match self.op().word.park(waker.w) {
+        match self.op().state.park(waker.w) {
             Park::Done => self.peek(value),
             Park::Parked(old) => {
                 if old != waker.w {
@@ -458,7 +458,7 @@ impl Handle {
 
     pub fn cancel(self) {
         let op = self.op();
-        if op.word.is_done() || op.shared().is_forked() {
+        if op.state.is_done() || op.shared().is_forked() {
             return;
         }
         op.cancelled.store(true, Ordering::Relaxed); // see Promise::register()
@@ -476,7 +476,7 @@ impl Handle {
         }
         // SAFETY: only the handle touches the cell, and not after the next line.
         let spawned = unsafe { (*self.op().spawned.get()).take() };
-        if self.op().word.detach() {
+        if self.op().state.detach() {
             // SAFETY: the answer had come, so the handle is the last owner.
             unsafe { free(self.0) }
         }

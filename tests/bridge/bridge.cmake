@@ -22,16 +22,16 @@ if(NART_HTTP)
   target_compile_definitions(test_bridge PRIVATE NART_TEST_HTTPD="$<TARGET_FILE:nart_httpd>")
 endif()
 
-# The word of an operation under loom; the proof weakens it in every way.
+# The state of an operation under loom; the proof weakens it in every way.
 find_package(Python3 3.9 COMPONENTS Interpreter)
 if(Python3_FOUND)
-  set(check ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/models/op_word/check.py
+  set(check ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/models/op_state/check.py
     --cargo=${CARGO_EXECUTABLE} --target-dir=${NART_CARGO_TARGET_DIR}/models)
-  add_test(NAME models.op_word COMMAND ${check})
-  add_test(NAME models.proof.op_word COMMAND ${check} --mutants)
-  set_tests_properties(models.op_word models.proof.op_word PROPERTIES
-    LABELS models TIMEOUT 1200 RESOURCE_LOCK op_word)
-  set_tests_properties(models.proof.op_word PROPERTIES LABELS "models;proof")
+  add_test(NAME models.op_state COMMAND ${check})
+  add_test(NAME models.proof.op_state COMMAND ${check} --mutants)
+  set_tests_properties(models.op_state models.proof.op_state PROPERTIES
+    LABELS models TIMEOUT 1200 RESOURCE_LOCK op_state)
+  set_tests_properties(models.proof.op_state PROPERTIES LABELS "models;proof")
 else()
-  nart_test_skipped(models.op_word models "python3 is missing")
+  nart_test_skipped(models.op_state models "python3 is missing")
 endif()

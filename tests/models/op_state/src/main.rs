@@ -2,11 +2,11 @@
 //! The two parties of an operation, in every interleaving that loom knows: what each writes lies in
 //! cells whose races loom reports; freeing touches all of them.
 //!
-//! usage: nart-op-word --list | scenario
+//! usage: nart-op-state --list | scenario
 
 #[allow(dead_code)]
-mod word {
-    include!(concat!(env!("OUT_DIR"), "/word.rs"));
+mod state {
+    include!(concat!(env!("OUT_DIR"), "/state.rs"));
 }
 
 use std::process::ExitCode;
@@ -16,14 +16,14 @@ use loom::cell::UnsafeCell;
 use loom::sync::{Arc, Notify};
 use loom::thread;
 
-use word::{Met, Park, Word};
+use state::{Met, Park, State};
 
 /// Wakers of two tasks.
 const A: usize = 8;
 const B: usize = 16;
 
 struct Op {
-    word: Word,
+    state: State,
     /// The promise's.
     answer: UnsafeCell<u32>,
     /// The handle's.
@@ -36,7 +36,7 @@ struct Op {
 
 fn new() -> Arc<Op> {
     Arc::new(Op {
-        word: Word::new(),
+        state: State::new(),
         answer: UnsafeCell::new(0),
         frame: UnsafeCell::new(0),
         tasks: [UnsafeCell::new(0), UnsafeCell::new(0)],
@@ -64,7 +64,7 @@ impl Op {
 
     fn promise(&self) {
         set(&self.answer, 7);
-        match self.word.publish() {
+        match self.state.publish() {
             Met::Handle => {}
             Met::Nobody => self.free(),
             Met::Waiter(waker) => {
@@ -82,7 +82,7 @@ impl Op {
     /// True: parked.
     fn park(&self, waker: usize) -> bool {
         set(&self.tasks[waker / 8 - 1], 1);
-        match self.word.park(waker) {
+        match self.state.park(waker) {
             Park::Parked(_) => true,
             Park::Done => {
                 self.read();
@@ -95,7 +95,7 @@ impl Op {
     /// comes is a deadlock, which it reports.)
     fn wait(&self, waker: usize) {
         self.wakes[waker / 8 - 1].wait();
-        while !self.word.is_done() {
+        while !self.state.is_done() {
             self.wakes[waker / 8 - 1].wait();
         }
         self.read();
@@ -103,7 +103,7 @@ impl Op {
 
     fn detach(&self) {
         set(&self.frame, 1);
-        if self.word.detach() {
+        if self.state.detach() {
             self.free();
         }
     }
@@ -118,7 +118,7 @@ fn awaits(op: &Op) {
 
 /// Looks without waiting.
 fn looks(op: &Op) {
-    if op.word.is_done() {
+    if op.state.is_done() {
         op.read();
     }
     op.detach();
@@ -152,7 +152,7 @@ fn moves(op: &Op) {
 impl Op {
     fn park_again(&self, waker: usize) -> bool {
         self.park(waker)
-            && match self.word.park(waker) {
+            && match self.state.park(waker) {
                 Park::Parked(old) => {
                     assert_eq!(old, waker);
                     true
@@ -197,7 +197,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let Some((name, handle)) = SCENARIOS.iter().find(|(name, _)| *name == wanted) else {
-        eprintln!("usage: nart-op-word --list | scenario");
+        eprintln!("usage: nart-op-state --list | scenario");
         return ExitCode::from(2);
     };
     println!("{name}: {} executions", run(*handle));

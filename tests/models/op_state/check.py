@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Runs the model of the operation's word, and then with each of its orders weakened.
+"""Runs the model of an operation's state, and then with each of its orders weakened.
 
- 1. Every scenario must hold on rust_bridge/src/word.rs as it is.
+ 1. Every scenario must hold on rust_bridge/src/state.rs as it is.
  2. With --mutants: each order of that file, weakened in every way, and each decision split into a load
     and a store, must make at least one scenario fail. One that survives fails this test. What is
     unchanged since that held is run in part: see ../ledger.py.
@@ -22,7 +22,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 import ledger # pylint: disable=wrong-import-position
 
-WORD = ledger.ROOT / "rust_bridge" / "src" / "word.rs"
+STATE = ledger.ROOT / "rust_bridge" / "src" / "state.rs"
 WEAKER = {"Acquire": ["Relaxed"], "Release": ["Relaxed"], "AcqRel": ["Acquire", "Release", "Relaxed"]}
 SPLIT = ["publish_by_load_and_store", "detach_by_load_and_store"]
 
@@ -35,7 +35,7 @@ def build(options, mutant):
                            "--target-dir", options.target_dir], env=env)
     if done.returncode != 0:
         sys.exit(f"mutant {mutant or '(none)'} does not build")
-    return pathlib.Path(options.target_dir) / "release" / "nart-op-word"
+    return pathlib.Path(options.target_dir) / "release" / "nart-op-state"
 
 
 def failing(program):
@@ -53,16 +53,16 @@ def failing(program):
 
 
 def mutants():
-    for place, m in enumerate(re.finditer(r"Ordering::(\w+)", WORD.read_text())):
+    for place, m in enumerate(re.finditer(r"Ordering::(\w+)", STATE.read_text())):
         for weaker in WEAKER.get(m[1], []):
-            line = WORD.read_text()[: m.start()].count("\n") + 1
-            yield f"{place}:{weaker}", f"word.rs:{line} {m[1]} to {weaker}"
+            line = STATE.read_text()[: m.start()].count("\n") + 1
+            yield f"{place}:{weaker}", f"state.rs:{line} {m[1]} to {weaker}"
     for name in SPLIT:
         yield name, name
 
 
 def digest(options):
-    files = [WORD, ledger.MODELS / "ledger.py", *ledger.rust_files(HERE)]
+    files = [STATE, ledger.MODELS / "ledger.py", *ledger.rust_files(HERE)]
     return ledger.digest(ledger.rust_compilers(options.cargo), files)
 
 
@@ -80,7 +80,7 @@ def main():
         sys.exit(f"{failed} does not hold")
     if not options.mutants:
         return
-    proof = ledger.Proof("mutants.op_word", lambda: digest(options), list(mutants()))
+    proof = ledger.Proof("mutants.op_state", lambda: digest(options), list(mutants()))
     for mutant, name in proof.today:
         killer, _ = failing(build(options, mutant))
         proof.says(f"{name}: {f'killed by {killer}' if killer else 'SURVIVES'}", killer is not None)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Copies the bridge's word.rs, mutated as NART_MUTANT says: "<place>:<order>" puts another order at
+//! Copies the bridge's state.rs, mutated as NART_MUTANT says: "<place>:<order>" puts another order at
 //! the place-th `Ordering::` of the file, "<name>" is one of SPLIT. Prints nothing, decides nothing.
 
 use std::{env, fs, path::Path};
@@ -33,10 +33,10 @@ fn weaken(text: &str, place: usize, order: &str) -> String {
 
 fn main() {
     println!("cargo:rustc-cfg=loom"); // for this crate: loom itself is the same without
-    let word = Path::new("../../../rust_bridge/src/word.rs");
-    println!("cargo:rerun-if-changed={}", word.display());
+    let state = Path::new("../../../rust_bridge/src/state.rs");
+    println!("cargo:rerun-if-changed={}", state.display());
     println!("cargo:rerun-if-env-changed=NART_MUTANT");
-    let text = fs::read_to_string(word).expect("word.rs");
+    let text = fs::read_to_string(state).expect("state.rs");
     let mutant = env::var("NART_MUTANT").unwrap_or_default();
     let text = if let Some((place, order)) = mutant.split_once(':') {
         weaken(&text, place.parse().expect("a number"), order)
@@ -53,5 +53,5 @@ fn main() {
     };
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
     let text = text.replace("//!", "//"); // it is included, and not a module's beginning
-    fs::write(Path::new(&out).join("word.rs"), text).expect("writes the copy");
+    fs::write(Path::new(&out).join("state.rs"), text).expect("writes the copy");
 }
