@@ -5,9 +5,9 @@
 //!    future that owns it may be polled by one worker after another, never by two at once.
 //! 2. The driver: the clock is the system's, a deadline becomes a tokio timer after the poll, being
 //!    ready is waking the tokio task. Descriptors are refused with NART_EDRIVER.
-//! 3. The task's waker word is the address of a **post**: a cell that holds the tokio waker. Words
-//!    are plain values that live for ever, so posts are never freed but used again, by one task after
-//!    another; a stale word costs a spurious poll, as everywhere.
+//! 3. The task's waker is the address of a **waker cell**, which holds the waker of the tokio task.
+//!    Wakers are plain values that stay valid for ever, so cells are never freed: they are reused by one
+//!    task after another. An old waker then causes a spurious poll, which every operation allows.
 //! 4. A cancel, and the begin of a shutdown, set flags which the next poll turns into the task's own
 //!    cancellation: the body unwinds by its answers. When tokio drops the future instead (the
 //!    deadline of a shutdown is over), the task is polled once as cancelled, and its frame dropped.
@@ -40,37 +40,37 @@ use crate::sys::{
     NEVER, PENDING, TASK_ABI, TASK_SEND,
 };
 
-// ---- posts ----
+// ---- waker cells ----
 
-/// What the word of a C task on tokio points at. Mapped, and never unmapped.
+/// Holds the tokio waker of a C task; its address is the task's nart waker. Never unmapped.
 #[repr(C, align(64))]
-struct Post {
+struct WakerCell {
     wakeable: Wakeable,
     task: AtomicWaker,
-    /// The next that no task uses. Touched under FREE's lock only.
-    next: Cell<Option<&'static Post>>,
+    /// The next free cell. Accessed under FREE's lock only.
+    next: Cell<Option<&'static WakerCell>>,
 }
 
 // SAFETY: `next` has its lock, the rest is atomic or constant.
-unsafe impl Sync for Post {}
+unsafe impl Sync for WakerCell {}
 
-static FREE: Mutex<Option<&'static Post>> = Mutex::new(None);
+static FREE: Mutex<Option<&'static WakerCell>> = Mutex::new(None);
 
-unsafe extern "C" fn post_wake(this: *mut Wakeable) {
-    // SAFETY: the wakeable is the first field of a post, and posts are never freed.
-    unsafe { &*this.cast::<Post>() }.task.wake();
+unsafe extern "C" fn cell_wake(this: *mut Wakeable) {
+    // SAFETY: the wakeable is the first field of a waker cell, and cells are never freed.
+    unsafe { &*this.cast::<WakerCell>() }.task.wake();
 }
 
-impl Post {
-    /// None when the system has no memory.
-    fn take() -> Option<&'static Post> {
+impl WakerCell {
+    /// A free cell. None if the system has no memory.
+    fn take() -> Option<&'static WakerCell> {
         let mut free = lock(&FREE);
         if free.is_none() {
-            *free = Post::map();
+            *free = WakerCell::map();
         }
-        let post = (*free)?;
-        *free = post.next.take();
-        Some(post)
+        let cell = (*free)?;
+        *free = cell.next.take();
+        Some(cell)
     }
 
     fn give(&'static self) {
@@ -79,29 +79,31 @@ impl Post {
         self.next.set(free.replace(self));
     }
 
-    /// A page of posts, linked.
-    fn map() -> Option<&'static Post> {
+    /// Maps a page of cells, and links them.
+    fn map() -> Option<&'static WakerCell> {
         const PAGE: usize = 4096;
         let access = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        // SAFETY: asks for new memory; no address is given.
+        // SAFETY: maps new memory at an address that the kernel chooses.
         let page = unsafe { libc::mmap(ptr::null_mut(), PAGE, access, flags, -1, 0) };
         if page == libc::MAP_FAILED {
             return None;
         }
-        let posts = page.cast::<Post>();
-        (0..PAGE / size_of::<Post>()).rev().fold(None, |next, i| {
-            let post = Post {
-                wakeable: Wakeable { wake: post_wake },
-                task: AtomicWaker::new(),
-                next: Cell::new(next),
-            };
-            // SAFETY: inside the page, which is aligned, and nobody's yet.
-            unsafe {
-                posts.add(i).write(post);
-                Some(&*posts.add(i))
-            }
-        })
+        let cells = page.cast::<WakerCell>();
+        (0..PAGE / size_of::<WakerCell>())
+            .rev()
+            .fold(None, |next, i| {
+                let cell = WakerCell {
+                    wakeable: Wakeable { wake: cell_wake },
+                    task: AtomicWaker::new(),
+                    next: Cell::new(next),
+                };
+                // SAFETY: inside the page, which is aligned and not in use yet.
+                unsafe {
+                    cells.add(i).write(cell);
+                    Some(&*cells.add(i))
+                }
+            })
     }
 
     fn word(&'static self) -> usize {
@@ -192,8 +194,8 @@ struct Body {
     ty: *const TaskType,
     frame: *mut c_void,
     layout: Layout,
-    post: &'static Post,
-    /// The post's word has been asked for: from then on it holds the waker during and after polls.
+    cell: &'static WakerCell,
+    /// The cell's address was handed out as a waker: from then on the cell holds tokio's waker.
     escaped: Cell<bool>,
     /// What this poll has left: who polls, whether to be polled again, until when to sleep.
     waker: Cell<*const Waker>,
@@ -230,10 +232,10 @@ unsafe extern "C" fn waker(host: *mut c_void, _: *mut Task) -> usize {
     if !body.escaped.replace(true) {
         // SAFETY: during a poll it is NULL or points at the waker of that poll.
         if let Some(waker) = unsafe { body.waker.get().as_ref() } {
-            body.post.task.register(waker);
+            body.cell.task.register(waker);
         }
     }
-    body.post.word()
+    body.cell.word()
 }
 
 unsafe extern "C" fn io_add(_: *mut c_void, _: c_int, _: *mut u64) -> Res {
@@ -295,7 +297,7 @@ impl Live {
         // used, and then does not move.
         unsafe {
             let block = NonNull::new(alloc_zeroed(layout)).ok_or(no_memory)?;
-            let Some(post) = Post::take() else {
+            let Some(cell) = WakerCell::take() else {
                 dealloc(block.as_ptr(), layout);
                 return Err(no_memory);
             };
@@ -309,7 +311,7 @@ impl Live {
             (&raw mut (*body.as_ptr()).ty).write(ty);
             (&raw mut (*body.as_ptr()).frame).write(frame);
             (&raw mut (*body.as_ptr()).layout).write(layout);
-            (&raw mut (*body.as_ptr()).post).write(post);
+            (&raw mut (*body.as_ptr()).cell).write(cell);
             (&raw mut (*body.as_ptr()).escaped).write(Cell::new(false));
             (&raw mut (*body.as_ptr()).waker).write(Cell::new(ptr::null()));
             (&raw mut (*body.as_ptr()).again).write(Cell::new(false));
@@ -338,7 +340,7 @@ impl Live {
         body.again.set(false);
         body.deadline.set(NEVER);
         if let (true, Some(waker)) = (body.escaped.get(), waker) {
-            body.post.task.register(waker); // before the poll, so that a wake during it is not lost
+            body.cell.task.register(waker); // before the poll, so that a wake during it is not lost
         }
         // SAFETY: context and task were made for each other, and this is the only poll.
         let polled = catch(|| unsafe { nart_driver_poll(body.cx.get(), body.task.get()) });
@@ -357,7 +359,7 @@ impl Drop for Live {
                 let _ = catch(|| drop_frame(frame));
             }
         }
-        body.post.give();
+        body.cell.give();
         // SAFETY: the block was made with this layout, and is used by nobody any more.
         unsafe { dealloc(self.0.as_ptr().cast(), layout) }
     }
@@ -366,7 +368,7 @@ impl Drop for Live {
 /// Frees what new() has made without running the frame's drop: it is the submitter's again.
 fn take_back(live: Live) {
     let live = std::mem::ManuallyDrop::new(live);
-    live.body().post.give();
+    live.body().cell.give();
     // SAFETY: as in Drop.
     unsafe { dealloc(live.0.as_ptr().cast(), live.body().layout) }
 }
