@@ -34,8 +34,6 @@ mod clock;
 mod ctask;
 mod ffi;
 #[cfg(feature = "http")]
-mod ffi_http;
-#[cfg(feature = "http")]
 mod framing;
 mod future;
 /// cbindgen:ignore
@@ -63,8 +61,6 @@ mod waker;
 pub use blocking::{BlockingFn, DropFn, Name, Stop};
 pub use bridge::{export, Bridge, Operation, Options, Refused};
 pub use ffi::*;
-#[cfg(feature = "http")]
-pub use ffi_http::*;
 pub use local::Local;
 pub use op::{Outcome, Status};
 pub use sys::{Cx, NartWaker, Res, Rt, TaskType};

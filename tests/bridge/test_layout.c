@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The structs that both sides write down by hand: the same numbers stand in rust_bridge/src/sys.rs
- * and ffi.rs as assertions of that side. */
+ * and src/ffi/ as assertions of that side. */
 #include "bridge.h"
 
 #include <nart/driver.h>

@@ -321,7 +321,7 @@ def main():
     args = parser.parse_args()
     headers = read("include/nart", "*.h")
     sources = {**read("c_src", "*.c", "*/*.c", "*/*.h"), **read("include/nart/detail", "*.h")}
-    rust = read("rust_bridge/src", "*.rs")
+    rust = read("rust_bridge/src", "*.rs", "*/*.rs")
     table = TABLE.read_text()
     if args.show:
         source, manual = Source({**sources, **headers}), Manual(headers)

@@ -4,8 +4,8 @@
 use std::ffi::{c_char, c_void};
 use std::mem::offset_of;
 
+use super::{bytes, sized, slice, submit, NartTokio, NartTokioOp};
 use crate::clock;
-use crate::ffi::{bytes, sized, slice, submit, NartTokio, NartTokioOp};
 use crate::http::{pack, Request};
 use crate::http_queue::HttpQueue;
 use crate::op::Handle;

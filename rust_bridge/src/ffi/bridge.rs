@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The C interface of bridge.rs and shutdown.rs.
+
+use std::ffi::c_char;
+use std::mem::{offset_of, size_of};
+
+use super::{bytes, res, sized, slice, submit, NartTokioOp};
+use crate::blocking::Name;
+use crate::bridge::{lock, Bridge, Options};
+use crate::panic::guard;
+use crate::sys::{errno, Res, EABI, EFORK};
+use crate::threads::SigpipeBlock;
+
+/// A bridge: a tokio runtime for the tasks of C loops, of as many as there are. Made by
+/// nart_tokio_new().
+pub struct NartTokio {
+    bridge: Bridge,
+    sigpipe: Option<SigpipeBlock>,
+}
+
+impl NartTokio {
+    pub(crate) fn boxed(bridge: Bridge, sigpipe: Option<SigpipeBlock>) -> *mut NartTokio {
+        Box::into_raw(Box::new(NartTokio { bridge, sigpipe }))
+    }
+
+    pub(crate) fn bridge(&self) -> &Bridge {
+        &self.bridge
+    }
+}
+
+/// Leaves SIGPIPE as it is on the calling thread. Only for programs that
+/// ignore or handle it: a write to a connection that was reset raises it.
+pub const NART_TOKIO_KEEP_SIGPIPE: u32 = 1;
+
+/// Options of a bridge; begin with NART_TOKIO_OPTS_INIT. Zero means the default everywhere.
+#[repr(C)]
+pub struct NartTokioOpts {
+    /// sizeof(nart_tokio_opts)
+    pub size: usize,
+    /// of the threads, as ps shows it (15 bytes); copied; "nart-tokio"
+    pub name: *const c_char,
+    /// threads that run futures and C tasks; 1
+    pub workers: u32,
+    /// blocking functions that run at once; 8
+    pub max_blocking: u32,
+    /// blocking functions that wait for their turn, HTTP requests that wait to be sent; 256
+    pub queue_cap: u32,
+    /// operations for which memory is made in advance; 1,024
+    pub keep_ops: u32,
+    /// bytes of each thread's stack; 512 KiB
+    pub stack: usize,
+    /// numbers of the CPUs to run on; NULL: all that the process was started with, without those
+    /// that the calling thread is pinned to (if that leaves any)
+    pub cpus: *const u32,
+    /// how many numbers there are
+    pub n_cpus: usize,
+    /// NART_TOKIO_*
+    pub flags: u32,
+    #[doc(hidden)]
+    pub reserved0: u32,
+    #[doc(hidden)]
+    pub reserved: [u64; 4],
+}
+
+/// What a bridge has done, and what its shutdown could not end. Every operation ends in one of five
+/// ways, so after a clean shutdown `submitted` is their sum. The operation of
+/// nart_tokio_shutdown_begin() is not counted.
+#[repr(C)]
+pub struct NartTokioReport {
+    /// sizeof(nart_tokio_report), set by the caller
+    pub size: usize,
+    /// operations that were accepted
+    pub submitted: u64,
+    /// ended with a value
+    pub ok: u64,
+    /// ended with an error
+    pub error: u64,
+    /// were cancelled
+    pub cancelled: u64,
+    /// panicked
+    pub panicked: u64,
+    /// were ended by the shutdown
+    pub shutdown: u64,
+    /// futures and C tasks that did not end; their operations stay pending
+    pub leaked_tasks: u64,
+    /// blocking functions that still ran; their operations have answered NART_ESHUTDOWN
+    pub leaked_blocking: u32,
+    /// threads that did not end: those of the above, of look-ups of names ("look-up example.org"), and
+    /// of closures that Rust code gave to tokio's pool; of an adopted runtime not the last, and no workers
+    pub leaked_threads: u32,
+    /// the names of the first of the blocking functions, and after them of the look-ups
+    pub leaked_name: [Name; 8],
+}
+
+const _: () = assert!(offset_of!(NartTokioOpts, reserved) == 64);
+const _: () = assert!(offset_of!(NartTokioReport, leaked_name) == 72);
+
+/// # Safety
+/// `opts` is NULL or live, and its pointers are as documented.
+unsafe fn options(opts: *const NartTokioOpts) -> Result<(Options, u32), Res> {
+    // SAFETY: the caller's promises.
+    let (given, name, cpus) = unsafe {
+        let given = sized(opts, offset_of!(NartTokioOpts, reserved))?;
+        let name = bytes(given.name, b"nart-tokio");
+        let cpus = slice(given.cpus, given.n_cpus)?;
+        (given, String::from_utf8_lossy(name).into_owned(), cpus)
+    };
+    if given.flags & !NART_TOKIO_KEEP_SIGPIPE != 0 {
+        return Err(errno(libc::EINVAL));
+    }
+    let mut options = Options {
+        name,
+        cpus: cpus.to_vec(),
+        ..Options::default()
+    };
+    let fill = |to: &mut u32, from: u32| *to = if from == 0 { *to } else { from };
+    fill(&mut options.workers, given.workers);
+    fill(&mut options.max_blocking, given.max_blocking);
+    fill(&mut options.queue_cap, given.queue_cap);
+    fill(&mut options.keep_ops, given.keep_ops);
+    if given.stack != 0 {
+        options.stack = given.stack;
+    }
+    Ok((options, given.flags))
+}
+
+/// Makes a bridge: a tokio runtime with threads of its own, which block the signals that are sent,
+/// run under the normal scheduling policy, and keep off the CPUs that the calling thread is pinned to.
+/// Unless NART_TOKIO_KEEP_SIGPIPE is given, SIGPIPE is blocked on the calling thread until
+/// nart_tokio_free(). `opts` may be NULL.
+///
+/// @return 0 and `*rt`; -EINVAL options out of range, or no CPU of `cpus` is the process's; -ENOMEM;
+///   -EAGAIN, -EMFILE and other errnos of what tokio needs; NART_EABI options of another version.
+/// **Ownership**: the caller's, until nart_tokio_free(). The options are copied.
+/// **Thread**: the one whose loop will use it, after it has been pinned.
+///
+/// # Safety
+/// `opts` is NULL or valid, `rt` is NULL or writable.
+#[must_use]
+#[no_mangle]
+pub unsafe extern "C" fn nart_tokio_new(
+    opts: *const NartTokioOpts,
+    rt: *mut *mut NartTokio,
+) -> Res {
+    guard(|| {
+        // SAFETY: the caller's promises.
+        let (Some(out), options) = (unsafe { (rt.as_mut(), options(opts)) }) else {
+            return errno(libc::EINVAL);
+        };
+        *out = std::ptr::null_mut();
+        let made = options.and_then(|(o, flags)| Ok((Bridge::new(&o)?, flags)));
+        res(made, |(bridge, flags)| {
+            let keep = flags & NART_TOKIO_KEEP_SIGPIPE != 0;
+            *out = NartTokio::boxed(bridge, (!keep).then(SigpipeBlock::new));
+        })
+    })
+}
+
+/// Frees a bridge and never blocks: what was not shut down is told to end and ends in the
+/// background. Operations may outlive it: each still gets its answer. On the thread that made the
+/// bridge, SIGPIPE becomes what it was, and one that came meanwhile is discarded. NULL is fine. In a
+/// forked child its memory is leaked on purpose.
+/// **Thread**: the one that made it, which is a loop's and none of tokio's.
+///
+/// # Safety
+/// `rt` is NULL or live, and not used again.
+#[no_mangle]
+pub unsafe extern "C" fn nart_tokio_free(rt: *mut NartTokio) {
+    guard(|| {
+        if rt.is_null() {
+            return;
+        }
+        // SAFETY: the caller's promise.
+        let owned = unsafe { Box::from_raw(rt) };
+        let NartTokio { bridge, sigpipe } = *owned;
+        if let Some(sigpipe) = sigpipe {
+            sigpipe.end();
+        }
+        if bridge.0.is_forked() {
+            std::mem::forget(bridge);
+            return;
+        }
+        bridge.0.abandon();
+    });
+}
+
+/// Shuts down and waits for it: no more work is taken, C tasks on tokio are cancelled and get half
+/// of the time to unwind, futures are dropped, queued blocking functions end at once, running ones
+/// are asked to stop. What has not ended after `timeout_ns` is leaked: operations, and threads (look-ups
+/// of names cannot be stopped). `report` may be NULL.
+///
+/// @return 0 all has ended, the threads as well; -ETIMEDOUT something was leaked, see the report; -EALREADY; -EDEADLK on a thread of
+///   tokio; -EINVAL a negative time; NART_EFORK; NART_EABI a report of another version.
+/// **Thread**: any but tokio's. It blocks: a task of a loop uses nart_tokio_shutdown_begin().
+///
+/// # Safety
+/// `rt` is NULL or live; `report` is NULL, or writable with its size set.
+#[no_mangle]
+pub unsafe extern "C" fn nart_tokio_shutdown(
+    rt: *mut NartTokio,
+    timeout_ns: i64,
+    report: *mut NartTokioReport,
+) -> Res {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let Some(bridge) = (unsafe { Bridge::from_c(rt) }) else {
+            return errno(libc::EINVAL);
+        };
+        // SAFETY: the caller's promise.
+        if !report.is_null() && unsafe { (*report).size } < offset_of!(NartTokioReport, leaked_name)
+        {
+            return EABI;
+        }
+        let answer = res(bridge.shutdown(timeout_ns), |()| ());
+        if !report.is_null() && (answer == 0 || answer == errno(libc::ETIMEDOUT)) {
+            // SAFETY: the caller's promise.
+            unsafe { write_report(bridge, report) };
+        }
+        answer
+    })
+}
+
+/// Begins the same on a thread of its own; the operation answers 0 or -ETIMEDOUT.
+///
+/// @return 0 and `*op`; -EALREADY; -EAGAIN no thread to be had (nothing has happened); -ENOMEM;
+///   -EINVAL; NART_EFORK.
+/// **Ownership**: close the operation.
+/// **Thread**: any. **Cost**: a thread is made.
+///
+/// # Safety
+/// `rt` is NULL or live; `op` is NULL, or writable and without an open operation.
+#[must_use]
+#[no_mangle]
+pub unsafe extern "C" fn nart_tokio_shutdown_begin(
+    rt: *mut NartTokio,
+    timeout_ns: i64,
+    op: *mut NartTokioOp,
+) -> Res {
+    // SAFETY: the caller's promises.
+    unsafe { submit(rt, op, |bridge| bridge.shutdown_begin(timeout_ns)) }
+}
+
+/// Copies the counters, and after a shutdown what it could not end.
+/// @return 0; -EINVAL; NART_EABI a report of another version; NART_EFORK.
+/// **Thread**: any.
+///
+/// # Safety
+/// `rt` is NULL or live; `report` is NULL, or writable with its size set.
+#[no_mangle]
+pub unsafe extern "C" fn nart_tokio_report_get(
+    rt: *const NartTokio,
+    report: *mut NartTokioReport,
+) -> Res {
+    guard(|| {
+        // SAFETY: the caller's promises.
+        let (Some(bridge), false) = (unsafe { Bridge::from_c(rt) }, report.is_null()) else {
+            return errno(libc::EINVAL);
+        };
+        if bridge.0.is_forked() {
+            return EFORK;
+        }
+        // SAFETY: the caller's promises.
+        unsafe {
+            if (*report).size < offset_of!(NartTokioReport, leaked_name) {
+                return EABI;
+            }
+            write_report(bridge, report);
+        }
+        0
+    })
+}
+
+/// # Safety
+/// `report` is writable, for as many bytes as its size says.
+unsafe fn write_report(bridge: &Bridge, report: *mut NartTokioReport) {
+    let counts = bridge.0.tracker.counts();
+    let leaked = lock(&bridge.0.leaked).clone();
+    let mut full = NartTokioReport {
+        // SAFETY: the caller's promise.
+        size: unsafe { (*report).size },
+        submitted: counts.submitted,
+        ok: counts.ok,
+        error: counts.error,
+        cancelled: counts.cancelled,
+        panicked: counts.panicked,
+        shutdown: counts.shutdown,
+        leaked_tasks: leaked.futures,
+        leaked_blocking: leaked.jobs.len() as u32,
+        leaked_threads: leaked.threads,
+        leaked_name: [[0; 32]; 8],
+    };
+    for (to, from) in full
+        .leaked_name
+        .iter_mut()
+        .zip(leaked.jobs.iter().chain(&leaked.lookups))
+    {
+        *to = *from;
+    }
+    let n = full.size.min(size_of::<NartTokioReport>());
+    // SAFETY: the caller's promise; no more than the smaller of both.
+    unsafe { std::ptr::copy_nonoverlapping((&raw const full).cast::<u8>(), report.cast(), n) }
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The C interface of local.rs.
+
+use std::ffi::{c_char, c_void};
+
+use super::{message, with_value};
+use crate::local::Local;
+use crate::panic::guard;
+use crate::sys::{Cx, Poll, Res, ESTALE, EWRONGTHREAD};
+
+/// A Rust future that the awaiting C task polls itself, with tokio's context around each poll. Made
+/// by Rust code (`Bridge::local`). Zeroed = empty; must be closed on the thread that made it.
+#[repr(C)]
+pub struct NartTokioLocal {
+    #[doc(hidden)]
+    pub local: *mut c_void,
+    #[doc(hidden)]
+    pub reserved: u64,
+}
+
+impl NartTokioLocal {
+    pub(crate) fn of(local: Option<Box<Local>>) -> NartTokioLocal {
+        let local = local.map_or(std::ptr::null_mut(), |l| Box::into_raw(l).cast());
+        NartTokioLocal { local, reserved: 0 }
+    }
+
+    /// # Safety
+    /// `local` is NULL or live, and not used otherwise meanwhile.
+    unsafe fn get<'a>(local: *const NartTokioLocal) -> Option<&'a mut Local> {
+        // SAFETY: what is not NULL comes from of(), and is cleared by close.
+        unsafe { local.as_ref()?.local.cast::<Local>().as_mut() }
+    }
+}
+
+/// Awaits a local future by polling it here. `value` may be NULL.
+/// @return as nart_tokio_op_await(); NART_EWRONGTHREAD.
+/// **Thread**: the one that made it, inside a poll. **Cost**: entering tokio's context, about 100 ns,
+/// and the future's poll.
+///
+/// # Safety
+/// `cx` is the running poll's; `local` is NULL or live; `value` is NULL or writable.
+#[must_use]
+#[no_mangle]
+pub unsafe extern "C" fn nart_tokio_local_await(
+    cx: *mut Cx,
+    local: *mut NartTokioLocal,
+    value: *mut i64,
+) -> Res {
+    guard(|| {
+        // SAFETY: the caller's promises.
+        unsafe {
+            let poll = Poll::new(cx);
+            if let Err(answer) = poll.enter() {
+                return answer;
+            }
+            let Some(local) = NartTokioLocal::get(local) else {
+                return ESTALE;
+            };
+            if let Err(answer) = local.check() {
+                return answer;
+            }
+            with_value(value, |value| local.poll(poll, value))
+        }
+    })
+}
+
+/// The bytes that came with its answer; as nart_tokio_op_message().
+///
+/// # Safety
+/// `local` is NULL or live; `len` is NULL or writable.
+#[no_mangle]
+pub unsafe extern "C" fn nart_tokio_local_message(
+    local: *const NartTokioLocal,
+    len: *mut usize,
+) -> *const c_char {
+    // SAFETY: the caller's promises.
+    unsafe { message(NartTokioLocal::get(local).and_then(|l| l.outcome()), len) }
+}
+
+/// Drops a local future, inside tokio's context, and empties `*local`. Empty and NULL are fine. A
+/// panic of its drop is swallowed.
+/// @return 0; NART_EWRONGTHREAD nothing was done. In a forked child it is leaked.
+/// **Thread**: the one that made it.
+///
+/// # Safety
+/// `local` is NULL or live.
+#[no_mangle]
+pub unsafe extern "C" fn nart_tokio_local_close(local: *mut NartTokioLocal) -> Res {
+    guard(|| {
+        // SAFETY: the caller's promises; the handle is cleared before the future is dropped.
+        unsafe {
+            let Some(inner) = NartTokioLocal::get(local) else {
+                return 0;
+            };
+            if inner.check() == Err(EWRONGTHREAD) {
+                return EWRONGTHREAD;
+            }
+            let inner = Box::from_raw(inner);
+            *local = NartTokioLocal::of(None);
+            drop(inner);
+        }
+        0
+    })
+}
