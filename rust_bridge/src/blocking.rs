@@ -45,9 +45,7 @@ use crate::tracker::Apart;
 /// as long as it takes to submit, so that drainers leave at every moment.
 pub const LINGER: Duration = Duration::from_micros(if cfg!(test) { 50 } else { 1_000_000 });
 
-/// Tells a blocking function that it has been asked to stop.
-///
-/// Opaque to C; valid while the function runs.
+/// The stop flag of a blocking function; see nart_tokio_stopped(). Valid while the function runs.
 pub struct Stop(AtomicBool);
 
 impl Stop {
@@ -56,14 +54,14 @@ impl Stop {
     }
 }
 
-/// A function for the blocking pool: its `nart_res` is the operation's answer.
+/// A function for the blocking pool. Its return value is the operation's result.
 pub type BlockingFn =
     Option<unsafe extern "C-unwind" fn(arg: *mut c_void, stop: *const Stop) -> Res>;
 
-/// Releases the argument of a job.
+/// Frees the argument of a blocking function.
 pub type DropFn = Option<unsafe extern "C-unwind" fn(arg: *mut c_void)>;
 
-/// A job's name as it is kept: 31 bytes of it and a NUL.
+/// A name in a report: the first 31 bytes, and a NUL.
 pub type Name = [c_char; 32];
 
 pub fn short_name(name: &[u8]) -> Name {

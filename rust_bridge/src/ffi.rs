@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The C interface: include/nart/tokio.h is generated from these files by cbindgen
-//! (rust_bridge/cbindgen.toml), in this order. So their doc comments are written for readers of C. Each
-//! function checks its arguments and calls one function of another module, inside
+//! (rust_bridge/cbindgen.toml), in this order. So their doc comments are written for readers of C.
+//! Each function checks its arguments and calls one function of another module, inside
 //! [`guard`](crate::panic::guard).
 //!
-//! One file per subject, with its types, their ownership and its functions. This one has what they share.
+//! One file per subject, with its types, their ownership and its functions. This one has what they
+//! share.
 
 use std::ffi::{c_char, CStr};
 use std::mem::size_of;
@@ -34,10 +35,10 @@ pub use local::*;
 pub use op::*;
 pub use task::*;
 
-/// The whole of `*given` that this version knows, the rest zero.
+/// A copy of a versioned struct: fields that its caller does not know yet are zero.
 ///
-/// # Safety
-/// `given` is NULL or points at `*given` bytes, its first field being that size; all-zero is a `T`.
+/// # Safety `given` is NULL or points to a struct whose first field is its size in bytes. All-zero
+/// is a valid `T`.
 unsafe fn sized<T>(given: *const T, least: usize) -> Result<T, Res> {
     // SAFETY: the caller's promises; at most size_of::<T>() bytes are copied.
     unsafe {
@@ -55,7 +56,7 @@ unsafe fn sized<T>(given: *const T, least: usize) -> Result<T, Res> {
 }
 
 /// # Safety
-/// `s` is NULL or a C string that lives as long as the answer is used.
+/// `s` is NULL or a C string that outlives the returned slice.
 unsafe fn bytes(s: *const c_char, default: &[u8]) -> &[u8] {
     if s.is_null() {
         default
@@ -66,7 +67,7 @@ unsafe fn bytes(s: *const c_char, default: &[u8]) -> &[u8] {
 }
 
 /// # Safety
-/// `p` is NULL or points at `n` values that live as long as the answer is used.
+/// `p` is NULL or points to `n` values that outlive the returned slice.
 unsafe fn slice<'a, T>(p: *const T, n: usize) -> Result<&'a [T], Res> {
     match (p.is_null(), n) {
         (_, 0) => Ok(&[]),
@@ -77,7 +78,7 @@ unsafe fn slice<'a, T>(p: *const T, n: usize) -> Result<&'a [T], Res> {
     }
 }
 
-/// What a function that answers Res needs of a Result.
+/// Passes a value to `then`, and converts the result to a Res.
 fn res<T>(result: Result<T, Res>, then: impl FnOnce(T)) -> Res {
     match result {
         Ok(value) => {
@@ -88,7 +89,7 @@ fn res<T>(result: Result<T, Res>, then: impl FnOnce(T)) -> Res {
     }
 }
 
-/// Runs `f`, and gives C the value when it answers 0.
+/// Runs `f`, and stores its value if it returns 0.
 ///
 /// # Safety
 /// `value` is NULL or writable.

@@ -32,11 +32,11 @@ use crate::bridge::Shared;
 use crate::state::{Met, Park, State};
 use crate::sys::{errno, NartWaker, Res, EABORTED, EFORK, EPANIC, ERROR_MIN, ESHUTDOWN, PENDING};
 
-/// Where an operation stands. Exactly one of the last five is its end.
+/// The status of an operation. It ends with exactly one of the last five.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Status {
-    /// Not answered yet.
+    /// Not ended yet.
     Running = 0,
     /// Ended with a value.
     Ok = 1,

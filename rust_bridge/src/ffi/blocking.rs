@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The C interface of blocking.rs.
+//! Blocking functions of C. The C interface of blocking.rs.
+//!
+//! Ownership: the pool takes over `arg` when a job was accepted, and calls `drop_arg` exactly once.
 
 use std::ffi::{c_char, c_void};
 
@@ -7,19 +9,20 @@ use super::{submit, NartTokio, NartTokioOp};
 use crate::blocking::{BlockingFn, DropFn, Jobs, Stop, Work};
 use crate::sys::{errno, Res};
 
-/// Hands a function to the blocking pool. Its answer is the operation's: `>= 0` a value, `< 0` an
-/// error (-ECANCELED becomes NART_EABORTED; numbers that are no nart_res become -EINVAL).
+/// Runs a function on the blocking pool. Its return value is the operation's result: `>= 0` a
+/// value, `< 0` an error (-ECANCELED becomes NART_EABORTED; a number that is not a nart_res becomes
+/// -EINVAL).
 ///
 /// @param name for reports; copied; NULL is "".
 /// @param run called once on a thread of the pool, unless the job is cancelled before it starts.
-/// @param drop_arg called exactly once for an accepted job, before it is answered: on the pool's
-///   thread, or on the one that cancels or shuts down. May be NULL.
-/// @return 0 and `*op`; -EAGAIN the queue is full, or no thread is to be had; NART_ESHUTDOWN; -EINVAL;
-///   -ENOMEM; NART_EFORK.
-/// **Ownership**: `arg` is the pool's when this answers 0, and stays the caller's otherwise.
-/// **Thread**: any. **Cost**: no allocation but when a thread is started; a system call when an idle
-/// one has to be woken. Threads are started when there is work for them, and an idle one ends after two
-/// seconds at most: jobs that come more often do not start a thread each.
+/// @param drop_arg called exactly once for an accepted job, before the operation ends: on the
+///   pool's thread, or on the thread that cancels or shuts down. May be NULL.
+/// @return 0 and `*op`; -EAGAIN the queue is full, or no thread could be started; NART_ESHUTDOWN;
+///   -EINVAL no `rt`, `op` or `run`; -ENOMEM; NART_EFORK.
+/// **Ownership**: the pool takes over `arg` if this returns 0, otherwise it remains the caller's.
+/// **Thread**: any. **Cost**: no allocation unless a thread is started; a system call to wake an
+/// idle thread. Threads are started on demand, and end after at most two idle seconds: jobs at
+/// shorter intervals reuse them.
 ///
 /// # Safety
 /// `rt` is NULL or live; `op` is NULL, or writable and without an open operation; `name` is NULL or a
@@ -43,11 +46,12 @@ pub unsafe extern "C" fn nart_tokio_blocking(
     }
 }
 
-/// Has a blocking function been asked to stop? It then ends soon, with -ECANCELED.
+/// Whether a blocking function's operation was cancelled, or its bridge is being shut down. The
+/// function should then return -ECANCELED soon.
 /// **Thread**: any, while the function runs. **Cost**: a load.
 ///
 /// # Safety
-/// `stop` is what the function was given.
+/// `stop` is the pointer that was passed to the function.
 #[no_mangle]
 pub unsafe extern "C" fn nart_tokio_stopped(stop: *const Stop) -> bool {
     // SAFETY: the caller's promise.

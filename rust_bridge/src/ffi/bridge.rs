@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The C interface of bridge.rs and shutdown.rs.
+//! The bridge: making, shutting down and freeing one. The C interface of bridge.rs and shutdown.rs.
+//!
+//! Ownership: `nart_tokio *` is a box, made by [`NartTokio::boxed`] and freed by
+//! [`nart_tokio_free`]. All other functions borrow it for the call. Options are copied; a report is
+//! the caller's memory.
 
 use std::ffi::c_char;
 use std::mem::{offset_of, size_of};
@@ -11,8 +15,7 @@ use crate::panic::guard;
 use crate::sys::{errno, Res, EABI, EFORK};
 use crate::threads::SigpipeBlock;
 
-/// A bridge: a tokio runtime for the tasks of C loops, of as many as there are. Made by
-/// nart_tokio_new().
+/// A bridge: a tokio runtime that the tasks of any number of loops use. Made by nart_tokio_new().
 pub struct NartTokio {
     bridge: Bridge,
     sigpipe: Option<SigpipeBlock>,
@@ -28,33 +31,33 @@ impl NartTokio {
     }
 }
 
-/// Leaves SIGPIPE as it is on the calling thread. Only for programs that
-/// ignore or handle it: a write to a connection that was reset raises it.
+/// Leaves SIGPIPE unchanged on the calling thread. Only for programs that ignore or handle it: a
+/// write to a connection that was reset raises it.
 pub const NART_TOKIO_KEEP_SIGPIPE: u32 = 1;
 
-/// Options of a bridge; begin with NART_TOKIO_OPTS_INIT. Zero means the default everywhere.
+/// Options of a bridge. Initialise with NART_TOKIO_OPTS_INIT. Zero means the default in each field.
 #[repr(C)]
 pub struct NartTokioOpts {
     /// sizeof(nart_tokio_opts)
     pub size: usize,
-    /// of the threads, as ps shows it (15 bytes); copied; "nart-tokio"
+    /// name of the threads, as ps shows it (15 bytes); copied; NULL: "nart-tokio"
     pub name: *const c_char,
-    /// threads that run futures and C tasks; 1
+    /// threads that run futures and C tasks; default 1
     pub workers: u32,
-    /// blocking functions that run at once; 8
+    /// blocking functions that run at the same time; default 8
     pub max_blocking: u32,
-    /// blocking functions that wait for their turn, HTTP requests that wait to be sent; 256
+    /// blocking functions, and HTTP requests, that may be queued; default 256 of each
     pub queue_cap: u32,
-    /// operations for which memory is made in advance; 1,024
+    /// operations whose memory is allocated in advance; default 1,024
     pub keep_ops: u32,
-    /// bytes of each thread's stack; 512 KiB
+    /// stack size of each thread in bytes; default 512 KiB
     pub stack: usize,
-    /// numbers of the CPUs to run on; NULL: all that the process was started with, without those
-    /// that the calling thread is pinned to (if that leaves any)
+    /// numbers of the CPUs to run on. NULL: all CPUs that the process started with, except those
+    /// that the calling thread is pinned to (if any remain)
     pub cpus: *const u32,
-    /// how many numbers there are
+    /// number of entries in `cpus`
     pub n_cpus: usize,
-    /// NART_TOKIO_*
+    /// 0 or NART_TOKIO_KEEP_SIGPIPE
     pub flags: u32,
     #[doc(hidden)]
     pub reserved0: u32,
@@ -62,8 +65,8 @@ pub struct NartTokioOpts {
     pub reserved: [u64; 4],
 }
 
-/// What a bridge has done, and what its shutdown could not end. Every operation ends in one of five
-/// ways, so after a clean shutdown `submitted` is their sum. The operation of
+/// Counts of a bridge's operations, and what its shutdown could not end. An operation ends in one
+/// of five ways, so after a clean shutdown `submitted` is the sum of those five. The operation of
 /// nart_tokio_shutdown_begin() is not counted.
 #[repr(C)]
 pub struct NartTokioReport {
@@ -71,24 +74,25 @@ pub struct NartTokioReport {
     pub size: usize,
     /// operations that were accepted
     pub submitted: u64,
-    /// ended with a value
+    /// operations that ended with a value
     pub ok: u64,
-    /// ended with an error
+    /// operations that ended with an error
     pub error: u64,
-    /// were cancelled
+    /// operations that were cancelled
     pub cancelled: u64,
-    /// panicked
+    /// operations that panicked
     pub panicked: u64,
-    /// were ended by the shutdown
+    /// operations that the shutdown ended
     pub shutdown: u64,
     /// futures and C tasks that did not end; their operations stay pending
     pub leaked_tasks: u64,
-    /// blocking functions that still ran; their operations have answered NART_ESHUTDOWN
+    /// blocking functions that did not end; their operations ended with NART_ESHUTDOWN
     pub leaked_blocking: u32,
-    /// threads that did not end: those of the above, of look-ups of names ("look-up example.org"), and
-    /// of closures that Rust code gave to tokio's pool; of an adopted runtime not the last, and no workers
+    /// threads that did not end: those of the two above, those that look up names ("look-up
+    /// example.org"), and those that run closures which Rust code gave to tokio's pool. Of an
+    /// adopted runtime only the threads of blocking functions and look-ups are counted
     pub leaked_threads: u32,
-    /// the names of the first of the blocking functions, and after them of the look-ups
+    /// names of the leaked blocking functions, then of the look-ups; as many as fit
     pub leaked_name: [Name; 8],
 }
 
@@ -124,15 +128,16 @@ unsafe fn options(opts: *const NartTokioOpts) -> Result<(Options, u32), Res> {
     Ok((options, given.flags))
 }
 
-/// Makes a bridge: a tokio runtime with threads of its own, which block the signals that are sent,
-/// run under the normal scheduling policy, and keep off the CPUs that the calling thread is pinned to.
-/// Unless NART_TOKIO_KEEP_SIGPIPE is given, SIGPIPE is blocked on the calling thread until
+/// Makes a bridge: a tokio runtime with threads of its own. Its threads block all signals except
+/// faults, run under the normal scheduling policy, and avoid the CPUs that the calling thread is
+/// pinned to. Unless NART_TOKIO_KEEP_SIGPIPE is set, SIGPIPE is blocked on the calling thread until
 /// nart_tokio_free(). `opts` may be NULL.
 ///
-/// @return 0 and `*rt`; -EINVAL options out of range, or no CPU of `cpus` is the process's; -ENOMEM;
-///   -EAGAIN, -EMFILE and other errnos of what tokio needs; NART_EABI options of another version.
+/// @return 0 and `*rt`; -EINVAL an option is out of range, or the process may run on no CPU of
+///   `cpus`; -ENOMEM; -EAGAIN, -EMFILE and other errnos of the system calls that tokio makes;
+///   NART_EABI the options are of another version.
 /// **Ownership**: the caller's, until nart_tokio_free(). The options are copied.
-/// **Thread**: the one whose loop will use it, after it has been pinned.
+/// **Thread**: the one whose loop will use it, after it was pinned. **Cost**: threads are started.
 ///
 /// # Safety
 /// `opts` is NULL or valid, `rt` is NULL or writable.
@@ -156,11 +161,11 @@ pub unsafe extern "C" fn nart_tokio_new(
     })
 }
 
-/// Frees a bridge and never blocks: what was not shut down is told to end and ends in the
-/// background. Operations may outlive it: each still gets its answer. On the thread that made the
-/// bridge, SIGPIPE becomes what it was, and one that came meanwhile is discarded. NULL is fine. In a
-/// forked child its memory is leaked on purpose.
-/// **Thread**: the one that made it, which is a loop's and none of tokio's.
+/// Frees a bridge, without blocking. If it was not shut down, its work is cancelled and ends in the
+/// background. Operations may outlive it: each still ends. Restores the signal mask for SIGPIPE,
+/// and discards a pending SIGPIPE. NULL is allowed. In a forked child the bridge is leaked on
+/// purpose.
+/// **Thread**: the one that made it, never one of tokio's.
 ///
 /// # Safety
 /// `rt` is NULL or live, and not used again.
@@ -184,14 +189,16 @@ pub unsafe extern "C" fn nart_tokio_free(rt: *mut NartTokio) {
     });
 }
 
-/// Shuts down and waits for it: no more work is taken, C tasks on tokio are cancelled and get half
-/// of the time to unwind, futures are dropped, queued blocking functions end at once, running ones
-/// are asked to stop. What has not ended after `timeout_ns` is leaked: operations, and threads (look-ups
-/// of names cannot be stopped). `report` may be NULL.
+/// Shuts down a bridge and waits until it has ended. New work is refused. C tasks on tokio are
+/// cancelled and get half of the time to unwind, futures are dropped, queued blocking functions end
+/// at once, running ones see their stop flag. Operations and threads that have not ended after
+/// `timeout_ns` are leaked (name look-ups cannot be stopped). `report` may be NULL.
 ///
-/// @return 0 all has ended, the threads as well; -ETIMEDOUT something was leaked, see the report; -EALREADY; -EDEADLK on a thread of
-///   tokio; -EINVAL a negative time; NART_EFORK; NART_EABI a report of another version.
-/// **Thread**: any but tokio's. It blocks: a task of a loop uses nart_tokio_shutdown_begin().
+/// @return 0 all operations and threads have ended; -ETIMEDOUT some were leaked, see the report;
+///   -EALREADY shutdown has begun before; -EDEADLK on a thread of tokio; -EINVAL no `rt`, or a
+///   negative time; NART_EFORK; NART_EABI the report is of another version.
+/// **Thread**: any except tokio's. Blocks up to `timeout_ns`: tasks call
+/// nart_tokio_shutdown_begin().
 ///
 /// # Safety
 /// `rt` is NULL or live; `report` is NULL, or writable with its size set.
@@ -220,12 +227,13 @@ pub unsafe extern "C" fn nart_tokio_shutdown(
     })
 }
 
-/// Begins the same on a thread of its own; the operation answers 0 or -ETIMEDOUT.
+/// Starts a shutdown, as nart_tokio_shutdown(), on a thread of its own. The operation ends with 0
+/// or -ETIMEDOUT.
 ///
-/// @return 0 and `*op`; -EALREADY; -EAGAIN no thread to be had (nothing has happened); -ENOMEM;
-///   -EINVAL; NART_EFORK.
+/// @return 0 and `*op`; -EALREADY shutdown has begun before; -EAGAIN no thread could be started
+///   (the bridge is unchanged); -ENOMEM; -EINVAL no `rt` or `op`, or a negative time; NART_EFORK.
 /// **Ownership**: close the operation.
-/// **Thread**: any. **Cost**: a thread is made.
+/// **Thread**: any. **Cost**: a thread is started.
 ///
 /// # Safety
 /// `rt` is NULL or live; `op` is NULL, or writable and without an open operation.
@@ -241,8 +249,8 @@ pub unsafe extern "C" fn nart_tokio_shutdown_begin(
 }
 
 /// Copies the counters, and after a shutdown what it could not end.
-/// @return 0; -EINVAL; NART_EABI a report of another version; NART_EFORK.
-/// **Thread**: any.
+/// @return 0; -EINVAL no `rt` or `report`; NART_EABI the report is of another version; NART_EFORK.
+/// **Thread**: any. **Cost**: no system call.
 ///
 /// # Safety
 /// `rt` is NULL or live; `report` is NULL, or writable with its size set.
@@ -271,7 +279,7 @@ pub unsafe extern "C" fn nart_tokio_report_get(
 }
 
 /// # Safety
-/// `report` is writable, for as many bytes as its size says.
+/// `report` is writable, for as many bytes as its `size`.
 unsafe fn write_report(bridge: &Bridge, report: *mut NartTokioReport) {
     let counts = bridge.0.tracker.counts();
     let leaked = lock(&bridge.0.leaked).clone();
@@ -297,6 +305,6 @@ unsafe fn write_report(bridge: &Bridge, report: *mut NartTokioReport) {
         *to = *from;
     }
     let n = full.size.min(size_of::<NartTokioReport>());
-    // SAFETY: the caller's promise; no more than the smaller of both.
+    // SAFETY: the caller's promise; at most the smaller of both sizes.
     unsafe { std::ptr::copy_nonoverlapping((&raw const full).cast::<u8>(), report.cast(), n) }
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The C interface of http.rs.
+//! HTTP requests. The C interface of http.rs and http_queue.rs.
+//!
+//! Ownership: everything that the options point to is copied at submission.
 
 use std::ffi::{c_char, c_void};
 use std::mem::offset_of;
@@ -11,10 +13,10 @@ use crate::http_queue::HttpQueue;
 use crate::op::Handle;
 use crate::sys::{errno, Res};
 
-/// Where none is given: 30 seconds.
+/// The default: 30 seconds.
 const TIMEOUT: i64 = 30_000_000_000;
 
-/// A header of a request.
+/// A header field of a request.
 #[repr(C)]
 pub struct NartHttpHeader {
     /// its name
@@ -23,31 +25,33 @@ pub struct NartHttpHeader {
     pub value: *const c_char,
 }
 
-/// An HTTP request; begin with NART_HTTP_OPTS_INIT and set at least `url`.
+/// An HTTP request. Initialise with NART_HTTP_OPTS_INIT and set at least `url`.
 #[repr(C)]
 pub struct NartHttpOpts {
     /// sizeof(nart_http_opts)
     pub size: usize,
-    /// http or https
+    /// an http or https URL
     pub url: *const c_char,
     /// NULL: GET
     pub method: *const c_char,
-    /// sent in this order, at most 1000; a name may occur more than once. Refused: Transfer-Encoding, TE,
-    /// Trailer, Upgrade, Expect, Keep-Alive, Proxy-Connection and HTTP2-Settings; a Content-Length, which
-    /// is not needed, that is not `body_len`; a Connection other than close and keep-alive; a second Host.
-    /// They are sent again after a redirect to the same origin (scheme, host and port). To another one
-    /// Host, Authorization, Cookie, Cookie2 and Proxy-Authorization are not, nor is what the URL has of a
-    /// name and a password; all others are
+    /// header fields, sent in this order; at most 1000; a name may occur more than once. Refused:
+    /// Transfer-Encoding, TE, Trailer, Upgrade, Expect, Keep-Alive, Proxy-Connection and
+    /// HTTP2-Settings; a Content-Length (which is not needed) other than `body_len`; a Connection
+    /// other than close and keep-alive; a second Host. After a redirect to the same origin (scheme,
+    /// host and port) all are sent again. After a redirect to another origin Host, Authorization,
+    /// Cookie, Cookie2 and Proxy-Authorization are not sent, and neither are a user name and
+    /// password in the URL
     pub headers: *const NartHttpHeader,
-    /// how many headers there are
+    /// number of entries in `headers`
     pub n_headers: usize,
-    /// the request's body
+    /// the body; copied
     pub body: *const c_void,
-    /// its bytes
+    /// its length in bytes
     pub body_len: usize,
-    /// for all of it, from now to the last byte; 0: 30 seconds; NART_NEVER: none
+    /// limit for the whole exchange, from submission to the last byte; 0: 30 seconds; NART_NEVER:
+    /// none
     pub timeout_ns: i64,
-    /// of the answer, in bytes; 0: 1 MiB
+    /// limit for the response body in bytes; 0: 1 MiB
     pub max_body: usize,
     #[doc(hidden)]
     pub reserved: [u64; 4],
@@ -55,37 +59,46 @@ pub struct NartHttpOpts {
 
 const _: () = assert!(offset_of!(NartHttpOpts, reserved) == 72);
 
-/// Sends an HTTP request. The operation answers 0 with the status (200, 404, ...) as its value, and
-/// nart_tokio_op_message() is the body; or one of
-///   NART_EHTTP_URL not a URL, a control character in it, or not of http or https; NART_EHTTP_CONNECT
-///   the server cannot be reached; NART_EHTTP_TLS; NART_EHTTP_TIMEOUT; NART_EHTTP_BODY_LIMIT the body
-///   is larger than `max_body`; NART_EHTTP_BODY it broke off, or its chunks are malformed;
-///   NART_EHTTP_REDIRECT more than 10, or to where it is not allowed (another scheme, from https to
-///   http, not a URL, two Locations); NART_EHTTP_OTHER no answer, or one that is not of HTTP/1.0 or
-///   HTTP/1.1: a malformed or endless head, contradictory lengths, a transfer coding other than
-///   chunked, a change of protocol;
-///   -EINVAL an invalid method or header, a header that the caller may not set (see `headers`), the
-///   methods CONNECT, and TRACE with a body;
-/// with the reason as the message. Interim answers (100 to 199) are skipped, trailers dropped, content
-/// codings (gzip) left to the caller. A server may answer before it has read the whole body; one that
-/// then resets the connection is NART_EHTTP_OTHER, for the reset may outrun its answer. Connections are
-/// kept and used again; one that the server closes at that moment is NART_EHTTP_OTHER, for requests are
-/// not repeated unasked. Certificates are checked against the platform's (SSL_CERT_FILE and SSL_CERT_DIR
-/// say otherwise). Proxies are not used.
+/// Sends an HTTP request. The operation ends with 0, the status (200, 404, ...) as its value and
+/// the response body as nart_tokio_op_message(). Or it ends with one of these errors, and the cause
+/// as the message:
+///   NART_EHTTP_URL not a URL, a control character in it, or a scheme other than http and https;
+///   NART_EHTTP_CONNECT the server cannot be reached;
+///   NART_EHTTP_TLS the TLS handshake failed;
+///   NART_EHTTP_TIMEOUT `timeout_ns` has passed;
+///   NART_EHTTP_BODY_LIMIT the body is larger than `max_body`;
+///   NART_EHTTP_BODY the body is incomplete, or its chunks are malformed;
+///   NART_EHTTP_REDIRECT more than 10 redirects, or one that is not allowed (another scheme, from
+///   https to http, not a URL, two Locations);
+///   NART_EHTTP_OTHER no response, or one that is not valid HTTP/1.0 or HTTP/1.1: a malformed or
+///   endless head, contradictory lengths, a transfer coding other than chunked, a protocol switch;
+///   -EINVAL an invalid method or header, a header that is refused (see `headers`), the method
+///   CONNECT, or TRACE with a body;
+///   -EAGAIN no thread could be started to look up the name, or to read the certificates.
 ///
-/// Redirects are answers of status 301, 302, 303, 307 and 308 with a Location. 303, and for POST 301 and
-/// 302 as well, are followed by GET without the body (HEAD stays HEAD), the others by the same request.
+/// Interim responses (100 to 199) are skipped, trailers are dropped, content codings (gzip) are not
+/// decoded. A server may respond before it has read the whole body; if it then resets the
+/// connection, the operation may end with NART_EHTTP_OTHER, because the reset can overtake the
+/// response. Connections are kept alive and reused. Requests are never retried: if the server
+/// closes a reused connection at that moment, the operation ends with NART_EHTTP_OTHER.
+/// Certificates are verified against those of the platform (or of SSL_CERT_FILE and SSL_CERT_DIR).
+/// Proxies are not used.
 ///
-/// Names are looked up by getaddrinfo() on threads of the bridge that do nothing else, at most 8 at once,
-/// and once for all requests that ask for the same name meanwhile. More names wait: a request whose name
-/// was not looked up in time is NART_EHTTP_TIMEOUT, one for which there is no thread -EAGAIN. A look-up
-/// cannot be stopped: it goes on without its request, and a shutdown reports it.
+/// Redirects are responses of status 301, 302, 303, 307 and 308 with a Location. 303 is followed by
+/// GET without the body (HEAD stays HEAD), and so are 301 and 302 after POST; otherwise the request
+/// is repeated unchanged.
 ///
-/// @return 0 and `*op`; -EINVAL no URL, or numbers out of range; -EAGAIN too many requests wait to
-///   be sent; NART_ESHUTDOWN; -ENOMEM; NART_EABI; NART_EFORK.
+/// Names are looked up by getaddrinfo() on threads of the bridge that do nothing else, at most 8 at
+/// the same time. Concurrent requests for one name share one look-up; further names are queued. If
+/// a name is not looked up in time, the request ends with NART_EHTTP_TIMEOUT. A look-up cannot be
+/// stopped: it continues without its request, and a shutdown reports it.
+///
+/// @return 0 and `*op`; -EINVAL no `rt`, `op` or URL, or a number out of range; -EAGAIN too many
+///   requests are queued; NART_ESHUTDOWN; -ENOMEM; NART_EABI the options are of another version;
+///   NART_EFORK.
 /// **Ownership**: everything is copied before this returns.
-/// **Thread**: any. **Cost**: a copy, without an allocation when the request is shorter than some 200
-/// bytes; a system call when tokio's threads sleep.
+/// **Thread**: any. **Cost**: a copy, without an allocation if the request is shorter than about
+/// 200 bytes; a system call when tokio's threads sleep.
 ///
 /// # Safety
 /// `rt` is NULL or live; `opts` is NULL or valid, and so is all that it points at; `op` is NULL, or

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The C interface of local.rs.
+//! Rust futures that C tasks poll themselves. The C interface of local.rs.
+//!
+//! Ownership: [`NartTokioLocal`] is the caller's memory and holds a box of [`Local`], which
+//! [`nart_tokio_local_close`] frees. A message is borrowed from it until then.
 
 use std::ffi::{c_char, c_void};
 
@@ -8,8 +11,8 @@ use crate::local::Local;
 use crate::panic::guard;
 use crate::sys::{Cx, Poll, Res, ESTALE, EWRONGTHREAD};
 
-/// A Rust future that the awaiting C task polls itself, with tokio's context around each poll. Made
-/// by Rust code (`Bridge::local`). Zeroed = empty; must be closed on the thread that made it.
+/// A Rust future that the awaiting C task polls itself, inside tokio's context. Made by Rust code
+/// (`Bridge::local`). A zeroed one is empty. Must be closed on the thread that made it.
 #[repr(C)]
 pub struct NartTokioLocal {
     #[doc(hidden)]
@@ -27,15 +30,15 @@ impl NartTokioLocal {
     /// # Safety
     /// `local` is NULL or live, and not used otherwise meanwhile.
     unsafe fn get<'a>(local: *const NartTokioLocal) -> Option<&'a mut Local> {
-        // SAFETY: what is not NULL comes from of(), and is cleared by close.
+        // SAFETY: a pointer that is not NULL is from of(), and close clears it.
         unsafe { local.as_ref()?.local.cast::<Local>().as_mut() }
     }
 }
 
-/// Awaits a local future by polling it here. `value` may be NULL.
+/// Awaits a local future by polling it on the calling thread. `value` may be NULL.
 /// @return as nart_tokio_op_await(); NART_EWRONGTHREAD.
-/// **Thread**: the one that made it, inside a poll. **Cost**: entering tokio's context, about 100 ns,
-/// and the future's poll.
+/// **Thread**: the one that made it, inside a poll. **Cost**: about 100 ns to enter tokio's
+/// context, and the future's poll.
 ///
 /// # Safety
 /// `cx` is the running poll's; `local` is NULL or live; `value` is NULL or writable.
@@ -64,7 +67,9 @@ pub unsafe extern "C" fn nart_tokio_local_await(
     })
 }
 
-/// The bytes that came with its answer; as nart_tokio_op_message().
+/// The bytes of its result, as nart_tokio_op_message().
+/// **Ownership**: the local future's, until it is closed.
+/// **Thread**: the one that made it.
 ///
 /// # Safety
 /// `local` is NULL or live; `len` is NULL or writable.
@@ -77,9 +82,9 @@ pub unsafe extern "C" fn nart_tokio_local_message(
     unsafe { message(NartTokioLocal::get(local).and_then(|l| l.outcome()), len) }
 }
 
-/// Drops a local future, inside tokio's context, and empties `*local`. Empty and NULL are fine. A
-/// panic of its drop is swallowed.
-/// @return 0; NART_EWRONGTHREAD nothing was done. In a forked child it is leaked.
+/// Drops a local future inside tokio's context, and empties `*local`. Empty and NULL are allowed. A
+/// panic in its drop is ignored. In a forked child it is leaked on purpose.
+/// @return 0; NART_EWRONGTHREAD nothing was done.
 /// **Thread**: the one that made it.
 ///
 /// # Safety

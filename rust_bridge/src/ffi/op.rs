@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The C interface of op.rs and on_done.rs.
+//! Operations: awaiting, cancelling and closing them. The C interface of op.rs and on_done.rs.
+//!
+//! Ownership: [`NartTokioOp`] is the caller's memory and holds a [`Handle`], which
+//! [`nart_tokio_op_detach`], [`nart_tokio_op_close`] and [`nart_tokio_op_on_done`] take out. A
+//! message is borrowed from the operation until then.
 
 use std::ffi::{c_char, c_void};
 
@@ -9,11 +13,11 @@ use crate::op::{Handle, Op, Status};
 use crate::panic::guard;
 use crate::sys::{errno, Cx, NartWaker, Poll, Res, Rt, EFORK, ESTALE, PENDING};
 
-/// An operation: work that goes on elsewhere, and its answer. Zeroed = empty. It lives in the frame
-/// of the task that awaits it, may be moved by assignment while nobody waits, and must be closed.
-/// Everything behind it is the bridge's, so a frame can be dropped at any time.
+/// An operation: work that runs elsewhere, and its result. A zeroed one is empty. It lives in the
+/// frame of the task that awaits it. It may be moved by assignment while no task awaits it, and
+/// must be closed. It points to memory of the bridge only, so the frame may be dropped at any time.
 ///
-/// **Thread** of all nart_tokio_op functions: any, but one at a time for one operation; as a rule
+/// **Thread** of all nart_tokio_op functions: any, but one at a time for each operation; usually
 /// the loop's.
 #[repr(C)]
 pub struct NartTokioOp {
@@ -32,12 +36,12 @@ impl NartTokioOp {
     /// # Safety
     /// `op` is NULL or live.
     unsafe fn handle(op: *const NartTokioOp) -> Option<Handle> {
-        // SAFETY: what is not NULL comes from of(), and is cleared by close.
+        // SAFETY: a pointer that is not NULL is from of(), and close clears it.
         unsafe { Handle::from_raw(op.as_ref()?.op.cast::<Op>()) }
     }
 }
 
-/// What all submissions have in common.
+/// The body of all functions that submit an operation.
 ///
 /// # Safety
 /// `rt` is NULL or live; `op` is NULL or writable.
@@ -59,14 +63,14 @@ pub(crate) unsafe fn submit(
     })
 }
 
-/// Awaits an operation. `value` may be NULL.
+/// Awaits an operation. `value` may be NULL. The result stays available until close.
 ///
 /// @return 0 and `*value`; NART_EABORTED it was cancelled; NART_EPANIC its Rust code panicked;
-///   NART_ESHUTDOWN the bridge was shut down before it ended; its own error: -errno or NART_EHTTP_*;
-///   NART_ESTALE an empty handle; NART_EFORK. -ECANCELED, -ETIMEDOUT: about the calling task; the
-///   operation goes on and can be awaited again. Once there, the answer stays until close.
-/// **Thread**: the loop's, inside a poll. **Cost**: one load when it is there; one read-modify-write
-/// when the task parks.
+///   NART_ESHUTDOWN the bridge was shut down before it ended; its own error: -errno or
+///   NART_EHTTP_*; NART_ESTALE the handle is empty; NART_EFORK; -ECANCELED, -ETIMEDOUT the calling
+///   task was cancelled or its deadline passed: the operation continues and can be awaited again.
+/// **Thread**: the loop's, inside a poll. **Cost**: one load if the operation has ended; one
+/// read-modify-write when the task parks.
 ///
 /// # Safety
 /// `cx` is the running poll's; `op` is NULL or live; `value` is NULL or writable.
@@ -96,9 +100,11 @@ pub unsafe extern "C" fn nart_tokio_op_await(
     })
 }
 
-/// The same with a waker of any kind, for authors of other runtimes. An operation keeps one waker,
-/// the last that was given; the one before it is woken, so that two that poll in turn both go on.
-/// @return as nart_tokio_op_await(), never about a task; NART_PENDING: `waker` will be woken.
+/// The same with any waker, for authors of other runtimes. An operation keeps the last waker only,
+/// and wakes the one that it replaces: so two tasks that poll it in turn both make progress.
+/// @return as nart_tokio_op_await(), but for -ECANCELED and -ETIMEDOUT of the calling task;
+///   NART_PENDING it has not ended: `waker` will be woken.
+/// **Cost**: as nart_tokio_op_await().
 ///
 /// # Safety
 /// `op` is NULL or live; `value` is NULL or writable.
@@ -120,7 +126,9 @@ pub unsafe extern "C" fn nart_tokio_op_poll(
     })
 }
 
-/// The answer if it is there, without waiting and without a waker. @return as nart_tokio_op_poll().
+/// Reads the result if the operation has ended. Never waits, and registers no waker.
+/// @return as nart_tokio_op_poll(); NART_PENDING it has not ended.
+/// **Cost**: one load.
 ///
 /// # Safety
 /// `op` is NULL or live; `value` is NULL or writable.
@@ -138,21 +146,22 @@ pub unsafe extern "C" fn nart_tokio_op_try(op: *const NartTokioOp, value: *mut i
     })
 }
 
-/// Is told of an operation's end; `op` is what nart_tokio_op_on_done() has taken over.
+/// Called when an operation ends. `op` is the one that nart_tokio_op_on_done() took over.
 pub type DoneFn = Option<unsafe extern "C-unwind" fn(op: *mut NartTokioOp, arg: *mut c_void)>;
 
 /// Calls `done(op, arg)` on the loop's thread when the operation has ended, for code that is not
-/// written as tasks. Called exactly once, by a later turn of the loop and never inside this function.
-/// There, nart_tokio_op_try() and nart_tokio_op_message() say what has become of it; after `done` it is
-/// closed. When the runtime is freed first, `done` is called by nart_rt_free() with an operation that
-/// still runs (NART_PENDING), and which is cancelled then.
+/// written as tasks. `done` is called exactly once, in a later tick of the loop, never inside this
+/// function. It reads the result with nart_tokio_op_try() and nart_tokio_op_message(); the
+/// operation is closed after it returns. If the runtime is freed first, nart_rt_free() calls `done`
+/// with an operation that is still running (NART_PENDING), and cancels it afterwards.
 ///
-/// @return 0, and `*op` is empty; -EINVAL no `rt`, `op` or `done`; NART_ESTALE an empty operation;
-///   NART_ESLOTS, -ENOMEM no slot for a task; NART_ESHUTDOWN `rt` is being freed; NART_EWRONGTHREAD;
-///   NART_EFORK.
-/// **Ownership**: on 0 the operation is the loop's, otherwise it stays the caller's. `done` may begin
-/// other operations, and free the bridge.
-/// **Thread**: the loop's. **Cost**: a task in a slot of 64 bytes, which keeps nart_rt_run() going.
+/// @return 0, and `*op` is empty; -EINVAL no `rt`, `op` or `done`; NART_ESTALE the operation is
+///   empty; NART_ESLOTS, -ENOMEM no slot for a task; NART_ESHUTDOWN `rt` is being freed;
+///   NART_EWRONGTHREAD; NART_EFORK.
+/// **Ownership**: the loop takes over the operation if this returns 0, otherwise it remains the
+/// caller's. `done` may start other operations, and may free the bridge.
+/// **Thread**: the loop's. **Cost**: a task in a slot of 64 bytes, which keeps nart_rt_run()
+/// running.
 ///
 /// # Safety
 /// `rt` is NULL or live; `op` is NULL or live; `done` may be called with `arg`.
@@ -180,8 +189,10 @@ pub unsafe extern "C" fn nart_tokio_op_on_done(
     })
 }
 
-/// How an operation stands: running, or the one way in which it has ended. Tells a job's own
-/// -ETIMEDOUT, say, from the task's. An empty handle runs.
+/// The status of an operation: running, or the way in which it ended. It distinguishes, for
+/// example, an operation's own -ETIMEDOUT from the awaiting task's. The status of an empty handle
+/// is "running".
+/// **Cost**: one load.
 ///
 /// # Safety
 /// `op` is NULL or live.
@@ -198,9 +209,11 @@ pub unsafe extern "C" fn nart_tokio_op_status(op: *const NartTokioOp) -> Status 
     status
 }
 
-/// The bytes that came with the answer: a body, or the text of an error or a panic. Never NULL, and
-/// a NUL stands behind them; before the answer they are empty. `len` may be NULL.
+/// The bytes of the result: a response body, or the text of an error or a panic. Never NULL, and
+/// terminated by a NUL that `*len` does not count. Empty while the operation runs. `len` may be
+/// NULL.
 /// **Ownership**: the operation's, until it is closed.
+/// **Cost**: one load.
 ///
 /// # Safety
 /// `op` is NULL or live; `len` is NULL or writable.
@@ -216,10 +229,11 @@ pub unsafe extern "C" fn nart_tokio_op_message(
     }
 }
 
-/// Asks an operation to end, and returns at once. A future is dropped by its tokio thread, a queued
-/// blocking function is taken out here, a running one sees its stop flag, a C task is cancelled. The
-/// operation then answers NART_EABORTED, unless it ended by itself first. Again, late, or on an
-/// empty handle: nothing.
+/// Cancels an operation, and returns at once. A tokio thread drops a future and cancels a C task; a
+/// queued blocking function is removed here, a running one sees its stop flag. The operation then
+/// ends with NART_EABORTED, unless it ended by itself before. Does nothing if the operation was
+/// cancelled before, has ended, or is empty.
+/// **Cost**: may lock a mutex; a system call to wake a tokio thread.
 ///
 /// # Safety
 /// `op` is NULL or live.
@@ -232,14 +246,15 @@ pub unsafe extern "C" fn nart_tokio_op_cancel(op: *mut NartTokioOp) {
     });
 }
 
-/// Gives an operation up: the work goes on, its answer is not wanted. Empties `*op`.
+/// Detaches an operation: its work continues, its result is discarded. Empties `*op`.
+/// **Cost**: one read-modify-write.
 ///
 /// # Safety
 /// `op` is NULL or live.
 #[no_mangle]
 pub unsafe extern "C" fn nart_tokio_op_detach(op: *mut NartTokioOp) {
     guard(|| {
-        // SAFETY: the caller's promises; the handle is cleared before it is used up.
+        // SAFETY: the caller's promises; the handle is cleared before detach() consumes it.
         unsafe {
             let Some(handle) = NartTokioOp::handle(op) else {
                 return;
@@ -250,8 +265,9 @@ pub unsafe extern "C" fn nart_tokio_op_detach(op: *mut NartTokioOp) {
     });
 }
 
-/// Closes an operation: one that is pending is cancelled and detached, one that has ended is freed.
-/// Empties `*op`; empty and NULL are fine. Never blocks.
+/// Closes an operation: cancels and detaches it if it is still running, frees it if it has ended.
+/// Empties `*op`. Empty and NULL are allowed. Never blocks.
+/// **Cost**: as nart_tokio_op_cancel().
 ///
 /// # Safety
 /// `op` is NULL or live.

@@ -1,23 +1,27 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The C interface of ctask.rs.
+//! C tasks on tokio. The C interface of ctask.rs.
+//!
+//! Ownership: a task takes over what its initial frame refers to; the frame itself is copied.
 
 use std::ffi::c_void;
 
 use super::{submit, NartTokio, NartTokioOp};
 use crate::sys::{Res, TaskType};
 
-/// Runs a task of this type on tokio's threads: one poll at a time, by one thread after another. The
-/// type must carry NART_TASK_SEND. Its result is the operation's answer, its frame is dropped before
-/// that. Sleeps, deadlines, tokio operations, ends of channels between threads and of oneshots work there
-/// as on a loop (a tokio timer is exact to a millisecond; a receiver is bound to no runtime before). What
-/// needs a loop (sockets, local channels, joins, spawning, all of nart/sync.h and the like) answers
-/// NART_EDRIVER.
+/// Runs a task of this type on tokio's threads. At most one thread polls it at a time, but
+/// successive polls may run on different threads, so its type must have NART_TASK_SEND. The task's
+/// result is the operation's; its frame is dropped before the operation ends. Sleeps, deadlines,
+/// tokio operations, cross-thread channels and oneshots work as on a loop (a tokio timer has a
+/// resolution of one millisecond; a receiver must not be bound to a runtime before). Operations
+/// that need a loop (sockets, local channels, joins, spawning, all of nart/sync.h and similar)
+/// return NART_EDRIVER.
 ///
 /// @param init copied into the frame; NULL: zeros.
-/// @return 0 and `*op`; -EINVAL a type that is none; NART_EABI; NART_EDRIVER without NART_TASK_SEND;
-///   -ENOMEM, -E2BIG the frame; NART_ESHUTDOWN; NART_EFORK.
-/// **Ownership**: what `*init` refers to passes to the task when this answers 0.
-/// **Thread**: any. **Cost**: two allocations, and a system call when tokio's threads sleep.
+/// @return 0 and `*op`; -EINVAL no `rt` or `op`, or not a task type; NART_EABI the type is of
+///   another version; NART_EDRIVER the type lacks NART_TASK_SEND; -ENOMEM; -E2BIG the frame is too
+///   large; NART_ESHUTDOWN; NART_EFORK.
+/// **Ownership**: the task takes over what `*init` refers to if this returns 0.
+/// **Thread**: any. **Cost**: two allocations; a system call when tokio's threads sleep.
 ///
 /// # Safety
 /// `rt` is NULL or live; `type` is NULL or a valid type; `init` is NULL or a frame of it; `op` is
