@@ -1,32 +1,34 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Blocking functions of C: a bounded queue in front of tokio's blocking pool.
 //!
-//! A job goes through two queues, each behind a mutex of its own: submitters append to the inbox;
-//! drainers, closures in tokio's pool, take from the line and, when that is empty, exchange it for
-//! the inbox. So a loop that submits meets a drainer once per exchange and not once per job.
+//! A job passes through two queues, each with a mutex of its own. Submitters append to the inbox.
+//! Drainers, closures in tokio's pool, take jobs from the batch; when it is empty, they swap it
+//! with the inbox. So a submitting loop and a drainer contend once per swap, not once per job.
 //!
-//! 1. submit puts a job into the inbox, or refuses it: -EAGAIN when `cap` jobs are queued. It calls
-//!    for help, at most once until the help has come: an idle drainer is woken or, if none idles and
-//!    there are fewer than `max`, one is started. The loop pays no more than that. Without a thread
-//!    for the first drainer the job is refused, -EAGAIN; a drainer that has not come after LINGER is
-//!    started again by who calls next.
-//! 2. Help that has come takes a job, and calls for more help while jobs are left. So every queued
-//!    job has a drainer on its way as long as one idles or may be started.
-//! 3. A drainer runs jobs until both queues are empty. That, and that it idles from now on, is
-//!    decided under both locks: no job is left behind. It lingers for LINGER, so that jobs that
-//!    come one at a time do not start a thread each.
-//! 4. cancel takes a queued job out, which ends it at once; a running one sees its stop flag.
-//! 5. close ends what is queued and raises the flags of what runs; abandon, at the deadline of a
-//!    shutdown, answers for the jobs that still run, whose own answers then go nowhere.
+//! 1. submit appends a job to the inbox, or refuses it with -EAGAIN if `cap` jobs are queued. It
+//!    requests a drainer, unless one was requested that has not arrived yet: it wakes an idle
+//!    drainer or, if none is idle and fewer than `max` exist, starts one. The loop does no more
+//!    than that. If no thread can be started for the first drainer, the job is refused with
+//!    -EAGAIN. A started drainer that has not arrived after LINGER is started again by the next
+//!    request.
+//! 2. A requested drainer that arrives takes a job, and requests another drainer while jobs remain.
+//!    So each queued job has a drainer on its way as long as one is idle or may be started.
+//! 3. A drainer runs jobs until both queues are empty. It checks that, and becomes idle, under both
+//!    locks: so no job is left behind. An idle drainer waits for LINGER before it ends, so that
+//!    jobs at short intervals do not start a thread each.
+//! 4. cancel removes a queued job and ends it at once; a running one sees its stop flag.
+//! 5. close ends queued jobs and sets the stop flags of running ones. abandon, at the deadline of a
+//!    shutdown, ends the operations of jobs that are still running; their own results are
+//!    discarded.
 //!
-//! Bounds: `cap` queued and `max` running jobs, whose memory is made in advance; so submitting to a
-//! drainer that lives allocates nothing. While a drainer is waited for, tokio gets one closure more
-//! per LINGER. Every accepted job's `drop_arg` runs exactly once, before its answer is published: on
-//! the drainer, or on the thread that cancels or closes.
+//! Bounds: `cap` queued and `max` running jobs, in preallocated memory. So a submission allocates
+//! nothing if a drainer exists. While a drainer is requested, tokio gets one more closure per
+//! LINGER. The `drop_arg` of each accepted job runs exactly once, before its answer is published:
+//! on the drainer, or on the thread that cancels or closes.
 //!
-//! The line's lock is taken before the inbox's. Both are held for a few lines, never while C code
-//! runs. Not handled: a job that never returns keeps its thread; when the system had no second one,
-//! what is queued waits for the next call.
+//! Lock order: batch, inbox. Both are held briefly, and never while C code runs. Not handled: a job
+//! that never returns keeps its thread. If no second thread could be started, queued jobs wait
+//! until the next request for a drainer.
 
 use std::collections::VecDeque;
 use std::ffi::{c_char, c_void, CStr};
@@ -41,8 +43,8 @@ use crate::sys::{errno, Res, ESHUTDOWN};
 use crate::threads::with_signals_blocked;
 use crate::tracker::Apart;
 
-/// How long a drainer waits for more, and then tokio's thread for another closure. In unit tests about
-/// as long as it takes to submit, so that drainers leave at every moment.
+/// How long an idle drainer waits for a job, and then its thread for another closure. In unit tests
+/// about the time of a submission, so that drainers end at any point of it.
 pub const LINGER: Duration = Duration::from_micros(if cfg!(test) { 50 } else { 1_000_000 });
 
 /// The stop flag of a blocking function; see nart_tokio_stopped(). Valid while the function runs.
@@ -50,7 +52,7 @@ pub struct Stop(AtomicBool);
 
 impl Stop {
     pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed) // a flag that guards no data
+        self.0.load(Ordering::Relaxed) // the flag guards no data
     }
 }
 
@@ -64,6 +66,7 @@ pub type DropFn = Option<unsafe extern "C-unwind" fn(arg: *mut c_void)>;
 /// A name in a report: the first 31 bytes, and a NUL.
 pub type Name = [c_char; 32];
 
+/// The first 31 bytes of a name.
 pub fn short_name(name: &[u8]) -> Name {
     let mut short: Name = [0; 32];
     for (to, from) in short.iter_mut().zip(&name[..name.len().min(31)]) {
@@ -72,7 +75,7 @@ pub fn short_name(name: &[u8]) -> Name {
     short
 }
 
-/// What C has handed over.
+/// A function of C with its argument.
 pub struct Work {
     run: unsafe extern "C-unwind" fn(arg: *mut c_void, stop: *const Stop) -> Res,
     arg: *mut c_void,
@@ -80,11 +83,11 @@ pub struct Work {
     name: Name,
 }
 
-// SAFETY: C promises that the argument may be used on the pool's threads.
+// SAFETY: C promises that the pool's threads may use the argument.
 unsafe impl Send for Work {}
 
 impl Work {
-    /// None without a function.
+    /// None if `run` is NULL.
     ///
     /// # Safety
     /// `name` is NULL or a C string. The functions may be called with `arg` on other threads.
@@ -97,7 +100,7 @@ impl Work {
         let bytes = if name.is_null() {
             b""
         } else {
-            // SAFETY: a C string, as the caller promises.
+            // SAFETY: the caller's promise.
             unsafe { CStr::from_ptr(name) }.to_bytes()
         };
         Some(Work {
@@ -109,58 +112,59 @@ impl Work {
     }
 
     fn run(&self, stop: &Stop) -> Outcome {
-        // SAFETY: C promised, when it handed them over, that they fit.
+        // SAFETY: the caller of new() promised that they fit.
         match catch(|| unsafe { (self.run)(self.arg, stop) }) {
             Ok(res) => Outcome::of_res(res),
             Err(text) => Outcome::panicked(text),
         }
     }
 
-    /// Instead of Drop: a refused job is dropped without this.
+    /// Calls `drop_arg`. Not a Drop: the argument of a refused job remains the caller's.
     fn release(self) {
         if let Some(drop_arg) = self.drop_arg {
-            // SAFETY: as in run(); once per accepted job, because it takes the job.
+            // SAFETY: as in run(). Called once per accepted job: it consumes the job.
             let _ = catch(|| unsafe { drop_arg(self.arg) });
         }
     }
 }
 
-/// Names a job: one more than the job before.
+/// The number of a job; ascending.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct JobId(u64);
 
 struct Job {
     id: JobId,
-    /// None: cancelled, and on the queue until its turn comes.
+    /// None: cancelled; the entry stays in the queue.
     work: Option<(Work, Promise)>,
 }
 
-/// Takes a queued job's work out, if it is here: the ids on a queue ascend.
+/// Takes the work of a job out of a queue, whose ids ascend. None if the job is not in it.
 fn take_out(jobs: &mut VecDeque<Job>, id: JobId) -> Option<(Work, Promise)> {
     let i = jobs.binary_search_by_key(&id, |job| job.id).ok()?;
     jobs[i].work.take()
 }
 
-/// Where submitters and idle drainers meet.
+/// The queue of submitters, and the state of drainers.
 struct Inbox {
     jobs: VecDeque<Job>,
     next: JobId,
-    /// Jobs that may still be queued, as far as the line has told.
-    room: u32,
-    /// Closures in tokio's pool: those that have a seat, and the one that is starting.
+    /// Jobs that may still be queued; without `Batch::freed`.
+    free: u32,
+    /// Closures in tokio's pool: those with a seat, and the one that is starting.
     drainers: u32,
-    /// Of those, the ones that sleep and are not called for.
+    /// Of those, the ones that sleep and were not woken for a job.
     idle: u32,
-    /// One sleeper has been called for, and has not come to the line yet; and `called`: has not
-    /// woken yet.
+    /// An idle drainer was woken and has not looked at the batch yet.
     searching: bool,
+    /// The same, and it has not returned from its wait yet.
     called: bool,
-    /// One drainer has been started, when, and has not come to the line yet. It may have to wait for
-    /// a thread of tokio, so sleepers are called for nevertheless.
+    /// A drainer was started at this time and has not looked at the batch yet. It may have to wait
+    /// for a thread of tokio, so idle drainers are woken nevertheless.
     starting: Option<Instant>,
     closed: bool,
 }
 
+/// What to do to get a drainer for queued jobs.
 enum Help {
     Enough,
     Wake,
@@ -168,7 +172,7 @@ enum Help {
 }
 
 impl Inbox {
-    /// What a thread that knows of a queued job has to do when it has let go of the lock.
+    /// Requests a drainer. The caller does what this returns after unlocking.
     fn call(&mut self, max: u32) -> Help {
         if self.searching {
             Help::Enough
@@ -177,7 +181,7 @@ impl Inbox {
             self.searching = true;
             self.called = true;
             Help::Wake
-        } else if self.is_to_start(max) {
+        } else if self.must_start(max) {
             self.starting = Some(Instant::now());
             Help::Start
         } else {
@@ -185,31 +189,31 @@ impl Inbox {
         }
     }
 
-    /// Also again, from time to time, while a drainer does not come: tokio asks the system for a
-    /// thread only when it is given a closure.
-    fn is_to_start(&mut self, max: u32) -> bool {
+    /// Whether to start a drainer. True again every LINGER while a started one does not arrive:
+    /// tokio tries to start a thread only when it gets a closure.
+    fn must_start(&mut self, max: u32) -> bool {
         if let Some(begun) = self.starting {
             return begun.elapsed() > LINGER;
         }
-        let room = self.drainers < max;
-        self.drainers += u32::from(room);
-        room
+        let start = self.drainers < max;
+        self.drainers += u32::from(start);
+        start
     }
 
     fn push(&mut self, work: Work, promise: Promise) -> JobId {
         if self.jobs.len() == self.jobs.capacity() {
-            self.jobs.retain(|job| job.work.is_some()); // rare: see Jobs::new()
+            self.jobs.retain(|job| job.work.is_some()); // rarely: see Jobs::new()
         }
         let id = self.next;
         self.next.0 += 1;
-        self.room -= 1;
+        self.free -= 1;
         let work = Some((work, promise));
         self.jobs.push_back(Job { id, work });
         id
     }
 }
 
-/// What a drainer runs.
+/// A running job.
 struct Running {
     id: JobId,
     name: Name,
@@ -217,42 +221,45 @@ struct Running {
     promise: Option<Promise>,
 }
 
+/// A drainer's slot.
 #[derive(Default)]
 struct Seat {
     taken: bool,
     job: Option<Running>,
 }
 
-/// Where drainers meet.
-struct Line {
+/// The queue of drainers.
+struct Batch {
     jobs: VecDeque<Job>,
-    /// Places on the queue that have become free and that the inbox has not been told of.
+    /// Jobs that left the queue and are not counted in `Inbox::free` yet.
     freed: u32,
-    /// One per drainer.
+    /// `max` slots.
     seats: Vec<Seat>,
 }
 
-/// How a drainer has come to the line.
+/// Why a drainer looks for a job.
 #[derive(Clone, Copy, PartialEq)]
-enum Came {
+enum Arrival {
     Started,
     Called,
-    Back,
+    /// It has run one.
+    Again,
 }
 
+/// The blocking pool of a bridge.
 pub struct Jobs {
-    line: Apart<Mutex<Line>>,
+    batch: Apart<Mutex<Batch>>,
     inbox: Apart<Mutex<Inbox>>,
     work: Condvar,
-    /// One per seat, where a job reads its own without the lock.
+    /// The stop flags, one per seat: outside of the lock, because jobs read them.
     stops: Box<[Stop]>,
     max: u32,
 }
 
 impl Jobs {
-    /// None when there is no memory.
+    /// None if there is no memory.
     pub fn new(max: u32, cap: u32) -> Option<Jobs> {
-        // Room for cancelled jobs, too: they are thrown out once in so many jobs.
+        // Space for cancelled jobs, too: they are removed once per so many jobs.
         let n = cap as usize + cap as usize / 4 + 4;
         let mut queues = [VecDeque::new(), VecDeque::new()];
         for jobs in &mut queues {
@@ -260,7 +267,7 @@ impl Jobs {
             jobs.resize_with(n, || Job {
                 id: JobId(0),
                 work: None,
-            }); // touches the memory, which submitters then do not have to
+            }); // writes to the memory, so that submitters get no page faults
             jobs.clear();
         }
         let [first, second] = queues;
@@ -273,7 +280,7 @@ impl Jobs {
             stops.push(Stop(AtomicBool::new(false)));
         }
         Some(Jobs {
-            line: Apart(Mutex::new(Line {
+            batch: Apart(Mutex::new(Batch {
                 jobs: first,
                 freed: 0,
                 seats,
@@ -281,7 +288,7 @@ impl Jobs {
             inbox: Apart(Mutex::new(Inbox {
                 jobs: second,
                 next: JobId(1),
-                room: cap,
+                free: cap,
                 drainers: 0,
                 idle: 0,
                 searching: false,
@@ -295,17 +302,17 @@ impl Jobs {
         })
     }
 
-    /// On an error the work is still the caller's.
+    /// Queues a job. On an error the argument remains the caller's.
     pub fn submit(shared: &Arc<Shared>, work: Work) -> Result<Handle, Res> {
         let jobs = &shared.jobs;
-        let mut inbox = jobs.inbox_with_room()?;
+        let mut inbox = jobs.inbox_with_space()?;
         if inbox.drainers == 0 {
             let help = inbox.call(jobs.max);
             drop(inbox);
             Jobs::send(shared, help);
-            inbox = jobs.inbox_with_room()?;
+            inbox = jobs.inbox_with_space()?;
             if inbox.drainers == 0 {
-                return Err(errno(libc::EAGAIN)); // no thread to be had
+                return Err(errno(libc::EAGAIN)); // no thread could be started
             }
         }
         let (handle, promise) = op::begin(shared)?;
@@ -317,25 +324,25 @@ impl Jobs {
         Ok(handle)
     }
 
-    /// Or why nothing may be put into it.
-    fn inbox_with_room(&self) -> Result<MutexGuard<'_, Inbox>, Res> {
+    /// The inbox, with space for a job. Errors: NART_ESHUTDOWN; -EAGAIN it is full.
+    fn inbox_with_space(&self) -> Result<MutexGuard<'_, Inbox>, Res> {
         let mut inbox = lock(&self.inbox.0);
-        if inbox.room == 0 {
+        if inbox.free == 0 {
             drop(inbox);
-            let mut line = lock(&self.line.0);
+            let mut batch = lock(&self.batch.0);
             inbox = lock(&self.inbox.0);
-            inbox.room += std::mem::take(&mut line.freed);
+            inbox.free += std::mem::take(&mut batch.freed);
         }
         if inbox.closed {
             return Err(ESHUTDOWN);
         }
-        if inbox.room == 0 {
+        if inbox.free == 0 {
             return Err(errno(libc::EAGAIN));
         }
         Ok(inbox)
     }
 
-    /// Without a lock.
+    /// Carries out call(). Without a lock.
     fn send(shared: &Arc<Shared>, help: Help) {
         match help {
             Help::Enough => {}
@@ -344,60 +351,61 @@ impl Jobs {
         }
     }
 
+    /// Cancels a job, if it has not ended.
     pub fn cancel(&self, id: JobId) {
-        let mut line = lock(&self.line.0);
-        let mut unrun = take_out(&mut line.jobs, id);
+        let mut batch = lock(&self.batch.0);
+        let mut unrun = take_out(&mut batch.jobs, id);
         if unrun.is_some() {
-            line.freed += 1;
-        } else if let Some(seat) = line.seat_of(id) {
+            batch.freed += 1;
+        } else if let Some(seat) = batch.seat_of(id) {
             self.stops[seat].0.store(true, Ordering::Relaxed);
         } else {
             let mut inbox = lock(&self.inbox.0);
             unrun = take_out(&mut inbox.jobs, id);
-            inbox.room += u32::from(unrun.is_some());
+            inbox.free += u32::from(unrun.is_some());
         }
-        drop(line);
+        drop(batch);
         end_unrun(unrun);
     }
 
-    /// Ends what is queued, asks what runs to stop, sends the drainers home.
+    /// Ends queued jobs, sets the stop flags of running ones, and ends drainers.
     pub fn close(&self) {
-        let mut line = lock(&self.line.0);
+        let mut batch = lock(&self.batch.0);
         let mut inbox = lock(&self.inbox.0);
         inbox.closed = true;
         let queued = [
-            std::mem::take(&mut line.jobs),
+            std::mem::take(&mut batch.jobs),
             std::mem::take(&mut inbox.jobs),
         ];
         drop(inbox);
-        for (seat, stop) in line.seats.iter().zip(&self.stops) {
+        for (seat, stop) in batch.seats.iter().zip(&self.stops) {
             if seat.job.is_some() {
                 stop.0.store(true, Ordering::Relaxed);
             }
         }
-        drop(line);
+        drop(batch);
         self.work.notify_all();
         for job in queued.into_iter().flatten() {
             end_unrun(job.work);
         }
     }
 
-    /// Answers for the jobs that still run, and names them.
+    /// Ends the operations of jobs that are still running, and returns their names.
     pub fn abandon(&self) -> Vec<Name> {
         let mut names = Vec::new();
         let mut promises = Vec::new();
-        let mut line = lock(&self.line.0);
-        for running in line.seats.iter_mut().filter_map(|seat| seat.job.as_mut()) {
+        let mut batch = lock(&self.batch.0);
+        for running in batch.seats.iter_mut().filter_map(|seat| seat.job.as_mut()) {
             names.push(running.name);
             promises.extend(running.promise.take());
         }
-        drop(line);
+        drop(batch);
         drop(promises); // publishes, without the lock
         names
     }
 }
 
-/// A job that has not been started ends: with the cancel that was asked for, or the shutdown.
+/// Ends a job that has not started: cancelled or shut down.
 fn end_unrun(unrun: Option<(Work, Promise)>) {
     if let Some((work, promise)) = unrun {
         work.release();
@@ -410,32 +418,32 @@ fn start_drainer(shared: &Arc<Shared>) {
     let given = catch(|| {
         with_signals_blocked(|| drop(shared.handle.spawn_blocking(move || drainer.run())));
     });
-    // tokio panics when the system has no thread, and keeps the closure for a thread to come.
+    // tokio panics if it cannot start a thread, and keeps the closure for a later thread.
     if given.is_err() {
-        nobody_comes(shared);
+        start_failed(shared);
     }
 }
 
-/// A drainer that was started will not come; should it nevertheless, it is welcome. What waits for the
-/// last one would wait for ever.
-fn nobody_comes(shared: &Shared) {
+/// Corrects the counts after a drainer could not be started. (If it runs later, take_seat() counts
+/// it again.) Without any drainer, queued jobs would wait for ever, so they end.
+fn start_failed(shared: &Shared) {
     let jobs = &shared.jobs;
-    let line = lock(&jobs.line.0); // one may be sitting down
+    let batch = lock(&jobs.batch.0); // take_seat() holds it, too
     let mut inbox = lock(&jobs.inbox.0);
     inbox.drainers -= u32::from(inbox.starting.take().is_some());
-    drop(line);
+    drop(batch);
     while inbox.drainers == 0 {
         let Some(job) = inbox.jobs.pop_front() else {
             return;
         };
-        inbox.room += u32::from(job.work.is_some());
+        inbox.free += u32::from(job.work.is_some());
         drop(inbox);
         end_unrun(job.work);
         inbox = lock(&jobs.inbox.0);
     }
 }
 
-/// Holds the bridge until it runs.
+/// The closure in tokio's pool. Refers to the bridge until it runs.
 struct Drainer(Option<Arc<Shared>>);
 
 impl Drainer {
@@ -447,23 +455,23 @@ impl Drainer {
 }
 
 impl Drop for Drainer {
-    /// Thrown away by tokio before it ran.
+    /// tokio dropped it before it ran.
     fn drop(&mut self) {
         if let Some(shared) = self.0.take() {
-            nobody_comes(&shared);
+            start_failed(&shared);
         }
     }
 }
 
-/// The life of a drainer.
+/// The body of a drainer.
 fn drain(shared: &Arc<Shared>) {
     let jobs = &shared.jobs;
-    let mut line = lock(&jobs.line.0);
-    let Some(seat) = jobs.sit_down(&mut line) else {
+    let mut batch = lock(&jobs.batch.0);
+    let Some(seat) = jobs.take_seat(&mut batch) else {
         return;
     };
-    let (mut work, mut help) = jobs.next(&mut line, seat, Came::Started);
-    drop(line);
+    let (mut work, mut help) = jobs.next(&mut batch, seat, Arrival::Started);
+    drop(batch);
     loop {
         Jobs::send(shared, help);
         while let Some(running) = work {
@@ -472,17 +480,17 @@ fn drain(shared: &Arc<Shared>) {
         if !jobs.linger(seat) {
             return;
         }
-        (work, help) = jobs.next(&mut lock(&jobs.line.0), seat, Came::Called);
+        (work, help) = jobs.next(&mut lock(&jobs.batch.0), seat, Arrival::Called);
     }
 }
 
-impl Line {
+impl Batch {
     fn seat_of(&self, id: JobId) -> Option<usize> {
         let runs = |seat: &Seat| seat.job.as_ref().is_some_and(|job| job.id == id);
         self.seats.iter().position(runs)
     }
 
-    /// The next job of the line, which then runs.
+    /// Takes the next job, and marks it as running.
     fn start(&mut self, seat: usize, stop: &Stop) -> Option<Work> {
         while let Some(job) = self.jobs.pop_front() {
             if let Some((work, promise)) = job.work {
@@ -501,9 +509,9 @@ impl Line {
 }
 
 impl Jobs {
-    /// A drainer has come; next() counts it as started no longer. None: it had been given up, and
-    /// there are enough without it.
-    fn sit_down(&self, line: &mut Line) -> Option<usize> {
+    /// Gives a started drainer a seat. `starting` remains set until next(). None: start_failed()
+    /// has discounted the drainer, and there are `max` others.
+    fn take_seat(&self, batch: &mut Batch) -> Option<usize> {
         let mut inbox = lock(&self.inbox.0);
         if inbox.starting.is_none() {
             if inbox.drainers == self.max {
@@ -512,59 +520,60 @@ impl Jobs {
             inbox.drainers += 1;
             inbox.starting = Some(Instant::now());
         }
-        // There are as many seats as drainers may be.
-        let seat = line.seats.iter().position(|seat| !seat.taken)?;
-        line.seats[seat].taken = true;
+        // There are `max` seats, and at most `max` drainers.
+        let seat = batch.seats.iter().position(|seat| !seat.taken)?;
+        batch.seats[seat].taken = true;
         Some(seat)
     }
 
-    /// Work for a drainer, and what to do about the jobs behind it. Without work it idles from now on.
-    fn next(&self, line: &mut Line, seat: usize, came: Came) -> (Option<Work>, Help) {
+    /// A job for a drainer, and what to do for the jobs behind it. Without a job the drainer is
+    /// idle.
+    fn next(&self, batch: &mut Batch, seat: usize, arrival: Arrival) -> (Option<Work>, Help) {
         let stop = &self.stops[seat];
-        let mut work = line.start(seat, stop);
-        if work.is_some() && came == Came::Back {
-            return (work, Help::Enough); // the common case: one lock, and not the submitters'
+        let mut work = batch.start(seat, stop);
+        if work.is_some() && arrival == Arrival::Again {
+            return (work, Help::Enough); // the common case does not lock the inbox
         }
         let mut inbox = lock(&self.inbox.0);
-        match came {
-            Came::Started => inbox.starting = None,
-            Came::Called => inbox.searching = false,
-            Came::Back => {}
+        match arrival {
+            Arrival::Started => inbox.starting = None,
+            Arrival::Called => inbox.searching = false,
+            Arrival::Again => {}
         }
         if work.is_none() {
-            inbox.room += std::mem::take(&mut line.freed);
-            std::mem::swap(&mut line.jobs, &mut inbox.jobs);
-            work = line.start(seat, stop);
+            inbox.free += std::mem::take(&mut batch.freed);
+            std::mem::swap(&mut batch.jobs, &mut inbox.jobs);
+            work = batch.start(seat, stop);
         }
         if work.is_none() {
             inbox.idle += 1;
             return (None, Help::Enough);
         }
-        let more = !line.jobs.is_empty() || !inbox.jobs.is_empty();
-        if more && came != Came::Back {
+        let more = !batch.jobs.is_empty() || !inbox.jobs.is_empty();
+        if more && arrival != Arrival::Again {
             return (work, inbox.call(self.max));
         }
         (work, Help::Enough)
     }
 
-    /// Runs a job; answers with the next one.
+    /// Runs a job. Returns the next one.
     ///
-    /// One lock between two jobs. The answer of the first is published after it: whoever it wakes
-    /// may submit at once, and finds this drainer idle.
+    /// One lock between two jobs. The answer of the first job is published after that: a task that
+    /// it wakes may submit at once, and finds this drainer idle.
     fn run(&self, seat: usize, work: Work) -> Option<Work> {
         let outcome = work.run(&self.stops[seat]);
         work.release();
-        let mut line = lock(&self.line.0);
-        let ended = line.seats[seat].job.take();
-        let (next, _) = self.next(&mut line, seat, Came::Back);
-        drop(line);
+        let mut batch = lock(&self.batch.0);
+        let ended = batch.seats[seat].job.take();
+        let (next, _) = self.next(&mut batch, seat, Arrival::Again);
+        drop(batch);
         if let Some(promise) = ended.and_then(|job| job.promise) {
             promise.finish(outcome);
         }
         next
     }
 
-    /// Waits to be called, counted as idle. False: it is time to go, and the seat is free.
+    /// Waits, idle, until woken for a job. False: the drainer must end, and its seat is free.
     fn linger(&self, seat: usize) -> bool {
         let until = Instant::now() + LINGER;
         let mut inbox = lock(&self.inbox.0);
@@ -578,17 +587,17 @@ impl Jobs {
         }
         if !inbox.called {
             drop(inbox);
-            let mut line = lock(&self.line.0);
+            let mut batch = lock(&self.batch.0);
             inbox = lock(&self.inbox.0);
             if !inbox.called {
-                // Nothing is queued that nobody comes for: this one was to be had.
+                // No job is left behind: call() would have woken this drainer.
                 inbox.idle -= 1;
                 inbox.drainers -= 1;
-                line.seats[seat].taken = false;
+                batch.seats[seat].taken = false;
                 return false;
             }
         }
-        inbox.called = false; // and `idle` has been lowered by who called
+        inbox.called = false; // call() has lowered `idle`
         true
     }
 }

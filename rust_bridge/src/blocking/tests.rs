@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Storms: drainers come and go all the time, as LINGER is short here. What is checked: a job runs
-//! once or never, is released once, and is answered; and the books balance when all is over.
+//! Stress tests: drainers start and end all the time, because LINGER is short here. Each job must
+//! run at most once, be released once, and be answered; and the counts must be right at the end.
 
 use std::sync::atomic::AtomicU32;
 use std::thread;
@@ -13,19 +13,19 @@ use crate::sys::{EABORTED, EFORK, PENDING};
 struct Args {
     runs: AtomicU32,
     drops: AtomicU32,
-    /// Submitted by the release of this one.
+    /// Submitted when this one is released.
     again: Mutex<Option<(Arc<Shared>, Arc<Args>)>>,
 }
 
 extern "C-unwind" fn run(arg: *mut c_void, _: *const Stop) -> Res {
-    // SAFETY: of Args::work(), and not released yet.
+    // SAFETY: from Args::submit(), and not released yet.
     let args = unsafe { &*arg.cast::<Args>() };
     args.runs.fetch_add(1, Ordering::Relaxed);
     3
 }
 
 extern "C-unwind" fn release(arg: *mut c_void) {
-    // SAFETY: of Args::work(), whose reference ends here.
+    // SAFETY: from Args::submit(), whose reference ends here.
     let args = unsafe { Arc::from_raw(arg.cast::<Args>()) };
     let again = lock(&args.again).take();
     args.drops.fetch_add(1, Ordering::Relaxed);
@@ -37,10 +37,10 @@ extern "C-unwind" fn release(arg: *mut c_void) {
 }
 
 impl Args {
-    /// Released or, when it is refused, given back.
+    /// Submits a job, whose argument is a reference to self.
     fn submit(self: &Arc<Args>, shared: &Arc<Shared>) -> Result<Handle, Res> {
         let arg = Arc::into_raw(self.clone());
-        // SAFETY: the functions fit the argument, which is for any thread.
+        // SAFETY: the functions fit the argument, which any thread may use.
         let work = unsafe {
             Work::new(
                 c"job".as_ptr(),
@@ -51,7 +51,7 @@ impl Args {
         };
         let answer = Jobs::submit(shared, work.unwrap());
         if answer.is_err() {
-            // SAFETY: refused, so it is still this function's.
+            // SAFETY: refused, so the reference is still this function's.
             drop(unsafe { Arc::from_raw(arg) });
         }
         answer
@@ -65,7 +65,7 @@ impl Args {
     }
 }
 
-/// Numbers without an order, so that the threads meet everywhere.
+/// Pseudo-random numbers, so that the threads interleave in many ways.
 struct Dice(u32);
 
 impl Dice {
@@ -74,8 +74,8 @@ impl Dice {
         (self.0 >> 8) % sides
     }
 
-    fn pause(&mut self, most: u32) {
-        (0..self.roll(most)).for_each(|_| std::hint::spin_loop());
+    fn pause(&mut self, max: u32) {
+        (0..self.roll(max)).for_each(|_| std::hint::spin_loop());
     }
 }
 
@@ -98,8 +98,8 @@ fn bridge(max_blocking: u32, queue_cap: u32) -> Bridge {
     Bridge::new(&options).unwrap()
 }
 
-/// Submits until it has been done so often, or the bridge ends, and gives up some of what it has
-/// submitted. What was accepted; every one of those has been answered or detached.
+/// Submits jobs until `times` were accepted, or the bridge ends; cancels and detaches some. Returns
+/// the accepted jobs, each of which was answered or detached.
 fn submitter(shared: &Arc<Shared>, seed: u32, times: u32) -> Vec<Arc<Args>> {
     let mut dice = Dice(seed);
     let mut accepted = Vec::new();
@@ -117,19 +117,19 @@ fn submitter(shared: &Arc<Shared>, seed: u32, times: u32) -> Vec<Arc<Args>> {
         };
         accepted.push(args.clone());
         dice.pause(3000);
-        let what = dice.roll(4);
-        if what == 0 {
+        let action = dice.roll(4);
+        if action == 0 {
             handle.cancel();
         }
-        if what < 2 {
+        if action < 2 {
             let answer = answer_of(handle);
-            assert!(answer != EFORK && (answer != EABORTED || what == 0));
+            assert!(answer != EFORK && (answer != EABORTED || action == 0));
             assert_eq!(args.counts().1, 1);
-        } else if what == 2 {
-            handle.cancel(); // and not waited for
+        } else if action == 2 {
+            handle.cancel(); // without waiting for it
         }
         handle.detach();
-        dice.pause(20_000); // about as long as drainers linger
+        dice.pause(20_000); // about LINGER
     }
     accepted
 }
@@ -144,12 +144,12 @@ fn storm(shared: &Arc<Shared>, times: u32, seed: u32) -> Vec<Arc<Args>> {
     })
 }
 
-/// Nothing is queued and nobody is at work.
-fn check_books(jobs: &Jobs) {
-    let line = lock(&jobs.line.0);
+/// No job is queued or running, and there is no drainer.
+fn check_idle(jobs: &Jobs) {
+    let batch = lock(&jobs.batch.0);
     let inbox = lock(&jobs.inbox.0);
-    assert!(line.jobs.is_empty() && inbox.jobs.is_empty());
-    assert!(line.seats.iter().all(|s| !s.taken && s.job.is_none()));
+    assert!(batch.jobs.is_empty() && inbox.jobs.is_empty());
+    assert!(batch.seats.iter().all(|s| !s.taken && s.job.is_none()));
     assert_eq!((inbox.drainers, inbox.idle), (0, 0));
     assert!(!inbox.searching && !inbox.called && inbox.starting.is_none());
 }
@@ -167,13 +167,13 @@ const SIZES: [(u32, u32); 5] = [(1, 1), (1, 7), (2, 1), (2, 8), (4, 64)];
 const SHUTDOWN: i64 = 60_000_000_000;
 
 #[test]
-fn every_job_ends_and_every_place_comes_back() {
+fn every_job_ends_and_the_queue_is_free_again() {
     for (seed, (max, cap)) in SIZES.into_iter().enumerate() {
         let bridge = bridge(max, cap);
         let shared = bridge.0.clone();
         let mut accepted = storm(&shared, 1000, seed as u32);
         assert_eq!(accepted.len(), 3000);
-        // Submitted last and waited for: what was detached before it is over, or runs.
+        // Submit one more job and wait: all jobs detached before it have then started.
         accepted.push(Arc::new(Args::default()));
         while accepted.last().unwrap().submit(&shared).is_err() {
             thread::yield_now();
@@ -182,18 +182,18 @@ fn every_job_ends_and_every_place_comes_back() {
             thread::yield_now();
         }
         {
-            let line = lock(&shared.jobs.line.0);
-            assert_eq!(lock(&shared.jobs.inbox.0).room + line.freed, cap);
+            let batch = lock(&shared.jobs.batch.0);
+            assert_eq!(lock(&shared.jobs.inbox.0).free + batch.freed, cap);
         }
         assert_eq!(bridge.shutdown(SHUTDOWN), Ok(()));
         check_jobs(&accepted);
-        check_books(&shared.jobs);
+        check_idle(&shared.jobs);
         assert_eq!(shared.tracker.counts().submitted, 3001);
     }
 }
 
 #[test]
-fn closing_meets_submitters_and_drainers() {
+fn closing_races_with_submitters_and_drainers() {
     for seed in 0..400 {
         let (max, cap) = SIZES[seed as usize % SIZES.len()];
         let bridge = bridge(max, cap);
@@ -206,15 +206,15 @@ fn closing_meets_submitters_and_drainers() {
             storm(&shared, u32::MAX, seed)
         });
         check_jobs(&accepted);
-        check_books(&shared.jobs);
+        check_idle(&shared.jobs);
         assert_eq!(shared.tracker.counts().submitted, accepted.len() as u64);
     }
 }
 
-/// The runtime is somebody else's and ends, with or without a thread that runs other things: tokio
-/// drops drainers before they run. A release may submit again, wherever it is called.
+/// An adopted runtime ends, with or without a free thread: tokio drops drainers before they run. A
+/// release may submit again, wherever it is called.
 #[test]
-fn a_runtime_that_ends_drops_drainers() {
+fn an_adopted_runtime_that_ends_drops_drainers() {
     for seed in 0..400 {
         let mut dice = Dice(seed);
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -253,21 +253,21 @@ fn a_runtime_that_ends_drops_drainers() {
         });
         let mut all = Vec::new();
         for (args, next, op) in submitted.into_iter().flatten() {
-            // SAFETY: of into_raw(), and not detached yet.
+            // SAFETY: from into_raw(), and not detached yet.
             let handle = unsafe { Handle::from_raw(op as *mut op::Op) }.unwrap();
-            let answer = answer_of(handle); // without a close
+            let answer = answer_of(handle); // the bridge is not shut down
             assert!(answer == 0 || answer == ESHUTDOWN);
             handle.detach();
             assert_eq!(args.counts(), (u32::from(answer == 0), 1));
             all.extend([args, next]);
         }
-        assert_eq!(bridge.shutdown(SHUTDOWN), Ok(())); // the second ones have ended, too
+        assert_eq!(bridge.shutdown(SHUTDOWN), Ok(())); // the second jobs have ended, too
         for args in all {
             let (runs, drops) = args.counts();
-            assert!(runs <= drops && drops <= 1); // none when it was refused
+            assert!(runs <= drops && drops <= 1); // no drop if it was refused
             assert_eq!(Arc::strong_count(&args), 1);
         }
-        let line = lock(&shared.jobs.line.0);
-        assert!(line.jobs.is_empty() && lock(&shared.jobs.inbox.0).jobs.is_empty());
+        let batch = lock(&shared.jobs.batch.0);
+        assert!(batch.jobs.is_empty() && lock(&shared.jobs.inbox.0).jobs.is_empty());
     }
 }
