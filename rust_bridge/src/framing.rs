@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which headers and methods of a caller are taken. Where a message ends is said by whoever writes it: a
-//! header of the caller's that says otherwise makes the peer read one request as two, or two as one
-//! (request smuggling), on a connection that others use next. RFC 9112, 6 and 11.2; RFC 9110, 7.6.
+//! Which headers and methods a caller may set. The client decides where a message ends. If a header
+//! of the caller contradicts it, the peer reads one request as two, or two as one (request
+//! smuggling), on a connection that other requests reuse. RFC 9112, 6 and 11.2; RFC 9110, 7.6.
 //!
-//! 1. Content-Length is accepted when it is the body's length. It is written for a body anyway; a request
-//!    without a body has it only if the caller says so.
-//! 2. Connection says "close" or "keep-alive", no more: other words name headers of this hop.
-//! 3. What frames a message or changes the protocol of a connection is refused; Expect, too, for the body
-//!    follows at once, and a peer that answers before it may take it for a request.
-//! 4. Host is given once, and is a host.
-//! 5. CONNECT is refused: what follows its answer is no HTTP. So is TRACE with a body, which it cannot have.
+//! 1. Content-Length is accepted if it is the length of the body. The client sends it with every
+//!    body; a request without a body has it only if the caller sets it.
+//! 2. Connection may be "close" or "keep-alive". Other values name hop-by-hop headers, and are
+//!    refused.
+//! 3. Headers that frame a message or switch the protocol are refused. So is Expect: the body is
+//!    sent at once, and a peer that responds before could read it as a request.
+//! 4. Host occurs at most once, and is a valid host.
+//! 5. CONNECT is refused: after its response the connection is no longer HTTP. TRACE must have no
+//!    body.
 
 use reqwest::header::{
     HeaderMap, HeaderName, HeaderValue, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER,
@@ -17,10 +19,10 @@ use reqwest::header::{
 };
 use reqwest::{Method, Url};
 
-/// The client adds some of its own.
+/// Of the caller; the client adds some of its own.
 const HEADERS_MAX: usize = 1000;
 
-/// What the client alone may say: see 3.
+/// Whether only the client may set this header: see rule 3.
 fn is_the_clients(name: &HeaderName) -> bool {
     [EXPECT, TE, TRAILER, TRANSFER_ENCODING, UPGRADE].contains(name)
         || matches!(
@@ -41,7 +43,10 @@ fn is_host(value: &HeaderValue) -> bool {
     plain && Url::parse(&format!("http://{host}/")).is_ok()
 }
 
-/// Adds one of the caller's headers to a request whose body has so many bytes, or says in words why not.
+/// Adds a header of the caller to a request with a body of `body` bytes.
+///
+/// # Errors
+/// The reason why it is refused, and what to change.
 pub fn add(
     headers: &mut HeaderMap,
     name: HeaderName,
@@ -49,44 +54,49 @@ pub fn add(
     body: usize,
 ) -> Result<(), String> {
     if headers.len() >= HEADERS_MAX {
-        return Err(format!("more than {HEADERS_MAX} headers"));
+        return Err(format!("more than {HEADERS_MAX} headers: send fewer"));
     }
     if name == CONTENT_LENGTH {
         if !is_length(&value, body) {
             return Err(format!(
-                "Content-Length is not the body's length, {body}: leave it out"
+                "Content-Length is not the body's length, {body}: omit it"
             ));
         }
         if body == 0 {
-            headers.insert(name, value); // nobody else writes it
+            headers.insert(name, value); // the client sends none without a body
         }
         return Ok(());
     }
     if is_the_clients(&name) {
-        return Err(format!("{name} is not for the caller to set: leave it out"));
+        return Err(format!("{name} must not be set by the caller: omit it"));
     }
-    let word = value.as_bytes();
-    let plain = word.eq_ignore_ascii_case(b"close") || word.eq_ignore_ascii_case(b"keep-alive");
-    if name == CONNECTION && !plain {
-        return Err("Connection can be close or keep-alive".to_owned());
+    let option = value.as_bytes();
+    let allowed = [&b"close"[..], b"keep-alive"]
+        .iter()
+        .any(|o| option.eq_ignore_ascii_case(o));
+    if name == CONNECTION && !allowed {
+        return Err("Connection must be close or keep-alive".to_owned());
     }
     if name == HOST && headers.contains_key(HOST) {
-        return Err("Host is there twice".to_owned());
+        return Err("Host occurs twice: send one".to_owned());
     }
     if name == HOST && !is_host(&value) {
-        return Err("Host is not a host".to_owned());
+        return Err("Host is not a valid host: send host or host:port, or omit it".to_owned());
     }
     headers.append(name, value);
     Ok(())
 }
 
-/// Whether requests of this method, with a body of so many bytes, are such.
+/// Checks the method of a request with a body of `body` bytes.
+///
+/// # Errors
+/// The reason why it is refused, and what to change.
 pub fn method(method: &Method, body: usize) -> Result<(), String> {
     if *method == Method::CONNECT {
-        return Err("CONNECT makes a tunnel, which is no request".to_owned());
+        return Err("the method CONNECT opens a tunnel: use another one".to_owned());
     }
     if *method == Method::TRACE && body > 0 {
-        return Err("TRACE has no body".to_owned());
+        return Err("a TRACE request has no body: omit it, or use another method".to_owned());
     }
     Ok(())
 }
@@ -95,8 +105,9 @@ pub fn method(method: &Method, body: usize) -> Result<(), String> {
 mod tests {
     use super::*;
 
-    /// What becomes of headers with a body of 6 bytes: how many are sent, or why not.
-    fn taken(headers: &[(&str, &str)]) -> Result<usize, String> {
+    /// Adds headers to a request with a body of 6 bytes. Returns their number, or why one is
+    /// refused.
+    fn accepted(headers: &[(&str, &str)]) -> Result<usize, String> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
@@ -128,22 +139,22 @@ mod tests {
             ("connection", ""),
             ("proxy-connection", "close"),
         ] {
-            assert!(taken(&[header]).is_err(), "{header:?}");
+            assert!(accepted(&[header]).is_err(), "{header:?}");
         }
     }
 
     #[test]
-    fn the_right_length_is_written_once() {
-        assert_eq!(taken(&[("content-length", "6")]), Ok(0));
+    fn a_correct_length_is_sent_once() {
+        assert_eq!(accepted(&[("content-length", "6")]), Ok(0));
         assert_eq!(
-            taken(&[("content-length", "6"), ("Content-Length", "6")]),
+            accepted(&[("content-length", "6"), ("Content-Length", "6")]),
             Ok(0)
         );
-        assert!(taken(&[("content-length", "6"), ("content-length", "5")]).is_err());
+        assert!(accepted(&[("content-length", "6"), ("content-length", "5")]).is_err());
     }
 
     #[test]
-    fn a_length_of_nothing_is_the_callers() {
+    fn the_length_0_is_sent_if_the_caller_sets_it() {
         let mut map = HeaderMap::new();
         for _ in 0..2 {
             add(&mut map, CONTENT_LENGTH, HeaderValue::from_static("0"), 0).unwrap();
@@ -152,32 +163,32 @@ mod tests {
     }
 
     #[test]
-    fn so_many_headers() {
+    fn the_number_of_headers_is_limited() {
         let names: Vec<String> = (0..=HEADERS_MAX).map(|i| format!("x-{i}")).collect();
         let headers: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
-        assert_eq!(taken(&headers[..HEADERS_MAX]), Ok(HEADERS_MAX));
-        assert!(taken(&headers).is_err());
+        assert_eq!(accepted(&headers[..HEADERS_MAX]), Ok(HEADERS_MAX));
+        assert!(accepted(&headers).is_err());
     }
 
     #[test]
-    fn one_host() {
-        assert_eq!(taken(&[("host", "example.org:8080")]), Ok(1));
-        assert_eq!(taken(&[("Host", "[::1]:80")]), Ok(1));
-        assert!(taken(&[("host", "a"), ("HOST", "a")]).is_err());
+    fn host_is_valid_and_occurs_once() {
+        assert_eq!(accepted(&[("host", "example.org:8080")]), Ok(1));
+        assert_eq!(accepted(&[("Host", "[::1]:80")]), Ok(1));
+        assert!(accepted(&[("host", "a"), ("HOST", "a")]).is_err());
         for host in ["", "a/b", "user@a", "a b", "a?b", "a#b", "a:b:c", "a\\b"] {
-            assert!(taken(&[("host", host)]).is_err(), "{host}");
+            assert!(accepted(&[("host", host)]).is_err(), "{host}");
         }
     }
 
     #[test]
-    fn others_are_taken() {
-        assert_eq!(taken(&[("connection", "close")]), Ok(1));
-        assert_eq!(taken(&[("connection", "Keep-Alive")]), Ok(1));
-        assert_eq!(taken(&[("x-a", "1"), ("x-a", "")]), Ok(2));
+    fn other_headers_are_accepted() {
+        assert_eq!(accepted(&[("connection", "close")]), Ok(1));
+        assert_eq!(accepted(&[("connection", "Keep-Alive")]), Ok(1));
+        assert_eq!(accepted(&[("x-a", "1"), ("x-a", "")]), Ok(2));
     }
 
     #[test]
-    fn methods() {
+    fn connect_and_trace_with_a_body_are_refused() {
         assert!(method(&Method::CONNECT, 0).is_err());
         assert!(method(&Method::TRACE, 1).is_err());
         assert_eq!(method(&Method::TRACE, 0), Ok(()));

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! HTTP requests of C tasks, on reqwest with rustls and ring.
+//! HTTP requests of C tasks, with reqwest, rustls and ring.
 //!
-//! 1. The submitter packs the request into bytes ([`pack`]); the worker reads them back and makes
-//!    reqwest's of them, so nothing of C's memory is used after the submission.
-//! 2. Names are looked up on threads of their own: names.rs. One client per bridge, made by the first request: its connections are tasks of the bridge's
-//!    runtime and end with it. The provider of its cryptography is named, never the process's default;
-//!    the roots are the platform's (SSL_CERT_FILE and SSL_CERT_DIR are obeyed). No proxies.
-//! 3. The time runs from the submission: a request that has waited too long for a worker is not sent.
-//! 4. The body is read piece by piece against the limit. What goes wrong becomes one of NART_EHTTP_*
-//!    with the whole chain of reasons as text.
+//! 1. The submitter packs the request into bytes ([`pack`]), and the worker builds reqwest's
+//!    request from them. So C's memory is not used after the submission.
+//! 2. Each bridge has one client, which the first request makes. Its connections are tasks of the
+//!    bridge's runtime and end with it. It uses ring, never the process's default crypto provider;
+//!    its roots are the platform's (or those of SSL_CERT_FILE and SSL_CERT_DIR). No proxies.
+//! 3. The timeout starts at the submission: a request that waited too long for a worker is not
+//!    sent.
+//! 4. The body is read in chunks, up to the limit. Errors become one of NART_EHTTP_*, with the
+//!    whole chain of causes as text.
+//! 5. A response in a transfer coding or protocol that was not requested is an error
+//!    ([`unrequested`]): hyper would return the undecoded bytes.
 //!
-//! No header of the caller's changes where a message ends: framing.rs. An answer in a transfer coding, or
-//! a protocol, that nobody asked for is an error ([`unasked`]): hyper hands out what it cannot decode.
-//!
-//! Redirects: redirect.rs.
+//! Elsewhere: the headers that callers may set (framing.rs), redirects (redirect.rs), name look-ups
+//! (names.rs).
 
 use std::error::Error;
 use std::sync::Arc;
@@ -37,32 +38,32 @@ use crate::sys::{errno, Res, NEVER};
 pub const EHTTP_URL: Res = -4110;
 /// The server cannot be reached.
 pub const EHTTP_CONNECT: Res = -4111;
-/// It took longer than the timeout.
+/// The timeout has passed.
 pub const EHTTP_TIMEOUT: Res = -4112;
 /// The TLS handshake failed.
 pub const EHTTP_TLS: Res = -4113;
 /// The body is larger than the limit.
 pub const EHTTP_BODY_LIMIT: Res = -4114;
-/// The answer ended before its body was complete.
+/// The body of the response is incomplete or malformed.
 pub const EHTTP_BODY: Res = -4115;
-/// Too many redirects, or one to a place that is not allowed.
+/// Too many redirects, or one that is not allowed.
 pub const EHTTP_REDIRECT: Res = -4116;
 /// The exchange failed.
 pub const EHTTP_OTHER: Res = -4117;
 
-// ---- the request on its way ----
+// ---- packed requests ----
 
-/// What C has asked for, borrowed during the submission.
+/// A request of C, borrowed during the submission.
 pub struct Request<'a> {
     pub url: &'a [u8],
     pub method: &'a [u8],
     pub body: &'a [u8],
-    /// By C's clock; NEVER: none.
+    /// A time of C's clock; NEVER: none.
     pub deadline: i64,
     pub max_body: usize,
 }
 
-/// Writes a request with its headers: each part is its length and its bytes.
+/// Packs a request and its headers. Each part is a length and that many bytes.
 pub fn pack<'a>(
     to: &mut Vec<u8>,
     request: &Request<'_>,
@@ -83,7 +84,7 @@ pub fn pack<'a>(
     }
 }
 
-/// Reads a packed request back, part by part.
+/// Reads the parts of a packed request.
 struct Parts<'a>(&'a [u8]);
 
 impl<'a> Iterator for Parts<'a> {
@@ -101,29 +102,32 @@ fn number(part: &[u8]) -> u64 {
     part.try_into().map_or(0, u64::from_ne_bytes)
 }
 
-/// When it must be over, and the rest of the parts.
+/// The deadline of a packed request, and its other parts.
 fn deadline(packed: &[u8]) -> (i64, Parts<'_>) {
     let mut parts = Parts(packed);
     (number(parts.next().unwrap_or_default()) as i64, parts)
 }
 
-/// The rest of a request as reqwest wants it, and the limit of the body.
+/// Builds reqwest's request from the other parts. Returns the body limit, too.
 fn unpack(
     client: &reqwest::Client,
     mut parts: Parts<'_>,
 ) -> Result<(reqwest::Request, usize), Outcome> {
-    let wrong = |what: &str| Outcome::error(errno(libc::EINVAL), what);
-    let refused = |what: String| Outcome::error(errno(libc::EINVAL), what);
+    let invalid = |what: &str| Outcome::error(errno(libc::EINVAL), what);
+    let refused = |why: String| Outcome::error(errno(libc::EINVAL), why);
     let mut part = || parts.next().unwrap_or_default();
     let max_body = number(part()) as usize;
     let url = parse_url(part())?;
-    let method = Method::from_bytes(part()).map_err(|_| wrong("not an HTTP method"))?;
+    let method =
+        Method::from_bytes(part()).map_err(|_| invalid("the method is not a valid HTTP method"))?;
     let body = part();
     framing::method(&method, body.len()).map_err(refused)?;
     let mut headers = HeaderMap::new();
     while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
-        let name = HeaderName::from_bytes(name).map_err(|_| wrong("not a header name"))?;
-        let value = HeaderValue::from_bytes(value).map_err(|_| wrong("not a header value"))?;
+        let name = HeaderName::from_bytes(name)
+            .map_err(|_| invalid("the name of a header is not valid"))?;
+        let value = HeaderValue::from_bytes(value)
+            .map_err(|_| invalid("the value of a header is not valid"))?;
         framing::add(&mut headers, name, value, body.len()).map_err(refused)?;
     }
     let mut request = client.request(method, url).headers(headers);
@@ -137,9 +141,12 @@ fn unpack(
 }
 
 fn parse_url(url: &[u8]) -> Result<Url, Outcome> {
-    // The parser leaves out tabs and line ends without a word.
+    // The parser silently removes tabs and line breaks.
     if url.iter().any(u8::is_ascii_control) {
-        return Err(Outcome::error(EHTTP_URL, "a control character in it"));
+        return Err(Outcome::error(
+            EHTTP_URL,
+            "the URL contains a control character",
+        ));
     }
     let text = std::str::from_utf8(url).map_err(|e| Outcome::error(EHTTP_URL, e.to_string()))?;
     let url = Url::parse(text).map_err(|e| Outcome::error(EHTTP_URL, e.to_string()))?;
@@ -148,28 +155,30 @@ fn parse_url(url: &[u8]) -> Result<Url, Outcome> {
     } else {
         Err(Outcome::error(
             EHTTP_URL,
-            format!("{}: is not http or https", url.scheme()),
+            format!("the scheme {} is not http or https", url.scheme()),
         ))
     }
 }
 
 // ---- the client ----
 
+/// The HTTP client of a bridge.
 #[derive(Default)]
 pub struct Client(OnceCell<reqwest::Client>);
 
 impl Client {
-    /// Made at first need, on a thread that may wait: it reads the platform's certificates.
+    /// The client. The first call makes it on a blocking thread: that reads certificates from
+    /// files.
     async fn get(&self, names: &Arc<Names>) -> Result<&reqwest::Client, Outcome> {
         let other = |text| Outcome::error(EHTTP_OTHER, text);
         let make = || async {
             let names = names.clone();
-            // tokio panics when the system has no thread.
+            // tokio panics if it cannot start a thread.
             let making = catch(|| tokio::task::spawn_blocking(|| client(names)));
             let Ok(making) = making else {
                 return Err(Outcome::error(
                     errno(libc::EAGAIN),
-                    "no thread to read the certificates",
+                    "no thread could be started to read the certificates",
                 ));
             };
             let made = making.await.map_err(|e| other(e.to_string()))?;
@@ -197,24 +206,24 @@ fn client(names: Arc<Names>) -> Result<reqwest::Client, String> {
 
 // ---- the exchange ----
 
-/// One request, from its bytes to its answer: the status as value, the body as bytes.
+/// Sends a packed request. The outcome's value is the status, its bytes are the body.
 pub async fn exchange(shared: Arc<Shared>, packed: Vec<u8>) -> Outcome {
     let (deadline, parts) = deadline(&packed);
     let answer = answer(&shared, parts);
     let late = |text: &str| Err(Outcome::error(EHTTP_TIMEOUT, text));
     let answered = match deadline {
         NEVER => answer.await,
-        at if at <= clock::now() => late("it was not sent in time"),
+        at if at <= clock::now() => late("the timeout passed before the request was sent"),
         at => tokio::time::timeout_at(clock::instant(at), answer)
             .await
-            .unwrap_or_else(|_| late("it was not answered in time")),
+            .unwrap_or_else(|_| late("the timeout passed before the response was complete")),
     };
     match answered {
         Ok(outcome) | Err(outcome) => outcome,
     }
 }
 
-/// Sends it, and follows redirects.
+/// Sends a request, and follows redirects.
 async fn send(
     client: &reqwest::Client,
     mut request: reqwest::Request,
@@ -231,23 +240,28 @@ async fn send(
         };
         redirect::follow(&mut request, status, headers).map_err(refused)?;
     }
-    Err(refused("too many redirects".to_owned()))
+    Err(refused(format!("more than {} redirects", redirect::MAX)))
 }
 
 async fn answer(shared: &Shared, parts: Parts<'_>) -> Result<Outcome, Outcome> {
     let client = shared.http.client.get(&shared.names).await?;
     let (request, max_body) = unpack(client, parts)?;
     let mut response = send(client, request).await?;
-    if let Some(what) = unasked(&response) {
+    if let Some(what) = unrequested(&response) {
         return Err(Outcome::error(EHTTP_OTHER, what));
     }
-    let too_large = || Outcome::error(EHTTP_BODY_LIMIT, format!("more than {max_body} bytes"));
-    let promised = response.content_length().unwrap_or(0);
-    if promised > max_body as u64 {
+    let too_large = || {
+        Outcome::error(
+            EHTTP_BODY_LIMIT,
+            format!("the body has more than {max_body} bytes: raise max_body"),
+        )
+    };
+    let announced = response.content_length().unwrap_or(0);
+    if announced > max_body as u64 {
         return Err(too_large());
     }
-    // A server's word is worth so much memory; and a NUL comes behind the body.
-    let mut body = Vec::with_capacity(promised.min(64 << 10) as usize + 1);
+    // Allocate no more than 64 KiB because of an announced length; one byte more for the NUL.
+    let mut body = Vec::with_capacity(announced.min(64 << 10) as usize + 1);
     while let Some(piece) = response
         .chunk()
         .await
@@ -264,22 +278,22 @@ async fn answer(shared: &Shared, parts: Parts<'_>) -> Result<Outcome, Outcome> {
     ))
 }
 
-/// What no server may answer to a request that names no coding and no other protocol.
-fn unasked(response: &Response) -> Option<&'static str> {
+/// A protocol or transfer coding that the request did not offer.
+fn unrequested(response: &Response) -> Option<&'static str> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Some("the server changes to a protocol that nobody asked for");
+        return Some("the server switches to a protocol that was not requested");
     }
     let mut codings = response.headers().get_all(TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
         (None, _) => None,
         (Some(one), None) if one.as_bytes().eq_ignore_ascii_case(b"chunked") => None,
-        _ => Some("a transfer coding that nobody asked for"),
+        _ => Some("the response has a transfer coding that was not requested"),
     }
 }
 
 // ---- errors ----
 
-/// The class of an error; `otherwise` for what could only have gone wrong at this point.
+/// The outcome of an error of reqwest; `otherwise` is the code if no other one applies.
 fn failure(e: &reqwest::Error, otherwise: Res) -> Outcome {
     let code = if let Some(code) = lookup_failure(e) {
         code
@@ -301,7 +315,7 @@ fn failure(e: &reqwest::Error, otherwise: Res) -> Outcome {
 
 fn causes<'a>(e: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(e), |&e| {
-        // An io::Error hides what it wraps from source().
+        // source() of an io::Error skips the error that it wraps.
         let wrapped = e
             .downcast_ref::<std::io::Error>()
             .and_then(std::io::Error::get_ref);
@@ -316,19 +330,19 @@ fn is_tls(e: &reqwest::Error) -> bool {
     causes(e).any(|cause| cause.is::<rustls::Error>())
 }
 
-/// The code of a look-up that was not made.
+/// The code of a look-up that did not run.
 fn lookup_failure(e: &reqwest::Error) -> Option<Res> {
     causes(e).find_map(|cause| cause.downcast_ref::<Failed>()?.code)
 }
 
-/// All reasons, the last one the deepest; without the URL, which may carry secrets.
+/// The text of all causes, outermost first. Without the URL, which may contain secrets.
 fn chain(e: &reqwest::Error) -> String {
     let mut text = String::new();
     for cause in causes(e).skip(1) {
-        let said = cause.to_string();
-        if !text.ends_with(&said) {
+        let part = cause.to_string();
+        if !text.ends_with(&part) {
             text += if text.is_empty() { "" } else { ": " };
-            text += &said;
+            text += &part;
         }
     }
     if text.is_empty() {
@@ -364,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_packed_comes_out() {
+    fn a_packed_request_is_unpacked_unchanged() {
         let client = a_client();
         let bytes = packed(b"http://a/b?c", &[("X-One", "1"), ("x-two", "")]);
         let (at, parts) = deadline(&bytes);
@@ -383,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_that_are_none() {
+    fn invalid_urls_are_refused() {
         for url in [
             "",
             "nonsense",
@@ -406,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_that_are_none() {
+    fn invalid_headers_are_refused() {
         let client = a_client();
         for header in [("a b", "c"), ("", "c"), ("a", "c\r\nd: e")] {
             let bytes = packed(b"http://a/", &[header]);

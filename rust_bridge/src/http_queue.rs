@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How requests leave the hot thread without an allocation there.
+//! The queue of HTTP requests: they are submitted without an allocation on the loop's thread.
 //!
-//! Spawning a future allocates on the thread that spawns. So a request is written into its
-//! operation's own block, the block's promise is put into a queue whose memory is made in advance, and
-//! one tokio task, the dispatcher, takes it out and spawns the real future on its own thread.
+//! Spawning a future allocates on the spawning thread. So a request is written into its operation's
+//! own block, and the block's promise is pushed to a queue with preallocated memory. One tokio
+//! task, the dispatcher, pops it and spawns the future on its own thread.
 //!
-//! Bounds: `cap` requests that have not been taken out; one more is refused with -EAGAIN.
-//! When the dispatcher ends, by close or with its runtime, what is queued ends with it.
+//! Bounds: `cap` queued requests; a further one is refused with -EAGAIN. When the dispatcher ends,
+//! by close() or with its runtime, queued requests end too.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -32,7 +32,7 @@ pub struct HttpQueue {
 }
 
 impl HttpQueue {
-    /// None when there is no memory.
+    /// None if there is no memory.
     pub fn new(cap: u32) -> Option<HttpQueue> {
         let cap = cap as usize;
         let mut requests = VecDeque::new();
@@ -49,7 +49,7 @@ impl HttpQueue {
         })
     }
 
-    /// `write` puts the request into the operation's block.
+    /// Queues a request, which `write` writes into the operation's block.
     pub fn submit(shared: &Arc<Shared>, write: impl FnOnce(&mut Vec<u8>)) -> Result<Handle, Res> {
         if shared.is_forked() {
             return Err(EFORK);
@@ -70,7 +70,7 @@ impl HttpQueue {
         Ok(handle)
     }
 
-    /// What has not been taken out ends; the dispatcher, too.
+    /// Ends queued requests and the dispatcher.
     pub fn close(&self) {
         let mut inner = lock(&self.inner);
         inner.closed = true;
@@ -80,7 +80,7 @@ impl HttpQueue {
         drop(ended); // publishes, without the lock
     }
 
-    /// Err: closed.
+    /// The next request. None: the queue is empty. Err: it is closed.
     fn next(&self) -> Result<Option<Promise>, ()> {
         let mut inner = lock(&self.inner);
         match inner.requests.pop_front() {
@@ -90,7 +90,7 @@ impl HttpQueue {
     }
 }
 
-/// Starts the dispatcher, which keeps the bridge until its queue is closed.
+/// Starts the dispatcher, which keeps the bridge alive until its queue is closed.
 pub fn start(shared: &Arc<Shared>) {
     struct Dispatcher(Arc<Shared>);
     impl Drop for Dispatcher {

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Name look-ups of HTTP requests, apart from everything else that blocks.
+//! Name look-ups of HTTP requests, on threads of their own.
 //!
-//! getaddrinfo() cannot be stopped, and takes as long as the name servers do. So it has threads of its
-//! own, which no blocking function waits for, and the shutdown of a bridge knows what still runs.
+//! getaddrinfo() cannot be stopped, and takes as long as the name servers. If it used the blocking
+//! pool, slow look-ups would delay blocking functions. And a shutdown can report look-ups that are
+//! running.
 //!
-//! 1. A name is looked up once for all requests that ask for it at the same time. So a name that hangs
-//!    takes one thread, whatever number of requests asks for it.
-//! 2. At most MAX look-ups run at once, each on a thread; further names wait, in order. A thread takes the
-//!    next name when it has one, and ends when no name waits.
-//! 3. Without a thread, everyone who asks for the name gets -EAGAIN.
-//! 4. A request that ends drops its receiver; a name that nobody asks for any more is not begun.
-//! 5. close: what waits ends, and nothing is begun. wait: until the threads have ended, or a deadline.
+//! 1. Concurrent requests for one name share one look-up. So a look-up that hangs occupies one
+//!    thread, independent of the number of requests.
+//! 2. At most MAX look-ups run at the same time, each on a thread; further names are queued in
+//!    order. A thread takes the next queued name, and ends when the queue is empty.
+//! 3. If no thread can be started, all requests for the name end with -EAGAIN.
+//! 4. A request that ends drops its receiver. A queued name without requests is not looked up.
+//! 5. close: queued look-ups end, and no others start. wait: until all threads have ended, or a
+//!    deadline.
 //!
-//! Not handled: a look-up that never returns keeps its thread, and MAX of them all threads; requests to
-//! other names then end by their timeout.
+//! Not handled: a look-up that never returns keeps its thread, and MAX of them keep all threads;
+//! requests for other names then end with a timeout.
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -29,26 +31,26 @@ use crate::sys::{errno, Res, ESHUTDOWN};
 use crate::threads::{with_signals_blocked, Hygiene};
 
 const MAX: usize = 8;
-/// The modules of the name service switch take some.
+/// The modules of the name service switch need stack.
 const STACK_MIN: usize = 256 << 10;
 
-/// Why a name has no addresses.
+/// The reason why a name has no addresses.
 #[derive(Clone, Debug)]
 pub struct Failed {
-    /// None: it was looked up.
+    /// None: the look-up itself failed.
     pub code: Option<Res>,
     text: String,
 }
 
 impl Failed {
     fn shut_down() -> Failed {
-        let text = "the bridge has been shut down".to_owned();
+        let text = "the bridge was shut down".to_owned();
         let code = Some(ESHUTDOWN);
         Failed { code, text }
     }
 
     fn no_thread(e: &std::io::Error) -> Failed {
-        let text = format!("no thread to look the name up: {e}");
+        let text = format!("no thread could be started to look up the name: {e}");
         let code = Some(errno(libc::EAGAIN));
         Failed { code, text }
     }
@@ -62,32 +64,32 @@ impl fmt::Display for Failed {
 
 impl std::error::Error for Failed {}
 
-type Answer = Result<Vec<SocketAddr>, Failed>;
+type Reply = Result<Vec<SocketAddr>, Failed>;
 
 struct Lookup {
     name: String,
-    asking: Vec<oneshot::Sender<Answer>>,
+    requests: Vec<oneshot::Sender<Reply>>,
     running: bool,
 }
 
 impl Lookup {
     fn is_wanted(&self) -> bool {
-        self.running || self.asking.iter().any(|asks| !asks.is_closed())
+        self.running || self.requests.iter().any(|request| !request.is_closed())
     }
 }
 
 #[derive(Default)]
-struct Book {
-    /// In the order in which they were asked for.
+struct State {
+    /// In the order of the requests.
     lookups: Vec<Lookup>,
-    /// Threads that have not looked at `lookups` for the last time.
+    /// Threads that will look at `lookups` again.
     threads: usize,
     handles: Vec<JoinHandle<()>>,
     closed: bool,
 }
 
-impl Book {
-    /// The next name that waits; it runs from now on.
+impl State {
+    /// Marks the next queued look-up as running, and returns its name.
     fn next(&mut self) -> Option<String> {
         self.lookups.retain(Lookup::is_wanted);
         let next = self.lookups.iter_mut().find(|lookup| !lookup.running)?;
@@ -95,14 +97,14 @@ impl Book {
         Some(next.name.clone())
     }
 
-    /// Ends a look-up; who asked for it.
-    fn end(&mut self, name: &str) -> Vec<oneshot::Sender<Answer>> {
+    /// Removes a look-up, and returns its requests.
+    fn end(&mut self, name: &str) -> Vec<oneshot::Sender<Reply>> {
         let at = self.lookups.iter().position(|lookup| lookup.name == name);
-        at.map_or(Vec::new(), |at| self.lookups.remove(at).asking)
+        at.map_or(Vec::new(), |at| self.lookups.remove(at).requests)
     }
 }
 
-/// Drops what is not wanted before a list grows.
+/// Removes entries that are no longer needed, before a list grows.
 fn make_room<T>(list: &mut Vec<T>, is_wanted: impl FnMut(&T) -> bool) {
     if list.len() == list.capacity() {
         list.retain(is_wanted);
@@ -110,7 +112,7 @@ fn make_room<T>(list: &mut Vec<T>, is_wanted: impl FnMut(&T) -> bool) {
 }
 
 pub struct Names {
-    book: Mutex<Book>,
+    state: Mutex<State>,
     ended: Condvar,
     hygiene: Hygiene,
     thread_name: String,
@@ -120,7 +122,7 @@ pub struct Names {
 impl Names {
     pub fn new(hygiene: Hygiene, thread_name: &str, stack: usize) -> Arc<Names> {
         Arc::new(Names {
-            book: Mutex::default(),
+            state: Mutex::default(),
             ended: Condvar::new(),
             hygiene,
             thread_name: thread_name.to_owned(),
@@ -128,101 +130,101 @@ impl Names {
         })
     }
 
-    /// The answer comes when the name has been looked up; none: shut down before.
-    fn ask(self: &Arc<Names>, name: &str) -> oneshot::Receiver<Answer> {
-        let (asks, answer) = oneshot::channel();
-        let mut book = lock(&self.book);
-        if book.closed {
-            return answer;
+    /// Requests a look-up. The channel is closed without a reply if the bridge is shut down before.
+    fn request(self: &Arc<Names>, name: &str) -> oneshot::Receiver<Reply> {
+        let (request, reply) = oneshot::channel();
+        let mut state = lock(&self.state);
+        if state.closed {
+            return reply;
         }
-        if let Some(lookup) = book.lookups.iter_mut().find(|l| l.name == name) {
-            make_room(&mut lookup.asking, |asks| !asks.is_closed());
-            lookup.asking.push(asks);
-            return answer;
+        if let Some(lookup) = state.lookups.iter_mut().find(|l| l.name == name) {
+            make_room(&mut lookup.requests, |request| !request.is_closed());
+            lookup.requests.push(request);
+            return reply;
         }
-        make_room(&mut book.lookups, Lookup::is_wanted);
-        book.lookups.push(Lookup {
+        make_room(&mut state.lookups, Lookup::is_wanted);
+        state.lookups.push(Lookup {
             name: name.to_owned(),
-            asking: vec![asks],
+            requests: vec![request],
             running: false,
         });
-        if book.threads < MAX {
-            if let Err(e) = self.start_thread(&mut book) {
-                let asking = book.end(name);
-                drop(book);
-                reply(asking, &Err(Failed::no_thread(&e)));
+        if state.threads < MAX {
+            if let Err(e) = self.start_thread(&mut state) {
+                let requests = state.end(name);
+                drop(state);
+                send(requests, &Err(Failed::no_thread(&e)));
             }
         }
-        answer
+        reply
     }
 
-    fn start_thread(self: &Arc<Names>, book: &mut Book) -> std::io::Result<()> {
-        let (ended, live): (Vec<_>, Vec<_>) = std::mem::take(&mut book.handles)
+    fn start_thread(self: &Arc<Names>, state: &mut State) -> std::io::Result<()> {
+        let (ended, live): (Vec<_>, Vec<_>) = std::mem::take(&mut state.handles)
             .into_iter()
             .partition(JoinHandle::is_finished);
-        book.handles = live;
+        state.handles = live;
         drop(ended);
         let names = Arc::clone(self);
         let thread = std::thread::Builder::new()
             .name(self.thread_name.clone())
             .stack_size(self.stack);
-        let handle = with_signals_blocked(|| thread.spawn(move || names.look_up()))?;
-        book.handles.push(handle);
-        book.threads += 1;
+        let handle = with_signals_blocked(|| thread.spawn(move || names.run()))?;
+        state.handles.push(handle);
+        state.threads += 1;
         Ok(())
     }
 
-    /// The life of a thread.
-    fn look_up(&self) {
+    /// The body of a thread.
+    fn run(&self) {
         self.hygiene.apply();
-        let mut book = lock(&self.book);
-        while let Some(name) = book.next() {
-            drop(book);
-            let answer = addresses(&name);
-            book = lock(&self.book);
-            let asking = book.end(&name);
-            drop(book);
-            reply(asking, &answer);
-            book = lock(&self.book);
+        let mut state = lock(&self.state);
+        while let Some(name) = state.next() {
+            drop(state);
+            let reply = addresses(&name);
+            state = lock(&self.state);
+            let requests = state.end(&name);
+            drop(state);
+            send(requests, &reply);
+            state = lock(&self.state);
         }
-        book.threads -= 1;
-        drop(book);
+        state.threads -= 1;
+        drop(state);
         self.ended.notify_all();
     }
 
-    /// Nothing is begun any more; what waits ends.
+    /// Ends queued look-ups; no others start.
     pub fn close(&self) {
-        let mut book = lock(&self.book);
-        book.closed = true;
-        book.lookups.retain(|lookup| lookup.running);
+        let mut state = lock(&self.state);
+        state.closed = true;
+        state.lookups.retain(|lookup| lookup.running);
     }
 
-    /// After close(): waits for the threads. The names that are still looked up when `until` comes.
+    /// After close(): waits until `until` for the threads. Returns the names of running look-ups.
     pub fn wait(&self, until: Instant) -> Vec<String> {
-        let mut book = lock(&self.book);
+        let mut state = lock(&self.state);
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            if book.threads == 0 || left.is_zero() {
+            if state.threads == 0 || left.is_zero() {
                 break;
             }
-            let waited = self.ended.wait_timeout(book, left);
-            book = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.ended.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        let all = book.threads == 0;
-        let handles = std::mem::take(&mut book.handles);
-        let running = book.lookups.iter().map(|lookup| lookup.name.clone());
+        let all = state.threads == 0;
+        let handles = std::mem::take(&mut state.handles);
+        let running = state.lookups.iter().map(|lookup| lookup.name.clone());
         let running = running.collect();
-        drop(book);
+        drop(state);
         for handle in handles {
             if all || handle.is_finished() {
-                let _ = handle.join(); // it is past its last line
+                let _ = handle.join(); // returns soon: the thread does nothing more
             }
         }
         running
     }
 }
 
-fn addresses(name: &str) -> Answer {
+fn addresses(name: &str) -> Reply {
     match (name, 0).to_socket_addrs() {
         Ok(addresses) => Ok(addresses.collect()),
         Err(e) => Err(Failed {
@@ -232,20 +234,20 @@ fn addresses(name: &str) -> Answer {
     }
 }
 
-fn reply(asking: Vec<oneshot::Sender<Answer>>, answer: &Answer) {
-    for asks in asking {
-        let _ = asks.send(answer.clone());
+fn send(requests: Vec<oneshot::Sender<Reply>>, reply: &Reply) {
+    for request in requests {
+        let _ = request.send(reply.clone());
     }
 }
 
-/// [`Names`] as reqwest asks for them.
+/// [`Names`] as reqwest's resolver.
 pub struct Resolver(pub Arc<Names>);
 
 impl Resolve for Resolver {
     fn resolve(&self, name: reqwest::dns::Name) -> Resolving {
-        let answer = self.0.ask(name.as_str());
+        let reply = self.0.request(name.as_str());
         Box::pin(async move {
-            match answer.await {
+            match reply.await {
                 Ok(Ok(addresses)) => Ok(Box::new(addresses.into_iter()) as Addrs),
                 Ok(Err(failed)) => Err(failed.into()),
                 Err(_) => Err(Failed::shut_down().into()),
@@ -265,40 +267,44 @@ mod tests {
     #[test]
     fn a_name_is_looked_up() {
         let names = names();
-        let found = names.ask("localhost").blocking_recv().unwrap().unwrap();
+        let found = names.request("localhost").blocking_recv().unwrap().unwrap();
         assert!(found.iter().all(|address| address.ip().is_loopback()));
         assert!(!found.is_empty());
-        let failed = names.ask("no name").blocking_recv().unwrap().unwrap_err();
+        let failed = names
+            .request("no name")
+            .blocking_recv()
+            .unwrap()
+            .unwrap_err();
         assert_eq!(failed.code, None);
         assert!(!failed.to_string().is_empty());
     }
 
     #[test]
-    fn a_thread_takes_what_waits_and_what_is_wanted() {
-        let mut book = Book::default();
-        let mut answers = Vec::new();
+    fn a_thread_takes_queued_names_that_have_requests() {
+        let mut state = State::default();
+        let mut replies = Vec::new();
         for name in ["a", "b", "c"] {
-            let (asks, answer) = oneshot::channel();
-            answers.push(answer);
-            book.lookups.push(Lookup {
+            let (request, reply) = oneshot::channel();
+            replies.push(reply);
+            state.lookups.push(Lookup {
                 name: name.to_owned(),
-                asking: vec![asks],
+                requests: vec![request],
                 running: false,
             });
         }
-        assert_eq!(book.next().as_deref(), Some("a"));
-        answers.remove(1);
-        assert_eq!(book.next().as_deref(), Some("c"));
-        assert_eq!(book.next(), None);
-        assert_eq!(book.end("a").len(), 1);
-        assert_eq!(book.lookups.len(), 1);
+        assert_eq!(state.next().as_deref(), Some("a"));
+        replies.remove(1);
+        assert_eq!(state.next().as_deref(), Some("c"));
+        assert_eq!(state.next(), None);
+        assert_eq!(state.end("a").len(), 1);
+        assert_eq!(state.lookups.len(), 1);
     }
 
     #[test]
-    fn closing_ends_it() {
+    fn closing_ends_requests() {
         let names = names();
         names.close();
-        assert!(names.ask("localhost").blocking_recv().is_err());
+        assert!(names.request("localhost").blocking_recv().is_err());
         assert!(names.wait(Instant::now()).is_empty());
     }
 }

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What becomes of a request that is redirected. Followed here and not by reqwest, which sends the
-//! caller's Host to other servers, and the URL before the redirect as Referer.
+//! Redirects. They are followed here and not by reqwest, which would send the caller's Host to
+//! other servers, and the URL before the redirect as Referer.
 //!
-//! 1. 301, 302, 303, 307 and 308 with a Location are followed, MAX times in a row; others are answers.
-//! 2. Location is one URL, absolute or relative, of http or https; from https it leads to https.
-//! 3. 303 makes every method but HEAD a GET, 301 and 302 make POST one, as browsers do. A GET made so has
-//!    no body and none of the headers about it. 307 and 308 repeat the request as it was.
-//! 4. To another origin (scheme, host, port) the caller's Host and credentials do not go along. They do
-//!    not come back if a later redirect leads back. Other headers go along.
-//! 5. A name and a password in a Location are left out.
+//! 1. 301, 302, 303, 307 and 308 with a Location are followed, at most MAX in a row. Other
+//!    responses are results.
+//! 2. Location is one URL, absolute or relative, of scheme http or https. From https only to https.
+//! 3. 303 changes every method but HEAD to GET, and 301 and 302 change POST to GET, as browsers do.
+//!    Such a GET has no body and no headers that describe one. 307 and 308 repeat the request
+//!    unchanged.
+//! 4. To another origin (scheme, host, port) the caller's Host and credentials are not sent. They
+//!    are not restored if a later redirect leads back. All other headers are sent.
+//! 5. A user name and password in a Location are dropped.
 
 use reqwest::header::{
     HeaderMap, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION,
@@ -16,30 +18,32 @@ use reqwest::header::{
 };
 use reqwest::{Method, Request, StatusCode, Url};
 
+/// The number of redirects that are followed in a row.
 pub const MAX: usize = 10;
 
+/// Whether a response with this status and these headers is followed.
 pub fn is_redirect(status: StatusCode, headers: &HeaderMap) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) && headers.contains_key(LOCATION)
 }
 
-/// Where a redirect from here leads, or in words why it is not followed.
+/// The URL to which a redirect leads, or the reason why it is not followed.
 fn target(from: &Url, headers: &HeaderMap) -> Result<Url, String> {
     let mut locations = headers.get_all(LOCATION).iter();
     let (Some(location), None) = (locations.next(), locations.next()) else {
-        return Err("more than one Location".to_owned());
+        return Err("the response has more than one Location header".to_owned());
     };
     let text = std::str::from_utf8(location.as_bytes()).map_err(|e| e.to_string())?;
     if text.contains(|c: char| c.is_ascii_control()) {
-        return Err("a control character in the Location".to_owned());
+        return Err("the Location contains a control character".to_owned());
     }
     let mut to = from.join(text).map_err(|e| e.to_string())?;
     match to.scheme() {
         "https" => {}
         "http" if from.scheme() == "http" => {}
-        "http" => return Err("a redirect from https to http".to_owned()),
-        other => return Err(format!("a redirect to {other}")),
+        "http" => return Err("a redirect from https to http is not followed".to_owned()),
+        other => return Err(format!("a redirect to scheme {other} is not followed")),
     }
-    // These fail for URLs without a host, which http and https do not have.
+    // These fail for URLs without a host only, and http and https URLs have one.
     let _ = to.set_username("");
     let _ = to.set_password(None);
     Ok(to)
@@ -53,7 +57,10 @@ fn becomes_get(status: StatusCode, method: &Method) -> bool {
     }
 }
 
-/// Makes of a request that was answered by a redirect the next one.
+/// Changes a redirected request into the next one.
+///
+/// # Errors
+/// The reason why the redirect is not followed.
 pub fn follow(
     request: &mut Request,
     status: StatusCode,
@@ -101,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn never_from_https_to_http() {
+    fn https_does_not_redirect_to_http() {
         assert!(redirected("https://a/", "http://a/").is_err());
         assert_eq!(redirected("https://a/b", "c").unwrap(), "https://a/c");
         assert_eq!(redirected("https://a/", "//b/").unwrap(), "https://b/");
@@ -109,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn places_that_are_none() {
+    fn invalid_locations_are_refused() {
         for to in [
             "ftp://a/",
             "file:///a",
@@ -126,14 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn credentials_in_a_location_are_left_out() {
+    fn credentials_in_a_location_are_dropped() {
         let to = redirected("http://a/", "http://me:secret@b/").unwrap();
         assert_eq!(to, "http://b/");
     }
 
     #[test]
-    fn a_request_to_another_origin_has_no_credentials() {
-        for (to, goes_along) in [
+    fn credentials_are_not_sent_to_another_origin() {
+        for (to, kept) in [
             ("http://a/there", true),
             ("http://a:80/there", true),
             ("http://A/there", true),
@@ -155,14 +162,14 @@ mod tests {
             }
             follow(&mut request, StatusCode::FOUND, &location(to)).unwrap();
             for name in names {
-                let there = request.headers().contains_key(name);
-                assert_eq!(there, goes_along, "{to} {name}");
+                let sent = request.headers().contains_key(name);
+                assert_eq!(sent, kept, "{to} {name}");
             }
         }
     }
 
     #[test]
-    fn methods() {
+    fn each_status_changes_the_method_as_in_rule_3() {
         for (status, method, then) in [
             (301, "POST", "GET"),
             (302, "POST", "GET"),
