@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Brings the C library to the crate.
+//! Links the C library.
 //!
 //! - Feature `bundled` (the default): compiles `c_src`, from the list in `c_src/CMakeLists.txt`.
 //! - Without it, and with `NART_LIB_DIR` set: links `libnart` from that folder.
-//! - Without both: nothing; whoever links the program brings `libnart`, as CMake does.
+//! - Without both: links nothing. The program has to link `libnart`, as CMake does.
 
 fn main() {
     println!("cargo:rerun-if-env-changed=NART_LIB_DIR");
@@ -36,13 +36,16 @@ mod bundled {
             .compile("nart");
     }
 
-    /// The files between `set(sources` and `)` in c_src/CMakeLists.txt, the one list there is.
+    /// The files between `set(sources` and `)` in c_src/CMakeLists.txt, the only list of sources.
     fn sources(c_src: &Path) -> Vec<std::path::PathBuf> {
-        let list = fs::read_to_string(c_src.join("CMakeLists.txt")).expect("c_src/CMakeLists.txt");
-        let (_, rest) = list.split_once("set(sources").expect("a list of sources");
+        let list = fs::read_to_string(c_src.join("CMakeLists.txt"))
+            .expect("c_src/CMakeLists.txt can be read");
+        let (_, rest) = list
+            .split_once("set(sources")
+            .expect("`set(sources` in c_src/CMakeLists.txt");
         let (files, _) = rest
             .split_once(')')
-            .expect("the end of the list of sources");
+            .expect("`)` after the sources in c_src/CMakeLists.txt");
         files
             .lines()
             .map(|line| line.split('#').next().unwrap_or("").trim())

@@ -1,13 +1,12 @@
 # nart_cargo_archive(<target> NAME <library> PACKAGE <package> MANIFEST <Cargo.toml> [FLAGS flag...])
 #
-# <target> becomes an imported static library: the archive lib<library>.a that cargo makes of <package>,
-# with the system libraries that Rust needs.
+# Adds <target>, an imported static library: the archive lib<library>.a that cargo builds from <package>,
+# and the system libraries that Rust needs.
 #
-# cargo is called by a plain custom command, and its own dep-info is CMake's depfile: a second build
-# does nothing, one edited .rs file builds again. All archives share one folder, so what they depend
-# on in common is built once.
+# A custom command calls cargo, and cargo's dep-info is the depfile: a second build does nothing, a change
+# of an .rs file rebuilds. All archives share one folder, so common dependencies are built once.
 set(nart_rust_native_libs gcc_s util rt pthread m dl c)
-# For the test rust.native_libs, which runs the same command: cargo then only repeats what was printed.
+# For the test rust.native_libs, which runs the same command: cargo then only repeats its output.
 set(nart_rust_print --print native-static-libs)
 
 function(nart_cargo_archive target)
@@ -22,14 +21,14 @@ function(nart_cargo_archive target)
     COMMAND ${CARGO_EXECUTABLE} rustc --locked --package ${arg_PACKAGE} ${arg_FLAGS}
       --manifest-path ${arg_MANIFEST} --target-dir ${nart_cargo_target_dir}
       "$<$<NOT:$<CONFIG:Debug>>:--release>" -- ${nart_rust_print}
-    # cargo leaves an archive that is fresh as it is, and would then be called again for ever.
+    # cargo does not touch an archive that is up to date; without this, each build would call it again.
     COMMAND ${CMAKE_COMMAND} -E touch ${archive}.a
     DEPENDS ${arg_MANIFEST} ${workspace}/Cargo.lock ${PROJECT_SOURCE_DIR}/Cargo.toml
     DEPFILE ${archive}.d
     COMMENT "Building lib${arg_NAME}.a with cargo"
     USES_TERMINAL VERBATIM COMMAND_EXPAND_LISTS)
 
-  # A part of somebody's project is built when something links it, not always.
+  # In another project the archive is built only if a target links it.
   if(PROJECT_IS_TOP_LEVEL)
     add_custom_target(${target}_archive ALL DEPENDS ${archive}.a)
   else()

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The bridge: a tokio runtime with everything that C tasks need of it.
+//! The bridge: a tokio runtime, and everything that C tasks need to use it.
 //!
-//! [`Shared`] is one allocation that every operation, drainer and C task refers to; so handles may
-//! outlive the bridge, and whichever ends last frees it. It owns the runtime only until shutdown or
-//! free takes that out, so a worker never drops the runtime that it runs on.
+//! [`Shared`] is one allocation that every operation, drainer and C task refers to. So handles may
+//! outlive the bridge, and the last reference frees it. It owns the runtime until shutdown or free
+//! takes that out, so a worker never drops the runtime that it runs on.
 //!
-//! A child of fork has the memory but not the threads: whatever it calls answers NART_EFORK, and
-//! what it frees is leaked, because the locks may be held by threads that are not there.
+//! A forked child has the memory but not the threads. There every function returns NART_EFORK, and
+//! memory is leaked instead of freed: threads that do not exist in the child may hold the locks.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,28 +25,30 @@ use crate::sys::{errno, Res, EFORK, ESHUTDOWN};
 use crate::threads::{fork_epoch, watch_forks, with_signals_blocked, Hygiene};
 use crate::tracker::Tracker;
 
-/// Poisoning is ignored: no user code runs under these locks, so a panic leaves nothing half done.
+/// Locks a mutex. Poisoning is ignored: no user code runs under these locks, so a panic cannot
+/// leave their data inconsistent.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How a bridge is made. The same as `nart_tokio_opts`, with the defaults filled in.
+/// Options of a bridge, as `nart_tokio_opts` has them. [`Options::default`] has the defaults.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Of the threads, as `ps` shows it; 15 bytes of it.
+    /// Name of the threads; `ps` shows 15 bytes of it. Default: `nart-tokio`.
     pub name: String,
-    /// Threads that run futures; 1.
+    /// Threads that run futures and C tasks, 1 to 1024. Default: 1.
     pub workers: u32,
-    /// Blocking functions of C that run at once; 8.
+    /// Blocking functions of C that run at the same time, 1 to 4096. Default: 8.
     pub max_blocking: u32,
-    /// Blocking functions of C that wait for their turn, and HTTP requests that have been submitted
-    /// and not begun; 256.
+    /// Blocking functions of C, and HTTP requests, that may be queued, 1 to 2^20. Default: 256 of
+    /// each.
     pub queue_cap: u32,
-    /// Blocks of operations that are made in advance and kept; 1024.
+    /// Operations whose memory is allocated in advance, 0 to 2^20. Default: 1024.
     pub keep_ops: u32,
-    /// Bytes of each thread's stack; 512 KiB.
+    /// Stack size of each thread in bytes, 16 KiB to 1 GiB. Default: 512 KiB.
     pub stack: usize,
-    /// The CPUs of the threads; empty for all that the process may use but the calling thread's.
+    /// Numbers of the CPUs to run on. Empty: all CPUs that the process started with, except those
+    /// that the calling thread is pinned to (if any remain).
     pub cpus: Vec<u32>,
 }
 
@@ -77,9 +79,9 @@ impl Options {
     }
 }
 
-/// Recycled blocks of operations. Any thread.
+/// The pool of operation blocks. Any thread.
 pub struct Ops {
-    #[allow(clippy::vec_box)] // a block does not move: both its owners have its address
+    #[allow(clippy::vec_box)] // blocks do not move: both owners have the address
     blocks: Mutex<Vec<Box<Op>>>,
     keep: usize,
 }
@@ -91,7 +93,7 @@ impl Ops {
         for _ in 0..keep {
             blocks.push(Op::allocate()?);
         }
-        // After all of them, so that they are near each other.
+        // After all blocks, so that the blocks are close to each other.
         blocks.iter_mut().for_each(|block| block.make_scratch());
         Some(Ops {
             blocks: Mutex::new(blocks),
@@ -99,6 +101,7 @@ impl Ops {
         })
     }
 
+    /// A block. None if there is no memory.
     pub fn take(&self) -> Option<Box<Op>> {
         let kept = lock(&self.blocks).pop();
         kept.or_else(Op::allocate)
@@ -123,33 +126,35 @@ pub struct Shared {
     #[cfg(feature = "http")]
     pub names: Arc<crate::names::Names>,
     pub handle: TokioHandle,
-    /// None: adopted, or shut down.
+    /// None: an adopted runtime, or shut down.
     pub runtime: Mutex<Option<Runtime>>,
-    /// Of the runtime above.
+    /// The number of threads of that runtime.
     pub threads: Arc<AtomicU32>,
     pub leaked: Mutex<Leaked>,
-    /// For threads that the bridge makes itself.
+    /// For threads that the bridge starts itself.
     pub hygiene: Hygiene,
+    /// The fork_epoch() in which it was made.
     epoch: u32,
 }
 
 impl Shared {
+    /// Whether this process is a child of the one that made the bridge.
     pub fn is_forked(&self) -> bool {
         self.epoch != fork_epoch()
     }
 }
 
-/// A tokio runtime that C tasks of a nart loop can use. Clones are the same bridge.
+/// A tokio runtime that the C tasks of nart loops use. Clones refer to the same bridge.
 ///
-/// When the last clone is dropped, or a C handle is freed, the bridge ends in the background: what was
-/// not shut down is told to end. [`Bridge::shutdown`] waits for it.
+/// When the last clone is dropped, or a C handle is freed, the bridge's work is cancelled and ends
+/// in the background. [`Bridge::shutdown`] waits for the end.
 ///
-/// C sees it as `nart_tokio`. A program with Rust code of its own gives C functions that submit
-/// futures to it; see [`export`].
+/// In C it is a `nart_tokio`. Rust code of a program submits futures to it with [`Bridge::spawn`],
+/// and exports functions that do so to C with [`export`].
 #[derive(Clone)]
 pub struct Bridge(pub(crate) Arc<Shared>, #[allow(dead_code)] Arc<Last>);
 
-/// Ends the bridge with its last clone: operations and drainers refer to `Shared` only.
+/// Ends the bridge when its last clone is dropped: operations and drainers refer to `Shared` only.
 struct Last(Arc<Shared>);
 
 impl Drop for Last {
@@ -158,24 +163,37 @@ impl Drop for Last {
     }
 }
 
-/// Work that was not taken, given back.
+/// The error of a submission: the cause, and the work that was not accepted.
 #[derive(Debug)]
 pub struct Refused<W> {
-    /// Why: `NART_ESHUTDOWN`, `NART_EFORK` or `-ENOMEM`.
+    /// `NART_ESHUTDOWN`, `NART_EFORK` or `-ENOMEM`.
     pub code: Res,
-    /// The work, untouched.
+    /// The work, unchanged.
     pub work: W,
 }
 
 impl Bridge {
     /// Makes a bridge with a tokio runtime of its own.
     ///
-    /// Its threads block the signals that are sent, run under the normal scheduling policy, and keep
-    /// off the CPUs of the calling thread if that is pinned.
+    /// Its threads block all signals except faults, run under the normal scheduling policy, and
+    /// avoid the CPUs that the calling thread is pinned to. So call it on the loop's thread, after
+    /// pinning that.
     ///
     /// # Errors
-    /// `-EINVAL` options out of range, or no CPU of `cpus` is the process's; `-ENOMEM`; `-EAGAIN` no
-    /// threads, or another errno of what tokio needs.
+    /// `-EINVAL` an option is out of range, or the process may run on no CPU of `cpus`; `-ENOMEM`;
+    /// `-EAGAIN` no thread could be started; another errno of the system calls that tokio makes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use nart_tokio::{Bridge, Options};
+    ///
+    /// # fn main() -> Result<(), i64> {
+    /// let bridge = Bridge::new(&Options { workers: 2, ..Options::default() })?;
+    /// assert!(!bridge.is_closed());
+    /// bridge.shutdown(1_000_000_000)
+    /// # }
+    /// ```
     pub fn new(options: &Options) -> Result<Bridge, Res> {
         options.check()?;
         let hygiene = Hygiene::new(&options.cpus)?;
@@ -184,14 +202,15 @@ impl Bridge {
         let build = || {
             Builder::new_multi_thread()
                 .worker_threads(options.workers as usize)
-                // Two more than the C functions: for closures of Rust code, and to read certificates.
+                // Two more than for C functions: for closures of Rust code, and to read
+                // certificates.
                 .max_blocking_threads(options.max_blocking as usize + 2)
                 .thread_keep_alive(blocking::LINGER)
                 .thread_name(&options.name)
                 .thread_stack_size(options.stack)
                 .on_thread_start(move || {
                     hygiene.apply();
-                    more.fetch_add(1, Ordering::Relaxed); // a number; joining the threads orders it
+                    more.fetch_add(1, Ordering::Relaxed); // joining the threads orders it
                 })
                 .on_thread_stop(move || {
                     fewer.fetch_sub(1, Ordering::Relaxed);
@@ -203,20 +222,21 @@ impl Bridge {
         let runtime = match catch(|| with_signals_blocked(build)) {
             Ok(Ok(runtime)) => runtime,
             Ok(Err(e)) => return Err(errno(e.raw_os_error().unwrap_or(libc::EIO))),
-            Err(_) => return Err(errno(libc::EAGAIN)), // tokio panics when it gets no thread
+            Err(_) => return Err(errno(libc::EAGAIN)), // tokio panics if it cannot start a thread
         };
         let handle = runtime.handle().clone();
         Bridge::with(handle, Some(runtime), threads, hygiene, options)
     }
 
-    /// Makes a bridge of a runtime that lives elsewhere in the program, a `#[tokio::main]` say.
+    /// Makes a bridge that uses a runtime of the program, for example that of `#[tokio::main]`.
     ///
-    /// It must have been made with time and I/O. Its threads are as their owner made them: `name`,
-    /// `workers`, `stack` and `cpus` are not looked at. Shutting the bridge down waits for its
-    /// operations and leaves the runtime alone; futures that do not end in time are reported as leaked.
+    /// The runtime must have time and I/O enabled. Its threads are not changed: `workers` and
+    /// `cpus` are ignored, and `name` and `stack` apply to threads that look up names only. A
+    /// shutdown of the bridge waits for its operations and does not end the runtime; futures that
+    /// do not end in time are reported as leaked.
     ///
     /// # Errors
-    /// `-EINVAL` options out of range; `-ENOMEM`.
+    /// `-EINVAL` an option is out of range; `-ENOMEM`.
     pub fn adopt(handle: TokioHandle, options: &Options) -> Result<Bridge, Res> {
         options.check()?;
         Bridge::with(handle, None, Arc::default(), Hygiene::new(&[])?, options)
@@ -252,14 +272,14 @@ impl Bridge {
         Ok(Bridge(shared.clone(), Arc::new(Last(shared))))
     }
 
-    /// Runs a future on tokio. Its output, or its panic, is what the operation answers; it is dropped
-    /// before that, and also when the operation is cancelled or the bridge shut down.
+    /// Runs a future on tokio. Its output, or its panic, is the result of the operation.
     ///
-    /// One allocation, tokio's; and a system call when tokio's threads sleep.
+    /// The future is dropped before the result is published, and also when the operation is
+    /// cancelled or the bridge is shut down. One allocation, tokio's; a system call when tokio's
+    /// threads sleep.
     ///
     /// # Errors
-    /// The future comes back when the bridge is shut down, belongs to the parent of a forked child,
-    /// or memory is short.
+    /// The future is returned with `NART_ESHUTDOWN`, `NART_EFORK` in a forked child, or `-ENOMEM`.
     pub fn spawn<F>(&self, future: F) -> Result<Operation, Refused<F>>
     where
         F: Future + Send + 'static,
@@ -280,35 +300,35 @@ impl Bridge {
         }
     }
 
-    /// Has shutdown begun?
+    /// Whether shutdown has begun.
     pub fn is_closed(&self) -> bool {
         self.0.tracker.is_closed()
     }
 
-    /// The bridge for C, which frees it by `nart_tokio_free()`; that ends its other clones, too. SIGPIPE
-    /// is left as it is.
+    /// Passes the bridge to C, which frees it with `nart_tokio_free()`. That ends its other clones,
+    /// too. The signal mask is not changed.
     pub fn into_c(self) -> *mut NartTokio {
         NartTokio::boxed(self, None)
     }
 
-    /// The bridge behind a `nart_tokio`.
+    /// The bridge of a `nart_tokio`. None if `rt` is NULL.
     ///
     /// # Safety
-    /// `rt` is live, and stays so while the answer is used.
+    /// `rt` is NULL, or live as long as the reference is used.
     pub unsafe fn from_c<'a>(rt: *const NartTokio) -> Option<&'a Bridge> {
-        // SAFETY: the caller promises that it is live.
+        // SAFETY: the caller's promise.
         unsafe { rt.as_ref() }.map(NartTokio::bridge)
     }
 }
 
-/// An operation held by Rust code; dropped, it is cancelled and detached.
+/// An operation of Rust code, made by [`Bridge::spawn`]. Dropping it cancels and detaches it.
 pub struct Operation(Option<Handle>);
 
-// SAFETY: a handle is for one thread at a time, and this is its only owner.
+// SAFETY: one thread at a time may use a handle, and this is its only owner.
 unsafe impl Send for Operation {}
 
 impl Operation {
-    /// The operation for C, which awaits and closes it.
+    /// Passes the operation to C, which awaits it and closes it with `nart_tokio_op_close()`.
     pub fn into_c(mut self) -> NartTokioOp {
         NartTokioOp::of(self.0.take())
     }
@@ -323,27 +343,30 @@ impl Drop for Operation {
     }
 }
 
-/// The body of a function that C calls to start a future of yours:
+/// Submits a future: the body of a function that C calls.
+///
+/// `make` runs on the calling thread. It returns 0 and `*op`; the errors of [`Bridge::spawn`];
+/// `-EINVAL` if a pointer is NULL; `NART_EPANIC` if `make` panics.
+///
+/// # Safety
+/// `rt` is NULL or live; `op` is NULL or writable, and holds no open operation.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use nart_tokio::{export, NartTokio, NartTokioOp};
 ///
-/// /// Answers `ms` after that many milliseconds.
+/// /// Ends with `ms` after that many milliseconds.
 /// #[no_mangle]
 /// pub unsafe extern "C" fn my_pause(rt: *mut NartTokio, ms: u64, op: *mut NartTokioOp) -> i64 {
 ///     let future = async move {
 ///         tokio::time::sleep(std::time::Duration::from_millis(ms)).await;
 ///         ms as i64
 ///     };
-///     export(rt, op, || future)
+///     // SAFETY: C passes a live bridge, and an operation that is not open.
+///     unsafe { export(rt, op, || future) }
 /// }
 /// ```
-///
-/// It answers 0 and `*op`, or an error of [`Bridge::spawn`], or `-EINVAL` for a pointer that is NULL.
-/// `make` runs on the calling thread; a panic in it is `NART_EPANIC`.
-///
-/// # Safety
-/// `rt` is NULL or live; `op` is NULL or writable, and holds no open operation.
 pub unsafe fn export<F>(rt: *const NartTokio, op: *mut NartTokioOp, make: impl FnOnce() -> F) -> Res
 where
     F: Future + Send + 'static,
@@ -375,7 +398,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn it_ends_with_its_last_clone() {
+    fn a_bridge_ends_with_its_last_clone() {
         let bridge = Bridge::new(&Options::default()).unwrap();
         let (send, receive) = channel::<()>();
         let never = async move {
@@ -386,7 +409,7 @@ mod tests {
         drop(bridge.clone());
         assert_eq!(receive.try_recv(), Err(TryRecvError::Empty));
         drop(bridge);
-        // Disconnected, because the future has been dropped.
+        // Disconnected, because the future was dropped.
         let ended = receive.recv_timeout(Duration::from_secs(60));
         assert_eq!(ended, Err(std::sync::mpsc::RecvTimeoutError::Disconnected));
         drop(operation);

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A C task as a tokio future: the same task type, polled by tokio's threads.
+//! A C task as a tokio future: a task type of C, polled by tokio's threads.
 //!
 //! 1. One block holds the poll context, nart's task header and the frame; it does not move. The
-//!    future that owns it may be polled by one worker after another, never by two at once.
-//! 2. The driver: the clock is the system's, a deadline becomes a tokio timer after the poll, being
-//!    ready is waking the tokio task. Descriptors are refused with NART_EDRIVER.
+//!    future that owns it may be polled by one worker after another, never by two at the same time.
+//! 2. The driver: its clock is the system's; after a poll, a deadline becomes a tokio timer; a
+//!    ready task wakes its tokio task. Operations on descriptors return NART_EDRIVER.
 //! 3. The task's waker is the address of a **waker cell**, which holds the waker of the tokio task.
-//!    Wakers are plain values that stay valid for ever, so cells are never freed: they are reused by one
-//!    task after another. An old waker then causes a spurious poll, which every operation allows.
-//! 4. A cancel, and the begin of a shutdown, set flags which the next poll turns into the task's own
-//!    cancellation: the body unwinds by its answers. When tokio drops the future instead (the
-//!    deadline of a shutdown is over), the task is polled once as cancelled, and its frame dropped.
+//!    Wakers are plain values that stay valid for ever, so cells are never freed: they are reused
+//!    by one task after another. An old waker then causes a spurious poll, which every operation
+//!    allows.
+//! 4. A cancel, and the begin of a shutdown, set flags. The next poll then cancels the task, and
+//!    its body unwinds. If tokio drops the future instead (the deadline of a shutdown passed), the
+//!    task is cancelled and polled once, and its frame is dropped.
 //!
-//! Not handled: a task that does not answer to cancellation keeps its worker, as any future does;
-//! timers are as exact as tokio's, a millisecond.
+//! Not handled: a task that does not react to cancellation keeps running, as any future would; the
+//! resolution of timers is tokio's, a millisecond.
 
 use std::alloc::{alloc_zeroed, dealloc, Layout};
 use std::cell::{Cell, UnsafeCell};
@@ -120,16 +121,17 @@ struct List {
     count: usize,
 }
 
-/// The C tasks that live on a bridge, so that a shutdown can reach them.
+/// The C tasks of a bridge, so that a shutdown can cancel them.
 #[derive(Default)]
 pub struct Tasks {
     list: Mutex<List>,
     empty: Condvar,
-    /// Set under the lock. Read without it by a task that has been woken since, or is told so here.
+    /// Set under the lock. Read without it: see is_closed().
     closed: AtomicBool,
 }
 
 impl Tasks {
+    /// Adds a task. Returns its index.
     fn add(&self) -> usize {
         let mut list = lock(&self.list);
         list.count += 1;
@@ -139,13 +141,13 @@ impl Tasks {
         })
     }
 
-    /// Called at the first poll, with the waker that is the task's for good.
+    /// Called at the first poll. A tokio task keeps its waker for ever.
     fn set_waker(&self, i: usize, waker: &Waker) {
         lock(&self.list).live[i] = Some(waker.clone());
     }
 
-    /// A close that came before set_waker() is seen because of its lock, a later one because of the
-    /// wake.
+    /// Called after set_waker(). The lock makes a close() before that visible; a later close()
+    /// wakes the task.
     fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }
@@ -162,7 +164,7 @@ impl Tasks {
         drop(waker);
     }
 
-    /// Asks every task to end.
+    /// Cancels every task.
     pub fn close(&self) {
         let list = lock(&self.list);
         self.closed.store(true, Ordering::Relaxed);
@@ -171,7 +173,7 @@ impl Tasks {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Waits until none is left, or `until`.
+    /// Waits until all tasks have ended, or until `until`.
     pub fn wait(&self, until: Instant) {
         let mut list = lock(&self.list);
         while list.count > 0 {
@@ -187,7 +189,7 @@ impl Tasks {
 
 // ---- the driver ----
 
-/// The block's head; the frame stands behind it. Used by one thread at a time.
+/// The begin of the block; the frame follows. Used by one thread at a time.
 struct Body {
     cx: UnsafeCell<Cx>,
     task: UnsafeCell<Task>,
@@ -197,7 +199,7 @@ struct Body {
     cell: &'static WakerCell,
     /// The cell's address was handed out as a waker: from then on the cell holds tokio's waker.
     escaped: Cell<bool>,
-    /// What this poll has left: who polls, whether to be polled again, until when to sleep.
+    /// Of the current poll: tokio's waker, whether to poll again, and the deadline.
     waker: Cell<*const Waker>,
     again: Cell<bool>,
     deadline: Cell<i64>,
@@ -206,7 +208,7 @@ struct Body {
 /// The body of a task, from a driver's call.
 ///
 /// # Safety
-/// `host` is what the task's context was made with; the body lives.
+/// `host` is the pointer that the task's context was initialised with; the body is live.
 unsafe fn body<'a>(host: *mut c_void) -> &'a Body {
     // SAFETY: the caller's promise.
     unsafe { &*host.cast::<Body>() }
@@ -217,7 +219,7 @@ unsafe extern "C" fn now(_: *mut c_void) -> i64 {
 }
 
 unsafe extern "C" fn park(host: *mut c_void, _: *mut Task, deadline: i64) {
-    // SAFETY: called by the poll of this body.
+    // SAFETY: called inside a poll of this body.
     unsafe { body(host) }.deadline.set(deadline);
 }
 
@@ -227,10 +229,10 @@ unsafe extern "C" fn ready(host: *mut c_void, _: *mut Task) {
 }
 
 unsafe extern "C" fn waker(host: *mut c_void, _: *mut Task) -> usize {
-    // SAFETY: called by the poll of this body.
+    // SAFETY: called inside a poll of this body.
     let body = unsafe { body(host) };
     if !body.escaped.replace(true) {
-        // SAFETY: during a poll it is NULL or points at the waker of that poll.
+        // SAFETY: during a poll it is NULL or points to the waker of that poll.
         if let Some(waker) = unsafe { body.waker.get().as_ref() } {
             body.cell.task.register(waker);
         }
@@ -275,14 +277,14 @@ static DRIVER: Driver = Driver {
 
 // ---- the future ----
 
-/// A task's body, alive: its frame has not been dropped.
+/// A body whose frame has not been dropped.
 struct Live(NonNull<Body>);
 
-// SAFETY: NART_TASK_SEND says that the frame may be used by one thread after another.
+// SAFETY: NART_TASK_SEND permits that one thread after another uses the frame.
 unsafe impl Send for Live {}
 
 impl Live {
-    /// A body whose frame is a copy of `*init`, or zeros.
+    /// A body with a frame that is a copy of `*init`, or zeroed.
     ///
     /// # Safety
     /// `ty` is a valid type, `init` NULL or a frame of it.
@@ -293,8 +295,8 @@ impl Live {
             .extend(frame)
             .map_err(|_| errno(libc::E2BIG))?;
         let no_memory = errno(libc::ENOMEM);
-        // SAFETY: the layout is not empty; the frame is inside it; the body is written before it is
-        // used, and then does not move.
+        // SAFETY: the layout is not empty; it contains the frame; the body is initialised before it
+        // is used, and does not move.
         unsafe {
             let block = NonNull::new(alloc_zeroed(layout)).ok_or(no_memory)?;
             let Some(cell) = WakerCell::take() else {
@@ -323,17 +325,17 @@ impl Live {
     }
 
     fn body(&self) -> &Body {
-        // SAFETY: the block lives as long as this.
+        // SAFETY: the block is live as long as self.
         unsafe { self.0.as_ref() }
     }
 
-    /// Asks the task to end.
+    /// Cancels the task.
     fn cancel(&self) {
-        // SAFETY: no poll runs: polls are made through &mut Live.
+        // SAFETY: no poll is running: polls need &mut Live.
         unsafe { nart_driver_task_cancel(self.body().task.get()) }
     }
 
-    /// One poll. A panic or a foreign exception is the error.
+    /// Polls once. The error is the text of a panic or foreign exception.
     fn poll(&mut self, waker: Option<&Waker>) -> Result<Res, String> {
         let body = self.body();
         body.waker.set(waker.map_or(ptr::null(), ptr::from_ref));
@@ -342,7 +344,7 @@ impl Live {
         if let (true, Some(waker)) = (body.escaped.get(), waker) {
             body.cell.task.register(waker); // before the poll, so that a wake during it is not lost
         }
-        // SAFETY: context and task were made for each other, and this is the only poll.
+        // SAFETY: the task was initialised with this context, and this is the only poll.
         let polled = catch(|| unsafe { nart_driver_poll(body.cx.get(), body.task.get()) });
         body.waker.set(ptr::null());
         polled
@@ -353,19 +355,19 @@ impl Drop for Live {
     fn drop(&mut self) {
         let body = self.body();
         let (frame, layout) = (body.frame, body.layout);
-        // SAFETY: the type is a constant of the program; its drop runs here only.
+        // SAFETY: the type outlives its tasks; its drop is called here only.
         unsafe {
             if let Some(drop_frame) = (*body.ty).drop {
                 let _ = catch(|| drop_frame(frame));
             }
         }
         body.cell.give();
-        // SAFETY: the block was made with this layout, and is used by nobody any more.
+        // SAFETY: the block was allocated with this layout, and is not used any more.
         unsafe { dealloc(self.0.as_ptr().cast(), layout) }
     }
 }
 
-/// Frees what new() has made without running the frame's drop: it is the submitter's again.
+/// Undoes new() without dropping the frame, whose contents remain the submitter's.
 fn take_back(live: Live) {
     let live = std::mem::ManuallyDrop::new(live);
     live.body().cell.give();
@@ -374,17 +376,22 @@ fn take_back(live: Live) {
 }
 
 struct CTask {
-    /// Gone when the task has ended, and the promise with it.
+    /// None: the task has ended.
     live: Option<(Live, Promise)>,
     shared: Arc<Shared>,
+    /// Its index in `shared.tasks`.
     entry: usize,
-    known: bool,
-    told: bool,
+    /// `shared.tasks` has its waker.
+    registered: bool,
+    /// The task was cancelled.
+    cancelled: bool,
     sleep: Option<Pin<Box<Sleep>>>,
+    /// The deadline of `sleep`; NEVER: it has fired, or there is none.
     armed: i64,
 }
 
 impl CTask {
+    /// Drops the frame and publishes `outcome`; None: cancelled or shut down.
     fn end(&mut self, outcome: Option<Outcome>) {
         let Some((live, promise)) = self.live.take() else {
             return;
@@ -397,25 +404,25 @@ impl CTask {
         }
     }
 
-    /// Has the task to be told now that it shall end?
-    fn is_asked(&mut self, waker: &Waker) -> bool {
+    /// Whether the task has to be cancelled before this poll: once.
+    fn must_cancel(&mut self, waker: &Waker) -> bool {
         let Some((_, promise)) = &self.live else {
             return false;
         };
-        let cancelled = promise.register(waker);
+        let operation_cancelled = promise.register(waker);
         let tasks = &self.shared.tasks;
-        if !std::mem::replace(&mut self.known, true) {
+        if !std::mem::replace(&mut self.registered, true) {
             tasks.set_waker(self.entry, waker);
         }
-        let asked = cancelled || tasks.is_closed();
-        let now = asked && !self.told;
-        self.told = asked;
-        now
+        let cancel = operation_cancelled || tasks.is_closed();
+        let first = cancel && !self.cancelled;
+        self.cancelled = cancel;
+        first
     }
 
-    /// Sleeps until the deadline that the poll has left. A timer that is no longer wanted is left as
-    /// it is: it costs a spurious poll. One that has fired is armed anew if it is wanted still: who
-    /// parks until a time that has passed is polled again and again, as on a loop.
+    /// Sets the timer to the deadline of the last poll. A timer that is no longer needed stays set:
+    /// it causes a spurious poll. One that fired is set again if it is still needed: a task that
+    /// parks until a time in the past is polled repeatedly, as on a loop.
     fn arm(&mut self, deadline: i64, cx: &mut Context<'_>) {
         if deadline == NEVER {
             return;
@@ -441,11 +448,11 @@ impl Future for CTask {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let asked = this.is_asked(cx.waker());
+        let cancel = this.must_cancel(cx.waker());
         let Some((live, _)) = &mut this.live else {
             return Poll::Ready(());
         };
-        if asked {
+        if cancel {
             live.cancel();
         }
         match live.poll(Some(cx.waker())) {
@@ -465,7 +472,7 @@ impl Future for CTask {
 }
 
 impl Drop for CTask {
-    /// Thrown away by tokio: a last poll, as cancelled, then the frame's drop.
+    /// tokio drops the future: cancels the task, polls it once, and drops its frame.
     fn drop(&mut self) {
         if let Some((live, _)) = &mut self.live {
             live.cancel();
@@ -475,10 +482,10 @@ impl Drop for CTask {
     }
 }
 
-/// Runs a C task on tokio.
+/// Spawns a C task on tokio. On an error the contents of `*init` remain the caller's.
 ///
 /// # Safety
-/// `ty` is NULL or a task type that lives as long as its tasks; `init` is NULL or a frame of it.
+/// `ty` is NULL or a task type that outlives its tasks; `init` is NULL or a frame of it.
 pub unsafe fn spawn(
     shared: &Arc<Shared>,
     ty: *const TaskType,
@@ -497,7 +504,7 @@ pub unsafe fn spawn(
     if shared.is_forked() {
         return Err(EFORK);
     }
-    // SAFETY: the type has been looked at, the frame is the caller's promise.
+    // SAFETY: the type was checked; the frame is the caller's promise.
     let live = unsafe { Live::new(ty, init) }?;
     let (handle, promise) = match op::begin(shared) {
         Ok(pair) => pair,
@@ -510,8 +517,8 @@ pub unsafe fn spawn(
         live: Some((live, promise)),
         shared: shared.clone(),
         entry: shared.tasks.add(),
-        known: false,
-        told: false,
+        registered: false,
+        cancelled: false,
         sleep: None,
         armed: NEVER,
     };

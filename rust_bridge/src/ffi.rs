@@ -38,8 +38,8 @@ pub use task::*;
 /// A copy of a versioned struct: fields that its caller does not know yet are zero.
 ///
 /// # Safety
-/// `given` is NULL or points to a struct whose first field is its size in bytes. All-zero is a valid
-/// `T`.
+/// `given` is NULL or points to a struct whose first field is its size in bytes. All-zero is a
+/// valid `T`.
 unsafe fn sized<T>(given: *const T, least: usize) -> Result<T, Res> {
     // SAFETY: the caller's promises; at most size_of::<T>() bytes are copied.
     unsafe {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What tokio runs: a future together with the promise that answers for it.
+//! What tokio runs: a future, and the promise of its operation.
 //!
-//! The future is alive exactly as long as the promise is here. It ends in one of three ways: it
-//! answers or panics; a cancel is seen, before a poll or after one that left it pending; tokio drops
-//! it with its runtime. In each the future is dropped first, and the answer published last. A panic
-//! in its drop turns whatever it answered into a panic.
+//! The future exists exactly as long as the promise is set. It ends in one of three ways: it
+//! completes or panics; it is cancelled, which is checked before a poll and after one that left it
+//! pending; tokio drops it with its runtime. In each case the future is dropped first and the
+//! result published last. If its drop panics, the result is that panic.
 
 use std::future::Future;
 use std::mem::ManuallyDrop;
@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 use crate::op::{Outcome, Promise};
 use crate::panic::catch;
 
+/// A future whose output, panic or cancellation becomes the result of an operation.
 pub struct Supervised<F> {
     future: ManuallyDrop<F>,
     promise: Option<Promise>,
@@ -27,19 +28,19 @@ impl<F> Supervised<F> {
         }
     }
 
-    /// `outcome`: what it has answered, if it has.
+    /// Drops the future and publishes `outcome`; None: cancelled or shut down.
     fn end(&mut self, outcome: Option<Outcome>) {
         let Some(promise) = self.promise.take() else {
             return;
         };
         let future = &mut self.future;
-        // SAFETY: the promise was there, so the future has not been dropped; it never moved.
+        // SAFETY: the promise was set, so the future has not been dropped; it never moved.
         let dropped = catch(|| unsafe { ManuallyDrop::drop(future) });
         match (outcome, dropped) {
-            (Some(outcome), _) if outcome.is_panic() => promise.finish(outcome), // the first one
+            (Some(outcome), _) if outcome.is_panic() => promise.finish(outcome), // the first panic counts
             (_, Err(text)) => promise.finish(Outcome::panicked(text)),
             (Some(outcome), Ok(())) => promise.finish(outcome),
-            (None, Ok(())) => drop(promise), // cancelled or shut down, which it knows
+            (None, Ok(())) => drop(promise), // publishes which of the two
         }
     }
 }
@@ -52,7 +53,7 @@ where
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // SAFETY: the future is not moved out of its place; the promise does not mind.
+        // SAFETY: the future is not moved; the promise need not be pinned.
         let this = unsafe { self.get_unchecked_mut() };
         let Some(promise) = &this.promise else {
             return Poll::Ready(());

@@ -1,32 +1,56 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The bridge between nart's C runtime and tokio.
 //!
-//! nart is a single-threaded async runtime for C. This crate gives its tasks the world of tokio:
+//! nart is a single-threaded async runtime for C. With this crate its tasks can use tokio:
 //!
-//! - **operations**: work that runs elsewhere and is awaited by a C task on its loop: futures
+//! - **operations**: work that runs elsewhere and that a C task awaits on its loop: futures
 //!   ([`Bridge::spawn`], [`export`]), blocking functions of C, HTTP requests, C tasks run by tokio;
 //! - **local futures**: Rust futures that a C task polls itself, with tokio's context around each
 //!   poll ([`Bridge::local`]);
-//! - a runtime with options, a shutdown with a deadline and a report, and threads that leave the
-//!   loop's CPU and signals alone.
+//! - a tokio runtime with options, a shutdown with a deadline and a report, and threads that do not
+//!   use the loop's CPU or handle its signals.
 //!
-//! C programs use it through `nart/tokio.h` and the archive that `rust_bridge/staticlib` makes. A
-//! program with Rust code of its own makes such an archive itself: a crate of type `staticlib` with
-//! `pub use nart_tokio::*;` and its own functions beside it, because a program can hold one Rust
-//! archive only.
+//! C programs use it through `nart/tokio.h` and the archive built from `rust_bridge/staticlib`. A
+//! program with Rust code of its own builds such an archive itself, because a program can contain
+//! one Rust archive only: a crate of type `staticlib` with `pub use nart_tokio::*;` beside its own
+//! functions.
+//!
+//! # Example
+//!
+//! A function that C calls to submit a future, and a bridge for it made by Rust:
+//!
+//! ```
+//! use nart_tokio::{export, Bridge, NartTokio, NartTokioOp, Options};
+//!
+//! #[no_mangle]
+//! pub unsafe extern "C" fn my_answer(rt: *mut NartTokio, op: *mut NartTokioOp) -> i64 {
+//!     // SAFETY: C passes a live bridge, and an operation that is not open.
+//!     unsafe { export(rt, op, || async { 42 }) }
+//! }
+//!
+//! # fn main() -> Result<(), i64> {
+//! let bridge = Bridge::new(&Options::default())?;
+//! let operation = bridge.spawn(async { 42 }).map_err(|refused| refused.code)?;
+//! drop(operation); // cancels it; `into_c()` passes it to C instead
+//! bridge.shutdown(1_000_000_000)
+//! # }
+//! ```
 //!
 //! # Rules
 //!
 //! User C code runs on its loop's thread, except functions given to the blocking pool and C tasks
-//! given to tokio. No Rust reference to C memory lives across a return to C. No panic crosses the
-//! boundary: it becomes an answer, with its text.
+//! given to tokio. No Rust reference to C memory is kept across a return to C. No panic crosses the
+//! boundary: it becomes an error with its text.
 //!
-//! # How it is made
+//! # Modules
 //!
-//! `ffi` is the C interface, `sys` what is used of C's. `state` decides between the two owners of an
-//! operation, `op` is their block, `future` what tokio runs, `on_done` reports its end by a function call. `bridge`, `tracker` and `shutdown` are the
-//! life of a bridge; `blocking`, `http_queue` with `http`, `redirect` and `names`, `ctask` and `local` the four kinds of work;
-//! `threads`, `panic`, `clock` and `waker` what all need.
+//! - `ffi`: the C interface. `sys`: the declarations of C functions that the bridge calls.
+//! - `op`: the block of an operation. `state`: the word that its two owners share. `future`: what
+//!   tokio runs. `on_done`: a function call at the end of an operation.
+//! - `bridge`, `tracker`, `shutdown`: the lifecycle of a bridge.
+//! - The four kinds of work: `blocking`; `http_queue` with `http`, `framing`, `redirect` and
+//!   `names`; `ctask`; `local`.
+//! - `threads`, `panic`, `clock`, `waker`: used by all.
 
 mod blocking;
 mod bridge;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A Rust future that is polled on the C loop, inside tokio's context ("with tokio").
+//! Rust futures that are polled on the C loop, inside tokio's context.
 //!
-//! 1. The context is entered for every poll and for the drop, and left again: a guard that is kept
-//!    would make tokio believe in a runtime on this thread for ever.
-//! 2. The poll happens inside `Handle::block_on` of a future that is ready at its first poll: exactly
-//!    one poll, no parking, and tokio's cooperative budget is in force, so a stream that is always
-//!    ready gives the loop back. When the loop itself runs inside a runtime, block_on would panic, and
-//!    that runtime's budget rules already; there the context is just entered.
-//! 3. The waker is the C task's own word (waker.rs). A future keeps the last waker that it was polled
-//!    with, so a task that polled before is woken when another one polls, and polls again.
-//! 4. A panic, of a poll or of the drop, is the answer.
+//! 1. The context is entered for every poll and for the drop, and left afterwards. If it were kept,
+//!    tokio would see a runtime on this thread for ever.
+//! 2. The poll runs inside `Handle::block_on` of a future that is ready at its first poll: exactly
+//!    one poll and no parking. And tokio's cooperative budget applies, so a stream that is always
+//!    ready yields to the loop. If the loop itself runs inside a runtime, block_on would panic and
+//!    that runtime's budget applies already, so the context is just entered.
+//! 3. The waker is the C task's own (waker.rs). A future keeps the last waker that it was polled
+//!    with. So the task that polled before is woken when another one polls, and polls again.
+//! 4. A panic, in a poll or in the drop, is the result.
 //!
 //! The future need not be Send: it stays on the thread that made it, which is the loop's.
 
@@ -28,20 +28,38 @@ use crate::sys::{NartWaker, Poll as CPoll, Res, EFORK, EWRONGTHREAD, PENDING};
 use crate::threads::this_thread;
 use crate::waker::rust_waker;
 
-/// A future to be polled by the C task that awaits it; see [`Bridge::local`].
+/// A future that the awaiting C task polls; made by [`Bridge::local`].
 pub struct Local {
     future: Option<Pin<Box<dyn Future<Output = Outcome>>>>,
     outcome: Option<Outcome>,
-    /// Who polled last.
+    /// The task that polled last.
     waiter: NartWaker,
     shared: Arc<Shared>,
     thread: libc::pthread_t,
 }
 
 impl Bridge {
-    /// Makes a future that C awaits by `nart_tokio_local_await()`, on the calling thread.
+    /// Makes a future that C awaits with `nart_tokio_local_await()`, on the calling thread.
     ///
-    /// It may use whatever needs a tokio runtime: timers, sockets, channels.
+    /// It may use everything that needs a tokio runtime: timers, sockets, channels. One allocation.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use nart_tokio::{Bridge, NartTokioLocal, Options};
+    ///
+    /// # fn main() -> Result<(), i64> {
+    /// let bridge = Bridge::new(&Options::default())?;
+    /// let future = bridge.local(async {
+    ///     tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    ///     7_i64
+    /// });
+    /// let mut for_c: NartTokioLocal = future.into_c();
+    /// # // SAFETY: made above, on this thread.
+    /// # unsafe { nart_tokio::nart_tokio_local_close(&raw mut for_c) };
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn local<F>(&self, future: F) -> Local
     where
         F: Future + 'static,
@@ -59,7 +77,7 @@ impl Bridge {
 }
 
 impl Local {
-    /// The future for C, which closes it.
+    /// Passes the future to C, which closes it with `nart_tokio_local_close()`.
     pub fn into_c(self) -> NartTokioLocal {
         NartTokioLocal::of(Some(Box::new(self)))
     }
@@ -68,7 +86,7 @@ impl Local {
         self.outcome.as_ref()
     }
 
-    /// 0, or why it cannot be touched here.
+    /// The error if it may not be used here: another thread, or a forked child.
     pub(crate) fn check(&self) -> Result<(), Res> {
         if self.shared.is_forked() {
             return Err(EFORK);
@@ -79,7 +97,7 @@ impl Local {
         Ok(())
     }
 
-    /// After check().
+    /// Polls the future once, for the C task of `poll`. After check().
     pub(crate) fn poll(&mut self, poll: CPoll, value: &mut i64) -> Res {
         if let Some(outcome) = &self.outcome {
             return outcome.read(value);
@@ -115,6 +133,7 @@ impl Local {
         self.outcome.insert(outcome).read(value)
     }
 
+    /// Drops the future inside tokio's context. The error is the text of its panic.
     fn drop_future(&mut self) -> Result<(), String> {
         let Some(future) = self.future.take() else {
             return Ok(());
@@ -128,7 +147,7 @@ impl Local {
 }
 
 impl Drop for Local {
-    /// On its thread; elsewhere, and in a child of fork, the future is leaked.
+    /// On another thread, and in a forked child, the future is leaked.
     fn drop(&mut self) {
         match self.check() {
             Ok(()) => drop(self.drop_future()),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Calling a function when an operation ends. It is a task of the loop that awaits the operation; there
-//! is no second mechanism. The frame's drop calls the function. So it is called exactly once, on the
-//! loop's thread, also when the runtime is freed before the operation ends.
+//! Calling a function when an operation ends. It is a task of the loop that awaits the operation;
+//! there is no second mechanism. The frame's drop calls the function. So it is called exactly once,
+//! on the loop's thread, also when the runtime is freed before the operation ends.
 
 use std::ffi::c_void;
 

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Operations: what a C task holds of work that is done elsewhere.
+//! Operations: work that runs elsewhere, and that a C task awaits.
 //!
-//! An operation is one block with two owners: the handle (`nart_tokio_op`, in the C task's frame) and
-//! the [`Promise`], which moves with the work. What is kept true:
+//! An operation is one block with two owners: the handle (`nart_tokio_op`, in the C task's frame)
+//! and the [`Promise`], which moves with the work. The invariants:
 //!
-//! 1. Exactly one answer: a promise is not cloned, and ends by `finish` or by being dropped, which
-//!    answers "cancelled" if that was asked for and "shut down" if not.
-//! 2. The answer is published last: before it, the work's own data has been dropped, the counters
-//!    have moved, the waker of the tokio task has been given back. After it the promise touches the
-//!    block only if the handle is gone, and then frees it (state.rs).
-//! 3. Nothing of the C frame is ever referred to from here; only a waker word crosses.
+//! 1. There is exactly one answer: a promise is not cloned. It ends by `finish`, or by its drop,
+//!    which answers "cancelled" if the operation was cancelled, else "shut down".
+//! 2. The answer is published last: before that, the work's own data is dropped, the operation is
+//!    counted as ended, and the waker of the tokio task is released. Afterwards the promise
+//!    accesses the block only if the handle has detached, and then frees it (state.rs).
+//! 3. The block never refers to the C frame; it holds a waker only.
 //!
-//! Cancelling sets a flag in the block and wakes the tokio task, which looks at the flag before and
-//! after each poll and drops its future. So it needs neither tokio's abort nor an allocation,
-//! and the block can be made on one thread and spawned on another (http_queue.rs).
+//! A cancel sets a flag in the block and wakes the tokio task, which checks the flag before and
+//! after each poll and drops its future. So it needs neither tokio's abort nor an allocation, and
+//! the block can be made on one thread and its future spawned on another (http_queue.rs).
 //!
-//! Blocks are 128 bytes, two cache lines: the first is what both owners touch. They are recycled:
-//! the bridge keeps a number of them, so taking and giving back is no malloc and no free.
+//! A block has 128 bytes, two cache lines: both owners access the first one. The bridge keeps a
+//! pool of blocks, so an operation usually costs no malloc and no free.
 
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
@@ -50,13 +50,30 @@ pub enum Status {
     Shutdown = 5,
 }
 
-/// What a piece of work answers: a value or an error, and bytes with it (a body, a text).
+/// The result of an operation: a value or an error, and bytes (a response body, an error text).
+///
+/// Futures given to [`Bridge::spawn`](crate::Bridge::spawn) return one, or something that converts
+/// to it: `i64`, `()`, or an `io::Result` of these.
+///
+/// # Examples
+///
+/// ```
+/// use nart_tokio::Outcome;
+///
+/// fn parse(text: &str) -> Outcome {
+///     match text.parse() {
+///         Ok(number) => Outcome::value(number),
+///         Err(_) => Outcome::error(-22, format!("{text} is not a number: use digits")),
+///     }
+/// }
+/// # parse("1");
+/// ```
 #[derive(Debug)]
 pub struct Outcome {
     pub(crate) status: Status,
     /// The value, or the error.
     pub(crate) number: i64,
-    /// With a NUL behind them, unless there are none.
+    /// Empty, or terminated by a NUL.
     pub(crate) bytes: Vec<u8>,
 }
 
@@ -70,7 +87,7 @@ impl Outcome {
         }
     }
 
-    /// A value with bytes, which C reads by `nart_tokio_op_message()`.
+    /// A value with bytes, which C reads with `nart_tokio_op_message()`.
     pub fn value_with(value: i64, mut bytes: Vec<u8>) -> Outcome {
         if !bytes.is_empty() {
             bytes.push(0);
@@ -82,8 +99,9 @@ impl Outcome {
         }
     }
 
-    /// An error: a negated errno or one of nart's own, with a text. A number that is no error
-    /// becomes `-EINVAL`, and `-ECANCELED`, which C tasks only say of themselves, "cancelled".
+    /// An error, with a text: a negated errno or an error code of nart. Other numbers become
+    /// `-EINVAL`. `-ECANCELED` becomes "cancelled", because C tasks return that code for
+    /// themselves.
     pub fn error(code: Res, text: impl Into<Vec<u8>>) -> Outcome {
         let status = if code == errno(libc::ECANCELED) {
             Status::Cancelled
@@ -99,14 +117,14 @@ impl Outcome {
         }
     }
 
-    /// The `nart_res` of a C function: a value or an error.
+    /// From the `nart_res` that a C function returned.
     pub(crate) fn of_res(res: Res) -> Outcome {
         if res >= 0 {
             Outcome::value(res)
         } else if (ERROR_MIN..0).contains(&res) {
             Outcome::error(res, "")
         } else {
-            Outcome::error(res, "the function answered a number that is no result")
+            Outcome::error(res, "the function returned a number that is not a nart_res")
         }
     }
 
@@ -121,7 +139,7 @@ impl Outcome {
         self.status == Status::Panicked
     }
 
-    /// The bytes, and behind them a NUL.
+    /// The bytes with their NUL, and their number without it.
     pub(crate) fn message(&self) -> (&[u8], usize) {
         match self.bytes.len() {
             0 => (b"\0", 0),
@@ -129,7 +147,7 @@ impl Outcome {
         }
     }
 
-    /// The answer, and its value if it has one.
+    /// Stores the value, if there is one. Returns what awaiting the operation returns.
     pub(crate) fn read(&self, value: &mut i64) -> Res {
         if self.status == Status::Ok {
             *value = self.number;
@@ -137,7 +155,7 @@ impl Outcome {
         self.answer()
     }
 
-    /// What awaiting the operation answers.
+    /// What awaiting the operation returns.
     fn answer(&self) -> Res {
         match self.status {
             Status::Running => PENDING,
@@ -171,37 +189,37 @@ impl<T: Into<Outcome>> From<std::io::Result<T>> for Outcome {
     }
 }
 
-/// Bytes of a request that cost no allocation where it is submitted.
+/// The size of a request that is submitted without an allocation.
 const SCRATCH: usize = if cfg!(feature = "http") { 256 } else { 0 };
 
 #[repr(C, align(64))]
 pub(crate) struct Op {
     state: State,
     cancelled: AtomicBool,
-    /// Counted by the tracker: every operation but that of a shutdown.
+    /// Counted by the tracker: all operations except that of a shutdown.
     counted: bool,
-    /// The promise's: `task` holds a waker.
+    /// Accessed by the promise: `task` holds a waker.
     registered: UnsafeCell<bool>,
-    /// The handle's: `job` is set.
+    /// Accessed by the handle: `job` is set.
     has_job: UnsafeCell<bool>,
-    /// The promise's, and read by the handle after DONE. Means nothing before.
+    /// Written by the promise before DONE, read by the handle after it.
     outcome: UnsafeCell<Outcome>,
-    /// None in the pool only. Taken by whoever frees.
+    /// None in the pool only. Taken by the owner that frees the block.
     bridge: UnsafeCell<Option<Arc<Shared>>>,
 
-    /// How cancel reaches the tokio task.
+    /// Wakes the tokio task when the operation is cancelled.
     task: AtomicWaker,
-    /// The handle's: what to cancel in the pool of blocking jobs.
+    /// Accessed by the handle: the job to cancel in the blocking pool.
     job: UnsafeCell<JobId>,
-    /// A request on its way to a worker, or an old one, kept for its memory.
+    /// An HTTP request, from its submission until a worker reads it. Its memory is kept.
     scratch: UnsafeCell<Vec<u8>>,
-    /// The handle's: see keep().
+    /// Accessed by the handle: see keep().
     spawned: UnsafeCell<Option<JoinHandle<()>>>,
 }
 
 const _: () = assert!(std::mem::offset_of!(Op, task) == 64 && std::mem::size_of::<Op>() == 128);
 
-// SAFETY: the cells have one owner at a time, by the rules at the top.
+// SAFETY: each cell has one owner at a time, by the rules above.
 unsafe impl Send for Op {}
 // SAFETY: as above; the rest is atomic.
 unsafe impl Sync for Op {}
@@ -223,11 +241,11 @@ impl Op {
         }
     }
 
-    /// A block for the pool. None when the system has no more.
+    /// A new block. None if there is no memory.
     pub fn allocate() -> Option<Box<Op>> {
         let layout = std::alloc::Layout::new::<Op>();
-        // SAFETY: the layout is Op's, which is not of size zero; the memory is written before the
-        // box is made of it.
+        // SAFETY: the layout is Op's, whose size is not zero; the memory is initialised before it
+        // becomes a box.
         unsafe {
             let p = std::alloc::alloc(layout).cast::<Op>();
             if p.is_null() {
@@ -238,12 +256,13 @@ impl Op {
         }
     }
 
+    /// Allocates the memory for requests.
     pub fn make_scratch(&mut self) {
         self.scratch.get_mut().try_reserve_exact(SCRATCH).ok();
     }
 
-    /// Makes a used block as good as new. The second line needs nothing: a batch of operations would
-    /// feel its cache misses.
+    /// Resets a used block. The second cache line needs no reset, and touching it would cost
+    /// misses.
     pub fn reset(&mut self) {
         self.state = State::new();
         self.cancelled = AtomicBool::new(false);
@@ -254,7 +273,7 @@ impl Op {
     }
 
     fn shared(&self) -> &Arc<Shared> {
-        // SAFETY: the cell changes only before the block is shared and after it is not any more.
+        // SAFETY: the cell changes only while the block has a single owner.
         let bridge = unsafe { &*self.bridge.get() };
         bridge
             .as_ref()
@@ -262,7 +281,7 @@ impl Op {
     }
 }
 
-/// A new operation, admitted and counted; or why there is none: shut down, or no memory.
+/// A new operation, admitted and counted. Errors: NART_ESHUTDOWN, -ENOMEM.
 pub(crate) fn begin(shared: &Arc<Shared>) -> Result<(Handle, Promise), Res> {
     let block = shared.ops.take().ok_or(errno(libc::ENOMEM))?;
     if let Err(refused) = shared.tracker.admit() {
@@ -272,7 +291,7 @@ pub(crate) fn begin(shared: &Arc<Shared>) -> Result<(Handle, Promise), Res> {
     Ok(open(shared, block))
 }
 
-/// A new operation that is neither admitted nor counted. None when there is no memory.
+/// A new operation that is neither admitted nor counted. None if there is no memory.
 pub(crate) fn begin_uncounted(shared: &Arc<Shared>) -> Option<(Handle, Promise)> {
     let mut block = shared.ops.take()?;
     block.counted = false;
@@ -285,40 +304,40 @@ fn open(shared: &Arc<Shared>, mut block: Box<Op>) -> (Handle, Promise) {
     (Handle(op), Promise(op))
 }
 
-/// The block goes back to its bridge, whose last reference this may have been.
+/// Returns a block to its bridge's pool. This may drop the last reference to the bridge.
 ///
 /// # Safety
-/// The caller is the last owner, as the state has told it.
+/// The caller is the last owner, by the operation's state.
 unsafe fn free(op: NonNull<Op>) {
-    // SAFETY: the block came from a box, and nobody else has it any more.
+    // SAFETY: the block is from a box, and has no other owner.
     let mut block = unsafe { Box::from_raw(op.as_ptr()) };
     if let Some(shared) = block.bridge.get_mut().take() {
         shared.ops.give(block);
     }
 }
 
-/// The side that owes the answer.
+/// The owner that has to answer.
 pub(crate) struct Promise(NonNull<Op>);
 
-// SAFETY: Op is Send and Sync, and a promise is its only one.
+// SAFETY: Op is Send and Sync, and has one promise only.
 unsafe impl Send for Promise {}
 
 impl Promise {
     fn op(&self) -> &Op {
-        // SAFETY: the block lives until the promise has published.
+        // SAFETY: the block is live until the promise has published.
         unsafe { self.0.as_ref() }
     }
 
-    /// For the submitter: where a request is written for the worker.
+    /// Stores a request in the block, for the worker.
     #[cfg(feature = "http")]
     pub fn write_request(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        // SAFETY: the promise's alone, and borrowed mutably with it.
+        // SAFETY: only the promise accesses the cell, and self is borrowed mutably.
         let scratch = unsafe { &mut *self.op().scratch.get() };
         scratch.clear();
         write(scratch);
     }
 
-    /// For the worker: a copy of the request. Its memory stays with the block, unless it is large.
+    /// Copies the stored request. Its memory stays with the block, unless it is large.
     #[cfg(feature = "http")]
     pub fn read_request(&mut self) -> Vec<u8> {
         // SAFETY: as above.
@@ -330,28 +349,29 @@ impl Promise {
     }
 
     pub fn is_cancelled(&self) -> bool {
-        // Relaxed: a flag that guards no data. That it is not missed is the AtomicWaker's doing.
+        // Relaxed: the flag guards no data. register() explains why it is not missed.
         self.op().cancelled.load(Ordering::Relaxed)
     }
 
-    /// Stores how a cancel wakes the tokio task; true when there has been one already.
+    /// Stores the waker of the tokio task for cancel(). True if the operation was cancelled before.
     ///
     /// register() and the wake() of a cancel are read-modify-writes on one word of the AtomicWaker:
-    /// either register comes second and the flag is seen below, or wake does and wakes.
+    /// if register is second, the flag is seen below; if wake is second, it wakes.
     pub fn register(&self, waker: &Waker) -> bool {
         self.op().task.register(waker);
-        // SAFETY: only the promise touches the cell.
+        // SAFETY: only the promise accesses the cell.
         unsafe { *self.op().registered.get() = true };
         self.is_cancelled()
     }
 
+    /// Publishes the result.
     pub fn finish(self, outcome: Outcome) {
         std::mem::ManuallyDrop::new(self).publish(outcome);
     }
 
     fn publish(&mut self, outcome: Outcome) {
         let op = self.op();
-        // SAFETY: only the promise touches the cell.
+        // SAFETY: only the promise accesses the cell.
         if unsafe { *op.registered.get() } {
             drop(op.task.take());
         }
@@ -363,14 +383,14 @@ impl Promise {
         match op.state.publish() {
             Met::Handle => {}
             Met::Waiter(w) => NartWaker { w }.wake(),
-            // SAFETY: the handle is gone, so the promise is the last owner.
+            // SAFETY: the handle has detached, so the promise is the last owner.
             Met::Nobody => unsafe { free(self.0) },
         }
     }
 }
 
 impl Drop for Promise {
-    /// The work was thrown away: by a cancel, or with its runtime.
+    /// The work was dropped: by a cancel, or with its runtime.
     fn drop(&mut self) {
         let status = if self.is_cancelled() {
             Status::Cancelled
@@ -384,7 +404,7 @@ impl Drop for Promise {
     }
 }
 
-/// The side that waits: what `nart_tokio_op` holds. One thread at a time.
+/// The owner that waits: the contents of a `nart_tokio_op`. One thread at a time may use it.
 #[derive(Clone, Copy)]
 pub(crate) struct Handle(NonNull<Op>);
 
@@ -394,42 +414,43 @@ impl Handle {
     }
 
     /// # Safety
-    /// `op` comes from into_raw(), and has not been closed since.
+    /// `op` is NULL or from into_raw(), and was not detached since.
     pub unsafe fn from_raw(op: *mut Op) -> Option<Handle> {
         NonNull::new(op).map(Handle)
     }
 
     fn op(&self) -> &Op {
-        // SAFETY: the block lives until the handle has detached, which consumes it.
+        // SAFETY: the block is live until the handle has detached, which consumes it.
         unsafe { self.0.as_ref() }
     }
 
-    /// For the submitter, before the handle leaves its hands.
+    /// Stores the job that cancel() cancels.
     pub fn set_job(self, job: JobId) {
-        // SAFETY: only the handle touches these cells.
+        // SAFETY: only the handle accesses these cells.
         unsafe {
             *self.op().job.get() = job;
             *self.op().has_job.get() = true;
         }
     }
 
-    /// Keeps tokio's task, for its memory only: the submitter has allocated it and frees it, too. A
-    /// worker that frees it meets the submitter at the allocator's lock: a third dearer.
+    /// Keeps tokio's task, so that the submitting thread frees the memory that it allocated. If a
+    /// worker freed it, both would contend for the allocator's lock, and an operation would cost a
+    /// third more.
     pub fn keep(self, spawned: JoinHandle<()>) {
-        // SAFETY: only the handle touches the cell.
+        // SAFETY: only the handle accesses the cell.
         unsafe { *self.op().spawned.get() = Some(spawned) };
     }
 
-    /// The outcome, once it is there.
+    /// The outcome. None: still running.
     pub fn outcome(&self) -> Option<&Outcome> {
-        // SAFETY: after DONE nobody writes it.
+        // SAFETY: after DONE it is not written any more.
         self.op()
             .state
             .is_done()
             .then(|| unsafe { &*self.op().outcome.get() })
     }
 
-    /// The answer and its value, or PENDING.
+    /// The answer and its value, or PENDING. NART_EFORK in a forked child.
     pub fn peek(self, value: &mut i64) -> Res {
         match self.outcome() {
             Some(outcome) => outcome.read(value),
@@ -438,8 +459,8 @@ impl Handle {
         }
     }
 
-    /// The same; PENDING means that `waker` will be woken. A different waker that was stored before is
-    /// woken and forgotten, so two tasks that poll one operation both go on.
+    /// The same; if it returns PENDING, `waker` will be woken. A different waker that was stored
+    /// before is woken and replaced, so two tasks that poll one operation both make progress.
     pub fn poll(self, waker: NartWaker, value: &mut i64) -> Res {
         let answer = self.peek(value);
         if answer != PENDING || waker.w == 0 {
@@ -456,6 +477,7 @@ impl Handle {
         }
     }
 
+    /// Cancels the operation if it is still running.
     pub fn cancel(self) {
         let op = self.op();
         if op.state.is_done() || op.shared().is_forked() {
@@ -463,21 +485,22 @@ impl Handle {
         }
         op.cancelled.store(true, Ordering::Relaxed); // see Promise::register()
         op.task.wake();
-        // SAFETY: only the handle touches these cells.
+        // SAFETY: only the handle accesses these cells.
         if unsafe { *op.has_job.get() } {
             // SAFETY: as above.
             op.shared().jobs.cancel(unsafe { *op.job.get() });
         }
     }
 
+    /// Ends the handle. The last owner frees the block.
     pub fn detach(self) {
         if self.op().shared().is_forked() {
-            return; // the promise is on a thread that this process does not have
+            return; // the promise belongs to a thread of the parent
         }
-        // SAFETY: only the handle touches the cell, and not after the next line.
+        // SAFETY: only the handle accesses the cell, and not after this.
         let spawned = unsafe { (*self.op().spawned.get()).take() };
         if self.op().state.detach() {
-            // SAFETY: the answer had come, so the handle is the last owner.
+            // SAFETY: the promise has published, so the handle is the last owner.
             unsafe { free(self.0) }
         }
         drop(spawned);

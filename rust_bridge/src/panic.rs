@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Panics are caught here. Every function that C calls runs inside [`guard`], and every foreign future
-//! and destructor inside [`catch`]. So no panic crosses the boundary; it becomes an error.
+//! Panics are caught here. Every function that C calls runs inside [`guard`], and every foreign
+//! future and destructor inside [`catch`]. So no panic crosses the boundary; it becomes an error.
 //!
 //! Not handled: a panic while panicking, `panic = "abort"`, a stack overflow. They end the process.
 

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The end of a bridge, within a deadline.
+//! Shutting down a bridge within a deadline.
 //!
-//! 1. No more admission: from here on the number of submitted operations is final.
-//! 2. Everyone is asked: queued blocking jobs and unsent HTTP requests end, running jobs see their
+//! 1. Admission ends: from then on the number of submitted operations is final.
+//! 2. Work is cancelled: queued blocking jobs and unsent HTTP requests end, running jobs see their
 //!    stop flag, C tasks on tokio are cancelled and get half of the time to unwind.
 //! 3. The runtime is shut down, which drops every future and waits for jobs until the deadline. An
-//!    adopted runtime goes on: its operations are waited for.
-//! 4. What still runs is leaked and reported: jobs and look-ups by name, and jobs are answered for;
-//!    futures that do not come out of a poll by number; and all threads by number, among them those of
-//!    closures that Rust code gave to tokio's pool. A leaked job's end, later, runs its `drop_arg` only.
+//!    adopted runtime continues: the bridge waits for its operations.
+//! 4. Work that is still running is leaked and reported: jobs and look-ups by name, futures that do
+//!    not return from a poll by number, and all threads by number, including those of closures that
+//!    Rust code gave to tokio's pool. The operations of leaked jobs end here; when such a job
+//!    returns later, only its `drop_arg` runs.
 
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -31,14 +32,14 @@ pub struct Leaked {
     pub threads: u32,
 }
 
-/// A time in nanoseconds from C; negative is -EINVAL.
+/// A duration in nanoseconds from C. Negative: -EINVAL.
 fn duration(ns: i64) -> Result<Duration, Res> {
     u64::try_from(ns)
         .map(Duration::from_nanos)
         .map_err(|_| errno(libc::EINVAL))
 }
 
-/// Ends admission and what can end at once. False when that has been done before.
+/// Ends admission and cancels all work. False if that was done before.
 fn close(shared: &Shared) -> bool {
     let first = shared.tracker.close();
     #[cfg(feature = "http")]
@@ -50,7 +51,7 @@ fn close(shared: &Shared) -> bool {
     first
 }
 
-/// The rest, after close(). 0, or `-ETIMEDOUT` when something has been leaked.
+/// Waits for the end, after close(). 0, or `-ETIMEDOUT` if something was leaked.
 fn finish(shared: &Shared, timeout: Duration) -> Res {
     let begun = Instant::now();
     shared.tasks.wait(begun + timeout / 2);
@@ -81,7 +82,7 @@ fn finish(shared: &Shared, timeout: Duration) -> Res {
     }
 }
 
-/// Waits for the look-ups that run; those that still do at the end.
+/// Waits until `until` for running look-ups. Returns those that are still running.
 #[cfg(feature = "http")]
 fn lookups(shared: &Shared, until: Instant) -> Vec<Name> {
     let names = shared.names.wait(until);
@@ -97,11 +98,15 @@ fn lookups(_: &Shared, _: Instant) -> Vec<Name> {
 }
 
 impl Bridge {
-    /// Shuts down and waits for it, at most `timeout_ns` and the time of one scheduling.
+    /// Shuts down the bridge and waits until it has ended, but no longer than `timeout_ns`.
+    ///
+    /// New work is refused, C tasks and futures are cancelled, running blocking functions see their
+    /// stop flag. Do not call it on a loop's thread whose tasks must continue: it blocks.
     ///
     /// # Errors
-    /// `-ETIMEDOUT`: something has been leaked; `-EALREADY`; `-EDEADLK` on a thread of a tokio
-    /// runtime; `-EINVAL` a negative time; `NART_EFORK`.
+    /// `-ETIMEDOUT` something was leaked; `-EALREADY` shutdown has begun before; `-EDEADLK` called
+    /// on a thread of a tokio runtime; `-EINVAL` the time is negative; `NART_EFORK` in a forked
+    /// child.
     pub fn shutdown(&self, timeout_ns: i64) -> Result<(), Res> {
         let timeout = duration(timeout_ns)?;
         if self.0.is_forked() {
@@ -119,7 +124,7 @@ impl Bridge {
         }
     }
 
-    /// The same on a thread of its own; awaiting the operation answers 0 or `-ETIMEDOUT`.
+    /// Shuts down on a thread of its own. The operation ends with 0 or `-ETIMEDOUT`.
     pub(crate) fn shutdown_begin(&self, timeout_ns: i64) -> Result<Handle, Res> {
         let timeout = duration(timeout_ns)?;
         if self.0.is_forked() {
@@ -130,7 +135,7 @@ impl Bridge {
         let (send, receive) = std::sync::mpsc::sync_channel::<()>(1);
         let wait = move || {
             shared.hygiene.apply();
-            // The thread is made before anything is closed: without it nothing has happened.
+            // The thread is started before anything is closed: if that fails, nothing has changed.
             if receive.recv().is_ok() {
                 let answer = finish(&shared, timeout);
                 drop(shared);
@@ -149,13 +154,13 @@ impl Bridge {
                 return Ok(handle);
             }
         };
-        handle.detach(); // the promise ends with the closure
+        handle.detach(); // the closure drops the promise
         Err(refused)
     }
 }
 
 impl Shared {
-    /// Ends the bridge without waiting: what runs is told to end and ends by itself.
+    /// Ends the bridge without waiting: its work is cancelled and ends in the background.
     pub fn abandon(&self) {
         if self.is_forked() {
             return;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The state of an operation: one word between its two owners, the handle, which waits, and the
-//! promise, which has to answer. It guarantees: the answer is read only after it was written; a waker
-//! that was stored before the answer is woken; exactly one owner frees the block.
+//! promise, which has to answer. It guarantees: the answer is read only after it was written; a
+//! waker that was stored before the answer is woken; exactly one owner frees the block.
 //!
 //! 1. park (handle): RUNNING or an older waker -> the waiter's waker, by compare-and-swap. It fails
 //!    only if the answer was published meanwhile.
-//! 2. publish (promise): any value -> DONE, by swap. If the old value is a waker: wake it. DETACHED:
-//!    free the block.
+//! 2. publish (promise): any value -> DONE, by swap. If the old value is a waker: wake it.
+//!    DETACHED: free the block.
 //! 3. detach (handle): any value -> DETACHED, by swap. If the old value is DONE: free the block.
 //!
 //! The second of the two swaps frees; after the first one, its owner no longer touches the block. A
@@ -92,8 +92,8 @@ impl State {
 
     /// True if the answer has been published: then the handle frees the block.
     pub fn detach(&self) -> bool {
-        // Release: if the promise frees, it does so after the handle's accesses. Acquire: if the handle
-        // frees, it does so after the promise's.
+        // Release: if the promise frees, it does so after the handle's accesses. Acquire: if the
+        // handle frees, it does so after the promise's.
         self.0.swap(DETACHED, Ordering::AcqRel) == DONE
     }
 }

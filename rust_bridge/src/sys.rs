@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the bridge uses of nart's C headers (`base.h`, `task.h`, `driver.h`), written down by hand.
+//! Hand-written declarations of what the bridge uses of `base.h`, `task.h` and `driver.h`.
 //!
 //! The layouts are asserted here by number, and tests/bridge/test_layout.c asserts the same numbers
-//! of the C structs: when one side moves, one of the two stops compiling.
+//! for the C structs. If either side changes, one of the two does not compile.
 
 use std::ffi::{c_char, c_int, c_void, CStr};
 use std::mem::{align_of, offset_of, size_of};
@@ -11,34 +11,34 @@ use std::mem::{align_of, offset_of, size_of};
 /// or `NART_PENDING` (`i32::MIN`).
 pub type Res = i64;
 
-/// Not answered yet; the task has been registered and will be polled again.
+/// Not answered yet: the task is registered and will be polled again.
 pub const PENDING: Res = i32::MIN as Res;
-/// What was awaited has been cancelled.
+/// The awaited operation was cancelled.
 pub const EABORTED: Res = -4096;
-/// The Rust side panicked; the message tells more.
+/// The Rust code panicked; the message is the text of the panic.
 pub const EPANIC: Res = -4098;
-/// The bridge is shutting down and takes no new work.
+/// The bridge is shutting down and accepts no new work.
 pub const ESHUTDOWN: Res = -4099;
 /// The bridge belongs to the parent process.
 pub const EFORK: Res = -4100;
-/// Called on a thread that is not the right one.
+/// Called on the wrong thread.
 pub const EWRONGTHREAD: Res = -4101;
-/// The operation cannot be had under the driver that polls the task.
+/// Operation not supported by the driver that polls the task.
 pub const EDRIVER: Res = -4102;
-/// The handle is empty, or names something that has ended.
+/// The handle is empty, or refers to something that has ended.
 pub const ESTALE: Res = -4103;
 /// The caller was compiled against another version of nart.
 pub const EABI: Res = -4105;
 
-/// The smallest number that is an error; below it only [`PENDING`] has a meaning.
+/// The smallest error code; of the numbers below it only [`PENDING`] is valid.
 pub const ERROR_MIN: Res = -8191;
 
-/// A negated errno as an answer.
+/// An errno as a [`Res`]: negated.
 pub const fn errno(e: c_int) -> Res {
     -(e as Res)
 }
 
-/// `nart_waker`: one word, a plain value. Zero wakes nobody.
+/// `nart_waker`: a word, copied freely. Zero has no effect.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NartWaker {
@@ -46,13 +46,13 @@ pub struct NartWaker {
     pub w: usize,
 }
 
-/// `nart_wakeable`: anything but a task of the C loop that can be woken through a word.
+/// `nart_wakeable`: what a waker may point to instead of a task of a loop.
 #[repr(C)]
 pub struct Wakeable {
     pub wake: unsafe extern "C" fn(this: *mut Wakeable),
 }
 
-/// `nart_cx`: what a poll sees of its runtime.
+/// `nart_cx`: the context of a poll.
 #[repr(C)]
 pub struct Cx {
     drv: *const Driver,
@@ -72,7 +72,7 @@ pub struct Cx {
 const _: () = assert!(offset_of!(Cx, task) == 16 && offset_of!(Cx, go) == 48);
 const _: () = assert!(size_of::<Cx>() == 112);
 
-/// `struct nart__task`, of which the bridge only keeps the storage.
+/// `struct nart__task`; the bridge only provides its memory.
 #[repr(C, align(8))]
 pub struct Task {
     opaque: [u8; 128],
@@ -99,11 +99,11 @@ pub struct TaskType {
 
 const _: () = assert!(offset_of!(TaskType, poll) == 24 && size_of::<TaskType>() == 56);
 
-// SAFETY: a type is a constant; its pointers are to functions and constants.
+// SAFETY: a type is constant, and so is everything that it points to.
 unsafe impl Sync for TaskType {}
 
 impl TaskType {
-    /// A type for frames of type T, which run on loops only.
+    /// A task type with frames of type T, for loops only.
     pub(crate) const fn of<T>(
         name: &'static CStr,
         poll: unsafe extern "C-unwind" fn(cx: *mut Cx, frame: *mut c_void) -> Res,
@@ -133,7 +133,7 @@ pub(crate) const DRIVER_MOVES: u32 = 1;
 /// `NART_NEVER`.
 pub(crate) const NEVER: i64 = i64::MAX;
 
-/// `nart_driver`: what a world does for the operations of the tasks that it polls.
+/// `nart_driver`: the functions by which operations reach whatever polls their task.
 #[repr(C)]
 pub struct Driver {
     pub abi: u32,
@@ -154,7 +154,7 @@ pub struct Driver {
 
 const _: () = assert!(offset_of!(Driver, sys) == 80 && size_of::<Driver>() == 104);
 
-// SAFETY: a driver is a constant table; its pointers are to functions and constants.
+// SAFETY: a driver is constant, and so is everything that it points to.
 unsafe impl Sync for Driver {}
 
 extern "C" {
@@ -181,27 +181,27 @@ extern "C-unwind" {
 }
 
 impl NartWaker {
-    /// Wakes. From any thread, also when the task and its runtime are gone.
+    /// Wakes the task, from any thread, also after the task or its runtime has ended.
     pub fn wake(self) {
-        // SAFETY: a waker word stays valid for the life of the process, and zero is allowed.
+        // SAFETY: a waker is valid as long as the process, and zero is allowed.
         unsafe { nart_waker_wake(self) }
     }
 }
 
-/// A poll that is going on: the operations' side of a `nart_cx`.
+/// The running poll, as operations see it: a `nart_cx`.
 #[derive(Clone, Copy)]
 pub struct Poll(*mut Cx);
 
 impl Poll {
     /// # Safety
-    /// `cx` is the context of a poll that runs on this thread until the value is no longer used.
+    /// `cx` is the context of a poll that runs on this thread as long as the value is used.
     pub unsafe fn new(cx: *mut Cx) -> Poll {
         Poll(cx)
     }
 
-    /// First line of an operation, `nart_op_enter()`: `Err` is the answer to return at once.
+    /// The begin of an operation, `nart_op_enter()`: it returns an `Err` at once.
     pub fn enter(self) -> Result<(), Res> {
-        // SAFETY: new() promises a live context, and nobody else touches it during the poll.
+        // SAFETY: new() promises a live context, which only this thread accesses during the poll.
         unsafe {
             (*self.0).go -= 1;
             if (*self.0).go >= 0 {
@@ -220,7 +220,8 @@ impl Poll {
         unsafe { nart_cx_waker(self.0) }
     }
 
-    /// Last line of an operation that has stored the waker: `PENDING`, or what an expired scope says.
+    /// The end of an operation that has stored the waker: `PENDING`, or the error of an expired
+    /// scope.
     pub fn park(self) -> Res {
         // SAFETY: as in waker().
         unsafe { nart_op_park(self.0) }

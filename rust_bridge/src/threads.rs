@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What tokio's threads must not take over from the thread that makes them, and SIGPIPE.
+//! Attributes that tokio's threads must not inherit from the thread that starts them, and SIGPIPE.
 //!
-//! A thread is born with its creator's signal mask, CPU mask and scheduling policy. The creator here
-//! is the hot loop, which may be pinned, run under SCHED_FIFO, and read signals by signalfd. So:
+//! A thread inherits the signal mask, CPU mask and scheduling policy of its creator. Here the
+//! creator is the loop's thread, which may be pinned, run under SCHED_FIFO, and read signals by
+//! signalfd. So:
 //!
-//! 1. All signals are blocked while a thread may be born ([`with_signals_blocked`]): a mask that is
-//!    set by the new thread itself comes too late for a signal that arrives before.
-//! 2. The new thread leaves the loop's policy and CPUs ([`Hygiene::apply`]). Its CPUs are the
-//!    process's without the loop's. "The process's" are those that the process started with, read
-//!    before main(): `taskset` is obeyed, and a loop that has pinned itself does not hide the rest.
-//! 3. A write to a connection that was reset raises SIGPIPE where a Rust program would have it
-//!    ignored. Blocked in the threads by 1; on the loop's thread by [`SigpipeBlock`].
+//! 1. All signals are blocked while a thread may be started ([`with_signals_blocked`]): if the new
+//!    thread blocked them itself, a signal could arrive before that.
+//! 2. The new thread resets its policy and CPUs ([`Hygiene::apply`]). Its CPUs are those of the
+//!    process except the loop's. Those of the process are read before main(): so `taskset` is
+//!    obeyed, and a loop that pins itself does not hide the other CPUs.
+//! 3. A write to a connection that was reset raises SIGPIPE, which a Rust program would ignore. It
+//!    is blocked in the bridge's threads by 1, and on the loop's thread by [`SigpipeBlock`].
 
 use std::cell::Cell;
 use std::ffi::c_int;
@@ -29,16 +30,17 @@ extern "C" fn in_child() {
     FORKS.fetch_add(1, Ordering::Relaxed); // the child has one thread
 }
 
-/// Changes in a child of fork: a bridge of another epoch is the parent's.
+/// Changes in a forked child: a bridge of another epoch belongs to the parent.
 pub fn fork_epoch() -> u32 {
     FORKS.load(Ordering::Relaxed)
 }
 
+/// Makes fork_epoch() change in forked children.
 pub fn watch_forks() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // SAFETY: the function only adds to an atomic. When memory is short, which is the only way
-        // to fail, forks go unnoticed.
+        // SAFETY: the function only adds to an atomic. This fails only if there is no memory; forks
+        // are then not detected.
         unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
     });
 }
@@ -48,7 +50,7 @@ pub fn watch_forks() {
 type Cpus = libc::cpu_set_t;
 
 fn cpus_here() -> Cpus {
-    // SAFETY: an all-zero set is a set; the call fills it or leaves it.
+    // SAFETY: an all-zero set is valid; the call fills it or does not change it.
     unsafe {
         let mut set: Cpus = zeroed();
         libc::sched_getaffinity(0, size_of::<Cpus>(), &mut set);
@@ -57,12 +59,12 @@ fn cpus_here() -> Cpus {
 }
 
 fn has(set: &Cpus, cpu: usize) -> bool {
-    // SAFETY: the number is in range; the function only reads.
+    // SAFETY: the number is in range; this only reads.
     unsafe { libc::CPU_ISSET(cpu, set) }
 }
 
 fn filter(set: &Cpus, keep: impl Fn(usize) -> bool) -> Cpus {
-    // SAFETY: an all-zero set is a set, and the numbers are in range.
+    // SAFETY: an all-zero set is valid, and the numbers are in range.
     unsafe {
         let mut out: Cpus = zeroed();
         for cpu in (0..libc::CPU_SETSIZE as usize).filter(|&c| has(set, c) && keep(c)) {
@@ -89,7 +91,7 @@ extern "C" fn record_start() {
     unsafe { *START.0.get() = Some(cpus_here()) }
 }
 
-/// Runs before main(), or when the library that holds it is loaded.
+/// Runs before main(), or when the library that contains it is loaded.
 #[used]
 #[cfg_attr(target_os = "linux", link_section = ".init_array")]
 static AT_START: extern "C" fn() = record_start;
@@ -99,15 +101,15 @@ fn cpus_at_start() -> Cpus {
     unsafe { *START.0.get() }.unwrap_or_else(cpus_here)
 }
 
-/// What a thread of the bridge does first.
+/// The attributes of the bridge's threads.
 #[derive(Clone, Copy)]
 pub struct Hygiene {
     cpus: Option<Cpus>,
 }
 
 impl Hygiene {
-    /// `wanted`: CPU numbers, or none for "all but the loop's", the loop being the calling thread.
-    /// `-EINVAL` when none of them is the process's.
+    /// `wanted`: CPU numbers; empty: all CPUs of the process except the calling thread's.
+    /// `-EINVAL` if the process may run on none of them.
     pub fn new(wanted: &[u32]) -> Result<Hygiene, Res> {
         let all = cpus_at_start();
         if !wanted.is_empty() {
@@ -128,9 +130,10 @@ impl Hygiene {
         Ok(Hygiene { cpus: Some(others) })
     }
 
+    /// Called first on each thread of the bridge.
     pub fn apply(&self) {
-        // SAFETY: calls about the calling thread, with sets and parameters that live on the stack.
-        // Their failure leaves the thread as it was born, which is no reason not to start it.
+        // SAFETY: the calls change the calling thread only; their arguments are on the stack. If
+        // they fail, the thread keeps what it inherited, and still works.
         unsafe {
             libc::pthread_sigmask(libc::SIG_SETMASK, &blocked(), ptr::null_mut());
             let normal = libc::sched_param { sched_priority: 0 };
@@ -144,8 +147,8 @@ impl Hygiene {
 
 // ---- signals ----
 
-/// Every signal that somebody sends. Not the faults of a thread itself: they can't wait, and a
-/// handler that reports them (of an overflown stack, of a crash) would not be called.
+/// All signals except faults. A blocked fault ends the process without calling its handler, which
+/// reports a stack overflow or a crash.
 fn blocked() -> libc::sigset_t {
     use libc::{SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
     // SAFETY: fills a set on the stack.
@@ -160,7 +163,7 @@ fn blocked() -> libc::sigset_t {
 }
 
 fn change_mask(how: c_int, signals: &libc::sigset_t) -> libc::sigset_t {
-    // SAFETY: both sets live on the stack; the call cannot fail for a valid `how`.
+    // SAFETY: both sets are on the stack; the call cannot fail for a valid `how`.
     unsafe {
         let mut old: libc::sigset_t = zeroed();
         libc::pthread_sigmask(how, signals, &mut old);
@@ -168,7 +171,7 @@ fn change_mask(how: c_int, signals: &libc::sigset_t) -> libc::sigset_t {
     }
 }
 
-/// Runs `f`, in which a thread may be born.
+/// Runs `f`, which may start a thread, with all signals blocked.
 pub fn with_signals_blocked<R>(f: impl FnOnce() -> R) -> R {
     struct Restore(libc::sigset_t);
     impl Drop for Restore {
@@ -181,7 +184,8 @@ pub fn with_signals_blocked<R>(f: impl FnOnce() -> R) -> R {
 }
 
 thread_local! {
-    // Bridges on this thread that want SIGPIPE blocked, and whether it was not when the first came.
+    // The number of SigpipeBlocks on this thread, and whether SIGPIPE was unblocked before the
+    // first.
     static BLOCKS: Cell<(u32, bool)> = const { Cell::new((0, false)) };
 }
 
@@ -200,48 +204,48 @@ pub fn this_thread() -> libc::pthread_t {
     unsafe { libc::pthread_self() }
 }
 
-/// SIGPIPE is blocked on the thread that makes this, until the last one made there has ended there.
+/// Blocks SIGPIPE on the thread that makes it, until the last one of that thread ends there.
 pub struct SigpipeBlock {
     thread: libc::pthread_t,
 }
 
 impl SigpipeBlock {
     pub fn new() -> SigpipeBlock {
-        let (n, was_open) = BLOCKS.get();
-        let was_open = if n == 0 {
+        let (n, was_unblocked) = BLOCKS.get();
+        let was_unblocked = if n == 0 {
             let old = change_mask(libc::SIG_BLOCK, &sigpipe());
             // SAFETY: reads a set on the stack.
             unsafe { libc::sigismember(&old, libc::SIGPIPE) == 0 }
         } else {
-            was_open
+            was_unblocked
         };
-        BLOCKS.set((n + 1, was_open));
+        BLOCKS.set((n + 1, was_unblocked));
         SigpipeBlock {
             thread: this_thread(),
         }
     }
 
-    /// Ends it. On another thread nothing can be restored: the mask stays as it is.
+    /// Ends it. On another thread the mask cannot be restored, and stays as it is.
     pub fn end(self) {
         if self.thread != this_thread() {
             return;
         }
-        let (n, was_open) = BLOCKS.get();
-        BLOCKS.set((n - 1, was_open));
-        if n == 1 && was_open {
-            eat_pending_sigpipe();
+        let (n, was_unblocked) = BLOCKS.get();
+        BLOCKS.set((n - 1, was_unblocked));
+        if n == 1 && was_unblocked {
+            discard_pending_sigpipe();
             change_mask(libc::SIG_UNBLOCK, &sigpipe());
         }
     }
 }
 
-/// One that came while it was blocked would end the process at the moment of unblocking.
-fn eat_pending_sigpipe() {
+/// A pending SIGPIPE would end the process when it is unblocked.
+fn discard_pending_sigpipe() {
     let now = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: the set and the time live on the stack; nobody asks for the siginfo.
+    // SAFETY: the set and the time are on the stack; the siginfo may be NULL.
     unsafe { while libc::sigtimedwait(&sigpipe(), ptr::null_mut(), &now) == libc::SIGPIPE {} }
 }
 
@@ -259,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn sigpipe_is_blocked_until_the_last_ends() {
+    fn sigpipe_is_blocked_until_the_last_block_ends() {
         std::thread::spawn(|| {
             assert!(!sigpipe_blocked());
             let (a, b) = (SigpipeBlock::new(), SigpipeBlock::new());
@@ -268,7 +272,7 @@ mod tests {
             assert!(sigpipe_blocked());
             // SAFETY: raises a signal that is blocked on this thread.
             unsafe { libc::pthread_kill(libc::pthread_self(), libc::SIGPIPE) };
-            b.end(); // eats it, or this process ends here
+            b.end(); // discards it; otherwise this process would end here
             assert!(!sigpipe_blocked());
         })
         .join()
@@ -276,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pinned_loop_keeps_its_cpu_to_itself() {
+    fn the_cpu_of_a_pinned_loop_is_not_used() {
         let all = cpus_at_start();
         let first = (0..libc::CPU_SETSIZE as usize)
             .find(|&c| has(&all, c))
@@ -295,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn cpus_that_are_not_ours_are_refused() {
+    fn cpus_that_the_process_may_not_use_are_refused() {
         let none = libc::CPU_SETSIZE as u32 - 1;
         assert!(Hygiene::new(&[none]).is_err() || has(&cpus_at_start(), none as usize));
         assert!(Hygiene::new(&[u32::MAX]).is_err());

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The count of operations, and the end of admission.
 //!
-//! 1. admit: one compare-and-swap on `submitted`, which carries CLOSED. So every operation is either
-//!    counted before admission ends, or refused.
+//! 1. admit: one compare-and-swap on `submitted`, which carries CLOSED. So every operation is
+//!    either counted before admission ends, or refused.
 //! 2. close: sets CLOSED. `submitted` is final from then on.
 //! 3. leave: each operation adds one to `ended`, before it publishes its answer.
-//! 4. wait: sets WAITED on `ended` and sleeps until `ended` equals `submitted`. A leave after WAITED
-//!    was set notifies the waiter; the waiter sees an earlier one in the count.
+//! 4. wait: sets WAITED on `ended` and sleeps until `ended` equals `submitted`. A leave after
+//!    WAITED was set notifies the waiter; the waiter sees an earlier one in the count.
 //!
 //! Submitters and workers write different cache lines: on one shared line each operation costs some
 //! 250 ns more.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A Rust `Waker` for a C task: the waker's word is the data pointer.
+//! A Rust `Waker` for a C task. Its data pointer is the nart waker.
 //!
-//! A nart waker is a plain value (task.h): clone copies, drop does nothing, and two wakers wake the
-//! same task when their words are equal, which is what `Waker::will_wake` compares. So there is no
-//! allocation and no reference count, and a waker may be kept for ever by whoever polls.
+//! A nart waker is a plain value (task.h): clone copies it, drop does nothing. Two wakers wake the
+//! same task if they are equal, which is what `Waker::will_wake` compares. So there is no
+//! allocation and no reference count, and a future may keep a waker for ever.
 
 use std::ptr;
 use std::task::{RawWaker, RawWakerVTable, Waker};
@@ -22,9 +22,9 @@ fn wake(word: *const ()) {
 
 fn forget(_: *const ()) {}
 
-/// The same waker for Rust.
+/// Converts a nart waker to Rust's.
 pub fn rust_waker(waker: NartWaker) -> Waker {
-    // SAFETY: the functions above are sound for any word on any thread, and keep nothing.
+    // SAFETY: the functions above accept any word on any thread, and keep no state.
     unsafe { Waker::from_raw(clone(ptr::without_provenance(waker.w))) }
 }
 
@@ -33,11 +33,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equal_words_wake_the_same() {
+    fn equal_wakers_wake_the_same_task() {
         let a = rust_waker(NartWaker { w: 0 });
         let b = a.clone();
         assert!(a.will_wake(&b));
         assert!(!a.will_wake(&rust_waker(NartWaker { w: 64 })));
-        a.wake_by_ref(); // zero wakes nobody
+        a.wake_by_ref(); // zero has no effect
     }
 }
