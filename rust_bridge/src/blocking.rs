@@ -37,7 +37,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::bridge::{lock, Shared};
-use crate::op::{self, Handle, Outcome, Promise};
+use crate::op::{self, Handle, Promise};
+use crate::outcome::Outcome;
 use crate::panic::catch;
 use crate::sys::{errno, Res, ESHUTDOWN};
 use crate::threads::with_signals_blocked;

@@ -5,10 +5,8 @@
 //!    future that owns it may be polled by one worker after another, never by two at the same time.
 //! 2. The driver: its clock is the system's; after a poll, a deadline becomes a tokio timer; a
 //!    ready task wakes its tokio task. Operations on descriptors return NART_EDRIVER.
-//! 3. The task's waker is the address of a **waker cell**, which holds the waker of the tokio task.
-//!    Wakers are plain values that stay valid for ever, so cells are never freed: they are reused
-//!    by one task after another. An old waker then causes a spurious poll, which every operation
-//!    allows.
+//! 3. The task's waker is the address of a cell that holds the waker of the tokio task:
+//!    waker_cell.rs.
 //! 4. A cancel, and the begin of a shutdown, set flags. The next poll then cancels the task, and
 //!    its body unwinds. If tokio drops the future instead (the deadline of a shutdown passed), the
 //!    task is cancelled and polled once, and its frame is dropped.
@@ -20,7 +18,6 @@ use std::alloc::{alloc_zeroed, dealloc, Layout};
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_int, c_void};
 use std::future::Future;
-use std::mem::size_of;
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,89 +25,19 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use atomic_waker::AtomicWaker;
 use tokio::time::Sleep;
 
 use crate::bridge::{lock, Shared};
 use crate::clock;
-use crate::op::{self, Handle, Outcome, Promise};
+use crate::op::{self, Handle, Promise};
+use crate::outcome::Outcome;
 use crate::panic::catch;
 use crate::sys::{
     errno, nart_driver_cx_init, nart_driver_poll, nart_driver_task_cancel, nart_driver_task_init,
-    Cx, Driver, Res, Task, TaskType, Wakeable, DRIVER_ABI, DRIVER_MOVES, EABI, EDRIVER, EFORK,
-    NEVER, PENDING, TASK_ABI, TASK_SEND,
+    Cx, Driver, Res, Task, TaskType, DRIVER_ABI, DRIVER_MOVES, EABI, EDRIVER, EFORK, NEVER,
+    PENDING, TASK_ABI, TASK_SEND,
 };
-
-// ---- waker cells ----
-
-/// Holds the tokio waker of a C task; its address is the task's nart waker. Never unmapped.
-#[repr(C, align(64))]
-struct WakerCell {
-    wakeable: Wakeable,
-    task: AtomicWaker,
-    /// The next free cell. Accessed under FREE's lock only.
-    next: Cell<Option<&'static WakerCell>>,
-}
-
-// SAFETY: `next` has its lock, the rest is atomic or constant.
-unsafe impl Sync for WakerCell {}
-
-static FREE: Mutex<Option<&'static WakerCell>> = Mutex::new(None);
-
-unsafe extern "C" fn cell_wake(this: *mut Wakeable) {
-    // SAFETY: the wakeable is the first field of a waker cell, and cells are never freed.
-    unsafe { &*this.cast::<WakerCell>() }.task.wake();
-}
-
-impl WakerCell {
-    /// A free cell. None if the system has no memory.
-    fn take() -> Option<&'static WakerCell> {
-        let mut free = lock(&FREE);
-        if free.is_none() {
-            *free = WakerCell::map();
-        }
-        let cell = (*free)?;
-        *free = cell.next.take();
-        Some(cell)
-    }
-
-    fn give(&'static self) {
-        drop(self.task.take());
-        let mut free = lock(&FREE);
-        self.next.set(free.replace(self));
-    }
-
-    /// Maps a page of cells, and links them.
-    fn map() -> Option<&'static WakerCell> {
-        const PAGE: usize = 4096;
-        let access = libc::PROT_READ | libc::PROT_WRITE;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        // SAFETY: maps new memory at an address that the kernel chooses.
-        let page = unsafe { libc::mmap(ptr::null_mut(), PAGE, access, flags, -1, 0) };
-        if page == libc::MAP_FAILED {
-            return None;
-        }
-        let cells = page.cast::<WakerCell>();
-        (0..PAGE / size_of::<WakerCell>())
-            .rev()
-            .fold(None, |next, i| {
-                let cell = WakerCell {
-                    wakeable: Wakeable { wake: cell_wake },
-                    task: AtomicWaker::new(),
-                    next: Cell::new(next),
-                };
-                // SAFETY: inside the page, which is aligned and not in use yet.
-                unsafe {
-                    cells.add(i).write(cell);
-                    Some(&*cells.add(i))
-                }
-            })
-    }
-
-    fn word(&'static self) -> usize {
-        ptr::from_ref(self).expose_provenance() | 1
-    }
-}
+use crate::waker_cell::WakerCell;
 
 // ---- the tasks of a bridge ----
 
@@ -234,10 +161,10 @@ unsafe extern "C" fn waker(host: *mut c_void, _: *mut Task) -> usize {
     if !body.escaped.replace(true) {
         // SAFETY: during a poll it is NULL or points to the waker of that poll.
         if let Some(waker) = unsafe { body.waker.get().as_ref() } {
-            body.cell.task.register(waker);
+            body.cell.register(waker);
         }
     }
-    body.cell.word()
+    body.cell.nart_waker()
 }
 
 unsafe extern "C" fn io_add(_: *mut c_void, _: c_int, _: *mut u64) -> Res {
@@ -342,7 +269,7 @@ impl Live {
         body.again.set(false);
         body.deadline.set(NEVER);
         if let (true, Some(waker)) = (body.escaped.get(), waker) {
-            body.cell.task.register(waker); // before the poll, so that a wake during it is not lost
+            body.cell.register(waker); // before the poll, so that a wake during it is not lost
         }
         // SAFETY: the task was initialised with this context, and this is the only poll.
         let polled = catch(|| unsafe { nart_driver_poll(body.cx.get(), body.task.get()) });

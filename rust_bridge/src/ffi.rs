@@ -10,7 +10,7 @@
 use std::ffi::{c_char, CStr};
 use std::mem::size_of;
 
-use crate::op::Outcome;
+use crate::outcome::Outcome;
 use crate::sys::{errno, Res, EABI};
 
 // In the order of the header: an empty line keeps rustfmt from sorting.

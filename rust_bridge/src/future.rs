@@ -11,7 +11,8 @@ use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::op::{Outcome, Promise};
+use crate::op::Promise;
+use crate::outcome::Outcome;
 use crate::panic::catch;
 
 /// A future whose output, panic or cancellation becomes the result of an operation.

@@ -29,7 +29,7 @@ use crate::bridge::Shared;
 use crate::clock;
 use crate::framing;
 use crate::names::{Failed, Names, Resolver};
-use crate::op::Outcome;
+use crate::outcome::Outcome;
 use crate::panic::catch;
 use crate::redirect;
 use crate::sys::{errno, Res, NEVER};

@@ -45,8 +45,8 @@
 //! # Modules
 //!
 //! - `ffi`: the C interface. `sys`: the declarations of C functions that the bridge calls.
-//! - `op`: the block of an operation. `state`: the word that its two owners share. `future`: what
-//!   tokio runs. `on_done`: a function call at the end of an operation.
+//! - `op`: the block of an operation. `outcome`: its result. `state`: the word that its two owners
+//!   share. `future`: what tokio runs. `on_done`: a function call at the end of an operation.
 //! - `bridge`, `tracker`, `shutdown`: the lifecycle of a bridge.
 //! - The four kinds of work: `blocking`; `http_queue` with `http`, `framing`, `redirect` and
 //!   `names`; `ctask`; `local`.
@@ -70,6 +70,7 @@ mod local;
 mod names;
 mod on_done;
 mod op;
+mod outcome;
 mod panic;
 /// cbindgen:ignore
 #[cfg(feature = "http")]
@@ -81,10 +82,11 @@ mod sys;
 mod threads;
 mod tracker;
 mod waker;
+mod waker_cell;
 
 pub use blocking::{BlockingFn, DropFn, Name, Stop};
 pub use bridge::{export, Bridge, Operation, Options, Refused};
 pub use ffi::*;
 pub use local::Local;
-pub use op::{Outcome, Status};
+pub use outcome::{Outcome, Status};
 pub use sys::{Cx, NartWaker, Res, Rt, TaskType};

@@ -22,7 +22,7 @@ use tokio::runtime::Handle as TokioHandle;
 
 use crate::bridge::{Bridge, Shared};
 use crate::ffi::NartTokioLocal;
-use crate::op::Outcome;
+use crate::outcome::Outcome;
 use crate::panic::catch;
 use crate::sys::{NartWaker, Poll as CPoll, Res, EFORK, EWRONGTHREAD, PENDING};
 use crate::threads::this_thread;

@@ -19,7 +19,8 @@ use tokio::runtime::Handle as TokioHandle;
 
 use crate::blocking::Name;
 use crate::bridge::{lock, Bridge, Shared};
-use crate::op::{self, Handle, Outcome};
+use crate::op::{self, Handle};
+use crate::outcome::Outcome;
 use crate::sys::{errno, Res, EFORK};
 use crate::threads::with_signals_blocked;
 

@@ -16,7 +16,7 @@ use std::sync::{Condvar, Mutex};
 use std::time::Instant;
 
 use crate::bridge::lock;
-use crate::op::Status;
+use crate::outcome::Status;
 use crate::sys::{Res, ESHUTDOWN};
 
 const FLAG: u64 = 1 << 63;

@@ -9,7 +9,8 @@ use std::ffi::{c_char, c_void};
 
 use super::{message, res, with_value, NartTokio};
 use crate::bridge::Bridge;
-use crate::op::{Handle, Op, Status};
+use crate::op::{Handle, Op};
+use crate::outcome::Status;
 use crate::panic::guard;
 use crate::sys::{errno, Cx, NartWaker, Poll, Res, Rt, EFORK, ESTALE, PENDING};
 
