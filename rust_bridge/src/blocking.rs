@@ -31,103 +31,25 @@
 //! until the next request for a drainer.
 
 use std::collections::VecDeque;
-use std::ffi::{c_char, c_void, CStr};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::bridge::{lock, Shared};
 use crate::op::{self, Handle, Promise};
-use crate::outcome::Outcome;
 use crate::panic::catch;
 use crate::sys::{errno, Res, ESHUTDOWN};
 use crate::threads::with_signals_blocked;
 use crate::tracker::Apart;
 
+#[cfg(test)]
+mod tests;
+mod work;
+
+pub use work::{short_name, BlockingFn, DropFn, Name, Stop, Work};
+
 /// How long an idle drainer waits for a job, and then its thread for another closure. In unit tests
 /// about the time of a submission, so that drainers end at any point of it.
 pub const LINGER: Duration = Duration::from_micros(if cfg!(test) { 50 } else { 1_000_000 });
-
-/// The stop flag of a blocking function; see nart_tokio_stopped(). Valid while the function runs.
-pub struct Stop(AtomicBool);
-
-impl Stop {
-    pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed) // the flag guards no data
-    }
-}
-
-/// A function for the blocking pool. Its return value is the operation's result.
-pub type BlockingFn =
-    Option<unsafe extern "C-unwind" fn(arg: *mut c_void, stop: *const Stop) -> Res>;
-
-/// Frees the argument of a blocking function.
-pub type DropFn = Option<unsafe extern "C-unwind" fn(arg: *mut c_void)>;
-
-/// A name in a report: the first 31 bytes, and a NUL.
-pub type Name = [c_char; 32];
-
-/// The first 31 bytes of a name.
-pub fn short_name(name: &[u8]) -> Name {
-    let mut short: Name = [0; 32];
-    for (to, from) in short.iter_mut().zip(&name[..name.len().min(31)]) {
-        *to = *from as c_char;
-    }
-    short
-}
-
-/// A function of C with its argument.
-pub struct Work {
-    run: unsafe extern "C-unwind" fn(arg: *mut c_void, stop: *const Stop) -> Res,
-    arg: *mut c_void,
-    drop_arg: DropFn,
-    name: Name,
-}
-
-// SAFETY: C promises that the pool's threads may use the argument.
-unsafe impl Send for Work {}
-
-impl Work {
-    /// None if `run` is NULL.
-    ///
-    /// # Safety
-    /// `name` is NULL or a C string. The functions may be called with `arg` on other threads.
-    pub unsafe fn new(
-        name: *const c_char,
-        run: BlockingFn,
-        arg: *mut c_void,
-        drop_arg: DropFn,
-    ) -> Option<Work> {
-        let bytes = if name.is_null() {
-            b""
-        } else {
-            // SAFETY: the caller's promise.
-            unsafe { CStr::from_ptr(name) }.to_bytes()
-        };
-        Some(Work {
-            run: run?,
-            arg,
-            drop_arg,
-            name: short_name(bytes),
-        })
-    }
-
-    fn run(&self, stop: &Stop) -> Outcome {
-        // SAFETY: the caller of new() promised that they fit.
-        match catch(|| unsafe { (self.run)(self.arg, stop) }) {
-            Ok(res) => Outcome::of_res(res),
-            Err(text) => Outcome::panicked(text),
-        }
-    }
-
-    /// Calls `drop_arg`. Not a Drop: the argument of a refused job remains the caller's.
-    fn release(self) {
-        if let Some(drop_arg) = self.drop_arg {
-            // SAFETY: as in run(). Called once per accepted job: it consumes the job.
-            let _ = catch(|| unsafe { drop_arg(self.arg) });
-        }
-    }
-}
 
 /// The number of a job; ascending.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -278,7 +200,7 @@ impl Jobs {
         stops.try_reserve_exact(max as usize).ok()?;
         for _ in 0..max {
             seats.push(Seat::default());
-            stops.push(Stop(AtomicBool::new(false)));
+            stops.push(Stop::new());
         }
         Some(Jobs {
             batch: Apart(Mutex::new(Batch {
@@ -359,7 +281,7 @@ impl Jobs {
         if unrun.is_some() {
             batch.freed += 1;
         } else if let Some(seat) = batch.seat_of(id) {
-            self.stops[seat].0.store(true, Ordering::Relaxed);
+            self.stops[seat].set();
         } else {
             let mut inbox = lock(&self.inbox.0);
             unrun = take_out(&mut inbox.jobs, id);
@@ -381,7 +303,7 @@ impl Jobs {
         drop(inbox);
         for (seat, stop) in batch.seats.iter().zip(&self.stops) {
             if seat.job.is_some() {
-                stop.0.store(true, Ordering::Relaxed);
+                stop.set();
             }
         }
         drop(batch);
@@ -496,10 +418,10 @@ impl Batch {
         while let Some(job) = self.jobs.pop_front() {
             if let Some((work, promise)) = job.work {
                 self.freed += 1;
-                stop.0.store(false, Ordering::Relaxed);
+                stop.clear();
                 self.seats[seat].job = Some(Running {
                     id: job.id,
-                    name: work.name,
+                    name: *work.name(),
                     promise: Some(promise),
                 });
                 return Some(work);
@@ -602,6 +524,3 @@ impl Jobs {
         true
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,7 +2,8 @@
 //! Stress tests: drainers start and end all the time, because LINGER is short here. Each job must
 //! run at most once, be released once, and be answered; and the counts must be right at the end.
 
-use std::sync::atomic::AtomicU32;
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use super::*;

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Functions of C for the blocking pool: the function with its argument, its stop flag and its name.
+
+use std::ffi::{c_char, c_void, CStr};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::outcome::Outcome;
+use crate::panic::catch;
+use crate::sys::Res;
+
+/// The stop flag of a blocking function; see nart_tokio_stopped(). Valid while the function runs.
+pub struct Stop(AtomicBool);
+
+impl Stop {
+    pub(super) fn new() -> Stop {
+        Stop(AtomicBool::new(false))
+    }
+
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed); // the flag guards no data
+    }
+
+    pub(super) fn clear(&self) {
+        self.0.store(false, Ordering::Relaxed); // as in set()
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed) // as in set()
+    }
+}
+
+/// A function for the blocking pool. Its return value is the operation's result.
+pub type BlockingFn =
+    Option<unsafe extern "C-unwind" fn(arg: *mut c_void, stop: *const Stop) -> Res>;
+
+/// Frees the argument of a blocking function.
+pub type DropFn = Option<unsafe extern "C-unwind" fn(arg: *mut c_void)>;
+
+/// A name in a report: the first 31 bytes, and a NUL.
+pub type Name = [c_char; 32];
+
+/// The first 31 bytes of a name.
+pub fn short_name(name: &[u8]) -> Name {
+    let mut short: Name = [0; 32];
+    for (to, from) in short.iter_mut().zip(&name[..name.len().min(31)]) {
+        *to = *from as c_char;
+    }
+    short
+}
+
+/// A function of C with its argument.
+pub struct Work {
+    run: unsafe extern "C-unwind" fn(arg: *mut c_void, stop: *const Stop) -> Res,
+    arg: *mut c_void,
+    drop_arg: DropFn,
+    name: Name,
+}
+
+// SAFETY: C promises that the pool's threads may use the argument.
+unsafe impl Send for Work {}
+
+impl Work {
+    /// None if `run` is NULL.
+    ///
+    /// # Safety
+    /// `name` is NULL or a C string. The functions may be called with `arg` on other threads.
+    pub unsafe fn new(
+        name: *const c_char,
+        run: BlockingFn,
+        arg: *mut c_void,
+        drop_arg: DropFn,
+    ) -> Option<Work> {
+        let bytes = if name.is_null() {
+            b""
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { CStr::from_ptr(name) }.to_bytes()
+        };
+        Some(Work {
+            run: run?,
+            arg,
+            drop_arg,
+            name: short_name(bytes),
+        })
+    }
+
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Calls the function.
+    pub fn run(&self, stop: &Stop) -> Outcome {
+        // SAFETY: the caller of new() promised that they fit.
+        match catch(|| unsafe { (self.run)(self.arg, stop) }) {
+            Ok(res) => Outcome::of_res(res),
+            Err(text) => Outcome::panicked(text),
+        }
+    }
+
+    /// Calls `drop_arg`. Not a Drop: the argument of a refused job remains the caller's.
+    pub fn release(self) {
+        if let Some(drop_arg) = self.drop_arg {
+            // SAFETY: as in run(). Called once per accepted job: it consumes the job.
+            let _ = catch(|| unsafe { drop_arg(self.arg) });
+        }
+    }
+}
