@@ -84,6 +84,55 @@ nart_res run(const nart_task_type *type, const void *init)
     return result;
 }
 
+static nart_res op_waiter_poll(nart_cx *cx, void *frame)
+{
+    struct op_waiter *w = frame;
+    return nart_tokio_op_await(cx, w->op, w->value);
+}
+
+static nart_res local_waiter_poll(nart_cx *cx, void *frame)
+{
+    struct local_waiter *w = frame;
+    return nart_tokio_local_await(cx, w->local, w->value);
+}
+
+const nart_task_type op_waiter_type = NART_TASK_TYPE(struct op_waiter, op_waiter_poll, NULL);
+const nart_task_type local_waiter_type =
+    NART_TASK_TYPE(struct local_waiter, local_waiter_poll, NULL);
+
+nart_res await_op(nart_tokio_op *op, int64_t *value)
+{
+    return run(&op_waiter_type, &(struct op_waiter){ op, value });
+}
+
+nart_res await_local(nart_tokio_local *local, int64_t *value)
+{
+    return run(&local_waiter_type, &(struct local_waiter){ local, value });
+}
+
+static uint64_t worker_gate;
+
+void occupy_worker(nart_tokio_op *op)
+{
+    CHECK_RES(test_block_worker(bridge, &worker_gate, op), 0);
+    wait_for(&worker_gate, 1);
+}
+
+void release_worker(nart_tokio_op *op)
+{
+    set_word(&worker_gate, 2);
+    CHECK_RES(wait_for_answer(op, NULL), 0);
+    nart_tokio_op_close(op);
+}
+
+uint64_t args_dropped;
+
+void drop_arg(void *arg)
+{
+    (void)arg;
+    count(&args_dropped);
+}
+
 uint64_t read_word(const uint64_t *word)
 {
     return __atomic_load_n(word, __ATOMIC_SEQ_CST);

@@ -26,8 +26,31 @@ struct rlimit refuse_threads(void);
 /* Ends them earlier, bridge first. */
 void close_both(void);
 
-/* Runs a task to its end and answers its result. */
+/* Runs a task to its end. Returns its result. */
 nart_res run(const nart_task_type *type, const void *init);
+
+/* A task that awaits an operation or a local future, which remains open. `value` may be NULL. */
+struct op_waiter {
+    nart_tokio_op *op;
+    int64_t *value;
+};
+struct local_waiter {
+    nart_tokio_local *local;
+    int64_t *value;
+};
+extern const nart_task_type op_waiter_type, local_waiter_type;
+
+/* Run such a task. Return its result. */
+nart_res await_op(nart_tokio_op *op, int64_t *value);
+nart_res await_local(nart_tokio_local *local, int64_t *value);
+
+/* Occupies the bridge's only worker until release_worker(). */
+void occupy_worker(nart_tokio_op *op);
+void release_worker(nart_tokio_op *op);
+
+/* A drop_arg that counts its calls in `args_dropped`. */
+extern uint64_t args_dropped;
+void drop_arg(void *arg);
 
 /* The counters. */
 nart_tokio_report report(void);

@@ -3,7 +3,7 @@
 #include "bridge.h"
 
 static void *runtime;
-static uint64_t started, dropped;
+static uint64_t started;
 
 static nart_res polite(void *arg, const nart_tokio_stop *stop)
 {
@@ -12,12 +12,6 @@ static nart_res polite(void *arg, const nart_tokio_stop *stop)
     while (!nart_tokio_stopped(stop))
         let_others_run();
     return -ECANCELED;
-}
-
-static void drop_arg(void *arg)
-{
-    (void)arg;
-    count(&dropped);
 }
 
 TEST(it_works_and_leaves_the_runtime_alone)
@@ -34,7 +28,7 @@ TEST(it_works_and_leaves_the_runtime_alone)
     wait_for(&started, 1);
     CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
     CHECK_RES(wait_for_answer(&op, &value), NART_EABORTED);
-    CHECK_EQ(read_word(&dropped), 1);
+    CHECK_EQ(read_word(&args_dropped), 1);
     nart_tokio_op_close(&op);
     close_both();
     test_adopt_end(runtime);
@@ -69,6 +63,6 @@ TEST(the_runtime_ends_first)
     nart_tokio_op_close(&never);
     nart_tokio_op_close(&late);
     CHECK_RES(nart_tokio_blocking(bridge, "job", polite, NULL, drop_arg, &late), -EAGAIN);
-    CHECK_EQ(read_word(&dropped), 0);
+    CHECK_EQ(read_word(&args_dropped), 0);
     close_both();
 }

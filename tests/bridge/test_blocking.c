@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static uint64_t started, finished, stopped, dropped, gate;
+static uint64_t started, finished, stopped, gate;
 
 /* Argument of most jobs: what to answer. */
 static nart_res answer(void *arg, const nart_tokio_stop *stop)
@@ -32,38 +32,6 @@ static nart_res patient(void *arg, const nart_tokio_stop *stop)
     }
     count(&finished);
     return 7;
-}
-
-static void drop_arg(void *arg)
-{
-    (void)arg;
-    count(&dropped);
-}
-
-struct waiter {
-    nart_co co;
-    nart_tokio_op op;
-    int64_t value;
-};
-
-static nart_res waiter_run(nart_cx *cx, void *frame)
-{
-    struct waiter *w = *(struct waiter **)frame;
-    nart_res r = 0;
-
-    NART_BEGIN(cx, &w->co);
-    NART_AWAIT(r, nart_tokio_op_await(cx, &w->op, &w->value));
-    NART_END(r);
-}
-
-static const nart_task_type waiter_type = NART_TASK_TYPE(struct waiter *, waiter_run, NULL);
-
-static nart_res await_op(nart_tokio_op *op, int64_t *value)
-{
-    struct waiter w = { .op = *op }, *p = &w;
-    nart_res r = run(&waiter_type, &p);
-    *value = w.value;
-    return r;
 }
 
 static nart_res submit(nart_tokio_op *op)
@@ -112,7 +80,7 @@ TEST(its_answer_is_the_operations)
         CHECK_RES(nart_tokio_blocking(bridge, "answer", answer, &said, drop_arg, &op), 0);
         CHECK_RES(await_op(&op, &value), cases[i].heard);
         CHECK_EQ(value, cases[i].value);
-        CHECK_EQ(read_word(&dropped), i + 1);
+        CHECK_EQ(read_word(&args_dropped), i + 1);
         nart_tokio_op_close(&op);
     }
 }
@@ -124,7 +92,7 @@ TEST(bad_submissions_are_refused)
     CHECK_RES(nart_tokio_blocking(NULL, "x", patient, NULL, drop_arg, &op), -EINVAL);
     CHECK_RES(nart_tokio_blocking(bridge, "x", NULL, NULL, drop_arg, &op), -EINVAL);
     CHECK_RES(nart_tokio_blocking(bridge, "x", patient, NULL, drop_arg, NULL), -EINVAL);
-    CHECK_EQ(read_word(&dropped), 0);
+    CHECK_EQ(read_word(&args_dropped), 0);
     CHECK_EQ(report().submitted, 0);
 }
 
@@ -136,7 +104,7 @@ TEST(a_full_queue_refuses)
     for (int i = 0; i < 100; i++)
         CHECK_RES(submit(&more), -EAGAIN);
     CHECK(more.op == NULL);
-    CHECK_EQ(read_word(&dropped), 0); /* the argument is still the caller's */
+    CHECK_EQ(read_word(&args_dropped), 0); /* the argument is still the caller's */
     CHECK_EQ(report().submitted, 10);
     set_word(&gate, 1);
     for (int i = 0; i < 10; i++) {
@@ -145,7 +113,7 @@ TEST(a_full_queue_refuses)
         CHECK_EQ(value, 7);
         nart_tokio_op_close(&ops[i]);
     }
-    CHECK_EQ(read_word(&dropped), 10);
+    CHECK_EQ(read_word(&args_dropped), 10);
     CHECK_EQ(read_word(&started), 10);
 }
 
@@ -156,11 +124,11 @@ TEST(cancelling_what_is_queued_ends_it_at_once)
     fill(ops);
     nart_tokio_op_cancel(&ops[5]); /* from the middle */
     CHECK_RES(nart_tokio_op_try(&ops[5], NULL), NART_EABORTED);
-    CHECK_EQ(read_word(&dropped), 1); /* on this thread */
+    CHECK_EQ(read_word(&args_dropped), 1); /* on this thread */
     nart_tokio_op_cancel(&ops[5]);
     nart_tokio_op_cancel(&ops[2]); /* the first */
     nart_tokio_op_cancel(&ops[9]); /* the last */
-    CHECK_EQ(read_word(&dropped), 3);
+    CHECK_EQ(read_word(&args_dropped), 3);
     for (int i = 0; i < 3; i++) { /* their places are free */
         CHECK_RES(submit(&more), 0);
         nart_tokio_op_detach(&more);
@@ -168,7 +136,7 @@ TEST(cancelling_what_is_queued_ends_it_at_once)
     CHECK_RES(submit(&more), -EAGAIN);
     set_word(&gate, 1);
     CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
-    CHECK_EQ(read_word(&dropped), 13);
+    CHECK_EQ(read_word(&args_dropped), 13);
     for (int i = 0; i < 10; i++)
         nart_tokio_op_close(&ops[i]);
 }
@@ -187,7 +155,7 @@ TEST(cancelled_jobs_take_no_room)
         CHECK_RES(submit(&newer), 0);
         CHECK_RES(submit(&ops[8]), -EAGAIN);
         nart_tokio_op_close(&last);
-        CHECK_EQ(read_word(&dropped), i + 3);
+        CHECK_EQ(read_word(&args_dropped), i + 3);
         last = newer;
         newer = (nart_tokio_op){ 0 };
     }
@@ -201,7 +169,7 @@ TEST(cancelled_jobs_take_no_room)
         nart_tokio_op_close(&ops[i]);
     }
     CHECK_EQ(read_word(&started), 9);
-    CHECK_EQ(read_word(&dropped), 11 + TIMES);
+    CHECK_EQ(read_word(&args_dropped), 11 + TIMES);
 }
 
 TEST(a_running_function_is_asked_to_stop)
@@ -277,7 +245,7 @@ TEST(jobs_behind_a_running_one_are_queued)
     wait_for(&started, 2);
     nart_tokio_op_cancel(&ops[3]);
     CHECK_RES(nart_tokio_op_try(&ops[3], NULL), NART_EABORTED);
-    CHECK_EQ(read_word(&dropped), 2);
+    CHECK_EQ(read_word(&args_dropped), 2);
     for (int i = 0; i < 2; i++) { /* of the one that runs, and of the one that was cancelled */
         CHECK_RES(submit(&ops[5]), 0);
         nart_tokio_op_detach(&ops[5]);
@@ -288,7 +256,7 @@ TEST(jobs_behind_a_running_one_are_queued)
     CHECK_RES(nart_tokio_op_try(&ops[2], NULL), NART_ESHUTDOWN);
     CHECK_RES(nart_tokio_op_try(&ops[4], NULL), NART_ESHUTDOWN);
     CHECK_EQ(read_word(&started), 2);
-    CHECK_EQ(read_word(&dropped), 7);
+    CHECK_EQ(read_word(&args_dropped), 7);
     for (int i = 0; i < 5; i++)
         nart_tokio_op_close(&ops[i]);
 }
@@ -361,7 +329,7 @@ TEST(without_a_thread_nothing_is_accepted)
     struct rlimit was = refuse_threads();
     for (int i = 0; i < 3; i++)
         CHECK_RES(submit(&op), -EAGAIN);
-    CHECK_EQ(read_word(&dropped), 0);
+    CHECK_EQ(read_word(&args_dropped), 0);
     CHECK_EQ(setrlimit(RLIMIT_AS, &was), 0);
     set_word(&gate, 1);
     CHECK_RES(submit(&op), 0);
@@ -369,7 +337,7 @@ TEST(without_a_thread_nothing_is_accepted)
     CHECK_EQ(value, 7);
     nart_tokio_op_close(&op);
     CHECK_EQ(report().submitted, 1);
-    CHECK_EQ(read_word(&dropped), 1);
+    CHECK_EQ(read_word(&args_dropped), 1);
 }
 
 /* One thread is there and busy, so tokio accepts the second drainer and waits for a thread. */
@@ -451,7 +419,7 @@ TEST(every_argument_is_dropped_once)
     open_small();
     nart_res accepted = run(&storm_type, NULL);
     CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
-    CHECK_EQ(read_word(&dropped), accepted);
+    CHECK_EQ(read_word(&args_dropped), accepted);
     CHECK_LE(read_word(&finished), accepted);
     CHECK_EQ(report().submitted, accepted);
 }

@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static uint64_t started, dropped;
+static uint64_t started;
 
 static nart_res wait_to_stop(void *arg, const nart_tokio_stop *stop)
 {
@@ -18,17 +18,11 @@ static nart_res wait_to_stop(void *arg, const nart_tokio_stop *stop)
     return -ECANCELED;
 }
 
-static void drop_arg(void *arg)
-{
-    (void)arg;
-    count(&dropped);
-}
-
 static void on_done(nart_tokio_op *op, void *arg)
 {
     (void)op;
     (void)arg;
-    count(&dropped);
+    count(&args_dropped);
 }
 
 struct held {
@@ -59,7 +53,7 @@ static void child(struct held *h)
     nart_tokio_op_close(&h->job);
     nart_tokio_op_close(&h->ready);
     CHECK_RES(nart_tokio_local_close(&h->local), 0);
-    CHECK_EQ(read_word(&dropped), 0);
+    CHECK_EQ(read_word(&args_dropped), 0);
     nart_tokio_free(bridge);
     CHECK_RES(nart_rt_free(loop), 0);
 }
@@ -91,7 +85,7 @@ static void close_held(struct held *h)
     nart_tokio_op_close(&h->ready);
     CHECK_RES(nart_tokio_local_close(&h->local), 0);
     close_both();
-    CHECK_EQ(read_word(&dropped), 1);
+    CHECK_EQ(read_word(&args_dropped), 1);
 }
 
 /* Ends a child as programs do, with handlers and destructors; but a leak checker would count what the

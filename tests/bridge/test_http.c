@@ -253,22 +253,19 @@ TEST(a_slow_answer_is_a_timeout)
 /* The time runs from the submission, not from when a worker gets round to it. */
 TEST(a_request_that_waits_too_long_for_a_worker_is_not_sent)
 {
-    static uint64_t gate;
     nart_http_opts get = NART_HTTP_OPTS_INIT;
-    nart_tokio_op blocker = { 0 }, op = { 0 };
+    nart_tokio_op worker = { 0 }, op = { 0 };
     struct timespec tick = { .tv_nsec = NART_MS };
 
     open_both();
-    CHECK_RES(test_block_worker(bridge, &gate, &blocker), 0);
-    wait_for(&gate, 1);
+    occupy_worker(&worker);
     get.url = "http://127.0.0.1:1/"; /* would be refused */
     get.timeout_ns = NART_MS;
     CHECK_RES(nart_http_request(bridge, &get, &op), 0);
     CHECK_EQ(clock_nanosleep(CLOCK_MONOTONIC, 0, &tick, NULL), 0); /* never shorter */
-    set_word(&gate, 2);
+    release_worker(&worker);
     CHECK_RES(wait_for_answer(&op, NULL), NART_EHTTP_TIMEOUT);
     nart_tokio_op_close(&op);
-    nart_tokio_op_close(&blocker);
 
     get.timeout_ns = NART_NEVER - 1;
     CHECK_RES(nart_http_request(bridge, &get, &op), 0);
@@ -599,25 +596,22 @@ TEST(one_bridge_after_another)
 /* While no worker can send them, requests wait; one more than the queue holds is refused. */
 TEST(a_full_queue_refuses)
 {
-    static uint64_t gate;
     nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
     nart_http_opts get = NART_HTTP_OPTS_INIT;
-    nart_tokio_op blocker = { 0 }, ops[5] = { 0 };
+    nart_tokio_op worker = { 0 }, ops[5] = { 0 };
 
     opts.queue_cap = 4;
     open_both_with(&opts);
-    CHECK_RES(test_block_worker(bridge, &gate, &blocker), 0);
-    wait_for(&gate, 1);
+    occupy_worker(&worker);
     get.url = "http://127.0.0.1:1/";
     for (int i = 0; i < 4; i++)
         CHECK_RES(nart_http_request(bridge, &get, &ops[i]), 0);
     CHECK_RES(nart_http_request(bridge, &get, &ops[4]), -EAGAIN);
     CHECK(ops[4].op == NULL);
     nart_tokio_op_close(&ops[0]); /* cancelled in the queue */
-    set_word(&gate, 2);
+    release_worker(&worker);
     for (int i = 1; i < 4; i++) {
         CHECK_RES(wait_for_answer(&ops[i], NULL), NART_EHTTP_CONNECT);
         nart_tokio_op_close(&ops[i]);
     }
-    nart_tokio_op_close(&blocker);
 }

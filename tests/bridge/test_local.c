@@ -11,32 +11,20 @@
 #include <unistd.h>
 
 struct waiter {
-    nart_co co;
     nart_tokio_local local;
     int64_t value;
 };
 
-static nart_res waiter_run(nart_cx *cx, void *frame)
+static void spawn(struct waiter *w)
 {
-    struct waiter *w = *(struct waiter **)frame;
-    nart_res r = 0;
-
-    NART_BEGIN(cx, &w->co);
-    NART_AWAIT(r, nart_tokio_local_await(cx, &w->local, &w->value));
-    NART_END(r);
-}
-
-static const nart_task_type waiter_type = NART_TASK_TYPE(struct waiter *, waiter_run, NULL);
-
-static nart_res await_local(struct waiter *w)
-{
-    return run(&waiter_type, &w);
+    struct local_waiter frame = { &w->local, &w->value };
+    CHECK_RES(nart_rt_spawn(loop, &local_waiter_type, &frame, NULL), 0);
 }
 
 /* One poll, which leaves it pending and registered with tokio. */
 static void poll_once(struct waiter *w)
 {
-    CHECK_RES(nart_rt_spawn(loop, &waiter_type, &w, NULL), 0);
+    spawn(w);
     CHECK(nart_rt_poll(loop, 0) >= 0);
 }
 
@@ -45,9 +33,9 @@ TEST(a_timer_of_tokio_on_the_loop)
     open_both();
     struct waiter w = { 0 };
     CHECK_RES(test_local_sleep(bridge, 5, &w.local), 0);
-    CHECK_RES(await_local(&w), 0);
+    CHECK_RES(await_local(&w.local, &w.value), 0);
     CHECK_EQ(w.value, 5);
-    CHECK_RES(await_local(&w), 0); /* the answer stays */
+    CHECK_RES(await_local(&w.local, &w.value), 0); /* the answer stays */
     CHECK_RES(nart_tokio_local_close(&w.local), 0);
     CHECK_RES(nart_tokio_local_close(&w.local), 0);
 }
@@ -56,7 +44,7 @@ TEST(an_empty_one_is_stale)
 {
     open_both();
     struct waiter w = { 0 };
-    CHECK_RES(await_local(&w), NART_ESTALE);
+    CHECK_RES(await_local(&w.local, &w.value), NART_ESTALE);
     CHECK_RES(nart_tokio_local_close(NULL), 0);
     CHECK_STR(nart_tokio_local_message(NULL, NULL), "");
 }
@@ -94,7 +82,7 @@ TEST(a_dead_runtime_is_a_panic_that_is_answered)
     struct waiter w = { 0 };
     CHECK_RES(test_local_sleep(bridge, 3600000, &w.local), 0);
     CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
-    CHECK_RES(await_local(&w), NART_EPANIC);
+    CHECK_RES(await_local(&w.local, &w.value), NART_EPANIC);
     CHECK_RES(nart_tokio_local_close(&w.local), 0);
 }
 
@@ -107,8 +95,8 @@ TEST(two_bridges_on_one_thread)
         struct waiter a = { 0 }, b = { 0 };
         CHECK_RES(test_local_sleep(bridge, 1, &a.local), 0);
         CHECK_RES(test_local_sleep(other, 1, &b.local), 0);
-        CHECK_RES(await_local(&b), 0);
-        CHECK_RES(await_local(&a), 0);
+        CHECK_RES(await_local(&b.local, &b.value), 0);
+        CHECK_RES(await_local(&a.local, &a.value), 0);
         CHECK_RES(nart_tokio_local_close(i & 1 ? &a.local : &b.local), 0);
         CHECK_RES(nart_tokio_local_close(i & 1 ? &b.local : &a.local), 0);
     }
@@ -141,7 +129,7 @@ TEST(a_stream_that_is_always_ready_gives_the_loop_back)
     struct waiter w = { 0 };
     CHECK_RES(test_local_hog(bridge, &go, &w.local), 0);
     CHECK_RES(nart_rt_spawn(loop, &neighbour_type, NULL, NULL), 0);
-    CHECK_RES(await_local(&w), 0);
+    CHECK_RES(await_local(&w.local, &w.value), 0);
     CHECK(w.value > 0);
     CHECK_RES(nart_tokio_local_close(&w.local), 0);
 }
@@ -151,7 +139,7 @@ TEST(wakes_from_a_worker_and_back)
     open_both();
     struct waiter w = { 0 };
     CHECK_RES(test_local_ping_pong(bridge, 10000, &w.local), 0);
-    CHECK_RES(await_local(&w), 0);
+    CHECK_RES(await_local(&w.local, &w.value), 0);
     CHECK_EQ(w.value, 10000);
     CHECK_RES(nart_tokio_local_close(&w.local), 0);
 }
@@ -163,7 +151,7 @@ TEST(a_wake_inside_a_drop_runs_nothing)
     open_both();
     struct waiter w = { 0 };
     CHECK_RES(test_local_wakes_in_drop(bridge, &turns, &w.local), 0);
-    CHECK_RES(await_local(&w), 0);
+    CHECK_RES(await_local(&w.local, &w.value), 0);
     CHECK_EQ(read_word(&turns), 101);
     CHECK_RES(nart_tokio_local_close(&w.local), 0);
 }
@@ -202,11 +190,11 @@ TEST(two_tasks_on_one_local_future_both_go_on)
 {
     open_both();
     for (int i = 0; i < 50; i++) {
-        struct waiter w = { 0 }, *p = &w, w2 = { 0 }, *p2 = &w2;
+        struct waiter w = { 0 }, w2 = { 0 };
         CHECK_RES(test_local_sleep(bridge, 1, &w.local), 0);
         w2.local = w.local; /* the same one, as a shared frame would have it */
-        CHECK_RES(nart_rt_spawn(loop, &waiter_type, &p, NULL), 0);
-        CHECK_RES(nart_rt_spawn(loop, &waiter_type, &p2, NULL), 0);
+        spawn(&w);
+        spawn(&w2);
         CHECK_RES(nart_rt_run(loop), 0);
         CHECK_EQ(w.value, 1);
         CHECK_EQ(w2.value, 1);
@@ -218,7 +206,8 @@ TEST(two_tasks_on_one_local_future_both_go_on)
 
 static void guest(void *arg)
 {
-    CHECK_RES(await_local(arg), 0);
+    struct waiter *w = arg;
+    CHECK_RES(await_local(&w->local, &w->value), 0);
 }
 
 TEST(inside_a_runtime_of_the_host)
@@ -239,11 +228,12 @@ TEST(inside_a_runtime_of_the_host)
 static void *elsewhere(void *arg)
 {
     struct waiter *w = arg;
+    struct local_waiter frame = { &w->local, &w->value };
     nart_rt *mine;
     nart_res r = 0;
 
     CHECK_RES(nart_rt_new(NULL, &mine), 0);
-    CHECK_RES(nart_block_on(mine, &waiter_type, &w, &r), 0);
+    CHECK_RES(nart_block_on(mine, &local_waiter_type, &frame, &r), 0);
     CHECK_RES(r, NART_EWRONGTHREAD);
     CHECK_RES(nart_rt_free(mine), 0);
     CHECK_RES(nart_tokio_local_close(&w->local), NART_EWRONGTHREAD);
@@ -259,7 +249,7 @@ TEST(another_thread_is_refused)
     CHECK_RES(test_local_sleep(bridge, 1, &w.local), 0);
     CHECK_EQ(pthread_create(&thread, NULL, elsewhere, &w), 0);
     CHECK_EQ(pthread_join(thread, NULL), 0);
-    CHECK_RES(await_local(&w), 0);
+    CHECK_RES(await_local(&w.local, &w.value), 0);
     CHECK_RES(nart_tokio_local_close(&w.local), 0);
 }
 
@@ -302,7 +292,7 @@ static int write_to_a_reset_peer(uint32_t flags)
         open_both_with(&opts);
         CHECK_EQ(pthread_create(&peer, NULL, reset_one, &listener), 0);
         CHECK_RES(test_local_writev(bridge, ntohs(addr.sin_port), &w.local), 0);
-        _exit(await_local(&w) == -EPIPE ? 0 : 1);
+        _exit(await_local(&w.local, &w.value) == -EPIPE ? 0 : 1);
     }
     CHECK_EQ(waitpid(child, &status, 0), child);
     close(listener);

@@ -31,31 +31,17 @@ static nart_res waiter_run(nart_cx *cx, void *frame)
 
 static const nart_task_type waiter_type = NART_TASK_TYPE(struct waiter, waiter_run, waiter_drop);
 
-/* Awaits it on the loop; the operation stays open for the caller. */
-static nart_res borrowed_run(nart_cx *cx, void *frame)
-{
-    struct waiter **w = frame;
-    return waiter_run(cx, *w);
-}
-
-static const nart_task_type borrowed_type = NART_TASK_TYPE(struct waiter *, borrowed_run, NULL);
-
-static nart_res await_op(struct waiter *w)
-{
-    return run(&borrowed_type, &w);
-}
-
 TEST(a_value_arrives)
 {
     open_both();
     struct waiter w = { 0 };
     CHECK_RES(test_value(bridge, 42, &w.op), 0);
-    CHECK_RES(await_op(&w), 0);
+    CHECK_RES(await_op(&w.op, &w.value), 0);
     CHECK_EQ(w.value, 42);
     int64_t again = 0;
     CHECK_RES(nart_tokio_op_try(&w.op, &again), 0);
     CHECK_EQ(again, 42);
-    CHECK_RES(await_op(&w), 0); /* the answer stays until close */
+    CHECK_RES(await_op(&w.op, &w.value), 0); /* the answer stays until close */
     CHECK_EQ(nart_tokio_op_status(&w.op), NART_TOKIO_STATUS_OK);
     CHECK_STR(nart_tokio_op_message(&w.op, NULL), "");
     nart_tokio_op_close(&w.op);
@@ -70,7 +56,7 @@ TEST(a_value_may_be_any_number)
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         struct waiter w = { 0 };
         CHECK_RES(test_value(bridge, values[i], &w.op), 0);
-        CHECK_RES(await_op(&w), 0);
+        CHECK_RES(await_op(&w.op, &w.value), 0);
         CHECK_EQ(w.value, values[i]);
         nart_tokio_op_close(&w.op);
     }
@@ -82,7 +68,7 @@ TEST(an_error_brings_its_text)
     struct waiter w = { .value = 5 };
     size_t len = 0;
     CHECK_RES(test_error(bridge, -EPROTO, &w.op), 0);
-    CHECK_RES(await_op(&w), -EPROTO);
+    CHECK_RES(await_op(&w.op, &w.value), -EPROTO);
     CHECK_EQ(w.value, 5); /* untouched */
     CHECK_STR(nart_tokio_op_message(&w.op, &len), "told so");
     CHECK_EQ(len, 7);
@@ -90,7 +76,7 @@ TEST(an_error_brings_its_text)
     nart_tokio_op_close(&w.op);
 
     CHECK_RES(test_io_error(bridge, &w.op), 0);
-    CHECK_RES(await_op(&w), -ENOENT);
+    CHECK_RES(await_op(&w.op, &w.value), -ENOENT);
     nart_tokio_op_close(&w.op);
 }
 
@@ -101,7 +87,7 @@ TEST(an_error_that_is_none_is_einval)
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
         struct waiter w = { 0 };
         CHECK_RES(test_error(bridge, codes[i], &w.op), 0);
-        CHECK_RES(await_op(&w), -EINVAL);
+        CHECK_RES(await_op(&w.op, &w.value), -EINVAL);
         nart_tokio_op_close(&w.op);
     }
 }
@@ -112,7 +98,7 @@ TEST(a_future_that_answers_ecanceled_was_aborted)
     open_both();
     struct waiter w = { 0 };
     CHECK_RES(test_error(bridge, -ECANCELED, &w.op), 0);
-    CHECK_RES(await_op(&w), NART_EABORTED);
+    CHECK_RES(await_op(&w.op, &w.value), NART_EABORTED);
     nart_tokio_op_close(&w.op);
 }
 
@@ -122,7 +108,7 @@ TEST(bytes_are_borrowed_until_close)
     struct waiter w = { 0 };
     size_t len = 0;
     CHECK_RES(test_bytes(bridge, 100000, &w.op), 0);
-    CHECK_RES(await_op(&w), 0);
+    CHECK_RES(await_op(&w.op, &w.value), 0);
     const char *bytes = nart_tokio_op_message(&w.op, &len);
     CHECK_EQ(len, 100000);
     CHECK(bytes[0] == 'x' && bytes[99999] == 'x' && bytes[100000] == '\0');
@@ -134,7 +120,7 @@ TEST(an_empty_operation_is_stale)
     open_both();
     struct waiter w = { 0 };
     nart_waker none = { 0 };
-    CHECK_RES(await_op(&w), NART_ESTALE);
+    CHECK_RES(await_op(&w.op, &w.value), NART_ESTALE);
     CHECK_RES(nart_tokio_op_try(&w.op, NULL), NART_ESTALE);
     CHECK_RES(nart_tokio_op_poll(&w.op, none, NULL), NART_ESTALE);
     CHECK_RES(nart_tokio_op_try(NULL, NULL), NART_ESTALE);
@@ -167,7 +153,7 @@ TEST(a_cancelled_future_is_dropped)
     CHECK_RES(nart_tokio_op_try(&w.op, NULL), NART_PENDING);
     nart_tokio_op_cancel(&w.op);
     nart_tokio_op_cancel(&w.op);
-    CHECK_RES(await_op(&w), NART_EABORTED);
+    CHECK_RES(await_op(&w.op, &w.value), NART_EABORTED);
     CHECK_EQ(nart_tokio_op_status(&w.op), NART_TOKIO_STATUS_CANCELLED);
     nart_tokio_op_cancel(&w.op); /* late */
     CHECK_RES(nart_tokio_op_try(&w.op, NULL), NART_EABORTED);
@@ -181,10 +167,10 @@ TEST(a_future_cancelled_while_it_waits_is_dropped)
     struct waiter w = { 0 }, sleeper = { 0 };
     CHECK_RES(test_never(bridge, &w.op), 0);
     CHECK_RES(test_sleep(bridge, 1, &sleeper.op), 0); /* behind it on the same worker */
-    CHECK_RES(await_op(&sleeper), 0);
+    CHECK_RES(await_op(&sleeper.op, &sleeper.value), 0);
     uint64_t before = test_drops();
     nart_tokio_op_cancel(&w.op);
-    CHECK_RES(await_op(&w), NART_EABORTED);
+    CHECK_RES(await_op(&w.op, &w.value), NART_EABORTED);
     CHECK_EQ(test_drops(), before + 1); /* before the answer was published */
     nart_tokio_op_close(&w.op);
     nart_tokio_op_close(&sleeper.op);
@@ -193,18 +179,16 @@ TEST(a_future_cancelled_while_it_waits_is_dropped)
 TEST(a_future_cancelled_before_it_starts_is_never_polled)
 {
     open_both();
-    static uint64_t gate;
-    struct waiter w = { 0 }, blocker = { 0 };
-    CHECK_RES(test_block_worker(bridge, &gate, &blocker.op), 0);
-    wait_for(&gate, 1);
+    struct waiter w = { 0 };
+    nart_tokio_op worker = { 0 };
+    occupy_worker(&worker);
     uint64_t before = test_drops();
     CHECK_RES(test_yield(bridge, 3, &w.op), 0);
     nart_tokio_op_cancel(&w.op);
-    set_word(&gate, 2);
-    CHECK_RES(await_op(&w), NART_EABORTED);
+    release_worker(&worker);
+    CHECK_RES(await_op(&w.op, &w.value), NART_EABORTED);
     CHECK_EQ(test_drops(), before); /* its locals were never made */
     nart_tokio_op_close(&w.op);
-    nart_tokio_op_close(&blocker.op);
 }
 
 TEST(closing_what_is_pending_cancels_it)
@@ -213,7 +197,7 @@ TEST(closing_what_is_pending_cancels_it)
     struct waiter w = { 0 }, sleeper = { 0 };
     CHECK_RES(test_never(bridge, &w.op), 0);
     CHECK_RES(test_sleep(bridge, 1, &sleeper.op), 0);
-    CHECK_RES(await_op(&sleeper), 0);
+    CHECK_RES(await_op(&sleeper.op, &sleeper.value), 0);
     uint64_t before = test_drops();
     nart_tokio_op_close(&w.op);
     while (test_drops() == before)
@@ -374,15 +358,17 @@ TEST(two_tasks_on_one_operation_both_go_on)
 {
     open_both();
     for (int i = 0; i < 50; i++) {
-        struct waiter w = { 0 }, *p = &w, w2 = { 0 }, *p2 = &w2;
-        CHECK_RES(test_sleep(bridge, 1, &w.op), 0);
-        w2.op = w.op; /* the same operation, as a shared frame would have it */
-        CHECK_RES(nart_rt_spawn(loop, &borrowed_type, &p, NULL), 0);
-        CHECK_RES(nart_rt_spawn(loop, &borrowed_type, &p2, NULL), 0);
+        nart_tokio_op op = { 0 };
+        int64_t values[2] = { 0 };
+        CHECK_RES(test_sleep(bridge, 1, &op), 0);
+        for (int k = 0; k < 2; k++) {
+            struct op_waiter frame = { &op, &values[k] };
+            CHECK_RES(nart_rt_spawn(loop, &op_waiter_type, &frame, NULL), 0);
+        }
         CHECK_RES(nart_rt_run(loop), 0);
-        CHECK_EQ(w.value, 1);
-        CHECK_EQ(w2.value, 1);
-        nart_tokio_op_close(&w.op);
+        CHECK_EQ(values[0], 1);
+        CHECK_EQ(values[1], 1);
+        nart_tokio_op_close(&op);
     }
 }
 
@@ -390,11 +376,12 @@ TEST(two_tasks_on_one_operation_both_go_on)
 TEST(an_operation_moves_between_tasks)
 {
     open_both();
-    struct waiter w = { 0 }, *p = &w;
+    struct waiter w = { 0 };
+    struct op_waiter frame = { &w.op, &w.value };
     nart_join first;
     CHECK_RES(test_block_worker(bridge, &let_go, &w.op), 0);
     wait_for(&let_go, 1);
-    CHECK_RES(nart_rt_spawn(loop, &borrowed_type, &p, &first), 0);
+    CHECK_RES(nart_rt_spawn(loop, &op_waiter_type, &frame, &first), 0);
     CHECK(nart_rt_poll(loop, 0) >= 0);
     CHECK_RES(nart_task_abort(loop, nart_join_task(&first)), 0);
     CHECK(nart_rt_poll(loop, 0) >= 0);

@@ -4,42 +4,15 @@
 
 #include <string.h>
 
-struct waiter {
-    nart_co co;
-    nart_tokio_op op;
-    nart_tokio_local local;
-    int64_t value;
-};
-
-static nart_res waiter_run(nart_cx *cx, void *frame)
-{
-    struct waiter *w = *(struct waiter **)frame;
-    nart_res r = 0;
-
-    NART_BEGIN(cx, &w->co);
-    if (w->op.op)
-        NART_AWAIT(r, nart_tokio_op_await(cx, &w->op, &w->value));
-    else
-        NART_AWAIT(r, nart_tokio_local_await(cx, &w->local, &w->value));
-    NART_END(r);
-}
-
-static const nart_task_type waiter_type = NART_TASK_TYPE(struct waiter *, waiter_run, NULL);
-
-static nart_res await_it(struct waiter *w)
-{
-    return run(&waiter_type, &w);
-}
-
 static void panic_says(uint32_t kind, const char *text)
 {
-    struct waiter w = { 0 };
+    nart_tokio_op op = { 0 };
 
-    CHECK_RES(test_panic(bridge, kind, &w.op), 0);
-    CHECK_RES(await_it(&w), NART_EPANIC);
-    CHECK_STR(nart_tokio_op_message(&w.op, NULL), text);
-    CHECK_EQ(nart_tokio_op_status(&w.op), NART_TOKIO_STATUS_PANICKED);
-    nart_tokio_op_close(&w.op);
+    CHECK_RES(test_panic(bridge, kind, &op), 0);
+    CHECK_RES(await_op(&op, NULL), NART_EPANIC);
+    CHECK_STR(nart_tokio_op_message(&op, NULL), text);
+    CHECK_EQ(nart_tokio_op_status(&op), NART_TOKIO_STATUS_PANICKED);
+    nart_tokio_op_close(&op);
 }
 
 TEST(its_text_is_the_message)
@@ -49,10 +22,10 @@ TEST(its_text_is_the_message)
     panic_says(1, "number 1");
     panic_says(2, "a panic whose payload is not text");
     CHECK_EQ(report().panicked, 3);
-    struct waiter w = { 0 };
-    CHECK_RES(test_value(bridge, 3, &w.op), 0); /* the worker lives */
-    CHECK_RES(await_it(&w), 0);
-    nart_tokio_op_close(&w.op);
+    nart_tokio_op op = { 0 };
+    CHECK_RES(test_value(bridge, 3, &op), 0); /* the worker lives */
+    CHECK_RES(await_op(&op, NULL), 0);
+    nart_tokio_op_close(&op);
 }
 
 TEST(a_payload_that_panics_when_dropped)
@@ -64,15 +37,15 @@ TEST(a_payload_that_panics_when_dropped)
 TEST(a_panic_in_the_drop_of_a_cancelled_future)
 {
     open_both();
-    struct waiter w = { 0 }, behind = { 0 };
-    CHECK_RES(test_panic(bridge, 4, &w.op), 0);
-    CHECK_RES(test_sleep(bridge, 1, &behind.op), 0); /* the other has been polled then */
-    CHECK_RES(await_it(&behind), 0);
-    nart_tokio_op_cancel(&w.op);
-    CHECK_RES(await_it(&w), NART_EPANIC);
-    CHECK_STR(nart_tokio_op_message(&w.op, NULL), "in drop");
-    nart_tokio_op_close(&w.op);
-    nart_tokio_op_close(&behind.op);
+    nart_tokio_op op = { 0 }, behind = { 0 };
+    CHECK_RES(test_panic(bridge, 4, &op), 0);
+    CHECK_RES(test_sleep(bridge, 1, &behind), 0); /* the other has been polled then */
+    CHECK_RES(await_op(&behind, NULL), 0);
+    nart_tokio_op_cancel(&op);
+    CHECK_RES(await_op(&op, NULL), NART_EPANIC);
+    CHECK_STR(nart_tokio_op_message(&op, NULL), "in drop");
+    nart_tokio_op_close(&op);
+    nart_tokio_op_close(&behind);
 }
 
 TEST(a_panic_in_the_last_drop_of_a_future)
@@ -84,9 +57,9 @@ TEST(a_panic_in_the_last_drop_of_a_future)
 TEST(a_panic_before_the_future_is_made)
 {
     open_both();
-    struct waiter w = { 0 };
-    CHECK_RES(test_panic_early(bridge, &w.op), NART_EPANIC);
-    CHECK(w.op.op == NULL);
+    nart_tokio_op op = { 0 };
+    CHECK_RES(test_panic_early(bridge, &op), NART_EPANIC);
+    CHECK(op.op == NULL);
     CHECK_EQ(report().submitted, 0);
 }
 
@@ -106,28 +79,28 @@ TEST(a_panic_of_a_local_future)
     static const char *const texts[] = { "plain", "number 1", "a panic whose payload is not text" };
     open_both();
     for (uint32_t kind = 0; kind < 3; kind++) {
-        struct waiter w = { 0 };
-        CHECK_RES(test_local_panic(bridge, kind, &w.local), 0);
-        CHECK_RES(await_it(&w), NART_EPANIC);
-        CHECK_STR(nart_tokio_local_message(&w.local, NULL), texts[kind]);
-        CHECK_RES(await_it(&w), NART_EPANIC); /* and so it stays */
-        CHECK_RES(nart_tokio_local_close(&w.local), 0);
+        nart_tokio_local local = { 0 };
+        CHECK_RES(test_local_panic(bridge, kind, &local), 0);
+        CHECK_RES(await_local(&local, NULL), NART_EPANIC);
+        CHECK_STR(nart_tokio_local_message(&local, NULL), texts[kind]);
+        CHECK_RES(await_local(&local, NULL), NART_EPANIC); /* and so it stays */
+        CHECK_RES(nart_tokio_local_close(&local), 0);
     }
 }
 
 TEST(a_panic_in_the_drop_of_a_local_future)
 {
     open_both();
-    static struct waiter w; /* the task has it until the end */
-    CHECK_RES(test_local_panic(bridge, 5, &w.local), 0);
-    CHECK_RES(await_it(&w), NART_EPANIC);
-    CHECK_RES(nart_tokio_local_close(&w.local), 0);
+    static nart_tokio_local local; /* the task has it until the end */
+    CHECK_RES(test_local_panic(bridge, 5, &local), 0);
+    CHECK_RES(await_local(&local, NULL), NART_EPANIC);
+    CHECK_RES(nart_tokio_local_close(&local), 0);
 
-    CHECK_RES(test_local_panic(bridge, 4, &w.local), 0);
-    struct waiter *p = &w;
-    CHECK_RES(nart_rt_spawn(loop, &waiter_type, &p, NULL), 0);
+    CHECK_RES(test_local_panic(bridge, 4, &local), 0);
+    CHECK_RES(nart_rt_spawn(loop, &local_waiter_type, &(struct local_waiter){ &local, NULL }, NULL),
+              0);
     CHECK(nart_rt_poll(loop, 0) >= 0);
-    CHECK_RES(nart_tokio_local_close(&w.local), 0); /* swallowed: nobody is there to be told */
+    CHECK_RES(nart_tokio_local_close(&local), 0); /* swallowed: nobody is there to be told */
 }
 
 /* ---- functions that C hands over, written in Rust ---- */
@@ -136,15 +109,15 @@ TEST(a_panic_of_a_blocking_function)
 {
     open_both();
     for (int i = 0; i < 3; i++) {
-        struct waiter w = { 0 };
+        nart_tokio_op op = { 0 };
         uint64_t dropped = test_drops();
         CHECK_RES(nart_tokio_blocking(bridge, "panics", test_panicking_job, NULL,
-                                      test_panicking_drop, &w.op),
+                                      test_panicking_drop, &op),
                   0);
-        CHECK_RES(await_it(&w), NART_EPANIC);
-        CHECK_STR(nart_tokio_op_message(&w.op, NULL), "in the job");
+        CHECK_RES(await_op(&op, NULL), NART_EPANIC);
+        CHECK_STR(nart_tokio_op_message(&op, NULL), "in the job");
         CHECK_EQ(test_drops(), dropped + 1); /* of the argument: once, although it panics, too */
-        nart_tokio_op_close(&w.op);
+        nart_tokio_op_close(&op);
     }
     CHECK_EQ(report().panicked, 3);
 }
@@ -155,14 +128,14 @@ static const nart_task_type panicking_type =
 TEST(a_panic_of_a_task_on_tokio)
 {
     open_both();
-    struct waiter w = { 0 };
+    nart_tokio_op op = { 0 };
     uint64_t dropped = test_drops();
-    CHECK_RES(nart_tokio_spawn_task(bridge, &panicking_type, NULL, &w.op), 0);
-    CHECK_RES(await_it(&w), NART_EPANIC);
-    CHECK_STR(nart_tokio_op_message(&w.op, NULL), "in the poll");
+    CHECK_RES(nart_tokio_spawn_task(bridge, &panicking_type, NULL, &op), 0);
+    CHECK_RES(await_op(&op, NULL), NART_EPANIC);
+    CHECK_STR(nart_tokio_op_message(&op, NULL), "in the poll");
     CHECK_EQ(test_drops(), dropped + 1);
-    nart_tokio_op_close(&w.op);
-    CHECK_RES(test_value(bridge, 3, &w.op), 0); /* the worker lives */
-    CHECK_RES(await_it(&w), 0);
-    nart_tokio_op_close(&w.op);
+    nart_tokio_op_close(&op);
+    CHECK_RES(test_value(bridge, 3, &op), 0); /* the worker lives */
+    CHECK_RES(await_op(&op, NULL), 0);
+    nart_tokio_op_close(&op);
 }

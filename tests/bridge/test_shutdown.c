@@ -8,13 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static uint64_t started, dropped, gate;
-
-static void drop_arg(void *arg)
-{
-    (void)arg;
-    count(&dropped);
-}
+static uint64_t started, gate;
 
 static nart_res polite(void *arg, const nart_tokio_stop *stop)
 {
@@ -140,7 +134,7 @@ TEST(blocking_functions_are_asked_to_stop)
     CHECK_EQ(answers, (2 * EACH + 6) * 10000 + 2 * 100);
     CHECK_RES(ended, 0);
     CHECK_EQ(read_word(&started), 2);
-    CHECK_EQ(read_word(&dropped), EACH);
+    CHECK_EQ(read_word(&args_dropped), EACH);
     CHECK_EQ(report().leaked_blocking, 0);
     CHECK_EQ(report().leaked_threads, 0);
 }
@@ -157,10 +151,10 @@ TEST(a_stuck_function_is_named)
     CHECK_LE(2, r.leaked_threads);
     CHECK_STR(r.leaked_name[0], "first");
     CHECK_STR(r.leaked_name[1], "rest");
-    CHECK_EQ(read_word(&dropped), EACH - 2);
+    CHECK_EQ(read_word(&args_dropped), EACH - 2);
     close_both();       /* loop and bridge go, the functions still run */
     set_word(&gate, 1); /* and end late: their arguments are dropped, nothing else is touched */
-    wait_for(&dropped, EACH);
+    wait_for(&args_dropped, EACH);
 }
 
 /* Not of C: a Rust future has given it to tokio's pool, and has ended. */
@@ -192,7 +186,7 @@ TEST(a_long_name_is_cut)
     CHECK_STR(report().leaked_name[0], "0123456789012345678901234567890");
     nart_tokio_op_close(&op);
     set_word(&gate, 1);
-    wait_for(&dropped, 1);
+    wait_for(&args_dropped, 1);
 }
 
 TEST(the_loop_first)
@@ -206,7 +200,7 @@ TEST(the_loop_first)
     nart_tokio_report r = report();
     CHECK_EQ(r.submitted, 3 * EACH);
     CHECK_EQ(r.cancelled, 3 * EACH);
-    CHECK_EQ(read_word(&dropped), EACH);
+    CHECK_EQ(read_word(&args_dropped), EACH);
 }
 
 /* Freed without a shutdown: in the background, and every operation still gets its answer. */
@@ -222,7 +216,7 @@ TEST(freed_without_a_shutdown)
     const struct crowd *c = nart_join_frame(&crowd);
     CHECK_EQ(c->answers[0] + c->answers[1], 3 * EACH);
     nart_join_release(&crowd);
-    CHECK_EQ(read_word(&dropped), EACH);
+    CHECK_EQ(read_word(&args_dropped), EACH);
 }
 
 /* ---- bad calls ---- */
@@ -301,7 +295,7 @@ TEST(after_it_everything_is_refused)
     CHECK_RES(test_value(bridge, 1, &op), NART_ESHUTDOWN);
     CHECK_RES(nart_tokio_blocking(bridge, "x", polite, NULL, drop_arg, &op), NART_ESHUTDOWN);
     CHECK(op.op == NULL);
-    CHECK_EQ(read_word(&dropped), 0);
+    CHECK_EQ(read_word(&args_dropped), 0);
     CHECK_EQ(report().submitted, 0);
 }
 
