@@ -148,7 +148,7 @@ void count(uint64_t *word)
     __atomic_add_fetch(word, 1, __ATOMIC_SEQ_CST);
 }
 
-/* Sleeps, so that threads of a lower priority get their turn. */
+/* Sleeps, so that threads of a lower priority run, too. */
 void let_others_run(void)
 {
     nanosleep(&(struct timespec){ .tv_nsec = 50000 }, NULL);
@@ -183,8 +183,8 @@ uint32_t random_number(void)
     return state >> 16;
 }
 
-void random_pause(uint32_t most)
+void random_pause(uint32_t max)
 {
-    for (uint32_t n = random_number() % (most + 1); n > 0; n--)
+    for (uint32_t n = random_number() % (max + 1); n > 0; n--)
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
 }

@@ -1,11 +1,11 @@
-# The tests of the bridge: included by tests/CMakeLists.txt where there is one. They link an archive of
-# their own, which holds the bridge and their futures: a program can hold one Rust archive only.
+# The tests of the bridge, if it is built: included by tests/CMakeLists.txt. They link an archive with the
+# bridge and their futures, because a program can contain one Rust archive only.
 nart_cargo_archive(nart_test_futures NAME nart_test_futures PACKAGE nart-test-futures
   MANIFEST ${CMAKE_CURRENT_SOURCE_DIR}/bridge/futures/Cargo.toml FLAGS ${nart_cargo_features})
 set_target_properties(nart_test_futures PROPERTIES
   INTERFACE_COMPILE_DEFINITIONS NART_HTTP=$<BOOL:${NART_HTTP}>)
 
-# One program, for the archive is large; but a malloc of its own is for itself alone.
+# One program, because the archive is large. The one that replaces malloc is separate.
 set(tests
   bridge/adopt bridge/blocking bridge/fork bridge/layout bridge/local bridge/memory bridge/op
   bridge/panic bridge/shutdown bridge/task bridge/threads bridge/waits)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What the tests of the bridge share: one runtime and one bridge, and how a case opens and ends them. */
+/* Shared by the tests of the bridge: a runtime and a bridge, and how a case opens and closes them. */
 #ifndef NART_TEST_BRIDGE_H
 #define NART_TEST_BRIDGE_H
 
@@ -13,17 +13,17 @@
 extern nart_rt *loop;
 extern nart_tokio *bridge;
 
-/* Opens both; the end of the case shuts the bridge down, checks that every operation has ended in
- * exactly one way, and frees both. */
+/* Opens both. At the end of the case the bridge is shut down, both are freed, and every operation must
+ * have ended in exactly one way. */
 void open_both(void);
 void open_both_with(const nart_tokio_opts *opts);
 
-/* Two blocking functions at once, and threads with stacks so large that refuse_threads() can: from there on
- * the process has no memory for one. It answers the limit (RLIMIT_AS) before. */
+/* Opens both with two blocking threads, whose stacks are so large that refuse_threads() can prevent
+ * threads: it lowers RLIMIT_AS below what another one needs. Returns the limit before. */
 void open_with_large_stacks(void);
 struct rlimit refuse_threads(void);
 
-/* Ends them earlier, bridge first. */
+/* Closes them before the end of the case, the bridge first. */
 void close_both(void);
 
 /* Runs a task to its end. Returns its result. */
@@ -52,14 +52,14 @@ void release_worker(nart_tokio_op *op);
 extern uint64_t args_dropped;
 void drop_arg(void *arg);
 
-/* The counters. */
+/* The counters of the bridge. */
 nart_tokio_report report(void);
 
-/* Waits on this thread until `*word` is at least `n`: a hang is the watchdog's. */
+/* Blocks until `*word` is at least `n`. The watchdog of the case ends a hang. */
 void wait_for(const uint64_t *word, uint64_t n);
 void let_others_run(void);
 
-/* The same for an operation; its answer. */
+/* Blocks until an operation has ended. Returns its result. */
 nart_res wait_for_answer(const nart_tokio_op *op, int64_t *value);
 
 void count(uint64_t *word);
@@ -71,6 +71,6 @@ int64_t clock_now(void);
 
 /* A small generator, for random interleavings. */
 uint32_t random_number(void);
-void random_pause(uint32_t most);
+void random_pause(uint32_t max);
 
 #endif

@@ -233,7 +233,7 @@ static void open_listener(int origin)
 
 /* ---- the client ---- */
 
-/* Sends the row's request; `text` NULL: the body is not looked at. */
+/* Sends the row's request; `text` NULL: the body is not checked. */
 static void request(const struct exchange *row, int64_t is, const char *text)
 {
     static char url[4096], values[HEADERS][256], big[BIG];
@@ -279,7 +279,7 @@ static void play(const struct exchange *row)
     request(row, row->is, row->text);
     if (row->again)
         request(row, row->again, row->again == row->is ? row->text : NULL);
-    /* A script that waits for one more connection ends, and says so. */
+    /* A script that waits for one more connection fails here. */
     shutdown(server.listener[A], SHUT_RDWR);
     shutdown(server.listener[B], SHUT_RDWR);
     CHECK_EQ(pthread_join(server.thread, NULL), 0);

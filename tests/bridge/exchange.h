@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* HTTP exchanges as rows of a table: a server on real sockets that follows a script (what it reads, what
- * it sends, in which pieces, when it closes or resets the connection), the request, and its answer. A row
- * that goes wrong is named. */
+/* HTTP exchanges as rows of a table: a server on real sockets that follows a script (what it reads and
+ * sends, in which pieces, when it closes or resets the connection), the request, and its result. The
+ * failure of a row names it. */
 #ifndef NART_TEST_EXCHANGE_H
 #define NART_TEST_EXCHANGE_H
 
@@ -55,7 +55,7 @@ enum { STEPS = 36, HEADERS = 5, BIG = 16 << 20 };
 struct exchange {
     const char *name;
     int64_t is;       /* the status, or the error */
-    const char *text; /* the body; NULL: not looked at */
+    const char *text; /* the body; NULL: not checked */
     struct step script[STEPS];
     int64_t again;            /* the answer to the same request, sent once more; 0: it is not */
     const char *url, *method; /* NULL: http://%A/, GET */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The futures of tests/bridge/futures. Each answers as nart_tokio_blocking() does. */
+/* The futures of tests/bridge/futures. Submitting one returns what nart_tokio_blocking() does. */
 #ifndef NART_TEST_FUTURES_H
 #define NART_TEST_FUTURES_H
 
 #include <nart/rt.h>
 #include <nart/tokio.h>
 
-/* Futures that count, and have been dropped. */
+/* The number of dropped futures, of those that count. */
 uint64_t test_drops(void);
 
 nart_res test_value(nart_tokio *rt, int64_t value, nart_tokio_op *op);
@@ -17,10 +17,10 @@ nart_res test_never(nart_tokio *rt, nart_tokio_op *op);                /* counts
 nart_res test_sleep(nart_tokio *rt, uint64_t ms, nart_tokio_op *op);   /* ms */
 nart_res test_yield(nart_tokio *rt, uint64_t n, nart_tokio_op *op); /* n, after n polls; counts */
 
-/* Gives tokio's pool a closure that makes *gate 1, and returns when it is 2; answers at once. */
+/* Gives tokio's pool a closure that increments *gate and returns when it is 2. Ends at once. */
 nart_res test_closure(nart_tokio *rt, uint64_t *gate, nart_tokio_op *op);
 
-/* Takes a worker away: makes *gate 1 when it has it, gives it back when *gate is 2. */
+/* Blocks a worker: increments *gate on it, and returns when *gate is 2. */
 nart_res test_block_worker(nart_tokio *rt, uint64_t *gate, nart_tokio_op *op);
 
 /* Panics with 0 a literal, 1 a formatted text, 2 a number, 3 a payload whose drop panics; 4 never
@@ -53,7 +53,7 @@ void test_inside_runtime(bool multi, void (*f)(void *), void *arg);
 nart_res test_adopt(void **runtime, nart_tokio **rt);
 void test_adopt_end(void *runtime);
 
-/* What nart_tokio_shutdown() answers on a thread of the bridge. */
+/* The result of nart_tokio_shutdown() on a thread of the bridge. */
 nart_res test_shutdown_inside(nart_tokio *rt);
 
 #if NART_HTTP

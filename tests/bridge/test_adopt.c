@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A bridge on somebody else's tokio runtime. */
+/* A bridge on a tokio runtime of the program. */
 #include "bridge.h"
 
 static void *runtime;
@@ -34,8 +34,8 @@ TEST(it_works_and_leaves_the_runtime_alone)
     test_adopt_end(runtime);
 }
 
-/* The bridge cannot drop what runs in a runtime that is not its own: it says so, and it ends later. */
-TEST(futures_that_go_on_are_reported)
+/* The bridge cannot drop futures of an adopted runtime: it reports them, and they end later. */
+TEST(futures_that_do_not_end_are_reported)
 {
     nart_tokio_op op = { 0 };
     CHECK_RES(test_adopt(&runtime, &bridge), 0);

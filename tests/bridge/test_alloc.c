@@ -121,27 +121,27 @@ static nart_res begin_job(nart_tokio_op *op)
 static nart_res begin_request(nart_tokio_op *op)
 {
     nart_http_opts get = NART_HTTP_OPTS_INIT;
-    get.url = "http://127.0.0.1:1/refused"; /* nobody listens there */
+    get.url = "http://127.0.0.1:1/refused"; /* no server */
     return nart_http_request(bridge, &get, op);
 }
 #endif
 
-TEST(a_future_is_one)
+TEST(a_future_costs_one_allocation)
 {
     CHECK_EQ(allocations_of(begin_future), N); /* tokio's own */
 }
 
-TEST(polls_and_wakes_are_none)
+TEST(polls_and_wakes_do_not_allocate)
 {
     CHECK_EQ(allocations_of(begin_long_future), N);
 }
 
-TEST(a_blocking_function_is_none)
+TEST(a_blocking_function_does_not_allocate)
 {
     CHECK_EQ(allocations_of(begin_job), 0);
 }
 
-TEST(an_http_request_is_none)
+TEST(an_http_request_does_not_allocate)
 {
 #if NART_HTTP
     CHECK_EQ(allocations_of(begin_request), 0);
@@ -168,7 +168,7 @@ static nart_res ping_pong_run(nart_cx *cx, void *frame)
 static const nart_task_type ping_pong_type = NART_TASK_TYPE(struct subject, ping_pong_run, NULL);
 
 /* N wakes from a worker, N of a worker, and the polls that they cause. */
-TEST(a_local_future_is_polled_and_woken_for_none)
+TEST(polling_and_waking_a_local_future_does_not_allocate)
 {
     need_interposition();
     open_both();

@@ -10,14 +10,14 @@
 
 static uint64_t started, finished, stopped, gate;
 
-/* Argument of most jobs: what to answer. */
+/* Returns what its argument points to. */
 static nart_res answer(void *arg, const nart_tokio_stop *stop)
 {
     CHECK(!nart_tokio_stopped(stop));
     return *(nart_res *)arg;
 }
 
-/* Runs until the gate opens or it is asked to stop. */
+/* Runs until the gate opens or its stop flag is set. */
 static nart_res patient(void *arg, const nart_tokio_stop *stop)
 {
     (void)arg;
@@ -57,10 +57,10 @@ static void fill(nart_tokio_op ops[10])
         CHECK_RES(submit(&ops[i]), 0);
 }
 
-TEST(its_answer_is_the_operations)
+TEST(its_result_is_the_operations_result)
 {
     static const struct {
-        nart_res said, heard;
+        nart_res returned, expected;
         int64_t value;
     } cases[] = {
         { 0, 0, 0 },
@@ -75,10 +75,10 @@ TEST(its_answer_is_the_operations)
     open_both();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         nart_tokio_op op = { 0 };
-        nart_res said = cases[i].said;
+        nart_res returned = cases[i].returned;
         int64_t value = 0;
-        CHECK_RES(nart_tokio_blocking(bridge, "answer", answer, &said, drop_arg, &op), 0);
-        CHECK_RES(await_op(&op, &value), cases[i].heard);
+        CHECK_RES(nart_tokio_blocking(bridge, "answer", answer, &returned, drop_arg, &op), 0);
+        CHECK_RES(await_op(&op, &value), cases[i].expected);
         CHECK_EQ(value, cases[i].value);
         CHECK_EQ(read_word(&args_dropped), i + 1);
         nart_tokio_op_close(&op);
@@ -117,7 +117,7 @@ TEST(a_full_queue_refuses)
     CHECK_EQ(read_word(&started), 10);
 }
 
-TEST(cancelling_what_is_queued_ends_it_at_once)
+TEST(cancelling_a_queued_job_ends_it_at_once)
 {
     open_small();
     nart_tokio_op ops[10] = { 0 }, more = { 0 };
@@ -142,7 +142,7 @@ TEST(cancelling_what_is_queued_ends_it_at_once)
 }
 
 /* Places between jobs that stay: more of them than the queue has memory for. */
-TEST(cancelled_jobs_take_no_room)
+TEST(cancelled_jobs_do_not_fill_the_queue)
 {
     enum { TIMES = 1000 };
     open_small();
@@ -172,7 +172,7 @@ TEST(cancelled_jobs_take_no_room)
     CHECK_EQ(read_word(&args_dropped), 11 + TIMES);
 }
 
-TEST(a_running_function_is_asked_to_stop)
+TEST(cancelling_sets_the_stop_flag_of_a_running_function)
 {
     open_both();
     nart_tokio_op op = { 0 };
@@ -192,10 +192,10 @@ static nart_res stubborn(void *arg, const nart_tokio_stop *stop)
     count(&started);
     while (!nart_tokio_stopped(stop))
         let_others_run();
-    return 11; /* done before it looked */
+    return 11; /* it never checks its stop flag */
 }
 
-TEST(a_value_beats_a_cancel)
+TEST(a_function_that_ignores_its_stop_flag_returns_its_value)
 {
     open_both();
     nart_tokio_op op = { 0 };
@@ -208,19 +208,19 @@ TEST(a_value_beats_a_cancel)
     nart_tokio_op_close(&op);
 }
 
-/* A job is not asked to stop because one before it in the same slot was. */
-TEST(a_stop_is_for_one_job_only)
+/* The stop flag of a job is clear, even if that of the previous job on the thread was set. */
+TEST(a_stop_flag_belongs_to_one_job)
 {
     open_small();
     for (int i = 0; i < 100; i++) {
         nart_tokio_op op = { 0 };
-        nart_res said = i;
+        nart_res returned = i;
         int64_t value = 0;
         set_word(&started, 0);
         CHECK_RES(submit(&op), 0);
         wait_for(&started, 1);
         nart_tokio_op_close(&op);
-        CHECK_RES(nart_tokio_blocking(bridge, "answer", answer, &said, NULL, &op), 0);
+        CHECK_RES(nart_tokio_blocking(bridge, "answer", answer, &returned, NULL, &op), 0);
         CHECK_RES(await_op(&op, &value), 0);
         CHECK_EQ(value, i);
         nart_tokio_op_close(&op);
@@ -252,7 +252,7 @@ TEST(jobs_behind_a_running_one_are_queued)
     }
     CHECK_RES(submit(&ops[5]), -EAGAIN);
     CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
-    CHECK_RES(nart_tokio_op_try(&ops[1], NULL), NART_EABORTED); /* it was asked to stop */
+    CHECK_RES(nart_tokio_op_try(&ops[1], NULL), NART_EABORTED); /* its stop flag was set */
     CHECK_RES(nart_tokio_op_try(&ops[2], NULL), NART_ESHUTDOWN);
     CHECK_RES(nart_tokio_op_try(&ops[4], NULL), NART_ESHUTDOWN);
     CHECK_EQ(read_word(&started), 2);
@@ -270,7 +270,7 @@ static nart_res which_thread(void *arg, const nart_tokio_stop *stop)
 
 /* A drainer lingers: jobs that come one at a time do not start a thread each. Another thread runs one
  * only where a second has passed since the one before, as when this process was stopped. */
-TEST(jobs_one_at_a_time_share_a_thread)
+TEST(successive_jobs_reuse_a_thread)
 {
     open_both();
     pthread_t last = { 0 }, now = { 0 };
@@ -301,7 +301,7 @@ static nart_res meet(void *arg, const nart_tokio_stop *stop)
     return 0;
 }
 
-TEST(jobs_run_side_by_side)
+TEST(jobs_run_concurrently)
 {
     nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
     opts.max_blocking = 4;
@@ -321,7 +321,7 @@ TEST(jobs_run_side_by_side)
 
 /* ---- when the system has no threads ---- */
 
-TEST(without_a_thread_nothing_is_accepted)
+TEST(jobs_are_refused_if_no_thread_can_be_started)
 {
     nart_tokio_op op = { 0 };
     int64_t value = 0;
@@ -341,7 +341,7 @@ TEST(without_a_thread_nothing_is_accepted)
 }
 
 /* One thread is there and busy, so tokio accepts the second drainer and waits for a thread. */
-TEST(a_thread_is_asked_for_again)
+TEST(starting_a_thread_is_retried)
 {
     nart_tokio_op ops[2] = { 0 }, more = { 0 };
     int64_t value = 0;

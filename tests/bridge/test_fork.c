@@ -107,7 +107,7 @@ static void check_child(pid_t pid)
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-TEST(the_child_is_refused_and_exits)
+TEST(functions_fail_in_the_child_and_it_exits)
 {
     struct held h = { 0 };
     open_held(&h);
@@ -122,7 +122,7 @@ TEST(the_child_is_refused_and_exits)
     close_held(&h);
 }
 
-TEST(the_child_leaves_everything_and_exits)
+TEST(the_child_exits_without_closing_anything)
 {
     struct held h = { 0 };
     open_held(&h);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* HTTP requests against a server that fails as it is told (tests/httpd), and against one that sends
+/* HTTP requests against a server that fails on request (tests/httpd), and against one that sends
  * whatever a case has written down. */
 #include "bridge.h"
 
@@ -110,7 +110,7 @@ static nart_res fetch_once(const char *path, const nart_http_opts *opts)
         f.opts = *opts;
     nart_res r = fetch_path(&f, path);
     if (r < 0)
-        CHECK(*nart_tokio_op_message(&f.op, NULL) != '\0'); /* every error says why */
+        CHECK(*nart_tokio_op_message(&f.op, NULL) != '\0'); /* every error has a text */
     nart_tokio_op_close(&f.op);
     return r < 0 ? r : f.status;
 }
@@ -129,7 +129,7 @@ TEST(status_and_body)
     CHECK_EQ(fetch_once("/ok/0", NULL), 200);
 }
 
-TEST(a_status_of_failure_is_a_value)
+TEST(an_error_status_is_a_value)
 {
     open_all();
     CHECK_EQ(fetch_once("/status/500", NULL), 500);
@@ -157,7 +157,7 @@ TEST(a_body_is_sent)
     }
 }
 
-TEST(what_is_given_is_copied)
+TEST(a_request_is_copied)
 {
     open_all();
     char url[64], body[] = "before";
@@ -179,9 +179,9 @@ TEST(what_is_given_is_copied)
     nart_tokio_op_close(&op);
 }
 
-/* ---- what goes wrong ---- */
+/* ---- errors ---- */
 
-TEST(urls_that_are_none)
+TEST(invalid_urls_are_refused)
 {
     static const char *const urls[] = {
         "",         "nonsense",    "http://",         "file:///etc/passwd",
@@ -231,7 +231,7 @@ TEST(bad_arguments)
     nart_tokio_op_close(&f.op);
 }
 
-TEST(nobody_listens)
+TEST(no_server_listens)
 {
     struct fetch f = { 0 };
     open_both();
@@ -239,7 +239,7 @@ TEST(nobody_listens)
     nart_tokio_op_close(&f.op);
 }
 
-TEST(a_slow_answer_is_a_timeout)
+TEST(a_slow_response_is_a_timeout)
 {
     nart_http_opts opts = NART_HTTP_OPTS_INIT;
     open_all();
@@ -250,7 +250,7 @@ TEST(a_slow_answer_is_a_timeout)
     CHECK_EQ(fetch_once("/slow/20", &opts), 200);
 }
 
-/* The time runs from the submission, not from when a worker gets round to it. */
+/* The timeout starts at the submission, not when a worker takes the request. */
 TEST(a_request_that_waits_too_long_for_a_worker_is_not_sent)
 {
     nart_http_opts get = NART_HTTP_OPTS_INIT;
@@ -286,7 +286,7 @@ TEST(a_body_larger_than_the_limit)
     CHECK_EQ(fetch_once("/ok/2000000", &opts), 200);
 }
 
-TEST(an_answer_that_breaks_off)
+TEST(a_response_that_is_cut_off)
 {
     open_all();
     CHECK_EQ(fetch_once("/cut/1000", NULL), NART_EHTTP_BODY);
@@ -403,7 +403,7 @@ static nart_res answer_to(const char *scheme, const char *answer)
     return r;
 }
 
-TEST(headers_go_out_in_order)
+TEST(headers_are_sent_in_order)
 {
     static struct canned c;
     static const nart_http_header headers[] = { { "X-A", "1" }, { "x-b", "" }, { "X-A", "two" } };
@@ -449,7 +449,7 @@ TEST(headers_that_frame_a_message_are_refused)
     CHECK_RES(fetch_once("/ok/1", &opts), -EINVAL);
 }
 
-TEST(the_length_of_the_body_is_written_once)
+TEST(the_length_of_the_body_is_sent_once)
 {
     static struct canned c;
     static const nart_http_header headers[] = { { "content-length", "5" },
@@ -497,12 +497,12 @@ TEST(a_redirect_to_a_file_is_refused)
               NART_EHTTP_REDIRECT);
 }
 
-TEST(an_answer_that_is_not_http)
+TEST(a_response_that_is_not_http)
 {
     CHECK_RES(answer_to("http", "220 mail ready\r\n"), NART_EHTTP_OTHER);
 }
 
-TEST(an_answer_that_is_shorter_than_promised)
+TEST(a_response_shorter_than_its_length)
 {
     CHECK_RES(answer_to("http", "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nshort"),
               NART_EHTTP_BODY);

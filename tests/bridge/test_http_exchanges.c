@@ -43,7 +43,7 @@ static const struct exchange lengths[] = {
       .again = 200 },
 };
 
-TEST(lengths_of_answers)
+TEST(lengths_of_responses)
 {
     PLAY(lengths);
 }
@@ -101,7 +101,7 @@ static const struct exchange chunks[] = {
              CLOSE) },
 };
 
-TEST(chunks_of_answers)
+TEST(chunked_responses)
 {
     PLAY(chunks);
 }
@@ -195,7 +195,7 @@ static const struct exchange heads[] = {
     { "endless empty lines", NART_EHTTP_OTHER, NULL, SCRIPT(HEAD, FLOOD("\r\n")) },
 };
 
-TEST(heads_of_answers)
+TEST(heads_of_responses)
 {
     PLAY(heads);
 }
@@ -228,7 +228,7 @@ static const struct exchange interim[] = {
              GONE) },
 };
 
-TEST(interim_answers)
+TEST(interim_responses)
 {
     PLAY(interim);
 }
@@ -273,7 +273,7 @@ static const struct exchange bodiless[] = {
       .again = 200 },
 };
 
-TEST(answers_without_a_body)
+TEST(responses_without_a_body)
 {
     PLAY(bodiless);
 }
@@ -306,7 +306,7 @@ static const struct exchange early[] = {
       .method = "PUT", .body_len = BIG, .again = 200 },
 };
 
-TEST(early_answers)
+TEST(early_responses)
 {
     PLAY(early);
 }
@@ -342,7 +342,7 @@ static const struct exchange injected[] = {
       .url = "http://name:pass@%A/a" },
 };
 
-TEST(requests_with_more_in_them)
+TEST(requests_with_injected_text)
 {
     PLAY(injected);
 }

@@ -31,7 +31,7 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
     return real(node, service, hints, found);
 }
 
-/* ---- requests; nobody listens at port 1 ---- */
+/* ---- requests; there is no server at port 1 ---- */
 
 static void begin(const char *name, int64_t timeout, nart_tokio_op *op)
 {
@@ -59,7 +59,7 @@ static nart_res fetch(const char *name, int64_t timeout)
     return end(&op);
 }
 
-/* Requests to so many names that hang, and that are looked up. */
+/* Requests to so many names whose look-ups hang. */
 enum { MAX = 8 }; /* at once */
 
 static void hang(nart_tokio_op *ops, int n)
@@ -103,7 +103,7 @@ TEST(blocking_functions_do_not_wait_for_names)
     CHECK_EQ(read_word(&hanging), MANY);
 }
 
-TEST(a_name_that_hangs_takes_one_thread)
+TEST(a_look_up_that_hangs_occupies_one_thread)
 {
     enum { MANY = 32 };
     nart_tokio_op ops[MANY] = { 0 }, first = { 0 };
@@ -120,7 +120,7 @@ TEST(a_name_that_hangs_takes_one_thread)
     let_go(&first, 1);
 }
 
-TEST(a_name_that_nobody_asks_for_any_more_is_not_looked_up)
+TEST(a_queued_name_without_requests_is_not_looked_up)
 {
     nart_tokio_op ops[MAX] = { 0 };
 
@@ -146,7 +146,7 @@ TEST(addresses_need_no_look_up)
 
 /* ---- the end ---- */
 
-TEST(a_shutdown_names_what_is_looked_up)
+TEST(a_shutdown_reports_running_look_ups)
 {
     nart_tokio_op ops[MAX + 1] = { 0 };
     nart_tokio_report r = NART_TOKIO_REPORT_INIT;
@@ -156,7 +156,7 @@ TEST(a_shutdown_names_what_is_looked_up)
     CHECK_RES(nart_tokio_shutdown(bridge, 20 * NART_MS, &r), -ETIMEDOUT);
     CHECK_LE(MAX, r.leaked_threads); /* tokio's may be late, too */
     CHECK_EQ(r.leaked_blocking, 0);
-    for (int i = 0; i < MAX; i++) { /* in whatever order they were asked for */
+    for (int i = 0; i < MAX; i++) { /* in any order */
         int name = -1, n = 0;
         CHECK_EQ(sscanf(r.leaked_name[i], "look-up %d.hangs.test%n", &name, &n), 1);
         CHECK(name >= 0 && name <= MAX && r.leaked_name[i][n] == '\0');
@@ -169,7 +169,7 @@ TEST(a_shutdown_names_what_is_looked_up)
     set_word(&gate, 1);
 }
 
-TEST(a_shutdown_waits_for_what_is_looked_up)
+TEST(a_shutdown_waits_for_running_look_ups)
 {
     nart_tokio_op op = { 0 }, down = { 0 };
 
@@ -184,7 +184,7 @@ TEST(a_shutdown_waits_for_what_is_looked_up)
     nart_tokio_op_close(&down);
 }
 
-TEST(freed_while_a_name_is_looked_up)
+TEST(the_bridge_is_freed_during_a_look_up)
 {
     nart_tokio_op ops[MAX + 1] = { 0 };
 
@@ -202,7 +202,7 @@ TEST(freed_while_a_name_is_looked_up)
 
 /* ---- when the system has no threads ---- */
 
-TEST(without_a_thread_a_request_is_refused)
+TEST(requests_fail_if_no_thread_can_be_started)
 {
     open_with_large_stacks();
     struct rlimit was = refuse_threads();

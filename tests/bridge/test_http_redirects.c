@@ -65,7 +65,7 @@ static const struct exchange places[] = {
              SAY(FIVE)) },
 };
 
-TEST(places)
+TEST(locations)
 {
     PLAY(places);
 }
@@ -121,7 +121,7 @@ TEST(methods)
     PLAY(methods);
 }
 
-/* ---- what goes along ---- */
+/* ---- headers that are sent to another origin ---- */
 
 #define SECRETS                                                                                    \
     .headers = { { "Authorization", "secret1" },                                                   \
@@ -164,7 +164,7 @@ static const struct exchange secrets[] = {
       .url = "http://%A/?secret" },
 };
 
-TEST(secrets_stay_with_their_origin)
+TEST(credentials_are_not_sent_to_another_origin)
 {
     PLAY(secrets);
 }

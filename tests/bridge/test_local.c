@@ -75,8 +75,8 @@ TEST(it_outlives_its_runtime)
     CHECK_EQ(test_drops(), before + 1);
 }
 
-/* A future that needs the timer of a runtime that is gone panics: that is the answer. */
-TEST(a_dead_runtime_is_a_panic_that_is_answered)
+/* A future that uses the timer of a shut down runtime panics, and that is the result. */
+TEST(using_a_shut_down_runtime_is_a_panic)
 {
     open_both();
     struct waiter w = { 0 };
@@ -123,7 +123,7 @@ static nart_res neighbour_poll(nart_cx *cx, void *frame)
 static const nart_task_type neighbour_type = NART_TASK_TYPE(int, neighbour_poll, NULL);
 
 /* Without a budget the first poll of the hog would not return, and the neighbour never run. */
-TEST(a_stream_that_is_always_ready_gives_the_loop_back)
+TEST(a_stream_that_is_always_ready_yields_to_the_loop)
 {
     open_both();
     struct waiter w = { 0 };
@@ -185,8 +185,8 @@ TEST(spurious_polls_change_nothing)
     CHECK_RES(nart_tokio_local_close(&local), 0);
 }
 
-/* A future has one waker; two tasks that wait for one take turns at it, and none is left asleep. */
-TEST(two_tasks_on_one_local_future_both_go_on)
+/* A future has one waker: each poll wakes the task that polled before. */
+TEST(two_tasks_that_await_one_local_future_both_finish)
 {
     open_both();
     for (int i = 0; i < 50; i++) {
@@ -210,7 +210,7 @@ static void guest(void *arg)
     CHECK_RES(await_local(&w->local, &w->value), 0);
 }
 
-TEST(inside_a_runtime_of_the_host)
+TEST(a_loop_inside_a_tokio_runtime)
 {
     for (int multi = 0; multi < 2; multi++) {
         open_both();
@@ -305,8 +305,8 @@ TEST(a_reset_peer_is_an_error_not_a_signal)
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-/* What the option takes away: this is the signal that the other case would die of. */
-TEST(with_the_option_the_signal_is_the_programs)
+/* With the option SIGPIPE is raised, which would end the process of the other case. */
+TEST(sigpipe_is_raised_with_the_option)
 {
     int status = write_to_a_reset_peer(NART_TOKIO_KEEP_SIGPIPE);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);

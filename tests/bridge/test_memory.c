@@ -101,7 +101,7 @@ static struct memory after(int rounds)
         CHECK_RES(run(&batch_type, NULL), 0);
     for (nart_tokio_report r = report();
          r.ok + r.error + r.cancelled + r.panicked + r.shutdown < r.submitted; r = report())
-        let_others_run(); /* what nobody waits for ends, too */
+        let_others_run(); /* detached operations end, too */
     return memory_now();
 }
 

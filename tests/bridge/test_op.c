@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Operations: every one ends in exactly one way, whoever is faster. */
+/* Operations: each ends in exactly one way, in every interleaving. */
 #include "bridge.h"
 
 #include <pthread.h>
@@ -18,7 +18,7 @@ static void waiter_drop(void *frame)
     nart_tokio_op_close(&((struct waiter *)frame)->op);
 }
 
-/* Awaits the operation that it was given. */
+/* Awaits the operation in its frame. */
 static nart_res waiter_run(nart_cx *cx, void *frame)
 {
     struct waiter *w = frame;
@@ -62,7 +62,7 @@ TEST(a_value_may_be_any_number)
     }
 }
 
-TEST(an_error_brings_its_text)
+TEST(an_error_has_a_text)
 {
     open_both();
     struct waiter w = { .value = 5 };
@@ -80,7 +80,7 @@ TEST(an_error_brings_its_text)
     nart_tokio_op_close(&w.op);
 }
 
-TEST(an_error_that_is_none_is_einval)
+TEST(an_invalid_error_code_becomes_einval)
 {
     static const nart_res codes[] = { 0, 1, NART_PENDING, -8192, INT64_MIN };
     open_both();
@@ -92,7 +92,7 @@ TEST(an_error_that_is_none_is_einval)
     }
 }
 
-/* -ECANCELED would say that the awaiting task has been cancelled. */
+/* -ECANCELED would mean that the awaiting task was cancelled. */
 TEST(a_future_that_answers_ecanceled_was_aborted)
 {
     open_both();
@@ -134,7 +134,7 @@ TEST(an_empty_operation_is_stale)
     nart_tokio_op_close(NULL);
 }
 
-TEST(submitting_to_nothing_is_einval)
+TEST(submitting_without_a_bridge_is_einval)
 {
     open_both();
     nart_tokio_op op = { 0 };
@@ -191,7 +191,7 @@ TEST(a_future_cancelled_before_it_starts_is_never_polled)
     nart_tokio_op_close(&w.op);
 }
 
-TEST(closing_what_is_pending_cancels_it)
+TEST(closing_a_pending_operation_cancels_it)
 {
     open_both();
     struct waiter w = { 0 }, sleeper = { 0 };
@@ -206,7 +206,7 @@ TEST(closing_what_is_pending_cancels_it)
     close_both();
 }
 
-TEST(what_is_detached_goes_on)
+TEST(a_detached_operation_continues)
 {
     open_both();
     nart_tokio_op op = { 0 };
@@ -241,7 +241,7 @@ static nart_res impatient_run(nart_cx *cx, void *frame)
 static const nart_task_type impatient_type =
     NART_TASK_TYPE(struct waiter, impatient_run, waiter_drop);
 
-TEST(a_deadline_leaves_the_operation_alone)
+TEST(a_deadline_does_not_cancel_the_operation)
 {
     open_both();
     struct waiter w = { 0 };
@@ -312,7 +312,7 @@ TEST(spurious_polls_change_nothing)
     CHECK_EQ(run(&nervous_type, &n), 30);
 }
 
-/* An answer that is there is given without waiting; the budget gives others their turn. */
+/* A result that is available is returned at once; the budget lets other tasks run. */
 static int neighbour_turns;
 
 static nart_res neighbour_poll(nart_cx *cx, void *frame)
@@ -353,8 +353,8 @@ TEST(a_ready_operation_spends_the_budget)
     CHECK_RES(nart_rt_run(loop), 0);
 }
 
-/* Two tasks that wait for one operation take turns at the waker; none is left asleep. */
-TEST(two_tasks_on_one_operation_both_go_on)
+/* An operation keeps one waker: each poll wakes the task that polled before. */
+TEST(two_tasks_that_await_one_operation_both_finish)
 {
     open_both();
     for (int i = 0; i < 50; i++) {
@@ -393,7 +393,7 @@ TEST(an_operation_moves_between_tasks)
 }
 
 /* A future is dropped by its worker, and wakes a task of the loop under a mutex of its own, which the
- * task then takes: a wake runs nothing, so nobody waits for himself. */
+ * task then takes: a wake runs nothing, so there is no deadlock. */
 struct locker {
     nart_co co;
     nart_tokio_op op;
@@ -507,7 +507,7 @@ TEST(no_wake_is_lost_at_the_moment_of_completion)
     CHECK_EQ(report().ok, 100000);
 }
 
-/* ---- told by a call ---- */
+/* ---- on_done ---- */
 
 struct told {
     int calls;
@@ -525,7 +525,7 @@ static void on_done(nart_tokio_op *op, void *arg)
     snprintf(t->text, sizeof t->text, "%s", nart_tokio_op_message(op, NULL));
 }
 
-TEST(a_function_is_told_of_the_end)
+TEST(on_done_calls_its_function)
 {
     open_both();
     struct told good = { 0 }, bad = { 0 }, gone = { 0 }, ready = { 0 };
@@ -554,7 +554,7 @@ TEST(a_function_is_told_of_the_end)
     CHECK_EQ(ready.value, 7);
 }
 
-TEST(a_function_is_told_when_the_runtime_goes_first)
+TEST(on_done_calls_its_function_when_the_runtime_is_freed_first)
 {
     open_both();
     struct told parked = { 0 }, fresh = { 0 };
@@ -582,7 +582,7 @@ static void *on_done_elsewhere(void *arg)
     return NULL;
 }
 
-TEST(a_function_that_cannot_be_told_leaves_the_operation)
+TEST(on_done_that_fails_leaves_the_operation_unchanged)
 {
     open_both();
     struct told t = { 0 };
@@ -626,7 +626,7 @@ static void next_done(nart_tokio_op *op, void *arg)
     CHECK_RES(nart_tokio_op_on_done(loop, &next, next_done, c), 0);
 }
 
-TEST(functions_that_are_told_begin_the_next_and_free_the_bridge)
+TEST(done_functions_start_operations_and_free_the_bridge)
 {
     open_both();
     struct chain c = { .left = 20000 };

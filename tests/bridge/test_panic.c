@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A panic of Rust code is an answer with a text, wherever it comes from; the process goes on. */
+/* A panic of Rust code is a result with a text, and the process continues. */
 #include "bridge.h"
 
 #include <string.h>
@@ -23,7 +23,7 @@ TEST(its_text_is_the_message)
     panic_says(2, "a panic whose payload is not text");
     CHECK_EQ(report().panicked, 3);
     nart_tokio_op op = { 0 };
-    CHECK_RES(test_value(bridge, 3, &op), 0); /* the worker lives */
+    CHECK_RES(test_value(bridge, 3, &op), 0); /* the worker still runs */
     CHECK_RES(await_op(&op, NULL), 0);
     nart_tokio_op_close(&op);
 }
@@ -39,7 +39,7 @@ TEST(a_panic_in_the_drop_of_a_cancelled_future)
     open_both();
     nart_tokio_op op = { 0 }, behind = { 0 };
     CHECK_RES(test_panic(bridge, 4, &op), 0);
-    CHECK_RES(test_sleep(bridge, 1, &behind), 0); /* the other has been polled then */
+    CHECK_RES(test_sleep(bridge, 1, &behind), 0); /* then the other one was polled */
     CHECK_RES(await_op(&behind, NULL), 0);
     nart_tokio_op_cancel(&op);
     CHECK_RES(await_op(&op, NULL), NART_EPANIC);
@@ -63,7 +63,7 @@ TEST(a_panic_before_the_future_is_made)
     CHECK_EQ(report().submitted, 0);
 }
 
-TEST(a_panic_of_a_future_nobody_waits_for)
+TEST(a_panic_of_a_detached_future)
 {
     open_both();
     nart_tokio_op op = { 0 };
@@ -83,7 +83,7 @@ TEST(a_panic_of_a_local_future)
         CHECK_RES(test_local_panic(bridge, kind, &local), 0);
         CHECK_RES(await_local(&local, NULL), NART_EPANIC);
         CHECK_STR(nart_tokio_local_message(&local, NULL), texts[kind]);
-        CHECK_RES(await_local(&local, NULL), NART_EPANIC); /* and so it stays */
+        CHECK_RES(await_local(&local, NULL), NART_EPANIC); /* the result does not change */
         CHECK_RES(nart_tokio_local_close(&local), 0);
     }
 }
@@ -100,7 +100,7 @@ TEST(a_panic_in_the_drop_of_a_local_future)
     CHECK_RES(nart_rt_spawn(loop, &local_waiter_type, &(struct local_waiter){ &local, NULL }, NULL),
               0);
     CHECK(nart_rt_poll(loop, 0) >= 0);
-    CHECK_RES(nart_tokio_local_close(&local), 0); /* swallowed: nobody is there to be told */
+    CHECK_RES(nart_tokio_local_close(&local), 0); /* ignored: no task awaits it */
 }
 
 /* ---- functions that C hands over, written in Rust ---- */
@@ -116,7 +116,8 @@ TEST(a_panic_of_a_blocking_function)
                   0);
         CHECK_RES(await_op(&op, NULL), NART_EPANIC);
         CHECK_STR(nart_tokio_op_message(&op, NULL), "in the job");
-        CHECK_EQ(test_drops(), dropped + 1); /* of the argument: once, although it panics, too */
+        CHECK_EQ(test_drops(),
+                 dropped + 1); /* the argument is dropped once, although its drop panics */
         nart_tokio_op_close(&op);
     }
     CHECK_EQ(report().panicked, 3);
@@ -135,7 +136,7 @@ TEST(a_panic_of_a_task_on_tokio)
     CHECK_STR(nart_tokio_op_message(&op, NULL), "in the poll");
     CHECK_EQ(test_drops(), dropped + 1);
     nart_tokio_op_close(&op);
-    CHECK_RES(test_value(bridge, 3, &op), 0); /* the worker lives */
+    CHECK_RES(test_value(bridge, 3, &op), 0); /* the worker still runs */
     CHECK_RES(await_op(&op, NULL), 0);
     nart_tokio_op_close(&op);
 }

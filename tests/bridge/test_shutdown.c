@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Every order of ending: nothing hangs, nothing is lost, and what cannot end is named. */
+/* All orders of closing: nothing hangs or is lost, and a shutdown reports what it cannot end. */
 #include "bridge.h"
 
 #include <stdio.h>
@@ -37,7 +37,7 @@ struct crowd {
     nart_tokio_op ops[3 * EACH];
     nart_blocking_fn job; /* NULL: futures only */
     int n, i;
-    int answers[3]; /* ended by the shutdown, cancelled, else */
+    int answers[3]; /* ended by the shutdown, cancelled, otherwise */
 };
 
 static nart_res crowd_run(nart_cx *cx, void *frame)
@@ -125,8 +125,8 @@ TEST(futures_in_flight_are_ended)
     CHECK_EQ(report().shutdown, 2 * EACH);
 }
 
-/* 2 functions run and stop when asked; 6 are in the queue and end without having run. */
-TEST(blocking_functions_are_asked_to_stop)
+/* 2 functions run, and stop when their flag is set; 6 are queued and end without running. */
+TEST(running_functions_see_their_stop_flag)
 {
     nart_res ended;
     open_two_threads();
@@ -139,12 +139,12 @@ TEST(blocking_functions_are_asked_to_stop)
     CHECK_EQ(report().leaked_threads, 0);
 }
 
-TEST(a_stuck_function_is_named)
+TEST(a_stuck_function_is_reported_by_name)
 {
     nart_res ended;
     open_two_threads();
     nart_res answers = crowd_and_ender(stuck, 50 * NART_MS, &ended);
-    CHECK_EQ(answers, 3 * EACH * 10000); /* the waiters of the stuck ones are answered, too */
+    CHECK_EQ(answers, 3 * EACH * 10000); /* the operations of stuck functions end, too */
     CHECK_RES(ended, -ETIMEDOUT);
     nart_tokio_report r = report();
     CHECK_EQ(r.leaked_blocking, 2);
@@ -152,12 +152,12 @@ TEST(a_stuck_function_is_named)
     CHECK_STR(r.leaked_name[0], "first");
     CHECK_STR(r.leaked_name[1], "rest");
     CHECK_EQ(read_word(&args_dropped), EACH - 2);
-    close_both();       /* loop and bridge go, the functions still run */
-    set_word(&gate, 1); /* and end late: their arguments are dropped, nothing else is touched */
+    close_both();       /* loop and bridge are freed, the functions still run */
+    set_word(&gate, 1); /* they end later: only their arguments are dropped */
     wait_for(&args_dropped, EACH);
 }
 
-/* Not of C: a Rust future has given it to tokio's pool, and has ended. */
+/* A closure that a Rust future gave to tokio's pool before it ended. */
 TEST(a_stuck_closure_is_counted)
 {
     nart_tokio_op op = { 0 };
@@ -174,7 +174,7 @@ TEST(a_stuck_closure_is_counted)
     set_word(&gate, 2);
 }
 
-TEST(a_long_name_is_cut)
+TEST(a_long_name_is_truncated)
 {
     nart_tokio_op op = { 0 };
     open_two_threads();
@@ -189,7 +189,7 @@ TEST(a_long_name_is_cut)
     wait_for(&args_dropped, 1);
 }
 
-TEST(the_loop_first)
+TEST(the_loop_is_freed_first)
 {
     open_two_threads();
     CHECK_RES(nart_rt_spawn(loop, &crowd_type, &(struct crowd){ .job = polite }, NULL), 0);
@@ -221,7 +221,7 @@ TEST(freed_without_a_shutdown)
 
 /* ---- bad calls ---- */
 
-TEST(twice_is_ealready)
+TEST(a_second_shutdown_is_ealready)
 {
     nart_tokio_op op = { 0 };
     open_both();
@@ -285,7 +285,7 @@ TEST(on_a_thread_of_tokio_it_is_edeadlk)
     nart_tokio_op_close(&op);
 }
 
-TEST(after_it_everything_is_refused)
+TEST(submissions_after_a_shutdown_are_refused)
 {
     nart_tokio_op op = { 0 };
     nart_tokio_report r = NART_TOKIO_REPORT_INIT;
@@ -300,7 +300,7 @@ TEST(after_it_everything_is_refused)
 }
 
 /* An old program with a shorter report gets what it knows, and nothing behind it is written. */
-TEST(a_shorter_report_is_filled_as_far_as_it_goes)
+TEST(a_shorter_report_is_filled_up_to_its_size)
 {
     struct {
         nart_tokio_report r;
@@ -334,7 +334,7 @@ static nart_res finisher_run(nart_cx *cx, void *frame)
 
 static const nart_task_type finisher_type = NART_TASK_TYPE(struct ender, finisher_run, NULL);
 
-TEST(freed_right_after_the_last_answer)
+TEST(freed_right_after_the_last_operation)
 {
     for (int i = 0; i < 200; i++) {
         open_both();
@@ -426,7 +426,7 @@ static void just_exit(void)
     exit(0);
 }
 
-TEST(exit_with_everything_alive)
+TEST(exit_while_operations_run)
 {
     busy_child(stuck, just_exit);
 }

@@ -38,7 +38,7 @@ static nart_res yields_run(nart_cx *cx, void *frame)
 static const nart_task_type yields_type =
     NART_TASK_TYPE_FLAGS(struct yields, yields_run, count_drop, NART_TASK_SEND);
 
-TEST(a_task_runs_and_answers)
+TEST(a_task_runs_and_returns_its_result)
 {
     static const struct {
         nart_res said, heard;
@@ -59,7 +59,7 @@ TEST(a_task_runs_and_answers)
     }
 }
 
-TEST(no_init_is_zeros)
+TEST(without_init_the_frame_is_zeroed)
 {
     nart_tokio_op op = { 0 };
     int64_t value = 1;
@@ -175,7 +175,7 @@ static nart_res hasty_poll(nart_cx *cx, void *frame)
 static const nart_task_type hasty_type =
     NART_TASK_TYPE_FLAGS(int, hasty_poll, count_drop, NART_TASK_SEND);
 
-TEST(a_deadline_that_has_passed_is_another_poll)
+TEST(a_deadline_in_the_past_causes_another_poll)
 {
     nart_tokio_op op = { 0 };
     int64_t value = 0;
@@ -211,7 +211,7 @@ static nart_res awaits_run(nart_cx *cx, void *frame)
 static const nart_task_type awaits_type =
     NART_TASK_TYPE_FLAGS(struct sleeper, awaits_run, count_drop, NART_TASK_SEND);
 
-TEST(operations_are_awaited_there_as_on_a_loop)
+TEST(operations_are_awaited_as_on_a_loop)
 {
     nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
     nart_tokio_op op = { 0 };
@@ -240,7 +240,7 @@ static nart_res loop_only_poll(nart_cx *cx, void *frame)
 static const nart_task_type loop_only_type =
     NART_TASK_TYPE_FLAGS(nart_join, loop_only_poll, NULL, NART_TASK_SEND);
 
-TEST(what_needs_a_loop_is_refused)
+TEST(operations_that_need_a_loop_are_refused)
 {
     nart_tokio_op op = { 0 };
     open_both();
@@ -278,7 +278,7 @@ static nart_waker word(void)
     return w;
 }
 
-TEST(its_waker_works_from_anywhere_and_later)
+TEST(its_waker_works_on_any_thread_and_after_its_end)
 {
     nart_waker last = { 0 };
     open_both();
@@ -293,7 +293,7 @@ TEST(its_waker_works_from_anywhere_and_later)
         wait_for(&begun, 2);
         nart_waker_wake(last);
         CHECK_RES(wait_for_answer(&op, NULL), 0);
-        nart_waker_wake(last); /* the task is gone */
+        nart_waker_wake(last); /* after the task has ended */
         nart_tokio_op_close(&op);
     }
     close_both();
@@ -323,7 +323,7 @@ static nart_res obeys_run(nart_cx *cx, void *frame)
 static const nart_task_type obeys_type =
     NART_TASK_TYPE_FLAGS(struct obeys, obeys_run, count_drop, NART_TASK_SEND);
 
-TEST(a_cancelled_task_unwinds_by_its_answers)
+TEST(a_cancelled_task_unwinds)
 {
     nart_tokio_op op = { 0 };
     open_both();
@@ -373,7 +373,7 @@ static nart_res deaf_poll(nart_cx *cx, void *frame)
 static const nart_task_type deaf_type =
     NART_TASK_TYPE_FLAGS(int, deaf_poll, count_drop, NART_TASK_SEND);
 
-TEST(a_task_that_does_not_listen_is_dropped_at_the_deadline)
+TEST(a_task_that_ignores_cancellation_is_dropped_at_the_deadline)
 {
     nart_tokio_op op = { 0 };
     open_both();
@@ -383,7 +383,7 @@ TEST(a_task_that_does_not_listen_is_dropped_at_the_deadline)
     CHECK(r == 0 || r == -ETIMEDOUT); /* the latter if the worker gets no processor in that time */
     CHECK_RES(wait_for_answer(&op, NULL), NART_ESHUTDOWN);
     CHECK_EQ(read_word(&dropped), 1);
-    CHECK_LE(1, read_word(&unwound)); /* it was told */
+    CHECK_LE(1, read_word(&unwound)); /* it was cancelled */
     nart_tokio_op_close(&op);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The bridge's threads leave the loop's CPU, policy and signals alone. */
+/* The bridge's threads do not use the loop's CPU and policy, or handle its signals. */
 #include "bridge.h"
 
 #include <dirent.h>
@@ -24,7 +24,7 @@ static nart_res hold(void *arg, const nart_tokio_stop *stop)
     return 0;
 }
 
-/* False: the thread has ended. */
+/* False if the thread has ended. */
 static bool read_status(int tid, char *text, size_t size)
 {
     char path[64];
@@ -68,9 +68,9 @@ static void open_threads(const nart_tokio_opts *given, nart_tokio_op ops[2])
     test_at_end(close_both);
     for (int i = 0; i < 2; i++)
         CHECK_RES(nart_tokio_blocking(bridge, "hold", hold, NULL, NULL, &ops[i]), 0);
-    wait_for(&running, 2); /* a thread that runs something has been through its start */
+    wait_for(&running, 2); /* a thread that runs a function has set its attributes */
     nart_tokio_op workers[2] = { 0 };
-    for (int i = 0; i < 2; i++) /* which wait for each other, so each has a worker */
+    for (int i = 0; i < 2; i++) /* they wait for each other, so each occupies a worker */
         CHECK_RES(test_block_worker(bridge, &meeting, &workers[i]), 0);
     for (int i = 0; i < 2; i++) {
         CHECK_RES(wait_for_answer(&workers[i], NULL), 0);
@@ -103,7 +103,7 @@ static void check_signals(int tid, const char *status)
             CHECK(blocked >> (s - 1) & 1);
 }
 
-TEST(signals_from_outside_are_blocked)
+TEST(signals_are_blocked)
 {
     nart_tokio_op ops[2] = { 0 };
     if (test_under_valgrind()) /* the case after this one asks a thread, and not the kernel */
@@ -120,7 +120,7 @@ static nart_res mask_of_the_thread(void *arg, const nart_tokio_stop *stop)
 }
 
 /* A handler that reports a crash, such as Rust's of an overflown stack, has to be called. */
-TEST(faults_of_a_thread_are_not)
+TEST(faults_are_not_blocked)
 {
     nart_tokio_op op;
     sigset_t mask;
@@ -135,7 +135,7 @@ TEST(faults_of_a_thread_are_not)
     CHECK_EQ(sigismember(&mask, SIGTERM), 1);
 }
 
-/* A loop that reads its signals from a descriptor: no thread of the bridge takes one away. */
+/* A loop reads its signals from a descriptor: no thread of the bridge handles one. */
 TEST(a_signal_for_the_process_waits_for_the_loop)
 {
     nart_tokio_op ops[2] = { 0 };
@@ -162,7 +162,7 @@ static bool sigpipe_blocked(void)
     return sigismember(&now, SIGPIPE) == 1;
 }
 
-TEST(sigpipe_is_blocked_while_the_bridge_lives)
+TEST(sigpipe_is_blocked_until_the_bridge_is_freed)
 {
     CHECK(!sigpipe_blocked());
     nart_tokio *a, *b;
@@ -176,7 +176,7 @@ TEST(sigpipe_is_blocked_while_the_bridge_lives)
     CHECK(!sigpipe_blocked());
 }
 
-TEST(sigpipe_stays_as_the_program_has_it)
+TEST(sigpipe_is_unchanged_with_the_option)
 {
     sigset_t set;
     nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
@@ -196,7 +196,7 @@ TEST(sigpipe_stays_as_the_program_has_it)
 }
 
 /* The mask of this thread is not touched but for SIGPIPE, also by what starts threads. */
-TEST(the_callers_mask_comes_back)
+TEST(the_callers_mask_is_restored)
 {
     sigset_t before, after;
     nart_tokio_op ops[2] = { 0 };
@@ -246,7 +246,7 @@ static void pin_or_skip(void)
     CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
 }
 
-TEST(a_pinned_loop_keeps_its_cpu)
+TEST(the_cpu_of_a_pinned_loop_is_not_used)
 {
     nart_tokio_op ops[2] = { 0 };
     pin_or_skip();
@@ -267,7 +267,7 @@ static void look_for_ender(int tid, const char *status)
 }
 
 /* The thread that waits for a shutdown, once it has begun. */
-TEST(a_pinned_loop_keeps_its_cpu_while_it_ends)
+TEST(the_cpu_of_a_pinned_loop_is_not_used_during_shutdown)
 {
     nart_tokio_op ops[2] = { 0 }, end = { 0 };
     pin_or_skip();
@@ -282,7 +282,7 @@ TEST(a_pinned_loop_keeps_its_cpu_while_it_ends)
     nart_tokio_op_close(&end);
 }
 
-TEST(explicit_cpus_are_obeyed)
+TEST(explicit_cpus_are_used)
 {
     nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
     nart_tokio_op ops[2] = { 0 };
@@ -303,7 +303,7 @@ static void check_policy(int tid, const char *status)
     CHECK_EQ(sched_getscheduler(tid), SCHED_OTHER);
 }
 
-TEST(threads_of_a_real_time_loop_are_not)
+TEST(threads_of_a_real_time_loop_are_not_real_time)
 {
     nart_tokio_op ops[2] = { 0 };
     struct sched_param high = { .sched_priority = 1 };

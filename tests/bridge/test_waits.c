@@ -85,7 +85,7 @@ static bool is_receive(const struct a_wait *wait)
     return wait->wait == wait_chan_recv || wait->wait == wait_bytes_recv;
 }
 
-TEST(what_belongs_to_a_loop_is_refused)
+TEST(objects_of_a_loop_are_refused)
 {
     nart_tokio_op op;
 
@@ -101,7 +101,7 @@ TEST(what_belongs_to_a_loop_is_refused)
 }
 
 /* What would not have to wait is answered there as well. */
-TEST(what_is_over_needs_no_loop)
+TEST(a_wait_that_is_over_needs_no_loop)
 {
     static const struct a_wait cancelled = { .name = "token", .wait = wait_token, .i = 1 };
     nart_tokio_op op;
@@ -114,7 +114,7 @@ TEST(what_is_over_needs_no_loop)
     close_all();
 }
 
-TEST(ends_of_channels_wait_and_are_woken)
+TEST(channel_ends_wait_and_are_woken)
 {
     nart_tokio_op op;
 
@@ -131,7 +131,7 @@ TEST(ends_of_channels_wait_and_are_woken)
     }
 }
 
-TEST(ends_of_channels_hear_of_the_end)
+TEST(channel_ends_are_woken_by_a_close)
 {
     nart_tokio_op op;
 
@@ -157,7 +157,7 @@ TEST(ends_of_channels_hear_of_the_end)
 }
 
 /* What such a wait was for is there for the next one. */
-TEST(waits_are_cancelled_and_leave_nothing)
+TEST(cancelled_waits_leave_nothing_behind)
 {
     nart_tokio_op op;
 
@@ -283,7 +283,7 @@ static void stream(uint32_t kind)
     nart_rx_close(&back);
 }
 
-TEST(values_go_to_tokio_and_come_back)
+TEST(values_are_sent_to_tokio_and_back)
 {
     begin();
     stream(NART_CHAN_SPSC);
@@ -328,7 +328,7 @@ static nart_res ticker_run(nart_cx *cx, void *frame)
 static const nart_task_type ticker_type =
     NART_TASK_TYPE_FLAGS(struct ticker, ticker_run, NULL, NART_TASK_SEND);
 
-TEST(intervals_and_backoffs_keep_time)
+TEST(intervals_and_backoffs_use_the_drivers_clock)
 {
     nart_tokio_op op = { 0 };
 
@@ -436,7 +436,7 @@ static nart_res patient_run(nart_cx *cx, void *frame)
 
 static const nart_task_type patient_type = NART_TASK_TYPE(struct patient, patient_run, NULL);
 
-TEST(what_tokio_does_holds_the_clock_of_the_loop)
+TEST(bridge_operations_hold_the_clock_of_the_loop)
 {
     begin();
     CHECK_RES(nart_rt_clock_pause(loop), 0);

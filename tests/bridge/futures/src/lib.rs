@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The bridge, and futures for its tests; futures.h says what each one does.
+//! The bridge, and futures for its tests. futures.h describes each.
 
 #[path = "../../../bench/futures/src/lib.rs"]
 pub mod bench;
@@ -151,7 +151,7 @@ pub unsafe extern "C" fn test_block_worker(
     unsafe { export(rt, op, blocks) }
 }
 
-/// A closure in tokio's blocking pool, which nobody waits for.
+/// A closure in tokio's blocking pool that is not awaited.
 #[no_mangle]
 pub unsafe extern "C" fn test_closure(
     rt: *mut NartTokio,
@@ -296,7 +296,7 @@ pub unsafe extern "C" fn test_local_panic(
     unsafe { local(rt, out, panics(kind)) }
 }
 
-/// Always ready, for as long as `*go` says: without a budget its poll would not return.
+/// Always ready while `*go` is set: without a budget its poll would not return.
 #[no_mangle]
 pub unsafe extern "C" fn test_local_hog(
     rt: *mut NartTokio,
@@ -468,7 +468,7 @@ pub unsafe extern "C" fn test_adopt(out: *mut *mut c_void, rt: *mut *mut NartTok
 /// Ends that runtime.
 #[no_mangle]
 pub unsafe extern "C" fn test_adopt_end(adopted: *mut c_void) {
-    // SAFETY: it comes from test_adopt(), and is ended once.
+    // SAFETY: it is from test_adopt(), and ended once.
     let mut adopted = unsafe { Box::from_raw(adopted.cast::<Adopted>()) };
     if let Some(runtime) = adopted.runtime.take() {
         runtime.shutdown_timeout(Duration::from_secs(10));
