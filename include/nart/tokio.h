@@ -237,6 +237,8 @@ typedef struct nart_http_opts {
 extern "C" {
 #endif // __cplusplus
 
+/* ---- the bridge ------------------------------------------------------------------------------ */
+
 /**
  * Makes a bridge: a tokio runtime with threads of its own. Its threads block all signals except
  * faults, run under the normal scheduling policy, and avoid the CPUs that the calling thread is
@@ -303,6 +305,8 @@ nart_res nart_tokio_shutdown_begin(struct nart_tokio *rt,
 NART_API
 nart_res nart_tokio_report_get(const struct nart_tokio *rt,
                                struct nart_tokio_report *report);
+
+/* ---- operations ------------------------------------------------------------------------------ */
 
 /**
  * Awaits an operation. `value` may be NULL. The result stays available until close.
@@ -401,6 +405,8 @@ NART_API void nart_tokio_op_detach(struct nart_tokio_op *op);
  */
 NART_API void nart_tokio_op_close(struct nart_tokio_op *op);
 
+/* ---- blocking functions of C ----------------------------------------------------------------- */
+
 /**
  * Runs a function on the blocking pool. Its return value is the operation's result: `>= 0` a
  * value, `< 0` an error (-ECANCELED becomes NART_EABORTED; a number that is not a nart_res becomes
@@ -433,6 +439,8 @@ nart_res nart_tokio_blocking(struct nart_tokio *rt,
  */
 NART_API bool nart_tokio_stopped(const struct nart_tokio_stop *stop);
 
+/* ---- C tasks on tokio ------------------------------------------------------------------------ */
+
 /**
  * Runs a task of this type on tokio's threads. At most one thread polls it at a time, but
  * successive polls may run on different threads, so its type must have NART_TASK_SEND. The task's
@@ -455,6 +463,8 @@ nart_res nart_tokio_spawn_task(struct nart_tokio *rt,
                                const nart_task_type *type,
                                const void *init,
                                struct nart_tokio_op *op);
+
+/* ---- local futures --------------------------------------------------------------------------- */
 
 /**
  * Awaits a local future by polling it on the calling thread. `value` may be NULL.
@@ -482,6 +492,8 @@ NART_API const char *nart_tokio_local_message(const struct nart_tokio_local *loc
  * **Thread**: the one that made it.
  */
 NART_API nart_res nart_tokio_local_close(struct nart_tokio_local *local);
+
+/* ---- HTTP requests --------------------------------------------------------------------------- */
 
 #if NART_HTTP
 /**

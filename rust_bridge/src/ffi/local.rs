@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Rust futures that C tasks poll themselves. The C interface of local.rs.
+//! Local futures: Rust futures that C tasks poll themselves. The C interface of local.rs.
 //!
 //! Ownership: [`NartTokioLocal`] is the caller's memory and holds a box of [`Local`], which
 //! [`nart_tokio_local_close`] frees. A message is borrowed from it until then.

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Is `include/nart/tokio.h` what cbindgen makes of the bridge? With `--write`, makes it so.
+//! Checks that `include/nart/tokio.h` is what cbindgen generates from the bridge. With `--write`, writes it.
 
-use std::{env, error::Error, fs, path::PathBuf, process::ExitCode};
+use std::{
+    env,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -15,7 +21,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         )?)
         .generate()?
         .write(&mut made);
-    let made = for_c(&String::from_utf8(made)?);
+    let ffi = root.join("rust_bridge/src/ffi");
+    let made = for_c(&String::from_utf8(made)?, |function| {
+        title(&ffi, function).unwrap_or_default()
+    });
 
     if env::args().any(|arg| arg == "--write") {
         fs::write(&header, made)?;
@@ -37,13 +46,63 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         "  generated: {}",
         made.lines().nth(line).unwrap_or("(end of file)")
     );
-    println!("To write it anew: cmake --build build/<preset> --target nart-header");
+    println!("To update it: cmake --build build/<preset> --target nart-header");
     Ok(ExitCode::FAILURE)
 }
 
-/// What cbindgen cannot be told: comments of one line stand on one line, what is said to callers in
-/// Rust ("Safety") is left out, and NART_HTTP is 0 or 1, not defined or undefined.
-fn for_c(made: &str) -> String {
+/// The subject of the file that defines a function: the begin of its first sentence.
+fn title(ffi: &Path, function: &str) -> Option<String> {
+    let files = fs::read_dir(ffi).ok()?;
+    let texts = files.filter_map(|file| fs::read_to_string(file.ok()?.path()).ok());
+    let text = texts
+        .into_iter()
+        .find(|text| text.contains(&format!("fn {function}(")))?;
+    let doc = text.lines().find_map(|line| line.strip_prefix("//! "))?;
+    let title = doc.split([':', '.']).next()?;
+    let (first, rest) = title.split_at(1);
+    let is_word = rest.starts_with(char::is_lowercase); // not "C" or "HTTP"
+    Some(
+        if is_word {
+            first.to_lowercase()
+        } else {
+            first.to_owned()
+        } + rest,
+    )
+}
+
+/// The name of the function that a line declares.
+fn declared(line: &str) -> Option<&str> {
+    let (before, _) = line.split_once('(')?;
+    let name = before.rsplit([' ', '*']).next()?;
+    (name.starts_with("nart_") && !line.starts_with([' ', '/'])).then_some(name)
+}
+
+/// Puts a title before the first function of each subject.
+fn with_titles(lines: Vec<String>, title: impl Fn(&str) -> String) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    let mut last = String::new();
+    let mut begin = 0; // of the block that ends with the next empty line
+    for line in lines {
+        if line.is_empty() {
+            begin = out.len() + 1;
+        }
+        let title = declared(&line).map(&title).unwrap_or_default();
+        out.push(line);
+        if !title.is_empty() && title != last {
+            out.insert(
+                begin,
+                format!("/* ---- {title} {:-<1$} */\n", "", 88 - title.len()),
+            );
+            last = title;
+        }
+    }
+    out
+}
+
+/// What cbindgen has no option for: comments of one line are on one line, what only callers in Rust need
+/// ("Safety") is omitted, NART_HTTP is 0 or 1 instead of defined or undefined, and each subject has a
+/// title.
+fn for_c(made: &str, title: impl Fn(&str) -> String) -> String {
     let made = made.replace("#if defined(NART_HTTP)", "#if NART_HTTP");
     let mut out: Vec<String> = Vec::new();
     let mut skipping = false;
@@ -59,8 +118,8 @@ fn for_c(made: &str) -> String {
             }
             let n = out.len();
             if n >= 2 && out[n - 2].trim() == "/**" {
-                let said = out[n - 1].trim().trim_start_matches("* ").to_owned();
-                let joined = format!("{} {said} */", out[n - 2]);
+                let text = out[n - 1].trim().trim_start_matches("* ").to_owned();
+                let joined = format!("{} {text} */", out[n - 2]);
                 if joined.len() <= 100 {
                     out.truncate(n - 2);
                     out.push(joined);
@@ -73,7 +132,7 @@ fn for_c(made: &str) -> String {
             out.push(line.to_owned());
         }
     }
-    out.join("\n") + "\n"
+    with_titles(out, title).join("\n") + "\n"
 }
 
 fn first_difference(a: &str, b: &str) -> Option<usize> {
