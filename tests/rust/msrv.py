@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""msrv.py <folder>...: in each, no dependency that is built asks for a newer Rust than its users.
+"""msrv.py <folder>...: checks that no dependency needs a newer Rust than the crates that use it.
 
-What `rust-version` promises holds only while Cargo.lock does: a newer version of some dependency's
-dependency is enough to end it. `cargo update` keeps it with
-CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS=fallback.
+The `rust-version` of a crate is true only for its Cargo.lock: a newer version of any dependency may need
+a newer Rust. Update with CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS=fallback to keep it.
 """
 import json
 import os

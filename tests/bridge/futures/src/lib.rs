@@ -40,7 +40,7 @@ impl Drop for CountsDrop {
     }
 }
 
-/// Counts only where tokio's objects find their runtime.
+/// Counts only inside tokio's context, which tokio's objects need.
 struct CountsDropInContext;
 
 impl Drop for CountsDropInContext {
@@ -130,7 +130,7 @@ pub unsafe extern "C" fn test_yield(rt: *mut NartTokio, n: u64, op: *mut NartTok
     unsafe { export(rt, op, yields) }
 }
 
-/// A worker that cannot be had for a while: blocks its thread until the test lets go.
+/// Blocks a worker until the test releases it.
 #[no_mangle]
 pub unsafe extern "C" fn test_block_worker(
     rt: *mut NartTokio,
@@ -188,7 +188,7 @@ pub unsafe extern "C" fn test_wakes_in_drop(
         fn drop(&mut self) {
             let _held = HELD.lock().expect("nobody panics with it");
             self.0.wake();
-            std::thread::yield_now(); // so that the woken task may come first
+            std::thread::yield_now(); // so that the woken task may run first
         }
     }
     let never = || async move {
@@ -199,7 +199,7 @@ pub unsafe extern "C" fn test_wakes_in_drop(
     unsafe { export(rt, op, never) }
 }
 
-/// Waits for the mutex: false when it is poisoned.
+/// Locks the mutex. False if it is poisoned.
 #[no_mangle]
 pub extern "C" fn test_lock_in_drop() -> bool {
     HELD.lock().is_ok()
@@ -338,7 +338,7 @@ pub unsafe extern "C" fn test_local_ping_pong(
             back.notify_one();
         }
     };
-    // Goes on when its handle is detached.
+    // Continues after its handle is detached.
     let Ok(operation) = bridge.spawn(other) else {
         return errno(libc::EAGAIN);
     };
@@ -356,7 +356,7 @@ pub unsafe extern "C" fn test_local_ping_pong(
     unsafe { local(rt, out, here) }
 }
 
-/// Writes with writev to a peer at this port until that fails; answers the errno.
+/// Writes with writev to a peer at this port until that fails. Returns the errno.
 #[no_mangle]
 pub unsafe extern "C" fn test_local_writev(
     rt: *mut NartTokio,
@@ -382,7 +382,7 @@ pub unsafe extern "C" fn test_local_writev(
     unsafe { local(rt, out, write) }
 }
 
-/// Holds a mutex while it is dropped, and wakes through a Notify under it.
+/// When dropped, holds a mutex and wakes a task with a Notify.
 #[no_mangle]
 pub unsafe extern "C" fn test_local_wakes_in_drop(
     rt: *mut NartTokio,
@@ -413,7 +413,7 @@ pub unsafe extern "C" fn test_local_wakes_in_drop(
     unsafe { local(rt, out, wakes) }
 }
 
-// ---- runtimes of others ----
+// ---- other runtimes ----
 
 fn runtime(multi: bool) -> Runtime {
     let mut builder = if multi {
