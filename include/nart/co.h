@@ -141,7 +141,7 @@ static inline bool nart_co_active(const nart_co *co);
  *    `NART_AWAIT_ANY(which, r, nart_recv(cx, &f->rx, &v), nart_sleep(cx, &f->timer, NART_SEC));`
  *    nart_sleep_resume() continues instead;
  *  - a body continues where it was. NART_STOP makes it unwind. A body that is not awaited again needs no
- *    call, unless it has an open nursery (nart/nursery.h): its frame may be freed, or used for another
+ *    call, unless a nursery that it opened is open (nart/nursery.h): its frame may be freed, or used for another
  *    body after nart_co_init().
  *
  * The code of each arm is compiled twice. Within one await, races nest at most 4 deep: a deeper one aborts

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
  * @file nart/nursery.h
- * Tasks that use the frame of the task that spawned them (structured concurrency).
+ * Tasks that may use the frame of the task that spawned them (structured concurrency).
  *
- * A task's frame is its own: another task that keeps a pointer into it uses freed memory once the
- * first one has ended, and nart_rt_free() ends tasks in an order of its own. A nursery makes such
- * pointers safe: the frame of the task that opened it stays until the last task of the nursery has
- * ended and its drop has run, whatever comes first: a return, cancellation, an abort, a shutdown or
- * nart_rt_free().
+ * A task's frame is freed when the task ends, so a pointer into it that another task keeps becomes
+ * dangling. A nursery makes such pointers safe: the frame of the task that opened it (the owner) is kept
+ * until the last task of the nursery has ended and its drop has run. This holds for a return,
+ * cancellation, an abort, a shutdown and nart_rt_free().
  *
  * ```c
  * struct pair {
@@ -38,21 +37,21 @@
  * }
  * ```
  *
- * A child's frame is a copy of `*init`. What a child writes there is lost: results are written through
- * pointers, as `sum` is. To limit how many children run at a time, put a nart_semaphore into the owner's
- * frame: acquire a permit before each spawn, release it in the child's drop, or after a spawn that failed.
+ * A child's frame is a copy of `*init`. What a child writes there is lost: let it write results through
+ * pointers, such as `sum`. To limit the number of children that run at a time, put a nart_semaphore into the
+ * owner's frame: acquire a permit before each spawn; release it in the child's drop, or after a spawn that
+ * failed.
  *
- * The nursery, and what its tasks use, lie in the task's frame, or in the frame of a body of the task
- * that joins the nursery before it ends. A body that ends before that aborts the program by name. Only a
- * body that is the task's poll itself may end without joining: the task's end then waits. Its answer is
- * decided before: a cancellation or an abort while its end waits does not change it. A nursery without
- * tasks is closed by the end of the body that opened it.
+ * Keep the nursery, and what its tasks use, in the owner's frame, or in the frame of a body of the owner
+ * that joins the nursery before it ends. A body that ends without joining aborts the process, which prints
+ * its name. There are two exceptions: the body that is the owner's poll itself (the owner's end then waits
+ * for the tasks; its answer stays, whether it is cancelled or aborted meanwhile), and a nursery without
+ * tasks (the end of the body that opened it closes it).
  *
- * When the body that opened a nursery loses a race, the nursery's tasks are cancelled. NART_STOP makes the
- * body join; only then its frame may be freed. A body below it that joins the nursery may lose a race: the
- * tasks run on.
+ * If the body that opened a nursery loses a race, the nursery's tasks are cancelled. Join by NART_STOP before
+ * you free the body's frame. If a body below it that joins the nursery loses a race, the tasks continue.
  *
- * **Thread**, everything here: the runtime's own.
+ * **Thread** of all functions: the runtime's own.
  */
 #ifndef NART_NURSERY_H
 #define NART_NURSERY_H
@@ -64,12 +63,12 @@ extern "C" {
 #endif
 
 enum {
-    NART_NURSERY_CANCEL_ON_ERROR = 1 /**< the first task that answers below 0 cancels the others */
+    NART_NURSERY_CANCEL_ON_ERROR = 1 /**< the first answer below 0 of a task cancels the others */
 };
 
 struct nart__ward;
 
-/** Zeroed = closed. Not copied or moved while it is open. */
+/** A nursery. Zeroed = closed. Do not copy or move it while it is open. */
 typedef struct nart_nursery {
     /* private */
     nart__wait wait;
@@ -79,14 +78,15 @@ typedef struct nart_nursery {
     const nart_co *opener;
 } nart_nursery;
 
-/** Opens a nursery for the running task, by the body that runs.
+/** Opens a nursery for the running task, in the running body.
  *  @return 0; -EINVAL an unknown flag; -EBUSY it is open; NART_EDRIVER; -EPERM outside of a poll. */
 NART_API NART_MUST_USE nart_res nart_nursery_open(nart_cx *cx, nart_nursery *n, uint32_t flags);
 
 /**
- * Spawns a task into it, as nart_spawn() does. Any task of the runtime may: its tasks, too.
+ * Spawns a task into the nursery, as nart_spawn() does. Any task of the runtime may call it, tasks of the
+ * nursery included.
  * @return 0; NART_ECLOSED not open, or cancelled; -ENOMEM; the errors of nart_spawn().
- * **Ownership**: as nart_spawn(). **Cost**: that of a spawn, and one allocation when more tasks are in
+ * **Ownership**: as nart_spawn(). **Cost**: that of a spawn, and one allocation if more tasks are in
  *   nurseries of the runtime than ever before.
  */
 NART_API NART_MUST_USE nart_res nart_nursery_spawn(nart_cx *cx, nart_nursery *n,
@@ -98,21 +98,21 @@ NART_API NART_MUST_USE nart_res nart_nursery_spawn_boxed(nart_cx *cx, nart_nurse
                                                          const void *init);
 
 /**
- * Awaits the end of all its tasks, and closes it. If the caller is cancelled or a deadline around it
- * passes, its tasks are cancelled, and the answer still waits until they have ended.
+ * Waits until all tasks of the nursery have ended, and closes it. If the caller is cancelled or a deadline
+ * around the call passes, the tasks are cancelled; the call still answers only when they have ended.
  * @param error the first answer below 0 of a task, in the order in which they ended (NART_EABORTED in the
- *   cases of nart_join_await()); 0 when there was none; may be NULL.
- * @return 0; -ECANCELED, -ETIMEDOUT: as said, and all have ended; NART_ECLOSED not open; -EBUSY another
+ *   cases of nart_join_await()); 0 if there was none; may be NULL.
+ * @return 0; -ECANCELED, -ETIMEDOUT: see above, all tasks have ended; NART_ECLOSED not open; -EBUSY another
  *   task has opened it; -EPERM outside of a poll. After -EBUSY and -EPERM it is unchanged, after all
  *   other answers it is closed.
  */
 NART_API NART_MUST_USE nart_res nart_nursery_join(nart_cx *cx, nart_nursery *n, nart_res *error);
 
-/** Asks all its tasks to end, as nart_task_cancel(); more cannot be spawned into it. Closed ones are
- *  fine. **Cost**: O(tasks). */
+/** Cancels all tasks, as nart_task_cancel(), and refuses further spawns. No effect if the nursery is closed.
+ *  **Cost**: O(tasks). */
 NART_API void nart_nursery_cancel(nart_nursery *n);
 
-/** Its tasks that have not ended. */
+/** The number of tasks that have not ended. */
 static inline uint32_t nart_nursery_len(const nart_nursery *n)
 {
     return n->len;
