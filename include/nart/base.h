@@ -3,12 +3,11 @@
  * @file nart/base.h
  * Results, errors, time units and the allocator, which every other header uses.
  *
- * Comments in all headers have one shape: a summary; `@return` with every error;
- * **Ownership** (who owns what is passed); **Thread** (the runtime's own | any | blocking pool);
- * **Cost** where it matters. What is not said to be callable from any thread belongs to the
- * thread of the runtime.
+ * The comment of a function has a summary; `@return` with every error; **Ownership** (who owns what is
+ * passed); **Thread** (the runtime's own | any | blocking pool); **Cost** where it matters. A function without
+ * **Thread** belongs to the runtime's own thread.
  *
- * An answer below zero is an error. Each has a name and a sentence:
+ * A result below zero is an error. Each has a name and a description:
  *
  *     if (r < 0)
  *         fprintf(stderr, "%s: %s\n", nart_err_name(r), nart_strerror(r));
@@ -30,27 +29,27 @@ extern "C" {
 
 /**
  * The answer of a task, an operation or a function: `>= 0` a value, `-1 .. -4095` a negated errno,
- * `-4096 .. -8191` one of `NART_E*`, or NART_PENDING. Values of unlimited range are answered through
- * out-parameters, never here.
+ * `-4096 .. -8191` one of `NART_E*`, or NART_PENDING. Values of unlimited range are passed by out-parameters,
+ * never here.
  */
 typedef int64_t nart_res;
 
-/** Not answered yet: the task has been registered and will be polled again. Survives an `int`. */
+/** Not answered yet: the task was registered and will be polled again. Survives an `int`. */
 #define NART_PENDING ((nart_res)INT32_MIN)
 
 /**
- * Errors of nart's own, one list for the constants, nart_strerror() and nart_err_name().
- * Codes of nart/tokio.h are here as well, so that one table explains every answer.
+ * The errors of nart itself, one list for the constants, nart_strerror() and nart_err_name(). It includes
+ * those of nart/tokio.h.
  */
 #define NART_ERRORS(X)                                                                             \
     X(EABORTED, -4096, "the task or operation that was awaited was cancelled or dropped")          \
-    X(EUSED, -4097, "the handle's answer has been taken already")                                  \
+    X(EUSED, -4097, "the handle's answer was taken before")                                        \
     X(EPANIC, -4098, "the Rust side panicked; see the message")                                    \
     X(ESHUTDOWN, -4099, "the runtime is shutting down and accepts no new work")                    \
     X(EFORK, -4100, "the runtime belongs to the parent process; a child of fork may only free it") \
     X(EWRONGTHREAD, -4101, "called on a thread that is not the runtime's own")                     \
     X(EDRIVER, -4102, "operation not supported by the driver that polls the task")                 \
-    X(ESTALE, -4103, "the id or handle names something that has ended")                            \
+    X(ESTALE, -4103, "the id or handle refers to something that has ended")                        \
     X(ECLOSED, -4104, "the other side of the channel is closed")                                   \
     X(EABI, -4105, "the caller was compiled against an incompatible version of nart")              \
     X(EEXHAUSTED, -4106, "retries exhausted, or their deadline passed")                            \
@@ -60,28 +59,28 @@ typedef int64_t nart_res;
     X(EHTTP_CONNECT, -4111, "the HTTP server cannot be reached")                                   \
     X(EHTTP_TIMEOUT, -4112, "the HTTP request took longer than its timeout")                       \
     X(EHTTP_TLS, -4113, "the TLS handshake failed")                                                \
-    X(EHTTP_BODY_LIMIT, -4114, "the HTTP answer is larger than the limit")                         \
-    X(EHTTP_BODY, -4115, "the HTTP answer ended before its body was complete")                     \
-    X(EHTTP_REDIRECT, -4116, "too many HTTP redirects, or one to a place that is not allowed")     \
+    X(EHTTP_BODY_LIMIT, -4114, "the HTTP response is larger than the limit")                       \
+    X(EHTTP_BODY, -4115, "the HTTP response ended before its body was complete")                   \
+    X(EHTTP_REDIRECT, -4116, "too many HTTP redirects, or one to a location that is not allowed")  \
     X(EHTTP_OTHER, -4117, "the HTTP exchange failed")                                              \
     X(ESLOTS, -4120, "all task slots for frames of this size are in use: see nart_rt_opts.slots")  \
-    X(EFDS, -4121, "the runtime has as many descriptors as nart_rt_opts.max_io allows")            \
+    X(EFDS, -4121, "the runtime has reached its limit of descriptors: see nart_rt_opts.max_io")    \
     X(EFRAME, -4122, "the frame is larger than 4096 bytes: use nart_spawn_boxed()")
 
 #define NART__ERROR_CONST(name, code, text) NART_##name = (code),
 enum { NART_ERRORS(NART__ERROR_CONST) NART__ERROR_END };
 #undef NART__ERROR_CONST
 
-/** A sentence for any nart_res, also for an unknown one. Never NULL.
- *  **Ownership**: static; for an errno that the system does not know, until this thread's next call.
- *  **Thread**: any, signal handlers excepted. */
+/** A description of any nart_res, also of an unknown one. Never NULL.
+ *  **Ownership**: static; for an errno that the system does not know, valid until this thread's next call.
+ *  **Thread**: any, but not in signal handlers. */
 NART_API const char *nart_strerror(nart_res r);
 
 /** The name of the constant ("NART_EABORTED", "ECANCELED", "NART_PENDING", "ok"), or "unknown".
  *  **Thread**: any. */
 NART_API const char *nart_err_name(nart_res r);
 
-/** The version of the library at run time, NART_VERSION_NUMBER of its build. **Thread**: any. */
+/** The version of the library that the program runs with: its NART_VERSION_NUMBER. **Thread**: any. */
 NART_API uint32_t nart_version(void);
 
 /* Time is int64 nanoseconds on CLOCK_MONOTONIC, absolute unless a name or comment says otherwise. */
@@ -99,14 +98,14 @@ static inline int64_t nart_time_add(int64_t at, int64_t ns)
 }
 
 /**
- * Where a runtime gets its memory. `alloc` answers memory of `size` bytes aligned to `align` (a
- * power of two), or NULL; `free` gets the same size and alignment back. Called on the runtime's
- * thread, except that the last end of a cross-thread channel or oneshot frees wherever it is closed,
- * and that tokens (nart/cancel.h) are made and freed on any thread: the functions must support that.
+ * The allocator of a runtime. `alloc` returns memory of `size` bytes aligned to `align` (a power of two), or
+ * NULL; `free` is called with the same size and alignment. Both are called on the runtime's thread, with two
+ * exceptions, which the functions must support: closing the last end of a cross-thread channel or oneshot
+ * frees on the closing thread; and tokens (nart/cancel.h) are created and freed on any thread.
  *
- * A runtime asks for one block. Five more it maps from the system: the slots of tasks, the table that
- * finds a slot by its number, the records of wakers, the table of descriptors, and that of events. All
- * but the last grow by further mappings. nart_remote_spawn() uses malloc().
+ * A runtime allocates one block. It maps five more from the system: the slots of tasks, the table that finds
+ * a slot by its number, the records of wakers, the table of descriptors, and that of events. All but the last
+ * grow by further mappings. nart_remote_spawn() uses malloc().
  */
 typedef struct nart_alloc {
     void *(*alloc)(void *arg, size_t size, size_t align);
