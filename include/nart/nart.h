@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
  * @file nart/nart.h
- * Everything of nart but the tokio bridge (nart/tokio.h) and the seam for drivers (nart/driver.h).
+ * Includes all headers but nart/tokio.h (the bridge to tokio) and nart/driver.h (for authors of drivers).
  */
 #ifndef NART_NART_H
 #define NART_NART_H
