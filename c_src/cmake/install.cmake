@@ -3,7 +3,10 @@
 include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/nart)
 
-install(TARGETS nart nart_strict EXPORT nartTargets FILE_SET HEADERS)
+install(TARGETS nart nart_strict EXPORT nartTargets
+  INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/nart DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+  FILES_MATCHING PATTERN *.h PATTERN tokio.h EXCLUDE) # tokio.h is installed with the bridge
 install(EXPORT nartTargets NAMESPACE nart:: DESTINATION ${package_dir})
 
 # Finds in bodies what compilers do not see. For people and CI, so it is not part of the package.

@@ -1,0 +1,12 @@
+#!/bin/sh
+# meson.sh <meson> <folder> <source> <option...>: makes a project of meson/ and the source there, builds
+# the program and runs it.
+set -eu
+meson=$1
+folder=$2
+source=$3
+shift 3
+cp -r "$(dirname "$0")/meson" "$folder"
+cp "$source" "$folder"
+"$meson" setup "$@" "$folder/build" "$folder"
+"$meson" test -C "$folder/build" --print-errorlogs
