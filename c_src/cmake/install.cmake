@@ -21,10 +21,19 @@ install(
         ${CMAKE_CURRENT_BINARY_DIR}/nartConfigVersion.cmake
   DESTINATION ${package_dir})
 
-# nart_install_pc(<name>): pkg-config finds the prefix from where the file lies.
+# nart_install_pc(<name>): pkg-config finds the prefix from where the file lies. A folder that was given
+# as an absolute path stays one; with such a libdir nothing tells the prefix from the file's place.
 function(nart_install_pc name)
-  cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
-    BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig OUTPUT_VARIABLE NART_PREFIX_FROM_PC)
+  set(pc_prefix ${CMAKE_INSTALL_PREFIX})
+  if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+    cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
+      BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig OUTPUT_VARIABLE pc_prefix)
+    string(PREPEND pc_prefix "\${pcfiledir}/")
+  endif()
+  foreach(kind IN ITEMS LIBDIR INCLUDEDIR)
+    set(pc_${kind} "\${prefix}")
+    cmake_path(APPEND pc_${kind} "${CMAKE_INSTALL_${kind}}") # replaces the prefix by an absolute path
+  endforeach()
   configure_file(cmake/${name}.pc.in ${name}.pc @ONLY)
   install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc
     DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
