@@ -6,6 +6,9 @@
 # A custom command calls cargo, and cargo's dep-info is the depfile: a second build does nothing, a change
 # of an .rs file rebuilds. All archives share one folder, so common dependencies are built once.
 set(nart_rust_native_libs gcc_s util rt pthread m dl c)
+# Without what every compiler links by itself: there is no static gcc_s.
+set(nart_rust_link_libs ${nart_rust_native_libs})
+list(REMOVE_ITEM nart_rust_link_libs gcc_s c)
 # For the test rust.native_libs, which runs the same command: cargo then only repeats its output.
 set(nart_rust_print --print native-static-libs)
 
@@ -40,5 +43,5 @@ function(nart_cargo_archive target)
   set_target_properties(${target} PROPERTIES
     IMPORTED_LOCATION ${release}.a
     IMPORTED_LOCATION_DEBUG ${debug}.a
-    INTERFACE_LINK_LIBRARIES "nart;${nart_rust_native_libs}")
+    INTERFACE_LINK_LIBRARIES "nart;${nart_rust_link_libs}")
 endfunction()

@@ -7,6 +7,6 @@ configure_file(cmake/nartTokio.cmake.in nartTokio.cmake @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/nartTokio.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/nart)
 
-list(TRANSFORM nart_rust_native_libs PREPEND -l OUTPUT_VARIABLE native_flags)
+list(TRANSFORM nart_rust_link_libs PREPEND -l OUTPUT_VARIABLE native_flags)
 list(JOIN native_flags " " native_flags)
 nart_install_pc(nart-tokio)
