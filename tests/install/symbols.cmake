@@ -1,11 +1,15 @@
-# Compares the exported names of LIBRARY with LIST, or writes LIST (-D WRITE=ON).
+# Compares the exported names of LIBRARY with LIST, or writes LIST (-D WRITE=ON). They have one version, and
+# SONAME ends with it.
 execute_process(COMMAND ${NM} --dynamic --defined-only --format=posix ${LIBRARY}
   OUTPUT_VARIABLE said COMMAND_ERROR_IS_FATAL ANY)
 string(REGEX MATCHALL "[^\n]+\n" lines "${said}")
 set(exported "")
+set(versions "")
 foreach(line IN LISTS lines)
   string(REGEX REPLACE "[ @].*" "" name "${line}")
-  if(NOT name MATCHES "^NART_[0-9.]+$") # the version node itself
+  if(name MATCHES "^NART_([0-9.]+)$") # the version node itself
+    list(APPEND versions ${CMAKE_MATCH_1})
+  else()
     list(APPEND exported ${name})
   endif()
 endforeach()
@@ -15,6 +19,10 @@ if(WRITE)
   list(JOIN exported "\n" text)
   file(WRITE ${LIST} "${text}\n")
   return()
+endif()
+
+if(NOT SONAME MATCHES "[.]so[.]([0-9.]+)$" OR NOT versions STREQUAL CMAKE_MATCH_1)
+  message(FATAL_ERROR "${SONAME} has symbols of the version ${versions}")
 endif()
 
 file(STRINGS ${LIST} listed)
