@@ -12,6 +12,9 @@ install(EXPORT nartTargets NAMESPACE nart:: DESTINATION ${package_dir})
 # Finds in bodies what compilers do not see. For people and CI, so it is not part of the package.
 install(PROGRAMS cmake/nart_lint.py DESTINATION ${CMAKE_INSTALL_DATADIR}/nart)
 
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE-APACHE ${PROJECT_SOURCE_DIR}/LICENSE-MIT
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/licenses/nart)
+
 # While the major version is 0, a minor version may break its users.
 configure_package_config_file(cmake/nartConfig.cmake.in nartConfig.cmake
   INSTALL_DESTINATION ${package_dir} PATH_VARS CMAKE_INSTALL_LIBDIR)
