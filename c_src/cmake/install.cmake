@@ -26,6 +26,7 @@ install(
 
 # nart_install_pc(<name>): pkg-config finds the prefix from where the file lies. A folder that was given
 # as an absolute path stays one; with such a libdir nothing tells the prefix from the file's place.
+# The file names the library that was installed with it: in a prefix with two, the last one.
 function(nart_install_pc name)
   set(pc_prefix ${CMAKE_INSTALL_PREFIX})
   if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
@@ -37,8 +38,10 @@ function(nart_install_pc name)
     set(pc_${kind} "\${prefix}")
     cmake_path(APPEND pc_${kind} "${CMAKE_INSTALL_${kind}}") # replaces the prefix by an absolute path
   endforeach()
-  configure_file(cmake/${name}.pc.in ${name}.pc @ONLY)
-  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc
-    DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+  set(pc_postfix $<$<CONFIG:Debug>:${CMAKE_DEBUG_POSTFIX}>)
+  configure_file(cmake/${name}.pc.in ${name}.pc.in @ONLY)
+  set(file ${CMAKE_CURRENT_BINARY_DIR}/pc-$<CONFIG>/${name}.pc)
+  file(GENERATE OUTPUT ${file} INPUT ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc.in)
+  install(FILES ${file} DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endfunction()
 nart_install_pc(nart)

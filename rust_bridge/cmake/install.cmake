@@ -1,5 +1,6 @@
 # Installing nart::tokio: archive, header, its part of the CMake package, a pkg-config file.
-install(FILES $<TARGET_FILE:nart_tokio> DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES $<TARGET_FILE:nart_tokio> DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  RENAME libnart_tokio$<$<CONFIG:Debug>:${CMAKE_DEBUG_POSTFIX}>.a)
 install(FILES ${PROJECT_SOURCE_DIR}/include/nart/tokio.h
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/nart)
 

@@ -2,6 +2,7 @@
 # and nobody may find it.
 foreach(file IN ITEMS
     ${CMAKE_INSTALL_LIBDIR}/libnart_tokio.a
+    ${CMAKE_INSTALL_LIBDIR}/libnart_tokio${CMAKE_DEBUG_POSTFIX}.a
     ${CMAKE_INSTALL_LIBDIR}/cmake/nart/nartTokio.cmake
     ${CMAKE_INSTALL_LIBDIR}/pkgconfig/nart-tokio.pc
     ${CMAKE_INSTALL_INCLUDEDIR}/nart/tokio.h)
