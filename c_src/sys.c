@@ -9,8 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/futex.h>
-#include <linux/membarrier.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -18,6 +16,15 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Of the kernel's own headers, which a toolchain for musl may be without. */
+enum {
+    FUTEX_WAKE_PRIVATE = 1 | 128,
+    FUTEX_WAIT_BITSET_PRIVATE = 9 | 128,
+    MEMBARRIER_PRIVATE_EXPEDITED = 1 << 3,
+    MEMBARRIER_REGISTER_PRIVATE_EXPEDITED = 1 << 4,
+};
+#define FUTEX_BITSET_MATCH_ANY UINT32_MAX
 
 /* Evaluates a call until it is not interrupted; its answer or -errno. */
 #define RETRY(type, r, call)                                                                       \
@@ -80,7 +87,7 @@ void nart__sys_futex_wake(const uint32_t *word)
 /* Idempotent, and cheap but for the first time. */
 int nart__sys_barrier_register(void)
 {
-    ONCE(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0));
+    ONCE(syscall(SYS_membarrier, MEMBARRIER_REGISTER_PRIVATE_EXPEDITED, 0));
 }
 
 int nart__sys_barrier(void)
@@ -88,7 +95,7 @@ int nart__sys_barrier(void)
     int err = nart__sys_barrier_register(); /* again: in a child of fork, too */
     if (err)
         return err;
-    ONCE(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0));
+    ONCE(syscall(SYS_membarrier, MEMBARRIER_PRIVATE_EXPEDITED, 0));
 }
 
 void nart__sys_nap(void)
