@@ -14,9 +14,6 @@
 
 enum { SPSC = NART_BYTES_SPSC, MPSC = NART_BYTES_MPSC };
 
-/* What holds for both kinds is tried with each, in one case. */
-#define EACH_KIND(kind) for (uint32_t kind = SPSC; kind <= MPSC; kind++)
-
 static inline nart_rt *rt_new(uint32_t flags)
 {
     nart_rt_opts o = NART_RT_OPTS_INIT;

@@ -3,287 +3,257 @@
  * are shortened and aborted, what is refused, and the ends. */
 #include "bytes_test.h"
 
-TEST(messages_come_whole_and_in_order)
+TEST_EACH(messages_come_whole_and_in_order, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        nart_bytes_msg msg;
-        bytes_open(&b, kind, 1024);
-        get_none(&b.rx, -EAGAIN);
-        CHECK_RES(nart_bytes_try_send(&b.tx, "hello", 5), 0);
-        CHECK_RES(nart_bytes_try_send(&b.tx, "world", 5), 0);
-        for (int i = 0; i < 2; i++) {
-            CHECK_RES(nart_bytes_try_recv(&b.rx, &msg), 0);
-            CHECK_EQ(msg.len, 5);
-            CHECK_EQ(memcmp(msg.ptr, i == 0 ? "hello" : "world", 5), 0);
-            CHECK_RES(nart_bytes_release(&b.rx, &msg), 0);
-        }
-        get_none(&b.rx, -EAGAIN);
-        for (uint64_t n = 0; n < 10; n++)
-            CHECK_RES(put(&b.tx, 4, n), 0);
-        for (uint64_t n = 0; n < 10; n++)
-            get(&b.rx, 4, n);
-        get_none(&b.rx, -EAGAIN);
-        bytes_finish(&b);
+    struct bytes b;
+    nart_bytes_msg msg;
+    bytes_open(&b, kind, 1024);
+    get_none(&b.rx, -EAGAIN);
+    CHECK_RES(nart_bytes_try_send(&b.tx, "hello", 5), 0);
+    CHECK_RES(nart_bytes_try_send(&b.tx, "world", 5), 0);
+    for (int i = 0; i < 2; i++) {
+        CHECK_RES(nart_bytes_try_recv(&b.rx, &msg), 0);
+        CHECK_EQ(msg.len, 5);
+        CHECK_EQ(memcmp(msg.ptr, i == 0 ? "hello" : "world", 5), 0);
+        CHECK_RES(nart_bytes_release(&b.rx, &msg), 0);
     }
+    get_none(&b.rx, -EAGAIN);
+    for (uint64_t n = 0; n < 10; n++)
+        CHECK_RES(put(&b.tx, 4, n), 0);
+    for (uint64_t n = 0; n < 10; n++)
+        get(&b.rx, 4, n);
+    get_none(&b.rx, -EAGAIN);
+    bytes_finish(&b);
 }
 
 /* Every length at every place, the longest one too: nothing depends on where the last one ended. */
-TEST(every_length_fits_at_every_offset)
+TEST_EACH(every_length_fits_at_every_offset, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        for (size_t capacity = 64; capacity <= 256; capacity *= 2) {
-            struct bytes b;
-            uint64_t n = 0;
-            bytes_open(&b, kind, capacity);
-            CHECK_EQ(nart_bytes_max_len(&b.tx), capacity);
-            for (size_t len = 0; len <= capacity; len++) {
-                for (size_t at = 0; at < capacity; at += 16, n++) {
-                    CHECK_RES(put(&b.tx, len, n), 0);
-                    get(&b.rx, len, n);
-                    CHECK_EQ(nart_bytes_tx_len(&b.tx), 0);
-                    CHECK_RES(put(&b.tx, 0, n), 0); /* so that the next one begins further on */
-                    get(&b.rx, 0, n);
-                }
+    for (size_t capacity = 64; capacity <= 256; capacity *= 2) {
+        struct bytes b;
+        uint64_t n = 0;
+        bytes_open(&b, kind, capacity);
+        CHECK_EQ(nart_bytes_max_len(&b.tx), capacity);
+        for (size_t len = 0; len <= capacity; len++) {
+            for (size_t at = 0; at < capacity; at += 16, n++) {
+                CHECK_RES(put(&b.tx, len, n), 0);
+                get(&b.rx, len, n);
+                CHECK_EQ(nart_bytes_tx_len(&b.tx), 0);
+                CHECK_RES(put(&b.tx, 0, n), 0); /* so that the next one begins further on */
+                get(&b.rx, 0, n);
             }
-            bytes_finish(&b);
         }
+        bytes_finish(&b);
     }
 }
 
 /* As many as fit, of three lengths in turn, from every place; then one more is refused, and fits when
  * room for it has been freed and not before. */
-TEST(full_means_full)
+TEST_EACH(full_means_full, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        for (size_t shift = 0; shift < 16; shift++) {
-            struct bytes b;
-            size_t len[] = { 16, 40, 3 };
-            uint64_t sent = 0, got = 0;
-            bytes_open(&b, kind, 256);
-            for (size_t i = 0; i < shift; i++) {
-                CHECK_RES(put(&b.tx, 1, i), 0);
-                get(&b.rx, 1, i);
-            }
-            for (int round = 0; round < 50; round++) {
-                while (put(&b.tx, len[sent % 3], sent) == 0)
-                    sent++;
-                size_t used = nart_bytes_rx_len(&b.rx);
-                CHECK_LE(used, 256);
-                CHECK_LE(257, used + (len[sent % 3] + 15) / 16 * 16);
-                CHECK_RES(put(&b.tx, 256, 0), -EAGAIN);
-                get(&b.rx, len[got % 3], got);
-                got++;
-            }
-            while (got < sent) {
-                get(&b.rx, len[got % 3], got);
-                got++;
-            }
-            get_none(&b.rx, -EAGAIN);
-            bytes_finish(&b);
+    for (size_t shift = 0; shift < 16; shift++) {
+        struct bytes b;
+        size_t len[] = { 16, 40, 3 };
+        uint64_t sent = 0, got = 0;
+        bytes_open(&b, kind, 256);
+        for (size_t i = 0; i < shift; i++) {
+            CHECK_RES(put(&b.tx, 1, i), 0);
+            get(&b.rx, 1, i);
         }
+        for (int round = 0; round < 50; round++) {
+            while (put(&b.tx, len[sent % 3], sent) == 0)
+                sent++;
+            size_t used = nart_bytes_rx_len(&b.rx);
+            CHECK_LE(used, 256);
+            CHECK_LE(257, used + (len[sent % 3] + 15) / 16 * 16);
+            CHECK_RES(put(&b.tx, 256, 0), -EAGAIN);
+            get(&b.rx, len[got % 3], got);
+            got++;
+        }
+        while (got < sent) {
+            get(&b.rx, len[got % 3], got);
+            got++;
+        }
+        get_none(&b.rx, -EAGAIN);
+        bytes_finish(&b);
     }
 }
 
 /* A long random mix against the known contents. */
-TEST(random_lengths_keep_their_contents)
+TEST_EACH(random_lengths_keep_their_contents, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        uint64_t seed = kind, lengths = kind, sent = 0, got = 0;
-        size_t len = 0;
-        bytes_open(&b, kind, 1024);
-        for (int step = 0; step < 200000; step++) {
-            if (random_next(&seed) % 2) {
-                uint64_t before = lengths;
-                len = random_next(&lengths) % 300;
-                if (put(&b.tx, len, sent) == 0)
-                    sent++;
-                else
-                    lengths = before;
-            } else if (got < sent) {
-                nart_bytes_msg msg;
-                CHECK_RES(nart_bytes_try_recv(&b.rx, &msg), 0);
-                message_check(&msg, msg.len, got++);
-                CHECK_RES(nart_bytes_release(&b.rx, &msg), 0);
-            } else {
-                get_none(&b.rx, -EAGAIN);
-            }
+    struct bytes b;
+    uint64_t seed = kind, lengths = kind, sent = 0, got = 0;
+    size_t len = 0;
+    bytes_open(&b, kind, 1024);
+    for (int step = 0; step < 200000; step++) {
+        if (random_next(&seed) % 2) {
+            uint64_t before = lengths;
+            len = random_next(&lengths) % 300;
+            if (put(&b.tx, len, sent) == 0)
+                sent++;
+            else
+                lengths = before;
+        } else if (got < sent) {
+            nart_bytes_msg msg;
+            CHECK_RES(nart_bytes_try_recv(&b.rx, &msg), 0);
+            message_check(&msg, msg.len, got++);
+            CHECK_RES(nart_bytes_release(&b.rx, &msg), 0);
+        } else {
+            get_none(&b.rx, -EAGAIN);
         }
-        CHECK_LE(50000, got);
-        bytes_finish(&b);
     }
+    CHECK_LE(50000, got);
+    bytes_finish(&b);
 }
 
 /* A payload that looks like anything the ring may hold itself is only a payload. */
-TEST(contents_are_never_mistaken_for_structure)
+TEST_EACH(contents_are_never_mistaken_for_structure, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        for (uint64_t bits = 0; bits < 256; bits++) {
-            struct bytes b;
-            uint64_t words[16];
-            nart_bytes_msg msg;
-            bytes_open(&b, kind, 256);
-            for (int i = 0; i < 16; i++)
-                words[i] = bits * UINT64_C(0x0101010101010101) >> (i % 8);
-            for (int i = 0; i < 5; i++) {
-                CHECK_RES(nart_bytes_try_send(&b.tx, words, sizeof words), 0);
-                CHECK_RES(nart_bytes_try_recv(&b.rx, &msg), 0);
-                CHECK_EQ(memcmp(msg.ptr, words, sizeof words), 0);
-                CHECK_RES(nart_bytes_release(&b.rx, &msg), 0);
-                get_none(&b.rx, -EAGAIN);
-                CHECK_RES(nart_bytes_try_send(&b.tx, "x", 1), 0);
-                CHECK_RES(nart_bytes_try_recv(&b.rx, &msg), 0);
-                CHECK_RES(nart_bytes_release(&b.rx, &msg), 0);
-            }
-            bytes_finish(&b);
-        }
-    }
-}
-
-TEST(commit_may_be_shorter_than_the_claim)
-{
-    EACH_KIND(kind)
-    {
+    for (uint64_t bits = 0; bits < 256; bits++) {
         struct bytes b;
-        nart_bytes_buf buf;
+        uint64_t words[16];
+        nart_bytes_msg msg;
         bytes_open(&b, kind, 256);
-        for (size_t len = 0; len <= 200; len++) {
-            CHECK_RES(nart_bytes_try_claim(&b.tx, 200, &buf), 0);
-            message_write(buf.ptr, len, len);
-            buf.len = len;
-            CHECK_RES(nart_bytes_commit(&b.tx, &buf), 0);
-            CHECK_RES(put(&b.tx, 30, len), 0);
-            get(&b.rx, len, len);
-            get(&b.rx, 30, len);
+        for (int i = 0; i < 16; i++)
+            words[i] = bits * UINT64_C(0x0101010101010101) >> (i % 8);
+        for (int i = 0; i < 5; i++) {
+            CHECK_RES(nart_bytes_try_send(&b.tx, words, sizeof words), 0);
+            CHECK_RES(nart_bytes_try_recv(&b.rx, &msg), 0);
+            CHECK_EQ(memcmp(msg.ptr, words, sizeof words), 0);
+            CHECK_RES(nart_bytes_release(&b.rx, &msg), 0);
+            get_none(&b.rx, -EAGAIN);
+            CHECK_RES(nart_bytes_try_send(&b.tx, "x", 1), 0);
+            CHECK_RES(nart_bytes_try_recv(&b.rx, &msg), 0);
+            CHECK_RES(nart_bytes_release(&b.rx, &msg), 0);
         }
         bytes_finish(&b);
     }
+}
+
+TEST_EACH(commit_may_be_shorter_than_the_claim, SPSC, MPSC)
+{
+    struct bytes b;
+    nart_bytes_buf buf;
+    bytes_open(&b, kind, 256);
+    for (size_t len = 0; len <= 200; len++) {
+        CHECK_RES(nart_bytes_try_claim(&b.tx, 200, &buf), 0);
+        message_write(buf.ptr, len, len);
+        buf.len = len;
+        CHECK_RES(nart_bytes_commit(&b.tx, &buf), 0);
+        CHECK_RES(put(&b.tx, 30, len), 0);
+        get(&b.rx, len, len);
+        get(&b.rx, 30, len);
+    }
+    bytes_finish(&b);
 }
 
 /* An aborted claim is passed over, and its room comes back: also when it is all that there is. */
-TEST(aborted_claims_are_passed_over)
+TEST_EACH(aborted_claims_are_passed_over, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        nart_bytes_buf buf;
-        bytes_open(&b, kind, 128);
-        for (uint64_t n = 0; n < 100; n++) {
-            CHECK_RES(put(&b.tx, 10, n), 0);
-            for (int i = 0; i < 3; i++) {
-                CHECK_RES(nart_bytes_try_claim(&b.tx, 16, &buf), 0);
-                memset(buf.ptr, 0xff, buf.len);
-                CHECK_RES(nart_bytes_abort(&b.tx, &buf), 0);
-                CHECK(!buf.ptr && buf.len == 0);
-            }
-            CHECK_RES(put(&b.tx, 20, n + 1), 0);
-            get(&b.rx, 10, n);
-            get(&b.rx, 20, n + 1);
-            get_none(&b.rx, -EAGAIN);
-
-            CHECK_RES(nart_bytes_try_claim(&b.tx, 128, &buf), 0);
+    struct bytes b;
+    nart_bytes_buf buf;
+    bytes_open(&b, kind, 128);
+    for (uint64_t n = 0; n < 100; n++) {
+        CHECK_RES(put(&b.tx, 10, n), 0);
+        for (int i = 0; i < 3; i++) {
+            CHECK_RES(nart_bytes_try_claim(&b.tx, 16, &buf), 0);
+            memset(buf.ptr, 0xff, buf.len);
             CHECK_RES(nart_bytes_abort(&b.tx, &buf), 0);
-            CHECK_RES(put(&b.tx, 1, 0), -EAGAIN);
-            get_none(&b.rx, -EAGAIN);
-            CHECK_EQ(nart_bytes_rx_len(&b.rx), 0);
+            CHECK(!buf.ptr && buf.len == 0);
         }
-        bytes_finish(&b);
+        CHECK_RES(put(&b.tx, 20, n + 1), 0);
+        get(&b.rx, 10, n);
+        get(&b.rx, 20, n + 1);
+        get_none(&b.rx, -EAGAIN);
+
+        CHECK_RES(nart_bytes_try_claim(&b.tx, 128, &buf), 0);
+        CHECK_RES(nart_bytes_abort(&b.tx, &buf), 0);
+        CHECK_RES(put(&b.tx, 1, 0), -EAGAIN);
+        get_none(&b.rx, -EAGAIN);
+        CHECK_EQ(nart_bytes_rx_len(&b.rx), 0);
     }
+    bytes_finish(&b);
 }
 
 /* ---- what is refused ---- */
 
-TEST(what_can_never_fit_is_refused_at_once)
+TEST_EACH(what_can_never_fit_is_refused_at_once, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        nart_bytes_buf buf;
-        nart_bytes_opts o = { sizeof o, kind, 0, 1024, 100 };
-        volatile size_t huge = SIZE_MAX - 14; /* would be 0 when rounded up; unknown to gcc */
-        bytes_open(&b, kind, 128);
-        CHECK_RES(nart_bytes_try_claim(&b.tx, 129, &buf), -EMSGSIZE);
-        CHECK_RES(nart_bytes_try_claim(&b.tx, SIZE_MAX, &buf), -EMSGSIZE);
-        CHECK_RES(nart_bytes_try_claim(&b.tx, (size_t)UINT32_MAX + 2, &buf), -EMSGSIZE);
-        CHECK_RES(nart_bytes_try_send(&b.tx, "", huge), -EMSGSIZE);
-        CHECK_RES(put(&b.tx, 128, 1), 0);
-        get(&b.rx, 128, 1);
-        nart_bytes_tx_close(&b.tx);
-        nart_bytes_rx_close(&b.rx);
+    struct bytes b;
+    nart_bytes_buf buf;
+    nart_bytes_opts o = { sizeof o, kind, 0, 1024, 100 };
+    volatile size_t huge = SIZE_MAX - 14; /* would be 0 when rounded up; unknown to gcc */
+    bytes_open(&b, kind, 128);
+    CHECK_RES(nart_bytes_try_claim(&b.tx, 129, &buf), -EMSGSIZE);
+    CHECK_RES(nart_bytes_try_claim(&b.tx, SIZE_MAX, &buf), -EMSGSIZE);
+    CHECK_RES(nart_bytes_try_claim(&b.tx, (size_t)UINT32_MAX + 2, &buf), -EMSGSIZE);
+    CHECK_RES(nart_bytes_try_send(&b.tx, "", huge), -EMSGSIZE);
+    CHECK_RES(put(&b.tx, 128, 1), 0);
+    get(&b.rx, 128, 1);
+    nart_bytes_tx_close(&b.tx);
+    nart_bytes_rx_close(&b.rx);
 
-        CHECK_RES(nart_bytes_open(b.rt, &o, &b.tx, &b.rx), 0);
-        CHECK_EQ(nart_bytes_max_len(&b.tx), 100);
-        CHECK_EQ(nart_bytes_tx_capacity(&b.tx), 1024);
-        CHECK_RES(put(&b.tx, 101, 1), -EMSGSIZE);
-        for (uint64_t n = 0; n < 100; n++) { /* the margin behind the ring is long enough */
-            CHECK_RES(put(&b.tx, 100, n), 0);
-            get(&b.rx, 100, n);
-        }
-        bytes_finish(&b);
+    CHECK_RES(nart_bytes_open(b.rt, &o, &b.tx, &b.rx), 0);
+    CHECK_EQ(nart_bytes_max_len(&b.tx), 100);
+    CHECK_EQ(nart_bytes_tx_capacity(&b.tx), 1024);
+    CHECK_RES(put(&b.tx, 101, 1), -EMSGSIZE);
+    for (uint64_t n = 0; n < 100; n++) { /* the margin behind the ring is long enough */
+        CHECK_RES(put(&b.tx, 100, n), 0);
+        get(&b.rx, 100, n);
     }
+    bytes_finish(&b);
 }
 
-TEST(misuse_of_claims_is_an_error)
+TEST_EACH(misuse_of_claims_is_an_error, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        nart_bytes_buf buf, other = { 0 }, copy;
-        bytes_open(&b, kind, 256);
-        CHECK_RES(nart_bytes_commit(&b.tx, &other), -EINVAL);
-        CHECK_RES(nart_bytes_abort(&b.tx, &other), -EINVAL);
-        CHECK_RES(nart_bytes_try_claim(&b.tx, 8, &buf), 0);
-        CHECK_RES(nart_bytes_try_claim(&b.tx, 8, &other), -EBUSY);
-        CHECK_RES(nart_bytes_try_send(&b.tx, "x", 1), -EBUSY);
-        copy = buf;
-        copy.len = 9;
-        CHECK_RES(nart_bytes_commit(&b.tx, &copy), -EINVAL);
-        copy.len = 8;
-        copy.ptr = (char *)copy.ptr + 1;
-        CHECK_RES(nart_bytes_abort(&b.tx, &copy), -EINVAL);
-        get_none(&b.rx, -EAGAIN);
-        message_write(buf.ptr, 8, 1);
-        copy = buf;
-        CHECK_RES(nart_bytes_commit(&b.tx, &buf), 0);
-        CHECK_RES(nart_bytes_commit(&b.tx, &buf), -EINVAL);
-        CHECK_RES(nart_bytes_commit(&b.tx, &copy), -EINVAL);
-        CHECK_RES(nart_bytes_abort(&b.tx, &copy), -EINVAL);
-        get(&b.rx, 8, 1);
-        get_none(&b.rx, -EAGAIN);
-        bytes_finish(&b);
-    }
+    struct bytes b;
+    nart_bytes_buf buf, other = { 0 }, copy;
+    bytes_open(&b, kind, 256);
+    CHECK_RES(nart_bytes_commit(&b.tx, &other), -EINVAL);
+    CHECK_RES(nart_bytes_abort(&b.tx, &other), -EINVAL);
+    CHECK_RES(nart_bytes_try_claim(&b.tx, 8, &buf), 0);
+    CHECK_RES(nart_bytes_try_claim(&b.tx, 8, &other), -EBUSY);
+    CHECK_RES(nart_bytes_try_send(&b.tx, "x", 1), -EBUSY);
+    copy = buf;
+    copy.len = 9;
+    CHECK_RES(nart_bytes_commit(&b.tx, &copy), -EINVAL);
+    copy.len = 8;
+    copy.ptr = (char *)copy.ptr + 1;
+    CHECK_RES(nart_bytes_abort(&b.tx, &copy), -EINVAL);
+    get_none(&b.rx, -EAGAIN);
+    message_write(buf.ptr, 8, 1);
+    copy = buf;
+    CHECK_RES(nart_bytes_commit(&b.tx, &buf), 0);
+    CHECK_RES(nart_bytes_commit(&b.tx, &buf), -EINVAL);
+    CHECK_RES(nart_bytes_commit(&b.tx, &copy), -EINVAL);
+    CHECK_RES(nart_bytes_abort(&b.tx, &copy), -EINVAL);
+    get(&b.rx, 8, 1);
+    get_none(&b.rx, -EAGAIN);
+    bytes_finish(&b);
 }
 
-TEST(misuse_of_messages_is_an_error)
+TEST_EACH(misuse_of_messages_is_an_error, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        nart_bytes_msg msg = { 0 }, other, copy;
-        bytes_open(&b, kind, 256);
-        CHECK_RES(nart_bytes_release(&b.rx, &msg), -EINVAL);
-        CHECK_RES(put(&b.tx, 8, 1), 0);
-        CHECK_RES(put(&b.tx, 8, 2), 0);
-        CHECK_RES(nart_bytes_try_recv(&b.rx, &msg), 0);
-        CHECK_RES(nart_bytes_try_recv(&b.rx, &other), -EBUSY);
-        copy = msg;
-        copy.ptr = (const char *)copy.ptr + 16;
-        CHECK_RES(nart_bytes_release(&b.rx, &copy), -EINVAL);
-        CHECK_EQ(nart_bytes_rx_len(&b.rx), 32);
-        copy = msg;
-        message_check(&msg, 8, 1);
-        CHECK_RES(nart_bytes_release(&b.rx, &msg), 0);
-        CHECK_RES(nart_bytes_release(&b.rx, &msg), -EINVAL);
-        CHECK_RES(nart_bytes_release(&b.rx, &copy), -EINVAL);
-        get(&b.rx, 8, 2);
-        bytes_finish(&b);
-    }
+    struct bytes b;
+    nart_bytes_msg msg = { 0 }, other, copy;
+    bytes_open(&b, kind, 256);
+    CHECK_RES(nart_bytes_release(&b.rx, &msg), -EINVAL);
+    CHECK_RES(put(&b.tx, 8, 1), 0);
+    CHECK_RES(put(&b.tx, 8, 2), 0);
+    CHECK_RES(nart_bytes_try_recv(&b.rx, &msg), 0);
+    CHECK_RES(nart_bytes_try_recv(&b.rx, &other), -EBUSY);
+    copy = msg;
+    copy.ptr = (const char *)copy.ptr + 16;
+    CHECK_RES(nart_bytes_release(&b.rx, &copy), -EINVAL);
+    CHECK_EQ(nart_bytes_rx_len(&b.rx), 32);
+    copy = msg;
+    message_check(&msg, 8, 1);
+    CHECK_RES(nart_bytes_release(&b.rx, &msg), 0);
+    CHECK_RES(nart_bytes_release(&b.rx, &msg), -EINVAL);
+    CHECK_RES(nart_bytes_release(&b.rx, &copy), -EINVAL);
+    get(&b.rx, 8, 2);
+    bytes_finish(&b);
 }
 
 TEST(open_refuses)
@@ -347,47 +317,41 @@ TEST(capacity_is_rounded_up)
 
 /* ---- ends ---- */
 
-TEST(messages_arrive_before_the_end)
+TEST_EACH(messages_arrive_before_the_end, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        nart_bytes_msg msg;
-        bytes_open(&b, kind, 256);
-        CHECK_RES(put(&b.tx, 5, 1), 0);
-        CHECK_RES(put(&b.tx, 6, 2), 0);
-        CHECK(!nart_bytes_rx_is_closed(&b.rx));
-        nart_bytes_tx_close(&b.tx);
-        CHECK(nart_bytes_rx_is_closed(&b.rx));
-        CHECK_EQ(nart_bytes_rx_len(&b.rx), 32);
-        get(&b.rx, 5, 1);
-        CHECK_RES(nart_bytes_try_recv(&b.rx, &msg), 0);
-        get_none(&b.rx, -EBUSY);
-        CHECK_RES(nart_bytes_release(&b.rx, &msg), 0);
-        get_none(&b.rx, NART_ECLOSED);
-        get_none(&b.rx, NART_ECLOSED);
-        bytes_finish(&b);
-    }
+    struct bytes b;
+    nart_bytes_msg msg;
+    bytes_open(&b, kind, 256);
+    CHECK_RES(put(&b.tx, 5, 1), 0);
+    CHECK_RES(put(&b.tx, 6, 2), 0);
+    CHECK(!nart_bytes_rx_is_closed(&b.rx));
+    nart_bytes_tx_close(&b.tx);
+    CHECK(nart_bytes_rx_is_closed(&b.rx));
+    CHECK_EQ(nart_bytes_rx_len(&b.rx), 32);
+    get(&b.rx, 5, 1);
+    CHECK_RES(nart_bytes_try_recv(&b.rx, &msg), 0);
+    get_none(&b.rx, -EBUSY);
+    CHECK_RES(nart_bytes_release(&b.rx, &msg), 0);
+    get_none(&b.rx, NART_ECLOSED);
+    get_none(&b.rx, NART_ECLOSED);
+    bytes_finish(&b);
 }
 
-TEST(receiver_closes_first)
+TEST_EACH(receiver_closes_first, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        nart_bytes_buf buf;
-        bytes_open(&b, kind, 256);
-        CHECK_RES(nart_bytes_try_claim(&b.tx, 5, &buf), 0);
-        CHECK(!nart_bytes_tx_is_closed(&b.tx));
-        nart_bytes_rx_close(&b.rx);
-        CHECK(nart_bytes_tx_is_closed(&b.tx));
-        memset(buf.ptr, 1, buf.len);
-        CHECK_RES(nart_bytes_commit(&b.tx, &buf), 0);
-        CHECK_RES(put(&b.tx, 5, 1), NART_ECLOSED);
-        CHECK_RES(put(&b.tx, 500, 1), -EMSGSIZE);
-        CHECK_RES(nart_bytes_try_send(&b.tx, "", 0), NART_ECLOSED);
-        bytes_finish(&b);
-    }
+    struct bytes b;
+    nart_bytes_buf buf;
+    bytes_open(&b, kind, 256);
+    CHECK_RES(nart_bytes_try_claim(&b.tx, 5, &buf), 0);
+    CHECK(!nart_bytes_tx_is_closed(&b.tx));
+    nart_bytes_rx_close(&b.rx);
+    CHECK(nart_bytes_tx_is_closed(&b.tx));
+    memset(buf.ptr, 1, buf.len);
+    CHECK_RES(nart_bytes_commit(&b.tx, &buf), 0);
+    CHECK_RES(put(&b.tx, 5, 1), NART_ECLOSED);
+    CHECK_RES(put(&b.tx, 500, 1), -EMSGSIZE);
+    CHECK_RES(nart_bytes_try_send(&b.tx, "", 0), NART_ECLOSED);
+    bytes_finish(&b);
 }
 
 /* A claim that is open when its end closes is aborted: what lies behind it arrives. */
@@ -479,33 +443,30 @@ TEST(closed_and_zeroed_handles)
 }
 
 /* Ends move with their claim and their message. */
-TEST(moved_ends_go_on)
+TEST_EACH(moved_ends_go_on, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        nart_bytes_tx tx = { 0 };
-        nart_bytes_rx rx = { 0 };
-        nart_bytes_buf buf;
-        nart_bytes_msg msg;
-        bytes_open(&b, kind, 256);
-        CHECK_RES(put(&b.tx, 5, 1), 0);
-        CHECK_RES(nart_bytes_try_claim(&b.tx, 6, &buf), 0);
-        message_write(buf.ptr, 6, 2);
-        nart_bytes_tx_move(&tx, &b.tx);
-        CHECK_RES(nart_bytes_commit(&b.tx, &buf), NART_ECLOSED);
-        CHECK_RES(nart_bytes_commit(&tx, &buf), 0);
-        CHECK_RES(nart_bytes_try_recv(&b.rx, &msg), 0);
-        nart_bytes_rx_move(&rx, &b.rx);
-        CHECK_RES(nart_bytes_release(&b.rx, &msg), NART_ECLOSED);
-        message_check(&msg, 5, 1);
-        CHECK_RES(nart_bytes_release(&rx, &msg), 0);
-        get(&rx, 6, 2);
-        CHECK_RES(put(&tx, 7, 3), 0);
-        nart_bytes_tx_close(&tx);
-        get(&rx, 7, 3);
-        get_none(&rx, NART_ECLOSED);
-        nart_bytes_rx_close(&rx);
-        bytes_finish(&b);
-    }
+    struct bytes b;
+    nart_bytes_tx tx = { 0 };
+    nart_bytes_rx rx = { 0 };
+    nart_bytes_buf buf;
+    nart_bytes_msg msg;
+    bytes_open(&b, kind, 256);
+    CHECK_RES(put(&b.tx, 5, 1), 0);
+    CHECK_RES(nart_bytes_try_claim(&b.tx, 6, &buf), 0);
+    message_write(buf.ptr, 6, 2);
+    nart_bytes_tx_move(&tx, &b.tx);
+    CHECK_RES(nart_bytes_commit(&b.tx, &buf), NART_ECLOSED);
+    CHECK_RES(nart_bytes_commit(&tx, &buf), 0);
+    CHECK_RES(nart_bytes_try_recv(&b.rx, &msg), 0);
+    nart_bytes_rx_move(&rx, &b.rx);
+    CHECK_RES(nart_bytes_release(&b.rx, &msg), NART_ECLOSED);
+    message_check(&msg, 5, 1);
+    CHECK_RES(nart_bytes_release(&rx, &msg), 0);
+    get(&rx, 6, 2);
+    CHECK_RES(put(&tx, 7, 3), 0);
+    nart_bytes_tx_close(&tx);
+    get(&rx, 7, 3);
+    get_none(&rx, NART_ECLOSED);
+    nart_bytes_rx_close(&rx);
+    bytes_finish(&b);
 }

@@ -150,14 +150,11 @@ static void to_thread(uint32_t kind, unsigned senders, size_t capacity, uint64_t
 
 /* Room for two messages, and for many; senders that wait as long as it takes, and that give up again
  * and again: the waker of a wait that is over lies in memory that the next call uses. */
-TEST(thread_to_task)
+TEST_EACH(thread_to_task, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        to_task(kind, 1, 64, test_repeat(20000), NART_NEVER);
-        to_task(kind, 1, 4096, test_repeat(300000), NART_NEVER);
-        to_task(kind, 1, 64, test_repeat(20000), 2000);
-    }
+    to_task(kind, 1, 64, test_repeat(20000), NART_NEVER);
+    to_task(kind, 1, 4096, test_repeat(300000), NART_NEVER);
+    to_task(kind, 1, 64, test_repeat(20000), 2000);
 }
 
 TEST(threads_to_task)
@@ -166,14 +163,11 @@ TEST(threads_to_task)
     to_task(MPSC, SENDERS, 64, test_repeat(5000), 2000);
 }
 
-TEST(thread_to_thread)
+TEST_EACH(thread_to_thread, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        to_thread(kind, 1, 64, test_repeat(20000), NART_NEVER);
-        to_thread(kind, 1, 1024, test_repeat(200000), NART_NEVER);
-        to_thread(kind, 1, 64, test_repeat(20000), 1000);
-    }
+    to_thread(kind, 1, 64, test_repeat(20000), NART_NEVER);
+    to_thread(kind, 1, 1024, test_repeat(200000), NART_NEVER);
+    to_thread(kind, 1, 64, test_repeat(20000), 1000);
 }
 
 TEST(threads_to_thread)
@@ -198,27 +192,24 @@ static nart_res send(nart_bytes_tx *tx, size_t len, int64_t timeout_ns)
     return nart_bytes_send_blocking(tx, message, len, timeout_ns);
 }
 
-TEST(times_out)
+TEST_EACH(times_out, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        nart_bytes_msg msg;
+    struct bytes b;
+    nart_bytes_msg msg;
 
-        bytes_open(&b, kind, 64);
-        CHECK_RES(nart_bytes_recv_blocking(&b.rx, &msg, 0), -ETIMEDOUT);
-        int64_t before = now();
-        CHECK_RES(nart_bytes_recv_blocking(&b.rx, &msg, 3 * NART_MS), -ETIMEDOUT);
-        CHECK_RES(put(&b.tx, 60, 7), 0);
-        CHECK_RES(send(&b.tx, 1, 0), -ETIMEDOUT);
-        CHECK_RES(send(&b.tx, 1, 3 * NART_MS), -ETIMEDOUT);
-        CHECK_LE(6 * NART_MS, now() - before); /* never early */
-        get(&b.rx, 60, 7);
-        CHECK_RES(put(&b.tx, 60, 8), 0); /* nobody is left in a queue */
-        CHECK_RES(nart_bytes_recv_blocking(&b.rx, &msg, 0), 0);
-        message_check(&msg, 60, 8);
-        bytes_finish(&b);
-    }
+    bytes_open(&b, kind, 64);
+    CHECK_RES(nart_bytes_recv_blocking(&b.rx, &msg, 0), -ETIMEDOUT);
+    int64_t before = now();
+    CHECK_RES(nart_bytes_recv_blocking(&b.rx, &msg, 3 * NART_MS), -ETIMEDOUT);
+    CHECK_RES(put(&b.tx, 60, 7), 0);
+    CHECK_RES(send(&b.tx, 1, 0), -ETIMEDOUT);
+    CHECK_RES(send(&b.tx, 1, 3 * NART_MS), -ETIMEDOUT);
+    CHECK_LE(6 * NART_MS, now() - before); /* never early */
+    get(&b.rx, 60, 7);
+    CHECK_RES(put(&b.tx, 60, 8), 0); /* nobody is left in a queue */
+    CHECK_RES(nart_bytes_recv_blocking(&b.rx, &msg, 0), 0);
+    message_check(&msg, 60, 8);
+    bytes_finish(&b);
 }
 
 /* ---- turns ---- */
@@ -336,61 +327,55 @@ static void *recv_elsewhere(void *arg)
     return NULL;
 }
 
-TEST(refusals_of_receivers)
+TEST_EACH(refusals_of_receivers, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        struct op op;
-        nart_bytes_msg msg, none;
-        nart_res res = 0;
-        pthread_t t;
+    struct bytes b;
+    struct op op;
+    nart_bytes_msg msg, none;
+    nart_res res = 0;
+    pthread_t t;
 
-        bytes_open(&b, kind, 64);
-        nart_bytes_rx *rx = &b.rx;
-        CHECK_RES(nart_block_on(b.rt, &asker_type, &rx, &res), 0);
-        CHECK_RES(res, -EDEADLK);
-        CHECK_EQ(pthread_create(&t, NULL, recv_elsewhere, rx), 0);
-        CHECK_EQ(pthread_join(t, NULL), 0);
-        recv_start(b.rt, &op, rx);
-        CHECK_RES(nart_bytes_recv_blocking(rx, &msg, 0), -EBUSY);
-        CHECK_RES(nart_task_abort(b.rt, op.id), 0);
-        settle(b.rt);
-        CHECK_RES(put(&b.tx, 8, 1), 0);
-        CHECK_RES(nart_bytes_recv_blocking(rx, &msg, 0), 0);
-        CHECK_RES(nart_bytes_recv_blocking(rx, &none, NART_NEVER), -EBUSY);
-        message_check(&msg, 8, 1);
-        bytes_finish(&b);
-        CHECK_RES(nart_bytes_recv_blocking(rx, &msg, NART_NEVER), NART_ECLOSED);
+    bytes_open(&b, kind, 64);
+    nart_bytes_rx *rx = &b.rx;
+    CHECK_RES(nart_block_on(b.rt, &asker_type, &rx, &res), 0);
+    CHECK_RES(res, -EDEADLK);
+    CHECK_EQ(pthread_create(&t, NULL, recv_elsewhere, rx), 0);
+    CHECK_EQ(pthread_join(t, NULL), 0);
+    recv_start(b.rt, &op, rx);
+    CHECK_RES(nart_bytes_recv_blocking(rx, &msg, 0), -EBUSY);
+    CHECK_RES(nart_task_abort(b.rt, op.id), 0);
+    settle(b.rt);
+    CHECK_RES(put(&b.tx, 8, 1), 0);
+    CHECK_RES(nart_bytes_recv_blocking(rx, &msg, 0), 0);
+    CHECK_RES(nart_bytes_recv_blocking(rx, &none, NART_NEVER), -EBUSY);
+    message_check(&msg, 8, 1);
+    bytes_finish(&b);
+    CHECK_RES(nart_bytes_recv_blocking(rx, &msg, NART_NEVER), NART_ECLOSED);
 
-        bytes_open_spinning(&b, kind, 64);
-        CHECK_RES(nart_bytes_recv_blocking(&b.rx, &msg, 0), -EINVAL);
-        bytes_finish(&b);
-    }
+    bytes_open_spinning(&b, kind, 64);
+    CHECK_RES(nart_bytes_recv_blocking(&b.rx, &msg, 0), -EINVAL);
+    bytes_finish(&b);
 }
 
-TEST(refusals_of_senders)
+TEST_EACH(refusals_of_senders, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        struct op op;
-        nart_bytes_buf buf, none;
+    struct bytes b;
+    struct op op;
+    nart_bytes_buf buf, none;
 
-        bytes_open(&b, kind, 64);
-        CHECK_RES(send(&b.tx, 64, NART_NEVER), 0);
-        CHECK_RES(nart_bytes_claim_blocking(&b.tx, 65, &buf, NART_NEVER), -EMSGSIZE);
-        send_start(b.rt, &op, &b.tx, 8, 1);
-        CHECK_RES(send(&b.tx, 8, NART_NEVER), -EBUSY);
-        CHECK_RES(nart_task_abort(b.rt, op.id), 0);
-        settle(b.rt);
-        nart_bytes_msg msg;
-        CHECK_RES(nart_bytes_try_recv(&b.rx, &msg), 0);
-        CHECK_RES(nart_bytes_release(&b.rx, &msg), 0);
-        CHECK_RES(nart_bytes_claim_blocking(&b.tx, 8, &buf, 0), 0);
-        CHECK_RES(nart_bytes_claim_blocking(&b.tx, 8, &none, NART_NEVER), -EBUSY);
-        CHECK_RES(nart_bytes_abort(&b.tx, &buf), 0);
-        bytes_finish(&b);
-        CHECK_RES(send(&b.tx, 8, NART_NEVER), NART_ECLOSED);
-    }
+    bytes_open(&b, kind, 64);
+    CHECK_RES(send(&b.tx, 64, NART_NEVER), 0);
+    CHECK_RES(nart_bytes_claim_blocking(&b.tx, 65, &buf, NART_NEVER), -EMSGSIZE);
+    send_start(b.rt, &op, &b.tx, 8, 1);
+    CHECK_RES(send(&b.tx, 8, NART_NEVER), -EBUSY);
+    CHECK_RES(nart_task_abort(b.rt, op.id), 0);
+    settle(b.rt);
+    nart_bytes_msg msg;
+    CHECK_RES(nart_bytes_try_recv(&b.rx, &msg), 0);
+    CHECK_RES(nart_bytes_release(&b.rx, &msg), 0);
+    CHECK_RES(nart_bytes_claim_blocking(&b.tx, 8, &buf, 0), 0);
+    CHECK_RES(nart_bytes_claim_blocking(&b.tx, 8, &none, NART_NEVER), -EBUSY);
+    CHECK_RES(nart_bytes_abort(&b.tx, &buf), 0);
+    bytes_finish(&b);
+    CHECK_RES(send(&b.tx, 8, NART_NEVER), NART_ECLOSED);
 }

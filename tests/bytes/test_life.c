@@ -78,22 +78,19 @@ static void stream(struct bytes *b, unsigned producers, uint64_t count, size_t l
     bytes_finish(b);
 }
 
-TEST(streams_through_narrow_rings)
+TEST_EACH(streams_through_narrow_rings, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        bytes_open(&b, kind, 256);
-        stream(&b, 1, 10000, 32);
-        bytes_open(&b, kind, 128);
-        stream(&b, 1, 5000, 8);
-        bytes_open(&b, kind, 64);
-        stream(&b, 1, 5000, 64);
-        bytes_open_spinning(&b, kind, 256);
-        stream(&b, 1, 10000, 32);
-        bytes_open_spinning(&b, kind, 128);
-        stream(&b, 1, 5000, 8);
-    }
+    struct bytes b;
+    bytes_open(&b, kind, 256);
+    stream(&b, 1, 10000, 32);
+    bytes_open(&b, kind, 128);
+    stream(&b, 1, 5000, 8);
+    bytes_open(&b, kind, 64);
+    stream(&b, 1, 5000, 64);
+    bytes_open_spinning(&b, kind, 256);
+    stream(&b, 1, 10000, 32);
+    bytes_open_spinning(&b, kind, 128);
+    stream(&b, 1, 5000, 8);
 }
 
 TEST(streams_of_four_tasks)
@@ -134,61 +131,55 @@ static nart_res hog_run(nart_cx *cx, void *frame)
 static const nart_task_type hog_type = NART_TASK_TYPE(struct hog, hog_run, NULL);
 
 /* A task that always finds what it wants does not hold the loop. */
-TEST(operations_spend_the_budget)
+TEST_EACH(operations_spend_the_budget, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        uint64_t polls = 0;
-        bytes_open(&b, kind, 64);
-        struct hog hog = { .b = &b, .polls = &polls };
-        CHECK_RES(nart_rt_spawn(b.rt, &hog_type, &hog, NULL), 0);
-        settle(b.rt);
-        CHECK_LE(10, polls);
-        CHECK_LE(polls, 11);
-        bytes_finish(&b);
-    }
+    struct bytes b;
+    uint64_t polls = 0;
+    bytes_open(&b, kind, 64);
+    struct hog hog = { .b = &b, .polls = &polls };
+    CHECK_RES(nart_rt_spawn(b.rt, &hog_type, &hog, NULL), 0);
+    settle(b.rt);
+    CHECK_LE(10, polls);
+    CHECK_LE(polls, 11);
+    bytes_finish(&b);
 }
 
 /* Aborted claims count, too: a receiver passes over so many in one poll. */
-TEST(aborted_claims_spend_the_budget)
+TEST_EACH(aborted_claims_spend_the_budget, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        for (int spinning = 0; spinning < 2; spinning++) {
-            struct bytes b;
-            struct op op;
-            nart_bytes_buf buf;
-            nart_bytes_msg msg;
-            if (spinning)
-                bytes_open_spinning(&b, kind, 65536);
-            else
-                bytes_open(&b, kind, 65536);
-            for (int how = 0; how < 3; how++) {
-                for (int i = 0; i < 10 * NART_BUDGET; i++) {
-                    CHECK_RES(nart_bytes_try_claim(&b.tx, 8, &buf), 0);
-                    CHECK_RES(nart_bytes_abort(&b.tx, &buf), 0);
-                }
-                CHECK_RES(put(&b.tx, 20, 1), 0);
-                if (how == 0) {
-                    recv_start(b.rt, &op, &b.rx);
-                    CHECK_LE(4, op.polls);
-                    CHECK_LE(op.polls, 12);
-                    CHECK_RES(op.res, 0);
-                    CHECK_RES(nart_bytes_release(&b.rx, &op.msg), 0);
-                } else if (how == 1) {
-                    int tries = 0;
-                    while (nart_bytes_try_recv(&b.rx, &msg) == -EAGAIN)
-                        tries++;
-                    CHECK_EQ(tries, 9);
-                    CHECK_RES(nart_bytes_release(&b.rx, &msg), 0);
-                } else if (!spinning) {
-                    CHECK_RES(nart_bytes_recv_blocking(&b.rx, &msg, NART_NEVER), 0);
-                    CHECK_RES(nart_bytes_release(&b.rx, &msg), 0);
-                }
+    for (int spinning = 0; spinning < 2; spinning++) {
+        struct bytes b;
+        struct op op;
+        nart_bytes_buf buf;
+        nart_bytes_msg msg;
+        if (spinning)
+            bytes_open_spinning(&b, kind, 65536);
+        else
+            bytes_open(&b, kind, 65536);
+        for (int how = 0; how < 3; how++) {
+            for (int i = 0; i < 10 * NART_BUDGET; i++) {
+                CHECK_RES(nart_bytes_try_claim(&b.tx, 8, &buf), 0);
+                CHECK_RES(nart_bytes_abort(&b.tx, &buf), 0);
             }
-            bytes_finish(&b);
+            CHECK_RES(put(&b.tx, 20, 1), 0);
+            if (how == 0) {
+                recv_start(b.rt, &op, &b.rx);
+                CHECK_LE(4, op.polls);
+                CHECK_LE(op.polls, 12);
+                CHECK_RES(op.res, 0);
+                CHECK_RES(nart_bytes_release(&b.rx, &op.msg), 0);
+            } else if (how == 1) {
+                int tries = 0;
+                while (nart_bytes_try_recv(&b.rx, &msg) == -EAGAIN)
+                    tries++;
+                CHECK_EQ(tries, 9);
+                CHECK_RES(nart_bytes_release(&b.rx, &msg), 0);
+            } else if (!spinning) {
+                CHECK_RES(nart_bytes_recv_blocking(&b.rx, &msg, NART_NEVER), 0);
+                CHECK_RES(nart_bytes_release(&b.rx, &msg), 0);
+            }
         }
+        bytes_finish(&b);
     }
 }
 
@@ -204,180 +195,164 @@ static void open_either(struct bytes *b, uint32_t kind, size_t capacity, bool sp
 
 /* Nothing more is claimed, in any way; what was claimed is received if it is committed, and then the
  * end. */
-TEST(shut_drains)
+TEST_EACH(shut_drains, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        for (int spinning = 0; spinning < 2; spinning++) {
-            for (int aborts = 0; aborts < 2; aborts++) {
-                struct bytes b;
-                struct op op, late;
-                nart_bytes_buf buf, none;
-                open_either(&b, kind, 256, spinning);
-                CHECK_RES(put(&b.tx, 20, 1), 0);
-                CHECK_RES(nart_bytes_try_claim(&b.tx, 10, &buf), 0);
-                CHECK(!nart_bytes_tx_is_closed(&b.tx));
-                nart_bytes_rx_shut(&b.rx);
-                nart_bytes_rx_shut(&b.rx);
-                CHECK(nart_bytes_tx_is_closed(&b.tx));
-                CHECK(!nart_bytes_rx_is_closed(&b.rx));
-                get(&b.rx, 20, 1);
-                get_none(&b.rx, -EAGAIN); /* a claim is open */
-                recv_start(b.rt, &op, &b.rx);
-                CHECK_RES(op.res, NART_PENDING);
-                message_write(buf.ptr, 10, 2);
-                CHECK_RES(aborts ? nart_bytes_abort(&b.tx, &buf) : nart_bytes_commit(&b.tx, &buf),
-                          0);
-                settle(b.rt);
-                CHECK_RES(op.res, aborts ? NART_ECLOSED : 0);
-                if (!aborts) {
-                    message_check(&op.msg, 10, 2);
-                    CHECK_RES(nart_bytes_release(&b.rx, &op.msg), 0);
-                }
-                CHECK_RES(nart_bytes_try_claim(&b.tx, 10, &none), NART_ECLOSED);
-                CHECK_RES(nart_bytes_try_send(&b.tx, "abc", 3), NART_ECLOSED);
-                CHECK_RES(nart_bytes_send_blocking(&b.tx, "abc", 3, NART_NEVER), NART_ECLOSED);
-                send_start(b.rt, &late, &b.tx, 3, 3);
-                CHECK_RES(late.res, NART_ECLOSED);
-                for (int i = 0; i < 2; i++) {
-                    get_none(&b.rx, NART_ECLOSED);
-                    recv_start(b.rt, &op, &b.rx);
-                    CHECK_RES(op.res, NART_ECLOSED);
-                    CHECK_EQ(nart_bytes_rx_len(&b.rx), 0);
-                }
-                bytes_finish(&b);
+    for (int spinning = 0; spinning < 2; spinning++) {
+        for (int aborts = 0; aborts < 2; aborts++) {
+            struct bytes b;
+            struct op op, late;
+            nart_bytes_buf buf, none;
+            open_either(&b, kind, 256, spinning);
+            CHECK_RES(put(&b.tx, 20, 1), 0);
+            CHECK_RES(nart_bytes_try_claim(&b.tx, 10, &buf), 0);
+            CHECK(!nart_bytes_tx_is_closed(&b.tx));
+            nart_bytes_rx_shut(&b.rx);
+            nart_bytes_rx_shut(&b.rx);
+            CHECK(nart_bytes_tx_is_closed(&b.tx));
+            CHECK(!nart_bytes_rx_is_closed(&b.rx));
+            get(&b.rx, 20, 1);
+            get_none(&b.rx, -EAGAIN); /* a claim is open */
+            recv_start(b.rt, &op, &b.rx);
+            CHECK_RES(op.res, NART_PENDING);
+            message_write(buf.ptr, 10, 2);
+            CHECK_RES(aborts ? nart_bytes_abort(&b.tx, &buf) : nart_bytes_commit(&b.tx, &buf), 0);
+            settle(b.rt);
+            CHECK_RES(op.res, aborts ? NART_ECLOSED : 0);
+            if (!aborts) {
+                message_check(&op.msg, 10, 2);
+                CHECK_RES(nart_bytes_release(&b.rx, &op.msg), 0);
             }
+            CHECK_RES(nart_bytes_try_claim(&b.tx, 10, &none), NART_ECLOSED);
+            CHECK_RES(nart_bytes_try_send(&b.tx, "abc", 3), NART_ECLOSED);
+            CHECK_RES(nart_bytes_send_blocking(&b.tx, "abc", 3, NART_NEVER), NART_ECLOSED);
+            send_start(b.rt, &late, &b.tx, 3, 3);
+            CHECK_RES(late.res, NART_ECLOSED);
+            for (int i = 0; i < 2; i++) {
+                get_none(&b.rx, NART_ECLOSED);
+                recv_start(b.rt, &op, &b.rx);
+                CHECK_RES(op.res, NART_ECLOSED);
+                CHECK_EQ(nart_bytes_rx_len(&b.rx), 0);
+            }
+            bytes_finish(&b);
         }
     }
 }
 
 /* Whoever waits is answered by it: senders and a receiver. */
-TEST(shut_tells_those_who_wait)
+TEST_EACH(shut_tells_those_who_wait, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        for (int spinning = 0; spinning < 2; spinning++) {
-            struct bytes b;
-            struct op op[3];
-            nart_bytes_tx tx[3] = { { .size = 0 } };
-            int senders = kind == SPSC ? 1 : 3;
+    for (int spinning = 0; spinning < 2; spinning++) {
+        struct bytes b;
+        struct op op[3];
+        nart_bytes_tx tx[3] = { { .size = 0 } };
+        int senders = kind == SPSC ? 1 : 3;
 
-            open_either(&b, kind, 64, spinning);
-            recv_start(b.rt, &op[0], &b.rx);
-            nart_bytes_rx_shut(&b.rx);
-            settle(b.rt);
-            CHECK_RES(op[0].res, NART_ECLOSED);
-            bytes_finish(&b);
+        open_either(&b, kind, 64, spinning);
+        recv_start(b.rt, &op[0], &b.rx);
+        nart_bytes_rx_shut(&b.rx);
+        settle(b.rt);
+        CHECK_RES(op[0].res, NART_ECLOSED);
+        bytes_finish(&b);
 
-            open_either(&b, kind, 64, spinning);
-            CHECK_RES(put(&b.tx, 64, 1), 0);
-            nart_bytes_tx_move(&tx[0], &b.tx);
-            for (int i = 1; i < senders; i++)
-                CHECK_RES(nart_bytes_tx_clone(&tx[0], &tx[i]), 0);
-            for (int i = 0; i < senders; i++) {
-                send_start(b.rt, &op[i], &tx[i], 10, 2);
-                CHECK_RES(op[i].res, NART_PENDING);
-            }
-            get(&b.rx, 64, 1); /* room for the first, which has not been polled yet */
-            nart_bytes_rx_shut(&b.rx);
-            get_none(&b.rx, NART_ECLOSED);
-            settle(b.rt);
-            for (int i = 0; i < senders; i++) {
-                CHECK_RES(op[i].res, NART_ECLOSED);
-                nart_bytes_tx_close(&tx[i]);
-            }
-            bytes_finish(&b);
+        open_either(&b, kind, 64, spinning);
+        CHECK_RES(put(&b.tx, 64, 1), 0);
+        nart_bytes_tx_move(&tx[0], &b.tx);
+        for (int i = 1; i < senders; i++)
+            CHECK_RES(nart_bytes_tx_clone(&tx[0], &tx[i]), 0);
+        for (int i = 0; i < senders; i++) {
+            send_start(b.rt, &op[i], &tx[i], 10, 2);
+            CHECK_RES(op[i].res, NART_PENDING);
         }
+        get(&b.rx, 64, 1); /* room for the first, which has not been polled yet */
+        nart_bytes_rx_shut(&b.rx);
+        get_none(&b.rx, NART_ECLOSED);
+        settle(b.rt);
+        for (int i = 0; i < senders; i++) {
+            CHECK_RES(op[i].res, NART_ECLOSED);
+            nart_bytes_tx_close(&tx[i]);
+        }
+        bytes_finish(&b);
     }
 }
 
 /* ---- a receiver that spins ---- */
 
-TEST(spinning_receiver_looks_itself)
+TEST_EACH(spinning_receiver_looks_itself, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        struct op op;
-        bytes_open_spinning(&b, kind, 64);
-        for (uint64_t n = 0; n < 10; n++) {
-            recv_start(b.rt, &op, &b.rx);
-            CHECK_RES(op.res, NART_PENDING);
-            CHECK_RES(put(&b.tx, 20, n), 0);
-            settle(b.rt);
-            CHECK_RES(op.res, 0);
-            message_check(&op.msg, 20, n);
-            CHECK_RES(nart_bytes_release(&b.rx, &op.msg), 0);
-        }
+    struct bytes b;
+    struct op op;
+    bytes_open_spinning(&b, kind, 64);
+    for (uint64_t n = 0; n < 10; n++) {
         recv_start(b.rt, &op, &b.rx);
-        nart_bytes_tx_close(&b.tx);
+        CHECK_RES(op.res, NART_PENDING);
+        CHECK_RES(put(&b.tx, 20, n), 0);
         settle(b.rt);
-        CHECK_RES(op.res, NART_ECLOSED);
-        bytes_finish(&b);
+        CHECK_RES(op.res, 0);
+        message_check(&op.msg, 20, n);
+        CHECK_RES(nart_bytes_release(&b.rx, &op.msg), 0);
     }
+    recv_start(b.rt, &op, &b.rx);
+    nart_bytes_tx_close(&b.tx);
+    settle(b.rt);
+    CHECK_RES(op.res, NART_ECLOSED);
+    bytes_finish(&b);
 }
 
 /* Its senders park and are told, without another call: by a release before its loop runs for the first
  * time and after it was left, by one after a task has received, by the close. */
-TEST(spinning_receiver_tells_its_senders)
+TEST_EACH(spinning_receiver_tells_its_senders, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        for (int how = 0; how < 4; how++) {
-            struct bytes b;
-            struct op op, receive;
-            nart_rt *from = rt_new(0);
-            bytes_open_spinning(&b, kind, 64);
-            CHECK_RES(put(&b.tx, 64, 1), 0);
-            send_start(from, &op, &b.tx, 1, 2);
-            CHECK_RES(op.res, NART_PENDING);
-            if (how == 1)
-                settle(b.rt);
-            if (how < 2)
-                get(&b.rx, 64, 1);
-            if (how == 2) {
-                recv_start(b.rt, &receive, &b.rx);
-                CHECK_RES(receive.res, 0);
-                CHECK_RES(nart_bytes_release(&b.rx, &receive.msg), 0);
-            }
-            if (how == 3)
-                nart_bytes_rx_close(&b.rx);
-            settle(from);
-            CHECK_RES(op.res, how < 3 ? 0 : NART_ECLOSED);
-            bytes_finish(&b);
-            CHECK_RES(nart_rt_free(from), 0);
+    for (int how = 0; how < 4; how++) {
+        struct bytes b;
+        struct op op, receive;
+        nart_rt *from = rt_new(0);
+        bytes_open_spinning(&b, kind, 64);
+        CHECK_RES(put(&b.tx, 64, 1), 0);
+        send_start(from, &op, &b.tx, 1, 2);
+        CHECK_RES(op.res, NART_PENDING);
+        if (how == 1)
+            settle(b.rt);
+        if (how < 2)
+            get(&b.rx, 64, 1);
+        if (how == 2) {
+            recv_start(b.rt, &receive, &b.rx);
+            CHECK_RES(receive.res, 0);
+            CHECK_RES(nart_bytes_release(&b.rx, &receive.msg), 0);
         }
+        if (how == 3)
+            nart_bytes_rx_close(&b.rx);
+        settle(from);
+        CHECK_RES(op.res, how < 3 ? 0 : NART_ECLOSED);
+        bytes_finish(&b);
+        CHECK_RES(nart_rt_free(from), 0);
     }
 }
 
 /* ---- a receiver and its runtime ---- */
 
-TEST(receiver_belongs_to_one_loop)
+TEST_EACH(receiver_belongs_to_one_loop, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        struct op op;
-        nart_rt *other = rt_new(0);
-        bytes_open(&b, kind, 64);
-        recv_start(other, &op, &b.rx);
-        CHECK_RES(op.res, NART_EWRONGTHREAD);
-        CHECK_RES(nart_bytes_rx_bind(&b.rx, other), 0);
-        recv_start(other, &op, &b.rx);
-        CHECK_RES(nart_bytes_rx_bind(&b.rx, NULL), -EBUSY);
-        CHECK_RES(put(&b.tx, 3, 7), 0);
-        settle(other);
-        CHECK_RES(op.res, 0);
-        CHECK_RES(nart_bytes_rx_bind(&b.rx, b.rt), 0); /* with the message that it holds */
-        message_check(&op.msg, 3, 7);
-        CHECK_RES(nart_bytes_release(&b.rx, &op.msg), 0);
-        CHECK_RES(nart_rt_free(other), 0);
-        recv_start(b.rt, &op, &b.rx);
-        nart_bytes_tx_close(&b.tx);
-        settle(b.rt);
-        CHECK_RES(op.res, NART_ECLOSED);
-        bytes_finish(&b);
-    }
+    struct bytes b;
+    struct op op;
+    nart_rt *other = rt_new(0);
+    bytes_open(&b, kind, 64);
+    recv_start(other, &op, &b.rx);
+    CHECK_RES(op.res, NART_EWRONGTHREAD);
+    CHECK_RES(nart_bytes_rx_bind(&b.rx, other), 0);
+    recv_start(other, &op, &b.rx);
+    CHECK_RES(nart_bytes_rx_bind(&b.rx, NULL), -EBUSY);
+    CHECK_RES(put(&b.tx, 3, 7), 0);
+    settle(other);
+    CHECK_RES(op.res, 0);
+    CHECK_RES(nart_bytes_rx_bind(&b.rx, b.rt), 0); /* with the message that it holds */
+    message_check(&op.msg, 3, 7);
+    CHECK_RES(nart_bytes_release(&b.rx, &op.msg), 0);
+    CHECK_RES(nart_rt_free(other), 0);
+    recv_start(b.rt, &op, &b.rx);
+    nart_bytes_tx_close(&b.tx);
+    settle(b.rt);
+    CHECK_RES(op.res, NART_ECLOSED);
+    bytes_finish(&b);
 }
 
 TEST(spinning_receiver_wants_a_loop_that_spins)
@@ -449,82 +424,76 @@ static const nart_driver host_driver = {
 };
 
 /* Tasks of any driver wait in the ends: a sender always, a receiver that belongs to no loop. */
-TEST(ends_under_another_driver)
+TEST_EACH(ends_under_another_driver, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct host host = { .wakeable = { host_woken } };
-        struct bytes b;
-        struct op op;
-        struct op_frame frame;
-        struct nart__task task;
+    struct host host = { .wakeable = { host_woken } };
+    struct bytes b;
+    struct op op;
+    struct op_frame frame;
+    struct nart__task task;
 
-        nart_driver_cx_init(&host.cx, &host_driver, &host);
-        bytes_open(&b, kind, 64);
-        CHECK_RES(put(&b.tx, 64, 1), 0);
-        op = (struct op){ .tx = &b.tx, .len = 5, .number = 2, .limit = NART_NEVER };
-        frame = (struct op_frame){ .op = &op };
-        nart_driver_task_init(&task, &op_type, &frame, &host.cx);
-        CHECK_RES(nart_driver_poll(&host.cx, &task), NART_PENDING);
-        get(&b.rx, 64, 1);
-        CHECK_EQ(host.woken, 1);
-        CHECK_RES(nart_driver_poll(&host.cx, &task), 0);
-        get(&b.rx, 5, 2);
+    nart_driver_cx_init(&host.cx, &host_driver, &host);
+    bytes_open(&b, kind, 64);
+    CHECK_RES(put(&b.tx, 64, 1), 0);
+    op = (struct op){ .tx = &b.tx, .len = 5, .number = 2, .limit = NART_NEVER };
+    frame = (struct op_frame){ .op = &op };
+    nart_driver_task_init(&task, &op_type, &frame, &host.cx);
+    CHECK_RES(nart_driver_poll(&host.cx, &task), NART_PENDING);
+    get(&b.rx, 64, 1);
+    CHECK_EQ(host.woken, 1);
+    CHECK_RES(nart_driver_poll(&host.cx, &task), 0);
+    get(&b.rx, 5, 2);
 
-        CHECK_RES(nart_bytes_rx_bind(&b.rx, NULL), 0);
-        op = (struct op){ .rx = &b.rx, .limit = NART_NEVER };
-        frame = (struct op_frame){ .op = &op };
-        nart_driver_task_init(&task, &op_type, &frame, &host.cx);
-        CHECK_RES(nart_driver_poll(&host.cx, &task), NART_PENDING);
-        CHECK_RES(put(&b.tx, 6, 3), 0);
-        CHECK_EQ(host.woken, 2);
-        CHECK_RES(nart_driver_poll(&host.cx, &task), 0);
-        message_check(&op.msg, 6, 3);
-        bytes_finish(&b);
-    }
+    CHECK_RES(nart_bytes_rx_bind(&b.rx, NULL), 0);
+    op = (struct op){ .rx = &b.rx, .limit = NART_NEVER };
+    frame = (struct op_frame){ .op = &op };
+    nart_driver_task_init(&task, &op_type, &frame, &host.cx);
+    CHECK_RES(nart_driver_poll(&host.cx, &task), NART_PENDING);
+    CHECK_RES(put(&b.tx, 6, 3), 0);
+    CHECK_EQ(host.woken, 2);
+    CHECK_RES(nart_driver_poll(&host.cx, &task), 0);
+    message_check(&op.msg, 6, 3);
+    bytes_finish(&b);
 }
 
 /* ---- fork ---- */
 
 /* A child that frees what it inherited wakes nobody of the parent's, and ends cleanly; and nobody waits
  * in a queue that it has inherited. */
-TEST(child_of_fork_frees_its_copy)
+TEST_EACH(child_of_fork_frees_its_copy, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        struct op op, in_child;
-        nart_rt *from = rt_new(0);
-        bytes_open(&b, kind, 64);
-        CHECK_RES(put(&b.tx, 64, 1), 0);
-        send_start(from, &op, &b.tx, 1, 2);
-        (void)nart_rt_backend_fd(from); /* as an embedding host: a wake would write its eventfd */
-        settle(from);
-        pid_t child = fork();
-        if (child == 0) {
-            nart_bytes_tx tx = { 0 };
-            CHECK_RES(nart_bytes_rx_bind(&b.rx, NULL), NART_EFORK);
-            CHECK_RES(nart_rt_free(b.rt), 0);
-            CHECK_RES(nart_rt_free(from), 0);
-            if (nart_bytes_tx_clone(&b.tx, &tx) == 0) {
-                nart_rt *mine = rt_new(0);
-                send_start(mine, &in_child, &tx, 1, 2);
-                CHECK_RES(in_child.res, NART_EFORK);
-                CHECK_RES(nart_rt_free(mine), 0);
-            }
-            nart_bytes_tx_close(&tx);
-            nart_bytes_rx_close(&b.rx);
-            _exit(0);
-        }
-        int status = -1;
-        CHECK_EQ(waitpid(child, &status, 0), child);
-        CHECK_EQ(status, 0);
-        settle(from);
-        CHECK_EQ(op.polls, 1);
-        get(&b.rx, 64, 1);
-        settle(from);
-        CHECK_RES(op.res, 0);
-        bytes_finish(&b);
+    struct bytes b;
+    struct op op, in_child;
+    nart_rt *from = rt_new(0);
+    bytes_open(&b, kind, 64);
+    CHECK_RES(put(&b.tx, 64, 1), 0);
+    send_start(from, &op, &b.tx, 1, 2);
+    (void)nart_rt_backend_fd(from); /* as an embedding host: a wake would write its eventfd */
+    settle(from);
+    pid_t child = fork();
+    if (child == 0) {
+        nart_bytes_tx tx = { 0 };
+        CHECK_RES(nart_bytes_rx_bind(&b.rx, NULL), NART_EFORK);
+        CHECK_RES(nart_rt_free(b.rt), 0);
         CHECK_RES(nart_rt_free(from), 0);
+        if (nart_bytes_tx_clone(&b.tx, &tx) == 0) {
+            nart_rt *mine = rt_new(0);
+            send_start(mine, &in_child, &tx, 1, 2);
+            CHECK_RES(in_child.res, NART_EFORK);
+            CHECK_RES(nart_rt_free(mine), 0);
+        }
+        nart_bytes_tx_close(&tx);
+        nart_bytes_rx_close(&b.rx);
+        _exit(0);
     }
+    int status = -1;
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+    settle(from);
+    CHECK_EQ(op.polls, 1);
+    get(&b.rx, 64, 1);
+    settle(from);
+    CHECK_RES(op.res, 0);
+    bytes_finish(&b);
+    CHECK_RES(nart_rt_free(from), 0);
 }

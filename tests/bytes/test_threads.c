@@ -280,37 +280,34 @@ TEST(spinning_receiver)
 
 /* ---- a receiver without a loop, which tells of each release at once ---- */
 
-TEST(plain_receiver)
+TEST_EACH(plain_receiver, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        nart_rt *rt = rt_new(0);
-        nart_bytes_opts o = { sizeof o, kind, 0, 256, 0 };
-        struct producer p = { .count = test_repeat(200000), .seed = kind };
-        struct seen seen = { 0 };
-        uint64_t seed = 10;
-        nart_bytes_rx rx;
-        nart_bytes_msg msg;
-        nart_res r;
+    nart_rt *rt = rt_new(0);
+    nart_bytes_opts o = { sizeof o, kind, 0, 256, 0 };
+    struct producer p = { .count = test_repeat(200000), .seed = kind };
+    struct seen seen = { 0 };
+    uint64_t seed = 10;
+    nart_bytes_rx rx;
+    nart_bytes_msg msg;
+    nart_res r;
 
-        CHECK_RES(nart_bytes_open(rt, &o, &p.tx, &rx), 0);
-        CHECK_RES(nart_bytes_rx_bind(&rx, NULL), 0);
-        CHECK_RES(nart_rt_free(rt), 0);
-        pthread_t t = begin(producer_main, &p);
-        while ((r = nart_bytes_try_recv(&rx, &msg)) != NART_ECLOSED) {
-            if (r == -EAGAIN) {
-                sched_yield();
-                continue;
-            }
-            words_check(&seen, &msg);
-            CHECK_RES(nart_bytes_release(&rx, &msg), 0);
-            gap(&seed);
+    CHECK_RES(nart_bytes_open(rt, &o, &p.tx, &rx), 0);
+    CHECK_RES(nart_bytes_rx_bind(&rx, NULL), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+    pthread_t t = begin(producer_main, &p);
+    while ((r = nart_bytes_try_recv(&rx, &msg)) != NART_ECLOSED) {
+        if (r == -EAGAIN) {
+            sched_yield();
+            continue;
         }
-        end(t);
-        CHECK_RES(p.res, 0);
-        CHECK_EQ(seen.count, p.count);
-        nart_bytes_rx_close(&rx);
+        words_check(&seen, &msg);
+        CHECK_RES(nart_bytes_release(&rx, &msg), 0);
+        gap(&seed);
     }
+    end(t);
+    CHECK_RES(p.res, 0);
+    CHECK_EQ(seen.count, p.count);
+    nart_bytes_rx_close(&rx);
 }
 
 /* ---- ends, at any moment ---- */
@@ -373,41 +370,38 @@ static const nart_task_type ending_type = NART_TASK_TYPE(struct ending, receive_
 
 /* All that was sent before the close comes before the end, parked, waiting or trying; or the receiver
  * closes at the same time: then the block is freed once, whoever was last. */
-TEST(both_sides_close_at_any_moment)
+TEST_EACH(both_sides_close_at_any_moment, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        static struct batch b;
-        nart_rt *rt = rt_new(0);
-        uint64_t seed = kind, given_up = 0;
+    static struct batch b;
+    nart_rt *rt = rt_new(0);
+    uint64_t seed = kind, given_up = 0;
 
-        memset(&b, 0, sizeof b);
-        b.count = (int)test_repeat(BATCH);
-        CHECK_EQ(pthread_barrier_init(&b.barrier, NULL, 2), 0);
-        for (int n = 0; n < b.count; n++) {
-            nart_bytes_opts o = { sizeof o, kind, 0, 128, 0 };
-            CHECK_RES(nart_bytes_open(rt, &o, &b.tx[n], &b.rx[n]), 0);
-        }
-        pthread_t t = begin(closer_main, &b);
-        for (int n = 0; n < b.count; n++) {
-            nart_res got = 0;
-            bool gives_up = random_next(&seed) % 4 == 0;
-            (void)pthread_barrier_wait(&b.barrier);
-            if (gives_up) {
-                given_up++;
-                nart_bytes_rx_close(&b.rx[n]);
-                continue;
-            }
-            CHECK_RES(nart_block_on(rt, &ending_type, &(struct ending){ .rx = &b.rx[n] }, &got), 0);
-            b.received += (uint64_t)got;
-            nart_bytes_rx_close(&b.rx[n]);
-        }
-        end(t);
-        CHECK_LE(b.received, b.sent);
-        CHECK_LE(b.sent, b.received + 3 * given_up);
-        CHECK_EQ(pthread_barrier_destroy(&b.barrier), 0);
-        CHECK_RES(nart_rt_free(rt), 0);
+    memset(&b, 0, sizeof b);
+    b.count = (int)test_repeat(BATCH);
+    CHECK_EQ(pthread_barrier_init(&b.barrier, NULL, 2), 0);
+    for (int n = 0; n < b.count; n++) {
+        nart_bytes_opts o = { sizeof o, kind, 0, 128, 0 };
+        CHECK_RES(nart_bytes_open(rt, &o, &b.tx[n], &b.rx[n]), 0);
     }
+    pthread_t t = begin(closer_main, &b);
+    for (int n = 0; n < b.count; n++) {
+        nart_res got = 0;
+        bool gives_up = random_next(&seed) % 4 == 0;
+        (void)pthread_barrier_wait(&b.barrier);
+        if (gives_up) {
+            given_up++;
+            nart_bytes_rx_close(&b.rx[n]);
+            continue;
+        }
+        CHECK_RES(nart_block_on(rt, &ending_type, &(struct ending){ .rx = &b.rx[n] }, &got), 0);
+        b.received += (uint64_t)got;
+        nart_bytes_rx_close(&b.rx[n]);
+    }
+    end(t);
+    CHECK_LE(b.received, b.sent);
+    CHECK_LE(b.sent, b.received + 3 * given_up);
+    CHECK_EQ(pthread_barrier_destroy(&b.barrier), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* The receiver closes while producers wait for room. */
@@ -530,12 +524,9 @@ static void shut_at_any_moment(uint32_t kind)
     }
 }
 
-TEST(receiver_shuts_at_any_moment)
+TEST_EACH(receiver_shuts_at_any_moment, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        shut_at_any_moment(kind);
-    }
+    shut_at_any_moment(kind);
 }
 
 /* Then the sender claims by a locked instruction, as one of several does. That is looked at, too: without

@@ -19,99 +19,87 @@ static void received(struct op *op, nart_bytes_rx *rx, size_t len, uint64_t numb
     CHECK_RES(nart_bytes_release(rx, &op->msg), 0);
 }
 
-TEST(receiver_is_woken_by_a_commit)
+TEST_EACH(receiver_is_woken_by_a_commit, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        struct op op;
-        nart_bytes_buf buf;
-        bytes_open(&b, kind, 128);
-        for (uint64_t n = 0; n < 20; n++) {
-            recv_start(b.rt, &op, &b.rx);
-            CHECK_RES(op.res, NART_PENDING);
-            CHECK_RES(nart_bytes_try_claim(&b.tx, 10, &buf), 0);
-            message_write(buf.ptr, 10, n);
-            settle(b.rt);
-            CHECK_EQ(op.polls, 1); /* a claim alone wakes nobody */
-            CHECK_RES(nart_bytes_commit(&b.tx, &buf), 0);
-            settle(b.rt);
-            CHECK_EQ(op.polls, 2);
-            received(&op, &b.rx, 10, n);
-        }
-        bytes_finish(&b);
+    struct bytes b;
+    struct op op;
+    nart_bytes_buf buf;
+    bytes_open(&b, kind, 128);
+    for (uint64_t n = 0; n < 20; n++) {
+        recv_start(b.rt, &op, &b.rx);
+        CHECK_RES(op.res, NART_PENDING);
+        CHECK_RES(nart_bytes_try_claim(&b.tx, 10, &buf), 0);
+        message_write(buf.ptr, 10, n);
+        settle(b.rt);
+        CHECK_EQ(op.polls, 1); /* a claim alone wakes nobody */
+        CHECK_RES(nart_bytes_commit(&b.tx, &buf), 0);
+        settle(b.rt);
+        CHECK_EQ(op.polls, 2);
+        received(&op, &b.rx, 10, n);
     }
+    bytes_finish(&b);
 }
 
 /* A receiver that finds an open claim parks: it is not polled while the writer takes its time. */
-TEST(open_claim_does_not_keep_the_receiver_busy)
+TEST_EACH(open_claim_does_not_keep_the_receiver_busy, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        struct op op;
-        nart_bytes_buf buf;
-        bytes_open(&b, kind, 128);
-        CHECK_RES(nart_bytes_try_claim(&b.tx, 10, &buf), 0);
-        recv_start(b.rt, &op, &b.rx);
-        for (int i = 0; i < 100; i++)
-            CHECK_RES(nart_rt_poll(b.rt, 0), 0);
-        CHECK_EQ(op.polls, 1);
-        message_write(buf.ptr, 10, 3);
-        CHECK_RES(nart_bytes_commit(&b.tx, &buf), 0);
-        settle(b.rt);
-        received(&op, &b.rx, 10, 3);
-        bytes_finish(&b);
-    }
+    struct bytes b;
+    struct op op;
+    nart_bytes_buf buf;
+    bytes_open(&b, kind, 128);
+    CHECK_RES(nart_bytes_try_claim(&b.tx, 10, &buf), 0);
+    recv_start(b.rt, &op, &b.rx);
+    for (int i = 0; i < 100; i++)
+        CHECK_RES(nart_rt_poll(b.rt, 0), 0);
+    CHECK_EQ(op.polls, 1);
+    message_write(buf.ptr, 10, 3);
+    CHECK_RES(nart_bytes_commit(&b.tx, &buf), 0);
+    settle(b.rt);
+    received(&op, &b.rx, 10, 3);
+    bytes_finish(&b);
 }
 
 /* What an aborted claim had is given back to a sender that waits, and a receiver that waits goes on
  * waiting for the next message. */
-TEST(aborted_claims_and_waiting_sides)
+TEST_EACH(aborted_claims_and_waiting_sides, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        for (int spinning = 0; spinning < 2; spinning++) {
-            struct bytes b;
-            struct op recv, send;
-            nart_bytes_buf buf;
-            if (spinning)
-                bytes_open_spinning(&b, kind, 64);
-            else
-                bytes_open(&b, kind, 64);
-            recv_start(b.rt, &recv, &b.rx);
-            for (int i = 0; i < 10; i++) {
-                CHECK_RES(nart_bytes_try_claim(&b.tx, i % 2 ? 64 : 20, &buf), 0);
-                CHECK_RES(nart_bytes_abort(&b.tx, &buf), 0);
-                settle(b.rt);
-                CHECK_RES(recv.res, NART_PENDING);
-            }
-            CHECK_RES(nart_bytes_try_claim(&b.tx, 64, &buf), 0);
+    for (int spinning = 0; spinning < 2; spinning++) {
+        struct bytes b;
+        struct op recv, send;
+        nart_bytes_buf buf;
+        if (spinning)
+            bytes_open_spinning(&b, kind, 64);
+        else
+            bytes_open(&b, kind, 64);
+        recv_start(b.rt, &recv, &b.rx);
+        for (int i = 0; i < 10; i++) {
+            CHECK_RES(nart_bytes_try_claim(&b.tx, i % 2 ? 64 : 20, &buf), 0);
             CHECK_RES(nart_bytes_abort(&b.tx, &buf), 0);
-            send_start(b.rt, &send, &b.tx, 64, 8);
             settle(b.rt);
-            CHECK_RES(send.res, 0);
-            received(&recv, &b.rx, 64, 8);
-            bytes_finish(&b);
+            CHECK_RES(recv.res, NART_PENDING);
         }
+        CHECK_RES(nart_bytes_try_claim(&b.tx, 64, &buf), 0);
+        CHECK_RES(nart_bytes_abort(&b.tx, &buf), 0);
+        send_start(b.rt, &send, &b.tx, 64, 8);
+        settle(b.rt);
+        CHECK_RES(send.res, 0);
+        received(&recv, &b.rx, 64, 8);
+        bytes_finish(&b);
     }
 }
 
-TEST(receiver_is_told_of_the_end)
+TEST_EACH(receiver_is_told_of_the_end, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        struct op op;
-        nart_bytes_buf buf;
-        bytes_open(&b, kind, 128);
-        recv_start(b.rt, &op, &b.rx);
-        CHECK_RES(nart_bytes_try_claim(&b.tx, 10, &buf), 0);
-        nart_bytes_tx_close(&b.tx);
-        settle(b.rt);
-        CHECK_RES(op.res, NART_ECLOSED);
-        bytes_finish(&b);
-    }
+    struct bytes b;
+    struct op op;
+    nart_bytes_buf buf;
+    bytes_open(&b, kind, 128);
+    recv_start(b.rt, &op, &b.rx);
+    CHECK_RES(nart_bytes_try_claim(&b.tx, 10, &buf), 0);
+    nart_bytes_tx_close(&b.tx);
+    settle(b.rt);
+    CHECK_RES(op.res, NART_ECLOSED);
+    bytes_finish(&b);
 }
 
 TEST(last_clone_tells_the_end)
@@ -132,170 +120,152 @@ TEST(last_clone_tells_the_end)
 }
 
 /* A receive that is given up takes no message out, and its waker is not used any more. */
-TEST(receive_given_up_loses_nothing)
+TEST_EACH(receive_given_up_loses_nothing, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        struct op op;
-        bytes_open(&b, kind, 128);
-        for (uint64_t n = 0; n < 4; n++) {
-            if (n < 3) {
-                recv_start(b.rt, &op, &b.rx);
-                if (n == 0)
-                    CHECK_RES(nart_task_cancel(b.rt, op.id), 0);
-                else if (n == 1)
-                    CHECK_RES(nart_task_abort(b.rt, op.id), 0);
-                else {
-                    CHECK_RES(put(&b.tx, 9, 77), 0); /* arrives in the same turn as the cancel */
-                    CHECK_RES(nart_task_cancel(b.rt, op.id), 0);
-                }
-                settle(b.rt);
-                CHECK_RES(op.res, -ECANCELED);
-                if (n == 2)
-                    get(&b.rx, 9, 77);
-            } else {
-                op = (struct op){ .rx = &b.rx, .limit = 0 };
-                op_start(b.rt, &op);
-                CHECK_RES(op.res, -ETIMEDOUT);
+    struct bytes b;
+    struct op op;
+    bytes_open(&b, kind, 128);
+    for (uint64_t n = 0; n < 4; n++) {
+        if (n < 3) {
+            recv_start(b.rt, &op, &b.rx);
+            if (n == 0)
+                CHECK_RES(nart_task_cancel(b.rt, op.id), 0);
+            else if (n == 1)
+                CHECK_RES(nart_task_abort(b.rt, op.id), 0);
+            else {
+                CHECK_RES(put(&b.tx, 9, 77), 0); /* arrives in the same turn as the cancel */
+                CHECK_RES(nart_task_cancel(b.rt, op.id), 0);
             }
-            uint64_t before = wakes(b.rt);
-            CHECK_RES(put(&b.tx, 10, n), 0);
             settle(b.rt);
-            CHECK_EQ(wakes(b.rt), before);
-            get(&b.rx, 10, n);
+            CHECK_RES(op.res, -ECANCELED);
+            if (n == 2)
+                get(&b.rx, 9, 77);
+        } else {
+            op = (struct op){ .rx = &b.rx, .limit = 0 };
+            op_start(b.rt, &op);
+            CHECK_RES(op.res, -ETIMEDOUT);
         }
-        bytes_finish(&b);
+        uint64_t before = wakes(b.rt);
+        CHECK_RES(put(&b.tx, 10, n), 0);
+        settle(b.rt);
+        CHECK_EQ(wakes(b.rt), before);
+        get(&b.rx, 10, n);
     }
+    bytes_finish(&b);
 }
 
-TEST(one_task_waits_in_an_end)
+TEST_EACH(one_task_waits_in_an_end, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        struct op first, second;
-        bytes_open(&b, kind, 64);
-        recv_start(b.rt, &first, &b.rx);
-        recv_start(b.rt, &second, &b.rx);
-        CHECK_RES(second.res, -EBUSY);
-        CHECK_RES(put(&b.tx, 64, 1), 0);
-        settle(b.rt);
-        received(&first, &b.rx, 64, 1);
+    struct bytes b;
+    struct op first, second;
+    bytes_open(&b, kind, 64);
+    recv_start(b.rt, &first, &b.rx);
+    recv_start(b.rt, &second, &b.rx);
+    CHECK_RES(second.res, -EBUSY);
+    CHECK_RES(put(&b.tx, 64, 1), 0);
+    settle(b.rt);
+    received(&first, &b.rx, 64, 1);
 
-        CHECK_RES(put(&b.tx, 64, 2), 0);
-        send_start(b.rt, &first, &b.tx, 1, 3);
-        send_start(b.rt, &second, &b.tx, 1, 4);
-        CHECK_RES(first.res, NART_PENDING);
-        CHECK_RES(second.res, -EBUSY);
-        get(&b.rx, 64, 2);
-        settle(b.rt);
-        CHECK_RES(first.res, 0);
-        get(&b.rx, 1, 3);
-        bytes_finish(&b);
-    }
+    CHECK_RES(put(&b.tx, 64, 2), 0);
+    send_start(b.rt, &first, &b.tx, 1, 3);
+    send_start(b.rt, &second, &b.tx, 1, 4);
+    CHECK_RES(first.res, NART_PENDING);
+    CHECK_RES(second.res, -EBUSY);
+    get(&b.rx, 64, 2);
+    settle(b.rt);
+    CHECK_RES(first.res, 0);
+    get(&b.rx, 1, 3);
+    bytes_finish(&b);
 }
 
 /* ---- a sender waits ---- */
 
 /* It goes on when there is room for its message and not before, whichever way the receiver frees it:
  * inside its loop, outside of it, without one. */
-TEST(sender_waits_for_enough_room)
+TEST_EACH(sender_waits_for_enough_room, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        for (int how = 0; how < 2; how++) {
-            struct bytes b;
-            struct op op;
-            nart_rt *from = rt_new(0);
-            bytes_open(&b, kind, 128);
-            if (how == 1)
-                CHECK_RES(nart_bytes_rx_bind(&b.rx, NULL), 0);
-            for (uint64_t n = 0; n < 8; n++)
-                CHECK_RES(put(&b.tx, 16, n), 0);
-            send_start(from, &op, &b.tx, 40, 100);
-            for (uint64_t n = 0; n < 3; n++) {
-                CHECK_RES(op.res, NART_PENDING);
-                get(&b.rx, 16, n);
-                settle(from);
-            }
-            CHECK_RES(op.res, 0);
-            for (uint64_t n = 3; n < 8; n++)
-                get(&b.rx, 16, n);
-            get(&b.rx, 40, 100);
-            bytes_finish(&b);
-            CHECK_RES(nart_rt_free(from), 0);
+    for (int how = 0; how < 2; how++) {
+        struct bytes b;
+        struct op op;
+        nart_rt *from = rt_new(0);
+        bytes_open(&b, kind, 128);
+        if (how == 1)
+            CHECK_RES(nart_bytes_rx_bind(&b.rx, NULL), 0);
+        for (uint64_t n = 0; n < 8; n++)
+            CHECK_RES(put(&b.tx, 16, n), 0);
+        send_start(from, &op, &b.tx, 40, 100);
+        for (uint64_t n = 0; n < 3; n++) {
+            CHECK_RES(op.res, NART_PENDING);
+            get(&b.rx, 16, n);
+            settle(from);
         }
+        CHECK_RES(op.res, 0);
+        for (uint64_t n = 3; n < 8; n++)
+            get(&b.rx, 16, n);
+        get(&b.rx, 40, 100);
+        bytes_finish(&b);
+        CHECK_RES(nart_rt_free(from), 0);
     }
 }
 
-TEST(sender_is_told_of_a_closed_receiver)
+TEST_EACH(sender_is_told_of_a_closed_receiver, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        struct op op;
-        bytes_open(&b, kind, 64);
-        CHECK_RES(put(&b.tx, 64, 1), 0);
-        send_start(b.rt, &op, &b.tx, 1, 2);
-        CHECK_RES(op.res, NART_PENDING);
-        nart_bytes_rx_close(&b.rx);
-        settle(b.rt);
-        CHECK_RES(op.res, NART_ECLOSED);
-        bytes_finish(&b);
-    }
+    struct bytes b;
+    struct op op;
+    bytes_open(&b, kind, 64);
+    CHECK_RES(put(&b.tx, 64, 1), 0);
+    send_start(b.rt, &op, &b.tx, 1, 2);
+    CHECK_RES(op.res, NART_PENDING);
+    nart_bytes_rx_close(&b.rx);
+    settle(b.rt);
+    CHECK_RES(op.res, NART_ECLOSED);
+    bytes_finish(&b);
 }
 
 /* A message that can never fit, or one too many at a time, is refused in a poll as outside. */
-TEST(claims_that_are_refused_do_not_wait)
+TEST_EACH(claims_that_are_refused_do_not_wait, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        struct op op;
-        nart_bytes_buf buf;
-        bytes_open(&b, kind, 64);
-        CHECK_RES(put(&b.tx, 64, 1), 0);
-        send_start(b.rt, &op, &b.tx, 65, 2);
-        CHECK_RES(op.res, -EMSGSIZE);
-        get(&b.rx, 64, 1);
-        CHECK_RES(nart_bytes_try_claim(&b.tx, 1, &buf), 0);
-        send_start(b.rt, &op, &b.tx, 1, 2);
-        CHECK_RES(op.res, -EBUSY);
-        bytes_finish(&b);
-    }
+    struct bytes b;
+    struct op op;
+    nart_bytes_buf buf;
+    bytes_open(&b, kind, 64);
+    CHECK_RES(put(&b.tx, 64, 1), 0);
+    send_start(b.rt, &op, &b.tx, 65, 2);
+    CHECK_RES(op.res, -EMSGSIZE);
+    get(&b.rx, 64, 1);
+    CHECK_RES(nart_bytes_try_claim(&b.tx, 1, &buf), 0);
+    send_start(b.rt, &op, &b.tx, 1, 2);
+    CHECK_RES(op.res, -EBUSY);
+    bytes_finish(&b);
 }
 
-TEST(send_given_up_sends_nothing)
+TEST_EACH(send_given_up_sends_nothing, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        struct op op;
-        bytes_open(&b, kind, 64);
-        for (int how = 0; how < 3; how++) {
-            CHECK_RES(put(&b.tx, 64, 1), 0);
-            if (how == 2) {
-                op = (struct op){ .tx = &b.tx, .len = 1, .limit = 0 };
-                op_start(b.rt, &op);
-                CHECK_RES(op.res, -ETIMEDOUT);
-            } else {
-                send_start(b.rt, &op, &b.tx, 1, 2);
-                if (how == 0)
-                    CHECK_RES(nart_task_cancel(b.rt, op.id), 0);
-                else
-                    CHECK_RES(nart_task_abort(b.rt, op.id), 0);
-                settle(b.rt);
-                CHECK_RES(op.res, -ECANCELED);
-            }
-            uint64_t before = wakes(b.rt);
-            get(&b.rx, 64, 1);
+    struct bytes b;
+    struct op op;
+    bytes_open(&b, kind, 64);
+    for (int how = 0; how < 3; how++) {
+        CHECK_RES(put(&b.tx, 64, 1), 0);
+        if (how == 2) {
+            op = (struct op){ .tx = &b.tx, .len = 1, .limit = 0 };
+            op_start(b.rt, &op);
+            CHECK_RES(op.res, -ETIMEDOUT);
+        } else {
+            send_start(b.rt, &op, &b.tx, 1, 2);
+            if (how == 0)
+                CHECK_RES(nart_task_cancel(b.rt, op.id), 0);
+            else
+                CHECK_RES(nart_task_abort(b.rt, op.id), 0);
             settle(b.rt);
-            CHECK_EQ(wakes(b.rt), before);
-            get_none(&b.rx, -EAGAIN);
+            CHECK_RES(op.res, -ECANCELED);
         }
-        bytes_finish(&b);
+        uint64_t before = wakes(b.rt);
+        get(&b.rx, 64, 1);
+        settle(b.rt);
+        CHECK_EQ(wakes(b.rt), before);
+        get_none(&b.rx, -EAGAIN);
     }
+    bytes_finish(&b);
 }
 
 /* ---- several senders wait ---- */
@@ -443,87 +413,78 @@ TEST(spurious_polls_keep_the_order)
 
 /* ---- ends that go away while a task waits in them ---- */
 
-TEST(closing_or_moving_an_end_wakes_who_waits_in_it)
+TEST_EACH(closing_or_moving_an_end_wakes_who_waits_in_it, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        for (int moves = 0; moves < 2; moves++) {
-            struct bytes b;
-            struct op send, recv;
-            nart_bytes_tx tx = { 0 };
-            nart_bytes_rx rx = { 0 };
-            bytes_open(&b, kind, 64);
-            recv_start(b.rt, &recv, &b.rx);
-            if (moves)
-                nart_bytes_rx_move(&rx, &b.rx);
-            else
-                nart_bytes_rx_close(&b.rx);
+    for (int moves = 0; moves < 2; moves++) {
+        struct bytes b;
+        struct op send, recv;
+        nart_bytes_tx tx = { 0 };
+        nart_bytes_rx rx = { 0 };
+        bytes_open(&b, kind, 64);
+        recv_start(b.rt, &recv, &b.rx);
+        if (moves)
+            nart_bytes_rx_move(&rx, &b.rx);
+        else
+            nart_bytes_rx_close(&b.rx);
+        settle(b.rt);
+        CHECK_RES(recv.res, NART_ECLOSED);
+        if (moves) {
+            CHECK_RES(put(&b.tx, 64, 1), 0);
+            send_start(b.rt, &send, &b.tx, 1, 2);
+            CHECK_RES(send.res, NART_PENDING);
+            nart_bytes_tx_move(&tx, &b.tx);
             settle(b.rt);
-            CHECK_RES(recv.res, NART_ECLOSED);
-            if (moves) {
-                CHECK_RES(put(&b.tx, 64, 1), 0);
-                send_start(b.rt, &send, &b.tx, 1, 2);
-                CHECK_RES(send.res, NART_PENDING);
-                nart_bytes_tx_move(&tx, &b.tx);
-                settle(b.rt);
-                CHECK_RES(send.res, NART_ECLOSED);
-                get(&rx, 64, 1);
-                CHECK_RES(put(&tx, 64, 3), 0);
-                get(&rx, 64, 3);
-            }
-            nart_bytes_tx_close(&tx);
-            nart_bytes_rx_close(&rx);
-            bytes_finish(&b);
+            CHECK_RES(send.res, NART_ECLOSED);
+            get(&rx, 64, 1);
+            CHECK_RES(put(&tx, 64, 3), 0);
+            get(&rx, 64, 3);
         }
+        nart_bytes_tx_close(&tx);
+        nart_bytes_rx_close(&rx);
+        bytes_finish(&b);
     }
 }
 
 /* A task that is dropped while it waits leaves nothing behind. */
-TEST(runtime_goes_while_tasks_wait)
+TEST_EACH(runtime_goes_while_tasks_wait, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        struct op send, recv;
-        nart_rt *from = rt_new(0);
-        bytes_open(&b, kind, 64);
-        recv_start(b.rt, &recv, &b.rx);
-        CHECK_RES(nart_rt_free(b.rt), 0);
-        CHECK_RES(recv.res, -ECANCELED);
-        b.rt = NULL;
-        CHECK_RES(put(&b.tx, 64, 1), 0);
-        send_start(from, &send, &b.tx, 1, 2);
-        get(&b.rx, 64, 1);
-        settle(from);
-        CHECK_RES(send.res, 0);
-        CHECK_RES(put(&b.tx, 64, 1), -EAGAIN);
-        send_start(from, &send, &b.tx, 64, 2);
-        CHECK_RES(nart_rt_free(from), 0);
-        CHECK_RES(send.res, -ECANCELED);
-        get(&b.rx, 1, 2);
-        CHECK_RES(put(&b.tx, 64, 1), 0);
-        bytes_finish(&b);
-    }
+    struct bytes b;
+    struct op send, recv;
+    nart_rt *from = rt_new(0);
+    bytes_open(&b, kind, 64);
+    recv_start(b.rt, &recv, &b.rx);
+    CHECK_RES(nart_rt_free(b.rt), 0);
+    CHECK_RES(recv.res, -ECANCELED);
+    b.rt = NULL;
+    CHECK_RES(put(&b.tx, 64, 1), 0);
+    send_start(from, &send, &b.tx, 1, 2);
+    get(&b.rx, 64, 1);
+    settle(from);
+    CHECK_RES(send.res, 0);
+    CHECK_RES(put(&b.tx, 64, 1), -EAGAIN);
+    send_start(from, &send, &b.tx, 64, 2);
+    CHECK_RES(nart_rt_free(from), 0);
+    CHECK_RES(send.res, -ECANCELED);
+    get(&b.rx, 1, 2);
+    CHECK_RES(put(&b.tx, 64, 1), 0);
+    bytes_finish(&b);
 }
 
 /* The end of the receiver's runtime tells a sender what it still owed it. */
-TEST(runtime_that_goes_tells_waiting_senders)
+TEST_EACH(runtime_that_goes_tells_waiting_senders, SPSC, MPSC)
 {
-    EACH_KIND(kind)
-    {
-        struct bytes b;
-        struct op send;
-        nart_rt *from = rt_new(0);
-        bytes_open(&b, kind, 64);
-        CHECK_RES(put(&b.tx, 64, 1), 0);
-        send_start(from, &send, &b.tx, 1, 2);
-        get(&b.rx, 64, 1);
-        CHECK_RES(nart_rt_free(b.rt), 0);
-        b.rt = NULL;
-        settle(from);
-        CHECK_RES(send.res, 0);
-        get(&b.rx, 1, 2);
-        bytes_finish(&b);
-        CHECK_RES(nart_rt_free(from), 0);
-    }
+    struct bytes b;
+    struct op send;
+    nart_rt *from = rt_new(0);
+    bytes_open(&b, kind, 64);
+    CHECK_RES(put(&b.tx, 64, 1), 0);
+    send_start(from, &send, &b.tx, 1, 2);
+    get(&b.rx, 64, 1);
+    CHECK_RES(nart_rt_free(b.rt), 0);
+    b.rt = NULL;
+    settle(from);
+    CHECK_RES(send.res, 0);
+    get(&b.rx, 1, 2);
+    bytes_finish(&b);
+    CHECK_RES(nart_rt_free(from), 0);
 }

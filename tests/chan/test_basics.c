@@ -5,7 +5,7 @@
 
 /* ---- order and room ---- */
 
-static void values_come_out_in_order(uint32_t kind)
+TEST_EACH(values_come_out_in_order, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     chan_open(&c, kind, 4);
@@ -21,23 +21,8 @@ static void values_come_out_in_order(uint32_t kind)
     chan_finish(&c);
 }
 
-TEST(local_values_come_out_in_order)
-{
-    values_come_out_in_order(LOCAL);
-}
-
-TEST(spsc_values_come_out_in_order)
-{
-    values_come_out_in_order(SPSC);
-}
-
-TEST(mpsc_values_come_out_in_order)
-{
-    values_come_out_in_order(MPSC);
-}
-
 /* A full channel refuses, takes one value for each that is taken out, and loses none. */
-static void full_refuses(uint32_t kind)
+TEST_EACH(full_refuses, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     chan_open(&c, kind, 2);
@@ -53,23 +38,8 @@ static void full_refuses(uint32_t kind)
     chan_finish(&c);
 }
 
-TEST(local_full_refuses)
-{
-    full_refuses(LOCAL);
-}
-
-TEST(spsc_full_refuses)
-{
-    full_refuses(SPSC);
-}
-
-TEST(mpsc_full_refuses)
-{
-    full_refuses(MPSC);
-}
-
 /* A capacity is rounded up to a power of two, and exactly so many values fit. */
-static void capacities_round_up(uint32_t kind)
+TEST_EACH(capacities_round_up, LOCAL, SPSC, MPSC)
 {
     static const size_t asked[] = { 1, 2, 3, 5, 8, 100, 1000 };
     static const size_t given[] = { 1, 2, 4, 8, 8, 128, 1024 };
@@ -87,23 +57,8 @@ static void capacities_round_up(uint32_t kind)
     }
 }
 
-TEST(local_capacities_round_up)
-{
-    capacities_round_up(LOCAL);
-}
-
-TEST(spsc_capacities_round_up)
-{
-    capacities_round_up(SPSC);
-}
-
-TEST(mpsc_capacities_round_up)
-{
-    capacities_round_up(MPSC);
-}
-
 /* Filled to the brim, emptied, and again: the ring wraps at every offset. */
-static void wraps_at_every_offset(uint32_t kind)
+TEST_EACH(wraps_at_every_offset, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     chan_open(&c, kind, 64);
@@ -120,22 +75,7 @@ static void wraps_at_every_offset(uint32_t kind)
     chan_finish(&c);
 }
 
-TEST(local_wraps_at_every_offset)
-{
-    wraps_at_every_offset(LOCAL);
-}
-
-TEST(spsc_wraps_at_every_offset)
-{
-    wraps_at_every_offset(SPSC);
-}
-
-TEST(mpsc_wraps_at_every_offset)
-{
-    wraps_at_every_offset(MPSC);
-}
-
-static void capacity_one(uint32_t kind)
+TEST_EACH(capacity_one, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     chan_open(&c, kind, 1);
@@ -147,23 +87,8 @@ static void capacity_one(uint32_t kind)
     chan_finish(&c);
 }
 
-TEST(local_capacity_one)
-{
-    capacity_one(LOCAL);
-}
-
-TEST(spsc_capacity_one)
-{
-    capacity_one(SPSC);
-}
-
-TEST(mpsc_capacity_one)
-{
-    capacity_one(MPSC);
-}
-
 /* Values of any size go through whole, also the largest. */
-static void any_size(uint32_t kind)
+TEST_EACH(values_of_any_size, LOCAL, SPSC, MPSC)
 {
     static const size_t sizes[] = { 1, 3, 8, 24, 100, 4096, NART_CHAN_MAX_ELEM };
     static unsigned char in[NART_CHAN_MAX_ELEM], out[NART_CHAN_MAX_ELEM];
@@ -189,25 +114,10 @@ static void any_size(uint32_t kind)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(local_values_of_any_size)
-{
-    any_size(LOCAL);
-}
-
-TEST(spsc_values_of_any_size)
-{
-    any_size(SPSC);
-}
-
-TEST(mpsc_values_of_any_size)
-{
-    any_size(MPSC);
-}
-
 /* ---- closing ---- */
 
 /* What was sent before the sender closed is received before NART_ECLOSED. */
-static void sender_closes(uint32_t kind)
+TEST_EACH(sender_closes, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     chan_open(&c, kind, 4);
@@ -224,23 +134,8 @@ static void sender_closes(uint32_t kind)
     chan_finish(&c);
 }
 
-TEST(local_sender_closes)
-{
-    sender_closes(LOCAL);
-}
-
-TEST(spsc_sender_closes)
-{
-    sender_closes(SPSC);
-}
-
-TEST(mpsc_sender_closes)
-{
-    sender_closes(MPSC);
-}
-
 /* To a receiver that has closed nothing can be sent, whether there is room or not. */
-static void receiver_closes(uint32_t kind)
+TEST_EACH(receiver_closes, LOCAL, SPSC, MPSC)
 {
     for (uint64_t before = 0; before <= 2; before++) {
         struct chan c;
@@ -259,23 +154,8 @@ static void receiver_closes(uint32_t kind)
     }
 }
 
-TEST(local_receiver_closes)
-{
-    receiver_closes(LOCAL);
-}
-
-TEST(spsc_receiver_closes)
-{
-    receiver_closes(SPSC);
-}
-
-TEST(mpsc_receiver_closes)
-{
-    receiver_closes(MPSC);
-}
-
 /* A task that waits in a receive is told of a value, and of the end. */
-static void receive_waits(uint32_t kind)
+TEST_EACH(receive_waits, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     struct op op;
@@ -296,23 +176,8 @@ static void receive_waits(uint32_t kind)
     chan_finish(&c);
 }
 
-TEST(local_receive_waits)
-{
-    receive_waits(LOCAL);
-}
-
-TEST(spsc_receive_waits)
-{
-    receive_waits(SPSC);
-}
-
-TEST(mpsc_receive_waits)
-{
-    receive_waits(MPSC);
-}
-
 /* A task that waits for room is told of it, and of the receiver's end; its value comes last. */
-static void send_waits(uint32_t kind)
+TEST_EACH(send_waits, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     struct op op;
@@ -343,23 +208,8 @@ static void send_waits(uint32_t kind)
     chan_finish(&c);
 }
 
-TEST(local_send_waits)
-{
-    send_waits(LOCAL);
-}
-
-TEST(spsc_send_waits)
-{
-    send_waits(SPSC);
-}
-
-TEST(mpsc_send_waits)
-{
-    send_waits(MPSC);
-}
-
 /* A send that was cancelled, or ran out of time, leaves nothing behind. */
-static void cancelled_send_leaves_nothing(uint32_t kind)
+TEST_EACH(cancelled_send_leaves_nothing, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     struct op op;
@@ -384,24 +234,9 @@ static void cancelled_send_leaves_nothing(uint32_t kind)
     chan_finish(&c);
 }
 
-TEST(local_cancelled_send_leaves_nothing)
-{
-    cancelled_send_leaves_nothing(LOCAL);
-}
-
-TEST(spsc_cancelled_send_leaves_nothing)
-{
-    cancelled_send_leaves_nothing(SPSC);
-}
-
-TEST(mpsc_cancelled_send_leaves_nothing)
-{
-    cancelled_send_leaves_nothing(MPSC);
-}
-
 /* A receive that was cancelled, timed out or dropped takes nothing. The task that waits is aborted
  * at once, and sending afterwards reaches nobody and loses nothing. */
-static void cancelled_receive_takes_nothing(uint32_t kind)
+TEST_EACH(cancelled_receive_takes_nothing, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     struct op op;
@@ -429,23 +264,8 @@ static void cancelled_receive_takes_nothing(uint32_t kind)
     chan_finish(&c);
 }
 
-TEST(local_cancelled_receive_takes_nothing)
-{
-    cancelled_receive_takes_nothing(LOCAL);
-}
-
-TEST(spsc_cancelled_receive_takes_nothing)
-{
-    cancelled_receive_takes_nothing(SPSC);
-}
-
-TEST(mpsc_cancelled_receive_takes_nothing)
-{
-    cancelled_receive_takes_nothing(MPSC);
-}
-
 /* A value that has arrived beats an expired scope. */
-static void value_beats_deadline(uint32_t kind)
+TEST_EACH(value_beats_deadline, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     struct op op;
@@ -458,23 +278,8 @@ static void value_beats_deadline(uint32_t kind)
     chan_finish(&c);
 }
 
-TEST(local_value_beats_deadline)
-{
-    value_beats_deadline(LOCAL);
-}
-
-TEST(spsc_value_beats_deadline)
-{
-    value_beats_deadline(SPSC);
-}
-
-TEST(mpsc_value_beats_deadline)
-{
-    value_beats_deadline(MPSC);
-}
-
 /* A task woken a thousand times for no reason still waits, and then gets what it waited for. */
-static void spurious_polls(uint32_t kind)
+TEST_EACH(spurious_polls, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     struct op op;
@@ -503,19 +308,4 @@ static void spurious_polls(uint32_t kind)
     CHECK_RES(op.res, 0);
     CHECK_NEXT(&c.rx, 3);
     chan_finish(&c);
-}
-
-TEST(local_spurious_polls)
-{
-    spurious_polls(LOCAL);
-}
-
-TEST(spsc_spurious_polls)
-{
-    spurious_polls(SPSC);
-}
-
-TEST(mpsc_spurious_polls)
-{
-    spurious_polls(MPSC);
 }

@@ -16,57 +16,53 @@ static void numbers(uint64_t *v, size_t n, uint64_t from)
 /* ---- without waiting ---- */
 
 /* What fits goes in, around the ring's end, too; what is there comes out; in order. */
-TEST(try_takes_what_fits)
+TEST_EACH(try_takes_what_fits, LOCAL, SPSC, MPSC)
 {
-    for (size_t k = 0; k < 3; k++) {
-        struct chan c;
-        uint64_t in[8], out[8], next = 0, seen = 0;
-        chan_open(&c, kinds[k], 4);
-        for (int round = 0; round < 9; round++) {
-            numbers(in, 8, next);
-            CHECK_RES(nart_try_send_many(&c.tx, in, 3), 3);
-            next += 3;
-            CHECK_RES(nart_try_send_many(&c.tx, in + 3, 5), 1);
-            next += 1;
-            CHECK_RES(nart_try_send_many(&c.tx, in, 1), -EAGAIN);
-            CHECK_EQ(nart_rx_len(&c.rx), 4);
-            CHECK_RES(nart_try_recv_many(&c.rx, out, 3), 3);
-            for (int i = 0; i < 3; i++)
-                CHECK_EQ(out[i], seen++);
-            CHECK_RES(nart_try_recv_many(&c.rx, out, 8), 1);
-            CHECK_EQ(out[0], seen++);
-            CHECK_RES(nart_try_recv_many(&c.rx, out, 8), -EAGAIN);
-            CHECK_RES(u64_try_send(&c.tx, next++), 0); /* so that each round begins elsewhere */
-            CHECK_NEXT(&c.rx, seen++);
-        }
-        chan_finish(&c);
+    struct chan c;
+    uint64_t in[8], out[8], next = 0, seen = 0;
+    chan_open(&c, kind, 4);
+    for (int round = 0; round < 9; round++) {
+        numbers(in, 8, next);
+        CHECK_RES(nart_try_send_many(&c.tx, in, 3), 3);
+        next += 3;
+        CHECK_RES(nart_try_send_many(&c.tx, in + 3, 5), 1);
+        next += 1;
+        CHECK_RES(nart_try_send_many(&c.tx, in, 1), -EAGAIN);
+        CHECK_EQ(nart_rx_len(&c.rx), 4);
+        CHECK_RES(nart_try_recv_many(&c.rx, out, 3), 3);
+        for (int i = 0; i < 3; i++)
+            CHECK_EQ(out[i], seen++);
+        CHECK_RES(nart_try_recv_many(&c.rx, out, 8), 1);
+        CHECK_EQ(out[0], seen++);
+        CHECK_RES(nart_try_recv_many(&c.rx, out, 8), -EAGAIN);
+        CHECK_RES(u64_try_send(&c.tx, next++), 0); /* so that each round begins elsewhere */
+        CHECK_NEXT(&c.rx, seen++);
     }
+    chan_finish(&c);
 }
 
-TEST(try_answers)
+TEST_EACH(try_answers, LOCAL, SPSC, MPSC)
 {
-    for (size_t k = 0; k < 3; k++) {
-        struct chan c;
-        uint64_t v[2] = { 1, 2 };
-        chan_open(&c, kinds[k], 4);
-        CHECK_RES(nart_try_send_many(&c.tx, NULL, 0), 0);
-        CHECK_RES(nart_try_recv_many(&c.rx, NULL, 0), 0);
-        CHECK_RES(nart_try_send_many(&c.tx, NULL, 1), -EINVAL);
-        CHECK_RES(nart_try_recv_many(&c.rx, NULL, 1), -EINVAL);
-        CHECK_RES(nart_try_send_many(&c.tx, v, 2), 2);
-        nart_tx_close(&c.tx);
-        CHECK_RES(nart_try_send_many(&c.tx, v, 2), NART_ECLOSED);
-        CHECK_RES(nart_try_recv_many(&c.rx, v, 2), 2); /* what was sent comes first */
-        CHECK_RES(nart_try_recv_many(&c.rx, v, 2), NART_ECLOSED);
-        nart_rx_close(&c.rx);
-        CHECK_RES(nart_try_recv_many(&c.rx, v, 2), NART_ECLOSED);
-        chan_finish(&c);
+    struct chan c;
+    uint64_t v[2] = { 1, 2 };
+    chan_open(&c, kind, 4);
+    CHECK_RES(nart_try_send_many(&c.tx, NULL, 0), 0);
+    CHECK_RES(nart_try_recv_many(&c.rx, NULL, 0), 0);
+    CHECK_RES(nart_try_send_many(&c.tx, NULL, 1), -EINVAL);
+    CHECK_RES(nart_try_recv_many(&c.rx, NULL, 1), -EINVAL);
+    CHECK_RES(nart_try_send_many(&c.tx, v, 2), 2);
+    nart_tx_close(&c.tx);
+    CHECK_RES(nart_try_send_many(&c.tx, v, 2), NART_ECLOSED);
+    CHECK_RES(nart_try_recv_many(&c.rx, v, 2), 2); /* what was sent comes first */
+    CHECK_RES(nart_try_recv_many(&c.rx, v, 2), NART_ECLOSED);
+    nart_rx_close(&c.rx);
+    CHECK_RES(nart_try_recv_many(&c.rx, v, 2), NART_ECLOSED);
+    chan_finish(&c);
 
-        chan_open(&c, kinds[k], 4);
-        nart_rx_close(&c.rx);
-        CHECK_RES(nart_try_send_many(&c.tx, v, 2), NART_ECLOSED);
-        chan_finish(&c);
-    }
+    chan_open(&c, kind, 4);
+    nart_rx_close(&c.rx);
+    CHECK_RES(nart_try_send_many(&c.tx, v, 2), NART_ECLOSED);
+    chan_finish(&c);
 }
 
 /* ---- waiting ---- */
@@ -123,21 +119,19 @@ static nart_res consume(nart_cx *cx, void *frame)
 static const nart_task_type produce_type = NART_TASK_TYPE(struct flow, produce, NULL);
 static const nart_task_type consume_type = NART_TASK_TYPE(struct flow, consume, NULL);
 
-TEST(streams_of_blocks)
+TEST_EACH(streams_of_blocks, LOCAL, SPSC, MPSC)
 {
-    for (size_t k = 0; k < 3; k++) {
-        for (size_t capacity = 1; capacity <= 64; capacity *= 4) {
-            struct chan c;
-            nart_res got = 0;
-            chan_open(&c, kinds[k], capacity);
-            struct flow from = { .count = 10000 }, to = { .count = 0 };
-            nart_tx_move(&from.tx, &c.tx);
-            nart_rx_move(&to.rx, &c.rx);
-            CHECK_RES(nart_rt_spawn(c.rt, &produce_type, &from, NULL), 0);
-            CHECK_RES(nart_block_on(c.rt, &consume_type, &to, &got), 0);
-            CHECK_EQ(got, 10000);
-            chan_finish(&c);
-        }
+    for (size_t capacity = 1; capacity <= 64; capacity *= 4) {
+        struct chan c;
+        nart_res got = 0;
+        chan_open(&c, kind, capacity);
+        struct flow from = { .count = 10000 }, to = { .count = 0 };
+        nart_tx_move(&from.tx, &c.tx);
+        nart_rx_move(&to.rx, &c.rx);
+        CHECK_RES(nart_rt_spawn(c.rt, &produce_type, &from, NULL), 0);
+        CHECK_RES(nart_block_on(c.rt, &consume_type, &to, &got), 0);
+        CHECK_EQ(got, 10000);
+        chan_finish(&c);
     }
 }
 
@@ -150,25 +144,23 @@ static void *produce_main(void *arg)
     return NULL;
 }
 
-TEST(streams_of_blocks_between_threads)
+TEST_EACH(streams_of_blocks_between_threads, SPSC, MPSC)
 {
-    for (size_t k = 1; k < 3; k++) {
-        for (size_t capacity = 1; capacity <= 1024; capacity *= 32) {
-            struct chan c;
-            nart_res got = 0;
-            uint64_t count = test_under_valgrind() ? 1000 : 20000 * capacity / 32 + 2000;
-            pthread_t thread;
-            count -= count % BLOCK;
-            chan_open(&c, kinds[k], capacity);
-            struct flow from = { .count = count }, to = { .count = 0 };
-            nart_tx_move(&from.tx, &c.tx);
-            nart_rx_move(&to.rx, &c.rx);
-            CHECK_EQ(pthread_create(&thread, NULL, produce_main, &from), 0);
-            CHECK_RES(nart_block_on(c.rt, &consume_type, &to, &got), 0);
-            CHECK_EQ(pthread_join(thread, NULL), 0);
-            CHECK_EQ(got, count);
-            chan_finish(&c);
-        }
+    for (size_t capacity = 1; capacity <= 1024; capacity *= 32) {
+        struct chan c;
+        nart_res got = 0;
+        uint64_t count = test_under_valgrind() ? 1000 : 20000 * capacity / 32 + 2000;
+        pthread_t thread;
+        count -= count % BLOCK;
+        chan_open(&c, kind, capacity);
+        struct flow from = { .count = count }, to = { .count = 0 };
+        nart_tx_move(&from.tx, &c.tx);
+        nart_rx_move(&to.rx, &c.rx);
+        CHECK_EQ(pthread_create(&thread, NULL, produce_main, &from), 0);
+        CHECK_RES(nart_block_on(c.rt, &consume_type, &to, &got), 0);
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+        CHECK_EQ(got, count);
+        chan_finish(&c);
     }
 }
 
@@ -199,53 +191,49 @@ static nart_res bulk_run(nart_cx *cx, void *frame)
 
 static const nart_task_type bulk_type = NART_TASK_TYPE(struct bulk *, bulk_run, NULL);
 
-TEST(bulk_leaves_the_loop_to_others)
+TEST_EACH(bulk_leaves_the_loop_to_others, LOCAL, SPSC, MPSC)
 {
-    for (size_t k = 0; k < 3; k++) {
-        struct chan c;
-        uint64_t got[2 * NART_CHAN_MANY], seen = 0;
-        struct bulk b = { .c = &c, .values = malloc(MANY * sizeof(uint64_t)) }, *frame = &b;
-        nart_res r;
-        CHECK(b.values);
-        numbers(b.values, MANY, 0);
-        chan_open(&c, kinds[k], MANY);
-        CHECK_RES(nart_try_send_many(&c.tx, b.values, MANY), NART_CHAN_MANY);
-        CHECK_RES(nart_try_recv_many(&c.rx, got, 2 * NART_CHAN_MANY), NART_CHAN_MANY);
-        CHECK_RES(nart_rt_spawn(c.rt, &bulk_type, &frame, NULL), 0);
-        settle(c.rt);
-        CHECK_RES(b.res, MANY);
-        CHECK_EQ(b.polls, MANY / (NART_CHAN_MANY * NART_BUDGET) + 1);
-        while ((r = nart_try_recv_many(&c.rx, got, 2 * NART_CHAN_MANY)) > 0)
-            for (nart_res i = 0; i < r; i++)
-                CHECK_EQ(got[i], seen++);
-        CHECK_EQ(seen, MANY);
-        free(b.values);
-        chan_finish(&c);
-    }
+    struct chan c;
+    uint64_t got[2 * NART_CHAN_MANY], seen = 0;
+    struct bulk b = { .c = &c, .values = malloc(MANY * sizeof(uint64_t)) }, *frame = &b;
+    nart_res r;
+    CHECK(b.values);
+    numbers(b.values, MANY, 0);
+    chan_open(&c, kind, MANY);
+    CHECK_RES(nart_try_send_many(&c.tx, b.values, MANY), NART_CHAN_MANY);
+    CHECK_RES(nart_try_recv_many(&c.rx, got, 2 * NART_CHAN_MANY), NART_CHAN_MANY);
+    CHECK_RES(nart_rt_spawn(c.rt, &bulk_type, &frame, NULL), 0);
+    settle(c.rt);
+    CHECK_RES(b.res, MANY);
+    CHECK_EQ(b.polls, MANY / (NART_CHAN_MANY * NART_BUDGET) + 1);
+    while ((r = nart_try_recv_many(&c.rx, got, 2 * NART_CHAN_MANY)) > 0)
+        for (nart_res i = 0; i < r; i++)
+            CHECK_EQ(got[i], seen++);
+    CHECK_EQ(seen, MANY);
+    free(b.values);
+    chan_finish(&c);
 }
 
 /* Large values count by their bytes, and one is always moved. */
-TEST(bulk_of_large_values)
+TEST_EACH(bulk_of_large_values, LOCAL, SPSC, MPSC)
 {
-    for (size_t k = 0; k < 3; k++) {
-        nart_rt *rt = rt_new(0);
-        nart_tx tx;
-        nart_rx rx;
-        for (size_t elem = NART_CHAN_MAX_ELEM; elem >= 4096; elem /= 4) {
-            nart_chan_opts o = { sizeof o, kinds[k], 0, elem, 32, NULL };
-            unsigned char *values = calloc(32, elem);
-            nart_res most = (nart_res)(NART_CHAN_MAX_ELEM / elem);
-            CHECK(values);
-            CHECK_RES(nart_chan_open(rt, &o, &tx, &rx), 0);
-            CHECK_RES(nart_try_send_many(&tx, values, 32), most);
-            CHECK_RES(nart_try_send_many(&tx, values, 32), most);
-            CHECK_RES(nart_try_recv_many(&rx, values, 32), most);
-            nart_tx_close(&tx);
-            nart_rx_close(&rx);
-            free(values);
-        }
-        CHECK_RES(nart_rt_free(rt), 0);
+    nart_rt *rt = rt_new(0);
+    nart_tx tx;
+    nart_rx rx;
+    for (size_t elem = NART_CHAN_MAX_ELEM; elem >= 4096; elem /= 4) {
+        nart_chan_opts o = { sizeof o, kind, 0, elem, 32, NULL };
+        unsigned char *values = calloc(32, elem);
+        nart_res most = (nart_res)(NART_CHAN_MAX_ELEM / elem);
+        CHECK(values);
+        CHECK_RES(nart_chan_open(rt, &o, &tx, &rx), 0);
+        CHECK_RES(nart_try_send_many(&tx, values, 32), most);
+        CHECK_RES(nart_try_send_many(&tx, values, 32), most);
+        CHECK_RES(nart_try_recv_many(&rx, values, 32), most);
+        nart_tx_close(&tx);
+        nart_rx_close(&rx);
+        free(values);
     }
+    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 struct sending {
@@ -273,64 +261,60 @@ static nart_res sending_run(nart_cx *cx, void *frame)
 static const nart_task_type sending_type = NART_TASK_TYPE(struct sending, sending_run, NULL);
 
 /* A block that is cut short says how far it came; nothing is lost or sent twice. */
-TEST(cancelled_block_says_how_far)
+TEST_EACH(cancelled_block_says_how_far, LOCAL, SPSC, MPSC)
 {
-    for (size_t k = 0; k < 3; k++) {
-        struct chan c;
-        nart_join join = { 0 };
-        struct sending s = { .n = 6, .res = NART_PENDING };
-        chan_open(&c, kinds[k], 4);
-        s.tx = &c.tx;
-        numbers(s.values, 6, 0);
-        now_sending = &s;
-        CHECK_RES(nart_rt_spawn(c.rt, &sending_type, &s, &join), 0);
-        settle(c.rt);
-        CHECK_RES(s.res, NART_PENDING);
-        CHECK_EQ(s.done, 4);
-        CHECK_RES(nart_task_cancel(c.rt, nart_join_task(&join)), 0);
-        settle(c.rt);
-        CHECK_RES(s.res, -ECANCELED);
-        CHECK_EQ(s.done, 4);
-        nart_join_release(&join);
-        for (uint64_t i = 0; i < 4; i++)
-            CHECK_NEXT(&c.rx, i);
-        s.res = NART_PENDING;
-        CHECK_RES(nart_rt_spawn(c.rt, &sending_type, &s, NULL), 0); /* and goes on behind them */
-        settle(c.rt);
-        CHECK_RES(s.res, 6);
-        CHECK_NEXT(&c.rx, 4);
-        CHECK_NEXT(&c.rx, 5);
-        for (s.done = 6; s.done < 8; s.done++) { /* what an error leaves is below the number */
-            CHECK_RES(nart_rt_spawn(c.rt, &sending_type, &s, NULL), 0);
-            settle(c.rt);
-            CHECK_RES(s.res, -EINVAL);
-        }
-        s.n = s.done = 0;
+    struct chan c;
+    nart_join join = { 0 };
+    struct sending s = { .n = 6, .res = NART_PENDING };
+    chan_open(&c, kind, 4);
+    s.tx = &c.tx;
+    numbers(s.values, 6, 0);
+    now_sending = &s;
+    CHECK_RES(nart_rt_spawn(c.rt, &sending_type, &s, &join), 0);
+    settle(c.rt);
+    CHECK_RES(s.res, NART_PENDING);
+    CHECK_EQ(s.done, 4);
+    CHECK_RES(nart_task_cancel(c.rt, nart_join_task(&join)), 0);
+    settle(c.rt);
+    CHECK_RES(s.res, -ECANCELED);
+    CHECK_EQ(s.done, 4);
+    nart_join_release(&join);
+    for (uint64_t i = 0; i < 4; i++)
+        CHECK_NEXT(&c.rx, i);
+    s.res = NART_PENDING;
+    CHECK_RES(nart_rt_spawn(c.rt, &sending_type, &s, NULL), 0); /* and goes on behind them */
+    settle(c.rt);
+    CHECK_RES(s.res, 6);
+    CHECK_NEXT(&c.rx, 4);
+    CHECK_NEXT(&c.rx, 5);
+    for (s.done = 6; s.done < 8; s.done++) { /* what an error leaves is below the number */
         CHECK_RES(nart_rt_spawn(c.rt, &sending_type, &s, NULL), 0);
         settle(c.rt);
-        CHECK_RES(s.res, 0);
-        chan_finish(&c);
+        CHECK_RES(s.res, -EINVAL);
     }
+    s.n = s.done = 0;
+    CHECK_RES(nart_rt_spawn(c.rt, &sending_type, &s, NULL), 0);
+    settle(c.rt);
+    CHECK_RES(s.res, 0);
+    chan_finish(&c);
 }
 
 /* A block is told of once, however long it is. */
-TEST(block_is_one_wake)
+TEST_EACH(block_is_one_wake, SPSC, MPSC)
 {
-    for (size_t k = 1; k < 3; k++) {
-        struct chan c;
-        struct op op;
-        uint64_t v[8] = { 0 };
-        nart_rt_stats before = { .size = sizeof before }, after = before;
-        chan_open(&c, kinds[k], 8);
-        recv_start(c.rt, &op, &c.rx);
-        nart_rt_stats_get(c.rt, &before);
-        CHECK_RES(nart_try_send_many(&c.tx, v, 8), 8);
-        settle(c.rt);
-        nart_rt_stats_get(c.rt, &after);
-        CHECK_EQ(after.wakes_foreign, before.wakes_foreign + 1);
-        CHECK_RES(op.res, 0);
-        chan_finish(&c);
-    }
+    struct chan c;
+    struct op op;
+    uint64_t v[8] = { 0 };
+    nart_rt_stats before = { .size = sizeof before }, after = before;
+    chan_open(&c, kind, 8);
+    recv_start(c.rt, &op, &c.rx);
+    nart_rt_stats_get(c.rt, &before);
+    CHECK_RES(nart_try_send_many(&c.tx, v, 8), 8);
+    settle(c.rt);
+    nart_rt_stats_get(c.rt, &after);
+    CHECK_EQ(after.wakes_foreign, before.wakes_foreign + 1);
+    CHECK_RES(op.res, 0);
+    chan_finish(&c);
 }
 
 /* Those who wait are served before a block, which does not take their places. */

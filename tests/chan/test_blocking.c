@@ -88,18 +88,11 @@ static void to_task(uint32_t kind, size_t capacity, uint64_t count, int64_t pati
 }
 
 /* A thread sends to a task. */
-TEST(spsc_thread_to_task)
+TEST_EACH(thread_to_task, SPSC, MPSC)
 {
-    to_task(SPSC, 1, test_repeat(20000), NART_NEVER);
-    to_task(SPSC, 64, test_repeat(500000), NART_NEVER);
-    to_task(SPSC, 1, test_repeat(20000), 2000);
-}
-
-TEST(mpsc_thread_to_task)
-{
-    to_task(MPSC, 1, test_repeat(20000), NART_NEVER);
-    to_task(MPSC, 64, test_repeat(500000), NART_NEVER);
-    to_task(MPSC, 1, test_repeat(20000), 2000);
+    to_task(kind, 1, test_repeat(20000), NART_NEVER);
+    to_task(kind, 64, test_repeat(500000), NART_NEVER);
+    to_task(kind, 1, test_repeat(20000), 2000);
 }
 
 static void to_thread(uint32_t kind, size_t capacity, uint64_t count, int64_t patience, int senders)
@@ -142,18 +135,11 @@ static void to_thread(uint32_t kind, size_t capacity, uint64_t count, int64_t pa
 
 /* Threads on both sides, that wait as long as it takes, and that give up again and again: the waker
  * of a wait that is over lies in memory that the next call uses. */
-TEST(spsc_thread_to_thread)
+TEST_EACH(thread_to_thread, SPSC, MPSC)
 {
-    to_thread(SPSC, 1, test_repeat(20000), NART_NEVER, 1);
-    to_thread(SPSC, 16, test_repeat(300000), NART_NEVER, 1);
-    to_thread(SPSC, 1, test_repeat(20000), 1000, 1);
-}
-
-TEST(mpsc_thread_to_thread)
-{
-    to_thread(MPSC, 1, test_repeat(20000), NART_NEVER, 1);
-    to_thread(MPSC, 16, test_repeat(300000), NART_NEVER, 1);
-    to_thread(MPSC, 1, test_repeat(20000), 1000, 1);
+    to_thread(kind, 1, test_repeat(20000), NART_NEVER, 1);
+    to_thread(kind, 16, test_repeat(300000), NART_NEVER, 1);
+    to_thread(kind, 1, test_repeat(20000), 1000, 1);
 }
 
 TEST(mpsc_threads_to_thread)
@@ -165,7 +151,7 @@ TEST(mpsc_threads_to_thread)
 
 /* ---- time ---- */
 
-static void times_out(uint32_t kind)
+TEST_EACH(times_out, SPSC, MPSC)
 {
     struct chan c;
     uint64_t value = 0;
@@ -186,16 +172,6 @@ static void times_out(uint32_t kind)
     CHECK_RES(send(&c.tx, 3, NART_NEVER), 0); /* nobody is left in a queue */
     CHECK_NEXT(&c.rx, 3);
     chan_finish(&c);
-}
-
-TEST(spsc_times_out)
-{
-    times_out(SPSC);
-}
-
-TEST(mpsc_times_out)
-{
-    times_out(MPSC);
 }
 
 /* ---- ends ---- */
@@ -221,7 +197,7 @@ static void *sleeping_recv(void *arg)
     return NULL;
 }
 
-static void told_of_the_end(uint32_t kind)
+TEST_EACH(told_of_the_end, SPSC, MPSC)
 {
     for (uint64_t n = test_repeat(1000); n > 0; n--) {
         struct chan c;
@@ -254,16 +230,6 @@ static void told_of_the_end(uint32_t kind)
     }
 }
 
-TEST(spsc_told_of_the_end)
-{
-    told_of_the_end(SPSC);
-}
-
-TEST(mpsc_told_of_the_end)
-{
-    told_of_the_end(MPSC);
-}
-
 /* ---- who may wait ---- */
 
 struct asker {
@@ -289,9 +255,8 @@ static void *recv_elsewhere(void *arg)
     return NULL;
 }
 
-TEST(refusals)
+TEST(a_local_channel_is_refused)
 {
-    static const uint32_t kinds[] = { SPSC, MPSC };
     struct chan c;
     uint64_t value = 0;
 
@@ -301,32 +266,36 @@ TEST(refusals)
     chan_finish(&c);
     CHECK_RES(send(&c.tx, 1, 0), NART_ECLOSED);
     CHECK_RES(nart_recv_blocking(&c.rx, &value, 0), NART_ECLOSED);
-    for (int k = 0; k < 2; k++) {
-        struct op op;
-        nart_res res = 0;
-        pthread_t t;
-        chan_open(&c, kinds[k], 1);
-        struct asker a = { .rx = &c.rx };
-        CHECK_RES(nart_block_on(c.rt, &asker_type, &a, &res), 0);
-        CHECK_RES(res, -EDEADLK);
-        CHECK_EQ(pthread_create(&t, NULL, recv_elsewhere, &c.rx), 0);
-        CHECK_EQ(pthread_join(t, NULL), 0);
-        recv_start(c.rt, &op, &c.rx);
-        CHECK_RES(nart_recv_blocking(&c.rx, &value, 0), -EBUSY);
-        CHECK_RES(u64_try_send(&c.tx, 1), 0);
-        settle(c.rt);
-        CHECK_RES(u64_try_send(&c.tx, 2), 0);
-        send_start(c.rt, &op, &c.tx, 3);
-        CHECK_RES(send(&c.tx, 4, NART_NEVER), -EBUSY);
-        chan_finish(&c);
+}
 
-        nart_chan_opts o = { sizeof o, kinds[k], NART_CHAN_SPINNING, 8, 1, NULL };
-        c.rt = rt_new(NART_RT_SPINNING);
-        CHECK_RES(nart_chan_open(c.rt, &o, &c.tx, &c.rx), 0);
-        CHECK_RES(nart_recv_blocking(&c.rx, &value, 0), -EINVAL);
-        CHECK_RES(send(&c.tx, 1, 0), 0);
-        chan_finish(&c);
-    }
+TEST_EACH(refusals, SPSC, MPSC)
+{
+    struct op op;
+    nart_res res = 0;
+    struct chan c;
+    uint64_t value = 0;
+    pthread_t t;
+    chan_open(&c, kind, 1);
+    struct asker a = { .rx = &c.rx };
+    CHECK_RES(nart_block_on(c.rt, &asker_type, &a, &res), 0);
+    CHECK_RES(res, -EDEADLK);
+    CHECK_EQ(pthread_create(&t, NULL, recv_elsewhere, &c.rx), 0);
+    CHECK_EQ(pthread_join(t, NULL), 0);
+    recv_start(c.rt, &op, &c.rx);
+    CHECK_RES(nart_recv_blocking(&c.rx, &value, 0), -EBUSY);
+    CHECK_RES(u64_try_send(&c.tx, 1), 0);
+    settle(c.rt);
+    CHECK_RES(u64_try_send(&c.tx, 2), 0);
+    send_start(c.rt, &op, &c.tx, 3);
+    CHECK_RES(send(&c.tx, 4, NART_NEVER), -EBUSY);
+    chan_finish(&c);
+
+    nart_chan_opts o = { sizeof o, kind, NART_CHAN_SPINNING, 8, 1, NULL };
+    c.rt = rt_new(NART_RT_SPINNING);
+    CHECK_RES(nart_chan_open(c.rt, &o, &c.tx, &c.rx), 0);
+    CHECK_RES(nart_recv_blocking(&c.rx, &value, 0), -EINVAL);
+    CHECK_RES(send(&c.tx, 1, 0), 0);
+    chan_finish(&c);
 }
 
 /* ---- signals ---- */
@@ -340,30 +309,26 @@ static void count_signal(int number)
 }
 
 /* A signal that ends the sleep ends no wait. */
-TEST(signals_are_harmless)
+TEST_EACH(signals_are_harmless, SPSC, MPSC)
 {
-    static const uint32_t kinds[] = { SPSC, MPSC };
     struct sigaction act = { .sa_handler = count_signal }, before;
+    struct chan c;
+    uint64_t value = 0;
+    pthread_t t;
 
     CHECK_EQ(sigaction(SIGUSR1, &act, &before), 0);
-    for (int k = 0; k < 2; k++) {
-        struct chan c;
-        uint64_t value = 0;
-        pthread_t t;
-        chan_open(&c, kinds[k], 1);
-        CHECK_RES(nart_rx_bind(&c.rx, NULL), 0);
-        struct closer r = { .rx = &c.rx, .value = &value, .res = NART_PENDING };
-        __atomic_store_n(&signals, 0, __ATOMIC_RELAXED);
-        CHECK_EQ(pthread_create(&t, NULL, sleeping_recv, &r), 0);
-        while (__atomic_load_n(&signals, __ATOMIC_RELAXED) < 20) {
-            CHECK_EQ(pthread_kill(t, SIGUSR1), 0);
-            sched_yield();
-        }
-        CHECK_RES(u64_try_send(&c.tx, 5), 0);
-        CHECK_EQ(pthread_join(t, NULL), 0);
-        CHECK_RES(r.res, 0);
-        CHECK_EQ(value, 5);
-        chan_finish(&c);
+    chan_open(&c, kind, 1);
+    CHECK_RES(nart_rx_bind(&c.rx, NULL), 0);
+    struct closer r = { .rx = &c.rx, .value = &value, .res = NART_PENDING };
+    CHECK_EQ(pthread_create(&t, NULL, sleeping_recv, &r), 0);
+    while (__atomic_load_n(&signals, __ATOMIC_RELAXED) < 20) {
+        CHECK_EQ(pthread_kill(t, SIGUSR1), 0);
+        sched_yield();
     }
+    CHECK_RES(u64_try_send(&c.tx, 5), 0);
+    CHECK_EQ(pthread_join(t, NULL), 0);
+    CHECK_RES(r.res, 0);
+    CHECK_EQ(value, 5);
+    chan_finish(&c);
     CHECK_EQ(sigaction(SIGUSR1, &before, NULL), 0);
 }

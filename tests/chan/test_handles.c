@@ -7,7 +7,7 @@
 
 /* ---- one waiter per end ---- */
 
-static void second_task_is_refused(uint32_t kind)
+TEST_EACH(second_task_is_refused, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     struct op first, second;
@@ -29,21 +29,6 @@ static void second_task_is_refused(uint32_t kind)
     CHECK_NEXT(&c.rx, 3);
     CHECK_NO_NEXT(&c.rx, -EAGAIN);
     chan_finish(&c);
-}
-
-TEST(local_second_task_is_refused)
-{
-    second_task_is_refused(LOCAL);
-}
-
-TEST(spsc_second_task_is_refused)
-{
-    second_task_is_refused(SPSC);
-}
-
-TEST(mpsc_second_task_is_refused)
-{
-    second_task_is_refused(MPSC);
 }
 
 struct twice {
@@ -82,7 +67,7 @@ static const nart_task_type twice_type = NART_TASK_TYPE(struct twice, twice_run,
 
 /* Two receives from one end in one race: in one body they are one wait, and the value is received
  * once; in two bodies the second one is told. */
-static void end_in_one_race_twice(uint32_t kind)
+TEST_EACH(end_in_one_race_twice, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     nart_join join = { 0 };
@@ -105,21 +90,6 @@ static void end_in_one_race_twice(uint32_t kind)
     CHECK_RES(u64_try_send(&c.tx, 6), 0);
     CHECK_NEXT(&c.rx, 6);
     chan_finish(&c);
-}
-
-TEST(local_end_in_one_race_twice)
-{
-    end_in_one_race_twice(LOCAL);
-}
-
-TEST(spsc_end_in_one_race_twice)
-{
-    end_in_one_race_twice(SPSC);
-}
-
-TEST(mpsc_end_in_one_race_twice)
-{
-    end_in_one_race_twice(MPSC);
 }
 
 struct merge {
@@ -147,7 +117,7 @@ static nart_res merge_run(nart_cx *cx, void *frame)
 static const nart_task_type merge_type = NART_TASK_TYPE(struct merge, merge_run, NULL);
 
 /* A receive that loses race after race loses no value. */
-static void losers_lose_nothing(uint32_t kind)
+TEST_EACH(losers_lose_nothing, LOCAL, SPSC, MPSC)
 {
     struct chan a, b;
     nart_join join = { 0 };
@@ -171,21 +141,6 @@ static void losers_lose_nothing(uint32_t kind)
     nart_tx_close(&b.tx);
     nart_rx_close(&b.rx);
     chan_finish(&a);
-}
-
-TEST(local_losers_lose_nothing)
-{
-    losers_lose_nothing(LOCAL);
-}
-
-TEST(spsc_losers_lose_nothing)
-{
-    losers_lose_nothing(SPSC);
-}
-
-TEST(mpsc_losers_lose_nothing)
-{
-    losers_lose_nothing(MPSC);
 }
 
 struct stages {
@@ -216,7 +171,7 @@ static const nart_task_type stages_type = NART_TASK_TYPE(struct stages, stages_r
 
 /* A task that has received and waits for something else is not woken by the first channel any more,
  * neither at once nor through a waker that stayed there. */
-static void old_waits_are_forgotten(uint32_t kind)
+TEST_EACH(old_waits_are_forgotten, LOCAL, SPSC, MPSC)
 {
     struct chan a, b;
     unsigned polls = 0;
@@ -245,25 +200,10 @@ static void old_waits_are_forgotten(uint32_t kind)
     chan_finish(&a);
 }
 
-TEST(local_old_waits_are_forgotten)
-{
-    old_waits_are_forgotten(LOCAL);
-}
-
-TEST(spsc_old_waits_are_forgotten)
-{
-    old_waits_are_forgotten(SPSC);
-}
-
-TEST(mpsc_old_waits_are_forgotten)
-{
-    old_waits_are_forgotten(MPSC);
-}
-
 /* ---- closing and moving ---- */
 
 /* An end closed under the task that waits in it: that task is told. */
-static void closed_under_the_waiter(uint32_t kind)
+TEST_EACH(closed_under_the_waiter, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     struct op op;
@@ -285,24 +225,9 @@ static void closed_under_the_waiter(uint32_t kind)
     chan_finish(&c);
 }
 
-TEST(local_closed_under_the_waiter)
-{
-    closed_under_the_waiter(LOCAL);
-}
-
-TEST(spsc_closed_under_the_waiter)
-{
-    closed_under_the_waiter(SPSC);
-}
-
-TEST(mpsc_closed_under_the_waiter)
-{
-    closed_under_the_waiter(MPSC);
-}
-
 /* An end that moves is the same end: position, values and the other side stay. A task that waited in
  * the old place finds it closed, also when it has been woken already; nothing is lost. */
-static void ends_move(uint32_t kind)
+TEST_EACH(ends_move, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     struct op op;
@@ -351,21 +276,6 @@ static void ends_move(uint32_t kind)
     chan_finish(&c);
 }
 
-TEST(local_ends_move)
-{
-    ends_move(LOCAL);
-}
-
-TEST(spsc_ends_move)
-{
-    ends_move(SPSC);
-}
-
-TEST(mpsc_ends_move)
-{
-    ends_move(MPSC);
-}
-
 struct closer {
     nart_co co;
     nart_rx rx, other;
@@ -391,7 +301,7 @@ static nart_res closer_run(nart_cx *cx, void *frame)
 static const nart_task_type closer_type = NART_TASK_TYPE(struct closer, closer_run, NULL);
 
 /* A body that closes the ends it has used is not woken by that. */
-static void closing_does_not_wake_oneself(uint32_t kind)
+TEST_EACH(closing_does_not_wake_oneself, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     unsigned polls = 0;
@@ -409,21 +319,6 @@ static void closing_does_not_wake_oneself(uint32_t kind)
     settle(c.rt);
     CHECK_EQ(polls, 3);
     chan_finish(&c);
-}
-
-TEST(local_closing_does_not_wake_oneself)
-{
-    closing_does_not_wake_oneself(LOCAL);
-}
-
-TEST(spsc_closing_does_not_wake_oneself)
-{
-    closing_does_not_wake_oneself(SPSC);
-}
-
-TEST(mpsc_closing_does_not_wake_oneself)
-{
-    closing_does_not_wake_oneself(MPSC);
 }
 
 /* ---- an answer ends the wait ---- */
@@ -497,7 +392,7 @@ static const nart_task_type host_type = NART_TASK_TYPE(struct host, host_run, NU
 
 /* Once a receive has answered its end may be moved away and its memory freed, while the task waits somewhere
  * else. */
-static void answer_ends_the_wait(uint32_t kind)
+TEST_EACH(answer_ends_the_wait, LOCAL, SPSC, MPSC)
 {
     for (int way = 0; way < WAYS; way++) {
         struct chan c;
@@ -520,21 +415,6 @@ static void answer_ends_the_wait(uint32_t kind)
         nart_tx_close(&other);
         chan_finish(&c);
     }
-}
-
-TEST(local_answer_ends_the_wait)
-{
-    answer_ends_the_wait(LOCAL);
-}
-
-TEST(spsc_answer_ends_the_wait)
-{
-    answer_ends_the_wait(SPSC);
-}
-
-TEST(mpsc_answer_ends_the_wait)
-{
-    answer_ends_the_wait(MPSC);
 }
 
 struct leaver {
@@ -566,7 +446,7 @@ static nart_res leaver_poll(nart_cx *cx, void *frame)
 
 static const nart_task_type leaver_type = NART_TASK_TYPE(struct leaver *, leaver_poll, NULL);
 
-static void sent_ends_the_wait(uint32_t kind)
+TEST_EACH(sent_ends_the_wait, LOCAL, SPSC, MPSC)
 {
     struct chan c, idle;
     struct leaver l = { .tx = calloc(1, sizeof(nart_tx)), .idle = &idle.rx }, *frame = &l;
@@ -592,19 +472,4 @@ static void sent_ends_the_wait(uint32_t kind)
     nart_tx_close(&idle.tx);
     nart_rx_close(&idle.rx);
     chan_finish(&c);
-}
-
-TEST(local_sent_ends_the_wait)
-{
-    sent_ends_the_wait(LOCAL);
-}
-
-TEST(spsc_sent_ends_the_wait)
-{
-    sent_ends_the_wait(SPSC);
-}
-
-TEST(mpsc_sent_ends_the_wait)
-{
-    sent_ends_the_wait(MPSC);
 }

@@ -54,22 +54,10 @@ static void leftovers_are_dropped_once(uint32_t kind, bool sender_first)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(local_leftovers_are_dropped_once)
+TEST_EACH(leftovers_are_dropped_once, LOCAL, SPSC, MPSC)
 {
-    leftovers_are_dropped_once(LOCAL, true);
-    leftovers_are_dropped_once(LOCAL, false);
-}
-
-TEST(spsc_leftovers_are_dropped_once)
-{
-    leftovers_are_dropped_once(SPSC, true);
-    leftovers_are_dropped_once(SPSC, false);
-}
-
-TEST(mpsc_leftovers_are_dropped_once)
-{
-    leftovers_are_dropped_once(MPSC, true);
-    leftovers_are_dropped_once(MPSC, false);
+    leftovers_are_dropped_once(kind, true);
+    leftovers_are_dropped_once(kind, false);
 }
 
 /* A request that nobody receives is answered by the receiver's close, while its sender is open. */
@@ -78,7 +66,7 @@ static void request_drop(void *value)
     nart_oneshot_tx_close(value);
 }
 
-static void requests_are_answered(uint32_t kind)
+TEST_EACH(requests_are_answered, LOCAL, SPSC, MPSC)
 {
     nart_rt *rt = rt_new(0);
     nart_chan_opts o = { sizeof o, kind, 0, sizeof(nart_oneshot_tx), 4, request_drop };
@@ -103,28 +91,13 @@ static void requests_are_answered(uint32_t kind)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(local_requests_are_answered)
-{
-    requests_are_answered(LOCAL);
-}
-
-TEST(spsc_requests_are_answered)
-{
-    requests_are_answered(SPSC);
-}
-
-TEST(mpsc_requests_are_answered)
-{
-    requests_are_answered(MPSC);
-}
-
 /* A value may hold the only sender of the channel in which it lies. */
 static void sender_drop(void *value)
 {
     nart_tx_close(value);
 }
 
-static void sender_in_its_own_channel(uint32_t kind)
+TEST_EACH(sender_in_its_own_channel, LOCAL, MPSC)
 {
     nart_rt *rt = rt_new(0);
     nart_chan_opts o = { sizeof o, kind, 0, sizeof(nart_tx), 4, sender_drop };
@@ -140,20 +113,10 @@ static void sender_in_its_own_channel(uint32_t kind)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(local_sender_in_its_own_channel)
-{
-    sender_in_its_own_channel(LOCAL);
-}
-
-TEST(mpsc_sender_in_its_own_channel)
-{
-    sender_in_its_own_channel(MPSC);
-}
-
 /* ---- a receiver that shuts ---- */
 
 /* Nothing more is sent, in any way; what was sent is received, and then the end. */
-static void shut_drains(uint32_t kind, uint32_t flags)
+static void check_shut_drains(uint32_t kind, uint32_t flags)
 {
     nart_rt *rt = rt_new(flags ? NART_RT_SPINNING : 0);
     nart_chan_opts o = { sizeof o, kind, flags, sizeof(uint64_t), 4, NULL };
@@ -196,25 +159,15 @@ static void shut_drains(uint32_t kind, uint32_t flags)
     chan_finish(&c);
 }
 
-TEST(local_shut_drains)
+TEST_EACH(shut_drains, LOCAL, SPSC, MPSC)
 {
-    shut_drains(LOCAL, 0);
-}
-
-TEST(spsc_shut_drains)
-{
-    shut_drains(SPSC, 0);
-    shut_drains(SPSC, NART_CHAN_SPINNING);
-}
-
-TEST(mpsc_shut_drains)
-{
-    shut_drains(MPSC, 0);
-    shut_drains(MPSC, NART_CHAN_SPINNING);
+    check_shut_drains(kind, 0);
+    if (kind != LOCAL)
+        check_shut_drains(kind, NART_CHAN_SPINNING);
 }
 
 /* Whoever waits is answered by it: senders, with a place granted or in the queue, and a receiver. */
-static void shut_tells_those_who_wait(uint32_t kind)
+TEST_EACH(shut_tells_those_who_wait, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     struct op op[3];
@@ -247,21 +200,6 @@ static void shut_tells_those_who_wait(uint32_t kind)
     }
     CHECK_NO_NEXT(&c.rx, NART_ECLOSED);
     chan_finish(&c);
-}
-
-TEST(local_shut_tells_those_who_wait)
-{
-    shut_tells_those_who_wait(LOCAL);
-}
-
-TEST(spsc_shut_tells_those_who_wait)
-{
-    shut_tells_those_who_wait(SPSC);
-}
-
-TEST(mpsc_shut_tells_those_who_wait)
-{
-    shut_tells_those_who_wait(MPSC);
 }
 
 /* ---- through tasks ---- */
@@ -323,28 +261,12 @@ static void stream(uint32_t kind, size_t capacity, uint64_t count)
     chan_finish(&c);
 }
 
-TEST(local_streams)
+TEST_EACH(streams, LOCAL, SPSC, MPSC)
 {
-    stream(LOCAL, 64, 10);
-    stream(LOCAL, 1, 10000);
-    stream(LOCAL, 2, 50000);
-    stream(LOCAL, 256, 100000);
-}
-
-TEST(spsc_streams)
-{
-    stream(SPSC, 64, 10);
-    stream(SPSC, 1, 10000);
-    stream(SPSC, 2, 50000);
-    stream(SPSC, 256, 100000);
-}
-
-TEST(mpsc_streams)
-{
-    stream(MPSC, 64, 10);
-    stream(MPSC, 1, 10000);
-    stream(MPSC, 2, 50000);
-    stream(MPSC, 256, 100000);
+    stream(kind, 64, 10);
+    stream(kind, 1, 10000);
+    stream(kind, 2, 50000);
+    stream(kind, 256, 100000);
 }
 
 /* ---- budget ---- */
@@ -393,22 +315,10 @@ static void budget(uint32_t kind, bool closed)
     chan_finish(&c);
 }
 
-TEST(local_budget)
+TEST_EACH(budget, LOCAL, SPSC, MPSC)
 {
-    budget(LOCAL, false);
-    budget(LOCAL, true);
-}
-
-TEST(spsc_budget)
-{
-    budget(SPSC, false);
-    budget(SPSC, true);
-}
-
-TEST(mpsc_budget)
-{
-    budget(MPSC, false);
-    budget(MPSC, true);
+    budget(kind, false);
+    budget(kind, true);
 }
 
 /* ---- memory ---- */
@@ -422,7 +332,7 @@ static void *counting_alloc(void *arg, size_t size, size_t align)
 }
 
 /* Opening is one allocation; sending, waiting and receiving are none. */
-static void allocations(uint32_t kind)
+TEST_EACH(allocates_at_open_only, LOCAL, SPSC, MPSC)
 {
     nart_rt_opts o = NART_RT_OPTS_INIT;
     nart_alloc counting = { counting_alloc, test_alloc.free, NULL };
@@ -455,21 +365,6 @@ static void allocations(uint32_t kind)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(local_allocates_at_open_only)
-{
-    allocations(LOCAL);
-}
-
-TEST(spsc_allocates_at_open_only)
-{
-    allocations(SPSC);
-}
-
-TEST(mpsc_allocates_at_open_only)
-{
-    allocations(MPSC);
-}
-
 /* ---- the runtime goes first ---- */
 
 static nart_res wait_for_ever(nart_cx *cx, void *frame)
@@ -493,7 +388,7 @@ static const nart_task_type wait_type = NART_TASK_TYPE(struct flow, wait_for_eve
 
 /* Ends outlive the runtime: what is in the channel can be taken, sent and closed afterwards. Tasks
  * that are linked by channels end with the runtime, in whichever order they were begun. */
-static void runtime_goes_first(uint32_t kind)
+TEST_EACH(runtime_goes_first, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     nart_tx tx[2];
@@ -519,19 +414,4 @@ static void runtime_goes_first(uint32_t kind)
     nart_tx_close(&c.tx);
     CHECK_NO_NEXT(&c.rx, NART_ECLOSED);
     nart_rx_close(&c.rx);
-}
-
-TEST(local_runtime_goes_first)
-{
-    runtime_goes_first(LOCAL);
-}
-
-TEST(spsc_runtime_goes_first)
-{
-    runtime_goes_first(SPSC);
-}
-
-TEST(mpsc_runtime_goes_first)
-{
-    runtime_goes_first(MPSC);
 }

@@ -163,7 +163,7 @@ static nart_res wrong_run(nart_cx *cx, void *frame)
 static const nart_task_type wrong_type = NART_TASK_TYPE(struct wrong, wrong_run, NULL);
 
 /* The typed form of another size than the channel's touches nothing. */
-static void wrong_type_is_refused(uint32_t kind)
+TEST_EACH(wrong_type_is_refused, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     nart_res res = -1;
@@ -175,21 +175,6 @@ static void wrong_type_is_refused(uint32_t kind)
     CHECK_EQ(nart_rx_len(&c.rx), 1);
     CHECK_NEXT(&c.rx, 1);
     chan_finish(&c);
-}
-
-TEST(local_wrong_type_is_refused)
-{
-    wrong_type_is_refused(LOCAL);
-}
-
-TEST(spsc_wrong_type_is_refused)
-{
-    wrong_type_is_refused(SPSC);
-}
-
-TEST(mpsc_wrong_type_is_refused)
-{
-    wrong_type_is_refused(MPSC);
 }
 
 /* A handle copied while a task waits in it: ended with a message, not with a corrupted list. */

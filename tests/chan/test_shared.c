@@ -61,7 +61,7 @@ static nart_res looker_run(nart_cx *cx, void *frame)
 static const nart_task_type looker_type = NART_TASK_TYPE(struct looker, looker_run, NULL);
 
 /* The sender hears of all that a tick has taken, once, when that tick ends. */
-static void sender_is_told_once_per_tick(uint32_t kind)
+TEST_EACH(sender_is_told_once_per_tick, SPSC, MPSC)
 {
     struct pair p;
     struct op op;
@@ -80,18 +80,8 @@ static void sender_is_told_once_per_tick(uint32_t kind)
     pair_finish(&p);
 }
 
-TEST(spsc_sender_is_told_once_per_tick)
-{
-    sender_is_told_once_per_tick(SPSC);
-}
-
-TEST(mpsc_sender_is_told_once_per_tick)
-{
-    sender_is_told_once_per_tick(MPSC);
-}
-
 /* Outside its loop, or without one, a receiver tells the sender at once. */
-static void sender_is_told_at_once_outside_the_loop(uint32_t kind)
+TEST_EACH(sender_is_told_at_once_outside_the_loop, SPSC, MPSC)
 {
     struct pair p;
     struct op op;
@@ -112,19 +102,9 @@ static void sender_is_told_at_once_outside_the_loop(uint32_t kind)
     pair_finish(&p);
 }
 
-TEST(spsc_sender_is_told_at_once_outside_the_loop)
-{
-    sender_is_told_at_once_outside_the_loop(SPSC);
-}
-
-TEST(mpsc_sender_is_told_at_once_outside_the_loop)
-{
-    sender_is_told_at_once_outside_the_loop(MPSC);
-}
-
 /* What a tick has taken is told although its loop is not run again: when the runtime ends, and when
  * the receiver closes or is bound elsewhere. */
-static void sender_is_told_at_the_end(uint32_t kind)
+TEST_EACH(sender_is_told_at_the_end, SPSC, MPSC)
 {
     for (int how = 0; how < 3; how++) {
         struct pair p;
@@ -151,19 +131,9 @@ static void sender_is_told_at_the_end(uint32_t kind)
     }
 }
 
-TEST(spsc_sender_is_told_at_the_end)
-{
-    sender_is_told_at_the_end(SPSC);
-}
-
-TEST(mpsc_sender_is_told_at_the_end)
-{
-    sender_is_told_at_the_end(MPSC);
-}
-
 /* A receive that is over, by cancellation or by a timeout, is not woken by later values; neither is
  * a send by later room. */
-static void wakers_are_taken_back(uint32_t kind)
+TEST_EACH(wakers_are_taken_back, SPSC, MPSC)
 {
     struct pair p;
     struct op op;
@@ -197,16 +167,6 @@ static void wakers_are_taken_back(uint32_t kind)
     pair_finish(&p);
 }
 
-TEST(spsc_wakers_are_taken_back)
-{
-    wakers_are_taken_back(SPSC);
-}
-
-TEST(mpsc_wakers_are_taken_back)
-{
-    wakers_are_taken_back(MPSC);
-}
-
 /* ---- spinning ---- */
 
 static void spinning_open(struct chan *c, uint32_t kind, size_t capacity)
@@ -217,7 +177,7 @@ static void spinning_open(struct chan *c, uint32_t kind, size_t capacity)
 }
 
 /* A spinning receiver finds values and the end by looking: nobody wakes it. */
-static void spinning_receiver_looks_itself(uint32_t kind)
+TEST_EACH(spinning_receiver_looks_itself, SPSC, MPSC)
 {
     struct chan c;
     struct op op;
@@ -242,19 +202,9 @@ static void spinning_receiver_looks_itself(uint32_t kind)
     chan_finish(&c);
 }
 
-TEST(spsc_spinning_receiver_looks_itself)
-{
-    spinning_receiver_looks_itself(SPSC);
-}
-
-TEST(mpsc_spinning_receiver_looks_itself)
-{
-    spinning_receiver_looks_itself(MPSC);
-}
-
 /* The sender of a spinning receiver parks and is told, without another call: by a take before the loop
  * runs for the first time and after it was left, by a take of a task in it, by the close. */
-static void spinning_receiver_tells_its_sender(uint32_t kind)
+TEST_EACH(spinning_receiver_tells_its_sender, SPSC, MPSC)
 {
     for (int how = 0; how < 5; how++) {
         struct chan c;
@@ -286,20 +236,10 @@ static void spinning_receiver_tells_its_sender(uint32_t kind)
     }
 }
 
-TEST(spsc_spinning_receiver_tells_its_sender)
-{
-    spinning_receiver_tells_its_sender(SPSC);
-}
-
-TEST(mpsc_spinning_receiver_tells_its_sender)
-{
-    spinning_receiver_tells_its_sender(MPSC);
-}
-
 /* ---- a receiver and its runtime ---- */
 
 /* A receiver is awaited on the loop that it belongs to, or anywhere when it belongs to none. */
-static void receiver_belongs_to_one_loop(uint32_t kind)
+TEST_EACH(receiver_belongs_to_one_loop, SPSC, MPSC)
 {
     struct chan c;
     struct op op;
@@ -324,16 +264,6 @@ static void receiver_belongs_to_one_loop(uint32_t kind)
     chan_finish(&c);
 }
 
-TEST(spsc_receiver_belongs_to_one_loop)
-{
-    receiver_belongs_to_one_loop(SPSC);
-}
-
-TEST(mpsc_receiver_belongs_to_one_loop)
-{
-    receiver_belongs_to_one_loop(MPSC);
-}
-
 struct handing {
     nart_co co;
     nart_rx *rx;
@@ -354,7 +284,7 @@ static nart_res handing_run(nart_cx *cx, void *frame)
 
 static const nart_task_type handing_type = NART_TASK_TYPE(struct handing, handing_run, NULL);
 
-static void receiver_is_bound_by_its_own_task(uint32_t kind)
+TEST_EACH(receiver_is_bound_by_its_own_task, SPSC, MPSC)
 {
     struct chan c;
     struct op op;
@@ -377,16 +307,6 @@ static void receiver_is_bound_by_its_own_task(uint32_t kind)
     chan_finish(&c);
 }
 
-TEST(spsc_receiver_is_bound_by_its_own_task)
-{
-    receiver_is_bound_by_its_own_task(SPSC);
-}
-
-TEST(mpsc_receiver_is_bound_by_its_own_task)
-{
-    receiver_is_bound_by_its_own_task(MPSC);
-}
-
 struct elsewhere {
     nart_rx *rx;
     nart_rt *rt;
@@ -400,7 +320,7 @@ static void *bind_elsewhere(void *arg)
 }
 
 /* Neither a runtime of another thread can be bound to, nor a receiver taken from one. */
-static void bind_touches_no_other_thread(uint32_t kind)
+TEST_EACH(bind_touches_no_other_thread, SPSC, MPSC)
 {
     struct chan c;
     nart_rt *mine = rt_new(0);
@@ -419,17 +339,7 @@ static void bind_touches_no_other_thread(uint32_t kind)
     chan_finish(&c);
 }
 
-TEST(spsc_bind_touches_no_other_thread)
-{
-    bind_touches_no_other_thread(SPSC);
-}
-
-TEST(mpsc_bind_touches_no_other_thread)
-{
-    bind_touches_no_other_thread(MPSC);
-}
-
-static void bind_refuses(uint32_t kind)
+TEST_EACH(bind_refuses, SPSC, MPSC)
 {
     struct chan c;
     nart_rt *busy = rt_new(NART_RT_SPINNING);
@@ -457,18 +367,8 @@ static void bind_refuses(uint32_t kind)
     chan_finish(&c);
 }
 
-TEST(spsc_bind_refuses)
-{
-    bind_refuses(SPSC);
-}
-
-TEST(mpsc_bind_refuses)
-{
-    bind_refuses(MPSC);
-}
-
 /* A spinning receiver whose runtime has gone can be bound to the next one. */
-static void spinning_receiver_outlives_its_runtime(uint32_t kind)
+TEST_EACH(spinning_receiver_outlives_its_runtime, SPSC, MPSC)
 {
     struct chan c;
     struct op op;
@@ -486,16 +386,6 @@ static void spinning_receiver_outlives_its_runtime(uint32_t kind)
     settle(c.rt);
     CHECK_RES(op.res, 0);
     chan_finish(&c);
-}
-
-TEST(spsc_spinning_receiver_outlives_its_runtime)
-{
-    spinning_receiver_outlives_its_runtime(SPSC);
-}
-
-TEST(mpsc_spinning_receiver_outlives_its_runtime)
-{
-    spinning_receiver_outlives_its_runtime(MPSC);
 }
 
 /* ---- another driver ---- */
@@ -546,7 +436,7 @@ static const nart_driver host_driver = {
 };
 
 /* Tasks of any driver wait in such ends: a sender always, a receiver that belongs to no loop. */
-static void ends_under_another_driver(uint32_t kind)
+TEST_EACH(ends_under_another_driver, SPSC, MPSC)
 {
     struct host host = { .wakeable = { host_woken } };
     struct chan c;
@@ -579,20 +469,10 @@ static void ends_under_another_driver(uint32_t kind)
     chan_finish(&c);
 }
 
-TEST(spsc_ends_under_another_driver)
-{
-    ends_under_another_driver(SPSC);
-}
-
-TEST(mpsc_ends_under_another_driver)
-{
-    ends_under_another_driver(MPSC);
-}
-
 /* ---- fork ---- */
 
 /* A child that frees what it inherited wakes nobody of the parent's, and ends cleanly. */
-static void child_of_fork_frees_its_copy(uint32_t kind)
+TEST_EACH(child_of_fork_frees_its_copy, SPSC, MPSC)
 {
     struct pair p;
     struct op op;
@@ -619,14 +499,4 @@ static void child_of_fork_frees_its_copy(uint32_t kind)
     settle(p.from);
     CHECK_RES(op.res, 0);
     pair_finish(&p);
-}
-
-TEST(spsc_child_of_fork_frees_its_copy)
-{
-    child_of_fork_frees_its_copy(SPSC);
-}
-
-TEST(mpsc_child_of_fork_frees_its_copy)
-{
-    child_of_fork_frees_its_copy(MPSC);
 }

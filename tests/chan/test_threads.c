@@ -159,7 +159,7 @@ static void stream(uint32_t kind, size_t capacity, uint64_t count, unsigned how,
 }
 
 /* A million values between two loops that park, in narrow and in wide channels. */
-static void two_loops_that_park(uint32_t kind)
+TEST_EACH(two_loops_that_park, SPSC, MPSC)
 {
     uint64_t rx = 0, tx = 0;
     stream(kind, 1, test_repeat(50000), 0, &rx, &tx);
@@ -167,16 +167,6 @@ static void two_loops_that_park(uint32_t kind)
     stream(kind, 64, test_repeat(800000), 0, &rx, &tx);
     CHECK_LE(1, rx); /* else nothing was tried; how often is the scheduler's affair */
     CHECK_LE(1, tx);
-}
-
-TEST(spsc_two_loops_that_park)
-{
-    two_loops_that_park(SPSC);
-}
-
-TEST(mpsc_two_loops_that_park)
-{
-    two_loops_that_park(MPSC);
 }
 
 /* A sender without a loop, to a receiver that parks. */
@@ -201,7 +191,7 @@ TEST(mpsc_plain_sender)
 }
 
 /* A receiver that spins: the sender waits by trying again, or parks. */
-static void spinning_receiver(uint32_t kind)
+TEST_EACH(spinning_receiver, SPSC, MPSC)
 {
     uint64_t rx = 0, tx = 0;
     stream(kind, 64, test_repeat(200000), PLAIN | BUSY, &rx, &tx);
@@ -211,18 +201,8 @@ static void spinning_receiver(uint32_t kind)
     CHECK_LE(1, tx);
 }
 
-TEST(spsc_spinning_receiver)
-{
-    spinning_receiver(SPSC);
-}
-
-TEST(mpsc_spinning_receiver)
-{
-    spinning_receiver(MPSC);
-}
-
 /* A receiver without a loop, from a sender that parks: it is told at once of each place. */
-static void plain_receiver(uint32_t kind)
+TEST_EACH(plain_receiver, SPSC, MPSC)
 {
     nart_rt *rt = rt_new(0);
     struct sender s = { .count = 200000, .seed = 9 };
@@ -248,16 +228,6 @@ static void plain_receiver(uint32_t kind)
     CHECK_EQ(next, s.count);
     CHECK_LE(1, s.parks);
     nart_rx_close(&rx);
-}
-
-TEST(spsc_plain_receiver)
-{
-    plain_receiver(SPSC);
-}
-
-TEST(mpsc_plain_receiver)
-{
-    plain_receiver(MPSC);
 }
 
 /* ---- a receiver that goes from thread to thread ---- */
@@ -305,7 +275,7 @@ static void *relay_main(void *arg)
     return NULL;
 }
 
-static void receiver_handed_over(uint32_t kind)
+TEST_EACH(receiver_handed_over, SPSC, MPSC)
 {
     struct relay y = { .lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER };
     struct sender s = { .count = (uint64_t)ROUNDS * PER_ROUND, .seed = 3 };
@@ -321,16 +291,6 @@ static void receiver_handed_over(uint32_t kind)
     CHECK_RES(s.res, 0);
     CHECK_NO_NEXT(&y.rx, NART_ECLOSED);
     nart_rx_close(&y.rx);
-}
-
-TEST(spsc_receiver_handed_over)
-{
-    receiver_handed_over(SPSC);
-}
-
-TEST(mpsc_receiver_handed_over)
-{
-    receiver_handed_over(MPSC);
 }
 
 /* ---- ends, at any moment ---- */
@@ -383,7 +343,7 @@ static void *closer_main(void *arg)
 
 /* Many channels: what was sent before the close is received before NART_ECLOSED; what nobody
  * received is dropped once; and each block is freed once. */
-static void closing_races(uint32_t kind)
+TEST_EACH(closing_races, SPSC, MPSC)
 {
     static struct batch b;
     nart_rt *rt = rt_new(0);
@@ -429,16 +389,6 @@ static void closing_races(uint32_t kind)
     CHECK_LE(1, early);
     pthread_barrier_destroy(&b.barrier);
     CHECK_RES(nart_rt_free(rt), 0);
-}
-
-TEST(spsc_closing_races)
-{
-    closing_races(SPSC);
-}
-
-TEST(mpsc_closing_races)
-{
-    closing_races(MPSC);
 }
 
 /* Many channels: the receiver shuts and drains, or closes, while the sender sends. What a send has
@@ -528,10 +478,10 @@ static void shut_races(uint32_t kind, uint32_t flags)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(spsc_shut_races)
+TEST_EACH(shut_races, SPSC, MPSC)
 {
-    shut_races(SPSC, 0);
-    shut_races(SPSC, NART_CHAN_SPINNING);
+    shut_races(kind, 0);
+    shut_races(kind, NART_CHAN_SPINNING);
 }
 
 /* Then the sender exchanges a word for each value, as it does for a receiver that parks. That is looked
@@ -553,15 +503,9 @@ TEST(spsc_shut_races_without_membarrier)
     shut_races(SPSC, NART_CHAN_SPINNING);
 }
 
-TEST(mpsc_shut_races)
-{
-    shut_races(MPSC, 0);
-    shut_races(MPSC, NART_CHAN_SPINNING);
-}
-
 /* Short streams between two tasks that park; the receiver ends early, or its runtime does, with the
  * sender anywhere. The sender is always told. */
-static void receiver_ends_at_any_moment(uint32_t kind)
+TEST_EACH(receiver_ends_at_any_moment, SPSC, MPSC)
 {
     uint64_t seed = 21;
     nart_res got;
@@ -585,14 +529,4 @@ static void receiver_ends_at_any_moment(uint32_t kind)
         end(t);
         CHECK_RES(s.res, NART_ECLOSED);
     }
-}
-
-TEST(spsc_receiver_ends_at_any_moment)
-{
-    receiver_ends_at_any_moment(SPSC);
-}
-
-TEST(mpsc_receiver_ends_at_any_moment)
-{
-    receiver_ends_at_any_moment(MPSC);
 }

@@ -35,8 +35,10 @@ def entries_of_sources(absent):
     group, _, only = absent.partition("/")
     for source in (TESTS / group).glob(f"test_{only or '*'}.c"):
         name = source.stem.removeprefix("test_")
-        for case in re.findall(r"^TEST\((\w+)\)", source.read_text(), re.MULTILINE):
-            yield f"{group}.{name}.{case}"
+        for words in re.findall(r"^TEST(?:_EACH)?\(([\w, ]+)\)", source.read_text(), re.MULTILINE):
+            case, *kinds = words.split(", ")
+            for suffix in [f".{kind}" for kind in kinds] or [""]:
+                yield f"{group}.{name}.{case}{suffix}"
 
 
 def expand(name):

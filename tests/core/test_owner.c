@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 
 enum { PAGE = 4096 };
+enum { LOCAL = NART_CHAN_LOCAL, SPSC = NART_CHAN_SPSC, MPSC = NART_CHAN_MPSC };
 
 static void *map(void)
 {
@@ -114,7 +115,7 @@ static nart_res recv_then_race_run(nart_cx *cx, void *frame)
     NART_END(p->r);
 }
 
-static void a_race_after(uint32_t kind)
+TEST_EACH(a_body_that_received_is_named_by_no_race, LOCAL, SPSC, MPSC)
 {
     static const nart_task_type type = NART_TASK_TYPE(struct parent, recv_then_race_run, NULL);
     uint64_t v = 7;
@@ -128,21 +129,6 @@ static void a_race_after(uint32_t kind)
         continue;
     dump();
     end();
-}
-
-TEST(a_body_that_received_is_named_by_no_race_local)
-{
-    a_race_after(NART_CHAN_LOCAL);
-}
-
-TEST(a_body_that_received_is_named_by_no_race_spsc)
-{
-    a_race_after(NART_CHAN_SPSC);
-}
-
-TEST(a_body_that_received_is_named_by_no_race_mpsc)
-{
-    a_race_after(NART_CHAN_MPSC);
 }
 
 /* ---- a handle that is spawned away right after it has answered ---- */
@@ -195,7 +181,7 @@ static nart_res giver_run(nart_cx *cx, void *frame)
     NART_END(0);
 }
 
-static void a_receiver_is_given_away(uint32_t kind)
+TEST_EACH(a_receiver_that_has_answered_is_given_away, LOCAL, SPSC, MPSC)
 {
     static const nart_task_type type = NART_TASK_TYPE(struct giver, giver_run, NULL);
     uint64_t v = 7;
@@ -211,21 +197,6 @@ static void a_receiver_is_given_away(uint32_t kind)
         continue;
     CHECK_EQ(read_by_child, 8);
     end();
-}
-
-TEST(a_receiver_that_has_answered_is_given_away_local)
-{
-    a_receiver_is_given_away(NART_CHAN_LOCAL);
-}
-
-TEST(a_receiver_that_has_answered_is_given_away_spsc)
-{
-    a_receiver_is_given_away(NART_CHAN_SPSC);
-}
-
-TEST(a_receiver_that_has_answered_is_given_away_mpsc)
-{
-    a_receiver_is_given_away(NART_CHAN_MPSC);
 }
 
 /* ---- a body that left a wait behind when it ended: a hand-written caller of operations ---- */

@@ -1,8 +1,8 @@
 # nart_test(<group>/<name>... [SOURCES file...] [LIBS target...] [TIMEOUT seconds] [LABELS label...])
 #
 # Builds tests/<group>/test_<name>.c (and SOURCES, relative to tests/) and registers one ctest entry
-# per case, <group>.<name>.<case>, each a process of its own. The cases are the lines `TEST(case)` of
-# the file; the build looks again when the file changes. Several names of one group become one program,
+# per case, <group>.<name>.<case>, each a process of its own. The cases are the lines `TEST(case)` and
+# `TEST_EACH(case, KIND, ...)` of the file; the build looks again when the file changes. Several names of one group become one program,
 # test_<group>: for what takes long to link. Group `unit` sees the inside of the library, `bridge` the
 # bridge with the futures of bridge/futures, `late` a library that stops at its steps (late/), everything
 # else only what a user sees.
@@ -54,9 +54,8 @@ function(nart_test id)
     set(source ${CMAKE_CURRENT_SOURCE_DIR}/${group}/test_${name}.c)
     target_sources(${program} PRIVATE ${source})
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
-    file(STRINGS ${source} lines REGEX "^TEST\\(")
-    foreach(line IN LISTS lines)
-      string(REGEX REPLACE "^TEST\\(([A-Za-z0-9_]+)\\).*" "\\1" case "${line}")
+    nart_test_cases(cases ${source})
+    foreach(case IN LISTS cases)
       set(test ${group}.${name}.${case})
       add_test(NAME ${test}
         COMMAND ${NART_TEST_LAUNCHER} $<TARGET_FILE:${program}> ${name}.${case})
@@ -64,6 +63,23 @@ function(nart_test id)
         TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77 LABELS "${group};${arg_LABELS}")
     endforeach()
   endforeach()
+endfunction()
+
+# nart_test_cases(<variable> <source>): the names of the cases of a file.
+function(nart_test_cases variable source)
+  set(cases)
+  file(STRINGS ${source} lines REGEX "^TEST(_EACH)?\\(")
+  foreach(line IN LISTS lines)
+    string(REGEX MATCHALL "[A-Za-z0-9_]+" words "${line}")
+    list(POP_FRONT words macro case)
+    if(macro STREQUAL TEST)
+      list(APPEND cases ${case})
+    else()
+      list(TRANSFORM words PREPEND ${case}.)
+      list(APPEND cases ${words})
+    endif()
+  endforeach()
+  set(${variable} ${cases} PARENT_SCOPE)
 endfunction()
 
 # nart_test_skipped(<test> <label> <reason>): what this build cannot run, as an entry that says why.

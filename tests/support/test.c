@@ -309,9 +309,9 @@ static bool is_named(const struct test_case *c, const char *wanted)
     const char *dot = strchr(wanted, '.');
     char end[256];
 
-    if (!dot)
-        return strcmp(c->name, wanted) == 0;
-    if (strcmp(c->name, dot + 1) != 0)
+    if (strcmp(c->name, wanted) == 0)
+        return true;
+    if (!dot || strcmp(c->name, dot + 1) != 0)
         return false;
     int n = snprintf(end, sizeof end, "/test_%.*s.c", (int)(dot - wanted), wanted);
     size_t length = strlen(c->file);

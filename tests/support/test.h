@@ -28,12 +28,22 @@
 
 #define TEST(name)                                                                                 \
     static void test_body_##name(void);                                                            \
-    static struct test_case test_case_##name = { #name, __FILE__, test_body_##name, NULL };        \
-    __attribute__((constructor)) static void test_add_##name(void)                                 \
-    {                                                                                              \
-        test_add(&test_case_##name);                                                               \
-    }                                                                                              \
+    TEST_CASE(name, #name)                                                                         \
     static void test_body_##name(void)
+
+/* One body and a case of it for each of two or three kinds, `kind` in the body:
+ *
+ *     TEST_EACH(a_full_channel_refuses, LOCAL, SPSC, MPSC)
+ *     {
+ *         chan_open(&c, kind, 1);
+ *         ...
+ *     }
+ *
+ * The cases are a_full_channel_refuses.LOCAL and so on. On one line, for nart_test(). */
+#define TEST_EACH(name, ...)                                                                       \
+    static void test_each_##name(uint32_t kind);                                                   \
+    TEST_EACH_OF(__VA_ARGS__, 3, 2, 1)                                                             \
+    (name, __VA_ARGS__) static void test_each_##name(uint32_t kind)
 
 #define CHECK(cond) ((cond) ? (void)0 : test_fail(__FILE__, __LINE__, "%s", #cond))
 
@@ -94,7 +104,25 @@ const char *test_argument(void);
 /* The directory of the program's own source file, where golden outputs are. */
 #define TEST_SOURCE_DIR NART_TEST_SOURCE_DIR
 
-/* What the macros stand on. */
+/* ---- what the macros are made of ---- */
+
+#define TEST_CASE(id, name)                                                                        \
+    static struct test_case test_case_##id = { name, __FILE__, test_body_##id, NULL };             \
+    __attribute__((constructor)) static void test_add_##id(void)                                   \
+    {                                                                                              \
+        test_add(&test_case_##id);                                                                 \
+    }
+
+#define TEST_EACH_OF(a, b, c, n, ...) TEST_EACH_##n
+#define TEST_EACH_1(name, kind)                                                                    \
+    static void test_body_##name##_##kind(void)                                                    \
+    {                                                                                              \
+        test_each_##name(kind);                                                                    \
+    }                                                                                              \
+    TEST_CASE(name##_##kind, #name "." #kind)
+#define TEST_EACH_2(name, kind, other) TEST_EACH_1(name, kind) TEST_EACH_1(name, other)
+#define TEST_EACH_3(name, kind, ...) TEST_EACH_1(name, kind) TEST_EACH_2(name, __VA_ARGS__)
+
 struct test_case {
     const char *name, *file;
     void (*body)(void);
