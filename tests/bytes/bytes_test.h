@@ -4,6 +4,7 @@
 #ifndef BYTES_TEST_H
 #define BYTES_TEST_H
 
+#include "runtime.h"
 #include "test.h"
 
 #include <nart/bytes.h>
@@ -13,17 +14,6 @@
 #include <string.h>
 
 enum { SPSC = NART_BYTES_SPSC, MPSC = NART_BYTES_MPSC };
-
-static inline nart_rt *rt_new(uint32_t flags)
-{
-    nart_rt_opts o = NART_RT_OPTS_INIT;
-    nart_rt *rt = NULL;
-
-    o.flags = flags;
-    o.alloc = &test_alloc;
-    CHECK_RES(nart_rt_new(&o, &rt), 0);
-    return rt;
-}
 
 /* Both ends of a channel, and the runtime of its receiver. */
 struct bytes {
@@ -35,7 +25,7 @@ struct bytes {
 static inline void bytes_open(struct bytes *b, uint32_t kind, size_t capacity)
 {
     nart_bytes_opts o = { sizeof o, kind, 0, capacity, 0 };
-    b->rt = rt_new(0);
+    b->rt = new_rt();
     CHECK_RES(nart_bytes_open(b->rt, &o, &b->tx, &b->rx), 0);
 }
 
@@ -43,7 +33,7 @@ static inline void bytes_open(struct bytes *b, uint32_t kind, size_t capacity)
 static inline void bytes_open_spinning(struct bytes *b, uint32_t kind, size_t capacity)
 {
     nart_bytes_opts o = { sizeof o, kind, NART_BYTES_SPINNING, capacity, 0 };
-    b->rt = rt_new(NART_RT_SPINNING);
+    b->rt = NEW_RT(.flags = NART_RT_SPINNING);
     CHECK_RES(nart_bytes_open(b->rt, &o, &b->tx, &b->rx), 0);
 }
 
@@ -52,15 +42,6 @@ static inline void bytes_finish(struct bytes *b)
     nart_bytes_tx_close(&b->tx);
     nart_bytes_rx_close(&b->rx);
     CHECK_RES(nart_rt_free(b->rt), 0);
-}
-
-/* Runs until nothing is left to do. */
-static inline void settle(nart_rt *rt)
-{
-    nart_res r;
-    while ((r = nart_rt_poll(rt, 0)) > 0)
-        continue;
-    CHECK_RES(r, 0);
 }
 
 /* ---- messages that tell their number at every byte ---- */
@@ -186,13 +167,6 @@ static inline void recv_start(nart_rt *rt, struct op *op, nart_bytes_rx *rx)
 {
     *op = (struct op){ .rx = rx, .limit = NART_NEVER };
     op_start(rt, op);
-}
-
-/* Seeded, so that a failure can be run again. */
-static inline uint32_t random_next(uint64_t *state)
-{
-    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (uint32_t)(*state >> 33);
 }
 
 #endif

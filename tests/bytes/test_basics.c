@@ -87,9 +87,9 @@ TEST_EACH(random_lengths_keep_their_contents, SPSC, MPSC)
     size_t len = 0;
     bytes_open(&b, kind, 1024);
     for (int step = 0; step < 200000; step++) {
-        if (random_next(&seed) % 2) {
+        if (random_below(&seed, 2)) {
             uint64_t before = lengths;
-            len = random_next(&lengths) % 300;
+            len = random_below(&lengths, 300);
             if (put(&b.tx, len, sent) == 0)
                 sent++;
             else
@@ -258,7 +258,7 @@ TEST_EACH(misuse_of_messages_is_an_error, SPSC, MPSC)
 
 TEST(open_refuses)
 {
-    nart_rt *rt = rt_new(0);
+    nart_rt *rt = new_rt();
     nart_bytes_opts good = { sizeof good, SPSC, 0, 64, 0 }, o;
     nart_bytes_tx tx;
     nart_bytes_rx rx;
@@ -299,7 +299,7 @@ TEST(open_refuses)
 TEST(capacity_is_rounded_up)
 {
     size_t asked[] = { 1, 64, 65, 128, 1000 }, had[] = { 64, 64, 128, 128, 1024 };
-    nart_rt *rt = rt_new(0);
+    nart_rt *rt = new_rt();
 
     for (int i = 0; i < 5; i++) {
         nart_bytes_opts o = { sizeof o, MPSC, 0, asked[i], 0 };

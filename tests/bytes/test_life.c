@@ -305,7 +305,7 @@ TEST_EACH(spinning_receiver_tells_its_senders, SPSC, MPSC)
     for (int how = 0; how < 4; how++) {
         struct bytes b;
         struct op op, receive;
-        nart_rt *from = rt_new(0);
+        nart_rt *from = new_rt();
         bytes_open_spinning(&b, kind, 64);
         CHECK_RES(put(&b.tx, 64, 1), 0);
         send_start(from, &op, &b.tx, 1, 2);
@@ -334,7 +334,7 @@ TEST_EACH(receiver_belongs_to_one_loop, SPSC, MPSC)
 {
     struct bytes b;
     struct op op;
-    nart_rt *other = rt_new(0);
+    nart_rt *other = new_rt();
     bytes_open(&b, kind, 64);
     recv_start(other, &op, &b.rx);
     CHECK_RES(op.res, NART_EWRONGTHREAD);
@@ -359,7 +359,7 @@ TEST(spinning_receiver_wants_a_loop_that_spins)
 {
     struct bytes b;
     struct op op;
-    nart_rt *parks = rt_new(0);
+    nart_rt *parks = new_rt();
     bytes_open_spinning(&b, SPSC, 64);
     CHECK_RES(nart_bytes_rx_bind(&b.rx, parks), -EINVAL);
     CHECK_RES(nart_bytes_rx_bind(&b.rx, NULL), 0);
@@ -464,7 +464,7 @@ TEST_EACH(child_of_fork_frees_its_copy, SPSC, MPSC)
 {
     struct bytes b;
     struct op op, in_child;
-    nart_rt *from = rt_new(0);
+    nart_rt *from = new_rt();
     bytes_open(&b, kind, 64);
     CHECK_RES(put(&b.tx, 64, 1), 0);
     send_start(from, &op, &b.tx, 1, 2);
@@ -477,7 +477,7 @@ TEST_EACH(child_of_fork_frees_its_copy, SPSC, MPSC)
         CHECK_RES(nart_rt_free(b.rt), 0);
         CHECK_RES(nart_rt_free(from), 0);
         if (nart_bytes_tx_clone(&b.tx, &tx) == 0) {
-            nart_rt *mine = rt_new(0);
+            nart_rt *mine = new_rt();
             send_start(mine, &in_child, &tx, 1, 2);
             CHECK_RES(in_child.res, NART_EFORK);
             CHECK_RES(nart_rt_free(mine), 0);

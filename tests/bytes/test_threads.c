@@ -13,11 +13,11 @@
 /* A gap now and then, so that each side is sometimes ahead and sometimes late. */
 static void gap(uint64_t *seed)
 {
-    if (random_next(seed) % 64)
+    if (random_below(seed, 64))
         return;
-    for (uint32_t n = random_next(seed) % 1024; n > 0; n--)
+    for (uint32_t n = random_below(seed, 1024); n > 0; n--)
         __asm__ volatile("" ::: "memory");
-    if (random_next(seed) % 64 == 0)
+    if (random_below(seed, 64) == 0)
         sched_yield();
 }
 
@@ -106,7 +106,7 @@ static nart_res produce(nart_cx *cx, void *frame)
     NART_BEGIN(cx, &f->co);
     while (f->next < p->count) {
         gap(&p->seed);
-        f->limit = p->impatient && random_next(&p->seed) % 4 ? 0 : NART_NEVER;
+        f->limit = p->impatient && random_below(&p->seed, 4) ? 0 : NART_NEVER;
         NART_AWAIT_FOR(r, f->limit,
                        nart_bytes_claim(cx, &p->tx, words_of(f->next) * sizeof(uint64_t), &f->buf));
         if (r == -ETIMEDOUT)
@@ -114,7 +114,7 @@ static nart_res produce(nart_cx *cx, void *frame)
         if (r)
             break;
         words_write(f->buf.ptr, p->who, f->next);
-        if (random_next(&p->seed) % 16 == 0) {
+        if (random_below(&p->seed, 16) == 0) {
             CHECK_RES(nart_bytes_abort(&p->tx, &f->buf), 0);
             continue;
         }
@@ -152,7 +152,7 @@ static void *producer_main(void *arg)
         nart_bytes_tx_close(&p->tx);
         return NULL;
     }
-    nart_rt *rt = rt_new(0);
+    nart_rt *rt = new_rt();
     CHECK_RES(nart_block_on(rt, &produce_type, &(struct producing){ .p = p }, &p->res), 0);
     p->parks = parks(rt);
     CHECK_RES(nart_rt_free(rt), 0);
@@ -194,7 +194,7 @@ enum { PLAIN = 1, BUSY = 2, IMPATIENT = 4 };
 static void stream(uint32_t kind, size_t capacity, unsigned producers, uint64_t count, unsigned how,
                    uint64_t *rx_parks, uint64_t *tx_parks)
 {
-    nart_rt *rt = rt_new(how & BUSY ? NART_RT_SPINNING : 0);
+    nart_rt *rt = NEW_RT(.flags = how & BUSY ? NART_RT_SPINNING : 0);
     nart_bytes_opts o = { sizeof o, kind, how & BUSY ? NART_BYTES_SPINNING : 0, capacity, 0 };
     struct producer p[PRODUCERS] = { 0 };
     pthread_t thread[PRODUCERS];
@@ -282,7 +282,7 @@ TEST(spinning_receiver)
 
 TEST_EACH(plain_receiver, SPSC, MPSC)
 {
-    nart_rt *rt = rt_new(0);
+    nart_rt *rt = new_rt();
     nart_bytes_opts o = { sizeof o, kind, 0, 256, 0 };
     struct producer p = { .count = test_repeat(200000), .seed = kind };
     struct seen seen = { 0 };
@@ -330,9 +330,9 @@ static void *closer_main(void *arg)
 
     for (int n = 0; n < b->count; n++) {
         (void)pthread_barrier_wait(&b->barrier);
-        for (uint32_t i = random_next(&seed) % 4; i > 0; i--)
+        for (uint32_t i = random_below(&seed, 4); i > 0; i--)
             b->sent += nart_bytes_try_send(&b->tx[n], "message", 7) == 0;
-        if (random_next(&seed) % 4 == 0) {
+        if (random_below(&seed, 4) == 0) {
             nart_bytes_buf buf;
             (void)!nart_bytes_try_claim(&b->tx[n], 5, &buf);
         }
@@ -373,7 +373,7 @@ static const nart_task_type ending_type = NART_TASK_TYPE(struct ending, receive_
 TEST_EACH(both_sides_close_at_any_moment, SPSC, MPSC)
 {
     static struct batch b;
-    nart_rt *rt = rt_new(0);
+    nart_rt *rt = new_rt();
     uint64_t seed = kind, given_up = 0;
 
     memset(&b, 0, sizeof b);
@@ -386,7 +386,7 @@ TEST_EACH(both_sides_close_at_any_moment, SPSC, MPSC)
     pthread_t t = begin(closer_main, &b);
     for (int n = 0; n < b.count; n++) {
         nart_res got = 0;
-        bool gives_up = random_next(&seed) % 4 == 0;
+        bool gives_up = random_below(&seed, 4) == 0;
         (void)pthread_barrier_wait(&b.barrier);
         if (gives_up) {
             given_up++;
@@ -409,7 +409,7 @@ TEST(receiver_closes_on_parked_producers)
 {
     uint64_t seed = 5;
     for (uint64_t n = 0; n < test_repeat(400); n++) {
-        nart_rt *rt = rt_new(0);
+        nart_rt *rt = new_rt();
         nart_bytes_opts o = { sizeof o, MPSC, 0, 128, 0 };
         struct producer p[PRODUCERS] = { 0 };
         pthread_t thread[PRODUCERS];
@@ -424,7 +424,7 @@ TEST(receiver_closes_on_parked_producers)
             p[i].seed = n + i;
             thread[i] = begin(producer_main, &p[i]);
         }
-        for (uint32_t left = random_next(&seed) % 50; left > 0;) {
+        for (uint32_t left = random_below(&seed, 50); left > 0;) {
             nart_bytes_msg msg;
             if (nart_bytes_try_recv(&rx, &msg) == 0) {
                 CHECK_RES(nart_bytes_release(&rx, &msg), 0);
@@ -501,7 +501,7 @@ static void shut_at_any_moment(uint32_t kind)
     for (uint64_t n = test_repeat(200); n > 0; n--) {
         static struct shuts s;
         bool spinning = n % 2;
-        nart_rt *rt = rt_new(spinning ? NART_RT_SPINNING : 0);
+        nart_rt *rt = NEW_RT(.flags = spinning ? NART_RT_SPINNING : 0);
         uint64_t seed = n, received = 0;
 
         memset(&s, 0, sizeof s);
@@ -513,7 +513,7 @@ static void shut_at_any_moment(uint32_t kind)
         pthread_t t = begin(shut_sender_main, &s);
         (void)pthread_barrier_wait(&s.barrier);
         for (int i = 0; i < SHUTS; i++)
-            received = receive_all(&s.rx[i], received, 1 + random_next(&seed) % 20);
+            received = receive_all(&s.rx[i], received, 1 + random_below(&seed, 20));
         (void)pthread_barrier_wait(&s.barrier);
         end(t);
         CHECK_EQ(received, s.sent);
@@ -534,7 +534,7 @@ TEST_EACH(receiver_shuts_at_any_moment, SPSC, MPSC)
 TEST(receiver_shuts_at_any_moment_without_membarrier)
 {
     const nart_bytes_opts o = { .size = sizeof o, .kind = NART_BYTES_SPSC, .capacity = 64 };
-    nart_rt *rt = rt_new(0);
+    nart_rt *rt = new_rt();
     nart_bytes_tx tx;
     nart_bytes_rx rx;
 

@@ -187,7 +187,7 @@ TEST_EACH(sender_waits_for_enough_room, SPSC, MPSC)
     for (int how = 0; how < 2; how++) {
         struct bytes b;
         struct op op;
-        nart_rt *from = rt_new(0);
+        nart_rt *from = new_rt();
         bytes_open(&b, kind, 128);
         if (how == 1)
             CHECK_RES(nart_bytes_rx_bind(&b.rx, NULL), 0);
@@ -450,7 +450,7 @@ TEST_EACH(runtime_goes_while_tasks_wait, SPSC, MPSC)
 {
     struct bytes b;
     struct op send, recv;
-    nart_rt *from = rt_new(0);
+    nart_rt *from = new_rt();
     bytes_open(&b, kind, 64);
     recv_start(b.rt, &recv, &b.rx);
     CHECK_RES(nart_rt_free(b.rt), 0);
@@ -475,7 +475,7 @@ TEST_EACH(runtime_that_goes_tells_waiting_senders, SPSC, MPSC)
 {
     struct bytes b;
     struct op send;
-    nart_rt *from = rt_new(0);
+    nart_rt *from = new_rt();
     bytes_open(&b, kind, 64);
     CHECK_RES(put(&b.tx, 64, 1), 0);
     send_start(from, &send, &b.tx, 1, 2);

@@ -4,6 +4,7 @@
 #ifndef CHAN_TEST_H
 #define CHAN_TEST_H
 
+#include "runtime.h"
 #include "test.h"
 
 #include <nart/chan.h>
@@ -16,17 +17,6 @@ NART_CHAN_TYPED(u64, uint64_t);
 
 enum { LOCAL = NART_CHAN_LOCAL, SPSC = NART_CHAN_SPSC, MPSC = NART_CHAN_MPSC };
 
-static inline nart_rt *rt_new(uint32_t flags)
-{
-    nart_rt_opts o = NART_RT_OPTS_INIT;
-    nart_rt *rt = NULL;
-
-    o.flags = flags;
-    o.alloc = &test_alloc;
-    CHECK_RES(nart_rt_new(&o, &rt), 0);
-    return rt;
-}
-
 /* Both ends of a channel, and the runtime of its receiver. */
 struct chan {
     nart_rt *rt;
@@ -36,7 +26,7 @@ struct chan {
 
 static inline void chan_open(struct chan *c, uint32_t kind, size_t capacity)
 {
-    c->rt = rt_new(0);
+    c->rt = new_rt();
     CHECK_RES(u64_open(c->rt, kind, capacity, &c->tx, &c->rx), 0);
 }
 
@@ -45,15 +35,6 @@ static inline void chan_finish(struct chan *c)
     nart_tx_close(&c->tx);
     nart_rx_close(&c->rx);
     CHECK_RES(nart_rt_free(c->rt), 0);
-}
-
-/* Runs until nothing is left to do. */
-static inline void settle(nart_rt *rt)
-{
-    nart_res r;
-    while ((r = nart_rt_poll(rt, 0)) > 0)
-        continue;
-    CHECK_RES(r, 0);
 }
 
 /* One send or receive in a task of its own. `res` is NART_PENDING until it has answered. */
@@ -137,12 +118,5 @@ static inline void recv_start(nart_rt *rt, struct op *op, nart_rx *rx)
         uint64_t got_ = 0;                                                                         \
         CHECK_RES(u64_try_recv((rx), &got_), (expected));                                          \
     } while (0)
-
-/* Seeded, so that a failure can be run again. */
-static inline uint32_t random_next(uint64_t *state)
-{
-    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (uint32_t)(*state >> 33);
-}
 
 #endif

@@ -92,7 +92,7 @@ TEST_EACH(values_of_any_size, LOCAL, SPSC, MPSC)
 {
     static const size_t sizes[] = { 1, 3, 8, 24, 100, 4096, NART_CHAN_MAX_ELEM };
     static unsigned char in[NART_CHAN_MAX_ELEM], out[NART_CHAN_MAX_ELEM];
-    nart_rt *rt = rt_new(0);
+    nart_rt *rt = new_rt();
     uint64_t seed = 1;
 
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {

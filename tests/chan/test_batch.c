@@ -137,7 +137,7 @@ TEST_EACH(streams_of_blocks, LOCAL, SPSC, MPSC)
 
 static void *produce_main(void *arg)
 {
-    nart_rt *rt = rt_new(0);
+    nart_rt *rt = new_rt();
 
     CHECK_RES(nart_block_on(rt, &produce_type, arg, NULL), 0);
     CHECK_RES(nart_rt_free(rt), 0);
@@ -217,7 +217,7 @@ TEST_EACH(bulk_leaves_the_loop_to_others, LOCAL, SPSC, MPSC)
 /* Large values count by their bytes, and one is always moved. */
 TEST_EACH(bulk_of_large_values, LOCAL, SPSC, MPSC)
 {
-    nart_rt *rt = rt_new(0);
+    nart_rt *rt = new_rt();
     nart_tx tx;
     nart_rx rx;
     for (size_t elem = NART_CHAN_MAX_ELEM; elem >= 4096; elem /= 4) {
@@ -388,12 +388,12 @@ TEST(kinds_race)
     }
     CHECK_RES(nart_rt_spawn(c[0].rt, &select_type, &frame, &join), 0);
     while (!nart_join_done(&join)) {
-        uint32_t i = random_next(&seed) % 3;
-        if (random_next(&seed) % 8 == 0)
+        uint32_t i = random_below(&seed, 3);
+        if (random_below(&seed, 8) == 0)
             (void)!u64_try_recv(&c[3].rx, &value);
         if (u64_try_send(&c[i].tx, (uint64_t)i << 32 | sent[i]) == 0)
             sent[i]++;
-        if (random_next(&seed) % 4 == 0)
+        if (random_below(&seed, 4) == 0)
             settle(c[0].rt);
     }
     CHECK_EQ(s.from[0] + s.from[1] + s.from[2], 3000);

@@ -291,7 +291,7 @@ TEST_EACH(refusals, SPSC, MPSC)
     chan_finish(&c);
 
     nart_chan_opts o = { sizeof o, kind, NART_CHAN_SPINNING, 8, 1, NULL };
-    c.rt = rt_new(NART_RT_SPINNING);
+    c.rt = NEW_RT(.flags = NART_RT_SPINNING);
     CHECK_RES(nart_chan_open(c.rt, &o, &c.tx, &c.rx), 0);
     CHECK_RES(nart_recv_blocking(&c.rx, &value, 0), -EINVAL);
     CHECK_RES(send(&c.tx, 1, 0), 0);

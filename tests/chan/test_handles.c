@@ -131,7 +131,7 @@ TEST_EACH(losers_lose_nothing, LOCAL, SPSC, MPSC)
         uint64_t value = random_next(&seed);
         CHECK_RES(u64_try_send(value & 1 ? &b.tx : &a.tx, value), 0);
         sum += value;
-        if (random_next(&seed) % 4 == 0 || i % 4 == 3)
+        if (random_below(&seed, 4) == 0 || i % 4 == 3)
             settle(a.rt);
     }
     settle(a.rt);

@@ -26,7 +26,7 @@ static void token_drop(void *value)
  * closed before or not. */
 static void leftovers_are_dropped_once(uint32_t kind, bool sender_first)
 {
-    nart_rt *rt = rt_new(0);
+    nart_rt *rt = new_rt();
     nart_chan_opts o = { sizeof o, kind, 0, sizeof(struct token), 4, token_drop };
     nart_tx tx;
     nart_rx rx;
@@ -68,7 +68,7 @@ static void request_drop(void *value)
 
 TEST_EACH(requests_are_answered, LOCAL, SPSC, MPSC)
 {
-    nart_rt *rt = rt_new(0);
+    nart_rt *rt = new_rt();
     nart_chan_opts o = { sizeof o, kind, 0, sizeof(nart_oneshot_tx), 4, request_drop };
     nart_tx tx;
     nart_rx rx;
@@ -99,7 +99,7 @@ static void sender_drop(void *value)
 
 TEST_EACH(sender_in_its_own_channel, LOCAL, MPSC)
 {
-    nart_rt *rt = rt_new(0);
+    nart_rt *rt = new_rt();
     nart_chan_opts o = { sizeof o, kind, 0, sizeof(nart_tx), 4, sender_drop };
     nart_tx tx, moved = { .type = 0 };
     nart_rx rx;
@@ -118,7 +118,7 @@ TEST_EACH(sender_in_its_own_channel, LOCAL, MPSC)
 /* Nothing more is sent, in any way; what was sent is received, and then the end. */
 static void check_shut_drains(uint32_t kind, uint32_t flags)
 {
-    nart_rt *rt = rt_new(flags ? NART_RT_SPINNING : 0);
+    nart_rt *rt = NEW_RT(.flags = flags ? NART_RT_SPINNING : 0);
     nart_chan_opts o = { sizeof o, kind, flags, sizeof(uint64_t), 4, NULL };
     struct chan c = { .rt = rt };
     struct op op;
@@ -334,15 +334,12 @@ static void *counting_alloc(void *arg, size_t size, size_t align)
 /* Opening is one allocation; sending, waiting and receiving are none. */
 TEST_EACH(allocates_at_open_only, LOCAL, SPSC, MPSC)
 {
-    nart_rt_opts o = NART_RT_OPTS_INIT;
     nart_alloc counting = { counting_alloc, test_alloc.free, NULL };
-    nart_rt *rt;
+    nart_rt *rt = new_rt_of(&(nart_rt_opts){ .size = sizeof(nart_rt_opts), .alloc = &counting });
     nart_tx tx;
     nart_rx rx;
     struct op op;
 
-    o.alloc = &counting;
-    CHECK_RES(nart_rt_new(&o, &rt), 0);
     long before = asked;
     CHECK_RES(u64_open(rt, kind, 2, &tx, &rx), 0);
     CHECK_EQ(asked, before + 1);

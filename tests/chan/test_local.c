@@ -421,18 +421,18 @@ static void chaos(uint64_t seed)
     uint64_t last[ENDS] = { 0 }; /* of each end: the last value received */
     bool busy[ENDS] = { false };
 
-    chan_open(&c, LOCAL, 1 + random_next(&seed) % 3);
+    chan_open(&c, LOCAL, 1 + random_below(&seed, 3));
     for (int i = 0; i < ENDS; i++)
         CHECK_RES(nart_tx_clone(&c.tx, &tx[i]), 0);
     for (int step = 0; step < 2000; step++) {
-        unsigned i = random_next(&seed) % ENDS;
+        unsigned i = random_below(&seed, ENDS);
         uint64_t value = 0;
-        switch (random_next(&seed) % 4) {
+        switch (random_below(&seed, 4)) {
         case 0:
         case 1:
             if (!busy[i]) {
                 op[i] = (struct op){ .tx = &tx[i], .value = next++ << 8 | i };
-                op[i].limit = random_next(&seed) % 8 ? NART_NEVER : 0;
+                op[i].limit = random_below(&seed, 8) ? NART_NEVER : 0;
                 op_start(c.rt, &op[i]);
                 busy[i] = true;
             }
@@ -447,7 +447,7 @@ static void chaos(uint64_t seed)
                 last[value & 0xff] = value;
                 received++;
             }
-            if (random_next(&seed) % 2)
+            if (random_below(&seed, 2))
                 continue; /* more before anybody is polled */
         }
         settle(c.rt);
@@ -465,6 +465,7 @@ static void chaos(uint64_t seed)
             waiting |= busy[n];
         CHECK(!waiting || nart_rx_len(&c.rx) == nart_tx_capacity(&c.tx)); /* no place is lost */
     }
+    settle(c.rt); /* the last step may have left a sender with its turn */
     for (uint64_t value = 0; u64_try_recv(&c.rx, &value) == 0; settle(c.rt))
         received++;
     for (unsigned n = 0; n < ENDS; n++)

@@ -29,7 +29,7 @@ TEST(open_refuses_bad_options)
         { { sizeof(nart_chan_opts) - 1, LOCAL, 0, 8, 8, NULL }, NART_EABI },
         { { sizeof(nart_chan_opts) + 8, LOCAL, 0, 8, 8, NULL }, NART_EABI },
     };
-    nart_rt *rt = rt_new(0);
+    nart_rt *rt = new_rt();
     long live = test_alloc_live();
     nart_chan_opts good = { sizeof good, LOCAL, 0, 8, 8, NULL };
     nart_tx tx;
@@ -65,13 +65,10 @@ static void *denying_alloc(void *arg, size_t size, size_t align)
 TEST(open_without_memory)
 {
     nart_alloc denying = { denying_alloc, test_alloc.free, NULL };
-    nart_rt_opts o = NART_RT_OPTS_INIT;
-    nart_rt *rt;
+    nart_rt *rt = new_rt_of(&(nart_rt_opts){ .size = sizeof(nart_rt_opts), .alloc = &denying });
     nart_tx tx;
     nart_rx rx;
 
-    o.alloc = &denying;
-    CHECK_RES(nart_rt_new(&o, &rt), 0);
     deny = true;
     nart_chan_opts most = {
         sizeof most, SPSC, 0, NART_CHAN_MAX_ELEM, NART_CHAN_MAX_CAPACITY, NULL
@@ -98,7 +95,7 @@ static void *open_elsewhere(void *arg)
 
 TEST(open_on_another_thread)
 {
-    nart_rt *rt = rt_new(0);
+    nart_rt *rt = new_rt();
     pthread_t thread;
     CHECK_RES(nart_rt_bind(rt), 0);
     CHECK_EQ(pthread_create(&thread, NULL, open_elsewhere, rt), 0);
@@ -109,7 +106,7 @@ TEST(open_on_another_thread)
 /* Closed and zeroed ends are fine everywhere, and say so. */
 TEST(closed_handles_answer)
 {
-    nart_rt *rt = rt_new(0);
+    nart_rt *rt = new_rt();
     nart_tx tx = { 0 }, other;
     nart_rx rx = { 0 };
     struct op op;
@@ -209,7 +206,7 @@ TEST(local_waits_on_its_own_loop_only)
 {
     struct chan c;
     struct op op;
-    nart_rt *other = rt_new(0);
+    nart_rt *other = new_rt();
     chan_open(&c, LOCAL, 1);
     recv_start(other, &op, &c.rx);
     CHECK_RES(op.res, NART_EDRIVER);

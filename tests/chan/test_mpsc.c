@@ -24,7 +24,7 @@ static void crowd_open(struct crowd *w, int count, size_t capacity)
     chan_open(&w->c, MPSC, capacity);
     w->count = count;
     for (int i = 0; i < count; i++) {
-        w->rt[i] = rt_new(0);
+        w->rt[i] = new_rt();
         CHECK_RES(nart_tx_clone(&w->c.tx, &w->tx[i]), 0);
     }
 }
@@ -206,7 +206,7 @@ TEST(nobody_barges)
 {
     struct crowd w;
     struct op late;
-    nart_rt *rt = rt_new(0);
+    nart_rt *rt = new_rt();
     crowd_open(&w, 2, 2);
     fill(&w, 2);
     crowd_waits(&w);
@@ -426,7 +426,7 @@ TEST(an_answer_after_all_costs_budget)
     fill(&w, 1);
     pid_t child = fork();
     if (child == 0) {
-        nart_rt *rt = rt_new(0);
+        nart_rt *rt = new_rt();
         struct refused f = { &w.tx[0], 1000 };
         CHECK_RES(nart_block_on(rt, &refused_type, &f, NULL), 0);
         _exit(0);

@@ -40,9 +40,9 @@ static nart_res send_run(nart_cx *cx, void *frame)
 
     NART_BEGIN(cx, &s->co);
     while (s->next < s->count) {
-        if (s->how == IMPATIENT && random_next(&s->seed) % 4 == 0) {
+        if (s->how == IMPATIENT && random_below(&s->seed, 4) == 0) {
             NART_AWAIT_ANY(s->which, r, u64_send(cx, &s->tx, value_of(s->number, s->next)),
-                           nart_sleep(cx, &s->timer, random_next(&s->seed) % 2 ? 1 : 2000));
+                           nart_sleep(cx, &s->timer, random_below(&s->seed, 2) ? 1 : 2000));
             s->timer = (nart_timer){ 0 };
             if (s->which == 1)
                 continue;
@@ -80,7 +80,7 @@ static void *sender_main(void *arg)
         s->res = send_plain(s);
         return NULL;
     }
-    nart_rt *rt = rt_new(0);
+    nart_rt *rt = new_rt();
     CHECK_RES(nart_block_on(rt, &send_type, &s, &s->res), 0);
     CHECK_RES(nart_rt_free(rt), 0);
     return NULL;
@@ -130,7 +130,7 @@ static void senders_begin(struct sender *s, unsigned count, uint64_t each, nart_
 
 static void stream(unsigned senders, size_t capacity, uint64_t each, int how, uint32_t flags)
 {
-    nart_rt *rt = rt_new(flags ? NART_RT_SPINNING : 0);
+    nart_rt *rt = NEW_RT(.flags = flags ? NART_RT_SPINNING : 0);
     nart_chan_opts o = { sizeof o, MPSC, flags, 8, capacity, NULL };
     struct sender s[SENDERS];
     nart_tx tx;
@@ -198,13 +198,13 @@ TEST(receiver_closes_at_any_moment)
     uint64_t seed = 31;
 
     for (uint64_t n = test_repeat(1000) + 10; n > 0; n--) {
-        nart_rt *rt = rt_new(0);
-        nart_chan_opts o = { sizeof o, MPSC, 0, 8, 1 + random_next(&seed) % 8, count_drop };
-        unsigned count = 1 + random_next(&seed) % 4;
+        nart_rt *rt = new_rt();
+        nart_chan_opts o = { sizeof o, MPSC, 0, 8, 1 + random_below(&seed, 8), count_drop };
+        unsigned count = 1 + random_below(&seed, 4);
         struct sender s[SENDERS];
         nart_tx tx;
         nart_rx rx;
-        struct receiver v = { .rx = &rx, .most = random_next(&seed) % 100 }, *frame = &v;
+        struct receiver v = { .rx = &rx, .most = random_below(&seed, 100) }, *frame = &v;
         uint64_t sent = 0;
         dropped = 0;
         CHECK_RES(nart_chan_open(rt, &o, &tx, &rx), 0);
@@ -248,7 +248,7 @@ static void *cloner_main(void *arg)
 
 TEST(clones_come_and_go)
 {
-    nart_rt *rt = rt_new(0);
+    nart_rt *rt = new_rt();
     struct cloner c[3];
     nart_tx tx;
     nart_rx rx;

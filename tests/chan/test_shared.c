@@ -27,7 +27,7 @@ struct pair {
 static void pair_open(struct pair *p, uint32_t kind, size_t capacity)
 {
     chan_open(&p->c, kind, capacity);
-    p->from = rt_new(0);
+    p->from = new_rt();
 }
 
 static void pair_finish(struct pair *p)
@@ -172,7 +172,7 @@ TEST_EACH(wakers_are_taken_back, SPSC, MPSC)
 static void spinning_open(struct chan *c, uint32_t kind, size_t capacity)
 {
     nart_chan_opts o = { sizeof o, kind, NART_CHAN_SPINNING, sizeof(uint64_t), capacity, NULL };
-    c->rt = rt_new(NART_RT_SPINNING);
+    c->rt = NEW_RT(.flags = NART_RT_SPINNING);
     CHECK_RES(nart_chan_open(c->rt, &o, &c->tx, &c->rx), 0);
 }
 
@@ -210,7 +210,7 @@ TEST_EACH(spinning_receiver_tells_its_sender, SPSC, MPSC)
         struct chan c;
         struct op op, receive;
         uint64_t value;
-        nart_rt *from = rt_new(0);
+        nart_rt *from = new_rt();
         spinning_open(&c, kind, 1);
         CHECK_RES(u64_try_send(&c.tx, 1), 0);
         send_start(from, &op, &c.tx, 2);
@@ -243,7 +243,7 @@ TEST_EACH(receiver_belongs_to_one_loop, SPSC, MPSC)
 {
     struct chan c;
     struct op op;
-    nart_rt *other = rt_new(0);
+    nart_rt *other = new_rt();
     chan_open(&c, kind, 4);
     recv_start(other, &op, &c.rx);
     CHECK_RES(op.res, NART_EWRONGTHREAD);
@@ -289,7 +289,7 @@ TEST_EACH(receiver_is_bound_by_its_own_task, SPSC, MPSC)
     struct chan c;
     struct op op;
     nart_join join = { 0 };
-    nart_rt *other = rt_new(0);
+    nart_rt *other = new_rt();
     chan_open(&c, kind, 4);
     struct handing h = { .rx = &c.rx, .to = other };
     CHECK_RES(nart_rt_spawn(c.rt, &handing_type, &h, &join), 0);
@@ -323,7 +323,7 @@ static void *bind_elsewhere(void *arg)
 TEST_EACH(bind_touches_no_other_thread, SPSC, MPSC)
 {
     struct chan c;
-    nart_rt *mine = rt_new(0);
+    nart_rt *mine = new_rt();
     pthread_t thread;
     chan_open(&c, kind, 4);
     CHECK_RES(nart_rt_bind(c.rt), 0);
@@ -342,7 +342,7 @@ TEST_EACH(bind_touches_no_other_thread, SPSC, MPSC)
 TEST_EACH(bind_refuses, SPSC, MPSC)
 {
     struct chan c;
-    nart_rt *busy = rt_new(NART_RT_SPINNING);
+    nart_rt *busy = NEW_RT(.flags = NART_RT_SPINNING);
     struct op op;
     chan_open(&c, LOCAL, 4);
     CHECK_RES(nart_rx_bind(&c.rx, busy), -EINVAL);
@@ -350,7 +350,7 @@ TEST_EACH(bind_refuses, SPSC, MPSC)
     chan_finish(&c);
 
     spinning_open(&c, kind, 4);
-    nart_rt *parks = rt_new(0);
+    nart_rt *parks = new_rt();
     CHECK_RES(nart_rx_bind(&c.rx, parks), -EINVAL);
     CHECK_RES(nart_rx_bind(&c.rx, NULL), 0);
     recv_start(parks, &op, &c.rx); /* nobody would wake it */
@@ -374,7 +374,7 @@ TEST_EACH(spinning_receiver_outlives_its_runtime, SPSC, MPSC)
     struct op op;
     spinning_open(&c, kind, 4);
     CHECK_RES(nart_rt_free(c.rt), 0);
-    c.rt = rt_new(NART_RT_SPINNING);
+    c.rt = NEW_RT(.flags = NART_RT_SPINNING);
     CHECK_RES(u64_try_send(&c.tx, 1), 0);
     recv_start(c.rt, &op, &c.rx);
     CHECK_RES(op.res, 0); /* what is there can be had */

@@ -15,11 +15,11 @@
 /* A gap of 0 to 1023 steps now and then, so that each side is sometimes ahead and sometimes late. */
 static void gap(uint64_t *seed)
 {
-    if (random_next(seed) % 8)
+    if (random_below(seed, 8))
         return;
-    for (uint32_t n = random_next(seed) % 1024; n > 0; n--)
+    for (uint32_t n = random_below(seed, 1024); n > 0; n--)
         __asm__ volatile("" ::: "memory");
-    if (random_next(seed) % 64 == 0)
+    if (random_below(seed, 64) == 0)
         sched_yield();
 }
 
@@ -126,7 +126,7 @@ static void *sender_main(void *arg)
         nart_tx_close(&s->tx);
         return NULL;
     }
-    nart_rt *rt = rt_new(0);
+    nart_rt *rt = new_rt();
     struct side side = { .count = s->count, .seed = s->seed };
     nart_tx_move(&side.tx, &s->tx);
     CHECK_RES(nart_block_on(rt, &send_type, &side, &s->res), 0);
@@ -141,7 +141,7 @@ enum { PLAIN = 1, BUSY = 2 };
 static void stream(uint32_t kind, size_t capacity, uint64_t count, unsigned how, uint64_t *rx_parks,
                    uint64_t *tx_parks)
 {
-    nart_rt *rt = rt_new(how & BUSY ? NART_RT_SPINNING : 0);
+    nart_rt *rt = NEW_RT(.flags = how & BUSY ? NART_RT_SPINNING : 0);
     nart_chan_opts o = { sizeof o, kind, how & BUSY ? NART_CHAN_SPINNING : 0, 8, capacity, NULL };
     struct sender s = { .count = count, .seed = capacity, .plain = how & PLAIN };
     struct side side = { .count = UINT64_MAX, .seed = capacity + 1 };
@@ -204,7 +204,7 @@ TEST_EACH(spinning_receiver, SPSC, MPSC)
 /* A receiver without a loop, from a sender that parks: it is told at once of each place. */
 TEST_EACH(plain_receiver, SPSC, MPSC)
 {
-    nart_rt *rt = rt_new(0);
+    nart_rt *rt = new_rt();
     struct sender s = { .count = 200000, .seed = 9 };
     uint64_t seed = 10, next = 0, value = 0;
     nart_rx rx;
@@ -244,7 +244,7 @@ struct relay {
 /* Takes PER_ROUND values of every second round on a runtime of its own, then hands over. */
 static void relay_take(struct relay *y, int odd)
 {
-    nart_rt *rt = rt_new(0);
+    nart_rt *rt = new_rt();
 
     for (int round = odd; round < ROUNDS; round += 2) {
         uint64_t first = (uint64_t)round * PER_ROUND;
@@ -279,7 +279,7 @@ TEST_EACH(receiver_handed_over, SPSC, MPSC)
 {
     struct relay y = { .lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER };
     struct sender s = { .count = (uint64_t)ROUNDS * PER_ROUND, .seed = 3 };
-    nart_rt *rt = rt_new(0);
+    nart_rt *rt = new_rt();
 
     CHECK_RES(u64_open(rt, kind, 16, &s.tx, &y.rx), 0);
     CHECK_RES(nart_rx_bind(&y.rx, NULL), 0);
@@ -323,7 +323,7 @@ static void *closer_main(void *arg)
         pthread_barrier_wait(&b->barrier);
         for (int i = 0; i < BATCH; i++) {
             gap(&seed); /* the receiver catches up, and waits at this one */
-            uint64_t count = random_next(&seed) % 7;
+            uint64_t count = random_below(&seed, 7);
             for (uint64_t v = 0; v < count; v++) {
                 nart_res r;
                 while ((r = u64_try_send(&b->tx[i], UINT64_C(0xabcd) << 32 | v)) == -EAGAIN)
@@ -346,7 +346,7 @@ static void *closer_main(void *arg)
 TEST_EACH(closing_races, SPSC, MPSC)
 {
     static struct batch b;
-    nart_rt *rt = rt_new(0);
+    nart_rt *rt = new_rt();
     uint64_t seed = 12;
     long early = 0;
 
@@ -354,14 +354,14 @@ TEST_EACH(closing_races, SPSC, MPSC)
     CHECK_EQ(pthread_barrier_init(&b.barrier, NULL, 2), 0);
     pthread_t t = begin(closer_main, &b);
     for (int n = 0; n < b.count; n++) {
-        nart_chan_opts o = { sizeof o, kind, 0, 8, 1 + random_next(&seed) % 4, token_drop };
+        nart_chan_opts o = { sizeof o, kind, 0, 8, 1 + random_below(&seed, 4), token_drop };
         for (int i = 0; i < BATCH; i++)
             CHECK_RES(nart_chan_open(rt, &o, &b.tx[i], &b.rx[i]), 0);
         long sent_before = b.sent, got = 0;
         bool all = true;
         pthread_barrier_wait(&b.barrier);
         for (int i = 0; i < BATCH; i++) {
-            long most = random_next(&seed) % 4 ? LONG_MAX : (long)(random_next(&seed) % 4);
+            long most = random_below(&seed, 4) ? LONG_MAX : (long)random_below(&seed, 4);
             uint64_t next = 0, value = 0;
             nart_res r = 0;
             for (int idle = 0; (long)next < most; idle++) {
@@ -451,7 +451,7 @@ static uint64_t take_some(nart_rx *rx, uint64_t i, uint64_t seed)
 static void shut_races(uint32_t kind, uint32_t flags)
 {
     static struct batch b;
-    nart_rt *rt = rt_new(flags ? NART_RT_SPINNING : 0);
+    nart_rt *rt = NEW_RT(.flags = flags ? NART_RT_SPINNING : 0);
     uint64_t seed = 32;
 
     dropped = b.sent = b.received = 0;
@@ -459,7 +459,7 @@ static void shut_races(uint32_t kind, uint32_t flags)
     CHECK_EQ(pthread_barrier_init(&b.barrier, NULL, 2), 0);
     pthread_t t = begin(shut_sender_main, &b);
     for (int n = 0; n < b.count; n++) {
-        nart_chan_opts o = { sizeof o, kind, flags, 8, 1 + random_next(&seed) % 4, shut_drop };
+        nart_chan_opts o = { sizeof o, kind, flags, 8, 1 + random_below(&seed, 4), shut_drop };
         for (int i = 0; i < BATCH; i++)
             CHECK_RES(nart_chan_open(rt, &o, &b.tx[i], &b.rx[i]), 0);
         pthread_barrier_wait(&b.barrier);
@@ -489,7 +489,7 @@ TEST_EACH(shut_races, SPSC, MPSC)
 TEST(spsc_shut_races_without_membarrier)
 {
     const nart_chan_opts o = { sizeof o, SPSC, NART_CHAN_SPINNING, 8, 4, NULL };
-    nart_rt *rt = rt_new(NART_RT_SPINNING);
+    nart_rt *rt = NEW_RT(.flags = NART_RT_SPINNING);
     nart_tx tx;
     nart_rx rx;
 
@@ -511,16 +511,16 @@ TEST_EACH(receiver_ends_at_any_moment, SPSC, MPSC)
     nart_res got;
 
     for (uint64_t n = test_repeat(2000); n > 0; n--) {
-        nart_rt *rt = rt_new(0);
+        nart_rt *rt = new_rt();
         struct sender s = { .count = UINT64_MAX, .seed = seed };
-        struct side side = { .count = random_next(&seed) % 200, .seed = seed };
-        bool by_runtime = random_next(&seed) % 2;
-        CHECK_RES(u64_open(rt, kind, 1 + random_next(&seed) % 8, &s.tx, &side.rx), 0);
+        struct side side = { .count = random_below(&seed, 200), .seed = seed };
+        bool by_runtime = random_below(&seed, 2);
+        CHECK_RES(u64_open(rt, kind, 1 + random_below(&seed, 8), &s.tx, &side.rx), 0);
         pthread_t t = begin(sender_main, &s);
         if (by_runtime) {
             side.count = UINT64_MAX;
             CHECK_RES(nart_rt_spawn(rt, &recv_type, &side, NULL), 0);
-            for (uint32_t ticks = random_next(&seed) % 50; ticks > 0; ticks--)
+            for (uint32_t ticks = random_below(&seed, 50); ticks > 0; ticks--)
                 CHECK(nart_rt_poll(rt, NART_MS) >= 0);
         } else {
             CHECK_RES(nart_block_on(rt, &recv_type, &side, &got), 0);

@@ -3,6 +3,7 @@
 #ifndef NART_TEST_CORE_H
 #define NART_TEST_CORE_H
 
+#include "runtime.h"
 #include "test.h"
 
 #include <nart/chan.h>
@@ -12,17 +13,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-/* A runtime whose memory is counted. */
-static inline nart_rt *new_rt(void)
-{
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-    nart_rt *rt;
-
-    opts.alloc = &test_alloc;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
-    return rt;
-}
 
 /* A local channel of uint64_t. */
 static inline void new_chan(nart_rt *rt, size_t capacity, nart_tx *tx, nart_rx *rx)

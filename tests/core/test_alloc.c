@@ -200,13 +200,9 @@ static const nart_task_type spawner_type = NART_TASK_TYPE(struct spawner, spawne
 
 TEST(a_boxed_spawn_without_memory_loses_no_slot)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-    nart_rt *rt;
+    nart_rt *rt = NEW_RT(.slots[0] = 2);
     nart_join join;
 
-    opts.alloc = &test_alloc;
-    opts.slots[0] = 2;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
     for (int i = 0; i < 5; i++) {
         nart_res err = 0;
         struct spawner *f = spawn(rt, &spawner_type, &join);
@@ -252,7 +248,7 @@ TEST(a_class_that_cannot_grow_says_so_and_grows_later)
     nart_rt *rt;
 
     need_counts();
-    CHECK_RES(new_counted(&rt), 0);
+    rt = new_rt();
     fill(rt, &small_type, 4096);
     no_mappings = true;
     for (int i = 0; i < 3; i++) {
@@ -280,7 +276,7 @@ TEST(slots_without_records_are_not_used)
 
     need_counts();
     (void)nart_lib_trim();
-    CHECK_RES(new_counted(&rt), 0);
+    rt = new_rt();
     fill(rt, &small_type, 4096);
     fail_mapping = 2;
     CHECK_RES(nart_rt_spawn(rt, &small_type, NULL, NULL), -ENOMEM);
@@ -301,7 +297,7 @@ TEST(a_class_takes_fewer_slots_when_memory_is_short)
     nart_rt *rt;
 
     need_counts();
-    CHECK_RES(new_counted(&rt), 0);
+    rt = new_rt();
     fill(rt, &wide_type, 2048);
     fail_mapping = 1;
     fill(rt, &wide_type, 1);
@@ -317,14 +313,13 @@ TEST(what_was_reserved_is_not_mapped_by_spawns)
     nart_rt *rt;
 
     need_counts();
-    CHECK_RES(new_counted(&rt), 0);
+    rt = new_rt();
     CHECK_RES(nart_rt_reserve(rt, sizeof(uint64_t), MANY), 0);
     CHECK_RES(nart_rt_reserve(rt, 200, MANY), 0);
     allocations = mappings = 0;
     fill(rt, &small_type, MANY);
     fill(rt, &wide_type, MANY);
-    while (nart_rt_poll(rt, 0) > 0)
-        continue;
+    settle(rt);
     CHECK_EQ(allocations, 0);
     CHECK_EQ(mappings, 0);
     nart_rt_free(rt);
@@ -438,13 +433,9 @@ TEST(nothing_is_allocated_after_the_start)
  * wakers' records, the descriptors and the events. */
 TEST(a_runtime_asks_for_one_block_and_maps_five)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-    nart_rt *rt;
-
     need_counts();
-    opts.alloc = &test_alloc;
     long live = test_alloc_live(), mapped = mappings;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    nart_rt *rt = new_rt();
     CHECK_EQ(test_alloc_live(), live + 1);
     CHECK_EQ(mappings, mapped + 5);
     CHECK_RES(nart_rt_free(rt), 0);

@@ -393,13 +393,7 @@ static void keep(void *arg, const char *line)
 
 static nart_rt *new_reporting_rt(void)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-    nart_rt *new;
-
-    opts.alloc = &test_alloc;
-    opts.report = keep;
-    CHECK_RES(nart_rt_new(&opts, &new), 0);
-    return new;
+    return NEW_RT(.report = keep);
 }
 
 TEST(a_body_that_ignores_cancellation_is_ended_and_reported_by_name_and_line)

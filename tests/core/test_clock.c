@@ -40,18 +40,6 @@ static nart_res napper_run(nart_cx *cx, void *frame)
 
 static const nart_task_type napper_type = NART_TASK_TYPE(struct napper, napper_run, NULL);
 
-static nart_rt *rt_with(uint32_t flags, int64_t spin_ns)
-{
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-    nart_rt *rt;
-
-    opts.alloc = &test_alloc;
-    opts.flags = flags;
-    opts.spin_ns = spin_ns;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
-    return rt;
-}
-
 static void check_sleeps(nart_rt *rt)
 {
     static const int64_t spans[] = { 1, NART_US, 999 * NART_US, 1500 * NART_US, 3 * NART_MS };
@@ -71,19 +59,19 @@ static void check_sleeps(nart_rt *rt)
 
 TEST(a_loop_that_parks)
 {
-    check_sleeps(rt_with(0, 0));
+    check_sleeps(new_rt());
 }
 
 TEST(a_loop_that_spins_and_parks)
 {
-    check_sleeps(rt_with(0, 200 * NART_US));
+    check_sleeps(NEW_RT(.spin_ns = 200 * NART_US));
 }
 
 /* A sleep that is looked at in the millisecond before it ends is lost in the reference, in a busy loop
  * as good as always: its defect 2. */
 TEST(a_loop_that_never_parks)
 {
-    check_sleeps(rt_with(NART_RT_SPINNING, 0));
+    check_sleeps(NEW_RT(.flags = NART_RT_SPINNING));
 }
 
 static int quit;
@@ -107,7 +95,7 @@ static const nart_task_type disturbed_type = NART_TASK_TYPE(struct napper, distu
 
 TEST(a_sleep_that_is_woken_all_the_time_for_no_reason)
 {
-    nart_rt *rt = rt_with(0, 0);
+    nart_rt *rt = new_rt();
     pthread_t thread;
 
     CHECK_EQ(pthread_create(&thread, NULL, disturb, NULL), 0);
@@ -122,7 +110,7 @@ TEST(a_sleep_that_is_woken_all_the_time_for_no_reason)
 
 TEST(a_loop_that_a_host_polls_without_a_pause)
 {
-    nart_rt *rt = rt_with(0, 0);
+    nart_rt *rt = new_rt();
     for (int i = 0; i < 100; i++) {
         struct napper n = { .ns = (100 - i) * 30 * NART_US, .scope = i & 1 };
         CHECK_RES(nart_rt_spawn(rt, &napper_type, &n, NULL), 0);
@@ -141,7 +129,7 @@ static nart_res stops_and_naps(nart_cx *cx, void *frame)
 TEST(a_stop_that_has_no_effect_does_not_keep_the_loop_from_parking)
 {
     static const nart_task_type type = NART_TASK_TYPE(struct napper, stops_and_naps, NULL);
-    nart_rt *rt = rt_with(0, 1);
+    nart_rt *rt = NEW_RT(.spin_ns = 1);
     struct napper n = { .ns = NART_MS };
     nart_rt_stats stats = { .size = sizeof stats };
 

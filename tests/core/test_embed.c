@@ -47,13 +47,10 @@ static bool readable(nart_rt *rt)
 }
 
 /* Until nothing is to be done: the host may sleep. */
-static void settle(nart_rt *rt)
+static void host_settle(nart_rt *rt)
 {
-    nart_res polls;
     CHECK_LE(0, nart_rt_backend_fd(rt));
-    while ((polls = nart_rt_poll(rt, 0)) > 0)
-        continue;
-    CHECK_RES(polls, 0);
+    settle(rt);
     CHECK(!readable(rt));
     CHECK_NE(nart_rt_next_deadline(rt), 0);
 }
@@ -131,14 +128,14 @@ TEST(a_spawn_from_outside_makes_the_descriptor_readable)
 {
     nart_rt *rt = new_rt();
 
-    settle(rt);
+    host_settle(rt);
     for (int i = 0; i < 3; i++) {
         CHECK_RES(nart_rt_spawn(rt, &once_type, NULL, NULL), 0);
         CHECK_RES(nart_rt_spawn(rt, &once_type, NULL, NULL), 0);
         CHECK(readable(rt));
         CHECK_EQ(nart_rt_next_deadline(rt), 0);
         CHECK_EQ(nart_rt_poll(rt, 0), 2);
-        settle(rt); /* and it is not readable any more */
+        host_settle(rt); /* and it is not readable any more */
     }
     nart_rt_free(rt);
 }
@@ -150,10 +147,10 @@ TEST(a_cancel_from_outside_makes_the_descriptor_readable)
     struct watcher *f = spawn(rt, &watcher_type, &join);
 
     f->until = 1;
-    settle(rt);
+    host_settle(rt);
     CHECK_RES(cancel(rt, &join), 0);
     CHECK(readable(rt));
-    settle(rt);
+    host_settle(rt);
     CHECK(nart_join_done(&join));
     nart_join_release(&join);
     nart_rt_free(rt);
@@ -195,16 +192,16 @@ TEST(a_value_sent_from_outside_makes_the_descriptor_readable)
     struct taker *f = spawn(rt, &taker_type, &join);
 
     new_chan(rt, 4, &tx, &f->rx);
-    settle(rt);
+    host_settle(rt);
     for (uint64_t i = 1; i <= 3; i++) {
         CHECK_RES(nart_try_send(&tx, &i), 0);
         CHECK(readable(rt));
-        settle(rt);
+        host_settle(rt);
     }
     CHECK_EQ(f->sum, 6);
     nart_tx_close(&tx);
     CHECK(readable(rt));
-    settle(rt);
+    host_settle(rt);
     CHECK(nart_join_done(&join));
     nart_join_release(&join);
     nart_rt_free(rt);
@@ -217,13 +214,13 @@ TEST(a_foreign_wake_makes_the_descriptor_readable)
     struct watcher *f = spawn(rt, &watcher_type, &join);
 
     f->until = 1;
-    settle(rt);
+    host_settle(rt);
     for (int i = 0; i < 3; i++) {
         nart_waker_wake((nart_waker){ handed });
         nart_waker_wake((nart_waker){ handed });
         CHECK(readable(rt));
         CHECK_EQ(nart_rt_poll(rt, 0), 1);
-        settle(rt);
+        host_settle(rt);
     }
     nart_join_release(&join);
     nart_rt_free(rt);
@@ -286,7 +283,7 @@ TEST(a_host_is_told_of_what_a_tick_has_left_over)
 {
     nart_rt *rt = new_rt();
 
-    settle(rt);
+    host_settle(rt);
     for (int i = 0; i < 1000; i++)
         CHECK_RES(nart_rt_spawn(rt, &once_type, NULL, NULL), 0);
     for (uint32_t left; (left = nart_rt_task_count(rt)) > 0;) {
@@ -294,7 +291,7 @@ TEST(a_host_is_told_of_what_a_tick_has_left_over)
         CHECK_LE(1, nart_rt_poll(rt, 0));
         CHECK_LE(nart_rt_task_count(rt) + 1, left);
     }
-    settle(rt);
+    host_settle(rt);
     nart_rt_free(rt);
 }
 
@@ -309,7 +306,7 @@ TEST(every_way_of_running_can_follow_another)
         CHECK_RES(nart_rt_spawn(rt, &napper_type, &n, NULL), 0);
         CHECK_RES(nart_rt_run(rt), 0);
         CHECK_RES(nart_block_on(rt, &napper_type, &n, NULL), 0);
-        settle(rt);
+        host_settle(rt);
     }
     nart_rt_free(rt);
 }
@@ -336,12 +333,7 @@ TEST(poll_waits_for_its_timeout_and_not_less)
 TEST(poll_returns_in_time_from_a_runtime_that_spins)
 {
     for (int busy = 0; busy < 2; busy++) {
-        nart_rt_opts opts = NART_RT_OPTS_INIT;
-        nart_rt *rt;
-        opts.alloc = &test_alloc;
-        opts.spin_ns = 3600 * NART_SEC;
-        opts.flags = busy ? NART_RT_SPINNING : 0;
-        CHECK_RES(nart_rt_new(&opts, &rt), 0);
+        nart_rt *rt = NEW_RT(.spin_ns = 3600 * NART_SEC, .flags = busy ? NART_RT_SPINNING : 0);
         int64_t before = clock_now();
         CHECK_RES(nart_rt_poll(rt, NART_MS), 0);
         CHECK_LE(before + NART_MS, clock_now());

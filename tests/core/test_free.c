@@ -25,19 +25,7 @@ static void keep(void *arg, const char *line)
 
 static void begin(void)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-    opts.alloc = &test_alloc;
-    opts.report = keep;
-    opts.name = "freed";
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
-}
-
-static void settle(void)
-{
-    nart_res polls;
-    while ((polls = nart_rt_poll(rt, 0)) > 0)
-        continue;
-    CHECK_RES(polls, 0);
+    rt = NEW_RT(.report = keep, .name = "freed");
 }
 
 static void turn(void)
@@ -231,15 +219,12 @@ TEST(a_task_that_has_ended)
 /* Without report() a line is printed as report() would have had it. */
 static void check_printed(const char *name, const char *expected)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
     char line[256] = "";
     int kept = dup(2);
     FILE *file = tmpfile();
 
     CHECK(kept >= 0 && file);
-    opts.alloc = &test_alloc;
-    opts.name = name;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    rt = NEW_RT(.name = name);
     new_task(NULL, YIELD, false);
     fflush(stderr);
     CHECK_EQ(dup2(fileno(file), 2), 2);
@@ -285,7 +270,7 @@ static void check_ring(bool boxed, bool ended)
     struct task *f = new_task(&a, ended ? ENDED : RECV, boxed);
     struct task *g = new_task(&f->join, ended ? ENDED : RECV, boxed);
     nart_join_move(&g->join, &a); /* f holds g, and g holds f */
-    settle();
+    settle(rt);
     nart_rt_free(rt);
     CHECK_EQ(drops, 2);
 }
@@ -303,7 +288,7 @@ static void check_own(bool boxed, bool ended)
     drops = 0;
     struct task *f = new_task(&a, ended ? ENDED : RECV, boxed);
     nart_join_move(&f->join, &a);
-    settle();
+    settle(rt);
     nart_rt_free(rt);
     CHECK_EQ(drops, 1);
 }
@@ -321,7 +306,7 @@ TEST(a_chain_of_tasks_that_each_hold_the_next)
     begin();
     for (int i = 0; i < LONG; i++)
         at = &new_task(at, i % 3 ? ENDED : RECV, i & 1)->join;
-    settle();
+    settle(rt);
     nart_rt_free(rt);
     CHECK_EQ(drops, LONG);
     nart_join_release(&first);
@@ -337,7 +322,7 @@ TEST(parents_and_children_in_any_order_of_slots)
         nart_join_move(&new_task(NULL, JOIN, false)->join, &early[i]);
     for (int i = 0; i < 3; i++) /* and here the higher ones */
         new_task(&new_task(NULL, JOIN, false)->join, SLEEP, false);
-    settle();
+    settle(rt);
     nart_rt_free(rt);
     CHECK_EQ(drops, 12);
 }
@@ -397,14 +382,14 @@ static void check_order(bool held, bool some_ready, bool have_ended, bool other_
     ends = drops = 0;
     for (int i = 0; i < AGES && other_slots; i++) /* the later ones have the lower slots then */
         new_aged(i, true, &old[i]);
-    settle();
+    settle(rt);
     for (int i = 0; i < AGES && other_slots; i++)
         nart_join_release(&old[i]);
     ends = drops = 0;
     for (int i = 0; i < AGES; i++)
         new_aged(i, have_ended, held ? &joins[i] : NULL);
     if (!some_ready || have_ended)
-        settle();
+        settle(rt);
     for (int i = 0; i < AGES && some_ready && held; i += 3)
         (void)cancel(rt, &joins[i * 7 % AGES]);
     nart_rt_free(rt);
@@ -492,7 +477,7 @@ TEST(children_are_gone_before_the_memory_of_their_parent)
     CHECK(f->lent);
     *f->lent = 7;
     CHECK_RES(nart_rt_spawn_commit(rt, f, NULL), 0);
-    settle();
+    settle(rt);
     nart_rt_free(rt);
     CHECK_EQ(lenders, 3);
 }
@@ -609,7 +594,7 @@ TEST(a_drop_ends_before_the_drops_of_what_it_releases)
         child->value = i;
         f = child;
     }
-    settle();
+    settle(rt);
     nart_join_release(&top);
     CHECK_EQ(drops, 5);
     nart_rt_free(rt);
@@ -624,7 +609,7 @@ TEST(tasks_linked_by_a_channel)
         struct task *g = new_task(NULL, order ? SEND : RECV, false);
         nart_tx_close(order ? &g->tx : &f->tx);
         nart_tx_move(order ? &g->tx : &f->tx, order ? &f->tx : &g->tx);
-        settle();
+        settle(rt);
         nart_rt_free(rt);
         CHECK_EQ(drops, 2);
     }
@@ -703,7 +688,7 @@ TEST(drop_releases_tasks_that_are_still_running)
     struct busy *f = spawn(rt, &busy_type, NULL);
     new_task(&f->others, RECV, true);
     new_task(&f->own, ENDED, true);
-    settle();
+    settle(rt);
     nart_rt_free(rt);
     CHECK_EQ(drops, 3);
 }
@@ -738,7 +723,7 @@ TEST(wakers_and_handles_outlive_it_and_its_hub_is_used_again)
     for (int i = 0; i < 20; i++) {
         begin();
         struct task *f = new_task(&joins[i], RECV, i & 1);
-        settle();
+        settle(rt);
         wakers[i] = f->waker;
         for (int k = 0; k <= i; k++) { /* all but the last are of runtimes that are gone */
             nart_waker_wake(wakers[k]);
@@ -746,7 +731,7 @@ TEST(wakers_and_handles_outlive_it_and_its_hub_is_used_again)
             if (k < i)
                 nart_join_release(&joins[k]);
         }
-        settle();
+        settle(rt);
         nart_rt_free(rt);
         CHECK_EQ(drops, i + 1);
     }
@@ -776,7 +761,7 @@ TEST(not_from_within_a_poll)
     nart_join join;
     begin();
     struct inside *f = spawn(rt, &inside_type, &join);
-    settle();
+    settle(rt);
     CHECK_RES(f->r, -EDEADLK);
     nart_join_release(&join);
     nart_rt_free(rt);
@@ -816,7 +801,7 @@ TEST(bodies_unwind_and_spawn_nothing)
 {
     begin();
     CHECK_RES(nart_rt_spawn(rt, &unwinds_type, NULL, NULL), 0);
-    settle();
+    settle(rt);
     nart_rt_free(rt);
     CHECK_RES(last.r, -ECANCELED);
     CHECK_LE(1, last.now);

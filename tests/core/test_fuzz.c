@@ -43,7 +43,8 @@ struct parked {
 
 struct actor {
     struct level lv[LEVELS];
-    uint32_t seed, id;
+    uint64_t seed;
+    uint32_t id;
     int shield_level, shield_begun; /* whose shield it is: a level, and its how-manieth life */
     uint32_t shield_poll;           /* in which it was opened */
     int64_t shield_until;
@@ -55,14 +56,6 @@ static nart_rt *rt;
 static nart_tx first_tx[CHANNELS];
 static nart_rx rx[CHANNELS];
 static struct actor *actors[IDS]; /* those whose frame lives */
-
-static uint32_t rnd(uint32_t *s)
-{
-    *s ^= *s << 13;
-    *s ^= *s >> 17;
-    *s ^= *s << 5;
-    return *s;
-}
 
 /* ---- what the model says ---- */
 
@@ -234,7 +227,7 @@ static void ask(uint32_t id, nart_task task, bool to_abort)
     model[id].aborted |= to_abort;
 }
 
-static uint32_t new_actor(uint32_t seed, nart_join *join);
+static uint32_t new_actor(uint64_t seed, nart_join *join);
 
 /* ---- the bodies ---- */
 
@@ -262,16 +255,16 @@ static nart_res body(nart_cx *cx, struct actor *f, int d)
     NART_BEGIN(cx, &l->co);
     l->begun++;
     l->n = 0;
-    for (l->left = rnd(&f->seed) % 14; l->left-- > 0;) {
-        l->act = rnd(&f->seed);
+    for (l->left = random_below(&f->seed, 14); l->left-- > 0;) {
+        l->act = (uint32_t)random_next(&f->seed);
         nart_timer_cancel(&l->timer);
-        l->at = virtual_now + (int64_t)(rnd(&f->seed) % 20) * NART_MS;
+        l->at = virtual_now + (int64_t)random_below(&f->seed, 20) * NART_MS;
         l->scoped = false;
         switch (l->act % 20) { /* what has no await in it */
         case 0:
             nart_join_release(&l->kid);
             l->kid_used = false;
-            l->kid_id = new_actor(rnd(&f->seed), &l->kid);
+            l->kid_id = new_actor(random_next(&f->seed), &l->kid);
             break;
         case 1:
             ask(l->kid_id, nart_join_task(&l->kid), l->act & 0x100);
@@ -361,7 +354,7 @@ static nart_res body(nart_cx *cx, struct actor *f, int d)
         } else if (l->act % 20 == 17) {
             NART_AWAIT(l->n, op_join(cx, f, d));
         }
-        if (l->n == -ECANCELED && rnd(&f->seed) % 4)
+        if (l->n == -ECANCELED && random_below(&f->seed, 4))
             break; /* most unwind, some go on */
     }
     l->scoped = false;
@@ -401,7 +394,7 @@ static void actor_drop(void *frame)
             nart_tx_close(&l->tx[k]);
         }
         CHECK(!l->kid.wait.task);
-        if (f->seed & 1)
+        if (random_below(&f->seed, 2))
             ask(l->kid_id, nart_join_task(&l->kid), true);
         nart_join_release(&l->kid);
     }
@@ -409,7 +402,7 @@ static void actor_drop(void *frame)
 
 static const nart_task_type actor_type = NART_TASK_TYPE(struct actor, actor_poll, actor_drop);
 
-static uint32_t new_actor(uint32_t seed, nart_join *join)
+static uint32_t new_actor(uint64_t seed, nart_join *join)
 {
     nart_res err;
     struct actor *f = spawned + 1 < IDS ? nart_rt_spawn_begin(rt, &actor_type, &err) : NULL;
@@ -420,11 +413,11 @@ static uint32_t new_actor(uint32_t seed, nart_join *join)
     }
     uint32_t id = ++spawned; /* 0 is nobody */
     f->id = id;
-    f->seed = seed | 1;
+    f->seed = seed;
     f->shield_level = -1;
     for (int d = 0; d < LEVELS; d++)
         for (int k = 0; k < 2; k++) {
-            f->lv[d].chan[k] = (int)(rnd(&f->seed) % CHANNELS);
+            f->lv[d].chan[k] = (int)random_below(&f->seed, CHANNELS);
             CHECK_RES(nart_tx_clone(&first_tx[f->lv[d].chan[k]], &f->lv[d].tx[k]), 0);
         }
     actors[id] = f;
@@ -458,9 +451,8 @@ static void check_rest(void)
 
 /* ---- one program ---- */
 
-static void run(uint32_t seed, uint32_t slots)
+static void run(uint64_t seed, uint32_t slots)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
     nart_join top[TOPS];
     uint32_t ids[TOPS];
 
@@ -469,19 +461,16 @@ static void run(uint32_t seed, uint32_t slots)
     memset(sent, 0, sizeof sent);
     memset(taken, 0, sizeof taken);
     spawned = dropped = 0;
-    opts.alloc = &test_alloc;
-    for (int i = 0; i < NART_SLOT_CLASSES; i++)
-        opts.slots[i] = slots;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    rt = NEW_RT(SLOTS(slots));
     for (int c = 0; c < CHANNELS; c++)
-        new_chan(rt, 1u << rnd(&seed) % 3, &first_tx[c], &rx[c]);
+        new_chan(rt, 1u << random_below(&seed, 3), &first_tx[c], &rx[c]);
     for (int i = 0; i < TOPS; i++)
-        ids[i] = new_actor(rnd(&seed), &top[i]);
+        ids[i] = new_actor(random_next(&seed), &top[i]);
 
     bool alive = true;
     for (int turns = 0; alive && turns < 3000; turns++) {
         alive = step(rt);
-        uint32_t r = rnd(&seed), i = r >> 8 & (TOPS - 1);
+        uint32_t r = (uint32_t)random_next(&seed), i = r >> 8 & (TOPS - 1);
         if (!alive) {
             check_rest();
             if (nart_rt_task_count(rt) > 0 && r % 8) { /* stirs them up again */
@@ -501,10 +490,10 @@ static void run(uint32_t seed, uint32_t slots)
         if (r % 32 == 2)
             nart_join_release(&top[i]);
         if (r % 16 == 3 && nart_join_task(&top[i]).gen == 0)
-            ids[i] = new_actor(rnd(&seed), &top[i]);
+            ids[i] = new_actor(random_next(&seed), &top[i]);
     }
     for (int i = 0; i < TOPS; i++)
-        if (seed & 1u << i)
+        if (random_below(&seed, 2))
             nart_join_release(&top[i]);
     for (uint32_t id = 1; id <= spawned; id++)
         if (!model[id].ended)

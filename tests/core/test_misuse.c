@@ -479,10 +479,8 @@ TEST(options_that_are_none_are_refused)
 
 TEST(huge_limits_per_tick_are_limits)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-    opts.alloc = &test_alloc;
-    opts.polls_per_tick = opts.inbox_per_tick = opts.timers_per_tick = UINT32_MAX;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    rt = NEW_RT(.polls_per_tick = UINT32_MAX, .inbox_per_tick = UINT32_MAX,
+                .timers_per_tick = UINT32_MAX);
     CHECK_RES(nart_block_on(rt, &nested_type, NULL, NULL), 0);
     nart_rt_free(rt);
 }

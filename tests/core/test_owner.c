@@ -41,13 +41,10 @@ static void report(void *arg, const char *line)
 
 static void begin(uint32_t kind)
 {
-    nart_rt_opts o = NART_RT_OPTS_INIT;
     nart_chan_opts c = { .size = sizeof c, .kind = kind, .elem = sizeof(uint64_t), .capacity = 4 };
 
     note = never = (nart_notify){ 0 };
-    o.alloc = &test_alloc;
-    o.report = report;
-    CHECK_RES(nart_rt_new(&o, &rt), 0);
+    rt = NEW_RT(.report = report);
     CHECK_RES(nart_chan_open(rt, &c, &tx, &rx), 0);
 }
 
@@ -125,8 +122,7 @@ TEST_EACH(a_body_that_received_is_named_by_no_race, LOCAL, SPSC, MPSC)
     CHECK_EQ(nart_rt_poll(rt, 0), 1);
     dump();
     CHECK_RES(nart_try_send(&tx, &v), 0);
-    while (nart_rt_poll(rt, 0) > 0)
-        continue;
+    settle(rt);
     dump();
     end();
 }
@@ -193,8 +189,7 @@ TEST_EACH(a_receiver_that_has_answered_is_given_away, LOCAL, SPSC, MPSC)
     CHECK_LE(1, nart_rt_poll(rt, 0));
     v = 8;
     CHECK_RES(nart_try_send(&tx, &v), 0);
-    while (nart_rt_poll(rt, 0) > 0)
-        continue;
+    settle(rt);
     CHECK_EQ(read_by_child, 8);
     end();
 }
@@ -426,12 +421,6 @@ TEST(a_body_above_a_nursery_may_go)
 
 /* ---- an arm of a race closes or moves the handle in which another one waits ---- */
 
-static void settle(void)
-{
-    while (nart_rt_poll(rt, 0) > 0)
-        continue;
-}
-
 static const struct a_wait *wait_named(const char *name)
 {
     for (int i = 0; i < WAITS; i++)
@@ -661,14 +650,14 @@ static void end_a_wait(const struct an_end *e, bool last, bool in_body)
         .waker = &waker, .e = e, .wait = wait_named(e->wait), .last = last, .in_body = in_body
     };
     CHECK_RES(nart_rt_spawn(rt, &type, &f, &j), 0);
-    settle();
+    settle(rt);
     CHECK(!nart_join_done(&j));
     nart_waker_wake(waker);
-    settle();
+    settle(rt);
     if (last && e->end == release_token) { /* a token's handle wakes nobody */
         CHECK(!nart_join_done(&j));
         nart_waker_wake(waker);
-        settle();
+        settle(rt);
     }
     CHECK(nart_join_done(&j));
     nart_join_release(&j);

@@ -93,11 +93,7 @@ TEST(what_a_tick_leaves_over_keeps_its_place)
 
 static void check_polls_per_tick(uint32_t asked, nart_res expected)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-
-    opts.alloc = &test_alloc;
-    opts.polls_per_tick = asked;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    rt = NEW_RT(.polls_per_tick = asked);
     for (int i = 0; i < 300; i++)
         new_spinner(&spinner_type, i);
     CHECK_EQ(tick(), expected);
@@ -411,11 +407,7 @@ TEST(wakes_from_within_a_poll_are_not_lost_and_settle)
 /* In the reference a task that is woken and ends in one poll is never freed: its defect 5. */
 TEST(a_task_that_is_woken_in_its_last_poll_gives_its_slot_back)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-    opts.alloc = &test_alloc;
-    for (int i = 0; i < NART_SLOT_CLASSES; i++)
-        opts.slots[i] = 1;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    rt = NEW_RT(SLOTS(1));
     for (int i = 0; i < 100; i++) {
         struct counter c = { .end_at = 2, .wake_itself = true };
         CHECK_RES(nart_rt_spawn(rt, &counter_type, &c, NULL), 0);

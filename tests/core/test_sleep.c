@@ -239,14 +239,12 @@ static const nart_task_type one_of_many_type =
 TEST(thousands_of_sleeps_end_each_at_its_own_nanosecond)
 {
     nart_rt *rt = new_rt();
-    uint64_t seed = 88172645463325252u;
+    uint64_t seed = 1;
 
     for (int i = 0; i < 4000; i++) {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        struct one_of_many n = { .at = virtual_now + NART_MS + (int64_t)(seed % (10 * NART_SEC)),
-                                 .cut = seed >> 60 & 1 };
+        uint64_t r = random_next(&seed);
+        struct one_of_many n = { .at = virtual_now + NART_MS + (int64_t)(r % (10 * NART_SEC)),
+                                 .cut = r >> 60 & 1 };
         CHECK_RES(nart_rt_spawn(rt, &one_of_many_type, &n, NULL), 0);
     }
     run_all(rt);

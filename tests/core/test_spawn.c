@@ -7,18 +7,6 @@
 static nart_rt *rt;
 static int polls, drops;
 
-static nart_rt *small_rt(uint32_t per_class)
-{
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-    nart_rt *new;
-
-    opts.alloc = &test_alloc;
-    for (int i = 0; i < NART_SLOT_CLASSES; i++)
-        opts.slots[i] = per_class;
-    CHECK_RES(nart_rt_new(&opts, &new), 0);
-    return new;
-}
-
 static void tick(void)
 {
     CHECK_LE(0, nart_rt_poll(rt, 0));
@@ -109,7 +97,7 @@ TEST(a_committed_task_is_first_polled_on_a_later_turn)
 TEST(an_abandoned_task_gives_its_slot_back_and_is_not_dropped)
 {
     nart_task_type type = type_of(8, 8, once), big = type_of(8000, 8, once);
-    rt = small_rt(1);
+    rt = NEW_RT(SLOTS(1));
     for (int i = 0; i < 3; i++) {
         void *frame = nart_rt_spawn_begin(rt, &type, NULL);
         CHECK(frame);
@@ -151,12 +139,10 @@ TEST(frames_are_committed_and_abandoned_in_any_order)
     enum { MANY = 1 << 17 };
     static const uint64_t steps[] = { 1, MANY - 1, 123457 }; /* odd: each visits every frame */
     nart_task_type slot = type_of(8, 8, once), box = type_of(8, 8, once);
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
     void **frames = calloc(MANY, sizeof *frames);
 
     CHECK(frames);
-    opts.slots[0] = MANY;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    rt = NEW_RT(.slots[0] = MANY);
     for (size_t order = 0; order < sizeof steps / sizeof *steps; order++) {
         polls = drops = 0;
         for (uint64_t i = 0; i < MANY; i++) {
@@ -275,7 +261,7 @@ TEST(a_full_class_answers_at_once_and_leaves_the_others_alone)
     nart_task_type small = type_of(64, 8, never), large = type_of(65, 8, never);
     nart_join joins[3];
     nart_res err;
-    rt = small_rt(3);
+    rt = NEW_RT(SLOTS(3));
     for (int i = 0; i < 3; i++)
         CHECK_RES(nart_rt_spawn(rt, &small, NULL, &joins[i]), 0);
     CHECK_RES(nart_rt_spawn(rt, &small, NULL, NULL), NART_ESLOTS);
@@ -297,7 +283,7 @@ TEST(a_full_class_answers_at_once_and_leaves_the_others_alone)
 
 TEST(every_class_holds_as_many_as_it_was_given)
 {
-    rt = small_rt(5);
+    rt = NEW_RT(SLOTS(5));
     nart_task_type types[NART_SLOT_CLASSES];
     for (int c = 0; c < NART_SLOT_CLASSES; c++) {
         types[c] = type_of(64u << c, 64, never);
@@ -312,11 +298,8 @@ TEST(every_class_holds_as_many_as_it_was_given)
 
 TEST(classes_without_a_number_have_their_default)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
     nart_task_type small = type_of(64, 8, once), large = type_of(4096, 8, once);
-    opts.alloc = &test_alloc;
-    opts.slots[0] = 1;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    rt = NEW_RT(.slots[0] = 1);
     CHECK_RES(nart_rt_spawn(rt, &small, NULL, NULL), 0);
     CHECK_RES(nart_rt_spawn(rt, &small, NULL, NULL), NART_ESLOTS);
     CHECK_RES(nart_rt_spawn(rt, &large, NULL, NULL), 0);
@@ -436,7 +419,6 @@ TEST(ids_and_joins_of_tasks_in_every_chunk)
 
 TEST(what_is_reserved_is_there)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
     nart_slot_use use[NART_SLOT_CLASSES];
     nart_task_type type = type_of(200, 8, never);
 
@@ -463,10 +445,7 @@ TEST(what_is_reserved_is_there)
     nart_rt_free(rt);
     CHECK_EQ(drops, 10001);
 
-    opts.alloc = &test_alloc;
-    opts.slots[0] = 10;
-    opts.max_io = 4;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    rt = NEW_RT(.slots[0] = 10, .max_io = 4);
     CHECK_RES(nart_rt_reserve(rt, 64, 10), 0);
     CHECK_RES(nart_rt_reserve(rt, 64, 11), NART_ESLOTS);
     CHECK_RES(nart_rt_reserve(rt, 65, 10000), 0);
@@ -524,7 +503,7 @@ TEST(an_id_names_one_task_for_ever)
 {
     nart_task_type type = type_of(8, 8, once);
     nart_task seen[100];
-    rt = small_rt(2);
+    rt = NEW_RT(SLOTS(2));
     for (int i = 0; i < 100; i++) {
         nart_join join;
         CHECK_RES(nart_rt_spawn(rt, &type, NULL, &join), 0);
@@ -541,7 +520,7 @@ TEST(a_slot_whose_generations_are_used_up_is_not_used_again)
 {
     nart_task_type type = type_of(8, 8, once);
     nart_join join;
-    rt = small_rt(1);
+    rt = NEW_RT(SLOTS(1));
     CHECK_RES(nart_rt_spawn(rt, &type, NULL, &join), 0);
     join.task->gen = join.gen = UINT32_MAX; /* as after 2^32 tasks */
     tick();
@@ -600,7 +579,7 @@ TEST(a_type_that_is_none_is_refused)
 TEST(a_boxed_frame_has_any_size_and_goes_back_to_the_allocator)
 {
     static const uint32_t sizes[] = { 0, 1, 64, 4096, 4097, 1 << 20 };
-    rt = small_rt(1);
+    rt = NEW_RT(SLOTS(1));
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         nart_task_type type = type_of(sizes[i], 64, once);
         nart_join join;
@@ -622,7 +601,7 @@ TEST(a_boxed_frame_has_any_size_and_goes_back_to_the_allocator)
 TEST(a_slot_that_had_a_boxed_frame_takes_a_small_one_again)
 {
     nart_task_type box = type_of(9000, 8, once), small = type_of(64, 8, once);
-    rt = small_rt(1);
+    rt = NEW_RT(SLOTS(1));
     for (int i = 0; i < 4; i++) {
         CHECK_RES(i & 1 ? nart_rt_spawn(rt, &small, NULL, NULL)
                         : nart_rt_spawn_boxed(rt, &box, NULL, NULL),

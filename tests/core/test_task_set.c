@@ -454,15 +454,12 @@ static const nart_task_type crowd_type = NART_TASK_TYPE(struct crowd, crowd_run,
 
 TEST(ten_thousand)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
     nart_join join, j = { .hub = NULL };
     nart_task_set set;
     nart_task_set_node *nodes = calloc(MANY, sizeof *nodes);
 
     dropped = 0;
-    opts.alloc = &test_alloc;
-    opts.slots[0] = opts.slots[1] = MANY + 1;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    rt = NEW_RT(.slots = { MANY + 1, MANY + 1 });
     nart_task_set_init(&set, nodes, MANY);
     struct crowd *c = spawn(rt, &crowd_type, &join);
     c->set = &set;
@@ -488,14 +485,11 @@ TEST(ten_thousand)
 
 TEST(ten_thousand_are_cancelled)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
     nart_task_set set;
     nart_task_set_node *nodes = calloc(MANY, sizeof *nodes);
 
     dropped = 0;
-    opts.alloc = &test_alloc;
-    opts.slots[1] = MANY;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    rt = NEW_RT(.slots[1] = MANY);
     nart_task_set_init(&set, nodes, MANY);
     for (int i = 0; i < MANY; i++)
         CHECK_RES(add(&set, 1000, 0, 0), i);

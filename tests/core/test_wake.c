@@ -38,14 +38,6 @@ static pthread_t start(void *(*fn)(void *), void *arg)
     return t;
 }
 
-static void settle(nart_rt *rt)
-{
-    nart_res polls;
-    while ((polls = nart_rt_poll(rt, 0)) > 0)
-        continue;
-    CHECK_RES(polls, 0);
-}
-
 /* ---- a task that waits until `shared` reaches `until`, in steps ---- */
 
 struct watcher {
@@ -85,15 +77,10 @@ static void *wake_in_turn(void *unused)
 
 static void check_rounds(uint32_t flags, int64_t spin_ns)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
     nart_rt_stats stats = { .size = sizeof stats };
     struct watcher f = { .until = ROUNDS, .plain = true };
-    nart_rt *rt;
+    nart_rt *rt = NEW_RT(.flags = flags, .spin_ns = spin_ns);
 
-    opts.alloc = &test_alloc;
-    opts.flags = flags;
-    opts.spin_ns = spin_ns;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
     pthread_t thread = start(wake_in_turn, NULL);
     CHECK_RES(nart_block_on(rt, &watcher_type, &f, NULL), 0);
     pthread_join(thread, NULL);
@@ -461,21 +448,9 @@ TEST(a_signal_handler_wakes_the_task_whose_poll_it_interrupts)
 
 /* ---- stale wakers, slots that are used again ---- */
 
-static nart_rt *one_slot_rt(void)
-{
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-    nart_rt *rt;
-
-    opts.alloc = &test_alloc;
-    for (int i = 0; i < NART_SLOT_CLASSES; i++)
-        opts.slots[i] = 1;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
-    return rt;
-}
-
 TEST(a_stale_waker_costs_at_most_one_poll_of_the_next_task)
 {
-    nart_rt *rt = one_slot_rt();
+    nart_rt *rt = NEW_RT(SLOTS(1));
     nart_waker old[100];
     int spurious = 0;
 
@@ -513,7 +488,7 @@ static void *keep_waking(void *waker)
 
 TEST(tasks_come_and_go_in_a_slot_under_the_fire_of_its_old_wakers)
 {
-    nart_rt *rt = one_slot_rt();
+    nart_rt *rt = NEW_RT(SLOTS(1));
     nart_waker first = { 0 };
     pthread_t thread;
 
@@ -540,7 +515,7 @@ TEST(runtimes_come_and_go_under_the_fire_of_their_old_wakers)
     pthread_t thread;
 
     for (int i = 0; i < 200; i++) {
-        nart_rt *rt = one_slot_rt();
+        nart_rt *rt = NEW_RT(SLOTS(1));
         nart_join join;
         struct watcher *f = spawn(rt, &watcher_type, &join);
         f->until = 1;

@@ -2,7 +2,7 @@
 /* A clock for tests: see virtual.h. */
 #include "virtual.h"
 
-#include "test.h"
+#include "runtime.h"
 
 #include <sys/syscall.h>
 #include <time.h>
@@ -38,14 +38,6 @@ static nart_res tick(nart_rt *rt)
     nart_res polls = nart_rt_poll(rt, 0);
     CHECK_LE(0, polls);
     return polls;
-}
-
-nart_res settle(nart_rt *rt)
-{
-    nart_res polls, all = 0;
-    while ((polls = tick(rt)) > 0)
-        all += polls;
-    return all;
 }
 
 bool step(nart_rt *rt)

@@ -22,9 +22,6 @@ int64_t at_ms(int64_t ms);
 /* Milliseconds since the beginning of the test. */
 int64_t elapsed_ms(void);
 
-/* Everything that is ready or due now, no time passes. The number of polls. */
-nart_res settle(nart_rt *rt);
-
 /* One tick; when it had nothing to poll, on to the next deadline. False: there is none. */
 bool step(nart_rt *rt);
 

@@ -5,8 +5,9 @@
  *     test_fuzz_program programs          as ctest does
  *     test_fuzz_program programs 17       the program of seed 17, in this process
  *     test_fuzz_program programs file     the program that the bytes of a file are */
+#include "runtime.h"
+
 #include "program.h"
-#include "test.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -22,13 +23,11 @@ enum { BATCH = 500, BYTES = 6000, HANGS = 120 };
 static void run_seed(uint64_t seed)
 {
     static uint8_t bytes[BYTES];
-    uint64_t x = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    uint64_t x;
     size_t size = 0;
 
     do {
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
+        x = random_next(&seed);
         bytes[size++] = (uint8_t)(x >> 24);
     } while (size < BYTES && (x >> 40) % 1600 != 0);
     program_run(bytes, size);

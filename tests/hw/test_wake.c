@@ -6,6 +6,7 @@
  *
  * The gaps are as often short as long, so wakes meet the loop in every state: polling, about to park,
  * parked, waking up. With park() of hub.c taken apart into a load and a store this hangs. */
+#include "runtime.h"
 #include "test.h"
 
 #include <nart/nart.h>
@@ -38,21 +39,15 @@ struct mail {
     nart_waker waker;
     pthread_t thread;
     unsigned count; /* messages in all */
-    uint32_t seed;
+    uint64_t seed;
 };
-
-static uint32_t next_random(struct mail *m)
-{
-    m->seed = m->seed * 1664525u + 1013904223u;
-    return m->seed >> 16;
-}
 
 /* Up to 1, 2, 4 .. 1024 turns of nothing. */
 static void random_gap(struct mail *m)
 {
-    uint32_t longest = UINT32_C(1) << next_random(m) % 11;
+    uint32_t longest = UINT32_C(1) << random_below(&m->seed, 11);
 
-    for (volatile uint32_t i = next_random(m) % longest; i > 0; i--)
+    for (volatile uint32_t i = random_below(&m->seed, longest); i > 0; i--)
         continue;
 }
 
@@ -99,13 +94,10 @@ static const nart_task_type reader_type = NART_TASK_TYPE(struct reader, reader_p
 static void post_from(unsigned threads)
 {
     static struct mail mails[POSTERS_MAX];
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
     nart_rt_stats stats = { .size = sizeof stats };
     unsigned messages = (unsigned)test_repeat(2000000);
-    nart_rt *rt;
+    nart_rt *rt = new_rt();
 
-    opts.alloc = &test_alloc;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
     for (unsigned i = 0; i < threads; i++) {
         mails[i].seed = i;
         mails[i].count = messages / threads;

@@ -77,12 +77,6 @@ static void note_drop(void *frame)
 
 static const nart_task_type note_type = NART_TASK_TYPE(int, note_run, note_drop);
 
-static void settle(nart_rt *rt)
-{
-    while (nart_rt_poll(rt, 0) > 0)
-        continue;
-}
-
 /* ---- what a thread is late with ---- */
 
 typedef struct call {

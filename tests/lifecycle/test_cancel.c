@@ -127,12 +127,11 @@ TEST(random_trees)
         CHECK_RES(nart_token_new(rt, &t[0]), 0);
         parent[0] = 0;
         for (int i = 1; i < N; i++) {
-            seed = seed * 6364136223846793005u + 1442695040888963407u;
-            parent[i] = (int)(seed >> 33) % i;
+            parent[i] = (int)random_below(&seed, (uint32_t)i);
             t[i] = child_of(&t[parent[i]]);
             told[i] = told[parent[i]];
-            if ((seed >> 20) % 8 == 0) {
-                int who = (int)(seed >> 40) % (i + 1);
+            if (random_below(&seed, 8) == 0) {
+                int who = (int)random_below(&seed, (uint32_t)i + 1);
                 nart_token_cancel(&t[who]);
                 told[who] = true;
                 for (int j = who + 1; j <= i; j++)
@@ -142,7 +141,7 @@ TEST(random_trees)
                 CHECK_EQ(nart_token_is_cancelled(&t[j]), told[j]);
         }
         for (int i = 0; i < N; i++) {
-            int j = i + (int)((seed >> 13) % (uint64_t)(N - i));
+            int j = i + (int)random_below(&seed, (uint32_t)(N - i));
             nart_token swap = t[i];
             t[i] = t[j];
             t[j] = swap;

@@ -22,14 +22,6 @@ static void end(void)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-static void settle(void)
-{
-    nart_res polls;
-    while ((polls = nart_rt_poll(rt, 0)) > 0)
-        continue;
-    CHECK_RES(polls, 0);
-}
-
 static int rounds(int usual)
 {
     return test_under_valgrind() ? usual / 20 : usual;
@@ -111,14 +103,14 @@ TEST(polls_again_allocate_nothing)
     begin();
     for (int i = 0; i < N; i++)
         f[i] = wait_for(&root, WAITS, &joins[i]);
-    settle();
+    settle(rt);
     test_alloc_fail(1, true);
     for (int i = 0; i < 100; i++) {
         nart_waker_wake(f[i % N]->waker);
-        settle();
+        settle(rt);
     }
     nart_token_cancel(&root);
-    settle();
+    settle(rt);
     test_alloc_fail(0, false);
     for (int i = 0; i < N; i++) {
         CHECK_RES(f[i]->r, 0);
@@ -138,12 +130,12 @@ TEST(some_go_before)
     begin();
     for (int i = 0; i < N; i++)
         f[i] = wait_for(&root, WAITS, &joins[i]);
-    settle();
+    settle(rt);
     for (int i = 0; i < N / 2; i++)
         CHECK_RES(abort_task(rt, &joins[(N / 2 + 14 * i) % N]), 0);
-    settle();
+    settle(rt);
     nart_token_cancel(&root);
-    settle();
+    settle(rt);
     int told = 0;
     for (int i = 0; i < N; i++) {
         told += f[i]->r == 0;
@@ -164,7 +156,7 @@ TEST(nothing_is_sent_for_nobody)
     CHECK_LE(0, nart_rt_poll(rt, 0));
     CHECK_LE(1, f->polls);
     CHECK_RES(abort_task(rt, &join), 0);
-    settle();
+    settle(rt);
     nart_join_release(&join);
     nart_token_cancel(&root);
     nart_token_release(&root);
@@ -214,7 +206,7 @@ TEST(one_waiter_for_two_tokens)
     struct waiter *f = spawn(rt, &twice_type, &join);
     nart_token_clone(&root, &f->kept[0]);
     CHECK_RES(nart_token_child(&root, &f->kept[1]), 0);
-    settle();
+    settle(rt);
     CHECK_EQ(f->which, 1);
     CHECK_RES(f->r, -EBUSY);
     nart_join_release(&join);

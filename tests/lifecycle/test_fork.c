@@ -20,8 +20,7 @@ static void begin(void)
         const struct waiter init = { .wait = &waits[i] };
         CHECK_RES(nart_rt_spawn(rt, &waiter_type, &init, NULL), 0);
     }
-    while (nart_rt_poll(rt, 0) > 0)
-        continue;
+    settle(rt);
     CHECK_EQ(waiting, WAITS);
 }
 
@@ -32,8 +31,7 @@ static void end(void)
     CHECK_EQ(waiting, WAITS);
     close_all();
     CHECK_RES(nart_rt_shutdown(rt), 0);
-    while (nart_rt_poll(rt, 0) > 0)
-        continue;
+    settle(rt);
     CHECK_EQ(waiting, 0);
     CHECK_RES(nart_rt_free(rt), 0);
 }

@@ -107,13 +107,11 @@ TEST(what_waits_needs_none)
         const struct waiter init = { .wait = &waits[i] };
         CHECK_RES(nart_rt_spawn(rt, &waiter_type, &init, NULL), 0);
     }
-    while (nart_rt_poll(rt, 0) > 0)
-        continue;
+    settle(rt);
     CHECK_EQ(waiting, WAITS);
     close_all();
     CHECK_RES(nart_rt_shutdown(rt), 0);
-    while (nart_rt_poll(rt, 0) > 0)
-        continue;
+    settle(rt);
     CHECK_EQ(waiting, 0);
     CHECK_RES(nart_rt_free(rt), 0);
     test_alloc_fail(0, false);

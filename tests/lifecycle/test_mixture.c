@@ -99,18 +99,11 @@ static void end(struct round *r)
 {
     for (int i = 0; i < 2; i++)
         nart_tx_close(&r->tx[i]);
-    while (nart_rt_poll(r->rt, 0) > 0)
-        continue;
+    settle(r->rt);
     for (int i = 0; i < 2; i++)
         nart_rx_close(&r->rx[i]);
     nart_token_release(&r->token);
     CHECK_EQ(nart_rt_task_count(r->rt), 0);
-}
-
-static uint32_t random_below(uint64_t *seed, uint32_t n)
-{
-    *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (uint32_t)(*seed >> 33) % n;
 }
 
 TEST(rounds_in_shuffled_order_leave_nothing)

@@ -30,13 +30,7 @@ static void count_report(void *arg, const char *line)
 
 static nart_rt *quiet_rt(void)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-    nart_rt *made;
-
-    opts.alloc = &test_alloc;
-    opts.report = count_report;
-    CHECK_RES(nart_rt_new(&opts, &made), 0);
-    return made;
+    return NEW_RT(.report = count_report);
 }
 
 static void begin(const nart_task_type *type, bool backwards)
@@ -47,8 +41,7 @@ static void begin(const nart_task_type *type, bool backwards)
         const struct waiter init = { .wait = &waits[backwards ? WAITS - 1 - i : i] };
         CHECK_RES(nart_rt_spawn(rt, type, &init, NULL), 0);
     }
-    while (nart_rt_poll(rt, 0) > 0)
-        continue;
+    settle(rt);
     CHECK_EQ(waiting, WAITS);
 }
 
@@ -116,13 +109,11 @@ static void wait_again(void)
         if (fits)
             CHECK_RES(nart_rt_spawn(rt, &waiter_type, &init, NULL), 0);
     }
-    while (nart_rt_poll(rt, 0) > 0)
-        continue;
+    settle(rt);
     CHECK_EQ(waiting, 6);
     close_all();
     CHECK_RES(nart_rt_shutdown(rt), 0);
-    while (nart_rt_poll(rt, 0) > 0)
-        continue;
+    settle(rt);
     CHECK_EQ(waiting, 0);
     CHECK_RES(nart_rt_free(rt), 0);
     close_all();

@@ -52,13 +52,8 @@ static void ignore(void *arg, const char *line)
 
 static nart_rt *paused_rt(void)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-    nart_rt *rt;
+    nart_rt *rt = NEW_RT(.polls_per_tick = 1000, .report = ignore);
 
-    opts.alloc = &test_alloc;
-    opts.polls_per_tick = 1000;
-    opts.report = ignore;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
     CHECK_RES(nart_rt_clock_pause(rt), 0);
     return rt;
 }
@@ -109,14 +104,9 @@ static void *spawn_fast(void *arg)
 
 TEST(who_spawns_fast_is_held_back)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
     pthread_t thread;
-    nart_rt *rt;
+    nart_rt *rt = NEW_RT(SLOTS(200), .report = ignore);
 
-    for (int i = 0; i < NART_SLOT_CLASSES; i++)
-        opts.slots[i] = 200;
-    opts.report = ignore;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
     nart_remote remote = nart_rt_remote(rt);
     CHECK_EQ(pthread_create(&thread, NULL, spawn_fast, &remote), 0);
     while (!sent)
@@ -280,14 +270,10 @@ static void be_told(void *arg, const char *line)
 
 TEST(a_report_does_not_free_the_runtime)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
     nart_join join = { .hub = NULL };
     nart_task id;
 
-    opts.alloc = &test_alloc;
-    opts.report = be_told;
-    opts.report_arg = &id;
-    CHECK_RES(nart_rt_new(&opts, &told_of), 0);
+    told_of = NEW_RT(.report = be_told, .report_arg = &id);
     CHECK_RES(nart_rt_spawn(told_of, &nap_type, NULL, &join), 0);
     id = nart_join_task(&join);
     nart_join_release(&join);

@@ -22,8 +22,7 @@ static long released, acquired;
 
 static uint32_t below(uint32_t n)
 {
-    seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (uint32_t)(seed >> 33) % n;
+    return random_below(&seed, n);
 }
 
 /* What ends everything at once comes rarely. */
@@ -210,11 +209,7 @@ static void say_nothing(void *arg, const char *line)
 
 static void begin(void)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-
-    opts.alloc = &test_alloc;
-    opts.report = say_nothing;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    rt = NEW_RT(.report = say_nothing);
     CHECK_RES(nart_rt_clock_pause(rt), 0);
     open_all(rt);
     spawned = dropped = 0;

@@ -25,13 +25,7 @@ static void keep(void *arg, const char *line)
 
 static void begin(uint32_t slots)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-
-    opts.alloc = &test_alloc;
-    opts.report = keep;
-    opts.name = "remote";
-    opts.slots[0] = slots;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    rt = NEW_RT(.report = keep, .name = "remote", .slots[0] = slots);
     remote = nart_rt_remote(rt);
 }
 
@@ -69,21 +63,12 @@ static nart_res post(uint32_t number)
     return nart_remote_spawn(remote, &note_type, &init);
 }
 
-/* Runs what has arrived. */
-static void settle(void)
-{
-    nart_res polls;
-    while ((polls = nart_rt_poll(rt, 0)) > 0)
-        continue;
-    CHECK_RES(polls, 0);
-}
-
 TEST(a_task_arrives_with_its_frame)
 {
     begin(0);
     CHECK_RES(post(7), 0);
     CHECK_EQ(nart_rt_task_count(rt), 0);
-    settle();
+    settle(rt);
     CHECK_EQ(runs, 1);
     CHECK_EQ(noted[0], 7);
     CHECK_EQ(drops, 1);
@@ -95,7 +80,7 @@ TEST(tasks_of_one_thread_begin_in_order)
     begin(0);
     for (uint32_t i = 0; i < 64; i++)
         CHECK_RES(post(i), 0);
-    settle();
+    settle(rt);
     for (uint32_t i = 0; i < 64; i++)
         CHECK_EQ(noted[i], i);
     CHECK_RES(nart_rt_free(rt), 0);
@@ -108,7 +93,7 @@ TEST(more_than_a_tick_takes)
     for (uint32_t i = 0; i < 1000; i++)
         CHECK_RES(post(i), 0);
     CHECK_LE(nart_rt_poll(rt, 0), 256);
-    settle();
+    settle(rt);
     CHECK_EQ(runs, 1000);
     CHECK_EQ(drops, 1000);
     CHECK_RES(nart_rt_free(rt), 0);
@@ -118,7 +103,7 @@ TEST(no_init_is_a_frame_of_zeros)
 {
     begin(0);
     CHECK_RES(nart_remote_spawn(remote, &note_type, NULL), 0);
-    settle();
+    settle(rt);
     CHECK_EQ(runs, 1);
     CHECK_EQ(noted[0], 0);
     CHECK_RES(nart_rt_free(rt), 0);
@@ -157,7 +142,7 @@ TEST(a_frame_is_aligned_also_where_it_is_dropped)
         init.bytes[i] = (unsigned char)i;
     begin(0);
     CHECK_RES(nart_remote_spawn(remote, &aligned_type, &init), 0);
-    settle();
+    settle(rt);
     CHECK_RES(nart_remote_spawn(remote, &aligned_type, &init), 0);
     CHECK_RES(nart_rt_free(rt), 0);
     CHECK_EQ(runs, 1);
@@ -171,7 +156,7 @@ TEST(without_a_free_slot_it_is_dropped_and_reported)
     begin(1);
     for (uint32_t i = 0; i < 2; i++)
         CHECK_RES(post(i), 0);
-    settle();
+    settle(rt);
     CHECK_EQ(runs, 1);
     CHECK_EQ(drops, 2);
     CHECK_EQ(reports, 1);
@@ -192,7 +177,7 @@ TEST(so_many_are_under_way_at_most)
         more++;
     CHECK_LE(64, more);
     CHECK_LE(more, 256);
-    settle();
+    settle(rt);
     CHECK_EQ(drops, NART_REMOTE_SPAWNS + more);
     CHECK_RES(post(0), 0);
     CHECK_RES(nart_rt_free(rt), 0);
@@ -223,7 +208,7 @@ TEST(a_runtime_that_is_gone)
     CHECK(remote.hub == before.hub);
     CHECK_RES(nart_remote_spawn(before, &note_type, NULL), NART_ESTALE);
     CHECK_RES(post(1), 0);
-    settle();
+    settle(rt);
     CHECK_EQ(runs, 1);
     CHECK_RES(nart_rt_free(rt), 0);
 }
@@ -335,12 +320,9 @@ static void *spawn_many(void *arg)
 TEST(four_threads_spawn_while_the_loop_runs_and_parks)
 {
     pthread_t threads[THREADS];
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
     nart_res err;
 
-    opts.slots[1] = opts.slots[2] = THREADS * EACH + 1;
-    opts.report = keep;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    rt = NEW_RT(.slots = { [1] = THREADS * EACH + 1, [2] = THREADS * EACH + 1 }, .report = keep);
     remote = nart_rt_remote(rt);
     struct waiter *w = nart_rt_spawn_begin(rt, &waiter_type, &err);
     CHECK(w != NULL);

@@ -25,12 +25,7 @@ static void keep(void *arg, const char *line)
 
 static void begin(void)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-
-    opts.alloc = &test_alloc;
-    opts.report = keep;
-    opts.name = "life";
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    rt = NEW_RT(.report = keep, .name = "life");
 }
 
 /* ---- tasks that serve until the shutdown, or that sleep ---- */

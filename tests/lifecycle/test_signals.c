@@ -33,14 +33,6 @@ static void old_handler(int signo)
     before = signo;
 }
 
-static void settle(nart_rt *rt)
-{
-    nart_res polls;
-    while ((polls = nart_rt_poll(rt, 0)) > 0)
-        continue;
-    CHECK_RES(polls, 0);
-}
-
 TEST(a_signal_ends_a_parked_loop)
 {
     nart_rt *rt = new_rt();

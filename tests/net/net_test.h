@@ -4,6 +4,7 @@
 #ifndef NART_NET_TEST_H
 #define NART_NET_TEST_H
 
+#include "runtime.h"
 #include "test.h"
 
 #include <nart/co.h>
@@ -16,16 +17,6 @@
 #include <unistd.h>
 
 #define TYPE(T, poll) static const nart_task_type T##_type = NART_TASK_TYPE(struct T, poll, NULL)
-
-static inline nart_rt *new_rt(void)
-{
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-    nart_rt *rt;
-
-    opts.alloc = &test_alloc;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
-    return rt;
-}
 
 static inline nart_addr localhost(void)
 {
@@ -123,15 +114,6 @@ static inline nart_res run(nart_rt *rt, const nart_task_type *type, const void *
 static inline void spawn(nart_rt *rt, const nart_task_type *type, const void *init, nart_join *join)
 {
     CHECK_RES(nart_rt_spawn(rt, type, init, join), 0);
-}
-
-/* What is ready now, without waiting. */
-static inline void turn(nart_rt *rt)
-{
-    nart_res r;
-    while ((r = nart_rt_poll(rt, 0)) > 0)
-        continue;
-    CHECK_RES(r, 0);
 }
 
 /* Until the task has ended; then it is released. */

@@ -45,7 +45,7 @@ TEST(a_connection_is_taken_with_its_address)
     listen_at(rt, &l, &at);
     CHECK_NE(nart_addr_port(&at), 0);
     spawn(rt, &acceptor_type, &(struct acceptor){ &l, &s, &peer, &answer }, &join);
-    turn(rt);
+    settle(rt);
     CHECK_RES(answer, NART_PENDING);
     int fd = raw_connect(&at);
     finish(rt, &join);
@@ -227,7 +227,6 @@ TEST(a_task_that_backs_off_recovers)
 
 TEST(a_full_table_is_an_answer_and_the_connection_waits)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
     nart_rt *rt;
     nart_tcp_listener l;
     nart_tcp first = { .state = 0 }, second = first;
@@ -235,9 +234,7 @@ TEST(a_full_table_is_an_answer_and_the_connection_waits)
     nart_addr at, peer, other = { .len = sizeof other.storage };
     char buf[8];
 
-    opts.alloc = &test_alloc;
-    opts.max_io = 2; /* the listener and one connection */
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    rt = NEW_RT(.max_io = 2); /* the listener and one connection */
     listen_at(rt, &l, &at);
     int a = raw_connect(&at);
     CHECK_RES(accept_now(rt, &l, &first, NULL), 0);
@@ -275,9 +272,7 @@ TEST(a_full_table_is_an_answer_and_the_connection_waits)
     close(kept);
 
     /* Nor does it outlive its listener. */
-    opts.max_io = 1;
-    nart_rt *small;
-    CHECK_RES(nart_rt_new(&opts, &small), 0);
+    nart_rt *small = NEW_RT(.max_io = 1);
     listen_at(small, &l, &at);
     int d = raw_connect(&at);
     CHECK_RES(accept_now(small, &l, &first, NULL), NART_EFDS);
@@ -403,12 +398,12 @@ TEST(closing_and_moving_wake_who_accepts)
 
     listen_at(rt, &l, &at);
     spawn(rt, &acceptor_type, &(struct acceptor){ &l, &s, NULL, &answer }, &join);
-    turn(rt);
+    settle(rt);
     nart_tcp_listener_move(&moved, &l);
     finish(rt, &join);
     CHECK_RES(answer, -EBADF);
     spawn(rt, &acceptor_type, &(struct acceptor){ &moved, &s, NULL, &answer }, &join);
-    turn(rt);
+    settle(rt);
     CHECK_RES(nart_tcp_listener_close(&moved), 0);
     finish(rt, &join);
     CHECK_RES(answer, -EBADF);

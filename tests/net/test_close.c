@@ -37,7 +37,7 @@ TEST(a_reset_wakes_a_waiting_reader)
     int peer = tcp_pair(rt, &s);
 
     spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &join);
-    turn(rt);
+    settle(rt);
     raw_reset(peer);
     finish(rt, &join);
     CHECK_RES(got, -ECONNRESET);
@@ -112,7 +112,7 @@ TEST(a_shutdown_of_reading_ends_the_waiting_reader)
     int peer = tcp_pair(rt, &s);
 
     spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &join);
-    turn(rt);
+    settle(rt);
     CHECK_RES(nart_tcp_shutdown(&s, NART_READ), 0);
     finish(rt, &join);
     CHECK_RES(got, 0);
@@ -179,7 +179,7 @@ TEST(closing_wakes_who_waits)
     int peer = tcp_pair(rt, &s);
 
     spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &join);
-    turn(rt);
+    settle(rt);
     CHECK_RES(nart_tcp_close(&s), 0);
     finish(rt, &join);
     CHECK_RES(got, -EBADF);
@@ -198,7 +198,7 @@ TEST(moving_wakes_who_waits_and_keeps_the_stream)
     int peer = tcp_pair(rt, &s);
 
     spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &join);
-    turn(rt);
+    settle(rt);
     nart_tcp_move(&moved, &s);
     finish(rt, &join);
     CHECK_RES(got, -EBADF);
@@ -277,9 +277,9 @@ static void arms(void (*act)(nart_tcp *s), const char *text, nart_res answer)
     int peer = tcp_pair(rt, &s);
 
     spawn(rt, &arms_type, &(struct arms){ .s = &s, .act = act }, &join);
-    turn(rt);
+    settle(rt);
     raw_send(peer, text);
-    turn(rt);
+    settle(rt);
     CHECK(nart_join_done(&join));
     CHECK_RES(((struct arms *)nart_join_frame(&join))->which, 0);
     nart_res got = NART_PENDING;
@@ -337,7 +337,7 @@ TEST(a_task_closes_what_it_waits_for)
     int peer = tcp_pair(rt, &s);
 
     spawn(rt, &closer_type, &(struct closer){ .s = &s }, &join);
-    turn(rt);
+    settle(rt);
     raw_send(peer, "x");
     finish(rt, &join);
     CHECK_RES(nart_rt_run(rt), 0);
@@ -659,10 +659,10 @@ static void every_operation(bool last)
         open_kinds(&shared);
         struct two_arms f = { .e = &endings[i], .waker = &waker, .last = last };
         spawn(shared.rt, &two_arms_type, &f, &join);
-        turn(shared.rt);
+        settle(shared.rt);
         CHECK(!nart_join_done(&join));
         nart_waker_wake(waker);
-        turn(shared.rt);
+        settle(shared.rt);
         CHECK(nart_join_done(&join));
         nart_join_release(&join);
         close_kinds(&shared, 0);
@@ -778,7 +778,7 @@ TEST(a_child_of_fork_closes_only_its_copies)
     int peer = tcp_pair(rt, &s), other = tcp_pair(rt, &t);
 
     spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &join);
-    turn(rt);
+    settle(rt);
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
@@ -837,13 +837,13 @@ TEST(a_copy_of_the_descriptor_causes_no_events_after_close)
 
     CHECK(copy >= 0);
     CHECK_RES(nart_tcp_close(&s), 0);
-    turn(rt);
+    settle(rt);
     nart_rt_stats before = { .size = sizeof before }, after = before;
     nart_rt_stats_get(rt, &before);
     for (int i = 0; i < 100; i++) {
         raw_send(peer, "x");
         wait_for(copy, POLLIN);
-        turn(rt);
+        settle(rt);
     }
     nart_rt_stats_get(rt, &after);
     CHECK_EQ(after.io_events, before.io_events);
@@ -904,9 +904,9 @@ TEST(known_bug_an_event_reaches_a_reused_number)
     struct reuse init = { .rt = rt, .mine = &a, .other = &b };
     CHECK_EQ(pipe2(init.ends, O_CLOEXEC), 0);
     spawn(rt, &reuse_type, &init, &first);
-    turn(rt);
+    settle(rt);
     spawn(rt, &receiver_type, &(struct receiver){ &b, buf, sizeof buf, &got }, &second);
-    turn(rt);
+    settle(rt);
     raw_send(peer_a, "x");
     raw_send(peer_b, "x");
     wait_for((int)nart_tcp_fd(&a), POLLIN);

@@ -192,7 +192,7 @@ TEST(a_connect_that_is_cancelled_is_closed)
 
     fill(&f);
     spawn(rt, &connector_type, &(struct connector){ &s, f.at, &answer, NULL }, &join);
-    turn(rt);
+    settle(rt);
     CHECK_RES(answer, NART_PENDING);
     CHECK_LE(0, nart_tcp_fd(&s));
     CHECK_RES(nart_task_cancel(rt, nart_join_task(&join)), 0);
@@ -214,7 +214,7 @@ TEST(polls_for_no_reason_change_nothing_of_a_connect)
 
     fill(&f);
     spawn(rt, &connector_type, &(struct connector){ &s, f.at, &answer, &waker }, &join);
-    turn(rt);
+    settle(rt);
     nart_res fd = nart_tcp_fd(&s);
     for (int i = 0; i < 1000; i++) {
         nart_waker_wake(waker);
@@ -239,7 +239,7 @@ TEST(another_task_ends_a_connect_by_closing_or_moving)
     fill(&f);
     for (int move = 0; move < 2; move++) {
         spawn(rt, &connector_type, &(struct connector){ &s, f.at, &answer, NULL }, &join);
-        turn(rt);
+        settle(rt);
         CHECK_RES(answer, NART_PENDING);
         if (move)
             nart_tcp_move(&moved, &s);
@@ -294,7 +294,7 @@ TEST(a_closed_handle_connects_again_in_the_poll_that_hears_of_it)
     fill(&f);
     struct again again = { .s = &s, .first = f.at, .second = at, .note = &note };
     spawn(rt, &again_type, &again, &join);
-    turn(rt);
+    settle(rt);
     CHECK_LE(0, nart_tcp_fd(&s));
     CHECK_RES(nart_tcp_close(&s), 0);
     nart_notify_one(&note);
@@ -326,7 +326,7 @@ TEST(a_waiting_connect_is_not_taken_for_a_new_one)
     fill(&f);
     for (int open = 0; open < 2; open++) {
         spawn(rt, &connector_type, &(struct connector){ &s, f.at, &ended, NULL }, &first);
-        turn(rt);
+        settle(rt);
         CHECK_RES(ended, NART_PENDING);
         spawn(rt, &starter_type, &(struct starter){ &s, open ? at : f.at, &other, 0 }, &second);
         finish(rt, &first); /* which is polled after that one has begun to connect */
@@ -346,21 +346,18 @@ TEST(a_waiting_connect_is_not_taken_for_a_new_one)
 /* What was left behind holds a place of the table until its task has run or is gone, and no longer. */
 TEST(connects_that_are_left_behind_use_up_nothing)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
     nart_rt *rt;
     nart_tcp s = { .state = 0 };
     nart_join join;
     nart_res answer;
     struct full f;
 
-    opts.alloc = &test_alloc;
-    opts.max_io = 1;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    rt = NEW_RT(.max_io = 1);
     fill(&f);
     for (int i = 0; i < 100; i++) {
         answer = NART_PENDING;
         spawn(rt, &connector_type, &(struct connector){ &s, f.at, &answer, NULL }, &join);
-        turn(rt);
+        settle(rt);
         CHECK_RES(answer, NART_PENDING);
         CHECK_RES(nart_tcp_close(&s), 0);
         if (i % 2)
@@ -369,7 +366,7 @@ TEST(connects_that_are_left_behind_use_up_nothing)
         CHECK_RES(answer, i % 2 ? -ECANCELED : NART_EABORTED);
     }
     spawn(rt, &connector_type, &(struct connector){ &s, f.at, &answer, NULL }, NULL);
-    turn(rt);
+    settle(rt);
     CHECK_RES(nart_tcp_close(&s), 0);
     CHECK_RES(nart_rt_free(rt), 0); /* with a task that has not run since */
     empty(&f);
@@ -416,7 +413,7 @@ TEST(an_arm_that_closes_ends_the_connect_of_another)
 
     fill(&f);
     spawn(rt, &both_type, &(struct both){ .s = &s, .at = f.at }, &join);
-    turn(rt);
+    settle(rt);
     CHECK(nart_join_done(&join));
     nart_join_release(&join);
     empty(&f);
@@ -496,10 +493,10 @@ static void an_earlier_arm(enum act act, bool closes_in_a_body, bool connects_in
                                  .closes_in_a_body = closes_in_a_body,
                                  .connects_in_a_body = connects_in_a_body };
     spawn(rt, &first_closes_type, &init, &join);
-    turn(rt);
+    settle(rt);
     CHECK_LE(0, nart_tcp_fd(&s));
     nart_waker_wake(waker);
-    turn(rt);
+    settle(rt);
     CHECK(nart_join_done(&join));
     nart_join_release(&join);
     if (act == CONNECT_AGAIN)
@@ -576,11 +573,11 @@ TEST(a_connect_waits_on_while_its_task_has_no_budget)
         nart_res answer = NART_PENDING;
         struct spender init = { .s = &s, .at = f.at, .waker = &waker, .rt = rt, .late = late };
         spawn(rt, &spender_type, &init, &join);
-        turn(rt);
+        settle(rt);
         if (!late)
             CHECK_RES(nart_tcp_close(&s), 0);
         nart_waker_wake(waker);
-        turn(rt);
+        settle(rt);
         CHECK(nart_join_done(&join));
         CHECK_EQ(((struct spender *)nart_join_frame(&join))->polls, 3);
         struct awaited w = { &join, &answer };
@@ -654,7 +651,7 @@ TEST(a_second_task_cannot_await_a_connect_nor_use_what_is_not_connected)
 
     fill(&f);
     spawn(rt, &connector_type, &(struct connector){ &s, f.at, &answer, NULL }, &join);
-    turn(rt);
+    settle(rt);
     CHECK_RES(connect_now(rt, &s, &f.at), -EBUSY);
     nart_join second;
     nart_res ignored;
@@ -670,7 +667,7 @@ TEST(a_second_task_cannot_await_a_connect_nor_use_what_is_not_connected)
     CHECK_RES(run(rt, &keeper_type, NULL), 0);
     CHECK_RES(nart_tcp_connect(kept_cx, &s, &f.at), -EPERM);
     CHECK_LE(0, nart_tcp_fd(&s));
-    turn(rt);
+    settle(rt);
     CHECK_RES(answer, NART_PENDING); /* undisturbed */
     CHECK_RES(nart_task_cancel(rt, nart_join_task(&join)), 0);
     finish(rt, &join);

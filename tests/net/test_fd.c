@@ -53,7 +53,7 @@ TEST(a_pipe_becomes_readable_and_hangs_up)
     nart_fd_clear(&h, NART_READ);
 
     spawn(rt, &ready_type, &(struct ready){ &h, NART_READ, &answer, NULL }, &join);
-    turn(rt);
+    settle(rt);
     CHECK_RES(answer, NART_PENDING);
     CHECK_EQ(write(ends[1], "x", 1), 1);
     finish(rt, &join);
@@ -63,7 +63,7 @@ TEST(a_pipe_becomes_readable_and_hangs_up)
     nart_fd_clear(&h, NART_READ);
 
     spawn(rt, &ready_type, &(struct ready){ &h, NART_READ, &answer, NULL }, &join);
-    turn(rt);
+    settle(rt);
     CHECK_RES(answer, NART_PENDING);
     close(ends[1]);
     finish(rt, &join);
@@ -87,11 +87,11 @@ TEST(a_pipe_becomes_writable_and_its_reader_goes)
     CHECK_RES(nart_fd_open(rt, ends[1], 0, &h), 0);
     while (write(ends[1], block, sizeof block) > 0)
         continue;
-    turn(rt);
+    settle(rt);
     nart_fd_clear(&h, NART_WRITE);
     for (int last = 0; last < 2; last++) {
         spawn(rt, &ready_type, &(struct ready){ &h, NART_WRITE, &answer, NULL }, &join);
-        turn(rt);
+        settle(rt);
         CHECK_RES(answer, NART_PENDING);
         if (last)
             close(ends[0]);
@@ -102,7 +102,7 @@ TEST(a_pipe_becomes_writable_and_its_reader_goes)
         CHECK_RES(answer, last ? NART_WRITE | NART_ERROR : NART_WRITE);
         while (!last && write(ends[1], block, sizeof block) > 0)
             continue;
-        turn(rt);
+        settle(rt);
         nart_fd_clear(&h, NART_WRITE);
     }
     CHECK_RES(nart_fd_close(&h), 0);
@@ -122,7 +122,7 @@ TEST(a_new_writer_ends_a_hang_up)
     CHECK_RES(nart_fd_open(rt, ends[0], 0, &h), 0);
     for (int event = 0; event < 2; event++) {
         close(ends[1]);
-        turn(rt);
+        settle(rt);
         CHECK_RES(ready_now(rt, &h, NART_READ), NART_READ | NART_HANGUP);
         CHECK_EQ(read(ends[0], &c, 1), 0);
         ends[1] = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
@@ -153,7 +153,7 @@ TEST(a_socket_that_was_watched_early_is_not_hung_up_for_ever)
     CHECK_EQ(getsockname(in, (struct sockaddr *)&at.storage, &at.len), 0);
     CHECK_RES(nart_fd_open(rt, out, 0, &client), 0);
     CHECK_RES(nart_fd_open(rt, in, 0, &server), 0);
-    turn(rt);
+    settle(rt);
     CHECK_RES(ready_now(rt, &client, NART_WRITE), NART_WRITE | NART_HANGUP);
     CHECK_RES(ready_now(rt, &server, NART_READ), NART_READ | NART_HANGUP);
     CHECK_EQ(listen(in, 4), 0);
@@ -161,7 +161,7 @@ TEST(a_socket_that_was_watched_early_is_not_hung_up_for_ever)
     CHECK_EQ(errno, EAGAIN);
     nart_fd_clear(&server, NART_READ);
     spawn(rt, &ready_type, &(struct ready){ &server, NART_READ, &answer, NULL }, &join);
-    turn(rt);
+    settle(rt);
     CHECK_RES(answer, NART_PENDING);
     CHECK(connect(out, sockaddr_of(&at), at.len) == 0 || errno == EINPROGRESS);
     finish(rt, &join);
@@ -217,11 +217,11 @@ TEST(either_direction_ends_the_wait_for_both)
     CHECK_RES(nart_fd_open(rt, ends[0], 0, &h), 0);
     while (send(ends[0], block, sizeof block, 0) > 0)
         continue;
-    turn(rt);
+    settle(rt);
     nart_fd_clear(&h, NART_READ | NART_WRITE);
     struct ready both = { &h, NART_READ | NART_WRITE, &answer, NULL };
     spawn(rt, &ready_type, &both, &join);
-    turn(rt);
+    settle(rt);
     CHECK_RES(answer, NART_PENDING);
     nart_res ignored;
     CHECK_RES(run(rt, &ready_type, &(struct ready){ &h, NART_READ, &ignored, NULL }), -EBUSY);
@@ -233,7 +233,7 @@ TEST(either_direction_ends_the_wait_for_both)
     nart_fd_clear(&h, NART_READ);
 
     spawn(rt, &ready_type, &both, &join);
-    turn(rt);
+    settle(rt);
     CHECK_RES(answer, NART_PENDING);
     while (recv(ends[1], block, sizeof block, 0) > 0)
         continue;
@@ -280,15 +280,15 @@ TEST(a_refused_direction_leaves_nothing_behind_in_the_other)
     CHECK_RES(nart_fd_open(rt, ends[0], 0, &h), 0);
     while (send(ends[0], block, sizeof block, 0) > 0)
         continue;
-    turn(rt);
+    settle(rt);
     nart_fd_clear(&h, NART_READ | NART_WRITE);
     spawn(rt, &ready_type, &(struct ready){ &h, NART_WRITE, &writes, NULL }, &writer);
     spawn(rt, &refused_type, &(struct refused){ &h, &refused, &waker, false }, &asker);
-    turn(rt);
+    settle(rt);
     CHECK_RES(writes, NART_PENDING);
     CHECK_RES(refused, -EBUSY);
     spawn(rt, &ready_type, &(struct ready){ &h, NART_READ, &reads, NULL }, &reader);
-    turn(rt);
+    settle(rt);
     CHECK_RES(reads, NART_PENDING);
     raw_send(ends[1], "x");
     finish(rt, &reader);
@@ -412,14 +412,11 @@ TEST(bad_descriptors_and_directions_are_refused)
 /* What fails to open takes no place and leaves no descriptor. */
 TEST(a_failure_to_open_leaves_nothing)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-    nart_rt *rt;
+    nart_rt_opts too_many = { .size = sizeof too_many, .max_io = UINT32_MAX };
+    nart_rt *rt = NEW_RT(.max_io = 2);
     nart_fd h[2];
     int ends[2];
 
-    opts.alloc = &test_alloc;
-    opts.max_io = 2;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
     for (int i = 0; i < 1000; i++)
         CHECK_RES(nart_fd_open(rt, 100000 + i, 0, &h[0]), -EBADF);
     new_pipe(ends);
@@ -432,8 +429,7 @@ TEST(a_failure_to_open_leaves_nothing)
     CHECK_RES(nart_fd_close(&h[0]), 0);
     CHECK_RES(nart_fd_close(&h[1]), 0);
     CHECK_RES(nart_rt_free(rt), 0);
-    opts.max_io = UINT32_MAX;
-    CHECK_RES(nart_rt_new(&opts, &rt), -EINVAL);
+    CHECK_RES(nart_rt_new(&too_many, &rt), -EINVAL);
 }
 
 /* ---- the kernel says no ---- */
@@ -451,7 +447,7 @@ TEST(a_wait_that_fails_is_an_answer)
     CHECK_RES(nart_fd_open(rt, ends[0], 0, &h), 0);
     nart_fd_clear(&h, NART_READ);
     spawn(rt, &ready_type, &(struct ready){ &h, NART_READ, &answer, NULL }, &join);
-    turn(rt);
+    settle(rt);
     CHECK_EQ(close(queue), 0);
     CHECK_RES(nart_rt_run(rt), -EBADF);
     CHECK_RES(nart_rt_poll(rt, NART_NEVER), -EBADF);
@@ -470,14 +466,10 @@ TEST(a_wait_that_fails_is_an_answer)
  * place in the table is free all the same. */
 TEST(what_was_closed_behind_its_handle_leaves_its_place)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-    nart_rt *rt;
+    nart_rt *rt = NEW_RT(.max_io = 1);
     nart_fd h;
     int ends[2];
 
-    opts.alloc = &test_alloc;
-    opts.max_io = 1;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
     for (int i = 0; i < 100; i++) {
         new_pipe(ends);
         CHECK_RES(nart_fd_open(rt, ends[0], 0, &h), 0);
@@ -560,7 +552,7 @@ TEST(polls_for_no_reason_change_nothing)
         w.polls = &polls;
         w.which = &which;
         spawn(rt, &waits_type, &w, &join);
-        turn(rt);
+        settle(rt);
         int before = polls;
         for (int i = 0; i < 1000; i++) {
             nart_waker_wake(waker);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Handles of runtimes that are gone, while other threads make and free runtimes on what is left of
  * those. */
-#include "test.h"
+#include "runtime.h"
 
 #include <nart/nart.h>
 
@@ -10,24 +10,13 @@
 
 enum { RUNTIMES = 4, ROUNDS = 20 };
 
-static nart_rt *new_rt(void)
-{
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-    nart_rt *rt;
-
-    opts.alloc = &test_alloc;
-    opts.max_io = 4;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
-    return rt;
-}
-
 static uint32_t stop;
 
 static void *make_and_free(void *arg)
 {
     (void)arg;
     while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
-        CHECK_RES(nart_rt_free(new_rt()), 0);
+        CHECK_RES(nart_rt_free(NEW_RT(.max_io = 4)), 0);
     return NULL;
 }
 
@@ -43,7 +32,7 @@ TEST(closing_meets_no_other_runtime)
     CHECK_EQ(pthread_create(&thread, NULL, make_and_free, NULL), 0);
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < RUNTIMES; i++) {
-            rts[i] = new_rt();
+            rts[i] = NEW_RT(.max_io = 4);
             CHECK_RES(nart_fd_open(rts[i], ends[0], NART_FD_BORROW, &fds[i]), 0);
         }
         for (int i = 0; i < RUNTIMES; i++)

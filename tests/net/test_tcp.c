@@ -184,7 +184,7 @@ static void transfer(size_t len, size_t piece)
     CHECK_RES(nart_tcp_adopt(rt, peer, &b), 0);
     small_buffer(&a);
     spawn(rt, &sender_type, &(struct sender){ &a, data, len, 0, &sent }, &writer);
-    turn(rt);
+    settle(rt);
     CHECK_RES(sent, NART_PENDING); /* it waits in the middle */
     spawn(rt, &reader_type,
           &(struct reader){ .s = &b, .expected = data, .len = len, .piece = piece }, &reader);
@@ -238,7 +238,7 @@ TEST(polls_for_no_reason_send_nothing_twice)
     CHECK_RES(nart_tcp_adopt(rt, peer, &b), 0);
     small_buffer(&a);
     spawn(rt, &nervous_type, &(struct nervous){ { &a, data, LEN, 0, &sent }, &waker }, &writer);
-    turn(rt);
+    settle(rt);
     for (int i = 0; i < 1000; i++) {
         nart_waker_wake(waker);
         CHECK_LE(1, nart_rt_poll(rt, 0));
@@ -306,7 +306,7 @@ TEST(a_reader_and_a_writer_share_a_socket)
     small_buffer(&s);
     spawn(rt, &filler_type, &(struct filler){ .s = &s, .sent = &sent, .last = &last }, &writer);
     spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &reader);
-    turn(rt);
+    settle(rt);
     CHECK_RES(got, NART_PENDING); /* both wait */
     CHECK_LE(1, sent);
     size_t before = sent;
@@ -340,7 +340,7 @@ TEST(a_second_reader_is_busy)
     int peer = tcp_pair(rt, &s);
 
     spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &first);
-    turn(rt);
+    settle(rt);
     CHECK_RES(recv_now(rt, &s, other, sizeof other), -EBUSY);
     raw_send(peer, "abc");
     finish(rt, &first);
@@ -363,7 +363,7 @@ TEST(bytes_that_have_come_are_for_who_waits)
     int peer = tcp_pair(rt, &s);
 
     spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &waiting);
-    turn(rt);
+    settle(rt);
     raw_send(peer, "abc");
     wait_for((int)nart_tcp_fd(&s), POLLIN);
     spawn(rt, &receiver_type, &(struct receiver){ &s, more, sizeof more, &other }, &hasty);
@@ -437,14 +437,14 @@ TEST(a_mark_outlives_its_urgent_byte)
     CHECK_EQ(send(peer, "ab", 2, MSG_OOB), 2);
     struct pollfd all = { .fd = fd, .events = POLLPRI };
     CHECK_EQ(poll(&all, 1, -1), 1);
-    turn(rt); /* the loop sees the mark */
+    settle(rt); /* the loop sees the mark */
     CHECK_EQ(recv(fd, buf, 1, MSG_OOB), 1);
     raw_send(peer, "cd"); /* over loopback it is there when send() returns */
-    turn(rt);             /* and an event without it */
+    settle(rt);           /* and an event without it */
     CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 1);
     CHECK_EQ(buf[0], 'a');
     spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &answer }, &join);
-    turn(rt);
+    settle(rt);
     CHECK_RES(answer, 2);
     CHECK_EQ(memcmp(buf, "cd", 2), 0);
     nart_join_release(&join);
@@ -573,7 +573,7 @@ TEST(a_cancelled_receiver_takes_no_byte)
     int peer = tcp_pair(rt, &s);
 
     spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &join);
-    turn(rt);
+    settle(rt);
     raw_send(peer, "abc");
     wait_for((int)nart_tcp_fd(&s), POLLIN);
     CHECK_RES(nart_task_cancel(rt, nart_join_task(&join)), 0);
@@ -605,9 +605,9 @@ TEST(a_cancelled_sender_says_how_far_it_came)
     small_buffer(&a);
     struct sender init = { &a, data, LEN, 0, &answer };
     spawn(rt, &sender_type, &init, &writer);
-    turn(rt);
+    settle(rt);
     CHECK_RES(nart_task_cancel(rt, nart_join_task(&writer)), 0);
-    turn(rt);
+    settle(rt);
     CHECK_RES(answer, -ECANCELED);
     init.done = ((struct sender *)nart_join_frame(&writer))->done;
     CHECK_LE(1, init.done);
@@ -672,7 +672,7 @@ TEST(a_message_that_was_cut_short_is_ended_before_the_next)
     CHECK_RES(nart_tcp_writer_set(&w, data, LEN), 0);
     CHECK_EQ(nart_tcp_writer_left(&w), LEN);
     spawn(rt, &writing_type, &(struct writing){ &a, &w, &answer }, &writer);
-    turn(rt);
+    settle(rt);
     CHECK_RES(nart_task_cancel(rt, nart_join_task(&writer)), 0);
     finish(rt, &writer);
     CHECK_RES(answer, -ECANCELED);

@@ -284,7 +284,7 @@ static void strangers_at(const char *host)
     /* From the first wait on it is batches again. */
     spawn(rt, &one_type,
           &(struct one){ .op = do_recv, .u = &u, .buf = buf, .len = 8, .answer = &answer }, &join);
-    turn(rt);
+    settle(rt);
     CHECK_RES(answer, NART_PENDING);
     CHECK_RES(udp_send(rt, &other, "three", &at), 5);
     finish(rt, &join);
@@ -357,7 +357,7 @@ TEST(a_receiver_waits_and_is_cancelled_without_loss)
     open_udp(rt, 0, &u, &at);
     struct one o = { .op = do_recv, .u = &u, .buf = buf, .len = sizeof buf, .answer = &answer };
     spawn(rt, &one_type, &o, &join);
-    turn(rt);
+    settle(rt);
     CHECK_RES(answer, NART_PENDING);
     CHECK_RES(udp_recv(rt, &u, buf, sizeof buf, NULL), -EBUSY);
     CHECK_RES(udp_send(rt, &u, "abc", &at), 3);
@@ -369,7 +369,7 @@ TEST(a_receiver_waits_and_is_cancelled_without_loss)
 
     nart_udp moved;
     spawn(rt, &one_type, &o, &join);
-    turn(rt);
+    settle(rt);
     nart_udp_move(&moved, &u);
     finish(rt, &join);
     CHECK_RES(answer, -EBADF);
@@ -399,14 +399,14 @@ TEST(a_refusal_is_answered_once_and_the_socket_goes_on)
     struct one o = { .op = do_recv, .u = &a, .buf = buf, .len = sizeof buf, .answer = &answer };
     for (int i = 0; i < 3; i++) {
         spawn(rt, &one_type, &o, &join);
-        turn(rt);
+        settle(rt);
         CHECK_RES(answer, NART_PENDING);
         CHECK_RES(udp_send(rt, &a, "x", NULL), 1);
         finish(rt, &join);
         CHECK_RES(answer, -ECONNREFUSED);
     }
     spawn(rt, &one_type, &o, &join);
-    turn(rt);
+    settle(rt);
     CHECK_RES(answer, NART_PENDING); /* no error is left */
     CHECK_RES(nart_udp_open(rt, &at_b, NULL, &b), 0);
     CHECK_RES(udp_send(rt, &b, "hello", &at_a), 5);

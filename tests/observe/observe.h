@@ -10,13 +10,8 @@
 
 static inline nart_rt *paused_rt(void (*report)(void *, const char *))
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-    nart_rt *rt;
+    nart_rt *rt = NEW_RT(.name = "test", .report = report);
 
-    opts.alloc = &test_alloc;
-    opts.name = "test";
-    opts.report = report;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
     CHECK_RES(nart_rt_clock_pause(rt), 0);
     return rt;
 }
@@ -26,12 +21,6 @@ static inline nart_rt_stats stats_of(const nart_rt *rt)
     nart_rt_stats s = { .size = sizeof s };
     nart_rt_stats_get(rt, &s);
     return s;
-}
-
-static inline void settle(nart_rt *rt)
-{
-    while (nart_rt_poll(rt, 0) > 0)
-        continue;
 }
 
 /* A task whose polls take so long. */

@@ -264,14 +264,6 @@ TEST(the_last_one_frees)
 
 enum { RECEIVERS = 6, CAPACITY = 4 };
 
-static uint32_t rnd(uint32_t *seed)
-{
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 17;
-    *seed ^= *seed << 5;
-    return *seed;
-}
-
 static void receive(nart_broadcast_rx *rx, uint64_t *next, uint64_t sent, bool closed)
 {
     uint64_t value = 0, lost = 0;
@@ -295,11 +287,11 @@ TEST(random_programs)
         nart_broadcast_rx rx[RECEIVERS];
         uint64_t next[RECEIVERS] = { 0 }, sent = 0;
         bool open[RECEIVERS] = { true };
-        uint32_t seed = program * 2654435761u | 1;
+        uint64_t seed = program;
         int count = 1;
         begin(CAPACITY, &rx[0]);
         for (int i = 0; i < 300; i++) {
-            uint32_t r = rnd(&seed), k = (r >> 8) % RECEIVERS;
+            uint32_t r = (uint32_t)random_next(&seed), k = (r >> 8) % RECEIVERS;
             if (r % 8 < 3 && i < 250) {
                 CHECK_RES(emit(sent++), count);
             } else if (r % 8 < 6 && open[k]) {

@@ -15,17 +15,10 @@ static nart_oneshot_tx ring[RING];
 static uint32_t given, taken; /* positions */
 static uint64_t sent, refused, ended;
 
-static uint32_t rnd(uint32_t *seed)
-{
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 17;
-    *seed ^= *seed << 5;
-    return *seed;
-}
-
 static void *answer_all(void *arg)
 {
-    uint32_t seed = 77, count = *(uint32_t *)arg;
+    uint64_t seed = 77;
+    uint32_t count = *(uint32_t *)arg;
 
     for (uint32_t i = 0; i < count; i++) {
         uint64_t value = i;
@@ -34,7 +27,7 @@ static void *answer_all(void *arg)
         nart_oneshot_tx tx = { .shared = NULL };
         nart_oneshot_tx_move(&tx, &ring[i % RING]);
         __atomic_store_n(&taken, i + 1, __ATOMIC_RELEASE);
-        if (rnd(&seed) % 8 == 0) {
+        if (random_below(&seed, 8) == 0) {
             nart_oneshot_tx_close(&tx);
             ended++;
         } else if (nart_oneshot_send(&tx, &value) == 0) {
@@ -61,14 +54,15 @@ static nart_oneshot_rx receiver[RING];
 struct asker {
     nart_co co;
     nart_rt *rt;
-    uint32_t i, end, count, seed, how;
+    uint64_t seed;
+    uint32_t i, end, count, how;
     uint64_t value, received, closed;
     nart_res r;
 };
 
 static void ask(struct asker *a)
 {
-    uint32_t n = rnd(&a->seed) % 4 ? 1 + rnd(&a->seed) % RING : 1;
+    uint32_t n = random_below(&a->seed, 4) ? 1 + random_below(&a->seed, RING) : 1;
 
     for (a->end = a->i; n > 0 && a->end < a->count; n--, a->end++) {
         uint32_t place = a->end % RING;
@@ -99,7 +93,7 @@ static nart_res asker_run(nart_cx *cx, void *frame)
     for (a->i = 0; a->i < a->count; a->i++) {
         if (a->i == a->end)
             ask(a);
-        a->how = rnd(&a->seed) % 16;
+        a->how = random_below(&a->seed, 16);
         if (a->how == 0) {
             while ((a->r = nart_oneshot_try_recv(&receiver[a->i % RING], &a->value)) == -EAGAIN)
                 sched_yield();
@@ -123,14 +117,10 @@ static const nart_task_type asker_type = NART_TASK_TYPE(struct asker, asker_run,
 
 static void storm(uint32_t count, uint32_t flags)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-    nart_rt *rt;
+    nart_rt *rt = NEW_RT(.flags = flags);
     nart_join join;
     pthread_t thread;
 
-    opts.alloc = &test_alloc;
-    opts.flags = flags;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
     struct asker *a = spawn(rt, &asker_type, &join);
     a->rt = rt;
     a->count = count;

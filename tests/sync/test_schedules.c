@@ -200,24 +200,16 @@ TEST(every_program_of_permits)
 
 /* ---- long ones ---- */
 
-static uint32_t rnd(uint32_t *seed)
-{
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 17;
-    *seed ^= *seed << 5;
-    return *seed;
-}
-
 static void random_programs(enum kind k)
 {
     kind = k;
     tasks = TASKS;
     rt = new_rt();
     for (uint32_t program = 1; program <= 500; program++) {
-        uint32_t seed = program * 2654435761u | 1;
+        uint64_t seed = program;
         begin();
         for (int i = 0; i < 100; i++) {
-            uint32_t r = rnd(&seed);
+            uint32_t r = (uint32_t)random_next(&seed);
             take((enum step)(r % STEPS), (r >> 8) % TASKS, k == NOTIFY ? 1 : 1 + (r >> 16) % 4);
         }
         end();

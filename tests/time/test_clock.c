@@ -15,12 +15,8 @@
 
 static nart_rt *rt_with(uint32_t flags)
 {
-    nart_rt_opts opts = NART_RT_OPTS_INIT;
-    nart_rt *rt;
+    nart_rt *rt = NEW_RT(.flags = flags);
 
-    opts.alloc = &test_alloc;
-    opts.flags = flags;
-    CHECK_RES(nart_rt_new(&opts, &rt), 0);
     CHECK_RES(nart_rt_clock_pause(rt), 0);
     return rt;
 }
@@ -66,13 +62,6 @@ static struct nap *nap(nart_rt *rt, const char *name, int64_t ns, nart_join *joi
     strcpy(f->name, name);
     f->ns = ns;
     return f;
-}
-
-/* Polls until nothing is ready; time stands still. */
-static void settle(nart_rt *rt)
-{
-    while (nart_rt_poll(rt, 0) > 0)
-        continue;
 }
 
 TEST(a_clock_that_is_paused_stands_still)

@@ -55,7 +55,7 @@ static struct sock *echo_in_world(nart__task *t, struct echo *e)
     memset(e, 0, sizeof *e);
     CHECK_RES(nart__tcp_bind(&e->sock, &world_driver, w, fake_socket(AF_INET, SOCK_STREAM)), 0);
     begin(t, &echo_type, e);
-    CHECK_RES(settle(), NART_PENDING);
+    CHECK_RES(world_settle(), NART_PENDING);
     return &w->sock[0];
 }
 
@@ -83,17 +83,17 @@ TEST(the_echo_task_runs_in_another_world)
 
     s->room = 4;
     arrives(s, "hello, how are you?"); /* more than the task's buffer, more than there is room */
-    CHECK_RES(settle(), NART_PENDING);
+    CHECK_RES(world_settle(), NART_PENDING);
     CHECK_STR(s->out, "hell");
     while (s->out_len < 19) {
         s->room = 4;
         happens(s, NART_WRITE);
-        CHECK_RES(settle(), NART_PENDING);
+        CHECK_RES(world_settle(), NART_PENDING);
     }
     CHECK_STR(s->out, "hello, how are you?");
     s->in_end = true;
     happens(s, NART_READ | NART_RDHUP);
-    CHECK_RES(settle(), 0);
+    CHECK_RES(world_settle(), 0);
     CHECK_EQ(s->closes, 1);
 }
 
@@ -105,13 +105,13 @@ TEST(time_is_the_worlds)
 
     CHECK_EQ(w->park_until, w->clock + 5 * NART_SEC);
     pass(5 * NART_SEC - 1, &t);
-    CHECK_RES(settle(), NART_PENDING);
+    CHECK_RES(world_settle(), NART_PENDING);
     s->room = 100;
     arrives(s, "x"); /* a new deadline with each message */
-    CHECK_RES(settle(), NART_PENDING);
+    CHECK_RES(world_settle(), NART_PENDING);
     CHECK_EQ(w->park_until, w->clock + 5 * NART_SEC);
     pass(5 * NART_SEC, &t);
-    CHECK_RES(settle(), -ETIMEDOUT);
+    CHECK_RES(world_settle(), -ETIMEDOUT);
     CHECK_EQ(s->closes, 1);
 }
 
@@ -128,16 +128,16 @@ TEST(a_message_is_one_call_each_way)
     s->room = 1000;
     for (int i = 1; i <= 10; i++) {
         arrives(s, "message");
-        CHECK_RES(settle(), NART_PENDING);
+        CHECK_RES(world_settle(), NART_PENDING);
         CHECK_EQ(s->recvs, recvs + i);
         CHECK_EQ(s->sends, sends + i);
     }
     s->room = 3;
     arrives(s, "message");
-    CHECK_RES(settle(), NART_PENDING);
+    CHECK_RES(world_settle(), NART_PENDING);
     CHECK_EQ(s->sends, sends + 11); /* took three bytes; nothing more is tried */
     nart_driver_task_cancel(&t);
-    CHECK_RES(settle(), -ECANCELED);
+    CHECK_RES(world_settle(), -ECANCELED);
 }
 
 TEST(a_cancelled_task_makes_no_system_call)
@@ -149,7 +149,7 @@ TEST(a_cancelled_task_makes_no_system_call)
 
     arrives(s, "here");
     nart_driver_task_cancel(&t);
-    CHECK_RES(settle(), -ECANCELED);
+    CHECK_RES(world_settle(), -ECANCELED);
     CHECK_EQ(s->recvs, before);
     CHECK_EQ(s->in_len, 4); /* nothing was taken */
     CHECK_EQ(s->closes, 1);
@@ -164,13 +164,13 @@ TEST(polls_for_no_reason_make_no_system_call)
 
     for (int i = 0; i < 1000; i++) {
         world_ready(w, &t);
-        CHECK_RES(settle(), NART_PENDING);
+        CHECK_RES(world_settle(), NART_PENDING);
     }
     CHECK_EQ(s->recvs, before);
     CHECK_EQ(w->park_until, w->clock + 5 * NART_SEC);
     s->in_end = true;
     happens(s, NART_READ | NART_RDHUP);
-    CHECK_RES(settle(), 0);
+    CHECK_RES(world_settle(), 0);
 }
 
 /* ---- connecting ---- */
@@ -202,7 +202,7 @@ static nart_res connect_in_world(struct connector *c, nart__task *t, int connect
     memset(c, 0, sizeof *c);
     CHECK_RES(nart_addr_parse(&c->at, "127.0.0.1:1"), 0);
     begin(t, &connector_type, c);
-    return settle();
+    return world_settle();
 }
 
 TEST(a_connect_may_succeed_at_once)
@@ -238,11 +238,11 @@ static void later(int error)
     for (int i = 0; i < 1000; i++) {
         if (!(t.state & NART__T_READY))
             world_ready(w, &t);
-        CHECK_RES(settle(), NART_PENDING);
+        CHECK_RES(world_settle(), NART_PENDING);
     }
     CHECK_EQ(s->errors_read, 0);
     happens(s, error ? NART_READ | NART_WRITE | NART_ERROR | NART_HANGUP : NART_WRITE);
-    CHECK_RES(settle(), error);
+    CHECK_RES(world_settle(), error);
     CHECK_EQ(s->errors_read, 1); /* reading it clears it, so it is read once */
     CHECK_EQ(s->closes, error != 0);
     CHECK_RES(nart_tcp_close(&c.sock), 0);
@@ -266,7 +266,7 @@ TEST(a_connect_that_times_out_is_closed_once)
 
     CHECK_RES(connect_in_world(&c, &t, -EINPROGRESS, 0), NART_PENDING);
     pass(NART_SEC, &t);
-    CHECK_RES(settle(), -ETIMEDOUT);
+    CHECK_RES(world_settle(), -ETIMEDOUT);
     CHECK_EQ(w->sock[0].closes, 1);
     CHECK_RES(nart_tcp_close(&c.sock), 0);
     CHECK_EQ(w->sock[0].closes, 1);
@@ -311,7 +311,7 @@ TEST(a_connection_that_failed_is_passed_over)
         s->accept[s->accepts++] = -gone[i];
     s->accept[s->accepts++] = 0;
     begin(&t, &acceptor_type, &a);
-    CHECK_RES(settle(), 0);
+    CHECK_RES(world_settle(), 0);
     CHECK_EQ(a.polls, 1);
     CHECK_RES(nart_tcp_close(&a.sock), 0);
     CHECK_RES(nart_tcp_listener_close(&a.l), 0);
@@ -327,10 +327,10 @@ TEST(other_errors_of_accept_are_answered_and_the_listener_lives)
     for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
         s->accept[s->accepts++] = -told[i];
         begin(&t, &acceptor_type, &a);
-        CHECK_RES(settle(), -told[i]);
+        CHECK_RES(world_settle(), -told[i]);
         s->accept[s->accepts++] = 0;
         begin(&t, &acceptor_type, &a);
-        CHECK_RES(settle(), 0);
+        CHECK_RES(world_settle(), 0);
         CHECK_RES(nart_tcp_close(&a.sock), 0);
     }
     CHECK_RES(nart_tcp_listener_close(&a.l), 0);
@@ -345,11 +345,11 @@ TEST(a_flood_of_failed_connections_spends_the_budget)
 
     s->flood = 1000;
     begin(&t, &acceptor_type, &a);
-    CHECK_RES(settle(), NART_PENDING);
+    CHECK_RES(world_settle(), NART_PENDING);
     CHECK_EQ(s->flood, 0);
     CHECK_LE(1000 / NART_BUDGET, a.polls);
     nart_driver_task_cancel(&t);
-    CHECK_RES(settle(), -ECANCELED);
+    CHECK_RES(world_settle(), -ECANCELED);
     CHECK_RES(nart_tcp_listener_close(&a.l), 0);
 }
 
@@ -390,14 +390,14 @@ TEST(a_batch_is_one_call_each_way)
     b.u.fd = fake_socket(AF_INET, SOCK_STREAM);
     CHECK_RES(nart__io_bind(&b.u.io, &world_driver, w, b.u.fd), 0);
     begin(&t, &batches_type, &b);
-    CHECK_RES(settle(), NART_PENDING);
+    CHECK_RES(world_settle(), NART_PENDING);
     struct sock *s = &w->sock[0];
     int recvs = s->recvs;
     s->room = 100;
     for (int i = 1; i <= 10; i++) { /* less than asked for: nothing more is there */
         s->datagrams = 7;
         happens(s, NART_READ);
-        CHECK_RES(settle(), NART_PENDING);
+        CHECK_RES(world_settle(), NART_PENDING);
         CHECK_EQ(b.sent, 7);
         CHECK_EQ(s->recvs, recvs + i);
         CHECK_EQ(s->sends, i);
@@ -405,16 +405,16 @@ TEST(a_batch_is_one_call_each_way)
     s->datagrams = 20; /* as much as asked for: there may be more */
     s->room = 13;
     happens(s, NART_READ);
-    CHECK_RES(settle(), NART_PENDING);
+    CHECK_RES(world_settle(), NART_PENDING);
     CHECK_EQ(s->datagrams, 0);
     CHECK_EQ(b.got, 4);
     CHECK_EQ(s->room, 0); /* 8, then 5 of 8; the last 4 wait for room */
     s->room = 100;
     happens(s, NART_WRITE);
-    CHECK_RES(settle(), NART_PENDING);
+    CHECK_RES(world_settle(), NART_PENDING);
     CHECK_EQ(b.sent, 4);
     nart_driver_task_cancel(&t);
-    CHECK_RES(settle(), -ECANCELED);
+    CHECK_RES(world_settle(), -ECANCELED);
     CHECK_EQ(s->closes, 1);
 }
 
@@ -438,7 +438,7 @@ TEST(a_handle_of_one_world_is_refused_in_another)
     new_world(&world_driver);
     CHECK_RES(nart__tcp_bind(&fake, &world_driver, w, fake_socket(AF_INET, SOCK_STREAM)), 0);
     begin(&t, &receive_type, &handle);
-    CHECK_RES(settle(), NART_EDRIVER);
+    CHECK_RES(world_settle(), NART_EDRIVER);
     handle = &fake;
     CHECK_RES(run(rt, &receive_type, &handle), NART_EDRIVER);
     CHECK_RES(nart_tcp_close(&fake), 0); /* closing needs no cx, so it works from anywhere */
@@ -481,7 +481,7 @@ TEST(a_shutdown_of_reading_ends_a_wait_in_any_world)
 
     CHECK_RES(nart_tcp_shutdown(&e.sock, NART_READ), 0);
     CHECK_EQ(s->how, SHUT_RD);
-    CHECK_RES(settle(), 0);
+    CHECK_RES(world_settle(), 0);
     CHECK_EQ(s->recvs, before);
     CHECK_EQ(s->closes, 1);
 }
@@ -504,10 +504,10 @@ TEST(a_state_is_confirmed_by_the_handles_world)
     happens(&w->sock[0], NART_READ | NART_RDHUP);
     w->sock[0].in_end = true;
     begin(&t, &ready_type, &frame);
-    CHECK_RES(settle(), NART_READ | NART_RDHUP);
+    CHECK_RES(world_settle(), NART_READ | NART_RDHUP);
     w->sock[0].in_end = false;
     begin(&t, &ready_type, &frame);
-    CHECK_RES(settle(), NART_READ);
+    CHECK_RES(world_settle(), NART_READ);
     CHECK_RES(nart_fd_close(&h), 0);
 }
 
@@ -613,5 +613,5 @@ TEST(a_driver_without_sockets_says_so)
     new_world(&bare);
     CHECK_RES(nart_addr_parse(&c.at, "127.0.0.1:1"), 0);
     begin(&t, &connector_type, &c);
-    CHECK_RES(settle(), NART_EDRIVER);
+    CHECK_RES(world_settle(), NART_EDRIVER);
 }

@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The histogram of poll times: every value finds its bucket, percentiles are what they say. */
+#include "runtime.h"
 #include "test.h"
 
 #include "observe/histogram.h"
 
 static nart__histogram t;
-
-static uint64_t next_random(uint64_t *x)
-{
-    *x ^= *x << 13;
-    *x ^= *x >> 7;
-    return *x ^= *x << 17;
-}
 
 static void check_alone(int64_t v)
 {
@@ -35,7 +29,7 @@ TEST(a_bucket_is_never_too_small_nor_much_too_large)
         check_alone((INT64_C(1) << bit) + 1);
     }
     for (int i = 0; i < 10000; i++)
-        check_alone((int64_t)(next_random(&x) >> (1 + next_random(&x) % 62)));
+        check_alone((int64_t)(random_next(&x) >> (1 + random_next(&x) % 62)));
     check_alone(INT64_MAX);
 }
 

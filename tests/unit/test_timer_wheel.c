@@ -4,6 +4,7 @@
  * call costs is counted in timers touched, never in time.
  */
 #include "core/timer_wheel.h"
+#include "runtime.h"
 #include "test.h"
 
 #include <stdlib.h>
@@ -20,12 +21,9 @@ static nart__wheel wheel;
 
 static uint64_t random_state;
 
-static uint64_t random_below(uint64_t n)
+static uint64_t below(uint64_t n)
 {
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (random_state * UINT64_C(0x9E3779B97F4A7C15) >> 11) % n;
+    return random_next(&random_state) % n;
 }
 
 /* a + b, which stays at the ends of the range instead of wrapping. */
@@ -191,16 +189,16 @@ struct mix {
 /* Of every order of magnitude below 2^bits the same number. */
 static int64_t random_distance(unsigned bits)
 {
-    return (int64_t)random_below(UINT64_C(1) << random_below(bits + 1));
+    return (int64_t)below(UINT64_C(1) << below(bits + 1));
 }
 
 static void random_add(const struct mix *mix, unsigned i)
 {
     int64_t at = plus(model.now, random_distance(mix->magnitudes));
 
-    if (model.length > 0 && random_below(mix->equal) == 0)
-        at = model.entry[random_below(model.length)].at;
-    else if (random_below(20) == 0)
+    if (model.length > 0 && below(mix->equal) == 0)
+        at = model.entry[below(model.length)].at;
+    else if (below(20) == 0)
         at = plus(model.now, -random_distance(mix->magnitudes));
     model_add(i, at);
 }
@@ -208,27 +206,27 @@ static void random_add(const struct mix *mix, unsigned i)
 static void random_advance(const struct mix *mix)
 {
     int64_t now = model.now;
-    uint64_t kind = random_below(10);
+    uint64_t kind = below(10);
 
     if (kind == 0)
         now = plus(now, -random_distance(mix->leaps));
     else if (kind < 4 && model.length > 0)
-        now = plus(model.entry[0].at, (int64_t)random_below(3) - 1);
+        now = plus(model.entry[0].at, (int64_t)below(3) - 1);
     else if (kind < 6)
         now = nart__wheel_next(&wheel) < INT64_MAX ? nart__wheel_next(&wheel) : now;
     else
         now = plus(now, random_distance(mix->leaps));
-    model_expire(now, mix->budget == 0 ? 100000 : (unsigned)random_below(mix->budget + 1));
+    model_expire(now, mix->budget == 0 ? 100000 : (unsigned)below(mix->budget + 1));
 }
 
 static void run_mix(const struct mix *mix, uint64_t seed, unsigned steps)
 {
-    random_state = seed * UINT64_C(0x2545F4914F6CDD1D) + 1;
+    random_state = seed;
     model_start(mix->start);
     for (unsigned step = 0; step < steps; step++) {
-        unsigned i = (unsigned)random_below(mix->nodes);
+        unsigned i = (unsigned)below(mix->nodes);
 
-        if (random_below(8) == 0)
+        if (below(8) == 0)
             random_advance(mix);
         else if (inside[i])
             model_remove(i);
@@ -352,7 +350,7 @@ TEST(one_millisecond_is_in_order_by_nanoseconds)
     random_state = 7;
     model_start(0);
     for (unsigned i = 0; i < MODEL_MAX; i++)
-        model_add(i, 5 * MS + (int64_t)random_below(MS));
+        model_add(i, 5 * MS + (int64_t)below(MS));
     model_expire(6 * MS, 100000);
     CHECK_EQ(model.length, 0);
 }
@@ -590,7 +588,7 @@ TEST(few_timers_cause_no_early_wakes)
 
         nart__wheel_init(&wheel, 0);
         for (unsigned i = 0; i < COUNT(n); i++) {
-            int64_t step = random_below(3) == 0 ? random_distance(40) : 0;
+            int64_t step = below(3) == 0 ? random_distance(40) : 0;
 
             at += step;
             deadlines += i == 0 ? at > 0 : step > 0;
@@ -633,7 +631,7 @@ TEST(a_removed_timer_costs_one_wake_at_most)
         for (unsigned i = 0; i < COUNT(n); i++)
             nart__wheel_add(&wheel, &n[i], 1 + random_distance(45));
         for (unsigned i = 0; i < COUNT(n); i++) {
-            if (random_below(2) == 0)
+            if (below(2) == 0)
                 nart__wheel_remove(&wheel, &n[i]);
             else
                 kept++;
@@ -674,7 +672,7 @@ static void fire_a_million(int64_t from, int64_t span, int64_t latest, uint64_t 
     random_state = 13;
     nart__wheel_init(&wheel, 0);
     for (unsigned i = 0; i < 1000000; i++)
-        nart__wheel_add(&wheel, &n[i], from + (int64_t)random_below((uint64_t)span));
+        nart__wheel_add(&wheel, &n[i], from + (int64_t)below((uint64_t)span));
     sleeper_run(&s, 256, 100);
     CHECK_EQ(s.fired, 1000000);
     CHECK_LE(s.most, 256);
@@ -716,7 +714,7 @@ TEST(a_call_writes_to_no_more_timers_than_its_budget_allows)
     random_state = 17;
     nart__wheel_init(&wheel, now);
     for (unsigned i = 0; i < TIMERS; i++)
-        nart__wheel_add(&wheel, &n[i], SEC + (int64_t)random_below(SEC / 10));
+        nart__wheel_add(&wheel, &n[i], SEC + (int64_t)below(SEC / 10));
     while (!nart__wheel_empty(&wheel)) {
         unsigned budget = BUDGET, written = 0;
 

@@ -390,7 +390,7 @@ static void begin(nart__task *t, const nart_task_type *type, void *frame)
 }
 
 /* Polls what is ready until nothing is; the answer of the last poll. */
-static nart_res settle(void)
+static nart_res world_settle(void)
 {
     nart_res r = NART_PENDING;
     while (w->ready) {

@@ -18,9 +18,8 @@ static long ran, refused, deepest, depth;
 
 static uint32_t draw(uint32_t below)
 {
-    static uint64_t x = 42;
-    x = x * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (uint32_t)(x >> 33) % below;
+    static uint64_t seed = 42;
+    return random_below(&seed, below);
 }
 
 static bool writes(int h, int i)

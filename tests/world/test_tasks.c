@@ -206,8 +206,7 @@ TEST(a_task_that_is_aborted_leaves_no_use_behind)
 
     start_eater(rt, w, &tx, &join);
     CHECK_RES(nart_try_send(&tx, &ten), 0);
-    while (nart_rt_poll(rt, 0) > 0)
-        ;
+    settle(rt);
     CHECK_RES(abort_task(rt, &join), 0);
     CHECK_RES(nart_rt_run(rt), 0);
     CHECK_RES(alpha_write(w, add_number, &n), 0);
@@ -228,8 +227,7 @@ TEST(a_task_finds_that_the_world_has_ended)
     uint64_t ten = 10;
 
     struct eater *f = start_eater(rt, w, &tx, &join);
-    while (nart_rt_poll(rt, 0) > 0)
-        ;
+    settle(rt);
     CHECK_RES(nart_world_free(w), 0);
     CHECK_RES(nart_try_send(&tx, &ten), 0);
     CHECK_RES(nart_rt_run(rt), 0);

@@ -3,6 +3,7 @@
 #ifndef NART_TEST_WORLDS_H
 #define NART_TEST_WORLDS_H
 
+#include "runtime.h"
 #include "test.h"
 
 #include <nart/nart.h>

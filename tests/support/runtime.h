@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* runtime.h: what nearly every test does with a runtime, and the generator of the random ones. */
+#ifndef NART_TEST_RUNTIME_H
+#define NART_TEST_RUNTIME_H
+
+#include "test.h"
+
+#include <nart/rt.h>
+
+static inline nart_rt *new_rt_of(const nart_rt_opts *opts)
+{
+    nart_rt *rt;
+    CHECK_RES(nart_rt_new(opts, &rt), 0);
+    return rt;
+}
+
+/* A runtime whose memory is counted, with these options: NEW_RT(.max_io = 4, .report = keep). */
+#define NEW_RT(...)                                                                                \
+    new_rt_of(                                                                                     \
+        &(const nart_rt_opts){ .size = sizeof(nart_rt_opts), .alloc = &test_alloc, __VA_ARGS__ })
+
+/* One of these options: so many slots in each class. */
+#define SLOTS(n) .slots = { (n), (n), (n), (n), (n), (n), (n) }
+_Static_assert(NART_SLOT_CLASSES == 7, "SLOTS() names each class");
+
+static inline nart_rt *new_rt(void)
+{
+    return NEW_RT(.flags = 0);
+}
+
+/* Runs what is ready or due, without waiting. Returns the number of polls. */
+static inline nart_res settle(nart_rt *rt)
+{
+    nart_res polls, all = 0;
+    while ((polls = nart_rt_poll(rt, 0)) > 0)
+        all += polls;
+    CHECK_RES(polls, 0);
+    return all;
+}
+
+/* The next of the random numbers that a seed stands for (SplitMix64): a failure can be repeated. */
+static inline uint64_t random_next(uint64_t *seed)
+{
+    uint64_t x = *seed += UINT64_C(0x9E3779B97F4A7C15);
+    x = (x ^ x >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+    x = (x ^ x >> 27) * UINT64_C(0x94D049BB133111EB);
+    return x ^ x >> 31;
+}
+
+static inline uint32_t random_below(uint64_t *seed, uint32_t n)
+{
+    return (uint32_t)(random_next(seed) % n);
+}
+
+#endif
