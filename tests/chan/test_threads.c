@@ -411,7 +411,7 @@ static void *shut_sender_main(void *arg)
         for (int i = 0; i < BATCH; i++) {
             nart_res r = 0;
             gap(&seed);
-            for (uint64_t v = 0; r != NART_ECLOSED; v += r == 0) {
+            for (uint64_t v = 1; r != NART_ECLOSED; v += r == 0) {
                 r = u64_try_send(&b->tx[i], (uint64_t)i << 32 | v);
                 if (r == -EAGAIN)
                     sched_yield();
@@ -460,8 +460,11 @@ static void shut_races(uint32_t kind, uint32_t flags)
     pthread_t t = begin(shut_sender_main, &b);
     for (int n = 0; n < b.count; n++) {
         nart_chan_opts o = { sizeof o, kind, flags, 8, 1 + random_below(&seed, 4), shut_drop };
-        for (int i = 0; i < BATCH; i++)
+        for (int i = 0; i < BATCH; i++) {
             CHECK_RES(nart_chan_open(rt, &o, &b.tx[i], &b.rx[i]), 0);
+            CHECK_RES(u64_try_send(&b.tx[i], (uint64_t)i << 32), 0); /* so that some are dropped */
+            b.sent++;
+        }
         pthread_barrier_wait(&b.barrier);
         for (int i = 0; i < BATCH; i++) {
             b.received += (long)take_some(&b.rx[i], (uint64_t)i, random_next(&seed));
@@ -474,6 +477,7 @@ static void shut_races(uint32_t kind, uint32_t flags)
     }
     end(t);
     CHECK_EQ(b.sent, b.received + dropped);
+    CHECK_LE(1, dropped);
     pthread_barrier_destroy(&b.barrier);
     CHECK_RES(nart_rt_free(rt), 0);
 }
