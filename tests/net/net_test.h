@@ -82,6 +82,26 @@ static inline int tcp_pair(nart_rt *rt, nart_tcp *s)
     return peer;
 }
 
+/* A runtime with a connection whose other end is plain and blocking. */
+struct conn {
+    nart_rt *rt;
+    nart_tcp s;
+    int peer;
+};
+
+static inline void conn_open(struct conn *c)
+{
+    c->rt = new_rt();
+    c->peer = tcp_pair(c->rt, &c->s);
+}
+
+static inline void conn_close(struct conn *c)
+{
+    CHECK_RES(nart_tcp_close(&c->s), 0);
+    close(c->peer);
+    CHECK_RES(nart_rt_free(c->rt), 0);
+}
+
 /* Waits until the kernel says so. A hang is ended by ctest. */
 static inline void wait_for(int fd, short events)
 {

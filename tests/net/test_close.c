@@ -47,23 +47,20 @@ TEST(a_reset_wakes_a_waiting_reader)
 
 TEST(after_the_peers_end_this_side_still_sends)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
+    struct conn c;
     char buf[8];
-    int peer = tcp_pair(rt, &s);
 
-    raw_send(peer, "bye");
-    CHECK_EQ(shutdown(peer, SHUT_WR), 0);
-    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 3);
-    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 0);
-    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 0); /* and stays so */
-    CHECK_RES(send_now(rt, &s, "reply"), 5);
-    CHECK_RES(nart_tcp_shutdown(&s, NART_WRITE), 0);
-    CHECK_EQ(recv(peer, buf, sizeof buf, MSG_WAITALL), 5);
-    CHECK_RES(send_now(rt, &s, "more"), -EPIPE);
-    CHECK_RES(nart_tcp_close(&s), 0);
-    close(peer);
-    CHECK_RES(nart_rt_free(rt), 0);
+    conn_open(&c);
+    raw_send(c.peer, "bye");
+    CHECK_EQ(shutdown(c.peer, SHUT_WR), 0);
+    CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 3);
+    CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 0);
+    CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 0); /* and stays so */
+    CHECK_RES(send_now(c.rt, &c.s, "reply"), 5);
+    CHECK_RES(nart_tcp_shutdown(&c.s, NART_WRITE), 0);
+    CHECK_EQ(recv(c.peer, buf, sizeof buf, MSG_WAITALL), 5);
+    CHECK_RES(send_now(c.rt, &c.s, "more"), -EPIPE);
+    conn_close(&c);
 }
 
 /* The peer's end comes in one event with its last bytes, and no other follows: a short read must not
@@ -104,21 +101,18 @@ TEST(sending_to_a_peer_that_is_gone_is_an_answer_not_a_signal)
 
 TEST(a_shutdown_of_reading_ends_the_waiting_reader)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
+    struct conn c;
     nart_join join;
     nart_res got = NART_PENDING;
     char buf[8];
-    int peer = tcp_pair(rt, &s);
 
-    spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &join);
-    settle(rt);
-    CHECK_RES(nart_tcp_shutdown(&s, NART_READ), 0);
-    finish(rt, &join);
+    conn_open(&c);
+    spawn(c.rt, &receiver_type, &(struct receiver){ &c.s, buf, sizeof buf, &got }, &join);
+    settle(c.rt);
+    CHECK_RES(nart_tcp_shutdown(&c.s, NART_READ), 0);
+    finish(c.rt, &join);
     CHECK_RES(got, 0);
-    CHECK_RES(nart_tcp_close(&s), 0);
-    close(peer);
-    CHECK_RES(nart_rt_free(rt), 0);
+    conn_close(&c);
 }
 
 /* The kernel goes on handing out what arrives, so this side has to stop asking for it. */
@@ -171,45 +165,42 @@ TYPE(ended, ended_run);
 
 TEST(closing_wakes_who_waits)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
+    struct conn c;
     nart_join join;
     nart_res got = NART_PENDING;
     char buf[8];
-    int peer = tcp_pair(rt, &s);
 
-    spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &join);
-    settle(rt);
-    CHECK_RES(nart_tcp_close(&s), 0);
-    finish(rt, &join);
+    conn_open(&c);
+    spawn(c.rt, &receiver_type, &(struct receiver){ &c.s, buf, sizeof buf, &got }, &join);
+    settle(c.rt);
+    CHECK_RES(nart_tcp_close(&c.s), 0);
+    finish(c.rt, &join);
     CHECK_RES(got, -EBADF);
-    CHECK_EQ(recv(peer, buf, sizeof buf, 0), 0);
-    close(peer);
-    CHECK_RES(nart_rt_free(rt), 0);
+    CHECK_EQ(recv(c.peer, buf, sizeof buf, 0), 0);
+    conn_close(&c);
 }
 
 TEST(moving_wakes_who_waits_and_keeps_the_stream)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s, moved;
+    struct conn c;
+    nart_tcp moved;
     nart_join join;
     nart_res got = NART_PENDING;
     char buf[8];
-    int peer = tcp_pair(rt, &s);
 
-    spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &join);
-    settle(rt);
-    nart_tcp_move(&moved, &s);
-    finish(rt, &join);
+    conn_open(&c);
+    spawn(c.rt, &receiver_type, &(struct receiver){ &c.s, buf, sizeof buf, &got }, &join);
+    settle(c.rt);
+    nart_tcp_move(&moved, &c.s);
+    finish(c.rt, &join);
     CHECK_RES(got, -EBADF);
-    raw_send(peer, "abc");
-    CHECK_RES(recv_now(rt, &moved, buf, sizeof buf), 3);
+    raw_send(c.peer, "abc");
+    CHECK_RES(recv_now(c.rt, &moved, buf, sizeof buf), 3);
     nart_tcp_move(&moved, &moved);
-    raw_send(peer, "d");
-    CHECK_RES(recv_now(rt, &moved, buf, sizeof buf), 1);
+    raw_send(c.peer, "d");
+    CHECK_RES(recv_now(c.rt, &moved, buf, sizeof buf), 1);
     CHECK_RES(nart_tcp_close(&moved), 0);
-    close(peer);
-    CHECK_RES(nart_rt_free(rt), 0);
+    conn_close(&c);
 }
 
 /* ---- two arms of a race share a handle ---- */
@@ -271,25 +262,22 @@ static void act_move(nart_tcp *s)
 
 static void arms(void (*act)(nart_tcp *s), const char *text, nart_res answer)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
+    struct conn c;
     nart_join join;
-    int peer = tcp_pair(rt, &s);
 
-    spawn(rt, &arms_type, &(struct arms){ .s = &s, .act = act }, &join);
-    settle(rt);
-    raw_send(peer, text);
-    settle(rt);
+    conn_open(&c);
+    spawn(c.rt, &arms_type, &(struct arms){ .s = &c.s, .act = act }, &join);
+    settle(c.rt);
+    raw_send(c.peer, text);
+    settle(c.rt);
     CHECK(nart_join_done(&join));
     CHECK_RES(((struct arms *)nart_join_frame(&join))->which, 0);
     nart_res got = NART_PENDING;
     struct ended e = { &join, &got };
-    CHECK_RES(run(rt, &ended_type, &e), 0);
+    CHECK_RES(run(c.rt, &ended_type, &e), 0);
     CHECK_RES(got, answer);
     nart_join_release(&join);
-    CHECK_RES(nart_tcp_close(&s), 0);
-    close(peer);
-    CHECK_RES(nart_rt_free(rt), 0);
+    conn_close(&c);
 }
 
 TEST(an_arm_that_closes_wakes_the_arm_that_waits)
@@ -331,18 +319,16 @@ TYPE(closer, closer_run);
 
 TEST(a_task_closes_what_it_waits_for)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
+    struct conn c;
     nart_join join;
-    int peer = tcp_pair(rt, &s);
 
-    spawn(rt, &closer_type, &(struct closer){ .s = &s }, &join);
-    settle(rt);
-    raw_send(peer, "x");
-    finish(rt, &join);
-    CHECK_RES(nart_rt_run(rt), 0);
-    close(peer);
-    CHECK_RES(nart_rt_free(rt), 0);
+    conn_open(&c);
+    spawn(c.rt, &closer_type, &(struct closer){ .s = &c.s }, &join);
+    settle(c.rt);
+    raw_send(c.peer, "x");
+    finish(c.rt, &join);
+    CHECK_RES(nart_rt_run(c.rt), 0);
+    conn_close(&c);
 }
 
 struct listen_task {
@@ -831,25 +817,24 @@ TEST(a_child_of_fork_can_only_close)
  * events all the same. */
 TEST(a_copy_of_the_descriptor_causes_no_events_after_close)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
-    int peer = tcp_pair(rt, &s), copy = dup((int)nart_tcp_fd(&s));
+    struct conn c;
 
+    conn_open(&c);
+    int copy = dup((int)nart_tcp_fd(&c.s));
     CHECK(copy >= 0);
-    CHECK_RES(nart_tcp_close(&s), 0);
-    settle(rt);
+    CHECK_RES(nart_tcp_close(&c.s), 0);
+    settle(c.rt);
     nart_rt_stats before = { .size = sizeof before }, after = before;
-    nart_rt_stats_get(rt, &before);
+    nart_rt_stats_get(c.rt, &before);
     for (int i = 0; i < 100; i++) {
-        raw_send(peer, "x");
+        raw_send(c.peer, "x");
         wait_for(copy, POLLIN);
-        settle(rt);
+        settle(c.rt);
     }
-    nart_rt_stats_get(rt, &after);
+    nart_rt_stats_get(c.rt, &after);
     CHECK_EQ(after.io_events, before.io_events);
     close(copy);
-    close(peer);
-    CHECK_RES(nart_rt_free(rt), 0);
+    conn_close(&c);
 }
 
 /* ---- descriptor numbers ---- */

@@ -203,22 +203,38 @@ TEST(an_error_is_reported_and_passes)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
+/* A pair of sockets: `h` is the first, which can neither be read nor written. */
+static void open_full(nart_rt *rt, int ends[2], nart_fd *h)
+{
+    static const char block[4096];
+    int big = 1 << 16;
+
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+    CHECK_EQ(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &big, sizeof big), 0);
+    CHECK_RES(nart_fd_open(rt, ends[0], 0, h), 0);
+    while (send(ends[0], block, sizeof block, 0) > 0)
+        continue;
+    settle(rt);
+    nart_fd_clear(h, NART_READ | NART_WRITE);
+}
+
+static void drain(int fd)
+{
+    char block[4096];
+    while (recv(fd, block, sizeof block, 0) > 0)
+        continue;
+}
+
 TEST(either_direction_ends_the_wait_for_both)
 {
     nart_rt *rt = new_rt();
     nart_fd h;
     nart_join join;
     nart_res answer;
-    int ends[2], big = 1 << 16;
-    char block[4096] = "";
+    int ends[2];
+    char byte;
 
-    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
-    CHECK_EQ(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &big, sizeof big), 0);
-    CHECK_RES(nart_fd_open(rt, ends[0], 0, &h), 0);
-    while (send(ends[0], block, sizeof block, 0) > 0)
-        continue;
-    settle(rt);
-    nart_fd_clear(&h, NART_READ | NART_WRITE);
+    open_full(rt, ends, &h);
     struct ready both = { &h, NART_READ | NART_WRITE, &answer, NULL };
     spawn(rt, &ready_type, &both, &join);
     settle(rt);
@@ -229,14 +245,13 @@ TEST(either_direction_ends_the_wait_for_both)
     raw_send(ends[1], "x");
     finish(rt, &join);
     CHECK_RES(answer, NART_READ);
-    CHECK_EQ(recv(ends[0], block, sizeof block, 0), 1);
+    CHECK_EQ(recv(ends[0], &byte, 1, 0), 1);
     nart_fd_clear(&h, NART_READ);
 
     spawn(rt, &ready_type, &both, &join);
     settle(rt);
     CHECK_RES(answer, NART_PENDING);
-    while (recv(ends[1], block, sizeof block, 0) > 0)
-        continue;
+    drain(ends[1]);
     finish(rt, &join);
     CHECK_RES(answer, NART_WRITE);
     CHECK_RES(nart_fd_close(&h), 0);
@@ -274,14 +289,8 @@ TEST(a_refused_direction_leaves_nothing_behind_in_the_other)
     nart_res writes, refused, reads;
     nart_waker waker;
     int ends[2];
-    char block[4096] = "";
 
-    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
-    CHECK_RES(nart_fd_open(rt, ends[0], 0, &h), 0);
-    while (send(ends[0], block, sizeof block, 0) > 0)
-        continue;
-    settle(rt);
-    nart_fd_clear(&h, NART_READ | NART_WRITE);
+    open_full(rt, ends, &h);
     spawn(rt, &ready_type, &(struct ready){ &h, NART_WRITE, &writes, NULL }, &writer);
     spawn(rt, &refused_type, &(struct refused){ &h, &refused, &waker, false }, &asker);
     settle(rt);
@@ -295,8 +304,7 @@ TEST(a_refused_direction_leaves_nothing_behind_in_the_other)
     CHECK_RES(reads, NART_READ);
     nart_waker_wake(waker);
     finish(rt, &asker);
-    while (recv(ends[1], block, sizeof block, 0) > 0)
-        continue;
+    drain(ends[1]);
     finish(rt, &writer);
     CHECK_RES(writes, NART_WRITE);
     CHECK_RES(nart_fd_close(&h), 0);

@@ -23,13 +23,13 @@ static int set(int fd, int level, int name, int value)
 
 TEST(options_of_a_stream)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
+    struct conn c;
     struct linger linger = { .l_onoff = 1, .l_linger = 5 };
     socklen_t len = sizeof linger;
     char buf[8];
-    int peer = tcp_pair(rt, &s);
-    nart_res fd = nart_tcp_fd(&s);
+
+    conn_open(&c);
+    nart_res fd = nart_tcp_fd(&c.s);
 
     CHECK_LE(0, fd);
     CHECK_EQ(set((int)fd, SOL_SOCKET, SO_KEEPALIVE, 1), 1);
@@ -41,11 +41,9 @@ TEST(options_of_a_stream)
     CHECK_EQ(getsockopt((int)fd, SOL_SOCKET, SO_LINGER, &linger, &len), 0);
     CHECK_EQ(linger.l_linger, 5);
     CHECK_EQ(get((int)fd, SOL_SOCKET, SO_ERROR), 0);
-    raw_send(peer, "still");
-    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 5);
-    CHECK_RES(nart_tcp_close(&s), 0);
-    close(peer);
-    CHECK_RES(nart_rt_free(rt), 0);
+    raw_send(c.peer, "still");
+    CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 5);
+    conn_close(&c);
 }
 
 static nart_udp open_udp(nart_rt *rt, nart_addr *at)

@@ -169,32 +169,56 @@ static void small_buffer(const nart_tcp *s)
     CHECK_EQ(setsockopt((int)fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof least), 0);
 }
 
-/* `len` bytes through the smallest buffer, received in pieces. */
-static void transfer(size_t len, size_t piece)
-{
-    nart_rt *rt = new_rt();
+/* Both ends of a connection whose sender, `a`, soon has to wait, and what it sends. */
+struct stream {
+    nart_rt *rt;
     nart_tcp a, b;
-    nart_res sent = NART_PENDING;
-    nart_join writer, reader;
-    char *data = pattern(len);
+    char *data;
+    nart_join reader;
+};
+
+static void stream_open(struct stream *s, size_t len)
+{
     int fd, peer;
 
+    s->rt = new_rt();
+    s->data = pattern(len);
     raw_pair(&fd, &peer);
-    CHECK_RES(nart_tcp_adopt(rt, fd, &a), 0);
-    CHECK_RES(nart_tcp_adopt(rt, peer, &b), 0);
-    small_buffer(&a);
-    spawn(rt, &sender_type, &(struct sender){ &a, data, len, 0, &sent }, &writer);
-    settle(rt);
+    CHECK_RES(nart_tcp_adopt(s->rt, fd, &s->a), 0);
+    CHECK_RES(nart_tcp_adopt(s->rt, peer, &s->b), 0);
+    small_buffer(&s->a);
+}
+
+/* A task expects `len` bytes at `b`, in pieces, and then the end. */
+static void stream_read(struct stream *s, size_t len, size_t piece)
+{
+    struct reader all = { .s = &s->b, .expected = s->data, .len = len, .piece = piece };
+    spawn(s->rt, &reader_type, &all, &s->reader);
+}
+
+static void stream_close(struct stream *s)
+{
+    CHECK_RES(nart_tcp_close(&s->a), 0);
+    finish(s->rt, &s->reader);
+    CHECK_RES(nart_tcp_close(&s->b), 0);
+    free(s->data);
+    CHECK_RES(nart_rt_free(s->rt), 0);
+}
+
+static void transfer(size_t len, size_t piece)
+{
+    struct stream s;
+    nart_res sent = NART_PENDING;
+    nart_join writer;
+
+    stream_open(&s, len);
+    spawn(s.rt, &sender_type, &(struct sender){ &s.a, s.data, len, 0, &sent }, &writer);
+    settle(s.rt);
     CHECK_RES(sent, NART_PENDING); /* it waits in the middle */
-    spawn(rt, &reader_type,
-          &(struct reader){ .s = &b, .expected = data, .len = len, .piece = piece }, &reader);
-    finish(rt, &writer);
+    stream_read(&s, len, piece);
+    finish(s.rt, &writer);
     CHECK_RES(sent, (nart_res)len);
-    CHECK_RES(nart_tcp_close(&a), 0);
-    finish(rt, &reader);
-    CHECK_RES(nart_tcp_close(&b), 0);
-    free(data);
-    CHECK_RES(nart_rt_free(rt), 0);
+    stream_close(&s);
 }
 
 TEST(a_megabyte_arrives_in_order_through_the_smallest_buffer)
@@ -225,34 +249,24 @@ TYPE(nervous, nervous_run);
 TEST(polls_for_no_reason_send_nothing_twice)
 {
     enum { LEN = 1000000 };
-    nart_rt *rt = new_rt();
-    nart_tcp a, b;
-    nart_join writer, reader;
+    struct stream s;
+    nart_join writer;
     nart_res sent = NART_PENDING;
     nart_waker waker;
-    char *data = pattern(LEN);
-    int fd, peer;
 
-    raw_pair(&fd, &peer);
-    CHECK_RES(nart_tcp_adopt(rt, fd, &a), 0);
-    CHECK_RES(nart_tcp_adopt(rt, peer, &b), 0);
-    small_buffer(&a);
-    spawn(rt, &nervous_type, &(struct nervous){ { &a, data, LEN, 0, &sent }, &waker }, &writer);
-    settle(rt);
+    stream_open(&s, LEN);
+    spawn(s.rt, &nervous_type, &(struct nervous){ { &s.a, s.data, LEN, 0, &sent }, &waker },
+          &writer);
+    settle(s.rt);
     for (int i = 0; i < 1000; i++) {
         nart_waker_wake(waker);
-        CHECK_LE(1, nart_rt_poll(rt, 0));
+        CHECK_LE(1, nart_rt_poll(s.rt, 0));
         CHECK_RES(sent, NART_PENDING);
     }
-    spawn(rt, &reader_type, &(struct reader){ .s = &b, .expected = data, .len = LEN, .piece = 256 },
-          &reader);
-    finish(rt, &writer);
+    stream_read(&s, LEN, 256);
+    finish(s.rt, &writer);
     CHECK_RES(sent, LEN);
-    CHECK_RES(nart_tcp_close(&a), 0);
-    finish(rt, &reader);
-    CHECK_RES(nart_tcp_close(&b), 0);
-    free(data);
-    CHECK_RES(nart_rt_free(rt), 0);
+    stream_close(&s);
 }
 
 /* Sends until the kernel takes no more; counts what send() accepted. */
@@ -332,125 +346,111 @@ TEST(a_reader_and_a_writer_share_a_socket)
 
 TEST(a_second_reader_is_busy)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
+    struct conn c;
     nart_join first;
     nart_res got = NART_PENDING;
     char buf[8], other[8];
-    int peer = tcp_pair(rt, &s);
 
-    spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &first);
-    settle(rt);
-    CHECK_RES(recv_now(rt, &s, other, sizeof other), -EBUSY);
-    raw_send(peer, "abc");
-    finish(rt, &first);
+    conn_open(&c);
+    spawn(c.rt, &receiver_type, &(struct receiver){ &c.s, buf, sizeof buf, &got }, &first);
+    settle(c.rt);
+    CHECK_RES(recv_now(c.rt, &c.s, other, sizeof other), -EBUSY);
+    raw_send(c.peer, "abc");
+    finish(c.rt, &first);
     CHECK_RES(got, 3);
-    raw_send(peer, "d");
-    CHECK_RES(recv_now(rt, &s, other, sizeof other), 1); /* it is free again */
-    CHECK_RES(nart_tcp_close(&s), 0);
-    close(peer);
-    CHECK_RES(nart_rt_free(rt), 0);
+    raw_send(c.peer, "d");
+    CHECK_RES(recv_now(c.rt, &c.s, other, sizeof other), 1); /* it is free again */
+    conn_close(&c);
 }
 
 /* Bytes that have come are for the task that waits for them, also when another one's turn is first. */
 TEST(bytes_that_have_come_are_for_who_waits)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
+    struct conn c;
     nart_join waiting, hasty;
     nart_res got = NART_PENDING, other = NART_PENDING;
     char buf[8], more[8];
-    int peer = tcp_pair(rt, &s);
 
-    spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &waiting);
-    settle(rt);
-    raw_send(peer, "abc");
-    wait_for((int)nart_tcp_fd(&s), POLLIN);
-    spawn(rt, &receiver_type, &(struct receiver){ &s, more, sizeof more, &other }, &hasty);
-    finish(rt, &hasty);
-    finish(rt, &waiting);
+    conn_open(&c);
+    spawn(c.rt, &receiver_type, &(struct receiver){ &c.s, buf, sizeof buf, &got }, &waiting);
+    settle(c.rt);
+    raw_send(c.peer, "abc");
+    wait_for((int)nart_tcp_fd(&c.s), POLLIN);
+    spawn(c.rt, &receiver_type, &(struct receiver){ &c.s, more, sizeof more, &other }, &hasty);
+    finish(c.rt, &hasty);
+    finish(c.rt, &waiting);
     CHECK_RES(other, -EBUSY);
     CHECK_RES(got, 3);
-    CHECK_RES(nart_tcp_close(&s), 0);
-    close(peer);
-    CHECK_RES(nart_rt_free(rt), 0);
+    conn_close(&c);
 }
 
 /* ---- lengths ---- */
 
 TEST(nothing_is_received_into_nothing_and_nothing_sent)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
+    struct conn c;
     char buf[4];
-    int peer = tcp_pair(rt, &s);
 
-    CHECK_RES(recv_now(rt, &s, buf, 0), -EINVAL);
-    CHECK_RES(send_now(rt, &s, ""), 0);
+    conn_open(&c);
+    CHECK_RES(recv_now(c.rt, &c.s, buf, 0), -EINVAL);
+    CHECK_RES(send_now(c.rt, &c.s, ""), 0);
     nart_res answer;
     for (size_t left = 3; left < 5; left++) { /* what an error leaves is below the length */
-        struct sender beyond = { &s, "abc", 3, left, &answer };
-        CHECK_RES(run(rt, &sender_type, &beyond), -EINVAL);
+        struct sender beyond = { &c.s, "abc", 3, left, &answer };
+        CHECK_RES(run(c.rt, &sender_type, &beyond), -EINVAL);
     }
-    CHECK_RES(send_now(rt, &s, "abc"), 3);
-    CHECK_EQ(recv(peer, buf, sizeof buf, 0), 3);
-    CHECK_RES(nart_tcp_close(&s), 0);
-    close(peer);
-    CHECK_RES(nart_rt_free(rt), 0);
+    CHECK_RES(send_now(c.rt, &c.s, "abc"), 3);
+    CHECK_EQ(recv(c.peer, buf, sizeof buf, 0), 3);
+    conn_close(&c);
 }
 
 /* A read stops at the mark of urgent data, so it is short although more is there. */
 TEST(urgent_data_does_not_stall_a_stream)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
+    struct conn c;
     char buf[8];
-    int peer = tcp_pair(rt, &s);
 
-    CHECK_EQ(send(peer, "ab", 2, MSG_OOB), 2); /* 'b' is the urgent one, out of line */
-    raw_send(peer, "cd");
-    struct pollfd all = { .fd = (int)nart_tcp_fd(&s), .events = POLLIN | POLLPRI };
+    conn_open(&c);
+    CHECK_EQ(send(c.peer, "ab", 2, MSG_OOB), 2); /* 'b' is the urgent one, out of line */
+    raw_send(c.peer, "cd");
+    struct pollfd all = { .fd = (int)nart_tcp_fd(&c.s), .events = POLLIN | POLLPRI };
     while (!(all.revents & POLLPRI))
         CHECK_EQ(poll(&all, 1, -1), 1);
-    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 1);
+    CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 1);
     CHECK_EQ(buf[0], 'a');
-    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 2);
+    CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 2);
     CHECK_EQ(memcmp(buf, "cd", 2), 0);
-    raw_send(peer, "e");
-    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 1);
-    CHECK_RES(nart_tcp_close(&s), 0);
-    close(peer);
-    CHECK_RES(nart_rt_free(rt), 0);
+    raw_send(c.peer, "e");
+    CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 1);
+    conn_close(&c);
 }
 
 /* Once the urgent byte was read by itself the kernel reports no mark any more, though reads still stop
  * there: an event that does not speak of it must not end it. */
 TEST(a_mark_outlives_its_urgent_byte)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
+    struct conn c;
     nart_join join;
     nart_res answer = NART_PENDING;
     char buf[8];
-    int peer = tcp_pair(rt, &s), fd = (int)nart_tcp_fd(&s);
 
-    CHECK_EQ(send(peer, "ab", 2, MSG_OOB), 2);
+    conn_open(&c);
+    int fd = (int)nart_tcp_fd(&c.s);
+    CHECK_EQ(send(c.peer, "ab", 2, MSG_OOB), 2);
     struct pollfd all = { .fd = fd, .events = POLLPRI };
     CHECK_EQ(poll(&all, 1, -1), 1);
-    settle(rt); /* the loop sees the mark */
+    settle(c.rt); /* the loop sees the mark */
     CHECK_EQ(recv(fd, buf, 1, MSG_OOB), 1);
-    raw_send(peer, "cd"); /* over loopback it is there when send() returns */
-    settle(rt);           /* and an event without it */
-    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 1);
+    raw_send(c.peer, "cd"); /* over loopback it is there when send() returns */
+    settle(c.rt);           /* and an event without it */
+    CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 1);
     CHECK_EQ(buf[0], 'a');
-    spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &answer }, &join);
-    settle(rt);
+    spawn(c.rt, &receiver_type, &(struct receiver){ &c.s, buf, sizeof buf, &answer }, &join);
+    settle(c.rt);
     CHECK_RES(answer, 2);
     CHECK_EQ(memcmp(buf, "cd", 2), 0);
     nart_join_release(&join);
-    CHECK_RES(nart_tcp_close(&s), 0);
-    close(peer);
-    CHECK_RES(nart_rt_free(rt), 0);
+    conn_close(&c);
 }
 
 /* ---- time ---- */
@@ -475,17 +475,14 @@ TYPE(timed, timed_run);
 
 TEST(a_silent_peer_times_out_and_the_socket_stays_usable)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
+    struct conn c;
     char buf[8];
-    int peer = tcp_pair(rt, &s);
 
-    CHECK_RES(run(rt, &timed_type, &(struct timed){ .s = &s }), -ETIMEDOUT);
-    raw_send(peer, "late");
-    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 4);
-    CHECK_RES(nart_tcp_close(&s), 0);
-    close(peer);
-    CHECK_RES(nart_rt_free(rt), 0);
+    conn_open(&c);
+    CHECK_RES(run(c.rt, &timed_type, &(struct timed){ .s = &c.s }), -ETIMEDOUT);
+    raw_send(c.peer, "late");
+    CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 4);
+    conn_close(&c);
 }
 
 static volatile sig_atomic_t interrupts;
@@ -548,43 +545,37 @@ TYPE(race, race_run);
 
 TEST(a_race_of_receiving_and_sleeping)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
-    int peer = tcp_pair(rt, &s);
+    struct conn c;
 
-    CHECK_RES(run(rt, &race_type, &(struct race){ .s = &s, .ns = NART_MS }), -ETIME);
-    raw_send(peer, "abc");
-    CHECK_RES(run(rt, &race_type, &(struct race){ .s = &s, .ns = 3600 * NART_SEC }), 3);
-    CHECK_RES(run(rt, &race_type, &(struct race){ .s = &s, .ns = NART_MS }), -ETIME);
-    CHECK_RES(nart_tcp_close(&s), 0);
-    close(peer);
-    CHECK_RES(nart_rt_free(rt), 0);
+    conn_open(&c);
+    CHECK_RES(run(c.rt, &race_type, &(struct race){ .s = &c.s, .ns = NART_MS }), -ETIME);
+    raw_send(c.peer, "abc");
+    CHECK_RES(run(c.rt, &race_type, &(struct race){ .s = &c.s, .ns = 3600 * NART_SEC }), 3);
+    CHECK_RES(run(c.rt, &race_type, &(struct race){ .s = &c.s, .ns = NART_MS }), -ETIME);
+    conn_close(&c);
 }
 
 /* ---- cancelling ---- */
 
 TEST(a_cancelled_receiver_takes_no_byte)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
+    struct conn c;
     nart_join join;
     nart_res got = NART_PENDING;
     char buf[8] = "";
-    int peer = tcp_pair(rt, &s);
 
-    spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &join);
-    settle(rt);
-    raw_send(peer, "abc");
-    wait_for((int)nart_tcp_fd(&s), POLLIN);
-    CHECK_RES(nart_task_cancel(rt, nart_join_task(&join)), 0);
-    finish(rt, &join);
+    conn_open(&c);
+    spawn(c.rt, &receiver_type, &(struct receiver){ &c.s, buf, sizeof buf, &got }, &join);
+    settle(c.rt);
+    raw_send(c.peer, "abc");
+    wait_for((int)nart_tcp_fd(&c.s), POLLIN);
+    CHECK_RES(nart_task_cancel(c.rt, nart_join_task(&join)), 0);
+    finish(c.rt, &join);
     CHECK_RES(got, -ECANCELED);
     CHECK_EQ(buf[0], 0);
-    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 3);
+    CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 3);
     CHECK_EQ(memcmp(buf, "abc", 3), 0);
-    CHECK_RES(nart_tcp_close(&s), 0);
-    close(peer);
-    CHECK_RES(nart_rt_free(rt), 0);
+    conn_close(&c);
 }
 
 /* `done` of a sender that was cancelled says how far it came; another goes on from there, and nothing
@@ -592,38 +583,27 @@ TEST(a_cancelled_receiver_takes_no_byte)
 TEST(a_cancelled_sender_says_how_far_it_came)
 {
     enum { LEN = 1000000 };
-    nart_rt *rt = new_rt();
-    nart_tcp a, b;
-    nart_join writer, reader;
+    struct stream s;
+    nart_join writer;
     nart_res answer = NART_PENDING;
-    char *data = pattern(LEN);
-    int fd, peer;
 
-    raw_pair(&fd, &peer);
-    CHECK_RES(nart_tcp_adopt(rt, fd, &a), 0);
-    CHECK_RES(nart_tcp_adopt(rt, peer, &b), 0);
-    small_buffer(&a);
-    struct sender init = { &a, data, LEN, 0, &answer };
-    spawn(rt, &sender_type, &init, &writer);
-    settle(rt);
-    CHECK_RES(nart_task_cancel(rt, nart_join_task(&writer)), 0);
-    settle(rt);
+    stream_open(&s, LEN);
+    struct sender init = { &s.a, s.data, LEN, 0, &answer };
+    spawn(s.rt, &sender_type, &init, &writer);
+    settle(s.rt);
+    CHECK_RES(nart_task_cancel(s.rt, nart_join_task(&writer)), 0);
+    settle(s.rt);
     CHECK_RES(answer, -ECANCELED);
     init.done = ((struct sender *)nart_join_frame(&writer))->done;
     CHECK_LE(1, init.done);
     CHECK_LE(init.done, LEN - 1);
     nart_join_release(&writer);
 
-    spawn(rt, &sender_type, &init, &writer);
-    spawn(rt, &reader_type, &(struct reader){ .s = &b, .expected = data, .len = LEN, .piece = 256 },
-          &reader);
-    finish(rt, &writer);
+    spawn(s.rt, &sender_type, &init, &writer);
+    stream_read(&s, LEN, 256);
+    finish(s.rt, &writer);
     CHECK_RES(answer, LEN);
-    CHECK_RES(nart_tcp_close(&a), 0);
-    finish(rt, &reader);
-    CHECK_RES(nart_tcp_close(&b), 0);
-    free(data);
-    CHECK_RES(nart_rt_free(rt), 0);
+    stream_close(&s);
 }
 
 /* ---- a message at a time ---- */
@@ -651,137 +631,122 @@ static nart_res write_now(nart_rt *rt, nart_tcp *s, nart_tcp_writer *w)
 TEST(a_message_that_was_cut_short_is_ended_before_the_next)
 {
     enum { LEN = 1000000 };
-    nart_rt *rt = new_rt();
-    nart_tcp a, b, other;
+    struct stream s;
+    nart_tcp other;
     nart_tcp_writer w = { 0 };
-    nart_join writer, reader;
+    nart_join writer;
     nart_res answer = NART_PENDING;
-    char *data =
-        pattern(LEN + 251 * 4); /* the pattern repeats: the second message goes on with it */
-    const char *second = data + LEN % 251;
-    int fd, peer, far;
 
-    raw_pair(&fd, &peer);
-    CHECK_RES(nart_tcp_adopt(rt, fd, &a), 0);
-    CHECK_RES(nart_tcp_adopt(rt, peer, &b), 0);
-    far = tcp_pair(rt, &other);
-    small_buffer(&a);
-    CHECK_RES(write_now(rt, &a, &w), 0); /* there is no message */
+    stream_open(&s, LEN + 1000);
+    int far = tcp_pair(s.rt, &other);
+    const char *second = s.data + LEN % 251; /* the pattern repeats */
+    CHECK_RES(write_now(s.rt, &s.a, &w), 0); /* there is no message */
     CHECK_RES(nart_tcp_writer_set(&w, NULL, 4), -EINVAL);
-    CHECK_RES(nart_tcp_writer_set(&w, data, 0), -EINVAL);
-    CHECK_RES(nart_tcp_writer_set(&w, data, LEN), 0);
+    CHECK_RES(nart_tcp_writer_set(&w, s.data, 0), -EINVAL);
+    CHECK_RES(nart_tcp_writer_set(&w, s.data, LEN), 0);
     CHECK_EQ(nart_tcp_writer_left(&w), LEN);
-    spawn(rt, &writing_type, &(struct writing){ &a, &w, &answer }, &writer);
-    settle(rt);
-    CHECK_RES(nart_task_cancel(rt, nart_join_task(&writer)), 0);
-    finish(rt, &writer);
+    spawn(s.rt, &writing_type, &(struct writing){ &s.a, &w, &answer }, &writer);
+    settle(s.rt);
+    CHECK_RES(nart_task_cancel(s.rt, nart_join_task(&writer)), 0);
+    finish(s.rt, &writer);
     CHECK_RES(answer, -ECANCELED);
     CHECK_LE(1, nart_tcp_writer_left(&w));
     CHECK_LE(nart_tcp_writer_left(&w), LEN - 1);
     CHECK_RES(nart_tcp_writer_set(&w, second, 1000), -EBUSY);
-    CHECK_RES(nart_tcp_writer_set(&w, data, LEN), -EBUSY); /* nor the same one again */
-    CHECK_RES(write_now(rt, &other, &w), -EINVAL);
+    CHECK_RES(nart_tcp_writer_set(&w, s.data, LEN), -EBUSY); /* nor the same one again */
+    CHECK_RES(write_now(s.rt, &other, &w), -EINVAL);
     nart_tcp none = { .state = 0 };
-    CHECK_RES(write_now(rt, &none, &w), -EBADF); /* and it still knows which one has the part */
-    CHECK_RES(write_now(rt, &other, &w), -EINVAL);
+    CHECK_RES(write_now(s.rt, &none, &w), -EBADF); /* and it still knows which one has the part */
+    CHECK_RES(write_now(s.rt, &other, &w), -EINVAL);
 
-    struct reader all = { .s = &b, .expected = data, .len = LEN + 1000, .piece = 256 };
-    spawn(rt, &reader_type, &all, &reader);
-    CHECK_RES(write_now(rt, &a, &w), LEN);
+    stream_read(&s, LEN + 1000, 256);
+    CHECK_RES(write_now(s.rt, &s.a, &w), LEN);
     CHECK_EQ(nart_tcp_writer_left(&w), 0);
     CHECK_RES(nart_tcp_writer_set(&w, second, 1000), 0);
-    CHECK_RES(write_now(rt, &a, &w), 1000);
-    CHECK_RES(nart_tcp_close(&a), 0);
-    finish(rt, &reader);
-    CHECK_RES(nart_tcp_writer_set(&w, data, 1), 0);
-    CHECK_RES(write_now(rt, &a, &w), -EBADF);
+    CHECK_RES(write_now(s.rt, &s.a, &w), 1000);
+    CHECK_RES(nart_tcp_close(&s.a), 0);
+    CHECK_RES(nart_tcp_writer_set(&w, s.data, 1), 0);
+    CHECK_RES(write_now(s.rt, &s.a, &w), -EBADF);
     w = (nart_tcp_writer){ 0 };
-    CHECK_RES(nart_tcp_writer_set(&w, data, 2), 0);
-    CHECK_RES(nart_tcp_close(&b), 0);
+    CHECK_RES(nart_tcp_writer_set(&w, s.data, 2), 0);
     CHECK_RES(nart_tcp_close(&other), 0);
     close(far);
-    free(data);
-    CHECK_RES(nart_rt_free(rt), 0);
+    stream_close(&s);
 }
 
 /* ---- options and addresses ---- */
 
 TEST(addresses_and_options_of_a_stream)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
+    struct conn c;
     nart_addr mine, theirs, other = { .len = sizeof other.storage };
-    int peer = tcp_pair(rt, &s);
 
-    CHECK_RES(nart_tcp_local_addr(&s, &mine), 0);
-    CHECK_RES(nart_tcp_peer_addr(&s, &theirs), 0);
-    CHECK_EQ(getsockname(peer, (struct sockaddr *)&other.storage, &other.len), 0);
+    conn_open(&c);
+    CHECK_RES(nart_tcp_local_addr(&c.s, &mine), 0);
+    CHECK_RES(nart_tcp_peer_addr(&c.s, &theirs), 0);
+    CHECK_EQ(getsockname(c.peer, (struct sockaddr *)&other.storage, &other.len), 0);
     CHECK_EQ(nart_addr_port(&theirs), nart_addr_port(&other));
     CHECK_NE(nart_addr_port(&mine), nart_addr_port(&theirs));
-    CHECK_RES(nart_tcp_nodelay(&s), 0); /* adopted: as it was */
-    CHECK_RES(nart_tcp_set_nodelay(&s, true), 0);
-    CHECK_RES(nart_tcp_nodelay(&s), 1);
-    CHECK_RES(nart_tcp_set_nodelay(&s, false), 0);
-    CHECK_RES(nart_tcp_nodelay(&s), 0);
-    CHECK_RES(nart_tcp_shutdown(&s, 0), -EINVAL);
-    CHECK_RES(nart_tcp_shutdown(&s, NART_ERROR), -EINVAL);
-    CHECK_RES(nart_tcp_close(&s), 0);
-    close(peer);
-    CHECK_RES(nart_rt_free(rt), 0);
+    CHECK_RES(nart_tcp_nodelay(&c.s), 0); /* adopted: as it was */
+    CHECK_RES(nart_tcp_set_nodelay(&c.s, true), 0);
+    CHECK_RES(nart_tcp_nodelay(&c.s), 1);
+    CHECK_RES(nart_tcp_set_nodelay(&c.s, false), 0);
+    CHECK_RES(nart_tcp_nodelay(&c.s), 0);
+    CHECK_RES(nart_tcp_shutdown(&c.s, 0), -EINVAL);
+    CHECK_RES(nart_tcp_shutdown(&c.s, NART_ERROR), -EINVAL);
+    conn_close(&c);
 }
 
 TEST(a_descriptor_is_taken_over_and_given_back)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
+    struct conn c;
     char buf[8];
-    int fd = -1, peer = tcp_pair(rt, &s);
+
+    conn_open(&c);
+    int fd = -1;
     size_t n = 77;
 
-    nart_res before = nart_tcp_fd(&s);
+    nart_res before = nart_tcp_fd(&c.s);
     CHECK(fcntl((int)before, F_GETFL) & O_NONBLOCK);
-    raw_send(peer, "abcd");
-    CHECK_RES(recv_now(rt, &s, buf, 2), 2);
-    CHECK_RES(nart_tcp_detach(&s, NULL, NULL, 0, &n), -EINVAL);
-    CHECK_RES(nart_tcp_detach(&s, &fd, NULL, 0, &n), 0);
+    raw_send(c.peer, "abcd");
+    CHECK_RES(recv_now(c.rt, &c.s, buf, 2), 2);
+    CHECK_RES(nart_tcp_detach(&c.s, NULL, NULL, 0, &n), -EINVAL);
+    CHECK_RES(nart_tcp_detach(&c.s, &fd, NULL, 0, &n), 0);
     CHECK_EQ(fd, before);
     CHECK_EQ(n, 0);
-    CHECK_RES(nart_tcp_detach(&s, &fd, NULL, 0, &n), -EBADF);
-    CHECK_RES(nart_tcp_fd(&s), -EBADF);
+    CHECK_RES(nart_tcp_detach(&c.s, &fd, NULL, 0, &n), -EBADF);
+    CHECK_RES(nart_tcp_fd(&c.s), -EBADF);
     wait_for((int)before, POLLIN);
     CHECK_EQ(recv((int)before, buf, sizeof buf, 0), 2);
-    CHECK_RES(nart_tcp_adopt(rt, (int)before, &s), 0); /* and taken over once more */
-    raw_send(peer, "e");
-    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 1);
-    CHECK_RES(nart_tcp_close(&s), 0);
-    close(peer);
-    CHECK_RES(nart_rt_free(rt), 0);
+    CHECK_RES(nart_tcp_adopt(c.rt, (int)before, &c.s), 0); /* and taken over once more */
+    raw_send(c.peer, "e");
+    CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 1);
+    conn_close(&c);
 }
 
 TEST(what_is_no_stream_is_not_taken_over)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s, t;
+    struct conn c;
+    nart_tcp t;
     int ends[2], pair[2], udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    int peer = tcp_pair(rt, &s);
 
+    conn_open(&c);
     CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    CHECK_RES(nart_tcp_adopt(rt, ends[0], &t), -ENOTSOCK);
-    CHECK_RES(nart_tcp_adopt(rt, udp, &t), -EPROTOTYPE);
-    CHECK_RES(nart_tcp_adopt(rt, pair[0], &t), -EPROTOTYPE);
-    CHECK_RES(nart_tcp_adopt(rt, -1, &t), -EBADF);
-    CHECK_RES(nart_tcp_adopt(rt, 100000, &t), -EBADF);
-    CHECK_RES(nart_tcp_adopt(rt, (int)nart_tcp_fd(&s), &t), -EEXIST);
-    CHECK_RES(nart_tcp_adopt(NULL, peer, &t), -EINVAL);
-    CHECK_RES(nart_tcp_adopt(rt, peer, NULL), -EINVAL);
+    CHECK_RES(nart_tcp_adopt(c.rt, ends[0], &t), -ENOTSOCK);
+    CHECK_RES(nart_tcp_adopt(c.rt, udp, &t), -EPROTOTYPE);
+    CHECK_RES(nart_tcp_adopt(c.rt, pair[0], &t), -EPROTOTYPE);
+    CHECK_RES(nart_tcp_adopt(c.rt, -1, &t), -EBADF);
+    CHECK_RES(nart_tcp_adopt(c.rt, 100000, &t), -EBADF);
+    CHECK_RES(nart_tcp_adopt(c.rt, (int)nart_tcp_fd(&c.s), &t), -EEXIST);
+    CHECK_RES(nart_tcp_adopt(NULL, c.peer, &t), -EINVAL);
+    CHECK_RES(nart_tcp_adopt(c.rt, c.peer, NULL), -EINVAL);
     CHECK_RES(nart_tcp_close(&t), 0);
-    CHECK_RES(nart_tcp_close(&s), 0);
+    CHECK_RES(nart_tcp_close(&c.s), 0);
     close(ends[0]); /* they stayed the test's */
     close(ends[1]);
     close(pair[0]);
     close(pair[1]);
     close(udp);
-    close(peer);
-    CHECK_RES(nart_rt_free(rt), 0);
+    conn_close(&c);
 }
