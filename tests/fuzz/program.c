@@ -339,10 +339,21 @@ static uint32_t patience(const struct body *b, uint32_t otherwise)
     return otherwise;
 }
 
+/* Where the running task waits so far, by what it asked for in this poll. */
+static uint32_t registered(const struct task *t)
+{
+    uint32_t n = 0;
+
+    for (const nart__wait *w = t->header->waits; w; w = w->more)
+        n += w->seen == t->header->polls;
+    return n;
+}
+
 static nart_res ask(nart_cx *cx, struct arm *a)
 {
     struct task *t = a->task;
     bool first = !a->called;
+    uint32_t before = registered(t), waits = t->waits;
 
     a->called = true;
     if (first)
@@ -350,8 +361,10 @@ static nart_res ask(nart_cx *cx, struct arm *a)
     time_seen = t->looked > cx->now ? t->looked : cx->now;
     bool ready = a->kind->ready && !is_outside(a->kind) && a->kind->ready(a);
     nart_res r = a->kind->call(cx, a);
+    t->waits += r == NART_PENDING ? a->kind->waits : 0;
+    EXPECT(registered(t) <= before + (t->waits - waits), "task %u: %s answered %s and waits", t->id,
+           a->kind->name, nart_err_name(r));
     if (r == NART_PENDING) {
-        t->waits += a->kind->waits;
         a->denied = ready ? a->denied + 1 : 0;
         EXPECT(a->denied <= patience(a->body, DENIED), "task %u: %s is ready and is put off", t->id,
                a->kind->name);
@@ -655,10 +668,8 @@ static void check_answers(const struct task *t)
 /* Registered in this poll is what was asked for in it. */
 static void check_registered(const struct task *t)
 {
-    uint32_t n = 0;
+    uint32_t n = registered(t);
 
-    for (const nart__wait *w = t->header->waits; w; w = w->more)
-        n += w->seen == t->header->polls;
     EXPECT(n <= t->waits, "task %u waits in %u places, %u were asked for", t->id, n, t->waits);
 }
 
