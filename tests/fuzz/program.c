@@ -358,6 +358,7 @@ static nart_res ask(nart_cx *cx, struct arm *a)
     a->called = true;
     if (first)
         a->from = virtual_now;
+    a->moved = false;
     time_seen = t->looked > cx->now ? t->looked : cx->now;
     bool ready = a->kind->ready && !is_outside(a->kind) && a->kind->ready(a);
     nart_res r = a->kind->call(cx, a);
@@ -365,7 +366,8 @@ static nart_res ask(nart_cx *cx, struct arm *a)
     EXPECT(registered(t) <= before + (t->waits - waits), "task %u: %s answered %s and waits", t->id,
            a->kind->name, nart_err_name(r));
     if (r == NART_PENDING) {
-        a->denied = ready ? a->denied + 1 : 0;
+        a->denied = ready && !a->moved ? a->denied + 1 : 0;
+        a->starved = a->moved ? 0 : a->starved;
         EXPECT(a->denied <= patience(a->body, DENIED), "task %u: %s is ready and is put off", t->id,
                a->kind->name);
         return r;

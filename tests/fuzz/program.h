@@ -83,6 +83,7 @@ struct arm {
     struct handle *handle;
     struct thing *thing;
     bool called;      /* and not answered since, nor lost a race */
+    bool moved;       /* the last call did a part of what it is to do */
     uint32_t starved; /* ticks at whose end it was ready */
     uint32_t denied;  /* calls that put it off though it was ready */
     int64_t from, ns, at;
@@ -123,6 +124,7 @@ struct thing {
     const struct sort *sort;
     bool closed;
     struct handle *tx[2], *rx, *more; /* NULL: closed */
+    bool shut;                        /* its receiver refuses */
     uint64_t sent, received, dropped;
     uint32_t total, held; /* permits; notifications, and answers to them */
     uint32_t users;       /* arms that have not been answered */
@@ -149,7 +151,7 @@ struct handle *handle_new(void);
 void handle_retire(struct handle *h); /* it has been closed */
 
 enum {
-    VALUE_KINDS = 9,
+    VALUE_KINDS = 11,
     VALUE_SORTS = 8,
     SYNC_KINDS = 8,
     SYNC_SORTS = 8,

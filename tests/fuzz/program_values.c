@@ -28,7 +28,7 @@ static bool chan_open(struct thing *c, uint32_t kind)
     nart_chan_opts o = { .size = sizeof o,
                          .kind = kind,
                          .elem = sizeof(struct value),
-                         .capacity = (size_t)1 << pick(4),
+                         .capacity = pick(8) ? (size_t)1 << pick(4) : 4 * NART_CHAN_MANY,
                          .drop_value = value_drop };
 
     c->tx[0] = handle_new();
@@ -118,20 +118,74 @@ static void rx_move(struct thing *c)
     handle_retire(old);
 }
 
+/* From now on nothing new can be sent. */
+static void chan_shut(struct thing *c)
+{
+    nart_rx_shut(&c->rx->u.rx);
+    c->shut = true;
+}
+
+static void chan_try_send(struct thing *c, struct handle *tx, const struct value *v)
+{
+    nart_res r = nart_try_send(&tx->u.tx, v);
+
+    EXPECT(r == (c->shut || !c->rx ? NART_ECLOSED : r ? -EAGAIN : 0), "%s", nart_err_name(r));
+    c->sent += r == 0;
+}
+
+/* More values than one answer moves: written, and read, in a call only. */
+enum { MANY = 4 * NART_CHAN_MANY };
+static struct value many[MANY];
+
+/* Those from `done` on are the next ones that the channel gets. */
+static void many_write(struct thing *c, size_t done, size_t n)
+{
+    for (size_t i = done; i < n; i++)
+        many[i] = (struct value){ c, c->sent + i - done };
+}
+
+static void many_received(struct thing *c, nart_res n)
+{
+    for (nart_res i = 0; i < n; i++)
+        value_received(c, &many[i]);
+}
+
+static void chan_fill(struct thing *c, struct handle *tx)
+{
+    many_write(c, 0, MANY);
+    nart_res r = nart_try_send_many(&tx->u.tx, many, MANY);
+    EXPECT(r <= (nart_res)NART_CHAN_MANY, "%lld values", (long long)r);
+    c->sent += r > 0 ? (uint64_t)r : 0;
+}
+
+static void chan_drain(struct thing *c)
+{
+    nart_res r = nart_try_recv_many(&c->rx->u.rx, many, MANY);
+
+    EXPECT(r <= (nart_res)NART_CHAN_MANY, "%lld values", (long long)r);
+    many_received(c, r);
+}
+
 static void chan_deed(struct thing *c, nart_cx *cx)
 {
     struct value v = { c, c->sent };
-    uint32_t what = pick(16), i = what & 1;
+    uint32_t what = pick(18), i = what & 1;
 
     (void)cx;
-    if (what < 6 && c->tx[i])
-        c->sent += nart_try_send(&c->tx[i]->u.tx, &v) == 0;
-    else if (what < 12 && c->rx && nart_try_recv(&c->rx->u.rx, &v) == 0)
+    if (what < 4 && c->tx[i])
+        chan_try_send(c, c->tx[i], &v);
+    else if (what < 6 && c->tx[i])
+        chan_fill(c, c->tx[i]);
+    else if (what < 10 && c->rx && nart_try_recv(&c->rx->u.rx, &v) == 0)
         value_received(c, &v);
+    else if (what < 12 && c->rx)
+        chan_drain(c);
     else if (what == 12 && c->tx[0])
         tx_move(c, 0);
     else if (what == 13 && c->rx)
         rx_move(c);
+    else if (what == 16 && c->rx && pick(4) == 0)
+        chan_shut(c);
     else if (what == 14 && pick(4) == 0)
         tx_close(c, (int)pick(2));
     else if (what == 15 && pick(4) == 0)
@@ -175,10 +229,15 @@ static nart_res send_call(nart_cx *cx, struct arm *a)
     return r;
 }
 
+/* Must a send answer NART_ECLOSED? */
+static bool send_refused(const struct arm *a)
+{
+    return a->handle->closed || !a->thing->rx || a->thing->shut;
+}
+
 static void send_answered(struct arm *a, nart_res r)
 {
-    EXPECT(r == 0 || (r == NART_ECLOSED && (a->handle->closed || !a->thing->rx)), "%s",
-           nart_err_name(r));
+    EXPECT(r == (send_refused(a) ? NART_ECLOSED : 0), "%s", nart_err_name(r));
 }
 
 /* Others may be in front of it; who is alone need not wait. */
@@ -186,7 +245,7 @@ static bool send_ready(const struct arm *a)
 {
     const struct thing *c = a->thing;
 
-    return a->handle->closed || !c->rx ||
+    return send_refused(a) ||
            ((c->tx[0] ? c->tx[0]->users : 0) + (c->tx[1] ? c->tx[1]->users : 0) == 1 &&
             nart_tx_len(&a->handle->u.tx) < nart_tx_capacity(&a->handle->u.tx));
 }
@@ -208,7 +267,7 @@ static nart_res recv_call(nart_cx *cx, struct arm *a)
 
 static bool chan_over(const struct thing *c)
 {
-    return !c->tx[0] && !c->tx[1] && c->sent == c->received + c->dropped;
+    return ((!c->tx[0] && !c->tx[1]) || c->shut) && c->sent == c->received + c->dropped;
 }
 
 static void recv_answered(struct arm *a, nart_res r)
@@ -221,6 +280,68 @@ static bool recv_ready(const struct arm *a)
 {
     return a->handle->closed ||
            (a->handle->users == 1 && (a->thing->sent > a->thing->received || chan_over(a->thing)));
+}
+
+/* ---- several values by one call ---- */
+
+static bool send_many_begin(struct arm *a)
+{
+    a->m = 0; /* how many have been sent */
+    a->n = pick(4) ? pick(24) : pick(MANY);
+    return send_begin(a);
+}
+
+static int64_t budget_left(const nart_cx *cx)
+{
+    return cx->stop ? cx->kept : cx->go;
+}
+
+/* One answer of the poll's budget for each NART_CHAN_MANY values. */
+static nart_res send_many_call(nart_cx *cx, struct arm *a)
+{
+    size_t done = a->m, before = done;
+    int64_t budget = budget_left(cx);
+
+    many_write(a->thing, done, a->n);
+    nart_res r = nart_send_many(cx, &a->handle->u.tx, many, a->n, &done);
+    size_t sent = (r >= 0 && r != NART_PENDING ? a->n : done) - before;
+    a->thing->sent += sent;
+    a->m = (uint32_t)done;
+    a->moved = sent > 0;
+    budget -= budget_left(cx);
+    EXPECT((int64_t)sent <= budget * (int64_t)NART_CHAN_MANY, "%zu values by %lld answers", sent,
+           (long long)budget);
+    if (budget > 0) /* the last one is counted by the caller */
+        a->task->answers += (uint32_t)budget - (r != NART_PENDING);
+    return r;
+}
+
+static void send_many_answered(struct arm *a, nart_res r)
+{
+    EXPECT(r == (nart_res)a->n || (r == NART_ECLOSED && send_refused(a)), "%s", nart_err_name(r));
+    EXPECT(r < 0 || a->m == 0, "%u are sent", a->m);
+}
+
+static bool recv_many_begin(struct arm *a)
+{
+    a->n = pick(4) ? 1 + pick(24) : 1 + pick(MANY);
+    return recv_begin(a);
+}
+
+static nart_res recv_many_call(nart_cx *cx, struct arm *a)
+{
+    nart_res r = nart_recv_many(cx, &a->handle->u.rx, many, a->n);
+
+    if (r != NART_PENDING)
+        many_received(a->thing, r);
+    return r;
+}
+
+static void recv_many_answered(struct arm *a, nart_res r)
+{
+    EXPECT(r <= (nart_res)NART_CHAN_MANY && r <= (nart_res)a->n, "%lld values", (long long)r);
+    if (r <= 0)
+        recv_answered(a, r ? r : -EINVAL);
 }
 
 /* ---- a channel of its own, which is full and empty by turns ---- */
@@ -271,6 +392,7 @@ struct claim {
     enum { OPEN, COMMITTED, ABORTED } state;
     uint64_t number;
     size_t len;
+    uint32_t size; /* of the ring */
 };
 
 struct claims {
@@ -278,11 +400,16 @@ struct claims {
     uint64_t numbers;
 };
 
+/* Aborted claims that one call passes over: those of its first look, and of one more before it waits. */
+enum { PASSED = 2 * NART_BUDGET + 2 };
+
 static struct claim *claimed(struct thing *c, size_t len)
 {
     struct claim *n = calloc(1, sizeof *n);
 
-    *n = (struct claim){ .number = c->u.claims->numbers++, .len = len };
+    *n = (struct claim){ .number = c->u.claims->numbers++,
+                         .len = len,
+                         .size = nart__bytes_place(len) };
     *c->u.claims->last = n;
     c->u.claims->last = &n->next;
     return n;
@@ -302,7 +429,7 @@ static bool bytes_open(struct thing *c)
 {
     nart_bytes_opts o = { .size = sizeof o,
                           .kind = pick(2) ? NART_BYTES_SPSC : NART_BYTES_MPSC,
-                          .capacity = pick(4) ? 128 : 8192,
+                          .capacity = pick(4) ? 128 : 16384,
                           .max_len = 60 };
 
     c->tx[0] = handle_new();
@@ -391,19 +518,26 @@ static void brx_move(struct thing *c)
     handle_retire(old);
 }
 
-/* Of 300 claims no message. */
+/* Of many claims no message. */
 static void abort_many(struct thing *c, struct handle *tx)
 {
-    for (int i = 0; i < 300 && !tx->claim && nart_bytes_try_claim(&tx->u.btx, 8, &tx->buf) == 0;
-         i++) {
+    for (int i = pick(2) ? 300 : 0;
+         i < 1000 && !tx->claim && nart_bytes_try_claim(&tx->u.btx, 8, &tx->buf) == 0; i++) {
         tx->claim = claimed(c, 8);
         claim_end(tx, false);
     }
 }
 
+/* From now on nothing new can be claimed. */
+static void bytes_shut(struct thing *c)
+{
+    nart_bytes_rx_shut(&c->rx->u.brx);
+    c->shut = true;
+}
+
 static void bytes_deed(struct thing *c, nart_cx *cx)
 {
-    uint32_t what = pick(16), i = what & 1;
+    uint32_t what = pick(18), i = what & 1;
 
     (void)cx;
     if (what < 6 && c->tx[i])
@@ -420,6 +554,8 @@ static void bytes_deed(struct thing *c, nart_cx *cx)
         btx_close(c, (int)pick(2));
     else if (what == 15 && pick(4) == 0)
         brx_close(c);
+    else if (what == 16 && c->rx && pick(4) == 0)
+        bytes_shut(c);
 }
 
 static const struct sort bytes = { bytes_open, bytes_deed, NULL, bytes_close };
@@ -446,10 +582,11 @@ static nart_res claim_call(nart_cx *cx, struct arm *a)
 static void claim_answered(struct arm *a, nart_res r)
 {
     if (r == NART_ECLOSED) {
-        EXPECT(a->handle->closed || !a->thing->rx, "closed");
+        EXPECT(send_refused(a), "closed");
         return;
     }
-    EXPECT(r == 0 || (r == -EBUSY && a->handle->claim), "%s", nart_err_name(r));
+    EXPECT((r == 0 && !send_refused(a)) || (r == -EBUSY && a->handle->claim), "%s",
+           nart_err_name(r));
     EXPECT(a->handle->buf.len == a->n || r, "%zu bytes", a->handle->buf.len);
     if (r == 0 && pick(4))
         claim_end(a->handle, pick(4));
@@ -457,7 +594,7 @@ static void claim_answered(struct arm *a, nart_res r)
 
 static bool claim_ready(const struct arm *a)
 {
-    return a->handle->closed || a->handle->claim || !a->thing->rx;
+    return a->handle->claim || send_refused(a);
 }
 
 static bool message_begin(struct arm *a)
@@ -465,20 +602,33 @@ static bool message_begin(struct arm *a)
     return rx_begin(a, &bytes);
 }
 
-static void pass_over_aborted(struct claims *all)
+/* What of the ring a call has passed over. */
+static void pass_over_aborted(struct claims *all, uint64_t size)
 {
-    while (all->first && all->first->state == ABORTED)
+    uint32_t n = 0;
+
+    for (; size > 0; n++) {
+        const struct claim *c = all->first;
+        EXPECT(c && c->state == ABORTED && c->size <= size, "passed over what is no aborted claim");
+        size -= c->size;
         claim_gone(all);
+    }
+    EXPECT(n <= PASSED, "%u aborted claims by one call", n);
 }
 
 static nart_res message_call(nart_cx *cx, struct arm *a)
 {
+    nart_bytes_rx *rx = &a->handle->u.brx;
     nart_bytes_msg msg;
-    nart_res r = nart_bytes_recv(cx, &a->handle->u.brx, &msg);
+    uint64_t before = rx->pos;
+    nart_res r = nart_bytes_recv(cx, rx, &msg);
+    uint64_t passed = rx->pos - before - (r == 0 ? nart__bytes_place(msg.len) : 0);
 
+    a->moved = passed > 0;
+    if (passed > 0)
+        pass_over_aborted(a->thing->u.claims, passed);
     if (r)
         return r;
-    pass_over_aborted(a->thing->u.claims);
     const struct claim *c = a->thing->u.claims->first;
     EXPECT(c && c->state == COMMITTED && c->len == msg.len, "a message of %zu bytes", msg.len);
     for (size_t i = 0; i < msg.len; i++)
@@ -494,7 +644,7 @@ static bool bytes_over(const struct thing *c)
 
     while (n && n->state == ABORTED)
         n = n->next;
-    return !c->tx[0] && !c->tx[1] && !n;
+    return ((!c->tx[0] && !c->tx[1]) || c->shut) && !n;
 }
 
 static void message_answered(struct arm *a, nart_res r)
@@ -819,6 +969,8 @@ const struct kind value_kinds[VALUE_KINDS] = {
     { "recv", 1, recv_begin, recv_call, recv_answered, recv_ready, NULL },
     { "send", 1, send_begin, send_call, send_answered, send_ready, NULL },
     { "recv", 1, recv_begin, recv_call, recv_answered, recv_ready, NULL },
+    { "send_many", 1, send_many_begin, send_many_call, send_many_answered, send_ready, NULL },
+    { "recv_many", 1, recv_many_begin, recv_many_call, recv_many_answered, recv_ready, NULL },
     { "claim", 1, claim_begin, claim_call, claim_answered, claim_ready, NULL },
     { "message", 1, message_begin, message_call, message_answered, message_ready, NULL },
     { "oneshot", 1, oneshot_begin, oneshot_call, oneshot_answered, oneshot_ready, NULL },
