@@ -4,6 +4,7 @@
  *
  *     test_fuzz_program programs          as ctest does
  *     test_fuzz_program programs 17       the program of seed 17, in this process
+ *     test_fuzz_program programs 17-99    those of seeds 17 to 98, as ctest does
  *     test_fuzz_program programs file     the program that the bytes of a file are */
 #include "runtime.h"
 
@@ -64,19 +65,28 @@ static void run_batch(volatile uint64_t *at, uint64_t from, uint64_t to)
                   WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "see above");
 }
 
+static void run_range(uint64_t from, uint64_t to)
+{
+    volatile uint64_t *at =
+        mmap(NULL, sizeof *at, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    CHECK(at != MAP_FAILED);
+    for (; from < to; from += BATCH)
+        run_batch(at, from, from + BATCH < to ? from + BATCH : to);
+}
+
 TEST(programs)
 {
     const char *what = test_argument();
+    uint64_t from, to;
+    int n = what ? sscanf(what, "%" SCNu64 "-%" SCNu64, &from, &to) : 0;
 
-    if (what && what[strspn(what, "0123456789")] == '\0') {
-        run_seed(strtoull(what, NULL, 10));
-    } else if (what) {
+    if (n == 2)
+        run_range(from, to);
+    else if (n == 1)
+        run_seed(from);
+    else if (what)
         run_file(what);
-    } else {
-        volatile uint64_t *at =
-            mmap(NULL, sizeof *at, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        CHECK(at != MAP_FAILED);
-        for (uint64_t from = 0, n = test_repeat(50000); from < n; from += BATCH)
-            run_batch(at, from, from + BATCH < n ? from + BATCH : n);
-    }
+    else
+        run_range(0, test_repeat(50000));
 }
