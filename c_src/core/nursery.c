@@ -174,9 +174,12 @@ void nart__nursery_ended(nart_rt *rt, nart__wait *w, nart_res r)
         nart__ready(n->wait.task);
 }
 
-/* Its children end, and the caller is polled again after the last one. */
+/* Its children end, and the caller is polled again after the last one. That is no answer: the budget that
+ * was taken for it is returned, see nart__park(). */
 static nart_res cut(nart_cx *cx, nart_nursery *n)
 {
+    if (!cx->stop)
+        cx->go++;
     n->flags |= NART__NURSERY_CUT;
     nart_nursery_cancel(n);
     cx->self->leaf = cx->co;

@@ -500,3 +500,47 @@ TEST(a_child_spawns_its_siblings)
     CHECK_EQ(nart_rt_task_count(rt), 0);
     nart_rt_free(rt);
 }
+
+/* A deadline that has passed makes a join cancel, and wait on: that is no answer, and takes nothing of the
+ * budget. */
+struct impatient {
+    nart_nursery nursery;
+    struct board board;
+};
+
+static nart_res impatient_run(nart_cx *cx, void *frame)
+{
+    struct impatient *f = frame;
+    nart_res r = NART_PENDING;
+    nart_scope scope;
+
+    if (f->board.polls == 0) {
+        CHECK_RES(nart_nursery_open(cx, &f->nursery, 0), 0);
+        struct child init = { .board = &f->board };
+        CHECK_RES(nart_nursery_spawn(cx, &f->nursery, &child_type, &init), 0);
+        alive++;
+    }
+    nart_scope_enter(cx, &scope, at_ms(0));
+    for (int i = 0; i < 2 * NART_BUDGET && r == NART_PENDING; i++)
+        r = nart_nursery_join(cx, &f->nursery, NULL);
+    r = nart_scope_leave(cx, &scope, r);
+    CHECK_RES(r, f->board.polls == 0 ? NART_PENDING : -ETIMEDOUT);
+    return r;
+}
+
+TEST(a_join_that_cancels_and_waits_is_no_answer)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct impatient, impatient_run, NULL);
+    nart_rt_stats stats = { .size = sizeof stats };
+
+    alive = 0;
+    virtual_now = at_ms(0);
+    rt = new_rt();
+    CHECK_RES(nart_rt_spawn(rt, &type, NULL, NULL), 0);
+    run_all(rt);
+    nart_rt_stats_get(rt, &stats);
+    CHECK_EQ(stats.budgets_spent, 0);
+    CHECK_EQ(stats.polls, 3); /* the child's one, and two */
+    CHECK_EQ(alive, 0);
+    nart_rt_free(rt);
+}
