@@ -209,30 +209,15 @@ enum form {
     AFTER,
     AFTER_RACE,
     SHIELDED,
+    NURSERY,
     YIELD,
     FORMS
 };
+enum how { IN_TIME, IN_RACE, AT_LAST, LEFT }; /* is a nursery joined? */
 static const uint8_t arms_of[FORMS] = {
-    [ONE] = 1,   [FOR] = 1,    [UNTIL] = 1,      [ANY2] = 2,    [ANY3] = 3,       [ANY8] = 8,
-    [FAIR4] = 4, [NESTED] = 5, [NESTED_FOR] = 4, [LOOP] = 3,    [UNTIL_FAIR] = 3, [LOOP_FOR] = 2,
-    [FLOOD] = 1, [AFTER] = 1,  [AFTER_RACE] = 2, [SHIELDED] = 1
-};
-
-struct body {
-    nart_co co;
-    struct task *task;
-    struct body *up;
-    enum form form;
-    struct arm *op[ARMS];
-    struct body *kid[ARMS];
-    struct body *next; /* a loser that is stopped or awaited again */
-    nart_timer after;
-    nart_res r, ignored;
-    unsigned which, inner, steps, i, n, depth;
-    bool scoped, stopping, aside, flood, by_hand;
-    int64_t scope_from, ns; /* the earliest that the deadline can be */
-    uint32_t late,
-        overdue; /* ticks, and polls after a spent budget, in which its deadline had passed */
+    [ONE] = 1,   [FOR] = 1,    [UNTIL] = 1,      [ANY2] = 2,     [ANY3] = 3,       [ANY8] = 8,
+    [FAIR4] = 4, [NESTED] = 5, [NESTED_FOR] = 4, [LOOP] = 3,     [UNTIL_FAIR] = 3, [LOOP_FOR] = 2,
+    [FLOOD] = 1, [AFTER] = 1,  [AFTER_RACE] = 2, [SHIELDED] = 1, [NURSERY] = 3
 };
 
 static struct body *body_new(struct task *t, struct body *up, bool flood)
@@ -271,8 +256,11 @@ static void body_free(struct body *b)
         if (b->kid[i])
             body_free(b->kid[i]);
     }
-    if (b->next)
-        body_free(b->next);
+    for (struct body *n = b->next, *behind; n; n = behind) {
+        behind = n->behind;
+        body_free(n);
+    }
+    nest_close(b);
     bodies--;
     page_free(b, sizeof *b);
 }
@@ -302,7 +290,7 @@ static void choose(struct body *b, int i, bool busy)
 /* ---- operations, judged ---- */
 
 /* Is the running body told to end by a NART_STOP or a scope of a body above? */
-static bool told_from_above(const struct body *b)
+bool told_from_above(const struct body *b)
 {
     for (const struct body *up = b->up; up; up = up->up)
         if (up->stopping || (up->scoped && up->scope_from <= virtual_now))
@@ -310,13 +298,19 @@ static bool told_from_above(const struct body *b)
     return false;
 }
 
+/* Or the nursery that it is in. */
+bool task_told(const struct task *t)
+{
+    return t->asked || freeing || (t->owner && nest_told(t->owner));
+}
+
 static void judge(struct arm *a, nart_res r)
 {
     const struct body *b = a->body;
 
     if (r == -ECANCELED)
-        EXPECT(a->task->asked || freeing || told_from_above(b),
-               "task %u, %s: cancelled without a reason", a->task->id, a->kind->name);
+        EXPECT(task_told(a->task) || told_from_above(b), "task %u, %s: cancelled without a reason",
+               a->task->id, a->kind->name);
     else if (r == -ETIMEDOUT)
         EXPECT(b->scoped && b->scope_from <= virtual_now, "task %u, %s: timed out %lld us early",
                a->task->id, a->kind->name, (long long)(b->scope_from - virtual_now) / 1000);
@@ -432,6 +426,9 @@ static void deed(nart_cx *cx)
     case 5:
         (void)task_spawn(NULL);
         break;
+    case 6:
+        nests_deed(cx);
+        break;
     default:
         things_deed(cx);
         break;
@@ -471,6 +468,8 @@ static bool race_again(struct body *b)
     for (int i = 0; i < arms_of[b->form]; i++)
         if (b->op[i])
             b->op[i]->called = false;
+        else if (b->kid[i])
+            nest_lost(b->kid[i]);
     return true;
 }
 
@@ -491,7 +490,9 @@ static void clear_up(struct body *b)
         b->kid[i] = NULL;
         if (!kid)
             continue;
-        if (!ended(kid) && !b->next && pick(2)) {
+        nest_lost(kid);
+        if (nest_below(kid) || (!ended(kid) && !b->next && pick(2))) {
+            kid->behind = b->next;
             b->next = kid;
             kid->aside = true;
         } else {
@@ -503,7 +504,7 @@ static void clear_up(struct body *b)
 /* A loser that the body comes back to. */
 static bool stop_next(struct body *b)
 {
-    b->stopping = b->next && pick(2);
+    b->stopping = pick(2);
     if (b->stopping)
         b->next->aside = false;
     return b->stopping;
@@ -511,9 +512,11 @@ static bool stop_next(struct body *b)
 
 static bool await_next(struct body *b)
 {
-    if (!b->next || pick(4) == 0)
+    bool open = nest_below(b->next); /* then it has to end */
+
+    if (pick(4) == 0 && !open)
         return false;
-    if (pick(4) == 0) /* begun anew */
+    if (pick(4) == 0 && !open) /* begun anew */
         nart_co_init(&b->next->co);
     b->next->steps++;
     b->next->aside = false;
@@ -522,10 +525,11 @@ static bool await_next(struct body *b)
 
 static void free_next(struct body *b)
 {
+    struct body *n = b->next;
+
     b->stopping = false;
-    if (b->next)
-        body_free(b->next);
-    b->next = NULL;
+    b->next = n->behind;
+    body_free(n);
 }
 
 /* A body that begins anew drops what it awaited before. */
@@ -540,7 +544,40 @@ static void begin(struct body *b)
             body_free(b->kid[i]);
         b->kid[i] = NULL;
     }
-    free_next(b);
+    while (b->next)
+        free_next(b);
+}
+
+/* Does the body leave its nursery behind? The first one of a task may: then the task's end waits. */
+static bool leaves(struct body *b)
+{
+    return b->nest.open && !b->up && pick(3) == 0;
+}
+
+/* A race of these arms is decided, and the await goes on without them. */
+static void set_aside(struct body *b, int from, int to)
+{
+    for (int i = from; i < to; i++) {
+        arm_free(b, i);
+        if (!b->kid[i])
+            continue;
+        nest_lost(b->kid[i]);
+        b->kid[i]->aside = true;
+    }
+}
+
+/* How its nursery is joined. */
+static enum how how_to_join(struct body *b)
+{
+    set_aside(b, 0, 2);
+    if (leaves(b))
+        return LEFT;
+    enum how how = (enum how)pick(LEFT);
+
+    b->ns = pick_time();
+    b->scope_from = virtual_now + b->ns;
+    b->scoped = how == IN_TIME;
+    return how;
 }
 
 static nart_res body_run(nart_cx *cx, struct body *b)
@@ -604,20 +641,30 @@ static nart_res body_run(nart_cx *cx, struct body *b)
                 if (b->kid[0])
                     break;
             }
+        } else if (b->form == NURSERY) {
+            nest_open(cx, b);
+            NART_AWAIT_ANY(b->which, b->r, arm(cx, b, 0), arm(cx, b, 1));
+            b->inner = how_to_join(b);
+            if (b->inner == IN_TIME) {
+                NART_AWAIT_FOR(b->joined, b->ns, nest_join(cx, b));
+            } else if (b->inner == IN_RACE) {
+                NART_AWAIT_ANY(b->which, b->joined, nest_join(cx, b), arm(cx, b, 2));
+                set_aside(b, 2, 3);
+                if (b->which == 1)
+                    NART_AWAIT(b->joined, nest_join(cx, b));
+            } else if (b->inner != LEFT) {
+                NART_AWAIT(b->joined, nest_join(cx, b));
+            }
         } else {
             NART_YIELD();
         }
-        clear_up(b);
-        if (stop_next(b)) {
-            NART_STOP(b->ignored, body_run(cx, b->next));
-            free_next(b);
-        } else if (await_next(b)) {
-            NART_AWAIT(b->ignored, body_run(cx, b->next));
-            free_next(b);
-        } else {
-            free_next(b);
+        for (clear_up(b); b->next; free_next(b)) {
+            if (stop_next(b))
+                NART_STOP(b->ignored, body_run(cx, b->next));
+            else if (await_next(b))
+                NART_AWAIT(b->ignored, body_run(cx, b->next));
         }
-        if (b->r == -ECANCELED)
+        if (b->r == -ECANCELED || b->nest.open)
             break;
     }
     NART_END(b->r);
@@ -638,6 +685,8 @@ static nart_res hand_poll(nart_cx *cx, struct body *b)
     if (!b->scoped) {
         for (int i = 0; i < 3; i++)
             arm_new(b, i, pick_kind());
+        if (pick(4) == 0)
+            nest_open(cx, b);
         b->scoped = true;
         b->co.deadline = b->scope_from = virtual_now + pick_time() + NART_MS;
     }
@@ -649,8 +698,10 @@ static nart_res hand_poll(nart_cx *cx, struct body *b)
 
 static uint32_t count_arms(const struct body *b)
 {
-    uint32_t n = b->next ? 1 + count_arms(b->next) : 0;
+    uint32_t n = 0;
 
+    for (const struct body *k = b->next; k; k = k->behind)
+        n += 1 + count_arms(k);
     for (int i = 0; i < ARMS; i++)
         n += b->op[i] ? 1 : b->kid[i] ? 1 + count_arms(b->kid[i]) : 0;
     return n;
@@ -680,15 +731,15 @@ static void check_overdue(struct body *b)
 {
     if (b->aside)
         return;
-    bool passed = b->scoped && b->co.deadline <= virtual_now;
+    bool passed = b->scoped && b->co.deadline <= virtual_now && !nest_joins_below(b);
     b->overdue = passed && !(b->task->header->state & NART__T_SHIELD) ? b->overdue + 1 : 0;
     EXPECT(b->overdue <= patience(b, DENIED), "task %u: the deadline of form %u passed %lld us ago",
            b->task->id, b->form, (long long)(virtual_now - b->co.deadline) / 1000);
     for (int i = 0; i < ARMS; i++)
         if (b->kid[i])
             check_overdue(b->kid[i]);
-    if (b->next)
-        check_overdue(b->next);
+    for (struct body *n = b->next; n; n = n->behind)
+        check_overdue(n);
 }
 
 static nart_res task_poll(nart_cx *cx, void *frame)
@@ -696,6 +747,10 @@ static nart_res task_poll(nart_cx *cx, void *frame)
     struct task *t = ((struct frame *)frame)->task;
 
     t->header = cx->self;
+    t->name = nart_cx_task(cx);
+    t->named = true;
+    if (t->owner)
+        nest_child_uses(t);
     t->answers = t->refusals = t->waits = 0;
     t->arms = count_arms(t->root);
     t->looked = cx->flags & NART__CX_BUSY ? virtual_now : 0;
@@ -706,8 +761,9 @@ static nart_res task_poll(nart_cx *cx, void *frame)
     if (r == NART_PENDING) {
         check_registered(t);
     } else {
-        t->ended = true;
-        t->r = r = r == -ECANCELED ? r : (nart_res)(1000 + t->id);
+        t->answered = true;
+        t->r = r = r == -ECANCELED ? r : t->fails ? -EPROTO : (nart_res)(1000 + t->id);
+        nest_lost(t->root); /* what is open is left: its end waits */
     }
     return r;
 }
@@ -716,8 +772,11 @@ static void task_drop(void *frame)
 {
     struct task *t = ((struct frame *)frame)->task;
 
-    EXPECT(!t->dropped && (t->ended || t->aborted || freeing), "task %u is dropped", t->id);
+    EXPECT(!t->dropped && (t->answered || t->aborted || freeing), "task %u is dropped", t->id);
     t->dropped = true;
+    if (t->owner)
+        nest_child_ends(t);
+    t->owner = NULL;
     t->header = NULL;
     tasks_live--;
     body_free(t->root);
@@ -725,6 +784,19 @@ static void task_drop(void *frame)
 }
 
 static const nart_task_type task_type = NART_TASK_TYPE(struct frame, task_poll, task_drop);
+
+static struct task *task_new(struct frame *f, struct body *owner)
+{
+    struct task *t = calloc(1, sizeof *t);
+
+    tasks[t->id = task_count++] = f->task = t;
+    tasks_live++;
+    t->root = body_new(t, NULL, false);
+    t->root->by_hand = pick(8) == 7;
+    t->owner = owner;
+    t->fails = owner && pick(4) == 0;
+    return t;
+}
 
 struct task *task_spawn(nart_join *join)
 {
@@ -736,16 +808,33 @@ struct task *task_spawn(nart_join *join)
         EXPECT(err == NART_ESHUTDOWN, "no task: %s", nart_err_name(err));
         return NULL;
     }
-    struct task *t = calloc(1, sizeof *t);
-    tasks[t->id = task_count++] = f->task = t;
-    tasks_live++;
-    t->root = body_new(t, NULL, false);
-    t->root->by_hand = pick(8) == 7;
+    struct task *t = task_new(f, NULL);
     nart_join mine = { 0 };
     EXPECT(nart_rt_spawn_commit(rt, f, join ? join : &mine) == 0, "no commit");
     t->name = nart_join_task(join ? join : &mine);
+    t->named = true;
     nart_join_release(&mine);
     return t;
+}
+
+/* Its name is known from its first poll on. */
+struct task *task_spawn_in(nart_cx *cx, struct body *owner)
+{
+    struct frame f;
+
+    if (tasks_live >= task_limit || task_count == EVER)
+        return NULL;
+    struct task *t = task_new(&f, owner);
+    nart_res r = pick(4) ? nart_nursery_spawn(cx, &owner->nest.nursery, &task_type, &f)
+                         : nart_nursery_spawn_boxed(cx, &owner->nest.nursery, &task_type, &f);
+    if (r == 0)
+        return t;
+    EXPECT(r == NART_ESHUTDOWN || (r == NART_ECLOSED && nest_told(owner)), "%s", nart_err_name(r));
+    body_free(t->root);
+    free(t);
+    task_count--;
+    tasks_live--;
+    return NULL;
 }
 
 struct task *task_any(void)
@@ -757,11 +846,18 @@ struct task *task_any(void)
 /* It has answered, was aborted (its frame may be held by a join all the same), or is gone. */
 static bool is_over(const struct task *t)
 {
-    return t->ended || t->dropped || (t->header && t->header->state & NART__T_DONE);
+    return t->dropped || (t->header && t->header->state & NART__T_DONE);
+}
+
+bool task_ended(const struct task *t)
+{
+    return t->answered && is_over(t);
 }
 
 void task_ask(struct task *t, bool abort)
 {
+    if (!t->named)
+        return;
     nart_res r = abort ? nart_task_abort(rt, t->name) : nart_task_cancel(rt, t->name);
 
     EXPECT(r == (is_over(t) ? NART_ESTALE : 0), "task %u: %s", t->id, nart_err_name(r));
@@ -771,9 +867,14 @@ void task_ask(struct task *t, bool abort)
     }
 }
 
+struct task *task_at(uint32_t i)
+{
+    return i < task_count ? tasks[i] : NULL;
+}
+
 bool join_aborted(const struct task *t)
 {
-    return t->ended ? t->r == -ECANCELED && t->asked : t->aborted;
+    return t->answered ? t->r == -ECANCELED && t->asked : t->aborted;
 }
 
 /* ---- after each tick ---- */
@@ -798,7 +899,7 @@ static void check_scope(struct body *b)
     if (!b->scoped || b->co.deadline > virtual_now || b->task->header->state & NART__T_SHIELD)
         b->late = 0;
     else
-        EXPECT(++b->late <= patience(b, PATIENT),
+        EXPECT(++b->late <= patience(b, PATIENT) || nest_ends_below(b),
                "task %u: the deadline of form %u passed %lld us ago", b->task->id, b->form,
                (long long)(virtual_now - b->co.deadline) / 1000);
 }
@@ -813,15 +914,15 @@ static void check_body(struct body *b, bool rest)
             check_arm(b->op[i], rest);
         else if (b->kid[i])
             check_body(b->kid[i], rest);
-    if (b->next)
-        check_body(b->next, rest);
+    for (struct body *n = b->next; n; n = n->behind)
+        check_body(n, rest);
 }
 
 /* All that it waits in was asked for in its last poll; and is there to be looked at. */
 static void check_waits(const struct task *t)
 {
     for (const nart__wait *w = t->header->waits; w; w = w->more)
-        EXPECT(w->task == t->header && w->seen == t->header->polls,
+        EXPECT(w->task == t->header && (w->seen == t->header->polls || nest_is(w)),
                "task %u waits for what its last poll did not ask for", t->id);
 }
 
@@ -835,6 +936,19 @@ static void check_turn(struct task *t)
     EXPECT(t->stalled <= PATIENT, "task %u is ready and is not polled", t->id);
 }
 
+/* Those of a nursery that was cancelled are cancelled, and whoever is ends. */
+static void check_told(struct task *t, bool rest)
+{
+    uint32_t state = t->header->state;
+
+    EXPECT(!t->owner || !t->owner->nest.cancelled || state & NART__T_CANCELLED,
+           "task %u is not told to end", t->id);
+    if (rest && state & NART__T_ENDING)
+        EXPECT(nest_below(t->root), "task %u waits for nobody", t->id);
+    else if (rest && state & NART__T_CANCELLED && !(state & NART__T_SHIELD))
+        EXPECT(nest_joins_below(t->root), "task %u is cancelled, and waits", t->id);
+}
+
 static void check_tick(bool rest)
 {
     ticks++;
@@ -846,7 +960,9 @@ static void check_tick(bool rest)
             continue;
         check_turn(t);
         check_waits(t);
-        check_body(t->root, rest);
+        check_told(t, rest);
+        if (!(t->header->state & NART__T_ENDING))
+            check_body(t->root, rest);
     }
     if (rest)
         things_rest();
@@ -945,6 +1061,7 @@ static void program_begin(void)
     r = nart_rt_spawn(rt, &watcher_type, NULL, NULL);
     EXPECT(r == 0, "%s", nart_err_name(r));
     EXPECT(nart_rt_poll(rt, 0) == 1, "the watcher");
+    nests_begin();
     things_begin();
 }
 

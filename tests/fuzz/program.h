@@ -30,13 +30,42 @@ struct task { /* the model's memory of one; lives as long as the program */
     nart_task name;
     nart__task *header; /* NULL: not polled yet, or dropped */
     struct body *root;
-    bool asked, aborted, ended, dropped;
+    struct body *owner; /* whose nursery it is in, and whose memory it uses; NULL: none */
+    bool named, asked, aborted, answered, dropped, fails;
     nart_res r;
     uint32_t answers, refusals; /* in this poll: of operations; of them -ECANCELED */
     uint32_t waits;             /* in this poll: what pending operations may have registered */
     uint32_t turn, stalled;     /* its polls at the last tick; ticks that it was ready since */
     int64_t looked;             /* the clock as this poll must know it: read after a spent budget */
     uint32_t arms;              /* when it began, and made in it */
+};
+
+/* A nursery, in the memory of the body that opened it. */
+struct nest {
+    nart_nursery nursery;
+    uint32_t children; /* whose frames have not been dropped */
+    uint32_t uses;     /* of this memory, by them */
+    bool open, joining;
+    bool cancelled, may; /* its tasks are; it may be that they are */
+    nart_res error;      /* the first one of those that have ended */
+};
+
+struct body {
+    nart_co co;
+    struct task *task;
+    struct body *up;
+    unsigned form;
+    struct arm *op[ARMS];
+    struct body *kid[ARMS];
+    struct body *next, *behind; /* losers that are stopped or awaited again, one behind the other */
+    struct nest nest;
+    nart_timer after;
+    nart_res r, ignored, joined;
+    unsigned which, inner, steps, i, n, depth;
+    bool scoped, stopping, aside, flood, by_hand;
+    int64_t scope_from, ns; /* the earliest that the deadline can be */
+    uint32_t late,
+        overdue; /* ticks, and polls after a spent budget, in which its deadline had passed */
 };
 
 /* A handle in memory of its own: goes once it is closed and no arm uses it. */
@@ -165,8 +194,29 @@ extern const struct sort *const value_sorts[VALUE_SORTS], *const sync_sorts[SYNC
 
 struct task *task_spawn(nart_join *join); /* NULL: there are enough */
 struct task *task_any(void);
-bool join_aborted(const struct task *t); /* what a join must say of one that has ended */
+struct task *task_at(uint32_t i); /* NULL: there are no more */
+struct task *task_spawn_in(nart_cx *cx, struct body *owner);
+bool task_ended(const struct task *t);
+bool task_told(const struct task *t);       /* may its operations answer -ECANCELED? */
+bool told_from_above(const struct body *b); /* by a body above b, or a deadline there */
+bool join_aborted(const struct task *t);    /* what a join must say of one that has ended */
 void task_ask(struct task *t, bool abort);
+
+/* ---- nurseries ---- */
+
+void nests_begin(void);
+void nests_deed(nart_cx *cx);                /* something with any of those that are open */
+void nest_open(nart_cx *cx, struct body *b); /* if there are not too many */
+nart_res nest_join(nart_cx *cx, struct body *b);
+void nest_close(struct body *b); /* its task ends, or has ended */
+void nest_lost(struct body *b);  /* and those of all bodies that b awaits: it has lost a race */
+bool nest_below(const struct body *b);       /* is one open, in b or below? */
+bool nest_joins_below(const struct body *b); /* does a body there wait for its tasks? */
+bool nest_ends_below(const struct body *b);  /* does one for tasks that are all cancelled? */
+bool nest_told(const struct body *b);        /* may its tasks be? */
+bool nest_is(const nart__wait *w);           /* the wait that an open one is */
+void nest_child_uses(struct task *t);
+void nest_child_ends(struct task *t);
 
 void things_begin(void);
 void things_deed(nart_cx *cx); /* something that does not wait, with some object; cx may be NULL */

@@ -371,7 +371,7 @@ static nart_res join_call(nart_cx *cx, struct arm *a)
     nart_res result = 0, r = nart_join_await(cx, &a->handle->u.join, &result);
 
     if (r == 0)
-        EXPECT(!j->held && j->u.kid->ended && !join_aborted(j->u.kid) && result == j->u.kid->r,
+        EXPECT(!j->held && task_ended(j->u.kid) && !join_aborted(j->u.kid) && result == j->u.kid->r,
                "answer %lld", (long long)result);
     else if (r == NART_EABORTED)
         EXPECT(!j->held && (join_aborted(j->u.kid) || freeing), "aborted");
@@ -384,7 +384,7 @@ static nart_res join_call(nart_cx *cx, struct arm *a)
 static bool join_ready(const struct arm *a)
 {
     const struct thing *j = a->thing;
-    return a->handle->closed || j->held || j->u.kid->ended || j->u.kid->dropped;
+    return a->handle->closed || j->held || task_ended(j->u.kid) || j->u.kid->dropped;
 }
 
 static void join_answered(struct arm *a, nart_res r)
@@ -432,7 +432,7 @@ static void set_ask(struct thing *s, bool aborted)
 {
     for (int i = 0; i < NODES; i++) {
         struct task *kid = s->u.set->kid[i];
-        if (kid && !kid->ended && !kid->dropped) {
+        if (kid && !task_ended(kid) && !kid->dropped) {
             kid->asked = true;
             kid->aborted |= aborted;
         }
@@ -490,7 +490,7 @@ static nart_res set_call(nart_cx *cx, struct arm *a)
     if (r >= 0) {
         const struct task *kid = s->kid[r];
         s->kid[r] = NULL;
-        EXPECT(kid && (kid->ended || kid->dropped || kid->aborted), "no such task");
+        EXPECT(kid && (task_ended(kid) || kid->dropped || kid->aborted), "no such task");
         EXPECT(result == (join_aborted(kid) ? NART_EABORTED : kid->r), "answer %lld",
                (long long)result);
     }
@@ -511,7 +511,7 @@ static bool set_ready(const struct arm *a)
     bool ended = nart_task_set_len(&s->set) == 0;
 
     for (int i = 0; i < NODES; i++)
-        ended |= s->kid[i] && s->kid[i]->ended;
+        ended |= s->kid[i] && task_ended(s->kid[i]);
     return a->thing->closed || (a->thing->users == 1 && ended);
 }
 
