@@ -478,6 +478,45 @@ static bool ended(const struct body *b)
     return !nart_co_active(&b->co);
 }
 
+static void keep(struct body *b, struct body *kid)
+{
+    kid->up = b;
+    kid->depth = b->depth + 1;
+    kid->aside = true;
+    kid->behind = b->next;
+    b->next = kid;
+}
+
+/* One that lost. With an open nursery below it stays until it has ended, or is freed, and what it awaited
+ * stays. */
+static void lose(struct body *b, struct body *kid)
+{
+    struct body *behind;
+
+    if (!nest_below(kid)) {
+        if (!ended(kid) && !b->next && pick(2))
+            keep(b, kid);
+        else
+            body_free(kid);
+        return;
+    }
+    if (kid->nest.open || pick(2)) {
+        keep(b, kid);
+        return;
+    }
+    for (int i = 0; i < ARMS; i++) {
+        if (kid->kid[i])
+            lose(b, kid->kid[i]);
+        kid->kid[i] = NULL;
+    }
+    for (struct body *n = kid->next; n; n = behind) {
+        behind = n->behind;
+        lose(b, n);
+    }
+    kid->next = NULL;
+    body_free(kid);
+}
+
 /* The await is over: what has answered, lost or ended goes; losers that the program has not done with
  * yet stay aside. */
 static void clear_up(struct body *b)
@@ -491,13 +530,7 @@ static void clear_up(struct body *b)
         if (!kid)
             continue;
         nest_lost(kid);
-        if (nest_below(kid) || (!ended(kid) && !b->next && pick(2))) {
-            kid->behind = b->next;
-            b->next = kid;
-            kid->aside = true;
-        } else {
-            body_free(kid);
-        }
+        lose(b, kid);
     }
 }
 
@@ -909,6 +942,8 @@ static void check_body(struct body *b, bool rest)
     if (b->aside || (!b->by_hand && !nart_co_active(&b->co)))
         return;
     check_scope(b);
+    EXPECT(!rest || !b->nest.joining || b->nest.children > 0, "task %u waits for nobody",
+           b->task->id);
     for (int i = 0; i < ARMS; i++)
         if (b->op[i])
             check_arm(b->op[i], rest);
@@ -944,7 +979,7 @@ static void check_told(struct task *t, bool rest)
     EXPECT(!t->owner || !t->owner->nest.cancelled || state & NART__T_CANCELLED,
            "task %u is not told to end", t->id);
     if (rest && state & NART__T_ENDING)
-        EXPECT(nest_below(t->root), "task %u waits for nobody", t->id);
+        EXPECT(nest_used_below(t->root), "task %u waits for nobody", t->id);
     else if (rest && state & NART__T_CANCELLED && !(state & NART__T_SHIELD))
         EXPECT(nest_joins_below(t->root), "task %u is cancelled, and waits", t->id);
 }

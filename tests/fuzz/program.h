@@ -211,6 +211,7 @@ nart_res nest_join(nart_cx *cx, struct body *b);
 void nest_close(struct body *b); /* its task ends, or has ended */
 void nest_lost(struct body *b);  /* and those of all bodies that b awaits: it has lost a race */
 bool nest_below(const struct body *b);       /* is one open, in b or below? */
+bool nest_used_below(const struct body *b);  /* has one tasks that have not ended? */
 bool nest_joins_below(const struct body *b); /* does a body there wait for its tasks? */
 bool nest_ends_below(const struct body *b);  /* does one for tasks that are all cancelled? */
 bool nest_told(const struct body *b);        /* may its tasks be? */

@@ -105,6 +105,16 @@ bool nest_below(const struct body *b)
     return any_below(b, is_open);
 }
 
+static bool is_used(const struct body *b)
+{
+    return b->nest.children > 0;
+}
+
+bool nest_used_below(const struct body *b)
+{
+    return any_below(b, is_used);
+}
+
 bool nest_told(const struct body *b)
 {
     return freeing || b->nest.cancelled || b->nest.may || b->task->aborted;
