@@ -360,7 +360,11 @@ static nart_res ask(nart_cx *cx, struct arm *a)
     EXPECT(registered(t) <= before + (t->waits - waits), "task %u: %s answered %s and waits", t->id,
            a->kind->name, nart_err_name(r));
     if (r == NART_PENDING) {
-        a->denied = ready && !a->moved ? a->denied + 1 : 0;
+        if (!ready || a->moved)
+            a->denied = 0;
+        else if (a->denied == 0 || a->polls != t->header->polls) /* a loser is asked once more */
+            a->denied++;
+        a->polls = t->header->polls;
         a->starved = a->moved ? 0 : a->starved;
         EXPECT(a->denied <= patience(a->body, DENIED), "task %u: %s is ready and is put off", t->id,
                a->kind->name);

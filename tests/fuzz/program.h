@@ -114,7 +114,8 @@ struct arm {
     bool called;      /* and not answered since, nor lost a race */
     bool moved;       /* the last call did a part of what it is to do */
     uint32_t starved; /* ticks at whose end it was ready */
-    uint32_t denied;  /* calls that put it off though it was ready */
+    uint32_t denied;  /* polls that put it off though it was ready */
+    uint32_t polls;   /* of its task, at the last call */
     int64_t from, ns, at;
     uint32_t n, m, turn;
     union {
