@@ -165,7 +165,8 @@ void nest_child_uses(struct task *t)
 void nest_child_ends(struct task *t)
 {
     struct nest *n = &t->owner->nest;
-    nart_res r = !t->answered || t->r == -ECANCELED ? NART_EABORTED : t->r;
+    bool cancelled = t->r == -ECANCELED && t->header->state & NART__T_CANCELLED;
+    nart_res r = !t->answered || cancelled ? NART_EABORTED : t->r;
 
     n->uses++;
     n->children--;
