@@ -208,17 +208,33 @@ enum form {
     FLOOD,
     AFTER,
     AFTER_RACE,
+    AFTER_UNTIL,
+    AFTER_UNTIL_RACE,
     SHIELDED,
     NURSERY,
     YIELD,
     FORMS
 };
 enum how { IN_TIME, IN_RACE, AT_LAST, LEFT }; /* is a nursery joined? */
-static const uint8_t arms_of[FORMS] = {
-    [ONE] = 1,   [FOR] = 1,    [UNTIL] = 1,      [ANY2] = 2,     [ANY3] = 3,       [ANY8] = 8,
-    [FAIR4] = 4, [NESTED] = 5, [NESTED_FOR] = 4, [LOOP] = 3,     [UNTIL_FAIR] = 3, [LOOP_FOR] = 2,
-    [FLOOD] = 1, [AFTER] = 1,  [AFTER_RACE] = 2, [SHIELDED] = 1, [NURSERY] = 3
-};
+static const uint8_t arms_of[FORMS] = { [ONE] = 1,
+                                        [FOR] = 1,
+                                        [UNTIL] = 1,
+                                        [ANY2] = 2,
+                                        [ANY3] = 3,
+                                        [ANY8] = 8,
+                                        [FAIR4] = 4,
+                                        [NESTED] = 5,
+                                        [NESTED_FOR] = 4,
+                                        [LOOP] = 3,
+                                        [UNTIL_FAIR] = 3,
+                                        [LOOP_FOR] = 2,
+                                        [FLOOD] = 1,
+                                        [AFTER] = 1,
+                                        [AFTER_RACE] = 2,
+                                        [AFTER_UNTIL] = 1,
+                                        [AFTER_UNTIL_RACE] = 2,
+                                        [SHIELDED] = 1,
+                                        [NURSERY] = 3 };
 
 static struct body *body_new(struct task *t, struct body *up, bool flood)
 {
@@ -270,9 +286,11 @@ static void arm_new(struct body *b, int i, const struct kind *k)
     struct arm *a = page_new(sizeof *a);
 
     b->task->arms++;
-    *a = (struct arm){ .kind = k, .task = b->task, .body = b };
-    while (!a->kind->begin(a))
-        a->kind = pick_flood();
+    for (;; k = pick_flood()) {
+        *a = (struct arm){ .kind = k, .task = b->task, .body = b };
+        if (k->begin(a))
+            break;
+    }
     b->op[i] = a;
 }
 
@@ -526,7 +544,7 @@ static void lose(struct body *b, struct body *kid)
 static void clear_up(struct body *b)
 {
     b->scoped = false;
-    b->task->answers += (b->form == AFTER || b->form == AFTER_RACE) && b->r < 0; /* of the sleep */
+    b->task->answers += b->form >= AFTER && b->form <= AFTER_UNTIL_RACE && b->r < 0; /* a sleep's */
     for (int i = 0; i < ARMS; i++) {
         struct body *kid = b->kid[i];
         arm_free(b, i);
@@ -670,6 +688,11 @@ static nart_res body_run(nart_cx *cx, struct body *b)
         } else if (b->form == AFTER_RACE) {
             NART_AWAIT_ANY(b->which, b->r, NART_AFTER(&b->after, b->ns, arm_after(cx, b)),
                            arm(cx, b, 1));
+        } else if (b->form == AFTER_UNTIL) {
+            NART_AWAIT(b->r, NART_AFTER_UNTIL(&b->after, b->scope_from, arm_after(cx, b)));
+        } else if (b->form == AFTER_UNTIL_RACE) {
+            NART_AWAIT_ANY(b->which, b->r, arm(cx, b, 1),
+                           NART_AFTER_UNTIL(&b->after, b->scope_from, arm_after(cx, b)));
         } else if (b->form == SHIELDED) {
             for (b->n = b->n / 8; b->i < b->n && b->r >= 0; b->i++) {
                 NART_SHIELD(b->ns + NART_MS);
@@ -854,6 +877,33 @@ struct task *task_spawn(nart_join *join)
     return t;
 }
 
+/* It was not spawned after all. */
+static void task_free(struct task *t)
+{
+    body_free(t->root);
+    free(t);
+    task_count--;
+    tasks_live--;
+}
+
+struct task *task_spawn_set(nart_cx *cx, nart_task_set *set, nart_res *node)
+{
+    struct frame f;
+
+    if (tasks_live >= task_limit || task_count == EVER)
+        return NULL;
+    struct task *t = task_new(&f, NULL);
+    *node = nart_task_set_spawn(cx, set, &task_type, &f);
+    if (*node < 0) {
+        EXPECT(*node == NART_ESHUTDOWN, "no task: %s", nart_err_name(*node));
+        task_free(t);
+        return NULL;
+    }
+    t->name = nart_task_set_task(set, (uint32_t)*node);
+    t->named = true;
+    return t;
+}
+
 /* Its name is known from its first poll on. */
 struct task *task_spawn_in(nart_cx *cx, struct body *owner)
 {
@@ -867,10 +917,7 @@ struct task *task_spawn_in(nart_cx *cx, struct body *owner)
     if (r == 0)
         return t;
     EXPECT(r == NART_ESHUTDOWN || (r == NART_ECLOSED && nest_told(owner)), "%s", nart_err_name(r));
-    body_free(t->root);
-    free(t);
-    task_count--;
-    tasks_live--;
+    task_free(t);
     return NULL;
 }
 
@@ -881,14 +928,14 @@ struct task *task_any(void)
 }
 
 /* It has answered, was aborted (its frame may be held by a join all the same), or is gone. */
-static bool is_over(const struct task *t)
+bool task_over(const struct task *t)
 {
     return t->dropped || (t->header && t->header->state & NART__T_DONE);
 }
 
 bool task_ended(const struct task *t)
 {
-    return t->answered && is_over(t);
+    return t->answered && task_over(t);
 }
 
 void task_ask(struct task *t, bool abort)
@@ -897,7 +944,7 @@ void task_ask(struct task *t, bool abort)
         return;
     nart_res r = abort ? nart_task_abort(rt, t->name) : nart_task_cancel(rt, t->name);
 
-    EXPECT(r == (is_over(t) ? NART_ESTALE : 0), "task %u: %s", t->id, nart_err_name(r));
+    EXPECT(r == (task_over(t) ? NART_ESTALE : 0), "task %u: %s", t->id, nart_err_name(r));
     if (r == 0) {
         t->asked = true;
         t->aborted |= abort;
@@ -996,7 +1043,7 @@ static void check_tick(bool rest)
     graves_look(false);
     for (uint32_t i = 0; i < task_count; i++) {
         struct task *t = tasks[i];
-        if (!t->header || is_over(t))
+        if (!t->header || task_over(t))
             continue;
         check_turn(t);
         check_waits(t);

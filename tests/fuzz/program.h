@@ -88,6 +88,7 @@ struct handle {
         nart_join join;
         nart_fd fd;
         nart_tcp tcp;
+        nart_udp udp;
     } u;
 };
 
@@ -124,6 +125,7 @@ struct arm {
         nart_interval interval;
         nart_backoff backoff;
         nart_waiter *crowd;
+        nart_tcp_writer writer;
         struct {
             nart_token token;
             nart_waiter waiter;
@@ -183,10 +185,10 @@ void handle_retire(struct handle *h); /* it has been closed */
 enum {
     VALUE_KINDS = 11,
     VALUE_SORTS = 8,
-    SYNC_KINDS = 8,
+    SYNC_KINDS = 9,
     SYNC_SORTS = 8,
-    IO_KINDS = 4,
-    IO_SORTS = 2
+    IO_KINDS = 12,
+    IO_SORTS = 3
 };
 extern const struct kind value_kinds[VALUE_KINDS], sync_kinds[SYNC_KINDS], io_kinds[IO_KINDS];
 extern const struct kind own_channel, own_semaphore;
@@ -194,10 +196,12 @@ extern const struct sort *const value_sorts[VALUE_SORTS], *const sync_sorts[SYNC
                                                               *const io_sorts[IO_SORTS];
 
 struct task *task_spawn(nart_join *join); /* NULL: there are enough */
+struct task *task_spawn_set(nart_cx *cx, nart_task_set *set, nart_res *node);
 struct task *task_any(void);
 struct task *task_at(uint32_t i); /* NULL: there are no more */
 struct task *task_spawn_in(nart_cx *cx, struct body *owner);
 bool task_ended(const struct task *t);
+bool task_over(const struct task *t);       /* ended, or aborted, or gone */
 bool task_told(const struct task *t);       /* may its operations answer -ECANCELED? */
 bool told_from_above(const struct body *b); /* by a body above b, or a deadline there */
 bool join_aborted(const struct task *t);    /* what a join must say of one that has ended */

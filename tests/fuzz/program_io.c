@@ -231,8 +231,10 @@ static void tcp_deed(struct thing *p, nart_cx *cx)
         p->tx[i] = h;
         handle_retire(old);
     } else if (what == 4 && p->tx[i]) {
-        (void)nart_tcp_shutdown(&p->tx[i]->u.tcp, NART_WRITE);
+        uint32_t dirs = pick(4) ? NART_WRITE : NART_READ | NART_WRITE;
+        (void)nart_tcp_shutdown(&p->tx[i]->u.tcp, dirs);
         p->total |= 1u << i;
+        p->held |= dirs & NART_READ ? 1u << i : 0; /* receives no more */
     }
 }
 
@@ -262,11 +264,12 @@ static nart_res tcp_recv_call(nart_cx *cx, struct arm *a)
     return r;
 }
 
-/* The other end has closed, or this one has shut down. */
+/* The other end has closed, or receives no more, or this one has shut down. */
 static bool tcp_broken(const struct arm *a, nart_res r)
 {
+    const struct thing *p = a->thing;
     return (r == -EPIPE || r == -ECONNRESET) &&
-           (!a->thing->tx[1 - a->n] || a->thing->total & 1u << a->n);
+           (!p->tx[1 - a->n] || p->held & 1u << (1 - a->n) || p->total & 1u << a->n);
 }
 
 static void tcp_sent(struct arm *a, nart_res r)
@@ -278,9 +281,10 @@ static void tcp_received(struct arm *a, nart_res r)
 {
     const struct thing *p = a->thing;
 
-    EXPECT(r > 0 || (r == -EBADF && a->handle->closed) || tcp_broken(a, r) ||
-               (r == 0 && (!p->tx[1 - a->n] || p->total & 1u << (1 - a->n))),
-           "%s", nart_err_name(r));
+    EXPECT(
+        r > 0 || (r == -EBADF && a->handle->closed) || tcp_broken(a, r) ||
+            (r == 0 && (!p->tx[1 - a->n] || p->total & 1u << (1 - a->n) || p->held & 1u << a->n)),
+        "%s", nart_err_name(r));
 }
 
 static bool tcp_recv_ready(const struct arm *a)
@@ -293,12 +297,217 @@ static bool tcp_send_ready(const struct arm *a)
     return a->handle->closed || (a->handle->users == 1 && has(a->thing->u.pair.fd[a->n], POLLOUT));
 }
 
+/* ---- messages of a stream: a part of one at a time ---- */
+
+enum { LONG = 12000 };
+static unsigned char message[LONG];
+
+static bool long_begin(struct arm *a)
+{
+    a->ns = 1 + pick(LONG); /* its length; how much was sent is in `at` */
+    return stream_begin(a);
+}
+
+/* What is left of it goes on where the stream is. */
+static void long_write(const struct arm *a, size_t done)
+{
+    for (size_t i = done; i < (size_t)a->ns; i++)
+        message[i] = (unsigned char)((a->thing->u.pair.sent[a->n] + i - done) % 251);
+}
+
+static void long_sent(struct arm *a, size_t before, size_t done)
+{
+    a->thing->u.pair.sent[a->n] += done - before;
+    a->moved = done > before;
+}
+
+static nart_res send_all_call(nart_cx *cx, struct arm *a)
+{
+    size_t done = (size_t)a->at, len = (size_t)a->ns;
+
+    long_write(a, done);
+    nart_res r = nart_tcp_send_all(cx, &a->handle->u.tcp, message, len, &done);
+    EXPECT(r == NART_PENDING || r < 0 || done == 0, "%zu are sent", done);
+    long_sent(a, (size_t)a->at, r == a->ns ? len : done);
+    a->at = (int64_t)done;
+    return r;
+}
+
+/* The writer keeps what was sent. */
+static nart_res write_call(nart_cx *cx, struct arm *a)
+{
+    nart_tcp_writer *w = &a->u.writer;
+
+    if (nart_tcp_writer_left(w) == 0)
+        EXPECT(nart_tcp_writer_set(w, message, (size_t)a->ns) == 0, "it is not empty");
+    size_t left = nart_tcp_writer_left(w);
+    long_write(a, (size_t)a->ns - left);
+    nart_res r = nart_tcp_write(cx, &a->handle->u.tcp, w);
+    long_sent(a, 0, left - nart_tcp_writer_left(w));
+    return r;
+}
+
+static void long_answered(struct arm *a, nart_res r)
+{
+    EXPECT(r == a->ns || (r == -EBADF && a->handle->closed) || tcp_broken(a, r), "%s",
+           nart_err_name(r));
+}
+
+/* ---- datagrams, between two sockets that are connected. Some may be lost, none comes twice. ---- */
+
+enum { DATAGRAM = 512, BATCH = NART_UDP_BATCH + 8 };
+
+static struct {
+    uint64_t number;
+    unsigned char rest[DATAGRAM - sizeof(uint64_t)];
+} datagram[BATCH];
+static nart_udp_msg batch[BATCH];
+
+static size_t datagram_len(uint64_t number)
+{
+    return sizeof number + number * 7 % (DATAGRAM - sizeof number);
+}
+
+static void udp_gone(struct thing *p, int i)
+{
+    struct handle *h = p->tx[i];
+
+    p->tx[i] = NULL;
+    if (!h)
+        return;
+    nart_res r = nart_udp_close(&h->u.udp);
+    EXPECT(r == 0, "%s", nart_err_name(r));
+    handle_retire(h);
+}
+
+static void udp_close(struct thing *p)
+{
+    udp_gone(p, 0);
+    udp_gone(p, 1);
+    p->closed = true;
+}
+
+static bool udp_open(struct thing *p)
+{
+    nart_addr addr[2];
+    nart_res r = 0;
+
+    for (int i = 0; i < 2 && r == 0; i++) {
+        p->tx[i] = handle_new();
+        r = nart_addr_parse(&addr[i], "127.0.0.1:0");
+        r = r ? r : nart_udp_open(rt, &addr[i], NULL, &p->tx[i]->u.udp);
+        r = r ? r : nart_udp_local_addr(&p->tx[i]->u.udp, &addr[i]);
+        p->u.pair.fd[i] = (int)nart_udp_fd(&p->tx[i]->u.udp);
+    }
+    for (int i = 0; i < 2 && r == 0; i++)
+        r = nart_udp_connect(&p->tx[i]->u.udp, &addr[1 - i]);
+    EXPECT(r == 0, "%s", nart_err_name(r));
+    return true;
+}
+
+static void udp_deed(struct thing *p, nart_cx *cx)
+{
+    uint32_t what = pick(16), i = pick(2);
+
+    (void)cx;
+    if (!p->tx[i])
+        return;
+    if (what == 0) {
+        udp_gone(p, (int)i);
+    } else if (what < 4) {
+        struct handle *h = handle_new(), *old = p->tx[i];
+        nart_udp_move(&h->u.udp, &old->u.udp);
+        p->tx[i] = h;
+        handle_retire(old);
+    }
+}
+
+static const struct sort udp = { udp_open, udp_deed, NULL, udp_close };
+
+/* Often less room than there are bytes; some datagrams by one call. */
+static bool udp_begin(struct arm *a)
+{
+    a->m = pick(4) ? DATAGRAM : 16;
+    a->turn = 1 + pick(BATCH);
+    return end_begin(a, &udp);
+}
+
+static void udp_received(struct arm *a, uint64_t number, size_t len, bool cut)
+{
+    uint64_t *next = &a->thing->u.pair.received[a->n];
+    size_t whole = datagram_len(number);
+
+    EXPECT(number >= *next && number < a->thing->u.pair.sent[1 - a->n], "datagram %llu for %llu",
+           (unsigned long long)number, (unsigned long long)*next);
+    EXPECT(cut == (whole > a->m) && (cut || len == whole), "%zu bytes of %zu", len, whole);
+    *next = number + 1;
+}
+
+static nart_res udp_recv_call(nart_cx *cx, struct arm *a)
+{
+    nart_res r = nart_udp_recv(cx, &a->handle->u.udp, &datagram[0], a->m, NULL);
+
+    if (r >= 0 && r != NART_PENDING)
+        udp_received(a, datagram[0].number, (size_t)r, false);
+    else if (r == -EMSGSIZE)
+        udp_received(a, datagram[0].number, a->m, true);
+    return r;
+}
+
+static nart_res udp_recv_many_call(nart_cx *cx, struct arm *a)
+{
+    for (uint32_t i = 0; i < a->turn; i++)
+        batch[i] = (nart_udp_msg){ .buf = &datagram[i], .cap = a->m };
+    nart_res r = nart_udp_recv_many(cx, &a->handle->u.udp, batch, a->turn);
+    for (nart_res i = 0; i < r && r != NART_PENDING; i++)
+        udp_received(a, datagram[i].number, batch[i].len, batch[i].flags & NART_UDP_TRUNCATED);
+    return r;
+}
+
+static nart_res udp_send_call(nart_cx *cx, struct arm *a)
+{
+    uint64_t *sent = &a->thing->u.pair.sent[a->n];
+
+    datagram[0].number = *sent;
+    nart_res r = nart_udp_send(cx, &a->handle->u.udp, &datagram[0], datagram_len(*sent), NULL);
+    *sent += r > 0 && r != NART_PENDING;
+    return r;
+}
+
+static nart_res udp_send_many_call(nart_cx *cx, struct arm *a)
+{
+    uint64_t *sent = &a->thing->u.pair.sent[a->n];
+
+    for (uint32_t i = 0; i < a->turn; i++) {
+        datagram[i].number = *sent + i;
+        batch[i] = (nart_udp_msg){ .buf = &datagram[i], .len = datagram_len(*sent + i) };
+    }
+    nart_res r = nart_udp_send_many(cx, &a->handle->u.udp, batch, a->turn);
+    *sent += r > 0 && r != NART_PENDING ? (uint64_t)r : 0;
+    return r;
+}
+
+static void udp_answered(struct arm *a, nart_res r)
+{
+    EXPECT(r > 0 || (r == -EBADF && a->handle->closed) || (r == -EMSGSIZE && a->m < DATAGRAM) ||
+               (r == -ECONNREFUSED && !a->thing->tx[1 - a->n]),
+           "%s", nart_err_name(r));
+}
+
 /* ---- all of them ---- */
 
 const struct kind io_kinds[IO_KINDS] = {
     { "fd_ready", 0, ready_begin, ready_call, ready_answered, ready_ready, NULL },
     { "fd_ready", 0, ready_begin, ready_call, ready_answered, ready_ready, NULL },
+    { "fd_ready", 0, ready_begin, ready_call, ready_answered, ready_ready, NULL },
+    { "fd_ready", 0, ready_begin, ready_call, ready_answered, ready_ready, NULL },
     { "tcp_recv", 1, stream_begin, tcp_recv_call, tcp_received, tcp_recv_ready, NULL },
     { "tcp_send", 1, stream_begin, tcp_send_call, tcp_sent, tcp_send_ready, NULL },
+    { "tcp_send_all", 1, long_begin, send_all_call, long_answered, tcp_send_ready, NULL },
+    { "tcp_write", 1, long_begin, write_call, long_answered, tcp_send_ready, NULL },
+    { "udp_recv", 1, udp_begin, udp_recv_call, udp_answered, tcp_recv_ready, NULL },
+    { "udp_recv_many", 1, udp_begin, udp_recv_many_call, udp_answered, tcp_recv_ready, NULL },
+    { "udp_send", 1, udp_begin, udp_send_call, udp_answered, tcp_send_ready, NULL },
+    { "udp_send_many", 1, udp_begin, udp_send_many_call, udp_answered, tcp_send_ready, NULL },
 };
-const struct sort *const io_sorts[IO_SORTS] = { &fd, &tcp };
+const struct sort *const io_sorts[IO_SORTS] = { &fd, &tcp, &udp };

@@ -408,14 +408,20 @@ struct set {
     struct task *kid[NODES];
 };
 
-static void set_add(struct thing *s)
+static void set_add(struct thing *s, nart_cx *cx)
 {
+    nart_task_set *set = &s->u.set->set;
     nart_join j = { 0 };
-    struct task *kid = nart_task_set_len(&s->u.set->set) < NODES ? task_spawn(&j) : NULL;
+    nart_res r = NODES;
+    bool spawn = cx && pick(2);
 
+    if (nart_task_set_len(set) == NODES)
+        return;
+    struct task *kid = spawn ? task_spawn_set(cx, set, &r) : task_spawn(&j);
     if (!kid)
         return;
-    nart_res r = nart_task_set_add(&s->u.set->set, &j);
+    if (!spawn)
+        r = nart_task_set_add(set, &j);
     EXPECT(r >= 0 && r < NODES, "%s", nart_err_name(r));
     s->u.set->kid[r] = kid;
 }
@@ -424,7 +430,7 @@ static bool set_open(struct thing *s)
 {
     s->u.set = page_new(sizeof *s->u.set);
     nart_task_set_init(&s->u.set->set, s->u.set->nodes, NODES);
-    set_add(s);
+    set_add(s, NULL);
     return true;
 }
 
@@ -450,9 +456,8 @@ static void set_deed(struct thing *s, nart_cx *cx)
 {
     uint32_t what = pick(16);
 
-    (void)cx;
     if (what < 10) {
-        set_add(s);
+        set_add(s, cx);
     } else if (what == 10) {
         set_ask(s, false);
         (void)nart_task_set_cancel(&s->u.set->set);
@@ -513,6 +518,37 @@ static bool set_ready(const struct arm *a)
     for (int i = 0; i < NODES; i++)
         ended |= s->kid[i] && task_ended(s->kid[i]);
     return a->thing->closed || (a->thing->users == 1 && ended);
+}
+
+/* The end of all of them: no answer is taken. */
+static bool all_over(const struct set *s)
+{
+    for (int i = 0; i < NODES; i++)
+        if (s->kid[i] && !task_over(s->kid[i]))
+            return false;
+    return true;
+}
+
+static nart_res all_call(nart_cx *cx, struct arm *a)
+{
+    struct set *s = a->thing->u.set;
+    uint32_t len = nart_task_set_len(&s->set);
+    nart_res r = nart_task_set_wait_all(cx, &s->set);
+
+    EXPECT(r != 0 || (all_over(s) && nart_task_set_len(&s->set) == len), "one is left");
+    return r;
+}
+
+static void all_answered(struct arm *a, nart_res r)
+{
+    EXPECT(r == 0 || (r == NART_ECLOSED && a->thing->closed) ||
+               (r == -EBUSY && a->thing->users > 1),
+           "%s", nart_err_name(r));
+}
+
+static bool all_ready(const struct arm *a)
+{
+    return a->thing->closed || (a->thing->users == 1 && all_over(a->thing->u.set));
 }
 
 /* ---- hundreds of waits in one call, written by hand ---- */
@@ -582,6 +618,7 @@ const struct kind sync_kinds[SYNC_KINDS] = {
     { "shutdown", 1, shutdown_begin, shutdown_call, shutdown_answered, shutdown_ready, NULL },
     { "join", 1, join_begin, join_call, join_answered, join_ready, NULL },
     { "set", 1, set_begin, set_call, set_answered, set_ready, set_end },
+    { "wait_all", 1, set_begin, all_call, all_answered, all_ready, set_end },
     { "crowd", 0, crowd_begin, crowd_call, crowd_answered, thing_closed, crowd_end },
 };
 const struct sort *const sync_sorts[SYNC_SORTS] = { &semaphore, &token, &notify, &group,
