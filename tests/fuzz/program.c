@@ -399,9 +399,28 @@ static nart_res ask(nart_cx *cx, struct arm *a)
 
 static nart_res body_run(nart_cx *cx, struct body *b);
 
+/* Bodies from here upward, but `gone`. One whose memory is gone faults. */
+static void check_chain(const nart_co *co, const nart_co *gone)
+{
+    for (; co; co = co->up)
+        EXPECT(co != gone, "a body that has ended is referred to");
+}
+
+static void check_bodies(const nart__task *t, const nart_co *gone)
+{
+    check_chain(t->leaf, gone);
+    for (const nart__wait *w = t->waits; w; w = w->more)
+        check_chain(w->co, gone);
+}
+
 static nart_res arm(nart_cx *cx, struct body *b, int i)
 {
-    return b->kid[i] ? body_run(cx, b->kid[i]) : ask(cx, b->op[i]);
+    if (!b->kid[i])
+        return ask(cx, b->op[i]);
+    nart_res r = body_run(cx, b->kid[i]);
+    if (r != NART_PENDING)
+        check_bodies(cx->self, &b->kid[i]->co);
+    return r;
 }
 
 /* Behind a sleep, which was an answer as well. */
@@ -820,6 +839,7 @@ static nart_res task_poll(nart_cx *cx, void *frame)
     check_answers(t);
     if (r == NART_PENDING) {
         check_registered(t);
+        check_bodies(t->header, NULL);
     } else {
         t->answered = true;
         t->r = r = r == -ECANCELED ? r : t->fails ? -EPROTO : (nart_res)(1000 + t->id);

@@ -124,7 +124,7 @@ struct arm {
         nart_waiter waiter;
         nart_interval interval;
         nart_backoff backoff;
-        nart_waiter *crowd;
+        struct crowd *crowd;
         nart_tcp_writer writer;
         struct {
             nart_token token;

@@ -553,6 +553,11 @@ static bool all_ready(const struct arm *a)
 
 /* ---- hundreds of waits in one call, written by hand ---- */
 
+struct crowd {
+    nart_timer timer;
+    nart_waiter waiter[CROWD];
+};
+
 static nart_notify crowd[4];
 
 static bool crowd_open(struct thing *c)
@@ -580,18 +585,19 @@ static const struct sort crowds = { crowd_open, crowd_deed, NULL, crowd_close };
 static bool crowd_begin(struct arm *a)
 {
     a->thing = thing_of(&crowds);
+    a->ns = pick_time() + NART_MS;
     if (a->thing)
-        a->u.crowd = page_new(CROWD * sizeof *a->u.crowd);
+        a->u.crowd = page_new(sizeof *a->u.crowd);
     return a->thing != NULL;
 }
 
 static nart_res crowd_call(nart_cx *cx, struct arm *a)
 {
-    nart_res r = NART_PENDING;
+    nart_res r = nart_sleep(cx, &a->u.crowd->timer, a->ns);
 
     a->task->waits += CROWD; /* also when one of them answers: those before it have been asked */
     for (int i = 0; i < CROWD && r == NART_PENDING; i++)
-        r = nart_notify_await(cx, &crowd[i % 4], &a->u.crowd[i]);
+        r = nart_notify_await(cx, &crowd[i % 4], &a->u.crowd->waiter[i]);
     return r;
 }
 
@@ -603,9 +609,9 @@ static void crowd_answered(struct arm *a, nart_res r)
 static void crowd_end(struct arm *a)
 {
     if (a->called) /* it lost a race, and is registered no more */
-        page_free(a->u.crowd, CROWD * sizeof *a->u.crowd);
+        page_free(a->u.crowd, sizeof *a->u.crowd);
     else
-        page_bury(a->task, a->u.crowd, CROWD * sizeof *a->u.crowd);
+        page_bury(a->task, a->u.crowd, sizeof *a->u.crowd);
 }
 
 /* ---- all of them ---- */
