@@ -141,8 +141,8 @@ static inline bool nart_co_active(const nart_co *co);
  *    `NART_AWAIT_ANY(which, r, nart_recv(cx, &f->rx, &v), nart_sleep(cx, &f->timer, NART_SEC));`
  *    nart_sleep_resume() continues instead;
  *  - a body continues where it was. NART_STOP makes it unwind. A body that is not awaited again needs no
- *    call, unless a nursery that it opened is open (nart/nursery.h): its frame may be freed, or used for another
- *    body after nart_co_init().
+ *    call: its frame may be freed, or used for another body after nart_co_init(). One that has opened a
+ *    nursery must join it first (nart/nursery.h).
  *
  * The code of each arm is compiled twice. Within one await, races nest at most 4 deep: a deeper one aborts
  * the process. Races in bodies that an arm calls do not count.
