@@ -230,7 +230,7 @@ bool nart__nursery_holds(nart__task *t, nart_res r)
 {
     bool holds = false;
 
-    for (nart__wait *w = t->waits, *more; w; w = more) {
+    for (nart__wait *w = t->waits, *more; nart__wait_of(t, w); w = more) {
         more = w->more;
         if (!nart__is_nursery(w)) {
             nart__withdraw(w);

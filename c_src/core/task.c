@@ -732,7 +732,7 @@ void nart_join_release(nart_join *j)
 void nart_join_move(nart_join *dst, nart_join *src)
 {
     if (src->wait.task)
-        nart__wait_misused(&src->wait);
+        nart__wait_misused(src->wait.task, &src->wait);
     *dst = *src;
     memset(src, 0, sizeof *src);
 }

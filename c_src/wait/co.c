@@ -25,7 +25,7 @@ void nart__co_ended(nart_cx *cx, const nart_co *co)
 
     if (!t) /* called outside of a poll */
         return;
-    for (nart__wait *w = t->waits, *more; w; w = more) {
+    for (nart__wait *w = t->waits, *more; nart__wait_of(t, w); w = more) {
         more = w->more;
         if (is_under(w->co, co))
             w->co = co->up;
@@ -49,7 +49,7 @@ void nart__withdraw_under(nart_cx *cx, nart_co *co)
         nart__cx_until(cx, t->shield); /* a loser has opened it: its end must still wake the task */
     if (is_under(t->leaf, co))
         t->leaf = NULL;
-    for (nart__wait *w = t->waits, *more; w; w = more) {
+    for (nart__wait *w = t->waits, *more; nart__wait_of(t, w); w = more) {
         more = w->more;
         if (!is_under(w->co, co))
             continue;

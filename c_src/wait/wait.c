@@ -13,7 +13,7 @@
 
 void nart__sweep(nart__task *t)
 {
-    for (nart__wait *w = t->waits, *more; w; w = more) {
+    for (nart__wait *w = t->waits, *more; nart__wait_of(t, w); w = more) {
         more = w->more;
         if (w->seen != t->polls && !nart__is_nursery(w))
             nart__withdraw(w);
@@ -22,26 +22,26 @@ void nart__sweep(nart__task *t)
 
 void nart__leave_range(nart__task *t, const void *from, size_t size)
 {
-    for (nart__wait *w = t->waits, *more; w; w = more) {
+    for (nart__wait *w = t->waits, *more; nart__wait_of(t, w); w = more) {
         more = w->more;
         if ((uintptr_t)w - (uintptr_t)from >= size)
             continue;
         if (w->seen == t->polls || nart__is_nursery(w))
-            nart__wait_misused(w);
+            nart__wait_misused(t, w);
         nart__withdraw(w);
     }
 }
 
 void nart__withdraw_all(nart__task *t)
 {
-    while (t->waits)
-        nart__withdraw(t->waits);
+    for (nart__wait *w; (w = nart__wait_of(t, t->waits));)
+        nart__withdraw(w);
 }
 
-void nart__wait_misused(const nart__wait *w)
+void nart__wait_misused(const nart__task *t, const nart__wait *w)
 {
     fprintf(stderr, "nart: a handle was copied or moved while task %s waited in it (%s)\n",
-            w->task->type->name, w->ops->name);
+            t->type->name, w->task == t ? w->ops->name : "overwritten since");
     abort();
 }
 
@@ -52,6 +52,6 @@ void nart__unlink(nart__wait *w)
     while (*p && *p != w)
         p = &(*p)->more;
     if (!*p)
-        nart__wait_misused(w); /* not in it */
+        nart__wait_misused(w->task, w); /* not in it */
     *p = w->more;
 }

@@ -61,8 +61,16 @@ static inline bool nart__is_nursery(const nart__wait *w)
 
 NART__COLD void nart__unlink(nart__wait *w);
 
-/* A handle was copied or moved while a task waited in it: aborts, naming the task. */
-NART__NORETURN NART__COLD void nart__wait_misused(const nart__wait *w);
+/* A handle was copied or moved while the task waited in it: aborts, naming the task. */
+NART__NORETURN NART__COLD void nart__wait_misused(const nart__task *t, const nart__wait *w);
+
+/* A wait from the task's list; NULL: the end of the list. Its handle is where it was, or this aborts. */
+static inline nart__wait *nart__wait_of(const nart__task *t, nart__wait *w)
+{
+    if (NART_UNLIKELY(w && w->task != t))
+        nart__wait_misused(t, w);
+    return w;
+}
 
 /* The task begins to wait in w, which is idle. */
 static inline void nart__wait_begin(nart__task *t, nart__wait *w)

@@ -189,7 +189,8 @@ static inline NART_MUST_USE nart_res nart_send(nart_cx *cx, nart_tx *tx, const v
 
 /** Receives, waiting for a value. @return 0; NART_ECLOSED; -EBUSY, -ECANCELED, -ETIMEDOUT,
  *  NART_EDRIVER as nart_send(); NART_EWRONGTHREAD an SPSC or MPSC receiver that belongs to another
- *  runtime, or a SPINNING one without. No error takes a value out. **Thread**: the end's own. */
+ *  runtime, or a SPINNING one without. No error takes a value out. A local receiver that has a value
+ *  gives it to the caller, also when another task waits in it. **Thread**: the end's own. */
 static inline NART_MUST_USE nart_res nart_recv(nart_cx *cx, nart_rx *rx, void *value);
 
 /* ---- several values by one call ----------------------------------------------------------------

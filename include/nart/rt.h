@@ -215,7 +215,9 @@ NART_API NART_MUST_USE nart_res nart_rt_spawn_boxed(nart_rt *rt, const nart_task
  * |                                                                   | nart_wait_group: others point   |
  * |                                                                   | at them                         |
  *
- * After the copy only one of the two is the handle: zero the other, and do not close it. A handle keeps
+ * After the copy only one of the two is the handle: zero the other, and do not close it. A task may be
+ * registered in a handle until the end of the poll in which its operation answered: from a frame in which
+ * a task awaits the handle, move it into `init` or into the value with its move function. A handle keeps
  * its thread and its runtime: see its header. Close in the new task's body, before it ends, what other tasks
  * wait for: see nart_task_type.
  *

@@ -199,8 +199,52 @@ static void move_a_join(void *unused)
     nart_join_move(&elsewhere, &f->join);
 }
 
+struct giver {
+    nart_co co;
+    nart_rx rx, value;
+    nart_tx numbers, ends;
+    uint64_t got;
+    nart_res r;
+};
+
+/* Gives the receiver away by its bytes, in the poll in which it has answered. */
+static nart_res giver_run(nart_cx *cx, void *frame)
+{
+    struct giver *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT(f->r, nart_recv(cx, &f->rx, &f->got));
+    f->value = f->rx;
+    f->rx = (nart_rx){ .ring = NULL };
+    CHECK_RES(nart_try_send(&f->ends, &f->value), 0);
+    NART_AWAIT(f->r, nart_recv(cx, &f->rx, &f->got));
+    NART_END(f->r);
+}
+
+static const nart_task_type giver_type = NART_TASK_TYPE(struct giver, giver_run, NULL);
+
+static void give_a_receiver_by_its_bytes(void *unused)
+{
+    nart_chan_opts opts = NART_CHAN_OPTS_INIT;
+    nart_rx ends;
+    (void)unused;
+
+    rt = new_rt();
+    struct giver *f = spawn(rt, &giver_type, NULL);
+    new_chan(rt, 1, &f->numbers, &f->rx);
+    opts.kind = NART_CHAN_LOCAL;
+    opts.elem = sizeof(nart_rx);
+    opts.capacity = 1;
+    CHECK_RES(nart_chan_open(rt, &opts, &f->ends, &ends), 0);
+    turn();
+    CHECK_RES(nart_try_send(&f->numbers, &f->got), 0);
+    turn();
+}
+
 TEST(a_handle_that_was_copied_while_a_task_waits_in_it_aborts_by_name)
 {
+    CHECK_DIES(give_a_receiver_by_its_bytes, NULL, "copied or moved");
+    CHECK_DIES(give_a_receiver_by_its_bytes, NULL, "struct giver");
     CHECK_DIES(use_a_copied_receiver, NULL, "copied or moved");
     CHECK_DIES(use_a_copied_receiver, NULL, "struct copier");
     CHECK_DIES(use_a_copied_join, NULL, "copied or moved");
