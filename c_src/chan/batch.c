@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* batch.c: several values by one call. What fits is copied at once, published by one store (MPSC: one
- * claim, and a store for each) and told once.
+/* batch.c: several values by one call. As many as fit are copied together, published by one store (MPSC:
+ * one claim, and a store for each) and announced by one wake.
  *
- * One answer moves so much that a poll of NART_BUDGET of them does not hold the loop for long; a send of
- * more takes several, and leaves the loop when the budget is spent.
+ * One answer moves a limited number of values, so that a poll of NART_BUDGET answers does not hold the
+ * loop for long. A larger send takes several answers, and yields when the budget is spent.
  *
- * To wait is to wait as one value does: a send that finds no room waits to send its next value, a
- * receive that finds nothing waits for the first; the rest follows at once. So the queues, turns and
- * wakes are those of the single forms. */
+ * A batch waits as a single value does: a send that finds no room waits to send its next value, a receive
+ * that finds no value waits for the first; then the rest follows without waiting. So the queues, turns
+ * and wakes are those of the single forms. */
 #include "chan.h"
 
-/* 0, or why nothing can be done. */
+/* 0, or why this call is refused. */
 static nart_res usable(const nart__ring *r, const void *values, size_t n)
 {
     if (!r)
@@ -18,40 +18,26 @@ static nart_res usable(const nart__ring *r, const void *values, size_t n)
     return !values && n > 0 ? -EINVAL : 0;
 }
 
-/* What one answer may move of n values. */
+/* How many of n values one answer may move. */
 static size_t limited(size_t n, size_t elem)
 {
-    size_t most = NART_CHAN_MAX_ELEM / elem; /* as much as one value at most */
+    size_t max = NART_CHAN_MAX_ELEM / elem; /* no more bytes than the largest single value */
 
-    if (most > NART_CHAN_MANY)
-        most = NART_CHAN_MANY;
-    return n < most ? n : most;
+    if (max > NART_CHAN_MANY)
+        max = NART_CHAN_MANY;
+    return n < max ? n : max;
 }
 
 static nart_res some_in(nart_tx *tx, const void *values, size_t n)
 {
     n = limited(n, NART__RING_ELEM(tx->ring->type));
-    switch (nart__ring_kind(tx->ring)) {
-    case NART_CHAN_SPSC:
-        return nart__spsc_try_send_many(tx, values, n);
-    case NART_CHAN_MPSC:
-        return nart__mpsc_try_send_many(tx, values, n);
-    default:
-        return nart__local_try_send_many(tx, values, n);
-    }
+    return nart__chan_kind_of(tx->ring)->try_send_many(tx, values, n);
 }
 
 static nart_res some_out(nart_rx *rx, void *values, size_t n)
 {
     n = limited(n, NART__RING_ELEM(rx->ring->type));
-    switch (nart__ring_kind(rx->ring)) {
-    case NART_CHAN_SPSC:
-        return nart__spsc_try_recv_many(rx, values, n);
-    case NART_CHAN_MPSC:
-        return nart__mpsc_try_recv_many(rx, values, n);
-    default:
-        return nart__local_try_recv_many(rx, values, n);
-    }
+    return nart__chan_kind_of(rx->ring)->try_recv_many(rx, values, n);
 }
 
 nart_res nart_try_send_many(nart_tx *tx, const void *values, size_t n)
@@ -79,7 +65,7 @@ nart_res nart_send_many(nart_cx *cx, nart_tx *tx, const void *values, size_t n, 
         return nart__chan_answer(cx, &tx->wait, r);
     while (*done < n) {
         r = tx->wait.task ? -EAGAIN : some_in(tx, from + *done * elem, n - *done);
-        if (r == -EAGAIN) { /* or it is waiting already: its turn is for one */
+        if (r == -EAGAIN) { /* or the task waits already: a turn is for one value */
             r = nart__send_slow(cx, tx, from + *done * elem, elem);
             if (r == 0)
                 r = 1;

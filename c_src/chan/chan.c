@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* chan.c: opening, closing and moving the ends of channels; the doors to local.c, spsc.c and mpsc.c.
+/* chan.c: opening, closing and moving the ends of channels; the table of the kinds; which kind a single
+ * send or receive is for.
  *
  * A channel is one block, ring and values together, freed by the last end that closes. */
 #include "chan.h"
@@ -13,6 +14,73 @@ _Static_assert(offsetof(nart__ring, sent) == NART__RING_LINE, "frozen");
 _Static_assert(offsetof(nart__ring, taken) == 2 * (size_t)NART__RING_LINE, "frozen");
 _Static_assert(sizeof(nart__ring) == 3 * (size_t)NART__RING_LINE, "frozen");
 _Static_assert(sizeof(nart_tx) == 96 && sizeof(nart_rx) == 96, "frozen");
+
+/* ---- the kinds ---- */
+
+static size_t stride_is_elem(size_t elem)
+{
+    return elem;
+}
+
+static size_t mpsc_stride(size_t elem)
+{
+    return nart__mpsc_stride(elem);
+}
+
+const nart__chan_kind nart__chan_kinds[] = {
+    [NART_CHAN_LOCAL] = {
+        .tx_ops = &nart__local_tx_ops,
+        .rx_ops = &nart__local_rx_ops,
+        .stride = stride_is_elem,
+        .try_send_many = nart__local_try_send_many,
+        .try_recv_many = nart__local_try_recv_many,
+        .tx_cloned = nart__local_tx_cloned,
+        .tx_closed = nart__local_tx_closed,
+        .shut = nart__local_shut,
+        .drop = nart__local_drop,
+        .len = nart__local_len,
+        .is_shut = nart__local_is_shut,
+        .tx_gone = nart__local_tx_gone,
+    },
+    [NART_CHAN_SPSC] = {
+        .tx_ops = &nart__spsc_tx_ops,
+        .rx_ops = &nart__spsc_rx_ops,
+        .stride = stride_is_elem,
+        .look = nart__spsc_look,
+        .settle = nart__spsc_settle,
+        .try_send_many = nart__spsc_try_send_many,
+        .try_recv_many = nart__spsc_try_recv_many,
+        .tx_closed = nart__spsc_tx_closed,
+        .shut = nart__spsc_shut,
+        .drop = nart__spsc_drop,
+        .len = nart__spsc_len,
+        .is_shut = nart__spsc_is_shut,
+        .tx_gone = nart__spsc_tx_gone,
+    },
+    [NART_CHAN_MPSC] = {
+        .tx_ops = &nart__mpsc_tx_ops,
+        .rx_ops = &nart__mpsc_rx_ops,
+        .stride = mpsc_stride,
+        .init = nart__mpsc_init,
+        .finish = nart__mpsc_finish,
+        .look = nart__mpsc_look,
+        .settle = nart__mpsc_settle,
+        .try_send_many = nart__mpsc_try_send_many,
+        .try_recv_many = nart__mpsc_try_recv_many,
+        .tx_cloned = nart__mpsc_tx_cloned,
+        .tx_closed = nart__mpsc_tx_closed,
+        .shut = nart__mpsc_shut,
+        .drop = nart__mpsc_drop,
+        .len = nart__mpsc_len,
+        .is_shut = nart__mpsc_is_shut,
+        .tx_gone = nart__mpsc_tx_gone,
+    },
+};
+
+static const nart__chan_kind *kind_of(const nart__chan *c)
+{
+    return nart__chan_kind_of(&c->ring);
+}
 
 /* ---- opening ---- */
 
@@ -41,18 +109,7 @@ static uint64_t round_up(uint64_t n)
     return p;
 }
 
-static void (*const look[])(nart__tick_hook *w) = {
-    [NART_CHAN_SPSC] = nart__spsc_look,
-    [NART_CHAN_MPSC] = nart__mpsc_look,
-};
-
-static void (*const settle[])(nart__rx_binding *h) = {
-    [NART_CHAN_SPSC] = nart__spsc_settle,
-    [NART_CHAN_MPSC] = nart__mpsc_settle,
-};
-
-/* Without the barrier an SPSC sender exchanges a word for each value, as it does for a receiver that
- * parks. */
+/* Without the barrier an SPSC sender exchanges a word for each value, as for a receiver that parks. */
 static uint32_t sender_flags(const nart_chan_opts *o)
 {
     if (o->kind == NART_CHAN_SPSC && o->flags && nart__sys_barrier_register() < 0)
@@ -63,8 +120,8 @@ static uint32_t sender_flags(const nart_chan_opts *o)
 static nart__chan *chan_new(nart_rt *rt, const nart_chan_opts *o)
 {
     uint64_t capacity = round_up(o->capacity);
-    bool mpsc = o->kind == NART_CHAN_MPSC;
-    uint32_t stride = (uint32_t)(mpsc ? nart__mpsc_stride(o->elem) : o->elem);
+    const nart__chan_kind *kind = &nart__chan_kinds[o->kind];
+    uint32_t stride = (uint32_t)kind->stride(o->elem);
     size_t bytes = sizeof(nart__chan) + capacity * stride; /* below 2^47: no overflow */
     nart__chan *c = nart__alloc(&rt->alloc, bytes, NART__RING_LINE);
 
@@ -81,25 +138,13 @@ static nart__chan *chan_new(nart_rt *rt, const nart_chan_opts *o)
     c->ring.stride = stride;
     c->ring.buf = (unsigned char *)(c + 1);
     NART__STORE(&c->ring.room, capacity, NART__RELAXED);
-    if (mpsc)
-        nart__mpsc_init(c);
-    nart__rx_binding_init(&c->binding, &c->ring.rx_dirty, o->flags & NART_CHAN_SPINNING,
-                          look[o->kind], settle[o->kind]);
+    if (kind->init)
+        kind->init(c);
+    nart__rx_binding_init(&c->binding, &c->ring.rx_dirty, o->flags & NART_CHAN_SPINNING, kind->look,
+                          kind->settle);
     nart__rx_binding_enter(&c->binding, rt);
     return c;
 }
-
-static const struct nart__wait_ops *const tx_ops[] = {
-    [NART_CHAN_LOCAL] = &nart__local_tx_ops,
-    [NART_CHAN_SPSC] = &nart__spsc_tx_ops,
-    [NART_CHAN_MPSC] = &nart__mpsc_tx_ops,
-};
-
-static const struct nart__wait_ops *const rx_ops[] = {
-    [NART_CHAN_LOCAL] = &nart__local_rx_ops,
-    [NART_CHAN_SPSC] = &nart__spsc_rx_ops,
-    [NART_CHAN_MPSC] = &nart__mpsc_rx_ops,
-};
 
 nart_res nart__chan_open(nart_rt *rt, const nart_chan_opts *opts, uint32_t abi, nart_tx *tx,
                          nart_rx *rx)
@@ -120,8 +165,8 @@ nart_res nart__chan_open(nart_rt *rt, const nart_chan_opts *opts, uint32_t abi, 
         return -ENOMEM;
     tx->ring = rx->ring = &c->ring;
     tx->type = rx->type = c->ring.type;
-    tx->wait.ops = tx_ops[opts->kind];
-    rx->wait.ops = rx_ops[opts->kind];
+    tx->wait.ops = nart__chan_kinds[opts->kind].tx_ops;
+    rx->wait.ops = nart__chan_kinds[opts->kind].rx_ops;
     return 0;
 }
 
@@ -130,16 +175,9 @@ nart_res nart_tx_clone(const nart_tx *tx, nart_tx *out)
     if (!tx->ring)
         return NART_ECLOSED;
     nart__chan *c = nart__chan_of(tx->ring);
-    switch (nart__ring_kind(tx->ring)) {
-    case NART_CHAN_LOCAL:
-        c->senders++;
-        break;
-    case NART_CHAN_MPSC:
-        nart__mpsc_cloned(c);
-        break;
-    default:
+    if (!kind_of(c)->tx_cloned)
         return -EINVAL;
-    }
+    kind_of(c)->tx_cloned(c);
     *out =
         (nart_tx){ .wait.ops = tx->wait.ops, .ring = tx->ring, .type = tx->type, .seen = tx->seen };
     return 0;
@@ -152,24 +190,10 @@ static void release(nart__chan *c)
 {
     if (!nart__chan_last(c))
         return;
-    if (nart__ring_kind(&c->ring) == NART_CHAN_MPSC)
-        nart__mpsc_finish(c);
+    if (kind_of(c)->finish)
+        kind_of(c)->finish(c);
     nart_alloc a = c->alloc;
     nart__free(&a, c, c->bytes, NART__RING_LINE);
-}
-
-/* True: the sending side has closed. */
-static bool tx_closed(nart__chan *c)
-{
-    switch (nart__ring_kind(&c->ring)) {
-    case NART_CHAN_SPSC:
-        nart__spsc_tx_closed(&c->ring);
-        return true;
-    case NART_CHAN_MPSC:
-        return nart__mpsc_tx_closed(c);
-    default:
-        return nart__local_tx_closed(c);
-    }
 }
 
 void nart_tx_close(nart_tx *tx)
@@ -179,37 +203,8 @@ void nart_tx_close(nart_tx *tx)
     nart__chan *c = nart__chan_of(tx->ring);
     nart__interrupt(&tx->wait);
     memset(tx, 0, sizeof *tx);
-    if (tx_closed(c))
+    if (kind_of(c)->tx_closed(c))
         release(c);
-}
-
-static void shut(nart__chan *c, bool closed)
-{
-    switch (nart__ring_kind(&c->ring)) {
-    case NART_CHAN_SPSC:
-        nart__spsc_shut(c, closed);
-        break;
-    case NART_CHAN_MPSC:
-        nart__mpsc_shut(c);
-        break;
-    default:
-        nart__local_shut(c);
-    }
-}
-
-/* `pos`: the closed handle's. */
-static void drop_values(nart__chan *c, uint64_t pos)
-{
-    switch (nart__ring_kind(&c->ring)) {
-    case NART_CHAN_SPSC:
-        nart__spsc_drop(c, pos);
-        break;
-    case NART_CHAN_MPSC:
-        nart__mpsc_drop(c);
-        break;
-    default:
-        nart__local_drop(c);
-    }
 }
 
 void nart_rx_shut(nart_rx *rx)
@@ -217,7 +212,8 @@ void nart_rx_shut(nart_rx *rx)
     if (!rx || !rx->ring)
         return;
     nart__interrupt(&rx->wait);
-    shut(nart__chan_of(rx->ring), false);
+    nart__chan *c = nart__chan_of(rx->ring);
+    kind_of(c)->shut(c, false);
 }
 
 void nart_rx_close(nart_rx *rx)
@@ -226,14 +222,13 @@ void nart_rx_close(nart_rx *rx)
         return;
     nart__chan *c = nart__chan_of(rx->ring);
     uint64_t pos = rx->pos;
-    bool drained = nart__rx_drained(rx); /* then nothing is this side's any more */
+    bool drained = nart__rx_drained(rx); /* then no value belongs to this side any more */
     nart__interrupt(&rx->wait);
     memset(rx, 0, sizeof *rx);
-    shut(c, true);
+    kind_of(c)->shut(c, true);
     nart__rx_binding_leave(&c->binding);
-    if (!drained)
-        drop_values(
-            c, pos); /* while this side still holds the channel: values may hold its other end */
+    if (!drained) /* before the release: a value may hold the channel's other end */
+        kind_of(c)->drop(c, pos);
     release(c);
 }
 
@@ -270,16 +265,7 @@ nart_res nart_rx_bind(nart_rx *rx, nart_rt *rt)
 
 static size_t len(nart__ring *r)
 {
-    if (!r)
-        return 0;
-    switch (nart__ring_kind(r)) {
-    case NART_CHAN_SPSC:
-        return nart__spsc_len(r);
-    case NART_CHAN_MPSC:
-        return nart__mpsc_len(r);
-    default:
-        return r->tail - r->head;
-    }
+    return r ? nart__chan_kind_of(r)->len(r) : 0;
 }
 
 size_t nart_tx_len(const nart_tx *tx)
@@ -299,40 +285,22 @@ size_t nart_tx_capacity(const nart_tx *tx)
 
 bool nart_tx_is_closed(const nart_tx *tx)
 {
-    if (!tx->ring)
-        return true;
-    switch (nart__ring_kind(tx->ring)) {
-    case NART_CHAN_SPSC:
-        return nart__spsc_is_shut(tx->ring);
-    case NART_CHAN_MPSC:
-        return nart__mpsc_is_shut(tx->ring);
-    default:
-        return nart__chan_of(tx->ring)->shut;
-    }
+    return !tx->ring || nart__chan_kind_of(tx->ring)->is_shut(tx->ring);
 }
 
 bool nart_rx_is_closed(const nart_rx *rx)
 {
-    if (!rx->ring)
-        return true;
-    switch (nart__ring_kind(rx->ring)) {
-    case NART_CHAN_SPSC:
-        return nart__spsc_tx_gone(rx->ring);
-    case NART_CHAN_MPSC:
-        return nart__mpsc_tx_gone(rx->ring);
-    default:
-        return nart__chan_of(rx->ring)->senders == 0;
-    }
+    return !rx->ring || nart__chan_kind_of(rx->ring)->tx_gone(rx->ring);
 }
 
-/* ---- the slow side of the inlines ---- */
+/* ---- the slow side of the inline functions ---- */
 
 void nart__ring_taken(nart__ring *r)
 {
     nart__rx_binding_owe(&nart__chan_of(r)->binding);
 }
 
-/* Of an end: 0 when it is closed. */
+/* `type` is that of an end: 0 when it is closed. */
 static inline bool is_local(uint64_t type, size_t elem)
 {
     return type == NART__RING_TYPE(NART_CHAN_LOCAL, 0, elem);
@@ -344,7 +312,7 @@ static inline bool is_mpsc(uint64_t type, size_t elem)
            NART__RING_TYPE(NART_CHAN_MPSC, NART_CHAN_SPINNING, elem);
 }
 
-/* 0, or why nothing can be done with a ring. */
+/* 0, or why this ring cannot be used. */
 static inline nart_res usable(const nart__ring *r, size_t elem)
 {
     if (!r)
@@ -378,9 +346,8 @@ nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem)
     return r ? r : nart__spsc_try_send(tx, value);
 }
 
-/* The plain case of a receiver that has taken what it was woken for: it waits in its place as
- * before. Short for what nart__local_recv() does then. The size of values was looked at when it
- * began to wait. */
+/* The plain case of a receiver that has received the value it was woken for and waits again. A shortcut
+ * for what nart__local_recv() does then. The size of values was checked when it began to wait. */
 static inline bool still_waits(const nart_cx *cx, const nart_rx *rx)
 {
     const nart__wait *w = &rx->wait;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* local.c: the slow side of local channels: waiting, granting, closing. One thread, plain memory.
  *
- * What it keeps true
- *  1. room == capacity exactly while no sender waits, none holds a grant and the receiver has not
- *     shut; else 0, so every send comes here. tx_waits is set exactly while senders are queued, so that
- *     receiving tells them of the place.
- *  2. Values in the ring + reserved <= capacity, and while a sender is queued the two are equal. So
- *     one that holds a grant always finds its place, and whoever comes later goes behind the queue.
- *  3. A place that becomes free is granted to the first in the queue; a grant that is withdrawn
- *     passes to the next. So a sender that lost a race or was cancelled blocks nobody.
- *  4. rx_waits is set from when the receiver has found nothing until it is told, once, that there is
- *     a value or the end. */
+ * Invariants
+ *  1. room == capacity exactly while no sender waits, none holds a grant and the receiver has not shut;
+ *     else 0, so every send calls a function here. tx_waits is set exactly while senders are queued, so
+ *     that a receive grants them the free slot.
+ *  2. Values in the ring + reserved <= capacity, and while a sender is queued the two are equal. So a
+ *     sender that holds a grant always finds its slot, and a later one is queued.
+ *  3. A slot that becomes free is granted to the first sender in the queue; a withdrawn grant passes to
+ *     the next. So a sender that lost a race or was cancelled blocks no other.
+ *  4. rx_waits is set when the receiver has found no value, and cleared when it is woken, once, for a
+ *     value or the end. */
 #include "chan.h"
 
 static uint64_t used(const nart__ring *r)
@@ -28,13 +28,13 @@ static void set_room(nart__chan *c)
     NART__STORE(&r->room, open ? r->mask + 1 : 0, NART__RELAXED);
 }
 
-/* Whoever waits in a local channel is a task of its loop. */
+/* Only tasks of its own loop wait in a local channel. */
 static void wake(nart__chan *c, nart__wait *w)
 {
     nart__rt_ready(c->binding.rt, w->task);
 }
 
-/* Grants free places to those who came first. */
+/* Grants free slots to the first senders in the queue. */
 static void grant(nart__chan *c)
 {
     nart__ring *r = &c->ring;
@@ -49,7 +49,7 @@ static void grant(nart__chan *c)
     set_room(c);
 }
 
-/* There is a value, or the end, and the receiver waits for it. */
+/* Wakes the receiver, which waits: there is a value, or the end. */
 void nart__local_sent(nart__ring *r)
 {
     nart__chan *c = nart__chan_of(r);
@@ -58,13 +58,13 @@ void nart__local_sent(nart__ring *r)
     wake(c, c->binding.waits);
 }
 
-/* There is a place, and senders wait for it. */
+/* A slot is free, and senders wait for one. */
 void nart__local_taken(nart__ring *r)
 {
     grant(nart__chan_of(r));
 }
 
-static void tell_receiver(nart__ring *r)
+static void wake_receiver(nart__ring *r)
 {
     if (r->rx_waits)
         nart__local_sent(r);
@@ -98,10 +98,10 @@ static void put(nart__chan *c, const void *value)
 
     nart__value_copy(r->buf + (r->tail & r->mask) * elem, value, elem);
     r->tail++;
-    tell_receiver(r);
+    wake_receiver(r);
 }
 
-/* False: there is none. */
+/* False: there is no value. */
 static bool take(nart__chan *c, void *value)
 {
     nart__ring *r = &c->ring;
@@ -116,8 +116,8 @@ static bool take(nart__chan *c, void *value)
     return true;
 }
 
-/* There is a place that is nobody else's. */
-static bool place_free(const nart__chan *c)
+/* Is there a slot that is not reserved for another sender? */
+static bool slot_free(const nart__chan *c)
 {
     return !c->senders_waiting.first && used(&c->ring) + c->ring.reserved <= c->ring.mask;
 }
@@ -128,7 +128,7 @@ nart_res nart__local_try_send(nart_tx *tx, const void *value)
 
     if (c->shut)
         return NART_ECLOSED;
-    if (!place_free(c))
+    if (!slot_free(c))
         return -EAGAIN;
     put(c, value);
     return 0;
@@ -157,7 +157,7 @@ nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value)
         set_room(c);
         return 0;
     }
-    if (!w->task && place_free(c)) {
+    if (!w->task && slot_free(c)) {
         put(c, value);
         return 0;
     }
@@ -171,7 +171,7 @@ nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value)
     return r;
 }
 
-/* Nothing more is going to be sent. */
+/* No more values will be sent. */
 static bool ended(const nart__chan *c)
 {
     return c->senders == 0 || c->shut;
@@ -209,7 +209,7 @@ nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value)
     r = nart__park_in(cx, w, &begun);
     if (NART_LIKELY(r == NART_PENDING)) {
         c->binding.waits = w;
-        c->ring.rx_waits = 1; /* again, after a turn that found the value taken */
+        c->ring.rx_waits = 1; /* again, after a turn that found the value already taken */
     }
     return r;
 }
@@ -221,14 +221,14 @@ nart_res nart__local_try_send_many(nart_tx *tx, const void *values, size_t n)
 
     if (c->shut)
         return NART_ECLOSED;
-    if (!place_free(c))
+    if (!slot_free(c))
         return -EAGAIN;
     uint64_t count = r->mask + 1 - used(r) - r->reserved;
     if (count > n)
         count = n;
     nart__values_in(r, r->tail, values, count);
     r->tail += count;
-    tell_receiver(r);
+    wake_receiver(r);
     return (nart_res)count;
 }
 
@@ -249,16 +249,22 @@ nart_res nart__local_try_recv_many(nart_rx *rx, void *values, size_t n)
     return (nart_res)count;
 }
 
+void nart__local_tx_cloned(nart__chan *c)
+{
+    c->senders++;
+}
+
 bool nart__local_tx_closed(nart__chan *c)
 {
     if (--c->senders > 0)
         return false;
-    tell_receiver(&c->ring); /* it finds the end */
+    wake_receiver(&c->ring); /* it finds the end */
     return true;
 }
 
-void nart__local_shut(nart__chan *c)
+void nart__local_shut(nart__chan *c, bool closed)
 {
+    (void)closed;
     c->shut = true;
     while (c->senders_waiting.first) {
         nart__wait *w = c->senders_waiting.first;
@@ -269,11 +275,27 @@ void nart__local_shut(nart__chan *c)
     set_room(c);
 }
 
-/* A value may hold an end of the channel: it is out of the ring when it is dropped. */
-void nart__local_drop(nart__chan *c)
+/* A value may hold an end of the channel: it is removed from the ring before it is dropped. */
+void nart__local_drop(nart__chan *c, uint64_t pos)
 {
     nart__ring *r = &c->ring;
 
+    (void)pos; /* it is not used: the ring has the position */
     while (r->head != r->tail)
         nart__value_drop(c, r->head++);
+}
+
+size_t nart__local_len(nart__ring *r)
+{
+    return used(r);
+}
+
+bool nart__local_is_shut(const nart__ring *r)
+{
+    return ((const nart__chan *)(const void *)r)->shut;
+}
+
+bool nart__local_tx_gone(nart__ring *r)
+{
+    return nart__chan_of(r)->senders == 0;
 }

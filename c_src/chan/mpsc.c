@@ -547,7 +547,7 @@ void nart__mpsc_look(nart__tick_hook *w)
 /* ---- closing ---- */
 
 /* Relaxed: whoever clones holds a sender, so this is not the last one's business. */
-void nart__mpsc_cloned(nart__chan *c)
+void nart__mpsc_tx_cloned(nart__chan *c)
 {
     (void)NART__FETCH_ADD(&c->open, 1u, NART__RELAXED);
 }
@@ -570,8 +570,9 @@ bool nart__mpsc_tx_closed(nart__chan *c)
 
 /* Relaxed: it decides by the order of `sent` alone. A sender that queues without having seen SHUT had the
  * lock before, and is found in the queue here. */
-void nart__mpsc_shut(nart__chan *c)
+void nart__mpsc_shut(nart__chan *c, bool closed)
 {
+    (void)closed;
     (void)NART__FETCH_OR(&c->ring.sent, SHUT, NART__RELAXED);
     if (enter(c))
         leave(c);
@@ -589,13 +590,12 @@ static void await_turn(nart__mpsc_turn *turn, uint64_t number)
 }
 
 /* In a child of fork the senders between their steps are not there; nobody owns their values. */
-void nart__mpsc_drop(nart__chan *c)
+void nart__mpsc_drop(nart__chan *c, uint64_t pos)
 {
     nart__ring *r = &c->ring;
     size_t elem = NART__RING_ELEM(r->type);
     bool child = c->fork_epoch != nart__fork_epoch();
-    /* Relaxed: the first is this side's own, the second does not change any more. */
-    uint64_t pos = NART__LOAD(&r->taken, NART__RELAXED);
+    /* Relaxed: it does not change any more. */
     uint64_t end = NART__LOAD(&r->sent, NART__RELAXED) / PLACE;
 
     for (; c->drop_value && pos != end; pos++) {

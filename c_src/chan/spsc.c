@@ -280,13 +280,16 @@ nart_res nart__spsc_try_recv_many(nart_rx *rx, void *values, size_t n)
 
 /* ---- closing ---- */
 
-void nart__spsc_tx_closed(nart__ring *r)
+bool nart__spsc_tx_closed(nart__chan *c)
 {
+    nart__ring *r = &c->ring;
+
     NART__STORE(&r->tx_gone, 1u, NART__RELEASE); /* everything sent is published before */
     uintptr_t found =
         NART__EXCHANGE(&r->rx_notify, (uintptr_t)0, NART__ACQ_REL); /* as nart__waker_slot_wake() */
     if (found && found != SHUT && found != DRAINED)
         nart_waker_wake((nart_waker){ found });
+    return true;
 }
 
 void nart__spsc_shut(nart__chan *c, bool closed)

@@ -71,6 +71,17 @@ static bool mpsc(void)
     return nart__ring_kind(&s->chan.ring) == NART_CHAN_MPSC;
 }
 
+/* As sleepers.h's touch(), for what the library has in tables of its own. */
+static void touch_ops(const thread_ops *volatile ops)
+{
+#ifndef MODEL_RELACY
+    const thread_ops *unknown = ops; /* else the reading would be known to be constant */
+    MODEL_CHECK(unknown->send_waiting && unknown->try_recv && unknown->park);
+#else
+    (void)ops;
+#endif
+}
+
 nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem)
 {
     (void)elem;
@@ -80,7 +91,7 @@ nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem)
 nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem)
 {
     (void)elem;
-    return try_recv(rx, value);
+    return mpsc() ? nart__mpsc_try_recv(rx, value) : nart__spsc_try_recv(rx, value);
 }
 
 void nart__ring_taken(nart__ring *r)
@@ -124,6 +135,8 @@ static void make(unsigned kind, unsigned senders, uint64_t capacity)
 
     s = MODEL_NEW(state);
     touch(s, sizeof *s);
+    touch_ops(&spsc_ops);
+    touch_ops(&mpsc_ops);
     sleepers_init(&s->os);
     r = &s->chan.ring;
     r->type = NART__RING_TYPE(kind, 0, sizeof(uint64_t));
@@ -144,7 +157,7 @@ static void make(unsigned kind, unsigned senders, uint64_t capacity)
         s->sides[i].tx.ring = r;
         s->sides[i].tx.type = r->type;
         if (i > TX1)
-            nart__mpsc_cloned(&s->chan);
+            nart__mpsc_tx_cloned(&s->chan);
     }
 }
 
@@ -262,7 +275,7 @@ static void close_sender(void)
     if (mpsc())
         (void)nart__mpsc_tx_closed(&s->chan);
     else
-        nart__spsc_tx_closed(&s->chan.ring);
+        (void)nart__spsc_tx_closed(&s->chan);
 }
 
 static void recv_to_the_end(void)
@@ -323,7 +336,7 @@ static void receiver_closes(unsigned i)
     if (i != RX)
         MODEL_CHECK(send_waiting(i, NART_NEVER) == NART_ECLOSED);
     else if (mpsc())
-        nart__mpsc_shut(&s->chan);
+        nart__mpsc_shut(&s->chan, true);
     else
         nart__spsc_shut(&s->chan, true);
 }

@@ -242,7 +242,7 @@ static void send_until_refused(unsigned i, unsigned count)
 
 static void shut_and_drain(nart_res (*recv)(uint64_t *))
 {
-    nart__mpsc_shut(&s->chan);
+    nart__mpsc_shut(&s->chan, false);
     recv_all(recv);
     for (unsigned i = TX1; i <= s->senders; i++)
         MODEL_CHECK(s->dropped[i] == 0);
@@ -290,7 +290,7 @@ static void shut_is_the_end(unsigned i)
         (void)send_try(i);
         return;
     }
-    nart__mpsc_shut(&s->chan);
+    nart__mpsc_shut(&s->chan, false);
     while ((r = recv_try(&value)) == 0)
         got(value);
     MODEL_CHECK(r == NART_ECLOSED);

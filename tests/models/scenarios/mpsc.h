@@ -102,7 +102,7 @@ static void make(unsigned senders, uint64_t capacity, uint32_t flags, bool loop)
         tx->type = c->ring.type;
         tx->wait.ops = &nart__mpsc_tx_ops;
         if (i > TX1)
-            nart__mpsc_cloned(c);
+            nart__mpsc_tx_cloned(c);
     }
 }
 
@@ -270,9 +270,9 @@ static void release(unsigned i)
 static void closed(unsigned i)
 {
     if (i == RX) {
-        nart__mpsc_shut(&s->chan);
+        nart__mpsc_shut(&s->chan, true);
         loop_looks();
-        nart__mpsc_drop(&s->chan);
+        nart__mpsc_drop(&s->chan, s->rx.pos);
     }
     MODEL_SET(s->sides[i].last_words, 1u);
     if (i == RX || nart__mpsc_tx_closed(&s->chan))

@@ -172,7 +172,7 @@ static void closed(unsigned side)
         if (!drained)
             nart__spsc_drop(&s->chan, s->rx.pos);
     } else {
-        nart__spsc_tx_closed(&s->chan.ring);
+        (void)nart__spsc_tx_closed(&s->chan);
     }
     MODEL_SET(s->last_words[side], side + 1);
     if (nart__chan_last(&s->chan)) { /* and so frees: nobody else may be inside */
