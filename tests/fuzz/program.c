@@ -41,6 +41,7 @@ enum {
     TICKS = 600,
     SHARE = 16,   /* answers of an arm behind one that spent the budget */
     PATIENT = 6,  /* ticks that a ready operation may wait for its answer */
+    OUTSIDE = 70, /* and one on a descriptor: 64 polls may pass before the loop looks */
     DENIED = 3,   /* calls in which it may be put off, for want of budget */
     LOOPING = 32, /* and in a loop of races that others win: one race in four gives it a chance */
 };
@@ -347,7 +348,7 @@ static uint32_t patience(const struct body *b, uint32_t otherwise)
 {
     for (; b; b = b->up)
         if (b->form == LOOP || b->form == LOOP_FOR)
-            return LOOPING;
+            return LOOPING > otherwise ? LOOPING : otherwise;
     return otherwise;
 }
 
@@ -994,8 +995,8 @@ static void check_arm(struct arm *a, bool rest)
     }
     EXPECT(!rest || is_outside(a->kind), "task %u: %s is ready, and nobody is polled", a->task->id,
            a->kind->name);
-    EXPECT(++a->starved <= patience(a->body, PATIENT), "task %u: %s is ready and gets no answer",
-           a->task->id, a->kind->name);
+    EXPECT(++a->starved <= patience(a->body, is_outside(a->kind) ? OUTSIDE : PATIENT),
+           "task %u: %s is ready and gets no answer", a->task->id, a->kind->name);
 }
 
 /* Under a shield, one after the other in a loop too, a task does not see it. */
