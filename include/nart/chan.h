@@ -9,30 +9,31 @@
  * | NART_CHAN_SPSC  | one                      | one      | one per end (see nart_rx_bind())  |
  * | NART_CHAN_MPSC  | many, by nart_tx_clone() | one      | one per end (see nart_rx_bind())  |
  *
- * Values are copied in and out, first in, first out. A value may have handles in it, or pointers: after a
- * send that answered 0 the receiver owns what it refers to, so zero your copy and close nothing in it
- * (NART_TASK_TYPED in nart/rt.h lists the handles that move so). A value that could not be sent stays the
- * caller's. What was sent before the sender closed arrives before NART_ECLOSED, under any
- * interleaving. Waiting senders are served in the order they came, across threads, too: each is
- * granted a place, and a place not taken (a race lost, a task cancelled) passes on. A channel lives
- * until both its sides are closed, also after its runtime. What is left in it when the receiver closes
- * is given to `drop_value` then and there; to receive it, call nart_rx_shut() first.
+ * Values are copied in and out, first in, first out. A value may contain handles or pointers. After a send
+ * that answered 0, the receiver owns what they refer to: zero your copy and do not close its handles
+ * (NART_TASK_TYPED in nart/rt.h lists the handles that may be moved this way). If a send fails, the value
+ * stays the caller's. Values sent before the sender closed are received before NART_ECLOSED, under any
+ * interleaving. Waiting senders are served in order of arrival, across threads, too: each is granted a
+ * slot, and a slot that is not used (its sender lost a race or was cancelled) passes to the next sender. A
+ * channel exists until both sides are closed, even if its runtime is freed before. When the receiver
+ * closes, it passes the values left in the channel to `drop_value`; to receive them, call nart_rx_shut()
+ * first.
  *
- * A receiver finds NART_ECLOSED when the last sender is closed. A sender in the frame of a task that has
- * ended is open until that frame is dropped, which waits for the release of the task's join handle. So a
- * body closes its ends before it ends: see nart_task_type.
+ * A receiver is answered NART_ECLOSED after the last sender was closed. A sender in a task's frame stays
+ * open until the frame is dropped, and the frame of a task that has ended is dropped when its join handle is
+ * released. So close the ends in the body, before it ends: see nart_task_type.
  *
- * After an answer other than NART_PENDING the end may be moved (nart_rx_move(), or in the frame of a task
- * that is spawned) or closed, and its memory freed, at once.
+ * After an answer other than NART_PENDING the end may at once be moved (by nart_rx_move(), or in the frame
+ * of a task that is spawned) or closed, and its memory freed.
  *
- * For hot paths NART_CHAN_TYPED(name, T) makes inline functions that copy a T:
+ * For hot paths, NART_CHAN_TYPED(name, T) defines inline functions that copy a T:
  *
  *     NART_CHAN_TYPED(quotes, struct quote);
  *
  *     for (;;) {
  *         NART_AWAIT(r, quotes_recv(cx, &f->rx, &f->quote));
  *         if (r < 0)
- *             break;               // NART_ECLOSED: all senders have closed, all was received
+ *             break;               // NART_ECLOSED: all senders closed, all values received
  *         f->count++;
  *     }
  *     nart_rx_close(&f->rx);
@@ -49,15 +50,16 @@ extern "C" {
 enum { NART_CHAN_LOCAL = 1, NART_CHAN_SPSC = 2, NART_CHAN_MPSC = 3 };
 
 enum {
-    /** SPSC and MPSC, opened on a runtime with NART_RT_SPINNING: the receiver's loop never parks and looks
-     *  at the ring at each tick, so senders wake nobody; SPSC sends carry no locked instruction. A
-     *  receiver that is used while its loop does not run wakes a waiting sender with each value. */
+    /** SPSC and MPSC, opened on a runtime with NART_RT_SPINNING: the receiver's loop never parks and checks
+     *  the channel in each tick. So senders make no wake-up calls, and SPSC sends execute no locked
+     *  instruction. A receiver that is used while its loop does not run wakes a waiting sender with each
+     *  value. */
     NART_CHAN_SPINNING = 1
 };
 
-#define NART_CHAN_MAX_ELEM 65536u                  /**< bytes per value at most */
-#define NART_CHAN_MAX_CAPACITY (UINT32_C(1) << 30) /**< values at most */
-#define NART_CHAN_MANY 256u                        /**< values that one answer moves at most */
+#define NART_CHAN_MAX_ELEM 65536u                  /**< maximum bytes per value */
+#define NART_CHAN_MAX_CAPACITY (UINT32_C(1) << 30) /**< maximum number of values */
+#define NART_CHAN_MANY 256u                        /**< maximum values moved per answer */
 
 /** Options of nart_chan_open(); begin with NART_CHAN_OPTS_INIT. */
 typedef struct nart_chan_opts {
@@ -65,17 +67,17 @@ typedef struct nart_chan_opts {
     uint32_t kind;                   /**< NART_CHAN_LOCAL, _SPSC or _MPSC */
     uint32_t flags;                  /**< NART_CHAN_SPINNING */
     size_t elem;                     /**< bytes per value */
-    size_t capacity;                 /**< values at least; rounded up to a power of two */
+    size_t capacity;                 /**< minimum number of values; rounded up to a power of two */
     void (*drop_value)(void *value); /**< destructor of values that are sent and never received, or
                                       *   NULL; see nart_rx_close(). **Thread**: the receiver's; SPSC:
-                                      *   or the sender's, in a send that the close overtakes. */
+                                      *   or the sender's, in a send concurrent with the close. */
 } nart_chan_opts;
 
 #define NART_CHAN_OPTS_INIT NART__SIZED(nart_chan_opts)
 
 struct nart__ring;
 
-/** The sending end. Zeroed = closed. Not copied; moved with nart_tx_move(). */
+/** The sending end. Zeroed = closed. Do not copy it; move it with nart_tx_move(). */
 typedef struct nart_tx {
     /* private */
     nart__wait wait;
@@ -83,7 +85,7 @@ typedef struct nart_tx {
     uint64_t type, pos, seen, waker;
 } nart_tx;
 
-/** The receiving end. Zeroed = closed. Not copied; moved with nart_rx_move(). */
+/** The receiving end. Zeroed = closed. Do not copy it; move it with nart_rx_move(). */
 typedef struct nart_rx {
     /* private */
     nart__wait wait;
@@ -97,89 +99,91 @@ typedef struct nart_rx {
  * @return 0; -EINVAL a missing argument, an unknown kind or flag, an elem of 0, a capacity of 0,
  *   SPINNING on a runtime that parks or on a local channel; -EOVERFLOW an elem or capacity beyond
  *   the limits above; -ENOMEM; NART_EABI; NART_EWRONGTHREAD, NART_EFORK.
- * **Ownership**: both ends are the caller's to close. **Thread**: that of `rt`; each sender of an
- * SPSC or MPSC channel may then be used by any one thread. **Cost**: one allocation; MPSC: and a
- * word written for each place.
+ * **Ownership**: both ends are the caller's to close. **Thread**: that of `rt`; each sender of an SPSC or
+ * MPSC channel may then be used by any one thread. **Cost**: one allocation; MPSC also writes one word per
+ * slot.
  */
 static inline NART_MUST_USE nart_res nart_chan_open(nart_rt *rt, const nart_chan_opts *opts,
                                                     nart_tx *tx, nart_rx *rx);
 
-/** Another sender of a local or an MPSC channel, into a closed or zeroed handle.
+/** Makes another sender of a local or MPSC channel in `*out`, a closed or zeroed handle.
  *  @return 0; -EINVAL an SPSC channel; NART_ECLOSED `tx` is closed. **Thread**: that of `tx`; the new
  *  sender of an MPSC channel may then be used by any one thread. */
 NART_API NART_MUST_USE nart_res nart_tx_clone(const nart_tx *tx, nart_tx *out);
 
 /**
- * The receiver refuses new values, and drains. From now on each send answers NART_ECLOSED, and the
- * value stays the caller's; tasks and threads that wait to send are woken for it. What was sent before
- * is received as usual, then NART_ECLOSED. A send that runs on another thread meanwhile is either: if it
- * answers 0, its value will be received. So a receiver that shuts, receives until NART_ECLOSED and
- * closes loses nothing. Another task that waits in this end is woken. Idempotent; NULL and closed
- * handles are fine. **Thread**: the end's own. **Cost**: SPSC with SPINNING: membarrier(2), which
- * interrupts the process's other running threads for about a microsecond.
+ * Refuses new values; sent values can still be received. From now on each send answers NART_ECLOSED, and
+ * its value stays the caller's; tasks and threads that wait to send are woken. Values sent before are
+ * received as usual, then NART_ECLOSED is answered. A send that is running on another thread either answers
+ * 0, and its value will be received, or NART_ECLOSED. So a receiver that shuts, receives until NART_ECLOSED
+ * and closes loses no value. Another task that waits in this end is woken. Idempotent; NULL and closed
+ * handles are fine. **Thread**: the end's own. **Cost**: SPSC with SPINNING: membarrier(2), which interrupts
+ * the process's other running threads for about a microsecond.
  */
 NART_API void nart_rx_shut(nart_rx *rx);
 
 /**
- * Closes an end. A task that waits on the other one is woken, and so is another task that waits in
- * this one: it finds the end closed. Idempotent; NULL and zeroed handles are fine.
+ * Closes an end. A task that waits in the other end is woken. Another task that waits in this end is woken,
+ * too, and finds it closed. Idempotent; NULL and zeroed handles are fine.
  *
- * The receiver's close shuts, and then calls `drop_value` for each value that is left, before it
- * returns. The value of a send that runs on another thread meanwhile stays its caller's (NART_ECLOSED),
- * or is dropped as well (0). MPSC: the close waits for sends that have begun, which takes the time of a
- * copy. SPSC: such a send may drop what is left in the place of the close. `drop_value` may close any
- * handle but the end whose call runs it. **Thread**: the end's own. **Cost**: that of nart_rx_shut(), and of `drop_value`.
+ * nart_rx_close() shuts the channel (see nart_rx_shut()) and calls `drop_value` for each value left before
+ * it returns. The value of a send that is running on another thread either stays its caller's
+ * (NART_ECLOSED) or is dropped, too (0). MPSC: the close waits for sends that have begun, which takes the
+ * time of a copy. SPSC: such a send may drop the remaining values instead of the close. `drop_value` may
+ * close any handle except the end whose call runs it. **Thread**: the end's own. **Cost**: that of
+ * nart_rx_shut(), and of `drop_value`.
  */
 NART_API void nart_tx_close(nart_tx *tx);
 NART_API void nart_rx_close(nart_rx *rx);
 
-/** Moves an end into a closed or zeroed handle; `*src` becomes closed. Meant for an end that nobody
- *  waits in: a task that does is woken, and finds `*src` closed. **Thread**: the end's own. */
+/** Moves an end to `*dst`, a closed or zeroed handle; `*src` becomes closed. Meant for an end in which no
+ *  task waits: a waiting task is woken and finds `*src` closed. **Thread**: the end's own. */
 NART_API void nart_tx_move(nart_tx *dst, nart_tx *src);
 NART_API void nart_rx_move(nart_rx *dst, nart_rx *src);
 
 /**
- * Gives an SPSC or MPSC receiver to another runtime; with `rt` NULL to none: then whichever thread it is
- * handed to may use it, or bind it to a runtime of its own. A receiver without a runtime tells the
- * senders of each value at once (a locked instruction), one with a runtime once per tick; without
- * one a SPINNING receiver cannot be awaited.
+ * Binds an SPSC or MPSC receiver to another runtime, or to none if `rt` is NULL. A receiver without a
+ * runtime may be passed to any thread, which may use it or bind it to a runtime of its own. It notifies
+ * waiting senders with each value it takes (a locked instruction); one with a runtime notifies them once
+ * per tick. A SPINNING receiver without a runtime cannot be awaited.
  * @return 0; -EBUSY a task waits in it; -EINVAL a local channel, or a SPINNING one and a runtime
  *   that parks; NART_ECLOSED; NART_EWRONGTHREAD, NART_EFORK of either runtime.
- * **Thread**: that of both runtimes: between threads it takes two calls.
+ * **Thread**: that of both runtimes: to change threads, bind to NULL on the old one and to the new runtime
+ * on the new one.
  */
 NART_API NART_MUST_USE nart_res nart_rx_bind(nart_rx *rx, nart_rt *rt);
 
-/** Values in the channel; exact on the thread of a local channel, a moment's truth otherwise.
+/** The number of values in the channel: exact on the thread of a local channel, else a snapshot.
  *  0 when closed. */
 NART_API size_t nart_tx_len(const nart_tx *tx);
 NART_API size_t nart_rx_len(const nart_rx *rx);
-/** Values that fit. 0 when closed. */
+/** The number of values that fit. 0 when closed. */
 NART_API size_t nart_tx_capacity(const nart_tx *tx);
-/** Has the other side closed, or, seen from a sender, shut? True for a closed handle. One's own
- *  nart_rx_shut() does not count. A receiver may still find values: what nart_rx_len() says afterwards is
- *  all of them. */
+/** Has the other side closed? For a sender: or has the receiver shut? True for a closed handle. The
+ *  receiver's own nart_rx_shut() does not count. If true, a receiver may still have values to receive: a
+ *  later nart_rx_len() counts all of them. */
 NART_API bool nart_tx_is_closed(const nart_tx *tx);
 NART_API bool nart_rx_is_closed(const nart_rx *rx);
 
-/* ---- one value by one call -------------------------------------------------------------------- */
+/* ---- one value per call ----------------------------------------------------------------------- */
 
 /**
  * Sends without waiting.
- * @return 0; -EAGAIN full (or others wait before you); NART_ECLOSED the receiver, or this end, has
- *   closed; NART_EFORK in a child of fork, where others waited. On an error the value stays the
+ * @return 0; -EAGAIN full, or other senders are queued ahead; NART_ECLOSED the receiver, or this end, has
+ *   closed; NART_EFORK in a child of fork, if senders were queued. On an error the value stays the
  *   caller's.
- * **Thread**: the end's own. **Cost**: a copy; SPSC to a receiver that is not SPINNING, and MPSC: and
- * one locked instruction; MPSC while others wait: a lock that is held for a few instructions.
+ * **Thread**: the end's own. **Cost**: a copy. MPSC, and SPSC to a receiver that is not SPINNING: and one
+ * locked instruction. MPSC while other senders are queued: a lock that is held for a few instructions.
  */
 static inline NART_MUST_USE nart_res nart_try_send(nart_tx *tx, const void *value);
 
-/** Receives without waiting. @return 0; -EAGAIN empty, or (MPSC) a sender is just putting the next
- *  value in; NART_ECLOSED empty, and the sending side or this end has closed. **Thread**: the end's
- *  own. **Cost**: a copy. */
+/** Receives without waiting. @return 0; -EAGAIN empty, or (MPSC) a sender is still writing the next value;
+ *  NART_ECLOSED empty, and the sending side or this end has closed. **Thread**: the end's own. **Cost**: a
+ *  copy. */
 static inline NART_MUST_USE nart_res nart_try_recv(nart_rx *rx, void *value);
 
 /**
- * Sends, waiting for a place.
+ * Sends; waits for a free slot.
  * @return 0; NART_ECLOSED; -EBUSY another task waits in this end; -ECANCELED, -ETIMEDOUT: not sent;
  *   NART_EFORK as nart_try_send(); NART_EDRIVER it would wait in a local channel under another driver
  *   than its runtime's. On an error the value stays the caller's.
@@ -187,14 +191,14 @@ static inline NART_MUST_USE nart_res nart_try_recv(nart_rx *rx, void *value);
  */
 static inline NART_MUST_USE nart_res nart_send(nart_cx *cx, nart_tx *tx, const void *value);
 
-/** Receives, waiting for a value. @return 0; NART_ECLOSED; -EBUSY, -ECANCELED, -ETIMEDOUT,
+/** Receives; waits for a value. @return 0; NART_ECLOSED; -EBUSY, -ECANCELED, -ETIMEDOUT,
  *  NART_EDRIVER as nart_send(); NART_EWRONGTHREAD an SPSC or MPSC receiver that belongs to another
- *  runtime, or a SPINNING one without. No error takes a value out. A local receiver that has a value
- *  gives it to the caller, also when another task waits in it. **Thread**: the end's own. */
+ *  runtime, or a SPINNING one without a runtime. On an error no value is taken. A local receiver that has a
+ *  value gives it to the caller, also when another task waits in it. **Thread**: the end's own. */
 static inline NART_MUST_USE nart_res nart_recv(nart_cx *cx, nart_rx *rx, void *value);
 
-/* ---- several values by one call ----------------------------------------------------------------
- * One answer moves NART_CHAN_MANY values or 64 KiB at most, at least one value: so no call holds its
+/* ---- several values per call -------------------------------------------------------------------
+ * One answer moves at most NART_CHAN_MANY values or 64 KiB, but at least one value: so no call occupies its
  * loop for long. */
 
 /**
@@ -211,13 +215,13 @@ NART_API NART_MUST_USE nart_res nart_try_send_many(nart_tx *tx, const void *valu
 NART_API NART_MUST_USE nart_res nart_try_recv_many(nart_rx *rx, void *values, size_t max);
 
 /**
- * Sends all of `n` values, waiting for room. Other senders' values may come in between.
- * @param done how many of these values have been sent so far; 0 before the first call, kept in the
- *   frame. `n` answered: 0 again. An error leaves it below `n`, -ECANCELED and -ETIMEDOUT included:
- *   another call with the same values sends the rest. Before other values set it to 0: a rest of earlier
- *   ones is refused only when it is not below the new `n`, else as many values are skipped.
+ * Sends all of `n` values; waits for free slots. Other senders' values may be interleaved with them.
+ * @param done the number of these values sent so far: 0 before the first call, kept in the frame, 0 again
+ *   after the answer `n`. An error, -ECANCELED and -ETIMEDOUT included, leaves it below `n`: another call
+ *   with the same values sends the rest. Set it to 0 before sending other values: a count left from earlier
+ *   ones is refused only if it is not below the new `n`; otherwise that many values are skipped.
  * @return `n`; -EINVAL `*done` is left from other values (not 0, and not below `n`), or a NULL;
- *   the errors of nart_send(). **Ownership**: values from `*done` on stay the caller's on an error.
+ *   the errors of nart_send(). **Ownership**: on an error the values from `*done` on stay the caller's.
  *   **Thread**: the end's own.
  * **Cost**: one answer of the poll's budget for each NART_CHAN_MANY values.
  */
@@ -231,29 +235,29 @@ NART_API NART_MUST_USE nart_res nart_recv_many(nart_cx *cx, nart_rx *rx, void *v
 /* ---- for threads without a loop ------------------------------------------------------------------- */
 
 /**
- * Sends from an ordinary thread, which sleeps while it waits for a place: `timeout_ns` at most
- * (NART_NEVER: without end; 0: not at all). For SPSC and MPSC. A sender that waits this way has its
- * place in the queue like a task. Not from inside a poll: the loop would stand still.
+ * Sends from an ordinary thread and blocks it until a slot is free, for at most `timeout_ns` (NART_NEVER: no
+ * timeout; 0: does not block). For SPSC and MPSC. A blocked sender is queued like a task. Do not call it in
+ * a poll: it would block the loop.
  * @return 0; -ETIMEDOUT; -EINVAL a local channel; -EBUSY a task waits in this end; NART_ECLOSED,
- *   NART_EFORK. On an error the value stays the caller's. **Thread**: the end's own. **Cost**: a
- * system call or two when it waits, and one on the side that wakes it.
+ *   NART_EFORK. On an error the value stays the caller's. **Thread**: the end's own. **Cost**: one or two
+ * system calls if it blocks, and one on the side that wakes it.
  */
 NART_API NART_MUST_USE nart_res nart_send_blocking(nart_tx *tx, const void *value,
                                                    int64_t timeout_ns);
 
 /**
- * Receives in an ordinary thread, in the same way. For receivers that no loop needs to look at: bound
- * to no runtime (see nart_rx_bind()), or to one of this thread that does not run now.
+ * Receives in an ordinary thread and blocks it in the same way. The receiver must be bound to no runtime
+ * (see nart_rx_bind()), or to one of this thread that is not running.
  * @return 0; -ETIMEDOUT; -EINVAL a local channel or a SPINNING one; -EDEADLK inside a poll of the
  *   receiver's runtime; NART_EWRONGTHREAD, NART_EFORK of that runtime; -EBUSY a task waits in this end;
- *   NART_ECLOSED. No error takes a value out. **Thread**: the end's own.
+ *   NART_ECLOSED. On an error no value is taken. **Thread**: the end's own.
  */
 NART_API NART_MUST_USE nart_res nart_recv_blocking(nart_rx *rx, void *value, int64_t timeout_ns);
 
 /**
- * Typed forms: `name_open(rt, kind, capacity, &tx, &rx)`, `name_send(cx, &tx, value)`,
- * `name_recv(cx, &rx, &value)`, `name_try_send(&tx, value)`, `name_try_recv(&rx, &value)`, with the
- * answers of the functions above; -EINVAL for an end of a channel whose elem is not sizeof(T).
+ * Defines typed forms: `name_open(rt, kind, capacity, &tx, &rx)`, `name_send(cx, &tx, value)`,
+ * `name_recv(cx, &rx, &value)`, `name_try_send(&tx, value)`, `name_try_recv(&rx, &value)`. They answer as
+ * the functions above, and -EINVAL for an end of a channel whose elem is not sizeof(T).
  */
 #define NART_CHAN_TYPED(name, T)                                                                   \
     NART__CHAN_OPEN(name##_open, T)                                                                \

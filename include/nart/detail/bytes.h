@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * nart/detail/bytes.h: the memory of a channel of bytes, and the fast halves of claims, commits,
+ * nart/detail/bytes.h: the memory layout of a channel of bytes, and the fast paths of claims, commits,
  * receives and releases.
  *
  * The private fields of the ends:
  *
- * | nart_bytes_tx | is                                                                 |
+ * | nart_bytes_tx | meaning                                                            |
  * |---------------|--------------------------------------------------------------------|
- * | seen          | what is known to be free: bytes released so far                    |
- * | at            | where the open claim begins                                        |
- * | size          | what it takes of the ring; 0: none is open                         |
- * | len           | how long its message may be                                        |
- * | waker         | of the task that waits, for other senders                          |
+ * | seen          | bytes known to have been released                                  |
+ * | at            | the position of the open claim                                     |
+ * | size          | the bytes it occupies in the ring; 0: no claim is open             |
+ * | len           | the maximum length of its message                                  |
+ * | waker         | of the waiting task; other senders call it                         |
  *
- * | nart_bytes_rx | is                                                                 |
+ * | nart_bytes_rx | meaning                                                            |
  * |---------------|--------------------------------------------------------------------|
- * | pos           | where the next message begins                                      |
+ * | pos           | the position of the next message                                   |
  * | held          | the message that has not been released; NULL: none                 |
  */
 #ifndef NART_DETAIL_BYTES_H
@@ -30,20 +30,20 @@
 extern "C" {
 #endif
 
-/* What the inlines below touch. Frozen; checked by NART__BYTES_ABI at open and by offset asserts in
- * c_src/chan/. Positions count bytes from the beginning of time. */
+/* What the inlines below access. Its layout is frozen; NART__BYTES_ABI is checked at open, the offsets by
+ * asserts in c_src/chan/. Positions count bytes since the channel was opened. */
 #define NART__BYTES_ABI 1u
 
-/* Messages begin and end at multiples of this. */
+/* Messages begin and end at multiples of this number of bytes. */
 #define NART__BYTES_UNIT 16u
 
-/* In `tail`, below a position's bits. */
-#define NART__BYTES_QUEUED UINT64_C(1) /* senders wait, and the first of them alone may claim */
-#define NART__BYTES_SHUT UINT64_C(2)   /* mpsc: the receiver refuses: nobody may claim */
+/* Flags of `tail`, in the bits below a position's. */
+#define NART__BYTES_QUEUED UINT64_C(1) /* senders wait; only the first of them may claim */
+#define NART__BYTES_SHUT UINT64_C(2)   /* mpsc: the receiver has shut: claims are refused */
 #define NART__BYTES_FLAGS (NART__BYTES_QUEUED | NART__BYTES_SHUT)
 
-/* A word holds nothing, the mark of a receiver that waits, or an entry: its kind, the length of the
- * message, and the size of its place in units. */
+/* A word is empty, or marks a waiting receiver, or is an entry: its kind, the length of the message, and
+ * the number of units that it occupies. */
 #define NART__BYTES_NONE UINT64_C(0)
 #define NART__BYTES_WAITING UINT64_C(1)
 #define NART__BYTES_MESSAGE UINT64_C(2)
@@ -57,7 +57,7 @@ extern "C" {
 typedef NART__ATOMIC(uint64_t) nart__bytes_word;
 
 typedef struct nart__bytes_ring {
-    /* written once, but for room; mpsc: claims are made by compare-and-swap */
+    /* written once, except room; mpsc: claims are made by compare-and-swap */
     nart__bytes_word *words; /* one for each unit */
     unsigned char *data;
     uint64_t mask;               /* capacity - 1 */
@@ -70,13 +70,13 @@ typedef struct nart__bytes_ring {
     unsigned char pad1[NART__RING_LINE - 8];
     /* the receiver's line */
     NART__ATOMIC(uint64_t) taken; /* released so far */
-    nart__waker_slot tx_notify;   /* of the sender that waits, of several the first */
+    nart__waker_slot tx_notify;   /* of the waiting sender; mpsc: of the first one */
     nart__waker_slot rx_notify;   /* of the receiver */
-    uint32_t rx_dirty;            /* its loop is going to look at tx_notify */
+    uint32_t rx_dirty;            /* its loop will check tx_notify */
     unsigned char pad2[NART__RING_LINE - 28];
 } nart__bytes_ring;
 
-/* nart_bytes_open() with the number of the ring that the caller's inlines know. */
+/* nart_bytes_open() with the layout version that the caller's inlines were compiled with. */
 NART_API NART_MUST_USE nart_res nart__bytes_open(nart_rt *rt, const nart_bytes_opts *opts,
                                                  uint32_t abi, nart_bytes_tx *tx,
                                                  nart_bytes_rx *rx);
@@ -87,7 +87,7 @@ static inline nart_res nart_bytes_open(nart_rt *rt, const nart_bytes_opts *opts,
     return nart__bytes_open(rt, opts, NART__BYTES_ABI, tx, rx);
 }
 
-/* Cold halves; those with cx have been counted in cx->go. */
+/* Slow paths; the inlines of those with cx have counted them in cx->go already. */
 NART_API nart_res nart__bytes_claim_slow(nart_cx *cx, nart_bytes_tx *tx, size_t len,
                                          nart_bytes_buf *buf);
 NART_API nart_res nart__bytes_try_claim_slow(nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf);
@@ -106,14 +106,14 @@ static inline unsigned char *nart__bytes_data_at(const nart__bytes_ring *r, uint
     return r->data + (pos & r->mask);
 }
 
-/* What a message takes of the ring. */
+/* The bytes that a message occupies in the ring. */
 static inline uint32_t nart__bytes_place(size_t len)
 {
     return ((uint32_t)len + (len == 0) + NART__BYTES_UNIT - 1) & ~(NART__BYTES_UNIT - 1);
 }
 
-/* 1: a place is claimed. 0: look at the slow side. Relaxed: tail decides by its value alone, and
- * tx->seen was acquired. */
+/* 1: room is claimed. 0: take the slow path. Relaxed: only the value of tail decides, and tx->seen was
+ * acquired. */
 static inline int nart__bytes_reserve(nart_bytes_tx *tx, size_t len)
 {
     nart__bytes_ring *r = tx->ring;
@@ -133,7 +133,7 @@ static inline int nart__bytes_reserve(nart_bytes_tx *tx, size_t len)
     } else {
         NART__STORE(&r->tail, tail + size, NART__RELAXED);
         tx->size = size;
-        /* A receiver that shuts has seen the claim, or is seen here: see c_src/chan/bytes_ring.c. */
+        /* Either a receiver that shuts sees the claim, or its shut is seen here: see bytes_ring.c. */
         NART__BARRIER_LIGHT();
         if (NART_UNLIKELY(NART__LOAD(&r->room, NART__RELAXED) == 0)) {
             nart__bytes_refused(tx);
@@ -153,7 +153,7 @@ static inline int nart__bytes_claim_fast(nart_bytes_tx *tx, size_t len, nart_byt
     return 1;
 }
 
-/* The open claim becomes an entry. Release: what was written is there for who finds the entry. */
+/* Turns the open claim into an entry. Release: whoever reads the entry sees the message. */
 static inline void nart__bytes_publish(nart_bytes_tx *tx, uint64_t kind, size_t len)
 {
     nart__bytes_ring *r = tx->ring;
@@ -167,7 +167,7 @@ static inline void nart__bytes_publish(nart_bytes_tx *tx, uint64_t kind, size_t 
         nart__waker_slot_wake(&r->rx_notify);
 }
 
-/* The open claim is over. */
+/* Ends the open claim. */
 static inline nart_res nart__bytes_end(nart_bytes_tx *tx, nart_bytes_buf *buf, uint64_t kind)
 {
     if (NART_UNLIKELY(!tx->ring))
@@ -181,7 +181,7 @@ static inline nart_res nart__bytes_end(nart_bytes_tx *tx, nart_bytes_buf *buf, u
     return 0;
 }
 
-/* Puts a whole message into the room of the open claim. */
+/* Copies a whole message into the room of the open claim and commits it. */
 static inline void nart__bytes_fill(nart_bytes_tx *tx, const void *data, size_t len)
 {
     if (NART_LIKELY(len > 0))
@@ -189,8 +189,8 @@ static inline void nart__bytes_fill(nart_bytes_tx *tx, const void *data, size_t 
     nart__bytes_publish(tx, NART__BYTES_MESSAGE, len);
 }
 
-/* Takes the next message, if it is there: what the word holds. Acquire: who has published does not
- * write any more. Relaxed: the word is nobody else's before its room is free. */
+/* Takes the next message, if there is one, and returns the kind in the word. Acquire: the message is
+ * visible, and its sender no longer writes. Relaxed: nobody else uses the word before its room is free. */
 static inline uint64_t nart__bytes_take(nart_bytes_rx *rx, nart_bytes_msg *msg)
 {
     nart__bytes_ring *r = rx->ring;
@@ -209,7 +209,7 @@ static inline uint64_t nart__bytes_take(nart_bytes_rx *rx, nart_bytes_msg *msg)
     return NART__BYTES_MESSAGE;
 }
 
-/* All up to rx->pos is free. Release: the reading is done, and the word is 0, before. */
+/* Frees everything before rx->pos. Release: reading the room, and clearing its words, is done before. */
 static inline void nart__bytes_free(nart_bytes_rx *rx)
 {
     nart__bytes_ring *r = rx->ring;

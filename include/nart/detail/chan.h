@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * nart/detail/chan.h: the memory of a channel, and the fast halves of sending and receiving.
+ * nart/detail/chan.h: the memory layout of a channel, and the fast paths of sending and receiving.
  *
  * The private fields of the ends:
  *
- * | nart_tx | is                                    | nart_rx | is                                  |
+ * | nart_tx | meaning                               | nart_rx | meaning                             |
  * |---------|---------------------------------------|---------|-------------------------------------|
- * | type    | that of the ring; 0: closed           | type    | that of the ring; 0: closed         |
+ * | type    | the ring's type; 0: closed            | type    | the ring's type; 0: closed          |
  * | pos     | spsc: values sent                     | pos     | spsc, mpsc: values taken            |
  * | seen    | spsc, mpsc: values known to be taken  | seen    | spsc: values known to be sent       |
- * | waker   | mpsc: of the task that waits in here  |         |                                     |
+ * | waker   | mpsc: of the task waiting in this end |         |                                     |
  */
 #ifndef NART_DETAIL_CHAN_H
 #define NART_DETAIL_CHAN_H
@@ -23,12 +23,12 @@
 extern "C" {
 #endif
 
-/* The one transparent struct of nart: what the inlines below touch. Frozen; checked by
- * NART__RING_ABI at open and by offset asserts in c_src/chan/. */
+/* The only transparent struct of nart: the inlines below access it. Its layout is frozen; NART__RING_ABI is
+ * checked at open, the offsets by asserts in c_src/chan/. */
 #define NART__RING_ABI 1u
 
-/* Kind, flags and size of a value in one word, so that the typed inlines compare them at once. Each
- * end has a copy, which is 0 when it is closed: that is compared with it. */
+/* Kind, flags and size of a value in one word, so that the typed inlines check all three by one comparison.
+ * Each end has a copy, which is 0 when the end is closed; the inlines compare that copy. */
 #define NART__RING_TYPE(kind, flags, elem)                                                         \
     ((uint64_t)(elem) << 8 | (uint64_t)(flags) << 4 | (uint64_t)(kind))
 #define NART__RING_ELEM(type) ((size_t)((type) >> 8))
@@ -38,30 +38,30 @@ typedef struct nart__ring {
     uint64_t type; /* NART__RING_TYPE */
     uint64_t mask; /* capacity - 1 */
     unsigned char *buf;
-    /* Values in flight from which on a sender must look: the capacity. 0 in an SPSC channel whose
-     * receiver has shut, and in a local one also while senders wait. */
+    /* A sender takes the fast path while fewer values than this are in flight: the capacity. 0 in an SPSC
+     * channel whose receiver has shut, and in a local one also while senders wait. */
     NART__ATOMIC(uint64_t) room;
     /* local */
     uint64_t head;     /* taken so far */
     uint64_t tail;     /* sent so far */
-    uint32_t rx_waits; /* the receiver must be told of a value, or the end */
-    uint32_t reserved; /* places granted to senders that have not come yet */
-    uint32_t tx_waits; /* senders are queued: the first must be told of a place */
-    uint32_t stride;   /* bytes from one place in buf to the next */
+    uint32_t rx_waits; /* the receiver must be woken for a value, or the end */
+    uint32_t reserved; /* slots granted to senders that have not used them yet */
+    uint32_t tx_waits; /* senders are queued: the first must be granted a free slot */
+    uint32_t stride;   /* bytes from one slot in buf to the next */
     unsigned char pad0[NART__RING_LINE - 64];
     /* spsc and mpsc, the senders' line */
     NART__ATOMIC(uint64_t) sent; /* values published; mpsc: see c_src/chan/mpsc.c */
     nart__waker_slot rx_notify;  /* the receiver's */
     unsigned char pad1[NART__RING_LINE - 16];
     /* spsc and mpsc, the receiver's line */
-    NART__ATOMIC(uint64_t) taken;   /* values taken out */
+    NART__ATOMIC(uint64_t) taken;   /* values received */
     nart__waker_slot tx_notify;     /* the sender's; mpsc: 1 while senders are queued */
     NART__ATOMIC(uint32_t) tx_gone; /* spsc: the sender has closed */
-    uint32_t rx_dirty;              /* receiver's own: its loop is going to look at tx_notify */
+    uint32_t rx_dirty;              /* receiver's own: its loop will check tx_notify */
     unsigned char pad2[NART__RING_LINE - 24];
 } nart__ring;
 
-/* nart_chan_open() with the number of the ring that the caller's inlines know. */
+/* nart_chan_open() with the layout version that the caller's inlines were compiled with. */
 NART_API NART_MUST_USE nart_res nart__chan_open(nart_rt *rt, const nart_chan_opts *opts,
                                                 uint32_t abi, nart_tx *tx, nart_rx *rx);
 
@@ -71,8 +71,8 @@ static inline nart_res nart_chan_open(nart_rt *rt, const nart_chan_opts *opts, n
     return nart__chan_open(rt, opts, NART__RING_ABI, tx, rx);
 }
 
-/* Cold halves; send and recv have been counted in cx->go by their inlines. They answer -EINVAL when
- * the ring's values are not of `elem` bytes. */
+/* Slow paths; the inlines of send and recv have counted them in cx->go already. They answer -EINVAL if
+ * the ring's values do not have `elem` bytes. */
 NART_API nart_res nart__send_slow(nart_cx *cx, nart_tx *tx, const void *value, size_t elem);
 NART_API nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem);
 NART_API nart_res nart__recv_slow(nart_cx *cx, nart_rx *rx, void *value, size_t elem);
@@ -82,20 +82,20 @@ NART_API void nart__local_taken(nart__ring *r);
 NART_API void nart__ring_taken(nart__ring *r);
 NART_API int nart__spsc_notified(nart_tx *tx, uintptr_t found);
 
-/* mpsc: flags of `sent`; the number of places claimed is above them. */
+/* mpsc: flags of `sent`; the number of claimed slots is in the bits above them. */
 #define NART__MPSC_PARKED UINT64_C(1) /* the next claim wakes the receiver */
-#define NART__MPSC_QUEUED UINT64_C(2) /* senders wait: places are claimed under the lock only */
+#define NART__MPSC_QUEUED UINT64_C(2) /* senders wait: slots are claimed under the lock only */
 #define NART__MPSC_GONE UINT64_C(4)   /* all senders have closed */
-#define NART__MPSC_SHUT UINT64_C(8)   /* the receiver refuses: no place is claimed any more */
+#define NART__MPSC_SHUT UINT64_C(8)   /* the receiver has shut: claims are refused */
 #define NART__MPSC_PLACE UINT64_C(16)
 
-/* mpsc: at the end of a place, behind the value: its number + 1. */
+/* mpsc: the sequence number at the end of a slot, behind the value: the value's position + 1. */
 typedef NART__ATOMIC(uint64_t) nart__mpsc_turn;
 
-/* Bytes from one place to the next: the value, aligned as its size asks, and the turn. */
+/* Bytes from one slot to the next: the value, aligned for any type of its size, and the turn. */
 static inline size_t nart__mpsc_stride(size_t elem)
 {
-    /* the alignment of a type divides its size */
+    /* a type's alignment divides its size, so the largest power of two in the size is enough */
     size_t align = elem & (~elem + 1);
     if (align < sizeof(nart__mpsc_turn))
         align = sizeof(nart__mpsc_turn);
@@ -104,7 +104,7 @@ static inline size_t nart__mpsc_stride(size_t elem)
     return (elem + sizeof(nart__mpsc_turn) + align - 1) & ~(align - 1);
 }
 
-/* Typed forms know it beforehand, and need not multiply. */
+/* In typed forms the stride is a compile-time constant. */
 static inline size_t nart__mpsc_stride_of(const nart__ring *r, size_t elem)
 {
     return __builtin_constant_p(elem) ? nart__mpsc_stride(elem) : r->stride;
@@ -122,7 +122,7 @@ static inline nart__mpsc_turn *nart__mpsc_turn_of(const nart__ring *r, unsigned 
                                        sizeof(nart__mpsc_turn));
 }
 
-/* Into the place that was claimed for it. */
+/* Writes the value into the slot claimed for it. */
 static inline void nart__mpsc_put(const nart__ring *r, unsigned char *place, uint64_t pos,
                                   const void *value, size_t elem)
 {
@@ -132,20 +132,21 @@ static inline void nart__mpsc_put(const nart__ring *r, unsigned char *place, uin
     NART__STORE(turn, pos + 1, NART__RELEASE); /* publishes the value */
 }
 
-/* Takes the value out of its place, if it is there. */
+/* Takes the value out of its slot, if it has been published. */
 static inline int nart__mpsc_get(const nart__ring *r, uint64_t pos, void *value, size_t elem)
 {
     unsigned char *place = nart__mpsc_place(r, pos, elem);
 
-    /* Acquire: all of the value. */
+    /* Acquire: the whole value is visible. */
     if (NART__LOAD(nart__mpsc_turn_of(r, place, elem), NART__ACQUIRE) != pos + 1)
         return 0;
     memcpy(value, place, elem);
     return 1;
 }
 
-/* The plain case: room that this sender knows of, nobody queued, no other claim at the same time.
- * What can be done before the claim is done there: the receiver waits for what comes after it. */
+/* The common case: this sender knows of a free slot, no sender is queued, and no other claims at the same
+ * time. Work that can be done before the claim is done before it: the receiver may be waiting for what
+ * follows the claim. */
 static inline int nart__mpsc_push(nart_tx *tx, const void *value, size_t elem)
 {
     nart__ring *r = tx->ring;
@@ -158,7 +159,7 @@ static inline int nart__mpsc_push(nart_tx *tx, const void *value, size_t elem)
                       sent & (NART__MPSC_QUEUED | NART__MPSC_SHUT)))
         return 0;
     unsigned char *place = nart__mpsc_place(r, pos, elem);
-    /* Relaxed: no data goes by it; for the waker that PARKED stands for see nart__mpsc_park(). */
+    /* Relaxed: it publishes no data; for the waker that PARKED stands for, see nart__mpsc_park(). */
     if (NART_UNLIKELY(!NART__CAS(&r->sent, &sent, (sent & ~NART__MPSC_PARKED) + NART__MPSC_PLACE,
                                  NART__RELAXED, NART__RELAXED)))
         return 0;
@@ -179,18 +180,18 @@ static inline int nart__mpsc_pop(nart_rx *rx, void *value, size_t elem)
     if (NART_UNLIKELY(!nart__mpsc_get(r, pos, value, elem)))
         return 0;
     rx->pos = pos + 1;
-    NART__STORE(&r->taken, pos + 1, NART__RELEASE); /* the copy is done before the place is free */
+    NART__STORE(&r->taken, pos + 1, NART__RELEASE); /* the copy is done before the slot is free */
     if (NART_UNLIKELY(!r->rx_dirty))
         nart__ring_taken(r);
     return 1;
 }
 
-/* The inline halves of what awaits (`awaits` is 1). A wait that the running task still has in the end is
- * over with the answer; the slow side ends it. In a local channel it may stay until the poll ends: a sender
- * that waits finds no room here, and a receiver is withdrawn by whatever closes, moves or spawns its
- * handle away (see nart__leave_range() in c_src/wait/wait.c). */
+/* The inline halves of operations that wait (`awaits` is 1). When an operation answers, the running task's
+ * wait in that end is over; the slow path ends it. In a local channel a wait may remain until the end of the
+ * poll: while a sender waits, the fast path finds no room, and a receiver's wait is withdrawn by whatever
+ * closes or moves its handle, or spawns a task with it (see nart__leave_range() in c_src/wait/wait.c). */
 
-/* 1: the value is in the channel. 0: look at the slow side. */
+/* 1: the value is in the channel. 0: take the slow path. */
 static inline int nart__push(nart_tx *tx, const void *value, size_t elem, int awaits)
 {
     nart__ring *r = tx->ring;
@@ -211,24 +212,24 @@ static inline int nart__push(nart_tx *tx, const void *value, size_t elem, int aw
     if (!spinning && tx->type != NART__RING_TYPE(NART_CHAN_SPSC, 0, elem))
         return nart__mpsc_push(tx, value, elem);
     uint64_t pos = tx->pos;
-    /* Relaxed: it changes only to say that sending has no point any more. */
+    /* Relaxed: a change only means that sending has become pointless. */
     if (NART_UNLIKELY(pos - tx->seen >= NART__LOAD(&r->room, NART__RELAXED)))
         return 0;
     memcpy(r->buf + (pos & r->mask) * elem, value, elem);
     tx->pos = pos + 1;
     NART__STORE(&r->sent, pos + 1, NART__RELEASE); /* publishes the value */
     if (spinning) {
-        /* A receiver that shuts has not seen the value, or is seen here: see c_src/chan/spsc.c. */
+        /* Either a receiver that shuts sees the value, or its shut is seen here: see c_src/chan/spsc.c. */
         NART__BARRIER_LIGHT();
         if (NART_LIKELY(NART__LOAD(&r->room, NART__RELAXED) != 0))
             return 1;
     }
-    /* The orders are those of nart__waker_slot_wake(). */
+    /* The memory orders are those of nart__waker_slot_wake(). */
     uintptr_t found = NART__EXCHANGE(&r->rx_notify, (uintptr_t)0, NART__ACQ_REL);
     return NART_LIKELY(found == 0) ? 1 : nart__spsc_notified(tx, found);
 }
 
-/* 1: a value has been taken out. 0: look at the slow side. */
+/* 1: a value has been taken out. 0: take the slow path. */
 static inline int nart__pop(nart_rx *rx, void *value, size_t elem, int awaits)
 {
     nart__ring *r = rx->ring;
@@ -250,13 +251,13 @@ static inline int nart__pop(nart_rx *rx, void *value, size_t elem, int awaits)
         return nart__mpsc_pop(rx, value, elem);
     uint64_t pos = rx->pos;
     if (NART_UNLIKELY(pos == rx->seen)) {
-        rx->seen = NART__LOAD(&r->sent, NART__ACQUIRE); /* the values up to there */
+        rx->seen = NART__LOAD(&r->sent, NART__ACQUIRE); /* the values before it are visible */
         if (pos == rx->seen)
             return 0;
     }
     memcpy(value, r->buf + (pos & r->mask) * elem, elem);
     rx->pos = pos + 1;
-    NART__STORE(&r->taken, pos + 1, NART__RELEASE); /* the copy is done before the place is free */
+    NART__STORE(&r->taken, pos + 1, NART__RELEASE); /* the copy is done before the slot is free */
     if (NART_UNLIKELY(!r->rx_dirty))
         nart__ring_taken(r);
     return 1;
@@ -306,7 +307,7 @@ static inline nart_res nart_recv(nart_cx *cx, nart_rx *rx, void *value)
     {                                                                                              \
         if (NART_LIKELY(nart__push(tx, &value, sizeof(T), 0)))                                     \
             return 0;                                                                              \
-        T kept = value; /* so that value itself needs no memory */                                 \
+        T kept = value; /* so that `value` itself can stay in registers */                         \
         return nart__try_send_slow(tx, &kept, sizeof(T));                                          \
     }
 #define NART__CHAN_TRY_RECV(fn, T)                                                                 \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* nart/detail/ring.h: what channels of values and of bytes share: the wakers of their two sides. */
+/* nart/detail/ring.h: the waker slots that channels of values and of bytes have for their two sides. */
 #ifndef NART_DETAIL_RING_H
 #define NART_DETAIL_RING_H
 
@@ -10,13 +10,13 @@
 extern "C" {
 #endif
 
-#define NART__RING_LINE 128 /* two cache lines: the next one is fetched as well */
+#define NART__RING_LINE 128 /* two cache lines: the adjacent-line prefetcher fetches pairs */
 
-/* 0, or the waker word of a task that has parked. */
+/* 0, or the waker word of a parked task. */
 typedef NART__ATOMIC(uintptr_t) nart__waker_slot;
 
-/* Wakes whoever has left a waker in this slot. Release: what was published before is there when the
- * other side finds that its waker was taken. Acquire: the waker's own memory is there to be woken. */
+/* Takes the waker out of this slot, if there is one, and wakes it. Release: the other side, when it finds
+ * its waker taken, sees what was published before. Acquire: the waker's own memory is visible. */
 static inline void nart__waker_slot_wake(nart__waker_slot *slot)
 {
     nart_waker waker;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* nart/detail/wait.h: a wait, which is a part of most handles. */
+/* nart/detail/wait.h: a wait, embedded in most handles. */
 #ifndef NART_DETAIL_WAIT_H
 #define NART_DETAIL_WAIT_H
 
@@ -13,14 +13,14 @@ struct nart_co;
 struct nart__task;
 struct nart__wait_ops;
 
-/* All zero = idle. 56 bytes. Only c_src/wait/wait.h and the operations touch it. */
+/* All zero = idle. 56 bytes. Only c_src/wait/wait.h and the operations access it. */
 typedef struct nart__wait {
-    struct nart__wait *next, *prev;   /* the queue at what is waited for */
-    struct nart__task *task;          /* who waits; NULL = nobody */
-    struct nart__wait *more;          /* the task's other waits */
-    struct nart_co *co;               /* the body that waits */
-    const struct nart__wait_ops *ops; /* what it is and how it is withdrawn */
-    uint32_t state, seen;             /* idle, queued, granted, closed; the poll that asked last */
+    struct nart__wait *next, *prev;   /* in the queue of the object that is waited for */
+    struct nart__task *task;          /* the waiting task; NULL: none */
+    struct nart__wait *more;          /* the task's next wait */
+    struct nart_co *co;               /* the waiting body */
+    const struct nart__wait_ops *ops; /* the operation's name, and how to withdraw the wait */
+    uint32_t state, seen; /* idle, queued, granted, closed; the last poll that requested it */
 } nart__wait;
 
 /* All zero = empty. First in, first out. */
