@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
  * @file nart/world.h
- * A world: one value of each of many types, shared by tasks and handlers under a rule that is checked
- * at run time: a value is used by any number of readers, or by one writer.
+ * A world: a container with at most one value of each type, shared by tasks and handlers. Access is checked
+ * at run time: a value has any number of readers, or one writer.
  *
- * A **resource** is such a value. It is used inside a function that gets a pointer to it, and the use
- * ends when the function returns; so nothing is held across an await, whatever a task does. A use
- * that is not compatible with those that are going on (further up on the stack: in a handler that
- * called this one, in a task that drives another runtime) answers NART_ECONFLICT, and nothing is
- * called. A **handler** is a function of up to eight resources and an event. Its resources are looked
- * up once, when the handler is made.
+ * A **resource** is such a value. It is accessed inside a function that receives a pointer to it, and the
+ * access ends when the function returns. So no access lasts across an await. An access that conflicts with
+ * one further up the stack (of a handler that called this one, or of a task that drives another runtime)
+ * answers NART_ECONFLICT, and the function is not called. A **handler** is a function that takes up to
+ * eight resources and an event. Its resources are looked up once, when the handler is initialised.
  *
  *     // book.h
  *     NART_RESOURCE(book, struct book);
@@ -30,9 +29,8 @@
  *     if (r == 0)
  *         r = on_quote_run(&h, &quote);                    // often
  *
- * A world needs no runtime. It belongs to one thread; a call from another answers
- * NART_EWRONGTHREAD. A function that uses a resource is left by returning only, not by longjmp() and
- * not by a C++ exception.
+ * A world needs no runtime. It belongs to one thread; calls from others answer NART_EWRONGTHREAD. Leave a
+ * function that accesses a resource by returning only, not by longjmp() or a C++ exception.
  */
 #ifndef NART_WORLD_H
 #define NART_WORLD_H
@@ -45,32 +43,32 @@ extern "C" {
 #endif
 
 #define NART_WORLD_ABI 1u
-#define NART_HANDLER_PARAMS 8 /**< resources that a handler has at most */
+#define NART_HANDLER_PARAMS 8 /**< maximum number of resources of a handler */
 
-/** Made by nart_world_new(). */
+/** An opaque world, made by nart_world_new(). */
 typedef struct nart_world nart_world;
 
 /* ---- the world ------------------------------------------------------------------------------ */
 
 /** Makes an empty world. `alloc` may be NULL: malloc() and free().
- *  @return 0 and `*out`; -EINVAL; -ENOMEM. **Thread**: any; the world is that thread's. */
+ *  @return 0 and `*out`; -EINVAL; -ENOMEM. **Thread**: any; the world belongs to that thread. */
 NART_API NART_MUST_USE nart_res nart_world_new(const nart_alloc *alloc, nart_world **out);
 
 /**
- * Drops the resources, the one added last first, and frees the world. NULL is fine. Handlers may
- * outlive it: they answer NART_ESTALE, and the last nart_handler_finish() gives the last memory back.
- * @return 0; -EBUSY a resource is being used, or dropped: nothing was done; NART_EWRONGTHREAD.
+ * Drops the resources in reverse order of addition and frees the world. NULL is fine. Handlers may outlive
+ * the world: they answer NART_ESTALE, and the last nart_handler_finish() frees the last memory.
+ * @return 0; -EBUSY a resource is being accessed or dropped: nothing was done; NART_EWRONGTHREAD.
  */
 NART_API nart_res nart_world_free(nart_world *w);
 
-/** The calling thread takes the world over; the one before has stopped using it.
- *  @return 0; -EBUSY a resource is being used; -EINVAL. **Thread**: the new owner. */
+/** Makes the calling thread the owner of the world. The previous owner must have stopped using it.
+ *  @return 0; -EBUSY a resource is being accessed; -EINVAL. **Thread**: the new owner. */
 NART_API nart_res nart_world_bind(nart_world *w);
 
 /* ---- resources ------------------------------------------------------------------------------ */
 
-/** Names a resource and its type, by its address; constant, outlives the worlds that have it. Made
- *  by NART_RESOURCE_DEFINE. */
+/** Identifies a resource, by its address, and describes its type. Constant; must outlive the worlds that
+ *  contain the resource. Made by NART_RESOURCE_DEFINE. */
 typedef struct nart_resource {
     uint32_t abi; /**< NART_WORLD_ABI */
     uint32_t reserved0;
@@ -80,36 +78,37 @@ typedef struct nart_resource {
 } nart_resource;
 
 /**
- * Adds a resource: a copy of `*init`, or zeros when that is NULL.
+ * Adds a resource: a copy of `*init`, or zeros if `init` is NULL.
  * @param drop its destructor, or NULL; must not use the world.
- * @return 0; -EEXIST the world has it already; -EINVAL no world, or a nart_resource that is none;
- *   -ENOMEM; NART_EABI; NART_ESTALE the world is being freed; NART_EWRONGTHREAD. On an error what
+ * @return 0; -EEXIST the world contains it already; -EINVAL no world, or an invalid nart_resource;
+ *   -ENOMEM; NART_EABI; NART_ESTALE the world is being freed; NART_EWRONGTHREAD. On an error, what
  *   `*init` refers to stays the caller's.
- * **Cost**: one allocation, sometimes two. The value does not move as long as the world lives.
+ * **Cost**: one allocation, sometimes two. The value does not move while the world exists.
  */
 NART_API NART_MUST_USE nart_res nart_world_add(nart_world *w, const nart_resource *key,
                                                const void *init, void (*drop)(void *value));
 
-/** @return 0 the world has it; -ENOENT; -EINVAL; NART_ESTALE; NART_EWRONGTHREAD. */
+/** Does the world contain the resource? @return 0 it does; -ENOENT; -EINVAL; NART_ESTALE;
+ *  NART_EWRONGTHREAD. */
 NART_API NART_MUST_USE nart_res nart_world_has(const nart_world *w, const nart_resource *key);
 
 /**
- * Calls `fn(value, arg)`; the resource is read within.
- * @return what `fn` answers; -ENOENT; NART_ECONFLICT somebody is writing it; -EINVAL; NART_ESTALE;
+ * Calls `fn(value, arg)`, which may read the resource.
+ * @return the answer of `fn`; -ENOENT; NART_ECONFLICT the resource is being written; -EINVAL; NART_ESTALE;
  *   NART_EWRONGTHREAD. **Cost**: a lookup by address.
  */
 NART_API nart_res nart_world_read(nart_world *w, const nart_resource *key,
                                   nart_res (*fn)(const void *value, void *arg), void *arg);
 
-/** The same, and the resource is written within. NART_ECONFLICT: somebody is reading or writing
- *  it. */
+/** Calls `fn(value, arg)`, which may write the resource. @return as nart_world_read(); NART_ECONFLICT the
+ *  resource is being read or written. */
 NART_API nart_res nart_world_write(nart_world *w, const nart_resource *key,
                                    nart_res (*fn)(void *value, void *arg), void *arg);
 
 /**
- * Declares the resource `name` of type T, which may be incomplete: the constant `name_resource`, and
- * `name_add(w, const T *init, drop)`, `name_read(w, fn, arg)` with a `fn` that takes `const T *`,
- * `name_write(w, fn, arg)` with one that takes `T *`: the functions above. For a header.
+ * Declares the resource `name` of type T, which may be incomplete: the constant `name_resource` and the
+ * functions `name_add(w, const T *init, drop)`, `name_read(w, fn, arg)` with a `fn` that takes `const T *`,
+ * and `name_write(w, fn, arg)` with one that takes `T *`. They call the functions above. Use it in a header.
  */
 #define NART_RESOURCE(name, T)                                                                     \
     typedef T nart__value_##name;                                                                  \
@@ -119,7 +118,7 @@ NART_API nart_res nart_world_write(nart_world *w, const nart_resource *key,
     NART__RESOURCE_WRITE(name##_write, name##_resource, nart__value_##name)                        \
     struct name##_is_a_resource
 
-/** Defines the constant `name_resource`. For one source file, where the type is complete. */
+/** Defines the constant `name_resource`. Use it in one source file, in which the type is complete. */
 #define NART_RESOURCE_DEFINE(name)                                                                 \
     const nart_resource name##_resource = {                                                        \
         NART_WORLD_ABI, 0, #name, sizeof(nart__value_##name), NART__ALIGNOF(nart__value_##name),   \
@@ -128,18 +127,18 @@ NART_API nart_res nart_world_write(nart_world *w, const nart_resource *key,
 
 /* ---- handlers ------------------------------------------------------------------------------- */
 
-/** A kind of handler; constant, outlives its handlers. Made by NART_HANDLER. */
+/** Describes a kind of handler. Constant; must outlive its handlers. Made by NART_HANDLER. */
 typedef struct nart_handler_type {
     uint32_t abi;       /**< NART_WORLD_ABI */
-    uint32_t exclusive; /**< bit i: the parameter i is written */
+    uint32_t exclusive; /**< bit i: parameter i is written */
     const char *name;
     nart_res (*call)(void *const *value, const void *event);
     const nart_resource *param[NART_HANDLER_PARAMS + 1]; /**< ends with NULL */
     const void *reserved[2];
 } nart_handler_type;
 
-/** A function and the resources of a world that it is called with. Zeroed = none. Not copied and not
- *  moved. */
+/** A function and the resources of a world with which it is called. Zeroed = none. Do not copy or move
+ *  it. */
 typedef struct nart_handler {
     /* private */
     nart_world *world;
@@ -150,35 +149,35 @@ typedef struct nart_handler {
 } nart_handler;
 
 /**
- * Makes a handler in zeroed memory: looks its resources up.
- * @return 0; -ENOENT the world lacks one of them; NART_ECONFLICT it names one twice and writes it;
- *   -EALREADY `*h` is a handler; -EINVAL; NART_EABI; NART_ESTALE the world is being freed;
+ * Initialises a handler in zeroed memory and looks its resources up.
+ * @return 0; -ENOENT the world does not contain one of them; NART_ECONFLICT a resource is named twice and
+ *   written; -EALREADY `*h` is a handler; -EINVAL; NART_EABI; NART_ESTALE the world is being freed;
  *   NART_EWRONGTHREAD. On an error `*h` stays zeroed.
  * **Ownership**: `*h` is the caller's to finish. **Thread**: the world's.
  */
 NART_API NART_MUST_USE nart_res nart_handler_init(nart_handler *h, nart_world *w,
                                                   const nart_handler_type *type);
 
-/** Gives a handler up, before or after its world. NULL and zeroed ones are fine.
+/** Releases a handler, before or after its world is freed. NULL and zeroed ones are fine.
  *  @return 0; -EBUSY it is running, NART_EWRONGTHREAD: nothing was done. **Thread**: the world's. */
 NART_API nart_res nart_handler_finish(nart_handler *h);
 
 /**
- * Calls the handler's function with its resources and `event`, which is of the type that the
- * NART_HANDLER names. The function must not wait; what it answers is passed on.
- * @return what the function answers; NART_ECONFLICT a resource is used in a way that excludes this
- *   one, or the handler is running already: nothing was called; NART_ESTALE the world has been freed;
+ * Calls the handler's function with its resources and `event`, which must have the type named by
+ * NART_HANDLER. The function must not wait.
+ * @return the answer of the function; NART_ECONFLICT a resource is accessed in a conflicting way, or the
+ *   handler is running already: the function was not called; NART_ESTALE the world has been freed;
  *   -EINVAL a zeroed handler; NART_EWRONGTHREAD.
  * **Thread**: the world's. **Cost**: an indirect call and a few loads, whatever the number of
- * parameters; inside another use, a comparison with each resource that is used.
+ * parameters; inside another access, also a comparison with each resource that is accessed.
  */
 static inline NART_MUST_USE nart_res nart_handler_run(nart_handler *h, const void *event);
 
 /**
- * `NART_HANDLER(fn, E, SHARED(a), EXCLUSIVE(b), ...)` makes a handler type of the function
- * `nart_res fn(const A *, B *, ..., E *event)`, with 0 to 8 resources: the constant `fn_handler`, and
- * `fn_run(h, E *event)`, nart_handler_run() with -EINVAL for a handler of another type. A function
- * that takes something else does not compile.
+ * `NART_HANDLER(fn, E, SHARED(a), EXCLUSIVE(b), ...)` defines a handler type for the function
+ * `nart_res fn(const A *, B *, ..., E *event)` with 0 to 8 resources: the constant `fn_handler`, and
+ * `fn_run(h, E *event)`, which calls nart_handler_run() and answers -EINVAL for a handler of another type. A
+ * function with other parameter types does not compile.
  */
 #define NART_HANDLER(fn, ...) NART__HANDLER(fn, NART__H_FIRST(__VA_ARGS__, 0), __VA_ARGS__)
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* nart/detail/access.h: a use of resources. */
+/* nart/detail/access.h: an access to resources. */
 #ifndef NART_DETAIL_ACCESS_H
 #define NART_DETAIL_ACCESS_H
 
@@ -9,9 +9,9 @@
 extern "C" {
 #endif
 
-/* A use of resources that is going on, or the one that a handler makes. */
+/* An access to resources in progress, or the one that a handler makes when it runs. */
 typedef struct nart__access {
-    struct nart__access *up; /* the use around it */
+    struct nart__access *up; /* the enclosing access */
     uint32_t count;
     uint32_t exclusive; /* bit i: value[i] is written */
     void *value[8];     /* NART_HANDLER_PARAMS */

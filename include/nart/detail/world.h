@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* nart/detail/world.h: the head of a world, and what the macros and inline functions of world.h expand to. */
+/* nart/detail/world.h: the head of a world, and the expansions of the macros and inlines of world.h. */
 #ifndef NART_DETAIL_WORLD_H
 #define NART_DETAIL_WORLD_H
 
@@ -12,14 +12,14 @@ extern "C" {
 NART__ASSERT(sizeof((nart__access *)NULL)->value == NART_HANDLER_PARAMS * sizeof(void *),
              "nart__access.value");
 
-/* The head of a world: the rest is in c_src/world/world.c. */
+/* The head of a world. The rest is in c_src/world/world.c. */
 struct nart_world {
-    nart__access *open; /* the innermost use */
+    nart__access *open; /* the innermost access */
     uintptr_t here;     /* nart__here() of its thread */
 };
 
-/* Tells the calling thread from others: an address inside its control block. Where the compiler does
- * not know one, or another compiler than the library's knows another, the library finds out. */
+/* Identifies the calling thread by an address in its thread control block. A compiler that cannot provide it,
+ * or provides another one than the library's compiler, leaves the check to the library. */
 NART_API uintptr_t nart__thread(void);
 #if defined __has_builtin && defined __x86_64__ && (defined __clang__ || __GNUC__ >= 11)
 #if __has_builtin(__builtin_thread_pointer)
@@ -68,7 +68,7 @@ NART_API void nart__world_leave(nart_world *w, const nart__access *a);
         return r;                                                                                  \
     }
 
-/* nart_handler_run() as a function: inside another use, or an error. */
+/* The out-of-line path of nart_handler_run(): inside another access, or an error. */
 NART_API NART_MUST_USE nart_res nart__handler_run(nart_handler *h, const void *event);
 
 static inline nart_res nart_handler_run(nart_handler *h, const void *event)
@@ -77,7 +77,7 @@ static inline nart_res nart_handler_run(nart_handler *h, const void *event)
 
     if (NART_UNLIKELY(!w || w->here != nart__here() || w->open))
         return nart__handler_run(h, event);
-    w->open = &h->access; /* its up is NULL */
+    w->open = &h->access; /* its `up` is NULL */
     nart_res r = h->call(h->access.value, event);
     w->open = NULL;
     return r;
@@ -101,7 +101,7 @@ static inline nart_res nart_handler_run(nart_handler *h, const void *event)
     }                                                                                              \
     struct fn##_is_a_handler
 
-/* C does not insist on the types of a function pointer, so it is asked. */
+/* C permits conversions between function pointer types, so check the type explicitly. */
 #ifdef __cplusplus
 #define NART__HANDLER_CHECK(fn, ...) struct fn##_is_checked
 #else
@@ -121,7 +121,7 @@ static inline nart_res nart_handler_run(nart_handler *h, const void *event)
 #define NART__H_KEY_SHARED(name) &name##_resource
 #define NART__H_KEY_EXCLUSIVE(name) &name##_resource
 
-/* M(index, parameter) for each that follows the event's type. */
+/* M(index, parameter) for each parameter after the event's type. */
 #define NART__H_FIRST(e, ...) e
 #define NART__H_EACH(M, ...)                                                                       \
     NART__H_PICK(__VA_ARGS__, NART__H_8, NART__H_7, NART__H_6, NART__H_5, NART__H_4, NART__H_3,    \
