@@ -124,7 +124,7 @@ static nart_res receive(const thread_ops *ops, nart_rx *rx, void *value, thread_
         if (over)
             return -ETIMEDOUT;
         if (!armed)
-            sched_yield(); /* a sender is between its two steps */
+            sched_yield(); /* a sender is between claim and publish */
     }
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* bytes.c: opening, closing and moving the ends of channels of bytes.
+/* bytes.c: opens, closes and moves the ends of channels of bytes.
  *
- * A channel is one block: itself, its words, the ring and the ring's margin; freed by the last side
- * that closes. */
+ * A channel is one block: its state, its words, the ring and the ring's margin. The last side that closes
+ * frees it. */
 #include "bytes.h"
 #include "../sys.h"
 
@@ -111,7 +111,7 @@ nart_res nart_bytes_tx_clone(const nart_bytes_tx *tx, nart_bytes_tx *out)
 
 /* ---- closing ---- */
 
-/* A side has closed: the last one frees. */
+/* A side has closed: the last one frees the channel. */
 static void release(nart__bytes *c)
 {
     if (!nart__bytes_last(c))
@@ -180,7 +180,7 @@ nart_res nart_bytes_rx_bind(nart_bytes_rx *rx, nart_rt *rt)
     return nart__rx_binding_bind(&nart__bytes_of(rx->ring)->binding, &rx->wait, rt);
 }
 
-/* ---- looking ---- */
+/* ---- state ---- */
 
 size_t nart_bytes_max_len(const nart_bytes_tx *tx)
 {

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* bytes_blocking.c: sending and receiving messages by ordinary threads, which sleep while they wait: see
+/* bytes_blocking.c: sending and receiving messages from ordinary threads, which block while they wait: see
  * thread_parker.h.
  *
- * A sender of an MPSC channel queues, as a task does. It first waits for its turn, for which the one
- * before it calls, and then for room, for which the receiver does.
+ * A sender of an MPSC channel queues, as a task does. It waits for its turn first, for which the sender
+ * ahead of it wakes it, and then for room, for which the receiver does.
  *
- * Not handled: a thread that is in a poll of its own runtime and sends: that loop stands still until
- * somebody else makes room. */
+ * Not handled: a thread that sends inside a poll of its own runtime. That loop is blocked until some other
+ * thread frees room. */
 #include "bytes.h"
 #include "thread_parker.h"
 
 /* ---- sending ---- */
 
-/* By the only sender, or the first of those that wait. */
+/* Called by the only sender, or by the first of those that wait. */
 static nart_res claim(nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf, thread_parker *s)
 {
     nart__waker_slot *slot = &tx->ring->tx_notify;
@@ -32,7 +32,7 @@ static nart_res claim(nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf, thread
     }
 }
 
-/* 0: this one is the first that waits. */
+/* 0: this sender is the first in the queue. */
 static nart_res await_turn(nart_bytes_tx *tx, thread_parker *s)
 {
     if (!nart__bytes_queue_join(tx))

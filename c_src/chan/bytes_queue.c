@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* bytes_queue.c: the senders of an MPSC channel of bytes that wait for room, of whatever thread.
+/* bytes_queue.c: senders, on any thread, that wait for room in an MPSC channel of bytes.
  *
- * What it keeps true: they get their room in the order they came, and none waits while it could go
- * on.
+ * Invariants: they get their room in order of arrival, and none waits while it could proceed.
  *
  * The algorithm
- *  1. A sender without room joins the queue. The first one sets QUEUED in the channel's tail, so a
- *     claim that others have prepared fails, and from then on they do not try. So the first in the
- *     queue is the only one that claims, and waits for the receiver like the sender of an SPSC
- *     channel: the receiver knows of it alone and takes no lock.
- *  2. Who leaves the queue, with its room or without, wakes the one that is first then; that looks
- *     for itself. Its waker is taken out under the lock: a thread that sleeps, whose waker ends with
- *     its wait, finds out there whether a call is to come. The last one to leave clears QUEUED.
+ *  1. A sender without room joins the queue. The first one sets QUEUED in the channel's tail. So the
+ *     compare-and-swap of a claim that another sender has prepared fails, and further ones are not tried.
+ *     Only the first sender in the queue claims. It waits for the receiver like the sender of an SPSC
+ *     channel: the receiver sees its waker only and takes no lock.
+ *  2. A sender that leaves the queue, with or without its room, wakes the new first one, which checks
+ *     for itself. The waker is taken under the lock. A thread's waker exists only as long as its wait: so
+ *     there the thread learns whether a call of it is to be awaited. The last sender to leave clears QUEUED.
  *
  * Bounds: one wake-up for each sender that leaves. The lock is held for a few instructions, and only
- * senders that wait take it.
+ * waiting senders take it.
  *
- * In a child of fork nobody waits here: another thread of the parent's may have held the lock. */
+ * In a child of fork no sender waits here: another thread of the parent may have held the lock. */
 #include "bytes.h"
 
 /* False in a child of fork. */
@@ -28,7 +27,7 @@ static bool enter(nart__bytes *c)
     return true;
 }
 
-/* False: it cannot wait here. Relaxed, here and below: tail decides by its value alone. */
+/* False: it cannot wait here. Relaxed, here and below: only the value of tail decides. */
 bool nart__bytes_queue_join(nart_bytes_tx *tx)
 {
     nart__bytes *c = nart__bytes_of(tx->ring);
@@ -43,7 +42,8 @@ bool nart__bytes_queue_join(nart_bytes_tx *tx)
     return true;
 }
 
-/* Is it this one's turn? It stays so until it leaves. Else `waker` is called when its turn comes, once. */
+/* Is this sender first in the queue? If so, it stays first until it leaves. If not, `waker` is called once,
+ * when it becomes first. */
 bool nart__bytes_queue_first(nart_bytes_tx *tx, nart_waker waker)
 {
     nart__bytes *c = nart__bytes_of(tx->ring);
@@ -56,20 +56,22 @@ bool nart__bytes_queue_first(nart_bytes_tx *tx, nart_waker waker)
     return first;
 }
 
-/* True: the turn of this one, which it has not had, will not come: nobody calls its waker any more. */
+/* True: the sender has left the queue before it became first, and its waker will not be called. False: it has
+ * become first. */
 bool nart__bytes_queue_give_up(nart_bytes_tx *tx)
 {
     nart__bytes *c = nart__bytes_of(tx->ring);
 
-    nart__lock_enter(&c->lock); /* the thread is the one that has joined: no fork in between */
+    nart__lock_enter(&c->lock); /* this thread has joined itself: no fork since */
     bool waits = tx->waker != 0;
     if (waits)
-        nart__q_remove(&c->waiting, &tx->wait); /* another one is first, so it is not the last */
+        nart__q_remove(&c->waiting,
+                       &tx->wait); /* another sender is first, so this is not the last */
     nart__lock_leave(&c->lock);
     return waits;
 }
 
-/* Who is called is out of reach from then on: it may have gone. */
+/* Once its waker is called, the sender must not be accessed: its handle may be gone. */
 static uintptr_t take_waker(nart_bytes_tx *tx)
 {
     uintptr_t w = tx->waker;
@@ -88,7 +90,7 @@ void nart__bytes_queue_leave(nart_bytes_tx *tx)
     bool first = c->waiting.first == &tx->wait;
     if (first)
         nart__waker_slot_unregister(
-            &c->ring.tx_notify); /* before another one is first and leaves its own */
+            &c->ring.tx_notify); /* before another one becomes first and registers its own */
     nart__q_remove(&c->waiting, &tx->wait);
     if (!c->waiting.first)
         (void)NART__FETCH_ADD(&c->ring.tail, -NART__BYTES_QUEUED, NART__RELAXED);

@@ -1,60 +1,60 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* bytes_ring.c: messages of variable length between threads: claiming, committing, receiving, waiting
- * for each other, closing.
+/* bytes_ring.c: messages of variable length between threads: claiming, committing, receiving, waiting on
+ * both sides, closing.
  *
- * What it keeps true: no message is lost, none is seen before it is whole, none is written over
- * before it is released, and no wake-up is lost.
+ * Invariants: no message is lost, none is read before it is complete, none is overwritten before it is
+ * released, and no wake-up is lost.
  *
- * The ring. A message lies in one piece from where it begins; the last one of a lap may run past the
- * end of the ring, into a margin as long as the longest message, and its share of the next lap stays
- * unused. So none is ever moved or split, the next one begins where the last one ends, and whatever
- * fits into the capacity fits into an empty ring. For each unit of the ring there is a word.
+ * The ring. A message is contiguous. The last message of a lap may extend past the end of the ring, into a
+ * margin as long as the longest message; as many bytes stay unused at the beginning of the next lap. So no
+ * message is ever moved or split, the next one begins where the last one ends, and whatever fits into the
+ * capacity fits into an empty ring. There is one word for each unit of the ring.
  *
  * The algorithm
- *  1. A sender claims [tail, tail + size) when that ends within one capacity of `taken`; by
- *     compare-and-swap where there are several senders. It writes, and then exchanges the message's
- *     entry into the word of its first unit: the message is there.
- *  2. The receiver looks at the word at which the next message will begin. It takes the entry, puts
- *     0 back, and when the message is released publishes the end of it as `taken`.
- *  3. A receiver that finds no entry leaves its waker in rx_notify, and then swaps WAITING into that
- *     word. The word decides: either the swap finds the entry, or the exchange of step 1 finds
- *     WAITING, and its sender tells. Others have nobody to tell, and a claim that stays open for
+ *  1. A sender claims [tail, tail + size) if the end is within one capacity of `taken`; if there are several
+ *     senders, by compare-and-swap. It writes the message and then exchanges its entry into the word of the
+ *     message's first unit, which publishes it.
+ *  2. The receiver reads the word at which the next message will begin. It takes the entry, stores 0 there,
+ *     and when the message is released publishes its end as `taken`.
+ *  3. A receiver that finds no entry registers its waker in rx_notify, and then swaps WAITING into that
+ *     word. The word decides: either the swap finds the entry, or the exchange of step 1 finds WAITING, and
+ *     that sender wakes the receiver. Other senders need not notify anybody, and a claim that stays open for
  *     long costs the receiver nothing.
- *  4. A sender that finds no room leaves its waker in tx_notify and looks once more at `taken`. The
- *     receiver's half, an exchange, is put off until its loop looks again: with the next tick,
- *     before it parks, when it is left. A receiver outside its loop does it at once. Of several
- *     senders only the first that waits does this; see bytes_queue.c.
- *  5. An aborted claim becomes an entry over which the receiver passes.
- *  6. Closing raises a flag and then exchanges the other side's slot. A receiver looks at the flag
- *     and then at the ring for a last time, so what was committed before the close is found first.
- *  7. A receiver that shuts sets room to 0. Of several senders it decides by SHUT in `tail`, by which
- *     they claim; a single one stores tail, has a light barrier, and reads room again, and the receiver
- *     has a heavy one: if the sender does not see that room is 0, its claim is seen; else it aborts the
- *     claim. Then a receiver that has come to `tail` has had everything.
- *  8. SPINNING: the receiver's loop never parks and looks at the word and at tx_notify in each tick.
- *     So a sender has nobody to tell, and publishes by a store.
+ *  4. A sender that finds no room registers its waker in tx_notify and reads `taken` once more. The
+ *     receiver's half, an exchange, is deferred until its loop checks the channel: at the next tick, before
+ *     it parks, or when the loop is left. A receiver outside its loop exchanges at once. Of several senders
+ *     only the first in the queue does this; see bytes_queue.c.
+ *  5. An aborted claim becomes an entry that the receiver skips.
+ *  6. Closing sets a flag and then exchanges the other side's waker slot. A receiver reads the flag and then
+ *     the ring a last time, so messages committed before the close are found first.
+ *  7. A receiver that shuts sets room to 0. With several senders, it decides by SHUT in `tail`, the word by
+ *     which they claim. A single sender stores tail, executes a light barrier, and reads room again; the
+ *     receiver executes a heavy barrier: if the sender does not see that room is 0, its claim is seen, else
+ *     it aborts the claim. Then a receiver whose position equals `tail` has received everything.
+ *  8. SPINNING: the receiver's loop never parks and checks the word and tx_notify in each tick. So a sender
+ *     need not notify, and publishes by a store.
  *
- * Bounds: a claim is a locked instruction where there are several senders, a commit is one to a
- * receiver that parks. The receiver has none while there are messages.
+ * Bounds: a claim is a locked instruction if there are several senders, a commit is one if the receiver
+ * parks. The receiver executes none while messages are available.
  *
- * Not handled: a poll that releases messages and then blocks its thread until a sender does
- * something. The sender may wait for room of which it has not been told. */
+ * Not handled: a poll that releases messages and then blocks its thread until a sender does something. The
+ * sender may be waiting for room of which it has not been notified. */
 #include "../sys.h"
 #include "bytes.h"
 
 /* ---- claiming ---- */
 
-/* Does a place fit at `tail`? If tail is out of date, the answer may be either. */
+/* Does a message of `len` bytes fit at `tail`? If `tail` is out of date, the answer may be wrong. */
 static bool fits(nart_bytes_tx *tx, uint64_t tail, size_t len)
 {
     nart__bytes_ring *r = tx->ring;
     uint64_t end = tail + nart__bytes_place(len);
 
-    tx->seen = NART__LOAD(&r->taken, NART__ACQUIRE); /* what was there has been read */
+    tx->seen = NART__LOAD(&r->taken, NART__ACQUIRE); /* the receiver has read what was there */
     return end - tx->seen <= NART__LOAD(&r->room, NART__RELAXED);
 }
 
-/* For a sender that nobody competes with: the only one, or the first of those that wait. Relaxed: see
+/* For a sender without competitors: the only one, or the first of those that wait. Relaxed: see
  * nart__bytes_reserve(). */
 static bool reserve_alone(nart_bytes_tx *tx, size_t len)
 {
@@ -68,20 +68,20 @@ static bool reserve_alone(nart_bytes_tx *tx, size_t len)
     if (!r->mpsc)
         return nart__bytes_reserve(tx, len);
     if (!NART__CAS(&r->tail, &tail, tail + size, NART__RELAXED, NART__RELAXED))
-        return false; /* SHUT: nobody else changes it meanwhile */
+        return false; /* SHUT was set: nothing else changes tail meanwhile */
     tx->size = size;
     tx->len = (uint32_t)len;
     return true;
 }
 
-/* The receiver has shut: what was claimed is nobody's. */
+/* The receiver has shut: the sender aborts the claim that it has just made. */
 void nart__bytes_refused(nart_bytes_tx *tx)
 {
     nart__bytes_publish(tx, NART__BYTES_ABORTED, 0);
 }
 
-/* For one among several. A tail that has been the same before and after a look at `taken` is not
- * behind that, as what is released was claimed: then there is no room. */
+/* For one of several senders. If tail was the same before and after a read of `taken`, it is not out of date
+ * with respect to it, because what is released was claimed before: then there is no room. */
 static bool reserve_among(nart_bytes_tx *tx, size_t len)
 {
     nart__bytes_ring *r = tx->ring;
@@ -108,7 +108,7 @@ static nart_res may_claim(const nart_bytes_tx *tx, size_t len)
     return tx->size ? -EBUSY : 0;
 }
 
-/* What has been reserved, or why nothing was. */
+/* Answers with the reserved room, or with the reason why none was reserved. */
 static nart_res claimed(nart_bytes_tx *tx, bool reserved, nart_bytes_buf *buf)
 {
     if (!reserved)
@@ -143,8 +143,8 @@ nart_res nart__bytes_claim_alone(nart_bytes_tx *tx, size_t len, nart_bytes_buf *
     return claimed(tx, reserve_alone(tx, len), buf);
 }
 
-/* A sender that waits tries again, in its turn only. The first that waits leaves its waker before it
- * looks, the others theirs with the queue. */
+/* A waiting sender tries again only when it is first in the queue. The first one registers its waker in the
+ * channel before it checks, the others theirs in the queue. */
 static nart_res claim_waiting(nart_cx *cx, nart_bytes_tx *tx, size_t len, nart_bytes_buf *buf)
 {
     nart_res r = may_claim(tx, len);
@@ -188,7 +188,7 @@ nart_res nart__bytes_claim_slow(nart_cx *cx, nart_bytes_tx *tx, size_t len, nart
 
 /* ---- releasing ---- */
 
-/* Room has been freed, the first in this tick. */
+/* Room has been freed for the first time in this tick. */
 void nart__bytes_freed(nart__bytes_ring *r)
 {
     nart__rx_binding_owe(&nart__bytes_of(r)->binding);
@@ -201,8 +201,8 @@ void nart__bytes_settle(nart__rx_binding *h)
 
 /* ---- receiving ---- */
 
-/* Takes the next message, past aborted claims. 0; -EAGAIN: none; NART_PENDING: many were passed over, and
- * the rest is for another poll. Relaxed: a published word is the receiver's. */
+/* Takes the next message and skips aborted claims. 0; -EAGAIN: none; NART_PENDING: many were skipped, and
+ * the rest is left for another poll. Relaxed: a published word belongs to the receiver. */
 static nart_res take(nart_bytes_rx *rx, nart_bytes_msg *msg)
 {
     uint64_t kind;
@@ -218,7 +218,7 @@ static nart_res take(nart_bytes_rx *rx, nart_bytes_msg *msg)
     return kind == NART__BYTES_MESSAGE ? 0 : -EAGAIN;
 }
 
-/* The receiver has shut: is no claim open, and no message there? Relaxed: see nart__bytes_shut(). */
+/* The receiver has shut: is every claim ended, and every message received? Relaxed: see nart__bytes_shut(). */
 static bool all_received(const nart_bytes_rx *rx)
 {
     return (NART__LOAD(&rx->ring->tail, NART__RELAXED) & ~NART__BYTES_FLAGS) == rx->pos;
@@ -261,10 +261,11 @@ static void rx_withdraw(nart__wait *w)
 const struct nart__wait_ops nart__bytes_tx_ops = { "claim", tx_withdraw };
 const struct nart__wait_ops nart__bytes_rx_ops = { "recv", rx_withdraw };
 
-/* Whose entry comes into this word tells, unless it is there already. A mark from an earlier wait is
- * set again, as the entry may have found that. Relaxed: who finds the mark finds the waker, too. Else
- * its exchange of the slot would have come before the one that left the waker; then that one would
- * have acquired the entry, and this swap would have found it. */
+/* Marks the word: the sender whose entry replaces the mark wakes the receiver, unless the entry is there
+ * already. A mark from an earlier wait is set again, since an entry may have replaced it. Relaxed: a sender
+ * that finds the mark finds the waker, too. Otherwise its exchange of the slot would have been earlier than
+ * the one that registered the waker; then the latter would have acquired the entry, and this swap would have
+ * found it. */
 static void mark(nart__bytes_word *word)
 {
     uint64_t entry = NART__LOAD(word, NART__RELAXED);
@@ -285,7 +286,8 @@ nart_res nart__bytes_recv_armed(nart_bytes_rx *rx, nart_waker waker, nart_bytes_
         pos = rx->pos;
         mark(nart__bytes_word_at(rx->ring, pos));
         r = try_recv(rx, msg);
-        if (r != -EAGAIN || rx->pos == pos) /* past an aborted claim there is another word */
+        if (r != -EAGAIN ||
+            rx->pos == pos) /* after an aborted claim the next word must be marked */
             return r;
     }
     return NART_PENDING;
@@ -306,13 +308,13 @@ static nart_res recv_wait(nart_cx *cx, nart_bytes_rx *rx, nart_bytes_msg *msg)
     if (r == -EAGAIN)
         return nart__pending_outside(cx);
     if (r == NART_PENDING)
-        nart_wake_self(cx); /* there are more aborted claims */
+        nart_wake_self(cx); /* more aborted claims may follow */
     else
         nart__answers_after_all(cx);
     return r;
 }
 
-/* Can it be awaited here? On the loop that it belongs to, or anywhere. */
+/* Can it be awaited here? On the loop of its runtime; without a runtime, anywhere. */
 static bool is_bound_to(nart__bytes_ring *r, const nart_cx *cx)
 {
     const nart__rx_binding *h = &nart__bytes_of(r)->binding;
@@ -338,7 +340,7 @@ nart_res nart__bytes_recv_slow(nart_cx *cx, nart_bytes_rx *rx, nart_bytes_msg *m
     return r;
 }
 
-/* Relaxed: the task's own look, later on this thread, sees no less. */
+/* Relaxed: the task's own check, later on this thread, sees at least as much. */
 static bool receiver_has_cause(nart__bytes *c)
 {
     const nart_bytes_rx *rx = (const nart_bytes_rx *)(const void *)c->binding.waits;
@@ -347,7 +349,7 @@ static bool receiver_has_cause(nart__bytes *c)
            NART__LOAD(&c->tx_gone, NART__RELAXED);
 }
 
-/* Once per look of the receiver's loop, while it is watched. Relaxed: see nart__rx_binding_look(). */
+/* Called once per tick of the receiver's loop while it is watched. Relaxed: see nart__rx_binding_look(). */
 void nart__bytes_look(nart__tick_hook *w)
 {
     nart__rx_binding *h = nart__rx_binding_hooked(w);
@@ -365,7 +367,7 @@ void nart__bytes_look(nart__tick_hook *w)
 
 /* ---- closing ---- */
 
-/* A sender goes. True for the last one, which says so to the receiver. */
+/* A sender has closed. True for the last one, which notifies the receiver. */
 bool nart__bytes_tx_closed(nart_bytes_tx *tx)
 {
     nart__bytes *c = nart__bytes_of(tx->ring);
@@ -375,40 +377,40 @@ bool nart__bytes_tx_closed(nart_bytes_tx *tx)
     /* Release: what this sender has committed. Acquire: what the others have. */
     if (NART__FETCH_ADD(&c->senders, UINT32_MAX, NART__ACQ_REL) != 1)
         return false;
-    NART__STORE(&c->tx_gone, 1u, NART__RELEASE); /* everything committed is there before */
+    NART__STORE(&c->tx_gone, 1u, NART__RELEASE); /* everything committed is published before */
     nart__waker_slot_wake(&c->ring.rx_notify);
     return true;
 }
 
 void nart__bytes_rx_closed(nart__bytes_ring *r)
 {
-    /* Relaxed: a waiting sender sees it by the exchange, and the others when they do. */
+    /* Relaxed: a waiting sender sees it through the exchange, the others eventually. */
     NART__STORE(&r->room, (uint64_t)0, NART__RELAXED);
     nart__waker_slot_wake(&r->tx_notify);
 }
 
 void nart__bytes_shut(nart__bytes_ring *r)
 {
-    NART__STORE(&r->room, (uint64_t)0, NART__RELAXED); /* as above, and by the barrier */
+    NART__STORE(&r->room, (uint64_t)0, NART__RELAXED); /* as above, and through the barrier */
     if (r->mpsc)
         (void)NART__FETCH_OR(&r->tail, NART__BYTES_SHUT,
-                             NART__RELAXED); /* decides by its value alone */
+                             NART__RELAXED); /* only the value decides */
     else
         (void)nart__sys_barrier();
     nart__waker_slot_wake(&r->tx_notify);
 }
 
-/* A side has closed. True for the last one, which frees: it sees all that the other has done. */
+/* A side has closed. True for the last one, which frees the channel: it sees all writes of the other. */
 bool nart__bytes_last(nart__bytes *c)
 {
-    /* Release: for the other side. Acquire: of the other side. */
+    /* Release: publishes this side's writes. Acquire: sees the other side's. */
     return NART__FETCH_ADD(&c->refs, UINT32_MAX, NART__ACQ_REL) == 1;
 }
 
-/* ---- looking ---- */
+/* ---- state ---- */
 
-/* Acquire: what has been released was claimed, so the difference is not below zero. Between the two
- * loads others may claim what was released then. */
+/* Acquire: what has been released was claimed before, so the difference is not negative. Between the two
+ * loads other senders may claim what was released then. */
 size_t nart__bytes_len(nart__bytes_ring *r)
 {
     uint64_t taken = NART__LOAD(&r->taken, NART__ACQUIRE);
@@ -417,7 +419,7 @@ size_t nart__bytes_len(nart__bytes_ring *r)
     return len <= r->mask ? len : r->mask + 1;
 }
 
-/* Acquire: nart__bytes_len() then sees all that was claimed, and take() what was committed. */
+/* Acquire: nart__bytes_len() then counts everything claimed, and take() finds what was committed. */
 bool nart__bytes_tx_gone(nart__bytes_ring *r)
 {
     return NART__LOAD(&nart__bytes_of(r)->tx_gone, NART__ACQUIRE) != 0;

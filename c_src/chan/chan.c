@@ -2,7 +2,7 @@
 /* chan.c: opening, closing and moving the ends of channels; the table of the kinds; which kind a single
  * send or receive is for.
  *
- * A channel is one block, ring and values together, freed by the last end that closes. */
+ * A channel is one block, ring and values together, freed by the last side that closes. */
 #include "chan.h"
 #include "../sys.h"
 
@@ -185,7 +185,7 @@ nart_res nart_tx_clone(const nart_tx *tx, nart_tx *out)
 
 /* ---- closing ---- */
 
-/* A side has closed: the last one frees. */
+/* A side has closed: the last one frees the channel. */
 static void release(nart__chan *c)
 {
     if (!nart__chan_last(c))
@@ -261,7 +261,7 @@ nart_res nart_rx_bind(nart_rx *rx, nart_rt *rt)
     return nart__rx_binding_bind(&nart__chan_of(rx->ring)->binding, &rx->wait, rt);
 }
 
-/* ---- looking ---- */
+/* ---- state ---- */
 
 static size_t len(nart__ring *r)
 {

@@ -24,7 +24,7 @@ typedef struct nart__chan {
     uint32_t reserved;           /* mpsc: slots granted to senders that have not used them yet */
     bool shut;                   /* local: the receiver accepts no more values */
     uint32_t senders;            /* local: sending ends that are open */
-    NART__ATOMIC(uint32_t) open; /* mpsc: the same */
+    NART__ATOMIC(uint32_t) open; /* mpsc: likewise */
     NART__ATOMIC(uint32_t) refs; /* sides that are open */
     unsigned fork_epoch;         /* mpsc: of the process that may take the lock */
     size_t bytes;                /* of the whole block */

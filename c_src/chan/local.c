@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* local.c: the slow side of local channels: waiting, granting, closing. One thread, plain memory.
+/* local.c: local channels, the slow paths: waiting, granting, closing. One thread, plain memory.
  *
  * Invariants
  *  1. room == capacity exactly while no sender waits, none holds a grant and the receiver has not shut;

@@ -1,47 +1,49 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* mpsc.c: channels from senders on any threads to one receiver: claiming and publishing places,
- * waiting on both sides, closing.
+/* mpsc.c: channels from senders on any threads to one receiver: claiming and publishing slots, waiting on
+ * both sides, closing. A slot of the ring is a "place" in identifiers; its sequence number is its "turn".
  *
- * What it keeps true: no value is lost, seen before it is whole or overwritten before it is taken;
- * each sender's values arrive in its order; no wake-up is lost; no place is stuck.
+ * Invariants: no value is lost, read before it is complete, or overwritten before it is taken; each sender's
+ * values arrive in its order; no wake-up is lost; no slot stays granted to a sender that has left.
  *
- * The algorithm. `sent` counts the places that are claimed and carries three flags; `taken` counts the
- * values taken out; every place has a turn word, the number of the last value in it.
- *  1. A sender that sees room (claimed - taken, from a number that it keeps: `seen`) claims the next
- *     place by one compare-and-swap of `sent`, copies, and publishes by storing the turn.
- *  2. The receiver takes the next value when its turn is there, and then stores `taken`. It writes to
- *     no place, so a claim needs to look at nothing but `taken`.
- *  3. A receiver that finds nothing leaves its waker and sets PARKED by compare-and-swap on `sent` as
- *     it stands when everything claimed has been taken. The next claim clears PARKED, with the same
- *     compare-and-swap that claims, and wakes after publishing. So a send to a receiver that is awake
- *     is one locked instruction. If more is claimed than taken, the receiver does not sleep but asks to
- *     be polled again: a sender is between its two steps. The loop goes on meanwhile.
- *  4. A sender that finds no room takes the lock, sets QUEUED in `sent`, which sends everybody else to
- *     the lock, too, and queues. While QUEUED is set, places are claimed under the lock only.
- *  5. A place that becomes free is granted to the first in the queue: claimed + reserved <= taken +
- *     capacity. So one that holds a grant always finds a place, and whoever comes later goes behind.
- *     A grant that is withdrawn passes to the next. QUEUED is cleared when nobody is queued and no
- *     grant is out.
- *  6. The receiver hears of the queue by one word, tx_notify: who leaves the queue non-empty exchanges
- *     1 into it and looks at `taken` once more; the receiver stores `taken`, exchanges 0 into it once
- *     per tick, and grants if it found 1. Whichever exchange is the later one sees the other side.
- *  7. Wakes are made after the lock is left, from words that were copied under it.
- *  8. The last sender to close sets GONE in `sent` and clears PARKED by one compare-and-swap. All that
- *     was claimed is published by then: a receiver that sees GONE looks at the ring a last time.
- *  9. SPINNING: PARKED is never set; the receiver's loop looks at the ring and tx_notify in each tick.
- * 10. A receiver that shuts sets SHUT in `sent`: from then on no claim succeeds, so the number of values
- *     is final, and the receiver that has taken them all has reached the end. One that closes drops
- *     them; it waits for those that are claimed and not yet published.
+ * The algorithm. `sent` counts the claimed slots and carries four flags; `taken` counts the values taken
+ * out; every slot has a turn word, the position of the last value in it plus one.
+ *  1. A sender that knows of a free slot (claimed - `seen` < capacity, where `seen` is the last value of
+ *     `taken` it read) claims the next slot by one compare-and-swap of `sent`, copies the value, and
+ *     publishes it by storing the turn.
+ *  2. The receiver takes the next value when its turn is stored, and then stores `taken`. It writes to no
+ *     slot, so a claim has to read nothing but `taken`.
+ *  3. A receiver that finds no value registers its waker and sets PARKED by a compare-and-swap that expects
+ *     `sent` as it is when everything claimed has been taken. The next claim clears PARKED by the same
+ *     compare-and-swap that claims, and wakes the receiver after publishing. So a send to a receiver that is
+ *     awake is one locked instruction. If more is claimed than taken, a sender is between claim and publish:
+ *     the receiver does not sleep but asks to be polled again. The loop continues meanwhile.
+ *  4. A sender that finds no free slot takes the lock, sets QUEUED in `sent`, which makes all other senders
+ *     take the lock, too, and queues. While QUEUED is set, slots are claimed under the lock only.
+ *  5. A slot that becomes free is granted to the first sender in the queue: claimed + reserved <= taken +
+ *     capacity. So a sender with a grant always finds a slot, and later senders queue behind. A grant that
+ *     is withdrawn passes to the next sender. QUEUED is cleared when no sender is queued and no grant is
+ *     outstanding.
+ *  6. The word tx_notify notifies the receiver of the queue. A sender that leaves the lock while the queue
+ *     is not empty exchanges 1 into it and reads `taken` once more. The receiver stores `taken`, exchanges 0
+ *     into it once per tick, and grants slots if it found 1. Whichever exchange is later sees what the other
+ *     side did before its own.
+ *  7. Wakes are made after the lock is released, with waker words copied under it.
+ *  8. The last sender to close sets GONE in `sent` and clears PARKED by one compare-and-swap. Everything
+ *     claimed has been published by then: a receiver that sees GONE reads the ring a last time.
+ *  9. SPINNING: PARKED is never set; the receiver's loop checks the ring and tx_notify in each tick.
+ * 10. A receiver that shuts sets SHUT in `sent`: from then on no claim succeeds, so the number of values is
+ *     final, and a receiver that has taken them all has reached the end. A receiver that closes drops them;
+ *     it waits for those that are claimed and not yet published.
  *
- * A grant is a number and not a place of its own: if it were, a sender that was woken and has not come
- * yet would hold back all that others have sent after it.
+ * A grant is a number, not a particular slot: otherwise a sender that was woken and has not been polled yet
+ * would hold back everything that others have sent after it.
  *
- * Bounds: one locked instruction per send, two more when it wakes. A take is plain but for two stores.
- * The lock is held for a constant number of steps, and no wake is made under it.
+ * Bounds: one locked instruction per send, two more when it wakes. Taking a value needs plain accesses and
+ * two stores. The lock is held for a constant number of steps, and no wake is made under it.
  *
- * Not handled: a sender whose thread is stopped for ever between claim and publish holds back what
- * comes after it, its receiver polls, and a close of the receiver does not return. A poll that takes values and then blocks its thread until a
- * sender does something: see spsc.c. */
+ * Not handled: if a sender's thread is stopped forever between claim and publish, later values are held
+ * back, the receiver polls, and a close of the receiver does not return. Nor a poll that takes values and
+ * then blocks its thread until a sender does something: see spsc.c. */
 #include "../sys.h"
 #include "chan.h"
 #include "waker_slot.h"
@@ -52,7 +54,7 @@
 #define SHUT NART__MPSC_SHUT
 #define PLACE NART__MPSC_PLACE
 
-/* Wakes that are made at once. */
+/* Wakes made per pass of the lock. */
 enum { WAKES = 16 };
 
 static nart_tx *tx_of(nart__wait *w)
@@ -60,14 +62,14 @@ static nart_tx *tx_of(nart__wait *w)
     return (nart_tx *)(void *)w; /* the wait is the first member */
 }
 
-/* ---- places ---- */
+/* ---- slots ---- */
 
 void nart__mpsc_init(nart__chan *c)
 {
     nart__ring *r = &c->ring;
     size_t elem = NART__RING_ELEM(r->type);
 
-    /* Relaxed: it is nobody else's yet. */
+    /* Relaxed: no other thread knows the channel yet. */
     for (uint64_t pos = 0; pos <= r->mask; pos++)
         NART__STORE(nart__mpsc_turn_of(r, nart__mpsc_place(r, pos, elem), elem), (uint64_t)0,
                     NART__RELAXED);
@@ -82,7 +84,7 @@ void nart__mpsc_finish(nart__chan *c)
         nart__lock_finish(&c->lock);
 }
 
-/* Values not taken, places claimed for them included. */
+/* Claimed slots whose values have not been taken. */
 static uint64_t used(uint64_t sent, uint64_t taken)
 {
     return sent / PLACE - taken;
@@ -90,7 +92,7 @@ static uint64_t used(uint64_t sent, uint64_t taken)
 
 /* ---- the lock ---- */
 
-/* False in a child of fork: another thread of the parent's may have held the lock. */
+/* False in a child of fork: another thread of the parent may have held the lock. */
 static bool enter(nart__chan *c)
 {
     if (NART_UNLIKELY(c->fork_epoch != nart__fork_epoch()))
@@ -99,8 +101,8 @@ static bool enter(nart__chan *c)
     return true;
 }
 
-/* Places are claimed under the lock from here on. Only its holder changes the flag. Relaxed: a claim
- * that this one overtakes comes after it in the order of `sent`, and fails. */
+/* From here on slots are claimed under the lock. Only its holder changes the flag. Relaxed: a claim that
+ * read `sent` before this and swaps after it fails. */
 static void begin_queue(nart__ring *r)
 {
     if (!(NART__LOAD(&r->sent, NART__RELAXED) & QUEUED))
@@ -113,7 +115,7 @@ static void end_queue(nart__ring *r)
         (void)NART__FETCH_AND(&r->sent, ~QUEUED, NART__RELAXED);
 }
 
-/* Serves the queue, as far as there are places and room in `woken`: how many. */
+/* Serves the queue while slots are free and `woken` has space. Returns how many were served. */
 static unsigned serve(nart__chan *c, uintptr_t woken[WAKES])
 {
     nart__ring *r = &c->ring;
@@ -121,7 +123,7 @@ static unsigned serve(nart__chan *c, uintptr_t woken[WAKES])
     unsigned n = 0;
 
     do {
-        /* Relaxed: whoever is granted a place reads it again, see claim_locked(). */
+        /* Relaxed: a sender with a grant reads it again, see claim_locked(). */
         uint64_t taken = NART__LOAD(&r->taken, NART__RELAXED);
         uint64_t sent = NART__LOAD(&r->sent, NART__RELAXED);
         uint64_t in_use = used(sent, taken) + c->reserved;
@@ -133,16 +135,16 @@ static unsigned serve(nart__chan *c, uintptr_t woken[WAKES])
             c->reserved += !over;
             woken[n++] = (uintptr_t)tx_of(w)->waker;
         }
-        /* Acquire: what the receiver had taken before its last exchange is seen by another look; if
-         * 1 is still there, its next exchange is to come. */
+        /* Acquire: the next pass sees what the receiver had taken before its last exchange. If 1 was still
+         * there, the receiver's next exchange is yet to happen. */
     } while (n < WAKES && q->first && !NART__EXCHANGE(&r->tx_notify, (uintptr_t)1, NART__ACQUIRE));
     if (!q->first && c->reserved == 0)
         end_queue(r);
     return n;
 }
 
-/* Leaves the lock, with nothing left to grant. Whoever was granted a place may be gone already when
- * it is woken: so words are copied under the lock. */
+/* Leaves the lock when nothing is left to grant. A sender's handle may be gone before it is woken: so
+ * waker words are copied under the lock. */
 static void leave(nart__chan *c)
 {
     uintptr_t woken[WAKES];
@@ -158,7 +160,7 @@ static void leave(nart__chan *c)
     }
 }
 
-/* Grants the places that were taken out since. Release: `taken` is stored before, see serve(). */
+/* Grants the slots that were freed since the last time. Release: publishes `taken`, see serve(). */
 void nart__mpsc_settle(nart__rx_binding *h)
 {
     nart__chan *c = nart__chan_at(h);
@@ -169,9 +171,9 @@ void nart__mpsc_settle(nart__rx_binding *h)
 
 /* ---- claiming and publishing ---- */
 
-/* Claims up to n contiguous slots, and clears PARKED; *was: `sent` before. Their number; -EAGAIN: none is
- * free without the lock, QUEUED in *was says that one may be free for the holder of the lock;
- * NART_ECLOSED. The orders are those of nart__mpsc_push(), which is its plain case. */
+/* Claims up to n contiguous slots, and clears PARKED; *was: `sent` before. Returns their number; -EAGAIN: none
+ * is free without the lock; if QUEUED is in *was, the holder of the lock may still find one; NART_ECLOSED.
+ * The memory orders are those of nart__mpsc_push(), the common case of this. */
 static inline nart_res claim(nart_tx *tx, uint64_t n, uint64_t *was)
 {
     nart__ring *r = tx->ring;
@@ -183,7 +185,7 @@ static inline nart_res claim(nart_tx *tx, uint64_t n, uint64_t *was)
         if (NART_UNLIKELY(*was & (QUEUED | SHUT)))
             return *was & SHUT ? NART_ECLOSED : -EAGAIN;
         if (NART_UNLIKELY(in_use >= room)) {
-            /* Acquire: the places up to there are free; and `sent` is not read older than that. */
+            /* Acquire: the slots before it are free, and the `sent` read below is not older than it. */
             uint64_t seen = NART__LOAD(&r->taken, NART__ACQUIRE);
             if (seen == tx->seen)
                 return -EAGAIN;
@@ -199,7 +201,7 @@ static inline nart_res claim(nart_tx *tx, uint64_t n, uint64_t *was)
     }
 }
 
-/* The same under the lock, where no place is free that was reserved to others. */
+/* Claims under the lock, not counting slots that are reserved for other senders. */
 static nart_res claim_locked(nart_tx *tx, uint64_t n, uint64_t *was)
 {
     nart__chan *c = nart__chan_of(tx->ring);
@@ -220,7 +222,7 @@ static nart_res claim_locked(nart_tx *tx, uint64_t n, uint64_t *was)
     return (nart_res)count;
 }
 
-/* Puts values into the places that were claimed. */
+/* Writes values into the claimed slots. */
 static inline void publish(nart__ring *r, uint64_t was, const void *values, uint64_t n)
 {
     const unsigned char *value = (const unsigned char *)values;
@@ -232,7 +234,7 @@ static inline void publish(nart__ring *r, uint64_t was, const void *values, uint
         nart__waker_slot_wake(&r->rx_notify);
 }
 
-/* Others wait, or did a moment ago. */
+/* Senders are queued, or were a moment ago. */
 static NART__COLD nart_res claim_behind(nart_tx *tx, uint64_t n, uint64_t *was)
 {
     nart__chan *c = nart__chan_of(tx->ring);
@@ -270,9 +272,9 @@ nart_res nart__mpsc_try_send_many(nart_tx *tx, const void *values, size_t n)
     return r;
 }
 
-/* ---- senders that wait ---- */
+/* ---- waiting senders ---- */
 
-/* There was no place, so the sender queues. NART_PENDING; 0: there is one now, and it is claimed;
+/* No slot was free, so the sender queues. NART_PENDING it is queued; 0: one is free now, and claimed;
  * NART_ECLOSED, NART_EFORK. */
 static nart_res queue_up(nart_tx *tx, nart_waker waker, uint64_t *was)
 {
@@ -283,7 +285,7 @@ static nart_res queue_up(nart_tx *tx, nart_waker waker, uint64_t *was)
         return NART_EFORK;
     begin_queue(tx->ring);
     r = c->senders_waiting.first ? -EAGAIN : claim_locked(tx, 1, was);
-    if (r == -EAGAIN) { /* leave() looks again for SHUT */
+    if (r == -EAGAIN) { /* leave() checks for SHUT again */
         tx->waker = waker.w;
         tx->wait.state = NART__QUEUED;
         nart__q_push(&c->senders_waiting, &tx->wait);
@@ -293,7 +295,7 @@ static nart_res queue_up(nart_tx *tx, nart_waker waker, uint64_t *was)
     return r > 0 ? 0 : r;
 }
 
-/* Has the turn come? Answers as queue_up(); the wait is over unless NART_PENDING. */
+/* Claims a slot if one was granted. Answers as queue_up(); the wait is over unless NART_PENDING. */
 static nart_res take_turn(nart_tx *tx, nart_waker waker, uint64_t *was)
 {
     nart__chan *c = nart__chan_of(tx->ring);
@@ -303,16 +305,16 @@ static nart_res take_turn(nart_tx *tx, nart_waker waker, uint64_t *was)
         return NART_EFORK;
     if (tx->wait.state == NART__GRANTED) {
         c->reserved--;
-        r = claim_locked(tx, 1, was) > 0 ? 0 : NART_ECLOSED; /* there is a place, unless SHUT */
+        r = claim_locked(tx, 1, was) > 0 ? 0 : NART_ECLOSED; /* a slot is free, unless SHUT */
     } else if (tx->wait.state == NART__CLOSED) {
         r = NART_ECLOSED;
     }
-    tx->waker = waker.w; /* another driver's may change from poll to poll */
+    tx->waker = waker.w; /* another driver may change it from poll to poll */
     leave(c);
     return r;
 }
 
-/* It waits no more, in the queue or with a grant. */
+/* Withdraws a wait, queued or granted. */
 static void give_up(nart_tx *tx)
 {
     nart__chan *c = nart__chan_of(tx->ring);
@@ -333,7 +335,7 @@ static void tx_withdraw(nart__wait *w)
 
 const struct nart__wait_ops nart__mpsc_tx_ops = { "send", tx_withdraw };
 
-/* Begins to wait, or goes on. */
+/* Begins or continues to wait. */
 static nart_res wait_for_turn(nart_cx *cx, nart_tx *tx, const void *value)
 {
     nart__wait *w = &tx->wait;
@@ -395,7 +397,7 @@ nart_res nart__mpsc_unqueue(nart_tx *tx, const void *value)
     nart_res r = -ETIMEDOUT;
     uint64_t was = 0;
 
-    nart__lock_enter(&c->lock); /* the thread is the one that has queued: no fork in between */
+    nart__lock_enter(&c->lock); /* this thread has queued itself: no fork since */
     bool granted = tx->wait.state == NART__GRANTED;
     if (granted)
         c->reserved--;
@@ -412,7 +414,7 @@ nart_res nart__mpsc_unqueue(nart_tx *tx, const void *value)
 
 /* ---- receiving ---- */
 
-/* Up to n; how many. */
+/* Takes up to n values; returns how many. */
 static size_t take_many(nart_rx *rx, void *values, size_t n)
 {
     nart__ring *r = rx->ring;
@@ -434,7 +436,7 @@ nart_res nart__mpsc_try_recv_many(nart_rx *rx, void *values, size_t n)
     size_t count = take_many(rx, values, n);
     if (count > 0)
         return (nart_res)count;
-    nart_res r = nart__mpsc_try_recv(rx, values); /* the end, or a value that came just now */
+    nart_res r = nart__mpsc_try_recv(rx, values); /* the end, or a value published just now */
     return r == 0 ? 1 : r;
 }
 
@@ -445,19 +447,19 @@ nart_res nart__mpsc_try_recv(nart_rx *rx, void *value)
 
     if (nart__mpsc_pop(rx, value, elem))
         return 0;
-    /* Acquire: all that was published before GONE, and done: the end is an answer, too. */
+    /* Acquire: everything published before GONE is visible, and so is what its senders did before. */
     uint64_t sent = NART__LOAD(&r->sent, NART__ACQUIRE);
     if (NART_UNLIKELY(sent & (GONE | SHUT))) {
         if (sent / PLACE == rx->pos)
-            return NART_ECLOSED; /* no place is claimed any more */
+            return NART_ECLOSED; /* no slot can be claimed any more */
         return nart__mpsc_pop(rx, value, elem) ? 0 : -EAGAIN;
     }
     return -EAGAIN;
 }
 
-/* Both this side, which has just left its waker, and a sender's nart__waker_slot_wake() exchange. If the sender's
- * exchange is the earlier one, its claim is seen here; else it finds this waker, be it late with an
- * earlier wake or not. */
+/* This side, which has just registered its waker, and a sender's nart__waker_slot_wake() both exchange the
+ * slot. If the sender's exchange is earlier, its claim is seen here. Otherwise it finds this waker, even
+ * if it wakes late for an earlier claim. */
 bool nart__mpsc_park(nart_rx *rx)
 {
     nart__ring *r = rx->ring;
@@ -466,7 +468,7 @@ bool nart__mpsc_park(nart_rx *rx)
     do {
         if (sent / PLACE != rx->pos || sent & (GONE | SHUT))
             return false;
-        /* Relaxed: it decides by the order of `sent` alone. */
+        /* Relaxed: only the modification order of `sent` decides. */
     } while (!NART__CAS(&r->sent, &sent, sent | PARKED, NART__RELAXED, NART__RELAXED));
     return true;
 }
@@ -477,7 +479,7 @@ static void rx_withdraw(nart__wait *w)
 
     nart__chan_of(r)->binding.waits = NULL;
     nart__waker_slot_unregister(
-        &r->rx_notify); /* PARKED may stay: the next claim then wakes nobody */
+        &r->rx_notify); /* PARKED may stay set: the next claim then finds no waker */
 }
 
 const struct nart__wait_ops nart__mpsc_rx_ops = { "recv", rx_withdraw };
@@ -498,7 +500,7 @@ nart_res nart__mpsc_recv(nart_cx *cx, nart_rx *rx, void *value)
     r = nart__mpsc_try_recv(rx, value);
     if (r == -EAGAIN) {
         if (h->spinning && !h->rt)
-            return NART_EWRONGTHREAD; /* nobody would look */
+            return NART_EWRONGTHREAD; /* no loop would check the channel */
         r = nart__park_in(cx, w, &begun);
         if (r != NART_PENDING)
             return r;
@@ -520,7 +522,7 @@ nart_res nart__mpsc_recv(nart_cx *cx, nart_rx *rx, void *value)
     return r;
 }
 
-/* Relaxed: the task's own look, later on this thread, sees no less. */
+/* Relaxed: the task's own check, later on this thread, sees at least as much. */
 static bool receiver_has_cause(nart__ring *r)
 {
     uint64_t sent = NART__LOAD(&r->sent, NART__RELAXED);
@@ -528,7 +530,7 @@ static bool receiver_has_cause(nart__ring *r)
     return sent & GONE || sent / PLACE != NART__LOAD(&r->taken, NART__RELAXED);
 }
 
-/* Once per look of the receiver's loop, while it is watched. Relaxed: see nart__rx_binding_look(). */
+/* Called once per tick of the receiver's loop while it is watched. Relaxed: see nart__rx_binding_look(). */
 void nart__mpsc_look(nart__tick_hook *w)
 {
     nart__rx_binding *h = nart__rx_binding_hooked(w);
@@ -546,7 +548,7 @@ void nart__mpsc_look(nart__tick_hook *w)
 
 /* ---- closing ---- */
 
-/* Relaxed: whoever clones holds a sender, so this is not the last one's business. */
+/* Relaxed: the cloning thread holds a sender, so the last close cannot happen at the same time. */
 void nart__mpsc_tx_cloned(nart__chan *c)
 {
     (void)NART__FETCH_ADD(&c->open, 1u, NART__RELAXED);
@@ -556,11 +558,11 @@ bool nart__mpsc_tx_closed(nart__chan *c)
 {
     nart__ring *r = &c->ring;
 
-    /* Release: what this sender has published. Acquire, by the last one: what all have. */
+    /* Release: what this sender has published. Acquire, for the last one: what all others have. */
     if (NART__FETCH_ADD(&c->open, UINT32_MAX, NART__ACQ_REL) != 1)
         return false;
     uint64_t sent = NART__LOAD(&r->sent, NART__RELAXED);
-    /* Release: all that was published. */
+    /* Release: everything that was published. */
     while (!NART__CAS(&r->sent, &sent, (sent & ~PARKED) | GONE, NART__RELEASE, NART__RELAXED))
         continue;
     if (sent & PARKED)
@@ -568,7 +570,7 @@ bool nart__mpsc_tx_closed(nart__chan *c)
     return true;
 }
 
-/* Relaxed: it decides by the order of `sent` alone. A sender that queues without having seen SHUT had the
+/* Relaxed: only the modification order of `sent` decides. A sender that queues without seeing SHUT held the
  * lock before, and is found in the queue here. */
 void nart__mpsc_shut(nart__chan *c, bool closed)
 {
@@ -578,10 +580,10 @@ void nart__mpsc_shut(nart__chan *c, bool closed)
         leave(c);
 }
 
-/* A sender is between its two steps. One that has lost its processor to this thread gets it back. */
+/* A sender is between claim and publish. If this thread has taken its processor, a nap lets it run. */
 static void await_turn(nart__mpsc_turn *turn, uint64_t number)
 {
-    /* Acquire: all of the value. */
+    /* Acquire: the whole value is visible. */
     for (unsigned n = 1; NART__LOAD(turn, NART__ACQUIRE) != number; n++) {
         nart__relax();
         if (n % 64 == 0)
@@ -589,7 +591,7 @@ static void await_turn(nart__mpsc_turn *turn, uint64_t number)
     }
 }
 
-/* In a child of fork the senders between their steps are not there; nobody owns their values. */
+/* In a child of fork the senders between claim and publish do not exist, and nobody owns their values. */
 void nart__mpsc_drop(nart__chan *c, uint64_t pos)
 {
     nart__ring *r = &c->ring;
@@ -604,16 +606,16 @@ void nart__mpsc_drop(nart__chan *c, uint64_t pos)
         if (child && NART__LOAD(turn, NART__RELAXED) != pos + 1)
             continue;
         await_turn(turn, pos + 1);
-        NART__STORE(&r->taken, pos + 1, NART__RELAXED); /* for those who ask for the length */
+        NART__STORE(&r->taken, pos + 1, NART__RELAXED); /* for calls that read the length */
         c->drop_value(place);
     }
     NART__STORE(&r->taken, end, NART__RELAXED);
 }
 
-/* ---- looking ---- */
+/* ---- state ---- */
 
-/* Acquire: what was sent is not read older than what was taken. It may be newer: then the sum is
- * more than ever was. */
+/* Acquire: the `sent` read next is not older than `taken`. It may be newer: then the difference may exceed
+ * the number of values at any moment. */
 size_t nart__mpsc_len(nart__ring *r)
 {
     uint64_t taken = NART__LOAD(&r->taken, NART__ACQUIRE);
@@ -622,8 +624,8 @@ size_t nart__mpsc_len(nart__ring *r)
     return n <= r->mask ? n : r->mask + 1;
 }
 
-/* Relaxed, here and below: a moment's truth. What is looked at afterwards, a length or a value, reads the
- * same word, and not an older state of it. */
+/* Relaxed, here and below: a snapshot. A later read of a length or a value reads the same word, and never
+ * an older state of it. */
 bool nart__mpsc_tx_gone(nart__ring *r)
 {
     return (NART__LOAD(&r->sent, NART__RELAXED) & GONE) != 0;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* rx_binding.c: a receiver comes to a runtime, leaves it, and hears of its end: from then on nobody waits in a
- * local channel or a spinning one, and what is left can still be taken. */
+/* rx_binding.c: binds a receiver to a runtime, unbinds it, and handles the runtime's end: from then on no task
+ * waits in a local or spinning channel, and the values left can still be received. */
 #include "rx_binding.h"
 
 bool nart__rx_binding_may_spin(const nart_rt *rt)
 {
-    return rt->opts.flags & NART_RT_SPINNING; /* else it may park, and nobody would wake it */
+    return rt->opts.flags & NART_RT_SPINNING; /* else it may park, and no sender would wake it */
 }
 
 static void rt_gone(nart__exit_hook *g)
@@ -15,7 +15,7 @@ static void rt_gone(nart__exit_hook *g)
     bool forked = nart__rt_check(h->rt) == NART_EFORK; /* the parent's tasks are not woken */
 
     h->rt = NULL;
-    h->tick_hook.next = NULL; /* the list goes with the runtime */
+    h->tick_hook.next = NULL; /* the list is freed with the runtime */
     *h->watched = 0;
     if (h->settle && !forked)
         h->settle(h);
@@ -56,7 +56,7 @@ nart_res nart__rx_binding_bind(nart__rx_binding *h, nart__wait *w, nart_rt *rt)
         return -EBUSY;
     nart__interrupt(w);
     nart__rx_binding_leave(h);
-    h->settle(h); /* what this side still owes */
+    h->settle(h); /* notifies senders of what was taken so far */
     if (rt)
         nart__rx_binding_enter(h, rt);
     return 0;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* rx_binding.h: the runtime that a receiver belongs to, and what it does for the channel.
  *
- * A receiver that takes something out owes the senders that wait a look at the room. Under a loop that
- * runs the debt is settled once per tick: the channel is watched from the first take on until then.
- * Else it is settled at once. A spinning receiver is in the loop's list always, and counts as watched
- * while the loop runs; the last look, when the loop is left, settles its debt.
+ * A receiver that takes something must notify waiting senders of the freed room; the code calls this a debt.
+ * Under a running loop the debt is settled once per tick: the channel is "watched" from the first take until
+ * then. Otherwise it is settled at once. A spinning receiver stays in the loop's list of tick hooks, and
+ * counts as watched while the loop runs; the last check, when the loop is left, settles its debt.
  *
- * All of it is the receiver's thread's own, but for what `settle` touches. It compiles as C++, too: see
+ * All of it belongs to the receiver's thread, except what `settle` accesses. It compiles as C++, too: see
  * tests/models. */
 #ifndef NART_CHAN_RX_BINDING_H
 #define NART_CHAN_RX_BINDING_H
@@ -14,15 +14,14 @@
 #include "../core/runtime.h"
 
 typedef struct nart__rx_binding {
-    nart_rt *rt;               /* NULL: none, or it has gone */
-    nart__wait *waits;         /* where the receiver waits */
+    nart_rt *rt;               /* NULL: none, or it has been freed */
+    nart__wait *waits;         /* the receiver's wait; NULL: it does not wait */
     nart__exit_hook exit_hook; /* in rt's list while rt is set */
     nart__tick_hook tick_hook; /* in rt's list while there is a debt, or always if it spins */
-    uint32_t *watched; /* rt's loop is going to look. In the ring, where the inlines see it */
+    uint32_t *watched;         /* rt's loop will check the channel. In the ring, for the inlines */
     bool spinning;
-    uint64_t paid; /* of one that spins: what was taken when it settled last */
-    void (*settle)(
-        struct nart__rx_binding *h); /* tells the senders that wait; NULL: nobody ever does */
+    uint64_t paid; /* of a spinning one: the number taken when it last settled */
+    void (*settle)(struct nart__rx_binding *h); /* notifies waiting senders; NULL: not needed */
 } nart__rx_binding;
 
 /* `look` is called once per tick while it is watched. */
@@ -47,7 +46,7 @@ static inline bool nart__rx_bound_to(const nart__rx_binding *h, const nart_cx *c
     return (const void *)h->rt == (const void *)cx; /* a runtime's first member is its context */
 }
 
-/* Something has been taken out, and *watched is 0. */
+/* Something has been taken, and *watched is 0. */
 static inline void nart__rx_binding_owe(nart__rx_binding *h)
 {
     if (!h->rt || !h->rt->running) {
@@ -59,7 +58,7 @@ static inline void nart__rx_binding_owe(nart__rx_binding *h)
         nart__tick_hook_add(h->rt, &h->tick_hook);
 }
 
-/* The look of one that does not spin. */
+/* The tick's check of a receiver that does not spin. */
 static inline void nart__rx_binding_pay(nart__rx_binding *h)
 {
     nart__tick_hook_remove(&h->tick_hook);
@@ -67,9 +66,9 @@ static inline void nart__rx_binding_pay(nart__rx_binding *h)
     h->settle(h);
 }
 
-/* The look of one that spins, with what it has taken so far. If it owes anything it settles: when it is
- * seen that senders wait, which a later look sees if this one does not, or when the loop is being left. A
- * sender that begins to wait afterwards sees what was taken before. */
+/* The tick's check of a spinning receiver, with what it has taken so far. It settles a debt if senders are
+ * seen to wait (a later check sees those that this one misses), or when the loop is being left. A sender that
+ * begins to wait afterwards sees what was taken before. */
 static inline void nart__rx_binding_look(nart__rx_binding *h, uint64_t taken, bool senders_wait)
 {
     *h->watched = h->rt->running;
@@ -79,7 +78,7 @@ static inline void nart__rx_binding_look(nart__rx_binding *h, uint64_t taken, bo
     h->settle(h);
 }
 
-/* 0, or why this thread cannot sleep in the receiver, whose wait is `w`. */
+/* 0, or the error with which this thread cannot block in the receiver, whose wait is `w`. */
 static inline nart_res nart__rx_binding_may_sleep(const nart__rx_binding *h, const nart__wait *w)
 {
     if (h->spinning)
@@ -88,7 +87,7 @@ static inline nart_res nart__rx_binding_may_sleep(const nart__rx_binding *h, con
     if (r)
         return r;
     if (h->rt && h->rt->cx.self)
-        return -EDEADLK; /* the loop that would have to look is in a poll */
+        return -EDEADLK; /* the loop that would have to check is in a poll */
     return w->task ? -EBUSY : 0;
 }
 

@@ -1,48 +1,48 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* spsc.c: the slow side of channels between two threads: waiting, waking, closing, the last close.
+/* spsc.c: channels between two threads, the slow paths: waiting, waking, closing, freeing.
  *
- * What it keeps true: no value is lost, none is seen before it is whole, and no wake-up is lost.
+ * Invariants: no value is lost, none is read before it is complete, and no wake-up is lost.
  *
- * The algorithm. For each side there is a slot in which it leaves its waker.
- *  1. A receiver that finds the ring empty exchanges its waker into rx_notify and looks once more.
- *     A sender publishes its value and exchanges 0 into rx_notify. The two exchanges on one word are
- *     in some order: if the sender's is the later one, it finds the waker and wakes; if the
- *     receiver's is, it acquires what the sender has released, and its second look finds the value.
- *  2. A sender that finds the ring full does the same with tx_notify and the places that the
- *     receiver frees. The receiver's exchange is put off until its loop looks again: with the next
- *     tick, before it parks, when it is left. So taking a value carries no locked instruction. A
- *     receiver outside its loop, or without one, does it at once.
- *  3. Closing raises a flag and then exchanges, as publishing does. A receiver looks at the flag and
- *     then at the ring for a last time, so what was sent before the close is found first.
- *  4. A wait that is over takes its waker back, so that nobody is woken for nothing. When the other
- *     side has just taken it, its wake is one spurious poll.
- *  5. A receiver that shuts sets room to 0, and leaves SHUT in rx_notify in the place of a waker. A send
- *     that has not seen the one finds the other by the exchange of step 1; there is at most one, as its
- *     sender then knows. A receiver that finds the ring empty exchanges DRAINED into rx_notify. If SHUT
- *     is not there any more, such a send was before: it looks again. If it is, that was all: a send that
- *     finds DRAINED takes its value back.
- *  6. A receiver that closes leaves DRAINED at once, and drops what is there. It and a send that finds
- *     DRAINED decide by one compare-and-swap of `taken` whose the values are that are left.
- *  7. SPINNING: the receiver's loop never parks and looks at the ring and at tx_notify in each tick.
- *     So a sender has nobody to tell, and what one look misses the next one sees. It reads room
- *     again after it has published, and exchanges only if that is 0. A receiver that shuts has a heavy
- *     barrier between room and rx_notify, the sender a light one between the value and room: a sender
- *     that does not see that room is 0 has published before, and its value is seen.
+ * The algorithm. Each side has a waker slot, in which it registers its waker.
+ *  1. A receiver that finds the ring empty exchanges its waker into rx_notify and checks once more. A sender
+ *     publishes its value and exchanges 0 into rx_notify. The two exchanges of one word are ordered: if the
+ *     sender's is later, it finds the waker and wakes it; if the receiver's is later, it acquires what the
+ *     sender has released, and its second check finds the value.
+ *  2. A sender that finds the ring full does the same with tx_notify and the slots that the receiver frees.
+ *     The receiver's exchange is deferred until its loop checks the channel: at the next tick, before it
+ *     parks, or when the loop is left. So taking a value needs no locked instruction. A receiver outside its
+ *     loop, or without one, exchanges at once.
+ *  3. Closing sets a flag and then exchanges, as publishing does. A receiver reads the flag and then the
+ *     ring a last time, so values sent before the close are found first.
+ *  4. A wait that ends takes its waker back, to avoid needless wakes. If the other side has just taken the
+ *     waker, its wake causes one spurious poll.
+ *  5. A receiver that shuts sets room to 0 and exchanges SHUT into rx_notify in place of a waker. A send that
+ *     has not seen room 0 finds SHUT by the exchange of step 1; there is at most one such send, because its
+ *     sender then knows. A receiver that finds the ring empty exchanges DRAINED into rx_notify. If SHUT is
+ *     no longer there, such a send has happened: the receiver checks again. If it is, there is nothing more:
+ *     a send that finds DRAINED takes its value back.
+ *  6. A receiver that closes leaves DRAINED at once and drops the remaining values. It and a send that finds
+ *     DRAINED decide by one compare-and-swap of `taken` which of them owns these values.
+ *  7. SPINNING: the receiver's loop never parks and checks the ring and tx_notify in each tick. So a sender
+ *     need not notify, and what one check misses the next one sees. The sender reads room again after it has
+ *     published, and exchanges only if room is 0. A receiver that shuts executes a heavy barrier between
+ *     room and rx_notify, the sender a light one between the value and room: if a sender does not see that
+ *     room is 0, it has published before, and its value is seen.
  *
  * Bounds: a send to a parking receiver is one locked instruction, a wait two or three on each side.
  *
- * Not handled: a poll that takes values and then blocks its thread until the sender does something.
- * The sender may wait for room of which it has not been told. */
+ * Not handled: a poll that takes values and then blocks its thread until the sender does something. The
+ * sender may be waiting for free slots of which it has not been notified. */
 #include "../sys.h"
 #include "chan.h"
 #include "waker_slot.h"
 
-/* In rx_notify in the place of a waker. */
+/* Values of rx_notify in place of a waker. */
 #define SHUT ((uintptr_t)1)
 #define DRAINED ((uintptr_t)3)
 
-/* In taken: the receiver has closed, and drops the values up to there. To a sender that has not seen it the
- * ring is full, so it writes over none of them. */
+/* In taken: the receiver has closed, and drops the values before that position. A sender that has not seen
+ * the close finds the ring full, so it overwrites none of them. */
 #define DROPPED (UINT64_C(1) << 63)
 
 bool nart__spsc_is_shut(const nart__ring *r)
@@ -55,14 +55,14 @@ void nart__spsc_settle(nart__rx_binding *h)
     nart__waker_slot_wake(&nart__chan_at(h)->ring.tx_notify);
 }
 
-/* Relaxed: the task's own look, later on this thread, sees no less. */
+/* Relaxed: the task's own check, later on this thread, sees at least as much. */
 static bool receiver_has_cause(nart__ring *r)
 {
     return NART__LOAD(&r->sent, NART__RELAXED) != NART__LOAD(&r->taken, NART__RELAXED) ||
            NART__LOAD(&r->tx_gone, NART__RELAXED);
 }
 
-/* Once per look of the receiver's loop, while it is watched. Relaxed: see nart__rx_binding_look(). */
+/* Called once per tick of the receiver's loop while it is watched. Relaxed: see nart__rx_binding_look(). */
 void nart__spsc_look(nart__tick_hook *w)
 {
     nart__rx_binding *h = nart__rx_binding_hooked(w);
@@ -95,8 +95,8 @@ static void rx_withdraw(nart__wait *w)
 const struct nart__wait_ops nart__spsc_tx_ops = { "send", tx_withdraw };
 const struct nart__wait_ops nart__spsc_rx_ops = { "recv", rx_withdraw };
 
-/* The receiver has drained the ring, or closes: what it has not taken of the last n values is the sender's
- * again. How many are not. Relaxed: it decides by its value alone, and the values are this side's own. */
+/* The receiver has drained the ring, or is closing: the sender takes back those of its last n values that
+ * were not taken. Returns how many were. Relaxed: only the value decides, and this side wrote the values. */
 static uint64_t take_back(nart_tx *tx, uint64_t n)
 {
     nart__ring *r = tx->ring;
@@ -105,20 +105,20 @@ static uint64_t take_back(nart_tx *tx, uint64_t n)
     while (taken != end && !(taken & DROPPED) &&
            !NART__CAS(&r->taken, &taken, end, NART__RELAXED, NART__RELAXED))
         continue;
-    uint64_t left = taken & ~DROPPED; /* from here on nobody else's */
+    uint64_t left = taken & ~DROPPED; /* from here on the values are this side's */
     if (left != end)
         NART__STORE(&r->taken, end | DROPPED, NART__RELAXED); /* read by nart__spsc_len() */
     for (; left < first; left++)
-        nart__value_drop(nart__chan_of(r), left); /* were sent before, and left by a close */
+        nart__value_drop(nart__chan_of(r), left); /* sent before, and left over by a close */
     return left - first;
 }
 
-/* n values have been published, and this was in rx_notify: how many of them stay sent. */
+/* n values have been published, and `found` was in rx_notify. Returns how many of them stay sent. */
 static uint64_t notified(nart_tx *tx, uintptr_t found, uint64_t n)
 {
     if (found == DRAINED)
         return take_back(tx, n);
-    if (found != SHUT) /* then the receiver's next exchange finds that this one was before */
+    if (found != SHUT) /* with SHUT, the receiver's next exchange detects this one */
         nart_waker_wake((nart_waker){ found });
     return n;
 }
@@ -132,7 +132,7 @@ nart_res nart__spsc_try_send(nart_tx *tx, const void *value)
 {
     nart__ring *r = tx->ring;
 
-    tx->seen = NART__LOAD(&r->taken, NART__ACQUIRE); /* the places up to there are free */
+    tx->seen = NART__LOAD(&r->taken, NART__ACQUIRE); /* the slots before it are free */
     if (nart__push(tx, value, NART__RING_ELEM(r->type), 0))
         return 0;
     return nart__spsc_is_shut(r) ? NART_ECLOSED : -EAGAIN;
@@ -164,8 +164,8 @@ nart_res nart__spsc_send(nart_cx *cx, nart_tx *tx, const void *value)
     return r;
 }
 
-/* The receiver has shut, and found nothing. Acquire: the value of a send that has found SHUT. A send that
- * finds DRAINED acquires what was released with SHUT, as this replaces it. */
+/* The receiver has shut and found no value. Acquire: the value of a send that has found SHUT. A send that
+ * finds DRAINED acquires what was released with SHUT, because this exchange continues its release sequence. */
 static nart_res drain(nart_rx *rx, void *value)
 {
     while (NART__EXCHANGE(&rx->ring->rx_notify, DRAINED, NART__ACQUIRE) == 0)
@@ -223,7 +223,7 @@ nart_res nart__spsc_recv(nart_cx *cx, nart_rx *rx, void *value)
     return r;
 }
 
-/* ---- several at once: one store publishes or frees them all, and the other side is told once ---- */
+/* ---- batches: one store publishes or frees all values, and the other side is notified once ---- */
 
 nart_res nart__spsc_try_send_many(nart_tx *tx, const void *values, size_t n)
 {
@@ -232,7 +232,7 @@ nart_res nart__spsc_try_send_many(nart_tx *tx, const void *values, size_t n)
 
     if (room == 0)
         return NART_ECLOSED;
-    tx->seen = NART__LOAD(&r->taken, NART__ACQUIRE); /* the places up to there are free */
+    tx->seen = NART__LOAD(&r->taken, NART__ACQUIRE); /* the slots before it are free */
     uint64_t count = room - (tx->pos - tx->seen);
     if (count > n)
         count = n;
@@ -258,8 +258,8 @@ nart_res nart__spsc_try_recv_many(nart_rx *rx, void *values, size_t n)
 
     if (nart__rx_drained(rx))
         return NART_ECLOSED;
-    bool gone = nart__spsc_tx_gone(r);              /* first: then all that was sent is seen */
-    rx->seen = NART__LOAD(&r->sent, NART__ACQUIRE); /* the values up to there */
+    bool gone = nart__spsc_tx_gone(r);              /* first: then everything sent is seen */
+    rx->seen = NART__LOAD(&r->sent, NART__ACQUIRE); /* the values before it are visible */
     uint64_t count = rx->seen - rx->pos;
     if (count > n)
         count = n;
@@ -272,7 +272,7 @@ nart_res nart__spsc_try_recv_many(nart_rx *rx, void *values, size_t n)
     }
     nart__values_out(r, rx->pos, values, count);
     rx->pos += count;
-    NART__STORE(&r->taken, rx->pos, NART__RELEASE); /* the copy is done before */
+    NART__STORE(&r->taken, rx->pos, NART__RELEASE); /* the copy is done before the slots are free */
     if (!r->rx_dirty)
         nart__ring_taken(r);
     return (nart_res)count;
@@ -300,12 +300,12 @@ void nart__spsc_shut(nart__chan *c, bool closed)
     if (!first && !closed)
         return;
     if (first) {
-        /* Relaxed: senders find it by an exchange, of this slot or theirs, or by the barriers. */
+        /* Relaxed: senders find it by an exchange, of this slot or theirs, or through the barriers. */
         NART__STORE(&r->room, (uint64_t)0, NART__RELAXED);
         if (nart__ring_spinning(r))
             nart__sys_barrier();
     }
-    /* Release: room. Acquire: what was sent before an exchange of the sender's. */
+    /* Release: room. Acquire: values sent before an exchange of the sender's. */
     (void)NART__EXCHANGE(&r->rx_notify, closed ? DRAINED : SHUT, NART__ACQ_REL);
     nart__waker_slot_wake(&r->tx_notify);
 }
@@ -313,25 +313,25 @@ void nart__spsc_shut(nart__chan *c, bool closed)
 void nart__spsc_drop(nart__chan *c, uint64_t pos)
 {
     nart__ring *r = &c->ring;
-    uint64_t end = NART__LOAD(&r->sent, NART__ACQUIRE); /* the values up to there */
+    uint64_t end = NART__LOAD(&r->sent, NART__ACQUIRE); /* the values before it are visible */
 
     /* Relaxed: see take_back(). */
     if (!NART__CAS(&r->taken, &pos, end | DROPPED, NART__RELAXED, NART__RELAXED))
-        return; /* the sender had them all */
+        return; /* the sender has taken them all back */
     for (; pos != end; pos++)
         nart__value_drop(c, pos);
 }
 
-/* ---- looking ---- */
+/* ---- state ---- */
 
-/* Relaxed: one of the two is the caller's own, and the other is not read older than what the caller
+/* Relaxed: one of the two counters is the caller's own, and the other is not read older than what the caller
  * has seen of it before; so the difference is between 0 and the capacity. */
 size_t nart__spsc_len(nart__ring *r)
 {
     return NART__LOAD(&r->sent, NART__RELAXED) - (NART__LOAD(&r->taken, NART__RELAXED) & ~DROPPED);
 }
 
-/* Acquire: nart__spsc_len() then sees all that was sent, and nart__pop() finds it. */
+/* Acquire: nart__spsc_len() then counts everything sent, and nart__pop() finds it. */
 bool nart__spsc_tx_gone(nart__ring *r)
 {
     return NART__LOAD(&r->tx_gone, NART__ACQUIRE) != 0;
