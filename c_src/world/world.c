@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* world.c: a typed store of single values, and the functions that are called with them.
  *
- * What it keeps true
- *  1. A resource has any number of uses that read it, or one that writes it.
- *  2. A use lasts as long as a call: uses form a stack, w->open is the innermost. So the rule is kept
- *     by comparing a new use with those on the stack, and in the plain case, where there is none, by
- *     one test, however many resources the use has.
- *  3. A value does not move, and its address is its identity: that is what uses compare.
- *  4. What handlers keep of a world outlives it: they hold references to its head, and find in it that
- *     the world has ended.
+ * Invariants
+ *  1. A resource has any number of read accesses, or one write access.
+ *  2. An access lasts as long as a call: accesses form a stack, of which w->open is the innermost. So the
+ *     rule is checked by comparing a new access with those on the stack. In the common case the stack is
+ *     empty, and one test is enough, however many resources the access has.
+ *  3. A value does not move, and its address is its identity: accesses compare addresses.
+ *  4. A handler may outlive its world: it holds a reference to the world's head, and finds there that the
+ *     world has been freed.
  *
  * Lookup is by the address of the nart_resource, in an open-addressed table that is at most half full.
  *
- * Bounds: a nested use compares its resources with each one that is used: 8 x 8 per level at most.
+ * Bounds: a nested access compares its resources with each one in use: 8 x 8 per level at most.
  *
- * Does not handle: two threads. All but nart_world_bind() compare the thread. */
+ * Not handled: two threads. All functions but nart_world_bind() compare the thread. */
 #include "../base/alloc.h"
 
 #include <nart/world.h>
@@ -24,7 +24,7 @@
 
 struct resource {
     const nart_resource *key;
-    struct resource *before; /* the one added before */
+    struct resource *before; /* the one added before this one */
     void (*drop)(void *value);
     void *value;
 };
@@ -33,13 +33,13 @@ struct world {
     nart_world head;         /* head.open is &ended when the world is being freed */
     struct resource *last;   /* the one added last */
     struct resource **table; /* by key */
-    size_t places;           /* a power of two; 0: no table yet */
+    size_t places;           /* slots of the table, a power of two; 0: no table yet */
     size_t count;
     size_t refs; /* its own, and one per handler */
     nart_alloc alloc;
 };
 
-/* Stands on top of a world that has ended, so that the one test finds that, too. */
+/* Is pushed onto the stack of a world that has been freed, so that the one test detects that, too. */
 static nart__access ended;
 
 static struct world *inside(const nart_world *w)
@@ -57,7 +57,7 @@ static bool is_here(const nart_world *w)
     return w->here == nart__here();
 }
 
-/* 0, or why the world cannot be used here and now. */
+/* 0, or the error with which the world cannot be used now on this thread. */
 static nart_res check(const nart_world *w)
 {
     if (!w)
@@ -74,10 +74,10 @@ static size_t table_bytes(size_t places)
     return places * sizeof(void *);
 }
 
-/* The place of the key: where it is, or belongs. */
+/* The slot of the key: where it is, or belongs. */
 static struct resource **place_of(struct resource **table, size_t places, const nart_resource *key)
 {
-    /* Keys lie close together: the product spreads them over its high bits. */
+    /* Keys have neighbouring addresses: the product spreads them over its high bits. */
     size_t i = (size_t)((uint64_t)(uintptr_t)key * UINT64_C(0x9e3779b97f4a7c15) >> 32);
 
     while (table[i &= places - 1] && table[i]->key != key)
@@ -96,7 +96,7 @@ static void free_table(struct world *w)
     nart__free(&w->alloc, w->table, table_bytes(w->places), _Alignof(void *));
 }
 
-/* Makes room for one more. */
+/* Makes space for one more resource. */
 static nart_res grow(struct world *w)
 {
     if (w->count < w->places / 2)
@@ -121,8 +121,8 @@ static size_t align_of(const nart_resource *key)
     return key->align > _Alignof(struct resource) ? key->align : _Alignof(struct resource);
 }
 
-/* The value lies behind the head, at its own alignment; so one without a size has an address of its
- * own, too. */
+/* The value follows the head, at its own alignment; so a value of size 0 has an address of its own,
+ * too. */
 static size_t offset_of(const nart_resource *key)
 {
     return (sizeof(struct resource) + align_of(key) - 1) & ~(align_of(key) - 1);
@@ -243,7 +243,7 @@ nart_res nart_world_bind(nart_world *w)
 
 /* ---- uses ---- */
 
-/* Is value i of a the value j of b, and written by one of them? */
+/* Are value i of a and value j of b the same, and does one of the two write it? */
 static bool clash(const nart__access *a, uint32_t i, const nart__access *b, uint32_t j)
 {
     return a->value[i] == b->value[j] && (a->exclusive >> i | b->exclusive >> j) & 1;
@@ -252,7 +252,7 @@ static bool clash(const nart__access *a, uint32_t i, const nart__access *b, uint
 static bool exclude(const nart__access *a, const nart__access *b)
 {
     if (a == b)
-        return true; /* a handler within itself: it stands on the stack once */
+        return true; /* a handler inside itself: it can be on the stack only once */
     for (uint32_t i = 0; i < a->count; i++)
         for (uint32_t j = 0; j < b->count; j++)
             if (clash(a, i, b, j))
@@ -386,6 +386,6 @@ nart_res nart__handler_run(nart_handler *h, const void *event)
         return r;
     r = h->call(h->access.value, event);
     leave(w, &h->access);
-    h->access.up = NULL; /* as a plain run finds it */
+    h->access.up = NULL; /* as the fast path of nart_handler_run() expects */
     return r;
 }
