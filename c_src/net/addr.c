@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* addr.c: addresses as text and as the kernel's structs, and sockets that are bound to one.
+/* addr.c: addresses as text and as the kernel's structs, and sockets bound to an address.
  *
- * The grammar is strict, so that a typing error is not read as another address:
+ * The grammar is strict, so that a typing error is not parsed as another address:
  *     "<IPv4>:<port>" | "[<IPv6>]:<port>" | "[<IPv6>%<scope number>]:<port>"
- * with a port of one to five digits. Names are not looked up, interfaces neither: both would block.
+ * with a port of one to five digits. Names and interfaces are not looked up: both would block.
  * The structs are copied in and out of the storage, never aliased. */
 #include "net.h"
 
@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Digits only, up to `max`; the end of the number in *end. -1: none, or too large. */
+/* Parses digits only, at most `max`; sets *end to the end of the number. -1: no number, or too large. */
 static int64_t number(const char *s, const char **end, int64_t max)
 {
     int64_t n = 0;
@@ -27,7 +27,7 @@ static int64_t number(const char *s, const char **end, int64_t max)
     return p == s ? -1 : n;
 }
 
-/* ":<port>" and the end of the text. */
+/* Parses ":<port>" up to the end of the text. */
 static bool parse_port(const char *s, in_port_t *port)
 {
     const char *end;
@@ -131,7 +131,7 @@ nart_res nart_addr_format(const nart_addr *a, char *buf, size_t cap)
 
 uint16_t nart_addr_port(const nart_addr *a)
 {
-    struct sockaddr_in in; /* the port is at the same place in an IPv6 address */
+    struct sockaddr_in in; /* the port is at the same offset in an IPv6 address */
 
     if (a->storage.ss_family != AF_INET && a->storage.ss_family != AF_INET6)
         return 0;

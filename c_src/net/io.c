@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* io.c: handles and their driver, readiness of any descriptor.
  *
- * A handle is {driver, host, id}. The host of a loop is its hub, which outlives the runtime, and ids
- * never repeat under a host: whatever is done with a handle first finds its id there. So a handle
- * that outlived its runtime is told apart from every later one, and a descriptor number is used only
- * while it is known to be the handle's. */
+ * A handle is {driver, host, id}. The host of a loop is its hub, which outlives the runtime, and ids never
+ * repeat under a host. Every operation on a handle first looks its id up there. So a handle that outlived
+ * its runtime is never taken for one of a later runtime, and a descriptor number is used only while it is
+ * known to belong to the handle. */
 #include "net.h"
 
 #include <poll.h>
@@ -97,8 +97,8 @@ nart_res nart_fd_open(nart_rt *rt, int fd, uint32_t flags, nart_fd *out)
         return r;
     if (flags & ~(uint32_t)NART_FD_BORROW)
         return -EINVAL;
-    /* A duplicate: were the number itself watched, and closed and used anew before the handle is
-     * closed, closing the handle would end the watch on somebody else's descriptor. */
+    /* A duplicate: if the number itself were watched, and closed and reused before the handle is
+     * closed, closing the handle would stop watching a descriptor of somebody else. */
     int own = borrow ? nart__sys_of(rt)->dup(fd) : fd;
     if (own < 0)
         return borrow ? own : -EBADF;
@@ -108,15 +108,15 @@ nart_res nart_fd_open(nart_rt *rt, int fd, uint32_t flags, nart_fd *out)
     return r;
 }
 
-/* What the reactor has seen of the state of a descriptor may be over by now, without an event: only the
- * kernel knows. Takes back what does not hold. */
+/* The reactor's view of a descriptor's state may be outdated without an event: only the kernel knows. Clears
+ * the bits that no longer hold. */
 static NART__COLD nart_res that_hold(const nart_io *io, nart_res bits, nart_cx *cx)
 {
     nart_res fd = nart__io_fd(io);
     int now = fd < 0 ? (int)fd : io->drv->sys->poll((int)fd, POLLRDHUP);
     uint32_t over = (uint32_t)bits & NART__IO_STATES;
 
-    if (now < 0) /* it cannot be asked: the guess stays */
+    if (now < 0) /* the state is unknown: keep the bits */
         return bits;
     if (now & POLLERR)
         over &= ~(uint32_t)NART_ERROR;

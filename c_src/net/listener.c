@@ -2,14 +2,14 @@
 /* listener.c: listening sockets.
  *
  * accept() has errors of three kinds:
- *  1. about the connection that was to be taken, which is gone: the next one is tried, on the budget
- *     of the poll, so a flood of them does not hold the loop;
+ *  1. about the connection to be accepted, which no longer exists: the next one is tried, on the budget of
+ *     the poll, so a flood of them does not occupy the loop;
  *  2. about descriptors and memory: answered, since only the task knows whether to wait or to free
  *     something. The direction stays ready and the connection stays in the kernel's queue;
  *  3. about the listener: answered.
- * A connection that was taken and cannot be registered (the reactor's table is full) is kept in the
- * handle and registered by the next call: it is not lost. The direction stays ready meanwhile, so that
- * call does not wait. The reactor knows of it, and closes it with the listener at the runtime's end. */
+ * A connection that was accepted and cannot be registered (the reactor's table is full) is kept in the
+ * handle and registered by the next call: it is not lost. The direction stays ready meanwhile, so that call
+ * does not wait. The reactor knows of it, and closes it with the listener when the runtime is freed. */
 #include "net.h"
 
 #include <netinet/in.h>
@@ -58,12 +58,12 @@ nart_res nart_tcp_listen(nart_rt *rt, const nart_addr *addr, const nart_tcp_list
     return r;
 }
 
-/* The connection has failed, or never was one for us; the listener is well. */
+/* The connection has failed, or was never usable; the listener still works. */
 static bool next_one(int err)
 {
     switch (-err) {
     case ECONNABORTED:
-    case EPERM: /* a firewall's rule */
+    case EPERM: /* rejected by a firewall rule */
     case EPROTO:
     case ENOPROTOOPT:
     case EOPNOTSUPP:
@@ -79,7 +79,7 @@ static bool next_one(int err)
     }
 }
 
-/* The connection that is kept, plus one; 0: none. */
+/* The descriptor of the connection that is kept, plus one; 0: none. */
 static void keep(nart_cx *cx, nart_tcp_listener *l, int fd_plus_one)
 {
     if (l->spare == fd_plus_one)
@@ -89,7 +89,7 @@ static void keep(nart_cx *cx, nart_tcp_listener *l, int fd_plus_one)
         nart__reactor_keep(nart__reactor_of(cx), l->io.id, fd_plus_one);
 }
 
-/* A connection's descriptor, or what is answered. */
+/* A connection's descriptor, or the error to answer. */
 static nart_res take(nart_cx *cx, nart_tcp_listener *l, nart_addr *peer)
 {
     for (;;) {
@@ -151,7 +151,7 @@ nart_res nart_tcp_listener_close(nart_tcp_listener *l)
 {
     if (!l)
         return 0;
-    bool gone = nart__io_fd(&l->io) == NART_ESTALE; /* and what is kept with it */
+    bool gone = nart__io_fd(&l->io) == NART_ESTALE; /* then the kept connection is closed already */
     nart_res r = nart__io_close(&l->io, NULL);
     if (r < 0)
         return r;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* net.h: what the operations on descriptors share. The shape of all of them:
+/* net.h: shared parts of the operations on descriptors. Every operation has the same structure:
  *
- *  1. nart__io_enter(): cancelled, or out of budget: the answer, before anything is touched.
- *  2. nart__io_want(): not ready, or not to be had: the answer.
- *  3. The system call, through the driver of the handle. EAGAIN: clear the direction, back to 2.
- *     A short transfer clears as well, so the next call parks without asking the kernel.
+ *  1. nart__io_enter(): if the task is cancelled or out of budget, answer before anything is changed.
+ *  2. nart__io_want(): if the descriptor is not ready or not usable, answer.
+ *  3. The system call, through the handle's driver. EAGAIN: clear the direction and continue with 2.
+ *     A short transfer clears it as well, so the next call parks without a system call.
  *
- * Nothing is kept between two calls but what is in the handle, so a spurious poll changes nothing,
- * and a cancelled task has taken no byte. Waits are the reactor's. An answer ends the wait of the task
- * that gets it; what a poll did not ask for again is withdrawn at its end. */
+ * All state between two calls is in the handle, so a spurious poll changes nothing, and a cancelled task
+ * has consumed no byte. Waits belong to the reactor. An answer ends the wait of the task that gets it; a
+ * wait that a poll did not request again is withdrawn at the end of that poll. */
 #ifndef NART_NET_NET_H
 #define NART_NET_NET_H
 
@@ -16,7 +16,7 @@
 
 #include <nart/net.h>
 
-/* The handle's own loop polls: then the driver is a constant and the runtime is around cx. */
+/* Polled by the handle's own loop: then the driver is a constant, and cx is a member of the runtime. */
 static inline bool nart__io_here(const nart_io *io, const nart_cx *cx)
 {
     return NART_LIKELY(io->host == cx->host && cx->drv == &nart__loop);
@@ -28,7 +28,7 @@ static inline nart__reactor *nart__reactor_of(nart_cx *cx)
     return &((nart_rt *)(void *)cx)->reactor;
 }
 
-/* Cold half of nart__io_want(): another driver, or a handle that is closed or elsewhere. */
+/* Slow path of nart__io_want(): another driver, or a handle that is closed or belongs elsewhere. */
 NART__COLD nart_res nart__io_want_slow(const nart_io *io, uint32_t dirs, nart_cx *cx);
 
 /* See nart_driver.io_want. */
@@ -39,7 +39,7 @@ static inline nart_res nart__io_want(const nart_io *io, uint32_t dirs, nart_cx *
     return nart__io_want_slow(io, dirs, cx);
 }
 
-/* See nart_driver.io_clear. After an answer of nart__io_want(). */
+/* See nart_driver.io_clear. Only after an answer of nart__io_want(). */
 static inline void nart__io_clear(const nart_io *io, uint32_t dirs, nart_cx *cx)
 {
     if (nart__io_here(io, cx))
@@ -48,21 +48,21 @@ static inline void nart__io_clear(const nart_io *io, uint32_t dirs, nart_cx *cx)
         io->drv->io_clear(io->host, io->id, dirs);
 }
 
-/* The operation that runs waits no more in these directions: its answer is not one of nart__io_want(). */
+/* Ends the running operation's wait in these directions: its answer is not one of nart__io_want(). */
 static inline void nart__io_unwait(const nart_io *io, uint32_t dirs, nart_cx *cx)
 {
     if (nart__io_here(io, cx))
         nart__reactor_unwait(nart__reactor_of(cx), io->id, dirs, cx);
 }
 
-/* The budget is spent: the operation that runs still waits in these directions. */
+/* The budget is spent: the running operation continues to wait in these directions. */
 static inline void nart__io_stay(const nart_io *io, uint32_t dirs, nart_cx *cx)
 {
     if (nart__io_here(io, cx))
         nart__reactor_stay(nart__reactor_of(cx), io->id, dirs, cx);
 }
 
-/* Cold half of nart__io_enter(): what nart__enter() answers. */
+/* Slow path of nart__io_enter(): the answer of nart__enter(). */
 NART__COLD nart_res nart__io_halted(const nart_io *io, uint32_t dirs, nart_cx *cx, nart_res r);
 
 /* First line of an operation that waits in these directions. */
@@ -72,7 +72,7 @@ static inline nart_res nart__io_enter(const nart_io *io, uint32_t dirs, nart_cx 
     return NART_LIKELY(r == 0) ? 0 : nart__io_halted(io, dirs, cx, r);
 }
 
-/* May a short read mean anything else than "no more for now"? */
+/* Can a short read mean anything other than "no more pending data"? */
 static inline bool nart__read_on(nart_res bits)
 {
     return bits & (NART_RDHUP | NART_HANGUP | NART_PRI);
@@ -82,21 +82,21 @@ static inline bool nart__read_on(nart_res bits)
 nart_res nart__io_bind(nart_io *io, const nart_driver *drv, void *host, int fd);
 nart_res nart__io_open(nart_io *io, nart_rt *rt, int fd);
 
-/* The system calls of the world in which this runtime runs. */
+/* The table of system calls that this runtime uses. */
 static inline const nart_sys *nart__sys_of(const nart_rt *rt)
 {
     return rt->cx.drv->sys;
 }
 
-/* Takes the descriptor off its driver and closes it. >= 0: done, 1: another task was woken; or
- * NART_EWRONGTHREAD. A handle that is closed or whose runtime is gone is fine. `connecting`: the address
- * of a handle that connects, in which that task is left behind; else NULL. */
+/* Removes the descriptor from its driver and closes it. >= 0: done, 1: another task was woken; or
+ * NART_EWRONGTHREAD. A handle that is closed or whose runtime was freed is fine. `connecting`: the address
+ * of a connecting handle, whose waiting task is left behind (see reactor.h); else NULL. */
 nart_res nart__io_close(const nart_io *io, const void *connecting);
 
-/* Another task that waits in a handle which moves is woken: 1. */
+/* Wakes another task that waits in a handle that is moved: 1. */
 nart_res nart__io_wake(const nart_io *io);
 
-/* The descriptor, as long as it is the handle's; -EBADF, NART_ESTALE, NART_EWRONGTHREAD. */
+/* The descriptor, if it still belongs to the handle; -EBADF, NART_ESTALE, NART_EWRONGTHREAD. */
 nart_res nart__io_fd(const nart_io *io);
 
 /* Sets an option of type int: 0, -errno, or the errors of nart__io_fd(). */
@@ -107,21 +107,21 @@ nart_res nart__io_option(const nart_io *io, int level, int name);
 
 /* One socket option of type int. */
 typedef struct nart__sockopt {
-    bool applies; /* else it is left as the system has it */
+    bool applies; /* false: the system's default is kept */
     int level, name, value;
 } nart__sockopt;
 
-/* 0, or why this cannot be the address of a socket: -EINVAL, -EAFNOSUPPORT. */
+/* 0, or the error of an invalid socket address: -EINVAL, -EAFNOSUPPORT. */
 nart_res nart__addr_check(const nart_addr *a);
 
-/* A socket with these options, bound to `a`; or -errno, and nothing is left. */
+/* A socket with these options, bound to `a`; or -errno, and no socket remains open. */
 nart_res nart__socket_bound(const nart_sys *sys, const nart_addr *a, int type,
                             const nart__sockopt *opts, size_t n);
 
 /* The local address of a handle, or the peer's. */
 nart_res nart__io_addr(const nart_io *io, bool peer, nart_addr *out);
 
-/* A connected stream becomes a handle under a driver. On failure the descriptor stays the caller's. */
+/* Makes a connected stream a handle under a driver. On failure the descriptor stays the caller's. */
 nart_res nart__tcp_bind(nart_tcp *s, const nart_driver *drv, void *host, int fd);
 
 #endif

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* tcp.c: connected TCP sockets.
  *
- * State of a handle: CLOSED (zeroed) -> CONNECTING -> OPEN (-> READ_ENDED) -> CLOSED. After a shutdown
- * of reading the kernel still hands out what arrives; READ_ENDED does not. A connect is one operation
- * over many polls, and what it has begun is in the handle:
+ * States of a handle: CLOSED (zeroed) -> CONNECTING -> OPEN (-> READ_ENDED) -> CLOSED. After a shutdown
+ * of reading the kernel still delivers arriving data; a handle in READ_ENDED does not. A connect is one
+ * operation over many polls, and its state is in the handle:
  *
- *  1. CLOSED: make the socket, begin to connect, register it afterwards (a socket that is registered
- *     before it connects reports a hang-up at once).
+ *  1. CLOSED: make the socket, start the connect, register the socket afterwards (a socket that is
+ *     registered before it connects reports a hang-up at once).
  *  2. CONNECTING: wait for the write direction, read SO_ERROR once: OPEN, or closed with the error.
- *  3. Any other answer closes the socket, too, but what is said to a task that has no business here,
- *     also when that is -ECANCELED: another one awaits this connect.
- *     A connect that nobody awaits any more stays as it is.
+ *  3. Any other answer closes the socket, too, except an answer to a task that does not own the connect,
+ *     even if that is -ECANCELED: another task awaits this connect.
+ *     A connect that is no longer awaited stays as it is.
  *  4. Another task, or another arm of a race, closes the handle while its connect is awaited: the handle
  *     is CLOSED, and can be used for another connect at once. The wait is left behind in the reactor's
  *     record (nart__reactor_leave()), so the connect of its body, and no other, answers NART_EABORTED.
- *  5. Under a driver that is not the loop the handle becomes ABANDONED, and the next connect on it
- *     answers so. */
+ *  5. Under a driver other than the loop the handle becomes ABANDONED, and the next connect on it
+ *     answers NART_EABORTED. */
 #include "net.h"
 
 #include <netinet/in.h>
@@ -23,7 +23,7 @@
 
 enum { CLOSED, CONNECTING, ABANDONED, OPEN, READ_ENDED }; /* from OPEN on connected */
 
-/* Why there can be no sending and receiving. */
+/* The error with which sending and receiving are not possible. */
 static NART__COLD nart_res not_open(const nart_tcp *s)
 {
     return s->state == CONNECTING ? -ENOTCONN : -EBADF;
@@ -73,19 +73,20 @@ static nart_res connect_begin(nart_cx *cx, nart_tcp *s, const nart_addr *addr)
     if (begun == 0)
         return 0;
     s->state = CONNECTING;
-    nart__io_clear(&s->io, NART_READ | NART_WRITE, cx); /* the kernel has just said so */
+    nart__io_clear(&s->io, NART_READ | NART_WRITE,
+                   cx); /* the kernel has just reported EINPROGRESS */
     return connect_go_on(cx, s);
 }
 
-/* The wait of the connect that this body awaited here, if its handle was closed since; or NULL. */
+/* The wait of the connect that this body awaited here, if the handle was closed since; or NULL. */
 static inline nart__wait *left_wait(nart_cx *cx, const nart_tcp *s)
 {
     bool any = cx->drv == &nart__loop && nart__reactor_of(cx)->left > 0;
     return NART_UNLIKELY(any) ? nart__reactor_left(cx, s) : NULL;
 }
 
-/* The connect that this body awaited here was ended by other code. What the handle is now has nothing
- * to do with it. */
+/* Was the connect that this body awaited here ended by other code? The handle's present state does not
+ * matter. */
 static bool was_ended(nart_cx *cx, nart_tcp *s)
 {
     nart__wait *left = left_wait(cx, s);
@@ -100,7 +101,7 @@ static bool was_ended(nart_cx *cx, nart_tcp *s)
     return ended;
 }
 
-/* It connects, and somebody awaits that. */
+/* Is it connecting, and is the connect awaited? */
 static bool awaited(const nart_tcp *s)
 {
     return s->state == CONNECTING && s->io.drv == &nart__loop &&
@@ -131,7 +132,7 @@ nart_res nart_tcp_connect(nart_cx *cx, nart_tcp *s, const nart_addr *addr)
 
 /* ---- sending and receiving ---- */
 
-/* Nothing is received: there is no connection, or this direction was shut down. */
+/* No data can be received: there is no connection, or this direction was shut down. */
 static NART__COLD nart_res recv_nothing(nart_cx *cx, nart_tcp *s)
 {
     if (s->state != READ_ENDED)
@@ -169,7 +170,7 @@ nart_res nart_tcp_recv(nart_cx *cx, nart_tcp *s, void *buf, size_t len)
     }
 }
 
-/* One system call that accepts something, or parks. */
+/* Makes one system call that accepts data, or parks. */
 static inline nart_res send_some(nart_cx *cx, nart_tcp *s, const void *buf, size_t len)
 {
     if (NART_UNLIKELY(s->state < OPEN))
@@ -197,7 +198,7 @@ nart_res nart_tcp_send(nart_cx *cx, nart_tcp *s, const void *buf, size_t len)
     return NART_UNLIKELY(r) ? r : send_some(cx, s, buf, len);
 }
 
-/* 0: all of it. Ends: what is accepted in part clears the direction, so the next round parks. */
+/* 0: everything was sent. The loop ends: a partial send clears the direction, so the next round parks. */
 static nart_res send_rest(nart_cx *cx, nart_tcp *s, const void *buf, size_t len, size_t *done)
 {
     do {
@@ -266,7 +267,7 @@ nart_res nart__tcp_bind(nart_tcp *s, const nart_driver *drv, void *host, int fd)
     return r;
 }
 
-/* TCP only: elsewhere a read can be short at a message's end or a descriptor's, with more behind it. */
+/* TCP only: elsewhere a read can also be short at the end of a message or record, with more data pending. */
 static nart_res check_tcp(const nart_sys *sys, int fd)
 {
     int protocol = 0;
@@ -327,7 +328,7 @@ nart_res nart_tcp_close(nart_tcp *s)
     return 0;
 }
 
-/* ---- without waiting ---- */
+/* ---- operations that do not wait ---- */
 
 nart_res nart_tcp_shutdown(nart_tcp *s, uint32_t dirs)
 {
@@ -338,7 +339,7 @@ nart_res nart_tcp_shutdown(nart_tcp *s, uint32_t dirs)
     nart_res fd = nart__io_fd(&s->io);
     if (fd < 0)
         return fd;
-    if (s->state < OPEN) /* it would end the connect, and leave a socket that is none */
+    if (s->state < OPEN) /* it would end the connect and leave a socket in no valid state */
         return not_open(s);
     nart_res r = s->io.drv->sys->shutdown((int)fd, how[dirs]);
     if (r == 0 && dirs & NART_READ) {

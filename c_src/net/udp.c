@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* udp.c: datagrams, one or many per system call.
  *
- * 1. One path each way: recvmmsg and sendmmsg, a single datagram is a batch of one. The kernel's
- *    headers for a batch are on the stack; nothing of the caller's is kept across a return.
- * 2. Receiving less than was asked for means that the queue is empty: the direction is cleared. An
- *    error in the middle of a batch stays in the socket and has an edge of its own.
- * 3. Sending less says nothing (the next datagram may be refused for itself): only EAGAIN clears.
- * 4. The kernel filters by the peer what arrives after connect(), not what is in the queue by then. So
- *    the first datagrams are received one by one and compared with the peer, until the queue was empty.
- *    Each one that is dropped counts as an answer, so a full queue of them does not hold the loop.
- * 5. An error of a connected socket (a refusal that came back) is read by the call that answers it,
- *    once; the socket goes on. */
+ * 1. One path per direction: recvmmsg and sendmmsg; a single datagram is a batch of one. The kernel's
+ *    headers for a batch are on the stack; no memory of the caller's is referred to after a return.
+ * 2. Receiving fewer than requested means that the queue is empty: the direction is cleared. An error in
+ *    the middle of a batch stays in the socket and causes an edge of its own.
+ * 3. Sending fewer means nothing (the next datagram may be refused for its own reasons): only EAGAIN clears.
+ * 4. The kernel filters by the peer what arrives after connect(), not what was queued before. So the first
+ *    datagrams are received one by one and compared with the peer, until the queue was empty. Each dropped
+ *    one counts as an answer, so a full queue of them does not occupy the loop.
+ * 5. An error of a connected socket (a refusal by the peer) is read by the call that answers it, once; the
+ *    socket stays usable. */
 #include "net.h"
 
 #include <netinet/in.h>
 #include <string.h>
 #include <time.h>
 
-/* nart_udp.flags: datagrams from before nart_udp_connect() may be in the queue. */
+/* nart_udp.flags: the queue may contain datagrams from before nart_udp_connect(). */
 #define STRANGERS (UINT32_C(1) << 31)
 
 nart_res nart_udp_open(nart_rt *rt, const nart_addr *addr, const nart_udp_opts *opts, nart_udp *out)
@@ -80,7 +80,7 @@ nart_res nart_udp_connect(nart_udp *u, const nart_addr *addr)
 
 /* ---- receiving ---- */
 
-/* Room for the control message of one time stamp. */
+/* Space for the control message of one time stamp. */
 typedef struct stamp_room {
     _Alignas(struct cmsghdr) char bytes[CMSG_SPACE(sizeof(struct timespec))];
 } stamp_room;
@@ -98,7 +98,7 @@ static int64_t stamp_of(struct msghdr *h)
     return 0;
 }
 
-/* One recvmmsg; room may be NULL. The number of datagrams, or -errno. */
+/* Calls recvmmsg once; room may be NULL. Returns the number of datagrams, or -errno. */
 static int recv_batch(const nart_udp *u, nart_udp_msg *msgs, unsigned n, stamp_room *room)
 {
     struct mmsghdr heads[NART_UDP_BATCH];
@@ -130,14 +130,14 @@ static int recv_stamped(const nart_udp *u, nart_udp_msg *msgs, unsigned n)
     return recv_batch(u, msgs, n, room);
 }
 
-/* Is this the address to which the socket is connected? The kernel knows it best: connecting to
- * 0.0.0.0 means this host. */
+/* Is this the address to which the socket is connected? Ask the kernel: connecting to 0.0.0.0 means this
+ * host. */
 static bool is_peer(const nart_udp *u, const nart_addr *a)
 {
     nart_addr peer = { .len = sizeof peer.storage };
 
     if (u->io.drv->sys->peername(u->fd, (struct sockaddr *)&peer.storage, &peer.len) < 0)
-        return true; /* not connected any more: nobody is a stranger */
+        return true; /* no longer connected: every sender is accepted */
     if (a->storage.ss_family != peer.storage.ss_family)
         return false;
     if (peer.storage.ss_family == AF_INET) {
@@ -215,7 +215,7 @@ nart_res nart_udp_recv(nart_cx *cx, nart_udp *u, void *buf, size_t len, nart_add
 
 /* ---- sending ---- */
 
-/* One sendmmsg. The number of datagrams, or -errno. */
+/* Calls sendmmsg once. Returns the number of datagrams, or -errno. */
 static int send_batch(const nart_udp *u, const nart_udp_msg *msgs, unsigned n)
 {
     struct mmsghdr heads[NART_UDP_BATCH];

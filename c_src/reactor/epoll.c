@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* epoll.c: the reactor on Linux.
  *
- * 1. A descriptor is added once, edge-triggered, for both directions; readiness is kept here, so
- *    the kernel is asked nothing more until the descriptor is given back.
- * 2. An operation clears a direction after EAGAIN or a short transfer. That is sound because events
- *    are taken in on the same thread: an edge that comes after the system call is reported by the
- *    next wait. Two things make a short read say nothing: the peer's end, an edge that never comes
- *    again, and a mark of urgent data, behind which there may be more. Both are kept (NART_RDHUP and
- *    NART_HANGUP, NART_PRI), and with them only EAGAIN clears. It clears them, too: who would wait
- *    to read is not at an end, and has read past the mark.
- *    An end or an error may also pass: a socket connects, a FIFO is opened anew. Each event says all
- *    that holds at that moment, so what it does not say is over; but for the mark, which the
- *    kernel reports no more once the urgent byte was read, while reads still stop there.
- * 3. What the kernel refuses to watch (EPERM: regular files) is always ready. That it is here twice
- *    is not noticed by the kernel either, so it is looked for.
- * 4. The hub's eventfd is added edge-triggered and never read: each write is an edge of its own.
- * 5. Before a descriptor is closed it is removed explicitly: a duplicate held by another process
- *    would keep it reporting. After a fork the child shares the kernel's queue and only closes.
+ * 1. A descriptor is added once, edge-triggered, for both directions. Readiness is kept here, so no further
+ *    epoll_ctl() is needed until the descriptor is removed.
+ * 2. An operation clears a direction after EAGAIN or a short transfer. That is sound because events are
+ *    received on the same thread: an edge that occurs after the system call is reported by the next wait.
+ *    After two events a short read proves nothing: the end of the stream, whose edge never occurs again, and
+ *    a mark of urgent data, behind which more data may be pending. Both are kept (NART_RDHUP and
+ *    NART_HANGUP, NART_PRI), and with them only EAGAIN clears. It clears these bits, too: a reader that
+ *    finds no data is not at the end, and has read past the mark.
+ *    An end or an error may also be temporary: a socket connects, a FIFO is opened again. Each event reports
+ *    all states that hold at that moment, so a state that it does not report is over. The exception is the
+ *    mark, which the kernel no longer reports once the urgent byte was read, while reads still stop there.
+ * 3. A descriptor that the kernel refuses to watch (EPERM: regular files) is always ready. For these the
+ *    kernel does not detect a second registration either, so the table is searched for one.
+ * 4. The hub's eventfd is added edge-triggered and never read: each write causes an edge of its own.
+ * 5. A descriptor is removed explicitly before it is closed: a duplicate held by another process would keep
+ *    it reporting. After a fork the child shares the kernel's queue and only closes.
  *
  * 6. Records are in chunks that never move: tasks wait in them. Without a limit there are 1,024 at the
- *    start, and as many again whenever they are all used.
+ *    start, and their number doubles whenever all are used.
  *
  * Bounds: max_io descriptors, 2^20 - 1 without a limit; max_events events per wait; add, want, clear, del
  * and an event O(1), but O(descriptors) for adding what the kernel does not watch.
- * An id holds 44 bits of serial, which a hub that opens 200,000 descriptors a second has used up
- * after two years and nine months: then nothing more is added. */
+ * An id holds 44 bits of serial, which a hub that opens 200,000 descriptors a second exhausts after two
+ * years and nine months: then no more descriptors are added. */
 #include "reactor.h"
 
 #include "../sys.h"
@@ -110,7 +110,7 @@ int nart__reactor_reserve(nart__reactor *r, uint32_t count)
 
 /* ---- waiting ---- */
 
-/* What is not just readable and writable. */
+/* States other than readable and writable. */
 static NART__COLD uint32_t odd_bits(uint32_t events)
 {
     uint32_t b = 0;
@@ -149,7 +149,7 @@ int nart__reactor_wait(nart__reactor *r, int64_t timeout_ns)
     for (int i = 0; i < n; i++, ev++) {
         nart__io *io = nart__io_of(r, ev->data.u64);
         if (!io)
-            continue; /* the eventfd, or a descriptor given back since */
+            continue; /* the eventfd, or a descriptor removed since */
         io->ready = (io->ready & ~NART__IO_STATES) | bits_of(ev->events);
         if (io->ready & NART_READ)
             wake_dir(&io->dir[0]);
@@ -163,13 +163,13 @@ int nart__reactor_wait(nart__reactor *r, int64_t timeout_ns)
 
 static void io_withdraw(nart__wait *w)
 {
-    (void)w; /* readiness stays where it is: nothing was taken */
+    (void)w; /* readiness is unchanged: nothing was consumed */
 }
 
 static const struct nart__wait_ops read_ops = { "readable", io_withdraw },
                                    write_ops = { "writable", io_withdraw };
 
-/* The descriptor is one of those that are always ready. */
+/* Is the descriptor registered already, as one that is always ready? */
 static NART__COLD bool is_here(const nart__reactor *r, int fd)
 {
     for (uint32_t i = 0; i < r->fresh; i++) {
@@ -219,7 +219,7 @@ nart_res nart__reactor_park(nart__io *io, uint32_t dirs, nart_cx *cx)
     nart_res r = NART_PENDING;
     bool begun;
 
-    /* Both or none: -EBUSY of one direction leaves nothing behind in the other. */
+    /* Both or none: -EBUSY of one direction leaves no wait in the other. */
     if ((dirs & NART_READ && nart__wait_taken(cx, &io->dir[0])) ||
         (dirs & NART_WRITE && nart__wait_taken(cx, &io->dir[1])))
         return -EBUSY;
@@ -232,7 +232,8 @@ nart_res nart__reactor_park(nart__io *io, uint32_t dirs, nart_cx *cx)
     return r;
 }
 
-/* Nobody waits any more. Did anybody? Not who only has not asked again yet in the poll that runs now. */
+/* Ends all waits of the record. Returns whether it was in use: not if its task merely has not requested it
+ * again yet in the running poll. */
 static bool part(nart__io *io)
 {
     bool waited = nart__wait_in_use(&io->dir[0]) || nart__wait_in_use(&io->dir[1]);
@@ -242,7 +243,7 @@ static bool part(nart__io *io)
     return waited;
 }
 
-/* Off the kernel's queue; the id means nothing any more. The descriptor. */
+/* Removes a record from the kernel's queue and invalidates its id. Returns the descriptor. */
 static int give_back(nart__reactor *r, nart__io *io, bool forked)
 {
     if (!(io->ready & NART__IO_ALWAYS)) {

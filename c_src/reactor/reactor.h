@@ -1,26 +1,28 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* reactor.h: readiness of descriptors, whatever the kernel's way of telling it.
+/* reactor.h: readiness of descriptors, independent of the kernel interface that reports it.
  *
- * What it keeps true
- *  1. Readiness first: a direction is tried when it may be ready, and waited for only after the
- *     kernel said EAGAIN. A new descriptor counts as ready.
+ * Invariants
+ *  1. Readiness first: an operation is tried while its direction may be ready, and waits only after the
+ *     kernel answered EAGAIN. A new descriptor counts as ready.
  *  2. Separate waiters for reading and writing: each direction has a wait of its own.
- *  3. An id is (serial, index) and never repeats; an event for a descriptor that was given back finds
- *     another serial and is dropped.
- *  4. A wait that is left behind by a handle stays in its record until the waiting task has asked
- *     for it or stopped waiting. Only that tells the operation that waited from a new one. */
+ *  3. An id is (serial, index) and never repeats; an event for a descriptor that was removed finds another
+ *     serial and is dropped.
+ *  4. If a handle is closed while its connect is awaited, the wait is left behind: it stays in the record
+ *     until the waiting task has requested it again or stopped waiting. Only that tells the operation that
+ *     waited from a new one. */
 #ifndef NART_REACTOR_H
 #define NART_REACTOR_H
 
 #include "../wait/wait.h"
 
-#define NART__INDEX_BITS 20 /* of an id; as many descriptors as Linux lets a process have */
+#define NART__INDEX_BITS                                                                           \
+    20 /* of an id; as many as the descriptors that Linux permits per process */
 #define NART__INDEX_MASK ((UINT64_C(1) << NART__INDEX_BITS) - 1)
 
 /* The kernel does not watch it (a regular file): both directions stay ready. */
 #define NART__IO_ALWAYS (UINT32_C(1) << 30)
 
-/* States of a descriptor that begin and end: each event says which hold. */
+/* States of a descriptor that begin and end: each event reports which of them hold. */
 #define NART__IO_STATES (uint32_t)(NART_ERROR | NART_HANGUP | NART_RDHUP)
 
 /* Two cache lines. */
@@ -33,24 +35,24 @@ typedef struct nart__io {
     uint32_t ready; /* NART_READ ... */
     union {
         nart__wait dir[2]; /* reader, writer */
-        struct {           /* of a record whose writer was left behind: over the reader's queue */
+        struct {           /* of a record whose wait was left behind: over the reader's wait */
             const void *handle;
             struct nart__reactor *reactor;
             uint32_t index;
         } left;
-        struct { /* of a listener, in which nobody writes: over the writer's queue */
+        struct { /* of a listener, which has no writer: over the writer's queue link */
             nart__wait reader;
             uintptr_t fd; /* to be closed with the reactor, plus one; 0: none */
         } kept;
     };
 } nart__io;
 
-#define NART__IO_FREE UINT64_MAX /* an id that is never given */
+#define NART__IO_FREE UINT64_MAX /* an id that is never assigned */
 
 typedef struct nart__reactor {
     int fd;          /* the kernel's queue, for hosts to wait on */
     uint32_t max_io; /* the limit of `made` */
-    uint32_t made;   /* records that there are */
+    uint32_t made;   /* number of records */
     uint32_t first;  /* of them those in `io`; the others from 2^k to 2^(k+1) are in more[k] */
     uint32_t fresh, free, used;
     uint32_t left; /* records that were left behind */
@@ -58,38 +60,39 @@ typedef struct nart__reactor {
     nart__io *more[NART__INDEX_BITS];
     void *events;
     uint32_t max_events;
-    uint64_t *serial; /* of the last id; outlives the reactor, as a handle can */
+    uint64_t *serial; /* of the last id; outlives the reactor, as handles can */
 } nart__reactor;
 
-/* 0, -EINVAL, -ENOMEM, -EMFILE, -ENFILE. max_io: 0 is no limit. wake_fd: an eventfd whose only effect is that a wait returns. */
+/* 0, -EINVAL, -ENOMEM, -EMFILE, -ENFILE. max_io: 0 is no limit. wake_fd: an eventfd whose only effect is to
+ * end a wait. */
 int nart__reactor_init(nart__reactor *r, uint32_t max_io, uint32_t max_events, int wake_fd,
                        uint64_t *serial);
 void nart__reactor_finish(nart__reactor *r, bool forked);
 
-/* Room for so many descriptors: 0, NART_EFDS or -ENOMEM. Records that exist stay where they are. */
+/* Reserves records for so many descriptors: 0, NART_EFDS or -ENOMEM. Existing records do not move. */
 int nart__reactor_reserve(nart__reactor *r, uint32_t count);
 
-/* Waits for at most timeout_ns (NART_NEVER: for ever) and makes tasks ready.
- * The number of events, or -errno; a signal counts as nothing. */
+/* Waits for at most timeout_ns (NART_NEVER: no timeout) and makes tasks ready.
+ * Returns the number of events, or -errno; an interruption by a signal counts as no event. */
 int nart__reactor_wait(nart__reactor *r, int64_t timeout_ns);
 
 /* See nart_driver. */
 nart_res nart__reactor_add(nart__reactor *r, int fd, uint64_t *id);
 nart_res nart__reactor_del(nart__reactor *r, uint64_t id, bool forked, int *fd);
-/* The same for the handle at this address, on which nobody reads: the operation that waits in its write
- * direction is left behind, and finds out with nart__reactor_left(). */
+/* Removes as nart__reactor_del(), for the handle at this address, in which no task reads: the wait in its
+ * write direction is left behind, and the operation learns of it by nart__reactor_left(). */
 nart_res nart__reactor_leave(nart__reactor *r, uint64_t id, bool forked, const void *handle,
                              int *fd);
-/* The wait in which the body that runs was left behind by this handle, or NULL. */
+/* The wait of the running body that this handle has left behind, or NULL. */
 NART__COLD nart__wait *nart__reactor_left(const nart_cx *cx, const void *handle);
-/* Does another task wait in it, or another arm of the running one's race? */
+/* Does a task wait in it, or has a task that has not requested it again yet? */
 bool nart__reactor_awaited(const nart__reactor *r, uint64_t id);
-/* The descriptor that is closed with the reactor if this one is still there then, plus one; 0: none. */
+/* Sets a descriptor, plus one, to be closed with the reactor if the record still exists then; 0: none. */
 void nart__reactor_keep(const nart__reactor *r, uint64_t id, int fd_plus_one);
 nart_res nart__reactor_fd(const nart__reactor *r, uint64_t id);
 nart_res nart__reactor_wake(nart__reactor *r, uint64_t id);
 
-/* Half of nart__reactor_want(): the directions are not ready. */
+/* Slow path of nart__reactor_want(): the directions are not ready. */
 nart_res nart__reactor_park(nart__io *io, uint32_t dirs, nart_cx *cx);
 
 /* The record of an index below `made`. */
@@ -108,8 +111,8 @@ static inline nart__io *nart__io_of(const nart__reactor *r, uint64_t id)
     return NART_LIKELY(io && io->id == id) ? io : NULL;
 }
 
-/* The direction is ready: this operation waits no more. Nothing was taken, so nothing is to be passed on.
- * -EBUSY: the wait is another task's, or that of another arm of this task's race. */
+/* The direction is ready: ends the operation's wait. Nothing was consumed, so nothing is passed on.
+ * -EBUSY: the wait belongs to another task, or to another arm of this task's race. */
 static inline nart_res nart__io_settle(nart__wait *w, const nart_cx *cx)
 {
     if (w->task) {
@@ -120,7 +123,7 @@ static inline nart_res nart__io_settle(nart__wait *w, const nart_cx *cx)
     return 0;
 }
 
-/* The operation that runs waits no more in these directions. */
+/* Ends the running operation's waits in these directions. */
 static inline void nart__reactor_unwait(const nart__reactor *r, uint64_t id, uint32_t dirs,
                                         const nart_cx *cx)
 {
@@ -132,7 +135,7 @@ static inline void nart__reactor_unwait(const nart__reactor *r, uint64_t id, uin
         (void)nart__io_settle(&io->dir[1], cx);
 }
 
-/* The budget is spent, so the operation that runs is called again in the next poll: it still waits. */
+/* The budget is spent, and the next poll calls the running operation again: it continues to wait. */
 static inline void nart__reactor_stay(const nart__reactor *r, uint64_t id, uint32_t dirs,
                                       const nart_cx *cx)
 {
@@ -161,7 +164,7 @@ static inline nart_res nart__reactor_want(const nart__reactor *r, uint64_t id, u
     return NART_UNLIKELY(busy) ? busy : io->ready;
 }
 
-/* These bits hold no more. What does not read now has no end, and no mark before it. */
+/* Clears these bits. A reader that found no data is not at the end, and no mark precedes it. */
 static inline void nart__reactor_clear(const nart__reactor *r, uint64_t id, uint32_t bits)
 {
     nart__io *io = nart__io_of(r, id);
