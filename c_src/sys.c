@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* sys.c: the only system calls. Each wrapper does one thing: turn errno into the answer, and hide
- * EINTR where trying again is right. */
+/* sys.c: the only system calls. Each wrapper does one thing: it converts errno to the answer, and retries
+ * after EINTR where that is correct. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Of the kernel's own headers, which a toolchain for musl may be without. */
+/* From the kernel's headers, which a toolchain for musl may lack. */
 enum {
     FUTEX_WAKE_PRIVATE = 1 | 128,
     FUTEX_WAIT_BITSET_PRIVATE = 9 | 128,
@@ -26,7 +26,7 @@ enum {
 };
 #define FUTEX_BITSET_MATCH_ANY UINT32_MAX
 
-/* Evaluates a call until it is not interrupted; its answer or -errno. */
+/* Repeats a call until it is not interrupted; its answer or -errno. */
 #define RETRY(type, r, call)                                                                       \
     type r;                                                                                        \
     do                                                                                             \
@@ -48,7 +48,7 @@ void nart__sys_unmap(void *p, size_t bytes)
     (void)munmap(p, bytes);
 }
 
-/* Where the kernel refuses, the memory stays as it is: so nobody may rely on the zeros. */
+/* Where the kernel refuses, the memory is unchanged: so do not rely on zeros. */
 void nart__sys_discard(void *p, size_t bytes)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
@@ -57,7 +57,7 @@ void nart__sys_discard(void *p, size_t bytes)
 
     if (from >= to)
         return;
-    (void)munlock((void *)from, to - from); /* after mlockall() it would be refused */
+    (void)munlock((void *)from, to - from); /* memory locked by mlockall() could not be discarded */
     (void)madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
@@ -68,7 +68,7 @@ int64_t nart__sys_now(void)
     return (int64_t)ts.tv_sec * NART_SEC + ts.tv_nsec;
 }
 
-/* The answers do not matter: the waiter looks at the word. */
+/* The results are ignored: the waiter reads the word. */
 void nart__sys_futex_wait(const uint32_t *word, uint32_t seen, int64_t until)
 {
     struct timespec ts = { .tv_sec = until / NART_SEC, .tv_nsec = until % NART_SEC };
@@ -84,7 +84,7 @@ void nart__sys_futex_wake(const uint32_t *word)
     errno = kept;
 }
 
-/* Idempotent, and cheap but for the first time. */
+/* Idempotent, and cheap after the first call. */
 int nart__sys_barrier_register(void)
 {
     ONCE(syscall(SYS_membarrier, MEMBARRIER_REGISTER_PRIVATE_EXPEDITED, 0));
@@ -92,7 +92,7 @@ int nart__sys_barrier_register(void)
 
 int nart__sys_barrier(void)
 {
-    int err = nart__sys_barrier_register(); /* again: in a child of fork, too */
+    int err = nart__sys_barrier_register(); /* again: for a child of fork */
     if (err)
         return err;
     ONCE(syscall(SYS_membarrier, MEMBARRIER_PRIVATE_EXPEDITED, 0));
@@ -120,7 +120,7 @@ int nart__sys_eventfd_write(int fd)
         if (errno == EINTR)
             continue;
         if (errno == EAGAIN && read(fd, &full, sizeof full) > 0)
-            continue; /* the counter was full, and a waiter is told by a new edge only */
+            continue; /* the counter was full, and only a new edge notifies a waiter */
         if (errno != EAGAIN) {
             err = -errno;
             break;
@@ -165,11 +165,11 @@ static int wait2(int epfd, struct epoll_event *evs, int max, int64_t ns)
 }
 #endif
 
-/* The kernel has no epoll_pwait2, or a filter forbids it: it is not asked again. Relaxed: a thread that
- * does not see it yet asks for itself. */
+/* The kernel has no epoll_pwait2, or a filter forbids it: do not try it again. Relaxed: a thread that
+ * does not see the flag yet tries once itself. */
 static NART__ATOMIC(uint32_t) no_wait2;
 
-/* For kernels before 5.11: whole milliseconds, rounded up so that nobody spins before a deadline. */
+/* For kernels before 5.11: whole milliseconds, rounded up so that the loop does not spin before a deadline. */
 static int wait_ms(int epfd, struct epoll_event *evs, int max, int64_t ns)
 {
     int64_t ms = ns / NART_MS + (ns % NART_MS != 0);
@@ -274,7 +274,7 @@ static ssize_t sys_recv(int fd, void *buf, size_t len, int flags)
     RETRY(ssize_t, n, recv(fd, buf, len, flags));
 }
 
-/* A peer that has gone is an answer, not a signal. */
+/* A closed peer is reported as an error, not by a signal. */
 static ssize_t sys_send(int fd, const void *buf, size_t len, int flags)
 {
     RETRY(ssize_t, n, send(fd, buf, len, flags | MSG_NOSIGNAL));
@@ -285,7 +285,7 @@ static int sys_accept(int fd, struct sockaddr *addr, socklen_t *len)
     RETRY(int, s, accept4(fd, addr, len, SOCK_NONBLOCK | SOCK_CLOEXEC));
 }
 
-/* Interrupted means begun: the outcome comes as readiness, like EINPROGRESS. */
+/* An interrupted connect continues: its outcome is reported as readiness, as after EINPROGRESS. */
 static int sys_connect(int fd, const struct sockaddr *addr, socklen_t len)
 {
     if (connect(fd, addr, len) == 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* alloc.c: the allocator of those who bring none. */
+/* alloc.c: the default allocator. */
 #include "alloc.h"
 
 #include <stdlib.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* alloc.h: memory through the table that its user gave, or malloc() and free(). */
+/* alloc.h: allocates through the caller's table, or by malloc() and free(). */
 #ifndef NART_BASE_ALLOC_H
 #define NART_BASE_ALLOC_H
 
 #include <nart/base.h>
 
-/* The table for those who gave none. */
+/* The default table. */
 extern const nart_alloc nart__alloc_std;
 
 static inline void *nart__alloc(const nart_alloc *a, size_t size, size_t align)

@@ -4,7 +4,7 @@
  *
  * Rules for every file that includes this
  *  1. Each decision across threads is one read-modify-write on one word.
- *  2. Each order has its reason beside it, and a mutant in tests/models that dies without it.
+ *  2. Each memory order has its reason beside it, and a mutant in tests/models that fails without it.
  *  3. Every loop that waits for another thread calls nart__relax(), so that a model can schedule.
  */
 #ifndef NART_BASE_ATOMIC_H
@@ -23,19 +23,19 @@
 
 #ifndef NART__ATOMIC_HEADER
 
-/* The old value. Unsigned addition wraps. */
+/* Returns the old value. Unsigned addition wraps. */
 #define NART__FETCH_ADD(p, n, order) __atomic_fetch_add(p, n, order)
 #define NART__FETCH_AND(p, bits, order) __atomic_fetch_and(p, bits, order)
 #define NART__FETCH_OR(p, bits, order) __atomic_fetch_or(p, bits, order)
 
 #endif
 
-/* A place between two steps of a call, where a test stops its thread: see tests/late. Else nothing. */
+/* A point between two steps of a call at which tests/late stops the thread. Otherwise expands to nothing. */
 #ifndef NART__STEP
 #define NART__STEP(name) ((void)0)
 #endif
 
-/* One turn of a loop that waits for another thread. */
+/* One iteration of a loop that waits for another thread. */
 #ifdef NART__MODEL
 void nart__relax(void);
 #else

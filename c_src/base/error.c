@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* error.c: answers as text. Both functions are total: every nart_res has a name and a sentence. */
+/* error.c: answers as text. Both functions are total: every nart_res has a name and a description. */
 #include <nart/base.h>
 
 #include <string.h>

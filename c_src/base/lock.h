@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* lock.h: a lock for slow paths, held for some instructions: never across a call into other code, a
+/* lock.h: a lock for slow paths. It is held for a few instructions, never across a call of other code, a
  * wake or a system call. The model checkers have locks of their own. */
 #ifndef NART_BASE_LOCK_H
 #define NART_BASE_LOCK_H
@@ -12,7 +12,7 @@
 
 typedef NART__ATOMIC(uint32_t) nart__lock;
 
-/* The engine's own. */
+/* The lock of the model checker. */
 void nart__lock_enter(nart__lock *l);
 void nart__lock_leave(nart__lock *l);
 
@@ -30,7 +30,7 @@ static inline void nart__lock_finish(nart__lock *l)
 
 #include <pthread.h>
 
-/* The kind of mutex that knows no failure: not recursive, not robust, never destroyed while held. */
+/* The kind of mutex whose operations cannot fail: not recursive, not robust, never destroyed while held. */
 typedef pthread_mutex_t nart__lock;
 
 static inline void nart__lock_init(nart__lock *l)

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* slab.c: slots in classes of doubling payload, 64 to 4096 bytes, in chunks that never move.
  *
- * 1. The first chunk of each class is mapped at the start, all in one mapping; a page costs memory when
- *    it is first touched. A class that needs more slots maps a chunk as large as all it has: so a
- *    million slots are a dozen chunks, and a program that reserves what it needs never maps again.
- * 2. A free slot is linked through its first word and taken again last in, first out: the slot
- *    whose cache lines are warm.
- * 3. Slots are numbered through all classes, in blocks of 64 numbers that belong to one chunk. A table
- *    of blocks leads from a number to its slot in O(1). It may move: only the owner reads it.
+ * 1. The first chunk of each class is mapped at the start, all in one mapping; a page uses memory from its
+ *    first access on. A class that needs more slots maps a chunk as large as all its chunks together: so a
+ *    million slots take a dozen chunks, and a program that reserves what it needs never maps again.
+ * 2. A free slot is linked through its first word. Slots are reused last in, first out, because the last
+ *    one is the most likely to be in the cache.
+ * 3. Slots are numbered across all classes, in blocks of 64 numbers that belong to one chunk. A table
+ *    of blocks maps a number to its slot in O(1). It may move: only the owner reads it.
  *
- * Chunks rather than one large reservation per class, because address space is not free everywhere:
+ * There are chunks rather than one large reservation per class, because address space is limited in places:
  * RLIMIT_AS, 32 bits, and tools that shadow memory count it.
  *
- * A class never lends from a larger one, so a limit is a limit of that class.
- * Not handled: giving pages back before the end. */
+ * A class never uses slots of a larger one, so a limit is a limit of that class.
+ * Not handled: returning pages to the system before the end. */
 #include "slab.h"
 
 #include "../sys.h"
@@ -25,13 +25,13 @@
 
 _Static_assert(sizeof(nart__chunk) <= 64, "slots behind it keep their alignment");
 
-/* How many blocks hold so many numbers. */
+/* The number of blocks for `count` slot numbers. */
 static uint32_t blocks_of(uint32_t count)
 {
     return (uint32_t)(((uint64_t)count + BLOCK - 1) / BLOCK);
 }
 
-/* Room for so many more blocks in the table. */
+/* Makes space for so many more blocks in the table. */
 static int blocks_reserve(nart__slab *s, uint32_t more)
 {
     uint32_t used = s->total / BLOCK, room = s->room ? s->room : 512;
@@ -52,7 +52,7 @@ static int blocks_reserve(nart__slab *s, uint32_t more)
     return 0;
 }
 
-/* The next numbers belong to the chunk; NULL: to nobody. There is room in the table. */
+/* Assigns the next numbers to the chunk; NULL: to none. The table has space. */
 static uint32_t number_blocks(nart__slab *s, nart__chunk *chunk, uint32_t blocks)
 {
     uint32_t first = s->total;
@@ -63,7 +63,7 @@ static uint32_t number_blocks(nart__slab *s, nart__chunk *chunk, uint32_t blocks
     return first;
 }
 
-/* Puts a chunk behind the others of its class. */
+/* Appends a chunk to its class. */
 static void chunk_add(nart__slab *s, nart__class *k, nart__chunk *chunk)
 {
     chunk->of = k;

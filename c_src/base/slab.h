@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Under the address sanitizer the payload of a free slot cannot be touched: use after a task's end is
- * reported, as for memory that was freed. */
+/* Under the address sanitizer the payload of a free slot cannot be accessed: use after a task's end is
+ * reported, like a use of freed memory. */
 #if defined __has_feature
 #if __has_feature(address_sanitizer)
 #define NART__ASAN 1
@@ -32,17 +32,17 @@ typedef struct nart__chunk {
     unsigned char *mem;
     struct nart__chunk *next; /* of its class */
     const struct nart__class *of;
-    size_t bytes;   /* of its mapping; 0: it is in the slab's first one */
+    size_t bytes;   /* of its mapping; 0: it is in the slab's first mapping */
     uint32_t first; /* number of its first slot */
     uint32_t count;
-    uint32_t used; /* slots that were ever taken; of the class's current chunk see `fresh` */
+    uint32_t used; /* slots ever taken; for the class's current chunk see `fresh` */
 } nart__chunk;
 
 /* One class. Slots never touched cost address space only. */
 typedef struct nart__class {
     unsigned char *mem; /* of the current chunk, as `count` and `first` */
     void *free;         /* linked through the first word of each free slot */
-    uint32_t fresh;     /* slots from here on were never used, nor those of the chunks behind it */
+    uint32_t fresh;     /* slots from here on, and those of later chunks, were never used */
     uint32_t count;
     uint32_t first;
     uint32_t stride; /* header + payload */
@@ -53,9 +53,9 @@ typedef struct nart__class {
 
 typedef struct nart__slab {
     nart__class classes[NART__CLASSES];
-    nart__chunk **blocks; /* the chunk of each block of slot numbers, or NULL: nobody's */
-    uint32_t total;       /* numbers that are given out: whole blocks */
-    uint32_t room;        /* blocks that fit into `blocks` */
+    nart__chunk **blocks; /* the chunk of each block of slot numbers; NULL: no slot has the number */
+    uint32_t total;       /* numbers assigned: whole blocks */
+    uint32_t room;        /* capacity of `blocks` */
     uint32_t header;      /* bytes before each payload */
     size_t bytes;
     unsigned char *mem;
@@ -64,23 +64,23 @@ typedef struct nart__slab {
 
 #define NART__SLOTS_MAX ((uint32_t)INT32_MAX) /* numbers, and the limit of a class without one */
 
-/* Maps `count[i]` slots per class, which can become `limit[i]`. 0, -ENOMEM or -EINVAL (more than
- * NART__SLOTS_MAX slots). */
+/* Maps `count[i]` slots per class, growable to `limit[i]`. 0, -ENOMEM or -EINVAL (more than NART__SLOTS_MAX
+ * slots). */
 int nart__slab_init(nart__slab *s, uint32_t header, const uint32_t count[NART__CLASSES],
                     const uint32_t limit[NART__CLASSES]);
 void nart__slab_finish(nart__slab *s);
 
-/* A number that no slot has. 0 or -ENOMEM. */
+/* Assigns a number that no slot has. 0 or -ENOMEM. */
 int nart__slab_number(nart__slab *s, uint32_t *number);
 
-/* Makes class c at least this large: maps the missing slots, and doubles the class if memory and its limit
- * allow that. 0, NART_ESLOTS (more than the limit, or no numbers left) or -ENOMEM. */
+/* Grows class c to at least this many slots: maps the missing ones, and doubles the class if memory and its
+ * limit permit. 0, NART_ESLOTS (beyond the limit, or no numbers left) or -ENOMEM. */
 int nart__slab_reserve(nart__slab *s, int c, uint32_t slots);
 
-/* The next chunk of class c becomes the current one. There must be one, and no slot left in this. */
+/* Makes the next chunk of class c the current one. It must exist, and the current one must be used up. */
 void nart__slab_advance(nart__slab *s, int c);
 
-/* The class that holds payloads of `size` bytes, or -1. */
+/* The class for payloads of `size` bytes, or -1. */
 static inline int nart__slab_class(size_t size)
 {
     if (size <= NART__CLASS_MIN)
@@ -92,8 +92,8 @@ static inline int nart__slab_class(size_t size)
 
 #define NART__SLOT_USED UINT32_MAX
 
-/* A slot of class c, or NULL when all of the current chunk and before it are taken. One that was never
- * used is zero, and `*number` is set; one that was given back is as it was then, but for the first
+/* Takes a slot of class c; NULL when all slots up to the end of the current chunk are taken. A slot that was
+ * never used is zero, and `*number` is set; a reused one is unchanged since it was freed, except its first
  * word. */
 static inline void *nart__slab_take(nart__slab *s, int c, uint32_t *number)
 {
@@ -120,17 +120,17 @@ static inline void nart__slab_give(nart__slab *s, int c, void *p)
     NART__POISON((unsigned char *)p + s->header, k->stride - s->header);
 }
 
-/* Slots of a chunk that were ever taken: the first ones. */
+/* The number of slots of a chunk that were ever taken: they are its first ones. */
 static inline uint32_t nart__chunk_used(const nart__chunk *chunk)
 {
     return chunk == chunk->of->now ? chunk->of->fresh : chunk->used;
 }
 
-/* The slot of that number if it was ever taken, else NULL. Free slots are answered as well. */
+/* The slot of that number if it was ever taken, else NULL. It may be free now. */
 void *nart__slab_at(const nart__slab *s, uint32_t slot);
 
-/* The first slot from number `*slot` on that was ever taken, and `*slot` is the number behind it; or
- * NULL. Slots that were never taken cost nothing. */
+/* The first slot from number `*slot` on that was ever taken, or NULL; sets `*slot` to the number after it.
+ * Slots that were never taken cost nothing. */
 void *nart__slab_next(const nart__slab *s, uint32_t *slot);
 
 #endif
