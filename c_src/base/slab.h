@@ -53,10 +53,11 @@ typedef struct nart__class {
 
 typedef struct nart__slab {
     nart__class classes[NART__CLASSES];
-    nart__chunk **blocks; /* the chunk of each block of slot numbers; NULL: no slot has the number */
-    uint32_t total;       /* numbers assigned: whole blocks */
-    uint32_t room;        /* capacity of `blocks` */
-    uint32_t header;      /* bytes before each payload */
+    nart__chunk *
+        *blocks;     /* the chunk of each block of slot numbers; NULL: no slot has the number */
+    uint32_t total;  /* numbers assigned: whole blocks */
+    uint32_t room;   /* capacity of `blocks` */
+    uint32_t header; /* bytes before each payload */
     size_t bytes;
     unsigned char *mem;
     nart__chunk first[NART__CLASSES];

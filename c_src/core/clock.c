@@ -1,27 +1,26 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* clock.c: the clock of a runtime, which can be stopped and moved by hand.
  *
- * What it keeps true
- *  - Time never goes backward: a clock that is stopped stands where it was, and goes on from where it
- *    was moved to.
- *  - A clock that advances by itself never passes a deadline, and does not move while something that
- *    is no deadline can happen.
+ * Invariants
+ *  - Time never goes backward: a stopped clock keeps its time, and continues from where it was moved to.
+ *  - An auto-advancing clock never passes a deadline, and does not move while anything but a deadline can
+ *    make a task ready.
  *
  * The algorithm
- *  1. Every look at the clock is nart__rt_now(): the system's clock plus a skew, or, stopped, a time
- *     that is stored. A loop whose clock is stopped has no timeout from its timers.
- *  2. With auto-advance the loop, when it finds nothing ready, moves the clock to the earliest
- *     deadline of a task. What can happen otherwise is: a wake that has come in, a descriptor that the
+ *  1. Every reading of the clock is nart__rt_now(): the system's clock plus a skew, or, when stopped, a
+ *     stored time. A loop whose clock is stopped gets no timeout from its timers.
+ *  2. With auto-advance, a loop that finds no task ready moves the clock to the earliest deadline of a task.
+ *     It does not, while something else can make one ready: a wake that has arrived, a descriptor that the
  *     kernel watches, a spinning receiver, a task that waits for something outside of the runtime.
  *  3. A task waits for something outside when an operation of its last poll ended by nart_op_park()
  *     or nart__pending_outside(), or when that poll left neither a wait nor a deadline.
  *
- * Bounds: a jump looks at every slot that was ever used, as many as there were tasks at one time. */
+ * Bounds: a jump visits every slot that was ever used: as many as there were tasks at one time. */
 #include "runtime.h"
 
 #include <nart/clock.h>
 
-/* Half of all time, so that the clock can run on from there for as long again. */
+/* Half of the range of time, so that the clock can continue from there for as long again. */
 #define LAST (NART_NEVER / 2)
 
 static bool waits_outside(const nart__task *t)
@@ -29,8 +28,8 @@ static bool waits_outside(const nart__task *t)
     return t->state & NART__T_OUT || (!t->waits && !(t->state & NART__T_TIMED));
 }
 
-/* The next deadline, when nothing but that can happen and nothing is ready; else NART_NEVER. A timer of
- * the wheel may be one that nobody waits for any more, so the tasks are asked. */
+/* The next deadline, if no task is ready and only a deadline can make one ready; else NART_NEVER. The wheel
+ * may contain timers whose tasks no longer wait for them, so the tasks themselves are examined. */
 static int64_t next_alone(const nart_rt *rt)
 {
     bool held =
@@ -72,7 +71,7 @@ int64_t nart__clock_next(const nart_rt *rt)
     return rt->clock.mode == NART__CLOCK_AUTO && next_alone(rt) != NART_NEVER ? 0 : NART_NEVER;
 }
 
-/* 0, or why this call cannot be had now. */
+/* 0, or the error of a call that is not allowed now. */
 static nart_res check_paused(const nart_rt *rt)
 {
     nart_res r = nart__rt_check(rt);
@@ -99,7 +98,7 @@ nart_res nart_rt_clock_advance(nart_rt *rt, int64_t ns)
     if (ns < 0)
         return -EINVAL;
     rt->clock.at = ns < LAST - rt->clock.at ? rt->clock.at + ns : LAST;
-    rt->cx.flags &= ~(uint32_t)NART__CX_FRESH; /* for the poll that does this */
+    rt->cx.flags &= ~(uint32_t)NART__CX_FRESH; /* for the poll that makes this call */
     return 0;
 }
 

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* hub_pool.c: where hubs come from and go to.
+/* hub_pool.c: takes hubs from a pool and returns them.
  *
- * What it keeps true
+ * Invariants
  *  - A hub that was ever opened stays mapped, so that old wakers and handles stay harmless. It keeps its
- *    eventfd as long as anybody may write it: a late write ends some wait early and never reaches
+ *    eventfd as long as any thread may write it: a late write ends some wait early and never reaches
  *    another file.
- *  - Records that were never used cost address space and no memory: a hub is one lazy mapping, and one
- *    more for each time that it has doubled since.
- *  - A trim gives back the memory of records that no wake is under way in, and then the eventfd; the
- *    addresses stay the hub's, and its next runtime begins with records as new. So there are never more
- *    hubs than runtimes at one time, and those that threads were inside of meanwhile.
+ *  - Records that were never used occupy address space and no memory: a hub is one lazy mapping, and one
+ *    more for each time that it was doubled.
+ *  - A trim releases the memory of records in which no wake is under way, and then the eventfd; the
+ *    addresses stay the hub's, and its next runtime finds the records as new. So there are never more hubs
+ *    than runtimes at one time, plus those that other threads were inside of meanwhile.
  *
- * One list under one lock, taken when a runtime is made or freed and never on the way of a wake.
+ * One list under one lock, taken when a runtime is made or freed and never by a wake.
  * Capacities are powers of two, so that runtimes of many sizes share few hubs. */
 #include "hub.h"
 
@@ -21,7 +21,8 @@
 #include <pthread.h>
 
 #define SLOTS_MIN 1024u
-#define SLOTS_MAX (UINT32_C(1) << (sizeof(size_t) > 4 ? 31 : 24)) /* what fits into a size_t */
+#define SLOTS_MAX                                                                                  \
+    (UINT32_C(1) << (sizeof(size_t) > 4 ? 31 : 24)) /* size in bytes fits into a size_t */
 
 _Static_assert(sizeof(nart__rec) == NART__LINE, "a record is one cache line");
 
@@ -95,7 +96,7 @@ nart__hub *nart__hub_open(uint32_t slots, int *err)
 
 int nart__hub_reserve(nart__hub *hub, uint32_t slots)
 {
-    while (hub->slots < slots) { /* both are powers of two: SLOTS_MAX is not passed over */
+    while (hub->slots < slots) { /* both are powers of two: SLOTS_MAX is not exceeded */
         nart__rec *more = NULL;
         if (hub->slots < SLOTS_MAX)
             more = nart__sys_map(hub->slots * sizeof(nart__rec));
@@ -115,7 +116,7 @@ void nart__hub_close(nart__hub *hub)
 
 void nart__hub_close_forked(nart__hub *hub)
 {
-    nart__hub_end(hub); /* nobody is parked from here on: it is not written again */
+    nart__hub_end(hub); /* no thread is parked from here on: the eventfd is not written again */
     nart__sys_close(hub->efd);
     hub->efd = -1;
 }
@@ -145,7 +146,7 @@ size_t nart__hub_trim(void)
     return n;
 }
 
-/* The child finds the list whole. */
+/* So the child finds the list consistent. */
 void nart__hub_fork_begins(void)
 {
     pthread_mutex_lock(&lock);
@@ -156,7 +157,7 @@ void nart__hub_fork_parent(void)
     pthread_mutex_unlock(&lock);
 }
 
-/* A wake that was under way in the parent never ends here, so the parent's hubs are not used again. */
+/* A wake that was under way in the parent never ends here, so the parent's hubs are not reused. */
 void nart__hub_fork_child(void)
 {
     for (nart__hub *hub = idle; hub; hub = hub->idle) {

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* nursery.c: tasks whose owner's frame outlives them.
  *
- * What it keeps true
+ * Invariants
  *  1. An open nursery is a wait of its owner that no sweep and no race ends. So whatever ends the owner
  *     finds it.
- *  2. An owner that has answered, or is to be dropped, while a child is left does not end: it is
- *     polled by ending_poll() instead of its own function from then on, and that answers once the last
- *     child has ended. Its join, drop and slot come after that as always.
- *  3. The last child's end makes the owner ready.
+ *  2. An owner that has answered, or is to be dropped, while a child is left does not end: from then on it
+ *     is polled by ending_poll() instead of its own function, which answers once the last child has ended.
+ *     Then its join, drop and slot follow as always.
+ *  3. The end of the last child makes the owner ready.
  *
- * Children are in a list of wards, by which they are cancelled; wards are kept in the runtime for the next
- * child. A child is held by nobody else: its frame is dropped before its nursery knows of its end.
+ * Children are in a list of wards, through which they are cancelled; the runtime keeps wards for the next
+ * child. Only the nursery holds a child: the child's frame is dropped before the nursery learns of its end.
  *
  * nart_nursery: `wait` of the task that opened it; `children` that have not ended, the newest first, `len`
  * of them; `error`: the first answer below 0; `answer`: the owner's, while its end waits for them; `flags`:
@@ -27,9 +27,9 @@
 typedef struct nart__ward ward;
 
 struct nart__ward {
-    nart__wait wait; /* what the child's joiner is; never waited in */
+    nart__wait wait; /* the child's joiner; no task waits in it */
     nart_nursery *nursery;
-    ward *next, *prev; /* `next` alone when it is kept for later */
+    ward *next, *prev; /* only `next` while it is kept for reuse */
     nart__task *task;
 };
 
@@ -95,7 +95,7 @@ nart_res nart_nursery_open(nart_cx *cx, nart_nursery *n, uint32_t flags)
     return 0;
 }
 
-/* The child becomes the nursery's, which is the only one that holds it. */
+/* Hands the child to the nursery, its only holder. */
 static void adopt(nart_nursery *n, ward *d, nart__task *t)
 {
     *d = (ward){ .nursery = n, .next = n->children, .task = t };
@@ -151,7 +151,7 @@ void nart_nursery_cancel(nart_nursery *n)
         nart__task_cancel(nart__rt_of(d->task), d->task);
 }
 
-/* A child has ended with r and is gone; `w` was its joiner. */
+/* A child has ended with r and was freed; `w` was its joiner. */
 void nart__nursery_ended(nart_rt *rt, nart__wait *w, nart_res r)
 {
     ward *d = (ward *)(void *)w;
@@ -266,9 +266,9 @@ void nart__nursery_left(nart__wait *w, const nart_co *co)
     }
 }
 
-/* Between the body that waits in it and the one that decides there may be others, whose frames may go: from
- * here on the latter stands for it. Only if the one that opened it is among them, its tasks end. It stays
- * open, also without tasks: its join has their error. */
+/* Between the body that waits in the nursery and the one that decides the race there may be other bodies,
+ * whose frames may be freed: from here on the deciding one takes their place. The nursery's tasks are
+ * cancelled only if its opener is among them. It stays open, even without tasks: its join has their error. */
 void nart__nursery_lost(nart__wait *w, nart_co *co)
 {
     nart_nursery *n = nursery_of(w);

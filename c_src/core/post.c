@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* post.c: a runtime's mailbox: work for its loop from other threads and signal handlers.
  *
- * What it keeps true: what was sent is run once, by the loop that was meant, or refused by that
- * runtime's end; or the sender has it back.
+ * Invariant: what was sent is run once, by the intended loop, or is refused when that runtime is freed; or
+ * the sender gets it back.
  *
  * The algorithm
  *  1. The mailbox is a stack in the hub, `posts`: 0 empty, the newest post, or CLOSED.
- *  2. Send: enter the hub (hub.c), which fails when the runtime is gone. Compare-and-swap the post onto
- *     the stack, unless it is CLOSED; then wake the mailbox's record in the inbox, which is where the
- *     loop is notified, parked or not. Leave the hub.
- *  3. Take: exchange the whole stack out, turn it around. No post is taken twice, so a push never
- *     meets one that has come back in the meantime.
- *  4. Close: exchange CLOSED into it. What was there is given to the caller like what was taken. It is
- *     opened again for the next incarnation of the hub, when every sender has left.
+ *  2. Send: enter the hub (hub.c), which fails if the runtime was freed. Compare-and-swap the post onto
+ *     the stack, unless it is CLOSED; then wake the mailbox's record in the inbox, where the loop is
+ *     notified, parked or not. Leave the hub.
+ *  3. Take: exchange the whole stack out and reverse it. Posts are never removed one by one, so a push
+ *     has no ABA problem.
+ *  4. Close: exchange CLOSED into it. Remaining posts are given to the caller as if taken. It is opened
+ *     again for the next incarnation of the hub, when every sender has left.
  *
  * Bounds: none of its own; each post is the sender's memory. */
 #include "post.h"
@@ -27,8 +27,8 @@ bool nart__post_push(nart__hub *hub, uintptr_t waker, nart__post *p)
     do {
         if (head == CLOSED)
             return false;
-        NART__STORE(&p->next, head, NART__RELAXED); /* goes with the push */
-        /* Release: the post and what it carries. */
+        NART__STORE(&p->next, head, NART__RELAXED); /* published by the push */
+        /* Release: the post and its contents. */
     } while (!NART__CAS(&hub->posts, &head, (uintptr_t)p, NART__RELEASE, NART__RELAXED));
     NART__STEP("post: wake");
     nart__wake(waker);
@@ -71,13 +71,14 @@ static nart__post *turned_around(uintptr_t head)
     return oldest;
 }
 
-/* Relaxed: nobody has a handle of this incarnation yet, and nobody is inside. */
+/* Relaxed: no thread has a handle of this incarnation yet, and none is inside. */
 void nart__post_open(nart__hub *hub)
 {
     NART__STORE(&hub->posts, (uintptr_t)0, NART__RELAXED);
 }
 
-/* Acquire, here and below: pairs with the pushes, all of them, as each continues the one before. */
+/* Acquire, here and below: synchronizes with all pushes, because each continues the release sequence of the
+ * one before. */
 nart__post *nart__post_take(nart__hub *hub)
 {
     return turned_around(NART__EXCHANGE(&hub->posts, (uintptr_t)0, NART__ACQUIRE));

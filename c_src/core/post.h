@@ -5,18 +5,18 @@
 
 #include "hub.h"
 
-/* Part of what is handed over. It belongs to the runtime from a successful send until run(). */
+/* Embedded in what is handed over. It belongs to the runtime from a successful send until run(). */
 typedef struct nart__post {
     NART__ATOMIC(uintptr_t) next;
-    /* Called once, on the thread of the loop, outside of polls. `rt` is its runtime; NULL: that ends. */
+    /* Called once, on the thread of the loop, outside of polls. `rt` is its runtime; NULL: that is freed. */
     void (*run)(void *rt, struct nart__post *p);
 } nart__post;
 
-/* Any thread: hands `p` to the loop that `waker` wakes. False: the runtime has gone, `p` is the
- * caller's again. No lock, no wait; safe in a signal handler. */
+/* Any thread: hands `p` to the loop that `waker` wakes. False: the runtime was freed, `p` is the
+ * caller's again. Takes no lock, does not wait; safe in a signal handler. */
 bool nart__post_send(nart__hub *hub, uint64_t incarnation, uintptr_t waker, nart__post *p);
 
-/* The same for a thread that has entered the hub. */
+/* As nart__post_send(), for a thread that has entered the hub. */
 bool nart__post_push(nart__hub *hub, uintptr_t waker, nart__post *p);
 
 /* Any thread, and signal handlers: nart__hub_ask_end(), and wakes the loop. */
@@ -24,13 +24,13 @@ bool nart__post_end(nart__hub *hub, uint64_t incarnation, uintptr_t waker);
 
 /* ---- the owner's thread ---- */
 
-/* Once per incarnation: from here on posts arrive. */
+/* Once per incarnation: accepts posts from here on. */
 void nart__post_open(nart__hub *hub);
 
-/* All that has arrived, oldest first, linked by nart__post_next(); or NULL. */
+/* All posts received so far, oldest first, linked by nart__post_next(); or NULL. */
 nart__post *nart__post_take(nart__hub *hub);
 
-/* The same for the last time: from here on posts are refused. */
+/* Takes them for the last time: from here on posts are refused. */
 nart__post *nart__post_close(nart__hub *hub);
 
 nart__post *nart__post_next(nart__post *p);

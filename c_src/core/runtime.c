@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* runtime.c: making, binding, freeing and asking a runtime. The loop itself is loop.c.
+/* runtime.c: making, binding, freeing and querying a runtime. The loop itself is loop.c.
  *
  * Freeing
- *  1. every task is asked to end and aborted: one poll, in which its operations answer -ECANCELED;
- *     what still waits after it is reported and dropped. No task can be spawned meanwhile.
+ *  1. every task is cancelled and aborted: one poll, in which its operations answer -ECANCELED; a task that
+ *     still waits after it is reported and dropped. No task can be spawned meanwhile.
  *  2. frames that join handles keep are dropped; begun tasks are taken back.
- *     Both go from the last spawned task to the first, whatever their slots and lanes: what a task has
- *     spawned may use its memory, and is gone before it.
- *  3. guests (channels) are told; descriptors are closed; the hub goes back to its pool.
- * Handles that outlive this find another life in the hub, or another serial in the reactor.
+ *     Both are done from the last spawned task to the first, whatever their slots and queues: a task may use
+ *     the memory of the one that spawned it, and is freed before that.
+ *  3. exit hooks (of channels) are called; descriptors are closed; the hub returns to its pool.
+ * Handles that outlive this find another incarnation in the hub, or another serial in the reactor.
  *
- * Fork: a child changes the epoch, and every entry compares it. The child only closes its copies of
- * descriptors, the eventfd among them: the kernel's queue behind them is the parent's. Tasks and posts
- * are the parent's, too: none is polled, dropped or answered. Tasks only leave what they wait in, which
- * may be closed later than the runtime. Their memory is freed as late as the slots: what waits or guests
- * refer to in a boxed frame is there as long as in any other one. */
+ * Fork: a child changes the epoch, and every entry point compares it. The child only closes its copies of
+ * descriptors, the eventfd among them: the kernel's queue behind them belongs to the parent. Tasks and posts
+ * are the parent's, too: none is polled, dropped or answered. Tasks are only removed from what they wait in,
+ * which may be closed later than the runtime. Their memory is freed as late as the slots: what waits or exit
+ * hooks refer to in a boxed frame exists as long as in any other one. */
 #include "runtime.h"
 
 #include <stdarg.h>
@@ -102,7 +102,7 @@ nart_res nart_rt_bind(nart_rt *rt)
     return 0;
 }
 
-/* ---- no new tasks ---- */
+/* ---- refusing new tasks ---- */
 
 void nart__rt_shutdown(nart_rt *rt)
 {
@@ -113,7 +113,7 @@ void nart__rt_shutdown(nart_rt *rt)
     nart__q_answer_all(&rt->awaiting_shutdown, NART__DONE);
 }
 
-/* ---- asking ---- */
+/* ---- queries ---- */
 
 uint32_t nart_rt_task_count(const nart_rt *rt)
 {
@@ -130,8 +130,8 @@ void nart_rt_stats_get(const nart_rt *rt, nart_rt_stats *out)
     memcpy(out, &copy, size);
 }
 
-/* A slot that was never used is taken only when all others are: so those that were ever used are the
- * most at one time. */
+/* A slot that was never used is taken only when all others are in use: so the number of slots ever used is
+ * the maximum number of tasks at one time. */
 static void count_chunk(const nart__chunk *chunk, nart_slot_use *use)
 {
     uint32_t n = nart__chunk_used(chunk);
@@ -188,7 +188,7 @@ void nart__rt_report_task(nart_rt *rt, const nart__task *t, const char *what)
 
 /* ---- making and freeing ---- */
 
-/* Slots at the start where there is no limit. */
+/* Slots at the start if there is no limit. */
 static const uint32_t first_slots[NART_SLOT_CLASSES] = { 4096, 4096, 2048, 1024, 1024, 512, 256 };
 
 static const nart_rt_opts defaults = {
@@ -224,7 +224,7 @@ static nart_res fill_in(nart_rt_opts *o, const nart_rt_opts *given)
     return valid ? 0 : -EINVAL;
 }
 
-/* The first slots, and the number of the mailbox. */
+/* Maps the first slots, and assigns the number of the mailbox. */
 static nart_res make_slots(nart_rt *rt)
 {
     uint32_t count[NART_SLOT_CLASSES], limit[NART_SLOT_CLASSES];
@@ -277,7 +277,8 @@ nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **out)
     rt->hub->rt = rt;
     rt->rung_before = NART__LOAD(&rt->hub->rung, NART__RELAXED); /* a count */
     nart__rt_set_observer(rt, NULL);
-    if (nart__hub_is_forked(rt->hub)) /* a new one; others may be asking about one of the pool */
+    if (nart__hub_is_forked(
+            rt->hub)) /* a new hub; other threads may be reading those of the pool */
         rt->hub->fork_epoch = fork_epoch;
     nart__post_open(rt->hub);
     rt->incarnation = nart__hub_incarnation(rt->hub);
@@ -296,9 +297,9 @@ no_slab:
     return r;
 }
 
-/* ---- in which order tasks end ---- */
+/* ---- the order in which tasks end ---- */
 
-/* Two lists, each from the last spawned task to the first, become one. */
+/* Merges two lists, each from the last spawned task to the first. */
 static nart__task *merge(nart__task *a, nart__task *b)
 {
     nart__task *first, **end = &first;
@@ -313,8 +314,8 @@ static nart__task *merge(nart__task *a, nart__task *b)
     return first;
 }
 
-/* The tasks of which a state bit mask says `bits`, by `next`: from the last spawned to the first. A merge
- * sort without memory: lists[i] is empty, or has 2^i tasks. */
+/* The tasks whose state bits in `mask` equal `bits`, linked by `next`, from the last spawned to the first. A
+ * merge sort without memory: lists[i] is empty, or has 2^i tasks. */
 static nart__task *by_age(nart_rt *rt, uint32_t mask, uint32_t bits)
 {
     nart__task *lists[32] = { NULL }, *all = NULL;
@@ -342,7 +343,7 @@ static void each_task(nart_rt *rt, void (*f)(nart_rt *, nart__task *))
         f(rt, t);
 }
 
-/* A task that has ended, while it was on a ready list: off it. */
+/* Takes a task that ended while it was on a ready list off that list. */
 static void unlist_ended(nart_rt *rt, nart__task *t)
 {
     if (!(t->state & NART__T_DONE) || !(t->state & NART__T_READY))
@@ -351,7 +352,7 @@ static void unlist_ended(nart_rt *rt, nart__task *t)
     nart__task_unlisted(rt, t);
 }
 
-/* All tasks are asked to end, and polled in the order of their age: the lists are made anew. */
+/* Cancels and aborts all tasks, and queues them in order of age: the ready lists are rebuilt. */
 static void ask_all(nart_rt *rt)
 {
     each_task(rt, unlist_ended);
@@ -368,7 +369,7 @@ static void ask_all(nart_rt *rt)
     }
 }
 
-/* In a child of fork. What it passes on by that is polled by nobody. */
+/* In a child of fork. No task to which this passes a turn is polled. */
 static void leave_waits(nart_rt *rt, nart__task *t)
 {
     (void)rt;
@@ -383,14 +384,14 @@ static void forget_all(nart_rt *rt)
     each_task(rt, nart__task_forget);
 }
 
-/* A handle of a task that has ended outlives the runtime. */
+/* A handle of a task that has ended outlives the runtime: counts it. */
 static void count_held(nart_rt *rt, nart__task *t)
 {
     rt->end.held++;
     nart__task_free(rt, t);
 }
 
-/* Ends every task. A drop function may commit what was begun before: that has to end, too. */
+/* Ends every task. A drop function may commit tasks begun before: those have to end, too. */
 static void end_all(nart_rt *rt)
 {
     rt->end.cancelled = rt->live;
@@ -406,7 +407,7 @@ static void end_all(nart_rt *rt)
     rt->end.cancelled -= rt->end.dropped;
 }
 
-/* The counts that the caller's version knows. */
+/* Copies the counts that the caller's version knows. */
 static void count_out(const nart_rt_end *end, nart_rt_end *out)
 {
     if (!out)
@@ -428,7 +429,8 @@ static uint32_t refuse(nart__post *list)
     return n;
 }
 
-/* What other threads have sent and no poll has seen: posts are given back, wakes left behind. */
+/* Posts and wakes from other threads that no poll has seen: posts are refused, wakes ignored. Returns how
+ * many. */
 static uint32_t undelivered(nart_rt *rt)
 {
     bool busy;

@@ -3,21 +3,21 @@
  *
  * The life of a slot, all on the owner's thread:
  *  1. begin takes it from the slab and zeroes the frame; it is in rt->begun until commit makes it
- *     live and ready, or abandon gives it back.
- *  2. Polls, until one answers. finish() marks it DONE, withdraws its waits, takes its timer out,
- *     wakes who joins it.
- *  3. The frame is dropped when nobody holds a join handle; the slot goes back to the slab once it
+ *     live and ready, or abandon frees it.
+ *  2. Polls, until one answers. finish() marks it DONE, withdraws its waits, removes its timer,
+ *     wakes its joiner.
+ *  3. The frame is dropped when no join handle holds it; the slot returns to the slab once it
  *     is off the ready list, too. A drop function that releases handles does not run the drops of
  *     their tasks inside itself: they are queued and run when it has returned. So a chain of tasks
  *     that hold each other ends on a constant stack. Their slots are freed after the last of these
- *     drops: none of them finds the memory of another in use again.
- *  4. The generation changes then. Wakers that were handed out die with the record's generation;
- *     ids with the slot's. A slot whose 2^32 generations are used up is not given back.
+ *     drops: so none of the drops finds another task's memory reused.
+ *  4. The generation changes then. Wakers that were handed out become stale with the record's generation,
+ *     ids with the slot's. A slot whose 2^32 generations are used up is not reused.
  *
- * A join handle names its task by hub, life, slot and generation, so it can outlive the runtime.
+ * A join handle contains hub, incarnation, slot and generation of its task, so it can outlive the runtime.
  *
- * What the plain case does not need stands in functions of its own that are called last: so the
- * plain case of spawn, await, finish and release saves no registers for them. */
+ * Code outside of the common case is in separate functions that are called last: so the common case of
+ * spawn, await, finish and release saves no registers for it. */
 #include "runtime.h"
 
 #include <stdlib.h>
@@ -82,7 +82,7 @@ void nart__task_forget(nart_rt *rt, nart__task *t)
         box_free(rt, t);
 }
 
-/* Its drop runs next, behind those that are queued. */
+/* Queues its drop behind those that are queued already. */
 static void drop_push(nart_rt *rt, nart__task *t)
 {
     t->state |= NART__T_DROPPED | NART__T_DROPPING;
@@ -94,7 +94,7 @@ static void drop_push(nart_rt *rt, nart__task *t)
     rt->last_drop = t;
 }
 
-/* Runs what is queued, and what is queued by that. */
+/* Runs the queued drops, and those that they queue. */
 static void drop_queued(nart_rt *rt)
 {
     nart__task *dropped = NULL, *t;
@@ -137,7 +137,7 @@ void nart__frame_drop(nart_rt *rt, const nart_task_type *type, void *frame)
         rt->dropping = true;
     type->drop(frame);
     if (outermost)
-        drop_queued(rt); /* what it has released */
+        drop_queued(rt); /* the tasks it has released */
 }
 
 static NART__NOINLINE void frame_drop(nart_rt *rt, nart__task *t)
@@ -155,7 +155,7 @@ static NART__NOINLINE void frame_drop(nart_rt *rt, nart__task *t)
         nart__task_free(rt, t);
 }
 
-/* The frame's storage ends. In the plain case that is the slot's end, and nothing else. */
+/* Ends the frame's storage. In the common case that frees the slot, and nothing else is done. */
 static inline void frame_end(nart_rt *rt, nart__task *t)
 {
     const uint32_t odd = NART__T_READY | NART__T_DROPPED | NART__T_ESCAPED | NART__T_BOXED;
@@ -199,8 +199,8 @@ nart_res nart__task_type_check(const nart_task_type *type)
     return 0;
 }
 
-/* A slot of a class whose current chunk is used up; or NULL and *err. Wakers need a record for each slot
- * before it is used: they have no answer to say that there is none. */
+/* Takes a slot of a class whose current chunk is used up; or NULL and *err. Wakers need a record for each slot
+ * before it is used, because making a waker cannot fail. */
 static NART__COLD nart__task *slot_grow(nart_rt *rt, int c, uint32_t *slot, nart_res *err)
 {
     const nart__class *k = &rt->slab.classes[c];
@@ -227,7 +227,7 @@ nart_res nart_rt_reserve(nart_rt *rt, size_t frame_size, uint32_t tasks)
     return r ? r : nart__hub_reserve(rt->hub, rt->slab.total);
 }
 
-/* A slot for a task of this type, filled in but for its frame and its state, which the caller
+/* Takes a slot for a task of this type and fills it in, except its frame and its state, which the caller
  * stores; or NULL and *err. */
 static NART__INLINE nart__task *slot_take(nart_rt *rt, const nart_task_type *type, bool boxed,
                                           uint32_t *state, nart_res *err)
@@ -265,7 +265,7 @@ static NART__INLINE nart__task *slot_take(nart_rt *rt, const nart_task_type *typ
     return t;
 }
 
-/* A slot has room for the smallest class at least: most frames are cleared by a few stores. */
+/* A slot has at least the payload of the smallest class: most frames are cleared by a few stores. */
 static inline void frame_clear(nart__task *t, uint32_t size, bool boxed)
 {
     if (NART_LIKELY(size <= NART__CLASS_MIN && !boxed))
@@ -275,11 +275,11 @@ static inline void frame_clear(nart__task *t, uint32_t size, bool boxed)
 }
 
 /* ---- begun tasks ----
- * A digital search tree over a hash of the frame's address: the bits of the hash say at each level
- * whether to go on at `next` or at `right`. The hash differs for any two addresses, so no path is
- * longer than its 64 bits, and an address that is no begun frame's is only compared, never read. */
+ * A digital search tree over a hash of the frame's address: each level uses one bit of the hash to choose
+ * between `next` and `right`. The hash differs for any two addresses, so no path is longer than its 64
+ * bits, and an address that is not that of a begun frame is only compared, never dereferenced. */
 
-/* The place of the frame's task in the tree: it is there, or NULL. */
+/* The link in the tree at which the frame's task is; NULL in it: there is none. */
 static nart__task **begun_at(nart_rt *rt, const void *frame)
 {
     nart__task **at = &rt->begun;
@@ -290,7 +290,7 @@ static nart__task **begun_at(nart_rt *rt, const void *frame)
     return at;
 }
 
-/* Takes out what is at a place: a leaf from below it takes the place, if there is one. */
+/* Removes the node at a link: a leaf from below takes its place, if there is one. */
 static nart__task *begun_take(nart__task **at)
 {
     nart__task *t = *at, **from = at;
@@ -322,7 +322,7 @@ static void *begin(nart_rt *rt, const nart_task_type *type, bool boxed, nart_res
     return t->frame;
 }
 
-/* The task of a begun frame, which is begun no more; NULL for a frame that is none. */
+/* Removes the task of a begun frame from the tree; NULL if the frame is none. */
 static nart__task *unbegin(nart_rt *rt, const void *frame)
 {
     nart__task **at = begun_at(rt, frame);
@@ -338,7 +338,7 @@ static void join_withdraw(nart__wait *w)
 
 static const struct nart__wait_ops join_ops = { "join", join_withdraw };
 
-/* The task is there: somebody may hold it, and it will be polled. */
+/* The task is live: it may be held, and will be polled. */
 static inline void start(nart_rt *rt, nart__task *t, uint32_t state, nart_join *out)
 {
     state |= NART__T_LIVE | NART__T_READY;
@@ -498,7 +498,7 @@ static NART__COLD void finish_in_nursery(nart_rt *rt, nart__task *t)
     nart__nursery_ended(rt, ward, r);
 }
 
-/* It belongs to a set, or nobody will ask for its answer, but with a copy of the handle. */
+/* Ends a task that belongs to a set, or whose answer is not needed, except by copies of the handle. */
 static NART__NOINLINE void finish_join_slow(nart_rt *rt, nart__task *t)
 {
     if (NART_UNLIKELY(t->state & NART__T_IN_NURSERY)) {
@@ -513,7 +513,7 @@ static NART__NOINLINE void finish_join_slow(nart_rt *rt, nart__task *t)
         frame_end(rt, t);
 }
 
-/* It ends while it waits, or while its timer runs. */
+/* Ends a task that waits, or whose timer runs. */
 static NART__NOINLINE void finish_slow(nart_rt *rt, nart__task *t, nart_res r)
 {
     if (t->waits && nart__nursery_holds(t, r)) {
@@ -529,9 +529,9 @@ static NART__NOINLINE void finish_slow(nart_rt *rt, nart__task *t, nart_res r)
 
 void nart__task_finish(nart_rt *rt, nart__task *t, nart_res r)
 {
-    t->state |= NART__T_DONE; /* first: what is withdrawn may try to wake it */
-    /* What a joining task is answered; -ECANCELED would be about itself. Decided when the task answers:
-     * not again when its nurseries have ended. */
+    t->state |= NART__T_DONE; /* first: withdrawing a wait may try to wake the task */
+    /* The answer for a joining task; -ECANCELED would refer to the joining task itself. Decided when the task
+     * answers: not again when its nurseries have ended. */
     if (r == -ECANCELED && (t->state & (NART__T_CANCELLED | NART__T_ENDING)) == NART__T_CANCELLED)
         r = NART_EABORTED;
     if (NART_UNLIKELY(t->waits || t->timer.next)) {
@@ -599,7 +599,7 @@ nart_task nart_cx_task(const nart_cx *cx)
 
 /* ---- joining ---- */
 
-/* The task has ended: its answer, once. */
+/* The task has ended: answers, once. */
 static inline nart_res join_answer(nart_join *j, const nart__task *t, nart_res *result)
 {
     j->used = 1;
@@ -622,7 +622,7 @@ static inline nart_res join_take(nart_join *j, nart__task *t, nart_res *result)
     nart__task *waiter = j->wait.task;
 
     if (waiter) {
-        if (NART_UNLIKELY(waiter->waits != &j->wait)) /* it waits elsewhere, too */
+        if (NART_UNLIKELY(waiter->waits != &j->wait)) /* it has other waits, too */
             return join_take_slow(j, t, result);
         t->joiner = NULL;
         nart__unwait(&j->wait);
@@ -630,7 +630,7 @@ static inline nart_res join_take(nart_join *j, nart__task *t, nart_res *result)
     return join_answer(j, t, result);
 }
 
-/* Why this task cannot await the handle, or 0. */
+/* The error with which this task cannot await the handle, or 0. */
 static nart_res join_check(const nart_cx *cx, const nart_join *j)
 {
     const nart__task *t = nart__join_task(j);
@@ -644,7 +644,7 @@ static nart_res join_check(const nart_cx *cx, const nart_join *j)
     return NART_UNLIKELY(j->wait.task || t->state & NART__T_IN_SET) ? -EBUSY : 0;
 }
 
-/* Within a scope, or again. */
+/* The slow path: within a scope, or not the first call. */
 static NART__NOINLINE nart_res join_park(nart_cx *cx, nart_join *j)
 {
     bool begun;
@@ -657,7 +657,7 @@ static NART__NOINLINE nart_res join_park(nart_cx *cx, nart_join *j)
 
 static inline nart_res join_await(nart_cx *cx, nart_join *j, nart_res *result)
 {
-    /* What already waits was looked at when it began; since then a copy may have been released. */
+    /* An existing wait was checked when it began; since then a copy of the handle may have been released. */
     if (j->wait.task != cx->self || j->task->gen != j->gen) {
         nart_res r = join_check(cx, j);
         if (NART_UNLIKELY(r))
@@ -703,7 +703,7 @@ nart_task nart_join_task(const nart_join *j)
     return id_of(nart__join_task(j));
 }
 
-/* A task awaits the handle: it will find it empty. */
+/* A task awaits the handle: wakes it, so that it finds the handle empty. */
 static NART__COLD void release_awaited(nart_join *j)
 {
     nart__task *waiter = j->wait.task;
@@ -721,7 +721,7 @@ void nart_join_release(nart_join *j)
         release_awaited(j);
         return;
     }
-    j->hub = NULL; /* first: drop may look at it */
+    j->hub = NULL; /* first: a drop function may access it */
     if (!t)
         return;
     t->state &= ~(uint32_t)NART__T_HELD;

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* task_set.c: sets of tasks.
  *
- * What it keeps true
- *  1. A node is in one place: never used, free, running, ended, or the one that was answered last.
- *  2. The task of a running node has IN_SET, and its joiner is the node's join, which nobody
- *     awaits; so its end leads to the node in O(1). A task leaves the set before its node is
- *     used again.
- *  3. A node that is ended or was answered holds its task's frame by the join.
+ * Invariants
+ *  1. A node is in one state: never used, free, running, ended, or answered last.
+ *  2. The task of a running node has IN_SET, and its joiner is the node's join, in which no task
+ *     waits; so its end finds the node in O(1). A task leaves the set before its node is
+ *     reused.
+ *  3. A node that has ended or was answered holds its task's frame by the join.
  *  4. The waiter of the set is made ready by each end, or only by the last one: so a task that
  *     awaits 10,000 others is polled once for all those that have ended since.
  * The set grants no turns: an answer that is not taken stays in the list.
  *
  * nart_task_set: lists of nodes: `free` (used before), `running` to `newest` (the oldest first), `ended` to
- * `last_ended` (in the order of their ends); `answered`: the node whose frame is still there; `owner` of all
- * that run; `count` nodes, of which `used` have been used; `len` tasks whose answer has not been taken, of
- * which `run` run; `for_all`: the waiter wakes only when the last task ends. */
+ * `last_ended` (in the order of their ends); `answered`: the node whose frame is still kept; `owner` of all
+ * running tasks; `count` nodes, of which `used` have been used; `len` tasks whose answer has not been taken, of
+ * which `run` are running; `for_all`: the waiter wakes only when the last task ends. */
 #include "runtime.h"
 
 #include <nart/task_set.h>
@@ -86,8 +86,8 @@ static void drop_answered(nart_task_set *s)
     nart_join_release(&n->join); /* last: drop may use the set */
 }
 
-/* A node of a set that is not full: the one that was answered last, if there is one. Its join is the
- * caller's to release. */
+/* A node of a set that is not full: the one answered last, if there is one. Its join is the caller's to
+ * release. */
 static node *take_node(nart_task_set *s, nart_join *answered)
 {
     node *n = s->answered;
@@ -111,14 +111,14 @@ static nart_res number(const nart_task_set *s, const node *n)
     return n - s->nodes;
 }
 
-/* ---- putting in ---- */
+/* ---- adding ---- */
 
 void nart_task_set_init(nart_task_set *s, nart_task_set_node *nodes, uint32_t count)
 {
     *s = (nart_task_set){ .nodes = nodes, .count = count };
 }
 
-/* Can a task of this context be put into the set? */
+/* Can a task of this context be added to the set? */
 static nart_res room(const nart_task_set *s, const nart_cx *cx)
 {
     if (!s->nodes)
@@ -210,7 +210,7 @@ static nart_res park(nart_cx *cx, nart_task_set *s, bool for_all)
 
     if (NART_UNLIKELY(s->owner != cx))
         return NART_EDRIVER;
-    bool asked = nart__wait_in_use(&s->wait); /* by another arm of this poll's race */
+    bool asked = nart__wait_in_use(&s->wait); /* requested by another arm of this poll's race */
     nart_res r = nart__park_in(cx, &s->wait, &begun);
     if (r == NART_PENDING) {
         s->wait.ops = &set_ops;
@@ -219,7 +219,7 @@ static nart_res park(nart_cx *cx, nart_task_set *s, bool for_all)
     return r;
 }
 
-/* The wait, if there was one, is over. */
+/* Ends the wait, if there is one. */
 static nart_res answer(nart_task_set *s, nart_res r)
 {
     if (s->wait.task)
@@ -279,7 +279,7 @@ nart_res nart_task_set_abort(nart_task_set *s)
     return ask_all(s, nart_task_abort);
 }
 
-/* ---- looking ---- */
+/* ---- queries ---- */
 
 nart_task nart_task_set_task(const nart_task_set *s, uint32_t i)
 {
@@ -293,7 +293,7 @@ void *nart_task_set_frame(nart_task_set *s, uint32_t i)
 
 /* ---- closing ---- */
 
-/* The task runs on by itself. */
+/* Detaches the task, which continues to run. */
 static void let_go(node *n)
 {
     nart__task *t = nart__join_task(&n->join);
@@ -310,7 +310,7 @@ void nart_task_set_detach(nart_task_set *s)
         return;
     nart__interrupt(&s->wait);
     node *running = s->running, *ended = s->ended, *answered = s->answered, *next;
-    memset(s, 0, sizeof *s); /* first: a drop may look at it */
+    memset(s, 0, sizeof *s); /* first: a drop function may access it */
     for (; running; running = next) {
         next = running->next;
         let_go(running);

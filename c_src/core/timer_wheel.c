@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* timer_wheel.c - expiry and the way down; what it keeps true is at the top of timer_wheel.h. */
+/* timer_wheel.c - expiry and moving down; the invariants are at the top of timer_wheel.h. */
 #include "timer_wheel.h"
 
 /* The lowest level whose crowded slots are worth waking early for: slots of 1.05 ms. */
@@ -36,7 +36,7 @@ static unsigned lowest_level(uint32_t levels)
     return (unsigned)__builtin_ctz(levels);
 }
 
-/* When the slot before slot `index` begins: from then on the latter can go down. */
+/* When the slot before slot `index` begins: from then on the latter can be moved down. */
 static int64_t settle_time(unsigned level, uint64_t index)
 {
     uint64_t key = (index - 1) << (level * NART__WHEEL_BITS);
@@ -105,8 +105,8 @@ static void settle(nart__wheel *w, unsigned top, unsigned *budget)
     }
 }
 
-/* When there is something to do again, nothing being due. Not later than now if a crowded slot
- * should have settled and the budget was too small. */
+/* The time of the next work when nothing is due. Not later than now if a crowded slot should have been
+ * settled and the budget was too small. */
 static int64_t next_wake(nart__wheel *w)
 {
     unsigned level;

@@ -2,14 +2,14 @@
 /*
  * timer_wheel.h - the runtime's timers: a hierarchical wheel that is exact to the nanosecond.
  *
- * What it keeps true
+ * Invariants
  *   - Never early, never lost: a timer leaves by nart__wheel_remove or by an expire whose time has
- *     reached its deadline, whatever the clock does (leaps, stands still, goes back).
- *   - Exact order: expire answers deadlines in ascending order, equal ones in order of insertion.
- *   - No burst: a call touches at most as many timers as its budget says, and for each of them
- *     looks at one slot of each level.
+ *     reached its deadline, whatever the clock does (jumps, stands still, moves backward).
+ *   - Exact order: expire returns deadlines in ascending order, equal ones in order of insertion.
+ *   - No burst: a call touches at most as many timers as its budget allows, and for each of them
+ *     examines one slot of each level.
  *   - Insert and remove are O(1), whatever the number of timers. Nothing is allocated, no clock is
- *     read: time is what the caller says it is.
+ *     read: the caller passes the time.
  *
  * The algorithm
  *   1. Level n has 64 slots of 32^n ns: 1 ns, 32 ns, 1 us, 33 us, 1.05 ms, 34 ms, 1.1 s, 34 s,
@@ -65,7 +65,7 @@ typedef struct nart__tslot {
 } nart__tslot;
 
 typedef struct nart__wheel {
-    int64_t now;                           /* the latest time that the wheel was told */
+    int64_t now;                           /* the latest time passed to the wheel */
     int64_t wake;                          /* nothing is to be done before; <= now: work is left */
     uint64_t base;                         /* key of a time <= now that no timer precedes */
     uint32_t levels;                       /* bit n: level n has a timer */
@@ -77,7 +77,7 @@ typedef struct nart__wheel {
 /* An empty wheel whose time is `now`. The wheel must not be moved afterwards. */
 void nart__wheel_init(nart__wheel *w, int64_t now);
 
-/* The parts of the inlines below that are seldom needed. */
+/* Slow paths of the inlines below. */
 void nart__wheel_crowd(nart__wheel *w, unsigned level, uint64_t index);
 nart__tnode *nart__wheel_work(nart__wheel *w, unsigned *budget);
 
@@ -134,7 +134,7 @@ static inline void nart__wheel_add(nart__wheel *w, nart__tnode *n, int64_t at)
     nart__wheel_place(w, n, false);
 }
 
-/* A slot has lost its last timer. */
+/* A slot has become empty. */
 static inline void nart__wheel_vacate(nart__wheel *w, nart__tslot *slot)
 {
     unsigned i = (unsigned)(slot - w->slot);
@@ -149,7 +149,7 @@ static inline void nart__wheel_vacate(nart__wheel *w, nart__tslot *slot)
         w->levels &= ~(1u << level);
 }
 
-/* Takes a node out; nothing happens when it is in no wheel. */
+/* Removes a node; no effect if it is in no wheel. */
 static inline void nart__wheel_remove(nart__wheel *w, nart__tnode *n)
 {
     nart__tnode *next = n->next, *prev = n->prev;
