@@ -1,29 +1,33 @@
-# nart_test(<group>/<name>... [SOURCES file...] [LIBS target...] [TIMEOUT seconds] [LABELS label...])
+# nart_test(<group>/<name>... [PROGRAM name] [SOURCES file...] [LIBS target...] [TIMEOUT seconds]
+#   [PART <group>/<name>...])
 #
-# Builds tests/<group>/test_<name>.c (and SOURCES, relative to tests/) and registers one ctest entry
-# per case, <group>.<name>.<case>, each a process of its own. The cases are the lines `TEST(case)` and
-# `TEST_EACH(case, KIND, ...)` of the file; the build looks again when the file changes. Several names of one group become one program,
-# test_<group>: for what takes long to link. Group `unit` sees the inside of the library, `bridge` the
-# bridge with the futures of bridge/futures, `late` a library that stops at its steps (late/), everything
-# else only what a user sees.
+# Builds one program of tests/<group>/test_<name>.c... (and SOURCES, relative to tests/), test_<group> or
+# PROGRAM, and registers one ctest entry per case, <group>.<name>.<case>, each a process of its own. The
+# cases are the lines `TEST(case)` and `TEST_EACH(case, KIND, ...)` of the files; the build looks again when
+# a file changes. A group is several programs where a file stands in for functions of the C library.
+# Group `unit` sees the inside of the library, `bridge` the bridge with the futures of bridge/futures,
+# `late` a library that stops at its steps (late/), everything else only what a user sees.
 #
-# NART_TESTS_PART=ON leaves out what is not marked: nart_test(... PART). For builds in which everything
-# has been seen in another one, and which are only to be seen working.
+# NART_TESTS_PART=ON leaves out what PART does not name. For builds in which everything has been seen in
+# another one, and which are only to be seen working.
 option(NART_TESTS_PART "Build and register a part of the tests" OFF)
 set(NART_TEST_TIMEOUT 60 CACHE STRING "Seconds after which a hanging test case is ended")
 set(NART_TEST_LAUNCHER "" CACHE STRING "Command that test cases run under, valgrind say; a list")
 
-function(nart_test id)
-  cmake_parse_arguments(arg "PART" "TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
-  if(NART_TESTS_PART AND NOT arg_PART)
+function(nart_test)
+  cmake_parse_arguments(arg "" "PROGRAM;TIMEOUT" "SOURCES;LIBS;PART" ${ARGN})
+  set(ids ${arg_UNPARSED_ARGUMENTS})
+  if(NART_TESTS_PART)
+    set(ids ${arg_PART})
+  endif()
+  if(NOT ids)
     return()
   endif()
-  set(ids ${id} ${arg_UNPARSED_ARGUMENTS})
-  cmake_path(GET id PARENT_PATH group)
-  if(NOT arg_UNPARSED_ARGUMENTS)
-    string(REPLACE "/" "_" program test_${id})
-  else()
-    set(program test_${group})
+  list(GET ids 0 first)
+  cmake_path(GET first PARENT_PATH group)
+  set(program test_${group})
+  if(arg_PROGRAM)
+    set(program ${arg_PROGRAM})
   endif()
   if(NOT arg_TIMEOUT OR arg_TIMEOUT LESS NART_TEST_TIMEOUT)
     set(arg_TIMEOUT ${NART_TEST_TIMEOUT}) # a slow build has its time for all
@@ -60,7 +64,7 @@ function(nart_test id)
       add_test(NAME ${test}
         COMMAND ${NART_TEST_LAUNCHER} $<TARGET_FILE:${program}> ${name}.${case})
       set_tests_properties(${test} PROPERTIES
-        TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77 LABELS "${group};${arg_LABELS}")
+        TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77 LABELS ${group})
     endforeach()
   endforeach()
 endfunction()
