@@ -1,23 +1,239 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Threads without a loop that sleep in a channel: values, ends, time, misuse, signals, and wakers on
- * stacks that are gone at once. */
-#include "chan_test.h"
+/* Threads without a loop that sleep in a channel of values or of bytes: streams, turns, ends, time, misuse,
+ * signals, and wakers on stacks that are gone at once. A lost wake-up shows as a hang, which the test's
+ * time limit ends. */
+#include "runtime.h"
+
+#include <nart/bytes.h>
+#include <nart/chan.h>
+#include <nart/co.h>
 
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <time.h>
 
-static nart_res send(nart_tx *tx, uint64_t value, int64_t timeout_ns)
+/* ---- a channel of one of four kinds, and what is sent through it ---- */
+
+enum { BYTES = 0x100, SENDERS = 4 };
+
+enum {
+    SPSC = NART_CHAN_SPSC,
+    MPSC = NART_CHAN_MPSC,
+    SPSC_BYTES = BYTES | NART_BYTES_SPSC,
+    MPSC_BYTES = BYTES | NART_BYTES_MPSC
+};
+
+struct message {
+    uint64_t who, number, again;
+};
+
+struct tx {
+    bool bytes;
+    nart_tx v;
+    nart_bytes_tx b;
+};
+
+struct rx {
+    bool bytes;
+    nart_rx v;
+    nart_bytes_rx b;
+};
+
+struct channel {
+    nart_rt *rt;
+    struct tx tx;
+    struct rx rx;
+};
+
+/* For `room` messages; a channel of bytes has room for two at least. */
+static void open_flags(struct channel *c, uint32_t kind, size_t room, bool spinning)
 {
-    return nart_send_blocking(tx, &value, timeout_ns);
+    *c = (struct channel){ .tx.bytes = kind & BYTES, .rx.bytes = kind & BYTES };
+    c->rt = NEW_RT(.flags = spinning ? NART_RT_SPINNING : 0);
+    if (kind & BYTES) {
+        nart_bytes_opts o = { .size = sizeof o,
+                              .kind = kind & ~(uint32_t)BYTES,
+                              .flags = spinning ? NART_BYTES_SPINNING : 0,
+                              .capacity = room < 2 ? 64 : room * 32 };
+        CHECK_RES(nart_bytes_open(c->rt, &o, &c->tx.b, &c->rx.b), 0);
+    } else {
+        nart_chan_opts o = { .size = sizeof o,
+                             .kind = kind,
+                             .flags = spinning ? NART_CHAN_SPINNING : 0,
+                             .elem = sizeof(struct message),
+                             .capacity = room };
+        CHECK_RES(nart_chan_open(c->rt, &o, &c->tx.v, &c->rx.v), 0);
+    }
 }
 
+static void open_channel(struct channel *c, uint32_t kind, size_t room)
+{
+    open_flags(c, kind, room, false);
+}
+
+static void tx_close(struct tx *tx)
+{
+    nart_tx_close(&tx->v);
+    nart_bytes_tx_close(&tx->b);
+}
+
+static void rx_close(struct rx *rx)
+{
+    nart_rx_close(&rx->v);
+    nart_bytes_rx_close(&rx->b);
+}
+
+static void rx_shut(struct rx *rx)
+{
+    if (rx->bytes)
+        nart_bytes_rx_shut(&rx->b);
+    else
+        nart_rx_shut(&rx->v);
+}
+
+static void close_channel(struct channel *c)
+{
+    tx_close(&c->tx);
+    rx_close(&c->rx);
+    CHECK_RES(nart_rt_free(c->rt), 0);
+}
+
+static void tx_move(struct tx *to, struct tx *from)
+{
+    to->bytes = from->bytes;
+    nart_tx_move(&to->v, &from->v);
+    nart_bytes_tx_move(&to->b, &from->b);
+}
+
+static void tx_clone(struct tx *from, struct tx *to)
+{
+    *to = (struct tx){ .bytes = from->bytes };
+    CHECK_RES(from->bytes ? nart_bytes_tx_clone(&from->b, &to->b) : nart_tx_clone(&from->v, &to->v),
+              0);
+}
+
+/* This thread receives. */
+static void rx_bind(struct rx *rx)
+{
+    CHECK_RES(rx->bytes ? nart_bytes_rx_bind(&rx->b, NULL) : nart_rx_bind(&rx->v, NULL), 0);
+}
+
+static nart_res send(struct tx *tx, uint64_t who, uint64_t number, int64_t timeout_ns)
+{
+    struct message m = { who, number, number };
+    return tx->bytes ? nart_bytes_send_blocking(&tx->b, &m, sizeof m, timeout_ns)
+                     : nart_send_blocking(&tx->v, &m, timeout_ns);
+}
+
+/* Copies the message and gives its memory back. */
+static nart_res took(struct rx *rx, nart_res r, nart_bytes_msg *msg, struct message *m)
+{
+    if (r == 0 && rx->bytes) {
+        CHECK_EQ(msg->len, sizeof *m);
+        memcpy(m, msg->ptr, sizeof *m);
+        CHECK_RES(nart_bytes_release(&rx->b, msg), 0);
+    }
+    return r;
+}
+
+static nart_res recv(struct rx *rx, struct message *m, int64_t timeout_ns)
+{
+    nart_bytes_msg msg;
+    return took(rx,
+                rx->bytes ? nart_bytes_recv_blocking(&rx->b, &msg, timeout_ns)
+                          : nart_recv_blocking(&rx->v, m, timeout_ns),
+                &msg, m);
+}
+
+static nart_res try_recv(struct rx *rx, struct message *m)
+{
+    nart_bytes_msg msg;
+    return took(rx, rx->bytes ? nart_bytes_try_recv(&rx->b, &msg) : nart_try_recv(&rx->v, m), &msg,
+                m);
+}
+
+static void check_next(struct rx *rx, uint64_t number)
+{
+    struct message m;
+    CHECK_RES(try_recv(rx, &m), 0);
+    CHECK_EQ(m.number, number);
+    CHECK_EQ(m.again, number);
+}
+
+/* Sends 1, 2... until the channel is full. Returns how many. */
+static uint64_t fill(struct channel *c)
+{
+    uint64_t n = 0;
+    nart_res r;
+    while ((r = send(&c->tx, 0, n + 1, 0)) == 0)
+        n++;
+    CHECK_RES(r, -ETIMEDOUT);
+    CHECK_EQ(n, c->tx.bytes ? 2 : 1);
+    return n;
+}
+
+/* ---- a task that sends or receives once ---- */
+
+struct op {
+    struct tx *tx;
+    struct rx *rx;
+    struct message m;
+    nart_res res;
+    nart_task id;
+};
+
+struct op_frame {
+    nart_co co;
+    struct op *op;
+    nart_bytes_msg msg;
+};
+
+static nart_res op_do(nart_cx *cx, struct op_frame *f)
+{
+    struct op *op = f->op;
+
+    if (op->tx)
+        return op->tx->bytes ? nart_bytes_send(cx, &op->tx->b, &op->m, sizeof op->m)
+                             : nart_send(cx, &op->tx->v, &op->m);
+    return took(op->rx,
+                op->rx->bytes ? nart_bytes_recv(cx, &op->rx->b, &f->msg)
+                              : nart_recv(cx, &op->rx->v, &op->m),
+                &f->msg, &op->m);
+}
+
+static nart_res op_run(nart_cx *cx, void *frame)
+{
+    struct op_frame *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT(r, op_do(cx, f));
+    f->op->res = r;
+    NART_END(r);
+}
+
+static const nart_task_type op_type = NART_TASK_TYPE(struct op_frame, op_run, NULL);
+
+static void op_start(nart_rt *rt, struct op *op)
+{
+    struct op_frame f = { .op = op };
+    nart_join join = { 0 };
+
+    op->res = NART_PENDING;
+    CHECK_RES(nart_rt_spawn(rt, &op_type, &f, &join), 0);
+    op->id = nart_join_task(&join);
+    nart_join_release(&join);
+    settle(rt);
+}
+
+/* ---- streams ---- */
+
 struct sender {
-    nart_tx tx;
-    uint64_t from, count;
+    struct tx tx;
+    uint64_t who, count;
     int64_t patience; /* for one try */
-    uint64_t timeouts;
     nart_res res;
     pthread_t thread;
 };
@@ -27,29 +243,50 @@ static void *sender_main(void *arg)
     struct sender *s = arg;
 
     for (uint64_t i = 0; i < s->count && s->res == 0; i++) {
-        while ((s->res = send(&s->tx, s->from + i, s->patience)) == -ETIMEDOUT)
-            s->timeouts++;
+        do
+            s->res = send(&s->tx, s->who, i, s->patience);
+        while (s->res == -ETIMEDOUT);
     }
-    nart_tx_close(&s->tx);
+    tx_close(&s->tx);
     return NULL;
 }
 
-static void begin(struct sender *s)
+static void start_senders(struct channel *c, struct sender *s, unsigned senders, uint64_t count,
+                          int64_t patience)
 {
-    CHECK_EQ(pthread_create(&s->thread, NULL, sender_main, s), 0);
+    for (unsigned i = 0; i < senders; i++) {
+        s[i] = (struct sender){ .who = i, .count = count, .patience = patience };
+        if (i == senders - 1)
+            tx_move(&s[i].tx, &c->tx);
+        else
+            tx_clone(&c->tx, &s[i].tx);
+    }
+    for (unsigned i = 0; i < senders; i++)
+        CHECK_EQ(pthread_create(&s[i].thread, NULL, sender_main, &s[i]), 0);
 }
 
-static void end(struct sender *s)
+static void end_senders(struct sender *s, unsigned senders, const uint64_t next[SENDERS])
 {
-    CHECK_EQ(pthread_join(s->thread, NULL), 0);
+    for (unsigned i = 0; i < senders; i++) {
+        CHECK_EQ(pthread_join(s[i].thread, NULL), 0);
+        CHECK_RES(s[i].res, 0);
+        CHECK_EQ(next[i], s[i].count);
+    }
 }
 
-/* ---- streams ---- */
+/* Its sender's next, whole. */
+static void check_from(const struct message *m, uint64_t next[SENDERS])
+{
+    CHECK_LE(m->who, SENDERS - 1);
+    CHECK_EQ(m->number, next[m->who]);
+    CHECK_EQ(m->again, m->number);
+    next[m->who]++;
+}
 
 struct reader {
-    nart_co co;
-    nart_rx *rx;
-    uint64_t value, next;
+    struct op_frame f; /* its co is the reader's */
+    struct op op;
+    uint64_t next[SENDERS];
 };
 
 static nart_res reader_run(nart_cx *cx, void *frame)
@@ -57,245 +294,296 @@ static nart_res reader_run(nart_cx *cx, void *frame)
     struct reader *v = *(struct reader **)frame;
     nart_res r = 0;
 
-    NART_BEGIN(cx, &v->co);
-    for (;; v->next++) {
-        NART_AWAIT(r, u64_recv(cx, v->rx, &v->value));
+    NART_BEGIN(cx, &v->f.co);
+    for (;;) {
+        NART_AWAIT(r, op_do(cx, &v->f));
         if (r)
             break;
-        CHECK_EQ(v->value, v->next);
+        check_from(&v->op.m, v->next);
     }
     NART_END(r);
 }
 
 static const nart_task_type reader_type = NART_TASK_TYPE(struct reader *, reader_run, NULL);
 
-static void to_task(uint32_t kind, size_t capacity, uint64_t count, int64_t patience)
+static void to_task(uint32_t kind, unsigned senders, size_t room, uint64_t count, int64_t patience)
 {
-    struct chan c;
-    chan_open(&c, kind, capacity);
-    struct reader v = { .rx = &c.rx }, *frame = &v;
-    struct sender s = { .count = count, .patience = patience };
+    struct channel c;
+    struct sender s[SENDERS];
     nart_res res = 0;
 
-    nart_tx_move(&s.tx, &c.tx);
-    begin(&s);
+    open_channel(&c, kind, room);
+    struct reader v = { .op.rx = &c.rx }, *frame = &v;
+    v.f.op = &v.op;
+    start_senders(&c, s, senders, count, patience);
     CHECK_RES(nart_block_on(c.rt, &reader_type, &frame, &res), 0);
     CHECK_RES(res, NART_ECLOSED);
-    end(&s);
-    CHECK_RES(s.res, 0);
-    CHECK_EQ(v.next, count);
-    chan_finish(&c);
+    end_senders(s, senders, v.next);
+    close_channel(&c);
 }
 
-/* A thread sends to a task. */
-TEST_EACH(thread_to_task, SPSC, MPSC)
+static void to_thread(uint32_t kind, unsigned senders, size_t room, uint64_t count,
+                      int64_t patience)
 {
-    to_task(kind, 1, test_repeat(20000), NART_NEVER);
-    to_task(kind, 64, test_repeat(500000), NART_NEVER);
-    to_task(kind, 1, test_repeat(20000), 2000);
-}
-
-static void to_thread(uint32_t kind, size_t capacity, uint64_t count, int64_t patience, int senders)
-{
-    struct chan c;
-    struct sender s[4];
-    uint64_t next[4] = { 0 }, value = 0, got = 0;
+    struct channel c;
+    struct sender s[SENDERS];
+    struct message m;
+    uint64_t next[SENDERS] = { 0 };
     nart_res r;
 
-    chan_open(&c, kind, capacity);
-    CHECK_RES(nart_rx_bind(&c.rx, NULL), 0);
-    for (int i = 0; i < senders; i++) {
-        s[i] = (struct sender){ .from = (uint64_t)i << 32, .count = count, .patience = patience };
-        if (i == senders - 1)
-            nart_tx_move(&s[i].tx, &c.tx);
-        else
-            CHECK_RES(nart_tx_clone(&c.tx, &s[i].tx), 0);
-    }
-    for (int i = 0; i < senders; i++)
-        begin(&s[i]);
-    for (;;) {
-        r = nart_recv_blocking(&c.rx, &value, patience);
-        if (r == -ETIMEDOUT)
-            continue;
-        if (r)
-            break;
-        CHECK_LE(value >> 32, (uint64_t)senders - 1);
-        CHECK_EQ((uint32_t)value, next[value >> 32]);
-        next[value >> 32]++;
-        got++;
-    }
+    open_channel(&c, kind, room);
+    rx_bind(&c.rx);
+    start_senders(&c, s, senders, count, patience);
+    while ((r = recv(&c.rx, &m, patience)) == 0 || r == -ETIMEDOUT)
+        if (r == 0)
+            check_from(&m, next);
     CHECK_RES(r, NART_ECLOSED);
-    CHECK_EQ(got, count * (uint64_t)senders);
-    for (int i = 0; i < senders; i++) {
-        end(&s[i]);
-        CHECK_RES(s[i].res, 0);
-    }
-    chan_finish(&c);
+    end_senders(s, senders, next);
+    close_channel(&c);
 }
 
-/* Threads on both sides, that wait as long as it takes, and that give up again and again: the waker
- * of a wait that is over lies in memory that the next call uses. */
-TEST_EACH(thread_to_thread, SPSC, MPSC)
+/* Senders that wait as long as it takes, and senders that time out repeatedly: the waker of a wait that is
+ * over lies in memory that the next call uses. */
+TEST_EACH(a_thread_sends_to_a_task, SPSC, MPSC, SPSC_BYTES, MPSC_BYTES)
 {
-    to_thread(kind, 1, test_repeat(20000), NART_NEVER, 1);
-    to_thread(kind, 16, test_repeat(300000), NART_NEVER, 1);
-    to_thread(kind, 1, test_repeat(20000), 1000, 1);
+    to_task(kind, 1, 1, test_repeat(20000), NART_NEVER);
+    to_task(kind, 1, 64, test_repeat(500000), NART_NEVER);
+    to_task(kind, 1, 1, test_repeat(20000), 2000);
 }
 
-TEST(mpsc_threads_to_thread)
+TEST_EACH(threads_send_to_a_task, MPSC, MPSC_BYTES)
 {
-    to_thread(MPSC, 1, test_repeat(5000), NART_NEVER, 4);
-    to_thread(MPSC, 4, test_repeat(50000), NART_NEVER, 4);
-    to_thread(MPSC, 2, test_repeat(10000), 1000, 4);
+    to_task(kind, SENDERS, 1, test_repeat(5000), NART_NEVER);
+    to_task(kind, SENDERS, 2, test_repeat(5000), 2000);
+}
+
+TEST_EACH(a_thread_sends_to_a_thread, SPSC, MPSC, SPSC_BYTES, MPSC_BYTES)
+{
+    to_thread(kind, 1, 1, test_repeat(20000), NART_NEVER);
+    to_thread(kind, 1, 16, test_repeat(300000), NART_NEVER);
+    to_thread(kind, 1, 1, test_repeat(20000), 1000);
+}
+
+TEST_EACH(threads_send_to_a_thread, MPSC, MPSC_BYTES)
+{
+    to_thread(kind, SENDERS, 1, test_repeat(5000), NART_NEVER);
+    to_thread(kind, SENDERS, 4, test_repeat(50000), NART_NEVER);
+    to_thread(kind, SENDERS, 2, test_repeat(10000), 1000);
 }
 
 /* ---- time ---- */
 
-TEST_EACH(times_out, SPSC, MPSC)
+static int64_t now(void)
 {
-    struct chan c;
-    uint64_t value = 0;
-    struct timespec before, after;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * NART_SEC + t.tv_nsec;
+}
 
-    chan_open(&c, kind, 1);
-    CHECK_RES(nart_recv_blocking(&c.rx, &value, 0), -ETIMEDOUT);
-    clock_gettime(CLOCK_MONOTONIC, &before);
-    CHECK_RES(nart_recv_blocking(&c.rx, &value, 3 * NART_MS), -ETIMEDOUT);
-    CHECK_RES(send(&c.tx, 1, 0), 0);
-    CHECK_RES(send(&c.tx, 2, 0), -ETIMEDOUT);
-    CHECK_RES(send(&c.tx, 2, 3 * NART_MS), -ETIMEDOUT);
-    clock_gettime(CLOCK_MONOTONIC, &after); /* never early */
-    CHECK_LE(6 * NART_MS,
-             (after.tv_sec - before.tv_sec) * NART_SEC + after.tv_nsec - before.tv_nsec);
-    CHECK_RES(nart_recv_blocking(&c.rx, &value, 0), 0);
-    CHECK_EQ(value, 1);
-    CHECK_RES(send(&c.tx, 3, NART_NEVER), 0); /* nobody is left in a queue */
-    CHECK_NEXT(&c.rx, 3);
-    chan_finish(&c);
+TEST_EACH(a_wait_times_out_and_not_early, SPSC, MPSC, SPSC_BYTES, MPSC_BYTES)
+{
+    struct channel c;
+    struct message m;
+
+    open_channel(&c, kind, 1);
+    CHECK_RES(recv(&c.rx, &m, 0), -ETIMEDOUT);
+    int64_t before = now();
+    CHECK_RES(recv(&c.rx, &m, 3 * NART_MS), -ETIMEDOUT);
+    uint64_t n = fill(&c);
+    CHECK_RES(send(&c.tx, 0, 9, 3 * NART_MS), -ETIMEDOUT);
+    CHECK_LE(6 * NART_MS, now() - before);
+    for (uint64_t i = 1; i <= n; i++) {
+        CHECK_RES(recv(&c.rx, &m, 0), 0);
+        CHECK_EQ(m.number, i);
+    }
+    CHECK_RES(send(&c.tx, 0, 10, NART_NEVER), 0); /* no waiter is left in a queue */
+    check_next(&c.rx, 10);
+    close_channel(&c);
+}
+
+/* ---- turns ---- */
+
+static void *send_one(void *arg)
+{
+    CHECK_RES(send(arg, 0, 20, NART_NEVER), 0);
+    return NULL;
+}
+
+/* A thread that waits behind a task is served behind it; when the task is aborted, the thread is first. */
+TEST_EACH(a_thread_waits_behind_a_task, MPSC, MPSC_BYTES)
+{
+    for (uint64_t n = test_repeat(400); n > 0; n--) {
+        struct channel c;
+        struct tx other;
+        struct message m;
+        pthread_t t;
+
+        open_channel(&c, kind, 1);
+        tx_clone(&c.tx, &other);
+        uint64_t sent = fill(&c);
+        struct op op = { .tx = &c.tx, .m = { 0, sent + 1, sent + 1 } };
+        op_start(c.rt, &op);
+        CHECK_RES(op.res, NART_PENDING);
+        CHECK_EQ(pthread_create(&t, NULL, send_one, &other), 0);
+        if (n % 4 < 2)
+            sched_yield();
+        if (n % 2) {
+            CHECK_RES(nart_task_abort(c.rt, op.id), 0);
+            settle(c.rt);
+        }
+        for (uint64_t i = 1; i <= sent; i++)
+            check_next(&c.rx, i);
+        if (n % 2 == 0) {
+            settle(c.rt);
+            CHECK_RES(op.res, 0);
+            check_next(&c.rx, sent + 1);
+        }
+        CHECK_RES(recv(&c.rx, &m, NART_NEVER), 0);
+        CHECK_EQ(m.number, 20);
+        CHECK_EQ(pthread_join(t, NULL), 0);
+        tx_close(&other);
+        close_channel(&c);
+    }
 }
 
 /* ---- ends ---- */
 
-struct closer {
-    nart_tx *tx;
-    nart_rx *rx;
-    uint64_t *value;
+struct sleeper {
+    struct tx *tx;
+    struct rx *rx;
+    struct message m;
     nart_res res;
 };
 
-static void *sleeping_send(void *arg)
+static void *sleeper_main(void *arg)
 {
-    struct closer *c = arg;
-    c->res = send(c->tx, 9, NART_NEVER);
+    struct sleeper *s = arg;
+    s->res = s->tx ? send(s->tx, 0, 9, NART_NEVER) : recv(s->rx, &s->m, NART_NEVER);
     return NULL;
 }
 
-static void *sleeping_recv(void *arg)
-{
-    struct closer *c = arg;
-    c->res = nart_recv_blocking(c->rx, c->value, NART_NEVER);
-    return NULL;
-}
-
-TEST_EACH(told_of_the_end, SPSC, MPSC)
+TEST_EACH(a_close_wakes_a_receiver, SPSC, MPSC, SPSC_BYTES, MPSC_BYTES)
 {
     for (uint64_t n = test_repeat(1000); n > 0; n--) {
-        struct chan c;
-        uint64_t value = 0;
+        struct channel c;
         pthread_t t;
-        chan_open(&c, kind, 1);
-        CHECK_RES(nart_rx_bind(&c.rx, NULL), 0);
-        struct closer r = { .rx = &c.rx, .value = &value }, s = { .tx = &c.tx };
-        CHECK_EQ(pthread_create(&t, NULL, sleeping_recv, &r), 0);
+
+        open_channel(&c, kind, 1);
+        rx_bind(&c.rx);
+        struct sleeper s = { .rx = &c.rx };
+        CHECK_EQ(pthread_create(&t, NULL, sleeper_main, &s), 0);
         if (n % 2)
             sched_yield();
-        nart_tx_close(&c.tx);
+        tx_close(&c.tx);
         CHECK_EQ(pthread_join(t, NULL), 0);
-        CHECK_RES(r.res, NART_ECLOSED);
-        nart_rx_close(&c.rx);
-        CHECK_RES(u64_open(c.rt, kind, 1, &c.tx, &c.rx), 0);
-        CHECK_RES(u64_try_send(&c.tx, 1), 0);
-        CHECK_EQ(pthread_create(&t, NULL, sleeping_send, &s), 0);
+        CHECK_RES(s.res, NART_ECLOSED);
+        close_channel(&c);
+    }
+}
+
+TEST_EACH(a_close_or_a_shut_wakes_a_sender, SPSC, MPSC, SPSC_BYTES, MPSC_BYTES)
+{
+    for (uint64_t n = test_repeat(1000); n > 0; n--) {
+        struct channel c;
+        pthread_t t;
+
+        open_channel(&c, kind, 1);
+        uint64_t sent = fill(&c);
+        struct sleeper s = { .tx = &c.tx };
+        CHECK_EQ(pthread_create(&t, NULL, sleeper_main, &s), 0);
         if (n % 2)
             sched_yield();
         if (n & 2)
-            nart_rx_shut(&c.rx);
+            rx_shut(&c.rx);
         else
-            nart_rx_close(&c.rx);
+            rx_close(&c.rx);
         CHECK_EQ(pthread_join(t, NULL), 0);
         CHECK_RES(s.res, NART_ECLOSED);
         if (n & 2)
-            CHECK_NEXT(&c.rx, 1);
-        chan_finish(&c);
+            for (uint64_t i = 1; i <= sent; i++)
+                check_next(&c.rx, i);
+        close_channel(&c);
     }
 }
 
 /* ---- who may wait ---- */
 
-struct asker {
-    nart_co co;
-    nart_rx *rx;
-};
-
 static nart_res asker_run(nart_cx *cx, void *frame)
 {
-    struct asker *a = frame;
-    uint64_t value = 0;
+    struct message m;
 
     (void)cx;
-    return nart_recv_blocking(a->rx, &value, NART_NEVER);
+    return recv(*(struct rx **)frame, &m, NART_NEVER);
 }
 
-static const nart_task_type asker_type = NART_TASK_TYPE(struct asker, asker_run, NULL);
+static const nart_task_type asker_type = NART_TASK_TYPE(struct rx *, asker_run, NULL);
 
 static void *recv_elsewhere(void *arg)
 {
-    uint64_t value = 0;
-    CHECK_RES(nart_recv_blocking(arg, &value, NART_NEVER), NART_EWRONGTHREAD);
+    struct message m;
+    CHECK_RES(recv(arg, &m, NART_NEVER), NART_EWRONGTHREAD);
     return NULL;
 }
 
-TEST(a_local_channel_is_refused)
+TEST_EACH(a_receive_is_refused, SPSC, MPSC, SPSC_BYTES, MPSC_BYTES)
 {
-    struct chan c;
-    uint64_t value = 0;
+    struct channel c;
+    struct message m;
+    nart_res res = 0;
+    pthread_t t;
 
-    chan_open(&c, LOCAL, 1);
-    CHECK_RES(send(&c.tx, 1, 0), -EINVAL);
-    CHECK_RES(nart_recv_blocking(&c.rx, &value, 0), -EINVAL);
-    chan_finish(&c);
-    CHECK_RES(send(&c.tx, 1, 0), NART_ECLOSED);
-    CHECK_RES(nart_recv_blocking(&c.rx, &value, 0), NART_ECLOSED);
+    open_channel(&c, kind, 1);
+    struct rx *rx = &c.rx;
+    CHECK_RES(nart_block_on(c.rt, &asker_type, &rx, &res), 0);
+    CHECK_RES(res, -EDEADLK);
+    CHECK_EQ(pthread_create(&t, NULL, recv_elsewhere, rx), 0);
+    CHECK_EQ(pthread_join(t, NULL), 0);
+    struct op op = { .rx = rx };
+    op_start(c.rt, &op);
+    CHECK_RES(recv(rx, &m, 0), -EBUSY);
+    CHECK_RES(send(&c.tx, 0, 1, 0), 0);
+    settle(c.rt);
+    CHECK_RES(op.res, 0);
+    op_start(c.rt, &op);
+    CHECK_RES(nart_task_abort(c.rt, op.id), 0);
+    settle(c.rt);
+    CHECK_RES(send(&c.tx, 0, 2, 0), 0);
+    CHECK_RES(recv(rx, &m, 0), 0);
+    CHECK_EQ(m.number, 2);
+    close_channel(&c);
+    CHECK_RES(recv(rx, &m, NART_NEVER), NART_ECLOSED);
+
+    open_flags(&c, kind, 1, true);
+    CHECK_RES(recv(rx, &m, 0), -EINVAL);
+    CHECK_RES(send(&c.tx, 0, 1, 0), 0);
+    close_channel(&c);
 }
 
-TEST_EACH(refusals, SPSC, MPSC)
+TEST_EACH(a_send_is_refused, SPSC, MPSC, SPSC_BYTES, MPSC_BYTES)
 {
-    struct op op;
-    nart_res res = 0;
-    struct chan c;
-    uint64_t value = 0;
-    pthread_t t;
-    chan_open(&c, kind, 1);
-    struct asker a = { .rx = &c.rx };
-    CHECK_RES(nart_block_on(c.rt, &asker_type, &a, &res), 0);
-    CHECK_RES(res, -EDEADLK);
-    CHECK_EQ(pthread_create(&t, NULL, recv_elsewhere, &c.rx), 0);
-    CHECK_EQ(pthread_join(t, NULL), 0);
-    recv_start(c.rt, &op, &c.rx);
-    CHECK_RES(nart_recv_blocking(&c.rx, &value, 0), -EBUSY);
-    CHECK_RES(u64_try_send(&c.tx, 1), 0);
-    settle(c.rt);
-    CHECK_RES(u64_try_send(&c.tx, 2), 0);
-    send_start(c.rt, &op, &c.tx, 3);
-    CHECK_RES(send(&c.tx, 4, NART_NEVER), -EBUSY);
-    chan_finish(&c);
+    struct channel c;
 
-    nart_chan_opts o = { sizeof o, kind, NART_CHAN_SPINNING, 8, 1, NULL };
-    c.rt = NEW_RT(.flags = NART_RT_SPINNING);
-    CHECK_RES(nart_chan_open(c.rt, &o, &c.tx, &c.rx), 0);
-    CHECK_RES(nart_recv_blocking(&c.rx, &value, 0), -EINVAL);
-    CHECK_RES(send(&c.tx, 1, 0), 0);
-    chan_finish(&c);
+    open_channel(&c, kind, 1);
+    fill(&c);
+    struct op op = { .tx = &c.tx };
+    op_start(c.rt, &op);
+    CHECK_RES(op.res, NART_PENDING);
+    CHECK_RES(send(&c.tx, 0, 4, NART_NEVER), -EBUSY);
+    close_channel(&c);
+    CHECK_RES(send(&c.tx, 0, 1, NART_NEVER), NART_ECLOSED);
+}
+
+TEST(a_local_channel_does_not_block)
+{
+    struct channel c;
+    struct message m;
+
+    open_channel(&c, NART_CHAN_LOCAL, 1);
+    CHECK_RES(send(&c.tx, 0, 1, 0), -EINVAL);
+    CHECK_RES(recv(&c.rx, &m, 0), -EINVAL);
+    close_channel(&c);
+    CHECK_RES(send(&c.tx, 0, 1, 0), NART_ECLOSED);
+    CHECK_RES(recv(&c.rx, &m, 0), NART_ECLOSED);
 }
 
 /* ---- signals ---- */
@@ -308,27 +596,25 @@ static void count_signal(int number)
     __atomic_add_fetch(&signals, 1, __ATOMIC_RELAXED);
 }
 
-/* A signal that ends the sleep ends no wait. */
-TEST_EACH(signals_are_harmless, SPSC, MPSC)
+TEST_EACH(a_signal_does_not_end_a_wait, SPSC, MPSC, SPSC_BYTES, MPSC_BYTES)
 {
     struct sigaction act = { .sa_handler = count_signal }, before;
-    struct chan c;
-    uint64_t value = 0;
+    struct channel c;
     pthread_t t;
 
     CHECK_EQ(sigaction(SIGUSR1, &act, &before), 0);
-    chan_open(&c, kind, 1);
-    CHECK_RES(nart_rx_bind(&c.rx, NULL), 0);
-    struct closer r = { .rx = &c.rx, .value = &value, .res = NART_PENDING };
-    CHECK_EQ(pthread_create(&t, NULL, sleeping_recv, &r), 0);
+    open_channel(&c, kind, 1);
+    rx_bind(&c.rx);
+    struct sleeper s = { .rx = &c.rx, .res = NART_PENDING };
+    CHECK_EQ(pthread_create(&t, NULL, sleeper_main, &s), 0);
     while (__atomic_load_n(&signals, __ATOMIC_RELAXED) < 20) {
         CHECK_EQ(pthread_kill(t, SIGUSR1), 0);
         sched_yield();
     }
-    CHECK_RES(u64_try_send(&c.tx, 5), 0);
+    CHECK_RES(send(&c.tx, 0, 5, 0), 0);
     CHECK_EQ(pthread_join(t, NULL), 0);
-    CHECK_RES(r.res, 0);
-    CHECK_EQ(value, 5);
-    chan_finish(&c);
+    CHECK_RES(s.res, 0);
+    CHECK_EQ(s.m.number, 5);
+    close_channel(&c);
     CHECK_EQ(sigaction(SIGUSR1, &before, NULL), 0);
 }

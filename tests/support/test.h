@@ -31,7 +31,7 @@
     TEST_CASE(name, #name)                                                                         \
     static void test_body_##name(void)
 
-/* One body and a case of it for each of two or three kinds, `kind` in the body:
+/* One body and a case of it for each of two to four kinds, `kind` in the body:
  *
  *     TEST_EACH(a_full_channel_refuses, LOCAL, SPSC, MPSC)
  *     {
@@ -42,7 +42,7 @@
  * The cases are a_full_channel_refuses.LOCAL and so on. On one line, for nart_test(). */
 #define TEST_EACH(name, ...)                                                                       \
     static void test_each_##name(uint32_t kind);                                                   \
-    TEST_EACH_OF(__VA_ARGS__, 3, 2, 1)                                                             \
+    TEST_EACH_OF(__VA_ARGS__, 4, 3, 2, 1)                                                          \
     (name, __VA_ARGS__) static void test_each_##name(uint32_t kind)
 
 #define CHECK(cond) ((cond) ? (void)0 : test_fail(__FILE__, __LINE__, "%s", #cond))
@@ -113,7 +113,7 @@ const char *test_argument(void);
         test_add(&test_case_##id);                                                                 \
     }
 
-#define TEST_EACH_OF(a, b, c, n, ...) TEST_EACH_##n
+#define TEST_EACH_OF(a, b, c, d, n, ...) TEST_EACH_##n
 #define TEST_EACH_1(name, kind)                                                                    \
     static void test_body_##name##_##kind(void)                                                    \
     {                                                                                              \
@@ -122,6 +122,7 @@ const char *test_argument(void);
     TEST_CASE(name##_##kind, #name "." #kind)
 #define TEST_EACH_2(name, kind, other) TEST_EACH_1(name, kind) TEST_EACH_1(name, other)
 #define TEST_EACH_3(name, kind, ...) TEST_EACH_1(name, kind) TEST_EACH_2(name, __VA_ARGS__)
+#define TEST_EACH_4(name, kind, ...) TEST_EACH_1(name, kind) TEST_EACH_3(name, __VA_ARGS__)
 
 struct test_case {
     const char *name, *file;
