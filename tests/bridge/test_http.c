@@ -403,18 +403,24 @@ static nart_res answer_to(const char *scheme, const char *answer)
     return r;
 }
 
+/* A request with these headers; the response is "hi". */
+static nart_res send_headers(struct canned *c, struct fetch *f, const nart_http_header *headers,
+                             size_t n)
+{
+    open_both();
+    open_canned(c, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi");
+    f->opts.headers = headers;
+    f->opts.n_headers = n;
+    return fetch_canned(c, f, "http");
+}
+
 TEST(headers_are_sent_in_order)
 {
     static struct canned c;
     static const nart_http_header headers[] = { { "X-A", "1" }, { "x-b", "" }, { "X-A", "two" } };
-    struct fetch f = { 0 };
+    struct fetch f = { .opts.method = "DELETE" };
 
-    open_both();
-    open_canned(&c, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi");
-    f.opts.headers = headers;
-    f.opts.n_headers = 3;
-    f.opts.method = "DELETE";
-    CHECK_RES(fetch_canned(&c, &f, "http"), 0);
+    CHECK_RES(send_headers(&c, &f, headers, 3), 0);
     CHECK_STR(nart_tokio_op_message(&f.op, NULL), "hi");
     CHECK(strncmp(c.request, "DELETE / HTTP/1.1\r\n", 19) == 0);
     const char *first = strstr(c.request, "x-a: 1\r\n"),
@@ -454,15 +460,9 @@ TEST(the_length_of_the_body_is_sent_once)
     static struct canned c;
     static const nart_http_header headers[] = { { "content-length", "5" },
                                                 { "Content-Length", "5" } };
-    struct fetch f = { 0 };
+    struct fetch f = { .opts = { .body = "hello", .body_len = 5 } };
 
-    open_both();
-    open_canned(&c, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi");
-    f.opts.headers = headers;
-    f.opts.n_headers = 2;
-    f.opts.body = "hello";
-    f.opts.body_len = 5;
-    CHECK_RES(fetch_canned(&c, &f, "http"), 0);
+    CHECK_RES(send_headers(&c, &f, headers, 2), 0);
     nart_tokio_op_close(&f.op);
     const char *length = strstr(c.request, "content-length: 5\r\n");
     CHECK(length != NULL);

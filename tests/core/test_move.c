@@ -1,41 +1,15 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Typed spawns move: the caller has the frame, or the task has it, and never both. */
-#include "core.h"
+#include "reader.h"
 
 #include <nart/nart.h>
-
-struct owner {
-    nart_co co;
-    nart_rx rx;
-    uint64_t value;
-    nart_res r;
-};
-
-static int drops;
-
-static nart_res owner_run(nart_cx *cx, void *frame)
-{
-    struct owner *f = frame;
-
-    NART_BEGIN(cx, &f->co);
-    NART_AWAIT(f->r, nart_recv(cx, &f->rx, &f->value));
-    NART_END(f->r == 0 ? (nart_res)f->value : f->r);
-}
-
-static void owner_drop(void *frame)
-{
-    drops++;
-    nart_rx_close(&((struct owner *)frame)->rx);
-}
-
-NART_TASK_TYPED(owner, struct owner, owner_run, owner_drop);
 
 static nart_rt *rt;
 static nart_tx tx;
 
-static struct owner begin(void)
+static struct reader begin(void)
 {
-    struct owner o = { .r = 1 };
+    struct reader o = { .r = 1 };
     uint64_t v = 7;
 
     rt = new_rt();
@@ -50,9 +24,9 @@ static void end(void)
     nart_rt_free(rt);
 }
 
-static bool is_empty(const struct owner *o)
+static bool is_empty(const struct reader *o)
 {
-    static const struct owner zero;
+    static const struct reader zero;
     return memcmp(o, &zero, sizeof zero) == 0;
 }
 
@@ -61,50 +35,50 @@ static bool is_empty(const struct owner *o)
 TEST(a_spawn_moves_what_it_was_given)
 {
     for (int boxed = 0; boxed < 2; boxed++) {
-        struct owner o = begin();
+        struct reader o = begin();
         nart_join join;
         nart_res answer = 0;
 
-        CHECK_RES((boxed ? owner_rt_spawn_boxed : owner_rt_spawn)(rt, &o, &join), 0);
+        CHECK_RES((boxed ? reader_rt_spawn_boxed : reader_rt_spawn)(rt, &o, &join), 0);
         CHECK(is_empty(&o));
         nart_rx_close(&o.rx); /* an empty handle: the task's is another one */
         CHECK_RES(nart_rt_run(rt), 0);
-        struct owner *f = nart_join_frame(&join);
+        struct reader *f = nart_join_frame(&join);
         answer = f->r;
         CHECK_RES(answer, 0);
         CHECK_EQ(f->value, 7);
         nart_join_release(&join);
         end();
     }
-    CHECK_EQ(drops, 2);
+    CHECK_EQ(reader_drops, 2);
 }
 
 TEST(a_spawn_that_fails_leaves_it_with_the_caller)
 {
     for (int boxed = 0; boxed < 2; boxed++) {
-        struct owner o = begin(), before = o;
+        struct reader o = begin(), before = o;
 
         CHECK_RES(nart_rt_shutdown(rt), 0);
-        CHECK_RES((boxed ? owner_rt_spawn_boxed : owner_rt_spawn)(rt, &o, NULL), NART_ESHUTDOWN);
+        CHECK_RES((boxed ? reader_rt_spawn_boxed : reader_rt_spawn)(rt, &o, NULL), NART_ESHUTDOWN);
         CHECK(memcmp(&o, &before, sizeof o) == 0);
         nart_rx_close(&o.rx);
         end();
     }
-    CHECK_EQ(drops, 0);
+    CHECK_EQ(reader_drops, 0);
 }
 
 TEST(block_on_moves_as_well)
 {
-    struct owner o = begin();
+    struct reader o = begin();
     nart_res answer = 0;
 
-    CHECK_RES(owner_block_on(rt, &o, &answer), 0);
+    CHECK_RES(reader_block_on(rt, &o, &answer), 0);
     CHECK_RES(answer, 7);
     CHECK(is_empty(&o));
-    CHECK_EQ(drops, 1);
-    o = (struct owner){ .r = 1 };
+    CHECK_EQ(reader_drops, 1);
+    o = (struct reader){ .r = 1 };
     CHECK_RES(nart_rt_shutdown(rt), 0);
-    CHECK_RES(owner_block_on(rt, &o, &answer), NART_ESHUTDOWN);
+    CHECK_RES(reader_block_on(rt, &o, &answer), NART_ESHUTDOWN);
     CHECK_EQ(o.r, 1);
     end();
 }
@@ -114,7 +88,7 @@ TEST(nothing_to_move_is_zeros)
     nart_res answer = 0;
 
     rt = new_rt();
-    CHECK_RES(owner_block_on(rt, NULL, &answer), 0);
+    CHECK_RES(reader_block_on(rt, NULL, &answer), 0);
     CHECK_RES(answer, NART_ECLOSED); /* a zeroed receiver */
     end();
 }
@@ -123,7 +97,7 @@ TEST(nothing_to_move_is_zeros)
 
 struct outer {
     nart_co co;
-    struct owner child;
+    struct reader child;
     nart_join join;
     nart_task_set set;
     nart_task_set_node node;
@@ -137,7 +111,7 @@ static nart_res outer_run(nart_cx *cx, void *frame)
 
     NART_BEGIN(cx, &f->co);
     if (f->kind < 2) {
-        f->r = (f->kind ? owner_spawn_boxed : owner_spawn)(cx, &f->child, &f->join);
+        f->r = (f->kind ? reader_spawn_boxed : reader_spawn)(cx, &f->child, &f->join);
         CHECK_RES(f->r, 0);
         CHECK(is_empty(&f->child));
         NART_AWAIT(f->r, nart_join_await(cx, &f->join, &f->answer));
@@ -145,12 +119,12 @@ static nart_res outer_run(nart_cx *cx, void *frame)
     } else {
         nart_task_set_init(&f->set, &f->node, 1);
         f->r =
-            NART_MOVE(owner, &f->child, nart_task_set_spawn(cx, &f->set, &owner_type, &f->child));
+            NART_MOVE(reader, &f->child, nart_task_set_spawn(cx, &f->set, &reader_type, &f->child));
         CHECK_RES(f->r, 0);
         CHECK(is_empty(&f->child));
         f->child.r = 1;
         f->r =
-            NART_MOVE(owner, &f->child, nart_task_set_spawn(cx, &f->set, &owner_type, &f->child));
+            NART_MOVE(reader, &f->child, nart_task_set_spawn(cx, &f->set, &reader_type, &f->child));
         CHECK_RES(f->r, -ENOSPC);
         CHECK_EQ(f->child.r, 1);
         NART_AWAIT(f->r, nart_task_set_next(cx, &f->set, &f->answer));
@@ -172,5 +146,5 @@ TEST(a_task_moves_what_it_gives_to_another_one)
         CHECK_RES(answer, 7);
         end();
     }
-    CHECK_EQ(drops, 3);
+    CHECK_EQ(reader_drops, 3);
 }

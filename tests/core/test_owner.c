@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Who owns a wait: bodies in memory of their own, which is unmapped as soon as the manual allows it. What
  * still names one of them faults. */
-#include "core.h"
+#include "reader.h"
 #include "waits.h"
 
 #include <nart/bytes.h>
@@ -129,33 +129,6 @@ TEST_EACH(a_body_that_received_is_named_by_no_race, LOCAL, SPSC, MPSC)
 
 /* ---- a handle that is spawned away right after it has answered ---- */
 
-struct reader {
-    nart_co co;
-    nart_rx rx;
-    uint64_t value;
-    nart_res r;
-};
-
-static uint64_t read_by_child;
-
-static nart_res reader_run(nart_cx *cx, void *frame)
-{
-    struct reader *f = frame;
-
-    NART_BEGIN(cx, &f->co);
-    NART_AWAIT(f->r, nart_recv(cx, &f->rx, &f->value));
-    CHECK_RES(f->r, 0);
-    read_by_child = f->value;
-    NART_END(0);
-}
-
-static void reader_drop(void *frame)
-{
-    nart_rx_close(&((struct reader *)frame)->rx);
-}
-
-NART_TASK_TYPED(reader, struct reader, reader_run, reader_drop);
-
 struct giver {
     nart_co co;
     struct reader *reader;
@@ -190,7 +163,7 @@ TEST_EACH(a_receiver_that_has_answered_is_given_away, LOCAL, SPSC, MPSC)
     v = 8;
     CHECK_RES(nart_try_send(&tx, &v), 0);
     settle(rt);
-    CHECK_EQ(read_by_child, 8);
+    CHECK_EQ(reader_got, 8);
     end();
 }
 
