@@ -3,7 +3,7 @@
  * are shortened and aborted, what is refused, and the ends. */
 #include "bytes_test.h"
 
-TEST_EACH(messages_come_whole_and_in_order, SPSC, MPSC)
+TEST_EACH(messages_are_received_whole_and_in_order, SPSC, MPSC)
 {
     struct bytes b;
     nart_bytes_msg msg;

@@ -195,7 +195,7 @@ static void open_either(struct bytes *b, uint32_t kind, size_t capacity, bool sp
 
 /* Nothing more is claimed, in any way; what was claimed is received if it is committed, and then the
  * end. */
-TEST_EACH(shut_drains, SPSC, MPSC)
+TEST_EACH(a_shut_receiver_drains, SPSC, MPSC)
 {
     for (int spinning = 0; spinning < 2; spinning++) {
         for (int aborts = 0; aborts < 2; aborts++) {
@@ -239,7 +239,7 @@ TEST_EACH(shut_drains, SPSC, MPSC)
 }
 
 /* Whoever waits is answered by it: senders and a receiver. */
-TEST_EACH(shut_tells_those_who_wait, SPSC, MPSC)
+TEST_EACH(a_shut_wakes_the_waiters, SPSC, MPSC)
 {
     for (int spinning = 0; spinning < 2; spinning++) {
         struct bytes b;
@@ -277,7 +277,7 @@ TEST_EACH(shut_tells_those_who_wait, SPSC, MPSC)
 
 /* ---- a receiver that spins ---- */
 
-TEST_EACH(spinning_receiver_looks_itself, SPSC, MPSC)
+TEST_EACH(a_spinning_receiver_needs_no_wake, SPSC, MPSC)
 {
     struct bytes b;
     struct op op;
@@ -300,7 +300,7 @@ TEST_EACH(spinning_receiver_looks_itself, SPSC, MPSC)
 
 /* Its senders park and are told, without another call: by a release before its loop runs for the first
  * time and after it was left, by one after a task has received, by the close. */
-TEST_EACH(spinning_receiver_tells_its_senders, SPSC, MPSC)
+TEST_EACH(a_spinning_receiver_wakes_its_senders, SPSC, MPSC)
 {
     for (int how = 0; how < 4; how++) {
         struct bytes b;
@@ -355,7 +355,7 @@ TEST_EACH(receiver_belongs_to_one_loop, SPSC, MPSC)
     bytes_finish(&b);
 }
 
-TEST(spinning_receiver_wants_a_loop_that_spins)
+TEST(a_spinning_receiver_requires_a_spinning_loop)
 {
     struct bytes b;
     struct op op;

@@ -88,7 +88,7 @@ TEST_EACH(aborted_claims_and_waiting_sides, SPSC, MPSC)
     }
 }
 
-TEST_EACH(receiver_is_told_of_the_end, SPSC, MPSC)
+TEST_EACH(a_receiver_is_woken_by_the_end, SPSC, MPSC)
 {
     struct bytes b;
     struct op op;
@@ -120,7 +120,7 @@ TEST(last_clone_tells_the_end)
 }
 
 /* A receive that is given up takes no message out, and its waker is not used any more. */
-TEST_EACH(receive_given_up_loses_nothing, SPSC, MPSC)
+TEST_EACH(an_abandoned_receive_loses_nothing, SPSC, MPSC)
 {
     struct bytes b;
     struct op op;
@@ -182,7 +182,7 @@ TEST_EACH(one_task_waits_in_an_end, SPSC, MPSC)
 
 /* It goes on when there is room for its message and not before, whichever way the receiver frees it:
  * inside its loop, outside of it, without one. */
-TEST_EACH(sender_waits_for_enough_room, SPSC, MPSC)
+TEST_EACH(a_sender_waits_for_enough_space, SPSC, MPSC)
 {
     for (int how = 0; how < 2; how++) {
         struct bytes b;
@@ -208,7 +208,7 @@ TEST_EACH(sender_waits_for_enough_room, SPSC, MPSC)
     }
 }
 
-TEST_EACH(sender_is_told_of_a_closed_receiver, SPSC, MPSC)
+TEST_EACH(a_sender_is_woken_by_a_closed_receiver, SPSC, MPSC)
 {
     struct bytes b;
     struct op op;
@@ -239,7 +239,7 @@ TEST_EACH(claims_that_are_refused_do_not_wait, SPSC, MPSC)
     bytes_finish(&b);
 }
 
-TEST_EACH(send_given_up_sends_nothing, SPSC, MPSC)
+TEST_EACH(an_abandoned_send_sends_nothing, SPSC, MPSC)
 {
     struct bytes b;
     struct op op;
@@ -325,7 +325,7 @@ TEST(waiting_senders_are_served_in_order)
 }
 
 /* Who gives up, wherever it stands, passes its turn on: with the room free, and before that. */
-TEST(turn_of_a_sender_that_gives_up_passes_on)
+TEST(the_turn_of_an_abandoned_sender_passes_on)
 {
     const size_t len[WAITERS] = { 64, 64, 64, 64, 64 };
     for (int gone = 0; gone < WAITERS; gone++) {
@@ -379,7 +379,7 @@ TEST(small_messages_do_not_overtake_large_ones)
     bytes_finish(&b);
 }
 
-TEST(all_waiting_senders_are_told_of_a_closed_receiver)
+TEST(all_waiting_senders_are_woken_by_a_closed_receiver)
 {
     const size_t len[WAITERS] = { 1, 64, 1, 64, 1 };
     struct crowd c;
@@ -413,7 +413,7 @@ TEST(spurious_polls_keep_the_order)
 
 /* ---- ends that go away while a task waits in them ---- */
 
-TEST_EACH(closing_or_moving_an_end_wakes_who_waits_in_it, SPSC, MPSC)
+TEST_EACH(closing_or_moving_an_end_wakes_its_waiter, SPSC, MPSC)
 {
     for (int moves = 0; moves < 2; moves++) {
         struct bytes b;
@@ -446,7 +446,7 @@ TEST_EACH(closing_or_moving_an_end_wakes_who_waits_in_it, SPSC, MPSC)
 }
 
 /* A task that is dropped while it waits leaves nothing behind. */
-TEST_EACH(runtime_goes_while_tasks_wait, SPSC, MPSC)
+TEST_EACH(the_runtime_is_freed_while_tasks_wait, SPSC, MPSC)
 {
     struct bytes b;
     struct op send, recv;
@@ -471,7 +471,7 @@ TEST_EACH(runtime_goes_while_tasks_wait, SPSC, MPSC)
 }
 
 /* The end of the receiver's runtime tells a sender what it still owed it. */
-TEST_EACH(runtime_that_goes_tells_waiting_senders, SPSC, MPSC)
+TEST_EACH(freeing_the_runtime_wakes_waiting_senders, SPSC, MPSC)
 {
     struct bytes b;
     struct op send;

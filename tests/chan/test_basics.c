@@ -5,7 +5,7 @@
 
 /* ---- order and room ---- */
 
-TEST_EACH(values_come_out_in_order, LOCAL, SPSC, MPSC)
+TEST_EACH(values_are_received_in_order, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     chan_open(&c, kind, 4);
@@ -22,7 +22,7 @@ TEST_EACH(values_come_out_in_order, LOCAL, SPSC, MPSC)
 }
 
 /* A full channel refuses, takes one value for each that is taken out, and loses none. */
-TEST_EACH(full_refuses, LOCAL, SPSC, MPSC)
+TEST_EACH(a_full_channel_refuses, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     chan_open(&c, kind, 2);

@@ -16,7 +16,7 @@ static void numbers(uint64_t *v, size_t n, uint64_t from)
 /* ---- without waiting ---- */
 
 /* What fits goes in, around the ring's end, too; what is there comes out; in order. */
-TEST_EACH(try_takes_what_fits, LOCAL, SPSC, MPSC)
+TEST_EACH(try_sends_and_receives_what_fits, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     uint64_t in[8], out[8], next = 0, seen = 0;
@@ -41,7 +41,7 @@ TEST_EACH(try_takes_what_fits, LOCAL, SPSC, MPSC)
     chan_finish(&c);
 }
 
-TEST_EACH(try_answers, LOCAL, SPSC, MPSC)
+TEST_EACH(try_reports_its_errors, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     uint64_t v[2] = { 1, 2 };
@@ -261,7 +261,7 @@ static nart_res sending_run(nart_cx *cx, void *frame)
 static const nart_task_type sending_type = NART_TASK_TYPE(struct sending, sending_run, NULL);
 
 /* A block that is cut short says how far it came; nothing is lost or sent twice. */
-TEST_EACH(cancelled_block_says_how_far, LOCAL, SPSC, MPSC)
+TEST_EACH(a_cancelled_block_reports_its_progress, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     nart_join join = { 0 };

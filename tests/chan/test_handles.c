@@ -301,7 +301,7 @@ static nart_res closer_run(nart_cx *cx, void *frame)
 static const nart_task_type closer_type = NART_TASK_TYPE(struct closer, closer_run, NULL);
 
 /* A body that closes the ends it has used is not woken by that. */
-TEST_EACH(closing_does_not_wake_oneself, LOCAL, SPSC, MPSC)
+TEST_EACH(closing_does_not_wake_the_closing_task, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     unsigned polls = 0;

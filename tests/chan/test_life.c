@@ -66,7 +66,7 @@ static void request_drop(void *value)
     nart_oneshot_tx_close(value);
 }
 
-TEST_EACH(requests_are_answered, LOCAL, SPSC, MPSC)
+TEST_EACH(pending_requests_are_answered, LOCAL, SPSC, MPSC)
 {
     nart_rt *rt = new_rt();
     nart_chan_opts o = { sizeof o, kind, 0, sizeof(nart_oneshot_tx), 4, request_drop };
@@ -159,7 +159,7 @@ static void check_shut_drains(uint32_t kind, uint32_t flags)
     chan_finish(&c);
 }
 
-TEST_EACH(shut_drains, LOCAL, SPSC, MPSC)
+TEST_EACH(a_shut_receiver_drains, LOCAL, SPSC, MPSC)
 {
     check_shut_drains(kind, 0);
     if (kind != LOCAL)
@@ -167,7 +167,7 @@ TEST_EACH(shut_drains, LOCAL, SPSC, MPSC)
 }
 
 /* Whoever waits is answered by it: senders, with a place granted or in the queue, and a receiver. */
-TEST_EACH(shut_tells_those_who_wait, LOCAL, SPSC, MPSC)
+TEST_EACH(a_shut_wakes_the_waiters, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     struct op op[3];
@@ -385,7 +385,7 @@ static const nart_task_type wait_type = NART_TASK_TYPE(struct flow, wait_for_eve
 
 /* Ends outlive the runtime: what is in the channel can be taken, sent and closed afterwards. Tasks
  * that are linked by channels end with the runtime, in whichever order they were begun. */
-TEST_EACH(runtime_goes_first, LOCAL, SPSC, MPSC)
+TEST_EACH(the_runtime_is_freed_first, LOCAL, SPSC, MPSC)
 {
     struct chan c;
     nart_tx tx[2];

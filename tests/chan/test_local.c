@@ -51,7 +51,7 @@ TEST(senders_are_served_in_order)
 }
 
 /* Places that become free together are granted together. */
-TEST(several_places_serve_several_senders)
+TEST(several_free_slots_serve_several_senders)
 {
     struct chan c;
     nart_tx tx[4];
@@ -102,7 +102,7 @@ TEST(nobody_overtakes_the_queue)
 }
 
 /* Room beyond what is reserved is for whoever comes. */
-TEST(room_beyond_the_promised_is_free)
+TEST(space_beyond_the_reserved_is_free)
 {
     struct chan c;
     nart_tx tx;
@@ -285,7 +285,7 @@ TEST(receiver_closes_on_many_senders)
 }
 
 /* A receiver that was woken and finds its value taken goes on waiting. */
-TEST(woken_receiver_finds_nothing)
+TEST(a_woken_receiver_finds_no_value)
 {
     struct chan c;
     struct op op;

@@ -84,7 +84,7 @@ TEST(last_sender_closes)
     crowd_finish(&w);
 }
 
-TEST(values_of_all_come_before_the_end)
+TEST(values_of_all_senders_precede_the_end)
 {
     struct crowd w;
     crowd_open(&w, 3, 4);
@@ -142,7 +142,7 @@ TEST(receiver_closes_on_a_crowd)
 }
 
 /* One that has a place and has not come when the receiver closes: closed, too. */
-TEST(receiver_closes_on_a_granted_place)
+TEST(the_receiver_closes_while_a_slot_is_granted)
 {
     struct crowd w;
     crowd_open(&w, 2, 1);
@@ -202,7 +202,7 @@ TEST(many_are_served_at_once)
 }
 
 /* Neither a try nor a send takes the place of one that was woken and has not come yet. */
-TEST(nobody_barges)
+TEST(a_new_sender_does_not_barge)
 {
     struct crowd w;
     struct op late;
@@ -228,7 +228,7 @@ TEST(nobody_barges)
 }
 
 /* A place that nobody waits for is had at once although another's grant is out. */
-TEST(free_places_are_free)
+TEST(ungranted_slots_are_free)
 {
     struct crowd w;
     crowd_open(&w, 1, 2);

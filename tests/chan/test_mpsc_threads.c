@@ -160,7 +160,7 @@ TEST(two_threads)
 }
 
 /* Eight senders that wait for each other's places. */
-TEST(a_crowd_that_waits)
+TEST(senders_that_wait)
 {
     stream(SENDERS, 1, test_repeat(2000), PATIENT, 0);
     stream(SENDERS, 4, test_repeat(20000), PATIENT, 0);
@@ -168,7 +168,7 @@ TEST(a_crowd_that_waits)
 }
 
 /* Some wait, some give up and begin again, some only try: nobody loses a value or a place. */
-TEST(a_crowd_that_gives_up)
+TEST(senders_that_time_out)
 {
     stream(SENDERS, 1, test_repeat(2000), IMPATIENT, 0);
     stream(SENDERS, 2, test_repeat(5000), -1, 0);
@@ -246,7 +246,7 @@ static void *cloner_main(void *arg)
     return NULL;
 }
 
-TEST(clones_come_and_go)
+TEST(clones_are_made_and_closed)
 {
     nart_rt *rt = new_rt();
     struct cloner c[3];

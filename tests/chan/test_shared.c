@@ -61,7 +61,7 @@ static nart_res looker_run(nart_cx *cx, void *frame)
 static const nart_task_type looker_type = NART_TASK_TYPE(struct looker, looker_run, NULL);
 
 /* The sender hears of all that a tick has taken, once, when that tick ends. */
-TEST_EACH(sender_is_told_once_per_tick, SPSC, MPSC)
+TEST_EACH(a_sender_is_woken_once_per_tick, SPSC, MPSC)
 {
     struct pair p;
     struct op op;
@@ -81,7 +81,7 @@ TEST_EACH(sender_is_told_once_per_tick, SPSC, MPSC)
 }
 
 /* Outside its loop, or without one, a receiver tells the sender at once. */
-TEST_EACH(sender_is_told_at_once_outside_the_loop, SPSC, MPSC)
+TEST_EACH(a_sender_is_woken_at_once_outside_the_loop, SPSC, MPSC)
 {
     struct pair p;
     struct op op;
@@ -104,7 +104,7 @@ TEST_EACH(sender_is_told_at_once_outside_the_loop, SPSC, MPSC)
 
 /* What a tick has taken is told although its loop is not run again: when the runtime ends, and when
  * the receiver closes or is bound elsewhere. */
-TEST_EACH(sender_is_told_at_the_end, SPSC, MPSC)
+TEST_EACH(a_sender_is_woken_at_the_end, SPSC, MPSC)
 {
     for (int how = 0; how < 3; how++) {
         struct pair p;
@@ -133,7 +133,7 @@ TEST_EACH(sender_is_told_at_the_end, SPSC, MPSC)
 
 /* A receive that is over, by cancellation or by a timeout, is not woken by later values; neither is
  * a send by later room. */
-TEST_EACH(wakers_are_taken_back, SPSC, MPSC)
+TEST_EACH(unused_wakers_are_released, SPSC, MPSC)
 {
     struct pair p;
     struct op op;
@@ -177,7 +177,7 @@ static void spinning_open(struct chan *c, uint32_t kind, size_t capacity)
 }
 
 /* A spinning receiver finds values and the end by looking: nobody wakes it. */
-TEST_EACH(spinning_receiver_looks_itself, SPSC, MPSC)
+TEST_EACH(a_spinning_receiver_needs_no_wake, SPSC, MPSC)
 {
     struct chan c;
     struct op op;
@@ -204,7 +204,7 @@ TEST_EACH(spinning_receiver_looks_itself, SPSC, MPSC)
 
 /* The sender of a spinning receiver parks and is told, without another call: by a take before the loop
  * runs for the first time and after it was left, by a take of a task in it, by the close. */
-TEST_EACH(spinning_receiver_tells_its_sender, SPSC, MPSC)
+TEST_EACH(a_spinning_receiver_wakes_its_sender, SPSC, MPSC)
 {
     for (int how = 0; how < 5; how++) {
         struct chan c;

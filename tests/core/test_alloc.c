@@ -93,7 +93,7 @@ static void check_made(nart_rt *rt, nart_res r, nart_res expected)
     CHECK_EQ(test_alloc_live(), 0);
 }
 
-TEST(a_runtime_that_gets_no_memory_says_so)
+TEST(a_runtime_without_memory_reports_it)
 {
     nart_rt *rt = NULL;
     nart_res r = -ENOMEM;
@@ -112,7 +112,7 @@ TEST(a_runtime_that_gets_no_memory_says_so)
     nart_rt_free(rt);
 }
 
-TEST(a_runtime_that_gets_no_mapping_says_so)
+TEST(a_runtime_without_mappings_reports_it)
 {
     nart_rt *rt = NULL;
     nart_res r = -ENOMEM;
@@ -142,7 +142,7 @@ static int lowest_free(void)
     return fd;
 }
 
-TEST(a_runtime_that_gets_no_descriptor_says_so)
+TEST(a_runtime_without_descriptors_reports_it)
 {
     struct rlimit old, none;
     nart_rt *rt = NULL;
@@ -243,7 +243,7 @@ static void fill(nart_rt *rt, const nart_task_type *type, int count)
         CHECK_RES(nart_rt_spawn(rt, type, NULL, NULL), 0);
 }
 
-TEST(a_class_that_cannot_grow_says_so_and_grows_later)
+TEST(a_class_that_cannot_grow_reports_it_and_grows_later)
 {
     nart_rt *rt;
 

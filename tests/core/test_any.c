@@ -410,7 +410,7 @@ static void check_put_off(bool granted)
     end();
 }
 
-TEST(a_wait_that_is_put_off_for_want_of_budget_keeps_its_place)
+TEST(a_wait_deferred_for_want_of_budget_keeps_its_place)
 {
     check_put_off(false);
 }
@@ -440,7 +440,7 @@ static nart_res shared_run(nart_cx *cx, void *frame)
 
 static const nart_task_type shared_type = NART_TASK_TYPE(struct shared, shared_run, NULL);
 
-TEST(a_second_task_on_a_handle_is_told_busy)
+TEST(a_second_task_on_a_handle_is_busy)
 {
     nart_join first, second;
     begin();
@@ -541,7 +541,7 @@ TEST(one_handle_in_two_arms_sends_once)
     end();
 }
 
-TEST(two_bodies_of_one_task_on_one_handle_are_told_busy)
+TEST(two_bodies_of_one_task_on_one_handle_are_busy)
 {
     nart_join join;
     begin();
@@ -619,7 +619,7 @@ static void chooser_drop(void *frame)
 static const nart_task_type chooser_type =
     NART_TASK_TYPE(struct chooser, chooser_run, chooser_drop);
 
-TEST(a_body_that_loses_goes_on_where_it_was)
+TEST(a_body_that_loses_resumes_where_it_was)
 {
     nart_join join;
     begin();

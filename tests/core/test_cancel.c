@@ -318,7 +318,7 @@ TEST(abort_drops_a_body_that_only_yields)
     check_dropped_after_one_poll(YIELDING);
 }
 
-TEST(abort_drops_a_poll_written_by_hand_that_looks_at_nothing)
+TEST(abort_drops_a_hand_written_poll_that_ignores_it)
 {
     check_dropped_after_one_poll(HAND);
 }
@@ -415,7 +415,7 @@ TEST(a_body_that_ignores_cancellation_is_ended_and_reported_by_name_and_line)
     nart_rt_free(rt);
 }
 
-TEST(a_cancelled_task_that_only_yields_holds_nobody_up)
+TEST(a_cancelled_task_that_only_yields_blocks_no_other)
 {
     nart_join join, other;
     rt = new_rt();
@@ -523,7 +523,7 @@ TEST(a_shield_ends_at_its_bound)
     check_shield(20, false, false);
 }
 
-TEST(a_shield_hides_a_cancellation_that_comes_later)
+TEST(a_shield_hides_a_later_cancellation)
 {
     check_shield(80, true, false);
 }
@@ -619,12 +619,12 @@ TEST(a_shield_that_lost_a_race_ends_at_its_bound_and_another_can_begin)
     check_left(false, false);
 }
 
-TEST(a_shield_that_was_given_up_ends_at_its_bound_and_another_can_begin)
+TEST(an_abandoned_shield_ends_at_its_bound_and_another_can_begin)
 {
     check_left(true, false);
 }
 
-TEST(a_shield_opened_by_the_loser_of_the_same_poll_is_told_of_its_end)
+TEST(a_shield_opened_by_the_loser_of_the_same_poll_sees_its_end)
 {
     check_left(false, true);
 }
@@ -646,7 +646,7 @@ static nart_res doomed_run(nart_cx *cx, void *frame)
 
 static const nart_task_type doomed_type = NART_TASK_TYPE(struct left, doomed_run, left_drop);
 
-TEST(a_cancelled_task_whose_shield_lost_is_told_when_it_ends)
+TEST(a_cancelled_task_whose_shield_lost_is_cancelled_when_it_ends)
 {
     nart_join join;
     uint64_t v = 0;

@@ -185,7 +185,7 @@ static nart_res deep_0(nart_cx *cx, void *frame)
 
 static const nart_task_type deep_type = NART_TASK_TYPE(struct deep, deep_0, NULL);
 
-TEST(bodies_resume_at_every_depth_and_begin_anew)
+TEST(bodies_resume_at_every_depth_and_restart)
 {
     CHECK_EQ(run_one(&deep_type, NULL), 8);
     CHECK_STR(trace, "21202120"
@@ -225,7 +225,7 @@ static nart_res again_run(nart_cx *cx, void *frame)
 
 static const nart_task_type again_type = NART_TASK_TYPE(struct again, again_run, NULL);
 
-TEST(a_body_that_was_given_up_can_begin_anew)
+TEST(an_abandoned_body_can_restart)
 {
     nart_rt *rt = new_rt();
     nart_join join;

@@ -55,7 +55,7 @@ TEST(every_task_is_shown_with_what_it_waits_for)
     nart_rt_free(rt);
 }
 
-TEST(deadlines_count_from_now_however_long_nobody_ran)
+TEST(deadlines_count_from_now_however_long_the_loop_stood)
 {
     nart_rt *rt = new_rt();
 

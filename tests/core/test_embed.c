@@ -263,7 +263,7 @@ static void *wake_after(void *unused)
 }
 
 /* The host asks for the descriptor when tasks are there already, and sleeps before the first tick. */
-TEST(a_host_that_comes_late_is_told_as_well)
+TEST(a_host_that_polls_late_is_notified)
 {
     nart_rt *rt = new_rt();
     struct watcher f = { .until = 1 };
@@ -279,7 +279,7 @@ TEST(a_host_that_comes_late_is_told_as_well)
 
 /* ---- leftovers of a tick are said by the deadline ---- */
 
-TEST(a_host_is_told_of_what_a_tick_has_left_over)
+TEST(a_host_is_notified_of_work_left_over_by_a_tick)
 {
     nart_rt *rt = new_rt();
 

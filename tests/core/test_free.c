@@ -464,7 +464,7 @@ static nart_res lender_run(nart_cx *cx, void *frame)
     NART_END(f->r);
 }
 
-TEST(children_are_gone_before_the_memory_of_their_parent)
+TEST(children_end_before_their_parent_is_freed)
 {
     nart_task_type parent = lender_type(1000);
 

@@ -368,7 +368,7 @@ TEST(a_joined_task_that_is_cancelled_answers_aborted)
     nart_rt_free(rt);
 }
 
-TEST(a_second_joiner_is_told_busy)
+TEST(a_second_joiner_is_busy)
 {
     nart_join child, first, second;
     rt = new_rt();

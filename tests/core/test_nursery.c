@@ -436,7 +436,7 @@ static nart_res asker_run(nart_cx *cx, void *frame)
     return 0; /* open, and empty */
 }
 
-TEST(answers)
+TEST(answers_of_the_calls)
 {
     static const nart_task_type type = NART_TASK_TYPE(struct asker, asker_run, NULL);
 

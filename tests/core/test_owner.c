@@ -382,7 +382,7 @@ static nart_res racing_run(nart_cx *cx, void *frame)
     NART_END(0);
 }
 
-TEST(a_body_above_a_nursery_may_go)
+TEST(a_body_above_a_nursery_may_be_freed)
 {
     static const nart_task_type type = NART_TASK_TYPE(struct racing, racing_run, NULL);
 

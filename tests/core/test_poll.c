@@ -68,7 +68,7 @@ static nart_res plain_run(nart_cx *cx, void *frame)
     NART_END(f->r);
 }
 
-TEST(a_poll_answers_as_often_as_its_budget_says)
+TEST(a_poll_completes_as_many_operations_as_its_budget)
 {
     long most;
 
@@ -202,7 +202,7 @@ static nart_res stops_patiently_run(nart_cx *cx, void *frame)
     NART_END(7);
 }
 
-TEST(a_stop_of_many_steps_drops_nobody)
+TEST(a_stop_of_many_steps_drops_no_task)
 {
     long most;
 
@@ -265,12 +265,12 @@ static void check_first(bool cancelled, nart_res expected, size_t left)
     nart_rt_free(rt);
 }
 
-TEST(cancellation_comes_before_a_value)
+TEST(cancellation_takes_precedence_over_a_value)
 {
     check_first(true, -ECANCELED, 1);
 }
 
-TEST(a_value_comes_before_a_deadline)
+TEST(a_value_takes_precedence_over_a_deadline)
 {
     check_first(false, 0, 0);
 }
@@ -579,7 +579,7 @@ static nart_res hidden_run(nart_cx *cx, void *frame)
     NART_END(f->r);
 }
 
-TEST(an_arm_that_spends_the_budget_hides_nobody)
+TEST(an_arm_that_spends_the_budget_hides_no_other)
 {
     static const nart_task_type type = NART_TASK_TYPE(struct racer, hidden_run, NULL);
 
@@ -876,7 +876,7 @@ TEST(a_sleep_that_lost_a_race_restarts)
     CHECK_EQ(values_before_idle(UNTIL), 20); /* with the time of the new call */
 }
 
-TEST(a_sleep_that_is_resumed_goes_on)
+TEST(a_sleep_that_is_resumed_continues)
 {
     CHECK_EQ(values_before_idle(GO_ON), 3);
     CHECK_EQ(values_before_idle(NESTED), 3); /* a body keeps its place */

@@ -77,7 +77,7 @@ TEST(a_hundred_tasks_that_wake_themselves_all_run)
     nart_rt_free(rt);
 }
 
-TEST(what_a_tick_leaves_over_keeps_its_place)
+TEST(tasks_left_over_by_a_tick_keep_their_order)
 {
     rt = new_rt();
     for (int i = 0; i < MANY; i++)
@@ -148,7 +148,7 @@ static nart_res alarm_poll(nart_cx *cx, void *frame)
 
 static const nart_task_type alarm_type = NART_TASK_TYPE(struct spinner, alarm_poll, NULL);
 
-TEST(urgent_tasks_that_come_late_do_not_make_a_tick_longer)
+TEST(urgent_tasks_made_ready_late_do_not_lengthen_a_tick)
 {
     rt = new_rt();
     for (int i = 0; i < PER_TICK - 4; i++)

@@ -186,7 +186,7 @@ static void check_order(const struct order *o)
 #define C (-ECANCELED)
 #define ORDER(...) check_order(&(struct order){ __VA_ARGS__ })
 
-TEST(the_outermost_scope_expires_first_and_all_inside_is_told_to_stop)
+TEST(the_outermost_scope_expires_first_and_stops_all_inside)
 {
     ORDER(100, 200, 300, 0, false, T, C, C, C, 100);
 }
@@ -196,7 +196,7 @@ TEST(the_middle_scope_expires_first_and_its_body_alone_sees_a_timeout)
     ORDER(200, 100, 300, 0, false, T, T, C, C, 100); /* r0: what the middle body returns */
 }
 
-TEST(the_innermost_scope_expires_first_and_its_body_goes_on)
+TEST(the_innermost_scope_expires_first_and_its_body_continues)
 {
     ORDER(300, 200, 100, 0, false, T, T, T, C, 200);
 }

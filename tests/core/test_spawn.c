@@ -417,7 +417,7 @@ TEST(ids_and_joins_of_tasks_in_every_chunk)
     CHECK_EQ(drops, MANY);
 }
 
-TEST(what_is_reserved_is_there)
+TEST(reserved_slots_are_available)
 {
     nart_slot_use use[NART_SLOT_CLASSES];
     nart_task_type type = type_of(200, 8, never);
@@ -576,7 +576,7 @@ TEST(a_type_that_is_none_is_refused)
 
 /* ---- boxes ---- */
 
-TEST(a_boxed_frame_has_any_size_and_goes_back_to_the_allocator)
+TEST(a_boxed_frame_has_any_size_and_is_freed)
 {
     static const uint32_t sizes[] = { 0, 1, 64, 4096, 4097, 1 << 20 };
     rt = NEW_RT(SLOTS(1));

@@ -149,7 +149,7 @@ TEST(they_are_answered_as_they_end)
     end();
 }
 
-TEST(an_empty_set_says_so)
+TEST(an_empty_set_reports_it)
 {
     nart_join join;
     begin();
@@ -226,7 +226,7 @@ TEST(the_rest_is_aborted)
 
 /* ---- closing ---- */
 
-TEST(closing_cancels_and_gives_up)
+TEST(closing_cancels_and_detaches)
 {
     nart_join join;
     begin();
@@ -289,7 +289,7 @@ TEST(detached_tasks_run_on)
     end();
 }
 
-TEST(who_waits_hears_of_the_close)
+TEST(a_waiting_task_is_woken_by_the_close)
 {
     for (int all = 0; all < 2; all++) {
         nart_join join;
@@ -612,7 +612,7 @@ static nart_res intrude(nart_rt *where, nart_task_set *set, nart_join *j)
     return r;
 }
 
-TEST(misuse_is_told)
+TEST(misuse_is_an_error)
 {
     nart_join join, done, copy, used = { .hub = NULL };
     begin();

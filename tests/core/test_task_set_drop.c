@@ -79,7 +79,7 @@ static void add_in_drop(void)
     added = add_one();
 }
 
-TEST(a_drop_finds_the_last_place_taken)
+TEST(a_drop_finds_the_last_node_in_use)
 {
     nart_join join;
 

@@ -486,7 +486,7 @@ static void *keep_waking(void *waker)
     return NULL;
 }
 
-TEST(tasks_come_and_go_in_a_slot_under_the_fire_of_its_old_wakers)
+TEST(tasks_reuse_a_slot_while_its_old_wakers_fire)
 {
     nart_rt *rt = NEW_RT(SLOTS(1));
     nart_waker first = { 0 };
@@ -509,7 +509,7 @@ TEST(tasks_come_and_go_in_a_slot_under_the_fire_of_its_old_wakers)
     nart_rt_free(rt);
 }
 
-TEST(runtimes_come_and_go_under_the_fire_of_their_old_wakers)
+TEST(runtimes_reuse_a_hub_while_their_old_wakers_fire)
 {
     nart_waker first = { 0 };
     pthread_t thread;
@@ -544,7 +544,7 @@ static void ring(nart_wakeable *self)
     ((struct bell *)(void *)self)->rung++;
 }
 
-TEST(anything_can_be_woken_and_zero_wakes_nobody)
+TEST(any_waker_may_be_used_and_zero_wakes_no_task)
 {
     struct bell bell = { .wakeable.wake = ring };
     nart_waker w = nart_waker_of(&bell.wakeable), copy = w;

@@ -187,7 +187,7 @@ TEST(a_chain_of_100000)
 }
 
 /* What is released leaves nothing behind in a parent that lives for ever. */
-TEST(children_long_gone)
+TEST(children_freed_long_ago)
 {
     begin();
     long live = test_alloc_live();
@@ -212,7 +212,7 @@ TEST(a_guard_cancels_and_releases)
     end();
 }
 
-TEST(a_guard_that_was_given_up_cancels_nothing)
+TEST(a_released_guard_cancels_nothing)
 {
     nart_token guard;
 
@@ -323,7 +323,7 @@ static struct waiter *wait_for(const nart_token *t, nart_join *join)
     return f;
 }
 
-TEST(all_who_wait_are_woken)
+TEST(all_waiters_are_woken)
 {
     enum { N = 5 };
     nart_join joins[N];
@@ -360,7 +360,7 @@ TEST(one_that_is_cancelled_is_not_waited_for)
 }
 
 /* A mistake: the handle goes while the task waits. What it waits for stays, and it is told so. */
-TEST(the_handle_goes_while_the_task_waits)
+TEST(the_handle_is_released_while_the_task_waits)
 {
     nart_join join;
 
@@ -378,7 +378,7 @@ TEST(the_handle_goes_while_the_task_waits)
     end();
 }
 
-TEST(who_leaves_is_not_told)
+TEST(a_waiter_that_leaves_is_not_woken)
 {
     nart_join joins[3];
     struct waiter *f[3];
@@ -418,7 +418,7 @@ TEST(a_race_is_lost_to_the_token)
     end();
 }
 
-TEST(a_thousand_waiters_some_gone)
+TEST(a_thousand_waiters_some_of_which_left)
 {
     enum { N = 1000 };
     static nart_join joins[N];

@@ -146,7 +146,7 @@ TEST(some_go_before)
 }
 
 /* For one that nobody waits for any more nothing is sent home: nothing is left over at the end. */
-TEST(nothing_is_sent_for_nobody)
+TEST(a_cancel_without_waiters_sends_nothing)
 {
     nart_rt_end counts = NART_RT_END_INIT;
     nart_join join;
@@ -303,7 +303,7 @@ static void *cancel_both(void *arg)
     return NULL;
 }
 
-TEST(threads_cancel_while_tasks_come_and_leave)
+TEST(threads_cancel_while_waiters_register_and_leave)
 {
     enum { TASKS = 96 };
 
@@ -333,7 +333,7 @@ static void *cancel_late(void *arg)
     return NULL;
 }
 
-TEST(a_task_is_gone_before_the_canceller_has_done)
+TEST(a_task_is_freed_before_the_canceller_finishes)
 {
     for (int i = 0; i < rounds(200); i++) {
         begin();

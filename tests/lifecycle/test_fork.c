@@ -58,7 +58,7 @@ static void runtime_first(void)
     close_all();
 }
 
-TEST(the_runtime_goes_before_what_its_tasks_wait_in)
+TEST(the_runtime_is_freed_before_its_tasks_handles)
 {
     in_a_child(runtime_first);
 }
@@ -69,7 +69,7 @@ static void handles_first(void)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(what_tasks_wait_in_goes_before_their_runtime)
+TEST(the_handles_of_tasks_are_freed_before_their_runtime)
 {
     in_a_child(handles_first);
 }

@@ -70,7 +70,7 @@ static bool nothing_is_open(void)
            !all.ctx.bcast && !all.crx.in.bcast && !all.child.node;
 }
 
-TEST(what_gets_none_says_so_and_is_closed)
+TEST(an_open_without_memory_fails_and_may_be_closed)
 {
     rt = new_rt();
     for (size_t i = 0; i < sizeof opened / sizeof *opened; i++) {

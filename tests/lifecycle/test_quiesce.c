@@ -102,7 +102,7 @@ static void *spawn_fast(void *arg)
     return NULL;
 }
 
-TEST(who_spawns_fast_is_held_back)
+TEST(a_fast_spawner_is_slowed_down)
 {
     pthread_t thread;
     nart_rt *rt = NEW_RT(SLOTS(200), .report = ignore);

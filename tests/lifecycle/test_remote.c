@@ -197,7 +197,7 @@ TEST(what_is_under_way_at_the_end_is_dropped_and_counted)
     CHECK_EQ(reports, 0);
 }
 
-TEST(a_runtime_that_is_gone)
+TEST(a_runtime_that_was_freed)
 {
     begin(0);
     CHECK_RES(nart_rt_free(rt), 0);

@@ -80,7 +80,7 @@ static void *use_what_is_left(void *arg)
     return NULL;
 }
 
-TEST(old_handles_are_used_while_runtimes_come_and_go)
+TEST(old_handles_are_used_while_runtimes_are_replaced)
 {
     nart_rt *rt = new_rt();
     pthread_t threads[2];

@@ -94,7 +94,7 @@ TEST(every_waiter_is_woken)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(who_comes_later_is_answered_at_once)
+TEST(a_later_waiter_is_answered_at_once)
 {
     nart_join join;
 
@@ -258,7 +258,7 @@ TEST(quiesce_runs_what_is_ready_in_no_time)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(quiesce_names_who_is_left)
+TEST(quiesce_names_the_remaining_tasks)
 {
     nart_rt_left left = NART_RT_LEFT_INIT;
 
@@ -285,7 +285,7 @@ TEST(quiesce_runs_timers)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(quiesce_says_what_handles_keep)
+TEST(quiesce_reports_what_handles_keep)
 {
     nart_rt_left left = NART_RT_LEFT_INIT;
     nart_rt_end end = NART_RT_END_INIT;
@@ -347,7 +347,7 @@ TEST(a_shutdown_in_good_order)
     CHECK_EQ(reports, 0);
 }
 
-TEST(who_does_not_listen_is_cancelled)
+TEST(a_task_that_does_not_listen_is_cancelled)
 {
     nart_rt_left left = NART_RT_LEFT_INIT;
     nart_join join;
@@ -363,7 +363,7 @@ TEST(who_does_not_listen_is_cancelled)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(who_ignores_it_is_named_and_dropped)
+TEST(a_task_that_ignores_it_is_named_and_dropped)
 {
     nart_rt_left left = NART_RT_LEFT_INIT;
     nart_rt_end end = NART_RT_END_INIT;

@@ -203,7 +203,7 @@ TEST(an_old_signal_does_not_count)
     CHECK_RES(nart_rt_free(second), 0);
 }
 
-TEST(signals_that_cannot_be_had)
+TEST(signals_that_cannot_be_received)
 {
     nart_rt *rt = new_rt();
 

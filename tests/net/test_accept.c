@@ -331,7 +331,7 @@ TEST(old_connections_do_not_hold_a_port_unless_asked_to)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(ipv6_takes_ipv4_unless_told_not_to)
+TEST(ipv6_accepts_ipv4_unless_v6only_is_set)
 {
     nart_rt *rt = new_rt();
     nart_tcp_listener l;
@@ -387,7 +387,7 @@ TEST(bad_options_are_refused)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(closing_and_moving_wake_who_accepts)
+TEST(closing_and_moving_wake_the_accepting_task)
 {
     nart_rt *rt = new_rt();
     nart_tcp_listener l, moved;

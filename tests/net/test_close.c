@@ -81,7 +81,7 @@ TEST(the_end_is_seen_behind_a_short_read)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(sending_to_a_peer_that_is_gone_is_an_answer_not_a_signal)
+TEST(sending_to_a_closed_peer_is_an_error_not_a_signal)
 {
     nart_rt *rt = new_rt();
     nart_tcp s;
@@ -163,7 +163,7 @@ static nart_res ended_run(nart_cx *cx, void *frame)
 
 TYPE(ended, ended_run);
 
-TEST(closing_wakes_who_waits)
+TEST(closing_wakes_the_waiting_task)
 {
     struct conn c;
     nart_join join;
@@ -180,7 +180,7 @@ TEST(closing_wakes_who_waits)
     conn_close(&c);
 }
 
-TEST(moving_wakes_who_waits_and_keeps_the_stream)
+TEST(moving_wakes_the_waiting_task_and_keeps_the_stream)
 {
     struct conn c;
     nart_tcp moved;
@@ -397,7 +397,7 @@ static nart_res closed_run(nart_cx *cx, void *frame)
 
 TYPE(closed, closed_run);
 
-TEST(a_closed_handle_says_so)
+TEST(calls_on_a_closed_handle_fail)
 {
     nart_rt *rt = new_rt();
 

@@ -611,7 +611,7 @@ static nart_res changer_run(nart_cx *cx, void *frame)
 
 TYPE(changer, changer_run);
 
-TEST(a_task_gives_up_its_own_connect_for_another)
+TEST(a_task_abandons_its_own_connect_for_another)
 {
     nart_rt *rt = new_rt();
     nart_tcp s = { .state = 0 };

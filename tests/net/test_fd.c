@@ -74,7 +74,7 @@ TEST(a_pipe_becomes_readable_and_hangs_up)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(a_pipe_becomes_writable_and_its_reader_goes)
+TEST(a_pipe_becomes_writable_and_its_reader_closes)
 {
     nart_rt *rt = new_rt();
     nart_fd h;
@@ -337,7 +337,7 @@ static nart_res greedy_run(nart_cx *cx, void *frame)
 
 TYPE(greedy, greedy_run);
 
-TEST(a_regular_file_is_always_ready_and_nobody_starves)
+TEST(a_regular_file_is_always_ready_and_starves_no_task)
 {
     nart_rt *rt = new_rt();
     nart_fd h, null;
@@ -472,7 +472,7 @@ TEST(a_wait_that_fails_is_an_answer)
 
 /* A descriptor that was closed behind its handle's back cannot be taken off the kernel's queue; its
  * place in the table is free all the same. */
-TEST(what_was_closed_behind_its_handle_leaves_its_place)
+TEST(a_descriptor_closed_behind_its_handle_frees_its_slot)
 {
     nart_rt *rt = NEW_RT(.max_io = 1);
     nart_fd h;

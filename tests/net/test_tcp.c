@@ -100,7 +100,7 @@ static nart_res client_run(nart_cx *cx, void *frame)
 
 TYPE(client, client_run);
 
-TEST(an_echo_comes_back)
+TEST(an_echo_is_received)
 {
     nart_rt *rt = new_rt();
     nart_tcp_listener l;
@@ -364,7 +364,7 @@ TEST(a_second_reader_is_busy)
 }
 
 /* Bytes that have come are for the task that waits for them, also when another one's turn is first. */
-TEST(bytes_that_have_come_are_for_who_waits)
+TEST(pending_bytes_belong_to_the_waiting_task)
 {
     struct conn c;
     nart_join waiting, hasty;
@@ -386,7 +386,7 @@ TEST(bytes_that_have_come_are_for_who_waits)
 
 /* ---- lengths ---- */
 
-TEST(nothing_is_received_into_nothing_and_nothing_sent)
+TEST(an_empty_buffer_is_refused_and_an_empty_send_is_not)
 {
     struct conn c;
     char buf[4];
@@ -580,7 +580,7 @@ TEST(a_cancelled_receiver_takes_no_byte)
 
 /* `done` of a sender that was cancelled says how far it came; another goes on from there, and nothing
  * is lost or sent twice. */
-TEST(a_cancelled_sender_says_how_far_it_came)
+TEST(a_cancelled_sender_reports_its_progress)
 {
     enum { LEN = 1000000 };
     struct stream s;

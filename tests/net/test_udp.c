@@ -184,7 +184,7 @@ TEST(batches_keep_order_and_addresses)
 }
 
 /* Datagrams that come one at a time to a receiver of batches: each is seen, none is waited for. */
-TEST(a_short_batch_does_not_lose_what_comes_next)
+TEST(a_short_batch_does_not_lose_the_next_datagram)
 {
     nart_rt *rt = new_rt();
     nart_udp a, b;
@@ -381,7 +381,7 @@ TEST(a_receiver_waits_and_is_cancelled_without_loss)
 
 /* ---- errors ---- */
 
-TEST(a_refusal_is_answered_once_and_the_socket_goes_on)
+TEST(a_refusal_is_reported_once_and_the_socket_keeps_working)
 {
     nart_rt *rt = new_rt();
     nart_udp a, b;

@@ -80,7 +80,7 @@ static void *wake_it(void *waker)
     return NULL;
 }
 
-TEST(foreign_wakes_and_those_that_come_too_many)
+TEST(foreign_wakes_and_redundant_ones_are_counted)
 {
     nart_rt *rt = new_rt();
     struct woken *f = spawn(rt, &woken_type, NULL);

@@ -53,7 +53,7 @@ TEST(all_that_wait_are_woken)
     end();
 }
 
-TEST(a_slow_one_is_told_what_it_lost)
+TEST(a_slow_receiver_learns_how_much_it_lost)
 {
     nart_broadcast_rx slow, fast;
     begin(3, &slow); /* four places */
@@ -81,7 +81,7 @@ TEST(a_slow_one_is_told_what_it_lost)
 }
 
 /* Woken in time, polled too late. */
-TEST(who_waits_may_be_overtaken)
+TEST(a_waiting_receiver_may_lag)
 {
     nart_broadcast_rx rx;
     struct op op;
@@ -97,7 +97,7 @@ TEST(who_waits_may_be_overtaken)
     end();
 }
 
-TEST(the_end_comes_last)
+TEST(the_end_is_received_last)
 {
     nart_broadcast_rx a, b, c;
     struct op op, none;
@@ -133,7 +133,7 @@ TEST(the_end_comes_last)
     end();
 }
 
-TEST(who_waits_hears_of_the_end)
+TEST(a_waiting_receiver_is_woken_by_the_end)
 {
     nart_broadcast_rx rx, other;
     struct op op, another;
@@ -173,7 +173,7 @@ TEST(handles_move)
 }
 
 /* Nobody who goes away keeps anything from the others. */
-TEST(going_away_disturbs_nobody)
+TEST(a_receiver_that_closes_does_not_disturb_the_others)
 {
     nart_broadcast_rx rx[3];
     struct op op[3];
@@ -198,7 +198,7 @@ TEST(going_away_disturbs_nobody)
     end();
 }
 
-TEST(misuse_is_told)
+TEST(misuse_is_an_error)
 {
     nart_broadcast_rx rx, bad;
     nart_broadcast_tx t;

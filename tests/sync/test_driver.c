@@ -85,7 +85,7 @@ static void start(struct task *t, enum kind kind, void *at, uint32_t n)
     run();
 }
 
-TEST(notifications_come)
+TEST(notifications_arrive)
 {
     nart_notify n = { .permit = 0 };
     struct task t[3];
@@ -104,7 +104,7 @@ TEST(notifications_come)
     CHECK_RES(t[2].op.res, NART_ECLOSED);
 }
 
-TEST(permits_come)
+TEST(permits_arrive)
 {
     nart_semaphore s;
     struct task t[2];

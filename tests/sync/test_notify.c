@@ -21,7 +21,7 @@ static bool nobody_waits(void)
     return !n.queue.first && !n.queue.last && !n.notified.first && !n.notified.last;
 }
 
-TEST(one_is_kept_for_who_comes_later)
+TEST(a_notification_is_kept_for_a_later_waiter)
 {
     struct op a, b;
     begin();
@@ -40,7 +40,7 @@ TEST(one_is_kept_for_who_comes_later)
     end();
 }
 
-TEST(who_waited_longest_is_first)
+TEST(the_longest_waiter_is_first)
 {
     struct op op[5];
     begin();
@@ -58,7 +58,7 @@ TEST(who_waited_longest_is_first)
 }
 
 /* Two in a row go to two tasks, whether those have been polled in between or not. */
-TEST(each_goes_to_another_task)
+TEST(each_notification_wakes_another_task)
 {
     struct op op[3];
     begin();
@@ -113,7 +113,7 @@ TEST(one_that_is_not_taken_passes_on)
     }
 }
 
-TEST(one_that_nobody_takes_is_kept)
+TEST(a_notification_without_a_waiter_is_kept)
 {
     for (enum way way = 0; way < TIMED_OUT; way++) {
         nart_notify instead = { .permit = 0 };
@@ -130,7 +130,7 @@ TEST(one_that_nobody_takes_is_kept)
     }
 }
 
-TEST(one_that_has_come_beats_the_deadline)
+TEST(a_delivered_notification_beats_the_deadline)
 {
     nart_notify instead = { .permit = 0 };
     struct op op;
@@ -174,7 +174,7 @@ TEST(what_was_for_all_does_not_pass_on)
     end();
 }
 
-TEST(who_leaves_the_queue_is_not_told)
+TEST(a_waiter_that_leaves_the_queue_is_not_notified)
 {
     for (enum way way = 0; way < WAYS; way++) {
         nart_notify instead = { .permit = 0 };
@@ -295,7 +295,7 @@ static nart_res wanderer_run(nart_cx *cx, void *frame)
 
 static const nart_task_type wanderer_type = NART_TASK_TYPE(struct wanderer, wanderer_run, NULL);
 
-TEST(a_lost_race_loses_the_place)
+TEST(a_lost_race_loses_the_place_in_the_queue)
 {
     nart_join join;
     struct op other;
@@ -318,7 +318,7 @@ TEST(a_lost_race_loses_the_place)
 
 /* ---- misuse ---- */
 
-TEST(a_second_task_on_a_waiter_is_told)
+TEST(a_second_task_on_a_waiter_is_refused)
 {
     nart_waiter shared = { .at = NULL };
     struct op a = { .waiter = &shared }, b = { .waiter = &shared };
@@ -356,7 +356,7 @@ static nart_res twice_run(nart_cx *cx, void *frame)
 
 static const nart_task_type twice_type = NART_TASK_TYPE(struct twice, twice_run, NULL);
 
-TEST(two_objects_on_a_waiter_are_told)
+TEST(two_objects_on_a_waiter_are_refused)
 {
     nart_join join;
     begin();

@@ -185,7 +185,7 @@ TEST(a_value_that_is_not_received_is_dropped)
 }
 
 /* Who goes away takes nothing: the next one that awaits gets it. */
-TEST(a_wait_may_be_given_up)
+TEST(a_wait_may_be_abandoned)
 {
     for (enum kind k = 0; k < KINDS; k++) {
         for (int way = 0; way < 3; way++) {
@@ -259,7 +259,7 @@ TEST(ends_move)
     }
 }
 
-TEST(misuse_is_told)
+TEST(misuse_is_an_error)
 {
     struct op a, b;
     uint64_t value;

@@ -80,7 +80,7 @@ TEST(a_release_serves_several)
     end();
 }
 
-TEST(a_granted_task_that_goes_away_gives_back)
+TEST(a_granted_task_that_ends_returns_its_permits)
 {
     for (enum way way = 0; way < TIMED_OUT; way++) {
         nart_notify instead = { .permit = 0 };
@@ -103,7 +103,7 @@ TEST(a_granted_task_that_goes_away_gives_back)
 }
 
 /* Those behind a large request that leaves are served at once with what was there all the time. */
-TEST(who_leaves_the_front_frees_the_queue)
+TEST(a_waiter_that_leaves_the_front_frees_the_queue)
 {
     for (enum way way = 0; way < WAYS; way++) {
         nart_notify instead = { .permit = 0 };
@@ -206,7 +206,7 @@ TEST(closing_answers_all)
     end();
 }
 
-TEST(misuse_is_told)
+TEST(misuse_is_an_error)
 {
     nart_waiter shared = { .at = NULL };
     struct op a = { .waiter = &shared, .n = 1 }, b = a;
@@ -363,7 +363,7 @@ TEST(a_group_that_is_closed_answers_all)
     end();
 }
 
-TEST(who_leaves_a_group_is_not_answered)
+TEST(a_waiter_that_leaves_a_group_gets_no_answer)
 {
     for (enum way way = 0; way < WAYS; way++) {
         nart_notify instead = { .permit = 0 };

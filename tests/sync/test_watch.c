@@ -54,7 +54,7 @@ TEST(each_has_its_own_view)
     end();
 }
 
-TEST(the_last_value_comes_before_the_end)
+TEST(the_last_value_is_received_before_the_end)
 {
     nart_watch_rx a, b;
     struct op seen, unseen;
@@ -109,7 +109,7 @@ TEST(a_value_that_was_seen_meanwhile_is_not_answered)
     end();
 }
 
-TEST(watch_misuse_is_told)
+TEST(watch_misuse_is_an_error)
 {
     nart_watch_rx rx, bad, there = { .in = { .pos = 0 } };
     nart_watch_tx t = { .bcast = NULL };

@@ -186,7 +186,7 @@ static nart_res racer_run(nart_cx *cx, void *frame)
 
 static const nart_task_type racer_type = NART_TASK_TYPE(struct late, racer_run, NULL);
 
-TEST(one_that_loses_a_race_goes_on_where_it_was)
+TEST(a_sleep_that_loses_a_race_resumes_where_it_was)
 {
     nart_rt *rt = new_rt();
     nart_tx tx;

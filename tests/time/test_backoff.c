@@ -88,7 +88,7 @@ TEST(the_defaults_are_these)
     CHECK_EQ(b.deadline, NART_NEVER);
 }
 
-TEST(retries_come_to_an_end)
+TEST(retries_are_exhausted)
 {
     nart_rt *rt = new_rt();
     nart_join join;
@@ -117,7 +117,7 @@ TEST(without_a_limit_they_do_not)
     run_to_the_end(rt, &join);
 }
 
-TEST(no_wait_goes_beyond_the_deadline)
+TEST(no_wait_exceeds_the_deadline)
 {
     nart_rt *rt = new_rt();
     nart_join join;
@@ -145,7 +145,7 @@ TEST(a_deadline_that_has_passed_allows_none)
     run_to_the_end(rt, &join);
 }
 
-TEST(a_reset_begins_anew_and_keeps_the_deadline)
+TEST(a_reset_restarts_and_keeps_the_deadline)
 {
     nart_rt *rt = new_rt();
     nart_join join;
@@ -205,7 +205,7 @@ TEST(two_that_begin_together_do_not_wait_alike)
     run_to_the_end(rt, &a);
 }
 
-TEST(a_wait_that_is_given_up_does_not_count)
+TEST(an_abandoned_wait_does_not_count)
 {
     nart_rt *rt = new_rt();
     nart_join join;

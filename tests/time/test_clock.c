@@ -120,7 +120,7 @@ TEST(what_one_advance_makes_due_is_woken_in_order)
 }
 
 /* More than a tick fires: the rest is not waited for by a clock that stands still. */
-TEST(many_due_at_once_all_come)
+TEST(many_timers_due_at_once_all_fire)
 {
     enum { MANY = 3000 };
     nart_rt *rt = paused_rt();
@@ -504,7 +504,7 @@ TEST(a_task_can_move_the_clock)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(time_goes_on_from_where_it_was_moved_to)
+TEST(time_continues_from_where_it_was_moved_to)
 {
     nart_rt *rt = paused_rt(), *other = new_rt();
     int64_t at = nart_rt_now(rt);
@@ -522,7 +522,7 @@ TEST(time_goes_on_from_where_it_was_moved_to)
 }
 
 /* A host compares it with its own clock. */
-TEST(the_next_deadline_is_told_by_the_system_s_clock)
+TEST(the_next_deadline_is_in_the_system_s_time)
 {
     nart_rt *rt = paused_rt(), *other = new_rt();
 

@@ -56,7 +56,7 @@ static void check_ticks(const struct clockwork *f, const int64_t at[TICKS],
     }
 }
 
-TEST(ticks_come_at_equal_distances)
+TEST(ticks_are_equally_spaced)
 {
     nart_rt *rt = new_rt();
     nart_join join;
@@ -133,7 +133,7 @@ TEST(delay_begins_a_new_schedule)
     run_to_the_end(rt, &join);
 }
 
-TEST(a_tick_that_is_given_up_keeps_its_time)
+TEST(an_abandoned_tick_keeps_its_time)
 {
     nart_rt *rt = new_rt();
     nart_join join;
@@ -185,7 +185,7 @@ static nart_res resetter_run(nart_cx *cx, void *frame)
 
 static const nart_task_type resetter_type = NART_TASK_TYPE(struct resetter, resetter_run, NULL);
 
-TEST(a_reset_begins_anew)
+TEST(a_reset_restarts)
 {
     nart_rt *rt = new_rt();
     nart_join join;

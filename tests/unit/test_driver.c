@@ -603,7 +603,7 @@ TEST(opening_makes_every_system_call_through_the_driver)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(a_driver_without_sockets_says_so)
+TEST(a_driver_without_sockets_refuses_them)
 {
     nart_driver bare = world_driver;
     struct connector c = { .sock = { .state = 0 } };

@@ -65,7 +65,7 @@ static void park(nart__hub *hub, int milliseconds)
 
 /* ---- waking ---- */
 
-TEST(a_wake_comes_out_once)
+TEST(a_wake_is_popped_once)
 {
     nart__hub *hub = open_hub(10);
     uintptr_t waker = nart__hub_waker(hub, 7);
@@ -94,7 +94,7 @@ TEST(wakes_before_a_pop_are_one)
     nart__hub_close(hub);
 }
 
-TEST(wakes_come_out_in_order)
+TEST(wakes_are_popped_in_order)
 {
     static const uint32_t order[] = { 5, 3, 9, 0, 1 };
     nart__hub *hub = open_hub(10);
@@ -110,7 +110,7 @@ TEST(wakes_come_out_in_order)
     nart__hub_close(hub);
 }
 
-TEST(a_wake_during_the_poll_comes_out_again)
+TEST(a_wake_during_the_poll_is_popped_again)
 {
     nart__hub *hub = open_hub(2);
     uintptr_t a = nart__hub_waker(hub, 0), b = nart__hub_waker(hub, 1);
@@ -262,7 +262,7 @@ static void check_busy(nart__hub *hub)
     CHECK(!nart__hub_park(hub));
 }
 
-TEST(a_stopped_producer_hides_wakes_until_it_goes_on)
+TEST(a_stopped_producer_hides_wakes_until_it_resumes)
 {
     nart__hub *hub = open_hub(6);
 
@@ -345,7 +345,7 @@ TEST(a_handle_of_another_life_does_not_get_in)
     nart__hub_close(hub);
 }
 
-TEST(a_hub_with_a_thread_inside_begins_no_other_life)
+TEST(a_hub_with_a_thread_inside_starts_no_new_incarnation)
 {
     nart__hub *hub = open_hub(1);
 

@@ -99,7 +99,7 @@ TEST(a_closed_mailbox_refuses)
     close_mailbox();
 }
 
-TEST(who_is_inside_when_the_mailbox_closes_is_refused)
+TEST(a_post_that_is_in_progress_when_the_mailbox_closes_is_refused)
 {
     letter l = { .post.run = run };
 

@@ -193,7 +193,7 @@ TEST(the_table_grows_under_descriptors_in_use)
     CHECK_EQ(nart__reactor_reserve(&r, NART__INDEX_MASK + 1), NART_EFDS);
 }
 
-TEST(places_are_used_again_in_any_order)
+TEST(slots_are_reused_in_any_order)
 {
     enum { N = 64 };
     uint64_t id[N];

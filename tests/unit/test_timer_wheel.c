@@ -410,7 +410,7 @@ TEST(timers_set_to_the_past_do_not_starve_the_others)
     CHECK(seen);
 }
 
-TEST(a_clock_that_goes_back_stands_still)
+TEST(a_clock_that_steps_back_stands_still)
 {
     model_start(10 * SEC);
     model_add(0, 11 * SEC);
@@ -644,7 +644,7 @@ TEST(a_removed_timer_costs_one_wake_at_most)
 }
 
 /* A receive that sets its deadline anew for every message: a sleeping loop is not kept awake. */
-TEST(a_deadline_set_anew_a_million_times)
+TEST(a_deadline_is_reset_a_million_times)
 {
     static nart__tnode n;
     int64_t now = 0;

@@ -41,7 +41,7 @@ TEST(a_reader_bears_readers_only)
     CHECK_RES(nart_world_free(x.world), 0);
 }
 
-TEST(a_writer_bears_nobody)
+TEST(a_writer_excludes_everybody)
 {
     struct nested x = { .world = new_numbers() };
 

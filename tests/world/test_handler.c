@@ -109,7 +109,7 @@ NART_HANDLER(h7, struct event, SHARED(r0), SHARED(r1), SHARED(r2), SHARED(r3), S
 NART_HANDLER(h8, const struct event, SHARED(r0), EXCLUSIVE(r1), SHARED(r2), EXCLUSIVE(r3),
              SHARED(r4), EXCLUSIVE(r5), SHARED(r6), EXCLUSIVE(r7));
 
-TEST(parameters_come_in_their_order_and_what_is_written_stays)
+TEST(parameters_are_passed_in_order_and_writes_persist)
 {
     static const struct {
         const nart_handler_type *type;

@@ -51,7 +51,7 @@ static void note_drop(void *value)
     dropped[drops++] = (int)((struct number *)value)->n;
 }
 
-TEST(drops_run_once_and_the_last_added_goes_first)
+TEST(drops_run_once_in_reverse_order)
 {
     static const struct number init[] = { { 1 }, { 2 }, { 3 } };
     nart_world *w = new_world();
@@ -120,7 +120,7 @@ static void make_many(size_t size, size_t align)
         };
 }
 
-TEST(values_stay_where_they_are_while_others_come)
+TEST(values_do_not_move_when_others_are_added)
 {
     nart_world *w = new_world();
     static const void *at[MANY];
