@@ -68,13 +68,36 @@ int64_t nart__sys_now(void)
     return (int64_t)ts.tv_sec * NART_SEC + ts.tv_nsec;
 }
 
-/* The results are ignored: the waiter reads the word. */
+/* A time in the format of the kernel's calls for 64-bit time. */
+struct kernel_time {
+    int64_t sec, nsec;
+};
+
+static struct kernel_time kernel_time(int64_t ns)
+{
+    return (struct kernel_time){ .sec = ns / NART_SEC, .nsec = ns % NART_SEC };
+}
+
+/* The results are ignored: the waiter reads the word. On 32-bit systems kernels before 5.1 have only the
+ * older call. */
 void nart__sys_futex_wait(const uint32_t *word, uint32_t seen, int64_t until)
 {
-    struct timespec ts = { .tv_sec = until / NART_SEC, .tv_nsec = until % NART_SEC };
+    struct kernel_time ts = kernel_time(until);
+#ifdef SYS_futex_time64
+    struct {
+        long sec, nsec;
+    } old = { .sec = (long)ts.sec, .nsec = (long)ts.nsec };
 
+    if (syscall(SYS_futex_time64, word, FUTEX_WAIT_BITSET_PRIVATE, seen,
+                until == INT64_MAX ? NULL : &ts, NULL, FUTEX_BITSET_MATCH_ANY) == 0 ||
+        errno != ENOSYS)
+        return;
+    (void)syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, seen,
+                  until == INT64_MAX ? NULL : &old, NULL, FUTEX_BITSET_MATCH_ANY);
+#else
     (void)syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, seen, until == INT64_MAX ? NULL : &ts,
                   NULL, FUTEX_BITSET_MATCH_ANY);
+#endif
 }
 
 void nart__sys_futex_wake(const uint32_t *word)
@@ -153,7 +176,7 @@ int nart__sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 #ifdef SYS_epoll_pwait2
 static int wait2(int epfd, struct epoll_event *evs, int max, int64_t ns)
 {
-    struct timespec ts = { .tv_sec = (time_t)(ns / NART_SEC), .tv_nsec = (long)(ns % NART_SEC) };
+    struct kernel_time ts = kernel_time(ns);
     return (int)syscall(SYS_epoll_pwait2, epfd, evs, max, &ts, NULL, (size_t)0);
 }
 #else

@@ -30,6 +30,8 @@ mod bundled {
         cc::Build::new()
             .std("c11")
             .define("_GNU_SOURCE", None)
+            .define("_TIME_BITS", "64")
+            .define("_FILE_OFFSET_BITS", "64")
             .include(&c_src)
             .include(&include)
             .files(sources(&c_src))

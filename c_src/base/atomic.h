@@ -15,12 +15,6 @@
 /* One cache line, and the low address bits that it leaves free. */
 #define NART__LINE 64
 
-#ifdef __cplusplus
-#define NART__ALIGNAS(n) alignas(n)
-#else
-#define NART__ALIGNAS(n) _Alignas(n)
-#endif
-
 #ifndef NART__ATOMIC_HEADER
 
 /* Returns the old value. Unsigned addition wraps. */

@@ -10,10 +10,15 @@
 
 #define CAPACITY_MIN 64u
 
-_Static_assert(offsetof(nart__bytes_ring, tail) == NART__RING_LINE, "frozen");
-_Static_assert(offsetof(nart__bytes_ring, taken) == 2 * (size_t)NART__RING_LINE, "frozen");
-_Static_assert(sizeof(nart__bytes_ring) == 3 * (size_t)NART__RING_LINE, "frozen");
-_Static_assert(sizeof(nart_bytes_tx) == 104 && sizeof(nart_bytes_rx) == 104, "frozen");
+/* The inlines that programs were compiled with know this layout; see NART__RING_ABI. */
+_Static_assert(offsetof(nart__bytes_ring, tail) == NART__RING_LINE, "layout of channels is ABI");
+_Static_assert(offsetof(nart__bytes_ring, taken) == 2 * (size_t)NART__RING_LINE,
+               "layout of channels is ABI");
+_Static_assert(sizeof(nart__bytes_ring) == 3 * (size_t)NART__RING_LINE,
+               "layout of channels is ABI");
+_Static_assert(sizeof(void *) != 8 ||
+                   (sizeof(nart_bytes_tx) == 104 && sizeof(nart_bytes_rx) == 104),
+               "layout of channel ends is ABI");
 _Static_assert(sizeof(nart__bytes) % NART__RING_LINE == 0, "the words begin on a line");
 
 /* ---- opening ---- */
@@ -42,8 +47,8 @@ static uint64_t round_up(uint64_t n)
 static nart__bytes *bytes_new(nart_rt *rt, const nart_bytes_opts *o, uint64_t capacity,
                               uint64_t max_len)
 {
-    size_t words = capacity / NART__BYTES_UNIT * sizeof(nart__bytes_word);
-    size_t bytes = sizeof(nart__bytes) + words + capacity + max_len; /* below 2^32 */
+    size_t words = (size_t)(capacity / NART__BYTES_UNIT) * sizeof(nart__bytes_word);
+    size_t bytes = (size_t)(sizeof(nart__bytes) + words + capacity + max_len); /* below 2^32 */
     nart__bytes *c = nart__alloc(&rt->alloc, bytes, NART__RING_LINE);
 
     if (!c)
@@ -199,12 +204,12 @@ size_t nart_bytes_rx_len(const nart_bytes_rx *rx)
 
 size_t nart_bytes_tx_capacity(const nart_bytes_tx *tx)
 {
-    return tx->ring ? tx->ring->mask + 1 : 0;
+    return tx->ring ? (size_t)(tx->ring->mask + 1) : 0;
 }
 
 size_t nart_bytes_rx_capacity(const nart_bytes_rx *rx)
 {
-    return rx->ring ? rx->ring->mask + 1 : 0;
+    return rx->ring ? (size_t)(rx->ring->mask + 1) : 0;
 }
 
 bool nart_bytes_tx_is_closed(const nart_bytes_tx *tx)

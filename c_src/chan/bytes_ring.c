@@ -416,7 +416,7 @@ size_t nart__bytes_len(nart__bytes_ring *r)
     uint64_t taken = NART__LOAD(&r->taken, NART__ACQUIRE);
     uint64_t len = (NART__LOAD(&r->tail, NART__RELAXED) & ~NART__BYTES_FLAGS) - taken;
 
-    return len <= r->mask ? len : r->mask + 1;
+    return (size_t)(len <= r->mask ? len : r->mask + 1);
 }
 
 /* Acquire: nart__bytes_len() then counts everything claimed, and take() finds what was committed. */

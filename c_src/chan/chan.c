@@ -8,12 +8,15 @@
 
 #include <string.h>
 
-_Static_assert(offsetof(nart__ring, room) == 24, "frozen");
-_Static_assert(offsetof(nart__ring, stride) == 60, "frozen");
-_Static_assert(offsetof(nart__ring, sent) == NART__RING_LINE, "frozen");
-_Static_assert(offsetof(nart__ring, taken) == 2 * (size_t)NART__RING_LINE, "frozen");
-_Static_assert(sizeof(nart__ring) == 3 * (size_t)NART__RING_LINE, "frozen");
-_Static_assert(sizeof(nart_tx) == 96 && sizeof(nart_rx) == 96, "frozen");
+/* The inlines that programs were compiled with know this layout; see NART__RING_ABI. */
+_Static_assert(offsetof(nart__ring, room) == 24, "layout of channels is ABI");
+_Static_assert(offsetof(nart__ring, stride) == 60, "layout of channels is ABI");
+_Static_assert(offsetof(nart__ring, sent) == NART__RING_LINE, "layout of channels is ABI");
+_Static_assert(offsetof(nart__ring, taken) == 2 * (size_t)NART__RING_LINE,
+               "layout of channels is ABI");
+_Static_assert(sizeof(nart__ring) == 3 * (size_t)NART__RING_LINE, "layout of channels is ABI");
+_Static_assert(sizeof(void *) != 8 || (sizeof(nart_tx) == 96 && sizeof(nart_rx) == 96),
+               "layout of channel ends is ABI");
 
 /* ---- the kinds ---- */
 
@@ -122,15 +125,16 @@ static nart__chan *chan_new(nart_rt *rt, const nart_chan_opts *o)
     uint64_t capacity = round_up(o->capacity);
     const nart__chan_kind *kind = &nart__chan_kinds[o->kind];
     uint32_t stride = (uint32_t)kind->stride(o->elem);
-    size_t bytes = sizeof(nart__chan) + capacity * stride; /* below 2^47: no overflow */
-    nart__chan *c = nart__alloc(&rt->alloc, bytes, NART__RING_LINE);
+    uint64_t bytes = sizeof(nart__chan) + capacity * stride; /* below 2^47: no overflow */
+    nart__chan *c =
+        bytes <= PTRDIFF_MAX ? nart__alloc(&rt->alloc, (size_t)bytes, NART__RING_LINE) : NULL;
 
     if (!c)
         return NULL;
     memset(c, 0, sizeof *c);
     c->alloc = rt->alloc;
     c->drop_value = o->drop_value;
-    c->bytes = bytes;
+    c->bytes = (size_t)bytes;
     NART__STORE(&c->refs, 2u, NART__RELAXED);
     c->senders = 1;
     c->ring.type = NART__RING_TYPE(o->kind, sender_flags(o), o->elem);
@@ -280,7 +284,7 @@ size_t nart_rx_len(const nart_rx *rx)
 
 size_t nart_tx_capacity(const nart_tx *tx)
 {
-    return tx->ring ? tx->ring->mask + 1 : 0;
+    return tx->ring ? (size_t)(tx->ring->mask + 1) : 0;
 }
 
 bool nart_tx_is_closed(const nart_tx *tx)

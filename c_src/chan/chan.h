@@ -67,7 +67,8 @@ static inline void nart__value_copy(void *to, const void *from, size_t elem)
  * an MPSC ring. */
 static inline void nart__values_in(nart__ring *r, uint64_t pos, const void *values, size_t n)
 {
-    size_t elem = NART__RING_ELEM(r->type), at = pos & r->mask, first = r->mask + 1 - at;
+    size_t elem = NART__RING_ELEM(r->type), at = (size_t)(pos & r->mask);
+    size_t first = (size_t)(r->mask + 1) - at;
 
     if (first > n)
         first = n;
@@ -77,7 +78,8 @@ static inline void nart__values_in(nart__ring *r, uint64_t pos, const void *valu
 
 static inline void nart__values_out(nart__ring *r, uint64_t pos, void *values, size_t n)
 {
-    size_t elem = NART__RING_ELEM(r->type), at = pos & r->mask, first = r->mask + 1 - at;
+    size_t elem = NART__RING_ELEM(r->type), at = (size_t)(pos & r->mask);
+    size_t first = (size_t)(r->mask + 1) - at;
 
     if (first > n)
         first = n;

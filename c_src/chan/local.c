@@ -226,7 +226,7 @@ nart_res nart__local_try_send_many(nart_tx *tx, const void *values, size_t n)
     uint64_t count = r->mask + 1 - used(r) - r->reserved;
     if (count > n)
         count = n;
-    nart__values_in(r, r->tail, values, count);
+    nart__values_in(r, r->tail, values, (size_t)count);
     r->tail += count;
     wake_receiver(r);
     return (nart_res)count;
@@ -242,7 +242,7 @@ nart_res nart__local_try_recv_many(nart_rx *rx, void *values, size_t n)
         count = n;
     if (count == 0)
         return ended(c) ? NART_ECLOSED : -EAGAIN;
-    nart__values_out(r, r->head, values, count);
+    nart__values_out(r, r->head, values, (size_t)count);
     r->head += count;
     if (r->tx_waits)
         grant(c);

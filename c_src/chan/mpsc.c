@@ -621,7 +621,7 @@ size_t nart__mpsc_len(nart__ring *r)
     uint64_t taken = NART__LOAD(&r->taken, NART__ACQUIRE);
     uint64_t n = used(NART__LOAD(&r->sent, NART__RELAXED), taken);
 
-    return n <= r->mask ? n : r->mask + 1;
+    return (size_t)(n <= r->mask ? n : r->mask + 1);
 }
 
 /* Relaxed, here and below: a snapshot. A later read of a length or a value reads the same word, and never

@@ -238,7 +238,7 @@ nart_res nart__spsc_try_send_many(nart_tx *tx, const void *values, size_t n)
         count = n;
     if (count == 0)
         return -EAGAIN;
-    nart__values_in(r, tx->pos, values, count);
+    nart__values_in(r, tx->pos, values, (size_t)count);
     tx->pos += count;
     NART__STORE(&r->sent, tx->pos, NART__RELEASE); /* publishes the values */
     if (nart__ring_spinning(r)) {                  /* as in nart__push() */
@@ -270,7 +270,7 @@ nart_res nart__spsc_try_recv_many(nart_rx *rx, void *values, size_t n)
         }
         return gone ? NART_ECLOSED : -EAGAIN;
     }
-    nart__values_out(r, rx->pos, values, count);
+    nart__values_out(r, rx->pos, values, (size_t)count);
     rx->pos += count;
     NART__STORE(&r->taken, rx->pos, NART__RELEASE); /* the copy is done before the slots are free */
     if (!r->rx_dirty)
@@ -328,7 +328,9 @@ void nart__spsc_drop(nart__chan *c, uint64_t pos)
  * has seen of it before; so the difference is between 0 and the capacity. */
 size_t nart__spsc_len(nart__ring *r)
 {
-    return NART__LOAD(&r->sent, NART__RELAXED) - (NART__LOAD(&r->taken, NART__RELAXED) & ~DROPPED);
+    uint64_t sent = NART__LOAD(&r->sent, NART__RELAXED);
+
+    return (size_t)(sent - (NART__LOAD(&r->taken, NART__RELAXED) & ~DROPPED));
 }
 
 /* Acquire: nart__spsc_len() then counts everything sent, and nart__pop() finds it. */

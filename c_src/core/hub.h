@@ -36,8 +36,8 @@ typedef struct nart__rec {
  * memory; those from 2^k to 2^(k+1) are in more[k]. No record ever moves. */
 struct nart__hub {
     NART__ALIGNAS(NART__LINE)
-    NART__ATOMIC(uintptr_t) head; /* the newest record | NART__HUB_PARKED */
-    NART__ATOMIC(uint64_t) rung;  /* completed writes of the eventfd */
+    NART__ATOMIC(uintptr_t) head;                 /* the newest record | NART__HUB_PARKED */
+    NART__ALIGNAS(8) NART__ATOMIC(uint64_t) rung; /* completed writes of the eventfd */
 
     NART__ALIGNAS(NART__LINE)
     int efd;             /* read by wakers; -1 while the hub has none: see hub_pool.c */
@@ -52,8 +52,8 @@ struct nart__hub {
     uint64_t owed;                              /* writes of the eventfd, begun or still to begin */
     void *rt;                                   /* the runtime, or NULL */
     uint64_t io_serial;                         /* for ids that never repeat in a hub */
-    NART__ATOMIC(uint64_t) io_gone;             /* see nart__hub_io_rt() */
-    bool parked;                                /* since the last park */
+    NART__ALIGNAS(8) NART__ATOMIC(uint64_t) io_gone; /* see nart__hub_io_rt() */
+    bool parked;                                     /* since the last park */
 
     NART__ALIGNAS(NART__LINE) NART__ATOMIC(uint64_t) gate; /* which incarnation: see hub.c */
     NART__ATOMIC(uintptr_t) posts;                         /* see post.c */

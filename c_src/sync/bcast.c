@@ -28,11 +28,11 @@ static nart__bcast *bcast_new(const nart_alloc *a, size_t elem, size_t capacity)
     uint64_t places = 1;
     while (places < capacity)
         places <<= 1;
-    size_t bytes = sizeof(nart__bcast) + places * elem; /* below 2^47: no overflow */
-    nart__bcast *c = nart__alloc(a, bytes, NART__LINE);
+    uint64_t bytes = sizeof(nart__bcast) + places * elem; /* below 2^47: no overflow */
+    nart__bcast *c = bytes <= PTRDIFF_MAX ? nart__alloc(a, (size_t)bytes, NART__LINE) : NULL;
 
     if (c)
-        *c = (nart__bcast){ .mask = places - 1, .elem = elem, .bytes = bytes, .alloc = *a };
+        *c = (nart__bcast){ .mask = places - 1, .elem = elem, .bytes = (size_t)bytes, .alloc = *a };
     return c;
 }
 

@@ -30,6 +30,7 @@ extern "C" {
  *  alive until observation stops and no thread reads it. One runtime at a time. */
 typedef struct nart_watchdog {
     /* private */
+    NART__ALIGNAS(8)
     NART__ATOMIC(int64_t) since;
     NART__ATOMIC(const char *) name;
     uint64_t reserved[6];

@@ -46,7 +46,7 @@ enum { PRODUCERS = 4, WORDS_MAX = 12 };
 
 static size_t words_of(uint64_t number)
 {
-    return 2 + (number * 2654435761u >> 7) % (WORDS_MAX - 1);
+    return (size_t)(2 + (number * 2654435761u >> 7) % (WORDS_MAX - 1));
 }
 
 static void words_write(uint64_t *words, uint64_t who, uint64_t number)

@@ -74,8 +74,10 @@ TEST(open_without_memory)
         sizeof most, SPSC, 0, NART_CHAN_MAX_ELEM, NART_CHAN_MAX_CAPACITY, NULL
     };
     CHECK_RES(nart_chan_open(rt, &most, &tx, &rx), -ENOMEM);
-    CHECK_LE(UINT64_C(1) << 46, asked_size);
-    CHECK_EQ(asked_align, NART__RING_LINE);
+    if (SIZE_MAX > UINT32_MAX) { /* else it is more than can be asked for */
+        CHECK_LE(UINT64_C(1) << 46, asked_size);
+        CHECK_EQ(asked_align, NART__RING_LINE);
+    }
     CHECK_RES(u64_try_send(&tx, 1), NART_ECLOSED);
     CHECK_NO_NEXT(&rx, NART_ECLOSED);
     deny = false;

@@ -339,7 +339,7 @@ TEST(a_million_tasks_in_a_default_runtime)
 #else
     const uint64_t many = test_under_valgrind() ? 100000 : 1000000;
 #endif
-    struct grown **frames = calloc(many, sizeof(void *));
+    struct grown **frames = calloc((size_t)many, sizeof(void *));
     nart_rt_stats stats = { .size = sizeof stats };
 
     CHECK(frames);

@@ -14,12 +14,17 @@
 #ifndef NART_DETAIL_ATOMIC_H
 #define NART_DETAIL_ATOMIC_H
 
+#include "compiler.h"
+
 #ifdef NART__ATOMIC_HEADER
 #include NART__ATOMIC_HEADER
 #else
 
 #if !defined __GNUC__
 #error "nart needs the __atomic builtins of gcc or clang"
+#elif __GCC_ATOMIC_LLONG_LOCK_FREE < 2
+#error                                                                                             \
+    "nart needs lock-free atomic operations on 64 bits: on 32-bit x86 -march=i586, on ARM -march=armv7-a"
 #endif
 
 #define NART__ATOMIC(T) T

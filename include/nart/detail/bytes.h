@@ -60,20 +60,20 @@ typedef struct nart__bytes_ring {
     /* written once, except room; mpsc: claims are made by compare-and-swap */
     nart__bytes_word *words; /* one for each unit */
     unsigned char *data;
-    uint64_t mask;               /* capacity - 1 */
+    uint64_t mask; /* capacity - 1 */
+    NART__ALIGNAS(8)
     NART__ATOMIC(uint64_t) room; /* the capacity; 0: the receiver has shut */
     uint32_t max_len;
     uint8_t mpsc, spinning;
-    unsigned char pad0[NART__RING_LINE - 38];
     /* the senders' line */
+    NART__ALIGNAS(NART__RING_LINE)
     NART__ATOMIC(uint64_t) tail; /* claimed so far, and flags */
-    unsigned char pad1[NART__RING_LINE - 8];
     /* the receiver's line */
+    NART__ALIGNAS(NART__RING_LINE)
     NART__ATOMIC(uint64_t) taken; /* released so far */
     nart__waker_slot tx_notify;   /* of the waiting sender; mpsc: of the first one */
     nart__waker_slot rx_notify;   /* of the receiver */
     uint32_t rx_dirty;            /* its loop will check tx_notify */
-    unsigned char pad2[NART__RING_LINE - 28];
 } nart__bytes_ring;
 
 /* nart_bytes_open() with the layout version that the caller's inlines were compiled with. */

@@ -40,7 +40,7 @@ typedef struct nart__ring {
     unsigned char *buf;
     /* A sender takes the fast path while fewer values than this are in flight: the capacity. 0 in an SPSC
      * channel whose receiver has shut, and in a local one also while senders wait. */
-    NART__ATOMIC(uint64_t) room;
+    NART__ALIGNAS(8) NART__ATOMIC(uint64_t) room;
     /* local */
     uint64_t head;     /* taken so far */
     uint64_t tail;     /* sent so far */
@@ -48,17 +48,16 @@ typedef struct nart__ring {
     uint32_t reserved; /* slots granted to senders that have not used them yet */
     uint32_t tx_waits; /* senders are queued: the first must be granted a free slot */
     uint32_t stride;   /* bytes from one slot in buf to the next */
-    unsigned char pad0[NART__RING_LINE - 64];
     /* spsc and mpsc, the senders' line */
+    NART__ALIGNAS(NART__RING_LINE)
     NART__ATOMIC(uint64_t) sent; /* values published; mpsc: see c_src/chan/mpsc.c */
     nart__waker_slot rx_notify;  /* the receiver's */
-    unsigned char pad1[NART__RING_LINE - 16];
     /* spsc and mpsc, the receiver's line */
+    NART__ALIGNAS(NART__RING_LINE)
     NART__ATOMIC(uint64_t) taken;   /* values received */
     nart__waker_slot tx_notify;     /* the sender's; mpsc: 1 while senders are queued */
     NART__ATOMIC(uint32_t) tx_gone; /* spsc: the sender has closed */
     uint32_t rx_dirty;              /* receiver's own: its loop will check tx_notify */
-    unsigned char pad2[NART__RING_LINE - 24];
 } nart__ring;
 
 /* nart_chan_open() with the layout version that the caller's inlines were compiled with. */

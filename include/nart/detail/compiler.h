@@ -34,6 +34,7 @@
 #define NART__NORETURN [[noreturn]]
 #define NART__ASSERT(cond, text) static_assert(cond, text)
 #define NART__ALIGNOF(T) alignof(T)
+#define NART__ALIGNAS(n) alignas(n)
 extern "C++" { /* also where a program includes this within extern "C" */
 template <typename T> constexpr T nart__sized()
 {
@@ -46,6 +47,7 @@ template <typename T> constexpr T nart__sized()
 #define NART__NORETURN _Noreturn
 #define NART__ASSERT(cond, text) _Static_assert(cond, text)
 #define NART__ALIGNOF(T) _Alignof(T)
+#define NART__ALIGNAS(n) _Alignas(n)
 #endif
 
 /* Initialiser of a structure that begins with its size. */

@@ -59,6 +59,7 @@ typedef struct nart__tnode {
 /* The header of a task. 128 bytes: the first 64 are what a poll touches. Only c_src and co.h touch
  * it. */
 struct nart__task {
+    NART__ALIGNAS(64)        /* the frame in the same slot is, too */
     struct nart__task *next; /* ready list, free list */
     nart_poll_fn poll;
     void *frame;
