@@ -91,12 +91,8 @@ static inline int nart__slab_class(size_t size)
     return 32 - __builtin_clz((uint32_t)(size - 1) / NART__CLASS_MIN);
 }
 
-#define NART__SLOT_USED UINT32_MAX
-
-/* Takes a slot of class c; NULL when all slots up to the end of the current chunk are taken. A slot that was
- * never used is zero, and `*number` is set; a reused one is unchanged since it was freed, except its first
- * word. */
-static inline void *nart__slab_take(nart__slab *s, int c, uint32_t *number)
+/* Takes a freed slot of class c, unchanged since it was freed, except its first word; NULL: there is none. */
+static inline void *nart__slab_take(nart__slab *s, int c)
 {
     nart__class *k = &s->classes[c];
     void *p = k->free;
@@ -104,8 +100,16 @@ static inline void *nart__slab_take(nart__slab *s, int c, uint32_t *number)
     if (p) {
         k->free = *(void **)p;
         NART__UNPOISON(p, k->stride);
-        return p;
     }
+    return p;
+}
+
+/* Takes a slot of class c that was never used: it is zero, and `*number` is set. NULL when all slots of the
+ * current chunk were used. */
+static inline void *nart__slab_take_new(nart__slab *s, int c, uint32_t *number)
+{
+    nart__class *k = &s->classes[c];
+
     if (k->fresh == k->count)
         return NULL;
     *number = k->first + k->fresh;

@@ -199,20 +199,26 @@ nart_res nart__task_type_check(const nart_task_type *type)
     return 0;
 }
 
-/* Takes a slot of a class whose current chunk is used up; or NULL and *err. Wakers need a record for each slot
- * before it is used, because making a waker cannot fail. */
-static NART__COLD nart__task *slot_grow(nart_rt *rt, int c, uint32_t *slot, nart_res *err)
+/* Takes a slot that was never used, of the next chunk if need be; or NULL and *err. Wakers need a record for
+ * each slot before it is used, because making a waker cannot fail. */
+static NART__NOINLINE nart__task *slot_new(nart_rt *rt, int c, nart_res *err)
 {
     const nart__class *k = &rt->slab.classes[c];
+    uint32_t slot;
+    nart__task *t = nart__slab_take_new(&rt->slab, c, &slot);
 
-    if (!k->now->next)
-        *err = nart__slab_reserve(&rt->slab, c, k->made + 1);
-    if (*err == 0)
-        *err = nart__hub_reserve(rt->hub, rt->slab.total);
-    if (*err)
-        return NULL;
-    nart__slab_advance(&rt->slab, c);
-    return nart__slab_take(&rt->slab, c, slot);
+    if (!t) {
+        if (!k->now->next)
+            *err = nart__slab_reserve(&rt->slab, c, k->made + 1);
+        if (*err == 0)
+            *err = nart__hub_reserve(rt->hub, rt->slab.total);
+        if (*err)
+            return NULL;
+        nart__slab_advance(&rt->slab, c);
+        t = nart__slab_take_new(&rt->slab, c, &slot);
+    }
+    slot_init(rt, t, slot);
+    return t;
 }
 
 nart_res nart_rt_reserve(nart_rt *rt, size_t frame_size, uint32_t tasks)
@@ -232,8 +238,6 @@ nart_res nart_rt_reserve(nart_rt *rt, size_t frame_size, uint32_t tasks)
 static NART__INLINE nart__task *slot_take(nart_rt *rt, const nart_task_type *type, bool boxed,
                                           uint32_t *state, nart_res *err)
 {
-    uint32_t slot = NART__SLOT_USED;
-
     *err = nart__task_type_check(type);
     if (NART_UNLIKELY(rt->refusing) && *err == 0)
         *err = NART_ESHUTDOWN;
@@ -244,11 +248,9 @@ static NART__INLINE nart__task *slot_take(nart_rt *rt, const nart_task_type *typ
         *err = NART_EFRAME;
         return NULL;
     }
-    nart__task *t = nart__slab_take(&rt->slab, c, &slot);
-    if (NART_UNLIKELY(!t) && !(t = slot_grow(rt, c, &slot, err)))
+    nart__task *t = nart__slab_take(&rt->slab, c);
+    if (NART_UNLIKELY(!t) && !(t = slot_new(rt, c, err)))
         return NULL;
-    if (NART_UNLIKELY(slot != NART__SLOT_USED))
-        slot_init(rt, t, slot);
     if (NART_UNLIKELY(boxed)) {
         void *frame = nart__alloc(&rt->alloc, nart__box_size(type), type->align);
         if (!frame) {
