@@ -204,7 +204,7 @@ nart_res nart__task_type_check(const nart_task_type *type)
 static NART__NOINLINE nart__task *slot_new(nart_rt *rt, int c, nart_res *err)
 {
     const nart__class *k = &rt->slab.classes[c];
-    uint32_t slot;
+    uint32_t slot = 0;
     nart__task *t = nart__slab_take_new(&rt->slab, c, &slot);
 
     if (!t) {

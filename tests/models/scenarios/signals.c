@@ -200,7 +200,7 @@ static void goes_with_its_runtime(unsigned i)
 {
     listen_for_it(i);
     if (i == 0)
-        rt_gone(&signals[SIGNAL].guest);
+        rt_gone(&signals[SIGNAL].exit_hook);
     else
         MODEL_CHECK(nart_rt_shutdown_off(&s->rt[i], SIGNAL) == 0);
 }

@@ -35,8 +35,8 @@ static node *node_of(nart__token *t)
 
 void nart__token_free(nart__token *t)
 {
-    MODEL_CHECK(MODEL_GET(node_of(t)->incarnation) == 1);
-    MODEL_SET(node_of(t)->incarnation, 0u);
+    MODEL_CHECK(MODEL_GET(node_of(t)->life) == 1);
+    MODEL_SET(node_of(t)->life, 0u);
     t->armed = NULL; /* whoever still looks at it races with this */
     (void)NART__FETCH_ADD(&s->frees, 1u, NART__RELAXED);
 }
@@ -56,9 +56,9 @@ static nart__token *begin(unsigned i, nart__token *parent)
 {
     node *n = &s->nodes[i];
 
-    n->token.binding = s->binding;
+    n->token.owner = s->owner;
     n->token.post.run = told;
-    MODEL_SET(n->incarnation, 1u);
+    MODEL_SET(n->life, 1u);
     nart__token_begin(&n->token, parent);
     return &n->token;
 }
@@ -80,9 +80,9 @@ static void make(void)
     s = MODEL_NEW(state);
     nart__hub_init(&s->hub, SLOTS, EFD);
     nart__post_open(&s->hub);
-    s->binding.hub = &s->hub;
-    s->binding.incarnation = nart__hub_incarnation(&s->hub);
-    s->binding.waker.w = nart__hub_waker(&s->hub, 0);
+    s->owner.hub = &s->hub;
+    s->owner.incarnation = nart__hub_incarnation(&s->hub);
+    s->owner.waker.w = nart__hub_waker(&s->hub, 0);
     begin(0, NULL);
     begin(1, token(0));
     begin(2, token(0));
@@ -306,7 +306,7 @@ static void make_handles(void)
 static void handles(unsigned i)
 {
     (void)i;
-    MODEL_CHECK(MODEL_GET(s->nodes[0].incarnation) == 1);
+    MODEL_CHECK(MODEL_GET(s->nodes[0].life) == 1);
     nart__token_unref(token(0));
 }
 
@@ -352,6 +352,6 @@ const model_scenario model_scenarios[] = {
     { "told", 2, make_waiters, gone_when_told, both_told, 2, 4 },
     { "handles", 2, make_handles, handles, three_freed, 3, 4 },
     { "release", 3, make_armed, release, all_freed, 2, 3 },
-    { "home", 2, make_armed, owner_ends, none_told, 3, 3 },
+    { "owner", 2, make_armed, owner_ends, none_told, 3, 3 },
     { NULL, 0, NULL, NULL, NULL, 0, 0 },
 };
