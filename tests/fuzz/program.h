@@ -190,7 +190,7 @@ enum {
     IO_KINDS = 12,
     IO_SORTS = 3
 };
-extern const struct kind value_kinds[VALUE_KINDS], sync_kinds[SYNC_KINDS], io_kinds[IO_KINDS];
+extern const struct kind value_kinds[], sync_kinds[], io_kinds[];
 extern const struct kind own_channel, own_semaphore;
 extern const struct sort *const value_sorts[VALUE_SORTS], *const sync_sorts[SYNC_SORTS],
                                                               *const io_sorts[IO_SORTS];

@@ -496,7 +496,7 @@ static void udp_answered(struct arm *a, nart_res r)
 
 /* ---- all of them ---- */
 
-const struct kind io_kinds[IO_KINDS] = {
+const struct kind io_kinds[] = {
     { "fd_ready", 0, ready_begin, ready_call, ready_answered, ready_ready, NULL },
     { "fd_ready", 0, ready_begin, ready_call, ready_answered, ready_ready, NULL },
     { "fd_ready", 0, ready_begin, ready_call, ready_answered, ready_ready, NULL },
@@ -510,4 +510,6 @@ const struct kind io_kinds[IO_KINDS] = {
     { "udp_send", 1, udp_begin, udp_send_call, udp_answered, tcp_send_ready, NULL },
     { "udp_send_many", 1, udp_begin, udp_send_many_call, udp_answered, tcp_send_ready, NULL },
 };
+_Static_assert(sizeof io_kinds / sizeof *io_kinds == IO_KINDS,
+               "IO_KINDS in program.h is their number");
 const struct sort *const io_sorts[IO_SORTS] = { &fd, &tcp, &udp };

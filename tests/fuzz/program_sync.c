@@ -616,7 +616,7 @@ static void crowd_end(struct arm *a)
 
 /* ---- all of them ---- */
 
-const struct kind sync_kinds[SYNC_KINDS] = {
+const struct kind sync_kinds[] = {
     { "acquire", 1, acquire_begin, acquire_call, acquire_answered, NULL, NULL },
     { "token", 1, token_begin, token_call, token_answered, token_ready, token_end },
     { "notify", 1, notify_begin, notify_call, notify_answered, thing_closed, NULL },
@@ -627,5 +627,7 @@ const struct kind sync_kinds[SYNC_KINDS] = {
     { "wait_all", 1, set_begin, all_call, all_answered, all_ready, set_end },
     { "crowd", 0, crowd_begin, crowd_call, crowd_answered, thing_closed, crowd_end },
 };
+_Static_assert(sizeof sync_kinds / sizeof *sync_kinds == SYNC_KINDS,
+               "SYNC_KINDS in program.h is their number");
 const struct sort *const sync_sorts[SYNC_SORTS] = { &semaphore, &token, &notify, &group,
                                                     &join,      &set,   &crowds, &shutdown_asked };

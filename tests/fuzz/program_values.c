@@ -964,7 +964,7 @@ static void broadcast_answered(struct arm *a, nart_res r)
 
 /* ---- all of them ---- */
 
-const struct kind value_kinds[VALUE_KINDS] = {
+const struct kind value_kinds[] = {
     { "send", 1, send_begin, send_call, send_answered, send_ready, NULL },
     { "recv", 1, recv_begin, recv_call, recv_answered, recv_ready, NULL },
     { "send", 1, send_begin, send_call, send_answered, send_ready, NULL },
@@ -977,5 +977,7 @@ const struct kind value_kinds[VALUE_KINDS] = {
     { "watch", 1, watch_begin, watch_call, watch_answered, watch_ready, NULL },
     { "broadcast", 1, broadcast_begin, broadcast_call, broadcast_answered, watch_ready, NULL },
 };
+_Static_assert(sizeof value_kinds / sizeof *value_kinds == VALUE_KINDS,
+               "VALUE_KINDS in program.h is their number");
 const struct sort *const value_sorts[VALUE_SORTS] = { &local, &local,   &spsc,  &mpsc,
                                                       &bytes, &oneshot, &watch, &broadcast };

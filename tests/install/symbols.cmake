@@ -30,6 +30,10 @@ set(missing ${listed})
 list(REMOVE_ITEM missing ${exported})
 set(added ${exported})
 list(REMOVE_ITEM added ${listed})
+if(NOT missing AND NOT added AND NOT listed STREQUAL exported)
+  message(FATAL_ERROR "${LIST} has these names in another order.\n"
+    "To write it anew: cmake --build build/<preset> --target nart-symbols")
+endif()
 if(missing OR added)
   message(FATAL_ERROR "${LIBRARY} does not export what the list says.\n"
     "  no longer exported: ${missing}\n  not in the list: ${added}\n"

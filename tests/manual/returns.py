@@ -87,8 +87,8 @@ class Source:
         for name in re.findall(r"[(,] ?(nart_\w+)(?=[,)])", body):  # to be called there
             yield self.find(file, name)
 
-    def codes(self, key, ends):
-        """(own codes, codes of system calls) of a function; `ends` maps where to stop to codes."""
+    def codes(self, key, ends, inner=None):
+        """(own codes, codes of system calls) of a function; `ends` and `inner` map where to stop to codes."""
         if key not in self.known:
             self.known[key] = set(), set()
             reach, own, system = [key], set(), set()
@@ -97,6 +97,9 @@ class Source:
                 at = reach.pop()
                 if at[1] in ends:
                     system |= ends[at[1]]
+                    continue
+                if at != key and at[1] in (inner or {}):
+                    own |= inner[at[1]]
                     continue
                 if at not in self.functions:
                     continue
@@ -192,7 +195,7 @@ class Table:
     """returns.txt: lines `kind: names: codes: reason`."""
 
     def __init__(self, text):
-        self.system, self.pages, self.differ = {}, [], []
+        self.system, self.inner, self.pages, self.differ = {}, {}, [], []
         for number, line in enumerate(text.splitlines(), 1):
             line = line.split("#")[0].strip()
             if not line:
@@ -202,6 +205,8 @@ class Table:
             for name in names.split():
                 if kind == "system":
                     self.system[name] = codes
+                elif kind == "inner" and reason:
+                    self.inner[name] = codes
                 elif kind == "page":
                     which, where = reason[0].split()
                     self.pages.append((number, name, codes, which, where))
@@ -219,7 +224,7 @@ class Table:
 
 
 def differences(name, source, manual, table):
-    own, system = source.codes((None, name), table.system)
+    own, system = source.codes((None, name), table.system, table.inner)
     said, page = manual.codes(name), set(table.of_page(name, manual))
     wrong = {"source": own - said - page,
              "manual": manual.own(name) - own - system - page - {"-errno"}}
@@ -242,6 +247,9 @@ def bridge_of(headers, rust, own):
 def faults_of(headers, sources, rust, table_text):
     source, manual, table = Source({**sources, **headers}), Manual(headers), Table(table_text)
     used = set()
+    for name, codes in table.inner.items():
+        for code in sorted(codes - source.codes((None, name), table.system)[0]):
+            yield f"{TABLE.name}: inner: {name}: {code}: it does not answer that"
     for number, _, codes, _, where in table.pages:
         for code in sorted(codes):
             if code not in manual.intro[where]:
