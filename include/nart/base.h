@@ -28,13 +28,13 @@ extern "C" {
 #endif
 
 /**
- * The answer of a task, an operation or a function: `>= 0` a value, `-1 .. -4095` a negated errno,
- * `-4096 .. -8191` one of `NART_E*`, or NART_PENDING. Values of unlimited range are passed by out-parameters,
- * never here.
+ * What a poll, an operation or a function returns: an answer (`>= 0` a value, `-1 .. -4095` a negated errno,
+ * `-4096 .. -8191` one of `NART_E*`), or NART_PENDING, which is not an answer. Values of unlimited range are
+ * passed by out-parameters, never here.
  */
 typedef int64_t nart_res;
 
-/** Not answered yet: the task was registered and will be polled again. Survives an `int`. */
+/** Not answered yet: the task was registered and will be polled again. Its value fits an `int`. */
 #define NART_PENDING ((nart_res)INT32_MIN)
 
 /**

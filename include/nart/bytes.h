@@ -5,8 +5,8 @@
  *
  * | kind            | senders                        | receiver | threads                             |
  * |-----------------|--------------------------------|----------|-------------------------------------|
- * | NART_BYTES_SPSC | one                            | one      | one per end                         |
- * | NART_BYTES_MPSC | many, by nart_bytes_tx_clone() | one      | one per end, each clone on its own  |
+ * | NART_BYTES_SPSC | one                            | one      | any, one at a time per end          |
+ * | NART_BYTES_MPSC | many, by nart_bytes_tx_clone() | one      | any, one at a time per end or clone |
  *
  * A sender **claims** room, writes the message there, and **commits** or **aborts** the claim; the receiver
  * skips an aborted one. The receiver reads a message in place and **releases** it, which frees its room.
@@ -14,8 +14,9 @@
  * the messages behind it.
  *
  * A message occupies its length rounded up to a multiple of 16, at least 16 bytes. It is contiguous and
- * aligned to 16 bytes. So a message of nart_bytes_max_len() bytes always fits into an empty channel, wherever
- * the last one ended; a longer one is refused at once. A message may be empty.
+ * aligned to 16 bytes. The ring has room behind its end for the longest message, so one of
+ * nart_bytes_max_len() bytes always fits into an empty channel; a longer one is refused at once. A message may
+ * be empty.
  *
  * Messages committed before the senders closed are received before NART_ECLOSED, under any interleaving.
  * Waiting senders are served in order of arrival, whatever they want: none overtakes a waiting one. A

@@ -6,8 +6,11 @@
  * | kind            | senders                  | receiver | threads                           |
  * |-----------------|--------------------------|----------|-----------------------------------|
  * | NART_CHAN_LOCAL | many, by nart_tx_clone() | one      | the runtime's own                 |
- * | NART_CHAN_SPSC  | one                      | one      | one per end (see nart_rx_bind())  |
- * | NART_CHAN_MPSC  | many, by nart_tx_clone() | one      | one per end (see nart_rx_bind())  |
+ * | NART_CHAN_SPSC  | one                      | one      | any; see nart_rx_bind()           |
+ * | NART_CHAN_MPSC  | many, by nart_tx_clone() | one      | any; see nart_rx_bind()           |
+ *
+ * Each end, clones included, is used by one thread and one task at a time: tasks that send concurrently need
+ * a clone each.
  *
  * Values are copied in and out, first in, first out. A value may contain handles or pointers. After a send
  * that answered 0, the receiver owns what they refer to: zero your copy and do not close its handles
@@ -23,8 +26,8 @@
  * open until the frame is dropped, and the frame of a task that has ended is dropped when its join handle is
  * released. So close the ends in the body, before it ends: see nart_task_type.
  *
- * After an answer other than NART_PENDING the end may at once be moved (by nart_rx_move(), or in the frame
- * of a task that is spawned) or closed, and its memory freed.
+ * After an answer the end may at once be moved by its move function or in the frame of a task that is spawned,
+ * or closed, and its memory freed. See rule 5 of nart/task.h.
  *
  * For hot paths, NART_CHAN_TYPED(name, T) defines inline functions that copy a T:
  *
@@ -99,9 +102,9 @@ typedef struct nart_rx {
  * @return 0; -EINVAL a missing argument, an unknown kind or flag, an elem of 0, a capacity of 0,
  *   SPINNING on a runtime that parks or on a local channel; -EOVERFLOW an elem or capacity beyond
  *   the limits above; -ENOMEM; NART_EABI; NART_EWRONGTHREAD, NART_EFORK.
- * **Ownership**: both ends are the caller's to close. **Thread**: that of `rt`; each sender of an SPSC or
- * MPSC channel may then be used by any one thread. **Cost**: one allocation; MPSC also writes one word per
- * slot.
+ * **Ownership**: both ends are the caller's to close. **Thread**: that of `rt`, or any before it is bound;
+ * each sender of an SPSC or MPSC channel may then be used by any one thread. **Cost**: one allocation; MPSC
+ * also writes one word per slot.
  */
 static inline NART_MUST_USE nart_res nart_chan_open(nart_rt *rt, const nart_chan_opts *opts,
                                                     nart_tx *tx, nart_rx *rx);
@@ -116,7 +119,8 @@ NART_API NART_MUST_USE nart_res nart_tx_clone(const nart_tx *tx, nart_tx *out);
  * its value stays the caller's; tasks and threads that wait to send are woken. Values sent before are
  * received as usual, then NART_ECLOSED is answered. A send that is running on another thread either answers
  * 0, and its value will be received, or NART_ECLOSED. So a receiver that shuts, receives until NART_ECLOSED
- * and closes loses no value. Another task that waits in this end is woken. Idempotent; NULL and closed
+ * and closes loses no value. Another task that waits in this end is woken and finds NART_ECLOSED once all
+ * values are received. Idempotent; NULL and closed
  * handles are fine. **Thread**: the end's own. **Cost**: SPSC with SPINNING: membarrier(2), which interrupts
  * the process's other running threads for about a microsecond.
  */
@@ -256,8 +260,9 @@ NART_API NART_MUST_USE nart_res nart_recv_blocking(nart_rx *rx, void *value, int
 
 /**
  * Defines typed forms: `name_open(rt, kind, capacity, &tx, &rx)`, `name_send(cx, &tx, value)`,
- * `name_recv(cx, &rx, &value)`, `name_try_send(&tx, value)`, `name_try_recv(&rx, &value)`. They answer as
- * the functions above, and -EINVAL for an end of a channel whose elem is not sizeof(T).
+ * `name_recv(cx, &rx, &value)`, `name_try_send(&tx, value)`, `name_try_recv(&rx, &value)`, where `value` is a T.
+ * They answer as the functions above, and -EINVAL for an end of a channel whose elem is not sizeof(T). The
+ * ends are ordinary ones: for `drop_value`, several values or blocking use the functions above.
  */
 #define NART_CHAN_TYPED(name, T)                                                                   \
     NART__CHAN_OPEN(name##_open, T)                                                                \

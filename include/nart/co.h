@@ -37,11 +37,12 @@
  *     and in a switch on __int128: there the body resumes in the wrong place. Do not write `break` outside of
  *     your loops and switches: it leaves the switch that NART_BEGIN opens, so the body continues at its
  *     NART_END. nart_lint.py finds both.
- *  3. The awaited expression is evaluated in every poll. It must have no side effects. Keep its inputs in the
- *     frame, and also the handle in which the operation waits, and an out-parameter that the operation
- *     writes before it answers (`done` of nart_tcp_send_all()). An out-parameter that is written only with the
- *     answer may be a local variable; its value is lost at the next await. An input may differ between calls
- *     only if the operation ignores later values (`at` of nart_sleep_until()).
+ *  3. The awaited expression is evaluated in every poll. It is the operation or body itself; its arguments
+ *     must have no side effects (no `i++`). Keep its inputs in the frame, and also the handle in which the
+ *     operation waits, and an out-parameter that the operation writes before it answers (`done` of
+ *     nart_tcp_send_all()). An out-parameter that is written only with the answer may be a local variable;
+ *     its value is lost at the next await. An input may differ between calls only if the operation ignores
+ *     later values (`at` of nart_sleep_until()).
  *  4. Write one await per source line. A second one is a compile error (duplicate case).
  *  5. Leave a body by NART_RETURN or NART_END only. After a plain `return` its next call aborts the process
  *     and prints the body's name and file.
@@ -54,11 +55,11 @@
  * Deadlines have dynamic extent: the deadline of a NART_AWAIT_FOR applies to everything that is evaluated
  * in it, in bodies of any depth. Each such await is a scope. An operation in it that would wait answers:
  *
- * | expired                        | in the await itself | in a body below | the await, after the body ends |
- * |--------------------------------|---------------------|-----------------|--------------------------------|
- * | only the await's own deadline  | -ETIMEDOUT          | -ECANCELED      | -ETIMEDOUT                     |
- * | the deadline of an await above | -ECANCELED          | -ECANCELED      | -ECANCELED                     |
- * | any or none; task cancelled    | -ECANCELED          | -ECANCELED      | -ECANCELED                     |
+ * | expired                        | awaited operation | operations in an awaited body | the await of that body |
+ * |--------------------------------|-------------------|-------------------------------|------------------------|
+ * | only the await's own deadline  | -ETIMEDOUT        | -ECANCELED                    | -ETIMEDOUT             |
+ * | the deadline of an await above | -ECANCELED        | -ECANCELED                    | -ECANCELED             |
+ * | any or none; task cancelled    | -ECANCELED        | -ECANCELED                    | -ECANCELED             |
  *
  * So if several deadlines have passed, the outermost counts: its await answers -ETIMEDOUT, those below it
  * -ECANCELED. The last column is for a body that unwinds and answers -ECANCELED; any other answer of the
@@ -125,11 +126,14 @@ static inline bool nart_co_active(const nart_co *co);
 /* ---- races --------------------------------------------------------------------------------- */
 
 /**
- * A race: awaits the first answer of 2 to 8 operations or bodies, its arms. `which` = the index of the arm
- * that answered, counted from 0; `dst` = its answer. The other arms are withdrawn at once: the task waits in
- * none of their handles, nothing was consumed, and what was reserved for them has passed on.
+ * A race: awaits the first answer of 2 to 8 operations or bodies, its arms. `dst` = the answer; `which` = the
+ * index of the arm that gave it, counted from 0: any integer variable, written only with the answer, so a local
+ * one is enough. Test `dst` first: if the task was cancelled or a deadline around the race has passed, `dst` is
+ * -ECANCELED or -ETIMEDOUT, and `which` is the first arm that answered so. The other arms are withdrawn at once:
+ * the task waits in none of their handles, nothing was consumed, and what was reserved for them has passed on.
  *
- * If several arms are ready, the first one written wins. But no arm starves another:
+ * If several arms are ready, the first one written usually wins. Do not rely on it, because no arm starves
+ * another:
  *  - when an arm has spent the budget of the poll, each arm after it may still give a few answers;
  *  - a task whose last poll spent its budget begins one race in four with a random arm;
  *  - so does about one in 16 of a body's races that are decided before all of their arms were evaluated, in
@@ -183,9 +187,9 @@ static inline bool nart_co_active(const nart_co *co);
 #define NART_YIELD() NART__YIELD()
 
 /**
- * A shield, for clean-up that must wait. From here to NART_UNSHIELD() or the body's end, but for at most `ns`
+ * A shield, for clean-up that must wait. Until NART_UNSHIELD() or the body's end, and for at most `ns`
  * nanoseconds, cancellation, NART_STOP and the deadlines of bodies above have no effect on operations of the
- * task. A task has one shield at a time: a nested one has no effect. Shields have no effect in
+ * task; the body's own deadlines have. A task has one shield at a time: a nested one has no effect. Shields have no effect in
  * nart_rt_free(), nor in a task that was aborted.
  */
 #define NART_SHIELD(ns) nart__shield_begin(nart_cx_, nart_co_, &nart_above_, (ns))

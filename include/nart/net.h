@@ -138,9 +138,9 @@ NART_API NART_MUST_USE nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *
  * @param s closed or zeroed.
  * @return 0; -ECONNREFUSED, -ENETUNREACH, -ETIMEDOUT ...; -EISCONN it is open; -EINVAL, -EAFNOSUPPORT
  *   `addr` is no address of IPv4 or IPv6; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -ENOSPC, NART_EFDS as
- *   nart_tcp_accept(); NART_EABORTED another task, or another arm of a race, closed or moved the handle
- *   while the connect was awaited: that ends this call only, the handle may be open again. A body
- *   (nart/co.h) that closes it itself before the next call gets that answer, too.
+ *   nart_tcp_accept(); NART_EABORTED the handle was closed or moved while this connect was pending: by another
+ *   task, by another arm of the race, or by this body before it called the connect again. That ends this call
+ *   only; the handle may have been opened again.
  *   After every error but NART_EABORTED, -EISCONN, -EBUSY, NART_EDRIVER and -EPERM the socket is
  *   closed, -ECANCELED and -ETIMEDOUT included. A connect that lost a race stays as it is: close it,
  *   or await it again.
@@ -157,10 +157,10 @@ NART_API NART_MUST_USE nart_res nart_tcp_connect(nart_cx *cx, nart_tcp *s, const
 NART_API NART_MUST_USE nart_res nart_tcp_adopt(nart_rt *rt, int fd, nart_tcp *out);
 
 /**
- * Gives the descriptor back, non-blocking, and closes the handle. Bytes that the reactor received ahead
- * of nart_tcp_recv() are the next ones of the stream and are copied to `residue`; the epoll reactor
- * receives nothing ahead and sets `*n` to 0.
- * @param fd the descriptor. @param residue, cap, n may be NULL and 0 under the epoll reactor.
+ * Gives the descriptor back, non-blocking, and closes the handle.
+ * @param fd the descriptor. @param residue, cap, n for reactors that receive ahead of nart_tcp_recv(): such
+ *   bytes, the next ones of the stream, are copied to `residue`. With epoll, the only reactor so far, `*n` is
+ *   0 and they may be NULL and 0.
  * @return 0; -EINVAL no `fd`; -EBADF; -ENOTCONN a connect is under way; NART_ESTALE;
  *   NART_EWRONGTHREAD; -ENOBUFS more than `cap` bytes: `*n` is their number, the handle stays open.
  * **Ownership**: the descriptor is the caller's again.

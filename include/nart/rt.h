@@ -34,10 +34,10 @@ enum {
 typedef struct nart_rt_opts {
     size_t size;                       /**< sizeof(nart_rt_opts) */
     const char *name;                  /**< shown in dumps and reports; copied; "nart" */
-    uint32_t slots[NART_SLOT_CLASSES]; /**< most tasks per class; 0: no limit */
-    uint32_t max_io;                   /**< most descriptors; 0: 1,048,575 */
+    uint32_t slots[NART_SLOT_CLASSES]; /**< maximum number of tasks per class; no limit */
+    uint32_t max_io;                   /**< maximum number of descriptors; 1,048,575 */
     uint32_t flags;                    /**< NART_RT_* */
-    /* Limits of one tick. The default is also the minimum: -EINVAL below it. */
+    /* Limits of one tick, which may be raised: -EINVAL below the default. */
     uint32_t polls_per_tick;  /**< polls; 64, at most 16 of them of urgent tasks */
     uint32_t inbox_per_tick;  /**< wakes from other threads; 256 */
     uint32_t timers_per_tick; /**< timers fired or moved; 128 */
@@ -94,9 +94,10 @@ NART_API NART_MUST_USE nart_res nart_rt_reserve_io(nart_rt *rt, uint32_t descrip
  *
  * In a child process that the runtime's thread has forked, no task is polled or dropped: this function closes
  * the child's copies of the descriptors and frees the runtime with all frames; what the frames refer to stays
- * allocated. Handles outside of frames can be closed before or after it, but a linked oneshot whose other end
- * is in a frame only before. Do not call it in a child process that another thread has forked.
+ * allocated. Close a linked oneshot whose other end is in a frame before this call; all other handles outside
+ * of frames before or after it. Do not call it in a child process that another thread has forked.
  * @return 0; -EDEADLK inside a poll or a drop of its own; NART_EWRONGTHREAD.
+ * **Thread**: the runtime's own, or any before it is bound.
  */
 NART_API nart_res nart_rt_free(nart_rt *rt);
 
@@ -135,7 +136,7 @@ NART_API void nart_rt_stop(nart_rt *rt);
  * @return 0 and `*result` (may be NULL); NART_EFRAME the frame is larger than the largest slot: use
  *   nart_rt_spawn_boxed(), nart_rt_run(), and then nart_join_frame(), where the body has stored its answer;
  *   the errors of nart_spawn() and nart_rt_run().
- * **Ownership**: as nart_spawn(). After -errno of a wait that failed, the task exists: `*init` is the
+ * **Ownership**: as nart_spawn(). If the loop's own wait for descriptors failed (-errno), the task exists: `*init` is the
  *   task's, and it continues in the next run. After all other errors `*init` is the caller's. The typed form
  *   below shows which: it zeroes what is the task's.
  */
@@ -145,8 +146,8 @@ NART_API NART_MUST_USE nart_res nart_block_on(nart_rt *rt, const nart_task_type 
 /**
  * Runs one tick, for a host with a loop of its own: polls the tasks that are ready, due or woken, within the
  * limits per tick. If there is none, waits for one, for at most `timeout_ns` nanoseconds (0: no wait,
- * NART_NEVER: no limit). The wait may end early with the answer 0.
- * @return the number of polls made; errors as nart_rt_run().
+ * NART_NEVER: no limit).
+ * @return the number of polls made; 0: none, and the time need not have passed; errors as nart_rt_run().
  */
 NART_API NART_MUST_USE nart_res nart_rt_poll(nart_rt *rt, int64_t timeout_ns);
 
@@ -168,7 +169,7 @@ NART_API int nart_rt_backend_fd(nart_rt *rt);
  *  (nart_rt_clock_auto()) it reads every slot that was ever used. */
 NART_API int64_t nart_rt_next_deadline(nart_rt *rt);
 
-/** Spawning outside of polls. @return as nart_spawn_begin() but for NART_EDRIVER, and
+/** Spawning outside of polls. @return as nart_spawn_begin() but for NART_EDRIVER; also
  *  NART_EWRONGTHREAD, NART_EFORK; nart_rt_spawn_commit() as nart_spawn_commit(). **Thread**: the
  *  runtime's own, or any before it is bound. */
 NART_API NART_MUST_USE void *nart_rt_spawn_begin(nart_rt *rt, const nart_task_type *type,
@@ -215,10 +216,10 @@ NART_API NART_MUST_USE nart_res nart_rt_spawn_boxed(nart_rt *rt, const nart_task
  * |                                                                   | nart_wait_group: others point   |
  * |                                                                   | at them                         |
  *
- * After the copy only one of the two is the handle: zero the other, and do not close it. A task may be
- * registered in a handle until the end of the poll in which its operation answered: from a frame in which
- * a task awaits the handle, move it into `init` or into the value with its move function. A handle keeps
- * its thread and its runtime: see its header. Close in the new task's body, before it ends, what other tasks
+ * After the copy only one of the two is the handle: zero the other, and do not close it. In the poll in which
+ * an operation on a handle was called, its task may still be registered in it: then move it into `init` or
+ * into the value with its move function. (`init` itself is safe: a spawn ends such registrations.) A handle
+ * keeps its thread and its runtime: see its header. Close in the new task's body, before it ends, what other tasks
  * wait for: see nart_task_type.
  *
  *     NART_TASK_TYPED(conn, struct conn, conn_run, conn_drop);

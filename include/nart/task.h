@@ -3,12 +3,13 @@
  * @file nart/task.h
  * Tasks: types, wakers, spawning, joining and cancelling; and how to write an operation.
  *
- * A **task** is a type and a frame. The runtime calls the type's function `poll(cx, frame)` until it answers
- * something other than NART_PENDING, which ends the task. An **operation** is a function that takes `cx` and
- * a handle. It answers at once; or it registers the task, answers NART_PENDING, and is called again when the
- * task is polled again. A **body** is a function in sequential form that a poll or another body calls
- * (nart/co.h). A **scope** is a deadline for all operations that are called within it (NART_AWAIT_FOR,
- * nart_scope). Rules for every operation:
+ * A **task** is a type and a frame. The runtime calls the type's function `poll(cx, frame)` until it answers;
+ * that ends the task. An **operation** is a function that takes `cx` and a handle. It answers at once; or it
+ * registers the task and returns NART_PENDING, which is not an answer, and is called again when the task is
+ * polled again. A **body** is a function in sequential form that a poll or another body calls (nart/co.h): a
+ * body is *below* the one that awaits it. A **scope** is a deadline for all operations that are called within
+ * it (NART_AWAIT_FOR, nart_scope). An error code without an explanation has the meaning that nart/base.h gives
+ * it. Rules for every operation:
  *
  *  1. A poll may be spurious: tasks and operations must tolerate a poll without a cause.
  *  2. Cancellation takes precedence over an available value; a deadline does not. Operations of a cancelled
@@ -16,18 +17,19 @@
  *     operation that would wait answers `-ETIMEDOUT` to the body that opened the scope, `-ECANCELED` to
  *     bodies below it. If several scopes have expired, the outermost counts. Deadlines also end a task whose
  *     operations are always ready: in the poll after one that spent its budget (rule 3), the first operation
- *     in an expired scope answers as above, even if a value is available. A cancelled task that gets 65,536
- *     answers of -ECANCELED in one poll does not unwind: it is dropped and reported.
+ *     in an expired scope answers as above, even if a value is available. A cancelled task that continues
+ *     regardless (65,536 answers of -ECANCELED in one poll) is dropped and reported.
  *  3. A poll has a budget of NART_BUDGET answers that are given without waiting. When it is spent, the next
- *     operation queues the task again and answers NART_PENDING. A shield does not renew the budget. Nor does
+ *     operation queues the task again and returns NART_PENDING. A shield does not renew the budget. Nor does
  *     a race, but each arm after the one that spent it may give a few more answers.
- *  4. After a poll a task waits for exactly the operations that answered NART_PENDING in that poll. Older
+ *  4. After a poll a task waits for exactly the operations that returned NART_PENDING in that poll. Older
  *     waits are withdrawn. What was reserved for a withdrawn wait (its turn: a value, a slot, a permit)
  *     passes to the next waiter.
- *  5. A task waits in a handle from the NART_PENDING answer until the operation gives another answer, the
- *     race around it is decided, the handle is closed, or a poll of the task ends without a call of the
- *     operation. During this time do not copy, move or free the handle, nor the frame of a body that
- *     answered NART_PENDING.
+ *  5. A task waits in a handle from NART_PENDING until the operation answers, the race around it is decided,
+ *     the handle is closed, or a poll of the task ends without a call of the operation. During this time do
+ *     not copy, move or free the handle, nor the frame of a body that returned NART_PENDING. After the answer
+ *     the handle may be closed and freed at once, and moved by its move function. Its bytes may be copied
+ *     (into the frame of a task or a value) from the next poll on: see NART_TASK_TYPED in nart/rt.h.
  *  6. An operation that is called outside of a poll answers -EPERM.
  */
 #ifndef NART_TASK_H
@@ -56,7 +58,7 @@ struct nart__hub;
 
 /* ---- task types ---------------------------------------------------------------------------- */
 
-/** A poll function. `frame` is the task's memory. Answers NART_PENDING or the task's result. */
+/** A poll function. `frame` is the task's memory. Returns NART_PENDING or answers the task's result. */
 typedef nart_res (*nart_poll_fn)(nart_cx *cx, void *frame);
 
 enum {
@@ -67,9 +69,10 @@ enum {
 #define NART_TASK_ABI 1u
 
 /**
- * A type of tasks. Constant; must live as long as its tasks. Initialise it with NART_TASK_TYPE.
+ * A type of tasks. Constant; must live as long as its tasks. Initialise it with NART_TASK_TYPE, or with
+ * NART_TASK_TYPED (nart/rt.h), which also defines typed functions that spawn.
  *
- * The end of a task and its drop may differ. A detached task, or a task of a nursery, is dropped when it
+ * A task may end long before its frame is dropped. A detached task, or a task of a nursery, is dropped when it
  * ends. A task that is held by a join handle or a task set is dropped when that is released. Until then its
  * frame stays, and every open handle in it stays open. So close or release in the body, before it ends, what
  * other tasks wait for (a channel end, a permit, a token). `drop` covers a task that ends while it waits.

@@ -27,13 +27,14 @@
  *
  * Rules for all functions:
  *  1. An operation ends in exactly one way, also when its code panics, when it is cancelled and
- *     when the bridge is shut down. If a submission fails, its arguments remain the caller's,
+ *     when the bridge is shut down (except futures and C tasks that a shutdown leaked, see
+ *     nart_tokio_report). If a submission fails, its arguments remain the caller's,
  *     unchanged.
  *  2. When awaiting an operation, -ECANCELED and -ETIMEDOUT refer to the awaiting task. The result
  *     of the operation is 0, NART_EABORTED, NART_EPANIC, NART_ESHUTDOWN or its own error.
  *  3. User code runs on the loop's thread, except functions given to the blocking pool and tasks
- *     given to tokio. Call blocking functions there. One that leaves by pthread_exit() or longjmp()
- *     ends the process.
+ *     given to tokio. Call functions that block in the blocking pool only. User code on any of these
+ *     threads that leaves by pthread_exit() or longjmp() ends the process.
  *  4. In a child of fork() every function returns NART_EFORK; freeing and closing leak on purpose.
  *     Do not dlclose() a library that contains the bridge.
  *  5. If Rust or tokio cannot allocate memory, the process ends, except where -ENOMEM is
@@ -253,8 +254,7 @@ extern "C" {
  */
 NART_API
 NART_MUST_USE
-nart_res nart_tokio_new(const struct nart_tokio_opts *opts,
-                        struct nart_tokio **rt);
+nart_res nart_tokio_new(const struct nart_tokio_opts *opts, struct nart_tokio **rt);
 
 /**
  * Frees a bridge, without blocking. If it was not shut down, its work is cancelled and ends in the
@@ -278,8 +278,7 @@ NART_API void nart_tokio_free(struct nart_tokio *rt);
  * nart_tokio_shutdown_begin().
  */
 NART_API
-nart_res nart_tokio_shutdown(struct nart_tokio *rt,
-                             int64_t timeout_ns,
+nart_res nart_tokio_shutdown(struct nart_tokio *rt, int64_t timeout_ns,
                              struct nart_tokio_report *report);
 
 /**
@@ -293,8 +292,7 @@ nart_res nart_tokio_shutdown(struct nart_tokio *rt,
  */
 NART_API
 NART_MUST_USE
-nart_res nart_tokio_shutdown_begin(struct nart_tokio *rt,
-                                   int64_t timeout_ns,
+nart_res nart_tokio_shutdown_begin(struct nart_tokio *rt, int64_t timeout_ns,
                                    struct nart_tokio_op *op);
 
 /**
@@ -303,8 +301,7 @@ nart_res nart_tokio_shutdown_begin(struct nart_tokio *rt,
  * **Thread**: any. **Cost**: no system call.
  */
 NART_API
-nart_res nart_tokio_report_get(const struct nart_tokio *rt,
-                               struct nart_tokio_report *report);
+nart_res nart_tokio_report_get(const struct nart_tokio *rt, struct nart_tokio_report *report);
 
 /* ---- operations ------------------------------------------------------------------------------ */
 
@@ -320,9 +317,7 @@ nart_res nart_tokio_report_get(const struct nart_tokio *rt,
  */
 NART_API
 NART_MUST_USE
-nart_res nart_tokio_op_await(nart_cx *cx,
-                             struct nart_tokio_op *op,
-                             int64_t *value);
+nart_res nart_tokio_op_await(nart_cx *cx, struct nart_tokio_op *op, int64_t *value);
 
 /**
  * The same with any waker, for authors of other runtimes. An operation keeps the last waker only,
@@ -333,9 +328,7 @@ nart_res nart_tokio_op_await(nart_cx *cx,
  */
 NART_API
 NART_MUST_USE
-nart_res nart_tokio_op_poll(struct nart_tokio_op *op,
-                            nart_waker waker,
-                            int64_t *value);
+nart_res nart_tokio_op_poll(struct nart_tokio_op *op, nart_waker waker, int64_t *value);
 
 /**
  * Reads the result if the operation has ended. Never waits, and registers no waker.
@@ -361,10 +354,7 @@ NART_API NART_MUST_USE nart_res nart_tokio_op_try(const struct nart_tokio_op *op
  */
 NART_API
 NART_MUST_USE
-nart_res nart_tokio_op_on_done(nart_rt *rt,
-                               struct nart_tokio_op *op,
-                               nart_done_fn done,
-                               void *arg);
+nart_res nart_tokio_op_on_done(nart_rt *rt, struct nart_tokio_op *op, nart_done_fn done, void *arg);
 
 /**
  * The status of an operation: running, or the way in which it ended. It distinguishes, for
@@ -425,12 +415,8 @@ NART_API void nart_tokio_op_close(struct nart_tokio_op *op);
  */
 NART_API
 NART_MUST_USE
-nart_res nart_tokio_blocking(struct nart_tokio *rt,
-                             const char *name,
-                             nart_blocking_fn run,
-                             void *arg,
-                             nart_drop_fn drop_arg,
-                             struct nart_tokio_op *op);
+nart_res nart_tokio_blocking(struct nart_tokio *rt, const char *name, nart_blocking_fn run,
+                             void *arg, nart_drop_fn drop_arg, struct nart_tokio_op *op);
 
 /**
  * Whether a blocking function's operation was cancelled, or its bridge is being shut down. The
@@ -446,7 +432,7 @@ NART_API bool nart_tokio_stopped(const struct nart_tokio_stop *stop);
  * successive polls may run on different threads, so its type must have NART_TASK_SEND. The task's
  * result is the operation's; its frame is dropped before the operation ends. Sleeps, deadlines,
  * tokio operations, cross-thread channels and oneshots work as on a loop (a tokio timer has a
- * resolution of one millisecond; a receiver must not be bound to a runtime before). Operations
+ * resolution of one millisecond; unbind a receiver first, by nart_rx_bind(rx, NULL)). Operations
  * that need a loop (sockets, local channels, joins, spawning, all of nart/sync.h and similar)
  * return NART_EDRIVER.
  *
@@ -459,9 +445,7 @@ NART_API bool nart_tokio_stopped(const struct nart_tokio_stop *stop);
  */
 NART_API
 NART_MUST_USE
-nart_res nart_tokio_spawn_task(struct nart_tokio *rt,
-                               const nart_task_type *type,
-                               const void *init,
+nart_res nart_tokio_spawn_task(struct nart_tokio *rt, const nart_task_type *type, const void *init,
                                struct nart_tokio_op *op);
 
 /* ---- local futures --------------------------------------------------------------------------- */
@@ -474,9 +458,7 @@ nart_res nart_tokio_spawn_task(struct nart_tokio *rt,
  */
 NART_API
 NART_MUST_USE
-nart_res nart_tokio_local_await(nart_cx *cx,
-                                struct nart_tokio_local *local,
-                                int64_t *value);
+nart_res nart_tokio_local_await(nart_cx *cx, struct nart_tokio_local *local, int64_t *value);
 
 /**
  * The bytes of its result, as nart_tokio_op_message().
@@ -540,13 +522,12 @@ NART_API nart_res nart_tokio_local_close(struct nart_tokio_local *local);
  */
 NART_API
 NART_MUST_USE
-nart_res nart_http_request(struct nart_tokio *rt,
-                           const struct nart_http_opts *opts,
+nart_res nart_http_request(struct nart_tokio *rt, const struct nart_http_opts *opts,
                            struct nart_tokio_op *op);
 #endif
 
 #ifdef __cplusplus
-}  // extern "C"
-#endif  // __cplusplus
+} // extern "C"
+#endif // __cplusplus
 
-#endif  /* NART_TOKIO_H */
+#endif /* NART_TOKIO_H */

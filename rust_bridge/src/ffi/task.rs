@@ -12,7 +12,7 @@ use crate::sys::{Res, TaskType};
 /// successive polls may run on different threads, so its type must have NART_TASK_SEND. The task's
 /// result is the operation's; its frame is dropped before the operation ends. Sleeps, deadlines,
 /// tokio operations, cross-thread channels and oneshots work as on a loop (a tokio timer has a
-/// resolution of one millisecond; a receiver must not be bound to a runtime before). Operations
+/// resolution of one millisecond; unbind a receiver first, by nart_rx_bind(rx, NULL)). Operations
 /// that need a loop (sockets, local channels, joins, spawning, all of nart/sync.h and similar)
 /// return NART_EDRIVER.
 ///
