@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What the channel tests share: channels of numbers, and operations as tasks of their own, so that
- * a test reads as a sequence: start a receive, settle, look, send, settle, look. */
+/* Shared by the channel tests: channels of numbers, and operations as separate tasks, so that a
+ * test reads as a sequence: start a receive, settle, check, send, settle, check. */
 #ifndef CHAN_TEST_H
 #define CHAN_TEST_H
 
@@ -37,7 +37,7 @@ static inline void chan_finish(struct chan *c)
     CHECK_RES(nart_rt_free(c->rt), 0);
 }
 
-/* One send or receive in a task of its own. `res` is NART_PENDING until it has answered. */
+/* One send or receive in its own task. `res` is NART_PENDING until it completes. */
 struct op {
     nart_tx *tx;
     nart_rx *rx;
@@ -74,7 +74,7 @@ static inline nart_res op_run(nart_cx *cx, void *frame)
 
 static const nart_task_type op_type = NART_TASK_TYPE(struct op_frame, op_run, NULL);
 
-/* Ready, and not polled yet. */
+/* The task is ready but not yet polled. */
 static inline void op_spawn(nart_rt *rt, struct op *op)
 {
     struct op_frame f = { { 0 }, op };
@@ -104,7 +104,7 @@ static inline void recv_start(nart_rt *rt, struct op *op, nart_rx *rx)
     op_start(rt, op);
 }
 
-/* The next value must be there, and this one. */
+/* Checks that a value is available and equals `expected`. */
 #define CHECK_NEXT(rx, expected)                                                                   \
     do {                                                                                           \
         uint64_t got_ = 0;                                                                         \
@@ -112,7 +112,7 @@ static inline void recv_start(nart_rt *rt, struct op *op, nart_rx *rx)
         CHECK_EQ(got_, (expected));                                                                \
     } while (0)
 
-/* No value must be there, and this be the reason. */
+/* Checks that no value is available and that the error is `expected`. */
 #define CHECK_NO_NEXT(rx, expected)                                                                \
     do {                                                                                           \
         uint64_t got_ = 0;                                                                         \

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What local and SPSC channels have in common, on one thread: order, room, capacity, closing, and
- * waiting for each. */
+/* Behaviour common to all kinds of channels, on one thread: order, capacity, closing, and waiting
+ * on either side. */
 #include "chan_test.h"
 
-/* ---- order and room ---- */
+/* ---- order and capacity ---- */
 
 TEST_EACH(values_are_received_in_order, LOCAL, SPSC, MPSC)
 {
@@ -21,7 +21,7 @@ TEST_EACH(values_are_received_in_order, LOCAL, SPSC, MPSC)
     chan_finish(&c);
 }
 
-/* A full channel refuses, takes one value for each that is taken out, and loses none. */
+/* A full channel refuses a value, accepts one for each received, and loses none. */
 TEST_EACH(a_full_channel_refuses, LOCAL, SPSC, MPSC)
 {
     struct chan c;
@@ -38,7 +38,7 @@ TEST_EACH(a_full_channel_refuses, LOCAL, SPSC, MPSC)
     chan_finish(&c);
 }
 
-/* A capacity is rounded up to a power of two, and exactly so many values fit. */
+/* A capacity is rounded up to a power of two, and exactly that many values fit. */
 TEST_EACH(capacities_round_up, LOCAL, SPSC, MPSC)
 {
     static const size_t asked[] = { 1, 2, 3, 5, 8, 100, 1000 };
@@ -57,7 +57,7 @@ TEST_EACH(capacities_round_up, LOCAL, SPSC, MPSC)
     }
 }
 
-/* Filled to the brim, emptied, and again: the ring wraps at every offset. */
+/* Fills and empties the channel repeatedly, so that the ring wraps at every offset. */
 TEST_EACH(wraps_at_every_offset, LOCAL, SPSC, MPSC)
 {
     struct chan c;
@@ -69,7 +69,7 @@ TEST_EACH(wraps_at_every_offset, LOCAL, SPSC, MPSC)
         for (uint64_t i = 0; i < 64; i++)
             CHECK_NEXT(&c.rx, round + i);
         CHECK_NO_NEXT(&c.rx, -EAGAIN);
-        CHECK_RES(u64_try_send(&c.tx, 7), 0); /* the next round begins one place further */
+        CHECK_RES(u64_try_send(&c.tx, 7), 0); /* start the next round one slot further */
         CHECK_NEXT(&c.rx, 7);
     }
     chan_finish(&c);
@@ -87,7 +87,7 @@ TEST_EACH(capacity_one, LOCAL, SPSC, MPSC)
     chan_finish(&c);
 }
 
-/* Values of any size go through whole, also the largest. */
+/* Values of any size, up to the largest, arrive whole. */
 TEST_EACH(values_of_any_size, LOCAL, SPSC, MPSC)
 {
     static const size_t sizes[] = { 1, 3, 8, 24, 100, 4096, NART_CHAN_MAX_ELEM };
@@ -116,7 +116,7 @@ TEST_EACH(values_of_any_size, LOCAL, SPSC, MPSC)
 
 /* ---- closing ---- */
 
-/* What was sent before the sender closed is received before NART_ECLOSED. */
+/* Values sent before the sender closed are received before NART_ECLOSED. */
 TEST_EACH(sender_closes, LOCAL, SPSC, MPSC)
 {
     struct chan c;
@@ -134,7 +134,7 @@ TEST_EACH(sender_closes, LOCAL, SPSC, MPSC)
     chan_finish(&c);
 }
 
-/* To a receiver that has closed nothing can be sent, whether there is room or not. */
+/* Sending to a closed receiver fails, whether or not there is free space. */
 TEST_EACH(receiver_closes, LOCAL, SPSC, MPSC)
 {
     for (uint64_t before = 0; before <= 2; before++) {
@@ -154,7 +154,7 @@ TEST_EACH(receiver_closes, LOCAL, SPSC, MPSC)
     }
 }
 
-/* A task that waits in a receive is told of a value, and of the end. */
+/* A value or the sender's close wakes a waiting receive. */
 TEST_EACH(receive_waits, LOCAL, SPSC, MPSC)
 {
     struct chan c;
@@ -176,7 +176,7 @@ TEST_EACH(receive_waits, LOCAL, SPSC, MPSC)
     chan_finish(&c);
 }
 
-/* A task that waits for room is told of it, and of the receiver's end; its value comes last. */
+/* Free space or the receiver's close wakes a waiting send; its value is last in order. */
 TEST_EACH(send_waits, LOCAL, SPSC, MPSC)
 {
     struct chan c;
@@ -208,7 +208,7 @@ TEST_EACH(send_waits, LOCAL, SPSC, MPSC)
     chan_finish(&c);
 }
 
-/* A send that was cancelled, or ran out of time, leaves nothing behind. */
+/* A send that was cancelled or timed out leaves nothing behind. */
 TEST_EACH(cancelled_send_leaves_nothing, LOCAL, SPSC, MPSC)
 {
     struct chan c;
@@ -234,8 +234,8 @@ TEST_EACH(cancelled_send_leaves_nothing, LOCAL, SPSC, MPSC)
     chan_finish(&c);
 }
 
-/* A receive that was cancelled, timed out or dropped takes nothing. The task that waits is aborted
- * at once, and sending afterwards reaches nobody and loses nothing. */
+/* A receive that was cancelled, timed out or dropped takes no value. The waiting task is aborted at
+ * once; a later send wakes no task and loses no value. */
 TEST_EACH(cancelled_receive_takes_nothing, LOCAL, SPSC, MPSC)
 {
     struct chan c;
@@ -244,7 +244,7 @@ TEST_EACH(cancelled_receive_takes_nothing, LOCAL, SPSC, MPSC)
 
     recv_start(c.rt, &op, &c.rx);
     CHECK_RES(nart_task_cancel(c.rt, op.id), 0);
-    CHECK_RES(u64_try_send(&c.tx, 1), 0); /* both at once: cancelled wins, the value stays */
+    CHECK_RES(u64_try_send(&c.tx, 1), 0); /* both at once: the cancellation wins, the value stays */
     settle(c.rt);
     CHECK_RES(op.res, -ECANCELED);
 
@@ -264,7 +264,7 @@ TEST_EACH(cancelled_receive_takes_nothing, LOCAL, SPSC, MPSC)
     chan_finish(&c);
 }
 
-/* A value that has arrived beats an expired scope. */
+/* An available value takes precedence over an expired scope. */
 TEST_EACH(value_beats_deadline, LOCAL, SPSC, MPSC)
 {
     struct chan c;
@@ -278,7 +278,7 @@ TEST_EACH(value_beats_deadline, LOCAL, SPSC, MPSC)
     chan_finish(&c);
 }
 
-/* A task woken a thousand times for no reason still waits, and then gets what it waited for. */
+/* A task woken spuriously a thousand times keeps waiting and then receives its value. */
 TEST_EACH(spurious_polls, LOCAL, SPSC, MPSC)
 {
     struct chan c;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Several values by one call, on all kinds of channels; and several channels in one race. */
+/* Batch sends and receives on all kinds of channels, and several channels in one race. */
 #include "chan_test.h"
 
 #include <pthread.h>
@@ -15,7 +15,7 @@ static void numbers(uint64_t *v, size_t n, uint64_t from)
 
 /* ---- without waiting ---- */
 
-/* What fits goes in, around the ring's end, too; what is there comes out; in order. */
+/* Sends what fits, across the end of the ring too; receives what is available, in order. */
 TEST_EACH(try_sends_and_receives_what_fits, LOCAL, SPSC, MPSC)
 {
     struct chan c;
@@ -35,7 +35,7 @@ TEST_EACH(try_sends_and_receives_what_fits, LOCAL, SPSC, MPSC)
         CHECK_RES(nart_try_recv_many(&c.rx, out, 8), 1);
         CHECK_EQ(out[0], seen++);
         CHECK_RES(nart_try_recv_many(&c.rx, out, 8), -EAGAIN);
-        CHECK_RES(u64_try_send(&c.tx, next++), 0); /* so that each round begins elsewhere */
+        CHECK_RES(u64_try_send(&c.tx, next++), 0); /* so that each round starts at another offset */
         CHECK_NEXT(&c.rx, seen++);
     }
     chan_finish(&c);
@@ -53,7 +53,7 @@ TEST_EACH(try_reports_its_errors, LOCAL, SPSC, MPSC)
     CHECK_RES(nart_try_send_many(&c.tx, v, 2), 2);
     nart_tx_close(&c.tx);
     CHECK_RES(nart_try_send_many(&c.tx, v, 2), NART_ECLOSED);
-    CHECK_RES(nart_try_recv_many(&c.rx, v, 2), 2); /* what was sent comes first */
+    CHECK_RES(nart_try_recv_many(&c.rx, v, 2), 2); /* values are received in the order sent */
     CHECK_RES(nart_try_recv_many(&c.rx, v, 2), NART_ECLOSED);
     nart_rx_close(&c.rx);
     CHECK_RES(nart_try_recv_many(&c.rx, v, 2), NART_ECLOSED);
@@ -164,7 +164,8 @@ TEST_EACH(streams_of_blocks_between_threads, SPSC, MPSC)
     }
 }
 
-/* ---- one answer moves a bounded number, and a poll a bounded number of answers ---- */
+/* ---- a batch moves a bounded number of values, a poll completes a bounded number of batches
+ * ---- */
 
 enum { MANY = 200000 };
 
@@ -214,7 +215,7 @@ TEST_EACH(bulk_leaves_the_loop_to_others, LOCAL, SPSC, MPSC)
     chan_finish(&c);
 }
 
-/* Large values count by their bytes, and one is always moved. */
+/* The limit counts bytes for large values; at least one value is always moved. */
 TEST_EACH(bulk_of_large_values, LOCAL, SPSC, MPSC)
 {
     nart_rt *rt = new_rt();
@@ -260,7 +261,7 @@ static nart_res sending_run(nart_cx *cx, void *frame)
 
 static const nart_task_type sending_type = NART_TASK_TYPE(struct sending, sending_run, NULL);
 
-/* A block that is cut short says how far it came; nothing is lost or sent twice. */
+/* A cancelled batch reports its progress; no value is lost or sent twice. */
 TEST_EACH(a_cancelled_block_reports_its_progress, LOCAL, SPSC, MPSC)
 {
     struct chan c;
@@ -282,12 +283,12 @@ TEST_EACH(a_cancelled_block_reports_its_progress, LOCAL, SPSC, MPSC)
     for (uint64_t i = 0; i < 4; i++)
         CHECK_NEXT(&c.rx, i);
     s.res = NART_PENDING;
-    CHECK_RES(nart_rt_spawn(c.rt, &sending_type, &s, NULL), 0); /* and goes on behind them */
+    CHECK_RES(nart_rt_spawn(c.rt, &sending_type, &s, NULL), 0); /* and continues after them */
     settle(c.rt);
     CHECK_RES(s.res, 6);
     CHECK_NEXT(&c.rx, 4);
     CHECK_NEXT(&c.rx, 5);
-    for (s.done = 6; s.done < 8; s.done++) { /* what an error leaves is below the number */
+    for (s.done = 6; s.done < 8; s.done++) { /* after an error `done` is below `n` */
         CHECK_RES(nart_rt_spawn(c.rt, &sending_type, &s, NULL), 0);
         settle(c.rt);
         CHECK_RES(s.res, -EINVAL);
@@ -299,7 +300,7 @@ TEST_EACH(a_cancelled_block_reports_its_progress, LOCAL, SPSC, MPSC)
     chan_finish(&c);
 }
 
-/* A block is told of once, however long it is. */
+/* A batch causes one wake, whatever its length. */
 TEST_EACH(block_is_one_wake, SPSC, MPSC)
 {
     struct chan c;
@@ -317,7 +318,7 @@ TEST_EACH(block_is_one_wake, SPSC, MPSC)
     chan_finish(&c);
 }
 
-/* Those who wait are served before a block, which does not take their places. */
+/* Waiting senders are served before a batch, which does not take their slots. */
 TEST(blocks_do_not_barge)
 {
     struct chan c;
@@ -350,7 +351,7 @@ struct select {
     nart_res res;
 };
 
-/* Receives from three channels and sends into a fourth, whichever comes first. */
+/* Receives from three channels and sends to a fourth, whichever is ready first. */
 static nart_res select_run(nart_cx *cx, void *frame)
 {
     struct select *s = *(struct select **)frame;
@@ -373,7 +374,7 @@ static nart_res select_run(nart_cx *cx, void *frame)
 
 static const nart_task_type select_type = NART_TASK_TYPE(struct select *, select_run, NULL);
 
-/* Losers lose nothing, whatever their kinds; each channel stays in order. */
+/* Losing arms lose no value, whatever their kinds; each channel stays in order. */
 TEST(kinds_race)
 {
     struct chan c[4];

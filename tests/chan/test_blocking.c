@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Threads without a loop that sleep in a channel of values or of bytes: streams, turns, ends, time, misuse,
- * signals, and wakers on stacks that are gone at once. A lost wake-up shows as a hang, which the test's
- * time limit ends. */
+/* Threads without a loop that block on a channel of values or bytes: streams, turns, closing,
+ * timeouts, misuse, signals, and wakers on stack frames that are left at once. A lost wake-up shows
+ * as a hang, which the test's timeout ends. */
 #include "runtime.h"
 
 #include <nart/bytes.h>
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-/* ---- a channel of one of four kinds, and what is sent through it ---- */
+/* ---- a channel of one of four kinds, and its messages ---- */
 
 enum { BYTES = 0x100, SENDERS = 4 };
 
@@ -47,7 +47,7 @@ struct channel {
     struct rx rx;
 };
 
-/* For `room` messages; a channel of bytes has room for two at least. */
+/* Opens a channel with space for `room` messages; a channel of bytes has space for at least two. */
 static void open_flags(struct channel *c, uint32_t kind, size_t room, bool spinning)
 {
     *c = (struct channel){ .tx.bytes = kind & BYTES, .rx.bytes = kind & BYTES };
@@ -114,7 +114,7 @@ static void tx_clone(struct tx *from, struct tx *to)
               0);
 }
 
-/* This thread receives. */
+/* Binds the receiver to this thread. */
 static void rx_bind(struct rx *rx)
 {
     CHECK_RES(rx->bytes ? nart_bytes_rx_bind(&rx->b, NULL) : nart_rx_bind(&rx->v, NULL), 0);
@@ -127,7 +127,7 @@ static nart_res send(struct tx *tx, uint64_t who, uint64_t number, int64_t timeo
                      : nart_send_blocking(&tx->v, &m, timeout_ns);
 }
 
-/* Copies the message and gives its memory back. */
+/* Copies the message and releases it. */
 static nart_res took(struct rx *rx, nart_res r, nart_bytes_msg *msg, struct message *m)
 {
     if (r == 0 && rx->bytes) {
@@ -162,7 +162,7 @@ static void check_next(struct rx *rx, uint64_t number)
     CHECK_EQ(m.again, number);
 }
 
-/* Sends 1, 2... until the channel is full. Returns how many. */
+/* Sends 1, 2... until the channel is full. Returns the number sent. */
 static uint64_t fill(struct channel *c)
 {
     uint64_t n = 0;
@@ -233,7 +233,7 @@ static void op_start(nart_rt *rt, struct op *op)
 struct sender {
     struct tx tx;
     uint64_t who, count;
-    int64_t patience; /* for one try */
+    int64_t patience; /* timeout of one attempt */
     nart_res res;
     pthread_t thread;
 };
@@ -274,7 +274,7 @@ static void end_senders(struct sender *s, unsigned senders, const uint64_t next[
     }
 }
 
-/* Its sender's next, whole. */
+/* Checks that the message is the next of its sender, and intact. */
 static void check_from(const struct message *m, uint64_t next[SENDERS])
 {
     CHECK_LE(m->who, SENDERS - 1);
@@ -284,7 +284,7 @@ static void check_from(const struct message *m, uint64_t next[SENDERS])
 }
 
 struct reader {
-    struct op_frame f; /* its co is the reader's */
+    struct op_frame f; /* its co belongs to the reader */
     struct op op;
     uint64_t next[SENDERS];
 };
@@ -342,8 +342,8 @@ static void to_thread(uint32_t kind, unsigned senders, size_t room, uint64_t cou
     close_channel(&c);
 }
 
-/* Senders that wait as long as it takes, and senders that time out repeatedly: the waker of a wait that is
- * over lies in memory that the next call uses. */
+/* Senders that wait without a timeout, and senders that time out repeatedly: the waker of a
+ * finished wait lies in memory that the next call reuses. */
 TEST_EACH(a_thread_sends_to_a_task, SPSC, MPSC, SPSC_BYTES, MPSC_BYTES)
 {
     to_task(kind, 1, 1, test_repeat(20000), NART_NEVER);
@@ -371,7 +371,7 @@ TEST_EACH(threads_send_to_a_thread, MPSC, MPSC_BYTES)
     to_thread(kind, SENDERS, 2, test_repeat(10000), 1000);
 }
 
-/* ---- time ---- */
+/* ---- timeouts ---- */
 
 static int64_t now(void)
 {
@@ -396,7 +396,7 @@ TEST_EACH(a_wait_times_out_and_not_early, SPSC, MPSC, SPSC_BYTES, MPSC_BYTES)
         CHECK_RES(recv(&c.rx, &m, 0), 0);
         CHECK_EQ(m.number, i);
     }
-    CHECK_RES(send(&c.tx, 0, 10, NART_NEVER), 0); /* no waiter is left in a queue */
+    CHECK_RES(send(&c.tx, 0, 10, NART_NEVER), 0); /* no waiter is left in the queue */
     check_next(&c.rx, 10);
     close_channel(&c);
 }
@@ -409,7 +409,8 @@ static void *send_one(void *arg)
     return NULL;
 }
 
-/* A thread that waits behind a task is served behind it; when the task is aborted, the thread is first. */
+/* A thread queued behind a task is served after it; when the task is aborted, the thread is
+ * first. */
 TEST_EACH(a_thread_waits_behind_a_task, MPSC, MPSC_BYTES)
 {
     for (uint64_t n = test_repeat(400); n > 0; n--) {
@@ -446,7 +447,7 @@ TEST_EACH(a_thread_waits_behind_a_task, MPSC, MPSC_BYTES)
     }
 }
 
-/* ---- ends ---- */
+/* ---- closing ---- */
 
 struct sleeper {
     struct tx *tx;
@@ -506,7 +507,7 @@ TEST_EACH(a_close_or_a_shut_wakes_a_sender, SPSC, MPSC, SPSC_BYTES, MPSC_BYTES)
     }
 }
 
-/* ---- who may wait ---- */
+/* ---- permission to wait ---- */
 
 static nart_res asker_run(nart_cx *cx, void *frame)
 {
@@ -588,7 +589,7 @@ TEST(a_local_channel_does_not_block)
 
 /* ---- signals ---- */
 
-static int signals; /* lock-free: a handler may count */
+static int signals; /* lock-free, so a handler may increment it */
 
 static void count_signal(int number)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Ends as handles: shared by mistake, raced, closed and moved while a task waits in them, left in
- * the middle of a poll. */
+/* Channel ends as handles: shared by mistake, raced, closed and moved while a task waits on them,
+ * left in the middle of a poll. */
 #include "chan_test.h"
 
 #include <stdlib.h>
@@ -66,7 +66,7 @@ static nart_res twice_run(nart_cx *cx, void *frame)
 static const nart_task_type twice_type = NART_TASK_TYPE(struct twice, twice_run, NULL);
 
 /* Two receives from one end in one race: in one body they are one wait, and the value is received
- * once; in two bodies the second one is told. */
+ * once; in two bodies the second one fails. */
 TEST_EACH(end_in_one_race_twice, LOCAL, SPSC, MPSC)
 {
     struct chan c;
@@ -116,7 +116,7 @@ static nart_res merge_run(nart_cx *cx, void *frame)
 
 static const nart_task_type merge_type = NART_TASK_TYPE(struct merge, merge_run, NULL);
 
-/* A receive that loses race after race loses no value. */
+/* A receive that repeatedly loses races loses no value. */
 TEST_EACH(losers_lose_nothing, LOCAL, SPSC, MPSC)
 {
     struct chan a, b;
@@ -169,8 +169,8 @@ static nart_res stages_run(nart_cx *cx, void *frame)
 
 static const nart_task_type stages_type = NART_TASK_TYPE(struct stages, stages_run, NULL);
 
-/* A task that has received and waits for something else is not woken by the first channel any more,
- * neither at once nor through a waker that stayed there. */
+/* A task that has received and now waits for something else is no longer woken by the first
+ * channel, neither at once nor through a waker left there. */
 TEST_EACH(old_waits_are_forgotten, LOCAL, SPSC, MPSC)
 {
     struct chan a, b;
@@ -202,7 +202,7 @@ TEST_EACH(old_waits_are_forgotten, LOCAL, SPSC, MPSC)
 
 /* ---- closing and moving ---- */
 
-/* An end closed under the task that waits in it: that task is told. */
+/* Closing an end wakes the task that waits on it. */
 TEST_EACH(closed_under_the_waiter, LOCAL, SPSC, MPSC)
 {
     struct chan c;
@@ -225,8 +225,8 @@ TEST_EACH(closed_under_the_waiter, LOCAL, SPSC, MPSC)
     chan_finish(&c);
 }
 
-/* An end that moves is the same end: position, values and the other side stay. A task that waited in
- * the old place finds it closed, also when it has been woken already; nothing is lost. */
+/* A moved end is the same end: position, values and peer are kept. A task waiting on the old handle
+ * finds it closed, even if it was already woken; no value is lost. */
 TEST_EACH(ends_move, LOCAL, SPSC, MPSC)
 {
     struct chan c;
@@ -251,7 +251,7 @@ TEST_EACH(ends_move, LOCAL, SPSC, MPSC)
     CHECK_RES(op.res, NART_ECLOSED);
 
     recv_start(c.rt, &op, &c.rx);
-    CHECK_RES(u64_try_send(&tx, 3), 0); /* woken, not polled yet */
+    CHECK_RES(u64_try_send(&tx, 3), 0); /* woken, not yet polled */
     nart_rx_move(&rx, &c.rx);
     settle(c.rt);
     CHECK_RES(op.res, NART_ECLOSED);
@@ -268,7 +268,7 @@ TEST_EACH(ends_move, LOCAL, SPSC, MPSC)
     CHECK_NEXT(&rx, 5);
     CHECK_NEXT(&rx, 7);
 
-    recv_start(c.rt, &op, &rx); /* and waiting works where the end is now */
+    recv_start(c.rt, &op, &rx); /* waiting works on the new handle */
     CHECK_RES(u64_try_send(&c.tx, 8), 0);
     settle(c.rt);
     CHECK_RES(op.res, 0);
@@ -300,7 +300,7 @@ static nart_res closer_run(nart_cx *cx, void *frame)
 
 static const nart_task_type closer_type = NART_TASK_TYPE(struct closer, closer_run, NULL);
 
-/* A body that closes the ends it has used is not woken by that. */
+/* Closing the ends it has used does not wake the body that closes them. */
 TEST_EACH(closing_does_not_wake_the_closing_task, LOCAL, SPSC, MPSC)
 {
     struct chan c;
@@ -321,7 +321,7 @@ TEST_EACH(closing_does_not_wake_the_closing_task, LOCAL, SPSC, MPSC)
     chan_finish(&c);
 }
 
-/* ---- an answer ends the wait ---- */
+/* ---- completion ends the wait ---- */
 
 enum { WAY_RECV, WAY_TYPED, WAY_MANY, WAYS };
 
@@ -334,7 +334,7 @@ struct guest {
 struct host {
     nart_co co;
     nart_rx first, other;
-    struct guest *guest; /* from the heap */
+    struct guest *guest; /* on the heap */
     uint64_t value;
     int way;
 };
@@ -363,7 +363,7 @@ static nart_res guest_run(nart_cx *cx, struct guest *g, int way)
     NART_END(r);
 }
 
-/* Runs a guest, takes its end over, and frees its memory; then waits in another end. */
+/* Runs a guest, takes over its end and frees its memory; then waits on another end. */
 static nart_res host_run(nart_cx *cx, void *frame)
 {
     struct host *h = frame;
@@ -390,8 +390,8 @@ static nart_res host_run(nart_cx *cx, void *frame)
 
 static const nart_task_type host_type = NART_TASK_TYPE(struct host, host_run, NULL);
 
-/* Once a receive has answered its end may be moved away and its memory freed, while the task waits somewhere
- * else. */
+/* Once a receive has completed, its end may be moved and its memory freed while the task waits on
+ * something else. */
 TEST_EACH(answer_ends_the_wait, LOCAL, SPSC, MPSC)
 {
     for (int way = 0; way < WAYS; way++) {
@@ -418,15 +418,15 @@ TEST_EACH(answer_ends_the_wait, LOCAL, SPSC, MPSC)
 }
 
 struct leaver {
-    nart_tx *tx; /* from the heap, moved to `kept` when it has sent */
+    nart_tx *tx; /* on the heap; moved to `kept` once sent */
     nart_rx *idle;
     nart_tx kept;
     uint64_t value;
     unsigned polls;
 };
 
-/* A poll written by hand: it waits to send; then a send without waiting finds the room, and the send
- * that waited answers behind it. */
+/* A hand-written poll function: a send waits; then a try-send takes the free slot, and the waiting
+ * send completes after it. */
 static nart_res leaver_poll(nart_cx *cx, void *frame)
 {
     struct leaver *l = *(struct leaver **)frame;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Channels from opening to freeing, on one thread, local and SPSC: values that nobody received,
- * streams between tasks, the budget of a poll, memory, and runtimes that go first. */
+/* Channels from opening to freeing, on one thread: values never received, streams between tasks,
+ * the budget of a poll, memory, and runtimes freed before their channels. */
 #include "chan_test.h"
 
 #include <nart/oneshot.h>
 
-/* ---- values that nobody received ---- */
+/* ---- values never received ---- */
 
 static int alive;
 
@@ -22,8 +22,8 @@ static void token_drop(void *value)
     alive--;
 }
 
-/* Each value is dropped once: by who received it, or by the close of the receiver, whether the sender has
- * closed before or not. */
+/* Each value is dropped once: by its receiver, or by the close of the receiving end, whether or not
+ * the sender closed first. */
 static void leftovers_are_dropped_once(uint32_t kind, bool sender_first)
 {
     nart_rt *rt = new_rt();
@@ -34,7 +34,7 @@ static void leftovers_are_dropped_once(uint32_t kind, bool sender_first)
 
     alive = 0;
     CHECK_RES(nart_chan_open(rt, &o, &tx, &rx), 0);
-    for (int i = 0; i < 11; i++) { /* so that the leftovers lie around the ring's end */
+    for (int i = 0; i < 11; i++) { /* so that the leftovers wrap around the end of the ring */
         CHECK_RES(nart_try_send(&tx, &t), 0);
         if (i < 8)
             CHECK_RES(nart_try_recv(&rx, &t), 0);
@@ -60,7 +60,7 @@ TEST_EACH(leftovers_are_dropped_once, LOCAL, SPSC, MPSC)
     leftovers_are_dropped_once(kind, false);
 }
 
-/* A request that nobody receives is answered by the receiver's close, while its sender is open. */
+/* The receiver's close answers a pending request while its sender is open. */
 static void request_drop(void *value)
 {
     nart_oneshot_tx_close(value);
@@ -91,7 +91,7 @@ TEST_EACH(pending_requests_are_answered, LOCAL, SPSC, MPSC)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* A value may hold the only sender of the channel in which it lies. */
+/* A value may hold the only sender of the channel that it is in. */
 static void sender_drop(void *value)
 {
     nart_tx_close(value);
@@ -108,14 +108,14 @@ TEST_EACH(sender_in_its_own_channel, LOCAL, MPSC)
     CHECK_RES(nart_try_send(&tx, &moved), 0);
     CHECK_RES(nart_try_send(&tx, &moved), 0);
     nart_tx_move(&moved, &tx);
-    CHECK_RES(nart_try_send(&moved, &moved), 0); /* copies it as it was before this send */
+    CHECK_RES(nart_try_send(&moved, &moved), 0); /* sends the handle as it was before the call */
     nart_rx_close(&rx);
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* ---- a receiver that shuts ---- */
+/* ---- a receiver that shuts down ---- */
 
-/* Nothing more is sent, in any way; what was sent is received, and then the end. */
+/* No further send succeeds; values already sent are received, then NART_ECLOSED. */
 static void check_shut_drains(uint32_t kind, uint32_t flags)
 {
     nart_rt *rt = NEW_RT(.flags = flags ? NART_RT_SPINNING : 0);
@@ -166,7 +166,8 @@ TEST_EACH(a_shut_receiver_drains, LOCAL, SPSC, MPSC)
         check_shut_drains(kind, NART_CHAN_SPINNING);
 }
 
-/* Whoever waits is answered by it: senders, with a place granted or in the queue, and a receiver. */
+/* Shutting the receiver wakes every waiter: senders, with a granted slot or queued, and a
+ * receiver. */
 TEST_EACH(a_shut_wakes_the_waiters, LOCAL, SPSC, MPSC)
 {
     struct chan c;
@@ -190,7 +191,7 @@ TEST_EACH(a_shut_wakes_the_waiters, LOCAL, SPSC, MPSC)
         send_start(c.rt, &op[i], &tx[i], 6);
         CHECK_RES(op[i].res, NART_PENDING);
     }
-    CHECK_NEXT(&c.rx, 5); /* a place for the first, which has not been polled yet */
+    CHECK_NEXT(&c.rx, 5); /* grants a slot to the first, which is not yet polled */
     nart_rx_shut(&c.rx);
     CHECK_NO_NEXT(&c.rx, NART_ECLOSED);
     settle(c.rt);
@@ -225,7 +226,7 @@ static nart_res produce(nart_cx *cx, void *frame)
     NART_END(0);
 }
 
-/* Answers how many came, all in order. */
+/* Returns the number of values received, checking their order. */
 static nart_res consume(nart_cx *cx, void *frame)
 {
     struct flow *f = frame;
@@ -246,7 +247,7 @@ static nart_res consume(nart_cx *cx, void *frame)
 static const nart_task_type produce_type = NART_TASK_TYPE(struct flow, produce, NULL);
 static const nart_task_type consume_type = NART_TASK_TYPE(struct flow, consume, NULL);
 
-/* Every value from one task to another, in order, also through the narrowest channel. */
+/* Sends every value from one task to another, in order, through channels down to capacity 1. */
 static void stream(uint32_t kind, size_t capacity, uint64_t count)
 {
     struct chan c;
@@ -296,8 +297,8 @@ static nart_res hog_run(nart_cx *cx, void *frame)
 
 static const nart_task_type hog_type = NART_TASK_TYPE(struct hog, hog_run, NULL);
 
-/* A body whose channel always answers at once still gives way: NART_BUDGET answers per poll, whether
- * they are values or errors. */
+/* A body whose channel is always ready still yields: NART_BUDGET answers per poll, whether values
+ * or errors. */
 static void budget(uint32_t kind, bool closed)
 {
     struct chan c;
@@ -331,7 +332,7 @@ static void *counting_alloc(void *arg, size_t size, size_t align)
     return test_alloc.alloc(arg, size, align);
 }
 
-/* Opening is one allocation; sending, waiting and receiving are none. */
+/* Opening allocates once; sending, waiting and receiving do not allocate. */
 TEST_EACH(allocates_at_open_only, LOCAL, SPSC, MPSC)
 {
     nart_alloc counting = { counting_alloc, test_alloc.free, NULL };
@@ -362,7 +363,7 @@ TEST_EACH(allocates_at_open_only, LOCAL, SPSC, MPSC)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* ---- the runtime goes first ---- */
+/* ---- the runtime is freed first ---- */
 
 static nart_res wait_for_ever(nart_cx *cx, void *frame)
 {
@@ -383,8 +384,8 @@ static void ends_drop(void *frame)
 
 static const nart_task_type wait_type = NART_TASK_TYPE(struct flow, wait_for_ever, ends_drop);
 
-/* Ends outlive the runtime: what is in the channel can be taken, sent and closed afterwards. Tasks
- * that are linked by channels end with the runtime, in whichever order they were begun. */
+/* Ends outlive the runtime: afterwards values can be received, sent, and the ends closed. Tasks
+ * linked by channels end with the runtime, in whichever order they were spawned. */
 TEST_EACH(the_runtime_is_freed_first, LOCAL, SPSC, MPSC)
 {
     struct chan c;

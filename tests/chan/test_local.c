@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Local channels: several senders, the order in which they are served, turns that are not taken,
- * ends that are closed and moved while tasks wait in them. */
+/* Local channels: several senders, the order in which they are served, turns not taken, and ends
+ * closed and moved while tasks wait on them. */
 #include "chan_test.h"
 
 enum { SENDERS = 5 };
 
-/* A channel of one place, taken by the value 0, and senders of 1, 2, .. that wait. */
+/* A channel with one slot, which holds the value 0, and waiting senders of 1, 2, ... */
 struct crowd {
     struct chan c;
     nart_tx tx[SENDERS];
@@ -30,10 +30,9 @@ static void crowd_finish(struct crowd *w)
     chan_finish(&w->c);
 }
 
-/* ---- who comes first is served first ---- */
+/* ---- first come, first served ---- */
 
-/* Each value taken out lets exactly one sender in, the one that has waited longest; it is polled
- * once for it. */
+/* Each value received admits exactly one sender, the longest waiting; it is polled once for it. */
 TEST(senders_are_served_in_order)
 {
     struct crowd w;
@@ -50,7 +49,7 @@ TEST(senders_are_served_in_order)
     crowd_finish(&w);
 }
 
-/* Places that become free together are granted together. */
+/* Slots freed together are granted together. */
 TEST(several_free_slots_serve_several_senders)
 {
     struct chan c;
@@ -79,14 +78,14 @@ TEST(several_free_slots_serve_several_senders)
     chan_finish(&c);
 }
 
-/* A place that is granted is nobody else's, whether its sender has come for it or not. */
+/* A granted slot is reserved for its sender, whether or not that sender has been polled. */
 TEST(nobody_overtakes_the_queue)
 {
     struct crowd w;
     struct op late;
     nart_tx tx;
     crowd_open(&w);
-    CHECK_NEXT(&w.c.rx, 0); /* granted to the first, which has not been polled yet */
+    CHECK_NEXT(&w.c.rx, 0); /* granted to the first, which is not yet polled */
     CHECK_EQ(nart_rx_len(&w.c.rx), 0);
     CHECK_RES(u64_try_send(&w.c.tx, 666), -EAGAIN);
     CHECK_RES(nart_tx_clone(&w.c.tx, &tx), 0);
@@ -96,12 +95,12 @@ TEST(nobody_overtakes_the_queue)
         settle(w.c.rt);
     }
     CHECK_RES(late.res, 0);
-    CHECK_RES(u64_try_send(&w.c.tx, 7), 0); /* and then there is room for all again */
+    CHECK_RES(u64_try_send(&w.c.tx, 7), 0); /* all slots are free again */
     nart_tx_close(&tx);
     crowd_finish(&w);
 }
 
-/* Room beyond what is reserved is for whoever comes. */
+/* Slots beyond the reserved ones are free for any sender. */
 TEST(space_beyond_the_reserved_is_free)
 {
     struct chan c;
@@ -115,7 +114,7 @@ TEST(space_beyond_the_reserved_is_free)
     CHECK_NEXT(&c.rx, 1);
     CHECK_NEXT(&c.rx, 2);
     CHECK_RES(u64_try_send(&c.tx, 3), 0);
-    CHECK_RES(u64_try_send(&c.tx, 5), -EAGAIN); /* the other place is reserved */
+    CHECK_RES(u64_try_send(&c.tx, 5), -EAGAIN); /* the other slot is reserved */
     settle(c.rt);
     CHECK_RES(op.res, 0);
     CHECK_NEXT(&c.rx, 3);
@@ -124,8 +123,8 @@ TEST(space_beyond_the_reserved_is_free)
     chan_finish(&c);
 }
 
-/* A turn belongs to the task that has waited for it: another one that uses the same end by mistake
- * is refused, and does not send in its place. */
+/* A turn belongs to the task that waited for it: a task that uses the same end by mistake is
+ * refused and does not send in its stead. */
 TEST(turns_are_not_stolen)
 {
     struct chan c;
@@ -134,7 +133,7 @@ TEST(turns_are_not_stolen)
     CHECK_RES(u64_try_send(&c.tx, 1), 0);
     send_start(c.rt, &first, &c.tx, 2);
     struct op thief = { .tx = &c.tx, .value = 666, .limit = NART_NEVER };
-    op_spawn(c.rt, &thief); /* is polled before the first one has its turn */
+    op_spawn(c.rt, &thief); /* polled before the first one has its turn */
     CHECK_NEXT(&c.rx, 1);
     settle(c.rt);
     CHECK_RES(thief.res, -EBUSY);
@@ -144,9 +143,9 @@ TEST(turns_are_not_stolen)
     chan_finish(&c);
 }
 
-/* ---- turns that are not taken ---- */
+/* ---- turns not taken ---- */
 
-/* Ways in which a sender that was granted a place does not come for it. */
+/* Ways in which a sender does not use its granted slot. */
 static void be_cancelled(struct crowd *w)
 {
     CHECK_RES(nart_task_cancel(w->c.rt, w->op[0].id), 0);
@@ -177,7 +176,7 @@ static void turn_passes_on(void (*fail)(struct crowd *), nart_res answer)
         settle(w.c.rt);
     }
     CHECK_NO_NEXT(&w.c.rx, -EAGAIN);
-    CHECK_RES(u64_try_send(&w.c.tx, 9), 0); /* no place is reserved for ever */
+    CHECK_RES(u64_try_send(&w.c.tx, 9), 0); /* no slot stays reserved */
     crowd_finish(&w);
 }
 
@@ -206,7 +205,7 @@ struct race {
     int *winner;
 };
 
-/* A send against a receive that is tried first. */
+/* Races a send against a receive, which is tried first. */
 static nart_res race_run(nart_cx *cx, void *frame)
 {
     struct race *a = frame;
@@ -271,7 +270,7 @@ TEST(senders_leave_the_queue_anywhere)
     }
 }
 
-/* The receiver's end frees every sender, those with a turn and those without. */
+/* The receiver's close wakes every sender, with or without a turn. */
 TEST(receiver_closes_on_many_senders)
 {
     struct crowd w;
@@ -284,7 +283,7 @@ TEST(receiver_closes_on_many_senders)
     crowd_finish(&w);
 }
 
-/* A receiver that was woken and finds its value taken goes on waiting. */
+/* A receiver that was woken and finds its value taken keeps waiting. */
 TEST(a_woken_receiver_finds_no_value)
 {
     struct chan c;
@@ -305,7 +304,7 @@ TEST(a_woken_receiver_finds_no_value)
 
 /* ---- several senders ---- */
 
-/* Closed only when the last of the senders has closed; what they sent comes out in call order. */
+/* The channel closes only with its last sender; values are received in call order. */
 TEST(clones_are_counted)
 {
     struct chan c;
@@ -362,7 +361,7 @@ struct collector {
     uint64_t value, seen[8], total;
 };
 
-/* Until the end: each sender's values in that sender's order. */
+/* Receives until the channel closes: each sender's values are in order. */
 static nart_res collector_run(nart_cx *cx, void *frame)
 {
     struct collector *k = frame;
@@ -381,7 +380,8 @@ static nart_res collector_run(nart_cx *cx, void *frame)
 
 static const nart_task_type collector_type = NART_TASK_TYPE(struct collector, collector_run, NULL);
 
-/* Four producers through a channel of any width: every value once, in order per producer. */
+/* Four producers through channels of several capacities: every value once, in order per
+ * producer. */
 TEST(many_producers)
 {
     static const struct {
@@ -406,19 +406,19 @@ TEST(many_producers)
     }
 }
 
-/* ---- everything at random ---- */
+/* ---- random operations ---- */
 
 enum { ENDS = 6 };
 
-/* Sends that wait, are cancelled or time out, values taken one by one: what answered 0 comes out
- * once and in the order of the answers' turns, what answered an error never does. */
+/* Sends that wait, are cancelled or time out, and values received one by one: each send that
+ * returned 0 is received once, in the order of the turns; one that returned an error never is. */
 static void chaos(uint64_t seed)
 {
     struct chan c;
     nart_tx tx[ENDS];
     struct op op[ENDS];
     uint64_t next = 1, sent = 0, received = 0;
-    uint64_t last[ENDS] = { 0 }; /* of each end: the last value received */
+    uint64_t last[ENDS] = { 0 }; /* by end: the last value received */
     bool busy[ENDS] = { false };
 
     chan_open(&c, LOCAL, 1 + random_below(&seed, 3));
@@ -448,7 +448,7 @@ static void chaos(uint64_t seed)
                 received++;
             }
             if (random_below(&seed, 2))
-                continue; /* more before anybody is polled */
+                continue; /* add more before any task is polled */
         }
         settle(c.rt);
         for (unsigned n = 0; n < ENDS; n++) {
@@ -463,7 +463,7 @@ static void chaos(uint64_t seed)
         bool waiting = false;
         for (unsigned n = 0; n < ENDS; n++)
             waiting |= busy[n];
-        CHECK(!waiting || nart_rx_len(&c.rx) == nart_tx_capacity(&c.tx)); /* no place is lost */
+        CHECK(!waiting || nart_rx_len(&c.rx) == nart_tx_capacity(&c.tx)); /* no slot is lost */
     }
     settle(c.rt); /* the last step may have left a sender with its turn */
     for (uint64_t value = 0; u64_try_recv(&c.rx, &value) == 0; settle(c.rt))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Channels used wrongly: every wrong call has its answer, and nothing is lost or leaked by it. */
+/* Misuse of channels: every wrong call returns an error, and loses or leaks nothing. */
 #include "chan_test.h"
 
 #include <pthread.h>
@@ -61,7 +61,7 @@ static void *denying_alloc(void *arg, size_t size, size_t align)
     return deny ? NULL : test_alloc.alloc(arg, size, align);
 }
 
-/* The largest channel is asked for with its true size; no memory is an answer. */
+/* The largest channel requests its true size; an allocation failure is an error. */
 TEST(open_without_memory)
 {
     nart_alloc denying = { denying_alloc, test_alloc.free, NULL };
@@ -74,14 +74,14 @@ TEST(open_without_memory)
         sizeof most, SPSC, 0, NART_CHAN_MAX_ELEM, NART_CHAN_MAX_CAPACITY, NULL
     };
     CHECK_RES(nart_chan_open(rt, &most, &tx, &rx), -ENOMEM);
-    if (SIZE_MAX > UINT32_MAX) { /* else it is more than can be asked for */
+    if (SIZE_MAX > UINT32_MAX) { /* else the size exceeds the address space */
         CHECK_LE(UINT64_C(1) << 46, asked_size);
         CHECK_EQ(asked_align, NART__RING_LINE);
     }
     CHECK_RES(u64_try_send(&tx, 1), NART_ECLOSED);
     CHECK_NO_NEXT(&rx, NART_ECLOSED);
     deny = false;
-    CHECK_RES(u64_open(rt, SPSC, 4, &tx, &rx), 0); /* and the runtime is as good as before */
+    CHECK_RES(u64_open(rt, SPSC, 4, &tx, &rx), 0); /* and the runtime is unaffected */
     nart_tx_close(&tx);
     nart_rx_close(&rx);
     CHECK_RES(nart_rt_free(rt), 0);
@@ -105,7 +105,7 @@ TEST(open_on_another_thread)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* Closed and zeroed ends are fine everywhere, and say so. */
+/* Closed and zeroed ends are accepted everywhere, and report NART_ECLOSED. */
 TEST(closed_handles_answer)
 {
     nart_rt *rt = new_rt();
@@ -161,7 +161,7 @@ static nart_res wrong_run(nart_cx *cx, void *frame)
 
 static const nart_task_type wrong_type = NART_TASK_TYPE(struct wrong, wrong_run, NULL);
 
-/* The typed form of another size than the channel's touches nothing. */
+/* A typed call whose size differs from the channel's has no effect. */
 TEST_EACH(wrong_type_is_refused, LOCAL, SPSC, MPSC)
 {
     struct chan c;
@@ -176,7 +176,8 @@ TEST_EACH(wrong_type_is_refused, LOCAL, SPSC, MPSC)
     chan_finish(&c);
 }
 
-/* A handle copied while a task waits in it: ended with a message, not with a corrupted list. */
+/* A handle copied while a task waits on it ends the process with a message, not with a corrupted
+ * list. */
 static void copy_in_use(void *arg)
 {
     struct chan c;
@@ -203,7 +204,7 @@ TEST(spsc_has_one_sender)
     chan_finish(&c);
 }
 
-/* A local channel belongs to one loop: a task of another may use it, but not wait in it. */
+/* A local channel belongs to one loop: a task of another may use it, but not wait on it. */
 TEST(local_waits_on_its_own_loop_only)
 {
     struct chan c;

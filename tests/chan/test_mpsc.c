@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Many senders of an MPSC channel, on runtimes of their own that one thread drives: closing, the order
- * in which they are served, and turns that are not taken. */
+/* Many senders of an MPSC channel, each on its own runtime, all driven by one thread: closing, the
+ * order in which they are served, and turns not taken. */
 #include "chan_test.h"
 
 #include <nart/clock.h>
@@ -8,9 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MANY = 40 }; /* more than are woken at once */
+enum { MANY = 40 }; /* more than are woken in one batch */
 
-/* Senders that wait, each on a runtime of its own. */
+/* Waiting senders, each on its own runtime. */
 struct crowd {
     struct chan c;
     nart_rt *rt[MANY];
@@ -29,7 +29,7 @@ static void crowd_open(struct crowd *w, int count, size_t capacity)
     }
 }
 
-/* All wait to send their numbers. */
+/* All senders wait to send their numbers. */
 static void crowd_waits(struct crowd *w)
 {
     for (int i = 0; i < w->count; i++) {
@@ -64,7 +64,8 @@ static void fill(struct crowd *w, size_t capacity)
 
 /* ---- closing ---- */
 
-/* The channel is closed when its last sender is, and empty; a receiver that waits hears of it then. */
+/* The channel closes when its last sender has closed and it is empty; that wakes a waiting
+ * receiver. */
 TEST(last_sender_closes)
 {
     struct crowd w;
@@ -102,7 +103,8 @@ TEST(values_of_all_senders_precede_the_end)
     crowd_finish(&w);
 }
 
-/* A clone has the rights of its original, also when that has gone; of a closed one there is none. */
+/* A clone has the rights of its original, even after that has closed; a closed sender cannot be
+ * cloned. */
 TEST(clones_stand_alone)
 {
     struct chan c;
@@ -127,7 +129,7 @@ TEST(clones_stand_alone)
     chan_finish(&c);
 }
 
-/* Whoever waits in whichever runtime is told when the receiver closes. */
+/* The receiver's close wakes the waiters of every runtime. */
 TEST(receiver_closes_on_a_crowd)
 {
     struct crowd w;
@@ -141,7 +143,8 @@ TEST(receiver_closes_on_a_crowd)
     crowd_finish(&w);
 }
 
-/* One that has a place and has not come when the receiver closes: closed, too. */
+/* A sender with a granted slot that was not polled before the receiver closed gets NART_ECLOSED
+ * too. */
 TEST(the_receiver_closes_while_a_slot_is_granted)
 {
     struct crowd w;
@@ -156,9 +159,9 @@ TEST(the_receiver_closes_while_a_slot_is_granted)
     crowd_finish(&w);
 }
 
-/* ---- who is served ---- */
+/* ---- order of service ---- */
 
-/* First come, first served, whatever their threads; one place is one sender. */
+/* First come, first served, whatever their threads; one slot admits one sender. */
 TEST(senders_are_served_in_order)
 {
     struct crowd w;
@@ -167,7 +170,7 @@ TEST(senders_are_served_in_order)
     crowd_waits(&w);
     CHECK_NEXT(&w.c.rx, 1000);
     for (int i = 0; i < MANY; i++) {
-        for (int k = MANY - 1; k >= 0; k--) /* the last one is asked first */
+        for (int k = MANY - 1; k >= 0; k--) /* the last one is run first */
             settle(w.rt[k]);
         for (int k = 0; k < MANY; k++)
             CHECK_RES(w.op[k].res, k <= i ? 0 : NART_PENDING);
@@ -177,7 +180,7 @@ TEST(senders_are_served_in_order)
     crowd_finish(&w);
 }
 
-/* Places that become free at once serve as many. */
+/* Several slots freed at once admit as many senders. */
 TEST(many_are_served_at_once)
 {
     struct crowd w;
@@ -195,13 +198,13 @@ TEST(many_are_served_at_once)
         CHECK(value < MANY && !came[value]);
         came[value] = true;
     }
-    for (uint64_t i = 0; i < 64; i++) /* and the channel is as wide as before */
+    for (uint64_t i = 0; i < 64; i++) /* the capacity is unchanged */
         CHECK_RES(u64_try_send(&w.c.tx, i), 0);
     CHECK_RES(u64_try_send(&w.c.tx, 64), -EAGAIN);
     crowd_finish(&w);
 }
 
-/* Neither a try nor a send takes the place of one that was woken and has not come yet. */
+/* Neither a try nor a send takes the slot of a sender that was woken but not yet polled. */
 TEST(a_new_sender_does_not_barge)
 {
     struct crowd w;
@@ -211,7 +214,7 @@ TEST(a_new_sender_does_not_barge)
     fill(&w, 2);
     crowd_waits(&w);
     CHECK_NEXT(&w.c.rx, 1000);
-    CHECK_RES(u64_try_send(&w.c.tx, 77), -EAGAIN); /* one place is granted, one waits before it */
+    CHECK_RES(u64_try_send(&w.c.tx, 77), -EAGAIN); /* one slot granted, one sender ahead */
     CHECK_NEXT(&w.c.rx, 1001);
     CHECK_RES(u64_try_send(&w.c.tx, 77), -EAGAIN); /* both are granted */
     send_start(rt, &late, &w.c.tx, 78);
@@ -227,7 +230,7 @@ TEST(a_new_sender_does_not_barge)
     crowd_finish(&w);
 }
 
-/* A place that nobody waits for is had at once although another's grant is out. */
+/* A slot that no sender waits for is available even while another is granted. */
 TEST(ungranted_slots_are_free)
 {
     struct crowd w;
@@ -244,9 +247,9 @@ TEST(ungranted_slots_are_free)
     crowd_finish(&w);
 }
 
-/* ---- turns that are not taken ---- */
+/* ---- turns not taken ---- */
 
-/* The first one has been granted a place and does not come: the second one gets it. */
+/* The first sender does not use its granted slot: the second one gets it. */
 static void turn_passes_on(void (*leave)(struct crowd *w))
 {
     struct crowd w;
@@ -320,7 +323,7 @@ TEST(moved_sender_passes_its_turn_on)
     turn_passes_on(move_first);
 }
 
-/* Who leaves the queue leaves no gap, at its head, in the middle and at its end. */
+/* Leaving the queue, at its head, middle or end, leaves no gap. */
 TEST(queue_closes_up)
 {
     static const int leaving[] = { 0, 3, 5 };
@@ -338,11 +341,11 @@ TEST(queue_closes_up)
         crowd_settles(&w);
         CHECK_NEXT(&w.c.rx, i);
     }
-    CHECK_RES(u64_try_send(&w.c.tx, 9), 0); /* nobody is left before it */
+    CHECK_RES(u64_try_send(&w.c.tx, 9), 0); /* no sender is queued ahead */
     crowd_finish(&w);
 }
 
-/* A deadline that passes in the queue; a place that was granted in time beats it. */
+/* A deadline that passes in the queue; a slot granted in time takes precedence over it. */
 TEST(deadlines_in_the_queue)
 {
     struct crowd w;
@@ -367,7 +370,8 @@ TEST(deadlines_in_the_queue)
 
 /* ---- fork ---- */
 
-/* A child of fork does not touch the queue, which another thread of its parent's may have been in. */
+/* A forked child does not touch the queue, which another thread of the parent may have been
+ * modifying. */
 TEST(child_of_fork_does_not_queue)
 {
     struct crowd w;
@@ -397,7 +401,8 @@ TEST(child_of_fork_does_not_queue)
     crowd_finish(&w);
 }
 
-/* Sends until it was refused a thousand times; in each poll at most as often as a poll may answer. */
+/* Sends until it was refused a thousand times, in each poll at most as often as the budget
+ * allows. */
 struct refused {
     nart_tx *tx;
     int left;
@@ -418,7 +423,7 @@ static nart_res refused_poll(nart_cx *cx, void *frame)
 
 static const nart_task_type refused_type = NART_TASK_TYPE(struct refused, refused_poll, NULL);
 
-/* A send that parks, and finds in its second look that it cannot wait, has answered. */
+/* A send that parks, and finds on its recheck that it cannot wait, counts as an answer. */
 TEST(an_answer_after_all_costs_budget)
 {
     struct crowd w;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* MPSC channels from several threads, on real hardware: every value once, each sender's in order,
- * nobody left waiting, whoever gives up, closes or goes. A lost wake-up or place shows as a hang,
- * which the test's time limit ends. The orders themselves are checked in tests/models. */
+/* MPSC channels between real threads: every value once, in order per sender, no waiter left behind,
+ * whichever side cancels, closes or is freed. A lost wake-up or slot shows as a hang, which the
+ * test's timeout ends. The memory orders are checked in tests/models. */
 #include "chan_test.h"
 
 #include <pthread.h>
@@ -9,7 +9,7 @@
 
 enum { SENDERS = 8 };
 
-/* A value names its sender and its place among that sender's. */
+/* Encodes the sender and the value's index within that sender. */
 static uint64_t value_of(unsigned sender, uint64_t n)
 {
     return (uint64_t)sender << 48 | n;
@@ -17,8 +17,8 @@ static uint64_t value_of(unsigned sender, uint64_t n)
 
 enum how {
     PATIENT,   /* a task that waits */
-    IMPATIENT, /* a task that gives a wait up now and then, and begins another */
-    PLAIN      /* no runtime: tries again */
+    IMPATIENT, /* a task that sometimes cancels a wait and starts another */
+    PLAIN      /* no runtime: retries */
 };
 
 struct sender {
@@ -92,7 +92,7 @@ struct receiver {
     uint64_t value, most, got, next[SENDERS];
 };
 
-/* Until the end, or `most` values have come. */
+/* Receives until the channel closes or `most` values have arrived. */
 static nart_res recv_run(nart_cx *cx, void *frame)
 {
     struct receiver *v = *(struct receiver **)frame;
@@ -115,7 +115,7 @@ static nart_res recv_run(nart_cx *cx, void *frame)
 
 static const nart_task_type recv_type = NART_TASK_TYPE(struct receiver *, recv_run, NULL);
 
-/* What the senders of one channel do, mixed. */
+/* Starts the senders of one channel, of mixed behaviour. */
 static void senders_begin(struct sender *s, unsigned count, uint64_t each, nart_tx *tx, int how)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -159,7 +159,7 @@ TEST(two_threads)
     stream(1, 2, test_repeat(100000), PLAIN, 0);
 }
 
-/* Eight senders that wait for each other's places. */
+/* Eight senders that contend for slots. */
 TEST(senders_that_wait)
 {
     stream(SENDERS, 1, test_repeat(2000), PATIENT, 0);
@@ -167,7 +167,7 @@ TEST(senders_that_wait)
     stream(SENDERS, 64, test_repeat(200000), PATIENT, 0);
 }
 
-/* Some wait, some give up and begin again, some only try: nobody loses a value or a place. */
+/* Some wait, some cancel and restart, some only try: no value or slot is lost. */
 TEST(senders_that_time_out)
 {
     stream(SENDERS, 1, test_repeat(2000), IMPATIENT, 0);
@@ -181,7 +181,7 @@ TEST(spinning_receiver)
     stream(2, 64, test_repeat(100000), PATIENT, NART_CHAN_SPINNING);
 }
 
-/* ---- ends, at any moment ---- */
+/* ---- closing at any moment ---- */
 
 static long dropped;
 
@@ -191,8 +191,8 @@ static void count_drop(void *value)
     __atomic_add_fetch(&dropped, 1, __ATOMIC_RELAXED);
 }
 
-/* The receiver closes with senders anywhere: every sender is told, and every value that was sent is
- * received or dropped once. */
+/* The receiver closes with senders at any point: every sender gets an error, and every value sent
+ * is received or dropped once. */
 TEST(receiver_closes_at_any_moment)
 {
     uint64_t seed = 31;
@@ -220,7 +220,8 @@ TEST(receiver_closes_at_any_moment)
     }
 }
 
-/* Clones are made and closed on all threads while values flow; the end comes once, after all. */
+/* Clones are made and closed on all threads during the stream; the channel closes once, after all
+ * of them. */
 struct cloner {
     nart_tx tx;
     unsigned number;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* SPSC and MPSC channels where they differ from local ones, as far as one thread shows it: who is told
- * and when, spinning receivers, receivers that change their runtime, other drivers, a fork. */
+/* SPSC and MPSC channels where they differ from local ones, as far as one thread shows it: which
+ * side is woken and when, spinning receivers, receivers bound to another runtime, other drivers,
+ * fork. */
 #include "chan_test.h"
 
 #include <nart/driver.h>
@@ -16,9 +17,9 @@ static uint64_t wakes(nart_rt *rt)
     return s.wakes_foreign;
 }
 
-/* ---- who is told, and when ---- */
+/* ---- which side is woken, and when ---- */
 
-/* A sender on one runtime, the receiver's task on another, both driven by this thread. */
+/* A sender on one runtime and the receiver's task on another, both driven by this thread. */
 struct pair {
     struct chan c;
     nart_rt *from;
@@ -44,7 +45,7 @@ struct looker {
     uint64_t told_in_tick;
 };
 
-/* Takes two values in one poll, and looks whether the sender has been told by then. */
+/* Receives two values in one poll, and checks whether the sender has been woken by then. */
 static nart_res looker_run(nart_cx *cx, void *frame)
 {
     struct looker *l = frame;
@@ -60,7 +61,7 @@ static nart_res looker_run(nart_cx *cx, void *frame)
 
 static const nart_task_type looker_type = NART_TASK_TYPE(struct looker, looker_run, NULL);
 
-/* The sender hears of all that a tick has taken, once, when that tick ends. */
+/* Receives of one tick wake the sender once, when that tick ends. */
 TEST_EACH(a_sender_is_woken_once_per_tick, SPSC, MPSC)
 {
     struct pair p;
@@ -80,7 +81,7 @@ TEST_EACH(a_sender_is_woken_once_per_tick, SPSC, MPSC)
     pair_finish(&p);
 }
 
-/* Outside its loop, or without one, a receiver tells the sender at once. */
+/* Outside its loop, or without one, a receiver wakes the sender at once. */
 TEST_EACH(a_sender_is_woken_at_once_outside_the_loop, SPSC, MPSC)
 {
     struct pair p;
@@ -102,8 +103,8 @@ TEST_EACH(a_sender_is_woken_at_once_outside_the_loop, SPSC, MPSC)
     pair_finish(&p);
 }
 
-/* What a tick has taken is told although its loop is not run again: when the runtime ends, and when
- * the receiver closes or is bound elsewhere. */
+/* A tick's pending wake is delivered even if its loop is not run again: when the runtime is freed,
+ * and when the receiver closes or is bound elsewhere. */
 TEST_EACH(a_sender_is_woken_at_the_end, SPSC, MPSC)
 {
     for (int how = 0; how < 3; how++) {
@@ -131,8 +132,8 @@ TEST_EACH(a_sender_is_woken_at_the_end, SPSC, MPSC)
     }
 }
 
-/* A receive that is over, by cancellation or by a timeout, is not woken by later values; neither is
- * a send by later room. */
+/* A receive that was cancelled or timed out is not woken by later values, nor such a send by later
+ * free slots. */
 TEST_EACH(unused_wakers_are_released, SPSC, MPSC)
 {
     struct pair p;
@@ -176,7 +177,7 @@ static void spinning_open(struct chan *c, uint32_t kind, size_t capacity)
     CHECK_RES(nart_chan_open(c->rt, &o, &c->tx, &c->rx), 0);
 }
 
-/* A spinning receiver finds values and the end by looking: nobody wakes it. */
+/* A spinning receiver finds values and the close by polling, without a wake. */
 TEST_EACH(a_spinning_receiver_needs_no_wake, SPSC, MPSC)
 {
     struct chan c;
@@ -202,8 +203,8 @@ TEST_EACH(a_spinning_receiver_needs_no_wake, SPSC, MPSC)
     chan_finish(&c);
 }
 
-/* The sender of a spinning receiver parks and is told, without another call: by a take before the loop
- * runs for the first time and after it was left, by a take of a task in it, by the close. */
+/* The sender of a spinning receiver parks and is woken without another call: by a receive before
+ * the loop first runs and after it has returned, by a receive in a task, by the close. */
 TEST_EACH(a_spinning_receiver_wakes_its_sender, SPSC, MPSC)
 {
     for (int how = 0; how < 5; how++) {
@@ -218,7 +219,7 @@ TEST_EACH(a_spinning_receiver_wakes_its_sender, SPSC, MPSC)
         if (how == 1 || how == 2) {
             settle(c.rt);
             settle(from);
-            CHECK_EQ(op.polls, 1); /* nothing was taken */
+            CHECK_EQ(op.polls, 1); /* nothing was received */
         }
         if (how < 2)
             CHECK_NEXT(&c.rx, 1);
@@ -238,7 +239,7 @@ TEST_EACH(a_spinning_receiver_wakes_its_sender, SPSC, MPSC)
 
 /* ---- a receiver and its runtime ---- */
 
-/* A receiver is awaited on the loop that it belongs to, or anywhere when it belongs to none. */
+/* A receiver is awaited on the loop that it belongs to, or on any loop if it belongs to none. */
 TEST_EACH(receiver_belongs_to_one_loop, SPSC, MPSC)
 {
     struct chan c;
@@ -256,7 +257,7 @@ TEST_EACH(receiver_belongs_to_one_loop, SPSC, MPSC)
         CHECK_RES(op.res, 0);
         CHECK_RES(nart_rx_bind(&c.rx, NULL), 0);
     }
-    CHECK_RES(nart_rt_free(other), 0); /* not its own any more */
+    CHECK_RES(nart_rt_free(other), 0); /* no longer its own */
     recv_start(c.rt, &op, &c.rx);
     nart_tx_close(&c.tx);
     settle(c.rt);
@@ -279,7 +280,7 @@ static nart_res handing_run(nart_cx *cx, void *frame)
     NART_BEGIN(cx, &h->co);
     NART_AWAIT(r, u64_recv(cx, h->rx, &h->value));
     CHECK_RES(r, 0);
-    NART_END(nart_rx_bind(h->rx, h->to)); /* in the poll that has just received: nobody waits */
+    NART_END(nart_rx_bind(h->rx, h->to)); /* in the poll that has just received: no task waits */
 }
 
 static const nart_task_type handing_type = NART_TASK_TYPE(struct handing, handing_run, NULL);
@@ -319,7 +320,7 @@ static void *bind_elsewhere(void *arg)
     return NULL;
 }
 
-/* Neither a runtime of another thread can be bound to, nor a receiver taken from one. */
+/* A receiver can be neither bound to nor taken from a runtime of another thread. */
 TEST_EACH(bind_touches_no_other_thread, SPSC, MPSC)
 {
     struct chan c;
@@ -353,7 +354,7 @@ TEST_EACH(bind_refuses, SPSC, MPSC)
     nart_rt *parks = new_rt();
     CHECK_RES(nart_rx_bind(&c.rx, parks), -EINVAL);
     CHECK_RES(nart_rx_bind(&c.rx, NULL), 0);
-    recv_start(parks, &op, &c.rx); /* nobody would wake it */
+    recv_start(parks, &op, &c.rx); /* it would never be woken */
     CHECK_RES(op.res, NART_EWRONGTHREAD);
     CHECK_RES(u64_try_send(&c.tx, 1), 0);
     CHECK_NEXT(&c.rx, 1);
@@ -367,7 +368,7 @@ TEST_EACH(bind_refuses, SPSC, MPSC)
     chan_finish(&c);
 }
 
-/* A spinning receiver whose runtime has gone can be bound to the next one. */
+/* A spinning receiver whose runtime was freed can be bound to another. */
 TEST_EACH(spinning_receiver_outlives_its_runtime, SPSC, MPSC)
 {
     struct chan c;
@@ -377,7 +378,7 @@ TEST_EACH(spinning_receiver_outlives_its_runtime, SPSC, MPSC)
     c.rt = NEW_RT(.flags = NART_RT_SPINNING);
     CHECK_RES(u64_try_send(&c.tx, 1), 0);
     recv_start(c.rt, &op, &c.rx);
-    CHECK_RES(op.res, 0); /* what is there can be had */
+    CHECK_RES(op.res, 0); /* available values are received */
     recv_start(c.rt, &op, &c.rx);
     CHECK_RES(op.res, NART_EWRONGTHREAD);
     CHECK_RES(nart_rx_bind(&c.rx, c.rt), 0);
@@ -392,7 +393,7 @@ TEST_EACH(spinning_receiver_outlives_its_runtime, SPSC, MPSC)
 
 struct host {
     nart_cx cx;
-    nart_wakeable wakeable; /* the waker of its one task */
+    nart_wakeable wakeable; /* the waker of its only task */
     int readied, woken;
 };
 
@@ -435,7 +436,8 @@ static const nart_driver host_driver = {
     .waker = host_waker,
 };
 
-/* Tasks of any driver wait in such ends: a sender always, a receiver that belongs to no loop. */
+/* Tasks of any driver may wait on such ends: on a sender always, on a receiver that belongs to no
+ * loop. */
 TEST_EACH(ends_under_another_driver, SPSC, MPSC)
 {
     struct host host = { .wakeable = { host_woken } };
@@ -471,7 +473,7 @@ TEST_EACH(ends_under_another_driver, SPSC, MPSC)
 
 /* ---- fork ---- */
 
-/* A child that frees what it inherited wakes nobody of the parent's, and ends cleanly. */
+/* A forked child that frees its inherited copy wakes no task of the parent, and exits cleanly. */
 TEST_EACH(child_of_fork_frees_its_copy, SPSC, MPSC)
 {
     struct pair p;
@@ -479,7 +481,7 @@ TEST_EACH(child_of_fork_frees_its_copy, SPSC, MPSC)
     pair_open(&p, kind, 1);
     CHECK_RES(u64_try_send(&p.c.tx, 1), 0);
     send_start(p.from, &op, &p.c.tx, 2);
-    (void)nart_rt_backend_fd(p.from); /* as an embedding host: a wake would write its eventfd */
+    (void)nart_rt_backend_fd(p.from); /* as an embedding host: a wake would write to its eventfd */
     settle(p.from);
     pid_t child = fork();
     if (child == 0) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* SPSC and MPSC channels between two threads, on real hardware: every value once and in order, nobody
- * left waiting, closing and freeing at any moment from either side. A lost wake-up shows as a hang,
- * which the test's time limit ends. The orders themselves are checked in tests/models. */
+/* SPSC and MPSC channels between two real threads: every value once and in order, no waiter left
+ * behind, closing and freeing at any moment on either side. A lost wake-up shows as a hang, which
+ * the test's timeout ends. The memory orders are checked in tests/models. */
 #include "chan_test.h"
 #include "no_membarrier.h"
 
@@ -10,9 +10,8 @@
 #include <sched.h>
 #include <stdlib.h>
 
-/* So many rounds, or a part of them under an instrument that slows every step down; valgrind lets one
- * thread run at a time, and each handing over costs. */
-/* A gap of 0 to 1023 steps now and then, so that each side is sometimes ahead and sometimes late. */
+/* Sometimes delays by up to 1023 steps, so that each side is ahead at times and behind at
+ * others. */
 static void gap(uint64_t *seed)
 {
     if (random_below(seed, 8))
@@ -42,7 +41,7 @@ static void end(pthread_t t)
     CHECK_EQ(pthread_join(t, NULL), 0);
 }
 
-/* ---- a side of a stream: numbers from 0 on, and at last the end ---- */
+/* ---- one side of a stream: numbers from 0 on, then the close ---- */
 
 struct side {
     nart_co co;
@@ -67,7 +66,7 @@ static nart_res send_all(nart_cx *cx, void *frame)
     NART_END(r);
 }
 
-/* Until the end, or `count` values have come. Answers how many. */
+/* Receives until the channel closes or `count` values have arrived. Returns their number. */
 static nart_res recv_all(nart_cx *cx, void *frame)
 {
     struct side *s = frame;
@@ -96,7 +95,7 @@ static void side_drop(void *frame)
 static const nart_task_type send_type = NART_TASK_TYPE(struct side, send_all, side_drop);
 static const nart_task_type recv_type = NART_TASK_TYPE(struct side, recv_all, side_drop);
 
-/* A sender on a thread of its own: as a task that parks, or plain, trying again. */
+/* A sender on its own thread: a task that parks, or a plain thread that retries. */
 struct sender {
     nart_tx tx;
     uint64_t count, seed, parks;
@@ -137,7 +136,7 @@ static void *sender_main(void *arg)
 
 enum { PLAIN = 1, BUSY = 2 };
 
-/* How often each side parked is counted into *rx_parks and *tx_parks. */
+/* Adds how often each side parked to *rx_parks and *tx_parks. */
 static void stream(uint32_t kind, size_t capacity, uint64_t count, unsigned how, uint64_t *rx_parks,
                    uint64_t *tx_parks)
 {
@@ -158,18 +157,18 @@ static void stream(uint32_t kind, size_t capacity, uint64_t count, unsigned how,
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* A million values between two loops that park, in narrow and in wide channels. */
+/* A million values between two loops that park, through narrow and wide channels. */
 TEST_EACH(two_loops_that_park, SPSC, MPSC)
 {
     uint64_t rx = 0, tx = 0;
     stream(kind, 1, test_repeat(50000), 0, &rx, &tx);
     stream(kind, 2, test_repeat(150000), 0, &rx, &tx);
     stream(kind, 64, test_repeat(800000), 0, &rx, &tx);
-    CHECK_LE(1, rx); /* else nothing was tried; how often is the scheduler's affair */
+    CHECK_LE(1, rx); /* else nothing was tested; how often depends on the scheduler */
     CHECK_LE(1, tx);
 }
 
-/* A sender without a loop, to a receiver that parks. */
+/* From a sender without a loop to a receiver that parks. */
 static void plain_sender(uint32_t kind)
 {
     uint64_t rx = 0, tx = 0;
@@ -182,7 +181,7 @@ TEST(spsc_plain_sender)
 {
     uint64_t rx = 0, tx = 0;
     plain_sender(SPSC);
-    stream(SPSC, 4096, test_repeat(9000000), PLAIN, &rx, &tx); /* ten million with these */
+    stream(SPSC, 4096, test_repeat(9000000), PLAIN, &rx, &tx); /* ten million including these */
 }
 
 TEST(mpsc_plain_sender)
@@ -190,7 +189,7 @@ TEST(mpsc_plain_sender)
     plain_sender(MPSC);
 }
 
-/* A receiver that spins: the sender waits by trying again, or parks. */
+/* A spinning receiver; the sender retries or parks. */
 TEST_EACH(spinning_receiver, SPSC, MPSC)
 {
     uint64_t rx = 0, tx = 0;
@@ -201,7 +200,7 @@ TEST_EACH(spinning_receiver, SPSC, MPSC)
     CHECK_LE(1, tx);
 }
 
-/* A receiver without a loop, from a sender that parks: it is told at once of each place. */
+/* A receiver without a loop, from a sender that parks: each freed slot wakes it at once. */
 TEST_EACH(plain_receiver, SPSC, MPSC)
 {
     nart_rt *rt = new_rt();
@@ -230,7 +229,7 @@ TEST_EACH(plain_receiver, SPSC, MPSC)
     nart_rx_close(&rx);
 }
 
-/* ---- a receiver that goes from thread to thread ---- */
+/* ---- a receiver that moves between threads ---- */
 
 enum { ROUNDS = 500, PER_ROUND = 200 };
 
@@ -241,7 +240,7 @@ struct relay {
     int round;
 };
 
-/* Takes PER_ROUND values of every second round on a runtime of its own, then hands over. */
+/* Receives PER_ROUND values in every second round on its own runtime, then hands over. */
 static void relay_take(struct relay *y, int odd)
 {
     nart_rt *rt = new_rt();
@@ -293,7 +292,7 @@ TEST_EACH(receiver_handed_over, SPSC, MPSC)
     nart_rx_close(&y.rx);
 }
 
-/* ---- ends, at any moment ---- */
+/* ---- closing at any moment ---- */
 
 static long dropped;
 
@@ -305,7 +304,7 @@ static void token_drop(void *value)
 
 enum { BATCH = 500 };
 
-/* Many short channels that two threads go through, one after the other. */
+/* Many short channels that two threads work through in sequence. */
 struct batch {
     nart_tx tx[BATCH];
     nart_rx rx[BATCH];
@@ -322,7 +321,7 @@ static void *closer_main(void *arg)
     for (int n = 0; n < b->count; n++) {
         pthread_barrier_wait(&b->barrier);
         for (int i = 0; i < BATCH; i++) {
-            gap(&seed); /* the receiver catches up, and waits at this one */
+            gap(&seed); /* the receiver catches up and waits at this one */
             uint64_t count = random_below(&seed, 7);
             for (uint64_t v = 0; v < count; v++) {
                 nart_res r;
@@ -341,8 +340,8 @@ static void *closer_main(void *arg)
     return NULL;
 }
 
-/* Many channels: what was sent before the close is received before NART_ECLOSED; what nobody
- * received is dropped once; and each block is freed once. */
+/* Many channels: values sent before the close are received before NART_ECLOSED; values never
+ * received are dropped once; each block is freed once. */
 TEST_EACH(closing_races, SPSC, MPSC)
 {
     static struct batch b;
@@ -391,8 +390,8 @@ TEST_EACH(closing_races, SPSC, MPSC)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* Many channels: the receiver shuts and drains, or closes, while the sender sends. What a send has
- * answered 0 for is received, or dropped before the sender closes. */
+/* Many channels: the receiver shuts and drains, or closes, while the sender sends. A value whose
+ * send returned 0 is received, or dropped before the sender closes. */
 static bool drained[BATCH];
 
 static void shut_drop(void *value)
@@ -488,8 +487,8 @@ TEST_EACH(shut_races, SPSC, MPSC)
     shut_races(kind, NART_CHAN_SPINNING);
 }
 
-/* Then the sender exchanges a word for each value, as it does for a receiver that parks. That is looked
- * at, too: without it the value is missed so rarely that no run would show it. */
+/* Without membarrier the sender exchanges a word per value, as for a receiver that parks. The type
+ * is checked too: without the exchange a value is missed too rarely for a run to show it. */
 TEST(spsc_shut_races_without_membarrier)
 {
     const nart_chan_opts o = { sizeof o, SPSC, NART_CHAN_SPINNING, 8, 4, NULL };
@@ -507,8 +506,8 @@ TEST(spsc_shut_races_without_membarrier)
     shut_races(SPSC, NART_CHAN_SPINNING);
 }
 
-/* Short streams between two tasks that park; the receiver ends early, or its runtime does, with the
- * sender anywhere. The sender is always told. */
+/* Short streams between two tasks that park; the receiver or its runtime ends early, with the
+ * sender at any point. The sender is always woken. */
 TEST_EACH(receiver_ends_at_any_moment, SPSC, MPSC)
 {
     uint64_t seed = 21;
