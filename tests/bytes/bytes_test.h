@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What the tests of byte channels share: a channel and its runtime, messages with a text that tells
- * their number, and operations as tasks of their own. */
+/* Shared by the tests of byte channels: a channel and its runtime, messages whose contents encode
+ * their number, and operations as separate tasks. */
 #ifndef BYTES_TEST_H
 #define BYTES_TEST_H
 
@@ -29,7 +29,7 @@ static inline void bytes_open(struct bytes *b, uint32_t kind, size_t capacity)
     CHECK_RES(nart_bytes_open(b->rt, &o, &b->tx, &b->rx), 0);
 }
 
-/* The receiver's loop never parks. */
+/* For a receiver whose loop never parks. */
 static inline void bytes_open_spinning(struct bytes *b, uint32_t kind, size_t capacity)
 {
     nart_bytes_opts o = { sizeof o, kind, NART_BYTES_SPINNING, capacity, 0 };
@@ -44,7 +44,7 @@ static inline void bytes_finish(struct bytes *b)
     CHECK_RES(nart_rt_free(b->rt), 0);
 }
 
-/* ---- messages that tell their number at every byte ---- */
+/* ---- messages that encode their number in every byte ---- */
 
 static inline void message_write(void *to, size_t len, uint64_t number)
 {
@@ -63,7 +63,7 @@ static inline void message_check(const nart_bytes_msg *m, size_t len, uint64_t n
     }
 }
 
-/* Written in place. */
+/* Writes the message in place. */
 static inline nart_res put(nart_bytes_tx *tx, size_t len, uint64_t number)
 {
     nart_bytes_buf buf;
@@ -78,7 +78,7 @@ static inline nart_res put(nart_bytes_tx *tx, size_t len, uint64_t number)
     return 0;
 }
 
-/* The next message must be there, and this one. */
+/* Checks that a message is available and has this length and number. */
 static inline void get(nart_bytes_rx *rx, size_t len, uint64_t number)
 {
     nart_bytes_msg msg;
@@ -88,14 +88,14 @@ static inline void get(nart_bytes_rx *rx, size_t len, uint64_t number)
     CHECK(!msg.ptr && msg.len == 0);
 }
 
-/* No message must be there, and this be the reason. */
+/* Checks that no message is available and that the error is `expected`. */
 static inline void get_none(nart_bytes_rx *rx, nart_res expected)
 {
     nart_bytes_msg msg;
     CHECK_RES(nart_bytes_try_recv(rx, &msg), expected);
 }
 
-/* ---- one send or receive in a task of its own; `res` is NART_PENDING until it has answered ---- */
+/* ---- one send or receive in its own task; `res` is NART_PENDING until it completes ---- */
 
 struct op {
     nart_bytes_tx *tx;
@@ -104,7 +104,7 @@ struct op {
     uint64_t number; /* of the message */
     int64_t limit;   /* nanoseconds, or NART_NEVER */
     nart_res res;
-    nart_bytes_msg msg; /* received, not released */
+    nart_bytes_msg msg; /* received, not yet released */
     unsigned polls;
     nart_waker waker;
     nart_task id;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Byte channels without waiting: messages of every length at every place of the ring, claims that
- * are shortened and aborted, what is refused, and the ends. */
+/* Byte channels without waiting: messages of every length at every offset of the ring, claims that
+ * are shortened and aborted, refused calls, and closing. */
 #include "bytes_test.h"
 
 TEST_EACH(messages_are_received_whole_and_in_order, SPSC, MPSC)
@@ -26,7 +26,8 @@ TEST_EACH(messages_are_received_whole_and_in_order, SPSC, MPSC)
     bytes_finish(&b);
 }
 
-/* Every length at every place, the longest one too: nothing depends on where the last one ended. */
+/* Every length, up to the longest, at every offset: nothing depends on where the previous message
+ * ended. */
 TEST_EACH(every_length_fits_at_every_offset, SPSC, MPSC)
 {
     for (size_t capacity = 64; capacity <= 256; capacity *= 2) {
@@ -39,7 +40,7 @@ TEST_EACH(every_length_fits_at_every_offset, SPSC, MPSC)
                 CHECK_RES(put(&b.tx, len, n), 0);
                 get(&b.rx, len, n);
                 CHECK_EQ(nart_bytes_tx_len(&b.tx), 0);
-                CHECK_RES(put(&b.tx, 0, n), 0); /* so that the next one begins further on */
+                CHECK_RES(put(&b.tx, 0, n), 0); /* so that the next one starts further on */
                 get(&b.rx, 0, n);
             }
         }
@@ -47,8 +48,8 @@ TEST_EACH(every_length_fits_at_every_offset, SPSC, MPSC)
     }
 }
 
-/* As many as fit, of three lengths in turn, from every place; then one more is refused, and fits when
- * room for it has been freed and not before. */
+/* Fills the channel with messages of three lengths in turn, from every offset; then one more is
+ * refused until enough space is freed, and not longer. */
 TEST_EACH(full_means_full, SPSC, MPSC)
 {
     for (size_t shift = 0; shift < 16; shift++) {
@@ -79,7 +80,7 @@ TEST_EACH(full_means_full, SPSC, MPSC)
     }
 }
 
-/* A long random mix against the known contents. */
+/* A long random sequence, compared with the expected contents. */
 TEST_EACH(random_lengths_keep_their_contents, SPSC, MPSC)
 {
     struct bytes b;
@@ -107,7 +108,7 @@ TEST_EACH(random_lengths_keep_their_contents, SPSC, MPSC)
     bytes_finish(&b);
 }
 
-/* A payload that looks like anything the ring may hold itself is only a payload. */
+/* A payload that resembles the ring's own metadata is still only a payload. */
 TEST_EACH(contents_are_never_mistaken_for_structure, SPSC, MPSC)
 {
     for (uint64_t bits = 0; bits < 256; bits++) {
@@ -148,7 +149,7 @@ TEST_EACH(commit_may_be_shorter_than_the_claim, SPSC, MPSC)
     bytes_finish(&b);
 }
 
-/* An aborted claim is passed over, and its room comes back: also when it is all that there is. */
+/* An aborted claim is skipped and its space is reused, even if it filled the ring. */
 TEST_EACH(aborted_claims_are_passed_over, SPSC, MPSC)
 {
     struct bytes b;
@@ -176,14 +177,14 @@ TEST_EACH(aborted_claims_are_passed_over, SPSC, MPSC)
     bytes_finish(&b);
 }
 
-/* ---- what is refused ---- */
+/* ---- refused calls ---- */
 
 TEST_EACH(what_can_never_fit_is_refused_at_once, SPSC, MPSC)
 {
     struct bytes b;
     nart_bytes_buf buf;
     nart_bytes_opts o = { sizeof o, kind, 0, 1024, 100 };
-    volatile size_t huge = SIZE_MAX - 14; /* would be 0 when rounded up; unknown to gcc */
+    volatile size_t huge = SIZE_MAX - 14; /* rounds up to 0; volatile hides it from gcc */
     bytes_open(&b, kind, 128);
     CHECK_RES(nart_bytes_try_claim(&b.tx, 129, &buf), -EMSGSIZE);
     CHECK_RES(nart_bytes_try_claim(&b.tx, SIZE_MAX, &buf), -EMSGSIZE);
@@ -198,7 +199,7 @@ TEST_EACH(what_can_never_fit_is_refused_at_once, SPSC, MPSC)
     CHECK_EQ(nart_bytes_max_len(&b.tx), 100);
     CHECK_EQ(nart_bytes_tx_capacity(&b.tx), 1024);
     CHECK_RES(put(&b.tx, 101, 1), -EMSGSIZE);
-    for (uint64_t n = 0; n < 100; n++) { /* the margin behind the ring is long enough */
+    for (uint64_t n = 0; n < 100; n++) { /* the margin behind the ring is large enough */
         CHECK_RES(put(&b.tx, 100, n), 0);
         get(&b.rx, 100, n);
     }
@@ -315,7 +316,7 @@ TEST(capacity_is_rounded_up)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* ---- ends ---- */
+/* ---- closing ---- */
 
 TEST_EACH(messages_arrive_before_the_end, SPSC, MPSC)
 {
@@ -354,7 +355,7 @@ TEST_EACH(receiver_closes_first, SPSC, MPSC)
     bytes_finish(&b);
 }
 
-/* A claim that is open when its end closes is aborted: what lies behind it arrives. */
+/* Closing an end aborts its open claim; messages after it arrive. */
 TEST(close_aborts_the_open_claim)
 {
     struct bytes b;
@@ -364,7 +365,7 @@ TEST(close_aborts_the_open_claim)
     CHECK_RES(nart_bytes_tx_clone(&b.tx, &other), 0);
     CHECK_RES(nart_bytes_try_claim(&other, 20, &buf), 0);
     CHECK_RES(put(&b.tx, 5, 1), 0);
-    get_none(&b.rx, -EAGAIN); /* held back */
+    get_none(&b.rx, -EAGAIN); /* blocked by the open claim */
     nart_bytes_tx_close(&other);
     get(&b.rx, 5, 1);
     CHECK_RES(nart_bytes_try_claim(&b.tx, 20, &buf), 0);
@@ -393,7 +394,7 @@ TEST(clones_share_a_channel)
         message_write(buf[i].ptr, 8, (uint64_t)i);
     }
     nart_bytes_tx_close(&b.tx);
-    for (int i = 2; i >= 0; i--) { /* in the order of the claims, whatever that of the commits */
+    for (int i = 2; i >= 0; i--) { /* received in claim order, whatever the order of the commits */
         get_none(&b.rx, -EAGAIN);
         CHECK_RES(nart_bytes_commit(&c[i], &buf[i]), 0);
         CHECK(!nart_bytes_rx_is_closed(&b.rx));
@@ -442,7 +443,7 @@ TEST(closed_and_zeroed_handles)
     CHECK(nart_bytes_rx_is_closed(&rx));
 }
 
-/* Ends move with their claim and their message. */
+/* A moved end keeps its claim or its message. */
 TEST_EACH(moved_ends_go_on, SPSC, MPSC)
 {
     struct bytes b;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What threads without a loop meet in a channel of bytes only: messages that are held, and claims. What
- * holds for values, too, is in chan/test_blocking.c. */
+/* Blocking operations specific to byte channels: held messages and claims. What applies to values
+ * as well is in chan/test_blocking.c. */
 #include "bytes_test.h"
 
 TEST_EACH(a_held_message_excludes_the_next, SPSC, MPSC)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Byte channels from opening to freeing: streams through narrow rings, the budget of a poll, receivers
- * that spin and that change their runtime, other drivers, fork, and runtimes that go first. */
+/* Byte channels from opening to freeing: streams through narrow rings, the budget of a poll,
+ * receivers that spin or are bound to another runtime, other drivers, fork, and runtimes freed
+ * before their channels. */
 #include "bytes_test.h"
 
 #include <nart/driver.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- streams between tasks of one loop: neither side may wait for ever ---- */
+/* ---- streams between tasks of one loop: neither side may block for ever ---- */
 
 enum { PRODUCERS_MAX = 4 };
 
@@ -37,7 +38,7 @@ static nart_res produce(nart_cx *cx, void *frame)
     NART_END(0);
 }
 
-/* Answers how many came; each producer's in order. */
+/* Returns the number of messages received; checks the order per producer. */
 static nart_res consume(nart_cx *cx, void *frame)
 {
     struct flow *f = frame;
@@ -48,7 +49,7 @@ static nart_res consume(nart_cx *cx, void *frame)
         NART_AWAIT(r, nart_bytes_recv(cx, f->rx, &f->msg));
         if (r)
             break;
-        if (f->first == 0) /* one producer: the contents are known */
+        if (f->first == 0) /* one producer: the contents are predictable */
             message_check(&f->msg, f->len, f->next);
         CHECK_RES(nart_bytes_release(f->rx, &f->msg), 0);
         f->next++;
@@ -130,7 +131,7 @@ static nart_res hog_run(nart_cx *cx, void *frame)
 
 static const nart_task_type hog_type = NART_TASK_TYPE(struct hog, hog_run, NULL);
 
-/* A task that always finds what it wants does not hold the loop. */
+/* A task whose operations always complete at once does not monopolize the loop. */
 TEST_EACH(operations_spend_the_budget, SPSC, MPSC)
 {
     struct bytes b;
@@ -144,7 +145,7 @@ TEST_EACH(operations_spend_the_budget, SPSC, MPSC)
     bytes_finish(&b);
 }
 
-/* Aborted claims count, too: a receiver passes over so many in one poll. */
+/* Aborted claims count too: a receiver skips at most NART_BUDGET of them per poll. */
 TEST_EACH(aborted_claims_spend_the_budget, SPSC, MPSC)
 {
     for (int spinning = 0; spinning < 2; spinning++) {
@@ -183,7 +184,7 @@ TEST_EACH(aborted_claims_spend_the_budget, SPSC, MPSC)
     }
 }
 
-/* ---- a receiver that shuts ---- */
+/* ---- a receiver that shuts down ---- */
 
 static void open_either(struct bytes *b, uint32_t kind, size_t capacity, bool spinning)
 {
@@ -193,8 +194,7 @@ static void open_either(struct bytes *b, uint32_t kind, size_t capacity, bool sp
         bytes_open(b, kind, capacity);
 }
 
-/* Nothing more is claimed, in any way; what was claimed is received if it is committed, and then the
- * end. */
+/* No further claim succeeds; an open claim is received if it is committed, then NART_ECLOSED. */
 TEST_EACH(a_shut_receiver_drains, SPSC, MPSC)
 {
     for (int spinning = 0; spinning < 2; spinning++) {
@@ -238,7 +238,7 @@ TEST_EACH(a_shut_receiver_drains, SPSC, MPSC)
     }
 }
 
-/* Whoever waits is answered by it: senders and a receiver. */
+/* Shutting the receiver wakes every waiter: senders and a receiver. */
 TEST_EACH(a_shut_wakes_the_waiters, SPSC, MPSC)
 {
     for (int spinning = 0; spinning < 2; spinning++) {
@@ -263,7 +263,7 @@ TEST_EACH(a_shut_wakes_the_waiters, SPSC, MPSC)
             send_start(b.rt, &op[i], &tx[i], 10, 2);
             CHECK_RES(op[i].res, NART_PENDING);
         }
-        get(&b.rx, 64, 1); /* room for the first, which has not been polled yet */
+        get(&b.rx, 64, 1); /* space for the first, which is not yet polled */
         nart_bytes_rx_shut(&b.rx);
         get_none(&b.rx, NART_ECLOSED);
         settle(b.rt);
@@ -298,8 +298,8 @@ TEST_EACH(a_spinning_receiver_needs_no_wake, SPSC, MPSC)
     bytes_finish(&b);
 }
 
-/* Its senders park and are told, without another call: by a release before its loop runs for the first
- * time and after it was left, by one after a task has received, by the close. */
+/* Its senders park and are woken without another call: by a release before its loop first runs and
+ * after it has returned, by one after a task has received, by the close. */
 TEST_EACH(a_spinning_receiver_wakes_its_senders, SPSC, MPSC)
 {
     for (int how = 0; how < 4; how++) {
@@ -344,7 +344,7 @@ TEST_EACH(receiver_belongs_to_one_loop, SPSC, MPSC)
     CHECK_RES(put(&b.tx, 3, 7), 0);
     settle(other);
     CHECK_RES(op.res, 0);
-    CHECK_RES(nart_bytes_rx_bind(&b.rx, b.rt), 0); /* with the message that it holds */
+    CHECK_RES(nart_bytes_rx_bind(&b.rx, b.rt), 0); /* with the message it holds */
     message_check(&op.msg, 3, 7);
     CHECK_RES(nart_bytes_release(&b.rx, &op.msg), 0);
     CHECK_RES(nart_rt_free(other), 0);
@@ -363,7 +363,7 @@ TEST(a_spinning_receiver_requires_a_spinning_loop)
     bytes_open_spinning(&b, SPSC, 64);
     CHECK_RES(nart_bytes_rx_bind(&b.rx, parks), -EINVAL);
     CHECK_RES(nart_bytes_rx_bind(&b.rx, NULL), 0);
-    recv_start(parks, &op, &b.rx); /* nobody would wake it */
+    recv_start(parks, &op, &b.rx); /* it would never be woken */
     CHECK_RES(op.res, NART_EWRONGTHREAD);
     CHECK_RES(put(&b.tx, 1, 1), 0);
     get(&b.rx, 1, 1);
@@ -380,7 +380,7 @@ TEST(a_spinning_receiver_requires_a_spinning_loop)
 
 struct host {
     nart_cx cx;
-    nart_wakeable wakeable; /* the waker of its one task */
+    nart_wakeable wakeable; /* the waker of its only task */
     int woken;
 };
 
@@ -423,7 +423,8 @@ static const nart_driver host_driver = {
     .waker = host_waker,
 };
 
-/* Tasks of any driver wait in the ends: a sender always, a receiver that belongs to no loop. */
+/* Tasks of any driver may wait on the ends: on a sender always, on a receiver that belongs to no
+ * loop. */
 TEST_EACH(ends_under_another_driver, SPSC, MPSC)
 {
     struct host host = { .wakeable = { host_woken } };
@@ -458,8 +459,8 @@ TEST_EACH(ends_under_another_driver, SPSC, MPSC)
 
 /* ---- fork ---- */
 
-/* A child that frees what it inherited wakes nobody of the parent's, and ends cleanly; and nobody waits
- * in a queue that it has inherited. */
+/* A forked child that frees its inherited copy wakes no task of the parent and exits cleanly; and
+ * it cannot wait in an inherited queue. */
 TEST_EACH(child_of_fork_frees_its_copy, SPSC, MPSC)
 {
     struct bytes b;
@@ -468,7 +469,7 @@ TEST_EACH(child_of_fork_frees_its_copy, SPSC, MPSC)
     bytes_open(&b, kind, 64);
     CHECK_RES(put(&b.tx, 64, 1), 0);
     send_start(from, &op, &b.tx, 1, 2);
-    (void)nart_rt_backend_fd(from); /* as an embedding host: a wake would write its eventfd */
+    (void)nart_rt_backend_fd(from); /* as an embedding host: a wake would write to its eventfd */
     settle(from);
     pid_t child = fork();
     if (child == 0) {

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Byte channels between threads, on real hardware: every message once, whole and in order, nobody left
- * waiting, closing and freeing at any moment from either side. A lost wake-up shows as a hang, which
- * the test's time limit ends. The orders themselves are checked in tests/models. */
+/* Byte channels between real threads: every message once, whole and in order, no waiter left
+ * behind, closing and freeing at any moment on either side. A lost wake-up shows as a hang, which
+ * the test's timeout ends. The memory orders are checked in tests/models. */
 #include "bytes_test.h"
 #include "no_membarrier.h"
 
 #include <pthread.h>
 #include <sched.h>
 
-/* So many, or a part of them under an instrument that slows every step down; valgrind lets one thread
- * run at a time, and each handing over costs. */
-/* A gap now and then, so that each side is sometimes ahead and sometimes late. */
+/* Delays at times, so that each side is sometimes ahead and sometimes behind. */
 static void gap(uint64_t *seed)
 {
     if (random_below(seed, 64))
@@ -40,7 +38,8 @@ static void end(pthread_t t)
     CHECK_EQ(pthread_join(t, NULL), 0);
 }
 
-/* ---- messages of words: who sent it, its number, and that number in every other word ---- */
+/* ---- messages of words: the producer, the message number, and that number in every other word
+ * ---- */
 
 enum { PRODUCERS = 4, WORDS_MAX = 12 };
 
@@ -58,7 +57,7 @@ static void words_write(uint64_t *words, uint64_t who, uint64_t number)
         words[i] = number * (i | 1);
 }
 
-/* What a receiver knows of each producer. */
+/* The receiver's record of each producer. */
 struct seen {
     uint64_t next[PRODUCERS];
     uint64_t count;
@@ -78,7 +77,7 @@ static void words_check(struct seen *seen, const nart_bytes_msg *msg)
     seen->count++;
 }
 
-/* ---- a producer: a task that parks, or plain, trying again ---- */
+/* ---- a producer: a task that parks, or a plain thread that retries ---- */
 
 struct producer {
     nart_bytes_tx tx;
@@ -95,8 +94,7 @@ struct producing {
     int64_t limit;
 };
 
-/* Sometimes a claim is aborted, and then made again; and an impatient producer gives most waits up
- * at once. */
+/* Sometimes aborts a claim and makes it again; an impatient producer cancels most waits at once. */
 static nart_res produce(nart_cx *cx, void *frame)
 {
     struct producing *f = frame;
@@ -190,7 +188,7 @@ static const nart_task_type consume_type = NART_TASK_TYPE(struct consuming, cons
 
 enum { PLAIN = 1, BUSY = 2, IMPATIENT = 4 };
 
-/* `count` messages from so many producers together; how often each side parked is counted. */
+/* Sends `count` messages in total from `producers` producers; counts how often each side parked. */
 static void stream(uint32_t kind, size_t capacity, unsigned producers, uint64_t count, unsigned how,
                    uint64_t *rx_parks, uint64_t *tx_parks)
 {
@@ -235,11 +233,11 @@ TEST(spsc_between_two_loops)
     uint64_t rx = 0, tx = 0;
     stream(SPSC, 128, 1, test_repeat(200000), 0, &rx, &tx);
     stream(SPSC, 65536, 1, test_repeat(9800000), 0, &rx, &tx);
-    CHECK_LE(1, rx); /* else nothing was tried; how often is the scheduler's affair */
+    CHECK_LE(1, rx); /* else nothing was tested; how often depends on the scheduler */
     CHECK_LE(1, tx);
 }
 
-/* Ten million from four. */
+/* Ten million messages from four producers. */
 TEST(mpsc_of_four_loops)
 {
     uint64_t rx = 0, tx = 0;
@@ -249,7 +247,7 @@ TEST(mpsc_of_four_loops)
     CHECK_LE(1, tx);
 }
 
-/* Producers that give waits up all the time. */
+/* Producers that keep cancelling their waits. */
 TEST(impatient_producers)
 {
     uint64_t rx = 0, tx = 0;
@@ -267,7 +265,7 @@ TEST(plain_producers)
     CHECK_LE(1, rx);
 }
 
-/* A receiver that spins: producers wait by trying again, or park. */
+/* A spinning receiver; the producers retry or park. */
 TEST(spinning_receiver)
 {
     uint64_t rx = 0, tx = 0;
@@ -278,7 +276,7 @@ TEST(spinning_receiver)
     CHECK_LE(1, tx);
 }
 
-/* ---- a receiver without a loop, which tells of each release at once ---- */
+/* ---- a receiver without a loop, which wakes the senders at each release ---- */
 
 TEST_EACH(plain_receiver, SPSC, MPSC)
 {
@@ -310,11 +308,11 @@ TEST_EACH(plain_receiver, SPSC, MPSC)
     nart_bytes_rx_close(&rx);
 }
 
-/* ---- ends, at any moment ---- */
+/* ---- closing at any moment ---- */
 
 enum { BATCH = 2000 };
 
-/* Many short channels that two threads go through, one after the other. */
+/* Many short channels that two threads work through in sequence. */
 struct batch {
     nart_bytes_tx tx[BATCH];
     nart_bytes_rx rx[BATCH];
@@ -368,8 +366,9 @@ static nart_res receive_to_the_end(nart_cx *cx, void *frame)
 
 static const nart_task_type ending_type = NART_TASK_TYPE(struct ending, receive_to_the_end, NULL);
 
-/* All that was sent before the close comes before the end, parked, waiting or trying; or the receiver
- * closes at the same time: then the block is freed once, whoever was last. */
+/* Every message sent before the close is received before NART_ECLOSED, whether the receiver parks,
+ * waits or tries; or the receiver closes at the same time: then the block is freed once, by
+ * whichever side is last. */
 TEST_EACH(both_sides_close_at_any_moment, SPSC, MPSC)
 {
     static struct batch b;
@@ -404,7 +403,7 @@ TEST_EACH(both_sides_close_at_any_moment, SPSC, MPSC)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* The receiver closes while producers wait for room. */
+/* The receiver closes while producers wait for space. */
 TEST(receiver_closes_on_parked_producers)
 {
     uint64_t seed = 5;
@@ -442,7 +441,7 @@ TEST(receiver_closes_on_parked_producers)
     }
 }
 
-/* ---- a receiver that shuts while the other side sends ---- */
+/* ---- a receiver that shuts while the sender sends ---- */
 
 enum { SHUTS = 500 };
 
@@ -471,14 +470,14 @@ static void *shut_sender_main(void *arg)
             s->sent += r == 0;
         }
     }
-    (void)pthread_barrier_wait(&s->barrier); /* its ends are open until all has been counted */
+    (void)pthread_barrier_wait(&s->barrier); /* keeps its ends open until everything is counted */
     for (int i = 0; i < SHUTS; i++)
         nart_bytes_tx_close(&s->tx[i]);
     return NULL;
 }
 
-/* Messages come in order, across the channels, too: so none is lost when the receiver is told of the end,
- * while the sender is open. */
+/* Messages arrive in order, across channels as well: so none is missed when the receiver gets
+ * NART_ECLOSED while the sender is open. */
 static uint64_t receive_all(nart_bytes_rx *rx, uint64_t next, uint32_t tries)
 {
     nart_bytes_msg msg;
@@ -529,8 +528,8 @@ TEST_EACH(receiver_shuts_at_any_moment, SPSC, MPSC)
     shut_at_any_moment(kind);
 }
 
-/* Then the sender claims by a locked instruction, as one of several does. That is looked at, too: without
- * it the claim is missed so rarely that no run would show it. */
+/* Without membarrier the sender claims with a locked instruction, as in MPSC. The type is checked
+ * too: without that instruction a claim is missed too rarely for a run to show it. */
 TEST(receiver_shuts_at_any_moment_without_membarrier)
 {
     const nart_bytes_opts o = { .size = sizeof o, .kind = NART_BYTES_SPSC, .capacity = 64 };

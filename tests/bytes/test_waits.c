@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Tasks that wait in byte channels: for messages, for room and in turn for it; what cancels, times
- * out, closes and moves in between. */
+/* Tasks that wait on byte channels: for messages, for space, and in the senders' queue;
+ * cancellation, timeouts, closes and moves during the wait. */
 #include "bytes_test.h"
 
 static uint64_t wakes(nart_rt *rt)
@@ -31,7 +31,7 @@ TEST_EACH(receiver_is_woken_by_a_commit, SPSC, MPSC)
         CHECK_RES(nart_bytes_try_claim(&b.tx, 10, &buf), 0);
         message_write(buf.ptr, 10, n);
         settle(b.rt);
-        CHECK_EQ(op.polls, 1); /* a claim alone wakes nobody */
+        CHECK_EQ(op.polls, 1); /* an open claim wakes no task */
         CHECK_RES(nart_bytes_commit(&b.tx, &buf), 0);
         settle(b.rt);
         CHECK_EQ(op.polls, 2);
@@ -40,7 +40,7 @@ TEST_EACH(receiver_is_woken_by_a_commit, SPSC, MPSC)
     bytes_finish(&b);
 }
 
-/* A receiver that finds an open claim parks: it is not polled while the writer takes its time. */
+/* A receiver blocked by an open claim parks: it is not polled until the claim is committed. */
 TEST_EACH(open_claim_does_not_keep_the_receiver_busy, SPSC, MPSC)
 {
     struct bytes b;
@@ -59,8 +59,8 @@ TEST_EACH(open_claim_does_not_keep_the_receiver_busy, SPSC, MPSC)
     bytes_finish(&b);
 }
 
-/* What an aborted claim had is given back to a sender that waits, and a receiver that waits goes on
- * waiting for the next message. */
+/* The space of an aborted claim goes to a waiting sender, and a waiting receiver keeps waiting for
+ * the next message. */
 TEST_EACH(aborted_claims_and_waiting_sides, SPSC, MPSC)
 {
     for (int spinning = 0; spinning < 2; spinning++) {
@@ -119,7 +119,7 @@ TEST(last_clone_tells_the_end)
     bytes_finish(&b);
 }
 
-/* A receive that is given up takes no message out, and its waker is not used any more. */
+/* An abandoned receive takes no message, and its waker is no longer used. */
 TEST_EACH(an_abandoned_receive_loses_nothing, SPSC, MPSC)
 {
     struct bytes b;
@@ -133,7 +133,7 @@ TEST_EACH(an_abandoned_receive_loses_nothing, SPSC, MPSC)
             else if (n == 1)
                 CHECK_RES(nart_task_abort(b.rt, op.id), 0);
             else {
-                CHECK_RES(put(&b.tx, 9, 77), 0); /* arrives in the same turn as the cancel */
+                CHECK_RES(put(&b.tx, 9, 77), 0); /* arrives in the same tick as the cancel */
                 CHECK_RES(nart_task_cancel(b.rt, op.id), 0);
             }
             settle(b.rt);
@@ -180,8 +180,8 @@ TEST_EACH(one_task_waits_in_an_end, SPSC, MPSC)
 
 /* ---- a sender waits ---- */
 
-/* It goes on when there is room for its message and not before, whichever way the receiver frees it:
- * inside its loop, outside of it, without one. */
+/* It continues when its message fits, not before, however the receiver frees the space: inside its
+ * loop, outside it, without one. */
 TEST_EACH(a_sender_waits_for_enough_space, SPSC, MPSC)
 {
     for (int how = 0; how < 2; how++) {
@@ -222,7 +222,7 @@ TEST_EACH(a_sender_is_woken_by_a_closed_receiver, SPSC, MPSC)
     bytes_finish(&b);
 }
 
-/* A message that can never fit, or one too many at a time, is refused in a poll as outside. */
+/* A message that can never fit, or one claim too many, is refused in a poll as it is outside. */
 TEST_EACH(claims_that_are_refused_do_not_wait, SPSC, MPSC)
 {
     struct bytes b;
@@ -278,7 +278,7 @@ struct crowd {
     struct op op[WAITERS];
 };
 
-/* A full channel of 64 bytes, and senders of these lengths that wait in this order. */
+/* A full channel of 64 bytes, and senders of these lengths waiting in this order. */
 static void crowd_open(struct crowd *c, const size_t len[WAITERS])
 {
     bytes_open(&c->b, MPSC, 64);
@@ -297,7 +297,7 @@ static void crowd_finish(struct crowd *c)
     bytes_finish(&c->b);
 }
 
-/* First come, first served, whatever each one wants; and nobody overtakes them. */
+/* First come, first served, whatever their lengths; no sender barges in. */
 TEST(waiting_senders_are_served_in_order)
 {
     const size_t len[WAITERS] = { 10, 64, 1, 33, 64 };
@@ -308,7 +308,7 @@ TEST(waiting_senders_are_served_in_order)
     for (int i = 0; i < WAITERS; i++) {
         settle(c.b.rt);
         if (i == 0)
-            CHECK_RES(put(&c.b.tx, 1, 0), -EAGAIN); /* there is room, and others were first */
+            CHECK_RES(put(&c.b.tx, 1, 0), -EAGAIN); /* it would fit, but others are queued ahead */
         CHECK_RES(c.op[i].res, 0);
         if (i == 2) { /* 1 and 33 bytes fit together */
             CHECK_RES(c.op[3].res, 0);
@@ -319,12 +319,13 @@ TEST(waiting_senders_are_served_in_order)
         get(&c.b.rx, len[i], (uint64_t)i);
     }
     settle(c.b.rt);
-    CHECK_RES(put(&c.b.tx, 64, 7), 0); /* nobody waits any more */
+    CHECK_RES(put(&c.b.tx, 64, 7), 0); /* the queue is empty */
     get(&c.b.rx, 64, 7);
     crowd_finish(&c);
 }
 
-/* Who gives up, wherever it stands, passes its turn on: with the room free, and before that. */
+/* An abandoned sender passes its turn on, whatever its position: with the space free, and before
+ * that. */
 TEST(the_turn_of_an_abandoned_sender_passes_on)
 {
     const size_t len[WAITERS] = { 64, 64, 64, 64, 64 };
@@ -358,7 +359,7 @@ TEST(the_turn_of_an_abandoned_sender_passes_on)
     }
 }
 
-/* A small message for which there is room does not overtake a large one that waits. */
+/* A small message that would fit does not overtake a large one that waits. */
 TEST(small_messages_do_not_overtake_large_ones)
 {
     struct bytes b;
@@ -391,7 +392,7 @@ TEST(all_waiting_senders_are_woken_by_a_closed_receiver)
     crowd_finish(&c);
 }
 
-/* A spurious poll costs nobody its place. */
+/* A spurious poll does not cost a sender its position. */
 TEST(spurious_polls_keep_the_order)
 {
     const size_t len[WAITERS] = { 64, 64, 64, 64, 64 };
@@ -411,7 +412,7 @@ TEST(spurious_polls_keep_the_order)
     crowd_finish(&c);
 }
 
-/* ---- ends that go away while a task waits in them ---- */
+/* ---- ends closed or moved while a task waits on them ---- */
 
 TEST_EACH(closing_or_moving_an_end_wakes_its_waiter, SPSC, MPSC)
 {
@@ -445,7 +446,7 @@ TEST_EACH(closing_or_moving_an_end_wakes_its_waiter, SPSC, MPSC)
     }
 }
 
-/* A task that is dropped while it waits leaves nothing behind. */
+/* A task dropped while it waits leaves nothing behind. */
 TEST_EACH(the_runtime_is_freed_while_tasks_wait, SPSC, MPSC)
 {
     struct bytes b;
@@ -470,7 +471,7 @@ TEST_EACH(the_runtime_is_freed_while_tasks_wait, SPSC, MPSC)
     bytes_finish(&b);
 }
 
-/* The end of the receiver's runtime tells a sender what it still owed it. */
+/* Freeing the receiver's runtime delivers the pending wake of a sender. */
 TEST_EACH(freeing_the_runtime_wakes_waiting_senders, SPSC, MPSC)
 {
     struct bytes b;
