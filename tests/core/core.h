@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* core.h: what the tests of the core share. */
+/* core.h: shared by the tests of the core. */
 #ifndef NART_TEST_CORE_H
 #define NART_TEST_CORE_H
 
@@ -23,8 +23,8 @@ static inline void new_chan(nart_rt *rt, size_t capacity, nart_tx *tx, nart_rx *
     CHECK_RES(nart_chan_open(rt, &opts, tx, rx), 0);
 }
 
-/* Spawns a zeroed task and answers its frame, which stays where it is until the release of `join`;
- * it is filled in before its first poll. */
+/* Spawns a zeroed task and returns its frame, which does not move until `join` is released; fill it
+ * in before the first poll. */
 static inline void *spawn(nart_rt *rt, const nart_task_type *type, nart_join *join)
 {
     nart_res err = 0;

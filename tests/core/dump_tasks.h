@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The tasks of test_dump.c. Their lines are in golden/dump.txt. */
+/* The tasks of test_dump.c. Line numbers of this file are in golden/dump.txt. */
 #ifndef NART_TEST_DUMP_TASKS_H
 #define NART_TEST_DUMP_TASKS_H
 
@@ -55,7 +55,7 @@ static void conn_drop(void *frame)
 
 static const nart_task_type conn_type = NART_TASK_TYPE(struct conn, conn_run, conn_drop);
 
-/* ---- a poll written by hand ---- */
+/* ---- a hand-written poll function ---- */
 
 struct by_hand {
     nart_waker waker;
@@ -145,7 +145,7 @@ static nart_res yields_run(nart_cx *cx, void *frame)
     NART_END(0);
 }
 
-/* Ends in a poll in which an arm has parked. */
+/* Completes in a poll in which an arm has parked. */
 static nart_res decides_run(nart_cx *cx, void *frame)
 {
     struct boss *f = frame;

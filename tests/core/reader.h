@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* reader.h: a task that owns the end of a channel: it receives one value and returns it. */
+/* reader.h: a task that owns a channel end: it receives one value and returns it. */
 #ifndef NART_TEST_READER_H
 #define NART_TEST_READER_H
 
@@ -12,7 +12,7 @@ struct reader {
     nart_res r;
 };
 
-static uint64_t reader_got; /* the last value */
+static uint64_t reader_got; /* the last value received */
 static int reader_drops;
 
 static nart_res reader_run(nart_cx *cx, void *frame)

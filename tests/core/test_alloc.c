@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Memory: each allocation can fail and is an answer then; after the start there is none. The program
- * stands in for malloc() and mmap(), so nothing escapes the count. */
+/* Memory: each allocation may fail and is then reported as an error; after startup there is none.
+ * The program replaces malloc() and mmap(), so every allocation is counted. */
 #include "core.h"
 
 #include <malloc.h>
@@ -63,7 +63,7 @@ void *mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset)
         errno = ENOMEM;
         return MAP_FAILED;
     }
-    /* NOLINTNEXTLINE: the kernel answers an address */
+    /* NOLINTNEXTLINE: the system call returns an address */
     return (void *)(intptr_t)syscall(SYS_mmap, at, size, prot, flags, fd, offset);
 }
 #endif
@@ -71,13 +71,13 @@ void *mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset)
 static void need_counts(void)
 {
     long before = allocations;
-    void *(*volatile get)(size_t) = malloc; /* not inlined */
+    void *(*volatile get)(size_t) = malloc; /* prevents inlining */
     free(get(1));
     if (allocations == before)
-        SKIP("a sanitizer or valgrind has put its own allocator in the place of this program's");
+        SKIP("a sanitizer or valgrind replaces the allocator of this program");
 }
 
-/* ---- failing ---- */
+/* ---- failures ---- */
 
 static nart_res new_counted(nart_rt **rt)
 {
@@ -120,7 +120,7 @@ TEST(a_runtime_without_mappings_reports_it)
 
     need_counts();
     for (long nth = 1; r != 0; nth++) {
-        (void)nart_lib_trim(); /* else its hub is that of the last one */
+        (void)nart_lib_trim(); /* else it reuses the hub of the previous runtime */
         fail_mapping = nth;
         r = new_counted(&rt);
         if (r) {
@@ -133,7 +133,7 @@ TEST(a_runtime_without_mappings_reports_it)
     nart_rt_free(rt);
 }
 
-/* The lowest descriptor that is free. */
+/* The lowest free descriptor. */
 static int lowest_free(void)
 {
     int fd = dup(0);
@@ -161,7 +161,7 @@ TEST(a_runtime_without_descriptors_reports_it)
         }
         CHECK_EQ(setrlimit(RLIMIT_NOFILE, &old), 0);
     }
-    CHECK_LE(2, failed); /* the eventfd, the epoll */
+    CHECK_LE(2, failed); /* the eventfd and the epoll descriptor */
     nart_rt_free(rt);
 }
 
@@ -268,7 +268,8 @@ TEST(a_class_that_cannot_grow_reports_it_and_grows_later)
     CHECK_EQ(drops, 4100);
 }
 
-/* First the slots, then the records of their wakers: nothing is used, or lost, with one of them missing. */
+/* Slots are mapped first, then the records of their wakers: if one fails, nothing is used or
+ * lost. */
 TEST(slots_without_records_are_not_used)
 {
     nart_slot_use use[NART_SLOT_CLASSES];
@@ -290,7 +291,7 @@ TEST(slots_without_records_are_not_used)
     CHECK_EQ(drops, 8192);
 }
 
-/* What a class would like to have is too much, half of it is not. */
+/* The preferred size of a class fails to map, half of it succeeds. */
 TEST(a_class_takes_fewer_slots_when_memory_is_short)
 {
     nart_slot_use use[NART_SLOT_CLASSES];
@@ -326,7 +327,7 @@ TEST(what_was_reserved_is_not_mapped_by_spawns)
     CHECK_EQ(drops, 2 * MANY);
 }
 
-/* ---- none after the start ---- */
+/* ---- no allocation after startup ---- */
 
 struct worker {
     nart_co co, sub;
@@ -358,7 +359,7 @@ static nart_res worker_sub(nart_cx *cx, struct worker *f)
     NART_END(f->r);
 }
 
-/* One of everything, again and again. */
+/* Uses one of everything, repeatedly. */
 static nart_res worker_run(nart_cx *cx, void *frame)
 {
     struct worker *f = frame;
@@ -423,14 +424,14 @@ TEST(nothing_is_allocated_after_the_start)
     CHECK_EQ(allocations, 0);
     CHECK_EQ(mappings, 0);
     CHECK_RES(nart_rt_spawn_boxed(rt, &child_type, NULL, NULL), 0);
-    CHECK_EQ(allocations, 1); /* the frame, and the count counts */
+    CHECK_EQ(allocations, 1); /* the frame; this shows that the counter works */
     for (int i = 0; i < WORKERS; i++)
         nart_join_release(&joins[i]);
     nart_rt_free(rt);
 }
 
-/* As nart_alloc in nart/base.h says: what is mapped are the tasks' slots and the table of them, the
- * wakers' records, the descriptors and the events. */
+/* As nart_alloc in nart/base.h says: mapped are the task slots and their table, the wakers'
+ * records, the descriptors and the events. */
 TEST(a_runtime_asks_for_one_block_and_maps_five)
 {
     need_counts();

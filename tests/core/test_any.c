@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Races: who wins, what the losers leave behind, and that a turn which is not taken passes on.
- * Values that a waiter is woken for and does not take are lost in the reference (its defect 7 v). */
+/* Races: which arm wins, what the losers leave behind, and that a turn not taken passes on. The
+ * reference loses values that a waiter is woken for and does not take (its defect 7 v). */
 #include "core.h"
 #include "virtual.h"
 
 static nart_rt *rt;
-static nart_tx full_tx; /* keeps the channels open from outside */
+static nart_tx full_tx; /* keeps the channels open */
 static nart_rx full_rx;
 
 static void put(nart_tx *tx, uint64_t v)
@@ -32,7 +32,7 @@ static void end(void)
     nart_rt_free(rt);
 }
 
-/* Nobody waits in this handle. */
+/* No task waits on this handle. */
 static bool idle(const nart__wait *w)
 {
     return w->task == NULL;
@@ -173,7 +173,7 @@ TEST(a_value_for_the_loser_stays_where_it_is)
     begin();
     struct race *f = new_race(&join, 2, 30);
     put(&f->tb, 21);
-    put(&f->ta, 20); /* both turns are given to this task before it runs */
+    put(&f->ta, 20); /* both turns are granted to this task before it runs */
     CHECK_EQ(settle(rt), 1);
     CHECK_EQ(f->wins[0], 1);
     CHECK_EQ(f->wins[1], 1);
@@ -217,7 +217,7 @@ TEST(the_handles_that_lost_can_be_moved)
     end();
 }
 
-/* ---- turns: places in a full channel, granted to the sender that came first ---- */
+/* ---- turns: slots of a full channel, granted to the longest-waiting sender ---- */
 
 struct sender {
     nart_co co;
@@ -264,7 +264,7 @@ static struct sender *new_sender(nart_join *join, uint64_t value)
 
 enum how { LOST, CANCELLED, ABORTED, TIMED_OUT, CLOSED };
 
-/* Two senders wait for a place; it is granted to the first, which then does not take it. */
+/* Two senders wait for a slot; it is granted to the first, which does not take it. */
 static void check_turn_passes(enum how how)
 {
     nart_join first, second;
@@ -278,7 +278,7 @@ static void check_turn_passes(enum how how)
     struct sender *g = new_sender(&second, 3);
     settle(rt);
 
-    CHECK_EQ(take(&full_rx), 1); /* the place is granted to f */
+    CHECK_EQ(take(&full_rx), 1); /* the slot is granted to f */
     uint64_t v = 9;
     CHECK_RES(nart_try_send(&full_tx, &v), -EAGAIN);
     if (how == LOST || how == TIMED_OUT)
@@ -291,8 +291,7 @@ static void check_turn_passes(enum how how)
         nart_tx_close(&f->tx);
     settle(rt);
     if (how == TIMED_OUT) {
-        CHECK_RES(f->r,
-                  0); /* a place that was granted is a value that arrived: it beats the deadline */
+        CHECK_RES(f->r, 0); /* a granted slot takes precedence over the deadline */
         CHECK_EQ(take(&full_rx), 2);
         settle(rt);
     }
@@ -351,7 +350,7 @@ TEST(a_waiter_that_times_out_leaves_the_queue)
     end();
 }
 
-/* Spends its budget before it asks again for what it waits for. */
+/* Spends its budget before it evaluates its wait again. */
 struct spender {
     nart_tx tx;
     nart_timer timer;
@@ -380,7 +379,7 @@ static void spender_drop(void *frame)
 static const nart_task_type spender_type =
     NART_TASK_TYPE(struct spender, spender_poll, spender_drop);
 
-/* `granted`: it holds its turn already when the budget is spent. */
+/* `granted`: it already has its turn when the budget is spent. */
 static void check_put_off(bool granted)
 {
     nart_join first, second;
@@ -396,12 +395,12 @@ static void check_put_off(bool granted)
     CHECK_RES(f->r, NART_PENDING);
     if (granted)
         CHECK_EQ(take(&full_rx), 1);
-    nart_waker_wake(f->waker); /* polled twice: put off, then asking again */
+    nart_waker_wake(f->waker); /* polled twice: deferred, then evaluated again */
     settle(rt);
     if (!granted)
         CHECK_EQ(take(&full_rx), 1);
     settle(rt);
-    CHECK_EQ(take(&full_rx), 2); /* it is still the first */
+    CHECK_EQ(take(&full_rx), 2); /* it is still first in the queue */
     settle(rt);
     CHECK_EQ(take(&full_rx), 3);
     CHECK_RES(g->r, 0);
@@ -449,7 +448,7 @@ TEST(a_second_task_on_a_handle_is_busy)
     f->rx = &full_rx;
     f->r = NART_PENDING;
     settle(rt);
-    for (int polls = 0; polls < 4; polls++) { /* however often the first was polled meanwhile */
+    for (int polls = 0; polls < 4; polls++) { /* however often the first was polled in between */
         struct shared *g = spawn(rt, &shared_type, &second);
         g->rx = &full_rx;
         settle(rt);
@@ -552,7 +551,7 @@ TEST(two_bodies_of_one_task_on_one_handle_are_busy)
     end();
 }
 
-/* ---- a body among the losers keeps its place ---- */
+/* ---- a losing body keeps its position ---- */
 
 struct pair {
     nart_co co;
@@ -649,7 +648,7 @@ TEST(stop_makes_a_body_that_lost_unwind)
     run_all(rt);
     CHECK_RES(f->stopped, -ECANCELED);
     CHECK(f->pair.unwound);
-    put(&f->tx, 2); /* the handle that was moved out is as good as before */
+    put(&f->tx, 2); /* the handle that was moved away still works */
     CHECK_EQ(take(&f->moved), 2);
     nart_join_release(&join);
     end();
@@ -753,7 +752,7 @@ TEST(an_inner_race_leaves_the_outer_arm_before_it_alone)
     check_nested(false);
 }
 
-/* ---- polls written by hand ---- */
+/* ---- hand-written poll functions ---- */
 
 struct hand {
     nart_tx ta, tb;
@@ -763,7 +762,7 @@ struct hand {
     int state;
 };
 
-/* Waits for a place in one channel and a value from another; then forgets the first. */
+/* Waits for a slot in one channel and a value from another; then drops the first wait. */
 static nart_res hand_poll(nart_cx *cx, void *frame)
 {
     struct hand *f = frame;
@@ -799,7 +798,7 @@ TEST(what_a_poll_does_not_ask_for_again_is_withdrawn_and_its_turn_passes_on)
     CHECK_RES(nart_tx_clone(&full_tx, &f->ta), 0);
     new_chan(rt, 1, &f->tb, &f->rb);
     settle(rt);
-    struct sender *g = new_sender(&second, 3); /* behind it in the queue */
+    struct sender *g = new_sender(&second, 3); /* queued after it */
     settle(rt);
     CHECK(!idle(&f->ta.wait) && !idle(&f->rb.wait));
 
@@ -807,8 +806,8 @@ TEST(what_a_poll_does_not_ask_for_again_is_withdrawn_and_its_turn_passes_on)
     settle(rt);
     CHECK_EQ(f->state, 1);
     CHECK(idle(&f->rb.wait));
-    CHECK(!idle(&f->ta.wait));   /* this poll asked for both */
-    CHECK_EQ(take(&full_rx), 1); /* its turn, which it does not want any more */
+    CHECK(!idle(&f->ta.wait));   /* this poll evaluated both */
+    CHECK_EQ(take(&full_rx), 1); /* grants it a turn that it no longer wants */
     settle(rt);
     CHECK(idle(&f->ta.wait));
     CHECK_RES(g->r, 0);
@@ -879,7 +878,7 @@ static nart_res late_run(nart_cx *cx, struct late *f)
 {
     NART_BEGIN(cx, &f->co);
     NART_AWAIT_ANY(f->which, f->r,
-                   nart_sleep_until(cx, &f->timer, at_ms(20)), /* before the winner */
+                   nart_sleep_until(cx, &f->timer, at_ms(20)), /* earlier than the winner */
                    nart_recv(cx, &f->rx, &f->value));
     NART_AWAIT(f->r, nart_recv(cx, &f->rx, &f->value));
     NART_END(f->r);
@@ -913,7 +912,7 @@ TEST(the_deadline_of_a_loser_is_forgotten)
     CHECK_EQ(f->which, 1);
     CHECK_EQ(f->polls, 2);
     run_until(rt, at_ms(100));
-    CHECK_EQ(f->polls, 2); /* nobody woke it at 20 ms */
+    CHECK_EQ(f->polls, 2); /* no wake at 20 ms */
     put(&f->tx, 2);
     settle(rt);
     CHECK_RES(f->r, 0);
@@ -921,7 +920,7 @@ TEST(the_deadline_of_a_loser_is_forgotten)
     end();
 }
 
-/* ---- races in scopes, and cancelled ---- */
+/* ---- races in scopes, and cancelled races ---- */
 
 struct scoped {
     nart_co co;
@@ -1013,7 +1012,7 @@ struct clean {
     bool begun, cleaned;
 };
 
-/* Says goodbye under a shield. */
+/* Cleans up under a shield. */
 static nart_res clean_run(nart_cx *cx, struct clean *c)
 {
     NART_BEGIN(cx, &c->co);
@@ -1078,7 +1077,7 @@ TEST(bodies_of_a_cancelled_race_clean_up_one_after_the_other)
     CHECK_EQ(f->which, 0);
     CHECK_RES(f->r, -ECANCELED);
     CHECK(f->a.cleaned && f->b.cleaned);
-    CHECK_RES(f->a.r, -ECANCELED); /* after the shield the body is being stopped as before */
+    CHECK_RES(f->a.r, -ECANCELED); /* after the shield the stop is in effect again */
     CHECK_RES(f->stopped, -ECANCELED);
     CHECK(!f->c.begun);
     CHECK_EQ(elapsed_ms(), 50);
@@ -1090,10 +1089,10 @@ TEST(a_body_that_is_stopped_can_clean_up_under_a_shield)
 {
     nart_join join;
     begin();
-    struct group *f = new_group(&join); /* nobody cancels the task */
+    struct group *f = new_group(&join); /* the task itself is not cancelled */
     put(&f->a.tx, 1);
     run_until(rt, at_ms(25));
-    nart_tx_close(&f->a.tx); /* a ends, b is stopped */
+    nart_tx_close(&f->a.tx); /* ends a, stops b */
     run_all(rt);
     CHECK(nart_join_done(&join));
     CHECK_EQ(f->which, 0);

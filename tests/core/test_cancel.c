@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Cancelling, aborting, shields, and bodies that do not listen. */
+/* Cancellation, aborts, shields, and bodies that ignore cancellation. */
 #include "core.h"
 #include "virtual.h"
 
 static nart_rt *rt;
 static int drops;
 
-/* ---- a task that receives until it is told to stop ---- */
+/* ---- a task that receives until it is cancelled ---- */
 
 enum mode { UNWIND, DEAF, SHIELDED, YIELDING, VALUE, CANCEL_ITSELF, ABORT_ITSELF, HAND };
 
@@ -50,7 +50,7 @@ static nart_res work_run(nart_cx *cx, struct work *f)
     }
     if (f->mode == VALUE)
         NART_RETURN(7);
-    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, NART_SEC)); /* sticky: answers as the others did */
+    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, NART_SEC)); /* sticky: fails as before */
     NART_END(f->r);
 }
 
@@ -60,7 +60,7 @@ static nart_res work_poll(nart_cx *cx, void *frame)
 
     f->polls++;
     if (f->mode == HAND)
-        return NART_PENDING; /* looks at nothing */
+        return NART_PENDING; /* ignores everything */
     return work_run(cx, f);
 }
 
@@ -69,7 +69,7 @@ static void work_drop(void *frame)
     struct work *f = frame;
 
     drops++;
-    CHECK(f->rx.wait.task == NULL); /* nobody refers to the frame any more */
+    CHECK(f->rx.wait.task == NULL); /* nothing refers to the frame any more */
     nart_tx_close(&f->tx);
     nart_rx_close(&f->rx);
 }
@@ -87,7 +87,7 @@ static struct work *new_work(nart_join *join, enum mode mode)
     return f;
 }
 
-/* What a joining task is told of one that has ended: its answer, or why there is none. */
+/* What a join reports of an ended task: its answer, or why there is none. */
 struct judge {
     nart_co co;
     nart_join *of;
@@ -121,7 +121,7 @@ TEST(a_parked_task_unwinds)
     struct work *f = new_work(&join, UNWIND);
     settle(rt);
     CHECK_RES(cancel(rt, &join), 0);
-    CHECK_EQ(f->polls, 1); /* nothing runs inside cancel */
+    CHECK_EQ(f->polls, 1); /* cancel runs no task code */
     settle(rt);
     CHECK(nart_join_done(&join));
     CHECK_EQ(f->answers, 1);
@@ -140,7 +140,7 @@ TEST(a_task_is_cancelled_before_its_first_poll)
     rt = new_rt();
     struct work *f = new_work(&join, UNWIND);
     CHECK_RES(cancel(rt, &join), 0);
-    CHECK_RES(cancel(rt, &join), 0); /* twice is once */
+    CHECK_RES(cancel(rt, &join), 0); /* a second cancel has no effect */
     settle(rt);
     CHECK_EQ(f->polls, 1);
     CHECK_RES(f->inner, -ECANCELED);
@@ -198,11 +198,11 @@ TEST(what_has_ended_is_stale)
     nart_task id = f->id;
     CHECK_RES(nart_task_cancel(rt, id), 0);
     settle(rt);
-    CHECK_RES(nart_task_cancel(rt, id), NART_ESTALE); /* ended, and held */
+    CHECK_RES(nart_task_cancel(rt, id), NART_ESTALE); /* ended, and held by its join */
     CHECK_RES(nart_task_abort(rt, id), NART_ESTALE);
     nart_join_release(&join);
     CHECK_RES(nart_task_cancel(rt, id), NART_ESTALE);
-    f = new_work(&join, UNWIND); /* the slot has another tenant now */
+    f = new_work(&join, UNWIND); /* the slot is reused by another task */
     CHECK_EQ(f->id.slot, id.slot);
     CHECK_NE(f->id.gen, id.gen);
     CHECK_RES(nart_task_cancel(rt, id), NART_ESTALE);
@@ -215,7 +215,7 @@ TEST(what_has_ended_is_stale)
     nart_rt_free(rt);
 }
 
-/* ---- cancelled, as the task sees it ---- */
+/* ---- cancellation as seen by the task ---- */
 
 struct asks {
     nart_co co;
@@ -261,7 +261,7 @@ TEST(a_task_that_is_always_ready_is_cancelled_and_only_then_said_to_be)
     rt = new_rt();
     struct asks *f = spawn(rt, &asks_type, &join);
     new_chan(rt, 1, &f->tx, &f->rx);
-    CHECK_LE(2, nart_rt_poll(rt, 0)); /* polls that spend their budget, one after the other */
+    CHECK_LE(2, nart_rt_poll(rt, 0)); /* consecutive polls that spend their budget */
     CHECK_EQ(f->cancelled, 0);
     CHECK_RES(cancel(rt, &join), 0);
     settle(rt);
@@ -274,7 +274,8 @@ TEST(a_task_that_is_always_ready_is_cancelled_and_only_then_said_to_be)
 
 /* ---- abort ---- */
 
-/* In the reference, aborting a parked task does nothing until somebody else wakes it: its defect 8. */
+/* In the reference, aborting a parked task has no effect until something else wakes it: its defect
+ * 8. */
 TEST(abort_ends_a_parked_task_by_itself)
 {
     nart_join join;
@@ -282,7 +283,7 @@ TEST(abort_ends_a_parked_task_by_itself)
     struct work *f = new_work(&join, UNWIND);
     settle(rt);
     CHECK_RES(abort_task(rt, &join), 0);
-    CHECK_EQ(f->polls, 1); /* never inside the caller */
+    CHECK_EQ(f->polls, 1); /* never in the caller */
     CHECK_EQ(nart_rt_poll(rt, 0), 1);
     CHECK_EQ(nart_rt_task_count(rt), 0);
     CHECK_RES(verdict(&join), NART_EABORTED);
@@ -331,7 +332,7 @@ TEST(abort_breaks_a_shield_that_holds)
     settle(rt);
     CHECK_RES(cancel(rt, &join), 0);
     settle(rt);
-    CHECK(!nart_join_done(&join)); /* in its shield */
+    CHECK(!nart_join_done(&join)); /* still in its shield */
     CHECK_RES(abort_task(rt, &join), 0);
     settle(rt);
     CHECK(nart_join_done(&join));
@@ -379,7 +380,7 @@ TEST(a_task_aborts_itself)
     nart_rt_free(rt);
 }
 
-/* ---- bodies that ignore it ---- */
+/* ---- bodies that ignore cancellation ---- */
 
 static char reported[512];
 
@@ -405,7 +406,7 @@ TEST(a_body_that_ignores_cancellation_is_ended_and_reported_by_name_and_line)
     CHECK_RES(cancel(rt, &join), 0);
     settle(rt);
     CHECK(nart_join_done(&join));
-    CHECK_LE(1000, f->answers); /* it was told often enough */
+    CHECK_LE(1000, f->answers); /* it got -ECANCELED often enough */
     CHECK_RES(verdict(&join), NART_EABORTED);
     CHECK(strstr(reported, "struct work"));
     CHECK(strstr(reported, "ignores cancellation"));
@@ -449,7 +450,7 @@ struct shielded {
 static nart_res shielded_sub(nart_cx *cx, struct shielded *f)
 {
     NART_BEGIN(cx, &f->sub);
-    NART_SHIELD(NART_NEVER); /* one is held already: no effect, and its end neither */
+    NART_SHIELD(NART_NEVER); /* nested: neither this nor its end has an effect */
     NART_AWAIT(f->nested, nart_sleep(cx, &f->other, NART_MS));
     NART_UNSHIELD();
     f->hidden = !nart_cx_cancelled(cx);
@@ -484,7 +485,7 @@ static void shielded_drop(void *frame)
 static const nart_task_type shielded_type =
     NART_TASK_TYPE(struct shielded, shielded_run, shielded_drop);
 
-/* Cancelled before the shield, or under it when a value lets it in first. */
+/* Cancels before the shield, or under it after a value let it in. */
 static void check_shield(int64_t span, bool value_first, bool nest)
 {
     nart_join join;
@@ -575,7 +576,7 @@ static nart_res left_run(nart_cx *cx, void *frame)
     CHECK_EQ(f->which, 1);
     if (f->give_up)
         nart_co_init(&f->arm);
-    NART_AWAIT(f->r, nart_recv(cx, &f->rx, &f->value)); /* what the shield left behind ends here */
+    NART_AWAIT(f->r, nart_recv(cx, &f->rx, &f->value)); /* the abandoned shield ends here */
     CHECK_RES(f->r, -ECANCELED);
     NART_SHIELD(100 * NART_MS);
     NART_AWAIT(f->second, nart_sleep(cx, &f->other, 50 * NART_MS));
@@ -592,7 +593,8 @@ static void left_drop(void *frame)
 
 static const nart_task_type left_type = NART_TASK_TYPE(struct left, left_run, left_drop);
 
-/* `at_once`: the value is there when the race begins, so the shield is opened and lost in one poll. */
+/* `at_once`: the value is available when the race starts, so the shield is opened and lost in one
+ * poll. */
 static void check_left(bool give_up, bool at_once)
 {
     nart_join join;
@@ -608,7 +610,7 @@ static void check_left(bool give_up, bool at_once)
     CHECK_RES(cancel(rt, &join), 0);
     run_all(rt);
     CHECK(nart_join_done(&join));
-    CHECK_RES(f->second, 0); /* another body can have a shield after that */
+    CHECK_RES(f->second, 0); /* another body can open a shield afterwards */
     CHECK_EQ(f->second_ended, at_ms(20 + 50));
     nart_join_release(&join);
     nart_rt_free(rt);
@@ -629,7 +631,7 @@ TEST(a_shield_opened_by_the_loser_of_the_same_poll_sees_its_end)
     check_left(false, true);
 }
 
-/* The same in a task that had been cancelled before: nobody else would wake it. */
+/* The same in a task already cancelled: nothing else would wake it. */
 static nart_res doomed_run(nart_cx *cx, void *frame)
 {
     struct left *f = frame;
@@ -665,7 +667,7 @@ TEST(a_cancelled_task_whose_shield_lost_is_cancelled_when_it_ends)
     nart_rt_free(rt);
 }
 
-/* ---- cancellation that begins while a body is being stopped ---- */
+/* ---- cancellation that starts while a body is being stopped ---- */
 
 struct stops {
     nart_co co, arm;
@@ -701,7 +703,7 @@ static nart_res stops_run(nart_cx *cx, void *frame)
     NART_AWAIT_ANY(f->which, f->r, stops_arm(cx, f), nart_sleep_until(cx, &f->timer, at_ms(10)));
     CHECK_EQ(f->which, 1);
     NART_STOP(f->stopped, stops_arm(cx, f));
-    NART_AWAIT(f->after, nart_sleep_until(cx, &f->timer, 0)); /* would answer at once */
+    NART_AWAIT(f->after, nart_sleep_until(cx, &f->timer, 0)); /* would complete at once */
     NART_END(0);
 }
 
@@ -723,7 +725,7 @@ static void check_stops(bool itself)
     f->itself = itself;
     run_until(rt, at_ms(15));
     if (!itself)
-        CHECK_RES(cancel(rt, &join), 0); /* under the shield of the body that is stopped */
+        CHECK_RES(cancel(rt, &join), 0); /* under the shield of the stopped body */
     run_all(rt);
     CHECK(nart_join_done(&join));
     CHECK_RES(f->stopped, itself ? -ECANCELED : 0);
@@ -743,7 +745,7 @@ TEST(a_stopped_body_that_cancels_its_task_has_cancelled_it)
     check_stops(true);
 }
 
-/* A task that aborts itself has one more poll, whatever its state was. */
+/* A task that aborts itself is polled once more, whatever its state was. */
 struct suicide {
     nart_co co;
     nart_timer timer;
@@ -758,7 +760,7 @@ static nart_res suicide_run(nart_cx *cx, void *frame)
 
     f->resumed |= f->asked;
     NART_BEGIN(cx, &f->co);
-    if (f->kind == 1) /* behind a poll that has spent its budget */
+    if (f->kind == 1) /* after a poll that has spent its budget */
         for (f->i = 0; f->i < NART_BUDGET + 10; f->i++)
             NART_AWAIT(f->r, nart_sleep(cx, &f->timer, 0));
     if (f->kind == 2)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Sleeping by the real clock, in every way that a loop can wait: never early, never lost. (test_sleep.c
- * has the exact times, on a virtual one.) */
+/* Sleeping on the real clock, with every way in which a loop can wait: never early, never lost.
+ * (Exact times are in test_sleep.c, on a virtual clock.) */
 #include "core.h"
 
 #include <pthread.h>
@@ -67,8 +67,8 @@ TEST(a_loop_that_spins_and_parks)
     check_sleeps(NEW_RT(.spin_ns = 200 * NART_US));
 }
 
-/* A sleep that is looked at in the millisecond before it ends is lost in the reference, in a busy loop
- * as good as always: its defect 2. */
+/* The reference loses a sleep that is checked in the millisecond before it expires, in a busy loop
+ * almost always: its defect 2. */
 TEST(a_loop_that_never_parks)
 {
     check_sleeps(NEW_RT(.flags = NART_RT_SPINNING));

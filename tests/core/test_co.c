@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Bodies: they resume where they parked, at any depth, and begin anew when they have ended. */
+/* Bodies: they resume where they parked, at any depth, and restart after they have ended. */
 #include "core.h"
 #include "virtual.h"
 
-/* What happened, in order. */
+/* The events, in order. */
 static char trace[256];
 
 static void note(const char *what)
@@ -12,7 +12,7 @@ static void note(const char *what)
     strcat(trace, what);
 }
 
-/* An operation that parks `n` times and then answers. */
+/* An operation that parks `n` times and then completes. */
 static nart_res after(nart_cx *cx, int *n)
 {
     nart_res r = nart_op_enter(cx);
@@ -36,7 +36,7 @@ static nart_res run_one(const nart_task_type *type, const void *init)
     run_all(rt);
     CHECK(nart_join_done(&join));
     nart_join_release(&join);
-    CHECK_RES(nart_block_on(rt, type, init, &answer), 0); /* and in the other way of running */
+    CHECK_RES(nart_block_on(rt, type, init, &answer), 0); /* the same under nart_block_on() */
     nart_rt_free(rt);
     return answer;
 }
@@ -118,7 +118,7 @@ static nart_res own_switch_run(nart_cx *cx, void *frame)
 
     NART_BEGIN(cx, &f->co);
     for (f->i = 0; f->i < 3; f->i++) {
-        switch (f->i) { /* without an await in it: fine */
+        switch (f->i) { /* allowed: no await inside */
         case 0:
             note("zero");
             break;
@@ -166,7 +166,7 @@ static nart_res deep_1(nart_cx *cx, struct deep *d)
     NART_BEGIN(cx, &d->co[1]);
     NART_AWAIT(d->r[1], deep_2(cx, d));
     note("1");
-    NART_AWAIT(d->r[1], deep_2(cx, d)); /* the same one again: it has ended, so it begins anew */
+    NART_AWAIT(d->r[1], deep_2(cx, d)); /* the same body again: it has ended, so it restarts */
     NART_END(d->r[1] + 1);
 }
 
@@ -210,7 +210,7 @@ static nart_res again_sub(nart_cx *cx, struct again *f)
 static nart_res again_run(nart_cx *cx, void *frame)
 {
     struct again *f = frame;
-    static int now; /* answers at once: the sub loses */
+    static int now; /* completes at once: the nested body loses */
 
     NART_BEGIN(cx, &f->co);
     NART_AWAIT_ANY(f->which, f->r, again_sub(cx, f), after(cx, &now));
@@ -272,7 +272,7 @@ TEST(yield_lets_the_others_go_first)
     nart_rt_free(rt);
 }
 
-/* ---- time as a poll sees it ---- */
+/* ---- the time as seen by a poll ---- */
 
 struct looker {
     int polls;
@@ -302,7 +302,7 @@ TEST(a_poll_reads_the_clock_once_at_first_need)
     CHECK_EQ(elapsed_ms(), 6);
 }
 
-/* ---- the answer ---- */
+/* ---- the result ---- */
 
 TEST(pending_survives_an_int_and_no_error_is_pending)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* nart_rt_dump(): every task with its chain of awaits, held against golden/dump.txt. */
+/* nart_rt_dump(): every task with its chain of awaits, compared with golden/dump.txt. */
 #include "dump_tasks.h"
 #include "virtual.h"
 
@@ -68,7 +68,7 @@ TEST(deadlines_count_from_now_however_long_the_loop_stood)
     nart_rt_free(rt);
 }
 
-/* A slot's last tenant leaves nothing that the dump of the next one would follow. */
+/* The previous task of a slot leaves nothing that the dump of the next one would follow. */
 TEST(a_new_task_in_a_slot_shows_nothing_of_the_old_one)
 {
     nart_rt *rt = new_rt();

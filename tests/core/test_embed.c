@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A host with a loop of its own: it sleeps in poll(2) on the backend descriptor, until the next
- * deadline at the latest, and calls nart_rt_poll() when one of them says so. A wake that the host is
- * not told of shows as a hang. */
+/* A host with its own loop: it sleeps in poll(2) on the backend descriptor, until the next deadline
+ * at the latest, and calls nart_rt_poll() when either is due. A wake that does not reach the host
+ * shows as a hang. */
 #include "core.h"
 
 #include <poll.h>
@@ -16,7 +16,7 @@ static int64_t clock_now(void)
     return (int64_t)ts.tv_sec * NART_SEC + ts.tv_nsec;
 }
 
-/* Waits as long as the runtime allows. */
+/* Sleeps as long as the runtime allows. */
 static void host_sleep(nart_rt *rt)
 {
     struct pollfd fd = { .fd = nart_rt_backend_fd(rt), .events = POLLIN };
@@ -46,7 +46,7 @@ static bool readable(nart_rt *rt)
     return n > 0;
 }
 
-/* Until nothing is to be done: the host may sleep. */
+/* Polls until the runtime is idle and the host may sleep. */
 static void host_settle(nart_rt *rt)
 {
     CHECK_LE(0, nart_rt_backend_fd(rt));
@@ -110,7 +110,7 @@ static nart_res once(nart_cx *cx, void *frame)
 
 static const nart_task_type once_type = NART_TASK_TYPE(uint64_t, once, NULL);
 
-/* ---- the host is told ---- */
+/* ---- the host is notified ---- */
 
 TEST(a_host_runs_sleeping_tasks_to_their_end)
 {
@@ -135,7 +135,7 @@ TEST(a_spawn_from_outside_makes_the_descriptor_readable)
         CHECK(readable(rt));
         CHECK_EQ(nart_rt_next_deadline(rt), 0);
         CHECK_EQ(nart_rt_poll(rt, 0), 2);
-        host_settle(rt); /* and it is not readable any more */
+        host_settle(rt); /* the descriptor is no longer readable */
     }
     nart_rt_free(rt);
 }
@@ -237,7 +237,7 @@ static void *wake_many(void *n)
     return NULL;
 }
 
-/* At any moment, between the host's calls as well. */
+/* Wakes at any moment, also between the host's calls. */
 TEST(no_foreign_wake_leaves_the_host_asleep)
 {
     nart_rt *rt = new_rt();
@@ -262,7 +262,7 @@ static void *wake_after(void *unused)
     return wake_many(&one);
 }
 
-/* The host asks for the descriptor when tasks are there already, and sleeps before the first tick. */
+/* The host requests the descriptor when tasks already exist, and sleeps before the first tick. */
 TEST(a_host_that_polls_late_is_notified)
 {
     nart_rt *rt = new_rt();
@@ -270,14 +270,14 @@ TEST(a_host_that_polls_late_is_notified)
     pthread_t thread;
 
     CHECK_RES(nart_rt_spawn(rt, &watcher_type, &f, NULL), 0);
-    CHECK_LE(1, nart_rt_poll(rt, 0)); /* nobody had asked for the descriptor yet */
+    CHECK_LE(1, nart_rt_poll(rt, 0)); /* the descriptor was not yet requested */
     CHECK_EQ(pthread_create(&thread, NULL, wake_after, NULL), 0);
     host_run(rt);
     pthread_join(thread, NULL);
     nart_rt_free(rt);
 }
 
-/* ---- leftovers of a tick are said by the deadline ---- */
+/* ---- work left by a tick shows in the deadline ---- */
 
 TEST(a_host_is_notified_of_work_left_over_by_a_tick)
 {
@@ -311,7 +311,7 @@ TEST(every_way_of_running_can_follow_another)
     nart_rt_free(rt);
 }
 
-/* ---- waiting inside ---- */
+/* ---- waiting inside nart_rt_poll() ---- */
 
 TEST(poll_waits_for_its_timeout_and_not_less)
 {
@@ -329,7 +329,7 @@ TEST(poll_waits_for_its_timeout_and_not_less)
     nart_rt_free(rt);
 }
 
-/* Would spin for an hour if it did not look at the timeout. */
+/* Would spin for an hour if it ignored the timeout. */
 TEST(poll_returns_in_time_from_a_runtime_that_spins)
 {
     for (int busy = 0; busy < 2; busy++) {

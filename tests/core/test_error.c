@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Every answer has a name and one line of text. */
+/* Every error has a name and a one-line text. */
 #include "core.h"
 
 #include <string.h>
@@ -45,7 +45,7 @@ TEST(an_error_of_its_own_is_named_and_explained)
     }
 }
 
-/* A blocking function may answer any of them. */
+/* A blocking function may return any of them. */
 TEST(every_errno_that_the_system_knows_has_a_name)
 {
     char none[64];
@@ -57,7 +57,7 @@ TEST(every_errno_that_the_system_knows_has_a_name)
     }
 }
 
-/* What has run out is named, and what raises the limit. */
+/* The text names the exhausted resource and the option that raises its limit. */
 TEST(a_limit_of_the_runtime_names_its_option)
 {
     CHECK(strstr(nart_strerror(NART_ESLOTS), "nart_rt_opts.slots"));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A runtime is freed in every state that its tasks can be in. The ledger at the end of each case says
- * that nothing is left, the counts that each destructor ran once. In the reference tasks that sleep,
- * tasks linked by a channel, parents and handles that outlive the runtime panic, leak or read freed
- * memory: its defect 10. */
+/* A runtime is freed with its tasks in every possible state. The ledger at the end of each case
+ * shows that nothing is leaked, the counts that each destructor ran once. In the reference,
+ * sleeping tasks, tasks linked by a channel, parents, and handles that outlive the runtime panic,
+ * leak or read freed memory: its defect 10. */
 #include "core.h"
 
 #include <pthread.h>
@@ -33,7 +33,7 @@ static void turn(void)
     CHECK_LE(0, nart_rt_poll(rt, 0));
 }
 
-/* ---- one task, every way to wait ---- */
+/* ---- one task, every kind of wait ---- */
 
 enum mode { SLEEP, RECV, SEND, JOIN, RACE, NESTED, SCOPE, SHIELD, DEAF, YIELD, BY_HAND, ENDED };
 
@@ -107,7 +107,7 @@ static void task_drop(void *frame)
     nart_rx_close(&f->rx);
     nart_join_release(&f->join);
     nart_join_release(&f->other);
-    nart_waker_wake(f->waker); /* its own: stale in a moment */
+    nart_waker_wake(f->waker); /* its own waker, about to become stale */
 }
 
 static const nart_task_type task_type = NART_TASK_TYPE(struct task, task_poll, task_drop);
@@ -148,7 +148,7 @@ static void check_free(enum mode mode, int expected_reports)
             test_fail(__FILE__, __LINE__, "%d tasks dropped of %d: mode %d, %s", drops, tasks,
                       (int)mode, phases[phase]);
         CHECK_EQ(reports, expected_reports);
-        if (held) { /* outlives its runtime */
+        if (held) { /* the join outlives its runtime */
             CHECK(!nart_join_done(&join));
             CHECK(nart_join_frame(&join) == NULL);
             CHECK_EQ(nart_join_task(&join).gen, 0);
@@ -190,7 +190,7 @@ TEST(while_a_nested_body_waits)
 
 TEST(while_a_shield_holds)
 {
-    check_free(SHIELD, 0); /* it is refused: the sleep under it answers, too */
+    check_free(SHIELD, 0); /* the shield is refused: the sleep under it fails too */
 }
 
 TEST(a_task_that_ignores_it_is_dropped_and_reported)
@@ -216,7 +216,7 @@ TEST(a_task_that_has_ended)
     check_free(ENDED, 0);
 }
 
-/* Without report() a line is printed as report() would have had it. */
+/* Without report() the library prints the line that report() would have received. */
 static void check_printed(const char *name, const char *expected)
 {
     char line[256] = "";
@@ -260,7 +260,7 @@ TEST(shields_are_refused)
     nart_join_release(&join);
 }
 
-/* ---- tasks that hold each other ---- */
+/* ---- tasks that hold each other's joins ---- */
 
 static void check_ring(bool boxed, bool ended)
 {
@@ -316,18 +316,18 @@ TEST(parents_and_children_in_any_order_of_slots)
 {
     nart_join early[3];
     begin();
-    for (int i = 0; i < 3; i++) /* the children have the lower slots */
+    for (int i = 0; i < 3; i++) /* the children have lower slots */
         new_task(&early[i], SLEEP, false);
     for (int i = 0; i < 3; i++)
         nart_join_move(&new_task(NULL, JOIN, false)->join, &early[i]);
-    for (int i = 0; i < 3; i++) /* and here the higher ones */
+    for (int i = 0; i < 3; i++) /* and here higher ones */
         new_task(&new_task(NULL, JOIN, false)->join, SLEEP, false);
     settle(rt);
     nart_rt_free(rt);
     CHECK_EQ(drops, 12);
 }
 
-/* ---- the order in which they end ---- */
+/* ---- the order in which tasks end ---- */
 
 enum { AGES = 300 };
 
@@ -354,7 +354,7 @@ static void aged_drop(void *frame)
     drop_of[drops++] = ((struct aged *)frame)->age;
 }
 
-/* A task whose frame is one of many sizes, in a lane or a box, whichever its age says. */
+/* Spawns a task whose frame size, urgency and slot or box depend on its age. */
 static void new_aged(int age, bool has_ended, nart_join *join)
 {
     static nart_task_type types[16];
@@ -380,7 +380,7 @@ static void check_order(bool held, bool some_ready, bool have_ended, bool other_
 
     begin();
     ends = drops = 0;
-    for (int i = 0; i < AGES && other_slots; i++) /* the later ones have the lower slots then */
+    for (int i = 0; i < AGES && other_slots; i++) /* so that later tasks get lower slots */
         new_aged(i, true, &old[i]);
     settle(rt);
     for (int i = 0; i < AGES && other_slots; i++)
@@ -409,7 +409,7 @@ TEST(the_last_spawned_task_ends_first)
         check_order(i & 1, i & 2, i & 4, i & 8);
 }
 
-/* A task's memory is used by those that it has spawned, until they are dropped. */
+/* A task's memory is used by tasks that it spawned, until they are dropped. */
 struct lender {
     nart_co co;
     nart_timer timer;
@@ -495,7 +495,7 @@ static nart_res link_run(nart_cx *cx, void *frame)
 
 static nart_res freed_by_drop;
 
-/* Each holds the one spawned before it. */
+/* Each task holds the one spawned before it. */
 static void link_drop(void *frame)
 {
     nart_join *before = frame;
@@ -508,7 +508,7 @@ static void link_drop(void *frame)
 
 static const nart_task_type link_type = NART_TASK_TYPE(nart_join, link_run, link_drop);
 
-/* On a stack that has no room for a frame of C per task. */
+/* Runs on a stack too small for one C frame per task. */
 static void *drop_chain(void *by_free)
 {
     nart_join last = { .hub = NULL };
@@ -552,7 +552,7 @@ TEST(a_chain_of_drops_ends_on_a_small_stack)
     CHECK_EQ(pthread_attr_destroy(&attr), 0);
 }
 
-/* The frame of the task whose drop runs stays until those that it has released are dropped, too. */
+/* The frame of the task whose drop runs stays until the tasks that it released are dropped too. */
 struct nested {
     nart_join join;
     struct nested *parent;
@@ -572,11 +572,11 @@ static void nested_drop(void *frame)
 {
     struct nested *f = frame;
 
-    CHECK_EQ(inside_drop++, 0); /* one at a time */
+    CHECK_EQ(inside_drop++, 0); /* never nested */
     if (f->parent)
         CHECK_EQ(f->parent->value, f->value - 1);
     nart_join_release(&f->join);
-    CHECK_EQ(drops, f->value); /* not yet */
+    CHECK_EQ(drops, f->value); /* not yet dropped */
     drops++;
     inside_drop--;
 }
@@ -615,13 +615,13 @@ TEST(tasks_linked_by_a_channel)
     }
 }
 
-/* ---- drop functions that are busy ---- */
+/* ---- drop functions that use the runtime ---- */
 
 struct busy {
     nart_co co;
     nart_timer timer;
     nart_res r, spawned;
-    void *begun; /* a frame that was begun, to be committed by drop */
+    void *begun; /* a frame that drop commits */
     nart_join own, others;
     bool boxed_child;
 };
@@ -671,7 +671,7 @@ static void check_busy(bool held, bool polled, bool ended, bool boxed)
     CHECK_RES(nart_rt_free(rt), 0);
     CHECK_RES(seen_spawn, NART_ESHUTDOWN);
     CHECK_RES(seen_free, -EDEADLK);
-    CHECK_EQ(drops, 3); /* the one that was committed by drop as well */
+    CHECK_EQ(drops, 3); /* including the one committed by drop */
     if (held)
         nart_join_release(&join);
 }
@@ -704,7 +704,7 @@ TEST(what_was_begun_and_not_committed_is_given_back_without_a_drop)
     CHECK_EQ(drops, 0);
 }
 
-/* ---- runtimes that have done nothing, and what remains of them ---- */
+/* ---- runtimes that ran nothing, and what outlives them ---- */
 
 TEST(a_runtime_that_never_ran)
 {
@@ -725,7 +725,7 @@ TEST(wakers_and_handles_outlive_it_and_its_hub_is_used_again)
         struct task *f = new_task(&joins[i], RECV, i & 1);
         settle(rt);
         wakers[i] = f->waker;
-        for (int k = 0; k <= i; k++) { /* all but the last are of runtimes that are gone */
+        for (int k = 0; k <= i; k++) { /* all but the last belong to freed runtimes */
             nart_waker_wake(wakers[k]);
             CHECK_EQ(nart_join_task(&joins[k]).gen != 0, k == i);
             if (k < i)
@@ -741,7 +741,7 @@ TEST(wakers_and_handles_outlive_it_and_its_hub_is_used_again)
     }
 }
 
-/* ---- from the inside ---- */
+/* ---- calls from the inside ---- */
 
 struct inside {
     nart_res r;
@@ -767,7 +767,7 @@ TEST(not_from_within_a_poll)
     nart_rt_free(rt);
 }
 
-/* The bodies that unwind may still use the runtime, but it takes no new work. */
+/* Unwinding bodies may still use the runtime, but it accepts no new work. */
 struct unwinds {
     nart_co co;
     nart_timer timer;
@@ -839,7 +839,7 @@ TEST(the_loop_does_not_run_in_a_drop)
     dropping_rt = new_rt();
     CHECK_RES(nart_rt_spawn(dropping_rt, &type, NULL, &join), 0);
     CHECK_RES(nart_rt_run(dropping_rt), 0);
-    nart_join_release(&join); /* outside of a run */
+    nart_join_release(&join); /* outside a run */
     for (int i = 0; i < 3; i++)
         CHECK_RES(ran[i], -EDEADLK);
     CHECK_RES(nart_rt_free(dropping_rt), 0);

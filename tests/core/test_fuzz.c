@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Random programs against a model of what the headers promise. Each task is three levels of bodies that
- * send, receive, sleep, yield, race, spawn, join, cancel, abort, open scopes and shields, stop losers and
- * give them up; others cancel and abort it from outside. The model knows, for every answer, whether the
- * task is told to stop, which scopes have expired and what else the answer must be; and, when nothing
- * happens any more, that nobody waits for what is there. Virtual time, fixed seeds. */
+/* Random programs checked against a model of the headers' guarantees. Each task is three levels of
+ * bodies that send, receive, sleep, yield, race, spawn, join, cancel, abort, open scopes and
+ * shields, and stop or abandon losers; it is also cancelled and aborted from outside. For every
+ * answer the model knows whether the task must stop, which scopes have expired and which answers
+ * are allowed; and, when all is quiet, that no task waits for something available. Virtual time,
+ * fixed seeds. */
 #include "core.h"
 #include "virtual.h"
 
@@ -20,7 +21,7 @@ static uint32_t program, spawned, dropped;
 static uint64_t sent[CHANNELS], taken[CHANNELS]; /* the values are 0, 1, 2 ... */
 static long answers, timeouts, cancellations, races;
 
-/* ---- tasks ---- */
+/* ---- state of the tasks ---- */
 
 struct level {
     nart_co co;
@@ -45,7 +46,7 @@ struct actor {
     struct level lv[LEVELS];
     uint64_t seed;
     uint32_t id;
-    int shield_level, shield_begun; /* whose shield it is: a level, and its how-manieth life */
+    int shield_level, shield_begun; /* owner of the shield: its level, and the run of that level */
     uint32_t shield_poll;           /* in which it was opened */
     int64_t shield_until;
     int parked;
@@ -55,9 +56,9 @@ struct actor {
 static nart_rt *rt;
 static nart_tx first_tx[CHANNELS];
 static nart_rx rx[CHANNELS];
-static struct actor *actors[IDS]; /* those whose frame lives */
+static struct actor *actors[IDS]; /* those with a live frame */
 
-/* ---- what the model says ---- */
+/* ---- what the model expects ---- */
 
 enum stop { NO, MAYBE, YES };
 
@@ -66,16 +67,16 @@ static bool shield_holds(const nart_cx *cx, const struct actor *f)
     return f->shield_level >= 0 && f->shield_until > cx->now && !model[f->id].aborted;
 }
 
-/* Is it opened by a body at level d or above? One that was given up is above nobody. */
+/* Was the shield opened by a body at level d or above? An abandoned body does not count. */
 static bool under_shield(const nart_cx *cx, const struct actor *f, int d)
 {
     return shield_holds(cx, f) && f->shield_level <= d &&
            f->shield_begun == f->lv[f->shield_level].begun;
 }
 
-/* Must operations of level d answer -ECANCELED whatever they find? A body under a shield hides a
- * NART_STOP, too, until the poll ends, from all that comes after it; and one that opens it while it is
- * being stopped hides the task's cancellation from the others from the next poll on. */
+/* Must operations of level d answer -ECANCELED unconditionally? A body under a shield also hides a
+ * NART_STOP, until the poll ends, from everything evaluated after it; one that opens a shield while
+ * it is being stopped hides the task's cancellation from the others from the next poll on. */
 static enum stop told_to_stop(const nart_cx *cx, const struct actor *f, int d)
 {
     bool maybe = false;
@@ -118,10 +119,10 @@ static bool right(const nart_cx *cx, nart_res r, enum stop stop, int64_t own, in
     if (stop == YES) /* it is sticky */
         return false;
     return r != NART_PENDING || (own > cx->now && outer > cx->now) ||
-           cx->go <= 0; /* put off for want of budget */
+           cx->go <= 0; /* deferred: budget spent */
 }
 
-/* Every answer of every operation comes by here. */
+/* Checks every answer of every operation. */
 static nart_res judge(nart_cx *cx, struct actor *f, int d, nart_res r)
 {
     enum stop stop = told_to_stop(cx, f, d);
@@ -132,14 +133,14 @@ static nart_res judge(nart_cx *cx, struct actor *f, int d, nart_res r)
     cancellations += r == -ECANCELED;
     if (!right(cx, r, stop, own, outer))
         test_fail(__FILE__, __LINE__,
-                  "program %u, task %u, level %d: %s; told to stop %d, own scope %" PRId64
+                  "program %u, task %u, level %d: %s; stop expected %d, own scope %" PRId64
                   ", outer %" PRId64 ", now %" PRId64 ", shield of level %d until %" PRId64,
                   program, f->id, d, nart_err_name(r), (int)stop, own, outer, cx->now,
                   f->shield_level, f->shield_until);
     return r;
 }
 
-/* An await of level d has its answer: what it had parked is withdrawn, at levels below as well. */
+/* An await of level d has completed: its waits are withdrawn, at levels below as well. */
 static void forget(struct actor *f, int d)
 {
     while (f->parked > 0 && f->on[f->parked - 1].level >= d)
@@ -157,7 +158,7 @@ static nart_res park(struct actor *f, int d, nart_res r, enum what what, uint32_
     return r;
 }
 
-/* ---- operations, with the books kept ---- */
+/* ---- operations, with bookkeeping ---- */
 
 static nart_res op_send(nart_cx *cx, struct actor *f, int d, int k)
 {
@@ -176,7 +177,7 @@ static nart_res op_recv(nart_cx *cx, struct actor *f, int d, int c)
     nart_res r = judge(cx, f, d, nart_recv(cx, &rx[c], &v));
 
     if (r == 0)
-        CHECK_EQ(v, taken[c]++); /* none lost, none twice, in order */
+        CHECK_EQ(v, taken[c]++); /* none lost, none duplicated, in order */
     return park(f, d, r, ON_RECV, (uint32_t)c);
 }
 
@@ -250,7 +251,7 @@ static void close_shield(struct actor *f, int d)
 static nart_res body(nart_cx *cx, struct actor *f, int d)
 {
     struct level *l = &f->lv[d];
-    const int e = d + 1 < LEVELS ? d + 1 : 0; /* the level below, if there is one */
+    const int e = d + 1 < LEVELS ? d + 1 : 0; /* the level below, if any */
 
     NART_BEGIN(cx, &l->co);
     l->begun++;
@@ -260,7 +261,7 @@ static nart_res body(nart_cx *cx, struct actor *f, int d)
         nart_timer_cancel(&l->timer);
         l->at = virtual_now + (int64_t)random_below(&f->seed, 20) * NART_MS;
         l->scoped = false;
-        switch (l->act % 20) { /* what has no await in it */
+        switch (l->act % 20) { /* actions without an await */
         case 0:
             nart_join_release(&l->kid);
             l->kid_used = false;
@@ -319,9 +320,9 @@ static nart_res body(nart_cx *cx, struct actor *f, int d)
                 NART_STOP(l->n, body(cx, f, e));
                 l->stopping = false;
             } else if (l->which != 0 && l->act & 0x20000) {
-                nart_co_init(&f->lv[e].co); /* given up */
+                nart_co_init(&f->lv[e].co); /* abandoned */
             } else if (l->which != 0) {
-                NART_AWAIT(l->n, body(cx, f, e)); /* goes on where it was */
+                NART_AWAIT(l->n, body(cx, f, e)); /* resumes it */
             }
             f->lv[e].in_use = false;
         } else if (l->act % 20 == 14 && e && !f->lv[e].in_use) {
@@ -345,7 +346,7 @@ static nart_res body(nart_cx *cx, struct actor *f, int d)
                 close_shield(f, d);
             }
         } else if (l->act % 20 == 16) {
-            for (l->burst = 0; l->burst < 300; l->burst++) { /* beyond the budget */
+            for (l->burst = 0; l->burst < 300; l->burst++) { /* more than the budget */
                 l->at = 0;
                 NART_AWAIT(l->n, op_sleep(cx, f, d));
                 if (l->n < 0)
@@ -355,7 +356,7 @@ static nart_res body(nart_cx *cx, struct actor *f, int d)
             NART_AWAIT(l->n, op_join(cx, f, d));
         }
         if (l->n == -ECANCELED && random_below(&f->seed, 4))
-            break; /* most unwind, some go on */
+            break; /* most unwind, some continue */
     }
     l->scoped = false;
     close_shield(f, d);
@@ -411,7 +412,7 @@ static uint32_t new_actor(uint64_t seed, nart_join *join)
         memset(join, 0, sizeof *join);
         return 0;
     }
-    uint32_t id = ++spawned; /* 0 is nobody */
+    uint32_t id = ++spawned; /* 0 means none */
     f->id = id;
     f->seed = seed;
     f->shield_level = -1;
@@ -425,7 +426,7 @@ static uint32_t new_actor(uint64_t seed, nart_join *join)
     return id;
 }
 
-/* ---- nothing is ready and nothing due: whoever waits has a reason ---- */
+/* ---- nothing is ready or due: every waiter has a reason ---- */
 
 static void check_rest(void)
 {
@@ -473,7 +474,7 @@ static void run(uint64_t seed, uint32_t slots)
         uint32_t r = (uint32_t)random_next(&seed), i = r >> 8 & (TOPS - 1);
         if (!alive) {
             check_rest();
-            if (nart_rt_task_count(rt) > 0 && r % 8) { /* stirs them up again */
+            if (nart_rt_task_count(rt) > 0 && r % 8) { /* make them active again */
                 uint64_t v;
                 int c = (int)(r >> 16 & (CHANNELS - 1));
                 if (nart_try_send(&first_tx[c], &sent[c]) == 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Join handles: answers, frames, drop exactly once on every path, and handles used wrongly. */
+/* Join handles: answers, frames, drop exactly once on every path, and misuse. */
 #include "core.h"
 #include "virtual.h"
 
@@ -11,7 +11,7 @@ struct child {
     nart_timer timer;
     int64_t ns;
     nart_res answer;
-    char *result; /* the frame's own */
+    char *result; /* owned by the frame */
     nart_res r;
 };
 
@@ -44,7 +44,7 @@ static struct child *new_child(nart_join *join, int64_t ms, nart_res answer)
     return f;
 }
 
-/* A task that awaits a handle which is somebody else's. */
+/* A task that awaits a handle owned by another. */
 struct waiter {
     nart_co co;
     nart_join *of;
@@ -98,7 +98,7 @@ TEST(a_task_that_has_ended_is_joined_without_waiting)
 {
     nart_join child, join;
     rt = new_rt();
-    new_child(&child, 0, -EIO); /* an error is an answer, too */
+    new_child(&child, 0, -EIO); /* an error is an answer too */
     run_all(rt);
     struct waiter *w = new_waiter(&join, &child);
     CHECK_EQ(settle(rt), 1);
@@ -121,7 +121,7 @@ TEST(the_answer_may_be_ignored)
     nart_rt_free(rt);
 }
 
-/* Polling a join handle twice reads the moved value again in the reference: its defect 11. */
+/* In the reference, polling a join handle twice reads the moved value again: its defect 11. */
 TEST(an_answer_is_taken_once)
 {
     nart_join child, join;
@@ -135,7 +135,7 @@ TEST(an_answer_is_taken_once)
         CHECK_RES(w->answer, i == 0 ? 5 : -1);
         nart_join_release(&join);
     }
-    CHECK(nart_join_frame(&child) == c); /* the frame is there until release */
+    CHECK(nart_join_frame(&child) == c); /* the frame stays until release */
     CHECK_STR(c->result, "result");
     nart_join_release(&child);
     CHECK_EQ(drops, 1);
@@ -189,7 +189,7 @@ TEST(a_result_is_moved_out_of_the_frame)
     struct child *c = new_child(&child, 0, 5);
     run_all(rt);
     char *result = c->result;
-    c->result = NULL; /* what drop finds is what it destroys */
+    c->result = NULL; /* hides it from drop */
     nart_join_release(&child);
     CHECK_STR(result, "result");
     test_alloc.free(NULL, result, 8, 8);
@@ -268,14 +268,14 @@ TEST(a_task_that_is_queued_when_it_ends_is_freed_when_both_are_over)
         if (order == RELEASED_LATER)
             nart_join_release(&child);
         CHECK_EQ(drops, 1);
-        CHECK(c == spawn(rt, &woken_type, NULL)); /* the slot has come back */
+        CHECK(c == spawn(rt, &woken_type, NULL)); /* the slot was returned */
         settle(rt);
         drops = 0;
     }
     nart_rt_free(rt);
 }
 
-/* ---- who waits, and for how long ---- */
+/* ---- waiting, and for how long ---- */
 
 TEST(a_join_that_timed_out_can_be_awaited_again)
 {
@@ -297,7 +297,7 @@ TEST(a_join_that_timed_out_can_be_awaited_again)
     nart_rt_free(rt);
 }
 
-/* Moves the handle in the poll in which it was told of the timeout. */
+/* Moves the handle in the poll that reports the timeout. */
 struct mover {
     nart_co co;
     nart_join join, moved;
@@ -342,7 +342,7 @@ TEST(a_cancelled_joiner_leaves_the_handle_as_it_was)
     settle(rt);
     CHECK_RES(cancel(rt, &join), 0);
     settle(rt);
-    CHECK_RES(w->r, -ECANCELED); /* about the joiner, not the joined */
+    CHECK_RES(w->r, -ECANCELED); /* refers to the joining task, not the joined one */
     CHECK_EQ(nart_rt_task_count(rt), 1);
     nart_join_release(&join);
     w = new_waiter(&join, &child);
@@ -471,7 +471,8 @@ TEST(a_handle_is_moved)
     nart_rt_free(rt);
 }
 
-/* Copies are not allowed; one that outlives the release is stale and never the next tenant's. */
+/* Copies are not allowed; one that outlives the release is stale and never refers to the slot's
+ * next task. */
 TEST(a_copy_of_a_released_handle_is_stale)
 {
     nart_join child, copy, next, join;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Task-local values: who sees which, and when. */
+/* Task-local values: which code sees which value, and when. */
 #include "core.h"
 #include "virtual.h"
 
@@ -8,7 +8,7 @@
 static nart_rt *rt;
 static const nart_local_key user = { "user" }, level = { "level" };
 
-/* -1: none. */
+/* Returns -1 if there is none. */
 static int seen(const nart_cx *cx, const nart_local_key *key)
 {
     const int *value = nart_local_get(cx, key);
@@ -42,7 +42,7 @@ static nart_res third(nart_cx *cx, struct task *t)
     check(cx, t->number, 2);
     NART_AWAIT_FOR(t->r, t->limit, nart_sleep(cx, &t->timer, NART_SEC));
     check(cx, t->number, 2);
-    t->number += 100; /* it is the frame's */
+    t->number += 100; /* it is in the frame */
     NART_END(t->r);
 }
 
@@ -70,7 +70,7 @@ static nart_res first(nart_cx *cx, struct task *t)
     NART_END(t->r);
 }
 
-/* A hand-written poll that binds for all of the task. */
+/* A hand-written poll function that binds for the whole task. */
 static nart_res task_poll(nart_cx *cx, void *frame)
 {
     struct task *t = frame;
@@ -155,7 +155,7 @@ TEST(a_cancelled_task_unwinds_under_its_own)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* ---- arms of a race see what is bound for them ---- */
+/* ---- each arm of a race sees its own bindings ---- */
 
 struct racer {
     nart_co co, arm[2];
@@ -194,7 +194,7 @@ static nart_res racer_run(nart_cx *cx, void *frame)
     NART_AWAIT_ANY(f->which, f->r[2], bound_arm(cx, f, 0), bound_arm(cx, f, 1));
     check(cx, -1, -1);
     CHECK_EQ(f->which, 0);
-    NART_AWAIT(f->r[2], bound_arm(cx, f, 1)); /* the loser goes on, under the same */
+    NART_AWAIT(f->r[2], bound_arm(cx, f, 1)); /* the loser continues with its binding */
     check(cx, -1, -1);
     NART_END(f->r[2]);
 }
@@ -213,7 +213,7 @@ TEST(arms_of_a_race_see_their_own)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* ---- who sees nothing ---- */
+/* ---- code that sees no binding ---- */
 
 struct parent {
     nart_co co;
@@ -261,7 +261,7 @@ TEST(a_spawned_task_inherits_nothing)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* It leaves a binding open: a mistake, and nobody else's trouble. */
+/* Leaves a binding open: a mistake that affects no other task. */
 static nart_res careless_poll(nart_cx *cx, void *frame)
 {
     static nart_local l;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What breaking a rule does at run time: an error where the caller can act, an abort that names the
- * place where only the programmer can. What compilers refuse is in tests/refused. */
+ * source line where only the programmer can. Misuse that compilers reject is in tests/refused. */
 #include "core.h"
 
 #include <pthread.h>
@@ -63,7 +63,7 @@ static nart_res bad_run(nart_cx *cx, void *frame)
     if (f->what == INSIDE_ITSELF)
         NART_AWAIT(f->r, calls_itself(cx, f));
     NART_AWAIT(f->r, f->calls++ && f->what == TWO_BODIES ? another(cx, f) : leaves(cx, f));
-    NART_AWAIT(f->r, leaves(cx, f)); /* its second call finds it out */
+    NART_AWAIT(f->r, leaves(cx, f)); /* detected by its second call */
     NART_END(0);
 }
 
@@ -119,7 +119,7 @@ TEST(a_body_that_calls_itself_aborts)
     BODY_DIES(INSIDE_ITSELF, "called while it runs");
 }
 
-/* ---- handles copied or moved while a task waits in them ---- */
+/* ---- handles copied or moved while a task waits on them ---- */
 
 struct copier {
     nart_co co;
@@ -187,7 +187,7 @@ static void use_a_copied_join(void *unused)
     (void)unused;
     f->join_copy = f->join;
     f->use_copy = true;
-    nart_task_abort(rt, nart_join_task(&f->join)); /* wakes who joins */
+    nart_task_abort(rt, nart_join_task(&f->join)); /* wakes the joining task */
     turn();
 }
 
@@ -207,7 +207,7 @@ struct giver {
     nart_res r;
 };
 
-/* Gives the receiver away by its bytes, in the poll in which it has answered. */
+/* Copies the receiver out as bytes, in the poll in which it received. */
 static nart_res giver_run(nart_cx *cx, void *frame)
 {
     struct giver *f = frame;
@@ -273,7 +273,7 @@ struct leak {
 
 static nart_res leak_poll(nart_cx *cx, void *frame)
 {
-    ((struct leak *)frame)->cx = cx; /* a context is not to be kept */
+    ((struct leak *)frame)->cx = cx; /* a context must not be kept */
     return 0;
 }
 
@@ -373,7 +373,7 @@ static void *on_another_thread(void *arg)
     return NULL;
 }
 
-/* Also while the loop runs: being refused is no data race. */
+/* Also while the loop runs: the refusal is free of data races. */
 TEST(calls_from_the_wrong_thread_are_refused)
 {
     pthread_t thread;
@@ -426,7 +426,7 @@ static int in_child(nart_join *held, nart_join *ended, nart_waker waker)
     nart_waker_wake(waker);
     CHECK_EQ(drops, 0);
 
-    /* a runtime of its own shares nothing with the parent's */
+    /* a new runtime of the child shares nothing with the parent's */
     CHECK_RES(nart_rt_new(NULL, &own), 0);
     rt = own;
     CHECK_RES(nart_block_on(own, &nested_type, NULL, NULL), 0);
@@ -462,7 +462,7 @@ TEST(a_forked_child_may_only_free)
     CHECK(waitpid(child, &status, 0) == child);
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 
-    turn(); /* the parent goes on as if nothing had been */
+    turn(); /* the parent is unaffected */
     CHECK_EQ(nart_rt_task_count(rt), 1);
     CHECK_RES(cancel(rt, &held), 0);
     turn();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Typed spawns move: the caller has the frame, or the task has it, and never both. */
+/* Typed spawns move: either the caller or the task owns the frame, never both. */
 #include "reader.h"
 
 #include <nart/nart.h>
@@ -30,7 +30,7 @@ static bool is_empty(const struct reader *o)
     return memcmp(o, &zero, sizeof zero) == 0;
 }
 
-/* ---- from outside of polls ---- */
+/* ---- outside a poll ---- */
 
 TEST(a_spawn_moves_what_it_was_given)
 {
@@ -41,7 +41,7 @@ TEST(a_spawn_moves_what_it_was_given)
 
         CHECK_RES((boxed ? reader_rt_spawn_boxed : reader_rt_spawn)(rt, &o, &join), 0);
         CHECK(is_empty(&o));
-        nart_rx_close(&o.rx); /* an empty handle: the task's is another one */
+        nart_rx_close(&o.rx); /* empty: the task has its own handle */
         CHECK_RES(nart_rt_run(rt), 0);
         struct reader *f = nart_join_frame(&join);
         answer = f->r;
@@ -93,7 +93,7 @@ TEST(nothing_to_move_is_zeros)
     end();
 }
 
-/* ---- inside of polls ---- */
+/* ---- inside a poll ---- */
 
 struct outer {
     nart_co co;

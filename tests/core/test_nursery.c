@@ -8,12 +8,12 @@
 enum { CHILDREN = 3 };
 
 static nart_rt *rt;
-static int alive;          /* children whose frame has not been dropped */
-static int owners_dropped; /* and how many children were alive then */
+static int alive;          /* children whose frames are not yet dropped */
+static int owners_dropped; /* and the number of children alive then */
 static int alive_at_drop;
 static nart_notify go;
 
-/* What the children write to: a page of its own would fault, the ledger tells as well. */
+/* Memory in the owner's frame that the children write to. */
 struct board {
     int polls, drops;
 };
@@ -24,7 +24,7 @@ struct child {
     nart_timer timer;
     struct board *board; /* in the owner's frame */
     nart_res answer;
-    int64_t nap, unwind; /* how long it works, and cleans up */
+    int64_t nap, unwind; /* duration of its work, and of its cleanup */
     nart_res r;
 };
 
@@ -73,7 +73,7 @@ struct owner {
     nart_res r, error;
     int i, which;
     int64_t joined;
-    char pad[]; /* frames of other sizes */
+    char pad[]; /* varies the size of the frame */
 };
 
 static void spawn_children(nart_cx *cx, struct owner *f)
@@ -100,7 +100,7 @@ static nart_res inner_run(nart_cx *cx, struct owner *f)
     NART_BEGIN(cx, &f->inner);
     spawn_children(cx, f);
     if (f->how == NESTED)
-        NART_RETURN(0); /* and does not join */
+        NART_RETURN(0); /* without a join */
     NART_AWAIT(r, nart_nursery_join(cx, &f->nursery, &f->error));
     NART_END(r);
 }
@@ -137,7 +137,7 @@ static nart_res owner_run(nart_cx *cx, void *frame)
             CHECK_EQ(alive, 0);
         } else {
             NART_AWAIT(f->r, nart_sleep(cx, &f->timer, 5 * NART_MS));
-            CHECK_EQ(alive, 0); /* though nobody has joined them */
+            CHECK_EQ(alive, 0); /* although they were not joined */
         }
     }
     f->joined = elapsed_ms();
@@ -252,7 +252,7 @@ TEST(cancelling_the_owner_cancels_and_waits)
     end(&join);
 }
 
-/* The owner does not join: its end waits. */
+/* The owner does not join: its end is delayed until the children have ended. */
 static void check_end_waits(enum how how, nart_res (*ask)(nart_rt *, const nart_join *), nart_res r)
 {
     nart_join join;
@@ -295,8 +295,8 @@ static nart_res ask_nothing(nart_rt *r, const nart_join *j)
     return 0;
 }
 
-/* What its join answers is decided when it answers: a cancellation before that counts, one while its end
- * waits does not. */
+/* The owner's result is fixed when it answers: a cancellation before that counts, one while its end
+ * is delayed does not. */
 TEST(an_owner_that_has_answered_keeps_its_answer)
 {
     nart_res (*const ask[])(nart_rt *, const nart_join *) = { ask_nothing, cancel, abort_task };
@@ -324,7 +324,7 @@ TEST(an_owner_that_has_answered_keeps_its_answer)
     }
 }
 
-/* ---- the runtime is freed, whichever was spawned into whichever size of slot ---- */
+/* ---- the runtime is freed, for every spawn order and slot size ---- */
 
 static void check_free(const nart_task_type *type, enum how how, bool before)
 {
@@ -335,7 +335,7 @@ static void check_free(const nart_task_type *type, enum how how, bool before)
     rt = new_rt();
     struct owner *f = spawn(rt, type, &join);
     f->how = how;
-    f->unwind = 20 * NART_MS; /* which no free grants */
+    f->unwind = 20 * NART_MS; /* freeing does not wait that long */
     settle(rt);
     CHECK_EQ(alive, CHILDREN);
     if (before)
@@ -447,7 +447,7 @@ TEST(answers_of_the_calls)
     nart_rt_free(rt);
 }
 
-/* A child spawns its siblings; an other task may not join. */
+/* A child spawns its siblings; another task may not join. */
 struct family {
     nart_co co;
     nart_nursery *nursery;
@@ -501,7 +501,7 @@ TEST(a_child_spawns_its_siblings)
     nart_rt_free(rt);
 }
 
-/* A deadline that has passed makes a join cancel, and wait on: that is no answer, and takes nothing of the
+/* An expired deadline makes a join cancel and keep waiting: that is no answer and costs no
  * budget. */
 struct impatient {
     nart_nursery nursery;
@@ -540,7 +540,7 @@ TEST(a_join_that_cancels_and_waits_is_no_answer)
     run_all(rt);
     nart_rt_stats_get(rt, &stats);
     CHECK_EQ(stats.budgets_spent, 0);
-    CHECK_EQ(stats.polls, 3); /* the child's one, and two */
+    CHECK_EQ(stats.polls, 3); /* one of the child, two of the owner */
     CHECK_EQ(alive, 0);
     nart_rt_free(rt);
 }

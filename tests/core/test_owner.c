@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Who owns a wait: bodies in memory of their own, which is unmapped as soon as the manual allows it. What
- * still names one of them faults. */
+/* Ownership of waits: bodies live in separate memory, unmapped as soon as the manual allows it. Any
+ * remaining reference to one faults. */
 #include "reader.h"
 #include "waits.h"
 
@@ -127,7 +127,7 @@ TEST_EACH(a_body_that_received_is_named_by_no_race, LOCAL, SPSC, MPSC)
     end();
 }
 
-/* ---- a handle that is spawned away right after it has answered ---- */
+/* ---- a handle that is moved into a spawned task right after it has answered ---- */
 
 struct giver {
     nart_co co;
@@ -169,7 +169,7 @@ TEST_EACH(a_receiver_that_has_answered_is_given_away, LOCAL, SPSC, MPSC)
 
 /* ---- a body that left a wait behind when it ended: a hand-written caller of operations ---- */
 
-static nart_waiter outside; /* lives longer than the body */
+static nart_waiter outside; /* outlives the body */
 
 static nart_res both(nart_cx *cx, struct child *c)
 {
@@ -194,7 +194,7 @@ static nart_res left_behind_run(nart_cx *cx, void *frame)
     p->child = map();
     NART_AWAIT(p->r, both_run(cx, p->child));
     unmap(p->child);
-    /* what the child's body asked for belongs to this one now, and to its races */
+    /* the waits of the child's body now belong to this one and its races */
     NART_AWAIT_ANY(p->which, p->r, nart_sleep(cx, &p->timer, 0),
                    nart_sleep(cx, &p->timer, NART_SEC));
     CHECK_EQ(p->which, 0);
@@ -217,7 +217,7 @@ TEST(what_a_body_leaves_behind_belongs_to_its_caller)
     end();
 }
 
-/* The same, and the task parks right behind it. */
+/* The same, with the task parking right after it. */
 static nart_res parks_behind_run(nart_cx *cx, void *frame)
 {
     struct parent *p = frame;
@@ -244,7 +244,7 @@ TEST(a_dump_names_only_bodies_that_are_there)
     end();
 }
 
-/* ---- losers whose frames are gone ---- */
+/* ---- losers whose frames are unmapped ---- */
 
 static nart_res sleep_run(nart_cx *cx, struct child *c)
 {
@@ -392,7 +392,7 @@ TEST(a_body_above_a_nursery_may_be_freed)
     end();
 }
 
-/* ---- an arm of a race closes or moves the handle in which another one waits ---- */
+/* ---- an arm of a race closes or moves the handle that another arm waits on ---- */
 
 static const struct a_wait *wait_named(const char *name)
 {
@@ -490,7 +490,7 @@ static void move_crx(int i)
     nart_broadcast_rx_close(&moved);
 }
 
-/* Nobody looks at the object after its close: its memory may be used for anything. */
+/* Nothing reads the object after its close: its memory may be reused. */
 static void close_notify(int i)
 {
     (void)i;
@@ -565,13 +565,14 @@ struct ending {
     nart_waker *waker;
     const struct an_end *e;
     const struct a_wait *wait;
-    bool last;    /* the arm that ends is the second one */
-    bool in_body; /* it is a body */
+    bool last;    /* the arm that closes is the second one */
+    bool in_body; /* it is a nested body */
     int asked, which;
     nart_res r;
 };
 
-/* In its second evaluation the other arm waits, whether it has been called in this poll or not. */
+/* In its second evaluation the other arm is waiting, whether or not it was evaluated in this
+ * poll. */
 static nart_res end_now(nart_cx *cx, struct ending *f)
 {
     if (f->asked++ == 1)
@@ -626,7 +627,7 @@ static void end_a_wait(const struct an_end *e, bool last, bool in_body)
     CHECK(!nart_join_done(&j));
     nart_waker_wake(waker);
     settle(rt);
-    if (last && e->end == release_token) { /* a token's handle wakes nobody */
+    if (last && e->end == release_token) { /* releasing a token's handle wakes no task */
         CHECK(!nart_join_done(&j));
         nart_waker_wake(waker);
         settle(rt);
@@ -654,7 +655,7 @@ TEST(a_handle_that_a_later_arm_closes_or_moves_is_closed_for_the_other)
             end_a_wait(&ends[i], true, in_body);
 }
 
-/* ---- a nursery belongs to the body that opened it, and not to the one that waits for it ---- */
+/* ---- a nursery belongs to the body that opened it, not to the one that awaits it ---- */
 
 struct visit {
     nart_co co, helper;
@@ -664,7 +665,7 @@ struct visit {
     int which;
 };
 
-/* Waits for the nursery of its caller, but for a while only. */
+/* Awaits the nursery of its caller, with a deadline. */
 static nart_res visit_helper(nart_cx *cx, struct visit *f)
 {
     NART_BEGIN(cx, &f->helper);
@@ -717,7 +718,7 @@ struct empty {
     nart_res r;
 };
 
-/* Opens a nursery that stays without tasks, and does not join it. */
+/* Opens a nursery that stays empty, and does not join it. */
 static nart_res empty_run(nart_cx *cx, struct empty *f)
 {
     NART_BEGIN(cx, &f->co);

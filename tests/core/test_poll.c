@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What one poll may do: the budget, cancellation, NART_STOP, shields, deadlines and races, each
  * transition of the table in c_src/wait/op.c, on a virtual clock. `ready()` is an operation that
- * answers at once. */
+ * completes at once. */
 #include "core.h"
 #include "virtual.h"
 
@@ -10,7 +10,7 @@
 
 static nart_rt *rt;
 
-/* ---- how many answers a poll gives ---- */
+/* ---- answers per poll ---- */
 
 struct counter {
     nart_co co, inner;
@@ -18,7 +18,7 @@ struct counter {
     nart_waiter waiter;
     nart_res r;
     int left, which;
-    long answers, most; /* in this poll, and in any */
+    long answers, most; /* in this poll, and the maximum */
     uint32_t polls;
 };
 
@@ -76,7 +76,7 @@ TEST(a_poll_completes_as_many_operations_as_its_budget)
     CHECK_EQ(most, NART_BUDGET);
 }
 
-/* Cleans up item by item after it was cancelled. */
+/* Cleans up item by item after cancellation. */
 static nart_res shields_run(nart_cx *cx, void *frame)
 {
     struct counter *f = frame;
@@ -101,7 +101,7 @@ TEST(shields_do_not_renew_the_budget)
     CHECK_EQ(most, NART_BUDGET);
 }
 
-/* Refused operations between the shields are no answers of the budget, but they have a bound. */
+/* Refused operations between the shields cost no budget, but their number is bounded. */
 static nart_res refused_run(nart_cx *cx, void *frame)
 {
     struct counter *f = frame;
@@ -157,7 +157,7 @@ TEST(stopping_a_loser_does_not_renew_the_budget)
     long most;
 
     CHECK_RES(run_counter(stops_run, 1000, false, &most), -ECANCELED);
-    CHECK_EQ(most, NART_BUDGET + 1); /* one by the share of the second arm */
+    CHECK_EQ(most, NART_BUDGET + 1); /* one from the share of the second arm */
 }
 
 static nart_res self_cancel_run(nart_cx *cx, void *frame)
@@ -169,14 +169,14 @@ static nart_res self_cancel_run(nart_cx *cx, void *frame)
     CHECK_RES(nart_task_cancel(nart_cx_rt(cx), nart_cx_task(cx)), 0);
     NART_STOP(f->r, nart_sleep(cx, &f->timer, 0));
     CHECK_RES(f->r, -ECANCELED);
-    CHECK(nart_cx_cancelled(cx)); /* the end of NART_STOP takes only its own away */
+    CHECK(nart_cx_cancelled(cx)); /* the end of NART_STOP only ends its own stop */
     NART_AWAIT(f->r, nart_sleep(cx, &f->timer, 0));
     CHECK_RES(f->r, -ECANCELED);
     f->left = 0;
     NART_END(0);
 }
 
-/* A body that is stopped and unwinds in more answers than one poll may refuse. */
+/* A stopped body that unwinds through more answers than one poll may refuse. */
 static nart_res patient_run(nart_cx *cx, struct counter *f)
 {
     nart_res r = 0;
@@ -216,7 +216,7 @@ TEST(cancelling_itself_lasts_beyond_a_stop)
     CHECK_RES(run_counter(self_cancel_run, 1, false, &most), -ECANCELED);
 }
 
-/* ---- cancellation, a value, a deadline: which one comes first ---- */
+/* ---- precedence of cancellation, values and deadlines ---- */
 
 struct taker {
     nart_co co;
@@ -283,14 +283,14 @@ struct racer {
     nart_co co, loop;
     nart_timer ready, timer;
     nart_res r;
-    int which, stop; /* the arm that is the sleep; -1: none */
+    int which, stop; /* index of the arm that is the sleep; -1: none */
     bool fair;
     int64_t until;
     long rounds, polls, wins[ARMS];
     uint32_t poll;
 };
 
-/* In the tenth poll its deadline passes. */
+/* The deadline passes in the tenth poll. */
 static void count_poll(long *polls)
 {
     if (++*polls == 10)
@@ -323,7 +323,7 @@ static nart_res racer_run(nart_cx *cx, void *frame)
 
 static const nart_task_type racer_type = NART_TASK_TYPE(struct racer, racer_run, NULL);
 
-/* In which poll the deadline has won. */
+/* Returns the number of the poll in which the deadline won. */
 static long poll_that_won(int stop, bool fair)
 {
     nart_join join;
@@ -436,8 +436,8 @@ TEST(fair_races_within_each_other_choose_independently)
     }
 }
 
-/* A body that waits in every round, so no poll of it spends its budget: what it races in between is
- * decided each time before the deadline is asked. */
+/* A body that waits in every round, so no poll spends its budget: its races are decided each time
+ * before the deadline is evaluated. */
 static nart_res waits_each_round_run(nart_cx *cx, void *frame)
 {
     struct racer *f = frame;
@@ -464,13 +464,13 @@ TEST(a_deadline_wins_in_a_task_that_waits_each_round)
     f->until = at_ms(5);
     run_until(rt, at_ms(100));
     CHECK(nart_join_done(&join));
-    CHECK_LE(f->rounds, 5 + 2 * 2 * 16 + 2); /* each 16th asks it first with one chance in two */
+    CHECK_LE(f->rounds, 5 + 2 * 2 * 16 + 2); /* every 16th evaluates it first with chance 1/2 */
     nart_join_release(&join);
     nart_rt_free(rt);
 }
 
-/* An arm that is ready behind one that always is, in a body that does more than that in each round, and waits
- * for the next one. */
+/* An arm that is ready, listed after one that is always ready, in a body whose rounds do more than
+ * that, and wait. */
 enum turn { NESTED_RACE, IN_TURN, BESIDE_ONE_THAT_WAITS };
 
 struct in_turn {
@@ -521,7 +521,7 @@ TEST(no_arm_is_hidden_by_other_races_of_its_body)
         f->turn = turn;
         run_until(rt, at_ms(2000));
         CHECK(nart_join_done(&join));
-        CHECK_LE(f->rounds, 200); /* it is tried first in one of 64 rounds or so */
+        CHECK_LE(f->rounds, 200); /* it is tried first in about one of 64 rounds */
         nart_join_release(&join);
         nart_rt_free(rt);
     }
@@ -548,7 +548,7 @@ TEST(a_fair_race_is_won_by_each_arm_equally_often)
     }
 }
 
-/* ---- an arm that uses all of the budget and never answers ---- */
+/* ---- an arm that spends the whole budget and never answers ---- */
 
 static nart_res endless(nart_cx *cx, struct racer *f)
 {
@@ -561,7 +561,7 @@ static nart_res endless(nart_cx *cx, struct racer *f)
             break;
         f->wins[0] = f->poll == cx->self->polls ? f->wins[0] + 1 : 1;
         f->poll = cx->self->polls;
-        f->wins[1] = f->wins[0] > f->wins[1] ? f->wins[0] : f->wins[1]; /* the most in one poll */
+        f->wins[1] = f->wins[0] > f->wins[1] ? f->wins[0] : f->wins[1]; /* the maximum */
     }
     NART_END(r);
 }
@@ -601,7 +601,7 @@ TEST(an_arm_that_spends_the_budget_hides_no_other)
     }
 }
 
-/* Bodies in all arms are busy: each gets on in each poll, and the poll has a bound. */
+/* Bodies in all arms are busy: each makes progress in each poll, and the poll is bounded. */
 struct crowd {
     nart_co co, loop[3];
     nart_timer ready[3];
@@ -652,7 +652,7 @@ TEST(each_arm_has_a_share_of_its_own)
     nart_rt_free(rt);
 }
 
-/* ---- deadlines of what is always ready ---- */
+/* ---- deadlines of operations that are always ready ---- */
 
 struct scoped {
     nart_co co, loop;
@@ -703,7 +703,7 @@ TEST(a_deadline_around_what_is_always_ready_is_met)
         struct scoped *f = spawn(rt, &type, &join);
         f->relative = i & 1;
         f->racing = i & 2;
-        run_all(rt); /* no timer is set, and nobody else reads the clock */
+        run_all(rt); /* no timer is set, and nothing else reads the clock */
         CHECK(nart_join_done(&join));
         CHECK_EQ(f->polls, 11);
         CHECK_RES(f->r, -ETIMEDOUT);
@@ -712,7 +712,7 @@ TEST(a_deadline_around_what_is_always_ready_is_met)
     }
 }
 
-/* ---- relative times, in a poll that has worked for long ---- */
+/* ---- relative times, late in a long poll ---- */
 
 enum from { SLEEP, RESUME, AFTER, FOR, INTERVAL, RESET, DELAY, BACKOFF, FROM };
 
@@ -736,7 +736,7 @@ static nart_res late_run(nart_cx *cx, void *frame)
     f->backoff.initial = 20 * NART_MS;
     CHECK_RES(nart_interval_init(cx, &f->interval, 20 * NART_MS), 0);
     (void)nart_now(cx);
-    virtual_now += 50 * NART_MS; /* work */
+    virtual_now += 50 * NART_MS; /* simulates work */
     f->called = virtual_now;
     if (f->from == INTERVAL)
         CHECK_RES(nart_interval_init(cx, &f->interval, 20 * NART_MS), 0);
@@ -841,7 +841,7 @@ static void idler_drop(void *frame)
     nart_rx_close(&((struct idler *)frame)->rx);
 }
 
-/* A value every 3 ms until 60 ms: how many it takes before it is idle. */
+/* Receives a value every 3 ms until 60 ms: returns how many before it is idle. */
 static int values_before_idle(enum idle kind)
 {
     static const nart_task_type type = NART_TASK_TYPE(struct idler, idler_run, idler_drop);
@@ -873,13 +873,13 @@ static int values_before_idle(enum idle kind)
 TEST(a_sleep_that_lost_a_race_restarts)
 {
     CHECK_EQ(values_before_idle(RESTART), 20);
-    CHECK_EQ(values_before_idle(UNTIL), 20); /* with the time of the new call */
+    CHECK_EQ(values_before_idle(UNTIL), 20); /* counts from the new call */
 }
 
 TEST(a_sleep_that_is_resumed_continues)
 {
     CHECK_EQ(values_before_idle(GO_ON), 3);
-    CHECK_EQ(values_before_idle(NESTED), 3); /* a body keeps its place */
+    CHECK_EQ(values_before_idle(NESTED), 3); /* a body keeps its position */
 }
 
 /* Awaited alone after it lost. */
@@ -896,7 +896,7 @@ static nart_res alone_run(nart_cx *cx, void *frame)
     NART_END(f->r);
 }
 
-/* Its timer is used in another body, and a body begins anew after it lost. */
+/* Its timer is used in another body, and a body restarts after it lost. */
 static nart_res other_body_run(nart_cx *cx, void *frame)
 {
     struct idler *f = frame;
@@ -949,7 +949,7 @@ TEST(a_sleep_that_lost_a_race_restarts_in_another_body)
     check_idler(begun_anew_run);
 }
 
-/* Bodies that lie side by side, each of which has decided another number of races. */
+/* Adjacent bodies, each of which has decided a different number of races. */
 
 struct row {
     nart_co co;
@@ -970,7 +970,8 @@ static nart_res row_race(nart_cx *cx, struct row *f, nart_co *co, int64_t ns, in
     NART_END(f->which);
 }
 
-/* The sleep loses in one body, and is awaited in the next one, which has decided one race more each time. */
+/* The sleep loses in one body and is awaited in the next, which has decided one race more each
+ * time. */
 static nart_res row_run(nart_cx *cx, void *frame)
 {
     struct row *f = frame;
@@ -1007,7 +1008,7 @@ TEST(a_sleep_that_lost_a_race_restarts_outside_of_one)
     check_idler(alone_run);
 }
 
-/* ---- a loop of races that is an arm of another one ---- */
+/* ---- a loop of races that is an arm of another race ---- */
 
 struct nest {
     nart_co co, inner, flood;
@@ -1055,7 +1056,8 @@ static nart_res nest_run(nart_cx *cx, void *frame)
     NART_END(0);
 }
 
-/* Only another turn than that of the race around it lets the second arm within begin. */
+/* The second inner arm is tried first only if the inner race rotates independently of the outer
+ * one. */
 TEST(a_race_within_a_race_takes_turns_of_its_own)
 {
     static const nart_task_type type = NART_TASK_TYPE(struct nest, nest_run, NULL);

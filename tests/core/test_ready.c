@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Who is polled, in which order, and how much in one tick. */
+/* Which tasks are polled, in which order, and how many in one tick. */
 #include "core.h"
 #include "virtual.h"
 
@@ -17,7 +17,7 @@ static nart_res tick(void)
     return polls;
 }
 
-/* Notes that it was polled and asks for more. */
+/* Records its poll and wakes itself. */
 struct spinner {
     int id;
     long polls;
@@ -63,7 +63,8 @@ TEST(tasks_are_polled_first_in_first_out)
     nart_rt_free(rt);
 }
 
-/* In the reference a task beyond the 64th never runs while 64 others wake themselves: its defect 4. */
+/* In the reference, a task beyond the 64th never runs while 64 others wake themselves: its defect
+ * 4. */
 TEST(a_hundred_tasks_that_wake_themselves_all_run)
 {
     struct spinner *f[MANY];
@@ -158,11 +159,11 @@ TEST(urgent_tasks_made_ready_late_do_not_lengthen_a_tick)
         new_spinner(&spinner_type, 0);
     CHECK_EQ(tick(), PER_TICK);
     for (int i = PER_TICK - 4; i < PER_TICK - 1; i++)
-        CHECK_EQ(order[i], 1); /* at once, as far as the tick goes */
+        CHECK_EQ(order[i], 1); /* at once, within the limit of the tick */
     nart_rt_free(rt);
 }
 
-/* ---- what else a tick looks at ---- */
+/* ---- timers and wakes in a tick ---- */
 
 struct sleeper {
     nart_co co;
@@ -226,7 +227,7 @@ struct greedy {
     long answers, polls, most;
 };
 
-/* Answers of two kinds of operation, through two bodies: they share one budget. */
+/* Answers of two kinds of operation, through two bodies, share one budget. */
 static nart_res greedy_sub(nart_cx *cx, struct greedy *f)
 {
     NART_BEGIN(cx, &f->sub);
@@ -279,7 +280,7 @@ TEST(a_poll_gives_at_most_so_many_answers_and_the_others_have_their_turn)
     for (int i = 0; i < 10; i++)
         tick();
     CHECK_EQ(f->most, NART_BUDGET);
-    CHECK_EQ(f->answers, f->polls * NART_BUDGET); /* nothing is lost at the edge */
+    CHECK_EQ(f->answers, f->polls * NART_BUDGET); /* nothing is lost at the limit */
     CHECK_LE(f->polls, other->polls);
     nart_join_release(&join);
     nart_rt_free(rt);
@@ -289,7 +290,7 @@ enum { WAITS = 10000 };
 
 static nart_notify notes[WAITS];
 
-/* Waits for all of them at once, in a poll of its own making. */
+/* A hand-written poll function that waits for all of them at once. */
 struct waits {
     nart_waiter *waiters;
     int polls;
@@ -310,7 +311,7 @@ static nart_res waits_poll(nart_cx *cx, void *frame)
 
 static const nart_task_type waits_type = NART_TASK_TYPE(struct waits, waits_poll, NULL);
 
-/* A wait is no answer: it costs no budget, and a poll may begin any number of them. */
+/* Starting a wait costs no budget: a poll may start any number of them. */
 TEST(any_number_of_waits_in_one_poll)
 {
     static nart_waiter waiters[WAITS];
@@ -319,7 +320,7 @@ TEST(any_number_of_waits_in_one_poll)
     struct waits *f = spawn(rt, &waits_type, &join);
     f->waiters = waiters;
     CHECK_RES(tick(), 1);
-    CHECK_RES(tick(), 0); /* it waits, and does not ask for another poll */
+    CHECK_RES(tick(), 0); /* it waits and requests no further poll */
     nart_notify_one(&notes[WAITS - 1]);
     CHECK_RES(tick(), 1);
     CHECK(nart_join_done(&join));
@@ -330,7 +331,7 @@ TEST(any_number_of_waits_in_one_poll)
     nart_rt_free(rt);
 }
 
-/* ---- wakes that fall together ---- */
+/* ---- coinciding wakes ---- */
 
 struct counter {
     nart_waker waker;
@@ -348,7 +349,7 @@ static nart_res counter_poll(nart_cx *cx, void *frame)
     f->waker = nart_cx_waker(cx);
     if (nart_cx_cancelled(cx) || ++f->polls == f->end_at)
         return 0;
-    if (f->wake_itself) { /* in every way there is, within its poll */
+    if (f->wake_itself) { /* in every possible way, within its poll */
         f->wake_itself = false;
         nart_wake_self(cx);
         nart_wake_self(cx);
@@ -370,7 +371,7 @@ static void counter_drop(void *frame)
 static const nart_task_type counter_type =
     NART_TASK_TYPE(struct counter, counter_poll, counter_drop);
 
-/* Two wakes queue a task twice in the reference, which then reads freed memory: its defect 3. */
+/* In the reference, two wakes queue a task twice, and freed memory is read: its defect 3. */
 TEST(wakes_from_two_sources_before_a_poll_are_one_poll)
 {
     nart_join join;
@@ -399,12 +400,12 @@ TEST(wakes_from_within_a_poll_are_not_lost_and_settle)
     f->wake_itself = true;
     settle(rt);
     CHECK_LE(2, f->polls);
-    CHECK_LE(f->polls, 3); /* once for the wakes of the loop, once for the waker's */
+    CHECK_LE(f->polls, 3); /* one poll for the wakes of the loop, one for the waker's */
     nart_join_release(&join);
     nart_rt_free(rt);
 }
 
-/* In the reference a task that is woken and ends in one poll is never freed: its defect 5. */
+/* In the reference, a task that is woken and ends in one poll is never freed: its defect 5. */
 TEST(a_task_that_is_woken_in_its_last_poll_gives_its_slot_back)
 {
     rt = NEW_RT(SLOTS(1));
@@ -446,7 +447,7 @@ TEST(stop_ends_a_run_and_the_tasks_stay)
     for (int i = 0; i < 3; i++)
         CHECK_RES(nart_rt_run(rt), 0);
     CHECK_EQ(nart_rt_task_count(rt), 1);
-    CHECK_RES(nart_block_on(rt, &at_once_type, NULL, &answer), 0); /* which stop does not end */
+    CHECK_RES(nart_block_on(rt, &at_once_type, NULL, &answer), 0); /* not ended by the stop */
     CHECK_RES(answer, 9);
     nart_rt_free(rt);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Deadlines as scopes: who answers what when they nest, expire together, or meet a value. The clock
- * is virtual, so every expectation is exact. */
+/* Deadlines as scopes: which level returns which error when they nest, expire together, or coincide
+ * with a value. The clock is virtual, so every expectation is exact. */
 #include "core.h"
 #include "virtual.h"
 
-/* ---- a loop that tries again on -ETIMEDOUT, inside a scope of its caller ---- */
+/* ---- a loop that retries on -ETIMEDOUT, inside a scope of its caller ---- */
 
 struct tries {
     nart_co co;
@@ -71,10 +71,10 @@ TEST(an_outer_scope_ends_an_inner_loop_that_retries_on_timeout)
 
     run_all(rt);
     CHECK_EQ(a->tries.count, 3);
-    CHECK_RES(a->tries.last, -ECANCELED); /* it never saw the timeout of the scope above */
+    CHECK_RES(a->tries.last, -ECANCELED); /* it does not see the outer scope's timeout */
     CHECK_RES(a->got, -ETIMEDOUT);
     CHECK_EQ(a->got_at, at_ms(35));
-    CHECK_RES(a->again, -ETIMEDOUT); /* the scope has been left: all is normal again */
+    CHECK_RES(a->again, -ETIMEDOUT); /* outside the scope operations work again */
     CHECK_EQ(elapsed_ms(), 40);
     nart_join_release(&join);
     nart_rt_free(rt);
@@ -120,7 +120,7 @@ static nart_res level2(nart_cx *cx, struct three *f)
 
     NART_BEGIN(cx, &l->co);
     NART_AWAIT_UNTIL(l->a, f->d2, nart_sleep_until(cx, &l->timer, at_ms(900)));
-    NART_AWAIT(l->b, nart_sleep_until(cx, &l->timer, at_ms(900))); /* goes on after the error */
+    NART_AWAIT(l->b, nart_sleep_until(cx, &l->timer, at_ms(900))); /* continues after the error */
     if (f->shield) {
         NART_SHIELD(7 * NART_MS);
         NART_AWAIT(f->shielded, nart_sleep_until(cx, &l->timer, at_ms(900)));
@@ -193,7 +193,7 @@ TEST(the_outermost_scope_expires_first_and_stops_all_inside)
 
 TEST(the_middle_scope_expires_first_and_its_body_alone_sees_a_timeout)
 {
-    ORDER(200, 100, 300, 0, false, T, T, C, C, 100); /* r0: what the middle body returns */
+    ORDER(200, 100, 300, 0, false, T, T, C, C, 100); /* r0: the result of the middle body */
 }
 
 TEST(the_innermost_scope_expires_first_and_its_body_continues)
@@ -318,7 +318,7 @@ TEST(a_ready_path_reads_no_clock)
     CHECK_RES(nart_try_send(&f->tx, &v), 0);
     unsigned long before = virtual_reads;
     CHECK_EQ(nart_rt_poll(rt, 0), 1);
-    CHECK_EQ(virtual_reads, before + 1); /* the loop, when it begins */
+    CHECK_EQ(virtual_reads, before + 1); /* by the loop, at the start of the tick */
     CHECK(nart_join_done(&join));
     nart_join_release(&join);
     nart_rt_free(rt);
@@ -373,7 +373,7 @@ TEST(a_loop_on_an_expired_deadline_does_not_hold_the_runtime)
     nart_rt_free(rt);
 }
 
-/* Its own sender and receiver: always ready. */
+/* It is its own sender and receiver, so it is always ready. */
 static nart_res busy_loop(nart_cx *cx, struct spinner *f)
 {
     NART_BEGIN(cx, &f->loop);
@@ -385,7 +385,7 @@ static nart_res busy_loop(nart_cx *cx, struct spinner *f)
         if (f->r < 0)
             break;
         f->rounds++;
-        virtual_now += NART_US; /* work takes time */
+        virtual_now += NART_US; /* simulates work */
     }
     NART_END(f->r);
 }
@@ -418,7 +418,7 @@ TEST(a_body_whose_operations_are_always_ready_still_meets_its_deadline)
     nart_rt_free(rt);
 }
 
-/* ---- scopes in a poll written by hand ---- */
+/* ---- scopes in a hand-written poll function ---- */
 
 struct by_hand {
     nart_tx tx;

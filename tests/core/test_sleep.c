@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Sleeping, on a virtual clock: exact times, order, sleeps that are given up. (test_clock.c has the
- * real one.) */
+/* Sleeping on a virtual clock: exact times, order, abandoned sleeps. (test_clock.c uses the real
+ * clock.) */
 #include "core.h"
 #include "virtual.h"
 
@@ -134,7 +134,7 @@ TEST(a_sleep_without_end_sets_no_timer_and_can_be_cancelled)
     nart_rt_free(rt);
 }
 
-/* ---- a sleep object goes through its life ---- */
+/* ---- the states of a sleep object ---- */
 
 struct life {
     nart_co co;
@@ -152,19 +152,19 @@ static nart_res life_run(nart_cx *cx, void *frame)
     struct life *f = frame;
 
     NART_BEGIN(cx, &f->co);
-    /* the first call fixes the time; calls of the polls that follow do not move it */
+    /* the first call fixes the time; the calls of later polls do not move it */
     NART_AWAIT(f->r, nart_sleep_until(cx, &f->timer, nart_now(cx) + 10 * NART_MS));
     f->times[0] = nart_now(cx);
-    /* its answer has left it fit for another one */
+    /* after completion it can be reused */
     NART_AWAIT(f->r, nart_sleep(cx, &f->timer, 10 * NART_MS));
     f->times[1] = nart_now(cx);
-    /* one that lost a race goes on, when it is resumed */
+    /* one that lost a race continues when resumed */
     NART_AWAIT_ANY(f->which, f->r, nart_recv(cx, &f->rx, &f->value),
                    nart_sleep_resume(cx, &f->timer, 10 * NART_MS));
     CHECK_EQ(f->which, 0);
     NART_AWAIT(f->r, nart_sleep_resume(cx, &f->timer, NART_SEC));
     f->times[2] = nart_now(cx);
-    /* unless it is cancelled */
+    /* unless it was cancelled */
     NART_AWAIT_ANY(f->which, f->r, nart_recv(cx, &f->rx, &f->value),
                    nart_sleep_resume(cx, &f->timer, 10 * NART_MS));
     CHECK_EQ(f->which, 0);
@@ -211,7 +211,7 @@ struct one_of_many {
     nart_co co;
     nart_timer timer;
     int64_t at;
-    bool cut; /* by a deadline of its own, half way */
+    bool cut; /* ended by a deadline of its own, half way */
     nart_res r;
 };
 
@@ -259,7 +259,7 @@ TEST(next_deadline_is_no_later_than_the_first_sleep)
 
     CHECK(nart_rt_next_deadline(rt) == NART_NEVER);
     nap(rt, "a", at_ms(40));
-    CHECK_EQ(nart_rt_next_deadline(rt), 0); /* it has not been polled yet */
+    CHECK_EQ(nart_rt_next_deadline(rt), 0); /* it is not yet polled */
     settle(rt);
     CHECK_LE(nart_rt_next_deadline(rt), at_ms(40));
     CHECK_LE(virtual_now + 1, nart_rt_next_deadline(rt));

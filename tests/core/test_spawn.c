@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Spawning: two phases, slots and their classes, boxed frames, types that are none. */
+/* Spawning: two phases, slots and their classes, boxed frames, invalid types. */
 #include "core.h"
 
 #include <stdio.h>
@@ -58,7 +58,7 @@ TEST(a_frame_of_any_size_begins_zeroed_and_aligned)
     static const uint32_t sizes[] = { 0,   1,   63,  64,   65,   127,  128,  129,  256,
                                       257, 512, 513, 1024, 1025, 2048, 2049, 4095, 4096 };
     rt = new_rt();
-    for (int round = 0; round < 3; round++) { /* the later ones in slots that were used */
+    for (int round = 0; round < 3; round++) { /* the later rounds use recycled slots */
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
             nart_task_type type = type_of(sizes[i], 64, once);
             nart_res err = 1;
@@ -83,7 +83,7 @@ TEST(a_committed_task_is_first_polled_on_a_later_turn)
     rt = new_rt();
     void *frame = nart_rt_spawn_begin(rt, &type, NULL);
     tick();
-    CHECK_EQ(polls, 0); /* nobody sees it before commit */
+    CHECK_EQ(polls, 0); /* it is not scheduled before commit */
     CHECK_EQ(nart_rt_task_count(rt), 0);
     CHECK_RES(nart_rt_spawn_commit(rt, frame, NULL), 0);
     CHECK_EQ(polls, 0);
@@ -102,7 +102,7 @@ TEST(an_abandoned_task_gives_its_slot_back_and_is_not_dropped)
         void *frame = nart_rt_spawn_begin(rt, &type, NULL);
         CHECK(frame);
         nart_rt_spawn_abandon(rt, frame);
-        nart_rt_spawn_abandon(rt, frame); /* once is enough */
+        nart_rt_spawn_abandon(rt, frame); /* a second call has no effect */
         frame = nart_rt_spawn_boxed_begin(rt, &big, NULL);
         CHECK(frame);
         CHECK_EQ(test_alloc_live(), 2);
@@ -132,12 +132,12 @@ TEST(only_a_begun_frame_can_be_committed_and_only_once)
     nart_rt_free(rt);
 }
 
-/* Many frames that are begun at one time end in any order: as they were begun, in reverse, mixed up.
- * If each walked a list of them, this would take minutes. */
+/* Many frames begun at one time are committed or abandoned in any order: as begun, in reverse,
+ * shuffled. If each call walked a list of them, this would take minutes. */
 TEST(frames_are_committed_and_abandoned_in_any_order)
 {
     enum { MANY = 1 << 17 };
-    static const uint64_t steps[] = { 1, MANY - 1, 123457 }; /* odd: each visits every frame */
+    static const uint64_t steps[] = { 1, MANY - 1, 123457 }; /* odd, to visit every frame */
     nart_task_type slot = type_of(8, 8, once), box = type_of(8, 8, once);
     void **frames = calloc(MANY, sizeof *frames);
 
@@ -166,7 +166,7 @@ TEST(frames_are_committed_and_abandoned_in_any_order)
     free(frames);
 }
 
-/* ---- from within a task ---- */
+/* ---- inside a task ---- */
 
 struct parent {
     nart_co co;
@@ -240,7 +240,7 @@ TEST(an_initial_value_is_copied_and_none_is_zero)
 {
     struct value v;
     rt = new_rt();
-    for (int i = 0; i < 8; i++) { /* slots and boxes that were used before */
+    for (int i = 0; i < 8; i++) { /* recycled slots and boxes */
         for (uint64_t k = 0; k < 12; k++)
             v.words[k] = 100 + k;
         const void *init = i & 1 ? NULL : &v;
@@ -272,7 +272,7 @@ TEST(a_full_class_answers_at_once_and_leaves_the_others_alone)
     tick();
     CHECK_RES(abort_task(rt, &joins[1]), 0);
     tick();
-    CHECK_RES(nart_rt_spawn(rt, &small, NULL, NULL), NART_ESLOTS); /* held: the frame is there */
+    CHECK_RES(nart_rt_spawn(rt, &small, NULL, NULL), NART_ESLOTS); /* held: its frame stays */
     nart_join_release(&joins[1]);
     CHECK_RES(nart_rt_spawn(rt, &small, NULL, NULL), 0);
     CHECK_RES(nart_rt_spawn(rt, &small, NULL, NULL), NART_ESLOTS);
@@ -330,8 +330,8 @@ static nart_res grown_poll(nart_cx *cx, void *frame)
 
 static const nart_task_type grown_type = NART_TASK_TYPE(struct grown, grown_poll, NULL);
 
-/* A runtime with no options set: each task is in a slot of its own that does not move, has a waker of its
- * own, and is polled twice. */
+/* A runtime with default options: each task has a slot that does not move and a waker, and is
+ * polled twice. */
 TEST(a_million_tasks_in_a_default_runtime)
 {
 #ifdef TEST_SANITIZED
@@ -423,10 +423,10 @@ TEST(reserved_slots_are_available)
     nart_task_type type = type_of(200, 8, never);
 
     rt = new_rt();
-    CHECK_RES(nart_rt_reserve(rt, 200, 2048), 0); /* there already */
+    CHECK_RES(nart_rt_reserve(rt, 200, 2048), 0); /* already available */
     nart_rt_slots_get(rt, use);
     CHECK_EQ(use[2].mapped, 2048);
-    CHECK_RES(nart_rt_reserve(rt, 129, 2049), 0); /* as many again */
+    CHECK_RES(nart_rt_reserve(rt, 129, 2049), 0); /* the same number again */
     CHECK_RES(nart_rt_reserve(rt, 256, 10000), 0);
     CHECK_RES(nart_rt_reserve(rt, 256, 5), 0);
     nart_rt_slots_get(rt, use);
@@ -469,8 +469,8 @@ TEST(reserved_slots_are_available)
 #define IS_POISONED(p, live) ((void)(p), !(live))
 #endif
 
-/* Frames of ended tasks are no memory of anybody's to the address sanitizer; other builds only go
- * through the motions. */
+/* The address sanitizer sees frames of ended tasks as inaccessible; other builds only execute the
+ * calls. */
 TEST(the_sanitizer_knows_which_frames_are_alive)
 {
     nart_join join;
@@ -492,7 +492,7 @@ TEST(the_sanitizer_knows_which_frames_are_alive)
         }
     }
     nart_rt_free(rt);
-    rt = new_rt(); /* whatever memory it has */
+    rt = new_rt(); /* whichever memory it gets */
     nart_task_type type = type_of(4096, 64, once);
     CHECK(spawn(rt, &type, NULL));
     tick();
@@ -530,7 +530,7 @@ TEST(a_slot_whose_generations_are_used_up_is_not_used_again)
     nart_rt_free(rt);
 }
 
-/* ---- what cannot be spawned ---- */
+/* ---- invalid types ---- */
 
 static void check_refused(nart_task_type type, nart_res expected)
 {
@@ -587,7 +587,7 @@ TEST(a_boxed_frame_has_any_size_and_is_freed)
         unsigned char *frame = nart_rt_spawn_boxed_begin(rt, &type, NULL);
         CHECK(frame && (uintptr_t)frame % 64 == 0);
         CHECK(all_zero(frame, sizes[i]));
-        CHECK_EQ(test_alloc_live(), live + 1); /* the frame, and nothing else */
+        CHECK_EQ(test_alloc_live(), live + 1); /* the frame only */
         CHECK_RES(nart_rt_spawn_commit(rt, frame, &join), 0);
         tick();
         CHECK(nart_join_frame(&join) == frame);

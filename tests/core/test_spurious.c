@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Every operation that can park is woken 1,000 times for no reason, through a waker that was kept, from
- * its own thread and from another one. The answers, and on the virtual clock the times, are those of a
- * run that nobody disturbs. */
+/* Every operation that can park is woken spuriously 1,000 times, through a kept waker, from its own
+ * thread and from another one. The answers, and on the virtual clock the times, equal those of an
+ * undisturbed run. */
 #include "core.h"
 #include "virtual.h"
 
@@ -30,7 +30,7 @@ enum op {
     OPS
 };
 
-/* What a run is judged by. */
+/* The compared results of a run. */
 struct outcome {
     nart_res r, inner;
     uint64_t value;
@@ -53,7 +53,7 @@ struct victim {
     long polls;
 };
 
-/* An operation made with the public kit: answers when a flag is set. */
+/* An operation made with the public kit: completes when a flag is set. */
 static bool flag;
 
 static nart_res own(nart_cx *cx, struct victim *f)
@@ -165,9 +165,9 @@ static nart_res helper_run(nart_cx *cx, void *frame)
 
 static const nart_task_type helper_type = NART_TASK_TYPE(struct helper, helper_run, NULL);
 
-/* ---- who disturbs ---- */
+/* ---- sources of spurious wakes ---- */
 
-static nart_waker target; /* of the victim that runs */
+static nart_waker target; /* waker of the running victim */
 static long wakes;
 static int quit;
 
@@ -178,7 +178,7 @@ static void wake_target(void)
     wakes++;
 }
 
-/* One wake for each poll, so that neither thread spins while the other has no processor. */
+/* One wake per poll, so that neither thread spins while the other has no processor. */
 static void *disturb(void *unused)
 {
     for (;;) {
@@ -191,8 +191,8 @@ static void *disturb(void *unused)
 
 enum who { NOBODY, ITSELF, FOREIGN };
 
-/* At every halt of the clock the victim gets its share of spurious polls; from another thread, which
- * costs a sleep each, most of them at the first. */
+/* At every stop of the clock the victim gets a number of spurious polls; from another thread, where
+ * each costs a sleep, most of them at the first stop. */
 static void trouble(nart_rt *rt, enum who who, const struct victim *f)
 {
     struct pollfd wake = { .fd = nart_rt_backend_fd(rt), .events = POLLIN };
@@ -201,7 +201,7 @@ static void trouble(nart_rt *rt, enum who who, const struct victim *f)
     settle(rt);
     __atomic_store_n(&target.w, f->waker.w, __ATOMIC_RELAXED);
     if (who == FOREIGN)
-        sem_post(&polled); /* what was posted before was perhaps spent on the target before */
+        sem_post(&polled); /* earlier posts may have been spent on the previous target */
     while (who != NOBODY && f->polls < until && !f->o.ended_at) {
         if (who == ITSELF)
             wake_target();
@@ -211,7 +211,7 @@ static void trouble(nart_rt *rt, enum who who, const struct victim *f)
     }
 }
 
-/* What happens to the victim from outside, by the clock. */
+/* The external events for the victim, by time. */
 static void events(struct victim *f, nart_rt *rt, const nart_join *join)
 {
     uint64_t v = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Sets of tasks: in which order they are answered, ending the rest, closing in every state. */
+/* Task sets: the order of the answers, cancelling the rest, closing in every state. */
 #include "core.h"
 #include "virtual.h"
 
@@ -21,9 +21,9 @@ static void end(void)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* ---- what sets are made of ---- */
+/* ---- the tasks in a set ---- */
 
-/* Sleeps for so many milliseconds; cleans up for so many when it is cancelled. */
+/* Sleeps for `ms` milliseconds; when cancelled, cleans up for some more. */
 struct child {
     nart_co co;
     nart_timer timer;
@@ -54,7 +54,7 @@ static void child_drop(void *frame)
 
 static const nart_task_type child_type = NART_TASK_TYPE(struct child, child_run, child_drop);
 
-/* ---- an owner: awaits what is in its set, and keeps the answers ---- */
+/* ---- an owner: awaits the tasks of its set and records the answers ---- */
 
 struct owner {
     nart_co co;
@@ -63,7 +63,7 @@ struct owner {
     nart_res r, result, first;
     int64_t limit;
     bool wait_all;
-    int count, stop; /* after so many, if not 0 */
+    int count, stop; /* stops after `stop` answers, if not 0 */
     nart_res who[NODES + 1], what[NODES + 1];
     int64_t at[NODES + 1];
 };
@@ -104,7 +104,7 @@ static struct owner *new_owner(nart_join *join)
     return o;
 }
 
-/* A task into the set, from outside of a poll. */
+/* Adds a task to the set from outside a poll. */
 static nart_res add(nart_task_set *s, int64_t ms, nart_res answer, int64_t cleanup_ms)
 {
     nart_join j = { .hub = NULL };
@@ -185,7 +185,7 @@ TEST(all_are_waited_for_in_one_poll)
     end();
 }
 
-/* The rest is told, and heard: the shield of one holds, the set waits for it. */
+/* The rest is cancelled and awaited: one task holds a shield, and the set waits for it. */
 TEST(the_rest_is_cancelled)
 {
     nart_join join;
@@ -205,7 +205,7 @@ TEST(the_rest_is_cancelled)
     end();
 }
 
-/* Aborted tasks have no shield. */
+/* Shields do not delay an abort. */
 TEST(the_rest_is_aborted)
 {
     nart_join join;
@@ -233,7 +233,7 @@ TEST(closing_cancels_and_detaches)
     struct owner *o = new_owner(&join);
     nart_task_set set = { .nodes = NULL };
     nart_task_set_node nodes[3];
-    memset(nodes, 0xa5, sizeof nodes); /* what was there does not matter */
+    memset(nodes, 0xa5, sizeof nodes); /* previous contents are irrelevant */
     nart_task_set_init(&set, nodes, 3);
     CHECK_RES(add(&set, 0, 1, 0), 0);
     CHECK_RES(add(&set, 1000, 2, 0), 1);
@@ -254,7 +254,7 @@ TEST(closing_cancels_and_detaches)
     end();
 }
 
-/* Also the one whose answer was the last that was taken. */
+/* Including the frame of the last task whose answer was taken. */
 TEST(closing_drops_all_frames)
 {
     nart_join join;
@@ -308,7 +308,7 @@ TEST(a_waiting_task_is_woken_by_the_close)
     }
 }
 
-/* A set that goes with its owner, whoever ends first. */
+/* A set ends with its owner, whichever ends first. */
 TEST(the_owner_takes_its_set_along)
 {
     for (int way = 0; way < 3; way++) { /* cancelled, aborted, with the runtime */
@@ -327,7 +327,7 @@ TEST(the_owner_takes_its_set_along)
             settle(rt);
             CHECK_RES(o->r, -ECANCELED);
             CHECK_EQ(dropped, 0);
-            nart_join_release(&join); /* drops the frame, and with it the set */
+            nart_join_release(&join); /* drops the frame and thereby the set */
             settle(rt);
             CHECK_EQ(dropped, 3);
         }
@@ -337,7 +337,7 @@ TEST(the_owner_takes_its_set_along)
     }
 }
 
-/* The set outlives its runtime: all its tasks have ended, none has a frame. */
+/* The set outlives its runtime: all its tasks have ended and their frames are freed. */
 TEST(a_set_may_outlive_its_runtime)
 {
     nart_task_set set;
@@ -391,12 +391,12 @@ static nart_res pool_run(nart_cx *cx, void *frame)
         if (p->r < 0)
             break;
         p->last = nart_task_set_frame(&p->set, (uint32_t)p->r);
-        CHECK_RES(p->last->answer, p->result); /* it is there until another is put in */
+        CHECK_RES(p->last->answer, p->result); /* it stays until another is added */
         p->sum += p->result;
         p->ended++;
         if (p->started < 1000) {
             nart_res r = pool_start(cx, p);
-            CHECK_RES(r, p->r); /* in its place */
+            CHECK_RES(r, p->r); /* in the same node */
             CHECK(!nart_task_set_frame(&p->set, (uint32_t)r));
         }
     }
@@ -443,7 +443,7 @@ static nart_res crowd_run(nart_cx *cx, void *frame)
             break;
         CHECK(!c->seen[c->r]);
         c->seen[c->r] = true;
-        CHECK_LE(c->last, c->result); /* its time: in order of ending */
+        CHECK_LE(c->last, c->result); /* the result is its duration: in order of ending */
         c->last = c->result;
         c->count++;
     }
@@ -475,7 +475,7 @@ TEST(ten_thousand)
     run_all(rt);
     CHECK_EQ(c->count, MANY);
     CHECK_EQ(dropped, MANY);
-    CHECK_LE(c->polls, 2 * 97 + MANY / NART_BUDGET + 97); /* not one for each */
+    CHECK_LE(c->polls, 2 * 97 + MANY / NART_BUDGET + 97); /* fewer than one per task */
     free(c->seen);
     nart_join_release(&join);
     CHECK_RES(nart_rt_free(rt), 0);
@@ -502,7 +502,7 @@ TEST(ten_thousand_are_cancelled)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* ---- waiting, beside other things ---- */
+/* ---- waiting, alongside other waits ---- */
 
 struct racing {
     nart_co co;
@@ -543,7 +543,7 @@ TEST(a_lost_race_loses_no_answer)
     begin();
     struct racing *f = spawn(rt, &racing_type, &join);
     nart_task_set_init(&f->set, f->nodes, 2);
-    CHECK_RES(add(&f->set, 12, 5, 0), 0); /* with a sleep that wins at the same time */
+    CHECK_RES(add(&f->set, 12, 5, 0), 0); /* beside a sleep that wins at the same time */
     CHECK_RES(add(&f->set, 1000, 6, 0), 1);
     run_until(rt, at_ms(20));
     CHECK_EQ(f->lost, 4);
@@ -563,7 +563,7 @@ TEST(polls_for_no_reason_change_nothing)
     CHECK_RES(add(&o->set, 20, 2, 0), 1);
     settle(rt);
     for (int i = 0; i < 1000; i++) {
-        nart_driver_task_cancel(join.task); /* is taken back: only a wake */
+        nart_driver_task_cancel(join.task); /* revoked below: it only serves as a wake */
         join.task->state &= ~(uint32_t)NART__T_CANCELLED;
         settle(rt);
     }
@@ -624,7 +624,7 @@ TEST(misuse_is_an_error)
     CHECK_RES(intrude(rt, &o->set, NULL), -EBUSY);
     CHECK_RES(intrude(second, &o->set, NULL), -EBUSY);
     copy = o->nodes[0].join;
-    CHECK_RES(intrude(rt, NULL, &copy), -EBUSY); /* it is the set that waits */
+    CHECK_RES(intrude(rt, NULL, &copy), -EBUSY); /* the set is the waiter */
     CHECK_RES(nart_task_set_add(&o->set, &copy), -EBUSY);
 
     nart_task_set set;
@@ -676,14 +676,14 @@ TEST(a_task_does_not_wait_for_itself)
     end();
 }
 
-/* A task that has ended before it is put in is answered at once. */
+/* A task that ended before it is added is answered at once. */
 TEST(a_task_that_has_ended_can_be_put_in)
 {
     nart_join join, j;
     begin();
     struct owner *o = new_owner(&join);
     (void)spawn(rt, &child_type, &j);
-    CHECK_RES(nart_rt_poll(rt, 0), 2); /* the owner finds nothing and ends, too */
+    CHECK_RES(nart_rt_poll(rt, 0), 2); /* the owner finds the set empty and ends too */
     CHECK_RES(o->r, -ECHILD);
     nart_join_release(&join);
     o = new_owner(&join);

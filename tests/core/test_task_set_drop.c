@@ -8,7 +8,7 @@ static nart_rt *rt;
 static nart_task_set set;
 static struct {
     nart_task_set_node nodes[1];
-    nart_task_set_node behind; /* what a write past the nodes would meet */
+    nart_task_set_node behind; /* detects a write past the nodes */
 } mine;
 
 static void (*on_drop)(void);
@@ -52,7 +52,7 @@ static nart_res next_run(nart_cx *cx, void *frame)
 
 static const nart_task_type next_type = NART_TASK_TYPE(int, next_run, NULL);
 
-/* A set whose only node is that of the task that was answered last, whose drop does `use`. */
+/* A set whose only node is that of the last answered task, whose drop calls `use`. */
 static void answered_last(void (*use)(void))
 {
     nart_res r;

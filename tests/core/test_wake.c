@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Wakes from other threads, signal handlers and other runtimes. A lost one shows as a hang. */
+/* Wakes from other threads, signal handlers and other runtimes. A lost wake shows as a hang. */
 #include "core.h"
 
 #include <pthread.h>
@@ -14,7 +14,7 @@
 #endif
 #endif
 
-/* A word that threads share: what was written before a wake is visible to the poll it causes. */
+/* Shared between threads: a write before a wake is visible to the poll it causes. */
 static uint64_t shared;
 static uintptr_t handed; /* a waker's word, or 0 */
 
@@ -44,7 +44,7 @@ struct watcher {
     uint64_t until, seen;
     nart_waker waker;
     int polls;
-    bool plain; /* reads `shared` as plain memory: only the wake orders it */
+    bool plain; /* reads `shared` as plain memory, ordered only by the wake */
 };
 
 static nart_res watcher_poll(nart_cx *cx, void *frame)
@@ -69,7 +69,7 @@ static void *wake_in_turn(void *unused)
     (void)unused;
     for (int i = 0; i < ROUNDS; i++) {
         nart_waker w = take_over();
-        shared++; /* plain: the hand-over and the wake order it */
+        shared++; /* plain: ordered by the hand-over and the wake */
         nart_waker_wake(w);
     }
     return NULL;
@@ -91,7 +91,7 @@ static void check_rounds(uint32_t flags, int64_t spin_ns)
     nart_rt_free(rt);
 }
 
-/* In the reference a task's waker that is used on another thread loses the task: its defect 1. */
+/* In the reference, using a task's waker on another thread loses the task: its defect 1. */
 TEST(a_foreign_wake_reaches_a_task_whose_runtime_parks)
 {
     check_rounds(0, 0);
@@ -107,7 +107,7 @@ TEST(a_foreign_wake_reaches_a_task_whose_runtime_is_busy)
     check_rounds(NART_RT_SPINNING, 0);
 }
 
-/* ---- many sources for one task: its wakes coalesce and none is lost ---- */
+/* ---- many wakers of one task: wakes coalesce and none is lost ---- */
 
 enum { THREADS = 4, EACH = 20000 };
 
@@ -141,7 +141,7 @@ TEST(wakes_of_many_threads_coalesce_and_none_is_lost)
     nart_rt_free(rt);
 }
 
-/* A task with a foreign waker and a channel of its loop, both at once: defect 3 of the reference. */
+/* A task with a foreign waker and a channel of its loop at once: defect 3 of the reference. */
 struct two_sources {
     nart_tx tx;
     nart_rx rx;
@@ -159,7 +159,7 @@ static nart_res two_sources_poll(nart_cx *cx, void *frame)
         f->got++;
     if (r != NART_PENDING)
         return r == NART_ECLOSED && __atomic_load_n(&shared, __ATOMIC_RELAXED) < f->until
-                   ? nart_op_park(cx) /* the channel has ended, the thread has not */
+                   ? nart_op_park(cx) /* the channel has closed, the thread still runs */
                    : 0;
     return r;
 }
@@ -220,7 +220,7 @@ TEST(a_task_with_a_foreign_and_a_local_source_is_queued_once)
     nart_rt_free(rt);
 }
 
-/* ---- wakes while nobody runs ---- */
+/* ---- wakes while no loop runs ---- */
 
 static void *wake_once(void *waker)
 {
@@ -249,7 +249,7 @@ TEST(a_wake_between_two_runs_is_kept)
     nart_rt_free(rt);
 }
 
-/* ---- threads of runtimes ---- */
+/* ---- runtimes and threads ---- */
 
 static void *run_it(void *rt)
 {
@@ -393,7 +393,7 @@ static void handler(int sig)
 static void *send_signals(void *target)
 {
     for (uint64_t i = 0; i < 200; i++) {
-        (void)take_over(); /* it is parked, or will be */
+        (void)take_over(); /* it is parked or about to park */
         pthread_kill(*(pthread_t *)target, SIGUSR1);
     }
     return NULL;
@@ -402,7 +402,7 @@ static void *send_signals(void *target)
 TEST(a_signal_handler_wakes_a_loop_that_parks)
 {
 #ifdef THREAD_SANITIZER
-    SKIP("the thread sanitizer puts handlers off, and then lets the thread sleep");
+    SKIP("the thread sanitizer defers handlers and lets the thread sleep meanwhile");
 #endif
     nart_rt *rt = new_rt();
     nart_join join;
@@ -421,7 +421,7 @@ TEST(a_signal_handler_wakes_a_loop_that_parks)
     nart_rt_free(rt);
 }
 
-/* Interrupts its own poll. */
+/* Raises a signal within its own poll. */
 static nart_res raises_poll(nart_cx *cx, void *frame)
 {
     struct watcher *f = frame;
@@ -446,7 +446,7 @@ TEST(a_signal_handler_wakes_the_task_whose_poll_it_interrupts)
     nart_rt_free(rt);
 }
 
-/* ---- stale wakers, slots that are used again ---- */
+/* ---- stale wakers, recycled slots ---- */
 
 TEST(a_stale_waker_costs_at_most_one_poll_of_the_next_task)
 {
@@ -472,11 +472,11 @@ TEST(a_stale_waker_costs_at_most_one_poll_of_the_next_task)
         settle(rt);
         nart_join_release(&join);
     }
-    CHECK_LE(spurious, 100 * 100 / 2 / 31); /* generation bits tell most apart */
+    CHECK_LE(spurious, 100 * 100 / 2 / 31); /* the generation bits distinguish most */
     nart_rt_free(rt);
 }
 
-/* A thread that wakes an old waker of the slot again and again, while tasks come and go in it. */
+/* A thread keeps waking an old waker of the slot while tasks are spawned and end in it. */
 static int stop_waking;
 
 static void *keep_waking(void *waker)
@@ -495,7 +495,7 @@ TEST(tasks_reuse_a_slot_while_its_old_wakers_fire)
     for (int i = 0; i < 3000; i++) {
         struct watcher f = { .until = 0 };
         nart_join join;
-        CHECK_RES(nart_rt_spawn(rt, &watcher_type, &f, &join), 0); /* the slot has come back */
+        CHECK_RES(nart_rt_spawn(rt, &watcher_type, &f, &join), 0); /* the slot was returned */
         CHECK_LE(1, nart_rt_poll(rt, 0));
         CHECK(nart_join_done(&join));
         if (i == 0) {
@@ -532,7 +532,7 @@ TEST(runtimes_reuse_a_hub_while_their_old_wakers_fire)
     pthread_join(thread, NULL);
 }
 
-/* ---- other things to wake ---- */
+/* ---- other wakeables ---- */
 
 struct bell {
     nart_wakeable wakeable;

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/*
- * virtual.h: a clock that moves only when the test says so, so that every time in a test is exact.
- * virtual.c stands in for clock_gettime() in the whole program; the loop is driven as a host does,
- * with nart_rt_poll(rt, 0) and nart_rt_next_deadline(), so it never sleeps.
- */
+/* virtual.h: a clock that advances only on request, so that every time in a test is exact.
+ * virtual.c replaces clock_gettime() in the whole program; the loop is driven as by a host, with
+ * nart_rt_poll(rt, 0) and nart_rt_next_deadline(), so it never sleeps. */
 #ifndef NART_TEST_VIRTUAL_H
 #define NART_TEST_VIRTUAL_H
 
@@ -13,25 +11,26 @@
 /* CLOCK_MONOTONIC in nanoseconds. */
 extern int64_t virtual_now;
 
-/* How often it was read. */
+/* Number of reads of the clock. */
 extern unsigned long virtual_reads;
 
-/* The time `ms` milliseconds after the beginning of the test. */
+/* The time `ms` milliseconds after the start of the test. */
 int64_t at_ms(int64_t ms);
 
-/* Milliseconds since the beginning of the test. */
+/* Milliseconds since the start of the test. */
 int64_t elapsed_ms(void);
 
-/* One tick; when it had nothing to poll, on to the next deadline. False: there is none. */
+/* Runs one tick; if it polled nothing, advances to the next deadline. Returns false if there is
+ * none. */
 bool step(nart_rt *rt);
 
-/* Until nothing is ready and nothing ever due. */
+/* Runs until nothing is ready and no timer is set. */
 void run_all(nart_rt *rt);
 
-/* The same, and then the task of `join` has ended, and the runtime is freed. */
+/* The same; then checks that the task of `join` has ended, and frees the runtime. */
 void run_to_the_end(nart_rt *rt, nart_join *join);
 
-/* Until the clock stands at `at`, and what is due then is done. */
+/* Runs until the clock is at `at` and all work due then is done. */
 void run_until(nart_rt *rt, int64_t at);
 
 #endif
