@@ -4,7 +4,7 @@
 
 struct nested {
     nart_world *world;
-    nart_res read, write; /* what using beta answered inside */
+    nart_res read, write; /* results of the inner uses of beta */
     int64_t n;
 };
 
@@ -96,7 +96,7 @@ TEST(every_level_counts)
     CHECK_RES(nart_world_free(x.world), 0);
 }
 
-/* Uses that come and go inside do not end the one around them. */
+/* Nested uses that end do not end the enclosing one. */
 static nart_res write_alpha_twice(struct number *value, void *arg)
 {
     nart_world *w = arg;
@@ -119,7 +119,7 @@ TEST(what_ends_inside_leaves_the_outer_one)
     CHECK_RES(nart_world_free(w), 0);
 }
 
-/* The same through the functions for any type. */
+/* The same through the untyped functions. */
 static nart_res read_untyped(const void *value, void *arg)
 {
     int64_t n = 5;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Handlers: their parameters, what excludes them from running, how long they live. */
+/* Handlers: their parameters, what excludes them from running, their lifetime. */
 #include "world_test.h"
 
 struct event {
     nart_world *world;
-    nart_handler *inner; /* to be run inside */
-    nart_res answer;     /* what that answered */
+    nart_handler *inner; /* run from inside this one */
+    nart_res answer;     /* result of the inner handler */
     int64_t n;
     int runs;
 };
@@ -135,7 +135,7 @@ TEST(parameters_are_passed_in_order_and_writes_persist)
     }
 }
 
-/* ---- making ---- */
+/* ---- creation ---- */
 
 static nart_res run_inner(struct event *e)
 {
@@ -253,7 +253,7 @@ TEST(what_makes_no_handler_is_refused)
     CHECK_RES(nart_handler_init(&h, w, &type), NART_EABI);
     type.abi--;
     for (int i = 0; i <= NART_HANDLER_PARAMS; i++)
-        type.param[i] = &alpha_resource; /* no end */
+        type.param[i] = &alpha_resource; /* no terminator */
     CHECK_RES(nart_handler_init(&h, w, &type), -EINVAL);
     type.call = NULL;
     CHECK_RES(nart_handler_init(&h, w, &type), -EINVAL);
@@ -295,7 +295,7 @@ TEST(the_typed_form_refuses_a_handler_of_another_type)
     CHECK_RES(nart_world_free(w), 0);
 }
 
-/* ---- running inside another one ---- */
+/* ---- nested handlers ---- */
 
 static nart_res run_within(const nart_handler_type *outer, const nart_handler_type *inner)
 {
@@ -305,10 +305,10 @@ static nart_res run_within(const nart_handler_type *outer, const nart_handler_ty
 
     CHECK_RES(nart_handler_init(&a, w, outer), 0);
     CHECK_RES(nart_handler_init(&b, w, inner), 0);
-    for (int i = 0; i < 3; i++) { /* and no trace is left of it */
+    for (int i = 0; i < 3; i++) { /* each run leaves no trace */
         e.n = 0;
         CHECK_RES(nart_handler_run(&a, &e), 0);
-        CHECK_EQ(e.n, e.answer == 0); /* nothing was called when it was refused */
+        CHECK_EQ(e.n, e.answer == 0); /* a refused handler calls nothing */
     }
     struct event alone = { 0 };
     CHECK_RES(nart_handler_run(&b, &alone), 0);
@@ -357,7 +357,7 @@ TEST(a_handler_does_not_run_inside_itself)
 
 struct chain {
     nart_handler h[4];
-    nart_res answer[4]; /* of running the next one from each */
+    nart_res answer[4]; /* by handler: result of running the next one */
     int depth;
 };
 
@@ -369,7 +369,7 @@ static void next_in_chain(struct chain *c)
         return;
     c->depth++;
     c->answer[at] = nart_handler_run(&c->h[at + 1], c);
-    if (at == 0) /* the inner ones are over, this one is not */
+    if (at == 0) /* the inner handlers have returned, this one has not */
         CHECK_RES(nart_handler_run(&c->h[3], c), NART_ECONFLICT);
 }
 
@@ -465,13 +465,13 @@ TEST(a_run_inside_leaves_nothing_for_the_next_one)
     CHECK_RES(nart_handler_init(&beta, w, &reads_beta_handler), 0);
     CHECK_RES(beta_write(w, run_reads_alpha, &h), 0);
     CHECK_RES(nart_handler_run(&h, &e), 0);
-    CHECK_RES(e.answer, 0); /* nobody writes beta any more */
+    CHECK_RES(e.answer, 0); /* beta has no writer any more */
     CHECK_RES(nart_handler_finish(&h), 0);
     CHECK_RES(nart_handler_finish(&beta), 0);
     CHECK_RES(nart_world_free(w), 0);
 }
 
-/* ---- its life ---- */
+/* ---- lifetime ---- */
 
 static nart_res ends_itself(const struct number *a, nart_handler *h)
 {
@@ -502,7 +502,7 @@ TEST(handlers_outlive_their_world)
     CHECK_RES(nart_handler_init(&h[0], w, &reads_alpha_handler), 0);
     CHECK_RES(nart_handler_init(&h[1], w, &writes_both_handler), 0);
     CHECK_RES(nart_world_free(w), 0);
-    CHECK_EQ(test_alloc_live(), 1); /* the head of the world */
+    CHECK_EQ(test_alloc_live(), 1); /* the header of the world */
     for (int i = 0; i < 2; i++) {
         CHECK_RES(nart_handler_run(&h[i], &e), NART_ESTALE);
         CHECK_RES(nart_handler_finish(&h[i]), 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Random handlers that run each other at random, against the rule in its plainest form: a count of
- * readers and a writer for each resource. And by the values: what a handler reads does not change under
- * it, what it writes is written by nobody else. */
+/* Random handlers that run each other at random, checked against the rule in its simplest form: a
+ * count of readers and a writer for each resource. The values are checked too: what a handler reads
+ * does not change while it runs, and what it writes is written by no other. */
 #include "world_test.h"
 
 enum { RESOURCES = 10, HANDLERS = 60, ROUNDS = 20000, DEPTH = 6 };
@@ -9,7 +9,7 @@ enum { RESOURCES = 10, HANDLERS = 60, ROUNDS = 20000, DEPTH = 6 };
 static nart_resource key[RESOURCES];
 static nart_handler_type type[HANDLERS];
 static nart_handler handler[HANDLERS];
-static int param[HANDLERS][NART_HANDLER_PARAMS]; /* numbers of resources */
+static int param[HANDLERS][NART_HANDLER_PARAMS]; /* indices of resources */
 
 /* the model */
 static int readers[RESOURCES];
@@ -116,7 +116,7 @@ TEST(handlers_run_each_other_by_the_rule)
     for (int i = 0; i < ROUNDS; i++)
         run_one();
     CHECK_EQ(deepest, DEPTH);
-    CHECK_LE(ROUNDS, refused); /* each of both often */
+    CHECK_LE(ROUNDS, refused); /* each outcome occurs often */
     CHECK_LE(2 * ROUNDS, ran);
     for (int h = 0; h < HANDLERS; h++)
         CHECK_RES(nart_handler_finish(&handler[h]), 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What a world keeps: adding, finding, dropping; memory; threads. */
+/* What a world stores: adding, finding and dropping resources; memory; threads. */
 #include "world_test.h"
 
 #include <string.h>
@@ -89,7 +89,7 @@ TEST(what_was_not_added_is_not_found)
     CHECK_RES(delta_write(w, add_number, &n), -ENOENT);
     CHECK_RES(nart_world_free(w), 0);
 
-    w = new_world(); /* one that has nothing at all */
+    w = new_world(); /* an empty world */
     CHECK_RES(alpha_read(w, get_number, &n), -ENOENT);
     CHECK_RES(nart_world_free(w), 0);
 }
@@ -170,7 +170,8 @@ TEST(values_without_a_size_have_addresses_of_their_own)
     CHECK_RES(nart_world_free(w), 0);
 }
 
-/* A world of 20 resources, with the nth allocation failing. The first answer that is none of 0. */
+/* Builds a world of 20 resources, with the nth allocation failing. Returns the first nonzero
+ * result. */
 static nart_res build(nart_world **w)
 {
     nart_res r = nart_world_new(&test_alloc, w);
@@ -194,7 +195,7 @@ TEST(want_of_memory_is_an_answer)
             break;
         CHECK_RES(r, -ENOMEM);
         CHECK(failures > 0 || w == NULL);
-        for (int i = 0, ended = 0; i < 20 && w; i++) { /* what is there is whole, the rest is not */
+        for (int i = 0, ended = 0; i < 20 && w; i++) { /* each is either complete or absent */
             r = nart_world_has(w, &many[i]);
             ended |= r != 0;
             CHECK_RES(r, ended ? -ENOENT : 0);

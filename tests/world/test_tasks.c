@@ -45,7 +45,8 @@ TEST(three_tasks_share_a_world)
     CHECK_RES(nart_world_free(w), 0);
 }
 
-/* A task that writes alpha runs the loop of another runtime meanwhile, whose task wants it, too. */
+/* A task that writes alpha runs the loop of another runtime inside the handler; the task there
+ * wants alpha too. */
 struct host {
     nart_world *world;
     nart_rt *other;
@@ -232,7 +233,7 @@ TEST(a_task_finds_that_the_world_has_ended)
     CHECK_RES(nart_try_send(&tx, &ten), 0);
     CHECK_RES(nart_rt_run(rt), 0);
     CHECK_RES(on_number_run(&f->handler, &ten), NART_ESTALE);
-    CHECK(nart_join_done(&join)); /* it ended by what the handler answered */
+    CHECK(nart_join_done(&join)); /* ended with the handler's result */
     nart_join_release(&join);
     nart_tx_close(&tx);
     CHECK_RES(nart_rt_free(rt), 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* world_test.h: what the tests of worlds share. */
+/* world_test.h: shared by the tests of worlds. */
 #ifndef NART_TEST_WORLDS_H
 #define NART_TEST_WORLDS_H
 
@@ -24,7 +24,7 @@ NART_RESOURCE_DEFINE(beta);
 NART_RESOURCE_DEFINE(gamma);
 NART_RESOURCE_DEFINE(delta);
 
-/* A world whose memory is counted. */
+/* Creates a world with counted memory. */
 static inline nart_world *new_world(void)
 {
     nart_world *w;
@@ -33,7 +33,7 @@ static inline nart_world *new_world(void)
     return w;
 }
 
-/* One with the numbers alpha = 1, beta = 2, gamma = 3. */
+/* Creates a world with the numbers alpha = 1, beta = 2, gamma = 3. */
 static inline nart_world *new_numbers(void)
 {
     static const struct number init[] = { { 1 }, { 2 }, { 3 } };
@@ -57,7 +57,7 @@ static inline nart_res add_number(struct number *value, void *arg)
     return 0;
 }
 
-/* fn(arg) on a thread of its own. */
+/* Runs fn(arg) on another thread. */
 static inline void on_another_thread(void *(*fn)(void *), void *arg)
 {
     pthread_t thread;
