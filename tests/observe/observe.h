@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* observe.h: what the tests of observing share: a runtime whose clock moves only when a poll says so. */
+/* observe.h: shared by the observation tests: a runtime whose clock advances only when a poll
+ * advances it. */
 #ifndef NART_TEST_OBSERVE_H
 #define NART_TEST_OBSERVE_H
 
@@ -23,7 +24,7 @@ static inline nart_rt_stats stats_of(const nart_rt *rt)
     return s;
 }
 
-/* A task whose polls take so long. */
+/* A task whose polls take the given times. */
 struct work {
     nart_co co;
     const int64_t *ns;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What a runtime counts: each counter moves by exactly what happened. */
+/* The counters of a runtime: each counts exactly the events that happened. */
 #include "observe.h"
 
 #include <pthread.h>
@@ -50,9 +50,9 @@ TEST(local_wakes_are_counted_while_observed)
     settle(rt);
     CHECK_EQ(stats_of(rt).wakes_local, 0);
     CHECK_RES(nart_rt_observe(rt, NULL), 0);
-    CHECK_RES(nart_try_send(&a->tx, &n), 0); /* wakes b, and no task does it */
+    CHECK_RES(nart_try_send(&a->tx, &n), 0); /* wakes b, from outside any task */
     settle(rt);
-    CHECK_EQ(stats_of(rt).wakes_local, 10); /* nine values on, and the end */
+    CHECK_EQ(stats_of(rt).wakes_local, 10); /* nine more values, and the close */
     CHECK_EQ(stats_of(rt).wakes_foreign, 0);
     CHECK_RES(nart_rt_free(rt), 0);
 }
@@ -93,7 +93,7 @@ TEST(foreign_wakes_and_redundant_ones_are_counted)
     CHECK_EQ(stats_of(rt).wakes_foreign, 1);
     CHECK_EQ(stats_of(rt).wakes_coalesced, 0);
     nart_waker_wake(f->waker);
-    nart_waker_wake(f->waker); /* absorbed in the inbox: not seen by the loop */
+    nart_waker_wake(f->waker); /* absorbed in the inbox: the loop does not see it */
     settle(rt);
     CHECK_EQ(stats_of(rt).wakes_foreign, 2);
     CHECK_EQ(stats_of(rt).wakes_coalesced, 0);
@@ -101,7 +101,7 @@ TEST(foreign_wakes_and_redundant_ones_are_counted)
     nart_waker_wake(f->waker);
     settle(rt);
     CHECK_EQ(nart_rt_task_count(rt), 0);
-    CHECK_EQ(stats_of(rt).eventfd_writes, 0); /* it never slept */
+    CHECK_EQ(stats_of(rt).eventfd_writes, 0); /* the loop did not sleep */
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
@@ -133,7 +133,7 @@ TEST(writes_of_the_eventfd)
     nart_rt *rt = new_rt();
     struct woken *f = spawn(rt, &woken_type, NULL);
 
-    CHECK_LE(0, nart_rt_backend_fd(rt)); /* a host waits: the loop is parked between polls */
+    CHECK_LE(0, nart_rt_backend_fd(rt)); /* a host waits: the loop counts as parked between polls */
     settle(rt);
     for (unsigned i = 1; i <= 3; i++) {
         nart_waker_wake(f->waker);
@@ -141,7 +141,7 @@ TEST(writes_of_the_eventfd)
         settle(rt);
     }
     CHECK_EQ(nart_rt_task_count(rt), 0);
-    CHECK_RES(nart_rt_spawn(rt, &nap_type, NULL, NULL), 0); /* told to the host as well */
+    CHECK_RES(nart_rt_spawn(rt, &nap_type, NULL, NULL), 0); /* notifies the host as well */
     CHECK_EQ(stats_of(rt).eventfd_writes, 4);
     CHECK_RES(nart_rt_free(rt), 0);
 
@@ -188,7 +188,7 @@ static nart_res reader_run(nart_cx *cx, void *frame)
     struct reader *f = frame;
 
     NART_BEGIN(cx, &f->co);
-    for (f->i = 0; f->i < NART_BUDGET + 1; f->i++) { /* two answers each */
+    for (f->i = 0; f->i < NART_BUDGET + 1; f->i++) { /* two answers per round */
         NART_AWAIT(f->r, nart_send(cx, &f->tx, &f->value));
         NART_AWAIT(f->r, nart_recv(cx, &f->rx, &f->value));
     }
@@ -242,7 +242,7 @@ TEST(slots_in_use_and_the_most_that_were)
     CHECK_RES(nart_rt_clock_advance(rt, NART_SEC), 0);
     settle(rt);
     nart_rt_slots_get(rt, use);
-    CHECK_EQ(use[0].used, 1); /* held */
+    CHECK_EQ(use[0].used, 1); /* held by its join */
     CHECK_EQ(use[0].peak, 6);
     CHECK_EQ(use[4].used, 0);
     CHECK_EQ(use[4].peak, 1);

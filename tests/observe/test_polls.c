@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* How long polls take: percentiles, reports, the watchdog; switching on and off anywhere. */
+/* Poll durations: percentiles, reports, the watchdog; starting and stopping observation at any
+ * point. */
 #include "observe.h"
 
 #include <nart/trace.h>
@@ -31,7 +32,7 @@ TEST(polls_are_measured_to_the_nanosecond)
     static const int64_t ns[] = { 15, 3, 12345, 2, 1 };
     nart_rt *rt = paused_rt(hear);
 
-    work(rt, (int64_t[]){ NART_SEC }, 1); /* nobody looks */
+    work(rt, (int64_t[]){ NART_SEC }, 1); /* not observed */
     CHECK_RES(nart_rt_observe(rt, NULL), 0);
     CHECK_RES(nart_rt_poll_percentile(rt, 50), 0);
     work(rt, ns, 5); /* and a last poll that takes 0 */
@@ -53,11 +54,11 @@ TEST(polls_are_measured_to_the_nanosecond)
     work(rt, (int64_t[]){ NART_SEC }, 1);
     CHECK_RES(nart_rt_poll_percentile(rt, 50), -EPERM);
     CHECK_RES(nart_rt_polls_within(rt, 50), -EPERM);
-    CHECK_EQ(stats_of(rt).longest_ns, 12345); /* stays */
+    CHECK_EQ(stats_of(rt).longest_ns, 12345); /* kept */
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* The first poll may end the task, too: its drop counts. */
+/* The drop is part of the last poll, which may be the first. */
 static nart_rt *rt_of_drop;
 
 static nart_res at_once(nart_cx *cx, void *frame)
@@ -99,7 +100,7 @@ static nart_res sleeper_run(nart_cx *cx, void *frame)
     struct sleeper *f = frame;
 
     NART_BEGIN(cx, &f->co);
-    CHECK_RES(nart_rt_clock_advance(nart_cx_rt(cx), NART_MS), 0); /* not more than is allowed */
+    CHECK_RES(nart_rt_clock_advance(nart_cx_rt(cx), NART_MS), 0); /* within the limit */
     NART_YIELD();
     CHECK_RES(nart_rt_clock_advance(nart_cx_rt(cx), NART_MS + 1), 0);
     f->line = __LINE__ + 1;
@@ -127,7 +128,7 @@ TEST(a_poll_that_takes_too_long_is_reported_with_its_line)
              slot, __FILE__, f->line, slot);
     CHECK_STR(said, expected);
     nart_join_release(&join);
-    CHECK_RES(observe(rt, 0, NULL), 0); /* no more reports, the figures go on */
+    CHECK_RES(observe(rt, 0, NULL), 0); /* no more reports; the statistics continue */
     work(rt, (int64_t[]){ NART_SEC }, 1);
     CHECK_STR(said, expected);
     CHECK_RES(nart_rt_poll_percentile(rt, 100), NART_SEC);
@@ -144,7 +145,7 @@ static nart_res stuck(nart_cx *cx, void *frame)
     const char *name;
 
     (void)cx, (void)frame;
-    CHECK_LE(1, nart_watchdog_look(&dog, &name)); /* any thread may ask */
+    CHECK_LE(1, nart_watchdog_look(&dog, &name)); /* any thread may call it */
     CHECK_STR(name, "int");
     while (!__atomic_load_n(&seen, __ATOMIC_ACQUIRE))
         sched_yield();
@@ -162,7 +163,7 @@ static void *monitor(void *unused)
     while ((before = nart_watchdog_look(&dog, &name)) == 0)
         sched_yield();
     CHECK_STR(name, "int");
-    for (int i = 0; i < 100; i++) { /* one poll, and it does not end */
+    for (int i = 0; i < 100; i++) { /* a single poll that does not end */
         nart_res now = nart_watchdog_look(&dog, NULL);
         CHECK_LE(before, now);
         before = now;
@@ -187,7 +188,7 @@ TEST(another_thread_sees_a_poll_that_does_not_end)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* Polls, ten million in a long run, and looks while they come and go: whatever is seen is one of them. */
+/* Ten million polls in a long run, with concurrent watchdog looks: each result is one of them. */
 static int works(void)
 {
     return (int)test_repeat(10000);
@@ -226,7 +227,7 @@ TEST(looks_and_polls_at_the_same_time)
     CHECK_RES(nart_watchdog_look(&dog, NULL), 0);
 }
 
-/* ---- switching, inside polls ---- */
+/* ---- starting and stopping inside polls ---- */
 
 struct switcher {
     nart_co co;
@@ -241,7 +242,7 @@ static nart_res switcher_run(nart_cx *cx, void *frame)
 
     NART_BEGIN(cx, &f->co);
     CHECK_RES(observe(rt, 0, &dog), 0);
-    CHECK_RES(nart_rt_clock_advance(rt, 9000), 0);  /* begun unobserved: not measured */
+    CHECK_RES(nart_rt_clock_advance(rt, 9000), 0);  /* started unobserved: not measured */
     NART_AWAIT(f->r, nart_sleep(cx, &f->timer, 1)); /* until another tick */
     CHECK_LE(1, nart_watchdog_look(&dog, NULL));
     CHECK_RES(observe(rt, 0, &other_dog), 0);
@@ -257,7 +258,7 @@ static nart_res switcher_run(nart_cx *cx, void *frame)
     NART_YIELD();
     CHECK_RES(nart_rt_observe(rt, NULL), 0);
     NART_AWAIT(f->r, nart_sleep(cx, &f->timer, 1));
-    CHECK_RES(nart_rt_observe_stop(rt), 0); /* off, and on again */
+    CHECK_RES(nart_rt_observe_stop(rt), 0); /* off and on again */
     CHECK_RES(nart_rt_observe(rt, NULL), 0);
     CHECK_RES(nart_rt_clock_advance(rt, 9000), 0);
     NART_END(0);
@@ -273,13 +274,13 @@ TEST(switched_on_and_off_inside_polls)
     CHECK_RES(nart_block_on(rt, &switcher_type, NULL, NULL), 0);
     CHECK_EQ(stats_of(rt).longest_ns, 5);
     CHECK_RES(nart_rt_poll_percentile(rt, 100), 0);
-    CHECK_RES(nart_rt_free(rt), 0); /* while it is on */
+    CHECK_RES(nart_rt_free(rt), 0); /* while observation is on */
 }
 
 static const nart_task_type urgent_type =
     NART_TASK_TYPE_FLAGS(struct work, work_run, NULL, NART_TASK_URGENT);
 
-/* Who is told of a slow poll has seen enough, or looks closer. */
+/* Report callbacks that stop observing, or observe more closely. */
 static nart_rt *told_of;
 static int tellings;
 
@@ -389,7 +390,7 @@ TEST(misuse_is_answered)
 }
 
 /* As nart/observe.h and nart/trace.h say. */
-/* The runtime's observer, and what each use of it keeps: the times of polls; events and lanes. */
+/* The runtime's observer, and the memory of each use: poll times; events and tracks. */
 TEST(measuring_takes_one_allocation_and_a_trace_two_and_both_one_more)
 {
     nart_rt *rt = paused_rt(hear);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Traces: the exact output of a small program on a clock that only polls move, held against
- * golden/trace.json; and of storms, a check of the form (check_trace.py) however much was lost. */
+/* Traces: the exact output of a small program on a clock that only polls advance, compared with
+ * golden/trace.json; and for storms a check of the format (check_trace.py), however many events
+ * were lost. */
 #include "observe.h"
 
 #include <nart/io.h>
@@ -8,7 +9,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-/* What f writes, as a string of the caller's. */
+/* Returns what f writes, as a string that the caller frees. */
 static char *printed(nart_rt *rt, nart_res *r)
 {
     char *text = NULL;
@@ -61,7 +62,7 @@ static nart_res child_run(nart_cx *cx, void *frame)
 
     NART_BEGIN(cx, &f->co);
     pass(cx, 100);
-    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, 2000)); /* a timer */
+    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, 2000)); /* woken by a timer */
     pass(cx, 100);
     NART_AWAIT(f->r, nart_send(cx, &f->tx, &f->value)); /* wakes the parent */
     pass(cx, 100);
@@ -91,12 +92,12 @@ static nart_res parent_run(nart_cx *cx, void *frame)
     nart_tx_move(&c->tx, &f->tx);
     CHECK_RES(nart_spawn_commit(cx, c, &f->join), 0);
     pass(cx, 1);
-    NART_YIELD(); /* by itself */
+    NART_YIELD(); /* woken by itself */
     pass(cx, 1000);
-    nart_waker_wake(nart_cx_waker(cx)); /* by the inbox, for nothing */
+    nart_waker_wake(nart_cx_waker(cx)); /* through the inbox, spuriously */
     NART_AWAIT(f->r, nart_recv(cx, &f->rx, &f->value));
     pass(cx, 1000);
-    NART_AWAIT(f->r, nart_join_await(cx, &f->join, &f->answer)); /* by the child's end */
+    NART_AWAIT(f->r, nart_join_await(cx, &f->join, &f->answer)); /* woken by the child's end */
     CHECK_RES(f->answer, -ETIMEDOUT);
     nart_join_release(&f->join);
     NART_AWAIT(f->r, nart_recv(cx, &f->rx, &f->value));
@@ -121,7 +122,7 @@ TEST(a_small_program_to_the_letter)
     nart_res r;
 
     if (sizeof(void *) != 8)
-        SKIP("frames have other sizes, so slots have other numbers");
+        SKIP("frame sizes differ, so slot numbers differ");
     CHECK_RES(nart_rt_clock_auto(rt), 0);
     CHECK_RES(nart_trace_start(rt, 1000), 0);
     run_family(rt);
@@ -177,7 +178,7 @@ TEST(descriptors_and_the_program_have_tracks)
     CHECK_RES(nart_rt_run(rt), 0);
     char *text = printed(rt, &r);
     CHECK_EQ(count(text, "\"s\",\"pid\":1,\"tid\":3"), 1);
-    CHECK_EQ(count(text, "\"s\",\"pid\":1,\"tid\":4"), 0); /* spawned before */
+    CHECK_EQ(count(text, "\"s\",\"pid\":1,\"tid\":4"), 0); /* spawned before the trace */
     free(text);
     CHECK_RES(nart_rt_spawn(rt, &nothing_type, &(int){ 0 }, NULL), 0);
     text = printed(rt, &r);
@@ -188,7 +189,7 @@ TEST(descriptors_and_the_program_have_tracks)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* ---- what is lost ---- */
+/* ---- lost events ---- */
 
 TEST(of_too_many_events_the_newest_are_kept)
 {
@@ -210,14 +211,15 @@ TEST(of_too_many_events_the_newest_are_kept)
     char lost[64];
     snprintf(lost, sizeof lost, "\"lost\":%d}", (int)r);
     CHECK(strstr(text, lost) != NULL);
-    CHECK_EQ(count(text, "\"E\",\"pid\":1,\"tid\":5"), 1); /* the last */
+    CHECK_EQ(count(text, "\"E\",\"pid\":1,\"tid\":5"), 1); /* the last poll */
     CHECK(events > 1);
     CHECK_EQ(count(text, "\"f\""), count(text, "\"s\","));
     free(text);
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* Whatever begins the ring: an arrow begins within a poll, or on one of the four first tracks. */
+/* Whatever event the ring starts with: an arrow starts within a poll, or on one of the first four
+ * tracks. */
 TEST(however_much_is_lost_arrows_begin_in_slices)
 {
     for (uint32_t events = 1; events < 60; events++) {
@@ -256,7 +258,7 @@ TEST(a_slot_s_next_task_has_a_track_of_its_own)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* ---- switching ---- */
+/* ---- starting and stopping ---- */
 
 struct tracer {
     nart_co co;
@@ -306,7 +308,7 @@ TEST(switched_on_and_off_inside_polls)
 
     CHECK_RES(nart_rt_clock_auto(rt), 0);
     CHECK_RES(nart_block_on(rt, &tracer_type, NULL, NULL), 0);
-    CHECK_RES(nart_rt_free(rt), 0); /* while it is on */
+    CHECK_RES(nart_rt_free(rt), 0); /* while tracing is on */
 }
 
 TEST(without_memory_nothing_changes)
@@ -332,7 +334,7 @@ TEST(a_file_that_is_full)
     CHECK_RES(nart_trace_start(rt, 100), 0);
     CHECK_RES(nart_trace_print(rt, full), -EIO);
     CHECK_RES(nart_trace_stop(rt, full), -EIO);
-    CHECK_RES(nart_trace_print(rt, NULL), -EPERM); /* it has ended */
+    CHECK_RES(nart_trace_print(rt, NULL), -EPERM); /* the trace has stopped */
     fclose(full);
     CHECK_RES(nart_rt_free(rt), 0);
 }
@@ -373,7 +375,7 @@ struct stormy {
 
 static nart_res storm_run(nart_cx *cx, void *frame);
 
-/* A name that has to be escaped. */
+/* A name that must be escaped. */
 static const nart_task_type storm_type = {
     NART_TASK_ABI, 0,    "a \"storm\"\\\n", sizeof(struct stormy), _Alignof(struct stormy),
     storm_run,     NULL, { NULL, NULL }
