@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What the tests of nart/broadcast.h share: a receive of either kind is a task of its own. Virtual
- * time. */
+/* Shared by the tests of nart/broadcast.h: each receive, of either kind, is a separate task.
+ * Virtual time. */
 #ifndef CAST_TEST_H
 #define CAST_TEST_H
 
@@ -13,7 +13,7 @@ static nart_rt *rt;
 static nart_broadcast_tx tx;
 static nart_watch_tx wtx;
 
-/* One receive in a task of its own, of either kind. `res` is NART_PENDING until it has answered. */
+/* One receive in its own task, of either kind. `res` is NART_PENDING until it completes. */
 struct op {
     nart_broadcast_rx *rx;
     nart_watch_rx *watch;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What the tests of nart/sync.h share: an operation is a task of its own, so that a test reads as a
- * sequence: start a wait, settle, look, notify, settle, look. Virtual time. */
+/* Shared by the tests of nart/sync.h: each operation is a separate task, so that a test reads as a
+ * sequence: start a wait, settle, check, notify, settle, check. Virtual time. */
 #ifndef SYNC_TEST_H
 #define SYNC_TEST_H
 
@@ -11,14 +11,14 @@
 
 enum kind { NOTIFY, SEMAPHORE, WAIT_GROUP };
 
-/* One wait. `res` is NART_PENDING until it has answered. */
+/* One wait. `res` is NART_PENDING until it completes. */
 struct op {
     enum kind kind;
     void *at;
     uint32_t n;           /* permits */
     int64_t limit;        /* nanoseconds, 0: none */
-    nart_notify *instead; /* a race that this one wins if both can; NULL: none */
-    nart_waiter *waiter;  /* not its own */
+    nart_notify *instead; /* races against this one, which wins if both are ready; NULL: none */
+    nart_waiter *waiter;  /* replaces its own waiter */
     nart_res res;
     int which;
     unsigned polls;
@@ -65,7 +65,7 @@ static inline nart_res op_run(nart_cx *cx, void *frame)
 
 static const nart_task_type op_type = NART_TASK_TYPE(struct op_frame, op_run, NULL);
 
-/* Ready, and not polled yet. */
+/* The task is ready but not yet polled. */
 static inline void op_spawn(nart_rt *rt, struct op *op)
 {
     struct op_frame f = { .op = op };
@@ -98,13 +98,13 @@ static inline void acquire_start(nart_rt *rt, struct op *op, nart_semaphore *s, 
     op_start(rt, op, SEMAPHORE, s);
 }
 
-/* ---- every way in which a task that waits goes away ----
- * The deadline is the last: it comes before the turn, or not at all, as a turn that was granted
- * beats it. */
+/* ---- every way in which a waiting task leaves ----
+ * The deadline is last: it passes before the turn or has no effect, as a granted turn takes
+ * precedence. */
 
 enum way { CANCELLED, ABORTED, RACE_LOST, TIMED_OUT, WAYS };
 
-/* Starts a wait that can go away so. */
+/* Starts a wait that can leave in this way. */
 static inline void leaver_start(nart_rt *rt, struct op *op, enum kind kind, void *at, uint32_t n,
                                 enum way way, nart_notify *instead)
 {
@@ -115,7 +115,7 @@ static inline void leaver_start(nart_rt *rt, struct op *op, enum kind kind, void
     CHECK_RES(op->res, NART_PENDING);
 }
 
-/* It goes away at its next poll. */
+/* Makes it leave at its next poll. */
 static inline void leave(nart_rt *rt, struct op *op, enum way way)
 {
     if (way == CANCELLED)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Broadcasts: what each receiver gets, what a slow one loses, the end, the handles. */
+/* Broadcasts: what each receiver gets, what a lagging one loses, closing, the handles. */
 #include "cast_test.h"
 
 TEST(each_receives_each)
@@ -7,9 +7,9 @@ TEST(each_receives_each)
     nart_broadcast_rx a, b, c;
     begin(4, &a);
     CHECK_RES(emit(1), 1);
-    CHECK_RES(nart_broadcast_subscribe(&tx, &b), 0); /* from the next one on */
+    CHECK_RES(nart_broadcast_subscribe(&tx, &b), 0); /* receives from the next value on */
     CHECK_RES(emit(2), 2);
-    CHECK_RES(nart_broadcast_clone(&a, &c), 0); /* what a has not received */
+    CHECK_RES(nart_broadcast_clone(&a, &c), 0); /* receives what a has not received */
     CHECK_RES(emit(3), 3);
     CHECK_EQ(nart_broadcast_len(&a), 3);
     for (uint64_t i = 1; i <= 3; i++) {
@@ -25,7 +25,7 @@ TEST(each_receives_each)
     CHECK_RES(emit(4), 2);
     nart_broadcast_rx_close(&a);
     nart_broadcast_rx_close(&c);
-    CHECK_RES(emit(5), 0); /* nobody is there */
+    CHECK_RES(emit(5), 0); /* no receiver is left */
     end();
 }
 
@@ -56,7 +56,7 @@ TEST(all_that_wait_are_woken)
 TEST(a_slow_receiver_learns_how_much_it_lost)
 {
     nart_broadcast_rx slow, fast;
-    begin(3, &slow); /* four places */
+    begin(3, &slow); /* four slots */
     CHECK_RES(nart_broadcast_subscribe(&tx, &fast), 0);
     for (uint64_t i = 0; i < 10; i++) {
         CHECK_RES(emit(i), 2);
@@ -80,7 +80,7 @@ TEST(a_slow_receiver_learns_how_much_it_lost)
     end();
 }
 
-/* Woken in time, polled too late. */
+/* It is woken in time and polled too late. */
 TEST(a_waiting_receiver_may_lag)
 {
     nart_broadcast_rx rx;
@@ -141,7 +141,7 @@ TEST(a_waiting_receiver_is_woken_by_the_end)
     CHECK_RES(nart_broadcast_subscribe(&tx, &other), 0);
     recv_start(&op, &rx);
     recv_start(&another, &other);
-    nart_broadcast_rx_close(&rx); /* of this handle, under the task that waits in it */
+    nart_broadcast_rx_close(&rx); /* closes the handle that the task waits on */
     settle(rt);
     CHECK_RES(op.res, NART_ECLOSED);
     CHECK_RES(another.res, NART_PENDING);
@@ -163,7 +163,7 @@ TEST(handles_move)
     nart_broadcast_rx_move(&there, &rx);
     nart_broadcast_rx_move(&there, &there);
     settle(rt);
-    CHECK_RES(op.res, NART_ECLOSED); /* it stands at the old place */
+    CHECK_RES(op.res, NART_ECLOSED); /* it waited on the old handle */
     CHECK_RES(emit(1), NART_ECLOSED);
     nart_broadcast_tx_move(&tx, &t);
     CHECK_RES(emit(2), 1);
@@ -172,7 +172,7 @@ TEST(handles_move)
     end();
 }
 
-/* Nobody who goes away keeps anything from the others. */
+/* A receiver that closes takes no value from the others. */
 TEST(a_receiver_that_closes_does_not_disturb_the_others)
 {
     nart_broadcast_rx rx[3];
@@ -191,7 +191,7 @@ TEST(a_receiver_that_closes_does_not_disturb_the_others)
     settle(rt);
     CHECK_RES(op[0].res, -ECANCELED);
     CHECK_RES(op[2].res, 0);
-    check_next(&rx[0], 1); /* not lost for the others that use the handle */
+    check_next(&rx[0], 1); /* still available to other users of the handle */
     check_next(&rx[1], 1);
     for (int i = 0; i < 3; i++)
         nart_broadcast_rx_close(&rx[i]);
@@ -230,7 +230,8 @@ TEST(misuse_is_an_error)
     end();
 }
 
-/* In any order, before and after the runtime, with values and without, waited for or not. */
+/* In any order, before and after the runtime, with and without values, with and without a
+ * waiter. */
 TEST(the_last_one_frees)
 {
     for (unsigned program = 0; program < 6 * 4 * 2; program++) {
@@ -260,7 +261,7 @@ TEST(the_last_one_frees)
     }
 }
 
-/* ---- random: senders, receivers of any speed, against two counters each ---- */
+/* ---- random senders and receivers, checked against two counters each ---- */
 
 enum { RECEIVERS = 6, CAPACITY = 4 };
 

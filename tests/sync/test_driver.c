@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The same waits under a driver that is not the loop: it has a ready list and a clock, and nothing
- * else. */
+/* The same waits under a driver that is not the loop: it has only a ready list and a clock. */
 #include "sync_test.h"
 
 struct small {
@@ -97,7 +96,7 @@ TEST(notifications_arrive)
     nart_driver_task_cancel(&t[0].t);
     run();
     CHECK_RES(t[0].op.res, -ECANCELED);
-    CHECK_RES(t[1].op.res, 0); /* it has passed on */
+    CHECK_RES(t[1].op.res, 0); /* the notification was passed on */
     CHECK_RES(t[2].op.res, NART_PENDING);
     nart_notify_close(&n);
     run();
@@ -137,7 +136,7 @@ TEST(the_loop_does_not_wait_behind_another_driver)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* What would be left in such a task is in no thread's own memory. */
+/* The state left in such a task does not belong to one thread. */
 TEST(a_driver_that_moves_tasks_is_refused)
 {
     nart_notify n = { .permit = 1 };
@@ -147,7 +146,7 @@ TEST(a_driver_that_moves_tasks_is_refused)
 
     begin(&moving_driver);
     start(&t, NOTIFY, &n, 0);
-    CHECK_RES(t.op.res, 0); /* it did not have to wait */
+    CHECK_RES(t.op.res, 0); /* completed without waiting */
     start(&t, NOTIFY, &n, 0);
     CHECK_RES(t.op.res, NART_EDRIVER);
     start(&t, SEMAPHORE, &s, 1);

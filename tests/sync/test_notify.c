@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Notifications: who gets them, in which order, and what becomes of those that are not taken. */
+/* Notifications: which task gets them, in which order, and what happens to those not taken. */
 #include "sync_test.h"
 
 static nart_rt *rt;
@@ -57,7 +57,7 @@ TEST(the_longest_waiter_is_first)
     end();
 }
 
-/* Two in a row go to two tasks, whether those have been polled in between or not. */
+/* Two consecutive notifications wake two tasks, whether or not those were polled in between. */
 TEST(each_notification_wakes_another_task)
 {
     struct op op[3];
@@ -85,7 +85,7 @@ TEST(all_are_those_that_wait)
         CHECK_RES(op[i].res, 0);
     CHECK_RES(late.res, NART_PENDING);
     nart_notify_all(&n);
-    nart_notify_all(&n); /* nobody waits: nothing is kept */
+    nart_notify_all(&n); /* no waiter: not stored */
     settle(rt);
     CHECK_RES(late.res, 0);
     notify_start(rt, &late, &n);
@@ -143,7 +143,7 @@ TEST(a_delivered_notification_beats_the_deadline)
     end();
 }
 
-/* A chain of tasks that were told and are cancelled: it ends with the first that is not. */
+/* A chain of notified tasks that are cancelled: it ends with the first that is not. */
 TEST(one_passes_through_many)
 {
     struct op op[100];
@@ -196,7 +196,7 @@ TEST(a_waiter_that_leaves_the_queue_is_not_notified)
     }
 }
 
-/* They find the answer in their waiter: the memory of the object is already another's. */
+/* Each waiter holds its result: the memory of the object may be reused at once. */
 TEST(closing_answers_all)
 {
     struct op told, waits[2], late;
@@ -257,7 +257,7 @@ TEST(a_race_loses_none)
     struct racer *f = spawn(rt, &racer_type, &join);
     settle(rt);
     for (int i = 0; i < 3; i++)
-        nart_notify_one(&f->n[i]); /* the losers' come in later rounds */
+        nart_notify_one(&f->n[i]); /* the losers complete in later rounds */
     settle(rt);
     CHECK_EQ(f->rounds, 3);
     for (int i = 3; i-- > 0;) {
@@ -271,7 +271,7 @@ TEST(a_race_loses_none)
     end();
 }
 
-/* A place in the queue is left with the race, and a told one that is not asked for passes on. */
+/* A lost race gives up the position in the queue; a notification not taken passes on. */
 struct wanderer {
     nart_co co;
     nart_notify *n;
@@ -328,10 +328,10 @@ TEST(a_second_task_on_a_waiter_is_refused)
     CHECK_RES(b.res, -EBUSY);
     CHECK_RES(a.res, NART_PENDING);
     nart_notify_one(&n);
-    op_spawn(rt, &b); /* a has been told, and stands on the waiter still */
+    op_spawn(rt, &b); /* a was notified and still occupies the waiter */
     settle(rt);
     CHECK_RES(a.res, 0);
-    CHECK_RES(b.res, NART_PENDING); /* after it: the waiter was free */
+    CHECK_RES(b.res, NART_PENDING); /* polled after a, when the waiter was free */
     end();
     CHECK(!shared.wait.task);
 }
@@ -369,7 +369,7 @@ TEST(two_objects_on_a_waiter_are_refused)
     end();
 }
 
-/* A poll that waits for something else, in the same waiter, than the poll before. */
+/* A hand-written poll function that waits for something else in the same waiter in each poll. */
 struct fickle {
     nart_notify *a, *b;
     nart_waiter w;
@@ -398,7 +398,7 @@ TEST(a_waiter_may_wait_for_something_else)
         f->b = &second;
         settle(rt);
         if (told)
-            nart_notify_one(&n); /* is left, too, and kept */
+            nart_notify_one(&n); /* not taken either, so it is stored */
         nart_waker_wake(f->waker);
         settle(rt);
         CHECK(nobody_waits());
@@ -423,15 +423,15 @@ TEST(a_runtime_does_not_wait_behind_another)
     nart_notify_one(&n);
     settle(rt);
     CHECK_RES(a.res, 0);
-    notify_start(second, &b, &n); /* nobody of the first waits now */
+    notify_start(second, &b, &n); /* the first object has no waiter now */
     CHECK_RES(b.res, NART_PENDING);
     CHECK_RES(nart_rt_free(second), 0);
     end();
 }
 
-/* ---- ends ---- */
+/* ---- closing and freeing ---- */
 
-/* The object and the waiters outlive the runtime, and serve another. */
+/* The object and the waiters outlive the runtime and work with another. */
 TEST(nothing_is_left_of_a_runtime_that_is_freed)
 {
     nart_waiter waiter[4] = { { .at = NULL } };
@@ -444,7 +444,7 @@ TEST(nothing_is_left_of_a_runtime_that_is_freed)
     nart_notify_one(&n);
     end();
     CHECK(nobody_waits());
-    CHECK_EQ(n.permit, 1); /* it was nobody's in the end */
+    CHECK_EQ(n.permit, 1); /* no task took it */
     rt = new_rt();
     for (int i = 0; i < 2; i++) {
         op[i] = (struct op){ .waiter = &waiter[i] };
@@ -476,8 +476,8 @@ TEST(polls_for_no_reason_change_nothing)
     end();
 }
 
-/* Answers without waiting cost budget, so a task that is notified all the time does not hold the
- * loop. */
+/* Completing without a wait costs budget, so a task that is notified continuously does not
+ * monopolize the loop. */
 struct hog {
     nart_co co;
     nart_notify n;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Oneshots of both kinds on one thread. For two see test_oneshot_threads.c and tests/models. */
+/* Oneshots of both kinds on one thread. Several threads: test_oneshot_threads.c and
+ * tests/models. */
 #include "../core/core.h"
 #include "../core/virtual.h"
 
@@ -41,7 +42,7 @@ static nart_res put(uint64_t value)
     return nart_oneshot_send(&tx, &value);
 }
 
-/* A receive in a task of its own. `res` is NART_PENDING until it has answered. */
+/* A receive in its own task. `res` is NART_PENDING until it completes. */
 struct op {
     nart_oneshot_rx *rx;
     int64_t limit;
@@ -66,7 +67,7 @@ static nart_res op_run(nart_cx *cx, void *frame)
     f->op->waker = nart_cx_waker(cx);
     NART_BEGIN(cx, &f->co);
     NART_AWAIT_FOR(r, f->op->limit, nart_oneshot_recv(cx, f->op->rx, &f->op->value));
-    CHECK(f->op->rx->wait.task != cx->self); /* it is over */
+    CHECK(f->op->rx->wait.task != cx->self); /* the wait has ended */
     f->op->res = r;
     NART_END(r);
 }
@@ -100,7 +101,7 @@ TEST(a_value_is_awaited)
         CHECK_RES(op.res, 0);
         CHECK_EQ(op.value, 5);
         CHECK_EQ(op.polls, 2);
-        op_start(&op, &rx, NART_NEVER); /* it was the only one */
+        op_start(&op, &rx, NART_NEVER); /* there was only one value */
         CHECK_RES(op.res, NART_ECLOSED);
         end();
         CHECK_EQ(dropped, 0);
@@ -158,7 +159,7 @@ TEST(a_receiver_may_close_before)
         nart_oneshot_rx_close(&rx);
         nart_oneshot_rx_close(NULL);
         CHECK(nart_oneshot_tx_is_closed(&tx));
-        CHECK_RES(put(5), NART_ECLOSED); /* the caller's still: not dropped */
+        CHECK_RES(put(5), NART_ECLOSED); /* the caller keeps the value: not dropped */
         end();
         CHECK_EQ(dropped, 0);
         begin(k);
@@ -184,7 +185,7 @@ TEST(a_value_that_is_not_received_is_dropped)
     }
 }
 
-/* Who goes away takes nothing: the next one that awaits gets it. */
+/* An abandoned wait takes no value: the next receive gets it. */
 TEST(a_wait_may_be_abandoned)
 {
     for (enum kind k = 0; k < KINDS; k++) {
@@ -213,7 +214,8 @@ TEST(a_wait_may_be_abandoned)
     }
 }
 
-/* A clock that advances by itself waits for what another thread may send, and for nothing else. */
+/* A clock in auto-advance mode waits for values that another thread may send, and for nothing
+ * else. */
 TEST(an_end_of_another_thread_holds_the_clock)
 {
     for (enum kind k = 0; k < KINDS; k++) {
@@ -248,7 +250,7 @@ TEST(ends_move)
         nart_oneshot_rx_move(&r, &rx);
         nart_oneshot_rx_move(&r, &r);
         settle(rt);
-        CHECK_RES(op.res, NART_ECLOSED); /* it stands at the old place */
+        CHECK_RES(op.res, NART_ECLOSED); /* it waited on the old handle */
         CHECK_RES(put(4), NART_ECLOSED);
         op_start(&second, &r, NART_NEVER);
         nart_oneshot_tx_move(&tx, &t);
@@ -271,7 +273,7 @@ TEST(misuse_is_an_error)
         op_start(&b, &rx, NART_NEVER);
         CHECK_RES(b.res, -EBUSY);
         CHECK_RES(put(1), 0);
-        CHECK_RES(nart_oneshot_try_recv(&rx, &value), 0); /* under the one that waits */
+        CHECK_RES(nart_oneshot_try_recv(&rx, &value), 0); /* while the other task waits */
         CHECK(!rx.wait.task);
         settle(rt);
         CHECK_RES(a.res, NART_ECLOSED);
@@ -291,7 +293,7 @@ TEST(misuse_is_an_error)
     end();
 }
 
-/* A signal, and values of any size. */
+/* A signal without a value, and values of any size. */
 TEST(values_have_any_size)
 {
     static unsigned char big[NART_ONESHOT_MAX_SIZE], back[sizeof big], place[sizeof big];
@@ -315,7 +317,7 @@ TEST(values_have_any_size)
     end();
 }
 
-/* Both ends in every order, before and after the runtime, with a value and without. */
+/* Both ends are closed in every order, before and after the runtime, with and without a value. */
 TEST(ends_go_in_any_order)
 {
     for (unsigned program = 0; program < KINDS * 2 * 2 * 3 * 2; program++) {
@@ -362,7 +364,7 @@ TEST(polls_for_no_reason_change_nothing)
     }
 }
 
-/* ---- a driver that moves its tasks: a block is nobody's thread's, a link is ---- */
+/* ---- a driver that moves its tasks: a block belongs to no thread, a link does ---- */
 
 static int64_t small_now(void *host)
 {
@@ -426,7 +428,7 @@ TEST(another_driver_may_receive)
     }
 }
 
-/* ---- many requests, each with its answer, in a race with a deadline of its own ---- */
+/* ---- many requests, each with its answer, in a race against a deadline ---- */
 
 struct server {
     nart_co co;

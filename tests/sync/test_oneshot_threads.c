@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Oneshots between two threads, on real hardware: ten million, each received, ended or its
- * sender's, exact counts, all blocks freed. A lost wake-up shows as a hang, which the test's time
- * limit ends. */
+/* Ten million oneshots between two real threads, each received, closed or left with its sender;
+ * exact counts, all blocks freed. A lost wake-up shows as a hang, which the test's timeout ends. */
 #include "../core/core.h"
 
 #include <nart/oneshot.h>
@@ -10,7 +9,7 @@
 
 enum { RING = 256 };
 
-/* Senders, handed from one thread to the other. */
+/* Senders handed from one thread to the other. */
 static nart_oneshot_tx ring[RING];
 static uint32_t given, taken; /* positions */
 static uint64_t sent, refused, ended;
@@ -49,8 +48,8 @@ static void drop(void *value)
 
 static nart_oneshot_rx receiver[RING];
 
-/* Opens some, sometimes one and sometimes many, and looks at them in order: awaits most, tries
- * some, closes some at once or after it has waited. */
+/* Opens a random number of oneshots and handles them in order: awaits most, tries some, closes some
+ * at once or after a wait. */
 struct asker {
     nart_co co;
     nart_rt *rt;
@@ -98,7 +97,7 @@ static nart_res asker_run(nart_cx *cx, void *frame)
             while ((a->r = nart_oneshot_try_recv(&receiver[a->i % RING], &a->value)) == -EAGAIN)
                 sched_yield();
             heard(a);
-        } else if (a->how < 3) { /* polled once at the most */
+        } else if (a->how < 3) { /* polled at most once */
             if (a->how == 1) {
                 a->r = nart_oneshot_recv(cx, &receiver[a->i % RING], &a->value);
                 if (a->r == 0 || a->r == NART_ECLOSED)
@@ -150,7 +149,7 @@ TEST(a_spinning_receiver)
     storm((uint32_t)test_repeat(1000000), NART_RT_SPINNING);
 }
 
-/* Each of many senders ends on a thread of its own, after the receiver's runtime is gone. */
+/* Each of many senders closes on its own thread, after the receiver's runtime was freed. */
 static void *late(void *arg)
 {
     uint64_t value = 1;

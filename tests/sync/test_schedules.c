@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Notifications and semaphores against a model: every program of a few steps, and long random ones.
  *
- * A step starts a wait, makes one go away, gives turns, or lets everybody be polled. What goes away
- * does so at its next poll, so until then it can be granted what it does not take. The model is a
- * list of who waits, in order, and a number of turns that nobody has. */
+ * A step starts a wait, makes one leave, grants turns, or polls all tasks. A waiter leaves at its
+ * next poll, so until then it may be granted a turn that it does not take. The model is the ordered
+ * list of waiters and the number of free turns. */
 #include "sync_test.h"
 
 enum { TASKS = 6 };
@@ -43,8 +43,8 @@ static void model_grant(void)
         m.turns = 1;
 }
 
-/* Everybody is polled: those that leave do, and pass on what they were granted. In which order they
- * do makes no difference at the end. */
+/* Polls all tasks: those that leave pass on what they were granted. The order of the leaving does
+ * not affect the result. */
 static void model_settle(void)
 {
     for (int i = 0; i < m.length; i++)
@@ -59,7 +59,7 @@ static void model_settle(void)
     model_grant();
 }
 
-/* ---- the steps, in both ---- */
+/* ---- the steps, in the model and in the implementation ---- */
 
 static void check(void)
 {
@@ -84,7 +84,7 @@ static void start(unsigned i, uint32_t want, bool race)
 {
     if (m.waits[i])
         return;
-    check(); /* so that it is behind those that wait */
+    check(); /* so that it is queued after the existing waiters */
     m.waits[i] = true;
     m.want[i] = want;
     m.queue[m.length++] = (int)i;
@@ -127,7 +127,7 @@ static void begin(void)
     nart_semaphore_init(&semaphore, 0);
 }
 
-/* Nobody is left, and no turn is lost. */
+/* No waiter is left, and no turn is lost. */
 static void end(void)
 {
     check();
@@ -156,7 +156,7 @@ static void take(enum step what, unsigned who, uint32_t n)
 
 static void every_program(enum kind k, unsigned length)
 {
-    const unsigned choices = 9; /* start or leave, of three each, and the others */
+    const unsigned choices = 9; /* start and leave for each of three tasks, and three others */
     unsigned programs = 1;
 
     kind = k;

@@ -49,14 +49,14 @@ TEST(a_large_request_is_not_overtaken)
     acquire_start(rt, &small[1], &s, 2);
     CHECK_RES(large.res, NART_PENDING);
     CHECK_RES(small[0].res, NART_PENDING);
-    CHECK_RES(nart_semaphore_try_acquire(&s, 1), -EAGAIN); /* nor by those who do not wait */
+    CHECK_RES(nart_semaphore_try_acquire(&s, 1), -EAGAIN); /* not even by a try */
     CHECK_RES(nart_semaphore_release(&s, 1), 0);
     settle(rt);
     CHECK_RES(large.res, NART_PENDING);
     CHECK_RES(nart_semaphore_release(&s, 2), 0);
     settle(rt);
     CHECK_RES(large.res, 0);
-    CHECK_RES(small[0].res, 0); /* 5 were there */
+    CHECK_RES(small[0].res, 0); /* 5 were available */
     CHECK_RES(small[1].res, NART_PENDING);
     CHECK_RES(nart_semaphore_release(&s, 4), 0);
     settle(rt);
@@ -65,7 +65,7 @@ TEST(a_large_request_is_not_overtaken)
     end();
 }
 
-/* One release serves as many as there are permits for, in order. */
+/* One release serves as many waiters as its permits allow, in order. */
 TEST(a_release_serves_several)
 {
     struct op op[5];
@@ -102,7 +102,8 @@ TEST(a_granted_task_that_ends_returns_its_permits)
     }
 }
 
-/* Those behind a large request that leaves are served at once with what was there all the time. */
+/* When a large request leaves the front, those behind it are served at once with the permits
+ * already available. */
 TEST(a_waiter_that_leaves_the_front_frees_the_queue)
 {
     for (enum way way = 0; way < WAYS; way++) {
@@ -125,7 +126,7 @@ TEST(a_waiter_that_leaves_the_front_frees_the_queue)
     }
 }
 
-/* Permits go from one that was granted and is cancelled to the next, however many there are. */
+/* Permits of a granted and then cancelled waiter pass to the next, through any number of them. */
 TEST(permits_pass_through_many)
 {
     struct op op[100];
@@ -155,14 +156,14 @@ TEST(there_are_only_so_many_permits)
     CHECK_RES(op.res, NART_PENDING);
     CHECK_RES(nart_semaphore_release(&s, UINT32_MAX - 1), 0);
     CHECK_RES(nart_semaphore_release(&s, 1), 0);
-    CHECK_RES(nart_semaphore_release(&s, 1), -EOVERFLOW); /* granted ones may come back */
+    CHECK_RES(nart_semaphore_release(&s, 1), -EOVERFLOW); /* granted permits may return */
     CHECK_RES(nart_task_cancel(rt, op.id), 0);
     settle(rt);
     CHECK_EQ(nart_semaphore_permits(&s), NART_SEMAPHORE_MAX);
     end();
 }
 
-/* None of them takes a turn of its own from those who wait. */
+/* A request for zero permits queues like any other and takes no permit. */
 TEST(no_permits_are_a_request_as_well)
 {
     struct op large, none;
@@ -192,7 +193,7 @@ TEST(closing_answers_all)
     CHECK(nobody_waits());
     CHECK_EQ(nart_semaphore_permits(&s), 1);
     nart_semaphore copy = s;
-    memset(&s, 0xa5, sizeof s); /* its memory may be another's already */
+    memset(&s, 0xa5, sizeof s); /* its memory may be reused */
     leave(rt, &waits[1], ABORTED);
     settle(rt);
     CHECK_RES(granted.res, NART_ECLOSED);
@@ -201,7 +202,7 @@ TEST(closing_answers_all)
     acquire_start(rt, &late, &copy, 1);
     CHECK_RES(late.res, NART_ECLOSED);
     CHECK_RES(nart_semaphore_try_acquire(&copy, 1), NART_ECLOSED);
-    CHECK_RES(nart_semaphore_release(&copy, 1), 0); /* who has some gives them back */
+    CHECK_RES(nart_semaphore_release(&copy, 1), 0); /* permits still held can be released */
     nart_semaphore_close(NULL);
     end();
 }
@@ -260,7 +261,7 @@ TEST(nothing_is_left_of_a_runtime_that_is_freed)
     CHECK_EQ(nart_semaphore_permits(&s), 3);
 }
 
-/* ---- a semaphore of one is a mutex: who is inside is alone, and all come to their turn ---- */
+/* ---- a binary semaphore is a mutex: one holder at a time, and each task gets its turn ---- */
 
 struct worker {
     nart_co co;
@@ -314,7 +315,7 @@ TEST(a_group_is_waited_for)
     begin(0);
     a = b = c = (struct op){ .n = 0 };
     op_start(rt, &a, WAIT_GROUP, &g);
-    CHECK_RES(a.res, 0); /* nothing is under way */
+    CHECK_RES(a.res, 0); /* the count is 0 */
     CHECK_RES(nart_wait_group_add(&g, 2), 0);
     op_start(rt, &a, WAIT_GROUP, &g);
     op_start(rt, &b, WAIT_GROUP, &g);
@@ -322,7 +323,7 @@ TEST(a_group_is_waited_for)
     settle(rt);
     CHECK_RES(a.res, NART_PENDING);
     CHECK_RES(nart_wait_group_done(&g), 0);
-    CHECK_RES(nart_wait_group_add(&g, 1), 0); /* those who have waited do not wait for this one */
+    CHECK_RES(nart_wait_group_add(&g, 1), 0); /* earlier waiters do not wait for this one */
     op_start(rt, &c, WAIT_GROUP, &g);
     CHECK_RES(a.res, 0);
     CHECK_RES(b.res, 0);

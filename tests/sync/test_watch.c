@@ -10,7 +10,7 @@ TEST(the_newest_value_is_seen)
     CHECK(!nart_watch_has_changed(&rx));
     check_get(&rx, 10);
     changed_start(&op, &rx);
-    CHECK_RES(op.res, NART_PENDING); /* the first has been seen */
+    CHECK_RES(op.res, NART_PENDING); /* the initial value is already seen */
     CHECK_RES(set(11), 1);
     CHECK_RES(set(12), 1);
     settle(rt);
@@ -19,12 +19,12 @@ TEST(the_newest_value_is_seen)
     CHECK_EQ(op.polls, 2);
     changed_start(&op, &rx);
     CHECK_RES(op.res, NART_PENDING);
-    CHECK_RES(set(12), 1); /* the same is new, too */
+    CHECK_RES(set(12), 1); /* an equal value counts as new */
     settle(rt);
     CHECK_RES(op.res, 0);
     CHECK_RES(set(13), 1);
     changed_start(&op, &rx);
-    CHECK_RES(op.res, 0); /* at once */
+    CHECK_RES(op.res, 0); /* without waiting */
     CHECK_EQ(op.value, 13);
     nart_watch_rx_close(&rx);
     end();
@@ -85,7 +85,7 @@ TEST(the_last_value_is_received_before_the_end)
     end();
 }
 
-/* Woken for a value that somebody else reads through the handle: it waits for the next. */
+/* Woken for a value that another reader of the handle takes: it waits for the next. */
 TEST(a_value_that_was_seen_meanwhile_is_not_answered)
 {
     nart_watch_rx rx;
@@ -139,7 +139,7 @@ TEST(watch_misuse_is_an_error)
     end();
 }
 
-/* ---- both ---- */
+/* ---- watch and broadcast together ---- */
 
 TEST(polls_for_no_reason_change_nothing)
 {
