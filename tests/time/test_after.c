@@ -33,7 +33,7 @@ static nart_res late_run(nart_cx *cx, void *frame)
     else
         NART_AWAIT(f->r, NART_AFTER(&f->timer, 10 * NART_MS, recv_counted(cx, f)));
     f->at[0] = elapsed_ms();
-    CHECK_EQ(f->timer.busy, 0); /* fit for another one */
+    CHECK_EQ(f->timer.busy, 0); /* reusable */
     nart_rx_close(&f->rx);
     NART_END(f->r);
 }
@@ -87,7 +87,7 @@ TEST(after_the_sleep_the_operation_waits_for_as_long_as_it_takes)
     struct bed b = make();
     uint64_t value = 7;
 
-    run_until(b.rt, at_ms(500)); /* no second sleep at any poll */
+    run_until(b.rt, at_ms(500)); /* later polls start no second sleep */
     CHECK_EQ(b.f->calls, 1);
     CHECK_EQ(nart_rt_next_deadline(b.rt), NART_NEVER);
     CHECK_RES(nart_try_send(&b.tx, &value), 0);
@@ -154,7 +154,7 @@ TEST(cancelled_in_the_sleep_or_in_the_operation)
         settle(b.rt);
         CHECK_RES(b.f->r, -ECANCELED);
         CHECK_EQ(b.f->at[0], ms);
-        CHECK_EQ(b.f->calls, ms < 10 ? 0 : 2); /* what has begun is told */
+        CHECK_EQ(b.f->calls, ms < 10 ? 0 : 2); /* an operation that started gets the error */
         end(&b);
     }
 }
@@ -173,7 +173,7 @@ static nart_res racer_run(nart_cx *cx, void *frame)
                    NART_AFTER(&f->timer, 10 * NART_MS, recv_counted(cx, f)));
     CHECK_EQ(f->which, 0);
     CHECK_EQ(f->calls, 0);
-    NART_AWAIT(f->r, NART_AFTER(&f->timer, 10 * NART_MS, recv_counted(cx, f))); /* goes on */
+    NART_AWAIT(f->r, NART_AFTER(&f->timer, 10 * NART_MS, recv_counted(cx, f))); /* continues */
     f->at[0] = elapsed_ms();
     NART_AWAIT_ANY(f->which, f->r,
                    NART_AFTER(&f->timer, 2 * NART_MS, nart_sleep(cx, &f->other, NART_MS)),
@@ -225,7 +225,7 @@ static nart_res witness_run(nart_cx *cx, void *frame)
     f->reads = virtual_reads;
     virtual_now += 3 * NART_MS; /* the work of this poll */
     f->seen[0] = nart_event_time(cx);
-    CHECK_EQ(virtual_reads, f->reads); /* a load */
+    CHECK_EQ(virtual_reads, f->reads); /* a plain load, no clock read */
     f->seen[1] = nart_now(cx);
     f->seen[2] = nart_event_time(cx);
     NART_AWAIT(f->r, nart_sleep_until(cx, &f->timer, at_ms(20)));
@@ -244,7 +244,7 @@ TEST(the_time_of_an_event_is_when_the_loop_saw_it)
 
     virtual_now = at_ms(2);
     run_all(rt);
-    CHECK_EQ(f->seen[0], at_ms(2)); /* not when the runtime was made */
+    CHECK_EQ(f->seen[0], at_ms(2)); /* not the time of the runtime's creation */
     CHECK_EQ(f->seen[1], at_ms(5));
     CHECK_EQ(f->seen[2], at_ms(5));
     CHECK_EQ(f->seen[3], at_ms(20));

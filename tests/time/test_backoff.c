@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Backoffs on a virtual clock: how long waits are, when they end for good, what jitter does. */
+/* Backoffs on a virtual clock: the length of the waits, when they are exhausted, the effect of
+ * jitter. */
 #include "../core/core.h"
 #include "../core/virtual.h"
 
@@ -8,9 +9,9 @@ enum { WAITS = 64 };
 struct retrier {
     nart_co co;
     nart_backoff backoff;
-    int waits;         /* wanted */
+    int waits;         /* requested */
     int reset_after;   /* 0: never */
-    int64_t ns[WAITS]; /* how long each was */
+    int64_t ns[WAITS]; /* duration of each */
     int64_t begun;
     nart_res r;
     int n;
@@ -181,7 +182,8 @@ TEST(jitter_stays_within_its_bounds_and_uses_them)
         longer += f->ns[i] > delay;
         far_off += f->ns[i] < delay * 3 / 4 || f->ns[i] > delay * 5 / 4;
     }
-    /* Half of 64 each: fewer than 8 or more than 56 are less likely than 1 in 10^9. */
+    /* 64 draws with probability 1/2: fewer than 8 or more than 56 occur with probability below
+     * 1e-9. */
     CHECK_LE(8, longer);
     CHECK_LE(longer, 56);
     CHECK_LE(8, far_off);
@@ -211,7 +213,7 @@ TEST(an_abandoned_wait_does_not_count)
     nart_join join;
     struct retrier *f = start(rt, WAITS, &join);
 
-    run_until(rt, at_ms(15)); /* 5 ms into the second */
+    run_until(rt, at_ms(15)); /* 5 ms into the second wait */
     CHECK_RES(nart_task_cancel(rt, nart_join_task(&join)), 0);
     run_all(rt);
     CHECK_RES(f->r, -ECANCELED);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The clock of a runtime that is stopped, moved and left to advance by itself. Nothing here waits: what
- * would is a case that hangs. */
+/* The clock of a runtime: paused, moved and advancing automatically. No case here waits: one that
+ * did would hang. */
 #include "../core/core.h"
 
 #include <nart/clock.h>
@@ -119,7 +119,7 @@ TEST(what_one_advance_makes_due_is_woken_in_order)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* More than a tick fires: the rest is not waited for by a clock that stands still. */
+/* More timers than one tick fires: a paused clock does not delay the rest. */
 TEST(many_timers_due_at_once_all_fire)
 {
     enum { MANY = 3000 };
@@ -223,13 +223,13 @@ TEST(a_loop_that_never_parks_advances_as_well)
 {
     nart_rt *rt = rt_with(NART_RT_SPINNING);
 
-    CHECK_RES(nart_rt_poll(rt, NART_MS), 0); /* ends by the real clock */
+    CHECK_RES(nart_rt_poll(rt, NART_MS), 0); /* expires by the real clock */
     CHECK_RES(nart_rt_clock_auto(rt), 0);
     CHECK_RES(nart_block_on(rt, &scopes_type, NULL, NULL), 0);
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* A deadline that nobody waits for any more is no time to go to. */
+/* The clock does not advance to a deadline whose wait has ended. */
 struct in_time {
     nart_co co;
     nart_timer timer;
@@ -282,9 +282,9 @@ TEST(a_deadline_that_was_met_does_not_move_the_clock)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* ---- what holds a clock that advances by itself ---- */
+/* ---- what holds an automatically advancing clock ---- */
 
-/* A sleep of a day is there, and this much polling does not end it. */
+/* A sleep of one day is pending, and this much polling does not end it. */
 static void check_held(nart_rt *rt)
 {
     int64_t at = nart_rt_now(rt);
@@ -300,7 +300,7 @@ static void check_free(nart_rt *rt, int64_t ns)
 {
     int64_t at = nart_rt_now(rt);
 
-    while (nart_rt_now(rt) == at) /* a case that fails hangs here */
+    while (nart_rt_now(rt) == at) /* hangs here on failure */
         CHECK_LE(0, nart_rt_poll(rt, 0));
     CHECK_EQ(nart_rt_now(rt), at + ns);
 }
@@ -346,7 +346,7 @@ TEST(a_descriptor_holds_the_clock)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* Leaves a waker, in one of the ways to do that. */
+/* Hands out a waker in one of the possible ways. */
 struct outside {
     nart_co co;
     nart_timer timer;
@@ -383,7 +383,7 @@ static nart_res outside_run(nart_cx *cx, void *frame)
     }
     NART_AWAIT(f->r, nart_sleep(cx, &f->timer, DAY));
     f->told = false;
-    NART_AWAIT_FOR(f->r, -1, told(cx, f)); /* was out, and is over: the sleep alone counts */
+    NART_AWAIT_FOR(f->r, -1, told(cx, f)); /* has ended: only the sleep counts */
     if (f->raw)
         NART_RETURN(f->r);
     CHECK_RES(f->r, -ETIMEDOUT);
@@ -410,7 +410,7 @@ TEST(a_waker_that_is_out_holds_the_clock)
 
     nap(rt, "a", 1000 * DAY, &(nart_join){ 0 });
     check_held(rt);
-    nart_waker_wake(f->waker); /* for no reason: it parks as before */
+    nart_waker_wake(f->waker); /* spurious: it parks as before */
     check_held(rt);
     tell(f);
     check_held(rt); /* under a deadline */
@@ -512,7 +512,7 @@ TEST(time_continues_from_where_it_was_moved_to)
     CHECK_RES(nart_rt_clock_advance(rt, DAY), 0);
     CHECK_RES(nart_rt_clock_resume(rt), 0);
     CHECK_LE(at + DAY, nart_rt_now(rt));
-    CHECK_LE(nart_rt_now(other), at + DAY); /* it has its own */
+    CHECK_LE(nart_rt_now(other), at + DAY); /* it has its own clock */
     struct nap init = { .ns = NART_US };
     CHECK_RES(nart_block_on(rt, &nap_type, &init, NULL), 0);
     CHECK_RES(nart_rt_clock_pause(rt), 0);
@@ -521,7 +521,7 @@ TEST(time_continues_from_where_it_was_moved_to)
     CHECK_RES(nart_rt_free(other), 0);
 }
 
-/* A host compares it with its own clock. */
+/* A host compares the deadline with the system clock. */
 TEST(the_next_deadline_is_in_the_system_s_time)
 {
     nart_rt *rt = paused_rt(), *other = new_rt();

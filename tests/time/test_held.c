@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Which waits hold a clock that advances by itself: those that another thread may end by sending or
- * receiving do, and no others. Tokens and shutdowns do not, though another thread may cancel or ask. */
+/* Which waits hold an automatically advancing clock: those that another thread may end by sending
+ * or receiving, and no others. Tokens and shutdowns do not, although another thread may cancel or
+ * request them. */
 #include "../core/core.h"
 #include "waits.h"
 
@@ -42,7 +43,7 @@ static void end(void)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* A task that waits so, and a sleep of a day beside it. */
+/* Spawns a task that waits in this way, and one that sleeps for a day. */
 static void one_wait(const struct a_wait *wait, nart_join *sleeper)
 {
     const struct waiter init = { .wait = wait };
@@ -57,7 +58,7 @@ static void one_wait(const struct a_wait *wait, nart_join *sleeper)
 static void check_held(const struct a_wait *wait, const nart_join *sleeper)
 {
     if (nart_join_done(sleeper) == wait->outside)
-        test_fail(__FILE__, __LINE__, "%s: held is not %d", wait->name, wait->outside);
+        test_fail(__FILE__, __LINE__, "%s: held should be %d", wait->name, wait->outside);
 }
 
 TEST(by_what_another_thread_may_send_or_take)
@@ -72,7 +73,7 @@ TEST(by_what_another_thread_may_send_or_take)
     }
 }
 
-/* Once it has ended, time goes on. */
+/* Time advances once the wait has ended. */
 TEST(no_longer_than_the_wait)
 {
     for (int i = 0; i < WAITS; i++) {
@@ -83,7 +84,7 @@ TEST(no_longer_than_the_wait)
         one_wait(&waits[i], &sleeper);
         int64_t at = nart_rt_now(rt);
         close_all();
-        while (!nart_join_done(&sleeper)) /* a case that fails hangs here */
+        while (!nart_join_done(&sleeper)) /* hangs here on failure */
             CHECK_LE(0, nart_rt_poll(rt, 0));
         CHECK_EQ(waiting, 0);
         CHECK_EQ(nart_rt_now(rt), at + DAY);
@@ -92,7 +93,7 @@ TEST(no_longer_than_the_wait)
     }
 }
 
-/* A deadline of the wait itself is held as well: what it waits for may come before. */
+/* A wait's own deadline is held too: the event may occur before it. */
 static nart_res limited_run(nart_cx *cx, void *frame)
 {
     struct waiter *f = frame;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Intervals on a virtual clock: when ticks come, what becomes of those that are missed. */
+/* Intervals on a virtual clock: when ticks occur, and what happens to missed ones. */
 #include "../core/core.h"
 #include "../core/virtual.h"
 
@@ -9,14 +9,14 @@ struct clockwork {
     nart_co co;
     nart_interval every;
     nart_timer pause;
-    int64_t busy_ms[TICKS]; /* how long the task is busy after each tick */
+    int64_t busy_ms[TICKS]; /* how long the task works after each tick */
     int64_t at[TICKS];      /* ms */
     nart_res missed[TICKS];
     nart_res r;
     int n;
 };
 
-/* The work of a poll takes time. */
+/* Simulates work in a poll. */
 static void be_busy(int64_t ms)
 {
     virtual_now += ms * NART_MS;
@@ -91,7 +91,7 @@ TEST(a_time_that_has_passed_ticks_at_once)
     run_to_the_end(rt, &join);
 }
 
-/* 25 ms of work after the first tick, which is at 10: those at 20 and 30 are late. */
+/* 25 ms of work after the first tick, at 10 ms: those at 20 and 30 are late. */
 static struct clockwork *late(nart_rt *rt, nart_missed missed, nart_join *join)
 {
     struct clockwork *f = start(rt, join);
@@ -171,7 +171,7 @@ static nart_res resetter_run(nart_cx *cx, void *frame)
     NART_AWAIT(f->r, nart_interval_tick(cx, &f->every));
     f->at[0] = elapsed_ms();
     NART_AWAIT(f->r, nart_sleep(cx, &f->timer, 7 * NART_MS));
-    /* and a reset forgets it, begun or not. */
+    /* and a reset discards it, started or not. */
     NART_AWAIT_ANY(f->which, f->r, nart_sleep(cx, &f->timer, NART_MS),
                    nart_interval_tick(cx, &f->every));
     nart_interval_reset(cx, &f->every);

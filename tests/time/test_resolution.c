@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The timeouts that the loop hands to the kernel: nanoseconds where it takes them, whole milliseconds
- * rounded up where it does not. syscall() and epoll_wait() of this program note what they are asked,
- * and move the virtual clock. */
+/* The timeouts that the loop passes to the kernel: nanoseconds where it accepts them, whole
+ * milliseconds rounded up where it does not. syscall() and epoll_wait() of this program record
+ * their arguments and advance the virtual clock. */
 #include "../core/core.h"
 #include "../core/virtual.h"
 
@@ -14,7 +14,7 @@
 
 static bool old_kernel;
 static int waits, refusals;
-static int64_t waited_ns; /* of the last wait that ended by its time */
+static int64_t waited_ns; /* of the last wait that timed out */
 static int waited_ms;
 
 long syscall(long number, ...)
@@ -105,7 +105,7 @@ TEST(an_old_kernel_is_asked_for_milliseconds_rounded_up)
         CHECK_EQ(waits, 1);
         CHECK_EQ(waited_ms, spans[i].ms);
     }
-    CHECK_EQ(refusals, 1); /* it is not asked again */
+    CHECK_EQ(refusals, 1); /* it is not tried again */
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
