@@ -87,7 +87,7 @@ TEST(born_cancelled)
     end();
 }
 
-/* A token in the middle whose handles are gone still joins what is above it and below. */
+/* A token whose handles are all released still connects its parent to its children. */
 TEST(the_middle_may_be_released)
 {
     begin();
@@ -112,7 +112,7 @@ TEST(the_root_may_be_released_first)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* Any shape, any order: cancelled is exactly what is below something that was cancelled. */
+/* Any shape, any order: exactly the descendants of cancelled tokens are cancelled. */
 TEST(random_trees)
 {
     enum { N = 60 };
@@ -160,12 +160,12 @@ static void *cancel_and_release(void *arg)
     nart_token_cancel(&root);
     for (int i = 0; i < CHAIN; i++)
         CHECK(nart_token_is_cancelled(&chain[i]));
-    for (int i = 0; i < CHAIN; i++) /* from above: the last release frees them all */
+    for (int i = 0; i < CHAIN; i++) /* top down: the last release frees them all */
         nart_token_release(&chain[i]);
     return NULL;
 }
 
-/* Deep enough to end any recursion: the stack has less than three bytes for each of them. */
+/* Too deep for any recursion: the stack has less than three bytes per token. */
 TEST(a_chain_of_100000)
 {
     pthread_attr_t small;
@@ -186,7 +186,7 @@ TEST(a_chain_of_100000)
     end();
 }
 
-/* What is released leaves nothing behind in a parent that lives for ever. */
+/* Released children leave nothing behind in a long-lived parent. */
 TEST(children_freed_long_ago)
 {
     begin();
@@ -277,7 +277,7 @@ struct waiter {
     nart_waiter waiter;
     nart_token token;
     nart_timer timer;
-    int64_t ns; /* of its deadline; 0: none */
+    int64_t ns; /* its deadline; 0: none */
     bool races;
     int which, ends;
     nart_res r, under;
@@ -359,7 +359,7 @@ TEST(one_that_is_cancelled_is_not_waited_for)
     end();
 }
 
-/* A mistake: the handle goes while the task waits. What it waits for stays, and it is told so. */
+/* Misuse: the handle is released while the task waits. The wait keeps its token and fails. */
 TEST(the_handle_is_released_while_the_task_waits)
 {
     nart_join join;
@@ -449,12 +449,12 @@ TEST(the_runtime_is_freed_with_waiters)
     (void)wait_for(&root, NULL);
     settle(rt);
     end();
-    nart_token_cancel(&left); /* its home is gone */
+    nart_token_cancel(&left); /* the owner runtime was freed */
     CHECK(nart_token_is_cancelled(&left));
     nart_token_release(&left);
 }
 
-/* Cancelled, and the home goes before it hears of it. */
+/* Cancelled, and the owner runtime is freed before it is notified. */
 TEST(the_runtime_is_freed_with_the_news_under_way)
 {
     begin();
@@ -514,7 +514,7 @@ TEST(a_parked_loop_hears_of_it)
     end();
 }
 
-/* A task registers while another thread cancels, again and again: it always hears of it. */
+/* A task keeps registering while another thread cancels: it is always woken. */
 enum { ROUNDS = 20000 };
 
 static nart_token shared[ROUNDS];
@@ -567,7 +567,7 @@ TEST(registered_while_it_is_cancelled)
     end();
 }
 
-/* Threads make children below a token while it is cancelled: all of them are, in the end. */
+/* Threads create children of a token while it is cancelled: all of them end up cancelled. */
 enum { THREADS = 4, CHILDREN = 500 };
 
 static nart_token made[THREADS][CHILDREN];
@@ -603,8 +603,8 @@ TEST(children_are_made_while_it_is_cancelled)
     end();
 }
 
-/* Two threads, 10,000,000 operations on one tree in a long run: each makes a child, asks, lets it go, and now and
- * then cancels one. Nothing is left, and nobody else was cancelled. */
+/* Two threads, 10,000,000 operations on one tree in a long run: each creates a child, queries it,
+ * releases it, and sometimes cancels one. Nothing is leaked, and no other token is cancelled. */
 static uint64_t cancelled_by[2];
 
 static void *churn(void *arg)
@@ -650,7 +650,7 @@ TEST(in_a_child_of_fork)
     CHECK(pid >= 0);
     if (pid == 0) {
         bool ok = nart_token_child(&root, &out) == NART_EFORK;
-        nart_token_cancel(&root); /* this process's copy */
+        nart_token_cancel(&root); /* only this process's copy */
         ok = ok && nart_token_is_cancelled(&root);
         nart_token_release(&child);
         _exit(ok && nart_rt_free(rt) == 0 ? 0 : 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Cancellation tokens under load: many threads, many polls, ends in every order. */
+/* Cancellation tokens under load: many threads, many polls, every order of release. */
 #include "../core/core.h"
 
 #include <nart/cancel.h>
@@ -35,7 +35,7 @@ struct waiter {
     nart_co co, sub;
     nart_waiter waiter;
     nart_token token;
-    nart_token kept[3]; /* released by drop, from the last to the first; the last one cancelled */
+    nart_token kept[3]; /* released by drop, last to first; the last one is cancelled */
     nart_waker waker;
     unsigned polls;
     enum mode mode;
@@ -43,7 +43,7 @@ struct waiter {
     nart_res r;
 };
 
-/* Looks at the flag, turn by turn. */
+/* Checks the flag in each poll, yielding in between. */
 static nart_res look(nart_cx *cx, struct waiter *f)
 {
     NART_BEGIN(cx, &f->sub);
@@ -120,7 +120,7 @@ TEST(polls_again_allocate_nothing)
     end();
 }
 
-/* Half of them go, the one in the middle and the first before others; the rest is told. */
+/* Half of the waiters leave, in an order that starts in the middle; the others are woken. */
 TEST(some_go_before)
 {
     enum { N = 100 };
@@ -145,7 +145,7 @@ TEST(some_go_before)
     end();
 }
 
-/* For one that nobody waits for any more nothing is sent home: nothing is left over at the end. */
+/* Cancelling a token without waiters posts nothing to its runtime. */
 TEST(a_cancel_without_waiters_sends_nothing)
 {
     nart_rt_end counts = NART_RT_END_INIT;
@@ -164,7 +164,8 @@ TEST(a_cancel_without_waiters_sends_nothing)
     CHECK_EQ(counts.cancelled + counts.dropped + counts.held + counts.undelivered, 0);
 }
 
-/* The end of the runtime: each frame releases a chain, deepest first, and cancels what others wait for. */
+/* While the runtime is freed, each frame releases a chain, deepest first, and cancels a token that
+ * others wait for. */
 TEST(frames_release_chains_while_the_runtime_is_freed)
 {
     enum { N = 50 };
@@ -197,7 +198,7 @@ static nart_res twice_run(nart_cx *cx, void *frame)
 
 static const nart_task_type twice_type = NART_TASK_TYPE(struct waiter, twice_run, waiter_drop);
 
-/* One waiter for two tokens in one poll: the second is refused. One after the other is fine. */
+/* One waiter for two tokens in one poll: the second is refused. In sequence they are allowed. */
 TEST(one_waiter_for_two_tokens)
 {
     nart_join join;
@@ -231,7 +232,7 @@ static void start(void *(*run)(void *))
     }
 }
 
-/* What they have seen, all of them. */
+/* Joins all threads; returns the total of what they saw. */
 static int join_all(void)
 {
     int all = 0;
@@ -290,8 +291,8 @@ TEST(children_of_eight_threads_see_it)
     end();
 }
 
-/* Each thread cancels the token of its own tasks, and then the one above all, while they begin to wait,
- * leave and come back: every task is told. */
+/* Each thread cancels the token of its own tasks and then their common parent, while tasks start
+ * waiting, leave and return: every task is woken. */
 static void *cancel_both(void *arg)
 {
     nart_token *t = arg;
@@ -323,7 +324,7 @@ TEST(threads_cancel_while_waiters_register_and_leave)
     }
 }
 
-/* The task sees the flag and is gone, token and all, while the canceller is still at it. */
+/* The task sees the flag and is freed, with its token, while the canceller is still running. */
 static nart_token late;
 
 static void *cancel_late(void *arg)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A child of fork gives up what it has inherited while the parent's tasks wait in all of it: the runtime
- * first and then the handles, or the other way about. The parent's tasks go on as if nothing was. */
+/* A forked child frees what it inherited while the parent's tasks wait on it: the runtime before
+ * the handles, or after them. The parent's tasks are unaffected. */
 #include "../core/core.h"
 #include "waits.h"
 
@@ -24,7 +24,7 @@ static void begin(void)
     CHECK_EQ(waiting, WAITS);
 }
 
-/* Nothing has happened to the parent's tasks, and it closes while they wait. */
+/* Checks that the parent's tasks are unaffected, and closes everything while they wait. */
 static void end(void)
 {
     CHECK_RES(nart_rt_poll(rt, 0), 0);
@@ -74,7 +74,7 @@ TEST(the_handles_of_tasks_are_freed_before_their_runtime)
     in_a_child(handles_first);
 }
 
-/* Handles are used on, too, and moved, before they are closed. */
+/* Handles are also used and moved before they are closed. */
 static void used_and_moved(void)
 {
     nart_tx tx = { 0 };
@@ -109,7 +109,7 @@ TEST(what_tasks_waited_in_is_used_without_its_runtime)
 
 /* ---- memory ---- */
 
-/* Waits in its own frame: for a value, and with a child of its own. */
+/* Waits for a value, with a nursery of children; all handles are in its frame. */
 struct owner {
     nart_co co;
     nart_nursery nursery;
@@ -161,7 +161,7 @@ static nart_res ends_run(nart_cx *cx, void *frame)
     return 0;
 }
 
-/* Boxed tasks that run, have ended, and are begun; of frames that the allocator counts. */
+/* Boxed tasks: running, ended, and begun but not committed; the allocator counts their frames. */
 TEST(a_child_frees_the_memory_of_its_parent_s_tasks)
 {
     static const nart_task_type owner_type = NART_TASK_TYPE(struct owner, owner_run, owner_drop),
@@ -177,7 +177,7 @@ TEST(a_child_frees_the_memory_of_its_parent_s_tasks)
     while (nart_rt_poll(rt, 0) > 0)
         continue;
     CHECK(nart_join_done(&join));
-    CHECK_RES(nart_rt_spawn_boxed(rt, &ends_type, NULL, NULL), 0); /* not polled yet */
+    CHECK_RES(nart_rt_spawn_boxed(rt, &ends_type, NULL, NULL), 0); /* not yet polled */
     void *begun = nart_rt_spawn_boxed_begin(rt, &ends_type, &err);
     CHECK_RES(err, 0);
     pid_t child = fork();
@@ -185,7 +185,7 @@ TEST(a_child_frees_the_memory_of_its_parent_s_tasks)
         CHECK_RES(nart_rt_free(rt), 0);
         nart_join_release(&join);
         CHECK_EQ(drops, 0);
-        CHECK_EQ(test_alloc_live(), 2); /* the channels of the two owners, which no drop closed */
+        CHECK_EQ(test_alloc_live(), 2); /* channels of the two owners, which were not dropped */
         _exit(0);
     }
     CHECK_EQ(waitpid(child, &status, 0), child);
@@ -210,7 +210,8 @@ static int descriptors(void)
     return n;
 }
 
-/* Of a runtime that it frees, and of one that was gone when it was forked. The parent's stay. */
+/* Closes the descriptors of a runtime that it frees, and of one freed before the fork. The parent
+ * keeps its own. */
 TEST(a_child_is_left_without_descriptors_of_its_parent_s_runtimes)
 {
     int before = descriptors(), status = -1;
@@ -222,7 +223,7 @@ TEST(a_child_is_left_without_descriptors_of_its_parent_s_runtimes)
     if (child == 0) {
         CHECK_RES(nart_rt_free(rt), 0);
         CHECK_EQ(descriptors(), before);
-        rt = new_rt(); /* it can have runtimes of its own */
+        rt = new_rt(); /* it can create its own runtimes */
         CHECK_RES(nart_rt_poll(rt, 0), 0);
         CHECK_RES(nart_rt_free(rt), 0);
         (void)nart_lib_trim();

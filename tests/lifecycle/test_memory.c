@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What is opened without memory answers -ENOMEM and is closed; what waits needs none. */
+/* Opening without memory fails with -ENOMEM and leaves a closed handle; waiting allocates
+ * nothing. */
 #include "../core/core.h"
 #include "waits.h"
 

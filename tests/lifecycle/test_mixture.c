@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Rounds on one runtime, each with tasks of every sort: some end at once, some yield, some receive, one
- * waits for a token, one is joined. What they wait for comes in shuffled order, and each round leaves
+/* Rounds on one runtime, each with tasks of every kind: some end at once, some yield, some receive,
+ * one waits on a token, one is joined. Their events occur in shuffled order, and each round leaves
  * nothing behind. */
 #include "../core/core.h"
 

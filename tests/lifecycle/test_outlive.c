@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A runtime is freed while its tasks wait in everything that there is: tasks that unwind, tasks that do
- * not listen, in this order of slots or the other. What they waited in is used on afterwards, closed, and
- * waited in by tasks of the next runtime. */
+/* A runtime is freed while its tasks wait on every kind of object: tasks that unwind and tasks that
+ * ignore cancellation, in either order of slots. The objects are then used, closed, and awaited by
+ * tasks of the next runtime. */
 #include "../core/core.h"
 #include "waits.h"
 
 static nart_rt *rt;
 
-/* Waits on whatever it is told. */
+/* Waits regardless of any error. */
 static nart_res deaf_poll(nart_cx *cx, void *frame)
 {
     const struct waiter *f = frame;
@@ -45,7 +45,7 @@ static void begin(const nart_task_type *type, bool backwards)
     CHECK_EQ(waiting, WAITS);
 }
 
-/* Two more are those that others wait for: they answer -ECANCELED. */
+/* Two more tasks are waited for by others: they end with -ECANCELED. */
 static void freed(uint64_t cancelled, uint64_t dropped)
 {
     nart_rt_end end = NART_RT_END_INIT;
@@ -57,7 +57,7 @@ static void freed(uint64_t cancelled, uint64_t dropped)
     CHECK_EQ(reports, dropped);
 }
 
-/* Who waited has left nothing behind: no place is promised, no value is lost. */
+/* The abandoned waits left nothing behind: no slot is reserved, no value is lost. */
 static void use(void)
 {
     nart_bytes_msg msg;
@@ -96,7 +96,7 @@ static void use(void)
     CHECK_RES(nart_task_set_cancel(&all.set), 0);
 }
 
-/* The objects and the waiters are those of before. */
+/* Reuses the objects and the waiters. */
 static void wait_again(void)
 {
     rt = quiet_rt();
@@ -140,7 +140,7 @@ TEST(tasks_that_do_not_listen)
     }
 }
 
-/* Closed at once, with a token that is cancelled first. */
+/* Closed at once, after cancelling the token. */
 TEST(what_was_waited_in_is_closed_without_being_used)
 {
     begin(&waiter_type, false);

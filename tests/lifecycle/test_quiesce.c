@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Running until nothing is left: what was sent before counts, and time is the system's, also when the
- * runtime's stands still. */
+/* Running until no task is left: posted work counts, and the timeout is in system time, even if the
+ * runtime's clock is paused. */
 #include "../core/core.h"
 
 #include <nart/clock.h>
@@ -58,7 +58,7 @@ static nart_rt *paused_rt(void)
     return rt;
 }
 
-/* There is no task yet; what was sent before becomes one, and it has as much time as any. */
+/* No task exists yet; a posted spawn becomes one, and has the full timeout. */
 TEST(a_task_that_was_sent_is_waited_for)
 {
     nart_rt *rt = paused_rt();
@@ -70,7 +70,7 @@ TEST(a_task_that_was_sent_is_waited_for)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* More than one tick takes from the mailbox, and each tick ends all that it has taken. */
+/* There are more posts than one tick takes; each tick ends all tasks that it has taken. */
 TEST(all_that_was_sent_is_run)
 {
     enum { SENT = 1000 };
@@ -85,7 +85,7 @@ TEST(all_that_was_sent_is_run)
     CHECK_EQ(end.undelivered, 0);
 }
 
-/* Threads that spawn faster than tasks end are held back by -EAGAIN: what was accepted is run. */
+/* Threads that spawn faster than tasks end are throttled by -EAGAIN: whatever was accepted runs. */
 static _Atomic bool sent;
 
 static void *spawn_fast(void *arg)
@@ -138,7 +138,7 @@ static int64_t system_now(void)
     return ts.tv_sec * NART_SEC + ts.tv_nsec;
 }
 
-/* The deadline passes, and not early, although the clock of the runtime stands. */
+/* The deadline passes, and not early, although the runtime's clock is paused. */
 TEST(the_deadline_passes_while_the_clock_stands)
 {
     nart_rt_left left = NART_RT_LEFT_INIT;
@@ -153,7 +153,7 @@ TEST(the_deadline_passes_while_the_clock_stands)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* ---- what goes on meanwhile ---- */
+/* ---- concurrent activity ---- */
 
 struct reader {
     nart_co co;
@@ -252,7 +252,7 @@ TEST(tasks_of_intervals_tick_until_the_shutdown)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* Who is told of tasks that are left can ask them to end, and spawn. */
+/* The report callback for remaining tasks may cancel them, and spawn. */
 static nart_rt *told_of;
 
 static void be_told(void *arg, const char *line)
@@ -280,13 +280,13 @@ TEST(a_report_does_not_free_the_runtime)
     CHECK_RES(nart_rt_quiesce(told_of, 0, NULL), -ETIMEDOUT);
     CHECK_EQ(runs, -1);
     CHECK_RES(nart_rt_quiesce(told_of, NART_NEVER, NULL), 0);
-    CHECK_EQ(runs, 1); /* one for each telling, and the nap that was cancelled */
+    CHECK_EQ(runs, 1); /* one per report, and the cancelled nap */
     CHECK_RES(nart_rt_free(told_of), 0);
 }
 
 /* ---- arguments ---- */
 
-/* Less than no time is none, and for ever is for ever. */
+/* A negative timeout means none, and NART_NEVER means no limit. */
 TEST(times_at_the_ends_of_the_range)
 {
     nart_rt_left left = NART_RT_LEFT_INIT;
@@ -300,7 +300,7 @@ TEST(times_at_the_ends_of_the_range)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* Callers of an older and of a newer version: what both know is filled in, and nothing else. */
+/* Callers of an older and a newer version: only the common fields are filled in. */
 TEST(counts_of_other_versions)
 {
     struct {

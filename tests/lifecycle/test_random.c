@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Random programs, the same at each run: tasks wait in everything that there is, alone, in races, within
- * deadlines and under shields. What they wait for comes, from outside, from each other and from what
- * drops their frames; or they are cancelled or aborted, or what they wait in is closed, or their runtime
- * goes. Each task ends once; no value, place or permit is lost. */
+/* Random programs, reproducible: tasks wait on every kind of object, alone, in races, within
+ * deadlines and under shields. Their events come from outside, from each other and from drop
+ * functions; or the tasks are cancelled or aborted, the objects closed, or the runtime freed. Each
+ * task ends once; no value, slot or permit is lost. */
 #include "../core/core.h"
 #include "waits.h"
 
@@ -14,7 +14,7 @@ static nart_rt *rt;
 static uint64_t seed;
 static int spawned, dropped;
 
-/* What went into channels and came out of them, and permits. */
+/* Values sent to and received from the channels, and permits. */
 static struct tally {
     long sent, received, full_sent, full_received;
 } tally[CHANNELS];
@@ -25,7 +25,7 @@ static uint32_t below(uint32_t n)
     return random_below(&seed, n);
 }
 
-/* What ends everything at once comes rarely. */
+/* Events that end everything at once are rare. */
 static void serve(void)
 {
     const struct a_wait *wait = &waits[below(WAITS)];
@@ -113,7 +113,8 @@ static void count_drop(void *frame)
 
 static const nart_task_type member_type = NART_TASK_TYPE(struct member, member_run, count_drop);
 
-/* By hand: two waits at a time, for no good reason now and then, and no ear for cancellation. */
+/* A hand-written poll function: two waits at a time, occasional spurious wakes, and no reaction to
+ * cancellation. */
 static nart_res deaf_poll(nart_cx *cx, void *frame)
 {
     struct member *f = frame;
@@ -185,7 +186,7 @@ static void check_nothing_lost(void)
     CHECK_EQ(released - acquired, nart_semaphore_permits(&all.semaphore));
 }
 
-/* What is empty has room for as much as ever. */
+/* An emptied channel has its full capacity. */
 static void check_no_place_lost(void)
 {
     nart_bytes_msg msg;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Spawning from other threads: what arrives, in which order, and where it ends when it does not. */
+/* Spawning from other threads: what arrives, in which order, and where a frame ends that does not
+ * arrive. */
 #include "../core/core.h"
 
 #include <nart/remote.h>
@@ -29,7 +30,7 @@ static void begin(uint32_t slots)
     remote = nart_rt_remote(rt);
 }
 
-/* ---- a task that notes its number ---- */
+/* ---- a task that records its number ---- */
 
 struct note {
     nart_co co;
@@ -86,7 +87,7 @@ TEST(tasks_of_one_thread_begin_in_order)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* More than a tick may take: the rest comes with the ticks after. */
+/* More than one tick takes: the rest follows in later ticks. */
 TEST(more_than_a_tick_takes)
 {
     begin(0);
@@ -149,7 +150,7 @@ TEST(a_frame_is_aligned_also_where_it_is_dropped)
     CHECK_EQ(drops, 2);
 }
 
-/* ---- where it does not arrive ---- */
+/* ---- frames that do not arrive ---- */
 
 TEST(without_a_free_slot_it_is_dropped_and_reported)
 {
@@ -172,7 +173,7 @@ TEST(so_many_are_under_way_at_most)
     for (uint32_t i = 0; i < NART_REMOTE_SPAWNS; i++)
         CHECK_RES(post(i), 0);
     CHECK_RES(post(0), -EAGAIN);
-    CHECK_RES(nart_rt_poll(rt, 0), 64); /* of those that one tick takes */
+    CHECK_RES(nart_rt_poll(rt, 0), 64); /* as many as one tick takes */
     while (post(0) == 0)
         more++;
     CHECK_LE(64, more);
@@ -252,7 +253,7 @@ TEST(a_child_of_fork_cannot_spawn)
 
 enum { THREADS = 4, EACH = 2000 };
 
-/* Waits for `runs` to reach its end: it is only woken by tasks that others spawn. */
+/* Waits until `runs` reaches its final value; only tasks that others spawn wake it. */
 struct waiter {
     nart_co co;
     nart_rx rx;
@@ -280,7 +281,7 @@ static void waiter_drop(void *frame)
 
 static const nart_task_type waiter_type = NART_TASK_TYPE(struct waiter, waiter_run, waiter_drop);
 
-/* Spawned from elsewhere: sends into a local channel of the loop. */
+/* Spawned from another thread: sends to a local channel of the loop. */
 static nart_tx local;
 
 struct sender {
@@ -339,7 +340,7 @@ TEST(four_threads_spawn_while_the_loop_runs_and_parks)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* Threads spawn while the runtime goes: each frame ends once, here or there. */
+/* Threads spawn while the runtime is freed: each frame ends once, on either side. */
 static int accepted_by[THREADS];
 
 static void *spawn_until_gone(void *arg)
@@ -371,7 +372,7 @@ TEST(the_runtime_is_freed_while_threads_spawn)
     CHECK_EQ(drops, accepted);
 }
 
-/* ---- an order that is refused drops its frame in its turn ---- */
+/* ---- a refused request drops its frame in order ---- */
 
 static int within, released_within;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What is left of a runtime that has gone, when its hub has the next one; and in a child of fork. */
+/* Handles of a freed runtime whose hub serves the next one; also in a forked child. */
 #include "../core/core.h"
 
 #include <nart/cancel.h>
@@ -30,7 +30,7 @@ static nart_res waiter_run(nart_cx *cx, void *frame)
 
 static const nart_task_type waiter_type = NART_TASK_TYPE(struct waiter, waiter_run, NULL);
 
-/* A token of the former runtime is told to nobody: who waited for it would wait for ever. */
+/* A token of the previous runtime notifies no task: a waiter would wait for ever. */
 TEST(a_token_of_the_runtime_before_is_not_awaited)
 {
     nart_rt *rt = new_rt();
@@ -52,7 +52,7 @@ TEST(a_token_of_the_runtime_before_is_not_awaited)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* ---- other threads use what is left, while runtimes come and go ---- */
+/* ---- other threads use stale handles while runtimes are created and freed ---- */
 
 static nart_token token;
 static nart_remote remote;
@@ -102,7 +102,7 @@ TEST(old_handles_are_used_while_runtimes_are_replaced)
     nart_token_release(&token);
 }
 
-/* The other way about: handles of runtimes that end while threads use them. What was accepted ends. */
+/* The reverse: handles of runtimes that are freed while threads use them. Accepted work ends. */
 static _Atomic long ended;
 static const nart_remote *_Atomic current;
 static _Atomic bool enough;
@@ -155,7 +155,7 @@ TEST(runtimes_end_while_threads_use_them)
 
 /* ---- fork ---- */
 
-/* A child drops nothing of its parent's: neither the tasks nor what was on its way to them. */
+/* A child drops nothing of its parent's: neither its tasks nor its pending posts. */
 TEST(a_child_of_fork_leaves_the_mail_alone)
 {
     nart_rt *rt = new_rt();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Shutting down: asking, awaiting, refusing, running until nothing is left. Exact times on the virtual
- * clock, which does not reach waits inside a run: those have nothing to wait for here. */
+/* Shutdown: requesting, awaiting, refusing, running until no task is left. Exact times on the
+ * virtual clock, which does not drive waits inside a run: those have nothing to wait for here. */
 #include "../core/core.h"
 #include "../core/virtual.h"
 
@@ -72,7 +72,7 @@ static struct task *start(enum mode mode, nart_join *join)
     return f;
 }
 
-/* ---- asking and awaiting ---- */
+/* ---- requesting and awaiting ---- */
 
 TEST(every_waiter_is_woken)
 {
@@ -140,7 +140,7 @@ TEST(a_race_is_won_by_the_shutdown_or_by_the_clock)
     run_until(rt, at_ms(1000));
     CHECK(nart_join_done(&first));
     CHECK_EQ(f->which, 0);
-    CHECK(!f->waiter.wait.task); /* its place in the queue has gone with it */
+    CHECK(!f->waiter.wait.task); /* it has left the queue */
     f = start(RACES, &second);
     settle(rt);
     CHECK_RES(nart_rt_shutdown(rt), 0);
@@ -179,7 +179,7 @@ TEST(a_cancelled_waiter_leaves)
     CHECK_RES(cancel(rt, &join), 0);
     settle(rt);
     CHECK_RES(f->r, -ECANCELED);
-    CHECK_RES(nart_rt_shutdown(rt), 0); /* finds nobody */
+    CHECK_RES(nart_rt_shutdown(rt), 0); /* without a waiter */
     nart_join_release(&join);
     CHECK_RES(nart_rt_free(rt), 0);
 }
@@ -194,7 +194,7 @@ TEST(waiters_are_left_when_the_runtime_is_freed)
     CHECK_EQ(reports, 0);
 }
 
-/* ---- from elsewhere ---- */
+/* ---- from other threads and runtimes ---- */
 
 static void *ask(void *arg)
 {
@@ -213,7 +213,7 @@ TEST(another_thread_asks_a_parked_loop)
     nart_remote remote = nart_rt_remote(rt);
     struct task *f = start(SERVES, &join);
     CHECK_EQ(pthread_create(&thread, NULL, ask, &remote), 0);
-    CHECK_RES(nart_rt_run(rt), 0); /* parks: nothing but the shutdown ends it */
+    CHECK_RES(nart_rt_run(rt), 0); /* parks: only the shutdown ends it */
     CHECK_EQ(pthread_join(thread, NULL), 0);
     CHECK_RES(f->r, 0);
     nart_join_release(&join);
@@ -224,7 +224,7 @@ TEST(a_late_request_does_not_reach_the_next_runtime)
 {
     begin();
     nart_remote old = nart_rt_remote(rt);
-    CHECK_RES(nart_remote_shutdown(old), 0); /* never seen */
+    CHECK_RES(nart_remote_shutdown(old), 0); /* the runtime is freed before it sees this */
     CHECK_RES(nart_rt_free(rt), 0);
     begin();
     CHECK(nart_rt_remote(rt).hub == old.hub);
@@ -274,7 +274,7 @@ TEST(quiesce_names_the_remaining_tasks)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* Timers run while it waits: a task that sleeps ends. */
+/* Timers run meanwhile: a sleeping task ends. */
 TEST(quiesce_runs_timers)
 {
     begin();
@@ -328,7 +328,7 @@ TEST(misuse)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* ---- the whole of it ---- */
+/* ---- a complete shutdown ---- */
 
 TEST(a_shutdown_in_good_order)
 {

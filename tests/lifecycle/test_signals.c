@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Signals that ask a runtime to shut down: real ones, to this process and to its threads. */
+/* Signals that shut a runtime down: real ones, sent to this process and to its threads. */
 #include "../core/core.h"
 
 #include <nart/shutdown.h>
@@ -67,8 +67,8 @@ TEST(on_whichever_thread_it_is_delivered)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* The program has a handler of its own, which asks by the handle: on another thread while the loop is
- * parked, and inside a poll. */
+/* The program's own handler requests the shutdown through the remote handle: on another thread
+ * while the loop is parked, and inside a poll. */
 static nart_remote asked;
 
 static void ask(int signo)
@@ -105,7 +105,7 @@ TEST(a_handler_of_the_program_s_own_asks)
         if (!inside)
             CHECK_EQ(pthread_join(thread, NULL), 0);
         CHECK_RES(nart_rt_free(rt), 0);
-        CHECK_EQ(raise(SIGUSR1), 0); /* nobody is asked any more */
+        CHECK_EQ(raise(SIGUSR1), 0); /* the handle is stale */
     }
 }
 
@@ -136,7 +136,7 @@ TEST(what_was_there_before_is_restored)
     had_before();
 }
 
-/* It came while the signal was the runtime's, and no tick has seen it yet. */
+/* The signal arrived while the runtime owned it, so it counts although no tick has seen it. */
 TEST(a_signal_right_before_it_is_given_back)
 {
     nart_rt *rt = new_rt();
@@ -149,7 +149,7 @@ TEST(a_signal_right_before_it_is_given_back)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* The default of SIGTERM kills: after the runtime has gone it does so again. */
+/* SIGTERM kills by default: after the runtime is freed it does so again. */
 TEST(after_the_runtime_a_signal_kills_again)
 {
     int status;
@@ -187,7 +187,7 @@ TEST(a_signal_has_one_runtime)
     CHECK_RES(nart_rt_free(second), 0);
 }
 
-/* A signal from before is not one for the runtime that takes the signal over. */
+/* A signal that arrived before the runtime took it over does not count. */
 TEST(an_old_signal_does_not_count)
 {
     nart_rt *first = new_rt();
@@ -211,13 +211,13 @@ TEST(signals_that_cannot_be_received)
     CHECK_RES(nart_rt_shutdown_on(rt, -3), -EINVAL);
     CHECK_RES(nart_rt_shutdown_on(rt, 100000), -EINVAL);
     CHECK_RES(nart_rt_shutdown_on(rt, SIGKILL), -EINVAL);
-    CHECK_RES(nart_rt_shutdown_on(rt, SIGKILL), -EINVAL); /* and it is nobody's after that */
+    CHECK_RES(nart_rt_shutdown_on(rt, SIGKILL), -EINVAL); /* the failure left no owner */
     CHECK_RES(nart_rt_shutdown_off(rt, 0), -EINVAL);
     CHECK_RES(nart_rt_shutdown_on(NULL, SIGTERM), -EINVAL);
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* A thread with a small stack has another one for its signals. */
+/* On a thread with a small stack the handler runs on the alternate signal stack. */
 TEST(a_handler_runs_on_the_stack_that_a_thread_has_for_signals)
 {
     static char other[1 << 16];
@@ -238,7 +238,7 @@ TEST(a_handler_runs_on_the_stack_that_a_thread_has_for_signals)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* Between every two instructions of a loop that works: nothing is lost, nothing breaks. */
+/* Signals between any two instructions of a busy loop: none is lost, nothing breaks. */
 static void *storm(void *arg)
 {
     pthread_t *loop = arg;
@@ -277,7 +277,7 @@ TEST(a_storm_of_signals_on_a_working_loop)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* exec sets a signal with a handler to its default, also one that was ignored before. */
+/* exec resets a handled signal to its default, even one that was ignored before. */
 TEST(exec_sets_the_signal_to_its_default)
 {
     int status;
