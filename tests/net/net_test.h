@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* net_test.h: what the tests of sockets share. The far end is mostly a plain blocking socket in the
- * test's own hand, so a case decides what has arrived before the loop runs. */
+/* net_test.h: shared by the socket tests. The remote end is usually a plain blocking socket held
+ * by the test, so that a case controls what has arrived before the loop runs. */
 #ifndef NART_NET_TEST_H
 #define NART_NET_TEST_H
 
@@ -30,7 +30,7 @@ static inline const struct sockaddr *sockaddr_of(const nart_addr *a)
     return (const struct sockaddr *)&a->storage;
 }
 
-/* Listens at a free port, which is in *at then. */
+/* Listens on a free port and stores its address in *at. */
 static inline void listen_at(nart_rt *rt, nart_tcp_listener *l, nart_addr *at)
 {
     *at = localhost();
@@ -72,7 +72,7 @@ static inline void raw_pair(int *a, int *b)
     close(l);
 }
 
-/* A TCP connection: *s is the runtime's end; the answer is the other, plain and blocking. */
+/* A TCP connection: *s is the runtime's end; returns the other end, plain and blocking. */
 static inline int tcp_pair(nart_rt *rt, nart_tcp *s)
 {
     int mine, peer;
@@ -102,7 +102,7 @@ static inline void conn_close(struct conn *c)
     CHECK_RES(nart_rt_free(c->rt), 0);
 }
 
-/* Waits until the kernel says so. A hang is ended by ctest. */
+/* Blocks until the kernel reports the event. ctest ends a hang. */
 static inline void wait_for(int fd, short events)
 {
     struct pollfd p = { .fd = fd, .events = events };
@@ -115,7 +115,7 @@ static inline void raw_send(int fd, const char *text)
     CHECK_EQ(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
 }
 
-/* The peer's close becomes a reset. */
+/* Turns the peer's close into a reset. */
 static inline void raw_reset(int fd)
 {
     struct linger hard = { .l_onoff = 1, .l_linger = 0 };
@@ -123,7 +123,7 @@ static inline void raw_reset(int fd)
     close(fd);
 }
 
-/* One task: answers what it answers. */
+/* Runs one task and returns its answer. */
 static inline nart_res run(nart_rt *rt, const nart_task_type *type, const void *init)
 {
     nart_res r = 0;
@@ -136,7 +136,7 @@ static inline void spawn(nart_rt *rt, const nart_task_type *type, const void *in
     CHECK_RES(nart_rt_spawn(rt, type, init, join), 0);
 }
 
-/* Until the task has ended; then it is released. */
+/* Runs until the task has ended, then releases it. */
 static inline void finish(nart_rt *rt, nart_join *join)
 {
     while (!nart_join_done(join))
@@ -151,7 +151,7 @@ struct receiver {
     nart_tcp *s;
     char *buf;
     size_t len;
-    nart_res *answer; /* NART_PENDING as long as there is none */
+    nart_res *answer; /* NART_PENDING until there is one */
 };
 
 static inline nart_res receiver_run(nart_cx *cx, void *frame)
@@ -164,7 +164,7 @@ static inline nart_res receiver_run(nart_cx *cx, void *frame)
 
 TYPE(receiver, receiver_run);
 
-/* Receives in one task, to its end. */
+/* Receives in a task and runs it to its end. */
 static inline nart_res recv_now(nart_rt *rt, nart_tcp *s, char *buf, size_t len)
 {
     nart_res answer;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-/* One accept; the handles are the test's. */
+/* One accept; the test owns the handles. */
 struct acceptor {
     nart_tcp_listener *l;
     nart_tcp *out;
@@ -64,7 +64,7 @@ TEST(a_connection_is_taken_with_its_address)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* ---- many ---- */
+/* ---- many connections ---- */
 
 struct crowd {
     nart_co co;
@@ -75,7 +75,7 @@ struct crowd {
     char buf[4];
 };
 
-/* Connects, reads up to the end, again and again. */
+/* Repeatedly connects and reads to the end. */
 static nart_res visitor_run(nart_cx *cx, void *frame)
 {
     struct crowd *f = frame;
@@ -92,7 +92,7 @@ static nart_res visitor_run(nart_cx *cx, void *frame)
     NART_END(0);
 }
 
-/* Accepts, says "hi", closes. */
+/* Accepts, sends "hi", closes. */
 static nart_res host_run(nart_cx *cx, void *frame)
 {
     struct crowd *f = frame;
@@ -140,7 +140,7 @@ static void not_under_valgrind(void)
         SKIP("valgrind takes the connection first and then applies the limit: it is lost");
 }
 
-/* No more descriptors from here on; what is open stays so. */
+/* Allows no further descriptors; open ones stay open. */
 static void no_descriptors(struct rlimit *before)
 {
     CHECK_EQ(getrlimit(RLIMIT_NOFILE, before), 0);
@@ -172,7 +172,7 @@ TEST(out_of_descriptors_is_an_answer_and_the_connection_waits)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* A task that backs off: as many attempts as it makes, and no more, whatever waits. */
+/* A task that backs off: makes a fixed number of attempts, however many connections wait. */
 struct patient {
     nart_co co;
     nart_tcp_listener *l;
@@ -243,7 +243,7 @@ TEST(a_full_table_is_an_answer_and_the_connection_waits)
     CHECK_RES(nart_udp_open(rt, &at, NULL, &u), NART_EFDS);
     CHECK_RES(accept_now(rt, &l, &second, NULL), NART_EFDS);
     CHECK_RES(accept_now(rt, &l, &second, NULL), NART_EFDS);
-    nart_rt *other_rt = new_rt(); /* has room, but it is not its connection */
+    nart_rt *other_rt = new_rt(); /* has free slots, but does not own the connection */
     CHECK_RES(accept_now(other_rt, &l, &second, NULL), NART_EDRIVER);
     CHECK_RES(nart_tcp_close(&first), 0);
     CHECK_RES(accept_now(rt, &l, &second, &peer), 0);
@@ -261,11 +261,11 @@ TEST(a_full_table_is_an_answer_and_the_connection_waits)
     nart_tcp_listener_move(&moved, &l);
     int kept = moved.spare - 1;
     CHECK_LE(0, fcntl(kept, F_GETFD));
-    CHECK_RES(nart_rt_free(rt), 0); /* closes the connection that is kept, too */
+    CHECK_RES(nart_rt_free(rt), 0); /* closes the kept connection too */
     CHECK_EQ(recv(c, buf, sizeof buf, MSG_DONTWAIT), 0);
     CHECK_EQ(fcntl(kept, F_GETFD), -1);
-    CHECK_EQ(dup2(a, kept), kept); /* the number means something else now */
-    rt = new_rt();                 /* has the hub of the first one */
+    CHECK_EQ(dup2(a, kept), kept); /* the number now names another file */
+    rt = new_rt();                 /* reuses the hub of the first one */
     CHECK_RES(accept_now(rt, &moved, &first, NULL), NART_ESTALE);
     CHECK_RES(nart_tcp_listener_close(&moved), 0);
     CHECK_LE(0, fcntl(kept, F_GETFD));
@@ -320,7 +320,7 @@ TEST(old_connections_do_not_hold_a_port_unless_asked_to)
     listen_at(rt, &l, &at);
     int fd = raw_connect(&at);
     CHECK_RES(accept_now(rt, &l, &s, NULL), 0);
-    CHECK_RES(nart_tcp_close(&s), 0); /* ends first: it lingers in TIME_WAIT */
+    CHECK_RES(nart_tcp_close(&s), 0); /* closed first: it stays in TIME_WAIT */
     CHECK_EQ(recv(fd, buf, sizeof buf, 0), 0);
     close(fd);
     CHECK_RES(nart_tcp_listener_close(&l), 0);

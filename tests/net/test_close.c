@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* How streams and handles end: resets, half-close, close under a waiter, handles that move, outlive
- * their runtime, or are used where they must not be. */
+/* How streams and handles end: resets, half-close, close while a task waits, handles that move,
+ * outlive their runtime, or are used where not allowed. */
 #include "net_test.h"
 
 #include <fcntl.h>
@@ -63,8 +63,8 @@ TEST(after_the_peers_end_this_side_still_sends)
     conn_close(&c);
 }
 
-/* The peer's end comes in one event with its last bytes, and no other follows: a short read must not
- * be taken for "wait for more". */
+/* The peer's end arrives in one event with its last bytes, and no other event follows: a short
+ * read must not be taken for "wait for more". */
 TEST(the_end_is_seen_behind_a_short_read)
 {
     nart_rt *rt = new_rt();
@@ -89,7 +89,7 @@ TEST(sending_to_a_closed_peer_is_an_error_not_a_signal)
     int peer = tcp_pair(rt, &s);
 
     CHECK_EQ(sigaction(SIGPIPE, NULL, &now), 0);
-    CHECK(now.sa_handler == SIG_DFL); /* which would end the process */
+    CHECK(now.sa_handler == SIG_DFL); /* which would terminate the process */
     raw_reset(peer);
     wait_for((int)nart_tcp_fd(&s), POLLHUP);
     CHECK_RES(send_now(rt, &s, "x"), -ECONNRESET);
@@ -115,7 +115,7 @@ TEST(a_shutdown_of_reading_ends_the_waiting_reader)
     conn_close(&c);
 }
 
-/* The kernel goes on handing out what arrives, so this side has to stop asking for it. */
+/* The kernel keeps delivering received data, so this side must stop reading. */
 TEST(after_a_shutdown_of_reading_nothing_is_received)
 {
     nart_rt *rt = new_rt(), *other = new_rt();
@@ -137,7 +137,7 @@ TEST(after_a_shutdown_of_reading_nothing_is_received)
         CHECK_RES(recv_now(rt, &moved, buf, sizeof buf), 0);
         CHECK_RES(recv_now(rt, &moved, buf, 0), -EINVAL);
         CHECK_RES(recv_now(other, &moved, buf, sizeof buf), NART_EDRIVER);
-        CHECK_RES(send_now(rt, &moved, "abc"), 3); /* the other direction is as it was */
+        CHECK_RES(send_now(rt, &moved, "abc"), 3); /* the other direction is unaffected */
         CHECK_EQ(recv(peer, buf, sizeof buf, 0), 3);
         CHECK_RES(nart_tcp_close(&moved), 0);
         CHECK_RES(recv_now(rt, &moved, buf, sizeof buf), -EBADF);
@@ -205,11 +205,11 @@ TEST(moving_wakes_the_waiting_task_and_keeps_the_stream)
 
 /* ---- two arms of a race share a handle ---- */
 
-/* The second arm does something to the handle in which the first one waits, and waits for ever. */
+/* The second arm acts on the handle in which the first one waits, then waits for ever. */
 struct arms {
     nart_co co, second;
     nart_tcp *s;
-    void (*act)(nart_tcp *s); /* NULL: receives in it, stopped */
+    void (*act)(nart_tcp *s); /* NULL: receives on it, and is stopped */
     int which;
     char buf[8];
 };
@@ -300,7 +300,7 @@ TEST(an_arm_that_is_stopped_leaves_the_other_its_wait)
     arms(NULL, "abc", 3);
 }
 
-/* A body that closes and ends while the loop still has it registered. */
+/* A body that closes the handle and ends while the loop still has it registered. */
 struct closer {
     nart_tcp *s;
     int polls;
@@ -347,7 +347,7 @@ static nart_res listen_task_run(nart_cx *cx, void *frame)
 
 TYPE(listen_task, listen_task_run);
 
-/* Every operation and call on a handle that is closed. */
+/* Every operation and call on a closed handle. */
 struct closed {
     nart_tcp s, t;
     nart_tcp_listener l;
@@ -427,7 +427,7 @@ TEST(handles_outlive_their_runtime)
     CHECK_RES(nart_rt_free(rt), 0);
     CHECK_EQ(recv(peer, buf, sizeof buf, 0), 0); /* closed with the runtime */
 
-    int ends[2]; /* the number means something else now */
+    int ends[2]; /* the number now names another file */
     CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
     CHECK_EQ(dup2(ends[0], (int)fd), fd);
     CHECK_RES(nart_tcp_fd(&s), NART_ESTALE);
@@ -435,18 +435,18 @@ TEST(handles_outlive_their_runtime)
     CHECK_RES(nart_tcp_local_addr(&s, &at), NART_ESTALE);
     CHECK_RES(nart_tcp_set_nodelay(&s, true), NART_ESTALE);
 
-    rt = new_rt(); /* has the hub of the first one */
+    rt = new_rt(); /* reuses the hub of the first one */
     CHECK_RES(recv_now(rt, &s, buf, sizeof buf), NART_ESTALE);
     CHECK_RES(send_now(rt, &s, "x"), NART_ESTALE);
     CHECK_RES(nart_tcp_fd(&s), NART_ESTALE);
     CHECK_RES(run(rt, &listen_task_type, &(struct listen_task){ .l = &l }), NART_ESTALE);
     nart_tcp again;
-    int other = tcp_pair(rt, &again); /* a new handle in the same place of the table */
+    int other = tcp_pair(rt, &again); /* a new handle in the same slot of the table */
     CHECK_RES(recv_now(rt, &s, buf, sizeof buf), NART_ESTALE);
     CHECK_RES(nart_tcp_close(&s), 0);
     CHECK_RES(nart_tcp_listener_close(&l), 0);
     CHECK_RES(nart_udp_close(&u), 0);
-    CHECK(fcntl((int)fd, F_GETFD) >= 0); /* and nobody closed the number */
+    CHECK(fcntl((int)fd, F_GETFD) >= 0); /* and the number was not closed */
     raw_send(other, "abc");
     CHECK_RES(recv_now(rt, &again, buf, sizeof buf), 3);
     CHECK_RES(nart_tcp_close(&again), 0);
@@ -505,7 +505,7 @@ static void close_kinds(struct kinds *k, nart_res answer)
     CHECK_RES(nart_fd_close(&k->h), answer);
 }
 
-/* The same for every operation on a descriptor, whichever of the two arms is called first. */
+/* The same for every operation on a descriptor, in either order of the two arms. */
 static struct kinds shared;
 static nart_tcp accepted;
 
@@ -605,7 +605,7 @@ struct two_arms {
     nart_co co;
     const struct ending *e;
     nart_waker *waker;
-    bool last; /* the arm that ends the other is the second one */
+    bool last; /* the second arm is the one that cancels the other */
     int asked, which;
     nart_res r;
     char buf[8];
@@ -667,7 +667,7 @@ TEST(a_later_arm_ends_any_operation_of_an_earlier_one)
     every_operation(true);
 }
 
-/* Every call that takes a handle and no poll gives this answer. */
+/* Every call that takes a handle but no poll gives this answer. */
 static void calls_answer(struct kinds *k, nart_res answer)
 {
     nart_addr a = localhost();
@@ -684,7 +684,7 @@ static void calls_answer(struct kinds *k, nart_res answer)
     CHECK_RES(nart_udp_local_addr(&k->u, &a), answer);
 }
 
-/* And every one that opens. */
+/* And every call that opens one. */
 static void opening_answers(struct kinds *k, nart_res answer)
 {
     nart_addr at = localhost();
@@ -751,7 +751,7 @@ static void wait_child(pid_t child)
     CHECK_EQ(WEXITSTATUS(status), 0);
 }
 
-/* What a child of fork closes is its own; the parent's descriptors stay watched. */
+/* A child of fork closes its own copies; the parent's descriptors stay registered. */
 TEST(a_child_of_fork_closes_only_its_copies)
 {
     nart_rt *rt = new_rt();
@@ -784,7 +784,7 @@ TEST(a_child_of_fork_closes_only_its_copies)
     finish(rt, &join);
     CHECK_RES(got, 3);
     CHECK_RES(nart_tcp_close(&s), 0);
-    CHECK_EQ(recv(peer, buf, sizeof buf, 0), 0); /* no copy is left anywhere */
+    CHECK_EQ(recv(peer, buf, sizeof buf, 0), 0); /* no copy is left open */
     raw_send(other, "d");
     CHECK_RES(recv_now(rt, &t, buf, sizeof buf), 1);
     CHECK_RES(nart_tcp_close(&t), 0);
@@ -813,8 +813,8 @@ TEST(a_child_of_fork_can_only_close)
     CHECK_RES(nart_rt_free(k.rt), 0);
 }
 
-/* A copy of the descriptor, here or in a child, keeps the open file alive; closing the handle ends its
- * events all the same. */
+/* A duplicate of the descriptor, here or in a child, keeps the open file alive; closing the
+ * handle still stops its events. */
 TEST(a_copy_of_the_descriptor_causes_no_events_after_close)
 {
     struct conn c;
@@ -839,8 +839,8 @@ TEST(a_copy_of_the_descriptor_causes_no_events_after_close)
 
 /* ---- descriptor numbers ---- */
 
-/* Two sockets become readable in one batch. The first task closes the second socket and opens another
- * one, which gets the same number: that one must see no event of the old. */
+/* Two sockets become readable in one batch. The first task closes the second socket and opens
+ * another one, which gets the same number: the new one must not receive the old one's event. */
 struct reuse {
     nart_co co;
     nart_rt *rt;

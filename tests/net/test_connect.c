@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Connecting: how it ends, and what is left of it when it does not. */
+/* Connecting: how it completes, and what remains when it does not. */
 #include "net_test.h"
 
 #include <nart/sync.h>
 
 #include <fcntl.h>
 
-/* One connect; the handle is the test's. */
+/* One connect; the test owns the handle. */
 struct connector {
     nart_tcp *s;
     nart_addr at;
     nart_res *answer;
-    nart_waker *waker; /* NULL, or where its waker goes */
+    nart_waker *waker; /* NULL, or where to store its waker */
 };
 
 static nart_res connector_run(nart_cx *cx, void *frame)
@@ -32,8 +32,8 @@ static nart_res connect_now(nart_rt *rt, nart_tcp *s, const nart_addr *at)
     return run(rt, &connector_type, &(struct connector){ s, *at, &answer, NULL });
 }
 
-/* A listener whose queue is full: the kernel drops what else wants to connect, which therefore goes
- * on connecting. */
+/* A listener whose queue is full: the kernel drops further connection requests, so they stay in
+ * progress. */
 struct full {
     int listener, first[8];
     nart_addr at;
@@ -68,15 +68,15 @@ TEST(a_connection_is_made)
     int fd = accept4(l, NULL, NULL, SOCK_CLOEXEC);
     CHECK_RES(nart_tcp_peer_addr(&s, &peer), 0);
     CHECK_EQ(nart_addr_port(&peer), nart_addr_port(&at));
-    CHECK_RES(nart_tcp_nodelay(&s), 1); /* small packets are not held back */
+    CHECK_RES(nart_tcp_nodelay(&s), 1); /* Nagle's algorithm is off */
     CHECK(fcntl((int)nart_tcp_fd(&s), F_GETFD) & FD_CLOEXEC);
     CHECK_RES(send_now(rt, &s, "abc"), 3);
     CHECK_EQ(recv(fd, buf, sizeof buf, 0), 3);
     CHECK_RES(connect_now(rt, &s, &at), -EISCONN);
     raw_send(fd, "d");
-    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 1); /* nothing has happened to it */
+    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 1); /* it is unaffected */
     CHECK_RES(nart_tcp_close(&s), 0);
-    CHECK_RES(connect_now(rt, &s, &at), 0); /* closed, it connects again */
+    CHECK_RES(connect_now(rt, &s, &at), 0); /* after a close, it connects again */
     CHECK_RES(nart_tcp_close(&s), 0);
     close(fd);
     close(l);
@@ -88,7 +88,8 @@ TEST(a_refusal_is_answered)
     nart_rt *rt = new_rt();
     nart_tcp s = { .state = 0 };
     nart_addr at = localhost();
-    int taken = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); /* so nobody else listens there */
+    int taken =
+        socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); /* so that no other socket listens there */
 
     CHECK_EQ(bind(taken, sockaddr_of(&at), at.len), 0);
     CHECK_EQ(getsockname(taken, (struct sockaddr *)&at.storage, &at.len), 0);
@@ -116,7 +117,7 @@ TEST(an_address_that_is_none_is_refused)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* Closes the handle in which another task waits, and connects it to somewhere else in the same poll. */
+/* Closes the handle in which another task waits, and connects it elsewhere in the same poll. */
 struct starter {
     nart_tcp *s;
     nart_addr at;
@@ -149,7 +150,7 @@ static nart_res awaited_run(nart_cx *cx, void *frame)
 
 TYPE(awaited, awaited_run);
 
-/* ---- one that goes on ---- */
+/* ---- one that stays in progress ---- */
 
 struct limited {
     nart_co co;
@@ -249,13 +250,14 @@ TEST(another_task_ends_a_connect_by_closing_or_moving)
         CHECK_RES(answer, NART_EABORTED);
         CHECK_RES(nart_tcp_fd(&s), -EBADF);
     }
-    CHECK_RES(nart_tcp_fd(&moved), -EBADF); /* what is awaited is not moved but ended */
+    CHECK_RES(nart_tcp_fd(&moved),
+              -EBADF); /* an awaited handle is not moved: its operation fails */
     empty(&f);
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* The connect is an arm of a race that another arm wins just when the handle is closed; then the same
- * task connects the handle to somewhere else. */
+/* The connect is an arm of a race that another arm wins just as the handle is closed; then the
+ * same task connects the handle elsewhere. */
 struct again {
     nart_co co;
     nart_tcp *s;
@@ -311,8 +313,8 @@ TEST(a_closed_handle_connects_again_in_the_poll_that_hears_of_it)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* Who closes a handle can connect it again before the task that waited in it has run: that one hears
- * of the end of its own connect, whatever the handle is by then. */
+/* A task that closes a handle can connect it again before the waiting task has run: the latter
+ * is notified of the end of its own connect, whatever the handle's current state. */
 TEST(a_waiting_connect_is_not_taken_for_a_new_one)
 {
     nart_rt *rt = new_rt();
@@ -329,9 +331,9 @@ TEST(a_waiting_connect_is_not_taken_for_a_new_one)
         settle(rt);
         CHECK_RES(ended, NART_PENDING);
         spawn(rt, &starter_type, &(struct starter){ &s, open ? at : f.at, &other, 0 }, &second);
-        finish(rt, &first); /* which is polled after that one has begun to connect */
+        finish(rt, &first); /* polled after the new connect has started */
         CHECK_RES(ended, NART_EABORTED);
-        CHECK_LE(0, nart_tcp_fd(&s)); /* and leaves the other's connect alone */
+        CHECK_LE(0, nart_tcp_fd(&s)); /* and does not affect the other's connect */
         if (!open)
             CHECK_RES(nart_task_cancel(rt, nart_join_task(&second)), 0);
         finish(rt, &second);
@@ -343,7 +345,8 @@ TEST(a_waiting_connect_is_not_taken_for_a_new_one)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* What was left behind holds a place of the table until its task has run or is gone, and no longer. */
+/* An abandoned connect occupies a slot of the table until its task has run or is freed, and no
+ * longer. */
 TEST(connects_that_are_left_behind_use_up_nothing)
 {
     nart_rt *rt;
@@ -420,8 +423,8 @@ TEST(an_arm_that_closes_ends_the_connect_of_another)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* The first arm of a race closes the handle in which the second one has waited since the poll before: each
- * of them an expression of the race's own body, or a body of its own. */
+/* The first arm of a race closes the handle in which the second one has been waiting since the
+ * previous poll: both are expressions of the race's own body, or bodies of their own. */
 enum act { CLOSE, MOVE, CONNECT_AGAIN };
 
 struct first_closes {
@@ -500,7 +503,7 @@ static void an_earlier_arm(enum act act, bool closes_in_a_body, bool connects_in
     CHECK(nart_join_done(&join));
     nart_join_release(&join);
     if (act == CONNECT_AGAIN)
-        CHECK_LE(0, nart_tcp_fd(&s)); /* the first arm's connect goes on */
+        CHECK_LE(0, nart_tcp_fd(&s)); /* the first arm's connect continues */
     else
         CHECK_RES(nart_tcp_fd(&s), -EBADF);
     CHECK_RES(nart_tcp_close(&s), 0);
@@ -526,14 +529,14 @@ TEST(an_earlier_arm_that_closes_may_connect_itself)
     an_earlier_arm(CONNECT_AGAIN, true, true);
 }
 
-/* The poll that would have told the task spends its budget before it calls its connect. */
+/* The poll that would have notified the task uses up its budget before it calls its connect. */
 struct spender {
     nart_tcp *s;
     nart_addr at;
     nart_timer timer;
     nart_waker *waker;
     nart_rt *rt;
-    bool late; /* a task closes the handle behind that poll, and before the next one */
+    bool late; /* a task closes the handle after that poll, and before the next one */
     int polls;
 };
 
@@ -590,7 +593,8 @@ TEST(a_connect_waits_on_while_its_task_has_no_budget)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* A poll without bodies that closes its own connect and begins another one is not told of the first. */
+/* A poll without bodies that closes its own connect and starts another is not notified of the
+ * first. */
 struct changer {
     nart_tcp *s;
     nart_addr first, second;
@@ -627,7 +631,7 @@ TEST(a_task_abandons_its_own_connect_for_another)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* The context of a poll that is over. */
+/* The context of a poll that has returned. */
 static nart_cx *kept_cx;
 
 static nart_res keeper_run(nart_cx *cx, void *frame)
@@ -668,7 +672,7 @@ TEST(a_second_task_cannot_await_a_connect_nor_use_what_is_not_connected)
     CHECK_RES(nart_tcp_connect(kept_cx, &s, &f.at), -EPERM);
     CHECK_LE(0, nart_tcp_fd(&s));
     settle(rt);
-    CHECK_RES(answer, NART_PENDING); /* undisturbed */
+    CHECK_RES(answer, NART_PENDING); /* unaffected */
     CHECK_RES(nart_task_cancel(rt, nart_join_task(&join)), 0);
     finish(rt, &join);
     empty(&f);
@@ -676,7 +680,7 @@ TEST(a_second_task_cannot_await_a_connect_nor_use_what_is_not_connected)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* Lost a race: stays as it is, and goes on when awaited again. */
+/* After losing a race it stays in progress, and continues when awaited again. */
 struct loser {
     nart_co co;
     nart_tcp *s;
@@ -715,7 +719,7 @@ TEST(a_connect_that_lost_a_race_can_be_awaited_again)
         close(f.first[i]);
     CHECK_EQ(fcntl(f.listener, F_SETFL, O_NONBLOCK), 0);
     for (int taken; (taken = accept4(f.listener, NULL, NULL, SOCK_CLOEXEC)) >= 0;)
-        close(taken); /* there is room now: the kernel's next attempt gets through */
+        close(taken); /* the queue has space: the kernel's next attempt succeeds */
     CHECK_RES(connect_now(rt, &s, &f.at), 0);
     CHECK_RES(nart_tcp_close(&s), 0);
     close(f.listener);

@@ -70,7 +70,7 @@ TEST(a_pipe_becomes_readable_and_hangs_up)
     CHECK_RES(answer, NART_READ | NART_HANGUP);
     CHECK_EQ(read(ends[0], &c, 1), 0);
     CHECK_RES(nart_fd_close(&h), 0);
-    CHECK_EQ(fcntl(ends[0], F_GETFD), -1); /* it was the handle's */
+    CHECK_EQ(fcntl(ends[0], F_GETFD), -1); /* owned by the handle */
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
@@ -109,7 +109,7 @@ TEST(a_pipe_becomes_writable_and_its_reader_closes)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* States end, with and without an event; what is answered is what holds. */
+/* States end, with and without an event; an operation answers the current state. */
 TEST(a_new_writer_ends_a_hang_up)
 {
     nart_rt *rt = new_rt();
@@ -138,7 +138,7 @@ TEST(a_new_writer_ends_a_hang_up)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* A socket that is neither connected nor listens counts as hung up. */
+/* A socket that neither is connected nor listens counts as hung up. */
 TEST(a_socket_that_was_watched_early_is_not_hung_up_for_ever)
 {
     nart_rt *rt = new_rt();
@@ -175,7 +175,7 @@ TEST(a_socket_that_was_watched_early_is_not_hung_up_for_ever)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* An error is a state of the moment: once it has been read and the descriptor tried, it is over. */
+/* An error is transient: it ends once it has been read and the descriptor tried. */
 TEST(an_error_is_reported_and_passes)
 {
     nart_rt *rt = new_rt();
@@ -187,7 +187,7 @@ TEST(an_error_is_reported_and_passes)
 
     CHECK_EQ(bind(other, sockaddr_of(&at), at.len), 0);
     CHECK_EQ(getsockname(other, (struct sockaddr *)&at.storage, &at.len), 0);
-    close(other); /* nobody is there */
+    close(other); /* the address has no receiver */
     CHECK_EQ(connect(fd, sockaddr_of(&at), at.len), 0);
     CHECK_RES(nart_fd_open(rt, fd, 0, &h), 0);
     nart_fd_clear(&h, NART_READ);
@@ -203,7 +203,7 @@ TEST(an_error_is_reported_and_passes)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* A pair of sockets: `h` is the first, which can neither be read nor written. */
+/* A pair of sockets: `h` is the first, neither readable nor writable. */
 static void open_full(nart_rt *rt, int ends[2], nart_fd *h)
 {
     static const char block[4096];
@@ -259,7 +259,7 @@ TEST(either_direction_ends_the_wait_for_both)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* Asks for both directions in its first poll, then waits for something else. */
+/* Waits for both directions in its first poll, then for something else. */
 struct refused {
     nart_fd *h;
     nart_res *answer;
@@ -312,7 +312,7 @@ TEST(a_refused_direction_leaves_nothing_behind_in_the_other)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* A loop on a descriptor that is always ready still lets others have their turn. */
+/* A loop on a descriptor that is always ready still lets other tasks run. */
 struct greedy {
     nart_co co;
     nart_fd *h;
@@ -371,14 +371,14 @@ TEST(a_borrowed_descriptor_stays_the_callers)
 
     new_pipe(ends);
     CHECK_RES(nart_fd_open(rt, ends[0], NART_FD_BORROW, &h), 0);
-    CHECK_RES(nart_fd_open(rt, ends[0], NART_FD_BORROW, &other), 0); /* as often as one likes */
+    CHECK_RES(nart_fd_open(rt, ends[0], NART_FD_BORROW, &other), 0); /* any number of times */
     nart_fd_clear(&h, NART_READ);
     CHECK_EQ(write(ends[1], "x", 1), 1);
     CHECK_RES(ready_now(rt, &h, NART_READ), NART_READ);
     CHECK_RES(nart_fd_close(&other), 0);
     CHECK(fcntl(ends[0], F_GETFD) >= 0);
 
-    /* Closed too early by its owner, and its number used anew: nobody is disturbed. */
+    /* Closed too early by its owner, and its number reused: other descriptors are unaffected. */
     new_pipe(more);
     CHECK_EQ(dup3(more[0], ends[0], O_CLOEXEC), ends[0]);
     nart_fd anew;
@@ -417,7 +417,7 @@ TEST(bad_descriptors_and_directions_are_refused)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* What fails to open takes no place and leaves no descriptor. */
+/* A failed open occupies no slot and leaks no descriptor. */
 TEST(a_failure_to_open_leaves_nothing)
 {
     nart_rt_opts too_many = { .size = sizeof too_many, .max_io = UINT32_MAX };
@@ -440,9 +440,9 @@ TEST(a_failure_to_open_leaves_nothing)
     CHECK_RES(nart_rt_new(&too_many, &rt), -EINVAL);
 }
 
-/* ---- the kernel says no ---- */
+/* ---- kernel errors ---- */
 
-/* A wait that fails is an answer of the loop; the tasks stay, and go on when it can wait again. */
+/* A failed wait is an answer of the loop; the tasks stay, and continue when waiting works again. */
 TEST(a_wait_that_fails_is_an_answer)
 {
     nart_rt *rt = new_rt();
@@ -470,8 +470,8 @@ TEST(a_wait_that_fails_is_an_answer)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* A descriptor that was closed behind its handle's back cannot be taken off the kernel's queue; its
- * place in the table is free all the same. */
+/* A descriptor closed without its handle's knowledge cannot be removed from the kernel's queue;
+ * its slot in the table is freed all the same. */
 TEST(a_descriptor_closed_behind_its_handle_frees_its_slot)
 {
     nart_rt *rt = NEW_RT(.max_io = 1);
@@ -490,8 +490,8 @@ TEST(a_descriptor_closed_behind_its_handle_frees_its_slot)
 
 /* ---- spurious polls ---- */
 
-/* Everything that can wait for a descriptor, in one race: woken for no reason, it goes on waiting;
- * then the answer is as if nothing had been. */
+/* Everything that can wait for a descriptor, in one race: after a spurious wake it keeps
+ * waiting, and the answer is unaffected. */
 struct waits {
     nart_co co;
     nart_tcp *s;
@@ -582,7 +582,7 @@ TEST(polls_for_no_reason_change_nothing)
         else
             CHECK_EQ(write(ends[1], "abc", 3), 3);
         finish(rt, &join);
-        if (who == 4) /* stays ready, until it is full again */
+        if (who == 4) /* stays ready until it is full again */
             nart_fd_clear(&full, NART_WRITE);
         CHECK_EQ(which, who);
     }

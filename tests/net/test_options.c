@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Options that have no function of their own are set on the descriptor of a handle, and are honoured. */
+/* Options without a function of their own are set on a handle's descriptor, and are honoured. */
 #include "net_test.h"
 
 #include <netinet/in.h>
@@ -14,7 +14,7 @@ static int get(int fd, int level, int name)
     return value;
 }
 
-/* Sets it and answers what the system made of it. */
+/* Sets the option and returns the effective value. */
 static int set(int fd, int level, int name, int value)
 {
     CHECK_EQ(setsockopt(fd, level, name, &value, sizeof value), 0);
@@ -77,8 +77,7 @@ TEST(options_of_datagrams)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* One datagram each way between two sockets that are connected to each other; and a look at one that
- * takes nothing. */
+/* One datagram each way between two connected sockets, and a peek that consumes nothing. */
 struct pair {
     nart_co co;
     nart_udp *a, *b;

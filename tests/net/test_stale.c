@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Handles of runtimes that are gone, while other threads make and free runtimes on what is left of
- * those. */
+/* Handles of freed runtimes, while other threads create and free runtimes that reuse their hubs. */
 #include "runtime.h"
 
 #include <nart/nart.h>
@@ -20,7 +19,7 @@ static void *make_and_free(void *arg)
     return NULL;
 }
 
-/* Nothing of the other thread's runtimes is touched: that is for the thread sanitizer to say. */
+/* ThreadSanitizer checks that the other thread's runtimes are not accessed. */
 TEST(closing_meets_no_other_runtime)
 {
     pthread_t thread;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What an echo costs once it runs: the calls into the C library are counted by standing in for them.
- * Per message one receive and one send on each side and one look at the kernel's queue per side,
- * nothing else; and no memory is asked for, of anybody. */
+/* The steady-state cost of an echo, counted by interposing the C library's functions. Per
+ * message, each side makes one receive, one send and one epoll_wait, nothing else, and nothing
+ * is allocated. */
 #include "net_test.h"
 
 #include <stdarg.h>
@@ -150,8 +150,8 @@ TEST(an_echo_costs_six_calls_and_no_memory)
     CHECK_RES(run(rt, &client, &(struct end){ .s = &b, .left = WARM_UP + MESSAGES }), 0);
     CHECK_EQ(recvs, 2 * MESSAGES);
     CHECK_EQ(sends, 2 * MESSAGES);
-    /* One more when a packet is slow to arrive, as on a machine whose network is busy; a look too many
-     * would be one more for each message. */
+    /* A late packet, as on a busy network, costs one more epoll_wait; a superfluous one would be
+     * one per message. */
     CHECK_LE(waits, 2 * MESSAGES + MESSAGES / 2);
     CHECK_EQ(others, 0);
     CHECK_EQ(allocations, 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Streams: what arrives, in which order, and who waits for it. */
+/* Streams: what arrives, in which order, and which task waits for it. */
 #include "net_test.h"
 
 #include <fcntl.h>
@@ -39,7 +39,7 @@ static nart_res echo_run(nart_cx *cx, void *frame)
 
 TYPE(echo, echo_run);
 
-/* Accepts `count` connections, each in a task of its own. */
+/* Accepts `count` connections, each in its own task. */
 struct server {
     nart_co co;
     nart_tcp_listener *l;
@@ -130,7 +130,7 @@ static char *pattern(size_t len)
     return p;
 }
 
-/* Receives pieces of at most `piece` bytes up to the end, and compares. */
+/* Receives pieces of at most `piece` bytes to the end, and compares. */
 struct reader {
     nart_co co;
     nart_tcp *s;
@@ -160,7 +160,7 @@ static nart_res reader_run(nart_cx *cx, void *frame)
 
 TYPE(reader, reader_run);
 
-/* The kernel's minimum; then a large send is accepted bit by bit. */
+/* The kernel's minimum, so that a large send is accepted in small parts. */
 static void small_buffer(const nart_tcp *s)
 {
     int least = 1;
@@ -169,7 +169,7 @@ static void small_buffer(const nart_tcp *s)
     CHECK_EQ(setsockopt((int)fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof least), 0);
 }
 
-/* Both ends of a connection whose sender, `a`, soon has to wait, and what it sends. */
+/* Both ends of a connection whose sender, `a`, soon has to wait, and the data it sends. */
 struct stream {
     nart_rt *rt;
     nart_tcp a, b;
@@ -189,7 +189,7 @@ static void stream_open(struct stream *s, size_t len)
     small_buffer(&s->a);
 }
 
-/* A task expects `len` bytes at `b`, in pieces, and then the end. */
+/* A task that expects `len` bytes at `b`, in pieces, and then the end. */
 static void stream_read(struct stream *s, size_t len, size_t piece)
 {
     struct reader all = { .s = &s->b, .expected = s->data, .len = len, .piece = piece };
@@ -214,7 +214,7 @@ static void transfer(size_t len, size_t piece)
     stream_open(&s, len);
     spawn(s.rt, &sender_type, &(struct sender){ &s.a, s.data, len, 0, &sent }, &writer);
     settle(s.rt);
-    CHECK_RES(sent, NART_PENDING); /* it waits in the middle */
+    CHECK_RES(sent, NART_PENDING); /* it waits halfway */
     stream_read(&s, len, piece);
     finish(s.rt, &writer);
     CHECK_RES(sent, (nart_res)len);
@@ -231,7 +231,7 @@ TEST(a_reader_of_single_bytes_gets_them_all)
     transfer(300000, 1);
 }
 
-/* A sender that leaves its waker behind. */
+/* A sender that exposes its waker. */
 struct nervous {
     struct sender sender;
     nart_waker *waker;
@@ -269,7 +269,7 @@ TEST(polls_for_no_reason_send_nothing_twice)
     stream_close(&s);
 }
 
-/* Sends until the kernel takes no more; counts what send() accepted. */
+/* Sends until the kernel accepts no more; counts the bytes accepted by send(). */
 struct filler {
     nart_co co;
     nart_tcp *s;
@@ -296,7 +296,7 @@ static nart_res filler_run(nart_cx *cx, void *frame)
 
 TYPE(filler, filler_run);
 
-/* Takes `len` bytes off a plain socket. */
+/* Reads `len` bytes from a plain socket. */
 static void drain(int fd, size_t len)
 {
     char buf[4096];
@@ -325,7 +325,7 @@ TEST(a_reader_and_a_writer_share_a_socket)
     CHECK_LE(1, sent);
     size_t before = sent;
 
-    raw_send(peer, "ping"); /* the reader is woken although a writer waits */
+    raw_send(peer, "ping"); /* wakes the reader although a writer waits */
     finish(rt, &reader);
     CHECK_RES(got, 4);
     CHECK_EQ(memcmp(buf, "ping", 4), 0);
@@ -339,7 +339,8 @@ TEST(a_reader_and_a_writer_share_a_socket)
     finish(rt, &writer);
     finish(rt, &reader);
     CHECK(last == -ECONNRESET || last == -EPIPE);
-    CHECK(got == -ECONNRESET || got == 0); /* one of the two is told; the other finds the end */
+    CHECK(got == -ECONNRESET ||
+          got == 0); /* one of the two gets the error; the other finds the end */
     CHECK_RES(nart_tcp_close(&s), 0);
     CHECK_RES(nart_rt_free(rt), 0);
 }
@@ -363,7 +364,7 @@ TEST(a_second_reader_is_busy)
     conn_close(&c);
 }
 
-/* Bytes that have come are for the task that waits for them, also when another one's turn is first. */
+/* Data is received by the task that waits for it, even if another task is polled first. */
 TEST(pending_bytes_belong_to_the_waiting_task)
 {
     struct conn c;
@@ -404,14 +405,14 @@ TEST(an_empty_buffer_is_refused_and_an_empty_send_is_not)
     conn_close(&c);
 }
 
-/* A read stops at the mark of urgent data, so it is short although more is there. */
+/* A read stops at the urgent mark, so it is short although more data is available. */
 TEST(urgent_data_does_not_stall_a_stream)
 {
     struct conn c;
     char buf[8];
 
     conn_open(&c);
-    CHECK_EQ(send(c.peer, "ab", 2, MSG_OOB), 2); /* 'b' is the urgent one, out of line */
+    CHECK_EQ(send(c.peer, "ab", 2, MSG_OOB), 2); /* 'b' is the urgent byte, out of band */
     raw_send(c.peer, "cd");
     struct pollfd all = { .fd = (int)nart_tcp_fd(&c.s), .events = POLLIN | POLLPRI };
     while (!(all.revents & POLLPRI))
@@ -425,8 +426,8 @@ TEST(urgent_data_does_not_stall_a_stream)
     conn_close(&c);
 }
 
-/* Once the urgent byte was read by itself the kernel reports no mark any more, though reads still stop
- * there: an event that does not speak of it must not end it. */
+/* Once the urgent byte was read separately the kernel no longer reports the mark, though reads
+ * still stop there: an event that omits it must not clear it. */
 TEST(a_mark_outlives_its_urgent_byte)
 {
     struct conn c;
@@ -441,7 +442,7 @@ TEST(a_mark_outlives_its_urgent_byte)
     CHECK_EQ(poll(&all, 1, -1), 1);
     settle(c.rt); /* the loop sees the mark */
     CHECK_EQ(recv(fd, buf, 1, MSG_OOB), 1);
-    raw_send(c.peer, "cd"); /* over loopback it is there when send() returns */
+    raw_send(c.peer, "cd"); /* over loopback it has arrived when send() returns */
     settle(c.rt);           /* and an event without it */
     CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 1);
     CHECK_EQ(buf[0], 'a');
@@ -493,7 +494,7 @@ static void on_alarm(int signal)
     interrupts++;
 }
 
-/* Signals end system calls early; no operation answers that. */
+/* Signals interrupt system calls; no operation answers EINTR. */
 TEST(signals_interrupt_nothing)
 {
     struct sigaction action = { .sa_handler = on_alarm }; /* no SA_RESTART */
@@ -578,8 +579,8 @@ TEST(a_cancelled_receiver_takes_no_byte)
     conn_close(&c);
 }
 
-/* `done` of a sender that was cancelled says how far it came; another goes on from there, and nothing
- * is lost or sent twice. */
+/* `done` of a cancelled sender gives its progress; another sender continues from there, and
+ * nothing is lost or sent twice. */
 TEST(a_cancelled_sender_reports_its_progress)
 {
     enum { LEN = 1000000 };
@@ -656,7 +657,8 @@ TEST(a_message_that_was_cut_short_is_ended_before_the_next)
     CHECK_RES(nart_tcp_writer_set(&w, s.data, LEN), -EBUSY); /* nor the same one again */
     CHECK_RES(write_now(s.rt, &other, &w), -EINVAL);
     nart_tcp none = { .state = 0 };
-    CHECK_RES(write_now(s.rt, &none, &w), -EBADF); /* and it still knows which one has the part */
+    CHECK_RES(write_now(s.rt, &none, &w),
+              -EBADF); /* it still records which one has a partial message */
     CHECK_RES(write_now(s.rt, &other, &w), -EINVAL);
 
     stream_read(&s, LEN + 1000, 256);
@@ -687,7 +689,7 @@ TEST(addresses_and_options_of_a_stream)
     CHECK_EQ(getsockname(c.peer, (struct sockaddr *)&other.storage, &other.len), 0);
     CHECK_EQ(nart_addr_port(&theirs), nart_addr_port(&other));
     CHECK_NE(nart_addr_port(&mine), nart_addr_port(&theirs));
-    CHECK_RES(nart_tcp_nodelay(&c.s), 0); /* adopted: as it was */
+    CHECK_RES(nart_tcp_nodelay(&c.s), 0); /* adopted: unchanged */
     CHECK_RES(nart_tcp_set_nodelay(&c.s, true), 0);
     CHECK_RES(nart_tcp_nodelay(&c.s), 1);
     CHECK_RES(nart_tcp_set_nodelay(&c.s, false), 0);
@@ -718,7 +720,7 @@ TEST(a_descriptor_is_taken_over_and_given_back)
     CHECK_RES(nart_tcp_fd(&c.s), -EBADF);
     wait_for((int)before, POLLIN);
     CHECK_EQ(recv((int)before, buf, sizeof buf, 0), 2);
-    CHECK_RES(nart_tcp_adopt(c.rt, (int)before, &c.s), 0); /* and taken over once more */
+    CHECK_RES(nart_tcp_adopt(c.rt, (int)before, &c.s), 0); /* and adopted once more */
     raw_send(c.peer, "e");
     CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 1);
     conn_close(&c);
@@ -743,7 +745,7 @@ TEST(what_is_no_stream_is_not_taken_over)
     CHECK_RES(nart_tcp_adopt(c.rt, c.peer, NULL), -EINVAL);
     CHECK_RES(nart_tcp_close(&t), 0);
     CHECK_RES(nart_tcp_close(&c.s), 0);
-    close(ends[0]); /* they stayed the test's */
+    close(ends[0]); /* the test still owned them */
     close(ends[1]);
     close(pair[0]);
     close(pair[1]);

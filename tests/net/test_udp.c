@@ -103,7 +103,7 @@ TEST(a_datagram_arrives_whole_with_its_sender)
     CHECK_STR(buf, "hello");
     CHECK_EQ(nart_addr_port(&from), nart_addr_port(&at_a));
     CHECK_EQ(from.len, sizeof(struct sockaddr_in));
-    CHECK_RES(udp_recv(rt, &b, buf, sizeof buf, &from), 0); /* an empty one is one, too */
+    CHECK_RES(udp_recv(rt, &b, buf, sizeof buf, &from), 0); /* an empty datagram is a datagram */
     CHECK_RES(udp_recv(rt, &b, buf, sizeof buf, NULL), 5);
     CHECK_STR(buf, "again");
     CHECK_RES(udp_send(rt, &a, "x", NULL), -EDESTADDRREQ);
@@ -152,7 +152,7 @@ TEST(batches_keep_order_and_addresses)
     static char sent[N][8], got[N][8];
 
     open_udp(rt, 0, &a, &at_a);
-    opts.rcvbuf = 1 << 20; /* room for all of them */
+    opts.rcvbuf = 1 << 20; /* enough for all of them */
     at_b = localhost();
     CHECK_RES(nart_udp_open(rt, &at_b, &opts, &b), 0);
     CHECK_RES(nart_udp_local_addr(&b, &at_b), 0);
@@ -161,7 +161,7 @@ TEST(batches_keep_order_and_addresses)
         out[i] = (nart_udp_msg){ .buf = sent[i], .len = sizeof i, .addr = at_b };
         in[i] = (nart_udp_msg){ .buf = got[i], .cap = sizeof got[i] };
     }
-    CHECK_RES(send_many(rt, &a, out, N), NART_UDP_BATCH); /* at most */
+    CHECK_RES(send_many(rt, &a, out, N), NART_UDP_BATCH); /* the maximum */
     CHECK_RES(send_many(rt, &a, out + 64, 64), 64);
     CHECK_RES(send_many(rt, &a, out + 128, N - 128), N - 128);
     for (nart_res n = 0, k; n < N; n += k) {
@@ -183,7 +183,8 @@ TEST(batches_keep_order_and_addresses)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-/* Datagrams that come one at a time to a receiver of batches: each is seen, none is waited for. */
+/* Datagrams that arrive one at a time at a batch receiver: each is received without waiting for
+ * more. */
 TEST(a_short_batch_does_not_lose_the_next_datagram)
 {
     nart_rt *rt = new_rt();
@@ -216,7 +217,7 @@ TEST(the_kernels_time_stamps)
 
     open_udp(rt, 0, &a, &at_a);
     open_udp(rt, NART_UDP_TIMESTAMPS, &b, &at_b);
-    /* The kernel begins to note the time a moment after the first socket has asked for it. */
+    /* The kernel starts to record timestamps shortly after the first socket requests them. */
     for (in[0].stamp = 0; in[0].stamp == 0;) {
         in[0] = (nart_udp_msg){ .buf = got[0], .cap = sizeof got[0] };
         CHECK_RES(udp_send(rt, &a, "x", &at_b), 1);
@@ -245,7 +246,8 @@ TEST(the_kernels_time_stamps)
 
 /* ---- connecting ---- */
 
-/* Datagrams that came before the socket had a peer: the peer's are received, in order. */
+/* Datagrams that arrived before the socket had a peer: those from the peer are received, in
+ * order. */
 static void strangers_at(const char *host)
 {
     nart_rt *rt = new_rt();
@@ -274,14 +276,14 @@ static void strangers_at(const char *host)
     CHECK_RES(udp_recv(rt, &u, buf, sizeof buf, NULL), 3);
     CHECK_STR(buf, "two");
 
-    /* The peer of before is a stranger to the next connect. */
+    /* The next connect treats the previous peer as a stranger. */
     CHECK_RES(udp_send(rt, &peer, "bad", &at), 3);
     CHECK_RES(nart_udp_connect(&u, &at_other), 0);
     CHECK_RES(udp_send(rt, &other, "six", &at), 3);
     CHECK_RES(udp_recv(rt, &u, buf, sizeof buf, NULL), 3);
     CHECK_STR(buf, "six");
 
-    /* From the first wait on it is batches again. */
+    /* From the first wait on it receives batches again. */
     spawn(rt, &one_type,
           &(struct one){ .op = do_recv, .u = &u, .buf = buf, .len = 8, .answer = &answer }, &join);
     settle(rt);
@@ -315,7 +317,7 @@ TEST(a_connected_ipv6_socket_receives_nothing_of_strangers)
     strangers_at("[::1]:0");
 }
 
-/* What is dropped counts as an answer: others have their turn in between. */
+/* A dropped datagram counts as an answer: other tasks run in between. */
 TEST(a_queue_of_strangers_does_not_hold_the_loop)
 {
     enum { N = NART_BUDGET + 20 };
@@ -394,7 +396,7 @@ TEST(a_refusal_is_reported_once_and_the_socket_keeps_working)
     CHECK_RES(nart_addr_parse(&at_b, "127.0.0.2:0"), 0); /* others get their ports at 127.0.0.1 */
     CHECK_RES(nart_udp_open(rt, &at_b, NULL, &b), 0);
     CHECK_RES(nart_udp_local_addr(&b, &at_b), 0);
-    CHECK_RES(nart_udp_close(&b), 0); /* nobody is there */
+    CHECK_RES(nart_udp_close(&b), 0); /* no receiver is left */
     CHECK_RES(nart_udp_connect(&a, &at_b), 0);
     struct one o = { .op = do_recv, .u = &a, .buf = buf, .len = sizeof buf, .answer = &answer };
     for (int i = 0; i < 3; i++) {
