@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A second driver. The echo task that runs on the loop with real sockets runs in a world of its own
- * unchanged, and operations meet system calls that answer what no kernel can be made to answer at
- * will. */
+/* A second driver. The echo task that runs on the loop with real sockets runs unchanged in a
+ * simulated world, and operations meet system call results that no kernel produces on demand. */
 #include "../net/net_test.h"
 #include "net/net.h"
 #include "sys.h"
@@ -82,7 +81,7 @@ TEST(the_echo_task_runs_in_another_world)
     struct sock *s = echo_in_world(&t, &e);
 
     s->room = 4;
-    arrives(s, "hello, how are you?"); /* more than the task's buffer, more than there is room */
+    arrives(s, "hello, how are you?"); /* exceeds the task's buffer and the send space */
     CHECK_RES(world_settle(), NART_PENDING);
     CHECK_STR(s->out, "hell");
     while (s->out_len < 19) {
@@ -115,8 +114,8 @@ TEST(time_is_the_worlds)
     CHECK_EQ(s->closes, 1);
 }
 
-/* A message that fits is one call each way: short reads and full buffers tell what the kernel would
- * say to another one. */
+/* A message that fits takes one call each way: short reads and writes save the call that would
+ * answer EAGAIN. */
 TEST(a_message_is_one_call_each_way)
 {
     nart__task t;
@@ -124,7 +123,7 @@ TEST(a_message_is_one_call_each_way)
     struct sock *s = echo_in_world(&t, &e);
     int recvs = s->recvs, sends = s->sends;
 
-    CHECK_EQ(recvs, 1); /* the first look */
+    CHECK_EQ(recvs, 1); /* the first attempt */
     s->room = 1000;
     for (int i = 1; i <= 10; i++) {
         arrives(s, "message");
@@ -135,7 +134,7 @@ TEST(a_message_is_one_call_each_way)
     s->room = 3;
     arrives(s, "message");
     CHECK_RES(world_settle(), NART_PENDING);
-    CHECK_EQ(s->sends, sends + 11); /* took three bytes; nothing more is tried */
+    CHECK_EQ(s->sends, sends + 11); /* accepted three bytes; no further attempt */
     nart_driver_task_cancel(&t);
     CHECK_RES(world_settle(), -ECANCELED);
 }
@@ -193,7 +192,7 @@ static nart_res connector_run(nart_cx *cx, void *frame)
 
 static const nart_task_type connector_type = NART_TASK_TYPE(struct connector, connector_run, NULL);
 
-/* Connects in a new world in which connect() and then SO_ERROR answer so. */
+/* Connects in a new world in which connect() and then SO_ERROR give these results. */
 static nart_res connect_in_world(struct connector *c, nart__task *t, int connect, int error)
 {
     new_world(&world_driver);
@@ -234,7 +233,7 @@ static void later(int error)
 
     CHECK_RES(connect_in_world(&c, &t, -EINPROGRESS, error), NART_PENDING);
     struct sock *s = &w->sock[0];
-    happens(s, NART_READ); /* says nothing about a connect */
+    happens(s, NART_READ); /* unrelated to a connect */
     for (int i = 0; i < 1000; i++) {
         if (!(t.state & NART__T_READY))
             world_ready(w, &t);
@@ -336,7 +335,7 @@ TEST(other_errors_of_accept_are_answered_and_the_listener_lives)
     CHECK_RES(nart_tcp_listener_close(&a.l), 0);
 }
 
-/* Each connection that is passed over counts, so a flood of them holds nobody else up. */
+/* Each connection that is skipped counts, so a flood of them does not starve other tasks. */
 TEST(a_flood_of_failed_connections_spends_the_budget)
 {
     struct acceptor a;
@@ -394,7 +393,7 @@ TEST(a_batch_is_one_call_each_way)
     struct sock *s = &w->sock[0];
     int recvs = s->recvs;
     s->room = 100;
-    for (int i = 1; i <= 10; i++) { /* less than asked for: nothing more is there */
+    for (int i = 1; i <= 10; i++) { /* fewer than requested: no more are pending */
         s->datagrams = 7;
         happens(s, NART_READ);
         CHECK_RES(world_settle(), NART_PENDING);
@@ -402,13 +401,13 @@ TEST(a_batch_is_one_call_each_way)
         CHECK_EQ(s->recvs, recvs + i);
         CHECK_EQ(s->sends, i);
     }
-    s->datagrams = 20; /* as much as asked for: there may be more */
+    s->datagrams = 20; /* as many as requested: more may be pending */
     s->room = 13;
     happens(s, NART_READ);
     CHECK_RES(world_settle(), NART_PENDING);
     CHECK_EQ(s->datagrams, 0);
     CHECK_EQ(b.got, 4);
-    CHECK_EQ(s->room, 0); /* 8, then 5 of 8; the last 4 wait for room */
+    CHECK_EQ(s->room, 0); /* 8, then 5 of 8; the last 4 wait for space */
     s->room = 100;
     happens(s, NART_WRITE);
     CHECK_RES(world_settle(), NART_PENDING);
@@ -450,7 +449,7 @@ TEST(a_handle_of_one_world_is_refused_in_another)
 
 /* ---- system calls ---- */
 
-/* What has no poll behind it reaches the handle's own world, too. */
+/* Calls without a poll also use the handle's own world. */
 TEST(options_and_names_are_the_worlds)
 {
     nart_tcp s = { .state = 0 };
@@ -471,7 +470,7 @@ TEST(options_and_names_are_the_worlds)
     CHECK_EQ(w->sock[0].closes, 1);
 }
 
-/* This world's sockets say nothing of a shutdown: the reader is woken all the same. */
+/* This world's sockets do not report a shutdown: the reader is woken all the same. */
 TEST(a_shutdown_of_reading_ends_a_wait_in_any_world)
 {
     nart__task t;
@@ -493,7 +492,7 @@ static nart_res ready_run(nart_cx *cx, void *frame)
 
 static const nart_task_type ready_type = NART_TASK_TYPE(nart_fd *, ready_run, NULL);
 
-/* A state that has been reported is confirmed by the world that reported it. */
+/* A reported state is confirmed by the world that reported it. */
 TEST(a_state_is_confirmed_by_the_handles_world)
 {
     nart_fd h = { .io = { .id = 0 } }, *frame = &h;
@@ -511,7 +510,7 @@ TEST(a_state_is_confirmed_by_the_handles_world)
     CHECK_RES(nart_fd_close(&h), 0);
 }
 
-/* The calls that open, counted on their way to the kernel. */
+/* Counts the opening calls before they reach the kernel. */
 static int sockets, binds, listens, getsockopts, nonblockings, dups, closes;
 
 static int count_socket(int family, int type)
@@ -584,7 +583,7 @@ TEST(opening_makes_every_system_call_through_the_driver)
     CHECK_EQ(binds, 2);
     CHECK_EQ(listens, 1);
     CHECK_RES(nart_tcp_adopt(rt, mine, &s), 0);
-    CHECK_EQ(getsockopts, 1); /* is it TCP? */
+    CHECK_EQ(getsockopts, 1); /* checks that it is TCP */
     CHECK_EQ(nonblockings, 1);
     CHECK_RES(nart_fd_open(rt, peer, NART_FD_BORROW, &h), 0);
     CHECK_EQ(dups, 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The harness itself, where it should pass; tests/harness has the cases in which it must not. */
+/* The harness itself, where it should pass; tests/harness has the cases that must fail. */
 #include "test.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The histogram of poll times: every value finds its bucket, percentiles are what they say. */
+/* The histogram of poll times: every value falls into its bucket, percentiles are correct. */
 #include "runtime.h"
 #include "test.h"
 
@@ -11,7 +11,7 @@ static void check_alone(int64_t v)
 {
     t = (nart__histogram){ 0 };
     nart__histogram_add(&t, v);
-    nart__histogram_add(&t, INT64_MAX); /* so that the longest is not the bound */
+    nart__histogram_add(&t, INT64_MAX); /* so that the maximum does not clip the bound */
     int64_t bound = nart__histogram_percentile(&t, 50);
     CHECK_LE(v, bound);
     CHECK_LE(bound - v, v / 16);
@@ -41,7 +41,7 @@ TEST(percentiles_of_a_hundred_values)
     CHECK_EQ(nart__histogram_percentile(&t, 0), 10);
     CHECK_EQ(nart__histogram_percentile(&t, 50), 10);
     CHECK_EQ(nart__histogram_percentile(&t, 90), 10);
-    CHECK_EQ(nart__histogram_percentile(&t, 91), 927); /* 910 lies in 896 .. 927 */
+    CHECK_EQ(nart__histogram_percentile(&t, 91), 927); /* 910 is in the bucket 896 .. 927 */
     CHECK_EQ(nart__histogram_percentile(&t, 100), 1000);
     CHECK_EQ(t.longest, 1000);
     CHECK_EQ(t.count, 100);
@@ -54,7 +54,7 @@ TEST(a_histogram_of_powers_of_two_is_exact)
     for (int bit = 1; bit <= 12; bit++)
         CHECK_EQ(nart__histogram_within(&t, (INT64_C(1) << bit) - 1), (1 << bit) - 1);
     CHECK_EQ(nart__histogram_within(&t, INT64_MAX), 4096);
-    CHECK_EQ(nart__histogram_within(&t, 1000), 1023); /* 1000 lies in 992 .. 1023 */
+    CHECK_EQ(nart__histogram_within(&t, 1000), 1023); /* 1000 is in the bucket 992 .. 1023 */
     CHECK_EQ(nart__histogram_within(&t, 0), 0);
     CHECK_EQ(nart__histogram_within(&t, INT64_MIN), 0);
 }

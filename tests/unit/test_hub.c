@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The hub by itself: what its functions answer, what a hub's next user finds, signal handlers, and
- * threads that wake through the ends of many lives. Interleavings are the models' business
+/* The hub by itself: answers of its functions, the state that a hub's next user finds, signal
+ * handlers, and threads that wake across many incarnations. The models cover interleavings
  * (tests/models). */
 #include "test.h"
 
@@ -33,7 +33,7 @@ static nart__hub *open_hub(uint32_t slots)
     return hub;
 }
 
-/* The slot that was woken, or -1. */
+/* The woken slot, or -1. */
 static int pop(nart__hub *hub)
 {
     bool busy;
@@ -49,7 +49,7 @@ static bool rung(nart__hub *hub)
     return read(hub->efd, &count, sizeof count) == sizeof count;
 }
 
-/* Sleeps as a loop does, if there is nothing to see. */
+/* Sleeps as a loop does, if nothing is pending. */
 static void park(nart__hub *hub, int milliseconds)
 {
     struct pollfd p = { .fd = hub->efd, .events = POLLIN };
@@ -102,7 +102,7 @@ TEST(wakes_are_popped_in_order)
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < 5; i++)
             nart__wake(nart__hub_waker(hub, order[i]));
-        nart__wake(nart__hub_waker(hub, 9)); /* keeps its place */
+        nart__wake(nart__hub_waker(hub, 9)); /* keeps its position */
         for (int i = 0; i < 5; i++)
             CHECK_EQ(pop(hub), order[i]);
         CHECK_EQ(pop(hub), -1);
@@ -158,7 +158,7 @@ TEST(a_stale_waker_wakes_nobody)
         nart__wake(nart__hub_waker(hub, 0));
         CHECK_EQ(pop(hub), 0);
     }
-    nart__hub_retire(hub, 0); /* five bits have come round: one spurious poll */
+    nart__hub_retire(hub, 0); /* the five-bit generation has wrapped: one spurious poll */
     nart__wake(old);
     nart__wake(old);
     CHECK_EQ(pop(hub), 0);
@@ -182,7 +182,7 @@ TEST(retiring_keeps_a_wake_under_way)
 
     nart__wake(nart__hub_waker(hub, 0));
     nart__hub_retire(hub, 0);
-    nart__wake(nart__hub_waker(hub, 0)); /* absorbed by the one from before */
+    nart__wake(nart__hub_waker(hub, 0)); /* coalesced with the earlier one */
     CHECK_EQ(pop(hub), 0);
     CHECK_EQ(pop(hub), -1);
     nart__hub_close(hub);
@@ -222,9 +222,9 @@ TEST(a_hub_with_wakes_does_not_park)
     CHECK(!nart__hub_park(hub));
     CHECK_EQ(pop(hub), 1);
     CHECK(nart__hub_park(hub));
-    CHECK_EQ(pop(hub), -1); /* looking is allowed while parked */
+    CHECK_EQ(pop(hub), -1); /* popping is allowed while parked */
     nart__hub_unpark(hub);
-    nart__hub_unpark(hub); /* harmless */
+    nart__hub_unpark(hub); /* no effect */
     nart__wake(nart__hub_waker(hub, 1));
     CHECK(!rung(hub));
     nart__hub_close(hub);
@@ -237,7 +237,7 @@ typedef struct half_push {
     uintptr_t old;
 } half_push;
 
-/* What nart__wake() does up to where it is stopped. */
+/* The part of nart__wake() before the stop. */
 static half_push begin_push(nart__hub *hub, uint32_t slot)
 {
     uintptr_t waker = nart__hub_waker(hub, slot);
@@ -270,11 +270,11 @@ TEST(a_stopped_producer_hides_wakes_until_it_resumes)
     half_push stopped = begin_push(hub, 1);
     nart__wake(nart__hub_waker(hub, 2));
     nart__wake(nart__hub_waker(hub, 3));
-    CHECK_EQ(pop(hub), 2); /* what came after it */
+    CHECK_EQ(pop(hub), 2); /* pushed after it */
     CHECK_EQ(pop(hub), 3);
     check_busy(hub);
-    nart__wake(nart__hub_waker(hub, 0)); /* is there already */
-    nart__wake(nart__hub_waker(hub, 2)); /* again */
+    nart__wake(nart__hub_waker(hub, 0)); /* already queued */
+    nart__wake(nart__hub_waker(hub, 2)); /* queued again */
     half_push another = begin_push(hub, 4);
     check_busy(hub);
     end_push(stopped);
@@ -289,7 +289,8 @@ TEST(a_stopped_producer_hides_wakes_until_it_resumes)
     nart__hub_close(hub);
 }
 
-/* It would hide wakes of the next runtime: that has another hub until the wake is over. */
+/* The hub is not reused until the stopped wake has completed: its bit would hide wakes of the
+ * next runtime. */
 TEST(a_hub_closed_under_a_stopped_producer)
 {
     for (uint32_t popped = 0; popped < 2; popped++) {
@@ -316,14 +317,14 @@ TEST(a_hub_closed_under_a_stopped_producer)
     }
 }
 
-/* ---- lives ---- */
+/* ---- incarnations ---- */
 
 TEST(a_handle_of_another_life_does_not_get_in)
 {
     nart__hub *hub = open_hub(1);
     uint64_t incarnation = nart__hub_incarnation(hub);
 
-    CHECK_LE(1, incarnation); /* 0 is in empty handles */
+    CHECK_LE(1, incarnation); /* 0 marks empty handles */
     CHECK(!nart__hub_enter(hub, 0));
     CHECK(!nart__hub_enter(hub, incarnation + 1));
     CHECK(!nart__hub_ask_end(hub, incarnation + 1));
@@ -376,7 +377,7 @@ TEST(a_hub_whose_lives_are_used_up_is_not_opened_again)
     nart__hub *other = open_hub(1);
     CHECK(other != hub);
     nart__hub_close(other);
-    CHECK_EQ(nart__hub_trim(), 2); /* what it has is given back all the same */
+    CHECK_EQ(nart__hub_trim(), 2); /* its memory is released all the same */
 }
 
 /* ---- trimming ---- */
@@ -395,7 +396,7 @@ TEST(wakers_and_handles_outlive_a_trim)
     CHECK(!nart__hub_ask_end(hub, incarnation));
     CHECK_EQ(nart__hub_trim(), 0);
 
-    CHECK(open_hub(2000) == hub); /* with an eventfd, and without what was woken */
+    CHECK(open_hub(2000) == hub); /* with an eventfd, and without the old wakes */
     CHECK_EQ(pop(hub), -1);
     uintptr_t waker = nart__hub_waker(hub, 1999);
     CHECK(nart__hub_park(hub));
@@ -406,7 +407,7 @@ TEST(wakers_and_handles_outlive_a_trim)
     nart__hub_close(hub);
 }
 
-/* Its thread still touches the record. */
+/* Its thread may still access the record. */
 TEST(a_hub_with_a_wake_under_way_is_not_trimmed)
 {
     nart__hub *hub = open_hub(2000);
@@ -431,7 +432,7 @@ TEST(a_hub_whose_eventfd_will_be_written_is_not_trimmed)
     CHECK_EQ(pop(hub), 0);
     nart__hub_close(hub);
     CHECK_EQ(nart__hub_trim(), 0);
-    (void)NART__FETCH_ADD(&hub->rung, (uint64_t)1, NART__RELEASE); /* it has */
+    (void)NART__FETCH_ADD(&hub->rung, (uint64_t)1, NART__RELEASE); /* now it has */
     CHECK_EQ(nart__hub_trim(), 1);
     nart__wake(waker);
 }
@@ -449,12 +450,12 @@ TEST(a_hub_is_used_again)
     nart__hub_retire(hub, 3);
     nart__hub_retire(hub, 4);
     nart__hub_close(hub);
-    nart__wake(old); /* nobody's */
+    nart__wake(old); /* belongs to no runtime */
 
     CHECK(open_hub(100) == hub);
     CHECK(nart__hub_incarnation(hub) != incarnation);
     CHECK(hub->rt == NULL);
-    CHECK_EQ(pop(hub), -1); /* not what was left */
+    CHECK_EQ(pop(hub), -1); /* not the old wake */
     nart__wake(old);
     CHECK_EQ(pop(hub), -1);
     nart__wake(nart__hub_waker(hub, 3));
@@ -472,7 +473,7 @@ TEST(a_hub_closed_while_parked_does_not_ring)
     nart__wake(waker);
     CHECK(!rung(hub));
     CHECK(open_hub(1) == hub);
-    CHECK_EQ(pop(hub), -1); /* it came when the hub was nobody's */
+    CHECK_EQ(pop(hub), -1); /* it arrived while the hub was unused */
     CHECK(nart__hub_park(hub));
     nart__hub_close(hub);
 }
@@ -499,7 +500,7 @@ TEST(a_hub_grows_and_its_wakers_stay)
     CHECK(wakers);
     old[0] = nart__hub_waker(hub, 0);
     old[1] = nart__hub_waker(hub, 9);
-    nart__wake(old[1]); /* in the inbox while it grows */
+    nart__wake(old[1]); /* queued while the hub grows */
     CHECK_EQ(nart__hub_reserve(hub, 10), 0);
     CHECK_EQ(nart__hub_reserve(hub, MANY), 0);
     CHECK_LE(MANY, hub->slots);
@@ -517,7 +518,7 @@ TEST(a_hub_grows_and_its_wakers_stay)
     for (uint32_t i = 0; i < MANY; i++)
         nart__hub_retire(hub, i);
     nart__hub_close(hub);
-    CHECK(open_hub(MANY) == hub); /* as large as it is */
+    CHECK(open_hub(MANY) == hub); /* at its present size */
     for (uint32_t i = 0; i < MANY; i++)
         nart__wake(wakers[i]);
     CHECK_EQ(pop(hub), -1);
@@ -557,10 +558,10 @@ TEST(slots_never_woken_cost_no_memory)
     CHECK_EQ(pop(hub), 0);
     CHECK_EQ(pop(hub), 999999);
     nart__hub_close(hub);
-    CHECK_LE(resident_kib() - before, 1024); /* its records are 61 MiB */
+    CHECK_LE(resident_kib() - before, 1024); /* its records take 61 MiB */
 }
 
-/* Of a hub, its first page left out. */
+/* Resident pages of a hub, except the first. */
 static long pages_in_memory(const nart__hub *hub)
 {
     static unsigned char in[4096];
@@ -638,7 +639,7 @@ enum { SIGNALS = 20000 };
 static uintptr_t signal_waker;
 static uint32_t posted, seen;
 
-/* One message at a time, so that a wake that is lost is not made good by the next. */
+/* One message at a time, so that the next one cannot hide a lost wake. */
 static void on_signal(int number)
 {
     int saved = errno;
@@ -654,8 +655,8 @@ static void on_signal(int number)
     errno = saved;
 }
 
-/* The handler interrupts the owner in pop, park and unpark, and in wakes of its own. A wake that is
- * lost is a hang. */
+/* The handler interrupts the owner in pop, park and unpark, and in its own wakes. A lost wake is
+ * a hang. */
 TEST(a_signal_handler_wakes)
 {
     const struct itimerval often = { { 0, 50 }, { 0, 50 } }, never = { { 0, 0 }, { 0, 0 } };
@@ -679,7 +680,7 @@ TEST(a_signal_handler_wakes)
     nart__hub_close(hub);
 }
 
-/* ---- threads through many lives ---- */
+/* ---- threads across many incarnations ---- */
 
 enum { WAKERS = 3, WAKES_PER_LIFE = 5 };
 
@@ -691,8 +692,8 @@ typedef struct mail {
 
 static mail mails[WAKERS];
 
-/* Posts a message to whoever has the slot now, and the next one when it was seen or the slot has a
- * new occupant. Keeps an old waker and fires it as well. */
+/* Posts a message to the slot's current occupant, and the next one when it was seen or the slot
+ * has a new occupant. Keeps an old waker and fires it as well. */
 static void *wake_for_ever(void *arg)
 {
     mail *m = arg;
@@ -711,8 +712,8 @@ static void *wake_for_ever(void *arg)
     return NULL;
 }
 
-/* An incarnation: the owner takes the hub, sees some messages of every thread, and gives it back without
- * waiting for anybody. A wake that is lost is a hang. */
+/* An incarnation: the owner acquires the hub, sees some messages of every thread, and releases
+ * it without waiting. A lost wake is a hang. */
 TEST(threads_wake_through_many_lives)
 {
     pthread_t threads[WAKERS] = { 0 };

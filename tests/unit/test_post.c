@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The mailbox by itself: order, closing, and millions of posts from two threads. Interleavings are the
- * models' business (tests/models). */
+/* The mailbox by itself: order, closing, and millions of posts from two threads. The models
+ * cover interleavings (tests/models). */
 #include "test.h"
 
 #include "core/post.h"
@@ -41,13 +41,13 @@ static void close_mailbox(void)
 
 typedef struct letter {
     nart__post post;
-    NART__ATOMIC(uint32_t) back; /* the sender may use it again */
-    uint64_t number, *next;      /* of its sender: what comes next */
+    NART__ATOMIC(uint32_t) back; /* the sender may reuse it */
+    uint64_t number, *next;      /* `next`: the number expected next from its sender */
 } letter;
 
 static uint64_t arrived;
 
-/* Posts of one sender arrive in their order. */
+/* Posts of one sender arrive in order. */
 static void run(void *rt, nart__post *p)
 {
     letter *l = (letter *)(void *)p;
@@ -78,7 +78,7 @@ TEST(in_their_order_and_once)
         l[i] = (letter){ .post.run = run, .number = i, .next = &next };
         CHECK(nart__post_send(hub, incarnation, waker, &l[i].post));
     }
-    CHECK(nart__hub_pop(hub, &busy) != NULL); /* three wakes are one */
+    CHECK(nart__hub_pop(hub, &busy) != NULL); /* three wakes are coalesced */
     CHECK(nart__hub_pop(hub, &busy) == NULL);
     run_all(nart__post_take(hub));
     CHECK_EQ(next, 3);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The reactor by itself, at the moments that no program can choose. */
+/* The reactor by itself, at moments that a program cannot choose. */
 #include "reactor/reactor.h"
 #include "sys.h"
 #include "test.h"
@@ -20,7 +20,7 @@ static void end(void)
     close(ends[1]);
 }
 
-/* A reactor that watches the reading end of a pipe. */
+/* A reactor that watches the read end of a pipe. */
 static uint64_t begin(uint32_t max_io)
 {
     uint64_t id;
@@ -39,8 +39,8 @@ static uint32_t ready(uint64_t id)
     return r.io[id & NART__INDEX_MASK].ready;
 }
 
-/* Bytes that come between a read that found none and the clearing of the direction are not lost: their
- * edge is reported by the next wait. */
+/* Bytes that arrive between a read that found none and the clearing of the direction are not
+ * lost: the next wait reports their edge. */
 TEST(known_bug_readiness_is_cleared_after_the_event)
 {
     uint64_t id = begin(1);
@@ -66,11 +66,11 @@ TEST(an_edge_is_reported_once_and_kept)
     CHECK_EQ(write(ends[1], "x", 1), 1);
     CHECK_EQ(nart__reactor_wait(&r, NART_NEVER), 1);
     CHECK_EQ(ready(id), NART_READ);
-    CHECK_EQ(nart__reactor_wait(&r, 0), 0); /* the kernel does not repeat itself */
+    CHECK_EQ(nart__reactor_wait(&r, 0), 0); /* the kernel does not repeat an edge */
     CHECK_EQ(ready(id), NART_READ);
 }
 
-/* The writing end of the pipe, opened anew. */
+/* The write end of the pipe, reopened. */
 static void open_writer(void)
 {
     char path[32];
@@ -80,7 +80,7 @@ static void open_writer(void)
     CHECK_LE(0, ends[1]);
 }
 
-/* A pipe without a writer is hung up as long as it has none. */
+/* A pipe is hung up while it has no writer. */
 TEST(a_state_ends_with_the_event_that_does_not_say_it)
 {
     uint64_t id = begin(1);
@@ -91,7 +91,7 @@ TEST(a_state_ends_with_the_event_that_does_not_say_it)
     open_writer();
     CHECK_EQ(write(ends[1], "x", 1), 1);
     CHECK_EQ(nart__reactor_wait(&r, 0), 1);
-    CHECK_EQ(ready(id), NART_READ | NART_WRITE); /* both since it hung up, until somebody tries */
+    CHECK_EQ(ready(id), NART_READ | NART_WRITE); /* both since it hung up, until one is tried */
 }
 
 TEST(a_state_ends_when_reading_would_wait)
@@ -101,7 +101,7 @@ TEST(a_state_ends_when_reading_would_wait)
 
     close(ends[1]);
     CHECK_EQ(nart__reactor_wait(&r, 0), 1);
-    nart__reactor_clear(&r, id, NART_WRITE); /* says nothing about reading */
+    nart__reactor_clear(&r, id, NART_WRITE); /* does not affect reading */
     CHECK_EQ(ready(id), NART_READ | NART_HANGUP);
     open_writer();
     CHECK_EQ(read(ends[0], &c, 1), -1);
@@ -122,7 +122,7 @@ TEST(each_write_to_the_wake_descriptor_ends_a_wait)
 
 TEST(a_full_counter_of_the_wake_descriptor_loses_no_wake)
 {
-    const uint64_t full = UINT64_MAX - 1; /* as much as it holds */
+    const uint64_t full = UINT64_MAX - 1; /* the maximum of an eventfd */
 
     (void)begin(1);
     CHECK_EQ(write(wake_fd, &full, sizeof full), sizeof full);
@@ -134,7 +134,7 @@ TEST(a_full_counter_of_the_wake_descriptor_loses_no_wake)
     }
 }
 
-/* Ids never repeat: when the serials are used up, no more is to be had. */
+/* Ids never repeat: when the serials are exhausted, opening fails. */
 TEST(an_id_never_repeats)
 {
     uint64_t id, first;
@@ -155,7 +155,7 @@ TEST(an_id_never_repeats)
     close(ends[0]);
 }
 
-/* Without a limit there is always a next record, and those that exist stay where they are. */
+/* Without a limit there is always a next record, and existing records do not move. */
 TEST(the_table_grows_under_descriptors_in_use)
 {
     enum { MANY = 2500 };

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/*
- * The timer wheel against a sorted array, in simulated time: nothing here reads a clock. What a
- * call costs is counted in timers touched, never in time.
- */
+/* The timer wheel against a sorted array, in simulated time: nothing here reads a clock. The
+ * cost of a call is counted in timers touched, never in time. */
 #include "core/timer_wheel.h"
 #include "runtime.h"
 #include "test.h"
@@ -26,7 +24,7 @@ static uint64_t below(uint64_t n)
     return random_next(&random_state) % n;
 }
 
-/* a + b, which stays at the ends of the range instead of wrapping. */
+/* a + b, saturating at the ends of the range. */
 static int64_t plus(int64_t a, int64_t b)
 {
     int64_t sum;
@@ -60,7 +58,7 @@ static struct model model;
 static nart__tnode node[MODEL_MAX];
 static bool inside[MODEL_MAX];
 
-/* Nothing that the wheel may still read or write is left in a node that is out of it. */
+/* A removed node holds nothing that the wheel may still access. */
 static void poison(unsigned i)
 {
     memset(&node[i], 0x5A, sizeof node[i]);
@@ -92,7 +90,7 @@ static void model_cut(unsigned position)
             (model.length - position) * sizeof model.entry[0]);
 }
 
-/* `next` keeps its promise. */
+/* Checks what `next` guarantees. */
 static void model_check_next(void)
 {
     CHECK_EQ(nart__wheel_empty(&wheel), model.length == 0);
@@ -128,7 +126,7 @@ static void model_remove(unsigned i)
 
     nart__wheel_remove(&wheel, &node[i]);
     CHECK(node[i].next == NULL);
-    nart__wheel_remove(&wheel, &node[i]); /* not in: nothing happens */
+    nart__wheel_remove(&wheel, &node[i]); /* not inserted: no effect */
     inside[i] = false;
     poison(i);
     while (model.entry[position].node != i)
@@ -137,7 +135,7 @@ static void model_remove(unsigned i)
     model_check_next();
 }
 
-/* Everything that is due by `now`, as far as the budget goes, and in the right order. */
+/* Expires all that is due by `now`, within the budget and in the right order. */
 static void model_expire(int64_t now, unsigned budget)
 {
     model.now = now > model.now ? now : model.now;
@@ -178,15 +176,15 @@ static void model_drain(void)
 /* ---- random programs ---- */
 
 struct mix {
-    unsigned nodes;      /* so many timers at most */
-    unsigned magnitudes; /* distances of deadlines below 2^this ns */
-    unsigned leaps;      /* steps of the clock below 2^this ns */
-    unsigned budget;     /* of a call, at most; 0: always enough */
-    unsigned equal;      /* one in so many deadlines is that of another timer */
+    unsigned nodes;      /* maximum number of timers */
+    unsigned magnitudes; /* deadlines are less than 2^this ns away */
+    unsigned leaps;      /* the clock advances by less than 2^this ns */
+    unsigned budget;     /* maximum per call; 0: unlimited */
+    unsigned equal;      /* one in this many deadlines equals that of another timer */
     int64_t start;
 };
 
-/* Of every order of magnitude below 2^bits the same number. */
+/* Uniform over the orders of magnitude below 2^bits. */
 static int64_t random_distance(unsigned bits)
 {
     return (int64_t)below(UINT64_C(1) << below(bits + 1));
@@ -293,7 +291,7 @@ TEST(random_programs_at_the_ends_of_time)
 /* ---- all short programs ---- */
 
 #define PROGRAM_LENGTH 6u
-#define PROGRAM_TIME 8192 /* slots up to level 2 begin with it */
+#define PROGRAM_TIME 8192 /* slots up to level 2 begin there */
 
 static void small_step(unsigned op, int64_t start)
 {
@@ -304,7 +302,7 @@ static void small_step(unsigned op, int64_t start)
     else if (op < 3)
         model_add(op, model.now + distance[op]);
     else if (op < 6 && !inside[op])
-        model_add(op, start + 2100); /* one deadline, from far and from near */
+        model_add(op, start + 2100); /* one deadline, set from far and from near */
     else if (op == 6)
         model_expire(model.now + 33, 1);
     else if (op == 7)
@@ -326,7 +324,7 @@ TEST(all_short_programs)
     }
 }
 
-/* ---- single promises ---- */
+/* ---- single guarantees ---- */
 
 TEST(never_early_by_a_nanosecond)
 {
@@ -355,7 +353,7 @@ TEST(one_millisecond_is_in_order_by_nanoseconds)
     CHECK_EQ(model.length, 0);
 }
 
-/* The same deadline from far and from near, while the older ones are half way down. */
+/* The same deadline set from far and from near, while the older timers are half way down. */
 TEST(equal_deadlines_leave_in_order_of_insertion)
 {
     unsigned i = 0;
@@ -384,7 +382,7 @@ TEST(a_deadline_in_the_past_is_due_at_once)
     CHECK(nart__wheel_empty(&wheel));
 }
 
-/* Two timers that set themselves to the past on every turn, and a budget for two. */
+/* Two timers that reset themselves to the past on every turn, and a budget for two. */
 TEST(timers_set_to_the_past_do_not_starve_the_others)
 {
     static nart__tnode again[2], other;
@@ -419,7 +417,7 @@ TEST(a_clock_that_steps_back_stands_still)
     model_expire(9 * SEC, 100);
     model_expire(INT64_MIN, 100);
     CHECK_EQ(model.length, 3);
-    model_expire(12 * SEC, 1); /* one of three, or none, for want of budget */
+    model_expire(12 * SEC, 1); /* one of three, or none, for lack of budget */
     CHECK(model.length >= 2);
     model_expire(11 * SEC - 1, 100); /* still 12 s: the others do not wait for the clock */
     CHECK_EQ(model.length, 0);
@@ -491,11 +489,11 @@ static nart__tnode *many_nodes(size_t count)
     return n;
 }
 
-/* What a loop does that works and sleeps, when a timer touched takes `cost` of its time. */
+/* A loop that works and sleeps, when each timer touched takes `cost` of its time. */
 struct sleeper {
-    int64_t now, latest; /* and by how much a timer was late at most */
+    int64_t now, latest; /* `latest`: the maximum delay of a timer */
     uint64_t fired, wakes, calls;
-    unsigned most; /* timers touched by one call */
+    unsigned most; /* maximum number of timers touched by one call */
 };
 
 static void sleeper_run(struct sleeper *s, unsigned budget_of_call, int64_t cost)
@@ -524,7 +522,7 @@ static void sleeper_run(struct sleeper *s, unsigned budget_of_call, int64_t cost
     }
 }
 
-/* A timer alone in its slot fires from there, however far it was: 1 of the budget. */
+/* A timer alone in its slot fires from there, at any distance: 1 of the budget. */
 TEST(a_lone_timer_is_touched_once)
 {
     static nart__tnode n;
@@ -542,8 +540,8 @@ TEST(a_lone_timer_is_touched_once)
     }
 }
 
-/* The wheel follows the clock while nothing is due: what is then set to soon does not start from
- * one slot far up, which would have to go down as a whole before the first of them can fire. */
+/* The wheel follows the clock while nothing is due. So near deadlines that are then set do not
+ * share one high slot, which would have to cascade as a whole before the first of them can fire. */
 TEST(a_quiet_time_leaves_no_work_behind)
 {
     static nart__tnode far, n[15];
@@ -557,7 +555,7 @@ TEST(a_quiet_time_leaves_no_work_behind)
     CHECK(nart__wheel_expire(&wheel, n[0].at, &budget) == &n[0]);
 }
 
-/* Work that takes no time: a loop that sleeps until next fires each timer on its nanosecond. */
+/* Work that takes no time: a loop that sleeps until `next` fires each timer on its nanosecond. */
 TEST(a_sleeping_loop_wakes_on_the_nanosecond)
 {
     nart__tnode *n = many_nodes(10000);
@@ -570,12 +568,12 @@ TEST(a_sleeping_loop_wakes_on_the_nanosecond)
     sleeper_run(&s, UINT32_MAX, 0);
     CHECK_EQ(s.fired, 10000);
     CHECK_EQ(s.latest, 0);
-    /* Beside a wake for every timer, one for 16 insertions and level of 1.05 ms or more. */
+    /* Besides a wake for every timer, one for 16 insertions and level of 1.05 ms or more. */
     CHECK_LE(s.wakes, 10000 + 5 * 10000 / 16);
     free(n);
 }
 
-/* Up to 15 timers, near or far, alone or together: not a single wake besides those at deadlines. */
+/* Up to 15 timers, near or far, alone or together: no wakes besides those at deadlines. */
 TEST(few_timers_cause_no_early_wakes)
 {
     static nart__tnode n[15];
@@ -601,8 +599,8 @@ TEST(few_timers_cause_no_early_wakes)
     }
 }
 
-/* Many together are made ready ahead, on the levels of 1.05 ms and more, not on those below: from
- * the slots of 1.1 s, 34 ms and 1.05 ms. */
+/* Large groups are spread ahead of time on the levels of 1.05 ms and more, not on those below:
+ * from the slots of 1.1 s, 34 ms and 1.05 ms. */
 TEST(a_crowd_causes_a_wake_for_each_level_it_passes)
 {
     static nart__tnode n[100];
@@ -617,7 +615,7 @@ TEST(a_crowd_causes_a_wake_for_each_level_it_passes)
     CHECK_EQ(s.wakes, 1 + 3);
 }
 
-/* A removed timer costs one wake at most, wherever it stood. */
+/* A removed timer costs at most one wake, in any slot. */
 TEST(a_removed_timer_costs_one_wake_at_most)
 {
     static nart__tnode n[20];
@@ -639,11 +637,11 @@ TEST(a_removed_timer_costs_one_wake_at_most)
         sleeper_run(&s, UINT32_MAX, 0);
         CHECK_EQ(s.fired, kept);
         CHECK_EQ(s.latest, 0);
-        CHECK_LE(s.wakes, COUNT(n) + 5); /* 20 insertions: a crowded slot on each level, perhaps */
+        CHECK_LE(s.wakes, COUNT(n) + 5); /* 20 insertions: possibly a crowded slot on each level */
     }
 }
 
-/* A receive that sets its deadline anew for every message: a sleeping loop is not kept awake. */
+/* A receive that resets its deadline for every message does not keep a sleeping loop awake. */
 TEST(a_deadline_is_reset_a_million_times)
 {
     static nart__tnode n;
@@ -662,8 +660,8 @@ TEST(a_deadline_is_reset_a_million_times)
     CHECK_LE(worked, 100 * SEC / (5 * SEC) + 100);
 }
 
-/* 256 timers touched in a call, 100 ns each: the slots are ready before their time, so a million
- * timers are late by hardly more than what falls due together. */
+/* 256 timers touched per call, 100 ns each: the slots are spread before they are due, so a
+ * million timers are delayed by hardly more than those due together. */
 static void fire_a_million(int64_t from, int64_t span, int64_t latest, uint64_t calls)
 {
     nart__tnode *n = many_nodes(1000000);
@@ -688,11 +686,11 @@ TEST(a_million_timers_over_an_hour)
 
 TEST(a_million_timers_over_ten_seconds)
 {
-    /* All from the beginning of a slot: what is not ready by then is late. */
+    /* All at the beginning of a slot: whatever is not spread by then is late. */
     fire_a_million(INT64_C(28) << 30, 10 * SEC, 40 * US, 1050000);
 }
 
-/* They are all late, the last by the time that sorting and firing takes. */
+/* All are late, the last one by the time that sorting and firing takes. */
 TEST(a_million_timers_in_one_millisecond)
 {
     fire_a_million(SEC, MS, 500 * MS, 22000);
@@ -703,8 +701,8 @@ TEST(a_million_timers_in_one_nanosecond)
     fire_a_million(SEC, 1, 210 * MS, 11000);
 }
 
-/* What the budget says is what is written: a timer touched, one beside it where it was and one
- * where it comes. */
+/* The budget counts what is written: a timer touched, one neighbour in its old slot and one in
+ * its new slot. */
 TEST(a_call_writes_to_no_more_timers_than_its_budget_allows)
 {
     enum { TIMERS = 3000, BUDGET = 16 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* world.h: a driver for tests: a small world with a clock, sockets and a scheduler of its own, in
- * which nothing reaches the kernel.
+/* world.h: a driver for tests: a small simulated world with its own clock, sockets and
+ * scheduler, in which nothing reaches the kernel.
  *
- * It uses the public header only: what a driver must keep is its ready list and who waits where. One
- * world at a time, and one task in it that has a deadline. */
+ * It uses the public header only: a driver must keep its ready list and its waiters. One world
+ * at a time, with at most one task that has a deadline. */
 #ifndef NART_TEST_WORLD_H
 #define NART_TEST_WORLD_H
 
@@ -26,14 +26,14 @@ struct sock {
     uint32_t ready;
     nart__task *waiter[2];
     char in[64], out[256];
-    size_t in_len, out_len, room; /* room: what the far end still takes */
+    size_t in_len, out_len, room; /* room: what the remote end still accepts */
     bool in_end;
-    unsigned datagrams;             /* that have come */
-    int connect, error;             /* answers of connect() and SO_ERROR */
-    int accept[CALLS_MAX], accepts; /* answers of accept(), taken from the front */
-    int flood;                      /* before them, so many connections that failed */
+    unsigned datagrams;             /* that have arrived */
+    int connect, error;             /* results of connect() and SO_ERROR */
+    int accept[CALLS_MAX], accepts; /* results of accept(), in order */
+    int flood;                      /* this many failed connections before them */
     int errors_read, closes, recvs, sends;
-    int nodelay, how; /* what TCP_NODELAY was set to, and how it was shut down */
+    int nodelay, how; /* the value of TCP_NODELAY, and how it was shut down */
 };
 
 struct world {
@@ -70,7 +70,7 @@ static int64_t world_now(void *host)
 
 static void world_park(void *host, nart__task *t, int64_t deadline)
 {
-    (void)t; /* one task at a time has a deadline here */
+    (void)t; /* at most one task has a deadline here */
     ((struct world *)host)->park_until = deadline;
 }
 
@@ -202,7 +202,7 @@ static int fake_getsockopt(int fd, int level, int name, void *value, socklen_t *
     return 0;
 }
 
-/* 127.0.0.1, with the descriptor in the port; of the peer, one port further. */
+/* 127.0.0.1, with the descriptor as the port; the peer has the next port. */
 static int fake_name(int fd, int further, struct sockaddr *addr, socklen_t *len)
 {
     struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -229,7 +229,7 @@ static int fake_shutdown(int fd, int how)
     return 0;
 }
 
-/* What its state says, in the kernel's words. */
+/* The socket's state as errno values. */
 static int fake_poll(int fd, short events)
 {
     struct sock *s = sock_of(fd);
@@ -344,7 +344,8 @@ static const nart_sys fake_sys = {
     .sockname = fake_sockname,
     .peername = fake_peername,
     .poll = fake_poll,
-    .close = fake_close, /* what opens by itself takes a runtime: that is the loop's */
+    .close =
+        fake_close, /* calls that open without a handle take a runtime: the loop implements them */
 };
 
 static const nart_driver world_driver = {
@@ -382,14 +383,14 @@ static void new_world(const nart_driver *driver)
     test_at_end(end_world);
 }
 
-/* A task begins: it is ready. */
+/* Starts a task: it is ready. */
 static void begin(nart__task *t, const nart_task_type *type, void *frame)
 {
     nart_driver_task_init(t, type, frame, &w->cx);
     world_ready(w, t);
 }
 
-/* Polls what is ready until nothing is; the answer of the last poll. */
+/* Polls ready tasks until there are none; returns the answer of the last poll. */
 static nart_res world_settle(void)
 {
     nart_res r = NART_PENDING;
