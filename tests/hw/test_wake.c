@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Wakes on real processors: foreign threads post messages and wake tasks whose loop parks whenever it
- * can. The next message is posted only after this one was seen, at a random moment, so a wake-up
- * that is lost is not made good by a later one: it is a hang, which ends the test by ctest's time
- * limit. Nothing else here depends on time.
+/* Wakes on real processors: other threads post messages and wake tasks whose loop parks whenever
+ * it can. Each message is posted, after a random delay, only once the previous one was seen. So
+ * a later wake cannot hide a lost one: the test hangs, and ctest's timeout ends it. Nothing else
+ * here depends on time.
  *
- * The gaps are as often short as long, so wakes meet the loop in every state: polling, about to park,
- * parked, waking up. With park() of hub.c taken apart into a load and a store this hangs. */
+ * Delays of all magnitudes are equally frequent, so wakes meet the loop in every state: polling,
+ * about to park, parked, waking up. The test hangs when the read-modify-write of hub.c's park()
+ * is split into a load and a store. */
 #include "runtime.h"
 #include "test.h"
 
@@ -20,7 +21,7 @@
 
 enum { POSTERS_MAX = 3 };
 
-/* ---- what the library writes: its only writes of eight bytes are wakes of a parked loop ---- */
+/* ---- the library's writes: its only 8-byte writes wake a parked loop ---- */
 
 static atomic_ulong eventfd_writes;
 
@@ -31,18 +32,18 @@ ssize_t write(int fd, const void *buf, size_t n)
     return syscall(SYS_write, fd, buf, n);
 }
 
-/* ---- the mail ---- */
+/* ---- the mailbox ---- */
 
 struct mail {
     _Alignas(128) atomic_uint posted; /* by the thread */
     _Alignas(128) atomic_uint seen;   /* by the task */
     nart_waker waker;
     pthread_t thread;
-    unsigned count; /* messages in all */
+    unsigned count; /* messages in total */
     uint64_t seed;
 };
 
-/* Up to 1, 2, 4 .. 1024 turns of nothing. */
+/* Spins for up to 1, 2, 4 .. 1024 iterations. */
 static void random_gap(struct mail *m)
 {
     uint32_t longest = UINT32_C(1) << random_below(&m->seed, 11);
@@ -57,12 +58,12 @@ static void *post_all(void *arg)
 
     for (unsigned k = 1; k <= m->count; k++) {
         random_gap(m);
-        /* Relaxed: what makes it visible is the wake. */
+        /* Relaxed: the wake publishes it. */
         atomic_store_explicit(&m->posted, k, memory_order_relaxed);
         nart_waker_wake(m->waker);
         for (unsigned tries = 0; atomic_load_explicit(&m->seen, memory_order_acquire) < k; tries++)
             if (tries % 64 == 63)
-                sched_yield(); /* on one processor the loop needs it */
+                sched_yield(); /* needed on a single processor */
     }
     return NULL;
 }
@@ -90,7 +91,7 @@ static nart_res reader_poll(nart_cx *cx, void *frame)
 
 static const nart_task_type reader_type = NART_TASK_TYPE(struct reader, reader_poll, NULL);
 
-/* From so many threads, each to a task of its own; two million in a long run. */
+/* `threads` threads, each with a task of its own; two million messages in a long run. */
 static void post_from(unsigned threads)
 {
     static struct mail mails[POSTERS_MAX];
@@ -113,7 +114,7 @@ static void post_from(unsigned threads)
     unsigned long writes = atomic_load(&eventfd_writes);
     printf("%u messages, %" PRIu64 " parks, %lu eventfd writes\n", messages, stats.parks, writes);
     if (threads == 1)                         /* several may keep the loop from parking */
-        CHECK_LE(messages / 10, stats.parks); /* else the test has not met what it is about */
+        CHECK_LE(messages / 10, stats.parks); /* else parking was not exercised */
     CHECK_LE(writes, stats.parks + stats.parks / 100);
     CHECK_RES(nart_rt_free(rt), 0);
     nart_lib_trim();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* step.c: stops one thread at a time. Called in signal handlers, too. */
+/* step.c: stops one thread at a time. Also called from signal handlers. */
 #include "step.h"
 
 #include <sched.h>

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* step.h: the library of this folder calls nart__step() at each NART__STEP of its sources. */
+/* step.h: the library built for this folder calls nart__step() at each NART__STEP of its
+ * sources. */
 #ifndef NART_TEST_STEP_H
 #define NART_TEST_STEP_H
 
 void nart__step(const char *name);
 #define NART__STEP(name) nart__step(name)
 
-/* The thread that calls stops when it comes by this step next, until step_go_on(). */
+/* Stops the calling thread when it next reaches this step, until step_go_on(). */
 void step_stop_at(const char *name);
 
-/* From other threads: waits until a thread has stopped; lets it go on. Neither of them orders anything,
- * so a missing order in the library stays a race. */
+/* For other threads: wait until a thread has stopped; resume it. Neither orders memory, so that
+ * a missing order in the library remains a data race. */
 void step_wait(void);
 void step_go_on(void);
 

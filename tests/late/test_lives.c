@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A thread is late in a call for a runtime: it stops at each step of the call in turn. Meanwhile the
- * runtime is freed, hubs are trimmed, and the next runtime begins, on the same hub where that is
- * possible. Then the thread goes on: nothing of its call reaches the next runtime, which works as ever. */
+/* A thread is stopped at each step of a call for a runtime in turn. Meanwhile the runtime is
+ * freed, hubs are trimmed, and the next runtime starts, on the same hub where possible. Then the
+ * thread resumes: its call must not affect the next runtime. */
 #include "../core/core.h"
 #include "step.h"
 
@@ -21,7 +21,7 @@ static int runs, drops;
 
 /* ---- tasks ---- */
 
-/* Waits for a waker that another thread has. */
+/* Waits for a wake from another thread. */
 static nart_res sleeper_run(nart_cx *cx, void *frame)
 {
     (void)frame;
@@ -77,12 +77,12 @@ static void note_drop(void *frame)
 
 static const nart_task_type note_type = NART_TASK_TYPE(int, note_run, note_drop);
 
-/* ---- what a thread is late with ---- */
+/* ---- the calls in which a thread is stopped ---- */
 
 typedef struct call {
     nart_res (*make)(void);
     const char *step;
-    nart_res answer; /* when the runtime is gone by the time it goes on */
+    nart_res answer; /* of the call if the runtime is freed before the thread resumes */
     bool trims;      /* is the hub trimmed meanwhile? */
 } call;
 
@@ -145,7 +145,8 @@ static void *spawn_in_next(void *arg)
     return NULL;
 }
 
-/* A task arrives from elsewhere, runs and ends; nothing else does, and nobody has asked for the end. */
+/* A task is spawned from another thread, runs and ends; nothing else runs, and no shutdown is
+ * requested. */
 static void works(void)
 {
     pthread_t thread;
@@ -162,7 +163,7 @@ static void works(void)
     CHECK_EQ(nart_rt_task_count(next), 1);
 }
 
-/* `frame`: of how many spawns a call has passed the frame on. */
+/* `frame`: the number of spawns for which a call has passed on the frame. */
 static void once(const call *c, bool trim, bool reopen, int frames)
 {
     pthread_t thread;
@@ -176,7 +177,7 @@ static void once(const call *c, bool trim, bool reopen, int frames)
     CHECK_RES(nart_rt_free(first), 0);
     if (trim) {
         CHECK_EQ(nart_lib_trim(), c->trims);
-        probe = eventfd(0, EFD_NONBLOCK); /* by the number that the hub's had */
+        probe = eventfd(0, EFD_NONBLOCK); /* reuses the descriptor number of the hub's eventfd */
         CHECK_LE(0, probe);
     }
     if (reopen) {
@@ -197,7 +198,7 @@ static void once(const call *c, bool trim, bool reopen, int frames)
     CHECK_EQ(drops - runs, frames);
     nart_token_release(&token);
     if (probe >= 0) {
-        CHECK_EQ(read(probe, &count, sizeof count), -1); /* nobody has written it */
+        CHECK_EQ(read(probe, &count, sizeof count), -1); /* not written */
         (void)close(probe);
     }
     (void)nart_lib_trim();
@@ -210,7 +211,7 @@ static void whatever_happens(call c, int frames)
             once(&c, trim, reopen, frames);
 }
 
-/* The steps of a wake are in all calls: a trim leaves the hub alone while one is under way in it. */
+/* All calls contain the steps of a wake: a trim does not free a hub that has a wake in progress. */
 static void wakes(nart_res (*make)(void), int frames)
 {
     whatever_happens((call){ make, "wake: notify", 0, true }, frames);
@@ -258,9 +259,10 @@ TEST(a_signal)
     wakes(raise_signal, 0);
 }
 
-/* ---- the signal has changed hands ---- */
+/* ---- the signal has a new owner ---- */
 
-/* Counted before the next runtime has it: nobody is asked. Counted after: that one is, and is woken. */
+/* Counted before the next runtime owns the signal: its shutdown is not requested. Counted after:
+ * it is requested, and the runtime is woken. */
 static void changes_hands(const char *step, bool asked)
 {
     const call c = { raise_signal, step, 0, true };

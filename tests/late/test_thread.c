@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Every call that answers NART_EWRONGTHREAD, from a thread that has nothing to do with the runtime, while
- * its loop runs. The answer is no data race: under the thread sanitizer one would fail the test. */
+/* Every call that answers NART_EWRONGTHREAD, from a thread unrelated to the runtime while its
+ * loop runs. The check must not be a data race: ThreadSanitizer would fail the test. */
 #include "../core/core.h"
 
 #include <nart/nart.h>
@@ -25,10 +25,10 @@ static nart_task_set set;
 static nart_task_set_node node;
 static nart_world *world;
 static nart_addr localhost;
-static unsigned polls; /* of the loop, since the other thread began */
+static unsigned polls; /* of the loop, since the other thread started */
 static bool enough;
 
-/* ---- what the loop does meanwhile ---- */
+/* ---- the loop's work meanwhile ---- */
 
 struct busy {
     nart_co co;
