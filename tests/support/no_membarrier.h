@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A process without membarrier(2), as an old kernel or a sandbox leaves it. */
+/* A process without membarrier(2), as on an old kernel or in a sandbox. */
 #ifndef NART_TEST_NO_MEMBARRIER_H
 #define NART_TEST_NO_MEMBARRIER_H
 
@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* For the rest of the process, which is one test case. Before it opens channels. */
+/* For the rest of the process, which is one test case. Call it before opening channels. */
 static inline void forbid_membarrier(void)
 {
     struct sock_filter code[] = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* runtime.h: what nearly every test does with a runtime, and the generator of the random ones. */
+/* runtime.h: common operations on a runtime, and the random number generator. */
 #ifndef NART_TEST_RUNTIME_H
 #define NART_TEST_RUNTIME_H
 
@@ -14,12 +14,12 @@ static inline nart_rt *new_rt_of(const nart_rt_opts *opts)
     return rt;
 }
 
-/* A runtime whose memory is counted, with these options: NEW_RT(.max_io = 4, .report = keep). */
+/* A runtime with these options whose memory is counted: NEW_RT(.max_io = 4, .report = keep). */
 #define NEW_RT(...)                                                                                \
     new_rt_of(                                                                                     \
         &(const nart_rt_opts){ .size = sizeof(nart_rt_opts), .alloc = &test_alloc, __VA_ARGS__ })
 
-/* One of these options: so many slots in each class. */
+/* One of these options: the number of slots in each class. */
 #define SLOTS(n) .slots = { (n), (n), (n), (n), (n), (n), (n) }
 _Static_assert(NART_SLOT_CLASSES == 7, "SLOTS() names each class");
 
@@ -38,7 +38,8 @@ static inline nart_res settle(nart_rt *rt)
     return all;
 }
 
-/* The next of the random numbers that a seed stands for (SplitMix64): a failure can be repeated. */
+/* The next random number of the sequence that a seed defines (SplitMix64): failures are
+ * reproducible. */
 static inline uint64_t random_next(uint64_t *seed)
 {
     uint64_t x = *seed += UINT64_C(0x9E3779B97F4A7C15);

@@ -148,7 +148,7 @@ void test_dies(const char *file, int line, const char *name, void (*fn)(void *),
 
 /* ---- the counting allocator ---- */
 
-/* Lies right before each block. */
+/* The header directly before each block. */
 struct block {
     size_t size, align;
 };
@@ -167,7 +167,7 @@ long test_alloc_live(void)
     return __atomic_load_n(&live, __ATOMIC_SEQ_CST);
 }
 
-/* The block starts this far into what malloc gave. */
+/* Offset of the block in the memory from malloc. */
 static size_t lead(size_t align)
 {
     return (sizeof(struct block) + align - 1) / align * align;
@@ -257,8 +257,8 @@ static void *nothing(void *arg)
     return arg;
 }
 
-/* The sanitizer keeps a thread of its own, begun with the program's first: it is there already when
- * the ledger counts. */
+/* The sanitizer starts a background thread with the program's first thread: start one before the
+ * ledger counts. */
 static void begin_sanitizer(void)
 {
     pthread_t t;
@@ -274,8 +274,8 @@ static void begin_sanitizer(void)
 }
 #endif
 
-/* A joined thread may still be on its way out of the kernel, so this waits for the count to fall.
- * The bound only turns a hang into a message. */
+/* A joined thread may still be exiting in the kernel, so this waits for the count to fall. The
+ * bound turns a hang into a message. */
 static void check_threads(int before)
 {
     time_t give_up = time(NULL) + (test_under_valgrind() ? 60 : 10);

@@ -52,30 +52,31 @@
 #define CHECK_NE(a, b) test_ne(__FILE__, __LINE__, #a, #b, (intmax_t)(a), (intmax_t)(b))
 #define CHECK_LE(a, b) test_le(__FILE__, __LINE__, #a, #b, (intmax_t)(a), (intmax_t)(b))
 
-/* Answers: prints their names. */
+/* Answers, printed by name. */
 #define CHECK_RES(r, expected) test_res(__FILE__, __LINE__, #r, (r), (expected))
 
 #define CHECK_STR(a, b) test_str(__FILE__, __LINE__, #a, (a), (b))
 
-/* fn(arg), run in a child process, must end in abort() with `text` somewhere in what it printed. */
+/* fn(arg), run in a child process, must end in abort() and have printed `text`. */
 #define CHECK_DIES(fn, arg, text) test_dies(__FILE__, __LINE__, #fn, (fn), (arg), (text))
 
 #define SKIP(...) test_skip(__VA_ARGS__)
 
-/* An allocator that keeps count; give it to the runtimes of a test. Any thread. */
+/* A counting allocator for the runtimes of a test. Callable from any thread. */
 extern const nart_alloc test_alloc;
 
-/* Blocks of test_alloc that are live. */
+/* Live blocks of test_alloc. */
 long test_alloc_live(void);
 
-/* Makes the `nth` allocation from now on fail (1: the next), and if `forever` every one after it.
- * 0 ends that. */
+/* Makes the `nth` allocation from now on fail (1: the next), and all later ones if `forever`. 0
+ * stops that. */
 void test_alloc_fail(long nth, bool forever);
 
-/* Runs at the end of the case, before the ledger is read; the last one given runs first. */
+/* Runs at the end of the case, before the ledger is checked, in reverse order of registration. */
 void test_at_end(void (*fn)(void));
 
-/* Instruments that a case may have to ask for: defined when address or thread sanitizer is in. */
+/* Sanitizers that a case may need to know: defined when AddressSanitizer or ThreadSanitizer is
+ * active. */
 #if defined __has_feature
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define TEST_SANITIZED 1
@@ -86,25 +87,24 @@ void test_at_end(void (*fn)(void));
 
 bool test_under_valgrind(void);
 
-/* How often a stress test repeats its step, of `n` in a long run: one with NART_TEST_LONG in the
- * environment. At least once.
+/* How often a stress test repeats its step, given `n` for a long run (NART_TEST_LONG in the
+ * environment). At least once.
  *
  *                       long    otherwise
  *     plain             n       n / 10
  *     with a sanitizer  n / 10  n / 20
  *     under valgrind    n / 100 n / 200
  *
- * The models check every order of steps; stress tests cover what the models leave out. */
+ * The models check every interleaving; stress tests cover what the models leave out. */
 uint64_t test_repeat(uint64_t n);
 
-/* What stands on the command line behind the case, for one that can be asked for something special; NULL:
- * nothing. */
+/* The argument after the case's name, for a case that accepts one; NULL: none. */
 const char *test_argument(void);
 
-/* The directory of the program's own source file, where golden outputs are. */
+/* The directory of the program's source file, which holds the golden outputs. */
 #define TEST_SOURCE_DIR NART_TEST_SOURCE_DIR
 
-/* ---- what the macros are made of ---- */
+/* ---- implementation of the macros ---- */
 
 #define TEST_CASE(id, name)                                                                        \
     static struct test_case test_case_##id = { name, __FILE__, test_body_##id, NULL };             \

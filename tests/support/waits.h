@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Everything that a task can wait in, and a wait for each: for tests that have to hold for all of them. */
+/* Everything that a task can wait in, and a wait for each: for tests that must cover all of
+ * them. */
 #ifndef NART_TEST_WAITS_H
 #define NART_TEST_WAITS_H
 
@@ -17,7 +18,7 @@
 
 enum { CHANNELS = 3, BYTES = 2, ONESHOTS = 2, WAITS_MOST = 32 };
 
-/* Outside of any frame. `full`: their senders wait. */
+/* Outside of any frame. `full`: senders wait. */
 static struct all {
     nart_tx tx[CHANNELS];
     nart_rx rx[CHANNELS];
@@ -44,8 +45,8 @@ static struct all {
     char text[64];
 } all;
 
-/* ---- the waits, and what ends them: the i-th of their kind ----
- * Serving does once what such a task waits for, from outside of polls; false when it cannot be done. */
+/* ---- the waits, and how to complete them: the i-th of their kind ----
+ * Serving completes once what such a task waits for, from outside of polls; false if it cannot. */
 
 static inline nart_res wait_chan_recv(nart_cx *cx, int i, nart_waiter *w)
 {
@@ -161,7 +162,7 @@ static inline nart_res wait_group(nart_cx *cx, int i, nart_waiter *w)
     return nart_wait_group_await(cx, &all.group, w);
 }
 
-/* Who comes later waits again. */
+/* A later waiter waits again. */
 static inline bool serve_group(int i)
 {
     (void)i;
@@ -220,8 +221,8 @@ static const struct a_wait {
     nart_res (*wait)(nart_cx *cx, int i, nart_waiter *w);
     bool (*serve)(int i);
     int i;
-    bool outside; /* it may be another thread that ends it, by sending or receiving */
-    bool moves;   /* it can be had by tasks that move between threads */
+    bool outside; /* another thread may complete it, by sending or receiving */
+    bool moves;   /* tasks that move between threads may use it */
 } waits[] = {
     { "local recv", wait_chan_recv, serve_chan_recv, 0, false, false },
     { "spsc recv", wait_chan_recv, serve_chan_recv, 1, true, true },
@@ -250,7 +251,7 @@ static const struct a_wait {
 enum { WAITS = sizeof waits / sizeof *waits };
 _Static_assert((int)WAITS <= (int)WAITS_MOST, "each has a waiter");
 
-/* Where such a task waits, if it does so in a waiter. */
+/* The waiter of such a task, if it has one. */
 static inline nart_waiter *waiter_of(const struct a_wait *wait)
 {
     return &all.waiters[wait - waits];
@@ -279,7 +280,7 @@ static inline nart_res waiter_run(nart_cx *cx, void *frame)
 static const nart_task_type waiter_type =
     NART_TASK_TYPE_FLAGS(struct waiter, waiter_run, NULL, NART_TASK_SEND);
 
-/* One that others wait for: it waits itself, for nothing. */
+/* A task that others join: waits itself, for nothing. */
 static inline nart_res for_ever(nart_cx *cx, void *frame)
 {
     nart_waiter *w = frame;
@@ -288,7 +289,7 @@ static inline nart_res for_ever(nart_cx *cx, void *frame)
 
 static const nart_task_type for_ever_type = NART_TASK_TYPE(nart_waiter, for_ever, NULL);
 
-/* ---- opening, closing ---- */
+/* ---- opening and closing ---- */
 
 static inline void open_channels(nart_rt *rt)
 {
