@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Any bytes as a program (program.c), coverage leading the search. What it finds can be run again by
- * `test_fuzz_program programs FILE`, too. */
+/* Runs arbitrary bytes as a program (program.c), guided by coverage. `test_fuzz_program programs
+ * FILE` replays what it finds. */
 #include "program.h"
 
 #include "test.h"
@@ -10,7 +10,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* For the checks of the clock: libFuzzer writes its file when a program aborts, not when it exits. */
+/* For the checks of the clock: libFuzzer writes its file when a program aborts, not when it
+ * exits. */
 void test_le(const char *file, int line, const char *a, const char *b, intmax_t x, intmax_t y)
 {
     if (x <= y)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Any bytes as a program for the timer wheel, next to a plain list of (deadline, number) that is
- * searched from end to end. Two bytes make one operation: what, and on which timer or how far. The
- * random programs of unit/test_timer_wheel.c ask the same; here coverage leads the search. */
+/* Runs arbitrary bytes as a program for the timer wheel, against a plain list of (deadline,
+ * number) with linear search. Two bytes make one operation: its kind, and its timer or distance.
+ * The random programs of unit/test_timer_wheel.c make the same checks; here coverage guides the
+ * search. */
 #include "core/timer_wheel.h"
 
 #include <stdlib.h>
@@ -33,7 +34,7 @@ static int64_t later(int64_t t, int64_t by)
     return t > INT64_MAX - by ? INT64_MAX : t + by;
 }
 
-/* The timer that must leave first, or TIMERS. */
+/* The timer that must expire first, or TIMERS. */
 static unsigned first(void)
 {
     unsigned best = TIMERS;
@@ -89,7 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             add(i, later(now, distance(byte)));
             break;
         case 3:
-            add(i, node[byte % TIMERS].at); /* equal to another's, past or to come */
+            add(i, node[byte % TIMERS].at); /* equal to another's, past or future */
             break;
         case 4:
             nart__wheel_remove(&wheel, &node[i]);

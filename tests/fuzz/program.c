@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Programs as new users write them, made from bytes, against what the manual promises.
+/* Programs as new users write them, generated from bytes and checked against the manual.
  *
- * What is generated. Tasks, each a tree of bodies. Every body, operation and handle lies in pages of its
- * own, which are taken away as soon as the manual allows it: a body when it ended, or when it lost a race
- * and is not awaited again; an operation when it has answered, or its race is decided; a handle when it
- * is closed and nobody calls it any more. Addresses are not used again, so whatever still names them
- * faults, in plain builds too. Bodies await operations of all kinds (program_kinds.c) alone, under
- * deadlines, in races, races in races, loops of races beside what is always ready, under shields, after
- * sleeps; losers are freed, stopped, begun anew or awaited again. Between awaits they work for
- * milliseconds of virtual time, look at the clock, close, move, cancel, abort, dump and report. Some tasks
- * are polls written by hand that wait in hundreds of places.
+ * What is generated. Tasks, each a tree of bodies. Every body, operation and handle has pages of
+ * its own, which are unmapped as soon as the manual allows it: a body when it has ended, or has
+ * lost a race and is not awaited again; an operation when it has answered, or its race is
+ * decided; a handle when it is closed and no longer used. Addresses are not reused, so stale
+ * references fault, in plain builds too. Bodies await operations of all kinds (program_kinds.c)
+ * alone, under deadlines, in races, nested races, loops of races beside what is always ready,
+ * under shields, after sleeps; losers are freed, stopped, restarted or awaited again. Between
+ * awaits they work for milliseconds of virtual time, read the clock, close, move, cancel, abort,
+ * dump and report. Some tasks are hand-written polls that wait in hundreds of places.
  *
  * What is checked.
- *  - Each kind's model: what was sent is received, dropped or given back exactly once and in order.
- *  - Nothing is early. What is ready (a time that has passed, a token that is cancelled, a value that is
- *    there) is answered within a few ticks, whatever else is ready; a task that runs at each tick does so.
- *  - A poll spends its budget by NART_BUDGET answers, not by waits, and gives no more than a share for
- *    each arm above that.
- *  - -ECANCELED and -ETIMEDOUT have a reason.
- *  - After each poll a task waits for what was asked for in it, and for nothing else.
- *  - When nothing is ready and nothing due, whoever waits has a reason.
- *  - Dumps, reports and withdrawals touch living memory only; at the end no block and no descriptor is
- *    left. */
+ *  - Each kind's model: what was sent is received, dropped or returned exactly once and in
+ *    order.
+ *  - Nothing is early. Whatever is ready (an expired deadline, a cancelled token, an available
+ *    value) is answered within a few ticks, whatever else is ready; a task that yields runs at
+ *    each tick.
+ *  - A poll spends its budget by NART_BUDGET answers, not by waits, and gives at most a fixed
+ *    share for each arm beyond that.
+ *  - -ECANCELED and -ETIMEDOUT have a cause.
+ *  - After each poll a task waits for what was requested in it, and for nothing else.
+ *  - When nothing is ready or due, every waiting task has a reason.
+ *  - Dumps, reports and withdrawals access live memory only; at the end no block and no
+ *    descriptor is left. */
 #include "program.h"
 
 #include <nart/driver.h>
@@ -39,11 +41,11 @@ enum {
     TASKS = 20,
     EVER = 4096, /* tasks in one program */
     TICKS = 600,
-    SHARE = 16,   /* answers of an arm behind one that spent the budget */
+    SHARE = 16,   /* answers of an arm after one that used up the budget */
     PATIENT = 6,  /* ticks that a ready operation may wait for its answer */
-    OUTSIDE = 70, /* and one on a descriptor: 64 polls may pass before the loop looks */
-    DENIED = 3,   /* calls in which it may be put off, for want of budget */
-    LOOPING = 32, /* and in a loop of races that others win: one race in four gives it a chance */
+    OUTSIDE = 70, /* plus one on a descriptor: 64 polls may pass before the loop checks */
+    DENIED = 3,   /* calls that may put it off, for lack of budget */
+    LOOPING = 32, /* plus in a loop of races that others win: one race in four gives it a chance */
 };
 #define ARENA ((size_t)1 << 30)
 #define PAGE ((size_t)4096)
@@ -160,7 +162,7 @@ void handle_retire(struct handle *h)
         page_free(h, sizeof *h);
 }
 
-/* What a task may still wait in until another poll of it has ended. */
+/* Memory that a task may still wait in until it has completed another poll. */
 static struct grave {
     struct grave *next;
     const struct task *task;
@@ -265,7 +267,7 @@ static void arm_free(struct body *b, int i)
     page_free(a, sizeof *a);
 }
 
-/* With all that it awaits. */
+/* With everything that it awaits. */
 static void body_free(struct body *b)
 {
     for (int i = 0; i < ARMS; i++) {
@@ -295,7 +297,7 @@ static void arm_new(struct body *b, int i, const struct kind *k)
     b->op[i] = a;
 }
 
-/* What arm i is: an operation, or a body; `busy`: often one that never waits. */
+/* Chooses arm i: an operation or a body; `busy`: often one that never waits. */
 static void choose(struct body *b, int i, bool busy)
 {
     uint32_t what = pick(8);
@@ -306,9 +308,9 @@ static void choose(struct body *b, int i, bool busy)
         arm_new(b, i, what == 3 ? pick_flood() : pick_kind());
 }
 
-/* ---- operations, judged ---- */
+/* ---- checking operations ---- */
 
-/* Is the running body told to end by a NART_STOP or a scope of a body above? */
+/* Is the running body cancelled by a NART_STOP or a scope of a body above? */
 bool told_from_above(const struct body *b)
 {
     for (const struct body *up = b->up; up; up = up->up)
@@ -317,7 +319,7 @@ bool told_from_above(const struct body *b)
     return false;
 }
 
-/* Or the nursery that it is in. */
+/* Or by the nursery that it is in. */
 bool task_told(const struct task *t)
 {
     return t->asked || freeing || (t->owner && nest_told(t->owner));
@@ -333,17 +335,17 @@ static void judge(struct arm *a, nart_res r)
     else if (r == -ETIMEDOUT)
         EXPECT(b->scoped && b->scope_from <= virtual_now, "task %u, %s: timed out %lld us early",
                a->task->id, a->kind->name, (long long)(b->scope_from - virtual_now) / 1000);
-    else if (r != -EBUSY || !a->handle || a->handle->users == 1) /* nobody else waits */
+    else if (r != -EBUSY || !a->handle || a->handle->users == 1) /* no other waiter */
         a->kind->answered(a, r);
 }
 
-/* What the kernel knows first, and the loop at its next look. */
+/* Known to the kernel first, and to the loop after its next wait. */
 static bool is_outside(const struct kind *k)
 {
     return k >= io_kinds && k < io_kinds + IO_KINDS;
 }
 
-/* In a loop of races, at any level above, others may win before it is its turn. */
+/* In a loop of races, at any level above, others may win before its turn. */
 static uint32_t patience(const struct body *b, uint32_t otherwise)
 {
     for (; b; b = b->up)
@@ -352,7 +354,7 @@ static uint32_t patience(const struct body *b, uint32_t otherwise)
     return otherwise;
 }
 
-/* Where the running task waits so far, by what it asked for in this poll. */
+/* The waits of the running task so far, by what it requested in this poll. */
 static uint32_t registered(const struct task *t)
 {
     uint32_t n = 0;
@@ -381,7 +383,7 @@ static nart_res ask(nart_cx *cx, struct arm *a)
     if (r == NART_PENDING) {
         if (!ready || a->moved)
             a->denied = 0;
-        else if (a->denied == 0 || a->polls != t->header->polls) /* a loser is asked once more */
+        else if (a->denied == 0 || a->polls != t->header->polls) /* a loser is called once more */
             a->denied++;
         a->polls = t->header->polls;
         a->starved = a->moved ? 0 : a->starved;
@@ -394,13 +396,13 @@ static nart_res ask(nart_cx *cx, struct arm *a)
     a->starved = a->denied = 0;
     t->answers++;
     t->refusals += r == -ECANCELED;
-    virtual_now += a->body->ns / 64; /* what the program does with it */
+    virtual_now += a->body->ns / 64; /* simulates the program's own work */
     return r;
 }
 
 static nart_res body_run(nart_cx *cx, struct body *b);
 
-/* Bodies from here upward, but `gone`. One whose memory is gone faults. */
+/* Bodies from here upward, except `gone`. Faults on one whose memory was freed. */
 static void check_chain(const nart_co *co, const nart_co *gone)
 {
     for (; co; co = co->up)
@@ -424,7 +426,7 @@ static nart_res arm(nart_cx *cx, struct body *b, int i)
     return r;
 }
 
-/* Behind a sleep, which was an answer as well. */
+/* After a sleep, which was an answer as well. */
 static nart_res arm_after(nart_cx *cx, struct body *b)
 {
     EXPECT(b->scope_from <= virtual_now, "a sleep before an operation was short");
@@ -477,7 +479,7 @@ static void deed(nart_cx *cx)
     }
 }
 
-/* Something else to await, or the end. */
+/* Another await, or the end. */
 static bool plan(nart_cx *cx, struct body *b)
 {
     if (b->steps-- == 0)
@@ -502,7 +504,7 @@ static bool plan(nart_cx *cx, struct body *b)
     return true;
 }
 
-/* The race of a loop is decided: does it go on? What lost begins anew, if its kind does. */
+/* The race of a loop is decided: does the loop continue? Losers restart, if their kind does. */
 static bool race_again(struct body *b)
 {
     if (b->r < 0 || b->kid[b->which])
@@ -529,8 +531,8 @@ static void keep(struct body *b, struct body *kid)
     b->next = kid;
 }
 
-/* One that lost. With an open nursery below it stays until it has ended, or is freed, and what it awaited
- * stays. */
+/* A loser. With an open nursery below it stays, with what it awaited, until it has ended or is
+ * freed. */
 static void lose(struct body *b, struct body *kid)
 {
     struct body *behind;
@@ -559,12 +561,13 @@ static void lose(struct body *b, struct body *kid)
     body_free(kid);
 }
 
-/* The await is over: what has answered, lost or ended goes; losers that the program has not done with
- * yet stay aside. */
+/* The await is over: whatever has answered, lost or ended is freed; losers that the program
+ * still uses are set aside. */
 static void clear_up(struct body *b)
 {
     b->scoped = false;
-    b->task->answers += b->form >= AFTER && b->form <= AFTER_UNTIL_RACE && b->r < 0; /* a sleep's */
+    /* The answer of a sleep. */
+    b->task->answers += b->form >= AFTER && b->form <= AFTER_UNTIL_RACE && b->r < 0;
     for (int i = 0; i < ARMS; i++) {
         struct body *kid = b->kid[i];
         arm_free(b, i);
@@ -576,7 +579,7 @@ static void clear_up(struct body *b)
     }
 }
 
-/* A loser that the body comes back to. */
+/* A loser to which the body returns. */
 static bool stop_next(struct body *b)
 {
     b->stopping = pick(2);
@@ -591,7 +594,7 @@ static bool await_next(struct body *b)
 
     if (pick(4) == 0 && !open)
         return false;
-    if (pick(4) == 0 && !open) /* begun anew */
+    if (pick(4) == 0 && !open) /* restarted */
         nart_co_init(&b->next->co);
     b->next->steps++;
     b->next->aside = false;
@@ -607,7 +610,7 @@ static void free_next(struct body *b)
     body_free(n);
 }
 
-/* A body that begins anew drops what it awaited before. */
+/* A body that restarts drops what it awaited before. */
 static void begin(struct body *b)
 {
     b->aside = false;
@@ -623,13 +626,13 @@ static void begin(struct body *b)
         free_next(b);
 }
 
-/* Does the body leave its nursery behind? The first one of a task may: then the task's end waits. */
+/* Does the body abandon its nursery? A task's first body may: then the task's end waits. */
 static bool leaves(struct body *b)
 {
     return b->nest.open && !b->up && pick(3) == 0;
 }
 
-/* A race of these arms is decided, and the await goes on without them. */
+/* A race of these arms is decided, and the await continues without them. */
 static void set_aside(struct body *b, int from, int to)
 {
     for (int i = from; i < to; i++) {
@@ -756,7 +759,7 @@ struct frame {
     struct task *task;
 };
 
-/* Written without a body: three operations under a deadline, all asked at each poll until one answers. */
+/* Without a body: three operations under a deadline, all called at each poll until one answers. */
 static nart_res hand_poll(nart_cx *cx, struct body *b)
 {
     nart_res r = NART_PENDING;
@@ -787,7 +790,7 @@ static uint32_t count_arms(const struct body *b)
     return n;
 }
 
-/* The budget is spent by answers only, and an arm behind that gets a share. */
+/* Only answers spend the budget; an arm after one that used it up gets a share. */
 static void check_answers(const struct task *t)
 {
     uint32_t answers = t->answers - t->refusals;
@@ -798,7 +801,7 @@ static void check_answers(const struct task *t)
            "task %u spent its budget by %u answers", t->id, t->answers);
 }
 
-/* Registered in this poll is what was asked for in it. */
+/* Only what was requested in this poll is registered. */
 static void check_registered(const struct task *t)
 {
     uint32_t n = registered(t);
@@ -806,7 +809,7 @@ static void check_registered(const struct task *t)
     EXPECT(n <= t->waits, "task %u waits in %u places, %u were asked for", t->id, n, t->waits);
 }
 
-/* A poll after one that spent its budget ends what has expired. */
+/* A poll after one that used up its budget ends whatever has expired. */
 static void check_overdue(struct body *b)
 {
     if (b->aside)
@@ -844,7 +847,7 @@ static nart_res task_poll(nart_cx *cx, void *frame)
     } else {
         t->answered = true;
         t->r = r = r == -ECANCELED ? r : t->fails ? -EPROTO : (nart_res)(1000 + t->id);
-        nest_lost(t->root); /* what is open is left: its end waits */
+        nest_lost(t->root); /* open ones are abandoned: its end waits for them */
     }
     return r;
 }
@@ -898,7 +901,7 @@ struct task *task_spawn(nart_join *join)
     return t;
 }
 
-/* It was not spawned after all. */
+/* The spawn failed. */
 static void task_free(struct task *t)
 {
     body_free(t->root);
@@ -948,7 +951,7 @@ struct task *task_any(void)
                       : NULL;
 }
 
-/* It has answered, was aborted (its frame may be held by a join all the same), or is gone. */
+/* It has answered, was aborted (a join may still hold its frame), or was freed. */
 bool task_over(const struct task *t)
 {
     return t->dropped || (t->header && t->header->state & NART__T_DONE);
@@ -984,7 +987,7 @@ bool join_aborted(const struct task *t)
 
 /* ---- after each tick ---- */
 
-/* Ready, and not answered: for how long? */
+/* For how long has it been ready without an answer? */
 static void check_arm(struct arm *a, bool rest)
 {
     bool loop = a->body->form == LOOP || a->body->form == LOOP_FOR;
@@ -999,7 +1002,7 @@ static void check_arm(struct arm *a, bool rest)
            "task %u: %s is ready and gets no answer", a->task->id, a->kind->name);
 }
 
-/* Under a shield, one after the other in a loop too, a task does not see it. */
+/* A shield hides an expired deadline, and so do consecutive shields of a loop. */
 static void check_scope(struct body *b)
 {
     if (!b->scoped || b->co.deadline > virtual_now || b->task->header->state & NART__T_SHIELD)
@@ -1026,7 +1029,7 @@ static void check_body(struct body *b, bool rest)
         check_body(n, rest);
 }
 
-/* All that it waits in was asked for in its last poll; and is there to be looked at. */
+/* All that it waits in was requested in its last poll, and is accessible. */
 static void check_waits(const struct task *t)
 {
     for (const nart__wait *w = t->header->waits; w; w = w->more)
@@ -1034,7 +1037,7 @@ static void check_waits(const struct task *t)
                "task %u waits for what its last poll did not ask for", t->id);
 }
 
-/* Who is ready has its turn. */
+/* A ready task gets its turn. */
 static void check_turn(struct task *t)
 {
     bool waits = t->header->state & NART__T_READY && t->turn == t->header->polls;
@@ -1044,7 +1047,7 @@ static void check_turn(struct task *t)
     EXPECT(t->stalled <= PATIENT, "task %u is ready and is not polled", t->id);
 }
 
-/* Those of a nursery that was cancelled are cancelled, and whoever is ends. */
+/* The tasks of a cancelled nursery are cancelled, and cancelled tasks end. */
 static void check_told(struct task *t, bool rest)
 {
     uint32_t state = t->header->state;
@@ -1076,9 +1079,9 @@ static void check_tick(bool rest)
         things_rest();
 }
 
-/* ---- the loop, driven in both ways ---- */
+/* ---- both ways of driving the loop ---- */
 
-/* Yields while `turns` last, so that the loop never parks, then waits to be woken. */
+/* Yields `turns` times, so that the loop never parks, then waits to be woken. */
 static struct {
     uint32_t turns;
     uint64_t tick; /* of the loop */
@@ -1123,7 +1126,7 @@ static void run(uint32_t n)
     EXPECT(r == 0 && watcher.turns == 0, "ran: %s", nart_err_name(r));
 }
 
-/* As a guest of another loop: one tick, and when it was idle on to what is due. */
+/* As a guest of another loop: one tick, then if idle, advance to what is due. */
 static void step_once(void)
 {
     nart_res polls = nart_rt_poll(rt, 0);
@@ -1141,7 +1144,7 @@ static void report(void *arg, const char *line)
     (void)arg, (void)line;
 }
 
-/* The lowest descriptor that is free: as many are open as it says. */
+/* The lowest free descriptor number equals the number of open descriptors. */
 static int descriptors(void)
 {
     int fd = dup(STDERR_FILENO);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Operations of random programs on real descriptors: readiness of socket pairs, and streams over loopback
- * TCP, both with small buffers. Bytes are numbered in each direction. */
+/* Operations of random programs on real descriptors: readiness of socket pairs, and streams over
+ * loopback TCP, both with small buffers. Bytes are numbered in each direction. */
 #include "program.h"
 
 #include <arpa/inet.h>
@@ -43,7 +43,7 @@ static bool has(int fd, short events)
 static bool end_begin(struct arm *a, const struct sort *sort)
 {
     struct thing *p = thing_of(sort);
-    a->n = pick(4) == 3; /* one of them has more to do */
+    a->n = pick(4) == 3; /* one of them has more work */
     return p && handle_take(a, p, p->tx[a->n]);
 }
 
@@ -104,7 +104,7 @@ static bool fd_open(struct thing *p)
         nart_res r = nart_fd_open(rt, p->u.pair.fd[i], 0, &p->tx[i]->u.fd);
         EXPECT(r == 0, "%s", nart_err_name(r));
     }
-    for (int n = 0; n < 8; n++) /* one end begins with nothing that is ready */
+    for (int n = 0; n < 8; n++) /* one end starts with nothing ready */
         fd_write(p, 0);
     fd_read(p, 0);
     return true;
@@ -182,7 +182,7 @@ static void tcp_gone(struct thing *p, int i)
     handle_retire(h);
 }
 
-/* Two sockets that are connected. */
+/* Two connected sockets. */
 static void tcp_pair(int pair[2])
 {
     struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -264,7 +264,7 @@ static nart_res tcp_recv_call(nart_cx *cx, struct arm *a)
     return r;
 }
 
-/* The other end has closed, or receives no more, or this one has shut down. */
+/* The other end has closed or stopped receiving, or this one has shut down. */
 static bool tcp_broken(const struct arm *a, nart_res r)
 {
     const struct thing *p = a->thing;
@@ -297,18 +297,18 @@ static bool tcp_send_ready(const struct arm *a)
     return a->handle->closed || (a->handle->users == 1 && has(a->thing->u.pair.fd[a->n], POLLOUT));
 }
 
-/* ---- messages of a stream: a part of one at a time ---- */
+/* ---- messages of a stream: one at a time, in parts ---- */
 
 enum { LONG = 12000 };
 static unsigned char message[LONG];
 
 static bool long_begin(struct arm *a)
 {
-    a->ns = 1 + pick(LONG); /* its length; how much was sent is in `at` */
+    a->ns = 1 + pick(LONG); /* its length; the number of bytes sent is in `at` */
     return stream_begin(a);
 }
 
-/* What is left of it goes on where the stream is. */
+/* The rest continues on the stream, wherever its handle moved. */
 static void long_write(const struct arm *a, size_t done)
 {
     for (size_t i = done; i < (size_t)a->ns; i++)
@@ -333,7 +333,7 @@ static nart_res send_all_call(nart_cx *cx, struct arm *a)
     return r;
 }
 
-/* The writer keeps what was sent. */
+/* The writer keeps its progress. */
 static nart_res write_call(nart_cx *cx, struct arm *a)
 {
     nart_tcp_writer *w = &a->u.writer;
@@ -353,7 +353,7 @@ static void long_answered(struct arm *a, nart_res r)
            nart_err_name(r));
 }
 
-/* ---- datagrams, between two sockets that are connected. Some may be lost, none comes twice. ---- */
+/* ---- datagrams between two connected sockets. Some may be lost, none is duplicated. ---- */
 
 enum { DATAGRAM = 512, BATCH = NART_UDP_BATCH + 8 };
 
@@ -424,7 +424,7 @@ static void udp_deed(struct thing *p, nart_cx *cx)
 
 static const struct sort udp = { udp_open, udp_deed, NULL, udp_close };
 
-/* Often less room than there are bytes; some datagrams by one call. */
+/* Often less space than bytes; some datagrams by one call. */
 static bool udp_begin(struct arm *a)
 {
     a->m = pick(4) ? DATAGRAM : 16;
@@ -494,7 +494,7 @@ static void udp_answered(struct arm *a, nart_res r)
            "%s", nart_err_name(r));
 }
 
-/* ---- all of them ---- */
+/* ---- the table of kinds ---- */
 
 const struct kind io_kinds[] = {
     { "fd_ready", 0, ready_begin, ready_call, ready_answered, ready_ready, NULL },

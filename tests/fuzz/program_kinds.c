@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What awaits are made of: the operations that take time, and the choice among all kinds, each with the
- * model of what it must answer. */
+/* The operations of awaits: those that take time, and the choice among all kinds, each with a
+ * model of its correct answers. */
 #include "program.h"
 
 #include <stdio.h>
@@ -16,7 +16,7 @@ static bool sleep_begin(struct arm *a)
     return true;
 }
 
-/* A relative one counts from the first call of all, an absolute one not at all. */
+/* A relative one counts from its first call, an absolute one does not. */
 static int64_t relative_due(const struct arm *a)
 {
     return a->from + a->ns;
@@ -54,7 +54,7 @@ static bool until_ready(const struct arm *a)
     return a->at <= time_seen;
 }
 
-/* The time of the first call of all races is kept in `at`. */
+/* `at` holds the time of the first call of all races. */
 static bool resume_begin(struct arm *a)
 {
     a->ns = pick_time();
@@ -80,7 +80,7 @@ static bool resume_ready(const struct arm *a)
     return a->turn && a->at <= time_seen;
 }
 
-/* ---- what never waits ---- */
+/* ---- operations that never wait ---- */
 
 static bool always_begin(struct arm *a)
 {
@@ -101,7 +101,7 @@ static void yes_answered(struct arm *a, nart_res r)
 
 /* ---- intervals and retries ---- */
 
-/* Begun by the first call, which has a clock. */
+/* Started by the first call, which has a clock. */
 static nart_res interval_call(nart_cx *cx, struct arm *a)
 {
     nart_interval *i = &a->u.interval;
@@ -149,7 +149,7 @@ static void backoff_answered(struct arm *a, nart_res r)
     a->turn = 0;
 }
 
-/* ---- all of them ---- */
+/* ---- the table of kinds ---- */
 
 static const struct kind time_kinds[] = {
     { "sleep", 0, sleep_begin, sleep_call, sleep_answered, sleep_ready, NULL },
@@ -162,7 +162,7 @@ static const struct kind now = { "sleep 0", 0, always_begin, yes_call, yes_answe
 
 #define COUNT(a) ((uint32_t)(sizeof(a) / sizeof *(a)))
 
-/* Half of the programs have a kind that is their theme: so that many wait in one object. */
+/* Half of the programs favour one kind, so that many tasks wait in one object. */
 static const struct kind *theme;
 
 static const struct kind *pick_from_all(void)
@@ -194,7 +194,7 @@ const struct kind *pick_flood(void)
     return all[pick(FLOODS)];
 }
 
-/* ---- things ---- */
+/* ---- objects ---- */
 
 enum { THINGS = 128, EACH = 2 };
 static struct thing things[THINGS];
@@ -234,7 +234,7 @@ static struct thing *thing_any(void)
     return thing_of(i < SYNC_SORTS ? sync_sorts[i] : io_sorts[i - SYNC_SORTS]);
 }
 
-/* Mostly with what operations use already. */
+/* Mostly on objects that operations already use. */
 void things_deed(nart_cx *cx)
 {
     struct thing *t = thing_count > 0 && pick(4) ? &things[pick(thing_count)] : thing_any();

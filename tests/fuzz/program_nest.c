@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Nurseries of random programs: their tasks use the memory of the body that opened them, at each poll and in
- * their drop. Bodies join them, in races and under deadlines, too; lose races meanwhile; and those that are
- * the task's poll itself leave without. */
+/* Nurseries of random programs: at each poll and in their drop, their tasks use the memory of
+ * the body that opened them. Bodies join them, also in races and under deadlines, and lose races
+ * meanwhile; bodies that are the task's own poll return without joining. */
 #include "program.h"
 
 #include <nart/driver.h>
@@ -80,7 +80,7 @@ nart_res nest_join(nart_cx *cx, struct body *b)
     return r;
 }
 
-/* ---- all that a body awaits ---- */
+/* ---- everything that a body awaits ---- */
 
 static bool any_below(const struct body *b, bool (*is)(const struct body *))
 {
@@ -155,7 +155,7 @@ void nest_lost(struct body *b)
         nest_lost(n);
 }
 
-/* ---- its tasks ---- */
+/* ---- the tasks of a nursery ---- */
 
 void nest_child_uses(struct task *t)
 {

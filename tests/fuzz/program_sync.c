@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Operations of random programs that wait for each other: semaphores, notifications, wait groups, tokens,
- * the shutdown, joins, task sets, and hundreds of waits in one call. */
+/* Operations of random programs that wait for each other: semaphores, notifications, wait
+ * groups, tokens, the shutdown, joins, task sets, and hundreds of waits in one call. */
 #include "program.h"
 
 #include <stdlib.h>
@@ -63,7 +63,7 @@ static nart_res acquire_call(nart_cx *cx, struct arm *a)
     return r;
 }
 
-/* Given back in part at once, in part by a deed. */
+/* Released in part at once, in part by a deed. */
 static void acquire_answered(struct arm *a, nart_res r)
 {
     EXPECT(r == 0 || (r == NART_ECLOSED && a->thing->closed), "%s", nart_err_name(r));
@@ -72,7 +72,7 @@ static void acquire_answered(struct arm *a, nart_res r)
             sem_release(a->thing);
 }
 
-/* ---- a semaphore of its own, which is always free ---- */
+/* ---- a private semaphore, which is always free ---- */
 
 static bool own_begin(struct arm *a)
 {
@@ -176,7 +176,7 @@ static void notify_deed(struct thing *n, nart_cx *cx)
         n->total++;
     } else {
         nart_notify_all(&n->u.notify);
-        n->total += 100000; /* whoever waits */
+        n->total += 100000; /* wakes every waiter */
     }
 }
 
@@ -334,7 +334,7 @@ static void join_close(struct thing *j)
     j->closed = true;
 }
 
-/* Of a handle in which nobody waits. */
+/* Of a handle without a waiter. */
 static void join_move(struct thing *j)
 {
     struct handle *h = handle_new(), *old = j->rx;
@@ -520,7 +520,7 @@ static bool set_ready(const struct arm *a)
     return a->thing->closed || (a->thing->users == 1 && ended);
 }
 
-/* The end of all of them: no answer is taken. */
+/* All of them end: no answer is taken. */
 static bool all_over(const struct set *s)
 {
     for (int i = 0; i < NODES; i++)
@@ -551,7 +551,7 @@ static bool all_ready(const struct arm *a)
     return a->thing->closed || (a->thing->users == 1 && all_over(a->thing->u.set));
 }
 
-/* ---- hundreds of waits in one call, written by hand ---- */
+/* ---- hundreds of waits in one hand-written call ---- */
 
 struct crowd {
     nart_timer timer;
@@ -595,7 +595,7 @@ static nart_res crowd_call(nart_cx *cx, struct arm *a)
 {
     nart_res r = nart_sleep(cx, &a->u.crowd->timer, a->ns);
 
-    a->task->waits += CROWD; /* also when one of them answers: those before it have been asked */
+    a->task->waits += CROWD; /* also when one of them answers: those before it were called */
     for (int i = 0; i < CROWD && r == NART_PENDING; i++)
         r = nart_notify_await(cx, &crowd[i % 4], &a->u.crowd->waiter[i]);
     return r;
@@ -608,13 +608,13 @@ static void crowd_answered(struct arm *a, nart_res r)
 
 static void crowd_end(struct arm *a)
 {
-    if (a->called) /* it lost a race, and is registered no more */
+    if (a->called) /* it lost a race, and is no longer registered */
         page_free(a->u.crowd, sizeof *a->u.crowd);
     else
         page_bury(a->task, a->u.crowd, sizeof *a->u.crowd);
 }
 
-/* ---- all of them ---- */
+/* ---- the table of kinds ---- */
 
 const struct kind sync_kinds[] = {
     { "acquire", 1, acquire_begin, acquire_call, acquire_answered, NULL, NULL },

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Operations of random programs that pass values on: channels of the three kinds, channels of bytes,
+/* Operations of random programs that pass values: channels of the three kinds, byte channels,
  * oneshots, watches and broadcasts. */
 #include "program.h"
 
@@ -99,7 +99,7 @@ static void value_received(struct thing *c, const struct value *v)
     c->received++;
 }
 
-/* An end moves under who waits in it: who does finds the old one closed. */
+/* An end moves while a task waits in it: the waiter finds the old one closed. */
 static void tx_move(struct thing *c, int i)
 {
     struct handle *h = handle_new(), *old = c->tx[i];
@@ -118,7 +118,7 @@ static void rx_move(struct thing *c)
     handle_retire(old);
 }
 
-/* From now on nothing new can be sent. */
+/* From now on no new value can be sent. */
 static void chan_shut(struct thing *c)
 {
     nart_rx_shut(&c->rx->u.rx);
@@ -133,11 +133,11 @@ static void chan_try_send(struct thing *c, struct handle *tx, const struct value
     c->sent += r == 0;
 }
 
-/* More values than one answer moves: written, and read, in a call only. */
+/* More values than one answer transfers: written and read during a call only. */
 enum { MANY = 4 * NART_CHAN_MANY };
 static struct value many[MANY];
 
-/* Those from `done` on are the next ones that the channel gets. */
+/* Those from `done` on are the channel's next values. */
 static void many_write(struct thing *c, size_t done, size_t n)
 {
     for (size_t i = done; i < n; i++)
@@ -196,7 +196,7 @@ static const struct sort local = { local_open, chan_deed, NULL, chan_close },
                          spsc = { spsc_open, chan_deed, NULL, chan_close },
                          mpsc = { mpsc_open, chan_deed, NULL, chan_close };
 
-/* Any of the senders, the receiver. */
+/* Any of the senders, or the receiver. */
 static bool tx_begin(struct arm *a, const struct sort *sort)
 {
     struct thing *t = thing_of(sort);
@@ -225,7 +225,7 @@ static nart_res send_call(nart_cx *cx, struct arm *a)
     struct value v = { a->thing, a->thing->sent };
     nart_res r = nart_send(cx, &a->handle->u.tx, &v);
 
-    a->thing->sent += r == 0; /* before anybody else can be given the next one */
+    a->thing->sent += r == 0; /* before the next one can be assigned to another arm */
     return r;
 }
 
@@ -240,7 +240,7 @@ static void send_answered(struct arm *a, nart_res r)
     EXPECT(r == (send_refused(a) ? NART_ECLOSED : 0), "%s", nart_err_name(r));
 }
 
-/* Others may be in front of it; who is alone need not wait. */
+/* Others may be queued ahead; a single sender need not wait. */
 static bool send_ready(const struct arm *a)
 {
     const struct thing *c = a->thing;
@@ -286,7 +286,7 @@ static bool recv_ready(const struct arm *a)
 
 static bool send_many_begin(struct arm *a)
 {
-    a->m = 0; /* how many have been sent */
+    a->m = 0; /* number sent */
     a->n = pick(4) ? pick(24) : pick(MANY);
     return send_begin(a);
 }
@@ -296,7 +296,7 @@ static int64_t budget_left(const nart_cx *cx)
     return cx->stop ? cx->kept : cx->go;
 }
 
-/* One answer of the poll's budget for each NART_CHAN_MANY values. */
+/* One unit of the poll's budget for each NART_CHAN_MANY values. */
 static nart_res send_many_call(nart_cx *cx, struct arm *a)
 {
     size_t done = a->m, before = done;
@@ -311,7 +311,7 @@ static nart_res send_many_call(nart_cx *cx, struct arm *a)
     budget -= budget_left(cx);
     EXPECT((int64_t)sent <= budget * (int64_t)NART_CHAN_MANY, "%zu values by %lld answers", sent,
            (long long)budget);
-    if (budget > 0) /* the last one is counted by the caller */
+    if (budget > 0) /* the caller counts the last one */
         a->task->answers += (uint32_t)budget - (r != NART_PENDING);
     return r;
 }
@@ -344,7 +344,7 @@ static void recv_many_answered(struct arm *a, nart_res r)
         recv_answered(a, r ? r : -EINVAL);
 }
 
-/* ---- a channel of its own, which is full and empty by turns ---- */
+/* ---- a private channel, alternately full and empty ---- */
 
 static bool pipe_begin(struct arm *a)
 {
@@ -384,9 +384,9 @@ static void pipe_answered(struct arm *a, nart_res r)
 const struct kind own_channel = { "own channel", 0,    pipe_begin, pipe_call,
                                   pipe_answered, NULL, pipe_end };
 
-/* ---- channels of bytes ---- */
+/* ---- byte channels ---- */
 
-/* What was claimed, in order, until it has been received or passed over. */
+/* Claims in order, until they have been received or skipped. */
 struct claim {
     struct claim *next;
     enum { OPEN, COMMITTED, ABORTED } state;
@@ -400,7 +400,7 @@ struct claims {
     uint64_t numbers;
 };
 
-/* Aborted claims that one call passes over: those of its first look, and of one more before it waits. */
+/* Aborted claims that one call skips: those of its first look, and of one more before it waits. */
 enum { PASSED = 2 * NART_BUDGET + 2 };
 
 static struct claim *claimed(struct thing *c, size_t len)
@@ -518,7 +518,7 @@ static void brx_move(struct thing *c)
     handle_retire(old);
 }
 
-/* Of many claims no message. */
+/* No message from many claims. */
 static void abort_many(struct thing *c, struct handle *tx)
 {
     for (int i = pick(2) ? 300 : 0;
@@ -528,7 +528,7 @@ static void abort_many(struct thing *c, struct handle *tx)
     }
 }
 
-/* From now on nothing new can be claimed. */
+/* From now on no new claim can be made. */
 static void bytes_shut(struct thing *c)
 {
     nart_bytes_rx_shut(&c->rx->u.brx);
@@ -566,7 +566,7 @@ static bool claim_begin(struct arm *a)
     return tx_begin(a, &bytes);
 }
 
-/* A claim that is open does not end with the operation: it belongs to the end. */
+/* An open claim does not end with the operation: it belongs to the end. */
 static nart_res claim_call(nart_cx *cx, struct arm *a)
 {
     nart_bytes_buf buf;
@@ -602,7 +602,7 @@ static bool message_begin(struct arm *a)
     return rx_begin(a, &bytes);
 }
 
-/* What of the ring a call has passed over. */
+/* The part of the ring that a call has skipped. */
 static void pass_over_aborted(struct claims *all, uint64_t size)
 {
     uint32_t n = 0;
@@ -793,7 +793,7 @@ static void oneshot_answered(struct arm *a, nart_res r)
            nart_err_name(r));
 }
 
-/* ---- watches and broadcasts: each receiver knows what it has seen ---- */
+/* ---- watches and broadcasts: each receiver records what it has seen ---- */
 
 static bool watch_open(struct thing *w)
 {
@@ -962,7 +962,7 @@ static void broadcast_answered(struct arm *a, nart_res r)
         watch_answered(a, r);
 }
 
-/* ---- all of them ---- */
+/* ---- the table of kinds ---- */
 
 const struct kind value_kinds[] = {
     { "send", 1, send_begin, send_call, send_answered, send_ready, NULL },

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Random programs (program.c) from seeds. Each batch of seeds runs in a process of its own, so that one
- * which ends it is named:
+/* Random programs (program.c) from seeds. Each batch of seeds runs in a process of its own, so
+ * that the seed of a crash is reported:
  *
  *     test_fuzz_program programs          as ctest does
  *     test_fuzz_program programs 17       the program of seed 17, in this process
  *     test_fuzz_program programs 17-99    those of seeds 17 to 98, as ctest does
- *     test_fuzz_program programs file     the program that the bytes of a file are */
+ *     test_fuzz_program programs file     the program that the bytes of a file encode */
 #include "runtime.h"
 
 #include "program.h"
@@ -20,7 +20,7 @@
 
 enum { BATCH = 500, BYTES = 6000, HANGS = 120 };
 
-/* Bytes of all lengths; the small ones lead to other programs than the beginnings of long ones. */
+/* Bytes of all lengths; short inputs give other programs than prefixes of long ones. */
 static void run_seed(uint64_t seed)
 {
     static uint8_t bytes[BYTES];
@@ -45,7 +45,7 @@ static void run_file(const char *path)
     program_run(bytes, n);
 }
 
-/* The seeds of a batch; `*at` is the one that runs. */
+/* The seeds of a batch; `*at` is the current one. */
 static void run_batch(volatile uint64_t *at, uint64_t from, uint64_t to)
 {
     fflush(NULL);
