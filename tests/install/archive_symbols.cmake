@@ -1,4 +1,4 @@
-# No name of ARCHIVE that a library could have as well. What begins with _ or rust_ is the toolchains'.
+# ARCHIVE defines no name that another library could define. Names with _ or rust_ belong to the toolchains.
 execute_process(COMMAND ${NM} --extern-only --defined-only --format=posix ${ARCHIVE}
   OUTPUT_VARIABLE said ERROR_QUIET COMMAND_ERROR_IS_FATAL ANY)
 string(REGEX MATCHALL "[^\n]+ [TDBRVWC] [^\n]+" lines "${said}")

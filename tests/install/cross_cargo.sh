@@ -1,5 +1,5 @@
 #!/bin/sh
-# Stands for cargo: makes an empty archive where cargo would, and says what it was called with.
+# Stands in for cargo: creates an empty archive in cargo's place, and records its arguments.
 set -eu
 if [ "$1" = --version ]; then
     echo 'cargo 9.0.0'

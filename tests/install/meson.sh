@@ -1,6 +1,6 @@
 #!/bin/sh
-# meson.sh <meson> <folder> <source> <option...>: makes a project of meson/ and the source there, builds
-# the program and runs it.
+# meson.sh <meson> <directory> <source> <option...>: creates a project from meson/ and the source in the
+# directory, builds the program and runs it.
 set -eu
 meson=$1
 folder=$2

@@ -1,6 +1,6 @@
 #!/bin/sh
-# pkg_config.sh <pkg-config> <package> <program> <cc...> <source>: builds a program with what
-# pkg-config says, and runs it.
+# pkg_config.sh <pkg-config> <package> <program> <cc...> <source>: builds a program with the flags from
+# pkg-config, and runs it.
 set -eu
 pkg_config=$1
 package=$2

@@ -1,5 +1,5 @@
-# Compares the exported names of LIBRARY with LIST, or writes LIST (-D WRITE=ON). They have one version, and
-# SONAME ends with it.
+# Compares the exported names of LIBRARY with LIST, or writes LIST (-D WRITE=ON). They have one version, which
+# is also the suffix of SONAME.
 execute_process(COMMAND ${NM} --dynamic --defined-only --format=posix ${LIBRARY}
   OUTPUT_VARIABLE said COMMAND_ERROR_IS_FATAL ANY)
 string(REGEX MATCHALL "[^\n]+\n" lines "${said}")

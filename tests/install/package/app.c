@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Headers and library are there and agree. */
+/* Headers and library are installed and agree. */
 #include <nart/base.h>
 
 int main(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The bridge links with what the package says it needs, and runs. */
+/* The bridge links with the dependencies that the package declares, and runs. */
 #include <nart/tokio.h>
 
 int main(void)
