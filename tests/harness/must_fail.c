@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Cases that the harness must not let pass; CMakeLists.txt says what each has to print. */
+/* Cases that the harness must fail; CMakeLists.txt lists the expected output of each. */
 #include "test.h"
 
 #include <fcntl.h>

@@ -1,5 +1,5 @@
-# nart_late: the library and the harness once more, in which a test stops a thread at each NART__STEP of
-# the sources (late/step.h). With the thread sanitizer, where the compiler has it and no other is in.
+# nart_late: the library and the harness built again with NART__STEP defined, so that a test can stop a thread
+# at each step (late/step.h). With ThreadSanitizer, if the compiler has it and no other sanitizer is enabled.
 include(CheckCSourceCompiles)
 
 get_target_property(late_sources nart_static SOURCES)
@@ -13,7 +13,7 @@ target_include_directories(nart_late
   PUBLIC support ${PROJECT_SOURCE_DIR}/include PRIVATE ${PROJECT_SOURCE_DIR}/c_src)
 target_link_libraries(nart_late PUBLIC -pthread)
 nart_warnings(nart_late)
-# The linter knows each file by the command of its own target, which has no sanitizer.
+# clang-tidy takes each file's command from its own target, which has no sanitizer.
 set_target_properties(nart_late PROPERTIES EXPORT_COMPILE_COMMANDS OFF)
 
 if(NOT CMAKE_C_FLAGS MATCHES "-fsanitize" AND NOT NART_TEST_LAUNCHER)

@@ -21,7 +21,7 @@ nart_res nap_run(nart_cx *cx, void *frame)
     if (n->kind == 1)
         NART_AWAIT_ANY(n->which, r, nart_sleep(cx, &n->timer, 1), nart_sleep(cx, &n->other, 2));
 #else
-    switch (n->kind) { /* the widest there is */
+    switch (n->kind) { /* the widest type */
     case 1:
         NART_AWAIT_ANY(n->which, r, nart_sleep(cx, &n->timer, 1), nart_sleep(cx, &n->other, 2));
         break;

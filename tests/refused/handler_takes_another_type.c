@@ -18,5 +18,5 @@ static nart_res on_order(const long *limit, struct book *book, const long *size)
 #ifdef MENDED
 NART_HANDLER(on_order, const long, SHARED(limit), EXCLUSIVE(book));
 #else
-NART_HANDLER(on_order, const long, EXCLUSIVE(book), SHARED(limit)); /* the other way round */
+NART_HANDLER(on_order, const long, EXCLUSIVE(book), SHARED(limit)); /* swapped */
 #endif

@@ -1,15 +1,15 @@
 # nart_test(<group>/<name>... [PROGRAM name] [SOURCES file...] [LIBS target...] [TIMEOUT seconds]
 #   [PART <group>/<name>...])
 #
-# Builds one program of tests/<group>/test_<name>.c... (and SOURCES, relative to tests/), test_<group> or
-# PROGRAM, and registers one ctest entry per case, <group>.<name>.<case>, each a process of its own. The
-# cases are the lines `TEST(case)` and `TEST_EACH(case, KIND, ...)` of the files; the build looks again when
-# a file changes. A group is several programs where a file stands in for functions of the C library.
-# Group `unit` sees the inside of the library, `bridge` the bridge with the futures of bridge/futures,
-# `late` a library that stops at its steps (late/), everything else only what a user sees.
+# Builds one program, test_<group> or PROGRAM, from tests/<group>/test_<name>.c... (and SOURCES, relative to
+# tests/), and registers one ctest entry per case, <group>.<name>.<case>, each in a process of its own. Cases
+# are the lines `TEST(case)` and `TEST_EACH(case, KIND, ...)` of the files; a changed file is scanned again by
+# the build. A file that replaces functions of the C library needs a program of its own. Group `unit` is built
+# with the library's internals, `bridge` with the bridge and the futures of bridge/futures, `late` with a
+# library that stops at its steps (late/), all others with the public interface only.
 #
-# NART_TESTS_PART=ON leaves out what PART does not name. For builds in which everything has been seen in
-# another one, and which are only to be seen working.
+# NART_TESTS_PART=ON leaves out what PART does not name: for builds that add little to a complete run in
+# another build.
 option(NART_TESTS_PART "Build and register a part of the tests" OFF)
 set(NART_TEST_TIMEOUT 60 CACHE STRING "Seconds after which a hanging test case is ended")
 set(NART_TEST_LAUNCHER "" CACHE STRING "Command that test cases run under, valgrind say; a list")
@@ -30,12 +30,12 @@ function(nart_test)
     set(program ${arg_PROGRAM})
   endif()
   if(NOT arg_TIMEOUT OR arg_TIMEOUT LESS NART_TEST_TIMEOUT)
-    set(arg_TIMEOUT ${NART_TEST_TIMEOUT}) # a slow build has its time for all
+    set(arg_TIMEOUT ${NART_TEST_TIMEOUT}) # slow builds raise every limit
   endif()
 
   add_executable(${program} ${arg_SOURCES})
   nart_warnings(${program})
-  # What -O3 does beyond -O2 costs half of a file's time, and no test measures.
+  # -O3 would double the compile time, and no test measures speed.
   target_compile_options(${program} PRIVATE $<$<CONFIG:Release>:-O2>)
   target_compile_definitions(${program} PRIVATE
     _GNU_SOURCE _TIME_BITS=64 _FILE_OFFSET_BITS=64 # as the library: tests replace system calls
@@ -50,7 +50,7 @@ function(nart_test)
   else()
     list(APPEND arg_LIBS nart::nart)
   endif()
-  if(NOT group STREQUAL late) # which brings its own
+  if(NOT group STREQUAL late) # late brings its own
     list(PREPEND arg_LIBS nart_test_support)
   endif()
   target_link_libraries(${program} PRIVATE ${arg_LIBS})
@@ -72,7 +72,7 @@ function(nart_test)
   endforeach()
 endfunction()
 
-# nart_test_cases(<variable> <source>): the names of the cases of a file.
+# nart_test_cases(<variable> <source>): sets the variable to the names of the cases in a file.
 function(nart_test_cases variable source)
   set(cases)
   file(STRINGS ${source} lines REGEX "^TEST(_EACH)?\\(")
@@ -89,7 +89,8 @@ function(nart_test_cases variable source)
   set(${variable} ${cases} PARENT_SCOPE)
 endfunction()
 
-# nart_test_skipped(<test> <label> <reason>): what this build cannot run, as an entry that says why.
+# nart_test_skipped(<test> <label> <reason>): registers a test that this build cannot run, skipped with the
+# reason.
 function(nart_test_skipped test label reason)
   message(STATUS "nart: ${test} is skipped: ${reason}")
   add_test(NAME ${test} COMMAND ${CMAKE_COMMAND} -E echo "skipped: ${reason}")

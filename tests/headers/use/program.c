@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Initialisers of options, typed channels and bodies where a user puts them, in C and in C++. */
+/* Initialisers of options, typed channels and bodies in typical positions, in C and in C++. */
 #ifdef __cplusplus
-extern "C" { /* some do so with every C header */
+extern "C" { /* some users wrap every C header so */
 #endif
 #include <nart/nart.h>
 #ifdef __cplusplus

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The macros of nart/world.h where a user puts them, in C and in C++. */
+/* The macros of nart/world.h in typical positions, in C and in C++. */
 #include <nart/nart.h>
 
 typedef struct book book; /* stays incomplete here */
