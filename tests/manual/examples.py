@@ -3,24 +3,24 @@
 """Builds the examples of a page of the manual, and runs them.
 
     examples.py PAGE... --include DIR [--lib FILE]... --cc COMPILER...    every rule below
-    examples.py --faults --include DIR --cc COMPILER                that breaking a rule is found out
+    examples.py --faults --include DIR --cc COMPILER                each broken rule is detected
 
 A page is a header or a file in Markdown.
 
 Rules
-  1. An example is a block ```c, and in a header also lines of a doc comment that are indented by four
-     and stand after an empty line.
+  1. An example is a block ```c; in a header also lines of a doc comment that are indented by four and
+     follow an empty line.
   2. A part of an example ends at an empty line outside of braces. A part that begins with `static`,
      `typedef`, `struct NAME {`, `#` or a macro that defines (NART_RESOURCE, NART_HANDLER,
      NART_CHAN_TYPED, NART_TASK_TYPED) is a declaration; any other part is a statement. Comments before it do not
      count. An example with `int main` is one declaration.
   3. An example becomes a program. If programs/PAGE.N.c exists (N: the number of the example on the
      page, from 1), it is that file: the declarations replace its line /* DECLARATIONS */, the
-     statements its line /* STATEMENTS */. If not, the program is the declarations alone. Statements
+     statements its line /* STATEMENTS */. Otherwise the program is the declarations alone. Statements
      without such a file are an error, and so is such a file without an example.
   4. Every program is compiled by every compiler, with -std=c11 -Wall -Wextra -Werror. One with a `main`
-     is linked with the libraries and run: its status has to be 0. nart_lint.py finds nothing in it.
-  5. A header has an example, unless NO_EXAMPLE says why not.
+     is linked with the libraries and run: its status must be 0. nart_lint.py finds nothing in it.
+  5. A header has an example, unless NO_EXAMPLE gives a reason.
 """
 import argparse
 import pathlib
@@ -138,7 +138,7 @@ def run(what, command, work):
 
 
 def check(path, args, work, programs=PROGRAMS):
-    """Builds and runs each example of a page. Answers how many there are."""
+    """Builds and runs each example of a page. Returns their number."""
     found = examples(path, path.read_text())
     if path.suffix == ".h" and bool(found) == (path.name in NO_EXAMPLE):
         raise Fault(f"{path}: {'an example is not expected here' if found else 'no example'}")
@@ -175,7 +175,7 @@ BROKEN = {
 
 
 def undetected(args, work):
-    """Breaks the rules in turn; what is not found out."""
+    """Breaks the rules in turn; yields the undetected faults."""
     page = work / "page.h"
     (work / "page.1.c").write_text("#include <nart/nart.h>\nvoid f(nart_rt *rt);\n"
                                    "void f(nart_rt *rt)\n{\n/* STATEMENTS */\n}\n")

@@ -1,29 +1,29 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Compares the errors that the manual lists with those that the source can answer.
+"""Compares the errors that the manual lists with those that the source can return.
 
     returns.py           every rule below
-    returns.py --faults  that breaking a rule is found out
-    returns.py --show F  what is known of one function
+    returns.py --faults  each broken rule is detected
+    returns.py --show F  prints the codes of one function
 
-The manual: for each function of the headers that answers a nart_res (or a pointer and `nart_res *err`)
+The manual: for each function of the headers that returns a nart_res (or a pointer and `nart_res *err`)
 the codes in the doc comment before it, and those of other functions to which its `@return` refers: "as
-nart_x()", "errors of nart_x()", "answers of nart_x()", but for what "but for" takes out of them. A text
-that begins with "The same" refers to the function before, one that begins with nart_x() to that. What a
-page says of all its functions is in returns.txt.
+nart_x()", "errors of nart_x()", "answers of nart_x()", except those excluded by "but for". A text
+that begins with "The same" refers to the previous function, one that begins with nart_x() to that one.
+Statements of a page about all its functions are in returns.txt.
 
-The source: the codes in the function's body, but for those that it compares with, and what the
-functions can answer that it calls and whose answer it does not drop. A call through a member, `->f(`
-or `.f(`, calls every function that an initialiser gives to a member of that name. Calls end at
-c_src/sys.c: returns.txt says what system calls answer. This finds too much rather than too little, so
-returns.txt also lists the differences that are right, each with a reason. It does not see a code that
-travels through memory, or through a macro of c_src.
+The source: the codes in the function's body, except those in comparisons, and the codes of the
+functions that it calls without discarding the answer. A call through a member, `->f(` or `.f(`, calls
+every function that an initialiser assigns to a member of that name. The call graph ends at
+c_src/sys.c: returns.txt lists the errors of system calls. The result is an over-approximation, so
+returns.txt also lists the correct differences, each with a reason. Codes that pass through memory, or
+through a macro of c_src, are not tracked.
 
 Rules
-  1. A code that the source can answer is in the manual. One of a system call need not be where the
+  1. A code that the source can return is in the manual. That of a system call may be missing where the
      text says "-errno".
-  2. A code that the function's own text names can be answered by the source.
-  3. A difference in returns.txt is one: an entry without use is an error.
+  2. A code that the function's own text names can be returned by the source.
+  3. A difference listed in returns.txt exists: an unused entry is an error.
   4. nart_err_name() knows every code of the manual and of the source.
   5. The functions of tokio.h, which are Rust, are compared as one: the codes that its text names with
      those that rust_bridge/src uses.
@@ -35,7 +35,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TABLE = pathlib.Path(__file__).with_name("returns.txt")
-# NART_END, NART_RDHUP and NART_ERROR are no codes.
+# NART_END, NART_RDHUP and NART_ERROR are not error codes.
 CODE = r"(?:-E[A-Z0-9]{2,}|NART_E(?!ND\b|NDED|RROR)[A-Z_]+[A-Z])\b"
 REFERENCE = r"(?:[Aa]s|errors of|answers? of|^/\*\*)\s+((?:nart_\w+\(\)(?:,? (?:and|or) |, )?)+)"
 FUNCTION = re.compile(r"^(?P<head>[A-Za-z_][^;{}#=()]*?(?P<name>\w+)\((?P<args>[^;{}]*)\))\n\{\n"
@@ -52,10 +52,10 @@ def without_comments(text):
 
 
 class Source:
-    """All functions of the C files and of the headers' inlines."""
+    """All functions of the C files and inline functions of the headers."""
 
     def __init__(self, texts):
-        self.functions = {}  # (file or None, name) -> (answers, body)
+        self.functions = {}  # (file or None, name) -> (has an answer, body, file)
         self.members = {}    # member -> names of functions
         for file, text in texts.items():
             text = re.sub(r"^#(.*\\\n)*.*\n", lambda m: "\n" * m.group().count("\n"),
@@ -75,7 +75,7 @@ class Source:
         return (file, name) if (file, name) in self.functions else (None, name)
 
     def calls(self, file, body):
-        """The functions whose answer may become this one's."""
+        """The functions whose answer this one may return."""
         for m in re.finditer(r"(->|\.)?\b(\w+)\(", body):
             if is_dropped(re.split(r"[;{}]", body[:m.start()])[-1], body[m.end():]):
                 continue
@@ -84,11 +84,11 @@ class Source:
                     yield self.find(where, function)
             else:
                 yield self.find(file, m.group(2))
-        for name in re.findall(r"[(,] ?(nart_\w+)(?=[,)])", body):  # to be called there
+        for name in re.findall(r"[(,] ?(nart_\w+)(?=[,)])", body):  # passed as a callback
             yield self.find(file, name)
 
     def codes(self, key, ends, inner=None):
-        """(own codes, codes of system calls) of a function; `ends` and `inner` map where to stop to codes."""
+        """(own codes, codes of system calls) of a function; `ends` and `inner` map functions not followed to codes."""
         if key not in self.known:
             self.known[key] = set(), set()
             reach, own, system = [key], set(), set()
@@ -118,7 +118,7 @@ class Source:
 
 
 def is_dropped(before, after):
-    """Is the answer of a call, by the text of its statement before it, not kept?"""
+    """Is the answer of a call discarded, judging by the statement's text before it?"""
     before = before.strip()
     while control := re.match(r"else\b|(if|for|while) \(", before):
         end = control.end()
@@ -138,7 +138,7 @@ def is_dropped(before, after):
 
 
 class Manual:
-    """The text that each public function has."""
+    """The documentation of each public function."""
 
     def __init__(self, texts):
         self.text, self.page, self.args, self.answers = {}, {}, {}, set()
@@ -164,7 +164,7 @@ class Manual:
                     self.answers.add(name)
 
     def own(self, name):
-        """The codes of its @return, or of all of its text where there is none."""
+        """The codes of its @return, or of its whole text if it has none."""
         text = self.text[name]
         if "@return" in text:
             text = text.split("@return", 1)[1]
@@ -216,7 +216,7 @@ class Table:
                     raise SystemExit(f"{TABLE}:{number}: {line}")
 
     def of_page(self, name, manual):
-        """What the function's page, or the pages that it stands on, say of functions like it."""
+        """The codes that returns.txt lists for functions of this page."""
         for _, page, codes, which, _ in self.pages:
             takes_cx = "nart_cx *cx" in manual.args[name]
             if page in (manual.page[name], "*") and (which != "cx" or takes_cx):
@@ -288,7 +288,7 @@ def replaced(texts, name, old, new):
 
 
 def undetected(headers, sources, rust, table):
-    """Breaks the rules in turn; what is not found out."""
+    """Breaks the rules in turn; yields the undetected faults."""
     body = "nart__task *t = nart__rt_task(rt, id);"  # of what cancel and abort call
     last = table.rstrip("\n").rsplit("\nsource:", 1)
     broken = {

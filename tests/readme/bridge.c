@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* bridge.c: the README's task that makes a request, and what it leaves out. */
+/* bridge.c: the README's task that makes a request, and the code that the README omits. */
 #include <nart/nart.h>
 #include <nart/tokio.h>
 

@@ -1,10 +1,9 @@
 #!/bin/sh
 # commands.sh <build> <home> <program.c> -- <block.sh>... -- <block.cmake>...
 #
-# Runs the README's commands in the source tree as a user with the home <home> would, then builds and
-# runs <program.c> with each of its CMake blocks on what they installed. Two things differ from the
-# user's: build/release is <build>, and of a workflow it is only asked whether there is one, because a
-# test that runs all tests would not end.
+# Runs the README's commands in the source tree as a user with the home directory <home> would, then builds and
+# runs <program.c> with each of its CMake blocks against the installed package. Two differences: build/release
+# is <build>, and a workflow is only checked to exist, because a test that runs all tests would not end.
 set -eu
 build=$1
 HOME=$2

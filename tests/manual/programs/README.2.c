@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Compiled only; tests/readme runs it, where there is a bridge. */
+/* Compiled only; tests/readme runs it in builds with a bridge. */
 #define NART_HTTP 1
 #include "example.h"
 

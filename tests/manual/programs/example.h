@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What the programs around the examples have in common. */
+/* Shared by the programs around the examples. */
 #ifndef EXAMPLE_H
 #define EXAMPLE_H
 
@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A runtime whose time passes when nothing else is left to do. */
+/* A runtime with virtual time, which advances when it is idle. */
 static inline nart_rt *example_rt(void)
 {
     nart_rt *rt = NULL;
@@ -36,7 +36,7 @@ static inline void example_tcp(int *one, int *other)
     close(server);
 }
 
-/* Runs a task to its end: 0 when it answers 0. Frees the runtime. */
+/* Runs a task to its end and frees the runtime. 0 if the task answers 0. */
 static inline int example_run(nart_rt *rt, nart_poll_fn poll, uint32_t size, const void *init)
 {
     nart_task_type type = { NART_TASK_ABI, 0, "example", size, 16, poll, NULL, { NULL, NULL } };

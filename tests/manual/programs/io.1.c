@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A pipe in which four bytes are. */
+/* A pipe that holds four bytes. */
 #include "example.h"
 
 #include <fcntl.h>

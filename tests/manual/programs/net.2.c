@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Sends one message; this program is at the other end. */
+/* Sends one message to this program. */
 #include "example.h"
 
 struct frame {

@@ -23,7 +23,7 @@ static const nart_task_type part_type = NART_TASK_TYPE(struct part, part_run, NU
 
 static const nart_task_type pair_type = NART_TASK_TYPE(struct pair, pair_run, NULL);
 
-/* Its answer, or -EIO when the sum is not `sum`. */
+/* Its answer, or -EIO if the sum is not `sum`. */
 static nart_res pair_in(nart_rt *rt, int sum)
 {
     nart_join join = { .used = 0 };

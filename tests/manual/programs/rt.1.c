@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A host that waits by poll(), until a sleep is over. */
+/* A host that waits by poll() until a sleep ends. */
 #include "example.h"
 
 #include <poll.h>

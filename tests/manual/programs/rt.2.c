@@ -9,7 +9,7 @@ struct conn {
 
 static int ran, dropped;
 
-/* Says its number to the peer. */
+/* Sends its number to the peer. */
 static nart_res conn_run(nart_cx *cx, void *frame)
 {
     struct conn *c = frame;
@@ -38,7 +38,7 @@ static nart_res run(nart_cx *cx, void *frame)
     struct accepting *f = frame;
 
     /* STATEMENTS */
-    return nart_tcp_fd(&c.socket) == -EBADF ? 0 : -EIO; /* it is the task's */
+    return nart_tcp_fd(&c.socket) == -EBADF ? 0 : -EIO; /* the task owns it */
 }
 
 int main(void)

@@ -32,7 +32,7 @@ static nart_res serve_one(nart_cx *cx, struct serve *f)
     nart_res r;
 
     /* STATEMENTS */
-    return c.id == 0 ? r : -EIO; /* it is the task's */
+    return c.id == 0 ? r : -EIO; /* the task owns it */
 }
 
 static nart_res run(nart_cx *cx, void *frame)

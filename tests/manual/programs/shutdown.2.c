@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A server that gets the signal, and ends. */
+/* A server that receives the signal, and ends. */
 #include "example.h"
 
 #include <signal.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* One task waits for the flag, the other one sets it. */
+/* One task waits for the flag that the other sets. */
 #include "example.h"
 
 struct flag {

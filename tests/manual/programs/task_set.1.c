@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Twenty pages, of which eight are under way at a time: every one is fetched once. */
+/* Twenty pages, at most eight in flight: each is fetched once. */
 #include "example.h"
 
 struct fetch {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Compiled only: the bridge is a part of some builds, and it would need a server. */
+/* Compiled only: not every build has the bridge, and it would need a server. */
 #define NART_HTTP 1
 #include "example.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Writes the trace into the folder of the test. */
+/* Writes the trace into the test's directory. */
 #include "example.h"
 
 int main(void)
