@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""The hook for commit messages, in a repository of its own, as git calls it; and its list.
+"""Tests the commit message hook in a repository of its own, as git calls it, and its list.
 
 usage: test_commit_msg.py SOURCE
 """
@@ -12,7 +12,8 @@ import tempfile
 import unittest
 
 HOOKS = pathlib.Path(sys.argv[1]) / ".ci/hooks"
-# Nothing of the repository in which this runs, as from a hook of its own, and nothing of the user's.
+# Ignores the environment of the repository that runs this, as from a hook of its own, and the user's
+# configuration.
 ENV = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
 ENV.update(GIT_CONFIG_GLOBAL=os.devnull, GIT_CONFIG_NOSYSTEM="1")
 WHY = "\n\nBecause it has to be.\n"
@@ -39,7 +40,7 @@ class CommitMsg(unittest.TestCase):
                               text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENV)
 
     def edited(self, text, *options):
-        """A commit whose message is written in an editor: its text, then what git puts there."""
+        """A commit message written in an editor: its text, then the text that git adds."""
         env = {**ENV, "GIT_EDITOR": f"f() {{ {{ printf '%s' \"$TEXT\"; cat \"$1\"; }} >\"$1.new\"; "
                                     f"mv \"$1.new\" \"$1\"; }}; f", "TEXT": text}
         return subprocess.run(["git", "-C", self.folder.name, "commit", *options], text=True,

@@ -3,15 +3,15 @@
 """Checks tests/contracts/contracts.md against the tests of a build.
 
     check.py --build DIR [--without GROUP[/NAME] ...]    every rule below
-    check.py --build DIR --faults                        that breaking a rule is found out
+    check.py --build DIR --faults                        each broken rule is detected
 
 Rules
   1. A row has a contract and a proof: names of ctest entries, or "Not here: " and a reason.
-  2. Every name, wherever in a proof it stands, is an entry of the build. Of what this build leaves
-     out (--without bridge) the cases are read from the sources.
-  3. Rows, and entries per group, are no fewer than the table of counts says; every group named in a
-     proof has a count. A group that this build skips has the entry GROUP.all instead, and is not
-     counted.
+  2. Every name anywhere in a proof is an entry of the build. For groups that this build leaves out
+     (--without bridge) the cases are read from the sources.
+  3. The numbers of rows, and of entries per group, are at least those in the table of counts; every
+     group named in a proof has a count. A group that this build skips has the entry GROUP.all
+     instead, and is not counted.
 """
 import argparse
 import itertools
@@ -98,7 +98,7 @@ def faults_of(page, entries):
 
 
 def without_rows(page, number):
-    """Without so many of its rows."""
+    """The page without that number of rows."""
     lines = page.splitlines()
     for line in [line for line in lines if line.startswith("| ") and line.endswith("` |")][:number]:
         lines.remove(line)
@@ -106,7 +106,7 @@ def without_rows(page, number):
 
 
 def undetected(page, entries):
-    """Breaks each rule in turn; what is not found out."""
+    """Breaks each rule in turn; yields the undetected faults."""
     rows, counts = tables(page)
     row = next(line for line in page.splitlines() if "| Not here: " in line)
     named = next(line for line in page.splitlines() if line.startswith("| ") and "`" in line)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What c_src/cmake/nart_lint.py finds and what not: a line with a mistake says so in a comment, `lost:`
- * and the names of variables, `switch` or `break`; it finds nothing in any other line. */
+/* Mistakes that c_src/cmake/nart_lint.py must find. The line with a mistake has a comment:
+ * `lost:` and the names of variables, `switch` or `break`. Nothing may be found in other lines. */
 #include <nart/nart.h>
 
 struct frame {
@@ -34,20 +34,20 @@ nart_res fine(nart_cx *cx, struct frame *f)
     NART_AWAIT(r, nart_sleep(cx, &f->timer, NART_MS)); /* set by it, read after it */
     if (r < 0)
         NART_RETURN(r);
-    NART_AWAIT(r, nart_sleep(cx, &g->timer, same)); /* as it was initialised */
+    NART_AWAIT(r, nart_sleep(cx, &g->timer, same)); /* equals its initial value */
     n = use(f->n);
     f->n = n + (int)sizeof n;
     NART_YIELD();
     n = 3; /* set before it is read */
     (void)n;
-    kept++; /* one for all, but there */
+    kept++; /* one for all tasks, but it keeps its value */
     NART_AWAIT_ANY(which, r, nart_sleep(cx, &f->timer, 1), nart_sleep(cx, &g->timer, 2));
     if (which == 1)
         r = 0;
     f->n = use(kept);
     fill(&n);
     NART_YIELD();
-    fill(&n); /* an address is given: set there */
+    fill(&n); /* passing the address counts as setting it */
     f->n = n;
     NART_AWAIT_FOR(r, NART_MS, NART_ANY(which, read_some(cx, buf, sizeof buf), fine(cx, f)));
     f->i = which + buf[0];
@@ -123,7 +123,7 @@ nart_res lost_in_parts(nart_cx *cx, struct frame *f)
 
     NART_BEGIN(cx, &f->co);
     addr.len = 3;
-    NART_AWAIT(r, nart_tcp_connect(cx, &f->sock, &addr)); /* set by what gets its address, maybe */
+    NART_AWAIT(r, nart_tcp_connect(cx, &f->sock, &addr)); /* whatever gets its address may set it */
     addr.len = 4;
     pair[f->i] = 1;
     NART_AWAIT(r, nart_sleep(cx, &f->timer, 1)); /* lost: addr pair */

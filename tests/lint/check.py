@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Runs c_src/cmake/nart_lint.py over bodies.c and compares what it finds with the comments there."""
+"""Runs c_src/cmake/nart_lint.py over bodies.c and compares its findings with the comments there."""
 import pathlib
 import re
 import sys

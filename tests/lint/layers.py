@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Compares the layers in docs/architecture.md with what the source includes and calls.
+"""Compares the layers in docs/architecture.md with the includes and calls of the source.
 
     layers.py LIBRARY            every rule below; LIBRARY is the static library, NM in the environment
-    layers.py LIBRARY --faults   that breaking a rule is found
+    layers.py LIBRARY --faults   each broken rule is detected
 
 The page: the table "room | contents | may include", the top layer first, and the table "declared in |
 defined in | names | why" of the functions that a room uses although they are defined above it.
