@@ -45,7 +45,7 @@ static void run(const char *arg, const struct bench_row *rows, size_t count)
     }
 }
 
-static cpu_set_t processors; /* that the program may use */
+static cpu_set_t processors; /* available to the program */
 
 int bench_main(int argc, char **argv, const struct bench_row *rows, size_t count)
 {

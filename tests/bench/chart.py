@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""The figures as an SVG: a group of bars for each row that has a peer, on a scale of its own. The rows
-about the root form are left to the table, and the README shows eight rows of it."""
+"""The figures as an SVG: a group of bars for each row with a peer, each on its own scale. Rows of the
+root form appear in the table only; the README shows eight rows."""
 
 from xml.sax.saxutils import escape
 
@@ -20,7 +20,7 @@ WIDTH, LEFT, RIGHT, BAR, GAP, TOP = 840, 200, 140, 15, 12, 72
 
 
 def readme_svg(results, machine):
-    """Eight rows by their subjects, without what is not a library."""
+    """Eight rows by subject, with libraries only."""
     chosen = [r for r in results if r["row"] in README_ROWS]
     peers = [{p: v for p, v in r["peers"].items() if p in COLOURS} for r in chosen]
     rows = [{**r, "row": README_ROWS[r["row"]], "peers": p} for r, p in zip(chosen, peers)]

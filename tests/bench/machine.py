@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""The machine on which figures were made, in one line."""
+"""Describes the machine that produced the figures, in one line."""
 
 import os
 import platform

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What the bridge allocates: a program of its own, because its malloc counts. Every allocation of the
- * process is counted, those of tokio and of its threads included, after a first batch has let
- * everything grow to its size. */
+/* The allocations of the bridge: a separate program, because its malloc counts. It counts every
+ * allocation of the process, including those of tokio and its threads, after a warm-up batch. */
 #include "nart_bridge.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* glibc's own, under names that are not interposed. */
+/* glibc's own functions, under names that are not interposed. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t size);
@@ -52,7 +51,7 @@ int posix_memalign(void **out, size_t align, size_t size)
     return *out ? 0 : ENOMEM;
 }
 
-/* Runs a batch like the others, and counts instead of looking at the clock. */
+/* Runs a batch like the others, and counts allocations instead of measuring time. */
 static double per_op;
 
 static double count_batches(nart_rt *rt, const nart_task_type *type, void *init, uint64_t n)
@@ -136,7 +135,7 @@ static double wake_allocs(uint64_t n)
     return wakes.each;
 }
 
-/* bridge_allocs is about operations; the other two figures stand beside it. */
+/* bridge_allocs is the row of operations; the other two figures are printed beside it. */
 static double bridge_allocs(uint64_t n)
 {
     bench_print("bridge_allocs_c", "nart", batch_allocs(begin_task, n), "allocations");

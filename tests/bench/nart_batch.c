@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-/* Of futures/src/lib.rs. */
+/* From futures/src/lib.rs. */
 nart_res bench_future(const nart_tokio *bridge, int64_t value, nart_tokio_op *op);
 
 nart_res begin_future(nart_tokio *bridge, uint64_t i, nart_tokio_op *op)

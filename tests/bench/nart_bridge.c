@@ -43,20 +43,20 @@ static double blocking(uint64_t n)
 
 /* ---- wakes from a thread of tokio ------------------------------------------------------------ */
 
-/* A turn passes between the loop's thread and one of tokio's: that one asks and wakes, the loop's
- * answers. Each side has its own cache line. */
+/* The loop's thread and one of tokio's take turns: tokio's asks and wakes, the loop's answers.
+ * Each side has its own cache line. */
 struct turns {
     _Alignas(128) _Atomic uint64_t asked;
     _Alignas(128) _Atomic uint64_t answered;
-    _Atomic uint64_t open; /* turns up to here will be answered by who listens now */
-    nart_waker waker;      /* of the task that listens; written before `open` */
+    _Atomic uint64_t open; /* the current listener answers turns up to here */
+    nart_waker waker;      /* of the listening task; written before `open` */
     int eventfd;           /* wakes the bare loop */
     uint64_t n;
-    int64_t total;        /* what n turns of a spinning loop took */
-    int64_t *nart, *bare; /* what each of n turns of a parked one took */
+    int64_t total;        /* total time of n turns of a spinning loop */
+    int64_t *nart, *bare; /* time of each of n turns of a parked one */
 };
 
-/* Waits in a loop: relaxed by the pause of the processor where there is one. */
+/* Body of a spin loop: the processor's pause instruction, where there is one. */
 static void pause_once(void)
 {
 #if defined __x86_64__ || defined __i386__
@@ -83,7 +83,7 @@ static void ask_task(struct turns *t, uint64_t turn)
     await_answer(t, turn);
 }
 
-/* The task: answers what has been asked, ends after its last turn. */
+/* The task: answers requests, ends after its last turn. */
 struct answerer {
     struct turns *turns;
     uint64_t last;
@@ -116,7 +116,7 @@ static void answer_on_nart(nart_rt *rt, struct turns *t, uint64_t last)
                "block_on");
 }
 
-/* Runs `ask` on a thread of tokio while `answer` runs here, on a processor of its own each. */
+/* Runs `ask` on a thread of tokio and `answer` here, each on its own processor. */
 static void with_tokio_thread(nart_rt *rt, nart_res (*ask)(void *, const nart_tokio_stop *),
                               void (*answer)(nart_rt *, struct turns *), struct turns *t)
 {
@@ -165,11 +165,11 @@ static double wake_spin(uint64_t n)
     return (double)t.total / (double)n;
 }
 
-/* -- a loop that is parked, and in blocks between its turns a bare epoll and eventfd -- */
+/* -- a parked loop; in blocks between its turns, a bare epoll and eventfd -- */
 
 enum { BLOCK = 50, SLEEPY = 50000 }; /* turns; ns */
 
-/* Long enough for the other side to be asleep: both kinds of loop get the same. */
+/* Long enough for the other side to fall asleep; equal for both kinds of loop. */
 static void let_it_sleep(void)
 {
     int64_t until = bench_now() + SLEEPY;
@@ -188,7 +188,8 @@ static void ask_bare(struct turns *t, uint64_t turn)
     await_answer(t, turn);
 }
 
-/* A turn takes microseconds, so the clock may be read around each: the waits between are left out. */
+/* A turn takes microseconds, so the clock may be read around each: the pauses between are left
+ * out. */
 static void time_block(void (*ask)(struct turns *, uint64_t), struct turns *t, uint64_t turn,
                        int64_t *took)
 {
@@ -257,7 +258,7 @@ static double median(int64_t *values, uint64_t n)
     return (double)values[n / 2];
 }
 
-/* Medians, for one turn in which a thread loses its processor is longer than a thousand others. */
+/* Medians: one turn in which a thread is preempted takes longer than a thousand others. */
 static double wake_park(uint64_t n)
 {
     nart_rt *rt = bench_runtime(NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Batches of work for tokio: n operations begun, then each awaited. */
+/* Batches of work for tokio: starts n operations, then awaits each. */
 #ifndef NART_BENCH_BRIDGE_H
 #define NART_BENCH_BRIDGE_H
 
@@ -7,19 +7,20 @@
 
 #include <nart/tokio.h>
 
-/* Begins operation i of a batch. */
+/* Starts operation i of a batch. */
 typedef nart_res (*batch_begin)(nart_tokio *bridge, uint64_t i, nart_tokio_op *op);
 
-nart_res begin_future(nart_tokio *bridge, uint64_t i, nart_tokio_op *op);   /* of Rust */
-nart_res begin_task(nart_tokio *bridge, uint64_t i, nart_tokio_op *op);     /* of C, on tokio */
-nart_res begin_blocking(nart_tokio *bridge, uint64_t i, nart_tokio_op *op); /* a function of C */
+nart_res begin_future(nart_tokio *bridge, uint64_t i, nart_tokio_op *op); /* in Rust */
+nart_res begin_task(nart_tokio *bridge, uint64_t i, nart_tokio_op *op);   /* in C, on tokio */
+nart_res begin_blocking(nart_tokio *bridge, uint64_t i,
+                        nart_tokio_op *op); /* a blocking C function */
 
-/* A bridge with one worker and four threads for blocking functions, which has memory for n operations
- * at a time. */
+/* A bridge with one worker and four threads for blocking functions, and memory for n concurrent
+ * operations. */
 nart_tokio *open_bridge(uint64_t n);
 void close_bridge(nart_tokio *bridge);
 
-/* Runs batches of n on rt, as bench_how says; nanoseconds for each operation. */
+/* Runs batches of n on rt, as bench_how says; returns nanoseconds per operation. */
 double run_batch(nart_rt *rt, bench_how how, nart_tokio *bridge, batch_begin begin, uint64_t n);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Cancellation tokens: looking at one, and ending the wait of many tasks. */
+/* Cancellation tokens: checking one, and waking many waiting tasks. */
 #include "nart_rows.h"
 
 #include <nart/cancel.h>

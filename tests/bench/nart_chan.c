@@ -68,7 +68,7 @@ double mpsc_pair(nart_rt *rt, bench_how how, uint64_t n)
     return pair(rt, how, n, NART_CHAN_MPSC, 0);
 }
 
-/* ---- n values from a task to another, through 64 places ------------------------------------- */
+/* ---- n values from a task to another, capacity 64 ------------------------------------------- */
 
 struct producer {
     struct work w;
@@ -134,7 +134,7 @@ double local_stream(nart_rt *rt, bench_how how, uint64_t n)
 
 /* ---- n values to another task and back ------------------------------------------------------ */
 
-/* One side: sends on tx and receives on rx, or the other way round. */
+/* One side: sends on tx and receives on rx, or vice versa. */
 struct player {
     struct work w;
     nart_tx tx;

@@ -21,7 +21,7 @@ double self_wake_1(nart_rt *rt, bench_how how, uint64_t n)
     return how(rt, &yields_type, &(struct work){ 0 }, n);
 }
 
-/* ---- n yields in all, shared by 1,000 tasks ------------------------------------------------- */
+/* ---- n yields in total, shared by 1,000 tasks ----------------------------------------------- */
 
 struct many {
     struct work w;
@@ -42,7 +42,7 @@ static nart_res join_many(nart_cx *cx, struct many *m)
     NART_END(0);
 }
 
-/* A hand-written poll around one body: spawn when it has not begun, then join. */
+/* A hand-written poll around one body: spawn if it has not started, then join. */
 static nart_res self_wake_1000_run(nart_cx *cx, void *frame)
 {
     struct many *m = frame;
@@ -63,7 +63,7 @@ double self_wake_1000(nart_rt *rt, bench_how how, uint64_t n)
     return how(rt, &type, &(struct many){ .joins = joins }, n);
 }
 
-/* ---- an operation in a function of its own that parks once ---------------------------------- */
+/* ---- an operation in a separate function, which parks once ---------------------------------- */
 
 struct once {
     bool parked;

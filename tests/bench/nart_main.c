@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The rows on nart alone, without the bridge. */
+/* The rows of nart alone, without the bridge. */
 #include "nart_rows.h"
 
 static double on_runtime(double (*row)(nart_rt *, bench_how, uint64_t), const nart_rt_opts *opts,
@@ -16,7 +16,7 @@ static double on_runtime(double (*row)(nart_rt *, bench_how, uint64_t), const na
 static const nart_rt_opts parks = NART_RT_OPTS_INIT;
 static const nart_rt_opts spins = { .size = sizeof(nart_rt_opts), .flags = NART_RT_SPINNING };
 
-/* The rows that have both forms. */
+/* Rows that have both forms. */
 #define BOTH_FORMS(X)                                                                              \
     X(self_wake_1, parks)                                                                          \
     X(self_wake_1000, parks)                                                                       \
@@ -39,7 +39,7 @@ static const nart_rt_opts spins = { .size = sizeof(nart_rt_opts), .flags = NART_
     X(world_1, parks)                                                                              \
     X(world_4, parks)
 
-/* The rows of tasks alone: other threads, or events that are measured one by one. */
+/* Rows with tasks only: other threads, or events that are measured one by one. */
 #define TASK_FORM(X)                                                                               \
     X(spsc_stream, parks)                                                                          \
     X(spsc_stream_spin, spins)                                                                     \

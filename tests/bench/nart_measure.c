@@ -19,7 +19,7 @@ nart_rt *bench_runtime(const nart_rt_opts *opts)
     return rt;
 }
 
-/* The task of nart_block_on() that spawns the work, awaits it, and so reads the clock outside. */
+/* The task of nart_block_on(): spawns and awaits the work, and reads the clock outside of it. */
 struct outer {
     nart_co co;
     const nart_task_type *type;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* 64 bytes to an echo task over loopback and back, both ends on one thread. The buffers are larger
- * than the message, so that a short read says that no more is there. */
+/* 64 bytes to an echo task over loopback and back, both ends on one thread. The buffers are
+ * larger than the message, so that a short read saves the read that would answer EAGAIN. */
 #include "nart_rows.h"
 
 #include <nart/net.h>
@@ -79,7 +79,7 @@ static void connect_pair(nart_rt *rt, nart_tcp *client)
     bench_must(nart_tcp_listener_close(&listener), "close");
 }
 
-/* ---- the client that is measured ------------------------------------------------------------- */
+/* ---- the measured client --------------------------------------------------------------------- */
 
 struct client {
     struct work w;

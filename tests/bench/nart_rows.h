@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The rows of nart. A row builds what its work needs and hands a task type to `how`, which runs the
- * work in a spawned task or as the task of nart_block_on(), and answers nanoseconds for each of n. */
+/* The rows of nart. A row prepares its work and passes a task type to `how`, which runs it in a
+ * spawned task or as the task of nart_block_on(), and returns nanoseconds for each of n. */
 #ifndef NART_BENCH_ROWS_H
 #define NART_BENCH_ROWS_H
 
@@ -9,22 +9,22 @@
 #include <nart/co.h>
 #include <nart/rt.h>
 
-/* The beginning of every frame that is measured: do something n times. */
+/* The first member of every measured frame: repeat something n times. */
 struct work {
     nart_co co;
     uint64_t n, i;
 };
 
-/* One untimed tenth to warm up, then n. `init` begins with a struct work. */
+/* Warms up untimed with a tenth of n, then measures n. `init` begins with a struct work. */
 typedef double (*bench_how)(nart_rt *rt, const nart_task_type *type, void *init, uint64_t n);
 
 double bench_as_task(nart_rt *rt, const nart_task_type *type, void *init, uint64_t n);
 double bench_as_root(nart_rt *rt, const nart_task_type *type, void *init, uint64_t n);
 
-/* A runtime, or the end of the program. */
+/* A new runtime; exits on failure. */
 nart_rt *bench_runtime(const nart_rt_opts *opts);
 
-/* Nothing in a benchmark may fail: an error ends the program, with its text. */
+/* Nothing in a benchmark may fail: an error ends the program with its text. */
 _Noreturn void bench_failed(nart_res r, const char *what);
 
 static inline nart_res bench_must(nart_res r, const char *what)
@@ -61,7 +61,7 @@ double tcp_echo(nart_rt *rt, bench_how how, uint64_t n);
 double timer_cancel(nart_rt *rt, bench_how how, uint64_t n);
 double timer_cancel_rel(nart_rt *rt, bench_how how, uint64_t n);
 
-/* Rows that make runtimes of their own. */
+/* Rows that create their own runtimes. */
 double loop_1m_timers(uint64_t polls);
 double longest_iteration_us(uint64_t seconds);
 double task_bytes(uint64_t tasks);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Values from another thread, which tries again when it finds no place, to a task that awaits them. */
+/* Values from another thread, which retries while the channel is full, to a task that awaits
+ * them. */
 #include "nart_rows.h"
 
 #include <nart/chan.h>
@@ -43,7 +44,8 @@ struct stream {
     uint64_t value;
 };
 
-/* The thread begins where it stays: it would have to wait for a loop that spins. */
+/* Starts the thread on its own processor: on the loop's it would have to wait for a loop that
+ * spins. */
 static void start_sender(nart_cx *cx, struct stream *s)
 {
     nart_chan_opts o = { sizeof o, s->kind, s->flags, sizeof(uint64_t), PLACES, NULL };
@@ -69,7 +71,7 @@ static nart_res stream_run(nart_cx *cx, void *frame)
         bench_must(r, "recv");
         bench_must(s->value == s->w.i ? 0 : -EBADMSG, "order");
     }
-    pthread_join(s->thread, NULL); /* it has sent all */
+    pthread_join(s->thread, NULL); /* it has sent everything */
     nart_rx_close(&s->rx);
     NART_END(0);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Sleeps given up, and what a million of them cost. */
+/* Abandoned sleeps, and the cost of a million of them. */
 #include "nart_rows.h"
 
 #include <stdlib.h>
@@ -7,7 +7,8 @@
 enum { MILLION = 1000000 };
 #define HOUR (3600 * NART_SEC)
 
-/* ---- a sleep begun, polled once and given up ------------------------------------------------- */
+/* ---- a sleep started, polled once and abandoned
+ * ----------------------------------------------- */
 
 struct gives_up {
     struct work w;
@@ -15,7 +16,7 @@ struct gives_up {
     int64_t at;
 };
 
-/* Sleeps of one poll spend its budget: a yield after each 100 begins another one. */
+/* Sleeps of one poll spend its budget: a yield after each 100 starts another poll. */
 static nart_res until_run(nart_cx *cx, void *frame)
 {
     struct gives_up *g = frame;
@@ -101,7 +102,8 @@ static uint64_t random_below(uint64_t bound)
     return state % bound;
 }
 
-/* Spawns `tasks` sleepers, due evenly from `first` on over `span` nanoseconds, and lets all park. */
+/* Spawns `tasks` sleepers, due evenly from `first` on over `span` nanoseconds, and lets all
+ * park. */
 static void spawn_sleepers(nart_rt *rt, uint64_t tasks, int64_t first, int64_t span)
 {
     for (uint64_t i = 0; i < tasks; i++) {
@@ -123,7 +125,8 @@ double task_bytes(uint64_t tasks)
     return (double)grown / (double)tasks;
 }
 
-/* ---- what an iteration of the loop costs ----------------------------------------------------- */
+/* ---- the cost of an iteration of the loop
+ * ----------------------------------------------------- */
 
 static nart_res busy_run(nart_cx *cx, void *frame)
 {
@@ -141,7 +144,7 @@ static int64_t time_polls(nart_rt *rt, uint64_t n)
     return bench_now() - start;
 }
 
-/* Two runtimes in turn, one with a million pending timers: their times, as a ratio. */
+/* Two runtimes in turn, one with a million pending timers: the ratio of their times. */
 double loop_1m_timers(uint64_t polls)
 {
     static const nart_task_type busy_type = NART_TASK_TYPE(uint64_t, busy_run, NULL);
@@ -175,10 +178,10 @@ static void measure_poll(nart_rt *rt, struct longest *l)
     l->wall = wall > l->wall ? wall : l->wall;
 }
 
-/* A million timers due over 1 s to 1 h, and a loop that never parks: the longest iteration in
- * processor time of the thread, so that the machine's other work is not in it. What a hypervisor
- * takes away is: the iterations of a loop that has nothing to do, made in between, tell how much. The
- * same by the clock on the wall is a row of its own. */
+/* A million timers due over 1 s to 1 h, and a loop that never parks: the longest iteration, in
+ * processor time of the thread to exclude other load. It still includes time stolen by a
+ * hypervisor: iterations of an idle loop, made in between, show how much. The wall-clock time is
+ * a row of its own. */
 double longest_iteration_us(uint64_t seconds)
 {
     nart_rt *full = roomy_runtime(MILLION), *empty = roomy_runtime(1);

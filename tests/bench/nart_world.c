@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Handlers of a world, run by a task that does not know which they are. */
+/* Handlers of a world, run by a task through pointers unknown at compile time. */
 #include "nart_rows.h"
 
 #include <nart/world.h>

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""The rows of the benchmark: how much work, on how many processors, and what is aimed at."""
+"""The rows of the benchmark: their counts, processors and goals."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Goal:
     text: str
-    needs: str | None  # what it compares with: a peer, or another row of nart's
+    needs: str | None  # the other side of the comparison: a peer, or another row of nart
     test: object  # (nart's value, the other value) -> bool
 
 
@@ -30,7 +30,7 @@ def faster(peer, factor):
 
 
 def within(peer, factor):
-    """nart takes at most the factor of what the peer takes."""
+    """nart takes at most factor times as long as the peer."""
     return Goal(f"<= {factor:g}x {peer}", peer, lambda nart, other: nart <= factor * other)
 
 

@@ -4,11 +4,11 @@
 
   run.py --program build/.../bench_nart --program build/.../peer_c --peers tests/bench/peers
 
-Every program prints JSON lines (row, peer, value, unit) for the `row=count` arguments it is given.
-For each row the programs that have it run one after the other, and that as often as --runs says,
-each time beginning with another one, so that what the machine does meanwhile meets them all. Rows
-that need one thread are pinned to one processor, the same for all. A program that crashes or hangs
-loses its own figure only: the table says so, and the reason stands below it.
+Every program prints JSON lines (row, peer, value, unit) for its `row=count` arguments. For each row
+its programs run in turn, --runs times, each time starting with another one, so that other load on the
+machine affects all of them. Single-threaded rows are pinned to one processor, the same for all. A
+program that crashes or hangs loses only its own figure: the table marks it, and the reason is printed
+below.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def parse():
 
 
 def build_rust(peers, target_dir, notes):
-    """Builds nexus and tokio. Answers the programs; what cannot be built is a note."""
+    """Builds nexus and tokio. Returns the programs; a failed build becomes a note."""
     programs = []
     for folder in sorted(peers.glob("*/Cargo.toml")):
         name = "peer_" + folder.parent.name
@@ -70,8 +70,8 @@ def rows_of(program):
 
 
 class Figures:
-    """What was measured: values[row][peer] is a list, in the order they came, failed[row][peer]
-    says why there are no more."""
+    """The measurements: values[row][peer] is a list, in order of measurement; failed[row][peer]
+    is the reason why it ended early."""
 
     def __init__(self):
         self.values = {}
@@ -87,18 +87,18 @@ class Figures:
         return {peer: statistics.median(v) for peer, v in self.values[row].items()}
 
 
-PEER_MEMORY = 4 << 30  # bytes: one that has lost its way takes all there is
+PEER_MEMORY = 4 << 30  # bytes: a faulty peer may otherwise exhaust the memory
 
 
 def confine(cpus, is_peer):
-    """In the new process, before the program."""
+    """Runs in the new process, before exec."""
     os.sched_setaffinity(0, cpus)
     if is_peer:
         resource.setrlimit(resource.RLIMIT_DATA, (PEER_MEMORY, PEER_MEMORY))
 
 
 def run_once(program, row, count, figures):
-    """Answers None, or why there is no figure."""
+    """Returns None, or the reason why there is no figure."""
     allowed = os.sched_getaffinity(0)
     cpus = {max(allowed)} if row.cpus == 1 else allowed
     if len(cpus) < row.cpus:
@@ -198,7 +198,7 @@ def main():
             print(f"... {row.name}", file=sys.stderr, flush=True)
             count = row.quick_count() if args.quick else row.count
             measure(row, count, 1 if args.quick else args.runs, programs, figures, notes)
-            write(results(figures), args.out)  # a run that is ended keeps what it has
+            write(results(figures), args.out)  # an interrupted run keeps its results
 
     print(table(results(figures), figures.failed))
     print(f"\n{machine.describe()}; medians of {1 if args.quick else args.runs}")

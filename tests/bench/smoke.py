@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Runs every row that the given programs have, briefly, and checks the shape of what comes out.
-How fast the rows are is not looked at. Arguments: those of run.py."""
+"""Runs every row of the given programs briefly and checks the format of the output, not the figures.
+Arguments: those of run.py."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def listed(arguments):
-    """The rows that the programs among the arguments say they have."""
+    """The rows that the programs among the arguments list."""
     rows = set()
     for argument in arguments:
         if argument.startswith("--program="):

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The longest step of a timer wheel that cascades the plain way: when the hand of a level comes
- * round, the whole slot above is spread out at once.
+/* The longest step of a timer wheel that cascades naively: when the hand of a level advances,
+ * the whole slot above is spread at once.
  *
- * One million timers, due evenly over 1 s to 1 h, 64 slots to a level, 1 ms to a slot of the lowest.
- * The wheel's clock steps 1 ms at a time without waiting. The span that is measured begins 10 s before
- * the hand of the third level moves on, as it does every 262 s. Each step is measured in processor
- * time of the thread. */
+ * One million timers, due evenly over 1 s to 1 h, 64 slots per level, 1 ms per slot of the
+ * lowest. The wheel's clock steps 1 ms at a time without waiting. The measured span begins 10 s
+ * before the hand of the third level advances, as it does every 262 s. Each step is measured in
+ * processor time of the thread. */
 #include "peers.h"
 
 #include <stdlib.h>
@@ -16,7 +16,7 @@ enum { TURN = 1 << (BITS * 3), BEFORE = 10000 }; /* ms */
 struct timer {
     struct timer *next, *prev;
     int64_t due;
-    char rest[120]; /* a timer is a part of something */
+    char rest[120]; /* a timer is a part of something larger */
 };
 
 struct wheel {
@@ -50,7 +50,7 @@ static struct timer *take(struct timer *head)
 static void cascade(struct wheel *w, int level)
 {
     struct timer *head = &w->slots[level][(w->now >> (BITS * level)) % SLOTS];
-    struct timer *end = head->prev; /* a timer may come back to this very slot */
+    struct timer *end = head->prev; /* a timer may return to the same slot */
 
     if (head->next == head)
         return;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* 64 bytes over loopback and back, by hand: a listener-made pair of sockets, one epoll, two
- * handlers. A trip is the least it can be on epoll: send, epoll_wait, recv, send, epoll_wait, recv.
- * Edge-triggered, and a buffer larger than the message, so that a short read says that no more is
- * there and nothing is read or reported twice. */
+/* 64 bytes over loopback and back, by hand: a connected pair of sockets, one epoll, two
+ * handlers. A trip is the minimum on epoll: send, epoll_wait, recv, send, epoll_wait, recv.
+ * Edge-triggered, and a buffer larger than the message, so that a short read saves a second read
+ * and nothing is reported twice. */
 #include "peers.h"
 
 #include <arpa/inet.h>
@@ -20,7 +20,7 @@ enum { MESSAGE = 64, BUFFER = 2048, EVENTS = 16 };
 struct side {
     int fd;
     void (*on_bytes)(struct side *s, size_t n);
-    size_t have;    /* bytes of the message that came so far */
+    size_t have;    /* bytes of the message received so far */
     uint64_t trips; /* client: still to make */
     char buf[BUFFER];
 };
@@ -31,7 +31,7 @@ static void check(bool ok, const char *what)
         bench_fail(what);
 }
 
-/* One message of 64 bytes always fits into the socket's buffer: at most one is under way. */
+/* One message of 64 bytes always fits into the socket's buffer: at most one is in flight. */
 static void send_message(struct side *s, size_t n)
 {
     check(send(s->fd, s->buf, n, MSG_NOSIGNAL) == (ssize_t)n, "send");
@@ -85,8 +85,8 @@ static void watch(int ep, struct side *s)
     check(epoll_ctl(ep, EPOLL_CTL_ADD, s->fd, &e) == 0, "epoll_ctl");
 }
 
-/* Both ends of a connection. Blocking while it is made; a socket that is only read after epoll said
- * so, and only sent to while it has room, never blocks. */
+/* Both ends of a connection. Blocking while it is established; afterwards reads follow epoll's
+ * report and sends fit the buffer, so neither blocks. */
 static void connect_pair(struct side *a, struct side *b)
 {
     struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The floor: what the rows cost when nothing is there but the row.
+/* The floor: the cost of the rows themselves.
  *
- * A task is a function and a frame, a FIFO of tasks is the whole executor, a freed task goes on a
- * list. No other thread, no timers, no I/O, no cancellation, no budget: not a library that anybody
- * could use, but no library can be much below it. */
+ * A task is a function and a frame, a FIFO of tasks is the whole executor, freed tasks are kept
+ * in a list. No other thread, no timers, no I/O, no cancellation, no budget: not a usable
+ * library, but a lower bound for any library. */
 #include "peers.h"
 
 #include <stdbool.h>
@@ -154,7 +154,7 @@ double floor_spawn_join_1000(uint64_t n)
 struct ring {
     uint64_t values[PLACES];
     uint32_t head, tail, places;
-    struct task *rx, *tx; /* who waits */
+    struct task *rx, *tx; /* the waiting tasks */
 };
 
 static inline bool ring_send(struct ring *r, const uint64_t *value)
@@ -199,7 +199,7 @@ double floor_local_pair(uint64_t n)
 struct party {
     struct ring *in, *out;
     uint64_t left, value;
-    bool holds; /* a value that is still to be sent */
+    bool holds; /* has a value still to send */
 };
 
 static bool producer(struct task *t)
@@ -228,7 +228,7 @@ static bool consumer(struct task *t)
     return true;
 }
 
-/* Receives and passes on, `left` times; the one that holds a value at first begins. */
+/* Receives and passes on, `left` times; the one that initially holds a value begins. */
 static bool player(struct task *t)
 {
     struct party *p = (struct party *)(void *)t->frame;

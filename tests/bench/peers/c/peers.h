@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The hand-written rows. Each runs n times and answers the mean, in the unit of its row. */
+/* The hand-written rows. Each runs n times and returns the mean, in the unit of its row. */
 #ifndef NART_BENCH_PEERS_H
 #define NART_BENCH_PEERS_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The channel rows on the ring of Concurrency Kit. It holds pointers, one less than its size, and
- * nobody can wait for it: who finds it full or empty yields the processor and looks again. */
+/* The channel rows on the ring of Concurrency Kit. It holds pointers, one less than its size,
+ * and has no blocking: a side that finds it full or empty yields the processor and retries. */
 #include "bench.h"
 
 #include <ck_ring.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The rows that libuv has: TCP echo, and a timer started and stopped. */
+/* The rows that libuv supports: TCP echo, and a timer started and stopped. */
 #include "bench.h"
 
 #include <stdio.h>
@@ -23,7 +23,7 @@ struct side {
     uv_tcp_t tcp;
     char in[2048];
     char out[MESSAGE];
-    size_t have;    /* bytes of the message that came so far */
+    size_t have;    /* bytes of the message received so far */
     uint64_t trips; /* client: still to make */
 };
 
@@ -37,7 +37,7 @@ static void give_buffer(uv_handle_t *h, size_t wanted, uv_buf_t *buf)
     *buf = uv_buf_init(s->in, sizeof s->in);
 }
 
-/* The message always fits into the socket's buffer, so that no write request is needed. */
+/* The message always fits into the socket's buffer, so no write request is needed. */
 static void send_message(struct side *s, char *bytes, size_t n)
 {
     uv_buf_t buf = uv_buf_init(bytes, (unsigned)n);
