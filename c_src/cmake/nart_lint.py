@@ -1,30 +1,30 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Finds mistakes in bodies written with nart/co.h that compilers do not see.
+"""Finds mistakes in bodies written with nart/co.h that compilers do not detect.
 
     nart_lint.py FILE.c...
 
- 1. A local variable whose value is lost across an await. A body begins anew at each poll: what stands
-    before NART_BEGIN runs again, then it goes on where it waited. So a variable that was changed in the
-    body has its initial value again after an await, or none. This reports one that is changed, then
-    there is an await, then it is read without having been set again.
- 2. An await inside a switch of the body's own. Compilers refuse it, but not with -w, and not in a switch
-    on __int128.
- 3. A `break` outside of any loop and switch: it leaves the body, which goes on at its NART_END.
+ 1. A local variable whose value is lost across an await. A body restarts at each poll: the code before
+    NART_BEGIN runs again, then execution jumps to the pending await. So after an await, a variable that
+    the body changed has its initial value again, or none. Reported: a variable that is changed before an
+    await and read after it without being set again.
+ 2. An await inside a switch of the body. Compilers reject it, but not with -w, and not in a switch on
+    __int128.
+ 3. A `break` outside of any loop and switch: it leaves the body and continues at NART_END.
 
-How: the statements of a body become a graph. Backwards over it, a variable is live where it may be read
-before it is set; forwards, it is changed where it was set since the last await. One that is both at an
-await is lost there.
+Method: the statements of a body form a graph. A backward pass finds where a variable is live: it may be
+read before it is set. A forward pass finds where it is changed: it was set since the last await. A
+variable that is both at an await is lost there.
 
-It reads the text and not what the preprocessor makes of it, and does not see
-  - an await inside a macro of the program's own, and what such a macro does with variables;
-  - all but the first branch of an #if;
+Limits: the linter reads the source without preprocessing it. It ignores
+  - awaits inside the program's own macros, and what such macros do with variables;
+  - all branches of an #if but the first;
   - parts of a variable: a structure or an array is lost if any part of it is;
-  - a change through a pointer. A function that is given the address of a variable, or an array, counts
-    as setting it;
-  - that an initial value from before NART_BEGIN is another one at the next poll.
+  - changes through a pointer. Passing an array or the address of a variable to a function counts as
+    setting it;
+  - initial values from before NART_BEGIN that differ at the next poll.
 
-Exit status: 0 nothing was found, 1 something was, 2 a file cannot be read.
+Exit status: 0 no findings, 1 findings, 2 a file cannot be read.
 """
 import re
 import sys
@@ -38,7 +38,7 @@ TOKEN = re.compile(r"""
 """, re.VERBOSE | re.DOTALL)
 ASSIGN = {"=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=", ">>="}
 NO_TYPE = {"return", "goto", "case", "else", "sizeof", "break", "continue", "default", "do"}
-AWAITS = {  # where the awaited expression begins; what stands before it is evaluated once
+AWAITS = {  # index of the awaited expression; the arguments before it are evaluated once
     "NART_AWAIT": 1, "NART_AWAIT_FOR": 2, "NART_AWAIT_UNTIL": 2, "NART_STOP": 1,
     "NART_AWAIT_ANY": 2, "NART_AWAIT_LOCAL": 1,
 }
@@ -49,7 +49,7 @@ class Unreadable(Exception):
 
 
 def first_branches(text):
-    """Without directives, and without what stands behind #else and #elif; lines keep their numbers."""
+    """The text without directives and without #else and #elif branches; line numbers are kept."""
     lines, hidden, goes_on = [], [], False
     for line in text.split("\n"):
         directive = goes_on or re.match(r"\s*#\s*(\w*)", line)
@@ -77,7 +77,7 @@ def tokens(text):
 
 
 def closing(toks, at):
-    """The place of the bracket that closes the one at `at`."""
+    """The index of the bracket that closes the one at `at`."""
     pairs, depth = {"(": ")", "{": "}", "[": "]"}, []
     for i in range(at, len(toks)):
         if toks[i][0] in pairs:
@@ -91,7 +91,7 @@ def closing(toks, at):
 
 
 def split(toks, sign=","):
-    """The parts between commas that are in no brackets."""
+    """The parts between top-level commas."""
     parts, start, i = [], 0, 0
     while i < len(toks):
         if toks[i][0] in ("(", "{", "["):
@@ -173,7 +173,7 @@ class Body:
             op = toks[end][0] if end < len(toks) else ""
             steps = "++" in (before, op) or "--" in (before, op)
             passed = v in self.arrays and before in ("(", ",") and op in (",", ")", "")
-            if pointer or before == "*" and unary:  # what it points at is not the variable
+            if pointer or before == "*" and unary:  # its target is not the variable
                 self.add(node, "read", v, line)
             elif before == "&" and unary or passed and not member:
                 later.append(("set", v, line))
@@ -380,7 +380,7 @@ class Body:
 
     def on_switch(self, node):
         self.condition(node)
-        after = self.node(node)  # no case may match
+        after = self.node(node)  # possibly no case matches
         self.leave.append(after)
         self.switches.append(node)
         end = self.statement(self.node())
@@ -418,7 +418,7 @@ class Body:
     def lost(self):
         """[(line of the await, variable, line where it is read)], each variable and await once."""
         order = range(len(self.steps))
-        live = [{} for _ in order]  # at a node's beginning: variable -> where it is read
+        live = [{} for _ in order]  # at the start of a node: variable -> line of its read
         changed = [set() for _ in order]
         again = True
         while again:
