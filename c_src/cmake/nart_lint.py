@@ -87,7 +87,7 @@ def closing(toks, at):
                 break
             if not depth:
                 return i
-    raise Unreadable(f"line {toks[at][1]}: a bracket without its end")
+    raise Unreadable(f"line {toks[at][1]}: unbalanced bracket")
 
 
 def split(toks, sign=","):
@@ -206,7 +206,7 @@ class Body:
     def wait(self, node, line):
         self.add(node, "await", None, line)
         if self.switches:
-            self.misplaced.append((line, "this await is inside a switch of the body's own"))
+            self.misplaced.append((line, "this await is inside a switch of the body"))
 
     def macro(self, node, toks):
         """NART_AWAIT(...) and its like. Answers the node after it; None: the body ends."""
@@ -399,7 +399,7 @@ class Body:
     def on_break(self, node):
         if self.begun and not self.leave:
             line = self.toks[self.at][1]
-            self.misplaced.append((line, "this break leaves the body, which goes on at its NART_END"))
+            self.misplaced.append((line, "this break leaves the body and continues at NART_END"))
         self.until(";")
         self.next[node].update(self.leave[-1:])
 
