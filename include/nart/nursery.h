@@ -46,7 +46,8 @@
  * that joins the nursery before it ends. A body that ends without joining aborts the process, which prints
  * its name. There are two exceptions: the body that is the owner's poll itself (the owner's end then waits
  * for the tasks; its answer stays, whether it is cancelled or aborted meanwhile), and a nursery without
- * tasks (the end of the body that opened it closes it).
+ * tasks (the end of the body that opened it closes it). Bodies that a hand-written poll calls directly are
+ * not checked: the nursery then has to be joined, by a later poll at the latest, before its memory ends.
  *
  * If the body that opened a nursery loses a race, the nursery's tasks are cancelled. Join by NART_STOP before
  * you free the body's frame. If a body below it that joins the nursery loses a race, the tasks continue.
