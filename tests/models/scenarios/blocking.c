@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* scenarios/blocking.c: threads that sleep in a channel, SPSC or MPSC: values, ends, turns, and time that
- * runs out while a wake is under way. Thread 0 receives, the others send, or let the time pass.
+/* scenarios/blocking.c: threads that sleep in a channel, SPSC or MPSC: values, closing, queue order, and
+ * timeouts that race with a wake. Thread 0 receives; the others send or advance the clock.
  *
- * blocking.c and the two kinds of channel are as they are.
+ * blocking.c and both channel kinds are the library's unmodified files.
  *
- * A value is the number of a payload that its sender has written before, so a value that is seen too
- * early is a data race. */
+ * A value is the index of a payload that its sender wrote earlier: reading a value too early is a data race. */
 #include "sleepers.h"
 
 #include <sched.h>
 #include <string.h>
 
-/* loom does not see into memcpy, so values are copied here, and the C files are part of this one. */
+/* loom does not see accesses in memcpy. So values are copied here, and the C files are included. */
 static void copy(void *to, const void *from, size_t bytes)
 {
     for (size_t i = 0; i < bytes / sizeof(uint64_t); i++)
@@ -44,7 +43,7 @@ typedef struct side {
     unsigned sent;
 } side;
 
-/* As nart__mpsc_stride() lays it out. */
+/* The layout of nart__mpsc_stride(). */
 typedef struct place {
     uint64_t value;
     nart__mpsc_turn turn;
@@ -52,11 +51,11 @@ typedef struct place {
 
 typedef struct state {
     nart__chan chan;
-    uint64_t value;  /* SPSC: the only place */
+    uint64_t value;  /* SPSC: the only slot */
     place places[2]; /* MPSC */
     side sides[SIDES];
     nart_rx rx;
-    unsigned senders; /* threads that send */
+    unsigned senders; /* sending threads */
     unsigned received[SIDES];
     MODEL_VAR(uint32_t) payload[SIDES * EACH];
     model_sleepers os;
@@ -64,18 +63,18 @@ typedef struct state {
 
 static state *s;
 
-/* ---- what the channels call beside ---- */
+/* ---- other functions that the channels call ---- */
 
 static bool mpsc(void)
 {
     return nart__ring_kind(&s->chan.ring) == NART_CHAN_MPSC;
 }
 
-/* As sleepers.h's touch(), for what the library has in tables of its own. */
+/* Like touch() in sleepers.h, for the library's own tables. */
 static void touch_ops(const thread_ops *volatile ops)
 {
 #ifndef MODEL_RELACY
-    const thread_ops *unknown = ops; /* else the reading would be known to be constant */
+    const thread_ops *unknown = ops; /* keeps the compiler from folding the read */
     MODEL_CHECK(unknown->send_waiting && unknown->try_recv && unknown->park);
 #else
     (void)ops;
@@ -111,7 +110,7 @@ void nart__local_taken(nart__ring *r)
     no_task();
 }
 
-/* ---- making and ending ---- */
+/* ---- setup and teardown ---- */
 
 static uint64_t prepare(unsigned i)
 {
@@ -194,7 +193,7 @@ static void two_full(void)
     send_at_once(TX1);
 }
 
-/* Nobody waits, and nothing is granted. */
+/* No wait is queued, and no slot is granted. */
 static void after_closing(void)
 {
     MODEL_CHECK(!s->chan.senders_waiting.first && s->chan.reserved == 0);
@@ -203,7 +202,7 @@ static void after_closing(void)
     MODEL_DELETE(s);
 }
 
-/* And all that was sent has come. */
+/* Also, all values sent were received. */
 static void after(void)
 {
     for (unsigned i = TX1; i <= s->senders; i++)
@@ -211,7 +210,7 @@ static void after(void)
     after_closing();
 }
 
-/* ---- what the threads are made of ---- */
+/* ---- steps of the threads ---- */
 
 static nart_res send_waiting(unsigned i, int64_t timeout_ns)
 {
@@ -224,7 +223,7 @@ static nart_res send_waiting(unsigned i, int64_t timeout_ns)
     return r;
 }
 
-/* Its sender's next, whole. */
+/* Must be its sender's next value, complete. */
 static void check(uint64_t value)
 {
     unsigned i = (unsigned)value / EACH;
@@ -287,7 +286,7 @@ static void recv_to_the_end(void)
     MODEL_CHECK(r == NART_ECLOSED);
 }
 
-/* ---- a sender sleeps until there is room ---- */
+/* ---- a sender sleeps until a slot is free ---- */
 
 static void sender_waits(unsigned i)
 {
@@ -297,7 +296,7 @@ static void sender_waits(unsigned i)
         MODEL_CHECK(send_waiting(i, NART_NEVER) == 0);
 }
 
-/* ---- a receiver sleeps until there is a value, or the end ---- */
+/* ---- a receiver sleeps until a value arrives or the channel closes ---- */
 
 static void receiver_waits(unsigned i)
 {
@@ -329,7 +328,7 @@ static void both_wait(unsigned i)
     close_sender();
 }
 
-/* ---- the receiver closes, and takes nothing ---- */
+/* ---- the receiver closes without receiving ---- */
 
 static void receiver_closes(unsigned i)
 {
@@ -341,7 +340,7 @@ static void receiver_closes(unsigned i)
         nart__spsc_shut(&s->chan, true);
 }
 
-/* ---- nothing ends a sleep but the time ---- */
+/* ---- only the timeout ends a sleep ---- */
 
 static void only_the_time(unsigned i)
 {
@@ -354,7 +353,7 @@ static void only_the_time(unsigned i)
     NART__STORE(&os->over, 1u, NART__RELAXED);
 }
 
-/* ---- the time is over: the value was sent, or is the caller's and can be sent again ---- */
+/* ---- timeout: the value was sent, or the caller keeps it and can resend it ---- */
 
 static void send_twice(unsigned i)
 {
@@ -389,7 +388,7 @@ static void receiver_is_late(unsigned i)
     }
 }
 
-/* ---- turns: who gives up in the queue, or with a place granted, leaves it to the next ---- */
+/* ---- queue order: a sender that times out, queued or with a slot granted, passes its turn on ---- */
 
 static void turns(unsigned i)
 {

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* scenarios/bytes.c: a channel of bytes from one or two threads to another: claiming, waiting on both
- * sides and in the queue of senders, closing from all sides. Thread 0 receives, the others send.
+/* scenarios/bytes.c: a channel of bytes from one or two threads to another: claims, waits on both sides
+ * and in the queue of senders, closing from all sides. Thread 0 receives, the others send.
  *
- * A message holds the number of a payload that its sender has written before, so one that is seen
- * too early is a data race, and so is one that is written over before its release. A waker that is
- * not told leaves its side waiting for ever, a deadlock. */
+ * A message holds the index of a payload that its sender wrote earlier: reading a message too early, or
+ * overwriting it before its release, is a data race. A lost wake-up leaves its side waiting: a deadlock. */
 #include "chan/bytes_queue.c"
 #include "chan/bytes_ring.c"
 #include "sides.h"
@@ -19,27 +18,27 @@ typedef struct state {
     nart_bytes_rx rx;
     MODEL_VAR(uint32_t) payload[PAYLOADS];
     MODEL_VAR(uint32_t) last_words[SIDES];
-    MODEL_VAR(uint32_t) room_used[2]; /* a place of the ring, for engines that do not see data */
+    MODEL_VAR(uint32_t) room_used[2]; /* a unit of the ring, for engines that do not track data */
     unsigned received, got[PAYLOADS], sent[SIDES], lasts[SIDES];
     model_sides run;
 } state;
 
 static state *s;
 
-/* ---- making and ending ---- */
+/* ---- setup and teardown ---- */
 
-/* What several threads only read has to be touched, too. */
+/* Memory that several threads only read must be touched, too. */
 static void touch_ops(const struct nart__wait_ops *volatile ops)
 {
 #ifndef MODEL_RELACY
-    const struct nart__wait_ops *unknown = ops; /* else the reading would be known to be constant */
+    const struct nart__wait_ops *unknown = ops; /* keeps the compiler from folding the read */
     (void)*(void (*const volatile *)(nart__wait *))(const void *)&unknown->withdraw;
 #else
     (void)ops;
 #endif
 }
 
-/* `units`: of capacity. */
+/* `units`: the capacity. */
 static void make(unsigned senders, uint64_t units, bool spinning, bool loop)
 {
     s = MODEL_NEW(state);
@@ -108,7 +107,7 @@ static void unmake(void)
     MODEL_DELETE(s);
 }
 
-/* ---- what the threads are made of ---- */
+/* ---- steps of the threads ---- */
 
 static void loop_looks(void)
 {
@@ -162,7 +161,7 @@ static nart_res claim_await(unsigned side, nart_bytes_buf *buf)
     return r;
 }
 
-/* The place is this thread's own now. */
+/* This thread owns the unit now. */
 static void touch_room(const void *ptr)
 {
     size_t at = (size_t)((const char *)ptr - (const char *)s->data);
@@ -188,7 +187,7 @@ static nart_res send_await(unsigned side, uint64_t value)
     return r;
 }
 
-/* What has come must be whole, and new. */
+/* The message must be complete and new. */
 static void take_in(nart_bytes_msg *msg)
 {
     uint64_t value = *(const uint64_t *)msg->ptr;
@@ -211,7 +210,7 @@ static void closed(unsigned side)
         nart__bytes_rx_closed(&s->chan.ring);
     else if (!nart__bytes_tx_closed(&s->tx[side]))
         return;
-    if (nart__bytes_last(&s->chan)) { /* and so frees: nobody else may be inside */
+    if (nart__bytes_last(&s->chan)) { /* frees the channel: no other thread may access it */
         s->lasts[side]++;
         for (unsigned i = 0; i <= NART__LOAD(&s->chan.senders, NART__RELAXED) + 1; i++)
             MODEL_CHECK(MODEL_GET(s->last_words[i]) == i + 1);
@@ -237,7 +236,7 @@ static void recv_all(nart_res (*recv)(nart_bytes_msg *))
     closed(RX);
 }
 
-/* So many came, and one side was the last. */
+/* That many messages were received, and exactly one side freed the channel. */
 static void after(unsigned count)
 {
     MODEL_CHECK(s->received == count);
@@ -266,7 +265,7 @@ static void after_any(void)
     after(s->received);
 }
 
-/* ---- a stream and its end, both sides waiting for each other ---- */
+/* ---- a stream and its end; both sides wait for each other ---- */
 
 static void stream_of_2(unsigned i)
 {
@@ -292,7 +291,7 @@ static void spinning(unsigned i)
         send_all(TX, 0, 2);
 }
 
-/* ---- the receiver closes: a sender that waits for room is told, one that does not finds out ---- */
+/* ---- the receiver closes: a waiting sender is woken, another finds out by its next call ---- */
 
 static void receiver_closes(unsigned i)
 {
@@ -311,7 +310,7 @@ static void receiver_closes(unsigned i)
     }
 }
 
-/* ---- neither side waits: what was committed before the close is found before it ---- */
+/* ---- neither side waits: messages committed before the close are received before it ---- */
 
 static void nobody_waits(unsigned i)
 {
@@ -329,7 +328,7 @@ static void nobody_waits(unsigned i)
     closed(TX);
 }
 
-/* ---- the length, once the sender is known to have closed, is what was sent ---- */
+/* ---- once the sender is known to have closed, the length is what was sent ---- */
 
 static void length_at_the_end(unsigned i)
 {
@@ -343,7 +342,7 @@ static void length_at_the_end(unsigned i)
     recv_all(recv_try);
 }
 
-/* One of two senders may ask at any time, and hears of no more than there ever was. */
+/* Either of two senders may ask at any time; the length never exceeds what was committed. */
 static void length_at_any_time(unsigned i)
 {
     if (i == RX) {
@@ -356,7 +355,7 @@ static void length_at_any_time(unsigned i)
     }
 }
 
-/* ---- a wait that is given up, and the next one ---- */
+/* ---- an abandoned wait, and the next one ---- */
 
 static void receive_given_up(unsigned i)
 {
@@ -393,7 +392,7 @@ static void send_given_up(unsigned i)
     closed(TX);
 }
 
-/* ---- claims that are aborted, one of them by the close ---- */
+/* ---- aborted claims, one of them aborted by the close ---- */
 
 static void aborts(unsigned i)
 {
@@ -412,7 +411,7 @@ static void aborts(unsigned i)
     closed(TX);
 }
 
-/* Another sender gets the room. */
+/* The freed space is granted to another sender. */
 static void aborts_for_another(unsigned i)
 {
     nart_bytes_buf buf = { NULL, 0 };
@@ -447,7 +446,7 @@ static void from_two_of_3(unsigned i)
         send_all(i, i == TX ? 0 : 2, i == TX ? 2 : 1);
 }
 
-/* Nobody waits for anybody. */
+/* No side waits. */
 static void from_two_trying(unsigned i)
 {
     nart_bytes_buf buf = { NULL, 0 };
@@ -462,7 +461,7 @@ static void from_two_trying(unsigned i)
     closed(i);
 }
 
-/* A small claim for which there is room does not overtake a large one that waits. One thread. */
+/* A small claim that fits does not overtake a waiting large one. One thread. */
 static void make_for_large_ones(void)
 {
     make(2, 4, false, true);
@@ -484,7 +483,7 @@ static void overtaking(unsigned i)
     MODEL_CHECK(nart_bytes_try_claim(small, 1, &buf) == 0);
 }
 
-/* One gives up, and closes: its turn passes on. The ring was full. */
+/* One sender abandons its wait and closes: its turn passes on. The ring was full. */
 static void make_full(void)
 {
     nart_bytes_buf buf = { NULL, 0 };
@@ -514,7 +513,7 @@ static void turn_passes_on(unsigned i)
     closed(TX); /* with or without the claim */
 }
 
-/* Both may wait when the receiver closes. */
+/* Both senders may be waiting when the receiver closes. */
 static void receiver_closes_on_two(unsigned i)
 {
     if (i != RX)
@@ -522,7 +521,7 @@ static void receiver_closes_on_two(unsigned i)
     closed(i);
 }
 
-/* ---- the receiver shuts while others claim: what was claimed is received, unless it is aborted ---- */
+/* ---- the receiver shuts while others claim: claimed messages are received, unless aborted ---- */
 
 static void claim_until_refused(unsigned side, uint64_t value, unsigned count)
 {
@@ -569,7 +568,7 @@ static void shut_and_awaited(unsigned i)
     closed(i);
 }
 
-/* The senders stay open: the end is told by what was claimed alone. */
+/* The senders stay open: only the claims determine the end. */
 static void shut_is_the_end(unsigned i)
 {
     nart_bytes_msg msg;
@@ -585,7 +584,7 @@ static void shut_is_the_end(unsigned i)
     MODEL_CHECK(r == NART_ECLOSED);
 }
 
-/* One waits for room when the receiver shuts. */
+/* One sender waits for space when the receiver shuts. */
 static void shut_on_one_that_waits(unsigned i)
 {
     if (i != RX) {
@@ -599,11 +598,11 @@ static void shut_on_one_that_waits(unsigned i)
     MODEL_CHECK(nart_bytes_try_recv(&s->rx, &msg) == 0);
     take_in(&msg);
     loop_looks();
-    s->sent[RX] = 1; /* of those that were there before */
+    s->sent[RX] = 1; /* of the messages sent before */
     shut_and_drain(recv_await);
 }
 
-/* One is the first in the queue, and there is room for it. */
+/* One sender is first in the queue, and its claim fits. */
 static void make_first_in_the_queue(void)
 {
     nart_bytes_buf buf = { NULL, 0 };

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* scenarios/bytes_blocking.c: threads that sleep in a channel of bytes, of one sender or of several: messages,
- * claims that are given up, ends, turns, and time that runs out while a wake is under way. Thread 0
- * receives, the others send, or let the time pass.
+/* scenarios/bytes_blocking.c: threads that sleep in a channel of bytes with one or several senders: messages,
+ * aborted claims, closing, queue order, and timeouts that race with a wake. Thread 0 receives; the others send
+ * or advance the clock.
  *
- * A message holds the number of a payload that its sender has written before, so one that is seen too
- * early is a data race, and so is one that is written over before its release. */
+ * A message holds the index of a payload that its sender wrote earlier: reading a message too early, or
+ * overwriting it before its release, is a data race. */
 #include "sleepers.h"
 
 #include "chan/bytes_queue.c"
@@ -26,18 +26,18 @@ typedef struct state {
     uint64_t data[8]; /* a message uses the first half of a unit */
     side sides[SIDES];
     nart_bytes_rx rx;
-    unsigned senders; /* threads that send */
+    unsigned senders; /* sending threads */
     unsigned received[SIDES];
     MODEL_VAR(uint32_t) payload[SIDES * EACH];
-    MODEL_VAR(uint32_t) room_used[2]; /* a place of the ring, for engines that do not see data */
+    MODEL_VAR(uint32_t) room_used[2]; /* a unit of the ring, for engines that do not track data */
     model_sleepers os;
 } state;
 
 static state *s;
 
-/* ---- what the threads are made of ---- */
+/* ---- steps of the threads ---- */
 
-/* The place is this thread's own now. */
+/* This thread owns the unit now. */
 static void touch_room(const void *ptr)
 {
     size_t unit = (size_t)((const char *)ptr - (const char *)s->data) / NART__BYTES_UNIT;
@@ -85,7 +85,7 @@ static void send_at_once(unsigned i)
     commit(i, &buf);
 }
 
-/* Its sender's next, whole. */
+/* Must be its sender's next message, complete. */
 static void check(nart_bytes_msg *msg)
 {
     uint64_t value = *(const uint64_t *)msg->ptr;
@@ -148,9 +148,9 @@ static void close_sender(unsigned i)
     (void)nart__bytes_tx_closed(&s->sides[i].tx);
 }
 
-/* ---- making and ending ---- */
+/* ---- setup and teardown ---- */
 
-/* `units`: of capacity. */
+/* `units`: the capacity. */
 static void make(unsigned senders, uint64_t units)
 {
     nart__bytes_ring *r;
@@ -196,7 +196,7 @@ static void two_full(void)
     send_at_once(TX1);
 }
 
-/* Nobody waits. */
+/* No wait is queued. */
 static void after_closing(void)
 {
     MODEL_CHECK(!s->chan.waiting.first);
@@ -206,7 +206,7 @@ static void after_closing(void)
     MODEL_DELETE(s);
 }
 
-/* And all that was sent has come. */
+/* Also, all messages sent were received. */
 static void after(void)
 {
     for (unsigned i = TX1; i <= s->senders; i++)
@@ -214,7 +214,7 @@ static void after(void)
     after_closing();
 }
 
-/* ---- a sender sleeps until there is room ---- */
+/* ---- a sender sleeps until space is free ---- */
 
 static void sender_waits(unsigned i)
 {
@@ -224,7 +224,7 @@ static void sender_waits(unsigned i)
         MODEL_CHECK(send_waiting(i, NART_NEVER) == 0);
 }
 
-/* ---- a receiver sleeps until there is a message, or the end ---- */
+/* ---- a receiver sleeps until a message arrives or the channel closes ---- */
 
 static void receiver_waits(unsigned i)
 {
@@ -244,7 +244,7 @@ static void only_the_end(unsigned i)
         close_sender(i);
 }
 
-/* A claim that is given up is no message, and its room is free again. */
+/* An aborted claim delivers no message and frees its space. */
 static void abort_first(unsigned i)
 {
     nart_bytes_buf buf = { 0 };
@@ -271,7 +271,7 @@ static void both_wait(unsigned i)
     close_sender(i);
 }
 
-/* ---- the receiver closes, and takes nothing ---- */
+/* ---- the receiver closes without receiving ---- */
 
 static void receiver_closes(unsigned i)
 {
@@ -281,7 +281,7 @@ static void receiver_closes(unsigned i)
         MODEL_CHECK(send_waiting(i, NART_NEVER) == NART_ECLOSED);
 }
 
-/* ---- nothing ends a sleep but the time ---- */
+/* ---- only the timeout ends a sleep ---- */
 
 static void only_the_time(unsigned i)
 {
@@ -294,7 +294,7 @@ static void only_the_time(unsigned i)
     NART__STORE(&os->over, 1u, NART__RELAXED);
 }
 
-/* ---- the time is over: the message was sent, or nothing is claimed and it can be sent again ---- */
+/* ---- timeout: the message was sent, or nothing is claimed and it can be resent ---- */
 
 static void sender_is_late(unsigned i)
 {
@@ -326,7 +326,7 @@ static void receiver_is_late(unsigned i)
     }
 }
 
-/* ---- turns: who gives up, first in the queue or behind, leaves its turn to the next ---- */
+/* ---- queue order: a sender that times out, first or later in the queue, passes its turn on ---- */
 
 static void turns(unsigned i)
 {
@@ -354,7 +354,7 @@ static void turn_is_late(unsigned i)
     close_sender(i);
 }
 
-/* Behind the other one it gives up, and then waits again. */
+/* Queued second, it times out and then waits again. */
 static void turn_is_tried_again(unsigned i)
 {
     if (i == RX) {

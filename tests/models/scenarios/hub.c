@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* scenarios/hub.c: wakes, parking, stale wakers, reuse of slots and of hubs, trimming.
  *
- * What a wake must publish is a relaxed flag, so that nothing but the hub makes it visible: a flag
- * that is not seen at the last poll leaves the owner waiting for ever, which is a deadlock. Where
- * only one wake can have led to a poll it is a plain variable: there a missing edge is a race. */
+ * A wake must publish a relaxed flag, which only the hub makes visible: a flag that the last poll does not
+ * see leaves the owner waiting, a deadlock. Where only one wake can have caused a poll, the flag is a plain
+ * variable: a missing edge is a race. */
 #include "model.h"
 
 #include "core/hub.h"
@@ -15,17 +15,17 @@ typedef struct state {
     nart__hub hub;
     nart__rec records[SLOTS]; /* must follow */
     NART__ATOMIC(uint32_t) news[3];
-    NART__ATOMIC(uint32_t) ready;   /* what a reactor would find beside the inbox */
-    NART__ATOMIC(uintptr_t) handed; /* a waker made while the others run */
+    NART__ATOMIC(uint32_t) ready;   /* an event for the reactor */
+    NART__ATOMIC(uintptr_t) handed; /* a waker created while the other threads run */
     MODEL_VAR(uint32_t) payload[SLOTS];
-    uintptr_t waker[SLOTS]; /* made before the others begin */
+    uintptr_t waker[SLOTS]; /* created before the other threads start */
     unsigned polls[SLOTS], all_polls;
-    bool reactor, over; /* the owner's */
+    bool reactor, over; /* owner only */
 } state;
 
 static state *s;
 
-/* ---- what the threads are made of ---- */
+/* ---- steps of the threads ---- */
 
 static void make(void)
 {
@@ -35,7 +35,7 @@ static void make(void)
         s->waker[i] = nart__hub_waker(&s->hub, i);
 }
 
-/* All wakes have ended: what is left in the inbox comes out once, and then it is empty. */
+/* All wakes have ended: each remaining record is taken from the inbox once; then it is empty. */
 static void drain(void)
 {
     bool busy;
@@ -58,14 +58,14 @@ static bool seen(unsigned news)
     return NART__LOAD(&s->news[news], NART__RELAXED) != 0;
 }
 
-/* Another thread tells something, then wakes. */
+/* Another thread publishes a flag, then wakes. */
 static void tell(unsigned news, uintptr_t waker)
 {
     NART__STORE(&s->news[news], 1u, NART__RELAXED);
     nart__wake(waker);
 }
 
-/* The owner hands a waker to a thread that is running already. */
+/* The owner passes a waker to a running thread. */
 static void hand_over(uintptr_t waker)
 {
     NART__STORE(&s->handed, waker, NART__RELEASE);
@@ -79,8 +79,8 @@ static uintptr_t take_over(void)
     return waker;
 }
 
-/* The owner's loop, until a poll or the reactor says that it is over. It tries to park after each
- * record: that must fail while others are left. */
+/* The owner's loop, until a poll or the reactor ends it. It tries to park after each record: parking must
+ * fail while records remain. */
 static void run(void (*poll)(uint32_t slot))
 {
     nart__rec *hold = NULL;
@@ -100,11 +100,11 @@ static void run(void (*poll)(uint32_t slot))
             nart__hub_unpark(&s->hub);
         } else {
             hold = nart__hub_pop(&s->hub, &busy);
-            MODEL_CHECK(hold || busy); /* park refuses only when there is something to see */
+            MODEL_CHECK(hold || busy); /* park fails only when records are pending */
             if (!hold)
                 nart__relax();
         }
-        /* A read-modify-write, for the kernel never answers with an old state. */
+        /* A read-modify-write: the kernel never returns a stale state. */
         if (s->reactor && NART__EXCHANGE(&s->ready, 0u, NART__ACQUIRE))
             s->over = seen(1);
     }
@@ -128,7 +128,7 @@ static void until_both_polled(uint32_t slot)
     s->over = s->all_polls == 2;
 }
 
-/* ---- two threads wake one task: the wake that is absorbed publishes, too ---- */
+/* ---- two threads wake one task: the coalesced wake publishes, too ---- */
 
 static void same_task(unsigned i)
 {
@@ -150,7 +150,7 @@ static void twice(unsigned i)
     }
 }
 
-/* ---- a record comes back, and carries no link of its last turn ---- */
+/* ---- a record is queued again, without the link of its last turn ---- */
 
 static void again(unsigned i)
 {
@@ -170,7 +170,7 @@ static void others_once(void)
     MODEL_DELETE(s);
 }
 
-/* ---- the same, and another thread links behind it ---- */
+/* ---- the same; another thread links behind it ---- */
 
 static void again_among_others(unsigned i)
 {
@@ -184,7 +184,7 @@ static void again_among_others(unsigned i)
     }
 }
 
-/* ---- two threads, a task each: each is polled once and sees plain data ---- */
+/* ---- two threads with a task each: each is polled once and sees plain data ---- */
 
 static void two_tasks(unsigned i)
 {
@@ -203,7 +203,7 @@ static void each_once(void)
     MODEL_DELETE(s);
 }
 
-/* ---- one thread wakes two tasks: they come in that order ---- */
+/* ---- one thread wakes two tasks: they are polled in that order ---- */
 
 static void until_both_in_order(uint32_t slot)
 {
@@ -228,7 +228,7 @@ static void in_order(unsigned i)
 static void until_news_and_ready(uint32_t slot)
 {
     (void)slot;
-    s->reactor = seen(1); /* from here on it is the reactor that ends the loop */
+    s->reactor = seen(1); /* from here on the reactor ends the loop */
 }
 
 static void other_source(unsigned i)
@@ -243,7 +243,7 @@ static void other_source(unsigned i)
     }
 }
 
-/* ---- a stale waker: never a poll, whatever else goes on ---- */
+/* ---- a stale waker never causes a poll, whatever runs concurrently ---- */
 
 static void make_stale(void)
 {
@@ -269,7 +269,7 @@ static void once(void)
     MODEL_DELETE(s);
 }
 
-/* ---- a slot is reused while a waker of its last occupant fires ---- */
+/* ---- a slot is reused while a waker of its previous occupant fires ---- */
 
 static void reuse(unsigned i)
 {
@@ -284,7 +284,7 @@ static void reuse(unsigned i)
     }
 }
 
-/* The last occupant's waker is worth one spurious poll at most. */
+/* The previous occupant's waker causes at most one spurious poll. */
 static void once_or_twice(void)
 {
     drain();
@@ -292,7 +292,7 @@ static void once_or_twice(void)
     MODEL_DELETE(s);
 }
 
-/* ---- the same when the generation bits have come round: old and new wakers are one word ---- */
+/* ---- the same after the generation bits have wrapped: old and new wakers are equal ---- */
 
 static void make_alias(void)
 {
@@ -316,8 +316,8 @@ static void alias(unsigned i)
     }
 }
 
-/* ---- a hub ends, parked, and serves the next runtime while a waker of the last one fires: that does
- * nothing there ---- */
+/* ---- a hub ends, parked, and serves the next runtime while a waker of the last one fires: that waker
+ * has no effect there ---- */
 
 static void reopen(unsigned i)
 {
@@ -338,14 +338,14 @@ static void reopen(unsigned i)
     }
 }
 
-/* ---- a hub that ends is trimmed, if nobody is at work in it, and opened again ---- */
+/* ---- an ended hub is trimmed if no thread is inside it, and opened again ---- */
 
-/* What a trim does is plain: whoever still touches it races. The new waker is the old one's word. */
+/* A trim uses plain accesses: any concurrent access is a race. The new waker equals the old one. */
 static void trim(void)
 {
     if (!nart__hub_clear(&s->hub))
         return;
-    s->hub.efd = EFD; /* another one */
+    s->hub.efd = EFD; /* a new eventfd */
     s->records[0].hub = NULL;
     s->records[0].slot = 99;
 }
@@ -354,7 +354,7 @@ static void trimmed(unsigned i)
 {
     if (i == 0) {
         (void)nart__hub_park(&s->hub);
-        nart__hub_end(&s->hub); /* not retired: as if the generation bits had come round */
+        nart__hub_end(&s->hub); /* not retired: as if the generation bits had wrapped */
         trim();
         hand_over(nart__hub_waker(&s->hub, 0));
         run(until_news);
@@ -365,13 +365,13 @@ static void trimmed(unsigned i)
     }
 }
 
-/* When all is over it can be trimmed. */
+/* After all threads have left, it can be trimmed. */
 static void can_be_trimmed(void)
 {
     drain();
     MODEL_CHECK(s->polls[0] == 1 || s->polls[0] == 2);
     nart__hub_end(&s->hub);
-    nart__wake(nart__hub_waker(&s->hub, 0)); /* a late one */
+    nart__wake(nart__hub_waker(&s->hub, 0)); /* a late wake */
     MODEL_CHECK(nart__hub_clear(&s->hub));
     MODEL_DELETE(s);
 }
@@ -412,7 +412,7 @@ static void nobody_inside(void)
     MODEL_DELETE(s);
 }
 
-/* ---- the same while the runtime is asked to shut down: the next one is not ---- */
+/* ---- the same during a shutdown request: the next runtime does not receive it ---- */
 
 static void asked(unsigned i)
 {
@@ -426,7 +426,7 @@ static void asked(unsigned i)
     }
 }
 
-/* ---- it is asked while others are inside ---- */
+/* ---- shutdown is requested while other threads are inside ---- */
 
 static void asked_and_entered(unsigned i)
 {

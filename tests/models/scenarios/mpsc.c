@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* scenarios/mpsc.c: a channel from two threads to a third: claiming, waiting on both sides, turns that
- * are passed on, closing. Thread 0 receives, the others send. */
+/* scenarios/mpsc.c: a channel from two threads to a third: claims, waits on both sides, turns passed on
+ * in the queue, closing. Thread 0 receives, the others send. */
 #include "mpsc.h"
 
 /* ---- streams and their end ---- */
@@ -29,7 +29,7 @@ static void spinning(unsigned i)
         send_all(i, 2);
 }
 
-/* ---- nobody waits: what was sent before the last close is found before it ---- */
+/* ---- no side waits: values sent before the last close are received before it ---- */
 
 static void nobody_waits(unsigned i)
 {
@@ -43,7 +43,7 @@ static void nobody_waits(unsigned i)
     closed(i);
 }
 
-/* ---- several values by one call ---- */
+/* ---- several values per call ---- */
 
 static void blocks(unsigned i)
 {
@@ -75,7 +75,7 @@ static void blocks(unsigned i)
     closed(i);
 }
 
-/* ---- nothing is sent: the end alone is heard ---- */
+/* ---- nothing is sent: the receiver sees only the end ---- */
 
 static void only_the_end(unsigned i)
 {
@@ -85,7 +85,7 @@ static void only_the_end(unsigned i)
         closed(i);
 }
 
-/* ---- one sender waits for room, the other one only tries ---- */
+/* ---- one sender waits for a slot, the other one only tries ---- */
 
 static void one_only_tries(unsigned i)
 {
@@ -99,7 +99,7 @@ static void one_only_tries(unsigned i)
     }
 }
 
-/* ---- senders have queued before: the place that is granted to one is its own ---- */
+/* ---- senders are queued already: a granted slot belongs to its sender only ---- */
 
 static void make_queued(unsigned senders, unsigned queued, bool loop)
 {
@@ -139,7 +139,7 @@ static void go_on(unsigned i)
     MODEL_CHECK(r == 0);
 }
 
-/* Whoever comes later goes behind the one in the queue. */
+/* A later sender queues behind the earlier one. */
 static nart_res recv_in_turn(uint64_t *value)
 {
     nart_res r = recv_try(value);
@@ -192,7 +192,7 @@ static void queued_when_closed(unsigned i)
     closed(i);
 }
 
-/* ---- the first one leaves the queue: with its place, or without ---- */
+/* ---- the first sender leaves the queue, with a granted slot or without ---- */
 
 static void passed_on(unsigned i)
 {
@@ -207,7 +207,7 @@ static void passed_on(unsigned i)
     closed(i);
 }
 
-/* ---- the receiver closes: senders that wait are told, the others find out ---- */
+/* ---- the receiver closes: waiting senders are woken, the others find out by their next call ---- */
 
 static void receiver_closes(unsigned i)
 {
@@ -223,9 +223,9 @@ static void receiver_closes(unsigned i)
     closed(i);
 }
 
-/* ---- the receiver shuts, or closes, while others send: what was sent comes, or is dropped ---- */
+/* ---- the receiver shuts, or closes, while others send: sent values are received, or dropped ---- */
 
-/* A value that was refused is its sender's: it may write there. */
+/* A refused value remains its sender's, which may write to it. */
 static void send_until_refused(unsigned i, unsigned count)
 {
     while (s->sides[i].sent < count) {
@@ -280,7 +280,7 @@ static void close_meets_sends(unsigned i)
         send_until_refused(i, 2 / s->senders);
 }
 
-/* The sender stays open: the end is told by what was claimed alone. */
+/* The sender stays open: only the claims determine the end. */
 static void shut_is_the_end(unsigned i)
 {
     uint64_t value = 0;
@@ -302,7 +302,7 @@ static void after_open(void)
     MODEL_DELETE(s);
 }
 
-/* It may wait for its place, or its turn has come. */
+/* It may be queued, or its slot may have been granted. */
 static void shut_on_one_that_waits(unsigned i)
 {
     uint64_t value = i * EACH + s->sides[i].sent;
@@ -321,7 +321,7 @@ static void shut_on_one_that_waits(unsigned i)
     closed(i);
 }
 
-/* ---- waits that are given up ---- */
+/* ---- abandoned waits ---- */
 
 static void receive_given_up(unsigned i)
 {
@@ -339,7 +339,7 @@ static void receive_given_up(unsigned i)
     recv_all(recv_await);
 }
 
-/* The first sender gives each wait up once: with a place granted, or in the queue. */
+/* The first sender abandons each wait once, with a slot granted or queued. */
 static void send_given_up(unsigned i)
 {
     if (i == RX) {
@@ -354,7 +354,7 @@ static void send_given_up(unsigned i)
         send_all(i, 1);
 }
 
-/* The same with the place that it waits for taken before. */
+/* The same; a single sender fills the channel first. */
 static void full_and_given_up(unsigned i)
 {
     if (i == TX1 && s->senders == 1) {
@@ -369,7 +369,7 @@ static void full_and_given_up(unsigned i)
     }
 }
 
-/* ---- looking ---- */
+/* ---- the receiver reads the length ---- */
 
 static void length_at_the_end(unsigned i)
 {
@@ -383,7 +383,7 @@ static void length_at_the_end(unsigned i)
     recv_all(recv_try);
 }
 
-/* One value is all that ever was. */
+/* Only one value was ever sent. */
 static void length_from_aside(unsigned i)
 {
     if (i == RX) {

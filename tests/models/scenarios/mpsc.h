@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* scenarios/mpsc.h: what the scenarios of mpsc.c are made of.
+/* scenarios/mpsc.h: state and steps of the scenarios in mpsc.c.
  *
- * A value is the number of a payload that its sender has written before, so a value that is seen too
- * early is a data race. A waker that is not told leaves its side waiting for ever, a deadlock, and so
- * does a place that nobody gets. */
+ * A value is the index of a payload that its sender wrote earlier: reading a value too early is a data race.
+ * A lost wake-up, or a slot granted to no sender, leaves a side waiting: a deadlock. */
 #ifndef MODEL_MPSC_H
 #define MODEL_MPSC_H
 
@@ -18,7 +17,7 @@
 
 enum { RX, TX1, TX2, SIDES, EACH = 3, ELEM = sizeof(uint64_t) };
 
-/* As nart__mpsc_stride() lays it out. */
+/* The layout of nart__mpsc_stride(). */
 typedef struct slot {
     uint64_t value;
     nart__mpsc_turn turn;
@@ -36,7 +35,7 @@ typedef struct state {
     slot slots[2];
     side sides[SIDES];
     nart_rx rx;
-    unsigned senders; /* threads that send */
+    unsigned senders; /* sending threads */
     unsigned received[SIDES], dropped[SIDES];
     MODEL_VAR(uint32_t) payload[SIDES * EACH];
     model_sides run;
@@ -52,7 +51,7 @@ int nart__spsc_notified(nart_tx *tx, uintptr_t found)
     return 0;
 }
 
-/* Must be its sender's next, whole. */
+/* Must be its sender's next value, complete. */
 static void check(uint64_t value)
 {
     unsigned i = (unsigned)value / EACH;
@@ -66,7 +65,7 @@ static void drop(void *value)
     s->dropped[*(uint64_t *)value / EACH]++;
 }
 
-/* ---- making and ending ---- */
+/* ---- setup and teardown ---- */
 
 static void make(unsigned senders, uint64_t capacity, uint32_t flags, bool loop)
 {
@@ -136,7 +135,7 @@ static void make_wide(void)
     make(2, 2, 0, true);
 }
 
-/* All that was sent was received, or dropped by a close; nobody waits, and nothing is granted. */
+/* All values sent were received, or dropped by a close; no wait is queued, and no slot is granted. */
 static void after(void)
 {
     nart__chan *c = &s->chan;
@@ -153,7 +152,7 @@ static void after(void)
     MODEL_DELETE(s);
 }
 
-/* ---- what the threads are made of ---- */
+/* ---- steps of the threads ---- */
 
 static void loop_looks(void)
 {
@@ -165,7 +164,7 @@ static nart_res recv_poll(uint64_t *value)
 {
     nart_res r = nart_recv(poll_begin(RX), &s->rx, value);
     if (r != NART_PENDING && s->rx.wait.task)
-        nart__withdraw(&s->rx.wait); /* as the sweep does */
+        nart__withdraw(&s->rx.wait); /* like the sweep */
     loop_looks();
     return r;
 }
@@ -212,7 +211,7 @@ static nart_res recv_many(uint64_t *value)
     return r == 1 ? 0 : r;
 }
 
-/* The next value of a sender. */
+/* A sender's next value. */
 static uint64_t prepare(unsigned i)
 {
     uint64_t value = i * EACH + s->sides[i].sent;
@@ -255,7 +254,7 @@ static void got(uint64_t value)
     s->received[value / EACH]++;
 }
 
-/* The last one frees: nobody else may be inside. */
+/* The last side frees the channel: no other thread may access it. */
 static void release(unsigned i)
 {
     if (!nart__chan_last(&s->chan))
@@ -293,7 +292,7 @@ static void recv_all(nart_res (*recv)(uint64_t *))
     while ((r = recv(&value)) == 0)
         got(value);
     MODEL_CHECK(r == NART_ECLOSED);
-    /* Who is told that the senders have closed sees what they had done before. */
+    /* A receiver that sees the senders closed also sees their earlier writes. */
     bool shut = NART__LOAD(&s->chan.ring.sent, NART__RELAXED) & SHUT;
     for (unsigned i = TX1; !shut && i <= s->senders; i++)
         MODEL_CHECK(MODEL_GET(s->sides[i].last_words) == 1);

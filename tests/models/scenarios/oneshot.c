@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* scenarios/oneshot.c: a oneshot between two threads. Thread 0 receives, thread 1 sends.
  *
- * The value is the number of a payload that the sender has written before. Whoever frees the block
- * must see the last words of the other side, and there is one who does. A waker that is not told
- * leaves the receiver waiting for ever, a deadlock. */
+ * The value is the index of a payload that the sender wrote earlier. Exactly one side frees the block, and it
+ * must see the other side's last writes. A lost wake-up leaves the receiver waiting: a deadlock. */
 #include "model.h"
 
 #include <string.h>
 
-/* loom does not see into memcpy, so values are copied here, and oneshot.c is part of this file. */
+/* loom does not see accesses in memcpy. So values are copied here, and oneshot.c is included. */
 static void copy_words(void *to, const void *from, size_t bytes)
 {
     for (size_t i = 0; i < bytes / sizeof(uint64_t); i++)
@@ -23,24 +22,24 @@ enum { RX, TX, VALUE = 7 };
 
 typedef struct state {
     nart__oneshot block;
-    uint64_t value; /* behind the block, as value_of() has it */
+    uint64_t value; /* behind the block, where value_of() expects it */
     nart_oneshot_tx tx;
     nart_oneshot_rx rx;
-    nart_rt rt; /* the receiver's */
+    nart_rt rt; /* of the receiver */
     nart__task task;
-    uint32_t wakers;               /* the number of the one that is left next */
-    uint32_t left[2];              /* it has been made */
-    MODEL_VAR(uint32_t) memory[2]; /* a waker's own */
+    uint32_t wakers;               /* index of the next waker to register */
+    uint32_t left[2];              /* waker i has been created */
+    MODEL_VAR(uint32_t) memory[2]; /* private to each waker */
     MODEL_VAR(uint32_t) payload;
     MODEL_VAR(uint32_t) last_words[2];
     MODEL_VAR(uint32_t) frees;
-    unsigned received, dropped, ended; /* the receiver's */
-    unsigned sent, kept;               /* the sender's */
+    unsigned received, dropped, ended; /* by the receiver */
+    unsigned sent, kept;               /* by the sender */
 } state;
 
 static state *s;
 
-/* ---- what the file calls ---- */
+/* ---- functions that oneshot.c calls ---- */
 
 nart_waker nart_cx_waker(nart_cx *cx)
 {
@@ -87,7 +86,7 @@ void nart__unlink(nart__wait *w)
     MODEL_FAIL("a wait that is not the first");
 }
 
-/* Nobody else may be inside, and nobody comes later. */
+/* No other thread may access it, now or later. */
 static void freed(void *arg, void *p, size_t size, size_t align)
 {
     (void)arg;
@@ -98,7 +97,7 @@ static void freed(void *arg, void *p, size_t size, size_t align)
     MODEL_SET(s->frees, MODEL_GET(s->frees) + 1);
 }
 
-/* ---- what the threads are made of ---- */
+/* ---- steps of the threads ---- */
 
 static void check_value(uint64_t value)
 {
@@ -112,7 +111,7 @@ static void value_dropped(void *value)
     s->dropped++;
 }
 
-/* What a thread touches first costs loom more: all but the rest of the runtime is touched here. */
+/* First touches by a thread cost loom more, so all memory in use is touched here. */
 static void touch(void)
 {
 #ifndef MODEL_RELACY
@@ -134,7 +133,7 @@ static void make(void)
     MODEL_CHECK(value_of(&s->block) == &s->value);
 }
 
-/* Said before a side's last act, after which it looks at nothing. */
+/* Set before a side's last operation, after which it accesses nothing. */
 static void say(unsigned side)
 {
     MODEL_SET(s->last_words[side], side + 1);
@@ -189,12 +188,12 @@ static void close_rx(void)
     nart__wait *w = &s->rx.wait;
 
     say(RX);
-    if (w->task) /* given up before, as the sweep does */
+    if (w->task) /* withdraws first, like the sweep */
         nart__withdraw(w);
     nart_oneshot_rx_close(&s->rx);
 }
 
-/* Freed once; and the value is somewhere, if there was one. */
+/* Freed once; a value, if any, was received, dropped or kept. */
 static void after(void)
 {
     MODEL_CHECK(MODEL_GET(s->frees) == 1);
@@ -203,7 +202,7 @@ static void after(void)
     MODEL_DELETE(s);
 }
 
-/* ---- a value is awaited ---- */
+/* ---- the receiver awaits a value ---- */
 
 static void value_comes(unsigned i)
 {
@@ -219,7 +218,7 @@ static void after_value(void)
     after();
 }
 
-/* ---- it does not come ---- */
+/* ---- the value is never sent ---- */
 
 static void sender_closes(unsigned i)
 {
@@ -237,7 +236,7 @@ static void after_end(void)
     after();
 }
 
-/* ---- the receiver does not wait for it ---- */
+/* ---- the receiver does not wait ---- */
 
 static void value_is_tried(unsigned i)
 {
@@ -254,7 +253,7 @@ static void value_is_tried(unsigned i)
     (void)answered(r, value);
 }
 
-/* ---- the receiver closes: before it has waited, and after ---- */
+/* ---- the receiver closes, before and after waiting ---- */
 
 static void receiver_closes(unsigned i)
 {
@@ -285,7 +284,7 @@ static void receiver_gives_up(unsigned i)
         close_rx();
 }
 
-/* ---- the receiver goes to another task, whose waker is another ---- */
+/* ---- the receiver moves to another task, with another waker ---- */
 
 static void receiver_moves(unsigned i)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* scenarios/post.c: posts to a loop that parks, and that closes; requests to shut down.
  *
- * What a post carries is a plain variable, written before it is sent and read when it is run: a
- * missing edge is a race. A post that is never taken leaves the owner waiting: a deadlock. */
+ * A post carries a plain variable, written before it is sent and read when it runs: a missing edge is a race.
+ * A post that is never taken leaves the owner waiting: a deadlock. */
 #include "model.h"
 
 #include "core/post.h"
@@ -13,7 +13,7 @@ typedef struct letter {
     nart__post post;
     MODEL_VAR(uint32_t) text;
     unsigned run, refused; /* by a loop */
-    bool back;             /* the sender has it again */
+    bool back;             /* returned to the sender */
 } letter;
 
 typedef struct state {
@@ -23,7 +23,7 @@ typedef struct state {
     NART__ATOMIC(uintptr_t) handed;
     uintptr_t waker;
     uint64_t incarnation;
-    unsigned order[POSTS], taken; /* the owner's */
+    unsigned order[POSTS], taken; /* owner only */
 } state;
 
 static state *s;
@@ -53,7 +53,7 @@ static void make(void)
         MODEL_CHECK(!nart__post_next(&s->letters[i].post));
 }
 
-/* Each was run once by a loop, or given back, by a loop or at once. */
+/* Each post was run once by a loop, or was returned, by a loop or immediately. */
 static void unmake(void)
 {
     for (unsigned i = 0; i < POSTS; i++) {
@@ -93,7 +93,7 @@ static void run_list(nart__post *p, bool open)
     }
 }
 
-/* A loop that parks until it has run so many, or was asked to end. */
+/* A loop that parks until it has run this many posts, or a shutdown was requested. */
 static void loop(unsigned posts, bool until_ended, uint64_t incarnation)
 {
     bool busy;
@@ -148,7 +148,7 @@ static void close_it(unsigned i)
     }
 }
 
-/* ---- the hub serves the next runtime: what was meant for the first does not reach it ---- */
+/* ---- the hub serves the next runtime: the first one's posts do not reach it ---- */
 
 static void reopen(unsigned i)
 {
@@ -177,7 +177,7 @@ static void reopen(unsigned i)
     }
 }
 
-/* ---- two requests to end, one of them for a runtime that is gone ---- */
+/* ---- two shutdown requests, one of them for a freed runtime ---- */
 
 static void make_second_life(void)
 {

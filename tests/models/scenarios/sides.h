@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* scenarios/sides.h: what the runtime does around a channel in its scenarios. Side 0 receives.
+/* scenarios/sides.h: the runtime around a channel in the channel's scenarios. Side 0 receives.
  *
  * Each side has a task, its polls, and a waker, which sets an eventfd and reads plain memory of its own:
- * a waker that is used before it was made is a race. A loop that looks is made of the scenario's calls
- * of what the channel has asked to be watched. */
+ * using a waker before its creation is a race. The scenario stands in for the loop: it calls the tick hooks
+ * that the channel has registered. */
 #ifndef MODEL_SIDES_H
 #define MODEL_SIDES_H
 
@@ -16,20 +16,20 @@
 enum { MODEL_SIDES = 3 };
 
 typedef struct model_sides {
-    nart_cx cx[MODEL_SIDES]; /* the senders' */
+    nart_cx cx[MODEL_SIDES]; /* of the senders */
     nart__task task[MODEL_SIDES];
-    uint32_t left[MODEL_SIDES]; /* a waker has been made */
-    uint32_t ready;             /* the receiver's task is to be polled */
+    uint32_t left[MODEL_SIDES]; /* a waker has been created */
+    uint32_t ready;             /* the receiver's task must be polled */
     NART__ATOMIC(uint32_t) barrier;
-    MODEL_VAR(uint32_t) memory[MODEL_SIDES]; /* a waker's own */
-    nart_rt rt;                              /* the receiver's */
+    MODEL_VAR(uint32_t) memory[MODEL_SIDES]; /* private to each waker */
+    nart_rt rt;                              /* of the receiver */
 } model_sides;
 
-/* Set by the scenario, in its state. */
+/* Set by the scenario; points into its state. */
 static model_sides *run;
 
-/* What a thread touches first costs loom more, so all but the rest of the runtime is touched here: a
- * state that ends with its sides. */
+/* First touches by a thread cost loom more, so all memory in use is touched here. The sides must be the last
+ * member of the state. */
 static void touch(const void *state)
 {
 #ifndef MODEL_RELACY
@@ -59,19 +59,19 @@ static nart_cx *poll_begin(unsigned side)
     return cx;
 }
 
-/* loom does not see into memcpy, so values are copied by this, and the files that copy are part of the
- * scenario's. */
+/* loom does not see accesses in memcpy. So values are copied by this function, and the scenario includes the
+ * files that copy. */
 static inline void copy(void *to, const void *from, size_t bytes)
 {
     for (size_t i = 0; i < bytes / sizeof(uint64_t); i++)
         ((uint64_t *)to)[i] = ((const uint64_t *)from)[i];
 }
 
-/* ---- what a channel calls ---- */
+/* ---- functions that a channel calls ---- */
 
-/* Both halves of a barrier are steps in one order, and a light one that is later than a heavy one sees
- * what was before that, and the other way round. Nothing else is known of two light ones; here it is
- * more, but no scenario has two. */
+/* Both halves of a barrier are steps in one total order: a light half after a heavy half sees what preceded
+ * the heavy half, and vice versa. The real barrier orders nothing between two light halves; this model does,
+ * but no scenario has two. */
 void nart__barrier_light(void)
 {
     (void)NART__FETCH_ADD(&run->barrier, 0u, NART__ACQ_REL);

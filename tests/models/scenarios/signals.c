@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* scenarios/signals.c: a signal that asks for the shutdown, delivered on a thread that has nothing to do
- * with the runtime. loom only: the table of signals is there once, and relacy makes its words anew for
- * each execution.
+/* scenarios/signals.c: a signal that requests a shutdown, delivered on a thread unrelated to the runtime.
+ * loom only: the table of signals is static, and relacy recreates atomic words for each execution.
  *
- * The kernel is one word, whether the handler is installed. Each runtime is a hub with its mailbox. */
+ * The kernel is one word: whether the handler is installed. Each runtime is a hub with its mailbox. */
 #include "model.h"
 
 #include "core/runtime.h"
@@ -14,7 +13,7 @@
 static int install(int signo, const struct sigaction *act, struct sigaction *before);
 
 #undef NSIG
-#define NSIG 2 /* a look goes through all */
+#define NSIG 2 /* a scan visits every signal */
 #define sigaction(signo, act, before) install(signo, act, before)
 #include "lifecycle/signals.c"
 #undef sigaction
@@ -28,15 +27,15 @@ typedef struct state {
     } hubs[2];
     nart_rt rt[2];
     NART__ATOMIC(uint32_t) installed;
-    bool asked[2]; /* each one's own */
-    bool refuses;  /* the kernel, once */
+    bool asked[2]; /* per runtime */
+    bool refuses;  /* the kernel fails the next call */
 } state;
 
 static state *s;
 
-/* ---- what the file calls ---- */
+/* ---- functions that signals.c calls ---- */
 
-/* The kernel orders what it is told. */
+/* The kernel orders changes of the handler. */
 static int install(int signo, const struct sigaction *act, struct sigaction *before)
 {
     MODEL_CHECK(signo == SIGNAL);
@@ -77,7 +76,7 @@ void nart__exit_hook_remove(nart__exit_hook *g)
     g->next = NULL;
 }
 
-/* ---- making and ending ---- */
+/* ---- setup and teardown ---- */
 
 static void make(void)
 {
@@ -110,7 +109,7 @@ static void after(void)
     MODEL_DELETE(s);
 }
 
-/* ---- what the threads are made of ---- */
+/* ---- steps of the threads ---- */
 
 static void raise_once(void)
 {
@@ -145,7 +144,7 @@ static void hear(unsigned i)
     MODEL_CHECK(nart_rt_shutdown_off(&s->rt[i], SIGNAL) == 0);
 }
 
-/* ---- it is heard ---- */
+/* ---- the signal is received ---- */
 
 static void heard(unsigned i)
 {
@@ -157,7 +156,7 @@ static void heard(unsigned i)
     }
 }
 
-/* ---- one runtime gives it to the next, while it comes ---- */
+/* ---- the signal passes from one runtime to the next during delivery ---- */
 
 static void changes_hands(unsigned i)
 {
@@ -170,7 +169,7 @@ static void changes_hands(unsigned i)
     MODEL_CHECK(nart_rt_shutdown_off(&s->rt[i], SIGNAL) == 0);
 }
 
-/* ---- a handler of the first one's is late: what it counts for the second one wakes that ---- */
+/* ---- a late handler of the first runtime counts the signal for the second, which wakes ---- */
 
 static void late(unsigned i)
 {
@@ -195,7 +194,7 @@ static void counted_and_woken(void)
     after();
 }
 
-/* The first one ends without a word. */
+/* The first runtime ends without a shutdown request. */
 static void goes_with_its_runtime(unsigned i)
 {
     listen_for_it(i);
@@ -205,7 +204,7 @@ static void goes_with_its_runtime(unsigned i)
         MODEL_CHECK(nart_rt_shutdown_off(&s->rt[i], SIGNAL) == 0);
 }
 
-/* ---- the kernel refuses one of them ---- */
+/* ---- the kernel refuses one installation ---- */
 
 static void refused(unsigned i)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* scenarios/sleepers.h: what the system does for threads that sleep in a channel.
+/* scenarios/sleepers.h: the system for threads that sleep in a channel.
  *
- * A clock that a thread moves on, and a futex, which compares and falls asleep in one step and forgets
- * wakes for which nobody sleeps: so a call that is missed is a deadlock. The waker of a thread is watched
- * while it may be called: one that is called when its thread has gone on, a race.
+ * A clock that a thread advances, and a futex, which compares and sleeps in one step and discards wakes while
+ * no thread sleeps: a missed wake is a deadlock. A thread's waker is a tracked variable while it may be
+ * called: a call after the thread has continued is a race.
  *
- * The file under test is included behind this, with nart_waker_of() as watched(). There are no tasks and
+ * Include the file under test after this, with nart_waker_of() defined as watched(). There are no tasks and
  * no runtimes. */
 #ifndef MODEL_SLEEPERS_H
 #define MODEL_SLEEPERS_H
@@ -19,17 +19,17 @@ enum { MODEL_SLEEPERS = 3, SOON = 1 };
 enum { AWAKE, ASLEEP, ASLEEP_FOR_A_TIME };
 
 typedef struct model_sleepers {
-    unsigned calling[MODEL_SLEEPERS]; /* whose waker each one calls */
-    uint32_t left[MODEL_SLEEPERS];    /* its own waker has been made */
-    uint32_t asleep[MODEL_SLEEPERS];  /* one of the above; under the lock of the futex */
+    unsigned calling[MODEL_SLEEPERS]; /* the thread whose waker this thread calls */
+    uint32_t left[MODEL_SLEEPERS];    /* its waker has been created */
+    uint32_t asleep[MODEL_SLEEPERS];  /* AWAKE etc.; protected by the futex lock */
     MODEL_VAR(nart_wakeable *) memory[MODEL_SLEEPERS]; /* the waker, while it may be called */
     nart__lock futex;
     NART__ATOMIC(uint32_t) clock;
     NART__ATOMIC(uint32_t) barrier;
-    NART__ATOMIC(uint32_t) over; /* the time may stand still */
+    NART__ATOMIC(uint32_t) over; /* no more timeouts are needed */
 } model_sleepers;
 
-/* Set by the scenario, in its state. */
+/* Set by the scenario; points into its state. */
 static model_sleepers *os;
 
 static void sleepers_init(model_sleepers *o)
@@ -39,7 +39,7 @@ static void sleepers_init(model_sleepers *o)
     NART__STORE(&os->over, 0u, NART__RELAXED);
 }
 
-/* What a thread touches first costs loom more. */
+/* First touches by a thread cost loom more. */
 static void touch(const void *state, size_t bytes)
 {
 #ifndef MODEL_RELACY
@@ -55,7 +55,7 @@ static void touch(const void *state, size_t bytes)
 
 int nart__sys_eventfd_write(int fd);
 
-/* A clock is never read older than a sleep that has ended by it. */
+/* The clock never reads earlier than a deadline that has ended a sleep. */
 int64_t nart__sys_now(void)
 {
     return NART__FETCH_ADD(&os->clock, 0u, NART__RELAXED);
@@ -83,13 +83,13 @@ void nart__sys_futex_wait(const NART__ATOMIC(uint32_t) * word, uint32_t seen, in
 
 void nart__sys_futex_wake(const NART__ATOMIC(uint32_t) * word)
 {
-    (void)word; /* it may be gone */
+    (void)word; /* may be freed already */
     nart__lock_enter(&os->futex);
     rouse(os->calling[model_self()]);
     nart__lock_leave(&os->futex);
 }
 
-/* Timeouts are over. */
+/* All timeouts expire. */
 static void time_passes(void)
 {
     nart__lock_enter(&os->futex);
@@ -100,7 +100,7 @@ static void time_passes(void)
     nart__lock_leave(&os->futex);
 }
 
-/* ---- wakers: the number of the thread ---- */
+/* ---- wakers: each encodes the number of its thread ---- */
 
 static nart_waker watched(nart_wakeable *w)
 {
@@ -109,10 +109,10 @@ static nart_waker watched(nart_wakeable *w)
     if (!os->left[i])
         MODEL_SET(os->memory[i], w);
     os->left[i] = 1;
-    return (nart_waker){ 2 * (i + 1) }; /* odd words may be marks */
+    return (nart_waker){ 2 * (i + 1) }; /* odd words are reserved for marks */
 }
 
-/* Of the calling thread: nobody calls any more. */
+/* The calling thread's waker is no longer called. */
 static void forget(void)
 {
     unsigned i = model_self();
@@ -149,7 +149,7 @@ void nart__sys_nap(void)
     nart__relax();
 }
 
-/* ---- what is not there ---- */
+/* ---- stubs ---- */
 
 unsigned nart__fork_epoch(void)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* scenarios/spsc.c: a channel between two threads: values, waiting on both sides, closing from both
+/* scenarios/spsc.c: a channel between two threads: values, waits on both sides, closing from both
  * sides. Thread 0 receives, thread 1 sends.
  *
- * A value is the number of a payload that the sender has written before, so a value that is seen too
- * early is a data race. A waker that is not told leaves its side waiting for ever, a deadlock. */
+ * A value is the index of a payload that the sender wrote earlier: reading a value too early is a data race.
+ * A lost wake-up leaves its side waiting: a deadlock. */
 #include "sides.h"
 
 #define memcpy copy
@@ -19,22 +19,22 @@ NART_CHAN_TYPED(u64, uint64_t);
 
 typedef struct state {
     nart__chan chan;
-    uint64_t values[2]; /* of the largest channel here */
+    uint64_t values[2]; /* the capacity of the largest channel here */
     nart_tx tx;
     nart_rx rx;
     MODEL_VAR(uint32_t) payload[PAYLOADS];
     MODEL_VAR(uint32_t) last_words[2];
     MODEL_VAR(uint32_t) dropped[PAYLOADS];
     unsigned received, sent, lasts[2];
-    uint64_t numbers[3]; /* the sender's */
+    uint64_t numbers[3]; /* of the sender */
     model_sides run;
 } state;
 
 static state *s;
 
-/* ---- making and ending ---- */
+/* ---- setup and teardown ---- */
 
-/* By either side, whole, and once. */
+/* Either side may drop a value: complete, and only once. */
 static void drop(void *p)
 {
     uint64_t value = *(uint64_t *)p;
@@ -96,7 +96,7 @@ static void unmake(void)
     MODEL_DELETE(s);
 }
 
-/* ---- what the threads are made of ---- */
+/* ---- steps of the threads ---- */
 
 static void loop_looks(void)
 {
@@ -108,7 +108,7 @@ static nart_res recv_poll(uint64_t *value)
 {
     nart_res r = u64_recv(poll_begin(RX), &s->rx, value);
     if (r != NART_PENDING && s->rx.wait.task)
-        nart__withdraw(&s->rx.wait); /* as the sweep does */
+        nart__withdraw(&s->rx.wait); /* like the sweep */
     loop_looks();
     return r;
 }
@@ -156,7 +156,7 @@ static nart_res send_await(uint64_t value)
     return r;
 }
 
-/* What has come must be the next one, whole. */
+/* The value must be the next one, complete. */
 static void check(uint64_t value)
 {
     MODEL_CHECK(value == s->received);
@@ -166,7 +166,7 @@ static void check(uint64_t value)
 
 static void closed(unsigned side)
 {
-    if (side == RX) { /* as nart_rx_close() */
+    if (side == RX) { /* like nart_rx_close() */
         bool drained = nart__rx_drained(&s->rx);
         nart__spsc_shut(&s->chan, true);
         if (!drained)
@@ -175,7 +175,7 @@ static void closed(unsigned side)
         (void)nart__spsc_tx_closed(&s->chan);
     }
     MODEL_SET(s->last_words[side], side + 1);
-    if (nart__chan_last(&s->chan)) { /* and so frees: nobody else may be inside */
+    if (nart__chan_last(&s->chan)) { /* frees the channel: no other thread may access it */
         s->lasts[side]++;
         MODEL_CHECK(MODEL_GET(s->last_words[0]) == 1 && MODEL_GET(s->last_words[1]) == 2);
         MODEL_SET(s->last_words[1 - side], 0u);
@@ -199,7 +199,7 @@ static void recv_all(nart_res (*recv)(uint64_t *))
     closed(RX);
 }
 
-/* Every value came, and one side was the last. */
+/* Every value was received, and exactly one side freed the channel. */
 static void after_2(void)
 {
     MODEL_CHECK(s->received == 2);
@@ -214,7 +214,7 @@ static void after_3(void)
     unmake();
 }
 
-/* ---- a stream and its end, both sides waiting for each other ---- */
+/* ---- a stream and its end; both sides wait for each other ---- */
 
 static void stream_of_2(unsigned i)
 {
@@ -240,7 +240,7 @@ static void spinning(unsigned i)
         send_all(2);
 }
 
-/* ---- a spinning receiver outside of its loop, or whose loop is left: a sender that waits is told ---- */
+/* ---- a receiver spins outside of its loop, or its loop has ended: a waiting sender is woken ---- */
 
 static void make_spinning_left(void)
 {
@@ -257,7 +257,7 @@ static void spinning_outside(unsigned i)
         send_all(2);
 }
 
-/* The first value is there; the receiver looks no more when it has taken it. */
+/* The first value is available; after taking it the receiver stops polling. */
 static void make_spinning_full(void)
 {
     make(1, NART_CHAN_SPINNING, true);
@@ -279,7 +279,7 @@ static void spinning_left(unsigned i)
     loop_looks();
 }
 
-/* ---- the receiver closes: a sender that waits for room is told, one that does not finds out ---- */
+/* ---- the receiver closes: a waiting sender is woken, another finds out by its next call ---- */
 
 static void receiver_closes(unsigned i)
 {
@@ -304,7 +304,7 @@ static void after_closing(void)
     unmake();
 }
 
-/* ---- neither side waits: what was sent before the close is found before it ---- */
+/* ---- neither side waits: values sent before the close are received before it ---- */
 
 static void nobody_waits(unsigned i)
 {
@@ -320,7 +320,7 @@ static void nobody_waits(unsigned i)
     closed(TX);
 }
 
-/* ---- the length, once the sender is known to have closed, is what was sent ---- */
+/* ---- once the sender is known to have closed, the length is what was sent ---- */
 
 static void length_at_the_end(unsigned i)
 {
@@ -334,7 +334,7 @@ static void length_at_the_end(unsigned i)
     recv_all(recv_try);
 }
 
-/* ---- a wait that is given up, and the next one ---- */
+/* ---- an abandoned wait, and the next one ---- */
 
 static void receive_given_up(unsigned i)
 {
@@ -370,7 +370,7 @@ static void send_given_up(unsigned i)
     closed(TX);
 }
 
-/* ---- several values by one call ---- */
+/* ---- several values per call ---- */
 
 static void send_batches(void)
 {
@@ -419,9 +419,9 @@ static void batches_awaited(unsigned i)
         send_batches();
 }
 
-/* ---- the receiver shuts, or closes, while the other side sends: what was sent comes, or is dropped ---- */
+/* ---- the receiver shuts, or closes, while the other side sends: values are received, or dropped ---- */
 
-/* A value that was refused is its sender's: it may write there. */
+/* A refused value remains its sender's, which may write to it. */
 static void send_until_refused(bool many)
 {
     nart_res r = 0;
@@ -490,7 +490,7 @@ static void close_meets_batches(unsigned i)
         send_until_refused(true);
 }
 
-/* It shuts, looks once, and closes. */
+/* It shuts, polls once, and closes. */
 static void shut_then_close(unsigned i)
 {
     uint64_t value = 0;
@@ -505,7 +505,7 @@ static void shut_then_close(unsigned i)
     closed(RX);
 }
 
-/* A sender waits for room meanwhile. */
+/* Meanwhile a sender waits for a slot. */
 static void shut_on_one_that_waits(unsigned i)
 {
     if (i == RX) {
@@ -525,7 +525,7 @@ static unsigned dropped(void)
     return n;
 }
 
-/* A receiver that has drained loses nothing. */
+/* A receiver that has drained the channel loses no value. */
 static void after_shut(void)
 {
     MODEL_CHECK(s->received == s->sent && dropped() == 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* scenarios/task.c: the whole loop as it is, and tasks that other threads wake while they end, are
- * joined, aborted or freed, and while their slots and their hub are used again. loom only. */
+/* scenarios/task.c: the unmodified loop, and tasks that other threads wake while the tasks end, are
+ * joined, aborted or freed, and while their slots and their hub are reused. loom only. */
 #include "model.h"
 
 #include "core/hub.h"
@@ -14,8 +14,8 @@ enum { EFD = 0, ANSWER = 7 };
 typedef struct state {
     nart_rt *rt;
     NART__ATOMIC(uint32_t) news[3];
-    NART__ATOMIC(uintptr_t) handed; /* a waker made while the others run */
-    nart_waker waker;               /* the one made before they begin */
+    NART__ATOMIC(uintptr_t) handed; /* a waker created while the other threads run */
+    nart_waker waker;               /* a waker created before they start */
     nart_join join;
     nart_task task;
     unsigned drops, blocks;
@@ -23,10 +23,10 @@ typedef struct state {
 
 static state *s;
 
-/* ---- a task that ends when it has seen its news ---- */
+/* ---- a task that ends after it has seen its news ---- */
 
 typedef struct listener {
-    unsigned from, to; /* numbers of news */
+    unsigned from, to; /* indices of news */
     nart_waker waker;
     unsigned polls;
 } listener;
@@ -60,7 +60,7 @@ static void listener_drop(void *frame)
 
 static const nart_task_type listener_type = NART_TASK_TYPE(listener, listener_poll, listener_drop);
 
-/* Spawns a listener and polls it once: it waits, and its waker has left. */
+/* Spawns a listener and polls it once: it waits, and its waker has been handed out. */
 static nart_waker listen(unsigned from, unsigned to, nart_join *join)
 {
     const listener init = { .from = from, .to = to };
@@ -87,7 +87,7 @@ static nart_res joiner_poll(nart_cx *cx, void *frame)
 
 static const nart_task_type joiner_type = NART_TASK_TYPE(nart_res, joiner_poll, NULL);
 
-/* ---- a runtime in the memory of the execution ---- */
+/* ---- a runtime in the execution's memory ---- */
 
 static void *block_alloc(void *arg, size_t size, size_t align)
 {
@@ -145,7 +145,7 @@ static void unmake(void)
     MODEL_CHECK(nart_rt_free(s->rt) == 0);
     MODEL_CHECK(s->blocks == 0);
     MODEL_CHECK(nart_lib_trim() >= 1);
-    nart__hub_fork_child(); /* hubs are this execution's: the next one begins with an empty pool */
+    nart__hub_fork_child(); /* hubs belong to this execution: the next one starts with an empty pool */
     MODEL_DELETE(s);
 }
 
@@ -206,7 +206,7 @@ static void join(unsigned i)
     }
 }
 
-/* It is aborted while it is woken: it ends once, with one answer or the other. */
+/* It is aborted while it is woken: it ends once, with either result. */
 static void abort_it(unsigned i)
 {
     nart_res result;
@@ -220,7 +220,7 @@ static void abort_it(unsigned i)
     }
 }
 
-/* It ends and its slot is used again, while its waker fires; the new task is woken by another. */
+/* It ends and its slot is reused while its waker fires; another waker wakes the new task. */
 static void reuse(unsigned i)
 {
     if (i == 0) {
@@ -242,8 +242,8 @@ static void reuse(unsigned i)
     }
 }
 
-/* Its runtime is freed while its waker fires, and the next runtime has the same hub, or another one while
- * the wake is under way: one that had a runtime, too. */
+/* Its runtime is freed while its waker fires. The next runtime has the same hub or, while the wake is in
+ * progress, another hub that has served a runtime before. */
 static void make_two_hubs(void)
 {
     make_one();
@@ -270,8 +270,8 @@ static void free_it(unsigned i)
     }
 }
 
-/* A host with a loop of its own waits on the backend descriptor, which it asks for after the last
- * poll: until the next one nobody tells it of wakes. */
+/* A host with its own loop waits on the backend descriptor, and gets it after the last poll: until the next
+ * poll no wake is reported to the host. */
 static void make_hosted(void)
 {
     make();
@@ -287,7 +287,7 @@ static void host(unsigned i)
             if (nart_rt_next_deadline(s->rt) != 0)
                 model_wait(EFD);
             else if (polled == 0)
-                nart__relax(); /* a wake is coming in */
+                nart__relax(); /* a wake is in progress */
             polled = nart_rt_poll(s->rt, 0);
             MODEL_CHECK(polled >= 0);
         }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* scenarios/token.c: tokens that are cancelled while a task begins to wait, while children come and
- * go, and while the home goes. Thread 0 is the home's loop.
+/* scenarios/token.c: tokens that are cancelled while a task starts to wait, while children are created
+ * and freed, and while the owner ends. Thread 0 is the owner's loop.
  *
- * What a canceller wrote before is a plain variable, read by whoever sees the flag: a missing edge is
- * a race. A waiter that is not told leaves the loop asleep: a deadlock. */
+ * A canceller writes a plain variable first, and every thread that sees the flag reads it: a missing edge is
+ * a race. A waiter that is not notified leaves the loop asleep: a deadlock. */
 #include "model.h"
 
 #include "lifecycle/token.h"
@@ -12,7 +12,7 @@ enum { SLOTS = 1, EFD = 0, TOKENS = 4 };
 
 typedef struct node {
     nart__token token;
-    MODEL_VAR(uint32_t) life; /* 1 lives, 0 freed: touched by whoever frees it, and by its users */
+    MODEL_VAR(uint32_t) life; /* 1: alive, 0: freed; accessed by the freeing thread and by users */
     bool told;
 } node;
 
@@ -20,9 +20,9 @@ typedef struct state {
     nart__hub hub;
     nart__rec records[SLOTS]; /* must follow */
     node nodes[TOKENS];
-    MODEL_VAR(uint32_t) news; /* what the canceller wrote before */
+    MODEL_VAR(uint32_t) news; /* written before the cancel */
     nart_remote owner;
-    unsigned freed; /* after the threads */
+    unsigned freed; /* checked after the threads */
     NART__ATOMIC(uint32_t) frees;
 } state;
 
@@ -37,7 +37,7 @@ void nart__token_free(nart__token *t)
 {
     MODEL_CHECK(MODEL_GET(node_of(t)->life) == 1);
     MODEL_SET(node_of(t)->life, 0u);
-    t->armed = NULL; /* whoever still looks at it races with this */
+    t->armed = NULL; /* any concurrent access races with this */
     (void)NART__FETCH_ADD(&s->frees, 1u, NART__RELAXED);
 }
 
@@ -74,7 +74,7 @@ static void cancel(unsigned i)
     nart__token_cancel(token(i));
 }
 
-/* 0 above 1 and 2. */
+/* 0 is the parent of 1 and 2. */
 static void make(void)
 {
     s = MODEL_NEW(state);
@@ -104,7 +104,7 @@ static void run_list(nart__post *p, bool open)
     }
 }
 
-/* The loop, until the waiter of this token has been told. */
+/* The loop, until the waiter of this token has been notified. */
 static void loop(unsigned i)
 {
     bool busy;
@@ -122,7 +122,7 @@ static void loop(unsigned i)
     }
 }
 
-/* A task waits for this token, which is cancelled, sooner or later. */
+/* A task waits for this token, which will be cancelled. */
 static void await(unsigned i)
 {
     if (!nart__token_cancelled(token(i)) && nart__token_arm(token(i)))
@@ -141,7 +141,7 @@ static void arm(unsigned i)
         cancel(0);
 }
 
-/* ---- the last waiter leaves while the token is cancelled, and then another one comes ---- */
+/* ---- the last waiter leaves during a cancel, and then another one arrives ---- */
 
 static void leave(unsigned i)
 {
@@ -157,7 +157,7 @@ static void leave(unsigned i)
 static void cancelled_and_freed(void)
 {
     MODEL_CHECK(nart__token_cancelled(token(1)));
-    run_list(nart__post_take(&s->hub), true); /* for the one that has left */
+    run_list(nart__post_take(&s->hub), true); /* for the waiter that has left */
     nart__token_unref(token(0));
     nart__token_unref(token(1));
     nart__token_unref(token(2));
@@ -165,7 +165,7 @@ static void cancelled_and_freed(void)
     MODEL_DELETE(s);
 }
 
-/* ---- a token that all waiters have left is cancelled, and nobody is told ---- */
+/* ---- a token whose waiters have all left is cancelled: nothing is notified ---- */
 
 static void make_left(void)
 {
@@ -189,7 +189,7 @@ static void one_told(void)
     unmake();
 }
 
-/* ---- tasks wait for both children; a thread lets go of what it cancels ---- */
+/* ---- tasks wait for both children; a thread cancels and releases ---- */
 
 static void both(unsigned i)
 {
@@ -201,7 +201,7 @@ static void both(unsigned i)
     }
 }
 
-/* ---- two threads cancel, one above the other: each finds all below cancelled after ---- */
+/* ---- two threads cancel, a parent and its child: each then finds its whole subtree cancelled ---- */
 
 static void twice(unsigned i)
 {
@@ -214,7 +214,7 @@ static void twice(unsigned i)
         MODEL_CHECK(nart__token_cancelled(token(2)));
 }
 
-/* ---- a child is made below a token while that is cancelled ---- */
+/* ---- a child is created during a cancel of its parent ---- */
 
 static void birth(unsigned i)
 {
@@ -231,7 +231,7 @@ static void born_cancelled(void)
     unmake();
 }
 
-/* ---- handles go on two threads, while a third cancels: each token is freed once ---- */
+/* ---- two threads release handles while a third cancels: each token is freed once ---- */
 
 static void make_armed(void)
 {
@@ -264,7 +264,7 @@ static void all_freed(void)
     MODEL_DELETE(s);
 }
 
-/* ---- a token goes as soon as its waiter is told, and the canceller has another to tell ---- */
+/* ---- a token is freed once its waiter is notified; the canceller has another to notify ---- */
 
 static void make_waiters(void)
 {
@@ -292,14 +292,14 @@ static void both_told(void)
     MODEL_DELETE(s);
 }
 
-/* ---- the last handle goes where the other one has been used before ---- */
+/* ---- the last handle is released by the thread that used it, or by the other one ---- */
 
 static void make_handles(void)
 {
     make();
     nart__token_unref(token(1));
     nart__token_unref(token(2));
-    MODEL_CHECK(!token(0)->first); /* they have left the tree */
+    MODEL_CHECK(!token(0)->first); /* both children have left the tree */
     nart__token_ref(token(0));
 }
 
@@ -316,7 +316,7 @@ static void three_freed(void)
     MODEL_DELETE(s);
 }
 
-/* ---- the home goes while a token is cancelled ---- */
+/* ---- the owner ends during a cancel ---- */
 
 static void owner_ends(unsigned i)
 {

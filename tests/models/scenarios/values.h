@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* scenarios/values.h: what the inline halves of channels of values call, as in chan.c, for channels of
- * one kind: KIND(send) is its function, say, nart__spsc_send. Included behind the kind's file. */
+/* scenarios/values.h: the slow paths that the inlines of value channels call, as in chan.c, for one
+ * kind: KIND(send) is that kind's function, e.g. nart__spsc_send. Include it after the kind's file. */
 
 nart_res nart__send_slow(nart_cx *cx, nart_tx *tx, const void *value, size_t elem)
 {

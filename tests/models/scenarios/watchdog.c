@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* scenarios/watchdog.c: a thread that looks at the polls of another. Thread 0 polls, thread 1 looks.
- * loom only: relacy has no atomic pointers to constants. */
+/* scenarios/watchdog.c: a thread that observes the polls of another. Thread 0 polls, thread 1 observes.
+ * loom only: relacy has no atomic pointers to const. */
 #include "model.h"
 
 #include "observe/observe.h"
@@ -42,7 +42,7 @@ static void poll_ends(void)
     nart__watchdog_note(&s->dog, 0, NULL);
 }
 
-/* Which poll runs, and is the name its own? 0: none. */
+/* The number of the running poll, after checking that its name matches. 0: none. */
 static int look(const char **name)
 {
     nart_res r = nart_watchdog_look(&s->dog, name);
@@ -53,7 +53,7 @@ static int look(const char **name)
     return k;
 }
 
-/* ---- polls come and go ---- */
+/* ---- polls begin and end ---- */
 
 static void polls(unsigned i)
 {
@@ -70,7 +70,7 @@ static void polls(unsigned i)
     MODEL_CHECK(first == 0 || second == 0 || first <= second);
 }
 
-/* ---- one stays: it is seen, with its name ---- */
+/* ---- one poll hangs: it is reported with its name ---- */
 
 static void one_stays(unsigned i)
 {
