@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* model.h: scenarios that run unchanged under two model checkers, loom and relacy. See README.md.
  *
- * A scenario file is C11 that compiles as C++, too. Its functions meet the library's real C files
- * through the atomics seam; what they write themselves for other threads to read is declared
- * NART__ATOMIC (usually relaxed: then visibility is what the library gives and nothing more) or
- * MODEL_VAR (plain: then a missing edge is a data race). */
+ * A scenario file is C11 that also compiles as C++. It is compiled with the library's unmodified C files;
+ * both use the same atomics header. Declare a scenario's own shared variables NART__ATOMIC (usually relaxed:
+ * then only the library makes writes visible) or MODEL_VAR (plain: then a missing edge is a data race). */
 #ifndef MODEL_H
 #define MODEL_H
 
@@ -16,26 +15,26 @@
 
 typedef struct model_scenario {
     const char *name;     /* NULL ends the list */
-    unsigned threads;     /* 1 .. 4, thread 0 is the owner; relacy has 3 and leaves others out */
-    void (*before)(void); /* makes the state: MODEL_NEW; no other thread runs */
-    void (*thread)(unsigned); /* each one, with its number */
-    void (*after)(void);      /* looks at the state, all threads have ended; MODEL_DELETE */
+    unsigned threads;     /* 1 .. 4; thread 0 is the owner; relacy skips those with more than 3 */
+    void (*before)(void); /* creates the state (MODEL_NEW); no other thread runs */
+    void (*thread)(unsigned); /* called on each thread, with its number */
+    void (*after)(void);      /* checks the state after all threads have ended; MODEL_DELETE */
     int loom;                 /* preemptions per execution, or MODEL_EVERY */
-    int relacy;               /* switches of threads per execution, or MODEL_EVERY */
+    int relacy;               /* thread switches per execution, or MODEL_EVERY */
 } model_scenario;
 
 enum { MODEL_EVERY = -1 };
 
 extern const model_scenario model_scenarios[];
 
-/* Eventfds are the numbers below this one: a write sets, a wait waits and resets. Waits may end for
- * no reason. */
+/* Eventfds are numbers below this one: a write sets one, a wait blocks until it is set and resets it. Waits
+ * may end spuriously. */
 enum { MODEL_EVENTS = 3 };
 void model_wait(int fd);
-/* Was it set? Resets it. (loom only) */
+/* Returns whether it was set, and resets it. (loom only) */
 bool model_take(int fd);
 
-/* The number of the thread that calls. */
+/* The number of the calling thread. */
 unsigned model_self(void);
 
 /* Zeroed memory, aligned to a cache line, for one execution. */

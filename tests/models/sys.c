@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* sys.c of model programs that contain a whole runtime: memory of the execution, a clock that stands
- * still, and one event queue, which knows of one eventfd. */
+/* sys.c for model programs that contain a whole runtime: per-execution memory, a stopped clock, and one
+ * event queue with one eventfd. */
 #include "sys.h"
 
 #include "model.h"
@@ -50,7 +50,7 @@ int nart__sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
     return 0;
 }
 
-/* An event of the eventfd says nothing but that the wait has ended. */
+/* The eventfd reports no event; it only ends the wait. */
 int nart__sys_epoll_wait(int epfd, struct epoll_event *evs, int max, int64_t timeout_ns)
 {
     (void)epfd;
