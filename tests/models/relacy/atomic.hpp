@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The atomics seam under relacy: NART__ATOMIC_HEADER of the relacy programs. */
+/* The atomics header (NART__ATOMIC_HEADER) of the relacy programs. */
 #ifndef MODEL_RELACY_ATOMIC_HPP
 #define MODEL_RELACY_ATOMIC_HPP
 
-/* relacy redefines names that these declare. */
+/* Must precede relacy, which redefines names that these declare. */
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 
 #include <relacy/relacy.hpp>
 
-/* Zeroed memory is where hubs and rings begin. */
+/* Hubs and rings start as zeroed memory. */
 template <typename T> struct model_atomic : rl::atomic<T> {
     model_atomic()
     {

@@ -2,10 +2,10 @@
 /* model.h under relacy. A program is one C++ file:
  *
  *     #include "relacy/engine.hpp"
- *     #include "core/hub.c"          the real C files
+ *     #include "core/hub.c"          the unmodified C files
  *     #include "scenarios/hub.c"
  *
- * `program scenario` ends with 0 when it holds, with 1 and relacy's account when not. */
+ * `program scenario` exits with 0 if the scenario holds, else with 1 and relacy's report. */
 #ifndef MODEL_RELACY_ENGINE_HPP
 #define MODEL_RELACY_ENGINE_HPP
 
@@ -68,7 +68,7 @@ unsigned model_self(void)
     return rl::thread_index();
 }
 
-/* ---- eventfds: of an execution, so relacy's own events ---- */
+/* ---- eventfds: relacy events, recreated for each execution ---- */
 
 static rl::generic_event *model_events[MODEL_EVENTS];
 
@@ -85,7 +85,7 @@ void model_wait(int fd)
 
 /* ---- running ---- */
 
-/* One instance, as each compiles all of relacy: threads beyond a scenario's own end at once. */
+/* One instance, since each one compiles all of relacy; threads that a scenario does not use end at once. */
 enum { MODEL_THREADS = 3 };
 
 static const model_scenario *model_running;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include <pthread.h> /* before relacy, which redefines its names */
+#include <pthread.h> /* must precede relacy, which redefines its names */
 
 #include "relacy/engine.hpp"
 
 #undef malloc
-#undef free /* a member of the allocator's table has that name */
+#undef free /* the allocator's table has a member of this name */
 
 #include "scenarios/mpsc.c"
 

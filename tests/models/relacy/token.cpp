@@ -2,7 +2,7 @@
 #include "relacy/engine.hpp"
 
 #undef malloc
-#undef free /* a member of the allocator's table has that name */
+#undef free /* the allocator's table has a member of this name */
 
 #include "core/hub.c"
 #include "core/post.c"
