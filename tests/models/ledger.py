@@ -66,7 +66,7 @@ def digest(texts, files):
     for text in texts:
         h.update(text.encode(errors="surrogateescape") + b"\0")
     names = {str(f.relative_to(ROOT) if f.is_relative_to(ROOT) else f): f for f in files}
-    for name, file in sorted(names.items()): # whatever folder the tree is in
+    for name, file in sorted(names.items()): # independent of the folder of the tree
         h.update(f"{name}\0{meaning(file)}\0".encode(errors="surrogateescape"))
     return h.hexdigest()[:32]
 
@@ -115,7 +115,7 @@ def read_by(compiler, flags, source):
     """The files that a compilation reads."""
     rule = said_by(compiler, *flags, "-M", str(source))
     _, _, names = rule.replace("\\\n", " ").partition(": ")
-    names = re.findall(r"(?:\\.|[^\s\\])+", names) # a space in a name has a backslash before it
+    names = re.findall(r"(?:\\.|[^\s\\])+", names) # a backslash escapes a space in a name
     return [pathlib.Path(re.sub(r"\\(.)", r"\1", name)).resolve() for name in names]
 
 
@@ -135,17 +135,17 @@ def lines():
 
 def record(proof, of, items, held):
     """This proof was run whole, and held; or it has failed."""
-    with open(MODELS / "ledger.py", "r+") as lock: # several suites may end at once
+    with open(MODELS / "ledger.py", "r+") as lock: # several suites may end concurrently
         fcntl.flock(lock, fcntl.LOCK_EX)
         known = lines()
-        if held and known.get(proof, ())[:2] != (of, items): # else it keeps its date
+        if held and known.get(proof, ())[:2] != (of, items): # otherwise the date stays
             known[proof] = (of, items, datetime.date.today().isoformat())
         elif not held and known.get(proof, ())[:1] == (of,):
             del known[proof]
         text = "".join(f"{name} {d} {n} {date}\n" for name, (d, n, date) in sorted(known.items()))
         new = FILE.with_suffix(".new")
         new.write_text(HEAD + text)
-        os.replace(new, FILE) # whoever reads it meanwhile sees the old one or the new one
+        os.replace(new, FILE) # atomic: a reader sees the old file or the new one
 
 
 class Proof:

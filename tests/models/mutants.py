@@ -76,7 +76,7 @@ def listed_mutants(suite):
     if not path.exists():
         return
     block = re.compile(r"^\[(\w+)\] (\S+)\n((?:-[^\n]*\n)+)((?:\+[^\n]*\n)*)", flags=re.M)
-    listed = meaning(path) + "\n" # as the digest has it
+    listed = meaning(path) + "\n" # as in the digest
     if block.sub("", listed).strip():
         raise ValueError(f"{path}: no mutant can be made of: {block.sub('', listed).strip()}")
     for name, file, out, put in block.findall(listed):

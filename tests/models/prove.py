@@ -126,7 +126,7 @@ def run(proof, judge, seconds):
 
 
 def prove_scenarios(options, engine, out):
-    digest = engine.digest() # before it is built
+    digest = engine.digest() # before the build
     program = build(engine, ROOT, out)
 
     def judge(scenario):

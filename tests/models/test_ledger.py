@@ -15,7 +15,7 @@ import tempfile
 import unittest
 
 SOURCE, CC, CXX, CARGO, LOOM = sys.argv[1:6]
-SUITE, FILE = "watchdog", "c_src/observe/watchdog.c"  # the one that is proved soonest
+SUITE, FILE = "watchdog", "c_src/observe/watchdog.c"  # the suite with the shortest proof
 
 
 class Ledger(unittest.TestCase):
