@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-/* An access to resources in progress, or the one that a handler makes when it runs. */
+/* An access to resources: in progress, or made by a handler while it runs. */
 typedef struct nart__access {
     struct nart__access *up; /* the enclosing access */
     uint32_t count;

@@ -3,13 +3,12 @@
  * nart/detail/atomic.h: atomic operations on plain integers, for the inline functions of
  * other headers.
  *
- * C11's _Atomic is no C++, so these stand on the compiler's __atomic builtins: the same text compiles
- * in both. A word that threads share is declared NART__ATOMIC(type) and touched by these macros only.
- * There is no sequentially consistent order and no fence: every decision across threads is one
- * read-modify-write on one word, which needs neither. The exception is a hot path that has no
- * read-modify-write and yet must see a rare event: see NART__BARRIER_LIGHT().
+ * C++ has no _Atomic, so these macros use the compiler's __atomic builtins, which compile in both languages.
+ * Declare a shared word NART__ATOMIC(type) and access it by these macros only. There is no sequentially
+ * consistent order and no fence: every decision across threads is one read-modify-write on one word. The
+ * exception is a hot path without a read-modify-write that must see a rare event: see NART__BARRIER_LIGHT().
  *
- * The model tests replace this header by their own (NART__ATOMIC_HEADER) and run the same C files.
+ * The model tests replace this header with their own (NART__ATOMIC_HEADER) and run the same C files.
  */
 #ifndef NART_DETAIL_ATOMIC_H
 #define NART_DETAIL_ATOMIC_H
@@ -36,18 +35,18 @@
 
 #define NART__LOAD(p, order) __atomic_load_n(p, order)
 #define NART__STORE(p, value, order) __atomic_store_n(p, value, order)
-/* The old value. */
+/* Return the old value. */
 #define NART__EXCHANGE(p, value, order) __atomic_exchange_n(p, value, order)
-/* Sets *p to `desired` if it is *expected; else *expected becomes what was there. Never fails for
- * no reason. */
+/* Sets *p to `desired` if it equals *expected; else stores the current value in *expected. Never fails
+ * spuriously. */
 #define NART__CAS(p, expected, desired, order, order_failed)                                       \
     __atomic_compare_exchange_n(p, expected, desired, 0, order, order_failed)
 
 #endif
 
-/* One half of a barrier between two threads. A thread that writes A, has a light barrier and reads B,
- * and one that writes B, has a heavy barrier (nart__sys_barrier(), a system call) and reads A: at
- * least one of them reads what the other has written. The light half is for the compiler only. */
+/* The light half of an asymmetric barrier between two threads. One thread writes A, executes the light half
+ * and reads B; the other writes B, executes the heavy half (nart__sys_barrier(), a system call) and reads A:
+ * at least one of them reads the other's write. The light half is a compiler barrier only. */
 #ifdef NART__MODEL
 void nart__barrier_light(void);
 #define NART__BARRIER_LIGHT() nart__barrier_light()

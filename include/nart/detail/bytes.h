@@ -11,7 +11,7 @@
  * | at            | the position of the open claim                                     |
  * | size          | the bytes it occupies in the ring; 0: no claim is open             |
  * | len           | the maximum length of its message                                  |
- * | waker         | of the waiting task; other senders call it                         |
+ * | waker         | of the waiting task; called by other senders                         |
  *
  * | nart_bytes_rx | meaning                                                            |
  * |---------------|--------------------------------------------------------------------|
@@ -66,12 +66,12 @@ typedef struct nart__bytes_ring {
     NART__ATOMIC(uint64_t) room; /* the capacity; 0: the receiver has shut */
     uint32_t max_len;
     uint8_t mpsc, spinning;
-    /* the senders' line */
+    /* written by the senders */
     NART__ALIGNAS(NART__RING_LINE)
-    NART__ATOMIC(uint64_t) tail; /* claimed so far, and flags */
-    /* the receiver's line */
+    NART__ATOMIC(uint64_t) tail; /* bytes claimed, and flags */
+    /* written by the receiver */
     NART__ALIGNAS(NART__RING_LINE)
-    NART__ATOMIC(uint64_t) taken; /* released so far */
+    NART__ATOMIC(uint64_t) taken; /* bytes released */
     nart__waker_slot tx_notify;   /* of the waiting sender; mpsc: of the first one */
     nart__waker_slot rx_notify;   /* of the receiver */
     uint32_t rx_dirty;            /* its loop will check tx_notify */
@@ -154,7 +154,7 @@ static inline int nart__bytes_claim_fast(nart_bytes_tx *tx, size_t len, nart_byt
     return 1;
 }
 
-/* Turns the open claim into an entry. Release: whoever reads the entry sees the message. */
+/* Turns the open claim into an entry. Release: a reader of the entry sees the message. */
 static inline void nart__bytes_publish(nart_bytes_tx *tx, uint64_t kind, size_t len)
 {
     nart__bytes_ring *r = tx->ring;
@@ -191,7 +191,7 @@ static inline void nart__bytes_fill(nart_bytes_tx *tx, const void *data, size_t 
 }
 
 /* Takes the next message, if there is one, and returns the kind in the word. Acquire: the message is
- * visible, and its sender no longer writes. Relaxed: nobody else uses the word before its room is free. */
+ * visible, and its sender no longer writes. Relaxed: no other thread uses the word before its room is free. */
 static inline uint64_t nart__bytes_take(nart_bytes_rx *rx, nart_bytes_msg *msg)
 {
     nart__bytes_ring *r = rx->ring;
@@ -210,7 +210,7 @@ static inline uint64_t nart__bytes_take(nart_bytes_rx *rx, nart_bytes_msg *msg)
     return NART__BYTES_MESSAGE;
 }
 
-/* Frees everything before rx->pos. Release: reading the room, and clearing its words, is done before. */
+/* Frees everything before rx->pos. Release: the reads of the messages and the clearing of words precede it. */
 static inline void nart__bytes_free(nart_bytes_rx *rx)
 {
     nart__bytes_ring *r = rx->ring;

@@ -43,22 +43,22 @@ typedef struct nart__ring {
      * channel whose receiver has shut, and in a local one also while senders wait. */
     NART__ALIGNAS(8) NART__ATOMIC(uint64_t) room;
     /* local */
-    uint64_t head;     /* taken so far */
-    uint64_t tail;     /* sent so far */
+    uint64_t head;     /* values taken */
+    uint64_t tail;     /* values sent */
     uint32_t rx_waits; /* the receiver must be woken for a value, or the end */
     uint32_t reserved; /* slots granted to senders that have not used them yet */
     uint32_t tx_waits; /* senders are queued: the first must be granted a free slot */
     uint32_t stride;   /* bytes from one slot in buf to the next */
-    /* spsc and mpsc, the senders' line */
+    /* spsc and mpsc, written by the senders */
     NART__ALIGNAS(NART__RING_LINE)
     NART__ATOMIC(uint64_t) sent; /* values published; mpsc: see c_src/chan/mpsc.c */
-    nart__waker_slot rx_notify;  /* the receiver's */
-    /* spsc and mpsc, the receiver's line */
+    nart__waker_slot rx_notify;  /* of the receiver */
+    /* spsc and mpsc, written by the receiver */
     NART__ALIGNAS(NART__RING_LINE)
     NART__ATOMIC(uint64_t) taken;   /* values received */
-    nart__waker_slot tx_notify;     /* the sender's; mpsc: 1 while senders are queued */
+    nart__waker_slot tx_notify;     /* of the sender; mpsc: 1 while senders are queued */
     NART__ATOMIC(uint32_t) tx_gone; /* spsc: the sender has closed */
-    uint32_t rx_dirty;              /* receiver's own: its loop will check tx_notify */
+    uint32_t rx_dirty;              /* receiver only: its loop will check tx_notify */
 } nart__ring;
 
 /* nart_chan_open() with the layout version that the caller's inlines were compiled with. */
@@ -71,7 +71,7 @@ static inline nart_res nart_chan_open(nart_rt *rt, const nart_chan_opts *opts, n
     return nart__chan_open(rt, opts, NART__RING_ABI, tx, rx);
 }
 
-/* Slow paths; the inlines of send and recv have counted them in cx->go already. They answer -EINVAL if
+/* Slow paths; the inlines of send and recv have counted them in cx->go already. They return -EINVAL if
  * the ring's values do not have `elem` bytes. */
 NART_API nart_res nart__send_slow(nart_cx *cx, nart_tx *tx, const void *value, size_t elem);
 NART_API nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem);
@@ -92,7 +92,8 @@ NART_API int nart__spsc_notified(nart_tx *tx, uintptr_t found);
 /* mpsc: the sequence number at the end of a slot, behind the value: the value's position + 1. */
 typedef NART__ATOMIC(uint64_t) nart__mpsc_turn;
 
-/* Bytes from one slot to the next: the value, aligned for any type of its size, and the turn. */
+/* Bytes from one slot to the next: the value, aligned for any type of its size, and the sequence
+ * number. */
 static inline size_t nart__mpsc_stride(size_t elem)
 {
     /* a type's alignment divides its size, so the largest power of two in the size is enough */
@@ -186,8 +187,8 @@ static inline int nart__mpsc_pop(nart_rx *rx, void *value, size_t elem)
     return 1;
 }
 
-/* The inline halves of operations that wait (`awaits` is 1). When an operation answers, the running task's
- * wait in that end is over; the slow path ends it. In a local channel a wait may remain until the end of the
+/* The inline halves of operations that wait (`awaits` is 1). When an operation completes, the running task's
+ * wait in that end has ended; the slow path ends it. In a local channel a wait may remain until the end of the
  * poll: while a sender waits, the fast path finds no room, and a receiver's wait is withdrawn by whatever
  * closes or moves its handle, or spawns a task with it (see nart__leave_range() in c_src/wait/wait.c). */
 

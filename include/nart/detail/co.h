@@ -4,11 +4,11 @@
  *
  * Fields of nart_co:
  *   at        0 not begun, a source line = parked there, NART__CO_RUNNING; flags
- *   decided   races of its own so far, times 32; NART__CO_ASKED; and what NART__CO_HOT counts
- *   deadline  of the scope it awaits in
- *   up        the body that awaits this one; rebuilt at each poll
- *   site      set when it begins
- *   shield    when the shield that it opened ends; tells whose the task's is
+ *   decided   races that it has decided, times 32; NART__CO_ASKED; the count of NART__CO_HOT
+ *   deadline  of the scope in which it awaits
+ *   up        the body that awaits this one; set anew by each poll
+ *   site      its place in the source; set when it begins
+ *   shield    the end of the shield that it opened; identifies the owner of the task's shield
  */
 #ifndef NART_DETAIL_CO_H
 #define NART_DETAIL_CO_H
@@ -19,18 +19,18 @@
 extern "C" {
 #endif
 
-/* Where a body stands in the source; one constant per body. */
+/* The place of a body in the source; one constant per body. */
 typedef struct nart__site {
     const char *func, *file;
 } nart__site;
 
 #define NART__CO_RUNNING 0x0fffffffu
-#define NART__CO_LINE 0x0fffffffu   /* what is no flag */
-#define NART__CO_SHIELD 0x10000000u /* it has opened one */
+#define NART__CO_LINE 0x0fffffffu   /* the bits that are not flags */
+#define NART__CO_SHIELD 0x10000000u /* it has opened a shield */
 #define NART__CO_HOT 15u            /* of `decided`: races decided before all arms were evaluated */
 #define NART__CO_ASKED 16u          /* all arms of the present race have been evaluated */
-#define NART__CO_LOW 31u            /* both */
-#define NART__CO_STOPPED 0x20000000u /* in a NART_STOP, which goes on when the shield ends */
+#define NART__CO_LOW 31u            /* HOT and ASKED */
+#define NART__CO_STOPPED 0x20000000u /* in a NART_STOP, which continues when the shield ends */
 
 static inline void nart_co_init(nart_co *co)
 {
@@ -43,11 +43,11 @@ static inline bool nart_co_active(const nart_co *co)
     return co->at != 0;
 }
 
-/* ---- how resume points are made -------------------------------------------------------------
- * A point is its line, and a guard before it: the line shifted out of the range of every type that
- * a user's switch can have. As a label of an inner switch the guard overflows, and that overflow is
- * made an error for this token only; its macro's name is the message. No value of the body's own
- * switch meets a guard: to the compiler that is a switch over lines, of which it can make a table. */
+/* ---- resume points --------------------------------------------------------------------------
+ * A resume point is two case labels: its line, and before it a guard, which is the line shifted out of the
+ * range of every type that a user's switch can have. Inside an inner switch the guard overflows. That overflow
+ * is an error for this token only, and the macro's name is the message. No value of the body's own switch
+ * equals a guard, so the compiler sees a switch over lines and can build a jump table. */
 #if defined __SIZEOF_INT128__
 __extension__ typedef unsigned __int128 nart__point;
 #define NART__POINT_SHIFT 64
@@ -75,10 +75,10 @@ typedef unsigned long long nart__point;
     NART__STRICT fall case (nart__point)(n) << NART__POINT_SHIFT : NART__RELAX case (n) :
 #define NART__LABEL(n) NART__NO_AWAIT_INSIDE_A_SWITCH(NART__FALL, n)
 
-/* A body resumed where it cannot be: aborts, naming it. */
+/* Aborts and names a body that was resumed at an invalid point. */
 NART_API NART__NORETURN NART__COLD void nart__co_lost(const nart__site *site, const nart_co *co);
 
-/* Shields hide the scopes above a body; `above` is a variable of the body's that keeps them. */
+/* Shields hide the scopes above a body; `above` is the body's variable that saves them. */
 NART_API NART__COLD void nart__shield_begin(nart_cx *cx, nart_co *co, nart_scope **above,
                                             int64_t ns);
 NART_API NART__COLD void nart__shield_end(nart_cx *cx, nart_co *co, nart_scope **above);
@@ -88,10 +88,10 @@ NART_API NART__COLD void nart__shield_out(nart_cx *cx, nart_co *co, nart_scope *
                                           uint32_t at);
 NART_API NART__COLD void nart__withdraw_under(nart_cx *cx, nart_co *co);
 
-/* The body ends while its task waits somewhere: from here on nothing names it. */
+/* The body ends while its task still waits: removes all references to the body. */
 NART_API NART__COLD void nart__co_ended(nart_cx *cx, const nart_co *co);
 
-/* Into the body. Answers where it stands; with a flag that is no resume point. */
+/* Enters the body. Returns its resume point, or a value with a flag, which is none. */
 static inline uint32_t nart__co_in(nart_cx *cx, nart_co *co, const nart__site *site)
 {
     uint32_t at = co->at;
@@ -107,7 +107,7 @@ static inline uint32_t nart__co_in(nart_cx *cx, nart_co *co, const nart__site *s
     return at;
 }
 
-/* It stands at no resume point: under a shield, or lost. */
+/* `at` is not a resume point: the body is under a shield, or lost. */
 static inline uint32_t nart__co_slow(nart_cx *cx, nart_co *co, nart_scope **above, uint32_t at)
 {
     if (!(at & NART__CO_SHIELD)) {
@@ -134,7 +134,7 @@ static inline nart_res nart__co_out(nart_cx *cx, nart_co *co, nart_scope **above
     nart_cx *const nart_cx_ = (cx);                                                                \
     nart_co *const nart_co_ = (cop);                                                               \
     static const nart__site nart_site_ = { __func__, __FILE__ };                                   \
-    nart_scope *nart_above_; /* only shields use it */                                             \
+    nart_scope *nart_above_; /* used by shields only */                                            \
     uint32_t nart_at_ = nart__co_in(nart_cx_, nart_co_, &nart_site_);                              \
     nart_res nart_any_ = 0;                                                                        \
     nart__race nart_races_[NART__RACES], *nart_race_ = nart_races_;                                \
@@ -183,7 +183,7 @@ static inline nart_res nart__co_out(nart_cx *cx, nart_co *co, nart_scope **above
         }                                                                                          \
     } while (0)
 
-/* The first poll of a relative scope had to wait: its time counts from here. */
+/* The first poll of a relative scope is pending: its duration starts here. */
 static inline void nart__scope_begin(nart_cx *cx, nart_co *co, int64_t ns)
 {
     if (co->deadline != NART_NEVER)
@@ -209,7 +209,7 @@ static inline void nart__scope_begin(nart_cx *cx, nart_co *co, int64_t ns)
         }                                                                                          \
     } while (0)
 
-/* The sleep of a NART_AFTER: false once it is over, else its answer in *r. */
+/* The sleep of a NART_AFTER: returns false once it has ended, else stores its result in *r. */
 static inline bool nart__after_sleeps(nart_cx *cx, nart_timer *t, int64_t ns, nart_res *r)
 {
     if (t->busy == NART__TIMER_OVER)
@@ -246,7 +246,7 @@ static inline nart_res nart__after_answer(nart_timer *t, nart_res r)
          ? nart_any_                                                                               \
          : nart__after_answer((t), (__VA_ARGS__)))
 
-/* Every operation evaluated in between answers -ECANCELED. Answers what was there before. */
+/* Every operation evaluated in between returns -ECANCELED. nart__stop_in() returns the previous state. */
 NART_API NART__COLD uint32_t nart__stop_in(nart_cx *cx);
 NART_API NART__COLD void nart__stop_out(nart_cx *cx, uint32_t before);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* nart/detail/compiler.h: what differs between compilers, and between C and C++. */
+/* nart/detail/compiler.h: differences between compilers, and between C and C++. */
 #ifndef NART_DETAIL_COMPILER_H
 #define NART_DETAIL_COMPILER_H
 
@@ -27,7 +27,7 @@
 #define NART__UNUSED
 #endif
 
-/* A function that a macro defines, used or not. */
+/* A function defined by a macro; it may be unused. */
 #define NART__MACRO_FN NART__UNUSED NART_MUST_USE static inline nart_res
 
 #ifdef __cplusplus
@@ -35,7 +35,7 @@
 #define NART__ASSERT(cond, text) static_assert(cond, text)
 #define NART__ALIGNOF(T) alignof(T)
 #define NART__ALIGNAS(n) alignas(n)
-extern "C++" { /* also where a program includes this within extern "C" */
+extern "C++" { /* even if a program includes this inside extern "C" */
 template <typename T> constexpr T nart__sized()
 {
     T o = {};

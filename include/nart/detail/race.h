@@ -9,14 +9,14 @@
 extern "C" {
 #endif
 
-#define NART__RACES 4 /* one within the other, in one await */
+#define NART__RACES 4 /* maximum nesting in one await */
 
 /* A race that is being evaluated. */
 typedef struct nart__race {
-    int64_t park; /* as it was before the race */
+    int64_t park; /* cx->park before the race */
     uint32_t flags;
-    uint32_t first; /* the arm that this evaluation begins with */
-    bool shared;    /* an arm got a share of its own */
+    uint32_t first; /* the arm that this evaluation starts with */
+    bool shared;    /* an arm received its own share of the budget */
 } nart__race;
 
 #define NART__RACE(first, which, ...)                                                              \
@@ -25,7 +25,7 @@ typedef struct nart__race {
     (first, which, __VA_ARGS__)
 #define NART__ANY_PICK(a, b, c, d, e, f, g, h, n, ...) n
 
-/* All arms from the first one on, then those before it. */
+/* Evaluates the arms from the first one on, then those before it. */
 #define NART__ANY(n, choose, from, before)                                                         \
     (nart__race_begin(nart_cx_, nart_races_, nart_race_++, choose, __LINE__, n),                   \
      ((from) || (nart_race_[-1].first && (before)))                                                \
@@ -77,8 +77,8 @@ typedef struct nart__race {
 NART_API NART__NORETURN NART__COLD void nart__race_too_deep(const nart_cx *cx);
 NART_API NART__COLD void nart__race_share(nart_cx *cx, nart__race *r);
 
-/* One of n arms by chance: by a hash of the place of the race, and of what changes from one evaluation to
- * the next. So races within each other choose independently. (Mixing: Chris Wellons' lowbias32.) */
+/* One of n arms at random: a hash of the race's place and of values that change with each evaluation, so
+ * nested races choose independently. (Mixing: Chris Wellons' lowbias32.) */
 static inline uint32_t nart__race_turn(const nart_cx *cx, uint32_t place, uint32_t n)
 {
     uint32_t x = place * UINT32_C(0x9e3779b9) + cx->co->decided;
@@ -90,8 +90,8 @@ static inline uint32_t nart__race_turn(const nart_cx *cx, uint32_t place, uint32
     return (uint32_t)(((uint64_t)(x ^ x >> 16) * n) >> 32);
 }
 
-/* The first one written; but one race in four of a busy task begins by chance, and so does one that was
- * decided so often since all of its arms were last asked. */
+/* The first arm in the source. At random instead: one race in four of a busy task, and a race whose HOT count
+ * is full. */
 static inline uint32_t nart__race_first(const nart_cx *cx, uint32_t place, uint32_t n)
 {
     if (NART_UNLIKELY((cx->co->decided & NART__CO_HOT) == NART__CO_HOT))
@@ -115,14 +115,14 @@ static inline void nart__race_begin(const nart_cx *cx, const nart__race *all, na
     r->shared = false;
 }
 
-/* The budget ran out since the race began: this arm gets a share of its own. */
+/* If the budget ran out since the race began, gives this arm its own share. */
 static inline void nart__race_arm(nart_cx *cx, nart__race *r)
 {
     if (NART_UNLIKELY(cx->flags & ~r->flags & NART__CX_SPENT))
         nart__race_share(cx, r);
 }
 
-/* What is left of a share ends with the race. */
+/* The remainder of a share is lost when the race ends. */
 static inline void nart__race_over(nart_cx *cx, const nart__race *r)
 {
     if (NART_UNLIKELY(r->shared)) {
@@ -131,9 +131,9 @@ static inline void nart__race_over(nart_cx *cx, const nart__race *r)
     }
 }
 
-/* The body's next count of decided races. Only the outermost race of an await counts: the others end with
- * it. A full count restarts by chance; otherwise, of races that are awaited in turn, it would always meet
- * the same one. It may stay full when that race has waited, so that the next one is met. */
+/* The body's next count of decided races. Only the outermost race of an await counts: the others end with it.
+ * A full count restarts at a random value; otherwise it would always select the same one of several races
+ * awaited in turn. It may stay full when that race has waited, so that it selects the next one. */
 static inline uint32_t nart__race_count(uint32_t decided, bool outermost)
 {
     uint32_t asked = decided & NART__CO_ASKED, hot = decided & NART__CO_HOT;
@@ -146,7 +146,7 @@ static inline uint32_t nart__race_count(uint32_t decided, bool outermost)
     return asked ? hot : hot + 1;
 }
 
-/* All arms have been asked. `r` is the outermost race of the await when it is the first of all. */
+/* All arms have been evaluated. `r` is the outermost race of the await if r == all. */
 static inline nart_res nart__race_goes_on(nart_cx *cx, nart_co *co, const nart__race *all,
                                           const nart__race *r)
 {
@@ -160,7 +160,7 @@ static inline nart_res nart__race_won(nart_cx *cx, nart_co *co, const nart__race
                                       const nart__race *r, nart_res res)
 {
     nart__race_over(cx, r);
-    cx->park = r->park; /* the losers' deadlines and wakers count no more */
+    cx->park = r->park; /* the losers' deadlines and wakers no longer count */
     cx->flags &= r->flags | ~(uint32_t)NART__CX_OUT;
     co->decided = ((co->decided | NART__CO_LOW) + 1) | nart__race_count(co->decided, r == all);
     nart__withdraw_under(cx, co);

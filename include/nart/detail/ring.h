@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* nart/detail/ring.h: the waker slots that channels of values and of bytes have for their two sides. */
+/* nart/detail/ring.h: the waker slots for the two sides of value and byte channels. */
 #ifndef NART_DETAIL_RING_H
 #define NART_DETAIL_RING_H
 
@@ -16,7 +16,7 @@ extern "C" {
 typedef NART__ATOMIC(uintptr_t) nart__waker_slot;
 
 /* Takes the waker out of this slot, if there is one, and wakes it. Release: the other side, when it finds
- * its waker taken, sees what was published before. Acquire: the waker's own memory is visible. */
+ * its waker taken, sees what was published before. Acquire: the waker's memory is visible. */
 static inline void nart__waker_slot_wake(nart__waker_slot *slot)
 {
     nart_waker waker;

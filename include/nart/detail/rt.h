@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-/* The call has answered: what a task has got is no longer the caller's. */
+/* Zeroes *init after a successful call: its contents now belong to the task. */
 static inline nart_res nart__moved(nart_res r, void *init, size_t size)
 {
     if (r >= 0 && init)
@@ -19,11 +19,11 @@ static inline nart_res nart__moved(nart_res r, void *init, size_t size)
     return r;
 }
 
-/* nart_block_on(); `*init` is zeroed once the task has it, whatever the answer. */
+/* nart_block_on(); `*init` is zeroed once the task owns it, whatever the result. */
 NART_API NART_MUST_USE nart_res nart__block_on_moved(nart_rt *rt, const nart_task_type *type,
                                                      void *init, nart_res *result);
 
-/* NART_MOVE() takes the address of a frame of this type only. */
+/* Makes NART_MOVE() accept only the address of a frame of this type. */
 #define NART__TASK_FRAME(fn, T)                                                                    \
     NART__UNUSED static inline T *fn(T *init_)                                                     \
     {                                                                                              \

@@ -2,9 +2,9 @@
 /*
  * nart/detail/time.h: the inline functions of time.h.
  *
- * nart_timer: `at` is when it ends; `busy` 0: not begun, 1: begun, NART__TIMER_OVER; `decided`: races that
- * the body had decided when it began. nart_backoff: the next wait is doubled `doubled` times; `random` 0: to
- * be seeded.
+ * nart_timer: `at`: the expiry; `busy`: 0: not started, 1: started, or NART__TIMER_OVER; `decided`: races that
+ * the body had decided when it started. nart_backoff: `doubled`: how often the next wait is doubled; `random`:
+ * 0: not seeded yet.
  */
 #ifndef NART_DETAIL_TIME_H
 #define NART_DETAIL_TIME_H
@@ -27,7 +27,7 @@ static inline int64_t nart_event_time(const nart_cx *cx)
     return cx->now;
 }
 
-#define NART__TIMER_OVER 2 /* the sleep of a NART_AFTER: what comes after it has begun */
+#define NART__TIMER_OVER 2 /* the sleep of a NART_AFTER has ended, its operation has begun */
 
 static inline void nart_timer_cancel(nart_timer *t)
 {

@@ -15,7 +15,7 @@ struct nart__wait_ops;
 
 /* All zero = idle. 56 bytes. Only c_src/wait/wait.h and the operations access it. */
 typedef struct nart__wait {
-    struct nart__wait *next, *prev;   /* in the queue of the object that is waited for */
+    struct nart__wait *next, *prev;   /* in the queue of the awaited object */
     struct nart__task *task;          /* the waiting task; NULL: none */
     struct nart__wait *more;          /* the task's next wait */
     struct nart_co *co;               /* the waiting body */

@@ -18,8 +18,8 @@ struct nart_world {
     uintptr_t here;     /* nart__here() of its thread */
 };
 
-/* Identifies the calling thread by an address in its thread control block. A compiler that cannot provide it,
- * or provides another one than the library's compiler, leaves the check to the library. */
+/* Identifies the calling thread by an address in its thread control block. If the compiler cannot provide it,
+ * or provides another address than the library's compiler does, the library makes the check. */
 NART_API uintptr_t nart__thread(void);
 #if defined __has_builtin && defined __x86_64__ && (defined __clang__ || __GNUC__ >= 11)
 #if __has_builtin(__builtin_thread_pointer)
