@@ -132,6 +132,7 @@ static nart_res took(struct rx *rx, nart_res r, nart_bytes_msg *msg, struct mess
 {
     if (r == 0 && rx->bytes) {
         CHECK_EQ(msg->len, sizeof *m);
+        CHECK(msg->ptr);
         memcpy(m, msg->ptr, sizeof *m);
         CHECK_RES(nart_bytes_release(&rx->b, msg), 0);
     }
@@ -140,7 +141,8 @@ static nart_res took(struct rx *rx, nart_res r, nart_bytes_msg *msg, struct mess
 
 static nart_res recv(struct rx *rx, struct message *m, int64_t timeout_ns)
 {
-    nart_bytes_msg msg;
+    nart_bytes_msg msg = { .len = 0 };
+    *m = (struct message){ .who = 0 };
     return took(rx,
                 rx->bytes ? nart_bytes_recv_blocking(&rx->b, &msg, timeout_ns)
                           : nart_recv_blocking(&rx->v, m, timeout_ns),
@@ -149,7 +151,8 @@ static nart_res recv(struct rx *rx, struct message *m, int64_t timeout_ns)
 
 static nart_res try_recv(struct rx *rx, struct message *m)
 {
-    nart_bytes_msg msg;
+    nart_bytes_msg msg = { .len = 0 };
+    *m = (struct message){ .who = 0 };
     return took(rx, rx->bytes ? nart_bytes_try_recv(&rx->b, &msg) : nart_try_recv(&rx->v, m), &msg,
                 m);
 }
