@@ -431,6 +431,7 @@ static nart_res arm_after(nart_cx *cx, struct body *b)
 {
     EXPECT(b->scope_from <= virtual_now, "a sleep before an operation was short");
     b->task->answers++;
+    b->task->slept++;
     return arm(cx, b, 0);
 }
 
@@ -793,7 +794,7 @@ static uint32_t count_arms(const struct body *b)
 /* Only answers spend the budget; an arm after one that used it up gets a share. */
 static void check_answers(const struct task *t)
 {
-    uint32_t answers = t->answers - t->refusals;
+    uint32_t answers = t->answers - t->refusals - t->slept;
 
     EXPECT(answers <= NART_BUDGET + SHARE * t->arms,
            "task %u gave %u answers in one poll with %u arms", t->id, answers, t->arms);
@@ -834,7 +835,7 @@ static nart_res task_poll(nart_cx *cx, void *frame)
     t->named = true;
     if (t->owner)
         nest_child_uses(t);
-    t->answers = t->refusals = t->waits = 0;
+    t->answers = t->refusals = t->slept = t->waits = 0;
     t->arms = count_arms(t->root);
     t->looked = cx->flags & NART__CX_BUSY ? virtual_now : 0;
     if (t->looked)
