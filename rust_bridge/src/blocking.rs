@@ -45,7 +45,9 @@ use crate::tracker::Apart;
 mod tests;
 mod work;
 
-pub use work::{short_name, BlockingFn, DropFn, Name, Stop, Work};
+#[cfg(feature = "http")]
+pub use work::short_name;
+pub use work::{BlockingFn, DropFn, Name, Stop, Work};
 
 /// How long an idle drainer waits for a job, and then its thread for another closure. In unit tests
 /// about the time of a submission, so that drainers end at any point of it.

@@ -58,10 +58,12 @@ fn finish(shared: &Shared, timeout: Duration) -> Res {
     shared.tasks.wait(begun + timeout / 2);
     let runtime = lock(&shared.runtime).take();
     let owned = runtime.is_some();
-    match runtime {
-        Some(runtime) => runtime.shutdown_timeout(timeout.saturating_sub(begun.elapsed())),
-        None => drop(shared.tracker.wait(begun + timeout)),
+    if let Some(runtime) = runtime {
+        runtime.shutdown_timeout(timeout.saturating_sub(begun.elapsed()));
     }
+    // Also when all threads have ended: another thread may have been admitted and not submitted yet. It
+    // finds the bridge closed and ends its operation.
+    let _ = shared.tracker.wait(begun + timeout);
     let lookups = lookups(shared, begun + timeout);
     let jobs = shared.jobs.abandon();
     let futures = shared.tracker.counts().running();

@@ -87,6 +87,11 @@ impl Tracker {
         self.submitted.0.load(Ordering::Relaxed) & FLAG != 0
     }
 
+    #[cfg(test)]
+    pub fn is_awaited(&self) -> bool {
+        self.ended.0.all.load(Ordering::Relaxed) & FLAG != 0
+    }
+
     /// Counts the end of an operation.
     pub fn leave(&self, status: Status) {
         let ended = &self.ended.0;

@@ -212,6 +212,23 @@ fn closing_races_with_submitters_and_drainers() {
     }
 }
 
+/// A thread that was admitted before the bridge closed may end its operation after all threads have
+/// ended: the shutdown waits for it.
+#[test]
+fn a_shutdown_waits_for_a_thread_that_submits() {
+    let bridge = bridge(1, 1);
+    let shared = bridge.0.clone();
+    shared.tracker.admit().unwrap();
+    thread::scope(|scope| {
+        let shutdown = scope.spawn(|| bridge.shutdown(SHUTDOWN));
+        while !shared.tracker.is_awaited() && !shutdown.is_finished() {
+            thread::yield_now();
+        }
+        shared.tracker.leave(crate::outcome::Status::Shutdown);
+        assert_eq!(shutdown.join().unwrap(), Ok(()));
+    });
+}
+
 /// An adopted runtime ends, with or without a free thread: tokio drops drainers before they run. A
 /// release may submit again, wherever it is called.
 #[test]
