@@ -12,7 +12,7 @@ README_ROWS = {
     "spsc_stream": "a value from another thread",
     "mpsc_stream": "a value from any of many threads",
     "cancel_1000": "cancel a task with its token",
-    "timer_cancel_rel": "start a timer and cancel it",
+    "timer_cancel": "set a deadline and cancel it",
     "tcp_echo": "TCP echo over loopback",
     "bridge_batch": "spawn a Rust future on tokio and await it",
 }
