@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* race.c: the first of several operations wins, and the losers lose nothing: a value stays in its
- * channel, and a body keeps its position or is told to unwind. */
+ * channel, and a body keeps its position or is made to unwind. */
 #include <nart/nart.h>
 
 #include <inttypes.h>

@@ -6,7 +6,7 @@
  *   at        0 not begun, a source line = parked there, NART__CO_RUNNING; flags
  *   decided   races that it has decided, times 32; NART__CO_ASKED; the count of NART__CO_HOT
  *   deadline  of the scope in which it awaits
- *   up        the body that awaits this one; set anew by each poll
+ *   up        the body that awaits this one; set again in each poll
  *   site      its place in the source; set when it begins
  *   shield    the end of the shield that it opened; identifies the owner of the task's shield
  */
