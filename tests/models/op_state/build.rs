@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Copies the bridge's state.rs, mutated as NART_MUTANT says: "<place>:<order>" puts another order at
-//! the place-th `Ordering::` of the file, "<name>" is one of SPLIT. Prints nothing, decides nothing.
+//! Copies the bridge's state.rs, mutated according to NART_MUTANT: "<place>:<order>" replaces the order
+//! at the place-th `Ordering::` of the file, "<name>" is one of SPLIT.
 
 use std::{env, fs, path::Path};
 
@@ -32,7 +32,7 @@ fn weaken(text: &str, place: usize, order: &str) -> String {
 }
 
 fn main() {
-    println!("cargo:rustc-cfg=loom"); // for this crate: loom itself is the same without
+    println!("cargo:rustc-cfg=loom"); // for this crate only: loom itself does not need it
     let state = Path::new("../../../rust_bridge/src/state.rs");
     println!("cargo:rerun-if-changed={}", state.display());
     println!("cargo:rerun-if-env-changed=NART_MUTANT");
@@ -52,6 +52,6 @@ fn main() {
         text
     };
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
-    let text = text.replace("//!", "//"); // it is included, and not a module's beginning
+    let text = text.replace("//!", "//"); // it is included, not at the start of a module
     fs::write(Path::new(&out).join("state.rs"), text).expect("writes the copy");
 }

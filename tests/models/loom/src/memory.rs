@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which loom object stands for which address, in the running execution.
+//! The loom object of each address, in the current execution.
 //!
-//! loom objects remember who made them, and count that as a first write. One made when some thread
-//! happens to touch an address first would accuse the others of racing with its creation. So a stock
-//! is made before the threads start, and handed out to addresses on first touch:
+//! loom records the thread that creates an object, and counts the creation as a first write. If an
+//! object were created on first touch, accesses by other threads would race with its creation. So a
+//! stock is created before the threads start, and assigned to addresses on first touch:
 //!
-//! * Atomics start as zero; a word that is not zero must be touched before the threads start.
-//! * Cells go to what was touched before the threads start (by one thread, so it needs no watching
-//!   until then). Other plain memory gets a cell of the thread that touches it first: what several
-//!   threads read without an order between them must have been touched before they start.
+//! * Atomics start as zero; touch a nonzero word before the threads start.
+//! * Memory touched before the threads start gets cells of the stock; until then only one thread runs,
+//!   so accesses need no check. Other plain memory gets a cell created by the thread that touches it
+//!   first: touch memory that several threads read without synchronization before they start.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -27,7 +27,7 @@ const ATOMICS: usize = 6;
 /// Locks in stock.
 const LOCKS: usize = 2;
 
-/// Cells in stock in the first execution; in later ones what others have used at most, and some.
+/// Cells in stock in the first execution; later ones have the maximum used so far, and a reserve.
 const CELLS_FIRST: usize = 1024;
 const CELLS_SPARE: usize = 32;
 static CELLS_USED: AtomicUsize = AtomicUsize::new(0);
@@ -69,7 +69,7 @@ impl<T> Objects<T> {
         }
     }
 
-    /// The object of an address; on first touch what `make` makes, or None for one of the stock.
+    /// The object of an address; on first touch, what `make` returns, or one of the stock for None.
     fn get(&mut self, address: usize, make: impl FnOnce() -> Option<T>) -> Rc<T> {
         if let Some(object) = self.at.get(&address) {
             return object.clone();
@@ -84,7 +84,7 @@ impl<T> Objects<T> {
     }
 }
 
-/// An eventfd that is watched edge-triggered, or reset by who waits: it is set or not.
+/// An eventfd, polled edge-triggered or reset by the waiter: it is set or not.
 pub struct Event {
     set: AtomicBool,
     waiter: Notify,
@@ -96,12 +96,12 @@ impl Event {
         self.waiter.notify();
     }
 
-    /// Was it set? Resets it.
+    /// Returns whether it was set, and resets it.
     pub fn take(&self) -> bool {
         self.set.swap(false, Relaxed)
     }
 
-    /// Waits until it is set, or for no reason (loom's Notify does that once), and resets it.
+    /// Waits until it is set, or spuriously (once, as loom's Notify does), and resets it.
     pub fn wait(&self) {
         if !self.take() {
             self.waiter.wait();
@@ -116,18 +116,18 @@ pub struct World {
     a32: Objects<AtomicU32>,
     a64: Objects<AtomicU64>,
     cells: Objects<UnsafeCell<()>>,
-    /// What was touched before the threads started.
+    /// Memory touched before the threads started.
     touched: HashSet<usize, AddressHash>,
     events: Vec<Rc<Event>>,
-    /// Above the locks, which they refer to: dropped first.
+    /// Declared before the locks, which they refer to, so that they are dropped first.
     held: HashMap<usize, MutexGuard<'static, ()>, AddressHash>,
     locks: Objects<Mutex<()>>,
-    /// More than the first thread exists.
+    /// Threads other than the first one exist.
     threads: bool,
 }
 
 thread_local! {
-    /// loom's threads are all on one system thread, so this is one world for all of them.
+    /// loom runs all its threads on one system thread, so they share this world.
     static WORLD: RefCell<Option<World>> = const { RefCell::new(None) };
 }
 
@@ -138,7 +138,7 @@ fn cells_in_stock() -> usize {
     }
 }
 
-/// Begins the world of an execution.
+/// Starts the world of an execution.
 pub fn begin() {
     let event = || Event {
         set: AtomicBool::new(false),
@@ -159,12 +159,12 @@ pub fn begin() {
     WORLD.set(Some(world));
 }
 
-/// From here on first touches are served from the stock.
+/// From now on first touches are served from the stock.
 pub fn threads_begin() {
     with(|world| world.threads = true);
 }
 
-/// Ends the world. Must happen inside the execution: its objects are loom's.
+/// Ends the world. Call inside the execution: the objects belong to loom.
 pub fn end() {
     let world = WORLD.take().expect("inside an execution");
     let used = cells_in_stock() - world.cells.stock.len();
@@ -175,7 +175,7 @@ fn with<R>(f: impl FnOnce(&mut World) -> R) -> R {
     WORLD.with_borrow_mut(|world| f(world.as_mut().expect("inside an execution")))
 }
 
-/// The word types, each with its place in the world.
+/// The word types, each with its table in the world.
 pub trait Word: Copy + Default + PartialEq {
     type Atomic: 'static;
     fn new_atomic(value: Self) -> Self::Atomic;
@@ -201,12 +201,12 @@ word!(u16, AtomicU16, a16);
 word!(u32, AtomicU32, a32);
 word!(u64, AtomicU64, a64);
 
-/// The atomic that stands for the word at `p`.
+/// The atomic of the word at `p`.
 ///
 /// # Safety
-/// `p` can be read.
+/// `p` must be readable.
 pub unsafe fn atomic<T: Word>(p: *const T) -> Rc<T::Atomic> {
-    // SAFETY: the caller's; no other system thread exists.
+    // SAFETY: the caller guarantees it; no other system thread exists.
     let value = unsafe { *p };
     with(|world| {
         let own = !world.threads || value != T::default();
@@ -214,7 +214,7 @@ pub unsafe fn atomic<T: Word>(p: *const T) -> Rc<T::Atomic> {
     })
 }
 
-/// Calls `f` with the cell of each group of 4 bytes that `address .. address + size` meets.
+/// Calls `f` with the cell of each group of 4 bytes that overlaps `address .. address + size`.
 pub fn cells(address: usize, size: usize, f: impl Fn(&UnsafeCell<()>)) {
     for group in address / 4..=(address + size - 1) / 4 {
         let cell = with(|world| {
@@ -236,12 +236,12 @@ pub fn event(fd: i32) -> Rc<Event> {
     with(|world| world.events[usize::try_from(fd).expect("an eventfd")].clone())
 }
 
-/// Takes the lock at this address.
+/// Acquires the lock at this address.
 pub fn lock(address: usize) {
-    // The stock's, also before the threads start: one made here would count as its first owner's.
+    // Always from the stock: one created here would belong to its first owner.
     let mutex = with(|world| world.locks.get(address, || None));
     let guard = mutex.lock().expect("nothing has panicked");
-    // SAFETY: the world keeps the mutex as long as the guard.
+    // SAFETY: the world keeps the mutex alive as long as the guard.
     let guard =
         unsafe { std::mem::transmute::<MutexGuard<'_, ()>, MutexGuard<'static, ()>>(guard) };
     with(|world| world.held.insert(address, guard));

@@ -11,10 +11,10 @@ use std::time::Instant;
 
 use crate::memory;
 
-/// A path through one execution that is longer than this is taken for a livelock.
+/// A longer path through one execution is reported as a livelock.
 const STEPS_MAX: usize = 20_000;
 
-/// What `model_memory` has for one execution, in bytes.
+/// Memory for `model_memory` per execution, in bytes.
 const MEMORY: usize = 1 << 20;
 
 /// As in model.h.
@@ -29,7 +29,7 @@ struct Scenario {
     relacy: c_int,
 }
 
-// SAFETY: constant data and pointers to such.
+// SAFETY: constant data and pointers to constant data.
 unsafe impl Sync for Scenario {}
 
 extern "C" {
@@ -41,17 +41,17 @@ static WRITES: AtomicU64 = AtomicU64::new(0);
 static WAITS: AtomicU64 = AtomicU64::new(0);
 
 loom::thread_local! {
-    /// The number that the scenario knows this thread by.
+    /// The number of this thread in the scenario.
     static SELF: Cell<c_uint> = Cell::new(0);
 }
 
 thread_local! {
-    /// The memory, and how much of it this execution has used.
+    /// The memory, and the bytes that this execution has used.
     static BLOCK: Cell<(*mut u8, usize)> = const { Cell::new((std::ptr::null_mut(), 0)) };
 }
 
 fn scenarios() -> impl Iterator<Item = (&'static str, &'static Scenario)> {
-    // SAFETY: model.h says that a scenario file has the list, and that a NULL name ends it.
+    // SAFETY: model.h requires the list in a scenario file, with a NULL name as its end.
     unsafe {
         let first = model_scenarios.as_ptr();
         (0..)
@@ -85,7 +85,7 @@ fn execute(s: &'static Scenario) {
     memory::end();
 }
 
-/// Where we are in C files: a line per function, and one with its place.
+/// A backtrace of the C files: a line per function, and one with its source line.
 fn c_frames() -> String {
     let trace = Backtrace::force_capture().to_string();
     let lines: Vec<_> = trace.lines().collect();
@@ -94,13 +94,13 @@ fn c_frames() -> String {
 }
 
 fn check(name: &str, s: &'static Scenario, bound: Option<usize>) {
-    // The first failure ends the program: there is nothing to unwind through C for.
+    // The first failure ends the program: unwinding through C would have no use.
     std::panic::set_hook(Box::new(|info| {
         println!("violated in execution {}: {info}", EXECUTIONS.load(Relaxed));
         println!("{}", c_frames());
         exit(1);
     }));
-    let mut model = loom::model::Builder::new(); // which takes some of these from the environment
+    let mut model = loom::model::Builder::new(); // which reads some of these from the environment
     model.max_permutations = None;
     model.max_duration = None;
     model.checkpoint_file = None;
@@ -121,7 +121,7 @@ fn check(name: &str, s: &'static Scenario, bound: Option<usize>) {
 
 #[no_mangle]
 extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
-    // SAFETY: what the C runtime passes to main.
+    // SAFETY: the arguments that the C runtime passes to main.
     let argument = |i: c_int| (i < argc).then(|| unsafe { CStr::from_ptr(*argv.add(i as usize)) });
     let text = |i| argument(i).and_then(|a| a.to_str().ok());
     if text(1) == Some("--list") {
@@ -134,7 +134,7 @@ extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
     };
     let bound = text(2).map_or(s.loom, |n| n.parse().expect("a number"));
     let block = Layout::from_size_align(MEMORY, 4096).expect("a layout");
-    // SAFETY: its size is not zero.
+    // SAFETY: the size is not zero.
     BLOCK.set((unsafe { alloc(block) }, 0));
     check(name, s, usize::try_from(bound).ok());
     0
@@ -146,7 +146,7 @@ extern "C" fn model_memory(bytes: usize) -> *mut u8 {
     let end = (used + bytes).next_multiple_of(64);
     assert!(end <= MEMORY, "model_memory has {MEMORY} bytes");
     BLOCK.set((block, end));
-    // SAFETY: the block is that large, and this part of it is used for the first time.
+    // SAFETY: the block is large enough, and this part of it is unused.
     unsafe {
         let p = block.add(used);
         p.write_bytes(0, bytes);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What code compiled with `-fsanitize=thread` calls. The word in memory follows its loom atomic, so
-//! that a debugger sees what is there.
+//! The functions that code compiled with `-fsanitize=thread` calls. The word in memory follows its
+//! loom atomic, so that a debugger shows the value.
 
 use std::ffi::c_int;
 use std::ops::{BitAnd, BitOr, BitXor};
@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use crate::memory::{atomic, cells};
 
-/// The compiler's numbers for memory orders.
+/// The compiler's encoding of memory orders.
 fn order(n: c_int) -> Ordering {
     match n {
         0 => Ordering::Relaxed,
@@ -25,12 +25,12 @@ fn second<T>(_: T, v: T) -> T {
     v
 }
 
-/// A read-modify-write: the operation of loom, and the same for the word in memory.
+/// A read-modify-write: the loom operation, and the same one on the word in memory.
 macro_rules! rmw {
     ($name:ident, $int:ty, $method:ident, $new:expr) => {
         #[no_mangle]
         unsafe extern "C" fn $name(p: *mut $int, v: $int, mo: c_int) -> $int {
-            // SAFETY: instrumented code passes the address of a word that it is about to use.
+            // SAFETY: instrumented code passes the address of a word that it will access.
             unsafe {
                 let old = atomic(p).$method(v, order(mo));
                 *p = $new(old, v);
@@ -74,7 +74,7 @@ macro_rules! word {
             mo: c_int,
             failed: c_int,
         ) -> c_int {
-            // SAFETY: as for read-modify-writes; `expected` is the caller's variable.
+            // SAFETY: as for read-modify-writes; `expected` points to the caller's variable.
             unsafe {
                 match atomic(p).compare_exchange(*expected, v, order(mo), order(failed)) {
                     Ok(_) => {
@@ -217,7 +217,7 @@ extern "C" fn __tsan_func_entry(_caller: usize) {}
 #[no_mangle]
 extern "C" fn __tsan_func_exit() {}
 
-/// clang calls these for struct copies; gcc copies unseen.
+/// clang calls these for struct copies; gcc copies without a call.
 ///
 /// # Safety
 /// As memcpy.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The two parties of an operation, in every interleaving that loom knows: what each writes lies in
-//! cells whose races loom reports; freeing touches all of them.
+//! The two parties of an operation, in every interleaving that loom explores. Each writes to cells, whose
+//! races loom reports; freeing accesses all of them.
 //!
 //! usage: nart-op-state --list | scenario
 
@@ -24,11 +24,11 @@ const B: usize = 16;
 
 struct Op {
     state: State,
-    /// The promise's.
+    /// Of the promise.
     answer: UnsafeCell<u32>,
-    /// The handle's.
+    /// Of the handle.
     frame: UnsafeCell<u32>,
-    /// What the wakers point at; written before they are stored, read when they wake.
+    /// The data of the wakers; written before they are stored, read when they wake.
     tasks: [UnsafeCell<u32>; 2],
     wakes: [Notify; 2],
     freed: Count,
@@ -46,7 +46,7 @@ fn new() -> Arc<Op> {
 }
 
 fn set(cell: &UnsafeCell<u32>, value: u32) {
-    // SAFETY: loom reports when somebody else has it.
+    // SAFETY: loom reports concurrent accesses.
     cell.with_mut(|p| unsafe { *p = value });
 }
 
@@ -79,7 +79,7 @@ impl Op {
         assert_eq!(get(&self.answer), 7);
     }
 
-    /// True: parked.
+    /// True: the waker is parked.
     fn park(&self, waker: usize) -> bool {
         set(&self.tasks[waker / 8 - 1], 1);
         match self.state.park(waker) {
@@ -91,8 +91,8 @@ impl Op {
         }
     }
 
-    /// Waits for the wake of a waker that is parked. (loom wakes spuriously, once; a wake that never
-    /// comes is a deadlock, which it reports.)
+    /// Waits until a parked waker is woken. (loom wakes spuriously, once; it reports a missing wake as
+    /// a deadlock.)
     fn wait(&self, waker: usize) {
         self.wakes[waker / 8 - 1].wait();
         while !self.state.is_done() {
@@ -116,7 +116,7 @@ fn awaits(op: &Op) {
     op.detach();
 }
 
-/// Looks without waiting.
+/// Polls without waiting.
 fn looks(op: &Op) {
     if op.state.is_done() {
         op.read();
@@ -133,7 +133,7 @@ fn parks_and_detaches(op: &Op) {
     op.detach();
 }
 
-/// A spurious poll of the same task: its waker is there already.
+/// A spurious poll of the same task: its waker is registered already.
 fn parks_twice(op: &Op) {
     if op.park_again(A) {
         op.wait(A);
@@ -141,7 +141,7 @@ fn parks_twice(op: &Op) {
     op.detach();
 }
 
-/// The operation goes to another task while it is pending.
+/// The operation moves to another task while it is pending.
 fn moves(op: &Op) {
     if op.park(A) && op.park(B) {
         op.wait(B);
