@@ -73,10 +73,12 @@ const _: () = assert!(offset_of!(Cx, task) == 16 && offset_of!(Cx, go) == 48);
 const _: () = assert!(size_of::<Cx>() == 112);
 
 /// `struct nart__task`; the bridge only provides its memory.
-#[repr(C, align(8))]
+#[repr(C, align(64))]
 pub struct Task {
     opaque: [u8; 128],
 }
+
+const _: () = assert!(align_of::<Task>() == 64 && size_of::<Task>() == 128);
 
 /// `nart_rt`, a loop.
 #[repr(C)]

@@ -8,11 +8,13 @@
 #define OFFSET(type, field, n)                                                                     \
     _Static_assert(offsetof(type, field) == (n), #type "." #field " has moved")
 #define SIZE(type, n) _Static_assert(sizeof(type) == (n), #type " has another size")
+#define ALIGN(type, n) _Static_assert(_Alignof(type) == (n), #type " has another alignment")
 
 OFFSET(nart_cx, self, 16);
 OFFSET(nart_cx, go, 48);
 SIZE(nart_cx, 112);
 SIZE(nart__task, 128);
+ALIGN(nart__task, 64);
 OFFSET(nart_task_type, poll, 24);
 SIZE(nart_task_type, 56);
 OFFSET(nart_driver, sys, 80);
