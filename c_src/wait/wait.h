@@ -231,12 +231,18 @@ static inline nart_res nart__park(nart_cx *cx)
     return r;
 }
 
+/* The running body requests w in this poll: see rule 2. */
+static inline void nart__wait_request(const nart_cx *cx, nart__wait *w)
+{
+    w->co = cx->co;
+    w->seen = cx->self->polls;
+}
+
 /* Keeps the task waiting in w after this poll. Returns the budget, as nart__park() does. */
 static inline nart_res nart__wait_on(nart_cx *cx, nart__wait *w)
 {
     cx->go++;
-    w->co = cx->co;
-    w->seen = cx->self->polls;
+    nart__wait_request(cx, w);
     return NART_PENDING;
 }
 
@@ -244,10 +250,8 @@ static inline nart_res nart__wait_on(nart_cx *cx, nart__wait *w)
  * its turn. */
 static inline void nart__wait_stay(const nart_cx *cx, nart__wait *w)
 {
-    if (w->task == cx->self) {
-        w->co = cx->co;
-        w->seen = cx->self->polls;
-    }
+    if (w->task == cx->self)
+        nart__wait_request(cx, w);
 }
 
 /* Is w taken for the running task? Another task waits in it, or another arm of this task's race. */
