@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""The ledger of what was proved, ledger.txt: which proof passed, over exactly which sources.
+"""The ledger of proofs, ledger.txt: which proof passed, and over exactly which sources.
 
- 1. A line is `<proof> <digest> <items> <date>`. The digest is over everything that the answer depends
-    on: every file that the compiler reads (its own -M says which), the commands, the versions of the
-    compilers, the engine, the lists, the scripts. In C, Python and the lists comments and layout are
-    left out, so a better sentence does not ask for a new proof.
- 2. A proof whose line has the digest of today is run in part: one item of ten, by the date, so that in
-    ten days of daily runs each has its turn. So a line that nobody earned is found out, too.
- 3. Only a proof that was run whole, and held, over sources that are still the same at its end, writes its
-    line. One that failed takes its line out.
+1. A line is `<proof> <digest> <items> <date>`. The digest covers everything that the result depends on:
+   each file that the compiler reads (from its -M), the commands, the versions of the compilers, the
+   engine, the lists, the scripts. It ignores comments and layout in C, Python and the lists, so that a
+   reworded comment does not require a new proof.
+2. If the digest of a proof has not changed, only one item in ten is run, selected by the date: ten daily
+   runs cover all of them. This also detects a line that no proof has written.
+3. A proof writes its line only if all its items were run and passed, and the sources are still the same
+   at its end. A proof that fails removes its line.
 """
 
 import ast
@@ -33,7 +33,7 @@ HEAD = """\
 
 
 def without_comments(text):
-    """C as the compiler sees it: lines joined, no comments, one space for many. Strings stay."""
+    """C source with lines joined, without comments, each run of white space as one space. Strings stay."""
     text = re.sub(r"\\[^\S\n]*\n", "", text)
     token = r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\\n])\'|//[^\n]*|/\*.*?\*/|[^\S\n]+|\s*\n\s*'
 
@@ -47,7 +47,7 @@ def without_comments(text):
 
 
 def meaning(path):
-    """What of a file can change an answer."""
+    """The part of a file that can change a result."""
     text = path.read_text(errors="surrogateescape")
     if not path.is_relative_to(ROOT):
         return text
@@ -61,7 +61,7 @@ def meaning(path):
 
 
 def digest(texts, files):
-    """Of texts, and of files by their names in the tree and what they mean."""
+    """The digest of texts, and of files: of their names in the tree and their meaning()."""
     h = hashlib.sha256()
     for text in texts:
         h.update(text.encode(errors="surrogateescape") + b"\0")
@@ -76,24 +76,24 @@ def said_by(*command):
 
 
 def version_of(compiler):
-    """Without its own name, which is cc or gcc by chance."""
+    """The version without the name of the command, which may be cc or gcc."""
     return said_by(compiler, "--version").partition(" ")[2]
 
 
 def rust_compilers(cargo):
-    """Cargo and rustc, and what the environment tells them."""
+    """The versions of cargo and rustc, and their settings in the environment."""
     flags = [os.environ.get(name, "") for name in ("RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS")]
     return [version_of(cargo), said_by(os.environ.get("RUSTC", "rustc"), "-vV"), *flags]
 
 
 def rust_files(folder):
-    """What cargo makes a crate of the models of."""
+    """The files from which cargo builds a crate of the models."""
     files = [MODELS / "Cargo.toml", MODELS / "Cargo.lock", MODELS / ".cargo" / "config.toml"]
     return [f for f in [*files, *folder.glob("**/*")] if f.is_file() and not {"__pycache__", "target"} & set(f.parts)]
 
 
 def without_settings():
-    """loom takes bounds from the environment: a search that ends early would count as a proof."""
+    """The environment without loom's bounds: a search that ends early is no proof."""
     for name in [name for name in os.environ if name.startswith("LOOM_")]:
         del os.environ[name]
 
@@ -102,7 +102,7 @@ KILLED_ITSELF = {-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGIL
 
 
 def holds(command, **more):
-    """Whether a scenario ends with 0. Anything that says neither yes nor no is an error."""
+    """Whether a scenario exits with 0. Any status but 0 and 1 is an error."""
     code = subprocess.run(command, **more).returncode
     if code == -signal.SIGXCPU:
         raise ValueError(f"{command} does not end: lower its bounds")
@@ -134,7 +134,7 @@ def lines():
 
 
 def record(proof, of, items, held):
-    """This proof was run whole, and held; or it has failed."""
+    """Records that a whole proof passed, or that it failed."""
     with open(MODELS / "ledger.py", "r+") as lock: # several suites may end concurrently
         fcntl.flock(lock, fcntl.LOCK_EX)
         known = lines()
@@ -149,10 +149,11 @@ def record(proof, of, items, held):
 
 
 class Proof:
-    """One line of the ledger: its items, which of them are run today, and how that went. `digest` is a
-    function, called before what it is of is used, and once more at the end.
+    """One line of the ledger: its items, those to run today, and their results. `digest` is a function,
+    called before the sources are used and once more at the end.
 
-    NART_PROVE=whole in the environment asks for all items, NART_PROVE_DAY=<number> for another day's.
+    In the environment, NART_PROVE=whole selects all items, NART_PROVE_DAY=<number> those of another day.
+
     """
 
     def __init__(self, name, digest, items):
@@ -174,16 +175,16 @@ class Proof:
             self.why = f"unchanged since it was proved on {known[2]}"
 
     def only(self, chosen):
-        """By hand: these, and nothing is recorded."""
+        """Selects items by hand. Nothing is recorded."""
         self.today, self.why = chosen, "chosen by hand"
 
     def says(self, text, good):
-        """An item's result, as it comes."""
+        """Prints the result of an item."""
         print(text, flush=True)
         self.bad += not good
 
     def ends(self):
-        """Whether today's items were as they have to be."""
+        """Whether all of today's items passed."""
         print(f"{self.name}: {len(self.today)} of {len(self.items)} run, {self.bad} failed: {self.why}",
               flush=True)
         if self.digest() != self.of:

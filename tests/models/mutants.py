@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Every way to break a suite's files that its model has to notice.
+"""The mutants of a suite's files: each breaks them in a way that the model must detect.
 
- 1. Each memory order in the given files, weakened in every way: acq_rel to acquire, to release and to
-    relaxed; acquire and release to relaxed.
- 2. What mutants/<suite>.txt lists: decisions taken by other means than one read-modify-write, steps
-    left out.
- 3. Less what equivalents.txt proves to change nothing.
+1. Each memory order in the given files, weakened in every way: acq_rel to acquire, to release and to
+   relaxed; acquire and release to relaxed.
+2. Those listed in mutants/<suite>.txt: decisions taken without one read-modify-write, omitted steps.
+3. Without those that equivalents.txt proves to change nothing.
 """
 
 import re
@@ -20,19 +19,19 @@ WEAKER = {
 
 
 class Mutant:
-    """A file of the tree with one thing broken."""
+    """A file of the tree with one defect."""
 
     def __init__(self, name, file, text):
         self.name, self.file, self.text = name, file, text
 
 
 def blank_comments(text):
-    """The text with comments as spaces, so that places stay the same."""
+    """The text with comments as spaces, so that positions stay the same."""
     return re.sub(r"/\*.*?\*/|//(?:\\\n|[^\n])*", lambda m: re.sub(r"[^\n]", " ", m[0]), text, flags=re.S)
 
 
 def function_at(code, place):
-    """The name of the function around a place: its definition begins at the start of a line."""
+    """The name of the function around a position: its definition begins at the start of a line."""
     name = "?"
     for m in re.finditer(r"^[A-Za-z_][^\n;={]*?(\w+)\([^;{]*\)\s*\{", code, flags=re.M):
         if m.start() > place:
@@ -71,7 +70,7 @@ def list_of(suite):
 
 
 def listed_mutants(suite):
-    """Blocks `[name] file`, code to take out after '-', code to put there after '+'."""
+    """Blocks of `[name] file`, the code to remove after '-', the code to insert after '+'."""
     path = list_of(suite)
     if not path.exists():
         return
@@ -91,13 +90,13 @@ def listed_mutants(suite):
 
 
 def equivalents():
-    """Lines that begin at the margin name mutants; indented ones are their proofs."""
+    """Lines without indentation name mutants; indented lines are their proofs."""
     lines = (MODELS / "equivalents.txt").read_text().splitlines()
     return [line for line in lines if line and not line[0].isspace() and line[0] != "#"]
 
 
 def mutants_of(suite, mutate):
-    """Those to kill, the number of those proven equivalent, and entries of that list that name none."""
+    """The mutants to kill, the number of those proved equivalent, and entries of that list that name none."""
     known = equivalents()
     mutants = [m for where in mutate for m in order_mutants(where)] + list(listed_mutants(suite))
     files = {where.partition(":")[0] for where in mutate}

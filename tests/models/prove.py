@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Proves one suite: its scenarios hold, and notice everything that mutants.py breaks.
+"""Proves one suite: its scenarios pass, and they detect each mutant of mutants.py.
 
- 1. Three proofs: loom.<suite> and relacy.<suite>, every scenario within the bound of its list, and
+ 1. Three proofs: loom.<suite> and relacy.<suite>, each scenario within the bound of its list, and
     mutants.<suite>.
  2. A mutant is killed when a scenario fails on it, under loom or else under relacy. One that survives
-    fails the proof, unless equivalents.txt has it with its proof. An entry of that list which names
-    none of this suite's files' mutants fails, too.
- 3. What has not changed since it was proved is run in part: see ledger.py. A whole proof that holds is
-    written into ledger.txt, which is committed with the change.
+    fails the proof, unless equivalents.txt lists it with a proof. An entry of that list that names no
+    mutant of this suite's files fails, too.
+ 3. A proof whose sources have not changed is run in part: see ledger.py. A whole proof that passes is
+    written to ledger.txt, which is committed with the change.
 
 usage: prove.py --suite hub --cc gcc --cxx g++ --cargo cargo --loom libnart_loom.a
                 --sources file ... --mutate file ...
@@ -36,11 +36,11 @@ MUTANT_SECONDS = 60
 
 
 class Trouble(Exception):
-    """No verdict could be had."""
+    """A run ended without a result."""
 
 
 class Loom:
-    """The scenarios under loom: C with calls of __tsan_*, and an archive that has them."""
+    """The scenarios under loom: C code with calls of __tsan_*, and an archive that implements them."""
 
     name = "loom"
 
@@ -68,7 +68,7 @@ class Loom:
 
 
 class Relacy:
-    """The scenarios under relacy: all of it as one C++ program."""
+    """The scenarios under relacy: compiled with the C code as one C++ program."""
 
     name = "relacy"
 
@@ -115,8 +115,8 @@ def holds(program, scenario, output=subprocess.DEVNULL):
 
 
 def run(proof, judge, seconds):
-    """Whether all of today's items are as they have to be: judge(item) says so, in words and as a bool.
-    Each program has so many seconds of processor time, however busy the machine."""
+    """Whether all of today's items pass. judge(item) returns a text and a bool. Each program is limited to
+    `seconds` of processor time, which does not depend on other load."""
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, hard))
     with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:

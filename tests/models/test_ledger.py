@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""The ledger of proofs cannot be got round: in a copy of the tree, whatever a proof depends on is
-changed, and lines are forged.
+"""Tests that the ledger of proofs cannot be bypassed: in a copy of the tree, everything that a proof
+depends on is changed, and lines are forged.
 
 usage: test_ledger.py SOURCE CC CXX CARGO LOOM
 """

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Runs the model of an operation's state, and then with each of its orders weakened.
 
- 1. Every scenario must hold on rust_bridge/src/state.rs as it is.
+ 1. Every scenario must pass on the unmodified rust_bridge/src/state.rs.
  2. With --mutants: each order of that file, weakened in every way, and each decision split into a load
-    and a store, must make at least one scenario fail. One that survives fails this test. What is
-    unchanged since that held is run in part: see ../ledger.py.
+    and a store, must make at least one scenario fail. One that survives fails this test. If nothing has
+    changed since that passed, a part is run: see ../ledger.py.
 
 usage: check.py --cargo cargo --target-dir folder [--mutants]
 """
@@ -28,7 +28,7 @@ SPLIT = ["publish_by_load_and_store", "detach_by_load_and_store"]
 
 
 def build(options, mutant):
-    """The program, for this mutant; "" for none."""
+    """Builds the program with this mutant; "" for none."""
     env = dict(os.environ, NART_MUTANT=mutant)
     done = subprocess.run([options.cargo, "build", "--quiet", "--locked", "--release",
                            "--manifest-path", HERE / "Cargo.toml",
@@ -39,7 +39,7 @@ def build(options, mutant):
 
 
 def failing(program):
-    """The first scenario that fails, or None; what the others said."""
+    """The first scenario that fails, or None; and the output of the others."""
     names = subprocess.run([program, "--list"], stdout=subprocess.PIPE, text=True, check=True)
     said = ""
     for name in names.stdout.split():
