@@ -68,7 +68,8 @@ ROWS = (
     Row("world_1", 20_000_000, (within_ns("floor", 3),)),
     Row("world_4", 20_000_000, (within_ns("floor", 3),)),
     Row("timer_cancel", 200_000, (faster("nexus", 8), faster("tokio", 20))),
-    Row("timer_cancel_rel", 200_000, (faster("nexus", 2.5), faster("tokio", 9))),
+    Row("timer_cancel_rel", 200_000, (faster("nexus", 2.5), faster("tokio", 9), faster("libuv", 1),
+                                      faster("libuv_from_call", 1))),
     Row("deadline_pingpong", 1_000, quick=100),
     Row("loop_1m_timers", 1_000_000, (at_most(1.2),)),
     Row("longest_iteration_us", 60, (at_most(100),), quick=1, timeout=180),  # count: seconds
