@@ -254,7 +254,8 @@ extern "C" {
  */
 NART_API
 NART_MUST_USE
-nart_res nart_tokio_new(const struct nart_tokio_opts *opts, struct nart_tokio **rt);
+nart_res nart_tokio_new(const struct nart_tokio_opts *opts,
+                        struct nart_tokio **rt);
 
 /**
  * Frees a bridge, without blocking. If it was not shut down, its work is cancelled and ends in the
@@ -278,7 +279,8 @@ NART_API void nart_tokio_free(struct nart_tokio *rt);
  * nart_tokio_shutdown_begin().
  */
 NART_API
-nart_res nart_tokio_shutdown(struct nart_tokio *rt, int64_t timeout_ns,
+nart_res nart_tokio_shutdown(struct nart_tokio *rt,
+                             int64_t timeout_ns,
                              struct nart_tokio_report *report);
 
 /**
@@ -292,7 +294,8 @@ nart_res nart_tokio_shutdown(struct nart_tokio *rt, int64_t timeout_ns,
  */
 NART_API
 NART_MUST_USE
-nart_res nart_tokio_shutdown_begin(struct nart_tokio *rt, int64_t timeout_ns,
+nart_res nart_tokio_shutdown_begin(struct nart_tokio *rt,
+                                   int64_t timeout_ns,
                                    struct nart_tokio_op *op);
 
 /**
@@ -301,7 +304,8 @@ nart_res nart_tokio_shutdown_begin(struct nart_tokio *rt, int64_t timeout_ns,
  * **Thread**: any. **Cost**: no system call.
  */
 NART_API
-nart_res nart_tokio_report_get(const struct nart_tokio *rt, struct nart_tokio_report *report);
+nart_res nart_tokio_report_get(const struct nart_tokio *rt,
+                               struct nart_tokio_report *report);
 
 /* ---- operations ------------------------------------------------------------------------------ */
 
@@ -317,7 +321,9 @@ nart_res nart_tokio_report_get(const struct nart_tokio *rt, struct nart_tokio_re
  */
 NART_API
 NART_MUST_USE
-nart_res nart_tokio_op_await(nart_cx *cx, struct nart_tokio_op *op, int64_t *value);
+nart_res nart_tokio_op_await(nart_cx *cx,
+                             struct nart_tokio_op *op,
+                             int64_t *value);
 
 /**
  * The same with any waker, for authors of other runtimes. An operation keeps the last waker only,
@@ -328,7 +334,9 @@ nart_res nart_tokio_op_await(nart_cx *cx, struct nart_tokio_op *op, int64_t *val
  */
 NART_API
 NART_MUST_USE
-nart_res nart_tokio_op_poll(struct nart_tokio_op *op, nart_waker waker, int64_t *value);
+nart_res nart_tokio_op_poll(struct nart_tokio_op *op,
+                            nart_waker waker,
+                            int64_t *value);
 
 /**
  * Reads the result if the operation has ended. Never waits, and registers no waker.
@@ -354,7 +362,10 @@ NART_API NART_MUST_USE nart_res nart_tokio_op_try(const struct nart_tokio_op *op
  */
 NART_API
 NART_MUST_USE
-nart_res nart_tokio_op_on_done(nart_rt *rt, struct nart_tokio_op *op, nart_done_fn done, void *arg);
+nart_res nart_tokio_op_on_done(nart_rt *rt,
+                               struct nart_tokio_op *op,
+                               nart_done_fn done,
+                               void *arg);
 
 /**
  * The status of an operation: running, or the way in which it ended. It distinguishes, for
@@ -415,8 +426,12 @@ NART_API void nart_tokio_op_close(struct nart_tokio_op *op);
  */
 NART_API
 NART_MUST_USE
-nart_res nart_tokio_blocking(struct nart_tokio *rt, const char *name, nart_blocking_fn run,
-                             void *arg, nart_drop_fn drop_arg, struct nart_tokio_op *op);
+nart_res nart_tokio_blocking(struct nart_tokio *rt,
+                             const char *name,
+                             nart_blocking_fn run,
+                             void *arg,
+                             nart_drop_fn drop_arg,
+                             struct nart_tokio_op *op);
 
 /**
  * Whether a blocking function's operation was cancelled, or its bridge is being shut down. The
@@ -445,7 +460,9 @@ NART_API bool nart_tokio_stopped(const struct nart_tokio_stop *stop);
  */
 NART_API
 NART_MUST_USE
-nart_res nart_tokio_spawn_task(struct nart_tokio *rt, const nart_task_type *type, const void *init,
+nart_res nart_tokio_spawn_task(struct nart_tokio *rt,
+                               const nart_task_type *type,
+                               const void *init,
                                struct nart_tokio_op *op);
 
 /* ---- local futures --------------------------------------------------------------------------- */
@@ -458,7 +475,9 @@ nart_res nart_tokio_spawn_task(struct nart_tokio *rt, const nart_task_type *type
  */
 NART_API
 NART_MUST_USE
-nart_res nart_tokio_local_await(nart_cx *cx, struct nart_tokio_local *local, int64_t *value);
+nart_res nart_tokio_local_await(nart_cx *cx,
+                                struct nart_tokio_local *local,
+                                int64_t *value);
 
 /**
  * The bytes of its result, as nart_tokio_op_message().
@@ -522,12 +541,13 @@ NART_API nart_res nart_tokio_local_close(struct nart_tokio_local *local);
  */
 NART_API
 NART_MUST_USE
-nart_res nart_http_request(struct nart_tokio *rt, const struct nart_http_opts *opts,
+nart_res nart_http_request(struct nart_tokio *rt,
+                           const struct nart_http_opts *opts,
                            struct nart_tokio_op *op);
 #endif
 
 #ifdef __cplusplus
-} // extern "C"
-#endif // __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
 
-#endif /* NART_TOKIO_H */
+#endif  /* NART_TOKIO_H */
