@@ -35,9 +35,10 @@ def entries_of_sources(absent):
     group, _, only = absent.partition("/")
     for source in (TESTS / group).glob(f"test_{only or '*'}.c"):
         name = source.stem.removeprefix("test_")
-        for words in re.findall(r"^TEST(?:_EACH)?\(([\w, ]+)\)", source.read_text(), re.MULTILINE):
+        cases = re.findall(r"^TEST(_EACH|_WITH)?\(([\w, ]+)\)", source.read_text(), re.MULTILINE)
+        for macro, words in cases:
             case, *kinds = words.split(", ")
-            for suffix in [f".{kind}" for kind in kinds] or [""]:
+            for suffix in [f".{kind}" for kind in kinds] if macro == "_EACH" else [""]:
                 yield f"{group}.{name}.{case}{suffix}"
 
 

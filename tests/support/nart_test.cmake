@@ -3,8 +3,8 @@
 #
 # Builds one program, test_<group> or PROGRAM, from tests/<group>/test_<name>.c... (and SOURCES, relative to
 # tests/), and registers one ctest entry per case, <group>.<name>.<case>, each in a process of its own. Cases
-# are the lines `TEST(case)` and `TEST_EACH(case, KIND, ...)` of the files; a changed file is scanned again by
-# the build. A file that replaces functions of the C library needs a program of its own. Group `unit` is built
+# are the lines `TEST(case)`, `TEST_WITH(case, fixture)` and `TEST_EACH(case, KIND, ...)` of the files; a
+# changed file is scanned again by the build. A file that replaces functions of the C library needs a program of its own. Group `unit` is built
 # with the library's internals, `bridge` with the bridge and the futures of bridge/futures, `late` with a
 # library that stops at its steps (late/), all others with the public interface only.
 #
@@ -75,15 +75,15 @@ endfunction()
 # nart_test_cases(<variable> <source>): sets the variable to the names of the cases in a file.
 function(nart_test_cases variable source)
   set(cases)
-  file(STRINGS ${source} lines REGEX "^TEST(_EACH)?\\(")
+  file(STRINGS ${source} lines REGEX "^TEST(_EACH|_WITH)?\\(")
   foreach(line IN LISTS lines)
     string(REGEX MATCHALL "[A-Za-z0-9_]+" words "${line}")
     list(POP_FRONT words macro case)
-    if(macro STREQUAL TEST)
-      list(APPEND cases ${case})
-    else()
+    if(macro STREQUAL TEST_EACH)
       list(TRANSFORM words PREPEND ${case}.)
       list(APPEND cases ${words})
+    else()
+      list(APPEND cases ${case})
     endif()
   endforeach()
   set(${variable} ${cases} PARENT_SCOPE)

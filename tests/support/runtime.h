@@ -28,6 +28,19 @@ static inline nart_rt *new_rt(void)
     return NEW_RT(.flags = 0);
 }
 
+/* The fixture `rt` of TEST_WITH(case, rt), once in a file: a runtime of this name, with these options. */
+#define FIXTURE_RT(...)                                                                            \
+    static nart_rt *rt;                                                                            \
+    static inline void rt_open(void)                                                               \
+    {                                                                                              \
+        rt = NEW_RT(__VA_ARGS__);                                                                  \
+    }                                                                                              \
+    static inline void rt_close(void)                                                              \
+    {                                                                                              \
+        CHECK_RES(nart_rt_free(rt), 0);                                                            \
+    }                                                                                              \
+    static nart_rt *rt
+
 /* Runs what is ready or due, without waiting. Returns the number of polls. */
 static inline nart_res settle(nart_rt *rt)
 {

@@ -45,6 +45,23 @@
     TEST_EACH_OF(__VA_ARGS__, 4, 3, 2, 1)                                                          \
     (name, __VA_ARGS__) static void test_each_##name(uint32_t kind)
 
+/* A case with a fixture: what fixture_open() makes before the body, and fixture_close() frees after it.
+ *
+ *     TEST_WITH(a_stale_id_is_refused, rt)
+ *
+ * On one line, for nart_test(). The fixture `rt` is in runtime.h. A task that is still there when the
+ * fixture is freed must not use variables of the body, which has returned: such a case is a TEST that
+ * calls the two functions itself. */
+#define TEST_WITH(name, fixture)                                                                   \
+    static void test_with_##name(void);                                                            \
+    TEST(name)                                                                                     \
+    {                                                                                              \
+        fixture##_open();                                                                          \
+        test_with_##name();                                                                        \
+        fixture##_close();                                                                         \
+    }                                                                                              \
+    static void test_with_##name(void)
+
 #define CHECK(cond) ((cond) ? (void)0 : test_fail(__FILE__, __LINE__, "%s", #cond))
 
 /* Integers of any type up to 64 bits. */
