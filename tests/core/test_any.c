@@ -20,12 +20,12 @@ static uint64_t take(nart_rx *rx)
     return v;
 }
 
-static void begin(void)
+static void arms_open(void)
 {
     rt = new_rt();
 }
 
-static void end(void)
+static void arms_close(void)
 {
     nart_tx_close(&full_tx);
     nart_rx_close(&full_rx);
@@ -116,61 +116,52 @@ static struct race *new_race(nart_join *join, int max, int64_t nap)
     return f;
 }
 
-TEST(the_first_arm_wins)
+TEST_WITH(the_first_arm_wins, arms)
 {
     nart_join join;
-    begin();
     struct race *f = new_race(&join, 1, 30);
     put(&f->ta, 10);
     run_all(rt);
     CHECK_EQ(f->wins[0], 1);
     CHECK_EQ(f->va, 10);
     nart_join_release(&join);
-    end();
 }
 
-TEST(the_second_arm_wins)
+TEST_WITH(the_second_arm_wins, arms)
 {
     nart_join join;
-    begin();
     struct race *f = new_race(&join, 1, 30);
     put(&f->tb, 11);
     run_all(rt);
     CHECK_EQ(f->wins[1], 1);
     CHECK_EQ(f->vb, 11);
     nart_join_release(&join);
-    end();
 }
 
-TEST(a_join_wins)
+TEST_WITH(a_join_wins, arms)
 {
     nart_join join;
-    begin();
     struct race *f = new_race(&join, 1, 30);
     run_all(rt);
     CHECK_EQ(f->wins[2], 1);
     CHECK_RES(f->answer, 42);
     CHECK_EQ(elapsed_ms(), 30);
     nart_join_release(&join);
-    end();
 }
 
-TEST(a_sleep_wins)
+TEST_WITH(a_sleep_wins, arms)
 {
     nart_join join;
-    begin();
     struct race *f = new_race(&join, 1, 90);
     run_until(rt, at_ms(60));
     CHECK_EQ(f->wins[3], 1);
     run_all(rt);
     nart_join_release(&join);
-    end();
 }
 
-TEST(a_value_for_the_loser_stays_where_it_is)
+TEST_WITH(a_value_for_the_loser_stays_where_it_is, arms)
 {
     nart_join join;
-    begin();
     struct race *f = new_race(&join, 2, 30);
     put(&f->tb, 21);
     put(&f->ta, 20); /* both turns are granted to this task before it runs */
@@ -181,13 +172,11 @@ TEST(a_value_for_the_loser_stays_where_it_is)
     CHECK_EQ(f->vb, 21);
     run_all(rt);
     nart_join_release(&join);
-    end();
 }
 
-TEST(an_arm_that_is_ready_wins_without_parking)
+TEST_WITH(an_arm_that_is_ready_wins_without_parking, arms)
 {
     nart_join join;
-    begin();
     struct race *f = spawn(rt, &race_type, &join);
     new_chan(rt, 4, &f->ta, &f->a);
     new_chan(rt, 4, &f->tb, &f->b);
@@ -198,14 +187,12 @@ TEST(an_arm_that_is_ready_wins_without_parking)
     CHECK_EQ(f->wins[1], 1);
     CHECK(nart_join_done(&join));
     nart_join_release(&join);
-    end();
 }
 
-TEST(the_handles_that_lost_can_be_moved)
+TEST_WITH(the_handles_that_lost_can_be_moved, arms)
 {
     nart_join join;
     nart_rx moved;
-    begin();
     struct race *f = new_race(&join, 1, 30);
     put(&f->ta, 1);
     settle(rt);
@@ -214,7 +201,6 @@ TEST(the_handles_that_lost_can_be_moved)
     CHECK_EQ(take(&moved), 2);
     nart_rx_close(&moved);
     nart_join_release(&join);
-    end();
 }
 
 /* ---- turns: slots of a full channel, granted to the longest-waiting sender ---- */
@@ -268,7 +254,7 @@ enum how { LOST, CANCELLED, ABORTED, TIMED_OUT, CLOSED };
 static void check_turn_passes(enum how how)
 {
     nart_join first, second;
-    begin();
+    arms_open();
     new_chan(rt, 1, &full_tx, &full_rx);
     put(&full_tx, 1);
     struct sender *f = new_sender(&first, 2);
@@ -301,7 +287,7 @@ static void check_turn_passes(enum how how)
     CHECK_EQ(take(&full_rx), 3);
     nart_join_release(&first);
     nart_join_release(&second);
-    end();
+    arms_close();
 }
 
 TEST(a_turn_passes_on_when_its_arm_loses)
@@ -329,10 +315,9 @@ TEST(a_turn_passes_on_when_its_handle_is_closed)
     check_turn_passes(CLOSED);
 }
 
-TEST(a_waiter_that_times_out_leaves_the_queue)
+TEST_WITH(a_waiter_that_times_out_leaves_the_queue, arms)
 {
     nart_join first, second;
-    begin();
     new_chan(rt, 1, &full_tx, &full_rx);
     put(&full_tx, 1);
     struct sender *f = new_sender(&first, 2);
@@ -347,7 +332,6 @@ TEST(a_waiter_that_times_out_leaves_the_queue)
     CHECK_EQ(take(&full_rx), 3);
     nart_join_release(&first);
     nart_join_release(&second);
-    end();
 }
 
 /* Spends its budget before it evaluates its wait again. */
@@ -383,7 +367,7 @@ static const nart_task_type spender_type =
 static void check_put_off(bool granted)
 {
     nart_join first, second;
-    begin();
+    arms_open();
     new_chan(rt, 1, &full_tx, &full_rx);
     put(&full_tx, 1);
     struct spender *f = spawn(rt, &spender_type, &first);
@@ -406,7 +390,7 @@ static void check_put_off(bool granted)
     CHECK_RES(g->r, 0);
     nart_join_release(&first);
     nart_join_release(&second);
-    end();
+    arms_close();
 }
 
 TEST(a_wait_deferred_for_want_of_budget_keeps_its_place)
@@ -439,10 +423,9 @@ static nart_res shared_run(nart_cx *cx, void *frame)
 
 static const nart_task_type shared_type = NART_TASK_TYPE(struct shared, shared_run, NULL);
 
-TEST(a_second_task_on_a_handle_is_busy)
+TEST_WITH(a_second_task_on_a_handle_is_busy, arms)
 {
     nart_join first, second;
-    begin();
     new_chan(rt, 1, &full_tx, &full_rx);
     struct shared *f = spawn(rt, &shared_type, &first);
     f->rx = &full_rx;
@@ -461,7 +444,6 @@ TEST(a_second_task_on_a_handle_is_busy)
     CHECK_RES(f->r, 0);
     CHECK_EQ(f->value, 5);
     nart_join_release(&first);
-    end();
 }
 
 struct twice {
@@ -524,11 +506,10 @@ static struct twice *new_twice(nart_join *join, bool bodies)
     return f;
 }
 
-TEST(one_handle_in_two_arms_sends_once)
+TEST_WITH(one_handle_in_two_arms_sends_once, arms)
 {
     nart_join join;
     uint64_t v;
-    begin();
     struct twice *f = new_twice(&join, false);
     CHECK_EQ(take(&full_rx), 100);
     settle(rt);
@@ -537,18 +518,15 @@ TEST(one_handle_in_two_arms_sends_once)
     CHECK_EQ(take(&full_rx), 101);
     CHECK_RES(nart_try_recv(&full_rx, &v), -EAGAIN);
     nart_join_release(&join);
-    end();
 }
 
-TEST(two_bodies_of_one_task_on_one_handle_are_busy)
+TEST_WITH(two_bodies_of_one_task_on_one_handle_are_busy, arms)
 {
     nart_join join;
-    begin();
     struct twice *f = new_twice(&join, true);
     CHECK_RES(f->r, -EBUSY);
     CHECK_EQ(f->which, 1);
     nart_join_release(&join);
-    end();
 }
 
 /* ---- a losing body keeps its position ---- */
@@ -618,10 +596,9 @@ static void chooser_drop(void *frame)
 static const nart_task_type chooser_type =
     NART_TASK_TYPE(struct chooser, chooser_run, chooser_drop);
 
-TEST(a_body_that_loses_resumes_where_it_was)
+TEST_WITH(a_body_that_loses_resumes_where_it_was, arms)
 {
     nart_join join;
-    begin();
     struct chooser *f = spawn(rt, &chooser_type, &join);
     new_chan(rt, 2, &f->tx, &f->pair.rx);
     put(&f->tx, 1);
@@ -634,13 +611,11 @@ TEST(a_body_that_loses_resumes_where_it_was)
     CHECK_RES(f->r, 0);
     CHECK_EQ(f->pair.two, 2);
     nart_join_release(&join);
-    end();
 }
 
-TEST(stop_makes_a_body_that_lost_unwind)
+TEST_WITH(stop_makes_a_body_that_lost_unwind, arms)
 {
     nart_join join;
-    begin();
     struct chooser *f = spawn(rt, &chooser_type, &join);
     new_chan(rt, 2, &f->tx, &f->pair.rx);
     f->give_up = true;
@@ -651,7 +626,6 @@ TEST(stop_makes_a_body_that_lost_unwind)
     put(&f->tx, 2); /* the handle that was moved away still works */
     CHECK_EQ(take(&f->moved), 2);
     nart_join_release(&join);
-    end();
 }
 
 /* ---- races in races ---- */
@@ -724,7 +698,7 @@ static const nart_task_type nest_type = NART_TASK_TYPE(struct nest, nest_run, ne
 static void check_nested(bool inner_first)
 {
     nart_join join;
-    begin();
+    arms_open();
     struct nest *f = spawn(rt, &nest_type, &join);
     new_chan(rt, 1, &f->tx, &f->rx);
     new_chan(rt, 1, &f->inner.tx, &f->inner.rx);
@@ -739,7 +713,7 @@ static void check_nested(bool inner_first)
     CHECK_EQ(f->value, 9);
     CHECK_EQ(f->which, inner_first ? 1 : 0);
     nart_join_release(&join);
-    end();
+    arms_close();
 }
 
 TEST(an_inner_race_leaves_the_outer_arm_behind_it_alone)
@@ -788,10 +762,9 @@ static void hand_drop(void *frame)
 
 static const nart_task_type hand_type = NART_TASK_TYPE(struct hand, hand_poll, hand_drop);
 
-TEST(what_a_poll_does_not_ask_for_again_is_withdrawn_and_its_turn_passes_on)
+TEST_WITH(what_a_poll_does_not_ask_for_again_is_withdrawn_and_its_turn_passes_on, arms)
 {
     nart_join join, second;
-    begin();
     new_chan(rt, 1, &full_tx, &full_rx);
     put(&full_tx, 1);
     struct hand *f = spawn(rt, &hand_type, &join);
@@ -817,7 +790,6 @@ TEST(what_a_poll_does_not_ask_for_again_is_withdrawn_and_its_turn_passes_on)
     CHECK_EQ(elapsed_ms(), 100);
     nart_join_release(&join);
     nart_join_release(&second);
-    end();
 }
 
 struct hand_two {
@@ -841,10 +813,9 @@ static void hand_two_drop(void *frame)
 static const nart_task_type hand_two_type =
     NART_TASK_TYPE(struct hand_two, hand_two_poll, hand_two_drop);
 
-TEST(two_bodies_polled_by_hand_race_each_for_itself)
+TEST_WITH(two_bodies_polled_by_hand_race_each_for_itself, arms)
 {
     nart_join join;
-    begin();
     struct hand_two *f = spawn(rt, &hand_two_type, &join);
     new_chan(rt, 1, &f->x.tx, &f->x.rx);
     new_chan(rt, 1, &f->y.tx, &f->y.rx);
@@ -859,7 +830,6 @@ TEST(two_bodies_polled_by_hand_race_each_for_itself)
     CHECK(nart_join_done(&join));
     CHECK_EQ(f->y.value, 4);
     nart_join_release(&join);
-    end();
 }
 
 /* ---- deadlines of losers ---- */
@@ -900,10 +870,9 @@ static void late_drop(void *frame)
 
 static const nart_task_type late_type = NART_TASK_TYPE(struct late, late_poll, late_drop);
 
-TEST(the_deadline_of_a_loser_is_forgotten)
+TEST_WITH(the_deadline_of_a_loser_is_forgotten, arms)
 {
     nart_join join;
-    begin();
     struct late *f = spawn(rt, &late_type, &join);
     new_chan(rt, 1, &f->tx, &f->rx);
     settle(rt);
@@ -917,7 +886,6 @@ TEST(the_deadline_of_a_loser_is_forgotten)
     settle(rt);
     CHECK_RES(f->r, 0);
     nart_join_release(&join);
-    end();
 }
 
 /* ---- races in scopes, and cancelled races ---- */
@@ -963,22 +931,19 @@ static struct scoped *new_scoped(nart_join *join)
     return f;
 }
 
-TEST(a_race_in_a_scope_times_out)
+TEST_WITH(a_race_in_a_scope_times_out, arms)
 {
     nart_join join;
-    begin();
     struct scoped *f = new_scoped(&join);
     run_all(rt);
     CHECK_RES(f->r, -ETIMEDOUT);
     CHECK_EQ(elapsed_ms(), 20);
     nart_join_release(&join);
-    end();
 }
 
-TEST(a_race_in_a_scope_is_won)
+TEST_WITH(a_race_in_a_scope_is_won, arms)
 {
     nart_join join;
-    begin();
     struct scoped *f = new_scoped(&join);
     put(&f->tb, 6);
     settle(rt);
@@ -986,20 +951,17 @@ TEST(a_race_in_a_scope_is_won)
     CHECK_EQ(f->which, 1);
     CHECK_EQ(f->value, 6);
     nart_join_release(&join);
-    end();
 }
 
-TEST(a_cancelled_race_answers_by_its_first_arm_and_withdraws_all)
+TEST_WITH(a_cancelled_race_answers_by_its_first_arm_and_withdraws_all, arms)
 {
     nart_join join;
-    begin();
     struct scoped *f = new_scoped(&join);
     CHECK_RES(cancel(rt, &join), 0);
     settle(rt);
     CHECK_RES(f->r, -ECANCELED);
     CHECK_EQ(f->which, 0);
     nart_join_release(&join);
-    end();
 }
 
 struct clean {
@@ -1066,10 +1028,9 @@ static struct group *new_group(nart_join *join)
     return f;
 }
 
-TEST(bodies_of_a_cancelled_race_clean_up_one_after_the_other)
+TEST_WITH(bodies_of_a_cancelled_race_clean_up_one_after_the_other, arms)
 {
     nart_join join;
-    begin();
     struct group *f = new_group(&join);
     CHECK_RES(cancel(rt, &join), 0);
     run_all(rt);
@@ -1082,13 +1043,11 @@ TEST(bodies_of_a_cancelled_race_clean_up_one_after_the_other)
     CHECK(!f->c.begun);
     CHECK_EQ(elapsed_ms(), 50);
     nart_join_release(&join);
-    end();
 }
 
-TEST(a_body_that_is_stopped_can_clean_up_under_a_shield)
+TEST_WITH(a_body_that_is_stopped_can_clean_up_under_a_shield, arms)
 {
     nart_join join;
-    begin();
     struct group *f = new_group(&join); /* the task itself is not cancelled */
     put(&f->a.tx, 1);
     run_until(rt, at_ms(25));
@@ -1101,7 +1060,6 @@ TEST(a_body_that_is_stopped_can_clean_up_under_a_shield)
     CHECK_RES(f->stopped, -ECANCELED);
     CHECK_EQ(elapsed_ms(), 50);
     nart_join_release(&join);
-    end();
 }
 
 /* ---- eight arms ---- */
@@ -1139,9 +1097,8 @@ static void eight_drop(void *frame)
 
 static const nart_task_type eight_type = NART_TASK_TYPE(struct eight, eight_run, eight_drop);
 
-TEST(each_of_eight_arms_can_win)
+TEST_WITH(each_of_eight_arms_can_win, arms)
 {
-    begin();
     for (unsigned i = 0; i < 8; i++) {
         nart_join join;
         struct eight *f = spawn(rt, &eight_type, &join);
@@ -1154,5 +1111,4 @@ TEST(each_of_eight_arms_can_win)
         CHECK_EQ(f->value, 50 + i);
         nart_join_release(&join);
     }
-    end();
 }

@@ -3,7 +3,7 @@
 #include "core.h"
 #include "virtual.h"
 
-static nart_rt *rt;
+FIXTURE_RT();
 static int drops;
 
 /* ---- a task that receives until it is cancelled ---- */
@@ -114,10 +114,9 @@ static nart_res verdict(nart_join *of)
 
 /* ---- cancel ---- */
 
-TEST(a_parked_task_unwinds)
+TEST_WITH(a_parked_task_unwinds, rt)
 {
     nart_join join;
-    rt = new_rt();
     struct work *f = new_work(&join, UNWIND);
     settle(rt);
     CHECK_RES(cancel(rt, &join), 0);
@@ -131,13 +130,11 @@ TEST(a_parked_task_unwinds)
     CHECK_EQ(drops, 0);
     nart_join_release(&join);
     CHECK_EQ(drops, 1);
-    nart_rt_free(rt);
 }
 
-TEST(a_task_is_cancelled_before_its_first_poll)
+TEST_WITH(a_task_is_cancelled_before_its_first_poll, rt)
 {
     nart_join join;
-    rt = new_rt();
     struct work *f = new_work(&join, UNWIND);
     CHECK_RES(cancel(rt, &join), 0);
     CHECK_RES(cancel(rt, &join), 0); /* a second cancel has no effect */
@@ -146,14 +143,12 @@ TEST(a_task_is_cancelled_before_its_first_poll)
     CHECK_RES(f->inner, -ECANCELED);
     CHECK(nart_join_done(&join));
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
-TEST(a_cancelled_operation_takes_nothing)
+TEST_WITH(a_cancelled_operation_takes_nothing, rt)
 {
     nart_join join;
     uint64_t v = 3;
-    rt = new_rt();
     struct work *f = new_work(&join, UNWIND);
     settle(rt);
     CHECK_RES(nart_try_send(&f->tx, &v), 0);
@@ -162,38 +157,32 @@ TEST(a_cancelled_operation_takes_nothing)
     CHECK_RES(f->inner, -ECANCELED);
     CHECK_RES(nart_try_recv(&f->rx, &v), 0);
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
-TEST(a_cancelled_task_that_answers_a_value_has_answered_it)
+TEST_WITH(a_cancelled_task_that_answers_a_value_has_answered_it, rt)
 {
     nart_join join;
-    rt = new_rt();
     new_work(&join, VALUE);
     settle(rt);
     CHECK_RES(cancel(rt, &join), 0);
     settle(rt);
     CHECK_RES(verdict(&join), 7);
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
-TEST(a_task_cancels_itself)
+TEST_WITH(a_task_cancels_itself, rt)
 {
     nart_join join;
-    rt = new_rt();
     struct work *f = new_work(&join, CANCEL_ITSELF);
     settle(rt);
     CHECK_RES(f->inner, -ECANCELED);
     CHECK_RES(verdict(&join), NART_EABORTED);
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
-TEST(what_has_ended_is_stale)
+TEST_WITH(what_has_ended_is_stale, rt)
 {
     nart_join join;
-    rt = new_rt();
     struct work *f = new_work(&join, UNWIND);
     nart_task id = f->id;
     CHECK_RES(nart_task_cancel(rt, id), 0);
@@ -212,7 +201,6 @@ TEST(what_has_ended_is_stale)
     settle(rt);
     CHECK_RES(f->r, NART_PENDING);
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
 /* ---- cancellation as seen by the task ---- */
@@ -255,10 +243,9 @@ static void asks_drop(void *frame)
 
 static const nart_task_type asks_type = NART_TASK_TYPE(struct asks, asks_poll, asks_drop);
 
-TEST(a_task_that_is_always_ready_is_cancelled_and_only_then_said_to_be)
+TEST_WITH(a_task_that_is_always_ready_is_cancelled_and_only_then_said_to_be, rt)
 {
     nart_join join;
-    rt = new_rt();
     struct asks *f = spawn(rt, &asks_type, &join);
     new_chan(rt, 1, &f->tx, &f->rx);
     CHECK_LE(2, nart_rt_poll(rt, 0)); /* consecutive polls that spend their budget */
@@ -269,17 +256,15 @@ TEST(a_task_that_is_always_ready_is_cancelled_and_only_then_said_to_be)
     CHECK_RES(f->r, -ECANCELED);
     CHECK(nart_join_done(&join));
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
 /* ---- abort ---- */
 
 /* In the reference, aborting a parked task has no effect until something else wakes it: its defect
  * 8. */
-TEST(abort_ends_a_parked_task_by_itself)
+TEST_WITH(abort_ends_a_parked_task_by_itself, rt)
 {
     nart_join join;
-    rt = new_rt();
     struct work *f = new_work(&join, UNWIND);
     settle(rt);
     CHECK_RES(abort_task(rt, &join), 0);
@@ -289,7 +274,6 @@ TEST(abort_ends_a_parked_task_by_itself)
     CHECK_RES(verdict(&join), NART_EABORTED);
     nart_join_release(&join);
     CHECK_EQ(drops, 1);
-    nart_rt_free(rt);
 }
 
 static void check_dropped_after_one_poll(enum mode mode)
@@ -324,10 +308,9 @@ TEST(abort_drops_a_hand_written_poll_that_ignores_it)
     check_dropped_after_one_poll(HAND);
 }
 
-TEST(abort_breaks_a_shield_that_holds)
+TEST_WITH(abort_breaks_a_shield_that_holds, rt)
 {
     nart_join join;
-    rt = new_rt();
     struct work *f = new_work(&join, SHIELDED);
     settle(rt);
     CHECK_RES(cancel(rt, &join), 0);
@@ -339,45 +322,38 @@ TEST(abort_breaks_a_shield_that_holds)
     CHECK_RES(f->r, -ECANCELED);
     CHECK_EQ(elapsed_ms(), 0);
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
-TEST(abort_before_the_first_poll_drops_what_the_frame_holds)
+TEST_WITH(abort_before_the_first_poll_drops_what_the_frame_holds, rt)
 {
     nart_join join;
-    rt = new_rt();
     new_work(&join, UNWIND);
     CHECK_RES(abort_task(rt, &join), 0);
     nart_join_release(&join);
     settle(rt);
     CHECK_EQ(drops, 1);
     CHECK_EQ(nart_rt_task_count(rt), 0);
-    nart_rt_free(rt);
 }
 
-TEST(an_aborted_task_may_still_answer)
+TEST_WITH(an_aborted_task_may_still_answer, rt)
 {
     nart_join join;
-    rt = new_rt();
     new_work(&join, VALUE);
     settle(rt);
     CHECK_RES(abort_task(rt, &join), 0);
     settle(rt);
     CHECK_RES(verdict(&join), 7);
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
-TEST(a_task_aborts_itself)
+TEST_WITH(a_task_aborts_itself, rt)
 {
     nart_join join;
-    rt = new_rt();
     new_work(&join, ABORT_ITSELF);
     settle(rt);
     CHECK(nart_join_done(&join));
     CHECK_RES(verdict(&join), NART_EABORTED);
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
 /* ---- bodies that ignore cancellation ---- */
@@ -648,11 +624,10 @@ static nart_res doomed_run(nart_cx *cx, void *frame)
 
 static const nart_task_type doomed_type = NART_TASK_TYPE(struct left, doomed_run, left_drop);
 
-TEST(a_cancelled_task_whose_shield_lost_is_cancelled_when_it_ends)
+TEST_WITH(a_cancelled_task_whose_shield_lost_is_cancelled_when_it_ends, rt)
 {
     nart_join join;
     uint64_t v = 0;
-    rt = new_rt();
     struct left *f = spawn(rt, &doomed_type, &join);
     new_chan(rt, 1, &f->tx, &f->rx);
     settle(rt);
@@ -664,7 +639,6 @@ TEST(a_cancelled_task_whose_shield_lost_is_cancelled_when_it_ends)
     CHECK_RES(f->second, -ECANCELED);
     CHECK_EQ(f->second_ended, at_ms(20));
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
 /* ---- cancellation that starts while a body is being stopped ---- */

@@ -6,6 +6,7 @@
 #include <nart/sync.h>
 #include <stdio.h>
 
+FIXTURE_RT();
 static char text[8192];
 
 static const char *slurp(FILE *f)
@@ -17,17 +18,16 @@ static const char *slurp(FILE *f)
     return text;
 }
 
-static const char *dump(nart_rt *rt)
+static const char *dump(nart_rt *of)
 {
     FILE *f = tmpfile();
     CHECK(f);
-    nart_rt_dump(rt, f);
+    nart_rt_dump(of, f);
     return slurp(f);
 }
 
-TEST(every_task_is_shown_with_what_it_waits_for)
+TEST_WITH(every_task_is_shown_with_what_it_waits_for, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join shielded, ended;
     struct conn *c = spawn(rt, &conn_type, NULL);
     struct boss *joins = spawn(rt, &joins_type, NULL), *races = spawn(rt, &races_type, NULL);
@@ -52,27 +52,21 @@ TEST(every_task_is_shown_with_what_it_waits_for)
     CHECK_STR(shown, slurp(fopen(TEST_SOURCE_DIR "/golden/dump.txt", "r")));
     nart_join_release(&shielded);
     nart_join_release(&ended);
-    nart_rt_free(rt);
 }
 
-TEST(deadlines_count_from_now_however_long_the_loop_stood)
+TEST_WITH(deadlines_count_from_now_however_long_the_loop_stood, rt)
 {
-    nart_rt *rt = new_rt();
-
     spawn(rt, &sleeps_type, NULL);
     settle(rt);
     virtual_now += 4 * NART_SEC;
     CHECK(strstr(dump(rt), "deadline in 3.0 s"));
     virtual_now += 5 * NART_SEC;
     CHECK(strstr(dump(rt), "deadline in -2.0 s")); /* overdue */
-    nart_rt_free(rt);
 }
 
 /* The previous task of a slot leaves nothing that the dump of the next one would follow. */
-TEST(a_new_task_in_a_slot_shows_nothing_of_the_old_one)
+TEST_WITH(a_new_task_in_a_slot_shows_nothing_of_the_old_one, rt)
 {
-    nart_rt *rt = new_rt();
-
     for (int boxed = 0; boxed < 2; boxed++) {
         nart_join join;
         CHECK_RES(boxed ? nart_rt_spawn_boxed(rt, &decides_type, NULL, &join)
@@ -89,7 +83,6 @@ TEST(a_new_task_in_a_slot_shows_nothing_of_the_old_one)
         settle(rt);
         nart_join_release(&join);
     }
-    nart_rt_free(rt);
 }
 
 /* ---- from within a poll ---- */
@@ -110,12 +103,10 @@ static nart_res looks_run(nart_cx *cx, void *frame)
 
 static const nart_task_type looks_type = NART_TASK_TYPE(struct looks, looks_run, NULL);
 
-TEST(a_task_can_have_its_runtime_dumped)
+TEST_WITH(a_task_can_have_its_runtime_dumped, rt)
 {
-    nart_rt *rt = new_rt();
     CHECK_RES(nart_block_on(rt, &looks_type, NULL, NULL), 0);
     CHECK_STR(dump(rt), "nart: 0 tasks\n");
-    nart_rt_free(rt);
 }
 
 /* ---- very many waits ---- */
@@ -138,7 +129,7 @@ static nart_res very_many_poll(nart_cx *cx, void *frame)
 TEST(a_dump_of_very_many_waits_needs_little_stack)
 {
     static const nart_task_type type = NART_TASK_TYPE(int, very_many_poll, NULL);
-    nart_rt *rt = new_rt();
+    rt_open();
 
     waiters = calloc(VERY_MANY, sizeof *waiters);
     CHECK(waiters);
@@ -152,7 +143,7 @@ TEST(a_dump_of_very_many_waits_needs_little_stack)
     fclose(out);
     CHECK(strstr(all, "more than 256 waits"));
     free(all);
-    nart_rt_free(rt);
+    rt_close();
     nart_notify_close(&never);
     free(waiters);
 }

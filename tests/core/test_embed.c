@@ -9,6 +9,8 @@
 #include <sched.h>
 #include <time.h>
 
+FIXTURE_RT();
+
 static int64_t clock_now(void)
 {
     struct timespec ts;
@@ -17,7 +19,7 @@ static int64_t clock_now(void)
 }
 
 /* Sleeps as long as the runtime allows. */
-static void host_sleep(nart_rt *rt)
+static void host_sleep(void)
 {
     struct pollfd fd = { .fd = nart_rt_backend_fd(rt), .events = POLLIN };
     int64_t at = nart_rt_next_deadline(rt);
@@ -30,15 +32,15 @@ static void host_sleep(nart_rt *rt)
     CHECK_LE(0, poll(&fd, 1, ms));
 }
 
-static void host_run(nart_rt *rt)
+static void host_run(void)
 {
     while (nart_rt_task_count(rt) > 0) {
-        host_sleep(rt);
+        host_sleep();
         CHECK_LE(0, nart_rt_poll(rt, 0));
     }
 }
 
-static bool readable(nart_rt *rt)
+static bool readable(void)
 {
     struct pollfd fd = { .fd = nart_rt_backend_fd(rt), .events = POLLIN };
     int n = poll(&fd, 1, 0);
@@ -47,11 +49,11 @@ static bool readable(nart_rt *rt)
 }
 
 /* Polls until the runtime is idle and the host may sleep. */
-static void host_settle(nart_rt *rt)
+static void host_settle(void)
 {
     CHECK_LE(0, nart_rt_backend_fd(rt));
     settle(rt);
-    CHECK(!readable(rt));
+    CHECK(!readable());
     CHECK_NE(nart_rt_next_deadline(rt), 0);
 }
 
@@ -112,48 +114,40 @@ static const nart_task_type once_type = NART_TASK_TYPE(uint64_t, once, NULL);
 
 /* ---- the host is notified ---- */
 
-TEST(a_host_runs_sleeping_tasks_to_their_end)
+TEST_WITH(a_host_runs_sleeping_tasks_to_their_end, rt)
 {
-    nart_rt *rt = new_rt();
-
     for (int i = 1; i <= 20; i++) {
         struct napper n = { .ns = i * 100 * NART_US };
         CHECK_RES(nart_rt_spawn(rt, &napper_type, &n, NULL), 0);
     }
-    host_run(rt);
-    nart_rt_free(rt);
+    host_run();
 }
 
-TEST(a_spawn_from_outside_makes_the_descriptor_readable)
+TEST_WITH(a_spawn_from_outside_makes_the_descriptor_readable, rt)
 {
-    nart_rt *rt = new_rt();
-
-    host_settle(rt);
+    host_settle();
     for (int i = 0; i < 3; i++) {
         CHECK_RES(nart_rt_spawn(rt, &once_type, NULL, NULL), 0);
         CHECK_RES(nart_rt_spawn(rt, &once_type, NULL, NULL), 0);
-        CHECK(readable(rt));
+        CHECK(readable());
         CHECK_EQ(nart_rt_next_deadline(rt), 0);
         CHECK_EQ(nart_rt_poll(rt, 0), 2);
-        host_settle(rt); /* the descriptor is no longer readable */
+        host_settle(); /* the descriptor is no longer readable */
     }
-    nart_rt_free(rt);
 }
 
-TEST(a_cancel_from_outside_makes_the_descriptor_readable)
+TEST_WITH(a_cancel_from_outside_makes_the_descriptor_readable, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
     struct watcher *f = spawn(rt, &watcher_type, &join);
 
     f->until = 1;
-    host_settle(rt);
+    host_settle();
     CHECK_RES(cancel(rt, &join), 0);
-    CHECK(readable(rt));
-    host_settle(rt);
+    CHECK(readable());
+    host_settle();
     CHECK(nart_join_done(&join));
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
 struct taker {
@@ -184,46 +178,42 @@ static void taker_drop(void *frame)
 
 static const nart_task_type taker_type = NART_TASK_TYPE(struct taker, taker_run, taker_drop);
 
-TEST(a_value_sent_from_outside_makes_the_descriptor_readable)
+TEST_WITH(a_value_sent_from_outside_makes_the_descriptor_readable, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
     nart_tx tx;
     struct taker *f = spawn(rt, &taker_type, &join);
 
     new_chan(rt, 4, &tx, &f->rx);
-    host_settle(rt);
+    host_settle();
     for (uint64_t i = 1; i <= 3; i++) {
         CHECK_RES(nart_try_send(&tx, &i), 0);
-        CHECK(readable(rt));
-        host_settle(rt);
+        CHECK(readable());
+        host_settle();
     }
     CHECK_EQ(f->sum, 6);
     nart_tx_close(&tx);
-    CHECK(readable(rt));
-    host_settle(rt);
+    CHECK(readable());
+    host_settle();
     CHECK(nart_join_done(&join));
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
-TEST(a_foreign_wake_makes_the_descriptor_readable)
+TEST_WITH(a_foreign_wake_makes_the_descriptor_readable, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
     struct watcher *f = spawn(rt, &watcher_type, &join);
 
     f->until = 1;
-    host_settle(rt);
+    host_settle();
     for (int i = 0; i < 3; i++) {
         nart_waker_wake((nart_waker){ handed });
         nart_waker_wake((nart_waker){ handed });
-        CHECK(readable(rt));
+        CHECK(readable());
         CHECK_EQ(nart_rt_poll(rt, 0), 1);
-        host_settle(rt);
+        host_settle();
     }
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
 static void *wake_many(void *n)
@@ -238,9 +228,8 @@ static void *wake_many(void *n)
 }
 
 /* Wakes at any moment, also between the host's calls. */
-TEST(no_foreign_wake_leaves_the_host_asleep)
+TEST_WITH(no_foreign_wake_leaves_the_host_asleep, rt)
 {
-    nart_rt *rt = new_rt();
     uint64_t n = 30000;
     struct watcher f = { .until = n };
     pthread_t thread;
@@ -248,9 +237,8 @@ TEST(no_foreign_wake_leaves_the_host_asleep)
     CHECK_RES(nart_rt_spawn(rt, &watcher_type, &f, NULL), 0);
     CHECK_LE(1, nart_rt_poll(rt, 0));
     CHECK_EQ(pthread_create(&thread, NULL, wake_many, &n), 0);
-    host_run(rt);
+    host_run();
     pthread_join(thread, NULL);
-    nart_rt_free(rt);
 }
 
 static void *wake_after(void *unused)
@@ -263,59 +251,51 @@ static void *wake_after(void *unused)
 }
 
 /* The host requests the descriptor when tasks already exist, and sleeps before the first tick. */
-TEST(a_host_that_polls_late_is_notified)
+TEST_WITH(a_host_that_polls_late_is_notified, rt)
 {
-    nart_rt *rt = new_rt();
     struct watcher f = { .until = 1 };
     pthread_t thread;
 
     CHECK_RES(nart_rt_spawn(rt, &watcher_type, &f, NULL), 0);
     CHECK_LE(1, nart_rt_poll(rt, 0)); /* the descriptor was not yet requested */
     CHECK_EQ(pthread_create(&thread, NULL, wake_after, NULL), 0);
-    host_run(rt);
+    host_run();
     pthread_join(thread, NULL);
-    nart_rt_free(rt);
 }
 
 /* ---- work left by a tick shows in the deadline ---- */
 
-TEST(a_host_is_notified_of_work_left_over_by_a_tick)
+TEST_WITH(a_host_is_notified_of_work_left_over_by_a_tick, rt)
 {
-    nart_rt *rt = new_rt();
-
-    host_settle(rt);
+    host_settle();
     for (int i = 0; i < 1000; i++)
         CHECK_RES(nart_rt_spawn(rt, &once_type, NULL, NULL), 0);
     for (uint32_t left; (left = nart_rt_task_count(rt)) > 0;) {
-        CHECK(readable(rt) || nart_rt_next_deadline(rt) == 0);
+        CHECK(readable() || nart_rt_next_deadline(rt) == 0);
         CHECK_LE(1, nart_rt_poll(rt, 0));
         CHECK_LE(nart_rt_task_count(rt) + 1, left);
     }
-    host_settle(rt);
-    nart_rt_free(rt);
+    host_settle();
 }
 
-TEST(every_way_of_running_can_follow_another)
+TEST_WITH(every_way_of_running_can_follow_another, rt)
 {
-    nart_rt *rt = new_rt();
     struct napper n = { .ns = NART_MS };
 
     for (int i = 0; i < 3; i++) {
         CHECK_RES(nart_rt_spawn(rt, &napper_type, &n, NULL), 0);
-        host_run(rt);
+        host_run();
         CHECK_RES(nart_rt_spawn(rt, &napper_type, &n, NULL), 0);
         CHECK_RES(nart_rt_run(rt), 0);
         CHECK_RES(nart_block_on(rt, &napper_type, &n, NULL), 0);
-        host_settle(rt);
+        host_settle();
     }
-    nart_rt_free(rt);
 }
 
 /* ---- waiting inside nart_rt_poll() ---- */
 
-TEST(poll_waits_for_its_timeout_and_not_less)
+TEST_WITH(poll_waits_for_its_timeout_and_not_less, rt)
 {
-    nart_rt *rt = new_rt();
     static const int64_t spans[] = { 1, NART_US, 100 * NART_US, NART_MS, 5 * NART_MS };
 
     for (size_t i = 0; i < sizeof spans / sizeof *spans; i++) {
@@ -326,14 +306,13 @@ TEST(poll_waits_for_its_timeout_and_not_less)
     CHECK_RES(nart_rt_poll(rt, 0), 0);
     CHECK_RES(nart_rt_poll(rt, -1), 0);
     CHECK_RES(nart_rt_poll(rt, INT64_MIN), 0);
-    nart_rt_free(rt);
 }
 
 /* Would spin for an hour if it ignored the timeout. */
 TEST(poll_returns_in_time_from_a_runtime_that_spins)
 {
     for (int busy = 0; busy < 2; busy++) {
-        nart_rt *rt = NEW_RT(.spin_ns = 3600 * NART_SEC, .flags = busy ? NART_RT_SPINNING : 0);
+        rt = NEW_RT(.spin_ns = 3600 * NART_SEC, .flags = busy ? NART_RT_SPINNING : 0);
         int64_t before = clock_now();
         CHECK_RES(nart_rt_poll(rt, NART_MS), 0);
         CHECK_LE(before + NART_MS, clock_now());

@@ -3,7 +3,7 @@
 #include "core.h"
 #include "virtual.h"
 
-static nart_rt *rt;
+FIXTURE_RT();
 static int drops;
 
 struct child {
@@ -76,10 +76,9 @@ static struct waiter *new_waiter(nart_join *join, nart_join *of)
 
 /* ---- answers ---- */
 
-TEST(a_join_answers_when_the_task_has_ended)
+TEST_WITH(a_join_answers_when_the_task_has_ended, rt)
 {
     nart_join child, join;
-    rt = new_rt();
     new_child(&child, 10, 77);
     struct waiter *w = new_waiter(&join, &child);
     run_until(rt, at_ms(9));
@@ -91,13 +90,11 @@ TEST(a_join_answers_when_the_task_has_ended)
     CHECK_RES(w->answer, 77);
     nart_join_release(&child);
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
-TEST(a_task_that_has_ended_is_joined_without_waiting)
+TEST_WITH(a_task_that_has_ended_is_joined_without_waiting, rt)
 {
     nart_join child, join;
-    rt = new_rt();
     new_child(&child, 0, -EIO); /* an error is an answer too */
     run_all(rt);
     struct waiter *w = new_waiter(&join, &child);
@@ -106,26 +103,22 @@ TEST(a_task_that_has_ended_is_joined_without_waiting)
     CHECK_RES(w->answer, -EIO);
     nart_join_release(&child);
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
-TEST(the_answer_may_be_ignored)
+TEST_WITH(the_answer_may_be_ignored, rt)
 {
     nart_join child;
-    rt = new_rt();
     new_child(&child, 0, 3);
     CHECK_RES(nart_block_on(rt, &waiter_type, &(struct waiter){ .of = &child, .limit = NART_NEVER },
                             NULL),
               0);
     nart_join_release(&child);
-    nart_rt_free(rt);
 }
 
 /* In the reference, polling a join handle twice reads the moved value again: its defect 11. */
-TEST(an_answer_is_taken_once)
+TEST_WITH(an_answer_is_taken_once, rt)
 {
     nart_join child, join;
-    rt = new_rt();
     struct child *c = new_child(&child, 0, 5);
     run_all(rt);
     for (int i = 0; i < 3; i++) {
@@ -139,14 +132,12 @@ TEST(an_answer_is_taken_once)
     CHECK_STR(c->result, "result");
     nart_join_release(&child);
     CHECK_EQ(drops, 1);
-    nart_rt_free(rt);
 }
 
-TEST(several_are_joined_in_any_order)
+TEST_WITH(several_are_joined_in_any_order, rt)
 {
     nart_join child[3], join[3];
     struct waiter *w[3];
-    rt = new_rt();
     for (int i = 0; i < 3; i++)
         new_child(&child[i], 10 * i, i + 1);
     for (int i = 3; i-- > 0;)
@@ -158,7 +149,6 @@ TEST(several_are_joined_in_any_order)
         nart_join_release(&join[i]);
     }
     CHECK_EQ(drops, 3);
-    nart_rt_free(rt);
 }
 
 /* ---- frames and drop ---- */
@@ -182,10 +172,9 @@ TEST(the_frame_is_readable_from_the_end_to_the_release)
     CHECK_EQ(drops, 1);
 }
 
-TEST(a_result_is_moved_out_of_the_frame)
+TEST_WITH(a_result_is_moved_out_of_the_frame, rt)
 {
     nart_join child;
-    rt = new_rt();
     struct child *c = new_child(&child, 0, 5);
     run_all(rt);
     char *result = c->result;
@@ -193,24 +182,20 @@ TEST(a_result_is_moved_out_of_the_frame)
     nart_join_release(&child);
     CHECK_STR(result, "result");
     test_alloc.free(NULL, result, 8, 8);
-    nart_rt_free(rt);
 }
 
-TEST(a_detached_task_is_dropped_when_it_ends)
+TEST_WITH(a_detached_task_is_dropped_when_it_ends, rt)
 {
-    rt = new_rt();
     new_child(NULL, 10, 5);
     run_until(rt, at_ms(9));
     CHECK_EQ(drops, 0);
     run_until(rt, at_ms(10));
     CHECK_EQ(drops, 1);
-    nart_rt_free(rt);
 }
 
-TEST(a_handle_released_early_detaches_the_task)
+TEST_WITH(a_handle_released_early_detaches_the_task, rt)
 {
     nart_join child;
-    rt = new_rt();
     new_child(&child, 10, 5);
     settle(rt);
     nart_join_release(&child);
@@ -219,18 +204,15 @@ TEST(a_handle_released_early_detaches_the_task)
     run_all(rt);
     CHECK_EQ(drops, 1);
     CHECK_EQ(nart_rt_task_count(rt), 0);
-    nart_rt_free(rt);
 }
 
-TEST(a_handle_released_before_the_first_poll_detaches_the_task)
+TEST_WITH(a_handle_released_before_the_first_poll_detaches_the_task, rt)
 {
     nart_join child;
-    rt = new_rt();
     new_child(&child, 10, 5);
     nart_join_release(&child);
     run_all(rt);
     CHECK_EQ(drops, 1);
-    nart_rt_free(rt);
 }
 
 /* Ends in the poll in which it is woken once more. */
@@ -253,10 +235,9 @@ static nart_res releaser_poll(nart_cx *cx, void *frame)
 static const nart_task_type releaser_type = NART_TASK_TYPE(nart_join *, releaser_poll, NULL);
 
 /* In the reference such a task is freed while it is queued, or never: its defects 3 and 5. */
-TEST(a_task_that_is_queued_when_it_ends_is_freed_when_both_are_over)
+TEST_WITH(a_task_that_is_queued_when_it_ends_is_freed_when_both_are_over, rt)
 {
     enum { DETACHED, RELEASED_LATER, RELEASED_WHILE_QUEUED };
-    rt = new_rt();
     for (int order = DETACHED; order <= RELEASED_WHILE_QUEUED; order++) {
         nart_join child, *which = &child;
         struct child *c = spawn(rt, &woken_type, order == DETACHED ? NULL : &child);
@@ -272,15 +253,13 @@ TEST(a_task_that_is_queued_when_it_ends_is_freed_when_both_are_over)
         settle(rt);
         drops = 0;
     }
-    nart_rt_free(rt);
 }
 
 /* ---- waiting, and for how long ---- */
 
-TEST(a_join_that_timed_out_can_be_awaited_again)
+TEST_WITH(a_join_that_timed_out_can_be_awaited_again, rt)
 {
     nart_join child, join;
-    rt = new_rt();
     new_child(&child, 50, 5);
     struct waiter *w = new_waiter(&join, &child);
     w->limit = at_ms(10);
@@ -294,7 +273,6 @@ TEST(a_join_that_timed_out_can_be_awaited_again)
     CHECK_RES(w->answer, 5);
     nart_join_release(&join);
     nart_join_release(&child);
-    nart_rt_free(rt);
 }
 
 /* Moves the handle in the poll that reports the timeout. */
@@ -318,10 +296,9 @@ static nart_res mover_run(nart_cx *cx, void *frame)
 
 static const nart_task_type mover_type = NART_TASK_TYPE(struct mover, mover_run, NULL);
 
-TEST(a_join_that_timed_out_can_be_moved_at_once)
+TEST_WITH(a_join_that_timed_out_can_be_moved_at_once, rt)
 {
     nart_join join;
-    rt = new_rt();
     struct mover *f = spawn(rt, &mover_type, &join);
     new_child(&f->join, 50, 5);
     run_all(rt);
@@ -330,13 +307,11 @@ TEST(a_join_that_timed_out_can_be_moved_at_once)
     CHECK_RES(f->answer, 5);
     CHECK_EQ(drops, 1);
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
-TEST(a_cancelled_joiner_leaves_the_handle_as_it_was)
+TEST_WITH(a_cancelled_joiner_leaves_the_handle_as_it_was, rt)
 {
     nart_join child, join;
-    rt = new_rt();
     new_child(&child, 50, 5);
     struct waiter *w = new_waiter(&join, &child);
     settle(rt);
@@ -350,13 +325,11 @@ TEST(a_cancelled_joiner_leaves_the_handle_as_it_was)
     CHECK_RES(w->answer, 5);
     nart_join_release(&join);
     nart_join_release(&child);
-    nart_rt_free(rt);
 }
 
-TEST(a_joined_task_that_is_cancelled_answers_aborted)
+TEST_WITH(a_joined_task_that_is_cancelled_answers_aborted, rt)
 {
     nart_join child, join;
-    rt = new_rt();
     new_child(&child, 50, 5);
     struct waiter *w = new_waiter(&join, &child);
     settle(rt);
@@ -365,13 +338,11 @@ TEST(a_joined_task_that_is_cancelled_answers_aborted)
     CHECK_RES(w->r, NART_EABORTED);
     nart_join_release(&join);
     nart_join_release(&child);
-    nart_rt_free(rt);
 }
 
-TEST(a_second_joiner_is_busy)
+TEST_WITH(a_second_joiner_is_busy, rt)
 {
     nart_join child, first, second;
-    rt = new_rt();
     new_child(&child, 50, 5);
     struct waiter *a = new_waiter(&first, &child), *b = new_waiter(&second, &child);
     settle(rt);
@@ -382,18 +353,15 @@ TEST(a_second_joiner_is_busy)
     nart_join_release(&first);
     nart_join_release(&second);
     nart_join_release(&child);
-    nart_rt_free(rt);
 }
 
-TEST(a_task_cannot_join_itself)
+TEST_WITH(a_task_cannot_join_itself, rt)
 {
     nart_join join;
-    rt = new_rt();
     struct waiter *w = new_waiter(&join, &join);
     settle(rt);
     CHECK_RES(w->r, -EDEADLK);
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
 TEST(a_task_of_another_runtime_cannot_be_joined)
@@ -416,11 +384,10 @@ TEST(a_task_of_another_runtime_cannot_be_joined)
 
 /* ---- empty, released, moved, copied ---- */
 
-TEST(an_empty_handle_is_stale)
+TEST_WITH(an_empty_handle_is_stale, rt)
 {
     nart_join empty, join;
     memset(&empty, 0, sizeof empty);
-    rt = new_rt();
     struct waiter *w = new_waiter(&join, &empty);
     settle(rt);
     CHECK_RES(w->r, NART_ESTALE);
@@ -432,13 +399,11 @@ TEST(an_empty_handle_is_stale)
     nart_join_release(NULL);
     nart_join_release(&join);
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
-TEST(a_handle_released_under_its_waiter_wakes_it_as_stale)
+TEST_WITH(a_handle_released_under_its_waiter_wakes_it_as_stale, rt)
 {
     nart_join child, join;
-    rt = new_rt();
     new_child(&child, 50, 5);
     struct waiter *w = new_waiter(&join, &child);
     settle(rt);
@@ -448,13 +413,11 @@ TEST(a_handle_released_under_its_waiter_wakes_it_as_stale)
     nart_join_release(&join);
     run_all(rt);
     CHECK_EQ(drops, 1);
-    nart_rt_free(rt);
 }
 
-TEST(a_handle_is_moved)
+TEST_WITH(a_handle_is_moved, rt)
 {
     nart_join child, moved, join;
-    rt = new_rt();
     new_child(&child, 50, 5);
     nart_task id = nart_join_task(&child);
     nart_join_move(&moved, &child);
@@ -468,15 +431,13 @@ TEST(a_handle_is_moved)
     nart_join_release(&moved);
     CHECK_EQ(drops, 1);
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
 /* Copies are not allowed; one that outlives the release is stale and never refers to the slot's
  * next task. */
-TEST(a_copy_of_a_released_handle_is_stale)
+TEST_WITH(a_copy_of_a_released_handle_is_stale, rt)
 {
     nart_join child, copy, next, join;
-    rt = new_rt();
     new_child(&child, 0, 5);
     copy = child;
     run_all(rt);
@@ -495,13 +456,11 @@ TEST(a_copy_of_a_released_handle_is_stale)
     nart_join_release(&next);
     CHECK_EQ(drops, 2);
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
-TEST(a_waiting_copy_of_a_released_handle_is_woken_as_stale)
+TEST_WITH(a_waiting_copy_of_a_released_handle_is_woken_as_stale, rt)
 {
     nart_join child, copy, join;
-    rt = new_rt();
     new_child(&child, 50, 5);
     copy = child;
     struct waiter *w = new_waiter(&join, &copy);
@@ -512,18 +471,15 @@ TEST(a_waiting_copy_of_a_released_handle_is_woken_as_stale)
     CHECK_RES(w->r, NART_ESTALE);
     nart_join_release(&copy);
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
-TEST(block_on_answers_what_the_task_does)
+TEST_WITH(block_on_answers_what_the_task_does, rt)
 {
     nart_res answer = -1;
-    rt = new_rt();
     for (int i = 0; i < 3; i++) {
         struct child c = { .answer = i };
         CHECK_RES(nart_block_on(rt, &child_type, &c, &answer), 0);
         CHECK_RES(answer, i);
         CHECK_EQ(drops, i + 1);
     }
-    nart_rt_free(rt);
 }

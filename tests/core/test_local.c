@@ -5,7 +5,7 @@
 
 #include <nart/local.h>
 
-static nart_rt *rt;
+FIXTURE_RT();
 static const nart_local_key user = { "user" }, level = { "level" };
 
 /* Returns -1 if there is none. */
@@ -96,22 +96,19 @@ static struct task *start(nart_join *join, int number)
     return t;
 }
 
-TEST(bodies_below_see_the_innermost)
+TEST_WITH(bodies_below_see_the_innermost, rt)
 {
     nart_join join;
-    rt = new_rt();
     struct task *t = start(&join, 5);
     run_all(rt);
     CHECK(nart_join_done(&join));
     CHECK_EQ(t->number, 105);
     nart_join_release(&join);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(tasks_see_their_own)
+TEST_WITH(tasks_see_their_own, rt)
 {
     nart_join join[10];
-    rt = new_rt();
     for (int i = 0; i < 10; i++)
         start(&join[i], i)->limit = (i % 3 + 1) * NART_MS;
     run_all(rt);
@@ -119,13 +116,11 @@ TEST(tasks_see_their_own)
         CHECK(nart_join_done(&join[i]));
         nart_join_release(&join[i]);
     }
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(polls_for_no_reason_change_nothing)
+TEST_WITH(polls_for_no_reason_change_nothing, rt)
 {
     nart_join join;
-    rt = new_rt();
     struct task *t = start(&join, 5);
     settle(rt);
     for (int i = 0; i < 1000; i++) {
@@ -138,13 +133,11 @@ TEST(polls_for_no_reason_change_nothing)
     run_all(rt);
     CHECK_EQ(t->number, 105);
     nart_join_release(&join);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(a_cancelled_task_unwinds_under_its_own)
+TEST_WITH(a_cancelled_task_unwinds_under_its_own, rt)
 {
     nart_join join;
-    rt = new_rt();
     struct task *t = start(&join, 5);
     run_until(rt, at_ms(5));
     CHECK_RES(cancel(rt, &join), 0);
@@ -152,7 +145,6 @@ TEST(a_cancelled_task_unwinds_under_its_own)
     CHECK(nart_join_done(&join));
     CHECK_EQ(t->number, 105);
     nart_join_release(&join);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* ---- each arm of a race sees its own bindings ---- */
@@ -201,16 +193,14 @@ static nart_res racer_run(nart_cx *cx, void *frame)
 
 static const nart_task_type racer_type = NART_TASK_TYPE(struct racer, racer_run, NULL);
 
-TEST(arms_of_a_race_see_their_own)
+TEST_WITH(arms_of_a_race_see_their_own, rt)
 {
     nart_join join;
-    rt = new_rt();
     (void)spawn(rt, &racer_type, &join);
     run_all(rt);
     CHECK(nart_join_done(&join));
     CHECK_EQ(elapsed_ms(), 2);
     nart_join_release(&join);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* ---- code that sees no binding ---- */
@@ -252,13 +242,11 @@ static nart_res parent_run(nart_cx *cx, void *frame)
 
 static const nart_task_type parent_type = NART_TASK_TYPE(struct parent, parent_run, NULL);
 
-TEST(a_spawned_task_inherits_nothing)
+TEST_WITH(a_spawned_task_inherits_nothing, rt)
 {
     nart_res r = -1;
-    rt = new_rt();
     CHECK_RES(nart_block_on(rt, &parent_type, NULL, &r), 0);
     CHECK_RES(r, 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* Leaves a binding open: a mistake that affects no other task. */
@@ -275,13 +263,11 @@ static nart_res careless_poll(nart_cx *cx, void *frame)
 
 static const nart_task_type careless_type = NART_TASK_TYPE(int, careless_poll, NULL);
 
-TEST(a_binding_ends_with_the_poll)
+TEST_WITH(a_binding_ends_with_the_poll, rt)
 {
-    rt = new_rt();
     CHECK_RES(nart_rt_spawn(rt, &careless_type, NULL, NULL), 0);
     CHECK_RES(nart_rt_spawn(rt, &child_type, NULL, NULL), 0);
     CHECK_EQ(settle(rt), 4);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* ---- another driver ---- */

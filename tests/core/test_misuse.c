@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static nart_rt *rt;
+FIXTURE_RT();
 
 static void turn(void)
 {
@@ -279,14 +279,13 @@ static nart_res leak_poll(nart_cx *cx, void *frame)
 
 static const nart_task_type leak_type = NART_TASK_TYPE(struct leak, leak_poll, NULL);
 
-TEST(operations_outside_of_a_poll_are_refused)
+TEST_WITH(operations_outside_of_a_poll_are_refused, rt)
 {
     nart_join join, other;
     nart_timer timer = { 0 };
     nart_tx tx;
     nart_rx rx;
     uint64_t v = 4;
-    rt = new_rt();
     struct leak *f = spawn(rt, &leak_type, &join);
     CHECK_RES(nart_rt_spawn(rt, &naps_type, NULL, &other), 0);
     new_chan(rt, 1, &tx, &rx);
@@ -310,7 +309,6 @@ TEST(operations_outside_of_a_poll_are_refused)
     nart_rx_close(&rx);
     nart_join_release(&join);
     nart_join_release(&other);
-    nart_rt_free(rt);
 }
 
 /* ---- inside a poll ---- */
@@ -330,12 +328,10 @@ static nart_res nested_poll(nart_cx *cx, void *frame)
 
 static const nart_task_type nested_type = NART_TASK_TYPE(uint64_t, nested_poll, NULL);
 
-TEST(a_runtime_is_not_run_inside_its_own_poll)
+TEST_WITH(a_runtime_is_not_run_inside_its_own_poll, rt)
 {
-    rt = new_rt();
     CHECK_RES(nart_block_on(rt, &nested_type, NULL, NULL), 0);
     CHECK_EQ(nart_rt_task_count(rt), 0);
-    nart_rt_free(rt);
 }
 
 /* ---- wrong threads ---- */
@@ -374,11 +370,10 @@ static void *on_another_thread(void *arg)
 }
 
 /* Also while the loop runs: the refusal is free of data races. */
-TEST(calls_from_the_wrong_thread_are_refused)
+TEST_WITH(calls_from_the_wrong_thread_are_refused, rt)
 {
     pthread_t thread;
     nart_join join;
-    rt = new_rt();
     CHECK_RES(nart_rt_spawn(rt, &naps_type, NULL, &join), 0);
     turn(); /* binds it */
     nart_task id = nart_join_task(&join);
@@ -389,7 +384,6 @@ TEST(calls_from_the_wrong_thread_are_refused)
     pthread_join(thread, NULL);
     CHECK_EQ(nart_rt_task_count(rt), 1);
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
 /* ---- after fork ---- */
@@ -444,11 +438,10 @@ static nart_res naps_and_tells(nart_cx *cx, void *frame)
 
 static const nart_task_type tells_type = NART_TASK_TYPE(uint64_t, naps_and_tells, count_drop);
 
-TEST(a_forked_child_may_only_free)
+TEST_WITH(a_forked_child_may_only_free, rt)
 {
     nart_join held, ended;
     int status = 0;
-    rt = new_rt();
     CHECK_RES(nart_rt_spawn(rt, &tells_type, NULL, &held), 0);
     CHECK_RES(nart_rt_spawn(rt, &held_type, NULL, &ended), 0);
     turn();
@@ -470,7 +463,6 @@ TEST(a_forked_child_may_only_free)
     nart_join_release(&held);
     nart_join_release(&ended);
     CHECK_EQ(drops, 2);
-    nart_rt_free(rt);
 }
 
 /* ---- options ---- */

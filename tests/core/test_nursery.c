@@ -7,7 +7,7 @@
 
 enum { CHILDREN = 3 };
 
-static nart_rt *rt;
+FIXTURE_RT();
 static int alive;          /* children whose frames are not yet dropped */
 static int owners_dropped; /* and the number of children alive then */
 static int alive_at_drop;
@@ -436,15 +436,13 @@ static nart_res asker_run(nart_cx *cx, void *frame)
     return 0; /* open, and empty */
 }
 
-TEST(answers_of_the_calls)
+TEST_WITH(answers_of_the_calls, rt)
 {
     static const nart_task_type type = NART_TASK_TYPE(struct asker, asker_run, NULL);
 
-    rt = new_rt();
     CHECK_RES(nart_rt_spawn(rt, &type, NULL, NULL), 0);
     run_all(rt);
     CHECK_EQ(nart_rt_task_count(rt), 0);
-    nart_rt_free(rt);
 }
 
 /* A child spawns its siblings; another task may not join. */
@@ -487,18 +485,16 @@ static nart_res root_run(nart_cx *cx, void *frame)
     NART_END(f->r);
 }
 
-TEST(a_child_spawns_its_siblings)
+TEST_WITH(a_child_spawns_its_siblings, rt)
 {
     static const nart_task_type type = NART_TASK_TYPE(struct root, root_run, NULL);
     nart_rt_stats stats = { .size = sizeof stats };
 
-    rt = new_rt();
     CHECK_RES(nart_rt_spawn(rt, &type, NULL, NULL), 0);
     run_all(rt);
     nart_rt_stats_get(rt, &stats);
     CHECK_EQ(stats.spawned, 1002);
     CHECK_EQ(nart_rt_task_count(rt), 0);
-    nart_rt_free(rt);
 }
 
 /* An expired deadline makes a join cancel and keep waiting: that is no answer and costs no

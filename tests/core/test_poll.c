@@ -8,7 +8,7 @@
 #include <nart/clock.h>
 #include <nart/sync.h>
 
-static nart_rt *rt;
+FIXTURE_RT();
 
 /* ---- answers per poll ---- */
 
@@ -454,19 +454,17 @@ static nart_res waits_each_round_run(nart_cx *cx, void *frame)
     NART_END(f->r);
 }
 
-TEST(a_deadline_wins_in_a_task_that_waits_each_round)
+TEST_WITH(a_deadline_wins_in_a_task_that_waits_each_round, rt)
 {
     static const nart_task_type type = NART_TASK_TYPE(struct racer, waits_each_round_run, NULL);
     nart_join join;
 
-    rt = new_rt();
     struct racer *f = spawn(rt, &type, &join);
     f->until = at_ms(5);
     run_until(rt, at_ms(100));
     CHECK(nart_join_done(&join));
     CHECK_LE(f->rounds, 5 + 2 * 2 * 16 + 2); /* every 16th evaluates it first with chance 1/2 */
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
 /* An arm that is ready, listed after one that is always ready, in a body whose rounds do more than
@@ -633,12 +631,11 @@ static nart_res crowd_run(nart_cx *cx, void *frame)
     NART_END(f->r);
 }
 
-TEST(each_arm_has_a_share_of_its_own)
+TEST_WITH(each_arm_has_a_share_of_its_own, rt)
 {
     static const nart_task_type type = NART_TASK_TYPE(struct crowd, crowd_run, NULL);
     nart_join join;
 
-    rt = new_rt();
     struct crowd *f = spawn(rt, &type, &join);
     while (f->polls < 100)
         CHECK_LE(1, nart_rt_poll(rt, 0));
@@ -649,7 +646,6 @@ TEST(each_arm_has_a_share_of_its_own)
     run_all(rt);
     CHECK_RES(f->r, -ECANCELED);
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
 /* ---- deadlines of operations that are always ready ---- */
@@ -990,17 +986,15 @@ static nart_res row_run(nart_cx *cx, void *frame)
     NART_END(0);
 }
 
-TEST(a_sleep_that_lost_a_race_restarts_in_the_body_beside)
+TEST_WITH(a_sleep_that_lost_a_race_restarts_in_the_body_beside, rt)
 {
     static const nart_task_type type = NART_TASK_TYPE(struct row, row_run, NULL);
     nart_res r;
 
-    rt = new_rt();
     CHECK_RES(nart_rt_clock_pause(rt), 0);
     CHECK_RES(nart_rt_clock_auto(rt), 0);
     CHECK_RES(nart_block_on(rt, &type, NULL, &r), 0);
     CHECK_RES(r, 0);
-    nart_rt_free(rt);
 }
 
 TEST(a_sleep_that_lost_a_race_restarts_outside_of_one)
@@ -1058,12 +1052,11 @@ static nart_res nest_run(nart_cx *cx, void *frame)
 
 /* The second inner arm is tried first only if the inner race rotates independently of the outer
  * one. */
-TEST(a_race_within_a_race_takes_turns_of_its_own)
+TEST_WITH(a_race_within_a_race_takes_turns_of_its_own, rt)
 {
     static const nart_task_type type = NART_TASK_TYPE(struct nest, nest_run, NULL);
     nart_join join;
 
-    rt = new_rt();
     spawn(rt, &type, &join);
     run_to_the_end(rt, &join);
 }

@@ -7,7 +7,7 @@
 
 enum { MANY = 100, PER_TICK = 64, URGENT_PER_TICK = 16 };
 
-static nart_rt *rt;
+FIXTURE_RT();
 static int order[4096], polled;
 
 static nart_res tick(void)
@@ -51,43 +51,37 @@ static struct spinner *new_spinner(const nart_task_type *type, int id)
 
 /* ---- order ---- */
 
-TEST(tasks_are_polled_first_in_first_out)
+TEST_WITH(tasks_are_polled_first_in_first_out, rt)
 {
-    rt = new_rt();
     for (int i = 0; i < 10; i++)
         new_spinner(&spinner_type, i);
     while (polled < 40)
         tick();
     for (int i = 0; i < 40; i++)
         CHECK_EQ(order[i], i % 10);
-    nart_rt_free(rt);
 }
 
 /* In the reference, a task beyond the 64th never runs while 64 others wake themselves: its defect
  * 4. */
-TEST(a_hundred_tasks_that_wake_themselves_all_run)
+TEST_WITH(a_hundred_tasks_that_wake_themselves_all_run, rt)
 {
     struct spinner *f[MANY];
-    rt = new_rt();
     for (int i = 0; i < MANY; i++)
         f[i] = new_spinner(&spinner_type, i);
     for (int i = 0; i < MANY; i++)
         CHECK_EQ(tick(), PER_TICK);
     for (int i = 0; i < MANY; i++)
         CHECK_EQ(f[i]->polls, PER_TICK); /* each as often as the others */
-    nart_rt_free(rt);
 }
 
-TEST(tasks_left_over_by_a_tick_keep_their_order)
+TEST_WITH(tasks_left_over_by_a_tick_keep_their_order, rt)
 {
-    rt = new_rt();
     for (int i = 0; i < MANY; i++)
         new_spinner(&spinner_type, i);
     for (int i = 0; i < 20; i++)
         tick();
     for (int i = 0; i < polled; i++)
         CHECK_EQ(order[i], i % MANY);
-    nart_rt_free(rt);
 }
 
 /* ---- bounds ---- */
@@ -108,9 +102,8 @@ TEST(the_polls_of_a_tick_can_be_raised)
     check_polls_per_tick(200, 200);
 }
 
-TEST(urgent_tasks_go_first)
+TEST_WITH(urgent_tasks_go_first, rt)
 {
-    rt = new_rt();
     for (int i = 0; i < 4; i++)
         new_spinner(&spinner_type, i);
     new_spinner(&urgent_type, 100);
@@ -120,13 +113,11 @@ TEST(urgent_tasks_go_first)
         CHECK_EQ(order[i], 100 + i % 2);
     for (int i = 0; i < PER_TICK - URGENT_PER_TICK; i++)
         CHECK_EQ(order[URGENT_PER_TICK + i], i % 4);
-    nart_rt_free(rt);
 }
 
-TEST(urgent_tasks_leave_room_for_the_others)
+TEST_WITH(urgent_tasks_leave_room_for_the_others, rt)
 {
     struct spinner *plain;
-    rt = new_rt();
     for (int i = 0; i < 40; i++)
         new_spinner(&urgent_type, i);
     plain = new_spinner(&spinner_type, -1);
@@ -134,7 +125,6 @@ TEST(urgent_tasks_leave_room_for_the_others)
         CHECK_EQ(tick(), PER_TICK);
         CHECK_EQ(plain->polls, i * (PER_TICK - URGENT_PER_TICK));
     }
-    nart_rt_free(rt);
 }
 
 /* Makes 16 urgent tasks ready in the middle of a tick. */
@@ -149,9 +139,8 @@ static nart_res alarm_poll(nart_cx *cx, void *frame)
 
 static const nart_task_type alarm_type = NART_TASK_TYPE(struct spinner, alarm_poll, NULL);
 
-TEST(urgent_tasks_made_ready_late_do_not_lengthen_a_tick)
+TEST_WITH(urgent_tasks_made_ready_late_do_not_lengthen_a_tick, rt)
 {
-    rt = new_rt();
     for (int i = 0; i < PER_TICK - 4; i++)
         new_spinner(&spinner_type, 0);
     CHECK_RES(nart_rt_spawn(rt, &alarm_type, NULL, NULL), 0);
@@ -160,7 +149,6 @@ TEST(urgent_tasks_made_ready_late_do_not_lengthen_a_tick)
     CHECK_EQ(tick(), PER_TICK);
     for (int i = PER_TICK - 4; i < PER_TICK - 1; i++)
         CHECK_EQ(order[i], 1); /* at once, within the limit of the tick */
-    nart_rt_free(rt);
 }
 
 /* ---- timers and wakes in a tick ---- */
@@ -197,10 +185,9 @@ static nart_res sleeper_run(nart_cx *cx, void *frame)
 static const nart_task_type sleeper_type =
     NART_TASK_TYPE_FLAGS(struct sleeper, sleeper_run, NULL, NART_TASK_URGENT);
 
-TEST(timers_and_foreign_wakes_are_looked_at_between_the_polls_of_a_crowd)
+TEST_WITH(timers_and_foreign_wakes_are_looked_at_between_the_polls_of_a_crowd, rt)
 {
     nart_join join;
-    rt = new_rt();
     struct sleeper *f = spawn(rt, &sleeper_type, &join);
     for (int i = 0; i < 1000; i++)
         new_spinner(&spinner_type, i);
@@ -212,7 +199,6 @@ TEST(timers_and_foreign_wakes_are_looked_at_between_the_polls_of_a_crowd)
     tick();
     CHECK(nart_join_done(&join));
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
 /* ---- budget ---- */
@@ -270,10 +256,9 @@ static void greedy_drop(void *frame)
 
 static const nart_task_type greedy_type = NART_TASK_TYPE(struct greedy, greedy_poll, greedy_drop);
 
-TEST(a_poll_gives_at_most_so_many_answers_and_the_others_have_their_turn)
+TEST_WITH(a_poll_gives_at_most_so_many_answers_and_the_others_have_their_turn, rt)
 {
     nart_join join;
-    rt = new_rt();
     struct greedy *f = spawn(rt, &greedy_type, &join);
     struct spinner *other = new_spinner(&spinner_type, 0);
     new_chan(rt, 1, &f->tx, &f->rx);
@@ -283,7 +268,6 @@ TEST(a_poll_gives_at_most_so_many_answers_and_the_others_have_their_turn)
     CHECK_EQ(f->answers, f->polls * NART_BUDGET); /* nothing is lost at the limit */
     CHECK_LE(f->polls, other->polls);
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
 enum { WAITS = 10000 };
@@ -312,11 +296,10 @@ static nart_res waits_poll(nart_cx *cx, void *frame)
 static const nart_task_type waits_type = NART_TASK_TYPE(struct waits, waits_poll, NULL);
 
 /* Starting a wait costs no budget: a poll may start any number of them. */
-TEST(any_number_of_waits_in_one_poll)
+TEST_WITH(any_number_of_waits_in_one_poll, rt)
 {
     static nart_waiter waiters[WAITS];
     nart_join join;
-    rt = new_rt();
     struct waits *f = spawn(rt, &waits_type, &join);
     f->waiters = waiters;
     CHECK_RES(tick(), 1);
@@ -328,7 +311,6 @@ TEST(any_number_of_waits_in_one_poll)
     nart_join_release(&join);
     for (int i = 0; i < WAITS; i++)
         nart_notify_close(&notes[i]);
-    nart_rt_free(rt);
 }
 
 /* ---- coinciding wakes ---- */
@@ -372,10 +354,9 @@ static const nart_task_type counter_type =
     NART_TASK_TYPE(struct counter, counter_poll, counter_drop);
 
 /* In the reference, two wakes queue a task twice, and freed memory is read: its defect 3. */
-TEST(wakes_from_two_sources_before_a_poll_are_one_poll)
+TEST_WITH(wakes_from_two_sources_before_a_poll_are_one_poll, rt)
 {
     nart_join join;
-    rt = new_rt();
     struct counter *f = spawn(rt, &counter_type, &join);
     new_chan(rt, 4, &f->tx, &f->rx);
     settle(rt);
@@ -389,20 +370,17 @@ TEST(wakes_from_two_sources_before_a_poll_are_one_poll)
         CHECK_EQ(f->polls, i);
     }
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
-TEST(wakes_from_within_a_poll_are_not_lost_and_settle)
+TEST_WITH(wakes_from_within_a_poll_are_not_lost_and_settle, rt)
 {
     nart_join join;
-    rt = new_rt();
     struct counter *f = spawn(rt, &counter_type, &join);
     f->wake_itself = true;
     settle(rt);
     CHECK_LE(2, f->polls);
     CHECK_LE(f->polls, 3); /* one poll for the wakes of the loop, one for the waker's */
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
 /* In the reference, a task that is woken and ends in one poll is never freed: its defect 5. */
@@ -439,15 +417,13 @@ static nart_res at_once(nart_cx *cx, void *frame)
 
 static const nart_task_type at_once_type = NART_TASK_TYPE(struct spinner, at_once, NULL);
 
-TEST(stop_ends_a_run_and_the_tasks_stay)
+TEST_WITH(stop_ends_a_run_and_the_tasks_stay, rt)
 {
     nart_res answer = 0;
-    rt = new_rt();
     CHECK_RES(nart_rt_spawn(rt, &stopper_type, NULL, NULL), 0);
     for (int i = 0; i < 3; i++)
         CHECK_RES(nart_rt_run(rt), 0);
     CHECK_EQ(nart_rt_task_count(rt), 1);
     CHECK_RES(nart_block_on(rt, &at_once_type, NULL, &answer), 0); /* not ended by the stop */
     CHECK_RES(answer, 9);
-    nart_rt_free(rt);
 }

@@ -4,6 +4,8 @@
 #include "core.h"
 #include "virtual.h"
 
+FIXTURE_RT();
+
 /* ---- a loop that retries on -ETIMEDOUT, inside a scope of its caller ---- */
 
 struct tries {
@@ -56,18 +58,17 @@ static void asker_drop(void *frame)
 
 static const nart_task_type asker_type = NART_TASK_TYPE(struct asker, asker_run, asker_drop);
 
-static struct asker *new_asker(nart_rt *rt, nart_join *join)
+static struct asker *new_asker(nart_join *join)
 {
     struct asker *a = spawn(rt, &asker_type, join);
     new_chan(rt, 1, &a->tx, &a->rx);
     return a;
 }
 
-TEST(an_outer_scope_ends_an_inner_loop_that_retries_on_timeout)
+TEST_WITH(an_outer_scope_ends_an_inner_loop_that_retries_on_timeout, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
-    struct asker *a = new_asker(rt, &join);
+    struct asker *a = new_asker(&join);
 
     run_all(rt);
     CHECK_EQ(a->tries.count, 3);
@@ -77,14 +78,12 @@ TEST(an_outer_scope_ends_an_inner_loop_that_retries_on_timeout)
     CHECK_RES(a->again, -ETIMEDOUT); /* outside the scope operations work again */
     CHECK_EQ(elapsed_ms(), 40);
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
-TEST(cancellation_ends_an_inner_loop_that_retries_on_timeout)
+TEST_WITH(cancellation_ends_an_inner_loop_that_retries_on_timeout, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
-    struct asker *a = new_asker(rt, &join);
+    struct asker *a = new_asker(&join);
 
     run_until(rt, at_ms(20));
     CHECK_RES(cancel(rt, &join), 0);
@@ -94,7 +93,6 @@ TEST(cancellation_ends_an_inner_loop_that_retries_on_timeout)
     CHECK_RES(a->got, -ECANCELED);
     CHECK_RES(a->again, -ECANCELED); /* sticky */
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
 /* ---- three levels, every order of expiry ---- */
@@ -157,7 +155,7 @@ struct order {
 
 static void check_order(const struct order *o)
 {
-    nart_rt *rt = new_rt();
+    rt_open();
     nart_join join;
     struct three *f = spawn(rt, &three_type, &join);
 
@@ -179,7 +177,7 @@ static void check_order(const struct order *o)
     if (o->shield)
         CHECK_RES(f->shielded, -ECANCELED);
     nart_join_release(&join);
-    nart_rt_free(rt);
+    rt_close();
 }
 
 #define T (-ETIMEDOUT)
@@ -265,9 +263,8 @@ static void taker_drop(void *frame)
 
 static const nart_task_type taker_type = NART_TASK_TYPE(struct taker, taker_run, taker_drop);
 
-TEST(a_value_that_has_arrived_beats_a_deadline_that_has_passed)
+TEST_WITH(a_value_that_has_arrived_beats_a_deadline_that_has_passed, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
     struct taker *f = spawn(rt, &taker_type, &join);
     uint64_t v = 7;
@@ -282,12 +279,10 @@ TEST(a_value_that_has_arrived_beats_a_deadline_that_has_passed)
     CHECK_RES(cancel(rt, &join), 0);
     run_all(rt);
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
-TEST(a_value_that_arrives_with_a_cancellation_is_not_lost)
+TEST_WITH(a_value_that_arrives_with_a_cancellation_is_not_lost, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
     struct taker *f = spawn(rt, &taker_type, &join);
     uint64_t v = 7;
@@ -303,12 +298,10 @@ TEST(a_value_that_arrives_with_a_cancellation_is_not_lost)
     CHECK_RES(nart_try_recv(&f->rx, &v), 0);
     CHECK_EQ(v, 7);
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
-TEST(a_ready_path_reads_no_clock)
+TEST_WITH(a_ready_path_reads_no_clock, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
     struct taker *f = spawn(rt, &taker_type, &join);
     uint64_t v = 7;
@@ -321,7 +314,6 @@ TEST(a_ready_path_reads_no_clock)
     CHECK_EQ(virtual_reads, before + 1); /* by the loop, at the start of the tick */
     CHECK(nart_join_done(&join));
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
 /* ---- budget and deadlines ---- */
@@ -357,9 +349,8 @@ static void spinner_drop(void *frame)
 static const nart_task_type spinner_type =
     NART_TASK_TYPE(struct spinner, spinner_run, spinner_drop);
 
-TEST(a_loop_on_an_expired_deadline_does_not_hold_the_runtime)
+TEST_WITH(a_loop_on_an_expired_deadline_does_not_hold_the_runtime, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
     struct spinner *f = spawn(rt, &spinner_type, &join);
 
@@ -370,7 +361,6 @@ TEST(a_loop_on_an_expired_deadline_does_not_hold_the_runtime)
     CHECK_RES(f->r, -ETIMEDOUT);
     CHECK_LE(1000 / NART_BUDGET, polls);
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
 /* It is its own sender and receiver, so it is always ready. */
@@ -401,9 +391,8 @@ static nart_res busy_run(nart_cx *cx, void *frame)
 
 static const nart_task_type busy_type = NART_TASK_TYPE(struct spinner, busy_run, spinner_drop);
 
-TEST(a_body_whose_operations_are_always_ready_still_meets_its_deadline)
+TEST_WITH(a_body_whose_operations_are_always_ready_still_meets_its_deadline, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
     struct spinner *f = spawn(rt, &busy_type, &join);
 
@@ -415,7 +404,6 @@ TEST(a_body_whose_operations_are_always_ready_still_meets_its_deadline)
     CHECK_LE(5000, f->rounds);                        /* not early */
     CHECK_LE(f->rounds, 5000 + 2 * 64 * NART_BUDGET); /* at the end of a tick after it */
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
 /* ---- scopes in a hand-written poll function ---- */
@@ -467,7 +455,7 @@ static const nart_task_type by_hand_type =
 
 static void check_by_hand(int64_t outer, int64_t inner, nart_res a, nart_res b, int64_t ended_at)
 {
-    nart_rt *rt = new_rt();
+    rt_open();
     nart_join join;
     struct by_hand *f = spawn(rt, &by_hand_type, &join);
 
@@ -480,7 +468,7 @@ static void check_by_hand(int64_t outer, int64_t inner, nart_res a, nart_res b, 
     CHECK_RES(f->b, b);
     CHECK_EQ(elapsed_ms(), ended_at);
     nart_join_release(&join);
-    nart_rt_free(rt);
+    rt_close();
 }
 
 TEST(a_hand_written_inner_scope_expires_first)
@@ -498,9 +486,8 @@ TEST(hand_written_scopes_that_expire_together_belong_to_the_outer_one)
     check_by_hand(10, 10, C, T, 10);
 }
 
-TEST(a_scope_of_no_time_still_lets_a_ready_operation_answer)
+TEST_WITH(a_scope_of_no_time_still_lets_a_ready_operation_answer, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
     struct by_hand *f = spawn(rt, &by_hand_type, &join);
     uint64_t v = 3;
@@ -513,7 +500,6 @@ TEST(a_scope_of_no_time_still_lets_a_ready_operation_answer)
     CHECK_RES(f->a, 0);
     CHECK_RES(f->b, 0);
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
 /* ---- relative scopes ---- */
@@ -538,7 +524,7 @@ static const nart_task_type relative_type = NART_TASK_TYPE(struct relative, rela
 
 static void check_relative(int64_t ns, nart_res r, int64_t ms)
 {
-    nart_rt *rt = new_rt();
+    rt_open();
     nart_join join;
     struct relative *f = spawn(rt, &relative_type, &join);
     int64_t before = elapsed_ms();
@@ -548,7 +534,7 @@ static void check_relative(int64_t ns, nart_res r, int64_t ms)
     CHECK_RES(f->r, r);
     CHECK_EQ(elapsed_ms() - before, ms);
     nart_join_release(&join);
-    nart_rt_free(rt);
+    rt_close();
 }
 
 TEST(relative_scopes_of_zero_and_less_expire_at_once_and_huge_ones_never)

@@ -4,6 +4,7 @@
 #include "core.h"
 #include "virtual.h"
 
+FIXTURE_RT();
 static char trace[256];
 
 static void note(const char *what)
@@ -38,7 +39,7 @@ static nart_res nap_run(nart_cx *cx, void *frame)
 
 static const nart_task_type nap_type = NART_TASK_TYPE(struct nap, nap_run, NULL);
 
-static void nap(nart_rt *rt, const char *name, int64_t at)
+static void nap(const char *name, int64_t at)
 {
     struct nap n = { .at = at };
 
@@ -46,35 +47,29 @@ static void nap(nart_rt *rt, const char *name, int64_t at)
     CHECK_RES(nart_rt_spawn(rt, &nap_type, &n, NULL), 0);
 }
 
-TEST(sleeps_end_in_the_order_of_their_deadlines)
+TEST_WITH(sleeps_end_in_the_order_of_their_deadlines, rt)
 {
-    nart_rt *rt = new_rt();
-
-    nap(rt, "e", at_ms(0) + 5 * NART_SEC);
-    nap(rt, "b", at_ms(0) + 1001);
-    nap(rt, "d", at_ms(700));
-    nap(rt, "a", at_ms(0) + 1000);
-    nap(rt, "c", at_ms(1));
-    nap(rt, "f", at_ms(0) + 3600 * NART_SEC);
+    nap("e", at_ms(0) + 5 * NART_SEC);
+    nap("b", at_ms(0) + 1001);
+    nap("d", at_ms(700));
+    nap("a", at_ms(0) + 1000);
+    nap("c", at_ms(1));
+    nap("f", at_ms(0) + 3600 * NART_SEC);
     run_all(rt);
     CHECK_STR(trace, "abcdef");
-    nart_rt_free(rt);
 }
 
-TEST(equal_deadlines_end_in_the_order_in_which_they_were_set)
+TEST_WITH(equal_deadlines_end_in_the_order_in_which_they_were_set, rt)
 {
-    nart_rt *rt = new_rt();
-
     for (char c = 'a'; c <= 'z'; c++)
-        nap(rt, (char[]){ c, 0 }, at_ms(77));
+        nap((char[]){ c, 0 }, at_ms(77));
     run_all(rt);
     CHECK_STR(trace, "abcdefghijklmnopqrstuvwxyz");
-    nart_rt_free(rt);
 }
 
 static void check_nap(bool relative, int64_t t, int64_t expected)
 {
-    nart_rt *rt = new_rt();
+    rt_open();
     nart_join join;
     struct nap *f = spawn(rt, &nap_type, &join);
 
@@ -84,7 +79,7 @@ static void check_nap(bool relative, int64_t t, int64_t expected)
     CHECK_RES(f->r, 0);
     CHECK_EQ(f->woke, expected);
     nart_join_release(&join);
-    nart_rt_free(rt);
+    rt_close();
 }
 
 TEST(a_sleep_ends_exactly_when_it_is_due)
@@ -97,24 +92,21 @@ TEST(a_sleep_ends_exactly_when_it_is_due)
     }
 }
 
-TEST(a_sleep_of_no_time_answers_in_its_first_poll)
+TEST_WITH(a_sleep_of_no_time_answers_in_its_first_poll, rt)
 {
     static const int64_t spans[] = { 0, -1, INT64_MIN };
-    nart_rt *rt = new_rt();
 
     for (size_t i = 0; i < sizeof spans / sizeof *spans; i++) {
         struct nap n = { .relative = true, .ns = spans[i] };
         CHECK_RES(nart_rt_spawn(rt, &nap_type, &n, NULL), 0);
-        nap(rt, "", virtual_now + (spans[i] < -1 ? spans[i] : 0));
+        nap("", virtual_now + (spans[i] < -1 ? spans[i] : 0));
         CHECK_EQ(nart_rt_poll(rt, 0), 2);
         CHECK_EQ(nart_rt_task_count(rt), 0);
     }
-    nart_rt_free(rt);
 }
 
-TEST(a_sleep_without_end_sets_no_timer_and_can_be_cancelled)
+TEST_WITH(a_sleep_without_end_sets_no_timer_and_can_be_cancelled, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join a, b;
     struct nap *f = spawn(rt, &nap_type, &a), *g = spawn(rt, &nap_type, &b);
 
@@ -131,7 +123,6 @@ TEST(a_sleep_without_end_sets_no_timer_and_can_be_cancelled)
     CHECK_RES(g->r, -ECANCELED);
     nart_join_release(&a);
     nart_join_release(&b);
-    nart_rt_free(rt);
 }
 
 /* ---- the states of a sleep object ---- */
@@ -183,9 +174,8 @@ static void life_drop(void *frame)
 
 static const nart_task_type life_type = NART_TASK_TYPE(struct life, life_run, life_drop);
 
-TEST(a_resumed_sleep_keeps_its_time_until_it_answers_or_is_cancelled)
+TEST_WITH(a_resumed_sleep_keeps_its_time_until_it_answers_or_is_cancelled, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
     struct life *f = spawn(rt, &life_type, &join);
     uint64_t v = 0;
@@ -202,7 +192,6 @@ TEST(a_resumed_sleep_keeps_its_time_until_it_answers_or_is_cancelled)
     run_all(rt);
     CHECK_EQ(f->times[3], at_ms(1035));
     nart_join_release(&join);
-    nart_rt_free(rt);
 }
 
 /* ---- many ---- */
@@ -236,9 +225,8 @@ static nart_res one_of_many_run(nart_cx *cx, void *frame)
 static const nart_task_type one_of_many_type =
     NART_TASK_TYPE(struct one_of_many, one_of_many_run, NULL);
 
-TEST(thousands_of_sleeps_end_each_at_its_own_nanosecond)
+TEST_WITH(thousands_of_sleeps_end_each_at_its_own_nanosecond, rt)
 {
-    nart_rt *rt = new_rt();
     uint64_t seed = 1;
 
     for (int i = 0; i < 4000; i++) {
@@ -250,20 +238,16 @@ TEST(thousands_of_sleeps_end_each_at_its_own_nanosecond)
     run_all(rt);
     CHECK_EQ(ended, 4000);
     CHECK_EQ(early, 0);
-    nart_rt_free(rt);
 }
 
-TEST(next_deadline_is_no_later_than_the_first_sleep)
+TEST_WITH(next_deadline_is_no_later_than_the_first_sleep, rt)
 {
-    nart_rt *rt = new_rt();
-
     CHECK(nart_rt_next_deadline(rt) == NART_NEVER);
-    nap(rt, "a", at_ms(40));
+    nap("a", at_ms(40));
     CHECK_EQ(nart_rt_next_deadline(rt), 0); /* it is not yet polled */
     settle(rt);
     CHECK_LE(nart_rt_next_deadline(rt), at_ms(40));
     CHECK_LE(virtual_now + 1, nart_rt_next_deadline(rt));
     run_all(rt);
     CHECK(nart_rt_next_deadline(rt) == NART_NEVER);
-    nart_rt_free(rt);
 }

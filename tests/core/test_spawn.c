@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-static nart_rt *rt;
+FIXTURE_RT();
 static int polls, drops;
 
 static void tick(void)
@@ -53,11 +53,10 @@ static bool all_zero(const unsigned char *p, size_t n)
 
 /* ---- two phases ---- */
 
-TEST(a_frame_of_any_size_begins_zeroed_and_aligned)
+TEST_WITH(a_frame_of_any_size_begins_zeroed_and_aligned, rt)
 {
     static const uint32_t sizes[] = { 0,   1,   63,  64,   65,   127,  128,  129,  256,
                                       257, 512, 513, 1024, 1025, 2048, 2049, 4095, 4096 };
-    rt = new_rt();
     for (int round = 0; round < 3; round++) { /* the later rounds use recycled slots */
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
             nart_task_type type = type_of(sizes[i], 64, once);
@@ -74,13 +73,11 @@ TEST(a_frame_of_any_size_begins_zeroed_and_aligned)
             polls = drops = 0;
         }
     }
-    nart_rt_free(rt);
 }
 
-TEST(a_committed_task_is_first_polled_on_a_later_turn)
+TEST_WITH(a_committed_task_is_first_polled_on_a_later_turn, rt)
 {
     nart_task_type type = type_of(8, 8, once);
-    rt = new_rt();
     void *frame = nart_rt_spawn_begin(rt, &type, NULL);
     tick();
     CHECK_EQ(polls, 0); /* it is not scheduled before commit */
@@ -91,7 +88,6 @@ TEST(a_committed_task_is_first_polled_on_a_later_turn)
     tick();
     CHECK_EQ(polls, 1);
     CHECK_EQ(nart_rt_task_count(rt), 0);
-    nart_rt_free(rt);
 }
 
 TEST(an_abandoned_task_gives_its_slot_back_and_is_not_dropped)
@@ -116,11 +112,10 @@ TEST(an_abandoned_task_gives_its_slot_back_and_is_not_dropped)
     nart_rt_free(rt);
 }
 
-TEST(only_a_begun_frame_can_be_committed_and_only_once)
+TEST_WITH(only_a_begun_frame_can_be_committed_and_only_once, rt)
 {
     nart_task_type type = type_of(8, 8, once);
     char stranger[8];
-    rt = new_rt();
     void *a = nart_rt_spawn_begin(rt, &type, NULL), *b = nart_rt_spawn_begin(rt, &type, NULL);
     CHECK_RES(nart_rt_spawn_commit(rt, stranger, NULL), -EINVAL);
     CHECK_RES(nart_rt_spawn_commit(rt, NULL, NULL), -EINVAL);
@@ -129,7 +124,6 @@ TEST(only_a_begun_frame_can_be_committed_and_only_once)
     CHECK_RES(nart_rt_spawn_commit(rt, b, NULL), 0);
     tick();
     CHECK_EQ(polls, 2);
-    nart_rt_free(rt);
 }
 
 /* Many frames begun at one time are committed or abandoned in any order: as begun, in reverse,
@@ -204,17 +198,15 @@ static void parent_drop(void *frame)
 
 static const nart_task_type parent_type = NART_TASK_TYPE(struct parent, parent_run, parent_drop);
 
-TEST(a_task_spawns_and_joins_another)
+TEST_WITH(a_task_spawns_and_joins_another, rt)
 {
     nart_task_type type = type_of(8, 8, once), big = type_of(100000, 64, once);
-    rt = new_rt();
     for (int i = 0; i < 4; i++) {
         struct parent p = { .type = i & 1 ? &big : &type, .boxed = i & 1, .abandon = i & 2 };
         polls = drops = 0;
         CHECK_RES(nart_block_on(rt, &parent_type, &p, NULL), 0);
         CHECK_EQ(drops, i < 2);
     }
-    nart_rt_free(rt);
 }
 
 /* ---- with an initial value ---- */
@@ -236,10 +228,9 @@ static nart_res value_poll(nart_cx *cx, void *frame)
 
 static const nart_task_type value_type = NART_TASK_TYPE(struct value, value_poll, NULL);
 
-TEST(an_initial_value_is_copied_and_none_is_zero)
+TEST_WITH(an_initial_value_is_copied_and_none_is_zero, rt)
 {
     struct value v;
-    rt = new_rt();
     for (int i = 0; i < 8; i++) { /* recycled slots and boxes */
         for (uint64_t k = 0; k < 12; k++)
             v.words[k] = 100 + k;
@@ -251,7 +242,6 @@ TEST(an_initial_value_is_copied_and_none_is_zero)
         tick();
         CHECK_EQ(polls, i + 1);
     }
-    nart_rt_free(rt);
 }
 
 /* ---- slots ---- */
@@ -548,7 +538,7 @@ static void check_refused(nart_task_type type, nart_res expected)
 TEST(a_type_that_is_none_is_refused)
 {
     nart_task_type good = type_of(8, 8, once), bad;
-    rt = new_rt();
+    rt_open();
     CHECK_RES(nart_rt_spawn(rt, NULL, NULL, NULL), -EINVAL);
     bad = good;
     bad.poll = NULL;
@@ -571,7 +561,7 @@ TEST(a_type_that_is_none_is_refused)
     check_refused(bad, NART_EFRAME);
     CHECK_RES(nart_rt_spawn(NULL, &good, NULL, NULL), -EINVAL);
     CHECK_RES(nart_rt_spawn(rt, &good, NULL, NULL), 0);
-    nart_rt_free(rt);
+    rt_close();
 }
 
 /* ---- boxes ---- */
@@ -619,7 +609,7 @@ TEST(tasks_are_counted)
     nart_task_type ends = type_of(8, 8, once), stays = type_of(8, 8, never);
     nart_rt_stats stats = { .size = sizeof stats };
     nart_join join;
-    rt = new_rt();
+    rt_open();
     for (int i = 0; i < 3; i++)
         CHECK_RES(nart_rt_spawn(rt, &ends, NULL, NULL), 0);
     CHECK_RES(nart_rt_spawn(rt, &stays, NULL, &join), 0);
@@ -631,20 +621,18 @@ TEST(tasks_are_counted)
     CHECK_EQ(stats.ended, 3);
     CHECK_EQ(stats.polls, 4);
     nart_join_release(&join);
-    nart_rt_free(rt);
+    rt_close();
 }
 
-TEST(stats_of_an_older_caller_are_filled_as_far_as_it_knows)
+TEST_WITH(stats_of_an_older_caller_are_filled_as_far_as_it_knows, rt)
 {
     struct {
         nart_rt_stats stats;
         uint64_t after;
     } old = { .stats.size = offsetof(nart_rt_stats, parks), .after = 7 };
     old.stats.parks = old.stats.ended = 7;
-    rt = new_rt();
     nart_rt_stats_get(rt, &old.stats);
     CHECK_EQ(old.stats.parks, 7);
     CHECK_EQ(old.stats.ended, 7);
     CHECK_EQ(old.after, 7);
-    nart_rt_free(rt);
 }

@@ -7,19 +7,8 @@
 
 enum { NODES = 8, MANY = 10000 };
 
-static nart_rt *rt;
+FIXTURE_RT();
 static int dropped;
-
-static void begin(void)
-{
-    rt = new_rt();
-    dropped = 0;
-}
-
-static void end(void)
-{
-    CHECK_RES(nart_rt_free(rt), 0);
-}
 
 /* ---- the tasks in a set ---- */
 
@@ -125,10 +114,9 @@ static void check_answer(const struct owner *o, int i, nart_res who, nart_res wh
     CHECK_EQ(o->at[i], at);
 }
 
-TEST(they_are_answered_as_they_end)
+TEST_WITH(they_are_answered_as_they_end, rt)
 {
     nart_join join;
-    begin();
     struct owner *o = new_owner(&join);
     CHECK_RES(add(&o->set, 30, 100, 0), 0);
     CHECK_RES(add(&o->set, 10, 101, 0), 1);
@@ -146,26 +134,22 @@ TEST(they_are_answered_as_they_end)
     CHECK_EQ(nart_task_set_len(&o->set), 0);
     CHECK_EQ(dropped, 4);
     nart_join_release(&join);
-    end();
 }
 
-TEST(an_empty_set_reports_it)
+TEST_WITH(an_empty_set_reports_it, rt)
 {
     nart_join join;
-    begin();
     struct owner *o = new_owner(&join);
     o->wait_all = true;
     run_all(rt);
     CHECK_RES(o->first, 0);
     CHECK_RES(o->r, -ECHILD);
     nart_join_release(&join);
-    end();
 }
 
-TEST(all_are_waited_for_in_one_poll)
+TEST_WITH(all_are_waited_for_in_one_poll, rt)
 {
     nart_join join;
-    begin();
     struct owner *o = new_owner(&join);
     o->wait_all = true;
     for (int i = 0; i < NODES; i++)
@@ -182,14 +166,12 @@ TEST(all_are_waited_for_in_one_poll)
     for (int i = 0; i < NODES; i++)
         check_answer(o, i, NODES - 1 - i, NODES - 1 - i, 10 * NODES);
     nart_join_release(&join);
-    end();
 }
 
 /* The rest is cancelled and awaited: one task holds a shield, and the set waits for it. */
-TEST(the_rest_is_cancelled)
+TEST_WITH(the_rest_is_cancelled, rt)
 {
     nart_join join;
-    begin();
     struct owner *o = new_owner(&join);
     CHECK_RES(add(&o->set, 10, 1, 0), 0);
     CHECK_RES(add(&o->set, 1000, 2, 0), 1);
@@ -202,14 +184,12 @@ TEST(the_rest_is_cancelled)
     check_answer(o, 1, 1, NART_EABORTED, 20);
     check_answer(o, 2, 2, 77, 70);
     nart_join_release(&join);
-    end();
 }
 
 /* Shields do not delay an abort. */
-TEST(the_rest_is_aborted)
+TEST_WITH(the_rest_is_aborted, rt)
 {
     nart_join join;
-    begin();
     struct owner *o = new_owner(&join);
     CHECK_RES(add(&o->set, 1000, 2, 0), 0);
     CHECK_RES(add(&o->set, 1000, 3, 50), 1);
@@ -221,15 +201,13 @@ TEST(the_rest_is_aborted)
     CHECK_RES(o->what[1], NART_EABORTED);
     CHECK_EQ(elapsed_ms(), 0);
     nart_join_release(&join);
-    end();
 }
 
 /* ---- closing ---- */
 
-TEST(closing_cancels_and_detaches)
+TEST_WITH(closing_cancels_and_detaches, rt)
 {
     nart_join join;
-    begin();
     struct owner *o = new_owner(&join);
     nart_task_set set = { .nodes = NULL };
     nart_task_set_node nodes[3];
@@ -251,14 +229,12 @@ TEST(closing_cancels_and_detaches)
     nart_task_set_detach(NULL);
     CHECK_RES(o->r, -ECHILD);
     nart_join_release(&join);
-    end();
 }
 
 /* Including the frame of the last task whose answer was taken. */
-TEST(closing_drops_all_frames)
+TEST_WITH(closing_drops_all_frames, rt)
 {
     nart_join join;
-    begin();
     struct owner *o = new_owner(&join);
     o->stop = 1;
     CHECK_RES(add(&o->set, 0, 1, 0), 0);
@@ -269,14 +245,12 @@ TEST(closing_drops_all_frames)
     CHECK_EQ(dropped, 0);
     nart_join_release(&join);
     CHECK_EQ(dropped, 2);
-    end();
 }
 
-TEST(detached_tasks_run_on)
+TEST_WITH(detached_tasks_run_on, rt)
 {
     nart_task_set set;
     nart_task_set_node nodes[2];
-    begin();
     nart_task_set_init(&set, nodes, 2);
     CHECK_RES(add(&set, 40, 1, 0), 0);
     CHECK_RES(add(&set, 30, 2, 0), 1);
@@ -286,14 +260,13 @@ TEST(detached_tasks_run_on)
     run_all(rt);
     CHECK_EQ(elapsed_ms(), 40);
     CHECK_EQ(dropped, 2);
-    end();
 }
 
 TEST(a_waiting_task_is_woken_by_the_close)
 {
     for (int all = 0; all < 2; all++) {
         nart_join join;
-        begin();
+        rt_open();
         struct owner *o = new_owner(&join);
         o->wait_all = all;
         CHECK_RES(add(&o->set, 1000, 1, 0), 0);
@@ -304,7 +277,7 @@ TEST(a_waiting_task_is_woken_by_the_close)
         CHECK_RES(o->r, NART_ECLOSED);
         CHECK_RES(o->first, all ? NART_ECLOSED : 0);
         nart_join_release(&join);
-        end();
+        rt_close();
     }
 }
 
@@ -313,7 +286,8 @@ TEST(the_owner_takes_its_set_along)
 {
     for (int way = 0; way < 3; way++) { /* cancelled, aborted, with the runtime */
         nart_join join;
-        begin();
+        rt_open();
+        dropped = 0;
         struct owner *o = new_owner(&join);
         CHECK_RES(add(&o->set, 10, 1, 0), 0);
         CHECK_RES(add(&o->set, 1000, 1, 0), 1);
@@ -331,7 +305,7 @@ TEST(the_owner_takes_its_set_along)
             settle(rt);
             CHECK_EQ(dropped, 3);
         }
-        end();
+        rt_close();
         CHECK_EQ(dropped, 3);
         nart_join_release(&join);
     }
@@ -342,13 +316,13 @@ TEST(a_set_may_outlive_its_runtime)
 {
     nart_task_set set;
     nart_task_set_node nodes[4];
-    begin();
+    rt_open();
     nart_task_set_init(&set, nodes, 4);
     CHECK_RES(add(&set, 0, 1, 0), 0);
     CHECK_RES(add(&set, 1000, 2, 0), 1);
     settle(rt);
     CHECK_RES(add(&set, 1000, 3, 0), 2);
-    end();
+    rt_close();
     CHECK_EQ(dropped, 3);
     CHECK_EQ(nart_task_set_len(&set), 3);
     CHECK(!nart_task_set_frame(&set, 0));
@@ -406,10 +380,9 @@ static nart_res pool_run(nart_cx *cx, void *frame)
 
 static const nart_task_type pool_type = NART_TASK_TYPE(struct pool, pool_run, NULL);
 
-TEST(a_pool_replaces_those_that_end)
+TEST_WITH(a_pool_replaces_those_that_end, rt)
 {
     nart_join join;
-    begin();
     struct pool *p = spawn(rt, &pool_type, &join);
     run_all(rt);
     CHECK_EQ(p->started, 1000);
@@ -417,7 +390,6 @@ TEST(a_pool_replaces_those_that_end)
     CHECK_EQ(p->sum, 999 * 1000 / 2);
     CHECK_EQ(dropped, 1000);
     nart_join_release(&join);
-    end();
 }
 
 /* ---- many ---- */
@@ -537,10 +509,9 @@ static void racing_drop(void *frame)
 
 static const nart_task_type racing_type = NART_TASK_TYPE(struct racing, racing_run, racing_drop);
 
-TEST(a_lost_race_loses_no_answer)
+TEST_WITH(a_lost_race_loses_no_answer, rt)
 {
     nart_join join;
-    begin();
     struct racing *f = spawn(rt, &racing_type, &join);
     nart_task_set_init(&f->set, f->nodes, 2);
     CHECK_RES(add(&f->set, 12, 5, 0), 0); /* beside a sleep that wins at the same time */
@@ -551,13 +522,11 @@ TEST(a_lost_race_loses_no_answer)
     CHECK(nart_join_done(&join));
     CHECK_RES(f->r, -ETIMEDOUT);
     nart_join_release(&join);
-    end();
 }
 
-TEST(polls_for_no_reason_change_nothing)
+TEST_WITH(polls_for_no_reason_change_nothing, rt)
 {
     nart_join join;
-    begin();
     struct owner *o = new_owner(&join);
     CHECK_RES(add(&o->set, 30, 1, 0), 0);
     CHECK_RES(add(&o->set, 20, 2, 0), 1);
@@ -573,7 +542,6 @@ TEST(polls_for_no_reason_change_nothing)
     check_answer(o, 0, 1, 2, 20);
     check_answer(o, 1, 0, 1, 30);
     nart_join_release(&join);
-    end();
 }
 
 /* ---- misuse ---- */
@@ -612,10 +580,9 @@ static nart_res intrude(nart_rt *where, nart_task_set *set, nart_join *j)
     return r;
 }
 
-TEST(misuse_is_an_error)
+TEST_WITH(misuse_is_an_error, rt)
 {
     nart_join join, done, copy, used = { .hub = NULL };
-    begin();
     nart_rt *second = new_rt();
     struct owner *o = new_owner(&join);
     CHECK_RES(nart_task_set_add(&o->set, &used), NART_ESTALE);
@@ -646,7 +613,6 @@ TEST(misuse_is_an_error)
     run_all(rt);
     nart_join_release(&join);
     CHECK_RES(nart_rt_free(second), 0);
-    end();
 }
 
 static nart_join own;
@@ -660,12 +626,11 @@ static nart_res adds_itself(nart_cx *cx, void *frame)
 
 static const nart_task_type adds_itself_type = NART_TASK_TYPE(nart_task_set *, adds_itself, NULL);
 
-TEST(a_task_does_not_wait_for_itself)
+TEST_WITH(a_task_does_not_wait_for_itself, rt)
 {
     nart_task_set set, *p = &set;
     nart_task_set_node node;
     nart_res r = 0;
-    begin();
     nart_task_set_init(&set, &node, 1);
     CHECK_RES(nart_rt_spawn(rt, &adds_itself_type, &p, &own), 0);
     settle(rt);
@@ -673,14 +638,12 @@ TEST(a_task_does_not_wait_for_itself)
     CHECK_RES(r, 0);
     CHECK_RES(own.task->res, -EDEADLK);
     nart_join_release(&own);
-    end();
 }
 
 /* A task that ended before it is added is answered at once. */
-TEST(a_task_that_has_ended_can_be_put_in)
+TEST_WITH(a_task_that_has_ended_can_be_put_in, rt)
 {
     nart_join join, j;
-    begin();
     struct owner *o = new_owner(&join);
     (void)spawn(rt, &child_type, &j);
     CHECK_RES(nart_rt_poll(rt, 0), 2); /* the owner finds the set empty and ends too */
@@ -692,7 +655,6 @@ TEST(a_task_that_has_ended_can_be_put_in)
     CHECK_EQ(o->count, 1);
     check_answer(o, 0, 0, 0, 0);
     nart_join_release(&join);
-    end();
 }
 
 /* ---- one set in two arms of a race ---- */
@@ -724,15 +686,13 @@ static nart_res two_arms_run(nart_cx *cx, void *frame)
     NART_END(f->r);
 }
 
-TEST(waiting_for_all_in_another_arm_hides_no_end)
+TEST_WITH(waiting_for_all_in_another_arm_hides_no_end, rt)
 {
     static const nart_task_type type = NART_TASK_TYPE(struct two_arms, two_arms_run, NULL);
     nart_join join;
 
-    begin();
     CHECK_RES(nart_rt_spawn(rt, &type, NULL, &join), 0);
     run_all(rt);
     CHECK(nart_join_done(&join));
     nart_join_release(&join);
-    end();
 }

@@ -63,7 +63,6 @@ void run_to_the_end(nart_rt *rt, nart_join *join)
     run_all(rt);
     CHECK(nart_join_done(join));
     nart_join_release(join);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 void run_until(nart_rt *rt, int64_t at)

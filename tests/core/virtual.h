@@ -27,7 +27,7 @@ bool step(nart_rt *rt);
 /* Runs until nothing is ready and no timer is set. */
 void run_all(nart_rt *rt);
 
-/* The same; then checks that the task of `join` has ended, and frees the runtime. */
+/* The same; then checks that the task of `join` has ended, and releases it. */
 void run_to_the_end(nart_rt *rt, nart_join *join);
 
 /* Runs until the clock is at `at` and all work due then is done. */

@@ -6,6 +6,8 @@
 
 enum { WAITS = 64 };
 
+FIXTURE_RT();
+
 struct retrier {
     nart_co co;
     nart_backoff backoff;
@@ -36,7 +38,7 @@ static nart_res retrier_run(nart_cx *cx, void *frame)
 
 static const nart_task_type retrier_type = NART_TASK_TYPE(struct retrier, retrier_run, NULL);
 
-static struct retrier *start(nart_rt *rt, int waits, nart_join *join)
+static struct retrier *start(int waits, nart_join *join)
 {
     struct retrier *f = spawn(rt, &retrier_type, join);
 
@@ -46,11 +48,10 @@ static struct retrier *start(nart_rt *rt, int waits, nart_join *join)
     return f;
 }
 
-TEST(each_wait_is_twice_the_one_before)
+TEST_WITH(each_wait_is_twice_the_one_before, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
-    struct retrier *f = start(rt, 4, &join);
+    struct retrier *f = start(4, &join);
 
     run_all(rt);
     for (int i = 0; i < 4; i++)
@@ -60,11 +61,10 @@ TEST(each_wait_is_twice_the_one_before)
     run_to_the_end(rt, &join);
 }
 
-TEST(there_is_a_longest_wait)
+TEST_WITH(there_is_a_longest_wait, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
-    struct retrier *f = start(rt, 6, &join);
+    struct retrier *f = start(6, &join);
 
     f->backoff.initial = NART_SEC;
     f->backoff.max = 5 * NART_SEC;
@@ -89,11 +89,10 @@ TEST(the_defaults_are_these)
     CHECK_EQ(b.deadline, NART_NEVER);
 }
 
-TEST(retries_are_exhausted)
+TEST_WITH(retries_are_exhausted, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
-    struct retrier *f = start(rt, WAITS, &join);
+    struct retrier *f = start(WAITS, &join);
 
     f->backoff.retries = 3;
     run_all(rt);
@@ -103,11 +102,10 @@ TEST(retries_are_exhausted)
     run_to_the_end(rt, &join);
 }
 
-TEST(without_a_limit_they_do_not)
+TEST_WITH(without_a_limit_they_do_not, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
-    struct retrier *f = start(rt, WAITS, &join);
+    struct retrier *f = start(WAITS, &join);
 
     f->backoff.initial = 1;
     f->backoff.waited = UINT32_MAX - 5; /* as after years */
@@ -118,11 +116,10 @@ TEST(without_a_limit_they_do_not)
     run_to_the_end(rt, &join);
 }
 
-TEST(no_wait_exceeds_the_deadline)
+TEST_WITH(no_wait_exceeds_the_deadline, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
-    struct retrier *f = start(rt, WAITS, &join);
+    struct retrier *f = start(WAITS, &join);
 
     f->backoff.deadline = at_ms(55);
     run_all(rt);
@@ -133,11 +130,10 @@ TEST(no_wait_exceeds_the_deadline)
     run_to_the_end(rt, &join);
 }
 
-TEST(a_deadline_that_has_passed_allows_none)
+TEST_WITH(a_deadline_that_has_passed_allows_none, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
-    struct retrier *f = start(rt, WAITS, &join);
+    struct retrier *f = start(WAITS, &join);
 
     f->backoff.deadline = at_ms(0);
     run_all(rt);
@@ -146,11 +142,10 @@ TEST(a_deadline_that_has_passed_allows_none)
     run_to_the_end(rt, &join);
 }
 
-TEST(a_reset_restarts_and_keeps_the_deadline)
+TEST_WITH(a_reset_restarts_and_keeps_the_deadline, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
-    struct retrier *f = start(rt, WAITS, &join);
+    struct retrier *f = start(WAITS, &join);
 
     f->reset_after = 2;
     f->backoff.retries = 3;
@@ -165,11 +160,10 @@ TEST(a_reset_restarts_and_keeps_the_deadline)
     run_to_the_end(rt, &join);
 }
 
-TEST(jitter_stays_within_its_bounds_and_uses_them)
+TEST_WITH(jitter_stays_within_its_bounds_and_uses_them, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
-    struct retrier *f = start(rt, WAITS, &join);
+    struct retrier *f = start(WAITS, &join);
     int64_t delay = 100 * NART_MS;
     int longer = 0, far_off = 0;
 
@@ -191,11 +185,10 @@ TEST(jitter_stays_within_its_bounds_and_uses_them)
     run_to_the_end(rt, &join);
 }
 
-TEST(two_that_begin_together_do_not_wait_alike)
+TEST_WITH(two_that_begin_together_do_not_wait_alike, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join a, b;
-    struct retrier *f = start(rt, WAITS, &a), *g = start(rt, WAITS, &b);
+    struct retrier *f = start(WAITS, &a), *g = start(WAITS, &b);
     int alike = 0;
 
     f->backoff.jitter = g->backoff.jitter = 100;
@@ -207,11 +200,10 @@ TEST(two_that_begin_together_do_not_wait_alike)
     run_to_the_end(rt, &a);
 }
 
-TEST(an_abandoned_wait_does_not_count)
+TEST_WITH(an_abandoned_wait_does_not_count, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
-    struct retrier *f = start(rt, WAITS, &join);
+    struct retrier *f = start(WAITS, &join);
 
     run_until(rt, at_ms(15)); /* 5 ms into the second wait */
     CHECK_RES(nart_task_cancel(rt, nart_join_task(&join)), 0);
@@ -222,11 +214,10 @@ TEST(an_abandoned_wait_does_not_count)
     run_to_the_end(rt, &join);
 }
 
-TEST(large_delays_do_not_overflow)
+TEST_WITH(large_delays_do_not_overflow, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
-    struct retrier *f = start(rt, WAITS, &join);
+    struct retrier *f = start(WAITS, &join);
 
     f->backoff.initial = INT64_MAX / 4;
     f->backoff.max = INT64_MAX;
@@ -243,17 +234,16 @@ TEST(large_delays_do_not_overflow)
     run_to_the_end(rt, &join);
 }
 
-TEST(fields_out_of_range_are_refused)
+TEST_WITH(fields_out_of_range_are_refused, rt)
 {
     static const struct {
         int64_t initial, max;
         uint32_t jitter;
     } cases[] = { { -1, 5, 0 }, { 60, 5, 0 }, { 1, 5, 101 } };
-    nart_rt *rt = new_rt();
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         nart_join join;
-        struct retrier *f = start(rt, 1, &join);
+        struct retrier *f = start(1, &join);
         f->backoff.initial = cases[i].initial;
         f->backoff.max = cases[i].max;
         f->backoff.jitter = cases[i].jitter;
@@ -262,14 +252,12 @@ TEST(fields_out_of_range_are_refused)
         CHECK_RES(f->r, -EINVAL);
         nart_join_release(&join);
     }
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(zero_delays_do_not_hold_the_loop)
+TEST_WITH(zero_delays_do_not_hold_the_loop, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
-    struct retrier *f = start(rt, WAITS, &join);
+    struct retrier *f = start(WAITS, &join);
 
     f->backoff.initial = f->backoff.max = 0;
     run_all(rt);

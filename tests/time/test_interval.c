@@ -5,6 +5,8 @@
 
 enum { TICKS = 8 };
 
+FIXTURE_RT();
+
 struct clockwork {
     nart_co co;
     nart_interval every;
@@ -42,7 +44,7 @@ static nart_res clockwork_run(nart_cx *cx, void *frame)
 
 static const nart_task_type clockwork_type = NART_TASK_TYPE(struct clockwork, clockwork_run, NULL);
 
-static struct clockwork *start(nart_rt *rt, nart_join *join)
+static struct clockwork *start(nart_join *join)
 {
     return spawn(rt, &clockwork_type, join);
 }
@@ -56,22 +58,20 @@ static void check_ticks(const struct clockwork *f, const int64_t at[TICKS],
     }
 }
 
-TEST(ticks_are_equally_spaced)
+TEST_WITH(ticks_are_equally_spaced, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
-    struct clockwork *f = start(rt, &join);
+    struct clockwork *f = start(&join);
 
     run_all(rt);
     check_ticks(f, (int64_t[]){ 10, 20, 30, 40, 50, 60, 70, 80 }, (nart_res[TICKS]){ 0 });
     run_to_the_end(rt, &join);
 }
 
-TEST(the_first_tick_may_have_a_time_of_its_own)
+TEST_WITH(the_first_tick_may_have_a_time_of_its_own, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
-    struct clockwork *f = start(rt, &join);
+    struct clockwork *f = start(&join);
 
     CHECK_RES(nart_interval_init_at(&f->every, at_ms(3), 5 * NART_MS), 0);
     run_all(rt);
@@ -79,11 +79,10 @@ TEST(the_first_tick_may_have_a_time_of_its_own)
     run_to_the_end(rt, &join);
 }
 
-TEST(a_time_that_has_passed_ticks_at_once)
+TEST_WITH(a_time_that_has_passed_ticks_at_once, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
-    struct clockwork *f = start(rt, &join);
+    struct clockwork *f = start(&join);
 
     CHECK_RES(nart_interval_init_at(&f->every, at_ms(-12), 10 * NART_MS), 0);
     run_all(rt);
@@ -92,9 +91,9 @@ TEST(a_time_that_has_passed_ticks_at_once)
 }
 
 /* 25 ms of work after the first tick, at 10 ms: those at 20 and 30 are late. */
-static struct clockwork *late(nart_rt *rt, nart_missed missed, nart_join *join)
+static struct clockwork *late(nart_missed missed, nart_join *join)
 {
-    struct clockwork *f = start(rt, join);
+    struct clockwork *f = start(join);
 
     CHECK_RES(nart_interval_init_at(&f->every, at_ms(10), 10 * NART_MS), 0);
     f->every.missed = missed;
@@ -103,41 +102,37 @@ static struct clockwork *late(nart_rt *rt, nart_missed missed, nart_join *join)
     return f;
 }
 
-TEST(burst_takes_each_missed_tick)
+TEST_WITH(burst_takes_each_missed_tick, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
-    struct clockwork *f = late(rt, NART_MISSED_BURST, &join);
+    struct clockwork *f = late(NART_MISSED_BURST, &join);
 
     check_ticks(f, (int64_t[]){ 10, 35, 35, 40, 50, 60, 70, 80 }, (nart_res[TICKS]){ 0 });
     run_to_the_end(rt, &join);
 }
 
-TEST(skip_leaves_missed_ticks_out_and_keeps_the_schedule)
+TEST_WITH(skip_leaves_missed_ticks_out_and_keeps_the_schedule, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
-    struct clockwork *f = late(rt, NART_MISSED_SKIP, &join);
+    struct clockwork *f = late(NART_MISSED_SKIP, &join);
 
     check_ticks(f, (int64_t[]){ 10, 35, 40, 50, 60, 70, 80, 90 }, (nart_res[TICKS]){ [1] = 1 });
     run_to_the_end(rt, &join);
 }
 
-TEST(delay_begins_a_new_schedule)
+TEST_WITH(delay_begins_a_new_schedule, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
-    struct clockwork *f = late(rt, NART_MISSED_DELAY, &join);
+    struct clockwork *f = late(NART_MISSED_DELAY, &join);
 
     check_ticks(f, (int64_t[]){ 10, 35, 45, 55, 65, 75, 85, 95 }, (nart_res[TICKS]){ [1] = 1 });
     run_to_the_end(rt, &join);
 }
 
-TEST(an_abandoned_tick_keeps_its_time)
+TEST_WITH(an_abandoned_tick_keeps_its_time, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
-    struct clockwork *f = start(rt, &join);
+    struct clockwork *f = start(&join);
 
     CHECK_RES(nart_interval_init_at(&f->every, at_ms(10), 10 * NART_MS), 0);
     run_until(rt, at_ms(15));
@@ -185,9 +180,8 @@ static nart_res resetter_run(nart_cx *cx, void *frame)
 
 static const nart_task_type resetter_type = NART_TASK_TYPE(struct resetter, resetter_run, NULL);
 
-TEST(a_reset_restarts)
+TEST_WITH(a_reset_restarts, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
     struct resetter *f = spawn(rt, &resetter_type, &join);
 
@@ -201,11 +195,11 @@ TEST(a_reset_restarts)
 TEST(the_ends_of_time_are_no_trouble)
 {
     static const nart_missed ways[] = { NART_MISSED_BURST, NART_MISSED_SKIP, NART_MISSED_DELAY };
-    nart_rt *rt = new_rt();
+    rt_open();
 
     for (int i = 0; i < 3; i++) {
         nart_join join;
-        struct clockwork *f = start(rt, &join);
+        struct clockwork *f = start(&join);
         CHECK_RES(nart_interval_init_at(&f->every, INT64_MIN, INT64_MAX), 0);
         f->every.missed = ways[i];
         settle(rt);
@@ -216,14 +210,13 @@ TEST(the_ends_of_time_are_no_trouble)
         settle(rt);
         nart_join_release(&join);
     }
-    CHECK_RES(nart_rt_free(rt), 0);
+    rt_close();
 }
 
-TEST(a_period_has_to_be_above_zero)
+TEST_WITH(a_period_has_to_be_above_zero, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
-    struct clockwork *f = start(rt, &join);
+    struct clockwork *f = start(&join);
 
     CHECK_RES(nart_interval_init_at(&f->every, 0, 0), -EINVAL);
     CHECK_RES(nart_interval_init_at(&f->every, 0, -1), -EINVAL);
