@@ -2,29 +2,17 @@
 /* Notifications: which task gets them, in which order, and what happens to those not taken. */
 #include "sync_test.h"
 
-static nart_rt *rt;
+FIXTURE_RT();
 static nart_notify n;
-
-static void begin(void)
-{
-    rt = new_rt();
-    memset(&n, 0, sizeof n);
-}
-
-static void end(void)
-{
-    CHECK_RES(nart_rt_free(rt), 0);
-}
 
 static bool nobody_waits(void)
 {
     return !n.queue.first && !n.queue.last && !n.notified.first && !n.notified.last;
 }
 
-TEST(a_notification_is_kept_for_a_later_waiter)
+TEST_WITH(a_notification_is_kept_for_a_later_waiter, rt)
 {
     struct op a, b;
-    begin();
     nart_notify_one(&n);
     nart_notify_one(&n);
     nart_notify_one(&n);
@@ -37,13 +25,11 @@ TEST(a_notification_is_kept_for_a_later_waiter)
     settle(rt);
     CHECK_RES(b.res, 0);
     CHECK(nobody_waits() && !n.permit);
-    end();
 }
 
-TEST(the_longest_waiter_is_first)
+TEST_WITH(the_longest_waiter_is_first, rt)
 {
     struct op op[5];
-    begin();
     for (int i = 0; i < 5; i++)
         notify_start(rt, &op[i], &n);
     for (int i = 0; i < 5; i++) {
@@ -54,14 +40,13 @@ TEST(the_longest_waiter_is_first)
             CHECK_EQ(op[k].polls, k <= i ? 2 : 1);
         }
     }
-    end();
 }
 
 /* Two consecutive notifications wake two tasks, whether or not those were polled in between. */
 TEST(each_notification_wakes_another_task)
 {
     struct op op[3];
-    begin();
+    rt_open();
     for (int i = 0; i < 3; i++)
         notify_start(rt, &op[i], &n);
     nart_notify_one(&n);
@@ -70,13 +55,13 @@ TEST(each_notification_wakes_another_task)
     CHECK_RES(op[0].res, 0);
     CHECK_RES(op[1].res, 0);
     CHECK_RES(op[2].res, NART_PENDING);
-    end();
+    rt_close();
 }
 
 TEST(all_are_those_that_wait)
 {
     struct op op[3], late;
-    begin();
+    rt_open();
     for (int i = 0; i < 3; i++)
         notify_start(rt, &op[i], &n);
     nart_notify_all(&n);
@@ -90,7 +75,7 @@ TEST(all_are_those_that_wait)
     CHECK_RES(late.res, 0);
     notify_start(rt, &late, &n);
     CHECK_RES(late.res, NART_PENDING);
-    end();
+    rt_close();
 }
 
 TEST(one_that_is_not_taken_passes_on)
@@ -98,7 +83,7 @@ TEST(one_that_is_not_taken_passes_on)
     for (enum way way = 0; way < TIMED_OUT; way++) {
         nart_notify instead = { .permit = 0 };
         struct op gone, next, last;
-        begin();
+        rt_open();
         leaver_start(rt, &gone, NOTIFY, &n, 0, way, &instead);
         notify_start(rt, &next, &n);
         notify_start(rt, &last, &n);
@@ -108,7 +93,7 @@ TEST(one_that_is_not_taken_passes_on)
         check_left(&gone, way);
         CHECK_RES(next.res, 0);
         CHECK_RES(last.res, NART_PENDING);
-        end();
+        rt_close();
         CHECK(nobody_waits());
     }
 }
@@ -118,36 +103,33 @@ TEST(a_notification_without_a_waiter_is_kept)
     for (enum way way = 0; way < TIMED_OUT; way++) {
         nart_notify instead = { .permit = 0 };
         struct op gone, next;
-        begin();
+        rt_open();
         leaver_start(rt, &gone, NOTIFY, &n, 0, way, &instead);
         nart_notify_one(&n);
         leave(rt, &gone, way);
         settle(rt);
         notify_start(rt, &next, &n);
         CHECK_RES(next.res, 0);
-        end();
+        rt_close();
         CHECK(nobody_waits() && !n.permit);
     }
 }
 
-TEST(a_delivered_notification_beats_the_deadline)
+TEST_WITH(a_delivered_notification_beats_the_deadline, rt)
 {
     nart_notify instead = { .permit = 0 };
     struct op op;
-    begin();
     leaver_start(rt, &op, NOTIFY, &n, 0, TIMED_OUT, &instead);
     nart_notify_one(&n);
     leave(rt, &op, TIMED_OUT);
     settle(rt);
     CHECK_RES(op.res, 0);
-    end();
 }
 
 /* A chain of notified tasks that are cancelled: it ends with the first that is not. */
-TEST(one_passes_through_many)
+TEST_WITH(one_passes_through_many, rt)
 {
     struct op op[100];
-    begin();
     for (int i = 0; i < 100; i++)
         notify_start(rt, &op[i], &n);
     nart_notify_one(&n);
@@ -157,13 +139,12 @@ TEST(one_passes_through_many)
     for (int i = 0; i < 99; i++)
         CHECK_RES(op[i].res, -ECANCELED);
     CHECK_RES(op[99].res, 0);
-    end();
 }
 
 TEST(what_was_for_all_does_not_pass_on)
 {
     struct op gone, later;
-    begin();
+    rt_open();
     notify_start(rt, &gone, &n);
     nart_notify_all(&n);
     leave(rt, &gone, CANCELLED);
@@ -171,7 +152,7 @@ TEST(what_was_for_all_does_not_pass_on)
     CHECK_RES(gone.res, -ECANCELED);
     notify_start(rt, &later, &n);
     CHECK_RES(later.res, NART_PENDING);
-    end();
+    rt_close();
 }
 
 TEST(a_waiter_that_leaves_the_queue_is_not_notified)
@@ -179,7 +160,7 @@ TEST(a_waiter_that_leaves_the_queue_is_not_notified)
     for (enum way way = 0; way < WAYS; way++) {
         nart_notify instead = { .permit = 0 };
         struct op op[3];
-        begin();
+        rt_open();
         notify_start(rt, &op[0], &n);
         leaver_start(rt, &op[1], NOTIFY, &n, 0, way, &instead);
         notify_start(rt, &op[2], &n);
@@ -192,15 +173,14 @@ TEST(a_waiter_that_leaves_the_queue_is_not_notified)
         CHECK_RES(op[0].res, 0);
         CHECK_RES(op[2].res, 0);
         CHECK(nobody_waits() && !n.permit);
-        end();
+        rt_close();
     }
 }
 
 /* Each waiter holds its result: the memory of the object may be reused at once. */
-TEST(closing_answers_all)
+TEST_WITH(closing_answers_all, rt)
 {
     struct op told, waits[2], late;
-    begin();
     notify_start(rt, &told, &n);
     notify_start(rt, &waits[0], &n);
     notify_start(rt, &waits[1], &n);
@@ -218,7 +198,6 @@ TEST(closing_answers_all)
     notify_start(rt, &late, &copy);
     CHECK_RES(late.res, NART_ECLOSED);
     nart_notify_close(NULL);
-    end();
 }
 
 /* ---- one task, several waits ---- */
@@ -250,10 +229,9 @@ static nart_res racer_run(nart_cx *cx, void *frame)
 
 static const nart_task_type racer_type = NART_TASK_TYPE(struct racer, racer_run, NULL);
 
-TEST(a_race_loses_none)
+TEST_WITH(a_race_loses_none, rt)
 {
     nart_join join;
-    begin();
     struct racer *f = spawn(rt, &racer_type, &join);
     settle(rt);
     for (int i = 0; i < 3; i++)
@@ -268,7 +246,6 @@ TEST(a_race_loses_none)
     for (int i = 0; i < 3; i++)
         CHECK_EQ(f->won[i], 2);
     nart_join_release(&join);
-    end();
 }
 
 /* A lost race gives up the position in the queue; a notification not taken passes on. */
@@ -295,11 +272,10 @@ static nart_res wanderer_run(nart_cx *cx, void *frame)
 
 static const nart_task_type wanderer_type = NART_TASK_TYPE(struct wanderer, wanderer_run, NULL);
 
-TEST(a_lost_race_loses_the_place_in_the_queue)
+TEST_WITH(a_lost_race_loses_the_place_in_the_queue, rt)
 {
     nart_join join;
     struct op other;
-    begin();
     struct wanderer *f = spawn(rt, &wanderer_type, &join);
     f->n = &n;
     settle(rt);
@@ -313,7 +289,6 @@ TEST(a_lost_race_loses_the_place_in_the_queue)
     settle(rt);
     CHECK(nart_join_done(&join));
     nart_join_release(&join);
-    end();
 }
 
 /* ---- misuse ---- */
@@ -322,7 +297,7 @@ TEST(a_second_task_on_a_waiter_is_refused)
 {
     nart_waiter shared = { .at = NULL };
     struct op a = { .waiter = &shared }, b = { .waiter = &shared };
-    begin();
+    rt_open();
     op_start(rt, &a, NOTIFY, &n);
     op_start(rt, &b, NOTIFY, &n);
     CHECK_RES(b.res, -EBUSY);
@@ -332,7 +307,7 @@ TEST(a_second_task_on_a_waiter_is_refused)
     settle(rt);
     CHECK_RES(a.res, 0);
     CHECK_RES(b.res, NART_PENDING); /* polled after a, when the waiter was free */
-    end();
+    rt_close();
     CHECK(!shared.wait.task);
 }
 
@@ -356,17 +331,15 @@ static nart_res twice_run(nart_cx *cx, void *frame)
 
 static const nart_task_type twice_type = NART_TASK_TYPE(struct twice, twice_run, NULL);
 
-TEST(two_objects_on_a_waiter_are_refused)
+TEST_WITH(two_objects_on_a_waiter_are_refused, rt)
 {
     nart_join join;
-    begin();
     struct twice *f = spawn(rt, &twice_type, &join);
     settle(rt);
     CHECK_RES(f->r, -EBUSY);
     CHECK_EQ(f->which, 1);
     CHECK(!f->a.queue.first && !f->b.queue.first);
     nart_join_release(&join);
-    end();
 }
 
 /* A hand-written poll function that waits for something else in the same waiter in each poll. */
@@ -392,7 +365,7 @@ TEST(a_waiter_may_wait_for_something_else)
     for (int told = 0; told < 2; told++) {
         nart_notify second = { .permit = 0 };
         nart_join join;
-        begin();
+        rt_open();
         struct fickle *f = spawn(rt, &fickle_type, &join);
         f->a = &n;
         f->b = &second;
@@ -408,14 +381,13 @@ TEST(a_waiter_may_wait_for_something_else)
         settle(rt);
         CHECK(nart_join_done(&join));
         nart_join_release(&join);
-        end();
+        rt_close();
     }
 }
 
-TEST(a_runtime_does_not_wait_behind_another)
+TEST_WITH(a_runtime_does_not_wait_behind_another, rt)
 {
     struct op a, b;
-    begin();
     nart_rt *second = new_rt();
     notify_start(rt, &a, &n);
     notify_start(second, &b, &n);
@@ -426,7 +398,6 @@ TEST(a_runtime_does_not_wait_behind_another)
     notify_start(second, &b, &n); /* the first object has no waiter now */
     CHECK_RES(b.res, NART_PENDING);
     CHECK_RES(nart_rt_free(second), 0);
-    end();
 }
 
 /* ---- closing and freeing ---- */
@@ -436,13 +407,13 @@ TEST(nothing_is_left_of_a_runtime_that_is_freed)
 {
     nart_waiter waiter[4] = { { .at = NULL } };
     struct op op[4];
-    begin();
+    rt_open();
     for (int i = 0; i < 4; i++) {
         op[i] = (struct op){ .waiter = &waiter[i] };
         op_start(rt, &op[i], NOTIFY, &n);
     }
     nart_notify_one(&n);
-    end();
+    rt_close();
     CHECK(nobody_waits());
     CHECK_EQ(n.permit, 1); /* no task took it */
     rt = new_rt();
@@ -452,13 +423,13 @@ TEST(nothing_is_left_of_a_runtime_that_is_freed)
     }
     CHECK_RES(op[0].res, 0);
     CHECK_RES(op[1].res, NART_PENDING);
-    end();
+    rt_close();
 }
 
 TEST(polls_for_no_reason_change_nothing)
 {
     struct op op[2];
-    begin();
+    rt_open();
     notify_start(rt, &op[0], &n);
     notify_start(rt, &op[1], &n);
     for (int i = 0; i < 1000; i++) {
@@ -473,7 +444,7 @@ TEST(polls_for_no_reason_change_nothing)
     settle(rt);
     CHECK_RES(op[0].res, 0);
     CHECK_RES(op[1].res, NART_PENDING);
-    end();
+    rt_close();
 }
 
 /* Completing without a wait costs budget, so a task that is notified continuously does not
@@ -501,13 +472,11 @@ static nart_res hog_run(nart_cx *cx, void *frame)
 
 static const nart_task_type hog_type = NART_TASK_TYPE(struct hog, hog_run, NULL);
 
-TEST(a_poll_has_a_budget)
+TEST_WITH(a_poll_has_a_budget, rt)
 {
     nart_join join;
-    begin();
     (void)spawn(rt, &hog_type, &join);
     CHECK_LE(1000 / NART_BUDGET, settle(rt));
     CHECK(nart_join_done(&join));
     nart_join_release(&join);
-    end();
 }

@@ -2,29 +2,18 @@
 /* Semaphores and wait groups. */
 #include "sync_test.h"
 
-static nart_rt *rt;
+FIXTURE_RT();
 static nart_semaphore s;
-
-static void begin(uint32_t permits)
-{
-    rt = new_rt();
-    nart_semaphore_init(&s, permits);
-}
-
-static void end(void)
-{
-    CHECK_RES(nart_rt_free(rt), 0);
-}
 
 static bool nobody_waits(void)
 {
     return !s.queue.first && !s.granted.first && s.reserved == 0;
 }
 
-TEST(permits_are_taken_and_released)
+TEST_WITH(permits_are_taken_and_released, rt)
 {
     struct op a, b;
-    begin(3);
+    nart_semaphore_init(&s, 3);
     acquire_start(rt, &a, &s, 2);
     CHECK_RES(a.res, 0);
     CHECK_EQ(nart_semaphore_permits(&s), 1);
@@ -37,13 +26,12 @@ TEST(permits_are_taken_and_released)
     CHECK_RES(b.res, 0);
     CHECK_EQ(b.polls, 2);
     CHECK_EQ(nart_semaphore_permits(&s), 0);
-    end();
 }
 
-TEST(a_large_request_is_not_overtaken)
+TEST_WITH(a_large_request_is_not_overtaken, rt)
 {
     struct op large, small[2];
-    begin(2);
+    nart_semaphore_init(&s, 2);
     acquire_start(rt, &large, &s, 4);
     acquire_start(rt, &small[0], &s, 1);
     acquire_start(rt, &small[1], &s, 2);
@@ -62,14 +50,13 @@ TEST(a_large_request_is_not_overtaken)
     settle(rt);
     CHECK_RES(small[1].res, 0);
     CHECK_EQ(nart_semaphore_permits(&s), 2);
-    end();
 }
 
 /* One release serves as many waiters as its permits allow, in order. */
 TEST(a_release_serves_several)
 {
     struct op op[5];
-    begin(0);
+    rt_open();
     for (uint32_t i = 0; i < 5; i++)
         acquire_start(rt, &op[i], &s, i + 1);
     CHECK_RES(nart_semaphore_release(&s, 7), 0);
@@ -77,7 +64,7 @@ TEST(a_release_serves_several)
     for (int i = 0; i < 5; i++)
         CHECK_RES(op[i].res, i < 3 ? 0 : NART_PENDING);
     CHECK_EQ(nart_semaphore_permits(&s), 1);
-    end();
+    rt_close();
 }
 
 TEST(a_granted_task_that_ends_returns_its_permits)
@@ -85,7 +72,8 @@ TEST(a_granted_task_that_ends_returns_its_permits)
     for (enum way way = 0; way < TIMED_OUT; way++) {
         nart_notify instead = { .permit = 0 };
         struct op gone, next[3];
-        begin(0);
+        rt_open();
+        nart_semaphore_init(&s, 0);
         leaver_start(rt, &gone, SEMAPHORE, &s, 3, way, &instead);
         for (int i = 0; i < 3; i++)
             acquire_start(rt, &next[i], &s, 1);
@@ -98,7 +86,7 @@ TEST(a_granted_task_that_ends_returns_its_permits)
             CHECK_RES(next[i].res, 0);
         CHECK(nobody_waits());
         CHECK_EQ(nart_semaphore_permits(&s), 0);
-        end();
+        rt_close();
     }
 }
 
@@ -109,7 +97,8 @@ TEST(a_waiter_that_leaves_the_front_frees_the_queue)
     for (enum way way = 0; way < WAYS; way++) {
         nart_notify instead = { .permit = 0 };
         struct op gone, next[3];
-        begin(2);
+        rt_open();
+        nart_semaphore_init(&s, 2);
         leaver_start(rt, &gone, SEMAPHORE, &s, 10, way, &instead);
         for (int i = 0; i < 3; i++) {
             acquire_start(rt, &next[i], &s, 1);
@@ -121,16 +110,15 @@ TEST(a_waiter_that_leaves_the_front_frees_the_queue)
         CHECK_RES(next[0].res, 0);
         CHECK_RES(next[1].res, 0);
         CHECK_RES(next[2].res, NART_PENDING);
-        end();
+        rt_close();
         CHECK(nobody_waits());
     }
 }
 
 /* Permits of a granted and then cancelled waiter pass to the next, through any number of them. */
-TEST(permits_pass_through_many)
+TEST_WITH(permits_pass_through_many, rt)
 {
     struct op op[100];
-    begin(0);
     for (int i = 0; i < 100; i++)
         acquire_start(rt, &op[i], &s, 2);
     CHECK_RES(nart_semaphore_release(&s, 2), 0);
@@ -140,13 +128,12 @@ TEST(permits_pass_through_many)
     CHECK_RES(op[99].res, 0);
     CHECK(nobody_waits());
     CHECK_EQ(nart_semaphore_permits(&s), 0);
-    end();
 }
 
-TEST(there_are_only_so_many_permits)
+TEST_WITH(there_are_only_so_many_permits, rt)
 {
     struct op op;
-    begin(NART_SEMAPHORE_MAX);
+    nart_semaphore_init(&s, NART_SEMAPHORE_MAX);
     CHECK_RES(nart_semaphore_release(&s, 1), -EOVERFLOW);
     CHECK_RES(nart_semaphore_release(&s, UINT32_MAX), -EOVERFLOW);
     CHECK_RES(nart_semaphore_release(&s, 0), 0);
@@ -160,14 +147,12 @@ TEST(there_are_only_so_many_permits)
     CHECK_RES(nart_task_cancel(rt, op.id), 0);
     settle(rt);
     CHECK_EQ(nart_semaphore_permits(&s), NART_SEMAPHORE_MAX);
-    end();
 }
 
 /* A request for zero permits queues like any other and takes no permit. */
-TEST(no_permits_are_a_request_as_well)
+TEST_WITH(no_permits_are_a_request_as_well, rt)
 {
     struct op large, none;
-    begin(0);
     acquire_start(rt, &none, &s, 0);
     CHECK_RES(none.res, 0);
     acquire_start(rt, &large, &s, 1);
@@ -177,13 +162,11 @@ TEST(no_permits_are_a_request_as_well)
     settle(rt);
     CHECK_RES(large.res, 0);
     CHECK_RES(none.res, 0);
-    end();
 }
 
-TEST(closing_answers_all)
+TEST_WITH(closing_answers_all, rt)
 {
     struct op granted, waits[2], late;
-    begin(0);
     acquire_start(rt, &granted, &s, 1);
     acquire_start(rt, &waits[0], &s, 2);
     acquire_start(rt, &waits[1], &s, 1);
@@ -204,14 +187,12 @@ TEST(closing_answers_all)
     CHECK_RES(nart_semaphore_try_acquire(&copy, 1), NART_ECLOSED);
     CHECK_RES(nart_semaphore_release(&copy, 1), 0); /* permits still held can be released */
     nart_semaphore_close(NULL);
-    end();
 }
 
-TEST(misuse_is_an_error)
+TEST_WITH(misuse_is_an_error, rt)
 {
     nart_waiter shared = { .at = NULL };
     struct op a = { .waiter = &shared, .n = 1 }, b = a;
-    begin(0);
     op_start(rt, &a, SEMAPHORE, &s);
     op_start(rt, &b, SEMAPHORE, &s);
     CHECK_RES(b.res, -EBUSY);
@@ -223,13 +204,13 @@ TEST(misuse_is_an_error)
     CHECK_RES(nart_semaphore_release(&s, 1), 0);
     settle(rt);
     CHECK_RES(a.res, 0);
-    end();
 }
 
 TEST(polls_for_no_reason_change_nothing)
 {
     struct op op[2];
-    begin(1);
+    rt_open();
+    nart_semaphore_init(&s, 1);
     acquire_start(rt, &op[0], &s, 2);
     acquire_start(rt, &op[1], &s, 1);
     for (int i = 0; i < 1000; i++) {
@@ -242,7 +223,7 @@ TEST(polls_for_no_reason_change_nothing)
     settle(rt);
     CHECK_RES(op[0].res, 0);
     CHECK_RES(op[1].res, NART_PENDING);
-    end();
+    rt_close();
     CHECK(nobody_waits());
 }
 
@@ -250,13 +231,14 @@ TEST(nothing_is_left_of_a_runtime_that_is_freed)
 {
     nart_waiter waiter[3] = { { .at = NULL } };
     struct op op[3];
-    begin(0);
+    rt_open();
+    nart_semaphore_init(&s, 0);
     for (int i = 0; i < 3; i++) {
         op[i] = (struct op){ .waiter = &waiter[i], .n = 2 };
         op_start(rt, &op[i], SEMAPHORE, &s);
     }
     CHECK_RES(nart_semaphore_release(&s, 3), 0);
-    end();
+    rt_close();
     CHECK(nobody_waits());
     CHECK_EQ(nart_semaphore_permits(&s), 3);
 }
@@ -292,10 +274,10 @@ static nart_res worker_run(nart_cx *cx, void *frame)
 
 static const nart_task_type worker_type = NART_TASK_TYPE(struct worker, worker_run, NULL);
 
-TEST(one_permit_is_a_mutex)
+TEST_WITH(one_permit_is_a_mutex, rt)
 {
     int inside = 0, turns = 0;
-    begin(1);
+    nart_semaphore_init(&s, 1);
     for (int i = 0; i < 8; i++) {
         struct worker f = { .s = &s, .inside = &inside, .turns = &turns };
         CHECK_RES(nart_rt_spawn(rt, &worker_type, &f, NULL), 0);
@@ -303,16 +285,14 @@ TEST(one_permit_is_a_mutex)
     run_all(rt);
     CHECK_EQ(turns, 80);
     CHECK_EQ(elapsed_ms(), 80);
-    end();
 }
 
 /* ---- wait groups ---- */
 
-TEST(a_group_is_waited_for)
+TEST_WITH(a_group_is_waited_for, rt)
 {
     nart_wait_group g = { .count = 0 };
     struct op a, b, c;
-    begin(0);
     a = b = c = (struct op){ .n = 0 };
     op_start(rt, &a, WAIT_GROUP, &g);
     CHECK_RES(a.res, 0); /* the count is 0 */
@@ -331,7 +311,6 @@ TEST(a_group_is_waited_for)
     CHECK_RES(nart_wait_group_done(&g), 0);
     settle(rt);
     CHECK_RES(c.res, 0);
-    end();
 }
 
 TEST(a_group_counts)
@@ -344,11 +323,10 @@ TEST(a_group_counts)
     CHECK_EQ(g.count, UINT32_MAX);
 }
 
-TEST(a_group_that_is_closed_answers_all)
+TEST_WITH(a_group_that_is_closed_answers_all, rt)
 {
     nart_wait_group g = { .count = 1 };
     struct op a = { .n = 0 }, b = a, c = a;
-    begin(0);
     op_start(rt, &a, WAIT_GROUP, &g);
     op_start(rt, &b, WAIT_GROUP, &g);
     nart_wait_group_close(&g);
@@ -361,7 +339,6 @@ TEST(a_group_that_is_closed_answers_all)
     CHECK_RES(b.res, -ECANCELED);
     op_start(rt, &c, WAIT_GROUP, &copy);
     CHECK_RES(c.res, NART_ECLOSED);
-    end();
 }
 
 TEST(a_waiter_that_leaves_a_group_gets_no_answer)
@@ -370,7 +347,8 @@ TEST(a_waiter_that_leaves_a_group_gets_no_answer)
         nart_notify instead = { .permit = 0 };
         nart_wait_group g = { .count = 1 };
         struct op gone, stays = { .n = 0 };
-        begin(0);
+        rt_open();
+        nart_semaphore_init(&s, 0);
         leaver_start(rt, &gone, WAIT_GROUP, &g, 0, way, &instead);
         op_start(rt, &stays, WAIT_GROUP, &g);
         leave(rt, &gone, way);
@@ -380,6 +358,6 @@ TEST(a_waiter_that_leaves_a_group_gets_no_answer)
         settle(rt);
         CHECK_RES(stays.res, 0);
         CHECK(!g.queue.first);
-        end();
+        rt_close();
     }
 }
