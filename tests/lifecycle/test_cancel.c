@@ -13,13 +13,13 @@
 static nart_rt *rt;
 static nart_token root;
 
-static void begin(void)
+static void root_open(void)
 {
     rt = new_rt();
     CHECK_RES(nart_token_new(rt, &root), 0);
 }
 
-static void end(void)
+static void root_close(void)
 {
     nart_token_release(&root);
     CHECK_RES(nart_rt_free(rt), 0);
@@ -34,22 +34,19 @@ static nart_token child_of(const nart_token *t)
 
 /* ---- the tree ---- */
 
-TEST(cancelled_once_and_for_all)
+TEST_WITH(cancelled_once_and_for_all, root)
 {
-    begin();
     CHECK(!nart_token_is_cancelled(&root));
     nart_token_cancel(&root);
     CHECK(nart_token_is_cancelled(&root));
     nart_token_cancel(&root);
     CHECK(nart_token_is_cancelled(&root));
-    end();
 }
 
-TEST(clones_are_one_token)
+TEST_WITH(clones_are_one_token, root)
 {
     nart_token clone;
 
-    begin();
     nart_token_clone(&root, &clone);
     nart_token_release(&root);
     nart_token_cancel(&clone);
@@ -57,12 +54,10 @@ TEST(clones_are_one_token)
     nart_token_clone(&clone, &root);
     nart_token_release(&clone);
     CHECK(nart_token_is_cancelled(&root));
-    end();
 }
 
-TEST(downwards_and_never_up)
+TEST_WITH(downwards_and_never_up, root)
 {
-    begin();
     nart_token child = child_of(&root), grandchild = child_of(&child), brother = child_of(&root);
     nart_token_cancel(&child);
     CHECK(nart_token_is_cancelled(&child));
@@ -74,35 +69,30 @@ TEST(downwards_and_never_up)
     nart_token_release(&child);
     nart_token_release(&grandchild);
     nart_token_release(&brother);
-    end();
 }
 
-TEST(born_cancelled)
+TEST_WITH(born_cancelled, root)
 {
-    begin();
     nart_token_cancel(&root);
     nart_token child = child_of(&root);
     CHECK(nart_token_is_cancelled(&child));
     nart_token_release(&child);
-    end();
 }
 
 /* A token whose handles are all released still connects its parent to its children. */
-TEST(the_middle_may_be_released)
+TEST_WITH(the_middle_may_be_released, root)
 {
-    begin();
     nart_token middle = child_of(&root), leaf = child_of(&middle);
     nart_token_release(&middle);
     CHECK(!nart_token_is_cancelled(&leaf));
     nart_token_cancel(&root);
     CHECK(nart_token_is_cancelled(&leaf));
     nart_token_release(&leaf);
-    end();
 }
 
 TEST(the_root_may_be_released_first)
 {
-    begin();
+    root_open();
     nart_token child = child_of(&root), leaf = child_of(&child);
     nart_token_release(&root);
     nart_token_release(&child);
@@ -113,12 +103,11 @@ TEST(the_root_may_be_released_first)
 }
 
 /* Any shape, any order: exactly the descendants of cancelled tokens are cancelled. */
-TEST(random_trees)
+TEST_WITH(random_trees, root)
 {
     enum { N = 60 };
     uint64_t seed = 12345;
 
-    begin();
     for (int round = 0; round < 200; round++) {
         nart_token t[N];
         int parent[N];
@@ -148,7 +137,6 @@ TEST(random_trees)
             nart_token_release(&t[i]);
         }
     }
-    end();
 }
 
 enum { CHAIN = 100000 };
@@ -166,12 +154,11 @@ static void *cancel_and_release(void *arg)
 }
 
 /* Too deep for any recursion: the stack has less than three bytes per token. */
-TEST(a_chain_of_100000)
+TEST_WITH(a_chain_of_100000, root)
 {
     pthread_attr_t small;
     pthread_t thread;
 
-    begin();
     nart_token *chain = malloc(CHAIN * sizeof *chain);
     CHECK(chain != NULL);
     chain[0] = child_of(&root);
@@ -183,25 +170,21 @@ TEST(a_chain_of_100000)
     CHECK_EQ(pthread_join(thread, NULL), 0);
     pthread_attr_destroy(&small);
     free(chain);
-    end();
 }
 
 /* Released children leave nothing behind in a long-lived parent. */
-TEST(children_freed_long_ago)
+TEST_WITH(children_freed_long_ago, root)
 {
-    begin();
     long live = test_alloc_live();
     for (int i = 0; i < 100000; i++) {
         nart_token child = child_of(&root);
         nart_token_release(&child);
         CHECK_EQ(test_alloc_live(), live);
     }
-    end();
 }
 
-TEST(a_guard_cancels_and_releases)
+TEST_WITH(a_guard_cancels_and_releases, root)
 {
-    begin();
     nart_token guard;
     nart_token_clone(&root, &guard);
     nart_token_cancel_release(&guard);
@@ -209,24 +192,20 @@ TEST(a_guard_cancels_and_releases)
     CHECK(nart_token_is_cancelled(&root));
     nart_token_cancel_release(&guard);
     nart_token_cancel_release(NULL);
-    end();
 }
 
-TEST(a_released_guard_cancels_nothing)
+TEST_WITH(a_released_guard_cancels_nothing, root)
 {
     nart_token guard;
 
-    begin();
     nart_token_clone(&root, &guard);
     nart_token_release(&guard);
     nart_token_cancel_release(&guard);
     CHECK(!nart_token_is_cancelled(&root));
-    end();
 }
 
-TEST(a_guard_of_a_child_leaves_its_parent_alone)
+TEST_WITH(a_guard_of_a_child_leaves_its_parent_alone, root)
 {
-    begin();
     nart_token outer = child_of(&root), inner = child_of(&outer), below = child_of(&inner);
     nart_token_cancel_release(&inner);
     CHECK(nart_token_is_cancelled(&below));
@@ -234,14 +213,12 @@ TEST(a_guard_of_a_child_leaves_its_parent_alone)
     nart_token_release(&below);
     nart_token_cancel_release(&outer);
     CHECK(!nart_token_is_cancelled(&root));
-    end();
 }
 
-TEST(empty_handles)
+TEST_WITH(empty_handles, root)
 {
     nart_token none = { NULL }, out = { NULL };
 
-    begin();
     CHECK(!nart_token_is_cancelled(&none));
     nart_token_cancel(&none);
     nart_token_cancel(NULL);
@@ -254,20 +231,17 @@ TEST(empty_handles)
     CHECK_RES(nart_token_child_on(&root, NULL, &out), -EINVAL);
     CHECK_RES(nart_token_new(NULL, &out), -EINVAL);
     CHECK(!out.node);
-    end();
 }
 
-TEST(no_memory)
+TEST_WITH(no_memory, root)
 {
     nart_token out;
 
-    begin();
     test_alloc_fail(1, false);
     CHECK_RES(nart_token_child(&root, &out), -ENOMEM);
     CHECK(!out.node);
     test_alloc_fail(1, false);
     CHECK_RES(nart_token_new(rt, &out), -ENOMEM);
-    end();
 }
 
 /* ---- waiting ---- */
@@ -323,13 +297,12 @@ static struct waiter *wait_for(const nart_token *t, nart_join *join)
     return f;
 }
 
-TEST(all_waiters_are_woken)
+TEST_WITH(all_waiters_are_woken, root)
 {
     enum { N = 5 };
     nart_join joins[N];
     struct waiter *f[N];
 
-    begin();
     nart_token child = child_of(&root);
     for (int i = 0; i < N; i++)
         f[i] = wait_for(i % 2 ? &child : &root, &joins[i]);
@@ -343,28 +316,24 @@ TEST(all_waiters_are_woken)
         nart_join_release(&joins[i]);
     }
     nart_token_release(&child);
-    end();
 }
 
-TEST(one_that_is_cancelled_is_not_waited_for)
+TEST_WITH(one_that_is_cancelled_is_not_waited_for, root)
 {
     nart_join join;
 
-    begin();
     nart_token_cancel(&root);
     struct waiter *f = wait_for(&root, &join);
     CHECK_EQ(settle(rt), 1);
     CHECK_RES(f->r, 0);
     nart_join_release(&join);
-    end();
 }
 
 /* Misuse: the handle is released while the task waits. The wait keeps its token and fails. */
-TEST(the_handle_is_released_while_the_task_waits)
+TEST_WITH(the_handle_is_released_while_the_task_waits, root)
 {
     nart_join join;
 
-    begin();
     nart_token child = child_of(&root);
     struct waiter *f = wait_for(&child, &join);
     nart_token_release(&child);
@@ -375,15 +344,13 @@ TEST(the_handle_is_released_while_the_task_waits)
     settle(rt);
     CHECK_RES(f->r, -EINVAL);
     nart_join_release(&join);
-    end();
 }
 
-TEST(a_waiter_that_leaves_is_not_woken)
+TEST_WITH(a_waiter_that_leaves_is_not_woken, root)
 {
     nart_join joins[3];
     struct waiter *f[3];
 
-    begin();
     for (int i = 0; i < 3; i++)
         f[i] = wait_for(&root, &joins[i]);
     f[1]->ns = NART_SEC;
@@ -398,14 +365,12 @@ TEST(a_waiter_that_leaves_is_not_woken)
     CHECK_RES(f[2]->r, 0);
     for (int i = 0; i < 3; i++)
         nart_join_release(&joins[i]);
-    end();
 }
 
-TEST(a_race_is_lost_to_the_token)
+TEST_WITH(a_race_is_lost_to_the_token, root)
 {
     nart_join join;
 
-    begin();
     struct waiter *f = wait_for(&root, &join);
     f->races = true;
     settle(rt);
@@ -415,16 +380,14 @@ TEST(a_race_is_lost_to_the_token)
     CHECK_RES(f->under, -ECANCELED);
     CHECK_EQ(elapsed_ms(), 0);
     nart_join_release(&join);
-    end();
 }
 
-TEST(a_thousand_waiters_some_of_which_left)
+TEST_WITH(a_thousand_waiters_some_of_which_left, root)
 {
     enum { N = 1000 };
     static nart_join joins[N];
     static struct waiter *f[N];
 
-    begin();
     for (int i = 0; i < N; i++)
         f[i] = wait_for(&root, &joins[i]);
     settle(rt);
@@ -437,38 +400,35 @@ TEST(a_thousand_waiters_some_of_which_left)
         CHECK_RES(f[i]->r, i % 2 ? 0 : -ECANCELED);
         nart_join_release(&joins[i]);
     }
-    end();
 }
 
 TEST(the_runtime_is_freed_with_waiters)
 {
     nart_token left;
 
-    begin();
+    root_open();
     nart_token_clone(&root, &left);
     (void)wait_for(&root, NULL);
     settle(rt);
-    end();
+    root_close();
     nart_token_cancel(&left); /* the owner runtime was freed */
     CHECK(nart_token_is_cancelled(&left));
     nart_token_release(&left);
 }
 
 /* Cancelled, and the owner runtime is freed before it is notified. */
-TEST(the_runtime_is_freed_with_the_news_under_way)
+TEST_WITH(the_runtime_is_freed_with_the_news_under_way, root)
 {
-    begin();
     (void)wait_for(&root, NULL);
     settle(rt);
     nart_token_cancel(&root);
-    end();
 }
 
 TEST(another_runtime_waits_for_a_child_of_its_own)
 {
     nart_join join, there;
 
-    begin();
+    root_open();
     nart_rt *home = rt, *other = new_rt();
     nart_token child;
     CHECK_RES(nart_token_child_on(&root, other, &child), 0);
@@ -485,7 +445,7 @@ TEST(another_runtime_waits_for_a_child_of_its_own)
     nart_token_release(&child);
     CHECK_RES(nart_rt_free(other), 0);
     rt = home;
-    end();
+    root_close();
 }
 
 /* ---- other threads ---- */
@@ -497,13 +457,12 @@ static void *cancel_it(void *arg)
     return NULL;
 }
 
-TEST(a_parked_loop_hears_of_it)
+TEST_WITH(a_parked_loop_hears_of_it, root)
 {
     pthread_t thread;
     nart_join join;
     nart_token theirs;
 
-    begin();
     struct waiter *f = wait_for(&root, &join);
     nart_token_clone(&root, &theirs);
     CHECK_EQ(pthread_create(&thread, NULL, cancel_it, &theirs), 0);
@@ -511,7 +470,6 @@ TEST(a_parked_loop_hears_of_it)
     CHECK_EQ(pthread_join(thread, NULL), 0);
     CHECK_RES(f->r, 0);
     nart_join_release(&join);
-    end();
 }
 
 /* A task keeps registering while another thread cancels: it is always woken. */
@@ -550,13 +508,12 @@ static nart_res follower_run(nart_cx *cx, void *frame)
 
 static const nart_task_type follower_type = NART_TASK_TYPE(struct follower, follower_run, NULL);
 
-TEST(registered_while_it_is_cancelled)
+TEST_WITH(registered_while_it_is_cancelled, root)
 {
     static nart_token mine[ROUNDS];
     struct follower init = { .tokens = mine };
     pthread_t thread;
 
-    begin();
     for (int i = 0; i < ROUNDS; i++) {
         mine[i] = child_of(&root);
         nart_token_clone(&mine[i], &shared[i]);
@@ -564,7 +521,6 @@ TEST(registered_while_it_is_cancelled)
     CHECK_EQ(pthread_create(&thread, NULL, cancel_each, NULL), 0);
     CHECK_RES(nart_block_on(rt, &follower_type, &init, NULL), 0);
     CHECK_EQ(pthread_join(thread, NULL), 0);
-    end();
 }
 
 /* Threads create children of a token while it is cancelled: all of them end up cancelled. */
@@ -587,7 +543,7 @@ TEST(children_are_made_while_it_is_cancelled)
 {
     pthread_t threads[THREADS];
 
-    begin();
+    root_open();
     for (int i = 0; i < THREADS; i++) {
         nart_token_clone(&root, &above[i]);
         CHECK_EQ(pthread_create(&threads[i], NULL, make_children, &above[i]), 0);
@@ -600,7 +556,7 @@ TEST(children_are_made_while_it_is_cancelled)
             CHECK(nart_token_is_cancelled(&made[i][j]));
             nart_token_release(&made[i][j]);
         }
-    end();
+    root_close();
 }
 
 /* Two threads, 10,000,000 operations on one tree in a long run: each creates a child, queries it,
@@ -627,16 +583,14 @@ static void *churn(void *arg)
     return NULL;
 }
 
-TEST(two_threads_on_one_tree)
+TEST_WITH(two_threads_on_one_tree, root)
 {
     pthread_t thread;
 
-    begin();
     CHECK_EQ(pthread_create(&thread, NULL, churn, &cancelled_by[1]), 0);
     (void)churn(&cancelled_by[0]);
     CHECK_EQ(pthread_join(thread, NULL), 0);
     CHECK(!nart_token_is_cancelled(&root));
-    end();
 }
 
 TEST(in_a_child_of_fork)
@@ -644,7 +598,7 @@ TEST(in_a_child_of_fork)
     int status;
     nart_token out;
 
-    begin();
+    root_open();
     nart_token child = child_of(&root);
     pid_t pid = fork();
     CHECK(pid >= 0);
@@ -659,5 +613,5 @@ TEST(in_a_child_of_fork)
     CHECK_EQ(status, 0);
     CHECK(!nart_token_is_cancelled(&root));
     nart_token_release(&child);
-    end();
+    root_close();
 }

@@ -10,13 +10,13 @@
 static nart_rt *rt;
 static nart_token root;
 
-static void begin(void)
+static void root_open(void)
 {
     rt = new_rt();
     CHECK_RES(nart_token_new(rt, &root), 0);
 }
 
-static void end(void)
+static void root_close(void)
 {
     nart_token_release(&root);
     CHECK_RES(nart_rt_free(rt), 0);
@@ -94,13 +94,12 @@ static struct waiter *wait_for(const nart_token *t, enum mode mode, nart_join *j
 
 /* ---- one thread ---- */
 
-TEST(polls_again_allocate_nothing)
+TEST_WITH(polls_again_allocate_nothing, root)
 {
     enum { N = 5 };
     struct waiter *f[N];
     nart_join joins[N];
 
-    begin();
     for (int i = 0; i < N; i++)
         f[i] = wait_for(&root, WAITS, &joins[i]);
     settle(rt);
@@ -117,17 +116,15 @@ TEST(polls_again_allocate_nothing)
         CHECK_EQ(f[i]->polls, 22);
         nart_join_release(&joins[i]);
     }
-    end();
 }
 
 /* Half of the waiters leave, in an order that starts in the middle; the others are woken. */
-TEST(some_go_before)
+TEST_WITH(some_go_before, root)
 {
     enum { N = 100 };
     struct waiter *f[N];
     nart_join joins[N];
 
-    begin();
     for (int i = 0; i < N; i++)
         f[i] = wait_for(&root, WAITS, &joins[i]);
     settle(rt);
@@ -142,7 +139,6 @@ TEST(some_go_before)
         nart_join_release(&joins[i]);
     }
     CHECK_EQ(told, N / 2);
-    end();
 }
 
 /* Cancelling a token without waiters posts nothing to its runtime. */
@@ -151,7 +147,7 @@ TEST(a_cancel_without_waiters_sends_nothing)
     nart_rt_end counts = NART_RT_END_INIT;
     nart_join join;
 
-    begin();
+    root_open();
     struct waiter *f = wait_for(&root, TURNS, &join);
     CHECK_LE(0, nart_rt_poll(rt, 0));
     CHECK_LE(1, f->polls);
@@ -166,11 +162,10 @@ TEST(a_cancel_without_waiters_sends_nothing)
 
 /* While the runtime is freed, each frame releases a chain, deepest first, and cancels a token that
  * others wait for. */
-TEST(frames_release_chains_while_the_runtime_is_freed)
+TEST_WITH(frames_release_chains_while_the_runtime_is_freed, root)
 {
     enum { N = 50 };
 
-    begin();
     nart_token before = { NULL };
     for (int i = 0; i < N; i++) {
         struct waiter *f = wait_for(i ? &before : &root, i % 3 ? WAITS : TURNS, NULL);
@@ -183,7 +178,6 @@ TEST(frames_release_chains_while_the_runtime_is_freed)
             CHECK_LE(0, nart_rt_poll(rt, 0));
     }
     nart_token_release(&before);
-    end();
 }
 
 static nart_res twice_run(nart_cx *cx, void *frame)
@@ -199,11 +193,10 @@ static nart_res twice_run(nart_cx *cx, void *frame)
 static const nart_task_type twice_type = NART_TASK_TYPE(struct waiter, twice_run, waiter_drop);
 
 /* One waiter for two tokens in one poll: the second is refused. In sequence they are allowed. */
-TEST(one_waiter_for_two_tokens)
+TEST_WITH(one_waiter_for_two_tokens, root)
 {
     nart_join join;
 
-    begin();
     struct waiter *f = spawn(rt, &twice_type, &join);
     nart_token_clone(&root, &f->kept[0]);
     CHECK_RES(nart_token_child(&root, &f->kept[1]), 0);
@@ -212,7 +205,6 @@ TEST(one_waiter_for_two_tokens)
     CHECK_RES(f->r, -EBUSY);
     nart_join_release(&join);
     CHECK(!nart_token_is_cancelled(&root));
-    end();
 }
 
 /* ---- threads ---- */
@@ -257,11 +249,11 @@ static void *see(void *arg)
 TEST(eight_threads_see_it)
 {
     for (int i = 0; i < rounds(100); i++) {
-        begin();
+        root_open();
         start(see);
         nart_token_cancel(&root);
         CHECK_EQ(join_all(), THREADS);
-        end();
+        root_close();
     }
 }
 
@@ -282,13 +274,11 @@ static void *see_children(void *arg)
     return NULL;
 }
 
-TEST(children_of_eight_threads_see_it)
+TEST_WITH(children_of_eight_threads_see_it, root)
 {
-    begin();
     start(see_children);
     nart_token_cancel(&root);
     CHECK_EQ(join_all(), THREADS * CHILDREN);
-    end();
 }
 
 /* Each thread cancels the token of its own tasks and then their common parent, while tasks start
@@ -309,7 +299,7 @@ TEST(threads_cancel_while_waiters_register_and_leave)
     enum { TASKS = 96 };
 
     for (int i = 0; i < rounds(100); i++) {
-        begin();
+        root_open();
         for (int j = 0; j < THREADS; j++)
             CHECK_RES(nart_token_child(&root, &theirs[j]), 0);
         for (int j = 0; j < TASKS; j++)
@@ -320,7 +310,7 @@ TEST(threads_cancel_while_waiters_register_and_leave)
             CHECK_EQ(pthread_create(&threads[j], NULL, cancel_both, &theirs[j]), 0);
         CHECK_RES(nart_rt_run(rt), 0);
         (void)join_all();
-        end();
+        root_close();
     }
 }
 
@@ -337,7 +327,7 @@ static void *cancel_late(void *arg)
 TEST(a_task_is_freed_before_the_canceller_finishes)
 {
     for (int i = 0; i < rounds(200); i++) {
-        begin();
+        root_open();
         nart_token_clone(&root, &late);
         for (int j = 0; j < 3; j++)
             (void)wait_for(&root, LOOKS, NULL);

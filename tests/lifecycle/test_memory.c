@@ -4,7 +4,7 @@
 #include "../core/core.h"
 #include "waits.h"
 
-static nart_rt *rt;
+FIXTURE_RT();
 static uint64_t initial;
 
 static nart_res open_chan(uint32_t i)
@@ -71,9 +71,8 @@ static bool nothing_is_open(void)
            !all.ctx.bcast && !all.crx.in.bcast && !all.child.node;
 }
 
-TEST(an_open_without_memory_fails_and_may_be_closed)
+TEST_WITH(an_open_without_memory_fails_and_may_be_closed, rt)
 {
-    rt = new_rt();
     for (size_t i = 0; i < sizeof opened / sizeof *opened; i++) {
         nart_res r = -ENOMEM;
         int failed = 0;
@@ -96,7 +95,6 @@ TEST(an_open_without_memory_fails_and_may_be_closed)
             test_fail(__FILE__, __LINE__, "%s: %d allocations", opened[i].name, failed);
         close_all();
     }
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 TEST(what_waits_needs_none)

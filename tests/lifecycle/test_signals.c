@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+FIXTURE_RT();
+
 struct server {
     nart_co co;
     nart_waiter waiter;
@@ -33,10 +35,8 @@ static void old_handler(int signo)
     before = signo;
 }
 
-TEST(a_signal_ends_a_parked_loop)
+TEST_WITH(a_signal_ends_a_parked_loop, rt)
 {
-    nart_rt *rt = new_rt();
-
     CHECK_RES(nart_rt_shutdown_on(rt, SIGTERM), 0);
     CHECK_RES(nart_rt_spawn(rt, &server_type, NULL, NULL), 0);
     settle(rt);
@@ -44,7 +44,6 @@ TEST(a_signal_ends_a_parked_loop)
     CHECK_EQ(kill(getpid(), SIGTERM), 0);
     CHECK_RES(nart_rt_run(rt), 0);
     CHECK(nart_rt_is_shutdown(rt));
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 static void *send_signal(void *arg)
@@ -54,9 +53,8 @@ static void *send_signal(void *arg)
     return NULL;
 }
 
-TEST(on_whichever_thread_it_is_delivered)
+TEST_WITH(on_whichever_thread_it_is_delivered, rt)
 {
-    nart_rt *rt = new_rt();
     pthread_t thread;
 
     CHECK_RES(nart_rt_shutdown_on(rt, SIGUSR1), 0);
@@ -64,7 +62,6 @@ TEST(on_whichever_thread_it_is_delivered)
     CHECK_EQ(pthread_create(&thread, NULL, send_signal, NULL), 0);
     CHECK_RES(nart_rt_run(rt), 0);
     CHECK_EQ(pthread_join(thread, NULL), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* The program's own handler requests the shutdown through the remote handle: on another thread
@@ -93,7 +90,7 @@ TEST(a_handler_of_the_program_s_own_asks)
 
     CHECK_EQ(sigaction(SIGUSR1, &act, NULL), 0);
     for (int inside = 0; inside < 2; inside++) {
-        nart_rt *rt = new_rt();
+        rt_open();
         asked = nart_rt_remote(rt);
         CHECK_RES(nart_rt_spawn(rt, &server_type, NULL, NULL), 0);
         if (inside)
@@ -104,7 +101,7 @@ TEST(a_handler_of_the_program_s_own_asks)
         CHECK(nart_rt_is_shutdown(rt));
         if (!inside)
             CHECK_EQ(pthread_join(thread, NULL), 0);
-        CHECK_RES(nart_rt_free(rt), 0);
+        rt_close();
         CHECK_EQ(raise(SIGUSR1), 0); /* the handle is stale */
     }
 }
@@ -122,7 +119,7 @@ static void had_before(void)
 
 TEST(what_was_there_before_is_restored)
 {
-    nart_rt *rt = new_rt();
+    rt_open();
 
     CHECK(signal(SIGUSR1, old_handler) != SIG_ERR);
     CHECK_RES(nart_rt_shutdown_on(rt, SIGUSR1), 0);
@@ -132,21 +129,18 @@ TEST(what_was_there_before_is_restored)
     had_before();
     CHECK_RES(nart_rt_shutdown_off(rt, SIGUSR1), NART_ESTALE);
     CHECK_RES(nart_rt_shutdown_on(rt, SIGUSR1), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
+    rt_close();
     had_before();
 }
 
 /* The signal arrived while the runtime owned it, so it counts although no tick has seen it. */
-TEST(a_signal_right_before_it_is_given_back)
+TEST_WITH(a_signal_right_before_it_is_given_back, rt)
 {
-    nart_rt *rt = new_rt();
-
     CHECK_RES(nart_rt_shutdown_on(rt, SIGUSR1), 0);
     CHECK_RES(nart_rt_shutdown_on(rt, SIGUSR2), 0);
     CHECK_EQ(raise(SIGUSR1), 0);
     CHECK_RES(nart_rt_shutdown_off(rt, SIGUSR1), 0);
     CHECK(nart_rt_is_shutdown(rt));
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* SIGTERM kills by default: after the runtime is freed it does so again. */
@@ -157,9 +151,9 @@ TEST(after_the_runtime_a_signal_kills_again)
 
     CHECK(pid >= 0);
     if (pid == 0) {
-        nart_rt *rt = new_rt();
+        rt_open();
         CHECK_RES(nart_rt_shutdown_on(rt, SIGTERM), 0);
-        CHECK_RES(nart_rt_free(rt), 0);
+        rt_close();
         (void)raise(SIGTERM);
         _exit(1);
     }
@@ -203,10 +197,8 @@ TEST(an_old_signal_does_not_count)
     CHECK_RES(nart_rt_free(second), 0);
 }
 
-TEST(signals_that_cannot_be_received)
+TEST_WITH(signals_that_cannot_be_received, rt)
 {
-    nart_rt *rt = new_rt();
-
     CHECK_RES(nart_rt_shutdown_on(rt, 0), -EINVAL);
     CHECK_RES(nart_rt_shutdown_on(rt, -3), -EINVAL);
     CHECK_RES(nart_rt_shutdown_on(rt, 100000), -EINVAL);
@@ -214,16 +206,14 @@ TEST(signals_that_cannot_be_received)
     CHECK_RES(nart_rt_shutdown_on(rt, SIGKILL), -EINVAL); /* the failure left no owner */
     CHECK_RES(nart_rt_shutdown_off(rt, 0), -EINVAL);
     CHECK_RES(nart_rt_shutdown_on(NULL, SIGTERM), -EINVAL);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* On a thread with a small stack the handler runs on the alternate signal stack. */
-TEST(a_handler_runs_on_the_stack_that_a_thread_has_for_signals)
+TEST_WITH(a_handler_runs_on_the_stack_that_a_thread_has_for_signals, rt)
 {
     static char other[1 << 16];
     const stack_t stack = { .ss_sp = other, .ss_size = sizeof other };
     const stack_t none = { .ss_flags = SS_DISABLE };
-    nart_rt *rt = new_rt();
     size_t used = 0;
 
     CHECK_RES(nart_rt_shutdown_on(rt, SIGUSR1), 0);
@@ -235,7 +225,6 @@ TEST(a_handler_runs_on_the_stack_that_a_thread_has_for_signals)
     CHECK_LE(1, used);
     settle(rt);
     CHECK(nart_rt_is_shutdown(rt));
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* Signals between any two instructions of a busy loop: none is lost, nothing breaks. */
@@ -260,9 +249,8 @@ static nart_res yields_run(nart_cx *cx, void *frame)
 
 static const nart_task_type yields_type = NART_TASK_TYPE(int, yields_run, NULL);
 
-TEST(a_storm_of_signals_on_a_working_loop)
+TEST_WITH(a_storm_of_signals_on_a_working_loop, rt)
 {
-    nart_rt *rt = new_rt();
     pthread_t thread, self = pthread_self();
     const int turns = 200000;
 
@@ -274,7 +262,6 @@ TEST(a_storm_of_signals_on_a_working_loop)
     CHECK_EQ(pthread_join(thread, NULL), 0);
     settle(rt);
     CHECK(nart_rt_is_shutdown(rt));
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* exec resets a handled signal to its default, even one that was ignored before. */
@@ -286,7 +273,7 @@ TEST(exec_sets_the_signal_to_its_default)
     pid_t child = fork();
     CHECK_LE(0, child);
     if (child == 0) {
-        nart_rt *rt = new_rt();
+        rt_open();
         CHECK_RES(nart_rt_shutdown_on(rt, SIGTERM), 0);
         execl("/bin/sh", "sh", "-c", "kill -s TERM $$", (char *)NULL);
         _exit(1);
