@@ -4,6 +4,8 @@
 
 #include <pthread.h>
 
+FIXTURE_RT();
+
 static nart_res nap_run(nart_cx *cx, void *frame)
 {
     return nart_sleep(cx, frame, 10 * NART_MS);
@@ -39,9 +41,8 @@ static nart_res relay_run(nart_cx *cx, void *frame)
 
 static const nart_task_type relay_type = NART_TASK_TYPE(struct relay, relay_run, NULL);
 
-TEST(local_wakes_are_counted_while_observed)
+TEST_WITH(local_wakes_are_counted_while_observed, rt)
 {
-    nart_rt *rt = new_rt();
     struct relay *a = spawn(rt, &relay_type, NULL), *b = spawn(rt, &relay_type, NULL);
     uint64_t n = 10;
 
@@ -54,7 +55,6 @@ TEST(local_wakes_are_counted_while_observed)
     settle(rt);
     CHECK_EQ(stats_of(rt).wakes_local, 10); /* nine more values, and the close */
     CHECK_EQ(stats_of(rt).wakes_foreign, 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* ---- from other threads ---- */
@@ -80,9 +80,8 @@ static void *wake_it(void *waker)
     return NULL;
 }
 
-TEST(foreign_wakes_and_redundant_ones_are_counted)
+TEST_WITH(foreign_wakes_and_redundant_ones_are_counted, rt)
 {
-    nart_rt *rt = new_rt();
     struct woken *f = spawn(rt, &woken_type, NULL);
     pthread_t thread;
 
@@ -102,12 +101,10 @@ TEST(foreign_wakes_and_redundant_ones_are_counted)
     settle(rt);
     CHECK_EQ(nart_rt_task_count(rt), 0);
     CHECK_EQ(stats_of(rt).eventfd_writes, 0); /* the loop did not sleep */
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(a_wake_of_a_task_that_is_ready_coalesces)
+TEST_WITH(a_wake_of_a_task_that_is_ready_coalesces, rt)
 {
-    nart_rt *rt = new_rt();
     nart_join join;
     struct woken *f = spawn(rt, &woken_type, &join);
 
@@ -125,12 +122,11 @@ TEST(a_wake_of_a_task_that_is_ready_coalesces)
     settle(rt);
     CHECK(nart_join_done(&join));
     nart_join_release(&join);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 TEST(writes_of_the_eventfd)
 {
-    nart_rt *rt = new_rt();
+    rt_open();
     struct woken *f = spawn(rt, &woken_type, NULL);
 
     CHECK_LE(0, nart_rt_backend_fd(rt)); /* a host waits: the loop counts as parked between polls */
@@ -143,16 +139,16 @@ TEST(writes_of_the_eventfd)
     CHECK_EQ(nart_rt_task_count(rt), 0);
     CHECK_RES(nart_rt_spawn(rt, &nap_type, NULL, NULL), 0); /* notifies the host as well */
     CHECK_EQ(stats_of(rt).eventfd_writes, 4);
-    CHECK_RES(nart_rt_free(rt), 0);
+    rt_close();
 
     rt = new_rt(); /* on the same hub */
     CHECK_EQ(stats_of(rt).eventfd_writes, 0);
-    CHECK_RES(nart_rt_free(rt), 0);
+    rt_close();
 }
 
 /* ---- time and budget ---- */
 
-static void nap(nart_rt *rt, int64_t passes)
+static void nap(int64_t passes)
 {
     CHECK_RES(nart_rt_spawn(rt, &nap_type, NULL, NULL), 0);
     settle(rt);
@@ -163,12 +159,12 @@ static void nap(nart_rt *rt, int64_t passes)
 
 TEST(timers_that_are_late)
 {
-    nart_rt *rt = paused_rt(NULL);
+    rt = paused_rt(NULL);
 
-    nap(rt, 10 * NART_MS);
-    nap(rt, 11 * NART_MS);
+    nap(10 * NART_MS);
+    nap(11 * NART_MS);
     CHECK_EQ(stats_of(rt).timers_late, 0);
-    nap(rt, 11 * NART_MS + 1);
+    nap(11 * NART_MS + 1);
     CHECK_EQ(stats_of(rt).timers_late, 1);
     CHECK_EQ(stats_of(rt).timers_fired, 3);
     CHECK_RES(nart_rt_free(rt), 0);
@@ -199,16 +195,14 @@ static nart_res reader_run(nart_cx *cx, void *frame)
 
 static const nart_task_type reader_type = NART_TASK_TYPE(struct reader, reader_run, NULL);
 
-TEST(budgets_that_are_spent)
+TEST_WITH(budgets_that_are_spent, rt)
 {
-    nart_rt *rt = new_rt();
     struct reader *f = spawn(rt, &reader_type, NULL);
 
     new_chan(rt, 1, &f->tx, &f->rx);
     CHECK_RES(nart_rt_run(rt), 0);
     CHECK_EQ(stats_of(rt).budgets_spent, 2);
     CHECK_EQ(stats_of(rt).polls, 3);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* ---- slots ---- */
@@ -222,7 +216,7 @@ static const nart_task_type big_type = NART_TASK_TYPE(struct big, nap_run, NULL)
 
 TEST(slots_in_use_and_the_most_that_were)
 {
-    nart_rt *rt = paused_rt(NULL);
+    rt = paused_rt(NULL);
     nart_slot_use use[NART_SLOT_CLASSES];
     nart_join held;
 
@@ -254,16 +248,14 @@ TEST(slots_in_use_and_the_most_that_were)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(a_caller_of_an_older_version_gets_what_it_knows)
+TEST_WITH(a_caller_of_an_older_version_gets_what_it_knows, rt)
 {
     struct {
         size_t size;
         uint64_t old[8], guard;
     } s = { .guard = 42 };
-    nart_rt *rt = new_rt();
 
     s.size = (size_t)((char *)&s.guard - (char *)&s);
     nart_rt_stats_get(rt, (nart_rt_stats *)(void *)&s);
     CHECK_EQ(s.guard, 42);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
