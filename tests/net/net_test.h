@@ -38,6 +38,14 @@ static inline void listen_at(nart_rt *rt, nart_tcp_listener *l, nart_addr *at)
     CHECK_RES(nart_tcp_listener_addr(l, at), 0);
 }
 
+/* Opens a datagram socket on a free port and stores its address in *at. */
+static inline void udp_at(nart_rt *rt, nart_udp *u, nart_addr *at)
+{
+    *at = localhost();
+    CHECK_RES(nart_udp_open(rt, at, NULL, u), 0);
+    CHECK_RES(nart_udp_local_addr(u, at), 0);
+}
+
 /* A plain listening socket. */
 static inline int raw_listen(nart_addr *at, int backlog)
 {
@@ -80,26 +88,6 @@ static inline int tcp_pair(nart_rt *rt, nart_tcp *s)
     raw_pair(&mine, &peer);
     CHECK_RES(nart_tcp_adopt(rt, mine, s), 0);
     return peer;
-}
-
-/* A runtime with a connection whose other end is plain and blocking. */
-struct conn {
-    nart_rt *rt;
-    nart_tcp s;
-    int peer;
-};
-
-static inline void conn_open(struct conn *c)
-{
-    c->rt = new_rt();
-    c->peer = tcp_pair(c->rt, &c->s);
-}
-
-static inline void conn_close(struct conn *c)
-{
-    CHECK_RES(nart_tcp_close(&c->s), 0);
-    close(c->peer);
-    CHECK_RES(nart_rt_free(c->rt), 0);
 }
 
 /* Blocks until the kernel reports the event. ctest ends a hang. */
@@ -145,6 +133,26 @@ static inline void finish(nart_rt *rt, nart_join *join)
 }
 
 /* ---- small tasks ---------------------------------------------------------------------------- */
+
+/* Awaits a task. */
+struct awaiter {
+    nart_join *join;
+    nart_res *answer;
+};
+
+static inline nart_res awaiter_run(nart_cx *cx, void *frame)
+{
+    struct awaiter *f = frame;
+    return nart_join_await(cx, f->join, f->answer);
+}
+
+TYPE(awaiter, awaiter_run);
+
+/* What awaiting an ended task answers; its own answer in *answer. */
+static inline nart_res await_now(nart_rt *rt, nart_join *join, nart_res *answer)
+{
+    return run(rt, &awaiter_type, &(struct awaiter){ join, answer });
+}
 
 /* One receive. */
 struct receiver {

@@ -8,6 +8,23 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+/* The fixture `listener`: a runtime that listens at a free port. */
+FIXTURE_RT();
+static nart_tcp_listener l;
+static nart_addr at;
+
+static void listener_open(void)
+{
+    rt_open();
+    listen_at(rt, &l, &at);
+}
+
+static void listener_close(void)
+{
+    CHECK_RES(nart_tcp_listener_close(&l), 0);
+    rt_close();
+}
+
 /* One accept; the test owns the handles. */
 struct acceptor {
     nart_tcp_listener *l;
@@ -26,23 +43,20 @@ static nart_res acceptor_run(nart_cx *cx, void *frame)
 
 TYPE(acceptor, acceptor_run);
 
-static nart_res accept_now(nart_rt *rt, nart_tcp_listener *l, nart_tcp *out, nart_addr *peer)
+static nart_res accept_now(nart_rt *on, nart_tcp_listener *from, nart_tcp *out, nart_addr *peer)
 {
     nart_res answer;
-    return run(rt, &acceptor_type, &(struct acceptor){ l, out, peer, &answer });
+    return run(on, &acceptor_type, &(struct acceptor){ from, out, peer, &answer });
 }
 
-TEST(a_connection_is_taken_with_its_address)
+TEST_WITH(a_connection_is_taken_with_its_address, listener)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp_listener l;
     nart_tcp s = { .state = 0 };
-    nart_addr at, peer, other = { .len = sizeof other.storage };
+    nart_addr peer, other = { .len = sizeof other.storage };
     nart_join join;
     nart_res answer;
     char buf[8];
 
-    listen_at(rt, &l, &at);
     CHECK_NE(nart_addr_port(&at), 0);
     spawn(rt, &acceptor_type, &(struct acceptor){ &l, &s, &peer, &answer }, &join);
     settle(rt);
@@ -59,9 +73,7 @@ TEST(a_connection_is_taken_with_its_address)
     raw_send(fd, "abc");
     CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 3);
     CHECK_RES(nart_tcp_close(&s), 0);
-    CHECK_RES(nart_tcp_listener_close(&l), 0);
     close(fd);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* ---- many connections ---- */
@@ -110,12 +122,10 @@ static nart_res host_run(nart_cx *cx, void *frame)
     NART_END(0);
 }
 
-TEST(a_thousand_connections_pass_through_a_backlog_of_one)
+TEST_WITH(a_thousand_connections_pass_through_a_backlog_of_one, rt)
 {
     static const nart_task_type visitor = NART_TASK_TYPE(struct crowd, visitor_run, NULL),
                                 host = NART_TASK_TYPE(struct crowd, host_run, NULL);
-    nart_rt *rt = new_rt();
-    nart_tcp_listener l;
     nart_tcp_listen_opts opts = NART_TCP_LISTEN_OPTS_INIT;
     struct crowd c = { .at = localhost(), .l = &l, .left = 1000 };
     int served = 0;
@@ -129,7 +139,6 @@ TEST(a_thousand_connections_pass_through_a_backlog_of_one)
     CHECK_EQ(served, 1000);
     CHECK_RES(nart_rt_run(rt), 0);
     CHECK_RES(nart_tcp_listener_close(&l), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* ---- out of descriptors ---- */
@@ -147,17 +156,13 @@ static void no_descriptors(struct rlimit *before)
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 0, before->rlim_max }), 0);
 }
 
-TEST(out_of_descriptors_is_an_answer_and_the_connection_waits)
+TEST_WITH(out_of_descriptors_is_an_answer_and_the_connection_waits, listener)
 {
     not_under_valgrind();
-    nart_rt *rt = new_rt();
-    nart_tcp_listener l;
     nart_tcp s = { .state = 0 };
-    nart_addr at;
     struct rlimit before;
     char buf[8];
 
-    listen_at(rt, &l, &at);
     int fd = raw_connect(&at);
     no_descriptors(&before);
     for (int i = 0; i < 3; i++)
@@ -167,9 +172,7 @@ TEST(out_of_descriptors_is_an_answer_and_the_connection_waits)
     raw_send(fd, "abc");
     CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 3);
     CHECK_RES(nart_tcp_close(&s), 0);
-    CHECK_RES(nart_tcp_listener_close(&l), 0);
     close(fd);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* A task that backs off: makes a fixed number of attempts, however many connections wait. */
@@ -202,16 +205,12 @@ static nart_res patient_run(nart_cx *cx, void *frame)
 
 TYPE(patient, patient_run);
 
-TEST(a_task_that_backs_off_recovers)
+TEST_WITH(a_task_that_backs_off_recovers, listener)
 {
     not_under_valgrind();
-    nart_rt *rt = new_rt();
-    nart_tcp_listener l;
     nart_tcp s = { .state = 0 };
-    nart_addr at;
     struct rlimit before;
 
-    listen_at(rt, &l, &at);
     int fd = raw_connect(&at);
     no_descriptors(&before);
     nart_rt_stats start = { .size = sizeof start }, end = start;
@@ -220,18 +219,14 @@ TEST(a_task_that_backs_off_recovers)
     nart_rt_stats_get(rt, &end);
     CHECK_LE(end.polls - start.polls, 16); /* it slept in between */
     CHECK_RES(nart_tcp_close(&s), 0);
-    CHECK_RES(nart_tcp_listener_close(&l), 0);
     close(fd);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 TEST(a_full_table_is_an_answer_and_the_connection_waits)
 {
-    nart_rt *rt;
-    nart_tcp_listener l;
     nart_tcp first = { .state = 0 }, second = first;
     nart_udp u;
-    nart_addr at, peer, other = { .len = sizeof other.storage };
+    nart_addr peer, other = { .len = sizeof other.storage };
     char buf[8];
 
     rt = NEW_RT(.max_io = 2); /* the listener and one connection */
@@ -288,14 +283,11 @@ TEST(a_full_table_is_an_answer_and_the_connection_waits)
 
 /* ---- listening ---- */
 
-TEST(a_port_in_use_is_refused)
+TEST_WITH(a_port_in_use_is_refused, listener)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp_listener l, other;
+    nart_tcp_listener other;
     nart_tcp_listen_opts share = NART_TCP_LISTEN_OPTS_INIT;
-    nart_addr at;
 
-    listen_at(rt, &l, &at);
     CHECK_RES(nart_tcp_listen(rt, &at, NULL, &other), -EADDRINUSE);
     CHECK_RES(nart_tcp_listener_close(&other), 0);
     CHECK_RES(nart_tcp_listener_close(&l), 0);
@@ -304,20 +296,14 @@ TEST(a_port_in_use_is_refused)
     CHECK_RES(nart_tcp_listen(rt, &at, &share, &l), 0);
     CHECK_RES(nart_tcp_listen(rt, &at, &share, &other), 0);
     CHECK_RES(nart_tcp_listener_close(&other), 0);
-    CHECK_RES(nart_tcp_listener_close(&l), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(old_connections_do_not_hold_a_port_unless_asked_to)
+TEST_WITH(old_connections_do_not_hold_a_port_unless_asked_to, listener)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp_listener l;
     nart_tcp_listen_opts exclusive = NART_TCP_LISTEN_OPTS_INIT;
     nart_tcp s = { .state = 0 };
-    nart_addr at;
     char buf[8];
 
-    listen_at(rt, &l, &at);
     int fd = raw_connect(&at);
     CHECK_RES(accept_now(rt, &l, &s, NULL), 0);
     CHECK_RES(nart_tcp_close(&s), 0); /* closed first: it stays in TIME_WAIT */
@@ -327,17 +313,13 @@ TEST(old_connections_do_not_hold_a_port_unless_asked_to)
     exclusive.flags = NART_LISTEN_EXCLUSIVE;
     CHECK_RES(nart_tcp_listen(rt, &at, &exclusive, &l), -EADDRINUSE);
     CHECK_RES(nart_tcp_listen(rt, &at, NULL, &l), 0);
-    CHECK_RES(nart_tcp_listener_close(&l), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(ipv6_accepts_ipv4_unless_v6only_is_set)
+TEST_WITH(ipv6_accepts_ipv4_unless_v6only_is_set, rt)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp_listener l;
     nart_tcp_listen_opts opts = NART_TCP_LISTEN_OPTS_INIT;
     nart_tcp s = { .state = 0 };
-    nart_addr any, at;
+    nart_addr any;
 
     CHECK_RES(nart_addr_parse(&any, "[::]:0"), 0);
     int probe = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -361,16 +343,13 @@ TEST(ipv6_accepts_ipv4_unless_v6only_is_set)
         close(fd);
         CHECK_RES(nart_tcp_listener_close(&l), 0);
     }
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(bad_options_are_refused)
+TEST_WITH(bad_options_are_refused, rt)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp_listener l;
     nart_tcp_listen_opts opts = NART_TCP_LISTEN_OPTS_INIT;
-    nart_addr at = localhost();
 
+    at = localhost();
     opts.size = 0;
     CHECK_RES(nart_tcp_listen(rt, &at, &opts, &l), NART_EABI);
     opts.size = sizeof opts + 8;
@@ -384,19 +363,15 @@ TEST(bad_options_are_refused)
     CHECK_RES(nart_tcp_listener_close(&l), 0);
     CHECK_RES(nart_tcp_listen(NULL, &at, NULL, &l), -EINVAL);
     CHECK_RES(nart_tcp_listen(rt, &at, NULL, NULL), -EINVAL);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(closing_and_moving_wake_the_accepting_task)
+TEST_WITH(closing_and_moving_wake_the_accepting_task, listener)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp_listener l, moved;
+    nart_tcp_listener moved;
     nart_tcp s = { .state = 0 };
-    nart_addr at;
     nart_join join;
     nart_res answer;
 
-    listen_at(rt, &l, &at);
     spawn(rt, &acceptor_type, &(struct acceptor){ &l, &s, NULL, &answer }, &join);
     settle(rt);
     nart_tcp_listener_move(&moved, &l);
@@ -407,5 +382,4 @@ TEST(closing_and_moving_wake_the_accepting_task)
     CHECK_RES(nart_tcp_listener_close(&moved), 0);
     finish(rt, &join);
     CHECK_RES(answer, -EBADF);
-    CHECK_RES(nart_rt_free(rt), 0);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* How streams and handles end: resets, half-close, close while a task waits, handles that move,
  * outlive their runtime, or are used where not allowed. */
-#include "net_test.h"
+#include "conn.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -10,130 +10,105 @@
 
 /* ---- the peer ends ---- */
 
-TEST(data_before_a_reset_arrives_before_it)
+TEST_WITH(data_before_a_reset_arrives_before_it, conn)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
     char buf[8];
-    int peer = tcp_pair(rt, &s);
 
     raw_send(peer, "last");
-    wait_for((int)nart_tcp_fd(&s), POLLIN);
-    raw_reset(peer);
-    wait_for((int)nart_tcp_fd(&s), POLLHUP);
-    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 4);
-    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), -ECONNRESET); /* not a clean end */
-    CHECK_RES(nart_tcp_close(&s), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
+    wait_for((int)nart_tcp_fd(&sock), POLLIN);
+    peer_reset();
+    wait_for((int)nart_tcp_fd(&sock), POLLHUP);
+    CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), 4);
+    CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), -ECONNRESET); /* not a clean end */
 }
 
-TEST(a_reset_wakes_a_waiting_reader)
+TEST_WITH(a_reset_wakes_a_waiting_reader, conn)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
     nart_join join;
     nart_res got = NART_PENDING;
     char buf[8];
-    int peer = tcp_pair(rt, &s);
 
-    spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &join);
+    spawn(rt, &receiver_type, &(struct receiver){ &sock, buf, sizeof buf, &got }, &join);
     settle(rt);
-    raw_reset(peer);
+    peer_reset();
     finish(rt, &join);
     CHECK_RES(got, -ECONNRESET);
-    CHECK_RES(nart_tcp_close(&s), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(after_the_peers_end_this_side_still_sends)
+TEST_WITH(after_the_peers_end_this_side_still_sends, conn)
 {
-    struct conn c;
     char buf[8];
 
-    conn_open(&c);
-    raw_send(c.peer, "bye");
-    CHECK_EQ(shutdown(c.peer, SHUT_WR), 0);
-    CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 3);
-    CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 0);
-    CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 0); /* and stays so */
-    CHECK_RES(send_now(c.rt, &c.s, "reply"), 5);
-    CHECK_RES(nart_tcp_shutdown(&c.s, NART_WRITE), 0);
-    CHECK_EQ(recv(c.peer, buf, sizeof buf, MSG_WAITALL), 5);
-    CHECK_RES(send_now(c.rt, &c.s, "more"), -EPIPE);
-    conn_close(&c);
+    raw_send(peer, "bye");
+    CHECK_EQ(shutdown(peer, SHUT_WR), 0);
+    CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), 3);
+    CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), 0);
+    CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), 0); /* and stays so */
+    CHECK_RES(send_now(rt, &sock, "reply"), 5);
+    CHECK_RES(nart_tcp_shutdown(&sock, NART_WRITE), 0);
+    CHECK_EQ(recv(peer, buf, sizeof buf, MSG_WAITALL), 5);
+    CHECK_RES(send_now(rt, &sock, "more"), -EPIPE);
 }
 
 /* The peer's end arrives in one event with its last bytes, and no other event follows: a short
  * read must not be taken for "wait for more". */
-TEST(the_end_is_seen_behind_a_short_read)
+TEST_WITH(the_end_is_seen_behind_a_short_read, conn)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
     char buf[64];
-    int peer = tcp_pair(rt, &s);
 
     raw_send(peer, "bye");
     close(peer);
-    wait_for((int)nart_tcp_fd(&s), POLLRDHUP);
-    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 3);
-    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 0);
-    CHECK_RES(nart_tcp_close(&s), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
+    peer = -1;
+    wait_for((int)nart_tcp_fd(&sock), POLLRDHUP);
+    CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), 3);
+    CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), 0);
 }
 
-TEST(sending_to_a_closed_peer_is_an_error_not_a_signal)
+TEST_WITH(sending_to_a_closed_peer_is_an_error_not_a_signal, conn)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
     struct sigaction now;
-    int peer = tcp_pair(rt, &s);
 
     CHECK_EQ(sigaction(SIGPIPE, NULL, &now), 0);
     CHECK(now.sa_handler == SIG_DFL); /* which would terminate the process */
-    raw_reset(peer);
-    wait_for((int)nart_tcp_fd(&s), POLLHUP);
-    CHECK_RES(send_now(rt, &s, "x"), -ECONNRESET);
-    CHECK_RES(send_now(rt, &s, "x"), -EPIPE);
-    CHECK_RES(send_now(rt, &s, "x"), -EPIPE);
-    CHECK_RES(nart_tcp_close(&s), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
+    peer_reset();
+    wait_for((int)nart_tcp_fd(&sock), POLLHUP);
+    CHECK_RES(send_now(rt, &sock, "x"), -ECONNRESET);
+    CHECK_RES(send_now(rt, &sock, "x"), -EPIPE);
+    CHECK_RES(send_now(rt, &sock, "x"), -EPIPE);
 }
 
-TEST(a_shutdown_of_reading_ends_the_waiting_reader)
+TEST_WITH(a_shutdown_of_reading_ends_the_waiting_reader, conn)
 {
-    struct conn c;
     nart_join join;
     nart_res got = NART_PENDING;
     char buf[8];
 
-    conn_open(&c);
-    spawn(c.rt, &receiver_type, &(struct receiver){ &c.s, buf, sizeof buf, &got }, &join);
-    settle(c.rt);
-    CHECK_RES(nart_tcp_shutdown(&c.s, NART_READ), 0);
-    finish(c.rt, &join);
+    spawn(rt, &receiver_type, &(struct receiver){ &sock, buf, sizeof buf, &got }, &join);
+    settle(rt);
+    CHECK_RES(nart_tcp_shutdown(&sock, NART_READ), 0);
+    finish(rt, &join);
     CHECK_RES(got, 0);
-    conn_close(&c);
 }
 
 /* The kernel keeps delivering received data, so this side must stop reading. */
-TEST(after_a_shutdown_of_reading_nothing_is_received)
+TEST_WITH(after_a_shutdown_of_reading_nothing_is_received, rt)
 {
-    nart_rt *rt = new_rt(), *other = new_rt();
+    nart_rt *other = new_rt();
     char buf[8];
 
     for (int early = 0; early < 2; early++) {
-        nart_tcp s, moved;
-        int peer = tcp_pair(rt, &s);
+        nart_tcp moved;
+        peer = tcp_pair(rt, &sock);
         if (early) {
             raw_send(peer, "early");
-            wait_for((int)nart_tcp_fd(&s), POLLIN);
+            wait_for((int)nart_tcp_fd(&sock), POLLIN);
         }
-        CHECK_RES(nart_tcp_shutdown(&s, NART_READ), 0);
-        CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 0);
+        CHECK_RES(nart_tcp_shutdown(&sock, NART_READ), 0);
+        CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), 0);
         raw_send(peer, "late");
-        wait_for((int)nart_tcp_fd(&s), POLLIN);
-        CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 0);
-        nart_tcp_move(&moved, &s);
+        wait_for((int)nart_tcp_fd(&sock), POLLIN);
+        CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), 0);
+        nart_tcp_move(&moved, &sock);
         CHECK_RES(recv_now(rt, &moved, buf, sizeof buf), 0);
         CHECK_RES(recv_now(rt, &moved, buf, 0), -EINVAL);
         CHECK_RES(recv_now(other, &moved, buf, sizeof buf), NART_EDRIVER);
@@ -144,63 +119,42 @@ TEST(after_a_shutdown_of_reading_nothing_is_received)
         close(peer);
     }
     CHECK_RES(nart_rt_free(other), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* ---- this side ends ---- */
 
-/* Awaits a task. */
-struct ended {
-    nart_join *join;
-    nart_res *answer;
-};
-
-static nart_res ended_run(nart_cx *cx, void *frame)
+TEST_WITH(closing_wakes_the_waiting_task, conn)
 {
-    struct ended *f = frame;
-    return nart_join_await(cx, f->join, f->answer);
-}
-
-TYPE(ended, ended_run);
-
-TEST(closing_wakes_the_waiting_task)
-{
-    struct conn c;
     nart_join join;
     nart_res got = NART_PENDING;
     char buf[8];
 
-    conn_open(&c);
-    spawn(c.rt, &receiver_type, &(struct receiver){ &c.s, buf, sizeof buf, &got }, &join);
-    settle(c.rt);
-    CHECK_RES(nart_tcp_close(&c.s), 0);
-    finish(c.rt, &join);
+    spawn(rt, &receiver_type, &(struct receiver){ &sock, buf, sizeof buf, &got }, &join);
+    settle(rt);
+    CHECK_RES(nart_tcp_close(&sock), 0);
+    finish(rt, &join);
     CHECK_RES(got, -EBADF);
-    CHECK_EQ(recv(c.peer, buf, sizeof buf, 0), 0);
-    conn_close(&c);
+    CHECK_EQ(recv(peer, buf, sizeof buf, 0), 0);
 }
 
-TEST(moving_wakes_the_waiting_task_and_keeps_the_stream)
+TEST_WITH(moving_wakes_the_waiting_task_and_keeps_the_stream, conn)
 {
-    struct conn c;
     nart_tcp moved;
     nart_join join;
     nart_res got = NART_PENDING;
     char buf[8];
 
-    conn_open(&c);
-    spawn(c.rt, &receiver_type, &(struct receiver){ &c.s, buf, sizeof buf, &got }, &join);
-    settle(c.rt);
-    nart_tcp_move(&moved, &c.s);
-    finish(c.rt, &join);
+    spawn(rt, &receiver_type, &(struct receiver){ &sock, buf, sizeof buf, &got }, &join);
+    settle(rt);
+    nart_tcp_move(&moved, &sock);
+    finish(rt, &join);
     CHECK_RES(got, -EBADF);
-    raw_send(c.peer, "abc");
-    CHECK_RES(recv_now(c.rt, &moved, buf, sizeof buf), 3);
+    raw_send(peer, "abc");
+    CHECK_RES(recv_now(rt, &moved, buf, sizeof buf), 3);
     nart_tcp_move(&moved, &moved);
-    raw_send(c.peer, "d");
-    CHECK_RES(recv_now(c.rt, &moved, buf, sizeof buf), 1);
+    raw_send(peer, "d");
+    CHECK_RES(recv_now(rt, &moved, buf, sizeof buf), 1);
     CHECK_RES(nart_tcp_close(&moved), 0);
-    conn_close(&c);
 }
 
 /* ---- two arms of a race share a handle ---- */
@@ -262,40 +216,36 @@ static void act_move(nart_tcp *s)
 
 static void arms(void (*act)(nart_tcp *s), const char *text, nart_res answer)
 {
-    struct conn c;
     nart_join join;
 
-    conn_open(&c);
-    spawn(c.rt, &arms_type, &(struct arms){ .s = &c.s, .act = act }, &join);
-    settle(c.rt);
-    raw_send(c.peer, text);
-    settle(c.rt);
+    spawn(rt, &arms_type, &(struct arms){ .s = &sock, .act = act }, &join);
+    settle(rt);
+    raw_send(peer, text);
+    settle(rt);
     CHECK(nart_join_done(&join));
     CHECK_RES(((struct arms *)nart_join_frame(&join))->which, 0);
     nart_res got = NART_PENDING;
-    struct ended e = { &join, &got };
-    CHECK_RES(run(c.rt, &ended_type, &e), 0);
+    CHECK_RES(await_now(rt, &join, &got), 0);
     CHECK_RES(got, answer);
     nart_join_release(&join);
-    conn_close(&c);
 }
 
-TEST(an_arm_that_closes_wakes_the_arm_that_waits)
+TEST_WITH(an_arm_that_closes_wakes_the_arm_that_waits, conn)
 {
     arms(act_close, "", -EBADF);
 }
 
-TEST(an_arm_that_moves_wakes_the_arm_that_waits)
+TEST_WITH(an_arm_that_moves_wakes_the_arm_that_waits, conn)
 {
     arms(act_move, "", -EBADF);
 }
 
-TEST(an_arm_that_shuts_down_wakes_the_arm_that_waits)
+TEST_WITH(an_arm_that_shuts_down_wakes_the_arm_that_waits, conn)
 {
     arms(act_shutdown, "", 0);
 }
 
-TEST(an_arm_that_is_stopped_leaves_the_other_its_wait)
+TEST_WITH(an_arm_that_is_stopped_leaves_the_other_its_wait, conn)
 {
     arms(NULL, "abc", 3);
 }
@@ -317,18 +267,15 @@ static nart_res closer_run(nart_cx *cx, void *frame)
 
 TYPE(closer, closer_run);
 
-TEST(a_task_closes_what_it_waits_for)
+TEST_WITH(a_task_closes_what_it_waits_for, conn)
 {
-    struct conn c;
     nart_join join;
 
-    conn_open(&c);
-    spawn(c.rt, &closer_type, &(struct closer){ .s = &c.s }, &join);
-    settle(c.rt);
-    raw_send(c.peer, "x");
-    finish(c.rt, &join);
-    CHECK_RES(nart_rt_run(c.rt), 0);
-    conn_close(&c);
+    spawn(rt, &closer_type, &(struct closer){ .s = &sock }, &join);
+    settle(rt);
+    raw_send(peer, "x");
+    finish(rt, &join);
+    CHECK_RES(nart_rt_run(rt), 0);
 }
 
 struct listen_task {
@@ -397,30 +344,24 @@ static nart_res closed_run(nart_cx *cx, void *frame)
 
 TYPE(closed, closed_run);
 
-TEST(calls_on_a_closed_handle_fail)
+TEST_WITH(calls_on_a_closed_handle_fail, rt)
 {
-    nart_rt *rt = new_rt();
-
     CHECK_RES(run(rt, &closed_type, NULL), 0);
     CHECK_RES(nart_tcp_close(NULL), 0);
     CHECK_RES(nart_tcp_listener_close(NULL), 0);
     CHECK_RES(nart_udp_close(NULL), 0);
     CHECK_RES(nart_fd_close(NULL), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* ---- handles and runtimes ---- */
 
-TEST(handles_outlive_their_runtime)
+TEST_WITH(handles_outlive_their_runtime, conn)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
     nart_tcp_listener l;
     nart_udp u;
     nart_addr at, a = localhost();
     char buf[8];
-    int peer = tcp_pair(rt, &s);
-    nart_res fd = nart_tcp_fd(&s);
+    nart_res fd = nart_tcp_fd(&sock);
 
     listen_at(rt, &l, &at);
     CHECK_RES(nart_udp_open(rt, &a, NULL, &u), 0);
@@ -430,48 +371,42 @@ TEST(handles_outlive_their_runtime)
     int ends[2]; /* the number now names another file */
     CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
     CHECK_EQ(dup2(ends[0], (int)fd), fd);
-    CHECK_RES(nart_tcp_fd(&s), NART_ESTALE);
-    CHECK_RES(nart_tcp_shutdown(&s, NART_WRITE), NART_ESTALE);
-    CHECK_RES(nart_tcp_local_addr(&s, &at), NART_ESTALE);
-    CHECK_RES(nart_tcp_set_nodelay(&s, true), NART_ESTALE);
+    CHECK_RES(nart_tcp_fd(&sock), NART_ESTALE);
+    CHECK_RES(nart_tcp_shutdown(&sock, NART_WRITE), NART_ESTALE);
+    CHECK_RES(nart_tcp_local_addr(&sock, &at), NART_ESTALE);
+    CHECK_RES(nart_tcp_set_nodelay(&sock, true), NART_ESTALE);
 
     rt = new_rt(); /* reuses the hub of the first one */
-    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), NART_ESTALE);
-    CHECK_RES(send_now(rt, &s, "x"), NART_ESTALE);
-    CHECK_RES(nart_tcp_fd(&s), NART_ESTALE);
+    CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), NART_ESTALE);
+    CHECK_RES(send_now(rt, &sock, "x"), NART_ESTALE);
+    CHECK_RES(nart_tcp_fd(&sock), NART_ESTALE);
     CHECK_RES(run(rt, &listen_task_type, &(struct listen_task){ .l = &l }), NART_ESTALE);
     nart_tcp again;
     int other = tcp_pair(rt, &again); /* a new handle in the same slot of the table */
-    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), NART_ESTALE);
-    CHECK_RES(nart_tcp_close(&s), 0);
+    CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), NART_ESTALE);
+    CHECK_RES(nart_tcp_close(&sock), 0);
     CHECK_RES(nart_tcp_listener_close(&l), 0);
     CHECK_RES(nart_udp_close(&u), 0);
     CHECK(fcntl((int)fd, F_GETFD) >= 0); /* and the number was not closed */
     raw_send(other, "abc");
     CHECK_RES(recv_now(rt, &again, buf, sizeof buf), 3);
     CHECK_RES(nart_tcp_close(&again), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
     close((int)fd);
     close(ends[0]);
     close(ends[1]);
     close(other);
-    close(peer);
 }
 
-TEST(a_handle_of_another_runtime_is_refused)
+TEST_WITH(a_handle_of_another_runtime_is_refused, conn)
 {
-    nart_rt *rt = new_rt(), *other = new_rt();
-    nart_tcp s;
+    nart_rt *other = new_rt();
     char buf[8];
-    int peer = tcp_pair(rt, &s);
 
-    CHECK_RES(recv_now(other, &s, buf, sizeof buf), NART_EDRIVER);
-    CHECK_RES(send_now(other, &s, "x"), NART_EDRIVER);
+    CHECK_RES(recv_now(other, &sock, buf, sizeof buf), NART_EDRIVER);
+    CHECK_RES(send_now(other, &sock, "x"), NART_EDRIVER);
     raw_send(peer, "abc");
-    CHECK_RES(recv_now(rt, &s, buf, sizeof buf), 3);
-    CHECK_RES(nart_tcp_close(&s), 0); /* from anywhere on the thread */
-    close(peer);
-    CHECK_RES(nart_rt_free(rt), 0);
+    CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), 3);
+    CHECK_RES(nart_tcp_close(&sock), 0); /* from anywhere on the thread */
     CHECK_RES(nart_rt_free(other), 0);
 }
 
@@ -752,18 +687,17 @@ static void wait_child(pid_t child)
 }
 
 /* A child of fork closes its own copies; the parent's descriptors stay registered. */
-TEST(a_child_of_fork_closes_only_its_copies)
+TEST_WITH(a_child_of_fork_closes_only_its_copies, conn)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s, t;
+    nart_tcp t;
     nart_join join;
     nart_res got = NART_PENDING;
     nart_addr at;
     nart_tcp_listener l;
     char buf[8];
-    int peer = tcp_pair(rt, &s), other = tcp_pair(rt, &t);
+    int other = tcp_pair(rt, &t);
 
-    spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &join);
+    spawn(rt, &receiver_type, &(struct receiver){ &sock, buf, sizeof buf, &got }, &join);
     settle(rt);
     pid_t child = fork();
     CHECK(child >= 0);
@@ -771,8 +705,8 @@ TEST(a_child_of_fork_closes_only_its_copies)
         CHECK_RES(nart_tcp_fd(&t), NART_EFORK);
         at = localhost();
         CHECK_RES(nart_tcp_listen(rt, &at, NULL, &l), NART_EFORK);
-        CHECK_RES(nart_tcp_close(&s), 0);
-        CHECK_RES(nart_tcp_close(&s), 0);
+        CHECK_RES(nart_tcp_close(&sock), 0);
+        CHECK_RES(nart_tcp_close(&sock), 0);
         CHECK_RES(nart_rt_free(rt), 0);
         CHECK_RES(nart_tcp_close(&t), 0);
         close(peer);
@@ -783,14 +717,12 @@ TEST(a_child_of_fork_closes_only_its_copies)
     raw_send(peer, "abc");
     finish(rt, &join);
     CHECK_RES(got, 3);
-    CHECK_RES(nart_tcp_close(&s), 0);
+    CHECK_RES(nart_tcp_close(&sock), 0);
     CHECK_EQ(recv(peer, buf, sizeof buf, 0), 0); /* no copy is left open */
     raw_send(other, "d");
     CHECK_RES(recv_now(rt, &t, buf, sizeof buf), 1);
     CHECK_RES(nart_tcp_close(&t), 0);
-    close(peer);
     close(other);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 TEST(a_child_of_fork_can_only_close)
@@ -815,26 +747,22 @@ TEST(a_child_of_fork_can_only_close)
 
 /* A duplicate of the descriptor, here or in a child, keeps the open file alive; closing the
  * handle still stops its events. */
-TEST(a_copy_of_the_descriptor_causes_no_events_after_close)
+TEST_WITH(a_copy_of_the_descriptor_causes_no_events_after_close, conn)
 {
-    struct conn c;
-
-    conn_open(&c);
-    int copy = dup((int)nart_tcp_fd(&c.s));
+    int copy = dup((int)nart_tcp_fd(&sock));
     CHECK(copy >= 0);
-    CHECK_RES(nart_tcp_close(&c.s), 0);
-    settle(c.rt);
+    CHECK_RES(nart_tcp_close(&sock), 0);
+    settle(rt);
     nart_rt_stats before = { .size = sizeof before }, after = before;
-    nart_rt_stats_get(c.rt, &before);
+    nart_rt_stats_get(rt, &before);
     for (int i = 0; i < 100; i++) {
-        raw_send(c.peer, "x");
+        raw_send(peer, "x");
         wait_for(copy, POLLIN);
-        settle(c.rt);
+        settle(rt);
     }
-    nart_rt_stats_get(c.rt, &after);
+    nart_rt_stats_get(rt, &after);
     CHECK_EQ(after.io_events, before.io_events);
     close(copy);
-    conn_close(&c);
 }
 
 /* ---- descriptor numbers ---- */
@@ -877,9 +805,8 @@ static nart_res reuse_run(nart_cx *cx, void *frame)
 
 TYPE(reuse, reuse_run);
 
-TEST(known_bug_an_event_reaches_a_reused_number)
+TEST_WITH(known_bug_an_event_reaches_a_reused_number, rt)
 {
-    nart_rt *rt = new_rt();
     nart_tcp a, b;
     nart_join first, second;
     nart_res got = NART_PENDING;
@@ -902,12 +829,10 @@ TEST(known_bug_an_event_reaches_a_reused_number)
     CHECK_RES(nart_tcp_close(&a), 0);
     close(peer_a);
     close(peer_b);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(opening_and_closing_ten_thousand_times_uses_up_nothing)
+TEST_WITH(opening_and_closing_ten_thousand_times_uses_up_nothing, rt)
 {
-    nart_rt *rt = new_rt();
     nart_udp u;
     nart_addr a = localhost();
 
@@ -915,5 +840,4 @@ TEST(opening_and_closing_ten_thousand_times_uses_up_nothing)
         CHECK_RES(nart_udp_open(rt, &a, NULL, &u), 0);
         CHECK_RES(nart_udp_close(&u), 0);
     }
-    CHECK_RES(nart_rt_free(rt), 0);
 }

@@ -6,6 +6,8 @@
 
 #include <fcntl.h>
 
+FIXTURE_RT();
+
 /* One connect; the test owns the handle. */
 struct connector {
     nart_tcp *s;
@@ -26,39 +28,41 @@ static nart_res connector_run(nart_cx *cx, void *frame)
 
 TYPE(connector, connector_run);
 
-static nart_res connect_now(nart_rt *rt, nart_tcp *s, const nart_addr *at)
+static nart_res connect_now(nart_rt *on, nart_tcp *s, const nart_addr *at)
 {
     nart_res answer;
-    return run(rt, &connector_type, &(struct connector){ s, *at, &answer, NULL });
+    return run(on, &connector_type, &(struct connector){ s, *at, &answer, NULL });
 }
 
-/* A listener whose queue is full: the kernel drops further connection requests, so they stay in
- * progress. */
-struct full {
+/* The fixture `full`: a runtime, and a listener whose queue is full. The kernel drops further
+ * connection requests, so they stay in progress. */
+static struct {
     int listener, first[8];
     nart_addr at;
-};
+} full;
 
-static void fill(struct full *f)
+static void full_open(void)
 {
-    f->listener = raw_listen(&f->at, 0);
+    rt_open();
+    full.listener = raw_listen(&full.at, 0);
     for (int i = 0; i < 8; i++) {
-        f->first[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        CHECK(f->first[i] >= 0);
-        CHECK(connect(f->first[i], sockaddr_of(&f->at), f->at.len) == 0 || errno == EINPROGRESS);
+        full.first[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        CHECK(full.first[i] >= 0);
+        CHECK(connect(full.first[i], sockaddr_of(&full.at), full.at.len) == 0 ||
+              errno == EINPROGRESS);
     }
 }
 
-static void empty(struct full *f)
+static void full_close(void)
 {
     for (int i = 0; i < 8; i++)
-        close(f->first[i]);
-    close(f->listener);
+        close(full.first[i]);
+    close(full.listener);
+    rt_close();
 }
 
-TEST(a_connection_is_made)
+TEST_WITH(a_connection_is_made, rt)
 {
-    nart_rt *rt = new_rt();
     nart_tcp s = { .state = 0 };
     nart_addr at, peer;
     char buf[8];
@@ -80,12 +84,10 @@ TEST(a_connection_is_made)
     CHECK_RES(nart_tcp_close(&s), 0);
     close(fd);
     close(l);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(a_refusal_is_answered)
+TEST_WITH(a_refusal_is_answered, rt)
 {
-    nart_rt *rt = new_rt();
     nart_tcp s = { .state = 0 };
     nart_addr at = localhost();
     int taken =
@@ -98,12 +100,10 @@ TEST(a_refusal_is_answered)
         CHECK_RES(nart_tcp_fd(&s), -EBADF);
     }
     close(taken);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(an_address_that_is_none_is_refused)
+TEST_WITH(an_address_that_is_none_is_refused, rt)
 {
-    nart_rt *rt = new_rt();
     nart_tcp s = { .state = 0 };
     nart_addr at = { .len = 0 };
 
@@ -114,7 +114,6 @@ TEST(an_address_that_is_none_is_refused)
     CHECK_RES(nart_addr_parse(&at, "255.255.255.255:80"), 0);
     CHECK_RES(connect_now(rt, &s, &at), -ENETUNREACH);
     CHECK_RES(nart_tcp_fd(&s), -EBADF);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* Closes the handle in which another task waits, and connects it elsewhere in the same poll. */
@@ -136,20 +135,6 @@ static nart_res starter_run(nart_cx *cx, void *frame)
 
 TYPE(starter, starter_run);
 
-/* Awaits a task. */
-struct awaited {
-    nart_join *join;
-    nart_res *answer;
-};
-
-static nart_res awaited_run(nart_cx *cx, void *frame)
-{
-    struct awaited *f = frame;
-    return nart_join_await(cx, f->join, f->answer);
-}
-
-TYPE(awaited, awaited_run);
-
 /* ---- one that stays in progress ---- */
 
 struct limited {
@@ -170,29 +155,21 @@ static nart_res limited_run(nart_cx *cx, void *frame)
 
 TYPE(limited, limited_run);
 
-TEST(a_connect_that_times_out_is_closed)
+TEST_WITH(a_connect_that_times_out_is_closed, full)
 {
-    nart_rt *rt = new_rt();
     nart_tcp s = { .state = 0 };
-    struct full f;
 
-    fill(&f);
-    CHECK_RES(run(rt, &limited_type, &(struct limited){ .s = &s, .at = f.at }), -ETIMEDOUT);
+    CHECK_RES(run(rt, &limited_type, &(struct limited){ .s = &s, .at = full.at }), -ETIMEDOUT);
     CHECK_RES(nart_tcp_fd(&s), -EBADF);
-    empty(&f);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(a_connect_that_is_cancelled_is_closed)
+TEST_WITH(a_connect_that_is_cancelled_is_closed, full)
 {
-    nart_rt *rt = new_rt();
     nart_tcp s = { .state = 0 };
     nart_join join;
     nart_res answer;
-    struct full f;
 
-    fill(&f);
-    spawn(rt, &connector_type, &(struct connector){ &s, f.at, &answer, NULL }, &join);
+    spawn(rt, &connector_type, &(struct connector){ &s, full.at, &answer, NULL }, &join);
     settle(rt);
     CHECK_RES(answer, NART_PENDING);
     CHECK_LE(0, nart_tcp_fd(&s));
@@ -200,21 +177,16 @@ TEST(a_connect_that_is_cancelled_is_closed)
     finish(rt, &join);
     CHECK_RES(answer, -ECANCELED);
     CHECK_RES(nart_tcp_fd(&s), -EBADF);
-    empty(&f);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(polls_for_no_reason_change_nothing_of_a_connect)
+TEST_WITH(polls_for_no_reason_change_nothing_of_a_connect, full)
 {
-    nart_rt *rt = new_rt();
     nart_tcp s = { .state = 0 };
     nart_join join;
     nart_res answer;
     nart_waker waker;
-    struct full f;
 
-    fill(&f);
-    spawn(rt, &connector_type, &(struct connector){ &s, f.at, &answer, &waker }, &join);
+    spawn(rt, &connector_type, &(struct connector){ &s, full.at, &answer, &waker }, &join);
     settle(rt);
     nart_res fd = nart_tcp_fd(&s);
     for (int i = 0; i < 1000; i++) {
@@ -225,21 +197,16 @@ TEST(polls_for_no_reason_change_nothing_of_a_connect)
     }
     CHECK_RES(nart_task_cancel(rt, nart_join_task(&join)), 0);
     finish(rt, &join);
-    empty(&f);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(another_task_ends_a_connect_by_closing_or_moving)
+TEST_WITH(another_task_ends_a_connect_by_closing_or_moving, full)
 {
-    nart_rt *rt = new_rt();
     nart_tcp s = { .state = 0 }, moved;
     nart_join join;
     nart_res answer;
-    struct full f;
 
-    fill(&f);
     for (int move = 0; move < 2; move++) {
-        spawn(rt, &connector_type, &(struct connector){ &s, f.at, &answer, NULL }, &join);
+        spawn(rt, &connector_type, &(struct connector){ &s, full.at, &answer, NULL }, &join);
         settle(rt);
         CHECK_RES(answer, NART_PENDING);
         if (move)
@@ -252,8 +219,6 @@ TEST(another_task_ends_a_connect_by_closing_or_moving)
     }
     CHECK_RES(nart_tcp_fd(&moved),
               -EBADF); /* an awaited handle is not moved: its operation fails */
-    empty(&f);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* The connect is an arm of a race that another arm wins just as the handle is closed; then the
@@ -282,19 +247,16 @@ static nart_res again_run(nart_cx *cx, void *frame)
 
 TYPE(again, again_run);
 
-TEST(a_closed_handle_connects_again_in_the_poll_that_hears_of_it)
+TEST_WITH(a_closed_handle_connects_again_in_the_poll_that_hears_of_it, full)
 {
-    nart_rt *rt = new_rt();
     nart_tcp s = { .state = 0 };
     nart_notify note = { 0 };
     nart_join join;
     nart_addr at;
     nart_res answer = NART_PENDING;
-    struct full f;
     int l = raw_listen(&at, 1);
 
-    fill(&f);
-    struct again again = { .s = &s, .first = f.at, .second = at, .note = &note };
+    struct again again = { .s = &s, .first = full.at, .second = at, .note = &note };
     spawn(rt, &again_type, &again, &join);
     settle(rt);
     CHECK_LE(0, nart_tcp_fd(&s));
@@ -303,34 +265,28 @@ TEST(a_closed_handle_connects_again_in_the_poll_that_hears_of_it)
     while (!nart_join_done(&join))
         CHECK_LE(0, nart_rt_poll(rt, NART_NEVER));
     CHECK_LE(0, nart_tcp_fd(&s));
-    struct awaited w = { &join, &answer };
-    CHECK_RES(run(rt, &awaited_type, &w), 0);
+    CHECK_RES(await_now(rt, &join, &answer), 0);
     CHECK_RES(answer, 0);
     nart_join_release(&join);
     CHECK_RES(nart_tcp_close(&s), 0);
-    empty(&f);
     close(l);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* A task that closes a handle can connect it again before the waiting task has run: the latter
  * is notified of the end of its own connect, whatever the handle's current state. */
-TEST(a_waiting_connect_is_not_taken_for_a_new_one)
+TEST_WITH(a_waiting_connect_is_not_taken_for_a_new_one, full)
 {
-    nart_rt *rt = new_rt();
     nart_tcp s = { .state = 0 };
     nart_join first, second;
     nart_res ended = NART_PENDING, other = NART_PENDING;
     nart_addr at;
-    struct full f;
     int l = raw_listen(&at, 1);
 
-    fill(&f);
     for (int open = 0; open < 2; open++) {
-        spawn(rt, &connector_type, &(struct connector){ &s, f.at, &ended, NULL }, &first);
+        spawn(rt, &connector_type, &(struct connector){ &s, full.at, &ended, NULL }, &first);
         settle(rt);
         CHECK_RES(ended, NART_PENDING);
-        spawn(rt, &starter_type, &(struct starter){ &s, open ? at : f.at, &other, 0 }, &second);
+        spawn(rt, &starter_type, &(struct starter){ &s, open ? at : full.at, &other, 0 }, &second);
         finish(rt, &first); /* polled after the new connect has started */
         CHECK_RES(ended, NART_EABORTED);
         CHECK_LE(0, nart_tcp_fd(&s)); /* and does not affect the other's connect */
@@ -340,39 +296,33 @@ TEST(a_waiting_connect_is_not_taken_for_a_new_one)
         CHECK_RES(other, open ? 0 : -ECANCELED);
         CHECK_RES(nart_tcp_close(&s), 0);
     }
-    empty(&f);
     close(l);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* An abandoned connect occupies a slot of the table until its task has run or is freed, and no
  * longer. */
-TEST(connects_that_are_left_behind_use_up_nothing)
+TEST_WITH(connects_that_are_left_behind_use_up_nothing, full)
 {
-    nart_rt *rt;
+    nart_rt *small = NEW_RT(.max_io = 1);
     nart_tcp s = { .state = 0 };
     nart_join join;
     nart_res answer;
-    struct full f;
 
-    rt = NEW_RT(.max_io = 1);
-    fill(&f);
     for (int i = 0; i < 100; i++) {
         answer = NART_PENDING;
-        spawn(rt, &connector_type, &(struct connector){ &s, f.at, &answer, NULL }, &join);
-        settle(rt);
+        spawn(small, &connector_type, &(struct connector){ &s, full.at, &answer, NULL }, &join);
+        settle(small);
         CHECK_RES(answer, NART_PENDING);
         CHECK_RES(nart_tcp_close(&s), 0);
         if (i % 2)
-            CHECK_RES(nart_task_abort(rt, nart_join_task(&join)), 0);
-        finish(rt, &join);
+            CHECK_RES(nart_task_abort(small, nart_join_task(&join)), 0);
+        finish(small, &join);
         CHECK_RES(answer, i % 2 ? -ECANCELED : NART_EABORTED);
     }
-    spawn(rt, &connector_type, &(struct connector){ &s, f.at, &answer, NULL }, NULL);
-    settle(rt);
+    spawn(small, &connector_type, &(struct connector){ &s, full.at, &answer, NULL }, NULL);
+    settle(small);
     CHECK_RES(nart_tcp_close(&s), 0);
-    CHECK_RES(nart_rt_free(rt), 0); /* with a task that has not run since */
-    empty(&f);
+    CHECK_RES(nart_rt_free(small), 0); /* with a task that has not run since */
 }
 
 /* One arm of a race connects, the other one closes the handle in the same poll. */
@@ -407,20 +357,15 @@ static nart_res both_run(nart_cx *cx, void *frame)
 
 TYPE(both, both_run);
 
-TEST(an_arm_that_closes_ends_the_connect_of_another)
+TEST_WITH(an_arm_that_closes_ends_the_connect_of_another, full)
 {
-    nart_rt *rt = new_rt();
     nart_tcp s = { .state = 0 };
     nart_join join;
-    struct full f;
 
-    fill(&f);
-    spawn(rt, &both_type, &(struct both){ .s = &s, .at = f.at }, &join);
+    spawn(rt, &both_type, &(struct both){ .s = &s, .at = full.at }, &join);
     settle(rt);
     CHECK(nart_join_done(&join));
     nart_join_release(&join);
-    empty(&f);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* The first arm of a race closes the handle in which the second one has been waiting since the
@@ -482,15 +427,12 @@ TYPE(first_closes, first_closes_run);
 
 static void an_earlier_arm(enum act act, bool closes_in_a_body, bool connects_in_a_body)
 {
-    nart_rt *rt = new_rt();
     nart_tcp s = { .state = 0 };
     nart_join join;
     nart_waker waker;
-    struct full f;
 
-    fill(&f);
     struct first_closes init = { .s = &s,
-                                 .at = f.at,
+                                 .at = full.at,
                                  .waker = &waker,
                                  .act = act,
                                  .closes_in_a_body = closes_in_a_body,
@@ -507,23 +449,21 @@ static void an_earlier_arm(enum act act, bool closes_in_a_body, bool connects_in
     else
         CHECK_RES(nart_tcp_fd(&s), -EBADF);
     CHECK_RES(nart_tcp_close(&s), 0);
-    empty(&f);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(an_earlier_arm_that_closes_ends_the_connect_of_a_later_one)
+TEST_WITH(an_earlier_arm_that_closes_ends_the_connect_of_a_later_one, full)
 {
     for (int bodies = 0; bodies < 4; bodies++)
         an_earlier_arm(CLOSE, bodies & 1, bodies & 2);
 }
 
-TEST(an_earlier_arm_that_moves_ends_the_connect_of_a_later_one)
+TEST_WITH(an_earlier_arm_that_moves_ends_the_connect_of_a_later_one, full)
 {
     for (int bodies = 0; bodies < 4; bodies++)
         an_earlier_arm(MOVE, bodies & 1, bodies & 2);
 }
 
-TEST(an_earlier_arm_that_closes_may_connect_itself)
+TEST_WITH(an_earlier_arm_that_closes_may_connect_itself, full)
 {
     an_earlier_arm(CONNECT_AGAIN, true, false);
     an_earlier_arm(CONNECT_AGAIN, true, true);
@@ -563,18 +503,15 @@ static nart_res spender_run(nart_cx *cx, void *frame)
 
 TYPE(spender, spender_run);
 
-TEST(a_connect_waits_on_while_its_task_has_no_budget)
+TEST_WITH(a_connect_waits_on_while_its_task_has_no_budget, full)
 {
-    nart_rt *rt = new_rt();
     nart_tcp s = { .state = 0 };
     nart_join join;
     nart_waker waker;
-    struct full f;
 
-    fill(&f);
     for (int late = 0; late < 2; late++) {
         nart_res answer = NART_PENDING;
-        struct spender init = { .s = &s, .at = f.at, .waker = &waker, .rt = rt, .late = late };
+        struct spender init = { .s = &s, .at = full.at, .waker = &waker, .rt = rt, .late = late };
         spawn(rt, &spender_type, &init, &join);
         settle(rt);
         if (!late)
@@ -583,14 +520,11 @@ TEST(a_connect_waits_on_while_its_task_has_no_budget)
         settle(rt);
         CHECK(nart_join_done(&join));
         CHECK_EQ(((struct spender *)nart_join_frame(&join))->polls, 3);
-        struct awaited w = { &join, &answer };
-        CHECK_RES(run(rt, &awaited_type, &w), NART_EABORTED); /* of the connect */
+        CHECK_RES(await_now(rt, &join, &answer), NART_EABORTED); /* of the connect */
         CHECK_RES(answer, NART_PENDING);
         nart_join_release(&join);
         CHECK_RES(nart_tcp_fd(&s), -EBADF);
     }
-    empty(&f);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* A poll without bodies that closes its own connect and starts another is not notified of the
@@ -615,20 +549,15 @@ static nart_res changer_run(nart_cx *cx, void *frame)
 
 TYPE(changer, changer_run);
 
-TEST(a_task_abandons_its_own_connect_for_another)
+TEST_WITH(a_task_abandons_its_own_connect_for_another, full)
 {
-    nart_rt *rt = new_rt();
     nart_tcp s = { .state = 0 };
     nart_addr at;
-    struct full f;
     int l = raw_listen(&at, 1);
 
-    fill(&f);
-    CHECK_RES(run(rt, &changer_type, &(struct changer){ &s, f.at, at, 0 }), 0);
+    CHECK_RES(run(rt, &changer_type, &(struct changer){ &s, full.at, at, 0 }), 0);
     CHECK_RES(nart_tcp_close(&s), 0);
-    empty(&f);
     close(l);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* The context of a poll that has returned. */
@@ -643,23 +572,21 @@ static nart_res keeper_run(nart_cx *cx, void *frame)
 
 static const nart_task_type keeper_type = NART_TASK_TYPE(char, keeper_run, NULL);
 
-TEST(a_second_task_cannot_await_a_connect_nor_use_what_is_not_connected)
+TEST_WITH(a_second_task_cannot_await_a_connect_nor_use_what_is_not_connected, full)
 {
-    nart_rt *rt = new_rt(), *other = new_rt();
+    nart_rt *other = new_rt();
     nart_tcp s = { .state = 0 };
     nart_join join;
     nart_res answer;
     char buf[8];
     int fd;
-    struct full f;
 
-    fill(&f);
-    spawn(rt, &connector_type, &(struct connector){ &s, f.at, &answer, NULL }, &join);
+    spawn(rt, &connector_type, &(struct connector){ &s, full.at, &answer, NULL }, &join);
     settle(rt);
-    CHECK_RES(connect_now(rt, &s, &f.at), -EBUSY);
+    CHECK_RES(connect_now(rt, &s, &full.at), -EBUSY);
     nart_join second;
     nart_res ignored;
-    spawn(rt, &connector_type, &(struct connector){ &s, f.at, &ignored, NULL }, &second);
+    spawn(rt, &connector_type, &(struct connector){ &s, full.at, &ignored, NULL }, &second);
     CHECK_RES(nart_task_cancel(rt, nart_join_task(&second)), 0);
     finish(rt, &second); /* a cancelled one does not close it either */
     CHECK_RES(ignored, -ECANCELED);
@@ -667,17 +594,15 @@ TEST(a_second_task_cannot_await_a_connect_nor_use_what_is_not_connected)
     CHECK_RES(send_now(rt, &s, "x"), -ENOTCONN);
     CHECK_RES(nart_tcp_detach(&s, &fd, NULL, 0, NULL), -ENOTCONN);
     CHECK_RES(nart_tcp_shutdown(&s, NART_WRITE), -ENOTCONN);
-    CHECK_RES(connect_now(other, &s, &f.at), NART_EDRIVER);
+    CHECK_RES(connect_now(other, &s, &full.at), NART_EDRIVER);
     CHECK_RES(run(rt, &keeper_type, NULL), 0);
-    CHECK_RES(nart_tcp_connect(kept_cx, &s, &f.at), -EPERM);
+    CHECK_RES(nart_tcp_connect(kept_cx, &s, &full.at), -EPERM);
     CHECK_LE(0, nart_tcp_fd(&s));
     settle(rt);
     CHECK_RES(answer, NART_PENDING); /* unaffected */
     CHECK_RES(nart_task_cancel(rt, nart_join_task(&join)), 0);
     finish(rt, &join);
-    empty(&f);
     CHECK_RES(nart_rt_free(other), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* After losing a race it stays in progress, and continues when awaited again. */
@@ -703,25 +628,22 @@ static nart_res loser_run(nart_cx *cx, void *frame)
 
 TYPE(loser, loser_run);
 
-TEST(a_connect_that_lost_a_race_can_be_awaited_again)
+TEST_WITH(a_connect_that_lost_a_race_can_be_awaited_again, full)
 {
-    nart_rt *rt = new_rt();
     nart_tcp s = { .state = 0 };
-    struct full f;
 
-    fill(&f);
-    CHECK_RES(run(rt, &loser_type, &(struct loser){ .s = &s, .at = f.at }), 0);
+    CHECK_RES(run(rt, &loser_type, &(struct loser){ .s = &s, .at = full.at }), 0);
     nart_res fd = nart_tcp_fd(&s);
     CHECK_LE(0, fd);
-    CHECK_RES(run(rt, &loser_type, &(struct loser){ .s = &s, .at = f.at }), 0);
+    CHECK_RES(run(rt, &loser_type, &(struct loser){ .s = &s, .at = full.at }), 0);
     CHECK_RES(nart_tcp_fd(&s), fd); /* the same attempt */
-    for (int i = 0; i < 8; i++)
-        close(f.first[i]);
-    CHECK_EQ(fcntl(f.listener, F_SETFL, O_NONBLOCK), 0);
-    for (int taken; (taken = accept4(f.listener, NULL, NULL, SOCK_CLOEXEC)) >= 0;)
+    for (int i = 0; i < 8; i++) {
+        close(full.first[i]);
+        full.first[i] = -1;
+    }
+    CHECK_EQ(fcntl(full.listener, F_SETFL, O_NONBLOCK), 0);
+    for (int taken; (taken = accept4(full.listener, NULL, NULL, SOCK_CLOEXEC)) >= 0;)
         close(taken); /* the queue has space: the kernel's next attempt succeeds */
-    CHECK_RES(connect_now(rt, &s, &f.at), 0);
+    CHECK_RES(connect_now(rt, &s, &full.at), 0);
     CHECK_RES(nart_tcp_close(&s), 0);
-    close(f.listener);
-    CHECK_RES(nart_rt_free(rt), 0);
 }

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+FIXTURE_RT();
+
 struct ready {
     nart_fd *h;
     uint32_t dirs;
@@ -25,7 +27,7 @@ static nart_res ready_run(nart_cx *cx, void *frame)
 
 TYPE(ready, ready_run);
 
-static nart_res ready_now(nart_rt *rt, nart_fd *h, uint32_t dirs)
+static nart_res ready_now(nart_fd *h, uint32_t dirs)
 {
     nart_res answer;
     return run(rt, &ready_type, &(struct ready){ h, dirs, &answer, NULL });
@@ -36,9 +38,8 @@ static void new_pipe(int ends[2])
     CHECK_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
 }
 
-TEST(a_pipe_becomes_readable_and_hangs_up)
+TEST_WITH(a_pipe_becomes_readable_and_hangs_up, rt)
 {
-    nart_rt *rt = new_rt();
     nart_fd h;
     nart_join join;
     nart_res answer;
@@ -47,7 +48,7 @@ TEST(a_pipe_becomes_readable_and_hangs_up)
 
     new_pipe(ends);
     CHECK_RES(nart_fd_open(rt, ends[0], 0, &h), 0);
-    CHECK_RES(ready_now(rt, &h, NART_READ), NART_READ); /* a new one is tried first */
+    CHECK_RES(ready_now(&h, NART_READ), NART_READ); /* a new one is tried first */
     CHECK_EQ(read(ends[0], &c, 1), -1);
     CHECK_EQ(errno, EAGAIN);
     nart_fd_clear(&h, NART_READ);
@@ -58,7 +59,7 @@ TEST(a_pipe_becomes_readable_and_hangs_up)
     CHECK_EQ(write(ends[1], "x", 1), 1);
     finish(rt, &join);
     CHECK_RES(answer, NART_READ);
-    CHECK_RES(ready_now(rt, &h, NART_READ), NART_READ); /* until it is cleared */
+    CHECK_RES(ready_now(&h, NART_READ), NART_READ); /* until it is cleared */
     CHECK_EQ(read(ends[0], &c, 1), 1);
     nart_fd_clear(&h, NART_READ);
 
@@ -71,12 +72,10 @@ TEST(a_pipe_becomes_readable_and_hangs_up)
     CHECK_EQ(read(ends[0], &c, 1), 0);
     CHECK_RES(nart_fd_close(&h), 0);
     CHECK_EQ(fcntl(ends[0], F_GETFD), -1); /* owned by the handle */
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(a_pipe_becomes_writable_and_its_reader_closes)
+TEST_WITH(a_pipe_becomes_writable_and_its_reader_closes, rt)
 {
-    nart_rt *rt = new_rt();
     nart_fd h;
     nart_join join;
     nart_res answer;
@@ -106,13 +105,11 @@ TEST(a_pipe_becomes_writable_and_its_reader_closes)
         nart_fd_clear(&h, NART_WRITE);
     }
     CHECK_RES(nart_fd_close(&h), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* States end, with and without an event; an operation answers the current state. */
-TEST(a_new_writer_ends_a_hang_up)
+TEST_WITH(a_new_writer_ends_a_hang_up, rt)
 {
-    nart_rt *rt = new_rt();
     nart_fd h;
     int ends[2];
     char c, path[32];
@@ -123,25 +120,23 @@ TEST(a_new_writer_ends_a_hang_up)
     for (int event = 0; event < 2; event++) {
         close(ends[1]);
         settle(rt);
-        CHECK_RES(ready_now(rt, &h, NART_READ), NART_READ | NART_HANGUP);
+        CHECK_RES(ready_now(&h, NART_READ), NART_READ | NART_HANGUP);
         CHECK_EQ(read(ends[0], &c, 1), 0);
         ends[1] = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
         CHECK_LE(0, ends[1]);
         if (event)
             CHECK_EQ(write(ends[1], "x", 1), 1);
-        CHECK_RES(ready_now(rt, &h, NART_READ), NART_READ);
+        CHECK_RES(ready_now(&h, NART_READ), NART_READ);
         if (event)
             CHECK_EQ(read(ends[0], &c, 1), 1);
     }
     CHECK_RES(nart_fd_close(&h), 0);
     close(ends[1]);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* A socket that neither is connected nor listens counts as hung up. */
-TEST(a_socket_that_was_watched_early_is_not_hung_up_for_ever)
+TEST_WITH(a_socket_that_was_watched_early_is_not_hung_up_for_ever, rt)
 {
-    nart_rt *rt = new_rt();
     nart_fd client, server;
     nart_join join;
     nart_res answer;
@@ -154,8 +149,8 @@ TEST(a_socket_that_was_watched_early_is_not_hung_up_for_ever)
     CHECK_RES(nart_fd_open(rt, out, 0, &client), 0);
     CHECK_RES(nart_fd_open(rt, in, 0, &server), 0);
     settle(rt);
-    CHECK_RES(ready_now(rt, &client, NART_WRITE), NART_WRITE | NART_HANGUP);
-    CHECK_RES(ready_now(rt, &server, NART_READ), NART_READ | NART_HANGUP);
+    CHECK_RES(ready_now(&client, NART_WRITE), NART_WRITE | NART_HANGUP);
+    CHECK_RES(ready_now(&server, NART_READ), NART_READ | NART_HANGUP);
     CHECK_EQ(listen(in, 4), 0);
     CHECK_EQ(accept(in, NULL, NULL), -1);
     CHECK_EQ(errno, EAGAIN);
@@ -167,18 +162,16 @@ TEST(a_socket_that_was_watched_early_is_not_hung_up_for_ever)
     finish(rt, &join);
     CHECK_RES(answer, NART_READ);
     wait_for(out, POLLOUT);
-    CHECK_RES(ready_now(rt, &client, NART_WRITE), NART_WRITE);
+    CHECK_RES(ready_now(&client, NART_WRITE), NART_WRITE);
     nart_fd_clear(&client, NART_READ);
-    CHECK_RES(ready_now(rt, &client, NART_READ | NART_WRITE), NART_WRITE);
+    CHECK_RES(ready_now(&client, NART_READ | NART_WRITE), NART_WRITE);
     CHECK_RES(nart_fd_close(&client), 0);
     CHECK_RES(nart_fd_close(&server), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* An error is transient: it ends once it has been read and the descriptor tried. */
-TEST(an_error_is_reported_and_passes)
+TEST_WITH(an_error_is_reported_and_passes, rt)
 {
-    nart_rt *rt = new_rt();
     nart_fd h;
     nart_addr at = localhost();
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -192,19 +185,18 @@ TEST(an_error_is_reported_and_passes)
     CHECK_RES(nart_fd_open(rt, fd, 0, &h), 0);
     nart_fd_clear(&h, NART_READ);
     CHECK_EQ(send(fd, "x", 1, 0), 1);
-    CHECK_RES(ready_now(rt, &h, NART_READ), NART_READ | NART_ERROR);
+    CHECK_RES(ready_now(&h, NART_READ), NART_READ | NART_ERROR);
     CHECK_EQ(recv(fd, &c, 1, 0), -1);
     CHECK_EQ(errno, ECONNREFUSED);
     CHECK_EQ(recv(fd, &c, 1, 0), -1);
     CHECK_EQ(errno, EAGAIN);
     nart_fd_clear(&h, NART_READ);
-    CHECK_RES(ready_now(rt, &h, NART_WRITE), NART_WRITE);
+    CHECK_RES(ready_now(&h, NART_WRITE), NART_WRITE);
     CHECK_RES(nart_fd_close(&h), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* A pair of sockets: `h` is the first, neither readable nor writable. */
-static void open_full(nart_rt *rt, int ends[2], nart_fd *h)
+static void open_full(int ends[2], nart_fd *h)
 {
     static const char block[4096];
     int big = 1 << 16;
@@ -225,16 +217,15 @@ static void drain(int fd)
         continue;
 }
 
-TEST(either_direction_ends_the_wait_for_both)
+TEST_WITH(either_direction_ends_the_wait_for_both, rt)
 {
-    nart_rt *rt = new_rt();
     nart_fd h;
     nart_join join;
     nart_res answer;
     int ends[2];
     char byte;
 
-    open_full(rt, ends, &h);
+    open_full(ends, &h);
     struct ready both = { &h, NART_READ | NART_WRITE, &answer, NULL };
     spawn(rt, &ready_type, &both, &join);
     settle(rt);
@@ -256,7 +247,6 @@ TEST(either_direction_ends_the_wait_for_both)
     CHECK_RES(answer, NART_WRITE);
     CHECK_RES(nart_fd_close(&h), 0);
     close(ends[1]);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* Waits for both directions in its first poll, then for something else. */
@@ -281,16 +271,15 @@ static nart_res refused_run(nart_cx *cx, void *frame)
 
 TYPE(refused, refused_run);
 
-TEST(a_refused_direction_leaves_nothing_behind_in_the_other)
+TEST_WITH(a_refused_direction_leaves_nothing_behind_in_the_other, rt)
 {
-    nart_rt *rt = new_rt();
     nart_fd h;
     nart_join writer, asker, reader;
     nart_res writes, refused, reads;
     nart_waker waker;
     int ends[2];
 
-    open_full(rt, ends, &h);
+    open_full(ends, &h);
     spawn(rt, &ready_type, &(struct ready){ &h, NART_WRITE, &writes, NULL }, &writer);
     spawn(rt, &refused_type, &(struct refused){ &h, &refused, &waker, false }, &asker);
     settle(rt);
@@ -309,7 +298,6 @@ TEST(a_refused_direction_leaves_nothing_behind_in_the_other)
     CHECK_RES(writes, NART_WRITE);
     CHECK_RES(nart_fd_close(&h), 0);
     close(ends[1]);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* A loop on a descriptor that is always ready still lets other tasks run. */
@@ -337,9 +325,8 @@ static nart_res greedy_run(nart_cx *cx, void *frame)
 
 TYPE(greedy, greedy_run);
 
-TEST(a_regular_file_is_always_ready_and_starves_no_task)
+TEST_WITH(a_regular_file_is_always_ready_and_starves_no_task, rt)
 {
-    nart_rt *rt = new_rt();
     nart_fd h, null;
     nart_join first, second;
     int a = 0, b = 0;
@@ -347,7 +334,7 @@ TEST(a_regular_file_is_always_ready_and_starves_no_task)
     CHECK_RES(nart_fd_open(rt, open(TEST_SOURCE_DIR "/test_fd.c", O_RDONLY | O_CLOEXEC), 0, &h), 0);
     int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     CHECK_RES(nart_fd_open(rt, fd, 0, &null), 0);
-    CHECK_RES(ready_now(rt, &null, NART_WRITE), NART_WRITE);
+    CHECK_RES(ready_now(&null, NART_WRITE), NART_WRITE);
     nart_fd twice;
     CHECK_RES(nart_fd_open(rt, fd, 0, &twice), -EEXIST); /* it would be closed twice */
     CHECK_RES(nart_fd_open(rt, fd, NART_FD_BORROW, &twice), 0);
@@ -360,12 +347,10 @@ TEST(a_regular_file_is_always_ready_and_starves_no_task)
     finish(rt, &second);
     CHECK_RES(nart_fd_close(&h), 0);
     CHECK_RES(nart_fd_close(&null), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(a_borrowed_descriptor_stays_the_callers)
+TEST_WITH(a_borrowed_descriptor_stays_the_callers, rt)
 {
-    nart_rt *rt = new_rt();
     nart_fd h, other;
     int ends[2], more[2];
 
@@ -374,7 +359,7 @@ TEST(a_borrowed_descriptor_stays_the_callers)
     CHECK_RES(nart_fd_open(rt, ends[0], NART_FD_BORROW, &other), 0); /* any number of times */
     nart_fd_clear(&h, NART_READ);
     CHECK_EQ(write(ends[1], "x", 1), 1);
-    CHECK_RES(ready_now(rt, &h, NART_READ), NART_READ);
+    CHECK_RES(ready_now(&h, NART_READ), NART_READ);
     CHECK_RES(nart_fd_close(&other), 0);
     CHECK(fcntl(ends[0], F_GETFD) >= 0);
 
@@ -386,17 +371,15 @@ TEST(a_borrowed_descriptor_stays_the_callers)
     CHECK_RES(nart_fd_close(&h), 0);
     nart_fd_clear(&anew, NART_READ);
     CHECK_EQ(write(more[1], "y", 1), 1);
-    CHECK_RES(ready_now(rt, &anew, NART_READ), NART_READ);
+    CHECK_RES(ready_now(&anew, NART_READ), NART_READ);
     CHECK_RES(nart_fd_close(&anew), 0);
     close(ends[1]);
     close(more[0]);
     close(more[1]);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(bad_descriptors_and_directions_are_refused)
+TEST_WITH(bad_descriptors_and_directions_are_refused, rt)
 {
-    nart_rt *rt = new_rt();
     nart_fd h, other;
     int ends[2];
 
@@ -410,18 +393,17 @@ TEST(bad_descriptors_and_directions_are_refused)
     CHECK_RES(nart_fd_close(&h), 0);
     CHECK_RES(nart_fd_open(rt, ends[0], 0, &h), 0);
     CHECK_RES(nart_fd_open(rt, ends[0], 0, &other), -EEXIST);
-    CHECK_RES(ready_now(rt, &h, 0), -EINVAL);
-    CHECK_RES(ready_now(rt, &h, NART_ERROR), -EINVAL);
+    CHECK_RES(ready_now(&h, 0), -EINVAL);
+    CHECK_RES(ready_now(&h, NART_ERROR), -EINVAL);
     CHECK_RES(nart_fd_close(&h), 0);
     close(ends[1]);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* A failed open occupies no slot and leaks no descriptor. */
 TEST(a_failure_to_open_leaves_nothing)
 {
     nart_rt_opts too_many = { .size = sizeof too_many, .max_io = UINT32_MAX };
-    nart_rt *rt = NEW_RT(.max_io = 2);
+    rt = NEW_RT(.max_io = 2);
     nart_fd h[2];
     int ends[2];
 
@@ -443,9 +425,8 @@ TEST(a_failure_to_open_leaves_nothing)
 /* ---- kernel errors ---- */
 
 /* A failed wait is an answer of the loop; the tasks stay, and continue when waiting works again. */
-TEST(a_wait_that_fails_is_an_answer)
+TEST_WITH(a_wait_that_fails_is_an_answer, rt)
 {
-    nart_rt *rt = new_rt();
     nart_fd h;
     nart_join join;
     nart_res answer;
@@ -467,14 +448,13 @@ TEST(a_wait_that_fails_is_an_answer)
     CHECK_RES(answer, NART_READ);
     CHECK_RES(nart_fd_close(&h), 0);
     close(ends[1]);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* A descriptor closed without its handle's knowledge cannot be removed from the kernel's queue;
  * its slot in the table is freed all the same. */
 TEST(a_descriptor_closed_behind_its_handle_frees_its_slot)
 {
-    nart_rt *rt = NEW_RT(.max_io = 1);
+    rt = NEW_RT(.max_io = 1);
     nart_fd h;
     int ends[2];
 
@@ -525,9 +505,8 @@ static nart_res waits_run(nart_cx *cx, void *frame)
 
 TYPE(waits, waits_run);
 
-TEST(polls_for_no_reason_change_nothing)
+TEST_WITH(polls_for_no_reason_change_nothing, rt)
 {
-    nart_rt *rt = new_rt();
     nart_tcp s;
     nart_tcp_listener l;
     nart_udp u, many;
@@ -597,5 +576,4 @@ TEST(polls_for_no_reason_change_nothing)
     CHECK_RES(nart_fd_close(&h), 0);
     CHECK_RES(nart_fd_close(&full), 0);
     close(stuffed[0]);
-    CHECK_RES(nart_rt_free(rt), 0);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Options without a function of their own are set on a handle's descriptor, and are honoured. */
-#include "net_test.h"
+#include "conn.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -21,15 +21,13 @@ static int set(int fd, int level, int name, int value)
     return get(fd, level, name);
 }
 
-TEST(options_of_a_stream)
+TEST_WITH(options_of_a_stream, conn)
 {
-    struct conn c;
     struct linger linger = { .l_onoff = 1, .l_linger = 5 };
     socklen_t len = sizeof linger;
     char buf[8];
 
-    conn_open(&c);
-    nart_res fd = nart_tcp_fd(&c.s);
+    nart_res fd = nart_tcp_fd(&sock);
 
     CHECK_LE(0, fd);
     CHECK_EQ(set((int)fd, SOL_SOCKET, SO_KEEPALIVE, 1), 1);
@@ -41,28 +39,17 @@ TEST(options_of_a_stream)
     CHECK_EQ(getsockopt((int)fd, SOL_SOCKET, SO_LINGER, &linger, &len), 0);
     CHECK_EQ(linger.l_linger, 5);
     CHECK_EQ(get((int)fd, SOL_SOCKET, SO_ERROR), 0);
-    raw_send(c.peer, "still");
-    CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 5);
-    conn_close(&c);
+    raw_send(peer, "still");
+    CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), 5);
 }
 
-static nart_udp open_udp(nart_rt *rt, nart_addr *at)
+TEST_WITH(options_of_datagrams, rt)
 {
-    nart_udp u = { 0 };
-
-    *at = localhost();
-    CHECK_RES(nart_udp_open(rt, at, NULL, &u), 0);
-    CHECK_RES(nart_udp_local_addr(&u, at), 0);
-    return u;
-}
-
-TEST(options_of_datagrams)
-{
-    nart_rt *rt = new_rt();
     nart_addr at;
-    nart_udp u = open_udp(rt, &at);
-    nart_res fd = nart_udp_fd(&u);
+    nart_udp u;
 
+    udp_at(rt, &u, &at);
+    nart_res fd = nart_udp_fd(&u);
     CHECK_LE(0, fd);
     CHECK_EQ(set((int)fd, SOL_SOCKET, SO_BROADCAST, 1), 1);
     CHECK_EQ(set((int)fd, SOL_SOCKET, SO_BROADCAST, 0), 0);
@@ -74,7 +61,6 @@ TEST(options_of_datagrams)
     CHECK_LE(65536, set((int)fd, SOL_SOCKET, SO_RCVBUF, 65536));
     CHECK_EQ(get((int)fd, SOL_SOCKET, SO_ERROR), 0);
     CHECK_RES(nart_udp_close(&u), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* One datagram each way between two connected sockets, and a peek that consumes nothing. */
@@ -109,18 +95,18 @@ static nart_res pair_run(nart_cx *cx, void *frame)
 
 TYPE(pair, pair_run);
 
-TEST(connected_datagrams_and_a_look_ahead)
+TEST_WITH(connected_datagrams_and_a_look_ahead, rt)
 {
-    nart_rt *rt = new_rt();
     nart_addr at_a, at_b;
-    nart_udp a = open_udp(rt, &at_a), b = open_udp(rt, &at_b);
+    nart_udp a, b;
 
+    udp_at(rt, &a, &at_a);
+    udp_at(rt, &b, &at_b);
     CHECK_RES(nart_udp_connect(&a, &at_b), 0);
     CHECK_RES(nart_udp_connect(&b, &at_a), 0);
     CHECK_RES(run(rt, &pair_type, &(struct pair){ .a = &a, .b = &b }), 0);
     CHECK_RES(nart_udp_close(&a), 0);
     CHECK_RES(nart_udp_close(&b), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* A datagram for a group that the receiver has joined on the loopback device. */
@@ -147,14 +133,14 @@ static nart_res group_run(nart_cx *cx, void *frame)
 
 TYPE(group, group_run);
 
-TEST(a_group_of_receivers)
+TEST_WITH(a_group_of_receivers, rt)
 {
-    nart_rt *rt = new_rt();
     struct ip_mreqn join = { .imr_address.s_addr = htonl(INADDR_LOOPBACK) };
     nart_addr at, any;
-    nart_udp to = { 0 }, from = open_udp(rt, &at);
+    nart_udp to, from;
     struct sockaddr_in *sin = (struct sockaddr_in *)&at.storage;
 
+    udp_at(rt, &from, &at);
     CHECK_RES(nart_addr_parse(&any, "0.0.0.0:0"), 0);
     CHECK_RES(nart_udp_open(rt, &any, NULL, &to), 0);
     CHECK_RES(nart_udp_local_addr(&to, &any), 0);
@@ -166,7 +152,6 @@ TEST(a_group_of_receivers)
     CHECK_RES(run(rt, &group_type, &(struct group){ .from = &from, .to = &to, .at = at }), 0);
     CHECK_RES(nart_udp_close(&from), 0);
     CHECK_RES(nart_udp_close(&to), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* Three clients, one after the other, are served by one listener. */
@@ -199,10 +184,9 @@ static nart_res server_run(nart_cx *cx, void *frame)
 
 TYPE(server, server_run);
 
-TEST(one_client_after_the_other)
+TEST_WITH(one_client_after_the_other, rt)
 {
     static const char *const said[] = { "AAAA", "BBBB", "CCCC" };
-    nart_rt *rt = new_rt();
     nart_tcp_listener l;
     nart_addr at;
     nart_join join = { 0 };
@@ -221,5 +205,4 @@ TEST(one_client_after_the_other)
     }
     finish(rt, &join);
     CHECK_RES(nart_tcp_listener_close(&l), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Streams: what arrives, in which order, and which task waits for it. */
-#include "net_test.h"
+#include "conn.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -100,9 +100,8 @@ static nart_res client_run(nart_cx *cx, void *frame)
 
 TYPE(client, client_run);
 
-TEST(an_echo_is_received)
+TEST_WITH(an_echo_is_received, rt)
 {
-    nart_rt *rt = new_rt();
     nart_tcp_listener l;
     char back[8] = "";
     struct client c = { .data = "hello", .len = 5, .back = back };
@@ -116,7 +115,6 @@ TEST(an_echo_is_received)
     }
     CHECK_RES(nart_rt_run(rt), 0); /* the server and its connections have ended */
     CHECK_RES(nart_tcp_listener_close(&l), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* ---- bulk ---- */
@@ -171,7 +169,6 @@ static void small_buffer(const nart_tcp *s)
 
 /* Both ends of a connection whose sender, `a`, soon has to wait, and the data it sends. */
 struct stream {
-    nart_rt *rt;
     nart_tcp a, b;
     char *data;
     nart_join reader;
@@ -179,13 +176,8 @@ struct stream {
 
 static void stream_open(struct stream *s, size_t len)
 {
-    int fd, peer;
-
-    s->rt = new_rt();
     s->data = pattern(len);
-    raw_pair(&fd, &peer);
-    CHECK_RES(nart_tcp_adopt(s->rt, fd, &s->a), 0);
-    CHECK_RES(nart_tcp_adopt(s->rt, peer, &s->b), 0);
+    CHECK_RES(nart_tcp_adopt(rt, tcp_pair(rt, &s->a), &s->b), 0);
     small_buffer(&s->a);
 }
 
@@ -193,16 +185,15 @@ static void stream_open(struct stream *s, size_t len)
 static void stream_read(struct stream *s, size_t len, size_t piece)
 {
     struct reader all = { .s = &s->b, .expected = s->data, .len = len, .piece = piece };
-    spawn(s->rt, &reader_type, &all, &s->reader);
+    spawn(rt, &reader_type, &all, &s->reader);
 }
 
 static void stream_close(struct stream *s)
 {
     CHECK_RES(nart_tcp_close(&s->a), 0);
-    finish(s->rt, &s->reader);
+    finish(rt, &s->reader);
     CHECK_RES(nart_tcp_close(&s->b), 0);
     free(s->data);
-    CHECK_RES(nart_rt_free(s->rt), 0);
 }
 
 static void transfer(size_t len, size_t piece)
@@ -212,21 +203,21 @@ static void transfer(size_t len, size_t piece)
     nart_join writer;
 
     stream_open(&s, len);
-    spawn(s.rt, &sender_type, &(struct sender){ &s.a, s.data, len, 0, &sent }, &writer);
-    settle(s.rt);
+    spawn(rt, &sender_type, &(struct sender){ &s.a, s.data, len, 0, &sent }, &writer);
+    settle(rt);
     CHECK_RES(sent, NART_PENDING); /* it waits halfway */
     stream_read(&s, len, piece);
-    finish(s.rt, &writer);
+    finish(rt, &writer);
     CHECK_RES(sent, (nart_res)len);
     stream_close(&s);
 }
 
-TEST(a_megabyte_arrives_in_order_through_the_smallest_buffer)
+TEST_WITH(a_megabyte_arrives_in_order_through_the_smallest_buffer, rt)
 {
     transfer(1000000, 100);
 }
 
-TEST(a_reader_of_single_bytes_gets_them_all)
+TEST_WITH(a_reader_of_single_bytes_gets_them_all, rt)
 {
     transfer(300000, 1);
 }
@@ -246,7 +237,7 @@ static nart_res nervous_run(nart_cx *cx, void *frame)
 
 TYPE(nervous, nervous_run);
 
-TEST(polls_for_no_reason_send_nothing_twice)
+TEST_WITH(polls_for_no_reason_send_nothing_twice, rt)
 {
     enum { LEN = 1000000 };
     struct stream s;
@@ -255,16 +246,15 @@ TEST(polls_for_no_reason_send_nothing_twice)
     nart_waker waker;
 
     stream_open(&s, LEN);
-    spawn(s.rt, &nervous_type, &(struct nervous){ { &s.a, s.data, LEN, 0, &sent }, &waker },
-          &writer);
-    settle(s.rt);
+    spawn(rt, &nervous_type, &(struct nervous){ { &s.a, s.data, LEN, 0, &sent }, &waker }, &writer);
+    settle(rt);
     for (int i = 0; i < 1000; i++) {
         nart_waker_wake(waker);
-        CHECK_LE(1, nart_rt_poll(s.rt, 0));
+        CHECK_LE(1, nart_rt_poll(rt, 0));
         CHECK_RES(sent, NART_PENDING);
     }
     stream_read(&s, LEN, 256);
-    finish(s.rt, &writer);
+    finish(rt, &writer);
     CHECK_RES(sent, LEN);
     stream_close(&s);
 }
@@ -307,19 +297,16 @@ static void drain(int fd, size_t len)
     }
 }
 
-TEST(a_reader_and_a_writer_share_a_socket)
+TEST_WITH(a_reader_and_a_writer_share_a_socket, conn)
 {
-    nart_rt *rt = new_rt();
-    nart_tcp s;
     nart_join writer, reader;
     nart_res got = NART_PENDING, last = NART_PENDING;
     size_t sent = 0;
     char buf[16] = "";
-    int peer = tcp_pair(rt, &s);
 
-    small_buffer(&s);
-    spawn(rt, &filler_type, &(struct filler){ .s = &s, .sent = &sent, .last = &last }, &writer);
-    spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &reader);
+    small_buffer(&sock);
+    spawn(rt, &filler_type, &(struct filler){ .s = &sock, .sent = &sent, .last = &last }, &writer);
+    spawn(rt, &receiver_type, &(struct receiver){ &sock, buf, sizeof buf, &got }, &reader);
     settle(rt);
     CHECK_RES(got, NART_PENDING); /* both wait */
     CHECK_LE(1, sent);
@@ -330,128 +317,111 @@ TEST(a_reader_and_a_writer_share_a_socket)
     CHECK_RES(got, 4);
     CHECK_EQ(memcmp(buf, "ping", 4), 0);
 
-    spawn(rt, &receiver_type, &(struct receiver){ &s, buf, sizeof buf, &got }, &reader);
+    spawn(rt, &receiver_type, &(struct receiver){ &sock, buf, sizeof buf, &got }, &reader);
     while (sent == before) { /* the writer is woken although a reader waits */
         drain(peer, sent < 4096 ? sent : 4096);
         CHECK_LE(0, nart_rt_poll(rt, NART_NEVER));
     }
-    raw_reset(peer);
+    peer_reset();
     finish(rt, &writer);
     finish(rt, &reader);
     CHECK(last == -ECONNRESET || last == -EPIPE);
     CHECK(got == -ECONNRESET ||
           got == 0); /* one of the two gets the error; the other finds the end */
-    CHECK_RES(nart_tcp_close(&s), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(a_second_reader_is_busy)
+TEST_WITH(a_second_reader_is_busy, conn)
 {
-    struct conn c;
     nart_join first;
     nart_res got = NART_PENDING;
     char buf[8], other[8];
 
-    conn_open(&c);
-    spawn(c.rt, &receiver_type, &(struct receiver){ &c.s, buf, sizeof buf, &got }, &first);
-    settle(c.rt);
-    CHECK_RES(recv_now(c.rt, &c.s, other, sizeof other), -EBUSY);
-    raw_send(c.peer, "abc");
-    finish(c.rt, &first);
+    spawn(rt, &receiver_type, &(struct receiver){ &sock, buf, sizeof buf, &got }, &first);
+    settle(rt);
+    CHECK_RES(recv_now(rt, &sock, other, sizeof other), -EBUSY);
+    raw_send(peer, "abc");
+    finish(rt, &first);
     CHECK_RES(got, 3);
-    raw_send(c.peer, "d");
-    CHECK_RES(recv_now(c.rt, &c.s, other, sizeof other), 1); /* it is free again */
-    conn_close(&c);
+    raw_send(peer, "d");
+    CHECK_RES(recv_now(rt, &sock, other, sizeof other), 1); /* it is free again */
 }
 
 /* Data is received by the task that waits for it, even if another task is polled first. */
-TEST(pending_bytes_belong_to_the_waiting_task)
+TEST_WITH(pending_bytes_belong_to_the_waiting_task, conn)
 {
-    struct conn c;
     nart_join waiting, hasty;
     nart_res got = NART_PENDING, other = NART_PENDING;
     char buf[8], more[8];
 
-    conn_open(&c);
-    spawn(c.rt, &receiver_type, &(struct receiver){ &c.s, buf, sizeof buf, &got }, &waiting);
-    settle(c.rt);
-    raw_send(c.peer, "abc");
-    wait_for((int)nart_tcp_fd(&c.s), POLLIN);
-    spawn(c.rt, &receiver_type, &(struct receiver){ &c.s, more, sizeof more, &other }, &hasty);
-    finish(c.rt, &hasty);
-    finish(c.rt, &waiting);
+    spawn(rt, &receiver_type, &(struct receiver){ &sock, buf, sizeof buf, &got }, &waiting);
+    settle(rt);
+    raw_send(peer, "abc");
+    wait_for((int)nart_tcp_fd(&sock), POLLIN);
+    spawn(rt, &receiver_type, &(struct receiver){ &sock, more, sizeof more, &other }, &hasty);
+    finish(rt, &hasty);
+    finish(rt, &waiting);
     CHECK_RES(other, -EBUSY);
     CHECK_RES(got, 3);
-    conn_close(&c);
 }
 
 /* ---- lengths ---- */
 
-TEST(an_empty_buffer_is_refused_and_an_empty_send_is_not)
+TEST_WITH(an_empty_buffer_is_refused_and_an_empty_send_is_not, conn)
 {
-    struct conn c;
     char buf[4];
 
-    conn_open(&c);
-    CHECK_RES(recv_now(c.rt, &c.s, buf, 0), -EINVAL);
-    CHECK_RES(send_now(c.rt, &c.s, ""), 0);
+    CHECK_RES(recv_now(rt, &sock, buf, 0), -EINVAL);
+    CHECK_RES(send_now(rt, &sock, ""), 0);
     nart_res answer;
     for (size_t left = 3; left < 5; left++) { /* what an error leaves is below the length */
-        struct sender beyond = { &c.s, "abc", 3, left, &answer };
-        CHECK_RES(run(c.rt, &sender_type, &beyond), -EINVAL);
+        struct sender beyond = { &sock, "abc", 3, left, &answer };
+        CHECK_RES(run(rt, &sender_type, &beyond), -EINVAL);
     }
-    CHECK_RES(send_now(c.rt, &c.s, "abc"), 3);
-    CHECK_EQ(recv(c.peer, buf, sizeof buf, 0), 3);
-    conn_close(&c);
+    CHECK_RES(send_now(rt, &sock, "abc"), 3);
+    CHECK_EQ(recv(peer, buf, sizeof buf, 0), 3);
 }
 
 /* A read stops at the urgent mark, so it is short although more data is available. */
-TEST(urgent_data_does_not_stall_a_stream)
+TEST_WITH(urgent_data_does_not_stall_a_stream, conn)
 {
-    struct conn c;
     char buf[8];
 
-    conn_open(&c);
-    CHECK_EQ(send(c.peer, "ab", 2, MSG_OOB), 2); /* 'b' is the urgent byte, out of band */
-    raw_send(c.peer, "cd");
-    struct pollfd all = { .fd = (int)nart_tcp_fd(&c.s), .events = POLLIN | POLLPRI };
+    CHECK_EQ(send(peer, "ab", 2, MSG_OOB), 2); /* 'b' is the urgent byte, out of band */
+    raw_send(peer, "cd");
+    struct pollfd all = { .fd = (int)nart_tcp_fd(&sock), .events = POLLIN | POLLPRI };
     while (!(all.revents & POLLPRI))
         CHECK_EQ(poll(&all, 1, -1), 1);
-    CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 1);
+    CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), 1);
     CHECK_EQ(buf[0], 'a');
-    CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 2);
+    CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), 2);
     CHECK_EQ(memcmp(buf, "cd", 2), 0);
-    raw_send(c.peer, "e");
-    CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 1);
-    conn_close(&c);
+    raw_send(peer, "e");
+    CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), 1);
 }
 
 /* Once the urgent byte was read separately the kernel no longer reports the mark, though reads
  * still stop there: an event that omits it must not clear it. */
-TEST(a_mark_outlives_its_urgent_byte)
+TEST_WITH(a_mark_outlives_its_urgent_byte, conn)
 {
-    struct conn c;
     nart_join join;
     nart_res answer = NART_PENDING;
     char buf[8];
 
-    conn_open(&c);
-    int fd = (int)nart_tcp_fd(&c.s);
-    CHECK_EQ(send(c.peer, "ab", 2, MSG_OOB), 2);
+    int fd = (int)nart_tcp_fd(&sock);
+    CHECK_EQ(send(peer, "ab", 2, MSG_OOB), 2);
     struct pollfd all = { .fd = fd, .events = POLLPRI };
     CHECK_EQ(poll(&all, 1, -1), 1);
-    settle(c.rt); /* the loop sees the mark */
+    settle(rt); /* the loop sees the mark */
     CHECK_EQ(recv(fd, buf, 1, MSG_OOB), 1);
-    raw_send(c.peer, "cd"); /* over loopback it has arrived when send() returns */
-    settle(c.rt);           /* and an event without it */
-    CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 1);
+    raw_send(peer, "cd"); /* over loopback it has arrived when send() returns */
+    settle(rt);           /* and an event without it */
+    CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), 1);
     CHECK_EQ(buf[0], 'a');
-    spawn(c.rt, &receiver_type, &(struct receiver){ &c.s, buf, sizeof buf, &answer }, &join);
-    settle(c.rt);
+    spawn(rt, &receiver_type, &(struct receiver){ &sock, buf, sizeof buf, &answer }, &join);
+    settle(rt);
     CHECK_RES(answer, 2);
     CHECK_EQ(memcmp(buf, "cd", 2), 0);
     nart_join_release(&join);
-    conn_close(&c);
 }
 
 /* ---- time ---- */
@@ -474,16 +444,13 @@ static nart_res timed_run(nart_cx *cx, void *frame)
 
 TYPE(timed, timed_run);
 
-TEST(a_silent_peer_times_out_and_the_socket_stays_usable)
+TEST_WITH(a_silent_peer_times_out_and_the_socket_stays_usable, conn)
 {
-    struct conn c;
     char buf[8];
 
-    conn_open(&c);
-    CHECK_RES(run(c.rt, &timed_type, &(struct timed){ .s = &c.s }), -ETIMEDOUT);
-    raw_send(c.peer, "late");
-    CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 4);
-    conn_close(&c);
+    CHECK_RES(run(rt, &timed_type, &(struct timed){ .s = &sock }), -ETIMEDOUT);
+    raw_send(peer, "late");
+    CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), 4);
 }
 
 static volatile sig_atomic_t interrupts;
@@ -495,15 +462,12 @@ static void on_alarm(int signal)
 }
 
 /* Signals interrupt system calls; no operation answers EINTR. */
-TEST(signals_interrupt_nothing)
+TEST_WITH(signals_interrupt_nothing, conn)
 {
     struct sigaction action = { .sa_handler = on_alarm }; /* no SA_RESTART */
     struct itimerval often = { { 0, 100 }, { 0, 100 } }, never = { { 0, 0 }, { 0, 0 } };
-    nart_rt *rt = new_rt();
     nart_tcp_listener l;
-    nart_tcp silent;
     char back[8] = "";
-    int peer = tcp_pair(rt, &silent);
     struct client c = { .data = "hello", .len = 5, .back = back };
 
     listen_at(rt, &l, &c.at);
@@ -512,14 +476,11 @@ TEST(signals_interrupt_nothing)
     while (interrupts < 1000) {
         spawn(rt, &server_type, &(struct server){ .l = &l, .count = 1 }, NULL);
         CHECK_RES(run(rt, &client_type, &c), 0);
-        CHECK_RES(run(rt, &timed_type, &(struct timed){ .s = &silent }), -ETIMEDOUT);
+        CHECK_RES(run(rt, &timed_type, &(struct timed){ .s = &sock }), -ETIMEDOUT);
     }
     CHECK_EQ(setitimer(ITIMER_REAL, &never, NULL), 0);
     CHECK_RES(nart_rt_run(rt), 0);
     CHECK_RES(nart_tcp_listener_close(&l), 0);
-    CHECK_RES(nart_tcp_close(&silent), 0);
-    close(peer);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 struct race {
@@ -544,44 +505,37 @@ static nart_res race_run(nart_cx *cx, void *frame)
 
 TYPE(race, race_run);
 
-TEST(a_race_of_receiving_and_sleeping)
+TEST_WITH(a_race_of_receiving_and_sleeping, conn)
 {
-    struct conn c;
-
-    conn_open(&c);
-    CHECK_RES(run(c.rt, &race_type, &(struct race){ .s = &c.s, .ns = NART_MS }), -ETIME);
-    raw_send(c.peer, "abc");
-    CHECK_RES(run(c.rt, &race_type, &(struct race){ .s = &c.s, .ns = 3600 * NART_SEC }), 3);
-    CHECK_RES(run(c.rt, &race_type, &(struct race){ .s = &c.s, .ns = NART_MS }), -ETIME);
-    conn_close(&c);
+    CHECK_RES(run(rt, &race_type, &(struct race){ .s = &sock, .ns = NART_MS }), -ETIME);
+    raw_send(peer, "abc");
+    CHECK_RES(run(rt, &race_type, &(struct race){ .s = &sock, .ns = 3600 * NART_SEC }), 3);
+    CHECK_RES(run(rt, &race_type, &(struct race){ .s = &sock, .ns = NART_MS }), -ETIME);
 }
 
 /* ---- cancelling ---- */
 
-TEST(a_cancelled_receiver_takes_no_byte)
+TEST_WITH(a_cancelled_receiver_takes_no_byte, conn)
 {
-    struct conn c;
     nart_join join;
     nart_res got = NART_PENDING;
     char buf[8] = "";
 
-    conn_open(&c);
-    spawn(c.rt, &receiver_type, &(struct receiver){ &c.s, buf, sizeof buf, &got }, &join);
-    settle(c.rt);
-    raw_send(c.peer, "abc");
-    wait_for((int)nart_tcp_fd(&c.s), POLLIN);
-    CHECK_RES(nart_task_cancel(c.rt, nart_join_task(&join)), 0);
-    finish(c.rt, &join);
+    spawn(rt, &receiver_type, &(struct receiver){ &sock, buf, sizeof buf, &got }, &join);
+    settle(rt);
+    raw_send(peer, "abc");
+    wait_for((int)nart_tcp_fd(&sock), POLLIN);
+    CHECK_RES(nart_task_cancel(rt, nart_join_task(&join)), 0);
+    finish(rt, &join);
     CHECK_RES(got, -ECANCELED);
     CHECK_EQ(buf[0], 0);
-    CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 3);
+    CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), 3);
     CHECK_EQ(memcmp(buf, "abc", 3), 0);
-    conn_close(&c);
 }
 
 /* `done` of a cancelled sender gives its progress; another sender continues from there, and
  * nothing is lost or sent twice. */
-TEST(a_cancelled_sender_reports_its_progress)
+TEST_WITH(a_cancelled_sender_reports_its_progress, rt)
 {
     enum { LEN = 1000000 };
     struct stream s;
@@ -590,19 +544,19 @@ TEST(a_cancelled_sender_reports_its_progress)
 
     stream_open(&s, LEN);
     struct sender init = { &s.a, s.data, LEN, 0, &answer };
-    spawn(s.rt, &sender_type, &init, &writer);
-    settle(s.rt);
-    CHECK_RES(nart_task_cancel(s.rt, nart_join_task(&writer)), 0);
-    settle(s.rt);
+    spawn(rt, &sender_type, &init, &writer);
+    settle(rt);
+    CHECK_RES(nart_task_cancel(rt, nart_join_task(&writer)), 0);
+    settle(rt);
     CHECK_RES(answer, -ECANCELED);
     init.done = ((struct sender *)nart_join_frame(&writer))->done;
     CHECK_LE(1, init.done);
     CHECK_LE(init.done, LEN - 1);
     nart_join_release(&writer);
 
-    spawn(s.rt, &sender_type, &init, &writer);
+    spawn(rt, &sender_type, &init, &writer);
     stream_read(&s, LEN, 256);
-    finish(s.rt, &writer);
+    finish(rt, &writer);
     CHECK_RES(answer, LEN);
     stream_close(&s);
 }
@@ -623,13 +577,13 @@ static nart_res writing_run(nart_cx *cx, void *frame)
 
 TYPE(writing, writing_run);
 
-static nart_res write_now(nart_rt *rt, nart_tcp *s, nart_tcp_writer *w)
+static nart_res write_now(nart_tcp *s, nart_tcp_writer *w)
 {
     nart_res answer;
     return run(rt, &writing_type, &(struct writing){ s, w, &answer });
 }
 
-TEST(a_message_that_was_cut_short_is_ended_before_the_next)
+TEST_WITH(a_message_that_was_cut_short_is_ended_before_the_next, rt)
 {
     enum { LEN = 1000000 };
     struct stream s;
@@ -639,36 +593,35 @@ TEST(a_message_that_was_cut_short_is_ended_before_the_next)
     nart_res answer = NART_PENDING;
 
     stream_open(&s, LEN + 1000);
-    int far = tcp_pair(s.rt, &other);
+    int far = tcp_pair(rt, &other);
     const char *second = s.data + LEN % 251; /* the pattern repeats */
-    CHECK_RES(write_now(s.rt, &s.a, &w), 0); /* there is no message */
+    CHECK_RES(write_now(&s.a, &w), 0);       /* there is no message */
     CHECK_RES(nart_tcp_writer_set(&w, NULL, 4), -EINVAL);
     CHECK_RES(nart_tcp_writer_set(&w, s.data, 0), -EINVAL);
     CHECK_RES(nart_tcp_writer_set(&w, s.data, LEN), 0);
     CHECK_EQ(nart_tcp_writer_left(&w), LEN);
-    spawn(s.rt, &writing_type, &(struct writing){ &s.a, &w, &answer }, &writer);
-    settle(s.rt);
-    CHECK_RES(nart_task_cancel(s.rt, nart_join_task(&writer)), 0);
-    finish(s.rt, &writer);
+    spawn(rt, &writing_type, &(struct writing){ &s.a, &w, &answer }, &writer);
+    settle(rt);
+    CHECK_RES(nart_task_cancel(rt, nart_join_task(&writer)), 0);
+    finish(rt, &writer);
     CHECK_RES(answer, -ECANCELED);
     CHECK_LE(1, nart_tcp_writer_left(&w));
     CHECK_LE(nart_tcp_writer_left(&w), LEN - 1);
     CHECK_RES(nart_tcp_writer_set(&w, second, 1000), -EBUSY);
     CHECK_RES(nart_tcp_writer_set(&w, s.data, LEN), -EBUSY); /* nor the same one again */
-    CHECK_RES(write_now(s.rt, &other, &w), -EINVAL);
+    CHECK_RES(write_now(&other, &w), -EINVAL);
     nart_tcp none = { .state = 0 };
-    CHECK_RES(write_now(s.rt, &none, &w),
-              -EBADF); /* it still records which one has a partial message */
-    CHECK_RES(write_now(s.rt, &other, &w), -EINVAL);
+    CHECK_RES(write_now(&none, &w), -EBADF); /* it still records which one has a partial message */
+    CHECK_RES(write_now(&other, &w), -EINVAL);
 
     stream_read(&s, LEN + 1000, 256);
-    CHECK_RES(write_now(s.rt, &s.a, &w), LEN);
+    CHECK_RES(write_now(&s.a, &w), LEN);
     CHECK_EQ(nart_tcp_writer_left(&w), 0);
     CHECK_RES(nart_tcp_writer_set(&w, second, 1000), 0);
-    CHECK_RES(write_now(s.rt, &s.a, &w), 1000);
+    CHECK_RES(write_now(&s.a, &w), 1000);
     CHECK_RES(nart_tcp_close(&s.a), 0);
     CHECK_RES(nart_tcp_writer_set(&w, s.data, 1), 0);
-    CHECK_RES(write_now(s.rt, &s.a, &w), -EBADF);
+    CHECK_RES(write_now(&s.a, &w), -EBADF);
     w = (nart_tcp_writer){ 0 };
     CHECK_RES(nart_tcp_writer_set(&w, s.data, 2), 0);
     CHECK_RES(nart_tcp_close(&other), 0);
@@ -678,77 +631,68 @@ TEST(a_message_that_was_cut_short_is_ended_before_the_next)
 
 /* ---- options and addresses ---- */
 
-TEST(addresses_and_options_of_a_stream)
+TEST_WITH(addresses_and_options_of_a_stream, conn)
 {
-    struct conn c;
     nart_addr mine, theirs, other = { .len = sizeof other.storage };
 
-    conn_open(&c);
-    CHECK_RES(nart_tcp_local_addr(&c.s, &mine), 0);
-    CHECK_RES(nart_tcp_peer_addr(&c.s, &theirs), 0);
-    CHECK_EQ(getsockname(c.peer, (struct sockaddr *)&other.storage, &other.len), 0);
+    CHECK_RES(nart_tcp_local_addr(&sock, &mine), 0);
+    CHECK_RES(nart_tcp_peer_addr(&sock, &theirs), 0);
+    CHECK_EQ(getsockname(peer, (struct sockaddr *)&other.storage, &other.len), 0);
     CHECK_EQ(nart_addr_port(&theirs), nart_addr_port(&other));
     CHECK_NE(nart_addr_port(&mine), nart_addr_port(&theirs));
-    CHECK_RES(nart_tcp_nodelay(&c.s), 0); /* adopted: unchanged */
-    CHECK_RES(nart_tcp_set_nodelay(&c.s, true), 0);
-    CHECK_RES(nart_tcp_nodelay(&c.s), 1);
-    CHECK_RES(nart_tcp_set_nodelay(&c.s, false), 0);
-    CHECK_RES(nart_tcp_nodelay(&c.s), 0);
-    CHECK_RES(nart_tcp_shutdown(&c.s, 0), -EINVAL);
-    CHECK_RES(nart_tcp_shutdown(&c.s, NART_ERROR), -EINVAL);
-    conn_close(&c);
+    CHECK_RES(nart_tcp_nodelay(&sock), 0); /* adopted: unchanged */
+    CHECK_RES(nart_tcp_set_nodelay(&sock, true), 0);
+    CHECK_RES(nart_tcp_nodelay(&sock), 1);
+    CHECK_RES(nart_tcp_set_nodelay(&sock, false), 0);
+    CHECK_RES(nart_tcp_nodelay(&sock), 0);
+    CHECK_RES(nart_tcp_shutdown(&sock, 0), -EINVAL);
+    CHECK_RES(nart_tcp_shutdown(&sock, NART_ERROR), -EINVAL);
 }
 
-TEST(a_descriptor_is_taken_over_and_given_back)
+TEST_WITH(a_descriptor_is_taken_over_and_given_back, conn)
 {
-    struct conn c;
     char buf[8];
 
-    conn_open(&c);
     int fd = -1;
     size_t n = 77;
 
-    nart_res before = nart_tcp_fd(&c.s);
+    nart_res before = nart_tcp_fd(&sock);
     CHECK(fcntl((int)before, F_GETFL) & O_NONBLOCK);
-    raw_send(c.peer, "abcd");
-    CHECK_RES(recv_now(c.rt, &c.s, buf, 2), 2);
-    CHECK_RES(nart_tcp_detach(&c.s, NULL, NULL, 0, &n), -EINVAL);
-    CHECK_RES(nart_tcp_detach(&c.s, &fd, NULL, 0, &n), 0);
+    raw_send(peer, "abcd");
+    CHECK_RES(recv_now(rt, &sock, buf, 2), 2);
+    CHECK_RES(nart_tcp_detach(&sock, NULL, NULL, 0, &n), -EINVAL);
+    CHECK_RES(nart_tcp_detach(&sock, &fd, NULL, 0, &n), 0);
     CHECK_EQ(fd, before);
     CHECK_EQ(n, 0);
-    CHECK_RES(nart_tcp_detach(&c.s, &fd, NULL, 0, &n), -EBADF);
-    CHECK_RES(nart_tcp_fd(&c.s), -EBADF);
+    CHECK_RES(nart_tcp_detach(&sock, &fd, NULL, 0, &n), -EBADF);
+    CHECK_RES(nart_tcp_fd(&sock), -EBADF);
     wait_for((int)before, POLLIN);
     CHECK_EQ(recv((int)before, buf, sizeof buf, 0), 2);
-    CHECK_RES(nart_tcp_adopt(c.rt, (int)before, &c.s), 0); /* and adopted once more */
-    raw_send(c.peer, "e");
-    CHECK_RES(recv_now(c.rt, &c.s, buf, sizeof buf), 1);
-    conn_close(&c);
+    CHECK_RES(nart_tcp_adopt(rt, (int)before, &sock), 0); /* and adopted once more */
+    raw_send(peer, "e");
+    CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), 1);
 }
 
-TEST(what_is_no_stream_is_not_taken_over)
+TEST_WITH(what_is_no_stream_is_not_taken_over, conn)
 {
-    struct conn c;
     nart_tcp t;
     int ends[2], pair[2], udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-    conn_open(&c);
     CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-    CHECK_RES(nart_tcp_adopt(c.rt, ends[0], &t), -ENOTSOCK);
-    CHECK_RES(nart_tcp_adopt(c.rt, udp, &t), -EPROTOTYPE);
-    CHECK_RES(nart_tcp_adopt(c.rt, pair[0], &t), -EPROTOTYPE);
-    CHECK_RES(nart_tcp_adopt(c.rt, -1, &t), -EBADF);
-    CHECK_RES(nart_tcp_adopt(c.rt, 100000, &t), -EBADF);
-    CHECK_RES(nart_tcp_adopt(c.rt, (int)nart_tcp_fd(&c.s), &t), -EEXIST);
-    CHECK_RES(nart_tcp_adopt(NULL, c.peer, &t), -EINVAL);
-    CHECK_RES(nart_tcp_adopt(c.rt, c.peer, NULL), -EINVAL);
+    CHECK_RES(nart_tcp_adopt(rt, ends[0], &t), -ENOTSOCK);
+    CHECK_RES(nart_tcp_adopt(rt, udp, &t), -EPROTOTYPE);
+    CHECK_RES(nart_tcp_adopt(rt, pair[0], &t), -EPROTOTYPE);
+    CHECK_RES(nart_tcp_adopt(rt, -1, &t), -EBADF);
+    CHECK_RES(nart_tcp_adopt(rt, 100000, &t), -EBADF);
+    CHECK_RES(nart_tcp_adopt(rt, (int)nart_tcp_fd(&sock), &t), -EEXIST);
+    CHECK_RES(nart_tcp_adopt(NULL, peer, &t), -EINVAL);
+    CHECK_RES(nart_tcp_adopt(rt, peer, NULL), -EINVAL);
     CHECK_RES(nart_tcp_close(&t), 0);
-    CHECK_RES(nart_tcp_close(&c.s), 0);
+    CHECK_RES(nart_tcp_close(&sock), 0);
     close(ends[0]); /* the test still owned them */
     close(ends[1]);
     close(pair[0]);
     close(pair[1]);
     close(udp);
-    conn_close(&c);
 }
