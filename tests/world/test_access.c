@@ -30,43 +30,40 @@ static nart_res use_beta_writing(struct number *value, void *arg)
     return 8;
 }
 
-TEST(a_reader_bears_readers_only)
+TEST_WITH(a_reader_bears_readers_only, numbers)
 {
-    struct nested x = { .world = new_numbers() };
+    struct nested x = { .world = world };
 
     CHECK_RES(beta_read(x.world, use_beta_reading, &x), 7);
     CHECK_RES(x.read, 0);
     CHECK_EQ(x.n, 2);
     CHECK_RES(x.write, NART_ECONFLICT);
-    CHECK_RES(nart_world_free(x.world), 0);
 }
 
-TEST(a_writer_excludes_everybody)
+TEST_WITH(a_writer_excludes_everybody, numbers)
 {
-    struct nested x = { .world = new_numbers() };
+    struct nested x = { .world = world };
 
     CHECK_RES(beta_write(x.world, use_beta_writing, &x), 8);
     CHECK_RES(x.read, NART_ECONFLICT);
     CHECK_RES(x.write, NART_ECONFLICT);
     CHECK_EQ(x.n, 0);
-    CHECK_RES(nart_world_free(x.world), 0);
 }
 
-TEST(other_resources_do_not_matter)
+TEST_WITH(other_resources_do_not_matter, numbers)
 {
-    struct nested x = { .world = new_numbers() };
+    struct nested x = { .world = world };
 
     CHECK_RES(alpha_write(x.world, use_beta_writing, &x), 8);
     CHECK_RES(x.read, 0);
     CHECK_RES(x.write, 0);
     CHECK_RES(alpha_read(x.world, use_beta_reading, &x), 7);
     CHECK_EQ(x.n, 3);
-    CHECK_RES(nart_world_free(x.world), 0);
 }
 
-TEST(a_use_ends_with_its_function)
+TEST_WITH(a_use_ends_with_its_function, numbers)
 {
-    struct nested x = { .world = new_numbers() };
+    struct nested x = { .world = world };
 
     CHECK_RES(beta_write(x.world, use_beta_writing, &x), 8);
     use_beta(&x);
@@ -75,7 +72,6 @@ TEST(a_use_ends_with_its_function)
     CHECK_RES(beta_read(x.world, use_beta_reading, &x), 7);
     use_beta(&x);
     CHECK_RES(x.write, 0);
-    CHECK_RES(nart_world_free(x.world), 0);
 }
 
 static nart_res read_gamma_then_beta(const struct number *value, void *arg)
@@ -86,37 +82,33 @@ static nart_res read_gamma_then_beta(const struct number *value, void *arg)
     return gamma_read(x->world, use_beta_reading, x);
 }
 
-TEST(every_level_counts)
+TEST_WITH(every_level_counts, numbers)
 {
-    struct nested x = { .world = new_numbers() };
+    struct nested x = { .world = world };
 
     CHECK_RES(beta_read(x.world, read_gamma_then_beta, &x), 7);
     CHECK_RES(x.read, 0);
     CHECK_RES(x.write, NART_ECONFLICT);
-    CHECK_RES(nart_world_free(x.world), 0);
 }
 
 /* Nested uses that end do not end the enclosing one. */
 static nart_res write_alpha_twice(struct number *value, void *arg)
 {
-    nart_world *w = arg;
+    world = arg;
     int64_t n = 0;
 
     (void)value;
-    CHECK_RES(beta_read(w, get_number, &n), 0);
-    CHECK_RES(alpha_read(w, get_number, &n), NART_ECONFLICT);
-    CHECK_RES(alpha_read(w, get_number, &n), NART_ECONFLICT);
-    CHECK_RES(beta_write(w, add_number, &n), 0);
-    CHECK_RES(alpha_write(w, add_number, &n), NART_ECONFLICT);
+    CHECK_RES(beta_read(world, get_number, &n), 0);
+    CHECK_RES(alpha_read(world, get_number, &n), NART_ECONFLICT);
+    CHECK_RES(alpha_read(world, get_number, &n), NART_ECONFLICT);
+    CHECK_RES(beta_write(world, add_number, &n), 0);
+    CHECK_RES(alpha_write(world, add_number, &n), NART_ECONFLICT);
     return 0;
 }
 
-TEST(what_ends_inside_leaves_the_outer_one)
+TEST_WITH(what_ends_inside_leaves_the_outer_one, numbers)
 {
-    nart_world *w = new_numbers();
-
-    CHECK_RES(alpha_write(w, write_alpha_twice, w), 0);
-    CHECK_RES(nart_world_free(w), 0);
+    CHECK_RES(alpha_write(world, write_alpha_twice, world), 0);
 }
 
 /* The same through the untyped functions. */
@@ -136,16 +128,14 @@ static nart_res write_untyped(void *value, void *arg)
     return alpha_read(arg, get_number, &n);
 }
 
-TEST(forms_without_types_keep_the_same_rule)
+TEST_WITH(forms_without_types_keep_the_same_rule, numbers)
 {
-    nart_world *w = new_numbers();
     int64_t n = 0;
 
-    CHECK_RES(nart_world_read(w, &alpha_resource, read_untyped, w), NART_ECONFLICT);
-    CHECK_RES(nart_world_write(w, &alpha_resource, write_untyped, w), NART_ECONFLICT);
-    CHECK_RES(alpha_read(w, get_number, &n), 0);
+    CHECK_RES(nart_world_read(world, &alpha_resource, read_untyped, world), NART_ECONFLICT);
+    CHECK_RES(nart_world_write(world, &alpha_resource, write_untyped, world), NART_ECONFLICT);
+    CHECK_RES(alpha_read(world, get_number, &n), 0);
     CHECK_EQ(n, 9);
-    CHECK_RES(nart_world_free(w), 0);
 }
 
 static nart_res end_the_world(const struct number *value, void *arg)
@@ -155,12 +145,9 @@ static nart_res end_the_world(const struct number *value, void *arg)
     return value->n;
 }
 
-TEST(a_world_in_use_is_not_freed)
+TEST_WITH(a_world_in_use_is_not_freed, numbers)
 {
-    nart_world *w = new_numbers();
-
-    CHECK_RES(beta_read(w, end_the_world, w), 2);
-    CHECK_RES(nart_world_free(w), 0);
+    CHECK_RES(beta_read(world, end_the_world, world), 2);
 }
 
 static nart_res add_delta(struct number *value, void *arg)
@@ -173,12 +160,9 @@ static nart_res add_delta(struct number *value, void *arg)
     return value->n + n;
 }
 
-TEST(resources_are_added_at_any_time)
+TEST_WITH(resources_are_added_at_any_time, numbers)
 {
-    nart_world *w = new_numbers();
-
-    CHECK_RES(alpha_write(w, add_delta, w), 5);
-    CHECK_RES(nart_world_free(w), 0);
+    CHECK_RES(alpha_write(world, add_delta, world), 5);
 }
 
 static nart_world *ending;

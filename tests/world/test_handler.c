@@ -27,9 +27,9 @@ NART_RESOURCE_DEFINE(r5);
 NART_RESOURCE_DEFINE(r6);
 NART_RESOURCE_DEFINE(r7);
 
-static nart_res add_r(nart_world *w, const nart_resource *key, int64_t n)
+static nart_res add_r(const nart_resource *key, int64_t n)
 {
-    return nart_world_add(w, key, &n, NULL);
+    return nart_world_add(world, key, &n, NULL);
 }
 
 /* r0 = 1, r1 = 10, ... r7 = 10,000,000. */
@@ -38,12 +38,12 @@ static nart_world *new_digits(void)
     static const nart_resource *const keys[] = { &r0_resource, &r1_resource, &r2_resource,
                                                  &r3_resource, &r4_resource, &r5_resource,
                                                  &r6_resource, &r7_resource };
-    nart_world *w = new_world();
+    world = new_world();
     int64_t n = 1;
 
     for (int i = 0; i < 8; i++, n *= 10)
-        CHECK_RES(add_r(w, keys[i], n), 0);
-    return w;
+        CHECK_RES(add_r(keys[i], n), 0);
+    return world;
 }
 
 static nart_res h0(struct event *e)
@@ -124,14 +124,14 @@ TEST(parameters_are_passed_in_order_and_writes_persist)
     const struct event e = { .n = 500000000 };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        nart_world *w = new_digits();
+        world = new_digits();
         nart_handler h = { 0 };
-        CHECK_RES(nart_handler_init(&h, w, cases[i].type), 0);
+        CHECK_RES(nart_handler_init(&h, world, cases[i].type), 0);
         CHECK_EQ(h.access.count, i);
         CHECK_EQ(nart_handler_run(&h, &e), cases[i].first);
         CHECK_EQ(nart_handler_run(&h, &e), cases[i].second);
         CHECK_RES(nart_handler_finish(&h), 0);
-        CHECK_RES(nart_world_free(w), 0);
+        CHECK_RES(nart_world_free(world), 0);
     }
 }
 
@@ -210,101 +210,91 @@ static bool is_zeroed(const nart_handler *h)
     return true;
 }
 
-TEST(what_the_world_lacks_is_said_when_a_handler_is_made)
+TEST_WITH(what_the_world_lacks_is_said_when_a_handler_is_made, numbers)
 {
-    nart_world *w = new_numbers();
     nart_handler h = { 0 };
 
-    CHECK_RES(nart_handler_init(&h, w, &uses_delta_handler), -ENOENT);
+    CHECK_RES(nart_handler_init(&h, world, &uses_delta_handler), -ENOENT);
     CHECK(is_zeroed(&h));
-    CHECK_RES(delta_add(w, NULL, NULL), 0);
-    CHECK_RES(nart_handler_init(&h, w, &uses_delta_handler), 0);
+    CHECK_RES(delta_add(world, NULL, NULL), 0);
+    CHECK_RES(nart_handler_init(&h, world, &uses_delta_handler), 0);
     CHECK_RES(nart_handler_finish(&h), 0);
-    CHECK_RES(nart_world_free(w), 0);
 }
 
-TEST(a_handler_does_not_write_what_it_names_twice)
+TEST_WITH(a_handler_does_not_write_what_it_names_twice, numbers)
 {
-    nart_world *w = new_numbers();
     nart_handler h = { 0 };
     struct event e = { 0 };
 
-    CHECK_RES(nart_handler_init(&h, w, &mixes_alpha_handler), NART_ECONFLICT);
+    CHECK_RES(nart_handler_init(&h, world, &mixes_alpha_handler), NART_ECONFLICT);
     CHECK(is_zeroed(&h));
-    CHECK_RES(nart_handler_init(&h, w, &writes_alpha_twice_handler), NART_ECONFLICT);
+    CHECK_RES(nart_handler_init(&h, world, &writes_alpha_twice_handler), NART_ECONFLICT);
     CHECK(is_zeroed(&h));
-    CHECK_RES(nart_handler_init(&h, w, &reads_alpha_twice_handler), 0);
+    CHECK_RES(nart_handler_init(&h, world, &reads_alpha_twice_handler), 0);
     CHECK_RES(reads_alpha_twice_run(&h, &e), 0);
     CHECK_EQ(e.runs, 1);
     CHECK_RES(nart_handler_finish(&h), 0);
-    CHECK_RES(nart_world_free(w), 0);
 }
 
-TEST(what_makes_no_handler_is_refused)
+TEST_WITH(what_makes_no_handler_is_refused, numbers)
 {
-    nart_world *w = new_numbers();
     nart_handler h = { 0 };
     nart_handler_type type = reads_alpha_handler;
 
-    CHECK_RES(nart_handler_init(NULL, w, &type), -EINVAL);
+    CHECK_RES(nart_handler_init(NULL, world, &type), -EINVAL);
     CHECK_RES(nart_handler_init(&h, NULL, &type), -EINVAL);
-    CHECK_RES(nart_handler_init(&h, w, NULL), -EINVAL);
+    CHECK_RES(nart_handler_init(&h, world, NULL), -EINVAL);
     type.abi++;
-    CHECK_RES(nart_handler_init(&h, w, &type), NART_EABI);
+    CHECK_RES(nart_handler_init(&h, world, &type), NART_EABI);
     type.abi--;
     for (int i = 0; i <= NART_HANDLER_PARAMS; i++)
         type.param[i] = &alpha_resource; /* no terminator */
-    CHECK_RES(nart_handler_init(&h, w, &type), -EINVAL);
+    CHECK_RES(nart_handler_init(&h, world, &type), -EINVAL);
     type.call = NULL;
-    CHECK_RES(nart_handler_init(&h, w, &type), -EINVAL);
+    CHECK_RES(nart_handler_init(&h, world, &type), -EINVAL);
     CHECK(is_zeroed(&h));
-    CHECK_RES(nart_world_free(w), 0);
 }
 
-TEST(a_handler_is_made_once)
+TEST_WITH(a_handler_is_made_once, numbers)
 {
-    nart_world *w = new_numbers();
     nart_handler h = { 0 };
 
-    CHECK_RES(nart_handler_init(&h, w, &reads_alpha_handler), 0);
-    CHECK_RES(nart_handler_init(&h, w, &reads_beta_handler), -EALREADY);
+    CHECK_RES(nart_handler_init(&h, world, &reads_alpha_handler), 0);
+    CHECK_RES(nart_handler_init(&h, world, &reads_beta_handler), -EALREADY);
     CHECK(h.type == &reads_alpha_handler);
     CHECK_RES(nart_handler_finish(&h), 0);
     CHECK(is_zeroed(&h));
     CHECK_RES(nart_handler_finish(&h), 0);
     CHECK_RES(nart_handler_finish(NULL), 0);
-    CHECK_RES(nart_handler_init(&h, w, &reads_beta_handler), 0);
+    CHECK_RES(nart_handler_init(&h, world, &reads_beta_handler), 0);
     CHECK_RES(nart_handler_finish(&h), 0);
-    CHECK_RES(nart_world_free(w), 0);
 }
 
-TEST(the_typed_form_refuses_a_handler_of_another_type)
+TEST_WITH(the_typed_form_refuses_a_handler_of_another_type, numbers)
 {
-    nart_world *w = new_numbers();
     nart_handler h = { 0 };
     struct event e = { 0 };
 
     CHECK_RES(reads_beta_run(&h, &e), -EINVAL);
     CHECK_RES(nart_handler_run(&h, &e), -EINVAL);
-    CHECK_RES(nart_handler_init(&h, w, &reads_alpha_handler), 0);
+    CHECK_RES(nart_handler_init(&h, world, &reads_alpha_handler), 0);
     CHECK_RES(reads_beta_run(&h, &e), -EINVAL);
     CHECK_EQ(e.runs, 0);
     CHECK_RES(reads_alpha_run(&h, &e), 0);
     CHECK_EQ(e.runs, 1);
     CHECK_RES(nart_handler_finish(&h), 0);
-    CHECK_RES(nart_world_free(w), 0);
 }
 
 /* ---- nested handlers ---- */
 
 static nart_res run_within(const nart_handler_type *outer, const nart_handler_type *inner)
 {
-    nart_world *w = new_numbers();
+    world = new_numbers();
     nart_handler a = { 0 }, b = { 0 };
-    struct event e = { .world = w, .inner = &b };
+    struct event e = { .world = world, .inner = &b };
 
-    CHECK_RES(nart_handler_init(&a, w, outer), 0);
-    CHECK_RES(nart_handler_init(&b, w, inner), 0);
+    CHECK_RES(nart_handler_init(&a, world, outer), 0);
+    CHECK_RES(nart_handler_init(&b, world, inner), 0);
     for (int i = 0; i < 3; i++) { /* each run leaves no trace */
         e.n = 0;
         CHECK_RES(nart_handler_run(&a, &e), 0);
@@ -315,7 +305,7 @@ static nart_res run_within(const nart_handler_type *outer, const nart_handler_ty
     CHECK_EQ(alone.runs, 1);
     CHECK_RES(nart_handler_finish(&a), 0);
     CHECK_RES(nart_handler_finish(&b), 0);
-    CHECK_RES(nart_world_free(w), 0);
+    CHECK_RES(nart_world_free(world), 0);
     return e.answer;
 }
 
@@ -337,22 +327,20 @@ TEST(others_run_inside)
     CHECK_RES(run_within(&run_inner_handler, &writes_both_handler), 0);
 }
 
-TEST(a_handler_does_not_run_inside_itself)
+TEST_WITH(a_handler_does_not_run_inside_itself, numbers)
 {
     static const nart_handler_type *const types[] = { &writes_alpha_handler, &reads_alpha_handler,
                                                       &run_inner_handler };
-    nart_world *w = new_numbers();
 
     for (int i = 0; i < 3; i++) {
         nart_handler h = { 0 };
-        struct event e = { .world = w, .inner = &h };
-        CHECK_RES(nart_handler_init(&h, w, types[i]), 0);
+        struct event e = { .world = world, .inner = &h };
+        CHECK_RES(nart_handler_init(&h, world, types[i]), 0);
         CHECK_RES(nart_handler_run(&h, &e), 0);
         CHECK_RES(e.answer, NART_ECONFLICT);
         CHECK_EQ(e.runs, 1);
         CHECK_RES(nart_handler_finish(&h), 0);
     }
-    CHECK_RES(nart_world_free(w), 0);
 }
 
 struct chain {
@@ -402,17 +390,16 @@ NART_HANDLER(chain_writes_beta, struct chain, EXCLUSIVE(beta));
 NART_HANDLER(chain_reads_gamma, struct chain, SHARED(gamma));
 NART_HANDLER(chain_reads_all, struct chain, SHARED(alpha), SHARED(gamma));
 
-TEST(the_innermost_is_compared_with_all_around_it)
+TEST_WITH(the_innermost_is_compared_with_all_around_it, numbers)
 {
     static const nart_handler_type *const types[] = { &chain_writes_alpha_handler,
                                                       &chain_writes_beta_handler,
                                                       &chain_reads_gamma_handler,
                                                       &chain_reads_all_handler };
-    nart_world *w = new_numbers();
     struct chain c = { .depth = 0 };
 
     for (int i = 0; i < 4; i++)
-        CHECK_RES(nart_handler_init(&c.h[i], w, types[i]), 0);
+        CHECK_RES(nart_handler_init(&c.h[i], world, types[i]), 0);
     CHECK_RES(nart_handler_run(&c.h[0], &c), 0);
     CHECK_EQ(c.depth, 3);
     CHECK_RES(c.answer[0], 0);
@@ -420,7 +407,6 @@ TEST(the_innermost_is_compared_with_all_around_it)
     CHECK_RES(c.answer[2], NART_ECONFLICT);
     for (int i = 0; i < 4; i++)
         CHECK_RES(nart_handler_finish(&c.h[i]), 0);
-    CHECK_RES(nart_world_free(w), 0);
 }
 
 static nart_res run_event(struct number *value, void *arg)
@@ -439,36 +425,32 @@ static nart_res run_reads_alpha(struct number *value, void *arg)
     return reads_alpha_run(arg, &e);
 }
 
-TEST(handlers_and_single_uses_exclude_each_other)
+TEST_WITH(handlers_and_single_uses_exclude_each_other, numbers)
 {
-    nart_world *w = new_numbers();
     nart_handler h = { 0 };
     struct event e = { .inner = &h };
 
-    CHECK_RES(nart_handler_init(&h, w, &h0_handler), 0);
-    CHECK_RES(alpha_write(w, run_event, &e), 0);
+    CHECK_RES(nart_handler_init(&h, world, &h0_handler), 0);
+    CHECK_RES(alpha_write(world, run_event, &e), 0);
     CHECK_RES(nart_handler_finish(&h), 0);
-    CHECK_RES(nart_handler_init(&h, w, &reads_alpha_handler), 0);
-    CHECK_RES(alpha_write(w, run_event, &e), NART_ECONFLICT);
+    CHECK_RES(nart_handler_init(&h, world, &reads_alpha_handler), 0);
+    CHECK_RES(alpha_write(world, run_event, &e), NART_ECONFLICT);
     CHECK_EQ(e.runs, 0);
     CHECK_RES(nart_handler_finish(&h), 0);
-    CHECK_RES(nart_world_free(w), 0);
 }
 
-TEST(a_run_inside_leaves_nothing_for_the_next_one)
+TEST_WITH(a_run_inside_leaves_nothing_for_the_next_one, numbers)
 {
-    nart_world *w = new_numbers();
     nart_handler h = { 0 }, beta = { 0 };
     struct event e = { .inner = &beta };
 
-    CHECK_RES(nart_handler_init(&h, w, &reads_alpha_handler), 0);
-    CHECK_RES(nart_handler_init(&beta, w, &reads_beta_handler), 0);
-    CHECK_RES(beta_write(w, run_reads_alpha, &h), 0);
+    CHECK_RES(nart_handler_init(&h, world, &reads_alpha_handler), 0);
+    CHECK_RES(nart_handler_init(&beta, world, &reads_beta_handler), 0);
+    CHECK_RES(beta_write(world, run_reads_alpha, &h), 0);
     CHECK_RES(nart_handler_run(&h, &e), 0);
     CHECK_RES(e.answer, 0); /* beta has no writer any more */
     CHECK_RES(nart_handler_finish(&h), 0);
     CHECK_RES(nart_handler_finish(&beta), 0);
-    CHECK_RES(nart_world_free(w), 0);
 }
 
 /* ---- lifetime ---- */
@@ -482,26 +464,24 @@ static nart_res ends_itself(const struct number *a, nart_handler *h)
 }
 NART_HANDLER(ends_itself, nart_handler, SHARED(alpha));
 
-TEST(what_runs_is_neither_finished_nor_freed)
+TEST_WITH(what_runs_is_neither_finished_nor_freed, numbers)
 {
-    nart_world *w = new_numbers();
     nart_handler h = { 0 };
 
-    CHECK_RES(nart_handler_init(&h, w, &ends_itself_handler), 0);
+    CHECK_RES(nart_handler_init(&h, world, &ends_itself_handler), 0);
     CHECK_RES(ends_itself_run(&h, &h), 3);
     CHECK_RES(nart_handler_finish(&h), 0);
-    CHECK_RES(nart_world_free(w), 0);
 }
 
 TEST(handlers_outlive_their_world)
 {
-    nart_world *w = new_numbers();
+    world = new_numbers();
     nart_handler h[2] = { { 0 }, { 0 } };
     struct event e = { 0 };
 
-    CHECK_RES(nart_handler_init(&h[0], w, &reads_alpha_handler), 0);
-    CHECK_RES(nart_handler_init(&h[1], w, &writes_both_handler), 0);
-    CHECK_RES(nart_world_free(w), 0);
+    CHECK_RES(nart_handler_init(&h[0], world, &reads_alpha_handler), 0);
+    CHECK_RES(nart_handler_init(&h[1], world, &writes_both_handler), 0);
+    CHECK_RES(nart_world_free(world), 0);
     CHECK_EQ(test_alloc_live(), 1); /* the header of the world */
     for (int i = 0; i < 2; i++) {
         CHECK_RES(nart_handler_run(&h[i], &e), NART_ESTALE);
@@ -516,24 +496,23 @@ static void run_while_dropped(void *value)
 {
     struct event e = { 0 };
     nart_handler h = { 0 };
-    nart_world *w = made_of_ending->world;
 
     (void)value;
     CHECK_RES(nart_handler_run(made_of_ending, &e), NART_ESTALE);
-    CHECK_RES(nart_handler_init(&h, w, &reads_alpha_handler), NART_ESTALE);
+    CHECK_RES(nart_handler_init(&h, made_of_ending->world, &reads_alpha_handler), NART_ESTALE);
     CHECK_RES(nart_handler_finish(made_of_ending), 0);
     CHECK_EQ(e.runs, 0);
 }
 
 TEST(a_world_that_is_being_freed_has_no_handlers)
 {
-    nart_world *w = new_numbers();
     nart_handler h = { 0 };
 
+    numbers_open();
     made_of_ending = &h;
-    CHECK_RES(delta_add(w, NULL, run_while_dropped), 0);
-    CHECK_RES(nart_handler_init(&h, w, &reads_alpha_handler), 0);
-    CHECK_RES(nart_world_free(w), 0);
+    CHECK_RES(delta_add(world, NULL, run_while_dropped), 0);
+    CHECK_RES(nart_handler_init(&h, world, &reads_alpha_handler), 0);
+    numbers_close();
 }
 
 static void *run_elsewhere(void *arg)
@@ -560,18 +539,16 @@ static void *run_as_owner(void *arg)
     return NULL;
 }
 
-TEST(a_handler_runs_on_the_thread_of_its_world)
+TEST_WITH(a_handler_runs_on_the_thread_of_its_world, numbers)
 {
-    nart_world *w = new_numbers();
     nart_handler h = { 0 };
     struct event e = { 0 };
 
-    CHECK_RES(nart_handler_init(&h, w, &reads_alpha_handler), 0);
+    CHECK_RES(nart_handler_init(&h, world, &reads_alpha_handler), 0);
     on_another_thread(run_elsewhere, &h);
     on_another_thread(run_as_owner, &h);
     CHECK_RES(nart_handler_run(&h, &e), NART_EWRONGTHREAD);
-    CHECK_RES(nart_world_bind(w), 0);
+    CHECK_RES(nart_world_bind(world), 0);
     CHECK_RES(nart_handler_run(&h, &e), 0);
     CHECK_RES(nart_handler_finish(&h), 0);
-    CHECK_RES(nart_world_free(w), 0);
 }

@@ -99,19 +99,17 @@ static void make_type(int h)
     }
 }
 
-TEST(handlers_run_each_other_by_the_rule)
+TEST_WITH(handlers_run_each_other_by_the_rule, world)
 {
-    nart_world *w = new_world();
-
     for (int i = 0; i < RESOURCES; i++) {
         key[i] = (nart_resource){ .abi = NART_WORLD_ABI,
                                   .size = sizeof(int64_t),
                                   .align = _Alignof(int64_t) };
-        CHECK_RES(nart_world_add(w, &key[i], NULL, NULL), 0);
+        CHECK_RES(nart_world_add(world, &key[i], NULL, NULL), 0);
     }
     for (int h = 0; h < HANDLERS; h++) {
         make_type(h);
-        CHECK_RES(nart_handler_init(&handler[h], w, &type[h]), 0);
+        CHECK_RES(nart_handler_init(&handler[h], world, &type[h]), 0);
     }
     for (int i = 0; i < ROUNDS; i++)
         run_one();
@@ -120,5 +118,4 @@ TEST(handlers_run_each_other_by_the_rule)
     CHECK_LE(2 * ROUNDS, ran);
     for (int h = 0; h < HANDLERS; h++)
         CHECK_RES(nart_handler_finish(&handler[h]), 0);
-    CHECK_RES(nart_world_free(w), 0);
 }

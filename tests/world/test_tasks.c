@@ -27,22 +27,20 @@ static nart_res adder_run(nart_cx *cx, void *frame)
 
 static const nart_task_type adder_type = NART_TASK_TYPE(struct adder, adder_run, NULL);
 
-TEST(three_tasks_share_a_world)
+TEST_WITH(three_tasks_share_a_world, world)
 {
-    nart_world *w = new_world();
     nart_rt *rt = new_rt();
     int64_t n = 0;
 
-    CHECK_RES(alpha_add(w, NULL, NULL), 0);
+    CHECK_RES(alpha_add(world, NULL, NULL), 0);
     for (int i = 1; i <= 3; i++) {
-        struct adder init = { .world = w, .n = i, .times = 10 };
+        struct adder init = { .world = world, .n = i, .times = 10 };
         CHECK_RES(nart_rt_spawn(rt, &adder_type, &init, NULL), 0);
     }
     CHECK_RES(nart_rt_run(rt), 0);
-    CHECK_RES(alpha_read(w, get_number, &n), 0);
+    CHECK_RES(alpha_read(world, get_number, &n), 0);
     CHECK_EQ(n, 60);
     CHECK_RES(nart_rt_free(rt), 0);
-    CHECK_RES(nart_world_free(w), 0);
 }
 
 /* A task that writes alpha runs the loop of another runtime inside the handler; the task there
@@ -71,29 +69,27 @@ static nart_res host_run(nart_cx *cx, void *frame)
 
 static const nart_task_type host_type = NART_TASK_TYPE(struct host, host_run, NULL);
 
-TEST(a_task_meets_the_use_of_another_task)
+TEST_WITH(a_task_meets_the_use_of_another_task, numbers)
 {
-    nart_world *w = new_numbers();
     nart_rt *rt = new_rt(), *other = new_rt();
-    struct host init = { .world = w, .other = other };
+    struct host init = { .world = world, .other = other };
     nart_join outer = { 0 }, inner = { 0 };
     int64_t n = 0;
 
     struct adder *b = spawn(other, &adder_type, &inner);
-    *b = (struct adder){ .world = w, .n = 5, .times = 1 };
+    *b = (struct adder){ .world = world, .n = 5, .times = 1 };
     CHECK_RES(nart_rt_spawn(rt, &host_type, &init, &outer), 0);
     CHECK_RES(nart_rt_run(rt), 0);
     CHECK(nart_join_done(&outer));
     CHECK_EQ(((struct host *)nart_join_frame(&outer))->polled, 1);
     CHECK(nart_join_done(&inner));
     CHECK_RES(b->r, NART_ECONFLICT);
-    CHECK_RES(alpha_read(w, get_number, &n), 0);
+    CHECK_RES(alpha_read(world, get_number, &n), 0);
     CHECK_EQ(n, 1);
     nart_join_release(&outer);
     nart_join_release(&inner);
     CHECK_RES(nart_rt_free(rt), 0);
     CHECK_RES(nart_rt_free(other), 0);
-    CHECK_RES(nart_world_free(w), 0);
 }
 
 /* ---- a handler in a frame, fed by a channel ---- */
@@ -172,15 +168,14 @@ static struct eater *start_eater(nart_rt *rt, nart_world *w, nart_tx *tx, nart_j
     return f;
 }
 
-TEST(a_handler_is_fed_by_tasks)
+TEST_WITH(a_handler_is_fed_by_tasks, numbers)
 {
-    nart_world *w = new_numbers();
     nart_rt *rt = new_rt();
     struct feeder feeder = { 0 };
     nart_join join = { 0 };
     int64_t n = 0;
 
-    start_eater(rt, w, &feeder.tx, &join);
+    start_eater(rt, world, &feeder.tx, &join);
     for (int i = 0; i < 2; i++) {
         struct feeder another = { 0 };
         CHECK_RES(nart_tx_clone(&feeder.tx, &another.tx), 0);
@@ -189,47 +184,44 @@ TEST(a_handler_is_fed_by_tasks)
     CHECK_RES(nart_rt_spawn(rt, &feeder_type, &feeder, NULL), 0);
     CHECK_RES(nart_rt_run(rt), 0);
     CHECK(nart_join_done(&join));
-    CHECK_RES(alpha_read(w, get_number, &n), 0);
+    CHECK_RES(alpha_read(world, get_number, &n), 0);
     CHECK_EQ(n, 1 + 3 * 2 * 5050);
     nart_join_release(&join);
     CHECK_RES(nart_rt_free(rt), 0);
-    CHECK_RES(nart_world_free(w), 0);
 }
 
-TEST(a_task_that_is_aborted_leaves_no_use_behind)
+TEST_WITH(a_task_that_is_aborted_leaves_no_use_behind, numbers)
 {
-    nart_world *w = new_numbers();
     nart_rt *rt = new_rt();
     nart_join join = { 0 };
     nart_tx tx = { 0 };
     uint64_t ten = 10;
     int64_t n = 0;
 
-    start_eater(rt, w, &tx, &join);
+    start_eater(rt, world, &tx, &join);
     CHECK_RES(nart_try_send(&tx, &ten), 0);
     settle(rt);
     CHECK_RES(abort_task(rt, &join), 0);
     CHECK_RES(nart_rt_run(rt), 0);
-    CHECK_RES(alpha_write(w, add_number, &n), 0);
-    CHECK_RES(alpha_read(w, get_number, &n), 0);
+    CHECK_RES(alpha_write(world, add_number, &n), 0);
+    CHECK_RES(alpha_read(world, get_number, &n), 0);
     CHECK_EQ(n, 21);
     nart_join_release(&join);
     nart_tx_close(&tx);
     CHECK_RES(nart_rt_free(rt), 0);
-    CHECK_RES(nart_world_free(w), 0);
 }
 
 TEST(a_task_finds_that_the_world_has_ended)
 {
-    nart_world *w = new_numbers();
+    world = new_numbers();
     nart_rt *rt = new_rt();
     nart_join join = { 0 };
     nart_tx tx = { 0 };
     uint64_t ten = 10;
 
-    struct eater *f = start_eater(rt, w, &tx, &join);
+    struct eater *f = start_eater(rt, world, &tx, &join);
     settle(rt);
-    CHECK_RES(nart_world_free(w), 0);
+    CHECK_RES(nart_world_free(world), 0);
     CHECK_RES(nart_try_send(&tx, &ten), 0);
     CHECK_RES(nart_rt_run(rt), 0);
     CHECK_RES(on_number_run(&f->handler, &ten), NART_ESTALE);

@@ -66,4 +66,27 @@ static inline void on_another_thread(void *(*fn)(void *), void *arg)
     CHECK_EQ(pthread_join(thread, NULL), 0);
 }
 
+/* The fixtures: `world` is an empty world, `world`, `numbers` one with the numbers of new_numbers(). */
+static nart_world *world;
+
+static inline void world_open(void)
+{
+    world = new_world();
+}
+
+static inline void world_close(void)
+{
+    CHECK_RES(nart_world_free(world), 0);
+}
+
+static inline void numbers_open(void)
+{
+    world = new_numbers();
+}
+
+static inline void numbers_close(void)
+{
+    world_close();
+}
+
 #endif
