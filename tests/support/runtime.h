@@ -5,6 +5,7 @@
 
 #include "test.h"
 
+#include <nart/clock.h>
 #include <nart/rt.h>
 
 static inline nart_rt *new_rt_of(const nart_rt_opts *opts)
@@ -38,6 +39,20 @@ static inline nart_rt *new_rt(void)
     static inline void rt_close(void)                                                              \
     {                                                                                              \
         CHECK_RES(nart_rt_free(rt), 0);                                                            \
+    }                                                                                              \
+    static nart_rt *rt
+
+/* The same, and the fixture `paused`: this runtime, with its clock paused. */
+#define FIXTURE_PAUSED(...)                                                                        \
+    FIXTURE_RT(__VA_ARGS__);                                                                       \
+    static inline void paused_open(void)                                                           \
+    {                                                                                              \
+        rt_open();                                                                                 \
+        CHECK_RES(nart_rt_clock_pause(rt), 0);                                                     \
+    }                                                                                              \
+    static inline void paused_close(void)                                                          \
+    {                                                                                              \
+        rt_close();                                                                                \
     }                                                                                              \
     static nart_rt *rt
 
