@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Cancellation, aborts, shields, and bodies that ignore cancellation. */
 #include "core.h"
+#include "reports.h"
 #include "virtual.h"
 
 FIXTURE_RT();
@@ -358,19 +359,9 @@ TEST_WITH(a_task_aborts_itself, rt)
 
 /* ---- bodies that ignore cancellation ---- */
 
-static char reported[512];
-
-static void keep(void *arg, const char *line)
-{
-    (void)arg;
-    CHECK(strlen(reported) + strlen(line) + 2 < sizeof reported);
-    strcat(reported, line);
-    strcat(reported, "\n");
-}
-
 static nart_rt *new_reporting_rt(void)
 {
-    return NEW_RT(.report = keep);
+    return NEW_RT(.report = keep_report);
 }
 
 TEST(a_body_that_ignores_cancellation_is_ended_and_reported_by_name_and_line)

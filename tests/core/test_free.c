@@ -4,28 +4,18 @@
  * sleeping tasks, tasks linked by a channel, parents, and handles that outlive the runtime panic,
  * leak or read freed memory: its defect 10. */
 #include "core.h"
+#include "reports.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
 static nart_rt *rt;
-static int drops, reports;
-static char reported[1024];
-
-static void keep(void *arg, const char *line)
-{
-    (void)arg;
-    reports++;
-    if (strlen(reported) + strlen(line) + 2 < sizeof reported) {
-        strcat(reported, line);
-        strcat(reported, "\n");
-    }
-}
+static int drops;
 
 static void begin(void)
 {
-    rt = NEW_RT(.report = keep, .name = "freed");
+    rt = NEW_RT(.report = keep_report, .name = "freed");
 }
 
 static void turn(void)
