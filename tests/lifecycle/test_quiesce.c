@@ -50,24 +50,15 @@ static void ignore(void *arg, const char *line)
     (void)line;
 }
 
-static nart_rt *paused_rt(void)
-{
-    nart_rt *rt = NEW_RT(.polls_per_tick = 1000, .report = ignore);
-
-    CHECK_RES(nart_rt_clock_pause(rt), 0);
-    return rt;
-}
+FIXTURE_PAUSED(.polls_per_tick = 1000, .report = ignore);
 
 /* No task exists yet; a posted spawn becomes one, and has the full timeout. */
-TEST(a_task_that_was_sent_is_waited_for)
+TEST_WITH(a_task_that_was_sent_is_waited_for, paused)
 {
-    nart_rt *rt = paused_rt();
-
     CHECK_RES(nart_rt_clock_auto(rt), 0);
     CHECK_RES(nart_remote_spawn(nart_rt_remote(rt), &nap_type, NULL), 0);
     CHECK_RES(nart_rt_quiesce(rt, NART_NEVER, NULL), 0);
     CHECK_EQ(runs, 1);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* There are more posts than one tick takes; each tick ends all tasks that it has taken. */
@@ -75,7 +66,7 @@ TEST(all_that_was_sent_is_run)
 {
     enum { SENT = 1000 };
     nart_rt_end end = NART_RT_END_INIT;
-    nart_rt *rt = paused_rt();
+    paused_open();
 
     for (int i = 0; i < SENT; i++)
         CHECK_RES(nart_remote_spawn(nart_rt_remote(rt), &count_type, NULL), 0);
@@ -105,7 +96,7 @@ static void *spawn_fast(void *arg)
 TEST(a_fast_spawner_is_slowed_down)
 {
     pthread_t thread;
-    nart_rt *rt = NEW_RT(SLOTS(200), .report = ignore);
+    rt = NEW_RT(SLOTS(200), .report = ignore);
 
     nart_remote remote = nart_rt_remote(rt);
     CHECK_EQ(pthread_create(&thread, NULL, spawn_fast, &remote), 0);
@@ -117,17 +108,15 @@ TEST(a_fast_spawner_is_slowed_down)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(a_run_takes_what_was_sent_before)
+TEST_WITH(a_run_takes_what_was_sent_before, paused)
 {
     enum { SENT = 1000 };
-    nart_rt *rt = paused_rt();
 
     for (int i = 0; i < SENT; i++)
         CHECK_RES(nart_remote_spawn(nart_rt_remote(rt), &count_type, NULL), 0);
     CHECK_RES(nart_rt_run(rt), 0);
     CHECK_EQ(runs, SENT);
     CHECK_RES(nart_rt_run(rt), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 static int64_t system_now(void)
@@ -139,10 +128,9 @@ static int64_t system_now(void)
 }
 
 /* The deadline passes, and not early, although the runtime's clock is paused. */
-TEST(the_deadline_passes_while_the_clock_stands)
+TEST_WITH(the_deadline_passes_while_the_clock_stands, paused)
 {
     nart_rt_left left = NART_RT_LEFT_INIT;
-    nart_rt *rt = paused_rt();
 
     CHECK_RES(nart_rt_spawn(rt, &nap_type, NULL, NULL), 0);
     int64_t before = system_now();
@@ -150,7 +138,6 @@ TEST(the_deadline_passes_while_the_clock_stands)
     CHECK_LE(before + NART_MS, system_now());
     CHECK_RES(nart_rt_shutdown_within(rt, NART_MS, NART_MS, &left), 0);
     CHECK_EQ(left.cancelled, 1);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* ---- concurrent activity ---- */
@@ -183,9 +170,8 @@ static void *write_one(void *fd)
     return NULL;
 }
 
-TEST(descriptors_are_looked_at)
+TEST_WITH(descriptors_are_looked_at, paused)
 {
-    nart_rt *rt = paused_rt();
     pthread_t thread;
     int end[2];
 
@@ -198,7 +184,6 @@ TEST(descriptors_are_looked_at)
     CHECK_EQ(runs, 1);
     CHECK_EQ(pthread_join(thread, NULL), 0);
     close(end[1]);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* Ticks until the shutdown. */
@@ -239,17 +224,14 @@ static nart_res asker_run(nart_cx *cx, void *frame)
 
 static const nart_task_type asker_type = NART_TASK_TYPE(struct nap, asker_run, NULL);
 
-TEST(tasks_of_intervals_tick_until_the_shutdown)
+TEST_WITH(tasks_of_intervals_tick_until_the_shutdown, paused)
 {
-    nart_rt *rt = paused_rt();
-
     CHECK_RES(nart_rt_clock_auto(rt), 0);
     for (int i = 0; i < 3; i++)
         CHECK_RES(nart_rt_spawn(rt, &ticker_type, NULL, NULL), 0);
     CHECK_RES(nart_rt_spawn(rt, &asker_type, NULL, NULL), 0);
     CHECK_RES(nart_rt_quiesce(rt, NART_NEVER, NULL), 0);
     CHECK_EQ(runs, 30);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* The report callback for remaining tasks may cancel them, and spawn. */
@@ -287,21 +269,19 @@ TEST(a_report_does_not_free_the_runtime)
 /* ---- arguments ---- */
 
 /* A negative timeout means none, and NART_NEVER means no limit. */
-TEST(times_at_the_ends_of_the_range)
+TEST_WITH(times_at_the_ends_of_the_range, paused)
 {
     nart_rt_left left = NART_RT_LEFT_INIT;
-    nart_rt *rt = paused_rt();
 
     CHECK_RES(nart_rt_spawn(rt, &nap_type, NULL, NULL), 0);
     CHECK_RES(nart_rt_quiesce(rt, -1, NULL), -ETIMEDOUT);
     CHECK_RES(nart_rt_quiesce(rt, INT64_MIN, NULL), -ETIMEDOUT);
     CHECK_RES(nart_rt_shutdown_within(rt, INT64_MIN, NART_NEVER, &left), 0);
     CHECK_EQ(left.cancelled, 1);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* Callers of an older and a newer version: only the common fields are filled in. */
-TEST(counts_of_other_versions)
+TEST_WITH(counts_of_other_versions, paused)
 {
     struct {
         nart_rt_left left;
@@ -311,7 +291,6 @@ TEST(counts_of_other_versions)
         nart_rt_left left;
         unsigned char bytes[sizeof(nart_rt_left)];
     } older;
-    nart_rt *rt = paused_rt();
 
     memset(&older, 0x55, sizeof older);
     older.left.size = offsetof(nart_rt_left, held) + 1;
@@ -325,5 +304,4 @@ TEST(counts_of_other_versions)
     CHECK_EQ(older.left.tasks, 1);
     CHECK_EQ(older.bytes[offsetof(nart_rt_left, held) + 1], 0x55);
     CHECK_EQ(older.left.cancelled, 0x55555555);
-    CHECK_RES(nart_rt_free(rt), 0);
 }

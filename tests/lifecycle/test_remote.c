@@ -12,7 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static nart_rt *rt;
 static nart_remote remote;
 static int runs, drops, reports;
 static char report[256];
@@ -24,10 +23,18 @@ static void keep(void *arg, const char *line)
     snprintf(report, sizeof report, "%s", line);
 }
 
-static void begin(uint32_t slots)
+/* The fixture `remote`: a runtime and its remote. */
+FIXTURE_RT(.report = keep, .name = "remote");
+
+static void remote_open(void)
 {
-    rt = NEW_RT(.report = keep, .name = "remote", .slots[0] = slots);
+    rt_open();
     remote = nart_rt_remote(rt);
+}
+
+static void remote_close(void)
+{
+    rt_close();
 }
 
 /* ---- a task that records its number ---- */
@@ -64,50 +71,42 @@ static nart_res post(uint32_t number)
     return nart_remote_spawn(remote, &note_type, &init);
 }
 
-TEST(a_task_arrives_with_its_frame)
+TEST_WITH(a_task_arrives_with_its_frame, remote)
 {
-    begin(0);
     CHECK_RES(post(7), 0);
     CHECK_EQ(nart_rt_task_count(rt), 0);
     settle(rt);
     CHECK_EQ(runs, 1);
     CHECK_EQ(noted[0], 7);
     CHECK_EQ(drops, 1);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(tasks_of_one_thread_begin_in_order)
+TEST_WITH(tasks_of_one_thread_begin_in_order, remote)
 {
-    begin(0);
     for (uint32_t i = 0; i < 64; i++)
         CHECK_RES(post(i), 0);
     settle(rt);
     for (uint32_t i = 0; i < 64; i++)
         CHECK_EQ(noted[i], i);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* More than one tick takes: the rest follows in later ticks. */
-TEST(more_than_a_tick_takes)
+TEST_WITH(more_than_a_tick_takes, remote)
 {
-    begin(0);
     for (uint32_t i = 0; i < 1000; i++)
         CHECK_RES(post(i), 0);
     CHECK_LE(nart_rt_poll(rt, 0), 256);
     settle(rt);
     CHECK_EQ(runs, 1000);
     CHECK_EQ(drops, 1000);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(no_init_is_a_frame_of_zeros)
+TEST_WITH(no_init_is_a_frame_of_zeros, remote)
 {
-    begin(0);
     CHECK_RES(nart_remote_spawn(remote, &note_type, NULL), 0);
     settle(rt);
     CHECK_EQ(runs, 1);
     CHECK_EQ(noted[0], 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 struct aligned {
@@ -141,7 +140,7 @@ TEST(a_frame_is_aligned_also_where_it_is_dropped)
 
     for (size_t i = 0; i < sizeof init.bytes; i++)
         init.bytes[i] = (unsigned char)i;
-    begin(0);
+    remote_open();
     CHECK_RES(nart_remote_spawn(remote, &aligned_type, &init), 0);
     settle(rt);
     CHECK_RES(nart_remote_spawn(remote, &aligned_type, &init), 0);
@@ -154,7 +153,8 @@ TEST(a_frame_is_aligned_also_where_it_is_dropped)
 
 TEST(without_a_free_slot_it_is_dropped_and_reported)
 {
-    begin(1);
+    rt = NEW_RT(.report = keep, .name = "remote", .slots[0] = 1);
+    remote = nart_rt_remote(rt);
     for (uint32_t i = 0; i < 2; i++)
         CHECK_RES(post(i), 0);
     settle(rt);
@@ -165,11 +165,10 @@ TEST(without_a_free_slot_it_is_dropped_and_reported)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(so_many_are_under_way_at_most)
+TEST_WITH(so_many_are_under_way_at_most, remote)
 {
     int more = 0;
 
-    begin(0);
     for (uint32_t i = 0; i < NART_REMOTE_SPAWNS; i++)
         CHECK_RES(post(i), 0);
     CHECK_RES(post(0), -EAGAIN);
@@ -181,14 +180,13 @@ TEST(so_many_are_under_way_at_most)
     settle(rt);
     CHECK_EQ(drops, NART_REMOTE_SPAWNS + more);
     CHECK_RES(post(0), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 TEST(what_is_under_way_at_the_end_is_dropped_and_counted)
 {
     nart_rt_end end = NART_RT_END_INIT;
 
-    begin(0);
+    remote_open();
     for (uint32_t i = 0; i < 3; i++)
         CHECK_RES(post(i), 0);
     CHECK_RES(nart_rt_free_counted(rt, &end), 0);
@@ -200,12 +198,12 @@ TEST(what_is_under_way_at_the_end_is_dropped_and_counted)
 
 TEST(a_runtime_that_was_freed)
 {
-    begin(0);
+    remote_open();
     CHECK_RES(nart_rt_free(rt), 0);
     CHECK_RES(post(1), NART_ESTALE);
     CHECK_EQ(drops, 0);
     nart_remote before = remote;
-    begin(0); /* on the same hub */
+    remote_open(); /* on the same hub */
     CHECK(remote.hub == before.hub);
     CHECK_RES(nart_remote_spawn(before, &note_type, NULL), NART_ESTALE);
     CHECK_RES(post(1), 0);
@@ -220,26 +218,24 @@ struct huge {
 };
 static const nart_task_type huge_type = NART_TASK_TYPE(struct huge, note_run, NULL);
 
-TEST(misuse_is_answered_at_once)
+TEST_WITH(misuse_is_answered_at_once, remote)
 {
     nart_task_type other = note_type;
 
     other.abi++;
-    begin(0);
     CHECK_RES(nart_remote_spawn(remote, NULL, NULL), -EINVAL);
     CHECK_RES(nart_remote_spawn(remote, &no_poll, NULL), -EINVAL);
     CHECK_RES(nart_remote_spawn(remote, &huge_type, NULL), NART_EFRAME);
     CHECK_RES(nart_remote_spawn(remote, &other, NULL), NART_EABI);
     CHECK_RES(nart_remote_spawn((nart_remote){ 0 }, &note_type, NULL), NART_ESTALE);
     CHECK(!nart_rt_remote(NULL).hub);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 TEST(a_child_of_fork_cannot_spawn)
 {
     int status;
 
-    begin(0);
+    remote_open();
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0)
@@ -359,7 +355,7 @@ TEST(the_runtime_is_freed_while_threads_spawn)
     pthread_t threads[THREADS];
     int accepted = 0;
 
-    begin(0);
+    remote_open();
     for (int i = 0; i < THREADS; i++)
         CHECK_EQ(pthread_create(&threads[i], NULL, spawn_until_gone, &accepted_by[i]), 0);
     while (runs < 2000)

@@ -3,30 +3,14 @@
  * virtual clock, which does not drive waits inside a run: those have nothing to wait for here. */
 #include "../core/core.h"
 #include "../core/virtual.h"
+#include "reports.h"
 
 #include <nart/shutdown.h>
 
 #include <pthread.h>
 #include <stdio.h>
 
-static nart_rt *rt;
-static int reports;
-static char reported[1024];
-
-static void keep(void *arg, const char *line)
-{
-    (void)arg;
-    reports++;
-    if (strlen(reported) + strlen(line) + 2 < sizeof reported) {
-        strcat(reported, line);
-        strcat(reported, "\n");
-    }
-}
-
-static void begin(void)
-{
-    rt = NEW_RT(.report = keep, .name = "life");
-}
+FIXTURE_RT(.report = keep_report, .name = "life");
 
 /* ---- tasks that serve until the shutdown, or that sleep ---- */
 
@@ -74,11 +58,10 @@ static struct task *start(enum mode mode, nart_join *join)
 
 /* ---- requesting and awaiting ---- */
 
-TEST(every_waiter_is_woken)
+TEST_WITH(every_waiter_is_woken, rt)
 {
     nart_join joins[5];
 
-    begin();
     for (int i = 0; i < 5; i++)
         start(SERVES, &joins[i]);
     settle(rt);
@@ -91,21 +74,18 @@ TEST(every_waiter_is_woken)
         CHECK_RES(((struct task *)nart_join_frame(&joins[i]))->r, 0);
         nart_join_release(&joins[i]);
     }
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(a_later_waiter_is_answered_at_once)
+TEST_WITH(a_later_waiter_is_answered_at_once, rt)
 {
     nart_join join;
 
-    begin();
     struct task *f = start(SERVES, &join);
     CHECK_RES(nart_rt_shutdown(rt), 0);
     CHECK_RES(nart_rt_shutdown(rt), 0);
     CHECK_EQ(settle(rt), 1);
     CHECK_RES(f->r, 0);
     nart_join_release(&join);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 TEST(no_task_is_spawned_from_then_on)
@@ -113,7 +93,7 @@ TEST(no_task_is_spawned_from_then_on)
     nart_res err = 0, answer;
     nart_join join;
 
-    begin();
+    rt_open();
     nart_remote remote = nart_rt_remote(rt);
     void *begun = nart_rt_spawn_begin(rt, &task_type, &err);
     CHECK(begun != NULL);
@@ -127,15 +107,14 @@ TEST(no_task_is_spawned_from_then_on)
     CHECK_RES(nart_rt_spawn_commit(rt, begun, &join), 0); /* begun before */
     settle(rt);
     nart_join_release(&join);
-    CHECK_RES(nart_rt_free(rt), 0);
+    rt_close();
     CHECK_EQ(reports, 0);
 }
 
-TEST(a_race_is_won_by_the_shutdown_or_by_the_clock)
+TEST_WITH(a_race_is_won_by_the_shutdown_or_by_the_clock, rt)
 {
     nart_join first, second;
 
-    begin();
     struct task *f = start(RACES, &first);
     run_until(rt, at_ms(1000));
     CHECK(nart_join_done(&first));
@@ -149,14 +128,12 @@ TEST(a_race_is_won_by_the_shutdown_or_by_the_clock)
     CHECK_EQ(elapsed_ms(), 1000);
     nart_join_release(&first);
     nart_join_release(&second);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(a_second_task_on_one_handle_is_busy)
+TEST_WITH(a_second_task_on_one_handle_is_busy, rt)
 {
     nart_join first, second;
 
-    begin();
     struct task *f = start(SERVES, &first), *g = start(SERVES, &second);
     g->shared = &f->waiter;
     settle(rt);
@@ -166,14 +143,12 @@ TEST(a_second_task_on_one_handle_is_busy)
     CHECK_RES(f->r, 0);
     nart_join_release(&first);
     nart_join_release(&second);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(a_cancelled_waiter_leaves)
+TEST_WITH(a_cancelled_waiter_leaves, rt)
 {
     nart_join join;
 
-    begin();
     struct task *f = start(SERVES, &join);
     settle(rt);
     CHECK_RES(cancel(rt, &join), 0);
@@ -181,16 +156,15 @@ TEST(a_cancelled_waiter_leaves)
     CHECK_RES(f->r, -ECANCELED);
     CHECK_RES(nart_rt_shutdown(rt), 0); /* without a waiter */
     nart_join_release(&join);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 TEST(waiters_are_left_when_the_runtime_is_freed)
 {
-    begin();
+    rt_open();
     for (int i = 0; i < 3; i++)
         start(SERVES, NULL);
     settle(rt);
-    CHECK_RES(nart_rt_free(rt), 0);
+    rt_close();
     CHECK_EQ(reports, 0);
 }
 
@@ -204,12 +178,11 @@ static void *ask(void *arg)
     return NULL;
 }
 
-TEST(another_thread_asks_a_parked_loop)
+TEST_WITH(another_thread_asks_a_parked_loop, rt)
 {
     pthread_t thread;
     nart_join join;
 
-    begin();
     nart_remote remote = nart_rt_remote(rt);
     struct task *f = start(SERVES, &join);
     CHECK_EQ(pthread_create(&thread, NULL, ask, &remote), 0);
@@ -217,52 +190,46 @@ TEST(another_thread_asks_a_parked_loop)
     CHECK_EQ(pthread_join(thread, NULL), 0);
     CHECK_RES(f->r, 0);
     nart_join_release(&join);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 TEST(a_late_request_does_not_reach_the_next_runtime)
 {
-    begin();
+    rt_open();
     nart_remote old = nart_rt_remote(rt);
     CHECK_RES(nart_remote_shutdown(old), 0); /* the runtime is freed before it sees this */
-    CHECK_RES(nart_rt_free(rt), 0);
-    begin();
+    rt_close();
+    rt_open();
     CHECK(nart_rt_remote(rt).hub == old.hub);
     CHECK_RES(nart_remote_shutdown(old), NART_ESTALE);
     CHECK_RES(nart_remote_shutdown((nart_remote){ 0 }), NART_ESTALE);
     settle(rt);
     CHECK(!nart_rt_is_shutdown(rt));
     CHECK_RES(nart_rt_spawn(rt, &task_type, NULL, NULL), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
+    rt_close();
 }
 
 /* ---- quiesce ---- */
 
-TEST(quiesce_on_nothing)
+TEST_WITH(quiesce_on_nothing, rt)
 {
     nart_rt_left left = NART_RT_LEFT_INIT;
 
-    begin();
     CHECK_RES(nart_rt_quiesce(rt, 0, &left), 0);
     CHECK_EQ(left.tasks + left.held + left.cancelled, 0);
     CHECK_RES(nart_rt_quiesce(rt, NART_NEVER, NULL), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(quiesce_runs_what_is_ready_in_no_time)
+TEST_WITH(quiesce_runs_what_is_ready_in_no_time, rt)
 {
-    begin();
     start(YIELDS, NULL);
     CHECK_RES(nart_rt_quiesce(rt, 0, NULL), 0);
     CHECK_EQ(nart_rt_task_count(rt), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(quiesce_names_the_remaining_tasks)
+TEST_WITH(quiesce_names_the_remaining_tasks, rt)
 {
     nart_rt_left left = NART_RT_LEFT_INIT;
 
-    begin();
     start(SLEEPS, NULL);
     start(SERVES, NULL);
     CHECK_RES(nart_rt_quiesce(rt, 0, &left), -ETIMEDOUT);
@@ -271,18 +238,15 @@ TEST(quiesce_names_the_remaining_tasks)
     CHECK_EQ(reports, 2);
     CHECK(strstr(reported, "life: task struct task has not ended ("));
     CHECK(strstr(reported, "test_shutdown.c:"));
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* Timers run meanwhile: a sleeping task ends. */
-TEST(quiesce_runs_timers)
+TEST_WITH(quiesce_runs_timers, rt)
 {
-    begin();
     start(SLEEPS, NULL);
     settle(rt);
     virtual_now += 3 * NART_SEC;
     CHECK_RES(nart_rt_quiesce(rt, NART_MS, NULL), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 TEST(quiesce_reports_what_handles_keep)
@@ -291,7 +255,7 @@ TEST(quiesce_reports_what_handles_keep)
     nart_rt_end end = NART_RT_END_INIT;
     nart_join join;
 
-    begin();
+    rt_open();
     start(YIELDS, &join);
     CHECK_RES(nart_rt_quiesce(rt, NART_NEVER, &left), -EBUSY);
     CHECK_EQ(left.tasks, 0);
@@ -312,20 +276,18 @@ static nart_res quiesces_run(nart_cx *cx, void *frame)
 
 static const nart_task_type quiesces_type = NART_TASK_TYPE(int, quiesces_run, NULL);
 
-TEST(misuse)
+TEST_WITH(misuse, rt)
 {
     nart_rt_left other = { .size = 1 };
     nart_rt_end end = { .size = 0 };
 
     CHECK_RES(nart_rt_quiesce(NULL, 0, NULL), -EINVAL);
     CHECK_RES(nart_rt_shutdown(NULL), -EINVAL);
-    begin();
     CHECK_RES(nart_rt_quiesce(rt, 0, &other), NART_EABI);
     CHECK_RES(nart_rt_shutdown_within(rt, 0, 0, &other), NART_EABI);
     CHECK(!nart_rt_is_shutdown(rt));
     CHECK_RES(nart_rt_free_counted(rt, &end), NART_EABI);
     CHECK_RES(nart_block_on(rt, &quiesces_type, NULL, NULL), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* ---- a complete shutdown ---- */
@@ -335,7 +297,7 @@ TEST(a_shutdown_in_good_order)
     nart_rt_left left = NART_RT_LEFT_INIT;
     nart_rt_end end = NART_RT_END_INIT;
 
-    begin();
+    rt_open();
     for (int i = 0; i < 3; i++)
         start(SERVES, NULL);
     settle(rt);
@@ -347,12 +309,11 @@ TEST(a_shutdown_in_good_order)
     CHECK_EQ(reports, 0);
 }
 
-TEST(a_task_that_does_not_listen_is_cancelled)
+TEST_WITH(a_task_that_does_not_listen_is_cancelled, rt)
 {
     nart_rt_left left = NART_RT_LEFT_INIT;
     nart_join join;
 
-    begin();
     struct task *f = start(SLEEPS, &join);
     start(SERVES, NULL);
     CHECK_RES(nart_rt_shutdown_within(rt, 0, NART_NEVER, &left), -EBUSY);
@@ -360,7 +321,6 @@ TEST(a_task_that_does_not_listen_is_cancelled)
     CHECK_EQ(left.cancelled, 1);
     CHECK_EQ(left.held, 1);
     nart_join_release(&join);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 TEST(a_task_that_ignores_it_is_named_and_dropped)
@@ -368,7 +328,7 @@ TEST(a_task_that_ignores_it_is_named_and_dropped)
     nart_rt_left left = NART_RT_LEFT_INIT;
     nart_rt_end end = NART_RT_END_INIT;
 
-    begin();
+    rt_open();
     start(STUBBORN, NULL);
     start(SLEEPS, NULL);
     CHECK_RES(nart_rt_shutdown_within(rt, 0, 0, &left), -ETIMEDOUT);
@@ -386,7 +346,7 @@ TEST(free_counts_what_it_cancels)
 {
     nart_rt_end end = NART_RT_END_INIT;
 
-    begin();
+    rt_open();
     start(SLEEPS, NULL);
     start(SLEEPS, NULL);
     settle(rt);
