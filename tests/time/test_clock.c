@@ -13,24 +13,26 @@
 
 #define DAY (24 * 3600 * NART_SEC)
 
-static nart_rt *rt_with(uint32_t flags)
-{
-    nart_rt *rt = NEW_RT(.flags = flags);
+FIXTURE_PAUSED();
 
-    CHECK_RES(nart_rt_clock_pause(rt), 0);
-    return rt;
+static nart_rt *paused_rt(uint32_t flags)
+{
+    nart_rt *made = NEW_RT(.flags = flags);
+
+    CHECK_RES(nart_rt_clock_pause(made), 0);
+    return made;
 }
 
-static nart_rt *paused_rt(void)
+/* The fixture `automatic`: a runtime whose clock advances to the next deadline by itself. */
+static void automatic_open(void)
 {
-    return rt_with(0);
-}
-
-static nart_rt *auto_rt(void)
-{
-    nart_rt *rt = rt_with(0);
+    paused_open();
     CHECK_RES(nart_rt_clock_auto(rt), 0);
-    return rt;
+}
+
+static void automatic_close(void)
+{
+    rt_close();
 }
 
 static char order[64];
@@ -56,7 +58,7 @@ static nart_res nap_run(nart_cx *cx, void *frame)
 
 static const nart_task_type nap_type = NART_TASK_TYPE(struct nap, nap_run, NULL);
 
-static struct nap *nap(nart_rt *rt, const char *name, int64_t ns, nart_join *join)
+static struct nap *nap(const char *name, int64_t ns, nart_join *join)
 {
     struct nap *f = spawn(rt, &nap_type, join);
     strcpy(f->name, name);
@@ -64,28 +66,25 @@ static struct nap *nap(nart_rt *rt, const char *name, int64_t ns, nart_join *joi
     return f;
 }
 
-TEST(a_clock_that_is_paused_stands_still)
+TEST_WITH(a_clock_that_is_paused_stands_still, paused)
 {
-    nart_rt *rt = paused_rt();
     int64_t at = nart_rt_now(rt);
     nart_join join;
 
-    nap(rt, "a", 1, &join);
+    nap("a", 1, &join);
     settle(rt);
     CHECK_RES(nart_rt_poll(rt, NART_MS), 0); /* real time passes, the loop's does not */
     CHECK_EQ(nart_rt_now(rt), at);
     CHECK(!nart_join_done(&join));
     CHECK_EQ(nart_rt_next_deadline(rt), NART_NEVER);
     nart_join_release(&join);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(advancing_ends_sleeps_at_their_nanosecond)
+TEST_WITH(advancing_ends_sleeps_at_their_nanosecond, paused)
 {
-    nart_rt *rt = paused_rt();
     int64_t at = nart_rt_now(rt);
     nart_join join;
-    struct nap *f = nap(rt, "a", DAY, &join);
+    struct nap *f = nap("a", DAY, &join);
 
     settle(rt);
     CHECK_RES(nart_rt_clock_advance(rt, DAY - 1), 0);
@@ -98,14 +97,12 @@ TEST(advancing_ends_sleeps_at_their_nanosecond)
     CHECK_EQ(f->woke, at + DAY);
     CHECK_EQ(nart_rt_now(rt), at + DAY);
     nart_join_release(&join);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(what_one_advance_makes_due_is_woken_in_order)
+TEST_WITH(what_one_advance_makes_due_is_woken_in_order, paused)
 {
     static const int64_t at[] = { 5 * NART_SEC, 3, DAY, 1, 4 * NART_MS, 2, 3 };
     static const char *const names[] = { "e", "c", "f", "a", "d", "b", "C" };
-    nart_rt *rt = paused_rt();
 
     for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
         struct nap init = { .ns = at[i] };
@@ -116,14 +113,12 @@ TEST(what_one_advance_makes_due_is_woken_in_order)
     CHECK_RES(nart_rt_clock_advance(rt, DAY), 0);
     settle(rt);
     CHECK_STR(order, "abcCdef");
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* More timers than one tick fires: a paused clock does not delay the rest. */
-TEST(many_timers_due_at_once_all_fire)
+TEST_WITH(many_timers_due_at_once_all_fire, paused)
 {
     enum { MANY = 3000 };
-    nart_rt *rt = paused_rt();
 
     for (int i = 0; i < MANY; i++) {
         struct nap init = { .ns = 1 + i * NART_MS };
@@ -132,7 +127,6 @@ TEST(many_timers_due_at_once_all_fire)
     settle(rt);
     CHECK_RES(nart_rt_clock_advance(rt, DAY), 0);
     CHECK_RES(nart_rt_run(rt), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 struct scopes {
@@ -168,9 +162,8 @@ static nart_res scopes_run(nart_cx *cx, void *frame)
 
 static const nart_task_type scopes_type = NART_TASK_TYPE(struct scopes, scopes_run, NULL);
 
-TEST(nested_timeouts_expire_each_at_its_time)
+TEST_WITH(nested_timeouts_expire_each_at_its_time, automatic)
 {
-    nart_rt *rt = auto_rt();
     nart_join join;
     struct scopes *f = spawn(rt, &scopes_type, &join);
 
@@ -179,7 +172,6 @@ TEST(nested_timeouts_expire_each_at_its_time)
     CHECK_EQ(f->inside, 20 * NART_SEC);
     CHECK_EQ(f->ended, 3600 * NART_SEC);
     nart_join_release(&join);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 struct clockwork {
@@ -206,9 +198,8 @@ static nart_res clockwork_run(nart_cx *cx, void *frame)
 
 static const nart_task_type clockwork_type = NART_TASK_TYPE(struct clockwork, clockwork_run, NULL);
 
-TEST(a_day_of_sleeping_passes_in_no_time)
+TEST_WITH(a_day_of_sleeping_passes_in_no_time, automatic)
 {
-    nart_rt *rt = auto_rt();
     nart_rt_stats stats = { .size = sizeof stats };
     int64_t at = nart_rt_now(rt);
 
@@ -216,12 +207,11 @@ TEST(a_day_of_sleeping_passes_in_no_time)
     CHECK_EQ(nart_rt_now(rt), at + DAY);
     nart_rt_stats_get(rt, &stats);
     CHECK_EQ(stats.parks, 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 TEST(a_loop_that_never_parks_advances_as_well)
 {
-    nart_rt *rt = rt_with(NART_RT_SPINNING);
+    rt = paused_rt(NART_RT_SPINNING);
 
     CHECK_RES(nart_rt_poll(rt, NART_MS), 0); /* expires by the real clock */
     CHECK_RES(nart_rt_clock_auto(rt), 0);
@@ -253,7 +243,7 @@ static nart_res in_time_run(nart_cx *cx, void *frame)
 
 static const nart_task_type in_time_type = NART_TASK_TYPE(struct in_time, in_time_run, NULL);
 
-static void one_value_then_silence(nart_rt *rt, nart_join *join, nart_tx *tx)
+static void one_value_then_silence(nart_join *join, nart_tx *tx)
 {
     nart_rx rx;
     uint64_t one = 1;
@@ -265,27 +255,25 @@ static void one_value_then_silence(nart_rt *rt, nart_join *join, nart_tx *tx)
     CHECK_RES(nart_try_send(tx, &one), 0);
 }
 
-TEST(a_deadline_that_was_met_does_not_move_the_clock)
+TEST_WITH(a_deadline_that_was_met_does_not_move_the_clock, automatic)
 {
-    nart_rt *rt = auto_rt();
     int64_t at = nart_rt_now(rt);
     nart_tx tx;
     nart_join join;
 
-    one_value_then_silence(rt, &join, &tx);
+    one_value_then_silence(&join, &tx);
     settle(rt);
     CHECK_EQ(nart_rt_now(rt), at);
     nart_tx_close(&tx);
     CHECK_RES(nart_rt_run(rt), 0);
     CHECK_EQ(nart_rt_now(rt), at);
     nart_join_release(&join);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* ---- what holds an automatically advancing clock ---- */
 
 /* A sleep of one day is pending, and this much polling does not end it. */
-static void check_held(nart_rt *rt)
+static void check_held(void)
 {
     int64_t at = nart_rt_now(rt);
 
@@ -296,7 +284,7 @@ static void check_held(nart_rt *rt)
     CHECK_EQ(nart_rt_next_deadline(rt), NART_NEVER);
 }
 
-static void check_free(nart_rt *rt, int64_t ns)
+static void check_free(int64_t ns)
 {
     int64_t at = nart_rt_now(rt);
 
@@ -330,20 +318,18 @@ static nart_res socket_user_run(nart_cx *cx, void *frame)
 static const nart_task_type socket_user_type =
     NART_TASK_TYPE(struct socket_user, socket_user_run, NULL);
 
-TEST(a_descriptor_holds_the_clock)
+TEST_WITH(a_descriptor_holds_the_clock, automatic)
 {
-    nart_rt *rt = auto_rt();
     int end[2];
 
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, end), 0);
     struct socket_user init = { .fd = end[0] };
     CHECK_RES(nart_rt_spawn(rt, &socket_user_type, &init, NULL), 0);
-    nap(rt, "a", 2 * DAY, &(nart_join){ 0 });
-    check_held(rt);
+    nap("a", 2 * DAY, &(nart_join){ 0 });
+    check_held();
     CHECK_EQ(write(end[1], "x", 1), 1);
-    check_free(rt, DAY);
+    check_free(DAY);
     close(end[1]);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* Hands out a waker in one of the possible ways. */
@@ -402,43 +388,39 @@ static void tell(struct outside *f)
     nart_waker_wake(f->waker);
 }
 
-TEST(a_waker_that_is_out_holds_the_clock)
+TEST_WITH(a_waker_that_is_out_holds_the_clock, automatic)
 {
-    nart_rt *rt = auto_rt();
     nart_join join;
     struct outside *f = spawn(rt, &outside_type, &join);
 
-    nap(rt, "a", 1000 * DAY, &(nart_join){ 0 });
-    check_held(rt);
+    nap("a", 1000 * DAY, &(nart_join){ 0 });
+    check_held();
     nart_waker_wake(f->waker); /* spurious: it parks as before */
-    check_held(rt);
+    check_held();
     tell(f);
-    check_held(rt); /* under a deadline */
+    check_held(); /* under a deadline */
     tell(f);
-    check_free(rt, DAY);
-    check_free(rt, DAY);
-    check_free(rt, DAY);
+    check_free(DAY);
+    check_free(DAY);
+    check_free(DAY);
     CHECK(nart_join_done(&join));
     nart_join_release(&join);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(a_poll_that_waits_for_nothing_known_holds_the_clock)
+TEST_WITH(a_poll_that_waits_for_nothing_known_holds_the_clock, automatic)
 {
-    nart_rt *rt = auto_rt();
     nart_join join;
     struct outside *f = spawn(rt, &outside_type, &join);
 
     f->raw = true;
-    nap(rt, "a", 1000 * DAY, &(nart_join){ 0 });
-    check_held(rt);
+    nap("a", 1000 * DAY, &(nart_join){ 0 });
+    check_held();
     tell(f);
-    check_free(rt, DAY);
+    check_free(DAY);
     nart_join_release(&join);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-static void channel_holds(nart_rt *rt, uint32_t kind, uint32_t flags)
+static void channel_holds(uint32_t rt_flags, uint32_t kind, uint32_t flags)
 {
     nart_chan_opts opts = {
         .size = sizeof opts, .kind = kind, .elem = sizeof(uint64_t), .capacity = 4, .flags = flags
@@ -448,11 +430,12 @@ static void channel_holds(nart_rt *rt, uint32_t kind, uint32_t flags)
     nart_join join, other;
     uint64_t one = 1;
 
+    rt = paused_rt(rt_flags);
     CHECK_RES(nart_rt_clock_auto(rt), 0);
     CHECK_RES(nart_chan_open(rt, &opts, &tx, &rx), 0);
     struct in_time *f = spawn(rt, &in_time_type, &join);
     nart_rx_move(&f->rx, &rx);
-    struct nap *n = nap(rt, "a", DAY, &other);
+    struct nap *n = nap("a", DAY, &other);
     settle(rt);
     int64_t at = nart_rt_now(rt);
     for (int i = 0; i < 10; i++)
@@ -472,14 +455,14 @@ static void channel_holds(nart_rt *rt, uint32_t kind, uint32_t flags)
 
 TEST(a_channel_from_another_thread_holds_the_clock)
 {
-    channel_holds(rt_with(0), NART_CHAN_SPSC, 0);
-    channel_holds(rt_with(0), NART_CHAN_MPSC, 0);
+    channel_holds(0, NART_CHAN_SPSC, 0);
+    channel_holds(0, NART_CHAN_MPSC, 0);
 }
 
 TEST(a_spinning_receiver_holds_the_clock)
 {
-    channel_holds(rt_with(NART_RT_SPINNING), NART_CHAN_SPSC, NART_CHAN_SPINNING);
-    channel_holds(rt_with(NART_RT_SPINNING), NART_CHAN_MPSC, NART_CHAN_SPINNING);
+    channel_holds(NART_RT_SPINNING, NART_CHAN_SPSC, NART_CHAN_SPINNING);
+    channel_holds(NART_RT_SPINNING, NART_CHAN_MPSC, NART_CHAN_SPINNING);
 }
 
 /* ---- inside a poll, resuming, misuse ---- */
@@ -496,17 +479,14 @@ static nart_res jumper_run(nart_cx *cx, void *frame)
 
 static const nart_task_type jumper_type = NART_TASK_TYPE(int, jumper_run, NULL);
 
-TEST(a_task_can_move_the_clock)
+TEST_WITH(a_task_can_move_the_clock, paused)
 {
-    nart_rt *rt = paused_rt();
-
     CHECK_RES(nart_block_on(rt, &jumper_type, &(int){ 0 }, NULL), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(time_continues_from_where_it_was_moved_to)
+TEST_WITH(time_continues_from_where_it_was_moved_to, paused)
 {
-    nart_rt *rt = paused_rt(), *other = new_rt();
+    nart_rt *other = new_rt();
     int64_t at = nart_rt_now(rt);
 
     CHECK_RES(nart_rt_clock_advance(rt, DAY), 0);
@@ -517,47 +497,41 @@ TEST(time_continues_from_where_it_was_moved_to)
     CHECK_RES(nart_block_on(rt, &nap_type, &init, NULL), 0);
     CHECK_RES(nart_rt_clock_pause(rt), 0);
     CHECK_LE(at + DAY + NART_US, nart_rt_now(rt));
-    CHECK_RES(nart_rt_free(rt), 0);
     CHECK_RES(nart_rt_free(other), 0);
 }
 
 /* A host compares the deadline with the system clock. */
-TEST(the_next_deadline_is_in_the_system_s_time)
+TEST_WITH(the_next_deadline_is_in_the_system_s_time, paused)
 {
-    nart_rt *rt = paused_rt(), *other = new_rt();
+    nart_rt *other = new_rt();
 
-    nap(rt, "a", 1000 * NART_SEC, &(nart_join){ 0 });
+    nap("a", 1000 * NART_SEC, &(nart_join){ 0 });
     settle(rt);
     CHECK_RES(nart_rt_clock_advance(rt, 900 * NART_SEC), 0);
     CHECK_RES(nart_rt_clock_resume(rt), 0);
     settle(rt);
     int64_t now = nart_rt_now(other), left = nart_rt_next_deadline(rt) - now;
     CHECK_LE(left, 100 * NART_SEC);
-    CHECK_RES(nart_rt_free(rt), 0);
     CHECK_RES(nart_rt_free(other), 0);
 }
 
-TEST(time_has_an_end)
+TEST_WITH(time_has_an_end, paused)
 {
-    nart_rt *rt = paused_rt();
-
     CHECK_RES(nart_rt_clock_advance(rt, NART_NEVER), 0);
     int64_t last = nart_rt_now(rt);
     CHECK_RES(nart_rt_clock_advance(rt, NART_NEVER), 0);
     CHECK_EQ(nart_rt_now(rt), last);
-    nap(rt, "a", NART_NEVER, &(nart_join){ 0 });
+    nap("a", NART_NEVER, &(nart_join){ 0 });
     CHECK_RES(nart_rt_clock_auto(rt), 0);
-    check_held(rt);
+    check_held();
     CHECK_RES(nart_rt_clock_resume(rt), 0);
     CHECK_LE(last, nart_rt_now(rt));
     settle(rt);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 static void *elsewhere(void *arg)
 {
-    nart_rt *rt = arg;
-
+    (void)arg;
     CHECK_RES(nart_rt_clock_pause(rt), NART_EWRONGTHREAD);
     CHECK_RES(nart_rt_clock_advance(rt, 1), NART_EWRONGTHREAD);
     CHECK_RES(nart_rt_clock_auto(rt), NART_EWRONGTHREAD);
@@ -565,9 +539,8 @@ static void *elsewhere(void *arg)
     return NULL;
 }
 
-TEST(misuse_is_answered)
+TEST_WITH(misuse_is_answered, rt)
 {
-    nart_rt *rt = new_rt();
     pthread_t thread;
 
     CHECK_RES(nart_rt_clock_pause(NULL), -EINVAL);
@@ -583,5 +556,4 @@ TEST(misuse_is_answered)
     CHECK_RES(nart_rt_bind(rt), 0);
     CHECK_EQ(pthread_create(&thread, NULL, elsewhere, rt), 0);
     pthread_join(thread, NULL);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
