@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-FIXTURE_RT();
+FIXTURE_PAUSED(.name = "test");
 
 static nart_res nap_run(nart_cx *cx, void *frame)
 {
@@ -157,17 +157,14 @@ static void nap(int64_t passes)
     CHECK_EQ(nart_rt_task_count(rt), 0);
 }
 
-TEST(timers_that_are_late)
+TEST_WITH(timers_that_are_late, paused)
 {
-    rt = paused_rt(NULL);
-
     nap(10 * NART_MS);
     nap(11 * NART_MS);
     CHECK_EQ(stats_of(rt).timers_late, 0);
     nap(11 * NART_MS + 1);
     CHECK_EQ(stats_of(rt).timers_late, 1);
     CHECK_EQ(stats_of(rt).timers_fired, 3);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 struct reader {
@@ -214,9 +211,8 @@ struct big {
 
 static const nart_task_type big_type = NART_TASK_TYPE(struct big, nap_run, NULL);
 
-TEST(slots_in_use_and_the_most_that_were)
+TEST_WITH(slots_in_use_and_the_most_that_were, paused)
 {
-    rt = paused_rt(NULL);
     nart_slot_use use[NART_SLOT_CLASSES];
     nart_join held;
 
@@ -245,7 +241,6 @@ TEST(slots_in_use_and_the_most_that_were)
     nart_rt_slots_get(rt, use);
     CHECK_EQ(use[0].used, 1);
     CHECK_EQ(use[0].peak, 6);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 TEST_WITH(a_caller_of_an_older_version_gets_what_it_knows, rt)

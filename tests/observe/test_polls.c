@@ -2,35 +2,27 @@
 /* Poll durations: percentiles, reports, the watchdog; starting and stopping observation at any
  * point. */
 #include "observe.h"
+#include "reports.h"
 
 #include <nart/trace.h>
 
 #include <pthread.h>
 #include <sched.h>
 
-static char said[1024];
+FIXTURE_PAUSED(.name = "test", .report = keep_report);
 
-static void hear(void *arg, const char *line)
-{
-    (void)arg;
-    CHECK(strlen(said) + strlen(line) + 2 < sizeof said);
-    strcat(said, line);
-    strcat(said, "\n");
-}
-
-static nart_res observe(nart_rt *rt, int64_t slow_ns, nart_watchdog *dog)
+static nart_res observe(nart_rt *of, int64_t slow_ns, nart_watchdog *dog)
 {
     nart_observe_opts opts = NART_OBSERVE_OPTS_INIT;
 
     opts.slow_ns = slow_ns;
     opts.watchdog = dog;
-    return nart_rt_observe(rt, &opts);
+    return nart_rt_observe(of, &opts);
 }
 
-TEST(polls_are_measured_to_the_nanosecond)
+TEST_WITH(polls_are_measured_to_the_nanosecond, paused)
 {
     static const int64_t ns[] = { 15, 3, 12345, 2, 1 };
-    nart_rt *rt = paused_rt(hear);
 
     work(rt, (int64_t[]){ NART_SEC }, 1); /* not observed */
     CHECK_RES(nart_rt_observe(rt, NULL), 0);
@@ -55,12 +47,9 @@ TEST(polls_are_measured_to_the_nanosecond)
     CHECK_RES(nart_rt_poll_percentile(rt, 50), -EPERM);
     CHECK_RES(nart_rt_polls_within(rt, 50), -EPERM);
     CHECK_EQ(stats_of(rt).longest_ns, 12345); /* kept */
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* The drop is part of the last poll, which may be the first. */
-static nart_rt *rt_of_drop;
-
 static nart_res at_once(nart_cx *cx, void *frame)
 {
     (void)cx, (void)frame;
@@ -70,20 +59,18 @@ static nart_res at_once(nart_cx *cx, void *frame)
 static void slow_drop(void *frame)
 {
     (void)frame;
-    CHECK_RES(nart_rt_clock_advance(rt_of_drop, 777), 0);
+    CHECK_RES(nart_rt_clock_advance(rt, 777), 0);
 }
 
-TEST(the_drop_of_a_frame_is_part_of_the_last_poll)
+TEST_WITH(the_drop_of_a_frame_is_part_of_the_last_poll, paused)
 {
     static const nart_task_type type = NART_TASK_TYPE(int, at_once, slow_drop);
-    nart_rt *rt = rt_of_drop = paused_rt(hear);
 
     CHECK_RES(nart_rt_observe(rt, NULL), 0);
     CHECK_RES(nart_rt_spawn(rt, &type, &(int){ 0 }, NULL), 0);
     CHECK_RES(nart_rt_run(rt), 0);
     CHECK_EQ(stats_of(rt).longest_ns, 777);
     CHECK_STR(stats_of(rt).longest_name, "int");
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* ---- reports ---- */
@@ -111,9 +98,8 @@ static nart_res sleeper_run(nart_cx *cx, void *frame)
 
 static const nart_task_type sleeper_type = NART_TASK_TYPE(struct sleeper, sleeper_run, NULL);
 
-TEST(a_poll_that_takes_too_long_is_reported_with_its_line)
+TEST_WITH(a_poll_that_takes_too_long_is_reported_with_its_line, paused)
 {
-    nart_rt *rt = paused_rt(hear);
     char expected[512];
     nart_join join;
     struct sleeper *f = spawn(rt, &sleeper_type, &join);
@@ -126,13 +112,12 @@ TEST(a_poll_that_takes_too_long_is_reported_with_its_line)
              "test: a poll of task sleeper#%u took 1.000 ms (%s:%u)\n"
              "test: a poll of task sleeper#%u took 2.000 ms\n",
              slot, __FILE__, f->line, slot);
-    CHECK_STR(said, expected);
+    CHECK_STR(reported, expected);
     nart_join_release(&join);
     CHECK_RES(observe(rt, 0, NULL), 0); /* no more reports; the statistics continue */
     work(rt, (int64_t[]){ NART_SEC }, 1);
-    CHECK_STR(said, expected);
+    CHECK_STR(reported, expected);
     CHECK_RES(nart_rt_poll_percentile(rt, 100), NART_SEC);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* ---- the watchdog ---- */
@@ -172,9 +157,8 @@ static void *monitor(void *unused)
     return NULL;
 }
 
-TEST(another_thread_sees_a_poll_that_does_not_end)
+TEST_WITH(another_thread_sees_a_poll_that_does_not_end, rt)
 {
-    nart_rt *rt = new_rt();
     pthread_t thread;
 
     CHECK_RES(nart_watchdog_look(&dog, NULL), 0);
@@ -185,7 +169,6 @@ TEST(another_thread_sees_a_poll_that_does_not_end)
     const char *name = "left over";
     CHECK_RES(nart_watchdog_look(&dog, &name), 0);
     CHECK(name == NULL);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* Ten million polls in a long run, with concurrent watchdog looks: each result is one of them. */
@@ -210,7 +193,7 @@ static void *look_on(void *unused)
 TEST(looks_and_polls_at_the_same_time)
 {
     static const int64_t ns[1000];
-    nart_rt *rt = paused_rt(NULL);
+    paused_open();
     pthread_t thread;
 
     CHECK_RES(observe(rt, 0, &dog), 0);
@@ -238,7 +221,6 @@ struct switcher {
 static nart_res switcher_run(nart_cx *cx, void *frame)
 {
     struct switcher *f = frame;
-    nart_rt *rt = nart_cx_rt(cx);
 
     NART_BEGIN(cx, &f->co);
     CHECK_RES(observe(rt, 0, &dog), 0);
@@ -266,15 +248,12 @@ static nart_res switcher_run(nart_cx *cx, void *frame)
 
 static const nart_task_type switcher_type = NART_TASK_TYPE(struct switcher, switcher_run, NULL);
 
-TEST(switched_on_and_off_inside_polls)
+TEST_WITH(switched_on_and_off_inside_polls, paused)
 {
-    nart_rt *rt = paused_rt(hear);
-
     CHECK_RES(nart_rt_clock_auto(rt), 0);
     CHECK_RES(nart_block_on(rt, &switcher_type, NULL, NULL), 0);
     CHECK_EQ(stats_of(rt).longest_ns, 5);
     CHECK_RES(nart_rt_poll_percentile(rt, 100), 0);
-    CHECK_RES(nart_rt_free(rt), 0); /* while observation is on */
 }
 
 static const nart_task_type urgent_type =
@@ -322,7 +301,7 @@ TEST(a_report_switches_it_off_or_over)
 TEST(urgent_tasks_and_those_that_end_with_the_runtime_are_measured)
 {
     static const int64_t ns[] = { 40, 50, 60 };
-    nart_rt *rt = paused_rt(hear);
+    paused_open();
     struct work init = { .ns = ns, .n = 3 };
 
     CHECK_RES(nart_rt_observe(rt, NULL), 0);
@@ -335,15 +314,13 @@ TEST(urgent_tasks_and_those_that_end_with_the_runtime_are_measured)
     CHECK_RES(nart_rt_spawn(rt, &work_type, &init, NULL), 0);
     CHECK_RES(observe(rt, 10, NULL), 0);
     CHECK_RES(nart_rt_free(rt), 0);
-    CHECK(strstr(said, "a poll of task work#0 took 0.000 ms") != NULL);
+    CHECK(strstr(reported, "a poll of task work#0 took 0.000 ms") != NULL);
 }
 
 /* ---- misuse ---- */
 
-TEST(without_memory_nothing_changes)
+TEST_WITH(without_memory_nothing_changes, paused)
 {
-    nart_rt *rt = paused_rt(hear);
-
     for (int nth = 1; nth <= 2; nth++) {
         test_alloc_fail(nth, false);
         CHECK_RES(nart_rt_observe(rt, NULL), -ENOMEM);
@@ -352,21 +329,19 @@ TEST(without_memory_nothing_changes)
     }
     test_alloc_fail(0, false);
     CHECK_RES(nart_rt_observe(rt, NULL), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-static void *elsewhere(void *rt)
+static void *elsewhere(void *of)
 {
-    CHECK_RES(nart_rt_observe(rt, NULL), NART_EWRONGTHREAD);
-    CHECK_RES(nart_rt_observe_stop(rt), NART_EWRONGTHREAD);
-    CHECK_RES(nart_rt_poll_percentile(rt, 1), NART_EWRONGTHREAD);
-    CHECK_RES(nart_rt_polls_within(rt, 1), NART_EWRONGTHREAD);
+    CHECK_RES(nart_rt_observe(of, NULL), NART_EWRONGTHREAD);
+    CHECK_RES(nart_rt_observe_stop(of), NART_EWRONGTHREAD);
+    CHECK_RES(nart_rt_poll_percentile(of, 1), NART_EWRONGTHREAD);
+    CHECK_RES(nart_rt_polls_within(of, 1), NART_EWRONGTHREAD);
     return NULL;
 }
 
-TEST(misuse_is_answered)
+TEST_WITH(misuse_is_answered, paused)
 {
-    nart_rt *rt = paused_rt(hear);
     nart_observe_opts opts = NART_OBSERVE_OPTS_INIT;
     pthread_t thread;
 
@@ -386,14 +361,12 @@ TEST(misuse_is_answered)
     CHECK_RES(nart_rt_bind(rt), 0);
     CHECK_EQ(pthread_create(&thread, NULL, elsewhere, rt), 0);
     pthread_join(thread, NULL);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* As nart/observe.h and nart/trace.h say. */
 /* The runtime's observer, and the memory of each use: poll times; events and tracks. */
-TEST(measuring_takes_one_allocation_and_a_trace_two_and_both_one_more)
+TEST_WITH(measuring_takes_one_allocation_and_a_trace_two_and_both_one_more, paused)
 {
-    nart_rt *rt = paused_rt(hear);
     long live = test_alloc_live();
 
     CHECK_RES(nart_rt_observe(rt, NULL), 0);
@@ -404,5 +377,4 @@ TEST(measuring_takes_one_allocation_and_a_trace_two_and_both_one_more)
     CHECK_EQ(test_alloc_live(), live + 3);
     CHECK_RES(nart_trace_stop(rt, NULL), 0);
     CHECK_EQ(test_alloc_live(), live);
-    CHECK_RES(nart_rt_free(rt), 0);
 }

@@ -9,8 +9,10 @@
 #include <pthread.h>
 #include <unistd.h>
 
+FIXTURE_PAUSED(.name = "test");
+
 /* Returns what f writes, as a string that the caller frees. */
-static char *printed(nart_rt *rt, nart_res *r)
+static char *printed(nart_res *r)
 {
     char *text = NULL;
     size_t size = 0;
@@ -108,7 +110,7 @@ static nart_res parent_run(nart_cx *cx, void *frame)
 
 static const nart_task_type parent_type = NART_TASK_TYPE(struct parent, parent_run, NULL);
 
-static void run_family(nart_rt *rt)
+static void run_family(void)
 {
     struct parent *f = spawn(rt, &parent_type, NULL);
 
@@ -116,21 +118,19 @@ static void run_family(nart_rt *rt)
     CHECK_RES(nart_rt_run(rt), 0);
 }
 
-TEST(a_small_program_to_the_letter)
+TEST_WITH(a_small_program_to_the_letter, paused)
 {
-    nart_rt *rt = paused_rt(NULL);
     nart_res r;
 
     if (sizeof(void *) != 8)
         SKIP("frame sizes differ, so slot numbers differ");
     CHECK_RES(nart_rt_clock_auto(rt), 0);
     CHECK_RES(nart_trace_start(rt, 1000), 0);
-    run_family(rt);
-    char *text = printed(rt, &r);
+    run_family();
+    char *text = printed(&r);
     CHECK_RES(r, 0);
     CHECK_STR(text, slurp(TEST_SOURCE_DIR "/golden/trace.json"));
     free(text);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 static nart_res nothing_run(nart_cx *cx, void *frame)
@@ -162,9 +162,8 @@ static nart_res reader_run(nart_cx *cx, void *frame)
 
 static const nart_task_type reader_type = NART_TASK_TYPE(struct reader, reader_run, NULL);
 
-TEST(descriptors_and_the_program_have_tracks)
+TEST_WITH(descriptors_and_the_program_have_tracks, paused)
 {
-    nart_rt *rt = paused_rt(NULL);
     nart_join join;
     nart_res r;
     int end[2];
@@ -176,37 +175,35 @@ TEST(descriptors_and_the_program_have_tracks)
     CHECK_RES(nart_rt_poll(rt, 0), 1);
     CHECK_EQ(write(end[1], "x", 1), 1);
     CHECK_RES(nart_rt_run(rt), 0);
-    char *text = printed(rt, &r);
+    char *text = printed(&r);
     CHECK_EQ(count(text, "\"s\",\"pid\":1,\"tid\":3"), 1);
     CHECK_EQ(count(text, "\"s\",\"pid\":1,\"tid\":4"), 0); /* spawned before the trace */
     free(text);
     CHECK_RES(nart_rt_spawn(rt, &nothing_type, &(int){ 0 }, NULL), 0);
-    text = printed(rt, &r);
+    text = printed(&r);
     CHECK_EQ(count(text, "\"s\",\"pid\":1,\"tid\":4"), 1);
     free(text);
     nart_join_release(&join);
     close(end[1]);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* ---- lost events ---- */
 
-TEST(of_too_many_events_the_newest_are_kept)
+TEST_WITH(of_too_many_events_the_newest_are_kept, paused)
 {
-    nart_rt *rt = paused_rt(NULL);
     nart_res all, r;
 
     CHECK_RES(nart_rt_clock_auto(rt), 0);
     CHECK_RES(nart_trace_start(rt, 1000), 0);
-    run_family(rt);
-    char *text = printed(rt, &all);
+    run_family();
+    char *text = printed(&all);
     int events = count(text, "\"B\",\"pid\":1,\"tid\":5"); /* polls of the parent */
     free(text);
     CHECK_RES(nart_trace_stop(rt, NULL), 0);
 
     CHECK_RES(nart_trace_start(rt, 3), 0);
-    run_family(rt);
-    text = printed(rt, &r);
+    run_family();
+    text = printed(&r);
     CHECK_LE(10, r);
     char lost[64];
     snprintf(lost, sizeof lost, "\"lost\":%d}", (int)r);
@@ -215,7 +212,6 @@ TEST(of_too_many_events_the_newest_are_kept)
     CHECK(events > 1);
     CHECK_EQ(count(text, "\"f\""), count(text, "\"s\","));
     free(text);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* Whatever event the ring starts with: an arrow starts within a poll, or on one of the first four
@@ -223,14 +219,14 @@ TEST(of_too_many_events_the_newest_are_kept)
 TEST(however_much_is_lost_arrows_begin_in_slices)
 {
     for (uint32_t events = 1; events < 60; events++) {
-        nart_rt *rt = paused_rt(NULL);
+        paused_open();
         nart_res r;
         int open = 0;
 
         CHECK_RES(nart_rt_clock_auto(rt), 0);
         CHECK_RES(nart_trace_start(rt, events), 0);
-        run_family(rt);
-        char *text = printed(rt, &r);
+        run_family();
+        char *text = printed(&r);
         for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
             if (strstr(line, "\"ph\":\"s\""))
                 CHECK_EQ(open, 1);
@@ -243,19 +239,17 @@ TEST(however_much_is_lost_arrows_begin_in_slices)
     }
 }
 
-TEST(a_slot_s_next_task_has_a_track_of_its_own)
+TEST_WITH(a_slot_s_next_task_has_a_track_of_its_own, paused)
 {
-    nart_rt *rt = paused_rt(NULL);
     nart_res r;
 
     CHECK_RES(nart_trace_start(rt, 100), 0);
     for (int i = 0; i < 3; i++)
         CHECK_RES(nart_block_on(rt, &nothing_type, &(int){ 0 }, NULL), 0);
-    char *text = printed(rt, &r);
+    char *text = printed(&r);
     CHECK_EQ(count(text, "thread_name"), 4 + 3);
     CHECK_EQ(count(text, "\"B\",\"pid\":1,\"tid\":7,"), 1);
     free(text);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* ---- starting and stopping ---- */
@@ -270,7 +264,6 @@ struct tracer {
 static nart_res tracer_run(nart_cx *cx, void *frame)
 {
     struct tracer *f = frame;
-    nart_rt *rt = nart_cx_rt(cx);
 
     NART_BEGIN(cx, &f->co);
     CHECK_RES(nart_trace_start(rt, 100), 0);
@@ -278,11 +271,11 @@ static nart_res tracer_run(nart_cx *cx, void *frame)
     /* this poll has no slice, so its wakes have no arrows */
     CHECK_RES(nart_spawn(cx, &nothing_type, &(int){ 0 }, NULL), 0);
     NART_AWAIT(f->r, nart_sleep(cx, &f->timer, 1));
-    f->text = printed(rt, &f->r); /* in the middle of a poll */
+    f->text = printed(&f->r); /* in the middle of a poll */
     CHECK_EQ(count(f->text, "\"B\",\"pid\":1,\"tid\":6,"), 1);
     CHECK_EQ(count(f->text, "\"E\",\"pid\":1,\"tid\":6,"), 1);
     free(f->text);
-    f->text = printed(rt, &f->r); /* a second time */
+    f->text = printed(&f->r); /* a second time */
     CHECK_EQ(count(f->text, "thread_name"), 6);
     free(f->text);
     CHECK_RES(nart_trace_stop(rt, NULL), 0);
@@ -302,19 +295,14 @@ static nart_res tracer_run(nart_cx *cx, void *frame)
 
 static const nart_task_type tracer_type = NART_TASK_TYPE(struct tracer, tracer_run, NULL);
 
-TEST(switched_on_and_off_inside_polls)
+TEST_WITH(switched_on_and_off_inside_polls, paused)
 {
-    nart_rt *rt = paused_rt(NULL);
-
     CHECK_RES(nart_rt_clock_auto(rt), 0);
     CHECK_RES(nart_block_on(rt, &tracer_type, NULL, NULL), 0);
-    CHECK_RES(nart_rt_free(rt), 0); /* while tracing is on */
 }
 
-TEST(without_memory_nothing_changes)
+TEST_WITH(without_memory_nothing_changes, paused)
 {
-    nart_rt *rt = paused_rt(NULL);
-
     for (int nth = 1; nth <= 3; nth++) {
         test_alloc_fail(nth, false);
         CHECK_RES(nart_trace_start(rt, 100), -ENOMEM);
@@ -322,12 +310,10 @@ TEST(without_memory_nothing_changes)
     }
     test_alloc_fail(0, false);
     CHECK_RES(nart_trace_start(rt, 100), 0);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(a_file_that_is_full)
+TEST_WITH(a_file_that_is_full, paused)
 {
-    nart_rt *rt = paused_rt(NULL);
     FILE *full = fopen("/dev/full", "w");
 
     CHECK(full != NULL);
@@ -336,20 +322,18 @@ TEST(a_file_that_is_full)
     CHECK_RES(nart_trace_stop(rt, full), -EIO);
     CHECK_RES(nart_trace_print(rt, NULL), -EPERM); /* the trace has stopped */
     fclose(full);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-static void *elsewhere(void *rt)
+static void *elsewhere(void *of)
 {
-    CHECK_RES(nart_trace_start(rt, 1), NART_EWRONGTHREAD);
-    CHECK_RES(nart_trace_print(rt, stdout), NART_EWRONGTHREAD);
-    CHECK_RES(nart_trace_stop(rt, NULL), NART_EWRONGTHREAD);
+    CHECK_RES(nart_trace_start(of, 1), NART_EWRONGTHREAD);
+    CHECK_RES(nart_trace_print(of, stdout), NART_EWRONGTHREAD);
+    CHECK_RES(nart_trace_stop(of, NULL), NART_EWRONGTHREAD);
     return NULL;
 }
 
-TEST(misuse_is_answered)
+TEST_WITH(misuse_is_answered, paused)
 {
-    nart_rt *rt = paused_rt(NULL);
     pthread_t thread;
 
     CHECK_RES(nart_trace_start(NULL, 1), -EINVAL);
@@ -359,7 +343,6 @@ TEST(misuse_is_answered)
     CHECK_RES(nart_rt_bind(rt), 0);
     CHECK_EQ(pthread_create(&thread, NULL, elsewhere, rt), 0);
     pthread_join(thread, NULL);
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* ---- for check_trace.py: the trace goes to standard output ---- */
@@ -408,8 +391,6 @@ static nart_res storm_run(nart_cx *cx, void *frame)
 
 static void storm(uint32_t events)
 {
-    nart_rt *rt = paused_rt(NULL);
-
     CHECK_RES(nart_rt_clock_auto(rt), 0);
     CHECK_RES(nart_trace_start(rt, events), 0);
     for (int i = 0; i < 40; i++) {
@@ -418,20 +399,19 @@ static void storm(uint32_t events)
     }
     CHECK_RES(nart_rt_run(rt), 0);
     CHECK_LE(0, nart_trace_stop(rt, stdout));
-    CHECK_RES(nart_rt_free(rt), 0);
 }
 
-TEST(a_storm)
+TEST_WITH(a_storm, paused)
 {
     storm(1000000);
 }
 
-TEST(a_storm_of_which_most_is_lost)
+TEST_WITH(a_storm_of_which_most_is_lost, paused)
 {
     storm(777);
 }
 
-TEST(a_storm_of_which_nearly_all_is_lost)
+TEST_WITH(a_storm_of_which_nearly_all_is_lost, paused)
 {
     storm(1);
 }
