@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "exchange.h"
+#include "threads.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -275,14 +275,14 @@ static void play(const struct exchange *row)
     server.row = row;
     open_listener(A);
     open_listener(B);
-    CHECK_EQ(pthread_create(&server.thread, NULL, serve, NULL), 0);
+    server.thread = thread_start(serve, NULL);
     request(row, row->is, row->text);
     if (row->again)
         request(row, row->again, row->again == row->is ? row->text : NULL);
     /* A script that waits for one more connection fails here. */
     shutdown(server.listener[A], SHUT_RDWR);
     shutdown(server.listener[B], SHUT_RDWR);
-    CHECK_EQ(pthread_join(server.thread, NULL), 0);
+    thread_join(server.thread);
     hang_up(false);
     if (server.left >= 0)
         close(server.left);

@@ -2,9 +2,9 @@
 /* HTTP requests against a server that fails on request (tests/httpd), and against one that sends
  * whatever a case has written down. */
 #include "bridge.h"
+#include "threads.h"
 
 #include <netinet/in.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -373,12 +373,12 @@ static void open_canned(struct canned *c, const char *answer)
     CHECK_EQ(listen(c->listener, 1), 0);
     CHECK_EQ(getsockname(c->listener, (struct sockaddr *)&addr, &len), 0);
     c->port = ntohs(addr.sin_port);
-    CHECK_EQ(pthread_create(&c->thread, NULL, serve_canned, c), 0);
+    c->thread = thread_start(serve_canned, c);
 }
 
 static void close_canned(struct canned *c)
 {
-    CHECK_EQ(pthread_join(c->thread, NULL), 0);
+    thread_join(c->thread);
     close(c->listener);
 }
 

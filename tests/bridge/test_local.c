@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Rust futures on the loop: in tokio's context, within its budget, never leaked. */
 #include "bridge.h"
+#include "threads.h"
 
 #include <netinet/in.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -245,10 +245,8 @@ TEST(another_thread_is_refused)
 {
     open_both();
     struct waiter w = { 0 };
-    pthread_t thread;
     CHECK_RES(test_local_sleep(bridge, 1, &w.local), 0);
-    CHECK_EQ(pthread_create(&thread, NULL, elsewhere, &w), 0);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    thread_run(elsewhere, &w);
     CHECK_RES(await_local(&w.local, &w.value), 0);
     CHECK_RES(nart_tokio_local_close(&w.local), 0);
 }
@@ -285,12 +283,11 @@ static int write_to_a_reset_peer(uint32_t flags)
     if (child == 0) {
         nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
         struct waiter w = { 0 };
-        pthread_t peer;
 
         signal(SIGPIPE, SIG_DFL);
         opts.flags = flags;
         open_both_with(&opts);
-        CHECK_EQ(pthread_create(&peer, NULL, reset_one, &listener), 0);
+        (void)thread_start(reset_one, &listener);
         CHECK_RES(test_local_writev(bridge, ntohs(addr.sin_port), &w.local), 0);
         _exit(await_local(&w.local, &w.value) == -EPIPE ? 0 : 1);
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Operations: each ends in exactly one way, in every interleaving. */
 #include "bridge.h"
+#include "threads.h"
 
-#include <pthread.h>
 #include <stdio.h>
 
 struct waiter {
@@ -587,15 +587,13 @@ TEST(on_done_that_fails_leaves_the_operation_unchanged)
     open_both();
     struct told t = { 0 };
     nart_tokio_op op = { 0 };
-    pthread_t thread;
     CHECK_RES(nart_tokio_op_on_done(loop, &op, on_done, &t), NART_ESTALE);
     CHECK_RES(nart_tokio_op_on_done(loop, NULL, on_done, &t), -EINVAL);
     CHECK_RES(test_value(bridge, 3, &op), 0);
     CHECK_RES(nart_tokio_op_on_done(loop, &op, NULL, &t), -EINVAL);
     CHECK_RES(nart_tokio_op_on_done(NULL, &op, on_done, &t), -EINVAL);
     CHECK_RES(nart_rt_bind(loop), 0);
-    CHECK_EQ(pthread_create(&thread, NULL, on_done_elsewhere, &op), 0);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    thread_run(on_done_elsewhere, &op);
     int64_t value = 0;
     CHECK_RES(wait_for_answer(&op, &value), 0);
     CHECK_EQ(value, 3);

@@ -4,38 +4,13 @@
  * the test's timeout ends. The memory orders are checked in tests/models. */
 #include "bytes_test.h"
 #include "no_membarrier.h"
+#include "threads.h"
 
-#include <pthread.h>
 #include <sched.h>
 
-/* Delays at times, so that each side is sometimes ahead and sometimes behind. */
 static void gap(uint64_t *seed)
 {
-    if (random_below(seed, 64))
-        return;
-    for (uint32_t n = random_below(seed, 1024); n > 0; n--)
-        __asm__ volatile("" ::: "memory");
-    if (random_below(seed, 64) == 0)
-        sched_yield();
-}
-
-static uint64_t parks(nart_rt *rt)
-{
-    nart_rt_stats s = { .size = sizeof s };
-    nart_rt_stats_get(rt, &s);
-    return s.parks;
-}
-
-static pthread_t begin(void *(*run)(void *), void *arg)
-{
-    pthread_t t;
-    CHECK_EQ(pthread_create(&t, NULL, run, arg), 0);
-    return t;
-}
-
-static void end(pthread_t t)
-{
-    CHECK_EQ(pthread_join(t, NULL), 0);
+    thread_gap(seed, 64);
 }
 
 /* ---- messages of words: the producer, the message number, and that number in every other word
@@ -152,7 +127,7 @@ static void *producer_main(void *arg)
     }
     nart_rt *rt = new_rt();
     CHECK_RES(nart_block_on(rt, &produce_type, &(struct producing){ .p = p }, &p->res), 0);
-    p->parks = parks(rt);
+    p->parks = stats_of(rt).parks;
     CHECK_RES(nart_rt_free(rt), 0);
     return NULL;
 }
@@ -211,18 +186,18 @@ static void stream(uint32_t kind, size_t capacity, unsigned producers, uint64_t 
             CHECK_RES(nart_bytes_tx_clone(&p[0].tx, &p[i].tx), 0);
     }
     for (unsigned i = 0; i < producers; i++)
-        thread[i] = begin(producer_main, &p[i]);
+        thread[i] = thread_start(producer_main, &p[i]);
     struct consuming f = { .rx = &rx, .seen = &seen, .seed = capacity };
     CHECK_RES(nart_block_on(rt, &consume_type, &f, &r), 0);
     CHECK_RES(r, NART_ECLOSED);
     for (unsigned i = 0; i < producers; i++) {
-        end(thread[i]);
+        thread_join(thread[i]);
         CHECK_RES(p[i].res, 0);
         CHECK_EQ(seen.next[i], p[i].count);
         *tx_parks += p[i].parks;
     }
     CHECK_EQ(seen.count, count / producers * producers);
-    *rx_parks += parks(rt);
+    *rx_parks += stats_of(rt).parks;
     nart_bytes_rx_close(&rx);
     CHECK_RES(nart_rt_free(rt), 0);
 }
@@ -292,7 +267,7 @@ TEST_EACH(plain_receiver, SPSC, MPSC)
     CHECK_RES(nart_bytes_open(rt, &o, &p.tx, &rx), 0);
     CHECK_RES(nart_bytes_rx_bind(&rx, NULL), 0);
     CHECK_RES(nart_rt_free(rt), 0);
-    pthread_t t = begin(producer_main, &p);
+    pthread_t t = thread_start(producer_main, &p);
     while ((r = nart_bytes_try_recv(&rx, &msg)) != NART_ECLOSED) {
         if (r == -EAGAIN) {
             sched_yield();
@@ -302,7 +277,7 @@ TEST_EACH(plain_receiver, SPSC, MPSC)
         CHECK_RES(nart_bytes_release(&rx, &msg), 0);
         gap(&seed);
     }
-    end(t);
+    thread_join(t);
     CHECK_RES(p.res, 0);
     CHECK_EQ(seen.count, p.count);
     nart_bytes_rx_close(&rx);
@@ -382,7 +357,7 @@ TEST_EACH(both_sides_close_at_any_moment, SPSC, MPSC)
         nart_bytes_opts o = { sizeof o, kind, 0, 128, 0 };
         CHECK_RES(nart_bytes_open(rt, &o, &b.tx[n], &b.rx[n]), 0);
     }
-    pthread_t t = begin(closer_main, &b);
+    pthread_t t = thread_start(closer_main, &b);
     for (int n = 0; n < b.count; n++) {
         nart_res got = 0;
         bool gives_up = random_below(&seed, 4) == 0;
@@ -396,7 +371,7 @@ TEST_EACH(both_sides_close_at_any_moment, SPSC, MPSC)
         b.received += (uint64_t)got;
         nart_bytes_rx_close(&b.rx[n]);
     }
-    end(t);
+    thread_join(t);
     CHECK_LE(b.received, b.sent);
     CHECK_LE(b.sent, b.received + 3 * given_up);
     CHECK_EQ(pthread_barrier_destroy(&b.barrier), 0);
@@ -421,7 +396,7 @@ TEST(receiver_closes_on_parked_producers)
             p[i].who = i;
             p[i].count = UINT64_MAX;
             p[i].seed = n + i;
-            thread[i] = begin(producer_main, &p[i]);
+            thread[i] = thread_start(producer_main, &p[i]);
         }
         for (uint32_t left = random_below(&seed, 50); left > 0;) {
             nart_bytes_msg msg;
@@ -434,7 +409,7 @@ TEST(receiver_closes_on_parked_producers)
         }
         nart_bytes_rx_close(&rx);
         for (unsigned i = 0; i < PRODUCERS; i++) {
-            end(thread[i]);
+            thread_join(thread[i]);
             CHECK_RES(p[i].res, NART_ECLOSED);
         }
         CHECK_RES(nart_rt_free(rt), 0);
@@ -509,12 +484,12 @@ static void shut_at_any_moment(uint32_t kind)
             nart_bytes_opts o = { sizeof o, kind, spinning ? NART_BYTES_SPINNING : 0, 64, 0 };
             CHECK_RES(nart_bytes_open(rt, &o, &s.tx[i], &s.rx[i]), 0);
         }
-        pthread_t t = begin(shut_sender_main, &s);
+        pthread_t t = thread_start(shut_sender_main, &s);
         (void)pthread_barrier_wait(&s.barrier);
         for (int i = 0; i < SHUTS; i++)
             received = receive_all(&s.rx[i], received, 1 + random_below(&seed, 20));
         (void)pthread_barrier_wait(&s.barrier);
-        end(t);
+        thread_join(t);
         CHECK_EQ(received, s.sent);
         for (int i = 0; i < SHUTS; i++)
             nart_bytes_rx_close(&s.rx[i]);

@@ -5,9 +5,7 @@
 
 static uint64_t wakes(nart_rt *rt)
 {
-    nart_rt_stats s = { .size = sizeof s };
-    nart_rt_stats_get(rt, &s);
-    return s.wakes_foreign;
+    return stats_of(rt).wakes_foreign;
 }
 
 /* ---- a receiver waits ---- */

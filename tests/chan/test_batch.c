@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Batch sends and receives on all kinds of channels, and several channels in one race. */
 #include "chan_test.h"
+#include "threads.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 static const uint32_t kinds[] = { LOCAL, SPSC, MPSC };
@@ -150,15 +150,14 @@ TEST_EACH(streams_of_blocks_between_threads, SPSC, MPSC)
         struct chan c;
         nart_res got = 0;
         uint64_t count = test_under_valgrind() ? 1000 : 20000 * capacity / 32 + 2000;
-        pthread_t thread;
         count -= count % BLOCK;
         chan_open(&c, kind, capacity);
         struct flow from = { .count = count }, to = { .count = 0 };
         nart_tx_move(&from.tx, &c.tx);
         nart_rx_move(&to.rx, &c.rx);
-        CHECK_EQ(pthread_create(&thread, NULL, produce_main, &from), 0);
+        pthread_t thread = thread_start(produce_main, &from);
         CHECK_RES(nart_block_on(c.rt, &consume_type, &to, &got), 0);
-        CHECK_EQ(pthread_join(thread, NULL), 0);
+        thread_join(thread);
         CHECK_EQ(got, count);
         chan_finish(&c);
     }
@@ -306,14 +305,12 @@ TEST_EACH(block_is_one_wake, SPSC, MPSC)
     struct chan c;
     struct op op;
     uint64_t v[8] = { 0 };
-    nart_rt_stats before = { .size = sizeof before }, after = before;
     chan_open(&c, kind, 8);
     recv_start(c.rt, &op, &c.rx);
-    nart_rt_stats_get(c.rt, &before);
+    uint64_t wakes = stats_of(c.rt).wakes_foreign;
     CHECK_RES(nart_try_send_many(&c.tx, v, 8), 8);
     settle(c.rt);
-    nart_rt_stats_get(c.rt, &after);
-    CHECK_EQ(after.wakes_foreign, before.wakes_foreign + 1);
+    CHECK_EQ(stats_of(c.rt).wakes_foreign, wakes + 1);
     CHECK_RES(op.res, 0);
     chan_finish(&c);
 }

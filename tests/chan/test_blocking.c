@@ -3,12 +3,12 @@
  * timeouts, misuse, signals, and wakers on stack frames that are left at once. A lost wake-up shows
  * as a hang, which the test's timeout ends. */
 #include "runtime.h"
+#include "threads.h"
 
 #include <nart/bytes.h>
 #include <nart/chan.h>
 #include <nart/co.h>
 
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -265,13 +265,13 @@ static void start_senders(struct channel *c, struct sender *s, unsigned senders,
             tx_clone(&c->tx, &s[i].tx);
     }
     for (unsigned i = 0; i < senders; i++)
-        CHECK_EQ(pthread_create(&s[i].thread, NULL, sender_main, &s[i]), 0);
+        s[i].thread = thread_start(sender_main, &s[i]);
 }
 
 static void end_senders(struct sender *s, unsigned senders, const uint64_t next[SENDERS])
 {
     for (unsigned i = 0; i < senders; i++) {
-        CHECK_EQ(pthread_join(s[i].thread, NULL), 0);
+        thread_join(s[i].thread);
         CHECK_RES(s[i].res, 0);
         CHECK_EQ(next[i], s[i].count);
     }
@@ -420,7 +420,6 @@ TEST_EACH(a_thread_waits_behind_a_task, MPSC, MPSC_BYTES)
         struct channel c;
         struct tx other;
         struct message m;
-        pthread_t t;
 
         open_channel(&c, kind, 1);
         tx_clone(&c.tx, &other);
@@ -428,7 +427,7 @@ TEST_EACH(a_thread_waits_behind_a_task, MPSC, MPSC_BYTES)
         struct op op = { .tx = &c.tx, .m = { 0, sent + 1, sent + 1 } };
         op_start(c.rt, &op);
         CHECK_RES(op.res, NART_PENDING);
-        CHECK_EQ(pthread_create(&t, NULL, send_one, &other), 0);
+        pthread_t t = thread_start(send_one, &other);
         if (n % 4 < 2)
             sched_yield();
         if (n % 2) {
@@ -444,7 +443,7 @@ TEST_EACH(a_thread_waits_behind_a_task, MPSC, MPSC_BYTES)
         }
         CHECK_RES(recv(&c.rx, &m, NART_NEVER), 0);
         CHECK_EQ(m.number, 20);
-        CHECK_EQ(pthread_join(t, NULL), 0);
+        thread_join(t);
         tx_close(&other);
         close_channel(&c);
     }
@@ -470,16 +469,15 @@ TEST_EACH(a_close_wakes_a_receiver, SPSC, MPSC, SPSC_BYTES, MPSC_BYTES)
 {
     for (uint64_t n = test_repeat(1000); n > 0; n--) {
         struct channel c;
-        pthread_t t;
 
         open_channel(&c, kind, 1);
         rx_bind(&c.rx);
         struct sleeper s = { .rx = &c.rx };
-        CHECK_EQ(pthread_create(&t, NULL, sleeper_main, &s), 0);
+        pthread_t t = thread_start(sleeper_main, &s);
         if (n % 2)
             sched_yield();
         tx_close(&c.tx);
-        CHECK_EQ(pthread_join(t, NULL), 0);
+        thread_join(t);
         CHECK_RES(s.res, NART_ECLOSED);
         close_channel(&c);
     }
@@ -489,19 +487,18 @@ TEST_EACH(a_close_or_a_shut_wakes_a_sender, SPSC, MPSC, SPSC_BYTES, MPSC_BYTES)
 {
     for (uint64_t n = test_repeat(1000); n > 0; n--) {
         struct channel c;
-        pthread_t t;
 
         open_channel(&c, kind, 1);
         uint64_t sent = fill(&c);
         struct sleeper s = { .tx = &c.tx };
-        CHECK_EQ(pthread_create(&t, NULL, sleeper_main, &s), 0);
+        pthread_t t = thread_start(sleeper_main, &s);
         if (n % 2)
             sched_yield();
         if (n & 2)
             rx_shut(&c.rx);
         else
             rx_close(&c.rx);
-        CHECK_EQ(pthread_join(t, NULL), 0);
+        thread_join(t);
         CHECK_RES(s.res, NART_ECLOSED);
         if (n & 2)
             for (uint64_t i = 1; i <= sent; i++)
@@ -534,14 +531,12 @@ TEST_EACH(a_receive_is_refused, SPSC, MPSC, SPSC_BYTES, MPSC_BYTES)
     struct channel c;
     struct message m;
     nart_res res = 0;
-    pthread_t t;
 
     open_channel(&c, kind, 1);
     struct rx *rx = &c.rx;
     CHECK_RES(nart_block_on(c.rt, &asker_type, &rx, &res), 0);
     CHECK_RES(res, -EDEADLK);
-    CHECK_EQ(pthread_create(&t, NULL, recv_elsewhere, rx), 0);
-    CHECK_EQ(pthread_join(t, NULL), 0);
+    thread_run(recv_elsewhere, rx);
     struct op op = { .rx = rx };
     op_start(c.rt, &op);
     CHECK_RES(recv(rx, &m, 0), -EBUSY);
@@ -604,19 +599,18 @@ TEST_EACH(a_signal_does_not_end_a_wait, SPSC, MPSC, SPSC_BYTES, MPSC_BYTES)
 {
     struct sigaction act = { .sa_handler = count_signal }, before;
     struct channel c;
-    pthread_t t;
 
     CHECK_EQ(sigaction(SIGUSR1, &act, &before), 0);
     open_channel(&c, kind, 1);
     rx_bind(&c.rx);
     struct sleeper s = { .rx = &c.rx, .res = NART_PENDING };
-    CHECK_EQ(pthread_create(&t, NULL, sleeper_main, &s), 0);
+    pthread_t t = thread_start(sleeper_main, &s);
     while (__atomic_load_n(&signals, __ATOMIC_RELAXED) < 20) {
         CHECK_EQ(pthread_kill(t, SIGUSR1), 0);
         sched_yield();
     }
     CHECK_RES(send(&c.tx, 0, 5, 0), 0);
-    CHECK_EQ(pthread_join(t, NULL), 0);
+    thread_join(t);
     CHECK_RES(s.res, 0);
     CHECK_EQ(s.m.number, 5);
     close_channel(&c);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Misuse of channels: every wrong call returns an error, and loses or leaks nothing. */
 #include "chan_test.h"
-
-#include <pthread.h>
+#include "threads.h"
 
 TEST(open_refuses_bad_options)
 {
@@ -98,10 +97,8 @@ static void *open_elsewhere(void *arg)
 TEST(open_on_another_thread)
 {
     nart_rt *rt = new_rt();
-    pthread_t thread;
     CHECK_RES(nart_rt_bind(rt), 0);
-    CHECK_EQ(pthread_create(&thread, NULL, open_elsewhere, rt), 0);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    thread_run(open_elsewhere, rt);
     CHECK_RES(nart_rt_free(rt), 0);
 }
 

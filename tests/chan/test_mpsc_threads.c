@@ -3,8 +3,8 @@
  * whichever side cancels, closes or is freed. A lost wake-up or slot shows as a hang, which the
  * test's timeout ends. The memory orders are checked in tests/models. */
 #include "chan_test.h"
+#include "threads.h"
 
-#include <pthread.h>
 #include <sched.h>
 
 enum { SENDERS = 8 };
@@ -125,7 +125,7 @@ static void senders_begin(struct sender *s, unsigned count, uint64_t each, nart_
     }
     nart_tx_close(tx);
     for (unsigned i = 0; i < count; i++)
-        CHECK_EQ(pthread_create(&s[i].thread, NULL, sender_main, &s[i]), 0);
+        s[i].thread = thread_start(sender_main, &s[i]);
 }
 
 static void stream(unsigned senders, size_t capacity, uint64_t each, int how, uint32_t flags)
@@ -143,7 +143,7 @@ static void stream(unsigned senders, size_t capacity, uint64_t each, int how, ui
     CHECK_RES(nart_block_on(rt, &recv_type, &frame, &res), 0);
     CHECK_RES(res, NART_ECLOSED);
     for (unsigned i = 0; i < senders; i++) {
-        CHECK_EQ(pthread_join(s[i].thread, NULL), 0);
+        thread_join(s[i].thread);
         CHECK_RES(s[i].res, 0);
         CHECK_EQ(v.next[i], each);
     }
@@ -212,7 +212,7 @@ TEST(receiver_closes_at_any_moment)
         CHECK_RES(nart_block_on(rt, &recv_type, &frame, NULL), 0);
         CHECK_RES(nart_rt_free(rt), 0);
         for (unsigned i = 0; i < count; i++) {
-            CHECK_EQ(pthread_join(s[i].thread, NULL), 0);
+            thread_join(s[i].thread);
             CHECK_RES(s[i].res, NART_ECLOSED);
             sent += s[i].next;
         }
@@ -263,11 +263,11 @@ TEST(clones_are_made_and_closed)
     }
     nart_tx_close(&tx);
     for (unsigned i = 0; i < 3; i++)
-        CHECK_EQ(pthread_create(&c[i].thread, NULL, cloner_main, &c[i]), 0);
+        c[i].thread = thread_start(cloner_main, &c[i]);
     CHECK_RES(nart_block_on(rt, &recv_type, &frame, &res), 0);
     CHECK_RES(res, NART_ECLOSED);
     for (unsigned i = 0; i < 3; i++) {
-        CHECK_EQ(pthread_join(c[i].thread, NULL), 0);
+        thread_join(c[i].thread);
         CHECK_EQ(v.next[i], test_repeat(100000));
     }
     CHECK_RES(nart_rt_free(rt), 0);

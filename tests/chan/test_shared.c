@@ -3,18 +3,16 @@
  * side is woken and when, spinning receivers, receivers bound to another runtime, other drivers,
  * fork. */
 #include "chan_test.h"
+#include "threads.h"
 
 #include <nart/driver.h>
 
-#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static uint64_t wakes(nart_rt *rt)
 {
-    nart_rt_stats s = { .size = sizeof s };
-    nart_rt_stats_get(rt, &s);
-    return s.wakes_foreign;
+    return stats_of(rt).wakes_foreign;
 }
 
 /* ---- which side is woken, and when ---- */
@@ -325,14 +323,12 @@ TEST_EACH(bind_touches_no_other_thread, SPSC, MPSC)
 {
     struct chan c;
     nart_rt *mine = new_rt();
-    pthread_t thread;
     chan_open(&c, kind, 4);
     CHECK_RES(nart_rt_bind(c.rt), 0);
     CHECK_RES(nart_rt_bind(mine), 0);
     struct elsewhere e[] = { { &c.rx, NULL }, { &c.rx, mine } };
     for (int i = 0; i < 3; i++) {
-        CHECK_EQ(pthread_create(&thread, NULL, bind_elsewhere, &e[i != 0]), 0);
-        CHECK_EQ(pthread_join(thread, NULL), 0);
+        thread_run(bind_elsewhere, &e[i != 0]);
         if (i == 1)
             CHECK_RES(nart_rx_bind(&c.rx, NULL), 0);
     }

@@ -4,41 +4,15 @@
  * the test's timeout ends. The memory orders are checked in tests/models. */
 #include "chan_test.h"
 #include "no_membarrier.h"
+#include "threads.h"
 
 #include <limits.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 
-/* Sometimes delays by up to 1023 steps, so that each side is ahead at times and behind at
- * others. */
 static void gap(uint64_t *seed)
 {
-    if (random_below(seed, 8))
-        return;
-    for (uint32_t n = random_below(seed, 1024); n > 0; n--)
-        __asm__ volatile("" ::: "memory");
-    if (random_below(seed, 64) == 0)
-        sched_yield();
-}
-
-static uint64_t parks(nart_rt *rt)
-{
-    nart_rt_stats s = { .size = sizeof s };
-    nart_rt_stats_get(rt, &s);
-    return s.parks;
-}
-
-static pthread_t begin(void *(*run)(void *), void *arg)
-{
-    pthread_t t;
-    CHECK_EQ(pthread_create(&t, NULL, run, arg), 0);
-    return t;
-}
-
-static void end(pthread_t t)
-{
-    CHECK_EQ(pthread_join(t, NULL), 0);
+    thread_gap(seed, 8);
 }
 
 /* ---- one side of a stream: numbers from 0 on, then the close ---- */
@@ -129,7 +103,7 @@ static void *sender_main(void *arg)
     struct side side = { .count = s->count, .seed = s->seed };
     nart_tx_move(&side.tx, &s->tx);
     CHECK_RES(nart_block_on(rt, &send_type, &side, &s->res), 0);
-    s->parks = parks(rt);
+    s->parks = stats_of(rt).parks;
     CHECK_RES(nart_rt_free(rt), 0);
     return NULL;
 }
@@ -147,12 +121,12 @@ static void stream(uint32_t kind, size_t capacity, uint64_t count, unsigned how,
     nart_res got = 0;
 
     CHECK_RES(nart_chan_open(rt, &o, &s.tx, &side.rx), 0);
-    pthread_t t = begin(sender_main, &s);
+    pthread_t t = thread_start(sender_main, &s);
     CHECK_RES(nart_block_on(rt, &recv_type, &side, &got), 0);
-    end(t);
+    thread_join(t);
     CHECK_RES(s.res, 0);
     CHECK_EQ(got, count);
-    *rx_parks += parks(rt);
+    *rx_parks += stats_of(rt).parks;
     *tx_parks += s.parks;
     CHECK_RES(nart_rt_free(rt), 0);
 }
@@ -212,7 +186,7 @@ TEST_EACH(plain_receiver, SPSC, MPSC)
     CHECK_RES(u64_open(rt, kind, 8, &s.tx, &rx), 0);
     CHECK_RES(nart_rx_bind(&rx, NULL), 0);
     CHECK_RES(nart_rt_free(rt), 0);
-    pthread_t t = begin(sender_main, &s);
+    pthread_t t = thread_start(sender_main, &s);
     while ((r = u64_try_recv(&rx, &value)) != NART_ECLOSED) {
         if (r == -EAGAIN) {
             sched_yield();
@@ -222,7 +196,7 @@ TEST_EACH(plain_receiver, SPSC, MPSC)
         next++;
         gap(&seed);
     }
-    end(t);
+    thread_join(t);
     CHECK_RES(s.res, 0);
     CHECK_EQ(next, s.count);
     CHECK_LE(1, s.parks);
@@ -283,10 +257,10 @@ TEST_EACH(receiver_handed_over, SPSC, MPSC)
     CHECK_RES(u64_open(rt, kind, 16, &s.tx, &y.rx), 0);
     CHECK_RES(nart_rx_bind(&y.rx, NULL), 0);
     CHECK_RES(nart_rt_free(rt), 0);
-    pthread_t from = begin(sender_main, &s), other = begin(relay_main, &y);
+    pthread_t from = thread_start(sender_main, &s), other = thread_start(relay_main, &y);
     relay_take(&y, 0);
-    end(other);
-    end(from);
+    thread_join(other);
+    thread_join(from);
     CHECK_RES(s.res, 0);
     CHECK_NO_NEXT(&y.rx, NART_ECLOSED);
     nart_rx_close(&y.rx);
@@ -351,7 +325,7 @@ TEST_EACH(closing_races, SPSC, MPSC)
 
     b.count = (int)test_repeat(2000);
     CHECK_EQ(pthread_barrier_init(&b.barrier, NULL, 2), 0);
-    pthread_t t = begin(closer_main, &b);
+    pthread_t t = thread_start(closer_main, &b);
     for (int n = 0; n < b.count; n++) {
         nart_chan_opts o = { sizeof o, kind, 0, 8, 1 + random_below(&seed, 4), token_drop };
         for (int i = 0; i < BATCH; i++)
@@ -384,7 +358,7 @@ TEST_EACH(closing_races, SPSC, MPSC)
         CHECK_EQ(b.sent, b.received + dropped);
         CHECK(!all || b.sent - sent_before == got);
     }
-    end(t);
+    thread_join(t);
     CHECK_LE(1, early);
     pthread_barrier_destroy(&b.barrier);
     CHECK_RES(nart_rt_free(rt), 0);
@@ -456,7 +430,7 @@ static void shut_races(uint32_t kind, uint32_t flags)
     dropped = b.sent = b.received = 0;
     b.count = (int)test_repeat(flags ? 100 : 1000);
     CHECK_EQ(pthread_barrier_init(&b.barrier, NULL, 2), 0);
-    pthread_t t = begin(shut_sender_main, &b);
+    pthread_t t = thread_start(shut_sender_main, &b);
     for (int n = 0; n < b.count; n++) {
         nart_chan_opts o = { sizeof o, kind, flags, 8, 1 + random_below(&seed, 4), shut_drop };
         for (int i = 0; i < BATCH; i++) {
@@ -474,7 +448,7 @@ static void shut_races(uint32_t kind, uint32_t flags)
         pthread_barrier_wait(&b.barrier);
         pthread_barrier_wait(&b.barrier);
     }
-    end(t);
+    thread_join(t);
     CHECK_EQ(b.sent, b.received + dropped);
     CHECK_LE(1, dropped);
     pthread_barrier_destroy(&b.barrier);
@@ -519,7 +493,7 @@ TEST_EACH(receiver_ends_at_any_moment, SPSC, MPSC)
         struct side side = { .count = random_below(&seed, 200), .seed = seed };
         bool by_runtime = random_below(&seed, 2);
         CHECK_RES(u64_open(rt, kind, 1 + random_below(&seed, 8), &s.tx, &side.rx), 0);
-        pthread_t t = begin(sender_main, &s);
+        pthread_t t = thread_start(sender_main, &s);
         if (by_runtime) {
             side.count = UINT64_MAX;
             CHECK_RES(nart_rt_spawn(rt, &recv_type, &side, NULL), 0);
@@ -529,7 +503,7 @@ TEST_EACH(receiver_ends_at_any_moment, SPSC, MPSC)
             CHECK_RES(nart_block_on(rt, &recv_type, &side, &got), 0);
         }
         CHECK_RES(nart_rt_free(rt), 0);
-        end(t);
+        thread_join(t);
         CHECK_RES(s.res, NART_ECLOSED);
     }
 }

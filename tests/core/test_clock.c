@@ -2,8 +2,8 @@
 /* Sleeping on the real clock, with every way in which a loop can wait: never early, never lost.
  * (Exact times are in test_sleep.c, on a virtual clock.) */
 #include "core.h"
+#include "threads.h"
 
-#include <pthread.h>
 #include <time.h>
 
 static int64_t clock_now(void)
@@ -96,15 +96,14 @@ static const nart_task_type disturbed_type = NART_TASK_TYPE(struct napper, distu
 TEST(a_sleep_that_is_woken_all_the_time_for_no_reason)
 {
     nart_rt *rt = new_rt();
-    pthread_t thread;
 
-    CHECK_EQ(pthread_create(&thread, NULL, disturb, NULL), 0);
+    pthread_t thread = thread_start(disturb, NULL);
     for (int i = 1; i <= 20; i++) {
         struct napper n = { .ns = i * 100 * NART_US, .scope = i & 1 };
         CHECK_RES(nart_block_on(rt, &disturbed_type, &n, NULL), 0);
     }
     __atomic_store_n(&quit, 1, __ATOMIC_RELAXED);
-    pthread_join(thread, NULL);
+    thread_join(thread);
     nart_rt_free(rt);
 }
 
@@ -131,10 +130,8 @@ TEST(a_stop_that_has_no_effect_does_not_keep_the_loop_from_parking)
     static const nart_task_type type = NART_TASK_TYPE(struct napper, stops_and_naps, NULL);
     nart_rt *rt = NEW_RT(.spin_ns = 1);
     struct napper n = { .ns = NART_MS };
-    nart_rt_stats stats = { .size = sizeof stats };
 
     CHECK_RES(nart_block_on(rt, &type, &n, NULL), 0);
-    nart_rt_stats_get(rt, &stats);
-    CHECK_LE(1, stats.parks);
+    CHECK_LE(1, stats_of(rt).parks);
     nart_rt_free(rt);
 }

@@ -3,9 +3,9 @@
  * at the latest, and calls nart_rt_poll() when either is due. A wake that does not reach the host
  * shows as a hang. */
 #include "core.h"
+#include "threads.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <sched.h>
 #include <time.h>
 
@@ -232,13 +232,12 @@ TEST_WITH(no_foreign_wake_leaves_the_host_asleep, rt)
 {
     uint64_t n = 30000;
     struct watcher f = { .until = n };
-    pthread_t thread;
 
     CHECK_RES(nart_rt_spawn(rt, &watcher_type, &f, NULL), 0);
     CHECK_LE(1, nart_rt_poll(rt, 0));
-    CHECK_EQ(pthread_create(&thread, NULL, wake_many, &n), 0);
+    pthread_t thread = thread_start(wake_many, &n);
     host_run();
-    pthread_join(thread, NULL);
+    thread_join(thread);
 }
 
 static void *wake_after(void *unused)
@@ -254,13 +253,12 @@ static void *wake_after(void *unused)
 TEST_WITH(a_host_that_polls_late_is_notified, rt)
 {
     struct watcher f = { .until = 1 };
-    pthread_t thread;
 
     CHECK_RES(nart_rt_spawn(rt, &watcher_type, &f, NULL), 0);
     CHECK_LE(1, nart_rt_poll(rt, 0)); /* the descriptor was not yet requested */
-    CHECK_EQ(pthread_create(&thread, NULL, wake_after, NULL), 0);
+    pthread_t thread = thread_start(wake_after, NULL);
     host_run();
-    pthread_join(thread, NULL);
+    thread_join(thread);
 }
 
 /* ---- work left by a tick shows in the deadline ---- */

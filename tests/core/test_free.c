@@ -5,8 +5,8 @@
  * leak or read freed memory: its defect 10. */
 #include "core.h"
 #include "reports.h"
+#include "threads.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -537,7 +537,7 @@ TEST(a_chain_of_drops_ends_on_a_small_stack)
     CHECK_EQ(pthread_attr_setstacksize(&attr, 256 << 10), 0);
     for (int i = 0; i < 2; i++) {
         CHECK_EQ(pthread_create(&thread, &attr, drop_chain, i ? &by_free : NULL), 0);
-        CHECK_EQ(pthread_join(thread, NULL), 0);
+        thread_join(thread);
     }
     CHECK_EQ(pthread_attr_destroy(&attr), 0);
 }

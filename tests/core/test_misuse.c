@@ -2,8 +2,8 @@
 /* What breaking a rule does at run time: an error where the caller can act, an abort that names the
  * source line where only the programmer can. Misuse that compilers reject is in tests/refused. */
 #include "core.h"
+#include "threads.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -372,16 +372,15 @@ static void *on_another_thread(void *arg)
 /* Also while the loop runs: the refusal is free of data races. */
 TEST_WITH(calls_from_the_wrong_thread_are_refused, rt)
 {
-    pthread_t thread;
     nart_join join;
     CHECK_RES(nart_rt_spawn(rt, &naps_type, NULL, &join), 0);
     turn(); /* binds it */
     nart_task id = nart_join_task(&join);
-    CHECK_EQ(pthread_create(&thread, NULL, on_another_thread, &id), 0);
+    pthread_t thread = thread_start(on_another_thread, &id);
     do
         turn();
     while (!__atomic_load_n(&other_is_done, __ATOMIC_RELAXED));
-    pthread_join(thread, NULL);
+    thread_join(thread);
     CHECK_EQ(nart_rt_task_count(rt), 1);
     nart_join_release(&join);
 }

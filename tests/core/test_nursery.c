@@ -488,12 +488,10 @@ static nart_res root_run(nart_cx *cx, void *frame)
 TEST_WITH(a_child_spawns_its_siblings, rt)
 {
     static const nart_task_type type = NART_TASK_TYPE(struct root, root_run, NULL);
-    nart_rt_stats stats = { .size = sizeof stats };
 
     CHECK_RES(nart_rt_spawn(rt, &type, NULL, NULL), 0);
     run_all(rt);
-    nart_rt_stats_get(rt, &stats);
-    CHECK_EQ(stats.spawned, 1002);
+    CHECK_EQ(stats_of(rt).spawned, 1002);
     CHECK_EQ(nart_rt_task_count(rt), 0);
 }
 
@@ -527,16 +525,14 @@ static nart_res impatient_run(nart_cx *cx, void *frame)
 TEST(a_join_that_cancels_and_waits_is_no_answer)
 {
     static const nart_task_type type = NART_TASK_TYPE(struct impatient, impatient_run, NULL);
-    nart_rt_stats stats = { .size = sizeof stats };
 
     alive = 0;
     virtual_now = at_ms(0);
     rt = new_rt();
     CHECK_RES(nart_rt_spawn(rt, &type, NULL, NULL), 0);
     run_all(rt);
-    nart_rt_stats_get(rt, &stats);
-    CHECK_EQ(stats.budgets_spent, 0);
-    CHECK_EQ(stats.polls, 3); /* one of the child, two of the owner */
+    CHECK_EQ(stats_of(rt).budgets_spent, 0);
+    CHECK_EQ(stats_of(rt).polls, 3); /* one of the child, two of the owner */
     CHECK_EQ(alive, 0);
     nart_rt_free(rt);
 }

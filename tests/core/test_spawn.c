@@ -607,7 +607,6 @@ TEST(a_slot_that_had_a_boxed_frame_takes_a_small_one_again)
 TEST(tasks_are_counted)
 {
     nart_task_type ends = type_of(8, 8, once), stays = type_of(8, 8, never);
-    nart_rt_stats stats = { .size = sizeof stats };
     nart_join join;
     rt_open();
     for (int i = 0; i < 3; i++)
@@ -616,7 +615,7 @@ TEST(tasks_are_counted)
     CHECK_EQ(nart_rt_task_count(rt), 4);
     tick();
     CHECK_EQ(nart_rt_task_count(rt), 1);
-    nart_rt_stats_get(rt, &stats);
+    nart_rt_stats stats = stats_of(rt);
     CHECK_EQ(stats.spawned, 4);
     CHECK_EQ(stats.ended, 3);
     CHECK_EQ(stats.polls, 4);

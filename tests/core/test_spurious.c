@@ -3,10 +3,10 @@
  * thread and from another one. The answers, and on the virtual clock the times, equal those of an
  * undisturbed run. */
 #include "core.h"
+#include "threads.h"
 #include "virtual.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <semaphore.h>
 
 enum { TIMES = 1000 };
@@ -324,12 +324,11 @@ TEST(woken_a_thousand_times_by_its_own_thread)
 
 TEST(woken_a_thousand_times_by_another_thread)
 {
-    pthread_t thread;
     CHECK_EQ(sem_init(&polled, 0, 0), 0);
-    CHECK_EQ(pthread_create(&thread, NULL, disturb, NULL), 0);
+    pthread_t thread = thread_start(disturb, NULL);
     check(FOREIGN);
     __atomic_store_n(&quit, 1, __ATOMIC_RELAXED);
     sem_post(&polled);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    thread_join(thread);
     CHECK_LE(OPS * TIMES, wakes);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Wakes from other threads, signal handlers and other runtimes. A lost wake shows as a hang. */
 #include "core.h"
+#include "threads.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 
@@ -29,13 +29,6 @@ static nart_waker take_over(void)
     while (!(w.w = __atomic_exchange_n(&handed, 0, __ATOMIC_ACQ_REL)))
         sched_yield();
     return w;
-}
-
-static pthread_t start(void *(*fn)(void *), void *arg)
-{
-    pthread_t t;
-    CHECK_EQ(pthread_create(&t, NULL, fn, arg), 0);
-    return t;
 }
 
 /* ---- a task that waits until `shared` reaches `until`, in steps ---- */
@@ -77,17 +70,15 @@ static void *wake_in_turn(void *unused)
 
 static void check_rounds(uint32_t flags, int64_t spin_ns)
 {
-    nart_rt_stats stats = { .size = sizeof stats };
     struct watcher f = { .until = ROUNDS, .plain = true };
     nart_rt *rt = NEW_RT(.flags = flags, .spin_ns = spin_ns);
 
-    pthread_t thread = start(wake_in_turn, NULL);
+    pthread_t thread = thread_start(wake_in_turn, NULL);
     CHECK_RES(nart_block_on(rt, &watcher_type, &f, NULL), 0);
-    pthread_join(thread, NULL);
+    thread_join(thread);
     CHECK_EQ(shared, ROUNDS);
-    nart_rt_stats_get(rt, &stats);
-    CHECK_EQ(stats.wakes_foreign, ROUNDS);
-    CHECK(!(flags & NART_RT_SPINNING) || stats.parks == 0);
+    CHECK_EQ(stats_of(rt).wakes_foreign, ROUNDS);
+    CHECK(!(flags & NART_RT_SPINNING) || stats_of(rt).parks == 0);
     nart_rt_free(rt);
 }
 
@@ -131,10 +122,10 @@ TEST(wakes_of_many_threads_coalesce_and_none_is_lost)
     settle(rt);
     nart_waker waker = f->waker;
     for (int i = 0; i < THREADS; i++)
-        threads[i] = start(hammer, &waker);
+        threads[i] = thread_start(hammer, &waker);
     CHECK_RES(nart_rt_run(rt), 0);
     for (int i = 0; i < THREADS; i++)
-        pthread_join(threads[i], NULL);
+        thread_join(threads[i]);
     CHECK(nart_join_done(&join));
     CHECK_LE(f->polls, THREADS * EACH + 1);
     nart_join_release(&join);
@@ -212,9 +203,9 @@ TEST(a_task_with_a_foreign_and_a_local_source_is_queued_once)
     f->until = EACH;
     CHECK_LE(1, nart_rt_poll(rt, 0));
     nart_waker waker = f->waker;
-    pthread_t thread = start(hammer, &waker);
+    pthread_t thread = thread_start(hammer, &waker);
     CHECK_RES(nart_rt_run(rt), 0);
-    pthread_join(thread, NULL);
+    thread_join(thread);
     CHECK_EQ(f->got, EACH);
     nart_join_release(&join);
     nart_rt_free(rt);
@@ -239,7 +230,7 @@ TEST(a_wake_between_two_runs_is_kept)
     settle(rt);
     for (int i = 1; i <= 10; i++) {
         nart_waker waker = f->waker;
-        pthread_join(start(wake_once, &waker), NULL);
+        thread_run(wake_once, &waker);
         CHECK_EQ(f->polls, i);
         CHECK_EQ(nart_rt_next_deadline(rt), 0);
         CHECK_EQ(nart_rt_poll(rt, NART_NEVER), 1);
@@ -264,13 +255,13 @@ TEST(a_runtime_is_made_on_one_thread_and_run_and_freed_on_another)
     struct watcher f = { .until = 100 };
 
     CHECK_RES(nart_rt_spawn(rt, &watcher_type, &f, NULL), 0); /* before it is bound */
-    pthread_t thread = start(run_it, rt);
+    pthread_t thread = thread_start(run_it, rt);
     for (int i = 0; i < 100; i++) {
         nart_waker w = take_over();
         __atomic_fetch_add(&shared, 1, __ATOMIC_RELAXED);
         nart_waker_wake(w);
     }
-    pthread_join(thread, NULL);
+    thread_join(thread);
 }
 
 static void *bind_and_run(void *rt)
@@ -286,7 +277,7 @@ TEST(a_runtime_changes_its_thread_between_runs)
 
     CHECK_RES(nart_rt_poll(rt, 0), 0);
     CHECK_RES(nart_rt_spawn(rt, &watcher_type, NULL, NULL), 0);
-    pthread_join(start(bind_and_run, rt), NULL);
+    thread_run(bind_and_run, rt);
 }
 
 TEST(two_runtimes_live_on_one_thread)
@@ -372,10 +363,10 @@ static void *second_player(void *rt)
 TEST(tasks_of_two_runtimes_on_two_threads_wake_each_other)
 {
     nart_rt *rt = new_rt();
-    pthread_t thread = start(second_player, new_rt());
+    pthread_t thread = thread_start(second_player, new_rt());
 
     CHECK_RES(nart_block_on(rt, &player_type, &(struct player){ .side = 0 }, NULL), 0);
-    pthread_join(thread, NULL);
+    thread_join(thread);
     nart_rt_free(rt);
 }
 
@@ -414,9 +405,9 @@ TEST(a_signal_handler_wakes_a_loop_that_parks)
     CHECK_LE(1, nart_rt_poll(rt, 0));
     for_handler = f->waker;
     CHECK_EQ(sigaction(SIGUSR1, &action, NULL), 0);
-    pthread_t thread = start(send_signals, &self);
+    pthread_t thread = thread_start(send_signals, &self);
     CHECK_RES(nart_rt_run(rt), 0);
-    pthread_join(thread, NULL);
+    thread_join(thread);
     nart_join_release(&join);
     nart_rt_free(rt);
 }
@@ -500,12 +491,12 @@ TEST(tasks_reuse_a_slot_while_its_old_wakers_fire)
         CHECK(nart_join_done(&join));
         if (i == 0) {
             first = ((struct watcher *)nart_join_frame(&join))->waker;
-            thread = start(keep_waking, &first);
+            thread = thread_start(keep_waking, &first);
         }
         nart_join_release(&join);
     }
     __atomic_store_n(&stop_waking, 1, __ATOMIC_RELAXED);
-    pthread_join(thread, NULL);
+    thread_join(thread);
     nart_rt_free(rt);
 }
 
@@ -522,14 +513,14 @@ TEST(runtimes_reuse_a_hub_while_their_old_wakers_fire)
         CHECK_LE(1, nart_rt_poll(rt, 0));
         if (i == 0) {
             first = f->waker;
-            thread = start(keep_waking, &first);
+            thread = thread_start(keep_waking, &first);
         }
         CHECK_LE(0, nart_rt_poll(rt, 0));
         nart_rt_free(rt);
         nart_join_release(&join);
     }
     __atomic_store_n(&stop_waking, 1, __ATOMIC_RELAXED);
-    pthread_join(thread, NULL);
+    thread_join(thread);
 }
 
 /* ---- other wakeables ---- */

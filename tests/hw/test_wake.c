@@ -9,10 +9,10 @@
  * is split into a load and a store. */
 #include "runtime.h"
 #include "test.h"
+#include "threads.h"
 
 #include <nart/nart.h>
 
-#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -82,7 +82,7 @@ static nart_res reader_poll(nart_cx *cx, void *frame)
         return r;
     if (m->waker.w == 0) {
         m->waker = nart_cx_waker(cx);
-        CHECK_EQ(pthread_create(&m->thread, NULL, post_all, m), 0);
+        m->thread = thread_start(post_all, m);
     }
     k = atomic_load_explicit(&m->posted, memory_order_relaxed);
     atomic_store_explicit(&m->seen, k, memory_order_release);
@@ -106,7 +106,7 @@ static void post_from(unsigned threads)
     }
     CHECK_RES(nart_rt_run(rt), 0);
     for (unsigned i = 0; i < threads; i++) {
-        CHECK_EQ(pthread_join(mails[i].thread, NULL), 0);
+        thread_join(mails[i].thread);
         CHECK_EQ(atomic_load(&mails[i].seen), mails[i].count);
     }
 

@@ -4,11 +4,11 @@
  * thread resumes: its call must not affect the next runtime. */
 #include "../core/core.h"
 #include "step.h"
+#include "threads.h"
 
 #include <nart/cancel.h>
 #include <nart/shutdown.h>
 
-#include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -149,13 +149,12 @@ static void *spawn_in_next(void *arg)
  * requested. */
 static void works(void)
 {
-    pthread_t thread;
     int ran = runs, dropped = drops;
 
-    CHECK_EQ(pthread_create(&thread, NULL, spawn_in_next, NULL), 0);
+    pthread_t thread = thread_start(spawn_in_next, NULL);
     while (runs == ran)
         CHECK_LE(0, nart_rt_poll(next, NART_NEVER));
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    thread_join(thread);
     settle(next);
     CHECK_EQ(runs, ran + 1);
     CHECK_EQ(drops, dropped + 1);
@@ -166,13 +165,12 @@ static void works(void)
 /* `frame`: the number of spawns for which a call has passed on the frame. */
 static void once(const call *c, bool trim, bool reopen, int frames)
 {
-    pthread_t thread;
     nart_rt_end end = NART_RT_END_INIT;
     int probe = -1;
     uint64_t count;
 
     begin();
-    CHECK_EQ(pthread_create(&thread, NULL, be_late, (void *)(uintptr_t)c), 0);
+    pthread_t thread = thread_start(be_late, (void *)(uintptr_t)c);
     step_wait();
     CHECK_RES(nart_rt_free(first), 0);
     if (trim) {
@@ -185,7 +183,7 @@ static void once(const call *c, bool trim, bool reopen, int frames)
         CHECK_RES(nart_rt_spawn(next, &server_type, NULL, NULL), 0);
         works();
         step_go_on();
-        CHECK_EQ(pthread_join(thread, NULL), 0);
+        thread_join(thread);
         works();
         CHECK_RES(nart_rt_shutdown(next), 0);
         settle(next);
@@ -193,7 +191,7 @@ static void once(const call *c, bool trim, bool reopen, int frames)
         CHECK_EQ(end.undelivered, 0);
     } else {
         step_go_on();
-        CHECK_EQ(pthread_join(thread, NULL), 0);
+        thread_join(thread);
     }
     CHECK_EQ(drops - runs, frames);
     nart_token_release(&token);
@@ -266,14 +264,13 @@ TEST(a_signal)
 static void changes_hands(const char *step, bool asked)
 {
     const call c = { raise_signal, step, 0, true };
-    pthread_t thread;
 
     begin();
     next = new_rt();
     CHECK_LE(0, nart_rt_backend_fd(next));
     CHECK_RES(nart_rt_spawn(next, &server_type, NULL, NULL), 0);
     settle(next);
-    CHECK_EQ(pthread_create(&thread, NULL, be_late, (void *)(uintptr_t)&c), 0);
+    pthread_t thread = thread_start(be_late, (void *)(uintptr_t)&c);
     step_wait();
     CHECK_RES(nart_rt_shutdown_off(first, SIGUSR1), 0);
     CHECK_RES(nart_rt_shutdown_on(next, SIGUSR1), 0);
@@ -281,7 +278,7 @@ static void changes_hands(const char *step, bool asked)
     if (asked)
         while (!nart_rt_is_shutdown(next))
             CHECK_LE(0, nart_rt_poll(next, NART_NEVER));
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    thread_join(thread);
     settle(next);
     CHECK_EQ(nart_rt_is_shutdown(next), asked);
     CHECK_EQ(nart_rt_is_shutdown(first), !asked);

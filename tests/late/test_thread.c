@@ -2,10 +2,10 @@
 /* Every call that answers NART_EWRONGTHREAD, from a thread unrelated to the runtime while its
  * loop runs. The check must not be a data race: ThreadSanitizer would fail the test. */
 #include "../core/core.h"
+#include "threads.h"
 
 #include <nart/nart.h>
 
-#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -351,20 +351,18 @@ static void close_all(void)
 
 TEST(every_call_from_another_thread)
 {
-    pthread_t thread;
-
     rt = new_rt();
     open_all();
     CHECK_RES(nart_rt_spawn(rt, &busy_type, &(struct busy){ .spawns = true }, &join), 0);
     id = nart_join_task(&join);
     CHECK_RES(nart_block_on(rt, &fill_type, NULL, NULL), 0);
     CHECK_RES(nart_rt_observe(rt, NULL), 0);
-    CHECK_EQ(pthread_create(&thread, NULL, call_all, NULL), 0);
+    pthread_t thread = thread_start(call_all, NULL);
     while (!__atomic_load_n(&enough, __ATOMIC_RELAXED)) {
         CHECK_LE(0, nart_rt_poll(rt, 1000));
         __atomic_store_n(&polls, polls + 1, __ATOMIC_RELAXED);
     }
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    thread_join(thread);
     close_all();
     CHECK_RES(nart_rt_free(rt), 0);
 }

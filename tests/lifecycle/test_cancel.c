@@ -2,11 +2,11 @@
 /* Cancellation tokens: trees, handles, waiting tasks, other threads. */
 #include "../core/core.h"
 #include "../core/virtual.h"
+#include "threads.h"
 
 #include <nart/cancel.h>
 #include <nart/remote.h>
 
-#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -167,7 +167,7 @@ TEST_WITH(a_chain_of_100000, root)
     CHECK_EQ(pthread_attr_init(&small), 0);
     CHECK_EQ(pthread_attr_setstacksize(&small, 256 * 1024), 0);
     CHECK_EQ(pthread_create(&thread, &small, cancel_and_release, chain), 0);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    thread_join(thread);
     pthread_attr_destroy(&small);
     free(chain);
 }
@@ -459,15 +459,14 @@ static void *cancel_it(void *arg)
 
 TEST_WITH(a_parked_loop_hears_of_it, root)
 {
-    pthread_t thread;
     nart_join join;
     nart_token theirs;
 
     struct waiter *f = wait_for(&root, &join);
     nart_token_clone(&root, &theirs);
-    CHECK_EQ(pthread_create(&thread, NULL, cancel_it, &theirs), 0);
+    pthread_t thread = thread_start(cancel_it, &theirs);
     CHECK_RES(nart_rt_run(rt), 0);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    thread_join(thread);
     CHECK_RES(f->r, 0);
     nart_join_release(&join);
 }
@@ -512,15 +511,14 @@ TEST_WITH(registered_while_it_is_cancelled, root)
 {
     static nart_token mine[ROUNDS];
     struct follower init = { .tokens = mine };
-    pthread_t thread;
 
     for (int i = 0; i < ROUNDS; i++) {
         mine[i] = child_of(&root);
         nart_token_clone(&mine[i], &shared[i]);
     }
-    CHECK_EQ(pthread_create(&thread, NULL, cancel_each, NULL), 0);
+    pthread_t thread = thread_start(cancel_each, NULL);
     CHECK_RES(nart_block_on(rt, &follower_type, &init, NULL), 0);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    thread_join(thread);
 }
 
 /* Threads create children of a token while it is cancelled: all of them end up cancelled. */
@@ -546,11 +544,11 @@ TEST(children_are_made_while_it_is_cancelled)
     root_open();
     for (int i = 0; i < THREADS; i++) {
         nart_token_clone(&root, &above[i]);
-        CHECK_EQ(pthread_create(&threads[i], NULL, make_children, &above[i]), 0);
+        threads[i] = thread_start(make_children, &above[i]);
     }
     nart_token_cancel(&root);
     for (int i = 0; i < THREADS; i++)
-        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+        thread_join(threads[i]);
     for (int i = 0; i < THREADS; i++)
         for (int j = 0; j < CHILDREN; j++) {
             CHECK(nart_token_is_cancelled(&made[i][j]));
@@ -585,11 +583,9 @@ static void *churn(void *arg)
 
 TEST_WITH(two_threads_on_one_tree, root)
 {
-    pthread_t thread;
-
-    CHECK_EQ(pthread_create(&thread, NULL, churn, &cancelled_by[1]), 0);
+    pthread_t thread = thread_start(churn, &cancelled_by[1]);
     (void)churn(&cancelled_by[0]);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    thread_join(thread);
     CHECK(!nart_token_is_cancelled(&root));
 }
 

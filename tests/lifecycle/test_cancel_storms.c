@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Cancellation tokens under load: many threads, many polls, every order of release. */
 #include "../core/core.h"
+#include "threads.h"
 
 #include <nart/cancel.h>
 
-#include <pthread.h>
 #include <sched.h>
 
 static nart_rt *rt;
@@ -220,7 +220,7 @@ static void start(void *(*run)(void *))
     for (int i = 0; i < THREADS; i++) {
         nart_token_clone(&root, &theirs[i]);
         seen[i] = 0;
-        CHECK_EQ(pthread_create(&threads[i], NULL, run, &theirs[i]), 0);
+        threads[i] = thread_start(run, &theirs[i]);
     }
 }
 
@@ -229,7 +229,7 @@ static int join_all(void)
 {
     int all = 0;
     for (int i = 0; i < THREADS; i++) {
-        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+        thread_join(threads[i]);
         all += seen[i];
     }
     return all;
@@ -307,7 +307,7 @@ TEST(threads_cancel_while_waiters_register_and_leave)
         for (int j = 0; j < i % 4; j++)
             CHECK_LE(0, nart_rt_poll(rt, 0));
         for (int j = 0; j < THREADS; j++)
-            CHECK_EQ(pthread_create(&threads[j], NULL, cancel_both, &theirs[j]), 0);
+            threads[j] = thread_start(cancel_both, &theirs[j]);
         CHECK_RES(nart_rt_run(rt), 0);
         (void)join_all();
         root_close();
@@ -332,9 +332,9 @@ TEST(a_task_is_freed_before_the_canceller_finishes)
         for (int j = 0; j < 3; j++)
             (void)wait_for(&root, LOOKS, NULL);
         nart_token_release(&root);
-        CHECK_EQ(pthread_create(&threads[0], NULL, cancel_late, NULL), 0);
+        threads[0] = thread_start(cancel_late, NULL);
         CHECK_RES(nart_rt_run(rt), 0);
         CHECK_RES(nart_rt_free(rt), 0);
-        CHECK_EQ(pthread_join(threads[0], NULL), 0);
+        thread_join(threads[0]);
     }
 }

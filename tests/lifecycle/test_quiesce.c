@@ -2,6 +2,7 @@
 /* Running until no task is left: posted work counts, and the timeout is in system time, even if the
  * runtime's clock is paused. */
 #include "../core/core.h"
+#include "threads.h"
 
 #include <nart/clock.h>
 #include <nart/io.h>
@@ -9,7 +10,6 @@
 #include <nart/time.h>
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <sched.h>
 #include <time.h>
 #include <unistd.h>
@@ -95,14 +95,13 @@ static void *spawn_fast(void *arg)
 
 TEST(a_fast_spawner_is_slowed_down)
 {
-    pthread_t thread;
     rt = NEW_RT(SLOTS(200), .report = ignore);
 
     nart_remote remote = nart_rt_remote(rt);
-    CHECK_EQ(pthread_create(&thread, NULL, spawn_fast, &remote), 0);
+    pthread_t thread = thread_start(spawn_fast, &remote);
     while (!sent)
         CHECK_LE(0, nart_rt_poll(rt, 0));
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    thread_join(thread);
     CHECK_RES(nart_rt_quiesce(rt, NART_NEVER, NULL), 0);
     CHECK_EQ(runs, 20000);
     CHECK_RES(nart_rt_free(rt), 0);
@@ -172,17 +171,16 @@ static void *write_one(void *fd)
 
 TEST_WITH(descriptors_are_looked_at, paused)
 {
-    pthread_t thread;
     int end[2];
 
     CHECK_EQ(pipe2(end, O_NONBLOCK | O_CLOEXEC), 0);
     const struct reader init = { .fd = end[0] };
     CHECK_RES(nart_rt_spawn(rt, &reader_type, &init, NULL), 0);
     CHECK_RES(nart_rt_quiesce(rt, 0, NULL), -ETIMEDOUT);
-    CHECK_EQ(pthread_create(&thread, NULL, write_one, &end[1]), 0);
+    pthread_t thread = thread_start(write_one, &end[1]);
     CHECK_RES(nart_rt_quiesce(rt, NART_NEVER, NULL), 0);
     CHECK_EQ(runs, 1);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    thread_join(thread);
     close(end[1]);
 }
 

@@ -2,11 +2,11 @@
 /* Spawning from other threads: what arrives, in which order, and where a frame ends that does not
  * arrive. */
 #include "../core/core.h"
+#include "threads.h"
 
 #include <nart/remote.h>
 #include <nart/shutdown.h>
 
-#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -327,10 +327,10 @@ TEST(four_threads_spawn_while_the_loop_runs_and_parks)
     new_chan(rt, 4, &local, &w->rx);
     CHECK_RES(nart_rt_spawn_commit(rt, w, NULL), 0);
     for (int i = 0; i < THREADS; i++)
-        CHECK_EQ(pthread_create(&threads[i], NULL, spawn_many, NULL), 0);
+        threads[i] = thread_start(spawn_many, NULL);
     CHECK_RES(nart_rt_run(rt), 0);
     for (int i = 0; i < THREADS; i++)
-        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+        thread_join(threads[i]);
     nart_tx_close(&local);
     CHECK_EQ(reports, 0);
     CHECK_RES(nart_rt_free(rt), 0);
@@ -357,12 +357,12 @@ TEST(the_runtime_is_freed_while_threads_spawn)
 
     remote_open();
     for (int i = 0; i < THREADS; i++)
-        CHECK_EQ(pthread_create(&threads[i], NULL, spawn_until_gone, &accepted_by[i]), 0);
+        threads[i] = thread_start(spawn_until_gone, &accepted_by[i]);
     while (runs < 2000)
         CHECK_LE(0, nart_rt_poll(rt, 0));
     CHECK_RES(nart_rt_free(rt), 0);
     for (int i = 0; i < THREADS; i++) {
-        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+        thread_join(threads[i]);
         accepted += accepted_by[i];
     }
     CHECK_EQ(drops, accepted);

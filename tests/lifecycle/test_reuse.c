@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Handles of a freed runtime whose hub serves the next one; also in a forked child. */
 #include "../core/core.h"
+#include "threads.h"
 
 #include <nart/cancel.h>
 #include <nart/shutdown.h>
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -89,7 +89,7 @@ TEST(old_handles_are_used_while_runtimes_are_replaced)
     remote = nart_rt_remote(rt);
     CHECK_RES(nart_rt_free(rt), 0);
     for (int i = 0; i < 2; i++)
-        CHECK_EQ(pthread_create(&threads[i], NULL, use_what_is_left, NULL), 0);
+        threads[i] = thread_start(use_what_is_left, NULL);
     for (int i = 0; i < 300; i++) {
         rt = new_rt();
         CHECK_RES(nart_remote_spawn(nart_rt_remote(rt), &nothing_type, NULL), 0);
@@ -98,7 +98,7 @@ TEST(old_handles_are_used_while_runtimes_are_replaced)
         CHECK_RES(nart_rt_free(rt), 0);
     }
     for (int i = 0; i < 2; i++)
-        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+        thread_join(threads[i]);
     nart_token_release(&token);
 }
 
@@ -138,7 +138,7 @@ TEST(runtimes_end_while_threads_use_them)
     long accepted[3] = { 0 };
 
     for (int i = 0; i < 3; i++)
-        CHECK_EQ(pthread_create(&threads[i], NULL, spawn_and_shut_down, &accepted[i]), 0);
+        threads[i] = thread_start(spawn_and_shut_down, &accepted[i]);
     for (int i = 0; i < RUNTIMES; i++) {
         nart_rt *rt = new_rt();
         remotes[i] = nart_rt_remote(rt);
@@ -149,7 +149,7 @@ TEST(runtimes_end_while_threads_use_them)
     }
     enough = true;
     for (int i = 0; i < 3; i++)
-        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+        thread_join(threads[i]);
     CHECK_EQ(ended, accepted[0] + accepted[1] + accepted[2]);
 }
 

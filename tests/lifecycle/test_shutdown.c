@@ -4,10 +4,10 @@
 #include "../core/core.h"
 #include "../core/virtual.h"
 #include "reports.h"
+#include "threads.h"
 
 #include <nart/shutdown.h>
 
-#include <pthread.h>
 #include <stdio.h>
 
 FIXTURE_RT(.report = keep_report, .name = "life");
@@ -180,14 +180,13 @@ static void *ask(void *arg)
 
 TEST_WITH(another_thread_asks_a_parked_loop, rt)
 {
-    pthread_t thread;
     nart_join join;
 
     nart_remote remote = nart_rt_remote(rt);
     struct task *f = start(SERVES, &join);
-    CHECK_EQ(pthread_create(&thread, NULL, ask, &remote), 0);
+    pthread_t thread = thread_start(ask, &remote);
     CHECK_RES(nart_rt_run(rt), 0); /* parks: only the shutdown ends it */
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    thread_join(thread);
     CHECK_RES(f->r, 0);
     nart_join_release(&join);
 }

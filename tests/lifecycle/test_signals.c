@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Signals that shut a runtime down: real ones, sent to this process and to its threads. */
 #include "../core/core.h"
+#include "threads.h"
 
 #include <nart/shutdown.h>
 
-#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -55,13 +55,11 @@ static void *send_signal(void *arg)
 
 TEST_WITH(on_whichever_thread_it_is_delivered, rt)
 {
-    pthread_t thread;
-
     CHECK_RES(nart_rt_shutdown_on(rt, SIGUSR1), 0);
     CHECK_RES(nart_rt_spawn(rt, &server_type, NULL, NULL), 0);
-    CHECK_EQ(pthread_create(&thread, NULL, send_signal, NULL), 0);
+    pthread_t thread = thread_start(send_signal, NULL);
     CHECK_RES(nart_rt_run(rt), 0);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    thread_join(thread);
 }
 
 /* The program's own handler requests the shutdown through the remote handle: on another thread
@@ -96,11 +94,11 @@ TEST(a_handler_of_the_program_s_own_asks)
         if (inside)
             CHECK_RES(nart_rt_spawn(rt, &raiser_type, NULL, NULL), 0);
         else
-            CHECK_EQ(pthread_create(&thread, NULL, send_signal, NULL), 0);
+            thread = thread_start(send_signal, NULL);
         CHECK_RES(nart_rt_run(rt), 0);
         CHECK(nart_rt_is_shutdown(rt));
         if (!inside)
-            CHECK_EQ(pthread_join(thread, NULL), 0);
+            thread_join(thread);
         rt_close();
         CHECK_EQ(raise(SIGUSR1), 0); /* the handle is stale */
     }
@@ -257,9 +255,9 @@ TEST_WITH(a_storm_of_signals_on_a_working_loop, rt)
     CHECK_RES(nart_rt_shutdown_on(rt, SIGUSR1), 0);
     for (int i = 0; i < 4; i++)
         CHECK_RES(nart_rt_spawn(rt, &yields_type, &turns, NULL), 0);
-    CHECK_EQ(pthread_create(&thread, NULL, storm, &self), 0);
+    thread = thread_start(storm, &self);
     CHECK_RES(nart_rt_run(rt), 0);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    thread_join(thread);
     settle(rt);
     CHECK(nart_rt_is_shutdown(rt));
 }

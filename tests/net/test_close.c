@@ -2,9 +2,9 @@
 /* How streams and handles end: resets, half-close, close while a task waits, handles that move,
  * outlive their runtime, or are used where not allowed. */
 #include "conn.h"
+#include "threads.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -649,13 +649,11 @@ static void *on_another_thread(void *arg)
 TEST(the_wrong_thread_is_refused_and_nothing_is_done)
 {
     struct kinds k;
-    pthread_t thread;
     char buf[8];
 
     open_kinds(&k);
     CHECK_RES(nart_rt_bind(k.rt), 0);
-    CHECK_EQ(pthread_create(&thread, NULL, on_another_thread, &k), 0);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    thread_run(on_another_thread, &k);
     raw_send(k.peer, "abc");
     CHECK_RES(recv_now(k.rt, &k.s, buf, sizeof buf), 3);
     close_kinds(&k, 0);
@@ -753,15 +751,13 @@ TEST_WITH(a_copy_of_the_descriptor_causes_no_events_after_close, conn)
     CHECK(copy >= 0);
     CHECK_RES(nart_tcp_close(&sock), 0);
     settle(rt);
-    nart_rt_stats before = { .size = sizeof before }, after = before;
-    nart_rt_stats_get(rt, &before);
+    uint64_t events = stats_of(rt).io_events;
     for (int i = 0; i < 100; i++) {
         raw_send(peer, "x");
         wait_for(copy, POLLIN);
         settle(rt);
     }
-    nart_rt_stats_get(rt, &after);
-    CHECK_EQ(after.io_events, before.io_events);
+    CHECK_EQ(stats_of(rt).io_events, events);
     close(copy);
 }
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Handles of freed runtimes, while other threads create and free runtimes that reuse their hubs. */
 #include "runtime.h"
+#include "threads.h"
 
 #include <nart/nart.h>
 
-#include <pthread.h>
 #include <unistd.h>
 
 enum { RUNTIMES = 4, ROUNDS = 20 };
@@ -22,13 +22,12 @@ static void *make_and_free(void *arg)
 /* ThreadSanitizer checks that the other thread's runtimes are not accessed. */
 TEST(closing_meets_no_other_runtime)
 {
-    pthread_t thread;
     nart_fd fds[RUNTIMES];
     nart_rt *rts[RUNTIMES];
     int ends[2];
 
     CHECK_EQ(pipe(ends), 0);
-    CHECK_EQ(pthread_create(&thread, NULL, make_and_free, NULL), 0);
+    pthread_t thread = thread_start(make_and_free, NULL);
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < RUNTIMES; i++) {
             rts[i] = NEW_RT(.max_io = 4);
@@ -42,7 +41,7 @@ TEST(closing_meets_no_other_runtime)
         }
     }
     __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    thread_join(thread);
     close(ends[0]);
     close(ends[1]);
 }

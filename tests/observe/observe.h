@@ -17,13 +17,6 @@ static inline nart_rt *paused_rt(void (*report)(void *, const char *))
     return rt;
 }
 
-static inline nart_rt_stats stats_of(const nart_rt *rt)
-{
-    nart_rt_stats s = { .size = sizeof s };
-    nart_rt_stats_get(rt, &s);
-    return s;
-}
-
 /* A task whose polls take the given times. */
 struct work {
     nart_co co;

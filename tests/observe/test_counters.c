@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The counters of a runtime: each counts exactly the events that happened. */
 #include "observe.h"
-
-#include <pthread.h>
+#include "threads.h"
 
 FIXTURE_PAUSED(.name = "test");
 
@@ -83,11 +82,9 @@ static void *wake_it(void *waker)
 TEST_WITH(foreign_wakes_and_redundant_ones_are_counted, rt)
 {
     struct woken *f = spawn(rt, &woken_type, NULL);
-    pthread_t thread;
 
     settle(rt);
-    CHECK_EQ(pthread_create(&thread, NULL, wake_it, &f->waker), 0);
-    pthread_join(thread, NULL);
+    thread_run(wake_it, &f->waker);
     settle(rt);
     CHECK_EQ(stats_of(rt).wakes_foreign, 1);
     CHECK_EQ(stats_of(rt).wakes_coalesced, 0);

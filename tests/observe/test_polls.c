@@ -3,10 +3,10 @@
  * point. */
 #include "observe.h"
 #include "reports.h"
+#include "threads.h"
 
 #include <nart/trace.h>
 
-#include <pthread.h>
 #include <sched.h>
 
 FIXTURE_PAUSED(.name = "test", .report = keep_report);
@@ -159,13 +159,11 @@ static void *monitor(void *unused)
 
 TEST_WITH(another_thread_sees_a_poll_that_does_not_end, rt)
 {
-    pthread_t thread;
-
     CHECK_RES(nart_watchdog_look(&dog, NULL), 0);
     CHECK_RES(observe(rt, 0, &dog), 0);
-    CHECK_EQ(pthread_create(&thread, NULL, monitor, NULL), 0);
+    pthread_t thread = thread_start(monitor, NULL);
     CHECK_RES(nart_block_on(rt, &stuck_type, &(int){ 0 }, NULL), 0);
-    pthread_join(thread, NULL);
+    thread_join(thread);
     const char *name = "left over";
     CHECK_RES(nart_watchdog_look(&dog, &name), 0);
     CHECK(name == NULL);
@@ -194,10 +192,9 @@ TEST(looks_and_polls_at_the_same_time)
 {
     static const int64_t ns[1000];
     paused_open();
-    pthread_t thread;
 
     CHECK_RES(observe(rt, 0, &dog), 0);
-    CHECK_EQ(pthread_create(&thread, NULL, look_on, NULL), 0);
+    pthread_t thread = thread_start(look_on, NULL);
     CHECK_RES(nart_rt_spawn(rt, &sleeper_type, &(struct sleeper){ 0 }, NULL), 0);
     settle(rt);
     uint64_t before = stats_of(rt).polls;
@@ -205,7 +202,7 @@ TEST(looks_and_polls_at_the_same_time)
         work(rt, ns, 1000);
     CHECK_EQ(stats_of(rt).polls - before, works() * 1001);
     __atomic_store_n(&over, 1, __ATOMIC_RELEASE);
-    pthread_join(thread, NULL);
+    thread_join(thread);
     CHECK_RES(nart_rt_free(rt), 0);
     CHECK_RES(nart_watchdog_look(&dog, NULL), 0);
 }
@@ -343,7 +340,6 @@ static void *elsewhere(void *of)
 TEST_WITH(misuse_is_answered, paused)
 {
     nart_observe_opts opts = NART_OBSERVE_OPTS_INIT;
-    pthread_t thread;
 
     CHECK_RES(nart_rt_observe(NULL, NULL), -EINVAL);
     CHECK_RES(nart_rt_observe_stop(NULL), -EINVAL);
@@ -359,8 +355,7 @@ TEST_WITH(misuse_is_answered, paused)
     CHECK_RES(nart_rt_poll_percentile(rt, 100.1), -EINVAL);
     CHECK_RES(nart_watchdog_look(NULL, NULL), -EINVAL);
     CHECK_RES(nart_rt_bind(rt), 0);
-    CHECK_EQ(pthread_create(&thread, NULL, elsewhere, rt), 0);
-    pthread_join(thread, NULL);
+    thread_run(elsewhere, rt);
 }
 
 /* As nart/observe.h and nart/trace.h say. */

@@ -3,10 +3,10 @@
  * golden/trace.json; and for storms a check of the format (check_trace.py), however many events
  * were lost. */
 #include "observe.h"
+#include "threads.h"
 
 #include <nart/io.h>
 #include <nart/trace.h>
-#include <pthread.h>
 #include <unistd.h>
 
 FIXTURE_PAUSED(.name = "test");
@@ -334,15 +334,12 @@ static void *elsewhere(void *of)
 
 TEST_WITH(misuse_is_answered, paused)
 {
-    pthread_t thread;
-
     CHECK_RES(nart_trace_start(NULL, 1), -EINVAL);
     CHECK_RES(nart_trace_print(NULL, stdout), -EINVAL);
     CHECK_RES(nart_trace_stop(NULL, NULL), -EINVAL);
     CHECK_RES(nart_trace_start(rt, 0), -EINVAL);
     CHECK_RES(nart_rt_bind(rt), 0);
-    CHECK_EQ(pthread_create(&thread, NULL, elsewhere, rt), 0);
-    pthread_join(thread, NULL);
+    thread_run(elsewhere, rt);
 }
 
 /* ---- for check_trace.py: the trace goes to standard output ---- */

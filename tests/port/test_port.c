@@ -3,10 +3,10 @@
  * and bytes from another thread, TCP and UDP. Public functions only. */
 #include "runtime.h"
 #include "test.h"
+#include "threads.h"
 
 #include <nart/nart.h>
 
-#include <pthread.h>
 #include <string.h>
 
 /* ---- tasks and timers ---- */
@@ -90,7 +90,7 @@ struct thread {
     nart_bytes_tx bytes;
 };
 
-static void *thread_run(void *arg)
+static void *other_side(void *arg)
 {
     struct thread *t = arg;
 
@@ -153,7 +153,6 @@ static void values_and_bytes(uint32_t kind, uint32_t bytes_kind)
     struct receiver f = { .next = 0 };
     nart_chan_opts o = NART_CHAN_OPTS_INIT;
     nart_bytes_opts b = NART_BYTES_OPTS_INIT;
-    pthread_t thread;
     nart_res answer = -1;
 
     o.kind = kind;
@@ -163,10 +162,10 @@ static void values_and_bytes(uint32_t kind, uint32_t bytes_kind)
     b.capacity = 256;
     CHECK_RES(nart_chan_open(rt, &o, &t.tx, &f.rx), 0);
     CHECK_RES(nart_bytes_open(rt, &b, &t.bytes, &f.bytes), 0);
-    CHECK_EQ(pthread_create(&thread, NULL, thread_run, &t), 0);
+    pthread_t thread = thread_start(other_side, &t);
     CHECK_RES(nart_block_on(rt, &receiver_type, &f, &answer), 0);
     CHECK_RES(answer, 0);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    thread_join(thread);
     CHECK_RES(nart_rt_free(rt), 0);
 }
 

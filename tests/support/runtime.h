@@ -66,6 +66,13 @@ static inline nart_res settle(nart_rt *rt)
     return all;
 }
 
+static inline nart_rt_stats stats_of(const nart_rt *rt)
+{
+    nart_rt_stats s = { .size = sizeof s };
+    nart_rt_stats_get(rt, &s);
+    return s;
+}
+
 /* The next random number of the sequence that a seed defines (SplitMix64): failures are
  * reproducible. */
 static inline uint64_t random_next(uint64_t *seed)

@@ -2,9 +2,9 @@
 /* Ten million oneshots between two real threads, each received, closed or left with its sender;
  * exact counts, all blocks freed. A lost wake-up shows as a hang, which the test's timeout ends. */
 #include "../core/core.h"
+#include "threads.h"
 
 #include <nart/oneshot.h>
-#include <pthread.h>
 #include <sched.h>
 
 enum { RING = 256 };
@@ -118,16 +118,15 @@ static void storm(uint32_t count, uint32_t flags)
 {
     nart_rt *rt = NEW_RT(.flags = flags);
     nart_join join;
-    pthread_t thread;
 
     struct asker *a = spawn(rt, &asker_type, &join);
     a->rt = rt;
     a->count = count;
     a->seed = 4242;
     given = taken = 0;
-    CHECK_EQ(pthread_create(&thread, NULL, answer_all, &count), 0);
+    pthread_t thread = thread_start(answer_all, &count);
     CHECK_RES(nart_rt_run(rt), 0);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
+    thread_join(thread);
     CHECK_EQ(sent + refused + ended, count);
     CHECK_EQ(a->received + dropped, sent);
     CHECK_LE(a->closed, ended);
@@ -195,12 +194,12 @@ TEST(a_runtime_is_freed_under_its_receivers)
         }
         CHECK_LE(0, nart_rt_poll(rt, 0));
         for (int k = 0; k < 2; k++)
-            CHECK_EQ(pthread_create(&thread[k], NULL, late, &tx[k]), 0);
+            thread[k] = thread_start(late, &tx[k]);
         if (i % 2)
             CHECK_LE(0, nart_rt_poll(rt, 0));
         CHECK_RES(nart_rt_free(rt), 0);
         for (int k = 0; k < 2; k++) {
-            CHECK_EQ(pthread_join(thread[k], NULL), 0);
+            thread_join(thread[k]);
             nart_join_release(&join[k]);
         }
         CHECK_EQ(test_alloc_live(), 0);

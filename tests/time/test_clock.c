@@ -2,12 +2,12 @@
 /* The clock of a runtime: paused, moved and advancing automatically. No case here waits: one that
  * did would hang. */
 #include "../core/core.h"
+#include "threads.h"
 
 #include <nart/clock.h>
 #include <nart/io.h>
 #include <nart/time.h>
 
-#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -200,13 +200,11 @@ static const nart_task_type clockwork_type = NART_TASK_TYPE(struct clockwork, cl
 
 TEST_WITH(a_day_of_sleeping_passes_in_no_time, automatic)
 {
-    nart_rt_stats stats = { .size = sizeof stats };
     int64_t at = nart_rt_now(rt);
 
     CHECK_RES(nart_block_on(rt, &clockwork_type, NULL, NULL), 0);
     CHECK_EQ(nart_rt_now(rt), at + DAY);
-    nart_rt_stats_get(rt, &stats);
-    CHECK_EQ(stats.parks, 0);
+    CHECK_EQ(stats_of(rt).parks, 0);
 }
 
 TEST(a_loop_that_never_parks_advances_as_well)
@@ -541,8 +539,6 @@ static void *elsewhere(void *arg)
 
 TEST_WITH(misuse_is_answered, rt)
 {
-    pthread_t thread;
-
     CHECK_RES(nart_rt_clock_pause(NULL), -EINVAL);
     CHECK_RES(nart_rt_clock_advance(NULL, 1), -EINVAL);
     CHECK_RES(nart_rt_clock_auto(NULL), -EINVAL);
@@ -554,6 +550,5 @@ TEST_WITH(misuse_is_answered, rt)
     CHECK_RES(nart_rt_clock_advance(rt, -1), -EINVAL);
     CHECK_RES(nart_rt_clock_pause(rt), 0);
     CHECK_RES(nart_rt_bind(rt), 0);
-    CHECK_EQ(pthread_create(&thread, NULL, elsewhere, rt), 0);
-    pthread_join(thread, NULL);
+    thread_run(elsewhere, rt);
 }

@@ -3,11 +3,11 @@
  * handlers, and threads that wake across many incarnations. The models cover interleavings
  * (tests/models). */
 #include "test.h"
+#include "threads.h"
 
 #include "core/hub.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -729,7 +729,7 @@ TEST(threads_wake_through_many_lives)
         for (uint32_t i = 0; i < WAKERS; i++)
             NART__STORE(&mails[i].waker, nart__hub_waker(hub, i), NART__RELEASE);
         for (int i = 0; incarnation == 0 && i < WAKERS; i++)
-            CHECK_EQ(pthread_create(&threads[i], NULL, wake_for_ever, &mails[i]), 0);
+            threads[i] = thread_start(wake_for_ever, &mails[i]);
         while (enough < WAKERS) {
             nart__rec *rec = nart__hub_pop(hub, &busy);
             if (rec) {
@@ -748,5 +748,5 @@ TEST(threads_wake_through_many_lives)
     for (int i = 0; i < WAKERS; i++)
         NART__STORE(&mails[i].waker, (uintptr_t)0, NART__RELEASE);
     for (int i = 0; i < WAKERS; i++)
-        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+        thread_join(threads[i]);
 }

@@ -2,11 +2,11 @@
 /* The mailbox by itself: order, closing, and millions of posts from two threads. The models
  * cover interleavings (tests/models). */
 #include "test.h"
+#include "threads.h"
 
 #include "core/post.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -150,7 +150,7 @@ TEST(a_storm_from_two_threads)
 
     open_mailbox();
     for (int i = 0; i < SENDERS; i++)
-        CHECK_EQ(pthread_create(&threads[i], NULL, send_many, &next_of[i]), 0);
+        threads[i] = thread_start(send_many, &next_of[i]);
     while (arrived < SENDERS * posts_each()) {
         struct pollfd p = { .fd = hub->efd, .events = POLLIN };
         uint64_t count;
@@ -165,7 +165,7 @@ TEST(a_storm_from_two_threads)
         }
     }
     for (int i = 0; i < SENDERS; i++) {
-        CHECK_EQ(pthread_join(threads[i], NULL), 0);
+        thread_join(threads[i]);
         CHECK_EQ(next_of[i], posts_each());
     }
     close_mailbox();

@@ -545,8 +545,8 @@ TEST_WITH(a_handler_runs_on_the_thread_of_its_world, numbers)
     struct event e = { 0 };
 
     CHECK_RES(nart_handler_init(&h, world, &reads_alpha_handler), 0);
-    on_another_thread(run_elsewhere, &h);
-    on_another_thread(run_as_owner, &h);
+    thread_run(run_elsewhere, &h);
+    thread_run(run_as_owner, &h);
     CHECK_RES(nart_handler_run(&h, &e), NART_EWRONGTHREAD);
     CHECK_RES(nart_world_bind(world), 0);
     CHECK_RES(nart_handler_run(&h, &e), 0);

@@ -242,7 +242,7 @@ static void *use_elsewhere(void *arg)
 
 TEST_WITH(a_world_belongs_to_one_thread, numbers)
 {
-    on_another_thread(use_elsewhere, world);
+    thread_run(use_elsewhere, world);
     CHECK_EQ(number_of_alpha(), 1);
 }
 
@@ -259,7 +259,7 @@ TEST_WITH(another_thread_can_take_it_over, numbers)
 {
     int64_t n = 0;
 
-    on_another_thread(take_over, world);
+    thread_run(take_over, world);
     CHECK_RES(alpha_read(world, get_number, &n), NART_EWRONGTHREAD);
     CHECK_RES(nart_world_bind(world), 0);
     CHECK_EQ(number_of_alpha(), 1);

@@ -5,10 +5,9 @@
 
 #include "runtime.h"
 #include "test.h"
+#include "threads.h"
 
 #include <nart/nart.h>
-
-#include <pthread.h>
 
 struct number {
     int64_t n;
@@ -55,15 +54,6 @@ static inline nart_res add_number(struct number *value, void *arg)
 {
     value->n += *(const int64_t *)arg;
     return 0;
-}
-
-/* Runs fn(arg) on another thread. */
-static inline void on_another_thread(void *(*fn)(void *), void *arg)
-{
-    pthread_t thread;
-
-    CHECK_EQ(pthread_create(&thread, NULL, fn, arg), 0);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
 }
 
 /* The fixtures: `world` is an empty world, `world`, `numbers` one with the numbers of new_numbers(). */
