@@ -19,7 +19,7 @@ nart_tokio_report report(void)
     return r;
 }
 
-void close_both(void)
+void both_close(void)
 {
     if (bridge) {
         nart_res r = nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL);
@@ -35,20 +35,20 @@ void close_both(void)
     }
 }
 
-void open_both_with(const nart_tokio_opts *opts)
+void both_open_with(const nart_tokio_opts *opts)
 {
     static bool registered;
 
     CHECK_RES(nart_rt_new(&loop_opts, &loop), 0);
     CHECK_RES(nart_tokio_new(opts, &bridge), 0);
     if (!registered)
-        test_at_end(close_both);
+        test_at_end(both_close);
     registered = true;
 }
 
-void open_both(void)
+void both_open(void)
 {
-    open_both_with(NULL);
+    both_open_with(NULL);
 }
 
 enum { LARGE = 256 << 20 };
@@ -58,7 +58,7 @@ void open_with_large_stacks(void)
     nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
     opts.max_blocking = 2;
     opts.stack = LARGE;
-    open_both_with(&opts);
+    both_open_with(&opts);
 }
 
 struct rlimit refuse_threads(void)

@@ -13,10 +13,10 @@
 extern nart_rt *loop;
 extern nart_tokio *bridge;
 
-/* Opens both. At the end of the case the bridge is shut down, both are freed, and every operation must
- * have ended in exactly one way. */
-void open_both(void);
-void open_both_with(const nart_tokio_opts *opts);
+/* The fixture `both`. At the end of the case the bridge is shut down, both are freed, and every operation
+ * must have ended in exactly one way; so also if a case opens both itself. */
+void both_open(void);
+void both_open_with(const nart_tokio_opts *opts);
 
 /* Opens both with two blocking threads, whose stacks are so large that refuse_threads() can prevent
  * threads: it lowers RLIMIT_AS below what another one needs. Returns the limit before. */
@@ -24,7 +24,7 @@ void open_with_large_stacks(void);
 struct rlimit refuse_threads(void);
 
 /* Closes them before the end of the case, the bridge first. */
-void close_both(void);
+void both_close(void);
 
 /* Runs a task to its end. Returns its result. */
 nart_res run(const nart_task_type *type, const void *init);

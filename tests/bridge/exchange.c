@@ -292,7 +292,7 @@ static void play(const struct exchange *row)
 
 void play_all(const struct exchange *rows, size_t n)
 {
-    open_both();
+    both_open();
     for (size_t i = 0; i < n; i++)
         play(&rows[i]);
 }

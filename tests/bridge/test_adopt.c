@@ -30,7 +30,7 @@ TEST(it_works_and_leaves_the_runtime_alone)
     CHECK_RES(wait_for_answer(&op, &value), NART_EABORTED);
     CHECK_EQ(read_word(&args_dropped), 1);
     nart_tokio_op_close(&op);
-    close_both();
+    both_close();
     test_adopt_end(runtime);
 }
 
@@ -47,7 +47,7 @@ TEST(futures_that_do_not_end_are_reported)
     test_adopt_end(runtime);
     CHECK_RES(wait_for_answer(&op, NULL), NART_ESHUTDOWN);
     nart_tokio_op_close(&op);
-    close_both();
+    both_close();
 }
 
 /* The runtime ends under the bridge: work is answered or refused, nothing hangs. */
@@ -64,5 +64,5 @@ TEST(the_runtime_ends_first)
     nart_tokio_op_close(&late);
     CHECK_RES(nart_tokio_blocking(bridge, "job", polite, NULL, drop_arg, &late), -EAGAIN);
     CHECK_EQ(read_word(&args_dropped), 0);
-    close_both();
+    both_close();
 }

@@ -91,7 +91,7 @@ static const nart_task_type subject_type = NART_TASK_TYPE(struct subject, subjec
 static nart_res allocations_of(nart_res (*begin)(nart_tokio_op *op))
 {
     need_interposition();
-    open_both();
+    both_open();
     return run(&subject_type, &(struct subject){ .begin = begin });
 }
 
@@ -171,7 +171,7 @@ static const nart_task_type ping_pong_type = NART_TASK_TYPE(struct subject, ping
 TEST(polling_and_waking_a_local_future_does_not_allocate)
 {
     need_interposition();
-    open_both();
+    both_open();
     (void)run(&ping_pong_type, NULL); /* what tokio keeps per thread is made */
     CHECK_EQ(run(&ping_pong_type, NULL), 0);
 }

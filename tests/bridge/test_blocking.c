@@ -44,7 +44,7 @@ static void open_small(void)
     nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
     opts.max_blocking = 2;
     opts.queue_cap = 8;
-    open_both_with(&opts);
+    both_open_with(&opts);
 }
 
 /* Two jobs that run, and 8 in the queue. */
@@ -57,7 +57,7 @@ static void fill(nart_tokio_op ops[10])
         CHECK_RES(submit(&ops[i]), 0);
 }
 
-TEST(its_result_is_the_operations_result)
+TEST_WITH(its_result_is_the_operations_result, both)
 {
     static const struct {
         nart_res returned, expected;
@@ -72,7 +72,6 @@ TEST(its_result_is_the_operations_result)
         { NART_PENDING, -EINVAL, 0 },
         { INT64_MIN, -EINVAL, 0 },
     };
-    open_both();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         nart_tokio_op op = { 0 };
         nart_res returned = cases[i].returned;
@@ -85,9 +84,8 @@ TEST(its_result_is_the_operations_result)
     }
 }
 
-TEST(bad_submissions_are_refused)
+TEST_WITH(bad_submissions_are_refused, both)
 {
-    open_both();
     nart_tokio_op op = { 0 };
     CHECK_RES(nart_tokio_blocking(NULL, "x", patient, NULL, drop_arg, &op), -EINVAL);
     CHECK_RES(nart_tokio_blocking(bridge, "x", NULL, NULL, drop_arg, &op), -EINVAL);
@@ -172,9 +170,8 @@ TEST(cancelled_jobs_do_not_fill_the_queue)
     CHECK_EQ(read_word(&args_dropped), 11 + TIMES);
 }
 
-TEST(cancelling_sets_the_stop_flag_of_a_running_function)
+TEST_WITH(cancelling_sets_the_stop_flag_of_a_running_function, both)
 {
-    open_both();
     nart_tokio_op op = { 0 };
     int64_t value = 0;
     CHECK_RES(submit(&op), 0);
@@ -195,9 +192,8 @@ static nart_res stubborn(void *arg, const nart_tokio_stop *stop)
     return 11; /* it never checks its stop flag */
 }
 
-TEST(a_function_that_ignores_its_stop_flag_returns_its_value)
+TEST_WITH(a_function_that_ignores_its_stop_flag_returns_its_value, both)
 {
-    open_both();
     nart_tokio_op op = { 0 };
     int64_t value = 0;
     CHECK_RES(nart_tokio_blocking(bridge, NULL, stubborn, NULL, NULL, &op), 0);
@@ -235,7 +231,7 @@ TEST(jobs_behind_a_running_one_are_queued)
     nart_tokio_op ops[6] = { 0 };
     opts.max_blocking = 1;
     opts.queue_cap = 4;
-    open_both_with(&opts);
+    both_open_with(&opts);
     CHECK_RES(submit(&ops[0]), 0);
     wait_for(&started, 1);
     for (int i = 1; i < 5; i++)
@@ -270,9 +266,8 @@ static nart_res which_thread(void *arg, const nart_tokio_stop *stop)
 
 /* A drainer lingers: jobs that come one at a time do not start a thread each. Another thread runs one
  * only where a second has passed since the one before, as when this process was stopped. */
-TEST(successive_jobs_reuse_a_thread)
+TEST_WITH(successive_jobs_reuse_a_thread, both)
 {
-    open_both();
     pthread_t last = { 0 }, now = { 0 };
     int64_t before = 0;
     for (int i = 0; i < 200; i++) {
@@ -305,7 +300,7 @@ TEST(jobs_run_concurrently)
 {
     nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
     opts.max_blocking = 4;
-    open_both_with(&opts);
+    both_open_with(&opts);
     for (int round = 0; round < 50; round++) {
         nart_tokio_op ops[4] = { 0 };
         int64_t value = 0;

@@ -60,7 +60,7 @@ static void child(struct held *h)
 
 static void open_held(struct held *h)
 {
-    open_both();
+    both_open();
     CHECK_RES(test_never(bridge, &h->never), 0);
     CHECK_RES(test_sleep(bridge, 3600000, &h->sleep), 0);
     CHECK_RES(test_value(bridge, 9, &h->ready), 0);
@@ -84,7 +84,7 @@ static void close_held(struct held *h)
     nart_tokio_op_close(&h->job);
     nart_tokio_op_close(&h->ready);
     CHECK_RES(nart_tokio_local_close(&h->local), 0);
-    close_both();
+    both_close();
     CHECK_EQ(read_word(&args_dropped), 1);
 }
 
@@ -152,9 +152,8 @@ TEST(the_child_runs_another_program)
 
 /* tokio does not support a runtime that is made in a child of a program that has used it; a bridge
  * that the child makes itself works as far as tokio does, which the parent's answers depend on not. */
-TEST(the_child_of_an_idle_bridge)
+TEST_WITH(the_child_of_an_idle_bridge, both)
 {
-    open_both();
     fflush(NULL);
     pid_t pid = fork();
     CHECK(pid >= 0);

@@ -57,7 +57,7 @@ static void open_server(void)
 static void open_all(void)
 {
     open_server();
-    open_both();
+    both_open();
 }
 
 /* ---- requests ---- */
@@ -181,13 +181,12 @@ TEST(a_request_is_copied)
 
 /* ---- errors ---- */
 
-TEST(invalid_urls_are_refused)
+TEST_WITH(invalid_urls_are_refused, both)
 {
     static const char *const urls[] = {
         "",         "nonsense",    "http://",         "file:///etc/passwd",
         "ftp://a/", "http://[::1", "http://a:70000/", "\xff\xfe"
     };
-    open_both();
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
         struct fetch f = { 0 };
         CHECK_RES(fetch(&f, urls[i]), NART_EHTTP_URL);
@@ -196,14 +195,13 @@ TEST(invalid_urls_are_refused)
     }
 }
 
-TEST(bad_arguments)
+TEST_WITH(bad_arguments, both)
 {
     nart_http_header broken = { "na me", "value" };
     nart_http_opts opts = NART_HTTP_OPTS_INIT;
     nart_tokio_op op = { 0 };
     struct fetch f = { 0 };
 
-    open_both();
     CHECK_RES(nart_http_request(bridge, NULL, &op), -EINVAL);
     CHECK_RES(nart_http_request(bridge, &opts, &op), -EINVAL); /* no URL */
     opts.url = "http://127.0.0.1:1/";
@@ -231,10 +229,9 @@ TEST(bad_arguments)
     nart_tokio_op_close(&f.op);
 }
 
-TEST(no_server_listens)
+TEST_WITH(no_server_listens, both)
 {
     struct fetch f = { 0 };
-    open_both();
     CHECK_RES(fetch(&f, "http://127.0.0.1:1/"), NART_EHTTP_CONNECT);
     nart_tokio_op_close(&f.op);
 }
@@ -251,13 +248,12 @@ TEST(a_slow_response_is_a_timeout)
 }
 
 /* The timeout starts at the submission, not when a worker takes the request. */
-TEST(a_request_that_waits_too_long_for_a_worker_is_not_sent)
+TEST_WITH(a_request_that_waits_too_long_for_a_worker_is_not_sent, both)
 {
     nart_http_opts get = NART_HTTP_OPTS_INIT;
     nart_tokio_op worker = { 0 }, op = { 0 };
     struct timespec tick = { .tv_nsec = NART_MS };
 
-    open_both();
     occupy_worker(&worker);
     get.url = "http://127.0.0.1:1/"; /* would be refused */
     get.timeout_ns = NART_MS;
@@ -396,7 +392,7 @@ static nart_res answer_to(const char *scheme, const char *answer)
     static struct canned c;
     struct fetch f = { 0 };
 
-    open_both();
+    both_open();
     open_canned(&c, answer);
     nart_res r = fetch_canned(&c, &f, scheme);
     nart_tokio_op_close(&f.op);
@@ -407,7 +403,7 @@ static nart_res answer_to(const char *scheme, const char *answer)
 static nart_res send_headers(struct canned *c, struct fetch *f, const nart_http_header *headers,
                              size_t n)
 {
-    open_both();
+    both_open();
     open_canned(c, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi");
     f->opts.headers = headers;
     f->opts.n_headers = n;
@@ -470,14 +466,13 @@ TEST(the_length_of_the_body_is_sent_once)
 }
 
 /* Longer than what a submission keeps memory for. */
-TEST(many_headers)
+TEST_WITH(many_headers, both)
 {
     static struct canned c;
     static nart_http_header headers[90];
     static char values[90][200];
     struct fetch f = { 0 };
 
-    open_both();
     open_canned(&c, "HTTP/1.1 204 No Content\r\n\r\n");
     for (int i = 0; i < 90; i++) {
         memset(values[i], 'v', sizeof values[i] - 1);
@@ -528,7 +523,7 @@ TEST(a_certificate_that_is_trusted)
     CHECK(fd >= 0);
     close(fd);
     CHECK_EQ(setenv("SSL_CERT_FILE", ca, 1), 0);
-    open_both();
+    both_open();
     CHECK_RES(test_tls_server(bridge, ca, &tls_port), 0);
     snprintf(url, sizeof url, "https://localhost:%d/", tls_port);
     CHECK_RES(fetch(&f, url), 0);
@@ -587,9 +582,9 @@ TEST(one_bridge_after_another)
 {
     open_server();
     for (int i = 0; i < 3; i++) {
-        open_both();
+        both_open();
         CHECK_EQ(fetch_once("/ok/10", NULL), 200);
-        close_both();
+        both_close();
     }
 }
 
@@ -601,7 +596,7 @@ TEST(a_full_queue_refuses)
     nart_tokio_op worker = { 0 }, ops[5] = { 0 };
 
     opts.queue_cap = 4;
-    open_both_with(&opts);
+    both_open_with(&opts);
     occupy_worker(&worker);
     get.url = "http://127.0.0.1:1/";
     for (int i = 0; i < 4; i++)

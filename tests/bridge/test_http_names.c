@@ -86,13 +86,12 @@ static nart_res seven(void *arg, const nart_tokio_stop *stop)
     return 7;
 }
 
-TEST(blocking_functions_do_not_wait_for_names)
+TEST_WITH(blocking_functions_do_not_wait_for_names, both)
 {
     enum { MANY = 32 };
     nart_tokio_op ops[MANY] = { 0 }, job = { 0 };
     int64_t value = 0;
 
-    open_both();
     hang(ops, MANY);
     CHECK_RES(nart_tokio_blocking(bridge, "seven", seven, NULL, NULL, &job), 0);
     CHECK_RES(wait_for_answer(&job, &value), 0);
@@ -103,12 +102,11 @@ TEST(blocking_functions_do_not_wait_for_names)
     CHECK_EQ(read_word(&hanging), MANY);
 }
 
-TEST(a_look_up_that_hangs_occupies_one_thread)
+TEST_WITH(a_look_up_that_hangs_occupies_one_thread, both)
 {
     enum { MANY = 32 };
     nart_tokio_op ops[MANY] = { 0 }, first = { 0 };
 
-    open_both();
     hang(&first, 1);
     for (int i = 0; i < MANY; i++)
         begin("0.hangs.test", 20 * NART_MS, &ops[i]);
@@ -120,11 +118,10 @@ TEST(a_look_up_that_hangs_occupies_one_thread)
     let_go(&first, 1);
 }
 
-TEST(a_queued_name_without_requests_is_not_looked_up)
+TEST_WITH(a_queued_name_without_requests_is_not_looked_up, both)
 {
     nart_tokio_op ops[MAX] = { 0 };
 
-    open_both();
     hang(ops, MAX);
     CHECK_RES(fetch("served.test", 20 * NART_MS), NART_EHTTP_TIMEOUT);
     let_go(ops, MAX);
@@ -133,11 +130,10 @@ TEST(a_queued_name_without_requests_is_not_looked_up)
     CHECK_EQ(read_word(&asked_served), 1);
 }
 
-TEST(addresses_need_no_look_up)
+TEST_WITH(addresses_need_no_look_up, both)
 {
     nart_tokio_op ops[MAX] = { 0 };
 
-    open_both();
     hang(ops, MAX);
     CHECK_RES(fetch("127.0.0.1", NART_NEVER), NART_EHTTP_CONNECT);
     CHECK_RES(fetch("[::1]", NART_NEVER), NART_EHTTP_CONNECT);
@@ -146,12 +142,11 @@ TEST(addresses_need_no_look_up)
 
 /* ---- the end ---- */
 
-TEST(a_shutdown_reports_running_look_ups)
+TEST_WITH(a_shutdown_reports_running_look_ups, both)
 {
     nart_tokio_op ops[MAX + 1] = { 0 };
     nart_tokio_report r = NART_TOKIO_REPORT_INIT;
 
-    open_both();
     hang(ops, MAX + 1);
     CHECK_RES(nart_tokio_shutdown(bridge, 20 * NART_MS, &r), -ETIMEDOUT);
     CHECK_LE(MAX, r.leaked_threads); /* tokio's may be late, too */
@@ -165,15 +160,14 @@ TEST(a_shutdown_reports_running_look_ups)
         CHECK_RES(wait_for_answer(&ops[i], NULL), NART_ESHUTDOWN);
         nart_tokio_op_close(&ops[i]);
     }
-    close_both(); /* the look-ups still run, and end late */
+    both_close(); /* the look-ups still run, and end late */
     set_word(&gate, 1);
 }
 
-TEST(a_shutdown_waits_for_running_look_ups)
+TEST_WITH(a_shutdown_waits_for_running_look_ups, both)
 {
     nart_tokio_op op = { 0 }, down = { 0 };
 
-    open_both();
     hang(&op, 1);
     CHECK_RES(nart_tokio_shutdown_begin(bridge, 30 * NART_SEC, &down), 0);
     CHECK_RES(wait_for_answer(&op, NULL), NART_ESHUTDOWN);
@@ -184,11 +178,10 @@ TEST(a_shutdown_waits_for_running_look_ups)
     nart_tokio_op_close(&down);
 }
 
-TEST(the_bridge_is_freed_during_a_look_up)
+TEST_WITH(the_bridge_is_freed_during_a_look_up, both)
 {
     nart_tokio_op ops[MAX + 1] = { 0 };
 
-    open_both();
     hang(ops, MAX + 1);
     nart_tokio_free(bridge);
     bridge = NULL;

@@ -28,9 +28,8 @@ static void poll_once(struct waiter *w)
     CHECK(nart_rt_poll(loop, 0) >= 0);
 }
 
-TEST(a_timer_of_tokio_on_the_loop)
+TEST_WITH(a_timer_of_tokio_on_the_loop, both)
 {
-    open_both();
     struct waiter w = { 0 };
     CHECK_RES(test_local_sleep(bridge, 5, &w.local), 0);
     CHECK_RES(await_local(&w.local, &w.value), 0);
@@ -40,9 +39,8 @@ TEST(a_timer_of_tokio_on_the_loop)
     CHECK_RES(nart_tokio_local_close(&w.local), 0);
 }
 
-TEST(an_empty_one_is_stale)
+TEST_WITH(an_empty_one_is_stale, both)
 {
-    open_both();
     struct waiter w = { 0 };
     CHECK_RES(await_local(&w.local, &w.value), NART_ESTALE);
     CHECK_RES(nart_tokio_local_close(NULL), 0);
@@ -50,9 +48,8 @@ TEST(an_empty_one_is_stale)
 }
 
 /* A registered Sleep needs the context when it is dropped, outside of any poll. */
-TEST(it_is_dropped_in_context)
+TEST_WITH(it_is_dropped_in_context, both)
 {
-    open_both();
     static struct waiter w; /* the task has it until the end */
     uint64_t before = test_drops();
     CHECK_RES(test_local_sleep(bridge, 3600000, &w.local), 0);
@@ -61,9 +58,8 @@ TEST(it_is_dropped_in_context)
     CHECK_EQ(test_drops(), before + 1);
 }
 
-TEST(it_outlives_its_runtime)
+TEST_WITH(it_outlives_its_runtime, both)
 {
-    open_both();
     static struct waiter w; /* the task has it until the end */
     uint64_t before = test_drops();
     CHECK_RES(test_local_sleep(bridge, 3600000, &w.local), 0);
@@ -76,9 +72,8 @@ TEST(it_outlives_its_runtime)
 }
 
 /* A future that uses the timer of a shut down runtime panics, and that is the result. */
-TEST(using_a_shut_down_runtime_is_a_panic)
+TEST_WITH(using_a_shut_down_runtime_is_a_panic, both)
 {
-    open_both();
     struct waiter w = { 0 };
     CHECK_RES(test_local_sleep(bridge, 3600000, &w.local), 0);
     CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
@@ -86,9 +81,8 @@ TEST(using_a_shut_down_runtime_is_a_panic)
     CHECK_RES(nart_tokio_local_close(&w.local), 0);
 }
 
-TEST(two_bridges_on_one_thread)
+TEST_WITH(two_bridges_on_one_thread, both)
 {
-    open_both();
     nart_tokio *other;
     CHECK_RES(nart_tokio_new(NULL, &other), 0);
     for (int i = 0; i < 20; i++) {
@@ -123,9 +117,8 @@ static nart_res neighbour_poll(nart_cx *cx, void *frame)
 static const nart_task_type neighbour_type = NART_TASK_TYPE(int, neighbour_poll, NULL);
 
 /* Without a budget the first poll of the hog would not return, and the neighbour never run. */
-TEST(a_stream_that_is_always_ready_yields_to_the_loop)
+TEST_WITH(a_stream_that_is_always_ready_yields_to_the_loop, both)
 {
-    open_both();
     struct waiter w = { 0 };
     CHECK_RES(test_local_hog(bridge, &go, &w.local), 0);
     CHECK_RES(nart_rt_spawn(loop, &neighbour_type, NULL, NULL), 0);
@@ -134,9 +127,8 @@ TEST(a_stream_that_is_always_ready_yields_to_the_loop)
     CHECK_RES(nart_tokio_local_close(&w.local), 0);
 }
 
-TEST(wakes_from_a_worker_and_back)
+TEST_WITH(wakes_from_a_worker_and_back, both)
 {
-    open_both();
     struct waiter w = { 0 };
     CHECK_RES(test_local_ping_pong(bridge, 10000, &w.local), 0);
     CHECK_RES(await_local(&w.local, &w.value), 0);
@@ -146,9 +138,8 @@ TEST(wakes_from_a_worker_and_back)
 
 static uint64_t turns;
 
-TEST(a_wake_inside_a_drop_runs_nothing)
+TEST_WITH(a_wake_inside_a_drop_runs_nothing, both)
 {
-    open_both();
     struct waiter w = { 0 };
     CHECK_RES(test_local_wakes_in_drop(bridge, &turns, &w.local), 0);
     CHECK_RES(await_local(&w.local, &w.value), 0);
@@ -175,9 +166,8 @@ static nart_res nervous_poll(nart_cx *cx, void *frame)
 
 static const nart_task_type nervous_type = NART_TASK_TYPE(struct nervous, nervous_poll, NULL);
 
-TEST(spurious_polls_change_nothing)
+TEST_WITH(spurious_polls_change_nothing, both)
 {
-    open_both();
     nart_tokio_local local = { 0 };
     CHECK_RES(test_local_sleep(bridge, 200, &local), 0);
     struct nervous n = { .local = &local };
@@ -186,9 +176,8 @@ TEST(spurious_polls_change_nothing)
 }
 
 /* A future has one waker: each poll wakes the task that polled before. */
-TEST(two_tasks_that_await_one_local_future_both_finish)
+TEST_WITH(two_tasks_that_await_one_local_future_both_finish, both)
 {
-    open_both();
     for (int i = 0; i < 50; i++) {
         struct waiter w = { 0 }, w2 = { 0 };
         CHECK_RES(test_local_sleep(bridge, 1, &w.local), 0);
@@ -213,13 +202,13 @@ static void guest(void *arg)
 TEST(a_loop_inside_a_tokio_runtime)
 {
     for (int multi = 0; multi < 2; multi++) {
-        open_both();
+        both_open();
         struct waiter w = { 0 };
         CHECK_RES(test_local_sleep(bridge, 2, &w.local), 0);
         test_inside_runtime(multi, guest, &w);
         CHECK_EQ(w.value, 2);
         CHECK_RES(nart_tokio_local_close(&w.local), 0);
-        close_both();
+        both_close();
     }
 }
 
@@ -241,9 +230,8 @@ static void *elsewhere(void *arg)
     return NULL;
 }
 
-TEST(another_thread_is_refused)
+TEST_WITH(another_thread_is_refused, both)
 {
-    open_both();
     struct waiter w = { 0 };
     CHECK_RES(test_local_sleep(bridge, 1, &w.local), 0);
     thread_run(elsewhere, &w);
@@ -286,7 +274,7 @@ static int write_to_a_reset_peer(uint32_t flags)
 
         signal(SIGPIPE, SIG_DFL);
         opts.flags = flags;
-        open_both_with(&opts);
+        both_open_with(&opts);
         (void)thread_start(reset_one, &listener);
         CHECK_RES(test_local_writev(bridge, ntohs(addr.sin_port), &w.local), 0);
         _exit(await_local(&w.local, &w.value) == -EPIPE ? 0 : 1);

@@ -111,7 +111,7 @@ TEST(a_million_operations_leave_nothing_behind)
 
     need_counts();
     opts.queue_cap = BATCH;
-    open_both_with(&opts);
+    both_open_with(&opts);
     struct memory early = after(WARM_UP), late = after(ROUNDS);
     CHECK_LE(late.bytes, early.bytes + BYTES); /* a byte in every fourth would show */
     CHECK_LE(late.pages, early.pages + PAGES);

@@ -31,9 +31,8 @@ static nart_res waiter_run(nart_cx *cx, void *frame)
 
 static const nart_task_type waiter_type = NART_TASK_TYPE(struct waiter, waiter_run, waiter_drop);
 
-TEST(a_value_arrives)
+TEST_WITH(a_value_arrives, both)
 {
-    open_both();
     struct waiter w = { 0 };
     CHECK_RES(test_value(bridge, 42, &w.op), 0);
     CHECK_RES(await_op(&w.op, &w.value), 0);
@@ -49,10 +48,9 @@ TEST(a_value_arrives)
     CHECK_EQ(report().ok, 1);
 }
 
-TEST(a_value_may_be_any_number)
+TEST_WITH(a_value_may_be_any_number, both)
 {
     static const int64_t values[] = { INT64_MIN, INT64_MAX, -1, -ECANCELED, NART_PENDING, 0 };
-    open_both();
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         struct waiter w = { 0 };
         CHECK_RES(test_value(bridge, values[i], &w.op), 0);
@@ -62,9 +60,8 @@ TEST(a_value_may_be_any_number)
     }
 }
 
-TEST(an_error_has_a_text)
+TEST_WITH(an_error_has_a_text, both)
 {
-    open_both();
     struct waiter w = { .value = 5 };
     size_t len = 0;
     CHECK_RES(test_error(bridge, -EPROTO, &w.op), 0);
@@ -80,10 +77,9 @@ TEST(an_error_has_a_text)
     nart_tokio_op_close(&w.op);
 }
 
-TEST(an_invalid_error_code_becomes_einval)
+TEST_WITH(an_invalid_error_code_becomes_einval, both)
 {
     static const nart_res codes[] = { 0, 1, NART_PENDING, -8192, INT64_MIN };
-    open_both();
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
         struct waiter w = { 0 };
         CHECK_RES(test_error(bridge, codes[i], &w.op), 0);
@@ -93,18 +89,16 @@ TEST(an_invalid_error_code_becomes_einval)
 }
 
 /* -ECANCELED would mean that the awaiting task was cancelled. */
-TEST(a_future_that_answers_ecanceled_was_aborted)
+TEST_WITH(a_future_that_answers_ecanceled_was_aborted, both)
 {
-    open_both();
     struct waiter w = { 0 };
     CHECK_RES(test_error(bridge, -ECANCELED, &w.op), 0);
     CHECK_RES(await_op(&w.op, &w.value), NART_EABORTED);
     nart_tokio_op_close(&w.op);
 }
 
-TEST(bytes_are_borrowed_until_close)
+TEST_WITH(bytes_are_borrowed_until_close, both)
 {
-    open_both();
     struct waiter w = { 0 };
     size_t len = 0;
     CHECK_RES(test_bytes(bridge, 100000, &w.op), 0);
@@ -115,9 +109,8 @@ TEST(bytes_are_borrowed_until_close)
     nart_tokio_op_close(&w.op);
 }
 
-TEST(an_empty_operation_is_stale)
+TEST_WITH(an_empty_operation_is_stale, both)
 {
-    open_both();
     struct waiter w = { 0 };
     nart_waker none = { 0 };
     CHECK_RES(await_op(&w.op, &w.value), NART_ESTALE);
@@ -134,9 +127,8 @@ TEST(an_empty_operation_is_stale)
     nart_tokio_op_close(NULL);
 }
 
-TEST(submitting_without_a_bridge_is_einval)
+TEST_WITH(submitting_without_a_bridge_is_einval, both)
 {
-    open_both();
     nart_tokio_op op = { 0 };
     CHECK_RES(test_value(NULL, 1, &op), -EINVAL);
     CHECK_RES(test_value(bridge, 1, NULL), -EINVAL);
@@ -145,9 +137,8 @@ TEST(submitting_without_a_bridge_is_einval)
 
 /* ---- cancelling ---- */
 
-TEST(a_cancelled_future_is_dropped)
+TEST_WITH(a_cancelled_future_is_dropped, both)
 {
-    open_both();
     struct waiter w = { 0 };
     CHECK_RES(test_never(bridge, &w.op), 0);
     CHECK_RES(nart_tokio_op_try(&w.op, NULL), NART_PENDING);
@@ -161,9 +152,8 @@ TEST(a_cancelled_future_is_dropped)
     CHECK_EQ(report().cancelled, 1);
 }
 
-TEST(a_future_cancelled_while_it_waits_is_dropped)
+TEST_WITH(a_future_cancelled_while_it_waits_is_dropped, both)
 {
-    open_both();
     struct waiter w = { 0 }, sleeper = { 0 };
     CHECK_RES(test_never(bridge, &w.op), 0);
     CHECK_RES(test_sleep(bridge, 1, &sleeper.op), 0); /* behind it on the same worker */
@@ -176,9 +166,8 @@ TEST(a_future_cancelled_while_it_waits_is_dropped)
     nart_tokio_op_close(&sleeper.op);
 }
 
-TEST(a_future_cancelled_before_it_starts_is_never_polled)
+TEST_WITH(a_future_cancelled_before_it_starts_is_never_polled, both)
 {
-    open_both();
     struct waiter w = { 0 };
     nart_tokio_op worker = { 0 };
     occupy_worker(&worker);
@@ -191,9 +180,8 @@ TEST(a_future_cancelled_before_it_starts_is_never_polled)
     nart_tokio_op_close(&w.op);
 }
 
-TEST(closing_a_pending_operation_cancels_it)
+TEST_WITH(closing_a_pending_operation_cancels_it, both)
 {
-    open_both();
     struct waiter w = { 0 }, sleeper = { 0 };
     CHECK_RES(test_never(bridge, &w.op), 0);
     CHECK_RES(test_sleep(bridge, 1, &sleeper.op), 0);
@@ -203,12 +191,11 @@ TEST(closing_a_pending_operation_cancels_it)
     while (test_drops() == before)
         let_others_run();
     nart_tokio_op_close(&sleeper.op);
-    close_both();
+    both_close();
 }
 
-TEST(a_detached_operation_continues)
+TEST_WITH(a_detached_operation_continues, both)
 {
-    open_both();
     nart_tokio_op op = { 0 };
     uint64_t before = test_drops();
     CHECK_RES(test_yield(bridge, 10, &op), 0);
@@ -241,9 +228,8 @@ static nart_res impatient_run(nart_cx *cx, void *frame)
 static const nart_task_type impatient_type =
     NART_TASK_TYPE(struct waiter, impatient_run, waiter_drop);
 
-TEST(a_deadline_does_not_cancel_the_operation)
+TEST_WITH(a_deadline_does_not_cancel_the_operation, both)
 {
-    open_both();
     struct waiter w = { 0 };
     CHECK_RES(test_block_worker(bridge, &let_go, &w.op), 0);
     wait_for(&let_go, 1);
@@ -274,9 +260,8 @@ static nart_res canceller_run(nart_cx *cx, void *frame)
 
 static const nart_task_type canceller_type = NART_TASK_TYPE(struct canceller, canceller_run, NULL);
 
-TEST(a_cancelled_task_stops_waiting)
+TEST_WITH(a_cancelled_task_stops_waiting, both)
 {
-    open_both();
     nart_res r = run(&canceller_type, NULL);
     CHECK(r == -ECANCELED || r == NART_EABORTED);
     CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
@@ -304,9 +289,8 @@ static nart_res nervous_poll(nart_cx *cx, void *frame)
 
 static const nart_task_type nervous_type = NART_TASK_TYPE(struct nervous, nervous_poll, NULL);
 
-TEST(spurious_polls_change_nothing)
+TEST_WITH(spurious_polls_change_nothing, both)
 {
-    open_both();
     struct nervous n = { 0 };
     CHECK_RES(test_sleep(bridge, 30, &n.w.op), 0);
     CHECK_EQ(run(&nervous_type, &n), 30);
@@ -344,9 +328,8 @@ static nart_res greedy_run(nart_cx *cx, void *frame)
 
 static const nart_task_type greedy_type = NART_TASK_TYPE(struct waiter, greedy_run, waiter_drop);
 
-TEST(a_ready_operation_spends_the_budget)
+TEST_WITH(a_ready_operation_spends_the_budget, both)
 {
-    open_both();
     struct waiter w = { 0 };
     CHECK_RES(test_value(bridge, 1, &w.op), 0);
     CHECK_LE(run(&greedy_type, &w), 2 * NART_BUDGET);
@@ -354,9 +337,8 @@ TEST(a_ready_operation_spends_the_budget)
 }
 
 /* An operation keeps one waker: each poll wakes the task that polled before. */
-TEST(two_tasks_that_await_one_operation_both_finish)
+TEST_WITH(two_tasks_that_await_one_operation_both_finish, both)
 {
-    open_both();
     for (int i = 0; i < 50; i++) {
         nart_tokio_op op = { 0 };
         int64_t values[2] = { 0 };
@@ -373,9 +355,8 @@ TEST(two_tasks_that_await_one_operation_both_finish)
 }
 
 /* An operation is begun and awaited by one task, and then by another. */
-TEST(an_operation_moves_between_tasks)
+TEST_WITH(an_operation_moves_between_tasks, both)
 {
-    open_both();
     struct waiter w = { 0 };
     struct op_waiter frame = { &w.op, &w.value };
     nart_join first;
@@ -421,9 +402,8 @@ static nart_res locker_poll(nart_cx *cx, void *frame)
 
 static const nart_task_type locker_type = NART_TASK_TYPE(struct locker, locker_poll, NULL);
 
-TEST(a_wake_inside_a_drop_on_a_worker_runs_nothing)
+TEST_WITH(a_wake_inside_a_drop_on_a_worker_runs_nothing, both)
 {
-    open_both();
     CHECK_LE(1, run(&locker_type, NULL));
 }
 
@@ -473,7 +453,7 @@ TEST(every_race_has_one_outcome)
     nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
     opts.workers = 2;
     opts.keep_ops = 4; /* most blocks are not recycled */
-    open_both_with(&opts);
+    both_open_with(&opts);
     CHECK_RES(run(&racer_type, NULL), 0);
     CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
     nart_tokio_report r = report();
@@ -500,9 +480,8 @@ static nart_res chaser_run(nart_cx *cx, void *frame)
 
 static const nart_task_type chaser_type = NART_TASK_TYPE(struct racer, chaser_run, NULL);
 
-TEST(no_wake_is_lost_at_the_moment_of_completion)
+TEST_WITH(no_wake_is_lost_at_the_moment_of_completion, both)
 {
-    open_both();
     CHECK_RES(run(&chaser_type, NULL), 0);
     CHECK_EQ(report().ok, 100000);
 }
@@ -525,9 +504,8 @@ static void on_done(nart_tokio_op *op, void *arg)
     snprintf(t->text, sizeof t->text, "%s", nart_tokio_op_message(op, NULL));
 }
 
-TEST(on_done_calls_its_function)
+TEST_WITH(on_done_calls_its_function, both)
 {
-    open_both();
     struct told good = { 0 }, bad = { 0 }, gone = { 0 }, ready = { 0 };
     nart_tokio_op op = { 0 };
     CHECK_RES(test_sleep(bridge, 5, &op), 0);
@@ -554,9 +532,8 @@ TEST(on_done_calls_its_function)
     CHECK_EQ(ready.value, 7);
 }
 
-TEST(on_done_calls_its_function_when_the_runtime_is_freed_first)
+TEST_WITH(on_done_calls_its_function_when_the_runtime_is_freed_first, both)
 {
-    open_both();
     struct told parked = { 0 }, fresh = { 0 };
     nart_tokio_op op = { 0 };
     CHECK_RES(test_never(bridge, &op), 0);
@@ -582,9 +559,8 @@ static void *on_done_elsewhere(void *arg)
     return NULL;
 }
 
-TEST(on_done_that_fails_leaves_the_operation_unchanged)
+TEST_WITH(on_done_that_fails_leaves_the_operation_unchanged, both)
 {
-    open_both();
     struct told t = { 0 };
     nart_tokio_op op = { 0 };
     CHECK_RES(nart_tokio_op_on_done(loop, &op, on_done, &t), NART_ESTALE);
@@ -624,9 +600,8 @@ static void next_done(nart_tokio_op *op, void *arg)
     CHECK_RES(nart_tokio_op_on_done(loop, &next, next_done, c), 0);
 }
 
-TEST(done_functions_start_operations_and_free_the_bridge)
+TEST_WITH(done_functions_start_operations_and_free_the_bridge, both)
 {
-    open_both();
     struct chain c = { .left = 20000 };
     nart_tokio_op op = { 0 };
     CHECK_RES(test_value(bridge, 1, &op), 0);

@@ -15,9 +15,8 @@ static void panic_says(uint32_t kind, const char *text)
     nart_tokio_op_close(&op);
 }
 
-TEST(its_text_is_the_message)
+TEST_WITH(its_text_is_the_message, both)
 {
-    open_both();
     panic_says(0, "plain");
     panic_says(1, "number 1");
     panic_says(2, "a panic whose payload is not text");
@@ -28,15 +27,13 @@ TEST(its_text_is_the_message)
     nart_tokio_op_close(&op);
 }
 
-TEST(a_payload_that_panics_when_dropped)
+TEST_WITH(a_payload_that_panics_when_dropped, both)
 {
-    open_both();
     panic_says(3, "a panic whose payload is not text");
 }
 
-TEST(a_panic_in_the_drop_of_a_cancelled_future)
+TEST_WITH(a_panic_in_the_drop_of_a_cancelled_future, both)
 {
-    open_both();
     nart_tokio_op op = { 0 }, behind = { 0 };
     CHECK_RES(test_panic(bridge, 4, &op), 0);
     CHECK_RES(test_sleep(bridge, 1, &behind), 0); /* then the other one was polled */
@@ -48,24 +45,21 @@ TEST(a_panic_in_the_drop_of_a_cancelled_future)
     nart_tokio_op_close(&behind);
 }
 
-TEST(a_panic_in_the_last_drop_of_a_future)
+TEST_WITH(a_panic_in_the_last_drop_of_a_future, both)
 {
-    open_both();
     panic_says(5, "in drop");
 }
 
-TEST(a_panic_before_the_future_is_made)
+TEST_WITH(a_panic_before_the_future_is_made, both)
 {
-    open_both();
     nart_tokio_op op = { 0 };
     CHECK_RES(test_panic_early(bridge, &op), NART_EPANIC);
     CHECK(op.op == NULL);
     CHECK_EQ(report().submitted, 0);
 }
 
-TEST(a_panic_of_a_detached_future)
+TEST_WITH(a_panic_of_a_detached_future, both)
 {
-    open_both();
     nart_tokio_op op = { 0 };
     CHECK_RES(test_panic(bridge, 0, &op), 0);
     nart_tokio_op_detach(&op);
@@ -74,10 +68,9 @@ TEST(a_panic_of_a_detached_future)
     CHECK_EQ(report().submitted, 1);
 }
 
-TEST(a_panic_of_a_local_future)
+TEST_WITH(a_panic_of_a_local_future, both)
 {
     static const char *const texts[] = { "plain", "number 1", "a panic whose payload is not text" };
-    open_both();
     for (uint32_t kind = 0; kind < 3; kind++) {
         nart_tokio_local local = { 0 };
         CHECK_RES(test_local_panic(bridge, kind, &local), 0);
@@ -88,9 +81,8 @@ TEST(a_panic_of_a_local_future)
     }
 }
 
-TEST(a_panic_in_the_drop_of_a_local_future)
+TEST_WITH(a_panic_in_the_drop_of_a_local_future, both)
 {
-    open_both();
     static nart_tokio_local local; /* the task has it until the end */
     CHECK_RES(test_local_panic(bridge, 5, &local), 0);
     CHECK_RES(await_local(&local, NULL), NART_EPANIC);
@@ -105,9 +97,8 @@ TEST(a_panic_in_the_drop_of_a_local_future)
 
 /* ---- functions that C hands over, written in Rust ---- */
 
-TEST(a_panic_of_a_blocking_function)
+TEST_WITH(a_panic_of_a_blocking_function, both)
 {
-    open_both();
     for (int i = 0; i < 3; i++) {
         nart_tokio_op op = { 0 };
         uint64_t dropped = test_drops();
@@ -126,9 +117,8 @@ TEST(a_panic_of_a_blocking_function)
 static const nart_task_type panicking_type =
     NART_TASK_TYPE_FLAGS(int, test_panicking_poll, test_panicking_drop, NART_TASK_SEND);
 
-TEST(a_panic_of_a_task_on_tokio)
+TEST_WITH(a_panic_of_a_task_on_tokio, both)
 {
-    open_both();
     nart_tokio_op op = { 0 };
     uint64_t dropped = test_drops();
     CHECK_RES(nart_tokio_spawn_task(bridge, &panicking_type, NULL, &op), 0);

@@ -113,7 +113,7 @@ static void open_two_threads(void)
     nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
     opts.workers = 2;
     opts.max_blocking = 2;
-    open_both_with(&opts);
+    both_open_with(&opts);
 }
 
 TEST(futures_in_flight_are_ended)
@@ -152,7 +152,7 @@ TEST(a_stuck_function_is_reported_by_name)
     CHECK_STR(r.leaked_name[0], "first");
     CHECK_STR(r.leaked_name[1], "rest");
     CHECK_EQ(read_word(&args_dropped), EACH - 2);
-    close_both();       /* loop and bridge are freed, the functions still run */
+    both_close();       /* loop and bridge are freed, the functions still run */
     set_word(&gate, 1); /* they end later: only their arguments are dropped */
     wait_for(&args_dropped, EACH);
 }
@@ -221,21 +221,19 @@ TEST(freed_without_a_shutdown)
 
 /* ---- bad calls ---- */
 
-TEST(a_second_shutdown_is_ealready)
+TEST_WITH(a_second_shutdown_is_ealready, both)
 {
     nart_tokio_op op = { 0 };
-    open_both();
     CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
     CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), -EALREADY);
     CHECK_RES(nart_tokio_shutdown_begin(bridge, 30 * NART_SEC, &op), -EALREADY);
     CHECK(op.op == NULL);
 }
 
-TEST(bad_arguments)
+TEST_WITH(bad_arguments, both)
 {
     nart_tokio_op op = { 0 };
     nart_tokio_report r = { .size = 8 };
-    open_both();
     CHECK_RES(nart_tokio_shutdown(NULL, 0, NULL), -EINVAL);
     CHECK_RES(nart_tokio_shutdown(bridge, -1, NULL), -EINVAL);
     CHECK_RES(nart_tokio_shutdown_begin(bridge, -1, &op), -EINVAL);
@@ -276,20 +274,18 @@ TEST(options_out_of_range)
     CHECK(rt == NULL);
 }
 
-TEST(on_a_thread_of_tokio_it_is_edeadlk)
+TEST_WITH(on_a_thread_of_tokio_it_is_edeadlk, both)
 {
-    open_both();
     CHECK_RES(test_shutdown_inside(bridge), -EDEADLK);
     nart_tokio_op op = { 0 };
     CHECK_RES(test_value(bridge, 1, &op), 0);
     nart_tokio_op_close(&op);
 }
 
-TEST(submissions_after_a_shutdown_are_refused)
+TEST_WITH(submissions_after_a_shutdown_are_refused, both)
 {
     nart_tokio_op op = { 0 };
     nart_tokio_report r = NART_TOKIO_REPORT_INIT;
-    open_both();
     CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, &r), 0);
     CHECK_EQ(r.submitted, 0);
     CHECK_RES(test_value(bridge, 1, &op), NART_ESHUTDOWN);
@@ -300,12 +296,11 @@ TEST(submissions_after_a_shutdown_are_refused)
 }
 
 /* An old program with a shorter report gets what it knows, and nothing behind it is written. */
-TEST(a_shorter_report_is_filled_up_to_its_size)
+TEST_WITH(a_shorter_report_is_filled_up_to_its_size, both)
 {
     struct {
         nart_tokio_report r;
     } buf;
-    open_both();
     memset(&buf, 0x77, sizeof buf);
     buf.r.size = offsetof(nart_tokio_report, leaked_name);
     CHECK_RES(nart_tokio_report_get(bridge, &buf.r), 0);
@@ -337,9 +332,9 @@ static const nart_task_type finisher_type = NART_TASK_TYPE(struct ender, finishe
 TEST(freed_right_after_the_last_operation)
 {
     for (int i = 0; i < 200; i++) {
-        open_both();
+        both_open();
         CHECK_RES(run(&finisher_type, &(struct ender){ .timeout = i & 1 }), 0);
-        close_both();
+        both_close();
     }
 }
 
@@ -386,7 +381,7 @@ TEST(submissions_that_race_with_the_end)
         nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
         nart_join late;
         opts.queue_cap = 100000;
-        open_both_with(&opts);
+        both_open_with(&opts);
         CHECK_RES(nart_rt_spawn(loop, &late_type, NULL, &late), 0);
         for (uint32_t n = random_number() % 200; n > 0; n--)
             CHECK(nart_rt_poll(loop, 0) >= 0);
@@ -395,7 +390,7 @@ TEST(submissions_that_race_with_the_end)
         const struct late *l = nart_join_frame(&late);
         CHECK_EQ(report().submitted, l->accepted);
         nart_join_release(&late);
-        close_both();
+        both_close();
     }
 }
 

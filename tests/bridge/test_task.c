@@ -38,7 +38,7 @@ static nart_res yields_run(nart_cx *cx, void *frame)
 static const nart_task_type yields_type =
     NART_TASK_TYPE_FLAGS(struct yields, yields_run, count_drop, NART_TASK_SEND);
 
-TEST(a_task_runs_and_returns_its_result)
+TEST_WITH(a_task_runs_and_returns_its_result, both)
 {
     static const struct {
         nart_res said, heard;
@@ -46,7 +46,6 @@ TEST(a_task_runs_and_returns_its_result)
     } cases[] = {
         { 5, 0, 5 }, { -EIO, -EIO, 0 }, { -ECANCELED, NART_EABORTED, 0 }, { -9000, -EINVAL, 0 }
     };
-    open_both();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct yields y = { .n = 100, .answer = cases[i].said };
         nart_tokio_op op = { 0 };
@@ -59,22 +58,20 @@ TEST(a_task_runs_and_returns_its_result)
     }
 }
 
-TEST(without_init_the_frame_is_zeroed)
+TEST_WITH(without_init_the_frame_is_zeroed, both)
 {
     nart_tokio_op op = { 0 };
     int64_t value = 1;
-    open_both();
     CHECK_RES(nart_tokio_spawn_task(bridge, &yields_type, NULL, &op), 0);
     CHECK_RES(wait_for_answer(&op, &value), 0);
     CHECK_EQ(value, 0);
     nart_tokio_op_close(&op);
 }
 
-TEST(types_that_cannot_run_there)
+TEST_WITH(types_that_cannot_run_there, both)
 {
     nart_tokio_op op = { 0 };
     nart_task_type plain = yields_type, old = yields_type, odd = yields_type, none = yields_type;
-    open_both();
     plain.flags = 0;
     old.abi = 77;
     odd.align = 3;
@@ -107,11 +104,10 @@ static nart_res big_poll(nart_cx *cx, void *frame)
 static const nart_task_type big_type =
     NART_TASK_TYPE_FLAGS(struct big, big_poll, count_drop, NART_TASK_SEND);
 
-TEST(a_frame_of_any_size_and_alignment)
+TEST_WITH(a_frame_of_any_size_and_alignment, both)
 {
     static struct big b;
     nart_tokio_op op = { 0 };
-    open_both();
     b.bytes[19999] = 'z';
     CHECK_RES(nart_tokio_spawn_task(bridge, &big_type, &b, &op), 0);
     CHECK_RES(wait_for_answer(&op, NULL), 0);
@@ -150,11 +146,10 @@ static nart_res sleeper_run(nart_cx *cx, void *frame)
 static const nart_task_type sleeper_type =
     NART_TASK_TYPE_FLAGS(struct sleeper, sleeper_run, count_drop, NART_TASK_SEND);
 
-TEST(sleeps_and_deadlines_are_never_early)
+TEST_WITH(sleeps_and_deadlines_are_never_early, both)
 {
     nart_tokio_op op = { 0 };
     int64_t value = 0;
-    open_both();
     CHECK_RES(nart_tokio_spawn_task(bridge, &sleeper_type, NULL, &op), 0);
     CHECK_RES(wait_for_answer(&op, &value), 0);
     CHECK_EQ(value, 3);
@@ -175,11 +170,10 @@ static nart_res hasty_poll(nart_cx *cx, void *frame)
 static const nart_task_type hasty_type =
     NART_TASK_TYPE_FLAGS(int, hasty_poll, count_drop, NART_TASK_SEND);
 
-TEST(a_deadline_in_the_past_causes_another_poll)
+TEST_WITH(a_deadline_in_the_past_causes_another_poll, both)
 {
     nart_tokio_op op = { 0 };
     int64_t value = 0;
-    open_both();
     CHECK_RES(run(&hasty_type, NULL), 101);
     CHECK_RES(nart_tokio_spawn_task(bridge, &hasty_type, NULL, &op), 0);
     CHECK_RES(wait_for_answer(&op, &value), 0);
@@ -217,7 +211,7 @@ TEST(operations_are_awaited_as_on_a_loop)
     nart_tokio_op op = { 0 };
     int64_t value = 0;
     opts.workers = 2; /* it moves between them */
-    open_both_with(&opts);
+    both_open_with(&opts);
     CHECK_RES(nart_tokio_spawn_task(bridge, &awaits_type, NULL, &op), 0);
     CHECK_RES(wait_for_answer(&op, &value), 0);
     CHECK_EQ(value, 2000);
@@ -240,10 +234,9 @@ static nart_res loop_only_poll(nart_cx *cx, void *frame)
 static const nart_task_type loop_only_type =
     NART_TASK_TYPE_FLAGS(nart_join, loop_only_poll, NULL, NART_TASK_SEND);
 
-TEST(operations_that_need_a_loop_are_refused)
+TEST_WITH(operations_that_need_a_loop_are_refused, both)
 {
     nart_tokio_op op = { 0 };
-    open_both();
     CHECK_RES(nart_tokio_spawn_task(bridge, &loop_only_type, NULL, &op), 0);
     CHECK_RES(wait_for_answer(&op, NULL), 0);
     nart_tokio_op_close(&op);
@@ -278,10 +271,9 @@ static nart_waker word(void)
     return w;
 }
 
-TEST(its_waker_works_on_any_thread_and_after_its_end)
+TEST_WITH(its_waker_works_on_any_thread_and_after_its_end, both)
 {
     nart_waker last = { 0 };
-    open_both();
     for (int i = 0; i < 100; i++) {
         nart_tokio_op op = { 0 };
         set_word(&begun, 0);
@@ -296,7 +288,7 @@ TEST(its_waker_works_on_any_thread_and_after_its_end)
         nart_waker_wake(last); /* after the task has ended */
         nart_tokio_op_close(&op);
     }
-    close_both();
+    both_close();
     nart_waker_wake(last); /* so is everything */
 }
 
@@ -323,10 +315,9 @@ static nart_res obeys_run(nart_cx *cx, void *frame)
 static const nart_task_type obeys_type =
     NART_TASK_TYPE_FLAGS(struct obeys, obeys_run, count_drop, NART_TASK_SEND);
 
-TEST(a_cancelled_task_unwinds)
+TEST_WITH(a_cancelled_task_unwinds, both)
 {
     nart_tokio_op op = { 0 };
-    open_both();
     CHECK_RES(nart_tokio_spawn_task(bridge, &obeys_type, NULL, &op), 0);
     wait_for(&begun, 1);
     nart_tokio_op_cancel(&op);
@@ -340,10 +331,9 @@ TEST(a_cancelled_task_unwinds)
     wait_for(&dropped, 2);
 }
 
-TEST(a_shutdown_lets_tasks_unwind)
+TEST_WITH(a_shutdown_lets_tasks_unwind, both)
 {
     nart_tokio_op ops[20] = { 0 };
-    open_both();
     for (int i = 0; i < 20; i++)
         CHECK_RES(nart_tokio_spawn_task(bridge, &obeys_type, NULL, &ops[i]), 0);
     wait_for(&begun, 10);
@@ -373,10 +363,9 @@ static nart_res deaf_poll(nart_cx *cx, void *frame)
 static const nart_task_type deaf_type =
     NART_TASK_TYPE_FLAGS(int, deaf_poll, count_drop, NART_TASK_SEND);
 
-TEST(a_task_that_ignores_cancellation_is_dropped_at_the_deadline)
+TEST_WITH(a_task_that_ignores_cancellation_is_dropped_at_the_deadline, both)
 {
     nart_tokio_op op = { 0 };
-    open_both();
     CHECK_RES(nart_tokio_spawn_task(bridge, &deaf_type, NULL, &op), 0);
     wait_for(&begun, 1);
     nart_res r = nart_tokio_shutdown(bridge, 20 * NART_MS, NULL);
@@ -387,10 +376,9 @@ TEST(a_task_that_ignores_cancellation_is_dropped_at_the_deadline)
     nart_tokio_op_close(&op);
 }
 
-TEST(freed_without_a_shutdown_tasks_end_too)
+TEST_WITH(freed_without_a_shutdown_tasks_end_too, both)
 {
     nart_tokio_op op = { 0 };
-    open_both();
     CHECK_RES(nart_tokio_spawn_task(bridge, &obeys_type, NULL, &op), 0);
     wait_for(&begun, 1);
     nart_tokio_free(bridge);

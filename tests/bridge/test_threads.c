@@ -65,7 +65,7 @@ static void open_threads(const nart_tokio_opts *given, nart_tokio_op ops[2])
 
     opts.workers = 2;
     CHECK_RES(nart_tokio_new(&opts, &bridge), 0);
-    test_at_end(close_both);
+    test_at_end(both_close);
     for (int i = 0; i < 2; i++)
         CHECK_RES(nart_tokio_blocking(bridge, "hold", hold, NULL, NULL, &ops[i]), 0);
     wait_for(&running, 2); /* a thread that runs a function has set its attributes */
@@ -125,7 +125,7 @@ TEST(faults_are_not_blocked)
     nart_tokio_op op;
     sigset_t mask;
     CHECK_RES(nart_tokio_new(NULL, &bridge), 0);
-    test_at_end(close_both);
+    test_at_end(both_close);
     CHECK_RES(nart_tokio_blocking(bridge, "mask", mask_of_the_thread, &mask, NULL, &op), 0);
     CHECK_RES(wait_for_answer(&op, NULL), 0);
     nart_tokio_op_close(&op);

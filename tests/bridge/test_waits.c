@@ -48,7 +48,7 @@ static void begin(void)
     nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
 
     opts.workers = 2; /* tasks move between them */
-    open_both_with(&opts);
+    both_open_with(&opts);
 }
 
 /* Opens all, with receivers of no runtime. */
