@@ -62,6 +62,15 @@
     }                                                                                              \
     static void test_with_##name(void)
 
+/* A variable of a type with two functions, type_open(&name, ...) and type_finish(&name): opened here, and
+ * finished where its block ends, as the last of what stands there.
+ *
+ *     OPEN(chan, c, SPSC, 4);
+ */
+#define OPEN(type, name, ...)                                                                      \
+    __attribute__((cleanup(type##_finish))) struct type name;                                      \
+    type##_open(&name, __VA_ARGS__)
+
 #define CHECK(cond) ((cond) ? (void)0 : test_fail(__FILE__, __LINE__, "%s", #cond))
 
 /* Integers of any type up to 64 bits. */
