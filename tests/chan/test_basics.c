@@ -7,8 +7,7 @@
 
 TEST_EACH(values_are_received_in_order, LOCAL, SPSC, MPSC)
 {
-    struct chan c;
-    chan_open(&c, kind, 4);
+    OPEN(chan, c, kind, 4);
     CHECK_NO_NEXT(&c.rx, -EAGAIN);
     for (uint64_t i = 0; i < 3; i++)
         CHECK_RES(u64_try_send(&c.tx, i), 0);
@@ -18,14 +17,12 @@ TEST_EACH(values_are_received_in_order, LOCAL, SPSC, MPSC)
         CHECK_NEXT(&c.rx, i);
     CHECK_NO_NEXT(&c.rx, -EAGAIN);
     CHECK_EQ(nart_rx_len(&c.rx), 0);
-    chan_finish(&c);
 }
 
 /* A full channel refuses a value, accepts one for each received, and loses none. */
 TEST_EACH(a_full_channel_refuses, LOCAL, SPSC, MPSC)
 {
-    struct chan c;
-    chan_open(&c, kind, 2);
+    OPEN(chan, c, kind, 2);
     CHECK_RES(u64_try_send(&c.tx, 1), 0);
     CHECK_RES(u64_try_send(&c.tx, 2), 0);
     CHECK_RES(u64_try_send(&c.tx, 3), -EAGAIN);
@@ -35,7 +32,6 @@ TEST_EACH(a_full_channel_refuses, LOCAL, SPSC, MPSC)
     CHECK_NEXT(&c.rx, 2);
     CHECK_NEXT(&c.rx, 3);
     CHECK_NO_NEXT(&c.rx, -EAGAIN);
-    chan_finish(&c);
 }
 
 /* A capacity is rounded up to a power of two, and exactly that many values fit. */
@@ -45,23 +41,20 @@ TEST_EACH(capacities_round_up, LOCAL, SPSC, MPSC)
     static const size_t given[] = { 1, 2, 4, 8, 8, 128, 1024 };
 
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
-        struct chan c;
-        chan_open(&c, kind, asked[i]);
+        OPEN(chan, c, kind, asked[i]);
         CHECK_EQ(nart_tx_capacity(&c.tx), given[i]);
         for (size_t n = 0; n < given[i]; n++)
             CHECK_RES(u64_try_send(&c.tx, n), 0);
         CHECK_RES(u64_try_send(&c.tx, 0), -EAGAIN);
         for (size_t n = 0; n < given[i]; n++)
             CHECK_NEXT(&c.rx, n);
-        chan_finish(&c);
     }
 }
 
 /* Fills and empties the channel repeatedly, so that the ring wraps at every offset. */
 TEST_EACH(wraps_at_every_offset, LOCAL, SPSC, MPSC)
 {
-    struct chan c;
-    chan_open(&c, kind, 64);
+    OPEN(chan, c, kind, 64);
     for (uint64_t round = 0; round < 1000; round++) {
         for (uint64_t i = 0; i < 64; i++)
             CHECK_RES(u64_try_send(&c.tx, round + i), 0);
@@ -72,19 +65,16 @@ TEST_EACH(wraps_at_every_offset, LOCAL, SPSC, MPSC)
         CHECK_RES(u64_try_send(&c.tx, 7), 0); /* start the next round one slot further */
         CHECK_NEXT(&c.rx, 7);
     }
-    chan_finish(&c);
 }
 
 TEST_EACH(capacity_one, LOCAL, SPSC, MPSC)
 {
-    struct chan c;
-    chan_open(&c, kind, 1);
+    OPEN(chan, c, kind, 1);
     for (uint64_t i = 0; i < 100000; i++) {
         CHECK_RES(u64_try_send(&c.tx, i), 0);
         CHECK_RES(u64_try_send(&c.tx, i), -EAGAIN);
         CHECK_NEXT(&c.rx, i);
     }
-    chan_finish(&c);
 }
 
 /* Values of any size, up to the largest, arrive whole. */
@@ -119,8 +109,7 @@ TEST_EACH(values_of_any_size, LOCAL, SPSC, MPSC)
 /* Values sent before the sender closed are received before NART_ECLOSED. */
 TEST_EACH(sender_closes, LOCAL, SPSC, MPSC)
 {
-    struct chan c;
-    chan_open(&c, kind, 4);
+    OPEN(chan, c, kind, 4);
     CHECK(!nart_rx_is_closed(&c.rx));
     CHECK_RES(u64_try_send(&c.tx, 1), 0);
     CHECK_RES(u64_try_send(&c.tx, 2), 0);
@@ -131,16 +120,14 @@ TEST_EACH(sender_closes, LOCAL, SPSC, MPSC)
     CHECK_NEXT(&c.rx, 2);
     CHECK_NO_NEXT(&c.rx, NART_ECLOSED);
     CHECK_NO_NEXT(&c.rx, NART_ECLOSED);
-    chan_finish(&c);
 }
 
 /* Sending to a closed receiver fails, whether or not there is free space. */
 TEST_EACH(receiver_closes, LOCAL, SPSC, MPSC)
 {
     for (uint64_t before = 0; before <= 2; before++) {
-        struct chan c;
         struct op op;
-        chan_open(&c, kind, 2);
+        OPEN(chan, c, kind, 2);
         for (uint64_t i = 0; i < before; i++)
             CHECK_RES(u64_try_send(&c.tx, i), 0);
         CHECK(!nart_tx_is_closed(&c.tx));
@@ -150,16 +137,14 @@ TEST_EACH(receiver_closes, LOCAL, SPSC, MPSC)
         send_start(c.rt, &op, &c.tx, 9);
         CHECK_RES(op.res, NART_ECLOSED);
         CHECK_EQ(op.polls, 1);
-        chan_finish(&c);
     }
 }
 
 /* A value or the sender's close wakes a waiting receive. */
 TEST_EACH(receive_waits, LOCAL, SPSC, MPSC)
 {
-    struct chan c;
     struct op op;
-    chan_open(&c, kind, 2);
+    OPEN(chan, c, kind, 2);
     recv_start(c.rt, &op, &c.rx);
     CHECK_RES(op.res, NART_PENDING);
     CHECK_RES(u64_try_send(&c.tx, 99), 0);
@@ -173,15 +158,13 @@ TEST_EACH(receive_waits, LOCAL, SPSC, MPSC)
     nart_tx_close(&c.tx);
     settle(c.rt);
     CHECK_RES(op.res, NART_ECLOSED);
-    chan_finish(&c);
 }
 
 /* Free space or the receiver's close wakes a waiting send; its value is last in order. */
 TEST_EACH(send_waits, LOCAL, SPSC, MPSC)
 {
-    struct chan c;
     struct op op;
-    chan_open(&c, kind, 2);
+    OPEN(chan, c, kind, 2);
     CHECK_RES(u64_try_send(&c.tx, 1), 0);
     CHECK_RES(u64_try_send(&c.tx, 2), 0);
     send_start(c.rt, &op, &c.tx, 3);
@@ -205,15 +188,13 @@ TEST_EACH(send_waits, LOCAL, SPSC, MPSC)
     nart_rx_close(&c.rx);
     settle(c.rt);
     CHECK_RES(op.res, NART_ECLOSED);
-    chan_finish(&c);
 }
 
 /* A send that was cancelled or timed out leaves nothing behind. */
 TEST_EACH(cancelled_send_leaves_nothing, LOCAL, SPSC, MPSC)
 {
-    struct chan c;
     struct op op;
-    chan_open(&c, kind, 2);
+    OPEN(chan, c, kind, 2);
     CHECK_RES(u64_try_send(&c.tx, 1), 0);
     CHECK_RES(u64_try_send(&c.tx, 2), 0);
     send_start(c.rt, &op, &c.tx, 666);
@@ -231,16 +212,14 @@ TEST_EACH(cancelled_send_leaves_nothing, LOCAL, SPSC, MPSC)
     CHECK_NEXT(&c.rx, 2);
     CHECK_NEXT(&c.rx, 3);
     CHECK_NO_NEXT(&c.rx, -EAGAIN);
-    chan_finish(&c);
 }
 
 /* A receive that was cancelled, timed out or dropped takes no value. The waiting task is aborted at
  * once; a later send wakes no task and loses no value. */
 TEST_EACH(cancelled_receive_takes_nothing, LOCAL, SPSC, MPSC)
 {
-    struct chan c;
     struct op op;
-    chan_open(&c, kind, 4);
+    OPEN(chan, c, kind, 4);
 
     recv_start(c.rt, &op, &c.rx);
     CHECK_RES(nart_task_cancel(c.rt, op.id), 0);
@@ -261,29 +240,25 @@ TEST_EACH(cancelled_receive_takes_nothing, LOCAL, SPSC, MPSC)
     CHECK_RES(u64_try_send(&c.tx, 2), 0);
     settle(c.rt);
     CHECK_NEXT(&c.rx, 2);
-    chan_finish(&c);
 }
 
 /* An available value takes precedence over an expired scope. */
 TEST_EACH(value_beats_deadline, LOCAL, SPSC, MPSC)
 {
-    struct chan c;
     struct op op;
-    chan_open(&c, kind, 1);
+    OPEN(chan, c, kind, 1);
     CHECK_RES(u64_try_send(&c.tx, 5), 0);
     op = (struct op){ .rx = &c.rx, .limit = 0 };
     op_start(c.rt, &op);
     CHECK_RES(op.res, 0);
     CHECK_EQ(op.value, 5);
-    chan_finish(&c);
 }
 
 /* A task woken spuriously a thousand times keeps waiting and then receives its value. */
 TEST_EACH(spurious_polls, LOCAL, SPSC, MPSC)
 {
-    struct chan c;
     struct op op;
-    chan_open(&c, kind, 1);
+    OPEN(chan, c, kind, 1);
     recv_start(c.rt, &op, &c.rx);
     for (unsigned i = 0; i < 1000; i++) {
         nart_waker_wake(op.waker);
@@ -307,5 +282,4 @@ TEST_EACH(spurious_polls, LOCAL, SPSC, MPSC)
     settle(c.rt);
     CHECK_RES(op.res, 0);
     CHECK_NEXT(&c.rx, 3);
-    chan_finish(&c);
 }

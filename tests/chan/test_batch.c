@@ -18,9 +18,8 @@ static void numbers(uint64_t *v, size_t n, uint64_t from)
 /* Sends what fits, across the end of the ring too; receives what is available, in order. */
 TEST_EACH(try_sends_and_receives_what_fits, LOCAL, SPSC, MPSC)
 {
-    struct chan c;
     uint64_t in[8], out[8], next = 0, seen = 0;
-    chan_open(&c, kind, 4);
+    OPEN(chan, c, kind, 4);
     for (int round = 0; round < 9; round++) {
         numbers(in, 8, next);
         CHECK_RES(nart_try_send_many(&c.tx, in, 3), 3);
@@ -38,7 +37,6 @@ TEST_EACH(try_sends_and_receives_what_fits, LOCAL, SPSC, MPSC)
         CHECK_RES(u64_try_send(&c.tx, next++), 0); /* so that each round starts at another offset */
         CHECK_NEXT(&c.rx, seen++);
     }
-    chan_finish(&c);
 }
 
 TEST_EACH(try_reports_its_errors, LOCAL, SPSC, MPSC)
@@ -122,16 +120,14 @@ static const nart_task_type consume_type = NART_TASK_TYPE(struct flow, consume, 
 TEST_EACH(streams_of_blocks, LOCAL, SPSC, MPSC)
 {
     for (size_t capacity = 1; capacity <= 64; capacity *= 4) {
-        struct chan c;
         nart_res got = 0;
-        chan_open(&c, kind, capacity);
+        OPEN(chan, c, kind, capacity);
         struct flow from = { .count = 10000 }, to = { .count = 0 };
         nart_tx_move(&from.tx, &c.tx);
         nart_rx_move(&to.rx, &c.rx);
         CHECK_RES(nart_rt_spawn(c.rt, &produce_type, &from, NULL), 0);
         CHECK_RES(nart_block_on(c.rt, &consume_type, &to, &got), 0);
         CHECK_EQ(got, 10000);
-        chan_finish(&c);
     }
 }
 
@@ -147,11 +143,10 @@ static void *produce_main(void *arg)
 TEST_EACH(streams_of_blocks_between_threads, SPSC, MPSC)
 {
     for (size_t capacity = 1; capacity <= 1024; capacity *= 32) {
-        struct chan c;
         nart_res got = 0;
         uint64_t count = test_under_valgrind() ? 1000 : 20000 * capacity / 32 + 2000;
         count -= count % BLOCK;
-        chan_open(&c, kind, capacity);
+        OPEN(chan, c, kind, capacity);
         struct flow from = { .count = count }, to = { .count = 0 };
         nart_tx_move(&from.tx, &c.tx);
         nart_rx_move(&to.rx, &c.rx);
@@ -159,7 +154,6 @@ TEST_EACH(streams_of_blocks_between_threads, SPSC, MPSC)
         CHECK_RES(nart_block_on(c.rt, &consume_type, &to, &got), 0);
         thread_join(thread);
         CHECK_EQ(got, count);
-        chan_finish(&c);
     }
 }
 
@@ -263,10 +257,9 @@ static const nart_task_type sending_type = NART_TASK_TYPE(struct sending, sendin
 /* A cancelled batch reports its progress; no value is lost or sent twice. */
 TEST_EACH(a_cancelled_block_reports_its_progress, LOCAL, SPSC, MPSC)
 {
-    struct chan c;
     nart_join join = { 0 };
     struct sending s = { .n = 6, .res = NART_PENDING };
-    chan_open(&c, kind, 4);
+    OPEN(chan, c, kind, 4);
     s.tx = &c.tx;
     numbers(s.values, 6, 0);
     now_sending = &s;
@@ -296,33 +289,29 @@ TEST_EACH(a_cancelled_block_reports_its_progress, LOCAL, SPSC, MPSC)
     CHECK_RES(nart_rt_spawn(c.rt, &sending_type, &s, NULL), 0);
     settle(c.rt);
     CHECK_RES(s.res, 0);
-    chan_finish(&c);
 }
 
 /* A batch causes one wake, whatever its length. */
 TEST_EACH(block_is_one_wake, SPSC, MPSC)
 {
-    struct chan c;
     struct op op;
     uint64_t v[8] = { 0 };
-    chan_open(&c, kind, 8);
+    OPEN(chan, c, kind, 8);
     recv_start(c.rt, &op, &c.rx);
     uint64_t wakes = stats_of(c.rt).wakes_foreign;
     CHECK_RES(nart_try_send_many(&c.tx, v, 8), 8);
     settle(c.rt);
     CHECK_EQ(stats_of(c.rt).wakes_foreign, wakes + 1);
     CHECK_RES(op.res, 0);
-    chan_finish(&c);
 }
 
 /* Waiting senders are served before a batch, which does not take their slots. */
 TEST(blocks_do_not_barge)
 {
-    struct chan c;
     struct op op;
     nart_tx other;
     uint64_t v[4] = { 10, 11, 12, 13 };
-    chan_open(&c, MPSC, 2);
+    OPEN(chan, c, MPSC, 2);
     CHECK_RES(nart_tx_clone(&c.tx, &other), 0);
     CHECK_RES(nart_try_send_many(&c.tx, v, 4), 2);
     send_start(c.rt, &op, &other, 5);
@@ -335,7 +324,6 @@ TEST(blocks_do_not_barge)
     CHECK_NEXT(&c.rx, 10);
     CHECK_NEXT(&c.rx, 5);
     nart_tx_close(&other);
-    chan_finish(&c);
 }
 
 /* ---- several channels in one race ---- */

@@ -9,9 +9,8 @@
 
 TEST_EACH(second_task_is_refused, LOCAL, SPSC, MPSC)
 {
-    struct chan c;
     struct op first, second;
-    chan_open(&c, kind, 1);
+    OPEN(chan, c, kind, 1);
     recv_start(c.rt, &first, &c.rx);
     recv_start(c.rt, &second, &c.rx);
     CHECK_RES(second.res, -EBUSY);
@@ -28,7 +27,6 @@ TEST_EACH(second_task_is_refused, LOCAL, SPSC, MPSC)
     CHECK_RES(first.res, 0);
     CHECK_NEXT(&c.rx, 3);
     CHECK_NO_NEXT(&c.rx, -EAGAIN);
-    chan_finish(&c);
 }
 
 struct twice {
@@ -69,10 +67,9 @@ static const nart_task_type twice_type = NART_TASK_TYPE(struct twice, twice_run,
  * once; in two bodies the second one fails. */
 TEST_EACH(end_in_one_race_twice, LOCAL, SPSC, MPSC)
 {
-    struct chan c;
     nart_join join = { 0 };
     nart_res res = 0;
-    chan_open(&c, kind, 4);
+    OPEN(chan, c, kind, 4);
     struct twice t = { .rx = &c.rx };
     CHECK_RES(nart_rt_spawn(c.rt, &twice_type, &t, &join), 0);
     settle(c.rt);
@@ -89,7 +86,6 @@ TEST_EACH(end_in_one_race_twice, LOCAL, SPSC, MPSC)
     CHECK_RES(res, -EBUSY);
     CHECK_RES(u64_try_send(&c.tx, 6), 0);
     CHECK_NEXT(&c.rx, 6);
-    chan_finish(&c);
 }
 
 struct merge {
@@ -229,11 +225,10 @@ TEST_EACH(closed_under_the_waiter, LOCAL, SPSC, MPSC)
  * finds it closed, even if it was already woken; no value is lost. */
 TEST_EACH(ends_move, LOCAL, SPSC, MPSC)
 {
-    struct chan c;
     struct op op;
     nart_tx tx;
     nart_rx rx;
-    chan_open(&c, kind, 2);
+    OPEN(chan, c, kind, 2);
     CHECK_RES(u64_try_send(&c.tx, 1), 0);
     nart_tx_move(&tx, &c.tx);
     nart_rx_move(&rx, &c.rx);
@@ -273,7 +268,6 @@ TEST_EACH(ends_move, LOCAL, SPSC, MPSC)
     settle(c.rt);
     CHECK_RES(op.res, 0);
     nart_rx_close(&rx);
-    chan_finish(&c);
 }
 
 struct closer {
@@ -303,11 +297,10 @@ static const nart_task_type closer_type = NART_TASK_TYPE(struct closer, closer_r
 /* Closing the ends it has used does not wake the body that closes them. */
 TEST_EACH(closing_does_not_wake_the_closing_task, LOCAL, SPSC, MPSC)
 {
-    struct chan c;
     unsigned polls = 0;
     nart_tx other;
     struct closer k = { .polls = &polls };
-    chan_open(&c, kind, 1);
+    OPEN(chan, c, kind, 1);
     CHECK_RES(u64_open(c.rt, kind, 1, &other, &k.other), 0);
     nart_rx_move(&k.rx, &c.rx);
     CHECK_RES(nart_rt_spawn(c.rt, &closer_type, &k, NULL), 0);
@@ -318,7 +311,6 @@ TEST_EACH(closing_does_not_wake_the_closing_task, LOCAL, SPSC, MPSC)
     nart_tx_close(&other);
     settle(c.rt);
     CHECK_EQ(polls, 3);
-    chan_finish(&c);
 }
 
 /* ---- completion ends the wait ---- */
@@ -395,11 +387,10 @@ static const nart_task_type host_type = NART_TASK_TYPE(struct host, host_run, NU
 TEST_EACH(answer_ends_the_wait, LOCAL, SPSC, MPSC)
 {
     for (int way = 0; way < WAYS; way++) {
-        struct chan c;
         struct host h = { .way = way };
         nart_tx other;
         nart_join join = { 0 };
-        chan_open(&c, kind, 4);
+        OPEN(chan, c, kind, 4);
         CHECK_RES(u64_open(c.rt, LOCAL, 4, &other, &h.other), 0);
         nart_rx_move(&h.first, &c.rx);
         CHECK_RES(nart_rt_spawn(c.rt, &host_type, &h, &join), 0);
@@ -413,7 +404,6 @@ TEST_EACH(answer_ends_the_wait, LOCAL, SPSC, MPSC)
         CHECK(nart_join_done(&join));
         nart_join_release(&join);
         nart_tx_close(&other);
-        chan_finish(&c);
     }
 }
 

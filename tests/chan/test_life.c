@@ -250,16 +250,14 @@ static const nart_task_type consume_type = NART_TASK_TYPE(struct flow, consume, 
 /* Sends every value from one task to another, in order, through channels down to capacity 1. */
 static void stream(uint32_t kind, size_t capacity, uint64_t count)
 {
-    struct chan c;
     nart_res got = 0;
-    chan_open(&c, kind, capacity);
+    OPEN(chan, c, kind, capacity);
     struct flow from = { .count = count }, to = { 0 };
     nart_tx_move(&from.tx, &c.tx);
     nart_rx_move(&to.rx, &c.rx);
     CHECK_RES(nart_rt_spawn(c.rt, &produce_type, &from, NULL), 0);
     CHECK_RES(nart_block_on(c.rt, &consume_type, &to, &got), 0);
     CHECK_EQ(got, count);
-    chan_finish(&c);
 }
 
 TEST_EACH(streams, LOCAL, SPSC, MPSC)
@@ -301,8 +299,7 @@ static const nart_task_type hog_type = NART_TASK_TYPE(struct hog, hog_run, NULL)
  * or errors. */
 static void budget(uint32_t kind, bool closed)
 {
-    struct chan c;
-    chan_open(&c, kind, 4);
+    OPEN(chan, c, kind, 4);
     if (closed) {
         nart_tx_close(&c.tx);
         nart_rx_close(&c.rx);
@@ -311,7 +308,6 @@ static void budget(uint32_t kind, bool closed)
     uint64_t polls = stats_of(c.rt).polls;
     CHECK_RES(nart_block_on(c.rt, &hog_type, &h, NULL), 0);
     CHECK_LE(100000 / NART_BUDGET, stats_of(c.rt).polls - polls);
-    chan_finish(&c);
 }
 
 TEST_EACH(budget, LOCAL, SPSC, MPSC)

@@ -52,10 +52,9 @@ TEST(senders_are_served_in_order)
 /* Slots freed together are granted together. */
 TEST(several_free_slots_serve_several_senders)
 {
-    struct chan c;
     nart_tx tx[4];
     struct op op[4];
-    chan_open(&c, LOCAL, 4);
+    OPEN(chan, c, LOCAL, 4);
     for (uint64_t i = 0; i < 4; i++) {
         CHECK_RES(u64_try_send(&c.tx, i), 0);
         CHECK_RES(nart_tx_clone(&c.tx, &tx[i]), 0);
@@ -75,7 +74,6 @@ TEST(several_free_slots_serve_several_senders)
     CHECK_NEXT(&c.rx, 7);
     for (unsigned i = 0; i < 4; i++)
         nart_tx_close(&tx[i]);
-    chan_finish(&c);
 }
 
 /* A granted slot is reserved for its sender, whether or not that sender has been polled. */
@@ -103,10 +101,9 @@ TEST(nobody_overtakes_the_queue)
 /* Slots beyond the reserved ones are free for any sender. */
 TEST(space_beyond_the_reserved_is_free)
 {
-    struct chan c;
     nart_tx tx;
     struct op op;
-    chan_open(&c, LOCAL, 2);
+    OPEN(chan, c, LOCAL, 2);
     CHECK_RES(nart_tx_clone(&c.tx, &tx), 0);
     CHECK_RES(u64_try_send(&c.tx, 1), 0);
     CHECK_RES(u64_try_send(&c.tx, 2), 0);
@@ -120,16 +117,14 @@ TEST(space_beyond_the_reserved_is_free)
     CHECK_NEXT(&c.rx, 3);
     CHECK_NEXT(&c.rx, 4);
     nart_tx_close(&tx);
-    chan_finish(&c);
 }
 
 /* A turn belongs to the task that waited for it: a task that uses the same end by mistake is
  * refused and does not send in its stead. */
 TEST(turns_are_not_stolen)
 {
-    struct chan c;
     struct op first;
-    chan_open(&c, LOCAL, 1);
+    OPEN(chan, c, LOCAL, 1);
     CHECK_RES(u64_try_send(&c.tx, 1), 0);
     send_start(c.rt, &first, &c.tx, 2);
     struct op thief = { .tx = &c.tx, .value = 666, .limit = NART_NEVER };
@@ -140,7 +135,6 @@ TEST(turns_are_not_stolen)
     CHECK_RES(first.res, 0);
     CHECK_NEXT(&c.rx, 2);
     CHECK_NO_NEXT(&c.rx, -EAGAIN);
-    chan_finish(&c);
 }
 
 /* ---- turns not taken ---- */
@@ -222,13 +216,12 @@ static const nart_task_type race_type = NART_TASK_TYPE(struct race, race_run, NU
 
 TEST(turn_passes_on_when_a_race_is_lost)
 {
-    struct chan c;
     nart_tx other, gate_tx;
     nart_rx gate;
     struct op op;
     nart_res res = NART_PENDING;
     int winner = -1;
-    chan_open(&c, LOCAL, 1);
+    OPEN(chan, c, LOCAL, 1);
     CHECK_RES(nart_tx_clone(&c.tx, &other), 0);
     CHECK_RES(u64_open(c.rt, LOCAL, 1, &gate_tx, &gate), 0);
     CHECK_RES(u64_try_send(&c.tx, 1), 0);
@@ -248,7 +241,6 @@ TEST(turn_passes_on_when_a_race_is_lost)
     nart_tx_close(&other);
     nart_tx_close(&gate_tx);
     nart_rx_close(&gate);
-    chan_finish(&c);
 }
 
 /* Senders leave the queue from its front, middle and back; the others keep their order. */
@@ -286,9 +278,8 @@ TEST(receiver_closes_on_many_senders)
 /* A receiver that was woken and finds its value taken keeps waiting. */
 TEST(a_woken_receiver_finds_no_value)
 {
-    struct chan c;
     struct op op;
-    chan_open(&c, LOCAL, 4);
+    OPEN(chan, c, LOCAL, 4);
     recv_start(c.rt, &op, &c.rx);
     CHECK_RES(u64_try_send(&c.tx, 1), 0);
     CHECK_NEXT(&c.rx, 1);
@@ -299,7 +290,6 @@ TEST(a_woken_receiver_finds_no_value)
     settle(c.rt);
     CHECK_RES(op.res, 0);
     CHECK_EQ(op.value, 2);
-    chan_finish(&c);
 }
 
 /* ---- several senders ---- */
@@ -307,10 +297,9 @@ TEST(a_woken_receiver_finds_no_value)
 /* The channel closes only with its last sender; values are received in call order. */
 TEST(clones_are_counted)
 {
-    struct chan c;
     nart_tx second, third;
     struct op op;
-    chan_open(&c, LOCAL, 8);
+    OPEN(chan, c, LOCAL, 8);
     CHECK_RES(nart_tx_clone(&c.tx, &second), 0);
     CHECK_RES(nart_tx_clone(&second, &third), 0);
     CHECK_RES(u64_try_send(&c.tx, 1), 0);
@@ -330,7 +319,6 @@ TEST(clones_are_counted)
     CHECK(nart_rx_is_closed(&c.rx));
     settle(c.rt);
     CHECK_RES(op.res, NART_ECLOSED);
-    chan_finish(&c);
 }
 
 struct producer {
@@ -390,9 +378,8 @@ TEST(many_producers)
     } cases[] = { { 64, 100 }, { 4, 1000 }, { 1, 1000 }, { 2, 10000 } };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct chan c;
         nart_res got = 0;
-        chan_open(&c, LOCAL, cases[i].capacity);
+        OPEN(chan, c, LOCAL, cases[i].capacity);
         for (uint64_t id = 0; id < 4; id++) {
             struct producer p = { .id = id, .count = cases[i].each };
             CHECK_RES(nart_tx_clone(&c.tx, &p.tx), 0);
@@ -402,7 +389,6 @@ TEST(many_producers)
         struct collector k = { .rx = &c.rx };
         CHECK_RES(nart_block_on(c.rt, &collector_type, &k, &got), 0);
         CHECK_EQ(got, 4 * cases[i].each);
-        chan_finish(&c);
     }
 }
 
@@ -414,14 +400,13 @@ enum { ENDS = 6 };
  * returned 0 is received once, in the order of the turns; one that returned an error never is. */
 static void chaos(uint64_t seed)
 {
-    struct chan c;
     nart_tx tx[ENDS];
     struct op op[ENDS];
     uint64_t next = 1, sent = 0, received = 0;
     uint64_t last[ENDS] = { 0 }; /* by end: the last value received */
     bool busy[ENDS] = { false };
 
-    chan_open(&c, LOCAL, 1 + random_below(&seed, 3));
+    OPEN(chan, c, LOCAL, 1 + random_below(&seed, 3));
     for (int i = 0; i < ENDS; i++)
         CHECK_RES(nart_tx_clone(&c.tx, &tx[i]), 0);
     for (int step = 0; step < 2000; step++) {
@@ -473,7 +458,6 @@ static void chaos(uint64_t seed)
     CHECK_EQ(sent, received);
     for (int i = 0; i < ENDS; i++)
         nart_tx_close(&tx[i]);
-    chan_finish(&c);
 }
 
 TEST(chaos)

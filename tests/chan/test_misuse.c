@@ -161,16 +161,14 @@ static const nart_task_type wrong_type = NART_TASK_TYPE(struct wrong, wrong_run,
 /* A typed call whose size differs from the channel's has no effect. */
 TEST_EACH(wrong_type_is_refused, LOCAL, SPSC, MPSC)
 {
-    struct chan c;
     nart_res res = -1;
-    chan_open(&c, kind, 4);
+    OPEN(chan, c, kind, 4);
     CHECK_RES(u64_try_send(&c.tx, 1), 0);
     struct wrong w = { &c.tx, &c.rx };
     CHECK_RES(nart_block_on(c.rt, &wrong_type, &w, &res), 0);
     CHECK_RES(res, 0);
     CHECK_EQ(nart_rx_len(&c.rx), 1);
     CHECK_NEXT(&c.rx, 1);
-    chan_finish(&c);
 }
 
 /* A handle copied while a task waits on it ends the process with a message, not with a corrupted
@@ -194,20 +192,17 @@ TEST(copy_in_use_dies)
 
 TEST(spsc_has_one_sender)
 {
-    struct chan c;
     nart_tx other;
-    chan_open(&c, SPSC, 4);
+    OPEN(chan, c, SPSC, 4);
     CHECK_RES(nart_tx_clone(&c.tx, &other), -EINVAL);
-    chan_finish(&c);
 }
 
 /* A local channel belongs to one loop: a task of another may use it, but not wait on it. */
 TEST(local_waits_on_its_own_loop_only)
 {
-    struct chan c;
     struct op op;
     nart_rt *other = new_rt();
-    chan_open(&c, LOCAL, 1);
+    OPEN(chan, c, LOCAL, 1);
     recv_start(other, &op, &c.rx);
     CHECK_RES(op.res, NART_EDRIVER);
     send_start(other, &op, &c.tx, 1);
@@ -218,5 +213,4 @@ TEST(local_waits_on_its_own_loop_only)
     CHECK_RES(op.res, 0);
     CHECK_EQ(op.value, 1);
     CHECK_RES(nart_rt_free(other), 0);
-    chan_finish(&c);
 }

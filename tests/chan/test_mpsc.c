@@ -68,9 +68,8 @@ static void fill(struct crowd *w, size_t capacity)
  * receiver. */
 TEST(last_sender_closes)
 {
-    struct crowd w;
     struct op op;
-    crowd_open(&w, 3, 4);
+    OPEN(crowd, w, 3, 4);
     recv_start(w.c.rt, &op, &w.c.rx);
     nart_tx_close(&w.c.tx);
     for (int i = 0; i < 3; i++) {
@@ -82,13 +81,11 @@ TEST(last_sender_closes)
     settle(w.c.rt);
     CHECK_RES(op.res, NART_ECLOSED);
     CHECK(nart_rx_is_closed(&w.c.rx));
-    crowd_finish(&w);
 }
 
 TEST(values_of_all_senders_precede_the_end)
 {
-    struct crowd w;
-    crowd_open(&w, 3, 4);
+    OPEN(crowd, w, 3, 4);
     for (uint64_t i = 0; i < 3; i++) {
         CHECK_RES(u64_try_send(&w.tx[i], i), 0);
         nart_tx_close(&w.tx[i]);
@@ -100,16 +97,14 @@ TEST(values_of_all_senders_precede_the_end)
     for (uint64_t i = 0; i < 4; i++)
         CHECK_NEXT(&w.c.rx, i);
     CHECK_NO_NEXT(&w.c.rx, NART_ECLOSED);
-    crowd_finish(&w);
 }
 
 /* A clone has the rights of its original, even after that has closed; a closed sender cannot be
  * cloned. */
 TEST(clones_stand_alone)
 {
-    struct chan c;
     nart_tx a, b;
-    chan_open(&c, MPSC, 4);
+    OPEN(chan, c, MPSC, 4);
     CHECK_RES(nart_tx_clone(&c.tx, &a), 0);
     nart_tx_close(&c.tx);
     CHECK_RES(nart_tx_clone(&a, &b), 0);
@@ -126,29 +121,25 @@ TEST(clones_stand_alone)
     CHECK_RES(u64_try_send(&a, 2), NART_ECLOSED);
     nart_tx_close(&a);
     nart_tx_close(&b);
-    chan_finish(&c);
 }
 
 /* The receiver's close wakes the waiters of every runtime. */
 TEST(receiver_closes_on_a_crowd)
 {
-    struct crowd w;
-    crowd_open(&w, MANY, 2);
+    OPEN(crowd, w, MANY, 2);
     fill(&w, 2);
     crowd_waits(&w);
     nart_rx_close(&w.c.rx);
     crowd_settles(&w);
     for (int i = 0; i < MANY; i++)
         CHECK_RES(w.op[i].res, NART_ECLOSED);
-    crowd_finish(&w);
 }
 
 /* A sender with a granted slot that was not polled before the receiver closed gets NART_ECLOSED
  * too. */
 TEST(the_receiver_closes_while_a_slot_is_granted)
 {
-    struct crowd w;
-    crowd_open(&w, 2, 1);
+    OPEN(crowd, w, 2, 1);
     fill(&w, 1);
     crowd_waits(&w);
     CHECK_NEXT(&w.c.rx, 1000);
@@ -156,7 +147,6 @@ TEST(the_receiver_closes_while_a_slot_is_granted)
     crowd_settles(&w);
     CHECK_RES(w.op[0].res, NART_ECLOSED);
     CHECK_RES(w.op[1].res, NART_ECLOSED);
-    crowd_finish(&w);
 }
 
 /* ---- order of service ---- */
@@ -164,8 +154,7 @@ TEST(the_receiver_closes_while_a_slot_is_granted)
 /* First come, first served, whatever their threads; one slot admits one sender. */
 TEST(senders_are_served_in_order)
 {
-    struct crowd w;
-    crowd_open(&w, MANY, 1);
+    OPEN(crowd, w, MANY, 1);
     fill(&w, 1);
     crowd_waits(&w);
     CHECK_NEXT(&w.c.rx, 1000);
@@ -177,15 +166,13 @@ TEST(senders_are_served_in_order)
         CHECK_NEXT(&w.c.rx, (uint64_t)i);
     }
     CHECK_NO_NEXT(&w.c.rx, -EAGAIN);
-    crowd_finish(&w);
 }
 
 /* Several slots freed at once admit as many senders. */
 TEST(many_are_served_at_once)
 {
-    struct crowd w;
     bool came[MANY] = { false };
-    crowd_open(&w, MANY, 64);
+    OPEN(crowd, w, MANY, 64);
     fill(&w, 64);
     crowd_waits(&w);
     for (uint64_t i = 0; i < 64; i++)
@@ -201,16 +188,14 @@ TEST(many_are_served_at_once)
     for (uint64_t i = 0; i < 64; i++) /* the capacity is unchanged */
         CHECK_RES(u64_try_send(&w.c.tx, i), 0);
     CHECK_RES(u64_try_send(&w.c.tx, 64), -EAGAIN);
-    crowd_finish(&w);
 }
 
 /* Neither a try nor a send takes the slot of a sender that was woken but not yet polled. */
 TEST(a_new_sender_does_not_barge)
 {
-    struct crowd w;
     struct op late;
     nart_rt *rt = new_rt();
-    crowd_open(&w, 2, 2);
+    OPEN(crowd, w, 2, 2);
     fill(&w, 2);
     crowd_waits(&w);
     CHECK_NEXT(&w.c.rx, 1000);
@@ -227,14 +212,12 @@ TEST(a_new_sender_does_not_barge)
     CHECK_NEXT(&w.c.rx, 78);
     CHECK_RES(u64_try_send(&w.c.tx, 79), 0);
     CHECK_RES(nart_rt_free(rt), 0);
-    crowd_finish(&w);
 }
 
 /* A slot that no sender waits for is available even while another is granted. */
 TEST(ungranted_slots_are_free)
 {
-    struct crowd w;
-    crowd_open(&w, 1, 2);
+    OPEN(crowd, w, 1, 2);
     fill(&w, 2);
     crowd_waits(&w);
     CHECK_NEXT(&w.c.rx, 1000);
@@ -244,7 +227,6 @@ TEST(ungranted_slots_are_free)
     crowd_settles(&w);
     CHECK_NEXT(&w.c.rx, 77);
     CHECK_NEXT(&w.c.rx, 0);
-    crowd_finish(&w);
 }
 
 /* ---- turns not taken ---- */
@@ -252,8 +234,7 @@ TEST(ungranted_slots_are_free)
 /* The first sender does not use its granted slot: the second one gets it. */
 static void turn_passes_on(void (*leave)(struct crowd *w))
 {
-    struct crowd w;
-    crowd_open(&w, 3, 1);
+    OPEN(crowd, w, 3, 1);
     fill(&w, 1);
     crowd_waits(&w);
     CHECK_NEXT(&w.c.rx, 1000);
@@ -265,7 +246,6 @@ static void turn_passes_on(void (*leave)(struct crowd *w))
     crowd_settles(&w);
     CHECK_NEXT(&w.c.rx, 2);
     CHECK_RES(u64_try_send(&w.c.tx, 3), 0);
-    crowd_finish(&w);
 }
 
 static void cancel_first(struct crowd *w)
@@ -327,8 +307,7 @@ TEST(moved_sender_passes_its_turn_on)
 TEST(queue_closes_up)
 {
     static const int leaving[] = { 0, 3, 5 };
-    struct crowd w;
-    crowd_open(&w, 6, 1);
+    OPEN(crowd, w, 6, 1);
     fill(&w, 1);
     crowd_waits(&w);
     for (size_t i = 0; i < 3; i++)
@@ -342,14 +321,12 @@ TEST(queue_closes_up)
         CHECK_NEXT(&w.c.rx, i);
     }
     CHECK_RES(u64_try_send(&w.c.tx, 9), 0); /* no sender is queued ahead */
-    crowd_finish(&w);
 }
 
 /* A deadline that passes in the queue; a slot granted in time takes precedence over it. */
 TEST(deadlines_in_the_queue)
 {
-    struct crowd w;
-    crowd_open(&w, 2, 1);
+    OPEN(crowd, w, 2, 1);
     fill(&w, 1);
     w.op[0] = (struct op){ .tx = &w.tx[0], .value = 5, .limit = NART_MS };
     op_start(w.rt[0], &w.op[0]);
@@ -365,7 +342,6 @@ TEST(deadlines_in_the_queue)
     settle(w.rt[1]);
     CHECK_RES(w.op[1].res, 0);
     CHECK_NEXT(&w.c.rx, 6);
-    crowd_finish(&w);
 }
 
 /* ---- fork ---- */
@@ -374,8 +350,7 @@ TEST(deadlines_in_the_queue)
  * modifying. */
 TEST(child_of_fork_does_not_queue)
 {
-    struct crowd w;
-    crowd_open(&w, 2, 1);
+    OPEN(crowd, w, 2, 1);
     fill(&w, 1);
     crowd_waits(&w);
     pid_t child = fork();
@@ -398,7 +373,6 @@ TEST(child_of_fork_does_not_queue)
     CHECK_NEXT(&w.c.rx, 0);
     crowd_settles(&w);
     CHECK_NEXT(&w.c.rx, 1);
-    crowd_finish(&w);
 }
 
 /* Sends until it was refused a thousand times, in each poll at most as often as the budget
@@ -426,8 +400,7 @@ static const nart_task_type refused_type = NART_TASK_TYPE(struct refused, refuse
 /* A send that parks, and finds on its recheck that it cannot wait, counts as an answer. */
 TEST(an_answer_after_all_costs_budget)
 {
-    struct crowd w;
-    crowd_open(&w, 1, 1);
+    OPEN(crowd, w, 1, 1);
     fill(&w, 1);
     pid_t child = fork();
     if (child == 0) {
@@ -440,5 +413,4 @@ TEST(an_answer_after_all_costs_budget)
     CHECK_EQ(waitpid(child, &status, 0), child);
     CHECK_EQ(status, 0);
     CHECK_NEXT(&w.c.rx, 1000);
-    crowd_finish(&w);
 }

@@ -62,9 +62,8 @@ static const nart_task_type looker_type = NART_TASK_TYPE(struct looker, looker_r
 /* Receives of one tick wake the sender once, when that tick ends. */
 TEST_EACH(a_sender_is_woken_once_per_tick, SPSC, MPSC)
 {
-    struct pair p;
     struct op op;
-    pair_open(&p, kind, 2);
+    OPEN(pair, p, kind, 2);
     CHECK_RES(u64_try_send(&p.c.tx, 1), 0);
     CHECK_RES(u64_try_send(&p.c.tx, 2), 0);
     send_start(p.from, &op, &p.c.tx, 3);
@@ -76,15 +75,13 @@ TEST_EACH(a_sender_is_woken_once_per_tick, SPSC, MPSC)
     CHECK_RES(op.res, 0);
     CHECK_EQ(wakes(p.from), 1);
     CHECK_NEXT(&p.c.rx, 3);
-    pair_finish(&p);
 }
 
 /* Outside its loop, or without one, a receiver wakes the sender at once. */
 TEST_EACH(a_sender_is_woken_at_once_outside_the_loop, SPSC, MPSC)
 {
-    struct pair p;
     struct op op;
-    pair_open(&p, kind, 1);
+    OPEN(pair, p, kind, 1);
     for (uint64_t i = 0; i < 3; i++) {
         CHECK_RES(u64_try_send(&p.c.tx, i), 0);
         send_start(p.from, &op, &p.c.tx, 9);
@@ -98,7 +95,6 @@ TEST_EACH(a_sender_is_woken_at_once_outside_the_loop, SPSC, MPSC)
         if (i == 1)
             CHECK_RES(nart_rx_bind(&p.c.rx, p.c.rt), 0);
     }
-    pair_finish(&p);
 }
 
 /* A tick's pending wake is delivered even if its loop is not run again: when the runtime is freed,
@@ -106,9 +102,8 @@ TEST_EACH(a_sender_is_woken_at_once_outside_the_loop, SPSC, MPSC)
 TEST_EACH(a_sender_is_woken_at_the_end, SPSC, MPSC)
 {
     for (int how = 0; how < 3; how++) {
-        struct pair p;
         struct op op;
-        pair_open(&p, kind, 1);
+        OPEN(pair, p, kind, 1);
         CHECK_RES(u64_try_send(&p.c.tx, 1), 0);
         send_start(p.from, &op, &p.c.tx, 2);
         switch (how) {
@@ -126,7 +121,6 @@ TEST_EACH(a_sender_is_woken_at_the_end, SPSC, MPSC)
         }
         settle(p.from);
         CHECK_RES(op.res, how < 2 ? 0 : NART_ECLOSED);
-        pair_finish(&p);
     }
 }
 
@@ -134,9 +128,8 @@ TEST_EACH(a_sender_is_woken_at_the_end, SPSC, MPSC)
  * free slots. */
 TEST_EACH(unused_wakers_are_released, SPSC, MPSC)
 {
-    struct pair p;
     struct op op;
-    pair_open(&p, kind, 4);
+    OPEN(pair, p, kind, 4);
     for (int i = 0; i < 2; i++) {
         recv_start(p.c.rt, &op, &p.c.rx);
         if (i == 0)
@@ -163,7 +156,6 @@ TEST_EACH(unused_wakers_are_released, SPSC, MPSC)
         CHECK_NEXT(&p.c.rx, i);
     settle(p.from);
     CHECK_EQ(wakes(p.from), before);
-    pair_finish(&p);
 }
 
 /* ---- spinning ---- */
@@ -240,10 +232,9 @@ TEST_EACH(a_spinning_receiver_wakes_its_sender, SPSC, MPSC)
 /* A receiver is awaited on the loop that it belongs to, or on any loop if it belongs to none. */
 TEST_EACH(receiver_belongs_to_one_loop, SPSC, MPSC)
 {
-    struct chan c;
     struct op op;
     nart_rt *other = new_rt();
-    chan_open(&c, kind, 4);
+    OPEN(chan, c, kind, 4);
     recv_start(other, &op, &c.rx);
     CHECK_RES(op.res, NART_EWRONGTHREAD);
     CHECK_RES(nart_rx_bind(&c.rx, other), 0);
@@ -260,7 +251,6 @@ TEST_EACH(receiver_belongs_to_one_loop, SPSC, MPSC)
     nart_tx_close(&c.tx);
     settle(c.rt);
     CHECK_RES(op.res, NART_ECLOSED);
-    chan_finish(&c);
 }
 
 struct handing {
@@ -285,11 +275,10 @@ static const nart_task_type handing_type = NART_TASK_TYPE(struct handing, handin
 
 TEST_EACH(receiver_is_bound_by_its_own_task, SPSC, MPSC)
 {
-    struct chan c;
     struct op op;
     nart_join join = { 0 };
     nart_rt *other = new_rt();
-    chan_open(&c, kind, 4);
+    OPEN(chan, c, kind, 4);
     struct handing h = { .rx = &c.rx, .to = other };
     CHECK_RES(nart_rt_spawn(c.rt, &handing_type, &h, &join), 0);
     settle(c.rt);
@@ -303,7 +292,6 @@ TEST_EACH(receiver_is_bound_by_its_own_task, SPSC, MPSC)
     CHECK_RES(op.res, 0);
     CHECK_EQ(op.value, 2);
     CHECK_RES(nart_rt_free(other), 0);
-    chan_finish(&c);
 }
 
 struct elsewhere {
@@ -321,9 +309,8 @@ static void *bind_elsewhere(void *arg)
 /* A receiver can be neither bound to nor taken from a runtime of another thread. */
 TEST_EACH(bind_touches_no_other_thread, SPSC, MPSC)
 {
-    struct chan c;
     nart_rt *mine = new_rt();
-    chan_open(&c, kind, 4);
+    OPEN(chan, c, kind, 4);
     CHECK_RES(nart_rt_bind(c.rt), 0);
     CHECK_RES(nart_rt_bind(mine), 0);
     struct elsewhere e[] = { { &c.rx, NULL }, { &c.rx, mine } };
@@ -333,7 +320,6 @@ TEST_EACH(bind_touches_no_other_thread, SPSC, MPSC)
             CHECK_RES(nart_rx_bind(&c.rx, NULL), 0);
     }
     CHECK_RES(nart_rt_free(mine), 0);
-    chan_finish(&c);
 }
 
 TEST_EACH(bind_refuses, SPSC, MPSC)
@@ -437,13 +423,12 @@ static const nart_driver host_driver = {
 TEST_EACH(ends_under_another_driver, SPSC, MPSC)
 {
     struct host host = { .wakeable = { host_woken } };
-    struct chan c;
     struct op op;
     struct op_frame frame;
     struct nart__task task;
 
     nart_driver_cx_init(&host.cx, &host_driver, &host);
-    chan_open(&c, kind, 1);
+    OPEN(chan, c, kind, 1);
     CHECK_RES(u64_try_send(&c.tx, 1), 0);
     op = (struct op){ .tx = &c.tx, .value = 2, .limit = NART_NEVER, .res = NART_PENDING };
     frame = (struct op_frame){ .op = &op };
@@ -464,7 +449,6 @@ TEST_EACH(ends_under_another_driver, SPSC, MPSC)
     CHECK_RES(nart_driver_poll(&host.cx, &task), 0);
     CHECK_EQ(op.value, 3);
     CHECK_EQ(host.readied, 0);
-    chan_finish(&c);
 }
 
 /* ---- fork ---- */
@@ -472,9 +456,8 @@ TEST_EACH(ends_under_another_driver, SPSC, MPSC)
 /* A forked child that frees its inherited copy wakes no task of the parent, and exits cleanly. */
 TEST_EACH(child_of_fork_frees_its_copy, SPSC, MPSC)
 {
-    struct pair p;
     struct op op;
-    pair_open(&p, kind, 1);
+    OPEN(pair, p, kind, 1);
     CHECK_RES(u64_try_send(&p.c.tx, 1), 0);
     send_start(p.from, &op, &p.c.tx, 2);
     (void)nart_rt_backend_fd(p.from); /* as an embedding host: a wake would write to its eventfd */
@@ -496,5 +479,4 @@ TEST_EACH(child_of_fork_frees_its_copy, SPSC, MPSC)
     CHECK_NEXT(&p.c.rx, 1);
     settle(p.from);
     CHECK_RES(op.res, 0);
-    pair_finish(&p);
 }
