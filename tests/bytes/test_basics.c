@@ -5,9 +5,8 @@
 
 TEST_EACH(messages_are_received_whole_and_in_order, SPSC, MPSC)
 {
-    struct bytes b;
     nart_bytes_msg msg;
-    bytes_open(&b, kind, 1024);
+    OPEN(bytes, b, kind, 1024);
     get_none(&b.rx, -EAGAIN);
     CHECK_RES(nart_bytes_try_send(&b.tx, "hello", 5), 0);
     CHECK_RES(nart_bytes_try_send(&b.tx, "world", 5), 0);
@@ -23,7 +22,6 @@ TEST_EACH(messages_are_received_whole_and_in_order, SPSC, MPSC)
     for (uint64_t n = 0; n < 10; n++)
         get(&b.rx, 4, n);
     get_none(&b.rx, -EAGAIN);
-    bytes_finish(&b);
 }
 
 /* Every length, up to the longest, at every offset: nothing depends on where the previous message
@@ -31,9 +29,8 @@ TEST_EACH(messages_are_received_whole_and_in_order, SPSC, MPSC)
 TEST_EACH(every_length_fits_at_every_offset, SPSC, MPSC)
 {
     for (size_t capacity = 64; capacity <= 256; capacity *= 2) {
-        struct bytes b;
         uint64_t n = 0;
-        bytes_open(&b, kind, capacity);
+        OPEN(bytes, b, kind, capacity);
         CHECK_EQ(nart_bytes_max_len(&b.tx), capacity);
         for (size_t len = 0; len <= capacity; len++) {
             for (size_t at = 0; at < capacity; at += 16, n++) {
@@ -44,7 +41,6 @@ TEST_EACH(every_length_fits_at_every_offset, SPSC, MPSC)
                 get(&b.rx, 0, n);
             }
         }
-        bytes_finish(&b);
     }
 }
 
@@ -53,10 +49,9 @@ TEST_EACH(every_length_fits_at_every_offset, SPSC, MPSC)
 TEST_EACH(full_means_full, SPSC, MPSC)
 {
     for (size_t shift = 0; shift < 16; shift++) {
-        struct bytes b;
         size_t len[] = { 16, 40, 3 };
         uint64_t sent = 0, got = 0;
-        bytes_open(&b, kind, 256);
+        OPEN(bytes, b, kind, 256);
         for (size_t i = 0; i < shift; i++) {
             CHECK_RES(put(&b.tx, 1, i), 0);
             get(&b.rx, 1, i);
@@ -76,17 +71,15 @@ TEST_EACH(full_means_full, SPSC, MPSC)
             got++;
         }
         get_none(&b.rx, -EAGAIN);
-        bytes_finish(&b);
     }
 }
 
 /* A long random sequence, compared with the expected contents. */
 TEST_EACH(random_lengths_keep_their_contents, SPSC, MPSC)
 {
-    struct bytes b;
     uint64_t seed = kind, lengths = kind, sent = 0, got = 0;
     size_t len = 0;
-    bytes_open(&b, kind, 1024);
+    OPEN(bytes, b, kind, 1024);
     for (int step = 0; step < 200000; step++) {
         if (random_below(&seed, 2)) {
             uint64_t before = lengths;
@@ -105,17 +98,15 @@ TEST_EACH(random_lengths_keep_their_contents, SPSC, MPSC)
         }
     }
     CHECK_LE(50000, got);
-    bytes_finish(&b);
 }
 
 /* A payload that resembles the ring's own metadata is still only a payload. */
 TEST_EACH(contents_are_never_mistaken_for_structure, SPSC, MPSC)
 {
     for (uint64_t bits = 0; bits < 256; bits++) {
-        struct bytes b;
         uint64_t words[16];
         nart_bytes_msg msg;
-        bytes_open(&b, kind, 256);
+        OPEN(bytes, b, kind, 256);
         for (int i = 0; i < 16; i++)
             words[i] = bits * UINT64_C(0x0101010101010101) >> (i % 8);
         for (int i = 0; i < 5; i++) {
@@ -128,15 +119,13 @@ TEST_EACH(contents_are_never_mistaken_for_structure, SPSC, MPSC)
             CHECK_RES(nart_bytes_try_recv(&b.rx, &msg), 0);
             CHECK_RES(nart_bytes_release(&b.rx, &msg), 0);
         }
-        bytes_finish(&b);
     }
 }
 
 TEST_EACH(commit_may_be_shorter_than_the_claim, SPSC, MPSC)
 {
-    struct bytes b;
     nart_bytes_buf buf;
-    bytes_open(&b, kind, 256);
+    OPEN(bytes, b, kind, 256);
     for (size_t len = 0; len <= 200; len++) {
         CHECK_RES(nart_bytes_try_claim(&b.tx, 200, &buf), 0);
         message_write(buf.ptr, len, len);
@@ -146,15 +135,13 @@ TEST_EACH(commit_may_be_shorter_than_the_claim, SPSC, MPSC)
         get(&b.rx, len, len);
         get(&b.rx, 30, len);
     }
-    bytes_finish(&b);
 }
 
 /* An aborted claim is skipped and its space is reused, even if it filled the ring. */
 TEST_EACH(aborted_claims_are_passed_over, SPSC, MPSC)
 {
-    struct bytes b;
     nart_bytes_buf buf;
-    bytes_open(&b, kind, 128);
+    OPEN(bytes, b, kind, 128);
     for (uint64_t n = 0; n < 100; n++) {
         CHECK_RES(put(&b.tx, 10, n), 0);
         for (int i = 0; i < 3; i++) {
@@ -174,18 +161,16 @@ TEST_EACH(aborted_claims_are_passed_over, SPSC, MPSC)
         get_none(&b.rx, -EAGAIN);
         CHECK_EQ(nart_bytes_rx_len(&b.rx), 0);
     }
-    bytes_finish(&b);
 }
 
 /* ---- refused calls ---- */
 
 TEST_EACH(what_can_never_fit_is_refused_at_once, SPSC, MPSC)
 {
-    struct bytes b;
     nart_bytes_buf buf;
     nart_bytes_opts o = { sizeof o, kind, 0, 1024, 100 };
     volatile size_t huge = SIZE_MAX - 14; /* rounds up to 0; volatile hides it from gcc */
-    bytes_open(&b, kind, 128);
+    OPEN(bytes, b, kind, 128);
     CHECK_RES(nart_bytes_try_claim(&b.tx, 129, &buf), -EMSGSIZE);
     CHECK_RES(nart_bytes_try_claim(&b.tx, SIZE_MAX, &buf), -EMSGSIZE);
     CHECK_RES(nart_bytes_try_claim(&b.tx, (size_t)UINT32_MAX + 2, &buf), -EMSGSIZE);
@@ -203,14 +188,12 @@ TEST_EACH(what_can_never_fit_is_refused_at_once, SPSC, MPSC)
         CHECK_RES(put(&b.tx, 100, n), 0);
         get(&b.rx, 100, n);
     }
-    bytes_finish(&b);
 }
 
 TEST_EACH(misuse_of_claims_is_an_error, SPSC, MPSC)
 {
-    struct bytes b;
     nart_bytes_buf buf, other = { 0 }, copy;
-    bytes_open(&b, kind, 256);
+    OPEN(bytes, b, kind, 256);
     CHECK_RES(nart_bytes_commit(&b.tx, &other), -EINVAL);
     CHECK_RES(nart_bytes_abort(&b.tx, &other), -EINVAL);
     CHECK_RES(nart_bytes_try_claim(&b.tx, 8, &buf), 0);
@@ -231,14 +214,12 @@ TEST_EACH(misuse_of_claims_is_an_error, SPSC, MPSC)
     CHECK_RES(nart_bytes_abort(&b.tx, &copy), -EINVAL);
     get(&b.rx, 8, 1);
     get_none(&b.rx, -EAGAIN);
-    bytes_finish(&b);
 }
 
 TEST_EACH(misuse_of_messages_is_an_error, SPSC, MPSC)
 {
-    struct bytes b;
     nart_bytes_msg msg = { 0 }, other, copy;
-    bytes_open(&b, kind, 256);
+    OPEN(bytes, b, kind, 256);
     CHECK_RES(nart_bytes_release(&b.rx, &msg), -EINVAL);
     CHECK_RES(put(&b.tx, 8, 1), 0);
     CHECK_RES(put(&b.tx, 8, 2), 0);
@@ -254,7 +235,6 @@ TEST_EACH(misuse_of_messages_is_an_error, SPSC, MPSC)
     CHECK_RES(nart_bytes_release(&b.rx, &msg), -EINVAL);
     CHECK_RES(nart_bytes_release(&b.rx, &copy), -EINVAL);
     get(&b.rx, 8, 2);
-    bytes_finish(&b);
 }
 
 TEST(open_refuses)
@@ -320,9 +300,8 @@ TEST(capacity_is_rounded_up)
 
 TEST_EACH(messages_arrive_before_the_end, SPSC, MPSC)
 {
-    struct bytes b;
     nart_bytes_msg msg;
-    bytes_open(&b, kind, 256);
+    OPEN(bytes, b, kind, 256);
     CHECK_RES(put(&b.tx, 5, 1), 0);
     CHECK_RES(put(&b.tx, 6, 2), 0);
     CHECK(!nart_bytes_rx_is_closed(&b.rx));
@@ -335,14 +314,12 @@ TEST_EACH(messages_arrive_before_the_end, SPSC, MPSC)
     CHECK_RES(nart_bytes_release(&b.rx, &msg), 0);
     get_none(&b.rx, NART_ECLOSED);
     get_none(&b.rx, NART_ECLOSED);
-    bytes_finish(&b);
 }
 
 TEST_EACH(receiver_closes_first, SPSC, MPSC)
 {
-    struct bytes b;
     nart_bytes_buf buf;
-    bytes_open(&b, kind, 256);
+    OPEN(bytes, b, kind, 256);
     CHECK_RES(nart_bytes_try_claim(&b.tx, 5, &buf), 0);
     CHECK(!nart_bytes_tx_is_closed(&b.tx));
     nart_bytes_rx_close(&b.rx);
@@ -352,7 +329,6 @@ TEST_EACH(receiver_closes_first, SPSC, MPSC)
     CHECK_RES(put(&b.tx, 5, 1), NART_ECLOSED);
     CHECK_RES(put(&b.tx, 500, 1), -EMSGSIZE);
     CHECK_RES(nart_bytes_try_send(&b.tx, "", 0), NART_ECLOSED);
-    bytes_finish(&b);
 }
 
 /* Closing an end aborts its open claim; messages after it arrive. */
@@ -446,12 +422,11 @@ TEST(closed_and_zeroed_handles)
 /* A moved end keeps its claim or its message. */
 TEST_EACH(moved_ends_go_on, SPSC, MPSC)
 {
-    struct bytes b;
     nart_bytes_tx tx = { 0 };
     nart_bytes_rx rx = { 0 };
     nart_bytes_buf buf;
     nart_bytes_msg msg;
-    bytes_open(&b, kind, 256);
+    OPEN(bytes, b, kind, 256);
     CHECK_RES(put(&b.tx, 5, 1), 0);
     CHECK_RES(nart_bytes_try_claim(&b.tx, 6, &buf), 0);
     message_write(buf.ptr, 6, 2);
@@ -469,5 +444,4 @@ TEST_EACH(moved_ends_go_on, SPSC, MPSC)
     get(&rx, 7, 3);
     get_none(&rx, NART_ECLOSED);
     nart_bytes_rx_close(&rx);
-    bytes_finish(&b);
 }

@@ -5,26 +5,23 @@
 
 TEST_EACH(a_held_message_excludes_the_next, SPSC, MPSC)
 {
-    struct bytes b;
     nart_bytes_msg msg, none;
 
-    bytes_open(&b, kind, 64);
+    OPEN(bytes, b, kind, 64);
     CHECK_RES(put(&b.tx, 8, 1), 0);
     CHECK_RES(nart_bytes_recv_blocking(&b.rx, &msg, 0), 0);
     CHECK_RES(nart_bytes_recv_blocking(&b.rx, &none, NART_NEVER), -EBUSY);
     message_check(&msg, 8, 1);
-    bytes_finish(&b);
 }
 
 TEST_EACH(a_claim_waits_or_is_refused, SPSC, MPSC)
 {
     static const unsigned char message[64];
-    struct bytes b;
     struct op op;
     nart_bytes_buf buf, none;
     nart_bytes_msg msg;
 
-    bytes_open(&b, kind, 64);
+    OPEN(bytes, b, kind, 64);
     CHECK_RES(nart_bytes_send_blocking(&b.tx, message, 64, NART_NEVER), 0);
     CHECK_RES(nart_bytes_send_blocking(&b.tx, message, 1, 0), -ETIMEDOUT);
     CHECK_RES(nart_bytes_claim_blocking(&b.tx, 65, &buf, NART_NEVER), -EMSGSIZE);
@@ -37,5 +34,4 @@ TEST_EACH(a_claim_waits_or_is_refused, SPSC, MPSC)
     CHECK_RES(nart_bytes_claim_blocking(&b.tx, 8, &buf, 0), 0);
     CHECK_RES(nart_bytes_claim_blocking(&b.tx, 8, &none, NART_NEVER), -EBUSY);
     CHECK_RES(nart_bytes_abort(&b.tx, &buf), 0);
-    bytes_finish(&b);
 }

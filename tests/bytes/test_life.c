@@ -134,15 +134,13 @@ static const nart_task_type hog_type = NART_TASK_TYPE(struct hog, hog_run, NULL)
 /* A task whose operations always complete at once does not monopolize the loop. */
 TEST_EACH(operations_spend_the_budget, SPSC, MPSC)
 {
-    struct bytes b;
     uint64_t polls = 0;
-    bytes_open(&b, kind, 64);
+    OPEN(bytes, b, kind, 64);
     struct hog hog = { .b = &b, .polls = &polls };
     CHECK_RES(nart_rt_spawn(b.rt, &hog_type, &hog, NULL), 0);
     settle(b.rt);
     CHECK_LE(10, polls);
     CHECK_LE(polls, 11);
-    bytes_finish(&b);
 }
 
 /* Aborted claims count too: a receiver skips at most NART_BUDGET of them per poll. */
@@ -332,10 +330,9 @@ TEST_EACH(a_spinning_receiver_wakes_its_senders, SPSC, MPSC)
 
 TEST_EACH(receiver_belongs_to_one_loop, SPSC, MPSC)
 {
-    struct bytes b;
     struct op op;
     nart_rt *other = new_rt();
-    bytes_open(&b, kind, 64);
+    OPEN(bytes, b, kind, 64);
     recv_start(other, &op, &b.rx);
     CHECK_RES(op.res, NART_EWRONGTHREAD);
     CHECK_RES(nart_bytes_rx_bind(&b.rx, other), 0);
@@ -352,7 +349,6 @@ TEST_EACH(receiver_belongs_to_one_loop, SPSC, MPSC)
     nart_bytes_tx_close(&b.tx);
     settle(b.rt);
     CHECK_RES(op.res, NART_ECLOSED);
-    bytes_finish(&b);
 }
 
 TEST(a_spinning_receiver_requires_a_spinning_loop)
@@ -428,13 +424,12 @@ static const nart_driver host_driver = {
 TEST_EACH(ends_under_another_driver, SPSC, MPSC)
 {
     struct host host = { .wakeable = { host_woken } };
-    struct bytes b;
     struct op op;
     struct op_frame frame;
     struct nart__task task;
 
     nart_driver_cx_init(&host.cx, &host_driver, &host);
-    bytes_open(&b, kind, 64);
+    OPEN(bytes, b, kind, 64);
     CHECK_RES(put(&b.tx, 64, 1), 0);
     op = (struct op){ .tx = &b.tx, .len = 5, .number = 2, .limit = NART_NEVER };
     frame = (struct op_frame){ .op = &op };
@@ -454,7 +449,6 @@ TEST_EACH(ends_under_another_driver, SPSC, MPSC)
     CHECK_EQ(host.woken, 2);
     CHECK_RES(nart_driver_poll(&host.cx, &task), 0);
     message_check(&op.msg, 6, 3);
-    bytes_finish(&b);
 }
 
 /* ---- fork ---- */

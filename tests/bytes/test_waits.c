@@ -19,10 +19,9 @@ static void received(struct op *op, nart_bytes_rx *rx, size_t len, uint64_t numb
 
 TEST_EACH(receiver_is_woken_by_a_commit, SPSC, MPSC)
 {
-    struct bytes b;
     struct op op;
     nart_bytes_buf buf;
-    bytes_open(&b, kind, 128);
+    OPEN(bytes, b, kind, 128);
     for (uint64_t n = 0; n < 20; n++) {
         recv_start(b.rt, &op, &b.rx);
         CHECK_RES(op.res, NART_PENDING);
@@ -35,16 +34,14 @@ TEST_EACH(receiver_is_woken_by_a_commit, SPSC, MPSC)
         CHECK_EQ(op.polls, 2);
         received(&op, &b.rx, 10, n);
     }
-    bytes_finish(&b);
 }
 
 /* A receiver blocked by an open claim parks: it is not polled until the claim is committed. */
 TEST_EACH(open_claim_does_not_keep_the_receiver_busy, SPSC, MPSC)
 {
-    struct bytes b;
     struct op op;
     nart_bytes_buf buf;
-    bytes_open(&b, kind, 128);
+    OPEN(bytes, b, kind, 128);
     CHECK_RES(nart_bytes_try_claim(&b.tx, 10, &buf), 0);
     recv_start(b.rt, &op, &b.rx);
     for (int i = 0; i < 100; i++)
@@ -54,7 +51,6 @@ TEST_EACH(open_claim_does_not_keep_the_receiver_busy, SPSC, MPSC)
     CHECK_RES(nart_bytes_commit(&b.tx, &buf), 0);
     settle(b.rt);
     received(&op, &b.rx, 10, 3);
-    bytes_finish(&b);
 }
 
 /* The space of an aborted claim goes to a waiting sender, and a waiting receiver keeps waiting for
@@ -88,24 +84,21 @@ TEST_EACH(aborted_claims_and_waiting_sides, SPSC, MPSC)
 
 TEST_EACH(a_receiver_is_woken_by_the_end, SPSC, MPSC)
 {
-    struct bytes b;
     struct op op;
     nart_bytes_buf buf;
-    bytes_open(&b, kind, 128);
+    OPEN(bytes, b, kind, 128);
     recv_start(b.rt, &op, &b.rx);
     CHECK_RES(nart_bytes_try_claim(&b.tx, 10, &buf), 0);
     nart_bytes_tx_close(&b.tx);
     settle(b.rt);
     CHECK_RES(op.res, NART_ECLOSED);
-    bytes_finish(&b);
 }
 
 TEST(last_clone_tells_the_end)
 {
-    struct bytes b;
     struct op op;
     nart_bytes_tx other;
-    bytes_open(&b, MPSC, 128);
+    OPEN(bytes, b, MPSC, 128);
     CHECK_RES(nart_bytes_tx_clone(&b.tx, &other), 0);
     recv_start(b.rt, &op, &b.rx);
     nart_bytes_tx_close(&b.tx);
@@ -114,15 +107,13 @@ TEST(last_clone_tells_the_end)
     nart_bytes_tx_close(&other);
     settle(b.rt);
     CHECK_RES(op.res, NART_ECLOSED);
-    bytes_finish(&b);
 }
 
 /* An abandoned receive takes no message, and its waker is no longer used. */
 TEST_EACH(an_abandoned_receive_loses_nothing, SPSC, MPSC)
 {
-    struct bytes b;
     struct op op;
-    bytes_open(&b, kind, 128);
+    OPEN(bytes, b, kind, 128);
     for (uint64_t n = 0; n < 4; n++) {
         if (n < 3) {
             recv_start(b.rt, &op, &b.rx);
@@ -149,14 +140,12 @@ TEST_EACH(an_abandoned_receive_loses_nothing, SPSC, MPSC)
         CHECK_EQ(wakes(b.rt), before);
         get(&b.rx, 10, n);
     }
-    bytes_finish(&b);
 }
 
 TEST_EACH(one_task_waits_in_an_end, SPSC, MPSC)
 {
-    struct bytes b;
     struct op first, second;
-    bytes_open(&b, kind, 64);
+    OPEN(bytes, b, kind, 64);
     recv_start(b.rt, &first, &b.rx);
     recv_start(b.rt, &second, &b.rx);
     CHECK_RES(second.res, -EBUSY);
@@ -173,7 +162,6 @@ TEST_EACH(one_task_waits_in_an_end, SPSC, MPSC)
     settle(b.rt);
     CHECK_RES(first.res, 0);
     get(&b.rx, 1, 3);
-    bytes_finish(&b);
 }
 
 /* ---- a sender waits ---- */
@@ -208,25 +196,22 @@ TEST_EACH(a_sender_waits_for_enough_space, SPSC, MPSC)
 
 TEST_EACH(a_sender_is_woken_by_a_closed_receiver, SPSC, MPSC)
 {
-    struct bytes b;
     struct op op;
-    bytes_open(&b, kind, 64);
+    OPEN(bytes, b, kind, 64);
     CHECK_RES(put(&b.tx, 64, 1), 0);
     send_start(b.rt, &op, &b.tx, 1, 2);
     CHECK_RES(op.res, NART_PENDING);
     nart_bytes_rx_close(&b.rx);
     settle(b.rt);
     CHECK_RES(op.res, NART_ECLOSED);
-    bytes_finish(&b);
 }
 
 /* A message that can never fit, or one claim too many, is refused in a poll as it is outside. */
 TEST_EACH(claims_that_are_refused_do_not_wait, SPSC, MPSC)
 {
-    struct bytes b;
     struct op op;
     nart_bytes_buf buf;
-    bytes_open(&b, kind, 64);
+    OPEN(bytes, b, kind, 64);
     CHECK_RES(put(&b.tx, 64, 1), 0);
     send_start(b.rt, &op, &b.tx, 65, 2);
     CHECK_RES(op.res, -EMSGSIZE);
@@ -234,14 +219,12 @@ TEST_EACH(claims_that_are_refused_do_not_wait, SPSC, MPSC)
     CHECK_RES(nart_bytes_try_claim(&b.tx, 1, &buf), 0);
     send_start(b.rt, &op, &b.tx, 1, 2);
     CHECK_RES(op.res, -EBUSY);
-    bytes_finish(&b);
 }
 
 TEST_EACH(an_abandoned_send_sends_nothing, SPSC, MPSC)
 {
-    struct bytes b;
     struct op op;
-    bytes_open(&b, kind, 64);
+    OPEN(bytes, b, kind, 64);
     for (int how = 0; how < 3; how++) {
         CHECK_RES(put(&b.tx, 64, 1), 0);
         if (how == 2) {
@@ -263,7 +246,6 @@ TEST_EACH(an_abandoned_send_sends_nothing, SPSC, MPSC)
         CHECK_EQ(wakes(b.rt), before);
         get_none(&b.rx, -EAGAIN);
     }
-    bytes_finish(&b);
 }
 
 /* ---- several senders wait ---- */
@@ -299,8 +281,7 @@ static void crowd_finish(struct crowd *c)
 TEST(waiting_senders_are_served_in_order)
 {
     const size_t len[WAITERS] = { 10, 64, 1, 33, 64 };
-    struct crowd c;
-    crowd_open(&c, len);
+    OPEN(crowd, c, len);
     get(&c.b.rx, 64, 99);
     CHECK_RES(put(&c.b.tx, 1, 0), -EAGAIN);
     for (int i = 0; i < WAITERS; i++) {
@@ -319,7 +300,6 @@ TEST(waiting_senders_are_served_in_order)
     settle(c.b.rt);
     CHECK_RES(put(&c.b.tx, 64, 7), 0); /* the queue is empty */
     get(&c.b.rx, 64, 7);
-    crowd_finish(&c);
 }
 
 /* An abandoned sender passes its turn on, whatever its position: with the space free, and before
@@ -329,8 +309,7 @@ TEST(the_turn_of_an_abandoned_sender_passes_on)
     const size_t len[WAITERS] = { 64, 64, 64, 64, 64 };
     for (int gone = 0; gone < WAITERS; gone++) {
         for (int late = 0; late < 4; late++) {
-            struct crowd c;
-            crowd_open(&c, len);
+            OPEN(crowd, c, len);
             if (late & 1)
                 get(&c.b.rx, 64, 99);
             if (late & 2)
@@ -352,7 +331,6 @@ TEST(the_turn_of_an_abandoned_sender_passes_on)
             }
             get_none(&c.b.rx, -EAGAIN);
             CHECK_RES(put(&c.b.tx, 64, 7), 0);
-            crowd_finish(&c);
         }
     }
 }
@@ -360,10 +338,9 @@ TEST(the_turn_of_an_abandoned_sender_passes_on)
 /* A small message that would fit does not overtake a large one that waits. */
 TEST(small_messages_do_not_overtake_large_ones)
 {
-    struct bytes b;
     struct op large;
     nart_bytes_tx other;
-    bytes_open(&b, MPSC, 64);
+    OPEN(bytes, b, MPSC, 64);
     CHECK_RES(put(&b.tx, 16, 1), 0);
     CHECK_RES(nart_bytes_tx_clone(&b.tx, &other), 0);
     send_start(b.rt, &large, &other, 64, 2);
@@ -375,27 +352,23 @@ TEST(small_messages_do_not_overtake_large_ones)
     get(&b.rx, 64, 2);
     CHECK_RES(put(&b.tx, 16, 3), 0);
     nart_bytes_tx_close(&other);
-    bytes_finish(&b);
 }
 
 TEST(all_waiting_senders_are_woken_by_a_closed_receiver)
 {
     const size_t len[WAITERS] = { 1, 64, 1, 64, 1 };
-    struct crowd c;
-    crowd_open(&c, len);
+    OPEN(crowd, c, len);
     nart_bytes_rx_close(&c.b.rx);
     settle(c.b.rt);
     for (int i = 0; i < WAITERS; i++)
         CHECK_RES(c.op[i].res, NART_ECLOSED);
-    crowd_finish(&c);
 }
 
 /* A spurious poll does not cost a sender its position. */
 TEST(spurious_polls_keep_the_order)
 {
     const size_t len[WAITERS] = { 64, 64, 64, 64, 64 };
-    struct crowd c;
-    crowd_open(&c, len);
+    OPEN(crowd, c, len);
     for (int round = 0; round < 10; round++) {
         for (int i = WAITERS; i-- > 0;)
             nart_waker_wake(c.op[i].waker);
@@ -407,7 +380,6 @@ TEST(spurious_polls_keep_the_order)
         CHECK_RES(c.op[i].res, 0);
         get(&c.b.rx, 64, (uint64_t)i);
     }
-    crowd_finish(&c);
 }
 
 /* ---- ends closed or moved while a task waits on them ---- */
@@ -415,11 +387,10 @@ TEST(spurious_polls_keep_the_order)
 TEST_EACH(closing_or_moving_an_end_wakes_its_waiter, SPSC, MPSC)
 {
     for (int moves = 0; moves < 2; moves++) {
-        struct bytes b;
         struct op send, recv;
         nart_bytes_tx tx = { 0 };
         nart_bytes_rx rx = { 0 };
-        bytes_open(&b, kind, 64);
+        OPEN(bytes, b, kind, 64);
         recv_start(b.rt, &recv, &b.rx);
         if (moves)
             nart_bytes_rx_move(&rx, &b.rx);
@@ -440,17 +411,15 @@ TEST_EACH(closing_or_moving_an_end_wakes_its_waiter, SPSC, MPSC)
         }
         nart_bytes_tx_close(&tx);
         nart_bytes_rx_close(&rx);
-        bytes_finish(&b);
     }
 }
 
 /* A task dropped while it waits leaves nothing behind. */
 TEST_EACH(the_runtime_is_freed_while_tasks_wait, SPSC, MPSC)
 {
-    struct bytes b;
     struct op send, recv;
     nart_rt *from = new_rt();
-    bytes_open(&b, kind, 64);
+    OPEN(bytes, b, kind, 64);
     recv_start(b.rt, &recv, &b.rx);
     CHECK_RES(nart_rt_free(b.rt), 0);
     CHECK_RES(recv.res, -ECANCELED);
@@ -466,7 +435,6 @@ TEST_EACH(the_runtime_is_freed_while_tasks_wait, SPSC, MPSC)
     CHECK_RES(send.res, -ECANCELED);
     get(&b.rx, 1, 2);
     CHECK_RES(put(&b.tx, 64, 1), 0);
-    bytes_finish(&b);
 }
 
 /* Freeing the receiver's runtime delivers the pending wake of a sender. */
