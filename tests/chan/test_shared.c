@@ -2,6 +2,7 @@
 /* SPSC and MPSC channels where they differ from local ones, as far as one thread shows it: which
  * side is woken and when, spinning receivers, receivers bound to another runtime, other drivers,
  * fork. */
+#include "by_hand.h"
 #include "chan_test.h"
 #include "threads.h"
 
@@ -373,67 +374,23 @@ TEST_EACH(spinning_receiver_outlives_its_runtime, SPSC, MPSC)
 
 /* ---- another driver ---- */
 
-struct host {
-    nart_cx cx;
-    nart_wakeable wakeable; /* the waker of its only task */
-    int readied, woken;
-};
-
-static int64_t host_now(void *host)
-{
-    (void)host;
-    return 1;
-}
-
-static void host_park(void *host, struct nart__task *t, int64_t deadline)
-{
-    (void)host;
-    (void)t;
-    CHECK_EQ(deadline, NART_NEVER);
-}
-
-static void host_ready(void *host, struct nart__task *t)
-{
-    ((struct host *)host)->readied++;
-    t->state &= ~(uint32_t)NART__T_READY; /* polled by hand */
-}
-
-static uintptr_t host_waker(void *host, struct nart__task *t)
-{
-    (void)t;
-    return nart_waker_of(&((struct host *)host)->wakeable).w;
-}
-
-static void host_woken(nart_wakeable *w)
-{
-    ((struct host *)(void *)((char *)w - offsetof(struct host, wakeable)))->woken++;
-}
-
-static const nart_driver host_driver = {
-    .abi = NART_DRIVER_ABI,
-    .name = "by hand",
-    .now = host_now,
-    .park = host_park,
-    .ready = host_ready,
-    .waker = host_waker,
-};
-
 /* Tasks of any driver may wait on such ends: on a sender always, on a receiver that belongs to no
  * loop. */
 TEST_EACH(ends_under_another_driver, SPSC, MPSC)
 {
-    struct host host = { .wakeable = { host_woken } };
+    struct by_hand host;
     struct op op;
     struct op_frame frame;
     struct nart__task task;
 
-    nart_driver_cx_init(&host.cx, &host_driver, &host);
+    by_hand_open(&host, 0);
     OPEN(chan, c, kind, 1);
     CHECK_RES(u64_try_send(&c.tx, 1), 0);
     op = (struct op){ .tx = &c.tx, .value = 2, .limit = NART_NEVER, .res = NART_PENDING };
     frame = (struct op_frame){ .op = &op };
     nart_driver_task_init(&task, &op_type, &frame, &host.cx);
     CHECK_RES(nart_driver_poll(&host.cx, &task), NART_PENDING);
+    CHECK_EQ(host.deadline, NART_NEVER);
     CHECK_NEXT(&c.rx, 1);
     CHECK_EQ(host.woken, 1);
     CHECK_RES(nart_driver_poll(&host.cx, &task), 0);
@@ -444,6 +401,7 @@ TEST_EACH(ends_under_another_driver, SPSC, MPSC)
     frame = (struct op_frame){ .op = &op };
     nart_driver_task_init(&task, &op_type, &frame, &host.cx);
     CHECK_RES(nart_driver_poll(&host.cx, &task), NART_PENDING);
+    CHECK_EQ(host.deadline, NART_NEVER);
     CHECK_RES(u64_try_send(&c.tx, 3), 0);
     CHECK_EQ(host.woken, 2);
     CHECK_RES(nart_driver_poll(&host.cx, &task), 0);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Task-local values: which code sees which value, and when. */
+#include "by_hand.h"
 #include "core.h"
 #include "virtual.h"
 
@@ -272,44 +273,16 @@ TEST_WITH(a_binding_ends_with_the_poll, rt)
 
 /* ---- another driver ---- */
 
-static int64_t small_now(void *host)
-{
-    (void)host;
-    return virtual_now;
-}
-
-static void small_park(void *host, nart__task *t, int64_t deadline)
-{
-    (void)host, (void)t, (void)deadline;
-}
-
-static void small_ready(void *host, nart__task *t)
-{
-    (void)host, (void)t;
-}
-
-static uintptr_t small_waker(void *host, nart__task *t)
-{
-    (void)host, (void)t;
-    return 0;
-}
-
 TEST(another_driver_does_the_same)
 {
-    const nart_driver driver = { .abi = NART_DRIVER_ABI,
-                                 .name = "small",
-                                 .now = small_now,
-                                 .park = small_park,
-                                 .ready = small_ready,
-                                 .waker = small_waker };
     struct task f = { .number = 3, .limit = 2 * NART_MS };
-    nart_cx cx;
+    struct by_hand host;
     nart__task t;
 
-    nart_driver_cx_init(&cx, &driver, NULL);
-    nart_driver_task_init(&t, &task_type, &f, &cx);
-    while (nart_driver_poll(&cx, &t) == NART_PENDING)
-        virtual_now += NART_MS;
+    by_hand_open(&host, 0);
+    nart_driver_task_init(&t, &task_type, &f, &host.cx);
+    while (nart_driver_poll(&host.cx, &t) == NART_PENDING)
+        host.now += NART_MS;
     CHECK_EQ(f.number, 103);
-    check(&cx, -1, -1);
+    check(&host.cx, -1, -1);
 }

@@ -3,6 +3,7 @@
  * tests/models. */
 #include "../core/core.h"
 #include "../core/virtual.h"
+#include "by_hand.h"
 
 #include <nart/clock.h>
 #include <nart/oneshot.h>
@@ -366,62 +367,23 @@ TEST(polls_for_no_reason_change_nothing)
 
 /* ---- a driver that moves its tasks: a block belongs to no thread, a link does ---- */
 
-static int64_t small_now(void *host)
-{
-    (void)host;
-    return virtual_now;
-}
-
-static void small_park(void *host, nart__task *t, int64_t deadline)
-{
-    (void)host, (void)t, (void)deadline;
-}
-
-static void small_ready(void *host, nart__task *t)
-{
-    (void)host, (void)t;
-}
-
-static unsigned wakes;
-
-static void count_wake(nart_wakeable *w)
-{
-    (void)w;
-    wakes++;
-}
-
-static uintptr_t small_waker(void *host, nart__task *t)
-{
-    (void)t;
-    return nart_waker_of(host).w;
-}
-
 TEST(another_driver_may_receive)
 {
-    const nart_driver driver = { .abi = NART_DRIVER_ABI,
-                                 .kind = NART_DRIVER_MOVES,
-                                 .name = "moving",
-                                 .now = small_now,
-                                 .park = small_park,
-                                 .ready = small_ready,
-                                 .waker = small_waker };
     for (enum kind k = 0; k < KINDS; k++) {
-        nart_wakeable wakeable = { count_wake };
+        struct by_hand host;
         struct op op = { .rx = &rx, .limit = NART_NEVER, .res = NART_PENDING };
         struct op_frame f = { .op = &op };
-        nart_cx cx;
         nart__task t;
 
         begin(k);
-        wakes = 0;
-        nart_driver_cx_init(&cx, &driver, &wakeable);
-        nart_driver_task_init(&t, &op_type, &f, &cx);
-        nart_res r = nart_driver_poll(&cx, &t);
+        by_hand_open(&host, NART_DRIVER_MOVES);
+        nart_driver_task_init(&t, &op_type, &f, &host.cx);
+        nart_res r = nart_driver_poll(&host.cx, &t);
         CHECK_RES(r, k == SHARED ? NART_PENDING : NART_EDRIVER);
         CHECK_RES(put(8), 0);
-        CHECK_EQ(wakes, k == SHARED);
+        CHECK_EQ(host.woken, k == SHARED);
         if (k == SHARED) {
-            CHECK_RES(nart_driver_poll(&cx, &t), 0);
+            CHECK_RES(nart_driver_poll(&host.cx, &t), 0);
             CHECK_EQ(op.value, 8);
         }
         end();
