@@ -4,6 +4,7 @@
 #ifndef BYTES_TEST_H
 #define BYTES_TEST_H
 
+#include "op.h"
 #include "runtime.h"
 #include "test.h"
 
@@ -95,66 +96,31 @@ static inline void get_none(nart_bytes_rx *rx, nart_res expected)
     CHECK_RES(nart_bytes_try_recv(rx, &msg), expected);
 }
 
-/* ---- one send or receive in its own task; `res` is NART_PENDING until it completes ---- */
+/* ---- one send or receive in its own task ---- */
 
 struct op {
+    OP_FIELDS;
     nart_bytes_tx *tx;
     nart_bytes_rx *rx;
     size_t len;
-    uint64_t number; /* of the message */
-    int64_t limit;   /* nanoseconds, or NART_NEVER */
-    nart_res res;
+    uint64_t number;    /* of the message */
+    nart_bytes_buf buf; /* claimed, not yet committed */
     nart_bytes_msg msg; /* received, not yet released */
-    unsigned polls;
-    nart_waker waker;
-    nart_task id;
 };
 
-struct op_frame {
-    nart_co co;
-    struct op *op;
-    nart_bytes_buf buf;
-};
-
-static inline nart_res op_do(nart_cx *cx, struct op_frame *f)
+static inline nart_res op_do(nart_cx *cx, struct op *op)
 {
-    struct op *op = f->op;
     if (op->rx)
         return nart_bytes_recv(cx, op->rx, &op->msg);
-    nart_res r = nart_bytes_claim(cx, op->tx, op->len, &f->buf);
+    nart_res r = nart_bytes_claim(cx, op->tx, op->len, &op->buf);
     if (r == 0) {
-        message_write(f->buf.ptr, op->len, op->number);
-        r = nart_bytes_commit(op->tx, &f->buf);
+        message_write(op->buf.ptr, op->len, op->number);
+        r = nart_bytes_commit(op->tx, &op->buf);
     }
     return r;
 }
 
-static inline nart_res op_run(nart_cx *cx, void *frame)
-{
-    struct op_frame *f = frame;
-    nart_res r = 0;
-
-    f->op->polls++;
-    f->op->waker = nart_cx_waker(cx);
-    NART_BEGIN(cx, &f->co);
-    NART_AWAIT_FOR(r, f->op->limit, op_do(cx, f));
-    f->op->res = r;
-    NART_END(r);
-}
-
-static const nart_task_type op_type = NART_TASK_TYPE(struct op_frame, op_run, NULL);
-
-static inline void op_start(nart_rt *rt, struct op *op)
-{
-    struct op_frame f = { .op = op };
-    nart_join join = { 0 };
-
-    op->res = NART_PENDING;
-    CHECK_RES(nart_rt_spawn(rt, &op_type, &f, &join), 0);
-    op->id = nart_join_task(&join);
-    nart_join_release(&join);
-    settle(rt);
-}
+OP_TASK(op_do);
 
 static inline void send_start(nart_rt *rt, struct op *op, nart_bytes_tx *tx, size_t len,
                               uint64_t number)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Shared by the channel tests: channels of numbers, and operations as separate tasks, so that a
- * test reads as a sequence: start a receive, settle, check, send, settle, check. */
+/* Shared by the channel tests: channels of numbers, and operations as separate tasks. */
 #ifndef CHAN_TEST_H
 #define CHAN_TEST_H
 
+#include "op.h"
 #include "runtime.h"
 #include "test.h"
 
@@ -37,21 +37,12 @@ static inline void chan_finish(struct chan *c)
     CHECK_RES(nart_rt_free(c->rt), 0);
 }
 
-/* One send or receive in its own task. `res` is NART_PENDING until it completes. */
+/* One send or receive in its own task. */
 struct op {
+    OP_FIELDS;
     nart_tx *tx;
     nart_rx *rx;
     uint64_t value;
-    int64_t limit; /* nanoseconds, or NART_NEVER */
-    nart_res res;
-    unsigned polls;
-    nart_waker waker;
-    nart_task id;
-};
-
-struct op_frame {
-    nart_co co;
-    struct op *op;
 };
 
 static inline nart_res op_do(nart_cx *cx, struct op *op)
@@ -59,38 +50,7 @@ static inline nart_res op_do(nart_cx *cx, struct op *op)
     return op->tx ? u64_send(cx, op->tx, op->value) : u64_recv(cx, op->rx, &op->value);
 }
 
-static inline nart_res op_run(nart_cx *cx, void *frame)
-{
-    struct op_frame *f = frame;
-    nart_res r = 0;
-
-    f->op->polls++;
-    f->op->waker = nart_cx_waker(cx);
-    NART_BEGIN(cx, &f->co);
-    NART_AWAIT_FOR(r, f->op->limit, op_do(cx, f->op));
-    f->op->res = r;
-    NART_END(r);
-}
-
-static const nart_task_type op_type = NART_TASK_TYPE(struct op_frame, op_run, NULL);
-
-/* The task is ready but not yet polled. */
-static inline void op_spawn(nart_rt *rt, struct op *op)
-{
-    struct op_frame f = { { 0 }, op };
-    nart_join join = { 0 };
-
-    op->res = NART_PENDING;
-    CHECK_RES(nart_rt_spawn(rt, &op_type, &f, &join), 0);
-    op->id = nart_join_task(&join);
-    nart_join_release(&join);
-}
-
-static inline void op_start(nart_rt *rt, struct op *op)
-{
-    op_spawn(rt, op);
-    settle(rt);
-}
+OP_TASK(op_do);
 
 static inline void send_start(nart_rt *rt, struct op *op, nart_tx *tx, uint64_t value)
 {

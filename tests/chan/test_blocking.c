@@ -2,6 +2,7 @@
 /* Threads without a loop that block on a channel of values or bytes: streams, turns, closing,
  * timeouts, misuse, signals, and wakers on stack frames that are left at once. A lost wake-up shows
  * as a hang, which the test's timeout ends. */
+#include "op.h"
 #include "runtime.h"
 #include "threads.h"
 
@@ -180,56 +181,25 @@ static uint64_t fill(struct channel *c)
 /* ---- a task that sends or receives once ---- */
 
 struct op {
+    OP_FIELDS;
     struct tx *tx;
     struct rx *rx;
     struct message m;
-    nart_res res;
-    nart_task id;
-};
-
-struct op_frame {
-    nart_co co;
-    struct op *op;
     nart_bytes_msg msg;
 };
 
-static nart_res op_do(nart_cx *cx, struct op_frame *f)
+static nart_res op_do(nart_cx *cx, struct op *op)
 {
-    struct op *op = f->op;
-
     if (op->tx)
         return op->tx->bytes ? nart_bytes_send(cx, &op->tx->b, &op->m, sizeof op->m)
                              : nart_send(cx, &op->tx->v, &op->m);
     return took(op->rx,
-                op->rx->bytes ? nart_bytes_recv(cx, &op->rx->b, &f->msg)
+                op->rx->bytes ? nart_bytes_recv(cx, &op->rx->b, &op->msg)
                               : nart_recv(cx, &op->rx->v, &op->m),
-                &f->msg, &op->m);
+                &op->msg, &op->m);
 }
 
-static nart_res op_run(nart_cx *cx, void *frame)
-{
-    struct op_frame *f = frame;
-    nart_res r = 0;
-
-    NART_BEGIN(cx, &f->co);
-    NART_AWAIT(r, op_do(cx, f));
-    f->op->res = r;
-    NART_END(r);
-}
-
-static const nart_task_type op_type = NART_TASK_TYPE(struct op_frame, op_run, NULL);
-
-static void op_start(nart_rt *rt, struct op *op)
-{
-    struct op_frame f = { .op = op };
-    nart_join join = { 0 };
-
-    op->res = NART_PENDING;
-    CHECK_RES(nart_rt_spawn(rt, &op_type, &f, &join), 0);
-    op->id = nart_join_task(&join);
-    nart_join_release(&join);
-    settle(rt);
-}
+OP_TASK(op_do);
 
 /* ---- streams ---- */
 
@@ -287,7 +257,7 @@ static void check_from(const struct message *m, uint64_t next[SENDERS])
 }
 
 struct reader {
-    struct op_frame f; /* its co belongs to the reader */
+    nart_co co;
     struct op op;
     uint64_t next[SENDERS];
 };
@@ -297,9 +267,9 @@ static nart_res reader_run(nart_cx *cx, void *frame)
     struct reader *v = *(struct reader **)frame;
     nart_res r = 0;
 
-    NART_BEGIN(cx, &v->f.co);
+    NART_BEGIN(cx, &v->co);
     for (;;) {
-        NART_AWAIT(r, op_do(cx, &v->f));
+        NART_AWAIT(r, op_do(cx, &v->op));
         if (r)
             break;
         check_from(&v->op.m, v->next);
@@ -317,7 +287,6 @@ static void to_task(uint32_t kind, unsigned senders, size_t room, uint64_t count
 
     open_channel(&c, kind, room);
     struct reader v = { .op.rx = &c.rx }, *frame = &v;
-    v.f.op = &v.op;
     start_senders(&c, s, senders, count, patience);
     CHECK_RES(nart_block_on(c.rt, &reader_type, &frame, &res), 0);
     CHECK_RES(res, NART_ECLOSED);
@@ -424,7 +393,7 @@ TEST_EACH(a_thread_waits_behind_a_task, MPSC, MPSC_BYTES)
         open_channel(&c, kind, 1);
         tx_clone(&c.tx, &other);
         uint64_t sent = fill(&c);
-        struct op op = { .tx = &c.tx, .m = { 0, sent + 1, sent + 1 } };
+        struct op op = { .tx = &c.tx, .m = { 0, sent + 1, sent + 1 }, .limit = NART_NEVER };
         op_start(c.rt, &op);
         CHECK_RES(op.res, NART_PENDING);
         pthread_t t = thread_start(send_one, &other);
@@ -537,7 +506,7 @@ TEST_EACH(a_receive_is_refused, SPSC, MPSC, SPSC_BYTES, MPSC_BYTES)
     CHECK_RES(nart_block_on(c.rt, &asker_type, &rx, &res), 0);
     CHECK_RES(res, -EDEADLK);
     thread_run(recv_elsewhere, rx);
-    struct op op = { .rx = rx };
+    struct op op = { .rx = rx, .limit = NART_NEVER };
     op_start(c.rt, &op);
     CHECK_RES(recv(rx, &m, 0), -EBUSY);
     CHECK_RES(send(&c.tx, 0, 1, 0), 0);
@@ -564,7 +533,7 @@ TEST_EACH(a_send_is_refused, SPSC, MPSC, SPSC_BYTES, MPSC_BYTES)
 
     open_channel(&c, kind, 1);
     fill(&c);
-    struct op op = { .tx = &c.tx };
+    struct op op = { .tx = &c.tx, .limit = NART_NEVER };
     op_start(c.rt, &op);
     CHECK_RES(op.res, NART_PENDING);
     CHECK_RES(send(&c.tx, 0, 4, NART_NEVER), -EBUSY);

@@ -6,6 +6,7 @@
 
 #include "../core/core.h"
 #include "../core/virtual.h"
+#include "op.h"
 
 #include <nart/broadcast.h>
 
@@ -13,21 +14,12 @@ static nart_rt *rt;
 static nart_broadcast_tx tx;
 static nart_watch_tx wtx;
 
-/* One receive in its own task, of either kind. `res` is NART_PENDING until it completes. */
+/* One receive in its own task, of either kind. */
 struct op {
+    OP_FIELDS;
     nart_broadcast_rx *rx;
     nart_watch_rx *watch;
-    int64_t limit;
     uint64_t value, lost;
-    nart_res res;
-    unsigned polls;
-    nart_task id;
-    nart_waker waker;
-};
-
-struct op_frame {
-    nart_co co;
-    struct op *op;
 };
 
 static inline nart_res op_do(nart_cx *cx, struct op *op)
@@ -36,43 +28,17 @@ static inline nart_res op_do(nart_cx *cx, struct op *op)
                   : nart_watch_changed(cx, op->watch, &op->value);
 }
 
-static inline nart_res op_run(nart_cx *cx, void *frame)
-{
-    struct op_frame *f = frame;
-    nart_res r = 0;
-
-    f->op->polls++;
-    f->op->waker = nart_cx_waker(cx);
-    NART_BEGIN(cx, &f->co);
-    NART_AWAIT_FOR(r, f->op->limit, op_do(cx, f->op));
-    f->op->res = r;
-    NART_END(r);
-}
-
-static const nart_task_type op_type = NART_TASK_TYPE(struct op_frame, op_run, NULL);
-
-static inline void op_start(nart_rt *where, struct op *op)
-{
-    struct op_frame f = { .op = op };
-    nart_join join = { .hub = NULL };
-
-    op->res = NART_PENDING;
-    op->limit = op->limit ? op->limit : NART_NEVER;
-    CHECK_RES(nart_rt_spawn(where, &op_type, &f, &join), 0);
-    op->id = nart_join_task(&join);
-    nart_join_release(&join);
-    settle(where);
-}
+OP_TASK(op_do);
 
 static inline void recv_start(struct op *op, nart_broadcast_rx *rx)
 {
-    *op = (struct op){ .rx = rx };
+    *op = (struct op){ .rx = rx, .limit = NART_NEVER };
     op_start(rt, op);
 }
 
 static inline void changed_start(struct op *op, nart_watch_rx *rx)
 {
-    *op = (struct op){ .watch = rx };
+    *op = (struct op){ .watch = rx, .limit = NART_NEVER };
     op_start(rt, op);
 }
 

@@ -181,7 +181,7 @@ TEST(a_receiver_that_closes_does_not_disturb_the_others)
     for (int i = 0; i < 3; i++) {
         if (i > 0)
             CHECK_RES(nart_broadcast_subscribe(&tx, &rx[i]), 0);
-        op[i] = (struct op){ .rx = &rx[i], .limit = i == 1 ? 5 * NART_MS : 0 };
+        op[i] = (struct op){ .rx = &rx[i], .limit = i == 1 ? 5 * NART_MS : NART_NEVER };
         op_start(rt, &op[i]);
     }
     run_until(rt, at_ms(6));
@@ -221,7 +221,7 @@ TEST(misuse_is_an_error)
     CHECK_RES(a.res, NART_PENDING);
     nart_rt *second = new_rt();
     CHECK_RES(nart_broadcast_subscribe(&tx, &bad), 0);
-    b = (struct op){ .rx = &bad };
+    b = (struct op){ .rx = &bad, .limit = NART_NEVER };
     op_start(second, &b);
     CHECK_RES(b.res, NART_EDRIVER);
     nart_broadcast_rx_close(&bad);

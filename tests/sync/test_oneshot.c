@@ -4,6 +4,7 @@
 #include "../core/core.h"
 #include "../core/virtual.h"
 #include "by_hand.h"
+#include "op.h"
 
 #include <nart/clock.h>
 #include <nart/oneshot.h>
@@ -43,48 +44,28 @@ static nart_res put(uint64_t value)
     return nart_oneshot_send(&tx, &value);
 }
 
-/* A receive in its own task. `res` is NART_PENDING until it completes. */
+/* A receive in its own task. */
 struct op {
+    OP_FIELDS;
     nart_oneshot_rx *rx;
-    int64_t limit;
     uint64_t value;
-    nart_res res;
-    unsigned polls;
-    nart_task id;
-    nart_waker waker;
 };
 
-struct op_frame {
-    nart_co co;
-    struct op *op;
-};
-
-static nart_res op_run(nart_cx *cx, void *frame)
+static nart_res op_do(nart_cx *cx, struct op *op)
 {
-    struct op_frame *f = frame;
-    nart_res r = 0;
+    nart_res r = nart_oneshot_recv(cx, op->rx, &op->value);
 
-    f->op->polls++;
-    f->op->waker = nart_cx_waker(cx);
-    NART_BEGIN(cx, &f->co);
-    NART_AWAIT_FOR(r, f->op->limit, nart_oneshot_recv(cx, f->op->rx, &f->op->value));
-    CHECK(f->op->rx->wait.task != cx->self); /* the wait has ended */
-    f->op->res = r;
-    NART_END(r);
+    if (r != NART_PENDING)
+        CHECK(op->rx->wait.task != cx->self); /* the wait has ended */
+    return r;
 }
 
-static const nart_task_type op_type = NART_TASK_TYPE(struct op_frame, op_run, NULL);
+OP_TASK(op_do);
 
-static void op_start(struct op *op, nart_oneshot_rx *end, int64_t limit)
+static void recv_start(struct op *op, nart_oneshot_rx *from, int64_t limit)
 {
-    struct op_frame f = { .op = op };
-    nart_join join = { .hub = NULL };
-
-    *op = (struct op){ .rx = end, .limit = limit, .res = NART_PENDING };
-    CHECK_RES(nart_rt_spawn(rt, &op_type, &f, &join), 0);
-    op->id = nart_join_task(&join);
-    nart_join_release(&join);
-    settle(rt);
+    *op = (struct op){ .rx = from, .limit = limit };
+    op_start(rt, op);
 }
 
 TEST(a_value_is_awaited)
@@ -92,7 +73,7 @@ TEST(a_value_is_awaited)
     for (enum kind k = 0; k < KINDS; k++) {
         struct op op;
         begin(k);
-        op_start(&op, &rx, NART_NEVER);
+        recv_start(&op, &rx, NART_NEVER);
         CHECK_RES(op.res, NART_PENDING);
         CHECK(!nart_oneshot_tx_is_closed(&tx));
         CHECK_RES(put(5), 0);
@@ -102,7 +83,7 @@ TEST(a_value_is_awaited)
         CHECK_RES(op.res, 0);
         CHECK_EQ(op.value, 5);
         CHECK_EQ(op.polls, 2);
-        op_start(&op, &rx, NART_NEVER); /* there was only one value */
+        recv_start(&op, &rx, NART_NEVER); /* there was only one value */
         CHECK_RES(op.res, NART_ECLOSED);
         end();
         CHECK_EQ(dropped, 0);
@@ -117,7 +98,7 @@ TEST(a_value_may_be_there_before)
         begin(k);
         CHECK_RES(nart_oneshot_try_recv(&rx, &value), -EAGAIN);
         CHECK_RES(put(5), 0);
-        op_start(&op, &rx, NART_NEVER);
+        recv_start(&op, &rx, NART_NEVER);
         CHECK_EQ(op.polls, 1);
         CHECK_EQ(op.value, 5);
         end();
@@ -137,7 +118,7 @@ TEST(a_sender_may_close_without)
         struct op op;
         uint64_t value;
         begin(k);
-        op_start(&op, &rx, NART_NEVER);
+        recv_start(&op, &rx, NART_NEVER);
         nart_oneshot_tx_close(&tx);
         settle(rt);
         CHECK_RES(op.res, NART_ECLOSED);
@@ -164,7 +145,7 @@ TEST(a_receiver_may_close_before)
         end();
         CHECK_EQ(dropped, 0);
         begin(k);
-        op_start(&op, &rx, NART_NEVER);
+        recv_start(&op, &rx, NART_NEVER);
         nart_oneshot_rx_close(&rx);
         settle(rt);
         CHECK_RES(op.res, NART_ECLOSED);
@@ -193,7 +174,7 @@ TEST(a_wait_may_be_abandoned)
         for (int way = 0; way < 3; way++) {
             struct op op, next;
             begin(k);
-            op_start(&op, &rx, way == 0 ? 5 * NART_MS : NART_NEVER);
+            recv_start(&op, &rx, way == 0 ? 5 * NART_MS : NART_NEVER);
             if (way == 0)
                 run_until(rt, at_ms(0) + (virtual_now - at_ms(0)) + 6 * NART_MS);
             if (way > 0)
@@ -207,7 +188,7 @@ TEST(a_wait_may_be_abandoned)
             CHECK(!rx.wait.task);
             if (way == 0)
                 CHECK_RES(put(3), 0);
-            op_start(&next, &rx, NART_NEVER);
+            recv_start(&next, &rx, NART_NEVER);
             CHECK_RES(next.res, 0);
             CHECK_EQ(next.value, 3);
             end();
@@ -224,7 +205,7 @@ TEST(an_end_of_another_thread_holds_the_clock)
         begin(k);
         CHECK_RES(nart_rt_clock_pause(rt), 0);
         CHECK_RES(nart_rt_clock_auto(rt), 0);
-        op_start(&op, &rx, NART_SEC);
+        recv_start(&op, &rx, NART_SEC);
         for (int i = 0; i < 10; i++)
             settle(rt);
         CHECK_RES(op.res, k == SHARED ? NART_PENDING : -ETIMEDOUT);
@@ -245,7 +226,7 @@ TEST(ends_move)
         struct op op, second;
         memset(&r, 0, sizeof r);
         begin(k);
-        op_start(&op, &rx, NART_NEVER);
+        recv_start(&op, &rx, NART_NEVER);
         nart_oneshot_tx_move(&t, &tx);
         nart_oneshot_tx_move(&t, &t);
         nart_oneshot_rx_move(&r, &rx);
@@ -253,7 +234,7 @@ TEST(ends_move)
         settle(rt);
         CHECK_RES(op.res, NART_ECLOSED); /* it waited on the old handle */
         CHECK_RES(put(4), NART_ECLOSED);
-        op_start(&second, &r, NART_NEVER);
+        recv_start(&second, &r, NART_NEVER);
         nart_oneshot_tx_move(&tx, &t);
         CHECK_RES(put(5), 0);
         settle(rt);
@@ -270,8 +251,8 @@ TEST(misuse_is_an_error)
     nart_oneshot_rx r;
     for (enum kind k = 0; k < KINDS; k++) {
         begin(k);
-        op_start(&a, &rx, NART_NEVER);
-        op_start(&b, &rx, NART_NEVER);
+        recv_start(&a, &rx, NART_NEVER);
+        recv_start(&b, &rx, NART_NEVER);
         CHECK_RES(b.res, -EBUSY);
         CHECK_RES(put(1), 0);
         CHECK_RES(nart_oneshot_try_recv(&rx, &value), 0); /* while the other task waits */
@@ -328,7 +309,7 @@ TEST(ends_go_in_any_order)
         struct op op;
         begin(program % KINDS);
         if (waits)
-            op_start(&op, &rx, NART_NEVER);
+            recv_start(&op, &rx, NART_NEVER);
         for (unsigned i = 0; i < 3; i++) {
             if (i == freed_after)
                 CHECK_RES(nart_rt_free(rt), 0);
@@ -351,7 +332,7 @@ TEST(polls_for_no_reason_change_nothing)
     for (enum kind k = 0; k < KINDS; k++) {
         struct op op;
         begin(k);
-        op_start(&op, &rx, NART_NEVER);
+        recv_start(&op, &rx, NART_NEVER);
         for (int i = 0; i < 1000; i++) {
             nart_waker_wake(op.waker);
             settle(rt);
