@@ -10,7 +10,7 @@
 
 #include <nart/broadcast.h>
 
-static nart_rt *rt;
+FIXTURE_RT();
 static nart_broadcast_tx tx;
 static nart_watch_tx wtx;
 
@@ -42,17 +42,22 @@ static inline void changed_start(struct op *op, nart_watch_rx *rx)
     op_start(rt, op);
 }
 
-static inline void begin(size_t capacity, nart_broadcast_rx *rx)
+/* The fixture `senders`: a runtime, whose senders are closed before it is freed. */
+static inline void senders_open(void)
 {
-    rt = new_rt();
-    CHECK_RES(nart_broadcast_open(rt, sizeof(uint64_t), capacity, &tx, rx), 0);
+    rt_open();
 }
 
-static inline void end(void)
+static inline void senders_close(void)
 {
     nart_broadcast_tx_close(&tx);
     nart_watch_tx_close(&wtx);
-    CHECK_RES(nart_rt_free(rt), 0);
+    rt_close();
+}
+
+static inline void broadcast_open(size_t capacity, nart_broadcast_rx *rx)
+{
+    CHECK_RES(nart_broadcast_open(rt, sizeof(uint64_t), capacity, &tx, rx), 0);
 }
 
 static inline nart_res emit(uint64_t value)
@@ -82,9 +87,8 @@ static inline void check_lost(nart_broadcast_rx *rx, uint64_t expected)
 
 /* ---- watch ---- */
 
-static inline void watch_begin(uint64_t initial, nart_watch_rx *rx)
+static inline void watch_open(uint64_t initial, nart_watch_rx *rx)
 {
-    rt = new_rt();
     CHECK_RES(nart_watch_open(rt, sizeof initial, &initial, &wtx, rx), 0);
 }
 

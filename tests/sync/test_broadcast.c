@@ -2,10 +2,10 @@
 /* Broadcasts: what each receiver gets, what a lagging one loses, closing, the handles. */
 #include "cast_test.h"
 
-TEST(each_receives_each)
+TEST_WITH(each_receives_each, senders)
 {
     nart_broadcast_rx a, b, c;
-    begin(4, &a);
+    broadcast_open(4, &a);
     CHECK_RES(emit(1), 1);
     CHECK_RES(nart_broadcast_subscribe(&tx, &b), 0); /* receives from the next value on */
     CHECK_RES(emit(2), 2);
@@ -26,14 +26,13 @@ TEST(each_receives_each)
     nart_broadcast_rx_close(&a);
     nart_broadcast_rx_close(&c);
     CHECK_RES(emit(5), 0); /* no receiver is left */
-    end();
 }
 
-TEST(all_that_wait_are_woken)
+TEST_WITH(all_that_wait_are_woken, senders)
 {
     nart_broadcast_rx rx[5];
     struct op op[5];
-    begin(2, &rx[0]);
+    broadcast_open(2, &rx[0]);
     for (int i = 0; i < 5; i++) {
         if (i > 0)
             CHECK_RES(nart_broadcast_subscribe(&tx, &rx[i]), 0);
@@ -50,13 +49,12 @@ TEST(all_that_wait_are_woken)
         check_next(&rx[i], 8);
         nart_broadcast_rx_close(&rx[i]);
     }
-    end();
 }
 
-TEST(a_slow_receiver_learns_how_much_it_lost)
+TEST_WITH(a_slow_receiver_learns_how_much_it_lost, senders)
 {
     nart_broadcast_rx slow, fast;
-    begin(3, &slow); /* four slots */
+    broadcast_open(3, &slow); /* four slots */
     CHECK_RES(nart_broadcast_subscribe(&tx, &fast), 0);
     for (uint64_t i = 0; i < 10; i++) {
         CHECK_RES(emit(i), 2);
@@ -77,15 +75,14 @@ TEST(a_slow_receiver_learns_how_much_it_lost)
     check_lost(&fast, 2);
     nart_broadcast_rx_close(&slow);
     nart_broadcast_rx_close(&fast);
-    end();
 }
 
 /* It is woken in time and polled too late. */
-TEST(a_waiting_receiver_may_lag)
+TEST_WITH(a_waiting_receiver_may_lag, senders)
 {
     nart_broadcast_rx rx;
     struct op op;
-    begin(2, &rx);
+    broadcast_open(2, &rx);
     recv_start(&op, &rx);
     for (uint64_t i = 0; i < 5; i++)
         CHECK_RES(emit(i), 1);
@@ -94,14 +91,13 @@ TEST(a_waiting_receiver_may_lag)
     CHECK_EQ(op.lost, 3);
     check_next(&rx, 3);
     nart_broadcast_rx_close(&rx);
-    end();
 }
 
-TEST(the_end_is_received_last)
+TEST_WITH(the_end_is_received_last, senders)
 {
     nart_broadcast_rx a, b, c;
     struct op op, none;
-    begin(2, &a);
+    broadcast_open(2, &a);
     CHECK_RES(nart_broadcast_subscribe(&tx, &b), 0);
     CHECK_RES(nart_broadcast_subscribe(&tx, &c), 0);
     recv_start(&op, &b);
@@ -130,14 +126,13 @@ TEST(the_end_is_received_last)
     CHECK_RES(nart_broadcast_clone(&a, &d), NART_ECLOSED);
     nart_broadcast_rx_close(&b);
     nart_broadcast_rx_close(&c);
-    end();
 }
 
-TEST(a_waiting_receiver_is_woken_by_the_end)
+TEST_WITH(a_waiting_receiver_is_woken_by_the_end, senders)
 {
     nart_broadcast_rx rx, other;
     struct op op, another;
-    begin(2, &rx);
+    broadcast_open(2, &rx);
     CHECK_RES(nart_broadcast_subscribe(&tx, &other), 0);
     recv_start(&op, &rx);
     recv_start(&another, &other);
@@ -149,15 +144,14 @@ TEST(a_waiting_receiver_is_woken_by_the_end)
     settle(rt);
     CHECK_RES(another.res, NART_ECLOSED);
     nart_broadcast_rx_close(&other);
-    end();
 }
 
-TEST(handles_move)
+TEST_WITH(handles_move, senders)
 {
     nart_broadcast_rx rx, there = { .in = { .pos = 0 } };
     nart_broadcast_tx t = { .bcast = NULL };
     struct op op;
-    begin(2, &rx);
+    broadcast_open(2, &rx);
     recv_start(&op, &rx);
     nart_broadcast_tx_move(&t, &tx);
     nart_broadcast_rx_move(&there, &rx);
@@ -169,15 +163,14 @@ TEST(handles_move)
     CHECK_RES(emit(2), 1);
     check_next(&there, 2);
     nart_broadcast_rx_close(&there);
-    end();
 }
 
 /* A receiver that closes takes no value from the others. */
-TEST(a_receiver_that_closes_does_not_disturb_the_others)
+TEST_WITH(a_receiver_that_closes_does_not_disturb_the_others, senders)
 {
     nart_broadcast_rx rx[3];
     struct op op[3];
-    begin(2, &rx[0]);
+    broadcast_open(2, &rx[0]);
     for (int i = 0; i < 3; i++) {
         if (i > 0)
             CHECK_RES(nart_broadcast_subscribe(&tx, &rx[i]), 0);
@@ -195,7 +188,6 @@ TEST(a_receiver_that_closes_does_not_disturb_the_others)
     check_next(&rx[1], 1);
     for (int i = 0; i < 3; i++)
         nart_broadcast_rx_close(&rx[i]);
-    end();
 }
 
 TEST(misuse_is_an_error)
@@ -203,7 +195,8 @@ TEST(misuse_is_an_error)
     nart_broadcast_rx rx, bad;
     nart_broadcast_tx t;
     struct op a, b;
-    begin(2, &rx);
+    senders_open();
+    broadcast_open(2, &rx);
     CHECK_RES(nart_broadcast_open(NULL, 8, 1, &t, &bad), -EINVAL);
     CHECK_RES(nart_broadcast_open(rt, 8, 1, NULL, &bad), -EINVAL);
     CHECK_RES(nart_broadcast_open(rt, 8, 1, &t, NULL), -EINVAL);
@@ -227,7 +220,7 @@ TEST(misuse_is_an_error)
     nart_broadcast_rx_close(&bad);
     CHECK_RES(nart_rt_free(second), 0);
     nart_broadcast_rx_close(&rx);
-    end();
+    senders_close();
 }
 
 /* In any order, before and after the runtime, with and without values, with and without a
@@ -240,7 +233,8 @@ TEST(the_last_one_frees)
         unsigned rest = program / 6, freed_after = rest % 4;
         nart_broadcast_rx a, b;
         struct op op;
-        begin(2, &a);
+        senders_open();
+        broadcast_open(2, &a);
         CHECK_RES(nart_broadcast_subscribe(&tx, &b), 0);
         if (rest / 4)
             CHECK_RES(emit(1), 2);
@@ -290,7 +284,8 @@ TEST(random_programs)
         bool open[RECEIVERS] = { true };
         uint64_t seed = program;
         int count = 1;
-        begin(CAPACITY, &rx[0]);
+        senders_open();
+        broadcast_open(CAPACITY, &rx[0]);
         for (int i = 0; i < 300; i++) {
             uint32_t r = (uint32_t)random_next(&seed), k = (r >> 8) % RECEIVERS;
             if (r % 8 < 3 && i < 250) {
@@ -313,6 +308,6 @@ TEST(random_programs)
         for (int k = 0; k < RECEIVERS; k++)
             if (open[k])
                 nart_broadcast_rx_close(&rx[k]);
-        end();
+        senders_close();
     }
 }

@@ -2,11 +2,11 @@
 /* Watches: the newest value, the end, the handles; and watches beside broadcasts. */
 #include "cast_test.h"
 
-TEST(the_newest_value_is_seen)
+TEST_WITH(the_newest_value_is_seen, senders)
 {
     nart_watch_rx rx;
     struct op op;
-    watch_begin(10, &rx);
+    watch_open(10, &rx);
     CHECK(!nart_watch_has_changed(&rx));
     check_get(&rx, 10);
     changed_start(&op, &rx);
@@ -27,13 +27,12 @@ TEST(the_newest_value_is_seen)
     CHECK_RES(op.res, 0); /* without waiting */
     CHECK_EQ(op.value, 13);
     nart_watch_rx_close(&rx);
-    end();
 }
 
-TEST(each_has_its_own_view)
+TEST_WITH(each_has_its_own_view, senders)
 {
     nart_watch_rx a, b, c;
-    watch_begin(1, &a);
+    watch_open(1, &a);
     CHECK_RES(set(2), 1);
     CHECK_RES(nart_watch_subscribe(&wtx, &b), 0);
     CHECK_RES(nart_watch_clone(&a, &c), 0);
@@ -51,14 +50,13 @@ TEST(each_has_its_own_view)
     CHECK_RES(nart_watch_subscribe(&wtx, &a), 0);
     check_get(&a, 4);
     nart_watch_rx_close(&a);
-    end();
 }
 
-TEST(the_last_value_is_received_before_the_end)
+TEST_WITH(the_last_value_is_received_before_the_end, senders)
 {
     nart_watch_rx a, b;
     struct op seen, unseen;
-    watch_begin(1, &a);
+    watch_open(1, &a);
     CHECK_RES(nart_watch_subscribe(&wtx, &b), 0);
     changed_start(&seen, &a);
     CHECK_RES(set(2), 2);
@@ -82,15 +80,14 @@ TEST(the_last_value_is_received_before_the_end)
     CHECK_RES(nart_watch_get(&b, &value), NART_ECLOSED);
     changed_start(&unseen, &b);
     CHECK_RES(unseen.res, NART_ECLOSED);
-    end();
 }
 
 /* Woken for a value that another reader of the handle takes: it waits for the next. */
-TEST(a_value_that_was_seen_meanwhile_is_not_answered)
+TEST_WITH(a_value_that_was_seen_meanwhile_is_not_answered, senders)
 {
     nart_watch_rx rx;
     struct op op;
-    watch_begin(1, &rx);
+    watch_open(1, &rx);
     changed_start(&op, &rx);
     for (int i = 0; i < 3; i++) {
         CHECK_RES(set(2), 1);
@@ -106,16 +103,15 @@ TEST(a_value_that_was_seen_meanwhile_is_not_answered)
     nart_watch_rx_close(&rx);
     settle(rt);
     CHECK_RES(op.res, NART_ECLOSED);
-    end();
 }
 
-TEST(watch_misuse_is_an_error)
+TEST_WITH(watch_misuse_is_an_error, senders)
 {
     nart_watch_rx rx, bad, there = { .in = { .pos = 0 } };
     nart_watch_tx t = { .bcast = NULL };
     uint64_t v = 0;
     struct op a, b;
-    watch_begin(1, &rx);
+    watch_open(1, &rx);
     CHECK_RES(nart_watch_open(rt, 8, NULL, &t, &bad), -EINVAL);
     CHECK_RES(nart_watch_open(rt, 8, &v, NULL, &bad), -EINVAL);
     CHECK_RES(nart_watch_open(rt, 0, &v, &t, &bad), -EINVAL);
@@ -136,18 +132,17 @@ TEST(watch_misuse_is_an_error)
     CHECK_RES(set(5), 1);
     check_get(&there, 5);
     nart_watch_rx_close(&there);
-    end();
 }
 
 /* ---- watch and broadcast together ---- */
 
-TEST(polls_for_no_reason_change_nothing)
+TEST_WITH(polls_for_no_reason_change_nothing, senders)
 {
     nart_broadcast_rx rx;
     nart_watch_rx watch;
     struct op a, b;
     uint64_t v = 1;
-    begin(2, &rx);
+    broadcast_open(2, &rx);
     CHECK_RES(nart_watch_open(rt, sizeof v, &v, &wtx, &watch), 0);
     recv_start(&a, &rx);
     changed_start(&b, &watch);
@@ -165,7 +160,6 @@ TEST(polls_for_no_reason_change_nothing)
     CHECK_EQ(b.value, 4);
     nart_broadcast_rx_close(&rx);
     nart_watch_rx_close(&watch);
-    end();
 }
 
 struct racer {
@@ -202,12 +196,12 @@ static void racer_drop(void *frame)
 
 static const nart_task_type racer_type = NART_TASK_TYPE(struct racer, racer_run, racer_drop);
 
-TEST(a_race_loses_nothing)
+TEST_WITH(a_race_loses_nothing, senders)
 {
     nart_join join;
     nart_broadcast_rx rx;
     uint64_t v = 1;
-    begin(8, &rx);
+    broadcast_open(8, &rx);
     struct racer *f = spawn(rt, &racer_type, &join);
     nart_broadcast_rx_move(&f->rx, &rx);
     CHECK_RES(nart_watch_open(rt, sizeof v, &v, &wtx, &f->watch), 0);
@@ -223,5 +217,4 @@ TEST(a_race_loses_nothing)
     settle(rt);
     CHECK_RES(f->r, NART_ECLOSED);
     nart_join_release(&join);
-    end();
 }
