@@ -43,12 +43,18 @@ static nart_res moved_run(nart_cx *cx, void *frame)
 static const nart_task_type moved_type =
     NART_TASK_TYPE_FLAGS(struct moved, moved_run, NULL, NART_TASK_SEND);
 
-static void begin(void)
+/* The fixture `two_workers`: tasks move between them. */
+static void two_workers_open(void)
 {
     nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
 
-    opts.workers = 2; /* tasks move between them */
+    opts.workers = 2;
     both_open_with(&opts);
+}
+
+static void two_workers_close(void)
+{
+    both_close();
 }
 
 /* Opens all, with receivers of no runtime. */
@@ -85,11 +91,10 @@ static bool is_receive(const struct a_wait *wait)
     return wait->wait == wait_chan_recv || wait->wait == wait_bytes_recv;
 }
 
-TEST(objects_of_a_loop_are_refused)
+TEST_WITH(objects_of_a_loop_are_refused, two_workers)
 {
     nart_tokio_op op;
 
-    begin();
     for (int i = 0; i < WAITS; i++) {
         if (waits[i].moves && !is_receive(&waits[i]))
             continue;
@@ -101,12 +106,11 @@ TEST(objects_of_a_loop_are_refused)
 }
 
 /* What would not have to wait is answered there as well. */
-TEST(a_wait_that_is_over_needs_no_loop)
+TEST_WITH(a_wait_that_is_over_needs_no_loop, two_workers)
 {
     static const struct a_wait cancelled = { .name = "token", .wait = wait_token, .i = 1 };
     nart_tokio_op op;
 
-    begin();
     open_all(loop);
     nart_token_cancel(&all.token);
     start(&cancelled, 0, &op);
@@ -114,11 +118,10 @@ TEST(a_wait_that_is_over_needs_no_loop)
     close_all();
 }
 
-TEST(channel_ends_wait_and_are_woken)
+TEST_WITH(channel_ends_wait_and_are_woken, two_workers)
 {
     nart_tokio_op op;
 
-    begin();
     for (int i = 0; i < WAITS; i++) {
         if (!waits[i].moves)
             continue;
@@ -131,11 +134,10 @@ TEST(channel_ends_wait_and_are_woken)
     }
 }
 
-TEST(channel_ends_are_woken_by_a_close)
+TEST_WITH(channel_ends_are_woken_by_a_close, two_workers)
 {
     nart_tokio_op op;
 
-    begin();
     for (int i = 0; i < WAITS; i++) {
         if (!waits[i].moves)
             continue;
@@ -157,11 +159,10 @@ TEST(channel_ends_are_woken_by_a_close)
 }
 
 /* What such a wait was for is there for the next one. */
-TEST(cancelled_waits_leave_nothing_behind)
+TEST_WITH(cancelled_waits_leave_nothing_behind, two_workers)
 {
     nart_tokio_op op;
 
-    begin();
     for (int i = 0; i < WAITS; i++) {
         if (!waits[i].moves)
             continue;
@@ -283,9 +284,8 @@ static void stream(uint32_t kind)
     nart_rx_close(&back);
 }
 
-TEST(values_are_sent_to_tokio_and_back)
+TEST_WITH(values_are_sent_to_tokio_and_back, two_workers)
 {
-    begin();
     stream(NART_CHAN_SPSC);
     stream(NART_CHAN_MPSC);
 }
@@ -328,11 +328,10 @@ static nart_res ticker_run(nart_cx *cx, void *frame)
 static const nart_task_type ticker_type =
     NART_TASK_TYPE_FLAGS(struct ticker, ticker_run, NULL, NART_TASK_SEND);
 
-TEST(intervals_and_backoffs_use_the_drivers_clock)
+TEST_WITH(intervals_and_backoffs_use_the_drivers_clock, two_workers)
 {
     nart_tokio_op op = { 0 };
 
-    begin();
     CHECK_RES(nart_tokio_spawn_task(bridge, &ticker_type, NULL, &op), 0);
     CHECK_RES(wait_for_answer(&op, NULL), NART_EEXHAUSTED);
     nart_tokio_op_close(&op);
@@ -368,7 +367,7 @@ static nart_res feeder_run(nart_cx *cx, void *frame)
 
 static const nart_task_type feeder_type = NART_TASK_TYPE(struct feeder, feeder_run, NULL);
 
-TEST(a_local_channel_is_fed_by_tokio)
+TEST_WITH(a_local_channel_is_fed_by_tokio, two_workers)
 {
     const nart_chan_opts o = {
         .size = sizeof o, .kind = NART_CHAN_LOCAL, .elem = 8, .capacity = 1
@@ -376,7 +375,6 @@ TEST(a_local_channel_is_fed_by_tokio)
     struct feeder feeder = { .i = 0 };
     nart_rx rx;
 
-    begin();
     set_word(&values, 0);
     CHECK_RES(nart_chan_open(loop, &o, &feeder.tx, &rx), 0);
     CHECK_RES(nart_rt_spawn(loop, &feeder_type, &feeder, NULL), 0);
@@ -436,9 +434,8 @@ static nart_res patient_run(nart_cx *cx, void *frame)
 
 static const nart_task_type patient_type = NART_TASK_TYPE(struct patient, patient_run, NULL);
 
-TEST(bridge_operations_hold_the_clock_of_the_loop)
+TEST_WITH(bridge_operations_hold_the_clock_of_the_loop, two_workers)
 {
-    begin();
     CHECK_RES(nart_rt_clock_pause(loop), 0);
     CHECK_RES(nart_rt_clock_auto(loop), 0);
     int64_t at = nart_rt_now(loop);
