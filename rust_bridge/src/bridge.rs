@@ -20,8 +20,8 @@ use crate::ffi::{NartTokio, NartTokioOp};
 use crate::future::Supervised;
 use crate::op::{self, Handle, Op};
 use crate::outcome::Outcome;
-use crate::panic::catch;
 use crate::shutdown::Leaked;
+use crate::start;
 use crate::sys::{errno, Res, EFORK, ESHUTDOWN};
 use crate::threads::{fork_epoch, watch_forks, with_signals_blocked, Hygiene};
 use crate::tracker::Tracker;
@@ -200,31 +200,25 @@ impl Bridge {
         let hygiene = Hygiene::new(&options.cpus)?;
         let threads = Arc::new(AtomicU32::new(0));
         let (more, fewer) = (threads.clone(), threads.clone());
-        let build = || {
-            Builder::new_multi_thread()
-                .worker_threads(options.workers as usize)
-                // Two more than for C functions: for closures of Rust code, and to read
-                // certificates.
-                .max_blocking_threads(options.max_blocking as usize + 2)
-                .thread_keep_alive(blocking::LINGER)
-                .thread_name(&options.name)
-                .thread_stack_size(options.stack)
-                .on_thread_start(move || {
-                    hygiene.apply();
-                    more.fetch_add(1, Ordering::Relaxed); // joining the threads orders it
-                })
-                .on_thread_stop(move || {
-                    fewer.fetch_sub(1, Ordering::Relaxed);
-                })
-                .enable_io()
-                .enable_time()
-                .build()
+        let mut builder = Builder::new_multi_thread();
+        builder
+            // Two more than for C functions: for closures of Rust code, and to read certificates.
+            .max_blocking_threads(options.max_blocking as usize + 2)
+            .thread_keep_alive(blocking::LINGER)
+            .thread_name(&options.name)
+            .on_thread_stop(move || {
+                fewer.fetch_sub(1, Ordering::Relaxed);
+            })
+            .enable_io()
+            .enable_time();
+        let on_start = move || {
+            hygiene.apply();
+            more.fetch_add(1, Ordering::Relaxed); // joining the threads orders it
         };
-        let runtime = match catch(|| with_signals_blocked(build)) {
-            Ok(Ok(runtime)) => runtime,
-            Ok(Err(e)) => return Err(errno(e.raw_os_error().unwrap_or(libc::EIO))),
-            Err(_) => return Err(errno(libc::EAGAIN)), // tokio panics if it cannot start a thread
-        };
+        let runtime = with_signals_blocked(|| {
+            start::runtime(builder, options.workers, options.stack, on_start)
+        })
+        .map_err(|e| errno(e.raw_os_error().unwrap_or(libc::EIO)))?;
         let handle = runtime.handle().clone();
         Bridge::with(handle, Some(runtime), threads, hygiene, options)
     }

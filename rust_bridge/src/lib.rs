@@ -76,6 +76,7 @@ mod panic;
 #[cfg(feature = "http")]
 mod redirect;
 mod shutdown;
+mod start;
 mod state;
 /// cbindgen:ignore
 mod sys;

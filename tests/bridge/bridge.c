@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "bridge.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,29 +53,30 @@ void both_open(void)
     both_open_with(NULL);
 }
 
-enum { LARGE = 256 << 20 };
-
-void open_with_large_stacks(void)
+void open_with_two_blocking_threads(void)
 {
     nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
     opts.max_blocking = 2;
-    opts.stack = LARGE;
     both_open_with(&opts);
 }
 
-struct rlimit refuse_threads(void)
+/* The linker passes the calls of the whole program here: see bridge.cmake. */
+static int64_t threads_left = INT64_MAX;
+
+int __real_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+int __wrap_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*body)(void *),
+                          void *arg)
 {
-    unsigned long pages = 0;
-    struct rlimit was, now;
-    FILE *f = fopen("/proc/self/statm", "r");
-    CHECK(f != NULL);
-    CHECK_EQ(fscanf(f, "%lu", &pages), 1);
-    fclose(f);
-    CHECK_EQ(getrlimit(RLIMIT_AS, &was), 0);
-    now = was;
-    now.rlim_cur = pages * (rlim_t)sysconf(_SC_PAGESIZE) + LARGE / 2;
-    CHECK_EQ(setrlimit(RLIMIT_AS, &now), 0);
-    return was;
+    if (__atomic_sub_fetch(&threads_left, 1, __ATOMIC_RELAXED) < 0)
+        return EAGAIN;
+    return __real_pthread_create(t, attr, body, arg);
+}
+
+void allow_threads(int64_t n)
+{
+    __atomic_store_n(&threads_left, n, __ATOMIC_RELAXED);
 }
 
 nart_res run(const nart_task_type *type, const void *init)

@@ -8,8 +8,6 @@
 
 #include <nart/co.h>
 
-#include <sys/resource.h>
-
 extern nart_rt *loop;
 extern nart_tokio *bridge;
 
@@ -18,10 +16,11 @@ extern nart_tokio *bridge;
 void both_open(void);
 void both_open_with(const nart_tokio_opts *opts);
 
-/* Opens both with two blocking threads, whose stacks are so large that refuse_threads() can prevent
- * threads: it lowers RLIMIT_AS below what another one needs. Returns the limit before. */
-void open_with_large_stacks(void);
-struct rlimit refuse_threads(void);
+/* Opens both with two blocking threads at most. */
+void open_with_two_blocking_threads(void);
+
+/* From now on the process can start n more threads; pthread_create() answers EAGAIN to others. */
+void allow_threads(int64_t n);
 
 /* Closes them before the end of the case, the bridge first. */
 void both_close(void);

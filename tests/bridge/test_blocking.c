@@ -320,12 +320,12 @@ TEST(jobs_are_refused_if_no_thread_can_be_started)
 {
     nart_tokio_op op = { 0 };
     int64_t value = 0;
-    open_with_large_stacks();
-    struct rlimit was = refuse_threads();
+    open_with_two_blocking_threads();
+    allow_threads(0);
     for (int i = 0; i < 3; i++)
         CHECK_RES(submit(&op), -EAGAIN);
     CHECK_EQ(read_word(&args_dropped), 0);
-    CHECK_EQ(setrlimit(RLIMIT_AS, &was), 0);
+    allow_threads(INT64_MAX);
     set_word(&gate, 1);
     CHECK_RES(submit(&op), 0);
     CHECK_RES(await_op(&op, &value), 0);
@@ -340,12 +340,12 @@ TEST(starting_a_thread_is_retried)
 {
     nart_tokio_op ops[2] = { 0 }, more = { 0 };
     int64_t value = 0;
-    open_with_large_stacks();
+    open_with_two_blocking_threads();
     CHECK_RES(submit(&ops[0]), 0);
     wait_for(&started, 1);
-    struct rlimit was = refuse_threads();
+    allow_threads(0);
     CHECK_RES(submit(&ops[1]), 0);
-    CHECK_EQ(setrlimit(RLIMIT_AS, &was), 0);
+    allow_threads(INT64_MAX);
     while (read_word(&started) < 2) {
         CHECK_RES(submit(&more), 0);
         nart_tokio_op_close(&more);

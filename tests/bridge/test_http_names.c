@@ -197,15 +197,15 @@ TEST_WITH(the_bridge_is_freed_during_a_look_up, both)
 
 TEST(requests_fail_if_no_thread_can_be_started)
 {
-    open_with_large_stacks();
-    struct rlimit was = refuse_threads();
+    open_with_two_blocking_threads();
+    allow_threads(0);
     CHECK_RES(fetch("served.test", NART_NEVER), -EAGAIN); /* to read the certificates */
-    CHECK_EQ(setrlimit(RLIMIT_AS, &was), 0);
+    allow_threads(INT64_MAX);
     CHECK_RES(fetch("127.0.0.1", NART_NEVER), NART_EHTTP_CONNECT);
-    was = refuse_threads();
+    allow_threads(0);
     for (int i = 0; i < 3; i++)
         CHECK_RES(fetch("served.test", NART_NEVER), -EAGAIN);
-    CHECK_EQ(setrlimit(RLIMIT_AS, &was), 0);
+    allow_threads(INT64_MAX);
     CHECK_EQ(read_word(&asked_served), 0);
     CHECK_RES(fetch("served.test", NART_NEVER), NART_EHTTP_CONNECT);
     CHECK_EQ(read_word(&asked_served), 1);

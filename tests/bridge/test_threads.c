@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static uint64_t running, gate, meeting;
@@ -83,6 +84,54 @@ static void let_go(nart_tokio_op ops[2])
     set_word(&gate, 1);
     for (int i = 0; i < 2; i++)
         nart_tokio_op_close(&ops[i]);
+}
+
+/* ---- all threads or none ---- */
+
+static void ignore(int tid, const char *status)
+{
+    (void)tid;
+    (void)status;
+}
+
+/* One more than the workers: the one that builds the runtime. */
+TEST(without_all_its_threads_a_bridge_is_not_made)
+{
+    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
+    sigset_t mask;
+    int threads = each_thread(ignore);
+    for (opts.workers = 1; opts.workers <= 4; opts.workers++)
+        for (unsigned allowed = 0; allowed <= opts.workers; allowed++) {
+            allow_threads(allowed);
+            CHECK_RES(nart_tokio_new(&opts, &bridge), -EAGAIN);
+            CHECK_EQ(pthread_sigmask(SIG_BLOCK, NULL, &mask), 0);
+            CHECK_EQ(sigismember(&mask, SIGTERM), 0);
+            while (each_thread(ignore) > threads) /* those that had started end by themselves */
+                sched_yield();
+        }
+    allow_threads(INT64_MAX);
+    opts.workers = 4;
+    CHECK_RES(nart_tokio_new(&opts, &bridge), 0);
+    test_at_end(both_close);
+}
+
+/* Five threads are tried, then started. In a child, because tokio leaks descriptors here. */
+TEST(a_thread_that_is_refused_at_the_last_moment)
+{
+    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
+    opts.workers = 4;
+    for (int more = 0; more <= 5; more++) {
+        int status = 0;
+        pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0) {
+            allow_threads(5 + more);
+            nart_res r = nart_tokio_new(&opts, &bridge);
+            _exit(r == (more < 5 ? -EAGAIN : 0) ? 0 : 1);
+        }
+        CHECK_EQ(waitpid(child, &status, 0), child);
+        CHECK_EQ(status, 0);
+    }
 }
 
 /* ---- signals ---- */
