@@ -488,7 +488,8 @@ NART_API const char *nart_tokio_local_message(const struct nart_tokio_local *loc
 
 /**
  * Drops a local future inside tokio's context, and empties `*local`. Empty and NULL are allowed. A
- * panic in its drop is ignored. In a forked child it is leaked on purpose.
+ * panic in its drop is ignored. In a forked child, and after main() has returned, it is leaked on
+ * purpose: tokio's context does not exist there.
  * @return 0; NART_EWRONGTHREAD nothing was done.
  * **Thread**: the one that made it.
  */

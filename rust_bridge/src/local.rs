@@ -10,6 +10,8 @@
 //! 3. The waker is the C task's own (waker.rs). A future keeps the last waker that it was polled
 //!    with. So the task that polled before is woken when another one polls, and polls again.
 //! 4. A panic, in a poll or in the drop, is the result.
+//! 5. After main() has returned, tokio's context no longer exists. A future that is dropped in an
+//!    atexit() handler is leaked: outside the context its drop could panic.
 //!
 //! The future need not be Send: it stays on the thread that made it, which is the loop's.
 
@@ -25,7 +27,7 @@ use crate::ffi::NartTokioLocal;
 use crate::outcome::Outcome;
 use crate::panic::catch;
 use crate::sys::{NartWaker, Poll as CPoll, Res, EFORK, EWRONGTHREAD, PENDING};
-use crate::threads::this_thread;
+use crate::threads::{is_ending, this_thread, ThreadId};
 use crate::waker::rust_waker;
 
 /// A future that the awaiting C task polls; made by [`Bridge::local`].
@@ -35,7 +37,7 @@ pub struct Local {
     /// The task that polled last.
     waiter: NartWaker,
     shared: Arc<Shared>,
-    thread: libc::pthread_t,
+    thread: ThreadId,
 }
 
 impl Bridge {
@@ -133,11 +135,16 @@ impl Local {
         self.outcome.insert(outcome).read(value)
     }
 
-    /// Drops the future inside tokio's context. The error is the text of its panic.
+    /// Drops the future inside tokio's context. The error is the text of its panic. If the context
+    /// has been destroyed, because the thread ends, the future is leaked.
     fn drop_future(&mut self) -> Result<(), String> {
         let Some(future) = self.future.take() else {
             return Ok(());
         };
+        if is_ending() {
+            std::mem::forget(future);
+            return Ok(());
+        }
         let handle = &self.shared.handle;
         catch(move || {
             let _entered = handle.enter();

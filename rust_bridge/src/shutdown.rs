@@ -22,7 +22,7 @@ use crate::bridge::{lock, Bridge, Shared};
 use crate::op::{self, Handle};
 use crate::outcome::Outcome;
 use crate::sys::{errno, Res, EFORK};
-use crate::threads::with_signals_blocked;
+use crate::threads::{where_tokio_waits, with_signals_blocked};
 
 /// What a shutdown could not end.
 #[derive(Default, Clone)]
@@ -121,7 +121,7 @@ impl Bridge {
         if !close(&self.0) {
             return Err(errno(libc::EALREADY));
         }
-        match finish(&self.0, timeout) {
+        match where_tokio_waits(|| finish(&self.0, timeout)) {
             0 => Ok(()),
             answer => Err(answer),
         }

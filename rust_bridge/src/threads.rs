@@ -17,8 +17,10 @@ use std::cell::Cell;
 use std::ffi::c_int;
 use std::mem::{size_of, zeroed};
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::Once;
+
+use tokio::runtime::Handle as TokioHandle;
 
 use crate::sys::{errno, Res};
 
@@ -199,14 +201,48 @@ fn sigpipe() -> libc::sigset_t {
     }
 }
 
-pub fn this_thread() -> libc::pthread_t {
-    // SAFETY: always succeeds.
-    unsafe { libc::pthread_self() }
+// ---- threads that end ----
+
+/// Whether this thread ends: it runs the handlers of atexit(), or the destructors of thread-local
+/// variables. tokio cannot be entered here, and cannot wait.
+pub fn is_ending() -> bool {
+    TokioHandle::try_current().is_err_and(|e| e.is_thread_local_destroyed())
+}
+
+/// Runs `f` where tokio can wait: here, or on a new thread if this one ends.
+pub fn where_tokio_waits<R: Send>(f: impl Fn() -> R + Sync) -> R {
+    if !is_ending() {
+        return f();
+    }
+    std::thread::scope(|scope| {
+        let born = with_signals_blocked(|| std::thread::Builder::new().spawn_scoped(scope, &f));
+        let done = born.ok().and_then(|thread| thread.join().ok());
+        done.unwrap_or_else(&f)
+    })
+}
+
+// ---- the identity of a thread ----
+
+/// Identifies a thread. A pthread_t does not: a new thread can have that of one that has ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ThreadId(u64);
+
+pub fn this_thread() -> ThreadId {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    thread_local! {
+        // Has no destructor, so it can be read at any time. 0: not set yet.
+        static ID: Cell<u64> = const { Cell::new(0) };
+    }
+    if ID.get() == 0 {
+        // Relaxed: only uniqueness matters.
+        ID.set(LAST.fetch_add(1, Ordering::Relaxed) + 1);
+    }
+    ThreadId(ID.get())
 }
 
 /// Blocks SIGPIPE on the thread that makes it, until the last one of that thread ends there.
 pub struct SigpipeBlock {
-    thread: libc::pthread_t,
+    thread: ThreadId,
 }
 
 impl SigpipeBlock {

@@ -239,6 +239,71 @@ TEST_WITH(another_thread_is_refused, both)
     CHECK_RES(nart_tokio_local_close(&w.local), 0);
 }
 
+static void *begin_one(void *arg)
+{
+    struct waiter *w = arg;
+    CHECK_RES(test_local_sleep(bridge, 1, &w->local), 0);
+    return NULL;
+}
+
+static void *close_one(void *arg)
+{
+    struct waiter *w = arg;
+    CHECK_RES(nart_tokio_local_close(&w->local), NART_EWRONGTHREAD);
+    return NULL;
+}
+
+/* glibc gives the second thread the stack of the first one, and with it the same pthread_t. In a child,
+ * because nobody can close such a future. */
+TEST(a_thread_like_one_that_has_ended_is_refused)
+{
+    int status = 0;
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        struct waiter w = { 0 };
+        both_open();
+        thread_run(begin_one, &w);
+        thread_run(close_one, &w);
+        _exit(0);
+    }
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+}
+
+/* ---- after main() ---- */
+
+static struct waiter at_exit;
+
+static void close_at_exit(void)
+{
+    if (nart_tokio_local_close(&at_exit.local) || nart_tokio_shutdown(bridge, NART_SEC, NULL))
+        _exit(1);
+    nart_tokio_free(bridge);
+    _exit(0);
+}
+
+/* tokio's thread-local context does not exist any more in a handler of atexit(). */
+TEST(a_bridge_is_closed_after_main)
+{
+    int status = 0;
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        CHECK_EQ(atexit(close_at_exit), 0);
+        both_open();
+        CHECK_RES(test_local_panic(bridge, 4, &at_exit.local), 0); /* in its drop */
+        CHECK_RES(nart_rt_spawn(loop, &local_waiter_type,
+                                &(struct local_waiter){ .local = &at_exit.local }, NULL),
+                  0);
+        if (nart_rt_poll(loop, 0) < 0)
+            _exit(3);
+        exit(2);
+    }
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+}
+
 /* ---- SIGPIPE ---- */
 
 static void *reset_one(void *arg)
