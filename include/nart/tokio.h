@@ -97,15 +97,18 @@ typedef struct nart_tokio_opts {
     size_t size;
     /** name of the threads, as ps shows it (15 bytes); copied; NULL: "nart-tokio" */
     const char *name;
-    /** threads that run futures and C tasks; default 1 */
+    /** threads that run futures and C tasks, 1 to 1,024; default 1 */
     uint32_t workers;
-    /** blocking functions that run at the same time; default 8 */
+    /** blocking functions that run at the same time, 1 to 4,096; default 8 */
     uint32_t max_blocking;
-    /** blocking functions, and HTTP requests, that may be queued; default 256 of each */
+    /** blocking functions, and HTTP requests, that may be queued, 1 to 2^20; default 256 of each */
     uint32_t queue_cap;
-    /** operations whose memory is allocated in advance; default 1,024 */
+    /** operations whose memory is allocated in advance, at most 2^20; default 1,024 */
     uint32_t keep_ops;
-    /** stack size of each thread in bytes; default 512 KiB */
+    /**
+     * stack size of each thread in bytes, 256 KiB to 1 GiB; default 2 MiB, of which only what is
+     * used takes memory
+     */
     size_t stack;
     /**
      * numbers of the CPUs to run on. NULL: all CPUs that the process started with, except those

@@ -32,6 +32,10 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// In a debug build a TLS handshake needs more than 128 KiB, and so do modules of the name service
+/// switch.
+const STACK_MIN: usize = 256 << 10;
+
 /// Options of a bridge, as `nart_tokio_opts` has them. [`Options::default`] has the defaults.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -46,7 +50,8 @@ pub struct Options {
     pub queue_cap: u32,
     /// Operations whose memory is allocated in advance, 0 to 2^20. Default: 1024.
     pub keep_ops: u32,
-    /// Stack size of each thread in bytes, 16 KiB to 1 GiB. Default: 512 KiB.
+    /// Stack size of each thread in bytes, 256 KiB to 1 GiB. Default: 2 MiB, as tokio has it. Only
+    /// what a thread uses takes memory.
     pub stack: usize,
     /// Numbers of the CPUs to run on. Empty: all CPUs that the process started with, except those
     /// that the calling thread is pinned to (if any remain).
@@ -61,7 +66,7 @@ impl Default for Options {
             max_blocking: 8,
             queue_cap: 256,
             keep_ops: 1024,
-            stack: 512 << 10,
+            stack: 2 << 20,
             cpus: Vec::new(),
         }
     }
@@ -74,7 +79,7 @@ impl Options {
             && fits(self.max_blocking, 1, 1 << 12)
             && fits(self.queue_cap, 1, 1 << 20)
             && fits(self.keep_ops, 0, 1 << 20)
-            && (16 << 10..=1 << 30).contains(&self.stack)
+            && (STACK_MIN..=1 << 30).contains(&self.stack)
             && !self.name.contains('\0');
         ok.then_some(()).ok_or(errno(libc::EINVAL))
     }

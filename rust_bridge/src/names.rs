@@ -31,8 +31,6 @@ use crate::sys::{errno, Res, ESHUTDOWN};
 use crate::threads::{with_signals_blocked, Hygiene};
 
 const MAX: usize = 8;
-/// The modules of the name service switch need stack.
-const STACK_MIN: usize = 256 << 10;
 
 /// The reason why a name has no addresses.
 #[derive(Clone, Debug)]
@@ -126,7 +124,7 @@ impl Names {
             ended: Condvar::new(),
             hygiene,
             thread_name: thread_name.to_owned(),
-            stack: stack.max(STACK_MIN),
+            stack,
         })
     }
 

@@ -42,15 +42,16 @@ pub struct NartTokioOpts {
     pub size: usize,
     /// name of the threads, as ps shows it (15 bytes); copied; NULL: "nart-tokio"
     pub name: *const c_char,
-    /// threads that run futures and C tasks; default 1
+    /// threads that run futures and C tasks, 1 to 1,024; default 1
     pub workers: u32,
-    /// blocking functions that run at the same time; default 8
+    /// blocking functions that run at the same time, 1 to 4,096; default 8
     pub max_blocking: u32,
-    /// blocking functions, and HTTP requests, that may be queued; default 256 of each
+    /// blocking functions, and HTTP requests, that may be queued, 1 to 2^20; default 256 of each
     pub queue_cap: u32,
-    /// operations whose memory is allocated in advance; default 1,024
+    /// operations whose memory is allocated in advance, at most 2^20; default 1,024
     pub keep_ops: u32,
-    /// stack size of each thread in bytes; default 512 KiB
+    /// stack size of each thread in bytes, 256 KiB to 1 GiB; default 2 MiB, of which only what is
+    /// used takes memory
     pub stack: usize,
     /// numbers of the CPUs to run on. NULL: all CPUs that the process started with, except those
     /// that the calling thread is pinned to (if any remain)
