@@ -164,7 +164,11 @@ pub struct Bridge(pub(crate) Arc<Shared>, #[allow(dead_code)] Arc<Last>);
 struct Last(Arc<Shared>);
 
 impl Drop for Last {
+    /// In a forked child it leaks `Shared`, whose drop would wait for threads of the parent.
     fn drop(&mut self) {
+        if self.0.is_forked() {
+            std::mem::forget(self.0.clone());
+        }
         self.0.abandon();
     }
 }
@@ -413,5 +417,21 @@ mod tests {
         let ended = receive.recv_timeout(Duration::from_secs(60));
         assert_eq!(ended, Err(std::sync::mpsc::RecvTimeoutError::Disconnected));
         drop(operation);
+    }
+
+    #[test]
+    fn a_forked_child_leaks_the_bridge() {
+        let bridge = Bridge::new(&Options::default()).unwrap();
+        // SAFETY: the child drops values and exits; it uses no thread and no lock of the parent.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            drop(bridge);
+            // SAFETY: ends the child without handlers of the parent.
+            unsafe { libc::_exit(7) };
+        }
+        let mut status = 0;
+        // SAFETY: waits for the child above.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 7);
     }
 }
