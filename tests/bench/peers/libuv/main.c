@@ -2,6 +2,7 @@
 /* The rows that libuv supports: TCP echo, and a timer started and stopped. */
 #include "bench.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
