@@ -143,18 +143,13 @@ static double start_and_stop(uint64_t n, bool from_call)
 
 static double timer_cancel_rel(uint64_t n)
 {
+    bench_print("timer_cancel_rel", "libuv_from_call", start_and_stop(n, true), "ns");
     return start_and_stop(n, false);
-}
-
-static double timer_cancel_rel_from_call(uint64_t n)
-{
-    return start_and_stop(n, true);
 }
 
 static const struct bench_row rows[] = {
     { "tcp_echo", "ns", "libuv", tcp_echo, NULL },
     { "timer_cancel_rel", "ns", "libuv", timer_cancel_rel, NULL },
-    { "timer_cancel_rel", "ns", "libuv_from_call", timer_cancel_rel_from_call, NULL },
 };
 
 int main(int argc, char **argv)
