@@ -119,7 +119,8 @@ typedef struct nart_tokio_opts {
     size_t n_cpus;
     /** 0 or NART_TOKIO_KEEP_SIGPIPE */
     uint32_t flags;
-    uint32_t reserved0;
+    /** HTTP requests that run at the same time, 1 to 65,536, others are queued; default 128 */
+    uint32_t max_http;
     uint64_t reserved[4];
 } nart_tokio_opts;
 
@@ -522,10 +523,14 @@ NART_API nart_res nart_tokio_local_close(struct nart_tokio_local *local);
  * Interim responses (100 to 199) are skipped, trailers are dropped, content codings (gzip) are not
  * decoded. A server may respond before it has read the whole body; if it then resets the
  * connection, the operation may end with NART_EHTTP_OTHER, because the reset can overtake the
- * response. Connections are kept alive and reused. Requests are never retried: if the server
- * closes a reused connection at that moment, the operation ends with NART_EHTTP_OTHER.
- * Certificates are verified against those of the platform (or of SSL_CERT_FILE and SSL_CERT_DIR).
+ * response. Connections are kept alive and reused, at most 16 idle ones per host, for 30 seconds.
+ * Requests are never retried: if the server closes a reused connection at that moment, the
+ * operation ends with NART_EHTTP_OTHER. Certificates are verified against those of the platform (or
+ * of SSL_CERT_FILE and SSL_CERT_DIR); if there are none, an https request ends with NART_EHTTP_TLS.
  * Proxies are not used.
+ *
+ * At most `max_http` requests of a bridge run at the same time. Others wait for one of those to
+ * end, and their `timeout_ns` includes that.
  *
  * Redirects are responses of status 301, 302, 303, 307 and 308 with a Location. 303 is followed by
  * GET without the body (HEAD stays HEAD), and so are 301 and 302 after POST; otherwise the request
@@ -536,8 +541,8 @@ NART_API nart_res nart_tokio_local_close(struct nart_tokio_local *local);
  * a name is not looked up in time, the request ends with NART_EHTTP_TIMEOUT. A look-up cannot be
  * stopped: it continues without its request, and a shutdown reports it.
  *
- * @return 0 and `*op`; -EINVAL no `rt`, `op` or URL, or a number out of range; -EAGAIN too many
- *   requests are queued; NART_ESHUTDOWN; -ENOMEM; NART_EABI the options are of another version;
+ * @return 0 and `*op`; -EINVAL no `rt`, `op` or URL, or a number out of range; -EAGAIN `queue_cap`
+ *   requests wait; NART_ESHUTDOWN; -ENOMEM; NART_EABI the options are of another version;
  *   NART_EFORK.
  * **Ownership**: everything is copied before this returns.
  * **Thread**: any. **Cost**: a copy, without an allocation if the request is shorter than about

@@ -45,6 +45,8 @@ pub struct Options {
     pub workers: u32,
     /// Blocking functions of C that run at the same time, 1 to 4096. Default: 8.
     pub max_blocking: u32,
+    /// HTTP requests that run at the same time, 1 to 65,536. Default: 128.
+    pub max_http: u32,
     /// Blocking functions of C, and HTTP requests, that may be queued, 1 to 2^20. Default: 256 of
     /// each.
     pub queue_cap: u32,
@@ -64,6 +66,7 @@ impl Default for Options {
             name: "nart-tokio".to_owned(),
             workers: 1,
             max_blocking: 8,
+            max_http: 128,
             queue_cap: 256,
             keep_ops: 1024,
             stack: 2 << 20,
@@ -77,6 +80,7 @@ impl Options {
         let fits = |n: u32, least: u32, most: u32| (least..=most).contains(&n);
         let ok = fits(self.workers, 1, 1 << 10)
             && fits(self.max_blocking, 1, 1 << 12)
+            && fits(self.max_http, 1, 1 << 16)
             && fits(self.queue_cap, 1, 1 << 20)
             && fits(self.keep_ops, 0, 1 << 20)
             && (STACK_MIN..=1 << 30).contains(&self.stack)
@@ -261,7 +265,7 @@ impl Bridge {
             jobs: Jobs::new(o.max_blocking, o.queue_cap).ok_or(no_memory)?,
             tasks: Tasks::default(),
             #[cfg(feature = "http")]
-            http: crate::http_queue::HttpQueue::new(o.queue_cap).ok_or(no_memory)?,
+            http: crate::http_queue::HttpQueue::new(o.queue_cap, o.max_http).ok_or(no_memory)?,
             #[cfg(feature = "http")]
             names: crate::names::Names::new(hygiene, &o.name, o.stack),
             handle,

@@ -3,9 +3,11 @@
 //!
 //! 1. The submitter packs the request into bytes ([`pack`]), and the worker builds reqwest's
 //!    request from them. So C's memory is not used after the submission.
-//! 2. Each bridge has one client, which the first request makes. Its connections are tasks of the
-//!    bridge's runtime and end with it. It uses ring, never the process's default crypto provider;
-//!    its roots are the platform's (or those of SSL_CERT_FILE and SSL_CERT_DIR). No proxies.
+//! 2. Each bridge has a client for http and one for https, which the first such requests make. Their
+//!    connections are tasks of the bridge's runtime and end with it; at most IDLE_MAX per host are kept
+//!    for the next request, for IDLE_TIME. The client for https uses ring, never the process's default
+//!    crypto provider; its roots are the platform's (or those of SSL_CERT_FILE and SSL_CERT_DIR). So
+//!    http needs no certificates. No proxies.
 //! 3. The timeout starts at the submission: a request that waited too long for a worker is not
 //!    sent.
 //! 4. The body is read in chunks, up to the limit. Errors become one of NART_EHTTP_*, with the
@@ -17,7 +19,8 @@
 //! (names.rs).
 
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use reqwest::redirect::Policy;
@@ -28,6 +31,7 @@ use tokio::sync::OnceCell;
 use crate::bridge::Shared;
 use crate::clock;
 use crate::framing;
+use crate::http_queue::Waiting;
 use crate::names::{Failed, Names, Resolver};
 use crate::outcome::Outcome;
 use crate::panic::catch;
@@ -162,43 +166,77 @@ fn parse_url(url: &[u8]) -> Result<Url, Outcome> {
 
 // ---- the client ----
 
-/// The HTTP client of a bridge.
+/// Connections per host that are kept for the next request, and for how long.
+const IDLE_MAX: usize = 16;
+const IDLE_TIME: Duration = Duration::from_secs(30);
+
+/// The HTTP clients of a bridge.
 #[derive(Default)]
-pub struct Client(OnceCell<reqwest::Client>);
+pub struct Client {
+    http: OnceLock<reqwest::Client>,
+    https: OnceCell<reqwest::Client>,
+}
 
 impl Client {
-    /// The client. The first call makes it on a blocking thread: that reads certificates from
-    /// files.
-    async fn get(&self, names: &Arc<Names>) -> Result<&reqwest::Client, Outcome> {
-        let other = |text| Outcome::error(EHTTP_OTHER, text);
-        let make = || async {
-            let names = names.clone();
-            // tokio panics if it cannot start a thread.
-            let making = catch(|| tokio::task::spawn_blocking(|| client(names)));
-            let Ok(making) = making else {
-                return Err(Outcome::error(
-                    errno(libc::EAGAIN),
-                    "no thread could be started to read the certificates",
-                ));
-            };
-            let made = making.await.map_err(|e| other(e.to_string()))?;
-            made.map_err(other)
-        };
-        self.0.get_or_try_init(make).await
+    fn http(&self, names: &Arc<Names>) -> Result<&reqwest::Client, Outcome> {
+        if let Some(client) = self.http.get() {
+            return Ok(client);
+        }
+        let made = http(names.clone()).map_err(|text| Outcome::error(EHTTP_OTHER, text))?;
+        Ok(self.http.get_or_init(|| made))
+    }
+
+    /// The client for a URL.
+    async fn get(&self, url: &Url, names: &Arc<Names>) -> Result<&reqwest::Client, Outcome> {
+        match url.scheme() {
+            "https" => self.https.get_or_try_init(|| https(names.clone())).await,
+            _ => self.http(names),
+        }
     }
 }
 
-fn client(names: Arc<Names>) -> Result<reqwest::Client, String> {
+fn http(names: Arc<Names>) -> Result<reqwest::Client, String> {
+    let no_roots = rustls::RootCertStore::empty(); // reqwest requires a configuration
+    client(tls()?.with_root_certificates(no_roots), names)
+}
+
+/// On a blocking thread: this reads certificates from files.
+async fn https(names: Arc<Names>) -> Result<reqwest::Client, Outcome> {
+    let make = || {
+        let verifier = tls()?.with_platform_verifier();
+        client(verifier.map_err(|e| e.to_string())?, names)
+    };
+    // tokio panics if it cannot start a thread.
+    let making = catch(|| tokio::task::spawn_blocking(make)).map_err(|_| {
+        let text = "no thread could be started to read the certificates";
+        Outcome::error(errno(libc::EAGAIN), text)
+    })?;
+    match making.await {
+        Ok(Ok(client)) => Ok(client),
+        Ok(Err(text)) => Err(Outcome::error(EHTTP_TLS, text)),
+        Err(e) => Err(Outcome::error(EHTTP_TLS, e.to_string())),
+    }
+}
+
+type Tls<State> = rustls::ConfigBuilder<rustls::ClientConfig, State>;
+
+fn tls() -> Result<Tls<rustls::WantsVerifier>, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
+    rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_platform_verifier())
-        .map_err(|e| e.to_string())?
-        .with_no_client_auth();
+        .map_err(|e| e.to_string())
+}
+
+fn client(
+    tls: Tls<rustls::client::WantsClientCert>,
+    names: Arc<Names>,
+) -> Result<reqwest::Client, String> {
     reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
+        .tls_backend_preconfigured(tls.with_no_client_auth())
         .redirect(Policy::none())
         .no_proxy()
+        .pool_max_idle_per_host(IDLE_MAX)
+        .pool_idle_timeout(IDLE_TIME)
         .dns_resolver(Arc::new(Resolver(names)))
         .build()
         .map_err(|e| chain(&e))
@@ -207,9 +245,12 @@ fn client(names: Arc<Names>) -> Result<reqwest::Client, String> {
 // ---- the exchange ----
 
 /// Sends a packed request. The outcome's value is the status, its bytes are the body.
-pub async fn exchange(shared: Arc<Shared>, packed: Vec<u8>) -> Outcome {
+pub async fn exchange(shared: Arc<Shared>, packed: Vec<u8>, waiting: Waiting) -> Outcome {
     let (deadline, parts) = deadline(&packed);
-    let answer = answer(&shared, parts);
+    let answer = async {
+        let _permit = waiting.permit().await;
+        answer(&shared, parts).await
+    };
     let late = |text: &str| Err(Outcome::error(EHTTP_TIMEOUT, text));
     let answered = match deadline {
         NEVER => answer.await,
@@ -224,13 +265,12 @@ pub async fn exchange(shared: Arc<Shared>, packed: Vec<u8>) -> Outcome {
 }
 
 /// Sends a request, and follows redirects.
-async fn send(
-    client: &reqwest::Client,
-    mut request: reqwest::Request,
-) -> Result<Response, Outcome> {
+async fn send(shared: &Shared, mut request: reqwest::Request) -> Result<Response, Outcome> {
     let refused = |text: String| Outcome::error(EHTTP_REDIRECT, text);
     for _ in 0..=redirect::MAX {
         let next = request.try_clone(); // its body is shared, not copied
+        let client = &shared.http.client;
+        let client = client.get(request.url(), &shared.names).await?;
         let sent = client.execute(request).await;
         let response = sent.map_err(|e| failure(&e, EHTTP_OTHER))?;
         let (status, headers) = (response.status(), response.headers());
@@ -244,9 +284,9 @@ async fn send(
 }
 
 async fn answer(shared: &Shared, parts: Parts<'_>) -> Result<Outcome, Outcome> {
-    let client = shared.http.client.get(&shared.names).await?;
+    let client = shared.http.client.http(&shared.names)?; // builds requests of both schemes
     let (request, max_body) = unpack(client, parts)?;
-    let mut response = send(client, request).await?;
+    let mut response = send(shared, request).await?;
     if let Some(what) = unrequested(&response) {
         return Err(Outcome::error(EHTTP_OTHER, what));
     }
@@ -357,7 +397,7 @@ mod tests {
 
     fn a_client() -> reqwest::Client {
         let hygiene = crate::threads::Hygiene::new(&[]).unwrap();
-        client(Names::new(hygiene, "names", 0)).unwrap()
+        http(Names::new(hygiene, "names", 0)).unwrap()
     }
 
     fn packed(url: &[u8], headers: &[(&str, &str)]) -> Vec<u8> {

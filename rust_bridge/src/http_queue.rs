@@ -5,13 +5,14 @@
 //! own block, and the block's promise is pushed to a queue with preallocated memory. One tokio
 //! task, the dispatcher, pops it and spawns the future on its own thread.
 //!
-//! Bounds: `cap` queued requests; a further one is refused with -EAGAIN. When the dispatcher ends,
-//! by close() or with its runtime, queued requests end too.
+//! Bounds: `max` requests run at the same time, and `cap` wait for the dispatcher or for one of those
+//! to end; a further one is refused with -EAGAIN. When the dispatcher ends, by close() or with its
+//! runtime, queued requests end too.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::bridge::{lock, Shared};
 use crate::future::Supervised;
@@ -21,6 +22,8 @@ use crate::sys::{errno, Res, EFORK, ESHUTDOWN};
 
 struct Inner {
     requests: VecDeque<Promise>,
+    /// Those, and the ones for which the dispatcher has spawned a future that has no permit yet.
+    waiting: usize,
     closed: bool,
 }
 
@@ -28,23 +31,43 @@ pub struct HttpQueue {
     inner: Mutex<Inner>,
     more: Notify,
     cap: usize,
+    permits: Arc<Semaphore>,
     pub client: Client,
+}
+
+/// A request that has left the queue and waits for its permit.
+pub struct Waiting(Arc<Shared>);
+
+impl Waiting {
+    /// Waits for a permit, which the request holds until it has ended.
+    pub async fn permit(self) -> Option<OwnedSemaphorePermit> {
+        let permits = self.0.http.permits.clone();
+        permits.acquire_owned().await.ok() // it is never closed
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        lock(&self.0.http.inner).waiting -= 1;
+    }
 }
 
 impl HttpQueue {
     /// None if there is no memory.
-    pub fn new(cap: u32) -> Option<HttpQueue> {
+    pub fn new(cap: u32, max: u32) -> Option<HttpQueue> {
         let cap = cap as usize;
         let mut requests = VecDeque::new();
         requests.try_reserve_exact(cap).ok()?;
         let inner = Mutex::new(Inner {
             requests,
+            waiting: 0,
             closed: false,
         });
         Some(HttpQueue {
             inner,
             more: Notify::new(),
             cap,
+            permits: Arc::new(Semaphore::new(max as usize)),
             client: Client::default(),
         })
     }
@@ -59,12 +82,13 @@ impl HttpQueue {
         if inner.closed {
             return Err(ESHUTDOWN);
         }
-        if inner.requests.len() >= queue.cap {
+        if inner.waiting >= queue.cap {
             return Err(errno(libc::EAGAIN));
         }
         let (handle, mut promise) = op::begin(shared)?;
         promise.write_request(write);
         inner.requests.push_back(promise);
+        inner.waiting += 1;
         drop(inner);
         queue.more.notify_one();
         Ok(handle)
@@ -105,7 +129,8 @@ pub fn start(shared: &Arc<Shared>) {
             match next {
                 Some(mut promise) => {
                     let request = promise.read_request();
-                    let exchange = http::exchange(shared.clone(), request);
+                    let waiting = Waiting(shared.clone());
+                    let exchange = http::exchange(shared.clone(), request, waiting);
                     drop(shared.handle.spawn(Supervised::new(exchange, promise)));
                 }
                 None => shared.http.more.notified().await,

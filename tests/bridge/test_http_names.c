@@ -197,11 +197,7 @@ TEST_WITH(the_bridge_is_freed_during_a_look_up, both)
 
 TEST(requests_fail_if_no_thread_can_be_started)
 {
-    open_with_two_blocking_threads();
-    allow_threads(0);
-    CHECK_RES(fetch("served.test", NART_NEVER), -EAGAIN); /* to read the certificates */
-    allow_threads(INT64_MAX);
-    CHECK_RES(fetch("127.0.0.1", NART_NEVER), NART_EHTTP_CONNECT);
+    both_open();
     allow_threads(0);
     for (int i = 0; i < 3; i++)
         CHECK_RES(fetch("served.test", NART_NEVER), -EAGAIN);

@@ -250,20 +250,21 @@ TEST(options_out_of_range)
 {
     static const uint32_t no_cpu = 1000000;
     nart_tokio *rt = NULL;
-    nart_tokio_opts good = NART_TOKIO_OPTS_INIT, bad[9];
-    for (int i = 0; i < 9; i++)
+    nart_tokio_opts good = NART_TOKIO_OPTS_INIT, bad[10];
+    for (int i = 0; i < 10; i++)
         bad[i] = good;
     bad[0].workers = UINT32_MAX;
     bad[1].max_blocking = UINT32_MAX;
     bad[2].queue_cap = UINT32_MAX;
     bad[3].keep_ops = UINT32_MAX;
-    bad[4].stack = 100;
-    bad[5].stack = SIZE_MAX;
+    bad[4].stack = (256 << 10) - 1;
+    bad[5].stack = (1 << 30) + 1;
     bad[6].flags = 1u << 31;
     bad[7].n_cpus = 1; /* and no numbers */
     bad[8].cpus = &no_cpu;
     bad[8].n_cpus = 1;
-    for (int i = 0; i < 9; i++)
+    bad[9].max_http = UINT32_MAX;
+    for (int i = 0; i < 10; i++)
         CHECK_RES(nart_tokio_new(&bad[i], &rt), -EINVAL);
     bad[0] = good;
     bad[0].size = 3;

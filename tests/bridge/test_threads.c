@@ -134,15 +134,6 @@ TEST(a_thread_that_is_refused_at_the_last_moment)
     }
 }
 
-TEST(a_stack_that_is_too_small_or_too_large_is_refused)
-{
-    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
-    opts.stack = (256 << 10) - 1;
-    CHECK_RES(nart_tokio_new(&opts, &bridge), -EINVAL);
-    opts.stack = (1 << 30) + 1;
-    CHECK_RES(nart_tokio_new(&opts, &bridge), -EINVAL);
-}
-
 /* ---- signals ---- */
 
 static bool is_fault(int s)

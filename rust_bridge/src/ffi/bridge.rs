@@ -60,8 +60,8 @@ pub struct NartTokioOpts {
     pub n_cpus: usize,
     /// 0 or NART_TOKIO_KEEP_SIGPIPE
     pub flags: u32,
-    #[doc(hidden)]
-    pub reserved0: u32,
+    /// HTTP requests that run at the same time, 1 to 65,536, others are queued; default 128
+    pub max_http: u32,
     #[doc(hidden)]
     pub reserved: [u64; 4],
 }
@@ -121,6 +121,7 @@ unsafe fn options(opts: *const NartTokioOpts) -> Result<(Options, u32), Res> {
     let fill = |to: &mut u32, from: u32| *to = if from == 0 { *to } else { from };
     fill(&mut options.workers, given.workers);
     fill(&mut options.max_blocking, given.max_blocking);
+    fill(&mut options.max_http, given.max_http);
     fill(&mut options.queue_cap, given.queue_cap);
     fill(&mut options.keep_ops, given.keep_ops);
     if given.stack != 0 {
