@@ -8,13 +8,16 @@
  *     is polled by ending_poll() instead of its own function, which answers once the last child has ended.
  *     Then its join, drop and slot follow as always.
  *  3. The end of the last child makes the owner ready.
+ *  4. `wait.co` is the body that joins, if the last poll has called it, else the opener; `opener` and the
+ *     bodies above it are followed only while it is below the body that called it (not DETACHED).
  *
  * Children are in a list of wards, through which they are cancelled; the runtime keeps wards for the next
  * child. Only the nursery holds a child: the child's frame is dropped before the nursery learns of its end.
  *
  * nart_nursery: `wait` of the task that opened it; `children` that have not ended, the newest first, `len`
  * of them; `error`: the first answer below 0; `answer`: the owner's, while its end waits for them; `flags`:
- * NART_NURSERY_* and the two below. */
+ * NART_NURSERY_* and the three below; `opener`: the body that opened it, NULL: the owner's poll itself, or
+ * that body has ended. */
 #include "runtime.h"
 
 #include <nart/nursery.h>
@@ -22,7 +25,8 @@
 #include <stdlib.h>
 
 #define NART__NURSERY_CANCELLED 0x100u
-#define NART__NURSERY_CUT 0x200u /* by the owner's cancellation, or a deadline */
+#define NART__NURSERY_CUT 0x200u      /* by the owner's cancellation, or a deadline */
+#define NART__NURSERY_DETACHED 0x400u /* the opener has lost a race, or one above it has ended */
 
 typedef struct nart__ward ward;
 
@@ -91,7 +95,7 @@ nart_res nart_nursery_open(nart_cx *cx, nart_nursery *n, uint32_t flags)
     *n = (nart_nursery){ .flags = flags, .opener = cx->co };
     nart__wait_begin(cx->self, &n->wait);
     n->wait.ops = &nart__nursery_ops;
-    n->wait.co = cx->co;
+    nart__wait_request(cx, &n->wait);
     return 0;
 }
 
@@ -196,7 +200,7 @@ nart_res nart_nursery_join(nart_cx *cx, nart_nursery *n, nart_res *error)
         return NART_ECLOSED;
     if (n->wait.task != cx->self)
         return -EBUSY;
-    n->wait.co = cx->co;
+    nart__wait_request(cx, &n->wait);
     if (n->len > 0) {
         if (r == 0)
             r = nart__park(cx);
@@ -249,12 +253,25 @@ bool nart__nursery_holds(nart__task *t, nart_res r)
 
 /* ---- its body ends, or loses ---- */
 
+/* Is body co above the opener, as far as that may be followed? */
+static bool opened_below(const nart_nursery *n, const nart_co *co)
+{
+    const nart_co *c = n->flags & NART__NURSERY_DETACHED ? NULL : n->opener;
+
+    while (c && c != co)
+        c = c->up;
+    return c && c != n->opener;
+}
+
 void nart__nursery_left(nart__wait *w, const nart_co *co)
 {
-    const nart_nursery *n = nursery_of(w);
+    nart_nursery *n = nursery_of(w);
 
+    if (opened_below(n, co))
+        n->flags |= NART__NURSERY_DETACHED;
     if (n->opener != co)
         return;
+    n->opener = NULL;
     if (n->len == 0) {
         nart__unwait(w);
     } else if (co->up) {
@@ -266,17 +283,22 @@ void nart__nursery_left(nart__wait *w, const nart_co *co)
     }
 }
 
-/* Between the body that waits in the nursery and the one that decides the race there may be other bodies,
- * whose frames may be freed: from here on the deciding one takes their place. The nursery's tasks are
- * cancelled only if its opener is among them. It stays open, even without tasks: its join has their error. */
-void nart__nursery_lost(nart__wait *w, nart_co *co)
+/* The bodies between the opener and the one that decides the race may be freed. The nursery stays open, even
+ * without tasks: its join has their error. */
+void nart__nursery_lost(nart__wait *w, const nart_co *co)
 {
     nart_nursery *n = nursery_of(w);
-    const nart_co *c = w->co;
 
-    while (c != co && c != n->opener)
-        c = c->up;
-    w->co = co;
-    if (c != co)
-        nart_nursery_cancel(n);
+    if (!opened_below(n, co))
+        return;
+    n->flags |= NART__NURSERY_DETACHED;
+    nart_nursery_cancel(n);
+}
+
+/* The body that joined it may be freed after this poll, which has not called it. */
+void nart__nursery_not_joined(nart__wait *w)
+{
+    const nart_nursery *n = nursery_of(w);
+
+    w->co = n->flags & NART__NURSERY_DETACHED ? NULL : n->opener;
 }

@@ -51,10 +51,12 @@ void nart__withdraw_under(nart_cx *cx, nart_co *co)
         t->leaf = NULL;
     for (nart__wait *w = t->waits, *more; nart__wait_of(t, w); w = more) {
         more = w->more;
+        if (nart__is_nursery(w))
+            nart__nursery_lost(w, co);
         if (!is_under(w->co, co))
             continue;
         if (nart__is_nursery(w))
-            nart__nursery_lost(w, co);
+            w->co = co; /* the bodies below may be freed */
         else
             nart__withdraw(w);
     }

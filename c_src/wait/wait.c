@@ -15,7 +15,11 @@ void nart__sweep(nart__task *t)
 {
     for (nart__wait *w = t->waits, *more; nart__wait_of(t, w); w = more) {
         more = w->more;
-        if (w->seen != t->polls && !nart__is_nursery(w))
+        if (w->seen == t->polls)
+            continue;
+        if (nart__is_nursery(w))
+            nart__nursery_not_joined(w);
+        else
             nart__withdraw(w);
     }
 }

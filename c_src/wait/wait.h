@@ -35,9 +35,10 @@ static inline void nart__ready(nart__task *t)
 }
 
 /* `w` is the wait of an open nursery. Body `co` ends, which may have opened it; or body `co` has decided a
- * race, which the nursery's body may have lost. */
+ * race, which the nursery's body may have lost; or a poll ends that has not joined it. */
 NART__COLD void nart__nursery_left(nart__wait *w, const nart_co *co);
-NART__COLD void nart__nursery_lost(nart__wait *w, nart_co *co);
+NART__COLD void nart__nursery_lost(nart__wait *w, const nart_co *co);
+NART__COLD void nart__nursery_not_joined(nart__wait *w);
 
 extern const struct nart__wait_ops nart__nursery_ops;
 

@@ -47,7 +47,8 @@
  * its name. There are two exceptions: the body that is the owner's poll itself (the owner's end then waits
  * for the tasks; its answer stays, whether it is cancelled or aborted meanwhile), and a nursery without
  * tasks (the end of the body that opened it closes it). Bodies that a hand-written poll calls directly are
- * not checked: the nursery then has to be joined, by a later poll at the latest, before its memory ends.
+ * not checked: the nursery then has to be joined, by a later poll at the latest, before its memory ends. If
+ * the poll stops calling such a body, it has to join what was opened in it before that frame is freed.
  *
  * If the body that opened a nursery loses a race, the nursery's tasks are cancelled. Join by NART_STOP before
  * you free the body's frame. If a body below it that joins the nursery loses a race, the tasks continue.
@@ -76,7 +77,7 @@ typedef struct nart_nursery {
     struct nart__ward *children;
     nart_res error, answer;
     uint32_t len, flags;
-    const nart_co *opener;
+    nart_co *opener;
 } nart_nursery;
 
 /** Opens a nursery for the running task, in the running body.

@@ -711,6 +711,181 @@ TEST(a_nursery_outlives_a_body_that_waited_for_it)
     end();
 }
 
+/* ---- a body that joins, or that opened the nursery, and is called no more ---- */
+
+struct joiner {
+    nart_co co;
+    nart_nursery *nursery;
+    nart_res r, error;
+};
+
+static nart_res joiner_run(nart_cx *cx, struct joiner *j)
+{
+    NART_BEGIN(cx, &j->co);
+    NART_AWAIT(j->r, nart_nursery_join(cx, j->nursery, &j->error));
+    NART_END(j->r);
+}
+
+struct rival {
+    nart_co co;
+    nart_timer timers[2];
+    nart_res r;
+    int which;
+};
+
+static nart_res rival_run(nart_cx *cx, struct rival *f)
+{
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT_ANY(f->which, f->r, nart_sleep(cx, &f->timers[0], NART_SEC),
+                   nart_sleep(cx, &f->timers[1], 0));
+    NART_END(f->r);
+}
+
+struct by_hand {
+    nart_nursery nursery;
+    struct joiner *joiner;
+    struct rival rival;
+    int step;
+};
+
+/* A poll that calls a joining body once, and frees it after the next poll. */
+static nart_res by_hand_poll(nart_cx *cx, void *frame)
+{
+    struct by_hand *f = frame;
+
+    switch (f->step++) {
+    case 0:
+        CHECK_RES(nart_nursery_open(cx, &f->nursery, 0), 0);
+        CHECK_RES(nart_nursery_spawn(cx, &f->nursery, &kid_type, NULL), 0);
+        f->joiner = map();
+        f->joiner->nursery = &f->nursery;
+        CHECK_RES(joiner_run(cx, f->joiner), NART_PENDING);
+        break;
+    case 1:
+        break;
+    case 2:
+        unmap(f->joiner);
+        dump();
+        CHECK_RES(rival_run(cx, &f->rival), 0);
+        return nart_nursery_join(cx, &f->nursery, NULL);
+    default:
+        return nart_nursery_join(cx, &f->nursery, NULL);
+    }
+    nart_wake_self(cx);
+    return NART_PENDING;
+}
+
+static void block_on(const nart_task_type *type)
+{
+    nart_res r;
+
+    begin(NART_CHAN_LOCAL);
+    CHECK_RES(nart_block_on(rt, type, NULL, &r), 0);
+    CHECK_RES(r, 0);
+    end();
+}
+
+TEST(a_body_that_joins_may_be_abandoned_and_freed)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct by_hand, by_hand_poll, NULL);
+    block_on(&type);
+}
+
+struct opener {
+    nart_co co, above;
+    nart_nursery nursery;
+    nart_timer timer;
+    nart_res r;
+    bool called;
+};
+
+/* Opens a nursery, and leaves it open. */
+static nart_res opener_run(nart_cx *cx, struct opener *f)
+{
+    NART_BEGIN(cx, &f->co);
+    if (!f->called) {
+        CHECK_RES(nart_nursery_open(cx, &f->nursery, 0), 0);
+        CHECK_RES(nart_nursery_spawn(cx, &f->nursery, &kid_type, NULL), 0);
+    }
+    f->called = true;
+    NART_END(0);
+}
+
+static nart_res above_opener_run(nart_cx *cx, struct opener *f)
+{
+    NART_BEGIN(cx, &f->above);
+    NART_AWAIT(f->r, opener_run(cx, f));
+    NART_END(f->r);
+}
+
+static nart_res opener_poll(nart_cx *cx, void *frame)
+{
+    struct opener *f = frame;
+
+    if (!f->called) {
+        CHECK_RES(opener_run(cx, f), 0);
+        CHECK_RES(above_opener_run(cx, f), 0); /* which leaves nothing open */
+    }
+    return nart_nursery_join(cx, &f->nursery, NULL);
+}
+
+TEST(a_body_that_left_a_nursery_to_its_poll_runs_again)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct opener, opener_poll, NULL);
+    block_on(&type);
+}
+
+struct shared {
+    nart_co co, opener;
+    nart_nursery nursery;
+    struct joiner joiner;
+    nart_timer timers[2];
+    nart_res r, error;
+    int which;
+};
+
+static nart_res patient_run(nart_cx *cx, void *frame)
+{
+    struct kid *k = frame;
+
+    NART_BEGIN(cx, &k->co);
+    NART_AWAIT(k->r, nart_sleep(cx, &k->timer, NART_NEVER));
+    NART_END(k->r);
+}
+
+static const nart_task_type patient_type = NART_TASK_TYPE(struct kid, patient_run, NULL);
+
+static nart_res shared_opener_run(nart_cx *cx, struct shared *f)
+{
+    NART_BEGIN(cx, &f->opener);
+    CHECK_RES(nart_nursery_open(cx, &f->nursery, 0), 0);
+    CHECK_RES(nart_nursery_spawn(cx, &f->nursery, &patient_type, NULL), 0);
+    NART_AWAIT(f->r, nart_sleep(cx, &f->timers[0], NART_NEVER));
+    NART_AWAIT(f->r, nart_nursery_join(cx, &f->nursery, &f->error));
+    NART_END(f->r);
+}
+
+static nart_res shared_run(nart_cx *cx, void *frame)
+{
+    struct shared *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    f->joiner.nursery = &f->nursery;
+    NART_AWAIT_ANY(f->which, f->r, shared_opener_run(cx, f), joiner_run(cx, &f->joiner),
+                   nart_sleep(cx, &f->timers[1], NART_US));
+    CHECK_EQ(f->which, 2);
+    CHECK_RES(nart_nursery_spawn(cx, &f->nursery, &kid_type, NULL), NART_ECLOSED);
+    NART_STOP(f->r, shared_opener_run(cx, f));
+    CHECK_RES(f->error, NART_EABORTED);
+    NART_END(0);
+}
+
+TEST(an_opener_that_loses_cancels_whatever_body_joins)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct shared, shared_run, NULL);
+    block_on(&type);
+}
+
 struct empty {
     nart_co co;
     nart_nursery nursery;

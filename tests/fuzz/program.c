@@ -360,7 +360,7 @@ static uint32_t registered(const struct task *t)
     uint32_t n = 0;
 
     for (const nart__wait *w = t->header->waits; w; w = w->more)
-        n += w->seen == t->header->polls;
+        n += w->seen == t->header->polls && !nest_is(w);
     return n;
 }
 
