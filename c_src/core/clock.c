@@ -13,7 +13,7 @@
  *     It does not, while something else can make one ready: a wake that has arrived, a descriptor that the
  *     kernel watches, a spinning receiver, a task that waits for something outside of the runtime.
  *  3. A task waits for something outside when an operation of its last poll ended by nart_op_park()
- *     or nart__pending_outside(), or when that poll left neither a wait nor a deadline.
+ *     or nart__pending_outside(), or when that poll left neither a wait nor a sleep.
  *
  * Bounds: a jump visits every slot that was ever used: as many as there were tasks at one time. */
 #include "runtime.h"
@@ -25,7 +25,7 @@
 
 static bool waits_outside(const nart__task *t)
 {
-    return t->state & NART__T_OUT || (!t->waits && !(t->state & NART__T_TIMED));
+    return t->state & NART__T_OUT || (!t->waits && !(t->state & (NART__T_TIMED | NART__T_ASLEEP)));
 }
 
 /* The next deadline, if no task is ready and only a deadline can make one ready; else NART_NEVER. The wheel

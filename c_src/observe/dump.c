@@ -78,7 +78,7 @@ static const char *leaf_name(const nart__task *t)
 {
     if (t->state & NART__T_READY)
         return t->polls ? "yield" : "not polled yet";
-    return t->wake_at != NART_NEVER ? "sleep" : "a waker";
+    return t->wake_at != NART_NEVER || t->state & NART__T_ASLEEP ? "sleep" : "a waker";
 }
 
 static void print_wait(FILE *out, const nart_rt *rt, const nart__task *t, const nart__wait *w)

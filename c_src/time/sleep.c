@@ -25,6 +25,8 @@ nart_res nart__timer_wait(nart_cx *cx, nart_timer *t)
         r = t->at <= cx->now ? 0 : nart_op_park_until(cx, t->at);
     if (r != NART_PENDING)
         t->busy = 0;
+    else if (NART_UNLIKELY(t->at == NART_NEVER))
+        cx->self->state |= NART__T_ASLEEP; /* it has no deadline that shows it */
     return r;
 }
 

@@ -314,7 +314,7 @@ NART__COLD void nart__poll_begin_slow(nart_cx *cx, nart__task *t);
  * caller acts on it and resets it. */
 static inline nart_res nart__poll(nart_cx *cx, nart__task *t, bool odd)
 {
-    t->state &= ~(uint32_t)(NART__T_READY | NART__T_OUT);
+    t->state &= ~(uint32_t)(NART__T_READY | NART__T_OUT | NART__T_ASLEEP);
     t->leaf = NULL;
     t->polls++;
     cx->self = t;

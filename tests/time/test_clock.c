@@ -8,6 +8,8 @@
 #include <nart/io.h>
 #include <nart/time.h>
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -289,6 +291,50 @@ static void check_free(int64_t ns)
     while (nart_rt_now(rt) == at) /* hangs here on failure */
         CHECK_LE(0, nart_rt_poll(rt, 0));
     CHECK_EQ(nart_rt_now(rt), at + ns);
+}
+
+/* Sleeps for ever, by an operation of the given number. */
+struct asleep {
+    nart_co co;
+    nart_timer timer;
+    nart_interval interval;
+    int how;
+    nart_res r;
+};
+
+static nart_res asleep_run(nart_cx *cx, void *frame)
+{
+    struct asleep *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    CHECK_RES(nart_interval_init(cx, &f->interval, NART_NEVER), 0);
+    if (f->how == 0)
+        NART_AWAIT(f->r, nart_sleep(cx, &f->timer, NART_NEVER));
+    else if (f->how == 1)
+        NART_AWAIT(f->r, nart_sleep_until(cx, &f->timer, NART_NEVER));
+    else
+        NART_AWAIT(f->r, nart_interval_tick(cx, &f->interval));
+    NART_END(f->r);
+}
+
+TEST_WITH(a_sleep_that_never_ends_does_not_hold_the_clock, automatic)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct asleep, asleep_run, NULL);
+    nart_join joins[3];
+    char *text = NULL;
+    size_t len;
+
+    for (int i = 0; i < 3; i++)
+        ((struct asleep *)spawn(rt, &type, &joins[i]))->how = i;
+    nap("a", DAY, &(nart_join){ 0 });
+    check_free(DAY);
+    FILE *out = open_memstream(&text, &len);
+    nart_rt_dump(rt, out);
+    fclose(out);
+    CHECK(strstr(text, "sleep") && !strstr(text, "a waker"));
+    free(text);
+    for (int i = 0; i < 3; i++)
+        nart_join_release(&joins[i]);
 }
 
 struct socket_user {

@@ -102,6 +102,7 @@ enum {
     NART__T_SPENT = 8192,           /* its last poll exhausted the budget */
     NART__T_TIMED = 16384,          /* wake_at is not NART_NEVER */
     NART__T_IN_SET = 32768,         /* joiner belongs to a node of a task set */
+    NART__T_ASLEEP = 0x80000,       /* its last poll left a sleep that never ends */
     NART__T_OUT = 0x400000,         /* parked on something outside of the runtime */
     NART__T_ENDING = 0x2000000,     /* completed; waiting for its nurseries */
     NART__T_IN_NURSERY = 0x4000000, /* joiner belongs to a nursery's ward */
