@@ -218,9 +218,9 @@ NART_API NART_MUST_USE nart_res nart_rt_spawn_boxed(nart_rt *rt, const nart_task
  *
  * After the copy only one of the two is the handle: zero the other, and do not close it. In the poll in which
  * an operation on a handle was called, its task may still be registered in it: then move it into `init` or
- * into the value with its move function. (`init` itself is safe: a spawn ends such registrations.) A handle
- * keeps its thread and its runtime: see its header. Close in the new task's body, before it ends, what other tasks
- * wait for: see nart_task_type.
+ * into the value with its move function. (What was awaited within `init` itself is safe if the task is spawned
+ * on the runtime that polls: that spawn ends such registrations.) A handle keeps its thread and its runtime: see
+ * its header. Close in the new task's body, before it ends, what other tasks wait for: see nart_task_type.
  *
  *     NART_TASK_TYPED(conn, struct conn, conn_run, conn_drop);
  *
