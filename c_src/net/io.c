@@ -133,11 +133,9 @@ nart_res nart_fd_ready(nart_cx *cx, nart_fd *h, uint32_t dirs)
 {
     const uint32_t both = NART_READ | NART_WRITE;
 
-    if (dirs == 0 || dirs & ~both)
-        return -EINVAL;
-    nart_res r = nart__io_enter(&h->io, dirs, cx);
+    nart_res r = nart__io_enter(&h->io, dirs & both, cx);
     if (r == 0)
-        r = nart__io_want(&h->io, dirs, cx);
+        r = dirs == 0 || dirs & ~both ? -EINVAL : nart__io_want(&h->io, dirs, cx);
     if (r > 0 && NART_UNLIKELY(r & NART__IO_STATES))
         r = that_hold(&h->io, r, cx);
     return r > 0 ? r & (nart_res)(dirs | NART__IO_STATES) : r;

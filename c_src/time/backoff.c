@@ -51,12 +51,12 @@ static int64_t with_jitter(nart_cx *cx, nart_backoff *b, int64_t delay)
 nart_res nart_backoff_wait(nart_cx *cx, nart_backoff *b)
 {
     if (!is_valid(b))
-        return -EINVAL;
+        return nart__timer_refuse(cx, -EINVAL);
     if (!b->timer.busy) {
         int64_t now = nart__now_read(cx);
         bool had_all = b->retries != UINT32_MAX && b->waited >= b->retries;
         if (had_all || now >= b->deadline)
-            return NART_EEXHAUSTED;
+            return nart__timer_refuse(cx, NART_EEXHAUSTED);
         int64_t end = nart_time_add(now, with_jitter(cx, b, nart_backoff_delay(b)));
         nart__timer_begin(cx, &b->timer, end < b->deadline ? end : b->deadline);
     }

@@ -3,7 +3,7 @@
  *
  * A tick is a sleep until `next`, which advances only when the tick is taken: an abandoned tick is
  * repeated. Times that overflow become NART_NEVER. */
-#include <nart/time.h>
+#include "sleep.h"
 
 nart_res nart_interval_init_at(nart_interval *i, int64_t first, int64_t period)
 {
@@ -42,7 +42,7 @@ static int64_t after(int64_t at, uint64_t n, int64_t period)
 nart_res nart_interval_tick(nart_cx *cx, nart_interval *i)
 {
     if (i->period <= 0)
-        return -EINVAL;
+        return nart__timer_refuse(cx, -EINVAL);
     nart_res r = nart_sleep_until(cx, &i->timer, i->next);
     if (r)
         return r;

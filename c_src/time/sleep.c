@@ -30,6 +30,12 @@ nart_res nart__timer_wait(nart_cx *cx, nart_timer *t)
     return r;
 }
 
+nart_res nart__timer_refuse(nart_cx *cx, nart_res r)
+{
+    nart_res halted = nart__enter(cx, NULL);
+    return halted ? halted : r;
+}
+
 void nart__timer_begin(nart_cx *cx, nart_timer *t, int64_t at)
 {
     t->busy = 1;

@@ -9,4 +9,7 @@
 void nart__timer_begin(nart_cx *cx, nart_timer *t, int64_t at);
 nart_res nart__timer_wait(nart_cx *cx, nart_timer *t);
 
+/* Answers r without a sleep. */
+nart_res nart__timer_refuse(nart_cx *cx, nart_res r);
+
 #endif

@@ -6,6 +6,7 @@
 #include "virtual.h"
 
 #include <nart/clock.h>
+#include <nart/io.h>
 #include <nart/sync.h>
 
 FIXTURE_RT();
@@ -24,10 +25,9 @@ struct counter {
 
 static nart_notify never;
 
-static nart_res ready(nart_cx *cx, struct counter *f)
+/* Counts an operation that answers at once. */
+static nart_res counted(nart_cx *cx, struct counter *f, nart_res r)
 {
-    nart_res r = nart_sleep(cx, &f->timer, 0);
-
     if (r == NART_PENDING)
         return r;
     if (f->polls != cx->self->polls)
@@ -35,6 +35,11 @@ static nart_res ready(nart_cx *cx, struct counter *f)
     f->polls = cx->self->polls;
     f->most = ++f->answers > f->most ? f->answers : f->most;
     return r;
+}
+
+static nart_res ready(nart_cx *cx, struct counter *f)
+{
+    return counted(cx, f, nart_sleep(cx, &f->timer, 0));
 }
 
 static nart_res run_counter(nart_poll_fn poll, int left, bool cancelled, long *most)
@@ -73,6 +78,50 @@ TEST(a_poll_completes_as_many_operations_as_its_budget)
     long most;
 
     CHECK_RES(run_counter(plain_run, 1000, false, &most), 0);
+    CHECK_EQ(most, NART_BUDGET);
+}
+
+/* An operation that refuses without looking whether it has to wait, of the given number. */
+static nart_res refuse(nart_cx *cx, int which)
+{
+    nart_backoff exhausted = NART_BACKOFF_INIT, invalid = NART_BACKOFF_INIT;
+    nart_interval interval = { .period = 0 };
+    nart_fd fd = { .reserved = { 0 } };
+
+    exhausted.retries = 0;
+    invalid.initial = -1;
+    switch (which) {
+    case 0:
+        return nart_backoff_wait(cx, &exhausted);
+    case 1:
+        return nart_backoff_wait(cx, &invalid);
+    case 2:
+        return nart_interval_tick(cx, &interval);
+    default:
+        return nart_fd_ready(cx, &fd, 0);
+    }
+}
+
+static nart_res refusals_run(nart_cx *cx, void *frame)
+{
+    struct counter *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    for (; f->left > 0; f->left--)
+        NART_AWAIT(f->r, counted(cx, f, refuse(cx, f->left % 4)));
+    CHECK_RES(nart_task_cancel(rt, nart_cx_task(cx)), 0);
+    for (f->which = 0; f->which < 4; f->which++) {
+        NART_AWAIT(f->r, refuse(cx, f->which));
+        CHECK_RES(f->r, -ECANCELED);
+    }
+    NART_END(f->r);
+}
+
+TEST(refusals_cost_budget_and_come_after_cancellation)
+{
+    long most;
+
+    CHECK_RES(run_counter(refusals_run, 1000, false, &most), -ECANCELED);
     CHECK_EQ(most, NART_BUDGET);
 }
 
