@@ -140,7 +140,8 @@ typedef struct nart_backoff {
     }
 
 /**
- * Waits before the next retry.
+ * Waits before the next retry. A wait that lost a race continues when it is awaited again, as
+ * nart_sleep_resume() does.
  * @return 0; NART_EEXHAUSTED, without a wait: retries exhausted, or the deadline has passed;
  *   -ECANCELED, -ETIMEDOUT: this wait does not count; -EINVAL fields out of range.
  */

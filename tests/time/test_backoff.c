@@ -11,6 +11,7 @@ FIXTURE_RT();
 struct retrier {
     nart_co co;
     nart_backoff backoff;
+    nart_timer timer;
     int waits;         /* requested */
     int reset_after;   /* 0: never */
     int64_t ns[WAITS]; /* duration of each */
@@ -211,6 +212,34 @@ TEST_WITH(an_abandoned_wait_does_not_count, rt)
     CHECK_RES(f->r, -ECANCELED);
     CHECK_EQ(f->backoff.waited, 1);
     CHECK_EQ(nart_backoff_delay(&f->backoff), 20 * NART_MS);
+    run_to_the_end(rt, &join);
+}
+
+static nart_res racer_run(nart_cx *cx, void *frame)
+{
+    struct retrier *f = frame;
+    nart_timer *timer = &f->timer;
+
+    NART_BEGIN(cx, &f->co);
+    f->begun = nart_now(cx);
+    NART_AWAIT_ANY(f->n, f->r, nart_backoff_wait(cx, &f->backoff), nart_sleep(cx, timer, NART_MS));
+    CHECK_EQ(f->n, 1);
+    NART_AWAIT(f->r, nart_backoff_wait(cx, &f->backoff));
+    f->ns[0] = nart_now(cx) - f->begun;
+    NART_END(f->r);
+}
+
+TEST_WITH(a_wait_that_lost_a_race_continues, rt)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct retrier, racer_run, NULL);
+    nart_join join;
+    struct retrier *f = spawn(rt, &type, &join);
+
+    f->backoff = (nart_backoff)NART_BACKOFF_INIT;
+    run_all(rt);
+    CHECK_RES(f->r, 0);
+    CHECK_EQ(f->ns[0], 100 * NART_MS);
+    CHECK_EQ(f->backoff.waited, 1);
     run_to_the_end(rt, &join);
 }
 
