@@ -48,7 +48,8 @@
  * for the tasks; its answer stays, whether it is cancelled or aborted meanwhile), and a nursery without
  * tasks (the end of the body that opened it closes it). Bodies that a hand-written poll calls directly are
  * not checked: the nursery then has to be joined, by a later poll at the latest, before its memory ends. If
- * the poll stops calling such a body, it has to join what was opened in it before that frame is freed.
+ * the poll stops calling such a body, it has to join the nurseries that this body and the ones below it have
+ * opened, before their frames are freed.
  *
  * If the body that opened a nursery loses a race, the nursery's tasks are cancelled. Join by NART_STOP before
  * you free the body's frame. If a body below it that joins the nursery loses a race, the tasks continue.
