@@ -192,7 +192,7 @@ nart__task *nart__rt_task(const nart_rt *rt, nart_task id)
 nart_res nart__task_type_check(const nart_task_type *type)
 {
     if (!type || !type->poll || !type->name || (type->align & (type->align - 1)) ||
-        type->align > 64)
+        type->align - 1 > 63) /* 0, too: an allocator may rely on a power of two */
         return -EINVAL;
     if (type->abi != NART_TASK_ABI)
         return NART_EABI;

@@ -83,7 +83,7 @@ typedef struct nart_task_type {
     uint32_t abi;         /**< NART_TASK_ABI */
     uint32_t flags;       /**< NART_TASK_* */
     const char *name;     /**< shown by nart_rt_dump() and in reports */
-    uint32_t size, align; /**< of the frame, in bytes; an alignment above 64 is an error: -EINVAL */
+    uint32_t size, align; /**< of the frame, in bytes; `align` is a power of two, at most 64 */
     nart_poll_fn poll;
     void (*drop)(void *frame); /**< the frame's destructor, or NULL. Called exactly once, before
                                 *   the frame is freed: at the task's end, or, if it is held, at
@@ -209,7 +209,7 @@ NART_API void nart_join_move(nart_join *dst, nart_join *src);
  * Begins to spawn a task. Fill in its frame, then call nart_spawn_commit().
  * @return the frame, zeroed; or NULL and `*err` (`err` may be NULL): NART_ESLOTS nart_rt_opts.slots tasks
  *   of this size exist; -ENOMEM no memory for more slots; NART_EFRAME the frame is larger than the largest
- *   slot (see nart_spawn_boxed_begin()); -EINVAL an invalid type, or an alignment above 64 bytes;
+ *   slot (see nart_spawn_boxed_begin()); -EINVAL an invalid type or alignment;
  *   NART_EABI; NART_ESHUTDOWN; NART_EDRIVER.
  * **Ownership**: the frame must be committed or abandoned before the poll returns.
  * **Cost**: no allocation while a slot is free; otherwise more are mapped, see nart_rt_reserve().

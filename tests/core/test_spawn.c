@@ -551,6 +551,8 @@ TEST(a_type_that_is_none_is_refused)
     check_refused(bad, -EINVAL);
     bad.align = 128;
     check_refused(bad, -EINVAL);
+    bad.align = 0;
+    check_refused(bad, -EINVAL);
     bad = good;
     bad.abi = NART_TASK_ABI + 1;
     check_refused(bad, NART_EABI);
