@@ -21,6 +21,8 @@
 
 #if !defined __GNUC__
 #error "nart needs the __atomic builtins of gcc or clang"
+#elif defined __x86_64__ && defined __ILP32__
+#error "nart does not support the x32 ABI: compile with -m64 or -m32"
 #elif __GCC_ATOMIC_LLONG_LOCK_FREE < 2
 #error                                                                                             \
     "nart needs lock-free atomic operations on 64 bits: on 32-bit x86 -march=i586, on ARM -march=armv7-a"
