@@ -177,7 +177,11 @@ typedef struct nart_tokio_op {
 /** Called when an operation ends. `op` is the one that nart_tokio_op_on_done() took over. */
 typedef void (*nart_done_fn)(struct nart_tokio_op *op, void *arg);
 
-/** A function for the blocking pool. Its return value is the operation's result. */
+/**
+ * A function for the blocking pool. Its return value is the operation's result. It and its drop_arg
+ * must return: a C++ exception that leaves one of them ends the process, after a line that names the
+ * function, and longjmp() out of them is undefined.
+ */
 typedef nart_res (*nart_blocking_fn)(void *arg, const struct nart_tokio_stop *stop);
 
 /** Frees the argument of a blocking function. */
@@ -453,7 +457,8 @@ NART_API bool nart_tokio_stopped(const struct nart_tokio_stop *stop);
  * tokio operations, cross-thread channels and oneshots work as on a loop (a tokio timer has a
  * resolution of one millisecond; unbind a receiver first, by nart_rx_bind(rx, NULL)). Operations
  * that need a loop (sockets, local channels, joins, spawning, all of nart/sync.h and similar)
- * return NART_EDRIVER.
+ * return NART_EDRIVER. A C++ exception that leaves the poll function or the drop ends the process,
+ * after a line that names the task.
  *
  * @param init copied into the frame; NULL: zeros.
  * @return 0 and `*op`; -EINVAL no `rt` or `op`, or not a task type; NART_EABI the type is of

@@ -16,7 +16,7 @@
 
 use std::alloc::{alloc_zeroed, dealloc, Layout};
 use std::cell::{Cell, UnsafeCell};
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_int, c_void, CStr};
 use std::future::Future;
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
@@ -31,7 +31,7 @@ use crate::bridge::{lock, Shared};
 use crate::clock;
 use crate::op::{self, Handle, Promise};
 use crate::outcome::Outcome;
-use crate::panic::catch;
+use crate::panic::catch_of;
 use crate::sys::{
     errno, nart_driver_cx_init, nart_driver_poll, nart_driver_task_cancel, nart_driver_task_init,
     Cx, Driver, Res, Task, TaskType, DRIVER_ABI, DRIVER_MOVES, EABI, EDRIVER, EFORK, NEVER,
@@ -130,6 +130,19 @@ struct Body {
     waker: Cell<*const Waker>,
     again: Cell<bool>,
     deadline: Cell<i64>,
+}
+
+impl Body {
+    fn name(&self) -> String {
+        // SAFETY: the type outlives its tasks, and its name is NULL or a C string.
+        unsafe {
+            let name = (*self.ty).name;
+            match name.is_null() {
+                true => "without a name".to_owned(),
+                false => CStr::from_ptr(name).to_string_lossy().into_owned(),
+            }
+        }
+    }
 }
 
 /// The body of a task, from a driver's call.
@@ -262,7 +275,7 @@ impl Live {
         unsafe { nart_driver_task_cancel(self.body().task.get()) }
     }
 
-    /// Polls once. The error is the text of a panic or foreign exception.
+    /// Polls once. The error is the text of a panic.
     fn poll(&mut self, waker: Option<&Waker>) -> Result<Res, String> {
         let body = self.body();
         body.waker.set(waker.map_or(ptr::null(), ptr::from_ref));
@@ -272,7 +285,8 @@ impl Live {
             body.cell.register(waker); // before the poll, so that a wake during it is not lost
         }
         // SAFETY: the task was initialised with this context, and this is the only poll.
-        let polled = catch(|| unsafe { nart_driver_poll(body.cx.get(), body.task.get()) });
+        let call = || unsafe { nart_driver_poll(body.cx.get(), body.task.get()) };
+        let polled = catch_of(|| format!("a poll of the task {}", body.name()), call);
         body.waker.set(ptr::null());
         polled
     }
@@ -285,7 +299,8 @@ impl Drop for Live {
         // SAFETY: the type outlives its tasks; its drop is called here only.
         unsafe {
             if let Some(drop_frame) = (*body.ty).drop {
-                let _ = catch(|| drop_frame(frame));
+                let name = || format!("the drop of the task {}", body.name());
+                let _ = catch_of(name, || drop_frame(frame));
             }
         }
         body.cell.give();

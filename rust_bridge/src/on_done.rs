@@ -6,7 +6,7 @@
 use std::ffi::c_void;
 
 use crate::ffi::{nart_tokio_op_await, nart_tokio_op_close, DoneFn, NartTokioOp};
-use crate::panic::catch;
+use crate::panic::catch_of;
 use crate::sys::{nart_rt_spawn_begin, nart_rt_spawn_commit, Cx, Res, Rt, TaskType, PENDING};
 
 struct Frame {
@@ -31,7 +31,8 @@ unsafe extern "C-unwind" fn end(frame: *mut c_void) {
         let frame = frame.cast::<Frame>();
         let op = &raw mut (*frame).op;
         if let Some(done) = (*frame).done {
-            let _ = catch(|| done(op, (*frame).arg));
+            let name = || "the function of an nart_tokio_op_on_done()".to_owned();
+            let _ = catch_of(name, || done(op, (*frame).arg));
         }
         nart_tokio_op_close(op);
     }

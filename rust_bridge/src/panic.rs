@@ -2,7 +2,8 @@
 //! Panics are caught here. Every function that C calls runs inside [`guard`], and every foreign
 //! future and destructor inside [`catch`]. So no panic crosses the boundary; it becomes an error.
 //!
-//! Not handled: a panic while panicking, `panic = "abort"`, a stack overflow. They end the process.
+//! Not handled: a panic while panicking, `panic = "abort"`, a stack overflow, a C++ exception. They end
+//! the process; [`catch_of`] says first whose exception it was.
 
 use std::any::Any;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -40,6 +41,24 @@ pub fn guard<R: OnPanic>(f: impl FnOnce() -> R) -> R {
 /// Unwind safety is asserted: the caller drops what a panic left inconsistent, and does not use it.
 pub fn catch<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(f)).map_err(text)
+}
+
+/// catch() for a function of C, which has a name: if a C++ exception leaves it, prints that name.
+pub fn catch_of<R>(name: impl Fn() -> String, f: impl FnOnce() -> R) -> Result<R, String> {
+    struct Left<N: Fn() -> String>(N);
+    impl<N: Fn() -> String> Drop for Left<N> {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                eprintln!("nart: a C++ exception left {}: catch it there", (self.0)());
+            }
+        }
+    }
+    catch(|| {
+        let left = Left(name);
+        let result = f();
+        std::mem::forget(left);
+        result
+    })
 }
 
 fn text(payload: Box<dyn Any + Send>) -> String {

@@ -2,7 +2,11 @@
 /* A panic of Rust code is a result with a text, and the process continues. */
 #include "bridge.h"
 
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <unwind.h>
 
 static void panic_says(uint32_t kind, const char *text)
 {
@@ -129,4 +133,100 @@ TEST_WITH(a_panic_of_a_task_on_tokio, both)
     CHECK_RES(test_value(bridge, 3, &op), 0); /* the worker still runs */
     CHECK_RES(await_op(&op, NULL), 0);
     nart_tokio_op_close(&op);
+}
+
+/* ---- exceptions of other languages ---- */
+
+/* As a throw of C++ does. */
+static void throw_one(void)
+{
+    static struct _Unwind_Exception exception = { .exception_class = 0x6e617274 };
+    _Unwind_RaiseException(&exception);
+}
+
+static nart_res throwing_job(void *arg, const nart_tokio_stop *stop)
+{
+    (void)arg;
+    (void)stop;
+    throw_one();
+    return 0;
+}
+
+static void throwing_drop(void *arg)
+{
+    (void)arg;
+    throw_one();
+}
+
+static nart_res returning_job(void *arg, const nart_tokio_stop *stop)
+{
+    (void)arg;
+    (void)stop;
+    return 0;
+}
+
+static nart_res throwing_poll(nart_cx *cx, void *frame)
+{
+    (void)cx;
+    (void)frame;
+    throw_one();
+    return 0;
+}
+
+static nart_res returning_poll(nart_cx *cx, void *frame)
+{
+    (void)cx;
+    (void)frame;
+    return 0;
+}
+
+static const nart_task_type throws_in_poll =
+    NART_TASK_TYPE_FLAGS(int, throwing_poll, NULL, NART_TASK_SEND);
+static const nart_task_type throws_in_drop =
+    NART_TASK_TYPE_FLAGS(int, returning_poll, throwing_drop, NART_TASK_SEND);
+
+static nart_res submit_thrower(int which, nart_tokio_op *op)
+{
+    switch (which) {
+    case 0:
+        return nart_tokio_blocking(bridge, "thrower", throwing_job, NULL, NULL, op);
+    case 1:
+        return nart_tokio_blocking(bridge, "thrower", returning_job, NULL, throwing_drop, op);
+    case 2:
+        return nart_tokio_spawn_task(bridge, &throws_in_poll, NULL, op);
+    default:
+        return nart_tokio_spawn_task(bridge, &throws_in_drop, NULL, op);
+    }
+}
+
+/* It cannot be an answer: Rust ends the process. The line before says which function it was. */
+TEST(an_exception_ends_the_process_with_a_name)
+{
+    static const char *const names[] = { "the blocking function \"thrower\"",
+                                         "the drop_arg of the blocking function \"thrower\"",
+                                         "a poll of the task int", "the drop of the task int" };
+
+    for (int which = 0; which < 4; which++) {
+        char text[4096] = "";
+        int out[2], status = 0;
+        size_t len = 0;
+        CHECK_EQ(pipe(out), 0);
+        pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0) {
+            nart_tokio_op op = { 0 };
+            dup2(out[1], STDERR_FILENO);
+            both_open();
+            CHECK_RES(submit_thrower(which, &op), 0);
+            (void)await_op(&op, NULL);
+            _exit(0);
+        }
+        close(out[1]);
+        for (ssize_t n; (n = read(out[0], text + len, sizeof text - 1 - len)) > 0;)
+            len += (size_t)n;
+        close(out[0]);
+        CHECK_EQ(waitpid(child, &status, 0), child);
+        CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+        CHECK(strstr(text, names[which]) != NULL);
+    }
 }

@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_void, CStr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::outcome::Outcome;
-use crate::panic::catch;
+use crate::panic::catch_of;
 use crate::sys::Res;
 
 /// The stop flag of a blocking function; see nart_tokio_stopped(). Valid while the function runs.
@@ -29,7 +29,9 @@ impl Stop {
     }
 }
 
-/// A function for the blocking pool. Its return value is the operation's result.
+/// A function for the blocking pool. Its return value is the operation's result. It and its drop_arg
+/// must return: a C++ exception that leaves one of them ends the process, after a line that names the
+/// function, and longjmp() out of them is undefined.
 pub type BlockingFn =
     Option<unsafe extern "C-unwind" fn(arg: *mut c_void, stop: *const Stop) -> Res>;
 
@@ -88,10 +90,17 @@ impl Work {
         &self.name
     }
 
+    fn described(&self) -> String {
+        // SAFETY: short_name() has written a NUL.
+        let name = unsafe { CStr::from_ptr(self.name.as_ptr()) };
+        format!("the blocking function \"{}\"", name.to_string_lossy())
+    }
+
     /// Calls the function.
     pub fn run(&self, stop: &Stop) -> Outcome {
         // SAFETY: the caller of new() promised that they fit.
-        match catch(|| unsafe { (self.run)(self.arg, stop) }) {
+        let call = || unsafe { (self.run)(self.arg, stop) };
+        match catch_of(|| self.described(), call) {
             Ok(res) => Outcome::of_res(res),
             Err(text) => Outcome::panicked(text),
         }
@@ -100,8 +109,9 @@ impl Work {
     /// Calls `drop_arg`. Not a Drop: the argument of a refused job remains the caller's.
     pub fn release(self) {
         if let Some(drop_arg) = self.drop_arg {
+            let name = || format!("the drop_arg of {}", self.described());
             // SAFETY: as in run(). Called once per accepted job: it consumes the job.
-            let _ = catch(|| unsafe { drop_arg(self.arg) });
+            let _ = catch_of(name, || unsafe { drop_arg(self.arg) });
         }
     }
 }

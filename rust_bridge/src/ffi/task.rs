@@ -14,7 +14,8 @@ use crate::sys::{Res, TaskType};
 /// tokio operations, cross-thread channels and oneshots work as on a loop (a tokio timer has a
 /// resolution of one millisecond; unbind a receiver first, by nart_rx_bind(rx, NULL)). Operations
 /// that need a loop (sockets, local channels, joins, spawning, all of nart/sync.h and similar)
-/// return NART_EDRIVER.
+/// return NART_EDRIVER. A C++ exception that leaves the poll function or the drop ends the process,
+/// after a line that names the task.
 ///
 /// @param init copied into the frame; NULL: zeros.
 /// @return 0 and `*op`; -EINVAL no `rt` or `op`, or not a task type; NART_EABI the type is of
