@@ -63,6 +63,21 @@
  */
 #define NART_TOKIO_KEEP_SIGPIPE 1
 
+#if NART_HTTP
+/** Follow redirects to any server. */
+#define NART_HTTP_REDIRECTS_ALL 0
+#endif
+
+#if NART_HTTP
+/** Follow redirects to the same scheme, host and port. */
+#define NART_HTTP_REDIRECTS_SAME_ORIGIN 1
+#endif
+
+#if NART_HTTP
+/** Follow no redirect. */
+#define NART_HTTP_REDIRECTS_NONE 2
+#endif
+
 /** The status of an operation. It ends with exactly one of the last five. */
 typedef enum nart_tokio_status {
     /** Not ended yet. */
@@ -219,10 +234,7 @@ typedef struct nart_http_opts {
      * header fields, sent in this order; at most 1000; a name may occur more than once. Refused:
      * Transfer-Encoding, TE, Trailer, Upgrade, Expect, Keep-Alive, Proxy-Connection and
      * HTTP2-Settings; a Content-Length (which is not needed) other than `body_len`; a Connection
-     * other than close and keep-alive; a second Host. After a redirect to the same origin (scheme,
-     * host and port) all are sent again. After a redirect to another origin Host, Authorization,
-     * Cookie, Cookie2 and Proxy-Authorization are not sent, and neither are a user name and
-     * password in the URL
+     * other than close and keep-alive; a second Host. For redirects see `redirects`
      */
     const struct nart_http_header *headers;
     /** number of entries in `headers` */
@@ -238,7 +250,18 @@ typedef struct nart_http_opts {
     int64_t timeout_ns;
     /** limit for the response body in bytes; 0: 1 MiB */
     size_t max_body;
-    uint64_t reserved[4];
+    /**
+     * which redirects are followed: NART_HTTP_REDIRECTS_ALL (0), those to the same origin (scheme,
+     * host and port), or none; the response is the result otherwise. To the same origin all headers
+     * are sent again. To another one only these of yours are: Accept, Accept-Charset,
+     * Accept-Encoding, Accept-Language, Cache-Control, Connection, Content-Encoding,
+     * Content-Language, Content-Length, Content-Type, Date, If-Match, If-Modified-Since,
+     * If-None-Match, If-Range, If-Unmodified-Since, Pragma, Range, User-Agent. Any other one may be
+     * a secret; a user name and password in the URL are not sent there either
+     */
+    uint32_t redirects;
+    uint32_t reserved0;
+    uint64_t reserved[3];
 } nart_http_opts;
 #endif
 

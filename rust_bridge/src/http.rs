@@ -35,7 +35,7 @@ use crate::http_queue::Waiting;
 use crate::names::{Failed, Names, Resolver};
 use crate::outcome::Outcome;
 use crate::panic::catch;
-use crate::redirect;
+use crate::redirect::{self, Redirects};
 use crate::sys::{errno, Res, NEVER};
 
 /// The URL cannot be parsed, or its scheme is not http or https.
@@ -65,6 +65,7 @@ pub struct Request<'a> {
     /// A time of C's clock; NEVER: none.
     pub deadline: i64,
     pub max_body: usize,
+    pub redirects: Redirects,
 }
 
 /// Packs a request and its headers. Each part is a length and that many bytes.
@@ -79,6 +80,7 @@ pub fn pack<'a>(
     };
     part(&request.deadline.to_ne_bytes());
     part(&request.max_body.to_ne_bytes());
+    part(&(request.redirects as u64).to_ne_bytes());
     part(request.url);
     part(request.method);
     part(request.body);
@@ -112,15 +114,25 @@ fn deadline(packed: &[u8]) -> (i64, Parts<'_>) {
     (number(parts.next().unwrap_or_default()) as i64, parts)
 }
 
-/// Builds reqwest's request from the other parts. Returns the body limit, too.
-fn unpack(
-    client: &reqwest::Client,
-    mut parts: Parts<'_>,
-) -> Result<(reqwest::Request, usize), Outcome> {
+/// A request as the worker sees it.
+#[derive(Debug)]
+struct Unpacked {
+    request: reqwest::Request,
+    max_body: usize,
+    redirects: Redirects,
+}
+
+/// Builds it from the other parts.
+fn unpack(client: &reqwest::Client, mut parts: Parts<'_>) -> Result<Unpacked, Outcome> {
     let invalid = |what: &str| Outcome::error(errno(libc::EINVAL), what);
     let refused = |why: String| Outcome::error(errno(libc::EINVAL), why);
     let mut part = || parts.next().unwrap_or_default();
     let max_body = number(part()) as usize;
+    let redirects = match number(part()) {
+        n if n == Redirects::None as u64 => Redirects::None,
+        n if n == Redirects::SameOrigin as u64 => Redirects::SameOrigin,
+        _ => Redirects::All,
+    };
     let url = parse_url(part())?;
     let method =
         Method::from_bytes(part()).map_err(|_| invalid("the method is not a valid HTTP method"))?;
@@ -138,10 +150,12 @@ fn unpack(
     if !body.is_empty() {
         request = request.body(body.to_vec());
     }
-    request
-        .build()
-        .map(|request| (request, max_body))
-        .map_err(|e| failure(&e, EHTTP_OTHER))
+    let request = request.build().map_err(|e| failure(&e, EHTTP_OTHER))?;
+    Ok(Unpacked {
+        request,
+        max_body,
+        redirects,
+    })
 }
 
 fn parse_url(url: &[u8]) -> Result<Url, Outcome> {
@@ -265,7 +279,11 @@ pub async fn exchange(shared: Arc<Shared>, packed: Vec<u8>, waiting: Waiting) ->
 }
 
 /// Sends a request, and follows redirects.
-async fn send(shared: &Shared, mut request: reqwest::Request) -> Result<Response, Outcome> {
+async fn send(
+    shared: &Shared,
+    mut request: reqwest::Request,
+    redirects: Redirects,
+) -> Result<Response, Outcome> {
     let refused = |text: String| Outcome::error(EHTTP_REDIRECT, text);
     for _ in 0..=redirect::MAX {
         let next = request.try_clone(); // its body is shared, not copied
@@ -278,15 +296,21 @@ async fn send(shared: &Shared, mut request: reqwest::Request) -> Result<Response
             Some(next) if redirect::is_redirect(status, headers) => next,
             _ => return Ok(response),
         };
-        redirect::follow(&mut request, status, headers).map_err(refused)?;
+        if !redirect::follow(&mut request, status, headers, redirects).map_err(refused)? {
+            return Ok(response);
+        }
     }
     Err(refused(format!("more than {} redirects", redirect::MAX)))
 }
 
 async fn answer(shared: &Shared, parts: Parts<'_>) -> Result<Outcome, Outcome> {
     let client = shared.http.client.http(&shared.names)?; // builds requests of both schemes
-    let (request, max_body) = unpack(client, parts)?;
-    let mut response = send(shared, request).await?;
+    let Unpacked {
+        request,
+        max_body,
+        redirects,
+    } = unpack(client, parts)?;
+    let mut response = send(shared, request, redirects).await?;
     if let Some(what) = unrequested(&response) {
         return Err(Outcome::error(EHTTP_OTHER, what));
     }
@@ -408,6 +432,7 @@ mod tests {
             body: b"a body",
             deadline: 5,
             max_body: 77,
+            redirects: Redirects::SameOrigin,
         };
         pack(
             &mut bytes,
@@ -422,8 +447,12 @@ mod tests {
         let client = a_client();
         let bytes = packed(b"http://a/b?c", &[("X-One", "1"), ("x-two", "")]);
         let (at, parts) = deadline(&bytes);
-        let (request, max_body) = unpack(&client, parts).unwrap();
-        assert_eq!((at, max_body), (5, 77));
+        let Unpacked {
+            request,
+            max_body,
+            redirects,
+        } = unpack(&client, parts).unwrap();
+        assert_eq!((at, max_body, redirects), (5, 77, Redirects::SameOrigin));
         assert_eq!(request.url().as_str(), "http://a/b?c");
         assert_eq!(request.method(), Method::PUT);
         assert_eq!(request.body().unwrap().as_bytes(), Some(&b"a body"[..]));

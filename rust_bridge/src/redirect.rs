@@ -8,18 +8,58 @@
 //! 3. 303 changes every method but HEAD to GET, and 301 and 302 change POST to GET, as browsers do.
 //!    Such a GET has no body and no headers that describe one. 307 and 308 repeat the request
 //!    unchanged.
-//! 4. To another origin (scheme, host, port) the caller's Host and credentials are not sent. They
-//!    are not restored if a later redirect leads back. All other headers are sent.
+//! 4. To another origin (scheme, host, port) only those headers of the caller's are sent that describe
+//!    the body, the wanted response or the client (ELSEWHERE): any other one may be a secret, as
+//!    X-Api-Key is. They are not restored if a later redirect leads back.
 //! 5. A user name and password in a Location are dropped.
+//! 6. The caller may restrict all this to redirects within an origin, or to none: a redirect that is
+//!    not followed is the response.
 
-use reqwest::header::{
-    HeaderMap, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION,
-    CONTENT_TYPE, COOKIE, HOST, LOCATION, PROXY_AUTHORIZATION,
-};
+use reqwest::header::{self, HeaderMap, HeaderName, LOCATION};
 use reqwest::{Method, Request, StatusCode, Url};
 
 /// The number of redirects that are followed in a row.
 pub const MAX: usize = 10;
+
+/// The headers of the caller's that are sent to another origin.
+const ELSEWHERE: [HeaderName; 19] = [
+    header::ACCEPT,
+    header::ACCEPT_CHARSET,
+    header::ACCEPT_ENCODING,
+    header::ACCEPT_LANGUAGE,
+    header::CACHE_CONTROL,
+    header::CONNECTION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::DATE,
+    header::IF_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_NONE_MATCH,
+    header::IF_RANGE,
+    header::IF_UNMODIFIED_SINCE,
+    header::PRAGMA,
+    header::RANGE,
+    header::USER_AGENT,
+];
+
+/// The headers that describe a body.
+const OF_THE_BODY: [HeaderName; 5] = [
+    header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_LOCATION,
+    header::CONTENT_TYPE,
+];
+
+/// Which redirects are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redirects {
+    All,
+    SameOrigin,
+    None,
+}
 
 /// Whether a response with this status and these headers is followed.
 pub fn is_redirect(status: StatusCode, headers: &HeaderMap) -> bool {
@@ -57,7 +97,7 @@ fn becomes_get(status: StatusCode, method: &Method) -> bool {
     }
 }
 
-/// Changes a redirected request into the next one.
+/// Changes a redirected request into the next one. False: the response is the result.
 ///
 /// # Errors
 /// The reason why the redirect is not followed.
@@ -65,29 +105,31 @@ pub fn follow(
     request: &mut Request,
     status: StatusCode,
     headers: &HeaderMap,
-) -> Result<(), String> {
+    which: Redirects,
+) -> Result<bool, String> {
+    if which == Redirects::None {
+        return Ok(false);
+    }
     let to = target(request.url(), headers)?;
+    let elsewhere = to.origin() != request.url().origin();
+    if elsewhere && which == Redirects::SameOrigin {
+        return Ok(false);
+    }
     if becomes_get(status, request.method()) {
         *request.method_mut() = Method::GET;
         *request.body_mut() = None;
-        for name in [
-            CONTENT_ENCODING,
-            CONTENT_LANGUAGE,
-            CONTENT_LENGTH,
-            CONTENT_LOCATION,
-            CONTENT_TYPE,
-        ] {
+        for name in OF_THE_BODY {
             request.headers_mut().remove(name);
         }
     }
-    if to.origin() != request.url().origin() {
-        for name in [AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION] {
-            request.headers_mut().remove(name);
+    if elsewhere {
+        let all = std::mem::take(request.headers_mut());
+        for (name, value) in all.iter().filter(|(name, _)| ELSEWHERE.contains(name)) {
+            request.headers_mut().append(name, value.clone());
         }
-        request.headers_mut().remove("cookie2");
     }
     *request.url_mut() = to;
-    Ok(())
+    Ok(true)
 }
 
 #[cfg(test)]
@@ -139,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_not_sent_to_another_origin() {
+    fn secrets_are_not_sent_to_another_origin() {
         for (to, kept) in [
             ("http://a/there", true),
             ("http://a:80/there", true),
@@ -155,12 +197,22 @@ mod tests {
                 "cookie2",
                 "host",
                 "proxy-authorization",
+                "x-api-key",
             ];
             for name in names {
                 let value = HeaderValue::from_static("secret");
                 request.headers_mut().insert(name, value);
             }
-            follow(&mut request, StatusCode::FOUND, &location(to)).unwrap();
+            let agent = HeaderValue::from_static("nart");
+            request.headers_mut().insert("user-agent", agent);
+            follow(
+                &mut request,
+                StatusCode::FOUND,
+                &location(to),
+                Redirects::All,
+            )
+            .unwrap();
+            assert!(request.headers().contains_key("user-agent"));
             for name in names {
                 let sent = request.headers().contains_key(name);
                 assert_eq!(sent, kept, "{to} {name}");
@@ -185,7 +237,7 @@ mod tests {
             let mut request = Request::new(method.clone(), Url::parse("http://a/").unwrap());
             *request.body_mut() = Some("body".into());
             let status = StatusCode::from_u16(status).unwrap();
-            follow(&mut request, status, &location("/b")).unwrap();
+            follow(&mut request, status, &location("/b"), Redirects::SameOrigin).unwrap();
             assert_eq!(request.method(), then);
             assert_eq!(
                 request.body().is_some(),

@@ -255,6 +255,7 @@ static void request(const struct exchange *row, int64_t is, const char *text)
     opts.body_len = row->body ? strlen(row->body) : row->body_len;
     opts.max_body = row->max_body;
     opts.timeout_ns = row->timeout_ns;
+    opts.redirects = row->redirects;
     CHECK_RES(nart_http_request(bridge, &opts, &op), 0);
     nart_res r = wait_for_answer(&op, &answer);
     const char *said = nart_tokio_op_message(&op, &len);

@@ -50,7 +50,7 @@ struct step {
 
 #define SCRIPT(...) .script = { __VA_ARGS__ }
 
-enum { STEPS = 36, HEADERS = 5, BIG = 16 << 20 };
+enum { STEPS = 36, HEADERS = 6, BIG = 16 << 20 };
 
 struct exchange {
     const char *name;
@@ -63,6 +63,7 @@ struct exchange {
     const char *body;
     size_t body_len, max_body;
     int64_t timeout_ns;
+    uint32_t redirects;
 };
 
 #define OK "HTTP/1.1 200 OK\r\n"

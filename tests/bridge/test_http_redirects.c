@@ -124,14 +124,13 @@ TEST(methods)
 /* ---- headers that are sent to another origin ---- */
 
 #define SECRETS                                                                                    \
-    .headers = { { "Authorization", "secret1" },                                                   \
-                 { "Cookie", "secret2" },                                                          \
-                 { "Proxy-Authorization", "secret3" },                                             \
-                 { "Host", "secret4.test" },                                                       \
-                 { "X-A", "a" } }
+    .headers = { { "Authorization", "secret1" },       { "Cookie", "secret2" },                    \
+                 { "Proxy-Authorization", "secret3" }, { "Host", "secret4.test" },                 \
+                 { "X-Api-Key", "secret5" },           { "User-Agent", "a" } }
 #define ALL                                                                                        \
     HAS("authorization: secret1\r\n"), HAS("cookie: secret2\r\n"),                                 \
-        HAS("proxy-authorization: secret3\r\n"), HAS("host: secret4.test\r\n"), HAS("x-a: a\r\n")
+        HAS("proxy-authorization: secret3\r\n"), HAS("host: secret4.test\r\n"),                    \
+        HAS("x-api-key: secret5\r\n"), HAS("user-agent: a\r\n")
 
 static const struct exchange secrets[] = {
     { "the same origin gets all", 200, "hello",
@@ -139,7 +138,7 @@ static const struct exchange secrets[] = {
       SECRETS },
     { "another port gets no secrets and its own Host", 200, "hello",
       SCRIPT(HEAD, ALL, SAY(TO("302 Found", "http://%B/b")), ACCEPT_B, HEAD, LACKS("secret"),
-             HAS("host: %B\r\n"), HAS("x-a: a\r\n"), LACKS("referer"), SAY(FIVE)),
+             HAS("host: %B\r\n"), HAS("user-agent: a\r\n"), LACKS("referer"), SAY(FIVE)),
       SECRETS },
     { "nor by 307", 200, "hello",
       SCRIPT(HEAD, ALL, SAY(TO("307 Temporary", "//%B/b")), ACCEPT_B, HEAD, LACKS("secret"),
@@ -164,7 +163,39 @@ static const struct exchange secrets[] = {
       .url = "http://%A/?secret" },
 };
 
-TEST(credentials_are_not_sent_to_another_origin)
+TEST(secrets_are_not_sent_to_another_origin)
 {
     PLAY(secrets);
+}
+
+/* ---- which are followed ---- */
+
+static const struct exchange policies[] = {
+    { "none: a redirect to the same origin", 302, "", SCRIPT(HEAD, SAY(TO("302 Found", "/b"))),
+      .redirects = NART_HTTP_REDIRECTS_NONE },
+    { "none: one that would not be allowed", 302, "",
+      SCRIPT(HEAD, SAY(TO("302 Found", "file:///a"))), .redirects = NART_HTTP_REDIRECTS_NONE },
+    { "the same origin: there", 200, "hello",
+      SCRIPT(HEAD, SAY(TO("302 Found", "/b")), ACCEPT, HEAD, HAS("GET /b HTTP/1.1\r\n"), SAY(FIVE)),
+      .redirects = NART_HTTP_REDIRECTS_SAME_ORIGIN },
+    { "the same origin: to another port", 307, "", SCRIPT(HEAD, SAY(TO("307 Temporary", "//%B/b"))),
+      .redirects = NART_HTTP_REDIRECTS_SAME_ORIGIN },
+    { "the same origin: to another one at the second step", 302, "",
+      SCRIPT(HEAD, SAY(TO("301 Moved", "/b")), ACCEPT, HEAD, SAY(TO("302 Found", "http://%B/"))),
+      .redirects = NART_HTTP_REDIRECTS_SAME_ORIGIN },
+};
+
+TEST(policies)
+{
+    PLAY(policies);
+}
+
+TEST_WITH(a_policy_that_is_none_is_refused, both)
+{
+    nart_http_opts opts = NART_HTTP_OPTS_INIT;
+    nart_tokio_op op = { 0 };
+
+    opts.url = "http://127.0.0.1:1/";
+    opts.redirects = 3;
+    CHECK_RES(nart_http_request(bridge, &opts, &op), -EINVAL);
 }

@@ -27,7 +27,7 @@ OFFSET(nart_tokio_report, leaked_name, 72);
 SIZE(nart_tokio_op, 16);
 SIZE(nart_tokio_local, 16);
 #if NART_HTTP
-OFFSET(nart_http_opts, reserved, 72);
+OFFSET(nart_http_opts, reserved, 80);
 #endif
 
 _Static_assert(NART_TASK_ABI == 1 && NART_DRIVER_ABI == 1, "sys.rs has other versions");

@@ -11,6 +11,7 @@ use crate::clock;
 use crate::http::{pack, Request};
 use crate::http_queue::HttpQueue;
 use crate::op::Handle;
+use crate::redirect::Redirects;
 use crate::sys::{errno, Res};
 
 /// The default: 30 seconds.
@@ -37,10 +38,7 @@ pub struct NartHttpOpts {
     /// header fields, sent in this order; at most 1000; a name may occur more than once. Refused:
     /// Transfer-Encoding, TE, Trailer, Upgrade, Expect, Keep-Alive, Proxy-Connection and
     /// HTTP2-Settings; a Content-Length (which is not needed) other than `body_len`; a Connection
-    /// other than close and keep-alive; a second Host. After a redirect to the same origin (scheme,
-    /// host and port) all are sent again. After a redirect to another origin Host, Authorization,
-    /// Cookie, Cookie2 and Proxy-Authorization are not sent, and neither are a user name and
-    /// password in the URL
+    /// other than close and keep-alive; a second Host. For redirects see `redirects`
     pub headers: *const NartHttpHeader,
     /// number of entries in `headers`
     pub n_headers: usize,
@@ -53,11 +51,28 @@ pub struct NartHttpOpts {
     pub timeout_ns: i64,
     /// limit for the response body in bytes; 0: 1 MiB
     pub max_body: usize,
+    /// which redirects are followed: NART_HTTP_REDIRECTS_ALL (0), those to the same origin (scheme,
+    /// host and port), or none; the response is the result otherwise. To the same origin all headers
+    /// are sent again. To another one only these of yours are: Accept, Accept-Charset,
+    /// Accept-Encoding, Accept-Language, Cache-Control, Connection, Content-Encoding,
+    /// Content-Language, Content-Length, Content-Type, Date, If-Match, If-Modified-Since,
+    /// If-None-Match, If-Range, If-Unmodified-Since, Pragma, Range, User-Agent. Any other one may be
+    /// a secret; a user name and password in the URL are not sent there either
+    pub redirects: u32,
     #[doc(hidden)]
-    pub reserved: [u64; 4],
+    pub reserved0: u32,
+    #[doc(hidden)]
+    pub reserved: [u64; 3],
 }
 
-const _: () = assert!(offset_of!(NartHttpOpts, reserved) == 72);
+/// Follow redirects to any server.
+pub const NART_HTTP_REDIRECTS_ALL: u32 = 0;
+/// Follow redirects to the same scheme, host and port.
+pub const NART_HTTP_REDIRECTS_SAME_ORIGIN: u32 = 1;
+/// Follow no redirect.
+pub const NART_HTTP_REDIRECTS_NONE: u32 = 2;
+
+const _: () = assert!(offset_of!(NartHttpOpts, reserved) == 80);
 
 /// Sends an HTTP request. The operation ends with 0, the status (200, 404, ...) as its value and
 /// the response body as nart_tokio_op_message(). Or it ends with one of these errors, and the cause
@@ -121,6 +136,12 @@ pub unsafe extern "C" fn nart_http_request(
             if o.url.is_null() || o.timeout_ns < 0 {
                 return Err(errno(libc::EINVAL));
             }
+            let redirects = match o.redirects {
+                NART_HTTP_REDIRECTS_ALL => Redirects::All,
+                NART_HTTP_REDIRECTS_SAME_ORIGIN => Redirects::SameOrigin,
+                NART_HTTP_REDIRECTS_NONE => Redirects::None,
+                _ => return Err(errno(libc::EINVAL)),
+            };
             let headers = slice(o.headers, o.n_headers)?;
             let timeout = if o.timeout_ns == 0 {
                 TIMEOUT
@@ -133,6 +154,7 @@ pub unsafe extern "C" fn nart_http_request(
                 body: slice(o.body.cast::<u8>(), o.body_len)?,
                 deadline: clock::now().saturating_add(timeout),
                 max_body: if o.max_body == 0 { 1 << 20 } else { o.max_body },
+                redirects,
             };
             let pairs = headers
                 .iter()
