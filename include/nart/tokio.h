@@ -162,7 +162,7 @@ typedef struct nart_tokio_report {
     uint64_t panicked;
     /** operations that the shutdown ended */
     uint64_t shutdown;
-    /** futures and C tasks that did not end; their operations stay pending */
+    /** futures and C tasks that did not end; their operations ended with NART_ESHUTDOWN */
     uint64_t leaked_tasks;
     /** blocking functions that did not end; their operations ended with NART_ESHUTDOWN */
     uint32_t leaked_blocking;
@@ -300,10 +300,11 @@ NART_API void nart_tokio_free(struct nart_tokio *rt);
 /**
  * Shuts down a bridge and waits until it has ended. New work is refused. C tasks on tokio are
  * cancelled and get half of the time to unwind, futures are dropped, queued blocking functions end
- * at once, running ones see their stop flag. Operations and threads that have not ended after
- * `timeout_ns` are leaked (name look-ups cannot be stopped). `report` may be NULL.
+ * at once, running ones see their stop flag. Futures, functions and threads that have not ended
+ * after `timeout_ns` are leaked (name look-ups cannot be stopped). When this returns, every
+ * operation has ended: those of leaked work with NART_ESHUTDOWN. `report` may be NULL.
  *
- * @return 0 all operations and threads have ended; -ETIMEDOUT some were leaked, see the report;
+ * @return 0 all work and all threads have ended; -ETIMEDOUT some were leaked, see the report;
  *   -EALREADY shutdown has begun before; -EDEADLK on a thread of tokio; -EINVAL no `rt`, or a
  *   negative time; NART_EFORK; NART_EABI the report is of another version.
  * **Thread**: any except tokio's. Blocks up to `timeout_ns`: tasks call

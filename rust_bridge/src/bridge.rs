@@ -18,7 +18,7 @@ use crate::blocking::{self, Jobs};
 use crate::ctask::Tasks;
 use crate::ffi::{NartTokio, NartTokioOp};
 use crate::future::Supervised;
-use crate::op::{self, Handle, Op};
+use crate::op::{self, Handle, Ops};
 use crate::outcome::Outcome;
 use crate::shutdown::Leaked;
 use crate::start;
@@ -30,6 +30,11 @@ use crate::tracker::Tracker;
 /// leave their data inconsistent.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The data of a mutex that nobody else has.
+pub fn lock_mut<T>(mutex: &mut Mutex<T>) -> &mut T {
+    mutex.get_mut().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// In a debug build a TLS handshake needs more than 128 KiB, and so do modules of the name service
@@ -89,46 +94,9 @@ impl Options {
     }
 }
 
-/// The pool of operation blocks. Any thread.
-pub struct Ops {
-    #[allow(clippy::vec_box)] // blocks do not move: both owners have the address
-    blocks: Mutex<Vec<Box<Op>>>,
-    keep: usize,
-}
-
-impl Ops {
-    fn new(keep: u32) -> Option<Ops> {
-        let mut blocks = Vec::new();
-        blocks.try_reserve_exact(keep as usize).ok()?;
-        for _ in 0..keep {
-            blocks.push(Op::allocate()?);
-        }
-        // After all blocks, so that the blocks are close to each other.
-        blocks.iter_mut().for_each(|block| block.make_scratch());
-        Some(Ops {
-            blocks: Mutex::new(blocks),
-            keep: keep as usize,
-        })
-    }
-
-    /// A block. None if there is no memory.
-    pub fn take(&self) -> Option<Box<Op>> {
-        let kept = lock(&self.blocks).pop();
-        kept.or_else(Op::allocate)
-    }
-
-    pub fn give(&self, mut block: Box<Op>) {
-        block.reset();
-        let mut blocks = lock(&self.blocks);
-        if blocks.len() < self.keep {
-            blocks.push(block);
-        }
-    }
-}
-
 pub struct Shared {
     pub tracker: Tracker,
-    pub ops: Ops,
+    pub(crate) ops: Ops,
     pub jobs: Jobs,
     pub tasks: Tasks,
     #[cfg(feature = "http")]

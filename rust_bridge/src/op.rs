@@ -5,7 +5,9 @@
 //! and the [`Promise`], which moves with the work. The invariants:
 //!
 //! 1. There is exactly one answer: a promise is not cloned. It ends by `finish`, or by its drop,
-//!    which answers "cancelled" if the operation was cancelled, else "shut down".
+//!    which answers "cancelled" if the operation was cancelled, else "shut down". If it has not ended
+//!    at the deadline of a shutdown, that answers for it ([`Ops::end_all`]), and what the promise
+//!    publishes later is only counted.
 //! 2. The answer is published last: before that, the work's own data is dropped, the operation is
 //!    counted as ended, and the waker of the tokio task is released. Afterwards the promise
 //!    accesses the block only if the handle has detached, and then frees it (state.rs).
@@ -21,16 +23,16 @@
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
 use atomic_waker::AtomicWaker;
 use tokio::task::JoinHandle;
 
 use crate::blocking::JobId;
-use crate::bridge::Shared;
-use crate::outcome::{Outcome, Status};
-use crate::state::{Met, Park, State};
+use crate::bridge::{lock, lock_mut, Shared};
+use crate::outcome::{Outcome, Status, SHUT_DOWN};
+use crate::state::{Answer, Met, Park, State};
 use crate::sys::{errno, NartWaker, Res, EFORK, PENDING};
 
 /// The size of a request that is submitted without an allocation.
@@ -41,11 +43,13 @@ pub(crate) struct Op {
     state: State,
     cancelled: AtomicBool,
     /// Counted by the tracker: all operations except that of a shutdown.
-    counted: bool,
+    counted: UnsafeCell<bool>,
     /// Accessed by the promise: `task` holds a waker.
     registered: UnsafeCell<bool>,
     /// Accessed by the handle: `job` is set.
     has_job: UnsafeCell<bool>,
+    /// Its place in the list of the pool, under the pool's lock.
+    place: UnsafeCell<u32>,
     /// Written by the promise before DONE, read by the handle after it.
     outcome: UnsafeCell<Outcome>,
     /// None in the pool only. Taken by the owner that frees the block.
@@ -73,9 +77,10 @@ impl Op {
         Op {
             state: State::new(),
             cancelled: AtomicBool::new(false),
-            counted: true,
+            counted: UnsafeCell::new(true),
             registered: UnsafeCell::new(false),
             has_job: UnsafeCell::new(false),
+            place: UnsafeCell::new(0),
             outcome: UnsafeCell::new(Outcome::value(0)),
             bridge: UnsafeCell::new(None),
             task: AtomicWaker::new(),
@@ -86,7 +91,7 @@ impl Op {
     }
 
     /// A new block. None if there is no memory.
-    pub fn allocate() -> Option<Box<Op>> {
+    fn allocate() -> Option<Box<Op>> {
         let layout = std::alloc::Layout::new::<Op>();
         // SAFETY: the layout is Op's, whose size is not zero; the memory is initialised before it
         // becomes a box.
@@ -101,19 +106,25 @@ impl Op {
     }
 
     /// Allocates the memory for requests.
-    pub fn make_scratch(&mut self) {
+    fn make_scratch(&mut self) {
         self.scratch.get_mut().try_reserve_exact(SCRATCH).ok();
     }
 
     /// Resets a used block. The second cache line needs no reset, and touching it would cost
-    /// misses.
-    pub fn reset(&mut self) {
-        self.state = State::new();
-        self.cancelled = AtomicBool::new(false);
-        self.counted = true;
-        self.registered = UnsafeCell::new(false);
-        self.has_job = UnsafeCell::new(false);
-        self.outcome = UnsafeCell::new(Outcome::value(0));
+    /// misses. Not by `&mut`: a shutdown may read `state` at this time.
+    ///
+    /// # Safety
+    /// The caller is the only owner.
+    unsafe fn reset(&self) {
+        self.state.end();
+        self.cancelled.store(false, Ordering::Relaxed); // one owner
+                                                        // SAFETY: the caller's promise.
+        unsafe {
+            *self.counted.get() = true;
+            *self.registered.get() = false;
+            *self.has_job.get() = false;
+            *self.outcome.get() = Outcome::value(0);
+        }
     }
 
     fn shared(&self) -> &Arc<Shared> {
@@ -125,11 +136,140 @@ impl Op {
     }
 }
 
+// ---- the pool ----
+
+struct Blocks {
+    free: Vec<NonNull<Op>>,
+    /// All that exist, in use or not.
+    all: Vec<NonNull<Op>>,
+}
+
+/// The pool of operation blocks. Any thread.
+pub(crate) struct Ops {
+    blocks: Mutex<Blocks>,
+    keep: usize,
+}
+
+// SAFETY: a block in `free` belongs to the pool; of the others it uses `state`, which is atomic, and
+// `place`, under the lock.
+unsafe impl Send for Ops {}
+// SAFETY: as above.
+unsafe impl Sync for Ops {}
+
+impl Blocks {
+    /// A new block, in `all`. None if there is no memory.
+    fn make(&mut self) -> Option<NonNull<Op>> {
+        self.all.try_reserve(1).ok()?;
+        let mut block = Op::allocate()?;
+        *block.place.get_mut() = self.all.len() as u32;
+        let block = NonNull::from(Box::leak(block));
+        self.all.push(block);
+        Some(block)
+    }
+
+    /// Takes a block out of `all`. The last one takes its place.
+    ///
+    /// # Safety
+    /// The caller is its only owner.
+    unsafe fn remove(&mut self, block: NonNull<Op>) -> Box<Op> {
+        // SAFETY: blocks in `all` are live; the lock is held.
+        unsafe {
+            let place = *block.as_ref().place.get();
+            self.all.swap_remove(place as usize);
+            if let Some(moved) = self.all.get(place as usize) {
+                *moved.as_ref().place.get() = place;
+            }
+            Box::from_raw(block.as_ptr())
+        }
+    }
+}
+
+impl Ops {
+    /// None if there is no memory.
+    pub fn new(keep: u32) -> Option<Ops> {
+        let keep = keep as usize;
+        let mut blocks = Blocks {
+            free: Vec::new(),
+            all: Vec::new(),
+        };
+        blocks.free.try_reserve_exact(keep).ok()?;
+        blocks.all.try_reserve_exact(keep).ok()?;
+        let mut ops = Ops {
+            blocks: Mutex::new(blocks),
+            keep,
+        };
+        let blocks = lock_mut(&mut ops.blocks);
+        for _ in 0..keep {
+            let block = blocks.make()?;
+            blocks.free.push(block);
+        }
+        // After all blocks, so that the blocks are close to each other.
+        for block in &mut blocks.free {
+            // SAFETY: it is in the pool only.
+            unsafe { block.as_mut() }.make_scratch();
+        }
+        Some(ops)
+    }
+
+    /// A block. None if there is no memory.
+    fn take(&self) -> Option<NonNull<Op>> {
+        let mut blocks = lock(&self.blocks);
+        match blocks.free.pop() {
+            None => blocks.make(),
+            kept => kept,
+        }
+    }
+
+    /// # Safety
+    /// The block is from take(), and the caller is its only owner.
+    unsafe fn give(&self, block: NonNull<Op>) {
+        // SAFETY: the caller's promise.
+        unsafe { block.as_ref().reset() };
+        let mut blocks = lock(&self.blocks);
+        if blocks.free.len() < self.keep {
+            blocks.free.push(block);
+            return;
+        }
+        // SAFETY: as above.
+        let block = unsafe { blocks.remove(block) };
+        drop(blocks);
+        drop(block);
+    }
+
+    /// Answers NART_ESHUTDOWN for each operation that has not ended, except this one.
+    pub fn end_all(&self, except: Option<&Promise>) {
+        let except = except.map(|promise| promise.0);
+        let mut waiters = Vec::new();
+        let blocks = lock(&self.blocks);
+        for &block in blocks.all.iter().filter(|&&block| Some(block) != except) {
+            // SAFETY: blocks are freed under the lock only.
+            if let Met::Waiter(w) = unsafe { block.as_ref() }.state.force() {
+                waiters.push(NartWaker { w });
+            }
+        }
+        drop(blocks);
+        waiters.into_iter().for_each(NartWaker::wake);
+    }
+}
+
+impl Drop for Ops {
+    /// All blocks are in the pool: one in use refers to the bridge.
+    fn drop(&mut self) {
+        for block in lock_mut(&mut self.blocks).free.drain(..) {
+            // SAFETY: it is in the pool only.
+            drop(unsafe { Box::from_raw(block.as_ptr()) });
+        }
+    }
+}
+
+// ---- its operations ----
+
 /// A new operation, admitted and counted. Errors: NART_ESHUTDOWN, -ENOMEM.
 pub(crate) fn begin(shared: &Arc<Shared>) -> Result<(Handle, Promise), Res> {
     let block = shared.ops.take().ok_or(errno(libc::ENOMEM))?;
     if let Err(refused) = shared.tracker.admit() {
-        shared.ops.give(block);
+        // SAFETY: taken above.
+        unsafe { shared.ops.give(block) };
         return Err(refused);
     }
     Ok(open(shared, block))
@@ -137,14 +277,18 @@ pub(crate) fn begin(shared: &Arc<Shared>) -> Result<(Handle, Promise), Res> {
 
 /// A new operation that is neither admitted nor counted. None if there is no memory.
 pub(crate) fn begin_uncounted(shared: &Arc<Shared>) -> Option<(Handle, Promise)> {
-    let mut block = shared.ops.take()?;
-    block.counted = false;
+    let block = shared.ops.take()?;
+    // SAFETY: it has no other owner yet.
+    unsafe { *block.as_ref().counted.get() = false };
     Some(open(shared, block))
 }
 
-fn open(shared: &Arc<Shared>, mut block: Box<Op>) -> (Handle, Promise) {
-    *block.bridge.get_mut() = Some(shared.clone());
-    let op = NonNull::from(Box::leak(block));
+fn open(shared: &Arc<Shared>, op: NonNull<Op>) -> (Handle, Promise) {
+    // SAFETY: it has no other owner yet.
+    let block = unsafe { op.as_ref() };
+    // SAFETY: as above.
+    unsafe { *block.bridge.get() = Some(shared.clone()) };
+    block.state.begin();
     (Handle(op), Promise(op))
 }
 
@@ -153,10 +297,11 @@ fn open(shared: &Arc<Shared>, mut block: Box<Op>) -> (Handle, Promise) {
 /// # Safety
 /// The caller is the last owner, by the operation's state.
 unsafe fn free(op: NonNull<Op>) {
-    // SAFETY: the block is from a box, and has no other owner.
-    let mut block = unsafe { Box::from_raw(op.as_ptr()) };
-    if let Some(shared) = block.bridge.get_mut().take() {
-        shared.ops.give(block);
+    // SAFETY: the block has no other owner.
+    unsafe {
+        if let Some(shared) = (*op.as_ref().bridge.get()).take() {
+            shared.ops.give(op);
+        }
     }
 }
 
@@ -219,7 +364,8 @@ impl Promise {
         if unsafe { *op.registered.get() } {
             drop(op.task.take());
         }
-        if op.counted {
+        // SAFETY: it was written before there was a promise.
+        if unsafe { *op.counted.get() } {
             op.shared().tracker.leave(outcome.status);
         }
         // SAFETY: the handle does not read it before DONE.
@@ -287,11 +433,12 @@ impl Handle {
 
     /// The outcome. None: still running.
     pub fn outcome(&self) -> Option<&Outcome> {
-        // SAFETY: after DONE it is not written any more.
-        self.op()
-            .state
-            .is_done()
-            .then(|| unsafe { &*self.op().outcome.get() })
+        match self.op().state.answer() {
+            Answer::No => None,
+            // SAFETY: it was written before the answer, and is not written any more.
+            Answer::Outcome => Some(unsafe { &*self.op().outcome.get() }),
+            Answer::Shutdown => Some(&SHUT_DOWN),
+        }
     }
 
     /// The answer and its value, or PENDING. NART_EFORK in a forked child.
@@ -324,7 +471,7 @@ impl Handle {
     /// Cancels the operation if it is still running.
     pub fn cancel(self) {
         let op = self.op();
-        if op.state.is_done() || op.shared().is_forked() {
+        if op.state.answer() != Answer::No || op.shared().is_forked() {
             return;
         }
         op.cancelled.store(true, Ordering::Relaxed); // see Promise::register()

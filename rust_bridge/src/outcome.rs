@@ -48,6 +48,13 @@ pub struct Outcome {
     pub(crate) bytes: Vec<u8>,
 }
 
+/// The result of an operation for which a shutdown has answered.
+pub(crate) static SHUT_DOWN: Outcome = Outcome {
+    status: Status::Shutdown,
+    number: 0,
+    bytes: Vec::new(),
+};
+
 impl Outcome {
     /// A value, which may be any number.
     pub fn value(value: i64) -> Outcome {

@@ -8,8 +8,9 @@
 //!    adopted runtime continues: the bridge waits for its operations.
 //! 4. Work that is still running is leaked and reported: jobs and look-ups by name, futures that do
 //!    not return from a poll by number, and all threads by number, including those of closures that
-//!    Rust code gave to tokio's pool. The operations of leaked jobs end here; when such a job
-//!    returns later, only its `drop_arg` runs.
+//!    Rust code gave to tokio's pool. All operations end here, also those of futures that never get
+//!    a thread, because another one does not return. When a leaked job returns later, only its
+//!    `drop_arg` runs.
 
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use tokio::runtime::Handle as TokioHandle;
 
 use crate::blocking::Name;
 use crate::bridge::{lock, Bridge, Shared};
-use crate::op::{self, Handle};
+use crate::op::{self, Handle, Promise};
 use crate::outcome::Outcome;
 use crate::sys::{errno, Res, EFORK};
 use crate::threads::{where_tokio_waits, with_signals_blocked};
@@ -52,8 +53,9 @@ fn close(shared: &Shared) -> bool {
     first
 }
 
-/// Waits for the end, after close(). 0, or `-ETIMEDOUT` if something was leaked.
-fn finish(shared: &Shared, timeout: Duration) -> Res {
+/// Waits for the end, after close(). 0, or `-ETIMEDOUT` if something was leaked. `own` is the
+/// operation that waits for this, if any.
+fn finish(shared: &Shared, timeout: Duration, own: Option<&Promise>) -> Res {
     let begun = Instant::now();
     shared.tasks.wait(begun + timeout / 2);
     let runtime = lock(&shared.runtime).take();
@@ -67,6 +69,9 @@ fn finish(shared: &Shared, timeout: Duration) -> Res {
     let lookups = lookups(shared, begun + timeout);
     let jobs = shared.jobs.abandon();
     let futures = shared.tracker.counts().running();
+    if futures > 0 {
+        shared.ops.end_all(own);
+    }
     let threads = match owned {
         true => shared.threads.load(Ordering::Relaxed),
         false => jobs.len() as u32,
@@ -121,7 +126,7 @@ impl Bridge {
         if !close(&self.0) {
             return Err(errno(libc::EALREADY));
         }
-        match where_tokio_waits(|| finish(&self.0, timeout)) {
+        match where_tokio_waits(|| finish(&self.0, timeout, None)) {
             0 => Ok(()),
             answer => Err(answer),
         }
@@ -140,7 +145,7 @@ impl Bridge {
             shared.hygiene.apply();
             // The thread is started before anything is closed: if that fails, nothing has changed.
             if receive.recv().is_ok() {
-                let answer = finish(&shared, timeout);
+                let answer = finish(&shared, timeout, Some(&promise));
                 drop(shared);
                 promise.finish(Outcome::of_res(answer));
             }

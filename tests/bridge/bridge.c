@@ -121,9 +121,14 @@ void occupy_worker(nart_tokio_op *op)
     wait_for(&worker_gate, 1);
 }
 
-void release_worker(nart_tokio_op *op)
+void let_worker_go(void)
 {
     set_word(&worker_gate, 2);
+}
+
+void release_worker(nart_tokio_op *op)
+{
+    let_worker_go();
     CHECK_RES(wait_for_answer(op, NULL), 0);
     nart_tokio_op_close(op);
 }

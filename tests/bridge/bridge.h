@@ -46,6 +46,7 @@ nart_res await_local(nart_tokio_local *local, int64_t *value);
 /* Occupies the bridge's only worker until release_worker(). */
 void occupy_worker(nart_tokio_op *op);
 void release_worker(nart_tokio_op *op);
+void let_worker_go(void); /* without waiting for its answer */
 
 /* A drop_arg that counts its calls in `args_dropped`. */
 extern uint64_t args_dropped;

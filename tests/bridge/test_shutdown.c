@@ -157,6 +157,61 @@ TEST(a_stuck_function_is_reported_by_name)
     wait_for(&args_dropped, EACH);
 }
 
+static void wait_until_all_are_counted(void)
+{
+    nart_tokio_report r;
+
+    do {
+        let_others_run();
+        r = report();
+    } while (r.ok + r.error + r.cancelled + r.panicked + r.shutdown < r.submitted);
+}
+
+/* One future does not return from its poll and has the only worker, so the other one cannot end. */
+static void begin_two_that_do_not_end(nart_tokio_op *stuck_one, nart_tokio_op *behind)
+{
+    occupy_worker(stuck_one);
+    CHECK_RES(test_sleep(bridge, 10, behind), 0);
+}
+
+TEST_WITH(every_operation_ends_at_the_deadline, both)
+{
+    nart_tokio_op a = { 0 }, b = { 0 };
+    nart_tokio_report r = NART_TOKIO_REPORT_INIT;
+
+    begin_two_that_do_not_end(&a, &b);
+    CHECK_RES(nart_rt_spawn(loop, &op_waiter_type, &(struct op_waiter){ .op = &b }, NULL), 0);
+    CHECK(nart_rt_poll(loop, 0) >= 0);
+    CHECK_RES(nart_tokio_shutdown(bridge, NART_MS, &r), -ETIMEDOUT);
+    CHECK_EQ(r.leaked_tasks, 2);
+    CHECK_RES(nart_rt_run(loop), 0); /* the waiter is woken, and ends */
+    CHECK_RES(nart_tokio_op_try(&b, NULL), NART_ESHUTDOWN);
+    CHECK_RES(nart_tokio_op_try(&a, NULL), NART_ESHUTDOWN);
+    CHECK_EQ(nart_tokio_op_status(&a), NART_TOKIO_STATUS_SHUTDOWN);
+    CHECK_STR(nart_tokio_op_message(&a, NULL), "");
+    nart_tokio_op_close(&b); /* before its promise ends; the other one after it */
+    let_worker_go();
+    wait_until_all_are_counted();
+    CHECK_RES(nart_tokio_op_try(&a, NULL), NART_ESHUTDOWN); /* whatever it has answered since */
+    nart_tokio_op_close(&a);
+}
+
+TEST_WITH(the_operation_of_a_shutdown_ends_by_itself, both)
+{
+    nart_tokio_op a = { 0 }, b = { 0 }, end = { 0 };
+
+    begin_two_that_do_not_end(&a, &b);
+    CHECK_RES(nart_tokio_shutdown_begin(bridge, NART_MS, &end), 0);
+    CHECK_RES(await_op(&end, NULL), -ETIMEDOUT);
+    CHECK_RES(nart_tokio_op_try(&a, NULL), NART_ESHUTDOWN);
+    CHECK_RES(nart_tokio_op_try(&b, NULL), NART_ESHUTDOWN);
+    nart_tokio_op_close(&end);
+    nart_tokio_op_close(&a);
+    nart_tokio_op_close(&b);
+    let_worker_go();
+    wait_until_all_are_counted();
+}
+
 /* A closure that a Rust future gave to tokio's pool before it ended. */
 TEST(a_stuck_closure_is_counted)
 {

@@ -4,18 +4,34 @@
 
 use std::{env, fs, path::Path};
 
-/// Decisions taken by a load and a store instead of one swap.
-const SPLIT: [(&str, &str, &str); 2] = [
+/// Decisions taken by a load and a store instead of one read-modify-write, and wrong ones.
+const SPLIT: [(&str, &str, &str); 5] = [
     (
         "publish_by_load_and_store",
-        "match self.0.swap(DONE, Ordering::AcqRel) {",
-        "let old = self.0.load(Ordering::Acquire); self.0.store(DONE, Ordering::Release); match old {",
+        ".fetch_update(Ordering::AcqRel, Ordering::Relaxed, next)",
+        ".fetch_update(Ordering::AcqRel, Ordering::Relaxed, |_| None).or_else(|seen| \
+         next(seen).map(|n| { self.0.store(n, Ordering::Release); seen }).ok_or(seen))",
+    ),
+    (
+        "force_by_load_and_store",
+        ".fetch_update(Ordering::Acquire, Ordering::Relaxed, next)",
+        ".fetch_update(Ordering::Acquire, Ordering::Relaxed, |_| None).or_else(|seen| \
+         next(seen).map(|n| { self.0.store(n, Ordering::Release); seen }).ok_or(seen))",
     ),
     (
         "detach_by_load_and_store",
-        "self.0.swap(DETACHED, Ordering::AcqRel) == DONE",
-        "let old = self.0.load(Ordering::Acquire); \
-         self.0.store(DETACHED, Ordering::Release); old == DONE",
+        "let old = self.0.swap(DETACHED, Ordering::AcqRel);",
+        "let old = self.0.load(Ordering::Acquire); self.0.store(DETACHED, Ordering::Release);",
+    ),
+    (
+        "publish_over_a_shutdown",
+        "if seen == FORCED { ENDED } else { DONE }",
+        "{ let _ = seen; DONE }",
+    ),
+    (
+        "handle_frees_at_a_shutdown",
+        "DONE | ENDED)",
+        "DONE | ENDED | FORCED)",
     ),
 ];
 

@@ -24,7 +24,8 @@ import ledger # pylint: disable=wrong-import-position
 
 STATE = ledger.ROOT / "rust_bridge" / "src" / "state.rs"
 WEAKER = {"Acquire": ["Relaxed"], "Release": ["Relaxed"], "AcqRel": ["Acquire", "Release", "Relaxed"]}
-SPLIT = ["publish_by_load_and_store", "detach_by_load_and_store"]
+SPLIT = ["publish_by_load_and_store", "force_by_load_and_store", "detach_by_load_and_store",
+         "publish_over_a_shutdown", "handle_frees_at_a_shutdown"]
 
 
 def build(options, mutant):

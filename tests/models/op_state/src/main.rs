@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The two parties of an operation, in every interleaving that loom explores. Each writes to cells, whose
-//! races loom reports; freeing accesses all of them.
+//! The two owners of an operation and the shutdown, in every interleaving that loom explores. Each owner
+//! writes to cells, whose races loom reports; freeing accesses all of them. Of the block the shutdown
+//! uses the state only, also after it was freed: the lock of the pool keeps its memory (op.rs), which is
+//! not modelled.
 //!
 //! usage: nart-op-state --list | scenario
 
@@ -16,7 +18,7 @@ use loom::cell::UnsafeCell;
 use loom::sync::{Arc, Notify};
 use loom::thread;
 
-use state::{Met, Park, State};
+use state::{Answer, Met, Park, State};
 
 /// Wakers of two tasks.
 const A: usize = 8;
@@ -35,14 +37,16 @@ struct Op {
 }
 
 fn new() -> Arc<Op> {
-    Arc::new(Op {
+    let op = Op {
         state: State::new(),
         answer: UnsafeCell::new(0),
         frame: UnsafeCell::new(0),
         tasks: [UnsafeCell::new(0), UnsafeCell::new(0)],
         wakes: [Notify::new(), Notify::new()],
         freed: Count::new(0),
-    })
+    };
+    op.state.begin();
+    Arc::new(op)
 }
 
 fn set(cell: &UnsafeCell<u32>, value: u32) {
@@ -59,7 +63,20 @@ impl Op {
     fn free(&self) {
         set(&self.answer, 99);
         set(&self.frame, 99);
+        self.state.end();
         assert_eq!(self.freed.fetch_add(1, Relaxed), 0, "freed twice");
+    }
+
+    fn wake(&self, waker: usize) {
+        let i = waker / 8 - 1;
+        assert_eq!(get(&self.tasks[i]), 1);
+        self.wakes[i].notify();
+    }
+
+    fn shutdown(&self) {
+        if let Met::Waiter(waker) = self.state.force() {
+            self.wake(waker);
+        }
     }
 
     fn promise(&self) {
@@ -67,16 +84,19 @@ impl Op {
         match self.state.publish() {
             Met::Handle => {}
             Met::Nobody => self.free(),
-            Met::Waiter(waker) => {
-                let i = waker / 8 - 1;
-                assert_eq!(get(&self.tasks[i]), 1);
-                self.wakes[i].notify();
-            }
+            Met::Waiter(waker) => self.wake(waker),
         }
     }
 
+    /// The answer, which stays what it is.
     fn read(&self) {
-        assert_eq!(get(&self.answer), 7);
+        let answer = self.state.answer();
+        match answer {
+            Answer::No => panic!("no answer"),
+            Answer::Outcome => assert_eq!(get(&self.answer), 7),
+            Answer::Shutdown => {}
+        }
+        assert_eq!(self.state.answer(), answer);
     }
 
     /// True: the waker is parked.
@@ -95,7 +115,7 @@ impl Op {
     /// a deadlock.)
     fn wait(&self, waker: usize) {
         self.wakes[waker / 8 - 1].wait();
-        while !self.state.is_done() {
+        while self.state.answer() == Answer::No {
             self.wakes[waker / 8 - 1].wait();
         }
         self.read();
@@ -118,7 +138,7 @@ fn awaits(op: &Op) {
 
 /// Polls without waiting.
 fn looks(op: &Op) {
-    if op.state.is_done() {
+    if op.state.answer() != Answer::No {
         op.read();
     }
     op.detach();
@@ -167,6 +187,12 @@ impl Op {
 
 type Scenario = (&'static str, fn(&Op));
 
+const PROMISES: [(&str, Promise); 3] = [
+    ("", Promise::Alone),
+    (".shutdown", Promise::WithShutdown),
+    (".stuck", Promise::Stuck),
+];
+
 const SCENARIOS: [Scenario; 6] = [
     ("awaits", awaits),
     ("looks", looks),
@@ -176,15 +202,43 @@ const SCENARIOS: [Scenario; 6] = [
     ("moves", moves),
 ];
 
-fn run(handle: fn(&Op)) -> usize {
+/// The bound of the scenarios with three threads.
+const PREEMPTIONS: usize = 3;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Promise {
+    /// It ends at any time, and there is no shutdown.
+    Alone,
+    /// It ends at any time.
+    WithShutdown,
+    /// It ends after the handle: only the shutdown can answer.
+    Stuck,
+}
+
+fn run(handle: fn(&Op), promise: Promise) -> usize {
     static EXECUTIONS: Count = Count::new(0);
-    loom::model(move || {
+    let mut model = loom::model::Builder::new();
+    // Three threads have too many interleavings for all of them.
+    model.preemption_bound = (promise == Promise::WithShutdown).then_some(PREEMPTIONS);
+    model.check(move || {
         EXECUTIONS.fetch_add(1, Relaxed);
         let op = new();
-        let theirs = op.clone();
-        let worker = thread::spawn(move || theirs.promise());
+        let start = |act: fn(&Op)| {
+            let op = op.clone();
+            thread::spawn(move || act(&op))
+        };
+        let mut threads = Vec::new();
+        if promise != Promise::Stuck {
+            threads.push(start(Op::promise));
+        }
+        if promise != Promise::Alone {
+            threads.push(start(Op::shutdown));
+        }
         handle(&op);
-        worker.join().unwrap();
+        if promise == Promise::Stuck {
+            op.promise();
+        }
+        threads.into_iter().for_each(|t| t.join().unwrap());
         assert_eq!(op.freed.load(Relaxed), 1, "not freed");
     });
     EXECUTIONS.load(Relaxed)
@@ -193,13 +247,22 @@ fn run(handle: fn(&Op)) -> usize {
 fn main() -> ExitCode {
     let wanted = std::env::args().nth(1).unwrap_or_default();
     if wanted == "--list" {
-        SCENARIOS.iter().for_each(|(name, _)| println!("{name}"));
+        for (name, _) in SCENARIOS {
+            PROMISES
+                .iter()
+                .for_each(|(with, _)| println!("{name}{with}"));
+        }
         return ExitCode::SUCCESS;
     }
-    let Some((name, handle)) = SCENARIOS.iter().find(|(name, _)| *name == wanted) else {
+    let found = SCENARIOS.iter().find_map(|(name, handle)| {
+        let with = wanted.strip_prefix(name)?;
+        let (_, promise) = PROMISES.iter().find(|(suffix, _)| *suffix == with)?;
+        Some((*handle, *promise))
+    });
+    let Some((handle, promise)) = found else {
         eprintln!("usage: nart-op-state --list | scenario");
         return ExitCode::from(2);
     };
-    println!("{name}: {} executions", run(*handle));
+    println!("{wanted}: {} executions", run(handle, promise));
     ExitCode::SUCCESS
 }
