@@ -26,17 +26,17 @@
  * ```
  *
  * Rules for all functions:
- *  1. An operation ends in exactly one way, also when its code panics, when it is cancelled and
- *     when the bridge is shut down (except futures and C tasks that a shutdown leaked, see
- *     nart_tokio_report). If a submission fails, its arguments remain the caller's,
- *     unchanged.
+ *  1. An operation ends in exactly one way, also when its code panics, when it is cancelled, and
+ *     when the bridge is shut down while its code does not return. If a submission fails, its
+ *     arguments remain the caller's, unchanged.
  *  2. When awaiting an operation, -ECANCELED and -ETIMEDOUT refer to the awaiting task. The result
  *     of the operation is 0, NART_EABORTED, NART_EPANIC, NART_ESHUTDOWN or its own error.
  *  3. User code runs on the loop's thread, except functions given to the blocking pool and tasks
  *     given to tokio. Call functions that block in the blocking pool only. User code on any of these
  *     threads that leaves by pthread_exit() or longjmp() ends the process.
- *  4. In a child of fork() every function returns NART_EFORK; freeing and closing leak on purpose.
- *     Do not dlclose() a library that contains the bridge.
+ *  4. In a child of fork() every call on a bridge, operation or local future of the parent returns
+ *     NART_EFORK, except that an operation which had ended keeps its result. Freeing and closing
+ *     leak on purpose. Do not dlclose() a library that contains the bridge.
  *  5. If Rust or tokio cannot allocate memory, the process ends, except where -ENOMEM is
  *     documented.
  */
