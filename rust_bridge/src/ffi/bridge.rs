@@ -15,7 +15,8 @@ use crate::panic::guard;
 use crate::sys::{errno, Res, EABI, EFORK};
 use crate::threads::SigpipeBlock;
 
-/// A bridge: a tokio runtime that the tasks of any number of loops use. Made by nart_tokio_new().
+/// A bridge: a tokio runtime that the tasks of any number of loops use, and other threads. Made by
+/// nart_tokio_new().
 pub struct NartTokio {
     bridge: Bridge,
     sigpipe: Option<SigpipeBlock>,
@@ -139,7 +140,8 @@ unsafe fn options(opts: *const NartTokioOpts) -> Result<(Options, u32), Res> {
 ///   `cpus`; -ENOMEM; -EAGAIN, -EMFILE and other errnos of the system calls that tokio makes;
 ///   NART_EABI the options are of another version.
 /// **Ownership**: the caller's, until nart_tokio_free(). The options are copied.
-/// **Thread**: the one whose loop will use it, after it was pinned. **Cost**: threads are started.
+/// **Thread**: any; best that of a loop that will use it, after it was pinned. The same thread has to
+/// call nart_tokio_free(). **Cost**: threads are started.
 ///
 /// # Safety
 /// `opts` is NULL or valid, `rt` is NULL or writable.
@@ -167,7 +169,8 @@ pub unsafe extern "C" fn nart_tokio_new(
 /// background. Operations may outlive it: each still ends. Restores the signal mask for SIGPIPE,
 /// and discards a pending SIGPIPE. NULL is allowed. In a forked child the bridge is leaked on
 /// purpose.
-/// **Thread**: the one that made it, never one of tokio's.
+/// **Thread**: the one that made it, never one of tokio's. On another one, as in a handler of
+/// atexit() may be, the mask stays as it is.
 ///
 /// # Safety
 /// `rt` is NULL or live, and not used again.
@@ -191,15 +194,20 @@ pub unsafe extern "C" fn nart_tokio_free(rt: *mut NartTokio) {
     });
 }
 
-/// Shuts down a bridge and waits until it has ended. New work is refused. C tasks on tokio are
-/// cancelled and get half of the time to unwind, futures are dropped, queued blocking functions end
-/// at once, running ones see their stop flag. Futures, functions and threads that have not ended
-/// after `timeout_ns` are leaked (name look-ups cannot be stopped). When this returns, every
-/// operation has ended: those of leaked work with NART_ESHUTDOWN. `report` may be NULL.
+/// Shuts down a bridge and waits until it has ended. New work is refused. Futures and HTTP requests
+/// are dropped, and blocking functions that are queued do not run: their operations end at once with
+/// NART_ESHUTDOWN. Blocking functions that run see their stop flag; C tasks on tokio are cancelled,
+/// and get half of the time to unwind: their operations end with what they return (-ECANCELED
+/// becomes NART_EABORTED). What has not ended after `timeout_ns` is leaked: futures that do not
+/// return from a poll, functions, threads, and name look-ups, which cannot be stopped. When this
+/// returns, every operation has ended: those of leaked work with NART_ESHUTDOWN. `report` may be
+/// NULL; nart_tokio_report_get() reads it later.
 ///
+/// @param timeout_ns 0: waits for nothing; NART_NEVER: until all has ended.
 /// @return 0 all work and all threads have ended; -ETIMEDOUT some were leaked, see the report;
-///   -EALREADY shutdown has begun before; -EDEADLK on a thread of tokio; -EINVAL no `rt`, or a
-///   negative time; NART_EFORK; NART_EABI the report is of another version.
+///   -EALREADY shutdown has begun before: nothing is done, and this does not wait for it;
+///   -EDEADLK on a thread of tokio; -EINVAL no `rt`, or a negative time; NART_EFORK; NART_EABI the
+///   report is of another version.
 /// **Thread**: any except tokio's. Blocks up to `timeout_ns`: tasks call
 /// nart_tokio_shutdown_begin().
 ///

@@ -46,13 +46,13 @@ pub struct NartHttpOpts {
     pub body: *const c_void,
     /// its length in bytes
     pub body_len: usize,
-    /// limit for the whole exchange, from submission to the last byte; 0: 30 seconds; NART_NEVER:
-    /// none
+    /// limit for everything from submission to the last byte: waiting, look-ups, redirects; 0: 30
+    /// seconds; NART_NEVER: none
     pub timeout_ns: i64,
     /// limit for the response body in bytes; 0: 1 MiB
     pub max_body: usize,
     /// which redirects are followed: NART_HTTP_REDIRECTS_ALL (0), those to the same origin (scheme,
-    /// host and port), or none; the response is the result otherwise. To the same origin all headers
+    /// host, port), or none; one that is not followed is the result. To the same origin all headers
     /// are sent again. To another one only these of yours are: Accept, Accept-Charset,
     /// Accept-Encoding, Accept-Language, Cache-Control, Connection, Content-Encoding,
     /// Content-Language, Content-Length, Content-Type, Date, If-Match, If-Modified-Since,
@@ -78,13 +78,14 @@ const _: () = assert!(offset_of!(NartHttpOpts, reserved) == 80);
 /// the response body as nart_tokio_op_message(). Or it ends with one of these errors, and the cause
 /// as the message:
 ///   NART_EHTTP_URL not a URL, a control character in it, or a scheme other than http and https;
-///   NART_EHTTP_CONNECT the server cannot be reached;
+///   NART_EHTTP_CONNECT the name is not known, or the server cannot be reached;
 ///   NART_EHTTP_TLS the TLS handshake failed;
 ///   NART_EHTTP_TIMEOUT `timeout_ns` has passed;
 ///   NART_EHTTP_BODY_LIMIT the body is larger than `max_body`;
 ///   NART_EHTTP_BODY the body is incomplete, or its chunks are malformed;
-///   NART_EHTTP_REDIRECT more than 10 redirects, or one that is not allowed (another scheme, from
-///   https to http, not a URL, two Locations);
+///   NART_EHTTP_REDIRECT more than 10 redirects, or, unless `redirects` is NONE, one that is never
+///   followed: to a scheme other than http and https, from https to http (http to https is
+///   followed), not a URL, two Locations;
 ///   NART_EHTTP_OTHER no response, or one that is not valid HTTP/1.0 or HTTP/1.1: a malformed or
 ///   endless head, contradictory lengths, a transfer coding other than chunked, a protocol switch;
 ///   -EINVAL an invalid method or header, a header that is refused (see `headers`), the method
@@ -98,10 +99,11 @@ const _: () = assert!(offset_of!(NartHttpOpts, reserved) == 80);
 /// Requests are never retried: if the server closes a reused connection at that moment, the
 /// operation ends with NART_EHTTP_OTHER. Certificates are verified against those of the platform (or
 /// of SSL_CERT_FILE and SSL_CERT_DIR); if there are none, an https request ends with NART_EHTTP_TLS.
-/// Proxies are not used.
+/// Proxies are not used. A user name and password in the URL are sent as basic authorization. No
+/// Referer is sent. The headers of the response are not available.
 ///
 /// At most `max_http` requests of a bridge run at the same time. Others wait for one of those to
-/// end, and their `timeout_ns` includes that.
+/// end, and their `timeout_ns` includes that: submit no more at once if it should not.
 ///
 /// Redirects are responses of status 301, 302, 303, 307 and 308 with a Location. 303 is followed by
 /// GET without the body (HEAD stays HEAD), and so are 301 and 302 after POST; otherwise the request
@@ -110,9 +112,11 @@ const _: () = assert!(offset_of!(NartHttpOpts, reserved) == 80);
 /// Names are looked up by getaddrinfo() on threads of the bridge that do nothing else, at most 8 at
 /// the same time. Concurrent requests for one name share one look-up; further names are queued. If
 /// a name is not looked up in time, the request ends with NART_EHTTP_TIMEOUT. A look-up cannot be
-/// stopped: it continues without its request, and a shutdown reports it.
+/// stopped: it continues without its request. A shutdown waits for it as for other threads, and
+/// reports it.
 ///
-/// @return 0 and `*op`; -EINVAL no `rt`, `op` or URL, or a number out of range; -EAGAIN `queue_cap`
+/// @return 0 and `*op`; -EINVAL no `rt`, `op` or URL, a negative time, or an unknown value of
+///   `redirects`; -EAGAIN `queue_cap`
 ///   requests wait; NART_ESHUTDOWN; -ENOMEM; NART_EABI the options are of another version;
 ///   NART_EFORK.
 /// **Ownership**: everything is copied before this returns.

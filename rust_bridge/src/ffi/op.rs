@@ -101,8 +101,9 @@ pub unsafe extern "C" fn nart_tokio_op_await(
     })
 }
 
-/// The same with any waker, for authors of other runtimes. An operation keeps the last waker only,
-/// and wakes the one that it replaces: so two tasks that poll it in turn both make progress.
+/// The same with any waker, for authors of other runtimes, and for threads without a loop. An
+/// operation keeps the last waker only, and wakes the one that it replaces: so two tasks that poll
+/// it in turn both make progress.
 /// @return as nart_tokio_op_await(), but for -ECANCELED and -ETIMEDOUT of the calling task;
 ///   NART_PENDING it has not ended: `waker` will be woken.
 /// **Cost**: as nart_tokio_op_await().
@@ -190,9 +191,9 @@ pub unsafe extern "C" fn nart_tokio_op_on_done(
     })
 }
 
-/// The status of an operation: running, or the way in which it ended. It distinguishes, for
-/// example, an operation's own -ETIMEDOUT from the awaiting task's. The status of an empty handle
-/// is "running".
+/// The status of an operation: running, or the way in which it ended. It may have ended since an
+/// await answered -ECANCELED or -ETIMEDOUT: then read its result with nart_tokio_op_try(). The
+/// status of an empty handle, also of one whose submission failed, is "running".
 /// **Cost**: one load.
 ///
 /// # Safety
@@ -211,8 +212,8 @@ pub unsafe extern "C" fn nart_tokio_op_status(op: *const NartTokioOp) -> Status 
 }
 
 /// The bytes of the result: a response body, or the text of an error or a panic. Never NULL, and
-/// terminated by a NUL that `*len` does not count. Empty while the operation runs. `len` may be
-/// NULL.
+/// terminated by a NUL that `*len` does not count. Empty while the operation runs, if there is
+/// nothing to say (cancelled, shut down), and for an empty handle. `len` may be NULL.
 /// **Ownership**: the operation's, until it is closed.
 /// **Cost**: one load.
 ///
@@ -231,9 +232,10 @@ pub unsafe extern "C" fn nart_tokio_op_message(
 }
 
 /// Cancels an operation, and returns at once. A tokio thread drops a future and cancels a C task; a
-/// queued blocking function is removed here, a running one sees its stop flag. The operation then
-/// ends with NART_EABORTED, unless it ended by itself before. Does nothing if the operation was
-/// cancelled before, has ended, or is empty.
+/// queued blocking function is removed here, a running one sees its stop flag. The operation ends
+/// with NART_EABORTED if it was dropped or removed. A running function and a C task end it when they
+/// return, with what they return (-ECANCELED becomes NART_EABORTED). Does nothing if the operation
+/// was cancelled before, has ended, or is empty.
 /// **Cost**: may lock a mutex; a system call to wake a tokio thread.
 ///
 /// # Safety
