@@ -19,6 +19,9 @@ void both_open_with(const nart_tokio_opts *opts);
 /* Opens both with two blocking threads at most. */
 void open_with_two_blocking_threads(void);
 
+/* Ends a forked child that leaks on purpose: by another program, because a leak checker would count that. */
+void end_leaking_child(void);
+
 /* From now on the process can start n more threads; pthread_create() answers EAGAIN to others. */
 void allow_threads(int64_t n);
 

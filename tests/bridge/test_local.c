@@ -280,7 +280,7 @@ static void close_at_exit(void)
     if (nart_tokio_local_close(&at_exit.local) || nart_tokio_shutdown(bridge, NART_SEC, NULL))
         _exit(1);
     nart_tokio_free(bridge);
-    _exit(0);
+    end_leaking_child();
 }
 
 /* tokio's thread-local context does not exist any more in a handler of atexit(). */
