@@ -2,8 +2,11 @@
 #include "bridge.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -72,6 +75,27 @@ int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*body
     if (__atomic_sub_fetch(&threads_left, 1, __ATOMIC_RELAXED) < 0)
         return EAGAIN;
     return __real_pthread_create(t, attr, body, arg);
+}
+
+uint16_t listen_locally(int fd, int backlog)
+{
+    struct sockaddr_in addr = { .sin_family = AF_INET };
+    socklen_t len = sizeof addr;
+
+    CHECK(fd >= 0);
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK_EQ(bind(fd, (struct sockaddr *)&addr, sizeof addr), 0);
+    CHECK_EQ(listen(fd, backlog), 0);
+    CHECK_EQ(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
+    return ntohs(addr.sin_port);
+}
+
+void check_child(pid_t child)
+{
+    int status = 0;
+
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 void end_leaking_child(void)

@@ -8,6 +8,8 @@
 
 #include <nart/co.h>
 
+#include <sys/types.h>
+
 extern nart_rt *loop;
 extern nart_tokio *bridge;
 
@@ -18,6 +20,12 @@ void both_open_with(const nart_tokio_opts *opts);
 
 /* Opens both with two blocking threads at most. */
 void open_with_two_blocking_threads(void);
+
+/* Binds a TCP socket to a port of 127.0.0.1 and listens. Returns the port. */
+uint16_t listen_locally(int fd, int backlog);
+
+/* Waits for a forked child, which must exit with 0. */
+void check_child(pid_t child);
 
 /* Ends a forked child that leaks on purpose: by another program, because a leak checker would count that. */
 void end_leaking_child(void);

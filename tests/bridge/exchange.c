@@ -217,18 +217,12 @@ static void *serve(void *arg)
 
 static void open_listener(int origin)
 {
-    struct sockaddr_in addr = { .sin_family = AF_INET };
-    socklen_t len = sizeof addr;
     int small = 1 << 16, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     /* So that BIG is more than what fits between client and server. */
     CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
-    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    CHECK_EQ(bind(fd, (struct sockaddr *)&addr, sizeof addr), 0);
-    CHECK_EQ(listen(fd, 8), 0);
-    CHECK_EQ(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
+    server.port[origin] = listen_locally(fd, 8);
     server.listener[origin] = fd;
-    server.port[origin] = ntohs(addr.sin_port);
 }
 
 /* ---- the client ---- */

@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static uint64_t started;
@@ -97,13 +96,6 @@ static void end_child(void)
         exit(0);
 #endif
     end_leaking_child();
-}
-
-static void check_child(pid_t pid)
-{
-    int status = 0;
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 TEST(functions_fail_in_the_child_and_it_exits)

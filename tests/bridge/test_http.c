@@ -4,7 +4,6 @@
 #include "bridge.h"
 #include "threads.h"
 
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -359,16 +358,9 @@ static void *serve_canned(void *arg)
 
 static void open_canned(struct canned *c, const char *answer)
 {
-    struct sockaddr_in addr = { .sin_family = AF_INET };
-    socklen_t len = sizeof addr;
-
     c->answer = answer;
-    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     c->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK_EQ(bind(c->listener, (struct sockaddr *)&addr, sizeof addr), 0);
-    CHECK_EQ(listen(c->listener, 1), 0);
-    CHECK_EQ(getsockname(c->listener, (struct sockaddr *)&addr, &len), 0);
-    c->port = ntohs(addr.sin_port);
+    c->port = listen_locally(c->listener, 1);
     c->thread = thread_start(serve_canned, c);
 }
 

@@ -3,7 +3,6 @@
  * answers when the case says so. */
 #include "bridge.h"
 
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,16 +19,8 @@ static char url[64];
 
 static void open_server(void)
 {
-    struct sockaddr_in addr = { .sin_family = AF_INET };
-    socklen_t len = sizeof addr;
-
-    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK(listener >= 0);
-    CHECK_EQ(bind(listener, (struct sockaddr *)&addr, sizeof addr), 0);
-    CHECK_EQ(listen(listener, 64), 0);
-    CHECK_EQ(getsockname(listener, (struct sockaddr *)&addr, &len), 0);
-    snprintf(url, sizeof url, "http://127.0.0.1:%d/", ntohs(addr.sin_port));
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/", listen_locally(listener, 64));
 }
 
 static void close_server(void)

@@ -3,7 +3,6 @@
 #include "bridge.h"
 #include "threads.h"
 
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -257,7 +256,6 @@ static void *close_one(void *arg)
  * because nobody can close such a future. */
 TEST(a_thread_like_one_that_has_ended_is_refused)
 {
-    int status = 0;
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
@@ -267,8 +265,7 @@ TEST(a_thread_like_one_that_has_ended_is_refused)
         thread_run(close_one, &w);
         _exit(0);
     }
-    CHECK_EQ(waitpid(child, &status, 0), child);
-    CHECK_EQ(status, 0);
+    check_child(child);
 }
 
 /* ---- after main() ---- */
@@ -286,7 +283,6 @@ static void close_at_exit(void)
 /* tokio's thread-local context does not exist any more in a handler of atexit(). */
 TEST(a_bridge_is_closed_after_main)
 {
-    int status = 0;
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
@@ -300,8 +296,7 @@ TEST(a_bridge_is_closed_after_main)
             _exit(3);
         exit(2);
     }
-    CHECK_EQ(waitpid(child, &status, 0), child);
-    CHECK_EQ(status, 0);
+    check_child(child);
 }
 
 /* ---- SIGPIPE ---- */
@@ -323,14 +318,9 @@ static void *reset_one(void *arg)
 /* In a child: writes to the peer that resets. Answers how the child ended. */
 static int write_to_a_reset_peer(uint32_t flags)
 {
-    struct sockaddr_in addr = { .sin_family = AF_INET };
-    socklen_t len = sizeof addr;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), status = 0;
+    uint16_t port = listen_locally(listener, 1);
 
-    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    CHECK_EQ(bind(listener, (struct sockaddr *)&addr, sizeof addr), 0);
-    CHECK_EQ(listen(listener, 1), 0);
-    CHECK_EQ(getsockname(listener, (struct sockaddr *)&addr, &len), 0);
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
@@ -341,7 +331,7 @@ static int write_to_a_reset_peer(uint32_t flags)
         opts.flags = flags;
         both_open_with(&opts);
         (void)thread_start(reset_one, &listener);
-        CHECK_RES(test_local_writev(bridge, ntohs(addr.sin_port), &w.local), 0);
+        CHECK_RES(test_local_writev(bridge, port, &w.local), 0);
         _exit(await_local(&w.local, &w.value) == -EPIPE ? 0 : 1);
     }
     CHECK_EQ(waitpid(child, &status, 0), child);

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static uint64_t running, gate, meeting;
@@ -121,7 +120,6 @@ TEST(a_thread_that_is_refused_at_the_last_moment)
     nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
     opts.workers = 4;
     for (int more = 0; more <= 5; more++) {
-        int status = 0;
         pid_t child = fork();
         CHECK(child >= 0);
         if (child == 0) {
@@ -131,8 +129,7 @@ TEST(a_thread_that_is_refused_at_the_last_moment)
                 _exit(1);
             end_leaking_child();
         }
-        CHECK_EQ(waitpid(child, &status, 0), child);
-        CHECK_EQ(status, 0);
+        check_child(child);
     }
 }
 
