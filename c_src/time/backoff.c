@@ -2,9 +2,9 @@
 /* backoff.c: waits that grow from one retry to the next.
  *
  * The length of a wait is fixed when it begins. It counts only on completion: a wait that was cancelled is
- * repeated, one that lost a race continues. Jitter is SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators,
- * 2014), seeded with the clock and an address: two backoffs of one process differ by the address, those
- * of two processes by both. */
+ * repeated, one that lost a race continues. Jitter is SplitMix64 (Steele, Lea, Flood: Fast Splittable
+ * Pseudorandom Number Generators, 2014), seeded with the clock and an address: two backoffs of one process
+ * differ by the address, those of two processes by both. */
 #include "sleep.h"
 
 static bool is_valid(const nart_backoff *b)

@@ -202,7 +202,7 @@ typedef void (*nart_done_fn)(struct nart_tokio_op *op, void *arg);
 /**
  * A function for the blocking pool. Its return value is the operation's result. It and its drop_arg
  * must return: a C++ exception that leaves one of them ends the process, after a line that names the
- * function, and longjmp() out of them is undefined.
+ * function, and so do pthread_exit() and longjmp().
  */
 typedef nart_res (*nart_blocking_fn)(void *arg, const struct nart_tokio_stop *stop);
 

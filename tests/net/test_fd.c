@@ -366,13 +366,13 @@ TEST_WITH(a_borrowed_descriptor_stays_the_callers, rt)
     /* Closed too early by its owner, and its number reused: other descriptors are unaffected. */
     new_pipe(more);
     CHECK_EQ(dup3(more[0], ends[0], O_CLOEXEC), ends[0]);
-    nart_fd anew;
-    CHECK_RES(nart_fd_open(rt, ends[0], 0, &anew), 0);
+    nart_fd again;
+    CHECK_RES(nart_fd_open(rt, ends[0], 0, &again), 0);
     CHECK_RES(nart_fd_close(&h), 0);
-    nart_fd_clear(&anew, NART_READ);
+    nart_fd_clear(&again, NART_READ);
     CHECK_EQ(write(more[1], "y", 1), 1);
-    CHECK_RES(ready_now(&anew, NART_READ), NART_READ);
-    CHECK_RES(nart_fd_close(&anew), 0);
+    CHECK_RES(ready_now(&again, NART_READ), NART_READ);
+    CHECK_RES(nart_fd_close(&again), 0);
     close(ends[1]);
     close(more[0]);
     close(more[1]);

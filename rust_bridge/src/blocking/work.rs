@@ -31,7 +31,7 @@ impl Stop {
 
 /// A function for the blocking pool. Its return value is the operation's result. It and its drop_arg
 /// must return: a C++ exception that leaves one of them ends the process, after a line that names the
-/// function, and longjmp() out of them is undefined.
+/// function, and so do pthread_exit() and longjmp().
 pub type BlockingFn =
     Option<unsafe extern "C-unwind" fn(arg: *mut c_void, stop: *const Stop) -> Res>;
 
