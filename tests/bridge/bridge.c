@@ -24,11 +24,22 @@ nart_tokio_report report(void)
     return r;
 }
 
+void wait_until_all_are_counted(void)
+{
+    nart_tokio_report r;
+
+    do {
+        let_others_run();
+        r = report();
+    } while (r.ok + r.error + r.cancelled + r.panicked + r.shutdown < r.submitted);
+}
+
 void both_close(void)
 {
     if (bridge) {
         nart_res r = nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL);
         CHECK(r == 0 || r == -EALREADY);
+        wait_until_all_are_counted(); /* what the shutdown has leaked ends later */
         nart_tokio_report n = report();
         CHECK_EQ(n.ok + n.error + n.cancelled + n.panicked + n.shutdown, n.submitted);
         nart_tokio_free(bridge);

@@ -33,6 +33,9 @@ void end_leaking_child(void);
 /* From now on the process can start n more threads; pthread_create() answers EAGAIN to others. */
 void allow_threads(int64_t n);
 
+/* Waits until the work of every operation has ended, also of those that a shutdown has answered. */
+void wait_until_all_are_counted(void);
+
 /* Closes them before the end of the case, the bridge first. */
 void both_close(void);
 

@@ -157,16 +157,6 @@ TEST(a_stuck_function_is_reported_by_name)
     wait_for(&args_dropped, EACH);
 }
 
-static void wait_until_all_are_counted(void)
-{
-    nart_tokio_report r;
-
-    do {
-        let_others_run();
-        r = report();
-    } while (r.ok + r.error + r.cancelled + r.panicked + r.shutdown < r.submitted);
-}
-
 /* One future does not return from its poll and has the only worker, so the other one cannot end. */
 static void begin_two_that_do_not_end(nart_tokio_op *stuck_one, nart_tokio_op *behind)
 {
