@@ -9,7 +9,7 @@
 //! memory is leaked instead of freed: threads that do not exist in the child may hold the locks.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::{Builder, Handle as TokioHandle, Runtime};
@@ -108,6 +108,8 @@ pub struct Shared {
     pub runtime: Mutex<Option<Runtime>>,
     /// The number of threads of that runtime.
     pub threads: Arc<AtomicU32>,
+    /// Futures have to end: see end_futures().
+    pub futures_end: AtomicBool,
     pub leaked: Mutex<Leaked>,
     /// For threads that the bridge starts itself.
     pub hygiene: Hygiene,
@@ -125,7 +127,7 @@ impl Shared {
 /// A tokio runtime that the C tasks of nart loops use. Clones refer to the same bridge.
 ///
 /// When the last clone is dropped, or a C handle is freed, the bridge's work is cancelled and ends
-/// in the background. [`Bridge::shutdown`] waits for the end.
+/// in the background, on an adopted runtime too. [`Bridge::shutdown`] waits for the end.
 ///
 /// In C it is a `nart_tokio`. Rust code of a program submits futures to it with [`Bridge::spawn`],
 /// and exports functions that do so to C with [`export`].
@@ -208,8 +210,8 @@ impl Bridge {
     ///
     /// The runtime must have time and I/O enabled. Its threads are not changed: `workers` and
     /// `cpus` are ignored, and `name` and `stack` apply to threads that look up names only. A
-    /// shutdown of the bridge waits for its operations and does not end the runtime; futures that
-    /// do not end in time are reported as leaked.
+    /// shutdown of the bridge, and the drop of its last clone, end the bridge's futures and not the
+    /// runtime.
     ///
     /// # Errors
     /// `-EINVAL` an option is out of range; `-ENOMEM`.
@@ -239,6 +241,7 @@ impl Bridge {
             handle,
             runtime: Mutex::new(runtime),
             threads,
+            futures_end: AtomicBool::new(false),
             leaked: Mutex::default(),
             hygiene,
             epoch: fork_epoch(),

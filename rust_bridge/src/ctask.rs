@@ -351,12 +351,12 @@ impl CTask {
         let Some((_, promise)) = &self.live else {
             return false;
         };
-        let operation_cancelled = promise.register(waker);
+        let operation_ends = promise.register(waker);
         let tasks = &self.shared.tasks;
         if !std::mem::replace(&mut self.registered, true) {
             tasks.set_waker(self.entry, waker);
         }
-        let cancel = operation_cancelled || tasks.is_closed();
+        let cancel = operation_ends || tasks.is_closed();
         let first = cancel && !self.cancelled;
         self.cancelled = cancel;
         first

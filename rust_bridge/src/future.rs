@@ -2,8 +2,8 @@
 //! What tokio runs: a future, and the promise of its operation.
 //!
 //! The future exists exactly as long as the promise is set. It ends in one of three ways: it
-//! completes or panics; it is cancelled, which is checked before a poll and after one that left it
-//! pending; tokio drops it with its runtime. In each case the future is dropped first and the
+//! completes or panics; it is cancelled, or its bridge ends, which is checked before a poll and after
+//! one that left it pending; tokio drops it with its runtime. In each case the future is dropped first and the
 //! result published last. If its drop panics, the result is that panic.
 
 use std::future::Future;
@@ -59,7 +59,7 @@ where
         let Some(promise) = &this.promise else {
             return Poll::Ready(());
         };
-        if promise.is_cancelled() {
+        if promise.must_end() {
             this.end(None);
             return Poll::Ready(());
         }

@@ -15,7 +15,8 @@
 //!
 //! A cancel sets a flag in the block and wakes the tokio task, which checks the flag before and
 //! after each poll and drops its future. So it needs neither tokio's abort nor an allocation, and
-//! the block can be made on one thread and its future spawned on another (http_queue.rs).
+//! the block can be made on one thread and its future spawned on another (http_queue.rs). The end of
+//! a bridge on an adopted runtime does the same with a flag of the bridge (Shared::end_futures()).
 //!
 //! A block has 128 bytes, two cache lines: both owners access the first one. The bridge keeps a
 //! pool of blocks, so an operation usually costs no malloc and no free.
@@ -150,8 +151,8 @@ pub(crate) struct Ops {
     keep: usize,
 }
 
-// SAFETY: a block in `free` belongs to the pool; of the others it uses `state`, which is atomic, and
-// `place`, under the lock.
+// SAFETY: a block in `free` belongs to the pool; of the others it uses `state` and `task`, which are
+// atomic, and `place`, under the lock.
 unsafe impl Send for Ops {}
 // SAFETY: as above.
 unsafe impl Sync for Ops {}
@@ -250,6 +251,16 @@ impl Ops {
         drop(blocks);
         waiters.into_iter().for_each(NartWaker::wake);
     }
+
+    /// Wakes the tokio tasks of all operations.
+    pub fn wake_tasks(&self) {
+        let blocks = lock(&self.blocks);
+        // SAFETY: blocks are freed under the lock only.
+        let task = |block: &NonNull<Op>| unsafe { block.as_ref() }.task.take();
+        let wakers: Vec<Waker> = blocks.all.iter().filter_map(task).collect();
+        drop(blocks); // a wake may drop a future, and that frees its block
+        wakers.into_iter().for_each(Waker::wake);
+    }
 }
 
 impl Drop for Ops {
@@ -342,15 +353,22 @@ impl Promise {
         self.op().cancelled.load(Ordering::Relaxed)
     }
 
-    /// Stores the waker of the tokio task for cancel(). True if the operation was cancelled before.
+    /// Whether the work has to end: it was cancelled, or the bridge ends its futures.
+    pub fn must_end(&self) -> bool {
+        // Relaxed: as above.
+        self.is_cancelled() || self.op().shared().futures_end.load(Ordering::Relaxed)
+    }
+
+    /// Stores the waker of the tokio task for cancel() and Ops::wake_tasks(). True if the work had to
+    /// end before.
     ///
-    /// register() and the wake() of a cancel are read-modify-writes on one word of the AtomicWaker:
-    /// if register is second, the flag is seen below; if wake is second, it wakes.
+    /// register() and what wakes are read-modify-writes on one word of the AtomicWaker: if register is
+    /// second, the flag is seen below; if the wake is second, it wakes.
     pub fn register(&self, waker: &Waker) -> bool {
         self.op().task.register(waker);
         // SAFETY: only the promise accesses the cell.
         unsafe { *self.op().registered.get() = true };
-        self.is_cancelled()
+        self.must_end()
     }
 
     /// Publishes the result.

@@ -5,7 +5,8 @@
 //! 2. Work is cancelled: queued blocking jobs and unsent HTTP requests end, running jobs see their
 //!    stop flag, C tasks on tokio are cancelled and get half of the time to unwind.
 //! 3. The runtime is shut down, which drops every future and waits for jobs until the deadline. An
-//!    adopted runtime continues: the bridge waits for its operations.
+//!    adopted runtime continues: each future is woken, and dropped instead of polled, and the bridge
+//!    waits for its operations.
 //! 4. Work that is still running is leaked and reported: jobs and look-ups by name, futures that do
 //!    not return from a poll by number, and all threads by number, including those of closures that
 //!    Rust code gave to tokio's pool. All operations end here, also those of futures that never get
@@ -62,6 +63,8 @@ fn finish(shared: &Shared, timeout: Duration, own: Option<&Promise>) -> Res {
     let owned = runtime.is_some();
     if let Some(runtime) = runtime {
         runtime.shutdown_timeout(timeout.saturating_sub(begun.elapsed()));
+    } else {
+        shared.end_futures();
     }
     // Also when all threads have ended: another thread may have been admitted and not submitted yet. It
     // finds the bridge closed and ends its operation.
@@ -175,8 +178,16 @@ impl Shared {
         }
         close(self);
         let runtime = lock(&self.runtime).take();
-        if let Some(runtime) = runtime {
-            runtime.shutdown_background();
+        match runtime {
+            Some(runtime) => runtime.shutdown_background(),
+            None => self.end_futures(),
         }
+    }
+
+    /// Ends the futures of an adopted runtime: each is woken, and drops itself on the runtime's
+    /// thread. C tasks are cancelled, if they were not before.
+    fn end_futures(&self) {
+        self.futures_end.store(true, Ordering::Relaxed); // see Promise::register()
+        self.ops.wake_tasks();
     }
 }

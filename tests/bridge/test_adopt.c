@@ -34,16 +34,46 @@ TEST(it_works_and_leaves_the_runtime_alone)
     test_adopt_end(runtime);
 }
 
-/* The bridge cannot drop futures of an adopted runtime: it reports them and ends their operations. */
-TEST(futures_that_do_not_end_are_reported)
+/* The runtime continues, and the bridge's futures end. */
+TEST(futures_are_dropped)
 {
     nart_tokio_op op = { 0 };
     CHECK_RES(test_adopt(&runtime, &bridge), 0);
     CHECK_RES(test_never(bridge, &op), 0);
     nart_tokio_report r = NART_TOKIO_REPORT_INIT;
+    CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, &r), 0);
+    CHECK_EQ(r.shutdown, 1);
+    CHECK_RES(nart_tokio_op_try(&op, NULL), NART_ESHUTDOWN);
+    nart_tokio_op_close(&op);
+    both_close();
+    test_adopt_end(runtime);
+}
+
+TEST(freeing_the_bridge_drops_its_futures)
+{
+    nart_tokio_op op = { 0 };
+    CHECK_RES(test_adopt(&runtime, &bridge), 0);
+    CHECK_RES(test_never(bridge, &op), 0);
+    nart_tokio_free(bridge);
+    bridge = NULL;
+    CHECK_RES(wait_for_answer(&op, NULL), NART_ESHUTDOWN);
+    nart_tokio_op_close(&op);
+    test_adopt_end(runtime);
+}
+
+/* A future that does not return from its poll is reported, and its operation ends. */
+TEST(futures_that_do_not_end_are_reported)
+{
+    static uint64_t gate;
+    nart_tokio_op op = { 0 };
+    CHECK_RES(test_adopt(&runtime, &bridge), 0);
+    CHECK_RES(test_block_worker(bridge, &gate, &op), 0);
+    wait_for(&gate, 1);
+    nart_tokio_report r = NART_TOKIO_REPORT_INIT;
     CHECK_RES(nart_tokio_shutdown(bridge, NART_MS, &r), -ETIMEDOUT);
     CHECK_EQ(r.leaked_tasks, 1);
     CHECK_RES(nart_tokio_op_try(&op, NULL), NART_ESHUTDOWN);
+    count(&gate);
     test_adopt_end(runtime);
     CHECK_RES(nart_tokio_op_try(&op, NULL), NART_ESHUTDOWN);
     nart_tokio_op_close(&op);
