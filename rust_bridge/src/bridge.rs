@@ -8,6 +8,7 @@
 //! A forked child has the memory but not the threads. There every function returns NART_EFORK, and
 //! memory is leaked instead of freed: threads that do not exist in the child may hold the locks.
 
+use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,10 +17,11 @@ use tokio::runtime::{Builder, Handle as TokioHandle, Runtime};
 
 use crate::blocking::{self, Jobs};
 use crate::ctask::Tasks;
+use crate::error::Error;
 use crate::ffi::{NartTokio, NartTokioOp};
 use crate::future::Supervised;
 use crate::op::{self, Handle, Ops};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Status};
 use crate::shutdown::Leaked;
 use crate::start;
 use crate::sys::{errno, Res, EFORK, ESHUTDOWN};
@@ -81,7 +83,7 @@ impl Default for Options {
 }
 
 impl Options {
-    fn check(&self) -> Result<(), Res> {
+    pub(crate) fn check(&self) -> Result<(), Res> {
         let fits = |n: u32, least: u32, most: u32| (least..=most).contains(&n);
         let ok = fits(self.workers, 1, 1 << 10)
             && fits(self.max_blocking, 1, 1 << 12)
@@ -127,7 +129,8 @@ impl Shared {
 /// A tokio runtime that the C tasks of nart loops use. Clones refer to the same bridge.
 ///
 /// When the last clone is dropped, or a C handle is freed, the bridge's work is cancelled and ends
-/// in the background, on an adopted runtime too. [`Bridge::shutdown`] waits for the end.
+/// in the background, on an adopted runtime too. [`Bridge::shutdown`] waits for the end, and so does
+/// [`Bridge::shutdown_async`] in async code.
 ///
 /// In C it is a `nart_tokio`. Rust code of a program submits futures to it with [`Bridge::spawn`],
 /// and exports functions that do so to C with [`export`].
@@ -147,14 +150,38 @@ impl Drop for Last {
     }
 }
 
+impl fmt::Debug for Bridge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = self.0.tracker.counts();
+        f.debug_struct("Bridge")
+            .field("closed", &self.is_closed())
+            .field("submitted", &counts.submitted)
+            .field("running", &counts.running())
+            .finish_non_exhaustive()
+    }
+}
+
 /// The error of a submission: the cause, and the work that was not accepted.
-#[derive(Debug)]
 pub struct Refused<W> {
     /// `NART_ESHUTDOWN`, `NART_EFORK` or `-ENOMEM`.
     pub code: Res,
     /// The work, unchanged.
     pub work: W,
 }
+
+impl<W> fmt::Debug for Refused<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Refused({:?})", Error::of(self.code))
+    }
+}
+
+impl<W> fmt::Display for Refused<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Error::of(self.code).fmt(f)
+    }
+}
+
+impl<W> std::error::Error for Refused<W> {}
 
 impl Bridge {
     /// Makes a bridge with a tokio runtime of its own.
@@ -206,21 +233,7 @@ impl Bridge {
         Bridge::with(handle, Some(runtime), threads, hygiene, options)
     }
 
-    /// Makes a bridge that uses a runtime of the program, for example that of `#[tokio::main]`.
-    ///
-    /// The runtime must have time and I/O enabled. Its threads are not changed: `workers` and
-    /// `cpus` are ignored, and `name` and `stack` apply to threads that look up names only. A
-    /// shutdown of the bridge, and the drop of its last clone, end the bridge's futures and not the
-    /// runtime.
-    ///
-    /// # Errors
-    /// `-EINVAL` an option is out of range; `-ENOMEM`.
-    pub fn adopt(handle: TokioHandle, options: &Options) -> Result<Bridge, Res> {
-        options.check()?;
-        Bridge::with(handle, None, Arc::default(), Hygiene::new(&[])?, options)
-    }
-
-    fn with(
+    pub(crate) fn with(
         handle: TokioHandle,
         runtime: Option<Runtime>,
         threads: Arc<AtomicU32>,
@@ -305,6 +318,14 @@ pub struct Operation(Option<Handle>);
 
 // SAFETY: one thread at a time may use a handle, and this is its only owner.
 unsafe impl Send for Operation {}
+
+impl fmt::Debug for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outcome = self.0.as_ref().and_then(Handle::outcome);
+        let status = outcome.map_or(Status::Running, |outcome| outcome.status);
+        f.debug_tuple("Operation").field(&status).finish()
+    }
+}
 
 impl Operation {
     /// Passes the operation to C, which awaits it and closes it with `nart_tokio_op_close()`.

@@ -47,15 +47,17 @@
 //! - `ffi`: the C interface. `sys`: the declarations of C functions that the bridge calls.
 //! - `op`: the block of an operation. `outcome`: its result. `state`: the word that its two owners
 //!   share. `future`: what tokio runs. `on_done`: a function call at the end of an operation.
-//! - `bridge`, `tracker`, `shutdown`: the lifecycle of a bridge.
+//! - `bridge`, `adopt`, `tracker`, `shutdown`: the lifecycle of a bridge. `error`: of Rust functions.
 //! - The four kinds of work: `blocking`; `http_queue` with `http`, `framing`, `redirect` and
 //!   `names`; `ctask`; `local`.
 //! - `threads`, `panic`, `clock`, `waker`: used by all.
 
+mod adopt;
 mod blocking;
 mod bridge;
 mod clock;
 mod ctask;
+mod error;
 mod ffi;
 #[cfg(feature = "http")]
 mod framing;
@@ -87,6 +89,7 @@ mod waker_cell;
 
 pub use blocking::{BlockingFn, DropFn, Name, Stop};
 pub use bridge::{export, Bridge, Operation, Options, Refused};
+pub use error::Error;
 pub use ffi::*;
 pub use local::Local;
 pub use outcome::{Outcome, Status};

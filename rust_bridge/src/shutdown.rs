@@ -13,17 +13,21 @@
 //!    a thread, because another one does not return. When a leaked job returns later, only its
 //!    `drop_arg` runs.
 
+use std::ffi::CStr;
+use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle as TokioHandle;
+use tokio::sync::oneshot;
 
 use crate::blocking::Name;
 use crate::bridge::{lock, Bridge, Shared};
+use crate::error::Error;
 use crate::op::{self, Handle, Promise};
 use crate::outcome::Outcome;
-use crate::sys::{errno, Res, EFORK};
+use crate::sys::{errno, Res, EFORK, EPANIC};
 use crate::threads::{where_tokio_waits, with_signals_blocked};
 
 /// What a shutdown could not end.
@@ -33,6 +37,22 @@ pub struct Leaked {
     pub lookups: Vec<Name>,
     pub futures: u64,
     pub threads: u32,
+}
+
+impl fmt::Display for Leaked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the deadline of the shutdown passed before {} operations and {} threads ended",
+            self.futures, self.threads
+        )?;
+        for (i, name) in self.jobs.iter().chain(&self.lookups).enumerate() {
+            // SAFETY: short_name() has written a NUL.
+            let name = unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy();
+            write!(f, "{}{name}", if i == 0 { ": " } else { ", " })?;
+        }
+        Ok(())
+    }
 }
 
 /// A duration in nanoseconds from C. Negative: -EINVAL.
@@ -116,7 +136,7 @@ impl Bridge {
     ///
     /// # Errors
     /// `-ETIMEDOUT` something was leaked; `-EALREADY` shutdown has begun before; `-EDEADLK` called
-    /// on a thread of a tokio runtime; `-EINVAL` the time is negative; `NART_EFORK` in a forked
+    /// on a thread of a tokio runtime, where [`Bridge::shutdown_async`] can be awaited; `-EINVAL` the time is negative; `NART_EFORK` in a forked
     /// child.
     pub fn shutdown(&self, timeout_ns: i64) -> Result<(), Res> {
         let timeout = duration(timeout_ns)?;
@@ -135,6 +155,44 @@ impl Bridge {
         }
     }
 
+    /// Shuts down the bridge from async code, without blocking the thread that polls this.
+    ///
+    /// It does what [`Bridge::shutdown`] does, on a thread of its own. So the runtime that awaits it
+    /// may be the one that the bridge has adopted: that continues to run, and the bridge's futures end
+    /// on it. The shutdown begins with the first poll. If this future is dropped after that, the
+    /// shutdown continues in the background until its deadline.
+    ///
+    /// # Errors
+    /// `-ETIMEDOUT` something was leaked, which the text names; `-EALREADY` shutdown has begun before;
+    /// `-EAGAIN` no thread could be started (the bridge is unchanged); `NART_EFORK` in a forked child.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use nart_tokio::{Bridge, Options};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let bridge = Bridge::new(&Options::default()).unwrap();
+    /// let never = bridge.spawn(std::future::pending::<i64>()).unwrap();
+    /// bridge.shutdown_async(Duration::from_secs(10)).await.unwrap();
+    /// assert!(bridge.is_closed());
+    /// # });
+    /// ```
+    pub async fn shutdown_async(&self, timeout: Duration) -> Result<(), Error> {
+        let timeout = timeout.min(Duration::from_nanos(i64::MAX as u64)); // an Instant can be that late
+        let (send, ended) = oneshot::channel();
+        let end = move |shared: Arc<Shared>| {
+            let answer = finish(&shared, timeout, None);
+            let error = || Error::with(answer, lock(&shared.leaked).to_string());
+            let answer = if answer == 0 { Ok(()) } else { Err(error()) };
+            drop(shared); // its memory is freed before the caller continues
+            let _ = send.send(answer);
+        };
+        self.shutdown_on_thread(end).map_err(Error::of)?;
+        ended.await.unwrap_or(Err(Error::of(EPANIC)))
+    }
+
     /// Shuts down on a thread of its own. The operation ends with 0 or `-ETIMEDOUT`.
     pub(crate) fn shutdown_begin(&self, timeout_ns: i64) -> Result<Handle, Res> {
         let timeout = duration(timeout_ns)?;
@@ -142,31 +200,48 @@ impl Bridge {
             return Err(EFORK);
         }
         let (handle, promise) = op::begin_uncounted(&self.0).ok_or(errno(libc::ENOMEM))?;
+        let end = move |shared: Arc<Shared>| {
+            let answer = finish(&shared, timeout, Some(&promise));
+            drop(shared);
+            promise.finish(Outcome::of_res(answer));
+        };
+        match self.shutdown_on_thread(end) {
+            Ok(()) => Ok(handle),
+            Err(refused) => {
+                handle.detach(); // the promise was dropped with `end`
+                Err(refused)
+            }
+        }
+    }
+
+    /// Begins the shutdown, and calls `end` on a thread of its own. Errors: `-EALREADY`; `-EAGAIN`
+    /// no thread could be started; `NART_EFORK`.
+    fn shutdown_on_thread(
+        &self,
+        end: impl FnOnce(Arc<Shared>) + Send + 'static,
+    ) -> Result<(), Res> {
+        if self.0.is_forked() {
+            return Err(EFORK);
+        }
         let shared = Arc::clone(&self.0);
         let (send, receive) = std::sync::mpsc::sync_channel::<()>(1);
         let wait = move || {
             shared.hygiene.apply();
             // The thread is started before anything is closed: if that fails, nothing has changed.
             if receive.recv().is_ok() {
-                let answer = finish(&shared, timeout, Some(&promise));
-                drop(shared);
-                promise.finish(Outcome::of_res(answer));
+                end(shared);
             }
         };
         let thread = std::thread::Builder::new()
             .name("nart-tokio-end".into())
             .stack_size(128 << 10);
         let born = with_signals_blocked(|| thread.spawn(wait));
-        let refused = match born {
-            Err(_) => errno(libc::EAGAIN),
-            Ok(_) if !close(&self.0) => errno(libc::EALREADY),
-            Ok(_) => {
-                let _ = send.send(());
-                return Ok(handle);
-            }
-        };
-        handle.detach(); // the closure drops the promise
-        Err(refused)
+        born.map_err(|_| errno(libc::EAGAIN))?;
+        if !close(&self.0) {
+            return Err(errno(libc::EALREADY));
+        }
+        let _ = send.send(()); // it waits for that
+        Ok(())
     }
 }
 

@@ -165,6 +165,9 @@ extern "C" {
     fn nart_cx_waker(cx: *mut Cx) -> NartWaker;
     fn nart_waker_wake(waker: NartWaker);
 
+    pub fn nart_strerror(code: Res) -> *const c_char;
+    pub fn nart_err_name(code: Res) -> *const c_char;
+
     pub fn nart_driver_cx_init(cx: *mut Cx, drv: *const Driver, host: *mut c_void);
     pub fn nart_driver_task_init(
         task: *mut Task,

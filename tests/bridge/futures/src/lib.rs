@@ -461,7 +461,7 @@ pub unsafe extern "C" fn test_adopt(out: *mut *mut c_void, rt: *mut *mut NartTok
             }
             0
         }
-        Err(answer) => answer,
+        Err(error) => error.code(),
     }
 }
 
