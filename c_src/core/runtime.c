@@ -17,6 +17,7 @@
  * hooks refer to in a boxed frame exists as long as in any other one. */
 #include "runtime.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
 

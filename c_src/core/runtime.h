@@ -6,6 +6,7 @@
 
 #include "../base/alloc.h"
 #include "../base/slab.h"
+#include "../base/thread.h"
 #include "../reactor/reactor.h"
 #include "../sys.h"
 #include "../wait/wait.h"
@@ -14,7 +15,6 @@
 #include "timer_wheel.h"
 
 #include <nart/rt.h>
-#include <pthread.h>
 
 /* ---- types ---- */
 
@@ -212,12 +212,6 @@ int64_t nart__clock_next(const nart_rt *rt);
 
 /* 0, or the reason why this call is not allowed on this thread now. */
 nart_res nart__rt_check(const nart_rt *rt);
-
-/* The calling thread, as a word that is never 0. */
-static inline uintptr_t nart__self_thread(void)
-{
-    return (uintptr_t)pthread_self();
-}
 
 /* Binds the runtime to the calling thread. Relaxed: any thread may ask whether the runtime is its own;
  * the answer can be yes only on the thread that wrote it. */

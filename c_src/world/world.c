@@ -16,10 +16,10 @@
  *
  * Not handled: two threads. All functions but nart_world_bind() compare the thread. */
 #include "../base/alloc.h"
+#include "../base/thread.h"
 
 #include <nart/world.h>
 
-#include <pthread.h>
 #include <string.h>
 
 struct resource {
@@ -47,14 +47,9 @@ static struct world *inside(const nart_world *w)
     return (struct world *)(uintptr_t)w;
 }
 
-uintptr_t nart__thread(void)
-{
-    return (uintptr_t)pthread_self();
-}
-
 static bool is_here(const nart_world *w)
 {
-    return w->here == nart__here();
+    return w->thread == nart__thread_id;
 }
 
 /* 0, or the error with which the world cannot be used now on this thread. */
@@ -192,7 +187,7 @@ nart_res nart_world_new(const nart_alloc *alloc, nart_world **out)
     struct world *w = nart__alloc(alloc, sizeof *w, _Alignof(struct world));
     if (!w)
         return -ENOMEM;
-    *w = (struct world){ .head.here = nart__here(), .refs = 1, .alloc = *alloc };
+    *w = (struct world){ .head.thread = nart__self_thread(), .refs = 1, .alloc = *alloc };
     *out = &w->head;
     return 0;
 }
@@ -237,7 +232,7 @@ nart_res nart_world_bind(nart_world *w)
         return -EINVAL;
     if (w->open)
         return -EBUSY;
-    w->here = nart__here();
+    w->thread = nart__self_thread();
     return 0;
 }
 

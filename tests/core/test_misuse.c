@@ -385,6 +385,27 @@ TEST_WITH(calls_from_the_wrong_thread_are_refused, rt)
     nart_join_release(&join);
 }
 
+static void *bind_here(void *arg)
+{
+    (void)arg;
+    CHECK_RES(nart_rt_bind(rt), 0);
+    CHECK_RES(nart_rt_poll(rt, 0), 0);
+    return NULL;
+}
+
+static void *refused_here(void *arg)
+{
+    (void)arg;
+    CHECK_RES(nart_rt_poll(rt, 0), NART_EWRONGTHREAD);
+    return NULL;
+}
+
+TEST_WITH(a_thread_is_not_taken_for_one_that_has_ended, rt)
+{
+    thread_run_both(bind_here, refused_here, NULL);
+    CHECK_RES(nart_rt_bind(rt), 0);
+}
+
 /* ---- after fork ---- */
 
 static int drops;

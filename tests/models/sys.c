@@ -3,11 +3,20 @@
  * event queue with one eventfd. */
 #include "sys.h"
 
+#include "base/thread.h"
 #include "model.h"
 
 enum { EFD = 0, EPOLL_FD = 1000 };
 
 const nart_sys nart__sys_real;
+
+/* The threads of a model are coroutines of one thread. */
+__thread uintptr_t nart__thread_id = 1;
+
+uintptr_t nart__thread_number(void)
+{
+    return nart__thread_id;
+}
 
 void *nart__sys_map(size_t bytes)
 {

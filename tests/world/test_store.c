@@ -230,8 +230,11 @@ TEST_WITH(missing_arguments_are_refused, numbers)
 static void *use_elsewhere(void *arg)
 {
     world = arg;
+    nart_world *own = NULL;
     int64_t n = 0;
 
+    CHECK_RES(nart_world_new(NULL, &own), 0);
+    CHECK_RES(nart_world_free(own), 0);
     CHECK_RES(nart_world_has(world, &alpha_resource), NART_EWRONGTHREAD);
     CHECK_RES(delta_add(world, NULL, NULL), NART_EWRONGTHREAD);
     CHECK_RES(alpha_read(world, get_number, &n), NART_EWRONGTHREAD);
@@ -253,6 +256,12 @@ static void *take_over(void *arg)
     CHECK_RES(nart_world_bind(world), 0);
     CHECK_EQ(number_of_alpha(), 1);
     return NULL;
+}
+
+TEST_WITH(a_thread_is_not_taken_for_one_that_has_ended, numbers)
+{
+    thread_run_both(take_over, use_elsewhere, world);
+    CHECK_RES(nart_world_bind(world), 0);
 }
 
 TEST_WITH(another_thread_can_take_it_over, numbers)

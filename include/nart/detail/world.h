@@ -4,6 +4,7 @@
 #define NART_DETAIL_WORLD_H
 
 #include "../world.h"
+#include "thread.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -15,25 +16,8 @@ NART__ASSERT(sizeof((nart__access *)NULL)->value == NART_HANDLER_PARAMS * sizeof
 /* The head of a world. The rest is in c_src/world/world.c. */
 struct nart_world {
     nart__access *open; /* the innermost access */
-    uintptr_t here;     /* nart__here() of its thread */
+    uintptr_t thread;   /* nart__thread_id of its thread, never 0 */
 };
-
-/* Identifies the calling thread by an address in its thread control block. If the compiler cannot provide it,
- * or provides another address than the library's compiler does, the library makes the check. */
-NART_API uintptr_t nart__thread(void);
-#if defined __has_builtin && defined __x86_64__ && (defined __clang__ || __GNUC__ >= 11)
-#if __has_builtin(__builtin_thread_pointer)
-#define NART__HAS_THREAD_POINTER 1
-#endif
-#endif
-static inline uintptr_t nart__here(void)
-{
-#ifdef NART__HAS_THREAD_POINTER
-    return (uintptr_t)__builtin_thread_pointer();
-#else
-    return nart__thread();
-#endif
-}
 
 NART_API nart_res nart__world_enter(nart_world *w, const nart_resource *key, uint32_t exclusive,
                                     nart__access *a);
@@ -75,7 +59,7 @@ static inline nart_res nart_handler_run(nart_handler *h, const void *event)
 {
     nart_world *w = h->world;
 
-    if (NART_UNLIKELY(!w || w->here != nart__here() || w->open))
+    if (NART_UNLIKELY(!w || w->thread != nart__thread_id || w->open))
         return nart__handler_run(h, event);
     w->open = &h->access; /* its `up` is NULL */
     nart_res r = h->call(h->access.value, event);
