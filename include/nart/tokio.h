@@ -211,7 +211,8 @@ typedef void (*nart_drop_fn)(void *arg);
 
 /**
  * A Rust future that the awaiting C task polls itself, inside tokio's context. Made by Rust code
- * (`Bridge::local`). A zeroed one is empty. Must be closed on the thread that made it.
+ * (`Bridge::local`). A zeroed one is empty. Must be closed on the thread that made it. After the
+ * begin of a shutdown its await drops the future and returns NART_ESHUTDOWN.
  */
 typedef struct nart_tokio_local {
     void *local;
@@ -311,7 +312,8 @@ NART_API void nart_tokio_free(struct nart_tokio *rt);
  * are dropped, and blocking functions that are queued do not run: their operations end at once with
  * NART_ESHUTDOWN. Blocking functions that run see their stop flag; C tasks on tokio are cancelled,
  * and get half of the time to unwind: their operations end with what they return (-ECANCELED
- * becomes NART_EABORTED). What has not ended after `timeout_ns` is leaked: futures that do not
+ * becomes NART_EABORTED). Local futures end when they are awaited next, with NART_ESHUTDOWN: tasks
+ * that await one are woken. What has not ended after `timeout_ns` is leaked: futures that do not
  * return from a poll, functions, threads, and name look-ups, which cannot be stopped. When this
  * returns, every operation has ended: those of leaked work with NART_ESHUTDOWN. `report` may be
  * NULL; nart_tokio_report_get() reads it later.

@@ -20,6 +20,7 @@ use crate::ctask::Tasks;
 use crate::error::Error;
 use crate::ffi::{NartTokio, NartTokioOp};
 use crate::future::Supervised;
+use crate::locals::Locals;
 use crate::op::{self, Handle, Ops};
 use crate::outcome::{Outcome, Status};
 use crate::shutdown::Leaked;
@@ -101,6 +102,7 @@ pub struct Shared {
     pub(crate) ops: Ops,
     pub jobs: Jobs,
     pub tasks: Tasks,
+    pub locals: Locals,
     #[cfg(feature = "http")]
     pub http: crate::http_queue::HttpQueue,
     #[cfg(feature = "http")]
@@ -247,6 +249,7 @@ impl Bridge {
             ops: Ops::new(o.keep_ops).ok_or(no_memory)?,
             jobs: Jobs::new(o.max_blocking, o.queue_cap).ok_or(no_memory)?,
             tasks: Tasks::default(),
+            locals: Locals::default(),
             #[cfg(feature = "http")]
             http: crate::http_queue::HttpQueue::new(o.queue_cap, o.max_http).ok_or(no_memory)?,
             #[cfg(feature = "http")]

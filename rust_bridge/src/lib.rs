@@ -49,7 +49,8 @@
 //!   share. `future`: what tokio runs. `on_done`: a function call at the end of an operation.
 //! - `bridge`, `adopt`, `tracker`, `shutdown`: the lifecycle of a bridge. `error`: of Rust functions.
 //! - The four kinds of work: `blocking`; `http_queue` with `http`, `framing`, `redirect` and
-//!   `names`; `ctask`; `local`.
+//!   `names`; `ctask`; `local` with
+//!   `locals`.
 //! - `threads`, `panic`, `clock`, `waker`: used by all.
 
 mod adopt;
@@ -68,6 +69,7 @@ mod http;
 #[cfg(feature = "http")]
 mod http_queue;
 mod local;
+mod locals;
 #[cfg(feature = "http")]
 mod names;
 mod on_done;

@@ -10,7 +10,9 @@
 //! 3. The waker is the C task's own (waker.rs). A future keeps the last waker that it was polled
 //!    with. So the task that polled before is woken when another one polls, and polls again.
 //! 4. A panic, in a poll or in the drop, is the result.
-//! 5. After main() has returned, tokio's context no longer exists. A future that is dropped in an
+//! 5. A shutdown wakes the tasks that await local futures, and the next poll drops the future
+//!    (locals.rs). Otherwise it would use a context that is shut down, which panics, or never end.
+//! 6. After main() has returned, tokio's context no longer exists. A future that is dropped in an
 //!    atexit() handler is leaked: outside the context its drop could panic.
 //!
 //! The future need not be Send: it stays on the thread that made it, which is the loop's.
@@ -24,9 +26,10 @@ use tokio::runtime::Handle as TokioHandle;
 
 use crate::bridge::{Bridge, Shared};
 use crate::ffi::NartTokioLocal;
+use crate::locals::Entry;
 use crate::outcome::Outcome;
 use crate::panic::catch;
-use crate::sys::{NartWaker, Poll as CPoll, Res, EFORK, EWRONGTHREAD, PENDING};
+use crate::sys::{Poll as CPoll, Res, EFORK, EWRONGTHREAD, PENDING};
 use crate::threads::{is_ending, this_thread, ThreadId};
 use crate::waker::rust_waker;
 
@@ -34,8 +37,7 @@ use crate::waker::rust_waker;
 pub struct Local {
     future: Option<Pin<Box<dyn Future<Output = Outcome>>>>,
     outcome: Option<Outcome>,
-    /// The task that polled last.
-    waiter: NartWaker,
+    entry: Entry,
     shared: Arc<Shared>,
     thread: ThreadId,
 }
@@ -71,7 +73,7 @@ impl Bridge {
         Local {
             future: Some(Box::pin(future)),
             outcome: None,
-            waiter: NartWaker { w: 0 },
+            entry: self.0.locals.add(),
             shared: self.0.clone(),
             thread: this_thread(),
         }
@@ -107,12 +109,12 @@ impl Local {
         let Some(future) = &mut self.future else {
             return PENDING;
         };
-        let waiter = poll.waker();
-        let other = std::mem::replace(&mut self.waiter, waiter);
-        if other != waiter {
-            other.wake();
+        let waker = poll.waker();
+        if !self.entry.waiter.record(waker) {
+            drop(self.drop_future());
+            return self.outcome.insert(Outcome::shut_down()).read(value);
         }
-        let waker = rust_waker(waiter);
+        let waker = rust_waker(waker);
         let mut cx = Context::from_waker(&waker);
         let handle = &self.shared.handle;
         let polled = catch(|| {
@@ -125,6 +127,8 @@ impl Local {
         let outcome = match polled {
             Ok(Poll::Pending) => return poll.park(),
             Ok(Poll::Ready(outcome)) => outcome,
+            // It used the context, which is shut down on another thread meanwhile.
+            Err(_) if self.entry.waiter.is_closed() => Outcome::shut_down(),
             Err(text) => Outcome::panicked(text),
         };
         let dropped = self.drop_future();
@@ -157,7 +161,10 @@ impl Drop for Local {
     /// On another thread, and in a forked child, the future is leaked.
     fn drop(&mut self) {
         match self.check() {
-            Ok(()) => drop(self.drop_future()),
+            Ok(()) => {
+                drop(self.drop_future());
+                self.shared.locals.remove(&self.entry);
+            }
             Err(_) => std::mem::forget(self.future.take()),
         }
     }

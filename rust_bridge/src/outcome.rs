@@ -49,13 +49,17 @@ pub struct Outcome {
 }
 
 /// The result of an operation for which a shutdown has answered.
-pub(crate) static SHUT_DOWN: Outcome = Outcome {
-    status: Status::Shutdown,
-    number: 0,
-    bytes: Vec::new(),
-};
+pub(crate) static SHUT_DOWN: Outcome = Outcome::shut_down();
 
 impl Outcome {
+    pub(crate) const fn shut_down() -> Outcome {
+        Outcome {
+            status: Status::Shutdown,
+            number: 0,
+            bytes: Vec::new(),
+        }
+    }
+
     /// A value, which may be any number.
     pub fn value(value: i64) -> Outcome {
         Outcome {

@@ -71,6 +71,7 @@ fn close(shared: &Shared) -> bool {
     shared.names.close();
     shared.jobs.close();
     shared.tasks.close();
+    shared.locals.close();
     first
 }
 

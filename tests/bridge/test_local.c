@@ -70,14 +70,49 @@ TEST_WITH(it_outlives_its_runtime, both)
     CHECK_EQ(test_drops(), before + 1);
 }
 
-/* A future that uses the timer of a shut down runtime panics, and that is the result. */
-TEST_WITH(using_a_shut_down_runtime_is_a_panic, both)
+/* Otherwise a future that uses the timer of a runtime that is shut down panics. */
+TEST_WITH(awaiting_one_after_a_shutdown_ends_it, both)
 {
     struct waiter w = { 0 };
     CHECK_RES(test_local_sleep(bridge, 3600000, &w.local), 0);
     CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
-    CHECK_RES(await_local(&w.local, &w.value), NART_EPANIC);
+    CHECK_RES(await_local(&w.local, &w.value), NART_ESHUTDOWN);
+    CHECK_RES(await_local(&w.local, &w.value), NART_ESHUTDOWN);
     CHECK_RES(nart_tokio_local_close(&w.local), 0);
+    CHECK_RES(test_local_pending(bridge, &w.local), 0);
+    CHECK_RES(await_local(&w.local, &w.value), NART_ESHUTDOWN);
+    CHECK_RES(nart_tokio_local_close(&w.local), 0);
+}
+
+static nart_res end_bridge_poll(nart_cx *cx, void *frame)
+{
+    (void)cx;
+    (void)frame;
+    CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
+    return 0;
+}
+
+static const nart_task_type end_bridge_type = NART_TASK_TYPE(int, end_bridge_poll, NULL);
+
+TEST_WITH(a_shutdown_wakes_the_task_that_awaits_one, both)
+{
+    static struct waiter w[3];
+    uint64_t before = test_drops();
+
+    for (int i = 0; i < 3; i++) {
+        nart_res r = i == 0 ? test_local_sleep(bridge, 3600000, &w[i].local)
+                            : test_local_pending(bridge, &w[i].local);
+        CHECK_RES(r, 0);
+        spawn(&w[i]);
+    }
+    CHECK(nart_rt_poll(loop, 0) >= 0);
+    CHECK_RES(nart_rt_spawn(loop, &end_bridge_type, NULL, NULL), 0);
+    CHECK_RES(nart_rt_run(loop), 0);
+    CHECK_EQ(test_drops(), before + 3);
+    for (int i = 0; i < 3; i++) {
+        CHECK_RES(await_local(&w[i].local, &w[i].value), NART_ESHUTDOWN);
+        CHECK_RES(nart_tokio_local_close(&w[i].local), 0);
+    }
 }
 
 TEST_WITH(two_bridges_on_one_thread, both)

@@ -12,7 +12,8 @@ use crate::panic::guard;
 use crate::sys::{Cx, Poll, Res, ESTALE, EWRONGTHREAD};
 
 /// A Rust future that the awaiting C task polls itself, inside tokio's context. Made by Rust code
-/// (`Bridge::local`). A zeroed one is empty. Must be closed on the thread that made it.
+/// (`Bridge::local`). A zeroed one is empty. Must be closed on the thread that made it. After the
+/// begin of a shutdown its await drops the future and returns NART_ESHUTDOWN.
 #[repr(C)]
 pub struct NartTokioLocal {
     #[doc(hidden)]

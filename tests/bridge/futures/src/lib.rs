@@ -286,6 +286,17 @@ pub unsafe extern "C" fn test_local_sleep(
     unsafe { local(rt, out, sleep) }
 }
 
+/// Never ends, and is never woken.
+#[no_mangle]
+pub unsafe extern "C" fn test_local_pending(rt: *mut NartTokio, out: *mut NartTokioLocal) -> Res {
+    let never = async move {
+        let _counts = CountsDropInContext;
+        pending::<i64>().await
+    };
+    // SAFETY: the test's promises.
+    unsafe { local(rt, out, never) }
+}
+
 #[no_mangle]
 pub unsafe extern "C" fn test_local_panic(
     rt: *mut NartTokio,
