@@ -283,7 +283,8 @@ extern "C" {
  * Makes a bridge: a tokio runtime with threads of its own. Its threads block all signals except
  * faults, run under the normal scheduling policy, and avoid the CPUs that the calling thread is
  * pinned to. Unless NART_TOKIO_KEEP_SIGPIPE is set, SIGPIPE is blocked on the calling thread until
- * nart_tokio_free(). `opts` may be NULL.
+ * nart_tokio_free(). Before any of these threads starts a program: nart_tokio_child_signals(). `opts`
+ * may be NULL.
  *
  * @return 0 and `*rt`; -EINVAL an option is out of range, or the process may run on no CPU of
  *   `cpus`; -ENOMEM; -EAGAIN, -EMFILE and other errnos of the system calls that tokio makes;
@@ -490,6 +491,28 @@ nart_res nart_tokio_blocking(struct nart_tokio *rt,
  * **Thread**: any, while the function runs. **Cost**: a load.
  */
 NART_API bool nart_tokio_stopped(const struct nart_tokio_stop *stop);
+
+/**
+ * Gives the calling thread the signal mask for starting a child process (`true`), or its own mask
+ * again (`false`). A child inherits the mask of its thread, and a child with all signals blocked can
+ * only be killed.
+ *
+ * On a thread of the bridge, the mask for children is the one that the thread had which made the
+ * bridge; on that thread, it is the mask without the bridge's block of SIGPIPE. A child of fork() has
+ * that mask already. posix_spawn(), system() and popen() need this call:
+ *
+ * ```c
+ * nart_tokio_child_signals(true);
+ * FILE *pipe = popen("sort prices.txt", "r");
+ * nart_tokio_child_signals(false);
+ * ```
+ *
+ * In between, signals that the program has not blocked can be delivered to this thread, as to any
+ * other. Calls do not nest. When a blocking function returns, its thread has its own mask again.
+ * **Thread**: any; no effect on a thread that is not concerned. **Cost**: a system call.
+ */
+NART_API
+void nart_tokio_child_signals(bool on);
 
 /* ---- C tasks on tokio ------------------------------------------------------------------------ */
 

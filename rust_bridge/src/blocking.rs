@@ -37,8 +37,8 @@ use std::time::{Duration, Instant};
 use crate::bridge::{lock, Shared};
 use crate::op::{self, Handle, Promise};
 use crate::panic::catch;
+use crate::signals::with_signals_blocked;
 use crate::sys::{errno, Res, ESHUTDOWN};
-use crate::threads::with_signals_blocked;
 use crate::tracker::Apart;
 
 #[cfg(test)]
@@ -390,6 +390,7 @@ impl Drop for Drainer {
 
 /// The body of a drainer.
 fn drain(shared: &Arc<Shared>) {
+    shared.hygiene.apply_to_children();
     let jobs = &shared.jobs;
     let mut batch = lock(&jobs.batch.0);
     let Some(seat) = jobs.take_seat(&mut batch) else {

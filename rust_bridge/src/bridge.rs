@@ -24,9 +24,10 @@ use crate::locals::Locals;
 use crate::op::{self, Handle, Ops};
 use crate::outcome::{Outcome, Status};
 use crate::shutdown::Leaked;
+use crate::signals::with_signals_blocked;
 use crate::start;
 use crate::sys::{errno, Res, EFORK, ESHUTDOWN};
-use crate::threads::{fork_epoch, watch_forks, with_signals_blocked, Hygiene};
+use crate::threads::{fork_epoch, watch_forks, Hygiene};
 use crate::tracker::Tracker;
 
 /// Locks a mutex. Poisoning is ignored: no user code runs under these locks, so a panic cannot

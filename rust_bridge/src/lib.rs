@@ -51,7 +51,7 @@
 //! - The four kinds of work: `blocking`; `http_queue` with `http`, `framing`, `redirect` and
 //!   `names`; `ctask`; `local` with
 //!   `locals`.
-//! - `threads`, `panic`, `clock`, `waker`: used by all.
+//! - `threads`, `signals`, `panic`, `clock`, `waker`: used by all.
 
 mod adopt;
 mod blocking;
@@ -80,6 +80,7 @@ mod panic;
 #[cfg(feature = "http")]
 mod redirect;
 mod shutdown;
+mod signals;
 mod start;
 mod state;
 /// cbindgen:ignore

@@ -27,8 +27,9 @@ use reqwest::dns::{Addrs, Resolve, Resolving};
 use tokio::sync::oneshot;
 
 use crate::bridge::lock;
+use crate::signals::with_signals_blocked;
 use crate::sys::{errno, Res, ESHUTDOWN};
-use crate::threads::{with_signals_blocked, Hygiene};
+use crate::threads::Hygiene;
 
 const MAX: usize = 8;
 

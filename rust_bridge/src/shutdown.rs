@@ -27,8 +27,9 @@ use crate::bridge::{lock, Bridge, Shared};
 use crate::error::Error;
 use crate::op::{self, Handle, Promise};
 use crate::outcome::Outcome;
+use crate::signals::with_signals_blocked;
 use crate::sys::{errno, Res, EFORK, EPANIC};
-use crate::threads::{where_tokio_waits, with_signals_blocked};
+use crate::threads::where_tokio_waits;
 
 /// What a shutdown could not end.
 #[derive(Default, Clone)]

@@ -1,27 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Attributes that tokio's threads must not inherit from the thread that starts them, and SIGPIPE.
+//! Attributes that tokio's threads must not inherit from the thread that starts them; forks; the
+//! identity and the end of a thread.
 //!
-//! A thread inherits the signal mask, CPU mask and scheduling policy of its creator. Here the
-//! creator is the loop's thread, which may be pinned, run under SCHED_FIFO, and read signals by
-//! signalfd. So:
-//!
-//! 1. All signals are blocked while a thread may be started ([`with_signals_blocked`]): if the new
-//!    thread blocked them itself, a signal could arrive before that.
-//! 2. The new thread resets its policy and CPUs ([`Hygiene::apply`]). Its CPUs are those of the
-//!    process except the loop's. Those of the process are read before main(): so `taskset` is
-//!    obeyed, and a loop that pins itself does not hide the other CPUs.
-//! 3. A write to a connection that was reset raises SIGPIPE, which a Rust program would ignore. It
-//!    is blocked in the bridge's threads by 1, and on the loop's thread by [`SigpipeBlock`].
+//! A thread inherits the CPU mask, the scheduling policy and the signal mask of its creator. Here the
+//! creator is the loop's thread, which may be pinned and run under SCHED_FIFO. So a new thread resets
+//! its policy and CPUs ([`Hygiene::apply`]). Its CPUs are those of the process except the loop's. Those
+//! of the process are read before main(): so `taskset` is obeyed, and a loop that pins itself does not
+//! hide the other CPUs. Signals are in signals.rs.
 
 use std::cell::Cell;
-use std::ffi::c_int;
 use std::mem::{size_of, zeroed};
-use std::ptr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::Once;
 
 use tokio::runtime::Handle as TokioHandle;
 
+use crate::signals::{self, with_signals_blocked, ChildMask};
 use crate::sys::{errno, Res};
 
 // ---- fork ----
@@ -30,6 +24,7 @@ static FORKS: AtomicU32 = AtomicU32::new(0);
 
 extern "C" fn in_child() {
     FORKS.fetch_add(1, Ordering::Relaxed); // the child has one thread
+    signals::in_child();
 }
 
 /// Changes in a forked child: a bridge of another epoch belongs to the parent.
@@ -37,7 +32,7 @@ pub fn fork_epoch() -> u32 {
     FORKS.load(Ordering::Relaxed)
 }
 
-/// Makes fork_epoch() change in forked children.
+/// Makes fork_epoch() change in forked children, and resets their signal mask.
 pub fn watch_forks() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -107,6 +102,8 @@ fn cpus_at_start() -> Cpus {
 #[derive(Clone, Copy)]
 pub struct Hygiene {
     cpus: Option<Cpus>,
+    /// For children of these threads.
+    mask: ChildMask,
 }
 
 impl Hygiene {
@@ -114,12 +111,16 @@ impl Hygiene {
     /// `-EINVAL` if the process may run on none of them.
     pub fn new(wanted: &[u32]) -> Result<Hygiene, Res> {
         let all = cpus_at_start();
+        let mask = ChildMask::here();
         if !wanted.is_empty() {
             let cpus = filter(&all, |cpu| wanted.iter().any(|&w| w as usize == cpu));
             if is_empty(&cpus) {
                 return Err(errno(libc::EINVAL));
             }
-            return Ok(Hygiene { cpus: Some(cpus) });
+            return Ok(Hygiene {
+                cpus: Some(cpus),
+                mask,
+            });
         }
         let mine = cpus_here();
         let others = filter(&all, |cpu| !has(&mine, cpu));
@@ -127,17 +128,22 @@ impl Hygiene {
             // The loop is not pinned, or there is no other CPU.
             return Ok(Hygiene {
                 cpus: (!is_empty(&all)).then_some(all),
+                mask,
             });
         }
-        Ok(Hygiene { cpus: Some(others) })
+        Ok(Hygiene {
+            cpus: Some(others),
+            mask,
+        })
     }
 
     /// Called first on each thread of the bridge.
     pub fn apply(&self) {
+        signals::block_all();
+        self.apply_to_children();
         // SAFETY: the calls change the calling thread only; their arguments are on the stack. If
         // they fail, the thread keeps what it inherited, and still works.
         unsafe {
-            libc::pthread_sigmask(libc::SIG_SETMASK, &blocked(), ptr::null_mut());
             let normal = libc::sched_param { sched_priority: 0 };
             libc::sched_setscheduler(0, libc::SCHED_OTHER, &normal);
             if let Some(cpus) = &self.cpus {
@@ -145,59 +151,10 @@ impl Hygiene {
             }
         }
     }
-}
 
-// ---- signals ----
-
-/// All signals except faults. A blocked fault ends the process without calling its handler, which
-/// reports a stack overflow or a crash.
-fn blocked() -> libc::sigset_t {
-    use libc::{SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP};
-    // SAFETY: fills a set on the stack.
-    unsafe {
-        let mut set: libc::sigset_t = zeroed();
-        libc::sigfillset(&mut set);
-        for fault in [SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP] {
-            libc::sigdelset(&mut set, fault);
-        }
-        set
-    }
-}
-
-fn change_mask(how: c_int, signals: &libc::sigset_t) -> libc::sigset_t {
-    // SAFETY: both sets are on the stack; the call cannot fail for a valid `how`.
-    unsafe {
-        let mut old: libc::sigset_t = zeroed();
-        libc::pthread_sigmask(how, signals, &mut old);
-        old
-    }
-}
-
-/// Runs `f`, which may start a thread, with all signals blocked.
-pub fn with_signals_blocked<R>(f: impl FnOnce() -> R) -> R {
-    struct Restore(libc::sigset_t);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            change_mask(libc::SIG_SETMASK, &self.0);
-        }
-    }
-    let _restore = Restore(change_mask(libc::SIG_SETMASK, &blocked()));
-    f()
-}
-
-thread_local! {
-    // The number of SigpipeBlocks on this thread, and whether SIGPIPE was unblocked before the
-    // first.
-    static BLOCKS: Cell<(u32, bool)> = const { Cell::new((0, false)) };
-}
-
-fn sigpipe() -> libc::sigset_t {
-    // SAFETY: fills a set on the stack.
-    unsafe {
-        let mut set: libc::sigset_t = zeroed();
-        libc::sigemptyset(&mut set);
-        libc::sigaddset(&mut set, libc::SIGPIPE);
-        set
+    /// Called on a thread that is not the bridge's own, and runs functions for it.
+    pub fn apply_to_children(&self) {
+        self.mask.set_for_this_thread();
     }
 }
 
@@ -240,80 +197,9 @@ pub fn this_thread() -> ThreadId {
     ThreadId(ID.get())
 }
 
-/// Blocks SIGPIPE on the thread that makes it, until the last one of that thread ends there.
-pub struct SigpipeBlock {
-    thread: ThreadId,
-}
-
-impl SigpipeBlock {
-    pub fn new() -> SigpipeBlock {
-        let (n, was_unblocked) = BLOCKS.get();
-        let was_unblocked = if n == 0 {
-            let old = change_mask(libc::SIG_BLOCK, &sigpipe());
-            // SAFETY: reads a set on the stack.
-            unsafe { libc::sigismember(&old, libc::SIGPIPE) == 0 }
-        } else {
-            was_unblocked
-        };
-        BLOCKS.set((n + 1, was_unblocked));
-        SigpipeBlock {
-            thread: this_thread(),
-        }
-    }
-
-    /// Ends it. On another thread the mask cannot be restored, and stays as it is.
-    pub fn end(self) {
-        if self.thread != this_thread() {
-            return;
-        }
-        let (n, was_unblocked) = BLOCKS.get();
-        BLOCKS.set((n - 1, was_unblocked));
-        if n == 1 && was_unblocked {
-            discard_pending_sigpipe();
-            change_mask(libc::SIG_UNBLOCK, &sigpipe());
-        }
-    }
-}
-
-/// A pending SIGPIPE would end the process when it is unblocked.
-fn discard_pending_sigpipe() {
-    let now = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the set and the time are on the stack; the siginfo may be NULL.
-    unsafe { while libc::sigtimedwait(&sigpipe(), ptr::null_mut(), &now) == libc::SIGPIPE {} }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn sigpipe_blocked() -> bool {
-        // SAFETY: an empty set changes nothing; reads the mask.
-        unsafe {
-            let mut none: libc::sigset_t = zeroed();
-            libc::sigemptyset(&mut none);
-            libc::sigismember(&change_mask(libc::SIG_BLOCK, &none), libc::SIGPIPE) == 1
-        }
-    }
-
-    #[test]
-    fn sigpipe_is_blocked_until_the_last_block_ends() {
-        std::thread::spawn(|| {
-            assert!(!sigpipe_blocked());
-            let (a, b) = (SigpipeBlock::new(), SigpipeBlock::new());
-            assert!(sigpipe_blocked());
-            a.end();
-            assert!(sigpipe_blocked());
-            // SAFETY: raises a signal that is blocked on this thread.
-            unsafe { libc::pthread_kill(libc::pthread_self(), libc::SIGPIPE) };
-            b.end(); // discards it; otherwise this process would end here
-            assert!(!sigpipe_blocked());
-        })
-        .join()
-        .unwrap();
-    }
 
     #[test]
     fn the_cpu_of_a_pinned_loop_is_not_used() {

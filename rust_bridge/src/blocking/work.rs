@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::outcome::Outcome;
 use crate::panic::catch_of;
+use crate::signals;
 use crate::sys::Res;
 
 /// The stop flag of a blocking function; see nart_tokio_stopped(). Valid while the function runs.
@@ -100,7 +101,9 @@ impl Work {
     pub fn run(&self, stop: &Stop) -> Outcome {
         // SAFETY: the caller of new() promised that they fit.
         let call = || unsafe { (self.run)(self.arg, stop) };
-        match catch_of(|| self.described(), call) {
+        let called = catch_of(|| self.described(), call);
+        signals::close(); // in case the function has not
+        match called {
             Ok(res) => Outcome::of_res(res),
             Err(text) => Outcome::panicked(text),
         }

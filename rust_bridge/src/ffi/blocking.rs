@@ -7,6 +7,8 @@ use std::ffi::{c_char, c_void};
 
 use super::{submit, NartTokio, NartTokioOp};
 use crate::blocking::{BlockingFn, DropFn, Jobs, Stop, Work};
+use crate::panic::guard;
+use crate::signals;
 use crate::sys::{errno, Res};
 
 /// Runs a function on the blocking pool. Its return value is the operation's result: `>= 0` a
@@ -57,4 +59,29 @@ pub unsafe extern "C" fn nart_tokio_blocking(
 pub unsafe extern "C" fn nart_tokio_stopped(stop: *const Stop) -> bool {
     // SAFETY: the caller's promise.
     unsafe { stop.as_ref() }.is_some_and(Stop::is_set)
+}
+
+/// Gives the calling thread the signal mask for starting a child process (`true`), or its own mask
+/// again (`false`). A child inherits the mask of its thread, and a child with all signals blocked can
+/// only be killed.
+///
+/// On a thread of the bridge, the mask for children is the one that the thread had which made the
+/// bridge; on that thread, it is the mask without the bridge's block of SIGPIPE. A child of fork() has
+/// that mask already. posix_spawn(), system() and popen() need this call:
+///
+/// ```c
+/// nart_tokio_child_signals(true);
+/// FILE *pipe = popen("sort prices.txt", "r");
+/// nart_tokio_child_signals(false);
+/// ```
+///
+/// In between, signals that the program has not blocked can be delivered to this thread, as to any
+/// other. Calls do not nest. When a blocking function returns, its thread has its own mask again.
+/// **Thread**: any; no effect on a thread that is not concerned. **Cost**: a system call.
+#[no_mangle]
+pub extern "C" fn nart_tokio_child_signals(on: bool) {
+    guard(|| match on {
+        true => signals::open(),
+        false => signals::close(),
+    })
 }

@@ -12,8 +12,8 @@ use super::{bytes, res, sized, slice, submit, NartTokioOp};
 use crate::blocking::Name;
 use crate::bridge::{lock, Bridge, Options};
 use crate::panic::guard;
+use crate::signals::SigpipeBlock;
 use crate::sys::{errno, Res, EABI, EFORK};
-use crate::threads::SigpipeBlock;
 
 /// A bridge: a tokio runtime that the tasks of any number of loops use, and other threads. Made by
 /// nart_tokio_new().
@@ -134,7 +134,8 @@ unsafe fn options(opts: *const NartTokioOpts) -> Result<(Options, u32), Res> {
 /// Makes a bridge: a tokio runtime with threads of its own. Its threads block all signals except
 /// faults, run under the normal scheduling policy, and avoid the CPUs that the calling thread is
 /// pinned to. Unless NART_TOKIO_KEEP_SIGPIPE is set, SIGPIPE is blocked on the calling thread until
-/// nart_tokio_free(). `opts` may be NULL.
+/// nart_tokio_free(). Before any of these threads starts a program: nart_tokio_child_signals(). `opts`
+/// may be NULL.
 ///
 /// @return 0 and `*rt`; -EINVAL an option is out of range, or the process may run on no CPU of
 ///   `cpus`; -ENOMEM; -EAGAIN, -EMFILE and other errnos of the system calls that tokio makes;
