@@ -143,7 +143,13 @@ typedef struct nart_tokio_opts {
     uint32_t flags;
     /** HTTP requests that run at the same time, 1 to 65,536, others are queued; default 128 */
     uint32_t max_http;
-    uint64_t reserved[4];
+    /**
+     * closures that Rust code gives to tokio's own blocking pool (`tokio::task::spawn_blocking`) and
+     * that run at the same time, 1 to 4,096; default 512
+     */
+    uint32_t max_spawn_blocking;
+    uint32_t reserved0;
+    uint64_t reserved[3];
 } nart_tokio_opts;
 
 /** A name in a report: the first 31 bytes, and a NUL. */
@@ -473,8 +479,8 @@ NART_API void nart_tokio_op_close(struct nart_tokio_op *op);
  *   -EINVAL no `rt`, `op` or `run`; -ENOMEM; NART_EFORK.
  * **Ownership**: the pool takes over `arg` if this returns 0, otherwise it remains the caller's.
  * **Thread**: any. **Cost**: no allocation unless a thread is started; a system call to wake an
- * idle thread. Threads are started on demand, and end after at most two idle seconds: jobs at
- * shorter intervals reuse them.
+ * idle thread. Threads are started on demand, and end after an idle second: jobs at shorter
+ * intervals reuse them.
  */
 NART_API
 NART_MUST_USE

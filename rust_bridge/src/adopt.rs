@@ -45,8 +45,8 @@ impl Bridge {
     /// Makes a bridge that uses a runtime of the program, for example that of `#[tokio::main]`.
     ///
     /// The runtime must have time and I/O enabled. Its threads are not changed: `workers` and
-    /// `cpus` are ignored, and `name` and `stack` apply to threads that look up names only. A
-    /// shutdown of the bridge, and the drop of its last clone, end the bridge's futures and not the
+    /// `max_spawn_blocking` are ignored, and `cpus`, `name` and `stack` apply to the bridge's own
+    /// threads only: those of blocking functions of C, and of name look-ups. A shutdown of the bridge, and the drop of its last clone, end the bridge's futures and not the
     /// runtime.
     ///
     /// Somebody must drive the runtime. Under a runtime of the current-thread flavour futures are

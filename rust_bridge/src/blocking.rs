@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Blocking functions of C: a bounded queue in front of tokio's blocking pool.
+//! Blocking functions of C: a bounded queue, and threads that run what is queued.
+//!
+//! The threads are the bridge's own, not those of tokio's blocking pool: closures that Rust code gives
+//! to `spawn_blocking` and functions of C would take each other's threads.
 //!
 //! A job passes through two queues, each with a mutex of its own. Submitters append to the inbox.
-//! Drainers, closures in tokio's pool, take jobs from the batch; when it is empty, they swap it
+//! Drainers, which are these threads, take jobs from the batch; when it is empty, they swap it
 //! with the inbox. So a submitting loop and a drainer contend once per swap, not once per job.
 //!
 //! 1. submit appends a job to the inbox, or refuses it with -EAGAIN if `cap` jobs are queued. It
 //!    requests a drainer, unless one was requested that has not arrived yet: it wakes an idle
 //!    drainer or, if none is idle and fewer than `max` exist, starts one. The loop does no more
 //!    than that. If no thread can be started for the first drainer, the job is refused with
-//!    -EAGAIN. A started drainer that has not arrived after LINGER is started again by the next
-//!    request.
+//!    -EAGAIN.
 //! 2. A requested drainer that arrives takes a job, and requests another drainer while jobs remain.
 //!    So each queued job has a drainer on its way as long as one is idle or may be started.
 //! 3. A drainer runs jobs until both queues are empty. It checks that, and becomes idle, under both
@@ -22,9 +24,8 @@
 //!    discarded.
 //!
 //! Bounds: `cap` queued and `max` running jobs, in preallocated memory. So a submission allocates
-//! nothing if a drainer exists. While a drainer is requested, tokio gets one more closure per
-//! LINGER. The `drop_arg` of each accepted job runs exactly once, before its answer is published:
-//! on the drainer, or on the thread that cancels or closes.
+//! nothing if a drainer exists. The `drop_arg` of each accepted job runs exactly once, before its
+//! answer is published: on the drainer, or on the thread that cancels or closes.
 //!
 //! Lock order: batch, inbox. Both are held briefly, and never while C code runs. Not handled: a job
 //! that never returns keeps its thread. If no second thread could be started, queued jobs wait
@@ -35,9 +36,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::bridge::{lock, Shared};
+use crate::crew::Crew;
 use crate::op::{self, Handle, Promise};
-use crate::panic::catch;
-use crate::signals::with_signals_blocked;
 use crate::sys::{errno, Res, ESHUTDOWN};
 use crate::tracker::Apart;
 
@@ -49,8 +49,8 @@ mod work;
 pub use work::short_name;
 pub use work::{BlockingFn, DropFn, Name, Stop, Work};
 
-/// How long an idle drainer waits for a job, and then its thread for another closure. In unit tests
-/// about the time of a submission, so that drainers end at any point of it.
+/// How long an idle drainer waits for a job. In unit tests about the time of a submission, so that
+/// drainers end at any point of it.
 pub const LINGER: Duration = Duration::from_micros(if cfg!(test) { 50 } else { 1_000_000 });
 
 /// The number of a job; ascending.
@@ -75,7 +75,7 @@ struct Inbox {
     next: JobId,
     /// Jobs that may still be queued; without `Batch::freed`.
     free: u32,
-    /// Closures in tokio's pool: those with a seat, and the one that is starting.
+    /// Those with a seat, and the one that is starting.
     drainers: u32,
     /// Of those, the ones that sleep and were not woken for a job.
     idle: u32,
@@ -83,9 +83,9 @@ struct Inbox {
     searching: bool,
     /// The same, and it has not returned from its wait yet.
     called: bool,
-    /// A drainer was started at this time and has not looked at the batch yet. It may have to wait
-    /// for a thread of tokio, so idle drainers are woken nevertheless.
-    starting: Option<Instant>,
+    /// A drainer was started and has not looked at the batch yet. A thread takes some time to start,
+    /// so idle drainers are woken nevertheless.
+    starting: bool,
     closed: bool,
 }
 
@@ -106,23 +106,13 @@ impl Inbox {
             self.searching = true;
             self.called = true;
             Help::Wake
-        } else if self.must_start(max) {
-            self.starting = Some(Instant::now());
+        } else if !self.starting && self.drainers < max {
+            self.starting = true;
+            self.drainers += 1;
             Help::Start
         } else {
             Help::Enough
         }
-    }
-
-    /// Whether to start a drainer. True again every LINGER while a started one does not arrive:
-    /// tokio tries to start a thread only when it gets a closure.
-    fn must_start(&mut self, max: u32) -> bool {
-        if let Some(begun) = self.starting {
-            return begun.elapsed() > LINGER;
-        }
-        let start = self.drainers < max;
-        self.drainers += u32::from(start);
-        start
     }
 
     fn push(&mut self, work: Work, promise: Promise) -> JobId {
@@ -179,11 +169,12 @@ pub struct Jobs {
     /// The stop flags, one per seat: outside of the lock, because jobs read them.
     stops: Box<[Stop]>,
     max: u32,
+    crew: Arc<Crew>,
 }
 
 impl Jobs {
     /// None if there is no memory.
-    pub fn new(max: u32, cap: u32) -> Option<Jobs> {
+    pub fn new(max: u32, cap: u32, crew: Arc<Crew>) -> Option<Jobs> {
         // Space for cancelled jobs, too: they are removed once per so many jobs.
         let n = cap as usize + cap as usize / 4 + 4;
         let mut queues = [VecDeque::new(), VecDeque::new()];
@@ -218,12 +209,13 @@ impl Jobs {
                 idle: 0,
                 searching: false,
                 called: false,
-                starting: None,
+                starting: false,
                 closed: false,
             })),
             work: Condvar::new(),
             stops: stops.into_boxed_slice(),
             max,
+            crew,
         })
     }
 
@@ -315,6 +307,12 @@ impl Jobs {
         }
     }
 
+    /// After close(): waits until `until` for all threads. Returns the number of those that have not
+    /// ended.
+    pub fn wait(&self, until: Instant) -> usize {
+        self.crew.wait(until)
+    }
+
     /// Ends the operations of jobs that are still running, and returns their names.
     pub fn abandon(&self) -> Vec<Name> {
         let mut names = Vec::new();
@@ -339,24 +337,22 @@ fn end_unrun(unrun: Option<(Work, Promise)>) {
 }
 
 fn start_drainer(shared: &Arc<Shared>) {
-    let drainer = Drainer(Some(shared.clone()));
-    let given = catch(|| {
-        with_signals_blocked(|| drop(shared.handle.spawn_blocking(move || drainer.run())));
+    let theirs = shared.clone();
+    let started = shared.jobs.crew.start(move || {
+        let _entered = theirs.handle.enter(); // for Rust code that a function of C calls
+        drain(&theirs);
     });
-    // tokio panics if it cannot start a thread, and keeps the closure for a later thread.
-    if given.is_err() {
-        start_failed(shared);
+    if started.is_err() {
+        start_failed(&shared.jobs);
     }
 }
 
-/// Corrects the counts after a drainer could not be started. (If it runs later, take_seat() counts
-/// it again.) Without any drainer, queued jobs would wait for ever, so they end.
-fn start_failed(shared: &Shared) {
-    let jobs = &shared.jobs;
-    let batch = lock(&jobs.batch.0); // take_seat() holds it, too
+/// Discounts a drainer that could not be started. Without any drainer, queued jobs would wait for ever,
+/// so they end.
+fn start_failed(jobs: &Jobs) {
     let mut inbox = lock(&jobs.inbox.0);
-    inbox.drainers -= u32::from(inbox.starting.take().is_some());
-    drop(batch);
+    inbox.starting = false;
+    inbox.drainers -= 1;
     while inbox.drainers == 0 {
         let Some(job) = inbox.jobs.pop_front() else {
             return;
@@ -368,33 +364,12 @@ fn start_failed(shared: &Shared) {
     }
 }
 
-/// The closure in tokio's pool. Refers to the bridge until it runs.
-struct Drainer(Option<Arc<Shared>>);
-
-impl Drainer {
-    fn run(mut self) {
-        if let Some(shared) = self.0.take() {
-            drain(&shared);
-        }
-    }
-}
-
-impl Drop for Drainer {
-    /// tokio dropped it before it ran.
-    fn drop(&mut self) {
-        if let Some(shared) = self.0.take() {
-            start_failed(&shared);
-        }
-    }
-}
-
 /// The body of a drainer.
 fn drain(shared: &Arc<Shared>) {
-    shared.hygiene.apply_to_children();
     let jobs = &shared.jobs;
     let mut batch = lock(&jobs.batch.0);
-    let Some(seat) = jobs.take_seat(&mut batch) else {
-        return;
+    let Some(seat) = batch.take_seat() else {
+        return; // there are `max` seats, and at most `max` drainers
     };
     let (mut work, mut help) = jobs.next(&mut batch, seat, Arrival::Started);
     drop(batch);
@@ -411,6 +386,13 @@ fn drain(shared: &Arc<Shared>) {
 }
 
 impl Batch {
+    /// Gives a started drainer a seat.
+    fn take_seat(&mut self) -> Option<usize> {
+        let seat = self.seats.iter().position(|seat| !seat.taken)?;
+        self.seats[seat].taken = true;
+        Some(seat)
+    }
+
     fn seat_of(&self, id: JobId) -> Option<usize> {
         let runs = |seat: &Seat| seat.job.as_ref().is_some_and(|job| job.id == id);
         self.seats.iter().position(runs)
@@ -435,23 +417,6 @@ impl Batch {
 }
 
 impl Jobs {
-    /// Gives a started drainer a seat. `starting` remains set until next(). None: start_failed()
-    /// has discounted the drainer, and there are `max` others.
-    fn take_seat(&self, batch: &mut Batch) -> Option<usize> {
-        let mut inbox = lock(&self.inbox.0);
-        if inbox.starting.is_none() {
-            if inbox.drainers == self.max {
-                return None;
-            }
-            inbox.drainers += 1;
-            inbox.starting = Some(Instant::now());
-        }
-        // There are `max` seats, and at most `max` drainers.
-        let seat = batch.seats.iter().position(|seat| !seat.taken)?;
-        batch.seats[seat].taken = true;
-        Some(seat)
-    }
-
     /// A job for a drainer, and what to do for the jobs behind it. Without a job the drainer is
     /// idle.
     fn next(&self, batch: &mut Batch, seat: usize, arrival: Arrival) -> (Option<Work>, Help) {
@@ -462,7 +427,7 @@ impl Jobs {
         }
         let mut inbox = lock(&self.inbox.0);
         match arrival {
-            Arrival::Started => inbox.starting = None,
+            Arrival::Started => inbox.starting = false,
             Arrival::Called => inbox.searching = false,
             Arrival::Again => {}
         }

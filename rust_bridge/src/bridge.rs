@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::{Builder, Handle as TokioHandle, Runtime};
 
 use crate::blocking::{self, Jobs};
+use crate::crew::Crew;
 use crate::ctask::Tasks;
 use crate::error::Error;
 use crate::ffi::{NartTokio, NartTokioOp};
@@ -56,6 +57,9 @@ pub struct Options {
     pub max_blocking: u32,
     /// HTTP requests that run at the same time, 1 to 65,536. Default: 128.
     pub max_http: u32,
+    /// Closures of Rust code (`tokio::task::spawn_blocking`) that run at the same time, 1 to 4096.
+    /// Default: 512, as tokio has it. An adopted runtime has a limit of its own.
+    pub max_spawn_blocking: u32,
     /// Blocking functions of C, and HTTP requests, that may be queued, 1 to 2^20. Default: 256 of
     /// each.
     pub queue_cap: u32,
@@ -76,6 +80,7 @@ impl Default for Options {
             workers: 1,
             max_blocking: 8,
             max_http: 128,
+            max_spawn_blocking: 512,
             queue_cap: 256,
             keep_ops: 1024,
             stack: 2 << 20,
@@ -90,6 +95,7 @@ impl Options {
         let ok = fits(self.workers, 1, 1 << 10)
             && fits(self.max_blocking, 1, 1 << 12)
             && fits(self.max_http, 1, 1 << 16)
+            && fits(self.max_spawn_blocking, 1, 1 << 12)
             && fits(self.queue_cap, 1, 1 << 20)
             && fits(self.keep_ops, 0, 1 << 20)
             && (STACK_MIN..=1 << 30).contains(&self.stack)
@@ -215,8 +221,7 @@ impl Bridge {
         let (more, fewer) = (threads.clone(), threads.clone());
         let mut builder = Builder::new_multi_thread();
         builder
-            // Two more than for C functions: for closures of Rust code, and to read certificates.
-            .max_blocking_threads(options.max_blocking as usize + 2)
+            .max_blocking_threads(options.max_spawn_blocking as usize)
             .thread_keep_alive(blocking::LINGER)
             .thread_name(&options.name)
             .on_thread_stop(move || {
@@ -245,16 +250,17 @@ impl Bridge {
     ) -> Result<Bridge, Res> {
         watch_forks();
         let no_memory = errno(libc::ENOMEM);
+        let crew = || Crew::new(hygiene, &o.name, o.stack);
         let shared = Arc::new(Shared {
             tracker: Tracker::default(),
             ops: Ops::new(o.keep_ops).ok_or(no_memory)?,
-            jobs: Jobs::new(o.max_blocking, o.queue_cap).ok_or(no_memory)?,
+            jobs: Jobs::new(o.max_blocking, o.queue_cap, crew()).ok_or(no_memory)?,
             tasks: Tasks::default(),
             locals: Locals::default(),
             #[cfg(feature = "http")]
             http: crate::http_queue::HttpQueue::new(o.queue_cap, o.max_http).ok_or(no_memory)?,
             #[cfg(feature = "http")]
-            names: crate::names::Names::new(hygiene, &o.name, o.stack),
+            names: crate::names::Names::new(crew()),
             handle,
             runtime: Mutex::new(runtime),
             threads,

@@ -421,7 +421,7 @@ mod tests {
 
     fn a_client() -> reqwest::Client {
         let hygiene = crate::threads::Hygiene::new(&[]).unwrap();
-        http(Names::new(hygiene, "names", 0)).unwrap()
+        http(Names::new(crate::crew::Crew::new(hygiene, "names", 0))).unwrap()
     }
 
     fn packed(url: &[u8], headers: &[(&str, &str)]) -> Vec<u8> {

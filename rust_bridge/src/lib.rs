@@ -51,12 +51,13 @@
 //! - The four kinds of work: `blocking`; `http_queue` with `http`, `framing`, `redirect` and
 //!   `names`; `ctask`; `local` with
 //!   `locals`.
-//! - `threads`, `signals`, `panic`, `clock`, `waker`: used by all.
+//! - `threads`, `crew`, `signals`, `panic`, `clock`, `waker`: used by all.
 
 mod adopt;
 mod blocking;
 mod bridge;
 mod clock;
+mod crew;
 mod ctask;
 mod error;
 mod ffi;

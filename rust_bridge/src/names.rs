@@ -19,17 +19,15 @@
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use reqwest::dns::{Addrs, Resolve, Resolving};
 use tokio::sync::oneshot;
 
 use crate::bridge::lock;
-use crate::signals::with_signals_blocked;
+use crate::crew::Crew;
 use crate::sys::{errno, Res, ESHUTDOWN};
-use crate::threads::Hygiene;
 
 const MAX: usize = 8;
 
@@ -83,7 +81,6 @@ struct State {
     lookups: Vec<Lookup>,
     /// Threads that will look at `lookups` again.
     threads: usize,
-    handles: Vec<JoinHandle<()>>,
     closed: bool,
 }
 
@@ -112,20 +109,14 @@ fn make_room<T>(list: &mut Vec<T>, is_wanted: impl FnMut(&T) -> bool) {
 
 pub struct Names {
     state: Mutex<State>,
-    ended: Condvar,
-    hygiene: Hygiene,
-    thread_name: String,
-    stack: usize,
+    crew: Arc<Crew>,
 }
 
 impl Names {
-    pub fn new(hygiene: Hygiene, thread_name: &str, stack: usize) -> Arc<Names> {
+    pub fn new(crew: Arc<Crew>) -> Arc<Names> {
         Arc::new(Names {
             state: Mutex::default(),
-            ended: Condvar::new(),
-            hygiene,
-            thread_name: thread_name.to_owned(),
-            stack,
+            crew,
         })
     }
 
@@ -158,24 +149,14 @@ impl Names {
     }
 
     fn start_thread(self: &Arc<Names>, state: &mut State) -> std::io::Result<()> {
-        let (ended, live): (Vec<_>, Vec<_>) = std::mem::take(&mut state.handles)
-            .into_iter()
-            .partition(JoinHandle::is_finished);
-        state.handles = live;
-        drop(ended);
         let names = Arc::clone(self);
-        let thread = std::thread::Builder::new()
-            .name(self.thread_name.clone())
-            .stack_size(self.stack);
-        let handle = with_signals_blocked(|| thread.spawn(move || names.run()))?;
-        state.handles.push(handle);
+        self.crew.start(move || names.run())?;
         state.threads += 1;
         Ok(())
     }
 
     /// The body of a thread.
     fn run(&self) {
-        self.hygiene.apply();
         let mut state = lock(&self.state);
         while let Some(name) = state.next() {
             drop(state);
@@ -187,8 +168,6 @@ impl Names {
             state = lock(&self.state);
         }
         state.threads -= 1;
-        drop(state);
-        self.ended.notify_all();
     }
 
     /// Ends queued look-ups; no others start.
@@ -200,26 +179,9 @@ impl Names {
 
     /// After close(): waits until `until` for the threads. Returns the names of running look-ups.
     pub fn wait(&self, until: Instant) -> Vec<String> {
-        let mut state = lock(&self.state);
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            if state.threads == 0 || left.is_zero() {
-                break;
-            }
-            let waited = self.ended.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        let all = state.threads == 0;
-        let handles = std::mem::take(&mut state.handles);
-        let running = state.lookups.iter().map(|lookup| lookup.name.clone());
-        let running = running.collect();
-        drop(state);
-        for handle in handles {
-            if all || handle.is_finished() {
-                let _ = handle.join(); // returns soon: the thread does nothing more
-            }
-        }
-        running
+        self.crew.wait(until);
+        let state = lock(&self.state);
+        state.lookups.iter().map(|l| l.name.clone()).collect()
     }
 }
 
@@ -258,9 +220,10 @@ impl Resolve for Resolver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::threads::Hygiene;
 
     fn names() -> Arc<Names> {
-        Names::new(Hygiene::new(&[]).unwrap(), "names", 0)
+        Names::new(Crew::new(Hygiene::new(&[]).unwrap(), "names", 0))
     }
 
     #[test]

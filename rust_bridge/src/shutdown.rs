@@ -4,7 +4,8 @@
 //! 1. Admission ends: from then on the number of submitted operations is final.
 //! 2. Work is cancelled: queued blocking jobs and unsent HTTP requests end, running jobs see their
 //!    stop flag, C tasks on tokio are cancelled and get half of the time to unwind.
-//! 3. The runtime is shut down, which drops every future and waits for jobs until the deadline. An
+//! 3. The runtime is shut down, which drops every future and waits for tokio's threads until the
+//!    deadline; the threads of jobs and look-ups are waited for until then, too. An
 //!    adopted runtime continues: each future is woken, and dropped instead of polled, and the bridge
 //!    waits for its operations.
 //! 4. Work that is still running is leaked and reported: jobs and look-ups by name, futures that do
@@ -82,7 +83,6 @@ fn finish(shared: &Shared, timeout: Duration, own: Option<&Promise>) -> Res {
     let begun = Instant::now();
     shared.tasks.wait(begun + timeout / 2);
     let runtime = lock(&shared.runtime).take();
-    let owned = runtime.is_some();
     if let Some(runtime) = runtime {
         runtime.shutdown_timeout(timeout.saturating_sub(begun.elapsed()));
     } else {
@@ -91,16 +91,15 @@ fn finish(shared: &Shared, timeout: Duration, own: Option<&Promise>) -> Res {
     // Also when all threads have ended: another thread may have been admitted and not submitted yet. It
     // finds the bridge closed and ends its operation.
     let _ = shared.tracker.wait(begun + timeout);
+    let mut threads = shared.jobs.wait(begun + timeout) as u32;
     let lookups = lookups(shared, begun + timeout);
     let jobs = shared.jobs.abandon();
     let futures = shared.tracker.counts().running();
     if futures > 0 {
         shared.ops.end_all(own);
     }
-    let threads = match owned {
-        true => shared.threads.load(Ordering::Relaxed),
-        false => jobs.len() as u32,
-    } + lookups.len() as u32;
+    // Those of the runtime; none if it was adopted.
+    threads += shared.threads.load(Ordering::Relaxed) + lookups.len() as u32;
     let clean = futures == 0 && threads == 0;
     *lock(&shared.leaked) = Leaked {
         jobs,

@@ -140,7 +140,7 @@ impl Hygiene {
     /// Called first on each thread of the bridge.
     pub fn apply(&self) {
         signals::block_all();
-        self.apply_to_children();
+        self.mask.set_for_this_thread();
         // SAFETY: the calls change the calling thread only; their arguments are on the stack. If
         // they fail, the thread keeps what it inherited, and still works.
         unsafe {
@@ -150,11 +150,6 @@ impl Hygiene {
                 libc::sched_setaffinity(0, size_of::<Cpus>(), cpus);
             }
         }
-    }
-
-    /// Called on a thread that is not the bridge's own, and runs functions for it.
-    pub fn apply_to_children(&self) {
-        self.mask.set_for_this_thread();
     }
 }
 

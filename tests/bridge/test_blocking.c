@@ -314,6 +314,34 @@ TEST(jobs_run_concurrently)
     }
 }
 
+/* Both have one thread: a closure and a function run, and another closure is queued. */
+TEST(functions_and_closures_of_rust_do_not_delay_each_other)
+{
+    static uint64_t first, second; /* 1: begun, 2: may end */
+    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
+    nart_tokio_op op = { 0 }, job = { 0 };
+    opts.max_blocking = 1;
+    opts.max_spawn_blocking = 1;
+    both_open_with(&opts);
+    CHECK_RES(test_closure(bridge, &first, &op), 0);
+    nart_tokio_op_detach(&op);
+    wait_for(&first, 1);
+    CHECK_RES(test_closure(bridge, &second, &op), 0);
+    CHECK_RES(wait_for_answer(&op, NULL), 0); /* it is queued now */
+    nart_tokio_op_close(&op);
+    CHECK_RES(submit(&job), 0);
+    wait_for(&started, 1);
+    CHECK_EQ(read_word(&second), 0);
+    set_word(&first, 2);
+    wait_for(&second, 1);
+    CHECK_EQ(read_word(&finished), 0);
+    set_word(&second, 2);
+    set_word(&gate, 1);
+    CHECK_RES(wait_for_answer(&job, NULL), 0);
+    nart_tokio_op_close(&job);
+    both_close();
+}
+
 /* ---- when the system has no threads ---- */
 
 TEST(jobs_are_refused_if_no_thread_can_be_started)
@@ -335,7 +363,7 @@ TEST(jobs_are_refused_if_no_thread_can_be_started)
     CHECK_EQ(read_word(&args_dropped), 1);
 }
 
-/* One thread is there and busy, so tokio accepts the second drainer and waits for a thread. */
+/* One thread is there and busy, so the job is accepted and waits for a thread. */
 TEST(starting_a_thread_is_retried)
 {
     nart_tokio_op ops[2] = { 0 }, more = { 0 };

@@ -22,7 +22,7 @@ OFFSET(nart_driver, io_wake, 96);
 SIZE(nart_driver, 104);
 SIZE(nart_waker, sizeof(void *));
 
-OFFSET(nart_tokio_opts, reserved, 64);
+OFFSET(nart_tokio_opts, reserved, 72);
 OFFSET(nart_tokio_report, leaked_name, 72);
 SIZE(nart_tokio_op, 16);
 SIZE(nart_tokio_local, 16);

@@ -152,7 +152,7 @@ fn check_idle(jobs: &Jobs) {
     assert!(batch.jobs.is_empty() && inbox.jobs.is_empty());
     assert!(batch.seats.iter().all(|s| !s.taken && s.job.is_none()));
     assert_eq!((inbox.drainers, inbox.idle), (0, 0));
-    assert!(!inbox.searching && !inbox.called && inbox.starting.is_none());
+    assert!(!inbox.searching && !inbox.called && !inbox.starting);
 }
 
 fn check_jobs(accepted: &[Arc<Args>]) {

@@ -24,8 +24,8 @@ use crate::sys::{errno, Res};
 ///   -EINVAL no `rt`, `op` or `run`; -ENOMEM; NART_EFORK.
 /// **Ownership**: the pool takes over `arg` if this returns 0, otherwise it remains the caller's.
 /// **Thread**: any. **Cost**: no allocation unless a thread is started; a system call to wake an
-/// idle thread. Threads are started on demand, and end after at most two idle seconds: jobs at
-/// shorter intervals reuse them.
+/// idle thread. Threads are started on demand, and end after an idle second: jobs at shorter
+/// intervals reuse them.
 ///
 /// # Safety
 /// `rt` is NULL or live; `op` is NULL, or writable and without an open operation; `name` is NULL or a

@@ -63,8 +63,13 @@ pub struct NartTokioOpts {
     pub flags: u32,
     /// HTTP requests that run at the same time, 1 to 65,536, others are queued; default 128
     pub max_http: u32,
+    /// closures that Rust code gives to tokio's own blocking pool (`tokio::task::spawn_blocking`) and
+    /// that run at the same time, 1 to 4,096; default 512
+    pub max_spawn_blocking: u32,
     #[doc(hidden)]
-    pub reserved: [u64; 4],
+    pub reserved0: u32,
+    #[doc(hidden)]
+    pub reserved: [u64; 3],
 }
 
 /// Counts of a bridge's operations, and what its shutdown could not end. An operation ends in one
@@ -98,7 +103,7 @@ pub struct NartTokioReport {
     pub leaked_name: [Name; 8],
 }
 
-const _: () = assert!(offset_of!(NartTokioOpts, reserved) == 64);
+const _: () = assert!(offset_of!(NartTokioOpts, reserved) == 72);
 const _: () = assert!(offset_of!(NartTokioReport, leaked_name) == 72);
 
 /// # Safety
@@ -123,6 +128,7 @@ unsafe fn options(opts: *const NartTokioOpts) -> Result<(Options, u32), Res> {
     fill(&mut options.workers, given.workers);
     fill(&mut options.max_blocking, given.max_blocking);
     fill(&mut options.max_http, given.max_http);
+    fill(&mut options.max_spawn_blocking, given.max_spawn_blocking);
     fill(&mut options.queue_cap, given.queue_cap);
     fill(&mut options.keep_ops, given.keep_ops);
     if given.stack != 0 {
