@@ -3,11 +3,9 @@
 //!
 //! 1. One block holds the poll context, nart's task header and the frame; it does not move. The
 //!    future that owns it may be polled by one worker after another, never by two at the same time.
-//! 2. The driver: its clock is the system's; after a poll, a deadline becomes a tokio timer; a
-//!    ready task wakes its tokio task. Operations on descriptors return NART_EDRIVER.
-//! 3. The task's waker is the address of a cell that holds the waker of the tokio task:
-//!    waker_cell.rs.
-//! 4. A cancel, and the begin of a shutdown, set flags. The next poll then cancels the task, and
+//! 2. Operations reach tokio through the driver of poll_context.rs. After a poll, a deadline becomes
+//!    a tokio timer, and a ready task wakes its tokio task.
+//! 3. A cancel, and the begin of a shutdown, set flags. The next poll then cancels the task, and
 //!    its body unwinds. If tokio drops the future instead (the deadline of a shutdown passed), the
 //!    task is cancelled and polled once, and its frame is dropped.
 //!
@@ -15,8 +13,7 @@
 //! resolution of timers is tokio's, a millisecond.
 
 use std::alloc::{alloc_zeroed, dealloc, Layout};
-use std::cell::{Cell, UnsafeCell};
-use std::ffi::{c_int, c_void, CStr};
+use std::ffi::{c_void, CStr};
 use std::future::Future;
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
@@ -32,11 +29,8 @@ use crate::clock;
 use crate::op::{self, Handle, Promise};
 use crate::outcome::Outcome;
 use crate::panic::catch_of;
-use crate::sys::{
-    errno, nart_driver_cx_init, nart_driver_poll, nart_driver_task_cancel, nart_driver_task_init,
-    Cx, Driver, Res, Task, TaskType, DRIVER_ABI, DRIVER_MOVES, EABI, EDRIVER, EFORK, NEVER,
-    PENDING, TASK_ABI, TASK_SEND,
-};
+use crate::poll_context::PollContext;
+use crate::sys::{errno, Res, TaskType, EABI, EDRIVER, EFORK, NEVER, PENDING, TASK_ABI, TASK_SEND};
 use crate::waker_cell::WakerCell;
 
 // ---- the tasks of a bridge ----
@@ -114,22 +108,14 @@ impl Tasks {
     }
 }
 
-// ---- the driver ----
+// ---- the body ----
 
 /// The begin of the block; the frame follows. Used by one thread at a time.
 struct Body {
-    cx: UnsafeCell<Cx>,
-    task: UnsafeCell<Task>,
+    context: PollContext,
     ty: *const TaskType,
     frame: *mut c_void,
     layout: Layout,
-    cell: &'static WakerCell,
-    /// The cell's address was handed out as a waker: from then on the cell holds tokio's waker.
-    escaped: Cell<bool>,
-    /// Of the current poll: tokio's waker, whether to poll again, and the deadline.
-    waker: Cell<*const Waker>,
-    again: Cell<bool>,
-    deadline: Cell<i64>,
 }
 
 impl Body {
@@ -144,76 +130,6 @@ impl Body {
         }
     }
 }
-
-/// The body of a task, from a driver's call.
-///
-/// # Safety
-/// `host` is the pointer that the task's context was initialised with; the body is live.
-unsafe fn body<'a>(host: *mut c_void) -> &'a Body {
-    // SAFETY: the caller's promise.
-    unsafe { &*host.cast::<Body>() }
-}
-
-unsafe extern "C" fn now(_: *mut c_void) -> i64 {
-    clock::now()
-}
-
-unsafe extern "C" fn park(host: *mut c_void, _: *mut Task, deadline: i64) {
-    // SAFETY: called inside a poll of this body.
-    unsafe { body(host) }.deadline.set(deadline);
-}
-
-unsafe extern "C" fn ready(host: *mut c_void, _: *mut Task) {
-    // SAFETY: called on the thread that polls this body.
-    unsafe { body(host) }.again.set(true);
-}
-
-unsafe extern "C" fn waker(host: *mut c_void, _: *mut Task) -> usize {
-    // SAFETY: called inside a poll of this body.
-    let body = unsafe { body(host) };
-    if !body.escaped.replace(true) {
-        // SAFETY: during a poll it is NULL or points to the waker of that poll.
-        if let Some(waker) = unsafe { body.waker.get().as_ref() } {
-            body.cell.register(waker);
-        }
-    }
-    body.cell.nart_waker()
-}
-
-unsafe extern "C" fn io_add(_: *mut c_void, _: c_int, _: *mut u64) -> Res {
-    EDRIVER
-}
-
-unsafe extern "C" fn io_want(_: *mut c_void, _: u64, _: u32, _: *mut Cx) -> Res {
-    EDRIVER
-}
-
-unsafe extern "C" fn io_clear(_: *mut c_void, _: u64, _: u32) {}
-
-unsafe extern "C" fn io_del(_: *mut c_void, _: u64, _: *mut c_int) -> Res {
-    EDRIVER
-}
-
-unsafe extern "C" fn io_none(_: *mut c_void, _: u64) -> Res {
-    EDRIVER
-}
-
-static DRIVER: Driver = Driver {
-    abi: DRIVER_ABI,
-    kind: DRIVER_MOVES,
-    name: c"tokio".as_ptr(),
-    now,
-    park,
-    ready,
-    waker,
-    io_add,
-    io_want,
-    io_clear,
-    io_del,
-    sys: ptr::null(),
-    io_fd: io_none,
-    io_wake: io_none,
-};
 
 // ---- the future ----
 
@@ -248,18 +164,10 @@ impl Live {
                 ptr::copy_nonoverlapping(init.cast::<u8>(), frame.cast(), ty.size as usize);
             }
             let body = block.cast::<Body>();
-            let cx = (&raw mut (*body.as_ptr()).cx).cast::<Cx>();
-            let task = (&raw mut (*body.as_ptr()).task).cast::<Task>();
             (&raw mut (*body.as_ptr()).ty).write(ty);
             (&raw mut (*body.as_ptr()).frame).write(frame);
             (&raw mut (*body.as_ptr()).layout).write(layout);
-            (&raw mut (*body.as_ptr()).cell).write(cell);
-            (&raw mut (*body.as_ptr()).escaped).write(Cell::new(false));
-            (&raw mut (*body.as_ptr()).waker).write(Cell::new(ptr::null()));
-            (&raw mut (*body.as_ptr()).again).write(Cell::new(false));
-            (&raw mut (*body.as_ptr()).deadline).write(Cell::new(NEVER));
-            nart_driver_cx_init(cx, &DRIVER, body.as_ptr().cast());
-            nart_driver_task_init(task, ty, frame, cx);
+            PollContext::init(&raw mut (*body.as_ptr()).context, cell, ty, frame);
             Ok(Live(body))
         }
     }
@@ -272,23 +180,15 @@ impl Live {
     /// Cancels the task.
     fn cancel(&self) {
         // SAFETY: no poll is running: polls need &mut Live.
-        unsafe { nart_driver_task_cancel(self.body().task.get()) }
+        unsafe { self.body().context.cancel() }
     }
 
     /// Polls once. The error is the text of a panic.
     fn poll(&mut self, waker: Option<&Waker>) -> Result<Res, String> {
         let body = self.body();
-        body.waker.set(waker.map_or(ptr::null(), ptr::from_ref));
-        body.again.set(false);
-        body.deadline.set(NEVER);
-        if let (true, Some(waker)) = (body.escaped.get(), waker) {
-            body.cell.register(waker); // before the poll, so that a wake during it is not lost
-        }
-        // SAFETY: the task was initialised with this context, and this is the only poll.
-        let call = || unsafe { nart_driver_poll(body.cx.get(), body.task.get()) };
-        let polled = catch_of(|| format!("a poll of the task {}", body.name()), call);
-        body.waker.set(ptr::null());
-        polled
+        // SAFETY: this is the only poll, and a task that has ended has no Live.
+        let call = || unsafe { body.context.poll(waker) };
+        catch_of(|| format!("a poll of the task {}", body.name()), call)
     }
 }
 
@@ -303,7 +203,7 @@ impl Drop for Live {
                 let _ = catch_of(name, || drop_frame(frame));
             }
         }
-        body.cell.give();
+        body.context.end();
         // SAFETY: the block was allocated with this layout, and is not used any more.
         unsafe { dealloc(self.0.as_ptr().cast(), layout) }
     }
@@ -312,7 +212,7 @@ impl Drop for Live {
 /// Undoes new() without dropping the frame, whose contents remain the submitter's.
 fn take_back(live: Live) {
     let live = std::mem::ManuallyDrop::new(live);
-    live.body().cell.give();
+    live.body().context.end();
     // SAFETY: as in Drop.
     unsafe { dealloc(live.0.as_ptr().cast(), live.body().layout) }
 }
@@ -399,7 +299,10 @@ impl Future for CTask {
         }
         match live.poll(Some(cx.waker())) {
             Ok(PENDING) => {
-                let (deadline, again) = (live.body().deadline.get(), live.body().again.get());
+                let (deadline, again) = {
+                    let context = &live.body().context;
+                    (context.deadline(), context.again())
+                };
                 if again {
                     cx.waker().wake_by_ref();
                 }

@@ -49,8 +49,7 @@
 //!   share. `future`: what tokio runs. `on_done`: a function call at the end of an operation.
 //! - `bridge`, `adopt`, `tracker`, `shutdown`: the lifecycle of a bridge. `error`: of Rust functions.
 //! - The four kinds of work: `blocking`; `http_queue` with `http`, `framing`, `redirect` and
-//!   `names`; `ctask`; `local` with
-//!   `locals`.
+//!   `names`; `ctask` with `poll_context`; `local` with `locals`.
 //! - `threads`, `crew`, `signals`, `panic`, `clock`, `waker`: used by all.
 
 mod adopt;
@@ -77,6 +76,7 @@ mod on_done;
 mod op;
 mod outcome;
 mod panic;
+mod poll_context;
 /// cbindgen:ignore
 #[cfg(feature = "http")]
 mod redirect;

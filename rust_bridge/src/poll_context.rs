@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What polls nart's operations on tokio: a driver of driver.h, with its poll context and one task.
+//!
+//! 1. The driver's clock is the system's. After a poll, its user arms a tokio timer for the
+//!    deadline, and wakes its tokio task if the nart task is ready. Operations on descriptors return
+//!    NART_EDRIVER.
+//! 2. The task's nart waker is the address of a cell that holds the waker of the tokio task:
+//!    waker_cell.rs. As long as an operation may hold that address, each poll stores its waker in
+//!    the cell before it does anything else. So a wake during the poll is not lost.
+//! 3. The context may be polled by one thread after another, never by two at the same time.
+
+use std::cell::{Cell, UnsafeCell};
+use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::task::Waker;
+
+use crate::clock;
+use crate::sys::{
+    nart_driver_cx_init, nart_driver_poll, nart_driver_task_cancel, nart_driver_task_init, Cx,
+    Driver, Res, Task, TaskType, DRIVER_ABI, DRIVER_MOVES, EDRIVER, NEVER,
+};
+use crate::waker_cell::WakerCell;
+
+/// A poll context and its task. It does not move.
+pub struct PollContext {
+    cx: UnsafeCell<Cx>,
+    task: UnsafeCell<Task>,
+    cell: &'static WakerCell,
+    /// An operation may hold the cell's address.
+    escaped: Cell<bool>,
+    /// Of the current poll: tokio's waker, whether to poll again, and the deadline.
+    waker: Cell<*const Waker>,
+    again: Cell<bool>,
+    deadline: Cell<i64>,
+}
+
+impl PollContext {
+    /// Initialises `*place`, for a task of type `ty` with this frame.
+    ///
+    /// # Safety
+    /// `place` is writable, zeroed, and does not move while the context is in use; `ty` outlives it.
+    pub unsafe fn init(
+        place: *mut PollContext,
+        cell: &'static WakerCell,
+        ty: *const TaskType,
+        frame: *mut c_void,
+    ) {
+        // SAFETY: the caller's promises; an UnsafeCell has the layout of its contents.
+        unsafe {
+            let cx = (&raw mut (*place).cx).cast::<Cx>();
+            let task = (&raw mut (*place).task).cast::<Task>();
+            (&raw mut (*place).cell).write(cell);
+            (&raw mut (*place).escaped).write(Cell::new(false));
+            (&raw mut (*place).waker).write(Cell::new(ptr::null()));
+            (&raw mut (*place).again).write(Cell::new(false));
+            (&raw mut (*place).deadline).write(Cell::new(NEVER));
+            nart_driver_cx_init(cx, &DRIVER, place.cast());
+            nart_driver_task_init(task, ty, frame, cx);
+        }
+    }
+
+    /// Polls the task once. `waker` is tokio's; None: the task is not polled again.
+    ///
+    /// # Safety
+    /// No other poll of the context is running. The task has not ended.
+    pub unsafe fn poll(&self, waker: Option<&Waker>) -> Res {
+        self.waker.set(waker.map_or(ptr::null(), ptr::from_ref));
+        self.again.set(false);
+        self.deadline.set(NEVER);
+        if let (true, Some(waker)) = (self.escaped.get(), waker) {
+            self.cell.register(waker);
+        }
+        let _forget = ForgetWaker(&self.waker);
+        // SAFETY: the task was initialised with this context; the rest is the caller's promise.
+        unsafe { nart_driver_poll(self.cx.get(), self.task.get()) }
+    }
+
+    /// Cancels the task.
+    ///
+    /// # Safety
+    /// No poll is running.
+    pub unsafe fn cancel(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { nart_driver_task_cancel(self.task.get()) }
+    }
+
+    /// Whether the last poll requested another one.
+    pub fn again(&self) -> bool {
+        self.again.get()
+    }
+
+    /// The earliest deadline of the last poll, or NEVER.
+    pub fn deadline(&self) -> i64 {
+        self.deadline.get()
+    }
+
+    /// Returns the cell. The context is not polled any more.
+    pub fn end(&self) {
+        self.cell.give();
+    }
+}
+
+/// At the end of a poll, also by a panic.
+struct ForgetWaker<'a>(&'a Cell<*const Waker>);
+
+impl Drop for ForgetWaker<'_> {
+    fn drop(&mut self) {
+        self.0.set(ptr::null());
+    }
+}
+
+// ---- the driver ----
+
+/// The context, from a driver's call.
+///
+/// # Safety
+/// `host` is the pointer that a context was initialised with, and the context is live.
+unsafe fn context<'a>(host: *mut c_void) -> &'a PollContext {
+    // SAFETY: the caller's promise.
+    unsafe { &*host.cast::<PollContext>() }
+}
+
+unsafe extern "C" fn now(_: *mut c_void) -> i64 {
+    clock::now()
+}
+
+unsafe extern "C" fn park(host: *mut c_void, _: *mut Task, deadline: i64) {
+    // SAFETY: called inside a poll of this context.
+    unsafe { context(host) }.deadline.set(deadline);
+}
+
+unsafe extern "C" fn ready(host: *mut c_void, _: *mut Task) {
+    // SAFETY: called on the thread that polls this context.
+    unsafe { context(host) }.again.set(true);
+}
+
+unsafe extern "C" fn waker(host: *mut c_void, _: *mut Task) -> usize {
+    // SAFETY: called inside a poll of this context.
+    let context = unsafe { context(host) };
+    if !context.escaped.replace(true) {
+        // SAFETY: during a poll it is NULL or points to the waker of that poll.
+        if let Some(waker) = unsafe { context.waker.get().as_ref() } {
+            context.cell.register(waker);
+        }
+    }
+    context.cell.nart_waker()
+}
+
+unsafe extern "C" fn io_add(_: *mut c_void, _: c_int, _: *mut u64) -> Res {
+    EDRIVER
+}
+
+unsafe extern "C" fn io_want(_: *mut c_void, _: u64, _: u32, _: *mut Cx) -> Res {
+    EDRIVER
+}
+
+unsafe extern "C" fn io_clear(_: *mut c_void, _: u64, _: u32) {}
+
+unsafe extern "C" fn io_del(_: *mut c_void, _: u64, _: *mut c_int) -> Res {
+    EDRIVER
+}
+
+unsafe extern "C" fn io_none(_: *mut c_void, _: u64) -> Res {
+    EDRIVER
+}
+
+static DRIVER: Driver = Driver {
+    abi: DRIVER_ABI,
+    kind: DRIVER_MOVES,
+    name: c"tokio".as_ptr(),
+    now,
+    park,
+    ready,
+    waker,
+    io_add,
+    io_want,
+    io_clear,
+    io_del,
+    sys: ptr::null(),
+    io_fd: io_none,
+    io_wake: io_none,
+};
