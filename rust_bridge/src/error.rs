@@ -3,9 +3,10 @@
 
 use std::borrow::Cow;
 use std::ffi::CStr;
-use std::fmt;
+use std::{fmt, io};
 
-use crate::sys::{nart_err_name, nart_strerror, Res};
+use crate::outcome::Outcome;
+use crate::sys::{errno, nart_err_name, nart_strerror, Res, ECLOSED};
 
 /// The error of a function of this crate.
 ///
@@ -41,6 +42,18 @@ impl Error {
         }
     }
 
+    pub(crate) const fn errno(code: i32) -> Error {
+        Error::of(-(code as Res))
+    }
+
+    /// 0 or an error.
+    pub(crate) fn check(res: Res) -> Result<(), Error> {
+        match res {
+            0.. => Ok(()),
+            code => Err(Error::of(code)),
+        }
+    }
+
     /// The code that C has for it: a negated errno, or one of `NART_E*`.
     ///
     /// # Examples
@@ -54,6 +67,21 @@ impl Error {
     /// ```
     pub fn code(&self) -> Res {
         self.code
+    }
+
+    /// The other side has closed, or this end has (`NART_ECLOSED`).
+    pub fn is_closed(&self) -> bool {
+        self.code == ECLOSED
+    }
+
+    /// It would wait (`-EAGAIN`).
+    pub fn is_would_block(&self) -> bool {
+        self.code == errno(libc::EAGAIN)
+    }
+
+    /// The time is up (`-ETIMEDOUT`).
+    pub fn is_timeout(&self) -> bool {
+        self.code == errno(libc::ETIMEDOUT)
     }
 }
 
@@ -78,10 +106,43 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
+impl From<Error> for io::Error {
+    /// Errors of the system keep their number. A closed channel is a broken pipe.
+    fn from(error: Error) -> io::Error {
+        match error.code {
+            -4095..=-1 => io::Error::from_raw_os_error(-error.code as i32),
+            ECLOSED => io::Error::new(io::ErrorKind::BrokenPipe, error),
+            _ => io::Error::other(error),
+        }
+    }
+}
+
+impl From<Error> for Outcome {
+    fn from(error: Error) -> Outcome {
+        Outcome::error(error.code, error.to_string())
+    }
+}
+
+impl<T: Into<Outcome>> From<Result<T, Error>> for Outcome {
+    fn from(result: Result<T, Error>) -> Outcome {
+        result.map_or_else(Outcome::from, T::into)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::{errno, ESHUTDOWN};
+    use crate::sys::ESHUTDOWN;
+
+    #[test]
+    fn errors_become_those_of_io() {
+        let closed = Error::of(ECLOSED);
+        assert!(closed.is_closed() && !closed.is_timeout());
+        assert_eq!(io::Error::from(closed).kind(), io::ErrorKind::BrokenPipe);
+        let busy = io::Error::from(Error::errno(libc::EBUSY));
+        assert_eq!(busy.raw_os_error(), Some(libc::EBUSY));
+        assert!(Error::errno(libc::EAGAIN).is_would_block());
+    }
 
     #[test]
     fn an_error_has_the_text_of_its_code_or_one_of_its_own() {

@@ -7,6 +7,7 @@
 //!   ([`Bridge::spawn`], [`export`]), blocking functions of C, HTTP requests, C tasks run by tokio;
 //! - **local futures**: Rust futures that a C task polls itself, with tokio's context around each
 //!   poll ([`Bridge::local`]);
+//! - **channels** between C tasks and Rust futures or threads: [`byte_channel`];
 //! - a tokio runtime with options, a shutdown with a deadline and a report, and threads that do not
 //!   use the loop's CPU or handle its signals.
 //!
@@ -50,6 +51,7 @@
 //! - `bridge`, `adopt`, `tracker`, `shutdown`: the lifecycle of a bridge. `error`: of Rust functions.
 //! - The four kinds of work: `blocking`; `http_queue` with `http`, `framing`, `redirect` and
 //!   `names`; `ctask` with `poll_context`; `local` with `locals`.
+//! - `ends`: channels and tokens for Rust code: [`byte_channel`].
 //! - `threads`, `crew`, `signals`, `panic`, `clock`, `waker`: used by all.
 
 mod adopt;
@@ -58,6 +60,8 @@ mod bridge;
 mod clock;
 mod crew;
 mod ctask;
+/// cbindgen:ignore
+mod ends;
 mod error;
 mod ffi;
 #[cfg(feature = "http")]
@@ -93,6 +97,7 @@ mod waker_cell;
 
 pub use blocking::{BlockingFn, DropFn, Name, Stop};
 pub use bridge::{export, Bridge, Operation, Options, Refused};
+pub use ends::byte_channel;
 pub use error::Error;
 pub use ffi::*;
 pub use local::Local;

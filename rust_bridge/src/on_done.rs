@@ -38,7 +38,7 @@ unsafe extern "C-unwind" fn end(frame: *mut c_void) {
     }
 }
 
-static TYPE: TaskType = TaskType::of::<Frame>(c"nart_tokio_op_on_done", poll, end);
+static TYPE: TaskType = TaskType::of::<Frame>(c"nart_tokio_op_on_done", poll, Some(end));
 
 /// Spawns that task. On an error the operation remains the caller's.
 ///

@@ -94,6 +94,11 @@ impl PollContext {
         self.deadline.get()
     }
 
+    /// The task waits for nothing: later polls need not store their waker first.
+    pub fn waits_for_nothing(&self) {
+        self.escaped.set(false);
+    }
+
     /// Returns the cell. The context is not polled any more.
     pub fn end(&self) {
         self.cell.give();

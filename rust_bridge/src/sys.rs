@@ -7,6 +7,8 @@
 use std::ffi::{c_char, c_int, c_void, CStr};
 use std::mem::{align_of, offset_of, size_of};
 
+pub mod ends;
+
 /// `nart_res`: `>= 0` a value, `-1 ..= -4095` a negated errno, `-4096 ..= -8191` nart's own errors,
 /// or `NART_PENDING` (`i32::MIN`).
 pub type Res = i64;
@@ -27,6 +29,8 @@ pub const EWRONGTHREAD: Res = -4101;
 pub const EDRIVER: Res = -4102;
 /// The handle is empty, or refers to something that has ended.
 pub const ESTALE: Res = -4103;
+/// The other side of the channel is closed, or this one.
+pub const ECLOSED: Res = -4104;
 /// The caller was compiled against another version of nart.
 pub const EABI: Res = -4105;
 
@@ -109,7 +113,7 @@ impl TaskType {
     pub(crate) const fn of<T>(
         name: &'static CStr,
         poll: unsafe extern "C-unwind" fn(cx: *mut Cx, frame: *mut c_void) -> Res,
-        drop: unsafe extern "C-unwind" fn(frame: *mut c_void),
+        drop: Option<unsafe extern "C-unwind" fn(frame: *mut c_void)>,
     ) -> TaskType {
         TaskType {
             abi: TASK_ABI,
@@ -118,7 +122,7 @@ impl TaskType {
             size: size_of::<T>() as u32,
             align: align_of::<T>() as u32,
             poll: Some(poll),
-            drop: Some(drop),
+            drop,
             reserved: [std::ptr::null(); 2],
         }
     }
@@ -217,6 +221,13 @@ impl Poll {
                 answer => Err(answer),
             }
         }
+    }
+
+    /// The begin of an operation whose inline half counts its answer: the context for its slow path.
+    pub fn count(self) -> *mut Cx {
+        // SAFETY: as in enter().
+        unsafe { (*self.0).go -= 1 };
+        self.0
     }
 
     /// The waker of the task that is being polled.

@@ -5,10 +5,14 @@
 //! So the waker of such a task is the address of a cell that holds the tokio waker. Cells are never
 //! freed: they are reused by one task after another. An old waker then causes a spurious poll,
 //! which every operation allows.
+//!
+//! In a forked child, a cell of the parent wakes no task: a thread that does not exist in the child may hold a
+//! lock of tokio's.
 
 use std::cell::Cell;
 use std::mem::size_of;
 use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Mutex;
 use std::task::Waker;
 
@@ -16,12 +20,15 @@ use atomic_waker::AtomicWaker;
 
 use crate::bridge::lock;
 use crate::sys::Wakeable;
+use crate::threads::fork_epoch;
 
 /// Holds the tokio waker of a C task; its address is the task's nart waker. Never unmapped.
 #[repr(C, align(64))]
 pub struct WakerCell {
     wakeable: Wakeable,
     task: AtomicWaker,
+    /// The fork_epoch() of the task.
+    epoch: AtomicU32,
     /// The next free cell. Accessed under FREE's lock only.
     next: Cell<Option<&'static WakerCell>>,
 }
@@ -33,7 +40,10 @@ static FREE: Mutex<Option<&'static WakerCell>> = Mutex::new(None);
 
 unsafe extern "C" fn cell_wake(this: *mut Wakeable) {
     // SAFETY: the wakeable is the first field of a waker cell, and cells are never freed.
-    unsafe { &*this.cast::<WakerCell>() }.task.wake();
+    let cell = unsafe { &*this.cast::<WakerCell>() };
+    if cell.epoch.load(Ordering::Relaxed) == fork_epoch() {
+        cell.task.wake();
+    }
 }
 
 impl WakerCell {
@@ -45,6 +55,7 @@ impl WakerCell {
         }
         let cell = (*free)?;
         *free = cell.next.take();
+        cell.epoch.store(fork_epoch(), Ordering::Relaxed);
         Some(cell)
     }
 
@@ -72,6 +83,7 @@ impl WakerCell {
                 let cell = WakerCell {
                     wakeable: Wakeable { wake: cell_wake },
                     task: AtomicWaker::new(),
+                    epoch: AtomicU32::new(0),
                     next: Cell::new(next),
                 };
                 // SAFETY: inside the page, which is aligned and not in use yet.

@@ -7,7 +7,8 @@ set_target_properties(nart_test_futures PROPERTIES
 
 # One program, because the archive is large. The one that replaces malloc is separate.
 set(tests
-  bridge/adopt bridge/blocking bridge/children bridge/fork bridge/layout bridge/local bridge/memory bridge/op
+  bridge/adopt bridge/blocking bridge/bytes bridge/children bridge/fork bridge/layout bridge/local
+  bridge/memory bridge/op
   bridge/panic bridge/shutdown bridge/task bridge/threads bridge/waits)
 set(sources bridge/bridge.c)
 if(NART_HTTP)

@@ -3,6 +3,7 @@
 #ifndef NART_TEST_FUTURES_H
 #define NART_TEST_FUTURES_H
 
+#include <nart/bytes.h>
 #include <nart/rt.h>
 #include <nart/tokio.h>
 
@@ -46,6 +47,24 @@ nart_res test_local_hog(nart_tokio *rt, uint64_t *go, nart_tokio_local *out);
 nart_res test_local_ping_pong(nart_tokio *rt, uint64_t n, nart_tokio_local *out);
 nart_res test_local_writev(nart_tokio *rt, uint16_t port, nart_tokio_local *out);
 nart_res test_local_wakes_in_drop(nart_tokio *rt, uint64_t *turns, nart_tokio_local *out);
+
+/* Ends of a channel of bytes in Rust. The relay sends what it receives, and answers how many messages or
+ * parts; `how`: 0 recv(), 1 as a stream, 2 futures that are dropped after a poll, 3 reads of one byte,
+ * 4 reads in place; and 10 more: each poll is on a thread of its own. */
+nart_res test_bytes_relay(nart_tokio *rt, nart_bytes_rx *rx, nart_bytes_tx *tx, uint32_t how,
+                          nart_tokio_op *op);
+nart_res test_bytes_count(nart_tokio *rt, nart_bytes_rx *rx, bool close, nart_tokio_op *op);
+nart_res test_bytes_write(nart_tokio *rt, nart_bytes_tx *tx, size_t len, nart_tokio_op *op);
+
+/* Ends without a future. NULL: refused, with `*error`. */
+void *test_bytes_rx_new(nart_bytes_rx *rx, nart_res *error);
+void *test_bytes_tx_new(nart_bytes_tx *tx, nart_res *error);
+nart_res test_bytes_rx_try(void *rx); /* the length of the message, or an error */
+nart_res test_bytes_tx_try(void *tx, const void *data, size_t len);
+void test_bytes_rx_drop(void *rx);
+void test_bytes_tx_drop(void *tx);
+void test_bytes_rx_end(void *rx, nart_bytes_rx *out); /* back to C */
+void test_bytes_tx_end(void *tx, nart_bytes_tx *out);
 
 /* f(arg) inside block_on of a tokio runtime of its own. */
 void test_inside_runtime(bool multi, void (*f)(void *), void *arg);

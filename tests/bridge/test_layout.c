@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The structs that both sides write down by hand: the same numbers stand in rust_bridge/src/sys.rs
- * and src/ffi/ as assertions of that side. */
+/* The structs that both sides write down by hand: the same numbers stand in rust_bridge/src/sys.rs,
+ * src/sys/ and src/ffi/ as assertions of that side. */
 #include "bridge.h"
 
+#include <nart/bytes.h>
 #include <nart/driver.h>
 
 #define OFFSET(type, field, n)                                                                     \
@@ -22,6 +23,16 @@ OFFSET(nart_driver, io_wake, 96);
 SIZE(nart_driver, 104);
 SIZE(nart_waker, sizeof(void *));
 
+SIZE(nart_bytes_tx, 104);
+SIZE(nart_bytes_rx, 104);
+OFFSET(nart_bytes_rx, ring, 56);
+OFFSET(nart_bytes_rx, held, 72);
+OFFSET(nart__bytes_ring, spinning, 37);
+SIZE(nart_bytes_opts, 32);
+OFFSET(nart_bytes_opts, max_len, 24);
+SIZE(nart_bytes_buf, 16);
+SIZE(nart_bytes_msg, 16);
+
 OFFSET(nart_tokio_opts, reserved, 72);
 OFFSET(nart_tokio_report, leaked_name, 72);
 SIZE(nart_tokio_op, 16);
@@ -32,6 +43,8 @@ OFFSET(nart_http_opts, reserved, 80);
 
 _Static_assert(NART_TASK_ABI == 1 && NART_DRIVER_ABI == 1, "sys.rs has other versions");
 _Static_assert(NART_DRIVER_MOVES == 1, "sys.rs has another flag");
+_Static_assert(NART__BYTES_ABI == 1, "ends.rs has another version");
+_Static_assert(NART_BYTES_SPSC == 1 && NART_BYTES_MPSC == 2, "ends.rs has other kinds");
 
 TEST(both_sides_agree_when_this_compiles)
 {

@@ -3,6 +3,7 @@
 
 #[path = "../../../bench/futures/src/lib.rs"]
 pub mod bench;
+mod byte_ends;
 #[cfg(feature = "http")]
 mod tls;
 

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The sending end of a channel of bytes.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::ptr;
+use std::task::{ready, Context, Poll};
+use std::time::Duration;
+
+use tokio::io::AsyncWrite;
+
+use super::nanoseconds;
+use crate::ends::guest::{closed, Guest, Waiting, Waits};
+use crate::error::Error;
+use crate::sys::ends::{
+    nart__bytes_claim_slow, nart__bytes_commit_call, nart__bytes_try_claim_slow,
+    nart_bytes_claim_blocking, nart_bytes_max_len, nart_bytes_tx_clone, nart_bytes_tx_close,
+    nart_bytes_tx_is_closed, NartBytesTx, Slice,
+};
+use crate::sys::{Poll as CPoll, Res, ECLOSED, EFORK};
+
+/// The sending end of a channel of bytes.
+///
+/// As an [`AsyncWrite`], each write sends one message of at most
+/// [`max_len`](BytesSender::max_len) bytes, and waits for room; a flush has nothing to do, and a
+/// shutdown closes the end.
+///
+/// Cancel safe: a future that is dropped has sent its whole message, or nothing.
+pub struct BytesSender {
+    end: Guest<NartBytesTx>,
+}
+
+impl BytesSender {
+    /// Takes over a sender of C, which may be used by any one thread; `*tx` becomes closed. On an
+    /// error it is unchanged.
+    ///
+    /// # Errors
+    /// `-EINVAL` NULL; `NART_ECLOSED` it is closed; `-ENOMEM`.
+    ///
+    /// # Safety
+    /// `tx` is NULL, or a sender that this thread may use, in which no task waits, and without an
+    /// open claim.
+    pub unsafe fn from_c(tx: *mut NartBytesTx) -> Result<BytesSender, Error> {
+        if tx.is_null() {
+            return Err(Error::errno(libc::EINVAL));
+        }
+        // SAFETY: the caller's promise. An open channel has room for messages of some length.
+        unsafe {
+            if nart_bytes_max_len(tx) == 0 {
+                return Err(Error::of(ECLOSED));
+            }
+            Ok(BytesSender {
+                end: Guest::new(tx)?,
+            })
+        }
+    }
+
+    /// Returns the end to C, which closes it.
+    pub fn into_c(self) -> NartBytesTx {
+        self.end.into_handle()
+    }
+
+    /// Another sender of the same channel.
+    ///
+    /// # Errors
+    /// `-EINVAL` the channel has one sender only; `is_closed()`; `-ENOMEM`; `NART_EFORK`.
+    pub fn try_clone(&self) -> Result<BytesSender, Error> {
+        if self.end.is_forked() {
+            return Err(Error::of(EFORK));
+        }
+        let mut tx = closed();
+        // SAFETY: the end's own handle; a sender that could not be taken over is closed.
+        unsafe {
+            Error::check(nart_bytes_tx_clone(self.end.handle(), &mut tx))?;
+            let sender = BytesSender::from_c(&mut tx);
+            nart_bytes_tx_close(&mut tx);
+            sender
+        }
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<(), Error>> {
+        let mut room = Slice::EMPTY;
+        let (buf, n) = (&raw mut room, data.len());
+        // SAFETY: the end's own handle, inside a poll.
+        let wait = |poll: CPoll, tx| unsafe { nart__bytes_claim_slow(poll.count(), tx, n, buf) };
+        // SAFETY: the end's own handle.
+        let now = |tx| unsafe { nart__bytes_try_claim_slow(tx, n, buf) };
+        let res = ready!(self.end.poll(cx, now, wait));
+        Poll::Ready(self.fill(res, room, data))
+    }
+
+    /// After a claim: sends the message.
+    fn fill(&mut self, claimed: Res, mut room: Slice, data: &[u8]) -> Result<(), Error> {
+        Error::check(claimed)?;
+        // SAFETY: C has reserved data.len() bytes there.
+        unsafe {
+            ptr::copy_nonoverlapping(data.as_ptr(), room.ptr, data.len());
+            Error::check(nart__bytes_commit_call(self.end.handle(), &mut room))
+        }
+    }
+
+    /// Sends a message; waits for room.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// `-EMSGSIZE` longer than [`max_len`](BytesSender::max_len); `is_closed()` the receiver has
+    /// closed; `NART_EFORK`. Nothing was sent.
+    pub async fn send(&mut self, message: &[u8]) -> Result<(), Error> {
+        let waiting = Waiting(self);
+        poll_fn(|cx| waiting.0.poll_send(cx, message)).await
+    }
+
+    /// Sends without waiting.
+    ///
+    /// # Errors
+    /// `is_would_block()` no room, or other senders wait; otherwise as [`send`](BytesSender::send).
+    pub fn try_send(&mut self, message: &[u8]) -> Result<(), Error> {
+        let tx = self.end.idle()?;
+        let mut room = Slice::EMPTY;
+        // SAFETY: the end's own handle.
+        let res = unsafe { nart__bytes_try_claim_slow(tx, message.len(), &mut room) };
+        self.fill(res, room, message)
+    }
+
+    /// Blocks this thread until there is room, for at most `timeout`, and sends. Not for use in a
+    /// future: it blocks its executor.
+    ///
+    /// # Errors
+    /// `is_timeout()`; otherwise as [`send`](BytesSender::send).
+    pub fn send_blocking(
+        &mut self,
+        message: &[u8],
+        timeout: Option<Duration>,
+    ) -> Result<(), Error> {
+        let tx = self.end.idle()?;
+        let mut room = Slice::EMPTY;
+        let ns = nanoseconds(timeout);
+        // SAFETY: the end's own handle.
+        let res = unsafe { nart_bytes_claim_blocking(tx, message.len(), &mut room, ns) };
+        self.fill(res, room, message)
+    }
+
+    /// Leaves the queue of waiting senders, if a write that waited for room is not repeated: until
+    /// then the other senders of the channel wait behind it. A dropped [`send`](BytesSender::send)
+    /// does this by itself.
+    pub fn abort_write(&mut self) {
+        self.end.withdraw();
+    }
+
+    /// The length of the longest message. 0 after a shutdown.
+    pub fn max_len(&self) -> usize {
+        // SAFETY: the end's own handle.
+        unsafe { nart_bytes_max_len(self.end.handle()) }
+    }
+
+    /// Whether the receiver has closed.
+    pub fn is_closed(&self) -> bool {
+        // SAFETY: the end's own handle.
+        unsafe { nart_bytes_tx_is_closed(self.end.handle()) }
+    }
+}
+
+impl Waits for BytesSender {
+    fn withdraw(&mut self) {
+        self.end.withdraw();
+    }
+}
+
+impl fmt::Debug for BytesSender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BytesSender")
+            .field("max_len", &self.max_len())
+            .field("is_closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+impl AsyncWrite for BytesSender {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        // After a shutdown the maximum is 0, and sending says that it is closed.
+        let n = buf.len().min(this.max_len());
+        ready!(this.poll_send(cx, &buf[..n]))?;
+        Poll::Ready(Ok(n))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let tx = self.get_mut().end.idle()?;
+        // SAFETY: the end's own handle.
+        unsafe { nart_bytes_tx_close(tx) };
+        Poll::Ready(Ok(()))
+    }
+}
