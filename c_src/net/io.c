@@ -13,7 +13,7 @@ nart_res nart__io_want_slow(const nart_io *io, uint32_t dirs, nart_cx *cx)
 {
     if (!io->drv)
         return -EBADF;
-    if (io->drv != cx->drv || io->host != cx->host)
+    if (!nart__io_under(io, cx))
         return NART_EDRIVER;
     return io->drv->io_want(io->host, io->id, dirs, cx);
 }
@@ -36,10 +36,18 @@ nart_res nart__io_bind(nart_io *io, const nart_driver *drv, void *host, int fd)
     return r;
 }
 
-nart_res nart__io_open(nart_io *io, nart_rt *rt, int fd)
+nart_res nart__io_rt(nart_rt *rt, const nart_cx **under)
 {
     nart_res r = nart__rt_check(rt);
-    return r ? r : nart__io_bind(io, rt->cx.drv, rt->cx.host, fd);
+    if (r == 0)
+        *under = &rt->cx;
+    return r;
+}
+
+nart_res nart__io_cx(nart_cx *cx, const nart_cx **under)
+{
+    *under = cx;
+    return cx->drv->sys ? 0 : NART_EDRIVER;
 }
 
 nart_res nart__io_close(const nart_io *io, const void *connecting)
@@ -85,27 +93,43 @@ nart_res nart__io_option(const nart_io *io, int level, int name)
 
 /* ---- readiness of any descriptor ---- */
 
-nart_res nart_fd_open(nart_rt *rt, int fd, uint32_t flags, nart_fd *out)
+static nart_res fd_open(const nart_cx *under, int fd, uint32_t flags, nart_fd *out)
 {
     bool borrow = flags & NART_FD_BORROW;
 
-    if (!out)
-        return -EINVAL;
-    *out = (nart_fd){ 0 };
-    nart_res r = nart__rt_check(rt);
-    if (r)
-        return r;
     if (flags & ~(uint32_t)NART_FD_BORROW)
         return -EINVAL;
     /* A duplicate: if the number itself were watched, and closed and reused before the handle is
      * closed, closing the handle would stop watching a descriptor of somebody else. */
-    int own = borrow ? nart__sys_of(rt)->dup(fd) : fd;
+    int own = borrow ? under->drv->sys->dup(fd) : fd;
     if (own < 0)
         return borrow ? own : -EBADF;
-    r = nart__io_open(&out->io, rt, own);
+    nart_res r = nart__io_bind(&out->io, under->drv, under->host, own);
     if (r && borrow)
-        nart__sys_of(rt)->close(own);
+        under->drv->sys->close(own);
     return r;
+}
+
+nart_res nart_fd_open(nart_rt *rt, int fd, uint32_t flags, nart_fd *out)
+{
+    const nart_cx *under = NULL;
+
+    if (!out)
+        return -EINVAL;
+    *out = (nart_fd){ 0 };
+    nart_res r = nart__io_rt(rt, &under);
+    return r ? r : fd_open(under, fd, flags, out);
+}
+
+nart_res nart_fd_open_here(nart_cx *cx, int fd, uint32_t flags, nart_fd *out)
+{
+    const nart_cx *under = NULL;
+
+    if (!out)
+        return -EINVAL;
+    *out = (nart_fd){ 0 };
+    nart_res r = nart__io_cx(cx, &under);
+    return r ? r : fd_open(under, fd, flags, out);
 }
 
 /* The reactor's view of a descriptor's state may be outdated without an event: only the kernel knows. Clears

@@ -16,18 +16,12 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-nart_res nart_tcp_listen(nart_rt *rt, const nart_addr *addr, const nart_tcp_listen_opts *opts,
-                         nart_tcp_listener *out)
+static nart_res listen_under(const nart_cx *under, const nart_addr *addr,
+                             const nart_tcp_listen_opts *opts, nart_tcp_listener *out)
 {
     const uint32_t known = NART_LISTEN_REUSE_PORT | NART_LISTEN_V6ONLY | NART_LISTEN_EXCLUSIVE;
     nart_tcp_listen_opts o = NART_TCP_LISTEN_OPTS_INIT;
 
-    if (!out)
-        return -EINVAL;
-    *out = (nart_tcp_listener){ .fd = 0 };
-    nart_res r = nart__rt_check(rt);
-    if (r)
-        return r;
     if (opts) {
         if (opts->size < offsetof(nart_tcp_listen_opts, reserved) || opts->size > sizeof o)
             return NART_EABI;
@@ -36,7 +30,7 @@ nart_res nart_tcp_listen(nart_rt *rt, const nart_addr *addr, const nart_tcp_list
     if (o.flags & ~known)
         return -EINVAL;
 
-    const nart_sys *sys = nart__sys_of(rt);
+    const nart_sys *sys = under->drv->sys;
     bool v6 = addr && addr->storage.ss_family == AF_INET6;
     const nart__sockopt set[] = {
         { true, SOL_SOCKET, SO_REUSEADDR, !(o.flags & NART_LISTEN_EXCLUSIVE) },
@@ -44,18 +38,42 @@ nart_res nart_tcp_listen(nart_rt *rt, const nart_addr *addr, const nart_tcp_list
         { true, IPPROTO_TCP, TCP_NODELAY, 1 }, /* connections inherit it */
         { v6, IPPROTO_IPV6, IPV6_V6ONLY, !!(o.flags & NART_LISTEN_V6ONLY) },
     };
-    r = nart__socket_bound(sys, addr, SOCK_STREAM, set, sizeof set / sizeof *set);
+    nart_res r = nart__socket_bound(sys, addr, SOCK_STREAM, set, sizeof set / sizeof *set);
     if (r < 0)
         return r;
     int fd = (int)r;
     r = sys->listen(fd, o.backlog == 0 || o.backlog > INT32_MAX ? INT32_MAX : (int)o.backlog);
     if (r == 0)
-        r = nart__io_open(&out->io, rt, fd);
+        r = nart__io_bind(&out->io, under->drv, under->host, fd);
     if (r == 0)
         out->fd = fd;
     else
         sys->close(fd);
     return r;
+}
+
+nart_res nart_tcp_listen(nart_rt *rt, const nart_addr *addr, const nart_tcp_listen_opts *opts,
+                         nart_tcp_listener *out)
+{
+    const nart_cx *under = NULL;
+
+    if (!out)
+        return -EINVAL;
+    *out = (nart_tcp_listener){ .fd = 0 };
+    nart_res r = nart__io_rt(rt, &under);
+    return r ? r : listen_under(under, addr, opts, out);
+}
+
+nart_res nart_tcp_listen_here(nart_cx *cx, const nart_addr *addr, const nart_tcp_listen_opts *opts,
+                              nart_tcp_listener *out)
+{
+    const nart_cx *under = NULL;
+
+    if (!out)
+        return -EINVAL;
+    *out = (nart_tcp_listener){ .fd = 0 };
+    nart_res r = nart__io_cx(cx, &under);
+    return r ? r : listen_under(under, addr, opts, out);
 }
 
 /* The connection has failed, or was never usable; the listener still works. */

@@ -22,6 +22,12 @@ static inline bool nart__io_here(const nart_io *io, const nart_cx *cx)
     return NART_LIKELY(io->host == cx->host && cx->drv == &nart__loop);
 }
 
+/* Does the handle belong to the driver that polls? */
+static inline bool nart__io_under(const nart_io *io, const nart_cx *cx)
+{
+    return io->drv == cx->drv && io->host == cx->host;
+}
+
 /* The reactor of the loop that polls. */
 static inline nart__reactor *nart__reactor_of(nart_cx *cx)
 {
@@ -53,6 +59,8 @@ static inline void nart__io_unwait(const nart_io *io, uint32_t dirs, nart_cx *cx
 {
     if (nart__io_here(io, cx))
         nart__reactor_unwait(nart__reactor_of(cx), io->id, dirs, cx);
+    else if (nart__io_under(io, cx) && io->drv->io_unwait)
+        io->drv->io_unwait(io->host, io->id, dirs, cx);
 }
 
 /* The budget is spent: the running operation continues to wait in these directions. */
@@ -60,6 +68,8 @@ static inline void nart__io_stay(const nart_io *io, uint32_t dirs, nart_cx *cx)
 {
     if (nart__io_here(io, cx))
         nart__reactor_stay(nart__reactor_of(cx), io->id, dirs, cx);
+    else if (nart__io_under(io, cx) && io->drv->io_stay)
+        io->drv->io_stay(io->host, io->id, dirs, cx);
 }
 
 /* Slow path of nart__io_enter(): the answer of nart__enter(). */
@@ -78,15 +88,13 @@ static inline bool nart__read_on(nart_res bits)
     return bits & (NART_RDHUP | NART_HANGUP | NART_PRI);
 }
 
-/* Registers a descriptor with a driver, or with a runtime's. On failure it stays the caller's. */
+/* Registers a descriptor with a driver. On failure it stays the caller's. */
 nart_res nart__io_bind(nart_io *io, const nart_driver *drv, void *host, int fd);
-nart_res nart__io_open(nart_io *io, nart_rt *rt, int fd);
 
-/* The table of system calls that this runtime uses. */
-static inline const nart_sys *nart__sys_of(const nart_rt *rt)
-{
-    return rt->cx.drv->sys;
-}
+/* Whether a handle can be opened under a runtime: 0 and its context. */
+nart_res nart__io_rt(nart_rt *rt, const nart_cx **under);
+/* The same for the driver that polls. */
+nart_res nart__io_cx(nart_cx *cx, const nart_cx **under);
 
 /* Removes the descriptor from its driver and closes it. >= 0: done, 1: another task was woken; or
  * NART_EWRONGTHREAD. A handle that is closed or whose runtime was freed is fine. `connecting`: the address

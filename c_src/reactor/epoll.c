@@ -161,14 +161,6 @@ int nart__reactor_wait(nart__reactor *r, int64_t timeout_ns)
 
 /* ---- descriptors ---- */
 
-static void io_withdraw(nart__wait *w)
-{
-    (void)w; /* readiness is unchanged: nothing was consumed */
-}
-
-static const struct nart__wait_ops read_ops = { "readable", io_withdraw },
-                                   write_ops = { "writable", io_withdraw };
-
 /* Is the descriptor registered already, as one that is always ready? */
 static NART__COLD bool is_here(const nart__reactor *r, int fd)
 {
@@ -205,42 +197,10 @@ nart_res nart__reactor_add(nart__reactor *r, int fd, uint64_t *id)
         r->fresh++;
     else
         r->free = io->next_free;
-    *io = (nart__io){ .id = new_id,
-                      .fd = fd,
-                      .ready = NART_READ | NART_WRITE | (err ? NART__IO_ALWAYS : 0),
-                      .dir = { { .ops = &read_ops }, { .ops = &write_ops } } };
+    nart__io_init(io, new_id, fd, NART_READ | NART_WRITE | (err ? NART__IO_ALWAYS : 0));
     r->used += err == 0;
     *id = new_id;
     return 0;
-}
-
-nart_res nart__reactor_park(nart__io *io, uint32_t dirs, nart_cx *cx)
-{
-    nart_res r = NART_PENDING;
-    bool begun;
-
-    /* Both or none: -EBUSY of one direction leaves no wait in the other. */
-    if ((dirs & NART_READ && nart__wait_taken(cx, &io->dir[0])) ||
-        (dirs & NART_WRITE && nart__wait_taken(cx, &io->dir[1])))
-        return -EBUSY;
-    if (dirs & NART_READ)
-        r = nart__park_in(cx, &io->dir[0], &begun);
-    if (dirs & NART_WRITE && r == NART_PENDING) {
-        cx->go -= (dirs & NART_READ) != 0; /* one operation waits in both */
-        r = nart__park_in(cx, &io->dir[1], &begun);
-    }
-    return r;
-}
-
-/* Ends all waits of the record. Returns whether it was in use: not if its task merely has not requested it
- * again yet in the running poll. */
-static bool part(nart__io *io)
-{
-    bool waited = nart__wait_in_use(&io->dir[0]) || nart__wait_in_use(&io->dir[1]);
-
-    nart__interrupt(&io->dir[0]);
-    nart__interrupt(&io->dir[1]);
-    return waited;
 }
 
 /* Removes a record from the kernel's queue and invalidates its id. Returns the descriptor. */
@@ -267,7 +227,7 @@ nart_res nart__reactor_del(nart__reactor *r, uint64_t id, bool forked, int *fd)
 
     if (!io)
         return NART_ESTALE;
-    bool woken = part(io);
+    bool woken = nart__io_part(io);
     *fd = give_back(r, io, forked);
     set_free(r, io, (uint32_t)(id & NART__INDEX_MASK));
     return woken;
@@ -340,5 +300,5 @@ nart_res nart__reactor_fd(const nart__reactor *r, uint64_t id)
 nart_res nart__reactor_wake(nart__reactor *r, uint64_t id)
 {
     nart__io *io = nart__io_of(r, id);
-    return io ? part(io) : NART_ESTALE;
+    return io ? nart__io_part(io) : NART_ESTALE;
 }

@@ -92,8 +92,17 @@ void nart__reactor_keep(const nart__reactor *r, uint64_t id, int fd_plus_one);
 nart_res nart__reactor_fd(const nart__reactor *r, uint64_t id);
 nart_res nart__reactor_wake(nart__reactor *r, uint64_t id);
 
-/* Slow path of nart__reactor_want(): the directions are not ready. */
-nart_res nart__reactor_park(nart__io *io, uint32_t dirs, nart_cx *cx);
+/* ---- one record: also of drivers other than the loop (record.c) ---- */
+
+/* Sets up a record in which no task waits. */
+void nart__io_init(nart__io *io, uint64_t id, int fd, uint32_t ready);
+
+/* Ends all waits of the record. Returns whether it was in use: not if its task merely has not requested it
+ * again yet in the running poll. */
+bool nart__io_part(nart__io *io);
+
+/* Slow path of nart__io_await(): the directions are not ready. */
+nart_res nart__io_park(nart__io *io, uint32_t dirs, nart_cx *cx);
 
 /* The record of an index below `made`. */
 static inline nart__io *nart__io_at(const nart__reactor *r, uint32_t i)
@@ -124,39 +133,30 @@ static inline nart_res nart__io_settle(nart__wait *w, const nart_cx *cx)
 }
 
 /* Ends the running operation's waits in these directions. */
-static inline void nart__reactor_unwait(const nart__reactor *r, uint64_t id, uint32_t dirs,
-                                        const nart_cx *cx)
+static inline void nart__io_unwait_in(nart__io *io, uint32_t dirs, const nart_cx *cx)
 {
-    nart__io *io = nart__io_of(r, id);
-
-    if (io && dirs & NART_READ)
+    if (dirs & NART_READ)
         (void)nart__io_settle(&io->dir[0], cx);
-    if (io && dirs & NART_WRITE)
+    if (dirs & NART_WRITE)
         (void)nart__io_settle(&io->dir[1], cx);
 }
 
 /* The budget is spent, and the next poll calls the running operation again: it continues to wait. */
-static inline void nart__reactor_stay(const nart__reactor *r, uint64_t id, uint32_t dirs,
-                                      const nart_cx *cx)
+static inline void nart__io_stay_in(nart__io *io, uint32_t dirs, const nart_cx *cx)
 {
-    nart__io *io = nart__io_of(r, id);
-
-    if (io && dirs & NART_READ)
+    if (dirs & NART_READ)
         nart__wait_stay(cx, &io->dir[0]);
-    if (io && dirs & NART_WRITE)
+    if (dirs & NART_WRITE)
         nart__wait_stay(cx, &io->dir[1]);
 }
 
-static inline nart_res nart__reactor_want(const nart__reactor *r, uint64_t id, uint32_t dirs,
-                                          nart_cx *cx)
+/* See nart_driver.io_want. */
+static inline nart_res nart__io_await(nart__io *io, uint32_t dirs, nart_cx *cx)
 {
-    nart__io *io = nart__io_of(r, id);
     nart_res busy = 0;
 
-    if (NART_UNLIKELY(!io))
-        return NART_ESTALE;
     if (!(io->ready & dirs))
-        return nart__reactor_park(io, dirs, cx);
+        return nart__io_park(io, dirs, cx);
     if (dirs & NART_READ)
         busy = nart__io_settle(&io->dir[0], cx);
     if (dirs & NART_WRITE && busy == 0)
@@ -165,14 +165,44 @@ static inline nart_res nart__reactor_want(const nart__reactor *r, uint64_t id, u
 }
 
 /* Clears these bits. A reader that found no data is not at the end, and no mark precedes it. */
+static inline void nart__io_clear_in(nart__io *io, uint32_t bits)
+{
+    if (bits & NART_READ)
+        bits |= NART_HANGUP | NART_RDHUP | NART_PRI;
+    if (NART_LIKELY(!(io->ready & NART__IO_ALWAYS)))
+        io->ready &= ~(bits | NART_ERROR);
+}
+
+/* ---- the same by id ---- */
+
+static inline void nart__reactor_unwait(const nart__reactor *r, uint64_t id, uint32_t dirs,
+                                        const nart_cx *cx)
+{
+    nart__io *io = nart__io_of(r, id);
+    if (io)
+        nart__io_unwait_in(io, dirs, cx);
+}
+
+static inline void nart__reactor_stay(const nart__reactor *r, uint64_t id, uint32_t dirs,
+                                      const nart_cx *cx)
+{
+    nart__io *io = nart__io_of(r, id);
+    if (io)
+        nart__io_stay_in(io, dirs, cx);
+}
+
+static inline nart_res nart__reactor_want(const nart__reactor *r, uint64_t id, uint32_t dirs,
+                                          nart_cx *cx)
+{
+    nart__io *io = nart__io_of(r, id);
+    return NART_LIKELY(io) ? nart__io_await(io, dirs, cx) : NART_ESTALE;
+}
+
 static inline void nart__reactor_clear(const nart__reactor *r, uint64_t id, uint32_t bits)
 {
     nart__io *io = nart__io_of(r, id);
-
-    if (bits & NART_READ)
-        bits |= NART_HANGUP | NART_RDHUP | NART_PRI;
-    if (NART_LIKELY(io && !(io->ready & NART__IO_ALWAYS)))
-        io->ready &= ~(bits | NART_ERROR);
+    if (NART_LIKELY(io))
+        nart__io_clear_in(io, bits);
 }
 
 #endif

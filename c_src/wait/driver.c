@@ -26,8 +26,7 @@ nart_res nart_driver_poll(nart_cx *cx, nart__task *t)
     if (r == NART_PENDING && t->state & NART__T_DEAF)
         r = -ECANCELED;
     if (r != NART_PENDING) {
-        t->state |= NART__T_DONE; /* first: a wait that is withdrawn may try to wake it */
-        nart__withdraw_all(t);
+        nart_driver_task_end(t);
         t->res = r;
         cx->park = NART_NEVER;
     } else {
@@ -39,6 +38,12 @@ nart_res nart_driver_poll(nart_cx *cx, nart__task *t)
     }
     nart__poll_over(cx);
     return r;
+}
+
+void nart_driver_task_end(nart__task *t)
+{
+    t->state |= NART__T_DONE; /* first: a wait that is withdrawn may try to wake it */
+    nart__withdraw_all(t);
 }
 
 void nart_driver_task_cancel(nart__task *t)

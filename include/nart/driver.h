@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define NART_DRIVER_ABI 1u
+#define NART_DRIVER_ABI 2u
 
 /** Bits of nart_driver.kind. */
 enum {
@@ -80,6 +80,11 @@ typedef struct nart_driver {
     /** The handle is moved: wakes another task that waits in it, which then waits no longer. Answers as
      *  io_del. */
     nart_res (*io_wake)(void *host, uint64_t id);
+    /** The operation that waits in these directions answers something else than io_want() did: its wait has
+     *  ended. NULL: the driver keeps no waits. */
+    void (*io_unwait)(void *host, uint64_t id, uint32_t dirs, nart_cx *cx);
+    /** The budget of the poll is spent: the operation continues to wait. NULL as above. */
+    void (*io_stay)(void *host, uint64_t id, uint32_t dirs, nart_cx *cx);
 } nart_driver;
 
 /** Sets up a poll context. Do not move `*cx` while tasks refer to it. */
@@ -96,6 +101,41 @@ NART_API nart_res nart_driver_poll(nart_cx *cx, struct nart__task *t);
 
 /** Cancels a task of the driver, and makes it ready: drv->ready is called unless it is ready already. */
 NART_API void nart_driver_task_cancel(struct nart__task *t);
+
+/** Withdraws all waits of a task that is not polled any more. Call it before the type's drop, unless
+ *  nart_driver_poll() has returned the task's answer. */
+NART_API void nart_driver_task_end(struct nart__task *t);
+
+/** The real system calls, for drivers whose descriptors are the kernel's. */
+NART_API const nart_sys *nart_driver_sys(void);
+
+/**
+ * The record of a descriptor, for drivers that learn elsewhere what is ready: the bits of NART_READ ..., and
+ * the tasks that wait for them. Its functions do what the driver's functions of the same name promise. The
+ * driver makes a waiting task ready again when a direction is ready.
+ * **Thread**: the one that polls the tasks that use it.
+ */
+typedef struct nart_driver_io {
+    uint64_t opaque[16];
+} nart_driver_io;
+
+/** A new record: both directions count as ready, and no task waits. */
+NART_API void nart_driver_io_init(nart_driver_io *io);
+/** The bits that are set. */
+NART_API uint32_t nart_driver_io_ready(const nart_driver_io *io);
+/** Sets bits. Wakes no task. */
+NART_API void nart_driver_io_set(nart_driver_io *io, uint32_t bits);
+/** Clears bits, as io_clear(). */
+NART_API void nart_driver_io_clear(nart_driver_io *io, uint32_t bits);
+/** @return as io_want(): the bits; or NART_PENDING, -EBUSY, -ETIMEDOUT, -ECANCELED. */
+NART_API nart_res nart_driver_io_want(nart_driver_io *io, uint32_t dirs, nart_cx *cx);
+/** As io_unwait(). */
+NART_API void nart_driver_io_unwait(nart_driver_io *io, uint32_t dirs, const nart_cx *cx);
+/** As io_stay(). */
+NART_API void nart_driver_io_stay(nart_driver_io *io, uint32_t dirs, const nart_cx *cx);
+/** The descriptor is removed, or its handle moved: ends all waits, and makes the tasks ready that wait in it.
+ *  @return whether there was one. */
+NART_API bool nart_driver_io_part(nart_driver_io *io);
 
 #ifdef __cplusplus
 }

@@ -20,7 +20,11 @@
  *  6. Use, move and close a handle on the thread of its runtime, or on any thread before the runtime is
  *     bound. In a forked child the parent's handles can only be closed, which closes the child's copy of
  *     the descriptor.
- *  7. Operations do not allocate. They try the system call before they ask the kernel for readiness.
+ *  7. A handle that was opened by a C task on tokio belongs to the bridge instead of a runtime: any C task
+ *     of that bridge may use it, one at a time, and the bridge's end closes it. What cannot be watched, or
+ *     is watched already, is found by the first operation that waits. To pass a connection between a
+ *     loop and tokio, detach the descriptor on one side and adopt it on the other.
+ *  8. Operations do not allocate. They try the system call before they ask the kernel for readiness.
  *
  * A handle is a plain struct in the caller's frame. Do not copy it; move it with its move function (a
  * nart_fd has none and cannot be moved). An error `-errno` that is not listed comes from the system
@@ -78,6 +82,11 @@ enum {
  * **Thread**: the runtime's own, or any before it is bound.
  */
 NART_API NART_MUST_USE nart_res nart_fd_open(nart_rt *rt, int fd, uint32_t flags, nart_fd *out);
+
+/** The same in a body, under the driver that polls it: the loop, or tokio. @return as nart_fd_open(); NART_EDRIVER
+ *  the driver has no descriptors. **Thread**: inside a poll. */
+NART_API NART_MUST_USE nart_res nart_fd_open_here(nart_cx *cx, int fd, uint32_t flags,
+                                                  nart_fd *out);
 
 /**
  * Waits until one of the directions `dirs` (NART_READ, NART_WRITE or both) may be ready. The answer is a

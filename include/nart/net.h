@@ -103,6 +103,12 @@ NART_API NART_MUST_USE nart_res nart_tcp_listen(nart_rt *rt, const nart_addr *ad
                                                 const nart_tcp_listen_opts *opts,
                                                 nart_tcp_listener *out);
 
+/** The same in a body, under the driver that polls it: the loop, or tokio. @return as nart_tcp_listen(); NART_EDRIVER
+ *  the driver has no descriptors. **Thread**: inside a poll. */
+NART_API NART_MUST_USE nart_res nart_tcp_listen_here(nart_cx *cx, const nart_addr *addr,
+                                                     const nart_tcp_listen_opts *opts,
+                                                     nart_tcp_listener *out);
+
 /** The local address. @return 0; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API nart_res nart_tcp_listener_addr(const nart_tcp_listener *l, nart_addr *out);
 
@@ -155,6 +161,10 @@ NART_API NART_MUST_USE nart_res nart_tcp_connect(nart_cx *cx, nart_tcp *s, const
  * **Ownership**: the descriptor passes on success. **Thread**: as nart_fd_open().
  */
 NART_API NART_MUST_USE nart_res nart_tcp_adopt(nart_rt *rt, int fd, nart_tcp *out);
+
+/** The same in a body, under the driver that polls it: the loop, or tokio. @return as nart_tcp_adopt(); NART_EDRIVER
+ *  the driver has no descriptors. **Thread**: inside a poll. */
+NART_API NART_MUST_USE nart_res nart_tcp_adopt_here(nart_cx *cx, int fd, nart_tcp *out);
 
 /**
  * Gives the descriptor back, non-blocking, and closes the handle.
@@ -320,6 +330,11 @@ typedef struct nart_udp_msg {
  *  @return as nart_tcp_listen(). **Thread**: the same. */
 NART_API NART_MUST_USE nart_res nart_udp_open(nart_rt *rt, const nart_addr *addr,
                                               const nart_udp_opts *opts, nart_udp *out);
+
+/** The same in a body, under the driver that polls it: the loop, or tokio. @return as nart_udp_open(); NART_EDRIVER
+ *  the driver has no descriptors. **Thread**: inside a poll. */
+NART_API NART_MUST_USE nart_res nart_udp_open_here(nart_cx *cx, const nart_addr *addr,
+                                                   const nart_udp_opts *opts, nart_udp *out);
 
 /** Fixes the peer: only its datagrams are received, and its refusals are reported (-ECONNREFUSED, once
  *  each). Queued datagrams of others are dropped as they are received; until the queue was empty once,

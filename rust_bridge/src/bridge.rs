@@ -10,6 +10,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -126,6 +127,12 @@ pub struct Shared {
     pub hygiene: Hygiene,
     /// The fork_epoch() in which it was made.
     epoch: u32,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        crate::io::close_all(ptr::from_ref(self) as usize);
+    }
 }
 
 impl Shared {

@@ -144,7 +144,7 @@ impl Live {
     ///
     /// # Safety
     /// `ty` is a valid type, `init` NULL or a frame of it.
-    unsafe fn new(ty: &TaskType, init: *const c_void) -> Result<Live, Res> {
+    unsafe fn new(ty: &TaskType, init: *const c_void, host: *const Shared) -> Result<Live, Res> {
         let bad = |_| errno(libc::EINVAL);
         let frame = Layout::from_size_align(ty.size as usize, ty.align as usize).map_err(bad)?;
         let (layout, offset) = Layout::new::<Body>()
@@ -167,7 +167,8 @@ impl Live {
             (&raw mut (*body.as_ptr()).ty).write(ty);
             (&raw mut (*body.as_ptr()).frame).write(frame);
             (&raw mut (*body.as_ptr()).layout).write(layout);
-            PollContext::init(&raw mut (*body.as_ptr()).context, cell, ty, frame);
+            let context = &raw mut (*body.as_ptr()).context;
+            PollContext::init(context, cell, ty, frame, host.cast());
             Ok(Live(body))
         }
     }
@@ -196,8 +197,9 @@ impl Drop for Live {
     fn drop(&mut self) {
         let body = self.body();
         let (frame, layout) = (body.frame, body.layout);
-        // SAFETY: the type outlives its tasks; its drop is called here only.
+        // SAFETY: the type outlives its tasks; its drop is called here only, after the last poll.
         unsafe {
+            body.context.withdraw_all();
             if let Some(drop_frame) = (*body.ty).drop {
                 let name = || format!("the drop of the task {}", body.name());
                 let _ = catch_of(name, || drop_frame(frame));
@@ -350,7 +352,7 @@ pub unsafe fn spawn(
         return Err(EFORK);
     }
     // SAFETY: the type was checked; the frame is the caller's promise.
-    let live = unsafe { Live::new(ty, init) }?;
+    let live = unsafe { Live::new(ty, init, Arc::as_ptr(shared)) }?;
     let (handle, promise) = match op::begin(shared) {
         Ok(pair) => pair,
         Err(refused) => {

@@ -50,7 +50,7 @@
 //!   share. `future`: what tokio runs. `on_done`: a function call at the end of an operation.
 //! - `bridge`, `adopt`, `tracker`, `shutdown`: the lifecycle of a bridge. `error`: of Rust functions.
 //! - The four kinds of work: `blocking`; `http_queue` with `http`, `framing`, `redirect` and
-//!   `names`; `ctask` with `poll_context`; `local` with `locals`.
+//!   `names`; `ctask` with `poll_context` and `io`; `local` with `locals`.
 //! - `ends`: channels and tokens for Rust code: [`byte_channel`].
 //! - `threads`, `crew`, `signals`, `panic`, `clock`, `waker`: used by all.
 
@@ -72,6 +72,7 @@ mod future;
 mod http;
 #[cfg(feature = "http")]
 mod http_queue;
+mod io;
 mod local;
 mod locals;
 #[cfg(feature = "http")]

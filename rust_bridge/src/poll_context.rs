@@ -2,22 +2,26 @@
 //! What polls nart's operations on tokio: a driver of driver.h, with its poll context and one task.
 //!
 //! 1. The driver's clock is the system's. After a poll, its user arms a tokio timer for the
-//!    deadline, and wakes its tokio task if the nart task is ready. Operations on descriptors return
-//!    NART_EDRIVER.
+//!    deadline, and wakes its tokio task if the nart task is ready. Descriptors are in io.rs; they
+//!    belong to the driver's host, which is the bridge. Without a bridge they return NART_EDRIVER.
 //! 2. The task's nart waker is the address of a cell that holds the waker of the tokio task:
 //!    waker_cell.rs. As long as an operation may hold that address, each poll stores its waker in
 //!    the cell before it does anything else. So a wake during the poll is not lost.
 //! 3. The context may be polled by one thread after another, never by two at the same time.
 
 use std::cell::{Cell, UnsafeCell};
-use std::ffi::{c_int, c_void};
+use std::ffi::c_void;
+use std::mem::offset_of;
 use std::ptr;
+use std::sync::OnceLock;
 use std::task::Waker;
 
 use crate::clock;
+use crate::io;
+use crate::sys::io::nart_driver_sys;
 use crate::sys::{
-    nart_driver_cx_init, nart_driver_poll, nart_driver_task_cancel, nart_driver_task_init, Cx,
-    Driver, Res, Task, TaskType, DRIVER_ABI, DRIVER_MOVES, EDRIVER, NEVER,
+    nart_driver_cx_init, nart_driver_poll, nart_driver_task_cancel, nart_driver_task_end,
+    nart_driver_task_init, Cx, Driver, Res, Task, TaskType, DRIVER_ABI, DRIVER_MOVES, NEVER,
 };
 use crate::waker_cell::WakerCell;
 
@@ -35,7 +39,8 @@ pub struct PollContext {
 }
 
 impl PollContext {
-    /// Initialises `*place`, for a task of type `ty` with this frame.
+    /// Initialises `*place`, for a task of type `ty` with this frame. `host` identifies the bridge, and
+    /// is not dereferenced.
     ///
     /// # Safety
     /// `place` is writable, zeroed, and does not move while the context is in use; `ty` outlives it.
@@ -44,6 +49,7 @@ impl PollContext {
         cell: &'static WakerCell,
         ty: *const TaskType,
         frame: *mut c_void,
+        host: *const c_void,
     ) {
         // SAFETY: the caller's promises; an UnsafeCell has the layout of its contents.
         unsafe {
@@ -54,7 +60,7 @@ impl PollContext {
             (&raw mut (*place).waker).write(Cell::new(ptr::null()));
             (&raw mut (*place).again).write(Cell::new(false));
             (&raw mut (*place).deadline).write(Cell::new(NEVER));
-            nart_driver_cx_init(cx, &DRIVER, place.cast());
+            nart_driver_cx_init(cx, driver(), host.cast_mut());
             nart_driver_task_init(task, ty, frame, cx);
         }
     }
@@ -82,6 +88,36 @@ impl PollContext {
     pub unsafe fn cancel(&self) {
         // SAFETY: the caller's promise.
         unsafe { nart_driver_task_cancel(self.task.get()) }
+    }
+
+    /// Withdraws the waits of a task that is not polled any more.
+    ///
+    /// # Safety
+    /// No poll is running.
+    pub unsafe fn withdraw_all(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { nart_driver_task_end(self.task.get()) }
+    }
+
+    /// Calls `f` with the waker of the running poll.
+    pub fn with_waker<R>(&self, f: impl FnOnce(&Waker) -> R) -> R {
+        // SAFETY: during a poll it is NULL or points to the waker of that poll.
+        match unsafe { self.waker.get().as_ref() } {
+            Some(waker) => f(waker),
+            None => f(Waker::noop()),
+        }
+    }
+
+    /// The context of a `nart_cx`.
+    ///
+    /// # Safety
+    /// `cx` is that of a live PollContext.
+    pub unsafe fn of_cx<'a>(cx: *mut Cx) -> &'a PollContext {
+        // SAFETY: the caller's promise: `cx` points into the context.
+        unsafe {
+            &*cx.byte_sub(offset_of!(PollContext, cx))
+                .cast::<PollContext>()
+        }
     }
 
     /// Whether the last poll requested another one.
@@ -116,32 +152,36 @@ impl Drop for ForgetWaker<'_> {
 
 // ---- the driver ----
 
-/// The context, from a driver's call.
+/// The context of a task.
 ///
 /// # Safety
-/// `host` is the pointer that a context was initialised with, and the context is live.
-unsafe fn context<'a>(host: *mut c_void) -> &'a PollContext {
-    // SAFETY: the caller's promise.
-    unsafe { &*host.cast::<PollContext>() }
+/// `task` is that of a live PollContext.
+unsafe fn context<'a>(task: *mut Task) -> &'a PollContext {
+    // SAFETY: the caller's promise: `task` points into the context.
+    unsafe {
+        &*task
+            .byte_sub(offset_of!(PollContext, task))
+            .cast::<PollContext>()
+    }
 }
 
 unsafe extern "C" fn now(_: *mut c_void) -> i64 {
     clock::now()
 }
 
-unsafe extern "C" fn park(host: *mut c_void, _: *mut Task, deadline: i64) {
+unsafe extern "C" fn park(_: *mut c_void, task: *mut Task, deadline: i64) {
     // SAFETY: called inside a poll of this context.
-    unsafe { context(host) }.deadline.set(deadline);
+    unsafe { context(task) }.deadline.set(deadline);
 }
 
-unsafe extern "C" fn ready(host: *mut c_void, _: *mut Task) {
+unsafe extern "C" fn ready(_: *mut c_void, task: *mut Task) {
     // SAFETY: called on the thread that polls this context.
-    unsafe { context(host) }.again.set(true);
+    unsafe { context(task) }.again.set(true);
 }
 
-unsafe extern "C" fn waker(host: *mut c_void, _: *mut Task) -> usize {
+unsafe extern "C" fn waker(_: *mut c_void, task: *mut Task) -> usize {
     // SAFETY: called inside a poll of this context.
-    let context = unsafe { context(host) };
+    let context = unsafe { context(task) };
     if !context.escaped.replace(true) {
         // SAFETY: during a poll it is NULL or points to the waker of that poll.
         if let Some(waker) = unsafe { context.waker.get().as_ref() } {
@@ -151,37 +191,26 @@ unsafe extern "C" fn waker(host: *mut c_void, _: *mut Task) -> usize {
     context.cell.nart_waker()
 }
 
-unsafe extern "C" fn io_add(_: *mut c_void, _: c_int, _: *mut u64) -> Res {
-    EDRIVER
+/// The driver. Its table of system calls is C's.
+fn driver() -> &'static Driver {
+    static DRIVER: OnceLock<Driver> = OnceLock::new();
+    DRIVER.get_or_init(|| Driver {
+        abi: DRIVER_ABI,
+        kind: DRIVER_MOVES,
+        name: c"tokio".as_ptr(),
+        now,
+        park,
+        ready,
+        waker,
+        io_add: io::io_add,
+        io_want: io::io_want,
+        io_clear: io::io_clear,
+        io_del: io::io_del,
+        // SAFETY: returns a constant.
+        sys: unsafe { nart_driver_sys() },
+        io_fd: io::io_fd,
+        io_wake: io::io_wake,
+        io_unwait: io::io_unwait,
+        io_stay: io::io_stay,
+    })
 }
-
-unsafe extern "C" fn io_want(_: *mut c_void, _: u64, _: u32, _: *mut Cx) -> Res {
-    EDRIVER
-}
-
-unsafe extern "C" fn io_clear(_: *mut c_void, _: u64, _: u32) {}
-
-unsafe extern "C" fn io_del(_: *mut c_void, _: u64, _: *mut c_int) -> Res {
-    EDRIVER
-}
-
-unsafe extern "C" fn io_none(_: *mut c_void, _: u64) -> Res {
-    EDRIVER
-}
-
-static DRIVER: Driver = Driver {
-    abi: DRIVER_ABI,
-    kind: DRIVER_MOVES,
-    name: c"tokio".as_ptr(),
-    now,
-    park,
-    ready,
-    waker,
-    io_add,
-    io_want,
-    io_clear,
-    io_del,
-    sys: ptr::null(),
-    io_fd: io_none,
-    io_wake: io_none,
-};

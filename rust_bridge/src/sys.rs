@@ -8,6 +8,7 @@ use std::ffi::{c_char, c_int, c_void, CStr};
 use std::mem::{align_of, offset_of, size_of};
 
 pub mod ends;
+pub mod io;
 
 /// `nart_res`: `>= 0` a value, `-1 ..= -4095` a negated errno, `-4096 ..= -8191` nart's own errors,
 /// or `NART_PENDING` (`i32::MIN`).
@@ -33,6 +34,9 @@ pub const ESTALE: Res = -4103;
 pub const ECLOSED: Res = -4104;
 /// The caller was compiled against another version of nart.
 pub const EABI: Res = -4105;
+
+/// The limit of descriptors was reached.
+pub const EFDS: Res = -4121;
 
 /// The smallest error code; of the numbers below it only [`PENDING`] is valid.
 pub const ERROR_MIN: Res = -8191;
@@ -133,7 +137,7 @@ pub(crate) const TASK_ABI: u32 = 1;
 /// `NART_TASK_SEND`.
 pub(crate) const TASK_SEND: u32 = 1;
 /// `NART_DRIVER_ABI`.
-pub(crate) const DRIVER_ABI: u32 = 1;
+pub(crate) const DRIVER_ABI: u32 = 2;
 /// `NART_DRIVER_MOVES`.
 pub(crate) const DRIVER_MOVES: u32 = 1;
 /// `NART_NEVER`.
@@ -156,11 +160,15 @@ pub struct Driver {
     pub sys: *const c_void,
     pub io_fd: unsafe extern "C" fn(host: *mut c_void, id: u64) -> Res,
     pub io_wake: unsafe extern "C" fn(host: *mut c_void, id: u64) -> Res,
+    pub io_unwait: unsafe extern "C" fn(host: *mut c_void, id: u64, dirs: u32, cx: *mut Cx),
+    pub io_stay: unsafe extern "C" fn(host: *mut c_void, id: u64, dirs: u32, cx: *mut Cx),
 }
 
-const _: () = assert!(offset_of!(Driver, sys) == 80 && size_of::<Driver>() == 104);
+const _: () = assert!(offset_of!(Driver, sys) == 80 && size_of::<Driver>() == 120);
 
 // SAFETY: a driver is constant, and so is everything that it points to.
+unsafe impl Send for Driver {}
+// SAFETY: as above.
 unsafe impl Sync for Driver {}
 
 extern "C" {
@@ -180,6 +188,7 @@ extern "C" {
         home: *mut Cx,
     );
     pub fn nart_driver_task_cancel(task: *mut Task);
+    pub fn nart_driver_task_end(task: *mut Task);
 
     pub fn nart_rt_spawn_begin(rt: *mut Rt, ty: *const TaskType, err: *mut Res) -> *mut c_void;
     pub fn nart_rt_spawn_commit(rt: *mut Rt, frame: *mut c_void, out: *mut c_void) -> Res;

@@ -9,7 +9,7 @@ set_target_properties(nart_test_futures PROPERTIES
 set(tests
   bridge/adopt bridge/blocking bridge/bytes bridge/children bridge/fork bridge/layout bridge/local
   bridge/memory bridge/op
-  bridge/panic bridge/shutdown bridge/task bridge/threads bridge/waits)
+  bridge/panic bridge/shutdown bridge/sockets bridge/task bridge/threads bridge/waits)
 set(sources bridge/bridge.c)
 if(NART_HTTP)
   list(APPEND tests bridge/http bridge/http_bounds bridge/http_exchanges bridge/http_names bridge/http_redirects)

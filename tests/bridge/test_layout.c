@@ -19,8 +19,9 @@ ALIGN(nart__task, 64);
 OFFSET(nart_task_type, poll, 24);
 SIZE(nart_task_type, 56);
 OFFSET(nart_driver, sys, 80);
-OFFSET(nart_driver, io_wake, 96);
-SIZE(nart_driver, 104);
+OFFSET(nart_driver, io_stay, 112);
+SIZE(nart_driver, 120);
+SIZE(nart_driver_io, 128);
 SIZE(nart_waker, sizeof(void *));
 
 SIZE(nart_bytes_tx, 104);
@@ -41,8 +42,12 @@ SIZE(nart_tokio_local, 16);
 OFFSET(nart_http_opts, reserved, 80);
 #endif
 
-_Static_assert(NART_TASK_ABI == 1 && NART_DRIVER_ABI == 1, "sys.rs has other versions");
+_Static_assert(NART_TASK_ABI == 1 && NART_DRIVER_ABI == 2, "sys.rs has other versions");
 _Static_assert(NART_DRIVER_MOVES == 1, "sys.rs has another flag");
+_Static_assert(NART_READ == 1 && NART_WRITE == 2 && NART_ERROR == 4 && NART_HANGUP == 8 &&
+                   NART_RDHUP == 16 && NART_PRI == 32,
+               "sys/io.rs has other bits");
+_Static_assert(NART_EFDS == -4121, "sys.rs has another error");
 _Static_assert(NART__BYTES_ABI == 1, "ends.rs has another version");
 _Static_assert(NART_BYTES_SPSC == 1 && NART_BYTES_MPSC == 2, "ends.rs has other kinds");
 

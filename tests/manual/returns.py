@@ -26,13 +26,15 @@ Rules
   3. A difference listed in returns.txt exists: an unused entry is an error.
   4. nart_err_name() knows every code of the manual and of the source.
   5. The functions of tokio.h, which are Rust, are compared as one: the codes that its text names with
-     those that rust_bridge/src uses, except in ends/, which C does not call.
+     those that rust_bridge/src uses, except in files that the functions of tokio.h do not call.
 """
 import argparse
 import pathlib
 import re
 import sys
 
+# For Rust code only, or called by the operations of other headers.
+NOT_FOR_C = {"ends", "host", "adopt.rs", "error.rs", "io.rs"}
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TABLE = pathlib.Path(__file__).with_name("returns.txt")
 # NART_END, NART_RDHUP and NART_ERROR are not error codes.
@@ -330,7 +332,7 @@ def main():
     headers = read("include/nart", "*.h")
     sources = {**read("c_src", "*.c", "*/*.c", "*/*.h"), **read("include/nart/detail", "*.h")}
     rust = {path: text for path, text in read("rust_bridge/src", "*.rs", "*/*.rs").items()
-            if path.parent.name != "ends"}
+            if not NOT_FOR_C & {path.parent.name, path.name}}
     table = TABLE.read_text()
     if args.show:
         source, manual = Source({**sources, **headers}), Manual(headers)

@@ -111,7 +111,8 @@ impl<H: Handle> Guest<H> {
             (&raw mut (*place).parked).write(Cell::new(false));
             (&raw mut (*place).epoch).write(fork_epoch());
             let frame = (&raw mut (*place).call).cast();
-            PollContext::init(&raw mut (*place).context, cell, &TYPE, frame);
+            let context = &raw mut (*place).context;
+            PollContext::init(context, cell, &TYPE, frame, ptr::null());
             (H::MOVE)((*place).handle.get(), src);
             Ok(Guest(block))
         }

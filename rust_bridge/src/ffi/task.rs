@@ -12,9 +12,11 @@ use crate::sys::{Res, TaskType};
 /// successive polls may run on different threads, so its type must have NART_TASK_SEND. The task's
 /// result is the operation's; its frame is dropped before the operation ends. Sleeps, deadlines,
 /// tokio operations, cross-thread channels and oneshots work as on a loop (a tokio timer has a
-/// resolution of one millisecond; unbind a receiver first, by nart_rx_bind(rx, NULL)). Operations
-/// that need a loop (sockets, local channels, joins, spawning, all of nart/sync.h and similar)
-/// return NART_EDRIVER. A C++ exception that leaves the poll function or the drop ends the process,
+/// resolution of one millisecond; unbind a receiver first, by nart_rx_bind(rx, NULL)). So do sockets
+/// and other descriptors: open them by the functions that end in `_here`, such as
+/// nart_tcp_adopt_here(), and the same task runs under both drivers. What needs a loop (local
+/// channels, joins, spawning, all of nart/sync.h and similar) must not be used: it belongs to the
+/// loop's thread, and returns NART_EDRIVER if it would wait. A C++ exception that leaves the poll function or the drop ends the process,
 /// after a line that names the task.
 ///
 /// @param init copied into the frame; NULL: zeros.
