@@ -17,14 +17,16 @@ use crate::panic::catch;
 use crate::sys::{errno, ESHUTDOWN};
 use crate::threads::Hygiene;
 
+/// The error of a runtime without timers or I/O.
+pub(crate) fn lacks(what: &str, call: &str) -> Error {
+    let text = format!(
+        "the runtime has no {what}: call {call}() or enable_all() on its tokio::runtime::Builder"
+    );
+    Error::with(errno(libc::EOPNOTSUPP), text)
+}
+
 /// The error if the runtime cannot be adopted.
 fn check(handle: &TokioHandle) -> Result<(), Error> {
-    let lacks = |what: &str, call: &str| {
-        let text = format!(
-            "the runtime has no {what}: call {call}() or enable_all() on its tokio::runtime::Builder"
-        );
-        Error::with(errno(libc::EOPNOTSUPP), text)
-    };
     let timer = || {
         let _entered = handle.enter();
         drop(tokio::time::sleep(Duration::ZERO));

@@ -34,6 +34,8 @@ pub const ESTALE: Res = -4103;
 pub const ECLOSED: Res = -4104;
 /// The caller was compiled against another version of nart.
 pub const EABI: Res = -4105;
+/// The frame is larger than the largest slot.
+pub const EFRAME: Res = -4122;
 
 /// The limit of descriptors was reached.
 pub const EFDS: Res = -4121;
@@ -94,6 +96,63 @@ pub struct Rt {
     opaque: [u8; 0],
 }
 
+/// `nart_rt_opts`.
+#[repr(C)]
+pub(crate) struct RtOpts {
+    pub size: usize,
+    pub name: *const c_char,
+    pub slots: [u32; 7],
+    pub max_io: u32,
+    pub flags: u32,
+    pub per_tick: [u32; 4],
+    pub spin_ns: i64,
+    pub alloc: *const c_void,
+    pub report: Option<unsafe extern "C-unwind" fn(arg: *mut c_void, line: *const c_char)>,
+    pub report_arg: *mut c_void,
+    pub reserved: [u64; 8],
+}
+
+const _: () = assert!(offset_of!(RtOpts, report) == 88 && size_of::<RtOpts>() == 168);
+
+/// `nart_rt_left`.
+#[repr(C)]
+pub(crate) struct RtLeft {
+    pub size: usize,
+    pub tasks: u32,
+    pub held: u32,
+    pub cancelled: u32,
+}
+
+const _: () = assert!(size_of::<RtLeft>() == 24);
+
+/// `nart_rt_end`.
+#[repr(C)]
+pub(crate) struct RtEnd {
+    pub size: usize,
+    pub cancelled: u64,
+    pub dropped: u64,
+    pub held: u64,
+    pub undelivered: u64,
+}
+
+const _: () = assert!(size_of::<RtEnd>() == 40);
+
+/// `nart_task`: the id of a task of a loop.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TaskId {
+    pub slot: u32,
+    pub gen: u32,
+}
+
+/// `nart_join`; only its memory is provided. Zeroed = empty.
+#[repr(C)]
+pub(crate) struct Join {
+    pub opaque: [u64; 11],
+}
+
+const _: () = assert!(size_of::<Join>() == 88);
+
 /// `nart_task_type`.
 #[repr(C)]
 pub struct TaskType {
@@ -113,8 +172,24 @@ const _: () = assert!(offset_of!(TaskType, poll) == 24 && size_of::<TaskType>() 
 unsafe impl Sync for TaskType {}
 
 impl TaskType {
-    /// A task type with frames of type T, for loops only.
-    pub(crate) const fn of<T>(
+    /// A task type with frames of type T, for loops only, as `NART_TASK_TYPE` makes one in C. For
+    /// tasks whose poll function is written in Rust.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::ffi::c_void;
+    /// use nart_tokio::{Cx, Res, TaskType};
+    ///
+    /// unsafe extern "C-unwind" fn poll(_cx: *mut Cx, frame: *mut c_void) -> Res {
+    ///     // SAFETY: nart polls a task with its frame, which is a u64.
+    ///     unsafe { *frame.cast::<u64>() as Res }
+    /// }
+    ///
+    /// static ANSWER: TaskType = TaskType::of::<u64>(c"answer", poll, None);
+    /// # let _ = &ANSWER;
+    /// ```
+    pub const fn of<T>(
         name: &'static CStr,
         poll: unsafe extern "C-unwind" fn(cx: *mut Cx, frame: *mut c_void) -> Res,
         drop: Option<unsafe extern "C-unwind" fn(frame: *mut c_void)>,
@@ -191,10 +266,33 @@ extern "C" {
     pub fn nart_driver_task_end(task: *mut Task);
 
     pub fn nart_rt_spawn_begin(rt: *mut Rt, ty: *const TaskType, err: *mut Res) -> *mut c_void;
-    pub fn nart_rt_spawn_commit(rt: *mut Rt, frame: *mut c_void, out: *mut c_void) -> Res;
+    pub fn nart_rt_spawn_boxed_begin(
+        rt: *mut Rt,
+        ty: *const TaskType,
+        err: *mut Res,
+    ) -> *mut c_void;
+    pub fn nart_rt_spawn_commit(rt: *mut Rt, frame: *mut c_void, out: *mut Join) -> Res;
+    pub fn nart_join_task(join: *const Join) -> TaskId;
+    pub fn nart_join_release(join: *mut Join);
+    pub fn nart_task_cancel(rt: *mut Rt, task: TaskId) -> Res;
+    pub fn nart_task_abort(rt: *mut Rt, task: TaskId) -> Res;
+
+    pub fn nart_rt_new(opts: *const c_void, out: *mut *mut Rt) -> Res;
+    pub fn nart_rt_backend_fd(rt: *mut Rt) -> c_int;
+    pub fn nart_rt_next_deadline(rt: *mut Rt) -> i64;
+    pub fn nart_rt_task_count(rt: *const Rt) -> u32;
 }
 
+// These run tasks and drops, which may be Rust code.
 extern "C-unwind" {
+    pub fn nart_rt_poll(rt: *mut Rt, timeout_ns: i64) -> Res;
+    pub fn nart_rt_shutdown_within(
+        rt: *mut Rt,
+        grace_ns: i64,
+        unwind_ns: i64,
+        left: *mut RtLeft,
+    ) -> Res;
+    pub fn nart_rt_free_counted(rt: *mut Rt, out: *mut RtEnd) -> Res;
     pub fn nart_driver_poll(cx: *mut Cx, task: *mut Task) -> Res;
 }
 

@@ -5,6 +5,7 @@
 
 #include <nart/bytes.h>
 #include <nart/driver.h>
+#include <nart/shutdown.h>
 
 #define OFFSET(type, field, n)                                                                     \
     _Static_assert(offsetof(type, field) == (n), #type "." #field " has moved")
@@ -23,6 +24,14 @@ OFFSET(nart_driver, io_stay, 112);
 SIZE(nart_driver, 120);
 SIZE(nart_driver_io, 128);
 SIZE(nart_waker, sizeof(void *));
+OFFSET(nart_rt_opts, max_io, 44);
+OFFSET(nart_rt_opts, report, 88);
+SIZE(nart_rt_opts, 168);
+SIZE(nart_rt_left, 24);
+SIZE(nart_rt_end, 40);
+OFFSET(nart_rt_end, dropped, 16);
+SIZE(nart_task, 8);
+SIZE(nart_join, 88);
 
 SIZE(nart_bytes_tx, 104);
 SIZE(nart_bytes_rx, 104);
@@ -50,6 +59,7 @@ _Static_assert(NART_READ == 1 && NART_WRITE == 2 && NART_ERROR == 4 && NART_HANG
 _Static_assert(NART_EFDS == -4121, "sys.rs has another error");
 _Static_assert(NART__BYTES_ABI == 1, "ends.rs has another version");
 _Static_assert(NART_BYTES_SPSC == 1 && NART_BYTES_MPSC == 2, "ends.rs has other kinds");
+_Static_assert(NART_EFRAME == -4122, "sys.rs has another error");
 
 TEST(both_sides_agree_when_this_compiles)
 {

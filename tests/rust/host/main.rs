@@ -2,6 +2,8 @@
 //! The crate as a program of Rust uses it: with a tokio runtime of its own.
 
 mod adopt;
+mod body;
+mod guest;
 
 use std::future::Future;
 

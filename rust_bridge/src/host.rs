@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A loop of C as a guest of a tokio runtime, on one thread.
+//!
+//! 1. A [`Loop`] owns a `nart_rt`. It is polled by a future ([`Loop::drive`], [`Loop::run_until`]), so
+//!    tasks of C and of tokio take turns on one thread: drive.rs.
+//! 2. A task that Rust spawns has a frame of its own around that of the C type, by which its end becomes
+//!    the answer of a future: task.rs.
+//! 3. The runtime reports lines in C; they are collected during a shutdown, and become its error.
+//!
+//! Everything here belongs to one thread: `Loop` is neither Send nor Sync. `Inner` is referred to by its
+//! loop, by tasks (weakly), and by the runtime's report function.
+
+mod drive;
+mod task;
+
+use std::cell::{Cell, RefCell};
+use std::ffi::{c_char, c_void, CStr, CString};
+use std::fmt;
+use std::future::Future;
+use std::ptr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::panic::catch;
+use crate::sys::{
+    errno, nart_rt_free_counted, nart_rt_new, nart_rt_shutdown_within, nart_rt_task_count, Rt,
+    RtEnd, RtLeft, RtOpts, TaskType,
+};
+
+pub use task::Task;
+
+type Report = Box<dyn Fn(&str) + Send>;
+
+/// Options of a [`Loop`]: those of `nart_rt_opts` that a host needs.
+///
+/// # Examples
+///
+/// ```
+/// use nart_tokio::LoopOptions;
+///
+/// let options = LoopOptions::new().name("hot").max_io(1000);
+/// assert_eq!(format!("{options:?}"), r#"LoopOptions { name: "hot", max_io: 1000, .. }"#);
+/// ```
+#[derive(Default)]
+pub struct LoopOptions {
+    name: String,
+    max_io: u32,
+    report: Option<Report>,
+}
+
+impl LoopOptions {
+    /// The defaults.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let options = nart_tokio::LoopOptions::new();
+    /// ```
+    pub fn new() -> LoopOptions {
+        LoopOptions::default()
+    }
+
+    /// The name in dumps and reports. Default: `nart`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let options = nart_tokio::LoopOptions::new().name("hot");
+    /// ```
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> LoopOptions {
+        self.name = name.into();
+        self
+    }
+
+    /// The maximum number of descriptors. Default: 1,048,575.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let options = nart_tokio::LoopOptions::new().max_io(1000);
+    /// ```
+    #[must_use]
+    pub fn max_io(mut self, descriptors: u32) -> LoopOptions {
+        self.max_io = descriptors;
+        self
+    }
+
+    /// Called on the loop's thread with each line about an error that has no return path, for example
+    /// a task that ignored cancellation. Default: prints it to standard error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let options = nart_tokio::LoopOptions::new().report(|line| eprintln!("loop: {line}"));
+    /// ```
+    #[must_use]
+    pub fn report(mut self, report: impl Fn(&str) + Send + 'static) -> LoopOptions {
+        self.report = Some(Box::new(report));
+        self
+    }
+}
+
+impl fmt::Debug for LoopOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoopOptions")
+            .field("name", &self.name)
+            .field("max_io", &self.max_io)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Inner {
+    /// NULL: freed.
+    rt: Cell<*mut Rt>,
+    types: task::Types,
+    report: Option<Report>,
+    /// The lines of a shutdown, instead of calls of `report`.
+    collected: RefCell<Option<Vec<String>>>,
+    driver: drive::Driver,
+}
+
+unsafe extern "C-unwind" fn report(arg: *mut c_void, line: *const c_char) {
+    // SAFETY: the argument is the Inner of the runtime, which outlives it; the line is a C string.
+    let (inner, line) = unsafe { (&*arg.cast::<Inner>(), CStr::from_ptr(line)) };
+    let line = line.to_string_lossy();
+    if let Some(lines) = &mut *inner.collected.borrow_mut() {
+        lines.push(line.into_owned());
+        return;
+    }
+    match &inner.report {
+        Some(report) => drop(catch(|| report(&line))),
+        None => eprintln!("{line}"),
+    }
+}
+
+impl Inner {
+    /// Frees the runtime, which ends all tasks: each is polled once as cancelled. Returns how many were
+    /// dropped because they still waited. Inside a poll of the runtime itself it is leaked.
+    fn free(&self) -> u64 {
+        // SAFETY: all-zero is valid but for the size.
+        let mut end: RtEnd = unsafe { std::mem::zeroed() };
+        end.size = size_of::<RtEnd>();
+        // SAFETY: the runtime is live or NULL, and is not used after this.
+        unsafe { nart_rt_free_counted(self.rt.get(), &mut end) };
+        self.rt.set(ptr::null_mut());
+        end.dropped
+    }
+}
+
+/// A loop of nart as a guest of a tokio runtime: tasks of C and of Rust on one thread.
+///
+/// It is driven by [`run_until`](Loop::run_until) or [`drive`](Loop::drive), inside a tokio runtime that
+/// has time and I/O enabled, of either flavour. While neither is polled, its tasks do not run, as those of
+/// a `tokio::task::LocalSet`. It stays on the thread that drove it first.
+///
+/// One turn of it polls at most 64 tasks; then tokio's tasks have their turn. Its timers have tokio's
+/// resolution while it waits, one millisecond.
+///
+/// Dropping it ends its tasks as `nart_rt_free()` does: each is polled once as cancelled and then dropped.
+/// [`shutdown`](Loop::shutdown) gives them time.
+///
+/// # Examples
+///
+/// ```
+/// use std::ffi::c_void;
+/// use nart_tokio::{Cx, Loop, LoopOptions, Res, TaskType};
+///
+/// unsafe extern "C-unwind" fn poll(_cx: *mut Cx, _frame: *mut c_void) -> Res {
+///     42
+/// }
+/// static ANSWER: TaskType = TaskType::of::<u64>(c"answer", poll, None); // or one of C
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let guest = Loop::new(LoopOptions::new())?;
+/// let answer = guest.run_until(async {
+///     // SAFETY: the frame may be zeroed.
+///     unsafe { guest.spawn(&ANSWER, std::ptr::null()) }?.await
+/// });
+/// assert_eq!(answer.await??, 42);
+/// # Ok::<(), nart_tokio::Error>(())
+/// # }).unwrap();
+/// ```
+pub struct Loop {
+    inner: Rc<Inner>,
+}
+
+impl Loop {
+    /// Makes a loop. No runtime of tokio is needed yet.
+    ///
+    /// # Errors
+    /// `-EINVAL` the name contains a NUL; `-ENOMEM`; `-EMFILE`, `-ENFILE`, `-ENOSPC` no descriptors.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use nart_tokio::{Loop, LoopOptions};
+    ///
+    /// let guest = Loop::new(LoopOptions::new().name("hot"))?;
+    /// assert_eq!(guest.task_count(), 0);
+    /// # Ok::<(), nart_tokio::Error>(())
+    /// ```
+    pub fn new(options: LoopOptions) -> Result<Loop, Error> {
+        let name = CString::new(options.name).map_err(|_| Error::of(errno(libc::EINVAL)))?;
+        let inner = Rc::new(Inner {
+            rt: Cell::new(ptr::null_mut()),
+            types: task::Types::default(),
+            report: options.report,
+            collected: RefCell::new(None),
+            driver: drive::Driver::default(),
+        });
+        // SAFETY: all-zero is valid but for the size, and means the defaults.
+        let mut opts: RtOpts = unsafe { std::mem::zeroed() };
+        opts.size = size_of::<RtOpts>();
+        if !name.is_empty() {
+            opts.name = name.as_ptr();
+        }
+        opts.max_io = options.max_io;
+        opts.report = Some(report);
+        opts.report_arg = Rc::as_ptr(&inner).cast_mut().cast();
+        let mut rt = ptr::null_mut();
+        // SAFETY: the options are valid; the argument of the report outlives the runtime.
+        match unsafe { nart_rt_new((&raw const opts).cast(), &mut rt) } {
+            0 => inner.rt.set(rt),
+            code => return Err(Error::of(code)),
+        }
+        Ok(Loop { inner })
+    }
+
+    /// The runtime, for functions of C: to spawn tasks, to open sockets and channels. Do not free it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use nart_tokio::{Loop, LoopOptions};
+    ///
+    /// let guest = Loop::new(LoopOptions::new())?;
+    /// assert!(!guest.as_c().is_null());
+    /// # Ok::<(), nart_tokio::Error>(())
+    /// ```
+    pub fn as_c(&self) -> *mut Rt {
+        self.inner.rt.get()
+    }
+
+    /// The number of tasks that have not ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use nart_tokio::{Loop, LoopOptions};
+    ///
+    /// assert_eq!(Loop::new(LoopOptions::new())?.task_count(), 0);
+    /// # Ok::<(), nart_tokio::Error>(())
+    /// ```
+    pub fn task_count(&self) -> usize {
+        // SAFETY: the runtime is live as long as its loop.
+        unsafe { nart_rt_task_count(self.as_c()) as usize }
+    }
+
+    /// Spawns a task of C. Its first poll is in the next turn of the loop, never inside this call.
+    ///
+    /// Its frame begins as a copy of `*init`, or zeroed if `init` is NULL; frames above 4 KiB are
+    /// allocated. Dropping the [`Task`] detaches the task of C, as it does a `tokio::task::JoinHandle`.
+    ///
+    /// # Errors
+    /// `-EINVAL` not a task type; `NART_EABI` one of another version; `-ENOMEM`; `NART_ESHUTDOWN`;
+    /// `NART_EWRONGTHREAD`. What `*init` refers to is still the caller's.
+    ///
+    /// # Safety
+    /// `init` is NULL, if a zeroed frame is valid, or points to a frame of this type that may be moved.
+    ///
+    /// # Examples
+    ///
+    /// See [`Loop`].
+    pub unsafe fn spawn(
+        &self,
+        task_type: &'static TaskType,
+        init: *const c_void,
+    ) -> Result<Task, Error> {
+        // SAFETY: the caller's promise.
+        unsafe { task::spawn(&self.inner, task_type, init) }.map_err(Error::of)
+    }
+
+    /// Drives the loop until no task is left, those spawned by other threads included.
+    ///
+    /// Cancel safe: if this future is dropped, the tasks stay, and continue when the loop is driven again.
+    ///
+    /// # Errors
+    /// `-EDEADLK` the loop is being driven, for example by the task of C that called this;
+    /// `-EOPNOTSUPP` the tokio runtime has no timers or no I/O; `NART_EWRONGTHREAD` another thread drove
+    /// it before; `NART_EFORK` in a forked child; an errno of epoll.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use nart_tokio::{Loop, LoopOptions};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let guest = Loop::new(LoopOptions::new())?;
+    /// // ... functions of C spawn tasks on guest.as_c() ...
+    /// guest.drive().await
+    /// # }).unwrap();
+    /// ```
+    pub async fn drive(&self) -> Result<(), Error> {
+        drive::until_empty(&self.inner).await
+    }
+
+    /// Drives the loop until `future` completes, and returns its output. The tasks that are left stay.
+    ///
+    /// Cancel safe, as [`drive`](Loop::drive) is.
+    ///
+    /// # Errors
+    /// Those of [`drive`](Loop::drive).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use nart_tokio::{Loop, LoopOptions};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let guest = Loop::new(LoopOptions::new())?;
+    /// guest.run_until(tokio::time::sleep(Duration::from_millis(1))).await
+    /// # }).unwrap();
+    /// ```
+    pub async fn run_until<F: Future>(&self, future: F) -> Result<F::Output, Error> {
+        drive::until(&self.inner, future).await
+    }
+
+    /// Ends the loop: refuses new tasks, cancels those that exist, and drives them until they have ended,
+    /// for at most `timeout`. Those that still wait then are dropped.
+    ///
+    /// If this future is dropped, the loop is, too: its tasks end at once.
+    ///
+    /// # Errors
+    /// `-ETIMEDOUT` tasks were dropped; the text names each, and where it waited. Those of
+    /// [`drive`](Loop::drive).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use nart_tokio::{Loop, LoopOptions};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let guest = Loop::new(LoopOptions::new())?;
+    /// guest.shutdown(Duration::from_secs(10)).await
+    /// # }).unwrap();
+    /// ```
+    pub async fn shutdown(self, timeout: Duration) -> Result<(), Error> {
+        let driven = match self.cancel_all() {
+            Ok(()) => drive::until_empty_or(&self.inner, timeout).await,
+            Err(error) => Err(error),
+        };
+        *self.inner.collected.borrow_mut() = Some(Vec::new());
+        let dropped = self.inner.free();
+        let lines = self.inner.collected.take().unwrap_or_default();
+        if dropped > 0 {
+            return Err(Error::with(errno(libc::ETIMEDOUT), lines.join("\n")));
+        }
+        driven
+    }
+
+    /// Refuses new tasks, and cancels all: a shutdown without time. What it reports about tasks that have
+    /// not ended is not said yet.
+    fn cancel_all(&self) -> Result<(), Error> {
+        // SAFETY: all-zero is valid but for the size.
+        let mut left: RtLeft = unsafe { std::mem::zeroed() };
+        left.size = size_of::<RtLeft>();
+        *self.inner.collected.borrow_mut() = Some(Vec::new());
+        // SAFETY: the runtime is live, and `left` has its size.
+        let r = unsafe { nart_rt_shutdown_within(self.as_c(), 0, 0, &mut left) };
+        self.inner.collected.take();
+        match r {
+            0 => Ok(()),
+            r if r == errno(libc::ETIMEDOUT) || r == errno(libc::EBUSY) => Ok(()),
+            code => Err(Error::of(code)),
+        }
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        self.inner.free();
+    }
+}
+
+impl fmt::Debug for Loop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loop")
+            .field("tasks", &self.task_count())
+            .finish_non_exhaustive()
+    }
+}

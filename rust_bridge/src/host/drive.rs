@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Drives a loop inside a tokio task.
+//!
+//! One poll of the tokio task is at most one `nart_rt_poll(rt, 0)`, which polls at most 64 tasks of C. It
+//! is repeated until nothing is ready; then the tokio task waits for the loop's descriptor, an epoll of
+//! its own, and for the loop's next deadline.
+//!
+//! No wake is lost between the last `nart_rt_poll` and the wait:
+//!
+//! 1. tokio reports the descriptor by edges, and keeps "readable" until it is cleared here. It is cleared
+//!    before a `nart_rt_poll`, never after one: an edge that comes later is seen by the next wait.
+//! 2. `nart_rt_poll` reads the epoll only if no task is ready. So after a clear the tokio task does not
+//!    wait before a `nart_rt_poll` that polled no task: that one has read it (`unread`).
+//! 3. `nart_rt_next_deadline` is asked last. It answers 0 if a task is ready, or if a thread has woken one
+//!    without an edge. Later wakes make the descriptor readable.
+
+use std::cell::Cell;
+use std::future::{poll_fn, Future};
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::pin::{pin, Pin};
+use std::task::{ready, Context, Poll};
+use std::time::Duration;
+
+use tokio::io::unix::AsyncFd;
+use tokio::io::Interest;
+use tokio::task::coop;
+use tokio::time::{Instant, Sleep};
+
+use super::Inner;
+use crate::adopt::lacks;
+use crate::clock;
+use crate::error::Error;
+use crate::panic::catch;
+use crate::sys::{
+    errno, nart_rt_backend_fd, nart_rt_next_deadline, nart_rt_poll, nart_rt_task_count, NEVER,
+};
+
+/// What a loop has for its driving.
+#[derive(Default)]
+pub struct Driver {
+    driven: Cell<bool>,
+}
+
+/// The loop's epoll, which the loop owns.
+struct Backend(RawFd);
+
+impl AsRawFd for Backend {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0
+    }
+}
+
+/// Exists while the loop is driven.
+struct Driving<'a> {
+    inner: &'a Inner,
+    fd: AsyncFd<Backend>,
+    sleep: Pin<Box<Sleep>>,
+    /// The deadline of `sleep`; NEVER: none.
+    armed: i64,
+    /// "Readable" was cleared, and the epoll has not been read since.
+    unread: bool,
+}
+
+impl<'a> Driving<'a> {
+    fn new(inner: &'a Inner) -> Result<Driving<'a>, Error> {
+        if inner.driver.driven.get() {
+            return Err(Error::of(errno(libc::EDEADLK)));
+        }
+        let sleep = || Box::pin(tokio::time::sleep(Duration::ZERO));
+        let sleep = catch(sleep).map_err(|_| lacks("timers", "enable_time"))?;
+        // SAFETY: the runtime is live.
+        let fd = Backend(unsafe { nart_rt_backend_fd(inner.rt.get()) });
+        // SAFETY: the loop owns the descriptor, and cannot be freed as long as it is borrowed here.
+        let fd = catch(|| unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) })
+            .map_err(|_| lacks("I/O", "enable_io"))?
+            .map_err(|refused| failed(refused.into_parts().1))?;
+        inner.driver.driven.set(true);
+        Ok(Driving {
+            inner,
+            fd,
+            sleep,
+            armed: NEVER,
+            unread: true,
+        })
+    }
+
+    /// One turn of the loop. Ready: an error, or, if `ends`, no task is left.
+    fn poll(&mut self, cx: &mut Context<'_>, ends: bool) -> Poll<Result<(), Error>> {
+        let budget = ready!(coop::poll_proceed(cx));
+        let rt = self.inner.rt.get();
+        let mut registered = true;
+        if let Poll::Ready(guard) = self.fd.poll_read_ready(cx) {
+            guard.map_err(failed)?.clear_ready();
+            (self.unread, registered) = (true, false);
+        }
+        // SAFETY: the runtime is live.
+        let polls = unsafe { nart_rt_poll(rt, 0) };
+        if polls < 0 {
+            return Poll::Ready(Err(Error::of(polls)));
+        }
+        budget.made_progress();
+        self.unread &= polls > 0;
+        // SAFETY: as above.
+        let (at, tasks) = unsafe { (nart_rt_next_deadline(rt), nart_rt_task_count(rt)) };
+        if ends && tasks == 0 && at != 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let wait = at != 0
+            && !self.unread
+            && (registered || self.fd.poll_read_ready(cx).is_pending())
+            && self.poll_deadline(at, cx).is_pending();
+        if !wait {
+            cx.waker().wake_by_ref(); // after the tasks that are ready in tokio now
+        }
+        Poll::Pending
+    }
+
+    fn poll_deadline(&mut self, at: i64, cx: &mut Context<'_>) -> Poll<()> {
+        if at == NEVER {
+            return Poll::Pending;
+        }
+        if at != self.armed {
+            self.sleep.as_mut().reset(clock::instant(at));
+            self.armed = at;
+        }
+        ready!(self.sleep.as_mut().poll(cx));
+        self.armed = NEVER;
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Driving<'_> {
+    fn drop(&mut self) {
+        self.inner.driver.driven.set(false);
+    }
+}
+
+fn failed(e: io::Error) -> Error {
+    match e.raw_os_error() {
+        Some(code) => Error::of(errno(code)),
+        None => Error::with(crate::sys::ESHUTDOWN, e.to_string()),
+    }
+}
+
+/// Drives the loop until no task is left.
+pub async fn until_empty(inner: &Inner) -> Result<(), Error> {
+    let mut driving = Driving::new(inner)?;
+    poll_fn(|cx| driving.poll(cx, true)).await
+}
+
+/// The same, for at most so long.
+pub async fn until_empty_or(inner: &Inner, timeout: Duration) -> Result<(), Error> {
+    let far = Duration::from_secs(1 << 32);
+    let mut driving = Driving::new(inner)?;
+    let mut deadline = pin!(tokio::time::sleep_until(Instant::now() + timeout.min(far)));
+    poll_fn(|cx| {
+        if let Poll::Ready(ended) = driving.poll(cx, true) {
+            return Poll::Ready(ended);
+        }
+        deadline.as_mut().poll(cx).map(Ok)
+    })
+    .await
+}
+
+/// Drives the loop until the future completes.
+pub async fn until<F: Future>(inner: &Inner, future: F) -> Result<F::Output, Error> {
+    let mut driving = Driving::new(inner)?;
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        match ready!(driving.poll(cx, false)) {
+            Err(error) => Poll::Ready(Err(error)),
+            Ok(()) => Poll::Pending, // only if it ends
+        }
+    })
+    .await
+}
