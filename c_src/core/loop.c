@@ -485,6 +485,15 @@ static nart_res tick(nart_rt *rt, int64_t until)
 
 /* ---- running ---- */
 
+/* From here on nothing makes the backend descriptor readable: the host does not wait. */
+static void host_awake(nart_rt *rt)
+{
+    if (rt->idle) {
+        nart__rt_set_idle(rt, false);
+        nart__hub_unpark(rt->hub);
+    }
+}
+
 /* Enters the loop: binds on first use. */
 static nart_res enter(nart_rt *rt)
 {
@@ -496,10 +505,7 @@ static nart_res enter(nart_rt *rt)
     nart__rt_bind(rt);
     rt->running = true;
     rt->stopped = false;
-    if (rt->idle) {
-        nart__rt_set_idle(rt, false);
-        nart__hub_unpark(rt->hub);
-    }
+    host_awake(rt);
     look_at_clock(rt);
     return 0;
 }
@@ -581,6 +587,14 @@ nart_res nart_rt_poll(nart_rt *rt, int64_t timeout_ns)
         until = nart_time_add(nart__rt_now(rt), timeout_ns);
     r = tick(rt, until);
     leave(rt);
+    return r;
+}
+
+nart_res nart_rt_poll_soon(nart_rt *rt)
+{
+    nart_res r = nart__rt_check(rt);
+    if (r == 0)
+        host_awake(rt);
     return r;
 }
 

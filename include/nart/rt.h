@@ -169,6 +169,15 @@ NART_API int nart_rt_backend_fd(nart_rt *rt);
  *  (nart_rt_clock_auto()) it reads every slot that was ever used. */
 NART_API int64_t nart_rt_next_deadline(nart_rt *rt);
 
+/**
+ * Announces that the host calls nart_rt_poll() soon, whatever the backend descriptor says. Until then tasks
+ * that become ready do not make it readable, which saves system calls: for a host that wakes tasks, or spawns
+ * them, on the runtime's thread, and learns of that by itself. nart_rt_next_deadline() answers 0 until then.
+ * No effect inside a poll.
+ * @return 0; -EINVAL no `rt`; NART_EWRONGTHREAD; NART_EFORK. **Cost**: at most one locked instruction.
+ */
+NART_API nart_res nart_rt_poll_soon(nart_rt *rt);
+
 /** Spawning outside of polls. @return as nart_spawn_begin() but for NART_EDRIVER; also
  *  NART_EWRONGTHREAD, NART_EFORK; nart_rt_spawn_commit() as nart_spawn_commit(). **Thread**: the
  *  runtime's own, or any before it is bound. */

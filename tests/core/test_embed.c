@@ -136,6 +136,34 @@ TEST_WITH(a_spawn_from_outside_makes_the_descriptor_readable, rt)
     }
 }
 
+TEST_WITH(a_host_that_polls_soon_is_not_notified, rt)
+{
+    struct watcher w = { .until = 3 };
+    nart_rt_stats stats = { .size = sizeof stats };
+
+    CHECK_RES(nart_rt_spawn(rt, &watcher_type, &w, NULL), 0);
+    for (uint64_t i = 1; i <= 3; i++) {
+        host_settle();
+        nart_rt_stats_get(rt, &stats);
+        uint64_t writes = stats.eventfd_writes;
+        CHECK_RES(nart_rt_poll_soon(rt), 0);
+        CHECK_EQ(nart_rt_next_deadline(rt), 0);
+        shared = i;
+        nart_waker_wake((nart_waker){ handed });
+        CHECK_RES(nart_rt_spawn(rt, &once_type, NULL, NULL), 0);
+        CHECK(!readable());
+        CHECK_EQ(nart_rt_poll(rt, 0), 2);
+        nart_rt_stats_get(rt, &stats);
+        CHECK_EQ(stats.eventfd_writes, writes);
+    }
+    CHECK_EQ(nart_rt_task_count(rt), 0);
+    host_settle(); /* the announcement ends with the poll */
+    CHECK_RES(nart_rt_spawn(rt, &once_type, NULL, NULL), 0);
+    CHECK(readable());
+    CHECK_EQ(nart_rt_poll(rt, 0), 1);
+    CHECK_RES(nart_rt_poll_soon(NULL), -EINVAL);
+}
+
 TEST_WITH(a_cancel_from_outside_makes_the_descriptor_readable, rt)
 {
     nart_join join;
