@@ -28,6 +28,7 @@ use crate::sys::{
     RtEnd, RtLeft, RtOpts, TaskType,
 };
 
+pub(crate) use drive::wake_guests;
 pub use task::Task;
 
 type Report = Box<dyn Fn(&str) + Send>;
@@ -145,6 +146,7 @@ impl Inner {
         // SAFETY: the runtime is live or NULL, and is not used after this.
         unsafe { nart_rt_free_counted(self.rt.get(), &mut end) };
         self.rt.set(ptr::null_mut());
+        drive::unlist(self); // if the future that drove it was forgotten
         end.dropped
     }
 }

@@ -7,6 +7,8 @@
 use std::ffi::{c_char, c_int, c_void, CStr};
 use std::mem::{align_of, offset_of, size_of};
 
+use crate::host::wake_guests;
+
 pub mod ends;
 pub mod io;
 
@@ -280,6 +282,7 @@ extern "C" {
     pub fn nart_rt_new(opts: *const c_void, out: *mut *mut Rt) -> Res;
     pub fn nart_rt_backend_fd(rt: *mut Rt) -> c_int;
     pub fn nart_rt_next_deadline(rt: *mut Rt) -> i64;
+    pub fn nart_rt_poll_soon(rt: *mut Rt) -> Res;
     pub fn nart_rt_task_count(rt: *const Rt) -> u32;
 }
 
@@ -299,6 +302,7 @@ extern "C-unwind" {
 impl NartWaker {
     /// Wakes the task, from any thread, also after the task or its runtime has ended.
     pub fn wake(self) {
+        wake_guests();
         // SAFETY: a waker is valid as long as the process, and zero is allowed.
         unsafe { nart_waker_wake(self) }
     }

@@ -13,13 +13,18 @@
 //!    wait before a `nart_rt_poll` that polled no task: that one has read it (`unread`).
 //! 3. `nart_rt_next_deadline` is asked last. It answers 0 if a task is ready, or if a thread has woken one
 //!    without an edge. Later wakes make the descriptor readable.
+//!
+//! A wake by Rust code on the loop's own thread needs no descriptor: before it, [`wake_guests`] announces
+//! the next turn (`nart_rt_poll_soon`) and wakes the tokio task directly. It does so for each loop that is
+//! driven on the thread, because a waker does not say whose it is; at worst that is a turn without a poll.
 
 use std::cell::Cell;
 use std::future::{poll_fn, Future};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::pin::{pin, Pin};
-use std::task::{ready, Context, Poll};
+use std::ptr;
+use std::task::{ready, Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::io::unix::AsyncFd;
@@ -33,14 +38,81 @@ use crate::clock;
 use crate::error::Error;
 use crate::panic::catch;
 use crate::sys::{
-    errno, nart_rt_backend_fd, nart_rt_next_deadline, nart_rt_poll, nart_rt_task_count, NEVER,
+    errno, nart_rt_backend_fd, nart_rt_next_deadline, nart_rt_poll, nart_rt_poll_soon,
+    nart_rt_task_count, NEVER,
 };
 
 /// What a loop has for its driving.
-#[derive(Default)]
 pub struct Driver {
     driven: Cell<bool>,
+    /// The tokio task that drives it, while it waits. None: it is in a turn, or will have one.
+    waits: Cell<Option<Waker>>,
+    /// The next one in GUESTS.
+    next: Cell<*const Inner>,
 }
+
+impl Default for Driver {
+    fn default() -> Driver {
+        Driver {
+            driven: Cell::new(false),
+            waits: Cell::new(None),
+            next: Cell::new(ptr::null()),
+        }
+    }
+}
+
+// ---- wakes on the loop's thread ----
+
+thread_local! {
+    // The loops that are driven on this thread. A loop leaves it before it is freed, on this thread.
+    static GUESTS: Cell<*const Inner> = const { Cell::new(ptr::null()) };
+}
+
+/// Called before a task of C is woken.
+pub fn wake_guests() {
+    let mut next = GUESTS.get();
+    // SAFETY: what is in the list is live.
+    while let Some(guest) = unsafe { next.as_ref() } {
+        next = match soon(guest) {
+            true => GUESTS.get(), // the list may have changed
+            false => guest.driver.next.get(),
+        };
+    }
+}
+
+/// Called before something makes a task of this loop ready. True if its driver was woken.
+pub fn soon(inner: &Inner) -> bool {
+    let Some(waker) = inner.driver.waits.take() else {
+        return false;
+    };
+    // SAFETY: the runtime is live while the loop is driven.
+    unsafe { nart_rt_poll_soon(inner.rt.get()) };
+    waker.wake();
+    true
+}
+
+fn enlist(inner: &Inner) {
+    inner.driver.next.set(GUESTS.replace(inner));
+}
+
+/// Takes the loop out of the list, if it is in it.
+pub fn unlist(inner: &Inner) {
+    inner.driver.waits.take();
+    let next = inner.driver.next.replace(ptr::null());
+    if ptr::eq(GUESTS.get(), inner) {
+        return GUESTS.set(next);
+    }
+    let mut at = GUESTS.get();
+    // SAFETY: as in wake_guests().
+    while let Some(guest) = unsafe { at.as_ref() } {
+        at = guest.driver.next.get();
+        if ptr::eq(at, inner) {
+            return guest.driver.next.set(next);
+        }
+    }
+}
+
+// ---- driving ----
 
 /// The loop's epoll, which the loop owns.
 struct Backend(RawFd);
@@ -76,6 +148,7 @@ impl<'a> Driving<'a> {
             .map_err(|_| lacks("I/O", "enable_io"))?
             .map_err(|refused| failed(refused.into_parts().1))?;
         inner.driver.driven.set(true);
+        enlist(inner);
         Ok(Driving {
             inner,
             fd,
@@ -88,6 +161,7 @@ impl<'a> Driving<'a> {
     /// One turn of the loop. Ready: an error, or, if `ends`, no task is left.
     fn poll(&mut self, cx: &mut Context<'_>, ends: bool) -> Poll<Result<(), Error>> {
         let budget = ready!(coop::poll_proceed(cx));
+        self.inner.driver.waits.take();
         let rt = self.inner.rt.get();
         let mut registered = true;
         if let Poll::Ready(guard) = self.fd.poll_read_ready(cx) {
@@ -110,7 +184,11 @@ impl<'a> Driving<'a> {
             && !self.unread
             && (registered || self.fd.poll_read_ready(cx).is_pending())
             && self.poll_deadline(at, cx).is_pending();
-        if !wait {
+        if wait {
+            self.inner.driver.waits.set(Some(cx.waker().clone()));
+        } else {
+            // SAFETY: as above.
+            unsafe { nart_rt_poll_soon(rt) };
             cx.waker().wake_by_ref(); // after the tasks that are ready in tokio now
         }
         Poll::Pending
@@ -132,6 +210,7 @@ impl<'a> Driving<'a> {
 
 impl Drop for Driving<'_> {
     fn drop(&mut self) {
+        unlist(self.inner);
         self.inner.driver.driven.set(false);
     }
 }

@@ -17,7 +17,7 @@ use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
-use super::Inner;
+use super::{drive, Inner};
 use crate::error::Error;
 use crate::panic::{catch, catch_of};
 use crate::sys::{
@@ -133,6 +133,7 @@ pub(super) unsafe fn spawn(
     if of.poll.is_none() || !of.align.is_power_of_two() || of.align > 64 || of.size > 1 << 30 {
         return Err(errno(libc::EINVAL));
     }
+    drive::soon(inner);
     let (rt, made) = (inner.rt.get(), inner.types.get(of));
     let (done, receiver) = oneshot::channel();
     let (mut error, mut join) = (0, Join { opaque: [0; 11] });
@@ -190,6 +191,7 @@ impl Task {
         let Some(inner) = self.inner.upgrade() else {
             return; // freed, and the task has ended
         };
+        drive::soon(&inner);
         // SAFETY: the runtime is live or NULL; an id is never reused, so it may be that of a task that
         // has ended.
         unsafe { ask(inner.rt.get(), self.id) };

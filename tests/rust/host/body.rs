@@ -21,6 +21,7 @@ pub struct Timer([u64; 2]);
 pub struct Fd([u64; 8]);
 
 extern "C" {
+    fn nart_rt_stats_get(rt: *const Rt, out: *mut [u64; 11]);
     pub fn nart_cx_waker(cx: *mut Cx) -> NartWaker;
     pub fn nart_op_park(cx: *mut Cx) -> Res;
     pub fn nart_sleep(cx: *mut Cx, timer: *mut Timer, ns: i64) -> Res;
@@ -61,6 +62,15 @@ pub fn waker(cx: *mut Cx) -> NartWaker {
 pub fn park(cx: *mut Cx) -> Res {
     // SAFETY: called inside a poll.
     unsafe { nart_op_park(cx) }
+}
+
+/// How often something has made the loop's descriptor readable: `nart_rt_stats.eventfd_writes`.
+pub fn notifications(guest: &Loop) -> u64 {
+    let mut stats = [0; 11];
+    stats[0] = size_of_val(&stats) as u64;
+    // SAFETY: the runtime is live; the struct is as long as it says.
+    unsafe { nart_rt_stats_get(guest.as_c(), &mut stats) };
+    stats[10]
 }
 
 /// A sleep that is called in each poll until it answers.

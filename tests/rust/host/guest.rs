@@ -31,6 +31,25 @@ fn guest() -> Loop {
     Loop::new(LoopOptions::new()).unwrap()
 }
 
+/// The poll of a task that is always ready.
+fn hog(cx: *mut Cx) -> Res {
+    waker(cx).wake();
+    park(cx)
+}
+
+/// Lets the tasks that are ready have one turn each.
+async fn next_turn() {
+    let mut again = true;
+    poll_fn(|cx| match std::mem::take(&mut again) {
+        true => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+        false => Poll::Ready(()),
+    })
+    .await;
+}
+
 /// Sets its flag when it is dropped.
 struct Flag(Rc<Cell<bool>>);
 
@@ -257,6 +276,41 @@ fn a_hundred_thousand_round_trips_between_tokio_tasks() {
             driver.await.unwrap()
         };
         assert_eq!(local.run_until(client).await, Ok(()));
+    });
+}
+
+/// Both sides know that the thread is awake: no descriptor is written and read.
+#[test]
+fn wakes_on_the_loops_thread_need_no_descriptor() {
+    on_each_flavour(|| async {
+        let guest = Rc::new(guest());
+        let (ping, pong) = (Rc::new(Turn::default()), Rc::new(Turn::default()));
+        let task = spawn(&guest, echo(ping.clone(), pong.clone(), 2000));
+        let local = LocalSet::new();
+        let driven = guest.clone();
+        local.spawn_local(async move { driven.drive().await });
+        let client = async {
+            for n in (1..2000).step_by(2) {
+                ping.set(n);
+                pong.reaches(n + 1).await;
+                if n % 100 == 1 {
+                    let pause = || tokio::time::sleep(Duration::from_millis(1)); // the thread waits
+                    pause().await;
+                    let sleeper = spawn(&guest, sleep(i64::MAX));
+                    pause().await;
+                    sleeper.cancel();
+                }
+                if n % 1000 == 51 {
+                    for _ in 0..10_000 {
+                        spawn(&guest, |_| 0).detach(); // more than the turns between two of this future's poll
+                    }
+                    next_turn().await;
+                }
+            }
+            task.await
+        };
+        assert_eq!(local.run_until(client).await, Ok(0));
+        assert_eq!(notifications(&guest), 0);
     });
 }
 
@@ -489,10 +543,7 @@ fn tasks_are_spawned_while_the_loop_waits() {
 fn a_task_that_is_always_ready_shares_the_thread() {
     on_each_flavour(|| async {
         let guest = guest();
-        let hog = spawn(&guest, |cx| {
-            waker(cx).wake();
-            park(cx)
-        });
+        let hog = spawn(&guest, hog);
         let others = async {
             for _ in 0..1000 {
                 yield_now().await;
@@ -578,6 +629,32 @@ fn a_runtime_without_timers_or_io_is_refused() {
     let no_io = drive(Builder::new_current_thread().enable_time());
     assert!(no_io.contains("no I/O: call enable_io()"));
     assert_eq!(one_thread().block_on(guest.drive()), Ok(()));
+}
+
+/// The loop is in the list of its thread, and must leave it.
+#[test]
+fn a_driving_that_is_forgotten() {
+    on_each_flavour(|| async {
+        let second = guest();
+        let word = Rc::new(Cell::new(None));
+        let given = word.clone();
+        let task = spawn(&second, move |cx| match given.replace(Some(waker(cx))) {
+            None => park(cx),
+            Some(_) => 0,
+        });
+        let _ = once(second.drive()).await;
+        let first = guest();
+        let mut driving = Box::pin(first.drive());
+        spawn(&first, sleep(i64::MAX)).detach();
+        assert!(once(driving.as_mut()).await.is_pending());
+        std::mem::forget(driving);
+        let again = first.drive().await.unwrap_err();
+        assert_eq!(again.code(), errno(libc::EDEADLK));
+        drop(first);
+        let wake: NartWaker = word.get().unwrap();
+        wake.wake();
+        assert_eq!(second.run_until(task).await.unwrap(), Ok(0));
+    });
 }
 
 // ---- the end ----
