@@ -6,12 +6,15 @@
 //! 2. A task that Rust spawns has a frame of its own around that of the C type, by which its end becomes
 //!    the answer of a future: task.rs.
 //! 3. The runtime reports lines in C; they are collected during a shutdown, and become its error.
+//! 4. A [`LoopThread`] runs a `Loop` on a thread of its own: thread.rs.
 //!
-//! Everything here belongs to one thread: `Loop` is neither Send nor Sync. `Inner` is referred to by its
+//! All else belongs to one thread: `Loop` is neither Send nor Sync. `Inner` is referred to by its
 //! loop, by tasks (weakly), and by the runtime's report function.
 
 mod drive;
+mod frame;
 mod task;
+mod thread;
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_char, c_void, CStr, CString};
@@ -30,6 +33,12 @@ use crate::sys::{
 
 pub(crate) use drive::wake_guests;
 pub use task::Task;
+pub use thread::{LoopHandle, LoopThread, RemoteTask};
+
+/// A duration for C. One that is too long means: for ever.
+fn nanoseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
+}
 
 type Report = Box<dyn Fn(&str) + Send>;
 
@@ -47,6 +56,8 @@ type Report = Box<dyn Fn(&str) + Send>;
 pub struct LoopOptions {
     name: String,
     max_io: u32,
+    spin: Duration,
+    cpu: Option<u32>,
     report: Option<Report>,
 }
 
@@ -85,6 +96,35 @@ impl LoopOptions {
     #[must_use]
     pub fn max_io(mut self, descriptors: u32) -> LoopOptions {
         self.max_io = descriptors;
+        self
+    }
+
+    /// How long the loop looks for work before it sleeps. Default: not at all. For a [`LoopThread`]; a
+    /// guest does not sleep by itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let options = nart_tokio::LoopOptions::new().spin(Duration::from_micros(50));
+    /// ```
+    #[must_use]
+    pub fn spin(mut self, time: Duration) -> LoopOptions {
+        self.spin = time;
+        self
+    }
+
+    /// The CPU to run on, for a [`LoopThread`]. Default: those of the thread that starts it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let options = nart_tokio::LoopOptions::new().cpu(3);
+    /// ```
+    #[must_use]
+    pub fn cpu(mut self, cpu: u32) -> LoopOptions {
+        self.cpu = Some(cpu);
         self
     }
 
@@ -219,6 +259,7 @@ impl Loop {
             opts.name = name.as_ptr();
         }
         opts.max_io = options.max_io;
+        opts.spin_ns = nanoseconds(options.spin);
         opts.report = Some(report);
         opts.report_arg = Rc::as_ptr(&inner).cast_mut().cast();
         let mut rt = ptr::null_mut();
@@ -281,7 +322,7 @@ impl Loop {
         init: *const c_void,
     ) -> Result<Task, Error> {
         // SAFETY: the caller's promise.
-        unsafe { task::spawn(&self.inner, task_type, init) }.map_err(Error::of)
+        unsafe { Task::spawn(&self.inner, task_type, init) }.map_err(Error::of)
     }
 
     /// Drives the loop until no task is left, those spawned by other threads included.
@@ -351,33 +392,38 @@ impl Loop {
     /// # }).unwrap();
     /// ```
     pub async fn shutdown(self, timeout: Duration) -> Result<(), Error> {
-        let driven = match self.cancel_all() {
+        let driven = match self.cancel_all(Duration::ZERO) {
             Ok(()) => drive::until_empty_or(&self.inner, timeout).await,
             Err(error) => Err(error),
         };
-        *self.inner.collected.borrow_mut() = Some(Vec::new());
-        let dropped = self.inner.free();
-        let lines = self.inner.collected.take().unwrap_or_default();
-        if dropped > 0 {
-            return Err(Error::with(errno(libc::ETIMEDOUT), lines.join("\n")));
-        }
-        driven
+        self.end().and(driven)
     }
 
-    /// Refuses new tasks, and cancels all: a shutdown without time. What it reports about tasks that have
-    /// not ended is not said yet.
-    fn cancel_all(&self) -> Result<(), Error> {
+    /// Refuses new tasks, cancels all, and runs for so long, without tokio. What nart reports about tasks
+    /// that have not ended is suppressed: they may get more time, and end() says it.
+    fn cancel_all(&self, time: Duration) -> Result<(), Error> {
         // SAFETY: all-zero is valid but for the size.
         let mut left: RtLeft = unsafe { std::mem::zeroed() };
         left.size = size_of::<RtLeft>();
         *self.inner.collected.borrow_mut() = Some(Vec::new());
         // SAFETY: the runtime is live, and `left` has its size.
-        let r = unsafe { nart_rt_shutdown_within(self.as_c(), 0, 0, &mut left) };
+        let r = unsafe { nart_rt_shutdown_within(self.as_c(), 0, nanoseconds(time), &mut left) };
         self.inner.collected.take();
         match r {
             0 => Ok(()),
             r if r == errno(libc::ETIMEDOUT) || r == errno(libc::EBUSY) => Ok(()),
             code => Err(Error::of(code)),
+        }
+    }
+
+    /// Frees the runtime; the loop must not be used again. The error names the tasks that were dropped.
+    fn end(&self) -> Result<(), Error> {
+        *self.inner.collected.borrow_mut() = Some(Vec::new());
+        let dropped = self.inner.free();
+        let lines = self.inner.collected.take().unwrap_or_default();
+        match dropped {
+            0 => Ok(()),
+            _ => Err(Error::with(errno(libc::ETIMEDOUT), lines.join("\n"))),
         }
     }
 }

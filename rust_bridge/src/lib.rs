@@ -52,7 +52,7 @@
 //! - The four kinds of work: `blocking`; `http_queue` with `http`, `framing`, `redirect` and
 //!   `names`; `ctask` with `poll_context` and `io`; `local` with `locals`.
 //! - `ends`: channels and tokens for Rust code: [`byte_channel`].
-//! - `host`: a loop of C inside a tokio runtime of the program.
+//! - `host`: a loop of C inside a tokio runtime of the program, or on a thread of its own.
 //! - `threads`, `crew`, `signals`, `panic`, `clock`, `waker`: used by all.
 
 mod adopt;
@@ -104,7 +104,7 @@ pub use bridge::{export, Bridge, Operation, Options, Refused};
 pub use ends::byte_channel;
 pub use error::Error;
 pub use ffi::*;
-pub use host::{Loop, LoopOptions, Task};
+pub use host::{Loop, LoopHandle, LoopOptions, LoopThread, RemoteTask, Task};
 pub use local::Local;
 pub use outcome::{Outcome, Status};
 pub use sys::{Cx, NartWaker, Res, Rt, TaskType};

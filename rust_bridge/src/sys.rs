@@ -147,6 +147,22 @@ pub(crate) struct TaskId {
     pub gen: u32,
 }
 
+/// `nart_remote`: a handle of a loop, for any thread.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Remote {
+    pub hub: *mut c_void,
+    pub incarnation: u64,
+    pub waker: NartWaker,
+}
+
+// SAFETY: it may be used on any thread.
+unsafe impl Send for Remote {}
+// SAFETY: as above.
+unsafe impl Sync for Remote {}
+
+const _: () = assert!(size_of::<Remote>() == 24);
+
 /// `nart_join`; only its memory is provided. Zeroed = empty.
 #[repr(C)]
 pub(crate) struct Join {
@@ -284,11 +300,15 @@ extern "C" {
     pub fn nart_rt_next_deadline(rt: *mut Rt) -> i64;
     pub fn nart_rt_poll_soon(rt: *mut Rt) -> Res;
     pub fn nart_rt_task_count(rt: *const Rt) -> u32;
+    pub fn nart_rt_stop(rt: *mut Rt);
+    pub fn nart_rt_remote(rt: *mut Rt) -> Remote;
+    pub fn nart_remote_spawn(remote: Remote, ty: *const TaskType, init: *const c_void) -> Res;
 }
 
 // These run tasks and drops, which may be Rust code.
 extern "C-unwind" {
     pub fn nart_rt_poll(rt: *mut Rt, timeout_ns: i64) -> Res;
+    pub fn nart_rt_run(rt: *mut Rt) -> Res;
     pub fn nart_rt_shutdown_within(
         rt: *mut Rt,
         grace_ns: i64,

@@ -153,6 +153,16 @@ impl Hygiene {
     }
 }
 
+/// Pins the calling thread to a CPU. `-EINVAL` if the process may not run on it.
+pub fn pin(cpu: u32) -> Result<(), Res> {
+    let set = filter(&cpus_at_start(), |n| n == cpu as usize);
+    // SAFETY: a set on the stack, for this thread only.
+    match unsafe { libc::sched_setaffinity(0, size_of::<Cpus>(), &set) } {
+        0 => Ok(()),
+        _ => Err(errno(libc::EINVAL)),
+    }
+}
+
 // ---- threads that end ----
 
 /// Whether this thread ends: it runs the handlers of atexit(), or the destructors of thread-local

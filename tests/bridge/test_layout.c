@@ -32,6 +32,7 @@ SIZE(nart_rt_end, 40);
 OFFSET(nart_rt_end, dropped, 16);
 SIZE(nart_task, 8);
 SIZE(nart_join, 88);
+SIZE(nart_remote, 24);
 
 SIZE(nart_bytes_tx, 104);
 SIZE(nart_bytes_rx, 104);

@@ -26,7 +26,7 @@ use crate::sys::{
     EABORTED, EFRAME, EPANIC, ERROR_MIN, PENDING, TASK_ABI,
 };
 
-type Answer = Result<i64, Error>;
+pub(super) type Answer = Result<i64, Error>;
 
 /// The begin of the frame.
 struct Header {
@@ -120,32 +120,40 @@ impl Types {
     }
 }
 
-/// # Safety
-/// `init` is NULL, if a zeroed frame is valid, or points to a frame of this type that may be moved.
-pub(super) unsafe fn spawn(
-    inner: &Rc<Inner>,
-    of: &'static TaskType,
-    init: *const c_void,
-) -> Result<Task, Res> {
+/// The error if a task of this type cannot be spawned.
+pub(super) fn check(of: &TaskType) -> Result<(), Res> {
     if of.abi != TASK_ABI {
         return Err(EABI);
     }
     if of.poll.is_none() || !of.align.is_power_of_two() || of.align > 64 || of.size > 1 << 30 {
         return Err(errno(libc::EINVAL));
     }
+    Ok(())
+}
+
+/// Spawns a task that sends its answer by `done`. On an error nothing has been sent or copied.
+///
+/// # Safety
+/// `init` is NULL, if a zeroed frame is valid, or points to a frame of this type that may be moved. The
+/// type passed check().
+pub(super) unsafe fn spawn(
+    inner: &Inner,
+    of: &'static TaskType,
+    init: *const c_void,
+    done: oneshot::Sender<Answer>,
+) -> Result<TaskId, (Res, oneshot::Sender<Answer>)> {
     drive::soon(inner);
     let (rt, made) = (inner.rt.get(), inner.types.get(of));
-    let (done, receiver) = oneshot::channel();
     let (mut error, mut join) = (0, Join { opaque: [0; 11] });
     // SAFETY: the runtime is live, and the type lives as long; the frame is filled in before it is
     // committed. The join handle is released at once, which detaches the task.
-    let id = unsafe {
+    unsafe {
         let mut frame = nart_rt_spawn_begin(rt, made, &mut error);
         if frame.is_null() && error == EFRAME {
             frame = nart_rt_spawn_boxed_begin(rt, made, &mut error);
         }
         if frame.is_null() {
-            return Err(error);
+            return Err((error, done));
         }
         frame.cast::<Header>().write(Header {
             of,
@@ -159,13 +167,8 @@ pub(super) unsafe fn spawn(
         let _ = nart_rt_spawn_commit(rt, frame, &mut join); // it was begun above
         let id = nart_join_task(&join);
         nart_join_release(&mut join);
-        id
-    };
-    Ok(Task {
-        id,
-        inner: Rc::downgrade(inner),
-        receiver,
-    })
+        Ok(id)
+    }
 }
 
 /// A task of C, spawned by [`Loop::spawn`](crate::Loop::spawn). As a future it completes with what the
@@ -187,6 +190,24 @@ pub struct Task {
 }
 
 impl Task {
+    /// # Safety
+    /// As for the function spawn(); the type need not have been checked.
+    pub(super) unsafe fn spawn(
+        inner: &Rc<Inner>,
+        of: &'static TaskType,
+        init: *const c_void,
+    ) -> Result<Task, Res> {
+        check(of)?;
+        let (done, receiver) = oneshot::channel();
+        // SAFETY: the caller's promises.
+        let id = unsafe { spawn(inner, of, init, done) }.map_err(|(code, _)| code)?;
+        Ok(Task {
+            id,
+            inner: Rc::downgrade(inner),
+            receiver,
+        })
+    }
+
     fn ask(&self, ask: unsafe extern "C" fn(*mut crate::Rt, TaskId) -> Res) {
         let Some(inner) = self.inner.upgrade() else {
             return; // freed, and the task has ended
@@ -271,7 +292,7 @@ impl Future for Task {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
         let received = std::task::ready!(Pin::new(&mut self.receiver).poll(cx));
-        Poll::Ready(received.unwrap_or(Err(Error::of(EABORTED)))) // Err: the runtime was leaked
+        Poll::Ready(received.unwrap_or(Err(Error::of(EABORTED)))) // Err: the loop was leaked
     }
 }
 
