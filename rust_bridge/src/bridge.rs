@@ -23,8 +23,9 @@ use crate::error::Error;
 use crate::ffi::{NartTokio, NartTokioOp};
 use crate::future::Supervised;
 use crate::locals::Locals;
-use crate::op::{self, Handle, Ops};
-use crate::outcome::{Outcome, Status};
+use crate::op::{self, Ops};
+use crate::operation::Operation;
+use crate::outcome::Outcome;
 use crate::shutdown::Leaked;
 use crate::signals::with_signals_blocked;
 use crate::start;
@@ -303,7 +304,7 @@ impl Bridge {
         match op::begin(&self.0) {
             Ok((handle, promise)) => {
                 handle.keep(self.0.handle.spawn(Supervised::new(future, promise)));
-                Ok(Operation(Some(handle)))
+                Ok(Operation::new(handle))
             }
             Err(code) => Err(Refused { code, work: future }),
         }
@@ -327,36 +328,6 @@ impl Bridge {
     pub unsafe fn from_c<'a>(rt: *const NartTokio) -> Option<&'a Bridge> {
         // SAFETY: the caller's promise.
         unsafe { rt.as_ref() }.map(NartTokio::bridge)
-    }
-}
-
-/// An operation of Rust code, made by [`Bridge::spawn`]. Dropping it cancels and detaches it.
-pub struct Operation(Option<Handle>);
-
-// SAFETY: one thread at a time may use a handle, and this is its only owner.
-unsafe impl Send for Operation {}
-
-impl fmt::Debug for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let outcome = self.0.as_ref().and_then(Handle::outcome);
-        let status = outcome.map_or(Status::Running, |outcome| outcome.status);
-        f.debug_tuple("Operation").field(&status).finish()
-    }
-}
-
-impl Operation {
-    /// Passes the operation to C, which awaits it and closes it with `nart_tokio_op_close()`.
-    pub fn into_c(mut self) -> NartTokioOp {
-        NartTokioOp::of(self.0.take())
-    }
-}
-
-impl Drop for Operation {
-    fn drop(&mut self) {
-        if let Some(handle) = self.0.take() {
-            handle.cancel();
-            handle.detach();
-        }
     }
 }
 

@@ -32,7 +32,7 @@
 //! # fn main() -> Result<(), i64> {
 //! let bridge = Bridge::new(&Options::default())?;
 //! let operation = bridge.spawn(async { 42 }).map_err(|refused| refused.code)?;
-//! drop(operation); // cancels it; `into_c()` passes it to C instead
+//! drop(operation); // cancels it; `.await` waits for it, `into_c()` passes it to C
 //! bridge.shutdown(1_000_000_000)
 //! # }
 //! ```
@@ -46,8 +46,9 @@
 //! # Modules
 //!
 //! - `ffi`: the C interface. `sys`: the declarations of C functions that the bridge calls.
-//! - `op`: the block of an operation. `outcome`: its result. `state`: the word that its two owners
-//!   share. `future`: what tokio runs. `on_done`: a function call at the end of an operation.
+//! - `op`: the block of an operation. `operation`: its handle for Rust code. `outcome`: its result.
+//!   `state`: the word that its two owners share. `future`: what tokio runs. `on_done`: a function
+//!   call at the end of an operation.
 //! - `bridge`, `adopt`, `tracker`, `shutdown`: the lifecycle of a bridge. `error`: of Rust functions.
 //! - The four kinds of work: `blocking`; `http_queue` with `http`, `framing`, `redirect` and
 //!   `names`; `ctask` with `poll_context` and `io`; `local` with `locals`.
@@ -82,6 +83,7 @@ mod locals;
 mod names;
 mod on_done;
 mod op;
+mod operation;
 mod outcome;
 mod panic;
 mod poll_context;
@@ -100,11 +102,12 @@ mod waker;
 mod waker_cell;
 
 pub use blocking::{BlockingFn, DropFn, Name, Stop};
-pub use bridge::{export, Bridge, Operation, Options, Refused};
+pub use bridge::{export, Bridge, Options, Refused};
 pub use ends::byte_channel;
 pub use error::Error;
 pub use ffi::*;
 pub use host::{Loop, LoopHandle, LoopOptions, LoopThread, RemoteTask, Task};
 pub use local::Local;
+pub use operation::Operation;
 pub use outcome::{Outcome, Status};
 pub use sys::{Cx, NartWaker, Res, Rt, TaskType};

@@ -449,6 +449,11 @@ impl Handle {
         unsafe { *self.op().spawned.get() = Some(spawned) };
     }
 
+    /// Whether this process is a child of the one that submitted it.
+    pub fn is_forked(&self) -> bool {
+        self.op().shared().is_forked()
+    }
+
     /// The outcome. None: still running.
     pub fn outcome(&self) -> Option<&Outcome> {
         match self.op().state.answer() {
@@ -463,7 +468,7 @@ impl Handle {
     pub fn peek(self, value: &mut i64) -> Res {
         match self.outcome() {
             Some(outcome) => outcome.read(value),
-            None if self.op().shared().is_forked() => EFORK,
+            None if self.is_forked() => EFORK,
             None => PENDING,
         }
     }

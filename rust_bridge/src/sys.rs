@@ -322,7 +322,9 @@ extern "C-unwind" {
 impl NartWaker {
     /// Wakes the task, from any thread, also after the task or its runtime has ended.
     pub fn wake(self) {
-        wake_guests();
+        if self.w & 1 == 0 {
+            wake_guests(); // it may be a task of a loop, not of tokio
+        }
         // SAFETY: a waker is valid as long as the process, and zero is allowed.
         unsafe { nart_waker_wake(self) }
     }

@@ -86,7 +86,10 @@ pub fn soon(inner: &Inner) -> bool {
         return false;
     };
     // SAFETY: the runtime is live while the loop is driven.
-    unsafe { nart_rt_poll_soon(inner.rt.get()) };
+    if unsafe { nart_rt_poll_soon(inner.rt.get()) } != 0 {
+        std::mem::forget(waker); // a forked child: tokio's locks may be held by a thread of the parent
+        return false;
+    }
     waker.wake();
     true
 }

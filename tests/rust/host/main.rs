@@ -4,6 +4,7 @@
 mod adopt;
 mod body;
 mod guest;
+mod operation;
 mod thread;
 
 use std::future::Future;
