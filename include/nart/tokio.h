@@ -34,8 +34,8 @@
  *     operation is 0, NART_EABORTED, NART_EPANIC, NART_ESHUTDOWN or its own error. A `value` is
  *     written only with 0.
  *  3. User code runs on the loop's thread, except functions given to the blocking pool and tasks
- *     given to tokio. Call functions that block in the blocking pool only. User code on any of these
- *     threads that leaves by pthread_exit() or longjmp() ends the process. A handler of atexit() may
+ *     given to tokio. Call functions that block in the blocking pool only. User code must not be left
+ *     by longjmp(); pthread_exit() on a thread of the bridge ends the process. A handler of atexit() may
  *     use, shut down and free a bridge. Threads of the pool run until the process ends: shut down
  *     before the objects that they use are destroyed.
  *  4. In a child of fork() every call on a bridge, operation or local future of the parent returns
@@ -175,7 +175,9 @@ typedef struct nart_tokio_report {
     uint64_t panicked;
     /** operations that the shutdown ended */
     uint64_t shutdown;
-    /** futures and C tasks that did not end; their operations ended with NART_ESHUTDOWN */
+    /**
+     * futures, HTTP requests and C tasks that did not end; their operations ended with NART_ESHUTDOWN
+     */
     uint64_t leaked_tasks;
     /** blocking functions that did not end; their operations ended with NART_ESHUTDOWN */
     uint32_t leaked_blocking;
@@ -207,8 +209,8 @@ typedef void (*nart_done_fn)(struct nart_tokio_op *op, void *arg);
 
 /**
  * A function for the blocking pool. Its return value is the operation's result. It and its drop_arg
- * must return: a C++ exception that leaves one of them ends the process, after a line that names the
- * function, and so do pthread_exit() and longjmp().
+ * must return: they must not be left by longjmp(). A C++ exception or pthread_exit() ends the process,
+ * after a line that names the function.
  */
 typedef nart_res (*nart_blocking_fn)(void *arg, const struct nart_tokio_stop *stop);
 
@@ -305,14 +307,16 @@ nart_res nart_tokio_new(const struct nart_tokio_opts *opts,
                         struct nart_tokio **rt);
 
 /**
- * Frees a bridge, without blocking. If it was not shut down, its work is cancelled and ends in the
- * background. Operations may outlive it: each still ends. Restores the signal mask for SIGPIPE,
+ * Frees a bridge, without blocking. If it was not shut down, its work ends in the background as in a
+ * shutdown without a deadline. Operations may outlive it: each still ends, those of work that does
+ * not return when it returns. Restores the signal mask for SIGPIPE,
  * and discards a pending SIGPIPE. NULL is allowed. In a forked child the bridge is leaked on
  * purpose.
  * **Thread**: the one that made it, never one of tokio's. On another one, as in a handler of
  * atexit() may be, the mask stays as it is.
  */
-NART_API void nart_tokio_free(struct nart_tokio *rt);
+NART_API
+void nart_tokio_free(struct nart_tokio *rt);
 
 /**
  * Shuts down a bridge and waits until it has ended. New work is refused. Futures and HTTP requests
@@ -328,8 +332,8 @@ NART_API void nart_tokio_free(struct nart_tokio *rt);
  * @param timeout_ns 0: waits for nothing; NART_NEVER: until all has ended.
  * @return 0 all work and all threads have ended; -ETIMEDOUT some were leaked, see the report;
  *   -EALREADY shutdown has begun before: nothing is done, and this does not wait for it;
- *   -EDEADLK on a thread of tokio; -EINVAL no `rt`, or a negative time; NART_EFORK; NART_EABI the
- *   report is of another version.
+ *   -EDEADLK on a thread of the bridge or of tokio, or in a `drop_arg`; -EINVAL no `rt`, or a
+ *   negative time; NART_EFORK; NART_EABI the report is of another version.
  * **Thread**: any except tokio's. Blocks up to `timeout_ns`: tasks call
  * nart_tokio_shutdown_begin().
  */
@@ -383,7 +387,10 @@ nart_res nart_tokio_op_await(nart_cx *cx,
 /**
  * The same with any waker, for authors of other runtimes, and for threads without a loop. An
  * operation keeps the last waker only, and wakes the one that it replaces: so two tasks that poll
- * it in turn both make progress.
+ * it in turn both make progress. Each waker that it keeps is woken exactly once, unless the
+ * operation is closed or detached before it has ended. That may be shortly after the end can be
+ * seen, also after the operation was closed then: keep the object of a waker of your own until it
+ * was woken.
  * @return as nart_tokio_op_await(), but for -ECANCELED and -ETIMEDOUT of the calling task;
  *   NART_PENDING it has not ended: `waker` will be woken.
  * **Cost**: as nart_tokio_op_await().
@@ -473,7 +480,7 @@ NART_API void nart_tokio_op_close(struct nart_tokio_op *op);
  * @param name for reports; copied; NULL is "".
  * @param run called once on a thread of the pool, unless the job is cancelled before it starts.
  * @param drop_arg called exactly once for an accepted job, before the operation ends: on the
- *   pool's thread, or on the thread that cancels or shuts down. For a function that a shutdown has
+ *   pool's thread, or on the thread that cancels, shuts down or frees the bridge. For a function that a shutdown has
  *   leaked it is called after the function returns, if it does. May be NULL.
  * @return 0 and `*op`; -EAGAIN the queue is full, or no thread could be started; NART_ESHUTDOWN;
  *   -EINVAL no `rt`, `op` or `run`; -ENOMEM; NART_EFORK.

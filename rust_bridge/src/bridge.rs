@@ -173,7 +173,7 @@ impl fmt::Debug for Bridge {
         f.debug_struct("Bridge")
             .field("closed", &self.is_closed())
             .field("submitted", &counts.submitted)
-            .field("running", &counts.running())
+            .field("running", &counts.running)
             .finish_non_exhaustive()
     }
 }
@@ -313,6 +313,22 @@ impl Bridge {
     /// Whether shutdown has begun.
     pub fn is_closed(&self) -> bool {
         self.0.tracker.is_closed()
+    }
+
+    /// The number of operations whose work has not ended. After a shutdown these are the leaked ones,
+    /// until their work ends.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use nart_tokio::{Bridge, Options};
+    ///
+    /// let bridge = Bridge::new(&Options::default()).unwrap();
+    /// let never = bridge.spawn(std::future::pending::<i64>()).unwrap();
+    /// assert_eq!(bridge.running(), 1);
+    /// ```
+    pub fn running(&self) -> u64 {
+        self.0.tracker.counts().running
     }
 
     /// Passes the bridge to C, which frees it with `nart_tokio_free()`. That ends its other clones,

@@ -23,7 +23,7 @@
 
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
@@ -35,16 +35,23 @@ use crate::bridge::{lock, lock_mut, Shared};
 use crate::outcome::{Outcome, Status, SHUT_DOWN};
 use crate::state::{Answer, Met, Park, State};
 use crate::sys::{errno, NartWaker, Res, EFORK, PENDING};
+use crate::tracker::Tracker;
 
 /// The size of a request that is submitted without an allocation.
 const SCRATCH: usize = if cfg!(feature = "http") { 256 } else { 0 };
+
+/// Values of `counted`. The operation of a shutdown is not counted.
+const NEVER_COUNTED: u8 = 0;
+const NOT_YET_COUNTED: u8 = 1;
+const COUNTED: u8 = 2;
 
 #[repr(C, align(64))]
 pub(crate) struct Op {
     state: State,
     cancelled: AtomicBool,
-    /// Counted by the tracker: all operations except that of a shutdown.
-    counted: UnsafeCell<bool>,
+    /// Whether the tracker has counted its end. The promise and the shutdown swap it to COUNTED: the
+    /// first one counts.
+    counted: AtomicU8,
     /// Accessed by the promise: `task` holds a waker.
     registered: UnsafeCell<bool>,
     /// Accessed by the handle: `job` is set.
@@ -78,7 +85,7 @@ impl Op {
         Op {
             state: State::new(),
             cancelled: AtomicBool::new(false),
-            counted: UnsafeCell::new(true),
+            counted: AtomicU8::new(NEVER_COUNTED),
             registered: UnsafeCell::new(false),
             has_job: UnsafeCell::new(false),
             place: UnsafeCell::new(0),
@@ -121,7 +128,6 @@ impl Op {
         self.cancelled.store(false, Ordering::Relaxed); // one owner
                                                         // SAFETY: the caller's promise.
         unsafe {
-            *self.counted.get() = true;
             *self.registered.get() = false;
             *self.has_job.get() = false;
             *self.outcome.get() = Outcome::value(0);
@@ -237,15 +243,19 @@ impl Ops {
         drop(block);
     }
 
-    /// Answers NART_ESHUTDOWN for each operation that has not ended, except this one.
-    pub fn end_all(&self, except: Option<&Promise>) {
+    /// Answers NART_ESHUTDOWN for each operation that has not ended, except this one. Counts them.
+    pub fn end_all(&self, tracker: &Tracker, except: Option<&Promise>) {
         let except = except.map(|promise| promise.0);
         let mut waiters = Vec::new();
         let blocks = lock(&self.blocks);
         for &block in blocks.all.iter().filter(|&&block| Some(block) != except) {
             // SAFETY: blocks are freed under the lock only.
-            if let Met::Waiter(w) = unsafe { block.as_ref() }.state.force() {
+            let op = unsafe { block.as_ref() };
+            if let Met::Waiter(w) = op.state.force() {
                 waiters.push(NartWaker { w });
+            }
+            if op.counted.swap(COUNTED, Ordering::Relaxed) == NOT_YET_COUNTED {
+                tracker.leave_running();
             }
         }
         drop(blocks);
@@ -283,6 +293,9 @@ pub(crate) fn begin(shared: &Arc<Shared>) -> Result<(Handle, Promise), Res> {
         unsafe { shared.ops.give(block) };
         return Err(refused);
     }
+    // SAFETY: it has no other owner yet.
+    let counted = unsafe { &block.as_ref().counted };
+    counted.store(NOT_YET_COUNTED, Ordering::Relaxed);
     Ok(open(shared, block))
 }
 
@@ -290,7 +303,8 @@ pub(crate) fn begin(shared: &Arc<Shared>) -> Result<(Handle, Promise), Res> {
 pub(crate) fn begin_uncounted(shared: &Arc<Shared>) -> Option<(Handle, Promise)> {
     let block = shared.ops.take()?;
     // SAFETY: it has no other owner yet.
-    unsafe { *block.as_ref().counted.get() = false };
+    let counted = unsafe { &block.as_ref().counted };
+    counted.store(NEVER_COUNTED, Ordering::Relaxed);
     Some(open(shared, block))
 }
 
@@ -382,9 +396,11 @@ impl Promise {
         if unsafe { *op.registered.get() } {
             drop(op.task.take());
         }
-        // SAFETY: it was written before there was a promise.
-        if unsafe { *op.counted.get() } {
-            op.shared().tracker.leave(outcome.status);
+        // Relaxed: only who is first matters.
+        match op.counted.swap(COUNTED, Ordering::Relaxed) {
+            NOT_YET_COUNTED => op.shared().tracker.leave(outcome.status),
+            COUNTED => op.shared().tracker.leave_late(),
+            _ => {}
         }
         // SAFETY: the handle does not read it before DONE.
         unsafe { *op.outcome.get() = outcome };

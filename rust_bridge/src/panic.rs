@@ -49,7 +49,10 @@ pub fn catch_of<R>(name: impl Fn() -> String, f: impl FnOnce() -> R) -> Result<R
     impl<N: Fn() -> String> Drop for Left<N> {
         fn drop(&mut self) {
             if !std::thread::panicking() {
-                eprintln!("nart: a C++ exception left {}: catch it there", (self.0)());
+                eprintln!(
+                    "nart: a C++ exception, or pthread_exit(), left {}: it must return",
+                    (self.0)()
+                );
             }
         }
     }

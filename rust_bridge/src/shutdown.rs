@@ -2,12 +2,12 @@
 //! Shutting down a bridge within a deadline.
 //!
 //! 1. Admission ends: from then on the number of submitted operations is final.
-//! 2. Work is cancelled: queued blocking jobs and unsent HTTP requests end, running jobs see their
-//!    stop flag, C tasks on tokio are cancelled and get half of the time to unwind.
+//! 2. Work is cancelled: each future is woken, and dropped instead of polled; queued blocking jobs and
+//!    unsent HTTP requests end, running jobs see their stop flag, C tasks on tokio are cancelled and get
+//!    half of the time to unwind.
 //! 3. The runtime is shut down, which drops every future and waits for tokio's threads until the
 //!    deadline; the threads of jobs and look-ups are waited for until then, too. An
-//!    adopted runtime continues: each future is woken, and dropped instead of polled, and the bridge
-//!    waits for its operations.
+//!    adopted runtime continues, and the bridge waits for its operations.
 //! 4. Work that is still running is leaked and reported: jobs and look-ups by name, futures that do
 //!    not return from a poll by number, and all threads by number, including those of closures that
 //!    Rust code gave to tokio's pool. All operations end here, also those of futures that never get
@@ -30,7 +30,7 @@ use crate::op::{self, Handle, Promise};
 use crate::outcome::Outcome;
 use crate::signals::with_signals_blocked;
 use crate::sys::{errno, Res, EFORK, EPANIC};
-use crate::threads::where_tokio_waits;
+use crate::threads::{must_not_wait, where_tokio_waits};
 
 /// What a shutdown could not end.
 #[derive(Default, Clone)]
@@ -67,6 +67,7 @@ fn duration(ns: i64) -> Result<Duration, Res> {
 /// Ends admission and cancels all work. False if that was done before.
 fn close(shared: &Shared) -> bool {
     let first = shared.tracker.close();
+    shared.end_futures(); // before what they use
     #[cfg(feature = "http")]
     shared.http.close();
     #[cfg(feature = "http")]
@@ -85,8 +86,6 @@ fn finish(shared: &Shared, timeout: Duration, own: Option<&Promise>) -> Res {
     let runtime = lock(&shared.runtime).take();
     if let Some(runtime) = runtime {
         runtime.shutdown_timeout(timeout.saturating_sub(begun.elapsed()));
-    } else {
-        shared.end_futures();
     }
     // Also when all threads have ended: another thread may have been admitted and not submitted yet. It
     // finds the bridge closed and ends its operation.
@@ -94,9 +93,9 @@ fn finish(shared: &Shared, timeout: Duration, own: Option<&Promise>) -> Res {
     let mut threads = shared.jobs.wait(begun + timeout) as u32;
     let lookups = lookups(shared, begun + timeout);
     let jobs = shared.jobs.abandon();
-    let futures = shared.tracker.counts().running();
+    let futures = shared.tracker.counts().running;
     if futures > 0 {
-        shared.ops.end_all(own);
+        shared.ops.end_all(&shared.tracker, own);
     }
     // Those of the runtime; none if it was adopted.
     threads += shared.threads.load(Ordering::Relaxed) + lookups.len() as u32;
@@ -144,7 +143,7 @@ impl Bridge {
         if self.0.is_forked() {
             return Err(EFORK);
         }
-        if TokioHandle::try_current().is_ok() {
+        if TokioHandle::try_current().is_ok() || must_not_wait() {
             return Err(errno(libc::EDEADLK));
         }
         if !close(&self.0) {
@@ -254,14 +253,12 @@ impl Shared {
         }
         close(self);
         let runtime = lock(&self.runtime).take();
-        match runtime {
-            Some(runtime) => runtime.shutdown_background(),
-            None => self.end_futures(),
+        if let Some(runtime) = runtime {
+            runtime.shutdown_background();
         }
     }
 
-    /// Ends the futures of an adopted runtime: each is woken, and drops itself on the runtime's
-    /// thread. C tasks are cancelled, if they were not before.
+    /// Ends the futures: each is woken, and dropped instead of polled. C tasks are cancelled.
     fn end_futures(&self) {
         self.futures_end.store(true, Ordering::Relaxed); // see Promise::register()
         self.ops.wake_tasks();

@@ -24,6 +24,7 @@ static FORKS: AtomicU32 = AtomicU32::new(0);
 
 extern "C" fn in_child() {
     FORKS.fetch_add(1, Ordering::Relaxed); // the child has one thread
+    MUST_NOT_WAIT.set(0);
     signals::in_child();
 }
 
@@ -139,6 +140,7 @@ impl Hygiene {
 
     /// Called first on each thread of the bridge.
     pub fn apply(&self) {
+        MUST_NOT_WAIT.set(MUST_NOT_WAIT.get() + 1);
         signals::block_all();
         self.mask.set_for_this_thread();
         // SAFETY: the calls change the calling thread only; their arguments are on the stack. If
@@ -161,6 +163,32 @@ pub fn pin(cpu: u32) -> Result<(), Res> {
         0 => Ok(()),
         _ => Err(errno(libc::EINVAL)),
     }
+}
+
+// ---- waiting ----
+
+thread_local! {
+    // Not 0 on the bridge's threads and in a drop_arg: a shutdown would wait for its caller. It has no
+    // destructor, so it can be read by a handler of atexit().
+    static MUST_NOT_WAIT: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether this thread may not wait for a shutdown.
+pub fn must_not_wait() -> bool {
+    MUST_NOT_WAIT.get() > 0
+}
+
+/// Runs `f`, for whose end a shutdown waits.
+pub fn without_waiting<R>(f: impl FnOnce() -> R) -> R {
+    struct End;
+    impl Drop for End {
+        fn drop(&mut self) {
+            MUST_NOT_WAIT.set(MUST_NOT_WAIT.get() - 1);
+        }
+    }
+    MUST_NOT_WAIT.set(MUST_NOT_WAIT.get() + 1);
+    let _end = End;
+    f()
 }
 
 // ---- threads that end ----

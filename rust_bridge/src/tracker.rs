@@ -4,7 +4,9 @@
 //! 1. admit: one compare-and-swap on `submitted`, which carries CLOSED. So every operation is
 //!    either counted before admission ends, or refused.
 //! 2. close: sets CLOSED. `submitted` is final from then on.
-//! 3. leave: each operation adds one to `ended`, before it publishes its answer.
+//! 3. leave: each operation adds one to `ended`, before it publishes its answer. One that a shutdown
+//!    has answered was counted by that (leave_running), and adds to `ended` when its work ends
+//!    (leave_late).
 //! 4. wait: sets WAITED on `ended` and sleeps until `ended` equals `submitted`. A leave after
 //!    WAITED was set notifies the waiter; the waiter sees an earlier one in the count.
 //!
@@ -26,7 +28,7 @@ const FLAG: u64 = 1 << 63;
 #[derive(Default)]
 pub struct Apart<T>(pub T);
 
-/// Written when an operation ends. `all` minus the other four ended with a value.
+/// Written when the work of an operation ends. `all` minus the other five ended with a value.
 #[derive(Default)]
 struct Ended {
     all: AtomicU64, // | WAITED
@@ -34,12 +36,16 @@ struct Ended {
     cancelled: AtomicU64,
     panicked: AtomicU64,
     shutdown: AtomicU64,
+    /// Those that a shutdown had answered before.
+    late: AtomicU64,
 }
 
 #[derive(Default)]
 pub struct Tracker {
     submitted: Apart<AtomicU64>, // | CLOSED
     ended: Apart<Ended>,
+    /// Operations that a shutdown has answered, because their work had not ended.
+    answered: AtomicU64,
     mutex: Mutex<()>,
     moved: Condvar,
 }
@@ -53,13 +59,8 @@ pub struct Counts {
     pub cancelled: u64,
     pub panicked: u64,
     pub shutdown: u64,
-}
-
-impl Counts {
-    /// Operations that have not ended.
-    pub fn running(&self) -> u64 {
-        self.submitted - self.ok - self.error - self.cancelled - self.panicked - self.shutdown
-    }
+    /// Operations whose work has not ended, also of those that a shutdown has answered.
+    pub running: u64,
 }
 
 impl Tracker {
@@ -94,6 +95,21 @@ impl Tracker {
 
     /// Counts the end of an operation.
     pub fn leave(&self, status: Status) {
+        self.leave_as(status);
+    }
+
+    /// A shutdown answers for an operation whose work has not ended.
+    pub fn leave_running(&self) {
+        bump(&self.answered);
+    }
+
+    /// The work of such an operation has ended.
+    pub fn leave_late(&self) {
+        bump(&self.ended.0.late);
+        self.leave_as(Status::Ok);
+    }
+
+    fn leave_as(&self, status: Status) {
         let ended = &self.ended.0;
         match status {
             Status::Running | Status::Ok => {}
@@ -136,11 +152,15 @@ impl Tracker {
             cancelled: read(&ended.cancelled),
             panicked: read(&ended.panicked),
             shutdown: read(&ended.shutdown),
+            running: 0,
         };
         // Read while operations end: the parts may exceed the sum, and both may exceed `submitted`.
         let others = counts.error + counts.cancelled + counts.panicked + counts.shutdown;
-        counts.ok = all.saturating_sub(others);
-        counts.submitted = counts.submitted.max(counts.ok + others);
+        counts.ok = all.saturating_sub(others + read(&ended.late));
+        counts.shutdown += read(&self.answered);
+        let sum = counts.ok + others - read(&ended.shutdown) + counts.shutdown;
+        counts.submitted = counts.submitted.max(sum).max(all);
+        counts.running = counts.submitted - all;
         counts
     }
 }
@@ -172,7 +192,7 @@ mod tests {
         let counts = tracker.counts();
         assert_eq!((counts.submitted, counts.ok, counts.error), (6, 2, 1));
         assert_eq!(
-            (counts.cancelled, counts.panicked, counts.running()),
+            (counts.cancelled, counts.panicked, counts.running),
             (1, 1, 1)
         );
     }

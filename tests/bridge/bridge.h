@@ -34,7 +34,7 @@ void end_leaking_child(void);
 void allow_threads(int64_t n);
 
 /* Waits until the work of every operation has ended, also of those that a shutdown has answered. */
-void wait_until_all_are_counted(void);
+void wait_until_all_work_has_ended(void);
 
 /* Closes them before the end of the case, the bridge first. */
 void both_close(void);

@@ -40,6 +40,7 @@ nart_res test_wakes_in_drop(nart_tokio *rt, nart_waker waker, nart_tokio_op *op)
 bool test_lock_in_drop(void);
 
 /* Counts when it is dropped in tokio's context. */
+uint64_t test_running(nart_tokio *rt);
 nart_res test_local_pending(nart_tokio *rt, nart_tokio_local *out);
 nart_res test_local_sleep(nart_tokio *rt, uint64_t ms, nart_tokio_local *out);
 nart_res test_local_panic(nart_tokio *rt, uint32_t kind, nart_tokio_local *out);

@@ -181,9 +181,85 @@ TEST_WITH(every_operation_ends_at_the_deadline, both)
     CHECK_STR(nart_tokio_op_message(&a, NULL), "");
     nart_tokio_op_close(&b); /* before its promise ends; the other one after it */
     let_worker_go();
-    wait_until_all_are_counted();
+    wait_until_all_work_has_ended();
     CHECK_RES(nart_tokio_op_try(&a, NULL), NART_ESHUTDOWN); /* whatever it has answered since */
     nart_tokio_op_close(&a);
+}
+
+/* One is detached, so nobody can be answered; what it returns later is not counted again. */
+TEST_WITH(the_report_of_a_shutdown_counts_every_operation, both)
+{
+    nart_tokio_op a = { 0 }, b = { 0 };
+    nart_tokio_report r = NART_TOKIO_REPORT_INIT;
+
+    begin_two_that_do_not_end(&a, &b);
+    nart_tokio_op_detach(&b);
+    CHECK_RES(nart_tokio_shutdown(bridge, NART_MS, &r), -ETIMEDOUT);
+    CHECK_EQ(r.submitted, 2);
+    CHECK_EQ(r.shutdown, 2);
+    CHECK_EQ(r.leaked_tasks, 2);
+    let_worker_go();
+    wait_until_all_work_has_ended();
+    r = report();
+    CHECK_EQ(r.shutdown, 2);
+    CHECK_EQ(r.ok, 0);
+    nart_tokio_op_close(&a);
+}
+
+struct unwinds {
+    nart_co co;
+};
+
+static nart_res unwinds_run(nart_cx *cx, void *frame)
+{
+    struct unwinds *u = frame;
+    NART_BEGIN(cx, &u->co);
+    NART_SHIELD(NART_NEVER);
+    count(&started);
+    while (read_word(&gate) == 0)
+        NART_YIELD();
+    NART_END(0);
+}
+
+static const nart_task_type unwinds_type =
+    NART_TASK_TYPE_FLAGS(struct unwinds, unwinds_run, NULL, NART_TASK_SEND);
+
+TEST_WITH(futures_end_while_a_task_unwinds, both)
+{
+    nart_tokio_op task = { 0 }, future = { 0 }, end = { 0 };
+
+    CHECK_RES(nart_tokio_spawn_task(bridge, &unwinds_type, NULL, &task), 0);
+    CHECK_RES(test_sleep(bridge, 3600000, &future), 0);
+    wait_for(&started, 1);
+    CHECK_RES(nart_tokio_shutdown_begin(bridge, NART_NEVER, &end), 0);
+    CHECK_RES(await_op(&future, NULL), NART_ESHUTDOWN);
+    CHECK_RES(nart_tokio_op_try(&task, NULL), NART_PENDING);
+    set_word(&gate, 1);
+    CHECK_RES(await_op(&end, NULL), 0);
+    CHECK_RES(nart_tokio_op_try(&task, NULL), 0);
+    nart_tokio_op_close(&task);
+    nart_tokio_op_close(&future);
+    nart_tokio_op_close(&end);
+}
+
+static void shut_down(void *arg)
+{
+    (void)arg;
+    CHECK_RES(nart_tokio_shutdown(bridge, NART_NEVER, NULL), -EDEADLK);
+    count(&args_dropped);
+}
+
+/* A shutdown would wait for the operation of the drop_arg that calls it. */
+TEST_WITH(a_drop_arg_cannot_wait_for_a_shutdown, both)
+{
+    nart_tokio_op op = { 0 };
+
+    CHECK_RES(nart_tokio_blocking(bridge, "polite", polite, NULL, shut_down, &op), 0);
+    nart_tokio_op_cancel(&op); /* queued: dropped here; running: on its thread */
+    CHECK_RES(wait_for_answer(&op, NULL), NART_EABORTED);
+    CHECK_EQ(read_word(&args_dropped), 1);
+    nart_tokio_op_close(&op);
+    CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
 }
 
 TEST_WITH(the_operation_of_a_shutdown_ends_by_itself, both)
@@ -199,7 +275,7 @@ TEST_WITH(the_operation_of_a_shutdown_ends_by_itself, both)
     nart_tokio_op_close(&a);
     nart_tokio_op_close(&b);
     let_worker_go();
-    wait_until_all_are_counted();
+    wait_until_all_work_has_ended();
 }
 
 /* A closure that a Rust future gave to tokio's pool before it ended. */
@@ -510,4 +586,22 @@ static void exit_that_ends_it(void)
 TEST(shutdown_in_an_exit_handler)
 {
     busy_child(stuck, exit_that_ends_it);
+}
+
+static void refused_at_exit(void)
+{
+    if (nart_tokio_shutdown(bridge, NART_NEVER, NULL) != -EDEADLK)
+        _exit(3);
+}
+
+static void wait_for_exit_that_ends_it(void)
+{
+    CHECK_EQ(atexit(refused_at_exit), 0);
+    wait_for_exit();
+}
+
+/* The handler runs on a thread of the bridge. */
+TEST(shutdown_in_an_exit_handler_of_a_blocking_function)
+{
+    busy_child(exit_there, wait_for_exit_that_ends_it);
 }

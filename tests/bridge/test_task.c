@@ -371,6 +371,7 @@ TEST_WITH(a_task_that_ignores_cancellation_is_dropped_at_the_deadline, both)
     nart_res r = nart_tokio_shutdown(bridge, 20 * NART_MS, NULL);
     CHECK(r == 0 || r == -ETIMEDOUT); /* the latter if the worker gets no processor in that time */
     CHECK_RES(wait_for_answer(&op, NULL), NART_ESHUTDOWN);
+    wait_until_all_work_has_ended();
     CHECK_EQ(read_word(&dropped), 1);
     CHECK_LE(1, read_word(&unwound)); /* it was cancelled */
     nart_tokio_op_close(&op);

@@ -8,6 +8,7 @@ use crate::outcome::Outcome;
 use crate::panic::catch_of;
 use crate::signals;
 use crate::sys::Res;
+use crate::threads::without_waiting;
 
 /// The stop flag of a blocking function; see nart_tokio_stopped(). Valid while the function runs.
 pub struct Stop(AtomicBool);
@@ -31,8 +32,8 @@ impl Stop {
 }
 
 /// A function for the blocking pool. Its return value is the operation's result. It and its drop_arg
-/// must return: a C++ exception that leaves one of them ends the process, after a line that names the
-/// function, and so do pthread_exit() and longjmp().
+/// must return: they must not be left by longjmp(). A C++ exception or pthread_exit() ends the process,
+/// after a line that names the function.
 pub type BlockingFn =
     Option<unsafe extern "C-unwind" fn(arg: *mut c_void, stop: *const Stop) -> Res>;
 
@@ -114,7 +115,8 @@ impl Work {
         if let Some(drop_arg) = self.drop_arg {
             let name = || format!("the drop_arg of {}", self.described());
             // SAFETY: as in run(). Called once per accepted job: it consumes the job.
-            let _ = catch_of(name, || unsafe { drop_arg(self.arg) });
+            let call = || unsafe { drop_arg(self.arg) };
+            let _ = catch_of(name, || without_waiting(call));
         }
     }
 }

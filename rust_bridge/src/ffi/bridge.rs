@@ -91,7 +91,7 @@ pub struct NartTokioReport {
     pub panicked: u64,
     /// operations that the shutdown ended
     pub shutdown: u64,
-    /// futures and C tasks that did not end; their operations ended with NART_ESHUTDOWN
+    /// futures, HTTP requests and C tasks that did not end; their operations ended with NART_ESHUTDOWN
     pub leaked_tasks: u64,
     /// blocking functions that did not end; their operations ended with NART_ESHUTDOWN
     pub leaked_blocking: u32,
@@ -172,8 +172,9 @@ pub unsafe extern "C" fn nart_tokio_new(
     })
 }
 
-/// Frees a bridge, without blocking. If it was not shut down, its work is cancelled and ends in the
-/// background. Operations may outlive it: each still ends. Restores the signal mask for SIGPIPE,
+/// Frees a bridge, without blocking. If it was not shut down, its work ends in the background as in a
+/// shutdown without a deadline. Operations may outlive it: each still ends, those of work that does
+/// not return when it returns. Restores the signal mask for SIGPIPE,
 /// and discards a pending SIGPIPE. NULL is allowed. In a forked child the bridge is leaked on
 /// purpose.
 /// **Thread**: the one that made it, never one of tokio's. On another one, as in a handler of
@@ -214,8 +215,8 @@ pub unsafe extern "C" fn nart_tokio_free(rt: *mut NartTokio) {
 /// @param timeout_ns 0: waits for nothing; NART_NEVER: until all has ended.
 /// @return 0 all work and all threads have ended; -ETIMEDOUT some were leaked, see the report;
 ///   -EALREADY shutdown has begun before: nothing is done, and this does not wait for it;
-///   -EDEADLK on a thread of tokio; -EINVAL no `rt`, or a negative time; NART_EFORK; NART_EABI the
-///   report is of another version.
+///   -EDEADLK on a thread of the bridge or of tokio, or in a `drop_arg`; -EINVAL no `rt`, or a
+///   negative time; NART_EFORK; NART_EABI the report is of another version.
 /// **Thread**: any except tokio's. Blocks up to `timeout_ns`: tasks call
 /// nart_tokio_shutdown_begin().
 ///

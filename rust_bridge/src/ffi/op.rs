@@ -52,11 +52,15 @@ pub(crate) unsafe fn submit(
     start: impl FnOnce(&Bridge) -> Result<Handle, Res>,
 ) -> Res {
     guard(|| {
-        // SAFETY: the caller's promises.
-        let (Some(bridge), Some(op)) = (unsafe { (Bridge::from_c(rt), op.as_mut()) }) else {
+        // SAFETY: the caller's promise.
+        let Some(op) = (unsafe { op.as_mut() }) else {
             return errno(libc::EINVAL);
         };
         *op = NartTokioOp::of(None);
+        // SAFETY: the caller's promise.
+        let Some(bridge) = (unsafe { Bridge::from_c(rt) }) else {
+            return errno(libc::EINVAL);
+        };
         if bridge.0.is_forked() {
             return EFORK;
         }
@@ -103,7 +107,10 @@ pub unsafe extern "C" fn nart_tokio_op_await(
 
 /// The same with any waker, for authors of other runtimes, and for threads without a loop. An
 /// operation keeps the last waker only, and wakes the one that it replaces: so two tasks that poll
-/// it in turn both make progress.
+/// it in turn both make progress. Each waker that it keeps is woken exactly once, unless the
+/// operation is closed or detached before it has ended. That may be shortly after the end can be
+/// seen, also after the operation was closed then: keep the object of a waker of your own until it
+/// was woken.
 /// @return as nart_tokio_op_await(), but for -ECANCELED and -ETIMEDOUT of the calling task;
 ///   NART_PENDING it has not ended: `waker` will be woken.
 /// **Cost**: as nart_tokio_op_await().

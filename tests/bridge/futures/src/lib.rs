@@ -287,6 +287,13 @@ pub unsafe extern "C" fn test_local_sleep(
     unsafe { local(rt, out, sleep) }
 }
 
+/// `Bridge::running()`.
+#[no_mangle]
+pub unsafe extern "C" fn test_running(rt: *mut NartTokio) -> u64 {
+    // SAFETY: the test's promise.
+    unsafe { Bridge::from_c(rt) }.map_or(0, Bridge::running)
+}
+
 /// Never ends, and is never woken.
 #[no_mangle]
 pub unsafe extern "C" fn test_local_pending(rt: *mut NartTokio, out: *mut NartTokioLocal) -> Res {
