@@ -27,7 +27,7 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::panic::catch;
 use crate::sys::{
-    errno, nart_rt_free_counted, nart_rt_new, nart_rt_shutdown_within, nart_rt_task_count, Rt,
+    errno, nart_rt_free_counted, nart_rt_new, nart_rt_shutdown_within, nart_rt_task_count, Res, Rt,
     RtEnd, RtLeft, RtOpts, TaskType,
 };
 
@@ -176,19 +176,22 @@ unsafe extern "C-unwind" fn report(arg: *mut c_void, line: *const c_char) {
     }
 }
 
-impl Inner {
-    /// Frees the runtime, which ends all tasks: each is polled once as cancelled. Returns how many were
-    /// dropped because they still waited. Inside a poll of the runtime itself it is leaked.
-    fn free(&self) -> u64 {
-        // SAFETY: all-zero is valid but for the size.
-        let mut end: RtEnd = unsafe { std::mem::zeroed() };
-        end.size = size_of::<RtEnd>();
-        // SAFETY: the runtime is live or NULL, and is not used after this.
-        unsafe { nart_rt_free_counted(self.rt.get(), &mut end) };
-        self.rt.set(ptr::null_mut());
-        drive::unlist(self); // if the future that drove it was forgotten
-        end.dropped
+/// Frees the runtime, which ends all tasks: each is polled once as cancelled. Returns how many were dropped
+/// because they still waited. If that is not possible (inside a poll or a drop of its own, or on another
+/// thread), the runtime and what it refers to are leaked.
+fn free(inner: &Rc<Inner>) -> Result<u64, Res> {
+    // SAFETY: all-zero is valid but for the size.
+    let mut end: RtEnd = unsafe { std::mem::zeroed() };
+    end.size = size_of::<RtEnd>();
+    // SAFETY: the runtime is live or NULL, and is not used after this.
+    let r = unsafe { nart_rt_free_counted(inner.rt.get(), &mut end) };
+    inner.rt.set(ptr::null_mut());
+    drive::unlist(inner); // if the future that drove it was forgotten
+    if r != 0 {
+        std::mem::forget(inner.clone());
+        return Err(r);
     }
+    Ok(end.dropped)
 }
 
 /// A loop of nart as a guest of a tokio runtime: tasks of C and of Rust on one thread.
@@ -419,9 +422,9 @@ impl Loop {
     /// Frees the runtime; the loop must not be used again. The error names the tasks that were dropped.
     fn end(&self) -> Result<(), Error> {
         *self.inner.collected.borrow_mut() = Some(Vec::new());
-        let dropped = self.inner.free();
+        let dropped = free(&self.inner);
         let lines = self.inner.collected.take().unwrap_or_default();
-        match dropped {
+        match dropped.map_err(Error::of)? {
             0 => Ok(()),
             _ => Err(Error::with(errno(libc::ETIMEDOUT), lines.join("\n"))),
         }
@@ -430,7 +433,7 @@ impl Loop {
 
 impl Drop for Loop {
     fn drop(&mut self) {
-        self.inner.free();
+        let _ = free(&self.inner);
     }
 }
 

@@ -254,7 +254,8 @@ impl LoopThread {
     }
 
     /// Ends the loop and its thread: refuses new tasks, cancels those that exist, and waits until they have
-    /// ended, for at most `timeout`. Those that still wait then are dropped.
+    /// ended, for at most `timeout`. Those that still wait then are dropped. A task that does not return from
+    /// its poll is waited for.
     ///
     /// If this future is dropped after its first poll, the shutdown continues in the background.
     ///

@@ -749,6 +749,48 @@ fn a_shutdown_that_is_dropped_ends_the_loop() {
     });
 }
 
+/// A task owns its loop, which cannot be freed inside a drop of its own: it is leaked.
+#[test]
+fn a_loop_that_is_dropped_in_its_own_poll() {
+    on_each_flavour(|| async {
+        let (outer, inner) = (guest(), guest());
+        let mut owned = Some(inner);
+        let task = spawn(&outer, move |_| {
+            drop(owned.take()); // another loop's poll: it is freed
+            0
+        });
+        assert_eq!(outer.run_until(task).await.unwrap(), Ok(0));
+
+        let lines = Arc::new(AtomicUsize::new(0));
+        let count = lines.clone();
+        let report = move |_: &str| {
+            count.fetch_add(1, SeqCst);
+        };
+        let inner = Rc::new(Loop::new(LoopOptions::new().report(report)).unwrap());
+        spawn(&inner, |_| PENDING).detach();
+        let own = Rc::downgrade(&inner);
+        let held = Rc::new(RefCell::new(Some(inner)));
+        let task = held.clone();
+        let rt = held.borrow().as_ref().unwrap().as_c();
+        let body = move |_| {
+            task.take();
+            i64::from(own.upgrade().is_some())
+        };
+        let answer = spawn(held.borrow().as_ref().unwrap(), body);
+        extern "C" {
+            fn nart_rt_poll(rt: *mut nart_tokio::Rt, timeout_ns: i64) -> Res;
+            fn nart_rt_free(rt: *mut nart_tokio::Rt) -> Res;
+        }
+        // SAFETY: the runtime is live; leaked by its owner, it is this test's.
+        assert_eq!(unsafe { nart_rt_poll(rt, 0) }, 2);
+        assert_eq!(answer.await, Ok(0));
+        assert_eq!(Arc::strong_count(&lines), 2); // it may still report
+                                                  // SAFETY: as above.
+        assert_eq!(unsafe { nart_rt_free(rt) }, 0);
+        assert_eq!(lines.load(SeqCst), 1);
+    });
+}
+
 /// Operations in flight end with the frames that hold them.
 #[test]
 fn a_loop_ends_with_operations_in_flight() {
