@@ -4,4 +4,16 @@
 //! `guest` waits in a handle of C.
 
 pub mod byte_channel;
+pub mod channel;
 pub mod guest;
+
+use std::time::Duration;
+
+use crate::sys::NEVER;
+
+/// The time of a blocking call, as C has it.
+fn nanoseconds(timeout: Option<Duration>) -> i64 {
+    timeout.map_or(NEVER, |time| {
+        i64::try_from(time.as_nanos()).unwrap_or(NEVER)
+    })
+}

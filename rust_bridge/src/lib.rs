@@ -7,7 +7,8 @@
 //!   ([`Bridge::spawn`], [`export`]), blocking functions of C, HTTP requests, C tasks run by tokio;
 //! - **local futures**: Rust futures that a C task polls itself, with tokio's context around each
 //!   poll ([`Bridge::local`]);
-//! - **channels** between C tasks and Rust futures or threads: [`byte_channel`];
+//! - **channels** between C tasks and Rust futures or threads: [`channel`],
+//!   [`byte_channel`];
 //! - a tokio runtime with options, a shutdown with a deadline and a report, and threads that do not
 //!   use the loop's CPU or handle its signals.
 //!
@@ -52,7 +53,7 @@
 //! - `bridge`, `adopt`, `tracker`, `shutdown`: the lifecycle of a bridge. `error`: of Rust functions.
 //! - The four kinds of work: `blocking`; `http_queue` with `http`, `framing`, `redirect` and
 //!   `names`; `ctask` with `poll_context` and `io`; `local` with `locals`.
-//! - `ends`: channels and tokens for Rust code: [`byte_channel`].
+//! - `ends`: channels and tokens for Rust code: [`channel`], [`byte_channel`].
 //! - `host`: a loop of C inside a tokio runtime of the program, or on a thread of its own.
 //! - `threads`, `crew`, `signals`, `panic`, `clock`, `waker`: used by all.
 
@@ -103,7 +104,7 @@ mod waker_cell;
 
 pub use blocking::{BlockingFn, DropFn, Name, Stop};
 pub use bridge::{export, Bridge, Options, Refused};
-pub use ends::byte_channel;
+pub use ends::{byte_channel, channel};
 pub use error::Error;
 pub use ffi::*;
 pub use host::{Loop, LoopHandle, LoopOptions, LoopThread, RemoteTask, Task};

@@ -4,6 +4,7 @@
 #define NART_TEST_FUTURES_H
 
 #include <nart/bytes.h>
+#include <nart/chan.h>
 #include <nart/rt.h>
 #include <nart/tokio.h>
 
@@ -48,6 +49,19 @@ nart_res test_local_hog(nart_tokio *rt, uint64_t *go, nart_tokio_local *out);
 nart_res test_local_ping_pong(nart_tokio *rt, uint64_t n, nart_tokio_local *out);
 nart_res test_local_writev(nart_tokio *rt, uint16_t port, nart_tokio_local *out);
 nart_res test_local_wakes_in_drop(nart_tokio *rt, uint64_t *turns, nart_tokio_local *out);
+
+/* Ends of a channel of uint64_t in Rust. The relay sends what it receives, and answers how many; `how`:
+ * 0 recv() and send(), 1 as stream and sink, 2 futures that are dropped after a poll, 3 blocks the worker;
+ * and 10 more: each poll is on a thread of its own. */
+nart_res test_chan_relay(nart_tokio *rt, nart_rx *rx, nart_tx *tx, uint32_t how, nart_tokio_op *op);
+
+/* An end crosses and returns, and receives or sends a value there. */
+nart_res test_chan_rx_cross(nart_rx *rx, uint64_t *value);
+nart_res test_chan_tx_cross(nart_tx *tx, uint64_t value);
+
+void *test_chan_rx_new(nart_rx *rx);
+nart_res test_chan_rx_try(void *rx); /* the value, or an error */
+void test_chan_rx_drop(void *rx);
 
 /* Ends of a channel of bytes in Rust. The relay sends what it receives, and answers how many messages or
  * parts; `how`: 0 recv(), 1 as a stream, 2 futures that are dropped after a poll, 3 reads of one byte,

@@ -4,6 +4,7 @@
 #include "bridge.h"
 
 #include <nart/bytes.h>
+#include <nart/chan.h>
 #include <nart/driver.h>
 #include <nart/shutdown.h>
 
@@ -34,6 +35,14 @@ SIZE(nart_task, 8);
 SIZE(nart_join, 88);
 SIZE(nart_remote, 24);
 
+SIZE(nart_tx, 96);
+SIZE(nart_rx, 96);
+OFFSET(nart_tx, ring, 56);
+OFFSET(nart_rx, ring, 56);
+OFFSET(nart_tx, type, 64);
+OFFSET(nart_rx, type, 64);
+SIZE(nart_chan_opts, 40);
+OFFSET(nart_chan_opts, drop_value, 32);
 SIZE(nart_bytes_tx, 104);
 SIZE(nart_bytes_rx, 104);
 OFFSET(nart_bytes_rx, ring, 56);
@@ -59,6 +68,10 @@ _Static_assert(NART_READ == 1 && NART_WRITE == 2 && NART_ERROR == 4 && NART_HANG
                "sys/io.rs has other bits");
 _Static_assert(NART_EFDS == -4121, "sys.rs has another error");
 _Static_assert(NART__BYTES_ABI == 1, "ends.rs has another version");
+_Static_assert(NART__BYTES_ABI == 1 && NART__RING_ABI == 1, "ends.rs has other versions");
+_Static_assert(NART_CHAN_SPSC == 2 && NART_CHAN_MPSC == 3, "ends.rs has other kinds");
+_Static_assert(NART__RING_TYPE(NART_CHAN_MPSC, NART_CHAN_SPINNING, 8) == 0x813,
+               "channel.rs reads another type word");
 _Static_assert(NART_BYTES_SPSC == 1 && NART_BYTES_MPSC == 2, "ends.rs has other kinds");
 _Static_assert(NART_EFRAME == -4122, "sys.rs has another error");
 

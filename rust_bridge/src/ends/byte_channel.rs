@@ -55,15 +55,13 @@ mod tx;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
 use crate::ends::guest::closed;
 use crate::error::Error;
 use crate::sys::ends::{
     nart__bytes_open, nart_bytes_rx_close, nart_bytes_tx_close, BytesOpts, BYTES_ABI, BYTES_MPSC,
     BYTES_SPSC,
 };
-use crate::sys::{Rt, NEVER};
+use crate::sys::Rt;
 
 pub use crate::sys::ends::{NartBytesRx, NartBytesTx};
 pub use rx::{BytesReceiver, Message};
@@ -163,11 +161,4 @@ unsafe fn open(
         nart_bytes_rx_close(&mut rx);
         Ok((sender?, receiver?))
     }
-}
-
-/// The time of a blocking call, as C has it.
-pub(crate) fn nanoseconds(timeout: Option<Duration>) -> i64 {
-    timeout.map_or(NEVER, |time| {
-        i64::try_from(time.as_nanos()).unwrap_or(NEVER)
-    })
 }

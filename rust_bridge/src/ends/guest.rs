@@ -22,8 +22,9 @@ use tokio::task::coop;
 use crate::error::Error;
 use crate::poll_context::PollContext;
 use crate::sys::ends::{
-    nart_bytes_rx_close, nart_bytes_rx_move, nart_bytes_tx_close, nart_bytes_tx_move, NartBytesRx,
-    NartBytesTx,
+    nart_bytes_rx_close, nart_bytes_rx_move, nart_bytes_tx_close, nart_bytes_tx_move,
+    nart_rx_close, nart_rx_move, nart_tx_close, nart_tx_move, NartBytesRx, NartBytesTx, NartRx,
+    NartTx,
 };
 use crate::sys::{errno, Cx, Poll as CPoll, Res, TaskType, EFORK, PENDING};
 use crate::threads::{fork_epoch, watch_forks};
@@ -50,6 +51,8 @@ macro_rules! handle {
 
 handle!(NartBytesTx, nart_bytes_tx_move, nart_bytes_tx_close);
 handle!(NartBytesRx, nart_bytes_rx_move, nart_bytes_rx_close);
+handle!(NartTx, nart_tx_move, nart_tx_close);
+handle!(NartRx, nart_rx_move, nart_rx_close);
 
 /// A closed handle, for a function of C that opens one.
 pub fn closed<H: Handle>() -> H {
@@ -251,8 +254,37 @@ impl<E: Waits> Drop for Waiting<'_, E> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+pub mod tests {
+    use std::future::Future;
+    use std::pin::Pin;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::Arc;
+    use std::task::{Context, Poll, Wake, Waker};
+
     use crate as nart_tokio;
 
     include!("../../doc/event_loop.rs");
+
+    /// A task that counts its wakes.
+    #[derive(Default)]
+    pub struct Counts(AtomicUsize);
+
+    impl Wake for Counts {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub fn task() -> (Arc<Counts>, Waker) {
+        let counts = Arc::new(Counts::default());
+        (counts.clone(), counts.into())
+    }
+
+    pub fn wakes(counts: &Counts) -> usize {
+        counts.0.load(Ordering::Relaxed)
+    }
+
+    pub fn poll<F: Future>(waker: &Waker, future: Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(waker))
+    }
 }

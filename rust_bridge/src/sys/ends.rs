@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The ends of channels: what `bytes.h` declares.
+//! The ends of channels: what `chan.h` and `bytes.h` declare.
 //!
 //! Their inline functions are not symbols. Those that wait count an answer of the poll and call a
 //! slow path, which is complete; the others have an ordinary form in `detail/calls.h`.
@@ -38,9 +38,34 @@ pub struct BytesRing {
     pub(crate) spinning: u8,
 }
 
+/// `nart_tx`. Zeroed = closed. Only C knows its contents.
+#[repr(C)]
+#[derive(Debug)]
+pub struct NartTx {
+    wait: [u64; 7],
+    pub(crate) ring: *mut c_void,
+    /// Of the values: their size, the flags and the kind of the channel.
+    pub(crate) kind: u64,
+    private: [u64; 3],
+}
+
+/// `nart_rx`. Zeroed = closed. Only C knows its contents.
+#[repr(C)]
+#[derive(Debug)]
+pub struct NartRx {
+    wait: [u64; 7],
+    pub(crate) ring: *mut c_void,
+    /// Of the values: their size, the flags and the kind of the channel.
+    pub(crate) kind: u64,
+    private: [u64; 3],
+}
+
 const _: () = assert!(size_of::<NartBytesTx>() == 104 && size_of::<NartBytesRx>() == 104);
 const _: () = assert!(offset_of!(NartBytesRx, ring) == 56 && offset_of!(NartBytesRx, held) == 72);
 const _: () = assert!(offset_of!(BytesRing, spinning) == 37);
+const _: () = assert!(size_of::<NartTx>() == 96 && offset_of!(NartTx, kind) == 64);
+const _: () = assert!(size_of::<NartRx>() == 96 && offset_of!(NartRx, kind) == 64);
+
 /// `nart_bytes_buf`, `nart_bytes_msg`.
 #[repr(C)]
 pub struct Slice {
@@ -65,12 +90,26 @@ pub struct BytesOpts {
     pub max_len: usize,
 }
 
-const _: () = assert!(size_of::<BytesOpts>() == 32);
+/// `nart_chan_opts`.
+#[repr(C)]
+pub struct ChanOpts {
+    pub size: usize,
+    pub kind: u32,
+    pub flags: u32,
+    pub elem: usize,
+    pub capacity: usize,
+    pub drop_value: Option<unsafe extern "C" fn(value: *mut c_void)>,
+}
 
-/// `NART_BYTES_SPSC`, `NART_BYTES_MPSC`.
+const _: () = assert!(size_of::<BytesOpts>() == 32 && size_of::<ChanOpts>() == 40);
+
+/// `NART_CHAN_SPSC`, `NART_CHAN_MPSC`; `NART_BYTES_SPSC`, `NART_BYTES_MPSC`.
+pub const CHAN_SPSC: u32 = 2;
+pub const CHAN_MPSC: u32 = 3;
 pub const BYTES_SPSC: u32 = 1;
 pub const BYTES_MPSC: u32 = 2;
-/// `NART__BYTES_ABI`.
+/// `NART__RING_ABI`, `NART__BYTES_ABI`.
+pub const RING_ABI: u32 = 1;
 pub const BYTES_ABI: u32 = 1;
 
 extern "C" {
@@ -110,4 +149,31 @@ extern "C" {
     pub fn nart__bytes_try_recv_slow(rx: *mut NartBytesRx, msg: *mut Slice) -> Res;
     pub fn nart_bytes_recv_blocking(rx: *mut NartBytesRx, msg: *mut Slice, timeout_ns: i64) -> Res;
     pub fn nart__bytes_release_call(rx: *mut NartBytesRx, msg: *mut Slice) -> Res;
+
+    pub fn nart__chan_open(
+        rt: *mut Rt,
+        opts: *const ChanOpts,
+        abi: u32,
+        tx: *mut NartTx,
+        rx: *mut NartRx,
+    ) -> Res;
+    pub fn nart_tx_clone(tx: *const NartTx, out: *mut NartTx) -> Res;
+    pub fn nart_tx_close(tx: *mut NartTx);
+    pub fn nart_tx_move(dst: *mut NartTx, src: *mut NartTx);
+    pub fn nart_tx_len(tx: *const NartTx) -> usize;
+    pub fn nart_tx_capacity(tx: *const NartTx) -> usize;
+    pub fn nart_tx_is_closed(tx: *const NartTx) -> bool;
+    pub fn nart__send_slow(cx: *mut Cx, tx: *mut NartTx, value: *const c_void, elem: usize) -> Res;
+    pub fn nart__try_send_slow(tx: *mut NartTx, value: *const c_void, elem: usize) -> Res;
+    pub fn nart_send_blocking(tx: *mut NartTx, value: *const c_void, timeout_ns: i64) -> Res;
+
+    pub fn nart_rx_bind(rx: *mut NartRx, rt: *mut Rt) -> Res;
+    pub fn nart_rx_close(rx: *mut NartRx);
+    pub fn nart_rx_move(dst: *mut NartRx, src: *mut NartRx);
+    pub fn nart_rx_shut(rx: *mut NartRx);
+    pub fn nart_rx_len(rx: *const NartRx) -> usize;
+    pub fn nart_rx_is_closed(rx: *const NartRx) -> bool;
+    pub fn nart__recv_slow(cx: *mut Cx, rx: *mut NartRx, value: *mut c_void, elem: usize) -> Res;
+    pub fn nart__try_recv_slow(rx: *mut NartRx, value: *mut c_void, elem: usize) -> Res;
+    pub fn nart_recv_blocking(rx: *mut NartRx, value: *mut c_void, timeout_ns: i64) -> Res;
 }

@@ -13,8 +13,8 @@ use std::time::Duration;
 use futures_core::Stream;
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
 
-use super::nanoseconds;
 use crate::ends::guest::{Guest, Waiting, Waits};
+use crate::ends::nanoseconds;
 use crate::error::Error;
 use crate::sys::ends::{
     nart__bytes_recv_slow, nart__bytes_release_call, nart__bytes_try_recv_slow,

@@ -1,39 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How waits are left and resumed: which waker is woken, and how often.
 
-use std::future::Future;
 use std::pin::{pin, Pin};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufRead, AsyncWrite};
 
 use super::*;
-use crate::ends::guest::tests::EventLoop;
-
-/// A task that counts its wakes.
-#[derive(Default)]
-struct Counts(AtomicUsize);
-
-impl Wake for Counts {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-fn task() -> (Arc<Counts>, Waker) {
-    let counts = Arc::new(Counts::default());
-    (counts.clone(), counts.into())
-}
-
-fn wakes(counts: &Counts) -> usize {
-    counts.0.load(Ordering::Relaxed)
-}
-
-fn poll<F: Future>(waker: &Waker, future: Pin<&mut F>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(waker))
-}
+use crate::ends::guest::tests::{poll, task, wakes, EventLoop};
 
 type Both = fn(*mut Rt, usize, usize) -> Result<(BytesSender, BytesReceiver), Error>;
 

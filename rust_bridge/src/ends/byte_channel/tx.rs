@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use tokio::io::AsyncWrite;
 
-use super::nanoseconds;
 use crate::ends::guest::{closed, Guest, Waiting, Waits};
+use crate::ends::nanoseconds;
 use crate::error::Error;
 use crate::sys::ends::{
     nart__bytes_claim_slow, nart__bytes_commit_call, nart__bytes_try_claim_slow,

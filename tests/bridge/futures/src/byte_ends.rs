@@ -2,48 +2,12 @@
 //! Futures that use an end of a channel of bytes. futures.h describes each.
 
 use std::ffi::c_void;
-use std::future::{poll_fn, Future};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use nart_tokio::byte_channel::{BytesReceiver, BytesSender, NartBytesRx, NartBytesTx};
 use nart_tokio::{export, Error, NartTokio, NartTokioOp, Outcome, Res};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
-/// Polls a future on a new thread each time.
-pub struct Migrates<F>(pub Pin<Box<F>>);
-
-impl<F: Future + Send> Future for Migrates<F>
-where
-    F::Output: Send,
-{
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let future = self.0.as_mut();
-        let waker = cx.waker();
-        std::thread::scope(|scope| {
-            let polls = scope.spawn(|| future.poll(&mut Context::from_waker(waker)));
-            polls.join().expect("the poll does not panic")
-        })
-    }
-}
-
-/// Polls a future once, and drops it unless it is ready.
-pub async fn once<F: Future>(future: F) -> Option<F::Output> {
-    let mut future = std::pin::pin!(future);
-    poll_fn(|cx| {
-        Poll::Ready(match future.as_mut().poll(cx) {
-            Poll::Ready(output) => Some(output),
-            Poll::Pending => None,
-        })
-    })
-    .await
-}
-
-async fn next<S: futures_core::Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
-    poll_fn(|cx| Pin::new(&mut *stream).poll_next(cx)).await
-}
+use crate::ends::{next, once, Migrates};
 
 /// Sends everything that it receives.
 async fn relay(mut rx: BytesReceiver, mut tx: BytesSender, how: u32) -> Outcome {

@@ -4,6 +4,7 @@
 #[path = "../../../bench/futures/src/lib.rs"]
 pub mod bench;
 mod byte_ends;
+mod ends;
 #[cfg(feature = "http")]
 mod tls;
 

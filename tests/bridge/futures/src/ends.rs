@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Futures that use an end of a channel of values. futures.h describes each.
+
+use std::ffi::c_void;
+use std::future::{poll_fn, Future};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use futures_sink::Sink;
+use nart_tokio::channel::{NartRx, NartTx, Receiver, Sender};
+use nart_tokio::{export, Error, NartTokio, NartTokioOp, Outcome, Res};
+
+/// Polls a future on a new thread each time.
+pub struct Migrates<F>(pub Pin<Box<F>>);
+
+impl<F: Future + Send> Future for Migrates<F>
+where
+    F::Output: Send,
+{
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let future = self.0.as_mut();
+        let waker = cx.waker();
+        std::thread::scope(|scope| {
+            let polls = scope.spawn(|| future.poll(&mut Context::from_waker(waker)));
+            polls.join().expect("the poll does not panic")
+        })
+    }
+}
+
+/// Polls a future once, and drops it unless it is ready.
+pub async fn once<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    poll_fn(|cx| {
+        Poll::Ready(match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Some(output),
+            Poll::Pending => None,
+        })
+    })
+    .await
+}
+
+pub async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
+    poll_fn(|cx| Pin::new(&mut *stream).poll_next(cx)).await
+}
+
+/// Sends everything that it receives.
+async fn relay(mut rx: Receiver<u64>, mut tx: Sender<u64>, how: u32) -> Result<i64, Error> {
+    let mut n = 0;
+    match how {
+        0 => {
+            while let Some(value) = rx.recv().await? {
+                tx.send(value).await?;
+                n += 1;
+            }
+        }
+        1 => {
+            while let Some(value) = next(&mut rx).await {
+                poll_fn(|cx| Pin::new(&mut tx).poll_ready(cx)).await?;
+                Pin::new(&mut tx).start_send(value?)?;
+                n += 1;
+            }
+            poll_fn(|cx| Pin::new(&mut tx).poll_close(cx)).await?;
+        }
+        2 => loop {
+            // Abandoned each time before they wait for long.
+            let Some(value) = once(rx.recv()).await.transpose()? else {
+                tokio::task::yield_now().await;
+                continue;
+            };
+            let Some(value) = value else {
+                break;
+            };
+            while once(tx.send(value)).await.transpose()?.is_none() {
+                tokio::task::yield_now().await;
+            }
+            n += 1;
+        },
+        _ => {
+            while let Some(value) = rx.recv_blocking(None)? {
+                tx.send_blocking(value, None)?;
+                n += 1;
+            }
+        }
+    }
+    Ok(n)
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn test_chan_relay(
+    rt: *mut NartTokio,
+    rx: *mut NartRx,
+    tx: *mut NartTx,
+    how: u32,
+    op: *mut NartTokioOp,
+) -> Res {
+    // SAFETY: the test's promises.
+    let ends = unsafe { Receiver::from_c(rx).and_then(|rx| Ok((rx, Sender::from_c(tx)?))) };
+    let (rx, tx) = match ends {
+        Ok(ends) => ends,
+        Err(error) => return error.code(),
+    };
+    let relay = async move { Outcome::from(relay(rx, tx, how % 10).await) };
+    // SAFETY: the test's promises.
+    unsafe {
+        match how >= 10 {
+            true => export(rt, op, || Migrates(Box::pin(relay))),
+            false => export(rt, op, || relay),
+        }
+    }
+}
+
+/// Takes an end over, gives it back, and says why not if it was refused.
+#[no_mangle]
+pub unsafe extern "C" fn test_chan_rx_cross(rx: *mut NartRx, value: *mut u64) -> Res {
+    // SAFETY: the test's promises.
+    unsafe {
+        match Receiver::from_c(rx) {
+            Ok(mut end) => {
+                *value = end.try_recv().unwrap_or(0);
+                rx.write(end.into_c());
+                0
+            }
+            Err(error) => error.code(),
+        }
+    }
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn test_chan_tx_cross(tx: *mut NartTx, value: u64) -> Res {
+    // SAFETY: the test's promises.
+    unsafe {
+        match Sender::from_c(tx) {
+            Ok(mut end) => {
+                let sent = end.try_send(value);
+                tx.write(end.into_c());
+                sent.map_or_else(|e| e.code(), |()| 0)
+            }
+            Err(error) => error.code(),
+        }
+    }
+}
+
+/// An end in the hands of C.
+#[no_mangle]
+pub unsafe extern "C" fn test_chan_rx_new(rx: *mut NartRx) -> *mut c_void {
+    // SAFETY: the test's promises.
+    let rx = unsafe { Receiver::<u64>::from_c(rx) }.expect("it can cross");
+    Box::into_raw(Box::new(rx)).cast()
+}
+
+/// The next value, or an error.
+#[no_mangle]
+pub unsafe extern "C" fn test_chan_rx_try(rx: *mut c_void) -> Res {
+    // SAFETY: from test_chan_rx_new().
+    let rx = unsafe { &mut *rx.cast::<Receiver<u64>>() };
+    rx.try_recv()
+        .map_or_else(|e| e.code(), |value| value as Res)
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn test_chan_rx_drop(rx: *mut c_void) {
+    // SAFETY: from test_chan_rx_new(), and not used again.
+    drop(unsafe { Box::from_raw(rx.cast::<Receiver<u64>>()) });
+}
