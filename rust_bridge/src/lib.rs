@@ -8,7 +8,7 @@
 //! - **local futures**: Rust futures that a C task polls itself, with tokio's context around each
 //!   poll ([`Bridge::local`]);
 //! - **channels** between C tasks and Rust futures or threads: [`channel`],
-//!   [`byte_channel`];
+//!   [`byte_channel`], [`oneshot`]; and [cancellation](cancel) both ways;
 //! - a tokio runtime with options, a shutdown with a deadline and a report, and threads that do not
 //!   use the loop's CPU or handle its signals.
 //!
@@ -53,7 +53,7 @@
 //! - `bridge`, `adopt`, `tracker`, `shutdown`: the lifecycle of a bridge. `error`: of Rust functions.
 //! - The four kinds of work: `blocking`; `http_queue` with `http`, `framing`, `redirect` and
 //!   `names`; `ctask` with `poll_context` and `io`; `local` with `locals`.
-//! - `ends`: channels and tokens for Rust code: [`channel`], [`byte_channel`].
+//! - `ends`: channels and tokens for Rust code: [`byte_channel`], [`cancel`], [`channel`], [`oneshot`].
 //! - `host`: a loop of C inside a tokio runtime of the program, or on a thread of its own.
 //! - `threads`, `crew`, `signals`, `panic`, `clock`, `waker`: used by all.
 
@@ -104,7 +104,7 @@ mod waker_cell;
 
 pub use blocking::{BlockingFn, DropFn, Name, Stop};
 pub use bridge::{export, Bridge, Options, Refused};
-pub use ends::{byte_channel, channel};
+pub use ends::{byte_channel, cancel, channel, oneshot};
 pub use error::Error;
 pub use ffi::*;
 pub use host::{Loop, LoopHandle, LoopOptions, LoopThread, RemoteTask, Task};

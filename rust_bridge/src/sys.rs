@@ -363,6 +363,11 @@ impl Poll {
         self.0
     }
 
+    /// The context, for an operation of C.
+    pub fn cx(self) -> *mut Cx {
+        self.0
+    }
+
     /// The waker of the task that is being polled.
     pub fn waker(self) -> NartWaker {
         // SAFETY: new() promises a live context inside its poll.

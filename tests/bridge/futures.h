@@ -4,7 +4,9 @@
 #define NART_TEST_FUTURES_H
 
 #include <nart/bytes.h>
+#include <nart/cancel.h>
 #include <nart/chan.h>
+#include <nart/oneshot.h>
 #include <nart/rt.h>
 #include <nart/tokio.h>
 
@@ -62,6 +64,17 @@ nart_res test_chan_tx_cross(nart_tx *tx, uint64_t value);
 void *test_chan_rx_new(nart_rx *rx);
 nart_res test_chan_rx_try(void *rx); /* the value, or an error */
 void test_chan_rx_drop(void *rx);
+
+/* A oneshot of uint64_t: Rust answers 42, or waits for ever; and one of int64_t, whose value is the result. */
+nart_res test_oneshot_answer(nart_tokio *rt, nart_oneshot_tx *tx, bool answers, nart_tokio_op *op);
+nart_res test_oneshot_value(nart_tokio *rt, nart_oneshot_rx *rx, nart_tokio_op *op);
+
+/* Ends when the token is cancelled. And: joins it to a token of tokio-util, which another future cancels if
+ * `by_rust`; 1 when both are cancelled. */
+nart_res test_token_wait(nart_tokio *tokio, nart_rt *rt, const nart_token *token,
+                         nart_tokio_op *op);
+nart_res test_token_join(nart_tokio *tokio, nart_rt *rt, const nart_token *token, bool by_rust,
+                         nart_tokio_op *op);
 
 /* Ends of a channel of bytes in Rust. The relay sends what it receives, and answers how many messages or
  * parts; `how`: 0 recv(), 1 as a stream, 2 futures that are dropped after a poll, 3 reads of one byte,

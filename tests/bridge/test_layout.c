@@ -4,9 +4,11 @@
 #include "bridge.h"
 
 #include <nart/bytes.h>
+#include <nart/cancel.h>
 #include <nart/chan.h>
 #include <nart/driver.h>
 #include <nart/shutdown.h>
+#include <nart/oneshot.h>
 
 #define OFFSET(type, field, n)                                                                     \
     _Static_assert(offsetof(type, field) == (n), #type "." #field " has moved")
@@ -43,6 +45,14 @@ OFFSET(nart_tx, type, 64);
 OFFSET(nart_rx, type, 64);
 SIZE(nart_chan_opts, 40);
 OFFSET(nart_chan_opts, drop_value, 32);
+SIZE(nart_oneshot_tx, 16);
+OFFSET(nart_oneshot_tx, rx, 8);
+SIZE(nart_oneshot_rx, 104);
+OFFSET(nart_oneshot_rx, shared, 56);
+OFFSET(nart_oneshot_rx, tx, 64);
+OFFSET(nart_oneshot_rx, sent, 96);
+SIZE(nart_token, 8);
+SIZE(nart_waiter, 72);
 SIZE(nart_bytes_tx, 104);
 SIZE(nart_bytes_rx, 104);
 OFFSET(nart_bytes_rx, ring, 56);

@@ -23,8 +23,8 @@ use crate::error::Error;
 use crate::poll_context::PollContext;
 use crate::sys::ends::{
     nart_bytes_rx_close, nart_bytes_rx_move, nart_bytes_tx_close, nart_bytes_tx_move,
-    nart_rx_close, nart_rx_move, nart_tx_close, nart_tx_move, NartBytesRx, NartBytesTx, NartRx,
-    NartTx,
+    nart_oneshot_rx_close, nart_oneshot_rx_move, nart_rx_close, nart_rx_move, nart_tx_close,
+    nart_tx_move, NartBytesRx, NartBytesTx, NartOneshotRx, NartRx, NartTx,
 };
 use crate::sys::{errno, Cx, Poll as CPoll, Res, TaskType, EFORK, PENDING};
 use crate::threads::{fork_epoch, watch_forks};
@@ -53,6 +53,7 @@ handle!(NartBytesTx, nart_bytes_tx_move, nart_bytes_tx_close);
 handle!(NartBytesRx, nart_bytes_rx_move, nart_bytes_rx_close);
 handle!(NartTx, nart_tx_move, nart_tx_close);
 handle!(NartRx, nart_rx_move, nart_rx_close);
+handle!(NartOneshotRx, nart_oneshot_rx_move, nart_oneshot_rx_close);
 
 /// A closed handle, for a function of C that opens one.
 pub fn closed<H: Handle>() -> H {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The ends of channels: what `chan.h` and `bytes.h` declare.
+//! The ends of channels, and tokens: what `chan.h`, `bytes.h`, `oneshot.h` and `cancel.h` declare.
 //!
 //! Their inline functions are not symbols. Those that wait count an answer of the poll and call a
 //! slow path, which is complete; the others have an ordinary form in `detail/calls.h`.
@@ -60,11 +60,56 @@ pub struct NartRx {
     private: [u64; 3],
 }
 
+/// `nart_oneshot_tx`. Zeroed = closed. Only C knows its contents.
+#[repr(C)]
+#[derive(Debug)]
+pub struct NartOneshotTx {
+    pub(crate) shared: *mut c_void,
+    /// The receiver, if the ends are linked.
+    pub(crate) linked: *mut c_void,
+}
+
+/// `nart_oneshot_rx`. Zeroed = closed. Only C knows its contents.
+#[repr(C)]
+#[derive(Debug)]
+pub struct NartOneshotRx {
+    wait: [u64; 7],
+    pub(crate) shared: *mut c_void,
+    pub(crate) linked: *mut c_void,
+    private: [u64; 3],
+    pub(crate) sent: u64,
+}
+
+/// `nart_token`. Zeroed = empty.
+#[repr(C)]
+#[derive(Debug)]
+pub struct NartToken {
+    pub(crate) node: *mut c_void,
+}
+
+impl NartOneshotTx {
+    pub(crate) const CLOSED: NartOneshotTx = NartOneshotTx {
+        shared: std::ptr::null_mut(),
+        linked: std::ptr::null_mut(),
+    };
+}
+
+impl NartToken {
+    pub(crate) const EMPTY: NartToken = NartToken {
+        node: std::ptr::null_mut(),
+    };
+}
+
 const _: () = assert!(size_of::<NartBytesTx>() == 104 && size_of::<NartBytesRx>() == 104);
 const _: () = assert!(offset_of!(NartBytesRx, ring) == 56 && offset_of!(NartBytesRx, held) == 72);
 const _: () = assert!(offset_of!(BytesRing, spinning) == 37);
 const _: () = assert!(size_of::<NartTx>() == 96 && offset_of!(NartTx, kind) == 64);
 const _: () = assert!(size_of::<NartRx>() == 96 && offset_of!(NartRx, kind) == 64);
+
+const _: () = assert!(size_of::<NartOneshotTx>() == 16 && offset_of!(NartOneshotTx, linked) == 8);
+const _: () = assert!(size_of::<NartOneshotRx>() == 104 && offset_of!(NartOneshotRx, sent) == 96);
+const _: () = assert!(offset_of!(NartOneshotRx, shared) == 56);
+const _: () = assert!(size_of::<NartToken>() == 8 && size_of::<Waiter>() == 72);
 
 /// `nart_bytes_buf`, `nart_bytes_msg`.
 #[repr(C)]
@@ -102,6 +147,16 @@ pub struct ChanOpts {
 }
 
 const _: () = assert!(size_of::<BytesOpts>() == 32 && size_of::<ChanOpts>() == 40);
+
+/// `nart_waiter`.
+#[repr(C)]
+pub struct Waiter {
+    private: [u64; 9],
+}
+
+impl Waiter {
+    pub const IDLE: Waiter = Waiter { private: [0; 9] };
+}
 
 /// `NART_CHAN_SPSC`, `NART_CHAN_MPSC`; `NART_BYTES_SPSC`, `NART_BYTES_MPSC`.
 pub const CHAN_SPSC: u32 = 2;
@@ -176,4 +231,27 @@ extern "C" {
     pub fn nart__recv_slow(cx: *mut Cx, rx: *mut NartRx, value: *mut c_void, elem: usize) -> Res;
     pub fn nart__try_recv_slow(rx: *mut NartRx, value: *mut c_void, elem: usize) -> Res;
     pub fn nart_recv_blocking(rx: *mut NartRx, value: *mut c_void, timeout_ns: i64) -> Res;
+
+    pub fn nart_oneshot_open(
+        rt: *mut Rt,
+        size: usize,
+        drop_value: Option<unsafe extern "C" fn(value: *mut c_void)>,
+        tx: *mut NartOneshotTx,
+        rx: *mut NartOneshotRx,
+    ) -> Res;
+    pub fn nart_oneshot_send(tx: *mut NartOneshotTx, value: *const c_void) -> Res;
+    pub fn nart_oneshot_tx_is_closed(tx: *const NartOneshotTx) -> bool;
+    pub fn nart_oneshot_tx_close(tx: *mut NartOneshotTx);
+    pub fn nart_oneshot_recv(cx: *mut Cx, rx: *mut NartOneshotRx, value: *mut c_void) -> Res;
+    pub fn nart_oneshot_try_recv(rx: *mut NartOneshotRx, value: *mut c_void) -> Res;
+    pub fn nart_oneshot_rx_close(rx: *mut NartOneshotRx);
+    pub fn nart_oneshot_rx_move(dst: *mut NartOneshotRx, src: *mut NartOneshotRx);
+
+    pub fn nart_token_new(rt: *mut Rt, out: *mut NartToken) -> Res;
+    pub fn nart_token_child(t: *const NartToken, out: *mut NartToken) -> Res;
+    pub fn nart_token_child_on(t: *const NartToken, rt: *mut Rt, out: *mut NartToken) -> Res;
+    pub fn nart_token_clone(t: *const NartToken, out: *mut NartToken);
+    pub fn nart_token_release(t: *mut NartToken);
+    pub fn nart_token_cancel(t: *const NartToken);
+    pub fn nart_token_await(cx: *mut Cx, t: *const NartToken, w: *mut Waiter) -> Res;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Futures that use an end of a channel of values. futures.h describes each.
+//! Futures that use an end of a channel of values, a oneshot or a token. futures.h describes each.
 
 use std::ffi::c_void;
 use std::future::{poll_fn, Future};
@@ -8,8 +8,11 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use futures_sink::Sink;
+use nart_tokio::cancel::{NartToken, Token};
 use nart_tokio::channel::{NartRx, NartTx, Receiver, Sender};
-use nart_tokio::{export, Error, NartTokio, NartTokioOp, Outcome, Res};
+use nart_tokio::oneshot::{NartOneshotRx, NartOneshotTx, OneshotReceiver, OneshotSender};
+use nart_tokio::{export, Error, NartTokio, NartTokioOp, Outcome, Res, Rt};
+use tokio_util::sync::CancellationToken;
 
 /// Polls a future on a new thread each time.
 pub struct Migrates<F>(pub Pin<Box<F>>);
@@ -164,4 +167,97 @@ pub unsafe extern "C" fn test_chan_rx_try(rx: *mut c_void) -> Res {
 pub unsafe extern "C" fn test_chan_rx_drop(rx: *mut c_void) {
     // SAFETY: from test_chan_rx_new(), and not used again.
     drop(unsafe { Box::from_raw(rx.cast::<Receiver<u64>>()) });
+}
+
+// ---- oneshots ----
+
+/// Answers 42, after some polls. Or never, if `!answers`.
+#[no_mangle]
+pub unsafe extern "C" fn test_oneshot_answer(
+    rt: *mut NartTokio,
+    tx: *mut NartOneshotTx,
+    answers: bool,
+    op: *mut NartTokioOp,
+) -> Res {
+    // SAFETY: the test's promises.
+    let tx = match unsafe { OneshotSender::<u64>::from_c(tx) } {
+        Ok(tx) => tx,
+        Err(error) => return error.code(),
+    };
+    let answer = async move {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        if !answers {
+            std::future::pending::<()>().await;
+        }
+        tx.send(42)
+    };
+    // SAFETY: the test's promises.
+    unsafe { export(rt, op, || answer) }
+}
+
+/// The value that C sends.
+#[no_mangle]
+pub unsafe extern "C" fn test_oneshot_value(
+    rt: *mut NartTokio,
+    rx: *mut NartOneshotRx,
+    op: *mut NartTokioOp,
+) -> Res {
+    // SAFETY: the test's promises.
+    match unsafe { OneshotReceiver::<i64>::from_c(rx) } {
+        // SAFETY: as above.
+        Ok(rx) => unsafe { export(rt, op, || rx) },
+        Err(error) => error.code(),
+    }
+}
+
+// ---- tokens ----
+
+/// Ends when C cancels the token.
+#[no_mangle]
+pub unsafe extern "C" fn test_token_wait(
+    tokio: *mut NartTokio,
+    rt: *mut Rt,
+    token: *const NartToken,
+    op: *mut NartTokioOp,
+) -> Res {
+    // SAFETY: the test's promises.
+    match unsafe { Token::from_c(token).and_then(|token| token.listen(rt)) } {
+        // SAFETY: as above.
+        Ok(listener) => unsafe { export(tokio, op, || async move { listener.cancelled().await }) },
+        Err(error) => error.code(),
+    }
+}
+
+/// Joins the token to one of tokio-util, for which a future of Rust waits; `by_rust`: another one
+/// cancels it. Ends when that has ended and the token of C is cancelled.
+#[no_mangle]
+pub unsafe extern "C" fn test_token_join(
+    tokio: *mut NartTokio,
+    rt: *mut Rt,
+    token: *const NartToken,
+    by_rust: bool,
+    op: *mut NartTokioOp,
+) -> Res {
+    // SAFETY: the test's promises.
+    let both = unsafe { Token::from_c(token).and_then(|t| Ok((t.listen(rt)?, t))) };
+    let (listener, token) = match both {
+        Ok(both) => both,
+        Err(error) => return error.code(),
+    };
+    let rust = CancellationToken::new();
+    let (waits, cancels) = (rust.clone(), rust.clone());
+    let all = async move {
+        let waits = tokio::spawn(async move { waits.cancelled().await });
+        if by_rust {
+            tokio::spawn(async move { cancels.cancel() });
+        }
+        let cancelled = rust.clone().cancelled_owned();
+        listener.join(cancelled, move || rust.cancel()).await;
+        waits.await.expect("it does not panic");
+        i64::from(token.is_cancelled())
+    };
+    // SAFETY: the test's promises.
+    unsafe { export(tokio, op, || all) }
 }
