@@ -86,6 +86,10 @@ impl Token {
     ///
     /// # Safety
     /// `rt` is NULL, or a live runtime.
+    ///
+    /// # Examples
+    ///
+    /// See [`Token`].
     pub unsafe fn new(rt: *mut Rt) -> Result<Token, Error> {
         let mut token = Token(NartToken::EMPTY);
         // SAFETY: the caller's promise.
@@ -100,6 +104,10 @@ impl Token {
     ///
     /// # Safety
     /// `token` is NULL, or a handle that is not released meanwhile.
+    ///
+    /// # Examples
+    ///
+    /// See [`Listener::cancelled`].
     pub unsafe fn from_c(token: *const NartToken) -> Result<Token, Error> {
         let mut clone = Token(NartToken::EMPTY);
         // SAFETY: the caller's promise.
@@ -111,6 +119,26 @@ impl Token {
     }
 
     /// Passes the handle to C, which releases it with `nart_token_release()`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+    /// # fn main() -> Result<(), nart_tokio::Error> {
+    /// # let event_loop = EventLoop::new();
+    /// # use nart_tokio::cancel::{NartToken, Token};
+    /// // SAFETY: the runtime of this thread.
+    /// let token = unsafe { Token::new(event_loop.rt()) }?;
+    /// let for_c: NartToken = token.clone().into_c();
+    /// # extern "C" {
+    /// #     fn nart_token_release(token: *mut NartToken);
+    /// # }
+    /// # let mut for_c = for_c;
+    /// # // SAFETY: made above.
+    /// # unsafe { nart_token_release(&mut for_c) };
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_c(mut self) -> NartToken {
         std::mem::replace(&mut self.0, NartToken::EMPTY)
     }
@@ -119,6 +147,10 @@ impl Token {
     ///
     /// # Errors
     /// `-ENOMEM`; `NART_EFORK`.
+    ///
+    /// # Examples
+    ///
+    /// See [`Token`].
     pub fn child(&self) -> Result<Token, Error> {
         let mut child = Token(NartToken::EMPTY);
         // SAFETY: a live handle.
@@ -127,12 +159,20 @@ impl Token {
     }
 
     /// Cancels the token and its children, and wakes the C tasks that await them. Idempotent.
+    ///
+    /// # Examples
+    ///
+    /// See [`Token`].
     pub fn cancel(&self) {
         // SAFETY: a live handle.
         unsafe { nart_token_cancel(&self.0) }
     }
 
     /// Whether the token is cancelled. If so, what the canceller wrote before is visible.
+    ///
+    /// # Examples
+    ///
+    /// See [`Token`].
     pub fn is_cancelled(&self) -> bool {
         let state = self.0.node.cast::<AtomicU32>();
         // SAFETY: a token begins with its state, whose lowest bit says this (detail/cancel.h).
@@ -244,6 +284,10 @@ unsafe extern "C-unwind" fn end(frame: *mut c_void) {
 static TYPE: TaskType = TaskType::of::<Frame>(c"a listener of a token in Rust", poll, Some(end));
 
 /// Listens for the cancellation of a token; made by [`Token::listen`]. Dropping it ends that.
+///
+/// # Examples
+///
+/// See [`Listener::cancelled`].
 pub struct Listener {
     token: Token,
     cancelled: watch::Receiver<bool>,

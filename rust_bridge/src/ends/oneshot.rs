@@ -99,6 +99,10 @@ pub unsafe fn open<T: Copy + Send>(
 // ---- sending ----
 
 /// The sender. Dropping it without sending closes it: the receiver is answered `NART_ECLOSED`.
+///
+/// # Examples
+///
+/// See [`open`].
 pub struct OneshotSender<T> {
     end: NartOneshotTx,
     epoch: u32,
@@ -119,6 +123,20 @@ impl<T> OneshotSender<T> {
     }
 
     /// Whether the receiver has closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+    /// # fn main() -> Result<(), nart_tokio::Error> {
+    /// # let event_loop = EventLoop::new();
+    /// // SAFETY: the runtime of this thread.
+    /// let (tx, rx) = unsafe { nart_tokio::oneshot::open::<u32>(event_loop.rt()) }?;
+    /// drop(rx);
+    /// assert!(tx.is_closed());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_closed(&self) -> bool {
         // SAFETY: the end's own handle.
         unsafe { nart_oneshot_tx_is_closed(&self.end) }
@@ -135,6 +153,10 @@ impl<T: Copy + Send> OneshotSender<T> {
     /// # Safety
     /// `tx` is NULL, or a sender that this thread may use, opened for values of the size of `T`,
     /// which the receiver takes for a type as which a `T` is valid.
+    ///
+    /// # Examples
+    ///
+    /// See [the module](crate::oneshot).
     pub unsafe fn from_c(tx: *mut NartOneshotTx) -> Result<OneshotSender<T>, Error> {
         // SAFETY: the caller's promise.
         let tx = unsafe { tx.as_mut() }.ok_or(Error::errno(libc::EINVAL))?;
@@ -150,6 +172,21 @@ impl<T: Copy + Send> OneshotSender<T> {
     }
 
     /// Returns the sender to C, which sends or closes it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+    /// # fn main() -> Result<(), nart_tokio::Error> {
+    /// # let event_loop = EventLoop::new();
+    /// // SAFETY: the runtime of this thread.
+    /// let (tx, rx) = unsafe { nart_tokio::oneshot::open::<u32>(event_loop.rt()) }?;
+    /// let mut for_c = tx.into_c();
+    /// # // SAFETY: made above.
+    /// # drop((rx, unsafe { nart_tokio::oneshot::OneshotSender::<u32>::from_c(&mut for_c) }?));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_c(mut self) -> NartOneshotTx {
         std::mem::replace(&mut self.end, NartOneshotTx::CLOSED)
     }
@@ -158,6 +195,10 @@ impl<T: Copy + Send> OneshotSender<T> {
     ///
     /// # Errors
     /// `is_closed()` the receiver has closed; `NART_EFORK`. The value was not sent.
+    ///
+    /// # Examples
+    ///
+    /// See [`open`].
     pub fn send(mut self, value: T) -> Result<(), Error> {
         if self.epoch != fork_epoch() {
             return Err(Error::of(EFORK));
@@ -186,6 +227,10 @@ impl<T> fmt::Debug for OneshotSender<T> {
 
 /// The receiver: a future of the value. Its error `is_closed()` if the sender has closed without a
 /// value, or the value was received before.
+///
+/// # Examples
+///
+/// See [`open`].
 pub struct OneshotReceiver<T> {
     end: Guest<NartOneshotRx>,
     value: PhantomData<fn() -> T>,
@@ -241,6 +286,21 @@ impl<T: Copy + Send> OneshotReceiver<T> {
     }
 
     /// Returns the receiver to C, which awaits or closes it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+    /// # fn main() -> Result<(), nart_tokio::Error> {
+    /// # let event_loop = EventLoop::new();
+    /// // SAFETY: the runtime of this thread.
+    /// let (tx, rx) = unsafe { nart_tokio::oneshot::open::<u32>(event_loop.rt()) }?;
+    /// let mut for_c = rx.into_c();
+    /// # // SAFETY: made above.
+    /// # drop((tx, unsafe { nart_tokio::oneshot::OneshotReceiver::<u32>::from_c(&mut for_c) }?));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_c(self) -> NartOneshotRx {
         self.end.into_handle()
     }

@@ -31,6 +31,32 @@ use crate::sys::{Poll as CPoll, Res, ECLOSED};
 /// `recv` returns the rest of it.
 ///
 /// Cancel safe: a future that is dropped takes no message.
+///
+/// # Examples
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+/// # fn main() -> Result<(), nart_tokio::Error> {
+/// # let event_loop = EventLoop::new();
+/// // SAFETY: the runtime of this thread.
+/// let (mut tx, mut rx) = unsafe { nart_tokio::byte_channel::spsc(event_loop.rt(), 4096, 0) }?;
+/// # let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # tokio.block_on(async {
+/// use tokio::io::AsyncRead;
+/// # use std::pin::Pin;
+///
+/// tx.send(b"one").await?;
+/// let mut buffer = [0; 2];
+/// let mut part = tokio::io::ReadBuf::new(&mut buffer);
+/// std::future::poll_fn(|cx| Pin::new(&mut rx).poll_read(cx, &mut part)).await.unwrap();
+/// assert_eq!(part.filled(), b"on");
+/// let rest = rx.recv().await?;
+/// assert_eq!(rest.as_deref(), Some(&b"e"[..]));
+/// # drop(rest);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub struct BytesReceiver {
     end: Guest<NartBytesRx>,
     /// The message that has not been released; empty: none.
@@ -238,6 +264,23 @@ impl BytesReceiver {
 
     /// Refuses new messages. Those that were sent can still be received; then `recv` returns
     /// `None`. No message is lost in this way.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+    /// # fn main() -> Result<(), nart_tokio::Error> {
+    /// # let event_loop = EventLoop::new();
+    /// // SAFETY: the runtime of this thread.
+    /// let (mut tx, mut rx) = unsafe { nart_tokio::byte_channel::spsc(event_loop.rt(), 4096, 0) }?;
+    /// tx.try_send(b"one")?;
+    /// rx.close();
+    /// assert!(tx.try_send(b"two").unwrap_err().is_closed());
+    /// assert_eq!(rx.recv_blocking(None)?.as_deref(), Some(&b"one"[..]));
+    /// assert!(rx.recv_blocking(None)?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn close(&mut self) {
         if let Ok(rx) = self.end.idle() {
             // SAFETY: the end's own handle.
@@ -246,6 +289,21 @@ impl BytesReceiver {
     }
 
     /// Whether all senders have closed. Messages may be left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+    /// # fn main() -> Result<(), nart_tokio::Error> {
+    /// # let event_loop = EventLoop::new();
+    /// // SAFETY: the runtime of this thread.
+    /// let (tx, rx) = unsafe { nart_tokio::byte_channel::spsc(event_loop.rt(), 4096, 0) }?;
+    /// assert!(!rx.is_closed());
+    /// drop(tx);
+    /// assert!(rx.is_closed());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_closed(&self) -> bool {
         // SAFETY: the end's own handle.
         unsafe { nart_bytes_rx_is_closed(self.end.handle()) }
@@ -329,6 +387,24 @@ impl BytesReceiver {
 }
 
 /// A received message, read in place. Dropping it frees its room in the channel.
+///
+/// # Examples
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+/// # fn main() -> Result<(), nart_tokio::Error> {
+/// # let event_loop = EventLoop::new();
+/// // SAFETY: the runtime of this thread.
+/// let (mut tx, mut rx) = unsafe { nart_tokio::byte_channel::spsc(event_loop.rt(), 4096, 0) }?;
+/// tx.try_send(b"one")?;
+/// let message = rx.try_recv()?;
+/// assert!(message.starts_with(b"o"));
+/// let copy: Vec<u8> = message.to_vec();
+/// # assert_eq!(copy, b"one");
+/// # drop(message);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Message<'a> {
     rx: &'a mut BytesReceiver,
     /// Where it begins: it counts as read, also if the guard is leaked.

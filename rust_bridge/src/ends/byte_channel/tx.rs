@@ -28,6 +28,29 @@ use crate::sys::{Poll as CPoll, Res, ECLOSED, EFORK};
 /// shutdown closes the end.
 ///
 /// Cancel safe: a future that is dropped has sent its whole message, or nothing.
+///
+/// # Examples
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+/// # fn main() -> Result<(), nart_tokio::Error> {
+/// # let event_loop = EventLoop::new();
+/// // SAFETY: the runtime of this thread.
+/// let (mut tx, mut rx) = unsafe { nart_tokio::byte_channel::spsc(event_loop.rt(), 4096, 0) }?;
+/// # let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # tokio.block_on(async {
+/// use tokio::io::AsyncWrite;
+/// # use std::pin::Pin;
+///
+/// let n = std::future::poll_fn(|cx| Pin::new(&mut tx).poll_write(cx, b"one")).await.unwrap();
+/// assert_eq!(n, 3);
+/// let message = rx.recv().await?;
+/// assert_eq!(message.as_deref(), Some(&b"one"[..]));
+/// # drop(message);
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub struct BytesSender {
     end: Guest<NartBytesTx>,
 }
@@ -42,6 +65,30 @@ impl BytesSender {
     /// # Safety
     /// `tx` is NULL, or a sender that this thread may use, in which no task waits, and without an
     /// open claim.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use nart_tokio::byte_channel::{BytesSender, NartBytesTx};
+    ///
+    /// /// Sends the lines of a file, from a thread of its own.
+    /// #[no_mangle]
+    /// pub unsafe extern "C" fn my_lines(tx: *mut NartBytesTx) -> i64 {
+    ///     // SAFETY: C passes an open sender.
+    ///     let mut tx = match unsafe { BytesSender::from_c(tx) } {
+    ///         Ok(tx) => tx,
+    ///         Err(error) => return error.code(),
+    ///     };
+    ///     std::thread::spawn(move || {
+    ///         for line in std::fs::read_to_string("lines").unwrap_or_default().lines() {
+    ///             if tx.send_blocking(line.as_bytes(), None).is_err() {
+    ///                 break;
+    ///             }
+    ///         }
+    ///     });
+    ///     0
+    /// }
+    /// ```
     pub unsafe fn from_c(tx: *mut NartBytesTx) -> Result<BytesSender, Error> {
         if tx.is_null() {
             return Err(Error::errno(libc::EINVAL));
@@ -58,6 +105,21 @@ impl BytesSender {
     }
 
     /// Returns the end to C, which closes it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+    /// # fn main() -> Result<(), nart_tokio::Error> {
+    /// # let event_loop = EventLoop::new();
+    /// // SAFETY: the runtime of this thread.
+    /// let (tx, rx) = unsafe { nart_tokio::byte_channel::spsc(event_loop.rt(), 4096, 0) }?;
+    /// let mut for_c = tx.into_c();
+    /// # // SAFETY: made above.
+    /// # drop((rx, unsafe { nart_tokio::byte_channel::BytesSender::from_c(&mut for_c) }?));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_c(self) -> NartBytesTx {
         self.end.into_handle()
     }
@@ -66,6 +128,10 @@ impl BytesSender {
     ///
     /// # Errors
     /// `-EINVAL` the channel has one sender only; `is_closed()`; `-ENOMEM`; `NART_EFORK`.
+    ///
+    /// # Examples
+    ///
+    /// See [`mpsc`](super::mpsc).
     pub fn try_clone(&self) -> Result<BytesSender, Error> {
         if self.end.is_forked() {
             return Err(Error::of(EFORK));
@@ -108,6 +174,10 @@ impl BytesSender {
     /// # Errors
     /// `-EMSGSIZE` longer than [`max_len`](BytesSender::max_len); `is_closed()` the receiver has
     /// closed; `NART_EFORK`. Nothing was sent.
+    ///
+    /// # Examples
+    ///
+    /// See [`spsc`](super::spsc).
     pub async fn send(&mut self, message: &[u8]) -> Result<(), Error> {
         let waiting = Waiting(self);
         poll_fn(|cx| waiting.0.poll_send(cx, message)).await
@@ -117,6 +187,20 @@ impl BytesSender {
     ///
     /// # Errors
     /// `is_would_block()` no room, or other senders wait; otherwise as [`send`](BytesSender::send).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+    /// # fn main() -> Result<(), nart_tokio::Error> {
+    /// # let event_loop = EventLoop::new();
+    /// // SAFETY: the runtime of this thread.
+    /// let (mut tx, _rx) = unsafe { nart_tokio::byte_channel::spsc(event_loop.rt(), 64, 64) }?;
+    /// tx.try_send(&[0; 64])?;
+    /// assert!(tx.try_send(b"no room").unwrap_err().is_would_block());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn try_send(&mut self, message: &[u8]) -> Result<(), Error> {
         let tx = self.end.idle()?;
         let mut room = Slice::EMPTY;
@@ -130,6 +214,22 @@ impl BytesSender {
     ///
     /// # Errors
     /// `is_timeout()`; otherwise as [`send`](BytesSender::send).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+    /// # fn main() -> Result<(), nart_tokio::Error> {
+    /// # let event_loop = EventLoop::new();
+    /// # use std::time::Duration;
+    /// // SAFETY: the runtime of this thread.
+    /// let (mut tx, _rx) = unsafe { nart_tokio::byte_channel::spsc(event_loop.rt(), 64, 64) }?;
+    /// tx.send_blocking(&[0; 64], None)?;
+    /// let soon = Some(Duration::from_millis(1));
+    /// assert!(tx.send_blocking(b"no room", soon).unwrap_err().is_timeout());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn send_blocking(
         &mut self,
         message: &[u8],
@@ -146,17 +246,59 @@ impl BytesSender {
     /// Leaves the queue of waiting senders, if a write that waited for room is not repeated: until
     /// then the other senders of the channel wait behind it. A dropped [`send`](BytesSender::send)
     /// does this by itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+    /// # fn main() -> Result<(), nart_tokio::Error> {
+    /// # let event_loop = EventLoop::new();
+    /// # use std::pin::Pin;
+    /// # use std::task::{Context, Waker};
+    /// use tokio::io::AsyncWrite;
+    ///
+    /// // SAFETY: the runtime of this thread.
+    /// let (mut tx, mut rx) = unsafe { nart_tokio::byte_channel::mpsc(event_loop.rt(), 64, 64) }?;
+    /// let mut other = tx.try_clone()?;
+    /// other.try_send(&[0; 64])?;
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(Pin::new(&mut tx).poll_write(&mut cx, b"waits").is_pending());
+    /// tx.abort_write();
+    /// drop(rx.try_recv()?);
+    /// other.try_send(b"not behind it")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn abort_write(&mut self) {
         self.end.withdraw();
     }
 
     /// The length of the longest message. 0 after a shutdown.
+    ///
+    /// # Examples
+    ///
+    /// See [`mpsc`](super::mpsc).
     pub fn max_len(&self) -> usize {
         // SAFETY: the end's own handle.
         unsafe { nart_bytes_max_len(self.end.handle()) }
     }
 
     /// Whether the receiver has closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+    /// # fn main() -> Result<(), nart_tokio::Error> {
+    /// # let event_loop = EventLoop::new();
+    /// // SAFETY: the runtime of this thread.
+    /// let (tx, rx) = unsafe { nart_tokio::byte_channel::spsc(event_loop.rt(), 4096, 0) }?;
+    /// assert!(!tx.is_closed());
+    /// drop(rx);
+    /// assert!(tx.is_closed());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_closed(&self) -> bool {
         // SAFETY: the end's own handle.
         unsafe { nart_bytes_tx_is_closed(self.end.handle()) }

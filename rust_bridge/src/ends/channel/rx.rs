@@ -25,6 +25,27 @@ use crate::sys::{Poll as CPoll, Res, ECLOSED};
 /// The receiving end of a channel of values, and a [`Stream`] of them.
 ///
 /// Cancel safe: a future that is dropped takes no value.
+///
+/// # Examples
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+/// # fn main() -> Result<(), nart_tokio::Error> {
+/// # let event_loop = EventLoop::new();
+/// // SAFETY: the runtime of this thread.
+/// let (mut tx, mut rx) = unsafe { nart_tokio::channel::spsc::<u32>(event_loop.rt(), 16) }?;
+/// # let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # tokio.block_on(async {
+/// use futures_core::Stream;
+/// # use std::pin::Pin;
+///
+/// tx.send(1).await?;
+/// let next = std::future::poll_fn(|cx| Pin::new(&mut rx).poll_next(cx)).await;
+/// assert_eq!(next, Some(Ok(1)));
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub struct Receiver<T> {
     end: Guest<NartRx>,
     values: PhantomData<fn() -> T>,
@@ -197,18 +218,61 @@ impl<T: Copy + Send> Receiver<T> {
 
 impl<T> Receiver<T> {
     /// Whether all senders have closed. Values may be left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+    /// # fn main() -> Result<(), nart_tokio::Error> {
+    /// # let event_loop = EventLoop::new();
+    /// // SAFETY: the runtime of this thread.
+    /// let (tx, rx) = unsafe { nart_tokio::channel::spsc::<u32>(event_loop.rt(), 16) }?;
+    /// drop(tx);
+    /// assert!(rx.is_closed());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_closed(&self) -> bool {
         // SAFETY: the end's own handle.
         unsafe { nart_rx_is_closed(self.end.handle()) }
     }
 
     /// The number of values in the channel; it may change at any time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+    /// # fn main() -> Result<(), nart_tokio::Error> {
+    /// # let event_loop = EventLoop::new();
+    /// // SAFETY: the runtime of this thread.
+    /// let (mut tx, rx) = unsafe { nart_tokio::channel::spsc::<u32>(event_loop.rt(), 16) }?;
+    /// tx.try_send(1)?;
+    /// assert_eq!(rx.len(), 1);
+    /// # drop(rx);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn len(&self) -> usize {
         // SAFETY: the end's own handle.
         unsafe { nart_rx_len(self.end.handle()) }
     }
 
     /// Whether the channel is empty; it may change at any time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+    /// # fn main() -> Result<(), nart_tokio::Error> {
+    /// # let event_loop = EventLoop::new();
+    /// // SAFETY: the runtime of this thread.
+    /// let (tx, rx) = unsafe { nart_tokio::channel::spsc::<u32>(event_loop.rt(), 16) }?;
+    /// assert!(rx.is_empty());
+    /// # drop((tx, rx));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

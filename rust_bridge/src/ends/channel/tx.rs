@@ -27,6 +27,28 @@ use crate::sys::{Poll as CPoll, ECLOSED, EFORK};
 /// sends that one first.
 ///
 /// Cancel safe: a future that is dropped has sent its value, or nothing.
+///
+/// # Examples
+///
+/// ```
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+/// # fn main() -> Result<(), nart_tokio::Error> {
+/// # let event_loop = EventLoop::new();
+/// // SAFETY: the runtime of this thread.
+/// let (mut tx, mut rx) = unsafe { nart_tokio::channel::spsc::<u32>(event_loop.rt(), 16) }?;
+/// # let tokio = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # tokio.block_on(async {
+/// use futures_sink::Sink;
+/// # use std::{future::poll_fn, pin::Pin};
+///
+/// poll_fn(|cx| Pin::new(&mut tx).poll_ready(cx)).await?;
+/// Pin::new(&mut tx).start_send(1)?;
+/// poll_fn(|cx| Pin::new(&mut tx).poll_close(cx)).await?;
+/// assert_eq!((rx.recv().await?, rx.recv().await?), (Some(1), None));
+/// # Ok(())
+/// # })
+/// # }
+/// ```
 pub struct Sender<T> {
     end: Guest<NartTx>,
     /// Accepted by the sink, and not sent yet.
@@ -81,6 +103,21 @@ impl<T: Copy + Send> Sender<T> {
     }
 
     /// Returns the end to C, which closes it. A value that the sink has kept is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+    /// # fn main() -> Result<(), nart_tokio::Error> {
+    /// # let event_loop = EventLoop::new();
+    /// // SAFETY: the runtime of this thread.
+    /// let (tx, rx) = unsafe { nart_tokio::channel::spsc::<u32>(event_loop.rt(), 16) }?;
+    /// let mut for_c = tx.into_c();
+    /// # // SAFETY: made above.
+    /// # drop((rx, unsafe { nart_tokio::channel::Sender::<u32>::from_c(&mut for_c) }?));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_c(self) -> NartTx {
         self.end.into_handle()
     }
@@ -89,6 +126,10 @@ impl<T: Copy + Send> Sender<T> {
     ///
     /// # Errors
     /// `-EINVAL` the channel has one sender only; `is_closed()`; `-ENOMEM`; `NART_EFORK`.
+    ///
+    /// # Examples
+    ///
+    /// See [`mpsc`](super::mpsc).
     pub fn try_clone(&self) -> Result<Sender<T>, Error> {
         if self.end.is_forked() {
             return Err(Error::of(EFORK));
@@ -207,6 +248,31 @@ impl<T: Copy + Send> Sender<T> {
     /// Leaves the queue of waiting senders, if a poll of the sink is not repeated: until then the
     /// other senders of the channel may wait behind it. A dropped [`send`](Sender::send) does this
     /// by itself. A value that the sink has kept stays.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+    /// # fn main() -> Result<(), nart_tokio::Error> {
+    /// # let event_loop = EventLoop::new();
+    /// # use std::pin::Pin;
+    /// # use std::task::{Context, Waker};
+    /// use futures_sink::Sink;
+    ///
+    /// // SAFETY: the runtime of this thread.
+    /// let (mut tx, mut rx) = unsafe { nart_tokio::channel::mpsc(event_loop.rt(), 1) }?;
+    /// let mut other = tx.try_clone()?;
+    /// other.try_send(1)?;
+    /// Pin::new(&mut tx).start_send(2)?;
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(Pin::new(&mut tx).poll_flush(&mut cx).is_pending());
+    /// tx.abort_send();
+    /// assert_eq!(rx.try_recv(), Ok(1));
+    /// other.try_send(3)?; // not behind it
+    /// tx.try_send(4).unwrap_err(); // 2 is still the first that it sends
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn abort_send(&mut self) {
         self.end.withdraw();
     }
@@ -214,24 +280,81 @@ impl<T: Copy + Send> Sender<T> {
 
 impl<T> Sender<T> {
     /// Whether the receiver has closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+    /// # fn main() -> Result<(), nart_tokio::Error> {
+    /// # let event_loop = EventLoop::new();
+    /// // SAFETY: the runtime of this thread.
+    /// let (tx, rx) = unsafe { nart_tokio::channel::spsc::<u32>(event_loop.rt(), 16) }?;
+    /// drop(rx);
+    /// assert!(tx.is_closed());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_closed(&self) -> bool {
         // SAFETY: the end's own handle.
         unsafe { nart_tx_is_closed(self.end.handle()) }
     }
 
     /// The number of values that fit. 0 after the sink was closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+    /// # fn main() -> Result<(), nart_tokio::Error> {
+    /// # let event_loop = EventLoop::new();
+    /// // SAFETY: the runtime of this thread.
+    /// let (tx, rx) = unsafe { nart_tokio::channel::spsc::<u32>(event_loop.rt(), 16) }?;
+    /// assert_eq!(tx.capacity(), 16);
+    /// # drop(rx);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn capacity(&self) -> usize {
         // SAFETY: the end's own handle.
         unsafe { nart_tx_capacity(self.end.handle()) }
     }
 
     /// The number of values in the channel; it may change at any time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+    /// # fn main() -> Result<(), nart_tokio::Error> {
+    /// # let event_loop = EventLoop::new();
+    /// // SAFETY: the runtime of this thread.
+    /// let (mut tx, rx) = unsafe { nart_tokio::channel::spsc::<u32>(event_loop.rt(), 16) }?;
+    /// tx.try_send(1)?;
+    /// assert_eq!(tx.len(), 1);
+    /// # drop(rx);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn len(&self) -> usize {
         // SAFETY: the end's own handle.
         unsafe { nart_tx_len(self.end.handle()) }
     }
 
     /// Whether the channel is empty; it may change at any time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/rust_bridge/doc/event_loop.rs"));
+    /// # fn main() -> Result<(), nart_tokio::Error> {
+    /// # let event_loop = EventLoop::new();
+    /// // SAFETY: the runtime of this thread.
+    /// let (tx, rx) = unsafe { nart_tokio::channel::spsc::<u32>(event_loop.rt(), 16) }?;
+    /// assert!(tx.is_empty());
+    /// # drop((tx, rx));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
