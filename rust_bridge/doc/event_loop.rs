@@ -3,9 +3,13 @@ pub struct EventLoop(*mut nart_tokio::Rt);
 
 extern "C" {
     fn nart_rt_new(opts: *const std::ffi::c_void, out: *mut *mut nart_tokio::Rt) -> i64;
-    fn nart_rt_free(rt: *mut nart_tokio::Rt) -> i64;
-    fn nart_rt_poll(rt: *mut nart_tokio::Rt, timeout_ns: i64) -> i64;
     fn nart_rt_task_count(rt: *const nart_tokio::Rt) -> u32;
+}
+
+// These run tasks and drops.
+extern "C-unwind" {
+    fn nart_rt_poll(rt: *mut nart_tokio::Rt, timeout_ns: i64) -> i64;
+    fn nart_rt_free(rt: *mut nart_tokio::Rt) -> i64;
 }
 
 #[allow(dead_code)]

@@ -57,6 +57,10 @@ nart_res test_local_wakes_in_drop(nart_tokio *rt, uint64_t *turns, nart_tokio_lo
  * and 10 more: each poll is on a thread of its own. */
 nart_res test_chan_relay(nart_tokio *rt, nart_rx *rx, nart_tx *tx, uint32_t how, nart_tokio_op *op);
 
+/* `tasks` senders of one channel, one of them a thread: each sends its number (from 1) << 32, plus 0 to n - 1. */
+nart_res test_chan_senders(nart_tokio *rt, nart_tx *tx, uint64_t tasks, uint64_t n,
+                           nart_tokio_op *op);
+
 /* An end crosses and returns, and receives or sends a value there. */
 nart_res test_chan_rx_cross(nart_rx *rx, uint64_t *value);
 nart_res test_chan_tx_cross(nart_tx *tx, uint64_t value);

@@ -115,6 +115,58 @@ TEST_EACH(each_poll_may_be_on_another_thread, SPSC, MPSC)
     relay(kind, 4, 10, test_repeat(5000));
 }
 
+/* ---- many senders ---- */
+
+enum { TASKS = 4 }; /* in Rust; task 0 is one of the loop */
+
+struct counts_each {
+    nart_co co;
+    uint64_t value, next[TASKS + 1];
+};
+
+/* The number of values: those of each sender are 0, 1, 2 and so on. */
+static nart_res receives_each_run(nart_cx *cx, void *frame)
+{
+    struct counts_each *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    for (;;) {
+        NART_AWAIT(r, nart_recv(cx, &from_rust, &f->value));
+        if (r < 0)
+            break;
+        CHECK_LE(f->value >> 32, TASKS);
+        CHECK_EQ(f->value & UINT32_MAX, f->next[f->value >> 32]++);
+    }
+    CHECK_RES(r, NART_ECLOSED);
+    nart_rx_close(&from_rust);
+    for (int i = 1; i <= TASKS; i++)
+        CHECK_EQ(f->next[i], f->next[0]);
+    NART_END((nart_res)f->next[0]);
+}
+
+static const nart_task_type receives_each_type =
+    NART_TASK_TYPE(struct counts_each, receives_each_run, NULL);
+
+TEST(senders_of_c_and_rust_share_a_full_channel)
+{
+    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
+    uint64_t n = test_repeat(100000);
+    nart_tokio_op op = { 0 };
+    nart_res r = 0;
+
+    opts.workers = 2;
+    both_open_with(&opts);
+    open_one(MPSC, sizeof(uint64_t), 2, &from_rust_tx, &from_rust);
+    CHECK_RES(nart_tx_clone(&from_rust_tx, &to_rust), 0); /* the task of the loop sends there */
+    CHECK_RES(test_chan_senders(bridge, &from_rust_tx, TASKS, n, &op), 0);
+    CHECK_RES(nart_rt_spawn(loop, &sends_type, &(struct counts){ .n = n }, NULL), 0);
+    CHECK_RES(nart_block_on(loop, &receives_each_type, NULL, &r), 0);
+    CHECK_EQ(r, n);
+    CHECK_RES(wait_for_answer(&op, NULL), 0);
+    nart_tokio_op_close(&op);
+}
+
 /* ---- the end of a side ---- */
 
 TEST_EACH(rust_is_dropped_while_it_receives, SPSC, MPSC)

@@ -115,6 +115,44 @@ pub unsafe extern "C" fn test_chan_relay(
     }
 }
 
+/// Tasks of tokio with a clone each, whose last poll may be on another worker: they send `n` values,
+/// the task's number and 0, 1, 2 and so on. The last one is a thread.
+#[no_mangle]
+pub unsafe extern "C" fn test_chan_senders(
+    rt: *mut NartTokio,
+    tx: *mut NartTx,
+    tasks: u64,
+    n: u64,
+    op: *mut NartTokioOp,
+) -> Res {
+    // SAFETY: the test's promises.
+    let tx = match unsafe { Sender::<u64>::from_c(tx) } {
+        Ok(tx) => tx,
+        Err(error) => return error.code(),
+    };
+    let all = async move {
+        let mut ends = Vec::new();
+        for task in 1..tasks {
+            let mut tx = tx.try_clone()?;
+            ends.push(tokio::spawn(async move {
+                for i in 0..n {
+                    tx.send(task << 32 | i).await?;
+                }
+                Ok::<(), Error>(())
+            }));
+        }
+        let mut tx = tx;
+        let last = (0..n).map(move |i| tx.send_blocking(tasks << 32 | i, None));
+        ends.push(tokio::task::spawn_blocking(move || last.collect()));
+        for end in ends {
+            end.await.expect("it does not panic")?;
+        }
+        Ok::<i64, Error>(0)
+    };
+    // SAFETY: the test's promises.
+    unsafe { export(rt, op, || all) }
+}
+
 /// Takes an end over, gives it back, and says why not if it was refused.
 #[no_mangle]
 pub unsafe extern "C" fn test_chan_rx_cross(rx: *mut NartRx, value: *mut u64) -> Res {
