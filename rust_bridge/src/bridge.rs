@@ -113,9 +113,9 @@ pub struct Shared {
     pub tasks: Tasks,
     pub locals: Locals,
     #[cfg(feature = "http")]
-    pub http: crate::http_queue::HttpQueue,
+    pub http: crate::http::HttpQueue,
     #[cfg(feature = "http")]
-    pub names: Arc<crate::names::Names>,
+    pub names: Arc<crate::http::Names>,
     pub handle: TokioHandle,
     /// None: an adopted runtime, or shut down.
     pub runtime: Mutex<Option<Runtime>>,
@@ -266,9 +266,9 @@ impl Bridge {
             tasks: Tasks::default(),
             locals: Locals::default(),
             #[cfg(feature = "http")]
-            http: crate::http_queue::HttpQueue::new(o.queue_cap, o.max_http).ok_or(no_memory)?,
+            http: crate::http::HttpQueue::new(o.queue_cap, o.max_http).ok_or(no_memory)?,
             #[cfg(feature = "http")]
-            names: crate::names::Names::new(crew()),
+            names: crate::http::Names::new(crew()),
             handle,
             runtime: Mutex::new(runtime),
             threads,
@@ -278,7 +278,7 @@ impl Bridge {
             epoch: fork_epoch(),
         });
         #[cfg(feature = "http")]
-        crate::http_queue::start(&shared);
+        crate::http::start(&shared);
         Ok(Bridge(shared.clone(), Arc::new(Last(shared))))
     }
 

@@ -51,8 +51,8 @@
 //!   `state`: the word that its two owners share. `future`: what tokio runs. `on_done`: a function
 //!   call at the end of an operation.
 //! - `bridge`, `adopt`, `tracker`, `shutdown`: the lifecycle of a bridge. `error`: of Rust functions.
-//! - The four kinds of work: `blocking`; `http_queue` with `http`, `framing`, `redirect` and
-//!   `names`; `ctask` with `poll_context` and `io`; `local` with `locals`.
+//! - The four kinds of work: `blocking`; `http`; `ctask` with `poll_context` and `io`; `local` with
+//!   `locals`.
 //! - `ends`: channels and tokens for Rust code: [`byte_channel`], [`cancel`], [`channel`], [`oneshot`].
 //! - `host`: a loop of C inside a tokio runtime of the program, or on a thread of its own.
 //! - `threads`, `crew`, `signals`, `panic`, `clock`, `waker`: used by all.
@@ -67,30 +67,21 @@ mod ctask;
 mod ends;
 mod error;
 mod ffi;
-#[cfg(feature = "http")]
-mod framing;
 mod future;
 /// cbindgen:ignore
 mod host;
 /// cbindgen:ignore
 #[cfg(feature = "http")]
 mod http;
-#[cfg(feature = "http")]
-mod http_queue;
 mod io;
 mod local;
 mod locals;
-#[cfg(feature = "http")]
-mod names;
 mod on_done;
 mod op;
 mod operation;
 mod outcome;
 mod panic;
 mod poll_context;
-/// cbindgen:ignore
-#[cfg(feature = "http")]
-mod redirect;
 mod shutdown;
 mod signals;
 mod start;

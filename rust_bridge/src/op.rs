@@ -15,7 +15,7 @@
 //!
 //! A cancel sets a flag in the block and wakes the tokio task, which checks the flag before and
 //! after each poll and drops its future. So it needs neither tokio's abort nor an allocation, and
-//! the block can be made on one thread and its future spawned on another (http_queue.rs). The end of
+//! the block can be made on one thread and its future spawned on another (http/queue.rs). The end of
 //! a bridge on an adopted runtime does the same with a flag of the bridge (Shared::end_futures()).
 //!
 //! A block has 128 bytes, two cache lines: both owners access the first one. The bridge keeps a

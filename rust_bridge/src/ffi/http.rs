@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! HTTP requests. The C interface of http.rs and http_queue.rs.
+//! HTTP requests. The C interface of http.rs.
 //!
 //! Ownership: everything that the options point to is copied at submission.
 
@@ -8,10 +8,8 @@ use std::mem::offset_of;
 
 use super::{bytes, sized, slice, submit, NartTokio, NartTokioOp};
 use crate::clock;
-use crate::http::{pack, Request};
-use crate::http_queue::HttpQueue;
+use crate::http::{pack, HttpQueue, Redirects, Request};
 use crate::op::Handle;
-use crate::redirect::Redirects;
 use crate::sys::{errno, Res};
 
 /// The default: 30 seconds.

@@ -14,9 +14,10 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use super::client::Client;
+use super::exchange::exchange;
 use crate::bridge::{lock, Shared};
 use crate::future::Supervised;
-use crate::http::{self, Client};
 use crate::op::{self, Handle, Promise};
 use crate::sys::{errno, Res, EFORK, ESHUTDOWN};
 
@@ -130,8 +131,8 @@ pub fn start(shared: &Arc<Shared>) {
                 Some(mut promise) => {
                     let request = promise.read_request();
                     let waiting = Waiting(shared.clone());
-                    let exchange = http::exchange(shared.clone(), request, waiting);
-                    drop(shared.handle.spawn(Supervised::new(exchange, promise)));
+                    let sent = exchange(shared.clone(), request, waiting);
+                    drop(shared.handle.spawn(Supervised::new(sent, promise)));
                 }
                 None => shared.http.more.notified().await,
             }
