@@ -61,6 +61,7 @@
 #define NART_TOKIO_REPORT_INIT NART__SIZED(nart_tokio_report)
 #if NART_HTTP
 #define NART_HTTP_OPTS_INIT NART__SIZED(nart_http_opts)
+#define NART_HTTP_HEADER(name, value) { (name), (value), 0, 0, { 0, 0 } }
 #endif
 
 /**
@@ -228,12 +229,23 @@ typedef struct nart_tokio_local {
 } nart_tokio_local;
 
 #if NART_HTTP
-/** A header field of a request. */
+/**
+ * A header field of a request or a response. Initialise with NART_HTTP_HEADER("name", "value"), or
+ * zero it.
+ */
 typedef struct nart_http_header {
-    /** its name */
+    /** its name; in a response in lower case and terminated by a NUL */
     const char *name;
-    /** its value */
+    /**
+     * its value; in a response terminated by a NUL. It may contain bytes above 127, but no NUL, CR
+     * or LF
+     */
     const char *value;
+    /** length of the name in bytes; 0 in a request: it is terminated by a NUL */
+    size_t name_len;
+    /** length of the value in bytes; 0 in a request: it is terminated by a NUL, or NULL (empty) */
+    size_t value_len;
+    uint64_t reserved[2];
 } nart_http_header;
 #endif
 
@@ -590,8 +602,8 @@ NART_API nart_res nart_tokio_local_close(struct nart_tokio_local *local);
 #if NART_HTTP
 /**
  * Sends an HTTP request. The operation ends with 0, the status (200, 404, ...) as its value and
- * the response body as nart_tokio_op_message(). Or it ends with one of these errors, and the cause
- * as the message:
+ * the response body as nart_tokio_op_message(); nart_http_headers() returns the header fields. Or
+ * it ends with one of these errors, and the cause as the message:
  *   NART_EHTTP_URL not a URL, a control character in it, or a scheme other than http and https;
  *   NART_EHTTP_CONNECT the name is not known, or the server cannot be reached;
  *   NART_EHTTP_TLS the TLS handshake failed;
@@ -615,7 +627,7 @@ NART_API nart_res nart_tokio_local_close(struct nart_tokio_local *local);
  * operation ends with NART_EHTTP_OTHER. Certificates are verified against those of the platform (or
  * of SSL_CERT_FILE and SSL_CERT_DIR); if there are none, an https request ends with NART_EHTTP_TLS.
  * Proxies are not used. A user name and password in the URL are sent as basic authorization. No
- * Referer is sent. The headers of the response are not available.
+ * Referer is sent. A response has at most 1000 header fields.
  *
  * At most `max_http` requests of a bridge run at the same time. Others wait for one of those to
  * end, and their `timeout_ns` includes that: submit no more at once if it should not.
@@ -643,6 +655,63 @@ NART_MUST_USE
 nart_res nart_http_request(struct nart_tokio *rt,
                            const struct nart_http_opts *opts,
                            struct nart_tokio_op *op);
+#endif
+
+#if NART_HTTP
+/**
+ * The status of the response: 200, 404, ... 0 if there is none: the operation runs, it has ended
+ * before a head was received, or it is not of nart_http_request(). If the operation ended with an
+ * error after a head was received (NART_EHTTP_BODY, NART_EHTTP_BODY_LIMIT, NART_EHTTP_REDIRECT, a
+ * timeout), this and the three functions below describe that head.
+ * **Thread**: that of `op`. **Cost**: one load.
+ */
+NART_API NART_MUST_USE nart_res nart_http_status(const struct nart_tokio_op *op);
+#endif
+
+#if NART_HTTP
+/**
+ * The URL that the response is from, after redirects, without user name and password. Never NULL,
+ * and terminated by a NUL that `*len` does not count. Empty if there is no response, see
+ * nart_http_status(). `len` may be NULL.
+ * **Ownership**: the operation's, until it is closed.
+ * **Thread**: that of `op`. **Cost**: one load.
+ */
+NART_API NART_MUST_USE const char *nart_http_url(const struct nart_tokio_op *op, size_t *len);
+#endif
+
+#if NART_HTTP
+/**
+ * The header fields of the response. Never NULL: an array of `*n` fields, and one more whose `name`
+ * is NULL. None if there is no response, see nart_http_status(). `n` may be NULL. Fields with one
+ * name are adjacent, in the order in which they were received; the names are in the order in which
+ * each was received first.
+ *
+ * ```c
+ * for (const nart_http_header *h = nart_http_headers(&f->op, NULL); h->name; h++)
+ *     printf("%s: %s\n", h->name, h->value);
+ * ```
+ * **Ownership**: the operation's, until it is closed.
+ * **Thread**: that of `op`. **Cost**: one load.
+ */
+NART_API
+NART_MUST_USE
+const struct nart_http_header *nart_http_headers(const struct nart_tokio_op *op,
+                                                 size_t *n);
+#endif
+
+#if NART_HTTP
+/**
+ * The `i`-th header field with this name, counted from 0. Upper and lower case are the same. A name
+ * occurs more than once in Set-Cookie, for example: then ask for 0, 1, ... until there is none.
+ * @return the field; NULL: there are no more than `i`.
+ * **Ownership**: the operation's, until it is closed.
+ * **Thread**: that of `op`. **Cost**: a search through all fields.
+ */
+NART_API
+NART_MUST_USE
+const struct nart_http_header *nart_http_header_find(const struct nart_tokio_op *op,
+                                                     const char *name,
+                                                     size_t i);
 #endif
 
 #ifdef __cplusplus

@@ -67,6 +67,20 @@ unsafe fn bytes(s: *const c_char, default: &[u8]) -> &[u8] {
     }
 }
 
+/// `len` bytes; if `len` is 0, a C string.
+///
+/// # Safety
+/// `s` is NULL and `len` 0, or it is a string of that kind that outlives the returned slice.
+#[cfg(feature = "http")]
+unsafe fn bytes_of<'a>(s: *const c_char, len: usize) -> &'a [u8] {
+    match len {
+        // SAFETY: the caller's promise.
+        0 => unsafe { bytes(s, b"") },
+        // SAFETY: the caller's promise.
+        len => unsafe { std::slice::from_raw_parts(s.cast(), len) },
+    }
+}
+
 /// # Safety
 /// `p` is NULL or points to `n` values that outlive the returned slice.
 unsafe fn slice<'a, T>(p: *const T, n: usize) -> Result<&'a [T], Res> {

@@ -3,18 +3,21 @@
 //!
 //! - `queue`: requests are submitted without an allocation on the loop's thread. `request`: how one
 //!   is passed to the worker. `framing`: the headers that callers may set.
-//! - `exchange`: what the worker does with it. `redirect`: redirects. `errors`: the codes.
+//! - `exchange`: what the worker does with it. `redirect`: redirects. `head`: the head of the
+//!   response. `errors`: the codes.
 //! - `client`: connections. `names`: name look-ups.
 
 mod client;
 mod errors;
 mod exchange;
 mod framing;
+mod head;
 mod names;
 mod queue;
 mod redirect;
 mod request;
 
+pub use head::Head;
 pub use names::Names;
 pub use queue::{start, HttpQueue};
 pub use redirect::Redirects;

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The result of an operation, and its conversion to and from C.
 
+#[cfg(feature = "http")]
+pub(crate) use crate::http::Head;
 use crate::sys::{errno, Res, EABORTED, EPANIC, ERROR_MIN, ESHUTDOWN, PENDING};
+
+/// What only HTTP has.
+#[cfg(not(feature = "http"))]
+#[derive(Debug)]
+pub(crate) enum Head {}
 
 /// The status of an operation. It ends with exactly one of the last five.
 #[repr(C)]
@@ -44,8 +51,11 @@ pub struct Outcome {
     pub(crate) status: Status,
     /// The value, or the error.
     pub(crate) number: i64,
-    /// Empty, or terminated by a NUL.
-    pub(crate) bytes: Vec<u8>,
+    /// Terminated by a NUL. None: empty.
+    pub(crate) bytes: Option<Box<[u8]>>,
+    /// The head of the HTTP response that it is about, if any.
+    #[cfg_attr(not(feature = "http"), allow(dead_code))]
+    pub(crate) head: Option<Box<Head>>,
 }
 
 /// The result of an operation for which a shutdown has answered.
@@ -56,7 +66,8 @@ impl Outcome {
         Outcome {
             status: Status::Shutdown,
             number: 0,
-            bytes: Vec::new(),
+            bytes: None,
+            head: None,
         }
     }
 
@@ -65,7 +76,8 @@ impl Outcome {
         Outcome {
             status: Status::Ok,
             number: value,
-            bytes: Vec::new(),
+            bytes: None,
+            head: None,
         }
     }
 
@@ -75,9 +87,8 @@ impl Outcome {
             bytes.push(0);
         }
         Outcome {
-            status: Status::Ok,
-            number: value,
-            bytes,
+            bytes: (!bytes.is_empty()).then(|| bytes.into_boxed_slice()),
+            ..Outcome::value(value)
         }
     }
 
@@ -123,9 +134,9 @@ impl Outcome {
 
     /// The bytes with their NUL, and their number without it.
     pub(crate) fn message(&self) -> (&[u8], usize) {
-        match self.bytes.len() {
-            0 => (b"\0", 0),
-            n => (&self.bytes, n - 1),
+        match &self.bytes {
+            None => (b"\0", 0),
+            Some(bytes) => (bytes, bytes.len() - 1),
         }
     }
 

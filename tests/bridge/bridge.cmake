@@ -12,7 +12,8 @@ set(tests
   bridge/threads bridge/token bridge/waits)
 set(sources bridge/bridge.c)
 if(NART_HTTP)
-  list(APPEND tests bridge/http bridge/http_bounds bridge/http_exchanges bridge/http_names bridge/http_redirects)
+  list(APPEND tests bridge/http bridge/http_bounds bridge/http_exchanges bridge/http_headers bridge/http_names
+    bridge/http_redirects)
   list(APPEND sources bridge/exchange.c)
 endif()
 nart_test(${tests} SOURCES ${sources} TIMEOUT 300 PART ${tests})

@@ -241,8 +241,9 @@ static void request(const struct exchange *row, int64_t is, const char *text)
     opts.method = row->method;
     while (opts.n_headers < HEADERS && row->headers[opts.n_headers].name) {
         size_t i = opts.n_headers++;
-        headers[i].name = row->headers[i].name;
-        headers[i].value = expand(values[i], sizeof values[i], row->headers[i].value);
+        headers[i] = row->headers[i];
+        if (headers[i].value_len == 0)
+            headers[i].value = expand(values[i], sizeof values[i], row->headers[i].value);
     }
     opts.headers = headers;
     opts.body = row->body ? row->body : big;
@@ -262,6 +263,8 @@ static void request(const struct exchange *row, int64_t is, const char *text)
         MUST(len > 0); /* the reason */
     if (r >= 0 && text && strcmp(said, text) != 0)
         test_fail(__FILE__, __LINE__, "exchange \"%s\": the body is \"%s\"", row->name, said);
+    if (row->check)
+        row->check(&op);
     nart_tokio_op_close(&op);
 }
 

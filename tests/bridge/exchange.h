@@ -64,6 +64,7 @@ struct exchange {
     size_t body_len, max_body;
     int64_t timeout_ns;
     uint32_t redirects;
+    void (*check)(const nart_tokio_op *op); /* what else the operation must say; NULL: nothing */
 };
 
 #define OK "HTTP/1.1 200 OK\r\n"

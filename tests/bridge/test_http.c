@@ -196,7 +196,7 @@ TEST_WITH(invalid_urls_are_refused, both)
 
 TEST_WITH(bad_arguments, both)
 {
-    nart_http_header broken = { "na me", "value" };
+    nart_http_header broken = NART_HTTP_HEADER("na me", "value");
     nart_http_opts opts = NART_HTTP_OPTS_INIT;
     nart_tokio_op op = { 0 };
     struct fetch f = { 0 };
@@ -405,7 +405,9 @@ static nart_res send_headers(struct canned *c, struct fetch *f, const nart_http_
 TEST(headers_are_sent_in_order)
 {
     static struct canned c;
-    static const nart_http_header headers[] = { { "X-A", "1" }, { "x-b", "" }, { "X-A", "two" } };
+    static const nart_http_header headers[] = { NART_HTTP_HEADER("X-A", "1"),
+                                                NART_HTTP_HEADER("x-b", ""),
+                                                NART_HTTP_HEADER("X-A", "two") };
     struct fetch f = { .opts.method = "DELETE" };
 
     CHECK_RES(send_headers(&c, &f, headers, 3), 0);
@@ -422,15 +424,15 @@ TEST(headers_are_sent_in_order)
 TEST(headers_that_frame_a_message_are_refused)
 {
     static const nart_http_header headers[] = {
-        { "Content-Length", "3" },
-        { "content-length", "6" },
-        { "Transfer-Encoding", "chunked" },
-        { "Connection", "Upgrade" },
-        { "Upgrade", "h2c" },
-        { "TE", "gzip" },
-        { "Trailer", "x" },
-        { "Proxy-Connection", "close" },
-        { "Host", "a b" },
+        NART_HTTP_HEADER("Content-Length", "3"),
+        NART_HTTP_HEADER("content-length", "6"),
+        NART_HTTP_HEADER("Transfer-Encoding", "chunked"),
+        NART_HTTP_HEADER("Connection", "Upgrade"),
+        NART_HTTP_HEADER("Upgrade", "h2c"),
+        NART_HTTP_HEADER("TE", "gzip"),
+        NART_HTTP_HEADER("Trailer", "x"),
+        NART_HTTP_HEADER("Proxy-Connection", "close"),
+        NART_HTTP_HEADER("Host", "a b"),
     };
     nart_http_opts opts = { .method = "POST", .n_headers = 1, .body = "hello", .body_len = 5 };
 
@@ -446,8 +448,8 @@ TEST(headers_that_frame_a_message_are_refused)
 TEST(the_length_of_the_body_is_sent_once)
 {
     static struct canned c;
-    static const nart_http_header headers[] = { { "content-length", "5" },
-                                                { "Content-Length", "5" } };
+    static const nart_http_header headers[] = { NART_HTTP_HEADER("content-length", "5"),
+                                                NART_HTTP_HEADER("Content-Length", "5") };
     struct fetch f = { .opts = { .body = "hello", .body_len = 5 } };
 
     CHECK_RES(send_headers(&c, &f, headers, 2), 0);
@@ -468,7 +470,7 @@ TEST_WITH(many_headers, both)
     open_canned(&c, "HTTP/1.1 204 No Content\r\n\r\n");
     for (int i = 0; i < 90; i++) {
         memset(values[i], 'v', sizeof values[i] - 1);
-        headers[i] = (nart_http_header){ "x-many", values[i] };
+        headers[i] = (nart_http_header)NART_HTTP_HEADER("x-many", values[i]);
     }
     f.opts.headers = headers;
     f.opts.n_headers = 90;

@@ -72,7 +72,9 @@ TEST(locations)
 
 /* ---- by which request ---- */
 
-#define FORM .headers = { { "Content-Type", "text/plain" }, { "X-A", "a" } }, .body = "a body"
+#define FORM                                                                                       \
+    .headers = { NART_HTTP_HEADER("Content-Type", "text/plain"), NART_HTTP_HEADER("X-A", "a") },   \
+    .body = "a body"
 
 /* The same request again, or a GET without what belongs to the body. */
 #define AGAIN(method)                                                                              \
@@ -108,7 +110,7 @@ static const struct exchange methods[] = {
     { "a length of nothing is dropped with the body", 200, "hello",
       SCRIPT(HEAD, HAS("content-length: 0\r\n"), SAY(TO("303 See Other", "/b")), ACCEPT, HEAD,
              HAS("GET /b HTTP/1.1\r\n"), LACKS("content-length"), SAY(FIVE)),
-      .method = "POST", .headers = { { "Content-Length", "0" } } },
+      .method = "POST", .headers = { NART_HTTP_HEADER("Content-Length", "0") } },
     { "a redirect before the body is sent", 200, "hello",
       SCRIPT(HEAD,
              SAY("HTTP/1.1 307 Temporary\r\nLocation: http://%B/\r\nContent-Length: 0\r\n\r\n"),
@@ -124,9 +126,12 @@ TEST(methods)
 /* ---- headers that are sent to another origin ---- */
 
 #define SECRETS                                                                                    \
-    .headers = { { "Authorization", "secret1" },       { "Cookie", "secret2" },                    \
-                 { "Proxy-Authorization", "secret3" }, { "Host", "secret4.test" },                 \
-                 { "X-Api-Key", "secret5" },           { "User-Agent", "a" } }
+    .headers = { NART_HTTP_HEADER("Authorization", "secret1"),                                     \
+                 NART_HTTP_HEADER("Cookie", "secret2"),                                            \
+                 NART_HTTP_HEADER("Proxy-Authorization", "secret3"),                               \
+                 NART_HTTP_HEADER("Host", "secret4.test"),                                         \
+                 NART_HTTP_HEADER("X-Api-Key", "secret5"),                                         \
+                 NART_HTTP_HEADER("User-Agent", "a") }
 #define ALL                                                                                        \
     HAS("authorization: secret1\r\n"), HAS("cookie: secret2\r\n"),                                 \
         HAS("proxy-authorization: secret3\r\n"), HAS("host: secret4.test\r\n"),                    \

@@ -6,22 +6,33 @@
 use std::ffi::{c_char, c_void};
 use std::mem::offset_of;
 
-use super::{bytes, sized, slice, submit, NartTokio, NartTokioOp};
+use super::{bytes, bytes_of, sized, slice, submit, NartTokio, NartTokioOp};
 use crate::clock;
-use crate::http::{pack, HttpQueue, Redirects, Request};
+use crate::http::{pack, Head, HttpQueue, Redirects, Request};
 use crate::op::Handle;
+use crate::outcome::Outcome;
+use crate::panic::guard;
 use crate::sys::{errno, Res};
 
 /// The default: 30 seconds.
 const TIMEOUT: i64 = 30_000_000_000;
 
-/// A header field of a request.
+/// A header field of a request or a response. Initialise with NART_HTTP_HEADER("name", "value"), or
+/// zero it.
 #[repr(C)]
+#[derive(Debug)]
 pub struct NartHttpHeader {
-    /// its name
+    /// its name; in a response in lower case and terminated by a NUL
     pub name: *const c_char,
-    /// its value
+    /// its value; in a response terminated by a NUL. It may contain bytes above 127, but no NUL, CR
+    /// or LF
     pub value: *const c_char,
+    /// length of the name in bytes; 0 in a request: it is terminated by a NUL
+    pub name_len: usize,
+    /// length of the value in bytes; 0 in a request: it is terminated by a NUL, or NULL (empty)
+    pub value_len: usize,
+    #[doc(hidden)]
+    pub reserved: [u64; 2],
 }
 
 /// An HTTP request. Initialise with NART_HTTP_OPTS_INIT and set at least `url`.
@@ -73,8 +84,8 @@ pub const NART_HTTP_REDIRECTS_NONE: u32 = 2;
 const _: () = assert!(offset_of!(NartHttpOpts, reserved) == 80);
 
 /// Sends an HTTP request. The operation ends with 0, the status (200, 404, ...) as its value and
-/// the response body as nart_tokio_op_message(). Or it ends with one of these errors, and the cause
-/// as the message:
+/// the response body as nart_tokio_op_message(); nart_http_headers() returns the header fields. Or
+/// it ends with one of these errors, and the cause as the message:
 ///   NART_EHTTP_URL not a URL, a control character in it, or a scheme other than http and https;
 ///   NART_EHTTP_CONNECT the name is not known, or the server cannot be reached;
 ///   NART_EHTTP_TLS the TLS handshake failed;
@@ -98,7 +109,7 @@ const _: () = assert!(offset_of!(NartHttpOpts, reserved) == 80);
 /// operation ends with NART_EHTTP_OTHER. Certificates are verified against those of the platform (or
 /// of SSL_CERT_FILE and SSL_CERT_DIR); if there are none, an https request ends with NART_EHTTP_TLS.
 /// Proxies are not used. A user name and password in the URL are sent as basic authorization. No
-/// Referer is sent. The headers of the response are not available.
+/// Referer is sent. A response has at most 1000 header fields.
 ///
 /// At most `max_http` requests of a bridge run at the same time. Others wait for one of those to
 /// end, and their `timeout_ns` includes that: submit no more at once if it should not.
@@ -158,10 +169,123 @@ pub unsafe extern "C" fn nart_http_request(
                 max_body: if o.max_body == 0 { 1 << 20 } else { o.max_body },
                 redirects,
             };
+            for header in headers {
+                let no_name = header.name.is_null() && header.name_len > 0;
+                if no_name || header.value.is_null() && header.value_len > 0 {
+                    return Err(errno(libc::EINVAL));
+                }
+            }
             let pairs = headers
                 .iter()
-                .map(|h| (bytes(h.name, b""), bytes(h.value, b"")));
+                .map(|h| (bytes_of(h.name, h.name_len), bytes_of(h.value, h.value_len)));
             HttpQueue::submit(&bridge.0, |scratch| pack(scratch, &request, pairs))
         })
     }
+}
+
+static NO_HEADERS: Const<[NartHttpHeader; 1]> = Const([NartHttpHeader::END]);
+
+struct Const<T>(T);
+
+// SAFETY: it does not change, and contains no pointer other than NULL.
+unsafe impl<T> Sync for Const<T> {}
+
+/// The head of the response of an operation.
+///
+/// # Safety
+/// `op` is NULL or live, and not closed as long as the reference is used.
+unsafe fn head<'a>(op: *const NartTokioOp) -> Option<&'a Head> {
+    // SAFETY: the caller's promise; the outcome does not change until the operation is closed.
+    let outcome = unsafe { &*(NartTokioOp::handle(op)?.outcome()? as *const Outcome) };
+    outcome.head.as_deref()
+}
+
+/// The status of the response: 200, 404, ... 0 if there is none: the operation runs, it has ended
+/// before a head was received, or it is not of nart_http_request(). If the operation ended with an
+/// error after a head was received (NART_EHTTP_BODY, NART_EHTTP_BODY_LIMIT, NART_EHTTP_REDIRECT, a
+/// timeout), this and the three functions below describe that head.
+/// **Thread**: that of `op`. **Cost**: one load.
+///
+/// # Safety
+/// `op` is NULL or live.
+#[must_use]
+#[no_mangle]
+pub unsafe extern "C" fn nart_http_status(op: *const NartTokioOp) -> Res {
+    // SAFETY: the caller's promise.
+    guard(|| unsafe { head(op) }.map_or(0, |head| Res::from(head.status)))
+}
+
+/// The URL that the response is from, after redirects, without user name and password. Never NULL,
+/// and terminated by a NUL that `*len` does not count. Empty if there is no response, see
+/// nart_http_status(). `len` may be NULL.
+/// **Ownership**: the operation's, until it is closed.
+/// **Thread**: that of `op`. **Cost**: one load.
+///
+/// # Safety
+/// `op` is NULL or live; `len` is NULL or writable.
+#[must_use]
+#[no_mangle]
+pub unsafe extern "C" fn nart_http_url(op: *const NartTokioOp, len: *mut usize) -> *const c_char {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let url = unsafe { head(op) }.map_or(&b"\0"[..], Head::url);
+        // SAFETY: the caller's promise.
+        if let Some(len) = unsafe { len.as_mut() } {
+            *len = url.len() - 1;
+        }
+        url.as_ptr().cast()
+    })
+}
+
+/// The header fields of the response. Never NULL: an array of `*n` fields, and one more whose `name`
+/// is NULL. None if there is no response, see nart_http_status(). `n` may be NULL. Fields with one
+/// name are adjacent, in the order in which they were received; the names are in the order in which
+/// each was received first.
+///
+/// ```c
+/// for (const nart_http_header *h = nart_http_headers(&f->op, NULL); h->name; h++)
+///     printf("%s: %s\n", h->name, h->value);
+/// ```
+/// **Ownership**: the operation's, until it is closed.
+/// **Thread**: that of `op`. **Cost**: one load.
+///
+/// # Safety
+/// `op` is NULL or live; `n` is NULL or writable.
+#[must_use]
+#[no_mangle]
+pub unsafe extern "C" fn nart_http_headers(
+    op: *const NartTokioOp,
+    n: *mut usize,
+) -> *const NartHttpHeader {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let fields = unsafe { head(op) }.map_or(&NO_HEADERS.0[..], Head::fields);
+        // SAFETY: the caller's promise.
+        if let Some(n) = unsafe { n.as_mut() } {
+            *n = fields.len() - 1;
+        }
+        fields.as_ptr()
+    })
+}
+
+/// The `i`-th header field with this name, counted from 0. Upper and lower case are the same. A name
+/// occurs more than once in Set-Cookie, for example: then ask for 0, 1, ... until there is none.
+/// @return the field; NULL: there are no more than `i`.
+/// **Ownership**: the operation's, until it is closed.
+/// **Thread**: that of `op`. **Cost**: a search through all fields.
+///
+/// # Safety
+/// `op` is NULL or live; `name` is NULL or a string.
+#[must_use]
+#[no_mangle]
+pub unsafe extern "C" fn nart_http_header_find(
+    op: *const NartTokioOp,
+    name: *const c_char,
+    i: usize,
+) -> *const NartHttpHeader {
+    guard(|| {
+        // SAFETY: the caller's promises.
+        let found = unsafe { head(op).and_then(|head| head.find(bytes(name, b""), i)) };
+        found.map_or(std::ptr::null(), std::ptr::from_ref)
+    })
 }

@@ -36,7 +36,7 @@ impl NartTokioOp {
 
     /// # Safety
     /// `op` is NULL or live.
-    unsafe fn handle(op: *const NartTokioOp) -> Option<Handle> {
+    pub(crate) unsafe fn handle(op: *const NartTokioOp) -> Option<Handle> {
         // SAFETY: a pointer that is not NULL is from of(), and close clears it.
         unsafe { Handle::from_raw(op.as_ref()?.op.cast::<Op>()) }
     }

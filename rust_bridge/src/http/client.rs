@@ -24,6 +24,9 @@ use crate::sys::errno;
 const IDLE_MAX: usize = 16;
 const IDLE_TIME: Duration = Duration::from_secs(30);
 
+/// Header fields of a response.
+const HEADERS_MAX: usize = 1000;
+
 /// The HTTP clients of a bridge.
 #[derive(Default)]
 pub struct Client {
@@ -91,6 +94,7 @@ fn client(
         .no_proxy()
         .pool_max_idle_per_host(IDLE_MAX)
         .pool_idle_timeout(IDLE_TIME)
+        .http1_max_headers(HEADERS_MAX)
         .dns_resolver(Arc::new(Resolver(names)))
         .build()
         .map_err(|e| chain(&e))

@@ -15,6 +15,7 @@ use reqwest::{Response, StatusCode};
 use super::errors::{
     failure, EHTTP_BODY, EHTTP_BODY_LIMIT, EHTTP_OTHER, EHTTP_REDIRECT, EHTTP_TIMEOUT,
 };
+use super::head::Head;
 use super::queue::Waiting;
 use super::redirect::{self, Redirects};
 use super::request::{deadline, unpack, Parts, Unpacked};
@@ -25,32 +26,44 @@ use crate::sys::NEVER;
 
 /// Sends a packed request. The outcome's value is the status, its bytes are the body.
 pub async fn exchange(shared: Arc<Shared>, packed: Vec<u8>, waiting: Waiting) -> Outcome {
-    let (deadline, parts) = deadline(&packed);
+    let mut head = None;
+    let answered = in_time(&shared, &packed, waiting, &mut head).await;
+    let (Ok(mut outcome) | Err(mut outcome)) = answered;
+    outcome.head = head;
+    outcome
+}
+
+/// The same until the deadline. If a head is received, `head` is that, also after an error.
+async fn in_time(
+    shared: &Shared,
+    packed: &[u8],
+    waiting: Waiting,
+    head: &mut Option<Box<Head>>,
+) -> Result<Outcome, Outcome> {
+    let (deadline, parts) = deadline(packed);
     let answer = async {
         let _permit = waiting.permit().await;
-        answer(&shared, parts).await
+        answer(shared, parts, head).await
     };
     let late = |text: &str| Err(Outcome::error(EHTTP_TIMEOUT, text));
-    let answered = match deadline {
+    match deadline {
         NEVER => answer.await,
         at if at <= clock::now() => late("the timeout passed before the request was sent"),
         at => tokio::time::timeout_at(clock::instant(at), answer)
             .await
             .unwrap_or_else(|_| late("the timeout passed before the response was complete")),
-    };
-    match answered {
-        Ok(outcome) | Err(outcome) => outcome,
     }
 }
 
-/// Sends a request, and follows redirects.
+/// Sends a request, and follows redirects. If that fails, `head` is that of the last response.
 async fn send(
     shared: &Shared,
     mut request: reqwest::Request,
     redirects: Redirects,
+    head: &mut Option<Box<Head>>,
 ) -> Result<Response, Outcome> {
     let refused = |text: String| Outcome::error(EHTTP_REDIRECT, text);
-    for _ in 0..=redirect::MAX {
+    for n in 0..=redirect::MAX {
         let next = request.try_clone(); // its body is shared, not copied
         let client = &shared.http.client;
         let client = client.get(request.url(), &shared.names).await?;
@@ -61,21 +74,30 @@ async fn send(
             Some(next) if redirect::is_redirect(status, headers) => next,
             _ => return Ok(response),
         };
-        if !redirect::follow(&mut request, status, headers, redirects).map_err(refused)? {
+        let followed = redirect::follow(&mut request, status, headers, redirects);
+        if followed.is_err() || n == redirect::MAX {
+            *head = Some(Head::of(&response));
+        }
+        if !followed.map_err(refused)? {
             return Ok(response);
         }
     }
     Err(refused(format!("more than {} redirects", redirect::MAX)))
 }
 
-async fn answer(shared: &Shared, parts: Parts<'_>) -> Result<Outcome, Outcome> {
+async fn answer(
+    shared: &Shared,
+    parts: Parts<'_>,
+    head: &mut Option<Box<Head>>,
+) -> Result<Outcome, Outcome> {
     let client = shared.http.client.http(&shared.names)?; // builds requests of both schemes
     let Unpacked {
         request,
         max_body,
         redirects,
     } = unpack(client, parts)?;
-    let mut response = send(shared, request, redirects).await?;
+    let mut response = send(shared, request, redirects, head).await?;
+    *head = Some(Head::of(&response));
     if let Some(what) = unrequested(&response) {
         return Err(Outcome::error(EHTTP_OTHER, what));
     }
