@@ -56,13 +56,16 @@ typedef int64_t nart_res;
     X(ECONFLICT, -4107, "the resource is being used in a way that excludes this use")              \
     X(ELAGGED, -4108, "the receiver lagged; values were overwritten before they were read")        \
     X(EHTTP_URL, -4110, "the URL cannot be parsed, or its scheme is not http or https")            \
-    X(EHTTP_CONNECT, -4111, "the HTTP server cannot be reached")                                   \
+    X(EHTTP_CONNECT, -4111, "the HTTP server, or its proxy, cannot be connected to")               \
     X(EHTTP_TIMEOUT, -4112, "the HTTP request took longer than its timeout")                       \
-    X(EHTTP_TLS, -4113, "the TLS handshake failed")                                                \
+    X(EHTTP_TLS, -4113, "the TLS connection to the HTTP server failed")                            \
     X(EHTTP_BODY_LIMIT, -4114, "the HTTP response is larger than the limit")                       \
     X(EHTTP_BODY, -4115, "the HTTP response ended before its body was complete")                   \
     X(EHTTP_REDIRECT, -4116, "too many HTTP redirects, or one to a location that is not allowed")  \
     X(EHTTP_OTHER, -4117, "the HTTP exchange failed")                                              \
+    X(EHTTP_DNS, -4130, "the name of the HTTP server cannot be looked up")                         \
+    X(EHTTP_CLOSED, -4131, "the HTTP server closed the connection without a response")             \
+    X(EHTTP_PROTOCOL, -4132, "the response is not valid HTTP")                                     \
     X(ESLOTS, -4120, "all task slots for frames of this size are in use: see nart_rt_opts.slots")  \
     X(EFDS, -4121, "the runtime has reached its limit of descriptors: see nart_rt_opts.max_io")    \
     X(EFRAME, -4122, "the frame is larger than 4096 bytes: use nart_spawn_boxed()")

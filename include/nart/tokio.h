@@ -605,26 +605,30 @@ NART_API nart_res nart_tokio_local_close(struct nart_tokio_local *local);
  * the response body as nart_tokio_op_message(); nart_http_headers() returns the header fields. Or
  * it ends with one of these errors, and the cause as the message:
  *   NART_EHTTP_URL not a URL, a control character in it, or a scheme other than http and https;
- *   NART_EHTTP_CONNECT the name is not known, or the server cannot be reached;
- *   NART_EHTTP_TLS the TLS handshake failed;
+ *   NART_EHTTP_DNS the name of the server cannot be looked up;
+ *   NART_EHTTP_CONNECT the server cannot be connected to;
+ *   NART_EHTTP_TLS the TLS handshake failed, or later the TLS connection;
  *   NART_EHTTP_TIMEOUT `timeout_ns` has passed;
- *   NART_EHTTP_BODY_LIMIT the body is larger than `max_body`;
+ *   NART_EHTTP_CLOSED the connection was closed, reset or lost before the head of the response was
+ *   complete;
+ *   NART_EHTTP_PROTOCOL the response is not valid HTTP/1.0 or HTTP/1.1: a malformed or endless head,
+ *   contradictory lengths, a transfer coding other than chunked, a protocol switch;
  *   NART_EHTTP_BODY the body is incomplete, or its chunks are malformed;
+ *   NART_EHTTP_BODY_LIMIT the body is larger than `max_body`;
  *   NART_EHTTP_REDIRECT more than 10 redirects, or, unless `redirects` is NONE, one that is never
  *   followed: to a scheme other than http and https, from https to http (http to https is
  *   followed), not a URL, two Locations;
- *   NART_EHTTP_OTHER no response, or one that is not valid HTTP/1.0 or HTTP/1.1: a malformed or
- *   endless head, contradictory lengths, a transfer coding other than chunked, a protocol switch;
+ *   NART_EHTTP_OTHER another error;
  *   -EINVAL an invalid method or header, a header that is refused (see `headers`), the method
  *   CONNECT, or TRACE with a body;
  *   -EAGAIN no thread could be started to look up the name, or to read the certificates.
  *
  * Interim responses (100 to 199) are skipped, trailers are dropped, content codings (gzip) are not
  * decoded. A server may respond before it has read the whole body; if it then resets the
- * connection, the operation may end with NART_EHTTP_OTHER, because the reset can overtake the
+ * connection, the operation may end with NART_EHTTP_CLOSED, because the reset can overtake the
  * response. Connections are kept alive and reused, at most 16 idle ones per host, for 30 seconds.
  * Requests are never retried: if the server closes a reused connection at that moment, the
- * operation ends with NART_EHTTP_OTHER. Certificates are verified against those of the platform (or
+ * operation ends with NART_EHTTP_CLOSED. Certificates are verified against those of the platform (or
  * of SSL_CERT_FILE and SSL_CERT_DIR); if there are none, an https request ends with NART_EHTTP_TLS.
  * Proxies are not used. A user name and password in the URL are sent as basic authorization. No
  * Referer is sent. A response has at most 1000 header fields.

@@ -285,7 +285,7 @@ TEST(a_response_that_is_cut_off)
 {
     open_all();
     CHECK_EQ(fetch_once("/cut/1000", NULL), NART_EHTTP_BODY);
-    CHECK_EQ(fetch_once("/reset", NULL), NART_EHTTP_OTHER);
+    CHECK_EQ(fetch_once("/reset", NULL), NART_EHTTP_CLOSED);
     CHECK_EQ(fetch_once("/ok/1", NULL), 200);
 }
 
@@ -301,7 +301,7 @@ TEST(a_reset_while_sending)
     opts.body_len = sizeof body;
     for (int i = 0; i < 20; i++) {
         nart_res r = fetch_once("/reset", &opts);
-        CHECK(r == NART_EHTTP_OTHER || r == NART_EHTTP_BODY);
+        CHECK(r == NART_EHTTP_CLOSED || r == NART_EHTTP_BODY);
     }
 }
 
@@ -318,7 +318,7 @@ TEST(connections_that_the_server_closes)
     for (int i = 0; i < 50; i++) {
         nart_res r = fetch_once(i & 1 ? "/ok/10" : "/close", NULL);
         /* An error when the kept connection is closed just as it is used again; it is not kept then. */
-        CHECK(r == 200 || r == NART_EHTTP_OTHER);
+        CHECK(r == 200 || r == NART_EHTTP_CLOSED);
         if (r != 200)
             CHECK_EQ(fetch_once("/ok/10", NULL), 200);
     }
@@ -488,7 +488,7 @@ TEST(a_redirect_to_a_file_is_refused)
 
 TEST(a_response_that_is_not_http)
 {
-    CHECK_RES(answer_to("http", "220 mail ready\r\n"), NART_EHTTP_OTHER);
+    CHECK_RES(answer_to("http", "220 mail ready\r\n"), NART_EHTTP_PROTOCOL);
 }
 
 TEST(a_response_shorter_than_its_length)

@@ -137,7 +137,7 @@ TEST(a_thousand_fields)
 
 TEST(more_than_a_thousand_fields)
 {
-    struct exchange row = { "too many", NART_EHTTP_OTHER, NULL, SCRIPT(HEAD, SAY(NULL), GONE),
+    struct exchange row = { "too many", NART_EHTTP_PROTOCOL, NULL, SCRIPT(HEAD, SAY(NULL), GONE),
                             .check = check_no_head };
 
     row.script[1].text = large_head(MANY + 1);
@@ -225,7 +225,7 @@ static const struct exchange errors[] = {
       SCRIPT(HEAD, SAY(OK "Content-Length: 5\r\n\r\nhell"), CLOSE), .check = of_a_length },
     { "a body that is too large", NART_EHTTP_BODY_LIMIT, NULL, SCRIPT(HEAD, SAY(FIVE)),
       .max_body = 4, .check = of_a_length },
-    { "before a head", NART_EHTTP_OTHER, NULL, SCRIPT(HEAD, SAY(OK "X-"), CLOSE),
+    { "before a head", NART_EHTTP_CLOSED, NULL, SCRIPT(HEAD, SAY(OK "X-"), CLOSE),
       .check = check_no_head },
     { "not sent", NART_EHTTP_URL, NULL, .url = "nonsense", .check = check_no_head },
 };

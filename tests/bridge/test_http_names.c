@@ -76,7 +76,7 @@ static void let_go(nart_tokio_op *ops, int n)
 {
     set_word(&gate, 1);
     for (int i = 0; i < n; i++)
-        CHECK_RES(end(&ops[i]), NART_EHTTP_CONNECT);
+        CHECK_RES(end(&ops[i]), NART_EHTTP_DNS);
 }
 
 static nart_res seven(void *arg, const nart_tokio_stop *stop)

@@ -58,7 +58,7 @@ static const struct exchange places[] = {
              SAY(TO("302 Found", "/")), ACCEPT, HEAD, SAY(TO("302 Found", "/")), ACCEPT, HEAD,
              SAY(TO("302 Found", "/")), ACCEPT, HEAD, SAY(TO("302 Found", "/")), ACCEPT, HEAD,
              SAY(TO("302 Found", "/"))) },
-    { "to where nobody answers", NART_EHTTP_OTHER, NULL,
+    { "to where nobody answers", NART_EHTTP_CLOSED, NULL,
       SCRIPT(HEAD, SAY(TO("302 Found", "/b")), ACCEPT, HEAD, CLOSE) },
     { "its body has no end", 200, "hello",
       SCRIPT(HEAD, SAY("HTTP/1.1 302 Found\r\nLocation: http://%B/\r\n\r\n"), NEXT_B, HEAD,

@@ -10,11 +10,11 @@ use crate::sys::Res;
 
 /// The URL cannot be parsed, or its scheme is not http or https.
 pub const EHTTP_URL: Res = -4110;
-/// The server cannot be reached.
+/// The server cannot be connected to.
 pub const EHTTP_CONNECT: Res = -4111;
 /// The timeout has passed.
 pub const EHTTP_TIMEOUT: Res = -4112;
-/// The TLS handshake failed.
+/// The TLS connection failed.
 pub const EHTTP_TLS: Res = -4113;
 /// The body is larger than the limit.
 pub const EHTTP_BODY_LIMIT: Res = -4114;
@@ -22,27 +22,48 @@ pub const EHTTP_BODY_LIMIT: Res = -4114;
 pub const EHTTP_BODY: Res = -4115;
 /// Too many redirects, or one that is not allowed.
 pub const EHTTP_REDIRECT: Res = -4116;
-/// The exchange failed.
+/// Another error.
 pub const EHTTP_OTHER: Res = -4117;
+/// The name of the server cannot be looked up.
+pub const EHTTP_DNS: Res = -4130;
+/// The connection ended before the head of the response was complete.
+pub const EHTTP_CLOSED: Res = -4131;
+/// The response is not valid HTTP.
+pub const EHTTP_PROTOCOL: Res = -4132;
 
-/// The outcome of an error of reqwest; `otherwise` is the code if no other one applies.
-pub fn failure(e: &reqwest::Error, otherwise: Res) -> Outcome {
-    let code = if let Some(code) = lookup_failure(e) {
-        code
-    } else if e.is_timeout() {
-        EHTTP_TIMEOUT
-    } else if e.is_redirect() {
-        EHTTP_REDIRECT
+/// The outcome of an error of reqwest before the head of the response is complete.
+pub fn failure(e: &reqwest::Error) -> Outcome {
+    Outcome::error(code(e), chain(e))
+}
+
+/// The outcome of an error of reqwest in the body of the response.
+pub fn body_failure(e: &reqwest::Error) -> Outcome {
+    let code = if is_tls(e) { EHTTP_TLS } else { EHTTP_BODY };
+    Outcome::error(code, chain(e))
+}
+
+fn code(e: &reqwest::Error) -> Res {
+    if let Some(failed) = cause::<Failed>(e) {
+        failed.code.unwrap_or(EHTTP_DNS)
     } else if is_tls(e) {
         EHTTP_TLS
     } else if e.is_connect() {
         EHTTP_CONNECT
     } else if e.is_builder() {
         EHTTP_URL
+    } else if cause(e).is_some_and(hyper::Error::is_parse) {
+        EHTTP_PROTOCOL
+    } else if is_closed(e) {
+        EHTTP_CLOSED
     } else {
-        otherwise
-    };
-    Outcome::error(code, chain(e))
+        EHTTP_OTHER
+    }
+}
+
+/// Whether the connection was closed, reset or lost.
+fn is_closed(e: &reqwest::Error) -> bool {
+    let ended = |e: &hyper::Error| e.is_incomplete_message() || e.is_canceled() || e.is_closed();
+    cause(e).is_some_and(ended) || cause::<std::io::Error>(e).is_some()
 }
 
 fn causes<'a>(e: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
@@ -58,13 +79,13 @@ fn causes<'a>(e: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Err
     })
 }
 
-fn is_tls(e: &reqwest::Error) -> bool {
-    causes(e).any(|cause| cause.is::<rustls::Error>())
+/// The outermost cause of this type.
+fn cause<T: Error + 'static>(e: &reqwest::Error) -> Option<&T> {
+    causes(e).find_map(|cause| cause.downcast_ref())
 }
 
-/// The code of a look-up that did not run.
-fn lookup_failure(e: &reqwest::Error) -> Option<Res> {
-    causes(e).find_map(|cause| cause.downcast_ref::<Failed>()?.code)
+fn is_tls(e: &reqwest::Error) -> bool {
+    cause::<rustls::Error>(e).is_some()
 }
 
 /// The text of all causes, outermost first. Without the URL, which may contain secrets.

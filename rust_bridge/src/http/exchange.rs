@@ -13,7 +13,7 @@ use reqwest::header::TRANSFER_ENCODING;
 use reqwest::{Response, StatusCode};
 
 use super::errors::{
-    failure, EHTTP_BODY, EHTTP_BODY_LIMIT, EHTTP_OTHER, EHTTP_REDIRECT, EHTTP_TIMEOUT,
+    body_failure, failure, EHTTP_BODY_LIMIT, EHTTP_PROTOCOL, EHTTP_REDIRECT, EHTTP_TIMEOUT,
 };
 use super::head::Head;
 use super::queue::Waiting;
@@ -68,7 +68,7 @@ async fn send(
         let client = &shared.http.client;
         let client = client.get(request.url(), &shared.names).await?;
         let sent = client.execute(request).await;
-        let response = sent.map_err(|e| failure(&e, EHTTP_OTHER))?;
+        let response = sent.map_err(|e| failure(&e))?;
         let (status, headers) = (response.status(), response.headers());
         request = match next {
             Some(next) if redirect::is_redirect(status, headers) => next,
@@ -99,7 +99,7 @@ async fn answer(
     let mut response = send(shared, request, redirects, head).await?;
     *head = Some(Head::of(&response));
     if let Some(what) = unrequested(&response) {
-        return Err(Outcome::error(EHTTP_OTHER, what));
+        return Err(Outcome::error(EHTTP_PROTOCOL, what));
     }
     let too_large = || {
         Outcome::error(
@@ -113,11 +113,7 @@ async fn answer(
     }
     // Allocate no more than 64 KiB because of an announced length; one byte more for the NUL.
     let mut body = Vec::with_capacity(announced.min(64 << 10) as usize + 1);
-    while let Some(piece) = response
-        .chunk()
-        .await
-        .map_err(|e| failure(&e, EHTTP_BODY))?
-    {
+    while let Some(piece) = response.chunk().await.map_err(|e| body_failure(&e))? {
         if piece.len() > max_body - body.len() {
             return Err(too_large());
         }

@@ -5,7 +5,7 @@
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 
-use super::errors::{failure, EHTTP_OTHER, EHTTP_URL};
+use super::errors::{failure, EHTTP_URL};
 use super::framing;
 use super::redirect::Redirects;
 use crate::outcome::Outcome;
@@ -104,7 +104,7 @@ pub fn unpack(client: &reqwest::Client, mut parts: Parts<'_>) -> Result<Unpacked
     if !body.is_empty() {
         request = request.body(body.to_vec());
     }
-    let request = request.build().map_err(|e| failure(&e, EHTTP_OTHER))?;
+    let request = request.build().map_err(|e| failure(&e))?;
     Ok(Unpacked {
         request,
         max_body,
