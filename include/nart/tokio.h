@@ -61,6 +61,7 @@
 #define NART_TOKIO_REPORT_INIT NART__SIZED(nart_tokio_report)
 #if NART_HTTP
 #define NART_HTTP_OPTS_INIT NART__SIZED(nart_http_opts)
+#define NART_HTTP_CLIENT_OPTS_INIT NART__SIZED(nart_http_client_opts)
 #define NART_HTTP_HEADER(name, value) { (name), (value), 0, 0, { 0, 0 } }
 #endif
 
@@ -71,18 +72,53 @@
 #define NART_TOKIO_KEEP_SIGPIPE 1
 
 #if NART_HTTP
+/** As the client says; a client that says nothing, and the bridge's: as NART_HTTP_REDIRECTS_ALL. */
+#define NART_HTTP_REDIRECTS_DEFAULT 0
+#endif
+
+#if NART_HTTP
 /** Follow redirects to any server. */
-#define NART_HTTP_REDIRECTS_ALL 0
+#define NART_HTTP_REDIRECTS_ALL 1
 #endif
 
 #if NART_HTTP
 /** Follow redirects to the same scheme, host and port. */
-#define NART_HTTP_REDIRECTS_SAME_ORIGIN 1
+#define NART_HTTP_REDIRECTS_SAME_ORIGIN 2
 #endif
 
 #if NART_HTTP
 /** Follow no redirect. */
-#define NART_HTTP_REDIRECTS_NONE 2
+#define NART_HTTP_REDIRECTS_NONE 3
+#endif
+
+#if NART_HTTP
+/** HTTP/1.1 only. */
+#define NART_HTTP2_OFF 0
+#endif
+
+#if NART_HTTP
+/** HTTP/2 if the server of an https URL selects it (ALPN), otherwise HTTP/1.1; http: HTTP/1.1. */
+#define NART_HTTP2_ALPN 1
+#endif
+
+#if NART_HTTP
+/** HTTP/2 only, also for http (prior knowledge). */
+#define NART_HTTP2_ONLY 2
+#endif
+
+#if NART_HTTP
+/** Decode gzip. */
+#define NART_HTTP_DECODE_GZIP 1
+#endif
+
+#if NART_HTTP
+/** Decode brotli. */
+#define NART_HTTP_DECODE_BROTLI 2
+#endif
+
+#if NART_HTTP
+/** Trust the certificates of the platform in addition to `ca`. */
+#define NART_HTTP_PLATFORM_CA 1
 #endif
 
 /** The status of an operation. It ends with exactly one of the last five. */
@@ -100,6 +136,15 @@ typedef enum nart_tokio_status {
     /** The bridge was shut down before it ended. */
     NART_TOKIO_STATUS_SHUTDOWN = 5,
 } nart_tokio_status;
+
+#if NART_HTTP
+/**
+ * A client: how connections for HTTP requests are made, and those that are kept. Made by
+ * nart_http_client_new(), and used by the requests whose nart_http_opts.client it is, on any number
+ * of threads at the same time.
+ */
+typedef struct nart_http_client nart_http_client;
+#endif
 
 /**
  * A bridge: a tokio runtime that the tasks of any number of loops use, and other threads. Made by
@@ -276,21 +321,128 @@ typedef struct nart_http_opts {
      * seconds; NART_NEVER: none
      */
     int64_t timeout_ns;
-    /** limit for the response body in bytes; 0: 1 MiB */
+    /** limit for the response body in bytes, after decoding; 0: 1 MiB */
     size_t max_body;
     /**
-     * which redirects are followed: NART_HTTP_REDIRECTS_ALL (0), those to the same origin (scheme,
-     * host, port), or none; one that is not followed is the result. To the same origin all headers
-     * are sent again. To another one only these of yours are: Accept, Accept-Charset,
-     * Accept-Encoding, Accept-Language, Cache-Control, Connection, Content-Encoding,
+     * which redirects are followed: as the client says (0), NART_HTTP_REDIRECTS_ALL, those to the
+     * same origin (scheme, host, port), or none; one that is not followed is the result. To the same
+     * origin all headers are sent again. To another one only these of yours are: Accept,
+     * Accept-Charset, Accept-Encoding, Accept-Language, Cache-Control, Connection, Content-Encoding,
      * Content-Language, Content-Length, Content-Type, Date, If-Match, If-Modified-Since,
      * If-None-Match, If-Range, If-Unmodified-Since, Pragma, Range, User-Agent. Any other one may be
      * a secret; a user name and password in the URL are not sent there either
      */
     uint32_t redirects;
     uint32_t reserved0;
-    uint64_t reserved[3];
+    /**
+     * the client that sends it, made by nart_http_client_new() for the same bridge; NULL: the one
+     * that each bridge has
+     */
+    struct nart_http_client *client;
+    uint64_t reserved[6];
 } nart_http_opts;
+#endif
+
+#if NART_HTTP
+/**
+ * An address of a host, which is then not looked up. A host may have several: one entry for each.
+ */
+typedef struct nart_http_host {
+    /** the name as in URLs, without port */
+    const char *name;
+    /** an IPv4 or IPv6 address as text, without port and brackets */
+    const char *address;
+    uint64_t reserved[2];
+} nart_http_host;
+#endif
+
+#if NART_HTTP
+/**
+ * Options of a client. Initialise with NART_HTTP_CLIENT_OPTS_INIT. Zero means the default in each
+ * field: that of the client that each bridge has for requests without one.
+ */
+typedef struct nart_http_client_opts {
+    /** sizeof(nart_http_client_opts) */
+    size_t size;
+    /**
+     * limit for making a connection: look-up, TCP, proxy and TLS; 0 and NART_NEVER: none. A request
+     * ends with NART_EHTTP_CONNECT_TIMEOUT then: the server has not seen it
+     */
+    int64_t connect_timeout_ns;
+    /**
+     * limit for each wait for the server: until the head of a response, which includes making a
+     * connection and sending the request, and then until each next piece of the body; 0 and
+     * NART_NEVER: none. A request ends with NART_EHTTP_READ_TIMEOUT then
+     */
+    int64_t read_timeout_ns;
+    /**
+     * for how long an idle connection is kept; 0: 30 seconds; NART_NEVER: until the server closes it
+     */
+    int64_t idle_ns;
+    /** idle connections that are kept per host; 0: 16 */
+    uint32_t max_idle;
+    /**
+     * requests of this client that run at the same time; others wait, and their timeouts include
+     * that; 0: no limit but `max_http` of the bridge
+     */
+    uint32_t max_requests;
+    /** which redirects are followed if a request does not say it: as nart_http_opts.redirects */
+    uint32_t redirects;
+    /**
+     * content codings that are requested and decoded: NART_HTTP_DECODE_GZIP,
+     * NART_HTTP_DECODE_BROTLI or both; 0: none. A response that was decoded has neither
+     * Content-Encoding nor Content-Length, and its names may be in another order. `max_body` limits
+     * the decoded body; one that cannot be decoded ends with NART_EHTTP_BODY
+     */
+    uint32_t decode;
+    /** NART_HTTP2_OFF (0), NART_HTTP2_ALPN or NART_HTTP2_ONLY */
+    uint32_t http2;
+    /** 0 or NART_HTTP_PLATFORM_CA */
+    uint32_t flags;
+    /** User-Agent of requests that do not set one; NULL: none */
+    const char *user_agent;
+    /**
+     * URL of a proxy: http://host:port (https URLs by CONNECT), socks5://host:port (the client looks
+     * up names) or socks5h://host:port (the proxy does). It may have a user name and password. NULL:
+     * none; proxies of the environment are never used. NART_EHTTP_CONNECT if it refuses
+     */
+    const char *proxy;
+    /**
+     * path of a Unix socket that all connections are made to, at most 103 bytes; hosts and ports of
+     * URLs are then only sent, and not looked up, also those of redirects. Not with `proxy`. NULL: TCP
+     */
+    const char *unix_path;
+    /**
+     * certificates in PEM, one or more, that servers are verified against. NULL: those of the
+     * platform. Only these, unless NART_HTTP_PLATFORM_CA is set. Servers are always verified
+     */
+    const void *ca;
+    /** length of `ca` in bytes; 0: it is terminated by a NUL */
+    size_t ca_len;
+    /**
+     * certificate in PEM, with its chain, by which the client identifies itself to each server that
+     * asks for one. NULL: none
+     */
+    const void *cert;
+    /** length of `cert` in bytes; 0: it is terminated by a NUL */
+    size_t cert_len;
+    /** private key of `cert` in PEM */
+    const void *key;
+    /** length of `key` in bytes; 0: it is terminated by a NUL */
+    size_t key_len;
+    /** addresses of hosts that are not looked up, tried in this order */
+    const struct nart_http_host *hosts;
+    /** number of entries in `hosts` */
+    size_t n_hosts;
+    /**
+     * gets a line of text that says which option is refused and what to change, empty if none is;
+     * always terminated by a NUL. NULL: no text
+     */
+    char *error;
+    /** size of `error` in bytes; what does not fit is cut off */
+    size_t error_len;
+    uint64_t reserved[6];
+} nart_http_client_opts;
 #endif
 
 #ifdef __cplusplus
@@ -606,14 +758,15 @@ NART_API nart_res nart_tokio_local_close(struct nart_tokio_local *local);
  * it ends with one of these errors, and the cause as the message:
  *   NART_EHTTP_URL not a URL, a control character in it, or a scheme other than http and https;
  *   NART_EHTTP_DNS the name of the server cannot be looked up;
- *   NART_EHTTP_CONNECT the server cannot be connected to;
+ *   NART_EHTTP_CONNECT the server cannot be connected to, or a proxy refuses;
  *   NART_EHTTP_TLS the TLS handshake failed, or later the TLS connection;
  *   NART_EHTTP_TIMEOUT `timeout_ns` has passed;
- *   NART_EHTTP_CLOSED the connection was closed, reset or lost before the head of the response was
- *   complete;
- *   NART_EHTTP_PROTOCOL the response is not valid HTTP/1.0 or HTTP/1.1: a malformed or endless head,
- *   contradictory lengths, a transfer coding other than chunked, a protocol switch;
- *   NART_EHTTP_BODY the body is incomplete, or its chunks are malformed;
+ *   NART_EHTTP_CONNECT_TIMEOUT, NART_EHTTP_READ_TIMEOUT a limit of the client has passed;
+ *   NART_EHTTP_CLOSED the connection, or in HTTP/2 the stream, was closed, reset or lost before the
+ *   head of the response was complete;
+ *   NART_EHTTP_PROTOCOL the response is not valid HTTP/1.0, HTTP/1.1 or HTTP/2: a malformed or
+ *   endless head, contradictory lengths, a transfer coding other than chunked, a protocol switch;
+ *   NART_EHTTP_BODY the body is incomplete, or its chunks or content coding are malformed;
  *   NART_EHTTP_BODY_LIMIT the body is larger than `max_body`;
  *   NART_EHTTP_REDIRECT more than 10 redirects, or, unless `redirects` is NONE, one that is never
  *   followed: to a scheme other than http and https, from https to http (http to https is
@@ -623,15 +776,17 @@ NART_API nart_res nart_tokio_local_close(struct nart_tokio_local *local);
  *   CONNECT, or TRACE with a body;
  *   -EAGAIN no thread could be started to look up the name, or to read the certificates.
  *
- * Interim responses (100 to 199) are skipped, trailers are dropped, content codings (gzip) are not
- * decoded. A server may respond before it has read the whole body; if it then resets the
- * connection, the operation may end with NART_EHTTP_CLOSED, because the reset can overtake the
- * response. Connections are kept alive and reused, at most 16 idle ones per host, for 30 seconds.
- * Requests are never retried: if the server closes a reused connection at that moment, the
- * operation ends with NART_EHTTP_CLOSED. Certificates are verified against those of the platform (or
- * of SSL_CERT_FILE and SSL_CERT_DIR); if there are none, an https request ends with NART_EHTTP_TLS.
- * Proxies are not used. A user name and password in the URL are sent as basic authorization. No
- * Referer is sent. A response has at most 1000 header fields.
+ * Interim responses (100 to 199) are skipped, trailers are dropped. A server may respond before it
+ * has read the whole body; if it then resets the connection, the operation may end with
+ * NART_EHTTP_CLOSED, because the reset can overtake the response. Requests are never retried: if
+ * the server closes a reused connection at that moment, the operation ends with NART_EHTTP_CLOSED.
+ * A user name and password in the URL are sent as basic authorization. No Referer is sent. A
+ * response has at most 1000 header fields.
+ *
+ * The client that each bridge has speaks HTTP/1.1, uses no proxy and decodes no content codings
+ * (gzip). It keeps connections alive and reuses them, at most 16 idle ones per host, for 30 seconds.
+ * Certificates are verified against those of the platform (or of SSL_CERT_FILE and SSL_CERT_DIR); if
+ * there are none, an https request ends with NART_EHTTP_TLS. For all else see nart_http_client_new().
  *
  * At most `max_http` requests of a bridge run at the same time. Others wait for one of those to
  * end, and their `timeout_ns` includes that: submit no more at once if it should not.
@@ -646,9 +801,9 @@ NART_API nart_res nart_tokio_local_close(struct nart_tokio_local *local);
  * stopped: it continues without its request. A shutdown waits for it as for other threads, and
  * reports it.
  *
- * @return 0 and `*op`; -EINVAL no `rt`, `op` or URL, a negative time, or an unknown value of
- *   `redirects`; -EAGAIN `queue_cap`
- *   requests wait; NART_ESHUTDOWN; -ENOMEM; NART_EABI the options are of another version;
+ * @return 0 and `*op`; -EINVAL no `rt`, `op` or URL, a negative time, a length without its text, an
+ *   unknown value of `redirects`, or a client of another bridge; -EAGAIN `queue_cap` requests wait;
+ *   NART_ESHUTDOWN; -ENOMEM; NART_EABI the options are of another version;
  *   NART_EFORK.
  * **Ownership**: everything is copied before this returns.
  * **Thread**: any. **Cost**: a copy, without an allocation if the request is shorter than about
@@ -716,6 +871,47 @@ NART_MUST_USE
 const struct nart_http_header *nart_http_header_find(const struct nart_tokio_op *op,
                                                      const char *name,
                                                      size_t i);
+#endif
+
+/* ---- HTTP clients ---------------------------------------------------------------------------- */
+
+#if NART_HTTP
+/**
+ * Makes a client for the requests of a bridge. `opts` may be NULL: then it is like the one that the
+ * bridge has, with connections of its own.
+ *
+ * ```c
+ * char why[200];
+ * nart_http_client_opts opts = NART_HTTP_CLIENT_OPTS_INIT;
+ * opts.connect_timeout_ns = 2 * NART_SEC;
+ * opts.decode = NART_HTTP_DECODE_GZIP;
+ * opts.error = why;
+ * opts.error_len = sizeof why;
+ * if (nart_http_client_new(tokio, &opts, &client) != 0)
+ *     printf("no HTTP client: %s\n", why);
+ * ```
+ *
+ * @return 0 and `*client`; -EINVAL no `rt` or `client`, or an option is refused: `error` says which
+ *   and why; NART_ESHUTDOWN; NART_EABI the options are of another version; NART_EFORK.
+ * **Ownership**: the caller's, until nart_http_client_free(). The options are copied, keys included.
+ * **Thread**: any. **Cost**: allocations; certificates are parsed. Connections are made by requests.
+ */
+NART_API
+NART_MUST_USE
+nart_res nart_http_client_new(struct nart_tokio *rt,
+                              const struct nart_http_client_opts *opts,
+                              struct nart_http_client **client);
+#endif
+
+#if NART_HTTP
+/**
+ * Frees a client. Its requests that have not ended keep it, and end as usual; then its idle
+ * connections are closed. NULL is allowed. It may be freed after its bridge. In a forked child it is
+ * leaked on purpose.
+ * **Thread**: any. **Cost**: memory is freed; may wake threads of tokio.
+ */
+NART_API
+void nart_http_client_free(struct nart_http_client *client);
 #endif
 
 #ifdef __cplusplus

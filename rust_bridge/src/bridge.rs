@@ -259,6 +259,8 @@ impl Bridge {
         watch_forks();
         let no_memory = errno(libc::ENOMEM);
         let crew = || Crew::new(hygiene, &o.name, o.stack);
+        #[cfg(feature = "http")]
+        let names = crate::http::Names::new(crew());
         let shared = Arc::new(Shared {
             tracker: Tracker::default(),
             ops: Ops::new(o.keep_ops).ok_or(no_memory)?,
@@ -266,9 +268,10 @@ impl Bridge {
             tasks: Tasks::default(),
             locals: Locals::default(),
             #[cfg(feature = "http")]
-            http: crate::http::HttpQueue::new(o.queue_cap, o.max_http).ok_or(no_memory)?,
+            http: crate::http::HttpQueue::new(o.queue_cap, o.max_http, names.clone())
+                .ok_or(no_memory)?,
             #[cfg(feature = "http")]
-            names: crate::http::Names::new(crew()),
+            names,
             handle,
             runtime: Mutex::new(runtime),
             threads,

@@ -27,10 +27,15 @@ mod local;
 #[cfg(feature = "http")]
 mod http;
 
+#[cfg(feature = "http")]
+mod http_client;
+
 pub use blocking::*;
 pub use bridge::*;
 #[cfg(feature = "http")]
 pub use http::*;
+#[cfg(feature = "http")]
+pub use http_client::*;
 pub use local::*;
 pub use op::*;
 pub use task::*;

@@ -5,9 +5,11 @@
 //!   is passed to the worker. `framing`: the headers that callers may set.
 //! - `exchange`: what the worker does with it. `redirect`: redirects. `head`: the head of the
 //!   response. `errors`: the codes.
-//! - `client`: connections. `names`: name look-ups.
+//! - `client`: connections. `config`: what can be configured of them. `tls`: certificates. `names`:
+//!   name look-ups.
 
 mod client;
+pub mod config;
 mod errors;
 mod exchange;
 mod framing;
@@ -16,7 +18,9 @@ mod names;
 mod queue;
 mod redirect;
 mod request;
+pub mod tls;
 
+pub use client::Client;
 pub use head::Head;
 pub use names::Names;
 pub use queue::{start, HttpQueue};

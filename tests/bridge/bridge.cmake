@@ -12,7 +12,7 @@ set(tests
   bridge/threads bridge/token bridge/waits)
 set(sources bridge/bridge.c)
 if(NART_HTTP)
-  list(APPEND tests bridge/http bridge/http_bounds bridge/http_exchanges bridge/http_headers bridge/http_names
+  list(APPEND tests bridge/http bridge/http_bounds bridge/http_client bridge/http_exchanges bridge/http_headers bridge/http_names
     bridge/http_redirects)
   list(APPEND sources bridge/exchange.c)
 endif()

@@ -35,7 +35,8 @@ NART__NORETURN static void wrong(const char *what)
 /* The script cannot go on. Of a request that times out the server may have seen nothing yet. */
 static void lost(const char *what)
 {
-    if (server.row->is != NART_EHTTP_TIMEOUT)
+    if (server.row->is != NART_EHTTP_TIMEOUT && server.row->is != NART_EHTTP_READ_TIMEOUT &&
+        server.row->is != NART_EHTTP_CONNECT_TIMEOUT)
         wrong(what);
     server.over = true;
 }
@@ -48,6 +49,9 @@ static const char *expand(char *to, size_t size, const char *text)
         MUST(n + 32 < size);
         if (text[0] == '%' && (text[1] == 'A' || text[1] == 'B')) {
             n += (size_t)sprintf(to + n, "127.0.0.1:%d", server.port[text[1] - 'A']);
+            text += 2;
+        } else if (text[0] == '%' && text[1] == 'P') {
+            n += (size_t)sprintf(to + n, "%d", server.port[A]);
             text += 2;
         } else {
             to[n++] = *text++;
@@ -97,9 +101,9 @@ static void read_body(size_t n)
     }
 }
 
-static bool say(const char *text)
+static bool say(const char *text, size_t n)
 {
-    for (size_t n = strlen(text); n > 0;) {
+    while (n > 0) {
         ssize_t sent = send(server.fd, text, n, MSG_NOSIGNAL);
         if (sent <= 0)
             return false;
@@ -144,7 +148,7 @@ static void take_connection(int origin)
 static void follow(const struct step *step)
 {
     static char text[1 << 16];
-    if (step->text)
+    if (step->text && step->n == 0)
         expand(text, sizeof text, step->text);
     switch (step->what) {
     case S_HEAD:
@@ -164,11 +168,11 @@ static void follow(const struct step *step)
                       server.head);
         break;
     case S_SAY:
-        if (!say(text))
+        if (!(step->n ? say(step->text, step->n) : say(text, strlen(text))))
             lost("the client closes while an answer is sent");
         break;
     case S_FLOOD:
-        while (say(text))
+        while (say(text, strlen(text)))
             ;
         break;
     case S_GONE:
@@ -227,6 +231,22 @@ static void open_listener(int origin)
 
 /* ---- the client ---- */
 
+static nart_http_client *client;
+
+static void open_client(const nart_http_client_opts *given)
+{
+    static char proxy[256], why[256];
+    nart_http_client_opts opts = *given;
+
+    if (opts.proxy)
+        opts.proxy = expand(proxy, sizeof proxy, opts.proxy);
+    opts.size = sizeof opts;
+    opts.error = why;
+    opts.error_len = sizeof why;
+    if (nart_http_client_new(bridge, &opts, &client) != 0)
+        wrong(why);
+}
+
 /* Sends the row's request; `text` NULL: the body is not checked. */
 static void request(const struct exchange *row, int64_t is, const char *text)
 {
@@ -251,6 +271,7 @@ static void request(const struct exchange *row, int64_t is, const char *text)
     opts.max_body = row->max_body;
     opts.timeout_ns = row->timeout_ns;
     opts.redirects = row->redirects;
+    opts.client = client;
     CHECK_RES(nart_http_request(bridge, &opts, &op), 0);
     nart_res r = wait_for_answer(&op, &answer);
     const char *said = nart_tokio_op_message(&op, &len);
@@ -274,9 +295,13 @@ static void play(const struct exchange *row)
     open_listener(A);
     open_listener(B);
     server.thread = thread_start(serve, NULL);
+    if (row->client)
+        open_client(row->client);
     request(row, row->is, row->text);
     if (row->again)
         request(row, row->again, row->again == row->is ? row->text : NULL);
+    nart_http_client_free(client);
+    client = NULL;
     /* A script that waits for one more connection fails here. */
     shutdown(server.listener[A], SHUT_RDWR);
     shutdown(server.listener[B], SHUT_RDWR);

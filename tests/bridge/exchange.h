@@ -13,7 +13,7 @@ enum what {
     S_BODY,     /* read so many bytes of its body */
     S_HAS,      /* the last head has this text */
     S_LACKS,    /* the last head does not */
-    S_SAY,      /* send this */
+    S_SAY,      /* send this, or n bytes of it as they are */
     S_FLOOD,    /* send this until the client closes the connection */
     S_GONE,     /* wait until the client closes the connection; drop what it sends */
     S_CLOSE,    /* end the connection in order */
@@ -26,7 +26,7 @@ enum what {
 
 struct step {
     enum what what;
-    const char *text; /* "%A" and "%B" in it: host and port of the two origins */
+    const char *text; /* "%A" and "%B" in it: host and port of the two origins; "%P": port of A */
     size_t n;
 };
 
@@ -39,6 +39,7 @@ struct step {
 #define HAS(text) STEP(S_HAS, text, 0)
 #define LACKS(text) STEP(S_LACKS, text, 0)
 #define SAY(text) STEP(S_SAY, text, 0)
+#define SAY_BYTES(n, text) STEP(S_SAY, text, n)
 #define FLOOD(text) STEP(S_FLOOD, text, 0)
 #define GONE STEP(S_GONE, NULL, 0)
 #define CLOSE STEP(S_CLOSE, NULL, 0)
@@ -64,6 +65,7 @@ struct exchange {
     size_t body_len, max_body;
     int64_t timeout_ns;
     uint32_t redirects;
+    const nart_http_client_opts *client;    /* with "%A" in its proxy; NULL: none */
     void (*check)(const nart_tokio_op *op); /* what else the operation must say; NULL: nothing */
 };
 

@@ -201,6 +201,6 @@ TEST_WITH(a_policy_that_is_none_is_refused, both)
     nart_tokio_op op = { 0 };
 
     opts.url = "http://127.0.0.1:1/";
-    opts.redirects = 3;
+    opts.redirects = 4;
     CHECK_RES(nart_http_request(bridge, &opts, &op), -EINVAL);
 }

@@ -6,6 +6,7 @@
 use std::ffi::{c_char, c_void};
 use std::mem::offset_of;
 
+use super::http_client::NartHttpClient;
 use super::{bytes, bytes_of, sized, slice, submit, NartTokio, NartTokioOp};
 use crate::clock;
 use crate::http::{pack, Head, HttpQueue, Redirects, Request};
@@ -58,44 +59,61 @@ pub struct NartHttpOpts {
     /// limit for everything from submission to the last byte: waiting, look-ups, redirects; 0: 30
     /// seconds; NART_NEVER: none
     pub timeout_ns: i64,
-    /// limit for the response body in bytes; 0: 1 MiB
+    /// limit for the response body in bytes, after decoding; 0: 1 MiB
     pub max_body: usize,
-    /// which redirects are followed: NART_HTTP_REDIRECTS_ALL (0), those to the same origin (scheme,
-    /// host, port), or none; one that is not followed is the result. To the same origin all headers
-    /// are sent again. To another one only these of yours are: Accept, Accept-Charset,
-    /// Accept-Encoding, Accept-Language, Cache-Control, Connection, Content-Encoding,
+    /// which redirects are followed: as the client says (0), NART_HTTP_REDIRECTS_ALL, those to the
+    /// same origin (scheme, host, port), or none; one that is not followed is the result. To the same
+    /// origin all headers are sent again. To another one only these of yours are: Accept,
+    /// Accept-Charset, Accept-Encoding, Accept-Language, Cache-Control, Connection, Content-Encoding,
     /// Content-Language, Content-Length, Content-Type, Date, If-Match, If-Modified-Since,
     /// If-None-Match, If-Range, If-Unmodified-Since, Pragma, Range, User-Agent. Any other one may be
     /// a secret; a user name and password in the URL are not sent there either
     pub redirects: u32,
     #[doc(hidden)]
     pub reserved0: u32,
+    /// the client that sends it, made by nart_http_client_new() for the same bridge; NULL: the one
+    /// that each bridge has
+    pub client: *mut NartHttpClient,
     #[doc(hidden)]
-    pub reserved: [u64; 3],
+    pub reserved: [u64; 6],
 }
 
+/// As the client says; a client that says nothing, and the bridge's: as NART_HTTP_REDIRECTS_ALL.
+pub const NART_HTTP_REDIRECTS_DEFAULT: u32 = 0;
 /// Follow redirects to any server.
-pub const NART_HTTP_REDIRECTS_ALL: u32 = 0;
+pub const NART_HTTP_REDIRECTS_ALL: u32 = 1;
 /// Follow redirects to the same scheme, host and port.
-pub const NART_HTTP_REDIRECTS_SAME_ORIGIN: u32 = 1;
+pub const NART_HTTP_REDIRECTS_SAME_ORIGIN: u32 = 2;
 /// Follow no redirect.
-pub const NART_HTTP_REDIRECTS_NONE: u32 = 2;
+pub const NART_HTTP_REDIRECTS_NONE: u32 = 3;
 
-const _: () = assert!(offset_of!(NartHttpOpts, reserved) == 80);
+const _: () = assert!(offset_of!(NartHttpOpts, reserved) == 88);
+
+/// None: an unknown number.
+pub(crate) fn redirects(number: u32, default: Redirects) -> Option<Redirects> {
+    match number {
+        NART_HTTP_REDIRECTS_DEFAULT => Some(default),
+        NART_HTTP_REDIRECTS_ALL => Some(Redirects::All),
+        NART_HTTP_REDIRECTS_SAME_ORIGIN => Some(Redirects::SameOrigin),
+        NART_HTTP_REDIRECTS_NONE => Some(Redirects::None),
+        _ => None,
+    }
+}
 
 /// Sends an HTTP request. The operation ends with 0, the status (200, 404, ...) as its value and
 /// the response body as nart_tokio_op_message(); nart_http_headers() returns the header fields. Or
 /// it ends with one of these errors, and the cause as the message:
 ///   NART_EHTTP_URL not a URL, a control character in it, or a scheme other than http and https;
 ///   NART_EHTTP_DNS the name of the server cannot be looked up;
-///   NART_EHTTP_CONNECT the server cannot be connected to;
+///   NART_EHTTP_CONNECT the server cannot be connected to, or a proxy refuses;
 ///   NART_EHTTP_TLS the TLS handshake failed, or later the TLS connection;
 ///   NART_EHTTP_TIMEOUT `timeout_ns` has passed;
-///   NART_EHTTP_CLOSED the connection was closed, reset or lost before the head of the response was
-///   complete;
-///   NART_EHTTP_PROTOCOL the response is not valid HTTP/1.0 or HTTP/1.1: a malformed or endless head,
-///   contradictory lengths, a transfer coding other than chunked, a protocol switch;
-///   NART_EHTTP_BODY the body is incomplete, or its chunks are malformed;
+///   NART_EHTTP_CONNECT_TIMEOUT, NART_EHTTP_READ_TIMEOUT a limit of the client has passed;
+///   NART_EHTTP_CLOSED the connection, or in HTTP/2 the stream, was closed, reset or lost before the
+///   head of the response was complete;
+///   NART_EHTTP_PROTOCOL the response is not valid HTTP/1.0, HTTP/1.1 or HTTP/2: a malformed or
+///   endless head, contradictory lengths, a transfer coding other than chunked, a protocol switch;
+///   NART_EHTTP_BODY the body is incomplete, or its chunks or content coding are malformed;
 ///   NART_EHTTP_BODY_LIMIT the body is larger than `max_body`;
 ///   NART_EHTTP_REDIRECT more than 10 redirects, or, unless `redirects` is NONE, one that is never
 ///   followed: to a scheme other than http and https, from https to http (http to https is
@@ -105,15 +123,17 @@ const _: () = assert!(offset_of!(NartHttpOpts, reserved) == 80);
 ///   CONNECT, or TRACE with a body;
 ///   -EAGAIN no thread could be started to look up the name, or to read the certificates.
 ///
-/// Interim responses (100 to 199) are skipped, trailers are dropped, content codings (gzip) are not
-/// decoded. A server may respond before it has read the whole body; if it then resets the
-/// connection, the operation may end with NART_EHTTP_CLOSED, because the reset can overtake the
-/// response. Connections are kept alive and reused, at most 16 idle ones per host, for 30 seconds.
-/// Requests are never retried: if the server closes a reused connection at that moment, the
-/// operation ends with NART_EHTTP_CLOSED. Certificates are verified against those of the platform (or
-/// of SSL_CERT_FILE and SSL_CERT_DIR); if there are none, an https request ends with NART_EHTTP_TLS.
-/// Proxies are not used. A user name and password in the URL are sent as basic authorization. No
-/// Referer is sent. A response has at most 1000 header fields.
+/// Interim responses (100 to 199) are skipped, trailers are dropped. A server may respond before it
+/// has read the whole body; if it then resets the connection, the operation may end with
+/// NART_EHTTP_CLOSED, because the reset can overtake the response. Requests are never retried: if
+/// the server closes a reused connection at that moment, the operation ends with NART_EHTTP_CLOSED.
+/// A user name and password in the URL are sent as basic authorization. No Referer is sent. A
+/// response has at most 1000 header fields.
+///
+/// The client that each bridge has speaks HTTP/1.1, uses no proxy and decodes no content codings
+/// (gzip). It keeps connections alive and reuses them, at most 16 idle ones per host, for 30 seconds.
+/// Certificates are verified against those of the platform (or of SSL_CERT_FILE and SSL_CERT_DIR); if
+/// there are none, an https request ends with NART_EHTTP_TLS. For all else see nart_http_client_new().
 ///
 /// At most `max_http` requests of a bridge run at the same time. Others wait for one of those to
 /// end, and their `timeout_ns` includes that: submit no more at once if it should not.
@@ -128,9 +148,9 @@ const _: () = assert!(offset_of!(NartHttpOpts, reserved) == 80);
 /// stopped: it continues without its request. A shutdown waits for it as for other threads, and
 /// reports it.
 ///
-/// @return 0 and `*op`; -EINVAL no `rt`, `op` or URL, a negative time, or an unknown value of
-///   `redirects`; -EAGAIN `queue_cap`
-///   requests wait; NART_ESHUTDOWN; -ENOMEM; NART_EABI the options are of another version;
+/// @return 0 and `*op`; -EINVAL no `rt`, `op` or URL, a negative time, a length without its text, an
+///   unknown value of `redirects`, or a client of another bridge; -EAGAIN `queue_cap` requests wait;
+///   NART_ESHUTDOWN; -ENOMEM; NART_EABI the options are of another version;
 ///   NART_EFORK.
 /// **Ownership**: everything is copied before this returns.
 /// **Thread**: any. **Cost**: a copy, without an allocation if the request is shorter than about
@@ -153,12 +173,12 @@ pub unsafe extern "C" fn nart_http_request(
             if o.url.is_null() || o.timeout_ns < 0 {
                 return Err(errno(libc::EINVAL));
             }
-            let redirects = match o.redirects {
-                NART_HTTP_REDIRECTS_ALL => Redirects::All,
-                NART_HTTP_REDIRECTS_SAME_ORIGIN => Redirects::SameOrigin,
-                NART_HTTP_REDIRECTS_NONE => Redirects::None,
-                _ => return Err(errno(libc::EINVAL)),
+            let invalid = errno(libc::EINVAL);
+            let client = match o.client.as_ref() {
+                None => &bridge.0.http.client,
+                Some(client) => client.of(&bridge.0).ok_or(invalid)?,
             };
+            let redirects = redirects(o.redirects, client.config.redirects).ok_or(invalid)?;
             let headers = slice(o.headers, o.n_headers)?;
             let timeout = if o.timeout_ns == 0 {
                 TIMEOUT
@@ -182,7 +202,7 @@ pub unsafe extern "C" fn nart_http_request(
             let pairs = headers
                 .iter()
                 .map(|h| (bytes_of(h.name, h.name_len), bytes_of(h.value, h.value_len)));
-            HttpQueue::submit(&bridge.0, |scratch| pack(scratch, &request, pairs))
+            HttpQueue::submit(&bridge.0, client, |scratch| pack(scratch, &request, pairs))
         })
     }
 }

@@ -1,101 +1,132 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The HTTP clients of a bridge: reqwest with rustls and ring.
+//! HTTP clients. Each bridge has one, for requests that name no other.
 //!
-//! One is for http and one for https, which the first such requests make. Their connections are
-//! tasks of the bridge's runtime and end with it. The client for https uses ring, never the
-//! process's default crypto provider; its roots are the platform's (or those of SSL_CERT_FILE and
-//! SSL_CERT_DIR). So http needs no certificates. No proxies.
+//! A client consists of two of reqwest's, one for http and one for https, which the first such
+//! requests make. So http needs no certificates. Their connections are tasks of the bridge's runtime
+//! and end with it. Requests keep their client alive.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::Url;
-use rustls_platform_verifier::BuilderVerifierExt;
-use tokio::sync::OnceCell;
+use rustls::ClientConfig;
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
+use super::config::{Config, Http2};
 use super::errors::{chain, EHTTP_OTHER, EHTTP_TLS};
 use super::names::{Names, Resolver};
+use super::tls;
 use crate::outcome::Outcome;
 use crate::panic::catch;
 use crate::sys::errno;
 
-/// Connections per host that are kept for the next request, and for how long.
-const IDLE_MAX: usize = 16;
-const IDLE_TIME: Duration = Duration::from_secs(30);
-
-/// Header fields of a response.
+/// Header fields of a response of HTTP/1, and the size of a head of HTTP/2.
 const HEADERS_MAX: usize = 1000;
+const HEAD_MAX: u32 = 256 << 10;
 
-/// The HTTP clients of a bridge.
-#[derive(Default)]
 pub struct Client {
+    pub config: Config,
+    names: Arc<Names>,
     http: OnceLock<reqwest::Client>,
     https: OnceCell<reqwest::Client>,
+    permits: Option<Arc<Semaphore>>,
 }
 
 impl Client {
-    pub fn http(&self, names: &Arc<Names>) -> Result<&reqwest::Client, Outcome> {
+    pub fn new(config: Config, names: Arc<Names>) -> Arc<Client> {
+        let permits = config.max_requests.map(|n| Arc::new(Semaphore::new(n)));
+        Arc::new(Client {
+            config,
+            names,
+            http: OnceLock::new(),
+            https: OnceCell::new(),
+            permits,
+        })
+    }
+
+    /// Waits until another request may run, which then holds the permit.
+    pub async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        let permits = self.permits.clone()?;
+        permits.acquire_owned().await.ok() // it is never closed
+    }
+
+    /// The client for http. It can build requests of both schemes.
+    pub fn http(&self) -> Result<&reqwest::Client, Outcome> {
         if let Some(client) = self.http.get() {
             return Ok(client);
         }
-        let made = http(names.clone()).map_err(|text| Outcome::error(EHTTP_OTHER, text))?;
+        let made = tls::unused().and_then(|tls| self.build(tls));
+        let made = made.map_err(|text| Outcome::error(EHTTP_OTHER, text))?;
         Ok(self.http.get_or_init(|| made))
     }
 
     /// The client for a URL.
-    pub async fn get(&self, url: &Url, names: &Arc<Names>) -> Result<&reqwest::Client, Outcome> {
+    pub async fn get(self: &Arc<Client>, url: &Url) -> Result<&reqwest::Client, Outcome> {
         match url.scheme() {
-            "https" => self.https.get_or_try_init(|| https(names.clone())).await,
-            _ => self.http(names),
+            "https" => self.https.get_or_try_init(|| self.make_https()).await,
+            _ => self.http(),
         }
     }
-}
 
-pub fn http(names: Arc<Names>) -> Result<reqwest::Client, String> {
-    let no_roots = rustls::RootCertStore::empty(); // reqwest requires a configuration
-    client(tls()?.with_root_certificates(no_roots), names)
-}
-
-/// On a blocking thread: this reads certificates from files.
-async fn https(names: Arc<Names>) -> Result<reqwest::Client, Outcome> {
-    let make = || {
-        let verifier = tls()?.with_platform_verifier();
-        client(verifier.map_err(|e| e.to_string())?, names)
-    };
-    // tokio panics if it cannot start a thread.
-    let making = catch(|| tokio::task::spawn_blocking(make)).map_err(|_| {
-        let text = "no thread could be started to read the certificates";
-        Outcome::error(errno(libc::EAGAIN), text)
-    })?;
-    match making.await {
-        Ok(Ok(client)) => Ok(client),
-        Ok(Err(text)) => Err(Outcome::error(EHTTP_TLS, text)),
-        Err(e) => Err(Outcome::error(EHTTP_TLS, e.to_string())),
+    async fn make_https(self: &Arc<Client>) -> Result<reqwest::Client, Outcome> {
+        let failed = |text: String| Outcome::error(EHTTP_TLS, text);
+        let client = self.clone();
+        let make = move || {
+            let alpn: &[&[u8]] = match client.config.http2 {
+                Http2::Off => &[],
+                Http2::Alpn => &[b"h2", b"http/1.1"],
+                Http2::Only => &[b"h2"],
+            };
+            let Config {
+                roots, identity, ..
+            } = &client.config;
+            let tls = tls::config(roots, identity.as_ref(), alpn)?;
+            client.build(tls)
+        };
+        if self.config.roots.only_own {
+            return make().map_err(failed);
+        }
+        // On a blocking thread: this reads certificates from files. tokio panics if it cannot start one.
+        let making = catch(|| tokio::task::spawn_blocking(make)).map_err(|_| {
+            let text = "no thread could be started to read the certificates";
+            Outcome::error(errno(libc::EAGAIN), text)
+        })?;
+        let made = making.await.map_err(|e| failed(e.to_string()))?;
+        made.map_err(failed)
     }
-}
 
-type Tls<State> = rustls::ConfigBuilder<rustls::ClientConfig, State>;
-
-fn tls() -> Result<Tls<rustls::WantsVerifier>, String> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| e.to_string())
-}
-
-fn client(
-    tls: Tls<rustls::client::WantsClientCert>,
-    names: Arc<Names>,
-) -> Result<reqwest::Client, String> {
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls.with_no_client_auth())
-        .redirect(Policy::none())
-        .no_proxy()
-        .pool_max_idle_per_host(IDLE_MAX)
-        .pool_idle_timeout(IDLE_TIME)
-        .http1_max_headers(HEADERS_MAX)
-        .dns_resolver(Arc::new(Resolver(names)))
-        .build()
-        .map_err(|e| chain(&e))
+    fn build(&self, tls: ClientConfig) -> Result<reqwest::Client, String> {
+        let c = &self.config;
+        let resolver = Resolver::new(self.names.clone(), c.hosts.clone());
+        let mut builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .redirect(Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .pool_max_idle_per_host(c.max_idle)
+            .pool_idle_timeout(c.idle_time)
+            .http1_max_headers(HEADERS_MAX)
+            .http2_max_header_list_size(HEAD_MAX)
+            .gzip(c.gzip)
+            .brotli(c.brotli)
+            .dns_resolver(Arc::new(resolver));
+        builder = match c.http2 {
+            Http2::Off => builder.http1_only(),
+            Http2::Alpn => builder,
+            Http2::Only => builder.http2_prior_knowledge(),
+        };
+        if let Some(limit) = c.connect_timeout {
+            builder = builder.connect_timeout(limit);
+        }
+        if let Some(name) = &c.user_agent {
+            builder = builder.user_agent(name.clone());
+        }
+        if let Some(proxy) = &c.proxy {
+            builder = builder.proxy(proxy.clone());
+        }
+        if let Some(path) = &c.unix_path {
+            builder = builder.unix_socket(path.clone());
+        }
+        builder.build().map_err(|e| chain(&e))
+    }
 }

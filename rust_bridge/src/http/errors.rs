@@ -31,9 +31,20 @@ pub const EHTTP_CLOSED: Res = -4131;
 /// The response is not valid HTTP.
 pub const EHTTP_PROTOCOL: Res = -4132;
 
+/// The connect timeout of the client passed.
+pub const EHTTP_CONNECT_TIMEOUT: Res = -4133;
+/// The read timeout of the client passed.
+pub const EHTTP_READ_TIMEOUT: Res = -4134;
+
 /// The outcome of an error of reqwest before the head of the response is complete.
 pub fn failure(e: &reqwest::Error) -> Outcome {
-    Outcome::error(code(e), chain(e))
+    match code(e) {
+        EHTTP_CONNECT_TIMEOUT => {
+            let text = "the connect timeout of the client passed";
+            Outcome::error(EHTTP_CONNECT_TIMEOUT, text)
+        }
+        code => Outcome::error(code, chain(e)),
+    }
 }
 
 /// The outcome of an error of reqwest in the body of the response.
@@ -47,17 +58,32 @@ fn code(e: &reqwest::Error) -> Res {
         failed.code.unwrap_or(EHTTP_DNS)
     } else if is_tls(e) {
         EHTTP_TLS
+    } else if e.is_connect() && e.is_timeout() && !is_of_the_kernel(e) {
+        EHTTP_CONNECT_TIMEOUT
     } else if e.is_connect() {
         EHTTP_CONNECT
     } else if e.is_builder() {
         EHTTP_URL
     } else if cause(e).is_some_and(hyper::Error::is_parse) {
         EHTTP_PROTOCOL
+    } else if let Some(failed) = cause::<h2::Error>(e) {
+        let ended = failed.is_io() || failed.is_remote();
+        if ended {
+            EHTTP_CLOSED
+        } else {
+            EHTTP_PROTOCOL
+        }
     } else if is_closed(e) {
         EHTTP_CLOSED
     } else {
         EHTTP_OTHER
     }
+}
+
+/// Whether the kernel gave up, and not reqwest.
+fn is_of_the_kernel(e: &reqwest::Error) -> bool {
+    let gave_up = |e: &std::io::Error| e.raw_os_error() == Some(libc::ETIMEDOUT);
+    causes(e).any(|cause| cause.downcast_ref().is_some_and(gave_up))
 }
 
 /// Whether the connection was closed, reset or lost.

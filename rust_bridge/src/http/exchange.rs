@@ -7,27 +7,29 @@
 //! 3. A response in a transfer coding or protocol that was not requested is an error
 //!    ([`unrequested`]): hyper would return the undecoded bytes.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use reqwest::header::TRANSFER_ENCODING;
 use reqwest::{Response, StatusCode};
 
+use super::client::Client;
 use super::errors::{
-    body_failure, failure, EHTTP_BODY_LIMIT, EHTTP_PROTOCOL, EHTTP_REDIRECT, EHTTP_TIMEOUT,
+    body_failure, failure, EHTTP_BODY_LIMIT, EHTTP_PROTOCOL, EHTTP_READ_TIMEOUT, EHTTP_REDIRECT,
+    EHTTP_TIMEOUT,
 };
 use super::head::Head;
 use super::queue::Waiting;
 use super::redirect::{self, Redirects};
 use super::request::{deadline, unpack, Parts, Unpacked};
-use crate::bridge::Shared;
 use crate::clock;
 use crate::outcome::Outcome;
 use crate::sys::NEVER;
 
 /// Sends a packed request. The outcome's value is the status, its bytes are the body.
-pub async fn exchange(shared: Arc<Shared>, packed: Vec<u8>, waiting: Waiting) -> Outcome {
+pub async fn exchange(client: Arc<Client>, packed: Vec<u8>, waiting: Waiting) -> Outcome {
     let mut head = None;
-    let answered = in_time(&shared, &packed, waiting, &mut head).await;
+    let answered = in_time(&client, &packed, waiting, &mut head).await;
     let (Ok(mut outcome) | Err(mut outcome)) = answered;
     outcome.head = head;
     outcome
@@ -35,15 +37,17 @@ pub async fn exchange(shared: Arc<Shared>, packed: Vec<u8>, waiting: Waiting) ->
 
 /// The same until the deadline. If a head is received, `head` is that, also after an error.
 async fn in_time(
-    shared: &Shared,
+    client: &Arc<Client>,
     packed: &[u8],
     waiting: Waiting,
     head: &mut Option<Box<Head>>,
 ) -> Result<Outcome, Outcome> {
     let (deadline, parts) = deadline(packed);
     let answer = async {
+        // First the client's, so that others do not wait for a request that waits for this.
+        let _mine = client.permit().await;
         let _permit = waiting.permit().await;
-        answer(shared, parts, head).await
+        answer(client, parts, head).await
     };
     let late = |text: &str| Err(Outcome::error(EHTTP_TIMEOUT, text));
     match deadline {
@@ -57,7 +61,7 @@ async fn in_time(
 
 /// Sends a request, and follows redirects. If that fails, `head` is that of the last response.
 async fn send(
-    shared: &Shared,
+    client: &Arc<Client>,
     mut request: reqwest::Request,
     redirects: Redirects,
     head: &mut Option<Box<Head>>,
@@ -65,10 +69,8 @@ async fn send(
     let refused = |text: String| Outcome::error(EHTTP_REDIRECT, text);
     for n in 0..=redirect::MAX {
         let next = request.try_clone(); // its body is shared, not copied
-        let client = &shared.http.client;
-        let client = client.get(request.url(), &shared.names).await?;
-        let sent = client.execute(request).await;
-        let response = sent.map_err(|e| failure(&e))?;
+        let sent = client.get(request.url()).await?.execute(request);
+        let response = client.in_read_time(sent).await?.map_err(|e| failure(&e))?;
         let (status, headers) = (response.status(), response.headers());
         request = match next {
             Some(next) if redirect::is_redirect(status, headers) => next,
@@ -86,21 +88,30 @@ async fn send(
 }
 
 async fn answer(
-    shared: &Shared,
+    client: &Arc<Client>,
     parts: Parts<'_>,
     head: &mut Option<Box<Head>>,
 ) -> Result<Outcome, Outcome> {
-    let client = shared.http.client.http(&shared.names)?; // builds requests of both schemes
     let Unpacked {
         request,
         max_body,
         redirects,
-    } = unpack(client, parts)?;
-    let mut response = send(shared, request, redirects, head).await?;
+    } = unpack(client.http()?, parts)?;
+    let mut response = send(client, request, redirects, head).await?;
     *head = Some(Head::of(&response));
     if let Some(what) = unrequested(&response) {
         return Err(Outcome::error(EHTTP_PROTOCOL, what));
     }
+    let body = read_body(client, &mut response, max_body).await?;
+    let status = i64::from(response.status().as_u16());
+    Ok(Outcome::value_with(status, body))
+}
+
+async fn read_body(
+    client: &Client,
+    response: &mut Response,
+    max_body: usize,
+) -> Result<Vec<u8>, Outcome> {
     let too_large = || {
         Outcome::error(
             EHTTP_BODY_LIMIT,
@@ -113,16 +124,27 @@ async fn answer(
     }
     // Allocate no more than 64 KiB because of an announced length; one byte more for the NUL.
     let mut body = Vec::with_capacity(announced.min(64 << 10) as usize + 1);
-    while let Some(piece) = response.chunk().await.map_err(|e| body_failure(&e))? {
+    loop {
+        let read = client.in_read_time(response.chunk()).await?;
+        let Some(piece) = read.map_err(|e| body_failure(&e))? else {
+            return Ok(body);
+        };
         if piece.len() > max_body - body.len() {
             return Err(too_large());
         }
         body.extend_from_slice(&piece);
     }
-    Ok(Outcome::value_with(
-        i64::from(response.status().as_u16()),
-        body,
-    ))
+}
+
+impl Client {
+    /// Waits for the head or the next piece of a response.
+    async fn in_read_time<T>(&self, read: impl Future<Output = T>) -> Result<T, Outcome> {
+        let Some(limit) = self.config.read_timeout else {
+            return Ok(read.await);
+        };
+        let late = |_| Outcome::error(EHTTP_READ_TIMEOUT, "the read timeout of the client passed");
+        tokio::time::timeout(limit, read).await.map_err(late)
+    }
 }
 
 /// A protocol or transfer coding that the request did not offer.

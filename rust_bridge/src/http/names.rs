@@ -25,6 +25,7 @@ use std::time::Instant;
 use reqwest::dns::{Addrs, Resolve, Resolving};
 use tokio::sync::oneshot;
 
+use super::config::Hosts;
 use crate::bridge::lock;
 use crate::crew::Crew;
 use crate::sys::{errno, Res, ESHUTDOWN};
@@ -201,12 +202,25 @@ fn send(requests: Vec<oneshot::Sender<Reply>>, reply: &Reply) {
     }
 }
 
-/// [`Names`] as reqwest's resolver.
-pub struct Resolver(pub Arc<Names>);
+/// [`Names`] as reqwest's resolver, and addresses that are known without a look-up.
+pub struct Resolver {
+    names: Arc<Names>,
+    hosts: Hosts,
+}
+
+impl Resolver {
+    pub fn new(names: Arc<Names>, hosts: Hosts) -> Resolver {
+        Resolver { names, hosts }
+    }
+}
 
 impl Resolve for Resolver {
     fn resolve(&self, name: reqwest::dns::Name) -> Resolving {
-        let reply = self.0.request(name.as_str());
+        if let Some(addresses) = self.hosts.get(name.as_str()) {
+            let known: Vec<_> = addresses.iter().map(|&ip| SocketAddr::new(ip, 0)).collect();
+            return Box::pin(async move { Ok(Box::new(known.into_iter()) as Addrs) });
+        }
+        let reply = self.names.request(name.as_str());
         Box::pin(async move {
             match reply.await {
                 Ok(Ok(addresses)) => Ok(Box::new(addresses.into_iter()) as Addrs),

@@ -15,14 +15,19 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::client::Client;
+use super::config::Config;
 use super::exchange::exchange;
+use super::names::Names;
 use crate::bridge::{lock, Shared};
 use crate::future::Supervised;
 use crate::op::{self, Handle, Promise};
 use crate::sys::{errno, Res, EFORK, ESHUTDOWN};
 
+/// A request, which is in the operation's block, and the client that sends it.
+type Request = (Promise, Arc<Client>);
+
 struct Inner {
-    requests: VecDeque<Promise>,
+    requests: VecDeque<Request>,
     /// Those, and the ones for which the dispatcher has spawned a future that has no permit yet.
     waiting: usize,
     closed: bool,
@@ -33,7 +38,8 @@ pub struct HttpQueue {
     more: Notify,
     cap: usize,
     permits: Arc<Semaphore>,
-    pub client: Client,
+    /// For requests that name no other.
+    pub client: Arc<Client>,
 }
 
 /// A request that has left the queue and waits for its permit.
@@ -55,7 +61,7 @@ impl Drop for Waiting {
 
 impl HttpQueue {
     /// None if there is no memory.
-    pub fn new(cap: u32, max: u32) -> Option<HttpQueue> {
+    pub fn new(cap: u32, max: u32, names: Arc<Names>) -> Option<HttpQueue> {
         let cap = cap as usize;
         let mut requests = VecDeque::new();
         requests.try_reserve_exact(cap).ok()?;
@@ -69,12 +75,16 @@ impl HttpQueue {
             more: Notify::new(),
             cap,
             permits: Arc::new(Semaphore::new(max as usize)),
-            client: Client::default(),
+            client: Client::new(Config::default(), names),
         })
     }
 
     /// Queues a request, which `write` writes into the operation's block.
-    pub fn submit(shared: &Arc<Shared>, write: impl FnOnce(&mut Vec<u8>)) -> Result<Handle, Res> {
+    pub fn submit(
+        shared: &Arc<Shared>,
+        client: &Arc<Client>,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<Handle, Res> {
         if shared.is_forked() {
             return Err(EFORK);
         }
@@ -88,7 +98,7 @@ impl HttpQueue {
         }
         let (handle, mut promise) = op::begin(shared)?;
         promise.write_request(write);
-        inner.requests.push_back(promise);
+        inner.requests.push_back((promise, client.clone()));
         inner.waiting += 1;
         drop(inner);
         queue.more.notify_one();
@@ -106,7 +116,7 @@ impl HttpQueue {
     }
 
     /// The next request. None: the queue is empty. Err: it is closed.
-    fn next(&self) -> Result<Option<Promise>, ()> {
+    fn next(&self) -> Result<Option<Request>, ()> {
         let mut inner = lock(&self.inner);
         match inner.requests.pop_front() {
             None if inner.closed => Err(()),
@@ -128,10 +138,10 @@ pub fn start(shared: &Arc<Shared>) {
         let shared = &dispatcher.0;
         while let Ok(next) = shared.http.next() {
             match next {
-                Some(mut promise) => {
+                Some((mut promise, client)) => {
                     let request = promise.read_request();
                     let waiting = Waiting(shared.clone());
-                    let sent = exchange(shared.clone(), request, waiting);
+                    let sent = exchange(client, request, waiting);
                     drop(shared.handle.spawn(Supervised::new(sent, promise)));
                 }
                 None => shared.http.more.notified().await,

@@ -138,10 +138,9 @@ mod tests {
 
     fn a_client() -> reqwest::Client {
         let hygiene = crate::threads::Hygiene::new(&[]).unwrap();
-        crate::http::client::http(crate::http::Names::new(crate::crew::Crew::new(
-            hygiene, "names", 0,
-        )))
-        .unwrap()
+        let names = crate::http::Names::new(crate::crew::Crew::new(hygiene, "names", 0));
+        let client = crate::http::Client::new(crate::http::config::Config::default(), names);
+        client.http().unwrap().clone()
     }
 
     fn packed(url: &[u8], headers: &[(&str, &str)]) -> Vec<u8> {
