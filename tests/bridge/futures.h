@@ -112,6 +112,19 @@ nart_res test_shutdown_inside(nart_tokio *rt);
 /* A server for https://localhost:*port/ that says "secret", as futures of the bridge. Writes the
  * certificate that it is to be trusted by into the file `ca`. */
 nart_res test_tls_server(nart_tokio *rt, const char *ca, uint16_t *port);
+
+/* The same server, and certificates in PEM: the one that it is to be trusted by, and that of a client
+ * with its key. TEST_TLS_PLAIN: HTTP/2 without TLS. A server of HTTP/2 answers with the header x-protocol:
+ * h2; but /refuse by a reset of the stream, and /break by a body shorter than its length. */
+#define TEST_TLS_ASKS 1u  /* requires the client's certificate */
+#define TEST_TLS_HTTP2 2u /* supports HTTP/2, too */
+#define TEST_TLS_PLAIN 4u
+
+struct test_tls {
+    uint16_t port;
+    char ca[2048], cert[2048], key[2048];
+};
+nart_res test_tls_open(nart_tokio *rt, uint32_t what, struct test_tls *tls);
 #endif
 
 #endif

@@ -124,6 +124,18 @@ static nart_res begin_request(nart_tokio_op *op)
     get.url = "http://127.0.0.1:1/refused"; /* no server */
     return nart_http_request(bridge, &get, op);
 }
+
+static nart_http_client *client;
+
+static nart_res begin_request_of_client(nart_tokio_op *op)
+{
+    nart_http_opts get = NART_HTTP_OPTS_INIT;
+    get.url = "http://127.0.0.1:1/refused";
+    if (!client)
+        CHECK_RES(nart_http_client_new(bridge, NULL, &client), 0);
+    get.client = client;
+    return nart_http_request(bridge, &get, op);
+}
 #endif
 
 TEST(a_future_costs_one_allocation)
@@ -145,6 +157,16 @@ TEST(an_http_request_does_not_allocate)
 {
 #if NART_HTTP
     CHECK_EQ(allocations_of(begin_request), 0);
+#else
+    SKIP("this build has no HTTP");
+#endif
+}
+
+TEST(an_http_request_of_a_client_does_not_allocate)
+{
+#if NART_HTTP
+    CHECK_EQ(allocations_of(begin_request_of_client), 0);
+    nart_http_client_free(client);
 #else
     SKIP("this build has no HTTP");
 #endif
