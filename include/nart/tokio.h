@@ -50,6 +50,7 @@
 #ifndef NART_TOKIO_H
 #define NART_TOKIO_H
 
+#include "bytes.h"
 #include "task.h"
 
 /* 1 if the bridge was built with HTTP. CMake and pkg-config define it. */
@@ -314,14 +315,14 @@ typedef struct nart_http_opts {
     size_t n_headers;
     /** the body; copied */
     const void *body;
-    /** its length in bytes */
+    /** its length in bytes, or that of `request_body` */
     size_t body_len;
     /**
      * limit for everything from submission to the last byte: waiting, look-ups, redirects; 0: 30
      * seconds; NART_NEVER: none
      */
     int64_t timeout_ns;
-    /** limit for the response body in bytes, after decoding; 0: 1 MiB */
+    /** limit for the response body in bytes, after decoding; 0: 1 MiB (see `response_body`) */
     size_t max_body;
     /**
      * which redirects are followed: as the client says (0), NART_HTTP_REDIRECTS_ALL, those to the
@@ -339,6 +340,28 @@ typedef struct nart_http_opts {
      * that each bridge has
      */
     struct nart_http_client *client;
+    /**
+     * the body of the request in pieces, instead of `body`, which is then NULL: a receiver of this
+     * thread, into whose channel you send; closing the sender ends the body. With a `body_len` it must
+     * have that many bytes (more are not sent); 0: not known, for methods other than GET, HEAD and
+     * TRACE. Redirects are not followed. When the request has ended, sending answers NART_ECLOSED,
+     * perhaps a moment later. NULL: `body`
+     */
+    nart_bytes_rx *request_body;
+    /**
+     * gets the body of the response in pieces, in messages of any length: a sender, from whose
+     * channel you receive. While it is full, the server waits. At its end (NART_ECLOSED) the
+     * operation says whether the body is complete: then it ends with 0. If you close the receiver,
+     * it ends with NART_ECLOSED when the next piece arrives. `max_body` 0: no limit. NULL: the body
+     * is the operation's message
+     */
+    nart_bytes_tx *response_body;
+    /**
+     * gets a second operation, which ends when the head of the response has been received, before
+     * its body: with the status as its value, and nart_http_headers() of it; without a response as
+     * the request does. Close it, too. Cancelling it does nothing. NULL: none
+     */
+    struct nart_tokio_op *head;
     uint64_t reserved[6];
 } nart_http_opts;
 #endif
@@ -772,8 +795,9 @@ NART_API nart_res nart_tokio_local_close(struct nart_tokio_local *local);
  *   followed: to a scheme other than http and https, from https to http (http to https is
  *   followed), not a URL, two Locations;
  *   NART_EHTTP_OTHER another error;
+ *   NART_ECLOSED the receiver of `response_body` was closed;
  *   -EINVAL an invalid method or header, a header that is refused (see `headers`), the method
- *   CONNECT, or TRACE with a body;
+ *   CONNECT, TRACE with a body, or a `request_body` that is refused or shorter than `body_len`;
  *   -EAGAIN no thread could be started to look up the name, or to read the certificates.
  *
  * Interim responses (100 to 199) are skipped, trailers are dropped. A server may respond before it
@@ -801,13 +825,35 @@ NART_API nart_res nart_tokio_local_close(struct nart_tokio_local *local);
  * stopped: it continues without its request. A shutdown waits for it as for other threads, and
  * reports it.
  *
+ * A body in pieces, which need not fit into memory:
+ *
+ * ```c
+ * nart_http_opts get = NART_HTTP_OPTS_INIT;
+ * get.url = "http://localhost:8080/large";
+ * get.timeout_ns = NART_NEVER;
+ * get.response_body = &tx; // nart_bytes_open() has opened &tx and &f->rx
+ * r = nart_http_request(f->tokio, &get, &f->op);
+ * while (r == 0) {
+ *     NART_AWAIT(r, nart_bytes_recv(cx, &f->rx, &f->msg));
+ *     if (r == 0) {
+ *         fwrite(f->msg.ptr, 1, f->msg.len, stdout);
+ *         r = nart_bytes_release(&f->rx, &f->msg);
+ *     }
+ * }
+ * if (r == NART_ECLOSED) // the end, or an error: the operation says which
+ *     NART_AWAIT(r, nart_tokio_op_await(cx, &f->op, &f->status));
+ * ```
+ *
  * @return 0 and `*op`; -EINVAL no `rt`, `op` or URL, a negative time, a length without its text, an
- *   unknown value of `redirects`, or a client of another bridge; -EAGAIN `queue_cap` requests wait;
- *   NART_ESHUTDOWN; -ENOMEM; NART_EABI the options are of another version;
- *   NART_EFORK.
- * **Ownership**: everything is copied before this returns.
+ *   unknown value of `redirects`, a client of another bridge, both `body` and `request_body`, or a
+ *   `request_body` of a SPINNING channel; -EAGAIN `queue_cap` requests wait; -EBUSY a task waits in
+ *   `request_body`, or it holds a message; NART_ECLOSED an end of a channel is closed;
+ *   NART_EWRONGTHREAD `request_body` belongs to another thread; NART_ESHUTDOWN; -ENOMEM; NART_EABI
+ *   the options are of another version; NART_EFORK.
+ * **Ownership**: everything is copied before this returns. The ends of channels are taken over, and
+ * then closed; on an error they remain the caller's, but `request_body` may be bound to no runtime.
  * **Thread**: any. **Cost**: a copy, without an allocation if the request is shorter than about
- * 200 bytes; a system call when tokio's threads sleep.
+ * 200 bytes and has no channels; a system call when tokio's threads sleep.
  */
 NART_API
 NART_MUST_USE

@@ -5,6 +5,7 @@
 //!   is passed to the worker. `framing`: the headers that callers may set.
 //! - `exchange`: what the worker does with it. `redirect`: redirects. `head`: the head of the
 //!   response. `errors`: the codes.
+//! - `streams`: bodies in pieces, and the operation of the head.
 //! - `client`: connections. `config`: what can be configured of them. `tls`: certificates. `names`:
 //!   name look-ups.
 
@@ -18,6 +19,7 @@ mod names;
 mod queue;
 mod redirect;
 mod request;
+mod streams;
 pub mod tls;
 
 pub use client::Client;
@@ -26,3 +28,4 @@ pub use names::Names;
 pub use queue::{start, HttpQueue};
 pub use redirect::Redirects;
 pub use request::{pack, Request};
+pub use streams::Streams;

@@ -362,6 +362,12 @@ impl Promise {
         scratch.clone()
     }
 
+    /// Whether it was cancelled, for what ends shortly before it.
+    #[cfg(feature = "http")]
+    pub fn flag(&self) -> Flag {
+        Flag(self.0)
+    }
+
     pub fn is_cancelled(&self) -> bool {
         // Relaxed: the flag guards no data. register() explains why it is not missed.
         self.op().cancelled.load(Ordering::Relaxed)
@@ -425,6 +431,24 @@ impl Drop for Promise {
             status,
             ..Outcome::value(0)
         });
+    }
+}
+
+/// Whether an operation was cancelled.
+#[cfg(feature = "http")]
+pub(crate) struct Flag(NonNull<Op>);
+
+// SAFETY: it reads an atomic flag.
+#[cfg(feature = "http")]
+unsafe impl Send for Flag {}
+
+#[cfg(feature = "http")]
+impl Flag {
+    /// # Safety
+    /// The promise of the operation has not ended.
+    pub unsafe fn is_set(&self) -> bool {
+        // SAFETY: the caller's promise. Relaxed: the flag guards no data.
+        unsafe { self.0.as_ref() }.cancelled.load(Ordering::Relaxed)
     }
 }
 

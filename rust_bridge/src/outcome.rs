@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The result of an operation, and its conversion to and from C.
 
+use std::sync::Arc;
+
 #[cfg(feature = "http")]
 pub(crate) use crate::http::Head;
 use crate::sys::{errno, Res, EABORTED, EPANIC, ERROR_MIN, ESHUTDOWN, PENDING};
@@ -55,7 +57,7 @@ pub struct Outcome {
     pub(crate) bytes: Option<Box<[u8]>>,
     /// The head of the HTTP response that it is about, if any.
     #[cfg_attr(not(feature = "http"), allow(dead_code))]
-    pub(crate) head: Option<Box<Head>>,
+    pub(crate) head: Option<Arc<Head>>,
 }
 
 /// The result of an operation for which a shutdown has answered.
@@ -125,6 +127,17 @@ impl Outcome {
         Outcome {
             status: Status::Panicked,
             ..Outcome::value_with(0, text.into())
+        }
+    }
+
+    /// The same result, for another operation.
+    #[cfg(feature = "http")]
+    pub(crate) fn copy(&self) -> Outcome {
+        Outcome {
+            status: self.status,
+            number: self.number,
+            bytes: self.bytes.clone(),
+            head: self.head.clone(),
         }
     }
 

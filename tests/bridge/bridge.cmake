@@ -13,7 +13,7 @@ set(tests
 set(sources bridge/bridge.c)
 if(NART_HTTP)
   list(APPEND tests bridge/http bridge/http_bounds bridge/http_client bridge/http_exchanges bridge/http_headers bridge/http_names
-    bridge/http_redirects bridge/http_tls)
+    bridge/http_redirects bridge/http_streams bridge/http_tls)
   list(APPEND sources bridge/exchange.c)
 endif()
 nart_test(${tests} SOURCES ${sources} TIMEOUT 300 PART ${tests})

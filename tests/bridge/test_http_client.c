@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* HTTP clients without TLS: their options, and their lifetime. */
 #include "exchange.h"
+#include "peer.h"
 
 #include <poll.h>
 #include <stddef.h>
@@ -247,8 +248,7 @@ static char url[64];
 
 static void listen_here(void)
 {
-    listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    snprintf(url, sizeof url, "http://127.0.0.1:%d", listen_locally(listener, 16));
+    listener = peer_listen(url, sizeof url);
 }
 
 static nart_http_client *new_client(const nart_http_client_opts *given)
@@ -281,13 +281,8 @@ static nart_res begin(nart_http_client *client, const char *path, nart_tokio_op 
 static void read_request(int fd, const char *path)
 {
     char request[1024], start[64];
-    size_t have = 0;
 
-    while (have < 4 || memcmp(request + have - 4, "\r\n\r\n", 4) != 0) {
-        ssize_t n = recv(fd, request + have, sizeof request - have, 0);
-        CHECK(n > 0);
-        have += (size_t)n;
-    }
+    peer_read_head(fd, request, sizeof request);
     snprintf(start, sizeof start, "GET %s HTTP/1.1\r\n", path);
     CHECK_EQ(memcmp(request, start, strlen(start)), 0);
 }
@@ -303,15 +298,13 @@ static int take_request(const char *path)
 
 static void answer(int fd)
 {
-    CHECK_EQ(send(fd, FIVE, sizeof FIVE - 1, MSG_NOSIGNAL), sizeof FIVE - 1);
+    peer_say(fd, FIVE);
 }
 
 /* For the next request the client makes another connection. */
 static void answer_and_close(int fd)
 {
-    static const char text[] = OK "Connection: close\r\nContent-Length: 5\r\n\r\nhello";
-
-    CHECK_EQ(send(fd, text, sizeof text - 1, MSG_NOSIGNAL), sizeof text - 1);
+    peer_say(fd, OK "Connection: close\r\nContent-Length: 5\r\n\r\nhello");
     close(fd);
 }
 

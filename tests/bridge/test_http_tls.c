@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* HTTP clients with TLS: which servers they trust, how they identify themselves, HTTP/2, and proxies. */
 #include "bridge.h"
+#include "peer.h"
 
 #include <netinet/in.h>
 #include <poll.h>
@@ -288,26 +289,19 @@ static int connect_to_server(void)
 
 TEST(https_by_a_proxy)
 {
-    static const char yes[] = "HTTP/1.1 200 OK\r\n\r\n";
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     char proxy[64], request[1024], start[64];
     nart_tokio_op op = { 0 };
     int64_t status = 0;
-    size_t have = 0;
 
     open_tls(0);
-    snprintf(proxy, sizeof proxy, "http://127.0.0.1:%d", listen_locally(listener, 4));
+    int listener = peer_listen(proxy, sizeof proxy);
     nart_http_client *client = CLIENT(.ca = tls.ca, .proxy = proxy);
     CHECK_RES(begin(client, "https", "/", &op), 0);
     int fd = accept(listener, NULL, NULL);
-    while (have < 4 || memcmp(request + have - 4, "\r\n\r\n", 4) != 0) {
-        ssize_t n = recv(fd, request + have, sizeof request - have, 0);
-        CHECK(n > 0);
-        have += (size_t)n;
-    }
+    peer_read_head(fd, request, sizeof request);
     snprintf(start, sizeof start, "CONNECT localhost:%d HTTP/1.1\r\n", tls.port);
     CHECK_EQ(memcmp(request, start, strlen(start)), 0);
-    CHECK_EQ(send(fd, yes, sizeof yes - 1, MSG_NOSIGNAL), sizeof yes - 1);
+    peer_say(fd, "HTTP/1.1 200 OK\r\n\r\n");
     int server = connect_to_server();
     relay(fd, server);
     shutdown(fd, SHUT_WR);

@@ -68,7 +68,7 @@ OFFSET(nart_tokio_report, leaked_name, 72);
 SIZE(nart_tokio_op, 16);
 SIZE(nart_tokio_local, 16);
 #if NART_HTTP
-OFFSET(nart_http_opts, reserved, 88);
+OFFSET(nart_http_opts, reserved, 112);
 OFFSET(nart_http_client_opts, reserved, 160);
 SIZE(nart_http_header, 48);
 SIZE(nart_http_host, 32);

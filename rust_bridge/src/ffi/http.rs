@@ -8,8 +8,9 @@ use std::mem::offset_of;
 
 use super::http_client::NartHttpClient;
 use super::{bytes, bytes_of, sized, slice, submit, NartTokio, NartTokioOp};
+use crate::byte_channel::{NartBytesRx, NartBytesTx};
 use crate::clock;
-use crate::http::{pack, Head, HttpQueue, Redirects, Request};
+use crate::http::{pack, Head, HttpQueue, Redirects, Request, Streams};
 use crate::op::Handle;
 use crate::outcome::Outcome;
 use crate::panic::guard;
@@ -54,12 +55,12 @@ pub struct NartHttpOpts {
     pub n_headers: usize,
     /// the body; copied
     pub body: *const c_void,
-    /// its length in bytes
+    /// its length in bytes, or that of `request_body`
     pub body_len: usize,
     /// limit for everything from submission to the last byte: waiting, look-ups, redirects; 0: 30
     /// seconds; NART_NEVER: none
     pub timeout_ns: i64,
-    /// limit for the response body in bytes, after decoding; 0: 1 MiB
+    /// limit for the response body in bytes, after decoding; 0: 1 MiB (see `response_body`)
     pub max_body: usize,
     /// which redirects are followed: as the client says (0), NART_HTTP_REDIRECTS_ALL, those to the
     /// same origin (scheme, host, port), or none; one that is not followed is the result. To the same
@@ -74,6 +75,22 @@ pub struct NartHttpOpts {
     /// the client that sends it, made by nart_http_client_new() for the same bridge; NULL: the one
     /// that each bridge has
     pub client: *mut NartHttpClient,
+    /// the body of the request in pieces, instead of `body`, which is then NULL: a receiver of this
+    /// thread, into whose channel you send; closing the sender ends the body. With a `body_len` it must
+    /// have that many bytes (more are not sent); 0: not known, for methods other than GET, HEAD and
+    /// TRACE. Redirects are not followed. When the request has ended, sending answers NART_ECLOSED,
+    /// perhaps a moment later. NULL: `body`
+    pub request_body: *mut NartBytesRx,
+    /// gets the body of the response in pieces, in messages of any length: a sender, from whose
+    /// channel you receive. While it is full, the server waits. At its end (NART_ECLOSED) the
+    /// operation says whether the body is complete: then it ends with 0. If you close the receiver,
+    /// it ends with NART_ECLOSED when the next piece arrives. `max_body` 0: no limit. NULL: the body
+    /// is the operation's message
+    pub response_body: *mut NartBytesTx,
+    /// gets a second operation, which ends when the head of the response has been received, before
+    /// its body: with the status as its value, and nart_http_headers() of it; without a response as
+    /// the request does. Close it, too. Cancelling it does nothing. NULL: none
+    pub head: *mut NartTokioOp,
     #[doc(hidden)]
     pub reserved: [u64; 6],
 }
@@ -87,7 +104,7 @@ pub const NART_HTTP_REDIRECTS_SAME_ORIGIN: u32 = 2;
 /// Follow no redirect.
 pub const NART_HTTP_REDIRECTS_NONE: u32 = 3;
 
-const _: () = assert!(offset_of!(NartHttpOpts, reserved) == 88);
+const _: () = assert!(offset_of!(NartHttpOpts, reserved) == 112);
 
 /// None: an unknown number.
 pub(crate) fn redirects(number: u32, default: Redirects) -> Option<Redirects> {
@@ -119,8 +136,9 @@ pub(crate) fn redirects(number: u32, default: Redirects) -> Option<Redirects> {
 ///   followed: to a scheme other than http and https, from https to http (http to https is
 ///   followed), not a URL, two Locations;
 ///   NART_EHTTP_OTHER another error;
+///   NART_ECLOSED the receiver of `response_body` was closed;
 ///   -EINVAL an invalid method or header, a header that is refused (see `headers`), the method
-///   CONNECT, or TRACE with a body;
+///   CONNECT, TRACE with a body, or a `request_body` that is refused or shorter than `body_len`;
 ///   -EAGAIN no thread could be started to look up the name, or to read the certificates.
 ///
 /// Interim responses (100 to 199) are skipped, trailers are dropped. A server may respond before it
@@ -148,13 +166,35 @@ pub(crate) fn redirects(number: u32, default: Redirects) -> Option<Redirects> {
 /// stopped: it continues without its request. A shutdown waits for it as for other threads, and
 /// reports it.
 ///
+/// A body in pieces, which need not fit into memory:
+///
+/// ```c
+/// nart_http_opts get = NART_HTTP_OPTS_INIT;
+/// get.url = "http://localhost:8080/large";
+/// get.timeout_ns = NART_NEVER;
+/// get.response_body = &tx; // nart_bytes_open() has opened &tx and &f->rx
+/// r = nart_http_request(f->tokio, &get, &f->op);
+/// while (r == 0) {
+///     NART_AWAIT(r, nart_bytes_recv(cx, &f->rx, &f->msg));
+///     if (r == 0) {
+///         fwrite(f->msg.ptr, 1, f->msg.len, stdout);
+///         r = nart_bytes_release(&f->rx, &f->msg);
+///     }
+/// }
+/// if (r == NART_ECLOSED) // the end, or an error: the operation says which
+///     NART_AWAIT(r, nart_tokio_op_await(cx, &f->op, &f->status));
+/// ```
+///
 /// @return 0 and `*op`; -EINVAL no `rt`, `op` or URL, a negative time, a length without its text, an
-///   unknown value of `redirects`, or a client of another bridge; -EAGAIN `queue_cap` requests wait;
-///   NART_ESHUTDOWN; -ENOMEM; NART_EABI the options are of another version;
-///   NART_EFORK.
-/// **Ownership**: everything is copied before this returns.
+///   unknown value of `redirects`, a client of another bridge, both `body` and `request_body`, or a
+///   `request_body` of a SPINNING channel; -EAGAIN `queue_cap` requests wait; -EBUSY a task waits in
+///   `request_body`, or it holds a message; NART_ECLOSED an end of a channel is closed;
+///   NART_EWRONGTHREAD `request_body` belongs to another thread; NART_ESHUTDOWN; -ENOMEM; NART_EABI
+///   the options are of another version; NART_EFORK.
+/// **Ownership**: everything is copied before this returns. The ends of channels are taken over, and
+/// then closed; on an error they remain the caller's, but `request_body` may be bound to no runtime.
 /// **Thread**: any. **Cost**: a copy, without an allocation if the request is shorter than about
-/// 200 bytes; a system call when tokio's threads sleep.
+/// 200 bytes and has no channels; a system call when tokio's threads sleep.
 ///
 /// # Safety
 /// `rt` is NULL or live; `opts` is NULL or valid, and so is all that it points at; `op` is NULL, or
@@ -170,6 +210,9 @@ pub unsafe extern "C" fn nart_http_request(
     unsafe {
         submit(rt, op, |bridge| -> Result<Handle, Res> {
             let o = sized(opts, offset_of!(NartHttpOpts, reserved))?;
+            if let Some(head) = o.head.as_mut() {
+                *head = NartTokioOp::of(None);
+            }
             if o.url.is_null() || o.timeout_ns < 0 {
                 return Err(errno(libc::EINVAL));
             }
@@ -185,24 +228,52 @@ pub unsafe extern "C" fn nart_http_request(
             } else {
                 o.timeout_ns
             };
-            let request = Request {
-                url: bytes(o.url, b""),
-                method: bytes(o.method, b"GET"),
-                body: slice(o.body.cast::<u8>(), o.body_len)?,
-                deadline: clock::now().saturating_add(timeout),
-                max_body: if o.max_body == 0 { 1 << 20 } else { o.max_body },
-                redirects,
-            };
             for header in headers {
                 let no_name = header.name.is_null() && header.name_len > 0;
                 if no_name || header.value.is_null() && header.value_len > 0 {
-                    return Err(errno(libc::EINVAL));
+                    return Err(invalid);
                 }
             }
+            let streamed = !o.request_body.is_null();
+            if streamed && !o.body.is_null() {
+                return Err(invalid);
+            }
+            let max_body = match o.max_body {
+                0 if o.response_body.is_null() => 1 << 20,
+                0 => usize::MAX,
+                given => given,
+            };
+            let request = Request {
+                url: bytes(o.url, b""),
+                method: bytes(o.method, b"GET"),
+                body: match streamed {
+                    true => &[],
+                    false => slice(o.body.cast::<u8>(), o.body_len)?,
+                },
+                deadline: clock::now().saturating_add(timeout),
+                max_body,
+                redirects,
+            };
             let pairs = headers
                 .iter()
                 .map(|h| (bytes_of(h.name, h.name_len), bytes_of(h.value, h.value_len)));
-            HttpQueue::submit(&bridge.0, client, |scratch| pack(scratch, &request, pairs))
+            let mut streams = None;
+            if streamed || !o.response_body.is_null() {
+                let len = (o.body_len > 0).then_some(o.body_len as u64);
+                let taken = Streams::take(o.request_body, len, o.response_body);
+                streams = Some(Box::new(taken.map_err(|error| error.code())?));
+            }
+            let write = |scratch: &mut Vec<u8>| pack(scratch, &request, pairs);
+            let with_head = !o.head.is_null();
+            let begun = HttpQueue::submit(&bridge.0, client, &mut streams, with_head, write);
+            if let (Err(_), Some(streams)) = (&begun, streams) {
+                streams.give_back(o.request_body, o.response_body);
+            }
+            let begun = begun?;
+            if with_head {
+                *o.head = NartTokioOp::of(begun.head);
+            }
+            Ok(begun.request)
         })
     }
 }

@@ -5,8 +5,9 @@
 use std::error::Error;
 
 use super::names::Failed;
+use super::streams::TooShort;
 use crate::outcome::Outcome;
-use crate::sys::Res;
+use crate::sys::{errno, Res};
 
 /// The URL cannot be parsed, or its scheme is not http or https.
 pub const EHTTP_URL: Res = -4110;
@@ -54,6 +55,9 @@ pub fn body_failure(e: &reqwest::Error) -> Outcome {
 }
 
 fn code(e: &reqwest::Error) -> Res {
+    if cause::<TooShort>(e).is_some() {
+        return errno(libc::EINVAL);
+    }
     if let Some(failed) = cause::<Failed>(e) {
         failed.code.unwrap_or(EHTTP_DNS)
     } else if is_tls(e) {

@@ -22,32 +22,68 @@ use super::head::Head;
 use super::queue::Waiting;
 use super::redirect::{self, Redirects};
 use super::request::{deadline, unpack, Parts, Unpacked};
+use super::streams::{send_body, HeadPromise, RequestBody, Streams};
+use crate::byte_channel::BytesSender;
 use crate::clock;
 use crate::outcome::Outcome;
 use crate::sys::NEVER;
 
 /// Sends a packed request. The outcome's value is the status, its bytes are the body.
-pub async fn exchange(client: Arc<Client>, packed: Vec<u8>, waiting: Waiting) -> Outcome {
-    let mut head = None;
-    let answered = in_time(&client, &packed, waiting, &mut head).await;
+pub async fn exchange(
+    client: Arc<Client>,
+    packed: Vec<u8>,
+    waiting: Waiting,
+    streams: Box<Streams>,
+) -> Outcome {
+    let mut found = Found {
+        head: None,
+        promise: streams.head,
+    };
+    let bodies = (streams.request, streams.response);
+    let answered = in_time(&client, &packed, waiting, bodies, &mut found).await;
     let (Ok(mut outcome) | Err(mut outcome)) = answered;
-    outcome.head = head;
+    outcome.head = found.head;
+    if let Some(promise) = found.promise {
+        promise.finish(outcome.copy()); // there is no response
+    }
     outcome
 }
 
-/// The same until the deadline. If a head is received, `head` is that, also after an error.
+/// The head of the last response, also if its body fails, and the operation that waits for it.
+struct Found {
+    head: Option<Arc<Head>>,
+    promise: Option<HeadPromise>,
+}
+
+impl Found {
+    /// The head of the response that is the result.
+    fn publish(&mut self, response: &Response) {
+        let head = Head::of(response);
+        if let Some(promise) = self.promise.take() {
+            let mut outcome = Outcome::value(i64::from(head.status));
+            outcome.head = Some(head.clone());
+            promise.finish(outcome);
+        }
+        self.head = Some(head);
+    }
+}
+
+type Bodies = (Option<RequestBody>, Option<BytesSender>);
+
+/// The same until the deadline.
 async fn in_time(
     client: &Arc<Client>,
     packed: &[u8],
     waiting: Waiting,
-    head: &mut Option<Box<Head>>,
+    bodies: Bodies,
+    found: &mut Found,
 ) -> Result<Outcome, Outcome> {
     let (deadline, parts) = deadline(packed);
     let answer = async {
         // First the client's, so that others do not wait for a request that waits for this.
         let _mine = client.permit().await;
         let _permit = waiting.permit().await;
-        answer(client, parts, head).await
+        answer(client, parts, bodies, found).await
     };
     let late = |text: &str| Err(Outcome::error(EHTTP_TIMEOUT, text));
     match deadline {
@@ -59,16 +95,17 @@ async fn in_time(
     }
 }
 
-/// Sends a request, and follows redirects. If that fails, `head` is that of the last response.
+/// Sends a request, and follows redirects. If that fails, the last response is found.
 async fn send(
     client: &Arc<Client>,
     mut request: reqwest::Request,
     redirects: Redirects,
-    head: &mut Option<Box<Head>>,
+    found: &mut Found,
 ) -> Result<Response, Outcome> {
     let refused = |text: String| Outcome::error(EHTTP_REDIRECT, text);
     for n in 0..=redirect::MAX {
-        let next = request.try_clone(); // its body is shared, not copied
+        // Its body is shared, not copied. None: it is a channel, which cannot be sent again.
+        let next = request.try_clone();
         let sent = client.get(request.url()).await?.execute(request);
         let response = client.in_read_time(sent).await?.map_err(|e| failure(&e))?;
         let (status, headers) = (response.status(), response.headers());
@@ -78,7 +115,7 @@ async fn send(
         };
         let followed = redirect::follow(&mut request, status, headers, redirects);
         if followed.is_err() || n == redirect::MAX {
-            *head = Some(Head::of(&response));
+            found.head = Some(Head::of(&response));
         }
         if !followed.map_err(refused)? {
             return Ok(response);
@@ -90,21 +127,35 @@ async fn send(
 async fn answer(
     client: &Arc<Client>,
     parts: Parts<'_>,
-    head: &mut Option<Box<Head>>,
+    (request_body, response_body): Bodies,
+    found: &mut Found,
 ) -> Result<Outcome, Outcome> {
     let Unpacked {
         request,
         max_body,
         redirects,
-    } = unpack(client.http()?, parts)?;
-    let mut response = send(client, request, redirects, head).await?;
-    *head = Some(Head::of(&response));
+    } = unpack(client.http()?, parts, request_body)?;
+    let mut response = send(client, request, redirects, found).await?;
     if let Some(what) = unrequested(&response) {
+        found.head = Some(Head::of(&response));
         return Err(Outcome::error(EHTTP_PROTOCOL, what));
     }
-    let body = read_body(client, &mut response, max_body).await?;
+    found.publish(&response);
     let status = i64::from(response.status().as_u16());
+    if response.content_length().unwrap_or(0) > max_body as u64 {
+        return Err(too_large(max_body));
+    }
+    if let Some(mut tx) = response_body {
+        send_body(client, &mut response, &mut tx, max_body).await?;
+        return Ok(Outcome::value(status));
+    }
+    let body = read_body(client, &mut response, max_body).await?;
     Ok(Outcome::value_with(status, body))
+}
+
+pub fn too_large(max_body: usize) -> Outcome {
+    let text = format!("the body has more than {max_body} bytes: raise max_body");
+    Outcome::error(EHTTP_BODY_LIMIT, text)
 }
 
 async fn read_body(
@@ -112,16 +163,7 @@ async fn read_body(
     response: &mut Response,
     max_body: usize,
 ) -> Result<Vec<u8>, Outcome> {
-    let too_large = || {
-        Outcome::error(
-            EHTTP_BODY_LIMIT,
-            format!("the body has more than {max_body} bytes: raise max_body"),
-        )
-    };
     let announced = response.content_length().unwrap_or(0);
-    if announced > max_body as u64 {
-        return Err(too_large());
-    }
     // Allocate no more than 64 KiB because of an announced length; one byte more for the NUL.
     let mut body = Vec::with_capacity(announced.min(64 << 10) as usize + 1);
     loop {
@@ -130,7 +172,7 @@ async fn read_body(
             return Ok(body);
         };
         if piece.len() > max_body - body.len() {
-            return Err(too_large());
+            return Err(too_large(max_body));
         }
         body.extend_from_slice(&piece);
     }
@@ -138,7 +180,7 @@ async fn read_body(
 
 impl Client {
     /// Waits for the head or the next piece of a response.
-    async fn in_read_time<T>(&self, read: impl Future<Output = T>) -> Result<T, Outcome> {
+    pub async fn in_read_time<T>(&self, read: impl Future<Output = T>) -> Result<T, Outcome> {
         let Some(limit) = self.config.read_timeout else {
             return Ok(read.await);
         };

@@ -11,7 +11,7 @@
 //!    sent at once, and a peer that responds before could read it as a request.
 //! 4. Host occurs at most once, and is a valid host.
 //! 5. CONNECT is refused: after its response the connection is no longer HTTP. TRACE must have no
-//!    body.
+//!    body. GET and HEAD must have one of known length: hyper would send none.
 
 use reqwest::header::{
     HeaderMap, HeaderName, HeaderValue, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRAILER,
@@ -31,7 +31,7 @@ fn is_the_clients(name: &HeaderName) -> bool {
         )
 }
 
-fn is_length(value: &HeaderValue, length: usize) -> bool {
+fn is_length(value: &HeaderValue, length: u64) -> bool {
     value.as_bytes() == length.to_string().as_bytes()
 }
 
@@ -43,7 +43,7 @@ fn is_host(value: &HeaderValue) -> bool {
     plain && Url::parse(&format!("http://{host}/")).is_ok()
 }
 
-/// Adds a header of the caller to a request with a body of `body` bytes.
+/// Adds a header of the caller to a request with a body of `body` bytes; None: not known.
 ///
 /// # Errors
 /// The reason why it is refused, and what to change.
@@ -51,12 +51,15 @@ pub fn add(
     headers: &mut HeaderMap,
     name: HeaderName,
     value: HeaderValue,
-    body: usize,
+    body: Option<u64>,
 ) -> Result<(), String> {
     if headers.len() >= HEADERS_MAX {
         return Err(format!("more than {HEADERS_MAX} headers: send fewer"));
     }
     if name == CONTENT_LENGTH {
+        let Some(body) = body else {
+            return Err("Content-Length is set by the client: set body_len instead".to_owned());
+        };
         if !is_length(&value, body) {
             return Err(format!(
                 "Content-Length is not the body's length, {body}: omit it"
@@ -87,16 +90,21 @@ pub fn add(
     Ok(())
 }
 
-/// Checks the method of a request with a body of `body` bytes.
+/// Checks the method of a request with a body of `body` bytes; None: not known.
 ///
 /// # Errors
 /// The reason why it is refused, and what to change.
-pub fn method(method: &Method, body: usize) -> Result<(), String> {
+pub fn method(method: &Method, body: Option<u64>) -> Result<(), String> {
     if *method == Method::CONNECT {
         return Err("the method CONNECT opens a tunnel: use another one".to_owned());
     }
-    if *method == Method::TRACE && body > 0 {
+    if *method == Method::TRACE && body != Some(0) {
         return Err("a TRACE request has no body: omit it, or use another method".to_owned());
+    }
+    if matches!(*method, Method::GET | Method::HEAD) && body.is_none() {
+        return Err(format!(
+            "{method} has a request_body: set body_len, or use another method"
+        ));
     }
     Ok(())
 }
@@ -111,7 +119,12 @@ mod tests {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
-            add(&mut map, name, HeaderValue::from_str(value).unwrap(), 6)?;
+            add(
+                &mut map,
+                name,
+                HeaderValue::from_str(value).unwrap(),
+                Some(6),
+            )?;
         }
         Ok(map.len())
     }
@@ -157,7 +170,13 @@ mod tests {
     fn the_length_0_is_sent_if_the_caller_sets_it() {
         let mut map = HeaderMap::new();
         for _ in 0..2 {
-            add(&mut map, CONTENT_LENGTH, HeaderValue::from_static("0"), 0).unwrap();
+            add(
+                &mut map,
+                CONTENT_LENGTH,
+                HeaderValue::from_static("0"),
+                Some(0),
+            )
+            .unwrap();
         }
         assert_eq!(map.get_all(CONTENT_LENGTH).iter().count(), 1);
     }
@@ -189,9 +208,27 @@ mod tests {
 
     #[test]
     fn connect_and_trace_with_a_body_are_refused() {
-        assert!(method(&Method::CONNECT, 0).is_err());
-        assert!(method(&Method::TRACE, 1).is_err());
-        assert_eq!(method(&Method::TRACE, 0), Ok(()));
-        assert_eq!(method(&Method::DELETE, 1), Ok(()));
+        assert!(method(&Method::CONNECT, Some(0)).is_err());
+        assert!(method(&Method::TRACE, Some(1)).is_err());
+        assert!(method(&Method::TRACE, None).is_err());
+        assert_eq!(method(&Method::TRACE, Some(0)), Ok(()));
+        assert_eq!(method(&Method::DELETE, Some(1)), Ok(()));
+    }
+
+    #[test]
+    fn a_body_of_unknown_length_needs_a_method_that_has_one() {
+        for name in [Method::GET, Method::HEAD] {
+            assert!(method(&name, None).is_err());
+            assert_eq!(method(&name, Some(1)), Ok(()));
+        }
+        assert_eq!(method(&Method::PUT, None), Ok(()));
+        let mut map = HeaderMap::new();
+        assert!(add(
+            &mut map,
+            CONTENT_LENGTH,
+            HeaderValue::from_static("0"),
+            None
+        )
+        .is_err());
     }
 }

@@ -3,6 +3,7 @@
 
 use std::ffi::c_char;
 use std::ptr;
+use std::sync::Arc;
 
 use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::Response;
@@ -37,13 +38,13 @@ impl NartHttpHeader {
 }
 
 impl Head {
-    /// Boxed, as outcomes have it.
-    pub fn of(response: &Response) -> Box<Head> {
+    /// Shared, because several outcomes may have it.
+    pub fn of(response: &Response) -> Arc<Head> {
         let url = response.url().as_str();
         Head::new(response.status().as_u16(), url, response.headers())
     }
 
-    fn new(status: u16, url: &str, headers: &HeaderMap) -> Box<Head> {
+    fn new(status: u16, url: &str, headers: &HeaderMap) -> Arc<Head> {
         let sizes = headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 2);
         let mut text = Vec::with_capacity(url.len() + 1 + sizes.sum::<usize>());
         let mut add = |part: &[u8]| {
@@ -73,7 +74,7 @@ impl Head {
             });
         }
         fields.push(NartHttpHeader::END);
-        Box::new(Head {
+        Arc::new(Head {
             status,
             url_len: url.len(),
             text,

@@ -18,13 +18,25 @@ use super::client::Client;
 use super::config::Config;
 use super::exchange::exchange;
 use super::names::Names;
+use super::streams::{HeadPromise, Streams};
 use crate::bridge::{lock, Shared};
 use crate::future::Supervised;
 use crate::op::{self, Handle, Promise};
 use crate::sys::{errno, Res, EFORK, ESHUTDOWN};
 
-/// A request, which is in the operation's block, and the client that sends it.
-type Request = (Promise, Arc<Client>);
+/// A request in the queue. It is dropped in this order: see HeadPromise.
+struct Request {
+    streams: Option<Box<Streams>>,
+    client: Arc<Client>,
+    /// The request itself is in the operation's block.
+    promise: Promise,
+}
+
+/// The operations of a request.
+pub struct Begun {
+    pub request: Handle,
+    pub head: Option<Handle>,
+}
 
 struct Inner {
     requests: VecDeque<Request>,
@@ -79,12 +91,15 @@ impl HttpQueue {
         })
     }
 
-    /// Queues a request, which `write` writes into the operation's block.
+    /// Queues a request, which `write` writes into the operation's block. `streams` is taken if it is
+    /// queued, and unchanged if not.
     pub fn submit(
         shared: &Arc<Shared>,
         client: &Arc<Client>,
+        streams: &mut Option<Box<Streams>>,
+        with_head: bool,
         write: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<Handle, Res> {
+    ) -> Result<Begun, Res> {
         if shared.is_forked() {
             return Err(EFORK);
         }
@@ -96,13 +111,25 @@ impl HttpQueue {
         if inner.waiting >= queue.cap {
             return Err(errno(libc::EAGAIN));
         }
-        let (handle, mut promise) = op::begin(shared)?;
+        let (request, mut promise) = op::begin(shared)?;
+        let mut head = None;
+        if with_head {
+            let begun = op::begin(shared).inspect_err(|_| request.detach())?;
+            head = Some(begun.0);
+            // SAFETY: a Request, and what is spawned for it, drop the streams first.
+            let promised = unsafe { HeadPromise::new(begun.1, &promise) };
+            streams.get_or_insert_default().head = Some(promised);
+        }
         promise.write_request(write);
-        inner.requests.push_back((promise, client.clone()));
+        inner.requests.push_back(Request {
+            streams: streams.take(),
+            client: client.clone(),
+            promise,
+        });
         inner.waiting += 1;
         drop(inner);
         queue.more.notify_one();
-        Ok(handle)
+        Ok(Begun { request, head })
     }
 
     /// Ends queued requests and the dispatcher.
@@ -138,10 +165,15 @@ pub fn start(shared: &Arc<Shared>) {
         let shared = &dispatcher.0;
         while let Ok(next) = shared.http.next() {
             match next {
-                Some((mut promise, client)) => {
+                // The promise first: so it is dropped last.
+                Some(Request {
+                    mut promise,
+                    streams,
+                    client,
+                }) => {
                     let request = promise.read_request();
                     let waiting = Waiting(shared.clone());
-                    let sent = exchange(client, request, waiting);
+                    let sent = exchange(client, request, waiting, streams.unwrap_or_default());
                     drop(shared.handle.spawn(Supervised::new(sent, promise)));
                 }
                 None => shared.http.more.notified().await,

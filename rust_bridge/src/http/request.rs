@@ -8,6 +8,7 @@ use reqwest::{Method, Url};
 use super::errors::{failure, EHTTP_URL};
 use super::framing;
 use super::redirect::Redirects;
+use super::streams::RequestBody;
 use crate::outcome::Outcome;
 use crate::sys::errno;
 
@@ -76,8 +77,12 @@ pub struct Unpacked {
     pub redirects: Redirects,
 }
 
-/// Builds it from the other parts.
-pub fn unpack(client: &reqwest::Client, mut parts: Parts<'_>) -> Result<Unpacked, Outcome> {
+/// Builds it from the other parts. `streamed`: the body, if it is not one of them.
+pub fn unpack(
+    client: &reqwest::Client,
+    mut parts: Parts<'_>,
+    streamed: Option<RequestBody>,
+) -> Result<Unpacked, Outcome> {
     let invalid = |what: &str| Outcome::error(errno(libc::EINVAL), what);
     let refused = |why: String| Outcome::error(errno(libc::EINVAL), why);
     let mut part = || parts.next().unwrap_or_default();
@@ -91,17 +96,23 @@ pub fn unpack(client: &reqwest::Client, mut parts: Parts<'_>) -> Result<Unpacked
     let method =
         Method::from_bytes(part()).map_err(|_| invalid("the method is not a valid HTTP method"))?;
     let body = part();
-    framing::method(&method, body.len()).map_err(refused)?;
+    let length = match &streamed {
+        None => Some(body.len() as u64),
+        Some(streamed) => streamed.len(),
+    };
+    framing::method(&method, length).map_err(refused)?;
     let mut headers = HeaderMap::new();
     while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
         let name = HeaderName::from_bytes(name)
             .map_err(|_| invalid("the name of a header is not valid"))?;
         let value = HeaderValue::from_bytes(value)
             .map_err(|_| invalid("the value of a header is not valid"))?;
-        framing::add(&mut headers, name, value, body.len()).map_err(refused)?;
+        framing::add(&mut headers, name, value, length).map_err(refused)?;
     }
     let mut request = client.request(method, url).headers(headers);
-    if !body.is_empty() {
+    if let Some(streamed) = streamed {
+        request = request.body(reqwest::Body::wrap(streamed));
+    } else if !body.is_empty() {
         request = request.body(body.to_vec());
     }
     let request = request.build().map_err(|e| failure(&e))?;
@@ -170,7 +181,7 @@ mod tests {
             request,
             max_body,
             redirects,
-        } = unpack(&client, parts).unwrap();
+        } = unpack(&client, parts, None).unwrap();
         assert_eq!((at, max_body, redirects), (5, 77, Redirects::SameOrigin));
         assert_eq!(request.url().as_str(), "http://a/b?c");
         assert_eq!(request.method(), Method::PUT);
@@ -212,7 +223,7 @@ mod tests {
         let client = a_client();
         for header in [("a b", "c"), ("", "c"), ("a", "c\r\nd: e")] {
             let bytes = packed(b"http://a/", &[header]);
-            let refused = unpack(&client, deadline(&bytes).1).unwrap_err();
+            let refused = unpack(&client, deadline(&bytes).1, None).unwrap_err();
             assert_eq!(refused.number, errno(libc::EINVAL));
         }
     }
