@@ -33,8 +33,9 @@ pub async fn exchange(
     client: Arc<Client>,
     packed: Vec<u8>,
     waiting: Waiting,
-    streams: Box<Streams>,
+    streams: Option<Box<Streams>>,
 ) -> Outcome {
+    let streams = streams.map_or_else(Streams::default, |streams| *streams);
     let mut found = Found {
         head: None,
         promise: streams.head,

@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use std::ptr;
 use std::sync::Arc;
 
-use reqwest::header::{HeaderMap, HeaderName};
+use reqwest::header::HeaderMap;
 use reqwest::Response;
 
 use crate::ffi::NartHttpHeader;
@@ -94,12 +94,11 @@ impl Head {
 
     /// The `i`-th field with this name, in any case.
     pub fn find(&self, name: &[u8], i: usize) -> Option<&NartHttpHeader> {
-        let name = HeaderName::from_bytes(name).ok()?;
         let is_named = |field: &&NartHttpHeader| {
             // SAFETY: points into `text`, and the length is that of the name.
             let own: &[u8] =
                 unsafe { std::slice::from_raw_parts(field.name.cast(), field.name_len) };
-            own == name.as_str().as_bytes()
+            own.eq_ignore_ascii_case(name)
         };
         let (_, fields) = self.fields.split_last()?;
         fields.iter().filter(is_named).nth(i)

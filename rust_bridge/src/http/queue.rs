@@ -173,7 +173,7 @@ pub fn start(shared: &Arc<Shared>) {
                 }) => {
                     let request = promise.read_request();
                     let waiting = Waiting(shared.clone());
-                    let sent = exchange(client, request, waiting, streams.unwrap_or_default());
+                    let sent = exchange(client, request, waiting, streams);
                     drop(shared.handle.spawn(Supervised::new(sent, promise)));
                 }
                 None => shared.http.more.notified().await,
