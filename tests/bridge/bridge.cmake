@@ -12,7 +12,8 @@ set(tests
   bridge/threads bridge/token bridge/waits)
 set(sources bridge/bridge.c)
 if(NART_HTTP)
-  list(APPEND tests bridge/http bridge/http_bounds bridge/http_client bridge/http_exchanges bridge/http_headers bridge/http_names
+  list(APPEND tests bridge/http bridge/http_bounds bridge/http_client bridge/http_client_life
+    bridge/http_exchanges bridge/http_headers bridge/http_names
     bridge/http_redirects bridge/http_streams bridge/http_tls)
   list(APPEND sources bridge/exchange.c)
 endif()

@@ -10,6 +10,22 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* A client of the bridge; the options need no size. */
+static inline nart_http_client *peer_client(const nart_http_client_opts *given)
+{
+    nart_http_client_opts opts = *given;
+    nart_http_client *client = NULL;
+    char why[200];
+
+    opts.size = sizeof opts;
+    opts.error = why;
+    opts.error_len = sizeof why;
+    if (nart_http_client_new(bridge, &opts, &client) != 0)
+        test_fail(__FILE__, __LINE__, "no client: %s", why);
+    CHECK_STR(why, "");
+    return client;
+}
+
 /* Listens, and writes the start of its URLs. */
 static inline int peer_listen(char *url, size_t size)
 {

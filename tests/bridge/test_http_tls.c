@@ -21,21 +21,7 @@ static void open_tls(uint32_t what)
     CHECK_RES(test_tls_open(bridge, what, &tls), 0);
 }
 
-static nart_http_client *new_client(const nart_http_client_opts *given)
-{
-    nart_http_client_opts opts = *given;
-    nart_http_client *client = NULL;
-    char why[200];
-
-    opts.size = sizeof opts;
-    opts.error = why;
-    opts.error_len = sizeof why;
-    if (nart_http_client_new(bridge, &opts, &client) != 0)
-        test_fail(__FILE__, __LINE__, "no client: %s", why);
-    return client;
-}
-
-#define CLIENT(...) new_client(&(const nart_http_client_opts){ __VA_ARGS__ })
+#define CLIENT(...) peer_client(&(const nart_http_client_opts){ __VA_ARGS__ })
 
 static nart_res begin(nart_http_client *client, const char *scheme, const char *path,
                       nart_tokio_op *op)
