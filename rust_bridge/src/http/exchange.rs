@@ -41,8 +41,13 @@ pub async fn exchange(
         promise: streams.head,
     };
     let bodies = (streams.request, streams.response);
+    let bridge = waiting.bridge();
     let answered = in_time(&client, &packed, waiting, bodies, &mut found).await;
-    let (Ok(mut outcome) | Err(mut outcome)) = answered;
+    let mut outcome = match answered {
+        // Another worker drops the connections while this one polls.
+        Err(_) if bridge.tracker.is_closed() => Outcome::shut_down(),
+        Ok(outcome) | Err(outcome) => outcome,
+    };
     outcome.head = found.head;
     if let Some(promise) = found.promise {
         promise.finish(outcome.copy()); // there is no response

@@ -58,6 +58,10 @@ pub struct HttpQueue {
 pub struct Waiting(Arc<Shared>);
 
 impl Waiting {
+    pub fn bridge(&self) -> Arc<Shared> {
+        self.0.clone()
+    }
+
     /// Waits for a permit, which the request holds until it has ended.
     pub async fn permit(self) -> Option<OwnedSemaphorePermit> {
         let permits = self.0.http.permits.clone();
