@@ -305,7 +305,7 @@ typedef struct nart_http_opts {
     /** NULL: GET */
     const char *method;
     /**
-     * header fields, sent in this order; at most 1000; a name may occur more than once. Refused:
+     * header fields, at most 1000; those of one name are sent in this order. Refused:
      * Transfer-Encoding, TE, Trailer, Upgrade, Expect, Keep-Alive, Proxy-Connection and
      * HTTP2-Settings; a Content-Length (which is not needed) other than `body_len`; a Connection
      * other than close and keep-alive; a second Host. For redirects see `redirects`

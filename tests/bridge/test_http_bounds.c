@@ -3,6 +3,7 @@
  * answers when the case says so. */
 #include "bridge.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,6 +125,35 @@ TEST(requests_beyond_the_bound_wait)
     answer(asked);
     end(&ops[2]);
     both_close();
+    close_server();
+}
+
+/* Each worker drops connections while others poll the requests on them: that is not their error. */
+TEST(requests_that_run_end_with_the_shutdown)
+{
+    enum { AT_ONCE = 48 };
+    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
+
+    opts.workers = 4;
+    open_server();
+    CHECK_EQ(fcntl(listener, F_SETFL, O_NONBLOCK), 0);
+    for (int round = 0; round < 100; round++) {
+        nart_tokio_op ops[AT_ONCE] = { 0 };
+        both_open_with(&opts);
+        for (int i = 0; i < AT_ONCE; i++)
+            CHECK_RES(begin(&ops[i]), 0);
+        random_pause(5000000); /* they are looked up, connect, or wait */
+        CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
+        for (int i = 0; i < AT_ONCE; i++) {
+            CHECK_RES(nart_tokio_op_try(&ops[i], NULL), NART_ESHUTDOWN);
+            CHECK_EQ(nart_tokio_op_status(&ops[i]), NART_TOKIO_STATUS_SHUTDOWN);
+            nart_tokio_op_close(&ops[i]);
+        }
+        CHECK_EQ(report().shutdown, AT_ONCE);
+        both_close();
+        for (int fd; (fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0;)
+            close(fd);
+    }
     close_server();
 }
 
