@@ -19,23 +19,26 @@
 //! a bridge on an adopted runtime does the same with a flag of the bridge (Shared::end_futures()).
 //!
 //! A block has 128 bytes, two cache lines: both owners access the first one. The bridge keeps a
-//! pool of blocks, so an operation usually costs no malloc and no free.
+//! pool of blocks (pool.rs), so an operation usually costs no malloc and no free.
+
+mod pool;
 
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::Waker;
 
 use atomic_waker::AtomicWaker;
 use tokio::task::JoinHandle;
 
+pub(crate) use pool::Ops;
+
 use crate::blocking::JobId;
-use crate::bridge::{lock, lock_mut, Shared};
+use crate::bridge::Shared;
 use crate::outcome::{Outcome, Status, SHUT_DOWN};
 use crate::state::{Answer, Met, Park, State};
 use crate::sys::{errno, NartWaker, Res, EFORK, PENDING};
-use crate::tracker::Tracker;
 
 /// The size of a request that is submitted without an allocation.
 const SCRATCH: usize = if cfg!(feature = "http") { 256 } else { 0 };
@@ -143,147 +146,7 @@ impl Op {
     }
 }
 
-// ---- the pool ----
-
-struct Blocks {
-    free: Vec<NonNull<Op>>,
-    /// All that exist, in use or not.
-    all: Vec<NonNull<Op>>,
-}
-
-/// The pool of operation blocks. Any thread.
-pub(crate) struct Ops {
-    blocks: Mutex<Blocks>,
-    keep: usize,
-}
-
-// SAFETY: a block in `free` belongs to the pool; of the others it uses `state` and `task`, which are
-// atomic, and `place`, under the lock.
-unsafe impl Send for Ops {}
-// SAFETY: as above.
-unsafe impl Sync for Ops {}
-
-impl Blocks {
-    /// A new block, in `all`. None if there is no memory.
-    fn make(&mut self) -> Option<NonNull<Op>> {
-        self.all.try_reserve(1).ok()?;
-        let mut block = Op::allocate()?;
-        *block.place.get_mut() = self.all.len() as u32;
-        let block = NonNull::from(Box::leak(block));
-        self.all.push(block);
-        Some(block)
-    }
-
-    /// Takes a block out of `all`. The last one takes its place.
-    ///
-    /// # Safety
-    /// The caller is its only owner.
-    unsafe fn remove(&mut self, block: NonNull<Op>) -> Box<Op> {
-        // SAFETY: blocks in `all` are live; the lock is held.
-        unsafe {
-            let place = *block.as_ref().place.get();
-            self.all.swap_remove(place as usize);
-            if let Some(moved) = self.all.get(place as usize) {
-                *moved.as_ref().place.get() = place;
-            }
-            Box::from_raw(block.as_ptr())
-        }
-    }
-}
-
-impl Ops {
-    /// None if there is no memory.
-    pub fn new(keep: u32) -> Option<Ops> {
-        let keep = keep as usize;
-        let mut blocks = Blocks {
-            free: Vec::new(),
-            all: Vec::new(),
-        };
-        blocks.free.try_reserve_exact(keep).ok()?;
-        blocks.all.try_reserve_exact(keep).ok()?;
-        let mut ops = Ops {
-            blocks: Mutex::new(blocks),
-            keep,
-        };
-        let blocks = lock_mut(&mut ops.blocks);
-        for _ in 0..keep {
-            let block = blocks.make()?;
-            blocks.free.push(block);
-        }
-        // After all blocks, so that the blocks are close to each other.
-        for block in &mut blocks.free {
-            // SAFETY: it is in the pool only.
-            unsafe { block.as_mut() }.make_scratch();
-        }
-        Some(ops)
-    }
-
-    /// A block. None if there is no memory.
-    fn take(&self) -> Option<NonNull<Op>> {
-        let mut blocks = lock(&self.blocks);
-        match blocks.free.pop() {
-            None => blocks.make(),
-            kept => kept,
-        }
-    }
-
-    /// # Safety
-    /// The block is from take(), and the caller is its only owner.
-    unsafe fn give(&self, block: NonNull<Op>) {
-        // SAFETY: the caller's promise.
-        unsafe { block.as_ref().reset() };
-        let mut blocks = lock(&self.blocks);
-        if blocks.free.len() < self.keep {
-            blocks.free.push(block);
-            return;
-        }
-        // SAFETY: as above.
-        let block = unsafe { blocks.remove(block) };
-        drop(blocks);
-        drop(block);
-    }
-
-    /// Answers NART_ESHUTDOWN for each operation that has not ended, except this one. Counts them.
-    pub fn end_all(&self, tracker: &Tracker, except: Option<&Promise>) {
-        let except = except.map(|promise| promise.0);
-        let mut waiters = Vec::new();
-        let blocks = lock(&self.blocks);
-        for &block in blocks.all.iter().filter(|&&block| Some(block) != except) {
-            // SAFETY: blocks are freed under the lock only.
-            let op = unsafe { block.as_ref() };
-            if let Met::Waiter(w) = op.state.force() {
-                waiters.push(NartWaker { w });
-            }
-            if op.counted.swap(COUNTED, Ordering::Relaxed) == NOT_YET_COUNTED {
-                tracker.leave_running();
-            }
-        }
-        drop(blocks);
-        waiters.into_iter().for_each(NartWaker::wake);
-    }
-
-    /// Wakes the tokio tasks of all operations.
-    pub fn wake_tasks(&self) {
-        let blocks = lock(&self.blocks);
-        // SAFETY: blocks are freed under the lock only.
-        let task = |block: &NonNull<Op>| unsafe { block.as_ref() }.task.take();
-        let wakers: Vec<Waker> = blocks.all.iter().filter_map(task).collect();
-        drop(blocks); // a wake may drop a future, and that frees its block
-        wakers.into_iter().for_each(Waker::wake);
-    }
-}
-
-impl Drop for Ops {
-    /// All blocks are in the pool: one in use refers to the bridge.
-    fn drop(&mut self) {
-        for block in lock_mut(&mut self.blocks).free.drain(..) {
-            // SAFETY: it is in the pool only.
-            drop(unsafe { Box::from_raw(block.as_ptr()) });
-        }
-    }
-}
-
-// ---- its operations ----
+// ---- operations ----
 
 /// A new operation, admitted and counted. Errors: NART_ESHUTDOWN, -ENOMEM.
 pub(crate) fn begin(shared: &Arc<Shared>) -> Result<(Handle, Promise), Res> {
