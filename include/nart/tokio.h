@@ -496,9 +496,8 @@ nart_res nart_tokio_new(const struct nart_tokio_opts *opts,
 /**
  * Frees a bridge, without blocking. If it was not shut down, its work ends in the background as in a
  * shutdown without a deadline. Operations may outlive it: each still ends, those of work that does
- * not return when it returns. Restores the signal mask for SIGPIPE,
- * and discards a pending SIGPIPE. NULL is allowed. In a forked child the bridge is leaked on
- * purpose.
+ * not return when it returns. Restores the signal mask for SIGPIPE, and discards a pending SIGPIPE.
+ * NULL is allowed. In a forked child the bridge is leaked on purpose.
  * **Thread**: the one that made it, never one of tokio's. On another one, as in a handler of
  * atexit() may be, the mask stays as it is.
  */
@@ -667,8 +666,8 @@ NART_API void nart_tokio_op_close(struct nart_tokio_op *op);
  * @param name for reports; copied; NULL is "".
  * @param run called once on a thread of the pool, unless the job is cancelled before it starts.
  * @param drop_arg called exactly once for an accepted job, before the operation ends: on the
- *   pool's thread, or on the thread that cancels, shuts down or frees the bridge. For a function that a shutdown has
- *   leaked it is called after the function returns, if it does. May be NULL.
+ *   pool's thread, or on the thread that cancels it, or shuts down or frees the bridge. For a function
+ *   that a shutdown has leaked it is called after the function returns, if it does. May be NULL.
  * @return 0 and `*op`; -EAGAIN the queue is full, or no thread could be started; NART_ESHUTDOWN;
  *   -EINVAL no `rt`, `op` or `run`; -ENOMEM; NART_EFORK.
  * **Ownership**: the pool takes over `arg` if this returns 0, otherwise it remains the caller's.
@@ -725,8 +724,8 @@ void nart_tokio_child_signals(bool on);
  * and other descriptors: open them by the functions that end in `_here`, such as
  * nart_tcp_adopt_here(), and the same task runs under both drivers. What needs a loop (local
  * channels, joins, spawning, all of nart/sync.h and similar) must not be used: it belongs to the
- * loop's thread, and returns NART_EDRIVER if it would wait. A C++ exception that leaves the poll function or the drop ends the process,
- * after a line that names the task.
+ * loop's thread, and returns NART_EDRIVER if it would wait. A C++ exception that leaves the poll
+ * function or the drop ends the process, after a line that names the task.
  *
  * @param init copied into the frame; NULL: zeros.
  * @return 0 and `*op`; -EINVAL no `rt` or `op`, or not a task type; NART_EABI the type is of

@@ -48,8 +48,8 @@ impl Bridge {
     ///
     /// The runtime must have time and I/O enabled. Its threads are not changed: `workers` and
     /// `max_spawn_blocking` are ignored, and `cpus`, `name` and `stack` apply to the bridge's own
-    /// threads only: those of blocking functions of C, and of name look-ups. A shutdown of the bridge, and the drop of its last clone, end the bridge's futures and not the
-    /// runtime.
+    /// threads only: those of blocking functions of C, and of name look-ups. A shutdown of the bridge,
+    /// and the drop of its last clone, end the bridge's futures and not the runtime.
     ///
     /// Somebody must drive the runtime. Under a runtime of the current-thread flavour futures are
     /// polled and dropped only while one of its threads is in `block_on`. If none is, operations wait
@@ -79,7 +79,7 @@ impl Bridge {
     pub fn adopt(handle: TokioHandle, options: &Options) -> Result<Bridge, Error> {
         options.check().map_err(Error::of)?;
         check(&handle)?;
-        let hygiene = Hygiene::new(&[]).map_err(Error::of)?;
+        let hygiene = Hygiene::new(&options.cpus).map_err(Error::of)?;
         Bridge::with(handle, None, Arc::default(), hygiene, options).map_err(Error::of)
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! The future exists exactly as long as the promise is set. It ends in one of three ways: it
 //! completes or panics; it is cancelled, or its bridge ends, which is checked before a poll and after
-//! one that left it pending; tokio drops it with its runtime. In each case the future is dropped first and the
-//! result published last. If its drop panics, the result is that panic.
+//! one that left it pending; tokio drops it with its runtime. In each case the future is dropped first
+//! and the result published last. If its drop panics, the result is that panic.
 
 use std::future::Future;
 use std::mem::ManuallyDrop;

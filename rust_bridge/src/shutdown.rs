@@ -136,8 +136,8 @@ impl Bridge {
     ///
     /// # Errors
     /// `-ETIMEDOUT` something was leaked; `-EALREADY` shutdown has begun before; `-EDEADLK` called
-    /// on a thread of a tokio runtime, where [`Bridge::shutdown_async`] can be awaited; `-EINVAL` the time is negative; `NART_EFORK` in a forked
-    /// child.
+    /// on a thread of a tokio runtime, where [`Bridge::shutdown_async`] can be awaited; `-EINVAL` the
+    /// time is negative; `NART_EFORK` in a forked child.
     pub fn shutdown(&self, timeout_ns: i64) -> Result<(), Res> {
         let timeout = duration(timeout_ns)?;
         if self.0.is_forked() {

@@ -18,8 +18,8 @@ use crate::sys::{errno, Res};
 /// @param name for reports; copied; NULL is "".
 /// @param run called once on a thread of the pool, unless the job is cancelled before it starts.
 /// @param drop_arg called exactly once for an accepted job, before the operation ends: on the
-///   pool's thread, or on the thread that cancels, shuts down or frees the bridge. For a function that a shutdown has
-///   leaked it is called after the function returns, if it does. May be NULL.
+///   pool's thread, or on the thread that cancels it, or shuts down or frees the bridge. For a function
+///   that a shutdown has leaked it is called after the function returns, if it does. May be NULL.
 /// @return 0 and `*op`; -EAGAIN the queue is full, or no thread could be started; NART_ESHUTDOWN;
 ///   -EINVAL no `rt`, `op` or `run`; -ENOMEM; NART_EFORK.
 /// **Ownership**: the pool takes over `arg` if this returns 0, otherwise it remains the caller's.

@@ -174,9 +174,8 @@ pub unsafe extern "C" fn nart_tokio_new(
 
 /// Frees a bridge, without blocking. If it was not shut down, its work ends in the background as in a
 /// shutdown without a deadline. Operations may outlive it: each still ends, those of work that does
-/// not return when it returns. Restores the signal mask for SIGPIPE,
-/// and discards a pending SIGPIPE. NULL is allowed. In a forked child the bridge is leaked on
-/// purpose.
+/// not return when it returns. Restores the signal mask for SIGPIPE, and discards a pending SIGPIPE.
+/// NULL is allowed. In a forked child the bridge is leaked on purpose.
 /// **Thread**: the one that made it, never one of tokio's. On another one, as in a handler of
 /// atexit() may be, the mask stays as it is.
 ///

@@ -16,8 +16,8 @@ use crate::sys::{Res, TaskType};
 /// and other descriptors: open them by the functions that end in `_here`, such as
 /// nart_tcp_adopt_here(), and the same task runs under both drivers. What needs a loop (local
 /// channels, joins, spawning, all of nart/sync.h and similar) must not be used: it belongs to the
-/// loop's thread, and returns NART_EDRIVER if it would wait. A C++ exception that leaves the poll function or the drop ends the process,
-/// after a line that names the task.
+/// loop's thread, and returns NART_EDRIVER if it would wait. A C++ exception that leaves the poll
+/// function or the drop ends the process, after a line that names the task.
 ///
 /// @param init copied into the frame; NULL: zeros.
 /// @return 0 and `*op`; -EINVAL no `rt` or `op`, or not a task type; NART_EABI the type is of
