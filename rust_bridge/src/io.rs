@@ -17,13 +17,15 @@
 //! 7. The end of a bridge closes what its tasks have left open.
 //!
 //! One task at a time uses a handle, so the locks of the records are not contended. In a forked child
-//! a handle can be closed only: tokio's registration is leaked, because it is the parent's.
+//! a handle can be closed only, without a lock, which a thread of the parent may hold: what the record
+//! contains is leaked.
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 
@@ -129,8 +131,6 @@ struct Open {
     id: u64,
     /// The bridge.
     host: usize,
-    /// The fork_epoch() in which it was opened.
-    epoch: u32,
     fd: RawFd,
     /// epoll does not support it: a regular file.
     always: bool,
@@ -142,6 +142,18 @@ struct Record {
     open: Mutex<Option<Open>>,
     /// Accessed under the lock, and by the poll of a task that waits in it.
     io: UnsafeCell<DriverIo>,
+    /// For forked children: the id, the descriptor, and the fork_epoch() in which it was opened. Written
+    /// under the lock.
+    id: AtomicU64,
+    fd: AtomicI32,
+    epoch: AtomicU32,
+}
+
+impl Record {
+    // Relaxed: a child has one thread; in the parent only that of the handle looks.
+    fn is_forked(&self) -> bool {
+        self.epoch.load(Ordering::Relaxed) != fork_epoch()
+    }
 }
 
 // SAFETY: see `io`; one task at a time uses a handle.
@@ -253,10 +265,12 @@ fn add(host: usize, fd: RawFd) -> Result<u64, Res> {
     let mut open = lock(&record.open);
     // SAFETY: under the lock, and no task waits in a free record.
     unsafe { nart_driver_io_init(record.io.get()) };
+    record.id.store(id, Ordering::Relaxed);
+    record.fd.store(fd, Ordering::Relaxed);
+    record.epoch.store(fork_epoch(), Ordering::Relaxed);
     *open = Some(Open {
         id,
         host,
-        epoch: fork_epoch(),
         fd,
         always: false,
         watch: None,
@@ -264,11 +278,14 @@ fn add(host: usize, fd: RawFd) -> Result<u64, Res> {
     Ok(id)
 }
 
-/// Calls `f` with what an id names, or answers NART_ESTALE.
+/// Calls `f` with what an id names, or answers NART_ESTALE or NART_EFORK.
 fn with(id: u64, f: impl FnOnce(&mut Open, *mut DriverIo) -> Res) -> Res {
     let Some(record) = record((id & INDEX_MASK) as u32) else {
         return ESTALE;
     };
+    if record.is_forked() {
+        return EFORK;
+    }
     let mut open = lock(&record.open);
     match &mut *open {
         Some(open) if open.id == id => f(open, record.io.get()),
@@ -282,10 +299,17 @@ fn take(id: u64) -> Option<Open> {
     let mut open = lock(&record(index)?.open);
     let taken = open.take_if(|open| open.id == id)?;
     drop(open);
-    if taken.epoch == fork_epoch() {
-        lock(&FREE).free.push(index);
-    }
+    lock(&FREE).free.push(index);
     Some(taken)
+}
+
+/// In a forked child: takes the child's copy of the descriptor out of the record of an id.
+fn take_in_child(id: u64) -> Option<RawFd> {
+    let record = record((id & INDEX_MASK) as u32).filter(|record| record.is_forked())?;
+    let taken = record
+        .id
+        .compare_exchange(id, 0, Ordering::Relaxed, Ordering::Relaxed);
+    taken.ok().map(|_| record.fd.load(Ordering::Relaxed))
 }
 
 /// Closes the descriptors of a bridge that ends. Its tasks have ended.
@@ -326,9 +350,6 @@ pub unsafe extern "C" fn io_add(host: *mut c_void, fd: c_int, id: *mut u64) -> R
 
 pub unsafe extern "C" fn io_want(_: *mut c_void, id: u64, dirs: u32, cx: *mut Cx) -> Res {
     with(id, |open, io| {
-        if open.epoch != fork_epoch() {
-            return EFORK;
-        }
         // SAFETY: under the record's lock, in a poll of this context.
         unsafe {
             if nart_driver_io_ready(io) & dirs == 0 {
@@ -345,7 +366,7 @@ pub unsafe extern "C" fn io_want(_: *mut c_void, id: u64, dirs: u32, cx: *mut Cx
 
 pub unsafe extern "C" fn io_clear(_: *mut c_void, id: u64, bits: u32) {
     with(id, |open, io| {
-        if !open.always && open.epoch == fork_epoch() {
+        if !open.always {
             // SAFETY: under the record's lock.
             unsafe { nart_driver_io_clear(io, bits) };
             open.clear(bits);
@@ -357,22 +378,22 @@ pub unsafe extern "C" fn io_clear(_: *mut c_void, id: u64, bits: u32) {
 pub unsafe extern "C" fn io_del(_: *mut c_void, id: u64, fd: *mut c_int) -> Res {
     // SAFETY: under the record's lock.
     let woken = with(id, |_, io| Res::from(unsafe { nart_driver_io_part(io) }));
-    let Some(open) = take(id) else { return ESTALE };
-    if open.epoch == fork_epoch() {
-        drop(open.watch);
-    } else {
-        std::mem::forget(open.watch);
+    let taken = match woken {
+        EFORK => take_in_child(id),
+        _ => take(id).map(|open| open.fd), // and ends the registration
+    };
+    match taken {
+        // SAFETY: C passes a valid pointer.
+        Some(open) => unsafe {
+            *fd = open;
+            woken.max(0)
+        },
+        None => ESTALE,
     }
-    // SAFETY: C passes a valid pointer.
-    unsafe { *fd = open.fd };
-    woken
 }
 
 pub unsafe extern "C" fn io_fd(_: *mut c_void, id: u64) -> Res {
-    with(id, |open, _| match open.epoch == fork_epoch() {
-        true => Res::from(open.fd),
-        false => EFORK,
-    })
+    with(id, |open, _| Res::from(open.fd))
 }
 
 pub unsafe extern "C" fn io_wake(_: *mut c_void, id: u64) -> Res {
