@@ -7,8 +7,8 @@
 #include <nart/cancel.h>
 #include <nart/chan.h>
 #include <nart/driver.h>
-#include <nart/shutdown.h>
 #include <nart/oneshot.h>
+#include <nart/shutdown.h>
 
 #define OFFSET(type, field, n)                                                                     \
     _Static_assert(offsetof(type, field) == (n), #type "." #field " has moved")
