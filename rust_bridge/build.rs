@@ -4,9 +4,13 @@
 //! - Feature `bundled` (the default): compiles `c_src`, from the list in `c_src/CMakeLists.txt`.
 //! - Without it, and with `NART_LIB_DIR` set: links `libnart` from that folder.
 //! - Without both: links nothing. The program has to link `libnart`, as CMake does.
+//!
+//! Build scripts of crates that depend on this one get the folder of the headers as DEP_NART_INCLUDE.
 
 fn main() {
     println!("cargo:rerun-if-env-changed=NART_LIB_DIR");
+    let root = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    println!("cargo:include={root}/include");
     #[cfg(feature = "bundled")]
     bundled::compile();
     #[cfg(not(feature = "bundled"))]

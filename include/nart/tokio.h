@@ -53,7 +53,8 @@
 #include "bytes.h"
 #include "task.h"
 
-/* 1 if the bridge was built with HTTP. CMake and pkg-config define it. */
+/* 1 if the bridge was built with HTTP. CMake and pkg-config define it; the build script of a Rust
+ * program does so itself. */
 #ifndef NART_HTTP
 #define NART_HTTP 0
 #endif
@@ -210,7 +211,7 @@ typedef char nart_tokio_name[32];
 typedef struct nart_tokio_report {
     /** sizeof(nart_tokio_report), set by the caller */
     size_t size;
-    /** operations that were accepted */
+    /** operations that were accepted; an HTTP request with a `head` counts as two */
     uint64_t submitted;
     /** operations that ended with a value */
     uint64_t ok;
@@ -722,7 +723,9 @@ void nart_tokio_child_signals(bool on);
  * tokio operations, cross-thread channels and oneshots work as on a loop (a tokio timer has a
  * resolution of one millisecond; unbind a receiver first, by nart_rx_bind(rx, NULL)). So do sockets
  * and other descriptors: open them by the functions that end in `_here`, such as
- * nart_tcp_adopt_here(), and the same task runs under both drivers. What needs a loop (local
+ * nart_tcp_adopt_here() (rule 7 of nart/io.h), and the same task runs under both drivers. Until a
+ * descriptor is adopted, it is the frame's, whose drop closes it. Such a task learns of a shutdown by
+ * -ECANCELED, and NART_SHIELD gives it time to unwind, under both. What needs a loop (local
  * channels, joins, spawning, all of nart/sync.h and similar) must not be used: it belongs to the
  * loop's thread, and returns NART_EDRIVER if it would wait. A C++ exception that leaves the poll
  * function or the drop ends the process, after a line that names the task.
@@ -864,12 +867,14 @@ nart_res nart_http_request(struct nart_tokio *rt,
 #if NART_HTTP
 /**
  * The status of the response: 200, 404, ... 0 if there is none: the operation runs, it has ended
- * before a head was received, or it is not of nart_http_request(). If the operation ended with an
+ * before a head was received, it was cancelled or shut down, or it is not of nart_http_request(). If the operation ended with an
  * error after a head was received (NART_EHTTP_BODY, NART_EHTTP_BODY_LIMIT, NART_EHTTP_REDIRECT, a
  * timeout), this and the three functions below describe that head.
  * **Thread**: that of `op`. **Cost**: one load.
  */
-NART_API NART_MUST_USE nart_res nart_http_status(const struct nart_tokio_op *op);
+NART_API
+NART_MUST_USE
+nart_res nart_http_status(const struct nart_tokio_op *op);
 #endif
 
 #if NART_HTTP

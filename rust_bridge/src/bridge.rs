@@ -200,6 +200,12 @@ impl<W> fmt::Display for Refused<W> {
 
 impl<W> std::error::Error for Refused<W> {}
 
+impl<W> From<Refused<W>> for Error {
+    fn from(refused: Refused<W>) -> Error {
+        Error::of(refused.code)
+    }
+}
+
 impl Bridge {
     /// Makes a bridge with a tokio runtime of its own.
     ///
@@ -216,13 +222,17 @@ impl Bridge {
     /// ```
     /// use nart_tokio::{Bridge, Options};
     ///
-    /// # fn main() -> Result<(), i64> {
+    /// # fn main() -> Result<(), nart_tokio::Error> {
     /// let bridge = Bridge::new(&Options { workers: 2, ..Options::default() })?;
     /// assert!(!bridge.is_closed());
-    /// bridge.shutdown(1_000_000_000)
+    /// bridge.shutdown(std::time::Duration::from_secs(1))
     /// # }
     /// ```
-    pub fn new(options: &Options) -> Result<Bridge, Res> {
+    pub fn new(options: &Options) -> Result<Bridge, Error> {
+        Bridge::with_runtime(options).map_err(Error::of)
+    }
+
+    fn with_runtime(options: &Options) -> Result<Bridge, Res> {
         options.check()?;
         let hygiene = Hygiene::new(&options.cpus)?;
         let threads = Arc::new(AtomicU32::new(0));

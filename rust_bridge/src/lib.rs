@@ -9,6 +9,8 @@
 //!   poll ([`Bridge::local`]);
 //! - **channels** between C tasks and Rust futures or threads: [`channel`],
 //!   [`byte_channel`], [`oneshot`]; and [cancellation](cancel) both ways;
+//! - **hosting**: a Rust program runs a C loop inside its tokio runtime ([`Loop`]), or on a thread of
+//!   its own ([`LoopThread`]);
 //! - a tokio runtime with options, a shutdown with a deadline and a report, and threads that do not
 //!   use the loop's CPU or handle its signals.
 //!
@@ -22,6 +24,7 @@
 //! A function that C calls to submit a future, and a bridge for it made by Rust:
 //!
 //! ```
+//! use std::time::Duration;
 //! use nart_tokio::{export, Bridge, NartTokio, NartTokioOp, Options};
 //!
 //! #[no_mangle]
@@ -30,32 +33,35 @@
 //!     unsafe { export(rt, op, || async { 42 }) }
 //! }
 //!
-//! # fn main() -> Result<(), i64> {
+//! # fn main() -> Result<(), nart_tokio::Error> {
 //! let bridge = Bridge::new(&Options::default())?;
-//! let operation = bridge.spawn(async { 42 }).map_err(|refused| refused.code)?;
+//! let operation = bridge.spawn(async { 42 })?;
 //! drop(operation); // cancels it; `.await` waits for it, `into_c()` passes it to C
-//! bridge.shutdown(1_000_000_000)
+//! bridge.shutdown(Duration::from_secs(1))
 //! # }
 //! ```
+//!
+//! # Features
+//!
+//! `bundled` (the default) compiles the C library; `http` adds HTTP requests for C tasks.
 //!
 //! # Rules
 //!
 //! User C code runs on its loop's thread, except functions given to the blocking pool and C tasks
 //! given to tokio. No Rust reference to C memory is kept across a return to C. No panic crosses the
 //! boundary: it becomes an error with its text.
-//!
-//! # Modules
-//!
-//! - `ffi`: the C interface. `sys`: the declarations of C functions that the bridge calls.
-//! - `op`: the block of an operation. `operation`: its handle for Rust code. `outcome`: its result.
-//!   `state`: the word that its two owners share. `future`: what tokio runs. `on_done`: a function
-//!   call at the end of an operation.
-//! - `bridge`, `adopt`, `tracker`, `shutdown`: the lifecycle of a bridge. `error`: of Rust functions.
-//! - The four kinds of work: `blocking`; `http`; `ctask` with `poll_context` and `io`; `local` with
-//!   `locals`.
-//! - `ends`: channels and tokens for Rust code: [`byte_channel`], [`cancel`], [`channel`], [`oneshot`].
-//! - `host`: a loop of C inside a tokio runtime of the program, or on a thread of its own.
-//! - `threads`, `crew`, `signals`, `panic`, `clock`, `waker`: used by all.
+
+// Modules:
+// - `ffi`: the C interface. `sys`: the declarations of C functions that the bridge calls.
+// - `op`: the block of an operation. `operation`: its handle for Rust code. `outcome`: its result.
+//   `state`: the word that its two owners share. `future`: what tokio runs. `on_done`: a function
+//   call at the end of an operation.
+// - `bridge`, `adopt`, `tracker`, `shutdown`: the lifecycle of a bridge. `error`: of Rust functions.
+// - The four kinds of work: `blocking`; `http`; `ctask` with `poll_context` and `io`; `local` with
+//   `locals`.
+// - `ends`: channels and tokens for Rust code: byte_channel, cancel, channel, oneshot.
+// - `host`: a loop of C inside a tokio runtime of the program, or on a thread of its own.
+// - `threads`, `crew`, `signals`, `panic`, `clock`, `waker`: used by all.
 
 mod adopt;
 mod blocking;

@@ -52,7 +52,7 @@ impl Bridge {
     /// ```
     /// use nart_tokio::{Bridge, NartTokioLocal, Options};
     ///
-    /// # fn main() -> Result<(), i64> {
+    /// # fn main() -> Result<(), nart_tokio::Error> {
     /// let bridge = Bridge::new(&Options::default())?;
     /// let future = bridge.local(async {
     ///     tokio::time::sleep(std::time::Duration::from_millis(1)).await;

@@ -57,6 +57,9 @@ impl fmt::Display for Leaked {
     }
 }
 
+/// An Instant can be that late.
+const LONGEST: Duration = Duration::from_nanos(i64::MAX as u64);
+
 /// A duration in nanoseconds from C. Negative: -EINVAL.
 fn duration(ns: i64) -> Result<Duration, Res> {
     u64::try_from(ns)
@@ -129,17 +132,30 @@ fn lookups(_: &Shared, _: Instant) -> Vec<Name> {
 }
 
 impl Bridge {
-    /// Shuts down the bridge and waits until it has ended, but no longer than `timeout_ns`.
+    /// Shuts down the bridge and waits until it has ended, but no longer than `timeout`.
     ///
     /// New work is refused, C tasks and futures are cancelled, running blocking functions see their
     /// stop flag. Do not call it on a loop's thread whose tasks must continue: it blocks.
     ///
     /// # Errors
     /// `-ETIMEDOUT` something was leaked; `-EALREADY` shutdown has begun before; `-EDEADLK` called
-    /// on a thread of a tokio runtime, where [`Bridge::shutdown_async`] can be awaited; `-EINVAL` the
-    /// time is negative; `NART_EFORK` in a forked child.
-    pub fn shutdown(&self, timeout_ns: i64) -> Result<(), Res> {
-        let timeout = duration(timeout_ns)?;
+    /// on a thread of a tokio runtime, where [`Bridge::shutdown_async`] can be awaited; `NART_EFORK`
+    /// in a forked child.
+    pub fn shutdown(&self, timeout: Duration) -> Result<(), Error> {
+        self.shutdown_within(timeout.min(LONGEST)).map_err(|code| {
+            match code == errno(libc::ETIMEDOUT) {
+                true => Error::with(code, lock(&self.0.leaked).to_string()),
+                false => Error::of(code),
+            }
+        })
+    }
+
+    /// The same for C.
+    pub(crate) fn shutdown_ns(&self, timeout_ns: i64) -> Result<(), Res> {
+        self.shutdown_within(duration(timeout_ns)?)
+    }
+
+    fn shutdown_within(&self, timeout: Duration) -> Result<(), Res> {
         if self.0.is_forked() {
             return Err(EFORK);
         }
@@ -180,7 +196,7 @@ impl Bridge {
     /// # });
     /// ```
     pub async fn shutdown_async(&self, timeout: Duration) -> Result<(), Error> {
-        let timeout = timeout.min(Duration::from_nanos(i64::MAX as u64)); // an Instant can be that late
+        let timeout = timeout.min(LONGEST);
         let (send, ended) = oneshot::channel();
         let end = move |shared: Arc<Shared>| {
             let answer = finish(&shared, timeout, None);

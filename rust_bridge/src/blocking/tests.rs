@@ -165,7 +165,7 @@ fn check_jobs(accepted: &[Arc<Args>]) {
 }
 
 const SIZES: [(u32, u32); 5] = [(1, 1), (1, 7), (2, 1), (2, 8), (4, 64)];
-const SHUTDOWN: i64 = 60_000_000_000;
+const SHUTDOWN: Duration = Duration::from_secs(60);
 
 #[test]
 fn every_job_ends_and_the_queue_is_free_again() {

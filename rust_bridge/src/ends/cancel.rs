@@ -328,11 +328,17 @@ impl Listener {
     pub async fn cancelled(&self) -> Result<(), Error> {
         let mut cancelled = self.cancelled.clone();
         let waited = cancelled.wait_for(|cancelled| *cancelled).await;
-        waited.map(drop).map_err(|_| Error::of(ESTALE))
+        match waited {
+            // The end of the loop, which cancels the task as well, came between the two.
+            Err(_) if !self.token.is_cancelled() => Err(Error::of(ESTALE)),
+            _ => Ok(()),
+        }
     }
 
     /// Joins the token to another one: `cancelled` ends when that is cancelled, and `cancel`
-    /// cancels it. Whichever is cancelled first cancels the other; then this ends.
+    /// cancels it. Whichever is cancelled first cancels the other; then this ends. If the runtime on
+    /// which it listens ends first, a later cancellation in C is not seen: this ends when the other one
+    /// does, or when it is dropped.
     ///
     /// # Examples
     ///

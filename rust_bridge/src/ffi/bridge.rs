@@ -79,7 +79,7 @@ pub struct NartTokioOpts {
 pub struct NartTokioReport {
     /// sizeof(nart_tokio_report), set by the caller
     pub size: usize,
-    /// operations that were accepted
+    /// operations that were accepted; an HTTP request with a `head` counts as two
     pub submitted: u64,
     /// operations that ended with a value
     pub ok: u64,
@@ -164,7 +164,8 @@ pub unsafe extern "C" fn nart_tokio_new(
             return errno(libc::EINVAL);
         };
         *out = std::ptr::null_mut();
-        let made = options.and_then(|(o, flags)| Ok((Bridge::new(&o)?, flags)));
+        let made =
+            options.and_then(|(o, flags)| Ok((Bridge::new(&o).map_err(|e| e.code())?, flags)));
         res(made, |(bridge, flags)| {
             let keep = flags & NART_TOKIO_KEEP_SIGPIPE != 0;
             *out = NartTokio::boxed(bridge, (!keep).then(SigpipeBlock::new));
@@ -237,7 +238,7 @@ pub unsafe extern "C" fn nart_tokio_shutdown(
         {
             return EABI;
         }
-        let answer = res(bridge.shutdown(timeout_ns), |()| ());
+        let answer = res(bridge.shutdown_ns(timeout_ns), |()| ());
         if !report.is_null() && (answer == 0 || answer == errno(libc::ETIMEDOUT)) {
             // SAFETY: the caller's promise.
             unsafe { write_report(bridge, report) };

@@ -14,7 +14,9 @@ use crate::sys::{Res, TaskType};
 /// tokio operations, cross-thread channels and oneshots work as on a loop (a tokio timer has a
 /// resolution of one millisecond; unbind a receiver first, by nart_rx_bind(rx, NULL)). So do sockets
 /// and other descriptors: open them by the functions that end in `_here`, such as
-/// nart_tcp_adopt_here(), and the same task runs under both drivers. What needs a loop (local
+/// nart_tcp_adopt_here() (rule 7 of nart/io.h), and the same task runs under both drivers. Until a
+/// descriptor is adopted, it is the frame's, whose drop closes it. Such a task learns of a shutdown by
+/// -ECANCELED, and NART_SHIELD gives it time to unwind, under both. What needs a loop (local
 /// channels, joins, spawning, all of nart/sync.h and similar) must not be used: it belongs to the
 /// loop's thread, and returns NART_EDRIVER if it would wait. A C++ exception that leaves the poll
 /// function or the drop ends the process, after a line that names the task.
