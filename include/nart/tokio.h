@@ -459,8 +459,8 @@ typedef struct nart_http_client_opts {
     /** number of entries in `hosts` */
     size_t n_hosts;
     /**
-     * gets a line of text that says which option is refused and what to change, empty if none is;
-     * always terminated by a NUL. NULL: no text
+     * gets a line of text that says what is refused and what to change, empty if nothing is; always
+     * terminated by a NUL, but unchanged by NART_EABI. NULL: no text
      */
     char *error;
     /** size of `error` in bytes; what does not fit is cut off */
@@ -849,7 +849,8 @@ NART_API nart_res nart_tokio_local_close(struct nart_tokio_local *local);
  * @return 0 and `*op`; -EINVAL no `rt`, `op` or URL, a negative time, a length without its text, an
  *   unknown value of `redirects`, a client of another bridge, both `body` and `request_body`, or a
  *   `request_body` of a SPINNING channel; -EAGAIN `queue_cap` requests wait; -EBUSY a task waits in
- *   `request_body`, or it holds a message; NART_ECLOSED an end of a channel is closed;
+ *   an end of a channel, or it holds a message or a claim; NART_ECLOSED an end of a channel is
+ *   closed, or nobody would receive the `response_body`;
  *   NART_EWRONGTHREAD `request_body` belongs to another thread; NART_ESHUTDOWN; -ENOMEM; NART_EABI
  *   the options are of another version; NART_EFORK.
  * **Ownership**: everything is copied before this returns. The ends of channels are taken over, and
@@ -931,7 +932,7 @@ const struct nart_http_header *nart_http_header_find(const struct nart_tokio_op 
  * bridge has, with connections of its own.
  *
  * ```c
- * char why[200];
+ * char why[200] = "";
  * nart_http_client_opts opts = NART_HTTP_CLIENT_OPTS_INIT;
  * opts.connect_timeout_ns = 2 * NART_SEC;
  * opts.decode = NART_HTTP_DECODE_GZIP;

@@ -330,12 +330,14 @@ impl Loop {
 
     /// Drives the loop until no task is left, those spawned by other threads included.
     ///
-    /// Cancel safe: if this future is dropped, the tasks stay, and continue when the loop is driven again.
+    /// Cancel safe: if this future is dropped, the tasks stay, and continue when the loop is driven again. If
+    /// it is forgotten instead, the loop counts as driven for ever.
     ///
     /// # Errors
     /// `-EDEADLK` the loop is being driven, for example by the task of C that called this;
-    /// `-EOPNOTSUPP` the tokio runtime has no timers or no I/O; `NART_EWRONGTHREAD` another thread drove
-    /// it before; `NART_EFORK` in a forked child; an errno of epoll.
+    /// `-EOPNOTSUPP` the tokio runtime has no timers or no I/O; `NART_ESHUTDOWN` the tokio runtime in
+    /// which this was polled first has ended; `NART_EWRONGTHREAD` another thread drove the loop before;
+    /// `NART_EFORK` in a forked child; an errno of epoll.
     ///
     /// # Examples
     ///

@@ -340,7 +340,12 @@ TEST_WITH(after_a_shutdown_clients_are_refused, both)
     CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
     CHECK_RES(nart_tokio_op_try(&ops[0], NULL), NART_ESHUTDOWN);
     CHECK_RES(begin(client, "/b", &ops[1]), NART_ESHUTDOWN);
-    CHECK_RES(nart_http_client_new(bridge, NULL, &late), NART_ESHUTDOWN);
+    char why[64] = "before";
+    nart_http_client_opts client_opts = NART_HTTP_CLIENT_OPTS_INIT;
+    client_opts.error = why;
+    client_opts.error_len = sizeof why;
+    CHECK_RES(nart_http_client_new(bridge, &client_opts, &late), NART_ESHUTDOWN);
+    CHECK_STR(why, "the bridge is shut down");
     CHECK(late == NULL);
     nart_tokio_op_close(&ops[0]);
     nart_http_client_free(client);

@@ -653,6 +653,10 @@ TEST(a_refused_request_returns_the_ends)
     CHECK_RES(nart_bytes_try_recv(&in, &msg), 0);
     CHECK_RES(nart_http_request(bridge, &opts, &op), -EBUSY); /* it holds a message */
     CHECK_RES(nart_bytes_release(&in, &msg), 0);
+    nart_bytes_buf claim;
+    CHECK_RES(nart_bytes_try_claim(&tx, 1, &claim), 0);
+    CHECK_RES(nart_http_request(bridge, &opts, &op), -EBUSY); /* it has a claim */
+    CHECK_RES(nart_bytes_abort(&tx, &claim), 0);
 
     occupy_worker(&worker);
     get.url = opts.url;
@@ -665,6 +669,9 @@ TEST(a_refused_request_returns_the_ends)
     refused(NART_ESHUTDOWN);
     nart_bytes_rx_close(&in);
     CHECK_RES(nart_http_request(bridge, &opts, &op), NART_ECLOSED);
+    opts.request_body = NULL;
+    nart_bytes_rx_close(&rx);
+    CHECK_RES(nart_http_request(bridge, &opts, &op), NART_ECLOSED); /* nobody would read it */
     nart_bytes_tx_close(&tx);
     CHECK_RES(nart_http_request(bridge, &opts, &op), NART_ECLOSED);
     fd = listener = -1;

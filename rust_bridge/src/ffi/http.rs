@@ -188,7 +188,8 @@ pub(crate) fn redirects(number: u32, default: Redirects) -> Option<Redirects> {
 /// @return 0 and `*op`; -EINVAL no `rt`, `op` or URL, a negative time, a length without its text, an
 ///   unknown value of `redirects`, a client of another bridge, both `body` and `request_body`, or a
 ///   `request_body` of a SPINNING channel; -EAGAIN `queue_cap` requests wait; -EBUSY a task waits in
-///   `request_body`, or it holds a message; NART_ECLOSED an end of a channel is closed;
+///   an end of a channel, or it holds a message or a claim; NART_ECLOSED an end of a channel is
+///   closed, or nobody would receive the `response_body`;
 ///   NART_EWRONGTHREAD `request_body` belongs to another thread; NART_ESHUTDOWN; -ENOMEM; NART_EABI
 ///   the options are of another version; NART_EFORK.
 /// **Ownership**: everything is copied before this returns. The ends of channels are taken over, and

@@ -118,8 +118,8 @@ pub struct NartHttpClientOpts {
     pub hosts: *const NartHttpHost,
     /// number of entries in `hosts`
     pub n_hosts: usize,
-    /// gets a line of text that says which option is refused and what to change, empty if none is;
-    /// always terminated by a NUL. NULL: no text
+    /// gets a line of text that says what is refused and what to change, empty if nothing is; always
+    /// terminated by a NUL, but unchanged by NART_EABI. NULL: no text
     pub error: *mut c_char,
     /// size of `error` in bytes; what does not fit is cut off
     pub error_len: usize,
@@ -250,7 +250,7 @@ unsafe fn write_error(o: &NartHttpClientOpts, text: &str) {
 /// bridge has, with connections of its own.
 ///
 /// ```c
-/// char why[200];
+/// char why[200] = "";
 /// nart_http_client_opts opts = NART_HTTP_CLIENT_OPTS_INIT;
 /// opts.connect_timeout_ns = 2 * NART_SEC;
 /// opts.decode = NART_HTTP_DECODE_GZIP;
@@ -277,23 +277,39 @@ pub unsafe extern "C" fn nart_http_client_new(
 ) -> Res {
     guard(|| {
         // SAFETY: the caller's promises.
-        let (Some(bridge), Some(out)) = (unsafe { (Bridge::from_c(rt), client.as_mut()) }) else {
-            return errno(libc::EINVAL);
+        let (bridge, out) = unsafe { (Bridge::from_c(rt), client.as_mut()) };
+        // SAFETY: the caller's promises.
+        let options = unsafe { sized(opts, offset_of!(NartHttpClientOpts, reserved)) };
+        let refused = |code: Res, text: &str| {
+            if let Ok(o) = &options {
+                // SAFETY: the caller's promises.
+                unsafe { write_error(o, text) };
+            }
+            code
+        };
+        let Some(out) = out else {
+            return refused(errno(libc::EINVAL), "client is NULL");
         };
         *out = std::ptr::null_mut();
+        let Some(bridge) = bridge else {
+            return refused(errno(libc::EINVAL), "rt is NULL");
+        };
         if bridge.0.is_forked() {
-            return EFORK;
+            return refused(EFORK, "the bridge belongs to the parent process");
         }
         if bridge.is_closed() {
-            return ESHUTDOWN;
+            return refused(ESHUTDOWN, "the bridge is shut down");
         }
-        // SAFETY: the caller's promises.
-        let made = unsafe {
-            sized(opts, offset_of!(NartHttpClientOpts, reserved)).and_then(|o| {
-                let parsed = parse(&o);
-                write_error(&o, parsed.as_ref().err().map_or("", String::as_str));
-                parsed.map_err(|_| errno(libc::EINVAL))
-            })
+        let made = match &options {
+            Err(code) => Err(*code),
+            // SAFETY: the caller's promises.
+            Ok(o) => match unsafe { parse(o) } {
+                Ok(config) => {
+                    refused(0, "");
+                    Ok(config)
+                }
+                Err(text) => Err(refused(errno(libc::EINVAL), &text)),
+            },
         };
         res(made, |config| {
             *out = Box::into_raw(Box::new(NartHttpClient {

@@ -13,7 +13,36 @@ use super::{Cx, Res, Rt};
 #[repr(C)]
 #[derive(Debug)]
 pub struct NartBytesTx {
-    private: [u64; 13],
+    wait: Wait,
+    ring: *mut BytesRing,
+    seen: u64,
+    at: u64,
+    /// Of the open claim; 0: there is none.
+    pub(crate) size: u32,
+    private: [u32; 5],
+}
+
+/// `nart__wait`.
+#[repr(C)]
+#[derive(Debug)]
+struct Wait {
+    queue: [*const c_void; 2],
+    task: *const c_void,
+    private: [u64; 4],
+}
+
+impl NartBytesTx {
+    /// A task waits in it.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.wait.task.is_null()
+    }
+}
+
+impl NartTx {
+    /// A task waits in it.
+    pub(crate) fn is_awaited(&self) -> bool {
+        !self.wait.task.is_null()
+    }
 }
 
 /// `nart_bytes_rx`. Zeroed = closed. Only C knows its contents.
@@ -42,7 +71,7 @@ pub struct BytesRing {
 #[repr(C)]
 #[derive(Debug)]
 pub struct NartTx {
-    wait: [u64; 7],
+    wait: Wait,
     pub(crate) ring: *mut c_void,
     /// Of the values: their size, the flags and the kind of the channel.
     pub(crate) kind: u64,

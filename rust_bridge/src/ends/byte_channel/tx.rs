@@ -60,11 +60,11 @@ impl BytesSender {
     /// error it is unchanged.
     ///
     /// # Errors
-    /// `-EINVAL` NULL; `NART_ECLOSED` it is closed; `-ENOMEM`.
+    /// `-EINVAL` NULL; `NART_ECLOSED` it is closed, or the receiver is; `-EBUSY` a task waits in it, or it
+    /// has an open claim; `-ENOMEM`.
     ///
     /// # Safety
-    /// `tx` is NULL, or a sender that this thread may use, in which no task waits, and without an
-    /// open claim.
+    /// `tx` is NULL, or a sender that this thread may use.
     ///
     /// # Examples
     ///
@@ -95,8 +95,11 @@ impl BytesSender {
         }
         // SAFETY: the caller's promise. An open channel has room for messages of some length.
         unsafe {
-            if nart_bytes_max_len(tx) == 0 {
+            if nart_bytes_max_len(tx) == 0 || nart_bytes_tx_is_closed(tx) {
                 return Err(Error::of(ECLOSED));
+            }
+            if (*tx).is_awaited() || (*tx).size != 0 {
+                return Err(Error::errno(libc::EBUSY));
             }
             Ok(BytesSender {
                 end: Guest::new(tx)?,

@@ -61,11 +61,11 @@ impl<T: Copy + Send> Sender<T> {
     ///
     /// # Errors
     /// `-EINVAL` NULL, values of another size than `T`, or a local channel; `NART_ECLOSED` it is
-    /// closed; `-ENOMEM`.
+    /// closed; `-EBUSY` a task waits in it; `-ENOMEM`.
     ///
     /// # Safety
-    /// `tx` is NULL, or a sender that this thread may use, in which no task waits. Its receiver
-    /// takes the values for a type as which a `T` is valid.
+    /// `tx` is NULL, or a sender that this thread may use. Its receiver takes the values for a type as
+    /// which a `T` is valid.
     ///
     /// # Examples
     ///
@@ -94,6 +94,9 @@ impl<T: Copy + Send> Sender<T> {
             }
             if !kind.may_cross() || !kind.is_of::<T>() {
                 return Err(INVALID);
+            }
+            if (*tx).is_awaited() {
+                return Err(Error::errno(libc::EBUSY));
             }
             Ok(Sender {
                 end: Guest::new(tx)?,
