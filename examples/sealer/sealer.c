@@ -248,7 +248,7 @@ static nart_res job_begin(struct conn *c)
 static nart_res seal_run(nart_cx *cx, struct conn *c)
 {
     nart_res r;
-    int which;
+    int which = 0;
 
     NART_BEGIN(cx, &c->seal);
     r = job_begin(c);
@@ -281,7 +281,7 @@ static nart_res conn_run(nart_cx *cx, void *frame)
 {
     struct conn *c = frame;
     nart_res r = 0;
-    int which;
+    int which = 0;
     char rest;
 
     NART_BEGIN(cx, &c->co);
@@ -337,7 +337,7 @@ static nart_res server_run(nart_cx *cx, void *frame)
     struct server *f = frame;
     struct conn *c;
     nart_res r;
-    int which;
+    int which = 0;
 
     NART_BEGIN(cx, &f->co);
     for (;;) {
