@@ -68,8 +68,11 @@ class Sealer(Process):
         self.port, self.records = int(port), int(records)
 
     def terminate(self):
-        """SIGTERM: it exits with 0, nothing is left, and the counters add up."""
         self.process.send_signal(signal.SIGTERM)
+        return self.ended()
+
+    def ended(self):
+        """After SIGTERM: it exits with 0, nothing is left, and the counters add up."""
         jobs, ops = fields(self.line()), fields(self.line())
         print(jobs, ops)
         check(self.process.wait() == 0, "exit status", self.process.returncode)
@@ -306,7 +309,7 @@ def terminate():
     check(idle.lines.readline() == "", "the idle connection")
     check(client.lines.readline() == "OK 1\n", "the reply")
     check(client.lines.readline() == "", "the connection")
-    sealer.terminate()
+    sealer.ended()
 
 
 # ---- other processes ----

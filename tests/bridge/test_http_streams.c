@@ -338,12 +338,19 @@ TEST(a_body_shorter_than_its_length)
     close_all();
 }
 
-/* The connection cannot be used again, and nobody receives the rest. */
+/* The connection cannot be used again, and nobody receives the rest. It would be kept for ever. */
 TEST(a_response_before_the_body_is_sent)
 {
+    nart_http_client_opts keep = NART_HTTP_CLIENT_OPTS_INIT;
+    nart_http_client *client;
+
+    keep.idle_ns = NART_NEVER;
     open_all();
+    CHECK_RES(nart_http_client_new(bridge, &keep, &client), 0);
+    opts.client = client;
     stream_request(64);
     begin();
+    nart_http_client_free(client);
     serve();
     peer_say(fd, "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello");
     ends(&op, 0, 413);

@@ -40,7 +40,9 @@ pub async fn exchange(
         head: None,
         promise: streams.head,
     };
-    let bodies = (streams.request, streams.response);
+    let mut request = streams.request;
+    let _until_the_end = request.as_mut().map(RequestBody::until_dropped);
+    let bodies = (request, streams.response);
     let bridge = waiting.bridge();
     let answered = in_time(&client, &packed, waiting, bodies, &mut found).await;
     let mut outcome = match answered {

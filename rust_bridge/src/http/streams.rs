@@ -7,10 +7,11 @@
 //!    one without messages the sending of the request.
 //! 3. The end of a channel says nothing about success: the operation of the request does. The
 //!    channel of the response is closed before that ends; that of the request when hyper drops the
-//!    body, which may be later.
+//!    body, which is asked for then, and happens a moment later.
 //! 4. The operation of the head ends with the head; if none is received, as the request does.
 
 use std::fmt;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::task::{ready, Context, Poll};
@@ -19,6 +20,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use reqwest::Response;
 use tokio::io::AsyncBufRead;
+use tokio::sync::oneshot;
 
 use super::client::Client;
 use super::errors::body_failure;
@@ -131,6 +133,8 @@ pub struct RequestBody {
     rx: Mutex<BytesReceiver>,
     /// The bytes that are missing; None: not known.
     left: Option<u64>,
+    /// Closed when the exchange ends: hyper would keep the body until the connection is closed.
+    ended: Option<oneshot::Receiver<()>>,
 }
 
 /// The task of C has sent fewer bytes than it had announced.
@@ -151,8 +155,18 @@ impl std::error::Error for TooShort {}
 
 impl RequestBody {
     fn new(rx: BytesReceiver, left: Option<u64>) -> RequestBody {
-        let rx = Mutex::new(rx);
-        RequestBody { rx, left }
+        RequestBody {
+            rx: Mutex::new(rx),
+            left,
+            ended: None,
+        }
+    }
+
+    /// The body ends with an error when the answer is dropped.
+    pub fn until_dropped(&mut self) -> oneshot::Sender<()> {
+        let (send, receive) = oneshot::channel();
+        self.ended = Some(receive);
+        send
     }
 
     pub fn len(&self) -> Option<u64> {
@@ -174,6 +188,11 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = self.get_mut();
+        if let Some(ended) = &mut this.ended {
+            if Pin::new(ended).poll(cx).is_ready() {
+                return Poll::Ready(Some(Err("the request has ended".into())));
+            }
+        }
         let mut rx = Pin::new(lock_mut(&mut this.rx));
         let part = match ready!(rx.as_mut().poll_fill_buf(cx)) {
             Ok(part) => part,
