@@ -97,8 +97,9 @@ fn finish(shared: &Shared, timeout: Duration, own: Option<&Promise>) -> Res {
     let lookups = lookups(shared, begun + timeout);
     let jobs = shared.jobs.abandon();
     let futures = shared.tracker.counts().running;
-    if futures > 0 {
-        shared.ops.end_all(&shared.tracker, own);
+    match futures {
+        0 => shared.ops.settle(own),
+        _ => shared.ops.end_all(&shared.tracker, own),
     }
     // Those of the runtime; none if it was adopted.
     threads += shared.threads.load(Ordering::Relaxed) + lookups.len() as u32;

@@ -103,6 +103,13 @@ impl State {
         answer_of(self.0.load(Ordering::Acquire))
     }
 
+    /// In use, not detached, and without an answer.
+    pub fn is_unanswered(&self) -> bool {
+        // Relaxed: the handle's owner reads the answer by answer().
+        let word = self.0.load(Ordering::Relaxed);
+        answer_of(word) == Answer::No && word != DETACHED && word != IDLE
+    }
+
     pub fn park(&self, waker: usize) -> Park {
         // Relaxed: who gets Done calls answer().
         let seen = self.0.load(Ordering::Relaxed);

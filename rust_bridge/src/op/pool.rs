@@ -132,6 +132,19 @@ impl Ops {
         waiters.into_iter().for_each(NartWaker::wake);
     }
 
+    /// Waits until each operation but this one has its answer. All were counted, which the promise does
+    /// right before it publishes.
+    pub fn settle(&self, except: Option<&Promise>) {
+        let except = except.map(|promise| promise.0);
+        let is_late = |block: &NonNull<Op>| {
+            // SAFETY: blocks are freed under the lock only.
+            Some(*block) != except && unsafe { block.as_ref() }.state.is_unanswered()
+        };
+        while lock(&self.blocks).all.iter().any(is_late) {
+            std::thread::yield_now();
+        }
+    }
+
     /// Wakes the tokio tasks of all operations.
     pub fn wake_tasks(&self) {
         let blocks = lock(&self.blocks);
