@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,9 +29,10 @@ static nart_addr local_addr(uint16_t port)
     return a;
 }
 
-/* Two connected TCP sockets. */
+/* Two connected TCP sockets, which hold no small packets back. */
 static void tcp_pair(int ends[2])
 {
+    const int on = 1;
     int listener = socket(AF_INET, SOCK_STREAM, 0);
     nart_addr a = local_addr(listen_locally(listener, 1));
 
@@ -38,6 +40,8 @@ static void tcp_pair(int ends[2])
     CHECK_EQ(connect(ends[0], (struct sockaddr *)&a.storage, a.len), 0);
     ends[1] = accept(listener, NULL, NULL);
     CHECK(ends[1] >= 0);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(setsockopt(ends[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
     close(listener);
 }
 
