@@ -32,10 +32,10 @@
 //! until the next request for a drainer.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::bridge::{lock, Shared};
+use crate::bridge::{lock, wait_while, Shared};
 use crate::crew::Crew;
 use crate::op::{self, Handle, Promise};
 use crate::sys::{errno, Res, ESHUTDOWN};
@@ -467,15 +467,8 @@ impl Jobs {
     /// Waits, idle, until woken for a job. False: the drainer must end, and its seat is free.
     fn linger(&self, seat: usize) -> bool {
         let until = Instant::now() + LINGER;
-        let mut inbox = lock(&self.inbox.0);
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            if inbox.called || inbox.closed || left.is_zero() {
-                break;
-            }
-            let waited = self.work.wait_timeout(inbox, left);
-            inbox = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+        let idle = |inbox: &mut Inbox| !inbox.called && !inbox.closed;
+        let mut inbox = wait_while(&self.work, lock(&self.inbox.0), until, idle);
         if !inbox.called {
             drop(inbox);
             let mut batch = lock(&self.batch.0);

@@ -12,7 +12,8 @@ use std::fmt;
 use std::future::Future;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::runtime::{Builder, Handle as TokioHandle, Runtime};
 
@@ -37,6 +38,18 @@ use crate::tracker::Tracker;
 /// leave their data inconsistent.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits as long as the condition holds, but not after `until`.
+pub fn wait_while<'a, T>(
+    changed: &Condvar,
+    held: MutexGuard<'a, T>,
+    until: Instant,
+    condition: impl FnMut(&mut T) -> bool,
+) -> MutexGuard<'a, T> {
+    let left = until.saturating_duration_since(Instant::now());
+    let waited = changed.wait_timeout_while(held, left, condition);
+    waited.unwrap_or_else(PoisonError::into_inner).0
 }
 
 /// The data of a mutex that nobody else has.

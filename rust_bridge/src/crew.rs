@@ -3,11 +3,11 @@
 //! started on demand and end by themselves; a shutdown waits for them.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use crate::bridge::lock;
+use crate::bridge::{lock, wait_while};
 use crate::signals::with_signals_blocked;
 use crate::threads::Hygiene;
 
@@ -73,15 +73,8 @@ impl Crew {
 
     /// Waits until `until` for all threads. Returns the number of those that have not ended.
     pub fn wait(&self, until: Instant) -> usize {
-        let mut inner = lock(&self.inner);
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            if inner.running == 0 || left.is_zero() {
-                break;
-            }
-            let waited = self.ended.wait_timeout(inner, left);
-            inner = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+        let inner = lock(&self.inner);
+        let mut inner = wait_while(&self.ended, inner, until, |inner| inner.running > 0);
         let running = inner.running;
         let handles = std::mem::take(&mut inner.handles);
         drop(inner);

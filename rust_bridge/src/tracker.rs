@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::Instant;
 
-use crate::bridge::lock;
+use crate::bridge::{lock, wait_while};
 use crate::outcome::Status;
 use crate::sys::{Res, ESHUTDOWN};
 
@@ -95,21 +95,6 @@ impl Tracker {
 
     /// Counts the end of an operation.
     pub fn leave(&self, status: Status) {
-        self.leave_as(status);
-    }
-
-    /// A shutdown answers for an operation whose work has not ended.
-    pub fn leave_running(&self) {
-        bump(&self.answered);
-    }
-
-    /// The work of such an operation has ended.
-    pub fn leave_late(&self) {
-        bump(&self.ended.0.late);
-        self.leave_as(Status::Ok);
-    }
-
-    fn leave_as(&self, status: Status) {
         let ended = &self.ended.0;
         match status {
             Status::Running | Status::Ok => {}
@@ -125,20 +110,26 @@ impl Tracker {
         }
     }
 
+    /// A shutdown answers for an operation whose work has not ended.
+    pub fn leave_running(&self) {
+        bump(&self.answered);
+    }
+
+    /// The work of such an operation has ended.
+    pub fn leave_late(&self) {
+        bump(&self.ended.0.late);
+        self.leave(Status::Ok); // counts as none of the others
+    }
+
     /// After close(): waits until every operation has ended. False if `until` passed first.
     pub fn wait(&self, until: Instant) -> bool {
         let submitted = self.submitted.0.load(Ordering::Relaxed) & !FLAG;
         self.ended.0.all.fetch_or(FLAG, Ordering::Relaxed);
-        let mut held = lock(&self.mutex);
-        while self.ended.0.all.load(Ordering::Acquire) & !FLAG < submitted {
-            let now = Instant::now();
-            if now >= until {
-                return false;
-            }
-            let waited = self.moved.wait_timeout(held, until - now);
-            held = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
-        }
-        true
+        let run = || self.ended.0.all.load(Ordering::Acquire) & !FLAG < submitted;
+        drop(wait_while(&self.moved, lock(&self.mutex), until, |()| {
+            run()
+        }));
+        !run()
     }
 
     pub fn counts(&self) -> Counts {
