@@ -17,14 +17,13 @@ use std::ffi::{c_void, CStr};
 use std::future::Future;
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use tokio::time::Sleep;
 
-use crate::bridge::{lock, Shared};
+use crate::bridge::{lock, wait_while, Shared};
 use crate::clock;
 use crate::op::{self, Handle, Promise};
 use crate::outcome::Outcome;
@@ -35,76 +34,32 @@ use crate::waker_cell::WakerCell;
 
 // ---- the tasks of a bridge ----
 
-#[derive(Default)]
-struct List {
-    live: Vec<Option<Waker>>,
-    free: Vec<usize>,
-    count: usize,
-}
-
-/// The C tasks of a bridge, so that a shutdown can cancel them.
+/// The number of C tasks of a bridge. A shutdown cancels them as it ends futures
+/// (Shared::end_futures()), and waits for them here: they need time to unwind.
 #[derive(Default)]
 pub struct Tasks {
-    list: Mutex<List>,
-    empty: Condvar,
-    /// Set under the lock. Read without it: see is_closed().
-    closed: AtomicBool,
+    live: Mutex<usize>,
+    ended: Condvar,
 }
 
 impl Tasks {
-    /// Adds a task. Returns its index.
-    fn add(&self) -> usize {
-        let mut list = lock(&self.list);
-        list.count += 1;
-        list.free.pop().unwrap_or_else(|| {
-            list.live.push(None);
-            list.live.len() - 1
-        })
+    fn add(&self) {
+        *lock(&self.live) += 1;
     }
 
-    /// Called at the first poll. A tokio task keeps its waker for ever.
-    fn set_waker(&self, i: usize, waker: &Waker) {
-        lock(&self.list).live[i] = Some(waker.clone());
-    }
-
-    /// Called after set_waker(). The lock makes a close() before that visible; a later close()
-    /// wakes the task.
-    fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
-    }
-
-    fn remove(&self, i: usize) {
-        let mut list = lock(&self.list);
-        let waker = list.live[i].take();
-        list.free.push(i);
-        list.count -= 1;
-        if list.count == 0 {
-            self.empty.notify_all();
+    fn remove(&self) {
+        let mut live = lock(&self.live);
+        *live -= 1;
+        if *live == 0 {
+            self.ended.notify_all();
         }
-        drop(list);
-        drop(waker);
-    }
-
-    /// Cancels every task.
-    pub fn close(&self) {
-        let list = lock(&self.list);
-        self.closed.store(true, Ordering::Relaxed);
-        let wakers: Vec<Waker> = list.live.iter().flatten().cloned().collect();
-        drop(list);
-        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Waits until all tasks have ended, or until `until`.
     pub fn wait(&self, until: Instant) {
-        let mut list = lock(&self.list);
-        while list.count > 0 {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            let waited = self.empty.wait_timeout(list, left);
-            list = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+        drop(wait_while(&self.ended, lock(&self.live), until, |live| {
+            *live > 0
+        }));
     }
 }
 
@@ -223,10 +178,6 @@ struct CTask {
     /// None: the task has ended.
     live: Option<(Live, Promise)>,
     shared: Arc<Shared>,
-    /// Its index in `shared.tasks`.
-    entry: usize,
-    /// `shared.tasks` has its waker.
-    registered: bool,
     /// The task was cancelled.
     cancelled: bool,
     sleep: Option<Pin<Box<Sleep>>>,
@@ -241,7 +192,7 @@ impl CTask {
             return;
         };
         drop(live);
-        self.shared.tasks.remove(self.entry);
+        self.shared.tasks.remove();
         match outcome {
             Some(outcome) => promise.finish(outcome),
             None => drop(promise),
@@ -253,12 +204,7 @@ impl CTask {
         let Some((_, promise)) = &self.live else {
             return false;
         };
-        let operation_ends = promise.register(waker);
-        let tasks = &self.shared.tasks;
-        if !std::mem::replace(&mut self.registered, true) {
-            tasks.set_waker(self.entry, waker);
-        }
-        let cancel = operation_ends || tasks.is_closed();
+        let cancel = promise.register(waker);
         let first = cancel && !self.cancelled;
         self.cancelled = cancel;
         first
@@ -360,11 +306,10 @@ pub unsafe fn spawn(
             return Err(refused);
         }
     };
+    shared.tasks.add();
     let task = CTask {
         live: Some((live, promise)),
         shared: shared.clone(),
-        entry: shared.tasks.add(),
-        registered: false,
         cancelled: false,
         sleep: None,
         armed: NEVER,

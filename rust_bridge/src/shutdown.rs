@@ -76,7 +76,6 @@ fn close(shared: &Shared) -> bool {
     #[cfg(feature = "http")]
     shared.names.close();
     shared.jobs.close();
-    shared.tasks.close();
     shared.locals.close();
     first
 }
