@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::sys::NEVER;
+
 /// The current time in nanoseconds.
 pub fn now() -> i64 {
     let mut now = libc::timespec {
@@ -14,6 +16,11 @@ pub fn now() -> i64 {
     // SAFETY: writes to the stack; this clock always exists.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
     now.tv_sec * 1_000_000_000 + now.tv_nsec
+}
+
+/// A duration for C. One that is too long means: for ever.
+pub fn nanoseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_nanos()).unwrap_or(NEVER)
 }
 
 /// The same time for tokio. C's clock is read first, so a timer for it is never early.

@@ -13,7 +13,7 @@
 //! resolution of timers is tokio's, a millisecond.
 
 use std::alloc::{alloc_zeroed, dealloc, Layout};
-use std::ffi::{c_void, CStr};
+use std::ffi::c_void;
 use std::future::Future;
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
@@ -74,15 +74,9 @@ struct Body {
 }
 
 impl Body {
-    fn name(&self) -> String {
-        // SAFETY: the type outlives its tasks, and its name is NULL or a C string.
-        unsafe {
-            let name = (*self.ty).name;
-            match name.is_null() {
-                true => "without a name".to_owned(),
-                false => CStr::from_ptr(name).to_string_lossy().into_owned(),
-            }
-        }
+    fn ty(&self) -> &TaskType {
+        // SAFETY: the type outlives its tasks.
+        unsafe { &*self.ty }
     }
 }
 
@@ -144,7 +138,10 @@ impl Live {
         let body = self.body();
         // SAFETY: this is the only poll, and a task that has ended has no Live.
         let call = || unsafe { body.context.poll(waker) };
-        catch_of(|| format!("a poll of the task {}", body.name()), call)
+        catch_of(
+            || format!("a poll of the task {}", body.ty().shown_name()),
+            call,
+        )
     }
 }
 
@@ -152,11 +149,11 @@ impl Drop for Live {
     fn drop(&mut self) {
         let body = self.body();
         let (frame, layout) = (body.frame, body.layout);
-        // SAFETY: the type outlives its tasks; its drop is called here only, after the last poll.
+        // SAFETY: the frame's drop is called here only, after the last poll.
         unsafe {
             body.context.withdraw_all();
-            if let Some(drop_frame) = (*body.ty).drop {
-                let name = || format!("the drop of the task {}", body.name());
+            if let Some(drop_frame) = body.ty().drop {
+                let name = || format!("the drop of the task {}", body.ty().shown_name());
                 let _ = catch_of(name, || drop_frame(frame));
             }
         }

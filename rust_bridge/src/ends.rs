@@ -11,11 +11,10 @@ pub mod oneshot;
 
 use std::time::Duration;
 
+use crate::clock;
 use crate::sys::NEVER;
 
 /// The time of a blocking call, as C has it.
 fn nanoseconds(timeout: Option<Duration>) -> i64 {
-    timeout.map_or(NEVER, |time| {
-        i64::try_from(time.as_nanos()).unwrap_or(NEVER)
-    })
+    timeout.map_or(NEVER, clock::nanoseconds)
 }

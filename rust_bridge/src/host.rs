@@ -24,6 +24,7 @@ use std::ptr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::clock::nanoseconds;
 use crate::error::Error;
 use crate::panic::catch;
 use crate::sys::{
@@ -34,11 +35,6 @@ use crate::sys::{
 pub(crate) use drive::wake_guests;
 pub use task::Task;
 pub use thread::{LoopHandle, LoopThread, RemoteTask};
-
-/// A duration for C. One that is too long means: for ever.
-fn nanoseconds(time: Duration) -> i64 {
-    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
-}
 
 type Report = Box<dyn Fn(&str) + Send>;
 

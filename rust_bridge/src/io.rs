@@ -232,20 +232,22 @@ static FREE: Mutex<Free> = Mutex::new(Free {
     serial: 0,
 });
 
-fn record(index: u32) -> Option<&'static Record> {
+/// The chunk of an index, and the place in it.
+fn place(index: u32) -> (usize, usize) {
     let chunk = (index as usize / FIRST + 1).ilog2() as usize;
-    let first = FIRST * ((1 << chunk) - 1);
-    TABLE.get(chunk)?.get()?.get(index as usize - first)
+    (chunk, index as usize - FIRST * ((1 << chunk) - 1))
+}
+
+fn record(index: u32) -> Option<&'static Record> {
+    let (chunk, i) = place(index);
+    TABLE.get(chunk)?.get()?.get(i)
 }
 
 /// The record of an index, which is made if it does not exist yet.
 fn make_record(index: u32) -> Option<&'static Record> {
-    let chunk = (index as usize / FIRST + 1).ilog2() as usize;
-    TABLE.get(chunk)?.get_or_init(|| {
-        let records = (0..FIRST << chunk).map(|_| Record::default());
-        records.collect()
-    });
-    record(index)
+    let (chunk, i) = place(index);
+    let make = || (0..FIRST << chunk).map(|_| Record::default()).collect();
+    TABLE.get(chunk)?.get_or_init(make).get(i)
 }
 
 fn add(host: usize, fd: RawFd) -> Result<u64, Res> {

@@ -4,6 +4,7 @@
 //! The layouts are asserted here by number, and tests/bridge/test_layout.c asserts the same numbers
 //! for the C structs. If either side changes, one of the two does not compile.
 
+use std::borrow::Cow;
 use std::ffi::{c_char, c_int, c_void, CStr};
 use std::mem::{align_of, offset_of, size_of};
 
@@ -190,6 +191,15 @@ const _: () = assert!(offset_of!(TaskType, poll) == 24 && size_of::<TaskType>() 
 unsafe impl Sync for TaskType {}
 
 impl TaskType {
+    /// Its name, for messages.
+    pub(crate) fn shown_name(&self) -> Cow<'_, str> {
+        // SAFETY: a type's name is NULL or a C string.
+        match unsafe { self.name.as_ref().map(|name| CStr::from_ptr(name)) } {
+            Some(name) => name.to_string_lossy(),
+            None => Cow::Borrowed("without a name"),
+        }
+    }
+
     /// A task type with frames of type T, for loops only, as `NART_TASK_TYPE` makes one in C. For
     /// tasks whose poll function is written in Rust.
     ///

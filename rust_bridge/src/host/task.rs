@@ -7,7 +7,7 @@
 //! comes after the end of everything in the frame.
 
 use std::cell::RefCell;
-use std::ffi::{c_void, CStr};
+use std::ffi::c_void;
 use std::fmt;
 use std::future::Future;
 use std::mem::{align_of, size_of};
@@ -40,14 +40,6 @@ fn offset(of: &TaskType) -> usize {
     size_of::<Header>().next_multiple_of(of.align as usize)
 }
 
-fn name(of: &TaskType) -> String {
-    // SAFETY: a type's name is NULL or a C string.
-    match unsafe { of.name.as_ref().map(|name| CStr::from_ptr(name)) } {
-        Some(name) => name.to_string_lossy().into_owned(),
-        None => "without a name".to_owned(),
-    }
-}
-
 /// What a task answered, for Rust. `-ECANCELED` is about the task itself; whoever awaits it is not
 /// cancelled.
 fn answer_of(res: Res) -> Answer {
@@ -69,7 +61,7 @@ unsafe extern "C-unwind" fn poll(cx: *mut Cx, frame: *mut c_void) -> Res {
         let of = (*header).of;
         let inside = frame.byte_add(offset(of));
         let call = || of.poll.map_or(errno(libc::EINVAL), |poll| poll(cx, inside));
-        let polled = catch_of(|| format!("a poll of the task {}", name(of)), call);
+        let polled = catch_of(|| format!("a poll of the task {}", of.shown_name()), call);
         let (res, answer) = match polled {
             Ok(PENDING) => return PENDING,
             Ok(res) => (res, answer_of(res)),
@@ -89,7 +81,9 @@ unsafe extern "C-unwind" fn end(frame: *mut c_void) {
         if let Some(drop_frame) = of.drop {
             let inside = frame.byte_add(offset(of));
             let call = || drop_frame(inside);
-            if let Err(text) = catch_of(|| format!("the drop of the task {}", name(of)), call) {
+            if let Err(text) =
+                catch_of(|| format!("the drop of the task {}", of.shown_name()), call)
+            {
                 answer = Err(Error::with(EPANIC, text));
             }
         }

@@ -84,7 +84,7 @@ fn code(e: &reqwest::Error) -> Res {
     }
 }
 
-/// Whether the kernel gave up, and not reqwest.
+/// Whether the time limit was the kernel's, not reqwest's.
 fn is_of_the_kernel(e: &reqwest::Error) -> bool {
     let gave_up = |e: &std::io::Error| e.raw_os_error() == Some(libc::ETIMEDOUT);
     causes(e).any(|cause| cause.downcast_ref().is_some_and(gave_up))
