@@ -36,18 +36,15 @@ nart_res nart__io_bind(nart_io *io, const nart_driver *drv, void *host, int fd)
     return r;
 }
 
-nart_res nart__io_rt(nart_rt *rt, const nart_cx **under)
+nart__under nart__under_rt(nart_rt *rt)
 {
     nart_res r = nart__rt_check(rt);
-    if (r == 0)
-        *under = &rt->cx;
-    return r;
+    return r ? (nart__under){ .refused = r } : (nart__under){ 0, rt->cx.drv, rt->cx.host };
 }
 
-nart_res nart__io_cx(nart_cx *cx, const nart_cx **under)
+nart__under nart__under_cx(const nart_cx *cx)
 {
-    *under = cx;
-    return cx->drv->sys ? 0 : NART_EDRIVER;
+    return (nart__under){ cx->drv->sys ? 0 : NART_EDRIVER, cx->drv, cx->host };
 }
 
 nart_res nart__io_close(const nart_io *io, const void *connecting)
@@ -93,43 +90,36 @@ nart_res nart__io_option(const nart_io *io, int level, int name)
 
 /* ---- readiness of any descriptor ---- */
 
-static nart_res fd_open(const nart_cx *under, int fd, uint32_t flags, nart_fd *out)
+static nart_res fd_open(nart__under under, int fd, uint32_t flags, nart_fd *out)
 {
     bool borrow = flags & NART_FD_BORROW;
 
+    if (!out)
+        return -EINVAL;
+    *out = (nart_fd){ 0 };
+    if (under.refused)
+        return under.refused;
     if (flags & ~(uint32_t)NART_FD_BORROW)
         return -EINVAL;
     /* A duplicate: if the number itself were watched, and closed and reused before the handle is
      * closed, closing the handle would stop watching a descriptor of somebody else. */
-    int own = borrow ? under->drv->sys->dup(fd) : fd;
+    int own = borrow ? under.drv->sys->dup(fd) : fd;
     if (own < 0)
         return borrow ? own : -EBADF;
-    nart_res r = nart__io_bind(&out->io, under->drv, under->host, own);
+    nart_res r = nart__io_bind(&out->io, under.drv, under.host, own);
     if (r && borrow)
-        under->drv->sys->close(own);
+        under.drv->sys->close(own);
     return r;
 }
 
 nart_res nart_fd_open(nart_rt *rt, int fd, uint32_t flags, nart_fd *out)
 {
-    const nart_cx *under = NULL;
-
-    if (!out)
-        return -EINVAL;
-    *out = (nart_fd){ 0 };
-    nart_res r = nart__io_rt(rt, &under);
-    return r ? r : fd_open(under, fd, flags, out);
+    return fd_open(nart__under_rt(rt), fd, flags, out);
 }
 
 nart_res nart_fd_open_here(nart_cx *cx, int fd, uint32_t flags, nart_fd *out)
 {
-    const nart_cx *under = NULL;
-
-    if (!out)
-        return -EINVAL;
-    *out = (nart_fd){ 0 };
-    nart_res r = nart__io_cx(cx, &under);
-    return r ? r : fd_open(under, fd, flags, out);
+    return fd_open(nart__under_cx(cx), fd, flags, out);
 }
 
 /* The reactor's view of a descriptor's state may be outdated without an event: only the kernel knows. Clears

@@ -16,12 +16,17 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-static nart_res listen_under(const nart_cx *under, const nart_addr *addr,
+static nart_res listen_under(nart__under under, const nart_addr *addr,
                              const nart_tcp_listen_opts *opts, nart_tcp_listener *out)
 {
     const uint32_t known = NART_LISTEN_REUSE_PORT | NART_LISTEN_V6ONLY | NART_LISTEN_EXCLUSIVE;
     nart_tcp_listen_opts o = NART_TCP_LISTEN_OPTS_INIT;
 
+    if (!out)
+        return -EINVAL;
+    *out = (nart_tcp_listener){ .fd = 0 };
+    if (under.refused)
+        return under.refused;
     if (opts) {
         if (opts->size < offsetof(nart_tcp_listen_opts, reserved) || opts->size > sizeof o)
             return NART_EABI;
@@ -30,7 +35,7 @@ static nart_res listen_under(const nart_cx *under, const nart_addr *addr,
     if (o.flags & ~known)
         return -EINVAL;
 
-    const nart_sys *sys = under->drv->sys;
+    const nart_sys *sys = under.drv->sys;
     bool v6 = addr && addr->storage.ss_family == AF_INET6;
     const nart__sockopt set[] = {
         { true, SOL_SOCKET, SO_REUSEADDR, !(o.flags & NART_LISTEN_EXCLUSIVE) },
@@ -44,7 +49,7 @@ static nart_res listen_under(const nart_cx *under, const nart_addr *addr,
     int fd = (int)r;
     r = sys->listen(fd, o.backlog == 0 || o.backlog > INT32_MAX ? INT32_MAX : (int)o.backlog);
     if (r == 0)
-        r = nart__io_bind(&out->io, under->drv, under->host, fd);
+        r = nart__io_bind(&out->io, under.drv, under.host, fd);
     if (r == 0)
         out->fd = fd;
     else
@@ -55,25 +60,13 @@ static nart_res listen_under(const nart_cx *under, const nart_addr *addr,
 nart_res nart_tcp_listen(nart_rt *rt, const nart_addr *addr, const nart_tcp_listen_opts *opts,
                          nart_tcp_listener *out)
 {
-    const nart_cx *under = NULL;
-
-    if (!out)
-        return -EINVAL;
-    *out = (nart_tcp_listener){ .fd = 0 };
-    nart_res r = nart__io_rt(rt, &under);
-    return r ? r : listen_under(under, addr, opts, out);
+    return listen_under(nart__under_rt(rt), addr, opts, out);
 }
 
 nart_res nart_tcp_listen_here(nart_cx *cx, const nart_addr *addr, const nart_tcp_listen_opts *opts,
                               nart_tcp_listener *out)
 {
-    const nart_cx *under = NULL;
-
-    if (!out)
-        return -EINVAL;
-    *out = (nart_tcp_listener){ .fd = 0 };
-    nart_res r = nart__io_cx(cx, &under);
-    return r ? r : listen_under(under, addr, opts, out);
+    return listen_under(nart__under_cx(cx), addr, opts, out);
 }
 
 /* The connection has failed, or was never usable; the listener still works. */

@@ -91,10 +91,15 @@ static inline bool nart__read_on(nart_res bits)
 /* Registers a descriptor with a driver. On failure it stays the caller's. */
 nart_res nart__io_bind(nart_io *io, const nart_driver *drv, void *host, int fd);
 
-/* Whether a handle can be opened under a runtime: 0 and its context. */
-nart_res nart__io_rt(nart_rt *rt, const nart_cx **under);
-/* The same for the driver that polls. */
-nart_res nart__io_cx(nart_cx *cx, const nart_cx **under);
+/* What a handle is opened under: a runtime, or the driver that polls. */
+typedef struct nart__under {
+    nart_res refused; /* 0, or the reason why it cannot be opened there */
+    const nart_driver *drv;
+    void *host;
+} nart__under;
+
+nart__under nart__under_rt(nart_rt *rt);
+nart__under nart__under_cx(const nart_cx *cx);
 
 /* Removes the descriptor from its driver and closes it. >= 0: done, 1: another task was woken; or
  * NART_EWRONGTHREAD. A handle that is closed or whose runtime was freed is fine. `connecting`: the address

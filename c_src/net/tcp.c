@@ -277,34 +277,27 @@ static nart_res check_tcp(const nart_sys *sys, int fd)
     return r || protocol == IPPROTO_TCP ? r : -EPROTOTYPE;
 }
 
-static nart_res adopt_under(const nart_cx *under, int fd, nart_tcp *out)
+static nart_res adopt_under(nart__under under, int fd, nart_tcp *out)
 {
-    nart_res r = check_tcp(under->drv->sys, fd);
+    if (!out)
+        return -EINVAL;
+    *out = (nart_tcp){ .state = CLOSED };
+    nart_res r = under.refused;
     if (r == 0)
-        r = under->drv->sys->set_nonblocking(fd);
-    return r ? r : nart__tcp_bind(out, under->drv, under->host, fd);
+        r = check_tcp(under.drv->sys, fd);
+    if (r == 0)
+        r = under.drv->sys->set_nonblocking(fd);
+    return r ? r : nart__tcp_bind(out, under.drv, under.host, fd);
 }
 
 nart_res nart_tcp_adopt(nart_rt *rt, int fd, nart_tcp *out)
 {
-    const nart_cx *under = NULL;
-
-    if (!out)
-        return -EINVAL;
-    *out = (nart_tcp){ .state = CLOSED };
-    nart_res r = nart__io_rt(rt, &under);
-    return r ? r : adopt_under(under, fd, out);
+    return adopt_under(nart__under_rt(rt), fd, out);
 }
 
 nart_res nart_tcp_adopt_here(nart_cx *cx, int fd, nart_tcp *out)
 {
-    const nart_cx *under = NULL;
-
-    if (!out)
-        return -EINVAL;
-    *out = (nart_tcp){ .state = CLOSED };
-    nart_res r = nart__io_cx(cx, &under);
-    return r ? r : adopt_under(under, fd, out);
+    return adopt_under(nart__under_cx(cx), fd, out);
 }
 
 nart_res nart_tcp_detach(nart_tcp *s, int *fd, void *residue, size_t cap, size_t *n)

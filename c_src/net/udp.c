@@ -20,13 +20,18 @@
 /* nart_udp.flags: the queue may contain datagrams from before nart_udp_connect(). */
 #define STRANGERS (UINT32_C(1) << 31)
 
-static nart_res open_under(const nart_cx *under, const nart_addr *addr, const nart_udp_opts *opts,
+static nart_res open_under(nart__under under, const nart_addr *addr, const nart_udp_opts *opts,
                            nart_udp *out)
 {
     const uint32_t known =
         NART_UDP_REUSE_ADDR | NART_UDP_REUSE_PORT | NART_UDP_TIMESTAMPS | NART_UDP_V6ONLY;
     nart_udp_opts o = NART_UDP_OPTS_INIT;
 
+    if (!out)
+        return -EINVAL;
+    *out = (nart_udp){ .fd = 0 };
+    if (under.refused)
+        return under.refused;
     if (opts) {
         if (opts->size < offsetof(nart_udp_opts, reserved) || opts->size > sizeof o)
             return NART_EABI;
@@ -35,7 +40,7 @@ static nart_res open_under(const nart_cx *under, const nart_addr *addr, const na
     if (o.flags & ~known || o.rcvbuf < 0 || o.sndbuf < 0)
         return -EINVAL;
 
-    const nart_sys *sys = under->drv->sys;
+    const nart_sys *sys = under.drv->sys;
     bool v6 = addr && addr->storage.ss_family == AF_INET6;
     const nart__sockopt set[] = {
         { v6, IPPROTO_IPV6, IPV6_V6ONLY, !!(o.flags & NART_UDP_V6ONLY) },
@@ -49,7 +54,7 @@ static nart_res open_under(const nart_cx *under, const nart_addr *addr, const na
     if (r < 0)
         return r;
     int fd = (int)r;
-    r = nart__io_bind(&out->io, under->drv, under->host, fd);
+    r = nart__io_bind(&out->io, under.drv, under.host, fd);
     if (r) {
         sys->close(fd);
         return r;
@@ -61,25 +66,13 @@ static nart_res open_under(const nart_cx *under, const nart_addr *addr, const na
 
 nart_res nart_udp_open(nart_rt *rt, const nart_addr *addr, const nart_udp_opts *opts, nart_udp *out)
 {
-    const nart_cx *under = NULL;
-
-    if (!out)
-        return -EINVAL;
-    *out = (nart_udp){ .fd = 0 };
-    nart_res r = nart__io_rt(rt, &under);
-    return r ? r : open_under(under, addr, opts, out);
+    return open_under(nart__under_rt(rt), addr, opts, out);
 }
 
 nart_res nart_udp_open_here(nart_cx *cx, const nart_addr *addr, const nart_udp_opts *opts,
                             nart_udp *out)
 {
-    const nart_cx *under = NULL;
-
-    if (!out)
-        return -EINVAL;
-    *out = (nart_udp){ .fd = 0 };
-    nart_res r = nart__io_cx(cx, &under);
-    return r ? r : open_under(under, addr, opts, out);
+    return open_under(nart__under_cx(cx), addr, opts, out);
 }
 
 nart_res nart_udp_connect(nart_udp *u, const nart_addr *addr)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* record.c: the record of a descriptor: which directions are ready, and who waits for them. The loop's reactor
- * has a table of them (epoll.c). Another driver has records of its own and sets what is ready: the second
+/* record.c: the record of a descriptor: which directions are ready, and the waits for them. The loop's reactor
+ * has a table of records (epoll.c). Another driver has records of its own and sets what is ready: the second
  * half of this file is the interface for it (driver.h). */
 #include "reactor.h"
 

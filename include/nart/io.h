@@ -24,7 +24,8 @@
  *     of that bridge may use it, one at a time, and the bridge's end closes it. What cannot be watched, or
  *     is watched already, is found by the first operation that waits. To pass a connection between a
  *     loop and tokio, detach the descriptor on one side and adopt it on the other.
- *  8. Operations do not allocate. They try the system call before they ask the kernel for readiness.
+ *  8. Operations do not allocate, except that on tokio the first wait in a handle does. They try the system
+ *     call before they ask the kernel for readiness.
  *
  * A handle is a plain struct in the caller's frame. Do not copy it; move it with its move function (a
  * nart_fd has none and cannot be moved). An error `-errno` that is not listed comes from the system
@@ -83,8 +84,8 @@ enum {
  */
 NART_API NART_MUST_USE nart_res nart_fd_open(nart_rt *rt, int fd, uint32_t flags, nart_fd *out);
 
-/** The same in a body, under the driver that polls it: the loop, or tokio. @return as nart_fd_open(); NART_EDRIVER
- *  the driver has no descriptors. **Thread**: inside a poll. */
+/** The same in a body, under the driver that polls it: the loop, or tokio. @return as
+ *  nart_fd_open(); NART_EDRIVER the driver has no descriptors. **Thread**: inside a poll. */
 NART_API NART_MUST_USE nart_res nart_fd_open_here(nart_cx *cx, int fd, uint32_t flags,
                                                   nart_fd *out);
 

@@ -103,8 +103,8 @@ NART_API NART_MUST_USE nart_res nart_tcp_listen(nart_rt *rt, const nart_addr *ad
                                                 const nart_tcp_listen_opts *opts,
                                                 nart_tcp_listener *out);
 
-/** The same in a body, under the driver that polls it: the loop, or tokio. @return as nart_tcp_listen(); NART_EDRIVER
- *  the driver has no descriptors. **Thread**: inside a poll. */
+/** The same in a body, under the driver that polls it: the loop, or tokio. @return as
+ *  nart_tcp_listen(); NART_EDRIVER the driver has no descriptors. **Thread**: inside a poll. */
 NART_API NART_MUST_USE nart_res nart_tcp_listen_here(nart_cx *cx, const nart_addr *addr,
                                                      const nart_tcp_listen_opts *opts,
                                                      nart_tcp_listener *out);
@@ -162,8 +162,8 @@ NART_API NART_MUST_USE nart_res nart_tcp_connect(nart_cx *cx, nart_tcp *s, const
  */
 NART_API NART_MUST_USE nart_res nart_tcp_adopt(nart_rt *rt, int fd, nart_tcp *out);
 
-/** The same in a body, under the driver that polls it: the loop, or tokio. @return as nart_tcp_adopt(); NART_EDRIVER
- *  the driver has no descriptors. **Thread**: inside a poll. */
+/** The same in a body, under the driver that polls it: the loop, or tokio. @return as
+ *  nart_tcp_adopt(); NART_EDRIVER the driver has no descriptors. **Thread**: inside a poll. */
 NART_API NART_MUST_USE nart_res nart_tcp_adopt_here(nart_cx *cx, int fd, nart_tcp *out);
 
 /**
@@ -331,8 +331,8 @@ typedef struct nart_udp_msg {
 NART_API NART_MUST_USE nart_res nart_udp_open(nart_rt *rt, const nart_addr *addr,
                                               const nart_udp_opts *opts, nart_udp *out);
 
-/** The same in a body, under the driver that polls it: the loop, or tokio. @return as nart_udp_open(); NART_EDRIVER
- *  the driver has no descriptors. **Thread**: inside a poll. */
+/** The same in a body, under the driver that polls it: the loop, or tokio. @return as
+ *  nart_udp_open(); NART_EDRIVER the driver has no descriptors. **Thread**: inside a poll. */
 NART_API NART_MUST_USE nart_res nart_udp_open_here(nart_cx *cx, const nart_addr *addr,
                                                    const nart_udp_opts *opts, nart_udp *out);
 
