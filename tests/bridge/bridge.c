@@ -63,6 +63,13 @@ void both_open(void)
     both_open_with(NULL);
 }
 
+void open_with_workers(uint32_t workers)
+{
+    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
+    opts.workers = workers;
+    both_open_with(&opts);
+}
+
 void open_with_two_blocking_threads(void)
 {
     nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
@@ -139,6 +146,18 @@ static nart_res local_waiter_poll(nart_cx *cx, void *frame)
 const nart_task_type op_waiter_type = NART_TASK_TYPE(struct op_waiter, op_waiter_poll, NULL);
 const nart_task_type local_waiter_type =
     NART_TASK_TYPE(struct local_waiter, local_waiter_poll, NULL);
+
+void pass_through_rust(const nart_task_type *sends, const void *init,
+                       const nart_task_type *receives, nart_tokio_op *op, uint64_t n)
+{
+    int64_t value = 0;
+
+    CHECK_RES(nart_rt_spawn(loop, sends, init, NULL), 0);
+    CHECK_EQ(run(receives, NULL), n);
+    CHECK_RES(wait_for_answer(op, &value), 0);
+    CHECK_EQ(value, n);
+    nart_tokio_op_close(op);
+}
 
 nart_res await_op(nart_tokio_op *op, int64_t *value)
 {

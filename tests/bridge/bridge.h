@@ -18,6 +18,14 @@ extern nart_tokio *bridge;
 void both_open(void);
 void both_open_with(const nart_tokio_opts *opts);
 
+/* Opens both with so many workers. */
+void open_with_workers(uint32_t workers);
+
+/* Runs a task that sends to Rust, and one that receives what Rust sends back, whose result is n. Then the
+ * operation of Rust's part ends with n, and is closed. */
+void pass_through_rust(const nart_task_type *sends, const void *init,
+                       const nart_task_type *receives, nart_tokio_op *op, uint64_t n);
+
 /* Opens both with two blocking threads at most. */
 void open_with_two_blocking_threads(void);
 

@@ -121,28 +121,14 @@ static const nart_task_type receives_type = NART_TASK_TYPE(struct receives, rece
 static const nart_task_type receives_bytes_type =
     NART_TASK_TYPE(struct receives, receives_bytes_run, NULL);
 
-static void open_with_workers(uint32_t workers)
-{
-    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
-    opts.workers = workers;
-    both_open_with(&opts);
-}
-
 static void relay(uint32_t kind, size_t capacity, uint32_t how, uint64_t n)
 {
     nart_tokio_op op = { 0 };
-    int64_t value = 0;
-    nart_res r = 0;
 
     open_with_workers(2);
     open_both_ways(kind, capacity);
     CHECK_RES(test_bytes_relay(bridge, &to_rust_rx, &from_rust_tx, how, &op), 0);
-    CHECK_RES(nart_rt_spawn(loop, &sends_type, &(struct sends){ .n = n }, NULL), 0);
-    CHECK_RES(nart_block_on(loop, &receives_type, NULL, &r), 0);
-    CHECK_EQ(r, n);
-    CHECK_RES(wait_for_answer(&op, &value), 0);
-    CHECK_EQ(value, n);
-    nart_tokio_op_close(&op);
+    pass_through_rust(&sends_type, &(struct sends){ .n = n }, &receives_type, &op, n);
 }
 
 TEST_EACH(a_million_messages_go_to_rust_and_back_through_full_channels, SPSC, MPSC)

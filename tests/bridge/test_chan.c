@@ -73,21 +73,12 @@ static const nart_task_type receives_type = NART_TASK_TYPE(struct counts, receiv
 
 static void relay(uint32_t kind, size_t capacity, uint32_t how, uint64_t n)
 {
-    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
     nart_tokio_op op = { 0 };
-    int64_t value = 0;
-    nart_res r = 0;
 
-    opts.workers = 2;
-    both_open_with(&opts);
+    open_with_workers(2);
     open_both_ways(kind, capacity);
     CHECK_RES(test_chan_relay(bridge, &to_rust_rx, &from_rust_tx, how, &op), 0);
-    CHECK_RES(nart_rt_spawn(loop, &sends_type, &(struct counts){ .n = n }, NULL), 0);
-    CHECK_RES(nart_block_on(loop, &receives_type, NULL, &r), 0);
-    CHECK_EQ(r, n);
-    CHECK_RES(wait_for_answer(&op, &value), 0);
-    CHECK_EQ(value, n);
-    nart_tokio_op_close(&op);
+    pass_through_rust(&sends_type, &(struct counts){ .n = n }, &receives_type, &op, n);
 }
 
 TEST_EACH(a_million_values_go_to_rust_and_back_through_full_channels, SPSC, MPSC)
@@ -150,13 +141,11 @@ static const nart_task_type receives_each_type =
 
 TEST(senders_of_c_and_rust_share_a_full_channel)
 {
-    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
     uint64_t n = test_repeat(100000);
     nart_tokio_op op = { 0 };
     nart_res r = 0;
 
-    opts.workers = 2;
-    both_open_with(&opts);
+    open_with_workers(2);
     open_one(MPSC, sizeof(uint64_t), 2, &from_rust_tx, &from_rust);
     CHECK_RES(nart_tx_clone(&from_rust_tx, &to_rust), 0); /* the task of the loop sends there */
     CHECK_RES(test_chan_senders(bridge, &from_rust_tx, TASKS, n, &op), 0);

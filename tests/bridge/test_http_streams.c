@@ -234,13 +234,9 @@ TEST(a_body_that_is_decoded)
 {
     static const char hello[] = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff\xcb\x48\xcd\xc9\xc9\x07"
                                 "\x00\x86\xa6\x10\x36\x05\x00\x00\x00";
-    nart_http_client_opts gzip = NART_HTTP_CLIENT_OPTS_INIT;
-    nart_http_client *client = NULL;
 
     open_all();
-    gzip.decode = NART_HTTP_DECODE_GZIP;
-    CHECK_RES(nart_http_client_new(bridge, &gzip, &client), 0);
-    opts.client = client;
+    opts.client = peer_client(&(nart_http_client_opts){ .decode = NART_HTTP_DECODE_GZIP });
     stream_response(64);
     begin();
     serve();
@@ -249,7 +245,7 @@ TEST(a_body_that_is_decoded)
     receives("hello");
     receives(NULL);
     ends(&op, 0, 200);
-    nart_http_client_free(client);
+    nart_http_client_free(opts.client);
     close_all();
 }
 
@@ -341,16 +337,11 @@ TEST(a_body_shorter_than_its_length)
 /* The connection cannot be used again, and nobody receives the rest. It would be kept for ever. */
 TEST(a_response_before_the_body_is_sent)
 {
-    nart_http_client_opts keep = NART_HTTP_CLIENT_OPTS_INIT;
-    nart_http_client *client;
-
-    keep.idle_ns = NART_NEVER;
     open_all();
-    CHECK_RES(nart_http_client_new(bridge, &keep, &client), 0);
-    opts.client = client;
+    opts.client = peer_client(&(nart_http_client_opts){ .idle_ns = NART_NEVER });
     stream_request(64);
     begin();
-    nart_http_client_free(client);
+    nart_http_client_free(opts.client);
     serve();
     peer_say(fd, "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello");
     ends(&op, 0, 413);

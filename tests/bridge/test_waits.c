@@ -46,10 +46,7 @@ static const nart_task_type moved_type =
 /* The fixture `two_workers`: tasks move between them. */
 static void two_workers_open(void)
 {
-    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
-
-    opts.workers = 2;
-    both_open_with(&opts);
+    open_with_workers(2);
 }
 
 static void two_workers_close(void)

@@ -10,20 +10,19 @@ use tokio::io::{AsyncBufRead, AsyncWrite};
 use super::*;
 use crate::ends::guest::tests::{poll, task, wakes, EventLoop};
 
-type Both = fn(*mut Rt, usize, usize) -> Result<(BytesSender, BytesReceiver), Error>;
-
-fn each(test: impl Fn(Both)) {
-    // SAFETY: the tests pass their own runtime.
-    test(|rt, capacity, max| unsafe { spsc(rt, capacity, max) });
-    // SAFETY: as above.
-    test(|rt, capacity, max| unsafe { mpsc(rt, capacity, max) });
+/// Runs a test with the ends of a channel of each kind.
+fn each(capacity: usize, test: impl Fn(BytesSender, BytesReceiver)) {
+    let event_loop = EventLoop::new();
+    for open in [spsc, mpsc] {
+        // SAFETY: the runtime of this thread.
+        let (tx, rx) = unsafe { open(event_loop.rt(), capacity, 0) }.unwrap();
+        test(tx, rx);
+    }
 }
 
 #[test]
 fn a_message_wakes_the_receiver_once() {
-    each(|open| {
-        let event_loop = EventLoop::new();
-        let (mut tx, mut rx) = open(event_loop.rt(), 1024, 0).unwrap();
+    each(1024, |mut tx, mut rx| {
         let (counts, waker) = task();
         let mut recv = pin!(rx.recv());
         assert!(poll(&waker, recv.as_mut()).is_pending());
@@ -37,9 +36,7 @@ fn a_message_wakes_the_receiver_once() {
 
 #[test]
 fn the_task_that_polled_last_is_woken() {
-    each(|open| {
-        let event_loop = EventLoop::new();
-        let (mut tx, mut rx) = open(event_loop.rt(), 1024, 0).unwrap();
+    each(1024, |mut tx, mut rx| {
         let ((first, first_waker), (second, second_waker)) = (task(), task());
         let mut recv = pin!(rx.recv());
         assert!(poll(&first_waker, recv.as_mut()).is_pending());
@@ -51,9 +48,7 @@ fn the_task_that_polled_last_is_woken() {
 
 #[test]
 fn a_dropped_recv_is_not_woken_and_takes_nothing() {
-    each(|open| {
-        let event_loop = EventLoop::new();
-        let (mut tx, mut rx) = open(event_loop.rt(), 1024, 0).unwrap();
+    each(1024, |mut tx, mut rx| {
         let (counts, waker) = task();
         assert!(poll(&waker, pin!(rx.recv())).is_pending());
         tx.try_send(b"1").unwrap();
@@ -64,9 +59,7 @@ fn a_dropped_recv_is_not_woken_and_takes_nothing() {
 
 #[test]
 fn a_recv_that_was_woken_and_dropped_takes_nothing() {
-    each(|open| {
-        let event_loop = EventLoop::new();
-        let (mut tx, mut rx) = open(event_loop.rt(), 1024, 0).unwrap();
+    each(1024, |mut tx, mut rx| {
         let (counts, waker) = task();
         {
             let mut recv = pin!(rx.recv());
@@ -153,9 +146,7 @@ fn a_leaked_message_is_released_by_the_next_receive() {
 
 #[test]
 fn threads_that_block() {
-    each(|open| {
-        let event_loop = EventLoop::new();
-        let (mut tx, mut rx) = open(event_loop.rt(), 64, 0).unwrap();
+    each(64, |mut tx, mut rx| {
         let soon = Some(Duration::from_millis(1));
         assert!(rx.recv_blocking(soon).unwrap_err().is_timeout());
         let reader = std::thread::spawn(move || {
