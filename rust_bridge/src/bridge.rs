@@ -134,7 +134,7 @@ pub struct Shared {
     pub runtime: Mutex<Option<Runtime>>,
     /// The number of threads of that runtime.
     pub threads: Arc<AtomicU32>,
-    /// Futures have to end: see end_futures().
+    /// Futures have to end: see end_futures(). Not the flag of the tracker: submitters write that line.
     pub futures_end: AtomicBool,
     pub leaked: Mutex<Leaked>,
     /// For threads that the bridge starts itself.
