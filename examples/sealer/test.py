@@ -236,8 +236,10 @@ def busy():
     stat = control.stat()
     check(stat["busy"] == 100 and stat["started"] == 4, stat)
     check(stat["args"] == 6, "arguments that were refused are not freed:", stat)
+    # tasks are cancelled one by one: a thread whose job has stopped may start one of the queue before that
+    # is cancelled, too
     jobs = sealer.terminate()
-    check(jobs["stopped"] == 4 and jobs["unstarted"] == 2, jobs)
+    check(jobs["stopped"] + jobs["unstarted"] == 6 and jobs["stopped"] >= 4, jobs)
     check(read_journal() == ([], []), "journal")
     del clients
 
