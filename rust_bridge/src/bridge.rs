@@ -22,13 +22,14 @@ use crate::crew::Crew;
 use crate::ctask::Tasks;
 use crate::error::Error;
 use crate::ffi::{NartTokio, NartTokioOp};
-use crate::future::Supervised;
+use crate::future;
 use crate::locals::Locals;
 use crate::op::{self, Ops};
 use crate::operation::Operation;
 use crate::outcome::Outcome;
 use crate::shutdown::Leaked;
 use crate::signals::with_signals_blocked;
+use crate::spawn_queue::SpawnQueue;
 use crate::start;
 use crate::sys::{errno, Res, EFORK, ESHUTDOWN};
 use crate::threads::{fork_epoch, watch_forks, Hygiene};
@@ -130,6 +131,8 @@ pub struct Shared {
     #[cfg(feature = "http")]
     pub names: Arc<crate::http::Names>,
     pub handle: TokioHandle,
+    /// Futures on their way to the runtime.
+    pub(crate) spawns: SpawnQueue<op::Op>,
     /// None: an adopted runtime, or shut down.
     pub runtime: Mutex<Option<Runtime>>,
     /// The number of threads of that runtime.
@@ -298,6 +301,7 @@ impl Bridge {
             handle,
             runtime: Mutex::new(runtime),
             threads,
+            spawns: SpawnQueue::new(),
             futures_end: AtomicBool::new(false),
             leaked: Mutex::default(),
             hygiene,
@@ -311,8 +315,9 @@ impl Bridge {
     /// Runs a future on tokio. Its output, or its panic, is the result of the operation.
     ///
     /// The future is dropped before the result is published, and also when the operation is
-    /// cancelled or the bridge is shut down. One allocation, tokio's; a system call when tokio's
-    /// threads sleep.
+    /// cancelled or the bridge is shut down. One allocation, tokio's, and one for a future of more
+    /// than 240 bytes; a system call when tokio's threads sleep. Spawns that follow each other faster
+    /// than tokio's threads start them are passed on as one batch.
     ///
     /// # Errors
     /// The future is returned with `NART_ESHUTDOWN`, `NART_EFORK` in a forked child, or `-ENOMEM`.
@@ -329,7 +334,7 @@ impl Bridge {
         }
         match op::begin(&self.0) {
             Ok((handle, promise)) => {
-                handle.keep(self.0.handle.spawn(Supervised::new(future, promise)));
+                future::spawn(&self.0, handle, promise, future);
                 Ok(Operation::new(handle))
             }
             Err(code) => Err(Refused { code, work: future }),
@@ -443,6 +448,20 @@ mod tests {
         let ended = receive.recv_timeout(Duration::from_secs(60));
         assert_eq!(ended, Err(std::sync::mpsc::RecvTimeoutError::Disconnected));
         drop(operation);
+    }
+
+    #[test]
+    fn a_runtime_that_ends_before_it_ran_ends_what_was_queued() {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let bridge = Bridge::adopt(runtime.handle().clone(), &Options::default()).unwrap();
+        let spawn = |value: i64| bridge.spawn(async move { value }).unwrap();
+        let mut operations: Vec<Operation> = (0..300).map(spawn).collect();
+        assert_eq!(bridge.running(), 300);
+        drop(runtime);
+        assert_eq!(bridge.running(), 0);
+        operations.push(spawn(300)); // the runtime drops it at once
+        assert_eq!(bridge.running(), 0);
+        assert_eq!(bridge.0.tracker.counts().shutdown, 301);
     }
 
     #[test]

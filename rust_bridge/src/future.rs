@@ -1,42 +1,72 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What tokio runs: a future, and the promise of its operation.
 //!
-//! The future exists exactly as long as the promise is set. It ends in one of three ways: it
-//! completes or panics; it is cancelled, or its bridge ends, which is checked before a poll and after
-//! one that left it pending; tokio drops it with its runtime. In each case the future is dropped first
-//! and the result published last. If its drop panics, the result is that panic.
+//! The future lies in the block of its operation (op.rs) as long as the promise is set. It ends in one
+//! of three ways: it completes or panics; it is cancelled, or its bridge ends, which is checked before
+//! a poll and after one that left it pending; tokio drops it with its runtime. In each case the future
+//! is dropped first and the result published last. If its drop panics, the result is that panic.
+//!
+//! spawn() brings it to tokio: by a spawn of its own, or with the batch of a carrier (spawn_queue.rs).
+//! A carrier polls no future before its batch is on the way in a task of its own, so a future that
+//! blocks its thread holds up nothing that another worker could run.
 
 use std::future::Future;
-use std::mem::ManuallyDrop;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::op::Promise;
+use crate::bridge::Shared;
+use crate::op::{Handle, Promise, Queued};
 use crate::outcome::Outcome;
 use crate::panic::catch;
 
-/// A future whose output, panic or cancellation becomes the result of an operation.
-pub struct Supervised<F> {
-    future: ManuallyDrop<F>,
-    promise: Option<Promise>,
+/// Spawns of a batch between two tasks of others: half of the queue of a tokio worker.
+const AT_ONCE: usize = 128;
+
+/// Runs a future on tokio, for an operation.
+pub fn spawn<F>(shared: &Arc<Shared>, handle: Handle, mut promise: Promise, future: F)
+where
+    F: Future + Send + 'static,
+    F::Output: Into<Outcome>,
+{
+    promise.place(future);
+    if let Some(carrier) = promise.queue(&shared.spawns) {
+        handle.keep(shared.handle.spawn(Supervised::of(carrier, true)));
+    }
 }
 
-impl<F> Supervised<F> {
-    pub fn new(future: F, promise: Promise) -> Supervised<F> {
+/// A future whose output, panic or cancellation becomes the result of an operation.
+pub struct Supervised {
+    promise: Option<Promise>,
+    /// It is a carrier that has not been polled.
+    carries: bool,
+}
+
+impl Supervised {
+    #[cfg(feature = "http")]
+    pub fn new<F>(future: F, mut promise: Promise) -> Supervised
+    where
+        F: Future + Send + 'static,
+        F::Output: Into<Outcome>,
+    {
+        promise.place(future);
+        Supervised::of(promise, false)
+    }
+
+    /// The promise has its future.
+    fn of(promise: Promise, carries: bool) -> Supervised {
         Supervised {
-            future: ManuallyDrop::new(future),
             promise: Some(promise),
+            carries,
         }
     }
 
     /// Drops the future and publishes `outcome`; None: cancelled or shut down.
     fn end(&mut self, outcome: Option<Outcome>) {
-        let Some(promise) = self.promise.take() else {
+        let Some(mut promise) = self.promise.take() else {
             return;
         };
-        let future = &mut self.future;
-        // SAFETY: the promise was set, so the future has not been dropped; it never moved.
-        let dropped = catch(|| unsafe { ManuallyDrop::drop(future) });
+        let dropped = catch(|| promise.drop_placed());
         match (outcome, dropped) {
             (Some(outcome), _) if outcome.is_panic() => promise.finish(outcome), // the first panic counts
             (_, Err(text)) => promise.finish(Outcome::panicked(text)),
@@ -44,28 +74,36 @@ impl<F> Supervised<F> {
             (None, Ok(())) => drop(promise), // publishes which of the two
         }
     }
+
+    /// The batch of a carrier; None if it is empty, or if this is no carrier.
+    fn batch(&mut self) -> Option<Batch> {
+        let promise = self.promise.as_ref()?;
+        if !std::mem::take(&mut self.carries) {
+            return None;
+        }
+        let batch = promise.take_queued();
+        (!batch.is_empty()).then_some(Batch(batch))
+    }
 }
 
-impl<F> Future for Supervised<F>
-where
-    F: Future,
-    F::Output: Into<Outcome>,
-{
+impl Future for Supervised {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // SAFETY: the future is not moved; the promise need not be pinned.
-        let this = unsafe { self.get_unchecked_mut() };
-        let Some(promise) = &this.promise else {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        if let Some(batch) = this.batch() {
+            tokio::spawn(batch);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let Some(promise) = &mut this.promise else {
             return Poll::Ready(());
         };
         if promise.must_end() {
             this.end(None);
             return Poll::Ready(());
         }
-        // SAFETY: pinned with self.
-        let future = unsafe { Pin::new_unchecked(&mut *this.future) };
-        match catch(|| future.poll(cx).map(Into::into)) {
+        match catch(|| promise.poll_placed(cx)) {
             Ok(Poll::Pending) if !promise.register(cx.waker()) => return Poll::Pending,
             Ok(Poll::Pending) => this.end(None),
             Ok(Poll::Ready(outcome)) => this.end(Some(outcome)),
@@ -75,8 +113,35 @@ where
     }
 }
 
-impl<F> Drop for Supervised<F> {
+impl Drop for Supervised {
     fn drop(&mut self) {
+        drop(self.batch());
         self.end(None);
+    }
+}
+
+/// What a carrier brought. Polls nothing of it.
+struct Batch(Queued);
+
+impl Future for Batch {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        for promise in self.0.by_ref().take(AT_ONCE) {
+            tokio::spawn(Supervised::of(promise, false));
+        }
+        if self.0.is_empty() {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.0
+            .by_ref()
+            .for_each(|promise| drop(Supervised::of(promise, false)));
     }
 }

@@ -90,6 +90,7 @@ mod panic;
 mod poll_context;
 mod shutdown;
 mod signals;
+mod spawn_queue;
 mod start;
 mod state;
 /// cbindgen:ignore

@@ -18,9 +18,11 @@
 //! the block can be made on one thread and its future spawned on another (http/queue.rs). The end of
 //! a bridge on an adopted runtime does the same with a flag of the bridge (Shared::end_futures()).
 //!
-//! A block has 128 bytes, two cache lines: both owners access the first one. The bridge keeps a
-//! pool of blocks (pool.rs), so an operation usually costs no malloc and no free.
+//! A block begins with two cache lines: both owners access the first one. Then there is room for the
+//! future that answers (place.rs). The bridge keeps a pool of blocks (pool.rs), so an operation
+//! usually costs no malloc and no free.
 
+mod place;
 mod pool;
 
 use std::cell::UnsafeCell;
@@ -32,6 +34,8 @@ use std::task::Waker;
 use atomic_waker::AtomicWaker;
 use tokio::task::JoinHandle;
 
+use place::Place;
+pub(crate) use place::Queued;
 pub(crate) use pool::Ops;
 
 use crate::blocking::JobId;
@@ -59,8 +63,8 @@ pub(crate) struct Op {
     registered: UnsafeCell<bool>,
     /// Accessed by the handle: `job` is set.
     has_job: UnsafeCell<bool>,
-    /// Its place in the list of the pool, under the pool's lock.
-    place: UnsafeCell<u32>,
+    /// Its number in the list of the pool, under the pool's lock.
+    number: UnsafeCell<u32>,
     /// Written by the promise before DONE, read by the handle after it.
     outcome: UnsafeCell<Outcome>,
     /// None in the pool only. Taken by the owner that frees the block.
@@ -74,9 +78,13 @@ pub(crate) struct Op {
     scratch: UnsafeCell<Vec<u8>>,
     /// Accessed by the handle: see keep().
     spawned: UnsafeCell<Option<JoinHandle<()>>>,
+
+    /// Accessed by the promise.
+    place: Place,
 }
 
-const _: () = assert!(std::mem::offset_of!(Op, task) == 64 && std::mem::size_of::<Op>() == 128);
+const _: () =
+    assert!(std::mem::offset_of!(Op, task) == 64 && std::mem::offset_of!(Op, place) == 128);
 
 // SAFETY: each cell has one owner at a time, by the rules above.
 unsafe impl Send for Op {}
@@ -91,13 +99,14 @@ impl Op {
             counted: AtomicU8::new(NEVER_COUNTED),
             registered: UnsafeCell::new(false),
             has_job: UnsafeCell::new(false),
-            place: UnsafeCell::new(0),
+            number: UnsafeCell::new(0),
             outcome: UnsafeCell::new(Outcome::value(0)),
             bridge: UnsafeCell::new(None),
             task: AtomicWaker::new(),
             job: UnsafeCell::new(JobId::default()),
             scratch: UnsafeCell::new(Vec::new()),
             spawned: UnsafeCell::new(None),
+            place: Place::new(),
         }
     }
 

@@ -7,8 +7,8 @@ set_target_properties(nart_test_futures PROPERTIES
 
 # One program, because the archive is large. The one that replaces malloc is separate.
 set(tests
-  bridge/adopt bridge/blocking bridge/bytes bridge/chan bridge/children bridge/fork bridge/layout bridge/local
-  bridge/memory bridge/oneshot bridge/op bridge/panic bridge/shutdown bridge/sockets bridge/task
+  bridge/adopt bridge/batches bridge/blocking bridge/bytes bridge/chan bridge/children bridge/fork bridge/layout
+  bridge/local bridge/memory bridge/oneshot bridge/op bridge/panic bridge/shutdown bridge/sockets bridge/task
   bridge/threads bridge/token bridge/waits)
 set(sources bridge/bridge.c)
 if(NART_HTTP)
@@ -30,16 +30,16 @@ if(NART_HTTP)
   target_compile_definitions(test_bridge PRIVATE NART_TEST_HTTPD="$<TARGET_FILE:nart_httpd>")
 endif()
 
-# The state of an operation under loom; the proof weakens it in every way.
+# The words of the bridge under loom; the proof weakens them in every way.
 find_package(Python3 3.9 COMPONENTS Interpreter)
 if(Python3_FOUND)
-  set(check ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/models/op_state/check.py
+  set(check ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/models/bridge_words/check.py
     --cargo=${CARGO_EXECUTABLE} --target-dir=${NART_CARGO_TARGET_DIR}/models)
-  add_test(NAME models.op_state COMMAND ${check})
-  add_test(NAME models.proof.op_state COMMAND ${check} --mutants)
-  set_tests_properties(models.op_state models.proof.op_state PROPERTIES
-    LABELS models TIMEOUT 1200 RESOURCE_LOCK op_state)
-  set_tests_properties(models.proof.op_state PROPERTIES LABELS "models;proof")
+  add_test(NAME models.bridge_words COMMAND ${check})
+  add_test(NAME models.proof.bridge_words COMMAND ${check} --mutants)
+  set_tests_properties(models.bridge_words models.proof.bridge_words PROPERTIES
+    LABELS models TIMEOUT 1200 RESOURCE_LOCK bridge_words)
+  set_tests_properties(models.proof.bridge_words PROPERTIES LABELS "models;proof")
 else()
-  nart_test_skipped(models.op_state models "python3 is missing")
+  nart_test_skipped(models.bridge_words models "python3 is missing")
 endif()

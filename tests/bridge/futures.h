@@ -19,6 +19,8 @@ nart_res test_io_error(nart_tokio *rt, nart_tokio_op *op);             /* ENOENT
 nart_res test_bytes(nart_tokio *rt, size_t n, nart_tokio_op *op);      /* n and n times 'x' */
 nart_res test_never(nart_tokio *rt, nart_tokio_op *op);                /* counts */
 nart_res test_sleep(nart_tokio *rt, uint64_t ms, nart_tokio_op *op);   /* ms */
+nart_res test_large(nart_tokio *rt, uint32_t kind,
+                    nart_tokio_op *op); /* 7; of some size, see lib.rs */
 nart_res test_yield(nart_tokio *rt, uint64_t n, nart_tokio_op *op); /* n, after n polls; counts */
 
 /* Gives tokio's pool a closure that increments *gate and returns when it is 2. Ends at once. */

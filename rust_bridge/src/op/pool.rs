@@ -28,7 +28,7 @@ pub(crate) struct Ops {
 }
 
 // SAFETY: a block in `free` belongs to the pool; of the others it uses `state` and `task`, which are
-// atomic, and `place`, under the lock.
+// atomic, and `number`, under the lock.
 unsafe impl Send for Ops {}
 // SAFETY: as above.
 unsafe impl Sync for Ops {}
@@ -38,23 +38,23 @@ impl Blocks {
     fn make(&mut self) -> Option<NonNull<Op>> {
         self.all.try_reserve(1).ok()?;
         let mut block = Op::allocate()?;
-        *block.place.get_mut() = self.all.len() as u32;
+        *block.number.get_mut() = self.all.len() as u32;
         let block = NonNull::from(Box::leak(block));
         self.all.push(block);
         Some(block)
     }
 
-    /// Takes a block out of `all`. The last one takes its place.
+    /// Takes a block out of `all`. The last one gets its number.
     ///
     /// # Safety
     /// The caller is its only owner.
     unsafe fn remove(&mut self, block: NonNull<Op>) -> Box<Op> {
         // SAFETY: blocks in `all` are live; the lock is held.
         unsafe {
-            let place = *block.as_ref().place.get();
-            self.all.swap_remove(place as usize);
-            if let Some(moved) = self.all.get(place as usize) {
-                *moved.as_ref().place.get() = place;
+            let number = *block.as_ref().number.get();
+            self.all.swap_remove(number as usize);
+            if let Some(moved) = self.all.get(number as usize) {
+                *moved.as_ref().number.get() = number;
             }
             Box::from_raw(block.as_ptr())
         }

@@ -119,6 +119,30 @@ pub unsafe extern "C" fn test_sleep(rt: *mut NartTokio, ms: u64, op: *mut NartTo
     unsafe { export(rt, op, sleep) }
 }
 
+/// Ends with 7 if `data` is where its type demands it, before and after a yield.
+async fn keeps<T: Send + 'static>(data: T) -> i64 {
+    let aligned = |data: &T| (std::ptr::from_ref(data).addr() % align_of::<T>() == 0) as i64;
+    let before = aligned(&data);
+    tokio::task::yield_now().await;
+    3 * before + 4 * aligned(&data)
+}
+
+/// Futures of 200, 300 and 20,000 bytes, and one that is aligned to 128.
+#[no_mangle]
+pub unsafe extern "C" fn test_large(rt: *mut NartTokio, kind: u32, op: *mut NartTokioOp) -> Res {
+    #[repr(align(128))]
+    struct Aligned;
+    // SAFETY: the test's promises.
+    unsafe {
+        match kind {
+            0 => export(rt, op, || keeps([0_u8; 200])),
+            1 => export(rt, op, || keeps([0_u8; 300])),
+            2 => export(rt, op, || keeps([0_u8; 20_000])),
+            _ => export(rt, op, || keeps(Aligned)),
+        }
+    }
+}
+
 #[no_mangle]
 pub unsafe extern "C" fn test_yield(rt: *mut NartTokio, n: u64, op: *mut NartTokioOp) -> Res {
     let yields = || async move {

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Runs the model of an operation's state, and then with each of its orders weakened.
+"""Runs the models of the bridge's words, and then with each of their orders weakened.
 
- 1. Every scenario must pass on the unmodified rust_bridge/src/state.rs.
- 2. With --mutants: each order of that file, weakened in every way, and each decision split into a load
+ 1. Every scenario must pass on the unmodified files of rust_bridge/src.
+ 2. With --mutants: each order of these files, weakened in every way, and each decision split into a load
     and a store, must make at least one scenario fail. One that survives fails this test. If nothing has
     changed since that passed, a part is run: see ../ledger.py.
 
@@ -22,10 +22,13 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 import ledger # pylint: disable=wrong-import-position
 
-STATE = ledger.ROOT / "rust_bridge" / "src" / "state.rs"
+FILES = [ledger.ROOT / "rust_bridge" / "src" / name for name in ("state.rs", "spawn_queue.rs")]
 WEAKER = {"Acquire": ["Relaxed"], "Release": ["Relaxed"], "AcqRel": ["Acquire", "Release", "Relaxed"]}
-SPLIT = ["publish_by_load_and_store", "force_by_load_and_store", "detach_by_load_and_store",
-         "publish_over_a_shutdown", "handle_frees_at_a_shutdown"]
+SPLIT = {
+    "state.rs": ["publish_by_load_and_store", "force_by_load_and_store", "detach_by_load_and_store",
+                 "publish_over_a_shutdown", "handle_frees_at_a_shutdown"],
+    "spawn_queue.rs": ["push_by_load_and_store", "take_by_load_and_store"],
+}
 
 
 def build(options, mutant):
@@ -36,7 +39,7 @@ def build(options, mutant):
                            "--target-dir", options.target_dir], env=env)
     if done.returncode != 0:
         sys.exit(f"mutant {mutant or '(none)'} does not build")
-    return pathlib.Path(options.target_dir) / "release" / "nart-op-state"
+    return pathlib.Path(options.target_dir) / "release" / "nart-bridge-words"
 
 
 def failing(program):
@@ -54,16 +57,18 @@ def failing(program):
 
 
 def mutants():
-    for place, m in enumerate(re.finditer(r"Ordering::(\w+)", STATE.read_text())):
-        for weaker in WEAKER.get(m[1], []):
-            line = STATE.read_text()[: m.start()].count("\n") + 1
-            yield f"{place}:{weaker}", f"state.rs:{line} {m[1]} to {weaker}"
-    for name in SPLIT:
-        yield name, name
+    for file in FILES:
+        text = file.read_text()
+        for place, m in enumerate(re.finditer(r"Ordering::(\w+)", text)):
+            for weaker in WEAKER.get(m[1], []):
+                line = text[: m.start()].count("\n") + 1
+                yield f"{file.name}:{place}:{weaker}", f"{file.name}:{line} {m[1]} to {weaker}"
+        for name in SPLIT[file.name]:
+            yield f"{file.name}:{name}", name
 
 
 def digest(options):
-    files = [STATE, ledger.MODELS / "ledger.py", *ledger.rust_files(HERE)]
+    files = [*FILES, ledger.MODELS / "ledger.py", *ledger.rust_files(HERE)]
     return ledger.digest(ledger.rust_compilers(options.cargo), files)
 
 
@@ -81,7 +86,7 @@ def main():
         sys.exit(f"{failed} does not hold")
     if not options.mutants:
         return
-    proof = ledger.Proof("mutants.op_state", lambda: digest(options), list(mutants()))
+    proof = ledger.Proof("mutants.bridge_words", lambda: digest(options), list(mutants()))
     for mutant, name in proof.today:
         killer, _ = failing(build(options, mutant))
         proof.says(f"{name}: {f'killed by {killer}' if killer else 'SURVIVES'}", killer is not None)

@@ -1,11 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Copies the bridge's state.rs, mutated according to NART_MUTANT: "<place>:<order>" replaces the order
-//! at the place-th `Ordering::` of the file, "<name>" is one of SPLIT.
+//! Copies the files of the bridge, mutated according to NART_MUTANT: "<file>:<place>:<order>" replaces the
+//! order at the place-th `Ordering::` of the file, "<file>:<name>" is one of SPLIT.
 
 use std::{env, fs, path::Path};
 
 /// Decisions taken by a load and a store instead of one read-modify-write, and wrong ones.
-const SPLIT: [(&str, &str, &str); 5] = [
+const SPLIT: [(&str, &str, &str); 7] = [
+    (
+        "push_by_load_and_store",
+        ".compare_exchange_weak(seen, next, Ordering::Release, Ordering::Relaxed)",
+        ".compare_exchange_weak(ptr::without_provenance_mut(2), next, Ordering::Relaxed, \
+         Ordering::Relaxed).or_else(|_| { self.0.store(next, Ordering::Release); \
+         Ok::<*mut T, *mut T>(seen) })",
+    ),
+    (
+        "take_by_load_and_store",
+        "Self::item(self.0.swap(ptr::null_mut(), Ordering::Acquire))",
+        "let list = self.0.load(Ordering::Acquire); \
+         self.0.store(ptr::null_mut(), Ordering::Relaxed); Self::item(list)",
+    ),
     (
         "publish_by_load_and_store",
         ".fetch_update(Ordering::AcqRel, Ordering::Relaxed, next)",
@@ -47,27 +60,32 @@ fn weaken(text: &str, place: usize, order: &str) -> String {
     format!("{}{order}{}", &text[..end], &text[end + old..])
 }
 
+fn mutate(text: &str, mutant: &str) -> String {
+    if let Some((place, order)) = mutant.split_once(':') {
+        return weaken(text, place.parse().expect("a number"), order);
+    }
+    let (_, from, to) = SPLIT
+        .iter()
+        .find(|(name, ..)| *name == mutant)
+        .unwrap_or_else(|| panic!("no such mutant: {mutant}"));
+    let found = text.matches(from).count();
+    assert_eq!(found, 1, "{mutant}: its text has changed");
+    text.replace(from, to)
+}
+
 fn main() {
     println!("cargo:rustc-cfg=loom"); // for this crate only: loom itself does not need it
-    let state = Path::new("../../../rust_bridge/src/state.rs");
-    println!("cargo:rerun-if-changed={}", state.display());
     println!("cargo:rerun-if-env-changed=NART_MUTANT");
-    let text = fs::read_to_string(state).expect("state.rs");
     let mutant = env::var("NART_MUTANT").unwrap_or_default();
-    let text = if let Some((place, order)) = mutant.split_once(':') {
-        weaken(&text, place.parse().expect("a number"), order)
-    } else if let Some((_, from, to)) = SPLIT.iter().find(|(name, ..)| *name == mutant) {
-        assert_eq!(
-            text.matches(from).count(),
-            1,
-            "{mutant}: its text has changed"
-        );
-        text.replace(from, to)
-    } else {
-        assert!(mutant.is_empty(), "no such mutant: {mutant}");
-        text
-    };
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
-    let text = text.replace("//!", "//"); // it is included, not at the start of a module
-    fs::write(Path::new(&out).join("state.rs"), text).expect("writes the copy");
+    for name in ["state.rs", "spawn_queue.rs"] {
+        let file = Path::new("../../../rust_bridge/src").join(name);
+        println!("cargo:rerun-if-changed={}", file.display());
+        let mut text = fs::read_to_string(&file).expect(name);
+        if let Some(mutant) = mutant.strip_prefix(&format!("{name}:")) {
+            text = mutate(&text, mutant);
+        }
+        let text = text.replace("//!", "//"); // it is included, not at the start of a module
+        fs::write(Path::new(&out).join(name), text).expect("writes the copy");
+    }
 }

@@ -3,15 +3,12 @@
 //! writes to cells, whose races loom reports; freeing accesses all of them. Of the block the shutdown
 //! uses the state only, also after it was freed: the lock of the pool keeps its memory (op.rs), which is
 //! not modelled.
-//!
-//! usage: nart-op-state --list | scenario
 
 #[allow(dead_code)]
 mod state {
     include!(concat!(env!("OUT_DIR"), "/state.rs"));
 }
 
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize as Count, Ordering::Relaxed};
 
 use loom::cell::UnsafeCell;
@@ -244,25 +241,16 @@ fn run(handle: fn(&Op), promise: Promise) -> usize {
     EXECUTIONS.load(Relaxed)
 }
 
-fn main() -> ExitCode {
-    let wanted = std::env::args().nth(1).unwrap_or_default();
-    if wanted == "--list" {
-        for (name, _) in SCENARIOS {
-            PROMISES
-                .iter()
-                .for_each(|(with, _)| println!("{name}{with}"));
-        }
-        return ExitCode::SUCCESS;
-    }
-    let found = SCENARIOS.iter().find_map(|(name, handle)| {
+/// The names of the scenarios, and the number of executions of one; None: there is no such scenario.
+pub fn names() -> Vec<String> {
+    let with = |name: &str| PROMISES.map(|(suffix, _)| format!("{name}{suffix}"));
+    SCENARIOS.iter().flat_map(|(name, _)| with(name)).collect()
+}
+
+pub fn check(wanted: &str) -> Option<usize> {
+    SCENARIOS.iter().find_map(|(name, handle)| {
         let with = wanted.strip_prefix(name)?;
         let (_, promise) = PROMISES.iter().find(|(suffix, _)| *suffix == with)?;
-        Some((*handle, *promise))
-    });
-    let Some((handle, promise)) = found else {
-        eprintln!("usage: nart-op-state --list | scenario");
-        return ExitCode::from(2);
-    };
-    println!("{wanted}: {} executions", run(handle, promise));
-    ExitCode::SUCCESS
+        Some(run(*handle, *promise))
+    })
 }
