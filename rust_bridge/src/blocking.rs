@@ -32,12 +32,13 @@
 //! until the next request for a drainer.
 
 use std::collections::VecDeque;
+use std::ffi::CStr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::bridge::{lock, wait_while, Shared};
 use crate::crew::Crew;
-use crate::op::{self, Handle, Promise};
+use crate::op::{self, Handle, Label, Promise};
 use crate::sys::{errno, Res, ESHUTDOWN};
 use crate::tracker::Apart;
 
@@ -232,7 +233,7 @@ impl Jobs {
                 return Err(errno(libc::EAGAIN)); // no thread could be started
             }
         }
-        let (handle, promise) = op::begin(shared)?;
+        let (handle, promise) = op::begin(shared, Label::JOB)?;
         let id = inbox.push(work, promise);
         let help = inbox.call(jobs.max);
         drop(inbox);
@@ -311,6 +312,30 @@ impl Jobs {
     /// ended.
     pub fn wait(&self, until: Instant) -> usize {
         self.crew.wait(until)
+    }
+
+    /// Calls `see` with the name of each job, and whether it runs.
+    pub fn each(&self, mut see: impl FnMut(&str, bool)) {
+        let text = |name: &Name| {
+            // SAFETY: short_name() has written a NUL.
+            let name = unsafe { CStr::from_ptr(name.as_ptr()) };
+            name.to_string_lossy().into_owned()
+        };
+        let batch = lock(&self.batch.0);
+        let inbox = lock(&self.inbox.0);
+        for running in batch.seats.iter().filter_map(|seat| seat.job.as_ref()) {
+            see(&text(&running.name), true);
+        }
+        for job in batch.jobs.iter().chain(&inbox.jobs) {
+            if let Some((work, _)) = &job.work {
+                see(&text(work.name()), false);
+            }
+        }
+    }
+
+    /// The number of its threads.
+    pub fn threads(&self) -> u32 {
+        lock(&self.inbox.0).drainers
     }
 
     /// Ends the operations of jobs that are still running, and returns their names.
@@ -404,6 +429,7 @@ impl Batch {
             if let Some((work, promise)) = job.work {
                 self.freed += 1;
                 stop.clear();
+                promise.start();
                 self.seats[seat].job = Some(Running {
                     id: job.id,
                     name: *work.name(),

@@ -24,7 +24,8 @@ use crate::error::Error;
 use crate::ffi::{NartTokio, NartTokioOp};
 use crate::future;
 use crate::locals::Locals;
-use crate::op::{self, Ops};
+use crate::observe::Legs;
+use crate::op::{self, Label, Ops};
 use crate::operation::Operation;
 use crate::outcome::Outcome;
 use crate::shutdown::Leaked;
@@ -139,6 +140,7 @@ pub struct Shared {
     pub threads: Arc<AtomicU32>,
     /// Futures have to end: see end_futures(). Not the flag of the tracker: submitters write that line.
     pub futures_end: AtomicBool,
+    pub legs: Legs,
     pub leaked: Mutex<Leaked>,
     /// For threads that the bridge starts itself.
     pub hygiene: Hygiene,
@@ -303,6 +305,7 @@ impl Bridge {
             threads,
             spawns: SpawnQueue::new(),
             futures_end: AtomicBool::new(false),
+            legs: Legs::default(),
             leaked: Mutex::default(),
             hygiene,
             epoch: fork_epoch(),
@@ -316,7 +319,7 @@ impl Bridge {
     ///
     /// The future is dropped before the result is published, and also when the operation is
     /// cancelled or the bridge is shut down. One allocation, tokio's, and one for a future of more
-    /// than 240 bytes; a system call when tokio's threads sleep. Spawns that follow each other faster
+    /// than 208 bytes; a system call when tokio's threads sleep. Spawns that follow each other faster
     /// than tokio's threads start them are passed on as one batch.
     ///
     /// # Errors
@@ -332,7 +335,7 @@ impl Bridge {
                 work: future,
             });
         }
-        match op::begin(&self.0) {
+        match op::begin(&self.0, Label::future::<F>()) {
             Ok((handle, promise)) => {
                 future::spawn(&self.0, handle, promise, future);
                 Ok(Operation::new(handle))

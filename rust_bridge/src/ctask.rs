@@ -25,7 +25,7 @@ use tokio::time::Sleep;
 
 use crate::bridge::{lock, wait_while, Shared};
 use crate::clock;
-use crate::op::{self, Handle, Promise};
+use crate::op::{self, Handle, Label, Promise};
 use crate::outcome::Outcome;
 use crate::panic::catch_of;
 use crate::poll_context::PollContext;
@@ -201,6 +201,7 @@ impl CTask {
         let Some((_, promise)) = &self.live else {
             return false;
         };
+        promise.start();
         let cancel = promise.register(waker);
         let first = cancel && !self.cancelled;
         self.cancelled = cancel;
@@ -296,7 +297,7 @@ pub unsafe fn spawn(
     }
     // SAFETY: the type was checked; the frame is the caller's promise.
     let live = unsafe { Live::new(ty, init, Arc::as_ptr(shared)) }?;
-    let (handle, promise) = match op::begin(shared) {
+    let (handle, promise) = match op::begin(shared, Label::task(ty)) {
         Ok(pair) => pair,
         Err(refused) => {
             take_back(live);

@@ -24,6 +24,8 @@ mod task;
 
 mod local;
 
+mod observe;
+
 #[cfg(feature = "http")]
 mod http;
 
@@ -37,6 +39,7 @@ pub use http::*;
 #[cfg(feature = "http")]
 pub use http_client::*;
 pub use local::*;
+pub use observe::*;
 pub use op::*;
 pub use task::*;
 

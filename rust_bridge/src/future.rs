@@ -99,6 +99,7 @@ impl Future for Supervised {
         let Some(promise) = &mut this.promise else {
             return Poll::Ready(());
         };
+        promise.start();
         if promise.must_end() {
             this.end(None);
             return Poll::Ready(());

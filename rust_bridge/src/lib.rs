@@ -55,7 +55,7 @@
 // - `ffi`: the C interface. `sys`: the declarations of C functions that the bridge calls.
 // - `op`: the block of an operation. `operation`: its handle for Rust code. `outcome`: its result.
 //   `state`: the word that its two owners share. `future`: what tokio runs. `on_done`: a function
-//   call at the end of an operation.
+//   call at the end of an operation. `observe`: times, and a listing.
 // - `bridge`, `adopt`, `tracker`, `shutdown`: the lifecycle of a bridge. `error`: of Rust functions.
 // - The four kinds of work: `blocking`; `http`; `ctask` with `poll_context` and `io`; `local` with
 //   `locals`.
@@ -82,6 +82,7 @@ mod http;
 mod io;
 mod local;
 mod locals;
+mod observe;
 mod on_done;
 mod op;
 mod operation;
@@ -107,6 +108,7 @@ pub use error::Error;
 pub use ffi::*;
 pub use host::{Loop, LoopHandle, LoopOptions, LoopThread, RemoteTask, Task};
 pub use local::Local;
+pub use observe::{Leg, Stats};
 pub use operation::Operation;
 pub use outcome::{Outcome, Status};
 pub use sys::{Cx, NartWaker, Res, Rt, TaskType};

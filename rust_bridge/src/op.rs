@@ -22,6 +22,7 @@
 //! future that answers (place.rs). The bridge keeps a pool of blocks (pool.rs), so an operation
 //! usually costs no malloc and no free.
 
+mod label;
 mod place;
 mod pool;
 
@@ -34,12 +35,14 @@ use std::task::Waker;
 use atomic_waker::AtomicWaker;
 use tokio::task::JoinHandle;
 
+pub(crate) use label::{Kind, Label};
 use place::Place;
 pub(crate) use place::Queued;
 pub(crate) use pool::Ops;
 
 use crate::blocking::JobId;
 use crate::bridge::Shared;
+use crate::observe::Times;
 use crate::outcome::{Outcome, Status, SHUT_DOWN};
 use crate::state::{Answer, Met, Park, State};
 use crate::sys::{errno, NartWaker, Res, EFORK, PENDING};
@@ -79,12 +82,15 @@ pub(crate) struct Op {
     /// Accessed by the handle: see keep().
     spawned: UnsafeCell<Option<JoinHandle<()>>>,
 
+    /// What it is; written by the submitter.
+    label: label::Cell,
+    times: Times,
     /// Accessed by the promise.
     place: Place,
 }
 
 const _: () =
-    assert!(std::mem::offset_of!(Op, task) == 64 && std::mem::offset_of!(Op, place) == 128);
+    assert!(std::mem::offset_of!(Op, task) == 64 && std::mem::offset_of!(Op, label) == 128);
 
 // SAFETY: each cell has one owner at a time, by the rules above.
 unsafe impl Send for Op {}
@@ -106,6 +112,8 @@ impl Op {
             job: UnsafeCell::new(JobId::default()),
             scratch: UnsafeCell::new(Vec::new()),
             spawned: UnsafeCell::new(None),
+            label: label::Cell::new(),
+            times: Times::new(),
             place: Place::new(),
         }
     }
@@ -158,7 +166,7 @@ impl Op {
 // ---- operations ----
 
 /// A new operation, admitted and counted. Errors: NART_ESHUTDOWN, -ENOMEM.
-pub(crate) fn begin(shared: &Arc<Shared>) -> Result<(Handle, Promise), Res> {
+pub(crate) fn begin(shared: &Arc<Shared>, label: Label) -> Result<(Handle, Promise), Res> {
     let block = shared.ops.take().ok_or(errno(libc::ENOMEM))?;
     if let Err(refused) = shared.tracker.admit() {
         // SAFETY: taken above.
@@ -168,7 +176,7 @@ pub(crate) fn begin(shared: &Arc<Shared>) -> Result<(Handle, Promise), Res> {
     // SAFETY: it has no other owner yet.
     let counted = unsafe { &block.as_ref().counted };
     counted.store(NOT_YET_COUNTED, Ordering::Relaxed);
-    Ok(open(shared, block))
+    Ok(open(shared, block, label))
 }
 
 /// A new operation that is neither admitted nor counted. None if there is no memory.
@@ -177,14 +185,16 @@ pub(crate) fn begin_uncounted(shared: &Arc<Shared>) -> Option<(Handle, Promise)>
     // SAFETY: it has no other owner yet.
     let counted = unsafe { &block.as_ref().counted };
     counted.store(NEVER_COUNTED, Ordering::Relaxed);
-    Some(open(shared, block))
+    Some(open(shared, block, Label::PART))
 }
 
-fn open(shared: &Arc<Shared>, op: NonNull<Op>) -> (Handle, Promise) {
+fn open(shared: &Arc<Shared>, op: NonNull<Op>, label: Label) -> (Handle, Promise) {
     // SAFETY: it has no other owner yet.
     let block = unsafe { op.as_ref() };
     // SAFETY: as above.
     unsafe { *block.bridge.get() = Some(shared.clone()) };
+    block.label.set(label);
+    block.times.begin(&shared.legs);
     block.state.begin();
     (Handle(op), Promise(op))
 }
@@ -263,6 +273,11 @@ impl Promise {
         self.must_end()
     }
 
+    /// Its work starts, or continues.
+    pub fn start(&self) {
+        self.op().times.start();
+    }
+
     /// Publishes the result.
     pub fn finish(self, outcome: Outcome) {
         std::mem::ManuallyDrop::new(self).publish(outcome);
@@ -274,6 +289,7 @@ impl Promise {
         if unsafe { *op.registered.get() } {
             drop(op.task.take());
         }
+        op.times.end(&op.shared().legs);
         // Relaxed: only who is first matters.
         match op.counted.swap(COUNTED, Ordering::Relaxed) {
             NOT_YET_COUNTED => op.shared().tracker.leave(outcome.status),
@@ -379,7 +395,10 @@ impl Handle {
     /// The answer and its value, or PENDING. NART_EFORK in a forked child.
     pub fn peek(self, value: &mut i64) -> Res {
         match self.outcome() {
-            Some(outcome) => outcome.read(value),
+            Some(outcome) => {
+                self.op().times.read(&self.op().shared().legs);
+                outcome.read(value)
+            }
             None if self.is_forked() => EFORK,
             None => PENDING,
         }

@@ -21,7 +21,7 @@ use super::names::Names;
 use super::streams::{HeadPromise, Streams};
 use crate::bridge::{lock, Shared};
 use crate::future::Supervised;
-use crate::op::{self, Handle, Promise};
+use crate::op::{self, Handle, Label, Promise};
 use crate::sys::{errno, Res, EFORK, ESHUTDOWN};
 
 /// A request in the queue. It is dropped in this order: see HeadPromise.
@@ -115,10 +115,10 @@ impl HttpQueue {
         if inner.waiting >= queue.cap {
             return Err(errno(libc::EAGAIN));
         }
-        let (request, mut promise) = op::begin(shared)?;
+        let (request, mut promise) = op::begin(shared, Label::REQUEST)?;
         let mut head = None;
         if with_head {
-            let begun = op::begin(shared).inspect_err(|_| request.detach())?;
+            let begun = op::begin(shared, Label::PART).inspect_err(|_| request.detach())?;
             head = Some(begun.0);
             // SAFETY: a Request, and what is spawned for it, drop the streams first.
             let promised = unsafe { HeadPromise::new(begun.1, &promise) };
@@ -134,6 +134,11 @@ impl HttpQueue {
         drop(inner);
         queue.more.notify_one();
         Ok(Begun { request, head })
+    }
+
+    /// The number of requests that have not started.
+    pub fn waiting(&self) -> usize {
+        lock(&self.inner).waiting
     }
 
     /// Ends queued requests and the dispatcher.

@@ -13,7 +13,7 @@ use super::{Op, Promise};
 use crate::outcome::Outcome;
 use crate::spawn_queue::SpawnQueue;
 
-const ROOM: usize = 240;
+const ROOM: usize = 208;
 
 #[repr(C, align(16))]
 struct Room(MaybeUninit<[u8; ROOM]>);

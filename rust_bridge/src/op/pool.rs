@@ -9,8 +9,9 @@ use std::sync::atomic::Ordering;
 use std::sync::Mutex;
 use std::task::Waker;
 
-use super::{Op, Promise, COUNTED, NOT_YET_COUNTED};
+use super::{Kind, Op, Promise, COUNTED, NOT_YET_COUNTED};
 use crate::bridge::{lock, lock_mut};
+use crate::observe::Times;
 use crate::state::Met;
 use crate::sys::NartWaker;
 use crate::tracker::Tracker;
@@ -142,6 +143,18 @@ impl Ops {
         };
         while lock(&self.blocks).all.iter().any(is_late) {
             std::thread::yield_now();
+        }
+    }
+
+    /// Calls `see` with the kind, the name and the times of each operation whose work has not ended.
+    pub fn each(&self, mut see: impl FnMut(Kind, &str, &Times)) {
+        let blocks = lock(&self.blocks);
+        for block in &blocks.all {
+            // SAFETY: blocks are freed under the lock only.
+            let op = unsafe { block.as_ref() };
+            if op.counted.load(Ordering::Relaxed) == NOT_YET_COUNTED {
+                see(op.label.kind(), &op.label.name(), &op.times);
+            }
         }
     }
 
