@@ -16,6 +16,12 @@ if(NART_HTTP)
     bridge/http_exchanges bridge/http_headers bridge/http_names
     bridge/http_redirects bridge/http_streams bridge/http_tls)
   list(APPEND sources bridge/exchange.c)
+  find_program(NART_NGINX nginx PATHS /usr/local/sbin /usr/sbin)
+  if(NART_NGINX)
+    list(APPEND tests bridge/nginx)
+  else()
+    message(STATUS "nart: no test of HTTP with nginx: it is not installed")
+  endif()
 endif()
 nart_test(${tests} SOURCES ${sources} TIMEOUT 300 PART ${tests})
 nart_test(bridge/alloc PROGRAM test_bridge_alloc SOURCES bridge/bridge.c)
@@ -27,7 +33,8 @@ endforeach()
 if(NART_HTTP)
   include(${CMAKE_CURRENT_LIST_DIR}/../httpd/httpd.cmake)
   add_dependencies(test_bridge nart_httpd_build)
-  target_compile_definitions(test_bridge PRIVATE NART_TEST_HTTPD="$<TARGET_FILE:nart_httpd>")
+  target_compile_definitions(test_bridge PRIVATE NART_TEST_HTTPD="$<TARGET_FILE:nart_httpd>"
+    $<$<BOOL:${NART_NGINX}>:NART_TEST_NGINX="${NART_NGINX}">)
 endif()
 
 # The words of the bridge under loom; the proof weakens them in every way.

@@ -127,6 +127,10 @@ struct test_tls {
     char ca[2048], cert[2048], key[2048];
 };
 nart_res test_tls_open(nart_tokio *rt, uint32_t what, struct test_tls *tls);
+
+/* Writes PEM files into a folder: the authority ca.pem, and NAME.pem and NAME.key of what it has signed:
+ * "server" and "expired" for localhost, "other" for example.org, "client". */
+nart_res test_tls_files(const char *folder);
 #endif
 
 #endif
