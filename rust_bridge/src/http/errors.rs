@@ -39,6 +39,9 @@ pub const EHTTP_READ_TIMEOUT: Res = -4134;
 
 /// The outcome of an error of reqwest before the head of the response is complete.
 pub fn failure(e: &reqwest::Error) -> Outcome {
+    if let Some(short) = cause::<TooShort>(e) {
+        return Outcome::error(errno(libc::EINVAL), short.to_string()); // the caller's, not the server's
+    }
     match code(e) {
         EHTTP_CONNECT_TIMEOUT => {
             let text = "the connect timeout of the client passed";
@@ -55,9 +58,6 @@ pub fn body_failure(e: &reqwest::Error) -> Outcome {
 }
 
 fn code(e: &reqwest::Error) -> Res {
-    if cause::<TooShort>(e).is_some() {
-        return errno(libc::EINVAL);
-    }
     if let Some(failed) = cause::<Failed>(e) {
         failed.code.unwrap_or(EHTTP_DNS)
     } else if is_tls(e) {

@@ -131,7 +131,9 @@ impl Drop for HeadPromise {
 pub struct RequestBody {
     /// A body must be Sync; nobody locks it.
     rx: Mutex<BytesReceiver>,
-    /// The bytes that are missing; None: not known.
+    /// Its length; None: not known.
+    len: Option<u64>,
+    /// The bytes that are missing of that.
     left: Option<u64>,
     /// Closed when the exchange ends: hyper would keep the body until the connection is closed.
     ended: Option<oneshot::Receiver<()>>,
@@ -139,14 +141,18 @@ pub struct RequestBody {
 
 /// The task of C has sent fewer bytes than it had announced.
 #[derive(Debug)]
-pub struct TooShort(u64);
+pub struct TooShort {
+    sent: u64,
+    len: u64,
+}
 
 impl fmt::Display for TooShort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} bytes of body_len are missing in request_body",
-            self.0
+            "the sender of request_body closed after {} of the {} bytes of body_len: send them all, or \
+             set body_len to 0 if the length is not known before",
+            self.sent, self.len
         )
     }
 }
@@ -154,10 +160,11 @@ impl fmt::Display for TooShort {
 impl std::error::Error for TooShort {}
 
 impl RequestBody {
-    fn new(rx: BytesReceiver, left: Option<u64>) -> RequestBody {
+    fn new(rx: BytesReceiver, len: Option<u64>) -> RequestBody {
         RequestBody {
             rx: Mutex::new(rx),
-            left,
+            len,
+            left: len,
             ended: None,
         }
     }
@@ -170,7 +177,7 @@ impl RequestBody {
     }
 
     pub fn len(&self) -> Option<u64> {
-        self.left
+        self.len
     }
 
     fn into_receiver(self) -> BytesReceiver {
@@ -202,9 +209,12 @@ impl Body for RequestBody {
         let left = this.left.unwrap_or(u64::MAX);
         let n = part.len().min(left.try_into().unwrap_or(usize::MAX));
         if n == 0 {
-            return Poll::Ready(match this.left {
-                None | Some(0) => None,
-                Some(left) => Some(Err(TooShort(left).into())),
+            return Poll::Ready(match (this.len, this.left) {
+                (Some(len), Some(left)) if left > 0 => {
+                    let sent = len - left;
+                    Some(Err(TooShort { sent, len }.into()))
+                }
+                _ => None,
             });
         }
         let sent = Bytes::copy_from_slice(&part[..n]);
