@@ -223,6 +223,63 @@ fn free(inner: &Rc<Inner>) -> Result<u64, Res> {
 /// # Ok::<(), nart_tokio::Error>(())
 /// # }).unwrap();
 /// ```
+///
+/// # Tasks written in C
+///
+/// A C file, compiled by the build script, defines the frame and the task type. The type is not `static`:
+///
+/// ```c
+/// struct pause {
+///     int64_t ns; /* set by Rust */
+///     nart_co co;
+///     nart_timer timer;
+/// };
+/// _Static_assert(sizeof(struct pause) == 64, "as in Rust");
+///
+/// const nart_task_type pause_type = NART_TASK_TYPE(struct pause, pause_run, NULL);
+/// ```
+///
+/// Rust declares both: a `repr(C)` struct of the same size, because [`spawn`](Loop::spawn) copies the whole
+/// frame, and the type as a static of C. What only C uses is zeroed bytes:
+///
+/// ```
+/// # use std::ffi::c_void;
+/// # mod the_c_file {
+/// #     use nart_tokio::{Cx, Res, TaskType};
+/// #     unsafe extern "C-unwind" fn run(_: *mut Cx, frame: *mut std::ffi::c_void) -> Res {
+/// #         // SAFETY: the frame is that of Pause.
+/// #         unsafe { *frame.cast::<i64>() }
+/// #     }
+/// #     #[export_name = "pause_type"]
+/// #     static TYPE: TaskType = TaskType::of::<[u64; 8]>(c"struct pause", run, None);
+/// # }
+/// use nart_tokio::{Loop, LoopOptions, TaskType};
+///
+/// #[repr(C)]
+/// struct Pause {
+///     ns: i64,
+///     private: [u64; 7],
+/// }
+/// const _: () = assert!(size_of::<Pause>() == 64);
+///
+/// extern "C" {
+///     #[link_name = "pause_type"]
+///     static PAUSE: TaskType;
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let guest = Loop::new(LoopOptions::new())?;
+/// let pause = Pause { ns: 1_000_000, private: [0; 7] };
+/// // SAFETY: the type is constant, and the frame is one of `struct pause`.
+/// let task = unsafe { guest.spawn(&PAUSE, (&raw const pause).cast()) }?;
+/// let answer = guest.run_until(task).await?; // of the loop
+/// # assert_eq!(answer.clone()?, 1_000_000);
+/// answer?; // of the task
+/// # Ok::<(), nart_tokio::Error>(())
+/// # }).unwrap();
+/// ```
+///
+/// A task type in Rust, for a poll function in Rust, is made by [`TaskType::of`].
 pub struct Loop {
     inner: Rc<Inner>,
 }

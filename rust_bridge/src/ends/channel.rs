@@ -77,6 +77,10 @@ pub use tx::Sender;
 /// `capacity` is the number of values, rounded up to a power of two. Pass one end to C with
 /// `into_c`.
 ///
+/// Both ends are bound to no runtime, not even to `rt`: each may be used by any one thread, inside or
+/// outside of a runtime, and waits where it is used. A receiver that is passed to C is unbound, too. Tasks
+/// of C can await it as it is; it costs less after `nart_rx_bind()`.
+///
 /// # Errors
 /// `-EINVAL` no `rt`, a capacity of 0, or a `T` of size 0; `-EOVERFLOW` a `T` above 64 KiB, or a
 /// capacity above 2^30; `-ENOMEM`; `NART_EWRONGTHREAD`, `NART_EFORK`.

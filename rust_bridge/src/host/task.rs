@@ -168,6 +168,11 @@ pub(super) unsafe fn spawn(
 /// A task of C, spawned by [`Loop::spawn`](crate::Loop::spawn). As a future it completes with what the
 /// task answers, after the drop of its frame.
 ///
+/// Await it where its loop is driven: inside [`run_until`](crate::Loop::run_until), or beside
+/// [`drive`](crate::Loop::drive), in another future of the same `join!` or `LocalSet`. It does not drive the
+/// loop by itself: awaited alone, it never completes. It stays on the thread of its loop;
+/// [`LoopHandle::spawn`](crate::LoopHandle::spawn) makes tasks that any thread can await.
+///
 /// Dropping it detaches the task, which continues.
 ///
 /// # Errors
