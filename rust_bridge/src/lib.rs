@@ -112,3 +112,10 @@ pub use observe::{Leg, Stats};
 pub use operation::Operation;
 pub use outcome::{Outcome, Status};
 pub use sys::{Cx, NartWaker, Res, Rt, TaskType};
+
+/// The examples of the README are compiled and run.
+///
+/// cbindgen:ignore
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
