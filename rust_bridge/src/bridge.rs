@@ -11,7 +11,7 @@
 use std::fmt;
 use std::future::Future;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -170,18 +170,27 @@ impl Shared {
 /// In C it is a `nart_tokio`. Rust code of a program submits futures to it with [`Bridge::spawn`],
 /// and exports functions that do so to C with [`export`].
 #[derive(Clone)]
-pub struct Bridge(pub(crate) Arc<Shared>, #[allow(dead_code)] Arc<Last>);
+pub struct Bridge(pub(crate) Arc<Shared>, Arc<Last>);
 
 /// Ends the bridge when its last clone is dropped: operations and drainers refer to `Shared` only.
-struct Last(Arc<Shared>);
+struct Last {
+    shared: Arc<Shared>,
+    /// What as_c() lends; NULL until its first call.
+    lent: AtomicPtr<NartTokio>,
+}
 
 impl Drop for Last {
     /// In a forked child it leaks `Shared`, whose drop would wait for threads of the parent.
     fn drop(&mut self) {
-        if self.0.is_forked() {
-            std::mem::forget(self.0.clone());
+        if self.shared.is_forked() {
+            std::mem::forget(self.shared.clone());
         }
-        self.0.abandon();
+        self.shared.abandon();
+        let lent = *self.lent.get_mut();
+        if !lent.is_null() {
+            // SAFETY: made by as_c(), whose pointers are not used after the last clone.
+            drop(unsafe { Box::from_raw(lent) });
+        }
     }
 }
 
@@ -312,7 +321,11 @@ impl Bridge {
         });
         #[cfg(feature = "http")]
         crate::http::start(&shared);
-        Ok(Bridge(shared.clone(), Arc::new(Last(shared))))
+        let last = Last {
+            shared: shared.clone(),
+            lent: AtomicPtr::default(),
+        };
+        Ok(Bridge(shared, Arc::new(last)))
     }
 
     /// Runs a future on tokio. Its output, or its panic, is the result of the operation.
@@ -365,8 +378,46 @@ impl Bridge {
         self.0.tracker.counts().running
     }
 
+    /// Lends the bridge to C: the `nart_tokio *` of its functions. All clones lend the same one.
+    ///
+    /// It is valid on every thread, until the last clone of the bridge is dropped: keep a clone for as long
+    /// as C uses it. C need not free it: `nart_tokio_free()` has no effect on it. A shutdown by C is one of
+    /// the bridge.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use nart_tokio::{nart_tokio_shutdown, Bridge, Options};
+    ///
+    /// let bridge = Bridge::new(&Options::default())?;
+    /// // SAFETY: the bridge is used afterwards, so it is live.
+    /// let answer = unsafe { nart_tokio_shutdown(bridge.as_c(), i64::MAX, std::ptr::null_mut()) };
+    /// assert!(answer == 0 && bridge.is_closed());
+    /// # Ok::<(), nart_tokio::Error>(())
+    /// ```
+    pub fn as_c(&self) -> *mut NartTokio {
+        let lent = &self.1.lent;
+        // Acquire: what the thread that made it has written.
+        let known = lent.load(Ordering::Acquire);
+        if !known.is_null() {
+            return known;
+        }
+        // SAFETY: it is dropped with `Last`, after all clones.
+        let made = Box::into_raw(Box::new(unsafe { NartTokio::lent(self) }));
+        // Release: its contents, for the others. Not a OnceLock: in a forked child that could wait for a
+        // thread of the parent.
+        match lent.compare_exchange(ptr::null_mut(), made, Ordering::Release, Ordering::Acquire) {
+            Ok(_) => made,
+            Err(known) => {
+                // SAFETY: made above, and known to nobody else.
+                drop(unsafe { Box::from_raw(made) });
+                known
+            }
+        }
+    }
+
     /// Passes the bridge to C, which frees it with `nart_tokio_free()`. That ends its other clones,
-    /// too. The signal mask is not changed.
+    /// too. The signal mask is not changed. To keep it: [`as_c`](Bridge::as_c).
     pub fn into_c(self) -> *mut NartTokio {
         NartTokio::boxed(self, None)
     }

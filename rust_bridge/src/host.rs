@@ -327,7 +327,12 @@ impl Loop {
         Ok(Loop { inner })
     }
 
-    /// The runtime, for functions of C: to spawn tasks, to open sockets and channels. Do not free it.
+    /// Lends the runtime to C: the `nart_rt *` of its functions, to spawn tasks and to open sockets and
+    /// channels.
+    ///
+    /// It is valid until the loop is dropped or shut down, on the thread of the loop only; other threads use
+    /// `nart_rt_remote()`, or a [`LoopThread`]. C must not free it, and leaves the running to this
+    /// crate: no `nart_rt_run()` or `nart_rt_poll()` while it is driven.
     ///
     /// # Examples
     ///

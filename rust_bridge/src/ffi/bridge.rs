@@ -2,11 +2,11 @@
 //! The bridge: making, shutting down and freeing one. The C interface of bridge.rs and shutdown.rs.
 //!
 //! Ownership: `nart_tokio *` is a box, made by [`NartTokio::boxed`] and freed by
-//! [`nart_tokio_free`]. All other functions borrow it for the call. Options are copied; a report is
-//! the caller's memory.
+//! [`nart_tokio_free`]; or one of [`NartTokio::lent`], which belongs to the bridge. All other functions
+//! borrow it for the call. Options are copied; a report is the caller's memory.
 
 use std::ffi::c_char;
-use std::mem::{offset_of, size_of};
+use std::mem::{offset_of, size_of, ManuallyDrop};
 
 use super::{bytes, res, sized, slice, submit, NartTokioOp};
 use crate::blocking::Name;
@@ -18,13 +18,32 @@ use crate::sys::{errno, Res, EABI, EFORK};
 /// A bridge: a tokio runtime that the tasks of any number of loops use, and other threads. Made by
 /// nart_tokio_new().
 pub struct NartTokio {
-    bridge: Bridge,
+    /// Not counted as a clone if it is lent.
+    bridge: ManuallyDrop<Bridge>,
     sigpipe: Option<SigpipeBlock>,
+    lent: bool,
 }
 
 impl NartTokio {
     pub(crate) fn boxed(bridge: Bridge, sigpipe: Option<SigpipeBlock>) -> *mut NartTokio {
-        Box::into_raw(Box::new(NartTokio { bridge, sigpipe }))
+        Box::into_raw(Box::new(NartTokio {
+            bridge: ManuallyDrop::new(bridge),
+            sigpipe,
+            lent: false,
+        }))
+    }
+
+    /// One that nart_tokio_free() does not free.
+    ///
+    /// # Safety
+    /// It is dropped, and not used, after the last clone of the bridge.
+    pub(crate) unsafe fn lent(bridge: &Bridge) -> NartTokio {
+        NartTokio {
+            // SAFETY: it is neither dropped nor, as the caller promises, used after those it is a copy of.
+            bridge: ManuallyDrop::new(unsafe { std::ptr::read(bridge) }),
+            sigpipe: None,
+            lent: true,
+        }
     }
 
     pub(crate) fn bridge(&self) -> &Bridge {
@@ -176,7 +195,8 @@ pub unsafe extern "C" fn nart_tokio_new(
 /// Frees a bridge, without blocking. If it was not shut down, its work ends in the background as in a
 /// shutdown without a deadline. Operations may outlive it: each still ends, those of work that does
 /// not return when it returns. Restores the signal mask for SIGPIPE, and discards a pending SIGPIPE.
-/// NULL is allowed. In a forked child the bridge is leaked on purpose.
+/// NULL is allowed. In a forked child the bridge is leaked on purpose. A bridge that Rust code lends
+/// (`Bridge::as_c`) is not freed: that has no effect.
 /// **Thread**: the one that made it, never one of tokio's. On another one, as in a handler of
 /// atexit() may be, the mask stays as it is.
 ///
@@ -185,12 +205,16 @@ pub unsafe extern "C" fn nart_tokio_new(
 #[no_mangle]
 pub unsafe extern "C" fn nart_tokio_free(rt: *mut NartTokio) {
     guard(|| {
-        if rt.is_null() {
+        // SAFETY: the caller's promise.
+        if unsafe { rt.as_ref() }.is_none_or(|rt| rt.lent) {
             return;
         }
         // SAFETY: the caller's promise.
         let owned = unsafe { Box::from_raw(rt) };
-        let NartTokio { bridge, sigpipe } = *owned;
+        let NartTokio {
+            bridge, sigpipe, ..
+        } = *owned;
+        let bridge = ManuallyDrop::into_inner(bridge);
         if let Some(sigpipe) = sigpipe {
             sigpipe.end();
         }

@@ -182,7 +182,7 @@ fn a_stuck_blocking_function_is_reported_by_name() {
     static BEGUN: AtomicBool = AtomicBool::new(false);
     one_thread().block_on(async {
         let bridge = adopt();
-        let c = bridge.clone().into_c();
+        let c = bridge.as_c();
         let mut op = NartTokioOp {
             op: std::ptr::null_mut(),
             reserved: 0,
@@ -203,8 +203,6 @@ fn a_stuck_blocking_function_is_reported_by_name() {
         assert!(error.to_string().ends_with(": fsync"), "{error}");
         assert_eq!(answer(&op), ESHUTDOWN);
         close(op);
-        // SAFETY: from into_c(), freed once.
-        unsafe { nart_tokio::nart_tokio_free(c) };
         RELEASED.store(true, SeqCst);
     });
 }

@@ -4,6 +4,7 @@
 mod adopt;
 mod body;
 mod guest;
+mod lend;
 mod operation;
 mod thread;
 
