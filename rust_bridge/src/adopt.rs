@@ -11,8 +11,9 @@ use std::time::Duration;
 use tokio::net::UnixDatagram;
 use tokio::runtime::Handle as TokioHandle;
 
-use crate::bridge::{Bridge, Options};
+use crate::bridge::Bridge;
 use crate::error::Error;
+use crate::options::Options;
 use crate::panic::catch;
 use crate::sys::{errno, ESHUTDOWN};
 use crate::threads::Hygiene;

@@ -27,6 +27,7 @@ use crate::locals::Locals;
 use crate::observe::Legs;
 use crate::op::{self, Label, Ops};
 use crate::operation::Operation;
+use crate::options::Options;
 use crate::outcome::Outcome;
 use crate::shutdown::Leaked;
 use crate::signals::with_signals_blocked;
@@ -57,68 +58,6 @@ pub fn wait_while<'a, T>(
 /// The data of a mutex that nobody else has.
 pub fn lock_mut<T>(mutex: &mut Mutex<T>) -> &mut T {
     mutex.get_mut().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// In a debug build a TLS handshake needs more than 128 KiB, and so do modules of the name service
-/// switch.
-const STACK_MIN: usize = 256 << 10;
-
-/// Options of a bridge, as `nart_tokio_opts` has them. [`Options::default`] has the defaults.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Name of the threads; `ps` shows 15 bytes of it. Default: `nart-tokio`.
-    pub name: String,
-    /// Threads that run futures and C tasks, 1 to 1024. Default: 1.
-    pub workers: u32,
-    /// Blocking functions of C that run at the same time, 1 to 4096. Default: 8.
-    pub max_blocking: u32,
-    /// HTTP requests that run at the same time, 1 to 65,536. Default: 128.
-    pub max_http: u32,
-    /// Closures of Rust code (`tokio::task::spawn_blocking`) that run at the same time, 1 to 4096.
-    /// Default: 512, as tokio has it. An adopted runtime has a limit of its own.
-    pub max_spawn_blocking: u32,
-    /// Blocking functions of C, and HTTP requests, that may be queued, 1 to 2^20. Default: 256 of
-    /// each.
-    pub queue_cap: u32,
-    /// Operations whose memory is allocated in advance, 0 to 2^20. Default: 1024.
-    pub keep_ops: u32,
-    /// Stack size of each thread in bytes, 256 KiB to 1 GiB. Default: 2 MiB, as tokio has it. Only
-    /// what a thread uses takes memory.
-    pub stack: usize,
-    /// Numbers of the CPUs to run on. Empty: all CPUs that the process started with, except those
-    /// that the calling thread is pinned to (if any remain).
-    pub cpus: Vec<u32>,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            name: "nart-tokio".to_owned(),
-            workers: 1,
-            max_blocking: 8,
-            max_http: 128,
-            max_spawn_blocking: 512,
-            queue_cap: 256,
-            keep_ops: 1024,
-            stack: 2 << 20,
-            cpus: Vec::new(),
-        }
-    }
-}
-
-impl Options {
-    pub(crate) fn check(&self) -> Result<(), Res> {
-        let fits = |n: u32, least: u32, most: u32| (least..=most).contains(&n);
-        let ok = fits(self.workers, 1, 1 << 10)
-            && fits(self.max_blocking, 1, 1 << 12)
-            && fits(self.max_http, 1, 1 << 16)
-            && fits(self.max_spawn_blocking, 1, 1 << 12)
-            && fits(self.queue_cap, 1, 1 << 20)
-            && fits(self.keep_ops, 0, 1 << 20)
-            && (STACK_MIN..=1 << 30).contains(&self.stack)
-            && !self.name.contains('\0');
-        ok.then_some(()).ok_or(errno(libc::EINVAL))
-    }
 }
 
 pub struct Shared {
@@ -250,7 +189,7 @@ impl Bridge {
     /// use nart_tokio::{Bridge, Options};
     ///
     /// # fn main() -> Result<(), nart_tokio::Error> {
-    /// let bridge = Bridge::new(&Options { workers: 2, ..Options::default() })?;
+    /// let bridge = Bridge::new(&Options::new().workers(2))?;
     /// assert!(!bridge.is_closed());
     /// bridge.shutdown(std::time::Duration::from_secs(1))
     /// # }

@@ -34,7 +34,7 @@
 //! }
 //!
 //! # fn main() -> Result<(), nart_tokio::Error> {
-//! let bridge = Bridge::new(&Options::default())?;
+//! let bridge = Bridge::new(&Options::new())?;
 //! let operation = bridge.spawn(async { 42 })?;
 //! drop(operation); // cancels it; `.await` waits for it, `into_c()` passes it to C
 //! bridge.shutdown(Duration::from_secs(1))
@@ -56,7 +56,8 @@
 // - `op`: the block of an operation. `operation`: its handle for Rust code. `outcome`: its result.
 //   `state`: the word that its two owners share. `future`: what tokio runs. `on_done`: a function
 //   call at the end of an operation. `observe`: times, and a listing.
-// - `bridge`, `adopt`, `tracker`, `shutdown`: the lifecycle of a bridge. `error`: of Rust functions.
+// - `bridge`, `options`, `adopt`, `tracker`, `shutdown`: the lifecycle of a bridge. `error`: of Rust
+//   functions.
 // - The four kinds of work: `blocking`; `http`; `ctask` with `poll_context` and `io`; `local` with
 //   `locals`.
 // - `ends`: channels and tokens for Rust code: byte_channel, cancel, channel, oneshot.
@@ -86,6 +87,7 @@ mod observe;
 mod on_done;
 mod op;
 mod operation;
+mod options;
 mod outcome;
 mod panic;
 mod poll_context;
@@ -102,7 +104,7 @@ mod waker;
 mod waker_cell;
 
 pub use blocking::{BlockingFn, DropFn, Name, Stop};
-pub use bridge::{export, Bridge, Options, Refused};
+pub use bridge::{export, Bridge, Refused};
 pub use ends::{byte_channel, cancel, channel, oneshot};
 pub use error::Error;
 pub use ffi::*;
@@ -110,6 +112,7 @@ pub use host::{Loop, LoopHandle, LoopOptions, LoopThread, RemoteTask, Task};
 pub use local::Local;
 pub use observe::{Leg, Stats};
 pub use operation::Operation;
+pub use options::Options;
 pub use outcome::{Outcome, Status};
 pub use sys::{Cx, NartWaker, Res, Rt, TaskType};
 

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use super::*;
-use crate::bridge::{Bridge, Options};
+use crate::bridge::Bridge;
+use crate::options::Options;
 use crate::sys::{EABORTED, EFORK, PENDING};
 
 #[derive(Default)]
@@ -91,12 +92,8 @@ fn answer_of(handle: Handle) -> Res {
 }
 
 fn bridge(max_blocking: u32, queue_cap: u32) -> Bridge {
-    let options = Options {
-        max_blocking,
-        queue_cap,
-        ..Options::default()
-    };
-    Bridge::new(&options).unwrap()
+    let options = Options::new();
+    Bridge::new(&options.max_blocking(max_blocking).queue_cap(queue_cap)).unwrap()
 }
 
 /// Submits jobs until `times` were accepted, or the bridge ends; cancels and detaches some. Returns

@@ -10,7 +10,8 @@ use std::mem::{offset_of, size_of, ManuallyDrop};
 
 use super::{bytes, res, sized, slice, submit, NartTokioOp};
 use crate::blocking::Name;
-use crate::bridge::{lock, Bridge, Options};
+use crate::bridge::{lock, Bridge};
+use crate::options::Options;
 use crate::panic::guard;
 use crate::signals::SigpipeBlock;
 use crate::sys::{errno, Res, EABI, EFORK};

@@ -261,10 +261,7 @@ fn a_runtime_that_has_ended_is_refused() {
 #[test]
 fn options_out_of_range_are_refused() {
     let runtime = one_thread();
-    let options = Options {
-        queue_cap: 0,
-        ..Options::default()
-    };
+    let options = Options::new().queue_cap(0);
     let error = Bridge::adopt(runtime.handle().clone(), &options).unwrap_err();
     assert_eq!(error.code(), errno(libc::EINVAL));
 }
