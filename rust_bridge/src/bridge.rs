@@ -144,7 +144,29 @@ impl fmt::Debug for Bridge {
     }
 }
 
-/// The error of a submission: the cause, and the work that was not accepted.
+/// The error of a submission: the cause, and the work that was not accepted. `?` converts it to
+/// [`Error`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use nart_tokio::{Bridge, Error, Options};
+///
+/// fn submit(bridge: &Bridge) -> Result<(), Error> {
+///     bridge.spawn(async { 42 })?.detach();
+///     Ok(())
+/// }
+///
+/// let bridge = Bridge::new(&Options::new())?;
+/// bridge.shutdown(Duration::from_secs(1))?;
+/// assert!(submit(&bridge).unwrap_err().is_shutdown());
+/// let refused = bridge.spawn(async { 42 }).unwrap_err();
+/// assert!(refused.error().is_shutdown());
+/// let future = refused.work; // to run it elsewhere
+/// # Ok::<(), Error>(())
+/// ```
+#[non_exhaustive]
 pub struct Refused<W> {
     /// `NART_ESHUTDOWN`, `NART_EFORK` or `-ENOMEM`.
     pub code: Res,
@@ -152,15 +174,27 @@ pub struct Refused<W> {
     pub work: W,
 }
 
+impl<W> Refused<W> {
+    /// The error without the work.
+    ///
+    /// # Examples
+    ///
+    /// See [`Refused`].
+    #[must_use]
+    pub fn error(&self) -> Error {
+        Error::of(self.code)
+    }
+}
+
 impl<W> fmt::Debug for Refused<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Refused({:?})", Error::of(self.code))
+        write!(f, "Refused({:?})", self.error())
     }
 }
 
 impl<W> fmt::Display for Refused<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Error::of(self.code).fmt(f)
+        self.error().fmt(f)
     }
 }
 
@@ -168,7 +202,7 @@ impl<W> std::error::Error for Refused<W> {}
 
 impl<W> From<Refused<W>> for Error {
     fn from(refused: Refused<W>) -> Error {
-        Error::of(refused.code)
+        refused.error()
     }
 }
 
