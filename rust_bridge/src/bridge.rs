@@ -331,6 +331,7 @@ impl Bridge {
     }
 
     /// Whether shutdown has begun.
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         self.0.tracker.is_closed()
     }
@@ -347,6 +348,7 @@ impl Bridge {
     /// let never = bridge.spawn(std::future::pending::<i64>()).unwrap();
     /// assert_eq!(bridge.running(), 1);
     /// ```
+    #[must_use]
     pub fn running(&self) -> u64 {
         self.0.tracker.counts().running
     }
@@ -368,6 +370,7 @@ impl Bridge {
     /// assert!(answer == 0 && bridge.is_closed());
     /// # Ok::<(), nart_tokio::Error>(())
     /// ```
+    #[must_use]
     pub fn as_c(&self) -> *mut NartTokio {
         let lent = &self.1.lent;
         // Acquire: what the thread that made it has written.
@@ -391,6 +394,7 @@ impl Bridge {
 
     /// Passes the bridge to C, which frees it with `nart_tokio_free()`. That ends its other clones,
     /// too. The signal mask is not changed. To keep it: [`as_c`](Bridge::as_c).
+    #[must_use = "only C can close it: dropping it leaks"]
     pub fn into_c(self) -> *mut NartTokio {
         NartTokio::boxed(self, None)
     }

@@ -65,6 +65,7 @@ impl LoopOptions {
     /// ```
     /// let options = nart_tokio::LoopOptions::new();
     /// ```
+    #[must_use]
     pub fn new() -> LoopOptions {
         LoopOptions::default()
     }
@@ -343,6 +344,7 @@ impl Loop {
     /// assert!(!guest.as_c().is_null());
     /// # Ok::<(), nart_tokio::Error>(())
     /// ```
+    #[must_use]
     pub fn as_c(&self) -> *mut Rt {
         self.inner.rt.get()
     }
@@ -357,6 +359,7 @@ impl Loop {
     /// assert_eq!(Loop::new(LoopOptions::new())?.task_count(), 0);
     /// # Ok::<(), nart_tokio::Error>(())
     /// ```
+    #[must_use]
     pub fn task_count(&self) -> usize {
         // SAFETY: the runtime is live as long as its loop.
         unsafe { nart_rt_task_count(self.as_c()) as usize }

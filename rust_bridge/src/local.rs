@@ -17,6 +17,7 @@
 //!
 //! The future need not be Send: it stays on the thread that made it, which is the loop's.
 
+use std::fmt;
 use std::future::{poll_fn, Future};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -34,12 +35,21 @@ use crate::threads::{is_ending, this_thread, ThreadId};
 use crate::waker::rust_waker;
 
 /// A future that the awaiting C task polls; made by [`Bridge::local`].
+#[must_use = "only C awaits it: pass it on with into_c()"]
 pub struct Local {
     future: Option<Pin<Box<dyn Future<Output = Outcome>>>>,
     outcome: Option<Outcome>,
     entry: Entry,
     shared: Arc<Shared>,
     thread: ThreadId,
+}
+
+impl fmt::Debug for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Local")
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Bridge {
@@ -82,6 +92,7 @@ impl Bridge {
 
 impl Local {
     /// Passes the future to C, which closes it with `nart_tokio_local_close()`.
+    #[must_use = "only C can close it: dropping it leaks"]
     pub fn into_c(self) -> NartTokioLocal {
         NartTokioLocal::of(Some(Box::new(self)))
     }

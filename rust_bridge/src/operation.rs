@@ -43,6 +43,7 @@ use crate::waker_cell::WakerCell;
 /// bridge.shutdown_async(Duration::from_secs(10)).await.unwrap();
 /// # });
 /// ```
+#[must_use = "dropping it cancels its work: await it, or detach() it"]
 pub struct Operation {
     /// None: passed on.
     handle: Option<Handle>,
@@ -77,6 +78,7 @@ impl Operation {
     /// # // SAFETY: it is open, and not used again.
     /// # unsafe { nart_tokio::nart_tokio_op_close(&mut op) };
     /// ```
+    #[must_use = "only C can close it: dropping it leaks"]
     pub fn into_c(mut self) -> NartTokioOp {
         NartTokioOp::of(self.handle.take())
     }

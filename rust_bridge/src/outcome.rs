@@ -15,6 +15,7 @@ pub(crate) enum Head {}
 /// The status of an operation. It ends with exactly one of the last five.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Status {
     /// Not ended yet.
     Running = 0,
@@ -74,6 +75,7 @@ impl Outcome {
     }
 
     /// A value, which may be any number.
+    #[must_use]
     pub fn value(value: i64) -> Outcome {
         Outcome {
             status: Status::Ok,
@@ -84,6 +86,7 @@ impl Outcome {
     }
 
     /// A value with bytes, which C reads with `nart_tokio_op_message()`.
+    #[must_use]
     pub fn value_with(value: i64, mut bytes: Vec<u8>) -> Outcome {
         if !bytes.is_empty() {
             bytes.push(0);

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::ffi::{c_char, c_int, c_void, CStr};
+use std::fmt;
 use std::mem::{align_of, offset_of, size_of};
 
 use crate::host::wake_guests;
@@ -82,6 +83,12 @@ pub struct Cx {
     reserved: [u64; 5],
 }
 
+impl fmt::Debug for Cx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cx").finish_non_exhaustive()
+    }
+}
+
 const _: () = assert!(offset_of!(Cx, task) == 16 && offset_of!(Cx, go) == 48);
 const _: () = assert!(size_of::<Cx>() == 112);
 
@@ -95,6 +102,7 @@ const _: () = assert!(align_of::<Task>() == 64 && size_of::<Task>() == 128);
 
 /// `nart_rt`, a loop.
 #[repr(C)]
+#[derive(Debug)]
 pub struct Rt {
     opaque: [u8; 0],
 }
@@ -189,6 +197,16 @@ const _: () = assert!(offset_of!(TaskType, poll) == 24 && size_of::<TaskType>() 
 
 // SAFETY: a type is constant, and so is everything that it points to.
 unsafe impl Sync for TaskType {}
+
+impl fmt::Debug for TaskType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskType")
+            .field("name", &self.shown_name())
+            .field("size", &self.size)
+            .field("align", &self.align)
+            .finish_non_exhaustive()
+    }
+}
 
 impl TaskType {
     /// Its name, for messages.

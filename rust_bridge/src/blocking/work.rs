@@ -11,6 +11,7 @@ use crate::sys::Res;
 use crate::threads::without_waiting;
 
 /// The stop flag of a blocking function; see nart_tokio_stopped(). Valid while the function runs.
+#[derive(Debug)]
 pub struct Stop(AtomicBool);
 
 impl Stop {

@@ -139,6 +139,7 @@ impl Token {
     /// # Ok(())
     /// # }
     /// ```
+    #[must_use = "only C can close it: dropping it leaks"]
     pub fn into_c(mut self) -> NartToken {
         std::mem::replace(&mut self.0, NartToken::EMPTY)
     }
@@ -173,6 +174,7 @@ impl Token {
     /// # Examples
     ///
     /// See [`Token`].
+    #[must_use]
     pub fn is_cancelled(&self) -> bool {
         let state = self.0.node.cast::<AtomicU32>();
         // SAFETY: a token begins with its state, whose lowest bit says this (detail/cancel.h).

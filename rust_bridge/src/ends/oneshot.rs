@@ -137,6 +137,7 @@ impl<T> OneshotSender<T> {
     /// # Ok(())
     /// # }
     /// ```
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         // SAFETY: the end's own handle.
         unsafe { nart_oneshot_tx_is_closed(&self.end) }
@@ -187,6 +188,7 @@ impl<T: Copy + Send> OneshotSender<T> {
     /// # Ok(())
     /// # }
     /// ```
+    #[must_use = "only C can close it: dropping it leaks"]
     pub fn into_c(mut self) -> NartOneshotTx {
         std::mem::replace(&mut self.end, NartOneshotTx::CLOSED)
     }
@@ -301,6 +303,7 @@ impl<T: Copy + Send> OneshotReceiver<T> {
     /// # Ok(())
     /// # }
     /// ```
+    #[must_use = "only C can close it: dropping it leaks"]
     pub fn into_c(self) -> NartOneshotRx {
         self.end.into_handle()
     }

@@ -6,6 +6,7 @@
 //! borrow it for the call. Options are copied; a report is the caller's memory.
 
 use std::ffi::c_char;
+use std::fmt;
 use std::mem::{offset_of, size_of, ManuallyDrop};
 
 use super::{bytes, res, sized, slice, submit, NartTokioOp};
@@ -52,12 +53,19 @@ impl NartTokio {
     }
 }
 
+impl fmt::Debug for NartTokio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("NartTokio").field(self.bridge()).finish()
+    }
+}
+
 /// Leaves SIGPIPE unchanged on the calling thread. Only for programs that ignore or handle it: a
 /// write to a connection that was reset raises it.
 pub const NART_TOKIO_KEEP_SIGPIPE: u32 = 1;
 
 /// Options of a bridge. Initialise with NART_TOKIO_OPTS_INIT. Zero means the default in each field.
 #[repr(C)]
+#[derive(Debug)]
 pub struct NartTokioOpts {
     /// sizeof(nart_tokio_opts)
     pub size: usize,
@@ -96,6 +104,7 @@ pub struct NartTokioOpts {
 /// of five ways, so after a clean shutdown `submitted` is the sum of those five. The operation of
 /// nart_tokio_shutdown_begin() is not counted.
 #[repr(C)]
+#[derive(Debug)]
 pub struct NartTokioReport {
     /// sizeof(nart_tokio_report), set by the caller
     pub size: usize,

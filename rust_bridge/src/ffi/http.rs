@@ -39,6 +39,7 @@ pub struct NartHttpHeader {
 
 /// An HTTP request. Initialise with NART_HTTP_OPTS_INIT and set at least `url`.
 #[repr(C)]
+#[derive(Debug)]
 pub struct NartHttpOpts {
     /// sizeof(nart_http_opts)
     pub size: usize,

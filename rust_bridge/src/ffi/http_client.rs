@@ -6,6 +6,7 @@
 //! be freed before the other. Everything that the options point to is copied.
 
 use std::ffi::{c_char, c_void};
+use std::fmt;
 use std::mem::offset_of;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +35,12 @@ impl NartHttpClient {
     }
 }
 
+impl fmt::Debug for NartHttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NartHttpClient").finish_non_exhaustive()
+    }
+}
+
 /// HTTP/1.1 only.
 pub const NART_HTTP2_OFF: u32 = 0;
 /// HTTP/2 if the server of an https URL selects it (ALPN), otherwise HTTP/1.1; http: HTTP/1.1.
@@ -51,6 +58,7 @@ pub const NART_HTTP_PLATFORM_CA: u32 = 1;
 
 /// An address of a host, which is then not looked up. A host may have several: one entry for each.
 #[repr(C)]
+#[derive(Debug)]
 pub struct NartHttpHost {
     /// the name as in URLs, without port
     pub name: *const c_char,
@@ -63,6 +71,7 @@ pub struct NartHttpHost {
 /// Options of a client. Initialise with NART_HTTP_CLIENT_OPTS_INIT. Zero means the default in each
 /// field: that of the client that each bridge has for requests without one.
 #[repr(C)]
+#[derive(Debug)]
 pub struct NartHttpClientOpts {
     /// sizeof(nart_http_client_opts)
     pub size: usize,

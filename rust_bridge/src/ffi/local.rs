@@ -15,6 +15,7 @@ use crate::sys::{Cx, Poll, Res, ESTALE, EWRONGTHREAD};
 /// (`Bridge::local`). A zeroed one is empty. Must be closed on the thread that made it. After the
 /// begin of a shutdown its await drops the future and returns NART_ESHUTDOWN.
 #[repr(C)]
+#[derive(Debug)]
 pub struct NartTokioLocal {
     #[doc(hidden)]
     pub local: *mut c_void,

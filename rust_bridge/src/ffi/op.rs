@@ -21,6 +21,7 @@ use crate::sys::{errno, Cx, NartWaker, Poll, Res, Rt, EFORK, ESTALE, PENDING};
 /// **Thread** of all nart_tokio_op functions: any, but one at a time for each operation; usually
 /// the loop's.
 #[repr(C)]
+#[derive(Debug)]
 pub struct NartTokioOp {
     #[doc(hidden)]
     pub op: *mut c_void,

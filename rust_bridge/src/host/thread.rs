@@ -249,6 +249,7 @@ impl LoopThread {
     /// assert!(handle.is_closed());
     /// # Ok::<(), nart_tokio::Error>(())
     /// ```
+    #[must_use]
     pub fn handle(&self) -> LoopHandle {
         self.handle.clone()
     }
@@ -330,6 +331,7 @@ impl LoopHandle {
     /// # Examples
     ///
     /// See [`LoopThread::handle`].
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         lock(&self.0.state).ending
     }

@@ -2,6 +2,7 @@
 //! The crate as a program of Rust uses it: with a tokio runtime of its own.
 
 mod adopt;
+mod api;
 mod body;
 mod guest;
 mod lend;

@@ -127,6 +127,7 @@ impl BytesReceiver {
     /// # Ok(())
     /// # }
     /// ```
+    #[must_use = "only C can close it: dropping it leaks"]
     pub fn into_c(mut self) -> NartBytesRx {
         self.release();
         let BytesReceiver { end, .. } = self;
@@ -304,6 +305,7 @@ impl BytesReceiver {
     /// # Ok(())
     /// # }
     /// ```
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         // SAFETY: the end's own handle.
         unsafe { nart_bytes_rx_is_closed(self.end.handle()) }

@@ -123,6 +123,7 @@ impl BytesSender {
     /// # Ok(())
     /// # }
     /// ```
+    #[must_use = "only C can close it: dropping it leaks"]
     pub fn into_c(self) -> NartBytesTx {
         self.end.into_handle()
     }
@@ -281,6 +282,7 @@ impl BytesSender {
     /// # Examples
     ///
     /// See [`mpsc`](super::mpsc).
+    #[must_use]
     pub fn max_len(&self) -> usize {
         // SAFETY: the end's own handle.
         unsafe { nart_bytes_max_len(self.end.handle()) }
@@ -302,6 +304,7 @@ impl BytesSender {
     /// # Ok(())
     /// # }
     /// ```
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         // SAFETY: the end's own handle.
         unsafe { nart_bytes_tx_is_closed(self.end.handle()) }

@@ -105,6 +105,7 @@ impl<T: Copy + Send> Receiver<T> {
     /// # Ok(())
     /// # }
     /// ```
+    #[must_use = "only C can close it: dropping it leaks"]
     pub fn into_c(self) -> NartRx {
         self.end.into_handle()
     }
@@ -232,6 +233,7 @@ impl<T> Receiver<T> {
     /// # Ok(())
     /// # }
     /// ```
+    #[must_use]
     pub fn is_closed(&self) -> bool {
         // SAFETY: the end's own handle.
         unsafe { nart_rx_is_closed(self.end.handle()) }
@@ -253,6 +255,7 @@ impl<T> Receiver<T> {
     /// # Ok(())
     /// # }
     /// ```
+    #[must_use]
     pub fn len(&self) -> usize {
         // SAFETY: the end's own handle.
         unsafe { nart_rx_len(self.end.handle()) }
@@ -273,6 +276,7 @@ impl<T> Receiver<T> {
     /// # Ok(())
     /// # }
     /// ```
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
