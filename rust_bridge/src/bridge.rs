@@ -125,11 +125,8 @@ impl Drop for Last {
             std::mem::forget(self.shared.clone());
         }
         self.shared.abandon();
-        let lent = *self.lent.get_mut();
-        if !lent.is_null() {
-            // SAFETY: made by as_c(), whose pointers are not used after the last clone.
-            drop(unsafe { Box::from_raw(lent) });
-        }
+        // SAFETY: made by as_c(), whose pointers are not used after the last clone.
+        unsafe { NartTokio::unlend(*self.lent.get_mut()) };
     }
 }
 
@@ -378,15 +375,15 @@ impl Bridge {
         if !known.is_null() {
             return known;
         }
-        // SAFETY: it is dropped with `Last`, after all clones.
-        let made = Box::into_raw(Box::new(unsafe { NartTokio::lent(self) }));
+        // SAFETY: it ends with `Last`, after all clones.
+        let made = unsafe { NartTokio::lent(self) };
         // Release: its contents, for the others. Not a OnceLock: in a forked child that could wait for a
         // thread of the parent.
         match lent.compare_exchange(ptr::null_mut(), made, Ordering::Release, Ordering::Acquire) {
             Ok(_) => made,
             Err(known) => {
                 // SAFETY: made above, and known to nobody else.
-                drop(unsafe { Box::from_raw(made) });
+                unsafe { NartTokio::unlend(made) };
                 known
             }
         }
@@ -405,7 +402,7 @@ impl Bridge {
     /// `rt` is NULL, or live as long as the reference is used.
     pub unsafe fn from_c<'a>(rt: *const NartTokio) -> Option<&'a Bridge> {
         // SAFETY: the caller's promise.
-        unsafe { rt.as_ref() }.map(NartTokio::bridge)
+        unsafe { NartTokio::bridge(rt) }
     }
 }
 

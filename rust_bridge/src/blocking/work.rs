@@ -11,6 +11,8 @@ use crate::sys::Res;
 use crate::threads::without_waiting;
 
 /// The stop flag of a blocking function; see nart_tokio_stopped(). Valid while the function runs.
+// As NartTokio: FFI-safe, and opaque in the header.
+#[cfg_attr(all(), repr(transparent))]
 #[derive(Debug)]
 pub struct Stop(AtomicBool);
 

@@ -6,7 +6,6 @@
 //! borrow it for the call. Options are copied; a report is the caller's memory.
 
 use std::ffi::c_char;
-use std::fmt;
 use std::mem::{offset_of, size_of, ManuallyDrop};
 
 use super::{bytes, res, sized, slice, submit, NartTokioOp};
@@ -19,7 +18,16 @@ use crate::sys::{errno, Res, EABI, EFORK};
 
 /// A bridge: a tokio runtime that the tasks of any number of loops use, and other threads. Made by
 /// nart_tokio_new().
+// FFI-safe, because Rust programs declare functions of C that have it; not in a plain `repr`, by which cbindgen
+// would show what is inside.
+#[cfg_attr(all(), repr(C))]
+#[derive(Debug)]
 pub struct NartTokio {
+    opaque: [u8; 0],
+}
+
+/// What a `nart_tokio *` points to.
+pub(crate) struct Held {
     /// Not counted as a clone if it is lent.
     bridge: ManuallyDrop<Bridge>,
     sigpipe: Option<SigpipeBlock>,
@@ -28,34 +36,42 @@ pub struct NartTokio {
 
 impl NartTokio {
     pub(crate) fn boxed(bridge: Bridge, sigpipe: Option<SigpipeBlock>) -> *mut NartTokio {
-        Box::into_raw(Box::new(NartTokio {
+        let held = Held {
             bridge: ManuallyDrop::new(bridge),
             sigpipe,
             lent: false,
-        }))
+        };
+        Box::into_raw(Box::new(held)).cast()
     }
 
-    /// One that nart_tokio_free() does not free.
+    /// One that nart_tokio_free() does not free: unlend() does.
     ///
     /// # Safety
-    /// It is dropped, and not used, after the last clone of the bridge.
-    pub(crate) unsafe fn lent(bridge: &Bridge) -> NartTokio {
-        NartTokio {
+    /// It is not used after the last clone of the bridge.
+    pub(crate) unsafe fn lent(bridge: &Bridge) -> *mut NartTokio {
+        let held = Held {
             // SAFETY: it is neither dropped nor, as the caller promises, used after those it is a copy of.
             bridge: ManuallyDrop::new(unsafe { std::ptr::read(bridge) }),
             sigpipe: None,
             lent: true,
+        };
+        Box::into_raw(Box::new(held)).cast()
+    }
+
+    /// # Safety
+    /// `lent` is NULL, or from lent(), and not used again.
+    pub(crate) unsafe fn unlend(lent: *mut NartTokio) {
+        if !lent.is_null() {
+            // SAFETY: the caller's promise.
+            drop(unsafe { Box::from_raw(lent.cast::<Held>()) });
         }
     }
 
-    pub(crate) fn bridge(&self) -> &Bridge {
-        &self.bridge
-    }
-}
-
-impl fmt::Debug for NartTokio {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("NartTokio").field(self.bridge()).finish()
+    /// # Safety
+    /// `rt` is NULL, or live as long as the reference is used.
+    pub(crate) unsafe fn bridge<'a>(rt: *const NartTokio) -> Option<&'a Bridge> {
+        // SAFETY: the caller's promise.
+        unsafe { rt.cast::<Held>().as_ref() }.map(|held| &*held.bridge)
     }
 }
 
@@ -215,15 +231,16 @@ pub unsafe extern "C" fn nart_tokio_new(
 #[no_mangle]
 pub unsafe extern "C" fn nart_tokio_free(rt: *mut NartTokio) {
     guard(|| {
+        let held = rt.cast::<Held>();
         // SAFETY: the caller's promise.
-        if unsafe { rt.as_ref() }.is_none_or(|rt| rt.lent) {
+        if unsafe { held.as_ref() }.is_none_or(|held| held.lent) {
             return;
         }
         // SAFETY: the caller's promise.
-        let owned = unsafe { Box::from_raw(rt) };
-        let NartTokio {
+        let held = *unsafe { Box::from_raw(held) };
+        let Held {
             bridge, sigpipe, ..
-        } = *owned;
+        } = held;
         let bridge = ManuallyDrop::into_inner(bridge);
         if let Some(sigpipe) = sigpipe {
             sigpipe.end();

@@ -219,10 +219,7 @@ pub unsafe extern "C" fn nart_http_request(
                 return Err(errno(libc::EINVAL));
             }
             let invalid = errno(libc::EINVAL);
-            let client = match o.client.as_ref() {
-                None => &bridge.0.http.client,
-                Some(client) => client.of(&bridge.0).ok_or(invalid)?,
-            };
+            let client = NartHttpClient::of(o.client, &bridge.0).ok_or(invalid)?;
             let redirects = redirects(o.redirects, client.config.redirects).ok_or(invalid)?;
             let headers = slice(o.headers, o.n_headers)?;
             let timeout = if o.timeout_ns == 0 {

@@ -6,7 +6,6 @@
 //! be freed before the other. Everything that the options point to is copied.
 
 use std::ffi::{c_char, c_void};
-use std::fmt;
 use std::mem::offset_of;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,21 +22,37 @@ use crate::sys::{errno, Res, EFORK, ESHUTDOWN, NEVER};
 /// A client: how connections for HTTP requests are made, and those that are kept. Made by
 /// nart_http_client_new(), and used by the requests whose nart_http_opts.client it is, on any number
 /// of threads at the same time.
+// As NartTokio.
+#[cfg_attr(all(), repr(C))]
+#[derive(Debug)]
 pub struct NartHttpClient {
+    opaque: [u8; 0],
+}
+
+/// What a `nart_http_client *` points to.
+struct Held {
     bridge: Arc<Shared>,
     client: Arc<Client>,
 }
 
 impl NartHttpClient {
-    /// The client, if it is of this bridge.
-    pub(crate) fn of(&self, bridge: &Arc<Shared>) -> Option<&Arc<Client>> {
-        Arc::ptr_eq(&self.bridge, bridge).then_some(&self.client)
+    fn boxed(bridge: Arc<Shared>, client: Arc<Client>) -> *mut NartHttpClient {
+        Box::into_raw(Box::new(Held { bridge, client })).cast()
     }
-}
 
-impl fmt::Debug for NartHttpClient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NartHttpClient").finish_non_exhaustive()
+    /// The client, or that of the bridge if it is NULL. None: it is of another bridge.
+    ///
+    /// # Safety
+    /// `client` is NULL, or live as long as the reference is used.
+    pub(crate) unsafe fn of(
+        client: *const NartHttpClient,
+        bridge: &Arc<Shared>,
+    ) -> Option<&Arc<Client>> {
+        // SAFETY: the caller's promise.
+        match unsafe { client.cast::<Held>().as_ref() } {
+            None => Some(&bridge.http.client),
+            Some(held) => Arc::ptr_eq(&held.bridge, bridge).then_some(&held.client),
+        }
     }
 }
 
@@ -321,10 +336,8 @@ pub unsafe extern "C" fn nart_http_client_new(
             },
         };
         res(made, |config| {
-            *out = Box::into_raw(Box::new(NartHttpClient {
-                bridge: bridge.0.clone(),
-                client: Client::new(config, bridge.0.names.clone()),
-            }));
+            let client = Client::new(config, bridge.0.names.clone());
+            *out = NartHttpClient::boxed(bridge.0.clone(), client);
         })
     })
 }
@@ -343,7 +356,7 @@ pub unsafe extern "C" fn nart_http_client_free(client: *mut NartHttpClient) {
             return;
         }
         // SAFETY: the caller's promise.
-        let client = unsafe { Box::from_raw(client) };
+        let client = unsafe { Box::from_raw(client.cast::<Held>()) };
         if client.bridge.is_forked() {
             std::mem::forget(client);
         }
