@@ -146,10 +146,11 @@ impl<'a> Driving<'a> {
         let sleep = catch(sleep).map_err(|_| lacks("timers", "enable_time"))?;
         // SAFETY: the runtime is live.
         let fd = Backend(unsafe { nart_rt_backend_fd(inner.rt.get()) });
-        // SAFETY: the loop owns the descriptor, and cannot be freed as long as it is borrowed here.
-        let fd = catch(|| unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) })
+        // The loop owns the descriptor, and cannot be freed as long as it is borrowed here.
+        #[allow(deprecated)] // register_with_interest() is in tokio 1.51.6 and 1.53.3, not in all between
+        let fd = catch(|| AsyncFd::with_interest(fd, Interest::READABLE))
             .map_err(|_| lacks("I/O", "enable_io"))?
-            .map_err(|refused| failed(refused.into_parts().1))?;
+            .map_err(failed)?;
         inner.driver.driven.set(true);
         enlist(inner);
         Ok(Driving {
