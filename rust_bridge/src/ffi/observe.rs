@@ -15,6 +15,7 @@ use crate::sys::{errno, Res, EABI, EFORK};
 
 /// The work of a bridge at one moment: operations that have not ended, by kind, and queues.
 /// Initialise with NART_TOKIO_STATS_INIT.
+#[derive(Debug)]
 #[repr(C)]
 pub struct NartTokioStats {
     /// sizeof(nart_tokio_stats), set by the caller

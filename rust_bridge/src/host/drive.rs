@@ -147,7 +147,8 @@ impl<'a> Driving<'a> {
         // SAFETY: the runtime is live.
         let fd = Backend(unsafe { nart_rt_backend_fd(inner.rt.get()) });
         // The loop owns the descriptor, and cannot be freed as long as it is borrowed here.
-        #[allow(deprecated)] // register_with_interest() is in tokio 1.51.6 and 1.53.3, not in all between
+        #[allow(deprecated)]
+        // register_with_interest() is in tokio 1.51.6 and 1.53.3, not in all between
         let fd = catch(|| AsyncFd::with_interest(fd, Interest::READABLE))
             .map_err(|_| lacks("I/O", "enable_io"))?
             .map_err(failed)?;
