@@ -681,6 +681,18 @@ NART_API enum nart_tokio_status nart_tokio_op_status(const struct nart_tokio_op 
 NART_API const char *nart_tokio_op_message(const struct nart_tokio_op *op, size_t *len);
 
 /**
+ * Copies the struct that an operation of Rust code answers (nart_tokio::export!) to `*to`, which has
+ * `size` bytes.
+ * @return as nart_tokio_op_try(); NART_EABI the answer is no struct of that size; -EINVAL `to` is NULL.
+ * **Cost**: one load, and the copy.
+ */
+NART_API
+NART_MUST_USE
+nart_res nart_tokio_op_read(const struct nart_tokio_op *op,
+                            void *to,
+                            size_t size);
+
+/**
  * Cancels an operation, and returns at once. A tokio thread drops a future and cancels a C task; a
  * queued blocking function is removed here, a running one sees its stop flag. The operation ends
  * with NART_EABORTED if it was dropped or removed. A running function and a C task end it when they

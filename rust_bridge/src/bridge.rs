@@ -12,7 +12,7 @@ use std::fmt;
 use std::future::Future;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use tokio::runtime::{Builder, Handle as TokioHandle, Runtime};
@@ -21,7 +21,7 @@ use crate::blocking::{self, Jobs};
 use crate::crew::Crew;
 use crate::ctask::Tasks;
 use crate::error::Error;
-use crate::ffi::{NartTokio, NartTokioOp};
+use crate::ffi::NartTokio;
 use crate::future;
 use crate::locals::Locals;
 use crate::observe::Legs;
@@ -107,9 +107,16 @@ impl Shared {
 /// [`Bridge::shutdown_async`] in async code.
 ///
 /// In C it is a `nart_tokio`. Rust code of a program submits futures to it with [`Bridge::spawn`],
-/// and exports functions that do so to C with [`export`].
+/// and exports functions that do so to C with [`export!`](crate::export!).
 #[derive(Clone)]
-pub struct Bridge(pub(crate) Arc<Shared>, Arc<Last>);
+pub struct Bridge(pub(crate) Arc<Shared>, Keep);
+
+/// Whether a clone keeps the bridge open. Those that its own futures get do not.
+#[derive(Clone)]
+enum Keep {
+    Open(Arc<Last>),
+    No(Weak<Last>),
+}
 
 /// Ends the bridge when its last clone is dropped: operations and drainers refer to `Shared` only.
 struct Last {
@@ -195,7 +202,18 @@ impl<W> fmt::Display for Refused<W> {
     }
 }
 
-impl<W> std::error::Error for Refused<W> {}
+impl<W> std::error::Error for Refused<W> {
+    /// The error without the work, as [`Refused::error`].
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        static SOURCES: [Error; 3] = [
+            Error::of(ESHUTDOWN),
+            Error::of(EFORK),
+            Error::of(errno(libc::ENOMEM)),
+        ];
+        let source = SOURCES.iter().find(|error| error.code() == self.code)?;
+        Some(source)
+    }
+}
 
 impl<W> From<Refused<W>> for Error {
     fn from(refused: Refused<W>) -> Error {
@@ -295,7 +313,7 @@ impl Bridge {
             shared: shared.clone(),
             lent: AtomicPtr::default(),
         };
-        Ok(Bridge(shared, Arc::new(last)))
+        Ok(Bridge(shared, Keep::Open(Arc::new(last))))
     }
 
     /// Runs a future on tokio. Its output, or its panic, is the result of the operation.
@@ -327,6 +345,15 @@ impl Bridge {
         }
     }
 
+    /// A clone that does not keep the bridge open: for futures that run on it.
+    pub(crate) fn inner(&self) -> Bridge {
+        let last = match &self.1 {
+            Keep::Open(last) => Arc::downgrade(last),
+            Keep::No(last) => last.clone(),
+        };
+        Bridge(Arc::clone(&self.0), Keep::No(last))
+    }
+
     /// Whether shutdown has begun.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -353,7 +380,8 @@ impl Bridge {
     /// Lends the bridge to C: the `nart_tokio *` of its functions. All clones lend the same one.
     ///
     /// It is valid on every thread, until the last clone of the bridge is dropped: keep a clone for as long
-    /// as C uses it. C need not free it: `nart_tokio_free()` has no effect on it. A shutdown by C is one of
+    /// as C uses it. NULL if this is the bridge of an exported function, and the last clone has been dropped. C
+    /// need not free it: `nart_tokio_free()` has no effect on it. A shutdown by C is one of
     /// the bridge.
     ///
     /// # Examples
@@ -369,7 +397,14 @@ impl Bridge {
     /// ```
     #[must_use]
     pub fn as_c(&self) -> *mut NartTokio {
-        let lent = &self.1.lent;
+        let last = match &self.1 {
+            Keep::Open(last) => last,
+            Keep::No(last) => match last.upgrade() {
+                Some(last) => return Bridge(Arc::clone(&self.0), Keep::Open(last)).as_c(),
+                None => return ptr::null_mut(),
+            },
+        };
+        let lent = &last.lent;
         // Acquire: what the thread that made it has written.
         let known = lent.load(Ordering::Acquire);
         if !known.is_null() {
@@ -404,54 +439,6 @@ impl Bridge {
         // SAFETY: the caller's promise.
         unsafe { NartTokio::bridge(rt) }
     }
-}
-
-/// Submits a future: the body of a function that C calls.
-///
-/// `make` runs on the calling thread. It returns 0 and `*op`; the errors of [`Bridge::spawn`];
-/// `-EINVAL` if a pointer is NULL; `NART_EPANIC` if `make` panics.
-///
-/// # Safety
-/// `rt` is NULL or live; `op` is NULL or writable, and holds no open operation.
-///
-/// # Examples
-///
-/// ```no_run
-/// use nart_tokio::{export, NartTokio, NartTokioOp};
-///
-/// /// Ends with `ms` after that many milliseconds.
-/// #[no_mangle]
-/// pub unsafe extern "C" fn my_pause(rt: *mut NartTokio, ms: u64, op: *mut NartTokioOp) -> i64 {
-///     let future = async move {
-///         tokio::time::sleep(std::time::Duration::from_millis(ms)).await;
-///         ms as i64
-///     };
-///     // SAFETY: C passes a live bridge, and an operation that is not open.
-///     unsafe { export(rt, op, || future) }
-/// }
-/// ```
-pub unsafe fn export<F>(rt: *const NartTokio, op: *mut NartTokioOp, make: impl FnOnce() -> F) -> Res
-where
-    F: Future + Send + 'static,
-    F::Output: Into<Outcome>,
-{
-    crate::panic::guard(|| {
-        // SAFETY: the caller's promises.
-        let (Some(bridge), Some(op)) = (unsafe { (Bridge::from_c(rt), op.as_mut()) }) else {
-            return errno(libc::EINVAL);
-        };
-        *op = NartTokioOp::of(None);
-        if bridge.is_closed() {
-            return ESHUTDOWN;
-        }
-        match bridge.spawn(make()) {
-            Ok(operation) => {
-                *op = operation.into_c();
-                0
-            }
-            Err(refused) => refused.code,
-        }
-    })
 }
 
 #[cfg(test)]

@@ -91,7 +91,7 @@ unsafe fn bytes_of<'a>(s: *const c_char, len: usize) -> &'a [u8] {
 
 /// # Safety
 /// `p` is NULL or points to `n` values that outlive the returned slice.
-unsafe fn slice<'a, T>(p: *const T, n: usize) -> Result<&'a [T], Res> {
+pub(crate) unsafe fn slice<'a, T>(p: *const T, n: usize) -> Result<&'a [T], Res> {
     match (p.is_null(), n) {
         (_, 0) => Ok(&[]),
         (true, _) => Err(errno(libc::EINVAL)),

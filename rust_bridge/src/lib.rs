@@ -4,7 +4,8 @@
 //! nart is a single-threaded async runtime for C. With this crate its tasks can use tokio:
 //!
 //! - **operations**: work that runs elsewhere and that a C task awaits on its loop: futures
-//!   ([`Bridge::spawn`], [`export`]), blocking functions of C, HTTP requests, C tasks run by tokio;
+//!   ([`Bridge::spawn`]) and async functions ([`export!`]), blocking functions of C, HTTP requests, C
+//!   tasks run by tokio;
 //! - **local futures**: Rust futures that a C task polls itself, with tokio's context around each
 //!   poll ([`Bridge::local`]);
 //! - **channels** between C tasks and Rust futures or threads: [`channel`],
@@ -16,21 +17,24 @@
 //!
 //! C programs use it through `nart/tokio.h` and the archive built from `rust_bridge/staticlib`. A
 //! program with Rust code of its own builds such an archive itself, because a program can contain
-//! one Rust archive only: a crate of type `staticlib` with `pub use nart_tokio::*;` beside its own
-//! functions.
+//! one Rust archive only: from a crate with `pub use nart_tokio::*;` beside its own functions, with
+//! CMake's `nart_add_umbrella()` (docs/building.md).
 //!
 //! # Example
 //!
-//! A function that C calls to submit a future, and a bridge for it made by Rust:
+//! A function for C, and a bridge for it made by Rust:
 //!
 //! ```
 //! use std::time::Duration;
-//! use nart_tokio::{export, Bridge, NartTokio, NartTokioOp, Options};
+//! use nart_tokio::{Bridge, Failure, Options};
 //!
-//! #[no_mangle]
-//! pub unsafe extern "C" fn my_answer(rt: *mut NartTokio, op: *mut NartTokioOp) -> i64 {
-//!     // SAFETY: C passes a live bridge, and an operation that is not open.
-//!     unsafe { export(rt, op, || async { 42 }) }
+//! nart_tokio::export! {
+//!     /// The first line of a file.
+//!     pub async fn first_line(_bridge: &Bridge, path: &str) -> Result<String, Failure> {
+//!         let path = path.to_owned();
+//!         let text = tokio::task::spawn_blocking(|| std::fs::read_to_string(path)).await??;
+//!         Ok(text.lines().next().unwrap_or_default().to_owned())
+//!     }
 //! }
 //!
 //! # fn main() -> Result<(), nart_tokio::Error> {
@@ -53,6 +57,7 @@
 
 // Modules:
 // - `ffi`: the C interface. `sys`: the declarations of C functions that the bridge calls.
+// - `export`: functions of Rust for C. `failure`: their errors.
 // - `op`: the block of an operation. `operation`: its handle for Rust code. `outcome`: its result.
 //   `state`: the word that its two owners share. `future`: what tokio runs. `on_done`: a function
 //   call at the end of an operation. `observe`: times, and a listing.
@@ -73,6 +78,9 @@ mod ctask;
 /// cbindgen:ignore
 mod ends;
 mod error;
+/// cbindgen:ignore
+mod export;
+mod failure;
 mod ffi;
 mod future;
 /// cbindgen:ignore
@@ -104,9 +112,11 @@ mod waker;
 mod waker_cell;
 
 pub use blocking::{BlockingFn, DropFn, Name, Stop};
-pub use bridge::{export, Bridge, Refused};
+pub use bridge::{Bridge, Refused};
 pub use ends::{byte_channel, cancel, channel, oneshot};
 pub use error::Error;
+pub use export::{export, Answer, Field, Value};
+pub use failure::Failure;
 pub use ffi::*;
 pub use host::{Loop, LoopHandle, LoopOptions, LoopThread, RemoteTask, Task};
 pub use local::Local;
@@ -122,3 +132,13 @@ pub use sys::{Cx, NartWaker, Res, Rt, TaskType};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// What the macro `export!` uses.
+#[doc(hidden)]
+pub mod __export {
+    pub use crate::export::text::{line, line_len, Piece};
+    pub use crate::export::{
+        byte_string, c_string, c_type, optional_string, start, string, struct_outcome, Answer,
+        Field, Value,
+    };
+}

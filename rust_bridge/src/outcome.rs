@@ -34,7 +34,8 @@ pub enum Status {
 /// The result of an operation: a value or an error, and bytes (a response body, an error text).
 ///
 /// Futures given to [`Bridge::spawn`](crate::Bridge::spawn) return one, or something that converts
-/// to it: `i64`, `()`, or an `io::Result` of these.
+/// to it: `i64`, `()`, bytes or a [`String`] (the value is their length), or a result of these whose error
+/// is an [`io::Error`](std::io::Error), an [`Error`](crate::Error) or a [`Failure`](crate::Failure).
 ///
 /// # Examples
 ///
@@ -186,6 +187,18 @@ impl From<i64> for Outcome {
 impl From<()> for Outcome {
     fn from((): ()) -> Outcome {
         Outcome::value(0)
+    }
+}
+
+impl From<Vec<u8>> for Outcome {
+    fn from(bytes: Vec<u8>) -> Outcome {
+        Outcome::value_with(bytes.len() as i64, bytes)
+    }
+}
+
+impl From<String> for Outcome {
+    fn from(text: String) -> Outcome {
+        text.into_bytes().into()
     }
 }
 

@@ -34,7 +34,7 @@ import re
 import sys
 
 # For Rust code only, or called by the operations of other headers.
-NOT_FOR_C = {"ends", "host", "host.rs", "adopt.rs", "error.rs", "io.rs"}
+NOT_FOR_C = {"ends", "export", "export.rs", "host", "host.rs", "adopt.rs", "error.rs", "failure.rs", "io.rs"}
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TABLE = pathlib.Path(__file__).with_name("returns.txt")
 # NART_END, NART_RDHUP and NART_ERROR are not error codes.

@@ -10,9 +10,9 @@ use std::ffi::{c_char, c_void};
 use super::{message, res, with_value, NartTokio};
 use crate::bridge::Bridge;
 use crate::op::{Handle, Op};
-use crate::outcome::Status;
+use crate::outcome::{Outcome, Status};
 use crate::panic::guard;
-use crate::sys::{errno, Cx, NartWaker, Poll, Res, Rt, EFORK, ESTALE, PENDING};
+use crate::sys::{errno, Cx, NartWaker, Poll, Res, Rt, EABI, EFORK, ESTALE, PENDING};
 
 /// An operation: work that runs elsewhere, and its result. A zeroed one is empty. It lives in the
 /// frame of the task that awaits it. It may be moved by assignment while no task awaits it, and
@@ -237,6 +237,42 @@ pub unsafe extern "C" fn nart_tokio_op_message(
         let handle = NartTokioOp::handle(op);
         message(handle.as_ref().and_then(Handle::outcome), len)
     }
+}
+
+/// Copies the struct that an operation of Rust code answers (nart_tokio::export!) to `*to`, which has
+/// `size` bytes.
+/// @return as nart_tokio_op_try(); NART_EABI the answer is no struct of that size; -EINVAL `to` is NULL.
+/// **Cost**: one load, and the copy.
+///
+/// # Safety
+/// `op` is NULL or live; `to` is NULL or `size` bytes are writable there.
+#[must_use]
+#[no_mangle]
+pub unsafe extern "C" fn nart_tokio_op_read(
+    op: *const NartTokioOp,
+    to: *mut c_void,
+    size: usize,
+) -> Res {
+    guard(|| {
+        if to.is_null() {
+            return errno(libc::EINVAL);
+        }
+        // SAFETY: the caller's promise.
+        let Some(handle) = (unsafe { NartTokioOp::handle(op) }) else {
+            return ESTALE;
+        };
+        let answer = handle.peek(&mut 0);
+        if answer != 0 {
+            return answer;
+        }
+        let (bytes, len) = handle.outcome().map_or((&b""[..], 0), Outcome::message);
+        if len != size {
+            return EABI;
+        }
+        // SAFETY: the caller's promise.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to.cast::<u8>(), size) };
+        0
+    })
 }
 
 /// Cancels an operation, and returns at once. A tokio thread drops a future and cancels a C task; a
