@@ -36,6 +36,7 @@ use crate::start;
 use crate::sys::{errno, Res, EFORK, ESHUTDOWN};
 use crate::threads::{fork_epoch, watch_forks, Hygiene};
 use crate::tracker::Tracker;
+use crate::values::Values;
 
 /// Locks a mutex. Poisoning is ignored: no user code runs under these locks, so a panic cannot
 /// leave their data inconsistent.
@@ -80,6 +81,8 @@ pub struct Shared {
     /// Futures have to end: see end_futures(). Not the flag of the tracker: submitters write that line.
     pub futures_end: AtomicBool,
     pub legs: Legs,
+    /// Of get_or_init().
+    pub values: Values,
     pub leaked: Mutex<Leaked>,
     /// For threads that the bridge starts itself.
     pub hygiene: Hygiene,
@@ -90,6 +93,10 @@ pub struct Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         crate::io::close_all(ptr::from_ref(self) as usize);
+        match self.is_forked() {
+            true => self.values.leak(),
+            false => self.values.end(&self.handle),
+        }
     }
 }
 
@@ -303,6 +310,7 @@ impl Bridge {
             spawns: SpawnQueue::new(),
             futures_end: AtomicBool::new(false),
             legs: Legs::default(),
+            values: Values::default(),
             leaked: Mutex::default(),
             hygiene,
             epoch: fork_epoch(),

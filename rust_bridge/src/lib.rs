@@ -12,6 +12,8 @@
 //!   [`byte_channel`], [`oneshot`]; and [cancellation](cancel) both ways;
 //! - **hosting**: a Rust program runs a C loop inside its tokio runtime ([`Loop`]), or on a thread of
 //!   its own ([`LoopThread`]);
+//! - **values** that the futures of a bridge share ([`Bridge::get_or_init`]), a pool of connections for
+//!   example;
 //! - a tokio runtime with options, a shutdown with a deadline and a report, and threads that do not
 //!   use the loop's CPU or handle its signals.
 //!
@@ -61,8 +63,8 @@
 // - `op`: the block of an operation. `operation`: its handle for Rust code. `outcome`: its result.
 //   `state`: the word that its two owners share. `future`: what tokio runs. `on_done`: a function
 //   call at the end of an operation. `observe`: times, and a listing.
-// - `bridge`, `options`, `adopt`, `tracker`, `shutdown`: the lifecycle of a bridge. `error`: of Rust
-//   functions.
+// - `bridge`, `options`, `adopt`, `tracker`, `shutdown`: the lifecycle of a bridge. `values`: what its
+//   futures share. `error`: of Rust functions.
 // - The four kinds of work: `blocking`; `http`; `ctask` with `poll_context` and `io`; `local` with
 //   `locals`.
 // - `ends`: channels and tokens for Rust code: byte_channel, cancel, channel, oneshot.
@@ -108,6 +110,8 @@ mod state;
 mod sys;
 mod threads;
 mod tracker;
+/// cbindgen:ignore
+mod values;
 mod waker;
 mod waker_cell;
 

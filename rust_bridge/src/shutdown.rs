@@ -11,8 +11,8 @@
 //! 4. Work that is still running is leaked and reported: jobs and look-ups by name, futures that do
 //!    not return from a poll by number, and all threads by number, including those of closures that
 //!    Rust code gave to tokio's pool. All operations end here, also those of futures that never get
-//!    a thread, because another one does not return. When a leaked job returns later, only its
-//!    `drop_arg` runs.
+//!    a thread, because another one does not return. The bridge's values (values.rs) are dropped. When
+//!    a leaked job returns later, only its `drop_arg` runs.
 
 use std::ffi::CStr;
 use std::fmt;
@@ -100,7 +100,8 @@ fn finish(shared: &Shared, timeout: Duration, own: Option<&Promise>) -> Res {
         0 => shared.ops.settle(own),
         _ => shared.ops.end_all(&shared.tracker, own),
     }
-    // Those of the runtime; none if it was adopted.
+    shared.values.end(&shared.handle); // after the futures that use them
+                                       // Those of the runtime; none if it was adopted.
     threads += shared.threads.load(Ordering::Relaxed) + lookups.len() as u32;
     let clean = futures == 0 && threads == 0;
     *lock(&shared.leaked) = Leaked {

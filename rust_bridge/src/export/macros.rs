@@ -49,7 +49,8 @@
 ///
 /// # Arguments
 ///
-/// The first one is a `&Bridge`: that of the call. It does not keep the bridge open. The others are:
+/// The first one is a `&Bridge`: that of the call, for [`spawn`](crate::Bridge::spawn) and
+/// [`get_or_init`](crate::Bridge::get_or_init). It does not keep the bridge open. The others are:
 ///
 /// | Rust | C | |
 /// |---|---|---|
