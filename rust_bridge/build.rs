@@ -3,7 +3,8 @@
 //!
 //! - Feature `bundled` (the default): compiles `c_src`, from the list in `c_src/CMakeLists.txt`.
 //! - Without it, and with `NART_LIB_DIR` set: links `libnart` from that folder.
-//! - Without both: links nothing. The program has to link `libnart`, as CMake does.
+//! - Without both, or with `NART_BUNDLED=0`, which CMake sets: links nothing. The program has to link
+//!   `libnart`, as CMake does.
 //!
 //! Build scripts of crates that depend on this one get the folder of the headers as DEP_NART_INCLUDE.
 
@@ -12,7 +13,12 @@ fn main() {
     let root = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
     println!("cargo:include={root}/include");
     #[cfg(feature = "bundled")]
-    bundled::compile();
+    {
+        println!("cargo:rerun-if-env-changed=NART_BUNDLED");
+        if std::env::var("NART_BUNDLED").as_deref() != Ok("0") {
+            bundled::compile();
+        }
+    }
     #[cfg(not(feature = "bundled"))]
     if let Ok(dir) = std::env::var("NART_LIB_DIR") {
         println!("cargo:rustc-link-search=native={dir}");

@@ -4,6 +4,21 @@ install(FILES $<TARGET_FILE:nart_tokio> DESTINATION ${CMAKE_INSTALL_LIBDIR}
 install(FILES ${PROJECT_SOURCE_DIR}/include/nart/tokio.h
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/nart)
 
+# The crate, for programs with Rust code of their own (umbrella.cmake): as `cargo package` has it, complete, so
+# that plain cargo can build and test theirs too.
+set(crate ${CMAKE_INSTALL_DATADIR}/nart/crate)
+install(FILES ${PROJECT_SOURCE_DIR}/Cargo.toml ${PROJECT_SOURCE_DIR}/README.md DESTINATION ${crate})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/c_src ${PROJECT_SOURCE_DIR}/include
+    ${PROJECT_SOURCE_DIR}/rust_bridge
+  DESTINATION ${crate})
+# From the folder of nartTokio.cmake.
+set(nart_crate_dir ${CMAKE_INSTALL_FULL_DATADIR}/nart/crate)
+if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_DATADIR}" AND NOT IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+  cmake_path(RELATIVE_PATH nart_crate_dir
+    BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/cmake/nart)
+  string(PREPEND nart_crate_dir "\${CMAKE_CURRENT_LIST_DIR}/")
+endif()
+
 configure_file(cmake/nartTokio.cmake.in nartTokio.cmake @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/nartTokio.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/nart)

@@ -1,7 +1,8 @@
 # The tests of the bridge, if it is built: included by tests/CMakeLists.txt. They link an archive with the
 # bridge and their futures, because a program can contain one Rust archive only.
 nart_cargo_archive(nart_test_futures NAME nart_test_futures PACKAGE nart-test-futures
-  MANIFEST ${CMAKE_CURRENT_SOURCE_DIR}/bridge/futures/Cargo.toml FLAGS ${nart_cargo_features})
+  MANIFEST ${CMAKE_CURRENT_SOURCE_DIR}/bridge/futures/Cargo.toml TARGET_DIR ${nart_cargo_target_dir}
+  FLAGS --locked ${nart_cargo_features})
 set_target_properties(nart_test_futures PROPERTIES
   INTERFACE_COMPILE_DEFINITIONS NART_HTTP=$<BOOL:${NART_HTTP}>)
 
