@@ -331,8 +331,8 @@ def main():
     args = parser.parse_args()
     headers = read("include/nart", "*.h")
     sources = {**read("c_src", "*.c", "*/*.c", "*/*.h"), **read("include/nart/detail", "*.h")}
-    rust = {path: text for path, text in read("rust_bridge/src", "*.rs", "*/*.rs").items()
-            if not NOT_FOR_C & {path.parent.name, path.name}}
+    rust = {path: text for path, text in read("rust_bridge/src", "*.rs", "*/*.rs", "*/*/*.rs").items()
+            if not NOT_FOR_C & set(path.parts)}
     table = TABLE.read_text()
     if args.show:
         source, manual = Source({**sources, **headers}), Manual(headers)
