@@ -68,6 +68,10 @@ typedef int64_t nart_res;
     X(EHTTP_PROTOCOL, -4132, "the response is not valid HTTP")                                     \
     X(EHTTP_CONNECT_TIMEOUT, -4133, "connecting to the HTTP server took longer than its timeout")  \
     X(EHTTP_READ_TIMEOUT, -4134, "the HTTP server sent nothing for longer than the read timeout")  \
+    X(EWS_REFUSED, -4135, "the server did not switch to the WebSocket protocol")                   \
+    X(EWS_PROTOCOL, -4136, "the server violated the WebSocket protocol")                           \
+    X(EWS_LIMIT, -4137, "a WebSocket message is larger than the limit")                            \
+    X(EWS_CLOSED, -4138, "the WebSocket connection ended without a close frame")                   \
     X(ESLOTS, -4120, "all task slots for frames of this size are in use: see nart_rt_opts.slots")  \
     X(EFDS, -4121, "the runtime has reached its limit of descriptors: see nart_rt_opts.max_io")    \
     X(EFRAME, -4122, "the frame is larger than 4096 bytes: use nart_spawn_boxed()")

@@ -32,6 +32,9 @@ mod http;
 #[cfg(feature = "http")]
 mod http_client;
 
+#[cfg(feature = "ws")]
+mod ws;
+
 pub use blocking::*;
 pub use bridge::*;
 #[cfg(feature = "http")]
@@ -42,6 +45,8 @@ pub use local::*;
 pub use observe::*;
 pub use op::*;
 pub use task::*;
+#[cfg(feature = "ws")]
+pub use ws::*;
 
 /// A copy of a versioned struct: fields that its caller does not know yet are zero.
 ///

@@ -6,6 +6,7 @@
 //! - `exchange`: what the worker does with it. `redirect`: redirects. `head`: the head of the
 //!   response. `errors`: the codes.
 //! - `streams`: bodies in pieces, and the operation of the head.
+//! - `ws`: WebSockets.
 //! - `client`: connections. `config`: what can be configured of them. `tls`: certificates. `names`:
 //!   name look-ups.
 
@@ -21,6 +22,8 @@ mod redirect;
 mod request;
 mod streams;
 pub mod tls;
+#[cfg(feature = "ws")]
+pub mod ws;
 
 pub use client::Client;
 pub use head::Head;

@@ -227,12 +227,7 @@ pub unsafe extern "C" fn nart_http_request(
             } else {
                 o.timeout_ns
             };
-            for header in headers {
-                let no_name = header.name.is_null() && header.name_len > 0;
-                if no_name || header.value.is_null() && header.value_len > 0 {
-                    return Err(invalid);
-                }
-            }
+            let pairs = pairs(headers)?;
             let streamed = !o.request_body.is_null();
             if streamed && !o.body.is_null() {
                 return Err(invalid);
@@ -253,9 +248,6 @@ pub unsafe extern "C" fn nart_http_request(
                 max_body,
                 redirects,
             };
-            let pairs = headers
-                .iter()
-                .map(|h| (bytes_of(h.name, h.name_len), bytes_of(h.value, h.value_len)));
             let mut streams = None;
             if streamed || !o.response_body.is_null() {
                 let len = (o.body_len > 0).then_some(o.body_len as u64);
@@ -275,6 +267,26 @@ pub unsafe extern "C" fn nart_http_request(
             Ok(begun.request)
         })
     }
+}
+
+/// Names and values.
+///
+/// # Safety
+/// The pointers are as documented, and outlive the iterator.
+pub(super) unsafe fn pairs(
+    headers: &[NartHttpHeader],
+) -> Result<impl Iterator<Item = (&[u8], &[u8])>, Res> {
+    for header in headers {
+        let no_name = header.name.is_null() && header.name_len > 0;
+        if no_name || header.value.is_null() && header.value_len > 0 {
+            return Err(errno(libc::EINVAL));
+        }
+    }
+    // SAFETY: the caller's promises.
+    let pair = |h: &NartHttpHeader| unsafe {
+        (bytes_of(h.name, h.name_len), bytes_of(h.value, h.value_len))
+    };
+    Ok(headers.iter().map(pair))
 }
 
 static NO_HEADERS: Const<[NartHttpHeader; 1]> = Const([NartHttpHeader::END]);

@@ -2,7 +2,8 @@
 //! HTTP clients. Each bridge has one, for requests that name no other.
 //!
 //! A client consists of two of reqwest's, one for http and one for https, which the first such
-//! requests make. So http needs no certificates. Their connections are tasks of the bridge's runtime
+//! requests make. So http needs no certificates. If it speaks HTTP/2, it has two more for WebSockets,
+//! which need HTTP/1.1. Their connections are tasks of the bridge's runtime
 //! and end with it. Requests keep their client alive.
 
 use std::sync::{Arc, OnceLock};
@@ -27,9 +28,17 @@ const HEAD_MAX: u32 = 256 << 10;
 pub struct Client {
     pub config: Config,
     names: Arc<Names>,
+    own: Pair,
+    /// HTTP/1.1 only, if `own` is not.
+    #[cfg(feature = "ws")]
+    http1: Pair,
+    permits: Option<Arc<Semaphore>>,
+}
+
+#[derive(Default)]
+struct Pair {
     http: OnceLock<reqwest::Client>,
     https: OnceCell<reqwest::Client>,
-    permits: Option<Arc<Semaphore>>,
 }
 
 impl Client {
@@ -38,8 +47,9 @@ impl Client {
         Arc::new(Client {
             config,
             names,
-            http: OnceLock::new(),
-            https: OnceCell::new(),
+            own: Pair::default(),
+            #[cfg(feature = "ws")]
+            http1: Pair::default(),
             permits,
         })
     }
@@ -52,27 +62,50 @@ impl Client {
 
     /// The client for http. It can build requests of both schemes.
     pub fn http(&self) -> Result<&reqwest::Client, Outcome> {
-        if let Some(client) = self.http.get() {
+        self.plain(&self.own, self.config.http2)
+    }
+
+    fn plain<'a>(&self, pair: &'a Pair, http2: Http2) -> Result<&'a reqwest::Client, Outcome> {
+        if let Some(client) = pair.http.get() {
             return Ok(client);
         }
-        let made = tls::unused().and_then(|tls| self.build(tls));
+        let made = tls::unused().and_then(|tls| self.build(tls, http2));
         let made = made.map_err(|text| Outcome::error(EHTTP_OTHER, text))?;
-        Ok(self.http.get_or_init(|| made))
+        Ok(pair.http.get_or_init(|| made))
     }
 
     /// The client for a URL.
     pub async fn get(self: &Arc<Client>, url: &Url) -> Result<&reqwest::Client, Outcome> {
+        self.get_of(&self.own, self.config.http2, url).await
+    }
+
+    /// The client for the URL of a WebSocket, with the scheme http or https.
+    #[cfg(feature = "ws")]
+    pub async fn get_http1(self: &Arc<Client>, url: &Url) -> Result<&reqwest::Client, Outcome> {
+        let pair = match self.config.http2 {
+            Http2::Off => &self.own,
+            _ => &self.http1,
+        };
+        self.get_of(pair, Http2::Off, url).await
+    }
+
+    async fn get_of<'a>(
+        self: &'a Arc<Client>,
+        pair: &'a Pair,
+        http2: Http2,
+        url: &Url,
+    ) -> Result<&'a reqwest::Client, Outcome> {
         match url.scheme() {
-            "https" => self.https.get_or_try_init(|| self.make_https()).await,
-            _ => self.http(),
+            "https" => pair.https.get_or_try_init(|| self.make_https(http2)).await,
+            _ => self.plain(pair, http2),
         }
     }
 
-    async fn make_https(self: &Arc<Client>) -> Result<reqwest::Client, Outcome> {
+    async fn make_https(self: &Arc<Client>, http2: Http2) -> Result<reqwest::Client, Outcome> {
         let failed = |text: String| Outcome::error(EHTTP_TLS, text);
         let client = self.clone();
         let make = move || {
-            let alpn: &[&[u8]] = match client.config.http2 {
+            let alpn: &[&[u8]] = match http2 {
                 Http2::Off => &[],
                 Http2::Alpn => &[b"h2", b"http/1.1"],
                 Http2::Only => &[b"h2"],
@@ -81,7 +114,7 @@ impl Client {
                 roots, identity, ..
             } = &client.config;
             let tls = tls::config(roots, identity.as_ref(), alpn)?;
-            client.build(tls)
+            client.build(tls, http2)
         };
         if self.config.roots.only_own {
             return make().map_err(failed);
@@ -95,7 +128,7 @@ impl Client {
         made.map_err(failed)
     }
 
-    fn build(&self, tls: ClientConfig) -> Result<reqwest::Client, String> {
+    fn build(&self, tls: ClientConfig, http2: Http2) -> Result<reqwest::Client, String> {
         let c = &self.config;
         let resolver = Resolver::new(self.names.clone(), c.hosts.clone());
         let mut builder = reqwest::Client::builder()
@@ -110,7 +143,7 @@ impl Client {
             .gzip(c.gzip)
             .brotli(c.brotli)
             .dns_resolver(Arc::new(resolver));
-        builder = match c.http2 {
+        builder = match http2 {
             Http2::Off => builder.http1_only(),
             Http2::Alpn => builder,
             Http2::Only => builder.http2_prior_knowledge(),

@@ -37,6 +37,19 @@ pub const EHTTP_CONNECT_TIMEOUT: Res = -4133;
 /// The read timeout of the client passed.
 pub const EHTTP_READ_TIMEOUT: Res = -4134;
 
+/// The server did not switch to the WebSocket protocol.
+#[cfg(feature = "ws")]
+pub const EWS_REFUSED: Res = -4135;
+/// The server violated the WebSocket protocol.
+#[cfg(feature = "ws")]
+pub const EWS_PROTOCOL: Res = -4136;
+/// A message is larger than the limit.
+#[cfg(feature = "ws")]
+pub const EWS_LIMIT: Res = -4137;
+/// The connection ended without a close frame.
+#[cfg(feature = "ws")]
+pub const EWS_CLOSED: Res = -4138;
+
 /// The outcome of an error of reqwest before the head of the response is complete.
 pub fn failure(e: &reqwest::Error) -> Outcome {
     if let Some(short) = cause::<TooShort>(e) {

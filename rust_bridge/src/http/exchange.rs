@@ -21,8 +21,9 @@ use super::errors::{
 use super::head::Head;
 use super::queue::Waiting;
 use super::redirect::{self, Redirects};
-use super::request::{deadline, unpack, Parts, Unpacked};
+use super::request::{deadline, unpack, Parts, Schemes, Unpacked};
 use super::streams::{send_body, HeadPromise, RequestBody, Streams};
+use crate::bridge::Shared;
 use crate::byte_channel::BytesSender;
 use crate::clock;
 use crate::outcome::Outcome;
@@ -36,15 +37,28 @@ pub async fn exchange(
     streams: Option<Box<Streams>>,
 ) -> Outcome {
     let streams = streams.map_or_else(Streams::default, |streams| *streams);
+    let bridge = waiting.bridge();
     let mut found = Found {
         head: None,
         promise: streams.head,
     };
+    #[cfg(feature = "ws")]
+    if let Some(options) = streams.ws {
+        let ends = (streams.request, streams.response);
+        let ws = super::ws::run(client, packed, waiting, options, ends, &mut found);
+        // In a block of its own: else each request would have the size of a WebSocket.
+        let ended = Box::pin(ws).await;
+        return conclude(&bridge, ended, found);
+    }
     let mut request = streams.request;
     let _until_the_end = request.as_mut().map(RequestBody::until_dropped);
     let bodies = (request, streams.response);
-    let bridge = waiting.bridge();
     let answered = in_time(&client, &packed, waiting, bodies, &mut found).await;
+    conclude(&bridge, answered, found)
+}
+
+/// The outcome, which the operation of the head has if there is no response.
+fn conclude(bridge: &Shared, answered: Result<Outcome, Outcome>, found: Found) -> Outcome {
     let mut outcome = match answered {
         // Another worker drops the connections while this one polls.
         Err(_) if bridge.tracker.is_closed() => Outcome::shut_down(),
@@ -52,21 +66,24 @@ pub async fn exchange(
     };
     outcome.head = found.head;
     if let Some(promise) = found.promise {
-        promise.finish(outcome.copy()); // there is no response
+        promise.finish(outcome.copy());
     }
     outcome
 }
 
 /// The head of the last response, also if its body fails, and the operation that waits for it.
-struct Found {
-    head: Option<Arc<Head>>,
+pub struct Found {
+    pub head: Option<Arc<Head>>,
     promise: Option<HeadPromise>,
 }
 
 impl Found {
     /// The head of the response that is the result.
-    fn publish(&mut self, response: &Response) {
-        let head = Head::of(response);
+    pub fn publish(&mut self, response: &Response) {
+        self.publish_head(Head::of(response));
+    }
+
+    pub fn publish_head(&mut self, head: Arc<Head>) {
         if let Some(promise) = self.promise.take() {
             let mut outcome = Outcome::value(i64::from(head.status));
             outcome.head = Some(head.clone());
@@ -93,13 +110,25 @@ async fn in_time(
         let _permit = waiting.permit().await;
         answer(client, parts, bodies, found).await
     };
-    let late = |text: &str| Err(Outcome::error(EHTTP_TIMEOUT, text));
+    until(deadline, answer, "the response was complete").await
+}
+
+/// The answer, unless the deadline passes before. `what`: the event that it is for.
+pub async fn until<T>(
+    deadline: i64,
+    answer: impl Future<Output = Result<T, Outcome>>,
+    what: &str,
+) -> Result<T, Outcome> {
+    let late = |what: &str| {
+        let text = format!("the timeout passed before {what}");
+        Err(Outcome::error(EHTTP_TIMEOUT, text))
+    };
     match deadline {
         NEVER => answer.await,
-        at if at <= clock::now() => late("the timeout passed before the request was sent"),
+        at if at <= clock::now() => late("the request was sent"),
         at => tokio::time::timeout_at(clock::instant(at), answer)
             .await
-            .unwrap_or_else(|_| late("the timeout passed before the response was complete")),
+            .unwrap_or_else(|_| late(what)),
     }
 }
 
@@ -142,7 +171,7 @@ async fn answer(
         request,
         max_body,
         redirects,
-    } = unpack(client.http()?, parts, request_body)?;
+    } = unpack(client.http()?, Schemes::Http, parts, request_body)?;
     let mut response = send(client, request, redirects, found).await?;
     if let Some(what) = unrequested(&response) {
         found.head = Some(Head::of(&response));

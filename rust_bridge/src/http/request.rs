@@ -69,6 +69,14 @@ pub fn deadline(packed: &[u8]) -> (i64, Parts<'_>) {
     (number(parts.next().unwrap_or_default()) as i64, parts)
 }
 
+/// The schemes of a URL: http and https, or ws and wss.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Schemes {
+    Http,
+    #[cfg(feature = "ws")]
+    Ws,
+}
+
 /// A request as the worker sees it.
 #[derive(Debug)]
 pub struct Unpacked {
@@ -80,6 +88,7 @@ pub struct Unpacked {
 /// Builds it from the other parts. `streamed`: the body, if it is not one of them.
 pub fn unpack(
     client: &reqwest::Client,
+    schemes: Schemes,
     mut parts: Parts<'_>,
     streamed: Option<RequestBody>,
 ) -> Result<Unpacked, Outcome> {
@@ -92,7 +101,7 @@ pub fn unpack(
         n if n == Redirects::SameOrigin as u64 => Redirects::SameOrigin,
         _ => Redirects::All,
     };
-    let url = parse_url(part())?;
+    let url = parse_url(part(), schemes)?;
     let method =
         Method::from_bytes(part()).map_err(|_| invalid("the method is not a valid HTTP method"))?;
     let body = part();
@@ -123,7 +132,8 @@ pub fn unpack(
     })
 }
 
-fn parse_url(url: &[u8]) -> Result<Url, Outcome> {
+/// The URL has the scheme http or https then.
+fn parse_url(url: &[u8], schemes: Schemes) -> Result<Url, Outcome> {
     // The parser silently removes tabs and line breaks.
     if url.iter().any(u8::is_ascii_control) {
         return Err(Outcome::error(
@@ -133,13 +143,34 @@ fn parse_url(url: &[u8]) -> Result<Url, Outcome> {
     }
     let text = std::str::from_utf8(url).map_err(|e| Outcome::error(EHTTP_URL, e.to_string()))?;
     let url = Url::parse(text).map_err(|e| Outcome::error(EHTTP_URL, e.to_string()))?;
-    if matches!(url.scheme(), "http" | "https") {
-        Ok(url)
-    } else {
-        Err(Outcome::error(
+    match (schemes, url.scheme()) {
+        (Schemes::Http, "http" | "https") => Ok(url),
+        #[cfg(feature = "ws")]
+        (Schemes::Ws, "ws") => with_scheme(url, "http"),
+        #[cfg(feature = "ws")]
+        (Schemes::Ws, "wss") => with_scheme(url, "https"),
+        (schemes, other) => Err(Outcome::error(
             EHTTP_URL,
-            format!("the scheme {} is not http or https", url.scheme()),
-        ))
+            format!("the scheme {other} is not {}", schemes.names()),
+        )),
+    }
+}
+
+impl Schemes {
+    fn names(self) -> &'static str {
+        match self {
+            Schemes::Http => "http or https",
+            #[cfg(feature = "ws")]
+            Schemes::Ws => "ws or wss",
+        }
+    }
+}
+
+#[cfg(feature = "ws")]
+fn with_scheme(mut url: Url, scheme: &str) -> Result<Url, Outcome> {
+    match url.set_scheme(scheme) {
+        Ok(()) => Ok(url),
+        Err(()) => Err(Outcome::error(EHTTP_URL, "the URL is not valid")),
     }
 }
 
@@ -181,7 +212,7 @@ mod tests {
             request,
             max_body,
             redirects,
-        } = unpack(&client, parts, None).unwrap();
+        } = unpack(&client, Schemes::Http, parts, None).unwrap();
         assert_eq!((at, max_body, redirects), (5, 77, Redirects::SameOrigin));
         assert_eq!(request.url().as_str(), "http://a/b?c");
         assert_eq!(request.method(), Method::PUT);
@@ -205,7 +236,7 @@ mod tests {
             "file:///etc/passwd",
             "http://[::1",
         ] {
-            let refused = parse_url(url.as_bytes()).unwrap_err();
+            let refused = parse_url(url.as_bytes(), Schemes::Http).unwrap_err();
             assert_eq!(refused.number, EHTTP_URL, "{url}");
         }
         for url in [
@@ -214,7 +245,7 @@ mod tests {
             b"http://a/\tb",
             b"\rhttp://a/",
         ] {
-            assert_eq!(parse_url(url).unwrap_err().number, EHTTP_URL);
+            assert_eq!(parse_url(url, Schemes::Http).unwrap_err().number, EHTTP_URL);
         }
     }
 
@@ -223,7 +254,7 @@ mod tests {
         let client = a_client();
         for header in [("a b", "c"), ("", "c"), ("a", "c\r\nd: e")] {
             let bytes = packed(b"http://a/", &[header]);
-            let refused = unpack(&client, deadline(&bytes).1, None).unwrap_err();
+            let refused = unpack(&client, Schemes::Http, deadline(&bytes).1, None).unwrap_err();
             assert_eq!(refused.number, errno(libc::EINVAL));
         }
     }

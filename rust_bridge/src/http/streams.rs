@@ -37,6 +37,9 @@ pub struct Streams {
     pub head: Option<HeadPromise>,
     pub request: Option<RequestBody>,
     pub response: Option<BytesSender>,
+    /// The request opens a WebSocket; these are the channels of its messages.
+    #[cfg(feature = "ws")]
+    pub ws: Option<super::ws::Options>,
 }
 
 impl Streams {
@@ -180,7 +183,7 @@ impl RequestBody {
         self.len
     }
 
-    fn into_receiver(self) -> BytesReceiver {
+    pub fn into_receiver(self) -> BytesReceiver {
         let into = self.rx.into_inner();
         into.unwrap_or_else(std::sync::PoisonError::into_inner)
     }

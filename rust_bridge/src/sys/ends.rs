@@ -62,7 +62,7 @@ pub struct NartBytesRx {
 #[derive(Debug)]
 pub struct BytesRing {
     private: [u64; 4],
-    max_len: u32,
+    pub(crate) max_len: u32,
     mpsc: u8,
     pub(crate) spinning: u8,
 }

@@ -134,6 +134,13 @@ impl BytesReceiver {
         end.into_handle()
     }
 
+    /// The length of the longest message.
+    #[cfg(feature = "ws")]
+    pub(crate) fn max_len(&self) -> usize {
+        // SAFETY: the end is open until it is dropped, and this part of a ring does not change.
+        unsafe { (*(*self.end.handle()).ring).max_len as usize }
+    }
+
     fn release(&mut self) {
         if !self.held.ptr.is_null() {
             // SAFETY: the message that this end holds.

@@ -150,23 +150,25 @@ impl BytesSender {
         }
     }
 
-    fn poll_send(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<(), Error>> {
+    fn poll_send(&mut self, cx: &mut Context<'_>, parts: [&[u8]; 2]) -> Poll<Result<(), Error>> {
         let mut room = Slice::EMPTY;
-        let (buf, n) = (&raw mut room, data.len());
+        let (buf, n) = (&raw mut room, parts[0].len() + parts[1].len());
         // SAFETY: the end's own handle, inside a poll.
         let wait = |poll: CPoll, tx| unsafe { nart__bytes_claim_slow(poll.count(), tx, n, buf) };
         // SAFETY: the end's own handle.
         let now = |tx| unsafe { nart__bytes_try_claim_slow(tx, n, buf) };
         let res = ready!(self.end.poll(cx, now, wait));
-        Poll::Ready(self.fill(res, room, data))
+        Poll::Ready(self.fill(res, room, parts))
     }
 
     /// After a claim: sends the message.
-    fn fill(&mut self, claimed: Res, mut room: Slice, data: &[u8]) -> Result<(), Error> {
+    fn fill(&mut self, claimed: Res, mut room: Slice, parts: [&[u8]; 2]) -> Result<(), Error> {
         Error::check(claimed)?;
-        // SAFETY: C has reserved data.len() bytes there.
+        let [one, two] = parts;
+        // SAFETY: C has reserved as many bytes there.
         unsafe {
-            ptr::copy_nonoverlapping(data.as_ptr(), room.ptr, data.len());
+            ptr::copy_nonoverlapping(one.as_ptr(), room.ptr, one.len());
+            ptr::copy_nonoverlapping(two.as_ptr(), room.ptr.add(one.len()), two.len());
             Error::check(nart__bytes_commit_call(self.end.handle(), &mut room))
         }
     }
@@ -184,7 +186,14 @@ impl BytesSender {
     /// See [`spsc`](super::spsc).
     pub async fn send(&mut self, message: &[u8]) -> Result<(), Error> {
         let waiting = Waiting(self);
-        poll_fn(|cx| waiting.0.poll_send(cx, message)).await
+        poll_fn(|cx| waiting.0.poll_send(cx, [message, &[]])).await
+    }
+
+    /// The same for a message that consists of two parts.
+    #[cfg(feature = "ws")]
+    pub(crate) async fn send_parts(&mut self, parts: [&[u8]; 2]) -> Result<(), Error> {
+        let waiting = Waiting(self);
+        poll_fn(|cx| waiting.0.poll_send(cx, parts)).await
     }
 
     /// Sends without waiting.
@@ -210,7 +219,7 @@ impl BytesSender {
         let mut room = Slice::EMPTY;
         // SAFETY: the end's own handle.
         let res = unsafe { nart__bytes_try_claim_slow(tx, message.len(), &mut room) };
-        self.fill(res, room, message)
+        self.fill(res, room, [message, &[]])
     }
 
     /// Blocks this thread until there is room, for at most `timeout`, and sends. Not for use in a
@@ -244,7 +253,7 @@ impl BytesSender {
         let ns = nanoseconds(timeout);
         // SAFETY: the end's own handle.
         let res = unsafe { nart_bytes_claim_blocking(tx, message.len(), &mut room, ns) };
-        self.fill(res, room, message)
+        self.fill(res, room, [message, &[]])
     }
 
     /// Leaves the queue of waiting senders, if a write that waited for room is not repeated: until
@@ -338,7 +347,7 @@ impl AsyncWrite for BytesSender {
         }
         // After a shutdown the maximum is 0, and sending says that it is closed.
         let n = buf.len().min(this.max_len());
-        ready!(this.poll_send(cx, &buf[..n]))?;
+        ready!(this.poll_send(cx, [&buf[..n], &[]]))?;
         Poll::Ready(Ok(n))
     }
 
