@@ -12,6 +12,8 @@
 
 mod handshake;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
