@@ -25,6 +25,21 @@ if(NART_HTTP)
     message(STATUS "nart: no test of HTTP with nginx: it is not installed")
   endif()
 endif()
+# The first Python that has the package websockets.
+set(websockets_python "")
+find_package(Python3 3.9 COMPONENTS Interpreter)
+foreach(python ${Python3_EXECUTABLE} /usr/bin/python3)
+  execute_process(COMMAND ${python} -c "import websockets.server" RESULT_VARIABLE failed
+    OUTPUT_QUIET ERROR_QUIET)
+  if(NOT failed AND NOT websockets_python)
+    set(websockets_python ${python})
+  endif()
+endforeach()
+if(NART_HTTP AND websockets_python)
+  list(APPEND tests bridge/ws_server)
+elseif(NART_HTTP)
+  nart_test_skipped(bridge.ws_server bridge "python3-websockets is missing")
+endif()
 nart_test(${tests} SOURCES ${sources} TIMEOUT 300 PART ${tests})
 nart_test(bridge/alloc PROGRAM test_bridge_alloc SOURCES bridge/bridge.c)
 foreach(program test_bridge test_bridge_alloc)
@@ -37,10 +52,11 @@ if(NART_HTTP)
   add_dependencies(test_bridge nart_httpd_build)
   target_compile_definitions(test_bridge PRIVATE NART_TEST_HTTPD="$<TARGET_FILE:nart_httpd>"
     $<$<BOOL:${NART_NGINX}>:NART_TEST_NGINX="${NART_NGINX}">)
+  target_compile_definitions(test_bridge PRIVATE NART_TEST_WS_PYTHON="${websockets_python}"
+    NART_TEST_WS_SERVER="${CMAKE_CURRENT_SOURCE_DIR}/bridge/ws_server.py")
 endif()
 
 # The words of the bridge under loom; the proof weakens them in every way.
-find_package(Python3 3.9 COMPONENTS Interpreter)
 if(Python3_FOUND)
   set(check ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/models/bridge_words/check.py
     --cargo=${CARGO_EXECUTABLE} --target-dir=${NART_CARGO_TARGET_DIR}/models)
