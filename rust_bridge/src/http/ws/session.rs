@@ -221,7 +221,7 @@ async fn send<S: AsyncRead + AsyncWrite + Unpin>(
         let mut next = outgoing.try_recv().map(|record| Some(parse(&record)));
         if next.as_ref().is_err_and(crate::Error::is_would_block) {
             // Nothing more to put into the same packet.
-            if let Err(e) = poll_fn(|cx| Pin::new(&mut *lock(ws)).poll_flush(cx)).await {
+            if let Err(e) = flush(ws).await {
                 return Sent::Lost(failure(e));
             }
             let record = outgoing.recv().await;
@@ -261,8 +261,8 @@ async fn send_one<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<(), WsError> {
     let closes = matches!(message, Message::Close(_));
     if closes {
-        // It must fit into the buffer: a close frame is not returned if it does not.
-        poll_fn(|cx| Pin::new(&mut *lock(ws)).poll_flush(cx)).await?;
+        // It must fit into the buffer, because it would not be returned; and nothing may follow it.
+        flush(ws).await?;
     }
     let mut message = Some(message);
     while let Some(next) = message.take() {
@@ -272,12 +272,21 @@ async fn send_one<S: AsyncRead + AsyncWrite + Unpin>(
             // Pongs that the peer does not read.
             Err(WsError::WriteBufferFull(returned)) => {
                 message = Some(*returned);
-                poll_fn(|cx| Pin::new(&mut *lock(ws)).poll_flush(cx)).await?;
+                flush(ws).await?;
             }
             sent => sent?,
         }
     }
     if closes {
+        flush(ws).await?;
+    }
+    Ok(())
+}
+
+/// Sends what tungstenite has buffered, and the answer to a ping or a close. If the buffer has no room
+/// for that answer, the first flush makes some, and the second one sends it.
+async fn flush<S: AsyncRead + AsyncWrite + Unpin>(ws: &Shared<S>) -> Result<(), WsError> {
+    for _ in 0..2 {
         poll_fn(|cx| Pin::new(&mut *lock(ws)).poll_flush(cx)).await?;
     }
     Ok(())
@@ -323,7 +332,7 @@ async fn finish<S: AsyncRead + AsyncWrite + Unpin>(
     let sent = match code {
         Some(code) => send_one(ws, close_frame(code)).await,
         // The answer to the peer's close frame.
-        None => poll_fn(|cx| Pin::new(&mut *lock(ws)).poll_flush(cx)).await,
+        None => flush(ws).await,
     };
     if sent.is_err() {
         return Ok(());
