@@ -16,7 +16,7 @@ if(NART_HTTP)
   list(APPEND tests bridge/http bridge/http_bounds bridge/http_client bridge/http_client_life
     bridge/http_exchanges bridge/http_headers bridge/http_names
     bridge/http_redirects bridge/http_streams bridge/http_tls)
-  list(APPEND tests bridge/ws bridge/ws_life bridge/ws_violations)
+  list(APPEND tests bridge/ws bridge/ws_client bridge/ws_life bridge/ws_violations)
   list(APPEND sources bridge/exchange.c bridge/ws_peer.c)
   find_program(NART_NGINX nginx PATHS /usr/local/sbin /usr/sbin)
   if(NART_NGINX)

@@ -58,13 +58,17 @@ static inline void ws_connect(struct ws *ws, nart_ws_opts opts, size_t capacity)
 /* The Sec-WebSocket-Accept for the key in a head of a request. */
 void ws_accept_key(const char *head, char accept[29]);
 
-/* Accepts the connection, reads the head of the request, and answers 101 with these header fields. */
-static inline void ws_serve(struct ws *ws, int listener, const char *fields)
+static inline void ws_accept(struct ws *ws, int listener)
+{
+    ws->fd = accept(listener, NULL, NULL);
+    CHECK(ws->fd >= 0);
+}
+
+/* Reads the head of the request, and answers 101 with these header fields. */
+static inline void ws_answer(struct ws *ws, const char *fields)
 {
     char head[4096], accepted[29], answer[4096];
 
-    ws->fd = accept(listener, NULL, NULL);
-    CHECK(ws->fd >= 0);
     peer_read_head(ws->fd, head, sizeof head);
     ws_accept_key(head, accepted);
     snprintf(answer, sizeof answer,
@@ -72,6 +76,12 @@ static inline void ws_serve(struct ws *ws, int listener, const char *fields)
              "Sec-WebSocket-Accept: %s\r\n%s\r\n",
              accepted, fields);
     peer_say(ws->fd, answer);
+}
+
+static inline void ws_serve(struct ws *ws, int listener, const char *fields)
+{
+    ws_accept(ws, listener);
+    ws_answer(ws, fields);
 }
 
 /* Closes everything. */

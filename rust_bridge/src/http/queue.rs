@@ -115,7 +115,8 @@ impl HttpQueue {
         if inner.waiting >= queue.cap {
             return Err(errno(libc::EAGAIN));
         }
-        let (request, mut promise) = op::begin(shared, Label::REQUEST)?;
+        let label = streams.as_ref().map_or(Label::REQUEST, |s| s.label());
+        let (request, mut promise) = op::begin(shared, label)?;
         let mut head = None;
         if with_head {
             let begun = op::begin(shared, Label::PART).inspect_err(|_| request.detach())?;

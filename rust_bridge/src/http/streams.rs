@@ -28,7 +28,7 @@ use super::exchange::too_large;
 use crate::bridge::lock_mut;
 use crate::byte_channel::{BytesReceiver, BytesSender, NartBytesRx, NartBytesTx};
 use crate::error::Error;
-use crate::op::{Flag, Promise};
+use crate::op::{Flag, Label, Promise};
 use crate::outcome::{Outcome, Status};
 use crate::sys::{Res, ECLOSED};
 
@@ -70,6 +70,15 @@ impl Streams {
             }
         }
         Ok(streams)
+    }
+
+    /// What the request is, for the listing of a bridge.
+    pub fn label(&self) -> Label {
+        #[cfg(feature = "ws")]
+        if self.ws.is_some() {
+            return Label::WEBSOCKET;
+        }
+        Label::REQUEST
     }
 
     /// Undoes take().

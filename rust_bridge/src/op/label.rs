@@ -43,6 +43,11 @@ impl Label {
         kind: Kind::Request,
         name: || "",
     });
+    #[cfg(feature = "ws")]
+    pub const WEBSOCKET: Label = known(&Known {
+        kind: Kind::Request,
+        name: || "WebSocket",
+    });
     pub const PART: Label = known(&Known {
         kind: Kind::Part,
         name: || "",
