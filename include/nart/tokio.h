@@ -563,7 +563,8 @@ typedef struct nart_ws_opts {
     const char *protocols;
     /**
      * the client that connects, as nart_http_opts.client: its TLS configuration, proxy, Unix socket,
-     * hosts, User-Agent and timeouts. HTTP/1.1 is spoken whatever its `http2` says
+     * hosts, User-Agent and timeouts (of the handshake). HTTP/1.1 is spoken whatever its `http2` says. A
+     * proxy with an http URL gets a request for a ws URL, not CONNECT, and has to pass on the upgrade
      */
     struct nart_http_client *client;
     /**
@@ -1205,7 +1206,8 @@ void nart_http_client_free(struct nart_http_client *client);
  *   NART_EWS_CLOSED the connection was closed, reset or lost without a close frame;
  *   -EINVAL a header, `protocols` or a message that you sent is not valid.
  * Both channels are closed before: receiving returns NART_ECLOSED after the last message, and
- * sending NART_ECLOSED. nart_http_headers() and the others describe the response to the handshake.
+ * sending NART_ECLOSED. nart_http_headers() and the others describe the response to the handshake;
+ * its URL begins with http in place of ws.
  *
  * To close the connection, send NART_WS_CLOSE, or close the sender; receive until NART_ECLOSED, and
  * await the operation. Messages that were sent before it are sent before; later ones are refused. If
@@ -1218,7 +1220,7 @@ void nart_http_client_free(struct nart_http_client *client);
  * followed, but are NART_EWS_REFUSED. No extension (compression) is used. The handshake counts as a
  * request for `max_http` and `max_requests`; an open connection does not.
  *
- * Memory: the two channels, a message in each direction, and less than 100 KiB.
+ * Memory: the two channels, at most two messages in each direction, and less than 100 KiB.
  *
  * ```c
  * struct chat {
