@@ -158,3 +158,27 @@ TEST(a_message_of_c_is_not_valid)
     }
     free(text);
 }
+
+/* Until the server ends the connection. If it were reset, the server might not see why. */
+TEST(what_follows_an_end_is_dropped)
+{
+    enum { MORE = 8 << 20 };
+    char *text = letters(MORE);
+
+    for (int closes = 0; closes < 2; closes++) {
+        open_all();
+        if (closes)
+            ws_frame_close(ws.fd, 1000, "");
+        else
+            ws_frame_text(ws.fd, FIN | CONTINUATION, "");
+        ws_expect_close(ws.fd, closes ? 1000 : 1002, "");
+        ws_is_closed(&ws);
+        ws_send_all(ws.fd, text, MORE);
+        CHECK_EQ(recv(ws.fd, &(char){ 0 }, 1, 0), 0);
+        CHECK_RES(nart_tokio_op_try(&ws.op, NULL), NART_PENDING);
+        shutdown(ws.fd, SHUT_WR);
+        ws_ends(&ws, closes ? 0 : NART_EWS_PROTOCOL, closes ? 1000 : 0);
+        close_all();
+    }
+    free(text);
+}
