@@ -1090,9 +1090,10 @@ nart_res nart_http_request(struct nart_tokio *rt,
 #if NART_HTTP
 /**
  * The status of the response: 200, 404, ... 0 if there is none: the operation runs, it has ended
- * before a head was received, it was cancelled or shut down, or it is not of nart_http_request(). If the operation ended with an
- * error after a head was received (NART_EHTTP_BODY, NART_EHTTP_BODY_LIMIT, NART_EHTTP_REDIRECT, a
- * timeout), this and the three functions below describe that head.
+ * before a head was received, it was cancelled or shut down, or it is neither of nart_http_request()
+ * nor of nart_ws_connect(). If the operation ended with an error after a head was received
+ * (NART_EHTTP_BODY, NART_EHTTP_BODY_LIMIT, NART_EHTTP_REDIRECT, NART_EWS_*, a timeout), this and the
+ * three functions below describe that head.
  * **Thread**: that of `op`. **Cost**: one load.
  */
 NART_API
@@ -1187,7 +1188,7 @@ NART_API
 void nart_http_client_free(struct nart_http_client *client);
 #endif
 
-/* ---- webSockets ------------------------------------------------------------------------------ */
+/* ---- WebSockets ------------------------------------------------------------------------------ */
 
 #if NART_HTTP
 /**

@@ -307,9 +307,10 @@ unsafe fn head<'a>(op: *const NartTokioOp) -> Option<&'a Head> {
 }
 
 /// The status of the response: 200, 404, ... 0 if there is none: the operation runs, it has ended
-/// before a head was received, it was cancelled or shut down, or it is not of nart_http_request(). If the operation ended with an
-/// error after a head was received (NART_EHTTP_BODY, NART_EHTTP_BODY_LIMIT, NART_EHTTP_REDIRECT, a
-/// timeout), this and the three functions below describe that head.
+/// before a head was received, it was cancelled or shut down, or it is neither of nart_http_request()
+/// nor of nart_ws_connect(). If the operation ended with an error after a head was received
+/// (NART_EHTTP_BODY, NART_EHTTP_BODY_LIMIT, NART_EHTTP_REDIRECT, NART_EWS_*, a timeout), this and the
+/// three functions below describe that head.
 /// **Thread**: that of `op`. **Cost**: one load.
 ///
 /// # Safety

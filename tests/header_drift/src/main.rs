@@ -60,7 +60,8 @@ fn title(ffi: &Path, function: &str) -> Option<String> {
     let doc = text.lines().find_map(|line| line.strip_prefix("//! "))?;
     let title = doc.split([':', '.']).next()?;
     let (first, rest) = title.split_at(1);
-    let is_word = rest.starts_with(char::is_lowercase); // not "C" or "HTTP"
+    let word = rest.split(' ').next()?;
+    let is_word = !word.is_empty() && word.chars().all(char::is_lowercase); // not "C" or "HTTP"
     Some(
         if is_word {
             first.to_lowercase()
