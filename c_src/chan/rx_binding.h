@@ -40,10 +40,11 @@ static inline nart__rx_binding *nart__rx_binding_hooked(nart__tick_hook *w)
     return (nart__rx_binding *)(void *)((char *)w - offsetof(nart__rx_binding, tick_hook));
 }
 
-/* Is this the context of its loop? */
+/* Is this a context of its runtime? */
 static inline bool nart__rx_bound_to(const nart__rx_binding *h, const nart_cx *cx)
 {
-    return (const void *)h->rt == (const void *)cx; /* a runtime's first member is its context */
+    const void *owner = h->rt; /* a runtime's first member is its context */
+    return nart__cx_owns(cx, (const nart_cx *)owner);
 }
 
 /* Something has been taken, and *watched is 0. */

@@ -40,10 +40,8 @@ static int64_t loop_now(void *host)
     return nart__rt_now(rt_of(host));
 }
 
-static void loop_park(void *host, nart__task *t, int64_t deadline)
+static void rt_park(nart_rt *rt, nart__task *t, int64_t deadline)
 {
-    nart_rt *rt = rt_of(host);
-
     t->wake_at = deadline;
     if (deadline == NART_NEVER) {
         t->state &= ~(uint32_t)NART__T_TIMED;
@@ -56,6 +54,11 @@ static void loop_park(void *host, nart__task *t, int64_t deadline)
         nart__wheel_remove(&rt->wheel, &t->timer);
     }
     nart__wheel_add(&rt->wheel, &t->timer, deadline);
+}
+
+static void loop_park(void *host, nart__task *t, int64_t deadline)
+{
+    rt_park(rt_of(host), t, deadline);
 }
 
 static void loop_ready(void *host, nart__task *t)
@@ -147,9 +150,10 @@ const nart_driver nart__loop = {
     .io_wake = loop_io_wake,
 };
 
-nart_rt *nart_cx_rt(const nart_cx *cx)
+nart_rt *nart_cx_rt(nart_cx *cx)
 {
-    return nart__cx_rt(cx);
+    nart_rt *rt;
+    return nart__cx_rt_made(cx, &rt) == 0 ? rt : NULL;
 }
 
 /* ---- one tick ---- */
@@ -172,7 +176,7 @@ static void after_poll_slow(nart_rt *rt, nart__task *t)
 
     rt->cx.park = NART_NEVER;
     if (until != t->wake_at)
-        loop_park(rt->cx.host, t, until);
+        rt_park(rt, t, until);
     if (NART_UNLIKELY(rt->cx.flags & NART__CX_END))
         end_pending(rt, t);
     else if (rt->cx.flags & NART__CX_AGAIN)
@@ -196,6 +200,11 @@ static inline void after_poll(nart_rt *rt, nart__task *t, nart_res r)
     } else if (NART_UNLIKELY(seen != 0)) {
         after_poll_slow(rt, t);
     }
+}
+
+void nart__rt_after_poll(nart_rt *rt, nart__task *t, nart_res r)
+{
+    after_poll(rt, t, r);
 }
 
 /* Polls a task that is cancelled, shielded, or spent its budget; or one that ended while it was ready. */
@@ -378,6 +387,15 @@ static void look_inside(nart_rt *rt)
     drain_inbox(rt);
     if (!nart__wheel_empty(&rt->wheel))
         fire_timers(rt);
+}
+
+void nart__rt_turn(nart_rt *rt)
+{
+    look_at_clock(rt);
+    look_inside(rt);
+    rt->stats.ticks++;
+    rt->run(rt);
+    run_tick_hooks(rt); /* wakes the senders of rings from which values were taken */
 }
 
 /* Checks descriptors. @return the number of events, or -errno. */

@@ -84,10 +84,13 @@ void nart__nursery_finish(nart_rt *rt)
 
 nart_res nart_nursery_open(nart_cx *cx, nart_nursery *n, uint32_t flags)
 {
+    nart_rt *rt;
+
     if (!cx->self)
         return -EPERM;
-    if (!nart__cx_rt(cx))
-        return NART_EDRIVER;
+    nart_res r = nart__cx_rt_made(cx, &rt);
+    if (r)
+        return r;
     if (flags & ~(uint32_t)NART_NURSERY_CANCEL_ON_ERROR)
         return -EINVAL;
     if (n->wait.task)
@@ -119,7 +122,7 @@ static nart_res spawn(nart_cx *cx, nart_nursery *n, const nart_task_type *type, 
 
     if (!n->wait.task || n->flags & NART__NURSERY_CANCELLED)
         return NART_ECLOSED;
-    if (!rt || n->wait.task->owner != cx)
+    if (!rt || !nart__cx_owns(cx, n->wait.task->owner))
         return NART_EDRIVER;
     ward *d = ward_take(rt);
     if (!d)

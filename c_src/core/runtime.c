@@ -159,6 +159,8 @@ void nart_rt_slots_get(const nart_rt *rt, nart_slot_use out[NART_SLOT_CLASSES])
 nart_res nart_rt_reserve_io(nart_rt *rt, uint32_t descriptors)
 {
     nart_res r = nart__rt_check(rt);
+    if (r == 0 && rt->first)
+        r = NART_EDRIVER;
     return r ? r : nart__reactor_reserve(&rt->reactor, descriptors);
 }
 
@@ -191,6 +193,9 @@ void nart__rt_report_task(nart_rt *rt, const nart__task *t, const char *what)
 
 /* Slots at the start if there is no limit. */
 static const uint32_t first_slots[NART_SLOT_CLASSES] = { 4096, 4096, 2048, 1024, 1024, 512, 256 };
+
+/* The same in a group. */
+static const uint32_t group_slots[NART_SLOT_CLASSES] = { 512, 512, 256, 128, 128, 64, 32 };
 
 static const nart_rt_opts defaults = {
     .polls_per_tick = 64,
@@ -232,34 +237,30 @@ static nart_res make_slots(nart_rt *rt)
 
     for (int c = 0; c < NART_SLOT_CLASSES; c++) {
         uint32_t asked = rt->opts.slots[c];
-        count[c] = asked ? asked : first_slots[c];
+        count[c] = asked ? asked : rt->first ? group_slots[c] : first_slots[c];
         limit[c] = asked ? asked : NART__SLOTS_MAX;
     }
     nart_res r = nart__slab_init(&rt->slab, sizeof(nart__task), count, limit);
     return r ? r : nart__slab_number(&rt->slab, &rt->mailbox);
 }
 
-nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **out)
+/* With the options `o`, filled in; `first` as in nart_rt. */
+static nart_res make(const nart_rt_opts *o, nart__task *first, nart_rt **out)
 {
-    nart_rt_opts o;
     int err = 0;
+    nart_res r;
 
-    if (!out)
-        return -EINVAL;
-    *out = NULL;
-    nart_res r = fill_in(&o, opts);
-    if (r)
-        return r;
     (void)pthread_once(&fork_once, watch_forks);
-    const nart_alloc *a = o.alloc ? o.alloc : &nart__alloc_std;
+    const nart_alloc *a = o->alloc ? o->alloc : &nart__alloc_std;
     nart_rt *rt = nart__alloc(a, sizeof *rt, 64);
     if (!rt)
         return -ENOMEM;
     memset(rt, 0, sizeof *rt);
     rt->alloc = *a;
-    rt->opts = o;
+    rt->opts = *o;
+    rt->first = first;
     rt->fork_epoch = fork_epoch;
-    snprintf(rt->name, sizeof rt->name, "%s", o.name ? o.name : "nart");
+    snprintf(rt->name, sizeof rt->name, "%s", o->name ? o->name : "nart");
     rt->ready.tail = &rt->ready.head;
     rt->urgent.tail = &rt->urgent.head;
     rt->tick_hooks.next = rt->tick_hooks.prev = &rt->tick_hooks;
@@ -271,8 +272,9 @@ nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **out)
     r = err;
     if (!rt->hub)
         goto no_hub;
-    r = nart__reactor_init(&rt->reactor, o.max_io, o.events_per_tick, rt->hub->efd,
-                           &rt->hub->io_serial);
+    if (!first) /* else descriptors are the driver's */
+        r = nart__reactor_init(&rt->reactor, o->max_io, o->events_per_tick, rt->hub->efd,
+                               &rt->hub->io_serial);
     if (r)
         goto no_reactor;
     rt->hub->rt = rt;
@@ -296,6 +298,26 @@ no_hub:
 no_slab:
     nart__free(a, rt, sizeof *rt, 64);
     return r;
+}
+
+nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **out)
+{
+    nart_rt_opts o;
+
+    if (!out)
+        return -EINVAL;
+    *out = NULL;
+    nart_res r = fill_in(&o, opts);
+    return r ? r : make(&o, NULL, out);
+}
+
+nart_res nart__rt_new_group(nart__task *first, nart_rt **out)
+{
+    const nart_rt_opts given = { .size = sizeof given, .name = first->type->name };
+    nart_rt_opts o;
+
+    nart_res r = fill_in(&o, &given);
+    return r ? r : make(&o, first, out);
 }
 
 /* ---- the order in which tasks end ---- */
@@ -360,6 +382,8 @@ static void ask_all(nart_rt *rt)
     nart__task *t = by_age(rt, NART__T_DONE, 0);
     rt->ready = (nart__run_queue){ NULL, &rt->ready.head };
     rt->urgent = (nart__run_queue){ NULL, &rt->urgent.head };
+    if (rt->first) /* ends after the others: see end_first() */
+        rt->first->state &= ~(uint32_t)NART__T_READY;
     for (nart__task *next; t; t = next) {
         bool was_ready = t->state & NART__T_READY;
         next = t->next;
@@ -392,6 +416,17 @@ static void count_held(nart_rt *rt, nart__task *t)
     nart__task_free(rt, t);
 }
 
+/* The driver's own task of a group, which was there before the others. */
+static void end_first(nart_rt *rt)
+{
+    if (!rt->first || rt->first->state & NART__T_DONE)
+        return;
+    rt->first->state |= NART__T_CANCELLED | NART__T_ABORTED;
+    nart__rt_ready(rt, rt->first);
+    while (nart__any_ready(rt))
+        rt->run(rt);
+}
+
 /* Ends every task. A drop function may commit tasks begun before: those have to end, too. */
 static void end_all(nart_rt *rt)
 {
@@ -400,6 +435,7 @@ static void end_all(nart_rt *rt)
         ask_all(rt);
         while (nart__any_ready(rt)) /* ends: each poll ends its task, and none is begun */
             rt->run(rt);
+        end_first(rt);
         nart__tasks_drop(rt, by_age(rt, NART__T_DONE | NART__T_DROPPED, NART__T_DONE));
     } while (nart__any_ready(rt));
     while (rt->begun)
@@ -454,20 +490,9 @@ nart_res nart_rt_free(nart_rt *rt)
     return nart_rt_free_counted(rt, NULL);
 }
 
-nart_res nart_rt_free_counted(nart_rt *rt, nart_rt_end *out)
+/* Ends what a runtime consists of, and frees it. */
+static void finish(nart_rt *rt, bool forked, nart_rt_end *out)
 {
-    if (out && out->size < sizeof out->size)
-        return NART_EABI;
-    if (!rt) {
-        count_out(&(nart_rt_end){ 0 }, out);
-        return 0;
-    }
-    bool forked = rt->fork_epoch != fork_epoch;
-    nart_res r = forked ? 0 : nart__rt_check(rt);
-    if (r)
-        return r;
-    if ((rt->running || rt->dropping) && !forked)
-        return -EDEADLK;
     rt->running = true;
     nart__rt_set_idle(rt, false);
     rt->closing = rt->refusing = true;
@@ -485,7 +510,8 @@ nart_res nart_rt_free_counted(nart_rt *rt, nart_rt_end *out)
     if (forked)
         forget_all(rt);
     nart__nursery_finish(rt);
-    nart__reactor_finish(&rt->reactor, forked);
+    if (!rt->first)
+        nart__reactor_finish(&rt->reactor, forked);
     if (forked)
         nart__hub_close_forked(rt->hub);
     else
@@ -494,7 +520,30 @@ nart_res nart_rt_free_counted(nart_rt *rt, nart_rt_end *out)
     count_out(&rt->end, out);
     nart_alloc a = rt->alloc;
     nart__free(&a, rt, sizeof *rt, 64);
+}
+
+nart_res nart_rt_free_counted(nart_rt *rt, nart_rt_end *out)
+{
+    if (out && out->size < sizeof out->size)
+        return NART_EABI;
+    if (!rt) {
+        count_out(&(nart_rt_end){ 0 }, out);
+        return 0;
+    }
+    bool forked = rt->fork_epoch != fork_epoch;
+    nart_res r = forked ? 0 : nart__rt_check(rt);
+    if (r)
+        return r;
+    if ((rt->running || rt->dropping) && !forked)
+        return -EDEADLK;
+    finish(rt, forked, out);
     return 0;
+}
+
+void nart__rt_free_group(nart_rt *rt)
+{
+    nart__hub_unpark(rt->hub);
+    finish(rt, rt->fork_epoch != fork_epoch, NULL);
 }
 
 size_t nart_lib_trim(void)

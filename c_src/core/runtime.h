@@ -99,6 +99,7 @@ struct nart_rt {
     nart_rt_end end;
     NART__ATOMIC(uintptr_t) thread; /* that it is bound to; 0: none yet */
     unsigned fork_epoch;
+    nart__task *first;    /* of a group: the driver's own task; NULL: a runtime with a loop */
     uint64_t incarnation; /* of the hub, when this runtime took it */
     char name[32];
 };
@@ -112,10 +113,10 @@ static inline nart_rt *nart__rt_of(nart__task *t)
     return (nart_rt *)(void *)t->owner;
 }
 
-/* The runtime that polls; NULL under another driver. */
+/* The runtime that polls; under another driver that of the task's group, or NULL. */
 static inline nart_rt *nart__cx_rt(const nart_cx *cx)
 {
-    return NART_LIKELY(cx->drv == &nart__loop) ? (nart_rt *)(uintptr_t)cx : NULL;
+    return NART_LIKELY(cx->drv == &nart__loop) ? (nart_rt *)(uintptr_t)cx : cx->group;
 }
 
 /* nart_driver.io_del of the loop, for a connect: see nart__reactor_leave(). `handle` may be NULL. */
@@ -127,6 +128,12 @@ bool nart__loop_io_awaited(void *host, uint64_t id);
 
 /* Polls ready tasks, within the limits of a tick. @return the number of polls. */
 uint32_t nart__run_ready(nart_rt *rt);
+
+/* One tick of a group: what was woken, timers, polls. The driver waits for it. */
+void nart__rt_turn(nart_rt *rt);
+
+/* What the loop does after a poll that returned r. */
+void nart__rt_after_poll(nart_rt *rt, nart__task *t, nart_res r);
 
 /* NULL: none any more. */
 void nart__rt_set_observer(nart_rt *rt, nart__observer *o);
@@ -193,6 +200,19 @@ static inline void nart__rt_set_idle(nart_rt *rt, bool idle)
     rt->has_listener = idle || rt->observer;
 }
 
+/* ---- group.c ---- */
+
+/* Makes the group of the running task of another driver: 0 and *rt; NART_EDRIVER the driver serves none;
+ * -ENOMEM no memory or no descriptor. */
+NART__COLD nart_res nart__group_make(nart_cx *cx, nart_rt **rt);
+
+/* The runtime that polls, which is made if need be. 0 or the errors of nart__group_make(). */
+static inline nart_res nart__cx_rt_made(nart_cx *cx, nart_rt **rt)
+{
+    *rt = nart__cx_rt(cx);
+    return NART_LIKELY(*rt != NULL) ? 0 : nart__group_make(cx, rt);
+}
+
 /* ---- clock.c ---- */
 
 static inline int64_t nart__rt_now(const nart_rt *rt)
@@ -226,6 +246,13 @@ bool nart__hub_is_forked(const nart__hub *hub);
 
 /* A different number in a child of fork. */
 unsigned nart__fork_epoch(void);
+
+/* ---- runtime.c: groups ---- */
+
+/* A runtime without a loop, for the group of this task; and its end: every task is ended as by
+ * nart_rt_free(), `first` last. */
+nart_res nart__rt_new_group(nart__task *first, nart_rt **out);
+void nart__rt_free_group(nart_rt *rt);
 
 /* ---- runtime.c: hooks, shutdown, reports ---- */
 

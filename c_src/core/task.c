@@ -400,21 +400,23 @@ static inline nart_res spawn(nart_rt *rt, const nart_task_type *type, bool boxed
 
 void *nart_spawn_begin(nart_cx *cx, const nart_task_type *type, nart_res *err)
 {
-    nart_rt *rt = nart__cx_rt(cx);
-    if (NART_LIKELY(rt))
+    nart_rt *rt;
+    nart_res r = nart__cx_rt_made(cx, &rt);
+    if (r == 0)
         return begin(rt, type, false, err);
     if (err)
-        *err = NART_EDRIVER;
+        *err = r;
     return NULL;
 }
 
 void *nart_spawn_boxed_begin(nart_cx *cx, const nart_task_type *type, nart_res *err)
 {
-    nart_rt *rt = nart__cx_rt(cx);
-    if (rt)
+    nart_rt *rt;
+    nart_res r = nart__cx_rt_made(cx, &rt);
+    if (r == 0)
         return begin(rt, type, true, err);
     if (err)
-        *err = NART_EDRIVER;
+        *err = r;
     return NULL;
 }
 
@@ -433,14 +435,16 @@ void nart_spawn_abandon(nart_cx *cx, void *frame)
 
 nart_res nart_spawn(nart_cx *cx, const nart_task_type *type, const void *init, nart_join *out)
 {
-    nart_rt *rt = nart__cx_rt(cx);
-    return rt ? spawn(rt, type, false, init, out) : NART_EDRIVER;
+    nart_rt *rt;
+    nart_res r = nart__cx_rt_made(cx, &rt);
+    return r ? r : spawn(rt, type, false, init, out);
 }
 
 nart_res nart_spawn_boxed(nart_cx *cx, const nart_task_type *type, const void *init, nart_join *out)
 {
-    nart_rt *rt = nart__cx_rt(cx);
-    return rt ? spawn(rt, type, true, init, out) : NART_EDRIVER;
+    nart_rt *rt;
+    nart_res r = nart__cx_rt_made(cx, &rt);
+    return r ? r : spawn(rt, type, true, init, out);
 }
 
 void *nart_rt_spawn_begin(nart_rt *rt, const nart_task_type *type, nart_res *err)
@@ -641,7 +645,7 @@ static nart_res join_check(const nart_cx *cx, const nart_join *j)
         return NART_ESTALE;
     if (NART_UNLIKELY(j->used))
         return NART_EUSED;
-    if (NART_UNLIKELY(t->owner != cx))
+    if (NART_UNLIKELY(!nart__cx_owns(cx, t->owner)))
         return NART_EDRIVER;
     return NART_UNLIKELY(j->wait.task || t->state & NART__T_IN_SET) ? -EBUSY : 0;
 }

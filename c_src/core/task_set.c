@@ -123,7 +123,7 @@ static nart_res room(const nart_task_set *s, const nart_cx *cx)
 {
     if (!s->nodes)
         return NART_ECLOSED;
-    if (s->run > 0 && s->owner != cx)
+    if (s->run > 0 && !nart__cx_owns(cx, s->owner))
         return NART_EDRIVER;
     return full(s) ? -ENOSPC : 0;
 }
@@ -208,7 +208,7 @@ static nart_res park(nart_cx *cx, nart_task_set *s, bool for_all)
 {
     bool begun;
 
-    if (NART_UNLIKELY(s->owner != cx))
+    if (NART_UNLIKELY(!nart__cx_owns(cx, s->owner)))
         return NART_EDRIVER;
     bool asked = nart__wait_in_use(&s->wait); /* requested by another arm of this poll's race */
     nart_res r = nart__park_in(cx, &s->wait, &begun);

@@ -23,6 +23,8 @@ void nart__ready_slow(nart__task *t)
     t->state |= NART__T_READY;
     if (NART_LIKELY(cx->drv == &nart__loop))
         nart__rt_enqueue(nart__rt_of(t), t, NART__BY_CALL);
+    else if (cx->group)
+        nart__rt_enqueue(cx->group, t, NART__BY_CALL);
     else
         cx->drv->ready(cx->host, t);
 }

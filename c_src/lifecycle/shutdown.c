@@ -43,13 +43,15 @@ static const struct nart__wait_ops shutdown_ops = { "shutdown", withdraw };
 
 nart_res nart_shutdown_await(nart_cx *cx, nart_waiter *w)
 {
-    nart_rt *rt = nart__cx_rt(cx);
+    nart_rt *rt;
 
-    nart_res r = nart__sync_enter(cx, w, rt, 0);
+    if (!cx->self)
+        return -EPERM;
+    nart_res r = nart__cx_rt_made(cx, &rt);
+    if (r == 0)
+        r = nart__sync_enter(cx, w, rt, 0);
     if (r)
         return r;
-    if (!rt)
-        return NART_EDRIVER;
     if (rt->refusing) {
         if (w->wait.task)
             nart__withdraw(&w->wait);

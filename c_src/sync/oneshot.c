@@ -226,7 +226,7 @@ nart_res nart_oneshot_recv(nart_cx *cx, nart_oneshot_rx *rx, void *value)
         return -EBUSY;
     r = look(rx, value);
     if (r == -EAGAIN) {
-        if (NART_UNLIKELY(!rx->shared && cx->drv->kind & NART_DRIVER_MOVES))
+        if (NART_UNLIKELY(!rx->shared && nart__cx_moves_alone(cx)))
             return NART_EDRIVER;
         r = nart__park_in(cx, w, &begun);
         if (r != NART_PENDING)

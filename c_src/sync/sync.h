@@ -40,9 +40,9 @@ static inline nart_res nart__sync_enter(nart_cx *cx, nart_waiter *w, const void 
 /* May a task of this context join the queue? All tasks in it belong to one context. */
 static inline nart_res nart__sync_check(const nart_cx *cx, const nart__waitq *q)
 {
-    if (NART_UNLIKELY(cx->drv->kind & NART_DRIVER_MOVES))
+    if (NART_UNLIKELY(nart__cx_moves_alone(cx)))
         return NART_EDRIVER;
-    return NART_UNLIKELY(q->first && q->first->task->owner != cx) ? NART_EDRIVER : 0;
+    return NART_UNLIKELY(q->first && !nart__cx_owns(cx, q->first->task->owner)) ? NART_EDRIVER : 0;
 }
 
 /* Parks in the queue: at its end, or where the wait stands already. */

@@ -19,10 +19,14 @@ void nart_driver_task_init(nart__task *t, const nart_task_type *type, void *fram
 
 nart_res nart_driver_poll(nart_cx *cx, nart__task *t)
 {
+    if (cx->group)
+        return nart__group_poll(cx->group);
     int64_t now = cx->drv->now(cx->host);
     if (now > cx->now)
         cx->now = now;
     nart_res r = nart__poll(cx, t, true);
+    if (cx->group)
+        return nart__group_begin(cx, r);
     if (r == NART_PENDING && t->state & NART__T_DEAF)
         r = -ECANCELED;
     if (r != NART_PENDING) {

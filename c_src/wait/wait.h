@@ -34,6 +34,11 @@ static inline void nart__ready(nart__task *t)
     nart__ready_slow(t);
 }
 
+/* One poll of a task that has a group, and of the group's other tasks; the end of the poll that has made the
+ * group, with what the task's function returned. Both return the task's answer, once, or NART_PENDING. */
+NART__COLD nart_res nart__group_poll(nart_rt *rt);
+NART__COLD nart_res nart__group_begin(nart_cx *cx, nart_res r);
+
 /* `w` is the wait of an open nursery. Body `co` ends, which may have opened it; or body `co` has decided a
  * race, which the nursery's body may have lost; or a poll ends that has not joined it. */
 NART__COLD void nart__nursery_left(nart__wait *w, const nart_co *co);
@@ -41,6 +46,19 @@ NART__COLD void nart__nursery_lost(nart__wait *w, const nart_co *co);
 NART__COLD void nart__nursery_not_joined(nart__wait *w);
 
 extern const struct nart__wait_ops nart__nursery_ops;
+
+/* Are tasks of this owner polled in turn with the running one, by the same loop or in the same group? */
+static inline bool nart__cx_owns(const nart_cx *cx, const nart_cx *owner)
+{
+    return NART_LIKELY(owner == cx) ||
+           (cx->group && (const void *)cx->group == (const void *)owner);
+}
+
+/* Does the driver poll the running task on one thread after another, and no other task with it? */
+static inline bool nart__cx_moves_alone(const nart_cx *cx)
+{
+    return NART_UNLIKELY(cx->drv->kind & NART_DRIVER_MOVES) && !cx->group;
+}
 
 /* ---- wait.c: waits of a task ---- */
 

@@ -9,8 +9,8 @@
  * receivers are closed, which may be after the runtime. A zeroed handle is closed; a handle need not be
  * initialised before it is opened. Do not copy handles; move them with the move functions. Closing is
  * idempotent and accepts NULL. Operations that wait also answer -ECANCELED; -ETIMEDOUT; -EBUSY another task
- * waits in this handle; NART_EDRIVER tasks of another runtime wait for the sender, or the task's driver moves
- * it between threads; -EPERM outside of a poll.
+ * waits in this handle; NART_EDRIVER tasks of another runtime wait for the sender, or as for nart/sync.h;
+ * -EPERM outside of a poll.
  *
  * A task that follows the newest value, until the sender closes:
  *

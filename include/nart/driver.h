@@ -25,8 +25,10 @@ extern "C" {
 
 /** Bits of nart_driver.kind. */
 enum {
-    NART_DRIVER_MOVES = 1 /**< the driver moves tasks between threads: operations that would
-                           *   register one in the memory of a thread answer NART_EDRIVER */
+    NART_DRIVER_MOVES = 1, /**< the driver moves tasks between threads: operations that would
+                            *   register one in the memory of a thread answer NART_EDRIVER, unless the
+                            *   task has a group */
+    NART_DRIVER_SPAWNS = 2 /**< its tasks may spawn: the driver serves groups, see below */
 };
 
 struct mmsghdr; /* not declared in strict C */
@@ -102,9 +104,47 @@ NART_API nart_res nart_driver_poll(nart_cx *cx, struct nart__task *t);
 /** Cancels a task of the driver, and makes it ready: drv->ready is called unless it is ready already. */
 NART_API void nart_driver_task_cancel(struct nart__task *t);
 
+/** Calls the type's drop, of a task of the driver that is not polled any more. */
+NART_API void nart_driver_task_drop(struct nart__task *t);
+
 /** Withdraws all waits of a task that is not polled any more. Call it before the type's drop, unless
  *  nart_driver_poll() has returned the task's answer. */
 NART_API void nart_driver_task_end(struct nart__task *t);
+
+/* ---- groups ----
+ * A task that spawns, opens a nursery or calls nart_cx_rt() gets a group: the tasks that it and its children
+ * spawn. nart_driver_poll() polls all of them in turn, so they may share plain memory. A driver with
+ * NART_DRIVER_SPAWNS polls its task again when nart_driver_group_fd() becomes readable, and continues to do so
+ * after the task's own answer until nart_driver_group_tasks() is 0; nart_driver_poll() then returns
+ * NART_PENDING. The driver's functions `park` and `ready` are called with its own task only, which is polled
+ * whenever the driver polls. `cx` is the context that the driver has set up for its task, except where
+ * another one is named. */
+
+/** The number of tasks in the group that have not ended, without the driver's own. */
+NART_API uint32_t nart_driver_group_tasks(const nart_cx *cx);
+
+/** A descriptor that becomes readable when a task of the group is woken; -1: the task has no group. Watch it
+ *  edge-triggered and do not read it. It is valid until nart_driver_group_end(). */
+NART_API int nart_driver_group_fd(const nart_cx *cx);
+
+/** From here until the next nart_driver_poll() wakes make the descriptor readable. False: poll again at once. */
+NART_API bool nart_driver_group_park(nart_cx *cx);
+
+/** Cancels the tasks of the group, except the driver's own; the group accepts no new ones. */
+NART_API void nart_driver_group_cancel(nart_cx *cx);
+
+/** Ends the group: each task that has not ended is polled once more, cancelled, and dropped; the driver's own
+ *  last. No effect without a group. Call it before the frame of the driver's own task is freed. */
+NART_API void nart_driver_group_end(nart_cx *cx);
+
+/** The driver's own task in whose poll this context, which may be the group's, is used. */
+NART_API struct nart__task *nart_driver_group_first(const nart_cx *cx);
+
+/** Does this context poll a task that was spawned, not the driver's own? */
+NART_API bool nart_driver_group_polls(const nart_cx *cx);
+
+/** For the driver's function `waker`: the waker word of a task that was spawned; 0: it is the driver's own. */
+NART_API uintptr_t nart_driver_group_waker(struct nart__task *t);
 
 /** The real system calls, for drivers whose descriptors are the kernel's. */
 NART_API const nart_sys *nart_driver_sys(void);

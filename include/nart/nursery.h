@@ -82,7 +82,8 @@ typedef struct nart_nursery {
 } nart_nursery;
 
 /** Opens a nursery for the running task, in the running body.
- *  @return 0; -EINVAL an unknown flag; -EBUSY it is open; NART_EDRIVER; -EPERM outside of a poll. */
+ *  @return 0; -EINVAL an unknown flag; -EBUSY it is open; -ENOMEM, NART_EDRIVER as nart_spawn(); -EPERM outside
+ *  of a poll. */
 NART_API NART_MUST_USE nart_res nart_nursery_open(nart_cx *cx, nart_nursery *n, uint32_t flags);
 
 /**

@@ -88,8 +88,8 @@ NART_API NART_MUST_USE nart_res nart_oneshot_send(nart_oneshot_tx *tx, const voi
 /** Waits for the value, copies it to `value` and closes this end. If `value` is the slot of linked ends,
  *  nothing is copied.
  *  @return 0; NART_ECLOSED the sender has closed without a value, or this end has; -EBUSY another
- *  task waits in it; -ECANCELED, -ETIMEDOUT: nothing was taken; NART_EDRIVER linked ends, and a
- *  driver that moves the task between threads. **Thread**: the receiver's. */
+ *  task waits in it; -ECANCELED, -ETIMEDOUT: nothing was taken; NART_EDRIVER linked ends, as for
+ *  nart/sync.h. **Thread**: the receiver's. */
 NART_API NART_MUST_USE nart_res nart_oneshot_recv(nart_cx *cx, nart_oneshot_rx *rx, void *value);
 
 /** Receives without waiting. @return 0; -EAGAIN; NART_ECLOSED. */

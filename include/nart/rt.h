@@ -81,7 +81,7 @@ NART_API NART_MUST_USE nart_res nart_rt_reserve(nart_rt *rt, size_t frame_size, 
 /** The same for descriptors. A runtime without nart_rt_opts.max_io begins with records for 1,024 of them, and
  *  doubles that number when they are used up.
  *  @return 0; NART_EFDS more than nart_rt_opts.max_io, or than 1,048,575; -ENOMEM; -EINVAL no `rt`;
- *  NART_EWRONGTHREAD; NART_EFORK. **Thread**: as nart_rt_reserve(). */
+ *  NART_EWRONGTHREAD; NART_EFORK; NART_EDRIVER a runtime of tokio's. **Thread**: as nart_rt_reserve(). */
 NART_API NART_MUST_USE nart_res nart_rt_reserve_io(nart_rt *rt, uint32_t descriptors);
 
 /**
@@ -265,8 +265,10 @@ NART_API NART_MUST_USE nart_res nart_rt_spawn_boxed(nart_rt *rt, const nart_task
 
 /* ---- inspecting -------------------------------------------------------------------------------- */
 
-/** The runtime that runs this poll; NULL under another driver. */
-NART_API nart_rt *nart_cx_rt(const nart_cx *cx);
+/** The runtime that runs this poll. For a C task on tokio it is that of the task and of those that it spawns
+ *  (see nart_tokio_spawn_task()), made by the first call; it cannot be run, bound or freed. NULL: there is no
+ *  memory for it, or the driver has none. */
+NART_API nart_rt *nart_cx_rt(nart_cx *cx);
 
 /** The number of tasks that have not ended. */
 NART_API uint32_t nart_rt_task_count(const nart_rt *rt);

@@ -68,7 +68,7 @@ NART_API nart_res nart_remote_shutdown(nart_remote remote);
 /** Waits until the runtime is asked to shut down. Any number of tasks may wait, each in a nart_waiter of its
  *  own.
  *  @return 0 it was asked (from then on at once); -ECANCELED, -ETIMEDOUT; -EBUSY another task, or another
- *    operation, waits in `w`; NART_EDRIVER the task is not polled by a runtime's loop. */
+ *    operation, waits in `w`; -ENOMEM, NART_EDRIVER as nart_spawn(). */
 NART_API NART_MUST_USE nart_res nart_shutdown_await(nart_cx *cx, nart_waiter *w);
 
 /** What was left at the end of nart_rt_quiesce() or nart_rt_shutdown_within(). */

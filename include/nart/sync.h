@@ -13,7 +13,7 @@
  *     memory may be freed then. An object for which no task waits need not be closed.
  *  3. Operations that wait also answer -ECANCELED and -ETIMEDOUT (nothing was taken); -EBUSY another task, or
  *     another operation, waits in this nart_waiter; NART_EDRIVER tasks of another runtime wait for the object,
- *     or the task's driver moves it between threads; -EPERM outside of a poll.
+ *     or the task runs on tokio and has spawned none that could wake it; -EPERM outside of a poll.
  *
  * A semaphore limits the number of tasks that do something at a time:
  *

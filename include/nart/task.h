@@ -62,7 +62,8 @@ struct nart__hub;
 typedef nart_res (*nart_poll_fn)(nart_cx *cx, void *frame);
 
 enum {
-    NART_TASK_SEND = 1,  /**< tokio may run it: the frame shares no plain memory with other tasks */
+    NART_TASK_SEND = 1,  /**< tokio may run it: the frame shares no plain memory with other tasks,
+                          *   except those that it spawns */
     NART_TASK_URGENT = 2 /**< polled before other tasks, at most 16 per tick */
 };
 
@@ -176,7 +177,7 @@ typedef struct nart_join {
  * @return 0 and `*result` = the task's answer; NART_EABORTED: the task was cancelled and answered
  *   -ECANCELED, or was dropped while it was pending, or answered NART_EABORTED itself, and `*result` is
  *   unchanged; NART_EUSED: the answer was taken before; NART_ESTALE: empty handle, or the runtime was freed;
- *   NART_EDRIVER: a task of another runtime, or the caller's driver moves it between threads;
+ *   NART_EDRIVER: a task of another runtime;
  *   -EBUSY: another task awaits this handle; -EDEADLK: its own task; -ECANCELED, -ETIMEDOUT: about
  *   the caller, the handle can be awaited again.
  * **Thread**: the runtime's own, inside a poll.
@@ -210,9 +211,10 @@ NART_API void nart_join_move(nart_join *dst, nart_join *src);
  * @return the frame, zeroed; or NULL and `*err` (`err` may be NULL): NART_ESLOTS nart_rt_opts.slots tasks
  *   of this size exist; -ENOMEM no memory for more slots; NART_EFRAME the frame is larger than the largest
  *   slot (see nart_spawn_boxed_begin()); -EINVAL an invalid type or alignment;
- *   NART_EABI; NART_ESHUTDOWN; NART_EDRIVER.
+ *   NART_EABI; NART_ESHUTDOWN; NART_EDRIVER the driver's tasks do not spawn.
  * **Ownership**: the frame must be committed or abandoned before the poll returns.
- * **Cost**: no allocation while a slot is free; otherwise more are mapped, see nart_rt_reserve().
+ * **Cost**: no allocation while a slot is free; otherwise more are mapped, see nart_rt_reserve(). On tokio the
+ * first spawn of a task makes a runtime for what it spawns, see nart_tokio_spawn_task().
  */
 NART_API NART_MUST_USE void *nart_spawn_begin(nart_cx *cx, const nart_task_type *type,
                                               nart_res *err);

@@ -29,7 +29,8 @@ struct nart_cx {
     struct nart_local *locals;     /* the innermost bound value; NULL: none */
     int32_t kept;                  /* the budget while stop is not 0 */
     uint32_t reserved0;
-    uint64_t reserved[3];
+    struct nart_rt *group; /* under another driver than the loop: of its task's group; NULL: none */
+    uint64_t reserved[2];
 };
 
 /* Disjoint from the state bits of a task, so that one word can hold both. */
