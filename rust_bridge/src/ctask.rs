@@ -9,22 +9,30 @@
 //!    its body unwinds. If tokio drops the future instead (the deadline of a shutdown passed), the
 //!    task is cancelled and polled once, and its frame is dropped.
 //!
+//! 4. The tasks that a task spawns belong to its group (driver.h): they are polled by the same future, which
+//!    lives until the last of them has ended. The operation ends with the first task's answer. From then on
+//!    the future has an operation of its own that is not counted, by which a shutdown wakes it.
+//!
 //! Not handled: a task that does not react to cancellation keeps running, as any future would; the
 //! resolution of timers is tokio's, a millisecond.
 
 use std::alloc::{alloc_zeroed, dealloc, Layout};
 use std::ffi::c_void;
 use std::future::Future;
+use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
+use tokio::io::unix::AsyncFd;
+use tokio::io::Interest;
 use tokio::time::Sleep;
 
 use crate::bridge::{lock, wait_while, Shared};
 use crate::clock;
+use crate::io::Borrowed;
 use crate::op::{self, Handle, Label, Promise};
 use crate::outcome::Outcome;
 use crate::panic::catch_of;
@@ -82,8 +90,12 @@ impl Body {
 
 // ---- the future ----
 
-/// A body whose frame has not been dropped.
-struct Live(NonNull<Body>);
+/// A body, whose frame is dropped at the latest with it.
+struct Live {
+    block: NonNull<Body>,
+    /// The task has answered, and its frame was dropped.
+    dropped: bool,
+}
 
 // SAFETY: NART_TASK_SEND permits that one thread after another uses the frame.
 unsafe impl Send for Live {}
@@ -118,25 +130,40 @@ impl Live {
             (&raw mut (*body.as_ptr()).layout).write(layout);
             let context = &raw mut (*body.as_ptr()).context;
             PollContext::init(context, cell, ty, frame, host.cast());
-            Ok(Live(body))
+            Ok(Live {
+                block: body,
+                dropped: false,
+            })
         }
     }
 
     fn body(&self) -> &Body {
         // SAFETY: the block is live as long as self.
-        unsafe { self.0.as_ref() }
+        unsafe { self.block.as_ref() }
+    }
+
+    fn context(&self) -> &PollContext {
+        &self.body().context
     }
 
     /// Cancels the task.
     fn cancel(&self) {
-        // SAFETY: no poll is running: polls need &mut Live.
-        unsafe { self.body().context.cancel() }
+        if !self.dropped {
+            // SAFETY: no poll is running: polls need &mut Live.
+            unsafe { self.context().cancel() }
+        }
+    }
+
+    /// Cancels the tasks that it has spawned.
+    fn cancel_group(&self) {
+        // SAFETY: as above.
+        unsafe { self.context().cancel_group() }
     }
 
     /// Polls once. The error is the text of a panic.
     fn poll(&mut self, waker: Option<&Waker>) -> Result<Res, String> {
         let body = self.body();
-        // SAFETY: this is the only poll, and a task that has ended has no Live.
+        // SAFETY: this is the only poll; a task that has ended has a group.
         let call = || unsafe { body.context.poll(waker) };
         catch_of(
             || format!("a poll of the task {}", body.ty().shown_name()),
@@ -145,49 +172,69 @@ impl Live {
     }
 }
 
+impl Live {
+    /// Drops the frame of a task that is not polled any more.
+    fn drop_frame(&mut self) {
+        if std::mem::replace(&mut self.dropped, true) {
+            return;
+        }
+        let body = self.body();
+        let name = || format!("the drop of the task {}", body.ty().shown_name());
+        // SAFETY: this is called once, after the last poll.
+        let _ = catch_of(name, || unsafe {
+            body.context.withdraw_all();
+            body.context.drop_frame();
+        });
+    }
+}
+
 impl Drop for Live {
     fn drop(&mut self) {
         let body = self.body();
-        let (frame, layout) = (body.frame, body.layout);
-        // SAFETY: the frame's drop is called here only, after the last poll.
-        unsafe {
-            body.context.withdraw_all();
-            if let Some(drop_frame) = body.ty().drop {
-                let name = || format!("the drop of the task {}", body.ty().shown_name());
-                let _ = catch_of(name, || drop_frame(frame));
-            }
-        }
-        body.context.end();
+        let name = || format!("the end of the tasks of {}", body.ty().shown_name());
+        // SAFETY: no poll is running.
+        let _ = catch_of(name, || unsafe { body.context.end_group() });
+        self.drop_frame();
+        self.free();
+    }
+}
+
+impl Live {
+    fn free(&self) {
+        self.context().end();
+        let layout = self.body().layout;
         // SAFETY: the block was allocated with this layout, and is not used any more.
-        unsafe { dealloc(self.0.as_ptr().cast(), layout) }
+        unsafe { dealloc(self.block.as_ptr().cast(), layout) }
     }
 }
 
 /// Undoes new() without dropping the frame, whose contents remain the submitter's.
 fn take_back(live: Live) {
-    let live = std::mem::ManuallyDrop::new(live);
-    live.body().context.end();
-    // SAFETY: as in Drop.
-    unsafe { dealloc(live.0.as_ptr().cast(), live.body().layout) }
+    std::mem::ManuallyDrop::new(live).free();
 }
 
 struct CTask {
-    /// None: the task has ended.
+    /// None: the task has ended, and its group.
     live: Option<(Live, Promise)>,
     shared: Arc<Shared>,
     /// The task was cancelled.
     cancelled: bool,
+    /// Its group was cancelled, by a shutdown.
+    group_cancelled: bool,
     sleep: Option<Pin<Box<Sleep>>>,
     /// The deadline of `sleep`; NEVER: it has fired, or there is none.
     armed: i64,
+    /// Readable when a task of the group was woken.
+    mail: Option<AsyncFd<Borrowed>>,
 }
 
 impl CTask {
-    /// Drops the frame and publishes `outcome`; None: cancelled or shut down.
+    /// Ends the task and its group, and publishes `outcome`; None: cancelled or shut down.
     fn end(&mut self, outcome: Option<Outcome>) {
         let Some((live, promise)) = self.live.take() else {
             return;
         };
+        self.mail = None; // before its descriptor is closed
         drop(live);
         self.shared.tasks.remove();
         match outcome {
@@ -196,16 +243,38 @@ impl CTask {
         }
     }
 
-    /// Whether the task has to be cancelled before this poll: once.
-    fn must_cancel(&mut self, waker: &Waker) -> bool {
-        let Some((_, promise)) = &self.live else {
-            return false;
+    /// The task has answered. The tasks that it has spawned continue.
+    fn answer(&mut self, outcome: Outcome) {
+        let Some((live, promise)) = &mut self.live else {
+            return;
+        };
+        live.drop_frame();
+        let rest = match live.context().spawned() {
+            0 => None,
+            _ => op::begin_uncounted(&self.shared), // None: no memory, so they are ended
+        };
+        let Some((handle, own)) = rest else {
+            return self.end(Some(outcome));
+        };
+        handle.detach();
+        std::mem::replace(promise, own).finish(outcome);
+    }
+
+    /// Cancels what has to be cancelled before this poll: each once.
+    fn cancel_if_asked(&mut self, waker: &Waker) {
+        let Some((live, promise)) = &self.live else {
+            return;
         };
         promise.start();
         let cancel = promise.register(waker);
-        let first = cancel && !self.cancelled;
+        if cancel && !self.cancelled {
+            live.cancel();
+        }
         self.cancelled = cancel;
-        first
+        if cancel && !promise.is_cancelled() && !self.group_cancelled {
+            live.cancel_group();
+            self.group_cancelled = true;
+        }
     }
 
     /// Sets the timer to the deadline of the last poll. A timer that is no longer needed stays set:
@@ -229,6 +298,49 @@ impl CTask {
             cx.waker().wake_by_ref();
         }
     }
+
+    /// Waits for wakes of tasks of the group. False: there may be one already, or the descriptor cannot
+    /// be watched; poll again.
+    fn watch(&mut self, fd: RawFd, cx: &mut Context<'_>) -> bool {
+        if self.mail.is_none() {
+            // The group keeps the descriptor open, and ends after `mail`: see end().
+            #[allow(deprecated)] // as in host/drive.rs: tokio 1.52 has no register()
+            let mail = AsyncFd::with_interest(Borrowed(fd), Interest::READABLE);
+            self.mail = mail.ok();
+        }
+        let (Some(mail), Some((live, _))) = (&self.mail, &self.live) else {
+            return false;
+        };
+        while let Poll::Ready(ready) = mail.poll_read_ready(cx) {
+            match ready {
+                Ok(mut guard) => guard.clear_ready(),
+                Err(_) => break, // the runtime ends, and drops this future
+            }
+        }
+        live.context().park_group()
+    }
+
+    /// Arranges the next poll. Ready: no task is left.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some((live, _)) = &self.live else {
+            return Poll::Ready(());
+        };
+        let context = live.context();
+        if live.dropped && context.spawned() == 0 {
+            self.end(None);
+            return Poll::Ready(());
+        }
+        let (deadline, mut again, group) =
+            (context.deadline(), context.again(), context.group_fd());
+        if let (false, Some(fd)) = (again, group) {
+            again = !self.watch(fd, cx);
+        }
+        if again {
+            cx.waker().wake_by_ref();
+        }
+        self.arm(deadline, cx);
+        Poll::Pending
+    }
 }
 
 impl Future for CTask {
@@ -236,38 +348,31 @@ impl Future for CTask {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let cancel = this.must_cancel(cx.waker());
+        this.cancel_if_asked(cx.waker());
         let Some((live, _)) = &mut this.live else {
             return Poll::Ready(());
         };
-        if cancel {
-            live.cancel();
-        }
         match live.poll(Some(cx.waker())) {
-            Ok(PENDING) => {
-                let (deadline, again) = {
-                    let context = &live.body().context;
-                    (context.deadline(), context.again())
-                };
-                if again {
-                    cx.waker().wake_by_ref();
-                }
-                this.arm(deadline, cx);
-                return Poll::Pending;
+            Ok(PENDING) => {}
+            Ok(res) => {
+                this.answer(Outcome::of_res(res));
+                this.cancel_if_asked(cx.waker()); // registers with the new promise
             }
-            Ok(res) => this.end(Some(Outcome::of_res(res))),
             Err(text) => this.end(Some(Outcome::panicked(text))),
         }
-        Poll::Ready(())
+        this.wait(cx)
     }
 }
 
 impl Drop for CTask {
-    /// tokio drops the future: cancels the task, polls it once, and drops its frame.
+    /// tokio drops the future: cancels the task, polls it once, and drops its frame. The end of a group
+    /// does the same with each of its tasks.
     fn drop(&mut self) {
         if let Some((live, _)) = &mut self.live {
-            live.cancel();
-            let _ = live.poll(None);
+            if live.context().group_fd().is_none() {
+                live.cancel();
+                let _ = live.poll(None);
+            }
         }
         self.end(None);
     }
@@ -309,8 +414,10 @@ pub unsafe fn spawn(
         live: Some((live, promise)),
         shared: shared.clone(),
         cancelled: false,
+        group_cancelled: false,
         sleep: None,
         armed: NEVER,
+        mail: None,
     };
     handle.keep(shared.handle.spawn(task));
     Ok(handle)

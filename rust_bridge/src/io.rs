@@ -46,8 +46,8 @@ use crate::threads::fork_epoch;
 
 // ---- tokio's registration ----
 
-/// A descriptor that closes with the record, not with tokio's registration.
-struct Borrowed(RawFd);
+/// A descriptor that is not closed with tokio's registration.
+pub struct Borrowed(pub RawFd);
 
 impl AsRawFd for Borrowed {
     fn as_raw_fd(&self) -> RawFd {
@@ -356,8 +356,8 @@ pub unsafe extern "C" fn io_want(_: *mut c_void, id: u64, dirs: u32, cx: *mut Cx
         // SAFETY: under the record's lock, in a poll of this context.
         unsafe {
             if nart_driver_io_ready(io) & dirs == 0 {
-                let context = PollContext::of_cx(cx);
-                if let Err(code) = context.with_waker(|waker| open.look(io, dirs, waker)) {
+                let looked = PollContext::with_waker_of(cx, |waker| open.look(io, dirs, waker));
+                if let Err(code) = looked {
                     nart_driver_io_unwait(io, dirs, cx);
                     return code;
                 }

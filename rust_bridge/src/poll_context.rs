@@ -7,11 +7,15 @@
 //! 2. The task's nart waker is the address of a cell that holds the waker of the tokio task:
 //!    waker_cell.rs. As long as an operation may hold that address, each poll stores its waker in
 //!    the cell before it does anything else. So a wake during the poll is not lost.
-//! 3. The context may be polled by one thread after another, never by two at the same time.
+//! 3. A task that spawns gets a group (driver.h): C polls the tasks of the group in the polls of its first
+//!    task, which is the one here. The others have wakers of C's own, and a descriptor that becomes
+//!    readable when one of them is woken.
+//! 4. The context may be polled by one thread after another, never by two at the same time.
 
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_void;
 use std::mem::offset_of;
+use std::os::fd::RawFd;
 use std::ptr;
 use std::sync::OnceLock;
 use std::task::Waker;
@@ -20,9 +24,13 @@ use crate::clock;
 use crate::io;
 use crate::sys::io::nart_driver_sys;
 use crate::sys::{
-    nart_driver_cx_init, nart_driver_poll, nart_driver_task_cancel, nart_driver_task_end,
-    nart_driver_task_init, Cx, Driver, Res, Task, TaskType, DRIVER_ABI, DRIVER_MOVES, NEVER,
+    nart_cx_waker, nart_driver_cx_init, nart_driver_group_cancel, nart_driver_group_end,
+    nart_driver_group_fd, nart_driver_group_first, nart_driver_group_park, nart_driver_group_polls,
+    nart_driver_group_tasks, nart_driver_group_waker, nart_driver_poll, nart_driver_task_cancel,
+    nart_driver_task_drop, nart_driver_task_end, nart_driver_task_init, Cx, Driver, Res, Task,
+    TaskType, DRIVER_ABI, DRIVER_MOVES, DRIVER_SPAWNS, NEVER,
 };
+use crate::waker::rust_waker;
 use crate::waker_cell::WakerCell;
 
 /// A poll context and its task. It does not move.
@@ -60,7 +68,7 @@ impl PollContext {
             (&raw mut (*place).waker).write(Cell::new(ptr::null()));
             (&raw mut (*place).again).write(Cell::new(false));
             (&raw mut (*place).deadline).write(Cell::new(NEVER));
-            nart_driver_cx_init(cx, driver(), host.cast_mut());
+            nart_driver_cx_init(cx, driver(!host.is_null()), host.cast_mut());
             nart_driver_task_init(task, ty, frame, cx);
         }
     }
@@ -99,24 +107,73 @@ impl PollContext {
         unsafe { nart_driver_task_end(self.task.get()) }
     }
 
+    /// Calls the drop of the task's type.
+    ///
+    /// # Safety
+    /// The task is not polled any more, and this is called once.
+    pub unsafe fn drop_frame(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { nart_driver_task_drop(self.task.get()) }
+    }
+
+    /// The number of tasks that the task has spawned and that have not ended.
+    pub fn spawned(&self) -> u32 {
+        // SAFETY: the context was initialised, and no poll is running on another thread.
+        unsafe { nart_driver_group_tasks(self.cx.get()) }
+    }
+
+    /// Becomes readable, edge by edge, when one of these tasks is woken. None: it has spawned none.
+    pub fn group_fd(&self) -> Option<RawFd> {
+        // SAFETY: as above.
+        let fd = unsafe { nart_driver_group_fd(self.cx.get()) };
+        (fd >= 0).then_some(fd)
+    }
+
+    /// From here on wakes of these tasks make group_fd() readable. False: poll again at once.
+    pub fn park_group(&self) -> bool {
+        // SAFETY: as above.
+        unsafe { nart_driver_group_park(self.cx.get()) }
+    }
+
+    /// Cancels these tasks.
+    ///
+    /// # Safety
+    /// No poll is running.
+    pub unsafe fn cancel_group(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { nart_driver_group_cancel(self.cx.get()) }
+    }
+
+    /// Ends these tasks, and then the task itself: each is polled once more.
+    ///
+    /// # Safety
+    /// No poll is running.
+    pub unsafe fn end_group(&self) {
+        self.waker.set(ptr::null());
+        // SAFETY: the caller's promise.
+        unsafe { nart_driver_group_end(self.cx.get()) }
+    }
+
+    /// Calls `f` with the waker of the task that `cx` polls.
+    ///
+    /// # Safety
+    /// `cx` is that of a live PollContext or of its group, in a poll.
+    pub unsafe fn with_waker_of<R>(cx: *mut Cx, f: impl FnOnce(&Waker) -> R) -> R {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if nart_driver_group_polls(cx) {
+                return f(&rust_waker(nart_cx_waker(cx)));
+            }
+            context(nart_driver_group_first(cx)).with_waker(f)
+        }
+    }
+
     /// Calls `f` with the waker of the running poll.
-    pub fn with_waker<R>(&self, f: impl FnOnce(&Waker) -> R) -> R {
+    fn with_waker<R>(&self, f: impl FnOnce(&Waker) -> R) -> R {
         // SAFETY: during a poll it is NULL or points to the waker of that poll.
         match unsafe { self.waker.get().as_ref() } {
             Some(waker) => f(waker),
             None => f(Waker::noop()),
-        }
-    }
-
-    /// The context of a `nart_cx`.
-    ///
-    /// # Safety
-    /// `cx` is that of a live PollContext.
-    pub unsafe fn of_cx<'a>(cx: *mut Cx) -> &'a PollContext {
-        // SAFETY: the caller's promise: `cx` points into the context.
-        unsafe {
-            &*cx.byte_sub(offset_of!(PollContext, cx))
-                .cast::<PollContext>()
         }
     }
 
@@ -180,6 +237,11 @@ unsafe extern "C" fn ready(_: *mut c_void, task: *mut Task) {
 }
 
 unsafe extern "C" fn waker(_: *mut c_void, task: *mut Task) -> usize {
+    // SAFETY: called inside a poll of this task.
+    let word = unsafe { nart_driver_group_waker(task) };
+    if word != 0 {
+        return word;
+    }
     // SAFETY: called inside a poll of this context.
     let context = unsafe { context(task) };
     if !context.escaped.replace(true) {
@@ -191,12 +253,13 @@ unsafe extern "C" fn waker(_: *mut c_void, task: *mut Task) -> usize {
     context.cell.nart_waker()
 }
 
-/// The driver. Its table of system calls is C's.
-fn driver() -> &'static Driver {
-    static DRIVER: OnceLock<Driver> = OnceLock::new();
-    DRIVER.get_or_init(|| Driver {
+/// The driver. Its table of system calls is C's. Without a host its tasks do not spawn: nothing would poll
+/// their group.
+fn driver(has_host: bool) -> &'static Driver {
+    static DRIVERS: OnceLock<[Driver; 2]> = OnceLock::new();
+    let of_kind = |kind| Driver {
         abi: DRIVER_ABI,
-        kind: DRIVER_MOVES,
+        kind,
         name: c"tokio".as_ptr(),
         now,
         park,
@@ -212,5 +275,7 @@ fn driver() -> &'static Driver {
         io_wake: io::io_wake,
         io_unwait: io::io_unwait,
         io_stay: io::io_stay,
-    })
+    };
+    let make = || [of_kind(DRIVER_MOVES), of_kind(DRIVER_MOVES | DRIVER_SPAWNS)];
+    &DRIVERS.get_or_init(make)[usize::from(has_host)]
 }

@@ -261,6 +261,8 @@ pub(crate) const TASK_SEND: u32 = 1;
 pub(crate) const DRIVER_ABI: u32 = 2;
 /// `NART_DRIVER_MOVES`.
 pub(crate) const DRIVER_MOVES: u32 = 1;
+/// `NART_DRIVER_SPAWNS`.
+pub(crate) const DRIVER_SPAWNS: u32 = 2;
 /// `NART_NEVER`.
 pub(crate) const NEVER: i64 = i64::MAX;
 
@@ -295,7 +297,7 @@ unsafe impl Sync for Driver {}
 extern "C" {
     fn nart__halt(cx: *mut Cx, wait: *mut c_void) -> Res;
     fn nart_op_park(cx: *mut Cx) -> Res;
-    fn nart_cx_waker(cx: *mut Cx) -> NartWaker;
+    pub(crate) fn nart_cx_waker(cx: *mut Cx) -> NartWaker;
     fn nart_waker_wake(waker: NartWaker);
 
     pub fn nart_strerror(code: Res) -> *const c_char;
@@ -310,6 +312,13 @@ extern "C" {
     );
     pub fn nart_driver_task_cancel(task: *mut Task);
     pub fn nart_driver_task_end(task: *mut Task);
+    pub fn nart_driver_group_tasks(cx: *const Cx) -> u32;
+    pub fn nart_driver_group_fd(cx: *const Cx) -> c_int;
+    pub fn nart_driver_group_park(cx: *mut Cx) -> bool;
+    pub fn nart_driver_group_cancel(cx: *mut Cx);
+    pub fn nart_driver_group_first(cx: *const Cx) -> *mut Task;
+    pub fn nart_driver_group_polls(cx: *const Cx) -> bool;
+    pub fn nart_driver_group_waker(task: *mut Task) -> usize;
 
     pub fn nart_rt_spawn_begin(rt: *mut Rt, ty: *const TaskType, err: *mut Res) -> *mut c_void;
     pub fn nart_rt_spawn_boxed_begin(
@@ -345,6 +354,8 @@ extern "C-unwind" {
     ) -> Res;
     pub fn nart_rt_free_counted(rt: *mut Rt, out: *mut RtEnd) -> Res;
     pub fn nart_driver_poll(cx: *mut Cx, task: *mut Task) -> Res;
+    pub fn nart_driver_group_end(cx: *mut Cx);
+    pub fn nart_driver_task_drop(task: *mut Task);
 }
 
 impl NartWaker {

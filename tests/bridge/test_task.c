@@ -29,7 +29,6 @@ static nart_res yields_run(nart_cx *cx, void *frame)
     struct yields *y = frame;
 
     NART_BEGIN(cx, &y->co);
-    CHECK(nart_cx_rt(cx) == NULL);
     for (y->i = 0; y->i < y->n; y->i++)
         NART_YIELD();
     NART_END(y->answer);
@@ -215,30 +214,6 @@ TEST(operations_are_awaited_as_on_a_loop)
     CHECK_RES(nart_tokio_spawn_task(bridge, &awaits_type, NULL, &op), 0);
     CHECK_RES(wait_for_answer(&op, &value), 0);
     CHECK_EQ(value, 2000);
-    nart_tokio_op_close(&op);
-}
-
-/* ---- what only a loop has ---- */
-
-static nart_res loop_only_poll(nart_cx *cx, void *frame)
-{
-    nart_join *j = frame;
-    nart_res r = 0;
-
-    CHECK(nart_spawn_begin(cx, &yields_type, &r) == NULL);
-    CHECK_RES(r, NART_EDRIVER);
-    CHECK_RES(nart_spawn(cx, &yields_type, NULL, j), NART_EDRIVER);
-    return 0;
-}
-
-static const nart_task_type loop_only_type =
-    NART_TASK_TYPE_FLAGS(nart_join, loop_only_poll, NULL, NART_TASK_SEND);
-
-TEST_WITH(operations_that_need_a_loop_are_refused, both)
-{
-    nart_tokio_op op = { 0 };
-    CHECK_RES(nart_tokio_spawn_task(bridge, &loop_only_type, NULL, &op), 0);
-    CHECK_RES(wait_for_answer(&op, NULL), 0);
     nart_tokio_op_close(&op);
 }
 

@@ -93,8 +93,8 @@ TEST_WITH(objects_of_a_loop_are_refused, two_workers)
     nart_tokio_op op;
 
     for (int i = 0; i < WAITS; i++) {
-        if (waits[i].moves && !is_receive(&waits[i]))
-            continue;
+        if ((waits[i].moves && !is_receive(&waits[i])) || waits[i].wait == wait_shutdown)
+            continue; /* a shutdown is that of the task's own runtime: see test_group.c */
         open_all(loop);
         start(&waits[i], 0, &op);
         check_answer(&waits[i], &op, waits[i].moves ? NART_EWRONGTHREAD : NART_EDRIVER);
