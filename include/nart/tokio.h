@@ -905,7 +905,7 @@ void nart_tokio_child_signals(bool on);
  *   NART_SHIELD gives them time to unwind, under both drivers.
  *
  * What belongs to another loop (a local channel, an object of nart/sync.h) must not be used: it
- * belongs to that loop's thread. A task that has spawned none is answered NART_EDRIVER where it
+ * belongs to that loop's thread, as a world (nart/world.h) belongs to the thread that made it. A task that has spawned none is answered NART_EDRIVER where it
  * would wait for such an object. A C++ exception that leaves the poll function or the drop ends the
  * process, after a line that names the task.
  *
