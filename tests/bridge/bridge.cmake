@@ -10,7 +10,7 @@ set_target_properties(nart_test_futures PROPERTIES
 set(tests
   bridge/adopt bridge/batches bridge/blocking bridge/bytes bridge/chan bridge/children bridge/examples bridge/fork
   bridge/group bridge/layout bridge/local bridge/memory bridge/observe bridge/oneshot bridge/op bridge/panic
-  bridge/shutdown bridge/sockets bridge/task
+  bridge/server bridge/shutdown bridge/sockets bridge/task
   bridge/threads bridge/token bridge/waits)
 set(sources bridge/bridge.c)
 if(NART_HTTP)
