@@ -10,8 +10,10 @@
 //! 4. A direction that is not ready is polled in tokio, with the waker of the C task. The guard that
 //!    tokio returns is kept until C clears the direction. It carries the number of the event: an
 //!    event after it is not cleared. So C may clear after any system call that came after the guard.
-//! 5. tokio does not report urgent data, at whose mark a read stops. So every answer says that a
-//!    short read proves nothing: C reads until EAGAIN.
+//! 5. A short read proves that no data is left, except at the mark of urgent data. tokio reports that
+//!    with the event of the data (EPOLLPRI), and this never clears it: a clear could hit a later mark.
+//!    So after the first mark C reads until EAGAIN. Data that arrives after the event of the guard
+//!    causes another event, which the guard does not clear.
 //! 6. tokio does not clear "closed" either, but an end may be over, as of a FIFO that has a new
 //!    writer. A direction that was cleared nevertheless is registered again.
 //! 7. The end of a bridge closes what its tasks have left open.
@@ -30,7 +32,7 @@ use std::sync::{Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
-use tokio::io::Ready;
+use tokio::io::{Interest, Ready};
 use tokio::runtime::Handle as TokioHandle;
 
 use crate::bridge::lock;
@@ -58,6 +60,9 @@ impl AsRawFd for Borrowed {
 type Guard = AsyncFdReadyGuard<'static, Borrowed>;
 
 const DIRECTIONS: [u32; 2] = [READ, WRITE];
+const ALL: Interest = Interest::READABLE
+    .add(Interest::WRITABLE)
+    .add(Interest::PRIORITY);
 
 /// The registration, and per direction the guard of its last event. The guards borrow from `fd`, so
 /// they are dropped before it.
@@ -75,7 +80,7 @@ impl Watch {
     unsafe fn new(fd: RawFd) -> io::Result<Watch> {
         // The descriptor is open, as the caller promises.
         #[allow(deprecated)] // as in host/drive.rs: tokio 1.52 has no register()
-        let fd = AsyncFd::new(Borrowed(fd))?;
+        let fd = AsyncFd::with_interest(Borrowed(fd), ALL)?;
         Ok(Watch {
             guards: [None, None],
             fd: NonNull::from(Box::leak(Box::new(fd))),
@@ -94,7 +99,11 @@ impl Watch {
             Poll::Pending => return Ok(None),
             Poll::Ready(guard) => guard?,
         };
-        let bits = bits(DIRECTIONS[dir], guard.ready());
+        let mut bits = bits(DIRECTIONS[dir], guard.ready());
+        // The closure runs if it is set, also if the reading side is closed.
+        if fd.try_io(Interest::PRIORITY, |_| Ok(())).is_ok() {
+            bits |= PRI;
+        }
         self.guards[dir] = Some(guard);
         Ok(Some(bits))
     }
@@ -113,7 +122,7 @@ fn is_closed(ready: Ready) -> bool {
 }
 
 fn bits(direction: u32, ready: Ready) -> u32 {
-    let mut bits = direction | PRI;
+    let mut bits = direction;
     if ready.is_read_closed() {
         bits |= RDHUP;
     }

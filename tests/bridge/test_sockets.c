@@ -171,6 +171,35 @@ TEST(many_connections_on_several_workers)
     both_close();
 }
 
+/* A read stops at the mark of urgent data: it is short although more data is available, for which there is no
+ * other event. */
+TEST_WITH(urgent_data_does_not_stall_a_stream, both)
+{
+    nart_tokio_op op = { 0 }, worker = { 0 };
+    char buf[8];
+    int ends[2];
+    int64_t value = 0;
+
+    tcp_pair(ends);
+    CHECK_RES(nart_tokio_spawn_task(bridge, &echo_type, &(struct echo){ .fd = ends[1] }, &op), 0);
+    for (int i = 0; i < 2; i++) { /* from then on tokio watches it */
+        CHECK_EQ(send(ends[0], "x", 1, 0), 1);
+        CHECK_EQ(recv(ends[0], buf, 1, 0), 1);
+    }
+    occupy_worker(&worker);                       /* all of it is one event */
+    CHECK_EQ(send(ends[0], "ab", 2, MSG_OOB), 2); /* 'b' is the urgent byte, out of band */
+    CHECK_EQ(send(ends[0], "cd", 2, 0), 2);
+    release_worker(&worker);
+    CHECK_EQ(recv(ends[0], buf, 3, MSG_WAITALL), 3);
+    CHECK(memcmp(buf, "acd", 3) == 0);
+    CHECK_EQ(send(ends[0], "e", 1, 0), 1);
+    CHECK_EQ(recv(ends[0], buf, 1, 0), 1);
+    close(ends[0]);
+    CHECK_RES(wait_for_answer(&op, &value), 0);
+    CHECK_EQ(value, 6);
+    nart_tokio_op_close(&op);
+}
+
 /* ---- listening and connecting ---- */
 
 static uint64_t port;
