@@ -398,26 +398,37 @@ static inline nart_res spawn(nart_rt *rt, const nart_task_type *type, bool boxed
     return 0;
 }
 
-void *nart_spawn_begin(nart_cx *cx, const nart_task_type *type, nart_res *err)
+/* The first spawn of a task of another driver: makes its group. */
+static NART__COLD void *begin_first(nart_cx *cx, const nart_task_type *type, bool boxed,
+                                    nart_res *err)
 {
     nart_rt *rt;
-    nart_res r = nart__cx_rt_made(cx, &rt);
+    nart_res r = nart__group_make(cx, &rt);
     if (r == 0)
-        return begin(rt, type, false, err);
+        return begin(rt, type, boxed, err);
     if (err)
         *err = r;
     return NULL;
 }
 
-void *nart_spawn_boxed_begin(nart_cx *cx, const nart_task_type *type, nart_res *err)
+static NART__COLD nart_res spawn_first(nart_cx *cx, const nart_task_type *type, bool boxed,
+                                       const void *init, nart_join *out)
 {
     nart_rt *rt;
-    nart_res r = nart__cx_rt_made(cx, &rt);
-    if (r == 0)
-        return begin(rt, type, true, err);
-    if (err)
-        *err = r;
-    return NULL;
+    nart_res r = nart__group_make(cx, &rt);
+    return r ? r : spawn(rt, type, boxed, init, out);
+}
+
+void *nart_spawn_begin(nart_cx *cx, const nart_task_type *type, nart_res *err)
+{
+    nart_rt *rt = nart__cx_rt(cx);
+    return NART_LIKELY(rt) ? begin(rt, type, false, err) : begin_first(cx, type, false, err);
+}
+
+void *nart_spawn_boxed_begin(nart_cx *cx, const nart_task_type *type, nart_res *err)
+{
+    nart_rt *rt = nart__cx_rt(cx);
+    return NART_LIKELY(rt) ? begin(rt, type, true, err) : begin_first(cx, type, true, err);
 }
 
 nart_res nart_spawn_commit(nart_cx *cx, void *frame, nart_join *out)
@@ -435,16 +446,16 @@ void nart_spawn_abandon(nart_cx *cx, void *frame)
 
 nart_res nart_spawn(nart_cx *cx, const nart_task_type *type, const void *init, nart_join *out)
 {
-    nart_rt *rt;
-    nart_res r = nart__cx_rt_made(cx, &rt);
-    return r ? r : spawn(rt, type, false, init, out);
+    nart_rt *rt = nart__cx_rt(cx);
+    return NART_LIKELY(rt) ? spawn(rt, type, false, init, out)
+                           : spawn_first(cx, type, false, init, out);
 }
 
 nart_res nart_spawn_boxed(nart_cx *cx, const nart_task_type *type, const void *init, nart_join *out)
 {
-    nart_rt *rt;
-    nart_res r = nart__cx_rt_made(cx, &rt);
-    return r ? r : spawn(rt, type, true, init, out);
+    nart_rt *rt = nart__cx_rt(cx);
+    return NART_LIKELY(rt) ? spawn(rt, type, true, init, out)
+                           : spawn_first(cx, type, true, init, out);
 }
 
 void *nart_rt_spawn_begin(nart_rt *rt, const nart_task_type *type, nart_res *err)

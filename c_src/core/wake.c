@@ -24,7 +24,7 @@ void nart__ready_slow(nart__task *t)
     if (NART_LIKELY(cx->drv == &nart__loop))
         nart__rt_enqueue(nart__rt_of(t), t, NART__BY_CALL);
     else if (cx->group)
-        nart__rt_enqueue(cx->group, t, NART__BY_CALL);
+        nart__rt_enqueue_slow(cx->group, t, NART__BY_CALL);
     else
         cx->drv->ready(cx->host, t);
 }
