@@ -85,6 +85,8 @@ nart_res nart_rt_clock_pause(nart_rt *rt)
     nart_res r = nart__rt_check(rt);
     if (r)
         return r;
+    if (rt->first)
+        return NART_EDRIVER;
     rt->clock.at = nart__rt_now(rt);
     rt->clock.mode = NART__CLOCK_PAUSED;
     return 0;

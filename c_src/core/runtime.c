@@ -272,6 +272,7 @@ static nart_res make(const nart_rt_opts *o, nart__task *first, nart_rt **out)
     r = err;
     if (!rt->hub)
         goto no_hub;
+    rt->reactor.fd = -1;
     if (!first) /* else descriptors are the driver's */
         r = nart__reactor_init(&rt->reactor, o->max_io, o->events_per_tick, rt->hub->efd,
                                &rt->hub->io_serial);

@@ -25,7 +25,7 @@ extern "C" {
 #endif
 
 /** Pauses the clock, also one that advances by itself. A loop in which no task is ready then waits for
- *  descriptors and wakes only. @return 0. */
+ *  descriptors and wakes only. @return 0; NART_EDRIVER a runtime of tokio's, whose clock is the system's. */
 NART_API nart_res nart_rt_clock_pause(nart_rt *rt);
 
 /**

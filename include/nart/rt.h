@@ -266,7 +266,7 @@ NART_API NART_MUST_USE nart_res nart_rt_spawn_boxed(nart_rt *rt, const nart_task
 /* ---- inspecting -------------------------------------------------------------------------------- */
 
 /** The runtime that runs this poll. For a C task on tokio it is that of the task and of those that it spawns
- *  (see nart_tokio_spawn_task()), made by the first call; it cannot be run, bound or freed. NULL: there is no
+ *  (see nart_tokio_spawn_task()), made by the first call; it cannot be run, bound, embedded or freed. NULL: there is no
  *  memory for it, or the driver has none. */
 NART_API nart_rt *nart_cx_rt(nart_cx *cx);
 

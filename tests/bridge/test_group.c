@@ -5,6 +5,7 @@
 #include "threads.h"
 #include "waits.h"
 
+#include <nart/clock.h>
 #include <nart/nursery.h>
 #include <nart/remote.h>
 #include <nart/sync.h>
@@ -334,9 +335,7 @@ struct spawner {
     const nart_task_type *type;
     nart_join child;
     nart_res r, answer;
-    nart_timer timer;
     bool waits;
-    nart_remote *remote;
 };
 
 /* Spawns one child, with a zeroed frame. */
@@ -381,6 +380,84 @@ TEST_WITH(another_thread_wakes_a_child, two_workers)
         CHECK_EQ(value, 7);
         nart_tokio_op_close(&op);
     }
+}
+
+/* ---- what reaches a runtime from other threads ---- */
+
+static nart_token outer;
+static nart_remote remote;
+
+struct member {
+    nart_co co;
+    nart_token token;
+    nart_waiter waiter;
+};
+
+static nart_res member_run(nart_cx *cx, void *frame)
+{
+    struct member *m = frame;
+    nart_res r;
+
+    NART_BEGIN(cx, &m->co);
+    CHECK_RES(nart_token_child_on(&outer, nart_cx_rt(cx), &m->token), 0);
+    remote = nart_rt_remote(nart_cx_rt(cx));
+    count(&gate);
+    NART_AWAIT(r, nart_token_await(cx, &m->token, &m->waiter));
+    NART_END(r);
+}
+
+static void member_drop(void *frame)
+{
+    struct member *m = frame;
+    nart_token_release(&m->token);
+}
+
+static const nart_task_type member_type =
+    NART_TASK_TYPE_FLAGS(struct member, member_run, member_drop, NART_TASK_SEND);
+
+TEST_WITH(remote_spawns_and_tokens_reach_a_group, two_workers)
+{
+    const struct child init = { .ns = 0 };
+    nart_tokio_op op = { 0 };
+
+    CHECK_RES(nart_token_new(loop, &outer), 0);
+    CHECK_RES(nart_tokio_spawn_task(bridge, &member_type, NULL, &op), 0);
+    wait_for(&gate, 1);
+    for (uint64_t i = 1; i <= 100; i++) {
+        CHECK_RES(nart_remote_spawn(remote, &child_type, &init), 0);
+        wait_for(&dropped, i);
+    }
+    nart_token_cancel(&outer);
+    CHECK_RES(wait_for_answer(&op, NULL), 0);
+    CHECK_RES(nart_remote_spawn(remote, &child_type, &init), NART_ESTALE);
+    nart_tokio_op_close(&op);
+    nart_token_release(&outer);
+}
+
+/* A loop's calls have no effect on it. */
+static nart_res owner_poll(nart_cx *cx, void *frame)
+{
+    nart_rt *rt = nart_cx_rt(cx);
+
+    (void)frame;
+    CHECK(rt && rt == nart_cx_rt(cx));
+    CHECK_RES(nart_rt_run(rt), -EDEADLK);
+    CHECK_RES(nart_rt_poll(rt, 0), -EDEADLK);
+    CHECK_RES(nart_rt_bind(rt), -EDEADLK);
+    CHECK_RES(nart_rt_free(rt), -EDEADLK);
+    CHECK_RES(nart_rt_reserve_io(rt, 1), NART_EDRIVER);
+    CHECK_RES(nart_rt_clock_pause(rt), NART_EDRIVER);
+    CHECK_EQ(nart_rt_backend_fd(rt), -1);
+    CHECK_EQ(nart_rt_task_count(rt), 1);
+    return 0;
+}
+
+static const nart_task_type owner_type =
+    NART_TASK_TYPE_FLAGS(struct outsider, owner_poll, NULL, NART_TASK_SEND);
+
+TEST_WITH(the_runtime_of_a_group_is_not_run_by_others, two_workers)
+{
+    CHECK_RES(on_tokio(&owner_type, NULL), 0);
 }
 
 /* ---- children that outlive the first task ---- */
