@@ -77,7 +77,7 @@ static nart_res check_paused(const nart_rt *rt)
     nart_res r = nart__rt_check(rt);
     if (r)
         return r;
-    return rt->clock.mode == NART__CLOCK_RUNS ? -EPERM : 0;
+    return rt->clock.mode == NART__CLOCK_RUNS || rt->first ? -EPERM : 0;
 }
 
 nart_res nart_rt_clock_pause(nart_rt *rt)
@@ -85,7 +85,7 @@ nart_res nart_rt_clock_pause(nart_rt *rt)
     nart_res r = nart__rt_check(rt);
     if (r)
         return r;
-    if (rt->first)
+    if (rt->first) /* of a group: the driver's clock */
         return NART_EDRIVER;
     rt->clock.at = nart__rt_now(rt);
     rt->clock.mode = NART__CLOCK_PAUSED;
@@ -124,5 +124,5 @@ nart_res nart_rt_clock_resume(nart_rt *rt)
 
 int64_t nart_rt_now(const nart_rt *rt)
 {
-    return nart__rt_now(rt);
+    return rt->first ? rt->cx.drv->now(rt->cx.host) : nart__rt_now(rt);
 }

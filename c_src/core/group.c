@@ -14,7 +14,8 @@
  *     cx->group until the poll ends; from then on the group's context is used for all tasks.
  *  3. The first task is polled in every turn, because its driver's waker does not say who was woken. The other
  *     tasks have wakers of the group's hub, which the driver watches by the hub's eventfd.
- *  4. rt->running is always set: the calls that run, bind or free a runtime answer -EDEADLK. */
+ *  4. The clock is the driver's, read once per turn: for rt->clock it stands still in between.
+ *  5. rt->running is always set: the calls that run, bind or free a runtime answer -EDEADLK. */
 #include "runtime.h"
 
 /* ---- making ---- */
@@ -29,7 +30,9 @@ nart_res nart__group_make(nart_cx *cx, nart_rt **out)
     if (nart__rt_new_group(first, &rt) != 0)
         return -ENOMEM;
     nart_driver_cx_init(&rt->cx, cx->drv, cx->host);
-    rt->cx.now = cx->now;
+    rt->cx.now = rt->clock.at = cx->now;
+    rt->clock.mode = NART__CLOCK_PAUSED;
+    nart__wheel_init(&rt->wheel, cx->now);
     rt->cx.group = rt;
     rt->cx.self = first;
     rt->running = true;
@@ -77,6 +80,7 @@ nart_res nart__group_poll(nart_rt *rt)
 {
     bool ended = rt->first->state & NART__T_DONE;
 
+    rt->clock.at = rt->cx.drv->now(rt->cx.host);
     nart__hub_unpark(rt->hub);
     nart__rt_ready(rt, rt->first);
     nart__rt_turn(rt);

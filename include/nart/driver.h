@@ -116,7 +116,7 @@ NART_API void nart_driver_task_end(struct nart__task *t);
  * spawn. nart_driver_poll() polls all of them in turn, so they may share plain memory. A driver with
  * NART_DRIVER_SPAWNS polls its task again when nart_driver_group_fd() becomes readable, and continues to do so
  * after the task's own answer until nart_driver_group_tasks() is 0; nart_driver_poll() then returns
- * NART_PENDING. The driver's functions `park` and `ready` are called with its own task only, which is polled
+ * NART_PENDING. It leaves the task's header alone: `ready` means only that it has to poll again. The driver's functions `park` and `ready` are called with its own task only, which is polled
  * whenever the driver polls. `cx` is the context that the driver has set up for its task, except where
  * another one is named. */
 
