@@ -521,7 +521,7 @@ TEST_WITH(the_deadline_of_a_shutdown_drops_children, two_workers)
     CHECK_RES(on_tokio(&spawner_type, &alone), 1);
     CHECK_RES(nart_tokio_spawn_task(bridge, &spawner_type, &both_wait, &op), 0);
     wait_for(&parked, 2);
-    CHECK_RES(nart_tokio_shutdown(bridge, 10 * NART_MS, NULL), 0);
+    CHECK_RES(nart_tokio_shutdown(bridge, NART_SEC, NULL), 0);
     CHECK_EQ(read_word(&dropped), 4);
     nart_tokio_op_close(&op);
 }
