@@ -77,6 +77,21 @@
  */
 #define NART_TOKIO_KEEP_SIGPIPE 1
 
+/** Level of an event: something failed. */
+#define NART_TOKIO_LOG_ERROR 1
+
+/** Level of an event: something may be wrong. */
+#define NART_TOKIO_LOG_WARN 2
+
+/** Level of an event: worth knowing. */
+#define NART_TOKIO_LOG_INFO 3
+
+/** Level of an event: for those who look for a mistake. */
+#define NART_TOKIO_LOG_DEBUG 4
+
+/** Level of an event: every step. */
+#define NART_TOKIO_LOG_TRACE 5
+
 #if NART_HTTP
 /** As the client says; a client that says nothing, and the bridge's: as NART_HTTP_REDIRECTS_ALL. */
 #define NART_HTTP_REDIRECTS_DEFAULT 0
@@ -345,6 +360,68 @@ typedef struct nart_tokio_stats {
     /** threads of tokio and of blocking functions; of an adopted runtime only the latter */
     uint64_t threads;
 } nart_tokio_stats;
+
+/**
+ * The log of the process's Rust code: events of the crates `log` and `tracing`, which hyper, reqwest,
+ * rustls, h2 and others use. A zeroed one is empty. May be moved by assignment while no task awaits it.
+ *
+ * ```c
+ * struct logger { nart_co co; nart_tokio_log log; };
+ *
+ * static nart_res logger_run(nart_cx *cx, void *frame)
+ * {
+ *     struct logger *f = frame;
+ *     const nart_tokio_log_event *event = NULL;
+ *     nart_res r = 0;
+ *
+ *     NART_BEGIN(cx, &f->co);
+ *     r = nart_tokio_log_open("info,rustls=debug", 0, &f->log);
+ *     while (r == 0) {
+ *         NART_AWAIT(r, nart_tokio_log_next(cx, &f->log, &event));
+ *         if (r == 0)
+ *             fprintf(stderr, "%s %s\n", event->target, event->text);
+ *     }
+ *     nart_tokio_log_close(&f->log);
+ *     NART_END(r);
+ * }
+ * ```
+ *
+ * Threads that log never wait. They write into a queue of a fixed size; an event that does not fit is
+ * lost, and the next one that fits counts it. The events of one thread are in order. In a forked child
+ * nothing is logged to the parent's log.
+ *
+ * Events of `tracing` arrive as long as no Rust code has set a subscriber of its own. They have their
+ * fields in the text.
+ *
+ * **Thread** of all nart_tokio_log functions: any, but one at a time.
+ */
+typedef struct nart_tokio_log {
+    void *log;
+    uint64_t reserved;
+} nart_tokio_log;
+
+/** An event. It is the log's, until the next call for it. */
+typedef struct nart_tokio_log_event {
+    /** when it was logged: CLOCK_MONOTONIC in nanoseconds, as nart_now() */
+    int64_t time;
+    /** events that were lost since the one before */
+    uint64_t lost;
+    /** what logged it, usually a module such as "hyper::proto"; at most 127 bytes */
+    const char *target;
+    /** the text, which may contain any character; at most 958 bytes together with the target */
+    const char *text;
+    /** length of the text in bytes */
+    size_t text_len;
+    /** bytes of the text that were cut off, because it is too long */
+    uint32_t cut;
+    /** NART_TOKIO_LOG_ERROR ... NART_TOKIO_LOG_TRACE */
+    uint32_t level;
+    /** the thread that logged it, as the kernel numbers and names threads */
+    int32_t thread_id;
+    uint32_t reserved0;
+    /** its name */
+    char thread[16];
+} nart_tokio_log_event;
 
 #if NART_HTTP
 /**
@@ -1008,6 +1085,64 @@ NART_API nart_res nart_tokio_stats_get(const struct nart_tokio *rt, struct nart_
 NART_API
 void nart_tokio_dump(const struct nart_tokio *rt,
                      FILE *out);
+
+/* ---- what Rust libraries log ----------------------------------------------------------------- */
+
+/**
+ * Opens the log of the process. Closed by nart_tokio_log_close().
+ *
+ * @param filter which events: a list of `level` and `target=level`, with commas between them, as in
+ *   RUST_LOG: "warn,hyper=debug". Levels are off, error, warn, info, debug and trace. A level of its own
+ *   is that of all other targets; without one, they are off. The longest target that an event's begins
+ *   with decides. NULL or "": "info". Copied.
+ * @param queue events that may be queued, 1 KiB each, rounded up to a power of two, at most 2^20; 0:
+ *   1,024.
+ * @return 0 and `*log`; -EBUSY another log is open, or a thread is just writing to the one that was
+ *   closed; -EEXIST Rust code of the program has installed a logger or a subscriber that does not pass
+ *   events on (`nart_tokio::Logs::attach()`); -EINVAL `log` is NULL, or `filter` or `queue` is wrong;
+ *   -ENOMEM; NART_EFORK a log of the parent process; -EOPNOTSUPP the bridge was built without its
+ *   feature `log`.
+ * **Ownership**: close the log. `*log` must be empty; if this fails, it is.
+ * **Cost**: one allocation. As long as a log is open, an event that the filter accepts costs its
+ *   formatting, some 300 ns, and if a task waits, its wake; other events a comparison of levels.
+ */
+NART_API
+NART_MUST_USE
+nart_res nart_tokio_log_open(const char *filter,
+                             uint32_t queue,
+                             struct nart_tokio_log *log);
+
+/**
+ * Awaits the next event. `event` may be NULL.
+ * @return 0 and `*event`; NART_ESTALE the log is empty; NART_EFORK; -ECANCELED, -ETIMEDOUT the calling
+ *   task was cancelled or its deadline passed.
+ * **Cost**: the event is copied.
+ */
+NART_API
+NART_MUST_USE
+nart_res nart_tokio_log_next(nart_cx *cx,
+                             struct nart_tokio_log *log,
+                             const struct nart_tokio_log_event **event);
+
+/**
+ * Reads the next event. Never waits, and registers no waker: to drain the log after its task has ended.
+ * @return as nart_tokio_log_next(), but for -ECANCELED and -ETIMEDOUT; NART_PENDING there is none.
+ * **Cost**: as nart_tokio_log_next().
+ */
+NART_API
+NART_MUST_USE
+nart_res nart_tokio_log_try(struct nart_tokio_log *log,
+                            const struct nart_tokio_log_event **event);
+
+/**
+ * Closes a log, and empties `*log`. NULL and an empty one are allowed. Never blocks: threads that are
+ * writing an event at this time finish it, and it is dropped. In a forked child the parent's log is
+ * leaked on purpose.
+ * @return the number of events that were neither read nor counted in one that was: without those that
+ *   threads write at this time.
+ */
+NART_API
+nart_res nart_tokio_log_close(struct nart_tokio_log *log);
 
 /* ---- HTTP requests --------------------------------------------------------------------------- */
 

@@ -26,6 +26,8 @@ mod local;
 
 mod observe;
 
+mod log;
+
 #[cfg(feature = "http")]
 mod http;
 
@@ -42,6 +44,7 @@ pub use http::*;
 #[cfg(feature = "http")]
 pub use http_client::*;
 pub use local::*;
+pub use log::*;
 pub use observe::*;
 pub use op::*;
 pub use task::*;

@@ -49,7 +49,8 @@
 //!
 //! # Features
 //!
-//! `bundled` (the default) compiles the C library; `http` adds HTTP requests for C tasks.
+//! `bundled` (the default) compiles the C library; `http` adds HTTP requests for C tasks; `log` lets C
+//! tasks read what Rust libraries log (`nart_tokio_log_open()`, `Logs`).
 //!
 //! # Rules
 //!
@@ -67,6 +68,7 @@
 //   futures share. `error`: of Rust functions.
 // - The four kinds of work: `blocking`; `http`; `ctask` with `poll_context` and `io`; `local` with
 //   `locals`.
+// - `logs`: what Rust libraries log, for C tasks.
 // - `ends`: channels and tokens for Rust code: byte_channel, cancel, channel, oneshot.
 // - `host`: a loop of C inside a tokio runtime of the program, or on a thread of its own.
 // - `threads`, `crew`, `signals`, `panic`, `clock`, `waker`: used by all.
@@ -93,6 +95,9 @@ mod http;
 mod io;
 mod local;
 mod locals;
+/// cbindgen:ignore
+#[cfg_attr(not(feature = "log"), path = "logs/off.rs")]
+mod logs;
 mod observe;
 mod on_done;
 mod op;
@@ -124,6 +129,8 @@ pub use failure::Failure;
 pub use ffi::*;
 pub use host::{Loop, LoopHandle, LoopOptions, LoopThread, RemoteTask, Task};
 pub use local::Local;
+#[cfg(feature = "log")]
+pub use logs::Logs;
 pub use observe::{Leg, Stats};
 pub use operation::Operation;
 pub use options::Options;

@@ -9,8 +9,8 @@ set_target_properties(nart_test_futures PROPERTIES
 # One program, because the archive is large. The one that replaces malloc is separate.
 set(tests
   bridge/adopt bridge/batches bridge/blocking bridge/bytes bridge/chan bridge/children bridge/examples bridge/fork
-  bridge/group bridge/layout bridge/local bridge/memory bridge/observe bridge/oneshot bridge/op bridge/panic
-  bridge/server bridge/shutdown bridge/sockets bridge/task
+  bridge/group bridge/layout bridge/local bridge/log bridge/memory bridge/observe bridge/oneshot bridge/op
+  bridge/panic bridge/server bridge/shutdown bridge/sockets bridge/task
   bridge/threads bridge/token bridge/waits)
 set(sources bridge/bridge.c)
 if(NART_HTTP)

@@ -107,6 +107,19 @@ void test_inside_runtime(bool multi, void (*f)(void *), void *arg);
 nart_res test_adopt(void **runtime, nart_tokio **rt);
 void test_adopt_end(void *runtime);
 
+/* Logs on this thread: a text; the numbers 1 to n at level info; a text that logs, or panics then, while it
+ * is written. */
+void test_log(uint32_t level, const char *target, const char *text);
+void test_log_numbers(const char *target, uint64_t n);
+void test_log_nested(bool panics);
+
+/* Installs a logger of the program, for level debug; if it is attached, it passes on what it gets, and counts. */
+void test_log_own(bool attached);
+uint64_t test_log_own_count(void);
+
+/* Never ends. Logs "polled" on its worker, and "dropped" at level warn; the target is "future". */
+nart_res test_log_future(nart_tokio *rt, nart_tokio_op *op);
+
 /* The result of nart_tokio_shutdown() on a thread of the bridge. */
 nart_res test_shutdown_inside(nart_tokio *rt);
 

@@ -197,3 +197,16 @@ TEST(polling_and_waking_a_local_future_does_not_allocate)
     (void)run(&ping_pong_type, NULL); /* what tokio keeps per thread is made */
     CHECK_EQ(run(&ping_pong_type, NULL), 0);
 }
+
+TEST(logging_allocates_nothing)
+{
+    nart_tokio_log log = { 0 };
+
+    need_interposition();
+    CHECK_RES(nart_tokio_log_open(NULL, 64, &log), 0);
+    test_log_numbers("a", 10);
+    uint64_t before = allocations;
+    test_log_numbers("a", N);
+    CHECK_EQ(allocations, before);
+    CHECK_RES(nart_tokio_log_close(&log), N + 10);
+}

@@ -4,12 +4,7 @@
 
 #include <nart/tokio.h>
 
-extern FILE *(*const example)(void);
+/* DECLARATIONS */
 
-static FILE *sorted(void)
-{
-    /* STATEMENTS */
-    return pipe;
-}
-
-FILE *(*const example)(void) = sorted;
+extern const nart_poll_fn example_poll;
+const nart_poll_fn example_poll = logger_run;

@@ -543,3 +543,113 @@ pub unsafe extern "C" fn test_shutdown_inside(rt: *mut NartTokio) -> Res {
     unsafe { nart_tokio_op_detach(&mut c) };
     answer
 }
+
+// ---- logs ----
+
+/// # Safety
+/// C strings.
+unsafe fn text<'a>(s: *const std::ffi::c_char) -> &'a str {
+    // SAFETY: the test's promise.
+    unsafe { std::ffi::CStr::from_ptr(s) }.to_str().unwrap()
+}
+
+fn level(level: u32) -> log::Level {
+    log::Level::iter().nth(level as usize - 1).unwrap()
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn test_log(
+    of: u32,
+    target: *const std::ffi::c_char,
+    said: *const std::ffi::c_char,
+) {
+    // SAFETY: the test's promises.
+    let (target, said) = unsafe { (text(target), text(said)) };
+    log::log!(target: target, level(of), "{said}");
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn test_log_numbers(target: *const std::ffi::c_char, n: u64) {
+    // SAFETY: the test's promise.
+    let target = unsafe { text(target) };
+    (1..=n).for_each(|n| log::info!(target: target, "{n}"));
+}
+
+/// Logs while its own text is written, and panics then.
+struct Nested(bool);
+
+impl std::fmt::Display for Nested {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        log::info!("inner");
+        if self.0 {
+            panic!("in a text");
+        }
+        f.write_str("outer")
+    }
+}
+
+#[no_mangle]
+pub extern "C" fn test_log_nested(panics: bool) {
+    let logs = || log::info!("{}", Nested(panics));
+    assert_eq!(std::panic::catch_unwind(logs).is_err(), panics);
+}
+
+struct Own(&'static Logs);
+
+static OWN_LOGS: AtomicU64 = AtomicU64::new(0);
+
+impl log::Log for Own {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        OWN_LOGS.fetch_add(1, SeqCst);
+        self.0.log(record);
+    }
+
+    fn flush(&self) {}
+}
+
+/// Installs a logger of the program. If it is attached, it passes on what it gets.
+#[no_mangle]
+pub extern "C" fn test_log_own(attached: bool) {
+    log::set_max_level(log::LevelFilter::Debug);
+    if attached {
+        let own: &'static Own = Box::leak(Box::new(Own(Logs::attach())));
+        return log::set_logger(own).unwrap();
+    }
+    struct Silent;
+    impl log::Log for Silent {
+        fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+            false
+        }
+        fn log(&self, _: &log::Record<'_>) {}
+        fn flush(&self) {}
+    }
+    log::set_logger(&Silent).unwrap();
+}
+
+/// The number of records that it got.
+#[no_mangle]
+pub extern "C" fn test_log_own_count() -> u64 {
+    OWN_LOGS.load(SeqCst)
+}
+
+/// A future that logs on its worker, and when it is dropped.
+#[no_mangle]
+pub unsafe extern "C" fn test_log_future(rt: *mut NartTokio, op: *mut NartTokioOp) -> Res {
+    struct LogsDrop;
+    impl Drop for LogsDrop {
+        fn drop(&mut self) {
+            log::warn!(target: "future", "dropped");
+        }
+    }
+    let future = async {
+        let _logs = LogsDrop;
+        log::info!(target: "future", "polled");
+        pending::<i64>().await
+    };
+    // SAFETY: the test's promises.
+    unsafe { export(rt, op, || future) }
+}
