@@ -12,6 +12,8 @@
  *     still holds the same task.
  *  2. A wake begins an arrow; the lane of the task's slot stores its number until the poll.
  *  3. The ring overwrites the oldest event.
+ *  4. Guests keep events of other threads (detail/trace.h). The ring has only the ends of their arrows that lie
+ *     in polls of the runtime.
  *
  * Bounds: the ring is allocated once, at the start. The lanes are copied to a larger block when an event
  * names a slot without one; if there is no memory, all such slots share one lane. 2^32 tracks.
@@ -102,12 +104,58 @@ void nart__trace_woken(nart__trace *tr, const nart__task *t, nart__cause cause, 
     ev->flow = nart__trace_lane_at(tr, t->slot)->flow = ++tr->flows;
 }
 
+/* ---- guests ---- */
+
+static nart__trace *trace_of(const nart_rt *rt)
+{
+    const nart__observer_state *e = nart__observer_state_of(rt);
+    return e ? e->trace : NULL;
+}
+
+nart_res nart__trace_join(nart_rt *rt, nart__trace_guest *g)
+{
+    nart_res r = nart__rt_check(rt);
+    if (r)
+        return r;
+    nart__trace *tr = trace_of(rt);
+    if (!tr)
+        return -EPERM;
+    if (rt->clock.mode != NART__CLOCK_RUNS || rt->clock.skew != 0)
+        return -EINVAL;
+    nart__trace_guest **last = &tr->guests;
+    while (*last)
+        last = &(*last)->next;
+    *last = g;
+    g->next = NULL;
+    g->trace = tr;
+    return 0;
+}
+
+void nart__trace_arrow(nart__trace_guest *g, uint32_t arrow, bool begins, uint64_t flow)
+{
+    nart__trace *tr = g->trace;
+    nart__trace_event *ev = &tr->events[tr->count++ % tr->capacity];
+
+    *ev = (nart__trace_event){ .at = nart__rt_now(tr->rt),
+                               .guest = g,
+                               .arrow = arrow,
+                               .kind = begins ? NART__TRACE_OUT : NART__TRACE_IN,
+                               .track = track_of(tr, NART__BY_CALL),
+                               .flow = flow };
+}
+
 /* ---- switching ---- */
 
 void nart__trace_free(nart__trace *tr)
 {
     if (!tr)
         return;
+    while (tr->guests) {
+        nart__trace_guest *g = tr->guests;
+        tr->guests = g->next;
+        g->trace = NULL;
+        g->leave(g);
+    }
     nart__free(&tr->rt->alloc, tr->lanes, tr->lane_count * sizeof *tr->lanes,
                _Alignof(nart__trace_lane));
     nart__free(&tr->rt->alloc, tr, tr->bytes, _Alignof(nart__trace));
@@ -161,14 +209,12 @@ nart_res nart_trace_print(nart_rt *rt, FILE *out)
     nart_res r = nart__rt_check(rt);
     if (r)
         return r;
-    nart__observer_state *e = nart__observer_state_of(rt);
-    if (!e || !e->trace)
+    nart__trace *tr = trace_of(rt);
+    if (!tr)
         return -EPERM;
-    nart__trace *tr = e->trace;
-    r = out ? nart__trace_print(tr, out) : 0;
-    if (r == 0 && tr->count > tr->capacity)
-        r = (nart_res)(tr->count - tr->capacity);
-    return r;
+    if (out)
+        return nart__trace_print(tr, out);
+    return tr->count > tr->capacity ? (nart_res)(tr->count - tr->capacity) : 0;
 }
 
 nart_res nart_trace_stop(nart_rt *rt, FILE *out)

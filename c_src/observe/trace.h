@@ -5,6 +5,8 @@
 
 #include "../core/runtime.h"
 
+#include <nart/detail/trace.h>
+
 /* Tracks that belong to no task. */
 enum {
     NART__TRACK_INBOX = 1,
@@ -19,13 +21,21 @@ typedef enum nart__trace_kind {
     NART__TRACE_WAKE,  /* flow: of the arrow that begins here */
     NART__TRACE_BEGIN, /* of a poll. flow: of the arrow that ends here; 0: none */
     NART__TRACE_PARK,  /* end of a poll */
-    NART__TRACE_END    /* the same, and of the task: result */
+    NART__TRACE_END,   /* the same, and of the task: result */
+    NART__TRACE_OUT,   /* flow: of the arrow to a guest that begins here */
+    NART__TRACE_IN     /* flow: of the arrow from a guest that ends here */
 } nart__trace_kind;
 
 typedef struct nart__trace_event {
     int64_t at;
-    const char *name; /* of the task that begins, is woken, spawned or polled */
-    nart_task task;
+    union {
+        const char *name; /* of the task that begins, is woken, spawned or polled */
+        nart__trace_guest *guest;
+    };
+    union {
+        nart_task task;
+        uint32_t arrow;
+    };
     nart__trace_kind kind;
     uint32_t track; /* the track that shows it */
     union {
@@ -52,6 +62,7 @@ typedef struct nart__trace {
     nart__trace_lane *lanes;   /* of each slot number below lane_count; grows with the slots */
     nart__trace_lane spare;    /* shared by slots without a lane */
     nart__trace_event *events; /* a ring: event i is at i % capacity */
+    nart__trace_guest *guests;
 } nart__trace;
 
 static inline nart__trace_lane *nart__trace_lane_at(nart__trace *tr, uint32_t slot)
@@ -64,7 +75,7 @@ void nart__trace_ends(nart__trace *tr, const nart__task *t, uint32_t gen, bool e
 void nart__trace_woken(nart__trace *tr, const nart__task *t, nart__cause cause, int64_t at);
 void nart__trace_free(nart__trace *tr);
 
-/* 0 or -EIO. */
+/* The number of events that were overwritten, or -EIO. */
 nart_res nart__trace_print(nart__trace *tr, FILE *out);
 
 #endif

@@ -10,6 +10,8 @@
  * 2. If events were overwritten, or the trace was started inside a poll, the first events may be the end
  *    of a poll, and wakes in it, without its B: they are left out.
  * 3. A poll that has not ended is shown as ending now.
+ * 4. Each guest is a process of its own, behind the runtime's events. Of its arrows only those are written whose
+ *    begin is: it is asked for those that begin in its part, and notified of those that begin in the runtime's.
  *
  * Times are in microseconds, with three digits for nanoseconds. */
 #include "trace.h"
@@ -25,9 +27,9 @@ typedef struct printer {
     uint64_t arrows; /* the first arrow written; 0: none yet */
 } printer;
 
-static void print_escaped(FILE *out, const char *s)
+static void print_escaped_n(FILE *out, const char *s, size_t n)
 {
-    for (; *s; s++) {
+    for (const char *end = s + n; s < end; s++) {
         if (*s == '"' || *s == '\\')
             fprintf(out, "\\%c", *s);
         else if ((unsigned char)*s < ' ')
@@ -37,6 +39,11 @@ static void print_escaped(FILE *out, const char *s)
     }
 }
 
+static void print_escaped(FILE *out, const char *s)
+{
+    print_escaped_n(out, s, strlen(s));
+}
+
 /* NART_TASK_TYPE(struct conn, ...) names its type "struct conn". */
 static void print_name(FILE *out, const char *name)
 {
@@ -44,11 +51,17 @@ static void print_name(FILE *out, const char *name)
 }
 
 /* Begins a line. The first line of the file is not an event, so each one begins with a comma. */
+static void head_of(const printer *p, const char *ph, uint32_t process, uint32_t track, int64_t at)
+{
+    int64_t ns = at - p->tr->begun;
+    fprintf(p->out,
+            ",\n{\"ph\":\"%s\",\"pid\":%" PRIu32 ",\"tid\":%" PRIu32 ",\"ts\":%" PRId64 ".%03d", ph,
+            process, track, ns / 1000, (int)(ns % 1000));
+}
+
 static void head(const printer *p, const char *ph, uint32_t track)
 {
-    int64_t ns = p->at - p->tr->begun;
-    fprintf(p->out, ",\n{\"ph\":\"%s\",\"pid\":1,\"tid\":%" PRIu32 ",\"ts\":%" PRId64 ".%03d", ph,
-            track, ns / 1000, (int)(ns % 1000));
+    head_of(p, ph, 1, track, p->at);
 }
 
 static void print_track(const printer *p, uint32_t track, const char *name, const nart_task *task)
@@ -133,6 +146,88 @@ static void print_end(printer *p, const nart__trace_event *ev)
         print_mark(p, ev->track, "end");
 }
 
+/* ---- guests ---- */
+
+/* The process of a guest. */
+static uint32_t process_of(const nart__trace *tr, const nart__trace_guest *guest)
+{
+    uint32_t n = 2;
+
+    for (const nart__trace_guest *g = tr->guests; g != guest; g = g->next)
+        n++;
+    return n;
+}
+
+/* The end of a line of an arrow. Numbers of two processes differ, and viewers read them as doubles. */
+static void print_flow(FILE *out, uint32_t process, uint32_t arrow, uint64_t flow)
+{
+    fprintf(out, ",\"id\":%" PRIu64 ",\"cat\":\"tokio\",\"name\":\"%s\"}",
+            ((uint64_t)process << 40) + flow, arrow == NART__TRACE_SUBMIT ? "submit" : "answer");
+}
+
+/* The end of an arrow that lies in the runtime's part. Outside of a poll it gets a slice of length zero. */
+static void print_guest_arrow(const printer *p, const nart__trace_event *ev)
+{
+    bool begins = ev->kind == NART__TRACE_OUT, slice = ev->track < NART__TRACK_TASKS;
+
+    if (!slice && p->open != ev->track)
+        return;
+    if (!begins && !ev->guest->begins(ev->guest, ev->arrow, ev->flow))
+        return;
+    if (slice) {
+        head(p, "B", ev->track);
+        fprintf(p->out, ",\"name\":\"%s\"}", begins ? "submit" : "read");
+    }
+    head(p, begins ? "s" : "f\",\"bp\":\"e", ev->track);
+    print_flow(p->out, process_of(p->tr, ev->guest), ev->arrow, ev->flow);
+    if (slice) {
+        head(p, "E", ev->track);
+        fputs("}", p->out);
+    }
+    if (begins)
+        ev->guest->begun(ev->guest, ev->arrow, ev->flow);
+}
+
+static void print_item(const printer *p, uint32_t process, const nart__trace_item *item)
+{
+    switch (item->what) {
+    case NART__TRACE_THREAD:
+        fprintf(p->out,
+                ",\n{\"ph\":\"M\",\"pid\":%" PRIu32 ",\"tid\":%" PRIu32
+                ",\"name\":\"thread_name\",\"args\":{\"name\":\"",
+                process, item->thread);
+        print_escaped_n(p->out, item->name, item->name_len);
+        fputs("\"}}", p->out);
+        break;
+    case NART__TRACE_SLICE:
+        head_of(p, "X", process, item->thread, item->at);
+        fprintf(p->out, ",\"dur\":%" PRId64 ".%03d,\"name\":\"", item->took / 1000,
+                (int)(item->took % 1000));
+        print_escaped_n(p->out, item->name, item->name_len);
+        fprintf(p->out, "\",\"args\":{\"operation\":%" PRIu64 "}}", item->flow);
+        break;
+    default:
+        head_of(p, item->what == NART__TRACE_ARROW_BEGINS ? "s" : "f\",\"bp\":\"e", process,
+                item->thread, item->at);
+        print_flow(p->out, process, item->arrow, item->flow);
+        break;
+    }
+}
+
+static void print_guest(const printer *p, nart__trace_guest *g)
+{
+    uint32_t process = process_of(p->tr, g);
+    nart__trace_item item;
+
+    fprintf(p->out,
+            ",\n{\"ph\":\"M\",\"pid\":%" PRIu32 ",\"name\":\"process_name\",\"args\":{\"name\":\"",
+            process);
+    print_escaped(p->out, g->name);
+    fputs("\"}}", p->out);
+    while (g->item(g, &item))
+        print_item(p, process, &item);
+}
+
 static void print_event(printer *p, const nart__trace_event *ev)
 {
     p->at = ev->at;
@@ -152,6 +247,10 @@ static void print_event(printer *p, const nart__trace_event *ev)
     case NART__TRACE_END:
         print_end(p, ev);
         break;
+    case NART__TRACE_OUT:
+    case NART__TRACE_IN:
+        print_guest_arrow(p, ev);
+        break;
     }
 }
 
@@ -161,9 +260,12 @@ nart_res nart__trace_print(nart__trace *tr, FILE *out)
     uint64_t lost = tr->count > tr->capacity ? tr->count - tr->capacity : 0;
     printer p = { .tr = tr, .out = out };
 
+    uint64_t all = lost;
+    for (nart__trace_guest *g = tr->guests; g; g = g->next)
+        all += g->open(g);
     for (uint32_t i = 0; i < tr->lane_count; i++)
         tr->lanes[i].shown = 0;
-    fprintf(out, "{\"displayTimeUnit\":\"ns\",\"otherData\":{\"lost\":%" PRIu64 "},\n", lost);
+    fprintf(out, "{\"displayTimeUnit\":\"ns\",\"otherData\":{\"lost\":%" PRIu64 "},\n", all);
     fputs("\"traceEvents\":[\n{\"ph\":\"M\",\"pid\":1,\"name\":\"process_name\",\"args\":{\"name\":"
           "\"",
           out);
@@ -178,6 +280,8 @@ nart_res nart__trace_print(nart__trace *tr, FILE *out)
         head(&p, "E", p.open);
         fputs("}", out);
     }
+    for (nart__trace_guest *g = tr->guests; g; g = g->next)
+        print_guest(&p, g);
     fputs("\n]}\n", out);
-    return fflush(out) == 0 && !ferror(out) ? 0 : -EIO;
+    return fflush(out) == 0 && !ferror(out) ? (nart_res)all : -EIO;
 }
