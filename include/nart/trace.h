@@ -17,6 +17,8 @@
  * (a waker, from any thread), `timers`, `events` (descriptors, and channels that the loop polls), `program`
  * (calls from outside of polls). Times are those of the runtime's clock, from the start of the trace.
  *
+ * nart_tokio_trace_start() adds a bridge to tokio: its threads with what they run, and arrows both ways.
+ *
  * The memory for events is fixed: when it is full, each event overwrites the oldest. Names are not copied:
  * keep task types alive until the trace ends.
  *
@@ -44,11 +46,12 @@ extern "C" {
 NART_API NART_MUST_USE nart_res nart_trace_start(nart_rt *rt, uint32_t events);
 
 /** Writes the events as JSON; the trace continues.
- *  @return the number of events that were overwritten; -EPERM there is no trace; -EIO. */
+ *  @return the number of events that were overwritten, those of bridges included; -EPERM there is no trace;
+ *   -EIO. */
 NART_API nart_res nart_trace_print(nart_rt *rt, FILE *out);
 
 /** Writes the events, unless `out` is NULL, and ends the trace, also if writing fails.
- *  @return as nart_trace_print(). */
+ *  @return as nart_trace_print(); if `out` is NULL, without those of bridges. */
 NART_API nart_res nart_trace_stop(nart_rt *rt, FILE *out);
 
 #ifdef __cplusplus

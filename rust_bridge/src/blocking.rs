@@ -174,6 +174,11 @@ pub struct Jobs {
 }
 
 impl Jobs {
+    /// That of the bridge.
+    pub fn name(&self) -> &str {
+        self.crew.name()
+    }
+
     /// None if there is no memory.
     pub fn new(max: u32, cap: u32, crew: Arc<Crew>) -> Option<Jobs> {
         // Space for cancelled jobs, too: they are removed once per so many jobs.
@@ -482,6 +487,12 @@ impl Jobs {
         work.release();
         let mut batch = lock(&self.batch.0);
         let ended = batch.seats[seat].job.take();
+        if let Some((name, promise)) = ended
+            .as_ref()
+            .and_then(|j| Some((&j.name, j.promise.as_ref()?)))
+        {
+            promise.job_ended(name);
+        }
         let (next, _) = self.next(&mut batch, seat, Arrival::Again);
         drop(batch);
         if let Some(promise) = ended.and_then(|job| job.promise) {

@@ -35,6 +35,7 @@ use crate::spawn_queue::SpawnQueue;
 use crate::start;
 use crate::sys::{errno, Res, EFORK, ESHUTDOWN};
 use crate::threads::{fork_epoch, watch_forks, Hygiene};
+use crate::trace::Traces;
 use crate::tracker::Tracker;
 use crate::values::Values;
 
@@ -83,6 +84,8 @@ pub struct Shared {
     pub legs: Legs,
     /// Of get_or_init().
     pub values: Values,
+    /// For the trace of a runtime.
+    pub(crate) traces: Traces,
     pub leaked: Mutex<Leaked>,
     /// For threads that the bridge starts itself.
     pub hygiene: Hygiene,
@@ -311,6 +314,7 @@ impl Bridge {
             futures_end: AtomicBool::new(false),
             legs: Legs::default(),
             values: Values::default(),
+            traces: Traces::default(),
             leaked: Mutex::default(),
             hygiene,
             epoch: fork_epoch(),

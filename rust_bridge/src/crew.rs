@@ -46,6 +46,10 @@ impl Crew {
         })
     }
 
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Runs `body` on a new thread.
     pub fn start(self: &Arc<Crew>, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
         let hygiene = self.hygiene;

@@ -339,6 +339,9 @@ impl CTask {
             cx.waker().wake_by_ref();
         }
         self.arm(deadline, cx);
+        if let Some((_, promise)) = &self.live {
+            promise.pause();
+        }
         Poll::Pending
     }
 }

@@ -26,6 +26,8 @@ mod local;
 
 mod observe;
 
+mod trace;
+
 mod log;
 
 #[cfg(feature = "http")]
@@ -48,6 +50,7 @@ pub use log::*;
 pub use observe::*;
 pub use op::*;
 pub use task::*;
+pub use trace::*;
 #[cfg(feature = "ws")]
 pub use ws::*;
 

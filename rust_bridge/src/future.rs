@@ -105,7 +105,10 @@ impl Future for Supervised {
             return Poll::Ready(());
         }
         match catch(|| promise.poll_placed(cx)) {
-            Ok(Poll::Pending) if !promise.register(cx.waker()) => return Poll::Pending,
+            Ok(Poll::Pending) if !promise.register(cx.waker()) => {
+                promise.pause();
+                return Poll::Pending;
+            }
             Ok(Poll::Pending) => this.end(None),
             Ok(Poll::Ready(outcome)) => this.end(Some(outcome)),
             Err(text) => this.end(Some(Outcome::panicked(text))),

@@ -68,6 +68,7 @@
 //   futures share. `error`: of Rust functions.
 // - The four kinds of work: `blocking`; `http`; `ctask` with `poll_context` and `io`; `local` with
 //   `locals`.
+// - `trace`: the bridge's part of a runtime's trace.
 // - `logs`: what Rust libraries log, for C tasks.
 // - `ends`: channels and tokens for Rust code: byte_channel, cancel, channel, oneshot.
 // - `host`: a loop of C inside a tokio runtime of the program, or on a thread of its own.
@@ -114,6 +115,8 @@ mod state;
 /// cbindgen:ignore
 mod sys;
 mod threads;
+/// cbindgen:ignore
+mod trace;
 mod tracker;
 /// cbindgen:ignore
 mod values;

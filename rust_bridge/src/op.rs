@@ -40,12 +40,13 @@ use place::Place;
 pub(crate) use place::Queued;
 pub(crate) use pool::Ops;
 
-use crate::blocking::JobId;
+use crate::blocking::{JobId, Name};
 use crate::bridge::Shared;
 use crate::observe::Times;
 use crate::outcome::{Outcome, Status, SHUT_DOWN};
 use crate::state::{Answer, Met, Park, State};
 use crate::sys::{errno, NartWaker, Res, EFORK, PENDING};
+use crate::trace::Traced;
 
 /// The size of a request that is submitted without an allocation.
 const SCRATCH: usize = if cfg!(feature = "http") { 256 } else { 0 };
@@ -85,6 +86,8 @@ pub(crate) struct Op {
     /// What it is; written by the submitter.
     label: label::Cell,
     times: Times,
+    /// Written by the submitter, and when the block is freed.
+    traced: UnsafeCell<Option<Traced>>,
     /// Accessed by the promise.
     place: Place,
 }
@@ -114,6 +117,7 @@ impl Op {
             spawned: UnsafeCell::new(None),
             label: label::Cell::new(),
             times: Times::new(),
+            traced: UnsafeCell::new(None),
             place: Place::new(),
         }
     }
@@ -152,6 +156,11 @@ impl Op {
             *self.has_job.get() = false;
             *self.outcome.get() = Outcome::value(0);
         }
+    }
+
+    fn traced(&self) -> Option<&Traced> {
+        // SAFETY: the cell changes only while the block has a single owner.
+        unsafe { (*self.traced.get()).as_ref() }
     }
 
     fn shared(&self) -> &Arc<Shared> {
@@ -195,6 +204,8 @@ fn open(shared: &Arc<Shared>, op: NonNull<Op>, label: Label) -> (Handle, Promise
     unsafe { *block.bridge.get() = Some(shared.clone()) };
     block.label.set(label);
     block.times.begin(&shared.legs);
+    // SAFETY: as above.
+    unsafe { *block.traced.get() = shared.traces.submitted(label) };
     block.state.begin();
     (Handle(op), Promise(op))
 }
@@ -206,6 +217,7 @@ fn open(shared: &Arc<Shared>, op: NonNull<Op>, label: Label) -> (Handle, Promise
 unsafe fn free(op: NonNull<Op>) {
     // SAFETY: the block has no other owner.
     unsafe {
+        drop((*op.as_ref().traced.get()).take());
         if let Some(shared) = (*op.as_ref().bridge.get()).take() {
             shared.ops.give(op);
         }
@@ -276,6 +288,25 @@ impl Promise {
     /// Its work starts, or continues.
     pub fn start(&self) {
         self.op().times.start();
+        if let Some(traced) = self.op().traced() {
+            traced.begin();
+        }
+    }
+
+    /// Its work is interrupted.
+    pub fn pause(&self) {
+        self.trace_end(None, false);
+    }
+
+    /// The work of a blocking function has ended.
+    pub fn job_ended(&self, name: &Name) {
+        self.trace_end(Some(name), true);
+    }
+
+    fn trace_end(&self, job: Option<&Name>, answered: bool) {
+        if let Some(traced) = self.op().traced() {
+            traced.end(self.op().label.get(), job, answered);
+        }
     }
 
     /// Publishes the result.
@@ -290,6 +321,7 @@ impl Promise {
             drop(op.task.take());
         }
         op.times.end(&op.shared().legs);
+        self.trace_end(None, true);
         // Relaxed: only who is first matters.
         match op.counted.swap(COUNTED, Ordering::Relaxed) {
             NOT_YET_COUNTED => op.shared().tracker.leave(outcome.status),
@@ -397,6 +429,9 @@ impl Handle {
         match self.outcome() {
             Some(outcome) => {
                 self.op().times.read(&self.op().shared().legs);
+                if let Some(traced) = self.op().traced() {
+                    traced.read();
+                }
                 outcome.read(value)
             }
             None if self.is_forked() => EFORK,

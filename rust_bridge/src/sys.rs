@@ -13,6 +13,7 @@ use crate::host::wake_guests;
 
 pub mod ends;
 pub mod io;
+pub mod trace;
 
 /// `nart_res`: `>= 0` a value, `-1 ..= -4095` a negated errno, `-4096 ..= -8191` nart's own errors,
 /// or `NART_PENDING` (`i32::MIN`).

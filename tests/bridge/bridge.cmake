@@ -11,7 +11,7 @@ set(tests
   bridge/adopt bridge/batches bridge/blocking bridge/bytes bridge/chan bridge/children bridge/examples bridge/fork
   bridge/group bridge/layout bridge/local bridge/log bridge/memory bridge/observe bridge/oneshot bridge/op
   bridge/panic bridge/server bridge/shutdown bridge/sockets bridge/task
-  bridge/threads bridge/token bridge/waits)
+  bridge/threads bridge/token bridge/trace bridge/waits)
 set(sources bridge/bridge.c)
 if(NART_HTTP)
   list(APPEND tests bridge/http bridge/http_bounds bridge/http_client bridge/http_client_life
@@ -55,6 +55,16 @@ if(NART_HTTP)
     $<$<BOOL:${NART_NGINX}>:NART_TEST_NGINX="${NART_NGINX}">)
   target_compile_definitions(test_bridge PRIVATE NART_TEST_WS_PYTHON="${websockets_python}"
     NART_TEST_WS_SERVER="${CMAKE_CURRENT_SOURCE_DIR}/bridge/ws_server.py")
+endif()
+
+if(NOT Python3_FOUND)
+  nart_test_skipped(bridge.trace.json bridge "python3 is missing")
+elseif(TARGET test_bridge)
+  add_test(NAME bridge.trace.json
+    COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/bridge/check_trace.py $<TARGET_FILE:test_bridge>
+      a_storm_of_operations a_storm_of_which_the_bridge_loses_most a_storm_of_which_the_loop_loses_most
+      a_storm_of_which_both_lose_nearly_all)
+  set_tests_properties(bridge.trace.json PROPERTIES LABELS bridge TIMEOUT 300)
 endif()
 
 # The words of the bridge under loom; the proof weakens them in every way.

@@ -6,6 +6,7 @@
 #include <nart/bytes.h>
 #include <nart/cancel.h>
 #include <nart/chan.h>
+#include <nart/detail/trace.h>
 #include <nart/driver.h>
 #include <nart/oneshot.h>
 #include <nart/shutdown.h>
@@ -36,6 +37,9 @@ OFFSET(nart_rt_end, dropped, 16);
 SIZE(nart_task, 8);
 SIZE(nart_join, 88);
 SIZE(nart_remote, 24);
+OFFSET(nart__trace_item, thread, 32);
+SIZE(nart__trace_item, 40 + 2 * sizeof(void *));
+OFFSET(nart__trace_guest, leave, 7 * sizeof(void *));
 
 SIZE(nart_tx, 96);
 SIZE(nart_rx, 96);

@@ -29,6 +29,9 @@ struct Known {
 #[derive(Clone, Copy)]
 pub(crate) struct Label(*mut Known);
 
+// SAFETY: what it points to never changes.
+unsafe impl Send for Label {}
+
 const fn known(of: &'static Known) -> Label {
     Label(ptr::from_ref(of).cast_mut())
 }
@@ -53,6 +56,25 @@ impl Label {
         name: || "",
     });
 
+    pub fn kind(self) -> Kind {
+        if self.0.addr() & 1 != 0 {
+            return Kind::Task;
+        }
+        // SAFETY: a constant.
+        unsafe { (*self.0).kind }
+    }
+
+    /// Empty, if it has none of its own.
+    pub fn name(self) -> Cow<'static, str> {
+        if self.0.addr() & 1 == 0 {
+            // SAFETY: a constant.
+            return Cow::Borrowed(unsafe { ((*self.0).name)() });
+        }
+        let ty = self.0.map_addr(|at| at & !1).cast::<TaskType>();
+        // SAFETY: the type is alive, by task().
+        Cow::Owned(unsafe { (*ty).shown_name().into_owned() })
+    }
+
     /// A future, by the name of its type.
     pub fn future<F: 'static>() -> Label {
         const {
@@ -63,7 +85,7 @@ impl Label {
         }
     }
 
-    /// A C task. The type has to stay alive as long as a bridge is listed.
+    /// A C task. The type has to stay alive as long as a bridge is listed or traced.
     pub fn task(ty: &TaskType) -> Label {
         Label(ptr::from_ref(ty).map_addr(|at| at | 1).cast_mut().cast())
     }
@@ -80,23 +102,15 @@ impl Cell {
         self.0.store(label.0, Ordering::Relaxed); // what it points to never changes
     }
 
+    pub fn get(&self) -> Label {
+        Label(self.0.load(Ordering::Relaxed)) // as in set()
+    }
+
     pub fn kind(&self) -> Kind {
-        let label = self.0.load(Ordering::Relaxed);
-        if label.addr() & 1 != 0 {
-            return Kind::Task;
-        }
-        // SAFETY: a constant.
-        unsafe { (*label).kind }
+        self.get().kind()
     }
 
     pub fn name(&self) -> Cow<'static, str> {
-        let label = self.0.load(Ordering::Relaxed);
-        if label.addr() & 1 == 0 {
-            // SAFETY: a constant.
-            return Cow::Borrowed(unsafe { ((*label).name)() });
-        }
-        let ty = label.map_addr(|at| at & !1).cast::<TaskType>();
-        // SAFETY: the type is alive, by task().
-        Cow::Owned(unsafe { (*ty).shown_name().into_owned() })
+        self.get().name()
     }
 }
