@@ -92,6 +92,9 @@ where
 
 /// A copy of a string of C.
 ///
+/// # Errors
+/// `-EINVAL` it is NULL.
+///
 /// # Safety
 /// `s` is NULL or a C string.
 pub unsafe fn c_string(s: *const c_char) -> Result<CString, Res> {
@@ -104,6 +107,9 @@ pub unsafe fn c_string(s: *const c_char) -> Result<CString, Res> {
 
 /// A copy of a string of C, which is UTF-8.
 ///
+/// # Errors
+/// `-EINVAL` it is NULL; `-EILSEQ` it is not UTF-8.
+///
 /// # Safety
 /// `s` is NULL or a C string.
 pub unsafe fn string(s: *const c_char) -> Result<String, Res> {
@@ -113,6 +119,9 @@ pub unsafe fn string(s: *const c_char) -> Result<String, Res> {
 }
 
 /// The same; None if it is NULL.
+///
+/// # Errors
+/// `-EILSEQ` it is not UTF-8.
 ///
 /// # Safety
 /// `s` is NULL or a C string.
@@ -125,6 +134,9 @@ pub unsafe fn optional_string(s: *const c_char) -> Result<Option<String>, Res> {
 }
 
 /// A copy of `len` bytes.
+///
+/// # Errors
+/// `-EINVAL` it is NULL, and `len` is not 0.
 ///
 /// # Safety
 /// `data` is NULL or points to `len` bytes.

@@ -56,6 +56,7 @@ pub const NART_TOKIO_LOG_TRACE: u32 = 5;
 /// fields in the text.
 ///
 /// **Thread** of all nart_tokio_log functions: any, but one at a time.
+#[derive(Debug)]
 #[repr(C)]
 pub struct NartTokioLog {
     #[doc(hidden)]
@@ -74,6 +75,7 @@ impl NartTokioLog {
 }
 
 /// An event. It is the log's, until the next call for it.
+#[derive(Debug)]
 #[repr(C)]
 pub struct NartTokioLogEvent {
     /// when it was logged: CLOCK_MONOTONIC in nanoseconds, as nart_now()
