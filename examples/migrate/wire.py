@@ -73,12 +73,12 @@ class Client:
         self.sock.close()
 
     def fill(self, text):
-        """Sends until the server does not read any more, because this client does not."""
+        """Sends until the server does not read any more, because this client does not, or closes."""
         self.sock.setblocking(False)
         try:
             while True:
                 self.sock.send(1000 * text.encode())
-        except BlockingIOError:
+        except (BlockingIOError, BrokenPipeError, ConnectionResetError):
             pass
 
     def await_ended(self):

@@ -4,10 +4,10 @@ install(FILES $<TARGET_FILE:nart_tokio> DESTINATION ${CMAKE_INSTALL_LIBDIR}
 install(FILES ${PROJECT_SOURCE_DIR}/include/nart/tokio.h
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/nart)
 
-# The crate, for programs with Rust code of their own (umbrella.cmake): as `cargo package` has it, complete, so
-# that plain cargo can build and test theirs too.
+# The crate, for programs with Rust code of their own (umbrella.cmake): complete, so that cargo alone can build
+# and test theirs too.
 set(crate ${CMAKE_INSTALL_DATADIR}/nart/crate)
-install(FILES ${PROJECT_SOURCE_DIR}/Cargo.toml ${PROJECT_SOURCE_DIR}/README.md DESTINATION ${crate})
+install(FILES ${PROJECT_SOURCE_DIR}/Cargo.toml DESTINATION ${crate})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/c_src ${PROJECT_SOURCE_DIR}/include
     ${PROJECT_SOURCE_DIR}/rust_bridge
   DESTINATION ${crate})
