@@ -661,7 +661,7 @@ typedef struct nart_ws_opts {
      * `incoming`, and it cannot be more
      */
     size_t max_message;
-    /** limit for each of its frames in bytes; 0: `max_message` */
+    /** limit for each frame in bytes; 0: `max_message`. If it is below 125, pings may exceed it */
     size_t max_frame;
     /**
      * limit for the handshake: from submission to the head of the response; 0: 30 seconds;

@@ -100,6 +100,18 @@ TEST(limits_of_messages_and_frames)
     ws_ends(&ws, NART_EWS_LIMIT, 0);
     close_all();
 
+    opts.max_message = 10; /* of messages, not of pings */
+    open_with(opts, 1024);
+    ws_frame(ws.fd, FIN | PING, text, 125);
+    ws_receives(&ws, NART_WS_PING, text, 125);
+    ws_expect(ws.fd, PONG, text, 125);
+    ws_frame(ws.fd, FIN | TEXT, text, 11);
+    ws_expect_close(ws.fd, 1009, "");
+    shutdown(ws.fd, SHUT_WR);
+    ws_ends(&ws, NART_EWS_LIMIT, 0);
+    close_all();
+
+    opts = options();
     opts.max_frame = 10;
     open_with(opts, 1024);
     ws_frame(ws.fd, TEXT, text, 10);

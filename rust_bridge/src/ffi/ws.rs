@@ -13,7 +13,7 @@ use super::http_client::NartHttpClient;
 use super::{bytes, sized, slice, submit, NartTokio, NartTokioOp};
 use crate::byte_channel::{NartBytesRx, NartBytesTx};
 use crate::clock;
-use crate::http::ws::Options;
+use crate::http::ws::{Options, CONTROL_MAX};
 use crate::http::{pack, HttpQueue, Redirects, Request, Streams};
 use crate::op::Handle;
 use crate::sys::{errno, Res, NEVER};
@@ -96,7 +96,7 @@ pub struct NartWsOpts {
     /// limit for a received message in bytes, without its nart_ws_msg; 0: what fits into a message of
     /// `incoming`, and it cannot be more
     pub max_message: usize,
-    /// limit for each of its frames in bytes; 0: `max_message`
+    /// limit for each frame in bytes; 0: `max_message`. If it is below 125, pings may exceed it
     pub max_frame: usize,
     /// limit for the handshake: from submission to the head of the response; 0: 30 seconds;
     /// NART_NEVER: none
@@ -115,7 +115,7 @@ pub struct NartWsOpts {
 const _: () = assert!(offset_of!(NartWsOpts, reserved) == 104);
 
 /// The shortest max_len of `incoming`.
-const SHORTEST: usize = size_of::<NartWsMsg>() + 125;
+const SHORTEST: usize = size_of::<NartWsMsg>() + CONTROL_MAX;
 
 /// Opens a WebSocket: messages of `outgoing` are sent to the server, and those of the server to
 /// `incoming`. You may send before the connection is open. The operation ends with the connection:
@@ -265,8 +265,8 @@ pub unsafe extern "C" fn nart_ws_connect(
                 protocols: bytes(o.protocols, b"").to_vec(),
                 max_message,
                 max_frame: match o.max_frame {
-                    0 => max_message,
-                    given => given.min(max_message),
+                    0 => max_message.max(CONTROL_MAX), // else a short limit would refuse pings
+                    given => given.min(max_message.max(CONTROL_MAX)),
                 },
                 close_timeout: match o.close_timeout_ns {
                     NEVER => None,

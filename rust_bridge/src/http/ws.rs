@@ -15,6 +15,8 @@ mod session;
 #[cfg(test)]
 mod tests;
 
+pub use session::CONTROL_MAX;
+
 use std::sync::Arc;
 use std::time::Duration;
 
