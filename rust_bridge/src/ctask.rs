@@ -22,6 +22,7 @@ use std::future::Future;
 use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -271,7 +272,8 @@ impl CTask {
             live.cancel();
         }
         self.cancelled = cancel;
-        if cancel && !promise.is_cancelled() && !self.group_cancelled {
+        // Relaxed: as in Promise::register(), which came before.
+        if self.shared.futures_end.load(Ordering::Relaxed) && !self.group_cancelled {
             live.cancel_group();
             self.group_cancelled = true;
         }

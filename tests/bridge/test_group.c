@@ -540,3 +540,34 @@ TEST_WITH(a_cancel_of_the_operation_is_for_the_first_task, two_workers)
     CHECK_RES(nart_tokio_shutdown(bridge, 3600 * NART_SEC, NULL), 0);
     CHECK_EQ(read_word(&dropped), 2);
 }
+
+/* Its clean-up waits for a child that only the shutdown ends. */
+static nart_res shielded_run(nart_cx *cx, void *frame)
+{
+    struct spawner *s = frame;
+
+    NART_BEGIN(cx, &s->co);
+    CHECK_RES(nart_spawn(cx, &endless_type, NULL, &s->child), 0);
+    NART_SHIELD(3600 * NART_SEC);
+    NART_AWAIT(s->r, nart_join_await(cx, &s->child, &s->answer));
+    NART_UNSHIELD();
+    CHECK_RES(s->r, NART_EABORTED);
+    NART_END(4);
+}
+
+static const nart_task_type shielded_type =
+    NART_TASK_TYPE_FLAGS(struct spawner, shielded_run, spawner_drop, NART_TASK_SEND);
+
+TEST_WITH(a_shutdown_cancels_the_children_of_a_cancelled_task, two_workers)
+{
+    nart_tokio_op op = { 0 };
+    int64_t value = 0;
+
+    CHECK_RES(nart_tokio_spawn_task(bridge, &shielded_type, NULL, &op), 0);
+    wait_for(&parked, 1);
+    nart_tokio_op_cancel(&op);
+    CHECK_RES(nart_tokio_shutdown(bridge, 3600 * NART_SEC, NULL), 0);
+    CHECK_RES(wait_for_answer(&op, &value), 0);
+    CHECK_EQ(value, 4);
+    nart_tokio_op_close(&op);
+}
