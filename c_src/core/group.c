@@ -131,6 +131,9 @@ void nart_driver_group_end(nart_cx *cx)
         return;
     nart__task *left = rt->cx.self; /* its poll was left by an exception */
     nart__poll_over(&rt->cx);
+    if (rt->dropping && rt->drops) /* so was this drop, which is not repeated */
+        rt->drops = rt->drops->right;
+    rt->dropping = false;
     if (left)
         nart__task_finish(rt, left, NART_EPANIC);
     nart__task *first = rt->first;

@@ -134,7 +134,8 @@ NART_API bool nart_driver_group_park(nart_cx *cx);
 NART_API void nart_driver_group_cancel(nart_cx *cx);
 
 /** Ends the group: each task that has not ended is polled once more, cancelled, and dropped; the driver's own
- *  last. No effect without a group. Call it before the frame of the driver's own task is freed. */
+ *  last. No effect without a group. Call it before the frame of the driver's own task is freed; and again if an
+ *  exception of a task has left it: it continues without that poll or drop. */
 NART_API void nart_driver_group_end(nart_cx *cx);
 
 /** The driver's own task in whose poll this context, which may be the group's, is used. */

@@ -193,8 +193,13 @@ impl Drop for Live {
     fn drop(&mut self) {
         let body = self.body();
         let name = || format!("the end of the tasks of {}", body.ty().shown_name());
-        // SAFETY: no poll is running.
-        let _ = catch_of(name, || unsafe { body.context.end_group() });
+        // A panic of a task leaves the end, which continues without that poll or drop.
+        for _ in 0..=2 * (body.context.spawned() + 1) {
+            // SAFETY: no poll is running.
+            if catch_of(name, || unsafe { body.context.end_group() }).is_ok() {
+                break;
+            }
+        }
         self.drop_frame();
         self.free();
     }

@@ -135,6 +135,48 @@ TEST_WITH(a_panic_of_a_task_on_tokio, both)
     nart_tokio_op_close(&op);
 }
 
+/* It ends the tasks that were spawned together: their memory may be in any state. */
+struct family {
+    nart_co co;
+    nart_join children[2];
+    nart_res r;
+};
+
+static nart_res family_run(nart_cx *cx, void *frame)
+{
+    struct family *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    for (int i = 0; i < 2; i++)
+        CHECK_RES(nart_spawn(cx, &panicking_type, NULL, &f->children[i]), 0);
+    NART_AWAIT(f->r, nart_join_await(cx, &f->children[1], NULL));
+    NART_END(f->r);
+}
+
+static void family_drop(void *frame)
+{
+    struct family *f = frame;
+    for (int i = 0; i < 2; i++)
+        nart_join_release(&f->children[i]);
+}
+
+static const nart_task_type family_type =
+    NART_TASK_TYPE_FLAGS(struct family, family_run, family_drop, NART_TASK_SEND);
+
+TEST_WITH(a_panic_of_a_spawned_task_ends_its_group, both)
+{
+    nart_tokio_op op = { 0 };
+    uint64_t dropped = test_drops();
+    CHECK_RES(nart_tokio_spawn_task(bridge, &family_type, NULL, &op), 0);
+    CHECK_RES(await_op(&op, NULL), NART_EPANIC);
+    CHECK_STR(nart_tokio_op_message(&op, NULL), "in the poll");
+    CHECK_EQ(test_drops(), dropped + 2);
+    nart_tokio_op_close(&op);
+    CHECK_RES(test_value(bridge, 3, &op), 0); /* the worker still runs */
+    CHECK_RES(await_op(&op, NULL), 0);
+    nart_tokio_op_close(&op);
+}
+
 /* ---- exceptions of other languages ---- */
 
 /* As a throw of C++ does. */
