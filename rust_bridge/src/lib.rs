@@ -99,6 +99,9 @@ mod locals;
 /// cbindgen:ignore
 #[cfg_attr(not(feature = "log"), path = "logs/off.rs")]
 mod logs;
+/// cbindgen:ignore
+#[cfg(all(test, miri))]
+mod miri;
 mod observe;
 mod on_done;
 mod op;

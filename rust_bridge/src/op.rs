@@ -26,6 +26,9 @@ mod label;
 mod place;
 mod pool;
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
