@@ -68,6 +68,7 @@ typedef int64_t nart_res;
     X(EHTTP_PROTOCOL, -4132, "the response is not valid HTTP")                                     \
     X(EHTTP_CONNECT_TIMEOUT, -4133, "connecting to the HTTP server took longer than its timeout")  \
     X(EHTTP_READ_TIMEOUT, -4134, "the HTTP server sent nothing for longer than the read timeout")  \
+    X(EDNS, -4140, "the name cannot be looked up")                                                 \
     X(ESLOTS, -4120, "all task slots for frames of this size are in use: see nart_rt_opts.slots")  \
     X(EFDS, -4121, "the runtime has reached its limit of descriptors: see nart_rt_opts.max_io")    \
     X(EFRAME, -4122, "the frame is larger than 4096 bytes: use nart_spawn_boxed()")

@@ -51,6 +51,7 @@
 #define NART_TOKIO_H
 
 #include "bytes.h"
+#include "net.h"
 #include "task.h"
 
 #include <stdio.h>
@@ -186,7 +187,10 @@ typedef struct nart_tokio_opts {
     uint32_t workers;
     /** blocking functions that run at the same time, 1 to 4,096; default 8 */
     uint32_t max_blocking;
-    /** blocking functions, and HTTP requests, that may be queued, 1 to 2^20; default 256 of each */
+    /**
+     * blocking functions, and HTTP requests, that may be queued, and look-ups of nart_tokio_resolve()
+     * that have not ended, 1 to 2^20; default 256 of each
+     */
     uint32_t queue_cap;
     /** operations whose memory is allocated in advance, at most 2^20; default 1,024 */
     uint32_t keep_ops;
@@ -875,6 +879,53 @@ NART_API nart_res nart_tokio_stats_get(const struct nart_tokio *rt, struct nart_
 NART_API
 void nart_tokio_dump(const struct nart_tokio *rt,
                      FILE *out);
+
+/* ---- names and times ------------------------------------------------------------------------- */
+
+/**
+ * Looks up the addresses of "host:port", such as "example.org:443". The operation ends with 0 and the
+ * number of addresses, at least 1, as its value: nart_tokio_addrs() returns them. Its message lists
+ * them as text, one a line. Or it ends with one of these errors, and the cause as the message:
+ *   NART_EDNS the name does not exist, has no address, or no name server answered;
+ *   -EAGAIN no thread could be started.
+ *
+ * The host is a name, of letters, digits, '-', '_' and '.', or an address as nart_addr_parse() parses
+ * it, `127.0.0.1:80` or `[::1]:80`: then the operation has ended when this returns.
+ *
+ * ```c
+ * r = nart_tokio_resolve(f->tokio, "localhost:8080", &f->op);
+ * if (r == 0)
+ *     NART_AWAIT_FOR(r, 5 * NART_SEC, nart_tokio_op_await(cx, &f->op, NULL));
+ * if (r == 0) {
+ *     f->n = nart_tokio_addrs(&f->op, f->addr, sizeof f->addr / sizeof *f->addr);
+ *     NART_AWAIT(r, nart_tcp_connect(cx, &f->sock, &f->addr[0]));
+ * }
+ * ```
+ *
+ * The threads are those that look up the names of HTTP requests: see nart_http_request(). There is no
+ * time limit: use a deadline, and close the operation.
+ *
+ * @return 0 and `*op`; -EINVAL no `rt` or `op`, or `host` is neither; -EAGAIN `queue_cap` look-ups of
+ *   this function have not ended; NART_ESHUTDOWN; -ENOMEM; NART_EFORK.
+ * **Thread**: any. **Cost**: an allocation; a system call when tokio's threads sleep.
+ */
+NART_API
+NART_MUST_USE
+nart_res nart_tokio_resolve(struct nart_tokio *rt,
+                            const char *host,
+                            struct nart_tokio_op *op);
+
+/**
+ * The addresses that an operation of nart_tokio_resolve() has found, in the resolver's order: the first
+ * ones, at most `cap`, are copied to `addrs`. Try them in this order.
+ * @return how many there are, also if that is more than `cap`; 0 the operation runs, or ended with an
+ *   error; -EINVAL `addrs` is NULL and `cap` is not 0; NART_EPANIC.
+ * **Thread**: that of `op`. **Cost**: the text of each address is parsed.
+ */
+NART_API
+nart_res nart_tokio_addrs(const struct nart_tokio_op *op,
+                          nart_addr *addrs,
+                          size_t cap);
 
 /* ---- HTTP requests --------------------------------------------------------------------------- */
 

@@ -8,7 +8,7 @@
 //! share.
 
 use std::ffi::{c_char, CStr};
-use std::mem::size_of;
+use std::mem::{size_of, MaybeUninit};
 
 use crate::outcome::Outcome;
 use crate::sys::{errno, Res, EABI};
@@ -26,6 +26,8 @@ mod local;
 
 mod observe;
 
+mod resolve;
+
 #[cfg(feature = "http")]
 mod http;
 
@@ -41,6 +43,7 @@ pub use http_client::*;
 pub use local::*;
 pub use observe::*;
 pub use op::*;
+pub use resolve::*;
 pub use task::*;
 
 /// A copy of a versioned struct: fields that its caller does not know yet are zero.
@@ -98,6 +101,18 @@ unsafe fn slice<'a, T>(p: *const T, n: usize) -> Result<&'a [T], Res> {
         (false, n) if n > isize::MAX as usize / size_of::<T>() => Err(errno(libc::EINVAL)),
         // SAFETY: the caller's promise.
         (false, n) => Ok(unsafe { std::slice::from_raw_parts(p, n) }),
+    }
+}
+
+/// # Safety
+/// `p` is NULL or points to `n` values, to which nothing else refers while the returned slice is used.
+unsafe fn slice_mut<'a, T>(p: *mut T, n: usize) -> Result<&'a mut [MaybeUninit<T>], Res> {
+    match (p.is_null(), n) {
+        (_, 0) => Ok(&mut []),
+        (true, _) => Err(errno(libc::EINVAL)),
+        (false, n) if n > isize::MAX as usize / size_of::<T>() => Err(errno(libc::EINVAL)),
+        // SAFETY: the caller's promise.
+        (false, n) => Ok(unsafe { std::slice::from_raw_parts_mut(p.cast(), n) }),
     }
 }
 

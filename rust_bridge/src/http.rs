@@ -6,7 +6,7 @@
 //! - `exchange`: what the worker does with it. `redirect`: redirects. `head`: the head of the
 //!   response. `errors`: the codes.
 //! - `streams`: bodies in pieces, and the operation of the head.
-//! - `client`: connections. `config`: what can be configured of them. `tls`: certificates. `names`:
+//! - `client`: connections. `config`: what can be configured of them. `tls`: certificates. `resolver`:
 //!   name look-ups.
 
 mod client;
@@ -15,16 +15,15 @@ mod errors;
 mod exchange;
 mod framing;
 mod head;
-mod names;
 mod queue;
 mod redirect;
 mod request;
+mod resolver;
 mod streams;
 pub mod tls;
 
 pub use client::Client;
 pub use head::Head;
-pub use names::Names;
 pub use queue::{start, HttpQueue};
 pub use redirect::Redirects;
 pub use request::{pack, Request};

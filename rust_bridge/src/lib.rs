@@ -59,7 +59,7 @@
 // - `bridge`, `options`, `adopt`, `tracker`, `shutdown`: the lifecycle of a bridge. `error`: of Rust
 //   functions.
 // - The four kinds of work: `blocking`; `http`; `ctask` with `poll_context` and `io`; `local` with
-//   `locals`.
+//   `locals`. `resolve` with `names`: look-ups of names.
 // - `ends`: channels and tokens for Rust code: byte_channel, cancel, channel, oneshot.
 // - `host`: a loop of C inside a tokio runtime of the program, or on a thread of its own.
 // - `threads`, `crew`, `signals`, `panic`, `clock`, `waker`: used by all.
@@ -83,6 +83,7 @@ mod http;
 mod io;
 mod local;
 mod locals;
+mod names;
 mod observe;
 mod on_done;
 mod op;
@@ -91,6 +92,7 @@ mod options;
 mod outcome;
 mod panic;
 mod poll_context;
+mod resolve;
 mod shutdown;
 mod signals;
 mod spawn_queue;

@@ -38,6 +38,8 @@ pub const ESTALE: Res = -4103;
 pub const ECLOSED: Res = -4104;
 /// The caller was compiled against another version of nart.
 pub const EABI: Res = -4105;
+/// The name cannot be looked up.
+pub const EDNS: Res = -4140;
 /// The frame is larger than the largest slot.
 pub const EFRAME: Res = -4122;
 

@@ -8,9 +8,9 @@ set_target_properties(nart_test_futures PROPERTIES
 # One program, because the archive is large. The one that replaces malloc is separate.
 set(tests
   bridge/adopt bridge/batches bridge/blocking bridge/bytes bridge/chan bridge/children bridge/fork bridge/layout
-  bridge/local bridge/memory bridge/observe bridge/oneshot bridge/op bridge/panic bridge/shutdown bridge/sockets bridge/task
-  bridge/threads bridge/token bridge/waits)
-set(sources bridge/bridge.c)
+  bridge/local bridge/memory bridge/observe bridge/oneshot bridge/op bridge/panic bridge/resolve bridge/shutdown
+  bridge/sockets bridge/task bridge/threads bridge/token bridge/waits)
+set(sources bridge/bridge.c bridge/resolver.c)
 if(NART_HTTP)
   list(APPEND tests bridge/http bridge/http_bounds bridge/http_client bridge/http_client_life
     bridge/http_exchanges bridge/http_headers bridge/http_names

@@ -7,6 +7,7 @@
 #include <nart/cancel.h>
 #include <nart/chan.h>
 #include <nart/driver.h>
+#include <nart/net.h>
 #include <nart/oneshot.h>
 #include <nart/shutdown.h>
 
@@ -37,6 +38,8 @@ SIZE(nart_task, 8);
 SIZE(nart_join, 88);
 SIZE(nart_remote, 24);
 
+SIZE(nart_addr, 136);
+OFFSET(nart_addr, len, 128);
 SIZE(nart_tx, 96);
 SIZE(nart_rx, 96);
 OFFSET(nart_tx, ring, 56);

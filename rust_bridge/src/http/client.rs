@@ -14,8 +14,9 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use super::config::{Config, Http2};
 use super::errors::{chain, EHTTP_OTHER, EHTTP_TLS};
-use super::names::{Names, Resolver};
+use super::resolver::Resolver;
 use super::tls;
+use crate::names::Names;
 use crate::outcome::Outcome;
 use crate::panic::catch;
 use crate::sys::errno;

@@ -5,15 +5,29 @@
 
 #include <nart/tokio.h>
 
-struct fetch {
+struct frame {
+    nart_co co;
+    nart_tokio *tokio;
     nart_tokio_op op;
+    nart_bytes_rx rx;
+    nart_bytes_msg msg;
+    int64_t status;
 };
 
-extern void example_print(struct fetch *f);
+extern const nart_poll_fn example_stream;
 
 /* DECLARATIONS */
 
-void example_print(struct fetch *f)
+static nart_res run(nart_cx *cx, void *frame)
 {
+    struct frame *f = frame;
+    nart_bytes_tx tx = { 0 };
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
     /* STATEMENTS */
+    nart_tokio_op_close(&f->op);
+    NART_END(r);
 }
+
+const nart_poll_fn example_stream = run;
