@@ -927,6 +927,21 @@ nart_res nart_tokio_addrs(const struct nart_tokio_op *op,
                           nart_addr *addrs,
                           size_t cap);
 
+/**
+ * Sleeps on tokio's clock: the operation ends with 0 when `ns` nanoseconds have passed since this call,
+ * to a resolution of one millisecond, never early. NART_NEVER: it does not end by itself. For code that
+ * waits in operations only, such as a plain thread. A task uses nart_sleep(), on its loop and on tokio:
+ * that needs no operation and no other thread.
+ * @return 0 and `*op`; -EINVAL no `rt` or `op`, or `ns` is negative; NART_ESHUTDOWN; -ENOMEM;
+ *   NART_EFORK.
+ * **Thread**: any. **Cost**: an allocation; a system call when tokio's threads sleep.
+ */
+NART_API
+NART_MUST_USE
+nart_res nart_tokio_sleep(struct nart_tokio *rt,
+                          int64_t ns,
+                          struct nart_tokio_op *op);
+
 /* ---- HTTP requests --------------------------------------------------------------------------- */
 
 #if NART_HTTP

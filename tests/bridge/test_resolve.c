@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Look-ups of names by C. */
+/* Look-ups of names by C, and sleeping on tokio's clock. */
 #include "bridge.h"
 #include "resolver.h"
 
@@ -196,6 +196,7 @@ TEST_WITH(a_shutdown_ends_look_ups, both)
     CHECK_RES(wait_for_answer(&op, NULL), NART_ESHUTDOWN);
     nart_tokio_op_close(&op);
     CHECK_RES(nart_tokio_resolve(bridge, "a:1", &op), NART_ESHUTDOWN);
+    CHECK_RES(nart_tokio_sleep(bridge, 1, &op), NART_ESHUTDOWN);
     set_word(&resolver_gate, 1);
 }
 
@@ -209,4 +210,40 @@ TEST_WITH(no_thread_for_a_look_up, both)
     allow_threads(INT64_MAX);
     CHECK_RES(resolve("served.test:1", &op, NULL), 0);
     nart_tokio_op_close(&op);
+}
+
+/* ---- sleeping ---- */
+
+TEST_WITH(a_sleep_ends_and_is_never_early, both)
+{
+    static const int64_t times[] = { 0, 1, 3 * NART_MS, 20 * NART_MS };
+    nart_tokio_op op = { 0 };
+
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        int64_t begun = clock_now();
+        CHECK_RES(nart_tokio_sleep(bridge, times[i], &op), 0);
+        CHECK_RES(wait_for_answer(&op, NULL), 0);
+        CHECK_LE(begun + times[i], clock_now());
+        nart_tokio_op_close(&op);
+    }
+    CHECK_RES(nart_tokio_sleep(bridge, 3 * NART_MS, &op), 0);
+    CHECK_RES(await_op(&op, NULL), 0);
+    nart_tokio_op_close(&op);
+}
+
+TEST_WITH(a_sleep_is_cancelled, both)
+{
+    static const int64_t times[] = { NART_NEVER, NART_NEVER - 1, 3600 * NART_SEC };
+    nart_tokio_op op = { 0 };
+
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        CHECK_RES(nart_tokio_sleep(bridge, times[i], &op), 0);
+        CHECK_RES(nart_tokio_op_try(&op, NULL), NART_PENDING);
+        nart_tokio_op_cancel(&op);
+        CHECK_RES(wait_for_answer(&op, NULL), NART_EABORTED);
+        nart_tokio_op_close(&op);
+    }
+    CHECK_RES(nart_tokio_sleep(bridge, -1, &op), -EINVAL);
+    CHECK_RES(nart_tokio_sleep(NULL, 1, &op), -EINVAL);
+    CHECK_RES(nart_tokio_sleep(bridge, 1, NULL), -EINVAL);
 }

@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Names and times. The C interface of resolve.rs.
+//! Names and times. The C interface of resolve.rs, and a timer.
 //!
 //! Ownership: the text is copied. Addresses are copied out of the operation.
 
 use std::ffi::{c_char, CStr};
 
+use tokio::time::sleep_until;
+
 use super::{slice_mut, submit, NartTokio, NartTokioOp};
 use crate::bridge::Bridge;
+use crate::clock;
+use crate::future;
 use crate::op::Handle;
 use crate::outcome::Outcome;
 use crate::panic::guard;
 use crate::resolve::{addresses, resolve};
 use crate::sys::io::NartAddr;
-use crate::sys::{errno, Res};
+use crate::sys::{errno, Res, NEVER};
 
 /// Looks up the addresses of "host:port", such as "example.org:443". The operation ends with 0 and the
 /// number of addresses, at least 1, as its value: nart_tokio_addrs() returns them. Its message lists
@@ -93,4 +97,36 @@ pub unsafe extern "C" fn nart_tokio_addrs(
         }
         n
     })
+}
+
+/// Sleeps on tokio's clock: the operation ends with 0 when `ns` nanoseconds have passed since this call,
+/// to a resolution of one millisecond, never early. NART_NEVER: it does not end by itself. For code that
+/// waits in operations only, such as a plain thread. A task uses nart_sleep(), on its loop and on tokio:
+/// that needs no operation and no other thread.
+/// @return 0 and `*op`; -EINVAL no `rt` or `op`, or `ns` is negative; NART_ESHUTDOWN; -ENOMEM;
+///   NART_EFORK.
+/// **Thread**: any. **Cost**: an allocation; a system call when tokio's threads sleep.
+///
+/// # Safety
+/// `rt` is NULL or live; `op` is NULL, or writable and without an open operation.
+#[must_use]
+#[no_mangle]
+pub unsafe extern "C" fn nart_tokio_sleep(
+    rt: *mut NartTokio,
+    ns: i64,
+    op: *mut NartTokioOp,
+) -> Res {
+    let start = |bridge: &Bridge| match ns {
+        NEVER => future::start(&bridge.0, std::future::pending::<()>()),
+        0.. => {
+            let at = clock::now().saturating_add(ns);
+            future::start(
+                &bridge.0,
+                async move { sleep_until(clock::instant(at)).await },
+            )
+        }
+        _ => Err(errno(libc::EINVAL)),
+    };
+    // SAFETY: the caller's promises.
+    unsafe { submit(rt, op, start) }
 }
