@@ -28,6 +28,12 @@ mod observe;
 
 mod resolve;
 
+#[cfg(feature = "tls")]
+mod tls_config;
+
+#[cfg(feature = "tls")]
+mod tls;
+
 #[cfg(feature = "http")]
 mod http;
 
@@ -45,6 +51,10 @@ pub use observe::*;
 pub use op::*;
 pub use resolve::*;
 pub use task::*;
+#[cfg(feature = "tls")]
+pub use tls::*;
+#[cfg(feature = "tls")]
+pub use tls_config::*;
 
 /// A copy of a versioned struct: fields that its caller does not know yet are zero.
 ///
@@ -82,7 +92,7 @@ unsafe fn bytes(s: *const c_char, default: &[u8]) -> &[u8] {
 ///
 /// # Safety
 /// `s` is NULL and `len` 0, or it is a string of that kind that outlives the returned slice.
-#[cfg(feature = "http")]
+#[cfg(feature = "tls")]
 unsafe fn bytes_of<'a>(s: *const c_char, len: usize) -> &'a [u8] {
     match len {
         // SAFETY: the caller's promise.
@@ -113,6 +123,23 @@ unsafe fn slice_mut<'a, T>(p: *mut T, n: usize) -> Result<&'a mut [MaybeUninit<T
         (false, n) if n > isize::MAX as usize / size_of::<T>() => Err(errno(libc::EINVAL)),
         // SAFETY: the caller's promise.
         (false, n) => Ok(unsafe { std::slice::from_raw_parts_mut(p.cast(), n) }),
+    }
+}
+
+/// Writes a text, terminated by a NUL, as far as it fits.
+///
+/// # Safety
+/// `error` is NULL or has `len` bytes.
+#[cfg(feature = "tls")]
+unsafe fn write_error(error: *mut c_char, len: usize, text: &str) {
+    if error.is_null() || len == 0 {
+        return;
+    }
+    let n = text.len().min(len - 1);
+    // SAFETY: the caller's promise.
+    unsafe {
+        std::ptr::copy_nonoverlapping(text.as_ptr(), error.cast(), n);
+        *error.add(n) = 0;
     }
 }
 

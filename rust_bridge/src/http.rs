@@ -6,8 +6,7 @@
 //! - `exchange`: what the worker does with it. `redirect`: redirects. `head`: the head of the
 //!   response. `errors`: the codes.
 //! - `streams`: bodies in pieces, and the operation of the head.
-//! - `client`: connections. `config`: what can be configured of them. `tls`: certificates. `resolver`:
-//!   name look-ups.
+//! - `client`: connections. `config`: what can be configured of them. `resolver`: name look-ups.
 
 mod client;
 pub mod config;
@@ -20,7 +19,6 @@ mod redirect;
 mod request;
 mod resolver;
 mod streams;
-pub mod tls;
 
 pub use client::Client;
 pub use head::Head;

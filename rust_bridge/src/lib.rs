@@ -43,7 +43,8 @@
 //!
 //! # Features
 //!
-//! `bundled` (the default) compiles the C library; `http` adds HTTP requests for C tasks.
+//! `bundled` (the default) compiles the C library; `tls` adds TLS over the sockets of C tasks, and `http`
+//! HTTP requests for them, and TLS.
 //!
 //! # Rules
 //!
@@ -60,6 +61,7 @@
 //   functions.
 // - The four kinds of work: `blocking`; `http`; `ctask` with `poll_context` and `io`; `local` with
 //   `locals`. `resolve` with `names`: look-ups of names.
+// - `tls`: TLS over the sockets of C tasks, and certificates.
 // - `ends`: channels and tokens for Rust code: byte_channel, cancel, channel, oneshot.
 // - `host`: a loop of C inside a tokio runtime of the program, or on a thread of its own.
 // - `threads`, `crew`, `signals`, `panic`, `clock`, `waker`: used by all.
@@ -101,6 +103,9 @@ mod state;
 /// cbindgen:ignore
 mod sys;
 mod threads;
+/// cbindgen:ignore
+#[cfg(feature = "tls")]
+mod tls;
 mod tracker;
 mod waker;
 mod waker_cell;

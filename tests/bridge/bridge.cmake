@@ -14,8 +14,9 @@ set(sources bridge/bridge.c bridge/resolver.c)
 if(NART_HTTP)
   list(APPEND tests bridge/http bridge/http_bounds bridge/http_client bridge/http_client_life
     bridge/http_exchanges bridge/http_headers bridge/http_names
-    bridge/http_redirects bridge/http_streams bridge/http_tls)
-  list(APPEND sources bridge/exchange.c)
+    bridge/http_redirects bridge/http_streams bridge/http_tls
+    bridge/tls bridge/tls_data bridge/tls_life)
+  list(APPEND sources bridge/exchange.c bridge/tls.c)
   find_program(NART_NGINX nginx PATHS /usr/local/sbin /usr/sbin)
   if(NART_NGINX)
     list(APPEND tests bridge/nginx)

@@ -39,6 +39,7 @@ SIZE(nart_join, 88);
 SIZE(nart_remote, 24);
 
 SIZE(nart_addr, 136);
+SIZE(nart_tcp, 64);
 OFFSET(nart_addr, len, 128);
 SIZE(nart_tx, 96);
 SIZE(nart_rx, 96);

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! TLS of a client: rustls with ring, never the process's default crypto provider. Servers are always
-//! verified.
+//! Configurations of TLS: rustls with ring, never the process's default crypto provider. Clients always
+//! verify servers.
 
 use std::sync::Arc;
 
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier};
 use rustls_platform_verifier::Verifier;
 
 type Certificates = Vec<CertificateDer<'static>>;
 
-/// The certificates that servers are verified against.
+/// The certificates that peers are verified against.
 #[derive(Default)]
 pub struct Roots {
     /// Without those of the platform, which are read from files.
@@ -19,7 +21,7 @@ pub struct Roots {
     pub own: Certificates,
 }
 
-/// The certificate of the client, with its chain, and its private key.
+/// A certificate, with its chain, and its private key.
 pub struct Identity {
     chain: Certificates,
     key: PrivateKeyDer<'static>,
@@ -37,6 +39,13 @@ fn certificates(what: &str, pem: &[u8]) -> Result<Certificates, String> {
 }
 
 impl Roots {
+    /// Those that can be used. A store has no better error.
+    fn store(&self) -> RootCertStore {
+        let mut store = RootCertStore::empty();
+        store.add_parsable_certificates(self.own.iter().cloned());
+        store
+    }
+
     /// # Errors
     /// What is wrong with `ca`.
     pub fn parse(ca: &[u8], only_own: bool) -> Result<Roots, String> {
@@ -66,21 +75,25 @@ impl Identity {
     }
 }
 
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
 fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, String> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    ClientConfig::builder_with_provider(provider)
+    ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|e| e.to_string())
 }
 
 /// For http: reqwest requires a configuration.
+#[cfg(feature = "http")]
 pub fn unused() -> Result<ClientConfig, String> {
     let no_roots = builder()?.with_root_certificates(RootCertStore::empty());
     Ok(no_roots.with_no_client_auth())
 }
 
-/// For https. `alpn`: the protocols to offer. Reads files, unless the roots are the client's own.
-pub fn config(
+/// Of a client. `alpn`: the protocols to offer. Reads files, unless the roots are the client's own.
+pub fn client(
     roots: &Roots,
     identity: Option<&Identity>,
     alpn: &[&[u8]],
@@ -88,9 +101,7 @@ pub fn config(
     let text = |e: rustls::Error| e.to_string();
     let builder = builder()?;
     let builder = if roots.only_own {
-        let mut store = RootCertStore::empty();
-        store.add_parsable_certificates(roots.own.iter().cloned());
-        builder.with_root_certificates(store)
+        builder.with_root_certificates(roots.store())
     } else {
         let provider = builder.crypto_provider().clone();
         let verifier = Verifier::new_with_extra_roots(roots.own.iter().cloned(), provider);
@@ -105,5 +116,50 @@ pub fn config(
             .map_err(text)?,
     };
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    Ok(config)
+}
+
+/// What a server does.
+#[derive(Default)]
+pub struct Server<'a> {
+    /// The certificates that those of clients are verified against. None: clients need none.
+    pub roots: Option<&'a Roots>,
+    /// A client without a certificate is accepted.
+    pub optional: bool,
+    /// Clients can resume sessions.
+    pub resumes: bool,
+    /// In order of preference.
+    pub alpn: &'a [&'a [u8]],
+}
+
+/// Of a server.
+pub fn server(identity: &Identity, o: &Server) -> Result<ServerConfig, String> {
+    let text = |e: rustls::Error| e.to_string();
+    let builder = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(text)?;
+    let builder = match o.roots {
+        None => builder.with_no_client_auth(),
+        Some(roots) => {
+            let store = Arc::new(roots.store());
+            let verifier = WebPkiClientVerifier::builder_with_provider(store, provider());
+            let verifier = match o.optional {
+                true => verifier.allow_unauthenticated(),
+                false => verifier,
+            };
+            builder.with_client_cert_verifier(verifier.build().map_err(|e| e.to_string())?)
+        }
+    };
+    let Identity { chain, key } = identity;
+    let mut config = builder
+        .with_single_cert(chain.clone(), key.clone_key())
+        .map_err(text)?;
+    config.alpn_protocols = o.alpn.iter().map(|name| name.to_vec()).collect();
+    if o.resumes {
+        config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(text)?;
+    } else {
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     Ok(config)
 }
