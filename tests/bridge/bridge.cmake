@@ -16,6 +16,13 @@ if(NART_HTTP)
     bridge/http_exchanges bridge/http_headers bridge/http_names
     bridge/http_redirects bridge/http_streams bridge/http_tls
     bridge/tls bridge/tls_data bridge/tls_life)
+  find_package(Python3 3.9 COMPONENTS Interpreter)
+  find_program(NART_OPENSSL openssl)
+  if(Python3_FOUND AND NART_OPENSSL)
+    list(APPEND tests bridge/tls_peers)
+  else()
+    nart_test_skipped(bridge.tls_peers bridge "python3 or openssl is missing")
+  endif()
   list(APPEND sources bridge/exchange.c bridge/tls.c)
   find_program(NART_NGINX nginx PATHS /usr/local/sbin /usr/sbin)
   if(NART_NGINX)
@@ -35,7 +42,9 @@ if(NART_HTTP)
   include(${CMAKE_CURRENT_LIST_DIR}/../httpd/httpd.cmake)
   add_dependencies(test_bridge nart_httpd_build)
   target_compile_definitions(test_bridge PRIVATE NART_TEST_HTTPD="$<TARGET_FILE:nart_httpd>"
-    $<$<BOOL:${NART_NGINX}>:NART_TEST_NGINX="${NART_NGINX}">)
+    $<$<BOOL:${NART_NGINX}>:NART_TEST_NGINX="${NART_NGINX}">
+    NART_TEST_PYTHON="${Python3_EXECUTABLE}"
+    NART_TEST_TLS_PEER="${CMAKE_CURRENT_SOURCE_DIR}/bridge/tls_peer.py")
 endif()
 
 # The words of the bridge under loom; the proof weakens them in every way.
