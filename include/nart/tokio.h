@@ -361,6 +361,25 @@ typedef struct nart_tokio_stats {
 } nart_tokio_stats;
 
 #if NART_TLS
+/** A certificate of a server, with its private key. */
+typedef struct nart_tls_cert {
+    /** certificate, with its chain */
+    const void *cert;
+    /** length of `cert` in bytes; 0: it is terminated by a NUL */
+    size_t cert_len;
+    /** path of a file with `cert` */
+    const char *cert_file;
+    /** private key of `cert` */
+    const void *key;
+    /** length of `key` in bytes; 0: it is terminated by a NUL */
+    size_t key_len;
+    /** path of a file with `key` */
+    const char *key_file;
+    uint64_t reserved[2];
+} nart_tls_cert;
+#endif
+
+#if NART_TLS
 /**
  * Options of a TLS configuration. Initialise with NART_TLS_OPTS_INIT. Zero means the default in each
  * field. Certificates and keys are PEM, in memory or in a file, not both.
@@ -401,13 +420,20 @@ typedef struct nart_tls_opts {
     /** number of entries in `alpn` */
     size_t n_alpn;
     /**
+     * more certificates of a server: of `cert` and these, the first one is used that is valid for the
+     * name that the client asks for (SNI); else `cert`
+     */
+    const struct nart_tls_cert *certs;
+    /** number of entries in `certs` */
+    size_t n_certs;
+    /**
      * gets a line of text that says what is refused and what to change, empty if nothing is; always
      * terminated by a NUL, but unchanged by NART_EABI. NULL: no text
      */
     char *error;
     /** size of `error` in bytes; what does not fit is cut off */
     size_t error_len;
-    uint64_t reserved[8];
+    uint64_t reserved[6];
 } nart_tls_opts;
 #endif
 

@@ -73,6 +73,38 @@ TEST_WITH(the_server_learns_the_name, tls)
     CHECK_STR(nart_tls_server_name(&client, NULL), "127.0.0.1");
 }
 
+/* The handshake with a server of two names. Returns the length of its certificate. */
+static size_t certificate_for(const char *name, const nart_tls_config *config, nart_res expected)
+{
+    nart_res c = 1, s = 1;
+    size_t len = 0;
+
+    tls_handshake(client_config, name, config, &c, &s);
+    CHECK_RES(c, expected);
+    CHECK_EQ(nart_tls_peer_cert(&client, 0, &len) != NULL, expected == 0);
+    tls_close_both();
+    return len;
+}
+
+TEST_WITH(the_server_selects_a_certificate_by_name, tls)
+{
+    const nart_tls_cert more[] = {
+        { .cert = certs.expired.cert, .key = certs.expired.key }, /* for localhost, too */
+        { .cert = certs.second.cert, .key = certs.second.key },
+    };
+    nart_tls_config *config = SERVER_CONFIG(.certs = more, .n_certs = 2);
+
+    size_t first = certificate_for("localhost", config, 0);
+    CHECK_EQ(certificate_for("127.0.0.1", config, 0), first);
+    size_t second = certificate_for("second.test", config, 0);
+    CHECK_NE(second, first);
+    CHECK_EQ(certificate_for("a.second.test", config, 0), second);
+    CHECK_EQ(certificate_for("SECOND.test", config, 0), second);
+    certificate_for("a.b.second.test", config, NART_ETLS);
+    certificate_for("third.test", config, NART_ETLS);
+    CHECK_EQ(certificate_for("second.test", config, 0), second);
+}
+
 /* ---- whom to trust ---- */
 
 /* The client refuses, and the server learns why. */

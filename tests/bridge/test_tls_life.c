@@ -146,6 +146,7 @@ TEST_WITH(arguments_that_are_refused, tls)
 
 TEST_WITH(configurations_that_are_refused, tls)
 {
+    static const nart_tls_cert half = { .cert = certs.server.cert };
     static const char *const empty[] = { "" }, *const none[] = { NULL };
     static const struct {
         nart_tls_opts opts;
@@ -162,6 +163,14 @@ TEST_WITH(configurations_that_are_refused, tls)
         { { .key = certs.client.key }, "set both" },
         { { .cert = certs.client.cert, .key = certs.server.key }, "not the private key of cert" },
         { { .cert = certs.client.cert, .key = certs.client.cert }, "contains no private key" },
+        { { .certs = &half, .n_certs = 1 }, "certs is for servers" },
+        { { .flags = NART_TLS_SERVER,
+            .cert = certs.server.cert,
+            .key = certs.server.key,
+            .certs = &half,
+            .n_certs = 1 },
+          "certs[0]: cert and key belong together" },
+        { { .n_certs = 1 }, "n_certs is not 0" },
         { { .n_alpn = 1 }, "n_alpn is not 0" },
         { { .alpn = empty, .n_alpn = 1 }, "alpn has a name" },
         { { .alpn = none, .n_alpn = 1 }, "alpn has a name" },

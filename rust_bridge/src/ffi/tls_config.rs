@@ -43,6 +43,26 @@ pub const NART_TLS_CERT_OPTIONAL: u32 = 4;
 /// Sessions are not resumed.
 pub const NART_TLS_NO_RESUMPTION: u32 = 8;
 
+/// A certificate of a server, with its private key.
+#[repr(C)]
+#[derive(Debug)]
+pub struct NartTlsCert {
+    /// certificate, with its chain
+    pub cert: *const c_void,
+    /// length of `cert` in bytes; 0: it is terminated by a NUL
+    pub cert_len: usize,
+    /// path of a file with `cert`
+    pub cert_file: *const c_char,
+    /// private key of `cert`
+    pub key: *const c_void,
+    /// length of `key` in bytes; 0: it is terminated by a NUL
+    pub key_len: usize,
+    /// path of a file with `key`
+    pub key_file: *const c_char,
+    #[doc(hidden)]
+    pub reserved: [u64; 2],
+}
+
 /// Options of a TLS configuration. Initialise with NART_TLS_OPTS_INIT. Zero means the default in each
 /// field. Certificates and keys are PEM, in memory or in a file, not both.
 #[repr(C)]
@@ -79,16 +99,21 @@ pub struct NartTlsOpts {
     pub alpn: *const *const c_char,
     /// number of entries in `alpn`
     pub n_alpn: usize,
+    /// more certificates of a server: of `cert` and these, the first one is used that is valid for the
+    /// name that the client asks for (SNI); else `cert`
+    pub certs: *const NartTlsCert,
+    /// number of entries in `certs`
+    pub n_certs: usize,
     /// gets a line of text that says what is refused and what to change, empty if nothing is; always
     /// terminated by a NUL, but unchanged by NART_EABI. NULL: no text
     pub error: *mut c_char,
     /// size of `error` in bytes; what does not fit is cut off
     pub error_len: usize,
     #[doc(hidden)]
-    pub reserved: [u64; 8],
+    pub reserved: [u64; 6],
 }
 
-const _: () = assert!(offset_of!(NartTlsOpts, reserved) == 120);
+const _: () = assert!(offset_of!(NartTlsOpts, reserved) == 136);
 
 type Parsed<T> = Result<T, String>;
 
@@ -122,6 +147,23 @@ unsafe fn pem<'a>(
 
 /// # Safety
 /// The pointers are as documented.
+unsafe fn identity(c: &NartTlsCert) -> Parsed<Option<Identity>> {
+    // SAFETY: the caller's promise.
+    let (cert, key) = unsafe {
+        (
+            pem("cert", c.cert, c.cert_len, c.cert_file)?,
+            pem("key", c.key, c.key_len, c.key_file)?,
+        )
+    };
+    match (&cert, &key) {
+        (None, None) => Ok(None),
+        (Some(cert), Some(key)) => Identity::parse(cert, key).map(Some),
+        _ => Err("cert and key belong together: set both".to_owned()),
+    }
+}
+
+/// # Safety
+/// The pointers are as documented.
 unsafe fn parse(o: &NartTlsOpts) -> Parsed<Config> {
     let all =
         NART_TLS_SERVER | NART_TLS_PLATFORM_CA | NART_TLS_CERT_OPTIONAL | NART_TLS_NO_RESUMPTION;
@@ -130,12 +172,22 @@ unsafe fn parse(o: &NartTlsOpts) -> Parsed<Config> {
         return Err(format!("flags has the unknown bit {:#x}", o.flags & !all));
     }
     // SAFETY: the caller's promises.
-    let (ca, cert, key, names) = unsafe {
+    let (ca, first, names, more) = unsafe {
+        let (names, more) = (slice(o.alpn, o.n_alpn), slice(o.certs, o.n_certs));
+        let first = NartTlsCert {
+            cert: o.cert,
+            cert_len: o.cert_len,
+            cert_file: o.cert_file,
+            key: o.key,
+            key_len: o.key_len,
+            key_file: o.key_file,
+            reserved: [0; 2],
+        };
         (
             pem("ca", o.ca, o.ca_len, o.ca_file)?,
-            pem("cert", o.cert, o.cert_len, o.cert_file)?,
-            pem("key", o.key, o.key_len, o.key_file)?,
-            slice(o.alpn, o.n_alpn).map_err(|_| "alpn is NULL, but n_alpn is not 0".to_owned())?,
+            identity(&first)?,
+            names.map_err(|_| "alpn is NULL, but n_alpn is not 0".to_owned())?,
+            more.map_err(|_| "certs is NULL, but n_certs is not 0".to_owned())?,
         )
     };
     let mut alpn: Vec<&[u8]> = Vec::new();
@@ -151,17 +203,15 @@ unsafe fn parse(o: &NartTlsOpts) -> Parsed<Config> {
         Some(ca) => Some(Roots::parse(ca, !has(NART_TLS_PLATFORM_CA))?),
         None => None,
     };
-    let identity = match (&cert, &key) {
-        (None, None) => None,
-        (Some(cert), Some(key)) => Some(Identity::parse(cert, key)?),
-        _ => return Err("cert and key belong together: set both".to_owned()),
-    };
     let resumes = !has(NART_TLS_NO_RESUMPTION);
     if !has(NART_TLS_SERVER) {
         if has(NART_TLS_CERT_OPTIONAL) {
             return Err("NART_TLS_CERT_OPTIONAL is for servers".to_owned());
         }
-        let mut made = config::client(&roots.unwrap_or_default(), identity.as_ref(), &alpn)?;
+        if !more.is_empty() {
+            return Err("certs is for servers".to_owned());
+        }
+        let mut made = config::client(&roots.unwrap_or_default(), first.as_ref(), &alpn)?;
         if !resumes {
             made.resumption = rustls::client::Resumption::disabled();
         }
@@ -173,16 +223,20 @@ unsafe fn parse(o: &NartTlsOpts) -> Parsed<Config> {
     if has(NART_TLS_CERT_OPTIONAL) && roots.is_none() {
         return Err("NART_TLS_CERT_OPTIONAL needs ca".to_owned());
     }
-    let identity = identity.ok_or("a server needs cert and key")?;
+    let mut identities = vec![first.ok_or("a server needs cert and key")?];
+    for (i, cert) in more.iter().enumerate() {
+        // SAFETY: the caller's promises.
+        let made = unsafe { identity(cert) }.map_err(|e| format!("certs[{i}]: {e}"))?;
+        identities.push(made.ok_or(format!("certs[{i}]: cert is not set"))?);
+    }
     let server = Server {
         roots: roots.as_ref(),
         optional: has(NART_TLS_CERT_OPTIONAL),
         resumes,
         alpn: &alpn,
     };
-    Ok(Config::Server(Arc::new(config::server(
-        &identity, &server,
-    )?)))
+    let made = config::server(&identities, &server)?;
+    Ok(Config::Server(Arc::new(made)))
 }
 
 /// Makes a TLS configuration. `opts` may be NULL: a client that trusts the certificates of the platform.

@@ -4,10 +4,13 @@
 
 use std::sync::Arc;
 
+use rustls::client::verify_server_name;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::{ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier};
 use rustls_platform_verifier::Verifier;
 
@@ -132,8 +135,42 @@ pub struct Server<'a> {
     pub alpn: &'a [&'a [u8]],
 }
 
-/// Of a server.
-pub fn server(identity: &Identity, o: &Server) -> Result<ServerConfig, String> {
+/// The certificates of a server, one or more.
+#[derive(Debug)]
+struct ByName(Vec<Arc<CertifiedKey>>);
+
+impl ByName {
+    fn new(identities: &[Identity]) -> Result<ByName, rustls::Error> {
+        let provider = provider();
+        let certified = |Identity { chain, key }: &Identity| {
+            let made = CertifiedKey::from_der(chain.clone(), key.clone_key(), &provider)?;
+            ParsedCertificate::try_from(&chain[0])?; // or is_for() would ignore it
+            Ok(Arc::new(made))
+        };
+        let all: Result<_, rustls::Error> = identities.iter().map(certified).collect();
+        Ok(ByName(all?))
+    }
+}
+
+fn is_for(certified: &CertifiedKey, name: &ServerName) -> bool {
+    let parsed = certified.cert.first().map(ParsedCertificate::try_from);
+    matches!(parsed, Some(Ok(parsed)) if verify_server_name(&parsed, name).is_ok())
+}
+
+impl ResolvesServerCert for ByName {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let name = hello.server_name().map(ServerName::try_from);
+        let found = match &name {
+            Some(Ok(name)) => self.0.iter().find(|certified| is_for(certified, name)),
+            _ => None,
+        };
+        found.or(self.0.first()).cloned()
+    }
+}
+
+/// Of a server. The first one of `identities` that is valid for the name that the client asks for is
+/// used, or else the first one.
+pub fn server(identities: &[Identity], o: &Server) -> Result<ServerConfig, String> {
     let text = |e: rustls::Error| e.to_string();
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -150,10 +187,8 @@ pub fn server(identity: &Identity, o: &Server) -> Result<ServerConfig, String> {
             builder.with_client_cert_verifier(verifier.build().map_err(|e| e.to_string())?)
         }
     };
-    let Identity { chain, key } = identity;
-    let mut config = builder
-        .with_single_cert(chain.clone(), key.clone_key())
-        .map_err(text)?;
+    let by_name = ByName::new(identities).map_err(text)?;
+    let mut config = builder.with_cert_resolver(Arc::new(by_name));
     config.alpn_protocols = o.alpn.iter().map(|name| name.to_vec()).collect();
     if o.resumes {
         config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(text)?;

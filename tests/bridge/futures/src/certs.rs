@@ -19,6 +19,7 @@ pub struct TestCerts {
     ca: TestCert,
     other_ca: TestCert,
     server: TestCert,
+    second: TestCert,
     expired: TestCert,
     client: TestCert,
 }
@@ -53,6 +54,8 @@ pub unsafe extern "C" fn test_tls_certs(certs: *mut TestCerts) -> Res {
         let ca = authority(&mut certs.ca, "test")?;
         authority(&mut certs.other_ca, "another")?;
         issue(&mut certs.server, &ca, &["localhost", "127.0.0.1"], 4000)?;
+        let names = ["second.test", "*.second.test"];
+        issue(&mut certs.second, &ca, &names, 4000)?;
         issue(&mut certs.expired, &ca, &["localhost"], 2000)?;
         issue(&mut certs.client, &ca, &["client"], 4000)
     };
