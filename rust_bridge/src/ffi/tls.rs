@@ -59,7 +59,7 @@ use crate::tls::session::{Config, Session, Socket};
 /// After these two, every operation answers the same; close the connection.
 ///
 /// The memory of a connection is bounded, whatever the peer does: at most 64 KiB of encrypted data that
-/// the kernel has not accepted, and 64 KiB received, usually 18 KiB at most.
+/// the kernel has not accepted, and 128 KiB received, usually 18 KiB at most.
 #[repr(C)]
 #[derive(Debug)]
 pub struct NartTls {
@@ -238,7 +238,7 @@ pub unsafe extern "C" fn nart_tls_accept(
 /// @return the number of bytes; 0 the peer has ended its stream (close_notify); -EINVAL `len` is 0, or no
 ///   `buf`; -ENOTCONN the handshake was not made; NART_ETLS, NART_ETLS_TRUNCATED; the errors of
 ///   nart_tcp_recv().
-/// **Cost**: a system call for each 4 to 18 KiB, if bytes are pending; decryption and a copy.
+/// **Cost**: a system call for each 17 KiB, if bytes are pending; decryption and a copy.
 ///
 /// # Safety
 /// `cx` is the running poll's; `t` is live; `buf` has space for `len` bytes.

@@ -12,7 +12,7 @@
 //! 4. A failure is permanent: each later operation answers it.
 
 use std::ffi::c_void;
-use std::io::{self, BufRead, ErrorKind, Read, Write};
+use std::io::{self, BufRead, ErrorKind, Write};
 use std::ptr;
 use std::sync::Arc;
 
@@ -25,6 +25,8 @@ use crate::sys::{errno, Poll, Res, ETLS, ETLS_TRUNCATED, PENDING};
 
 /// Ciphertext in the buffer, and plaintext that is encrypted at once.
 const LIMIT: usize = 64 << 10;
+/// Ciphertext that is received at once: more than the largest record.
+const PART: usize = 17 << 10;
 
 /// What a connection is made with.
 pub enum Config {
@@ -39,34 +41,21 @@ pub struct Socket {
     pub tcp: *mut NartTcp,
 }
 
-/// What rustls reads from and writes to. An error of C is kept: rustls sees WouldBlock.
+/// What rustls writes to. An error of C is kept: rustls sees WouldBlock.
 struct Pipe {
     socket: Socket,
     answer: Res,
 }
 
-impl Pipe {
-    fn check(&mut self, answer: Res) -> io::Result<usize> {
-        usize::try_from(answer).map_err(|_| {
-            self.answer = answer;
-            ErrorKind::WouldBlock.into()
-        })
-    }
-}
-
-impl Read for Pipe {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let Socket { poll, tcp } = self.socket;
-        // SAFETY: the context and the handle are live as long as the operation runs.
-        self.check(unsafe { nart_tcp_recv(poll.cx(), tcp, buf.as_mut_ptr().cast(), buf.len()) })
-    }
-}
-
 impl Write for Pipe {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         let Socket { poll, tcp } = self.socket;
-        // SAFETY: as above.
-        self.check(unsafe { nart_tcp_send(poll.cx(), tcp, buf.as_ptr().cast(), buf.len()) })
+        // SAFETY: the context and the handle are live as long as the operation runs.
+        let sent = unsafe { nart_tcp_send(poll.cx(), tcp, buf.as_ptr().cast(), buf.len()) };
+        usize::try_from(sent).map_err(|_| {
+            self.answer = sent;
+            ErrorKind::WouldBlock.into()
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -111,6 +100,8 @@ fn with_nul(text: &[u8]) -> Vec<u8> {
 
 pub struct Session {
     conn: Connection,
+    /// Ciphertext that rustls does not accept before plaintext has been read.
+    inbox: Vec<u8>,
     /// A permanent failure, and its text with a NUL.
     failed: Option<(Res, Vec<u8>)>,
     /// With a NUL. Set at the end of the handshake, as `open`.
@@ -142,6 +133,7 @@ impl Session {
         conn.set_buffer_limit(Some(LIMIT));
         Session {
             conn,
+            inbox: Vec::new(),
             failed: None,
             alpn: None,
             server_name: None,
@@ -204,23 +196,56 @@ impl Session {
         Ok(())
     }
 
-    /// Receives some ciphertext. Err: what the operation answers.
-    fn fill(&mut self, socket: Socket) -> Result<(), Res> {
-        let mut pipe = Pipe { socket, answer: 0 };
-        match self.conn.read_tls(&mut pipe) {
-            Ok(0) if !self.open => {
-                let text = "the peer closed the connection during the handshake";
-                return Err(self.fail(ETLS_TRUNCATED, text));
+    /// Receives some ciphertext, unless some is left, and decrypts it. Called without pending plaintext.
+    /// Err: what the operation answers.
+    fn fill(&mut self, Socket { poll, tcp }: Socket) -> Result<(), Res> {
+        let left = std::mem::take(&mut self.inbox);
+        let mut part = [0; PART];
+        let data = match left.is_empty() {
+            false => &left[..],
+            true => {
+                // SAFETY: the context and the handle are live as long as the operation runs.
+                let n = unsafe { nart_tcp_recv(poll.cx(), tcp, part.as_mut_ptr().cast(), PART) };
+                &part[..usize::try_from(n).map_err(|_| n)?]
             }
-            Ok(_) => {}
-            Err(_) if pipe.answer < 0 => return Err(pipe.answer),
-            Err(e) => return Err(self.fail(ETLS, &e.to_string())),
+        };
+        if data.is_empty() {
+            return self.end_of_input();
         }
-        if let Err(e) = self.conn.process_new_packets() {
-            let _ = self.try_flush(socket.tcp); // an alert that says so
-            return Err(self.fail(ETLS, &e.to_string()));
-        }
+        let used = self.decrypt(data).inspect_err(|_| {
+            let _ = self.try_flush(tcp); // an alert that says so
+        })?;
+        self.inbox = data[used..].to_vec();
         Ok(())
+    }
+
+    fn end_of_input(&mut self) -> Result<(), Res> {
+        if !self.open {
+            let text = "the peer closed the connection during the handshake";
+            return Err(self.fail(ETLS_TRUNCATED, text));
+        }
+        match self.conn.read_tls(&mut io::empty()) {
+            Ok(_) => Ok(()),
+            Err(e) => Err(self.fail(ETLS, &e.to_string())),
+        }
+    }
+
+    /// How many bytes rustls accepts before it has enough plaintext.
+    fn decrypt(&mut self, data: &[u8]) -> Result<usize, Res> {
+        let (mut used, mut plaintext) = (0, 0);
+        while used < data.len() {
+            match self.conn.read_tls(&mut &data[used..]) {
+                Ok(0) => used = data.len(), // it follows close_notify
+                Ok(n) => used += n,
+                Err(_) if plaintext > 0 => break,
+                Err(e) => return Err(self.fail(ETLS, &e.to_string())),
+            }
+            match self.conn.process_new_packets() {
+                Ok(state) => plaintext = state.plaintext_bytes_to_read(),
+                Err(e) => return Err(self.fail(ETLS, &e.to_string())),
+            }
+        }
+        Ok(used)
     }
 
     // ---- operations ----
