@@ -72,6 +72,9 @@ typedef int64_t nart_res;
     X(EWS_PROTOCOL, -4136, "the server violated the WebSocket protocol")                           \
     X(EWS_LIMIT, -4137, "a WebSocket message is larger than the limit")                            \
     X(EWS_CLOSED, -4138, "the WebSocket connection ended without a close frame")                   \
+    X(EDNS, -4140, "the name cannot be looked up")                                                 \
+    X(ETLS, -4141, "the TLS connection failed; see the message")                                   \
+    X(ETLS_TRUNCATED, -4142, "the peer closed the connection without the end of the TLS stream")   \
     X(ESLOTS, -4120, "all task slots for frames of this size are in use: see nart_rt_opts.slots")  \
     X(EFDS, -4121, "the runtime has reached its limit of descriptors: see nart_rt_opts.max_io")    \
     X(EFRAME, -4122, "the frame is larger than 4096 bytes: use nart_spawn_boxed()")

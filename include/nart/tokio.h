@@ -51,6 +51,7 @@
 #define NART_TOKIO_H
 
 #include "bytes.h"
+#include "net.h"
 #include "task.h"
 
 #include <stdio.h>
@@ -61,9 +62,17 @@
 #define NART_HTTP 0
 #endif
 
+/* 1 if it was built with TLS, as every bridge with HTTP is. */
+#ifndef NART_TLS
+#define NART_TLS NART_HTTP
+#endif
+
 #define NART_TOKIO_OPTS_INIT NART__SIZED(nart_tokio_opts)
 #define NART_TOKIO_REPORT_INIT NART__SIZED(nart_tokio_report)
 #define NART_TOKIO_STATS_INIT NART__SIZED(nart_tokio_stats)
+#if NART_TLS
+#define NART_TLS_OPTS_INIT NART__SIZED(nart_tls_opts)
+#endif
 #if NART_HTTP
 #define NART_HTTP_OPTS_INIT NART__SIZED(nart_http_opts)
 #define NART_HTTP_CLIENT_OPTS_INIT NART__SIZED(nart_http_client_opts)
@@ -91,6 +100,26 @@
 
 /** Level of an event: every step. */
 #define NART_TOKIO_LOG_TRACE 5
+
+#if NART_TLS
+/** For nart_tls_accept(). Without it: for nart_tls_connect(). */
+#define NART_TLS_SERVER 1
+#endif
+
+#if NART_TLS
+/** A client trusts the certificates of the platform in addition to its `ca`. */
+#define NART_TLS_PLATFORM_CA 2
+#endif
+
+#if NART_TLS
+/** A server with `ca` accepts clients without a certificate, too: see nart_tls_peer_cert(). */
+#define NART_TLS_CERT_OPTIONAL 4
+#endif
+
+#if NART_TLS
+/** Sessions are not resumed. */
+#define NART_TLS_NO_RESUMPTION 8
+#endif
 
 #if NART_HTTP
 /** As the client says; a client that says nothing, and the bridge's: as NART_HTTP_REDIRECTS_ALL. */
@@ -204,6 +233,14 @@ typedef enum nart_tokio_leg {
 typedef struct nart_http_client nart_http_client;
 #endif
 
+#if NART_TLS
+/**
+ * How TLS connections are made: certificates, protocols and sessions that can be resumed. Made by
+ * nart_tls_config_new(), and used by any number of connections, on any threads.
+ */
+typedef struct nart_tls_config nart_tls_config;
+#endif
+
 /**
  * A bridge: a tokio runtime that the tasks of any number of loops use, and other threads. Made by
  * nart_tokio_new().
@@ -227,7 +264,10 @@ typedef struct nart_tokio_opts {
     uint32_t workers;
     /** blocking functions that run at the same time, 1 to 4,096; default 8 */
     uint32_t max_blocking;
-    /** blocking functions, and HTTP requests, that may be queued, 1 to 2^20; default 256 of each */
+    /**
+     * blocking functions, and HTTP requests, that may be queued, and look-ups of nart_tokio_resolve()
+     * that have not ended, 1 to 2^20; default 256 of each
+     */
     uint32_t queue_cap;
     /** operations whose memory is allocated in advance, at most 2^20; default 1,024 */
     uint32_t keep_ops;
@@ -422,6 +462,140 @@ typedef struct nart_tokio_log_event {
     /** its name */
     char thread[16];
 } nart_tokio_log_event;
+
+#if NART_TLS
+/** A certificate of a server, with its private key. */
+typedef struct nart_tls_cert {
+    /** certificate, with its chain */
+    const void *cert;
+    /** length of `cert` in bytes; 0: it is terminated by a NUL */
+    size_t cert_len;
+    /** path of a file with `cert` */
+    const char *cert_file;
+    /** private key of `cert` */
+    const void *key;
+    /** length of `key` in bytes; 0: it is terminated by a NUL */
+    size_t key_len;
+    /** path of a file with `key` */
+    const char *key_file;
+    uint64_t reserved[2];
+} nart_tls_cert;
+#endif
+
+#if NART_TLS
+/**
+ * Options of a TLS configuration. Initialise with NART_TLS_OPTS_INIT. Zero means the default in each
+ * field. Certificates and keys are PEM, in memory or in a file, not both.
+ */
+typedef struct nart_tls_opts {
+    /** sizeof(nart_tls_opts) */
+    size_t size;
+    /** NART_TLS_* */
+    uint32_t flags;
+    uint32_t reserved0;
+    /**
+     * certificates that peers are verified against. A client: instead of those of the platform, unless
+     * NART_TLS_PLATFORM_CA is set. A server: it requires a certificate of each client. NULL: those of
+     * the platform; a server asks for none
+     */
+    const void *ca;
+    /** length of `ca` in bytes; 0: it is terminated by a NUL */
+    size_t ca_len;
+    /** path of a file with `ca` */
+    const char *ca_file;
+    /** certificate, with its chain, by which this side identifies itself. A server needs one */
+    const void *cert;
+    /** length of `cert` in bytes; 0: it is terminated by a NUL */
+    size_t cert_len;
+    /** path of a file with `cert` */
+    const char *cert_file;
+    /** private key of `cert` */
+    const void *key;
+    /** length of `key` in bytes; 0: it is terminated by a NUL */
+    size_t key_len;
+    /** path of a file with `key` */
+    const char *key_file;
+    /**
+     * protocols (ALPN) that a client offers, or that a server selects from, by preference: "h2", for
+     * example. A server refuses a client that offers others only; one that offers none is accepted
+     */
+    const char *const *alpn;
+    /** number of entries in `alpn` */
+    size_t n_alpn;
+    /**
+     * more certificates of a server: of `cert` and these, the first one is used that is valid for the
+     * name that the client asks for (SNI); else `cert`
+     */
+    const struct nart_tls_cert *certs;
+    /** number of entries in `certs` */
+    size_t n_certs;
+    /**
+     * gets a line of text that says what is refused and what to change, empty if nothing is; always
+     * terminated by a NUL, but unchanged by NART_EABI. NULL: no text
+     */
+    char *error;
+    /** size of `error` in bytes; what does not fit is cut off */
+    size_t error_len;
+    uint64_t reserved[6];
+} nart_tls_opts;
+#endif
+
+#if NART_TLS
+/**
+ * A TLS connection over a TCP socket of the loop, or of a C task on tokio. No other thread is involved:
+ * its operations encrypt and decrypt on the thread that polls. Zeroed = closed.
+ *
+ * ```c
+ * struct get {
+ *     nart_co co;
+ *     const nart_tls_config *config;
+ *     nart_tcp tcp; // connected
+ *     nart_tls tls;
+ *     size_t done;
+ *     char buf[4096];
+ * };
+ *
+ * static const char request[] = "GET / HTTP/1.0\r\nHost: localhost\r\n\r\n";
+ *
+ * static nart_res get_run(nart_cx *cx, void *frame)
+ * {
+ *     struct get *f = frame;
+ *     nart_res r = 0;
+ *
+ *     NART_BEGIN(cx, &f->co);
+ *     NART_AWAIT_FOR(r, 5 * NART_SEC,
+ *                    nart_tls_connect(cx, &f->tls, f->config, "localhost", &f->tcp));
+ *     if (r == 0)
+ *         NART_AWAIT(r, nart_tls_send_all(cx, &f->tls, request, sizeof request - 1, &f->done));
+ *     while (r > 0) {
+ *         NART_AWAIT(r, nart_tls_recv(cx, &f->tls, f->buf, sizeof f->buf));
+ *         if (r > 0)
+ *             fwrite(f->buf, 1, (size_t)r, stdout);
+ *     }
+ *     if (r < 0)
+ *         printf("%s: %s\n", nart_err_name(r), nart_tls_error(&f->tls));
+ *     nart_tls_close(&f->tls);
+ *     nart_tcp_close(&f->tcp);
+ *     NART_END(r);
+ * }
+ * ```
+ *
+ * The rules of all handles are at the top of nart/io.h. The reader and the writer may be two tasks.
+ * Every operation can also answer these errors: NART_ETLS the handshake failed, or the peer has sent
+ * what is not valid TLS, or an alert; NART_ETLS_TRUNCATED the peer closed the connection without the
+ * end of the stream (close_notify): what was received may be incomplete. nart_tls_error() has the text.
+ * After these two, every operation answers the same; close the connection.
+ *
+ * The memory of a connection is bounded, whatever the peer does: at most 64 KiB of encrypted data that
+ * the kernel has not accepted, and 128 KiB received, usually 18 KiB at most.
+ */
+typedef struct nart_tls {
+    /** The socket, for nart_tcp_peer_addr() and options. Do not send, receive or close by it */
+    nart_tcp tcp;
+    void *session;
+    uint64_t reserved[3];
+} nart_tls;
+#endif
 
 #if NART_HTTP
 /**
@@ -1177,6 +1351,307 @@ nart_res nart_tokio_log_try(struct nart_tokio_log *log,
  */
 NART_API
 nart_res nart_tokio_log_close(struct nart_tokio_log *log);
+
+/* ---- names and times ------------------------------------------------------------------------- */
+
+/**
+ * Looks up the addresses of "host:port", such as "example.org:443". The operation ends with 0 and the
+ * number of addresses, at least 1, as its value: nart_tokio_addrs() returns them. Its message lists
+ * them as text, one a line. Or it ends with one of these errors, and the cause as the message:
+ *   NART_EDNS the name does not exist, has no address, or no name server answered;
+ *   -EAGAIN no thread could be started.
+ *
+ * The host is a name, of letters, digits, '-', '_' and '.', or an address as nart_addr_parse() parses
+ * it, `127.0.0.1:80` or `[::1]:80`: then the operation has ended when this returns.
+ *
+ * ```c
+ * r = nart_tokio_resolve(f->tokio, "localhost:8080", &f->op);
+ * if (r == 0)
+ *     NART_AWAIT_FOR(r, 5 * NART_SEC, nart_tokio_op_await(cx, &f->op, NULL));
+ * if (r == 0) {
+ *     f->n = nart_tokio_addrs(&f->op, f->addr, sizeof f->addr / sizeof *f->addr);
+ *     NART_AWAIT(r, nart_tcp_connect(cx, &f->sock, &f->addr[0]));
+ * }
+ * ```
+ *
+ * The threads are those that look up the names of HTTP requests: see nart_http_request(). There is no
+ * time limit: use a deadline, and close the operation.
+ *
+ * @return 0 and `*op`; -EINVAL no `rt` or `op`, or `host` is neither; -EAGAIN `queue_cap` look-ups of
+ *   this function have not ended; NART_ESHUTDOWN; -ENOMEM; NART_EFORK.
+ * **Thread**: any. **Cost**: an allocation; a system call when tokio's threads sleep.
+ */
+NART_API
+NART_MUST_USE
+nart_res nart_tokio_resolve(struct nart_tokio *rt,
+                            const char *host,
+                            struct nart_tokio_op *op);
+
+/**
+ * The addresses that an operation of nart_tokio_resolve() has found, in the resolver's order: the first
+ * ones, at most `cap`, are copied to `addrs`. Try them in this order.
+ * @return how many there are, also if that is more than `cap`; 0 the operation runs, or ended with an
+ *   error; -EINVAL `addrs` is NULL and `cap` is not 0; NART_EPANIC.
+ * **Thread**: that of `op`. **Cost**: the text of each address is parsed.
+ */
+NART_API
+nart_res nart_tokio_addrs(const struct nart_tokio_op *op,
+                          nart_addr *addrs,
+                          size_t cap);
+
+/**
+ * Sleeps on tokio's clock: the operation ends with 0 when `ns` nanoseconds have passed since this call,
+ * to a resolution of one millisecond, never early. NART_NEVER: it does not end by itself. For code that
+ * waits in operations only, such as a plain thread. A task uses nart_sleep(), on its loop and on tokio:
+ * that needs no operation and no other thread.
+ * @return 0 and `*op`; -EINVAL no `rt` or `op`, or `ns` is negative; NART_ESHUTDOWN; -ENOMEM;
+ *   NART_EFORK.
+ * **Thread**: any. **Cost**: an allocation; a system call when tokio's threads sleep.
+ */
+NART_API
+NART_MUST_USE
+nart_res nart_tokio_sleep(struct nart_tokio *rt,
+                          int64_t ns,
+                          struct nart_tokio_op *op);
+
+/* ---- TLS configurations ---------------------------------------------------------------------- */
+
+#if NART_TLS
+/**
+ * Makes a TLS configuration. `opts` may be NULL: a client that trusts the certificates of the platform.
+ *
+ * ```c
+ * char why[200] = "";
+ * nart_tls_opts opts = NART_TLS_OPTS_INIT;
+ * opts.flags = NART_TLS_SERVER;
+ * opts.cert_file = "server.pem";
+ * opts.key_file = "server.key";
+ * opts.error = why;
+ * opts.error_len = sizeof why;
+ * if (nart_tls_config_new(&opts, &config) != 0)
+ *     printf("no TLS: %s\n", why);
+ * ```
+ *
+ * TLS 1.2 and 1.3 are supported. A client always verifies the server and its name. Sessions are
+ * resumed: a client keeps some for each server name, a server issues tickets whose keys it changes
+ * every six hours. A new configuration has no sessions, and a server's refuses tickets of an older one.
+ *
+ * @return 0 and `*config`; -EINVAL no `config`, or an option is refused, or a file cannot be read:
+ *   `error` says which and why; NART_EABI the options are of another version; NART_EPANIC.
+ * **Ownership**: the caller's, until nart_tls_config_free(). The options are copied, keys included.
+ * **Thread**: any. **Cost**: allocations; certificates are parsed, and files are read: also those of the
+ * platform, for a client without a `ca` of its own. Do it before the loop runs, or in a blocking
+ * function.
+ */
+NART_API
+NART_MUST_USE
+nart_res nart_tls_config_new(const struct nart_tls_opts *opts,
+                             struct nart_tls_config **config);
+#endif
+
+#if NART_TLS
+/**
+ * Frees a configuration. Its connections continue. NULL is allowed.
+ * **Thread**: any. **Cost**: memory is freed.
+ */
+NART_API void nart_tls_config_free(struct nart_tls_config *config);
+#endif
+
+/* ---- TLS connections ------------------------------------------------------------------------- */
+
+#if NART_TLS
+/**
+ * Makes the TLS handshake of a client. The first call takes `tcp` over, which must be connected; later
+ * calls continue, and ignore the other arguments.
+ * @param t closed or zeroed. @param config of a client.
+ * @param server the name of the server, or an address: it is sent (SNI), and verified.
+ * @return 0; -EINVAL no `t`, `tcp`, `config` or `server`, a configuration of a server, or a name that is
+ *   not valid; -EISCONN the handshake was made; NART_ETLS, NART_ETLS_TRUNCATED; the errors of
+ *   nart_tcp_send() and nart_tcp_recv(). After -ECANCELED and -ETIMEDOUT another call continues.
+ * **Ownership**: if this fails at once (-EINVAL, -EBADF, -ECANCELED ...), `tcp` may remain the caller's:
+ * close both, which is allowed in any case. `config` is not used after the first call.
+ * **Cost**: allocations; some 100 us of computation.
+ */
+NART_API
+NART_MUST_USE
+nart_res nart_tls_connect(nart_cx *cx,
+                          struct nart_tls *t,
+                          const struct nart_tls_config *config,
+                          const char *server,
+                          nart_tcp *tcp);
+#endif
+
+#if NART_TLS
+/**
+ * Makes the TLS handshake of a server, as nart_tls_connect() does that of a client. It ends when the
+ * client has proved its identity, if it must.
+ * @param config of a server.
+ * @return as nart_tls_connect().
+ * **Ownership**, **Cost**: as nart_tls_connect().
+ */
+NART_API
+NART_MUST_USE
+nart_res nart_tls_accept(nart_cx *cx,
+                         struct nart_tls *t,
+                         const struct nart_tls_config *config,
+                         nart_tcp *tcp);
+#endif
+
+#if NART_TLS
+/**
+ * Receives the pending bytes, at most `len`. A client with a refused certificate learns that here, with
+ * NART_ETLS: in TLS 1.3 its handshake has ended before. While it waits, it sends what
+ * nart_tls_send() has left.
+ * @return the number of bytes; 0 the peer has ended its stream (close_notify); -EINVAL `len` is 0, or no
+ *   `buf`; -ENOTCONN the handshake was not made; NART_ETLS, NART_ETLS_TRUNCATED; the errors of
+ *   nart_tcp_recv().
+ * **Cost**: a system call for each 17 KiB, if bytes are pending; decryption and a copy.
+ */
+NART_API
+NART_MUST_USE
+nart_res nart_tls_recv(nart_cx *cx,
+                       struct nart_tls *t,
+                       void *buf,
+                       size_t len);
+#endif
+
+#if NART_TLS
+/**
+ * Encrypts and sends at least one byte, at most 64 KiB. Encrypted bytes that the kernel does not accept
+ * stay in the connection; any next operation on it sends them, but not nart_tls_close(). If you do not
+ * receive next, call nart_tls_flush(), or use nart_tls_send_all().
+ * @return the number of bytes; 0 if `len` is 0; -EINVAL no `buf`; -EPIPE nart_tls_shutdown() was called,
+ *   or the peer has closed; -ENOTCONN the handshake was not made; the errors of nart_tcp_send().
+ * **Cost**: encryption and a copy; a system call for each 16 KiB.
+ */
+NART_API
+NART_MUST_USE
+nart_res nart_tls_send(nart_cx *cx,
+                       struct nart_tls *t,
+                       const void *buf,
+                       size_t len);
+#endif
+
+#if NART_TLS
+/**
+ * Sends all of `buf`: when it answers, the kernel has accepted everything.
+ * @param done the bytes encrypted so far: 0 before the first call, kept in the frame, 0 again after
+ *   success. After an error, -ECANCELED and -ETIMEDOUT included, another call with the same `buf` and
+ *   `len` sends the rest; a call with another message would skip its first `*done` bytes.
+ * @return `len`; -EINVAL no `done`, or `*done` is above `len`; the errors of nart_tls_send().
+ * **Cost**: as nart_tls_send().
+ */
+NART_API
+NART_MUST_USE
+nart_res nart_tls_send_all(nart_cx *cx,
+                           struct nart_tls *t,
+                           const void *buf,
+                           size_t len,
+                           size_t *done);
+#endif
+
+#if NART_TLS
+/**
+ * Waits until the kernel has accepted everything that nart_tls_send() has left.
+ * @return 0; -ENOTCONN the handshake was not made; the errors of nart_tcp_send().
+ * **Cost**: none if nothing is left.
+ */
+NART_API NART_MUST_USE nart_res nart_tls_flush(nart_cx *cx, struct nart_tls *t);
+#endif
+
+#if NART_TLS
+/**
+ * Ends this side's stream, after all that was sent: the peer reads 0 (close_notify). It can still send,
+ * and this side receive. The socket stays open. Calling it again is allowed, and flushes.
+ * @return 0: the kernel has accepted the end; as nart_tls_flush().
+ * **Cost**: a system call.
+ */
+NART_API
+NART_MUST_USE
+nart_res nart_tls_shutdown(nart_cx *cx,
+                           struct nart_tls *t);
+#endif
+
+#if NART_TLS
+/**
+ * Closes the socket and frees the session. The end of the stream is not sent: without
+ * nart_tls_shutdown() the peer sees a truncated stream, which is right for a task that is cancelled in
+ * the middle of a message. Like nart_tcp_close(), it may lose bytes that were sent if received ones have
+ * not been read. Closed and NULL are allowed.
+ * @return as nart_tcp_close().
+ * **Thread**: as nart_tcp_close(). **Cost**: a system call; memory is freed.
+ */
+NART_API
+nart_res nart_tls_close(struct nart_tls *t);
+#endif
+
+#if NART_TLS
+/**
+ * Moves to `*dst`, which is overwritten. A task that waits in `*src` is woken and finds it closed.
+ */
+NART_API void nart_tls_move(struct nart_tls *dst, struct nart_tls *src);
+#endif
+
+#if NART_TLS
+/**
+ * The protocol that was selected by ALPN, terminated by a NUL that `*len` does not count. NULL: none, or
+ * the handshake was not made. `len` may be NULL.
+ * **Ownership**: the connection's, until it is closed. **Cost**: one load.
+ */
+NART_API
+const char *nart_tls_alpn(const struct nart_tls *t,
+                          size_t *len);
+#endif
+
+#if NART_TLS
+/**
+ * The name of the server: what the client asked for (SNI). NULL: the client sent none, as for an
+ * address, or the handshake was not made. Terminated by a NUL that `*len` does not count. `len` may be
+ * NULL.
+ * **Ownership**: the connection's, until it is closed. **Cost**: one load.
+ */
+NART_API
+const char *nart_tls_server_name(const struct nart_tls *t,
+                                 size_t *len);
+#endif
+
+#if NART_TLS
+/**
+ * The text of NART_ETLS and NART_ETLS_TRUNCATED. Never NULL; empty if the connection has not failed, or
+ * is closed.
+ * **Ownership**: the connection's, until it is closed. **Cost**: one load.
+ */
+NART_API
+const char *nart_tls_error(const struct nart_tls *t);
+#endif
+
+#if NART_TLS
+/**
+ * The version of the protocol: 0x0303 is TLS 1.2, 0x0304 is TLS 1.3; 0: not known yet, or closed.
+ * **Cost**: one load.
+ */
+NART_API nart_res nart_tls_version(const struct nart_tls *t);
+#endif
+
+#if NART_TLS
+/**
+ * Whether the handshake has resumed an earlier session.
+ * **Cost**: one load.
+ */
+NART_API bool nart_tls_resumed(const struct nart_tls *t);
+#endif
+
+#if NART_TLS
+/**
+ * The `i`-th certificate of the peer's chain, its own first, as DER of `*len` bytes. NULL: there are no
+ * more than `i`, or the handshake was not made.
+ * **Ownership**: the connection's, until it is closed. **Cost**: one load.
+ */
+NART_API
+const void *nart_tls_peer_cert(const struct nart_tls *t,
+                               size_t i,
+                               size_t *len);
+#endif
 
 /* ---- HTTP requests --------------------------------------------------------------------------- */
 

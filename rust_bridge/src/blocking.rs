@@ -46,7 +46,6 @@ use crate::tracker::Apart;
 mod tests;
 mod work;
 
-#[cfg(feature = "http")]
 pub use work::short_name;
 pub use work::{BlockingFn, DropFn, Name, Stop, Work};
 

@@ -16,6 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use tokio::runtime::{Builder, Handle as TokioHandle, Runtime};
+use tokio::sync::Semaphore;
 
 use crate::blocking::{self, Jobs};
 use crate::crew::Crew;
@@ -24,6 +25,7 @@ use crate::error::Error;
 use crate::ffi::NartTokio;
 use crate::future;
 use crate::locals::Locals;
+use crate::names::Names;
 use crate::observe::Legs;
 use crate::op::{self, Label, Ops};
 use crate::operation::Operation;
@@ -70,8 +72,9 @@ pub struct Shared {
     pub locals: Locals,
     #[cfg(feature = "http")]
     pub http: crate::http::HttpQueue,
-    #[cfg(feature = "http")]
-    pub names: Arc<crate::http::Names>,
+    pub names: Arc<Names>,
+    /// For the operations of resolve.rs.
+    pub resolves: Arc<Semaphore>,
     pub handle: TokioHandle,
     /// Futures on their way to the runtime.
     pub(crate) spawns: SpawnQueue<op::Op>,
@@ -294,8 +297,7 @@ impl Bridge {
         watch_forks();
         let no_memory = errno(libc::ENOMEM);
         let crew = || Crew::new(hygiene, &o.name, o.stack);
-        #[cfg(feature = "http")]
-        let names = crate::http::Names::new(crew());
+        let names = Names::new(crew());
         let shared = Arc::new(Shared {
             tracker: Tracker::default(),
             ops: Ops::new(o.keep_ops).ok_or(no_memory)?,
@@ -305,8 +307,8 @@ impl Bridge {
             #[cfg(feature = "http")]
             http: crate::http::HttpQueue::new(o.queue_cap, o.max_http, names.clone())
                 .ok_or(no_memory)?,
-            #[cfg(feature = "http")]
             names,
+            resolves: Arc::new(Semaphore::new(o.queue_cap as usize)),
             handle,
             runtime: Mutex::new(runtime),
             threads,

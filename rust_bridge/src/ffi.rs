@@ -8,7 +8,7 @@
 //! share.
 
 use std::ffi::{c_char, CStr};
-use std::mem::size_of;
+use std::mem::{size_of, MaybeUninit};
 
 use crate::outcome::Outcome;
 use crate::sys::{errno, Res, EABI};
@@ -29,6 +29,13 @@ mod observe;
 mod trace;
 
 mod log;
+mod resolve;
+
+#[cfg(feature = "tls")]
+mod tls_config;
+
+#[cfg(feature = "tls")]
+mod tls;
 
 #[cfg(feature = "http")]
 mod http;
@@ -49,7 +56,12 @@ pub use local::*;
 pub use log::*;
 pub use observe::*;
 pub use op::*;
+pub use resolve::*;
 pub use task::*;
+#[cfg(feature = "tls")]
+pub use tls::*;
+#[cfg(feature = "tls")]
+pub use tls_config::*;
 pub use trace::*;
 #[cfg(feature = "ws")]
 pub use ws::*;
@@ -90,7 +102,7 @@ unsafe fn bytes(s: *const c_char, default: &[u8]) -> &[u8] {
 ///
 /// # Safety
 /// `s` is NULL and `len` 0, or it is a string of that kind that outlives the returned slice.
-#[cfg(feature = "http")]
+#[cfg(feature = "tls")]
 unsafe fn bytes_of<'a>(s: *const c_char, len: usize) -> &'a [u8] {
     match len {
         // SAFETY: the caller's promise.
@@ -109,6 +121,35 @@ pub(crate) unsafe fn slice<'a, T>(p: *const T, n: usize) -> Result<&'a [T], Res>
         (false, n) if n > isize::MAX as usize / size_of::<T>() => Err(errno(libc::EINVAL)),
         // SAFETY: the caller's promise.
         (false, n) => Ok(unsafe { std::slice::from_raw_parts(p, n) }),
+    }
+}
+
+/// # Safety
+/// `p` is NULL or points to `n` values, to which nothing else refers while the returned slice is used.
+unsafe fn slice_mut<'a, T>(p: *mut T, n: usize) -> Result<&'a mut [MaybeUninit<T>], Res> {
+    match (p.is_null(), n) {
+        (_, 0) => Ok(&mut []),
+        (true, _) => Err(errno(libc::EINVAL)),
+        (false, n) if n > isize::MAX as usize / size_of::<T>() => Err(errno(libc::EINVAL)),
+        // SAFETY: the caller's promise.
+        (false, n) => Ok(unsafe { std::slice::from_raw_parts_mut(p.cast(), n) }),
+    }
+}
+
+/// Writes a text, terminated by a NUL, as far as it fits.
+///
+/// # Safety
+/// `error` is NULL or has `len` bytes.
+#[cfg(feature = "tls")]
+unsafe fn write_error(error: *mut c_char, len: usize, text: &str) {
+    if error.is_null() || len == 0 {
+        return;
+    }
+    let n = text.len().min(len - 1);
+    // SAFETY: the caller's promise.
+    unsafe {
+        std::ptr::copy_nonoverlapping(text.as_ptr(), error.cast(), n);
+        *error.add(n) = 0;
     }
 }
 

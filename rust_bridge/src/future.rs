@@ -16,9 +16,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::bridge::Shared;
-use crate::op::{Handle, Promise, Queued};
+use crate::op::{self, Handle, Label, Promise, Queued};
 use crate::outcome::Outcome;
 use crate::panic::catch;
+use crate::sys::Res;
 
 /// Spawns of a batch between two tasks of others: half of the queue of a tokio worker.
 const AT_ONCE: usize = 128;
@@ -33,6 +34,17 @@ where
     if let Some(carrier) = promise.queue(&shared.spawns) {
         handle.keep(shared.handle.spawn(Supervised::of(carrier, true)));
     }
+}
+
+/// The same, for a new operation. Errors: as op::begin().
+pub fn start<F>(shared: &Arc<Shared>, future: F) -> Result<Handle, Res>
+where
+    F: Future + Send + 'static,
+    F::Output: Into<Outcome>,
+{
+    let (handle, promise) = op::begin(shared, Label::future::<F>())?;
+    spawn(shared, handle, promise, future);
+    Ok(handle)
 }
 
 /// A future whose output, panic or cancellation becomes the result of an operation.

@@ -7,8 +7,7 @@
 //!   response. `errors`: the codes.
 //! - `streams`: bodies in pieces, and the operation of the head.
 //! - `ws`: WebSockets.
-//! - `client`: connections. `config`: what can be configured of them. `tls`: certificates. `names`:
-//!   name look-ups.
+//! - `client`: connections. `config`: what can be configured of them. `resolver`: name look-ups.
 
 mod client;
 pub mod config;
@@ -16,18 +15,16 @@ mod errors;
 mod exchange;
 mod framing;
 mod head;
-mod names;
 mod queue;
 mod redirect;
 mod request;
+mod resolver;
 mod streams;
-pub mod tls;
 #[cfg(feature = "ws")]
 pub mod ws;
 
 pub use client::Client;
 pub use head::Head;
-pub use names::Names;
 pub use queue::{start, HttpQueue};
 pub use redirect::Redirects;
 pub use request::{pack, Request};

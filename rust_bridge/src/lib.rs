@@ -49,8 +49,9 @@
 //!
 //! # Features
 //!
-//! `bundled` (the default) compiles the C library; `http` adds HTTP requests for C tasks; `log` lets C
-//! tasks read what Rust libraries log (`nart_tokio_log_open()`, `Logs`).
+//! `bundled` (the default) compiles the C library; `tls` adds TLS over the sockets of C tasks, `http` HTTP
+//! requests for them, and TLS, and `ws` WebSockets, too; `log` lets C tasks read what Rust libraries log
+//! (`nart_tokio_log_open()`, `Logs`).
 //!
 //! # Rules
 //!
@@ -67,7 +68,8 @@
 // - `bridge`, `options`, `adopt`, `tracker`, `shutdown`: the lifecycle of a bridge. `values`: what its
 //   futures share. `error`: of Rust functions.
 // - The four kinds of work: `blocking`; `http`; `ctask` with `poll_context` and `io`; `local` with
-//   `locals`.
+//   `locals`. `resolve` with `names`: look-ups of names.
+// - `tls`: TLS over the sockets of C tasks, and certificates.
 // - `trace`: the bridge's part of a runtime's trace.
 // - `logs`: what Rust libraries log, for C tasks.
 // - `ends`: channels and tokens for Rust code: byte_channel, cancel, channel, oneshot.
@@ -102,6 +104,7 @@ mod logs;
 /// cbindgen:ignore
 #[cfg(all(test, miri))]
 mod miri;
+mod names;
 mod observe;
 mod on_done;
 mod op;
@@ -110,6 +113,7 @@ mod options;
 mod outcome;
 mod panic;
 mod poll_context;
+mod resolve;
 mod shutdown;
 mod signals;
 mod spawn_queue;
@@ -118,6 +122,9 @@ mod state;
 /// cbindgen:ignore
 mod sys;
 mod threads;
+/// cbindgen:ignore
+#[cfg(feature = "tls")]
+mod tls;
 /// cbindgen:ignore
 mod trace;
 mod tracker;

@@ -122,8 +122,8 @@ impl Options {
         self
     }
 
-    /// Blocking functions of C, and HTTP requests, that may be queued, 1 to 2^20. Default: 256 of
-    /// each.
+    /// Blocking functions of C, and HTTP requests, that may be queued, and look-ups of names that may
+    /// run or be queued, 1 to 2^20. Default: 256 of each.
     ///
     /// # Examples
     ///

@@ -73,7 +73,6 @@ fn close(shared: &Shared) -> bool {
     shared.end_futures(); // before what they use
     #[cfg(feature = "http")]
     shared.http.close();
-    #[cfg(feature = "http")]
     shared.names.close();
     shared.jobs.close();
     shared.locals.close();
@@ -118,18 +117,12 @@ fn finish(shared: &Shared, timeout: Duration, own: Option<&Promise>) -> Res {
 }
 
 /// Waits until `until` for running look-ups. Returns those that are still running.
-#[cfg(feature = "http")]
 fn lookups(shared: &Shared, until: Instant) -> Vec<Name> {
     let names = shared.names.wait(until);
     names
         .iter()
         .map(|name| crate::blocking::short_name(format!("look-up {name}").as_bytes()))
         .collect()
-}
-
-#[cfg(not(feature = "http"))]
-fn lookups(_: &Shared, _: Instant) -> Vec<Name> {
-    Vec::new()
 }
 
 impl Bridge {

@@ -13,6 +13,8 @@ use crate::host::wake_guests;
 
 pub mod ends;
 pub mod io;
+#[cfg(feature = "tls")]
+pub mod net;
 pub mod trace;
 
 /// `nart_res`: `>= 0` a value, `-1 ..= -4095` a negated errno, `-4096 ..= -8191` nart's own errors,
@@ -39,6 +41,14 @@ pub const ESTALE: Res = -4103;
 pub const ECLOSED: Res = -4104;
 /// The caller was compiled against another version of nart.
 pub const EABI: Res = -4105;
+/// The name cannot be looked up.
+pub const EDNS: Res = -4140;
+/// The TLS connection failed.
+#[cfg(feature = "tls")]
+pub const ETLS: Res = -4141;
+/// The peer closed the connection without the end of the TLS stream.
+#[cfg(feature = "tls")]
+pub const ETLS_TRUNCATED: Res = -4142;
 /// The frame is larger than the largest slot.
 pub const EFRAME: Res = -4122;
 
@@ -401,6 +411,13 @@ impl Poll {
         // SAFETY: as in enter().
         unsafe { (*self.0).go -= 1 };
         self.0
+    }
+
+    /// The task that is being polled, for comparisons.
+    #[cfg(feature = "tls")]
+    pub fn task(self) -> *const c_void {
+        // SAFETY: as in enter().
+        unsafe { (*self.0).task.cast() }
     }
 
     /// The context, for an operation of C.

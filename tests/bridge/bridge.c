@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -102,6 +103,30 @@ uint16_t listen_locally(int fd, int backlog)
     CHECK_EQ(listen(fd, backlog), 0);
     CHECK_EQ(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
     return ntohs(addr.sin_port);
+}
+
+int connect_locally(uint16_t port)
+{
+    const int on = 1;
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port) };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK_EQ(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
+    CHECK_EQ(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
+    return fd;
+}
+
+void tcp_pair(int ends[2])
+{
+    const int on = 1;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    ends[0] = connect_locally(listen_locally(listener, 1));
+    ends[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    CHECK(ends[1] >= 0);
+    CHECK_EQ(setsockopt(ends[1], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
+    close(listener);
 }
 
 void check_child(pid_t child)

@@ -10,15 +10,23 @@ set_target_properties(nart_test_futures PROPERTIES
 set(tests
   bridge/adopt bridge/batches bridge/blocking bridge/bytes bridge/chan bridge/children bridge/examples bridge/fork
   bridge/group bridge/layout bridge/local bridge/log bridge/memory bridge/observe bridge/oneshot bridge/op
-  bridge/panic bridge/server bridge/shutdown bridge/sockets bridge/task
-  bridge/threads bridge/token bridge/trace bridge/waits)
-set(sources bridge/bridge.c)
+  bridge/panic bridge/resolve bridge/server bridge/shutdown bridge/sockets bridge/task bridge/threads bridge/token
+  bridge/trace bridge/waits)
+set(sources bridge/bridge.c bridge/resolver.c)
+find_package(Python3 3.9 COMPONENTS Interpreter)
 if(NART_HTTP)
   list(APPEND tests bridge/http bridge/http_bounds bridge/http_client bridge/http_client_life
     bridge/http_exchanges bridge/http_headers bridge/http_names
-    bridge/http_redirects bridge/http_streams bridge/http_tls)
-  list(APPEND tests bridge/ws bridge/ws_client bridge/ws_life bridge/ws_violations)
-  list(APPEND sources bridge/exchange.c bridge/ws_peer.c)
+    bridge/http_redirects bridge/http_streams bridge/http_tls
+    bridge/tls bridge/tls_data bridge/tls_life
+    bridge/ws bridge/ws_client bridge/ws_life bridge/ws_violations)
+  list(APPEND sources bridge/exchange.c bridge/tls.c bridge/ws_peer.c)
+  find_program(NART_OPENSSL openssl)
+  if(Python3_FOUND AND NART_OPENSSL)
+    list(APPEND tests bridge/tls_peers)
+  else()
+    nart_test_skipped(bridge.tls_peers bridge "python3 or openssl is missing")
+  endif()
   find_program(NART_NGINX nginx PATHS /usr/local/sbin /usr/sbin)
   if(NART_NGINX)
     list(APPEND tests bridge/nginx)
@@ -28,7 +36,6 @@ if(NART_HTTP)
 endif()
 # The first Python that has the package websockets.
 set(websockets_python "")
-find_package(Python3 3.9 COMPONENTS Interpreter)
 foreach(python ${Python3_EXECUTABLE} /usr/bin/python3)
   execute_process(COMMAND ${python} -c "import websockets.server" RESULT_VARIABLE failed
     OUTPUT_QUIET ERROR_QUIET)
@@ -52,8 +59,10 @@ if(NART_HTTP)
   include(${CMAKE_CURRENT_LIST_DIR}/../httpd/httpd.cmake)
   add_dependencies(test_bridge nart_httpd_build)
   target_compile_definitions(test_bridge PRIVATE NART_TEST_HTTPD="$<TARGET_FILE:nart_httpd>"
-    $<$<BOOL:${NART_NGINX}>:NART_TEST_NGINX="${NART_NGINX}">)
-  target_compile_definitions(test_bridge PRIVATE NART_TEST_WS_PYTHON="${websockets_python}"
+    $<$<BOOL:${NART_NGINX}>:NART_TEST_NGINX="${NART_NGINX}">
+    NART_TEST_PYTHON="${Python3_EXECUTABLE}"
+    NART_TEST_TLS_PEER="${CMAKE_CURRENT_SOURCE_DIR}/bridge/tls_peer.py"
+    NART_TEST_WS_PYTHON="${websockets_python}"
     NART_TEST_WS_SERVER="${CMAKE_CURRENT_SOURCE_DIR}/bridge/ws_server.py")
 endif()
 

@@ -32,6 +32,12 @@ void open_with_two_blocking_threads(void);
 /* Binds a TCP socket to a port of 127.0.0.1 and listens. Returns the port. */
 uint16_t listen_locally(int fd, int backlog);
 
+/* A TCP connection to a port of 127.0.0.1. */
+int connect_locally(uint16_t port);
+
+/* Two connected TCP sockets, which hold no small packets back. */
+void tcp_pair(int ends[2]);
+
 /* Waits for a forked child, which must exit with 0. */
 void check_child(pid_t child);
 

@@ -144,6 +144,17 @@ nart_res test_tls_open(nart_tokio *rt, uint32_t what, struct test_tls *tls);
 /* Writes PEM files into a folder: the authority ca.pem, and NAME.pem and NAME.key of what it has signed:
  * "server" and "expired" for localhost, "other" for example.org, "client". */
 nart_res test_tls_files(const char *folder);
+
+/* Certificates in PEM, with their keys. The server is localhost and 127.0.0.1, the second one
+ * second.test and *.second.test. All but the CAs are issued by `ca`. */
+struct test_cert {
+    char cert[2048], key[2048];
+};
+
+struct test_certs {
+    struct test_cert ca, other_ca, server, second, expired, client;
+};
+nart_res test_tls_certs(struct test_certs *certs);
 #endif
 
 #endif

@@ -1,35 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Look-ups of names that hang: nothing else waits for them, and the end of a bridge reports them. */
 #include "bridge.h"
+#include "resolver.h"
 
-#include <dlfcn.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-
-/* ---- a resolver: *.hangs.test until the gate is open, served.test is 127.0.0.1 ---- */
-
-static uint64_t gate, hanging, asked_served;
-
-int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
-                struct addrinfo **found)
-{
-    static int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
-    const char *hangs = node ? strstr(node, ".hangs.test") : NULL;
-
-    if (hangs) {
-        count(&hanging);
-        wait_for(&gate, 1);
-        return EAI_AGAIN;
-    }
-    if (node && strcmp(node, "served.test") == 0) {
-        count(&asked_served);
-        node = "127.0.0.1";
-    }
-    *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
-    return real(node, service, hints, found);
-}
 
 /* ---- requests; there is no server at port 1 ---- */
 
@@ -74,7 +50,7 @@ static void hang(nart_tokio_op *ops, int n)
 
 static void let_go(nart_tokio_op *ops, int n)
 {
-    set_word(&gate, 1);
+    set_word(&resolver_gate, 1);
     for (int i = 0; i < n; i++)
         CHECK_RES(end(&ops[i]), NART_EHTTP_DNS);
 }
@@ -113,7 +89,7 @@ TEST_WITH(a_look_up_that_hangs_occupies_one_thread, both)
     for (int i = 0; i < MANY; i++)
         CHECK_RES(end(&ops[i]), NART_EHTTP_TIMEOUT);
     CHECK_RES(fetch("served.test", NART_NEVER), NART_EHTTP_CONNECT);
-    CHECK_EQ(read_word(&asked_served), 1);
+    CHECK_EQ(read_word(&served), 1);
     CHECK_EQ(read_word(&hanging), 1);
     let_go(&first, 1);
 }
@@ -125,9 +101,9 @@ TEST_WITH(a_queued_name_without_requests_is_not_looked_up, both)
     hang(ops, MAX);
     CHECK_RES(fetch("served.test", 20 * NART_MS), NART_EHTTP_TIMEOUT);
     let_go(ops, MAX);
-    CHECK_EQ(read_word(&asked_served), 0);
+    CHECK_EQ(read_word(&served), 0);
     CHECK_RES(fetch("served.test", NART_NEVER), NART_EHTTP_CONNECT);
-    CHECK_EQ(read_word(&asked_served), 1);
+    CHECK_EQ(read_word(&served), 1);
 }
 
 TEST_WITH(addresses_need_no_look_up, both)
@@ -161,7 +137,7 @@ TEST_WITH(a_shutdown_reports_running_look_ups, both)
         nart_tokio_op_close(&ops[i]);
     }
     both_close(); /* the look-ups still run, and end late */
-    set_word(&gate, 1);
+    set_word(&resolver_gate, 1);
 }
 
 TEST_WITH(a_shutdown_waits_for_running_look_ups, both)
@@ -171,7 +147,7 @@ TEST_WITH(a_shutdown_waits_for_running_look_ups, both)
     hang(&op, 1);
     CHECK_RES(nart_tokio_shutdown_begin(bridge, 30 * NART_SEC, &down), 0);
     CHECK_RES(wait_for_answer(&op, NULL), NART_ESHUTDOWN);
-    set_word(&gate, 1);
+    set_word(&resolver_gate, 1);
     CHECK_RES(wait_for_answer(&down, NULL), 0);
     CHECK_EQ(report().leaked_threads, 0);
     nart_tokio_op_close(&op);
@@ -189,7 +165,7 @@ TEST_WITH(the_bridge_is_freed_during_a_look_up, both)
         CHECK_RES(wait_for_answer(&ops[i], NULL), NART_ESHUTDOWN);
         nart_tokio_op_close(&ops[i]);
     }
-    set_word(&gate, 1);
+    set_word(&resolver_gate, 1);
     CHECK_EQ(read_word(&hanging), MAX);
 }
 
@@ -202,7 +178,7 @@ TEST(requests_fail_if_no_thread_can_be_started)
     for (int i = 0; i < 3; i++)
         CHECK_RES(fetch("served.test", NART_NEVER), -EAGAIN);
     allow_threads(INT64_MAX);
-    CHECK_EQ(read_word(&asked_served), 0);
+    CHECK_EQ(read_word(&served), 0);
     CHECK_RES(fetch("served.test", NART_NEVER), NART_EHTTP_CONNECT);
-    CHECK_EQ(read_word(&asked_served), 1);
+    CHECK_EQ(read_word(&served), 1);
 }

@@ -8,6 +8,7 @@
 #include <nart/chan.h>
 #include <nart/detail/trace.h>
 #include <nart/driver.h>
+#include <nart/net.h>
 #include <nart/oneshot.h>
 #include <nart/shutdown.h>
 
@@ -41,6 +42,9 @@ OFFSET(nart__trace_item, thread, 32);
 SIZE(nart__trace_item, 40 + 2 * sizeof(void *));
 OFFSET(nart__trace_guest, leave, 7 * sizeof(void *));
 
+SIZE(nart_addr, 136);
+SIZE(nart_tcp, 64);
+OFFSET(nart_addr, len, 128);
 SIZE(nart_tx, 96);
 SIZE(nart_rx, 96);
 OFFSET(nart_tx, ring, 56);

@@ -10,7 +10,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -27,22 +26,6 @@ static nart_addr local_addr(uint16_t port)
     memcpy(&a.storage, &in, sizeof in);
     a.len = sizeof in;
     return a;
-}
-
-/* Two connected TCP sockets, which hold no small packets back. */
-static void tcp_pair(int ends[2])
-{
-    const int on = 1;
-    int listener = socket(AF_INET, SOCK_STREAM, 0);
-    nart_addr a = local_addr(listen_locally(listener, 1));
-
-    ends[0] = socket(AF_INET, SOCK_STREAM, 0);
-    CHECK_EQ(connect(ends[0], (struct sockaddr *)&a.storage, a.len), 0);
-    ends[1] = accept(listener, NULL, NULL);
-    CHECK(ends[1] >= 0);
-    for (int i = 0; i < 2; i++)
-        CHECK_EQ(setsockopt(ends[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
-    close(listener);
 }
 
 /* ---- one handler under both drivers ---- */

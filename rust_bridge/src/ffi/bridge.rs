@@ -91,7 +91,8 @@ pub struct NartTokioOpts {
     pub workers: u32,
     /// blocking functions that run at the same time, 1 to 4,096; default 8
     pub max_blocking: u32,
-    /// blocking functions, and HTTP requests, that may be queued, 1 to 2^20; default 256 of each
+    /// blocking functions, and HTTP requests, that may be queued, and look-ups of nart_tokio_resolve()
+    /// that have not ended, 1 to 2^20; default 256 of each
     pub queue_cap: u32,
     /// operations whose memory is allocated in advance, at most 2^20; default 1,024
     pub keep_ops: u32,

@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::http::redirects;
-use super::{bytes, bytes_of, res, sized, slice, NartTokio};
+use super::{bytes, bytes_of, res, sized, slice, write_error, NartTokio};
 use crate::bridge::{Bridge, Shared};
 use crate::http::config::{self, Config, Http2};
-use crate::http::tls::{Identity, Roots};
 use crate::http::Client;
 use crate::panic::guard;
 use crate::sys::{errno, Res, EFORK, ESHUTDOWN, NEVER};
+use crate::tls::config::{Identity, Roots};
 
 /// A client: how connections for HTTP requests are made, and those that are kept. Made by
 /// nart_http_client_new(), and used by the requests whose nart_http_opts.client it is, on any number
@@ -256,20 +256,6 @@ unsafe fn parse(o: &NartHttpClientOpts) -> Parsed<Config> {
     Ok(c)
 }
 
-/// # Safety
-/// `o.error` is NULL or has `o.error_len` bytes.
-unsafe fn write_error(o: &NartHttpClientOpts, text: &str) {
-    if o.error.is_null() || o.error_len == 0 {
-        return;
-    }
-    let n = text.len().min(o.error_len - 1);
-    // SAFETY: the caller's promise.
-    unsafe {
-        std::ptr::copy_nonoverlapping(text.as_ptr(), o.error.cast(), n);
-        *o.error.add(n) = 0;
-    }
-}
-
 /// Makes a client for the requests of a bridge. `opts` may be NULL: then it is like the one that the
 /// bridge has, with connections of its own.
 ///
@@ -307,7 +293,7 @@ pub unsafe extern "C" fn nart_http_client_new(
         let refused = |code: Res, text: &str| {
             if let Ok(o) = &options {
                 // SAFETY: the caller's promises.
-                unsafe { write_error(o, text) };
+                unsafe { write_error(o.error, o.error_len, text) };
             }
             code
         };

@@ -15,11 +15,12 @@ use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use super::config::{Config, Http2};
 use super::errors::{chain, EHTTP_OTHER, EHTTP_TLS};
-use super::names::{Names, Resolver};
-use super::tls;
+use super::resolver::Resolver;
+use crate::names::Names;
 use crate::outcome::Outcome;
 use crate::panic::catch;
 use crate::sys::errno;
+use crate::tls::config as tls;
 
 /// Header fields of a response of HTTP/1, and the size of a head of HTTP/2.
 const HEADERS_MAX: usize = 1000;
@@ -113,7 +114,7 @@ impl Client {
             let Config {
                 roots, identity, ..
             } = &client.config;
-            let tls = tls::config(roots, identity.as_ref(), alpn)?;
+            let tls = tls::client(roots, identity.as_ref(), alpn)?;
             client.build(tls, http2)
         };
         if self.config.roots.only_own {

@@ -12,7 +12,7 @@ use reqwest::header::HeaderValue;
 use reqwest::{Proxy, Url};
 
 use super::redirect::Redirects;
-use super::tls::{Identity, Roots};
+use crate::tls::config::{Identity, Roots};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Http2 {

@@ -4,8 +4,8 @@
 
 use std::error::Error;
 
-use super::names::Failed;
 use super::streams::TooShort;
+use crate::names::Failed;
 use crate::outcome::Outcome;
 use crate::sys::{errno, Res};
 

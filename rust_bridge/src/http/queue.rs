@@ -17,10 +17,10 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use super::client::Client;
 use super::config::Config;
 use super::exchange::exchange;
-use super::names::Names;
 use super::streams::{HeadPromise, Streams};
 use crate::bridge::{lock, Shared};
 use crate::future::Supervised;
+use crate::names::Names;
 use crate::op::{self, Handle, Label, Promise};
 use crate::sys::{errno, Res, EFORK, ESHUTDOWN};
 

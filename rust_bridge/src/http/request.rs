@@ -180,7 +180,7 @@ mod tests {
 
     fn a_client() -> reqwest::Client {
         let hygiene = crate::threads::Hygiene::new(&[]).unwrap();
-        let names = crate::http::Names::new(crate::crew::Crew::new(hygiene, "names", 0));
+        let names = crate::names::Names::new(crate::crew::Crew::new(hygiene, "names", 0));
         let client = crate::http::Client::new(crate::http::config::Config::default(), names);
         client.http().unwrap().clone()
     }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What io.rs uses of `io.h` and `driver.h`.
 
-use std::ffi::c_void;
+use std::ffi::{c_char, c_void};
+use std::fmt;
+use std::mem::{offset_of, size_of};
 
 use super::{Cx, Res};
 
@@ -25,7 +27,24 @@ pub struct DriverIo {
     opaque: [u64; 16],
 }
 
+/// `nart_addr`.
+#[repr(C)]
+pub struct NartAddr {
+    storage: libc::sockaddr_storage,
+    len: libc::socklen_t,
+}
+
+impl fmt::Debug for NartAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NartAddr").finish_non_exhaustive()
+    }
+}
+
+const _: () = assert!(size_of::<NartAddr>() == 136 && offset_of!(NartAddr, len) == 128);
+
 extern "C" {
+    pub fn nart_addr_parse(out: *mut NartAddr, text: *const c_char) -> Res;
+
     pub fn nart_driver_sys() -> *const c_void;
     pub fn nart_driver_io_init(io: *mut DriverIo);
     pub fn nart_driver_io_ready(io: *const DriverIo) -> u32;

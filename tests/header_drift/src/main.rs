@@ -101,10 +101,12 @@ fn with_titles(lines: Vec<String>, title: impl Fn(&str) -> String) -> Vec<String
 }
 
 /// What cbindgen has no option for: comments of one line are on one line, what only callers in Rust need
-/// ("Safety") is omitted, NART_HTTP is 0 or 1 instead of defined or undefined, and each subject has a
+/// ("Safety") is omitted, NART_HTTP and NART_TLS are 0 or 1 instead of defined or undefined, and each subject has a
 /// title.
 fn for_c(made: &str, title: impl Fn(&str) -> String) -> String {
-    let made = made.replace("#if defined(NART_HTTP)", "#if NART_HTTP");
+    let made = made
+        .replace("#if defined(NART_HTTP)", "#if NART_HTTP")
+        .replace("#if defined(NART_TLS)", "#if NART_TLS");
     let mut out: Vec<String> = Vec::new();
     let mut skipping = false;
     for line in made.lines() {

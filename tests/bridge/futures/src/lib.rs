@@ -4,6 +4,8 @@
 #[path = "../../../bench/futures/src/lib.rs"]
 pub mod bench;
 mod byte_ends;
+#[cfg(feature = "http")]
+mod certs;
 mod ends;
 #[cfg(feature = "http")]
 mod tls;

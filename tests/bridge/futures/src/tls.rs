@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\nsecret";
 
-type Fails<T> = Result<T, Box<dyn std::error::Error>>;
+pub type Fails<T> = Result<T, Box<dyn std::error::Error>>;
 type Made = CertifiedKey<KeyPair>;
 
 /// What a server does: TEST_TLS_* in futures.h.
@@ -115,7 +115,7 @@ fn start(bridge: &Bridge, acceptor: Option<TlsAcceptor>) -> Fails<u16> {
     Ok(port)
 }
 
-fn answer(started: Fails<()>) -> Res {
+pub fn answer(started: Fails<()>) -> Res {
     match started {
         Ok(()) => 0,
         Err(e) => {
@@ -156,7 +156,7 @@ pub struct TestTls {
     key: [u8; 2048],
 }
 
-fn copy(to: &mut [u8], pem: &str) {
+pub fn copy(to: &mut [u8], pem: &str) {
     to[..pem.len()].copy_from_slice(pem.as_bytes());
     to[pem.len()] = 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Name look-ups of HTTP requests, on threads of their own.
+//! Name look-ups, of HTTP requests and of nart_tokio_resolve(), on threads of their own.
 //!
 //! getaddrinfo() cannot be stopped, and takes as long as the name servers. If it used the blocking
 //! pool, slow look-ups would delay blocking functions. And a shutdown can report look-ups that are
@@ -22,10 +22,8 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use reqwest::dns::{Addrs, Resolve, Resolving};
 use tokio::sync::oneshot;
 
-use super::config::Hosts;
 use crate::bridge::lock;
 use crate::crew::Crew;
 use crate::sys::{errno, Res, ESHUTDOWN};
@@ -41,7 +39,7 @@ pub struct Failed {
 }
 
 impl Failed {
-    fn shut_down() -> Failed {
+    pub fn shut_down() -> Failed {
         let text = "the bridge was shut down".to_owned();
         let code = Some(ESHUTDOWN);
         Failed { code, text }
@@ -62,7 +60,7 @@ impl fmt::Display for Failed {
 
 impl std::error::Error for Failed {}
 
-type Reply = Result<Vec<SocketAddr>, Failed>;
+pub type Reply = Result<Vec<SocketAddr>, Failed>;
 
 struct Lookup {
     name: String,
@@ -122,7 +120,7 @@ impl Names {
     }
 
     /// Requests a look-up. The channel is closed without a reply if the bridge is shut down before.
-    fn request(self: &Arc<Names>, name: &str) -> oneshot::Receiver<Reply> {
+    pub fn request(self: &Arc<Names>, name: &str) -> oneshot::Receiver<Reply> {
         let (request, reply) = oneshot::channel();
         let mut state = lock(&self.state);
         if state.closed {
@@ -199,35 +197,6 @@ fn addresses(name: &str) -> Reply {
 fn send(requests: Vec<oneshot::Sender<Reply>>, reply: &Reply) {
     for request in requests {
         let _ = request.send(reply.clone());
-    }
-}
-
-/// [`Names`] as reqwest's resolver, and addresses that are known without a look-up.
-pub struct Resolver {
-    names: Arc<Names>,
-    hosts: Hosts,
-}
-
-impl Resolver {
-    pub fn new(names: Arc<Names>, hosts: Hosts) -> Resolver {
-        Resolver { names, hosts }
-    }
-}
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: reqwest::dns::Name) -> Resolving {
-        if let Some(addresses) = self.hosts.get(name.as_str()) {
-            let known: Vec<_> = addresses.iter().map(|&ip| SocketAddr::new(ip, 0)).collect();
-            return Box::pin(async move { Ok(Box::new(known.into_iter()) as Addrs) });
-        }
-        let reply = self.names.request(name.as_str());
-        Box::pin(async move {
-            match reply.await {
-                Ok(Ok(addresses)) => Ok(Box::new(addresses.into_iter()) as Addrs),
-                Ok(Err(failed)) => Err(failed.into()),
-                Err(_) => Err(Failed::shut_down().into()),
-            }
-        })
     }
 }
 
