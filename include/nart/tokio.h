@@ -1302,7 +1302,8 @@ nart_res nart_tokio_trace_start(struct nart_tokio *bridge,
  * @param filter which events: a list of `level` and `target=level`, with commas between them, as in
  *   RUST_LOG: "warn,hyper=debug". Levels are off, error, warn, info, debug and trace. A level of its own
  *   is that of all other targets; without one, they are off. The longest target that an event's begins
- *   with decides. NULL or "": "info". Copied.
+ *   with decides. NULL or "": "info". Copied. Release builds of the archive for C have no events of level
+ *   trace.
  * @param queue events that may be queued, 1 KiB each, rounded up to a power of two, at most 2^20; 0:
  *   1,024.
  * @return 0 and `*log`; -EBUSY another log is open, or a thread is just writing to the one that was
