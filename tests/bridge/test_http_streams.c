@@ -329,9 +329,10 @@ TEST(a_body_shorter_than_its_length)
     sends("hel");
     nart_bytes_tx_close(&out);
     ends(&op, -EINVAL, 0);
-    CHECK_STR(nart_tokio_op_message(&op, NULL),
-              "the sender of request_body closed after 3 of the 5 bytes of body_len: send them all, or "
-              "set body_len to 0 if the length is not known before");
+    CHECK_STR(
+        nart_tokio_op_message(&op, NULL),
+        "the sender of request_body closed after 3 of the 5 bytes of body_len: send them all, or "
+        "set body_len to 0 if the length is not known before");
     ends(&head, -EINVAL, 0);
     close_all();
 }

@@ -9,7 +9,9 @@ nart_tls_config *client_config, *server_config;
 nart_tls client, server;
 nart_tcp client_tcp, server_tcp;
 
-static nart_tls_config *configs[32];
+enum { CONFIGS = 32 };
+
+static nart_tls_config *configs[CONFIGS];
 static int n_configs;
 static char why[300];
 
@@ -28,7 +30,7 @@ static nart_res try_config(const nart_tls_opts *given, nart_tls_config **out)
 
 nart_tls_config *tls_config(const nart_tls_opts *given)
 {
-    CHECK(n_configs < (int)(sizeof configs / sizeof *configs));
+    CHECK(n_configs < CONFIGS);
     if (try_config(given, &configs[n_configs]) != 0)
         test_fail(__FILE__, __LINE__, "no configuration: %s", why);
     CHECK_STR(why, "");

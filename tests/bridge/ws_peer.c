@@ -41,7 +41,8 @@ static void sha1(const char *text, unsigned char hash[20])
     size_t n = strlen(text);
 
     CHECK(n >= 56 && n < 120);
-    memcpy(blocks, text, n);
+    for (size_t i = 0; i < n; i++)
+        blocks[i] = (unsigned char)text[i];
     blocks[n] = 0x80;
     blocks[126] = (unsigned char)(8 * n >> 8);
     blocks[127] = (unsigned char)(8 * n);

@@ -188,7 +188,7 @@ static inline void ws_expect(int fd, int opcode, const void *payload, size_t n)
 
 static inline void ws_expect_close(int fd, int code, const char *reason)
 {
-    unsigned char payload[125];
+    unsigned char payload[125] = { 0 };
     int opcode = 0;
     size_t n = ws_read(fd, &opcode, payload, sizeof payload);
 
