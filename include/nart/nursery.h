@@ -39,8 +39,8 @@
  *
  * A child's frame is a copy of `*init`. What a child writes there is lost: let it write results through
  * pointers, such as `sum`. To limit the number of children that run at a time, put a nart_semaphore into the
- * owner's frame: acquire a permit before each spawn; release it in the child's drop, or after a spawn that
- * failed.
+ * owner's frame: acquire a permit before each spawn; release it in the child's drop, which
+ * is called when the child ends, or after a spawn that failed.
  *
  * Keep the nursery, and what its tasks use, in the owner's frame, or in the frame of a body of the owner
  * that joins the nursery before it ends. A body that ends without joining aborts the process, which prints

@@ -220,7 +220,7 @@ NART_API NART_MUST_USE nart_res nart_rt_spawn_boxed(nart_rt *rt, const nart_task
  * | ends of nart_oneshot_open()                                       | nart_task_set and its nodes     |
  * | ends of a watch or a broadcast                                    | ends of nart_oneshot_link():    |
  * | nart_token, nart_join, nart_tokio_op                              | by their move functions only    |
- * | nart_timer, nart_waiter                                           | nart_handler                    |
+ * | nart_timer, nart_waiter, nart_tls                                 | nart_handler                    |
  * | nart_remote, nart_waker, nart_task, nart_addr: also copied freely | nart_notify, nart_semaphore,    |
  * |                                                                   | nart_wait_group: others point   |
  * |                                                                   | at them                         |
@@ -266,8 +266,8 @@ NART_API NART_MUST_USE nart_res nart_rt_spawn_boxed(nart_rt *rt, const nart_task
 /* ---- inspecting -------------------------------------------------------------------------------- */
 
 /** The runtime that runs this poll. For a C task on tokio it is that of the task and of those that it spawns
- *  (see nart_tokio_spawn_task()), made by the first call; it cannot be run, bound, embedded or freed. NULL: there is no
- *  memory for it, or the driver has none. */
+ *  (see nart_tokio_spawn_task()), made by the first call: it can be shut down, observed and given tokens, but not
+ *  run, bound, embedded or freed (-EDEADLK). NULL: there is no memory for it, or the driver has none. */
 NART_API nart_rt *nart_cx_rt(nart_cx *cx);
 
 /** The number of tasks that have not ended. */

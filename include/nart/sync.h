@@ -23,7 +23,11 @@
  *         nart_semaphore_release(f->permits, 1);
  *     }
  *
- * **Thread** of all functions: the runtime's own.
+ * Do not leave the release to the drop of a task that is joined: that is called when its handle is closed
+ * (nart_join_await()), which may be much later than its end.
+ *
+ * **Thread** of all functions: the runtime's own; for tasks on tokio, the poll of any task of their group
+ * (nart_tokio_spawn_task()).
  */
 #ifndef NART_SYNC_H
 #define NART_SYNC_H

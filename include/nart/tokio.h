@@ -31,8 +31,8 @@
  *     arguments remain the caller's, unchanged.
  *  2. When awaiting an operation, -ECANCELED refers to the awaiting task, and so does -ETIMEDOUT,
  *     unless it is the operation's own error (of a shutdown, of your function). The result of the
- *     operation is 0, NART_EABORTED, NART_EPANIC, NART_ESHUTDOWN or its own error. A `value` is
- *     written only with 0.
+ *     operation is 0, NART_EABORTED, NART_EPANIC, NART_ESHUTDOWN or its own error: whether it has
+ *     ended is told by nart_tokio_op_status(). A `value` is written only with 0.
  *  3. User code runs on the loop's thread, except functions given to the blocking pool and tasks
  *     given to tokio. Call functions that block in the blocking pool only. User code must not be left
  *     by longjmp(); pthread_exit() on a thread of the bridge ends the process. A handler of atexit() may
@@ -57,7 +57,7 @@
 #include <stdio.h>
 
 /* 1 if the bridge was built with HTTP. CMake and pkg-config define it; the build script of a Rust
- * program does so itself. */
+ * program, and a plain Makefile, do so themselves: -DNART_HTTP=1. */
 #ifndef NART_HTTP
 #define NART_HTTP 0
 #endif
@@ -585,6 +585,9 @@ typedef struct nart_tls_opts {
  * what is not valid TLS, or an alert; NART_ETLS_TRUNCATED the peer closed the connection without the
  * end of the stream (close_notify): what was received may be incomplete. nart_tls_error() has the text.
  * After these two, every operation answers the same; close the connection.
+ *
+ * It may be moved by assignment while no task waits in it; nart_tls_move() does that at any time. It
+ * cannot pass from a loop to tokio or back.
  *
  * The memory of a connection is bounded, whatever the peer does: at most 64 KiB of encrypted data that
  * the kernel has not accepted, and 128 KiB received, usually 18 KiB at most.
@@ -1251,9 +1254,11 @@ NART_API nart_res nart_tokio_stats_get(const struct nart_tokio *rt, struct nart_
 
 /**
  * Prints the work that has not ended, to be read by people: the numbers of nart_tokio_stats_get(), and
- * a line for each future, by the name of its type, each C task and each blocking function. If the
- * bridge is observed, with the time for which it has been queued or running:
- * `future my_crate::fetch::{{closure}}  running for 0.120 s`. Keep task types alive.
+ * a line for each future, by the name of its type, each HTTP request, each C task and each blocking
+ * function. If the bridge is observed, with the time for which it has been queued or running, waits
+ * included: `future my_crate::fetch::{{closure}}  running for 0.120 s`. Names of task types are not
+ * copied: keep the types alive. Of the tasks that a C task has spawned it prints nothing: that task may
+ * call nart_rt_dump(nart_cx_rt(cx), out).
  * **Thread**: any. In a forked child it prints nothing.
  */
 NART_API
@@ -1363,7 +1368,8 @@ nart_res nart_tokio_log_close(struct nart_tokio_log *log);
  *   -EAGAIN no thread could be started.
  *
  * The host is a name, of letters, digits, '-', '_' and '.', or an address as nart_addr_parse() parses
- * it, `127.0.0.1:80` or `[::1]:80`: then the operation has ended when this returns.
+ * it, `127.0.0.1:80` or `[::1]:80`: then the operation has ended when this returns. What ends with a
+ * number is an address. The port is a number.
  *
  * ```c
  * r = nart_tokio_resolve(f->tokio, "localhost:8080", &f->op);
@@ -1578,7 +1584,8 @@ nart_res nart_tls_shutdown(nart_cx *cx,
  * Closes the socket and frees the session. The end of the stream is not sent: without
  * nart_tls_shutdown() the peer sees a truncated stream, which is right for a task that is cancelled in
  * the middle of a message. Like nart_tcp_close(), it may lose bytes that were sent if received ones have
- * not been read. Closed and NULL are allowed.
+ * not been read. For an end in order: nart_tls_shutdown(), then nart_tls_recv() until it answers 0, with
+ * a deadline, then this. Closed and NULL are allowed.
  * @return as nart_tcp_close().
  * **Thread**: as nart_tcp_close(). **Cost**: a system call; memory is freed.
  */

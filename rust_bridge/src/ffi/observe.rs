@@ -187,9 +187,11 @@ pub unsafe extern "C" fn nart_tokio_stats_get(
 }
 
 /// Prints the work that has not ended, to be read by people: the numbers of nart_tokio_stats_get(), and
-/// a line for each future, by the name of its type, each C task and each blocking function. If the
-/// bridge is observed, with the time for which it has been queued or running:
-/// `future my_crate::fetch::{{closure}}  running for 0.120 s`. Keep task types alive.
+/// a line for each future, by the name of its type, each HTTP request, each C task and each blocking
+/// function. If the bridge is observed, with the time for which it has been queued or running, waits
+/// included: `future my_crate::fetch::{{closure}}  running for 0.120 s`. Names of task types are not
+/// copied: keep the types alive. Of the tasks that a C task has spawned it prints nothing: that task may
+/// call nart_rt_dump(nart_cx_rt(cx), out).
 /// **Thread**: any. In a forked child it prints nothing.
 ///
 /// # Safety

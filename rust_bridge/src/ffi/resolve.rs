@@ -25,7 +25,8 @@ use crate::sys::{errno, Res, NEVER};
 ///   -EAGAIN no thread could be started.
 ///
 /// The host is a name, of letters, digits, '-', '_' and '.', or an address as nart_addr_parse() parses
-/// it, `127.0.0.1:80` or `[::1]:80`: then the operation has ended when this returns.
+/// it, `127.0.0.1:80` or `[::1]:80`: then the operation has ended when this returns. What ends with a
+/// number is an address. The port is a number.
 ///
 /// ```c
 /// r = nart_tokio_resolve(f->tokio, "localhost:8080", &f->op);

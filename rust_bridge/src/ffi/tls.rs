@@ -58,6 +58,9 @@ use crate::tls::session::{Config, Session, Socket};
 /// end of the stream (close_notify): what was received may be incomplete. nart_tls_error() has the text.
 /// After these two, every operation answers the same; close the connection.
 ///
+/// It may be moved by assignment while no task waits in it; nart_tls_move() does that at any time. It
+/// cannot pass from a loop to tokio or back.
+///
 /// The memory of a connection is bounded, whatever the peer does: at most 64 KiB of encrypted data that
 /// the kernel has not accepted, and 128 KiB received, usually 18 KiB at most.
 #[repr(C)]
@@ -341,7 +344,8 @@ pub unsafe extern "C" fn nart_tls_shutdown(cx: *mut Cx, t: *mut NartTls) -> Res 
 /// Closes the socket and frees the session. The end of the stream is not sent: without
 /// nart_tls_shutdown() the peer sees a truncated stream, which is right for a task that is cancelled in
 /// the middle of a message. Like nart_tcp_close(), it may lose bytes that were sent if received ones have
-/// not been read. Closed and NULL are allowed.
+/// not been read. For an end in order: nart_tls_shutdown(), then nart_tls_recv() until it answers 0, with
+/// a deadline, then this. Closed and NULL are allowed.
 /// @return as nart_tcp_close().
 /// **Thread**: as nart_tcp_close(). **Cost**: a system call; memory is freed.
 ///
