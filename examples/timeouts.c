@@ -36,20 +36,20 @@ static nart_res job_run(nart_cx *cx, void *frame)
     nart_res fits, own, outer;
 
     NART_BEGIN(cx, &j->co);
-    puts("5 ms of work, own limit 20 ms, caller's 40 ms:");
-    NART_AWAIT_FOR(fits, 40 * NART_MS, step(cx, &j->step, 5 * NART_MS, 20 * NART_MS));
+    puts("5 ms of work, own limit 20 s, caller's 40 s:");
+    NART_AWAIT_FOR(fits, 40 * NART_SEC, step(cx, &j->step, 5 * NART_MS, 20 * NART_SEC));
     printf("  caller: %s\n", nart_err_name(fits));
     if (fits != 0)
         NART_RETURN(1);
 
-    puts("60 ms of work, own limit 10 ms, caller's 40 ms:");
-    NART_AWAIT_FOR(own, 40 * NART_MS, step(cx, &j->step, 60 * NART_MS, 10 * NART_MS));
+    puts("60 s of work, own limit 10 ms, caller's 40 s:");
+    NART_AWAIT_FOR(own, 40 * NART_SEC, step(cx, &j->step, 60 * NART_SEC, 10 * NART_MS));
     printf("  caller: %s\n", nart_err_name(own));
     if (own != -ETIMEDOUT)
         NART_RETURN(2);
 
-    puts("60 ms of work, own limit 50 ms, caller's 10 ms:");
-    NART_AWAIT_FOR(outer, 10 * NART_MS, step(cx, &j->step, 60 * NART_MS, 50 * NART_MS));
+    puts("60 s of work, own limit 50 s, caller's 10 ms:");
+    NART_AWAIT_FOR(outer, 10 * NART_MS, step(cx, &j->step, 60 * NART_SEC, 50 * NART_SEC));
     printf("  caller: %s\n", nart_err_name(outer));
     NART_END(outer == -ETIMEDOUT ? 0 : 3);
 }
