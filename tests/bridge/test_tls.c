@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* ---- the handshake ---- */
@@ -263,6 +264,28 @@ TEST_WITH(what_was_sent_precedes_the_end, tls)
     CHECK_RES(STEP(RECV, &server, .buf = got + 2, .len = 13), 1);
     CHECK_STR(got, "abc");
     CHECK_RES(STEP(RECV, &server, .buf = got, .len = 16), 0);
+}
+
+/* Also after the own end: rustls does not expect to fail then. */
+TEST_WITH(what_precedes_a_failure_is_received, tls)
+{
+    static const char garbage[] = "\x17\x03\x03\x00\x20 this is no record of this stream";
+
+    for (int shut = 0; shut < 2; shut++) {
+        char got[16] = "";
+        tls_connected();
+        if (shut)
+            CHECK_RES(STEP(SHUTDOWN, &client), 0);
+        CHECK_RES(STEP(SEND_ALL, &server, .buf = (char *)"before", .len = 6), 6);
+        CHECK_EQ(send((int)nart_tcp_fd(&server.tcp), garbage, 37, MSG_NOSIGNAL), 37);
+        CHECK_RES(STEP(RECV, &client, .buf = got, .len = sizeof got), 6);
+        CHECK_STR(got, "before");
+        for (int i = 0; i < 2; i++) {
+            CHECK_RES(STEP(RECV, &client, .buf = got, .len = sizeof got), NART_ETLS);
+            CHECK(*nart_tls_error(&client) != '\0');
+        }
+        tls_close_both();
+    }
 }
 
 TEST_WITH(a_stream_that_is_cut_off, tls)

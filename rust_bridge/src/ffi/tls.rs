@@ -328,7 +328,9 @@ pub unsafe extern "C" fn nart_tls_flush(cx: *mut Cx, t: *mut NartTls) -> Res {
 }
 
 /// Ends this side's stream, after all that was sent: the peer reads 0 (close_notify). It can still send,
-/// and this side receive. The socket stays open. Calling it again is allowed, and flushes.
+/// and this side receive. The socket stays open. Calling it again is allowed, and flushes. A client of TLS
+/// 1.3 that only sends should receive until 0 before it closes: a server sends it session tickets, and a
+/// close with unread bytes resets the connection.
 /// @return 0: the kernel has accepted the end; as nart_tls_flush().
 /// **Cost**: a system call.
 ///

@@ -20,6 +20,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, Connection, HandshakeKind};
 use rustls::{ServerConfig, ServerConnection};
 
+use crate::panic::catch;
 use crate::sys::net::{nart_tcp_fd, nart_tcp_recv, nart_tcp_send, NartTcp};
 use crate::sys::{errno, Poll, Res, ETLS, ETLS_TRUNCATED, PENDING};
 
@@ -240,9 +241,11 @@ impl Session {
                 Err(_) if plaintext > 0 => break,
                 Err(e) => return Err(self.fail(ETLS, &e.to_string())),
             }
-            match self.conn.process_new_packets() {
-                Ok(state) => plaintext = state.plaintext_bytes_to_read(),
-                Err(e) => return Err(self.fail(ETLS, &e.to_string())),
+            // rustls asserts more in debug builds, of what a peer can cause after a shutdown.
+            match catch(|| self.conn.process_new_packets()) {
+                Ok(Ok(state)) => plaintext = state.plaintext_bytes_to_read(),
+                Ok(Err(e)) => return Err(self.fail(ETLS, &e.to_string())),
+                Err(text) => return Err(self.fail(ETLS, &text)),
             }
         }
         Ok(used)
@@ -320,9 +323,17 @@ impl Session {
                 None => self.check_open()?,
             }
             let _ = self.try_flush(socket.tcp);
-            if let Err(answer) = self.fill(socket) {
-                break answer;
+            let Err(answer) = self.fill(socket) else {
+                continue;
+            };
+            if self.failed.is_some() {
+                // What was decrypted before the failure comes first.
+                // SAFETY: the caller's promise.
+                if let Some(Ok(n @ 1..)) = unsafe { self.take(buf, len) } {
+                    return Ok(n as Res);
+                }
             }
+            break answer;
         };
         if answer == PENDING && self.conn.wants_write() {
             self.wait_to_flush(socket);
