@@ -23,14 +23,19 @@ void nart__io_init(nart__io *io, uint64_t id, int fd, uint32_t ready)
     };
 }
 
+static bool taken(const nart__io *io, uint32_t dirs, const nart_cx *cx)
+{
+    return (dirs & NART_READ && nart__wait_taken(cx, &io->dir[0])) ||
+           (dirs & NART_WRITE && nart__wait_taken(cx, &io->dir[1]));
+}
+
 nart_res nart__io_park(nart__io *io, uint32_t dirs, nart_cx *cx)
 {
     nart_res r = NART_PENDING;
     bool begun;
 
     /* Both or none: -EBUSY of one direction leaves no wait in the other. */
-    if ((dirs & NART_READ && nart__wait_taken(cx, &io->dir[0])) ||
-        (dirs & NART_WRITE && nart__wait_taken(cx, &io->dir[1])))
+    if (taken(io, dirs, cx))
         return -EBUSY;
     if (dirs & NART_READ)
         r = nart__park_in(cx, &io->dir[0], &begun);
@@ -82,6 +87,11 @@ void nart_driver_io_set(nart_driver_io *io, uint32_t bits)
 void nart_driver_io_clear(nart_driver_io *io, uint32_t bits)
 {
     nart__io_clear_in(record(io), bits);
+}
+
+bool nart_driver_io_taken(const nart_driver_io *io, uint32_t dirs, const nart_cx *cx)
+{
+    return taken((const nart__io *)(const void *)io, dirs, cx);
 }
 
 nart_res nart_driver_io_want(nart_driver_io *io, uint32_t dirs, nart_cx *cx)

@@ -168,6 +168,9 @@ NART_API uint32_t nart_driver_io_ready(const nart_driver_io *io);
 NART_API void nart_driver_io_set(nart_driver_io *io, uint32_t bits);
 /** Clears bits, as io_clear(). */
 NART_API void nart_driver_io_clear(nart_driver_io *io, uint32_t bits);
+/** Whether another operation waits in one of these directions: io_want() then answers -EBUSY, and must not
+ *  replace the waker of that one. */
+NART_API bool nart_driver_io_taken(const nart_driver_io *io, uint32_t dirs, const nart_cx *cx);
 /** @return as io_want(): the bits; or NART_PENDING, -EBUSY, -ETIMEDOUT, -ECANCELED. */
 NART_API nart_res nart_driver_io_want(nart_driver_io *io, uint32_t dirs, nart_cx *cx);
 /** As io_unwait(). */

@@ -902,8 +902,8 @@ nart_res nart_tokio_new(const struct nart_tokio_opts *opts,
                         struct nart_tokio **rt);
 
 /**
- * Frees a bridge, without blocking. If it was not shut down, its work ends in the background as in a
- * shutdown without a deadline. Operations may outlive it: each still ends, those of work that does
+ * Frees a bridge, without blocking. If it was not shut down, its work ends in the background as at the
+ * deadline of a shutdown: C tasks are cancelled, polled at most once more, and dropped. Operations may outlive it: each still ends, those of work that does
  * not return when it returns. Restores the signal mask for SIGPIPE, and discards a pending SIGPIPE.
  * NULL is allowed. In a forked child the bridge is leaked on purpose. A bridge that Rust code lends
  * (`Bridge::as_c`) is not freed: that has no effect.
@@ -1569,7 +1569,9 @@ NART_API NART_MUST_USE nart_res nart_tls_flush(nart_cx *cx, struct nart_tls *t);
 #if NART_TLS
 /**
  * Ends this side's stream, after all that was sent: the peer reads 0 (close_notify). It can still send,
- * and this side receive. The socket stays open. Calling it again is allowed, and flushes.
+ * and this side receive. The socket stays open. Calling it again is allowed, and flushes. A client of TLS
+ * 1.3 that only sends should receive until 0 before it closes: a server sends it session tickets, and a
+ * close with unread bytes resets the connection.
  * @return 0: the kernel has accepted the end; as nart_tls_flush().
  * **Cost**: a system call.
  */

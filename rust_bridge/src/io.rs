@@ -40,8 +40,8 @@ use crate::panic::catch;
 use crate::poll_context::PollContext;
 use crate::sys::io::{
     nart_driver_io_clear, nart_driver_io_init, nart_driver_io_part, nart_driver_io_ready,
-    nart_driver_io_set, nart_driver_io_stay, nart_driver_io_unwait, nart_driver_io_want, DriverIo,
-    ERROR, HANGUP, PRI, RDHUP, READ, WRITE,
+    nart_driver_io_set, nart_driver_io_stay, nart_driver_io_taken, nart_driver_io_unwait,
+    nart_driver_io_want, DriverIo, ERROR, HANGUP, PRI, RDHUP, READ, WRITE,
 };
 use crate::sys::{errno, Cx, Res, EDRIVER, EFDS, EFORK, ESHUTDOWN, ESTALE};
 use crate::threads::fork_epoch;
@@ -365,6 +365,10 @@ pub unsafe extern "C" fn io_want(_: *mut c_void, id: u64, dirs: u32, cx: *mut Cx
         // SAFETY: under the record's lock, in a poll of this context.
         unsafe {
             if nart_driver_io_ready(io) & dirs == 0 {
+                // tokio keeps one waker per direction: it stays that of the operation that waits.
+                if nart_driver_io_taken(io, dirs, cx) {
+                    return errno(libc::EBUSY);
+                }
                 let looked = PollContext::with_waker_of(cx, |waker| open.look(io, dirs, waker));
                 if let Err(code) = looked {
                     nart_driver_io_unwait(io, dirs, cx);

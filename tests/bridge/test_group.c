@@ -12,6 +12,7 @@
 #include <nart/time.h>
 
 #include <string.h>
+#include <unistd.h>
 
 static uint64_t parked, dropped, gate;
 static uintptr_t left_waker;
@@ -102,6 +103,76 @@ TEST_WITH(every_wait_is_cancelled_within_a_group, two_workers)
 {
     const struct table init = { .cancels = true };
     on_both(&table_type, &init, WAITS);
+}
+
+/* ---- two tasks that wait in one socket ---- */
+
+struct reader {
+    nart_tcp *sock;
+    nart_res *answer;
+    char byte;
+};
+
+static nart_res reader_run(nart_cx *cx, void *frame)
+{
+    struct reader *f = frame;
+    nart_res r = nart_tcp_recv(cx, f->sock, &f->byte, 1);
+
+    if (r != NART_PENDING)
+        *f->answer = r;
+    return r;
+}
+
+static const nart_task_type reader_type = NART_TASK_TYPE(struct reader, reader_run, NULL);
+
+struct two {
+    nart_co co;
+    nart_tcp sock;
+    nart_join first, second;
+    nart_res answers[2], ended;
+    int fds[2];
+};
+
+/* The second task is refused, and the first one waits on. */
+static nart_res two_run(nart_cx *cx, void *frame)
+{
+    struct two *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    CHECK_RES(nart_tcp_adopt_here(cx, f->fds[0], &f->sock), 0);
+    CHECK_RES(nart_spawn(cx, &reader_type,
+                         &(struct reader){ .sock = &f->sock, .answer = &f->answers[0] }, &f->first),
+              0);
+    NART_YIELD();
+    CHECK_RES(nart_spawn(cx, &reader_type,
+                         &(struct reader){ .sock = &f->sock, .answer = &f->answers[1] },
+                         &f->second),
+              0);
+    NART_AWAIT(r, nart_join_await(cx, &f->second, &f->ended));
+    CHECK_RES(r, 0);
+    CHECK_RES(f->answers[1], -EBUSY);
+    CHECK_EQ(write(f->fds[1], "x", 1), 1);
+    NART_AWAIT(r, nart_join_await(cx, &f->first, &f->ended));
+    CHECK_RES(r, 0);
+    CHECK_RES(f->answers[0], 1);
+    nart_join_release(&f->first);
+    nart_join_release(&f->second);
+    nart_tcp_close(&f->sock);
+    NART_END(7);
+}
+
+static const nart_task_type two_type =
+    NART_TASK_TYPE_FLAGS(struct two, two_run, NULL, NART_TASK_SEND);
+
+TEST_WITH(a_task_that_is_refused_takes_no_wake_of_another_one, two_workers)
+{
+    for (int i = 0; i < 2; i++) {
+        struct two init = { 0 };
+        tcp_pair(init.fds);
+        CHECK_RES(i == 0 ? run(&two_type, &init) : on_tokio(&two_type, &init), 7);
+        close(init.fds[1]);
+    }
 }
 
 /* ---- joins, and what the first task does without waiting for its children ---- */

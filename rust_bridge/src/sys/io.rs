@@ -50,6 +50,7 @@ extern "C" {
     pub fn nart_driver_io_ready(io: *const DriverIo) -> u32;
     pub fn nart_driver_io_set(io: *mut DriverIo, bits: u32);
     pub fn nart_driver_io_clear(io: *mut DriverIo, bits: u32);
+    pub fn nart_driver_io_taken(io: *const DriverIo, dirs: u32, cx: *const Cx) -> bool;
     pub fn nart_driver_io_want(io: *mut DriverIo, dirs: u32, cx: *mut Cx) -> Res;
     pub fn nart_driver_io_unwait(io: *mut DriverIo, dirs: u32, cx: *const Cx);
     pub fn nart_driver_io_stay(io: *mut DriverIo, dirs: u32, cx: *const Cx);
