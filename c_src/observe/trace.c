@@ -112,14 +112,22 @@ static nart__trace *trace_of(const nart_rt *rt)
     return e ? e->trace : NULL;
 }
 
-nart_res nart__trace_join(nart_rt *rt, nart__trace_guest *g)
+/* The trace of a runtime, for a call on its thread. */
+static nart_res find(nart_rt *rt, nart__trace **out)
 {
     nart_res r = nart__rt_check(rt);
     if (r)
         return r;
-    nart__trace *tr = trace_of(rt);
-    if (!tr)
-        return -EPERM;
+    *out = trace_of(rt);
+    return *out ? 0 : -EPERM;
+}
+
+nart_res nart__trace_join(nart_rt *rt, nart__trace_guest *g)
+{
+    nart__trace *tr;
+    nart_res r = find(rt, &tr);
+    if (r)
+        return r;
     if (rt->clock.mode != NART__CLOCK_RUNS || rt->clock.skew != 0)
         return -EINVAL;
     nart__trace_guest **last = &tr->guests;
@@ -206,12 +214,10 @@ nart_res nart_trace_start(nart_rt *rt, uint32_t events)
 
 nart_res nart_trace_print(nart_rt *rt, FILE *out)
 {
-    nart_res r = nart__rt_check(rt);
+    nart__trace *tr;
+    nart_res r = find(rt, &tr);
     if (r)
         return r;
-    nart__trace *tr = trace_of(rt);
-    if (!tr)
-        return -EPERM;
     if (out)
         return nart__trace_print(tr, out);
     return tr->count > tr->capacity ? (nart_res)(tr->count - tr->capacity) : 0;
