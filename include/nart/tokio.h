@@ -31,8 +31,8 @@
  *     arguments remain the caller's, unchanged.
  *  2. When awaiting an operation, -ECANCELED refers to the awaiting task, and so does -ETIMEDOUT,
  *     unless it is the operation's own error (of a shutdown, of your function). The result of the
- *     operation is 0, NART_EABORTED, NART_EPANIC, NART_ESHUTDOWN or its own error: whether it has
- *     ended is told by nart_tokio_op_status(). A `value` is written only with 0.
+ *     operation is 0, NART_EABORTED, NART_EPANIC, NART_ESHUTDOWN or its own error.
+ *     nart_tokio_op_status() says whether it has ended. A `value` is written only with 0.
  *  3. User code runs on the loop's thread, except functions given to the blocking pool and tasks
  *     given to tokio. Call functions that block in the blocking pool only. User code must not be left
  *     by longjmp(); pthread_exit() on a thread of the bridge ends the process. A handler of atexit() may
