@@ -129,6 +129,31 @@ void tcp_pair(int ends[2])
     close(listener);
 }
 
+pid_t start_program(const char *const argv[], int *input, FILE **output)
+{
+    int in[2], out[2];
+
+    CHECK_EQ(pipe(in), 0);
+    CHECK_EQ(pipe(out), 0);
+    fflush(NULL);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        dup2(in[0], STDIN_FILENO);
+        dup2(out[1], STDOUT_FILENO);
+        for (int fd = 3; fd < 64; fd++)
+            close(fd);
+        execv(argv[0], (char *const *)(uintptr_t)argv); /* as its declaration demands */
+        _exit(127);
+    }
+    close(in[0]);
+    close(out[1]);
+    *input = in[1];
+    *output = fdopen(out[0], "r");
+    CHECK(*output != NULL);
+    return child;
+}
+
 void check_child(pid_t child)
 {
     int status = 0;

@@ -8,6 +8,7 @@
 
 #include <nart/co.h>
 
+#include <stdio.h>
 #include <sys/types.h>
 
 extern nart_rt *loop;
@@ -37,6 +38,9 @@ int connect_locally(uint16_t port);
 
 /* Two connected TCP sockets, which hold no small packets back. */
 void tcp_pair(int ends[2]);
+
+/* Starts a program. What is written to `*input` is its standard input, and `*output` its standard output. */
+pid_t start_program(const char *const argv[], int *input, FILE **output);
 
 /* Waits for a forked child, which must exit with 0. */
 void check_child(pid_t child);

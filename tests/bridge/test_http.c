@@ -27,26 +27,10 @@ static void end_server(void)
 
 static void open_server(void)
 {
-    int in[2], out[2];
+    const char *argv[] = { NART_TEST_HTTPD, NULL };
+    FILE *f;
 
-    CHECK_EQ(pipe(in), 0);
-    CHECK_EQ(pipe(out), 0);
-    fflush(NULL);
-    server = fork();
-    CHECK(server >= 0);
-    if (server == 0) {
-        dup2(in[0], STDIN_FILENO);
-        dup2(out[1], STDOUT_FILENO);
-        for (int fd = 3; fd < 64; fd++)
-            close(fd);
-        execl(NART_TEST_HTTPD, "httpd", (char *)NULL);
-        _exit(127);
-    }
-    close(in[0]);
-    close(out[1]);
-    server_input = in[1];
-    FILE *f = fdopen(out[0], "r");
-    CHECK(f != NULL);
+    server = start_program(argv, &server_input, &f);
     if (fscanf(f, "%d", &port) != 1)
         test_fail(__FILE__, __LINE__, "the test server does not start: %s", NART_TEST_HTTPD);
     fclose(f);

@@ -18,26 +18,9 @@ static void end_server(void)
 
 static void start_server(const char *cert, const char *key)
 {
-    int in[2], out[2];
+    const char *argv[] = { NART_TEST_WS_PYTHON, NART_TEST_WS_SERVER, cert, key, NULL };
 
-    CHECK_EQ(pipe(in), 0);
-    CHECK_EQ(pipe(out), 0);
-    fflush(NULL);
-    server = fork();
-    CHECK(server >= 0);
-    if (server == 0) {
-        dup2(in[0], STDIN_FILENO);
-        dup2(out[1], STDOUT_FILENO);
-        for (int fd = 3; fd < 64; fd++)
-            close(fd);
-        execl(NART_TEST_WS_PYTHON, "python3", NART_TEST_WS_SERVER, cert, key, (char *)NULL);
-        _exit(127);
-    }
-    close(in[0]);
-    close(out[1]);
-    server_input = in[1];
-    server_output = fdopen(out[0], "r");
-    CHECK(server_output != NULL);
+    server = start_program(argv, &server_input, &server_output);
     if (fscanf(server_output, "%d", &port) != 1 || fgetc(server_output) != '\n')
         test_fail(__FILE__, __LINE__, "the server does not start: %s", NART_TEST_WS_SERVER);
     test_at_end(end_server);
