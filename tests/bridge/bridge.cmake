@@ -20,7 +20,7 @@ if(NART_HTTP)
     bridge/http_redirects bridge/http_streams bridge/http_tls
     bridge/tls bridge/tls_data bridge/tls_life
     bridge/ws bridge/ws_client bridge/ws_life bridge/ws_violations)
-  list(APPEND sources bridge/exchange.c bridge/tls.c bridge/ws_peer.c)
+  list(APPEND sources bridge/certs.c bridge/exchange.c bridge/tls.c bridge/ws_peer.c)
   find_program(NART_OPENSSL openssl)
   if(Python3_FOUND AND NART_OPENSSL)
     list(APPEND tests bridge/tls_peers)

@@ -141,10 +141,6 @@ struct test_tls {
 };
 nart_res test_tls_open(nart_tokio *rt, uint32_t what, struct test_tls *tls);
 
-/* Writes PEM files into a folder: the authority ca.pem, and NAME.pem and NAME.key of what it has signed:
- * "server" and "expired" for localhost, "other" for example.org, "client". */
-nart_res test_tls_files(const char *folder);
-
 /* Certificates in PEM, with their keys. The server is localhost and 127.0.0.1, the second one
  * second.test and *.second.test. All but the CAs are issued by `ca`. */
 struct test_cert {

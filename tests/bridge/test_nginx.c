@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* HTTP clients against nginx, with TLS by OpenSSL: a server that the project has not written. */
 #include "bridge.h"
+#include "certs.h"
 #include "peer.h"
 
 #include <signal.h>
@@ -15,7 +16,7 @@ static const char *const servers[SERVERS] = {
     "listen 127.0.0.1:%d ssl http2; ssl_certificate server.pem; ssl_certificate_key server.key;",
     "listen 127.0.0.1:%d ssl http2; ssl_certificate server.pem; ssl_certificate_key server.key;"
     "ssl_client_certificate ca.pem; ssl_verify_client on;",
-    "listen 127.0.0.1:%d ssl; ssl_certificate other.pem; ssl_certificate_key other.key;",
+    "listen 127.0.0.1:%d ssl; ssl_certificate second.pem; ssl_certificate_key second.key;",
     "listen 127.0.0.1:%d ssl; ssl_certificate expired.pem; ssl_certificate_key expired.key;",
     "listen 127.0.0.1:%d ssl; ssl_certificate server.pem; ssl_certificate_key server.key;"
     "keepalive_requests 10;",
@@ -38,11 +39,10 @@ static const char locations[] =
 
 enum { BIG = 1 << 20 };
 
-static char folder[] = "/tmp/nart-nginx-XXXXXX";
+static char folder[32];
 static int sockets[SERVERS];
 static uint16_t ports[SERVERS];
 static pid_t nginx;
-static char ca[4096], cert[4096], key[4096];
 
 static FILE *create(const char *name)
 {
@@ -51,16 +51,6 @@ static FILE *create(const char *name)
     FILE *f = fopen(path, "w");
     CHECK(f);
     return f;
-}
-
-static void read_file(const char *name, char text[4096])
-{
-    char path[128];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *f = fopen(path, "r");
-    CHECK(f);
-    text[fread(text, 1, 4095, f)] = '\0';
-    fclose(f);
 }
 
 /* nginx takes the sockets over, as in an upgrade of its program: so connections queue until it accepts. */
@@ -94,11 +84,8 @@ static void open_nginx(void)
 {
     if (test_under_valgrind())
         SKIP("valgrind takes what the ciphers' vector instructions write for uninitialised");
-    CHECK(mkdtemp(folder));
-    CHECK_RES(test_tls_files(folder), 0);
-    read_file("ca.pem", ca);
-    read_file("client.pem", cert);
-    read_file("client.key", key);
+    CHECK_RES(test_tls_certs(&certs), 0);
+    certs_folder_open(folder);
 
     FILE *conf = create("nginx.conf");
     fputs(head, conf);
@@ -121,17 +108,14 @@ static void open_nginx(void)
 
 static void close_nginx(void)
 {
-    char command[64];
-
     both_close();
     kill_nginx();
     for (int i = 0; i < SERVERS; i++)
         close(sockets[i]);
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    CHECK_EQ(system(command), 0); /* NOLINT(cert-env33-c) */
+    certs_folder_close(folder);
 }
 
-#define CLIENT(...) peer_client(&(const nart_http_client_opts){ .ca = ca, __VA_ARGS__ })
+#define CLIENT(...) peer_client(&(const nart_http_client_opts){ .ca = certs.ca.cert, __VA_ARGS__ })
 
 static void begin(nart_http_client *client, int server, const nart_http_opts *like,
                   const char *path, nart_tokio_op *op)
@@ -192,8 +176,7 @@ TEST(a_certificate_that_does_not_fit_is_refused)
     CHECK_RES(get(client, WRONG_HOST, "/protocol", text), NART_EHTTP_TLS);
     CHECK(strstr(text, "localhost"));
     nart_http_client_free(client);
-    read_file("other.pem", ca);
-    client = CLIENT(.http2 = NART_HTTP2_ALPN);
+    client = peer_client(&(const nart_http_client_opts){ .ca = certs.other_ca.cert });
     CHECK_RES(get(client, GOOD, "/protocol", text), NART_EHTTP_TLS);
     nart_http_client_free(client);
     close_nginx();
@@ -204,7 +187,8 @@ TEST(a_server_that_asks_for_a_certificate)
     char text[200];
 
     open_nginx();
-    nart_http_client *without = CLIENT(.size = 0), *with = CLIENT(.cert = cert, .key = key);
+    nart_http_client *without = CLIENT(.size = 0),
+                     *with = CLIENT(.cert = certs.client.cert, .key = certs.client.key);
     CHECK_EQ(get(without, ASKS, "/client", text), 400);
     CHECK(strstr(text, "No required SSL certificate"));
     CHECK_EQ(get(with, ASKS, "/client", text), 200);

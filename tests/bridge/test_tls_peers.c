@@ -13,40 +13,16 @@
 
 static char folder[32];
 
-static void write_pem(const char *name, const char *text)
-{
-    char path[64];
-
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "w");
-    CHECK(file != NULL && fputs(text, file) >= 0);
-    fclose(file);
-}
-
 /* The fixture `peers`: as `tls`, and the certificates in a folder. */
 static void peers_open(void)
 {
     tls_open();
-    strcpy(folder, "/tmp/nart-test-XXXXXX");
-    CHECK(mkdtemp(folder) != NULL);
-    write_pem("ca.pem", certs.ca.cert);
-    write_pem("server.pem", certs.server.cert);
-    write_pem("server.key", certs.server.key);
-    write_pem("client.pem", certs.client.cert);
-    write_pem("client.key", certs.client.key);
+    certs_folder_open(folder);
 }
 
 static void peers_close(void)
 {
-    static const char *const names[] = { "ca.pem", "server.pem", "server.key", "client.pem",
-                                         "client.key" };
-    char path[64];
-
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        unlink(path);
-    }
-    rmdir(folder);
+    certs_folder_close(folder);
     tls_close();
 }
 

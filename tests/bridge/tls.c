@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-struct test_certs certs;
 nart_tls_config *client_config, *server_config;
 nart_tls client, server;
 nart_tcp client_tcp, server_tcp;

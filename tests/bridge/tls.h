@@ -4,6 +4,7 @@
 #define NART_TEST_TLS_H
 
 #include "bridge.h"
+#include "certs.h"
 
 #include <nart/net.h>
 
@@ -12,7 +13,6 @@
 void tls_open(void);
 void tls_close(void);
 
-extern struct test_certs certs;
 extern nart_tls_config *client_config, *server_config;
 
 /* The two sides of a connection, and their sockets before the handshake. */

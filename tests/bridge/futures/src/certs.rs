@@ -37,8 +37,10 @@ fn authority(to: &mut TestCert, name: &str) -> Fails<Issuer> {
 }
 
 fn issue(to: &mut TestCert, by: &Issuer, names: &[&str], until: i32) -> Fails<()> {
+    let subject = names[0];
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
     let mut params = CertificateParams::new(names)?;
+    params.distinguished_name.push(DnType::CommonName, subject);
     params.not_after = rcgen::date_time_ymd(until, 1, 1);
     let key = KeyPair::generate()?;
     copy(&mut to.cert, &params.signed_by(&key, by)?.pem());

@@ -3,12 +3,11 @@
 
 use std::ffi::{c_char, CStr};
 use std::net::TcpListener;
-use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use nart_tokio::{Bridge, NartTokio, Res};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedKey, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{CertifiedKey, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
@@ -177,46 +176,4 @@ pub unsafe extern "C" fn test_tls_open(rt: *mut NartTokio, what: u32, tls: *mut 
         Ok(())
     };
     answer(started())
-}
-
-/// The certificate and the key of one name, in PEM, in files of this name.
-fn write_signed(
-    folder: &Path,
-    file: &str,
-    name: &str,
-    year: i32,
-    ca: &Issuer<KeyPair>,
-) -> Fails<()> {
-    let key = KeyPair::generate()?;
-    let mut params = CertificateParams::new([name.to_owned()])?;
-    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-    params.not_after = rcgen::date_time_ymd(year, 1, 1);
-    params.distinguished_name.push(DnType::CommonName, name);
-    let cert = params.signed_by(&key, ca)?;
-    std::fs::write(folder.join(file).with_extension("pem"), cert.pem())?;
-    std::fs::write(folder.join(file).with_extension("key"), key.serialize_pem())?;
-    Ok(())
-}
-
-/// Writes an authority, ca.pem, and what it has signed: see futures.h.
-#[no_mangle]
-pub unsafe extern "C" fn test_tls_files(folder: *const c_char) -> Res {
-    // SAFETY: the test's promise.
-    let folder = unsafe { CStr::from_ptr(folder) }.to_string_lossy();
-    let folder = Path::new(&*folder);
-    let written = || -> Fails<()> {
-        let mut params = CertificateParams::new([])?;
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "an authority");
-        let key = KeyPair::generate()?;
-        std::fs::write(folder.join("ca.pem"), params.self_signed(&key)?.pem())?;
-        let ca = Issuer::new(params, key);
-        write_signed(folder, "server", "localhost", 2100, &ca)?;
-        write_signed(folder, "client", "client", 2100, &ca)?;
-        write_signed(folder, "other", "example.org", 2100, &ca)?;
-        write_signed(folder, "expired", "localhost", 2021, &ca)
-    };
-    answer(written())
 }
