@@ -141,6 +141,9 @@ struct test_tls {
 };
 nart_res test_tls_open(nart_tokio *rt, uint32_t what, struct test_tls *tls);
 
+/* The hash that a server of WebSockets answers: SHA-1 in Base64, and a NUL. */
+void test_ws_accept(const char *text, char accept[29]);
+
 /* Certificates in PEM, with their keys. The server is localhost and 127.0.0.1, the second one
  * second.test and *.second.test. All but the CAs are issued by `ca`. */
 struct test_cert {

@@ -9,6 +9,8 @@ mod certs;
 mod ends;
 #[cfg(feature = "http")]
 mod tls;
+#[cfg(feature = "ws")]
+mod ws;
 
 use std::ffi::c_void;
 use std::future::{pending, poll_fn, Future};
