@@ -1168,7 +1168,8 @@ void nart_tokio_child_signals(bool on);
  *   another version; NART_EDRIVER the type lacks NART_TASK_SEND; -ENOMEM; -E2BIG the frame is too
  *   large; NART_ESHUTDOWN; NART_EFORK.
  * **Ownership**: the task takes over what `*init` refers to if this returns 0.
- * **Thread**: any. **Cost**: two allocations; a system call when tokio's threads sleep.
+ * **Thread**: any. **Cost**: one allocation, or none while tokio has not begun with the work submitted
+ * before; one more for a frame of more than 192 bytes; a system call when tokio's threads sleep.
  */
 NART_API
 NART_MUST_USE

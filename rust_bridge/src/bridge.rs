@@ -20,7 +20,6 @@ use tokio::sync::Semaphore;
 
 use crate::blocking::{self, Jobs};
 use crate::crew::Crew;
-use crate::ctask::Tasks;
 use crate::error::Error;
 use crate::ffi::NartTokio;
 use crate::future;
@@ -38,7 +37,7 @@ use crate::start;
 use crate::sys::{errno, Res, EFORK, ESHUTDOWN};
 use crate::threads::{fork_epoch, watch_forks, Hygiene};
 use crate::trace::Traces;
-use crate::tracker::Tracker;
+use crate::tracker::{Tasks, Tracker};
 use crate::values::Values;
 
 /// Locks a mutex. Poisoning is ignored: no user code runs under these locks, so a panic cannot

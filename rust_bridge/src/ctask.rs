@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A C task as a tokio future: a task type of C, polled by tokio's threads.
 //!
-//! 1. One block holds the poll context, nart's task header and the frame; it does not move. The
-//!    future that owns it may be polled by one worker after another, never by two at the same time.
+//! 1. The frame lies in the block of the operation (op/frame.rs) until the task has answered. The poll context
+//!    with nart's task header is part of the future, which tokio does not move. The future may be polled
+//!    by one worker after another, never by two at the same time.
 //! 2. Operations reach tokio through the driver of poll_context.rs. After a poll, a deadline becomes
 //!    a tokio timer, and a ready task wakes its tokio task.
 //! 3. A cancel, and the begin of a shutdown, set flags. The next poll then cancels the task, and
@@ -16,141 +17,85 @@
 //! Not handled: a task that does not react to cancellation keeps running, as any future would; the
 //! resolution of timers is tokio's, a millisecond.
 
-use std::alloc::{alloc_zeroed, dealloc, Layout};
 use std::ffi::c_void;
 use std::future::Future;
+use std::marker::PhantomPinned;
+use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::pin::Pin;
-use std::ptr::{self, NonNull};
+use std::ptr;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
 
 use tokio::io::unix::AsyncFd;
 use tokio::io::Interest;
 use tokio::time::Sleep;
 
-use crate::bridge::{lock, wait_while, Shared};
+use crate::batch;
+use crate::bridge::Shared;
 use crate::clock;
 use crate::io::Borrowed;
-use crate::op::{self, Handle, Label, Promise};
+use crate::op::{self, Blank, Frame, Handle, Label, Promise};
 use crate::outcome::Outcome;
 use crate::panic::catch_of;
 use crate::poll_context::PollContext;
 use crate::sys::{errno, Res, TaskType, EABI, EDRIVER, EFORK, NEVER, PENDING, TASK_ABI, TASK_SEND};
-use crate::waker_cell::WakerCell;
-
-// ---- the tasks of a bridge ----
-
-/// The number of C tasks of a bridge. A shutdown cancels them as it ends futures
-/// (Shared::end_futures()), and waits for them here: they need time to unwind.
-#[derive(Default)]
-pub struct Tasks {
-    live: Mutex<usize>,
-    ended: Condvar,
-}
-
-impl Tasks {
-    fn add(&self) {
-        *lock(&self.live) += 1;
-    }
-
-    fn remove(&self) {
-        let mut live = lock(&self.live);
-        *live -= 1;
-        if *live == 0 {
-            self.ended.notify_all();
-        }
-    }
-
-    /// Waits until all tasks have ended, or until `until`.
-    pub fn wait(&self, until: Instant) {
-        drop(wait_while(&self.ended, lock(&self.live), until, |live| {
-            *live > 0
-        }));
-    }
-}
 
 // ---- the body ----
 
-/// The begin of the block; the frame follows. Used by one thread at a time.
+/// The task as C sees it. Used by one thread at a time; it does not move once it has begun.
 struct Body {
-    context: PollContext,
+    /// Initialised by begin().
+    context: MaybeUninit<PollContext>,
+    /// NULL until begin().
     ty: *const TaskType,
-    frame: *mut c_void,
-    layout: Layout,
-}
-
-impl Body {
-    fn ty(&self) -> &TaskType {
-        // SAFETY: the type outlives its tasks.
-        unsafe { &*self.ty }
-    }
-}
-
-// ---- the future ----
-
-/// A body, whose frame is dropped at the latest with it.
-struct Live {
-    block: NonNull<Body>,
     /// The task has answered, and its frame was dropped.
     dropped: bool,
+    _pin: PhantomPinned,
 }
 
 // SAFETY: NART_TASK_SEND permits that one thread after another uses the frame.
-unsafe impl Send for Live {}
+unsafe impl Send for Body {}
 
-impl Live {
-    /// A body with a frame that is a copy of `*init`, or zeroed.
-    ///
-    /// # Safety
-    /// `ty` is a valid type, `init` NULL or a frame of it.
-    unsafe fn new(ty: &TaskType, init: *const c_void, host: *const Shared) -> Result<Live, Res> {
-        let bad = |_| errno(libc::EINVAL);
-        let frame = Layout::from_size_align(ty.size as usize, ty.align as usize).map_err(bad)?;
-        let (layout, offset) = Layout::new::<Body>()
-            .extend(frame)
-            .map_err(|_| errno(libc::E2BIG))?;
-        let no_memory = errno(libc::ENOMEM);
-        // SAFETY: the layout is not empty; it contains the frame; the body is initialised before it
-        // is used, and does not move.
-        unsafe {
-            let block = NonNull::new(alloc_zeroed(layout)).ok_or(no_memory)?;
-            let Some(cell) = WakerCell::take() else {
-                dealloc(block.as_ptr(), layout);
-                return Err(no_memory);
-            };
-            let frame = block.add(offset).as_ptr().cast::<c_void>();
-            if !init.is_null() {
-                ptr::copy_nonoverlapping(init.cast::<u8>(), frame.cast(), ty.size as usize);
-            }
-            let body = block.cast::<Body>();
-            (&raw mut (*body.as_ptr()).ty).write(ty);
-            (&raw mut (*body.as_ptr()).frame).write(frame);
-            (&raw mut (*body.as_ptr()).layout).write(layout);
-            let context = &raw mut (*body.as_ptr()).context;
-            PollContext::init(context, cell, ty, frame, host.cast());
-            Ok(Live {
-                block: body,
-                dropped: false,
-            })
+impl Body {
+    fn new() -> Body {
+        Body {
+            context: MaybeUninit::uninit(),
+            ty: ptr::null(),
+            dropped: false,
+            _pin: PhantomPinned,
         }
     }
 
-    fn body(&self) -> &Body {
-        // SAFETY: the block is live as long as self.
-        unsafe { self.block.as_ref() }
+    /// Makes the task, which does not run yet.
+    ///
+    /// # Safety
+    /// `self` does not move any more.
+    unsafe fn begin(&mut self, frame: &Frame, host: *const Shared) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let place = self.context.as_mut_ptr();
+            PollContext::init(place, frame.cell, frame.ty, frame.frame, host.cast());
+            self.ty = frame.ty;
+        }
     }
 
     fn context(&self) -> &PollContext {
-        &self.body().context
+        debug_assert!(!self.ty.is_null());
+        // SAFETY: it has begun: CTask::begin() comes first.
+        unsafe { self.context.assume_init_ref() }
+    }
+
+    fn name(&self) -> std::borrow::Cow<'_, str> {
+        // SAFETY: NULL, or a type that outlives its tasks.
+        unsafe { self.ty.as_ref() }.map_or("".into(), TaskType::shown_name)
     }
 
     /// Cancels the task.
     fn cancel(&self) {
         if !self.dropped {
-            // SAFETY: no poll is running: polls need &mut Live.
+            // SAFETY: no poll is running: polls need &mut Body.
             unsafe { self.context().cancel() }
         }
     }
@@ -163,66 +108,48 @@ impl Live {
 
     /// Polls once. The error is the text of a panic.
     fn poll(&mut self, waker: Option<&Waker>) -> Result<Res, String> {
-        let body = self.body();
+        let context = self.context();
         // SAFETY: this is the only poll; a task that has ended has a group.
-        let call = || unsafe { body.context.poll(waker) };
-        catch_of(
-            || format!("a poll of the task {}", body.ty().shown_name()),
-            call,
-        )
+        let call = || unsafe { context.poll(waker) };
+        catch_of(|| format!("a poll of the task {}", self.name()), call)
     }
-}
 
-impl Live {
     /// Drops the frame of a task that is not polled any more.
     fn drop_frame(&mut self) {
         if std::mem::replace(&mut self.dropped, true) {
             return;
         }
-        let body = self.body();
-        let name = || format!("the drop of the task {}", body.ty().shown_name());
+        let context = self.context();
+        let name = || format!("the drop of the task {}", self.name());
         // SAFETY: this is called once, after the last poll.
         let _ = catch_of(name, || unsafe {
-            body.context.withdraw_all();
-            body.context.drop_frame();
+            context.withdraw_all();
+            context.drop_frame();
         });
     }
-}
 
-impl Drop for Live {
-    fn drop(&mut self) {
-        let body = self.body();
-        let name = || format!("the end of the tasks of {}", body.ty().shown_name());
+    /// Ends the group and drops the frame.
+    fn end(&mut self) {
+        let context = self.context();
+        let name = || format!("the end of the tasks of {}", self.name());
         // A panic of a task leaves the end, which continues without that poll or drop.
-        for _ in 0..=2 * (body.context.spawned() + 1) {
+        for _ in 0..=2 * (context.spawned() + 1) {
             // SAFETY: no poll is running.
-            if catch_of(name, || unsafe { body.context.end_group() }).is_ok() {
+            if catch_of(name, || unsafe { context.end_group() }).is_ok() {
                 break;
             }
         }
         self.drop_frame();
-        self.free();
-    }
-}
-
-impl Live {
-    fn free(&self) {
         self.context().end();
-        let layout = self.body().layout;
-        // SAFETY: the block was allocated with this layout, and is not used any more.
-        unsafe { dealloc(self.block.as_ptr().cast(), layout) }
     }
 }
 
-/// Undoes new() without dropping the frame, whose contents remain the submitter's.
-fn take_back(live: Live) {
-    std::mem::ManuallyDrop::new(live).free();
-}
+// ---- the future ----
 
-struct CTask {
+pub struct CTask {
+    body: Body,
     /// None: the task has ended, and its group.
-    live: Option<(Live, Promise)>,
-    shared: Arc<Shared>,
+    promise: Option<Promise>,
     /// The task was cancelled.
     cancelled: bool,
     /// Its group was cancelled, by a shutdown.
@@ -235,14 +162,42 @@ struct CTask {
 }
 
 impl CTask {
+    /// The task whose frame is in the block of this promise.
+    pub fn of(promise: Promise) -> CTask {
+        CTask {
+            body: Body::new(),
+            promise: Some(promise),
+            cancelled: false,
+            group_cancelled: false,
+            sleep: None,
+            armed: NEVER,
+            mail: None,
+        }
+    }
+
+    /// Makes the task at the first call.
+    ///
+    /// # Safety
+    /// `self` does not move any more.
+    unsafe fn begin(&mut self) {
+        let (true, Some(promise)) = (self.body.ty.is_null(), &self.promise) else {
+            return;
+        };
+        let host = Arc::as_ptr(promise.shared());
+        let frame = promise.frame().expect("a block with a frame: of()");
+        // SAFETY: the caller's promise.
+        unsafe { self.body.begin(&frame, host) }
+    }
+
     /// Ends the task and its group, and publishes `outcome`; None: cancelled or shut down.
     fn end(&mut self, outcome: Option<Outcome>) {
-        let Some((live, promise)) = self.live.take() else {
+        let Some(mut promise) = self.promise.take() else {
             return;
         };
         self.mail = None; // before its descriptor is closed
-        drop(live);
-        self.shared.tasks.remove();
+        self.body.end();
+        promise.free_frame();
+        promise.shared().tasks.remove();
         match outcome {
             Some(outcome) => promise.finish(outcome),
             None => drop(promise),
@@ -251,35 +206,42 @@ impl CTask {
 
     /// The task has answered. The tasks that it has spawned continue.
     fn answer(&mut self, outcome: Outcome) {
-        let Some((live, promise)) = &mut self.live else {
+        let Some(promise) = &mut self.promise else {
             return;
         };
-        live.drop_frame();
-        let rest = match live.context().spawned() {
+        self.body.drop_frame();
+        let rest = match self.body.context().spawned() {
             0 => None,
-            _ => op::begin_uncounted(&self.shared), // None: no memory, so they are ended
+            _ => op::begin_uncounted(promise.shared()), // None: no memory, so they are ended
         };
-        let Some((handle, own)) = rest else {
+        let Some((handle, mut own)) = rest else {
             return self.end(Some(outcome));
         };
         handle.detach();
+        promise.free_frame();
+        promise.pass_cell(&mut own);
         std::mem::replace(promise, own).finish(outcome);
     }
 
-    /// Cancels what has to be cancelled before this poll: each once.
-    fn cancel_if_asked(&mut self, waker: &Waker) {
-        let Some((live, promise)) = &self.live else {
-            return;
+    /// Whether the task has to be cancelled, and its group, which was not done yet.
+    fn must_cancel(&self) -> (bool, bool) {
+        let Some(promise) = &self.promise else {
+            return (false, false);
         };
-        promise.start();
-        let cancel = promise.register(waker);
-        if cancel && !self.cancelled {
-            live.cancel();
+        // Relaxed: as in Promise::must_end().
+        let ends = promise.shared().futures_end.load(Ordering::Relaxed);
+        let task = promise.must_end() && !self.cancelled;
+        (task, ends && !self.group_cancelled)
+    }
+
+    fn cancel_if_asked(&mut self) {
+        let (task, group) = self.must_cancel();
+        if task {
+            self.body.cancel();
+            self.cancelled = true;
         }
-        self.cancelled = cancel;
-        // Relaxed: as in Promise::register(), which came before.
-        if self.shared.futures_end.load(Ordering::Relaxed) && !self.group_cancelled {
-            live.cancel_group();
+        if group {
+            self.body.cancel_group();
             self.group_cancelled = true;
         }
     }
@@ -315,7 +277,7 @@ impl CTask {
             let mail = AsyncFd::with_interest(Borrowed(fd), Interest::READABLE);
             self.mail = mail.ok();
         }
-        let (Some(mail), Some((live, _))) = (&self.mail, &self.live) else {
+        let Some(mail) = &self.mail else {
             return false;
         };
         while let Poll::Ready(ready) = mail.poll_read_ready(cx) {
@@ -324,16 +286,16 @@ impl CTask {
                 Err(_) => break, // the runtime ends, and drops this future
             }
         }
-        live.context().park_group()
+        self.body.context().park_group()
     }
 
     /// Arranges the next poll. Ready: no task is left.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some((live, _)) = &self.live else {
+        if self.promise.is_none() {
             return Poll::Ready(());
-        };
-        let context = live.context();
-        if live.dropped && context.spawned() == 0 {
+        }
+        let context = self.body.context();
+        if self.body.dropped && context.spawned() == 0 {
             self.end(None);
             return Poll::Ready(());
         }
@@ -346,7 +308,11 @@ impl CTask {
             cx.waker().wake_by_ref();
         }
         self.arm(deadline, cx);
-        if let Some((_, promise)) = &self.live {
+        if let Some(promise) = &self.promise {
+            // After the poll: a task that answers at once needs no waker.
+            if promise.register(cx.waker()) && self.must_cancel() != (false, false) {
+                cx.waker().wake_by_ref();
+            }
             promise.pause();
         }
         Poll::Pending
@@ -356,18 +322,19 @@ impl CTask {
 impl Future for CTask {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        this.cancel_if_asked(cx.waker());
-        let Some((live, _)) = &mut this.live else {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // SAFETY: nothing is moved out of it.
+        let this = unsafe { self.get_unchecked_mut() };
+        // SAFETY: it is pinned.
+        unsafe { this.begin() };
+        let Some(promise) = &this.promise else {
             return Poll::Ready(());
         };
-        match live.poll(Some(cx.waker())) {
+        promise.start();
+        this.cancel_if_asked();
+        match this.body.poll(Some(cx.waker())) {
             Ok(PENDING) => {}
-            Ok(res) => {
-                this.answer(Outcome::of_res(res));
-                this.cancel_if_asked(cx.waker()); // registers with the new promise
-            }
+            Ok(res) => this.answer(Outcome::of_res(res)),
             Err(text) => this.end(Some(Outcome::panicked(text))),
         }
         this.wait(cx)
@@ -378,11 +345,14 @@ impl Drop for CTask {
     /// tokio drops the future: cancels the task, polls it once, and drops its frame. The end of a group
     /// does the same with each of its tasks.
     fn drop(&mut self) {
-        if let Some((live, _)) = &mut self.live {
-            if live.context().group_fd().is_none() {
-                live.cancel();
-                let _ = live.poll(None);
-            }
+        if self.promise.is_none() {
+            return;
+        }
+        // SAFETY: it is not moved during its drop.
+        unsafe { self.begin() };
+        if self.body.context().group_fd().is_none() {
+            self.body.cancel();
+            let _ = self.body.poll(None);
         }
         self.end(None);
     }
@@ -410,25 +380,11 @@ pub unsafe fn spawn(
     if shared.is_forked() {
         return Err(EFORK);
     }
-    // SAFETY: the type was checked; the frame is the caller's promise.
-    let live = unsafe { Live::new(ty, init, Arc::as_ptr(shared)) }?;
-    let (handle, promise) = match op::begin(shared, Label::task(ty)) {
-        Ok(pair) => pair,
-        Err(refused) => {
-            take_back(live);
-            return Err(refused);
-        }
-    };
+    let blank = Blank::take(shared)?;
+    // SAFETY: the caller's promise.
+    unsafe { blank.put_frame(ty, init) }?;
+    let (handle, promise) = blank.admit(Label::task(ty))?;
     shared.tasks.add();
-    let task = CTask {
-        live: Some((live, promise)),
-        shared: shared.clone(),
-        cancelled: false,
-        group_cancelled: false,
-        sleep: None,
-        armed: NEVER,
-        mail: None,
-    };
-    handle.keep(shared.handle.spawn(task));
+    batch::spawn(shared, handle, promise);
     Ok(handle)
 }

@@ -1,28 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What tokio runs: a future, and the promise of its operation.
+//! What tokio runs for a future: the promise of its operation.
 //!
 //! The future lies in the block of its operation (op.rs) as long as the promise is set. It ends in one
 //! of three ways: it completes or panics; it is cancelled, or its bridge ends, which is checked before
 //! a poll and after one that left it pending; tokio drops it with its runtime. In each case the future
 //! is dropped first and the result published last. If its drop panics, the result is that panic.
-//!
-//! spawn() brings it to tokio: by a spawn of its own, or with the batch of a carrier (spawn_queue.rs).
-//! A carrier polls no future before its batch is on the way in a task of its own, so a future that
-//! blocks its thread holds up nothing that another worker could run.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::batch;
 use crate::bridge::Shared;
-use crate::op::{self, Handle, Label, Promise, Queued};
+use crate::op::{self, Handle, Label, Promise};
 use crate::outcome::Outcome;
 use crate::panic::catch;
 use crate::sys::Res;
-
-/// Spawns of a batch between two tasks of others: half of the queue of a tokio worker.
-const AT_ONCE: usize = 128;
 
 /// Runs a future on tokio, for an operation.
 pub fn spawn<F>(shared: &Arc<Shared>, handle: Handle, mut promise: Promise, future: F)
@@ -31,9 +25,7 @@ where
     F::Output: Into<Outcome>,
 {
     promise.place(future);
-    if let Some(carrier) = promise.queue(&shared.spawns) {
-        handle.keep(shared.handle.spawn(Supervised::of(carrier, true)));
-    }
+    batch::spawn(shared, handle, promise);
 }
 
 /// The same, for a new operation. Errors: as op::begin().
@@ -50,8 +42,6 @@ where
 /// A future whose output, panic or cancellation becomes the result of an operation.
 pub struct Supervised {
     promise: Option<Promise>,
-    /// It is a carrier that has not been polled.
-    carries: bool,
 }
 
 impl Supervised {
@@ -62,14 +52,13 @@ impl Supervised {
         F::Output: Into<Outcome>,
     {
         promise.place(future);
-        Supervised::of(promise, false)
+        Supervised::of(promise)
     }
 
     /// The promise has its future.
-    fn of(promise: Promise, carries: bool) -> Supervised {
+    pub fn of(promise: Promise) -> Supervised {
         Supervised {
             promise: Some(promise),
-            carries,
         }
     }
 
@@ -86,16 +75,6 @@ impl Supervised {
             (None, Ok(())) => drop(promise), // publishes which of the two
         }
     }
-
-    /// The batch of a carrier; None if it is empty, or if this is no carrier.
-    fn batch(&mut self) -> Option<Batch> {
-        let promise = self.promise.as_ref()?;
-        if !std::mem::take(&mut self.carries) {
-            return None;
-        }
-        let batch = promise.take_queued();
-        (!batch.is_empty()).then_some(Batch(batch))
-    }
 }
 
 impl Future for Supervised {
@@ -103,11 +82,6 @@ impl Future for Supervised {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        if let Some(batch) = this.batch() {
-            tokio::spawn(batch);
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
         let Some(promise) = &mut this.promise else {
             return Poll::Ready(());
         };
@@ -131,33 +105,6 @@ impl Future for Supervised {
 
 impl Drop for Supervised {
     fn drop(&mut self) {
-        drop(self.batch());
         self.end(None);
-    }
-}
-
-/// What a carrier brought. Polls nothing of it.
-struct Batch(Queued);
-
-impl Future for Batch {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        for promise in self.0.by_ref().take(AT_ONCE) {
-            tokio::spawn(Supervised::of(promise, false));
-        }
-        if self.0.is_empty() {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-}
-
-impl Drop for Batch {
-    fn drop(&mut self) {
-        self.0
-            .by_ref()
-            .for_each(|promise| drop(Supervised::of(promise, false)));
     }
 }

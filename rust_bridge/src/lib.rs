@@ -77,6 +77,7 @@
 // - `threads`, `crew`, `signals`, `panic`, `clock`, `waker`: used by all.
 
 mod adopt;
+mod batch;
 mod blocking;
 mod bridge;
 mod clock;

@@ -22,6 +22,8 @@
 //! future that answers (place.rs). The bridge keeps a pool of blocks (pool.rs), so an operation
 //! usually costs no malloc and no free.
 
+mod blank;
+mod frame;
 mod label;
 mod place;
 mod pool;
@@ -38,7 +40,10 @@ use std::task::Waker;
 use atomic_waker::AtomicWaker;
 use tokio::task::JoinHandle;
 
+pub(crate) use blank::{begin, begin_uncounted, Blank};
+pub(crate) use frame::Frame;
 pub(crate) use label::{Kind, Label};
+pub(crate) use place::take_queued;
 use place::Place;
 pub(crate) use place::Queued;
 pub(crate) use pool::Ops;
@@ -48,7 +53,7 @@ use crate::bridge::Shared;
 use crate::observe::Times;
 use crate::outcome::{Outcome, Status, SHUT_DOWN};
 use crate::state::{Answer, Met, Park, State};
-use crate::sys::{errno, NartWaker, Res, EFORK, PENDING};
+use crate::sys::{NartWaker, Res, EFORK, PENDING};
 use crate::trace::Traced;
 
 /// The size of a request that is submitted without an allocation.
@@ -91,7 +96,7 @@ pub(crate) struct Op {
     times: Times,
     /// Written by the submitter, and when the block is freed.
     traced: UnsafeCell<Option<Traced>>,
-    /// Accessed by the promise.
+    /// Accessed by the promise, and before that by the submitter.
     place: Place,
 }
 
@@ -177,42 +182,6 @@ impl Op {
 
 // ---- operations ----
 
-/// A new operation, admitted and counted. Errors: NART_ESHUTDOWN, -ENOMEM.
-pub(crate) fn begin(shared: &Arc<Shared>, label: Label) -> Result<(Handle, Promise), Res> {
-    let block = shared.ops.take().ok_or(errno(libc::ENOMEM))?;
-    if let Err(refused) = shared.tracker.admit() {
-        // SAFETY: taken above.
-        unsafe { shared.ops.give(block) };
-        return Err(refused);
-    }
-    // SAFETY: it has no other owner yet.
-    let counted = unsafe { &block.as_ref().counted };
-    counted.store(NOT_YET_COUNTED, Ordering::Relaxed);
-    Ok(open(shared, block, label))
-}
-
-/// A new operation that is neither admitted nor counted. None if there is no memory.
-pub(crate) fn begin_uncounted(shared: &Arc<Shared>) -> Option<(Handle, Promise)> {
-    let block = shared.ops.take()?;
-    // SAFETY: it has no other owner yet.
-    let counted = unsafe { &block.as_ref().counted };
-    counted.store(NEVER_COUNTED, Ordering::Relaxed);
-    Some(open(shared, block, Label::PART))
-}
-
-fn open(shared: &Arc<Shared>, op: NonNull<Op>, label: Label) -> (Handle, Promise) {
-    // SAFETY: it has no other owner yet.
-    let block = unsafe { op.as_ref() };
-    // SAFETY: as above.
-    unsafe { *block.bridge.get() = Some(shared.clone()) };
-    block.label.set(label);
-    block.times.begin(&shared.legs);
-    // SAFETY: as above.
-    unsafe { *block.traced.get() = shared.traces.submitted(label) };
-    block.state.begin();
-    (Handle(op), Promise(op))
-}
-
 /// Returns a block to its bridge's pool. This may drop the last reference to the bridge.
 ///
 /// # Safety
@@ -263,6 +232,10 @@ impl Promise {
     #[cfg(feature = "http")]
     pub fn flag(&self) -> Flag {
         Flag(self.0)
+    }
+
+    pub fn shared(&self) -> &Arc<Shared> {
+        self.op().shared()
     }
 
     pub fn is_cancelled(&self) -> bool {

@@ -14,7 +14,7 @@ use crate::ffi::NartTokioOp;
 use crate::op::Handle;
 use crate::outcome::{Outcome, Status};
 use crate::sys::{errno, NartWaker, PENDING};
-use crate::waker_cell::WakerCell;
+use crate::waker_cell::OwnCell;
 
 /// An operation of Rust code, made by [`Bridge::spawn`](crate::Bridge::spawn): a future of its result.
 ///
@@ -48,7 +48,7 @@ pub struct Operation {
     /// None: passed on.
     handle: Option<Handle>,
     /// Of the task that awaits it.
-    waker: Option<&'static WakerCell>,
+    waker: Option<OwnCell>,
 }
 
 // SAFETY: one thread at a time may use a handle, and this is its only owner; a waker cell is for any thread.
@@ -140,10 +140,12 @@ impl Future for Operation {
         let mut value = 0;
         let mut answer = handle.peek(&mut value);
         if answer == PENDING {
-            let Some(cell) = self.waker.or_else(WakerCell::take) else {
+            if self.waker.is_none() {
+                self.waker = OwnCell::take();
+            }
+            let Some(cell) = self.waker.as_ref().map(OwnCell::cell) else {
                 return Poll::Ready(Err(Error::of(errno(libc::ENOMEM))));
             };
-            self.waker = Some(cell);
             cell.register(cx.waker()); // before the handle stores the cell
             let waker = NartWaker {
                 w: cell.nart_waker(),
@@ -172,14 +174,9 @@ impl fmt::Debug for Operation {
 
 impl Drop for Operation {
     fn drop(&mut self) {
-        // In a forked child the waker is leaked: a thread of the parent may hold tokio's locks.
-        let forked = self.handle.as_ref().is_some_and(Handle::is_forked);
         if let Some(handle) = self.handle.take() {
             handle.cancel();
             handle.detach();
-        }
-        if let (Some(cell), false) = (self.waker.take(), forked) {
-            cell.give();
         }
     }
 }

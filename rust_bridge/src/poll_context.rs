@@ -48,10 +48,10 @@ pub struct PollContext {
 
 impl PollContext {
     /// Initialises `*place`, for a task of type `ty` with this frame. `host` identifies the bridge, and
-    /// is not dereferenced.
+    /// is not dereferenced. The context uses `cell` until end().
     ///
     /// # Safety
-    /// `place` is writable, zeroed, and does not move while the context is in use; `ty` outlives it.
+    /// `place` is writable and does not move while the context is in use; `ty` outlives it.
     pub unsafe fn init(
         place: *mut PollContext,
         cell: &'static WakerCell,
@@ -192,9 +192,11 @@ impl PollContext {
         self.escaped.set(false);
     }
 
-    /// Returns the cell. The context is not polled any more.
+    /// Drops the waker in the cell. The context is not polled any more.
     pub fn end(&self) {
-        self.cell.give();
+        if self.escaped.get() {
+            self.cell.forget();
+        }
     }
 }
 

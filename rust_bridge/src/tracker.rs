@@ -12,6 +12,8 @@
 //!
 //! Submitters and workers write different cache lines: on one shared line each operation costs some
 //! 250 ns more.
+//!
+//! The C tasks on tokio are counted in the same way ([`Tasks`]), because a shutdown waits for them first.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex};
@@ -28,10 +30,42 @@ const FLAG: u64 = 1 << 63;
 #[derive(Default)]
 pub struct Apart<T>(pub T);
 
+/// A number that grows, and that one thread at a time can wait for.
+#[derive(Default)]
+struct Awaited {
+    n: AtomicU64, // | FLAG: a thread waits
+    mutex: Mutex<()>,
+    moved: Condvar,
+}
+
+impl Awaited {
+    fn add_one(&self) {
+        // Release: a thread that reads this count also reads what was counted before.
+        if self.n.fetch_add(1, Ordering::Release) & FLAG != 0 {
+            drop(lock(&self.mutex)); // wait() holds it from its check to its sleep
+            self.moved.notify_all();
+        }
+    }
+
+    fn get(&self) -> u64 {
+        self.n.load(Ordering::Acquire) & !FLAG // see add_one()
+    }
+
+    /// Waits until it is `least()`. False if `until` passed first.
+    fn wait(&self, until: Instant, least: impl Fn() -> u64) -> bool {
+        self.n.fetch_or(FLAG, Ordering::Relaxed); // an add_one() after it sees the flag
+        let less = || self.get() < least();
+        drop(wait_while(&self.moved, lock(&self.mutex), until, |()| {
+            less()
+        }));
+        !less()
+    }
+}
+
 /// Written when the work of an operation ends. `all` minus the other five ended with a value.
 #[derive(Default)]
 struct Ended {
-    all: AtomicU64, // | WAITED
+    all: Awaited,
     error: AtomicU64,
     cancelled: AtomicU64,
     panicked: AtomicU64,
@@ -46,8 +80,6 @@ pub struct Tracker {
     ended: Apart<Ended>,
     /// Operations that a shutdown has answered, because their work had not ended.
     answered: AtomicU64,
-    mutex: Mutex<()>,
-    moved: Condvar,
 }
 
 /// A snapshot of the counters.
@@ -90,7 +122,7 @@ impl Tracker {
 
     #[cfg(test)]
     pub fn is_awaited(&self) -> bool {
-        self.ended.0.all.load(Ordering::Relaxed) & FLAG != 0
+        self.ended.0.all.n.load(Ordering::Relaxed) & FLAG != 0
     }
 
     /// Counts the end of an operation.
@@ -103,11 +135,7 @@ impl Tracker {
             Status::Panicked => bump(&ended.panicked),
             Status::Shutdown => bump(&ended.shutdown),
         }
-        // Release: a thread that reads this count also reads the one above.
-        if ended.all.fetch_add(1, Ordering::Release) & FLAG != 0 {
-            drop(lock(&self.mutex)); // wait() holds it from its check to its sleep
-            self.moved.notify_all();
-        }
+        ended.all.add_one();
     }
 
     /// A shutdown answers for an operation whose work has not ended.
@@ -124,18 +152,13 @@ impl Tracker {
     /// After close(): waits until every operation has ended. False if `until` passed first.
     pub fn wait(&self, until: Instant) -> bool {
         let submitted = self.submitted.0.load(Ordering::Relaxed) & !FLAG;
-        self.ended.0.all.fetch_or(FLAG, Ordering::Relaxed);
-        let run = || self.ended.0.all.load(Ordering::Acquire) & !FLAG < submitted;
-        drop(wait_while(&self.moved, lock(&self.mutex), until, |()| {
-            run()
-        }));
-        !run()
+        self.ended.0.all.wait(until, || submitted)
     }
 
     pub fn counts(&self) -> Counts {
         let ended = &self.ended.0;
         let read = |n: &AtomicU64| n.load(Ordering::Relaxed);
-        let all = ended.all.load(Ordering::Acquire) & !FLAG;
+        let all = ended.all.get();
         let mut counts = Counts {
             submitted: self.submitted.0.load(Ordering::Relaxed) & !FLAG,
             ok: 0,
@@ -158,6 +181,30 @@ impl Tracker {
 
 fn bump(n: &AtomicU64) {
     n.fetch_add(1, Ordering::Relaxed);
+}
+
+/// The number of C tasks of a bridge. A shutdown cancels them as it ends futures
+/// (Shared::end_futures()), and waits for them here: they need time to unwind.
+#[derive(Default)]
+pub struct Tasks {
+    begun: Apart<AtomicU64>,
+    ended: Apart<Awaited>,
+}
+
+impl Tasks {
+    pub fn add(&self) {
+        bump(&self.begun.0);
+    }
+
+    pub fn remove(&self) {
+        self.ended.0.add_one();
+    }
+
+    /// Waits until all tasks have ended, or until `until`.
+    pub fn wait(&self, until: Instant) {
+        let begun = || self.begun.0.load(Ordering::Relaxed);
+        self.ended.0.wait(until, begun);
+    }
 }
 
 #[cfg(test)]

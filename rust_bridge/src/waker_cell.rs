@@ -3,7 +3,7 @@
 //!
 //! A nart waker is a plain value that stays valid for ever, and a tokio waker is reference-counted.
 //! So the waker of such a task is the address of a cell that holds the tokio waker. Cells are never
-//! freed: they are reused by one task after another. An old waker then causes a spurious poll,
+//! freed: they are lent to one owner after another. An old waker then causes a spurious poll,
 //! which every operation allows.
 //!
 //! In a forked child, a cell of the parent wakes no task: a thread that does not exist in the child may hold a
@@ -46,9 +46,13 @@ unsafe extern "C" fn cell_wake(this: *mut Wakeable) {
     }
 }
 
-impl WakerCell {
+/// The owner of a cell. Its drop returns the cell; in a forked child it leaks a cell of the parent, where a
+/// lock may be held by a thread that does not exist here.
+pub struct OwnCell(&'static WakerCell);
+
+impl OwnCell {
     /// A free cell. None if the system has no memory.
-    pub fn take() -> Option<&'static WakerCell> {
+    pub fn take() -> Option<OwnCell> {
         let mut free = lock(&FREE);
         if free.is_none() {
             *free = WakerCell::map();
@@ -56,16 +60,26 @@ impl WakerCell {
         let cell = (*free)?;
         *free = cell.next.take();
         cell.epoch.store(fork_epoch(), Ordering::Relaxed);
-        Some(cell)
+        Some(OwnCell(cell))
     }
 
-    /// Returns a cell whose task has ended.
-    pub fn give(&'static self) {
-        drop(self.task.take());
+    pub fn cell(&self) -> &'static WakerCell {
+        self.0
+    }
+}
+
+impl Drop for OwnCell {
+    fn drop(&mut self) {
+        if self.0.epoch.load(Ordering::Relaxed) != fork_epoch() {
+            return;
+        }
+        self.0.forget();
         let mut free = lock(&FREE);
-        self.next.set(free.replace(self));
+        self.0.next.set(free.replace(self.0));
     }
+}
 
+impl WakerCell {
     /// Maps a page of cells, and links them.
     fn map() -> Option<&'static WakerCell> {
         const PAGE: usize = 4096;
@@ -97,6 +111,11 @@ impl WakerCell {
     /// Stores the tokio waker of the cell's task.
     pub fn register(&self, waker: &Waker) {
         self.task.register(waker);
+    }
+
+    /// Drops the tokio waker of a task that has ended.
+    pub fn forget(&self) {
+        drop(self.task.take());
     }
 
     /// The nart waker of the cell's task.

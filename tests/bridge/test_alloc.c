@@ -112,6 +112,21 @@ static nart_res nothing(void *arg, const nart_tokio_stop *stop)
     return 0;
 }
 
+static nart_res answer_at_once(nart_cx *cx, void *frame)
+{
+    (void)cx;
+    (void)frame;
+    return 0;
+}
+
+static nart_res begin_task(nart_tokio_op *op)
+{
+    static const nart_task_type type =
+        NART_TASK_TYPE_FLAGS(char[192], answer_at_once, NULL, NART_TASK_SEND);
+
+    return nart_tokio_spawn_task(bridge, &type, NULL, op);
+}
+
 static nart_res begin_job(nart_tokio_op *op)
 {
     return nart_tokio_blocking(bridge, "nothing", nothing, NULL, NULL, op);
@@ -141,6 +156,11 @@ static nart_res begin_request_of_client(nart_tokio_op *op)
 TEST(a_future_costs_one_allocation)
 {
     CHECK_EQ(allocations_of(begin_future), N); /* tokio's own */
+}
+
+TEST(a_c_task_on_tokio_costs_one_allocation)
+{
+    CHECK_EQ(allocations_of(begin_task), N); /* tokio's own */
 }
 
 TEST(polls_and_wakes_do_not_allocate)

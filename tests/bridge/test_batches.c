@@ -133,3 +133,139 @@ TEST_WITH(a_future_may_be_large_and_aligned, both)
         nart_tokio_op_close(&op);
     }
 }
+
+/* ---- tasks of C ---- */
+
+/* Answers its number at once, or waits until it is cancelled. */
+struct member {
+    int64_t number;
+    bool waits;
+};
+
+static _Atomic int polled, dropped;
+
+static nart_res member_run(nart_cx *cx, void *frame)
+{
+    const struct member *m = frame;
+
+    polled++;
+    if (!m->waits)
+        return (nart_res)m->number;
+    nart_res r = nart_op_enter(cx);
+    return r != 0 ? r : nart_op_park(cx);
+}
+
+static void member_drop(void *frame)
+{
+    (void)frame;
+    dropped++;
+}
+
+static const nart_task_type member_type =
+    NART_TASK_TYPE_FLAGS(struct member, member_run, member_drop, NART_TASK_SEND);
+
+/* Its frame does not fit into the block of its operation. */
+struct large {
+    _Alignas(64) struct member member;
+    char more[1000];
+};
+
+static const nart_task_type large_type =
+    NART_TASK_TYPE_FLAGS(struct large, member_run, member_drop, NART_TASK_SEND);
+
+static void submit_task(int i, bool waits)
+{
+    struct large init = { .member = { .number = i, .waits = waits } };
+
+    CHECK_RES(nart_tokio_spawn_task(bridge, i % 2 ? &large_type : &member_type, &init, &ops[i]), 0);
+}
+
+static void submit_tasks(bool wait)
+{
+    polled = dropped = 0;
+    for (int i = 0; i < BATCH; i++)
+        submit_task(i, wait);
+}
+
+/* Each was polled and dropped once, and has this answer. */
+static void check_tasks(nart_res answer, nart_res other)
+{
+    for (int i = 0; i < BATCH; i++) {
+        nart_res r = wait_for_answer(&ops[i], NULL);
+        CHECK_RES(r, r == other ? other : answer);
+    }
+    CHECK_EQ(polled, BATCH);
+    CHECK_EQ(dropped, BATCH);
+    close_ops();
+}
+
+TEST_WITH(a_batch_may_mix_futures_and_tasks, both)
+{
+    nart_tokio_op worker = { 0 };
+
+    polled = dropped = 0;
+    occupy_worker(&worker);
+    for (int i = 0; i < BATCH; i++) {
+        if (i % 3)
+            submit_task(i, false);
+        else
+            CHECK_RES(test_value(bridge, i, &ops[i]), 0);
+    }
+    release_worker(&worker);
+    check_values();
+    CHECK_EQ(dropped, polled);
+    close_ops();
+}
+
+TEST_WITH(tasks_of_a_batch_are_cancelled_before_they_start, both)
+{
+    nart_tokio_op worker = { 0 };
+
+    occupy_worker(&worker);
+    submit_tasks(true);
+    for (int i = 0; i < BATCH; i++)
+        nart_tokio_op_cancel(&ops[i]);
+    release_worker(&worker);
+    check_tasks(NART_EABORTED, NART_EABORTED);
+}
+
+TEST_WITH(a_shutdown_polls_each_task_of_a_batch_once, both)
+{
+    nart_tokio_op worker = { 0 }, end = { 0 };
+
+    occupy_worker(&worker);
+    submit_tasks(true);
+    CHECK_RES(nart_tokio_shutdown_begin(bridge, 30 * NART_SEC, &end), 0);
+    let_worker_go();
+    CHECK_RES(wait_for_answer(&end, NULL), 0);
+    check_tasks(NART_EABORTED, NART_EABORTED);
+    nart_tokio_op_close(&worker);
+    nart_tokio_op_close(&end);
+}
+
+TEST_WITH(tasks_of_a_batch_are_dropped_with_its_runtime, both)
+{
+    nart_tokio_op worker = { 0 };
+
+    occupy_worker(&worker);
+    submit_tasks(true);
+    nart_tokio_free(bridge);
+    bridge = NULL;
+    let_worker_go();
+    check_tasks(NART_ESHUTDOWN, NART_EABORTED); /* dropped, or polled before */
+    nart_tokio_op_close(&worker);
+}
+
+/* Whoever cancels meets tasks that are queued, that run, and that wait. */
+TEST_WITH(a_cancel_reaches_a_task_at_any_time, both)
+{
+    for (int round = 0; round < 20; round++) {
+        submit_tasks(true);
+        for (int i = 0; i < BATCH; i++)
+            nart_tokio_op_cancel(&ops[i]);
+        for (int i = 0; i < BATCH; i++)
+            CHECK_RES(wait_for_answer(&ops[i], NULL), NART_EABORTED);
+        CHECK_EQ(dropped, BATCH);
+        close_ops();
+    }
+}

@@ -28,7 +28,7 @@ use crate::sys::ends::{
 };
 use crate::sys::{errno, Cx, Poll as CPoll, Res, TaskType, EFORK, PENDING};
 use crate::threads::{fork_epoch, watch_forks};
-use crate::waker_cell::WakerCell;
+use crate::waker_cell::OwnCell;
 
 /// A handle of C that can be moved and closed.
 ///
@@ -63,6 +63,7 @@ pub fn closed<H: Handle>() -> H {
 
 struct Block<H> {
     context: PollContext,
+    cell: OwnCell,
     handle: UnsafeCell<H>,
     /// Of the current poll: a pointer to a `&mut dyn FnMut(CPoll)`, or NULL.
     call: Cell<*mut c_void>,
@@ -106,7 +107,7 @@ impl<H: Handle> Guest<H> {
             let no_memory = || Error::errno(libc::ENOMEM);
             let block = NonNull::new(alloc_zeroed(layout).cast::<Block<H>>());
             let block = block.ok_or_else(no_memory)?;
-            let Some(cell) = WakerCell::take() else {
+            let Some(cell) = OwnCell::take() else {
                 dealloc(block.as_ptr().cast(), layout);
                 return Err(no_memory());
             };
@@ -116,7 +117,8 @@ impl<H: Handle> Guest<H> {
             (&raw mut (*place).epoch).write(fork_epoch());
             let frame = (&raw mut (*place).call).cast();
             let context = &raw mut (*place).context;
-            PollContext::init(context, cell, &TYPE, frame, ptr::null());
+            PollContext::init(context, cell.cell(), &TYPE, frame, ptr::null());
+            (&raw mut (*place).cell).write(cell);
             (H::MOVE)((*place).handle.get(), src);
             Ok(Guest(block))
         }
@@ -227,14 +229,11 @@ impl<H: Handle> Guest<H> {
 
 impl<H: Handle> Drop for Guest<H> {
     fn drop(&mut self) {
-        let block = self.block();
         // SAFETY: this thread may use the handle; closing withdraws a wait that is left in it. The
         // block was allocated with this layout, and is not used any more.
         unsafe {
             (H::CLOSE)(self.handle());
-            if !self.is_forked() {
-                block.context.end();
-            }
+            ptr::drop_in_place(&raw mut (*self.0.as_ptr()).cell);
             dealloc(self.0.as_ptr().cast(), Layout::new::<Block<H>>());
         }
     }

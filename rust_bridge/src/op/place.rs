@@ -1,27 +1,40 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where the future of an operation lies: in the operation's block, or on the heap if it is too large.
-//! And the list through which it gets to tokio.
+//! (The frame of a C task: frame.rs.) And the list through which it gets to tokio.
 
+use std::alloc::Layout;
 use std::cell::UnsafeCell;
 use std::future::Future;
-use std::mem::{align_of, size_of, MaybeUninit};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::task::{Context, Poll};
 
 use super::{Op, Promise};
+use crate::bridge::Shared;
 use crate::outcome::Outcome;
 use crate::spawn_queue::SpawnQueue;
+use crate::sys::TaskType;
+use crate::waker_cell::OwnCell;
 
-const ROOM: usize = 208;
+const ROOM: usize = 192;
 
 #[repr(C, align(16))]
-struct Room(MaybeUninit<[u8; ROOM]>);
+pub(super) struct Room(MaybeUninit<[u8; ROOM]>);
 
 /// What is done with a future whose type is forgotten.
-struct Calls {
+pub(super) struct Calls {
     poll: unsafe fn(*mut Room, &mut Context<'_>) -> Poll<Outcome>,
     drop: unsafe fn(*mut Room),
+}
+
+/// What the room holds.
+#[derive(Clone, Copy)]
+pub(super) enum Placed {
+    Nothing,
+    Future(&'static Calls),
+    /// The frame of a C task.
+    Frame(*const TaskType),
 }
 
 /// Part of a block. Only the promise accesses it.
@@ -29,23 +42,25 @@ struct Calls {
 pub(super) struct Place {
     /// The next item of the queue, as long as it is queued.
     next: UnsafeCell<*mut Op>,
-    /// Of the future in `room`. None: there is none.
-    calls: UnsafeCell<Option<&'static Calls>>,
-    room: UnsafeCell<Room>,
+    pub placed: UnsafeCell<Placed>,
+    /// Of the waker of a C task. It stays in the block.
+    pub cell: UnsafeCell<Option<OwnCell>>,
+    pub room: UnsafeCell<Room>,
 }
 
 impl Place {
     pub fn new() -> Place {
         Place {
             next: UnsafeCell::new(ptr::null_mut()),
-            calls: UnsafeCell::new(None),
+            placed: UnsafeCell::new(Placed::Nothing),
+            cell: UnsafeCell::new(None),
             room: UnsafeCell::new(Room(MaybeUninit::uninit())),
         }
     }
 }
 
-const fn fits<F>() -> bool {
-    size_of::<F>() <= ROOM && align_of::<F>() <= align_of::<Room>()
+pub(super) const fn fits(layout: Layout) -> bool {
+    layout.size() <= ROOM && layout.align() <= align_of::<Room>()
 }
 
 fn calls<F>() -> &'static Calls
@@ -82,7 +97,7 @@ impl Promise {
         F: Future + Send + 'static,
         F::Output: Into<Outcome>,
     {
-        if fits::<F>() {
+        if fits(Layout::new::<F>()) {
             self.put(future);
         } else {
             self.put(Box::pin(future));
@@ -94,12 +109,12 @@ impl Promise {
         F: Future + Send + 'static,
         F::Output: Into<Outcome>,
     {
-        assert!(fits::<F>());
+        assert!(fits(Layout::new::<F>()));
         let place = &self.op().place;
         // SAFETY: only the promise accesses the cells; the future fits.
         unsafe {
             place.room.get().cast::<F>().write(future);
-            *place.calls.get() = Some(calls::<F>());
+            *place.placed.get() = Placed::Future(calls::<F>());
         }
     }
 
@@ -107,20 +122,22 @@ impl Promise {
     pub fn poll_placed(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
         let place = &self.op().place;
         // SAFETY: only the promise accesses the cells.
-        match unsafe { *place.calls.get() } {
+        match unsafe { *place.placed.get() } {
             // SAFETY: the calls are those of the future in the room, which is not moved.
-            Some(calls) => unsafe { (calls.poll)(place.room.get(), cx) },
-            None => Poll::Pending,
+            Placed::Future(calls) => unsafe { (calls.poll)(place.room.get(), cx) },
+            _ => Poll::Pending,
         }
     }
 
     /// Drops the future, if there is one.
     pub fn drop_placed(&mut self) {
         let place = &self.op().place;
-        // SAFETY: only the promise accesses the cells.
-        if let Some(calls) = unsafe { (*place.calls.get()).take() } {
-            // SAFETY: the calls are those of the future in the room, and were taken.
-            unsafe { (calls.drop)(place.room.get()) }
+        // SAFETY: only the promise accesses the cells; what is dropped is no longer placed.
+        unsafe {
+            if let Placed::Future(calls) = *place.placed.get() {
+                *place.placed.get() = Placed::Nothing;
+                (calls.drop)(place.room.get());
+            }
         }
     }
 
@@ -132,23 +149,23 @@ impl Promise {
         let queued = queue.push(promise.0.as_ptr(), |link| unsafe { *next = link });
         (!queued).then(|| Promise(promise.0)) // not then_some(), which would drop it
     }
-
-    /// What was queued behind this carrier.
-    pub fn take_queued(&self) -> Queued {
-        let mut newest = self.op().shared().spawns.take();
-        let mut oldest = ptr::null_mut();
-        while let Some(op) = NonNull::new(newest) {
-            // SAFETY: items of the queue are live, and belong to whoever took them.
-            let next = unsafe { op.as_ref() }.place.next.get();
-            // SAFETY: as above.
-            newest = SpawnQueue::item(unsafe { next.replace(oldest) });
-            oldest = op.as_ptr();
-        }
-        Queued(oldest)
-    }
 }
 
-/// Promises with their futures, in the order in which they were queued.
+/// What was queued behind a carrier.
+pub(crate) fn take_queued(shared: &Shared) -> Queued {
+    let mut newest = shared.spawns.take();
+    let mut oldest = ptr::null_mut();
+    while let Some(op) = NonNull::new(newest) {
+        // SAFETY: items of the queue are live, and belong to whoever took them.
+        let next = unsafe { op.as_ref() }.place.next.get();
+        // SAFETY: as above.
+        newest = SpawnQueue::item(unsafe { next.replace(oldest) });
+        oldest = op.as_ptr();
+    }
+    Queued(oldest)
+}
+
+/// Promises with their work, in the order in which they were queued.
 pub(crate) struct Queued(*mut Op);
 
 // SAFETY: promises are Send, and so are their futures.

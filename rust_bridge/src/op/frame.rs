@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The frame of a C task in the block of its operation, until the task has answered; on the heap if it is
+//! large. And the cell of its waker, which stays with the block: an operation of the pool takes none.
+
+use std::alloc::{alloc, dealloc, Layout};
+use std::ffi::c_void;
+use std::ptr;
+
+use super::place::{fits, Place, Placed};
+use super::{Blank, Promise};
+use crate::sys::{errno, Res, TaskType};
+use crate::waker_cell::{OwnCell, WakerCell};
+
+/// A C task that has not begun.
+pub(crate) struct Frame {
+    pub ty: *const TaskType,
+    pub frame: *mut c_void,
+    pub cell: &'static WakerCell,
+}
+
+fn layout_of(ty: &TaskType) -> Option<Layout> {
+    Layout::from_size_align(ty.size as usize, ty.align as usize).ok()
+}
+
+impl Blank<'_> {
+    /// Copies a frame into the block; NULL: zeros. Errors: -EINVAL the alignment; -E2BIG; -ENOMEM.
+    ///
+    /// # Safety
+    /// `ty` outlives the operation; `init` is NULL or a frame of it.
+    pub unsafe fn put_frame(&self, ty: &TaskType, init: *const c_void) -> Result<(), Res> {
+        if !(ty.align as usize).is_power_of_two() {
+            return Err(errno(libc::EINVAL));
+        }
+        let layout = layout_of(ty).ok_or(errno(libc::E2BIG))?;
+        let place = &self.op().place;
+        let no_memory = errno(libc::ENOMEM);
+        // SAFETY: the block has no other owner; the layout is not empty where it is allocated; `frame`
+        // has room for a frame of the type.
+        unsafe {
+            if (*place.cell.get()).is_none() {
+                *place.cell.get() = Some(OwnCell::take().ok_or(no_memory)?);
+            }
+            let mut frame = place.room.get().cast::<u8>();
+            if !fits(layout) {
+                frame = alloc(layout);
+                if frame.is_null() {
+                    return Err(no_memory);
+                }
+                place.room.get().cast::<*mut u8>().write(frame);
+            }
+            *place.placed.get() = Placed::Frame(ty);
+            if init.is_null() {
+                frame.write_bytes(0, layout.size());
+            } else {
+                ptr::copy_nonoverlapping(init.cast::<u8>(), frame, layout.size());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Place {
+    /// Where a frame of this type lies.
+    fn frame(&self, ty: &TaskType) -> *mut u8 {
+        let room = self.room.get();
+        match layout_of(ty) {
+            // SAFETY: put_frame() has stored the pointer.
+            Some(layout) if !fits(layout) => unsafe { room.cast::<*mut u8>().read() },
+            _ => room.cast(),
+        }
+    }
+
+    /// Frees the memory of the frame, if there is one. Its contents have been dropped, or remain the
+    /// submitter's.
+    pub(super) fn free_frame(&self) {
+        // SAFETY: the caller is the only one that accesses the cells; the type is alive.
+        unsafe {
+            let Placed::Frame(ty) = *self.placed.get() else {
+                return;
+            };
+            *self.placed.get() = Placed::Nothing;
+            if let Some(layout) = layout_of(&*ty).filter(|layout| !fits(*layout)) {
+                dealloc(self.frame(&*ty), layout);
+            }
+        }
+    }
+}
+
+impl Promise {
+    /// Whether its work is a C task that has not answered.
+    pub fn has_frame(&self) -> bool {
+        // SAFETY: only the promise accesses the cell.
+        matches!(unsafe { *self.op().place.placed.get() }, Placed::Frame(_))
+    }
+
+    pub fn frame(&self) -> Option<Frame> {
+        let place = &self.op().place;
+        // SAFETY: only the promise accesses the cells; the type is alive.
+        unsafe {
+            match (&*place.placed.get(), &*place.cell.get()) {
+                (&Placed::Frame(ty), Some(cell)) => Some(Frame {
+                    ty,
+                    frame: place.frame(&*ty).cast(),
+                    cell: cell.cell(),
+                }),
+                _ => None,
+            }
+        }
+    }
+
+    /// Frees the memory of a frame that has been dropped.
+    pub fn free_frame(&mut self) {
+        self.op().place.free_frame();
+    }
+
+    /// Gives the cell of its waker to another operation, which continues the task.
+    pub fn pass_cell(&mut self, to: &mut Promise) {
+        // SAFETY: only the promises access the cells.
+        unsafe { ptr::swap(self.op().place.cell.get(), to.op().place.cell.get()) }
+    }
+}
