@@ -76,6 +76,16 @@ elseif(TARGET test_bridge)
   set_tests_properties(bridge.trace.json PROPERTIES LABELS bridge TIMEOUT 300)
 endif()
 
+# The size of a program that uses the bridge without HTTP, as docs/building.md tells it.
+if(NOT NART_HTTP AND CMAKE_BUILD_TYPE STREQUAL Release)
+  add_executable(bridge_size install/package/app_tokio.c)
+  target_link_libraries(bridge_size PRIVATE nart::tokio)
+  target_link_options(bridge_size PRIVATE -Wl,--gc-sections)
+  add_test(NAME bridge.size COMMAND ${CMAKE_COMMAND} -DSTRIP=${CMAKE_STRIP} -DPROGRAM=$<TARGET_FILE:bridge_size>
+    -DLIMIT=600000 -P ${CMAKE_CURRENT_SOURCE_DIR}/bridge/check_size.cmake)
+  set_tests_properties(bridge.size PROPERTIES LABELS bridge)
+endif()
+
 # The words of the bridge under loom; the proof weakens them in every way.
 if(Python3_FOUND)
   set(check ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/models/bridge_words/check.py

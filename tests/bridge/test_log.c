@@ -415,7 +415,7 @@ static void look(struct seen *seen)
 }
 
 /* reqwest and rustls use `log`, hyper's parts use `tracing`. */
-TEST(what_libraries_log_of_an_http_request_arrives)
+static void check_libraries(void)
 {
     static struct test_tls tls;
     nart_http_opts get = NART_HTTP_OPTS_INIT;
@@ -446,3 +446,12 @@ TEST(what_libraries_log_of_an_http_request_arrives)
     CHECK_RES(nart_tokio_log_close(&events), 0);
 }
 #endif
+
+TEST(what_libraries_log_of_an_http_request_arrives)
+{
+#if NART_HTTP
+    check_libraries();
+#else
+    SKIP("this build has no HTTP");
+#endif
+}
