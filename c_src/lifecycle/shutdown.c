@@ -35,8 +35,10 @@ bool nart_rt_is_shutdown(const nart_rt *rt)
 
 static void withdraw(nart__wait *w)
 {
+    nart_rt *rt = nart__waiter_of(w)->at; /* on tokio not the owner of the group's first task */
+
     if (w->state == NART__QUEUED)
-        nart__q_remove(&nart__rt_of(w->task)->awaiting_shutdown, w);
+        nart__q_remove(&rt->awaiting_shutdown, w);
 }
 
 static const struct nart__wait_ops shutdown_ops = { "shutdown", withdraw };

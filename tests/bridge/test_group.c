@@ -8,6 +8,7 @@
 #include <nart/clock.h>
 #include <nart/nursery.h>
 #include <nart/remote.h>
+#include <nart/shutdown.h>
 #include <nart/sync.h>
 #include <nart/time.h>
 
@@ -103,6 +104,64 @@ TEST_WITH(every_wait_is_cancelled_within_a_group, two_workers)
 {
     const struct table init = { .cancels = true };
     on_both(&table_type, &init, WAITS);
+}
+
+/* ---- a shutdown of the group, which the first task awaits in races that others win ---- */
+
+struct races {
+    nart_co co;
+    nart_join child;
+    nart_waiter shutdown, bell;
+    int i, which;
+    nart_res answer;
+};
+
+static nart_notify bell;
+
+static nart_res ringer_run(nart_cx *cx, void *frame)
+{
+    struct races *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    for (f->i = 0; f->i < 3; f->i++) {
+        nart_notify_one(&bell);
+        NART_YIELD();
+    }
+    NART_AWAIT(r, nart_shutdown_await(cx, &f->shutdown));
+    NART_END(r == 0 ? 7 : r);
+}
+
+static const nart_task_type ringer_type = NART_TASK_TYPE(struct races, ringer_run, NULL);
+
+static nart_res races_run(nart_cx *cx, void *frame)
+{
+    struct races *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    r = nart_spawn(cx, &ringer_type, NULL, &f->child);
+    CHECK_RES(r, 0);
+    for (f->i = 0; f->i < 3; f->i++) {
+        NART_AWAIT_ANY(f->which, r, nart_shutdown_await(cx, &f->shutdown),
+                       nart_notify_await(cx, &bell, &f->bell));
+        CHECK_RES(r, 0);
+        CHECK_EQ(f->which, 1);
+    }
+    CHECK_RES(nart_rt_shutdown(nart_cx_rt(cx)), 0);
+    NART_AWAIT(r, nart_join_await(cx, &f->child, &f->answer));
+    CHECK_RES(r, 0);
+    nart_join_release(&f->child);
+    NART_AWAIT(r, nart_shutdown_await(cx, &f->shutdown));
+    NART_END(r == 0 ? f->answer : r);
+}
+
+static const nart_task_type races_type =
+    NART_TASK_TYPE_FLAGS(struct races, races_run, NULL, NART_TASK_SEND);
+
+TEST_WITH(the_first_task_races_the_shutdown_of_its_group, two_workers)
+{
+    CHECK_RES(on_tokio(&races_type, NULL), 7);
 }
 
 /* ---- two tasks that wait in one socket ---- */
