@@ -7,7 +7,7 @@
  *   nc 127.0.0.1 7000
  *
  *   kvproxy [-l ADDR:PORT] [-r redis://HOST:PORT/] [-c CONNECTIONS] [-q OPERATIONS] [-m CACHED VALUES]
- *           [-d DEADLINE_MS] [-p PATIENCE_MS] [-g GRACE_MS]
+ *           [-d DEADLINE_MS] [-p PATIENCE_MS] [-g GRACE_MS] [-t]
  *
  * A client sends lines and gets one line for each, in their order:
  *
@@ -33,8 +33,10 @@
  * its replies for the patience (-p) is closed. SIGTERM stops accepting, lets requests end within the grace,
  * cancels the rest, and prints the counters.
  *
- * Read request.h, cache.h, and then conn.c from its end: conn_run(), answer_hot() (the cache), cold_run()
- * (redis). */
+ * With -t the same tasks run on tokio, one after another, in place of the loop: so the cache needs no lock.
+ *
+ * Read request.h and cache.h first, then conn.c from its end: conn_run(), answer_hot() (the cache) and
+ * cold_run() (redis); then server.c. */
 #include "kvproxy.h"
 
 #include <inttypes.h>
@@ -56,108 +58,77 @@ void proxy_stats(const struct proxy *p, char text[STATS_TEXT])
              n->submitted, n->ok, n->none, n->failed, n->cancelled);
 }
 
-/* ---- the server ---- */
+/* ---- the root task: starts the server, on the loop or on tokio, and ends with SIGTERM ---- */
 
-struct server {
+struct root {
     nart_co co;
-    struct proxy *p;
-    nart_tcp_listener listener;
-    nart_tcp accepted;
-    nart_waiter shutdown, closed;
-    nart_timer pause;
+    struct server server;
+    nart_waiter shutdown;
+    nart_join join;
+    nart_tokio_op op;
 };
 
-/* As many connections as are served may be open to be refused; others are not accepted yet. */
-static nart_res accept_next(nart_cx *cx, struct server *s)
+static nart_res server_start(nart_cx *cx, struct root *f)
 {
-    while (s->p->open >= 2 * s->p->max_open) {
-        nart_res r = nart_notify_await(cx, &s->p->closed, &s->closed);
-        if (r < 0)
-            return r;
-    }
-    return nart_tcp_accept(cx, &s->listener, &s->accepted, NULL);
+    if (f->server.p->on_tokio)
+        return nart_tokio_spawn_task(f->server.p->tokio, &server_type, &f->server, &f->op);
+    return nart_spawn(cx, &server_type, &f->server, &f->join);
 }
 
-static nart_res server_run(nart_cx *cx, void *frame)
+static nart_res server_ended(nart_cx *cx, struct root *f)
 {
-    struct server *s = frame;
+    nart_res result = 0;
+
+    if (f->server.p->on_tokio)
+        return nart_tokio_op_await(cx, &f->op, NULL);
+    nart_res r = nart_join_await(cx, &f->join, &result);
+    return r < 0 ? r : result;
+}
+
+static nart_res root_run(nart_cx *cx, void *frame)
+{
+    struct root *f = frame;
     nart_res r;
     int which = 0;
 
-    NART_BEGIN(cx, &s->co);
-    for (;;) {
-        NART_AWAIT_ANY(which, r, nart_shutdown_await(cx, &s->shutdown), accept_next(cx, s));
-        if (which == 0 || r == -ECANCELED)
-            break;
-        if (r == 0)
-            r = conn_start(cx, s->p, &s->accepted);
-        if (r == 0)
-            continue;
-        nart_tcp_close(&s->accepted);
-        /* out of descriptors or slots: wait until others have ended */
-        NART_AWAIT(r, nart_sleep(cx, &s->pause, 10 * NART_MS));
-        if (r < 0)
-            break;
+    NART_BEGIN(cx, &f->co);
+    r = server_start(cx, f);
+    if (r < 0)
+        NART_RETURN(r);
+    NART_AWAIT_ANY(which, r, nart_shutdown_await(cx, &f->shutdown), server_ended(cx, f));
+    if (r == 0 && which == 0) {
+        nart_tokio_op_cancel(&f->op);
+        NART_AWAIT(r, server_ended(cx, f));
     }
     NART_END(r);
 }
 
-static void server_drop(void *frame)
+static void root_drop(void *frame)
 {
-    struct server *s = frame;
+    struct root *f = frame;
 
-    nart_tcp_close(&s->accepted);
-    nart_tcp_listener_close(&s->listener);
+    nart_join_release(&f->join);
+    nart_tokio_op_close(&f->op);
 }
 
-static const nart_task_type server_type = NART_TASK_TYPE(struct server, server_run, server_drop);
-
-static nart_res until_run(nart_cx *cx, void *frame)
-{
-    return nart_shutdown_await(cx, frame);
-}
-
-static const nart_task_type until_type = NART_TASK_TYPE(nart_waiter, until_run, NULL);
-
-/* Opens the listener and spawns the server, which takes it over. */
-static nart_res start(struct proxy *p, nart_rt *rt, const char *listen)
-{
-    struct server server = { .p = p };
-    nart_addr addr;
-    char text[NART_ADDR_TEXT] = "";
-
-    nart_res r = nart_addr_parse(&addr, listen);
-    if (r == 0)
-        r = nart_tcp_listen(rt, &addr, NULL, &server.listener);
-    if (r == 0)
-        r = nart_tcp_listener_addr(&server.listener, &addr);
-    if (r == 0)
-        r = nart_addr_format(&addr, text, sizeof text);
-    if (r >= 0)
-        r = nart_rt_spawn(rt, &server_type, &server, NULL);
-    if (r < 0) {
-        server_drop(&server);
-        return r;
-    }
-    printf("listening at %s\n", text);
-    fflush(stdout);
-    return 0;
-}
+static const nart_task_type root_type = NART_TASK_TYPE(struct root, root_run, root_drop);
 
 /* Serves until SIGTERM, then ends the tasks and the bridge. 0: nothing was left. */
-static nart_res serve(struct proxy *p, nart_rt *rt, const char *listen, int64_t grace)
+static nart_res serve(struct proxy *p, nart_rt *rt)
 {
+    struct root root = { .server = { .p = p } };
     nart_tokio_report report = NART_TOKIO_REPORT_INIT;
+    nart_res result = 0;
     char text[STATS_TEXT];
 
     nart_res r = nart_rt_shutdown_on(rt, SIGTERM);
     if (r == 0)
-        r = start(p, rt, listen);
+        r = nart_block_on(rt, &root_type, &root, &result);
     if (r == 0)
-        r = nart_block_on(rt, &until_type, NULL, NULL);
+        r = result;
     if (r < 0)
         return r;
-    r = nart_rt_shutdown_within(rt, grace, 10 * NART_SEC, NULL);
+    r = nart_rt_shutdown_within(rt, p->grace, 10 * NART_SEC, NULL);
     nart_res ended = nart_tokio_shutdown(p->tokio, 10 * NART_SEC, &report);
     proxy_stats(p, text);
     printf("%s\nsubmitted %" PRIu64 " ok %" PRIu64 " error %" PRIu64 " cancelled %" PRIu64
@@ -169,75 +140,63 @@ static nart_res serve(struct proxy *p, nart_rt *rt, const char *listen, int64_t 
 
 /* ---- the options ---- */
 
-struct options {
-    const char *listen;
-    size_t cached;
-    int64_t grace;
-};
-
-static bool parse(int argc, char **argv, struct proxy *p, struct options *o)
+static bool parse(int argc, char **argv, struct proxy *p, size_t *cached)
 {
     int c;
 
-    while ((c = getopt(argc, argv, "l:r:c:q:m:d:p:g:")) != -1) {
-        int64_t n = c == '?' || c == 'l' || c == 'r' ? 0 : atoi(optarg);
-        switch (c) {
-        case 'l':
-            o->listen = optarg;
-            break;
-        case 'r':
+    while ((c = getopt(argc, argv, "l:r:c:q:m:d:p:g:t")) != -1) {
+        if (c == 'l')
+            p->listen = optarg;
+        else if (c == 'r')
             p->url = optarg;
-            break;
-        case 'c':
-            p->max_open = (uint32_t)n;
-            break;
-        case 'q':
-            p->max_running = (uint32_t)n;
-            break;
-        case 'm':
-            o->cached = (size_t)n;
-            break;
-        case 'd':
-            p->deadline = n * NART_MS;
-            break;
-        case 'p':
-            p->patience = n * NART_MS;
-            break;
-        case 'g':
-            o->grace = n * NART_MS;
-            break;
-        default:
+        else if (c == 'c')
+            p->max_open = (uint32_t)atoi(optarg);
+        else if (c == 'q')
+            p->max_running = (uint32_t)atoi(optarg);
+        else if (c == 'm')
+            *cached = (size_t)atoi(optarg);
+        else if (c == 'd')
+            p->deadline = atoi(optarg) * NART_MS;
+        else if (c == 'p')
+            p->patience = atoi(optarg) * NART_MS;
+        else if (c == 'g')
+            p->grace = atoi(optarg) * NART_MS;
+        else if (c == 't')
+            p->on_tokio = true;
+        else
             return false;
-        }
     }
     return optind == argc;
 }
 
 int main(int argc, char **argv)
 {
-    static struct proxy proxy = { .url = "redis://127.0.0.1/",
-                                  .max_open = 1000,
-                                  .max_running = 128,
-                                  .deadline = NART_SEC,
-                                  .patience = 10 * NART_SEC };
+    static struct proxy proxy = {
+        .listen = "127.0.0.1:0",
+        .url = "redis://127.0.0.1/",
+        .max_open = 1000,
+        .max_running = 128,
+        .deadline = NART_SEC,
+        .patience = 10 * NART_SEC,
+        .grace = 2 * NART_SEC,
+    };
     struct proxy *p = &proxy;
-    struct options o = { .listen = "127.0.0.1:0", .cached = 4096, .grace = 2 * NART_SEC };
+    size_t cached = 4096;
     nart_rt *rt = NULL;
 
-    if (!parse(argc, argv, p, &o)) {
-        fputs(
-            "usage: kvproxy [-l ADDR:PORT] [-r URL] [-c CONNECTIONS] [-q OPERATIONS] [-m VALUES]\n"
-            "               [-d DEADLINE_MS] [-p PATIENCE_MS] [-g GRACE_MS]\n",
-            stderr);
+    if (!parse(argc, argv, p, &cached)) {
+        fputs("usage: kvproxy [-l ADDR:PORT] [-r URL] [-c CONNECTIONS] [-q OPERATIONS]\n"
+              "               [-m VALUES] [-d DEADLINE_MS] [-p PATIENCE_MS] [-g GRACE_MS] [-t]\n",
+              stderr);
         return 2;
     }
-    nart_res r = cache_open(&p->cache, o.cached);
+    nart_res r = cache_open(&p->cache, cached);
     if (r == 0)
         r = nart_rt_new(NULL, &rt);
     if (r == 0)
         r = nart_tokio_new(NULL, &p->tokio);
     if (r == 0)
-        r = serve(p, rt, o.listen, o.grace);
+        r = serve(p, rt);
     if (r < 0)
         fprintf(stderr, "kvproxy: %s\n", nart_strerror(r));
     nart_rt_free(rt);

@@ -17,14 +17,17 @@ struct counts {
 };
 
 struct proxy {
+    /* the options */
+    const char *listen, *url; /* url: of redis */
+    uint32_t max_open, max_running;
+    int64_t deadline, patience, grace; /* of redis; with clients; with both at the end */
+    bool on_tokio;
+
     nart_tokio *tokio;
-    const char *url; /* of redis */
     struct cache cache;
     struct counts n;
-    uint32_t max_open, max_running;
-    int64_t deadline, patience; /* of redis; with clients */
-    uint32_t open, running;     /* connections, those that are refused included; operations */
-    nart_notify closed;         /* a connection has ended */
+    uint32_t open, running; /* connections, those that are refused included; operations */
+    nart_notify closed;     /* a connection has ended */
 };
 
 enum { STATS_TEXT = 256 };
@@ -32,9 +35,22 @@ enum { STATS_TEXT = 256 };
 /* Writes the counters into `text`, without an end of line. */
 void proxy_stats(const struct proxy *p, char text[STATS_TEXT]);
 
-/* ---- a connection: conn.c ---- */
+/* ---- server.c: the task that accepts connections. tokio may run it, or a loop ---- */
 
-/* Begins a task for an accepted connection, which is taken over. Returns 0, or the errors of nart_spawn(). */
+struct server {
+    nart_co co;
+    struct proxy *p;
+    nart_tcp_listener listener;
+    nart_tcp accepted;
+    nart_waiter shutdown, closed;
+    nart_timer pause;
+};
+
+extern const nart_task_type server_type;
+
+/* ---- conn.c: a connection ---- */
+
+/* Spawns a task for an accepted connection, which is taken over. Returns 0, or the errors of nart_spawn(). */
 nart_res conn_start(nart_cx *cx, struct proxy *p, nart_tcp *accepted);
 
 #endif
