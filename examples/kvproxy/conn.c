@@ -104,37 +104,35 @@ static nart_res operation_begin(struct conn *c)
     return 0;
 }
 
-/* The operation has ended: it will have no other effect on redis than it has had. Counts it, and sets the
- * reply. */
-static void operation_end(struct conn *c, nart_res r)
+/* The operation has ended, so nothing that it has begun is done later. Counts it, and sets the reply. */
+static void operation_end(struct conn *c)
 {
     struct proxy *p = c->p;
+    int64_t found = 1; /* 0: there is no such key */
     size_t len;
     const char *text = nart_tokio_op_message(&c->op, &len);
+    nart_res r = nart_tokio_op_try(&c->op, c->q.verb == VERB_SET ? NULL : &found);
 
     p->running--;
     c->running = false;
     if (c->q.verb != VERB_GET)
         cache_write_end(c->slot);
-    if (r == -ENOENT) {
-        p->n.none++;
-        reply(c, "NONE");
-    } else if (r == NART_EABORTED) {
-        p->n.cancelled++;
+    p->n.ok += r == 0;
+    p->n.cancelled += r == NART_EABORTED;
+    p->n.failed += r < 0 && r != NART_EABORTED;
+    if (r == NART_EABORTED) {
         reply(c, "FAIL redis did not answer in time");
     } else if (r < 0) {
-        p->n.failed++;
         reply(c, "FAIL %s", *text ? text : nart_strerror(r));
+    } else if (!found) {
+        reply(c, "NONE");
+    } else if (c->q.verb != VERB_GET) {
+        reply(c, "OK");
+    } else if (len > VALUE_MAX || memchr(text, '\n', len)) {
+        reply(c, "FAIL another program has set a value that is too long, or not a line");
     } else {
-        p->n.ok++;
-        if (c->q.verb != VERB_GET) {
-            reply(c, "OK");
-        } else if (len > VALUE_MAX || memchr(text, '\n', len)) {
-            reply(c, "FAIL another program has set a value that is too long, or not a line");
-        } else {
-            reply_value(c, text, len);
-            cache_fill(c->slot, c->version, c->q.key, c->q.key_len, text, len);
-        }
+        reply_value(c, text, len);
+        cache_fill(c->slot, c->version, c->q.key, c->q.key_len, text, len);
     }
     nart_tokio_op_close(&c->op);
 }
@@ -190,7 +188,7 @@ static nart_res cold_run(nart_cx *cx, struct conn *c)
     }
     if (nart_tokio_op_status(&c->op) == NART_TOKIO_STATUS_RUNNING)
         NART_RETURN(r); /* conn_drop() abandons it */
-    operation_end(c, nart_tokio_op_try(&c->op, NULL));
+    operation_end(c);
     NART_END(c->gone ? -ECONNRESET : 0);
 }
 

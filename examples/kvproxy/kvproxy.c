@@ -52,10 +52,9 @@ void proxy_stats(const struct proxy *p, char text[STATS_TEXT])
     snprintf(text, STATS_TEXT,
              "open %" PRIu32 " accepted %" PRIu64 " refused %" PRIu64 " requests %" PRIu64
              " hits %" PRIu64 " wrong %" PRIu64 " busy %" PRIu64 " running %" PRIu32
-             " submitted %" PRIu64 " ok %" PRIu64 " none %" PRIu64 " failed %" PRIu64
-             " cancelled %" PRIu64,
+             " submitted %" PRIu64 " ok %" PRIu64 " failed %" PRIu64 " cancelled %" PRIu64,
              p->open, n->accepted, n->refused, n->requests, n->hits, n->wrong, n->busy, p->running,
-             n->submitted, n->ok, n->none, n->failed, n->cancelled);
+             n->submitted, n->ok, n->failed, n->cancelled);
 }
 
 /* ---- the root task: starts the server, on the loop or on tokio, and ends with SIGTERM ---- */

@@ -11,9 +11,9 @@
 #include <nart/tokio.h>
 
 struct counts {
-    uint64_t accepted, refused;           /* connections */
-    uint64_t requests, hits, wrong, busy; /* lines; those that were answered without redis */
-    uint64_t submitted, ok, none, failed, cancelled; /* operations, and in which way they ended */
+    uint64_t accepted, refused;                /* connections */
+    uint64_t requests, hits, wrong, busy;      /* lines; those that were answered without redis */
+    uint64_t submitted, ok, failed, cancelled; /* operations, and in which way they ended */
 };
 
 struct proxy {

@@ -65,6 +65,7 @@ static nart_res server_run(nart_cx *cx, void *frame)
         NART_SHIELD(s->p->grace);
         for (r = 0; r == 0 && s->p->open > 0;)
             NART_AWAIT(r, nart_notify_await(cx, &s->p->closed, &s->closed));
+        r = 0; /* the shutdown of the bridge cancels those that are left */
     }
     NART_END(r);
 }

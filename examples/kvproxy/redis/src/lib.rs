@@ -23,10 +23,11 @@ async fn redis(bridge: &Bridge, url: &str) -> Result<ConnectionManager, Failure>
 }
 
 nart_tokio::export! {
-    /// The value of a key; -ENOENT if there is none.
-    pub async fn redis_get(bridge: &Bridge, url: &str, key: &[u8]) -> Result<Vec<u8>, Failure> {
+    /// The operation's value is 1 and its message the value of the key; or 0: there is none. (Not -ENOENT: that
+    /// may be the error of a connect.)
+    pub async fn redis_get(bridge: &Bridge, url: &str, key: &[u8]) -> Result<Outcome, Failure> {
         let value: Option<Vec<u8>> = redis(bridge, url).await?.get(key).await?;
-        value.ok_or_else(|| Failure::new(-2, "there is no such key"))
+        Ok(value.map_or(Outcome::value(0), |value| Outcome::value_with(1, value)))
     }
 
     /// Sets the value of a key.
@@ -34,12 +35,8 @@ nart_tokio::export! {
         Ok(redis(bridge, url).await?.set(key, value).await?)
     }
 
-    /// Deletes a key; -ENOENT if there was none.
-    pub async fn redis_del(bridge: &Bridge, url: &str, key: &[u8]) -> Result<(), Failure> {
-        let deleted: i64 = redis(bridge, url).await?.del(key).await?;
-        if deleted == 0 {
-            return Err(Failure::new(-2, "there is no such key"));
-        }
-        Ok(())
+    /// Deletes a key: 1, or 0 if there was none.
+    pub async fn redis_del(bridge: &Bridge, url: &str, key: &[u8]) -> Result<i64, Failure> {
+        Ok(redis(bridge, url).await?.del(key).await?)
     }
 }
