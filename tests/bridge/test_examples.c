@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The programs of examples/ under both drivers: each file is compiled into this one, unchanged. Its main() runs
  * the tasks on a loop; then a C task on tokio spawns the same tasks, from the same types. Not here: world.c,
- * because a world belongs to one thread, and fetch.c, sealer and feedgate, which need a loop beside tokio. */
+ * because a world belongs to one thread, and fetch.c, sealer and feedgate, which need a loop beside tokio; the
+ * tests of kvproxy run it under both. */
 #include "bridge.h"
 
 int echo_main(int argc, char **argv);
