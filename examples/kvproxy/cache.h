@@ -41,7 +41,7 @@ const char *cache_find(const struct cache_slot *slot, const char *key, size_t ke
 void cache_fill(struct cache_slot *slot, uint32_t version, const char *key, size_t key_len,
                 const char *value, size_t len);
 
-/* Around a write to the store, also one that fails. A write that may still happen has not ended. */
+/* Around a write to the store, also one that fails. It has ended when no read that begins later can miss it. */
 void cache_write_begin(struct cache_slot *slot, const char *key, size_t len);
 void cache_write_end(struct cache_slot *slot);
 

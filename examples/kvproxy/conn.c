@@ -9,7 +9,7 @@
 #include <string.h>
 
 struct conn {
-    nart_co co, answer, cold, wait, leave;
+    nart_co co, cold, wait, leave;
     struct proxy *p;
     nart_tcp sock;
     nart_waiter shutdown;
@@ -104,7 +104,7 @@ static nart_res operation_begin(struct conn *c)
     return 0;
 }
 
-/* The operation has ended, so nothing that it has begun is done later. Counts it, and sets the reply. */
+/* The operation has ended. Counts it, and sets the reply. */
 static void operation_end(struct conn *c)
 {
     struct proxy *p = c->p;
@@ -160,8 +160,8 @@ static nart_res wait_run(nart_cx *cx, struct conn *c)
 }
 
 /* Answers what the cache cannot answer. An operation that is abandoned, by the deadline, by a client that
- * has gone or by a shutdown, is cancelled, and then awaited: until it has ended, redis may still execute
- * it, and the cache must not be filled. */
+ * has gone or by a shutdown, is cancelled, and then awaited: once it has ended, a write is with redis or never
+ * will be, so later reads see it or nobody does. */
 static nart_res cold_run(nart_cx *cx, struct conn *c)
 {
     struct proxy *p = c->p;

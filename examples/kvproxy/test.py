@@ -256,7 +256,7 @@ def load():
         sent = Load(proxy, "-n", "100", "-x").ended()
         check(options == ("-q", "3") or sent["busy"] == 0, "BUSY without a reason")
         counts = proxy.terminate()
-        check(counts["hits"] > 0, "no hits")
+        check(options or counts["hits"] > 0, "no hits")
         check(sent["requests"] <= counts["requests"] <= sent["requests"] + sent["lost"], "requests")
         check(counts["busy"] >= sent["busy"], "busy")
 
@@ -348,13 +348,13 @@ def gone():
 def hung():
     """redis stops for longer than the deadline, again and again."""
     redis = Redis()
-    proxy = Proxy(redis, "-d", "20")
+    proxy = Proxy(redis, "-d", "100")
     control = Client(proxy)
     load = Load(proxy)
     for _ in range(5):
         control.await_more("ok", 300)
         redis.stop()
-        control.await_more("cancelled", 40)
+        control.await_more("cancelled", 20)
         redis.go_on()
     control.await_more("ok", 300)
     sent = load.terminate()
