@@ -64,8 +64,10 @@ __attribute__((format(printf, 2, 3))) static void reply(struct conn *c, const ch
     int n = vsnprintf(c->out, sizeof c->out - 1, format, args);
     va_end(args);
     c->out_len = n < (int)sizeof c->out - 1 ? (size_t)n : sizeof c->out - 2;
-    for (size_t i = 0; i < c->out_len; i++)
-        c->out[i] = c->out[i] == '\n' || c->out[i] == '\r' ? ' ' : c->out[i];
+    for (size_t i = 0; i < c->out_len; i++) {
+        if (c->out[i] == '\n')
+            c->out[i] = ' ';
+    }
     c->out[c->out_len++] = '\n';
 }
 

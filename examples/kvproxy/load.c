@@ -82,7 +82,7 @@ static void make_request(struct client *c, struct sent *s, bool scratch)
     if (kind > 0) {
         s->verb = kind <= 20 ? VERB_GET : VERB_SET;
         owner = s->verb == VERB_SET ? c->number : owner;
-        s->key = &load.key[owner * load.keys + draw() % load.keys];
+        s->key = &load.key[(size_t)owner * load.keys + draw() % load.keys];
         s->scratch = scratch && s->verb == VERB_SET;
         if (s->scratch)
             s->key = &c->scratch;
@@ -304,7 +304,7 @@ static nart_res start(nart_rt *rt, struct client *clients)
         c->number = i;
         c->scratch = (struct key){ .owner = load.first + i, .index = load.keys, .from = 1 };
         for (unsigned j = 0; j < load.keys; j++)
-            load.key[i * load.keys + j] =
+            load.key[(size_t)i * load.keys + j] =
                 (struct key){ .owner = load.first + i, .index = j, .from = 1 };
         r = nart_rt_spawn(rt, &client_type, &c, NULL);
     }

@@ -16,7 +16,7 @@ async fn redis(bridge: &Bridge, url: &str) -> Result<ConnectionManager, Failure>
     let open = || async {
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(0)
-            .set_connection_timeout(Duration::from_secs(1));
+            .set_connection_timeout(Duration::from_secs(10));
         Ok::<_, Failure>(ConnectionManager::new_with_config(Client::open(url)?, config).await?)
     };
     Ok((*bridge.get_or_try_init(open).await?).clone())
