@@ -2,8 +2,9 @@
 /* kvproxy.c: a key-value proxy. The hot half is C, on nart's loop: sockets, parsing, and a cache. The cold half
  * is a client of redis in Rust, on tokio's threads: redis/src/lib.rs.
  *
+ *   cmake --preset release && cmake --build --preset release --target kvproxy
  *   redis-server --appendonly yes &
- *   kvproxy -l 127.0.0.1:7000 &
+ *   build/release/examples/kvproxy/kvproxy -l 127.0.0.1:7000 &
  *   nc 127.0.0.1 7000
  *
  *   kvproxy [-l ADDR:PORT] [-r redis://HOST:PORT/] [-c CONNECTIONS] [-q OPERATIONS] [-m CACHED VALUES]

@@ -11,7 +11,7 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{AsyncCommands, Client};
 
 /// The bridge's connection, which is made at the first call, and again by the call after one that found it
-/// broken. No call waits for a server that is away.
+/// broken. A call does not wait for a server that refuses connections.
 async fn redis(bridge: &Bridge, url: &str) -> Result<ConnectionManager, Failure> {
     let open = || async {
         let config = ConnectionManagerConfig::new()
