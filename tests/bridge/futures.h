@@ -51,8 +51,25 @@ nart_res test_local_sleep(nart_tokio *rt, uint64_t ms, nart_tokio_local *out);
 nart_res test_local_panic(nart_tokio *rt, uint32_t kind, nart_tokio_local *out);
 nart_res test_local_hog(nart_tokio *rt, uint64_t *go, nart_tokio_local *out);
 nart_res test_local_ping_pong(nart_tokio *rt, uint64_t n, nart_tokio_local *out);
+nart_res test_local_ready(nart_tokio *rt, uint64_t n, nart_tokio_local *out); /* n values at hand */
+
+/* Writes with writev to a peer at this port until that fails; on a worker, or on the loop. */
+nart_res test_writev(nart_tokio *rt, uint16_t port, nart_tokio_op *op);
 nart_res test_local_writev(nart_tokio *rt, uint16_t port, nart_tokio_local *out);
 nart_res test_local_wakes_in_drop(nart_tokio *rt, uint64_t *turns, nart_tokio_local *out);
+
+/* Waits for a timer, a socket that is connected to this port, and the handle of a task, which ends when `*go` is
+ * set. `*state` is 1 when it waits for all of them, and 2 when the task has ended. */
+nart_res test_local_objects(nart_tokio *rt, uint16_t port, uint64_t *go, uint64_t *state,
+                            nart_tokio_local *out);
+
+/* A Notify and a Semaphore of tokio; futures that wait for a permit, or for a notification. Passing takes the
+ * locks of both. */
+void *test_queue_new(void);
+void test_queue_free(void *queue);
+void test_queue_pass(void *queue);
+void test_queue_release(void *queue, bool permit);
+nart_res test_local_queue(nart_tokio *rt, void *queue, bool permit, nart_tokio_local *out);
 
 /* Ends of a channel of uint64_t in Rust. The relay sends what it receives, and answers how many; `how`:
  * 0 recv() and send(), 1 as stream and sink, 2 futures that are dropped after a poll, 3 blocks the worker;

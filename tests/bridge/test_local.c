@@ -246,6 +246,61 @@ TEST(a_loop_inside_a_tokio_runtime)
     }
 }
 
+/* ---- tokio's queues ---- */
+
+static uint64_t frames_dropped;
+
+struct leaver {
+    nart_tokio_local *local;
+    void *queue;
+};
+
+static nart_res leaver_poll(nart_cx *cx, void *frame)
+{
+    struct leaver *l = frame;
+    return nart_tokio_local_await(cx, l->local, NULL);
+}
+
+/* Takes the locks of the queue in which the task was waiting. */
+static void leaver_drop(void *frame)
+{
+    struct leaver *l = frame;
+    test_queue_pass(l->queue);
+    count(&frames_dropped);
+}
+
+static const nart_task_type leaver_type = NART_TASK_TYPE(struct leaver, leaver_poll, leaver_drop);
+
+/* The queue drops the waker of the first task, which has ended, under its lock when the next one polls: that
+ * must run nothing of the task. The slot has a new task then. */
+TEST_WITH(an_old_waker_is_dropped_under_the_lock_of_a_queue, both)
+{
+    void *queue = test_queue_new();
+
+    for (int permit = 0; permit < 2; permit++) {
+        struct waiter w = { 0 };
+        nart_join first;
+        CHECK_RES(test_local_queue(bridge, queue, permit, &w.local), 0);
+        CHECK_RES(nart_rt_spawn(loop, &leaver_type, &(struct leaver){ &w.local, queue }, &first),
+                  0);
+        CHECK(nart_rt_poll(loop, 0) >= 0);
+        CHECK_RES(nart_task_abort(loop, nart_join_task(&first)), 0);
+        nart_join_release(&first);
+        CHECK(nart_rt_poll(loop, 0) >= 0);
+        CHECK_EQ(read_word(&frames_dropped), permit + 1);
+
+        poll_once(&w);
+        test_queue_pass(queue);
+        CHECK_EQ(w.value, 0);
+        test_queue_release(queue, permit);
+        CHECK_RES(nart_rt_run(loop), 0);
+        CHECK_EQ(w.value, 1);
+        CHECK_EQ(read_word(&frames_dropped), permit + 1);
+        CHECK_RES(nart_tokio_local_close(&w.local), 0);
+    }
+    test_queue_free(queue);
+}
+
 /* ---- threads ---- */
 
 static void *elsewhere(void *arg)

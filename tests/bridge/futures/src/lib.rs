@@ -7,6 +7,7 @@ mod byte_ends;
 #[cfg(feature = "http")]
 mod certs;
 mod ends;
+mod objects;
 #[cfg(feature = "http")]
 mod tls;
 #[cfg(feature = "ws")]
@@ -404,30 +405,33 @@ pub unsafe extern "C" fn test_local_ping_pong(
     unsafe { local(rt, out, here) }
 }
 
-/// Writes with writev to a peer at this port until that fails. Returns the errno.
+/// Writes with writev to a peer at this port until that fails.
+async fn writes(port: u16) -> io::Result<i64> {
+    let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
+    let piece = io::IoSlice::new(&[b'x'; 1000]);
+    loop {
+        stream.writable().await?;
+        match stream.try_write_vectored(&[piece, piece]) {
+            Err(e) if e.raw_os_error() == Some(libc::EPIPE) => return Err(e),
+            _ => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+    }
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn test_writev(rt: *mut NartTokio, port: u16, op: *mut NartTokioOp) -> Res {
+    // SAFETY: the test's promises.
+    unsafe { export(rt, op, || writes(port)) }
+}
+
 #[no_mangle]
 pub unsafe extern "C" fn test_local_writev(
     rt: *mut NartTokio,
     port: u16,
     out: *mut NartTokioLocal,
 ) -> Res {
-    let write = async move {
-        let stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
-        let piece = io::IoSlice::new(&[b'x'; 1000]);
-        loop {
-            stream.writable().await?;
-            match stream.try_write_vectored(&[piece, piece]) {
-                Err(e) if e.raw_os_error() == Some(libc::EPIPE) => return Err(e),
-                _ => tokio::time::sleep(Duration::from_millis(1)).await,
-            }
-        }
-    };
-    let write = async move {
-        let ended: io::Result<i64> = write.await;
-        ended
-    };
     // SAFETY: the test's promises.
-    unsafe { local(rt, out, write) }
+    unsafe { local(rt, out, writes(port)) }
 }
 
 /// When dropped, holds a mutex and wakes a task with a Notify.
