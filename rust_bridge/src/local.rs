@@ -20,10 +20,12 @@
 use std::fmt;
 use std::future::{poll_fn, Future};
 use std::pin::Pin;
+use std::ptr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::runtime::Handle as TokioHandle;
+use tokio::task::{coop, LocalSet};
 
 use crate::bridge::{Bridge, Shared};
 use crate::ffi::NartTokioLocal;
@@ -34,10 +36,15 @@ use crate::sys::{Poll as CPoll, Res, EFORK, EWRONGTHREAD, PENDING};
 use crate::threads::{is_ending, this_thread, ThreadId};
 use crate::waker::rust_waker;
 
+type Boxed = Pin<Box<dyn Future<Output = Outcome>>>;
+
 /// A future that the awaiting C task polls; made by [`Bridge::local`].
 #[must_use = "only C awaits it: pass it on with into_c()"]
 pub struct Local {
-    future: Option<Pin<Box<dyn Future<Output = Outcome>>>>,
+    future: Option<Boxed>,
+    /// Polls the future in a runtime whose budget was used up; None until then. Kept for what the future
+    /// spawns on it.
+    set: Option<LocalSet>,
     outcome: Option<Outcome>,
     entry: Entry,
     shared: Arc<Shared>,
@@ -56,6 +63,8 @@ impl Bridge {
     /// Makes a future that C awaits with `nart_tokio_local_await()`, on the calling thread.
     ///
     /// It may use everything that needs a tokio runtime: timers, sockets, channels. One allocation.
+    /// If a poll of another runtime runs the loop, `tokio::task::yield_now()` waits for the end of that
+    /// poll.
     ///
     /// # Examples
     ///
@@ -82,6 +91,7 @@ impl Bridge {
         let future = async move { future.await.into() };
         Local {
             future: Some(Box::pin(future)),
+            set: None,
             outcome: None,
             entry: self.0.locals.add(),
             shared: self.0.clone(),
@@ -129,13 +139,17 @@ impl Local {
         let mut cx = Context::from_waker(&waker);
         let handle = &self.shared.handle;
         let polled = catch(|| {
-            if TokioHandle::try_current().is_ok() {
-                let _entered = handle.enter();
-                return future.as_mut().poll(&mut cx);
+            if TokioHandle::try_current().is_err() {
+                return Ok(handle.block_on(poll_fn(|_| Poll::Ready(future.as_mut().poll(&mut cx)))));
             }
-            handle.block_on(poll_fn(|_| Poll::Ready(future.as_mut().poll(&mut cx))))
+            let _entered = handle.enter();
+            if self.set.is_none() && coop::has_budget_remaining() {
+                return Ok(poll_in_budget(future, &mut cx));
+            }
+            let set = self.set.get_or_insert_with(LocalSet::new);
+            poll_in_set(set, future, &mut cx)
         });
-        let outcome = match polled {
+        let outcome = match polled.and_then(|polled| polled) {
             Ok(Poll::Pending) => return poll.park(),
             Ok(Poll::Ready(outcome)) => outcome,
             // It used the context, which is shut down on another thread meanwhile.
@@ -156,16 +170,46 @@ impl Local {
         let Some(future) = self.future.take() else {
             return Ok(());
         };
+        let set = self.set.take();
         if is_ending() {
-            std::mem::forget(future);
+            std::mem::forget((future, set));
             return Ok(());
         }
         let handle = &self.shared.handle;
         catch(move || {
             let _entered = handle.enter();
             drop(future);
+            drop(set);
         })
     }
+}
+
+/// Polls the future once, inside a runtime. Wakes its task if the budget is used up.
+fn poll_in_budget(future: &mut Boxed, cx: &mut Context<'_>) -> Poll<Outcome> {
+    let polled = future.as_mut().poll(cx);
+    if polled.is_pending() && !coop::has_budget_remaining() {
+        cx.waker().wake_by_ref();
+    }
+    polled
+}
+
+/// Polls the future once, in a task of the set. The error is the text of its panic.
+fn poll_in_set(
+    set: &mut LocalSet,
+    future: &mut Boxed,
+    cx: &mut Context<'_>,
+) -> Result<Poll<Outcome>, String> {
+    let mut polled = Ok(Poll::Pending);
+    let (to, future, waker) = (&raw mut polled, ptr::from_mut(future), cx.waker().clone());
+    let task = set.spawn_local(async move {
+        // SAFETY: runs below, inside of poll(), or never: then it is aborted.
+        let (to, future) = unsafe { (&mut *to, &mut *future) };
+        *to = catch(|| poll_in_budget(future, &mut Context::from_waker(&waker)));
+    });
+    if Pin::new(set).poll(cx).is_pending() {
+        task.abort(); // tasks that the future has spawned were before it; the set has woken this task
+    }
+    polled
 }
 
 impl Drop for Local {
@@ -176,7 +220,7 @@ impl Drop for Local {
                 drop(self.drop_future());
                 self.shared.locals.remove(&self.entry);
             }
-            Err(_) => std::mem::forget(self.future.take()),
+            Err(_) => std::mem::forget((self.future.take(), self.set.take())),
         }
     }
 }

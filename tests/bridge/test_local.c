@@ -233,6 +233,27 @@ static void guest(void *arg)
     CHECK_RES(await_local(&w->local, &w->value), 0);
 }
 
+/* The budget of the other runtime's poll, which runs the loop to its end, is less than either needs. */
+TEST(a_stream_that_is_always_ready_inside_a_tokio_runtime)
+{
+    for (int multi = 0; multi < 2; multi++) {
+        both_open();
+        struct waiter finite = { 0 }, endless = { 0 };
+        CHECK_RES(test_local_ready(bridge, 10000, &finite.local), 0);
+        test_inside_runtime(multi, guest, &finite);
+        CHECK_EQ(finite.value, 10000);
+        CHECK_RES(nart_tokio_local_close(&finite.local), 0);
+
+        set_word(&go, 1);
+        CHECK_RES(test_local_hog(bridge, &go, &endless.local), 0);
+        CHECK_RES(nart_rt_spawn(loop, &neighbour_type, NULL, NULL), 0);
+        test_inside_runtime(multi, guest, &endless);
+        CHECK_LE(200, endless.value);
+        CHECK_RES(nart_tokio_local_close(&endless.local), 0);
+        both_close();
+    }
+}
+
 TEST(a_loop_inside_a_tokio_runtime)
 {
     for (int multi = 0; multi < 2; multi++) {
