@@ -19,6 +19,7 @@ use std::task::Waker;
 use atomic_waker::AtomicWaker;
 
 use crate::bridge::lock;
+use crate::panic::catch;
 use crate::sys::Wakeable;
 use crate::threads::fork_epoch;
 
@@ -42,7 +43,8 @@ unsafe extern "C" fn cell_wake(this: *mut Wakeable) {
     // SAFETY: the wakeable is the first field of a waker cell, and cells are never freed.
     let cell = unsafe { &*this.cast::<WakerCell>() };
     if cell.epoch.load(Ordering::Relaxed) == fork_epoch() {
-        cell.task.wake();
+        // A waker is code of another executor. Its panic must not end the process, or reach who sends.
+        drop(catch(|| cell.task.wake()));
     }
 }
 

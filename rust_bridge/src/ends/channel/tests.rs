@@ -2,7 +2,8 @@
 //! How waits are left and resumed, and the sink's one value.
 
 use std::pin::{pin, Pin};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use futures_core::{Future, Stream};
@@ -226,4 +227,63 @@ fn a_child_of_fork_wakes_no_task_of_the_parent() {
     }
     assert_eq!(wakes(&counts), 1);
     assert_eq!(poll(&waker, recv.as_mut()), Poll::Ready(Ok(None)));
+}
+
+/// A waker that holds an end of the channel, and sends when it is dropped.
+struct SendsInDrop(Mutex<Sender<u64>>);
+
+impl Wake for SendsInDrop {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for SendsInDrop {
+    fn drop(&mut self) {
+        self.0.get_mut().unwrap().try_send(7).unwrap();
+    }
+}
+
+#[test]
+fn a_replaced_waker_may_use_the_channel_in_its_drop() {
+    each(|open| {
+        let event_loop = EventLoop::new();
+        let (tx, mut rx) = open(event_loop.rt(), 1).unwrap();
+        let first = Waker::from(Arc::new(SendsInDrop(Mutex::new(tx))));
+        let (_, second) = task();
+        let mut recv = Box::pin(rx.recv());
+        assert!(poll(&first, recv.as_mut()).is_pending());
+        drop(first); // the wait has the last one
+        let answer = match poll(&second, recv.as_mut()) {
+            Poll::Pending => poll(&second, recv.as_mut()),
+            ready => ready,
+        };
+        assert_eq!(answer, Poll::Ready(Ok(Some(7))));
+        drop(recv);
+        assert_eq!(poll(&second, pin!(rx.recv())), Poll::Ready(Ok(None)));
+    });
+}
+
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("in a waker");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_harms_nobody() {
+    each(|open| {
+        let event_loop = EventLoop::new();
+        let (mut tx, mut rx) = open(event_loop.rt(), 1).unwrap();
+        let waker = Waker::from(Arc::new(Panics));
+        let mut recv = Box::pin(rx.recv());
+        assert!(poll(&waker, recv.as_mut()).is_pending());
+        tx.try_send(1).unwrap();
+        assert_eq!(poll(&waker, recv.as_mut()), Poll::Ready(Ok(Some(1))));
+        drop(recv);
+        let mut recv = pin!(rx.recv());
+        assert!(poll(&waker, recv.as_mut()).is_pending());
+        drop(tx);
+        assert_eq!(poll(&waker, recv.as_mut()), Poll::Ready(Ok(None)));
+    });
 }
