@@ -364,7 +364,8 @@ typedef void (*nart_drop_fn)(void *arg);
 /**
  * A Rust future that the awaiting C task polls itself, inside tokio's context. Made by Rust code
  * (`Bridge::local`). A zeroed one is empty. Must be closed on the thread that made it. After the
- * begin of a shutdown its await drops the future and returns NART_ESHUTDOWN.
+ * begin of a shutdown its await drops the future and returns NART_ESHUTDOWN; in a handler of atexit()
+ * it returns that and leaks the future, because tokio has ended on the thread.
  */
 typedef struct nart_tokio_local {
     void *local;

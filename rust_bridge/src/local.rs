@@ -12,8 +12,8 @@
 //! 4. A panic, in a poll or in the drop, is the result.
 //! 5. A shutdown wakes the tasks that await local futures, and the next poll drops the future
 //!    (locals.rs). Otherwise it would use a context that is shut down, which panics, or never end.
-//! 6. After main() has returned, tokio's context no longer exists. A future that is dropped in an
-//!    atexit() handler is leaked: outside the context its drop could panic.
+//! 6. After main() has returned, tokio's context no longer exists. In an atexit() handler a future is
+//!    not polled, and it is leaked: outside the context its poll and its drop could panic.
 //!
 //! The future need not be Send: it stays on the thread that made it, which is the loop's.
 
@@ -130,8 +130,10 @@ impl Local {
         let Some(future) = &mut self.future else {
             return PENDING;
         };
+        let current = TokioHandle::try_current();
+        let ending = matches!(&current, Err(e) if e.is_thread_local_destroyed());
         let waker = poll.waker();
-        if !self.entry.waiter.record(waker) {
+        if !self.entry.waiter.record(waker) || ending {
             drop(self.drop_future());
             return self.outcome.insert(Outcome::shut_down()).read(value);
         }
@@ -139,7 +141,7 @@ impl Local {
         let mut cx = Context::from_waker(&waker);
         let handle = &self.shared.handle;
         let polled = catch(|| {
-            if TokioHandle::try_current().is_err() {
+            if current.is_err() {
                 return Ok(handle.block_on(poll_fn(|_| Poll::Ready(future.as_mut().poll(&mut cx)))));
             }
             let _entered = handle.enter();

@@ -29,19 +29,47 @@ struct held {
     nart_tokio_local local;
 };
 
-static void child(struct held *h)
+static nart_res returns(nart_cx *cx, void *frame)
+{
+    (void)cx;
+    (void)frame;
+    return 0;
+}
+
+static const nart_task_type returns_type = NART_TASK_TYPE_FLAGS(int, returns, NULL, NART_TASK_SEND);
+
+static void submissions_fail(nart_tokio_op *op)
+{
+    CHECK_RES(test_value(bridge, 1, op), NART_EFORK);
+    CHECK_RES(nart_tokio_blocking(bridge, "x", wait_to_stop, NULL, drop_arg, op), NART_EFORK);
+    CHECK_RES(nart_tokio_spawn_task(bridge, &returns_type, NULL, op), NART_EFORK);
+    CHECK_RES(nart_tokio_sleep(bridge, 1, op), NART_EFORK);
+    CHECK_RES(nart_tokio_resolve(bridge, "localhost", op), NART_EFORK);
+    CHECK_RES(nart_tokio_shutdown_begin(bridge, 0, op), NART_EFORK);
+    CHECK(op->op == NULL);
+}
+
+static void queries_fail(void)
 {
     nart_tokio_report r = NART_TOKIO_REPORT_INIT;
-    int64_t value = 0;
+    nart_tokio_stats stats = NART_TOKIO_STATS_INIT;
 
-    CHECK_RES(test_value(bridge, 1, &h->fresh), NART_EFORK);
-    CHECK_RES(nart_tokio_blocking(bridge, "x", wait_to_stop, NULL, drop_arg, &h->fresh),
-              NART_EFORK);
-    CHECK(h->fresh.op == NULL);
     CHECK_RES(nart_tokio_shutdown(bridge, 0, &r), NART_EFORK);
     CHECK_RES(nart_tokio_report_get(bridge, &r), NART_EFORK);
-    CHECK_RES(nart_tokio_shutdown_begin(bridge, 0, &h->fresh), NART_EFORK);
+    CHECK_RES(nart_tokio_stats_get(bridge, &stats), NART_EFORK);
+    CHECK_RES(nart_tokio_observe(bridge, true), NART_EFORK);
+    CHECK_RES(nart_tokio_percentile(bridge, 0, 50), NART_EFORK);
+    CHECK_RES(nart_tokio_within(bridge, 0, 1), NART_EFORK);
+}
+
+static void child(struct held *h)
+{
+    int64_t value = 0;
+
+    submissions_fail(&h->fresh);
+    queries_fail();
     CHECK_RES(nart_tokio_op_try(&h->never, NULL), NART_EFORK);
+    CHECK_RES(nart_tokio_op_poll(&h->never, (nart_waker){ 0 }, NULL), NART_EFORK);
     CHECK_RES(nart_tokio_op_try(&h->ready, &value), 0); /* what is there can be read */
     CHECK_EQ(value, 9);
     CHECK_RES(nart_tokio_op_on_done(loop, &h->never, on_done, NULL), NART_EFORK);
@@ -145,16 +173,24 @@ TEST(the_child_runs_another_program)
  * that the child makes itself works as far as tokio does, which the parent's answers depend on not. */
 TEST_WITH(the_child_of_an_idle_bridge, both)
 {
-    fflush(NULL);
-    pid_t pid = fork();
-    CHECK(pid >= 0);
-    if (pid == 0) {
-        nart_tokio_op op = { 0 };
-        CHECK_RES(test_value(bridge, 1, &op), NART_EFORK);
-        nart_tokio_free(bridge);
-        end_child();
+    for (int how = 0; how < 3; how++) {
+        fflush(NULL);
+        pid_t pid = fork();
+        CHECK(pid >= 0);
+        if (pid == 0) {
+            nart_tokio_op op = { 0 };
+            if (how == 0) {
+                submissions_fail(&op);
+                queries_fail();
+                nart_tokio_free(bridge);
+            } else if (how == 1) {
+                execl("/bin/true", "true", (char *)NULL);
+                _exit(1);
+            }
+            end_child();
+        }
+        check_child(pid);
     }
-    check_child(pid);
     nart_tokio_op op = { 0 };
     CHECK_RES(test_value(bridge, 1, &op), 0);
     nart_tokio_op_close(&op);

@@ -2,11 +2,7 @@
 /* All orders of closing: nothing hangs or is lost, and a shutdown reports what it cannot end. */
 #include "bridge.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 static uint64_t started, gate;
 
@@ -340,6 +336,31 @@ TEST(freed_without_a_shutdown)
     CHECK_EQ(read_word(&args_dropped), EACH);
 }
 
+/* The operation is the program's: it ends when the loop whose task has awaited it does not exist any more, and
+ * a task of the next one reads its answer. */
+TEST(an_operation_ends_after_its_loop)
+{
+    nart_tokio_op op = { 0 };
+    int64_t value = 0;
+
+    for (int i = 0; i < 100; i++) {
+        both_open();
+        gate = 0;
+        CHECK_RES(test_block_worker(bridge, &gate, &op), 0);
+        CHECK_RES(nart_rt_spawn(loop, &op_waiter_type, &(struct op_waiter){ .op = &op }, NULL), 0);
+        CHECK(nart_rt_poll(loop, 0) >= 0);
+        wait_for(&gate, 1);
+        if (i & 1)
+            set_word(&gate, 2); /* the wake and the end of the loop race */
+        CHECK_RES(nart_rt_free(loop), 0);
+        set_word(&gate, 2);
+        CHECK_RES(nart_rt_new(NULL, &loop), 0);
+        CHECK_RES(await_op(&op, &value), 0);
+        nart_tokio_op_close(&op);
+        both_close();
+    }
+}
+
 /* ---- bad calls ---- */
 
 TEST_WITH(a_second_shutdown_is_ealready, both)
@@ -514,94 +535,4 @@ TEST(submissions_that_race_with_the_end)
         nart_join_release(&late);
         both_close();
     }
-}
-
-/* ---- the end of the process ---- */
-
-/* Runs f in a child whose bridge is busy; the child must exit with 0. */
-static void busy_child(nart_blocking_fn job, void (*f)(void))
-{
-    fflush(NULL);
-    pid_t child = fork();
-    int status = 0;
-    CHECK(child >= 0);
-    if (child == 0) {
-        CHECK_RES(nart_rt_new(NULL, &loop), 0);
-        CHECK_RES(nart_tokio_new(NULL, &bridge), 0);
-        CHECK_RES(nart_rt_spawn(loop, &crowd_type, &(struct crowd){ .job = job }, NULL), 0);
-        CHECK(nart_rt_poll(loop, 0) >= 0);
-        wait_for(&started, 1);
-        f();
-        _exit(1);
-    }
-    CHECK_EQ(waitpid(child, &status, 0), child);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
-static void just_exit(void)
-{
-    exit(0);
-}
-
-TEST(exit_while_operations_run)
-{
-    busy_child(stuck, just_exit);
-}
-
-static nart_res exit_there(void *arg, const nart_tokio_stop *stop)
-{
-    (void)arg;
-    (void)stop;
-    count(&started);
-    wait_for(&gate, 1);
-    exit(0);
-}
-
-static void wait_for_exit(void)
-{
-    set_word(&gate, 1);
-    for (;;)
-        pause();
-}
-
-TEST(exit_from_a_blocking_function)
-{
-    busy_child(exit_there, wait_for_exit);
-}
-
-static void end_at_exit(void)
-{
-    nart_res r = nart_tokio_shutdown(bridge, 50 * NART_MS, NULL);
-    if (r != 0 && r != -ETIMEDOUT)
-        _exit(2);
-    nart_tokio_free(bridge);
-}
-
-static void exit_that_ends_it(void)
-{
-    CHECK_EQ(atexit(end_at_exit), 0);
-    exit(0);
-}
-
-TEST(shutdown_in_an_exit_handler)
-{
-    busy_child(stuck, exit_that_ends_it);
-}
-
-static void refused_at_exit(void)
-{
-    if (nart_tokio_shutdown(bridge, NART_NEVER, NULL) != -EDEADLK)
-        _exit(3);
-}
-
-static void wait_for_exit_that_ends_it(void)
-{
-    CHECK_EQ(atexit(refused_at_exit), 0);
-    wait_for_exit();
-}
-
-/* The handler runs on a thread of the bridge. */
-TEST(shutdown_in_an_exit_handler_of_a_blocking_function)
-{
-    busy_child(exit_there, wait_for_exit_that_ends_it);
 }

@@ -13,7 +13,8 @@ use crate::sys::{Cx, Poll, Res, ESTALE, EWRONGTHREAD};
 
 /// A Rust future that the awaiting C task polls itself, inside tokio's context. Made by Rust code
 /// (`Bridge::local`). A zeroed one is empty. Must be closed on the thread that made it. After the
-/// begin of a shutdown its await drops the future and returns NART_ESHUTDOWN.
+/// begin of a shutdown its await drops the future and returns NART_ESHUTDOWN; in a handler of atexit()
+/// it returns that and leaks the future, because tokio has ended on the thread.
 #[repr(C)]
 #[derive(Debug)]
 pub struct NartTokioLocal {
