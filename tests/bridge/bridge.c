@@ -181,6 +181,16 @@ nart_res run(const nart_task_type *type, const void *init)
     return result;
 }
 
+nart_res run_on_tokio(nart_tokio *rt, const nart_task_type *type, const void *init, int64_t *value)
+{
+    nart_tokio_op op = { 0 };
+
+    CHECK_RES(nart_tokio_spawn_task(rt, type, init, &op), 0);
+    nart_res r = wait_for_answer(&op, value);
+    nart_tokio_op_close(&op);
+    return r;
+}
+
 static nart_res op_waiter_poll(nart_cx *cx, void *frame)
 {
     struct op_waiter *w = frame;

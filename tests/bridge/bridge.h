@@ -60,6 +60,9 @@ void both_close(void);
 /* Runs a task to its end. Returns its result. */
 nart_res run(const nart_task_type *type, const void *init);
 
+/* The same on tokio's threads. `value` may be NULL. Returns the result of its operation. */
+nart_res run_on_tokio(nart_tokio *rt, const nart_task_type *type, const void *init, int64_t *value);
+
 /* A task that awaits an operation or a local future, which remains open. `value` may be NULL. */
 struct op_waiter {
     nart_tokio_op *op;

@@ -423,101 +423,6 @@ TEST_WITH(closing_a_handle_wakes_the_arm_that_waits_in_it, both)
     close(ends[0]);
 }
 
-/* ---- who owns a handle ---- */
-
-static nart_tcp kept; /* passed from task to task */
-
-static nart_res keeps_run(nart_cx *cx, void *frame)
-{
-    const struct echo *e = frame;
-    return nart_tcp_adopt_here(cx, e->fd, &kept);
-}
-
-static nart_res uses_run(nart_cx *cx, void *frame)
-{
-    struct echo *e = frame;
-    nart_res r = 0;
-
-    NART_BEGIN(cx, &e->co);
-    NART_AWAIT(r, nart_tcp_recv(cx, &kept, e->buf, 1));
-    NART_END(r);
-}
-
-static const nart_task_type keeps_type =
-                                NART_TASK_TYPE_FLAGS(struct echo, keeps_run, NULL, NART_TASK_SEND),
-                            uses_type =
-                                NART_TASK_TYPE_FLAGS(struct echo, uses_run, NULL, NART_TASK_SEND);
-
-static nart_res on_tokio(nart_tokio *rt, const nart_task_type *type, const void *init,
-                         int64_t *value)
-{
-    nart_tokio_op op = { 0 };
-
-    CHECK_RES(nart_tokio_spawn_task(rt, type, init, &op), 0);
-    nart_res r = wait_for_answer(&op, value);
-    nart_tokio_op_close(&op);
-    return r;
-}
-
-TEST_WITH(a_handle_belongs_to_its_bridge, both)
-{
-    nart_tokio *other;
-    int ends[2];
-    int64_t value = 0;
-    char byte;
-
-    CHECK_RES(nart_tokio_new(NULL, &other), 0);
-    tcp_pair(ends);
-    CHECK_EQ(send(ends[0], "abc", 3, 0), 3);
-    CHECK_RES(on_tokio(bridge, &keeps_type, &(struct echo){ .fd = ends[1] }, NULL), 0);
-    CHECK_RES(on_tokio(bridge, &uses_type, NULL, &value), 0); /* another task */
-    CHECK_EQ(value, 1);
-    CHECK_RES(on_tokio(other, &uses_type, NULL, NULL), NART_EDRIVER);
-    CHECK_RES(run(&uses_type, NULL), NART_EDRIVER);
-    CHECK_RES(nart_tokio_shutdown(other, 30 * NART_SEC, NULL), 0);
-    nart_tokio_free(other);
-    CHECK_RES(on_tokio(bridge, &uses_type, NULL, &value), 0);
-    both_close();                             /* closes what a task has left open */
-    CHECK_EQ(recv(ends[0], &byte, 1, 0), -1); /* a reset: a byte was not read */
-    CHECK_EQ(errno, ECONNRESET);
-    CHECK_RES(nart_tcp_fd(&kept), NART_ESTALE);
-    CHECK_RES(nart_tcp_close(&kept), 0);
-    close(ends[0]);
-}
-
-TEST_WITH(a_handle_of_a_loop_is_refused_on_tokio, both)
-{
-    int ends[2];
-
-    tcp_pair(ends);
-    CHECK_RES(nart_tcp_adopt(loop, ends[1], &kept), 0);
-    CHECK_RES(on_tokio(bridge, &uses_type, NULL, NULL), NART_EDRIVER);
-    CHECK_RES(nart_tcp_close(&kept), 0);
-    close(ends[0]);
-}
-
-TEST_WITH(a_child_can_close_the_parents_handle, both)
-{
-    int ends[2];
-
-    tcp_pair(ends);
-    CHECK_EQ(send(ends[0], "ab", 2, 0), 2);
-    CHECK_RES(on_tokio(bridge, &keeps_type, &(struct echo){ .fd = ends[1] }, NULL), 0);
-    CHECK_RES(on_tokio(bridge, &uses_type, NULL, NULL), 0);
-    fflush(NULL);
-    pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) {
-        CHECK_RES(nart_tcp_fd(&kept), NART_EFORK);
-        CHECK_RES(nart_tcp_close(&kept), 0);
-        end_leaking_child();
-    }
-    check_child(child);
-    CHECK_RES(on_tokio(bridge, &uses_type, NULL, NULL), 0); /* is still registered */
-    CHECK_RES(nart_tcp_close(&kept), 0);
-    close(ends[0]);
-}
-
 /* ---- other descriptors ---- */
 
 struct reader {
@@ -592,10 +497,10 @@ TEST_WITH(a_pipe_and_a_regular_file, both)
     CHECK(file >= 0);
     CHECK_EQ(unlink(path), 0);
     CHECK_EQ(pwrite(file, "0123456789", 10, 0), 10);
-    CHECK_RES(on_tokio(bridge, &reader_type, &(struct reader){ .fd = file }, &value), 0);
+    CHECK_RES(run_on_tokio(bridge, &reader_type, &(struct reader){ .fd = file }, &value), 0);
     CHECK_EQ(value, 10);
     close(file);
-    CHECK_RES(on_tokio(bridge, &reader_type, &(struct reader){ .fd = file }, NULL), -EBADF);
+    CHECK_RES(run_on_tokio(bridge, &reader_type, &(struct reader){ .fd = file }, NULL), -EBADF);
 }
 
 /* tokio does not forget that a FIFO had no writer, but it gets another one. */
