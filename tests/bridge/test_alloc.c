@@ -132,6 +132,17 @@ static nart_res begin_job(nart_tokio_op *op)
     return nart_tokio_blocking(bridge, "nothing", nothing, NULL, NULL, op);
 }
 
+static uint64_t jobs_held, job_gate;
+
+static nart_res held_job(void *arg, const nart_tokio_stop *stop)
+{
+    (void)arg;
+    (void)stop;
+    count(&jobs_held);
+    wait_for(&job_gate, 1);
+    return 0;
+}
+
 #if NART_HTTP
 static nart_res begin_request(nart_tokio_op *op)
 {
@@ -171,6 +182,30 @@ TEST(polls_and_wakes_do_not_allocate)
 TEST(a_blocking_function_does_not_allocate)
 {
     CHECK_EQ(allocations_of(begin_job), 0);
+}
+
+/* A full queue costs no memory, however often it refuses. */
+TEST(a_refused_function_does_not_allocate)
+{
+    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
+    nart_tokio_op running = { 0 }, queued = { 0 }, more = { 0 };
+
+    need_interposition();
+    opts.max_blocking = 1;
+    opts.queue_cap = 1;
+    both_open_with(&opts);
+    CHECK_RES(nart_tokio_blocking(bridge, "held", held_job, NULL, NULL, &running), 0);
+    wait_for(&jobs_held, 1);
+    CHECK_RES(nart_tokio_blocking(bridge, "queued", nothing, NULL, NULL, &queued), 0);
+    uint64_t before = allocations;
+    for (int i = 0; i < N; i++)
+        CHECK_RES(nart_tokio_blocking(bridge, "more", nothing, NULL, NULL, &more), -EAGAIN);
+    CHECK_EQ(allocations, before);
+    set_word(&job_gate, 1);
+    CHECK_RES(wait_for_answer(&running, NULL), 0);
+    CHECK_RES(wait_for_answer(&queued, NULL), 0);
+    nart_tokio_op_close(&running);
+    nart_tokio_op_close(&queued);
 }
 
 TEST(an_http_request_does_not_allocate)

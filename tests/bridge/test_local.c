@@ -70,6 +70,49 @@ TEST_WITH(it_outlives_its_runtime, both)
     CHECK_EQ(test_drops(), before + 1);
 }
 
+/* A timer, a socket and the handle of a task, all of which tokio has registered: the socket is closed, the task
+ * continues. */
+static void drop_objects(bool bridge_first)
+{
+    static struct waiter w;
+    static uint64_t go_on, state;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    uint16_t port = listen_locally(listener, 1);
+    char byte;
+
+    w = (struct waiter){ 0 };
+    set_word(&go_on, 0);
+    set_word(&state, 0);
+    CHECK_RES(test_local_objects(bridge, port, &go_on, &state, &w.local), 0);
+    poll_once(&w);
+    int fd = accept(listener, NULL, NULL);
+    CHECK(fd >= 0);
+    while (read_word(&state) == 0)
+        CHECK(nart_rt_poll(loop, NART_MS) >= 0);
+    if (bridge_first) {
+        CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, NULL), 0);
+        nart_tokio_free(bridge);
+        bridge = NULL;
+    }
+    CHECK_RES(nart_tokio_local_close(&w.local), 0);
+    CHECK_EQ(recv(fd, &byte, 1, 0), 0);
+    set_word(&go_on, 1);
+    if (!bridge_first)
+        wait_for(&state, 2);
+    close(fd);
+    close(listener);
+}
+
+TEST_WITH(objects_of_tokio_are_dropped_outside_a_poll, both)
+{
+    drop_objects(false);
+}
+
+TEST_WITH(objects_of_tokio_are_dropped_after_their_runtime, both)
+{
+    drop_objects(true);
+}
+
 /* Otherwise a future that uses the timer of a runtime that is shut down panics. */
 TEST_WITH(awaiting_one_after_a_shutdown_ends_it, both)
 {
@@ -130,6 +173,29 @@ TEST_WITH(two_bridges_on_one_thread, both)
     }
     CHECK_RES(nart_tokio_shutdown(other, 30 * NART_SEC, NULL), 0);
     nart_tokio_free(other);
+}
+
+/* Each bridge is made before the one before it ends, and is used after that. */
+TEST_WITH(bridges_that_overlap_on_one_thread, both)
+{
+    for (int i = 0; i < 20; i++) {
+        struct waiter old = { 0 }, young = { 0 };
+        nart_tokio *next;
+        CHECK_RES(test_local_sleep(bridge, 1, &old.local), 0);
+        CHECK_RES(nart_tokio_new(NULL, &next), 0);
+        CHECK_RES(test_local_sleep(next, 1, &young.local), 0);
+        spawn(&old);
+        spawn(&young);
+        CHECK_RES(nart_rt_run(loop), 0);
+        CHECK_EQ(old.value + young.value, 2);
+        nart_tokio_free(bridge);
+        bridge = next;
+        CHECK_RES(nart_tokio_local_close(&young.local), 0);
+        CHECK_RES(test_local_sleep(bridge, 1, &young.local), 0);
+        CHECK_RES(await_local(&young.local, NULL), 0);
+        CHECK_RES(nart_tokio_local_close(i & 1 ? &old.local : &young.local), 0);
+        CHECK_RES(nart_tokio_local_close(i & 1 ? &young.local : &old.local), 0);
+    }
 }
 
 /* ---- the budget ---- */
@@ -426,8 +492,8 @@ static void *reset_one(void *arg)
     return NULL;
 }
 
-/* In a child: writes to the peer that resets. Answers how the child ended. */
-static int write_to_a_reset_peer(uint32_t flags)
+/* In a child: writes to the peer that resets, on the loop or on a worker. Answers how the child ended. */
+static int write_to_a_reset_peer(uint32_t flags, bool on_worker)
 {
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), status = 0;
     uint16_t port = listen_locally(listener, 1);
@@ -437,11 +503,16 @@ static int write_to_a_reset_peer(uint32_t flags)
     if (child == 0) {
         nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
         struct waiter w = { 0 };
+        nart_tokio_op op = { 0 };
 
         signal(SIGPIPE, SIG_DFL);
         opts.flags = flags;
         both_open_with(&opts);
         (void)thread_start(reset_one, &listener);
+        if (on_worker) {
+            CHECK_RES(test_writev(bridge, port, &op), 0);
+            _exit(await_op(&op, NULL) == -EPIPE ? 0 : 1);
+        }
         CHECK_RES(test_local_writev(bridge, port, &w.local), 0);
         _exit(await_local(&w.local, &w.value) == -EPIPE ? 0 : 1);
     }
@@ -452,13 +523,15 @@ static int write_to_a_reset_peer(uint32_t flags)
 
 TEST(a_reset_peer_is_an_error_not_a_signal)
 {
-    int status = write_to_a_reset_peer(0);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    for (int on_worker = 0; on_worker < 2; on_worker++) {
+        int status = write_to_a_reset_peer(0, on_worker);
+        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
 }
 
 /* With the option SIGPIPE is raised, which would end the process of the other case. */
 TEST(sigpipe_is_raised_with_the_option)
 {
-    int status = write_to_a_reset_peer(NART_TOKIO_KEEP_SIGPIPE);
+    int status = write_to_a_reset_peer(NART_TOKIO_KEEP_SIGPIPE, false);
     CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
 }

@@ -413,7 +413,7 @@ struct racer {
     nart_co co;
     nart_tokio_op op;
     int64_t value;
-    int i;
+    int i, times;
 };
 
 /* Cancel, close, detach and await at the very moment of the end. */
@@ -467,7 +467,7 @@ static nart_res chaser_run(nart_cx *cx, void *frame)
     nart_res answer = 0;
 
     NART_BEGIN(cx, &r->co);
-    for (r->i = 0; r->i < 100000; r->i++) {
+    for (r->i = 0; r->i < r->times; r->i++) {
         CHECK_RES(test_value(bridge, r->i, &r->op), 0);
         random_pause(4000);
         NART_AWAIT(answer, nart_tokio_op_await(cx, &r->op, &r->value));
@@ -482,8 +482,9 @@ static const nart_task_type chaser_type = NART_TASK_TYPE(struct racer, chaser_ru
 
 TEST_WITH(no_wake_is_lost_at_the_moment_of_completion, both)
 {
-    CHECK_RES(run(&chaser_type, NULL), 0);
-    CHECK_EQ(report().ok, 100000);
+    int times = (int)test_repeat(1000000);
+    CHECK_RES(run(&chaser_type, &(struct racer){ .times = times }), 0);
+    CHECK_EQ(report().ok, times);
 }
 
 /* ---- on_done ---- */
@@ -602,7 +603,7 @@ static void next_done(nart_tokio_op *op, void *arg)
 
 TEST_WITH(done_functions_start_operations_and_free_the_bridge, both)
 {
-    struct chain c = { .left = 20000 };
+    struct chain c = { .left = (int)test_repeat(200000) };
     nart_tokio_op op = { 0 };
     CHECK_RES(test_value(bridge, 1, &op), 0);
     CHECK_RES(nart_tokio_op_on_done(loop, &op, next_done, &c), 0);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 static uint64_t running, gate, meeting;
@@ -201,6 +202,49 @@ TEST(a_signal_for_the_process_waits_for_the_loop)
     CHECK_EQ(info.ssi_signo, SIGTERM);
     close(fd);
     let_go(ops);
+}
+
+static volatile sig_atomic_t interrupts;
+
+static void on_alarm(int signal)
+{
+    (void)signal;
+    interrupts++;
+}
+
+static nart_res yields(void *arg, const nart_tokio_stop *stop)
+{
+    (void)arg;
+    (void)stop;
+    sched_yield();
+    return 0;
+}
+
+/* Whatever the loop's thread waits for is interrupted every 100 us, also the start and the end of a bridge. */
+TEST(a_storm_of_signals_interrupts_nothing)
+{
+    struct sigaction action = { .sa_handler = on_alarm }; /* no SA_RESTART */
+    struct itimerval often = { { 0, 100 }, { 0, 100 } }, never = { { 0, 0 }, { 0, 0 } };
+
+    CHECK_EQ(sigaction(SIGALRM, &action, NULL), 0);
+    CHECK_EQ(setitimer(ITIMER_REAL, &often, NULL), 0);
+    while (interrupts < 1000) {
+        nart_tokio_op ops[3] = { 0 };
+        nart_tokio_local local = { 0 };
+        both_open();
+        CHECK_RES(test_sleep(bridge, 1, &ops[0]), 0);
+        CHECK_RES(nart_tokio_blocking(bridge, "yields", yields, NULL, NULL, &ops[1]), 0);
+        CHECK_RES(nart_tokio_resolve(bridge, "localhost:80", &ops[2]), 0);
+        CHECK_RES(test_local_ping_pong(bridge, 100, &local), 0);
+        for (int i = 0; i < 3; i++) {
+            CHECK_RES(await_op(&ops[i], NULL), 0);
+            nart_tokio_op_close(&ops[i]);
+        }
+        CHECK_RES(await_local(&local, NULL), 0);
+        CHECK_RES(nart_tokio_local_close(&local), 0);
+        both_close();
+    }
+    CHECK_EQ(setitimer(ITIMER_REAL, &never, NULL), 0);
 }
 
 static bool sigpipe_blocked(void)
