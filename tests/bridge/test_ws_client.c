@@ -62,6 +62,63 @@ TEST(by_an_http_proxy)
     talks();
 }
 
+/* The text says that it was the proxy, and not the server. */
+TEST(an_http_proxy_makes_no_tunnel)
+{
+    static const struct {
+        const char *answer, *text;
+    } cases[] = {
+        { "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
+          "the proxy requires another name and password" },
+        { "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno",
+          "the proxy did not connect to the server" },
+        { "HTTP/1.1 502 Bad Gateway\r\n\r\n", "the proxy did not connect to the server" },
+        { "220 mail ready\r\n\r\n", "the proxy did not connect to the server" },
+        { "HTTP/1.1 20", "the proxy closed the connection without an answer" },
+        { NULL, "the proxy cannot be connected to" },
+    };
+    char proxy[64], start[] = "CONNECT name.invalid:443 HTTP/1.1\r\n", head[4096];
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        open_server();
+        snprintf(proxy, sizeof proxy, "http://me:secret@127.0.0.1:%d",
+                 cases[i].answer ? port() : 1);
+        connect_by((nart_http_client_opts){ .proxy = proxy }, "wss://name.invalid/a");
+        if (cases[i].answer) {
+            ws_accept(&ws, listener);
+            peer_read_head(ws.fd, head, sizeof head);
+            CHECK_EQ(memcmp(head, start, strlen(start)), 0);
+            CHECK(strcasestr(head, "\r\nproxy-authorization: Basic bWU6c2VjcmV0\r\n") != NULL);
+            peer_say(ws.fd, cases[i].answer);
+            close(ws.fd);
+            ws.fd = -1;
+        }
+        ws_is_closed(&ws);
+        ws_ends(&ws, NART_EHTTP_CONNECT, 0);
+        CHECK_RES(wait_for_answer(&ws.connected, NULL), NART_EHTTP_CONNECT);
+        const char *said = nart_tokio_op_message(&ws.op, NULL);
+        if (!strstr(said, cases[i].text) || strstr(said, "secret"))
+            test_fail(__FILE__, __LINE__, "not \"%s\": %s", cases[i].text, said);
+        nart_http_client_free(client);
+        close_all();
+    }
+}
+
+/* Until the tunnel is there, the connect timeout applies. */
+TEST(an_http_proxy_that_does_not_answer)
+{
+    char proxy[64];
+
+    open_server();
+    snprintf(proxy, sizeof proxy, "http://127.0.0.1:%d", port());
+    connect_by((nart_http_client_opts){ .proxy = proxy, .connect_timeout_ns = 20 * NART_MS },
+               "wss://name.invalid/a");
+    ws_ends(&ws, NART_EHTTP_CONNECT_TIMEOUT, 0);
+    ws_is_closed(&ws);
+    nart_http_client_free(client);
+    close_all();
+}
+
 TEST(by_a_socks_proxy)
 {
     char proxy[64], skipped[32];

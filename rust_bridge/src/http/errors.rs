@@ -135,7 +135,10 @@ fn is_tls(e: &reqwest::Error) -> bool {
 pub fn chain(e: &reqwest::Error) -> String {
     let mut text = String::new();
     for cause in causes(e).skip(1) {
-        let part = cause.to_string();
+        let mut part = cause.to_string();
+        if let Some(why) = part.strip_prefix("tunnel error: ") {
+            part = of_tunnel(why).to_owned();
+        }
         if !text.ends_with(&part) {
             text += if text.is_empty() { "" } else { ": " };
             text += &part;
@@ -145,4 +148,15 @@ pub fn chain(e: &reqwest::Error) -> String {
         text = "the request failed".to_owned();
     }
     text
+}
+
+/// hyper-util's errors of CONNECT, whose texts do not mention the proxy.
+fn of_tunnel(why: &str) -> &str {
+    match why {
+        "proxy authorization required" => "the proxy requires another name and password",
+        "unsuccessful" => "the proxy did not connect to the server",
+        "unexpected end of file" => "the proxy closed the connection without an answer",
+        "failed to create underlying connection" => "the proxy cannot be connected to",
+        why => why,
+    }
 }
