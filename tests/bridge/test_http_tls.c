@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* HTTP clients with TLS: which servers they trust, how they identify themselves, HTTP/2, and proxies. */
 #include "bridge.h"
-#include "peer.h"
+#include "proxy.h"
 
-#include <netinet/in.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -243,60 +241,40 @@ TEST(connecting_includes_the_handshake)
 
 /* ---- a proxy ---- */
 
-/* Copies what one side sends to the other one, until one ends. */
-static void relay(int a, int b)
-{
-    struct pollfd fds[2] = { { .fd = a, .events = POLLIN }, { .fd = b, .events = POLLIN } };
-    char buf[4096];
-
-    for (;;) {
-        CHECK(poll(fds, 2, -1) > 0);
-        for (int i = 0; i < 2; i++) {
-            if (!fds[i].revents)
-                continue;
-            ssize_t n = recv(fds[i].fd, buf, sizeof buf, 0);
-            if (n <= 0)
-                return;
-            if (send(fds[!i].fd, buf, (size_t)n, MSG_NOSIGNAL) != n)
-                return;
-        }
-    }
-}
-
-static int connect_to_server(void)
-{
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(tls.port) };
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    CHECK_EQ(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
-    return fd;
-}
-
 TEST(https_by_a_proxy)
 {
-    char proxy[64], request[1024], start[64];
-    nart_tokio_op op = { 0 };
-    int64_t status = 0;
+    struct proxy proxy;
+    char start[64];
 
     open_tls(0);
-    int listener = peer_listen(proxy, sizeof proxy);
-    nart_http_client *client = CLIENT(.ca = tls.ca, .proxy = proxy);
-    CHECK_RES(begin(client, "https", "/", &op), 0);
-    int fd = accept(listener, NULL, NULL);
-    peer_read_head(fd, request, sizeof request);
+    proxy_open(&proxy, tls.port);
+    nart_http_client *client = CLIENT(.ca = tls.ca, .proxy = proxy.url);
+    CHECK_EQ(fetch(client), 200);
     snprintf(start, sizeof start, "CONNECT localhost:%d HTTP/1.1\r\n", tls.port);
-    CHECK_EQ(memcmp(request, start, strlen(start)), 0);
-    peer_say(fd, "HTTP/1.1 200 OK\r\n\r\n");
-    int server = connect_to_server();
-    relay(fd, server);
-    shutdown(fd, SHUT_WR);
-    CHECK_RES(wait_for_answer(&op, &status), 0);
-    CHECK_EQ(status, 200);
-    CHECK_STR(nart_tokio_op_message(&op, NULL), "secret");
-    nart_tokio_op_close(&op);
+    CHECK_EQ(memcmp(proxy.head, start, strlen(start)), 0);
     nart_http_client_free(client);
-    close(fd);
-    close(server);
-    close(listener);
+    proxy_close(&proxy);
+}
+
+/* The tunnel ends at another server than the one that the URL names. */
+TEST(a_proxy_is_not_trusted)
+{
+    struct proxy proxy;
+
+    open_tls(0);
+    proxy_open(&proxy, tls.port);
+    nart_http_client *stranger = CLIENT(.ca = tls.cert, .proxy = proxy.url);
+    CHECK_RES(fetch(stranger), NART_EHTTP_TLS);
+    nart_http_client *client = CLIENT(.ca = tls.ca, .proxy = proxy.url);
+    nart_http_opts get = NART_HTTP_OPTS_INIT;
+    nart_tokio_op op = { 0 };
+    get.url = "https://bank.test/";
+    get.client = client;
+    CHECK_RES(nart_http_request(bridge, &get, &op), 0);
+    CHECK_RES(wait_for_answer(&op, NULL), NART_EHTTP_TLS);
+    nart_tokio_op_close(&op);
+    CHECK_EQ(memcmp(proxy.head, "CONNECT bank.test:443 HTTP/1.1\r\n", 32), 0);
+    nart_http_client_free(client);
+    nart_http_client_free(stranger);
+    proxy_close(&proxy);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* WebSockets against a server that others wrote: ws_server.py. */
+#include "proxy.h"
 #include "ws_fixture.h"
 
 #include <signal.h>
@@ -204,13 +205,13 @@ static void rejects(nart_http_client *client, const char *at)
     ws_close(&ws);
 }
 
-/* By a client of HTTP/2, too: a WebSocket is opened by HTTP/1.1. */
-TEST(the_client_has_the_configuration_of_tls)
+/* A server with TLS, whose certificate is for "client". */
+static struct test_tls tls;
+static const nart_http_host host = { .name = "client", .address = "127.0.0.1" };
+
+static void start_tls_server(void)
 {
-    static struct test_tls tls;
-    static const nart_http_host host = { .name = "client", .address = "127.0.0.1" };
-    char dir[] = "/tmp/nart-test-XXXXXX", cert[64], key[64], at[64];
-    nart_ws_opts opts = options();
+    char dir[] = "/tmp/nart-test-XXXXXX", cert[64], key[64];
 
     if (test_under_valgrind())
         SKIP("valgrind takes what the ciphers' vector instructions write for uninitialised");
@@ -225,15 +226,31 @@ TEST(the_client_has_the_configuration_of_tls)
     unlink(cert);
     unlink(key);
     rmdir(dir);
+}
+
+/* Opens a WebSocket of the client, exchanges a message and closes it. */
+static void talks(nart_http_client *client, const char *at)
+{
+    nart_ws_opts opts = options();
+
+    opts.client = client;
+    opts.url = at;
+    open_path(opts, "", 4096);
+    echoes("hello", 5);
+    close_both();
+}
+
+/* By a client of HTTP/2, too: a WebSocket is opened by HTTP/1.1. */
+TEST(the_client_has_the_configuration_of_tls)
+{
+    char at[64];
+
+    start_tls_server();
     for (uint32_t http2 = NART_HTTP2_OFF; http2 <= NART_HTTP2_ONLY; http2++) {
         nart_http_client *client = peer_client(&(nart_http_client_opts){
             .ca = tls.cert, .hosts = &host, .n_hosts = 1, .http2 = http2 });
-        opts.client = client;
         snprintf(at, sizeof at, "wss://client:%d/echo", port);
-        opts.url = at;
-        open_path(opts, "", 4096);
-        echoes("hello", 5);
-        close_both();
+        talks(client, at);
         snprintf(at, sizeof at, "wss://127.0.0.1:%d/echo", port);
         rejects(client, at); /* not the certificate's name */
         nart_http_client_free(client);
@@ -243,6 +260,32 @@ TEST(the_client_has_the_configuration_of_tls)
     snprintf(at, sizeof at, "wss://client:%d/echo", port);
     rejects(other, at);
     nart_http_client_free(other);
+}
+
+/* In a tunnel the certificate is checked as without one, for the name in the URL. */
+TEST(by_an_http_proxy_with_tls)
+{
+    struct proxy proxy;
+    char at[64], start[64];
+
+    start_tls_server();
+    proxy_open(&proxy, (uint16_t)port);
+    snprintf(at, sizeof at, "wss://client:%d/echo", port);
+    for (uint32_t http2 = NART_HTTP2_OFF; http2 <= NART_HTTP2_ONLY; http2++) {
+        nart_http_client *client = peer_client(
+            &(nart_http_client_opts){ .ca = tls.cert, .proxy = proxy.url, .http2 = http2 });
+        talks(client, at);
+        snprintf(start, sizeof start, "CONNECT client:%d HTTP/1.1\r\n", port);
+        CHECK_EQ(memcmp(proxy.head, start, strlen(start)), 0);
+        CHECK(strstr(proxy.head, "pgrade") == NULL); /* that is for the server only */
+        rejects(client, "wss://bank.test/echo");
+        nart_http_client_free(client);
+    }
+    nart_http_client *other =
+        peer_client(&(nart_http_client_opts){ .ca = tls.ca, .proxy = proxy.url });
+    rejects(other, at);
+    nart_http_client_free(other);
+    proxy_close(&proxy);
 }
 
 /* ---- tasks ---- */
