@@ -2,6 +2,7 @@
 #include "exchange.h"
 #include "threads.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -64,6 +65,7 @@ static const char *expand(char *to, size_t size, const char *text)
 static bool receive(void)
 {
     MUST(server.have < sizeof server.got);
+    errno = 0;
     ssize_t n = recv(server.fd, server.got + server.have, sizeof server.got - server.have, 0);
     server.have += n > 0 ? (size_t)n : 0;
     return n > 0;
@@ -128,6 +130,7 @@ static void receive_all(void)
     do
         server.have = 0;
     while (receive());
+    MUST(errno != EAGAIN); /* the client keeps the connection open */
 }
 
 static void take_connection(int origin)

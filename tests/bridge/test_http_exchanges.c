@@ -1,9 +1,20 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Answers of servers that misbehave, and requests that must not be sent. The right answer is what RFC 9110
- * and 9112 ask of a client; where they leave a choice, what curl and hyper do. */
+/* Answers of servers that misbehave, and requests that must not be sent: some 200 exchanges. The right answer is
+ * what RFC 9110 and 9112 ask of a client; where they leave a choice, what curl and hyper do. */
 #include "exchange.h"
 
+#include <string.h>
+
 /* ---- where an answer ends ---- */
+
+static void any_bytes(const nart_tokio_op *op)
+{
+    size_t len = 0;
+    const char *body = nart_tokio_op_message(op, &len);
+
+    CHECK_EQ(len, 6);
+    CHECK_EQ(memcmp(body, "\0\1\r\n\xff\0", 6), 0);
+}
 
 static const struct exchange lengths[] = {
     { "a length", 200, "hello", SCRIPT(HEAD, SAY(FIVE)) },
@@ -41,6 +52,48 @@ static const struct exchange lengths[] = {
       SCRIPT(HEAD, SAY(OK "Connection: close\r\nContent-Length: 5\r\n\r\nhello"), ACCEPT, HEAD,
              SAY(FIVE)),
       .again = 200 },
+    { "a length with zeros in front", 200, "hello",
+      SCRIPT(HEAD, SAY(OK "Content-Length: 005\r\n\r\nhello")) },
+    { "a length between spaces and tabs", 200, "hello",
+      SCRIPT(HEAD, SAY(OK "Content-Length: \t 5 \t\r\n\r\nhello")) },
+    { "the same length twice in one header", 200, "hello",
+      SCRIPT(HEAD, SAY(OK "Content-Length: 5, 5\r\n\r\nhello")) },
+    { "a length with a parameter", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY(OK "Content-Length: 5;a\r\n\r\nhello"), GONE) },
+    { "a length with a point", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY(OK "Content-Length: 5.0\r\n\r\nhello"), GONE) },
+    { "a length with a space in it", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY(OK "Content-Length: 1 0\r\n\r\nhello"), GONE) },
+    { "a length in digits of another script", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY(OK "Content-Length: \xef\xbc\x95\r\n\r\nhello"), GONE) },
+    { "a name that looks like that of the length", 200, "hello!",
+      SCRIPT(HEAD, SAY(OK "Content_Length: 5\r\n\r\nhello!"), CLOSE) },
+    { "HTTP/1.0 that keeps the connection", 200, "hello",
+      SCRIPT(HEAD,
+             SAY("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello"),
+             HEAD, SAY(FIVE)),
+      .again = 200 },
+    { "close in a list", 200, "hello",
+      SCRIPT(HEAD, SAY(OK "Connection: keep-alive, Close\r\nContent-Length: 5\r\n\r\nhello"),
+             ACCEPT, HEAD, SAY(FIVE)),
+      .again = 200 },
+    { "close in the second of two headers", 200, "hello",
+      SCRIPT(
+          HEAD,
+          SAY(OK "Connection: keep-alive\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello"),
+          ACCEPT, HEAD, SAY(FIVE)),
+      .again = 200 },
+    { "an empty line behind an answer", 200, "hello",
+      SCRIPT(HEAD, SAY(FIVE "\r\n"), ACCEPT, HEAD, SAY(FIVE)), .again = 200 },
+    { "408 on a connection that is not in use", 200, "hello",
+      SCRIPT(HEAD,
+             SAY(FIVE "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: "
+                      "0\r\n\r\n"),
+             CLOSE, ACCEPT, HEAD, SAY(FIVE)),
+      .again = 200 },
+    { "any bytes", 200, NULL,
+      SCRIPT(HEAD, SAY(OK "Content-Length: 6\r\n\r\n"), SAY_BYTES(6, "\0\1\r\n\xff\0")),
+      .check = any_bytes },
 };
 
 TEST(lengths_of_responses)
@@ -98,6 +151,67 @@ static const struct exchange chunks[] = {
     { "a coding in HTTP/1.0", NART_EHTTP_PROTOCOL, NULL,
       SCRIPT(HEAD,
              SAY("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
+             CLOSE) },
+    { "chunks and a length, and the connection is used again", 200, "hello",
+      SCRIPT(
+          HEAD,
+          SAY(OK "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
+          HEAD, SAY(FIVE)),
+      .again = 200 },
+    { "chunked in upper case", 200, "hello",
+      SCRIPT(HEAD, SAY(OK "Transfer-Encoding: CHUNKED\r\n\r\n5\r\nhello\r\n0\r\n\r\n")) },
+    { "a size in upper case", 200, "0123456789",
+      SCRIPT(HEAD, SAY(CHUNKED "A\r\n0123456789\r\n0\r\n\r\n")) },
+    { "a size with a space behind it", 200, "hello",
+      SCRIPT(HEAD, SAY(CHUNKED "5 \r\nhello\r\n0\r\n\r\n")) },
+    { "sizes of more digits than 64 bits have", 200, "hello",
+      SCRIPT(HEAD, SAY(CHUNKED "00000000000000005\r\nhello\r\n00000000000000000000\r\n\r\n")) },
+    { "trailers that would frame a message", 200, "hello",
+      SCRIPT(HEAD, SAY(CHUNKED "5\r\nhello\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n"), HEAD,
+             SAY(FIVE)),
+      .again = 200 },
+    { "a NUL in a trailer", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED "5\r\nhello\r\n0\r\n"), SAY_BYTES(9, "X: \0\r\n\r\n"), GONE) },
+    { "a size with a space before it", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED " 5\r\nhello\r\n0\r\n\r\n"), GONE) },
+    { "a size with 0x", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED "0x5\r\nhello\r\n0\r\n\r\n"), GONE) },
+    { "a negative size", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED "-5\r\nhello\r\n0\r\n\r\n"), GONE) },
+    { "LF alone behind a size", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED "5\nhello\r\n0\r\n\r\n"), GONE) },
+    { "CR alone behind a size", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED "5\r\rhello\r\n0\r\n\r\n"), GONE) },
+    { "LF alone behind a chunk", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED "5\r\nhello\n0\r\n\r\n"), GONE) },
+    { "LF alone behind the last size", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED "5\r\nhello\r\n0\n\n"), GONE) },
+    { "LF alone at the end", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED "5\r\nhello\r\n0\r\n\n"), CLOSE) },
+    { "LF in an extension", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED "5;a\nb\r\nhello\r\n0\r\n\r\n"), GONE) },
+    { "CR in an extension", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED "5;a\rb\r\nhello\r\n0\r\n\r\n"), GONE) },
+    { "another answer before the last chunk", NART_EHTTP_BODY, NULL,
+      SCRIPT(HEAD, SAY(CHUNKED "5\r\nhello\r\n" FIVE), GONE) },
+    { "chunked twice in one header", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY(OK "Transfer-Encoding: chunked, chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")) },
+    { "no coding", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY(OK "Transfer-Encoding: \r\n\r\nhello"), CLOSE) },
+    { "nothing before chunked", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY(OK "Transfer-Encoding: , chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"), CLOSE) },
+    { "almost chunked", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY(OK "Transfer-Encoding: xchunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"), CLOSE) },
+    { "chunked with a parameter", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY(OK "Transfer-Encoding: chunked;q=1\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
+             CLOSE) },
+    { "chunked in quotes", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY(OK "Transfer-Encoding: \"chunked\"\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
+             CLOSE) },
+    { "a control character before chunked", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD,
+             SAY(OK "Transfer-Encoding: \x0b"
+                    "chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
              CLOSE) },
 };
 
@@ -195,6 +309,62 @@ static const struct exchange heads[] = {
     { "endless headers", NART_EHTTP_PROTOCOL, NULL,
       SCRIPT(HEAD, SAY(OK), FLOOD("X-More: " FILL "\r\n")) },
     { "endless empty lines", NART_EHTTP_PROTOCOL, NULL, SCRIPT(HEAD, FLOOD("\r\n")) },
+    { "an empty line before the status", 200, "hello", SCRIPT(HEAD, SAY("\r\n" FIVE)) },
+    { "the highest status", 999, "",
+      SCRIPT(HEAD, SAY("HTTP/1.1 999 What\r\nContent-Length: 0\r\n\r\n")) },
+    { "bytes above 127 in the reason", 200, "",
+      SCRIPT(HEAD, SAY("HTTP/1.1 200 \xc3\xa4\xe4\r\nContent-Length: 0\r\n\r\n")) },
+    { "an upgrade that is offered", 200, "hello",
+      SCRIPT(HEAD, SAY(OK "Upgrade: h2c\r\nConnection: upgrade\r\nContent-Length: 5\r\n\r\nhello"),
+             HEAD, SAY(FIVE)),
+      .again = 200 },
+    { "an upgrade that is required", 426, "",
+      SCRIPT(HEAD, SAY("HTTP/1.1 426 Upgrade Required\r\nUpgrade: TLS/1.0\r\n"
+                       "Connection: upgrade\r\nContent-Length: 0\r\n\r\n")) },
+    { "two spaces before the status", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY("HTTP/1.1  200 OK\r\nContent-Length: 0\r\n\r\n"), GONE) },
+    { "a tab before the status", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY("HTTP/1.1\t200 OK\r\nContent-Length: 0\r\n\r\n"), GONE) },
+    { "no space behind the status", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY("HTTP/1.1 200OK\r\nContent-Length: 0\r\n\r\n"), GONE) },
+    { "a status with a letter", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY("HTTP/1.1 2x0 OK\r\nContent-Length: 0\r\n\r\n"), GONE) },
+    { "a negative status", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY("HTTP/1.1 -20 OK\r\nContent-Length: 0\r\n\r\n"), GONE) },
+    { "a version in lower case", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY("http/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), GONE) },
+    { "HTTP/1.2", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY("HTTP/1.2 200 OK\r\nContent-Length: 0\r\n\r\n"), GONE) },
+    { "HTTP/1.10", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY("HTTP/1.10 200 OK\r\nContent-Length: 0\r\n\r\n"), GONE) },
+    { "HTTP/11", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY("HTTP/11 200 OK\r\nContent-Length: 0\r\n\r\n"), GONE) },
+    { "another protocol with the same lines", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY("ICY 200 OK\r\nContent-Length: 0\r\n\r\n"), GONE) },
+    { "an alert of TLS", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY_BYTES(7, "\x15\3\3\0\2\2\x28"), CLOSE) },
+    { "a frame of HTTP/2", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY_BYTES(9, "\0\0\0\4\0\0\0\0\0"), CLOSE) },
+    { "lines that end with CR alone", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY("HTTP/1.1 200 OK\rContent-Length: 0\r\r"), GONE) },
+    { "a CR in the empty line", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY(OK "Content-Length: 0\r\n\rX"), GONE) },
+    { "a NUL in the reason", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY_BYTES(16, "HTTP/1.1 200 \0\r\n"), SAY("\r\n"), GONE) },
+    { "a NUL in a header", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY_BYTES(27, OK "X-A: a\0\r\n\r\n"), GONE) },
+    { "a NUL in a name", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY_BYTES(26, OK "X\0A: b\r\n\r\n"), GONE) },
+    { "a space in a name", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY(OK "X A: b\r\nContent-Length: 0\r\n\r\n"), GONE) },
+    { "bytes above 127 in a name", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY(OK "X\xc3\xa4: b\r\nContent-Length: 0\r\n\r\n"), GONE) },
+    { "the first header is folded", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY(OK " X-A: b\r\nContent-Length: 0\r\n\r\n"), GONE) },
+    { "a header that is folded by a tab", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY(OK "X-A: b\r\n\tc\r\nContent-Length: 0\r\n\r\n"), GONE) },
+    { "a length that is folded", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD, SAY(OK "Content-Length:\r\n 5\r\n\r\nhello"), GONE) },
 };
 
 TEST(heads_of_responses)
@@ -227,6 +397,16 @@ static const struct exchange interim[] = {
       SCRIPT(HEAD,
              SAY("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n"
                  "Upgrade: websocket\r\n\r\nhello"),
+             GONE) },
+    { "chunks in 100 are none", 200, "hello",
+      SCRIPT(HEAD, SAY("HTTP/1.1 100 Continue\r\nTransfer-Encoding: chunked\r\n\r\n" FIVE)) },
+    { "100 of HTTP/1.0", 200, "hello", SCRIPT(HEAD, SAY("HTTP/1.0 100 Continue\r\n\r\n" FIVE)) },
+    { "an interim head that does not end", NART_EHTTP_CLOSED, NULL,
+      SCRIPT(HEAD, SAY("HTTP/1.1 199 What\r\nX-A"), CLOSE) },
+    { "another protocol, and an answer", NART_EHTTP_PROTOCOL, NULL,
+      SCRIPT(HEAD,
+             SAY("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n"
+                 "Upgrade: h2c\r\n\r\n" FIVE),
              GONE) },
 };
 
@@ -271,6 +451,25 @@ static const struct exchange bodiless[] = {
       SCRIPT(HEAD, SAY("HTTP/1.1 304 Not Modified\r\nContent-Length: 99999999999\r\n\r\n")) },
     { "304 and a body all the same", 304, "",
       SCRIPT(HEAD, SAY("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nhello"), ACCEPT, HEAD,
+             SAY(FIVE)),
+      .again = 200 },
+    { "HEAD after 100", 200, "",
+      SCRIPT(HEAD, SAY(CONTINUE OK "Content-Length: 5\r\n\r\n"), HEAD, SAY(OK "\r\n")),
+      .method = "HEAD", .again = 200 },
+    { "HEAD with chunks and a length", 200, "",
+      SCRIPT(HEAD, SAY(OK "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n"), HEAD,
+             SAY(OK "\r\n")),
+      .method = "HEAD", .again = 200 },
+    { "HEAD with a length that is none", 200, "", SCRIPT(HEAD, SAY(OK "Content-Length: x\r\n\r\n")),
+      .method = "HEAD" },
+    { "204 with a length that is none", 204, "",
+      SCRIPT(HEAD, SAY("HTTP/1.1 204 No Content\r\nContent-Length: x\r\n\r\n")) },
+    { "205 with a body", 205, "hello",
+      SCRIPT(HEAD, SAY("HTTP/1.1 205 Reset Content\r\nContent-Length: 5\r\n\r\nhello"), HEAD,
+             SAY(FIVE)),
+      .again = 200 },
+    { "304 with chunks", 304, "",
+      SCRIPT(HEAD, SAY("HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n"), HEAD,
              SAY(FIVE)),
       .again = 200 },
 };
@@ -349,3 +548,9 @@ TEST(requests_with_injected_text)
 {
     PLAY(injected);
 }
+
+#define ROWS(rows) (sizeof(rows) / sizeof *(rows))
+_Static_assert(ROWS(lengths) + ROWS(chunks) + ROWS(ends) + ROWS(heads) + ROWS(interim) +
+                       ROWS(bodiless) + ROWS(early) + ROWS(injected) >=
+                   200,
+               "the comment at the top says how many");
