@@ -577,6 +577,18 @@ TEST(a_shutdown_ends_the_head_and_the_channels)
     close_all();
 }
 
+/* Without a shutdown: in the background. */
+TEST(freeing_the_bridge_ends_the_head_and_the_channels)
+{
+    begin_both();
+    nart_tokio_free(bridge);
+    bridge = NULL;
+    ends(&op, NART_ESHUTDOWN, 0);
+    ends(&head, NART_ESHUTDOWN, 0);
+    both_channels_are_closed();
+    close_all();
+}
+
 TEST(a_timeout_ends_the_head_and_the_channels)
 {
     open_all();
