@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Checks tests/contracts/contracts.md against the tests of a build.
 
-    check.py --build DIR [--without GROUP[/NAME] ...]    every rule below
-    check.py --build DIR --faults                        each broken rule is detected
+    check.py --build DIR [--without GROUP ...]    every rule below
+    check.py --build DIR --faults                 each broken rule is detected
 
 Rules
   1. A row has a contract and a proof: names of ctest entries, or "Not here: " and a reason.
   2. Every name anywhere in a proof is an entry of the build. For groups that this build leaves out
-     (--without bridge) the cases are read from the sources.
+     (--without bridge) the cases are read from the sources, and for entries that only some builds have
+     (rust, install) from the CMakeLists.txt of their group. ENTRY:NAME is a test of Rust that the entry runs,
+     and .ci/run NAME a stage.
   3. The numbers of rows, and of entries per group, are at least those in the table of counts; every
      group named in a proof has a count. A group that this build skips has the entry GROUP.all
      instead, and is not counted.
@@ -23,6 +25,7 @@ import sys
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 PAGE = TESTS / "contracts" / "contracts.md"
+VARIABLES = "(clang|gcc|installed|source)"  # what variables in names of entries are
 
 
 def entries_of_build(build):
@@ -31,15 +34,38 @@ def entries_of_build(build):
     return {test["name"] for test in json.loads(said)["tests"]}
 
 
-def entries_of_sources(absent):
-    group, _, only = absent.partition("/")
-    for source in (TESTS / group).glob(f"test_{only or '*'}.c"):
+def entries_of_sources(group):
+    for source in (TESTS / group).glob("test_*.c"):
         name = source.stem.removeprefix("test_")
         cases = re.findall(r"^TEST(_EACH|_WITH)?\(([\w, ]+)\)", source.read_text(), re.MULTILINE)
         for macro, words in cases:
             case, *kinds = words.split(", ")
             for suffix in [f".{kind}" for kind in kinds] if macro == "_EACH" else [""]:
                 yield f"{group}.{name}.{case}{suffix}"
+    if group == "rust":
+        yield from (name for name in declared(group) if "(" not in name)
+
+
+def declared(group):
+    """The entries that CMake adds to a group in some build, as patterns."""
+    lists = (TESTS / group / "CMakeLists.txt", TESTS / "bridge" / "bridge.cmake")
+    text = "\n".join(path.read_text() for path in lists if path.exists())
+    calls = rf"^ *(?:add_test\(NAME {group}\.|(?!nart_)\w+_test\()([\w${{}}.]+)"
+    for name in re.findall(calls, text, re.MULTILINE):
+        if not name.startswith("$"):
+            yield group + "." + re.sub(r"\$\{\w+\}", VARIABLES, name)
+
+
+def is_elsewhere(name):
+    """Whether it is a test of Rust, a stage, or an entry of other builds."""
+    if stage := re.fullmatch(r"\.ci/run ([\w-]+)", name):
+        return f"\n    [{stage[1]}]=" in (TESTS.parent / ".ci" / "run").read_text()
+    entry, colon, test = name.partition(":")
+    if colon:
+        sources = {"rust.unit": TESTS.parent / "rust_bridge" / "src", "rust.host": TESTS / "rust" / "host"}
+        files = sources[entry].rglob("*.rs") if entry in sources else []
+        return any(re.search(rf"#\[test\]\s+fn {test}\(", f.read_text()) for f in files)
+    return any(re.fullmatch(pattern, name) for pattern in declared(name.partition(".")[0]))
 
 
 def expand(name):
@@ -82,8 +108,9 @@ def faults_of(page, entries):
         if names and not reason and re.sub(r"`[^`]*`", "", proof).strip():
             yield f"text beside the names of tests: {contract}"
         for name in names:
-            named.add(name.split(".")[0])
-            if name not in entries:
+            if name in entries:
+                named.add(name.split(".")[0])
+            elif not is_elsewhere(name):
                 yield f"{name} is no test: {contract}"
     have = {"rows": len(rows)}
     for entry in entries:
@@ -118,6 +145,9 @@ def undetected(page, entries):
         "an empty proof": page.replace(named, "|" + named.split("|")[1] + "| |"),
         "no reason": page.replace(row, "| A contract. | Not here: no. |"),
         "a test that is none": page.replace(test, test + "_"),
+        "a test of Rust that is none": page.replace("rust.unit:", "rust.unit:no_"),
+        "an entry of no build": page.replace("rust.vendored", "rust.no_vendored"),
+        "a stage that is none": page.replace(".ci/run asan", ".ci/run no-asan"),
         "a group without a count": re.sub(r"\| `core` \| \d+ \|\n", "", page),
         "fewer tests": re.sub(r"\| `core` \| \d+ \|", f"| `core` | {len(entries)} |", page),
     }
@@ -129,7 +159,7 @@ def undetected(page, entries):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True)
-    parser.add_argument("--without", action="append", default=[])
+    parser.add_argument("--without", nargs="+", default=[])
     parser.add_argument("--faults", action="store_true")
     args = parser.parse_args()
     entries = entries_of_build(args.build)
