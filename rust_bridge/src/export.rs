@@ -152,6 +152,10 @@ pub trait Field: Copy + Send + 'static {
     #[doc(hidden)]
     const C: (&'static [Piece], &'static [Piece]);
 
+    /// 0: no struct; 1: a struct without structs in it; and so on. C needs structs in this order.
+    #[doc(hidden)]
+    const DEPTH: usize = 0;
+
     /// Writes it into `to`, which has its size and is zeroed: nothing else gets into padding.
     #[doc(hidden)]
     fn write(&self, to: &mut [u8]);
@@ -200,6 +204,7 @@ impl<T: Field, const N: usize> Field for [T; N] {
             Piece::Pieces(T::C.1),
         ],
     );
+    const DEPTH: usize = T::DEPTH;
 
     fn write(&self, to: &mut [u8]) {
         let size = std::mem::size_of::<T>().max(1);
@@ -212,6 +217,18 @@ impl<T: Field, const N: usize> Field for [T; N] {
 /// The type of an argument in C.
 pub const fn c_type<T: Value>() -> &'static [Piece] {
     T::C.0
+}
+
+/// The depth of a struct, from those of its fields.
+pub const fn depth(fields: &[usize]) -> usize {
+    let (mut deepest, mut i) = (0, 0);
+    while i < fields.len() {
+        if fields[i] > deepest {
+            deepest = fields[i];
+        }
+        i += 1;
+    }
+    deepest + 1
 }
 
 /// The outcome of an operation that answers a struct.

@@ -163,7 +163,7 @@ struct Readme;
 pub mod __export {
     pub use crate::export::text::{line, line_len, Piece};
     pub use crate::export::{
-        byte_string, c_string, c_type, optional_string, start, string, struct_outcome, Answer,
-        Field, Value,
+        byte_string, c_string, c_type, depth, optional_string, start, string, struct_outcome,
+        Answer, Field, Value,
     };
 }

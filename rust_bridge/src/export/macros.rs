@@ -90,13 +90,14 @@ macro_rules! export {
         }
 
         const _: () = {
-            use $crate::__export::{line, line_len, struct_outcome, Answer, Field, Piece, Value};
+            use $crate::__export::{depth, line, line_len, struct_outcome, Answer, Field, Piece, Value};
 
             impl Field for $name {
                 const C: (&'static [Piece], &'static [Piece]) = (
                     &[Piece::Text("struct "), Piece::Snake(stringify!($name))],
                     &[],
                 );
+                const DEPTH: usize = depth(&[$(<$type as Field>::DEPTH),+]);
 
                 fn write(&self, to: &mut [u8]) {
                     $(
@@ -122,6 +123,7 @@ macro_rules! export {
 
             const PIECES: &[Piece] = &[
                 Piece::Text("0 "),
+                Piece::Number(<$name as Field>::DEPTH, 3),
                 Piece::Text(::core::file!()),
                 Piece::Number(::core::line!() as usize, 6),
                 Piece::Number(::core::column!() as usize, 3),

@@ -32,6 +32,8 @@ static nart_res greets_run(nart_cx *cx, void *frame)
         r = greeting_read(&g->op, &answer);
     if (r == 0 && (answer.length != 9 || memcmp(answer.initial, "he", 2) != 0))
         r = -EBADMSG;
+    if (r == 0 && (answer.words[1].begin != 6 || answer.words[1].length != 3))
+        r = -EBADMSG;
     nart_tokio_op_close(&g->op);
     if (r == 0)
         r = greet(g->tokio, "", &g->op);

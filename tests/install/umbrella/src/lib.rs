@@ -11,6 +11,13 @@ nart_tokio::export! {
         /// Its length [bytes];
         pub length: u32,
         pub initial: [u8; 2],
+        pub words: [Word; 2],
+    }
+
+    /// A word, which C has to know before what contains it.
+    pub struct Word {
+        pub begin: u8,
+        pub length: u8,
     }
 
     /// Greets `name`.
@@ -27,6 +34,11 @@ nart_tokio::export! {
     pub async fn greeting(bridge: &Bridge, name: &[u8]) -> Result<Greeting, Failure> {
         let text = greet(bridge, std::str::from_utf8(name)?).await?;
         let begin = text.as_bytes();
-        Ok(Greeting { length: text.len() as u32, initial: [begin[0], begin[1]] })
+        let (hello, you) = text.split_once(' ').unwrap_or((&text, ""));
+        let words = [
+            Word { begin: 0, length: hello.len() as u8 },
+            Word { begin: (text.len() - you.len()) as u8, length: you.len() as u8 },
+        ];
+        Ok(Greeting { length: text.len() as u32, initial: [begin[0], begin[1]], words })
     }
 }
