@@ -130,7 +130,8 @@ NART_API int nart_driver_group_fd(const nart_cx *cx);
 /** From here until the next nart_driver_poll() wakes make the descriptor readable. False: poll again at once. */
 NART_API bool nart_driver_group_park(nart_cx *cx);
 
-/** Cancels the tasks of the group, except the driver's own; the group accepts no new ones. */
+/** Cancels the tasks of the group, except the driver's own; the group accepts no new ones. No effect without a
+ *  group: call it again after a poll that has made one. */
 NART_API void nart_driver_group_cancel(nart_cx *cx);
 
 /** Ends the group: each task that has not ended is polled once more, cancelled, and dropped; the driver's own

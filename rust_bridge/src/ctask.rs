@@ -223,7 +223,8 @@ impl CTask {
         std::mem::replace(promise, own).finish(outcome);
     }
 
-    /// Whether the task has to be cancelled, and its group, which was not done yet.
+    /// Whether the task has to be cancelled, and its group, which was not done yet. A task may make its
+    /// group after it was cancelled.
     fn must_cancel(&self) -> (bool, bool) {
         let Some(promise) = &self.promise else {
             return (false, false);
@@ -231,7 +232,8 @@ impl CTask {
         // Relaxed: as in Promise::must_end().
         let ends = promise.shared().futures_end.load(Ordering::Relaxed);
         let task = promise.must_end() && !self.cancelled;
-        (task, ends && !self.group_cancelled)
+        let group = ends && !self.group_cancelled && self.body.context().group_fd().is_some();
+        (task, group)
     }
 
     fn cancel_if_asked(&mut self) {

@@ -701,3 +701,22 @@ TEST_WITH(a_shutdown_cancels_the_children_of_a_cancelled_task, two_workers)
     CHECK_EQ(value, 4);
     nart_tokio_op_close(&op);
 }
+
+/* It was cancelled before its first poll, which spawns. */
+TEST_WITH(a_shutdown_cancels_children_that_are_spawned_after_it_has_begun, both)
+{
+    const struct spawner init = { .type = &endless_type };
+    nart_tokio_op op = { 0 }, worker = { 0 }, end = { 0 };
+
+    occupy_worker(&worker);
+    CHECK_RES(nart_tokio_spawn_task(bridge, &spawner_type, &init, &op), 0);
+    CHECK_RES(nart_tokio_shutdown_begin(bridge, NART_NEVER, &end), 0);
+    let_worker_go();
+    CHECK_RES(wait_for_answer(&end, NULL), 0);
+    CHECK_RES(wait_for_answer(&op, NULL), 0);
+    CHECK_EQ(read_word(&dropped), 2);
+    CHECK_EQ(read_word(&parked), 0); /* the child was cancelled before its first poll, too */
+    nart_tokio_op_close(&op);
+    nart_tokio_op_close(&worker);
+    nart_tokio_op_close(&end);
+}
