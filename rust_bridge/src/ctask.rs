@@ -40,7 +40,9 @@ use crate::op::{self, Blank, Frame, Handle, Label, Promise};
 use crate::outcome::Outcome;
 use crate::panic::catch_of;
 use crate::poll_context::PollContext;
-use crate::sys::{errno, Res, TaskType, EABI, EDRIVER, EFORK, NEVER, PENDING, TASK_ABI, TASK_SEND};
+use crate::sys::{
+    errno, Res, TaskType, EABI, EDRIVER, EFORK, ESHUTDOWN, NEVER, PENDING, TASK_ABI, TASK_SEND,
+};
 
 // ---- the body ----
 
@@ -385,8 +387,13 @@ pub unsafe fn spawn(
     let blank = Blank::take(shared)?;
     // SAFETY: the caller's promise.
     unsafe { blank.put_frame(ty, init) }?;
-    let (handle, promise) = blank.admit(Label::task(ty))?;
+    if shared.tracker.is_closed() {
+        return Err(ESHUTDOWN); // a shutdown does not wait for those that are refused
+    }
+    // Before it is admitted: a shutdown that refuses further ones then waits for this one.
     shared.tasks.add();
+    let admitted = blank.admit(Label::task(ty));
+    let (handle, promise) = admitted.inspect_err(|_| shared.tasks.remove())?;
     batch::spawn(shared, handle, promise);
     Ok(handle)
 }

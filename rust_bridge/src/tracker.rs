@@ -98,13 +98,13 @@ pub struct Counts {
 impl Tracker {
     /// Counts a new operation. NART_ESHUTDOWN after close().
     pub fn admit(&self) -> Result<(), Res> {
-        // Relaxed throughout: the count guards no data. Queues have locks and `closed` flags of
-        // their own.
+        // Release: close() has the count of tasks (Tasks) as it was before. Else Relaxed: the count guards
+        // no data; queues have locks and `closed` flags of their own.
         let more = |n: u64| (n & FLAG == 0).then_some(n + 1);
         match self
             .submitted
             .0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .fetch_update(Ordering::Release, Ordering::Relaxed, more)
         {
             Ok(_) => Ok(()),
             Err(_) => Err(ESHUTDOWN),
@@ -113,7 +113,7 @@ impl Tracker {
 
     /// Ends admission. False if it had ended before.
     pub fn close(&self) -> bool {
-        self.submitted.0.fetch_or(FLAG, Ordering::Relaxed) & FLAG == 0
+        self.submitted.0.fetch_or(FLAG, Ordering::Acquire) & FLAG == 0 // see admit()
     }
 
     pub fn is_closed(&self) -> bool {
@@ -184,7 +184,8 @@ fn bump(n: &AtomicU64) {
 }
 
 /// The number of C tasks of a bridge. A shutdown cancels them as it ends futures
-/// (Shared::end_futures()), and waits for them here: they need time to unwind.
+/// (Shared::end_futures()), and waits for them here: they need time to unwind. A task is added before it
+/// is admitted, so close() finds all that were.
 #[derive(Default)]
 pub struct Tasks {
     begun: Apart<AtomicU64>,

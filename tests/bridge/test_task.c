@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* C tasks on tokio: the same type that a loop runs, polled by tokio's threads. */
 #include "bridge.h"
+#include "threads.h"
 
 #include <nart/chan.h>
 #include <nart/time.h>
@@ -318,6 +319,60 @@ TEST_WITH(a_shutdown_lets_tasks_unwind, both)
     for (int i = 0; i < 20; i++) {
         CHECK_RES(nart_tokio_op_try(&ops[i], NULL), NART_EABORTED);
         nart_tokio_op_close(&ops[i]);
+    }
+}
+
+/* It needs a second poll to unwind. */
+static nart_res unwinds_run(nart_cx *cx, void *frame)
+{
+    struct obeys *o = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &o->co);
+    NART_AWAIT(r, nart_sleep(cx, &o->timer, 3600 * NART_SEC));
+    CHECK_RES(r, -ECANCELED);
+    NART_YIELD();
+    count(&unwound);
+    NART_END(-ECANCELED);
+}
+
+static const nart_task_type unwinds_type =
+    NART_TASK_TYPE_FLAGS(struct obeys, unwinds_run, count_drop, NART_TASK_SEND);
+
+static void *submit_until_refused(void *arg)
+{
+    uint64_t *accepted = arg;
+    nart_tokio_op op = { 0 };
+    nart_res r;
+
+    while (read_word(&begun) == 0) {
+    }
+    while ((r = nart_tokio_spawn_task(bridge, &unwinds_type, NULL, &op)) == 0) {
+        count(accepted);
+        nart_tokio_op_detach(&op);
+    }
+    CHECK_RES(r, NART_ESHUTDOWN);
+    return NULL;
+}
+
+TEST(a_shutdown_lets_tasks_unwind_that_were_submitted_meanwhile)
+{
+    for (uint64_t i = test_repeat(2000); i > 0; i--) {
+        uint64_t accepted = 0;
+        pthread_t threads[3];
+
+        begun = unwound = dropped = 0;
+        both_open();
+        for (int t = 0; t < 3; t++)
+            threads[t] = thread_start(submit_until_refused, &accepted);
+        set_word(&begun, 1);
+        let_others_run(); /* its end interrupts a thread anywhere in its submission */
+        CHECK_RES(nart_tokio_shutdown(bridge, 3600 * NART_SEC, NULL), 0);
+        for (int t = 0; t < 3; t++)
+            thread_join(threads[t]);
+        CHECK_EQ(unwound, accepted);
+        CHECK_EQ(dropped, accepted);
+        both_close();
     }
 }
 
