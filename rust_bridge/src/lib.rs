@@ -161,7 +161,7 @@ struct Readme;
 /// What the macro `export!` uses.
 #[doc(hidden)]
 pub mod __export {
-    pub use crate::export::text::{line, line_len, Piece};
+    pub use crate::export::text::{is_word, line, line_len, Piece};
     pub use crate::export::{
         byte_string, c_string, c_type, depth, optional_string, start, string, struct_outcome,
         Answer, Field, Value,

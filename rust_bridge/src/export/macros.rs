@@ -61,6 +61,10 @@
 /// | numbers, `bool` | the same | `usize` is `size_t` |
 /// | a struct of `export!` | the same | |
 ///
+/// An exported function is a symbol of the whole program: begin its name as no other library does, as in
+/// `kv_get`. Arguments and fields whose name is a keyword in C or C++, or `rt` or `op`, end with an underscore
+/// in C: `default` is `default_`. Only doc comments may be above a function, a struct and a field.
+///
 /// A call returns 0; `-EINVAL` a string or another pointer is NULL; `-EILSEQ`; the errors of
 /// [`Bridge::spawn`](crate::Bridge::spawn).
 ///
@@ -136,7 +140,8 @@ macro_rules! export {
                     Piece::Comment("    ", &[$($field_doc),*], ""),
                     Piece::Text("    "),
                     Piece::Pieces(<$type as Field>::C.0),
-                    Piece::Text(concat!(" ", stringify!($field))),
+                    Piece::Text(" "),
+                    Piece::Name(stringify!($field), ""),
                     Piece::Pieces(<$type as Field>::C.1),
                     Piece::Text(";\n"),
                 )+
@@ -186,7 +191,7 @@ macro_rules! __export_fn {
             [$($c)* $arg: *const ::core::ffi::c_char,]
             [$($load)* let $arg = $crate::__export::string($arg)?;]
             [$($pass)* &$arg,]
-            [$($text)* Piece::Text(concat!(", const char *", stringify!($arg))),]
+            [$($text)* Piece::Text(", const char *"), Piece::Name(stringify!($arg), ""),]
             $($($rest)*)?
         }
     };
@@ -196,7 +201,7 @@ macro_rules! __export_fn {
             [$($c)* $arg: *const ::core::ffi::c_char,]
             [$($load)* let $arg = $crate::__export::optional_string($arg)?;]
             [$($pass)* $arg.as_deref(),]
-            [$($text)* Piece::Text(concat!(", const char *", stringify!($arg))),]
+            [$($text)* Piece::Text(", const char *"), Piece::Name(stringify!($arg), ""),]
             $($($rest)*)?
         }
     };
@@ -206,7 +211,7 @@ macro_rules! __export_fn {
             [$($c)* $arg: *const ::core::ffi::c_char,]
             [$($load)* let $arg = $crate::__export::c_string($arg)?;]
             [$($pass)* &$arg,]
-            [$($text)* Piece::Text(concat!(", const char *", stringify!($arg))),]
+            [$($text)* Piece::Text(", const char *"), Piece::Name(stringify!($arg), ""),]
             $($($rest)*)?
         }
     };
@@ -216,9 +221,13 @@ macro_rules! __export_fn {
             [$($c)* $arg: *const u8, len: usize,]
             [$($load)* let $arg = $crate::__export::byte_string($arg, len)?;]
             [$($pass)* &$arg,]
-            [$($text)* Piece::Text(concat!(
-                ", const uint8_t *", stringify!($arg), ", size_t ", stringify!($arg), "_len"
-            )),]
+            [
+                $($text)*
+                Piece::Text(", const uint8_t *"),
+                Piece::Name(stringify!($arg), ""),
+                Piece::Text(", size_t "),
+                Piece::Name(stringify!($arg), "_len"),
+            ]
             $($($rest)*)?
         }
     };
@@ -232,7 +241,8 @@ macro_rules! __export_fn {
                 $($text)*
                 Piece::Text(", "),
                 Piece::Pieces($crate::__export::c_type::<$type>()),
-                Piece::Text(concat!(" ", stringify!($arg))),
+                Piece::Text(" "),
+                Piece::Name(stringify!($arg), ""),
             ]
             $($($rest)*)?
         }
@@ -256,13 +266,17 @@ macro_rules! __export_fn {
             }
         }
 
-        use $crate::__export::{line, line_len, Answer, Piece};
+        use $crate::__export::{is_word, line, line_len, Answer, Piece};
+
+        const NAME: &str = stringify!($name);
+        const _: () = assert!(!is_word(NAME), "this function has a name that is none in C or C++");
 
         const READ: &[Piece] = &[
-            Piece::Text(concat!(
-                "/** Reads the answer of ", stringify!($name), "(), as nart_tokio_op_read(). */\n",
-                "static inline NART_MUST_USE nart_res ", stringify!($name), "_read(const nart_tokio_op *op, ",
-            )),
+            Piece::Text("/** Reads the answer of "),
+            Piece::Name(NAME, ""),
+            Piece::Text("(), as nart_tokio_op_read(). */\nstatic inline NART_MUST_USE nart_res "),
+            Piece::Name(NAME, ""),
+            Piece::Text("_read(const nart_tokio_op *op, "),
             Piece::Pieces(<$answer as Answer>::STRUCT),
             Piece::Text(" *answer)\n{\n    return nart_tokio_op_read(op, answer, sizeof *answer);\n}\n"),
         ];
@@ -273,7 +287,9 @@ macro_rules! __export_fn {
             Piece::Number(::core::column!() as usize, 3),
             Piece::Text(concat!(" ", stringify!($name), "!")),
             Piece::Comment("", &[$($doc),*], <$answer as Answer>::ABOUT),
-            Piece::Text(concat!("NART_MUST_USE nart_res ", stringify!($name), "(nart_tokio *rt")),
+            Piece::Text("NART_MUST_USE nart_res "),
+            Piece::Name(NAME, ""),
+            Piece::Text("(nart_tokio *rt"),
             $($text)*
             Piece::Text(", nart_tokio_op *op);\n"),
             Piece::Pieces(if <$answer as Answer>::STRUCT.is_empty() { &[] } else { READ }),

@@ -9,7 +9,10 @@
 pub enum Piece {
     /// As it is.
     Text(&'static str),
-    /// The name of a type of Rust as C has it: `KvInfo` is `kv_info`.
+    /// A name, and what follows it: `default` is `default_`, because C has no such name, and with `_len` it is
+    /// `default_len`; `r#type` is `type`.
+    Name(&'static str, &'static str),
+    /// The name of a type of Rust as C has it: `KvInfo` is `kv_info`, and `Int` is `int_`.
     Snake(&'static str),
     /// A comment of C, indented, from the lines of a doc comment and one more; nothing if both are empty.
     Comment(&'static str, &'static [&'static str], &'static str),
@@ -19,7 +22,51 @@ pub enum Piece {
     Number(usize, usize),
 }
 
-use Piece::{Comment, Number, Pieces, Snake, Text};
+use Piece::{Comment, Name, Number, Pieces, Snake, Text};
+
+/// What is no name in C or C++: keywords, macros of their libraries, and the parameters that each function has.
+const WORDS: &str = " alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t \
+    char32_t char8_t class co_await co_return co_yield compl concept const const_cast consteval constexpr \
+    constinit continue decltype default delete do double dynamic_cast else enum errno explicit export extern \
+    false float for friend goto if inline int linux long mutable namespace new noexcept not not_eq nullptr op \
+    operator or or_eq private protected public register reinterpret_cast requires restrict return rt short \
+    signed sizeof static static_assert static_cast stderr stdin stdout struct switch template this thread_local \
+    throw true try typedef typeid typename typeof typeof_unqual union unix unsigned using virtual void volatile \
+    wchar_t while xor xor_eq ";
+
+/// Whether a name, in lower case, is one of WORDS.
+pub const fn is_word(name: &str) -> bool {
+    let (words, name) = (WORDS.as_bytes(), name.as_bytes());
+    let from = begin(name);
+    let (mut start, mut i) = (1, 1);
+    while i < words.len() {
+        if words[i] != b' ' {
+            i += 1;
+            continue;
+        }
+        let mut same = i - start == name.len() - from;
+        let mut n = from;
+        while same && n < name.len() {
+            same = words[start + n - from] == name[n].to_ascii_lowercase();
+            n += 1;
+        }
+        if same {
+            return true;
+        }
+        i += 1;
+        start = i;
+    }
+    false
+}
+
+/// Where a name begins, without the `r#` of a raw identifier.
+const fn begin(name: &[u8]) -> usize {
+    if name.len() > 2 && name[1] == b'#' {
+        2
+    } else {
+        0
+    }
+}
 
 /// Counts the bytes, and writes them if there is space.
 struct Writer<const N: usize> {
@@ -60,15 +107,33 @@ impl<const N: usize> Writer<N> {
         }
     }
 
-    const fn snake(&mut self, name: &str) {
-        let name = name.as_bytes();
-        let mut i = 0;
+    const fn name(&mut self, name: &str, end: &str) {
+        let bytes = name.as_bytes();
+        let mut i = begin(bytes);
+        while i < bytes.len() {
+            self.escaped(bytes[i]);
+            i += 1;
+        }
+        self.text(if end.is_empty() && is_word(name) {
+            "_"
+        } else {
+            end
+        });
+    }
+
+    const fn snake(&mut self, text: &str) {
+        let name = text.as_bytes();
+        let mut i = begin(name);
         while i < name.len() {
-            if i > 0 && name[i].is_ascii_uppercase() && !name[i - 1].is_ascii_uppercase() {
+            if i > begin(name) && name[i].is_ascii_uppercase() && !name[i - 1].is_ascii_uppercase()
+            {
                 self.escaped(b'_');
             }
             self.escaped(name[i].to_ascii_lowercase());
             i += 1;
+        }
+        if is_word(text) {
+            self.text("_");
         }
     }
 
@@ -114,6 +179,7 @@ impl<const N: usize> Writer<N> {
         while i < pieces.len() {
             match pieces[i] {
                 Text(text) => self.text(text),
+                Name(name, end) => self.name(name, end),
                 Snake(name) => self.snake(name),
                 Comment(indent, lines, last) => self.comment(indent, lines, last),
                 Pieces(more) => self.pieces(more),
@@ -162,12 +228,20 @@ mod tests {
         Text("];~"),
         Comment(" ", &[" 5 µs", " ends */ not"], "Last."),
         Comment("", &[], ""),
+        Name("r#type", ""),
+        Name("r#for", ""),
+        Name("or_", ""),
+        Name("rt", ""),
+        Name("wchar_t", ""),
+        Name("r#do", "_len"),
+        Snake("Int"),
+        Snake("Integer"),
     ];
 
     #[test]
     fn a_line_is_printable_ascii() {
         const LINE: [u8; line_len(PIECES)] = line(PIECES);
-        let expected = "\nnart-export!00042!int a~x5b10http_kv_info2~x5d~x3b~t /** 5 ~xc2~xb5s~x0a  * ends * / not~x0a  * Last. */~x0a\n";
+        let expected = "\nnart-export!00042!int a~x5b10http_kv_info2~x5d~x3b~t /** 5 ~xc2~xb5s~x0a  * ends * / not~x0a  * Last. */~x0atypefor_or_rt_wchar_t_do_lenint_integer\n";
         assert_eq!(std::str::from_utf8(&LINE), Ok(expected));
     }
 }

@@ -32,7 +32,15 @@ static nart_res greets_run(nart_cx *cx, void *frame)
         r = greeting_read(&g->op, &answer);
     if (r == 0 && (answer.length != 9 || memcmp(answer.initial, "he", 2) != 0))
         r = -EBADMSG;
-    if (r == 0 && (answer.words[1].begin != 6 || answer.words[1].length != 3))
+    if (r == 0 && (answer.words[1].begin != 6 || answer.words[1].length != 3 ||
+                   answer.words[1].default_ != 2))
+        r = -EBADMSG;
+    nart_tokio_op_close(&g->op);
+    if (r == 0)
+        r = greet_names(g->tokio, 1, "ab", NULL, 0, "cde", &g->op);
+    if (r == 0)
+        NART_AWAIT(r, nart_tokio_op_await(cx, &g->op, &g->value));
+    if (r == 0 && g->value != 6)
         r = -EBADMSG;
     nart_tokio_op_close(&g->op);
     if (r == 0)
