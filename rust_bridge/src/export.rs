@@ -147,6 +147,10 @@ pub unsafe fn byte_string(data: *const u8, len: usize) -> Result<Vec<u8>, Res> {
 
 /// A field of a struct that [`export!`](crate::export!) makes: a number, a `bool`, an array of these, or
 /// such a struct.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a type that a field of a struct for C can have",
+    note = "use a number, bool, an array of these, or a struct of export!"
+)]
 pub trait Field: Copy + Send + 'static {
     /// Its type in C, and what follows the name: `[8]`.
     #[doc(hidden)]
@@ -162,6 +166,10 @@ pub trait Field: Copy + Send + 'static {
 }
 
 /// An argument that C passes by value: a number, a `bool`, or a struct of [`export!`](crate::export!).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a type that an argument of an exported function can have",
+    note = "use one of these, written as here: &str, Option<&str>, &CStr, &[u8], a number, bool, a struct of export!"
+)]
 pub trait Value: Field {}
 
 macro_rules! values {
