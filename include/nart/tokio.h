@@ -40,7 +40,9 @@
  *     before the objects that they use are destroyed.
  *  4. In a child of fork() every call on a bridge, operation or local future of the parent returns
  *     NART_EFORK, except that an operation which had ended keeps its result. Freeing and closing
- *     leak on purpose. Do not dlclose() a library that contains the bridge.
+ *     leak on purpose. Do not make a bridge in a child of a process that has one: a lock that a
+ *     thread of the parent held then is held for ever. Run another program by exec(), or fork before
+ *     the first bridge is made. Do not dlclose() a library that contains the bridge.
  *  5. If Rust or tokio cannot allocate memory, the process ends, except where -ENOMEM is
  *     documented.
  *  6. A function that takes an `op` to begin an operation overwrites it: `*op` must be empty, that
