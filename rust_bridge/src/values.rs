@@ -118,7 +118,7 @@ impl Bridge {
     {
         let entry = self.entry()?;
         let value = entry.value.get_or_init(|| Arc::new(init())).clone();
-        self.unless_ended(value)
+        self.unless_ended(entry, value)
     }
 
     /// The same with an `init` that waits, and may fail. Other callers wait until it has ended.
@@ -153,9 +153,10 @@ impl Bridge {
     {
         let entry = self.entry::<T>()?;
         if let Some(value) = entry.value.get() {
-            return Ok(self.unless_ended(value.clone())?);
+            let value = value.clone();
+            return Ok(self.unless_ended(entry, value)?);
         }
-        let _making = entry.making.lock().await;
+        let making = entry.making.lock().await;
         let value = match entry.value.get() {
             Some(value) => value.clone(),
             None => {
@@ -163,7 +164,8 @@ impl Bridge {
                 entry.value.get_or_init(|| made).clone()
             }
         };
-        Ok(self.unless_ended(value)?)
+        drop(making);
+        Ok(self.unless_ended(entry, value)?)
     }
 
     fn entry<T: Send + Sync + 'static>(&self) -> Result<Arc<Entry<T>>, Error> {
@@ -173,12 +175,15 @@ impl Bridge {
         self.0.values.entry().ok_or(Error::of(ESHUTDOWN))
     }
 
-    /// A value that was made while the bridge ended is not in its list any more.
-    fn unless_ended<T>(&self, value: Arc<T>) -> Result<Arc<T>, Error> {
-        match self.0.values.has_ended() {
-            true => Err(Error::of(ESHUTDOWN)),
-            false => Ok(value),
+    /// A value that was made while the bridge ended is not in its list any more: it is dropped here, as those
+    /// in the list were.
+    fn unless_ended<T>(&self, entry: Arc<Entry<T>>, value: Arc<T>) -> Result<Arc<T>, Error> {
+        if !self.0.values.has_ended() {
+            return Ok(value);
         }
+        let _entered = self.0.handle.enter();
+        let _ = catch(|| drop((entry, value)));
+        Err(Error::of(ESHUTDOWN))
     }
 }
 
@@ -316,6 +321,18 @@ mod tests {
         let bridge = Bridge::new(&Options::default()).unwrap();
         let ended = bridge.get_or_init(|| bridge.shutdown(MINUTE).unwrap());
         assert_eq!(ended.unwrap_err().code(), ESHUTDOWN);
+    }
+
+    #[test]
+    fn such_a_value_is_dropped_in_the_context_of_tokio() {
+        let log = Log::default();
+        let bridge = Bridge::new(&Options::default()).unwrap();
+        let ended = bridge.get_or_init(|| {
+            bridge.shutdown(MINUTE).unwrap();
+            Says(log.clone(), "value")
+        });
+        assert_eq!(ended.err().map(|error| error.code()), Some(ESHUTDOWN));
+        assert_eq!(*lock(&log), ["value"]);
     }
 
     #[test]
