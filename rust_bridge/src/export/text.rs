@@ -137,16 +137,19 @@ impl<const N: usize> Writer<N> {
         }
     }
 
-    /// A line of a comment, which `*/` does not end.
+    /// A line of a comment, which `*/` does not end, and in which compilers do not warn of `/*`.
     const fn comment_line(&mut self, text: &str) {
         let bytes = text.as_bytes();
         let mut i = 0;
+        if !bytes.is_empty() && bytes[0] == b'/' {
+            self.escaped(b' '); // there is a `*` before it
+        }
         while i < bytes.len() {
             self.escaped(bytes[i]);
-            if bytes[i] == b'*' && i + 1 < bytes.len() && bytes[i + 1] == b'/' {
+            i += 1;
+            if i < bytes.len() && matches!((bytes[i - 1], bytes[i]), (b'*', b'/') | (b'/', b'*')) {
                 self.escaped(b' ');
             }
-            i += 1;
         }
     }
 
@@ -226,7 +229,7 @@ mod tests {
         Number(10, 1),
         Snake("HttpKvInfo2"),
         Text("];~"),
-        Comment(" ", &[" 5 µs", " ends */ not"], "Last."),
+        Comment(" ", &[" 5 µs", " ends */ not /*", "/ end"], "Last."),
         Comment("", &[], ""),
         Name("r#type", ""),
         Name("r#for", ""),
@@ -241,7 +244,7 @@ mod tests {
     #[test]
     fn a_line_is_printable_ascii() {
         const LINE: [u8; line_len(PIECES)] = line(PIECES);
-        let expected = "\nnart-export!00042!int a~x5b10http_kv_info2~x5d~x3b~t /** 5 ~xc2~xb5s~x0a  * ends * / not~x0a  * Last. */~x0atypefor_or_rt_wchar_t_do_lenint_integer\n";
+        let expected = "\nnart-export!00042!int a~x5b10http_kv_info2~x5d~x3b~t /** 5 ~xc2~xb5s~x0a  * ends * / not / *~x0a  * / end~x0a  * Last. */~x0atypefor_or_rt_wchar_t_do_lenint_integer\n";
         assert_eq!(std::str::from_utf8(&LINE), Ok(expected));
     }
 }
