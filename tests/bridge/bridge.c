@@ -302,9 +302,10 @@ int64_t clock_now(void)
 uint32_t random_number(void)
 {
     static uint32_t state = 12345;
+    uint32_t next = __atomic_load_n(&state, __ATOMIC_RELAXED) * 1664525u + 1013904223u;
 
-    state = state * 1664525u + 1013904223u;
-    return state >> 16;
+    __atomic_store_n(&state, next, __ATOMIC_RELAXED); /* two threads may get the same number */
+    return next >> 16;
 }
 
 void random_pause(uint32_t max)

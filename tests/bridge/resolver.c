@@ -12,7 +12,7 @@ uint64_t resolver_gate, hanging, served;
 int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
                 struct addrinfo **found)
 {
-    static int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
     const char *hangs = node ? strstr(node, ".hangs.test") : NULL;
 
     *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
