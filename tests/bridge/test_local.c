@@ -508,13 +508,17 @@ static int write_to_a_reset_peer(uint32_t flags, bool on_worker)
         signal(SIGPIPE, SIG_DFL);
         opts.flags = flags;
         both_open_with(&opts);
-        (void)thread_start(reset_one, &listener);
+        pthread_t peer = thread_start(reset_one, &listener);
+        nart_res r;
         if (on_worker) {
             CHECK_RES(test_writev(bridge, port, &op), 0);
-            _exit(await_op(&op, NULL) == -EPIPE ? 0 : 1);
+            r = await_op(&op, NULL);
+        } else {
+            CHECK_RES(test_local_writev(bridge, port, &w.local), 0);
+            r = await_local(&w.local, &w.value);
         }
-        CHECK_RES(test_local_writev(bridge, port, &w.local), 0);
-        _exit(await_local(&w.local, &w.value) == -EPIPE ? 0 : 1);
+        thread_join(peer);
+        _exit(r == -EPIPE ? 0 : 1);
     }
     CHECK_EQ(waitpid(child, &status, 0), child);
     close(listener);
