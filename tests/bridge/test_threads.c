@@ -39,7 +39,7 @@ static bool read_status(int tid, char *text, size_t size)
     return n > 0;
 }
 
-/* Calls look(tid, status) for every thread but this one; how many there are. */
+/* Calls look(tid, status) for every thread but this one and that of a sanitizer; how many there are. */
 static int each_thread(void (*look)(int tid, const char *status))
 {
     static char status[8192];
@@ -48,7 +48,7 @@ static int each_thread(void (*look)(int tid, const char *status))
     CHECK(dir != NULL);
     for (struct dirent *e; (e = readdir(dir)) != NULL;) {
         int tid = atoi(e->d_name);
-        if (tid == 0 || tid == (int)syscall(SYS_gettid))
+        if (tid == 0 || tid == (int)syscall(SYS_gettid) || tid == test_sanitizer_thread())
             continue;
         if (read_status(tid, status, sizeof status)) {
             look(tid, status);

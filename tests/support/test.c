@@ -251,6 +251,13 @@ static int entries(const char *path)
 #endif
 #endif
 
+static int sanitizer_thread;
+
+int test_sanitizer_thread(void)
+{
+    return sanitizer_thread;
+}
+
 #ifdef TSAN
 static void *nothing(void *arg)
 {
@@ -267,6 +274,14 @@ static void begin_sanitizer(void)
     pthread_join(t, NULL);
     while (entries("/proc/self/task") > 2)
         sched_yield();
+
+    DIR *dir = opendir("/proc/self/task");
+    if (!dir)
+        test_fail(__FILE__, __LINE__, "cannot read the threads");
+    for (const struct dirent *e; (e = readdir(dir));)
+        if (e->d_name[0] != '.' && atoi(e->d_name) != getpid())
+            sanitizer_thread = atoi(e->d_name);
+    closedir(dir);
 }
 #else
 static void begin_sanitizer(void)

@@ -111,6 +111,9 @@ void test_at_end(void (*fn)(void));
 #define TEST_SANITIZED 1
 #endif
 
+/* The id of ThreadSanitizer's own thread; 0: it is not active. */
+int test_sanitizer_thread(void);
+
 bool test_under_valgrind(void);
 
 /* How often a stress test repeats its step, given `n` for a long run (NART_TEST_LONG in the
