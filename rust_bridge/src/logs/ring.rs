@@ -8,12 +8,37 @@
 //!
 //! The events of one thread are in order. A thread that is interrupted between its number and its turn's
 //! end delays those behind it, but no other push.
+//!
+//! tests/models/bridge_words runs this file under loom, and weakens each order in turn.
 
-use std::cell::UnsafeCell;
+#[cfg(loom)]
+use loom::cell::UnsafeCell;
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+#[cfg(not(loom))]
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::line::Line;
 use crate::tracker::Apart;
+
+/// As loom's, which sees each access.
+#[cfg(not(loom))]
+struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+#[cfg(not(loom))]
+impl<T> UnsafeCell<T> {
+    fn new(value: T) -> UnsafeCell<T> {
+        UnsafeCell(std::cell::UnsafeCell::new(value))
+    }
+
+    fn with<R>(&self, read: impl FnOnce(*const T) -> R) -> R {
+        read(self.0.get())
+    }
+
+    fn with_mut<R>(&self, write: impl FnOnce(*mut T) -> R) -> R {
+        write(self.0.get())
+    }
+}
 
 struct Place {
     turn: AtomicUsize,
@@ -84,7 +109,7 @@ impl Ring {
             line.lost = self.lost.swap(0, Ordering::Relaxed);
         }
         // SAFETY: it is this push's turn.
-        unsafe { *place.line.get() = *line };
+        place.line.with_mut(|p| unsafe { *p = *line });
         place.turn.store(n.wrapping_add(1), Ordering::Release); // the line
         true
     }
@@ -101,7 +126,7 @@ impl Ring {
             return false;
         }
         // SAFETY: it is this pop's turn.
-        unsafe { *to = *place.line.get() };
+        place.line.with(|p| *to = unsafe { *p });
         let next = n.wrapping_add(self.places.len());
         place.turn.store(next, Ordering::Release); // the copy is made
         self.head.0.store(n.wrapping_add(1), Ordering::Relaxed);
@@ -118,7 +143,7 @@ impl Ring {
             // Acquire: the line.
             match place.turn.load(Ordering::Acquire) == n.wrapping_add(1) {
                 // SAFETY: it is the reader's turn, which does not pop meanwhile.
-                true => 1 + unsafe { (*place.line.get()).lost },
+                true => 1 + place.line.with(|p| unsafe { (*p).lost }),
                 false => 1,
             }
         });

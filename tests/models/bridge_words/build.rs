@@ -5,7 +5,7 @@
 use std::{env, fs, path::Path};
 
 /// Decisions taken by a load and a store instead of one read-modify-write, and wrong ones.
-const SPLIT: [(&str, &str, &str); 7] = [
+const SPLIT: [(&str, &str, &str); 14] = [
     (
         "push_by_load_and_store",
         ".compare_exchange_weak(seen, next, Ordering::Release, Ordering::Relaxed)",
@@ -46,6 +46,53 @@ const SPLIT: [(&str, &str, &str); 7] = [
         "DONE | ENDED)",
         "DONE | ENDED | FORCED)",
     ),
+    (
+        "number_by_load_and_store",
+        "match self.tail.0.compare_exchange_weak(
+                    n,
+                    n.wrapping_add(1),
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                ) {",
+        "self.tail.0.store(n.wrapping_add(1), Ordering::Relaxed);
+         match Ok::<usize, usize>(n) {",
+    ),
+    (
+        "lost_by_load_and_store",
+        "self.lost.fetch_add(1, Ordering::Relaxed);",
+        "let lost = self.lost.load(Ordering::Relaxed); self.lost.store(lost + 1, Ordering::Relaxed);",
+    ),
+    (
+        "carry_by_load_and_store",
+        "line.lost = self.lost.swap(0, Ordering::Relaxed);",
+        "line.lost = self.lost.load(Ordering::Relaxed); self.lost.store(0, Ordering::Relaxed);",
+    ),
+    (
+        "push_into_a_place_that_is_full",
+        "if turn == n {",
+        "if turn == n || turn.wrapping_add(self.places.len() - 1) == n {",
+    ),
+    (
+        "push_is_published_before_its_line",
+        "place.line.with_mut(|p| unsafe { *p = *line });
+        place.turn.store(n.wrapping_add(1), Ordering::Release);",
+        "place.turn.store(n.wrapping_add(1), Ordering::Release);
+         place.line.with_mut(|p| unsafe { *p = *line });",
+    ),
+    (
+        "pop_frees_the_place_before_the_copy",
+        "place.line.with(|p| *to = unsafe { *p });
+        let next = n.wrapping_add(self.places.len());
+        place.turn.store(next, Ordering::Release);",
+        "let next = n.wrapping_add(self.places.len());
+         place.turn.store(next, Ordering::Release);
+         place.line.with(|p| *to = unsafe { *p });",
+    ),
+    (
+        "pop_does_not_look_at_the_turn",
+        "if place.turn.load(Ordering::Acquire) != n.wrapping_add(1) {",
+        "if self.tail.0.load(Ordering::Acquire) == n {",
+    ),
 ];
 
 fn weaken(text: &str, place: usize, order: &str) -> String {
@@ -78,8 +125,9 @@ fn main() {
     println!("cargo:rerun-if-env-changed=NART_MUTANT");
     let mutant = env::var("NART_MUTANT").unwrap_or_default();
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
-    for name in ["state.rs", "spawn_queue.rs"] {
-        let file = Path::new("../../../rust_bridge/src").join(name);
+    for path in ["state.rs", "spawn_queue.rs", "logs/ring.rs"] {
+        let file = Path::new("../../../rust_bridge/src").join(path);
+        let name = path.rsplit('/').next().expect("the last part");
         println!("cargo:rerun-if-changed={}", file.display());
         let mut text = fs::read_to_string(&file).expect(name);
         if let Some(mutant) = mutant.strip_prefix(&format!("{name}:")) {

@@ -22,12 +22,16 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 import ledger # pylint: disable=wrong-import-position
 
-FILES = [ledger.ROOT / "rust_bridge" / "src" / name for name in ("state.rs", "spawn_queue.rs")]
+FILES = [ledger.ROOT / "rust_bridge" / "src" / name 
+         for name in ("state.rs", "spawn_queue.rs", "logs/ring.rs")]
 WEAKER = {"Acquire": ["Relaxed"], "Release": ["Relaxed"], "AcqRel": ["Acquire", "Release", "Relaxed"]}
 SPLIT = {
     "state.rs": ["publish_by_load_and_store", "force_by_load_and_store", "detach_by_load_and_store",
                  "publish_over_a_shutdown", "handle_frees_at_a_shutdown"],
     "spawn_queue.rs": ["push_by_load_and_store", "take_by_load_and_store"],
+    "ring.rs": ["number_by_load_and_store", "lost_by_load_and_store", "carry_by_load_and_store",
+                "push_into_a_place_that_is_full", "push_is_published_before_its_line",
+                "pop_frees_the_place_before_the_copy", "pop_does_not_look_at_the_turn"],
 }
 
 

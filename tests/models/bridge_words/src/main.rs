@@ -3,19 +3,29 @@
 //!
 //! usage: nart-bridge-words --list | scenario
 
+mod log_ring;
 mod op_state;
 mod spawn_queue;
 
 use std::process::ExitCode;
 
+/// What the files take from rust_bridge/src/tracker.rs.
+mod tracker {
+    #[derive(Default)]
+    pub struct Apart<T>(pub T);
+}
+
 fn main() -> ExitCode {
     let wanted = std::env::args().nth(1).unwrap_or_default();
     if wanted == "--list" {
-        let names = op_state::names().into_iter().chain(spawn_queue::names());
-        names.for_each(|name| println!("{name}"));
+        let names = [log_ring::names(), op_state::names(), spawn_queue::names()];
+        names.concat().iter().for_each(|name| println!("{name}"));
         return ExitCode::SUCCESS;
     }
-    let Some(executions) = op_state::check(&wanted).or_else(|| spawn_queue::check(&wanted)) else {
+    let Some(executions) = op_state::check(&wanted)
+        .or_else(|| spawn_queue::check(&wanted))
+        .or_else(|| log_ring::check(&wanted))
+    else {
         eprintln!("usage: nart-bridge-words --list | scenario");
         return ExitCode::from(2);
     };
