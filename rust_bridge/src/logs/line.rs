@@ -98,8 +98,8 @@ impl Write for Line {
 /// The name of this thread, with a NUL.
 fn thread_name() -> [c_char; 16] {
     let mut name = [0; 16];
-    // SAFETY: writes at most 16 bytes, with a NUL.
-    unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
+    // SAFETY: writes at most as many bytes, with a NUL.
+    unsafe { libc::pthread_getname_np(libc::pthread_self(), name.as_mut_ptr(), name.len()) };
     name
 }
 
