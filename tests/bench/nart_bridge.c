@@ -284,6 +284,7 @@ static const struct bench_row rows[] = {
     { "bridge_batch", "ns", "nart", futures_task, futures_root },
     { "bridge_batch_c", "ns", "nart", c_tasks, NULL },
     { "blocking_batch", "ns", "nart", blocking, NULL },
+    { "blocking_lone", "ns", "nart", blocking_lone, NULL },
     { "bridge_wake_spin", "ns", "nart", wake_spin, NULL },
     { "bridge_wake_park", "ns", "nart", wake_park, NULL },
 };

@@ -23,4 +23,7 @@ void close_bridge(nart_tokio *bridge);
 /* Runs batches of n on rt, as bench_how says; returns nanoseconds per operation. */
 double run_batch(nart_rt *rt, bench_how how, nart_tokio *bridge, batch_begin begin, uint64_t n);
 
+/* Rows with a file of their own. */
+double blocking_lone(uint64_t n);
+
 #endif

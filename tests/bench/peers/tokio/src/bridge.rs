@@ -37,3 +37,13 @@ pub fn blocking_batch(n: u64) -> f64 {
         }
     }))
 }
+
+/// n jobs for the blocking pool, one after the other.
+pub fn blocking_lone(n: u64) -> f64 {
+    let rt = runtime();
+    rt.block_on(timed(n, async |n| {
+        for i in 0..n {
+            black_box(rt.spawn_blocking(move || i).await.expect("a value"));
+        }
+    }))
+}

@@ -89,6 +89,7 @@ fn main() {
             both("tcp_echo", |n| task(net::tcp_echo(n)), |n| root(net::tcp_echo(n))),
             one("bridge_batch", "ns", bridge::batch),
             one("blocking_batch", "ns", bridge::blocking_batch),
+            one("blocking_lone", "ns", bridge::blocking_lone),
             one("task_bytes", "B", |n| root(exec::task_bytes(n))),
         ],
     );
