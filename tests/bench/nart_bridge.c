@@ -285,6 +285,8 @@ static const struct bench_row rows[] = {
     { "bridge_batch_c", "ns", "nart", c_tasks, NULL },
     { "blocking_batch", "ns", "nart", blocking, NULL },
     { "blocking_lone", "ns", "nart", blocking_lone, NULL },
+    { "guest_spawn", "ns", "nart", guest_spawn, NULL },
+    { "guest_pingpong", "ns", "nart", guest_pingpong, NULL },
     { "bridge_wake_spin", "ns", "nart", wake_spin, NULL },
     { "bridge_wake_park", "ns", "nart", wake_park, NULL },
 };

@@ -14,6 +14,6 @@ pub async fn timed(n: u64, mut work: impl AsyncFnMut(u64)) -> f64 {
 /// Bytes resident in this process.
 pub fn resident_bytes() -> u64 {
     let text = std::fs::read_to_string("/proc/self/statm").expect("statm");
-    let pages: u64 = text.split(' ').nth(1).expect("resident").parse().expect("a number");
-    pages * 4096
+    let pages = text.split(' ').nth(1).expect("resident");
+    pages.parse::<u64>().expect("a number") * 4096
 }

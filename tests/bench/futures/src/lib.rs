@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The bridge, and what the benchmark spawns through it.
+//! The bridge, and what the benchmark needs of Rust beside it. Each file belongs to the C file with its rows.
 
 pub use nart_tokio::*;
+
+mod guest;
+#[path = "../../peers/measure.rs"]
+#[allow(dead_code)] // a row may need a part
+mod measure;
 
 /// A future that is ready at once, as its peers spawn it.
 ///

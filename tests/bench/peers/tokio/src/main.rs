@@ -90,6 +90,8 @@ fn main() {
             one("bridge_batch", "ns", bridge::batch),
             one("blocking_batch", "ns", bridge::blocking_batch),
             one("blocking_lone", "ns", bridge::blocking_lone),
+            one("guest_spawn", "ns", |n| root(exec::spawn_join(n))),
+            one("guest_pingpong", "ns", |n| root(chan::pingpong(n))),
             one("task_bytes", "B", |n| root(exec::task_bytes(n))),
         ],
     );
