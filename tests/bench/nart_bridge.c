@@ -287,6 +287,9 @@ static const struct bench_row rows[] = {
     { "blocking_lone", "ns", "nart", blocking_lone, NULL },
     { "guest_spawn", "ns", "nart", guest_spawn, NULL },
     { "guest_pingpong", "ns", "nart", guest_pingpong, NULL },
+#if NART_HTTP
+    { "http_get", "ns", "nart", http_get, NULL },
+#endif
     { "bridge_wake_spin", "ns", "nart", wake_spin, NULL },
     { "bridge_wake_park", "ns", "nart", wake_park, NULL },
 };

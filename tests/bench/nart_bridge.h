@@ -27,5 +27,6 @@ double run_batch(nart_rt *rt, bench_how how, nart_tokio *bridge, batch_begin beg
 double blocking_lone(uint64_t n);
 double guest_spawn(uint64_t n);
 double guest_pingpong(uint64_t n);
+double http_get(uint64_t n); /* if NART_HTTP */
 
 #endif

@@ -81,6 +81,7 @@ ROWS = (
     Row("blocking_lone", 50_000, (faster("tokio", 1),), cpus=2),
     Row("guest_spawn", 200_000, (at_most(3_000), within("tokio", 1.1))),
     Row("guest_pingpong", 200_000, (at_most(3_000), within("tokio", 1.1))),
+    Row("http_get", 50_000, (faster("tokio", 0.95),), cpus=2),
     Row("bridge_allocs", 2_000, (at_most(1),), cpus=2, quick=200),
     Row("bridge_wake_spin", 200_000, (faster("nexus", 2),), cpus=2, quick=1_000),
     Row("bridge_wake_park", 5_000, (within("eventfd", 1.15),), cpus=2, quick=100),

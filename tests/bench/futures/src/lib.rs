@@ -4,6 +4,11 @@
 pub use nart_tokio::*;
 
 mod guest;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "http")]
+#[path = "../../peers/http_server.rs"]
+mod http_server;
 #[path = "../../peers/measure.rs"]
 #[allow(dead_code)] // a row may need a part
 mod measure;

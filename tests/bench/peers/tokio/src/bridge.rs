@@ -7,7 +7,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::measure::timed;
 
-fn runtime() -> Runtime {
+pub fn runtime() -> Runtime {
     Builder::new_multi_thread()
         .worker_threads(1)
         .max_blocking_threads(4)

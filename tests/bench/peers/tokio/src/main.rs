@@ -4,6 +4,8 @@
 
 #[path = "../../harness.rs"]
 mod harness;
+#[path = "../../http_server.rs"]
+mod http_server;
 #[path = "../../measure.rs"]
 mod measure;
 #[path = "../../message.rs"]
@@ -15,6 +17,7 @@ mod bridge;
 mod cancel;
 mod chan;
 mod exec;
+mod http;
 mod net;
 mod stream;
 mod timer;
@@ -92,6 +95,7 @@ fn main() {
             one("blocking_lone", "ns", bridge::blocking_lone),
             one("guest_spawn", "ns", |n| root(exec::spawn_join(n))),
             one("guest_pingpong", "ns", |n| root(chan::pingpong(n))),
+            one("http_get", "ns", http::gets),
             one("task_bytes", "B", |n| root(exec::task_bytes(n))),
         ],
     );
