@@ -285,6 +285,7 @@ static const struct bench_row rows[] = {
     { "bridge_batch_c", "ns", "nart", c_tasks, NULL },
     { "blocking_batch", "ns", "nart", blocking, NULL },
     { "blocking_lone", "ns", "nart", blocking_lone, NULL },
+    { "tokio_tcp_echo", "ns", "nart", tokio_tcp_echo, NULL },
     { "guest_spawn", "ns", "nart", guest_spawn, NULL },
     { "guest_pingpong", "ns", "nart", guest_pingpong, NULL },
 #if NART_HTTP

@@ -79,6 +79,7 @@ ROWS = (
     Row("bridge_batch_c", 20_000, cpus=2),
     Row("blocking_batch", 20_000, (faster("tokio", 5),), cpus=2),
     Row("blocking_lone", 50_000, (faster("tokio", 1),), cpus=2),
+    Row("tokio_tcp_echo", 200_000, (within("tokio", 1.3),)),
     Row("guest_spawn", 200_000, (at_most(3_000), within("tokio", 1.1))),
     Row("guest_pingpong", 200_000, (at_most(3_000), within("tokio", 1.1))),
     Row("http_get", 50_000, (faster("tokio", 0.95),), cpus=2),

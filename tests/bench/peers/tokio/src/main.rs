@@ -93,6 +93,7 @@ fn main() {
             one("bridge_batch", "ns", bridge::batch),
             one("blocking_batch", "ns", bridge::blocking_batch),
             one("blocking_lone", "ns", bridge::blocking_lone),
+            one("tokio_tcp_echo", "ns", net::worker_tcp_echo),
             one("guest_spawn", "ns", |n| root(exec::spawn_join(n))),
             one("guest_pingpong", "ns", |n| root(chan::pingpong(n))),
             one("http_get", "ns", http::gets),
