@@ -283,6 +283,7 @@ static double wake_park(uint64_t n)
 static const struct bench_row rows[] = {
     { "bridge_batch", "ns", "nart", futures_task, futures_root },
     { "bridge_batch_c", "ns", "nart", c_tasks, NULL },
+    { "bridge_hop", "ns", "nart", bridge_hop, NULL },
     { "blocking_batch", "ns", "nart", blocking, NULL },
     { "blocking_lone", "ns", "nart", blocking_lone, NULL },
     { "tokio_tcp_echo", "ns", "nart", tokio_tcp_echo, NULL },

@@ -25,6 +25,7 @@ double run_batch(nart_rt *rt, bench_how how, nart_tokio *bridge, batch_begin beg
 
 /* Rows with a file of their own. */
 double blocking_lone(uint64_t n);
+double bridge_hop(uint64_t n);
 double tokio_tcp_echo(uint64_t n);
 double guest_spawn(uint64_t n);
 double guest_pingpong(uint64_t n);

@@ -4,6 +4,7 @@
 pub use nart_tokio::*;
 
 mod guest;
+mod hop;
 #[cfg(feature = "http")]
 mod http;
 #[cfg(feature = "http")]

@@ -4,16 +4,19 @@
 use std::hint::black_box;
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
 
 use crate::measure::timed;
+use crate::thread::pin_to;
+
+fn builder() -> Builder {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(1).max_blocking_threads(4).enable_all();
+    builder
+}
 
 pub fn runtime() -> Runtime {
-    Builder::new_multi_thread()
-        .worker_threads(1)
-        .max_blocking_threads(4)
-        .enable_all()
-        .build()
-        .expect("a runtime")
+    builder().build().expect("a runtime")
 }
 
 /// n tasks spawned, then each awaited.
@@ -25,6 +28,26 @@ pub fn batch(n: u64) -> f64 {
             black_box(task.await.expect("a value"));
         }
     }))
+}
+
+/// n values to a task of the worker and back, per hop. Each thread has its own processor.
+pub fn hop(n: u64) -> f64 {
+    pin_to(0);
+    let rt = builder().on_thread_start(|| pin_to(1)).build().expect("a runtime");
+    let (there, mut inbox) = mpsc::channel::<u64>(64);
+    let (answer, mut back) = mpsc::channel::<u64>(64);
+    drop(rt.spawn(async move {
+        while let Some(v) = inbox.recv().await {
+            answer.send(v).await.expect("an open channel");
+        }
+    }));
+    let per_trip = rt.block_on(timed(n, async |n| {
+        for i in 0..n {
+            there.send(i).await.expect("an open channel");
+            assert_eq!(back.recv().await, Some(i));
+        }
+    }));
+    per_trip / 2.0
 }
 
 /// n jobs for the blocking pool, then each awaited.

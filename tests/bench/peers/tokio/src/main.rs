@@ -91,6 +91,7 @@ fn main() {
             ),
             both("tcp_echo", |n| task(net::tcp_echo(n)), |n| root(net::tcp_echo(n))),
             one("bridge_batch", "ns", bridge::batch),
+            one("bridge_hop", "ns", bridge::hop),
             one("blocking_batch", "ns", bridge::blocking_batch),
             one("blocking_lone", "ns", bridge::blocking_lone),
             one("tokio_tcp_echo", "ns", net::worker_tcp_echo),
