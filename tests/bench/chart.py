@@ -5,7 +5,7 @@ root form appear in the table only; the README shows eight rows."""
 from xml.sax.saxutils import escape
 
 COLOURS = {"nart": "#1b6ca8", "nexus": "#c2703d", "tokio": "#7a9a3a", "libuv": "#8a6fae"}
-BY_HAND = "#8c8c8c"  # floor, epoll, cascade, eventfd, idle
+BY_HAND = "#8c8c8c"  # floor, epoll, cascade, eventfd, idle, quiet
 README_ROWS = {
     "spawn_join": "spawn a task and join it",
     "local_pingpong": "a value to another task and back",

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The allocations of the bridge: a separate program, because its malloc counts. It counts every
  * allocation of the process, including those of tokio and its threads, after a warm-up batch. */
+#include "nart_allocs.h"
+
 #include "nart_bridge.h"
 
 #include <errno.h>
@@ -14,9 +16,16 @@ void *__libc_realloc(void *p, size_t size);
 void *__libc_memalign(size_t align, size_t size);
 
 static _Atomic uint64_t allocations;
+static _Thread_local uint64_t allocations_here;
+
+uint64_t allocs_of_thread(void)
+{
+    return allocations_here;
+}
 
 static void count(void)
 {
+    allocations_here++;
     atomic_fetch_add_explicit(&allocations, 1, memory_order_relaxed);
 }
 
@@ -146,6 +155,9 @@ static double bridge_allocs(uint64_t n)
 
 static const struct bench_row rows[] = {
     { "bridge_allocs", "allocations", "nart", bridge_allocs, NULL },
+#if NART_HTTP
+    { "http_hot", "ns", "nart", http_hot, NULL },
+#endif
 };
 
 int main(int argc, char **argv)

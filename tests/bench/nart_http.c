@@ -7,15 +7,9 @@
 /* From futures/src/http.rs: starts the server, returns its port. */
 uint16_t bench_http_server(void);
 
-void gets_open(struct gets *g)
+void gets_serve(struct gets *g)
 {
-    g->bridge = open_bridge(GET_TASKS);
     snprintf(g->url, sizeof g->url, "http://127.0.0.1:%d/", bench_http_server());
-}
-
-void gets_close(struct gets *g)
-{
-    close_bridge(g->bridge);
 }
 
 /* ---- a task ---------------------------------------------------------------------------------- */
@@ -96,11 +90,11 @@ double http_get(uint64_t n)
 {
     static const nart_task_type type = NART_TASK_TYPE(struct all, all_run, NULL);
     nart_rt *rt = bench_runtime(NULL);
-    struct gets gets = { 0 };
+    struct gets gets = { .bridge = open_bridge(GET_TASKS) };
 
-    gets_open(&gets);
+    gets_serve(&gets);
     double per_get = bench_as_task(rt, &type, &(struct all){ .gets = &gets }, n);
-    gets_close(&gets);
+    close_bridge(gets.bridge);
     bench_must(nart_rt_free(rt), "nart_rt_free");
     return per_get;
 }

@@ -13,9 +13,8 @@ struct gets {
     uint64_t left; /* requests to make; the tasks end at 0 */
 };
 
-/* Opens a bridge and starts the server. */
-void gets_open(struct gets *g);
-void gets_close(struct gets *g);
+/* Starts the server on a thread with the processors of this one. */
+void gets_serve(struct gets *g);
 
 /* Spawns the tasks. Each makes one request after the other, on connections that are kept. */
 void gets_spawn(nart_cx *cx, struct gets *g, nart_join joins[GET_TASKS]);

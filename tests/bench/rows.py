@@ -84,6 +84,7 @@ ROWS = (
     Row("guest_spawn", 200_000, (at_most(3_000), within("tokio", 1.1))),
     Row("guest_pingpong", 200_000, (at_most(3_000), within("tokio", 1.1))),
     Row("http_get", 50_000, (faster("tokio", 0.95),), cpus=2),
+    Row("http_hot", 20_000, (within("quiet", 1.05),), cpus=2),
     Row("bridge_allocs", 2_000, (at_most(1),), cpus=2, quick=200),
     Row("bridge_wake_spin", 200_000, (faster("nexus", 2),), cpus=2, quick=1_000),
     Row("bridge_wake_park", 5_000, (within("eventfd", 1.15),), cpus=2, quick=100),
@@ -92,6 +93,7 @@ ROWS = (
 
 # Figures that a row prints besides its own.
 EXTRA_GOALS = {
+    "http_hot_allocs": (at_most(0),),
     "bridge_allocs_blocking": (at_most(1),),
     "bridge_allocs_wake": (at_most(0),),
 }
