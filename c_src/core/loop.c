@@ -608,6 +608,27 @@ nart_res nart_rt_poll(nart_rt *rt, int64_t timeout_ns)
     return r;
 }
 
+nart_res nart_rt_poll_edge(nart_rt *rt, bool *readable)
+{
+    nart_res r = readable ? enter(rt) : -EINVAL;
+    if (r)
+        return r;
+    if (*readable) {
+        r = look_outside(rt, 0);
+        *readable = r < 0 || r == (nart_res)rt->reactor.max_events;
+    }
+    if (r >= 0) {
+        look_inside(rt);
+        if (NART_UNLIKELY(rt->clock.mode == NART__CLOCK_AUTO) && !nart__any_ready(rt) &&
+            nart__clock_jump(rt))
+            look_inside(rt);
+        rt->stats.ticks++;
+        r = (nart_res)rt->run(rt);
+    }
+    leave(rt);
+    return r;
+}
+
 nart_res nart_rt_poll_soon(nart_rt *rt)
 {
     nart_res r = nart__rt_check(rt);

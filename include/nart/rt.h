@@ -164,6 +164,14 @@ NART_API NART_MUST_USE nart_res nart_rt_poll(nart_rt *rt, int64_t timeout_ns);
  */
 NART_API int nart_rt_backend_fd(nart_rt *rt);
 
+/**
+ * nart_rt_poll(rt, 0) for a host that watches the backend descriptor by edges (EPOLLET), and so knows whether
+ * there is anything to read. Descriptors are checked only if `*readable`: set it to true before the first call,
+ * and after each edge. It is set to false, or stays true if more may be pending: do not wait then.
+ * @return as nart_rt_poll(), and -EINVAL no `readable`. **Cost**: a system call if `*readable`.
+ */
+NART_API NART_MUST_USE nart_res nart_rt_poll_edge(nart_rt *rt, bool *readable);
+
 /** The latest time at which nart_rt_poll() must be called: an absolute time; 0: now; NART_NEVER: no limit.
  *  Valid until the runtime is next used. **Cost**: O(1); with a clock that advances by itself
  *  (nart_rt_clock_auto()) it reads every slot that was ever used. */

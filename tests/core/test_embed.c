@@ -7,7 +7,9 @@
 
 #include <poll.h>
 #include <sched.h>
+#include <sys/epoll.h>
 #include <time.h>
+#include <unistd.h>
 
 FIXTURE_RT();
 
@@ -18,18 +20,21 @@ static int64_t clock_now(void)
     return (int64_t)ts.tv_sec * NART_SEC + ts.tv_nsec;
 }
 
-/* Sleeps as long as the runtime allows. */
+/* As long as the runtime allows, for poll(2). */
+static int host_timeout(void)
+{
+    int64_t at = nart_rt_next_deadline(rt), ns = at - clock_now();
+
+    if (at == NART_NEVER)
+        return -1;
+    return ns > 0 ? (int)((ns + NART_MS - 1) / NART_MS) : 0;
+}
+
 static void host_sleep(void)
 {
     struct pollfd fd = { .fd = nart_rt_backend_fd(rt), .events = POLLIN };
-    int64_t at = nart_rt_next_deadline(rt);
-    int ms = -1;
 
-    if (at != NART_NEVER) {
-        int64_t ns = at - clock_now();
-        ms = ns > 0 ? (int)((ns + NART_MS - 1) / NART_MS) : 0;
-    }
-    CHECK_LE(0, poll(&fd, 1, ms));
+    CHECK_LE(0, poll(&fd, 1, host_timeout()));
 }
 
 static void host_run(void)
@@ -38,6 +43,25 @@ static void host_run(void)
         host_sleep();
         CHECK_LE(0, nart_rt_poll(rt, 0));
     }
+}
+
+/* The same by edges. */
+static void edge_host_run(void)
+{
+    struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+    int host = epoll_create1(EPOLL_CLOEXEC);
+    bool edge = true;
+
+    CHECK_EQ(epoll_ctl(host, EPOLL_CTL_ADD, nart_rt_backend_fd(rt), &event), 0);
+    for (;;) {
+        CHECK_LE(0, nart_rt_poll_edge(rt, &edge));
+        if (nart_rt_task_count(rt) == 0)
+            break;
+        int n = epoll_wait(host, &event, 1, edge ? 0 : host_timeout());
+        CHECK_LE(0, n);
+        edge |= n > 0;
+    }
+    close(host);
 }
 
 static bool readable(void)
@@ -123,6 +147,15 @@ TEST_WITH(a_host_runs_sleeping_tasks_to_their_end, rt)
     host_run();
 }
 
+TEST_WITH(a_host_of_edges_runs_sleeping_tasks_to_their_end, rt)
+{
+    for (int i = 1; i <= 20; i++) {
+        struct napper n = { .ns = i * 100 * NART_US };
+        CHECK_RES(nart_rt_spawn(rt, &napper_type, &n, NULL), 0);
+    }
+    edge_host_run();
+}
+
 TEST_WITH(a_spawn_from_outside_makes_the_descriptor_readable, rt)
 {
     host_settle();
@@ -162,6 +195,27 @@ TEST_WITH(a_host_that_polls_soon_is_not_notified, rt)
     CHECK(readable());
     CHECK_EQ(nart_rt_poll(rt, 0), 1);
     CHECK_RES(nart_rt_poll_soon(NULL), -EINVAL);
+}
+
+TEST_WITH(descriptors_are_checked_only_after_an_edge, rt)
+{
+    nart_rt_stats stats = { .size = sizeof stats };
+    bool edge = false;
+
+    host_settle();
+    nart_rt_stats_get(rt, &stats);
+    uint64_t events = stats.io_events;
+    CHECK_RES(nart_rt_spawn(rt, &once_type, NULL, NULL), 0);
+    CHECK_EQ(nart_rt_poll_edge(rt, &edge), 1);
+    CHECK_EQ(nart_rt_poll_edge(rt, &edge), 0);
+    CHECK(readable());
+    edge = true;
+    CHECK_EQ(nart_rt_poll_edge(rt, &edge), 0);
+    CHECK(!edge && !readable());
+    nart_rt_stats_get(rt, &stats);
+    CHECK_EQ(stats.io_events, events + 1);
+    CHECK_RES(nart_rt_poll_edge(rt, NULL), -EINVAL);
+    CHECK_RES(nart_rt_poll_edge(NULL, &edge), -EINVAL);
 }
 
 TEST_WITH(a_cancel_from_outside_makes_the_descriptor_readable, rt)
@@ -256,7 +310,7 @@ static void *wake_many(void *n)
 }
 
 /* Wakes at any moment, also between the host's calls. */
-TEST_WITH(no_foreign_wake_leaves_the_host_asleep, rt)
+static void run_with_foreign_wakes(void (*host)(void))
 {
     uint64_t n = 30000;
     struct watcher f = { .until = n };
@@ -264,8 +318,18 @@ TEST_WITH(no_foreign_wake_leaves_the_host_asleep, rt)
     CHECK_RES(nart_rt_spawn(rt, &watcher_type, &f, NULL), 0);
     CHECK_LE(1, nart_rt_poll(rt, 0));
     pthread_t thread = thread_start(wake_many, &n);
-    host_run();
+    host();
     thread_join(thread);
+}
+
+TEST_WITH(no_foreign_wake_leaves_the_host_asleep, rt)
+{
+    run_with_foreign_wakes(host_run);
+}
+
+TEST_WITH(no_foreign_wake_leaves_a_host_of_edges_asleep, rt)
+{
+    run_with_foreign_wakes(edge_host_run);
 }
 
 static void *wake_after(void *unused)
