@@ -355,7 +355,7 @@ extern "C" {
 
 // These run tasks and drops, which may be Rust code.
 extern "C-unwind" {
-    pub fn nart_rt_poll(rt: *mut Rt, timeout_ns: i64) -> Res;
+    pub fn nart_rt_poll_edge(rt: *mut Rt, readable: *mut bool) -> Res;
     pub fn nart_rt_run(rt: *mut Rt) -> Res;
     pub fn nart_rt_shutdown_within(
         rt: *mut Rt,

@@ -43,6 +43,7 @@ use std::task::{ready, Context, Poll};
 
 use super::guest::{closed, Guest};
 use crate::error::Error;
+use crate::host::wake_guests;
 use crate::sys::ends::{
     nart_oneshot_open, nart_oneshot_recv, nart_oneshot_rx_close, nart_oneshot_send,
     nart_oneshot_try_recv, nart_oneshot_tx_close, nart_oneshot_tx_is_closed,
@@ -205,6 +206,7 @@ impl<T: Copy + Send> OneshotSender<T> {
         if self.epoch != fork_epoch() {
             return Err(Error::of(EFORK));
         }
+        wake_guests();
         // SAFETY: the end's own handle; the value has the size that it was opened for.
         Error::check(unsafe { nart_oneshot_send(&mut self.end, ptr::from_ref(&value).cast()) })
     }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Drives a loop inside a tokio task.
 //!
-//! One poll of the tokio task is at most one `nart_rt_poll(rt, 0)`, which polls at most 64 tasks of C. It
+//! One poll of the tokio task is at most one `nart_rt_poll_edge()`, which polls at most 64 tasks of C. It
 //! is repeated until nothing is ready; then the tokio task waits for the loop's descriptor, an epoll of
 //! its own, and for the loop's next deadline.
 //!
-//! No wake is lost between the last `nart_rt_poll` and the wait:
+//! No wake is lost between the last `nart_rt_poll_edge` and the wait:
 //!
 //! 1. tokio reports the descriptor by edges, and keeps "readable" until it is cleared here. It is cleared
-//!    before a `nart_rt_poll`, never after one: an edge that comes later is seen by the next wait.
-//! 2. `nart_rt_poll` reads the epoll only if no task is ready. So after a clear the tokio task does not
-//!    wait before a `nart_rt_poll` that polled no task: that one has read it (`unread`).
+//!    before a `nart_rt_poll_edge`, never after one: an edge that comes later is seen by the next wait.
+//! 2. `nart_rt_poll_edge` reads the epoll only after such a clear (`readable`), which saves a system call in
+//!    most turns. The tokio task does not wait before all that is pending has been read.
 //! 3. `nart_rt_next_deadline` is asked last. It answers 0 if a task is ready, or if a thread has woken one
 //!    without an edge. Later wakes make the descriptor readable.
 //!
@@ -38,7 +38,7 @@ use crate::clock;
 use crate::error::Error;
 use crate::panic::catch;
 use crate::sys::{
-    errno, nart_rt_backend_fd, nart_rt_next_deadline, nart_rt_poll, nart_rt_poll_soon,
+    errno, nart_rt_backend_fd, nart_rt_next_deadline, nart_rt_poll_edge, nart_rt_poll_soon,
     nart_rt_task_count, NEVER,
 };
 
@@ -68,7 +68,7 @@ thread_local! {
     static GUESTS: Cell<*const Inner> = const { Cell::new(ptr::null()) };
 }
 
-/// Called before a task of C is woken.
+/// Called before a task of C is woken, or may be: by a value that is sent to it.
 pub fn wake_guests() {
     let mut next = GUESTS.get();
     // SAFETY: what is in the list is live.
@@ -134,7 +134,7 @@ struct Driving<'a> {
     /// The deadline of `sleep`; NEVER: none.
     armed: i64,
     /// "Readable" was cleared, and the epoll has not been read since.
-    unread: bool,
+    readable: bool,
 }
 
 impl<'a> Driving<'a> {
@@ -159,7 +159,7 @@ impl<'a> Driving<'a> {
             fd,
             sleep,
             armed: NEVER,
-            unread: true,
+            readable: true,
         })
     }
 
@@ -171,22 +171,21 @@ impl<'a> Driving<'a> {
         let mut registered = true;
         if let Poll::Ready(guard) = self.fd.poll_read_ready(cx) {
             guard.map_err(failed)?.clear_ready();
-            (self.unread, registered) = (true, false);
+            (self.readable, registered) = (true, false);
         }
         // SAFETY: the runtime is live.
-        let polls = unsafe { nart_rt_poll(rt, 0) };
+        let polls = unsafe { nart_rt_poll_edge(rt, &mut self.readable) };
         if polls < 0 {
             return Poll::Ready(Err(Error::of(polls)));
         }
         budget.made_progress();
-        self.unread &= polls > 0;
         // SAFETY: as above.
         let (at, tasks) = unsafe { (nart_rt_next_deadline(rt), nart_rt_task_count(rt)) };
         if ends && tasks == 0 && at != 0 {
             return Poll::Ready(Ok(()));
         }
         let wait = at != 0
-            && !self.unread
+            && !self.readable
             && (registered || self.fd.poll_read_ready(cx).is_pending())
             && self.poll_deadline(at, cx).is_pending();
         if wait {

@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use std::future::Future;
 use std::task::Poll;
 
+use nart_tokio::channel::NartRx;
 use nart_tokio::{Cx, Loop, NartWaker, Res, Rt, Task, TaskType};
 
 pub const PENDING: Res = i32::MIN as Res;
@@ -29,6 +30,8 @@ extern "C" {
     pub fn nart_fd_ready(cx: *mut Cx, fd: *mut Fd, dirs: u32) -> Res;
     pub fn nart_fd_clear(fd: *mut Fd, dirs: u32);
     pub fn nart_fd_close(fd: *mut Fd) -> Res;
+    pub fn nart__recv_slow(cx: *mut Cx, rx: *mut NartRx, value: *mut c_void, elem: usize) -> Res;
+    pub fn nart_rx_close(rx: *mut NartRx);
 }
 
 type Body = Box<dyn FnMut(*mut Cx) -> Res>;

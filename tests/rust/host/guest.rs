@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
+use nart_tokio::channel::spsc;
 use nart_tokio::{
     nart_tokio_op_await, nart_tokio_op_close, Bridge, Cx, Loop, LoopOptions, NartWaker, Options,
     Res, TaskType,
@@ -314,6 +315,45 @@ fn wakes_on_the_loops_thread_need_no_descriptor() {
     });
 }
 
+/// The same for values that Rust sends.
+#[test]
+fn values_sent_on_the_loops_thread_need_no_descriptor() {
+    on_each_flavour(|| async {
+        let guest = guest();
+        // SAFETY: the runtime of this thread.
+        let (mut tx, rx) = unsafe { spsc::<u64>(guest.as_c(), 1) }.unwrap();
+        let (mut rx, mut sum) = (Box::new(rx.into_c()), 0);
+        let task = spawn(&guest, move |cx| loop {
+            let mut value = 0_u64;
+            // SAFETY: called inside a poll; the receiver is open, and does not move.
+            let r = unsafe { nart__recv_slow(cx, &mut *rx, (&raw mut value).cast(), 8) };
+            if r == PENDING {
+                return r;
+            }
+            assert_eq!(r, 0);
+            sum += value;
+            if value == 1000 {
+                // SAFETY: as above.
+                unsafe { nart_rx_close(&mut *rx) };
+                return sum as Res;
+            }
+        });
+        let client = async {
+            for n in 1..=1000 {
+                match n % 2 {
+                    0 => tx.send(n).await.unwrap(),
+                    _ => tx.try_send(n).unwrap(),
+                }
+                tokio::task::yield_now().await; // the loop receives it, and waits
+                next_turn().await;
+            }
+            task.await
+        };
+        assert_eq!(guest.run_until(client).await, Ok(Ok(500_500)));
+        assert_eq!(notifications(&guest), 0);
+    });
+}
+
 /// A task of C awaits futures, through an adopted bridge.
 #[test]
 fn a_hundred_thousand_round_trips_from_c() {
@@ -472,7 +512,7 @@ fn a_loop_with_sockets() {
     });
 }
 
-/// A turn that polls the woken task does not look at descriptors, so there has to be another one.
+/// The edge of the socket is not lost with the turn that polls the woken task.
 #[test]
 fn a_wake_and_a_socket_at_once() {
     on_each_flavour(|| async {

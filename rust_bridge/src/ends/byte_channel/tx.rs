@@ -14,6 +14,7 @@ use tokio::io::AsyncWrite;
 use crate::ends::guest::{closed, Guest, Waiting, Waits};
 use crate::ends::nanoseconds;
 use crate::error::Error;
+use crate::host::wake_guests;
 use crate::sys::ends::{
     nart__bytes_claim_slow, nart__bytes_commit_call, nart__bytes_try_claim_slow,
     nart_bytes_claim_blocking, nart_bytes_max_len, nart_bytes_tx_clone, nart_bytes_tx_close,
@@ -165,6 +166,7 @@ impl BytesSender {
     fn fill(&mut self, claimed: Res, mut room: Slice, parts: [&[u8]; 2]) -> Result<(), Error> {
         Error::check(claimed)?;
         let [one, two] = parts;
+        wake_guests();
         // SAFETY: C has reserved as many bytes there.
         unsafe {
             ptr::copy_nonoverlapping(one.as_ptr(), room.ptr, one.len());

@@ -15,6 +15,7 @@ use super::Kind;
 use crate::ends::guest::{closed, Guest, Waiting, Waits};
 use crate::ends::nanoseconds;
 use crate::error::Error;
+use crate::host::wake_guests;
 use crate::sys::ends::{
     nart__send_slow, nart__try_send_slow, nart_send_blocking, nart_tx_capacity, nart_tx_clone,
     nart_tx_close, nart_tx_is_closed, nart_tx_len, NartTx,
@@ -149,6 +150,7 @@ impl<T: Copy + Send> Sender<T> {
 
     fn poll_send(&mut self, cx: &mut Context<'_>, value: &T) -> Poll<Result<(), Error>> {
         let (from, n) = (ptr::from_ref(value).cast::<c_void>(), size_of::<T>());
+        wake_guests();
         // SAFETY: the end's own handle, inside a poll; the value has n bytes.
         let wait = |poll: CPoll, tx| unsafe { nart__send_slow(poll.count(), tx, from, n) };
         // SAFETY: as above.
@@ -178,6 +180,7 @@ impl<T: Copy + Send> Sender<T> {
     fn try_one(&mut self, value: &T) -> Result<(), Error> {
         let tx = self.end.idle()?;
         let value = ptr::from_ref(value).cast();
+        wake_guests();
         // SAFETY: the end's own handle; the value has that size.
         Error::check(unsafe { nart__try_send_slow(tx, value, size_of::<T>()) })
     }
