@@ -78,7 +78,7 @@ impl Body {
         // SAFETY: the caller's promise.
         unsafe {
             let place = self.context.as_mut_ptr();
-            PollContext::init(place, frame.cell, frame.ty, frame.frame, host.cast());
+            PollContext::init(place, frame.ty, frame.frame, host.cast());
             self.ty = frame.ty;
         }
     }
@@ -130,7 +130,7 @@ impl Body {
         });
     }
 
-    /// Ends the group and drops the frame.
+    /// Ends the group and drops the frame, and then the context. Called once, after begin().
     fn end(&mut self) {
         let context = self.context();
         let name = || format!("the end of the tasks of {}", self.name());
@@ -142,7 +142,8 @@ impl Body {
             }
         }
         self.drop_frame();
-        self.context().end();
+        // SAFETY: it was initialised by begin(), and is not used any more.
+        unsafe { self.context.assume_init_drop() }
     }
 }
 
@@ -216,12 +217,11 @@ impl CTask {
             0 => None,
             _ => op::begin_uncounted(promise.shared()), // None: no memory, so they are ended
         };
-        let Some((handle, mut own)) = rest else {
+        let Some((handle, own)) = rest else {
             return self.end(Some(outcome));
         };
         handle.detach();
         promise.free_frame();
-        promise.pass_cell(&mut own);
         std::mem::replace(promise, own).finish(outcome);
     }
 

@@ -12,7 +12,8 @@
 //!    readable when one of them is woken.
 //! 4. The context may be polled by one thread after another, never by two at the same time.
 
-use std::cell::{Cell, UnsafeCell};
+use std::alloc::{handle_alloc_error, Layout};
+use std::cell::{Cell, OnceCell, UnsafeCell};
 use std::ffi::c_void;
 use std::mem::offset_of;
 use std::os::fd::RawFd;
@@ -31,13 +32,14 @@ use crate::sys::{
     TaskType, DRIVER_ABI, DRIVER_MOVES, DRIVER_SPAWNS, NEVER,
 };
 use crate::waker::rust_waker;
-use crate::waker_cell::WakerCell;
+use crate::waker_cell::{OwnCell, WakerCell};
 
 /// A poll context and its task. It does not move.
 pub struct PollContext {
     cx: UnsafeCell<Cx>,
     task: UnsafeCell<Task>,
-    cell: &'static WakerCell,
+    /// None: no operation has asked for a waker.
+    cell: OnceCell<OwnCell>,
     /// An operation may hold the cell's address.
     escaped: Cell<bool>,
     /// Of the current poll: tokio's waker, whether to poll again, and the deadline.
@@ -48,13 +50,12 @@ pub struct PollContext {
 
 impl PollContext {
     /// Initialises `*place`, for a task of type `ty` with this frame. `host` identifies the bridge, and
-    /// is not dereferenced. The context uses `cell` until end().
+    /// is not dereferenced.
     ///
     /// # Safety
     /// `place` is writable and does not move while the context is in use; `ty` outlives it.
     pub unsafe fn init(
         place: *mut PollContext,
-        cell: &'static WakerCell,
         ty: *const TaskType,
         frame: *mut c_void,
         host: *const c_void,
@@ -63,7 +64,7 @@ impl PollContext {
         unsafe {
             let cx = (&raw mut (*place).cx).cast::<Cx>();
             let task = (&raw mut (*place).task).cast::<Task>();
-            (&raw mut (*place).cell).write(cell);
+            (&raw mut (*place).cell).write(OnceCell::new());
             (&raw mut (*place).escaped).write(Cell::new(false));
             (&raw mut (*place).waker).write(Cell::new(ptr::null()));
             (&raw mut (*place).again).write(Cell::new(false));
@@ -82,7 +83,7 @@ impl PollContext {
         self.again.set(false);
         self.deadline.set(NEVER);
         if let (true, Some(waker)) = (self.escaped.get(), waker) {
-            self.cell.register(waker);
+            self.cell().register(waker);
         }
         let _forget = ForgetWaker(&self.waker);
         // SAFETY: the task was initialised with this context; the rest is the caller's promise.
@@ -192,11 +193,11 @@ impl PollContext {
         self.escaped.set(false);
     }
 
-    /// Drops the waker in the cell. The context is not polled any more.
-    pub fn end(&self) {
-        if self.escaped.get() {
-            self.cell.forget();
-        }
+    /// Made when it is asked for first: a task that answers at once needs none.
+    fn cell(&self) -> &'static WakerCell {
+        let make =
+            || OwnCell::take().unwrap_or_else(|| handle_alloc_error(Layout::new::<WakerCell>()));
+        self.cell.get_or_init(make).cell()
     }
 }
 
@@ -249,10 +250,10 @@ unsafe extern "C" fn waker(_: *mut c_void, task: *mut Task) -> usize {
     if !context.escaped.replace(true) {
         // SAFETY: during a poll it is NULL or points to the waker of that poll.
         if let Some(waker) = unsafe { context.waker.get().as_ref() } {
-            context.cell.register(waker);
+            context.cell().register(waker);
         }
     }
-    context.cell.nart_waker()
+    context.cell().nart_waker()
 }
 
 /// The driver. Its table of system calls is C's. Without a host its tasks do not spawn: nothing would poll

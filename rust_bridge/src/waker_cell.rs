@@ -75,7 +75,7 @@ impl Drop for OwnCell {
         if self.0.epoch.load(Ordering::Relaxed) != fork_epoch() {
             return;
         }
-        self.0.forget();
+        drop(self.0.task.take());
         let mut free = lock(&FREE);
         self.0.next.set(free.replace(self.0));
     }
@@ -113,11 +113,6 @@ impl WakerCell {
     /// Stores the tokio waker of the cell's task.
     pub fn register(&self, waker: &Waker) {
         self.task.register(waker);
-    }
-
-    /// Drops the tokio waker of a task that has ended.
-    pub fn forget(&self) {
-        drop(self.task.take());
     }
 
     /// The nart waker of the cell's task.

@@ -28,7 +28,6 @@ use crate::sys::ends::{
 };
 use crate::sys::{errno, Cx, Poll as CPoll, Res, TaskType, EFORK, PENDING};
 use crate::threads::{fork_epoch, watch_forks};
-use crate::waker_cell::OwnCell;
 
 /// A handle of C that can be moved and closed.
 ///
@@ -63,7 +62,6 @@ pub fn closed<H: Handle>() -> H {
 
 struct Block<H> {
     context: PollContext,
-    cell: OwnCell,
     handle: UnsafeCell<H>,
     /// Of the current poll: a pointer to a `&mut dyn FnMut(CPoll)`, or NULL.
     call: Cell<*mut c_void>,
@@ -104,21 +102,15 @@ impl<H: Handle> Guest<H> {
         // SAFETY: the layout is not empty; the block is initialised before it is used, and does not
         // move; the handle is the caller's promise.
         unsafe {
-            let no_memory = || Error::errno(libc::ENOMEM);
             let block = NonNull::new(alloc_zeroed(layout).cast::<Block<H>>());
-            let block = block.ok_or_else(no_memory)?;
-            let Some(cell) = OwnCell::take() else {
-                dealloc(block.as_ptr().cast(), layout);
-                return Err(no_memory());
-            };
+            let block = block.ok_or_else(|| Error::errno(libc::ENOMEM))?;
             let place = block.as_ptr();
             (&raw mut (*place).call).write(Cell::new(ptr::null_mut()));
             (&raw mut (*place).parked).write(Cell::new(false));
             (&raw mut (*place).epoch).write(fork_epoch());
             let frame = (&raw mut (*place).call).cast();
             let context = &raw mut (*place).context;
-            PollContext::init(context, cell.cell(), &TYPE, frame, ptr::null());
-            (&raw mut (*place).cell).write(cell);
+            PollContext::init(context, &TYPE, frame, ptr::null());
             (H::MOVE)((*place).handle.get(), src);
             Ok(Guest(block))
         }
@@ -233,7 +225,7 @@ impl<H: Handle> Drop for Guest<H> {
         // block was allocated with this layout, and is not used any more.
         unsafe {
             (H::CLOSE)(self.handle());
-            ptr::drop_in_place(&raw mut (*self.0.as_ptr()).cell);
+            ptr::drop_in_place(&raw mut (*self.0.as_ptr()).context);
             dealloc(self.0.as_ptr().cast(), Layout::new::<Block<H>>());
         }
     }

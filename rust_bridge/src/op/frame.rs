@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The frame of a C task in the block of its operation, until the task has answered; on the heap if it is
-//! large. And the cell of its waker, which stays with the block: an operation of the pool takes none.
+//! large.
 
 use std::alloc::{alloc, dealloc, Layout};
 use std::ffi::c_void;
@@ -9,17 +9,15 @@ use std::ptr;
 use super::place::{fits, Place, Placed};
 use super::{Blank, Promise};
 use crate::sys::{errno, Res, TaskType};
-use crate::waker_cell::{OwnCell, WakerCell};
 
 /// A C task that has not begun.
 pub(crate) struct Frame {
     pub ty: *const TaskType,
     pub frame: *mut c_void,
-    pub cell: &'static WakerCell,
 }
 
 fn layout_of(ty: &TaskType) -> Option<Layout> {
-    Layout::from_size_align(ty.size as usize, ty.align as usize).ok()
+    Layout::from_size_align((ty.size as usize).max(1), ty.align as usize).ok() // never empty
 }
 
 impl Blank<'_> {
@@ -33,26 +31,21 @@ impl Blank<'_> {
         }
         let layout = layout_of(ty).ok_or(errno(libc::E2BIG))?;
         let place = &self.op().place;
-        let no_memory = errno(libc::ENOMEM);
-        // SAFETY: the block has no other owner; the layout is not empty where it is allocated; `frame`
-        // has room for a frame of the type.
+        // SAFETY: the block has no other owner; the layout is not empty; `frame` has room for a frame of the type.
         unsafe {
-            if (*place.cell.get()).is_none() {
-                *place.cell.get() = Some(OwnCell::take().ok_or(no_memory)?);
-            }
             let mut frame = place.room.get().cast::<u8>();
             if !fits(layout) {
                 frame = alloc(layout);
                 if frame.is_null() {
-                    return Err(no_memory);
+                    return Err(errno(libc::ENOMEM));
                 }
                 place.room.get().cast::<*mut u8>().write(frame);
             }
             *place.placed.get() = Placed::Frame(ty);
             if init.is_null() {
-                frame.write_bytes(0, layout.size());
+                frame.write_bytes(0, ty.size as usize);
             } else {
-                ptr::copy_nonoverlapping(init.cast::<u8>(), frame, layout.size());
+                ptr::copy_nonoverlapping(init.cast::<u8>(), frame, ty.size as usize);
             }
         }
         Ok(())
@@ -97,11 +90,10 @@ impl Promise {
         let place = &self.op().place;
         // SAFETY: only the promise accesses the cells; the type is alive.
         unsafe {
-            match (&*place.placed.get(), &*place.cell.get()) {
-                (&Placed::Frame(ty), Some(cell)) => Some(Frame {
+            match *place.placed.get() {
+                Placed::Frame(ty) => Some(Frame {
                     ty,
                     frame: place.frame(&*ty).cast(),
-                    cell: cell.cell(),
                 }),
                 _ => None,
             }
@@ -111,11 +103,5 @@ impl Promise {
     /// Frees the memory of a frame that has been dropped.
     pub fn free_frame(&mut self) {
         self.op().place.free_frame();
-    }
-
-    /// Gives the cell of its waker to another operation, which continues the task.
-    pub fn pass_cell(&mut self, to: &mut Promise) {
-        // SAFETY: only the promises access the cells.
-        unsafe { ptr::swap(self.op().place.cell.get(), to.op().place.cell.get()) }
     }
 }

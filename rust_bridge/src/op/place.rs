@@ -15,7 +15,6 @@ use crate::bridge::Shared;
 use crate::outcome::Outcome;
 use crate::spawn_queue::SpawnQueue;
 use crate::sys::TaskType;
-use crate::waker_cell::OwnCell;
 
 const ROOM: usize = 192;
 
@@ -43,8 +42,6 @@ pub(super) struct Place {
     /// The next item of the queue, as long as it is queued.
     next: UnsafeCell<*mut Op>,
     pub placed: UnsafeCell<Placed>,
-    /// Of the waker of a C task. It stays in the block.
-    pub cell: UnsafeCell<Option<OwnCell>>,
     pub room: UnsafeCell<Room>,
 }
 
@@ -53,7 +50,6 @@ impl Place {
         Place {
             next: UnsafeCell::new(ptr::null_mut()),
             placed: UnsafeCell::new(Placed::Nothing),
-            cell: UnsafeCell::new(None),
             room: UnsafeCell::new(Room(MaybeUninit::uninit())),
         }
     }
