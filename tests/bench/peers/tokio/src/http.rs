@@ -14,6 +14,8 @@ const TASKS: u64 = 16;
 
 /// n requests by tasks that make one after the other.
 pub fn gets(n: u64) -> f64 {
+    let provider = rustls::crypto::ring::default_provider();
+    provider.install_default().expect("the only one");
     let url = format!("http://{}/", http_server::start());
     let client = Client::builder()
         .http1_only()
