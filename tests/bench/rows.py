@@ -76,7 +76,7 @@ ROWS = (
     Row("tcp_echo", 200_000, (within("epoll", 1.05), faster("tokio", 1), faster("nexus", 1),
                               faster("libuv", 1))),
     Row("bridge_batch", 20_000, (faster("nexus", 1), faster("tokio", 1)), cpus=2),
-    Row("bridge_batch_c", 20_000, cpus=2),
+    Row("bridge_batch_c", 20_000, (within("bridge_batch", 1.5),), cpus=2),
     Row("bridge_hop", 50_000, (within("tokio", 1.2),), cpus=2),
     Row("blocking_batch", 20_000, (faster("tokio", 5),), cpus=2),
     Row("blocking_lone", 50_000, (faster("tokio", 1),), cpus=2),

@@ -56,13 +56,16 @@
 /// |---|---|---|
 /// | `&str` | `const char *` | UTF-8, or the call returns `-EILSEQ` |
 /// | `Option<&str>` | `const char *` | NULL is `None` |
-/// | `&CStr` | `const char *` | |
+/// | `&CStr` | `const char *` | import `std::ffi::CStr` |
 /// | `&[u8]` | `const uint8_t *`, `size_t` | NULL if the length is 0 |
 /// | numbers, `bool` | the same | `usize` is `size_t` |
 /// | a struct of `export!` | the same | |
 ///
+/// Each is a plain name and a type that is written as in the table: no pattern, no `mut`, no path. If the compiler
+/// says "no rules expected", or expects another type than `&Bridge`, look here first.
+///
 /// An exported function is a symbol of the whole program: begin its name as no other library does, as in
-/// `kv_get`. Arguments and fields whose name is a keyword in C or C++, or `rt` or `op`, end with an underscore
+/// `kv_get`. Names of structs are one space for all modules of an umbrella. Arguments and fields whose name is a keyword in C or C++, or `rt` or `op`, end with an underscore
 /// in C: `default` is `default_`. Only doc comments may be above a function, a struct and a field.
 ///
 /// A call returns 0; `-EINVAL` a string or another pointer is NULL; `-EILSEQ`; the errors of
@@ -73,8 +76,9 @@
 /// See [`Answer`](crate::Answer). A panic, a cancellation and a shutdown end the operation as they do for
 /// [`Bridge::spawn`](crate::Bridge::spawn).
 ///
-/// A struct is `Clone`, `Copy` and `Debug`, its name in C is in lower case (`name_info`), and its fields are numbers,
-/// `bool`, arrays of these, and such structs. For a function that answers one, the header also has a
+/// A struct is `Clone`, `Copy` and `Debug`. Its name in C is in lower case: `NameInfo` is `name_info`, and several
+/// capitals in a row are one word. Its fields are numbers, `bool`, arrays of these that are not empty, and such
+/// structs. For a function that answers one, the header also has a
 /// function that reads it.
 #[macro_export]
 macro_rules! export {
