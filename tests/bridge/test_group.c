@@ -402,7 +402,8 @@ static nart_res crew_run(nart_cx *cx, void *frame)
     for (c->i = 0; c->i < 8; c->i++) {
         const struct adds init = { .to = &c->sum, .n = c->i };
         CHECK_RES(nart_nursery_spawn(cx, &c->nursery, &adds_type, &init), 0);
-        CHECK_LE(0, nart_task_set_spawn(cx, &c->set, &adds_type, &init));
+        if (!c->leaves) /* tasks of the set would outlive this frame */
+            CHECK_LE(0, nart_task_set_spawn(cx, &c->set, &adds_type, &init));
     }
     if (c->leaves)
         NART_RETURN(5); /* the end waits for the nursery, whose tasks use this frame */
@@ -437,7 +438,7 @@ TEST_WITH(nurseries_and_sets_work_in_a_group, two_workers)
 TEST_WITH(a_nursery_that_is_not_joined_holds_its_owner, two_workers)
 {
     CHECK_RES(on_tokio(&crew_type, &(struct crew){ .leaves = true }), 5);
-    CHECK_LE(8, read_word(&dropped)); /* those of the nursery, before the answer */
+    CHECK_EQ(read_word(&dropped), 8); /* before the answer */
 }
 
 /* ---- wakes from other threads ---- */
