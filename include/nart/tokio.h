@@ -906,10 +906,10 @@ nart_res nart_tokio_new(const struct nart_tokio_opts *opts,
 
 /**
  * Frees a bridge, without blocking. If it was not shut down, its work ends in the background as at the
- * deadline of a shutdown: C tasks are cancelled, polled at most once more, and dropped. Operations may outlive it: each still ends, those of work that does
- * not return when it returns. Restores the signal mask for SIGPIPE, and discards a pending SIGPIPE.
- * NULL is allowed. In a forked child the bridge is leaked on purpose. A bridge that Rust code lends
- * (`Bridge::as_c`) is not freed: that has no effect.
+ * deadline of a shutdown: C tasks are cancelled, polled at most once more, and dropped. Operations may
+ * outlive it: each still ends, those of work that does not return when it returns. Restores the signal
+ * mask for SIGPIPE, and discards a pending SIGPIPE. NULL is allowed. In a forked child the bridge is
+ * leaked on purpose. A bridge that Rust code lends (`Bridge::as_c`) is not freed: that has no effect.
  * **Thread**: the one that made it, never one of tokio's. On another one, as in a handler of
  * atexit() may be, the mask stays as it is.
  */

@@ -249,6 +249,17 @@ void release_worker(nart_tokio_op *op)
     nart_tokio_op_close(op);
 }
 
+uint64_t jobs_held, job_gate;
+
+nart_res held_job(void *arg, const nart_tokio_stop *stop)
+{
+    (void)arg;
+    (void)stop;
+    count(&jobs_held);
+    wait_for(&job_gate, 1);
+    return 0;
+}
+
 uint64_t args_dropped;
 
 void drop_arg(void *arg)

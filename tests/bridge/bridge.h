@@ -83,6 +83,10 @@ void occupy_worker(nart_tokio_op *op);
 void release_worker(nart_tokio_op *op);
 void let_worker_go(void); /* without waiting for its answer */
 
+/* A blocking function that counts its calls in `jobs_held`, and returns once `job_gate` is 1. */
+extern uint64_t jobs_held, job_gate;
+nart_res held_job(void *arg, const nart_tokio_stop *stop);
+
 /* A drop_arg that counts its calls in `args_dropped`. */
 extern uint64_t args_dropped;
 void drop_arg(void *arg);

@@ -132,17 +132,6 @@ static nart_res begin_job(nart_tokio_op *op)
     return nart_tokio_blocking(bridge, "nothing", nothing, NULL, NULL, op);
 }
 
-static uint64_t jobs_held, job_gate;
-
-static nart_res held_job(void *arg, const nart_tokio_stop *stop)
-{
-    (void)arg;
-    (void)stop;
-    count(&jobs_held);
-    wait_for(&job_gate, 1);
-    return 0;
-}
-
 #if NART_HTTP
 static nart_res begin_request(nart_tokio_op *op)
 {

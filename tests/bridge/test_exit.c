@@ -6,17 +6,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static uint64_t started, gate;
-
-static nart_res stuck(void *arg, const nart_tokio_stop *stop)
-{
-    (void)arg;
-    (void)stop;
-    count(&started);
-    wait_for(&gate, 1);
-    return 1;
-}
-
 /* Runs f in a child whose bridge is busy. */
 static void busy_child_exits(nart_blocking_fn job, void (*f)(void), int with)
 {
@@ -34,7 +23,7 @@ static void busy_child_exits(nart_blocking_fn job, void (*f)(void), int with)
         CHECK(nart_rt_poll(loop, 0) >= 0);
         for (int i = 0; i < 20; i++) /* some are queued */
             CHECK_RES(nart_tokio_blocking(bridge, "job", job, NULL, drop_arg, &jobs[i]), 0);
-        wait_for(&started, 1);
+        wait_for(&jobs_held, 1);
         f();
         _exit(1);
     }
@@ -55,7 +44,7 @@ static void exit_with_7(void)
 
 TEST(exit_while_operations_run)
 {
-    busy_child_exits(stuck, exit_with_7, 7);
+    busy_child_exits(held_job, exit_with_7, 7);
 }
 
 static void exit_after_a_shutdown(void)
@@ -75,22 +64,22 @@ static void free_and_exit(void)
 /* A function that never returns does not keep the program from ending, nor change how. */
 TEST(exit_after_a_shutdown_that_leaves_a_function)
 {
-    busy_child_exits(stuck, exit_after_a_shutdown, 7);
-    busy_child_exits(stuck, free_and_exit, 7);
+    busy_child_exits(held_job, exit_after_a_shutdown, 7);
+    busy_child_exits(held_job, free_and_exit, 7);
 }
 
 static nart_res exit_there(void *arg, const nart_tokio_stop *stop)
 {
     (void)arg;
     (void)stop;
-    count(&started);
-    wait_for(&gate, 1);
+    count(&jobs_held);
+    wait_for(&job_gate, 1);
     exit(0);
 }
 
 static void wait_for_exit(void)
 {
-    set_word(&gate, 1);
+    set_word(&job_gate, 1);
     for (;;)
         pause();
 }
@@ -120,7 +109,7 @@ static void spawn_exit(void)
 
 TEST(exit_from_a_task_on_tokio)
 {
-    busy_child_exits(stuck, spawn_exit, 7);
+    busy_child_exits(held_job, spawn_exit, 7);
 }
 
 /* The threads still run in a handler of exit(). The loop's own thread-local state, tokio's too, has ended. */
@@ -159,7 +148,7 @@ static void exit_that_works(void)
 
 TEST(operations_in_an_exit_handler)
 {
-    busy_child(stuck, exit_that_works);
+    busy_child(held_job, exit_that_works);
 }
 
 static void end_at_exit(void)
@@ -178,7 +167,7 @@ static void exit_that_ends_it(void)
 
 TEST(shutdown_in_an_exit_handler)
 {
-    busy_child(stuck, exit_that_ends_it);
+    busy_child(held_job, exit_that_ends_it);
 }
 
 static void refused_at_exit(void)

@@ -96,7 +96,7 @@ static const nart_task_type three_type =
     NART_TASK_TYPE_FLAGS(struct part, three_run, part_drop, NART_TASK_SEND);
 
 /* From the loop to tokio, to another runtime of tokio, and back, with unread bytes all the time; then the end of
- * the stream. Each driver registers the same descriptor anew. */
+ * the stream. Each driver registers the same descriptor. */
 TEST_WITH(a_connection_moves_between_drivers_with_unread_bytes, both)
 {
     enum { MOVES = 300 };

@@ -9,19 +9,10 @@ static uint64_t started, gate;
 static nart_res polite(void *arg, const nart_tokio_stop *stop)
 {
     (void)arg;
-    count(&started);
+    count(&jobs_held);
     while (!nart_tokio_stopped(stop))
         let_others_run();
     return -ECANCELED;
-}
-
-static nart_res stuck(void *arg, const nart_tokio_stop *stop)
-{
-    (void)arg;
-    (void)stop;
-    count(&started);
-    wait_for(&gate, 1);
-    return 1;
 }
 
 /* ---- many operations in flight, and a task that awaits them all ---- */
@@ -81,7 +72,7 @@ static nart_res ender_run(nart_cx *cx, void *frame)
 
     NART_BEGIN(cx, &e->co);
     NART_YIELD();
-    wait_for(&started, e->jobs);
+    wait_for(&jobs_held, e->jobs);
     CHECK_RES(nart_tokio_shutdown_begin(bridge, e->timeout, &e->op), 0);
     NART_AWAIT(r, nart_tokio_op_await(cx, &e->op, NULL));
     nart_tokio_op_close(&e->op);
@@ -129,7 +120,7 @@ TEST(running_functions_see_their_stop_flag)
     nart_res answers = crowd_and_ender(polite, 30 * NART_SEC, &ended);
     CHECK_EQ(answers, (2 * EACH + 6) * 10000 + 2 * 100);
     CHECK_RES(ended, 0);
-    CHECK_EQ(read_word(&started), 2);
+    CHECK_EQ(read_word(&jobs_held), 2);
     CHECK_EQ(read_word(&args_dropped), EACH);
     CHECK_EQ(report().leaked_blocking, 0);
     CHECK_EQ(report().leaked_threads, 0);
@@ -139,7 +130,7 @@ TEST(a_stuck_function_is_reported_by_name)
 {
     nart_res ended;
     open_two_threads();
-    nart_res answers = crowd_and_ender(stuck, 50 * NART_MS, &ended);
+    nart_res answers = crowd_and_ender(held_job, 50 * NART_MS, &ended);
     CHECK_EQ(answers, 3 * EACH * 10000); /* the operations of stuck functions end, too */
     CHECK_RES(ended, -ETIMEDOUT);
     nart_tokio_report r = report();
@@ -148,8 +139,8 @@ TEST(a_stuck_function_is_reported_by_name)
     CHECK_STR(r.leaked_name[0], "first");
     CHECK_STR(r.leaked_name[1], "rest");
     CHECK_EQ(read_word(&args_dropped), EACH - 2);
-    both_close();       /* loop and bridge are freed, the functions still run */
-    set_word(&gate, 1); /* they end later: only their arguments are dropped */
+    both_close();           /* loop and bridge are freed, the functions still run */
+    set_word(&job_gate, 1); /* they end later: only their arguments are dropped */
     wait_for(&args_dropped, EACH);
 }
 
@@ -295,14 +286,14 @@ TEST(a_long_name_is_truncated)
 {
     nart_tokio_op op = { 0 };
     open_two_threads();
-    CHECK_RES(nart_tokio_blocking(bridge, "0123456789012345678901234567890123456789", stuck, NULL,
-                                  drop_arg, &op),
+    CHECK_RES(nart_tokio_blocking(bridge, "0123456789012345678901234567890123456789", held_job,
+                                  NULL, drop_arg, &op),
               0);
-    wait_for(&started, 1);
+    wait_for(&jobs_held, 1);
     CHECK_RES(nart_tokio_shutdown(bridge, 0, NULL), -ETIMEDOUT);
     CHECK_STR(report().leaked_name[0], "0123456789012345678901234567890");
     nart_tokio_op_close(&op);
-    set_word(&gate, 1);
+    set_word(&job_gate, 1);
     wait_for(&args_dropped, 1);
 }
 

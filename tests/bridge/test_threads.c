@@ -14,16 +14,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-static uint64_t running, gate, meeting;
-
-static nart_res hold(void *arg, const nart_tokio_stop *stop)
-{
-    (void)arg;
-    (void)stop;
-    count(&running);
-    wait_for(&gate, 1);
-    return 0;
-}
+static uint64_t meeting;
 
 /* False if the thread has ended. */
 static bool read_status(int tid, char *text, size_t size)
@@ -68,8 +59,8 @@ static void open_threads(const nart_tokio_opts *given, nart_tokio_op ops[2])
     CHECK_RES(nart_tokio_new(&opts, &bridge), 0);
     test_at_end(both_close);
     for (int i = 0; i < 2; i++)
-        CHECK_RES(nart_tokio_blocking(bridge, "hold", hold, NULL, NULL, &ops[i]), 0);
-    wait_for(&running, 2); /* a thread that runs a function has set its attributes */
+        CHECK_RES(nart_tokio_blocking(bridge, "hold", held_job, NULL, NULL, &ops[i]), 0);
+    wait_for(&jobs_held, 2); /* a thread that runs a function has set its attributes */
     nart_tokio_op workers[2] = { 0 };
     for (int i = 0; i < 2; i++) /* they wait for each other, so each occupies a worker */
         CHECK_RES(test_block_worker(bridge, &meeting, &workers[i]), 0);
@@ -81,7 +72,7 @@ static void open_threads(const nart_tokio_opts *given, nart_tokio_op ops[2])
 
 static void let_go(nart_tokio_op ops[2])
 {
-    set_word(&gate, 1);
+    set_word(&job_gate, 1);
     for (int i = 0; i < 2; i++)
         nart_tokio_op_close(&ops[i]);
 }
