@@ -48,6 +48,45 @@ void nart__sys_unmap(void *p, size_t bytes)
     (void)munmap(p, bytes);
 }
 
+void *nart__sys_map_stacks(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+#ifdef MADV_NOHUGEPAGE
+    (void)madvise(p, bytes, MADV_NOHUGEPAGE); /* one stack would get the memory of 30 */
+#endif
+    return p;
+}
+
+int nart__sys_guard(void *p, size_t bytes)
+{
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
+#endif
+    if (madvise(p, bytes, MADV_GUARD_INSTALL) == 0)
+        return 0;
+    ONCE(mprotect(p, bytes, PROT_NONE));
+}
+
+size_t nart__sys_untouched(const void *p, size_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), done = 0;
+    unsigned char in_memory[64];
+
+    while (done < bytes) {
+        size_t part = bytes - done < page * sizeof in_memory ? bytes - done : page * sizeof in_memory;
+        if (mincore((char *)(uintptr_t)p + done, part, in_memory) != 0)
+            return done;
+        for (size_t i = 0; i * page < part; i++)
+            if (in_memory[i] & 1)
+                return done + i * page;
+        done += part;
+    }
+    return bytes;
+}
+
 /* Where the kernel refuses, the memory is unchanged: so do not rely on zeros. */
 void nart__sys_discard(void *p, size_t bytes)
 {

@@ -18,6 +18,13 @@ void nart__sys_unmap(void *p, size_t bytes);
 /* Discards the whole pages in a range: afterwards they are zeros, or unchanged. */
 void nart__sys_discard(void *p, size_t bytes);
 
+/* The same for stacks: pages are mapped one by one. */
+void *nart__sys_map_stacks(size_t bytes);
+/* Makes every access to these whole pages a SIGSEGV. */
+int nart__sys_guard(void *p, size_t bytes);
+/* The number of bytes from `p` on whose pages are not in memory. */
+size_t nart__sys_untouched(const void *p, size_t bytes);
+
 /* CLOCK_MONOTONIC in nanoseconds. */
 int64_t nart__sys_now(void);
 

@@ -182,7 +182,7 @@ void nart__rt_report_task(nart_rt *rt, const nart__task *t, const char *what)
 {
     const nart_co *leaf = nart__task_body(t);
 
-    if (leaf)
+    if (leaf && leaf->site)
         nart__rt_report(rt, "%s: task %s %s (%s:%u)", rt->name, t->type->name, what,
                         leaf->site->file, leaf->at & NART__CO_LINE);
     else /* a yield, or no body at all */

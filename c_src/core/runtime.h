@@ -101,6 +101,7 @@ struct nart_rt {
     unsigned fork_epoch;
     nart__task *first;    /* of a group: the driver's own task; NULL: a runtime with a loop */
     uint64_t incarnation; /* of the hub, when this runtime took it */
+    struct nart__stacks *stacks; /* of its fibers; NULL: it had none */
     char name[32];
 };
 

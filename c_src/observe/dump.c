@@ -36,7 +36,8 @@ static void print_chain(FILE *out, const nart_co *leaf)
     int n = 0;
 
     for (const nart_co *co = leaf; co && n < MAX_DEPTH; co = co->up)
-        chain[n++] = co;
+        if (co->site) /* the function of a fiber has none of its own */
+            chain[n++] = co;
     for (int i = n; i-- > 0;)
         fprintf(out, "%s%s", chain[i]->site->func, i ? " > " : "  ");
     for (int i = n; i-- > 0;) {

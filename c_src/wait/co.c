@@ -141,7 +141,7 @@ void nart__shield_end(nart_cx *cx, nart_co *co, nart_scope **above)
 
     if (!(co->at & NART__CO_SHIELD))
         return;
-    co->at &= NART__CO_LINE;
+    co->at &= ~(NART__CO_SHIELD | NART__CO_STOPPED);
     cx->scope = *above;
     if (co->shield == t->shield)
         t->state &= ~(uint32_t)NART__T_SHIELD;

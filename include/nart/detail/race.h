@@ -104,13 +104,14 @@ static inline uint32_t nart__race_first(const nart_cx *cx, uint32_t place, uint3
 
 typedef uint32_t nart__race_choice(const nart_cx *cx, uint32_t place, uint32_t n);
 
-static inline void nart__race_begin(const nart_cx *cx, const nart__race *all, nart__race *r,
+static inline void nart__race_begin(nart_cx *cx, const nart__race *all, nart__race *r,
                                     nart__race_choice *choose, uint32_t line, uint32_t n)
 {
     if (NART_UNLIKELY(r == all + NART__RACES))
         nart__race_too_deep(cx);
     r->park = cx->park;
     r->flags = cx->flags;
+    cx->flags |= NART__CX_RACE;
     r->first = choose(cx, line * NART__RACES + (uint32_t)(r - all), n);
     r->shared = false;
 }
@@ -125,6 +126,7 @@ static inline void nart__race_arm(nart_cx *cx, nart__race *r)
 /* The remainder of a share is lost when the race ends. */
 static inline void nart__race_over(nart_cx *cx, const nart__race *r)
 {
+    cx->flags &= r->flags | ~(uint32_t)NART__CX_RACE;
     if (NART_UNLIKELY(r->shared)) {
         cx->flags |= NART__CX_SPENT;
         cx->go = 0;

@@ -30,7 +30,8 @@ struct nart_cx {
     int32_t kept;                  /* the budget while stop is not 0 */
     uint32_t reserved0;
     struct nart_rt *group; /* under another driver than the loop: of its task's group; NULL: none */
-    uint64_t reserved[2];
+    struct nart__fiber *fiber; /* the fiber that runs; NULL: none */
+    uint64_t reserved;
 };
 
 /* Disjoint from the state bits of a task, so that one word can hold both. */
@@ -41,7 +42,8 @@ enum {
     NART__CX_TIMED = 0x100000, /* park is set */
     NART__CX_OUT = 0x200000,   /* an operation has left a waker somewhere */
     NART__CX_BUSY = 0x800000,  /* the poll before this one spent its budget */
-    NART__CX_SPENT = 0x1000000 /* this poll has spent its budget */
+    NART__CX_SPENT = 0x1000000, /* this poll has spent its budget */
+    NART__CX_RACE = 0x10000000  /* an arm of a race is being evaluated */
 };
 
 /* cx->stop, bits; the table is in c_src/wait/op.c */

@@ -1,0 +1,557 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* fiber.c: tasks with a stack of their own.
+ *
+ * 1. A fiber's poll function switches to the fiber's stack, and returns when the fiber parks or ends. The task
+ *    is like any other: the loop knows nothing of fibers.
+ * 2. The stack is taken at the first poll. Its top holds the nart__fiber, below that the function's frames. It
+ *    is given back when the function has returned, or with the task's drop if tasks of an open nursery may
+ *    still use it.
+ * 3. While a fiber runs, cx->co is the innermost of its awaits, or the body `root`, and cx->scope its innermost
+ *    scope. Both are saved when it parks.
+ * 4. A fiber that is dropped while it is parked is abandoned: its stack is never used again, because handles on
+ *    it may still be known to others.
+ *
+ * nart__fiber_entry is the first frame of a stack. Its unwind information says that the frame above it is that
+ * of the poll on the other stack: a debugger shows both. Its personality function stops exceptions.
+ *
+ * Bounds: what is on the stack of a signal handler, or of a runtime that runs inside a fiber, cannot be left:
+ * an await checks that it is on the fiber's own stack. */
+#include "stack.h"
+
+#include <nart/fiber.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the first frame ---- */
+
+#if NART__FIBERS
+void nart__fiber_entry(void);
+NART__NORETURN void nart__fiber_main(nart__fiber *f);
+int nart__fiber_personality(int version, int actions, uint64_t class, void *exception, void *context);
+
+/* DWARF expressions, in which the stack pointer's slot holds the fiber: field N of it is
+ * *(*(sp) + N). The frame above: its stack pointer is host.sp, its frame pointer host.fp, it continues at
+ * host.pc. */
+NART__ASSERT(offsetof(nart__fiber, host) == 24, "the expressions below");
+#define FIELD_OF(sp_op, n) sp_op ", 0x00, 0x06, 0x23, " n ", 0x06"
+#define CFA_IS(sp_op, n) ".cfi_escape 0x0f, 6, " FIELD_OF(sp_op, n) "\n"
+#define REGISTER_IS(reg, sp_op, n) ".cfi_escape 0x16, " reg ", 6, " FIELD_OF(sp_op, n) "\n"
+
+#if defined __x86_64__
+#define UNWIND CFA_IS("0x77", "24") REGISTER_IS("6", "0x77", "32") REGISTER_IS("16", "0x77", "40")
+#define CALL_MAIN "endbr64\n movq %rsi, %rdi\n call nart__fiber_main\n ud2\n"
+#else
+#define UNWIND CFA_IS("0x8f", "24") REGISTER_IS("29", "0x8f", "32") REGISTER_IS("30", "0x8f", "40")
+#define CALL_MAIN "hint #36\n mov x0, x1\n bl nart__fiber_main\n brk #0\n"
+#endif
+
+__asm__(".pushsection .text\n"
+        ".p2align 4\n"
+        ".globl nart__fiber_entry\n"
+        ".hidden nart__fiber_entry\n"
+        ".type nart__fiber_entry, %function\n"
+        "nart__fiber_entry:\n"
+        ".cfi_startproc\n"
+        ".cfi_personality 0x1b, nart__fiber_personality\n"
+        ".cfi_signal_frame\n" /* else an unwinder expects the frame above at a higher address */
+        UNWIND CALL_MAIN ".cfi_endproc\n"
+        ".size nart__fiber_entry, . - nart__fiber_entry\n"
+        ".popsection\n");
+
+/* An unwinder asks whether the exception stops here. */
+int nart__fiber_personality(int version, int actions, uint64_t class, void *exception, void *context)
+{
+    (void)version;
+    (void)actions;
+    (void)class;
+    (void)exception;
+    (void)context;
+    fputs("nart: an exception, or the end of the thread, has left the function of a fiber: catch it there\n",
+          stderr);
+    abort();
+}
+#endif
+
+/* ---- sanitizers ---- */
+
+void __sanitizer_start_switch_fiber(void **fake, const void *low, size_t size)
+    __attribute__((weak));
+void __sanitizer_finish_switch_fiber(void *fake, const void **low, size_t *size)
+    __attribute__((weak));
+void *__tsan_get_current_fiber(void) __attribute__((weak));
+void *__tsan_create_fiber(unsigned flags) __attribute__((weak));
+void __tsan_destroy_fiber(void *hook) __attribute__((weak));
+void __tsan_switch_to_fiber(void *hook, unsigned flags) __attribute__((weak));
+
+static bool is_hooked(void)
+{
+    return __sanitizer_start_switch_fiber || __tsan_create_fiber;
+}
+
+static void hook_begin(nart__fiber *f)
+{
+    if (__tsan_create_fiber)
+        f->hook = __tsan_create_fiber(0);
+}
+
+static void hook_end(nart__fiber *f)
+{
+    if (f->hook)
+        __tsan_destroy_fiber(f->hook);
+}
+
+/* Before and after the switch to the fiber, on the host's stack. */
+static inline void hook_enter(nart__fiber *f)
+{
+    if (__sanitizer_start_switch_fiber)
+        __sanitizer_start_switch_fiber(&f->host_fake, (void *)f->low, f->size);
+    if (f->hook) {
+        f->host_hook = __tsan_get_current_fiber();
+        __tsan_switch_to_fiber(f->hook, 0);
+    }
+}
+
+static inline void hook_back(nart__fiber *f)
+{
+    if (__sanitizer_finish_switch_fiber)
+        __sanitizer_finish_switch_fiber(f->host_fake, NULL, NULL);
+}
+
+/* After and before the switch to the host, on the fiber's stack. */
+static inline void hook_arrive(nart__fiber *f, void *fake)
+{
+    if (__sanitizer_finish_switch_fiber)
+        __sanitizer_finish_switch_fiber(fake, &f->host_low, &f->host_size);
+}
+
+static inline void hook_leave(nart__fiber *f, void **fake)
+{
+    if (__sanitizer_start_switch_fiber)
+        __sanitizer_start_switch_fiber(fake, f->host_low, f->host_size);
+    if (f->hook)
+        __tsan_switch_to_fiber(f->host_hook, 0);
+}
+
+/* ---- scopes ---- */
+
+/* Deadlines of scopes up to `s`, the innermost, have changed. */
+static void outer_changed(nart_scope *s)
+{
+    if (s->up)
+        outer_changed(s->up);
+    s->outer = s->up ? nart__scope_earliest(s->up) : INT64_MAX;
+}
+
+/* The first park within deadlines of nart_await_for(): they begin. */
+static NART__COLD void start_relative(nart_cx *cx, nart__fiber *f)
+{
+    int64_t now = nart__now_read(cx);
+
+    for (nart__await_for *s = f->relative; s; s = s->outer)
+        s->scope.deadline = nart_time_add(now, s->ns);
+    f->relative = NULL;
+    outer_changed(cx->scope);
+    nart__cx_until(cx, nart__scope_earliest(cx->scope));
+}
+
+/* The shield ends: the scopes that it hid apply again, outside of those that were opened since. */
+static void unhide(nart_cx *cx, nart__fiber *f)
+{
+    nart_scope *s = cx->scope, *above = f->above;
+
+    f->above = NULL;
+    if (s) {
+        while (s->up)
+            s = s->up;
+        s->up = above;
+        outer_changed(cx->scope);
+        above = cx->scope;
+    }
+    nart__shield_end(cx, &f->root, &above);
+}
+
+void nart__fiber_scope_left(nart__await_for *s)
+{
+    nart__fiber *f = s->cx->fiber;
+
+    if ((uintptr_t)f->above <= (uintptr_t)s)
+        unhide(s->cx, f);
+}
+
+void nart_shield(nart_cx *cx, int64_t ns)
+{
+    if (cx->fiber)
+        nart__shield_begin(cx, &cx->fiber->root, &cx->fiber->above, ns);
+}
+
+void nart_unshield(nart_cx *cx)
+{
+    if (cx->fiber && cx->fiber->root.at & NART__CO_SHIELD)
+        unhide(cx, cx->fiber);
+}
+
+/* The poll is restored of a fiber with open scopes or a shield. */
+static NART__COLD void resume_scopes(nart_cx *cx, nart__fiber *f)
+{
+    if (f->root.at & NART__CO_SHIELD && !nart__shield_holds(cx, cx->self))
+        unhide(cx, f);
+    if (cx->scope && cx->flags & NART__CX_BUSY)
+        nart__scope_look(cx, cx->scope);
+}
+
+/* ---- awaits ---- */
+
+static NART__COLD nart_res refuse(const nart__await *w, nart_res r, const char *why)
+{
+    nart_cx *cx = w->cx;
+    nart_rt *rt = nart__cx_rt(cx);
+
+    nart__withdraw_under(cx, (nart_co *)(uintptr_t)&w->co);
+    if (rt)
+        nart__rt_report(rt, "%s: task %s: await at %s:%u %s", rt->name, cx->self->type->name,
+                        w->co.site->file, w->co.at & NART__CO_LINE, why);
+    return r;
+}
+
+/* An operation has answered NART_PENDING to code that does not await it: its wait ends. */
+void nart__fiber_stray(nart_cx *cx)
+{
+    for (nart__wait *w = cx->self->waits, *more; nart__wait_of(cx->self, w); w = more) {
+        more = w->more;
+        if (!nart__is_nursery(w) && w->seen == cx->self->polls && cx->fiber && !(cx->flags & NART__CX_RACE))
+            nart__withdraw(w);
+    }
+}
+
+bool nart__fiber_park_slow(nart__await *w, nart_res *r)
+{
+    nart_cx *cx = w->cx;
+    nart__fiber *f = cx->fiber;
+
+    if (!f || (uintptr_t)w - f->low >= f->size)
+        *r = refuse(w, -EPERM, "outside of a fiber");
+    else if (!(w->co.up->at & NART__CO_FIBER))
+        *r = refuse(w, -EPERM, "within a body of co.h: use NART_AWAIT");
+    else if (cx->flags & NART__CX_RACE)
+        *r = refuse(w, -EDEADLK, "within an arm of a race: an arm is an operation or a body");
+    else {
+        if (f->relative)
+            start_relative(cx, f);
+        if (f->hooked)
+            hook_leave(f, &f->fake);
+        nart__fiber_leave(cx, f);
+        if (f->hooked)
+            hook_arrive(f, f->fake);
+        return true;
+    }
+    return false;
+}
+
+/* ---- running ---- */
+
+#define ENDED (1u << 31) /* of nart_fiber.flags: the function has returned */
+
+static void *argument(nart_fiber *frame)
+{
+    return frame->bytes ? frame->value : frame->arg;
+}
+
+#if NART__FIBERS
+void nart__fiber_main(nart__fiber *f)
+{
+    if (f->hooked)
+        hook_arrive(f, NULL);
+    f->res = f->frame->fn(f->cx, argument(f->frame));
+    f->ended = true;
+    if (f->hooked)
+        hook_leave(f, NULL);
+    nart__fiber_switch(&f->here, &f->host);
+    abort();
+}
+
+/* False: no memory. */
+static NART__NOINLINE bool begin(nart_cx *cx, nart_fiber *frame)
+{
+    nart__stack *s = nart__stack_take(nart__cx_rt(cx), frame->stack);
+
+    if (!s)
+        return false;
+    nart__overflow_watch();
+    s->task = cx->self;
+    nart__fiber *f = (nart__fiber *)(void *)(s->low + s->size - sizeof(nart__fiber) - 64);
+    f = (nart__fiber *)((uintptr_t)f & ~(uintptr_t)63);
+    void **sp = (void **)(void *)((char *)f - 16);
+    *f = (nart__fiber){
+        .here = { .sp = sp, .pc = (const void *)(uintptr_t)nart__fiber_entry },
+        .co = &f->root,
+        .root = { .at = NART__CO_RUNNING | NART__CO_FIBER },
+        .low = (uintptr_t)s->low,
+        .size = s->size,
+        .cx = cx,
+        .frame = frame,
+        .stack = s,
+        .hooked = is_hooked(),
+    };
+    sp[0] = f;
+    sp[1] = NULL;
+    if (f->hooked)
+        hook_begin(f);
+    frame->on = f;
+    return true;
+}
+#else
+static bool begin(nart_cx *cx, nart_fiber *frame)
+{
+    (void)cx;
+    (void)frame;
+    return false;
+}
+#endif
+
+static void give_back(nart_rt *rt, nart_fiber *frame)
+{
+    nart__fiber *f = frame->on;
+
+    if (f->hooked)
+        hook_end(f);
+    frame->on = NULL;
+    nart__stack_give(rt, f->stack);
+}
+
+static bool has_nursery(const nart__task *t)
+{
+    for (const nart__wait *w = t->waits; w; w = w->more)
+        if (nart__is_nursery(w))
+            return true;
+    return false;
+}
+
+/* The function has returned. */
+static nart_res end(nart_cx *cx, nart_fiber *frame)
+{
+    nart__task *t = cx->self;
+    nart__fiber *f = frame->on;
+    nart_rt *rt = nart__cx_rt(cx);
+    nart_res r = f->res;
+
+    nart__shield_end(cx, &f->root, &f->above);
+    if (t->waits || t->leaf)
+        nart__co_ended(cx, &f->root);
+    for (nart__wait *w = t->waits, *more; nart__wait_of(t, w); w = more) {
+        more = w->more;
+        if (!nart__is_nursery(w)) /* of an operation that no await called */
+            nart__withdraw(w);
+    }
+    frame->flags |= ENDED;
+    if (!has_nursery(t))
+        give_back(rt, frame);
+    if (r == NART_PENDING) {
+        nart__rt_report(rt, "%s: task %s: a fiber has returned NART_PENDING, which is no answer", rt->name,
+                        t->type->name);
+        r = -EINVAL;
+    }
+    return r;
+}
+
+nart_res nart__fiber_poll(nart_cx *cx, void *p)
+{
+    nart_fiber *frame = p;
+
+    if (NART_UNLIKELY(!frame->on)) {
+        if (!NART__FIBERS)
+            return -ENOSYS;
+        if (cx->drv != &nart__loop)
+            return NART_EDRIVER;
+        if (!begin(cx, frame))
+            return -ENOMEM;
+    }
+    nart__fiber *f = frame->on;
+    cx->fiber = f;
+    cx->co = f->co;
+    cx->scope = f->scope;
+    cx->locals = f->locals;
+    if (NART_UNLIKELY(f->scope || f->root.at & NART__CO_SHIELD))
+        resume_scopes(cx, f);
+    if (NART_UNLIKELY(f->hooked))
+        hook_enter(f);
+    nart__fiber_switch(&f->host, &f->here);
+    if (NART_UNLIKELY(f->hooked))
+        hook_back(f);
+    nart_res r = NART_UNLIKELY(f->ended) ? end(cx, frame) : NART_PENDING;
+    cx->fiber = NULL;
+    cx->co = NULL;
+    return r;
+}
+
+void nart__fiber_drop(void *p)
+{
+    nart_fiber *frame = p;
+    nart__fiber *f = frame->on;
+
+    if (!f) {
+        if (frame->drop && !(frame->flags & ENDED))
+            frame->drop(argument(frame));
+        return;
+    }
+    nart_rt *rt = nart__cx_rt(f->cx);
+    if (f->ended)
+        give_back(rt, frame);
+    else
+        nart__rt_report(rt, "%s: task %s: the fiber was abandoned: its stack of %zu bytes stays", rt->name,
+                        f->stack->task->type->name, f->size);
+}
+
+/* ---- spawning ---- */
+
+static nart_res wrong(const char *what)
+{
+    fprintf(stderr, "nart: nart_fiber_opts: %s\n", what);
+    return -EINVAL;
+}
+
+static bool has_shadow_stack(void)
+{
+#if defined __x86_64__
+    uint64_t ssp = 0;
+
+    __asm__ volatile("rdsspq %0" : "+r"(ssp)); /* no operation where there is none */
+    return ssp != 0;
+#else
+    return false;
+#endif
+}
+
+static nart_res platform(void)
+{
+    if (!NART__FIBERS) {
+        fputs("nart: there are no fibers on this processor\n", stderr);
+        return -ENOSYS;
+    }
+    if (has_shadow_stack()) {
+        fputs("nart: no fibers on a thread with a shadow stack: set "
+              "GLIBC_TUNABLES=glibc.cpu.x86_shstk=off\n",
+              stderr);
+        return -ENOSYS;
+    }
+    return 0;
+}
+
+/* The size of a stack, rounded up; 0: not allowed. */
+static size_t stack_size(size_t asked)
+{
+    size_t size = NART_FIBER_STACK_MIN;
+
+    if (asked == 0)
+        return NART_FIBER_STACK;
+    if (asked < NART_FIBER_STACK_MIN || asked > NART_FIBER_STACK_MAX)
+        return 0;
+    while (size < asked)
+        size *= 2;
+    return size;
+}
+
+static nart_res options(nart_fiber_opts *o, const nart_fiber_opts *given)
+{
+    *o = (nart_fiber_opts){ .size = sizeof *o };
+    if (given && (given->size < sizeof given->size || given->size > sizeof *o))
+        return NART_EABI;
+    if (given)
+        memcpy(o, given, given->size);
+    if (o->value > NART_FIBER_VALUE)
+        return wrong("`value` is above NART_FIBER_VALUE: pass a pointer");
+    if (o->flags & ~(uint32_t)NART_TASK_URGENT)
+        return wrong("an unknown flag");
+    return 0;
+}
+
+nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn, void *arg, const nart_fiber_opts *opts)
+{
+    nart_fiber_opts o;
+    nart_res r = options(&o, opts);
+
+    if (r == 0 && !fn)
+        r = wrong("no function");
+    if (r == 0)
+        r = platform();
+    if (r)
+        return r;
+    size_t stack = stack_size(o.stack);
+    if (stack == 0)
+        return wrong("`stack` is below NART_FIBER_STACK_MIN or above NART_FIBER_STACK_MAX");
+    memset(f, 0, offsetof(nart_fiber, value));
+    f->fn = fn;
+    f->arg = arg;
+    f->drop = o.drop;
+    f->stack = (uint32_t)stack;
+    f->flags = o.flags;
+    f->bytes = (uint32_t)o.value;
+    if (o.value)
+        memcpy(f->value, arg, o.value);
+    return 0;
+}
+
+/* Which of NART__FIBER_TYPES(). */
+static const nart_task_type *type_for(const nart_task_type *types, const nart_fiber *f)
+{
+    return &types[(f->bytes != 0) + (f->flags & NART_TASK_URGENT ? 2 : 0)];
+}
+
+nart_res nart__fiber_spawn(nart_cx *cx, const nart_task_type *types, nart_fiber_fn fn, void *arg,
+                           const nart_fiber_opts *opts, nart_join *out)
+{
+    nart_fiber f;
+    nart_res r = nart_fiber_init(&f, fn, arg, opts);
+
+    if (r)
+        return r;
+    if (cx->drv != &nart__loop)
+        return NART_EDRIVER;
+    if (f.bytes && cx->self && cx->self->waits)
+        nart__leave_range(cx->self, arg, f.bytes);
+    return nart_spawn(cx, type_for(types, &f), &f, out);
+}
+
+nart_res nart__fiber_spawn_value(nart_cx *cx, const nart_task_type *types, nart_fiber_fn fn,
+                                 void *value, size_t bytes, const nart_fiber_opts *opts,
+                                 nart_join *out)
+{
+    nart_fiber_opts o;
+    nart_res r = options(&o, opts);
+
+    if (r)
+        return r;
+    o.value = bytes;
+    r = nart__fiber_spawn(cx, types, fn, value, &o, out);
+    if (r == 0)
+        memset(value, 0, bytes);
+    return r;
+}
+
+nart_res nart__rt_fiber_spawn(nart_rt *rt, const nart_task_type *types, nart_fiber_fn fn, void *arg,
+                              const nart_fiber_opts *opts, nart_join *out)
+{
+    nart_fiber f;
+    nart_res r = nart_fiber_init(&f, fn, arg, opts);
+
+    return r ? r : nart_rt_spawn(rt, type_for(types, &f), &f, out);
+}
+
+nart_res nart__remote_fiber_spawn(nart_remote remote, const nart_task_type *types, nart_fiber_fn fn,
+                                  void *arg, const nart_fiber_opts *opts)
+{
+    nart_fiber f;
+    nart_res r = nart_fiber_init(&f, fn, arg, opts);
+
+    return r ? r : nart_remote_spawn(remote, type_for(types, &f), &f);
+}
+
+nart_res nart__fiber_block_on(nart_rt *rt, const nart_task_type *types, nart_fiber_fn fn, void *arg,
+                              const nart_fiber_opts *opts, nart_res *result)
+{
+    nart_fiber f;
+    nart_res r = nart_fiber_init(&f, fn, arg, opts);
+
+    return r ? r : nart_block_on(rt, type_for(types, &f), &f, result);
+}

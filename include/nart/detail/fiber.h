@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * nart/detail/fiber.h: what an await of a fiber expands to, and the switch between stacks.
+ *
+ * An await is a loop around the expression. Each has a nart_co of its own, in the frame of the function that
+ * awaits, linked to that of the await around it. So waits, scopes, races and dumps see a chain of bodies as
+ * they do with co.h; the flag NART__CO_FIBER tells them apart where that matters. What the context of the poll
+ * holds for the fiber (body, scope, local values) is saved when it parks and restored when it continues.
+ */
+#ifndef NART_DETAIL_FIBER_H
+#define NART_DETAIL_FIBER_H
+
+#include "../fiber.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A place where a stack was left. */
+typedef struct nart__stack_point {
+    void *sp, *fp;
+    const void *pc;
+} nart__stack_point;
+
+/* A fiber that has begun, at the top of its stack. */
+typedef struct nart__fiber {
+    nart__stack_point here; /* first: nart__fiber_entry gets its address */
+    nart__stack_point host; /* the poll that runs it */
+    nart_co *co;            /* saved while it is parked, with the next two */
+    nart_scope *scope;
+    nart_local *locals;
+    struct nart__await_for *relative; /* deadlines that begin with the next park, the innermost first */
+    uintptr_t low;                    /* the lowest usable address of the stack, and its size */
+    size_t size;
+    uint32_t hooked; /* a sanitizer has to be told of each switch */
+    nart_res res;
+    bool ended;
+    nart_co root;      /* the body of the function itself */
+    nart_scope *above; /* hidden by the shield */
+    nart_cx *cx;
+    nart_fiber *frame;
+    struct nart__stack *stack;
+    void *host_hook, *hook, *host_fake, *fake; /* of sanitizers */
+    const void *host_low;
+    size_t host_size;
+} nart__fiber;
+
+#define NART__CO_FIBER 0x40000000u /* of nart_co.at: an await of a fiber */
+
+typedef struct nart__await {
+    nart_co co; /* first */
+    nart_cx *cx;
+} nart__await;
+
+/* A deadline that begins with the first park within it. */
+typedef struct nart__await_for {
+    nart_scope scope; /* first */
+    nart_cx *cx;
+    struct nart__await_for *outer;
+    int64_t ns;
+} nart__await_for;
+
+/* ---- the switch ----
+ * Leaves this stack and continues at `*to`. It is inline, because a call would leave the processor's prediction
+ * of returns one entry off, for the fiber and for its host. All registers are declared as changed: the compiler
+ * saves those in use. Nothing is written below the stack pointer of a stack that was left. */
+#if defined __x86_64__ && defined __linux__ && !defined __ILP32__
+#define NART__FIBERS 1
+#ifdef __AVX512F__
+#define NART__MORE_REGISTERS                                                                       \
+    , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",    \
+        "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6",  \
+        "k7"
+#else
+#define NART__MORE_REGISTERS
+#endif
+static NART__INLINE void nart__fiber_switch(nart__stack_point *from, const nart__stack_point *to)
+{
+    __asm__ volatile("leaq 1f(%%rip), %%rax\n\t"
+                     "movq %%rsp, (%0)\n\t"
+                     "movq %%rbp, 8(%0)\n\t"
+                     "movq %%rax, 16(%0)\n\t"
+                     "movq (%1), %%rsp\n\t"
+                     "movq 8(%1), %%rbp\n\t"
+                     "jmpq *16(%1)\n"
+                     "1:\n\t"
+                     "endbr64"
+                     : "+D"(from), "+S"(to)
+                     :
+                     : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+                       "r15", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
+                       "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "st", "st(1)",
+                       "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)", "cc",
+                       "memory" NART__MORE_REGISTERS);
+}
+#elif defined __aarch64__ && defined __linux__ && !defined __ILP32__
+#define NART__FIBERS 1
+static NART__INLINE void nart__fiber_switch(nart__stack_point *from, const nart__stack_point *to)
+{
+    register nart__stack_point *x0 __asm__("x0") = from;
+    register const nart__stack_point *x1 __asm__("x1") = to;
+    __asm__ volatile("adr x9, 1f\n\t"
+                     "mov x10, sp\n\t"
+                     "stp x10, x29, [x0]\n\t"
+                     "str x9, [x0, #16]\n\t"
+                     "ldp x10, x29, [x1]\n\t"
+                     "ldr x9, [x1, #16]\n\t"
+                     "mov sp, x10\n\t"
+                     "br x9\n"
+                     "1:\n\t"
+                     "hint #36" /* bti j */
+                     : "+r"(x0), "+r"(x1)
+                     :
+                     : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13",
+                       "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24",
+                       "x25", "x26", "x27", "x28", "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6",
+                       "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17",
+                       "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28",
+                       "v29", "v30", "v31", "cc", "memory");
+}
+#else
+#define NART__FIBERS 0
+static inline void nart__fiber_switch(nart__stack_point *from, const nart__stack_point *to)
+{
+    (void)from;
+    (void)to;
+}
+#endif
+
+/* ---- parking ---- */
+
+/* The cases other than the plain one. False: `*r` is the await's answer. */
+NART_API NART__COLD bool nart__fiber_park_slow(nart__await *w, nart_res *r);
+NART_API NART__COLD void nart__fiber_stray(nart_cx *cx);
+NART_API NART__COLD void nart__fiber_scope_left(nart__await_for *s);
+
+/* Leaves the fiber's stack, and returns in its next poll. */
+static NART__INLINE void nart__fiber_leave(nart_cx *cx, nart__fiber *f)
+{
+    f->co = cx->co;
+    f->scope = cx->scope;
+    f->locals = cx->locals;
+    nart__fiber_switch(&f->here, &f->host);
+}
+
+/* The awaited expression is pending. */
+static NART__INLINE bool nart__fiber_park(nart__await *w, nart_res *r)
+{
+    nart_cx *cx = w->cx;
+    nart__fiber *f = cx->fiber;
+
+    if (NART_UNLIKELY(!f || (uintptr_t)w - f->low >= f->size ||
+                      !(w->co.up->at & NART__CO_FIBER) || cx->flags & NART__CX_RACE ||
+                      f->relative || f->hooked))
+        return nart__fiber_park_slow(w, r);
+    nart__fiber_leave(cx, f);
+    return true;
+}
+
+static inline nart_cx *nart__await_begin(nart__await *w, nart_cx *cx, const nart__site *site,
+                                         uint32_t line)
+{
+    nart_co *up = cx->co;
+
+    if (NART_UNLIKELY(cx->self && cx->self->waits))
+        nart__fiber_stray(cx);
+    w->co.at = line | NART__CO_FIBER;
+    w->co.decided = up ? up->decided : 0;
+    w->co.up = up;
+    w->co.site = site;
+    w->cx = cx;
+    cx->co = &w->co;
+    return cx;
+}
+
+/* Also runs when an exception leaves the await. */
+static inline void nart__await_end(nart__await *w)
+{
+    nart_cx *cx = w->cx;
+    nart_co *up = w->co.up;
+
+    if (NART_UNLIKELY(cx->self && (cx->self->waits || cx->self->leaf)))
+        nart__co_ended(cx, &w->co);
+    if (up)
+        up->decided = w->co.decided;
+    cx->co = up;
+}
+
+/* The variables have the names that the expressions of co.h use: NART_ANY(), NART_AFTER(). */
+#define NART__FIBER_BEGIN(c)                                                                       \
+    static const nart__site nart_site_ = { __func__, __FILE__ };                                   \
+    nart__await nart_w_ __attribute__((cleanup(nart__await_end)));                                 \
+    nart_cx *const nart_cx_ = nart__await_begin(&nart_w_, (c), &nart_site_, __LINE__);             \
+    nart_co *const nart_co_ = &nart_w_.co;                                                         \
+    nart_res nart_any_ = 0;                                                                        \
+    nart__race nart_races_[NART__RACES], *nart_race_ = nart_races_;                                \
+    (void)nart_cx_;                                                                                \
+    (void)nart_co_;                                                                                \
+    (void)nart_any_;                                                                               \
+    (void)nart_race_;                                                                              \
+    nart_res nart_r_
+
+#define NART__FIBER_LOOP(...)                                                                      \
+    do                                                                                             \
+        nart_r_ = (__VA_ARGS__);                                                                   \
+    while (nart_r_ == NART_PENDING && nart__fiber_park(&nart_w_, &nart_r_))
+
+#define NART__FIBER_AWAIT(c, ...)                                                                  \
+    __extension__({                                                                                \
+        NART__FIBER_BEGIN(c);                                                                      \
+        NART__FIBER_LOOP(__VA_ARGS__);                                                             \
+        nart_r_;                                                                                   \
+    })
+
+/* ---- deadlines ---- */
+
+/* Opens a scope whose deadline is `at`, or is set `ns` after the first park if that is not NART_NEVER. */
+static inline void nart__await_for_begin(nart__await_for *s, nart_cx *cx, int64_t at, int64_t ns)
+{
+    nart__fiber *f = cx->fiber;
+
+    nart_scope_enter(cx, &s->scope, at);
+    s->cx = cx;
+    s->ns = ns;
+    s->outer = NULL;
+    if (f && ns != NART_NEVER) {
+        s->outer = f->relative;
+        f->relative = s;
+    }
+}
+
+static inline void nart__await_for_end(nart__await_for *s)
+{
+    nart__fiber *f = s->cx->fiber;
+
+    if (f && f->relative == s)
+        f->relative = s->outer;
+    if (NART_UNLIKELY(f && f->above))
+        nart__fiber_scope_left(s);
+    s->cx->scope = s->scope.up;
+}
+
+#define NART__FIBER_AWAIT_WITHIN(c, at, ns, ...)                                                   \
+    __extension__({                                                                                \
+        NART__FIBER_BEGIN(c);                                                                      \
+        nart__await_for nart_s_ __attribute__((cleanup(nart__await_for_end)));                     \
+        nart__await_for_begin(&nart_s_, nart_cx_, (at), (ns));                                     \
+        NART__FIBER_LOOP(__VA_ARGS__);                                                             \
+        nart_scope_leave(nart_cx_, &nart_s_.scope, nart_r_);                                       \
+    })
+
+#define NART__FIBER_AWAIT_UNTIL(c, at, ...) NART__FIBER_AWAIT_WITHIN(c, at, NART_NEVER, __VA_ARGS__)
+#define NART__FIBER_AWAIT_FOR(c, ns, ...) NART__FIBER_AWAIT_WITHIN(c, NART_NEVER, ns, __VA_ARGS__)
+
+/* ---- yielding ---- */
+
+#define NART__FIBER_YIELD(c)                                                                       \
+    __extension__({                                                                                \
+        NART__FIBER_BEGIN(c);                                                                      \
+        nart_r_ = 0;                                                                               \
+        nart_wake_self(nart_cx_);                                                                  \
+        (void)nart__fiber_park(&nart_w_, &nart_r_);                                                \
+        nart_r_;                                                                                   \
+    })
+
+/* ---- spawning ---- */
+
+NART_API nart_res nart__fiber_poll(nart_cx *cx, void *frame);
+NART_API void nart__fiber_drop(void *frame);
+
+#define NART__FIBER_TYPE_OF(fn, flags, size)                                                       \
+    {                                                                                              \
+        NART_TASK_ABI, (flags), #fn, (uint32_t)(size), (uint32_t)NART__ALIGNOF(nart_fiber),        \
+            nart__fiber_poll, nart__fiber_drop,                                                    \
+        {                                                                                          \
+            NULL, NULL                                                                             \
+        }                                                                                          \
+    }
+#define NART__FIBER_TYPE(fn)                                                                       \
+    __extension__({                                                                                \
+        static const nart_task_type nart_type_ = NART__FIBER_TYPE_OF(fn, 0, sizeof(nart_fiber));   \
+        &nart_type_;                                                                               \
+    })
+
+/* With and without room for a value; urgent or not. */
+#define NART__FIBER_TYPES(fn)                                                                      \
+    __extension__({                                                                                \
+        static const nart_task_type nart_types_[] = {                                              \
+            NART__FIBER_TYPE_OF(fn, 0, offsetof(nart_fiber, value)),                               \
+            NART__FIBER_TYPE_OF(fn, 0, sizeof(nart_fiber)),                                        \
+            NART__FIBER_TYPE_OF(fn, NART_TASK_URGENT, offsetof(nart_fiber, value)),                \
+            NART__FIBER_TYPE_OF(fn, NART_TASK_URGENT, sizeof(nart_fiber))                          \
+        };                                                                                         \
+        nart_types_;                                                                               \
+    })
+
+NART_API nart_res nart__fiber_spawn(nart_cx *cx, const nart_task_type *types, nart_fiber_fn fn,
+                                    void *arg, const nart_fiber_opts *opts, nart_join *out);
+NART_API nart_res nart__fiber_spawn_value(nart_cx *cx, const nart_task_type *types,
+                                          nart_fiber_fn fn, void *value, size_t bytes,
+                                          const nart_fiber_opts *opts, nart_join *out);
+NART_API nart_res nart__rt_fiber_spawn(nart_rt *rt, const nart_task_type *types, nart_fiber_fn fn,
+                                       void *arg, const nart_fiber_opts *opts, nart_join *out);
+NART_API nart_res nart__remote_fiber_spawn(nart_remote remote, const nart_task_type *types,
+                                           nart_fiber_fn fn, void *arg,
+                                           const nart_fiber_opts *opts);
+NART_API nart_res nart__fiber_block_on(nart_rt *rt, const nart_task_type *types, nart_fiber_fn fn,
+                                       void *arg, const nart_fiber_opts *opts, nart_res *result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
