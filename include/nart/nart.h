@@ -13,6 +13,7 @@
 #include "chan.h"
 #include "clock.h"
 #include "co.h"
+#include "fiber.h"
 #include "io.h"
 #include "local.h"
 #include "net.h"
