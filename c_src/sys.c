@@ -76,7 +76,8 @@ size_t nart__sys_untouched(const void *p, size_t bytes)
     unsigned char in_memory[64];
 
     while (done < bytes) {
-        size_t part = bytes - done < page * sizeof in_memory ? bytes - done : page * sizeof in_memory;
+        size_t part =
+            bytes - done < page * sizeof in_memory ? bytes - done : page * sizeof in_memory;
         if (mincore((char *)(uintptr_t)p + done, part, in_memory) != 0)
             return done;
         for (size_t i = 0; i * page < part; i++)

@@ -29,7 +29,8 @@
 #if NART__FIBERS
 void nart__fiber_entry(void);
 NART__NORETURN void nart__fiber_main(nart__fiber *f);
-int nart__fiber_personality(int version, int actions, uint64_t class, void *exception, void *context);
+int nart__fiber_personality(int version, int actions, uint64_t class, void *exception,
+                            void *context);
 
 /* DWARF expressions, in which the stack pointer's slot holds the fiber: field N of it is
  * *(*(sp) + N). The frame above: its stack pointer is host.sp, its frame pointer host.fp, it continues at
@@ -61,14 +62,16 @@ __asm__(".pushsection .text\n"
         ".popsection\n");
 
 /* An unwinder asks whether the exception stops here. */
-int nart__fiber_personality(int version, int actions, uint64_t class, void *exception, void *context)
+int nart__fiber_personality(int version, int actions, uint64_t class, void *exception,
+                            void *context)
 {
     (void)version;
     (void)actions;
     (void)class;
     (void)exception;
     (void)context;
-    fputs("nart: an exception, or the end of the thread, has left the function of a fiber: catch it there\n",
+    fputs("nart: an exception, or the end of the thread, has left the function of a fiber: catch "
+          "it there\n",
           stderr);
     abort();
 }
@@ -220,7 +223,8 @@ void nart__fiber_stray(nart_cx *cx)
 {
     for (nart__wait *w = cx->self->waits, *more; nart__wait_of(cx->self, w); w = more) {
         more = w->more;
-        if (!nart__is_nursery(w) && w->seen == cx->self->polls && cx->fiber && !(cx->flags & NART__CX_RACE))
+        if (!nart__is_nursery(w) && w->seen == cx->self->polls && cx->fiber &&
+            !(cx->flags & NART__CX_RACE))
             nart__withdraw(w);
     }
 }
@@ -348,8 +352,8 @@ static nart_res end(nart_cx *cx, nart_fiber *frame)
     if (!has_nursery(t))
         give_back(rt, frame);
     if (r == NART_PENDING) {
-        nart__rt_report(rt, "%s: task %s: a fiber has returned NART_PENDING, which is no answer", rt->name,
-                        t->type->name);
+        nart__rt_report(rt, "%s: task %s: a fiber has returned NART_PENDING, which is no answer",
+                        rt->name, t->type->name);
         r = -EINVAL;
     }
     return r;
@@ -399,8 +403,8 @@ void nart__fiber_drop(void *p)
     if (f->ended)
         give_back(rt, frame);
     else
-        nart__rt_report(rt, "%s: task %s: the fiber was abandoned: its stack of %zu bytes stays", rt->name,
-                        f->stack->task->type->name, f->size);
+        nart__rt_report(rt, "%s: task %s: the fiber was abandoned: its stack of %zu bytes stays",
+                        rt->name, f->stack->task->type->name, f->size);
 }
 
 /* ---- spawning ---- */
@@ -492,12 +496,6 @@ nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn, void *arg, const nart_
     return 0;
 }
 
-/* Which of NART__FIBER_TYPES(). */
-static const nart_task_type *type_for(const nart_task_type *types, const nart_fiber *f)
-{
-    return &types[(f->bytes != 0) + (f->flags & NART_TASK_URGENT ? 2 : 0)];
-}
-
 nart_res nart__fiber_spawn(nart_cx *cx, const nart_task_type *types, nart_fiber_fn fn, void *arg,
                            const nart_fiber_opts *opts, nart_join *out)
 {
@@ -510,7 +508,7 @@ nart_res nart__fiber_spawn(nart_cx *cx, const nart_task_type *types, nart_fiber_
         return NART_EDRIVER;
     if (f.bytes && cx->self && cx->self->waits)
         nart__leave_range(cx->self, arg, f.bytes);
-    return nart_spawn(cx, type_for(types, &f), &f, out);
+    return nart_spawn(cx, nart__fiber_type(types, &f), &f, out);
 }
 
 nart_res nart__fiber_spawn_value(nart_cx *cx, const nart_task_type *types, nart_fiber_fn fn,
@@ -527,31 +525,4 @@ nart_res nart__fiber_spawn_value(nart_cx *cx, const nart_task_type *types, nart_
     if (r == 0)
         memset(value, 0, bytes);
     return r;
-}
-
-nart_res nart__rt_fiber_spawn(nart_rt *rt, const nart_task_type *types, nart_fiber_fn fn, void *arg,
-                              const nart_fiber_opts *opts, nart_join *out)
-{
-    nart_fiber f;
-    nart_res r = nart_fiber_init(&f, fn, arg, opts);
-
-    return r ? r : nart_rt_spawn(rt, type_for(types, &f), &f, out);
-}
-
-nart_res nart__remote_fiber_spawn(nart_remote remote, const nart_task_type *types, nart_fiber_fn fn,
-                                  void *arg, const nart_fiber_opts *opts)
-{
-    nart_fiber f;
-    nart_res r = nart_fiber_init(&f, fn, arg, opts);
-
-    return r ? r : nart_remote_spawn(remote, type_for(types, &f), &f);
-}
-
-nart_res nart__fiber_block_on(nart_rt *rt, const nart_task_type *types, nart_fiber_fn fn, void *arg,
-                              const nart_fiber_opts *opts, nart_res *result)
-{
-    nart_fiber f;
-    nart_res r = nart_fiber_init(&f, fn, arg, opts);
-
-    return r ? r : nart_block_on(rt, type_for(types, &f), &f, result);
 }

@@ -33,7 +33,8 @@ void __lsan_unregister_root_region(const void *p, size_t size) __attribute__((we
 void __asan_unpoison_memory_region(const volatile void *p, size_t size) __attribute__((weak));
 
 typedef struct stacks_of_size {
-    nart__region *regions; /* the newest first; only that one may have stacks that were never used */
+    nart__region
+        *regions; /* the newest first; only that one may have stacks that were never used */
     nart__stack *warm, *cold;
     size_t idle; /* bytes in `warm` */
 } stacks_of_size;
@@ -61,7 +62,8 @@ static nart__region *region_new(const nart_alloc *a, size_t size)
 
     if (!r)
         return NULL;
-    *r = (nart__region){ .bytes = stride * count, .stride = stride, .guard = GUARD, .count = count };
+    *r =
+        (nart__region){ .bytes = stride * count, .stride = stride, .guard = GUARD, .count = count };
     r->base = nart__sys_map_stacks(r->bytes);
     if (r->base && nart__overflow_add(r))
         return r;

@@ -74,10 +74,10 @@ extern "C" {
  *  answers -EINVAL. */
 typedef nart_res (*nart_fiber_fn)(nart_cx *cx, void *arg);
 
-#define NART_FIBER_STACK 65536u         /**< default size of a stack, in bytes */
-#define NART_FIBER_STACK_MIN 16384u     /**< the smallest */
+#define NART_FIBER_STACK 65536u          /**< default size of a stack, in bytes */
+#define NART_FIBER_STACK_MIN 16384u      /**< the smallest */
 #define NART_FIBER_STACK_MAX 1073741824u /**< the largest */
-#define NART_FIBER_VALUE 208u           /**< the largest argument that is copied, in bytes */
+#define NART_FIBER_VALUE 208u            /**< the largest argument that is copied, in bytes */
 
 /** Options of a fiber; zero is the default. Later versions add fields at the end. */
 typedef struct nart_fiber_opts {
@@ -140,7 +140,8 @@ NART_API NART_MUST_USE nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn,
 /** The same with `*value` as argument, a variable of up to NART_FIBER_VALUE bytes: it is moved as
  *  NART_TASK_TYPED() says, and zeroed on success. */
 #define nart_fiber_spawn_value(cx, fn, value, opts, out)                                           \
-    nart__fiber_spawn_value((cx), NART__FIBER_TYPES(fn), (fn), (value), sizeof *(value), (opts), (out))
+    nart__fiber_spawn_value((cx), NART__FIBER_TYPES(fn), (fn), (value), sizeof *(value), (opts),   \
+                            (out))
 
 /** Spawning outside of polls. @return as nart_fiber_spawn(); also NART_EWRONGTHREAD, NART_EFORK, -EINVAL. **Thread**: the
  *  runtime's own, or any before it is bound. */
@@ -184,8 +185,7 @@ NART_API NART_MUST_USE nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn,
  *
  * NART_ANY(), NART_ANY_FAIR() and NART_AFTER() are expressions for all awaits of this page, too.
  */
-#define nart_await_any(cx, which, ...)                                                             \
-    ((which) = 0, nart_await(cx, NART_ANY(which, __VA_ARGS__)))
+#define nart_await_any(cx, which, ...) ((which) = 0, nart_await(cx, NART_ANY(which, __VA_ARGS__)))
 
 /** The same, beginning with a random arm: NART_ANY_FAIR. */
 #define nart_await_any_fair(cx, which, ...)                                                        \

@@ -29,8 +29,9 @@ typedef struct nart__fiber {
     nart_co *co;            /* saved while it is parked, with the next two */
     nart_scope *scope;
     nart_local *locals;
-    struct nart__await_for *relative; /* deadlines that begin with the next park, the innermost first */
-    uintptr_t low;                    /* the lowest usable address of the stack, and its size */
+    struct nart__await_for
+        *relative; /* deadlines that begin with the next park, the innermost first */
+    uintptr_t low; /* the lowest usable address of the stack, and its size */
     size_t size;
     uint32_t hooked; /* a sanitizer has to be told of each switch */
     nart_res res;
@@ -88,9 +89,9 @@ static NART__INLINE void nart__fiber_switch(nart__stack_point *from, const nart_
                      : "+D"(from), "+S"(to)
                      :
                      : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
-                       "r15", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
-                       "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "st", "st(1)",
-                       "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)", "cc",
+                       "r15", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+                       "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "st",
+                       "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)", "cc",
                        "memory" NART__MORE_REGISTERS);
 }
 #elif defined __aarch64__ && defined __linux__ && !defined __ILP32__
@@ -149,9 +150,8 @@ static NART__INLINE bool nart__fiber_park(nart__await *w, nart_res *r)
     nart_cx *cx = w->cx;
     nart__fiber *f = cx->fiber;
 
-    if (NART_UNLIKELY(!f || (uintptr_t)w - f->low >= f->size ||
-                      !(w->co.up->at & NART__CO_FIBER) || cx->flags & NART__CX_RACE ||
-                      f->relative || f->hooked))
+    if (NART_UNLIKELY(!f || (uintptr_t)w - f->low >= f->size || !(w->co.up->at & NART__CO_FIBER) ||
+                      cx->flags & NART__CX_RACE || f->relative || f->hooked))
         return nart__fiber_park_slow(w, r);
     nart__fiber_leave(cx, f);
     return true;
@@ -299,13 +299,42 @@ NART_API nart_res nart__fiber_spawn(nart_cx *cx, const nart_task_type *types, na
 NART_API nart_res nart__fiber_spawn_value(nart_cx *cx, const nart_task_type *types,
                                           nart_fiber_fn fn, void *value, size_t bytes,
                                           const nart_fiber_opts *opts, nart_join *out);
-NART_API nart_res nart__rt_fiber_spawn(nart_rt *rt, const nart_task_type *types, nart_fiber_fn fn,
-                                       void *arg, const nart_fiber_opts *opts, nart_join *out);
-NART_API nart_res nart__remote_fiber_spawn(nart_remote remote, const nart_task_type *types,
-                                           nart_fiber_fn fn, void *arg,
-                                           const nart_fiber_opts *opts);
-NART_API nart_res nart__fiber_block_on(nart_rt *rt, const nart_task_type *types, nart_fiber_fn fn,
-                                       void *arg, const nart_fiber_opts *opts, nart_res *result);
+/* Which of NART__FIBER_TYPES(). */
+static inline const nart_task_type *nart__fiber_type(const nart_task_type *types,
+                                                     const nart_fiber *f)
+{
+    return &types[(f->bytes != 0) + (f->flags & NART_TASK_URGENT ? 2 : 0)];
+}
+
+static inline nart_res nart__rt_fiber_spawn(nart_rt *rt, const nart_task_type *types,
+                                            nart_fiber_fn fn, void *arg,
+                                            const nart_fiber_opts *opts, nart_join *out)
+{
+    nart_fiber f;
+    nart_res r = nart_fiber_init(&f, fn, arg, opts);
+
+    return r ? r : nart_rt_spawn(rt, nart__fiber_type(types, &f), &f, out);
+}
+
+static inline nart_res nart__remote_fiber_spawn(nart_remote remote, const nart_task_type *types,
+                                                nart_fiber_fn fn, void *arg,
+                                                const nart_fiber_opts *opts)
+{
+    nart_fiber f;
+    nart_res r = nart_fiber_init(&f, fn, arg, opts);
+
+    return r ? r : nart_remote_spawn(remote, nart__fiber_type(types, &f), &f);
+}
+
+static inline nart_res nart__fiber_block_on(nart_rt *rt, const nart_task_type *types,
+                                            nart_fiber_fn fn, void *arg,
+                                            const nart_fiber_opts *opts, nart_res *result)
+{
+    nart_fiber f;
+    nart_res r = nart_fiber_init(&f, fn, arg, opts);
+
+    return r ? r : nart_block_on(rt, nart__fiber_type(types, &f), &f, result);
+}
 
 #ifdef __cplusplus
 }

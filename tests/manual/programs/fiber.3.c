@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "example.h"
+
+static nart_tcp sock;
+
+static nart_res run(nart_cx *cx, void *arg)
+{
+    char buf[8];
+    nart_res n;
+
+    (void)arg;
+    /* STATEMENTS */
+    return n == 3 && buf[2] == 'c' ? 0 : -EIO;
+}
+
+int main(void)
+{
+    nart_rt *rt = example_rt();
+    nart_res answer = -1;
+    int one, other;
+
+    example_tcp(&one, &other);
+    if (nart_tcp_adopt(rt, one, &sock) != 0 || send(other, "abc", 3, 0) != 3 ||
+        nart_fiber_block_on(rt, run, NULL, NULL, &answer) != 0)
+        return 1;
+    nart_tcp_close(&sock);
+    nart_rt_free(rt);
+    return answer != 0;
+}
