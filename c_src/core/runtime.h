@@ -102,6 +102,8 @@ struct nart_rt {
     nart__task *first;    /* of a group: the driver's own task; NULL: a runtime with a loop */
     uint64_t incarnation; /* of the hub, when this runtime took it */
     struct nart__stacks *stacks; /* of its fibers; NULL: it had none */
+    /* How much of its stack, of `*size` bytes, a task has ever used; false: it has none. NULL as above. */
+    bool (*stack_used)(const nart__task *t, size_t *used, size_t *size);
     char name[32];
 };
 

@@ -407,6 +407,17 @@ void nart__fiber_drop(void *p)
                         rt->name, f->stack->task->type->name, f->size);
 }
 
+bool nart__fiber_stack_used(const nart__task *t, size_t *used, size_t *size)
+{
+    const nart_fiber *frame = t->frame;
+
+    if (t->type->poll != nart__fiber_poll || !frame->on)
+        return false;
+    *used = nart__stack_used(frame->on->stack);
+    *size = frame->on->size;
+    return true;
+}
+
 /* ---- spawning ---- */
 
 static nart_res wrong(const char *what)

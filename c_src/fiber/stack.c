@@ -138,6 +138,7 @@ static pool *pool_of(nart_rt *rt)
     *p = (pool){ .alloc = rt->alloc, .exit_hook.rt_gone = rt_gone };
     nart__exit_hook_add(rt, &p->exit_hook);
     rt->stacks = p;
+    rt->stack_used = nart__fiber_stack_used;
     return p;
 }
 
@@ -189,7 +190,7 @@ void nart__stack_give(nart_rt *rt, nart__stack *s)
 }
 
 size_t nart__stack_used(const nart__stack *s)
-{
+{ /* a page that was never used is zeroed, and so is what is below the lowest frame */
     size_t unused = nart__sys_untouched(s->low, s->size);
     const char *p = s->low + unused, *end = s->low + s->size;
 

@@ -68,10 +68,14 @@ static void print_head(FILE *out, const nart_rt *rt, const nart__task *t)
             t->state & NART__T_CANCELLED ? ", cancelled" : "");
 }
 
-static void print_deadline(FILE *out, const nart_rt *rt, const nart__task *t)
+static void print_tail(FILE *out, const nart_rt *rt, const nart__task *t)
 {
+    size_t used, size;
+
     if (t->wake_at != NART_NEVER)
         fprintf(out, "  deadline in %.1f s", (double)(t->wake_at - nart__rt_now(rt)) / 1e9);
+    if (rt->stack_used && rt->stack_used(t, &used, &size))
+        fprintf(out, "  stack %.1f of %zu KiB", (double)used / 1024, size / 1024);
     fputc('\n', out);
 }
 
@@ -87,7 +91,7 @@ static void print_wait(FILE *out, const nart_rt *rt, const nart__task *t, const 
     print_head(out, rt, t);
     print_chain(out, w->co);
     fputs(w->ops->name, out);
-    print_deadline(out, rt, t);
+    print_tail(out, rt, t);
 }
 
 /* The list begins with the newest wait, the output with the oldest; of many, the newest MAX_WAITS. */
@@ -119,7 +123,7 @@ static void dump_task(FILE *out, const nart_rt *rt, const nart__task *t)
     print_head(out, rt, t);
     print_chain(out, t->leaf);
     fputs(leaf_name(t), out);
-    print_deadline(out, rt, t);
+    print_tail(out, rt, t);
 }
 
 void nart_rt_dump(nart_rt *rt, FILE *out)
