@@ -281,7 +281,8 @@ void nart__nursery_left(nart__wait *w, const nart_co *co)
         fprintf(stderr,
                 "nart: %s (%s): ended while %u tasks of its nursery run: await "
                 "nart_nursery_join() first\n",
-                co->site->func, co->site->file, (unsigned)n->len);
+                co->site ? co->site->func : "a fiber", co->site ? co->site->file : "nart/fiber.h",
+                (unsigned)n->len);
         abort();
     }
 }

@@ -16,9 +16,7 @@
  *
  * Bounds: what is on the stack of a signal handler, or of a runtime that runs inside a fiber, cannot be left:
  * an await checks that it is on the fiber's own stack. */
-#include "stack.h"
-
-#include <nart/fiber.h>
+#include "fiber.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,11 +137,11 @@ static inline void hook_leave(nart__fiber *f, void **fake)
 
 /* ---- scopes ---- */
 
-/* Deadlines of scopes up to `s`, the innermost, have changed. */
-static void outer_changed(nart_scope *s)
+void nart__scopes_changed(nart_scope *s)
 {
-    if (s->up)
-        outer_changed(s->up);
+    if (!s)
+        return;
+    nart__scopes_changed(s->up);
     s->outer = s->up ? nart__scope_earliest(s->up) : INT64_MAX;
 }
 
@@ -155,7 +153,7 @@ static NART__COLD void start_relative(nart_cx *cx, nart__fiber *f)
     for (nart__await_for *s = f->relative; s; s = s->outer)
         s->scope.deadline = nart_time_add(now, s->ns);
     f->relative = NULL;
-    outer_changed(cx->scope);
+    nart__scopes_changed(cx->scope);
     nart__cx_until(cx, nart__scope_earliest(cx->scope));
 }
 
@@ -169,7 +167,7 @@ static void unhide(nart_cx *cx, nart__fiber *f)
         while (s->up)
             s = s->up;
         s->up = above;
-        outer_changed(cx->scope);
+        nart__scopes_changed(cx->scope);
         above = cx->scope;
     }
     nart__shield_end(cx, &f->root, &above);
@@ -198,8 +196,14 @@ void nart_unshield(nart_cx *cx)
 /* The poll is restored of a fiber with open scopes or a shield. */
 static NART__COLD void resume_scopes(nart_cx *cx, nart__fiber *f)
 {
+    nart_scope *ignored;
+
     if (f->root.at & NART__CO_SHIELD && !nart__shield_holds(cx, cx->self))
         unhide(cx, f);
+    else if (f->root.at & NART__CO_SHIELD) {
+        (void)nart__shield_in(cx, &f->root, &ignored, 0); /* a NART_STOP is deferred, too */
+        cx->scope = f->scope;
+    }
     if (cx->scope && cx->flags & NART__CX_BUSY)
         nart__scope_look(cx, cx->scope);
 }
@@ -239,7 +243,7 @@ bool nart__fiber_park_slow(nart__await *w, nart_res *r)
     else if (!(w->co.up->at & NART__CO_FIBER))
         *r = refuse(w, -EPERM, "within a body of co.h: use NART_AWAIT");
     else if (cx->flags & NART__CX_RACE)
-        *r = refuse(w, -EDEADLK, "within an arm of a race: an arm is an operation or a body");
+        *r = refuse(w, -EDEADLK, "within an arm of a race: use nart_branch_run()");
     else {
         if (f->relative)
             start_relative(cx, f);
@@ -267,7 +271,7 @@ void nart__fiber_main(nart__fiber *f)
 {
     if (f->hooked)
         hook_arrive(f, NULL);
-    f->res = f->frame->fn(f->cx, argument(f->frame));
+    f->res = f->fn(f->cx, f->arg);
     f->ended = true;
     if (f->hooked)
         hook_leave(f, NULL);
@@ -275,13 +279,12 @@ void nart__fiber_main(nart__fiber *f)
     abort();
 }
 
-/* False: no memory. */
-static NART__NOINLINE bool begin(nart_cx *cx, nart_fiber *frame)
+nart__fiber *nart__fiber_begin(nart_cx *cx, size_t size, nart_fiber_fn fn, void *arg)
 {
-    nart__stack *s = nart__stack_take(nart__cx_rt(cx), frame->stack);
+    nart__stack *s = nart__stack_take(nart__cx_rt(cx), size);
 
     if (!s)
-        return false;
+        return NULL;
     nart__overflow_watch();
     s->task = cx->self;
     nart__fiber *f = (nart__fiber *)(void *)(s->low + s->size - sizeof(nart__fiber) - 64);
@@ -294,7 +297,8 @@ static NART__NOINLINE bool begin(nart_cx *cx, nart_fiber *frame)
         .low = (uintptr_t)s->low,
         .size = s->size,
         .cx = cx,
-        .frame = frame,
+        .fn = fn,
+        .arg = arg,
         .stack = s,
         .hooked = is_hooked(),
     };
@@ -302,25 +306,38 @@ static NART__NOINLINE bool begin(nart_cx *cx, nart_fiber *frame)
     sp[1] = NULL;
     if (f->hooked)
         hook_begin(f);
-    frame->on = f;
-    return true;
+    return f;
 }
 #else
-static bool begin(nart_cx *cx, nart_fiber *frame)
+nart__fiber *nart__fiber_begin(nart_cx *cx, size_t size, nart_fiber_fn fn, void *arg)
 {
     (void)cx;
-    (void)frame;
-    return false;
+    (void)size;
+    (void)fn;
+    (void)arg;
+    return NULL;
 }
 #endif
 
-static void give_back(nart_rt *rt, nart_fiber *frame)
+void nart__fiber_run(nart_cx *cx, nart__fiber *f)
 {
-    nart__fiber *f = frame->on;
+    cx->fiber = f;
+    cx->co = f->co;
+    cx->scope = f->scope;
+    cx->locals = f->locals;
+    if (NART_UNLIKELY(f->scope || f->root.at & NART__CO_SHIELD))
+        resume_scopes(cx, f);
+    if (NART_UNLIKELY(f->hooked))
+        hook_enter(f);
+    nart__fiber_switch(&f->host, &f->here);
+    if (NART_UNLIKELY(f->hooked))
+        hook_back(f);
+}
 
+void nart__fiber_give(nart_rt *rt, nart__fiber *f)
+{
     if (f->hooked)
         hook_end(f);
-    frame->on = NULL;
     nart__stack_give(rt, f->stack);
 }
 
@@ -332,29 +349,36 @@ static bool has_nursery(const nart__task *t)
     return false;
 }
 
-/* The function has returned. */
-static nart_res end(nart_cx *cx, nart_fiber *frame)
+nart_res nart__fiber_end(nart_cx *cx, nart__fiber *f)
 {
     nart__task *t = cx->self;
-    nart__fiber *f = frame->on;
-    nart_rt *rt = nart__cx_rt(cx);
-    nart_res r = f->res;
 
     nart__shield_end(cx, &f->root, &f->above);
     if (t->waits || t->leaf)
         nart__co_ended(cx, &f->root);
+    if (f->res != NART_PENDING)
+        return f->res;
+    nart_rt *rt = nart__cx_rt(cx);
+    nart__rt_report(rt, "%s: task %s: a fiber has returned NART_PENDING, which is no answer",
+                    rt->name, t->type->name);
+    return -EINVAL;
+}
+
+/* The function has returned. */
+static nart_res end(nart_cx *cx, nart_fiber *frame)
+{
+    nart__task *t = cx->self;
+    nart_res r = nart__fiber_end(cx, frame->on);
+
     for (nart__wait *w = t->waits, *more; nart__wait_of(t, w); w = more) {
         more = w->more;
         if (!nart__is_nursery(w)) /* of an operation that no await called */
             nart__withdraw(w);
     }
     frame->flags |= ENDED;
-    if (!has_nursery(t))
-        give_back(rt, frame);
-    if (r == NART_PENDING) {
-        nart__rt_report(rt, "%s: task %s: a fiber has returned NART_PENDING, which is no answer",
-                        rt->name, t->type->name);
-        r = -EINVAL;
+    if (!has_nursery(t)) {
+        nart__fiber_give(nart__cx_rt(cx), frame->on);
+        frame->on = NULL;
     }
     return r;
 }
@@ -368,22 +392,12 @@ nart_res nart__fiber_poll(nart_cx *cx, void *p)
             return -ENOSYS;
         if (cx->drv != &nart__loop)
             return NART_EDRIVER;
-        if (!begin(cx, frame))
+        frame->on = nart__fiber_begin(cx, frame->stack, frame->fn, argument(frame));
+        if (!frame->on)
             return -ENOMEM;
     }
-    nart__fiber *f = frame->on;
-    cx->fiber = f;
-    cx->co = f->co;
-    cx->scope = f->scope;
-    cx->locals = f->locals;
-    if (NART_UNLIKELY(f->scope || f->root.at & NART__CO_SHIELD))
-        resume_scopes(cx, f);
-    if (NART_UNLIKELY(f->hooked))
-        hook_enter(f);
-    nart__fiber_switch(&f->host, &f->here);
-    if (NART_UNLIKELY(f->hooked))
-        hook_back(f);
-    nart_res r = NART_UNLIKELY(f->ended) ? end(cx, frame) : NART_PENDING;
+    nart__fiber_run(cx, frame->on);
+    nart_res r = NART_UNLIKELY(frame->on->ended) ? end(cx, frame) : NART_PENDING;
     cx->fiber = NULL;
     cx->co = NULL;
     return r;
@@ -401,7 +415,7 @@ void nart__fiber_drop(void *p)
     }
     nart_rt *rt = nart__cx_rt(f->cx);
     if (f->ended)
-        give_back(rt, frame);
+        nart__fiber_give(rt, f);
     else
         nart__rt_report(rt, "%s: task %s: the fiber was abandoned: its stack of %zu bytes stays",
                         rt->name, f->stack->task->type->name, f->size);
@@ -438,7 +452,7 @@ static bool has_shadow_stack(void)
 #endif
 }
 
-static nart_res platform(void)
+nart_res nart__fiber_platform(void)
 {
     if (!NART__FIBERS) {
         fputs("nart: there are no fibers on this processor\n", stderr);
@@ -453,8 +467,7 @@ static nart_res platform(void)
     return 0;
 }
 
-/* The size of a stack, rounded up; 0: not allowed. */
-static size_t stack_size(size_t asked)
+size_t nart__fiber_stack_size(size_t asked)
 {
     size_t size = NART_FIBER_STACK_MIN;
 
@@ -489,10 +502,10 @@ nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn, void *arg, const nart_
     if (r == 0 && !fn)
         r = wrong("no function");
     if (r == 0)
-        r = platform();
+        r = nart__fiber_platform();
     if (r)
         return r;
-    size_t stack = stack_size(o.stack);
+    size_t stack = nart__fiber_stack_size(o.stack);
     if (stack == 0)
         return wrong("`stack` is below NART_FIBER_STACK_MIN or above NART_FIBER_STACK_MAX");
     memset(f, 0, offsetof(nart_fiber, value));

@@ -10,7 +10,7 @@
  *
  * A guard by MADV_GUARD_INSTALL is a mark in the page table. The older kind, by mprotect(), splits the mapping:
  * two mappings per stack, of which a process has 65,530 by default. */
-#include "stack.h"
+#include "fiber.h"
 
 #define SIZES 17
 #define SMALLEST_SHIFT 14

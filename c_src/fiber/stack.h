@@ -31,11 +31,6 @@ void nart__stack_give(nart_rt *rt, nart__stack *s);
 /* How many bytes of it were ever used; by whole pages where it was swapped out. */
 size_t nart__stack_used(const nart__stack *s);
 
-/* ---- fiber.c ---- */
-
-/* As nart_rt.stack_used. */
-bool nart__fiber_stack_used(const nart__task *t, size_t *used, size_t *size);
-
 /* ---- overflow.c ---- */
 
 /* Overflows on the calling thread are reported from here on. */

@@ -36,8 +36,8 @@
  *     (no `i++`), and it must not contain another await as an argument.
  *  3. Call an operation that may wait by an await only. What is left waiting otherwise is withdrawn at the next
  *     await, and its handle must be alive until then.
- *  4. The arms of a race are operations or bodies. An await in a function that an arm calls answers -EDEADLK
- *     once it would have to wait, and this is reported.
+ *  4. The arms of a race are operations, bodies or branches (nart_branch). An await in a function that an arm
+ *     calls answers -EDEADLK once it would have to wait, and this is reported.
  *  5. When a fiber is cancelled, its operations answer -ECANCELED: close what is open and return. A fiber that
  *     has not begun is run for that. One that ignores 65,536 of these answers, or that still waits when it is
  *     aborted or its runtime freed, is abandoned: its waits are withdrawn, it is reported by function and
@@ -193,6 +193,37 @@ NART_API NART_MUST_USE nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn,
 
 /** Continues after the tasks that are ready now have been polled. @return 0; -EPERM, -EDEADLK. */
 #define nart_yield(cx) NART__FIBER_YIELD(cx)
+
+/**
+ * A function that awaits, on a stack of its own within the task that runs it: what a body of nart/co.h is for
+ * functions. So it can be an arm of a race, and be awaited by a body.
+ *
+ *     nart_branch b = { 0 };
+ *
+ *     r = nart_await_any(cx, which, nart_recv(cx, &rx, &line), nart_branch_run(cx, &b, talk, &conn));
+ *     if (which == 0)
+ *         r = nart_await(cx, nart_branch_stop(cx, &b));
+ *
+ * Zeroed = not begun, and again after the function's answer. It may be moved while it is not running. One that
+ * has begun must be run or stopped until it answers: otherwise its stack is lost, as that of an abandoned fiber.
+ */
+typedef struct nart_branch {
+    size_t stack; /**< as nart_fiber_opts.stack, set before the first run */
+    /* private */
+    struct nart__fiber *on;
+} nart_branch;
+
+/**
+ * Runs the function until it waits or answers: an expression for awaits, like a body. A loser of a race that is
+ * awaited again continues where it was; `fn` and `arg` are used by the first run only.
+ * @return the function's answer, NART_PENDING; -EPERM outside of a poll; -EDEADLK by itself; -EINVAL no
+ *   function, or the size of its stack; -ENOMEM no memory for it; -ENOSYS; NART_EDRIVER.
+ */
+NART_API nart_res nart_branch_run(nart_cx *cx, nart_branch *b, nart_fiber_fn fn, void *arg);
+
+/** Runs a branch that has begun while its operations answer -ECANCELED: NART_STOP for functions. 0 if it has not
+ *  begun. @return as nart_branch_run(). */
+NART_API nart_res nart_branch_stop(nart_cx *cx, nart_branch *b);
 
 /**
  * Shields the fiber: until nart_unshield(), or the end of the await in which this was called, and for at most

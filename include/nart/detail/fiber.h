@@ -35,15 +35,18 @@ typedef struct nart__fiber {
     size_t size;
     uint32_t hooked; /* a sanitizer has to be told of each switch */
     nart_res res;
-    bool ended;
+    bool ended, running;
     nart_co root;      /* the body of the function itself */
     nart_scope *above; /* hidden by the shield */
     nart_cx *cx;
-    nart_fiber *frame;
+    nart_fiber_fn fn;
+    void *arg;
     struct nart__stack *stack;
     void *host_hook, *hook, *host_fake, *fake; /* of sanitizers */
     const void *host_low;
     size_t host_size;
+    nart_scope outside;  /* of a branch: the deadlines of its caller */
+    nart_local bindings; /* and its local values */
 } nart__fiber;
 
 #define NART__CO_FIBER 0x40000000u /* of nart_co.at: an await of a fiber */
