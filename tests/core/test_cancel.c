@@ -4,6 +4,8 @@
 #include "reports.h"
 #include "virtual.h"
 
+#include <nart/fiber.h>
+
 FIXTURE_RT();
 static int drops;
 
@@ -452,14 +454,45 @@ static void shielded_drop(void *frame)
 static const nart_task_type shielded_type =
     NART_TASK_TYPE(struct shielded, shielded_run, shielded_drop);
 
+/* The same as functions of a fiber. */
+static nart_res shielded_function(nart_cx *cx, struct shielded *f)
+{
+    nart_shield(cx, NART_NEVER);
+    f->nested = nart_await(cx, nart_sleep(cx, &f->other, NART_MS));
+    f->hidden = !nart_cx_cancelled(cx);
+    return f->nested;
+}
+
+static nart_res shielded_fiber(nart_cx *cx, void *arg)
+{
+    struct shielded *f = arg;
+
+    f->before = nart_await(cx, nart_recv(cx, &f->rx, &f->value));
+    nart_shield(cx, f->span);
+    f->hidden = !nart_cx_cancelled(cx);
+    if (f->nest)
+        (void)nart_await(cx, shielded_function(cx, f));
+    f->under = nart_await(cx, nart_sleep_until(cx, &f->timer, at_ms(50)));
+    nart_unshield(cx);
+    f->left_at = nart_now(cx);
+    f->after = nart_await(cx, nart_recv(cx, &f->rx, &f->value));
+    return f->after;
+}
+
 /* Cancels before the shield, or under it after a value let it in. */
-static void check_shield(int64_t span, bool value_first, bool nest)
+static void check_shield_of(int64_t span, bool value_first, bool nest, bool fiber)
 {
     nart_join join;
     uint64_t v = 0;
     bool outlasts = span < 0 || span > 50;
+    struct shielded *f, own = { .span = 0 };
+
     rt = new_rt();
-    struct shielded *f = spawn(rt, &shielded_type, &join);
+    virtual_restart();
+    if (fiber)
+        CHECK_RES(nart_rt_fiber_spawn(rt, shielded_fiber, f = &own, NULL, &join), 0);
+    else
+        f = spawn(rt, &shielded_type, &join);
     new_chan(rt, 1, &f->tx, &f->rx);
     f->span = span < 0 ? NART_NEVER : span * NART_MS;
     f->nest = nest;
@@ -478,7 +511,15 @@ static void check_shield(int64_t span, bool value_first, bool nest)
     CHECK_EQ(f->left_at, outlasts ? at_ms(50) : at_ms(span));
     CHECK_RES(f->after, -ECANCELED);
     nart_join_release(&join);
+    if (fiber)
+        shielded_drop(f);
     nart_rt_free(rt);
+}
+
+static void check_shield(int64_t span, bool value_first, bool nest)
+{
+    check_shield_of(span, value_first, nest, false);
+    check_shield_of(span, value_first, nest, true);
 }
 
 TEST(a_shield_lets_a_cancelled_body_finish)

@@ -4,6 +4,8 @@
 #include "core.h"
 #include "virtual.h"
 
+#include <nart/fiber.h>
+
 FIXTURE_RT();
 
 /* ---- a loop that retries on -ETIMEDOUT, inside a scope of its caller ---- */
@@ -146,6 +148,45 @@ static nart_res three_run(nart_cx *cx, void *frame)
 
 static const nart_task_type three_type = NART_TASK_TYPE(struct three, three_run, NULL);
 
+/* The same as functions of a fiber. */
+static nart_res fiber_level2(nart_cx *cx, struct three *f)
+{
+    struct level *l = &f->l2;
+
+    l->a = nart_await_until(cx, f->d2, nart_sleep_until(cx, &l->timer, at_ms(900)));
+    l->b = nart_await(cx, nart_sleep_until(cx, &l->timer, at_ms(900)));
+    if (f->shield) {
+        nart_shield(cx, 7 * NART_MS);
+        f->shielded = nart_await(cx, nart_sleep_until(cx, &l->timer, at_ms(900)));
+        nart_unshield(cx);
+    }
+    return l->b;
+}
+
+static nart_res fiber_level1(nart_cx *cx, struct three *f)
+{
+    return f->l1.a = nart_await_until(cx, f->d1, fiber_level2(cx, f));
+}
+
+static nart_res three_fiber(nart_cx *cx, void *arg)
+{
+    struct three *f = arg;
+
+    f->r0 = nart_await_until(cx, f->d0, fiber_level1(cx, f));
+    f->ended_at = nart_now(cx);
+    return 0;
+}
+
+/* Two levels are bodies. */
+static nart_res three_mixed(nart_cx *cx, void *arg)
+{
+    struct three *f = arg;
+
+    f->r0 = nart_await_until(cx, f->d0, level1(cx, f));
+    f->ended_at = nart_now(cx);
+    return 0;
+}
+
 struct order {
     int64_t d0, d1, d2, cancel_at; /* ms */
     bool shield;
@@ -153,12 +194,21 @@ struct order {
     int64_t ended_at;
 };
 
-static void check_order(const struct order *o)
+enum form { BODY, FIBER, MIXED };
+
+static void check_order_of(const struct order *o, enum form form)
 {
     rt_open();
     nart_join join;
-    struct three *f = spawn(rt, &three_type, &join);
+    struct three *f, own = { .d0 = 0 };
 
+    virtual_restart();
+    if (form == BODY)
+        f = spawn(rt, &three_type, &join);
+    else
+        CHECK_RES(nart_rt_fiber_spawn(rt, form == FIBER ? three_fiber : three_mixed, f = &own, NULL,
+                                      &join),
+                  0);
     f->d0 = at_ms(o->d0);
     f->d1 = at_ms(o->d1);
     f->d2 = at_ms(o->d2);
@@ -178,6 +228,12 @@ static void check_order(const struct order *o)
         CHECK_RES(f->shielded, -ECANCELED);
     nart_join_release(&join);
     rt_close();
+}
+
+static void check_order(const struct order *o)
+{
+    for (int form = BODY; form <= MIXED; form++)
+        check_order_of(o, (enum form)form);
 }
 
 #define T (-ETIMEDOUT)
@@ -522,12 +578,24 @@ static nart_res relative_run(nart_cx *cx, void *frame)
 
 static const nart_task_type relative_type = NART_TASK_TYPE(struct relative, relative_run, NULL);
 
-static void check_relative(int64_t ns, nart_res r, int64_t ms)
+static nart_res relative_fiber(nart_cx *cx, void *arg)
+{
+    struct relative *f = arg;
+
+    return f->r = nart_await_for(cx, f->ns, nart_sleep(cx, &f->timer, NART_SEC));
+}
+
+static void check_relative_of(int64_t ns, nart_res r, int64_t ms, enum form form)
 {
     rt_open();
     nart_join join;
-    struct relative *f = spawn(rt, &relative_type, &join);
+    struct relative *f, own = { .ns = 0 };
     int64_t before = elapsed_ms();
+
+    if (form == BODY)
+        f = spawn(rt, &relative_type, &join);
+    else
+        CHECK_RES(nart_rt_fiber_spawn(rt, relative_fiber, f = &own, NULL, &join), 0);
 
     f->ns = ns;
     run_all(rt);
@@ -535,6 +603,12 @@ static void check_relative(int64_t ns, nart_res r, int64_t ms)
     CHECK_EQ(elapsed_ms() - before, ms);
     nart_join_release(&join);
     rt_close();
+}
+
+static void check_relative(int64_t ns, nart_res r, int64_t ms)
+{
+    check_relative_of(ns, r, ms, BODY);
+    check_relative_of(ns, r, ms, FIBER);
 }
 
 TEST(relative_scopes_of_zero_and_less_expire_at_once_and_huge_ones_never)

@@ -10,6 +10,7 @@
 
 #define BEGINNING (1000 * NART_SEC)
 
+static int64_t beginning = BEGINNING;
 int64_t virtual_now = BEGINNING;
 unsigned long virtual_reads;
 
@@ -25,12 +26,12 @@ int clock_gettime(clockid_t id, struct timespec *ts)
 
 int64_t at_ms(int64_t ms)
 {
-    return BEGINNING + ms * NART_MS;
+    return beginning + ms * NART_MS;
 }
 
 int64_t elapsed_ms(void)
 {
-    return (virtual_now - BEGINNING) / NART_MS;
+    return (virtual_now - beginning) / NART_MS;
 }
 
 static nart_res tick(nart_rt *rt)
@@ -38,6 +39,11 @@ static nart_res tick(nart_rt *rt)
     nart_res polls = nart_rt_poll(rt, 0);
     CHECK_LE(0, polls);
     return polls;
+}
+
+void virtual_restart(void)
+{
+    beginning = virtual_now;
 }
 
 bool step(nart_rt *rt)

@@ -20,6 +20,9 @@ int64_t at_ms(int64_t ms);
 /* Milliseconds since the start of the test. */
 int64_t elapsed_ms(void);
 
+/* The test starts now: for a case that repeats itself, as the clock never goes back. */
+void virtual_restart(void);
+
 /* Runs one tick; if it polled nothing, advances to the next deadline. Returns false if there is
  * none. */
 bool step(nart_rt *rt);
