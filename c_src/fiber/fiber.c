@@ -153,16 +153,20 @@ static NART__COLD void start_relative(nart_cx *cx, nart__fiber *f)
     for (nart__await_for *s = f->relative; s; s = s->outer)
         s->scope.deadline = nart_time_add(now, s->ns);
     f->relative = NULL;
+    nart__scopes_changed(f->above); /* some may be hidden by a shield */
     nart__scopes_changed(cx->scope);
-    nart__cx_until(cx, nart__scope_earliest(cx->scope));
+    if (cx->scope)
+        nart__cx_until(cx, nart__scope_earliest(cx->scope));
 }
 
 /* The shield ends: the scopes that it hid apply again, outside of those that were opened since. */
 static void unhide(nart_cx *cx, nart__fiber *f)
 {
     nart_scope *s = cx->scope, *above = f->above;
+    nart_co *owner = f->shielded;
 
     f->above = NULL;
+    f->shielded = NULL;
     if (s) {
         while (s->up)
             s = s->up;
@@ -170,26 +174,28 @@ static void unhide(nart_cx *cx, nart__fiber *f)
         nart__scopes_changed(cx->scope);
         above = cx->scope;
     }
-    nart__shield_end(cx, &f->root, &above);
-}
-
-void nart__fiber_scope_left(nart__await_for *s)
-{
-    nart__fiber *f = s->cx->fiber;
-
-    if ((uintptr_t)f->above <= (uintptr_t)s)
-        unhide(s->cx, f);
+    nart__shield_end(cx, owner, &above);
 }
 
 void nart_shield(nart_cx *cx, int64_t ns)
 {
-    if (cx->fiber)
-        nart__shield_begin(cx, &cx->fiber->root, &cx->fiber->above, ns);
+    nart__fiber *f = cx->fiber;
+
+    if (!f || !(cx->co->at & NART__CO_FIBER))
+        return;
+    (void)nart_now(cx); /* has the previous one expired? */
+    if (f->shielded && !nart__shield_holds(cx, cx->self))
+        unhide(cx, f);
+    if (f->shielded)
+        return;
+    nart__shield_begin(cx, cx->co, &f->above, ns);
+    if (cx->co->at & NART__CO_SHIELD)
+        f->shielded = cx->co;
 }
 
 void nart_unshield(nart_cx *cx)
 {
-    if (cx->fiber && cx->fiber->root.at & NART__CO_SHIELD)
+    if (cx->fiber && cx->fiber->shielded)
         unhide(cx, cx->fiber);
 }
 
@@ -198,10 +204,10 @@ static NART__COLD void resume_scopes(nart_cx *cx, nart__fiber *f)
 {
     nart_scope *ignored;
 
-    if (f->root.at & NART__CO_SHIELD && !nart__shield_holds(cx, cx->self))
+    if (f->shielded && !nart__shield_holds(cx, cx->self))
         unhide(cx, f);
-    else if (f->root.at & NART__CO_SHIELD) {
-        (void)nart__shield_in(cx, &f->root, &ignored, 0); /* a NART_STOP is deferred, too */
+    else if (f->shielded) {
+        (void)nart__shield_in(cx, f->shielded, &ignored, 0); /* a NART_STOP is deferred, too */
         cx->scope = f->scope;
     }
     if (cx->scope && cx->flags & NART__CX_BUSY)
@@ -217,8 +223,9 @@ static NART__COLD nart_res refuse(const nart__await *w, nart_res r, const char *
 
     nart__withdraw_under(cx, (nart_co *)(uintptr_t)&w->co);
     if (rt)
-        nart__rt_report(rt, "%s: task %s: await at %s:%u %s", rt->name, cx->self->type->name,
-                        w->co.site->file, w->co.at & NART__CO_LINE, why);
+        nart__rt_report(rt, "%s: task %s: await at %s:%u %s", rt->name,
+                        cx->self ? cx->self->type->name : "(none)", w->co.site->file,
+                        w->co.at & NART__CO_LINE, why);
     return r;
 }
 
@@ -238,7 +245,8 @@ bool nart__fiber_park_slow(nart__await *w, nart_res *r)
     nart_cx *cx = w->cx;
     nart__fiber *f = cx->fiber;
 
-    if (!f || (uintptr_t)w - f->low >= f->size)
+    /* Not the address of `w`: a sanitizer may have moved that off the stack. */
+    if (!f || (uintptr_t)__builtin_frame_address(0) - f->low >= f->size)
         *r = refuse(w, -EPERM, "outside of a fiber");
     else if (!(w->co.up->at & NART__CO_FIBER))
         *r = refuse(w, -EPERM, "within a body of co.h: use NART_AWAIT");
@@ -325,7 +333,7 @@ void nart__fiber_run(nart_cx *cx, nart__fiber *f)
     cx->co = f->co;
     cx->scope = f->scope;
     cx->locals = f->locals;
-    if (NART_UNLIKELY(f->scope || f->root.at & NART__CO_SHIELD))
+    if (NART_UNLIKELY(f->scope || f->shielded))
         resume_scopes(cx, f);
     if (NART_UNLIKELY(f->hooked))
         hook_enter(f);
@@ -353,7 +361,8 @@ nart_res nart__fiber_end(nart_cx *cx, nart__fiber *f)
 {
     nart__task *t = cx->self;
 
-    nart__shield_end(cx, &f->root, &f->above);
+    if (f->shielded)
+        unhide(cx, f);
     if (t->waits || t->leaf)
         nart__co_ended(cx, &f->root);
     if (f->res != NART_PENDING)

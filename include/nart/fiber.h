@@ -228,7 +228,8 @@ NART_API nart_res nart_branch_stop(nart_cx *cx, nart_branch *b);
 /**
  * Shields the fiber: until nart_unshield(), or the end of the await in which this was called, and for at most
  * `ns` nanoseconds, cancellation and the deadlines of awaits that are open now have no effect. For clean-up
- * that must wait. See NART_SHIELD(). No effect outside of a fiber. **Cost**: reads the clock.
+ * that must wait. See NART_SHIELD(), which is for bodies: in them, and outside of a fiber, this has no effect.
+ * **Cost**: reads the clock.
  */
 NART_API void nart_shield(nart_cx *cx, int64_t ns);
 NART_API void nart_unshield(nart_cx *cx);

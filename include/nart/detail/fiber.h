@@ -37,7 +37,8 @@ typedef struct nart__fiber {
     nart_res res;
     bool ended, running;
     nart_co root;      /* the body of the function itself */
-    nart_scope *above; /* hidden by the shield */
+    nart_co *shielded; /* the await that has opened the shield, or `root`; NULL: none */
+    nart_scope *above; /* hidden by it */
     nart_cx *cx;
     nart_fiber_fn fn;
     void *arg;
@@ -136,7 +137,6 @@ static inline void nart__fiber_switch(nart__stack_point *from, const nart__stack
 /* The cases other than the plain one. False: `*r` is the await's answer. */
 NART_API NART__COLD bool nart__fiber_park_slow(nart__await *w, nart_res *r);
 NART_API NART__COLD void nart__fiber_stray(nart_cx *cx);
-NART_API NART__COLD void nart__fiber_scope_left(nart__await_for *s);
 
 /* Leaves the fiber's stack, and returns in its next poll. */
 static NART__INLINE void nart__fiber_leave(nart_cx *cx, nart__fiber *f)
@@ -182,6 +182,8 @@ static inline void nart__await_end(nart__await *w)
     nart_cx *cx = w->cx;
     nart_co *up = w->co.up;
 
+    if (NART_UNLIKELY(w->co.at & NART__CO_SHIELD))
+        nart_unshield(cx);
     if (NART_UNLIKELY(cx->self && (cx->self->waits || cx->self->leaf)))
         nart__co_ended(cx, &w->co);
     if (up)
@@ -232,15 +234,22 @@ static inline void nart__await_for_begin(nart__await_for *s, nart_cx *cx, int64_
     }
 }
 
+/* A shield that was opened within the scope ends before it. */
+static inline nart_res nart__await_for_answer(nart__await_for *s, nart_res r)
+{
+    if (NART_UNLIKELY(s->scope.co->at & NART__CO_SHIELD))
+        nart_unshield(s->cx);
+    return nart_scope_leave(s->cx, &s->scope, r);
+}
+
+/* Also runs when an exception leaves the await. */
 static inline void nart__await_for_end(nart__await_for *s)
 {
     nart__fiber *f = s->cx->fiber;
 
+    (void)nart__await_for_answer(s, 0);
     if (f && f->relative == s)
         f->relative = s->outer;
-    if (NART_UNLIKELY(f && f->above))
-        nart__fiber_scope_left(s);
-    s->cx->scope = s->scope.up;
 }
 
 #define NART__FIBER_AWAIT_WITHIN(c, at, ns, ...)                                                   \
@@ -249,7 +258,7 @@ static inline void nart__await_for_end(nart__await_for *s)
         nart__await_for nart_s_ __attribute__((cleanup(nart__await_for_end)));                     \
         nart__await_for_begin(&nart_s_, nart_cx_, (at), (ns));                                     \
         NART__FIBER_LOOP(__VA_ARGS__);                                                             \
-        nart_scope_leave(nart_cx_, &nart_s_.scope, nart_r_);                                       \
+        nart__await_for_answer(&nart_s_, nart_r_);                                                 \
     })
 
 #define NART__FIBER_AWAIT_UNTIL(c, at, ...) NART__FIBER_AWAIT_WITHIN(c, at, NART_NEVER, __VA_ARGS__)
