@@ -426,8 +426,11 @@ void nart__fiber_drop(void *p)
     if (f->ended)
         nart__fiber_give(rt, f);
     else
-        nart__rt_report(rt, "%s: task %s: the fiber was abandoned: its stack of %zu bytes stays",
-                        rt->name, f->stack->task->type->name, f->size);
+        nart__rt_report(rt,
+                        "%s: task %s: the fiber was abandoned in %s (%s:%u): its stack of %zu "
+                        "bytes stays",
+                        rt->name, f->stack->task->type->name, f->co->site->func, f->co->site->file,
+                        f->co->at & NART__CO_LINE, f->size);
 }
 
 bool nart__fiber_stack_used(const nart__task *t, size_t *used, size_t *size)

@@ -39,9 +39,9 @@
  *  4. The arms of a race are operations, bodies or branches (nart_branch). An await in a function that an arm
  *     calls answers -EDEADLK once it would have to wait, and this is reported.
  *  5. When a fiber is cancelled, its operations answer -ECANCELED: close what is open and return. A fiber that
- *     has not begun is run for that. One that ignores 65,536 of these answers, or that still waits when it is
- *     aborted or its runtime freed, is abandoned: its waits are withdrawn, it is reported by function and
- *     line, and its stack is neither used again nor unmapped, since others may point into it.
+ *     has not begun is run for that. One that ignores 65,536 of these answers in one poll, or that still waits
+ *     when it is aborted or its runtime freed, is abandoned: its waits are withdrawn, it is reported by function
+ *     and line, and its stack is neither used again nor unmapped, since others may point into it.
  *  6. An operation of a fiber may answer at once: rule 3 of nart/task.h limits how often in one poll.
  *  7. Exceptions of C++ may be thrown and caught within a fiber. One that leaves the fiber's function aborts the
  *     process. So does pthread_exit(). Do not longjmp() out of an await, nor to another stack.
