@@ -229,13 +229,31 @@ static NART__COLD nart_res refuse(const nart__await *w, nart_res r, const char *
     return r;
 }
 
-/* An operation has answered NART_PENDING to code that does not await it: its wait ends. */
+/* Aborts if the frame that holds `w` has been left. */
+static void check_frame(const nart_cx *cx, const nart__wait *w)
+{
+    uintptr_t low = cx->fiber->low, left = (uintptr_t)__builtin_frame_address(0) - low;
+
+    if ((uintptr_t)w - low >= left)
+        return;
+    fprintf(
+        stderr,
+        "nart: task %s: a function has returned while a handle in its frame waits, or a nursery "
+        "is open: await\n",
+        cx->self->type->name);
+    abort();
+}
+
+/* The task waits while an await begins. An operation has answered NART_PENDING to code that does not await it:
+ * its wait ends. */
 void nart__fiber_stray(nart_cx *cx)
 {
-    for (nart__wait *w = cx->self->waits, *more; nart__wait_of(cx->self, w); w = more) {
-        more = w->more;
-        if (!nart__is_nursery(w) && w->seen == cx->self->polls && cx->fiber &&
-            !(cx->flags & NART__CX_RACE))
+    if (!cx->fiber)
+        return;
+    for (nart__wait *w = cx->self->waits, *more; w; w = more) {
+        check_frame(cx, w);
+        more = nart__wait_of(cx->self, w)->more;
+        if (!nart__is_nursery(w) && w->seen == cx->self->polls && !(cx->flags & NART__CX_RACE))
             nart__withdraw(w);
     }
 }
@@ -513,6 +531,8 @@ nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn, void *arg, const nart_
 
     if (r == 0 && !fn)
         r = wrong("no function");
+    if (r == 0 && o.value != 0 && !arg)
+        r = wrong("`value` without an argument");
     if (r == 0)
         r = nart__fiber_platform();
     if (r)

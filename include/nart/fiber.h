@@ -118,7 +118,7 @@ typedef struct nart_fiber {
  *         r = nart_nursery_spawn(cx, &n, NART_FIBER_TYPE(serve), &f);
  *
  * @return 0; -EINVAL no function, an unknown flag, a stack below NART_FIBER_STACK_MIN or above
- *   NART_FIBER_STACK_MAX, or a value above NART_FIBER_VALUE; NART_EABI; -ENOSYS no fibers on this processor, or
+ *   NART_FIBER_STACK_MAX, or a value above NART_FIBER_VALUE or of NULL; NART_EABI; -ENOSYS no fibers on this processor, or
  *   the thread has a shadow stack (GLIBC_TUNABLES=glibc.cpu.x86_shstk=off). Each but NART_EABI also
  *   prints a line.
  * **Thread**: any.
