@@ -26,9 +26,9 @@
 
 #if NART__FIBERS
 void nart__fiber_entry(void);
-NART__NORETURN void nart__fiber_main(nart__fiber *f);
+NART__NORETURN void nart__fiber_main(nart__fiber *f) __attribute__((used)); /* by the assembly */
 int nart__fiber_personality(int version, int actions, uint64_t class, void *exception,
-                            void *context);
+                            void *context) __attribute__((used));
 
 /* DWARF expressions, in which the stack pointer's slot holds the fiber: field N of it is
  * *(*(sp) + N). The frame above: its stack pointer is host.sp, its frame pointer host.fp, it continues at
@@ -253,7 +253,9 @@ void nart__fiber_stray(nart_cx *cx)
     for (nart__wait *w = cx->self->waits, *more; w; w = more) {
         check_frame(cx, w);
         more = nart__wait_of(cx->self, w)->more;
-        if (!nart__is_nursery(w) && w->seen == cx->self->polls && !(cx->flags & NART__CX_RACE))
+        bool here =
+            w->co == cx->co && w->seen == cx->self->polls; /* not of an arm beside a branch */
+        if (here && !nart__is_nursery(w) && !(cx->flags & NART__CX_RACE))
             nart__withdraw(w);
     }
 }

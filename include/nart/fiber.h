@@ -47,6 +47,8 @@
  *     process. So does pthread_exit(). Do not longjmp() out of an await, nor to another stack.
  *  8. The mode of floating-point arithmetic belongs to the thread: restore it before an await.
  *
+ * Signal handlers run on the stack of the fiber that they interrupt, unless they are installed with SA_ONSTACK.
+ *
  * A stack is reserved address space, of which pages are touched on use, above a guard page. A fiber that
  * overflows it is reported by name, and the process then gets SIGSEGV. A frame larger than a page may skip the
  * guard: compile with -fstack-clash-protection if you have such frames. The handler of that signal, which nart
