@@ -97,7 +97,7 @@ void nart_driver_task_drop(nart__task *t)
 uint32_t nart_driver_group_tasks(const nart_cx *cx)
 {
     const nart_rt *rt = cx->group;
-    return rt ? rt->live - !(rt->first->state & NART__T_DONE) : 0;
+    return rt ? rt->live - rt->background - !(rt->first->state & NART__T_DONE) : 0;
 }
 
 int nart_driver_group_fd(const nart_cx *cx)

@@ -543,13 +543,13 @@ nart_res nart_rt_run(nart_rt *rt)
     if (r)
         return r;
     for (;;) {
-        while (r >= 0 && rt->live > 0 && !rt->stopped)
+        while (r >= 0 && nart__rt_has_tasks(rt) && !rt->stopped)
             r = tick(rt, NART_NEVER);
-        if (r < 0 || rt->stopped || !nart__hub_maybe(rt->hub))
+        if (r < 0 || rt->stopped || !nart__rt_has_posts(rt))
             break;
-        r = tick(rt, 0); /* a post of another thread may spawn a task */
+        r = tick(rt, 0);
         if (r == 0)
-            nart__relax(); /* or is still being pushed */
+            nart__relax(); /* its sender has not woken the loop yet */
     }
     leave(rt);
     return r < 0 ? r : 0;

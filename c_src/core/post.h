@@ -35,4 +35,11 @@ nart__post *nart__post_close(nart__hub *hub);
 
 nart__post *nart__post_next(nart__post *p);
 
+/* Would nart__post_take() return a post? Relaxed: true for every post whose sender has synchronized with this
+ * thread; the others may be seen later. Between open and close. */
+static inline bool nart__post_any(const nart__hub *hub)
+{
+    return NART__LOAD(&hub->posts, NART__RELAXED) != 0;
+}
+
 #endif

@@ -121,6 +121,11 @@ uint32_t nart_rt_task_count(const nart_rt *rt)
     return rt->live;
 }
 
+uint32_t nart_rt_background_count(const nart_rt *rt)
+{
+    return rt->background;
+}
+
 void nart_rt_stats_get(const nart_rt *rt, nart_rt_stats *out)
 {
     size_t size = out->size < sizeof rt->stats ? out->size : sizeof rt->stats;

@@ -66,8 +66,9 @@ struct nart_rt {
     nart_cx cx; /* first: a task's owner is the address of its runtime */
     nart__run_queue ready, urgent;
     nart__hub *hub;
-    uint32_t live;     /* tasks that have not ended */
-    uint32_t unlooked; /* polls since descriptors were checked */
+    uint32_t live;       /* tasks that have not ended */
+    uint32_t background; /* of these, in the background */
+    uint32_t unlooked;   /* polls since descriptors were checked */
     bool closing, stopped, running;
     bool refusing;     /* accepts no new tasks: shutting down, or closing */
     bool embedded;     /* a host waits on the backend descriptor */
@@ -137,6 +138,20 @@ void nart__rt_turn(nart_rt *rt);
 
 /* What the loop does after a poll that returned r. */
 void nart__rt_after_poll(nart_rt *rt, nart__task *t, nart_res r);
+
+/* Are there tasks for which a run continues? */
+static inline bool nart__rt_has_tasks(const nart_rt *rt)
+{
+    return rt->live != rt->background;
+}
+
+/* Has another thread sent what no tick has taken? It may become a task. Wakes of existing tasks do not count:
+ * those of background tasks may never end. */
+static inline bool nart__rt_has_posts(const nart_rt *rt)
+{
+    return rt->posted || nart__post_any(rt->hub) ||
+           (!rt->refusing && nart__hub_ended(rt->hub, rt->incarnation));
+}
 
 /* NULL: none any more. */
 void nart__rt_set_observer(nart_rt *rt, nart__observer *o);

@@ -27,7 +27,14 @@
  * A free slot keeps what the next task needs unchanged: no waits, no joiner, no timer, wake_at at
  * NART_NEVER, the frame behind the header. So spawning writes little. */
 
-#define CLASS_SHIFT 28 /* the slot's class, in the top bits of its state */
+#define CLASS_SHIFT 29 /* the slot's class, in the top bits of its state */
+
+_Static_assert(NART__T_BOXED < 1 << CLASS_SHIFT && NART_SLOT_CLASSES <= 8, "a state has both");
+
+/* The flags of a type that are state bits of its tasks. */
+#define FLAG_SHIFT 8
+_Static_assert(NART_TASK_URGENT << FLAG_SHIFT == NART__T_URGENT, "state bit of a flag");
+_Static_assert(NART_TASK_BACKGROUND << FLAG_SHIFT == NART__T_BACKGROUND, "state bit of a flag");
 
 static int class_of(const nart__task *t)
 {
@@ -263,7 +270,7 @@ static NART__INLINE nart__task *slot_take(nart_rt *rt, const nart_task_type *typ
     t->poll = type->poll;
     t->type = type;
     *state = (uint32_t)c << CLASS_SHIFT | (boxed ? NART__T_BOXED : 0) |
-             (type->flags & NART_TASK_URGENT ? NART__T_URGENT : 0);
+             (type->flags & (NART_TASK_URGENT | NART_TASK_BACKGROUND)) << FLAG_SHIFT;
     return t;
 }
 
@@ -340,6 +347,13 @@ static void join_withdraw(nart__wait *w)
 
 static const struct nart__wait_ops join_ops = { "join", join_withdraw };
 
+/* Counts and queues a task that is in the background, urgent or observed. */
+static NART__COLD void start_slow(nart_rt *rt, nart__task *t)
+{
+    rt->background += (t->state & NART__T_BACKGROUND) != 0;
+    nart__rt_enqueue(rt, t, NART__BY_SPAWN);
+}
+
 /* The task is live: it may be held, and will be polled. */
 static inline void start(nart_rt *rt, nart__task *t, uint32_t state, nart_join *out)
 {
@@ -357,7 +371,10 @@ static inline void start(nart_rt *rt, nart__task *t, uint32_t state, nart_join *
     t->state = state;
     rt->live++;
     t->seq = rt->stats.spawned++;
-    nart__rt_enqueue(rt, t, NART__BY_SPAWN);
+    if (NART_UNLIKELY(state & (NART__T_URGENT | NART__T_BACKGROUND) || rt->has_listener))
+        start_slow(rt, t);
+    else
+        nart__run_queue_push(&rt->ready, t);
 }
 
 static nart_res commit(nart_rt *rt, void *frame, nart_join *out)
@@ -515,12 +532,16 @@ static NART__COLD void finish_in_nursery(nart_rt *rt, nart__task *t)
     nart__nursery_ended(rt, ward, r);
 }
 
-/* Ends a task that belongs to a set, or whose answer is not needed, except by copies of the handle. */
+/* Ends a task that belongs to a set, is in the background, or whose answer is not needed, except by copies of
+ * the handle. */
 static NART__NOINLINE void finish_join_slow(nart_rt *rt, nart__task *t)
 {
-    if (NART_UNLIKELY(t->state & NART__T_IN_NURSERY)) {
-        finish_in_nursery(rt, t);
-        return;
+    if (NART_UNLIKELY(t->state & (NART__T_IN_NURSERY | NART__T_BACKGROUND))) {
+        rt->background -= (t->state & NART__T_BACKGROUND) != 0;
+        if (t->state & NART__T_IN_NURSERY) {
+            finish_in_nursery(rt, t);
+            return;
+        }
     }
     if (t->state & NART__T_IN_SET)
         nart__task_set_ended(t);
@@ -557,7 +578,7 @@ void nart__task_finish(nart_rt *rt, nart__task *t, nart_res r)
     }
     t->res = r;
     rt->live--;
-    if ((t->state & (NART__T_HELD | NART__T_IN_SET)) != NART__T_HELD)
+    if ((t->state & (NART__T_HELD | NART__T_IN_SET | NART__T_BACKGROUND)) != NART__T_HELD)
         finish_join_slow(rt, t);
     else if (t->joiner)
         nart__rt_ready(rt, t->joiner->task);
@@ -602,6 +623,22 @@ nart_res nart_task_cancel(nart_rt *rt, nart_task t)
 nart_res nart_task_abort(nart_rt *rt, nart_task t)
 {
     return ask_to_end(rt, t, NART__T_CANCELLED | NART__T_ABORTED);
+}
+
+nart_res nart_task_set_background(nart_rt *rt, nart_task id, bool background)
+{
+    nart_res r = nart__rt_check(rt);
+    if (r)
+        return r;
+    nart__task *t = nart__rt_task(rt, id);
+    if (!t)
+        return NART_ESTALE;
+    bool was = t->state & NART__T_BACKGROUND;
+    if (was != background) {
+        t->state ^= NART__T_BACKGROUND;
+        rt->background += background ? 1 : UINT32_MAX;
+    }
+    return 0;
 }
 
 static nart_task id_of(const nart__task *t)

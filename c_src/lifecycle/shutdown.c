@@ -64,35 +64,35 @@ nart_res nart_shutdown_await(nart_cx *cx, nart_waiter *w)
 
 /* ---- running until no task is left ---- */
 
-/* A live task, or mail from another thread that may become one. */
-static bool has_work(const nart_rt *rt)
+/* How many tasks have not ended; `all`: those in the background count. */
+static uint32_t count_tasks(const nart_rt *rt, bool all)
 {
-    return rt->live > 0 || nart__hub_maybe(rt->hub);
+    return all ? rt->live : rt->live - rt->background;
 }
 
 /* Runs until no task is left or `ns` have passed, at least one tick. The time is the system's: the
  * runtime's own clock may be stopped. Answers 0 or the error of a run. */
-static nart_res run_for(nart_rt *rt, int64_t ns)
+static nart_res run_for(nart_rt *rt, int64_t ns, bool all)
 {
     int64_t until = nart_time_add(nart__sys_now(), ns > 0 ? ns : 0), left;
     nart_res r;
 
     do {
         left = until == NART_NEVER ? NART_NEVER : until - nart__sys_now();
-        /* without tasks there is only mail that has arrived: do not park */
-        r = nart_rt_poll(rt, rt->live > 0 && left > 0 ? left : 0);
-    } while (r >= 0 && has_work(rt) && left > 0);
+        /* without tasks there are only posts that have arrived: do not park */
+        r = nart_rt_poll(rt, count_tasks(rt, all) > 0 && left > 0 ? left : 0);
+    } while (r >= 0 && left > 0 && (count_tasks(rt, all) > 0 || nart__rt_has_posts(rt)));
     return r < 0 ? r : 0;
 }
 
-static void count_left(nart_rt *rt, nart_rt_left *left)
+static void count_left(nart_rt *rt, bool all, nart_rt_left *left)
 {
-    uint32_t slot = 0, live = rt->live; /* the report's callback may spawn more */
+    uint32_t slot = 0, tasks = count_tasks(rt, all); /* the report's callback may spawn more */
 
     for (const nart__task *t; (t = nart__rt_next(rt, &slot));) {
         if (t->state & NART__T_DONE) {
             left->held++;
-        } else if (left->tasks < live) {
+        } else if (left->tasks < tasks && (all || !(t->state & NART__T_BACKGROUND))) {
             left->tasks++;
             nart__rt_report_task(rt, t, "has not ended");
         }
@@ -100,12 +100,12 @@ static void count_left(nart_rt *rt, nart_rt_left *left)
 }
 
 /* Counts what is left after a run, and answers for it. */
-static nart_res settle(nart_rt *rt, uint32_t cancelled, nart_rt_left *out)
+static nart_res settle(nart_rt *rt, bool all, uint32_t cancelled, nart_rt_left *out)
 {
     nart_rt_left left = { .size = sizeof left, .cancelled = cancelled };
 
     rt->running = true; /* so that the report's callback cannot free the runtime or run it */
-    count_left(rt, &left);
+    count_left(rt, all, &left);
     rt->running = false;
     left.cancelled -= left.tasks < cancelled ? left.tasks : cancelled;
     if (out) {
@@ -128,8 +128,8 @@ nart_res nart_rt_quiesce(nart_rt *rt, int64_t ns, nart_rt_left *left)
     nart_res r = check(rt, left);
 
     if (r == 0)
-        r = run_for(rt, ns);
-    return r ? r : settle(rt, 0, left);
+        r = run_for(rt, ns, false);
+    return r ? r : settle(rt, false, 0, left);
 }
 
 static void cancel_all(nart_rt *rt)
@@ -150,11 +150,11 @@ nart_res nart_rt_shutdown_within(nart_rt *rt, int64_t grace_ns, int64_t unwind_n
     if (r)
         return r;
     nart__rt_shutdown(rt);
-    r = run_for(rt, grace_ns);
+    r = run_for(rt, grace_ns, false);
     if (r == 0 && rt->live > 0) {
         cancelled = rt->live;
         cancel_all(rt);
-        r = run_for(rt, unwind_ns);
+        r = run_for(rt, unwind_ns, true);
     }
-    return r ? r : settle(rt, cancelled, left);
+    return r ? r : settle(rt, true, cancelled, left);
 }

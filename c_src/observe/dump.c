@@ -64,8 +64,9 @@ static const char *state_of(const nart_rt *rt, const nart__task *t)
 
 static void print_head(FILE *out, const nart_rt *rt, const nart__task *t)
 {
-    fprintf(out, "%s#%" PRIu32 " %s%s: ", type_name(t), t->slot, state_of(rt, t),
-            t->state & NART__T_CANCELLED ? ", cancelled" : "");
+    fprintf(out, "%s#%" PRIu32 " %s%s%s: ", type_name(t), t->slot, state_of(rt, t),
+            t->state & NART__T_CANCELLED ? ", cancelled" : "",
+            t->state & NART__T_BACKGROUND ? ", background" : "");
 }
 
 static void print_tail(FILE *out, const nart_rt *rt, const nart__task *t)
@@ -130,7 +131,10 @@ void nart_rt_dump(nart_rt *rt, FILE *out)
 {
     uint32_t slot = 0;
 
-    fprintf(out, "%s: %" PRIu32 " tasks\n", rt->name, rt->live);
+    fprintf(out, "%s: %" PRIu32 " tasks", rt->name, rt->live);
+    if (rt->background > 0)
+        fprintf(out, ", %" PRIu32 " in the background", rt->background);
+    fputc('\n', out);
     for (const nart__task *t; (t = nart__rt_next(rt, &slot));)
         dump_task(out, rt, t);
 }

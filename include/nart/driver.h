@@ -120,7 +120,8 @@ NART_API void nart_driver_task_end(struct nart__task *t);
  * whenever the driver polls. `cx` is the context that the driver has set up for its task, except where
  * another one is named. */
 
-/** The number of tasks in the group that have not ended, without the driver's own. */
+/** The number of tasks in the group that have not ended, without the driver's own and those in the background:
+ *  nart_driver_group_end() ends them. */
 NART_API uint32_t nart_driver_group_tasks(const nart_cx *cx);
 
 /** A descriptor that becomes readable when a task of the group is woken; -1: the task has no group. Watch it

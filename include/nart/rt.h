@@ -121,7 +121,8 @@ NART_API nart_res nart_rt_free_counted(nart_rt *rt, nart_rt_end *out);
 NART_API nart_res nart_rt_bind(nart_rt *rt);
 
 /**
- * Runs until no task is left, those spawned by other threads included, or until nart_rt_stop() is called.
+ * Runs until no task is left except in the background (nart_task_set_background()), those spawned by other
+ * threads included, or until nart_rt_stop() is called. The tasks in the background continue in the next run.
  * @return 0; -EINVAL; -EDEADLK inside a poll or a drop of its own; NART_EWRONGTHREAD; NART_EFORK; -errno of
  *   a wait that failed.
  */
@@ -280,6 +281,10 @@ NART_API nart_rt *nart_cx_rt(nart_cx *cx);
 
 /** The number of tasks that have not ended. */
 NART_API uint32_t nart_rt_task_count(const nart_rt *rt);
+
+/** The number of these that are in the background: see nart_task_set_background(). A host that polls the runtime
+ *  has no task to wait for when the two are equal. */
+NART_API uint32_t nart_rt_background_count(const nart_rt *rt);
 
 /** Prints the tasks with their chains of awaits, one line per wait, to be read by people:
  *  `conn#3 parked: conn > read_frame  echo.c:31 > frame.c:12  readable  deadline in 4.2 s`. For a fiber also how

@@ -83,8 +83,9 @@ typedef struct nart_rt_left {
 #define NART_RT_LEFT_INIT NART__SIZED(nart_rt_left)
 
 /**
- * Runs the loop until no task is left, for at most `ns` nanoseconds (0 or less: one tick). Tasks spawned by
- * other threads until then are included. Cancels no task.
+ * Runs the loop until no task is left except in the background, for at most `ns` nanoseconds (0 or less: one
+ * tick). Tasks spawned by other threads until then are included. Cancels no task. Tasks in the background
+ * (nart_task_set_background()) are neither counted nor reported.
  * @param left may be NULL.
  * @return 0; -ETIMEDOUT tasks are left, and each was reported by name and source line (see
  *   nart_rt_opts); -EBUSY all have ended, but some are kept by join handles; the errors of
@@ -94,9 +95,11 @@ typedef struct nart_rt_left {
 NART_API nart_res nart_rt_quiesce(nart_rt *rt, int64_t ns, nart_rt_left *left);
 
 /**
- * The whole shutdown: calls nart_rt_shutdown() and runs for at most `grace_ns`, until all tasks have ended;
- * cancels those that have not, and runs for at most `unwind_ns` more.
- * @return as nart_rt_quiesce(). nart_rt_free() then drops the tasks that are left.
+ * The whole shutdown: calls nart_rt_shutdown() and runs for at most `grace_ns`, until all tasks have ended
+ * except those in the background; cancels all that are left, and runs until they have ended, for at most
+ * `unwind_ns` more.
+ * @return as nart_rt_quiesce(), tasks in the background included. nart_rt_free() then drops the tasks that are
+ *   left.
  * **Thread**: the runtime's own.
  */
 NART_API nart_res nart_rt_shutdown_within(nart_rt *rt, int64_t grace_ns, int64_t unwind_ns,

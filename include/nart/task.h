@@ -62,9 +62,10 @@ struct nart__hub;
 typedef nart_res (*nart_poll_fn)(nart_cx *cx, void *frame);
 
 enum {
-    NART_TASK_SEND = 1,  /**< tokio may run it: the frame shares no plain memory with other tasks,
+    NART_TASK_SEND = 1,   /**< tokio may run it: the frame shares no plain memory with other tasks,
                           *   except those that it spawns */
-    NART_TASK_URGENT = 2 /**< polled before other tasks, at most 16 per tick */
+    NART_TASK_URGENT = 2, /**< polled before other tasks, at most 16 per tick */
+    NART_TASK_BACKGROUND = 4 /**< begins in the background: see nart_task_set_background() */
 };
 
 #define NART_TASK_ABI 1u
@@ -257,6 +258,42 @@ NART_API nart_res nart_task_cancel(nart_rt *rt, nart_task t);
  *  NART_EABORTED, unless the task ended by itself.
  *  @return as nart_task_cancel(). */
 NART_API nart_res nart_task_abort(nart_rt *rt, nart_task t);
+
+/**
+ * Moves a task into the background, or back. A run does not wait for tasks in the background: nart_rt_run()
+ * returns when only such tasks are left. They keep their state and continue in the next run. Otherwise they are
+ * tasks like all others: they are polled as long as a run lasts, are counted by nart_rt_task_count(), and can be
+ * joined. Whether a task is in the background does not concern the tasks that it spawns: each begins as its own
+ * type says.
+ *
+ * A type with NART_TASK_BACKGROUND is for tasks that serve the others:
+ *
+ *     static const nart_task_type sweeper_type =
+ *         NART_TASK_TYPE_FLAGS(struct sweeper, sweeper_run, NULL, NART_TASK_BACKGROUND);
+ *
+ *     r = nart_rt_spawn(rt, &sweeper_type, NULL, NULL);
+ *     if (r == 0)
+ *         r = nart_rt_run(rt); // until the other tasks have ended
+ *
+ * This function is for a task of which some waits do not count, such as a connection that is idle:
+ * `nart_task_set_background(nart_cx_rt(cx), nart_cx_task(cx), true)` before, and `false` after such a wait.
+ *
+ * How tasks in the background end:
+ *
+ * |                                | waits for them | ends them                                           |
+ * |--------------------------------|----------------|-----------------------------------------------------|
+ * | nart_rt_run(), nart_block_on() | no             | no                                                  |
+ * | nart_rt_quiesce()              | no             | no                                                  |
+ * | nart_rt_shutdown_within()      | no             | cancels them when the others have ended, and waits  |
+ * |                                |                | for at most `unwind_ns`                             |
+ * | nart_rt_free()                 | no             | as all others                                       |
+ * | C tasks on tokio               | no             | cancels them when the task and its other tasks have |
+ * |                                |                | ended: one more poll, as by nart_rt_free()          |
+ *
+ * @return 0; NART_ESTALE the task has ended, or is a driver's own (see nart/driver.h); -EINVAL no runtime;
+ *   NART_EWRONGTHREAD, NART_EFORK.
+ */
+NART_API nart_res nart_task_set_background(nart_rt *rt, nart_task t, bool background);
 
 /** The id of the task that is being polled; zero outside of a poll. */
 NART_API nart_task nart_cx_task(const nart_cx *cx);

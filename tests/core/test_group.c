@@ -77,6 +77,7 @@ struct parent {
     int64_t until;
     int polls, n;
     bool leaves;
+    const nart_task_type *second; /* of the second child; NULL: the same */
 };
 
 static nart_res parent_poll(nart_cx *cx, void *frame)
@@ -87,7 +88,8 @@ static nart_res parent_poll(nart_cx *cx, void *frame)
     if (p->polls++ == 0)
         for (int i = 0; i < p->n; i++) {
             const struct child init = { i, p->until };
-            CHECK_RES(nart_spawn(cx, &child_type, &init, p->leaves ? NULL : &p->joins[i]), 0);
+            const nart_task_type *type = i == 1 && p->second ? p->second : &child_type;
+            CHECK_RES(nart_spawn(cx, type, &init, p->leaves ? NULL : &p->joins[i]), 0);
         }
     CHECK(!nart_driver_group_polls(cx));
     if (p->leaves)
@@ -210,6 +212,29 @@ TEST(the_first_task_may_answer_before_the_others)
     CHECK_EQ(nart_driver_group_tasks(&host.cx), 0);
     CHECK_EQ(drops, 2);
     end();
+    CHECK_EQ(drops, 3);
+}
+
+/* The driver does not wait for it: the end of the group cancels it. */
+TEST(a_child_in_the_background_ends_with_the_group)
+{
+    static const nart_task_type behind_type =
+        NART_TASK_TYPE_FLAGS(struct child, child_poll, child_drop, NART_TASK_BACKGROUND);
+    struct parent p = { .n = 2, .leaves = true, .second = &behind_type };
+
+    open_host(NART_DRIVER_SPAWNS);
+    begin(&p);
+    CHECK_RES(poll_once(), 9);
+    CHECK_EQ(nart_driver_group_tasks(&host.cx), 1);
+    CHECK_RES(poll_once(), NART_PENDING);
+    nart_waker_wake(wakers[0]);
+    CHECK_RES(poll_once(), NART_PENDING);
+    CHECK_EQ(nart_driver_group_tasks(&host.cx), 0);
+    CHECK_EQ(drops, 1);
+    CHECK_EQ(polled[1], 1);
+    end();
+    CHECK_EQ(polled[1], 2);
+    CHECK_EQ(dropped[1], 2);
     CHECK_EQ(drops, 3);
 }
 

@@ -87,7 +87,7 @@ struct nart__task {
 };
 typedef struct nart__task nart__task;
 
-/* State bits of a task: disjoint from NART__CX_*, at most 28 bits; used on the owner's thread only. */
+/* State bits of a task: disjoint from NART__CX_*, at most 29 bits; used on the owner's thread only. */
 enum {
     NART__T_READY = 1,              /* on a ready list */
     NART__T_DONE = 2,               /* ended; res is final */
@@ -99,7 +99,7 @@ enum {
     NART__T_SHIELD = 128,           /* shielded until the time in `shield` */
     NART__T_ESCAPED = 256,          /* a waker has been handed out */
     NART__T_URGENT = 512,           /* queued in the urgent run queue */
-    NART__T_BOXED = 1024,           /* its frame comes from the allocator */
+    NART__T_BACKGROUND = 1024,      /* counted in the runtime's `background` */
     NART__T_BEGUN = 2048,           /* between begin and commit */
     NART__T_LIVE = 4096,            /* the slot holds a task */
     NART__T_SPENT = 8192,           /* its last poll exhausted the budget */
@@ -109,7 +109,8 @@ enum {
     NART__T_OUT = 0x400000,         /* parked on something outside of the runtime */
     NART__T_ENDING = 0x2000000,     /* completed; waiting for its nurseries */
     NART__T_IN_NURSERY = 0x4000000, /* joiner belongs to a nursery's ward */
-    NART__T_DROPPING = 0x8000000    /* drop runs, or will run next */
+    NART__T_DROPPING = 0x8000000,   /* drop runs, or will run next */
+    NART__T_BOXED = 0x10000000      /* its frame comes from the allocator */
 };
 
 NART__ASSERT(sizeof(void *) != 8 || sizeof(nart__task) == 128, "a task header is two cache lines");
