@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* blocking.c: sending and receiving values by ordinary threads, which sleep while they wait: see
- * thread_parker.h.
+ * base/thread_parker.h.
  *
  * A sender of an MPSC channel queues, as a task does: the thread that removes it from the queue calls its
  * waker.
@@ -8,7 +8,7 @@
  * Not handled: a thread that sends inside a poll of its own runtime: that loop is blocked until another
  * thread makes room. */
 #include "chan.h"
-#include "thread_parker.h"
+#include "parked_slot.h"
 
 #include <sched.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* bytes_blocking.c: sending and receiving messages from ordinary threads, which block while they wait: see
- * thread_parker.h.
+ * base/thread_parker.h.
  *
  * A sender of an MPSC channel queues, as a task does. It waits for its turn first, for which the sender
  * ahead of it wakes it, and then for room, for which the receiver does.
@@ -8,7 +8,7 @@
  * Not handled: a thread that sends inside a poll of its own runtime. That loop is blocked until some other
  * thread frees room. */
 #include "bytes.h"
-#include "thread_parker.h"
+#include "parked_slot.h"
 
 /* ---- sending ---- */
 

@@ -12,15 +12,17 @@
  *  2. A receiver that waits exchanges its waker into the word; one that closes exchanges GONE. If it
  *     finds SENT or DROPPED, the block is the receiver's alone, and it frees it.
  *  The waker of a wait that has ended stays in the word: it costs at most one spurious poll.
+ *  3. A thread that waits does the same with the waker of its thread_parker, which has to be called or taken
+ *     back: it compares-and-swaps EMPTY for it. If the word is not the waker any more, the sender calls that.
  *
  * Linked ends hold each other's address and belong to one thread: plain memory. Only they use the fields
  * `rx` and `tx` (the other end, while it is open), `slot` (receives the value) and `sent` (it has).
  *
  * This file compiles as C++, too: see tests/models. */
-#include "../base/atomic.h"
+#include "oneshot.h"
+#include "../base/thread_parker.h"
 #include "../core/runtime.h"
 
-#include <nart/oneshot.h>
 #include <string.h>
 
 /* Values of the word that are not wakers. */
@@ -116,6 +118,21 @@ static nart_res open_begin(nart_oneshot_tx *tx, nart_oneshot_rx *rx)
     return 0;
 }
 
+nart_res nart__oneshot_open(const nart_alloc *a, size_t size, void (*drop_value)(void *value),
+                            nart_oneshot_tx *tx, nart_oneshot_rx *rx)
+{
+    nart__oneshot *o = (nart__oneshot *)nart__alloc(a, sizeof(nart__oneshot) + size, NART__LINE);
+    (void)open_begin(tx, rx);
+    if (!o)
+        return -ENOMEM;
+    NART__STORE(&o->word, (uintptr_t)EMPTY, NART__RELAXED); /* nobody else has it yet */
+    o->size = size;
+    o->drop_value = drop_value;
+    o->alloc = *a;
+    tx->shared = rx->shared = o;
+    return 0;
+}
+
 nart_res nart_oneshot_open(nart_rt *rt, size_t size, void (*drop_value)(void *value),
                            nart_oneshot_tx *tx, nart_oneshot_rx *rx)
 {
@@ -126,16 +143,7 @@ nart_res nart_oneshot_open(nart_rt *rt, size_t size, void (*drop_value)(void *va
         return r;
     if (size > NART_ONESHOT_MAX_SIZE)
         return -EOVERFLOW;
-    nart__oneshot *o =
-        (nart__oneshot *)nart__alloc(&rt->alloc, sizeof(nart__oneshot) + size, NART__LINE);
-    if (!o)
-        return -ENOMEM;
-    NART__STORE(&o->word, (uintptr_t)EMPTY, NART__RELAXED); /* nobody else has it yet */
-    o->size = size;
-    o->drop_value = drop_value;
-    o->alloc = rt->alloc;
-    tx->shared = rx->shared = o;
-    return 0;
+    return nart__oneshot_open(&rt->alloc, size, drop_value, tx, rx);
 }
 
 nart_res nart_oneshot_link(void *slot, size_t size, void (*drop_value)(void *value),
@@ -248,6 +256,43 @@ nart_res nart_oneshot_try_recv(nart_oneshot_rx *rx, void *value)
     if (r != -EAGAIN)
         nart__interrupt(&rx->wait); /* a task that waits here finds it closed */
     return r;
+}
+
+/* The thread has found nothing: waits until the sender has finished, or the deadline has passed. */
+static nart_res recv_parked(nart_oneshot_rx *rx, void *value, thread_parker *s)
+{
+    nart__oneshot *o = rx->shared;
+    const uintptr_t waker = nart_waker_of(&s->wakeable).w;
+
+    /* Release: *s. Acquire: the value, and what else the sender did. */
+    uintptr_t word = NART__EXCHANGE(&o->word, waker, NART__ACQ_REL);
+    nart_res r = look_at(rx, word, value);
+    if (r != -EAGAIN)
+        return r;
+    thread_parker_park(s);
+    word = waker;
+    /* Both relaxed: what the sender did is acquired from its call. */
+    if (NART__CAS(&o->word, &word, (uintptr_t)EMPTY, NART__RELAXED, NART__RELAXED))
+        return -ETIMEDOUT;
+    thread_parker_await_call(s);
+    return look_at(rx, word, value);
+}
+
+nart_res nart_oneshot_recv_blocking(nart_oneshot_rx *rx, void *value, int64_t timeout_ns)
+{
+    thread_parker s;
+
+    if (rx->wait.task)
+        return -EBUSY;
+    nart_res r = look(rx, value);
+    if (r != -EAGAIN)
+        return r;
+    if (!rx->shared)
+        return -EINVAL;
+    if (timeout_ns <= 0)
+        return -ETIMEDOUT;
+    thread_parker_init(&s, timeout_ns);
+    return recv_parked(rx, value, &s);
 }
 
 /* ---- closing and moving ---- */

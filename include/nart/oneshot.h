@@ -23,10 +23,8 @@
  *     if (r == 0)
  *         NART_AWAIT(r, nart_oneshot_recv(cx, &f->rx, &f->answer));
  *
- * Only tasks can wait in a receiver. A thread without a loop that asks has two ways. It makes a runtime of
- * its own and calls nart_block_on() with a task that asks and waits. Or it uses an SPSC channel of capacity 1
- * instead: the loop's thread opens it, binds the receiver to no runtime with nart_rx_bind(), and passes it
- * to the thread, which calls nart_recv_blocking().
+ * A thread without a loop waits with nart_oneshot_recv_blocking(). To run a task on a loop and wait for its answer,
+ * it needs no oneshot: see nart_remote_spawn_join() in nart/remote.h.
  */
 #ifndef NART_ONESHOT_H
 #define NART_ONESHOT_H
@@ -94,6 +92,17 @@ NART_API NART_MUST_USE nart_res nart_oneshot_recv(nart_cx *cx, nart_oneshot_rx *
 
 /** Receives without waiting. @return 0; -EAGAIN; NART_ECLOSED. */
 NART_API NART_MUST_USE nart_res nart_oneshot_try_recv(nart_oneshot_rx *rx, void *value);
+
+/**
+ * Receives in an ordinary thread and blocks it until the sender has sent or closed, for at most `timeout_ns`
+ * (NART_NEVER: no timeout; 0: does not block). Do not call it in a poll: it would block the loop; nor where the
+ * value is sent by the same thread.
+ * @return 0; -ETIMEDOUT: nothing was taken; NART_ECLOSED as nart_oneshot_recv(); -EBUSY a task waits in it; -EINVAL
+ *   linked ends whose value was not sent. **Thread**: the receiver's. **Cost**: one or two system calls if it
+ *   blocks, and one on the sender's side.
+ */
+NART_API NART_MUST_USE nart_res nart_oneshot_recv_blocking(nart_oneshot_rx *rx, void *value,
+                                                           int64_t timeout_ns);
 
 /** Has the receiver closed? True for a closed end. **Thread**: the sender's. */
 NART_API bool nart_oneshot_tx_is_closed(const nart_oneshot_tx *tx);

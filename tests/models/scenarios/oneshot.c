@@ -66,6 +66,26 @@ void nart__ready_slow(nart__task *t)
     MODEL_FAIL("nobody is made ready here");
 }
 
+int64_t nart__sys_now(void)
+{
+    MODEL_FAIL("no thread blocks here: see oneshot_blocking.c");
+    return 0;
+}
+
+void nart__sys_futex_wait(const NART__ATOMIC(uint32_t) * word, uint32_t seen, int64_t until)
+{
+    (void)word;
+    (void)seen;
+    (void)until;
+    MODEL_FAIL("no thread blocks here");
+}
+
+void nart__sys_futex_wake(const NART__ATOMIC(uint32_t) * word)
+{
+    (void)word;
+    MODEL_FAIL("no thread blocks here");
+}
+
 nart_res nart__rt_check(const nart_rt *rt)
 {
     (void)rt;

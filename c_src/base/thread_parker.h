@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* thread_parker.h: an ordinary thread that waits on a side of a channel.
+/* thread_parker.h: an ordinary thread that waits for a call of its waker.
  *
  * Invariant: the thread's waker is on its stack, so no call of it is outstanding when the function returns.
  *
  * The algorithm
  *  1. A thread registers its waker where a task would, checks once more, and sleeps until the waker has been
  *     called or its deadline has passed.
- *  2. Then it takes the waker back. If the slot is empty, another thread has taken the waker and will call
- *     it: this thread waits for that call, which takes the time from an exchange to a call.
+ *  2. Then it takes the waker back. If the waker is not there, another thread has taken it and will call it:
+ *     this thread waits for that call, which takes the time from an exchange to a call.
  *  3. A call increments a count and then wakes the futex at the count's address. The thread may have returned
  *     by then, so the count is not accessed any more. At worst the kernel wakes an unrelated futex wait at
  *     that address, spuriously. */
-#ifndef NART_CHAN_THREAD_PARKER_H
-#define NART_CHAN_THREAD_PARKER_H
+#ifndef NART_BASE_THREAD_PARKER_H
+#define NART_BASE_THREAD_PARKER_H
 
 #include "../sys.h"
-#include "waker_slot.h"
+#include "atomic.h"
+
+#include <nart/task.h>
 
 typedef struct thread_parker {
     nart_wakeable wakeable;
@@ -63,20 +65,6 @@ static inline void thread_parker_await_call(thread_parker *s)
     s->due++;
     while (NART__LOAD(&s->calls, NART__ACQUIRE) != s->due) /* acquire: the caller is done with *s */
         nart__sys_futex_wait(&s->calls, s->due - 1, INT64_MAX);
-}
-
-/* ---- the waker in a slot ---- */
-
-static inline void thread_parker_register(nart__waker_slot *slot, thread_parker *s)
-{
-    nart__waker_slot_set(slot, nart_waker_of(&s->wakeable));
-}
-
-/* Relaxed: as nart__waker_slot_unregister(). */
-static inline void thread_parker_unregister(nart__waker_slot *slot, thread_parker *s)
-{
-    if (NART__EXCHANGE(slot, (uintptr_t)0, NART__RELAXED) == 0)
-        thread_parker_await_call(s);
 }
 
 #endif
