@@ -31,7 +31,7 @@
 typedef struct nart__ward ward;
 
 struct nart__ward {
-    nart__wait wait; /* the child's joiner; no task waits in it */
+    nart__keeper keeper; /* of the child */
     nart_nursery *nursery;
     ward *next, *prev; /* only `next` while it is kept for reuse */
     nart__task *task;
@@ -67,9 +67,9 @@ static void ward_give(nart_rt *rt, ward *d)
     rt->wards = d;
 }
 
-void nart__nursery_forget(nart_rt *rt, nart__wait *w)
+static void child_forget(nart_rt *rt, nart__keeper *k)
 {
-    ward_give(rt, (ward *)(void *)w);
+    ward_give(rt, (ward *)(void *)k);
 }
 
 void nart__nursery_finish(nart_rt *rt)
@@ -102,16 +102,19 @@ nart_res nart_nursery_open(nart_cx *cx, nart_nursery *n, uint32_t flags)
     return 0;
 }
 
+static void child_ended(nart_rt *rt, nart__keeper *k, nart_res r);
+
+static const struct nart__keeper_ops child_ops = { child_ended, child_forget };
+
 /* Hands the child to the nursery, its only holder. */
 static void adopt(nart_nursery *n, ward *d, nart__task *t)
 {
-    *d = (ward){ .nursery = n, .next = n->children, .task = t };
+    *d = (ward){ .keeper.ops = &child_ops, .nursery = n, .next = n->children, .task = t };
     if (d->next)
         d->next->prev = d;
     n->children = d;
     n->len++;
-    t->joiner = &d->wait;
-    t->state = (t->state & ~(uint32_t)NART__T_HELD) | NART__T_IN_NURSERY;
+    nart__task_keep(t, &d->keeper);
 }
 
 static nart_res spawn(nart_cx *cx, nart_nursery *n, const nart_task_type *type, const void *init,
@@ -158,10 +161,9 @@ void nart_nursery_cancel(nart_nursery *n)
         nart__task_cancel(nart__rt_of(d->task), d->task);
 }
 
-/* A child has ended with r and was freed; `w` was its joiner. */
-void nart__nursery_ended(nart_rt *rt, nart__wait *w, nart_res r)
+static void child_ended(nart_rt *rt, nart__keeper *k, nart_res r)
 {
-    ward *d = (ward *)(void *)w;
+    ward *d = (ward *)(void *)k;
     nart_nursery *n = d->nursery;
 
     if (d->prev)

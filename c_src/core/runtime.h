@@ -62,6 +62,18 @@ typedef struct nart__observer {
     void (*woken)(struct nart__observer *o, const nart__task *t, nart__cause cause);
 } nart__observer;
 
+/* Holds a task instead of a join handle: for a nursery, or for another thread. */
+typedef struct nart__keeper {
+    nart__wait wait; /* the task's joiner; no task waits in it */
+    const struct nart__keeper_ops *ops;
+} nart__keeper;
+
+struct nart__keeper_ops {
+    void (*ended)(nart_rt *rt, nart__keeper *k,
+                  nart_res r);                    /* the task has answered r and was freed */
+    void (*forget)(nart_rt *rt, nart__keeper *k); /* in a child of fork, instead */
+};
+
 struct nart_rt {
     nart_cx cx; /* first: a task's owner is the address of its runtime */
     nart__run_queue ready, urgent;
@@ -293,6 +305,13 @@ void nart__rt_report_task(nart_rt *rt, const nart__task *t, const char *what);
 /* The task of an id, or NULL when it has ended. */
 nart__task *nart__rt_task(const nart_rt *rt, nart_task id);
 
+/* From now on the keeper is the task's only holder. The task was spawned with a join handle. */
+static inline void nart__task_keep(nart__task *t, nart__keeper *k)
+{
+    t->joiner = &k->wait;
+    t->state = (t->state & ~(uint32_t)NART__T_HELD) | NART__T_KEPT;
+}
+
 /* The task in a slot, or NULL when it is free. */
 nart__task *nart__rt_slot(const nart_rt *rt, uint32_t slot);
 
@@ -353,15 +372,9 @@ static inline nart__task *nart__join_task(const nart_join *j)
 
 /* ---- nursery.c; see also wait.h ---- */
 
-/* A task of a nursery has ended and was freed; `w` was its joiner. */
-void nart__nursery_ended(nart_rt *rt, nart__wait *w, nart_res r);
-
 /* A task has answered r. True: it has nurseries with running tasks, and is polled until those have
  * ended. */
 bool nart__nursery_holds(nart__task *t, nart_res r);
-
-/* In a forked child: a task of a nursery is forgotten; `w` is its joiner. */
-void nart__nursery_forget(nart_rt *rt, nart__wait *w);
 
 /* The runtime is freed. */
 void nart__nursery_finish(nart_rt *rt);

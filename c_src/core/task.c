@@ -81,10 +81,15 @@ void nart__task_free(nart_rt *rt, nart__task *t)
     slot_give(rt, t);
 }
 
+static nart__keeper *keeper_of(const nart__task *t)
+{
+    return (nart__keeper *)(void *)t->joiner;
+}
+
 void nart__task_forget(nart_rt *rt, nart__task *t)
 {
-    if (t->state & NART__T_IN_NURSERY && t->joiner)
-        nart__nursery_forget(rt, t->joiner);
+    if (t->state & NART__T_KEPT && t->joiner)
+        keeper_of(t)->ops->forget(rt, keeper_of(t));
     if (t->state & NART__T_BOXED)
         box_free(rt, t);
 }
@@ -522,24 +527,24 @@ nart_res nart_rt_spawn_boxed(nart_rt *rt, const nart_task_type *type, const void
 
 /* ---- ending ---- */
 
-static NART__COLD void finish_in_nursery(nart_rt *rt, nart__task *t)
+static NART__COLD void finish_kept(nart_rt *rt, nart__task *t)
 {
-    nart__wait *ward = t->joiner;
+    nart__keeper *k = keeper_of(t);
     nart_res r = t->res;
 
     t->joiner = NULL;
-    frame_end(rt, t); /* first: its drop may use the owner's frame */
-    nart__nursery_ended(rt, ward, r);
+    frame_end(rt, t); /* first: its drop may use the frame of a nursery's owner */
+    k->ops->ended(rt, k, r);
 }
 
 /* Ends a task that belongs to a set, is in the background, or whose answer is not needed, except by copies of
  * the handle. */
 static NART__NOINLINE void finish_join_slow(nart_rt *rt, nart__task *t)
 {
-    if (NART_UNLIKELY(t->state & (NART__T_IN_NURSERY | NART__T_BACKGROUND))) {
+    if (NART_UNLIKELY(t->state & (NART__T_KEPT | NART__T_BACKGROUND))) {
         rt->background -= (t->state & NART__T_BACKGROUND) != 0;
-        if (t->state & NART__T_IN_NURSERY) {
-            finish_in_nursery(rt, t);
+        if (t->state & NART__T_KEPT) {
+            finish_kept(rt, t);
             return;
         }
     }

@@ -117,7 +117,7 @@ static inline int64_t nart_time_add(int64_t at, int64_t ns)
  *
  * A runtime allocates one block. It maps five more from the system: the slots of tasks, the table that finds
  * a slot by its number, the records of wakers, the table of descriptors, and that of events. All but the last
- * grow by further mappings. nart_remote_spawn() uses malloc().
+ * grow by further mappings. nart_remote_spawn() and nart_remote_spawn_join() use malloc().
  */
 typedef struct nart_alloc {
     void *(*alloc)(void *arg, size_t size, size_t align);

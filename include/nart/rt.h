@@ -228,7 +228,7 @@ NART_API NART_MUST_USE nart_res nart_rt_spawn_boxed(nart_rt *rt, const nart_task
  * | nart_tx, nart_rx, nart_bytes_tx, nart_bytes_rx                    | nart_nursery that is open       |
  * | ends of nart_oneshot_open()                                       | nart_task_set and its nodes     |
  * | ends of a watch or a broadcast                                    | ends of nart_oneshot_link():    |
- * | nart_token, nart_join, nart_tokio_op                              | by their move functions only    |
+ * | nart_token, nart_join, nart_remote_join, nart_tokio_op            | by their move functions only    |
  * | nart_timer, nart_waiter, nart_tls                                 | nart_handler                    |
  * | nart_remote, nart_waker, nart_task, nart_addr: also copied freely | nart_notify, nart_semaphore,    |
  * |                                                                   | nart_wait_group: others point   |

@@ -89,28 +89,28 @@ typedef struct nart__task nart__task;
 
 /* State bits of a task: disjoint from NART__CX_*, at most 29 bits; used on the owner's thread only. */
 enum {
-    NART__T_READY = 1,              /* on a ready list */
-    NART__T_DONE = 2,               /* ended; res is final */
-    NART__T_HELD = 4,               /* a join handle exists */
-    NART__T_CANCELLED = 8,          /* asked to end */
-    NART__T_ABORTED = 16,           /* dropped if the next poll leaves it pending */
-    NART__T_DEAF = 32,              /* ignored cancellation within one poll */
-    NART__T_DROPPED = 64,           /* drop has run, or will run next */
-    NART__T_SHIELD = 128,           /* shielded until the time in `shield` */
-    NART__T_ESCAPED = 256,          /* a waker has been handed out */
-    NART__T_URGENT = 512,           /* queued in the urgent run queue */
-    NART__T_BACKGROUND = 1024,      /* counted in the runtime's `background` */
-    NART__T_BEGUN = 2048,           /* between begin and commit */
-    NART__T_LIVE = 4096,            /* the slot holds a task */
-    NART__T_SPENT = 8192,           /* its last poll exhausted the budget */
-    NART__T_TIMED = 16384,          /* wake_at is not NART_NEVER */
-    NART__T_IN_SET = 32768,         /* joiner belongs to a node of a task set */
-    NART__T_ASLEEP = 0x80000,       /* its last poll left a sleep that never ends */
-    NART__T_OUT = 0x400000,         /* parked on something outside of the runtime */
-    NART__T_ENDING = 0x2000000,     /* completed; waiting for its nurseries */
-    NART__T_IN_NURSERY = 0x4000000, /* joiner belongs to a nursery's ward */
-    NART__T_DROPPING = 0x8000000,   /* drop runs, or will run next */
-    NART__T_BOXED = 0x10000000      /* its frame comes from the allocator */
+    NART__T_READY = 1,            /* on a ready list */
+    NART__T_DONE = 2,             /* ended; res is final */
+    NART__T_HELD = 4,             /* a join handle exists */
+    NART__T_CANCELLED = 8,        /* asked to end */
+    NART__T_ABORTED = 16,         /* dropped if the next poll leaves it pending */
+    NART__T_DEAF = 32,            /* ignored cancellation within one poll */
+    NART__T_DROPPED = 64,         /* drop has run, or will run next */
+    NART__T_SHIELD = 128,         /* shielded until the time in `shield` */
+    NART__T_ESCAPED = 256,        /* a waker has been handed out */
+    NART__T_URGENT = 512,         /* queued in the urgent run queue */
+    NART__T_BACKGROUND = 1024,    /* counted in the runtime's `background` */
+    NART__T_BEGUN = 2048,         /* between begin and commit */
+    NART__T_LIVE = 4096,          /* the slot holds a task */
+    NART__T_SPENT = 8192,         /* its last poll exhausted the budget */
+    NART__T_TIMED = 16384,        /* wake_at is not NART_NEVER */
+    NART__T_IN_SET = 32768,       /* joiner belongs to a node of a task set */
+    NART__T_ASLEEP = 0x80000,     /* its last poll left a sleep that never ends */
+    NART__T_OUT = 0x400000,       /* parked on something outside of the runtime */
+    NART__T_ENDING = 0x2000000,   /* completed; waiting for its nurseries */
+    NART__T_KEPT = 0x4000000,     /* joiner belongs to a keeper */
+    NART__T_DROPPING = 0x8000000, /* drop runs, or will run next */
+    NART__T_BOXED = 0x10000000    /* its frame comes from the allocator */
 };
 
 NART__ASSERT(sizeof(void *) != 8 || sizeof(nart__task) == 128, "a task header is two cache lines");
