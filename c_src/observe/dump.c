@@ -111,6 +111,16 @@ static void print_waits(FILE *out, const nart_rt *rt, const nart__task *t)
         print_wait(out, rt, t, shown[--n]);
 }
 
+/* Nothing but locks that it holds: it sleeps, yields or waits for a waker. */
+static bool only_holds(const nart__task *t)
+{
+    const nart__wait *w = t->waits;
+
+    while (w && nart__is_held(w))
+        w = w->more;
+    return !w;
+}
+
 static void dump_task(FILE *out, const nart_rt *rt, const nart__task *t)
 {
     if (t->state & NART__T_DONE) {
@@ -119,7 +129,7 @@ static void dump_task(FILE *out, const nart_rt *rt, const nart__task *t)
         return;
     }
     print_waits(out, rt, t);
-    if (t->waits)
+    if (!only_holds(t))
         return;
     print_head(out, rt, t);
     print_chain(out, t->leaf);

@@ -19,7 +19,7 @@ void nart__sweep(nart__task *t)
             continue;
         if (nart__is_nursery(w))
             nart__nursery_not_joined(w);
-        else
+        else if (!nart__is_held(w))
             nart__withdraw(w);
     }
 }
@@ -30,7 +30,7 @@ void nart__leave_range(nart__task *t, const void *from, size_t size)
         more = w->more;
         if ((uintptr_t)w - (uintptr_t)from >= size)
             continue;
-        if (w->seen == t->polls || nart__is_nursery(w))
+        if (w->seen == t->polls || nart__is_nursery(w) || nart__is_held(w))
             nart__wait_misused(t, w);
         nart__withdraw(w);
     }

@@ -15,14 +15,15 @@
  *  op.c      what an operation may do in a poll
  *  co.c      bodies that end, races, NART_STOP, shields
  *  driver.c  tasks under other drivers than the loop
- *  core/     nart__ready_slow(), nurseries */
+ *  core/     nart__ready_slow(), nurseries
+ *  sync/     locks that a task holds */
 #ifndef NART_WAIT_WAIT_H
 #define NART_WAIT_WAIT_H
 
 #include <nart/co.h>
 #include <nart/driver.h>
 
-/* ---- core: what the loop defines for this room ---- */
+/* ---- core and sync: what they define for this room ---- */
 
 void nart__ready_slow(nart__task *t);
 
@@ -45,7 +46,7 @@ NART__COLD void nart__nursery_left(nart__wait *w, const nart_co *co);
 NART__COLD void nart__nursery_lost(nart__wait *w, const nart_co *co);
 NART__COLD void nart__nursery_not_joined(nart__wait *w);
 
-extern const struct nart__wait_ops nart__nursery_ops;
+extern const struct nart__wait_ops nart__nursery_ops, nart__held_ops;
 
 /* Are tasks of this owner polled in turn with the running one, by the same loop or in the same group? */
 static inline bool nart__cx_owns(const nart_cx *cx, const nart_cx *owner)
@@ -76,6 +77,12 @@ struct nart__wait_ops {
 static inline bool nart__is_nursery(const nart__wait *w)
 {
     return w->ops == &nart__nursery_ops;
+}
+
+/* A lock that its task holds: it lasts until it is released. */
+static inline bool nart__is_held(const nart__wait *w)
+{
+    return w->task && w->ops == &nart__held_ops;
 }
 
 NART__COLD void nart__unlink(nart__wait *w);

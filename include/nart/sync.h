@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
  * @file nart/sync.h
- * Synchronization of tasks of one runtime: notifications, semaphores, wait groups. They are plain memory of
- * one thread; between threads use channels, nart/oneshot.h and wakers.
+ * Synchronization of tasks of one runtime: notifications, semaphores, locks, wait groups. They are plain
+ * memory of one thread; between threads use channels, nart/oneshot.h and wakers.
  *
  * A task waits in a nart_waiter in its frame; the object lies in memory that all tasks involved can reach.
  * Rules that hold for all objects, beside those of nart/task.h:
@@ -25,6 +25,14 @@
  *
  * Do not leave the release to the drop of a task that is joined: that is called when its handle is closed
  * (nart_join_await()), which may be much later than its end.
+ *
+ * Between two awaits no other task of the runtime runs. A mutex is for what must not change during an await:
+ *
+ *     NART_AWAIT(r, nart_mutex_lock(cx, f->mutex, &f->lock));
+ *     if (r < 0)
+ *         NART_RETURN(r);
+ *     NART_AWAIT(r, write_record(cx, f));
+ *     nart_lock_release(&f->lock);
  *
  * **Thread** of all functions: the runtime's own; for tasks on tokio, the poll of any task of their group
  * (nart_tokio_spawn_task()).
@@ -106,6 +114,77 @@ static inline uint32_t nart_semaphore_permits(const nart_semaphore *s);
 /** Closes: taking permits answers NART_ECLOSED from now on, also for tasks that were granted theirs and have
  *  not been polled since. Idempotent; NULL is fine. */
 NART_API void nart_semaphore_close(nart_semaphore *s);
+
+/* ---- locks ---- */
+
+/**
+ * A task's lock of a mutex or a read-write lock. Zeroed = not locked. Keep it in the frame, and do not copy, move
+ * or free it while it is locked.
+ *
+ * A lock belongs to the task, not to the body that took it. A race that the body loses does not release it:
+ * release it, or unwind the body by NART_STOP, before the body's frame is freed. The end of the task releases it
+ * (a return, an abort, nart_rt_free()), before the task's drop is called; what it protects may be half changed
+ * then. A task that returns without a release is reported (nart_rt_opts.report).
+ */
+typedef struct nart_lock {
+    /* private */
+    nart_waiter waiter;
+} nart_lock;
+
+/** A read-write lock: many readers or one writer. Fair: a reader that arrives behind a waiting writer waits
+ *  behind it. Zeroed = unlocked. */
+typedef struct nart_rwlock {
+    /* private */
+    nart__waitq queue, holders;
+    uint32_t closed, reserved0;
+} nart_rwlock;
+
+/** A mutex: one task at a time. Zeroed = unlocked. */
+typedef struct nart_mutex {
+    /* private */
+    nart_rwlock lock;
+} nart_mutex;
+
+/** Locks for reading; waits for the writers that hold the lock or are queued.
+ *  @return 0; -EDEADLK the task holds this lock already, by any nart_lock, for reading or writing; NART_ECLOSED;
+ *  see rule 3, -EBUSY also if `l` is locked. **Cost**: O(operations and locks of the task); while it holds
+ *  a lock, each of its polls checks its waits. */
+NART_API NART_MUST_USE nart_res nart_rwlock_read(nart_cx *cx, nart_rwlock *rw, nart_lock *l);
+
+/** Locks for writing; waits for all that hold the lock or are queued. @return and otherwise as
+ *  nart_rwlock_read(). */
+NART_API NART_MUST_USE nart_res nart_rwlock_write(nart_cx *cx, nart_rwlock *rw, nart_lock *l);
+
+/** Locks without waiting, also in a task that is cancelled. @return 0; -EAGAIN other tasks hold the lock or are
+ *  queued; -EDEADLK the task holds it already; -EBUSY `l` is locked, or a task waits in it; NART_ECLOSED; -EPERM
+ *  outside of a poll. */
+NART_API NART_MUST_USE nart_res nart_rwlock_try_read(nart_cx *cx, nart_rwlock *rw, nart_lock *l);
+NART_API NART_MUST_USE nart_res nart_rwlock_try_write(nart_cx *cx, nart_rwlock *rw, nart_lock *l);
+
+/** Closes: locking answers NART_ECLOSED from now on, also for tasks that were granted the lock and have not been
+ *  polled since. Tasks that hold it keep it: their release answers 0 and does not read `*rw` again. Idempotent;
+ *  NULL is fine. */
+NART_API void nart_rwlock_close(nart_rwlock *rw);
+
+/** Locks the mutex; waits for its turn. @return and otherwise as nart_rwlock_write(). */
+static inline NART_MUST_USE nart_res nart_mutex_lock(nart_cx *cx, nart_mutex *m, nart_lock *l);
+
+/** Locks without waiting. @return as nart_rwlock_try_write(). */
+static inline NART_MUST_USE nart_res nart_mutex_try_lock(nart_cx *cx, nart_mutex *m, nart_lock *l);
+
+/** Closes the mutex, as nart_rwlock_close(). */
+static inline void nart_mutex_close(nart_mutex *m);
+
+/** Releases the lock: by the task that holds it, or outside of polls. The lock passes to the next task in the
+ *  queue, so a task that locks again right away waits behind it.
+ *  @return 0; -EPERM `l` is not locked, or another task is running (that is reported, too): nothing was
+ *  released. **Cost**: O(readers that are next, operations and locks of the task). */
+NART_API nart_res nart_lock_release(nart_lock *l);
+
+/** Continues as a reader, without a moment in which another task could write. Readers that are next in the queue
+ *  join. @return 0; -EINVAL it is locked for reading; -EPERM as nart_lock_release(). **Cost**: O(readers that
+ *  are next). */
+NART_API nart_res nart_lock_downgrade(nart_lock *l);
 
 /* ---- wait groups ---- */
 

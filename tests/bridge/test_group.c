@@ -97,7 +97,7 @@ static const nart_task_type table_type =
 TEST_WITH(every_wait_is_completed_within_a_group, two_workers)
 {
     const struct table init = { .cancels = false };
-    on_both(&table_type, &init, 19);
+    on_both(&table_type, &init, 21);
 }
 
 TEST_WITH(every_wait_is_cancelled_within_a_group, two_workers)

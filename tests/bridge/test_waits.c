@@ -96,6 +96,8 @@ TEST_WITH(objects_of_a_loop_are_refused, two_workers)
         if ((waits[i].moves && !is_receive(&waits[i])) || waits[i].wait == wait_shutdown)
             continue; /* a shutdown is that of the task's own runtime: see test_group.c */
         open_all(loop);
+        if (waits[i].wait == wait_lock) /* its keeper takes it */
+            CHECK_LE(0, nart_rt_poll(loop, 0));
         start(&waits[i], 0, &op);
         check_answer(&waits[i], &op, waits[i].moves ? NART_EWRONGTHREAD : NART_EDRIVER);
         close_all();

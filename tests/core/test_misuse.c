@@ -4,6 +4,7 @@
 #include "core.h"
 #include "threads.h"
 
+#include <nart/sync.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -241,6 +242,37 @@ static void give_a_receiver_by_its_bytes(void *unused)
     turn();
 }
 
+struct locker {
+    nart_co co;
+    nart_mutex *mutex;
+    nart_lock lock;
+};
+
+/* Copies the lock into another task's frame, in a later poll than the one that has locked. */
+static nart_res locker_run(nart_cx *cx, void *frame)
+{
+    struct locker *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    CHECK_RES(nart_mutex_try_lock(cx, f->mutex, &f->lock), 0);
+    NART_YIELD();
+    CHECK_RES(nart_spawn(cx, &naps_type, &f->lock, NULL), 0);
+    NART_END(0);
+}
+
+static void give_a_lock_by_its_bytes(void *unused)
+{
+    static const nart_task_type locker_type = NART_TASK_TYPE(struct locker, locker_run, NULL);
+    nart_mutex mutex = { .lock = { .closed = 0 } };
+    struct locker init = { .mutex = &mutex };
+    (void)unused;
+
+    rt = new_rt();
+    CHECK_RES(nart_rt_spawn(rt, &locker_type, &init, NULL), 0);
+    turn();
+    turn();
+}
+
 TEST(a_handle_that_was_copied_while_a_task_waits_in_it_aborts_by_name)
 {
     CHECK_DIES(give_a_receiver_by_its_bytes, NULL, "copied or moved");
@@ -249,6 +281,8 @@ TEST(a_handle_that_was_copied_while_a_task_waits_in_it_aborts_by_name)
     CHECK_DIES(use_a_copied_receiver, NULL, "struct copier");
     CHECK_DIES(use_a_copied_join, NULL, "copied or moved");
     CHECK_DIES(use_a_copied_join, NULL, "(join)");
+    CHECK_DIES(give_a_lock_by_its_bytes, NULL, "struct locker");
+    CHECK_DIES(give_a_lock_by_its_bytes, NULL, "(holds a lock)");
 }
 
 TEST(a_join_that_is_moved_while_a_task_waits_in_it_aborts_by_name)

@@ -512,6 +512,12 @@ static void close_group(int i)
     memset(&all.group, 0xaa, sizeof all.group);
 }
 
+static void close_lock(int i)
+{
+    nart_rwlock_close(&all.lock[i]);
+    memset(&all.lock[i], 0xaa, sizeof all.lock[i]);
+}
+
 static void release_token(int i)
 {
     nart_token_release(i ? &all.child : &all.token);
@@ -555,7 +561,8 @@ static const struct an_end {
     { "watch", close_wrx, NART_ECLOSED },           { "watch", move_wrx, NART_ECLOSED },
     { "broadcast", close_crx, NART_ECLOSED },       { "broadcast", move_crx, NART_ECLOSED },
     { "notify", close_notify, NART_ECLOSED },       { "semaphore", close_semaphore, NART_ECLOSED },
-    { "wait group", close_group, NART_ECLOSED },    { "token", release_token, -EINVAL },
+    { "wait group", close_group, NART_ECLOSED },    { "lock", close_lock, NART_ECLOSED },
+    { "read lock", close_lock, NART_ECLOSED },      { "token", release_token, -EINVAL },
     { "child token", release_token, -EINVAL },      { "join", release_join, NART_ESTALE },
     { "task set", close_set, NART_ECLOSED },        { "task set", detach_set, NART_ECLOSED },
 };
@@ -637,6 +644,7 @@ static void end_a_wait(const struct an_end *e, bool last, bool in_body)
     all.notify = (nart_notify){ 0 };
     nart_semaphore_init(&all.semaphore, 0);
     all.group = (nart_wait_group){ 0 };
+    memset(all.lock, 0, sizeof all.lock);
     close_all();
     end();
 }

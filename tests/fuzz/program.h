@@ -127,6 +127,7 @@ struct arm {
         nart_interval interval;
         nart_backoff backoff;
         struct crowd *crowd;
+        struct held *held;
         nart_tcp_writer writer;
         struct {
             nart_token token;
@@ -172,6 +173,7 @@ struct thing {
         nart_broadcast_tx broadcast;
         struct claims *claims;
         struct set *set;
+        struct locks *locks;
         struct task *kid;
         void *slot;
         struct {
@@ -188,8 +190,8 @@ void handle_retire(struct handle *h); /* it has been closed */
 enum {
     VALUE_KINDS = 11,
     VALUE_SORTS = 8,
-    SYNC_KINDS = 9,
-    SYNC_SORTS = 8,
+    SYNC_KINDS = 10,
+    SYNC_SORTS = 9,
     IO_KINDS = 12,
     IO_SORTS = 3
 };
@@ -226,6 +228,16 @@ bool nest_told(const struct body *b);        /* may its tasks be cancelled? */
 bool nest_is(const nart__wait *w);           /* is it the wait of an open nursery? */
 void nest_child_uses(struct task *t);
 void nest_child_ends(struct task *t);
+
+/* ---- locks ---- */
+
+extern const struct sort lock_sort;
+bool lock_begin(struct arm *a);
+nart_res lock_call(nart_cx *cx, struct arm *a);
+void lock_answered(struct arm *a, nart_res r);
+bool lock_ready(const struct arm *a);
+void lock_end(struct arm *a);
+bool lock_is_held(const nart__wait *w); /* is it that of a lock that its task holds? */
 
 void things_begin(void);
 void things_deed(nart_cx *cx); /* some action that does not wait, on some object; cx may be NULL */

@@ -625,9 +625,11 @@ const struct kind sync_kinds[] = {
     { "join", 1, join_begin, join_call, join_answered, join_ready, NULL },
     { "set", 1, set_begin, set_call, set_answered, set_ready, set_end },
     { "wait_all", 1, set_begin, all_call, all_answered, all_ready, set_end },
+    { "lock", 1, lock_begin, lock_call, lock_answered, lock_ready, lock_end },
     { "crowd", 0, crowd_begin, crowd_call, crowd_answered, thing_closed, crowd_end },
 };
 _Static_assert(sizeof sync_kinds / sizeof *sync_kinds == SYNC_KINDS,
                "SYNC_KINDS in program.h is their number");
-const struct sort *const sync_sorts[SYNC_SORTS] = { &semaphore, &token, &notify, &group,
-                                                    &join,      &set,   &crowds, &shutdown_asked };
+const struct sort *const sync_sorts[SYNC_SORTS] = { &semaphore, &token,          &notify,
+                                                    &group,     &join,           &set,
+                                                    &crowds,    &shutdown_asked, &lock_sort };

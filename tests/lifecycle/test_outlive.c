@@ -45,14 +45,14 @@ static void begin(const nart_task_type *type, bool backwards)
     CHECK_EQ(waiting, WAITS);
 }
 
-/* Two more tasks are waited for by others: they end with -ECANCELED. */
+/* Two more tasks are waited for by others, and two hold a lock: they end with -ECANCELED. */
 static void freed(uint64_t cancelled, uint64_t dropped)
 {
     nart_rt_end end = NART_RT_END_INIT;
 
     reports = 0;
     CHECK_RES(nart_rt_free_counted(rt, &end), 0);
-    CHECK_EQ(end.cancelled, cancelled + 2);
+    CHECK_EQ(end.cancelled, cancelled + 2 + LOCKS);
     CHECK_EQ(end.dropped, dropped);
     CHECK_EQ(reports, dropped);
 }
@@ -92,6 +92,8 @@ static void use(void)
     nart_notify_all(&all.notify);
     CHECK_RES(nart_semaphore_release(&all.semaphore, 1), 0);
     CHECK_RES(nart_semaphore_try_acquire(&all.semaphore, 1), 0);
+    for (int i = 0; i < LOCKS; i++)
+        CHECK(!all.lock[i].holders.first && !all.lock[i].queue.first);
     CHECK_RES(nart_join_done(&all.join), 0);
     CHECK_RES(nart_task_set_cancel(&all.set), 0);
 }

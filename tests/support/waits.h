@@ -16,7 +16,7 @@
 #include <nart/shutdown.h>
 #include <nart/task_set.h>
 
-enum { CHANNELS = 3, BYTES = 2, ONESHOTS = 2, WAITS_MOST = 32 };
+enum { CHANNELS = 3, BYTES = 2, ONESHOTS = 2, LOCKS = 2, WAITS_MOST = 32 };
 
 /* Outside of any frame. `full`: senders wait. */
 static struct all {
@@ -35,6 +35,8 @@ static struct all {
     nart_notify notify, never;
     nart_semaphore semaphore;
     nart_wait_group group;
+    nart_rwlock lock[LOCKS]; /* held by tasks, until `unlock` is notified */
+    nart_notify unlock[LOCKS];
     nart_token token, child;
     nart_join join;
     nart_task_set set;
@@ -169,6 +171,24 @@ static inline bool serve_group(int i)
     return nart_wait_group_done(&all.group) == 0 && nart_wait_group_add(&all.group, 1) == 0;
 }
 
+/* The waiter of a lock is its first member. */
+static inline nart_res wait_lock(nart_cx *cx, int i, nart_waiter *w)
+{
+    nart_lock *l = (nart_lock *)(void *)w;
+    nart_res r = i ? nart_rwlock_read(cx, &all.lock[i], l) : nart_rwlock_write(cx, &all.lock[i], l);
+
+    if (r == 0)
+        CHECK_RES(nart_lock_release(l), 0);
+    return r;
+}
+
+/* A later waiter waits again: see lock_keeper_run(). */
+static inline bool serve_lock(int i)
+{
+    nart_notify_one(&all.unlock[i]);
+    return true;
+}
+
 static inline nart_res wait_token(nart_cx *cx, int i, nart_waiter *w)
 {
     return nart_token_await(cx, i ? &all.child : &all.token, w);
@@ -241,6 +261,8 @@ static const struct a_wait {
     { "notify", wait_notify, serve_notify, 0, false, false },
     { "semaphore", wait_semaphore, serve_semaphore, 0, false, false },
     { "wait group", wait_group, serve_group, 0, false, false },
+    { "lock", wait_lock, serve_lock, 0, false, false },
+    { "read lock", wait_lock, serve_lock, 1, false, false },
     { "token", wait_token, serve_token, 0, false, false },
     { "child token", wait_token, serve_token, 1, false, false },
     { "shutdown", wait_shutdown, serve_shutdown, 0, false, false },
@@ -289,6 +311,33 @@ static inline nart_res for_ever(nart_cx *cx, void *frame)
 
 static const nart_task_type for_ever_type = NART_TASK_TYPE(nart_waiter, for_ever, NULL);
 
+/* A task that holds a lock, and passes it on when it is notified. */
+struct lock_keeper {
+    nart_co co;
+    nart_lock lock;
+    nart_waiter waiter;
+    int i;
+    nart_res r;
+};
+
+static inline nart_res lock_keeper_run(nart_cx *cx, void *frame)
+{
+    struct lock_keeper *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    do {
+        NART_AWAIT(f->r, nart_rwlock_write(cx, &all.lock[f->i], &f->lock));
+        if (f->r < 0)
+            break;
+        NART_AWAIT(f->r, nart_notify_await(cx, &all.unlock[f->i], &f->waiter));
+        CHECK_RES(nart_lock_release(&f->lock), 0);
+    } while (f->r == 0);
+    NART_END(f->r);
+}
+
+static const nart_task_type lock_keeper_type =
+    NART_TASK_TYPE(struct lock_keeper, lock_keeper_run, NULL);
+
 /* ---- opening and closing ---- */
 
 static inline void open_channels(nart_rt *rt)
@@ -324,6 +373,8 @@ static inline void open_all(nart_rt *rt)
     CHECK_RES(nart_broadcast_open(rt, 8, 1, &all.ctx, &all.crx), 0);
     nart_semaphore_init(&all.semaphore, 0);
     CHECK_RES(nart_wait_group_add(&all.group, 1), 0);
+    for (int i = 0; i < LOCKS; i++)
+        CHECK_RES(nart_rt_spawn(rt, &lock_keeper_type, &(struct lock_keeper){ .i = i }, NULL), 0);
     CHECK_RES(nart_token_new(rt, &all.token), 0);
     CHECK_RES(nart_token_child(&all.token, &all.child), 0);
     CHECK_RES(nart_rt_spawn(rt, &for_ever_type, NULL, &all.join), 0);
@@ -362,6 +413,10 @@ static inline void close_all(void)
     nart_notify_close(&all.notify);
     nart_semaphore_close(&all.semaphore);
     nart_wait_group_close(&all.group);
+    for (int i = 0; i < LOCKS; i++) {
+        nart_rwlock_close(&all.lock[i]);
+        nart_notify_close(&all.unlock[i]);
+    }
     nart_token_cancel(&all.token);
     nart_token_release(&all.child);
     nart_token_release(&all.token);

@@ -9,9 +9,10 @@
 
 #include <nart/sync.h>
 
-enum kind { NOTIFY, SEMAPHORE, WAIT_GROUP };
+enum kind { NOTIFY, SEMAPHORE, WAIT_GROUP, READ_LOCK, WRITE_LOCK };
 
-/* One wait. `res` is NART_PENDING until it completes. */
+/* One wait. `res` is NART_PENDING until it completes. A lock is held until `done` is notified or the task is
+ * cancelled. */
 struct op {
     enum kind kind;
     void *at;
@@ -19,7 +20,9 @@ struct op {
     int64_t limit;        /* nanoseconds, 0: none */
     nart_notify *instead; /* races against this one, which wins if both are ready; NULL: none */
     nart_waiter *waiter;  /* replaces its own waiter */
-    nart_res res;
+    nart_lock *lock;      /* replaces its own lock */
+    nart_notify done;
+    nart_res res, released;
     int which;
     unsigned polls;
     nart_task id;
@@ -30,6 +33,7 @@ struct op_frame {
     nart_co co;
     struct op *op;
     nart_waiter waiter, other;
+    nart_lock lock;
 };
 
 static inline nart_res op_wait(nart_cx *cx, struct op_frame *f)
@@ -41,6 +45,10 @@ static inline nart_res op_wait(nart_cx *cx, struct op_frame *f)
         return nart_notify_await(cx, op->at, w);
     if (op->kind == SEMAPHORE)
         return nart_semaphore_acquire(cx, op->at, w, op->n);
+    if (op->kind == READ_LOCK)
+        return nart_rwlock_read(cx, op->at, op->lock);
+    if (op->kind == WRITE_LOCK)
+        return nart_rwlock_write(cx, op->at, op->lock);
     return nart_wait_group_await(cx, op->at, w);
 }
 
@@ -50,6 +58,8 @@ static inline nart_res op_run(nart_cx *cx, void *frame)
     nart_res r = 0;
 
     f->op->polls++;
+    if (!f->op->lock)
+        f->op->lock = &f->lock;
     f->op->waker = nart_cx_waker(cx);
     NART_BEGIN(cx, &f->co);
     if (f->op->instead)
@@ -60,6 +70,10 @@ static inline nart_res op_run(nart_cx *cx, void *frame)
     else
         NART_AWAIT(r, op_wait(cx, f));
     f->op->res = r;
+    if (r == 0 && f->op->kind >= READ_LOCK && !(f->op->instead && f->op->which == 0)) {
+        NART_AWAIT(r, nart_notify_await(cx, &f->op->done, &f->other));
+        f->op->released = nart_lock_release(f->op->lock);
+    }
     NART_END(r);
 }
 
@@ -96,6 +110,21 @@ static inline void acquire_start(nart_rt *rt, struct op *op, nart_semaphore *s, 
 {
     *op = (struct op){ .n = n };
     op_start(rt, op, SEMAPHORE, s);
+}
+
+static inline void lock_start(nart_rt *rt, struct op *op, enum kind kind, nart_rwlock *rw)
+{
+    *op = (struct op){ .n = 0 };
+    op_start(rt, op, kind, rw);
+}
+
+/* Lets the task of this lock release it and end. */
+static inline void unlock(nart_rt *rt, struct op *op)
+{
+    op->released = NART_PENDING;
+    nart_notify_one(&op->done);
+    settle(rt);
+    CHECK_RES(op->released, 0);
 }
 
 /* ---- every way in which a waiting task leaves ----

@@ -21,6 +21,23 @@ static inline uint32_t nart_semaphore_permits(const nart_semaphore *s)
     return (uint32_t)s->permits;
 }
 
+/* A mutex is a read-write lock without readers. */
+
+static inline nart_res nart_mutex_lock(nart_cx *cx, nart_mutex *m, nart_lock *l)
+{
+    return nart_rwlock_write(cx, &m->lock, l);
+}
+
+static inline nart_res nart_mutex_try_lock(nart_cx *cx, nart_mutex *m, nart_lock *l)
+{
+    return nart_rwlock_try_write(cx, &m->lock, l);
+}
+
+static inline void nart_mutex_close(nart_mutex *m)
+{
+    nart_rwlock_close(m ? &m->lock : NULL);
+}
+
 #ifdef __cplusplus
 }
 #endif
