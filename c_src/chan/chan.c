@@ -97,7 +97,7 @@ static nart_res check(const nart_rt *rt, const nart_chan_opts *o)
         return -EINVAL;
     if (o->flags && (o->kind == NART_CHAN_LOCAL || !nart__rx_binding_may_spin(rt)))
         return -EINVAL;
-    if (o->elem == 0 || o->capacity == 0)
+    if (o->elem == 0 || (o->capacity == 0 && o->kind != NART_CHAN_LOCAL))
         return -EINVAL;
     if (o->elem > NART_CHAN_MAX_ELEM || o->capacity > NART_CHAN_MAX_CAPACITY)
         return -EOVERFLOW;
@@ -122,7 +122,7 @@ static uint32_t sender_flags(const nart_chan_opts *o)
 
 static nart__chan *chan_new(nart_rt *rt, const nart_chan_opts *o)
 {
-    uint64_t capacity = round_up(o->capacity);
+    uint64_t capacity = round_up(o->capacity); /* of 0: one slot, see local.c */
     const nart__chan_kind *kind = &nart__chan_kinds[o->kind];
     uint32_t stride = (uint32_t)kind->stride(o->elem);
     uint64_t bytes = sizeof(nart__chan) + capacity * stride; /* below 2^47: no overflow */
@@ -141,7 +141,8 @@ static nart__chan *chan_new(nart_rt *rt, const nart_chan_opts *o)
     c->ring.mask = capacity - 1;
     c->ring.stride = stride;
     c->ring.buf = (unsigned char *)(c + 1);
-    NART__STORE(&c->ring.room, capacity, NART__RELAXED);
+    c->rendezvous = o->capacity == 0;
+    NART__STORE(&c->ring.room, c->rendezvous ? 0 : capacity, NART__RELAXED);
     if (kind->init)
         kind->init(c);
     nart__rx_binding_init(&c->binding, &c->ring.rx_dirty, o->flags & NART_CHAN_SPINNING, kind->look,
@@ -284,7 +285,9 @@ size_t nart_rx_len(const nart_rx *rx)
 
 size_t nart_tx_capacity(const nart_tx *tx)
 {
-    return tx->ring ? (size_t)(tx->ring->mask + 1) : 0;
+    if (!tx->ring || nart__chan_of(tx->ring)->rendezvous)
+        return 0;
+    return (size_t)(tx->ring->mask + 1);
 }
 
 bool nart_tx_is_closed(const nart_tx *tx)
@@ -358,7 +361,7 @@ static inline bool still_waits(const nart_cx *cx, const nart_rx *rx)
     const nart__ring *r = rx->ring;
 
     return cx->go >= 0 && w->task == cx->self && w->seen != w->task->polls && !cx->scope &&
-           w->ops == &nart__local_rx_ops && r->head == r->tail &&
+           w->ops == &nart__local_rx_ops && r->head == r->tail && !r->tx_waits &&
            nart__chan_of(rx->ring)->senders > 0 && !nart__chan_of(rx->ring)->shut;
 }
 

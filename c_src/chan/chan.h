@@ -23,6 +23,7 @@ typedef struct nart__chan {
     nart__waitq senders_waiting; /* local, mpsc */
     uint32_t reserved;           /* mpsc: slots granted to senders that have not used them yet */
     bool shut;                   /* local: the receiver accepts no more values */
+    bool rendezvous;             /* local: its capacity is 0 */
     uint32_t senders;            /* local: sending ends that are open */
     NART__ATOMIC(uint32_t) open; /* mpsc: likewise */
     NART__ATOMIC(uint32_t) refs; /* sides that are open */

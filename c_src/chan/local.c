@@ -3,14 +3,20 @@
  *
  * Invariants
  *  1. room == capacity exactly while no sender waits, none holds a grant and the receiver has not shut;
- *     else 0, so every send calls a function here. tx_waits is set exactly while senders are queued, so
+ *     else, and for a capacity of 0, it is 0, so every send calls a function here. tx_waits is set exactly while senders are queued, so
  *     that a receive grants them the free slot.
  *  2. Values in the ring + reserved <= capacity, and while a sender is queued the two are equal. So a
  *     sender that holds a grant always finds its slot, and a later one is queued.
  *  3. A slot that becomes free is granted to the first sender in the queue; a withdrawn grant passes to
  *     the next. So a sender that lost a race or was cancelled blocks no other.
  *  4. rx_waits is set when the receiver has found no value, and cleared when it is woken, once, for a
- *     value or the end. */
+ *     value or the end.
+ *  5. A capacity of 0 is one slot that is free only while rx_waits is set. So a sender puts its value there, or
+ *     is granted the slot, only while the receiver waits. If the receiver has left before the sender with the
+ *     grant is polled, that sender returns to the front of the queue; a value that was put stays.
+ *
+ * With a capacity of 0 a send has to be decided in the sender's poll: if the receiver took the value out of a
+ * sender that waits, that sender might lose its race, or be cancelled, before it learns that it has sent. */
 #include "chan.h"
 
 static uint64_t used(const nart__ring *r)
@@ -24,7 +30,7 @@ static void set_room(nart__chan *c)
     bool queued = c->senders_waiting.first != NULL;
 
     r->tx_waits = queued;
-    bool open = !queued && r->reserved == 0 && !c->shut;
+    bool open = !queued && r->reserved == 0 && !c->shut && !c->rendezvous;
     NART__STORE(&r->room, open ? r->mask + 1 : 0, NART__RELAXED);
 }
 
@@ -34,12 +40,19 @@ static void wake(nart__chan *c, nart__wait *w)
     nart__rt_ready(c->binding.rt, w->task);
 }
 
+/* Is there a slot that contains no value and is granted to no sender? */
+static bool has_slot(const nart__chan *c)
+{
+    const nart__ring *r = &c->ring;
+    return used(r) + r->reserved <= r->mask && (r->rx_waits || !c->rendezvous);
+}
+
 /* Grants free slots to the first senders in the queue. */
 static void grant(nart__chan *c)
 {
     nart__ring *r = &c->ring;
 
-    while (c->senders_waiting.first && used(r) + r->reserved <= r->mask) {
+    while (c->senders_waiting.first && has_slot(c)) {
         nart__wait *w = c->senders_waiting.first;
         nart__q_remove(&c->senders_waiting, w);
         r->reserved++;
@@ -116,10 +129,10 @@ static bool take(nart__chan *c, void *value)
     return true;
 }
 
-/* Is there a slot that is not reserved for another sender? */
+/* May a sender that is not queued use a slot? */
 static bool slot_free(const nart__chan *c)
 {
-    return !c->senders_waiting.first && used(&c->ring) + c->ring.reserved <= c->ring.mask;
+    return !c->senders_waiting.first && has_slot(c);
 }
 
 nart_res nart__local_try_send(nart_tx *tx, const void *value)
@@ -152,10 +165,15 @@ nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value)
     }
     if (w->state == NART__GRANTED) {
         c->ring.reserved--;
-        nart__unwait(w);
-        put(c, value);
+        if (has_slot(c)) {
+            nart__unwait(w);
+            put(c, value);
+            set_room(c);
+            return 0;
+        }
+        w->state = NART__QUEUED; /* the receiver has left */
+        nart__q_push_first(&c->senders_waiting, w);
         set_room(c);
-        return 0;
     }
     if (!w->task && slot_free(c)) {
         put(c, value);
@@ -210,6 +228,8 @@ nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value)
     if (NART_LIKELY(r == NART_PENDING)) {
         c->binding.waits = w;
         c->ring.rx_waits = 1; /* again, after a turn that found the value already taken */
+        if (c->ring.tx_waits)
+            grant(c);
     }
     return r;
 }

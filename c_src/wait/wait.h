@@ -174,6 +174,17 @@ static inline void nart__q_push(nart__waitq *q, nart__wait *w)
     q->last = w;
 }
 
+static inline void nart__q_push_first(nart__waitq *q, nart__wait *w)
+{
+    w->prev = NULL;
+    w->next = q->first;
+    if (q->first)
+        q->first->prev = w;
+    else
+        q->last = w;
+    q->first = w;
+}
+
 static inline void nart__q_remove(nart__waitq *q, nart__wait *w)
 {
     if (w->prev)

@@ -22,6 +22,13 @@
  * closes, it passes the values left in the channel to `drop_value`; to receive them, call nart_rx_shut()
  * first.
  *
+ * A local channel of capacity 0 has no slots: senders and receiver meet (a rendezvous). A send completes once the
+ * receiver waits, and hands it the value in the same poll; until then it waits. A send that is cancelled, times
+ * out or loses a race has not sent. If the receive is abandoned after a value was handed to it and before it
+ * was polled, the value stays for the next receive. nart_try_send() answers 0 only while the receiver waits;
+ * nart_try_recv() does not wait, so it finds a value only if an earlier receive was abandoned in that way. Between
+ * threads, use a capacity of 1, and a nart_oneshot_tx in the value where the sender has to know of its arrival.
+ *
  * A receiver is answered NART_ECLOSED after the last sender was closed. A sender in a task's frame stays
  * open until the frame is dropped, and the frame of a task that has ended is dropped when its join handle is
  * released. So close the ends in the body, before it ends: see nart_task_type.
@@ -66,11 +73,12 @@ enum {
 
 /** Options of nart_chan_open(); begin with NART_CHAN_OPTS_INIT. */
 typedef struct nart_chan_opts {
-    size_t size;                     /**< sizeof(nart_chan_opts) */
-    uint32_t kind;                   /**< NART_CHAN_LOCAL, _SPSC or _MPSC */
-    uint32_t flags;                  /**< NART_CHAN_SPINNING */
-    size_t elem;                     /**< bytes per value */
-    size_t capacity;                 /**< minimum number of values; rounded up to a power of two */
+    size_t size;     /**< sizeof(nart_chan_opts) */
+    uint32_t kind;   /**< NART_CHAN_LOCAL, _SPSC or _MPSC */
+    uint32_t flags;  /**< NART_CHAN_SPINNING */
+    size_t elem;     /**< bytes per value */
+    size_t capacity; /**< minimum number of values; rounded up to a power of two. 0: a
+                                      *   rendezvous, NART_CHAN_LOCAL only */
     void (*drop_value)(void *value); /**< destructor of values that are sent and never received, or
                                       *   NULL; see nart_rx_close(). **Thread**: the receiver's; SPSC:
                                       *   or the sender's, in a send concurrent with the close. */
@@ -99,8 +107,8 @@ typedef struct nart_rx {
 /**
  * Opens a channel whose receiver belongs to `rt`. The ends may be uninitialised before. On an error both
  * are closed handles.
- * @return 0; -EINVAL a missing argument, an unknown kind or flag, an elem of 0, a capacity of 0,
- *   SPINNING on a runtime that parks or on a local channel; -EOVERFLOW an elem or capacity beyond
+ * @return 0; -EINVAL a missing argument, an unknown kind or flag, an elem of 0, a capacity of 0 of an SPSC or
+ *   MPSC channel, SPINNING on a runtime that parks or on a local channel; -EOVERFLOW an elem or capacity beyond
  *   the limits above; -ENOMEM; NART_EABI; NART_EWRONGTHREAD, NART_EFORK.
  * **Ownership**: both ends are the caller's to close. **Thread**: that of `rt`, or any before it is bound;
  * each sender of an SPSC or MPSC channel may then be used by any one thread. **Cost**: one allocation; MPSC
@@ -161,7 +169,7 @@ NART_API NART_MUST_USE nart_res nart_rx_bind(nart_rx *rx, nart_rt *rt);
  *  0 when closed. */
 NART_API size_t nart_tx_len(const nart_tx *tx);
 NART_API size_t nart_rx_len(const nart_rx *rx);
-/** The number of values that fit. 0 when closed. */
+/** The number of values that fit. 0 when closed, and for a capacity of 0. */
 NART_API size_t nart_tx_capacity(const nart_tx *tx);
 /** Has the other side closed? For a sender: or has the receiver shut? True for a closed handle. The
  *  receiver's own nart_rx_shut() does not count. If true, a receiver may still have values to receive: a
@@ -173,9 +181,9 @@ NART_API bool nart_rx_is_closed(const nart_rx *rx);
 
 /**
  * Sends without waiting.
- * @return 0; -EAGAIN full, or other senders are queued ahead; NART_ECLOSED the receiver, or this end, has
- *   closed; NART_EFORK in a child of fork, if senders were queued. On an error the value stays the
- *   caller's.
+ * @return 0; -EAGAIN full (capacity 0: the receiver does not wait), or other senders are queued ahead;
+ *   NART_ECLOSED the receiver, or this end, has closed; NART_EFORK in a child of fork, if senders were queued.
+ *   On an error the value stays the caller's.
  * **Thread**: the end's own. **Cost**: a copy. MPSC, and SPSC to a receiver that is not SPINNING: and one
  * locked instruction. MPSC while other senders are queued: a lock that is held for a few instructions.
  */

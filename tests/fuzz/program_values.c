@@ -23,12 +23,17 @@ static void value_drop(void *p)
     c->dropped++;
 }
 
-static bool chan_open(struct thing *c, uint32_t kind)
+static size_t pick_capacity(void)
+{
+    return pick(8) ? (size_t)1 << pick(4) : 4 * NART_CHAN_MANY;
+}
+
+static bool chan_open(struct thing *c, uint32_t kind, size_t capacity)
 {
     nart_chan_opts o = { .size = sizeof o,
                          .kind = kind,
                          .elem = sizeof(struct value),
-                         .capacity = pick(8) ? (size_t)1 << pick(4) : 4 * NART_CHAN_MANY,
+                         .capacity = capacity,
                          .drop_value = value_drop };
 
     c->tx[0] = handle_new();
@@ -45,17 +50,17 @@ static bool chan_open(struct thing *c, uint32_t kind)
 
 static bool local_open(struct thing *c)
 {
-    return chan_open(c, NART_CHAN_LOCAL);
+    return chan_open(c, NART_CHAN_LOCAL, pick(3) ? pick_capacity() : 0);
 }
 
 static bool spsc_open(struct thing *c)
 {
-    return chan_open(c, NART_CHAN_SPSC);
+    return chan_open(c, NART_CHAN_SPSC, pick_capacity());
 }
 
 static bool mpsc_open(struct thing *c)
 {
-    return chan_open(c, NART_CHAN_MPSC);
+    return chan_open(c, NART_CHAN_MPSC, pick_capacity());
 }
 
 static void tx_close(struct thing *c, int i)
@@ -240,6 +245,13 @@ static void send_answered(struct arm *a, nart_res r)
     EXPECT(r == (send_refused(a) ? NART_ECLOSED : 0), "%s", nart_err_name(r));
 }
 
+/* Is there a free slot? A rendezvous has one while the receiver waits. */
+static bool chan_has_slot(const struct thing *c, const nart_tx *tx)
+{
+    size_t capacity = nart_tx_capacity(tx);
+    return capacity > 0 ? nart_tx_len(tx) < capacity : c->rx->u.rx.ring->rx_waits;
+}
+
 /* Others may be queued ahead; a single sender need not wait. */
 static bool send_ready(const struct arm *a)
 {
@@ -247,7 +259,7 @@ static bool send_ready(const struct arm *a)
 
     return send_refused(a) ||
            ((c->tx[0] ? c->tx[0]->users : 0) + (c->tx[1] ? c->tx[1]->users : 0) == 1 &&
-            nart_tx_len(&a->handle->u.tx) < nart_tx_capacity(&a->handle->u.tx));
+            chan_has_slot(c, &a->handle->u.tx));
 }
 
 static bool recv_begin(struct arm *a)
@@ -349,7 +361,7 @@ static void recv_many_answered(struct arm *a, nart_res r)
 static bool pipe_begin(struct arm *a)
 {
     a->thing = calloc(1, sizeof *a->thing);
-    return chan_open(a->thing, NART_CHAN_LOCAL + pick(3));
+    return chan_open(a->thing, NART_CHAN_LOCAL + pick(3), pick_capacity());
 }
 
 static nart_res pipe_call(nart_cx *cx, struct arm *a)
