@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -375,6 +376,21 @@ static int sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
     RETRY(int, sent, sendmmsg(fd, msgs, n, flags | MSG_NOSIGNAL));
 }
 
+static ssize_t sys_read(int fd, void *buf, size_t len)
+{
+    RETRY(ssize_t, n, read(fd, buf, len));
+}
+
+static ssize_t sys_writev(int fd, const struct iovec *pieces, int n)
+{
+    RETRY(ssize_t, written, writev(fd, pieces, n));
+}
+
+static ssize_t sys_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+    RETRY(ssize_t, n, sendmsg(fd, msg, flags | MSG_NOSIGNAL));
+}
+
 const nart_sys nart__sys_real = {
     .socket = sys_socket,
     .bind = sys_bind,
@@ -395,4 +411,7 @@ const nart_sys nart__sys_real = {
     .set_nonblocking = sys_set_nonblocking,
     .dup = sys_dup,
     .close = nart__sys_close,
+    .read = sys_read,
+    .writev = sys_writev,
+    .sendmsg = sys_sendmsg,
 };

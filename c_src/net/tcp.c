@@ -29,6 +29,11 @@ static NART__COLD nart_res not_open(const nart_tcp *s)
     return s->state == CONNECTING ? -ENOTCONN : -EBADF;
 }
 
+nart_res nart__tcp_check(const nart_tcp *s)
+{
+    return s->state < OPEN ? not_open(s) : 0;
+}
+
 static void set_closed(nart_tcp *s, bool woken)
 {
     bool abandoned = woken && s->state == CONNECTING && s->io.drv != &nart__loop;

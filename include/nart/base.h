@@ -77,7 +77,9 @@ typedef int64_t nart_res;
     X(ETLS_TRUNCATED, -4142, "the peer closed the connection without the end of the TLS stream")   \
     X(ESLOTS, -4120, "all task slots for frames of this size are in use: see nart_rt_opts.slots")  \
     X(EFDS, -4121, "the runtime has reached its limit of descriptors: see nart_rt_opts.max_io")    \
-    X(EFRAME, -4122, "the frame is larger than 4096 bytes: use nart_spawn_boxed()")
+    X(EFRAME, -4122, "the frame is larger than 4096 bytes: use nart_spawn_boxed()")                \
+    X(EEOF, -4150, "the stream has ended")                                                         \
+    X(ETRUNCATED, -4151, "the stream ended in the middle of a message")
 
 #define NART__ERROR_CONST(name, code, text) NART_##name = (code),
 enum { NART_ERRORS(NART__ERROR_CONST) NART__ERROR_END };

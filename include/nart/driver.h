@@ -55,6 +55,9 @@ typedef struct nart_sys {
     int (*set_nonblocking)(int fd);
     int (*dup)(int fd); /* another descriptor of the same open file, closed on exec */
     void (*close)(int fd);
+    ssize_t (*read)(int fd, void *buf, size_t len);
+    ssize_t (*writev)(int fd, const struct iovec *pieces, int n);
+    ssize_t (*sendmsg)(int fd, const struct msghdr *msg, int flags);
 } nart_sys;
 
 /** The functions of a driver, which the operations of its tasks call. `host` is the driver's own pointer. */

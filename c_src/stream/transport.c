@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* transport.c: what streams read from and write to: TCP sockets, other sockets, and descriptors that are no
+ * sockets. */
+#include "stream.h"
+
+nart_res nart_stream_init(nart_stream *s, const nart_stream_type *type, void *io, void *buf,
+                          size_t cap)
+{
+    if (!s)
+        return -EINVAL;
+    *s = (nart_stream){ 0 };
+    if (!type || !io || (cap > 0 && !buf))
+        return -EINVAL;
+    if (type->abi != NART_STREAM_ABI)
+        return NART_EABI;
+    if (!type->read || !type->write || !type->close)
+        return -EINVAL;
+    s->type = type;
+    s->io = io;
+    s->in = (struct nart__stream_buf){ buf, cap, 0, 0 };
+    return 0;
+}
+
+nart_res nart_stream_close(nart_stream *s)
+{
+    if (!s || !s->type)
+        return 0;
+    nart_res r = s->type->close(s->io);
+    if (r < 0)
+        return r;
+    *s = (nart_stream){ 0 };
+    return 0;
+}
+
+/* One system call that moves bytes. */
+typedef ssize_t call_fn(const nart_sys *sys, int fd, const struct iovec *pieces, size_t n);
+
+static ssize_t call_recv(const nart_sys *sys, int fd, const struct iovec *pieces, size_t n)
+{
+    (void)n;
+    return sys->recv(fd, pieces->iov_base, pieces->iov_len, 0);
+}
+
+static ssize_t call_read(const nart_sys *sys, int fd, const struct iovec *pieces, size_t n)
+{
+    (void)n;
+    return sys->read(fd, pieces->iov_base, pieces->iov_len);
+}
+
+static ssize_t call_send(const nart_sys *sys, int fd, const struct iovec *pieces, size_t n)
+{
+    const struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)pieces, .msg_iovlen = n };
+
+    return n == 1 ? sys->send(fd, pieces->iov_base, pieces->iov_len, 0) : sys->sendmsg(fd, &msg, 0);
+}
+
+static ssize_t call_write(const nart_sys *sys, int fd, const struct iovec *pieces, size_t n)
+{
+    return sys->writev(fd, pieces, (int)n);
+}
+
+/* Makes one system call that moves bytes, or parks. */
+static nart_res transfer(nart_cx *cx, const nart_io *io, uint32_t dir, call_fn *call,
+                         const struct iovec *pieces, size_t n)
+{
+    nart_res r = nart__io_enter(io, dir, cx);
+    if (NART_UNLIKELY(r))
+        return r;
+    for (;;) {
+        r = nart__io_want(io, dir, cx);
+        if (r <= 0)
+            return r;
+        nart_res fd = nart__io_fd(io);
+        if (NART_UNLIKELY(fd < 0))
+            return fd;
+        ssize_t moved = call(io->drv->sys, (int)fd, pieces, n);
+        if (moved != -EAGAIN)
+            return moved;
+        nart__io_clear(io, dir, cx);
+    }
+}
+
+/* ---- TCP ---- */
+
+static nart_res tcp_read(nart_cx *cx, void *io, void *buf, size_t len)
+{
+    return nart_tcp_recv(cx, io, buf, len);
+}
+
+static nart_res tcp_write(nart_cx *cx, void *io, const struct iovec *pieces, size_t n)
+{
+    nart_tcp *s = io;
+
+    if (n == 1)
+        return nart_tcp_send(cx, s, pieces->iov_base, pieces->iov_len);
+    nart_res r = nart__tcp_check(s);
+    return r ? r : transfer(cx, &s->io, NART_WRITE, call_send, pieces, n);
+}
+
+static nart_res tcp_shutdown(nart_cx *cx, void *io)
+{
+    nart_res r = nart_op_enter(cx);
+    return r ? r : nart_tcp_shutdown(io, NART_WRITE);
+}
+
+static nart_res tcp_close(void *io)
+{
+    return nart_tcp_close(io);
+}
+
+static const nart_stream_type tcp_type = { NART_STREAM_ABI, 0,         "tcp",
+                                           tcp_read,        tcp_write, NULL,
+                                           tcp_shutdown,    tcp_close, { NULL, NULL } };
+
+nart_res nart_stream_init_tcp(nart_stream *s, nart_tcp *io, void *buf, size_t cap)
+{
+    return nart_stream_init(s, &tcp_type, io, buf, cap);
+}
+
+/* ---- other descriptors ---- */
+
+static nart_res fd_close(void *io)
+{
+    return nart_fd_close(io);
+}
+
+static nart_res sock_read(nart_cx *cx, void *io, void *buf, size_t len)
+{
+    return transfer(cx, io, NART_READ, call_recv, &(struct iovec){ buf, len }, 1);
+}
+
+static nart_res sock_write(nart_cx *cx, void *io, const struct iovec *pieces, size_t n)
+{
+    return transfer(cx, io, NART_WRITE, call_send, pieces, n);
+}
+
+static nart_res sock_shutdown(nart_cx *cx, void *io)
+{
+    nart_res r = nart_op_enter(cx);
+    nart_res fd = r ? r : nart__io_fd(io);
+
+    return fd < 0 ? fd : ((nart_fd *)io)->io.drv->sys->shutdown((int)fd, SHUT_WR);
+}
+
+static nart_res file_read(nart_cx *cx, void *io, void *buf, size_t len)
+{
+    return transfer(cx, io, NART_READ, call_read, &(struct iovec){ buf, len }, 1);
+}
+
+static nart_res file_write(nart_cx *cx, void *io, const struct iovec *pieces, size_t n)
+{
+    return transfer(cx, io, NART_WRITE, call_write, pieces, n);
+}
+
+static nart_res file_shutdown(nart_cx *cx, void *io)
+{
+    nart_res r = nart_op_enter(cx);
+    return r ? r : nart_fd_close(io);
+}
+
+static const nart_stream_type sock_type = { NART_STREAM_ABI, 0,          "socket",
+                                            sock_read,       sock_write, NULL,
+                                            sock_shutdown,   fd_close,   { NULL, NULL } };
+static const nart_stream_type file_type = { NART_STREAM_ABI, 0,          "file",
+                                            file_read,       file_write, NULL,
+                                            file_shutdown,   fd_close,   { NULL, NULL } };
+
+nart_res nart_stream_init_fd(nart_stream *s, nart_fd *io, void *buf, size_t cap)
+{
+    nart_res r = nart_stream_init(s, &file_type, io, buf, cap);
+    if (r)
+        return r;
+    nart_res kind = nart__io_option(&io->io, SOL_SOCKET, SO_TYPE);
+    nart_res fd = nart__io_fd(&io->io);
+    if (kind >= 0 && kind != SOCK_STREAM)
+        r = -EPROTOTYPE;
+    else if (kind < 0 && kind != -ENOTSOCK)
+        r = kind;
+    else
+        r = fd < 0 ? fd : io->io.drv->sys->set_nonblocking((int)fd);
+    if (r)
+        *s = (nart_stream){ 0 };
+    else if (kind == SOCK_STREAM)
+        s->type = &sock_type;
+    return r;
+}

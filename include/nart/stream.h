@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/**
+ * @file nart/stream.h
+ * Buffered streams of bytes, with one interface over TCP, Unix sockets, pipes and transports of your own.
+ *
+ * ```c
+ * struct conn { nart_co co; nart_tcp sock; nart_stream s; char *line; size_t len, done; char buf[1024]; };
+ *
+ * static nart_res conn_run(nart_cx *cx, void *frame)
+ * {
+ *     struct conn *c = frame;
+ *     nart_res n = 0;
+ *
+ *     NART_BEGIN(cx, &c->co);
+ *     n = nart_stream_init_tcp(&c->s, &c->sock, c->buf, sizeof c->buf);
+ *     while (n >= 0) {
+ *         NART_AWAIT(n, nart_stream_read_line(cx, &c->s, 0, &c->line));
+ *         if (n < 0)
+ *             break;
+ *         c->line[n] = '\n';
+ *         c->len = (size_t)n + 1;
+ *         NART_AWAIT(n, nart_stream_write_all(cx, &c->s, c->line, c->len, &c->done));
+ *     }
+ *     nart_stream_close(&c->s);
+ *     NART_END(n == NART_EEOF ? 0 : n);
+ * }
+ * ```
+ *
+ * A stream refers to a handle and to memory that the caller owns: it has no memory of its own. Rules:
+ *  1. The handle and the buffers stay where they are until the stream is closed or not used any more. While no
+ *     operation waits, a stream may be moved by assignment, and its handle used without it, which does not see
+ *     the bytes in the buffers. To move the handle, begin with a new stream; first consume what
+ *     nart_stream_peek() shows.
+ *  2. One task may read and another may write at the same time. A second reader that has to wait gets -EBUSY.
+ *  3. Nothing is lost by -ECANCELED, -ETIMEDOUT, a lost race or another error: bytes that were read are in the
+ *     buffer, or counted by `*done`, and the same call with the same arguments continues.
+ *  4. Where an operation has `done`: 0 before the first call, kept in the frame, 0 again after success. After an
+ *     error it is the number of bytes that have been moved. To abandon the operation, set it to 0.
+ *  5. Pointers into the buffer are valid until the next operation that reads from this stream.
+ *  6. Every operation can answer the errors of its transport, which are not repeated below: those that the rules
+ *     in nart/io.h list, the errors of nart_tcp_recv() and nart_tcp_send() and of the system calls. -EBADF: the
+ *     stream is zeroed, closed or not initialised. An end of the stream is asked for again by the next call:
+ *     a terminal may continue.
+ *  7. A signal: writing to a pipe that has no reader raises SIGPIPE, which ends a program that does not ignore
+ *     it. Sockets raise none.
+ */
+#ifndef NART_STREAM_H
+#define NART_STREAM_H
+
+#include "net.h"
+
+#include <sys/uio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- transports ------------------------------------------------------------------------------ */
+
+#define NART_STREAM_ABI 1u
+
+/**
+ * What a stream reads from and writes to; constant. Functions with `cx` are operations: they may answer
+ * NART_PENDING, and are then called again, perhaps with other arguments, so they keep no pointer. Unlike other
+ * operations they are not called when bytes in the buffers suffice.
+ */
+typedef struct nart_stream_type {
+    uint32_t abi;   /**< NART_STREAM_ABI */
+    uint32_t flags; /**< 0 */
+    const char *name;
+    /** Reads 1 to `len` bytes; `len` > 0. Answers their number; 0: the end. */
+    nart_res (*read)(nart_cx *cx, void *io, void *buf, size_t len);
+    /** Writes 1 byte or more from the `n` pieces, which have one or more in total. Answers their number. */
+    nart_res (*write)(nart_cx *cx, void *io, const struct iovec *pieces, size_t n);
+    /** Sends what the transport itself has buffered. Answers 0. NULL: it buffers nothing. */
+    nart_res (*flush)(nart_cx *cx, void *io);
+    /** Ends the direction of writing. Answers 0. NULL: it cannot, -EOPNOTSUPP. */
+    nart_res (*shutdown)(nart_cx *cx, void *io);
+    /** Closes; `io` may be closed already. Answers 0 or an error, with nothing done. */
+    nart_res (*close)(void *io);
+    const void *reserved[2];
+} nart_stream_type;
+
+/* Private: `start` to `end` of `mem` hold bytes. */
+struct nart__stream_buf {
+    char *mem;
+    size_t cap, start, end;
+};
+
+/** A stream. Zeroed = closed. */
+typedef struct nart_stream {
+    /* private */
+    const nart_stream_type *type;
+    void *io;
+    struct nart__stream_buf in, out;
+    uint64_t delim; /* what read_until() searches for */
+    size_t delim_len, searched;
+} nart_stream;
+
+/**
+ * Begins a stream over a transport.
+ * @param buf, cap memory for reading. NULL and 0: only nart_stream_read() and nart_stream_read_exact() can
+ *   read, and each call is a call of the transport.
+ * @return 0; -EINVAL no `s`, `type`, function or `io`, or `cap` without `buf`; NART_EABI.
+ * **Ownership**: `io` and `buf` stay the caller's; nart_stream_close() closes `io`. **Thread**: any.
+ */
+NART_API NART_MUST_USE nart_res nart_stream_init(nart_stream *s, const nart_stream_type *type,
+                                                 void *io, void *buf, size_t cap);
+
+/** The same over a TCP socket, connected now or later. @return 0; -EINVAL as nart_stream_init().
+ *  **Ownership**, **Thread**: as nart_stream_init(). */
+NART_API NART_MUST_USE nart_res nart_stream_init_tcp(nart_stream *s, nart_tcp *io, void *buf,
+                                                     size_t cap);
+
+/**
+ * The same over any other descriptor: a Unix socket, a pipe, a terminal, a file. Makes it non-blocking, for
+ * every process that shares its open file. What epoll does not support, such as a regular file, blocks the loop.
+ * @return 0; -EINVAL as nart_stream_init(); -EPROTOTYPE a socket that keeps the boundaries of messages; -EBADF;
+ *   NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK.
+ * **Ownership**: as nart_stream_init(). **Cost**: three system calls.
+ */
+NART_API NART_MUST_USE nart_res nart_stream_init_fd(nart_stream *s, nart_fd *io, void *buf,
+                                                    size_t cap);
+
+/**
+ * Gives the stream a buffer for writing: what fits is copied there and sent by nart_stream_flush(), by
+ * nart_stream_shutdown(), or with the first write that does not fit, by the same system call.
+ * @param buf, cap NULL and 0: no buffer.
+ * @return 0; -EINVAL `cap` without `buf`; -EBUSY the present buffer is not empty.
+ * **Ownership**: `buf` stays the caller's. **Thread**: as nart_stream_read().
+ */
+NART_API NART_MUST_USE nart_res nart_stream_buffer_writes(nart_stream *s, void *buf, size_t cap);
+
+/** Closes the handle, and zeroes the stream. Bytes that were not flushed are lost: shut down first.
+ *  @return 0, also for NULL and a closed stream; the errors of the transport (nart_tcp_close(),
+ *  nart_fd_close()): nothing was done. */
+NART_API nart_res nart_stream_close(nart_stream *s);
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+/**
+ * Reads the pending bytes, at most `len`.
+ * @return their number; 0 the stream has ended; -EINVAL `len` is 0.
+ * **Cost**: no system call while the buffer has bytes. If it has none, one: into `buf` if that is not smaller
+ *   than the stream's buffer, else into the stream's buffer.
+ */
+NART_API NART_MUST_USE nart_res nart_stream_read(nart_cx *cx, nart_stream *s, void *buf,
+                                                 size_t len);
+
+/**
+ * Reads exactly `len` bytes.
+ * @param done see rule 4.
+ * @return `len`, also if it is 0; NART_EEOF the stream has ended before the first byte; NART_ETRUNCATED it has
+ *   ended after `*done` bytes; -EINVAL `*done` is left from another call (not 0, and not below `len`).
+ * **Cost**: as nart_stream_read(): a long block is received where it belongs, without a copy.
+ */
+NART_API NART_MUST_USE nart_res nart_stream_read_exact(nart_cx *cx, nart_stream *s, void *buf,
+                                                       size_t len, size_t *done);
+
+/**
+ * Reads up to a delimiter of 1 to 8 bytes, in place.
+ * @param limit the most bytes, with the delimiter; 0: as many as the buffer holds.
+ * @param text receives where they begin, in the stream's buffer: see rule 5. They may be changed there.
+ * @return the number of bytes, with the delimiter, which have been consumed; -EMSGSIZE the first `limit` bytes
+ *   do not contain the delimiter; NART_EEOF the stream has ended, and the buffer is empty; NART_ETRUNCATED it has
+ *   ended before a delimiter; -EINVAL no delimiter or more than 8 bytes of it, a `limit` below its length or
+ *   above the buffer's size, or there is no buffer. An error consumes nothing: see nart_stream_peek().
+ * **Cost**: no copy, but that of a beginning that lies at the buffer's end. Each byte is searched once.
+ */
+NART_API NART_MUST_USE nart_res nart_stream_read_until(nart_cx *cx, nart_stream *s,
+                                                       const void *delim, size_t len, size_t limit,
+                                                       char **text);
+
+/**
+ * Reads a line that ends with LF or CR LF, in place. The LF or CR LF is replaced by a NUL, so the line is a
+ * string if it has no NUL of its own. The bytes that follow the last LF of a stream are a line, too; a protocol
+ * in which those are an error uses nart_stream_read_until().
+ * @param limit the most bytes, with LF or CR LF; 0: as many as the buffer holds. A last line without LF may
+ *   have `limit` - 1.
+ * @param line receives where it begins, in the stream's buffer: see rule 5.
+ * @return the length without LF or CR LF, which may be 0; NART_EEOF the stream has ended; -EMSGSIZE the first
+ *   `limit` bytes contain no LF, nothing was consumed; -EINVAL `limit` is above the buffer's size, or there is
+ *   no buffer. A CR that no LF follows belongs to the line.
+ * **Cost**: as nart_stream_read_until().
+ */
+NART_API NART_MUST_USE nart_res nart_stream_read_line(nart_cx *cx, nart_stream *s, size_t limit,
+                                                      char **line);
+
+/**
+ * Waits until the buffer has at least `n` bytes, which nart_stream_peek() shows. To wait for more bytes than it
+ * has, add 1.
+ * @return the number of bytes in the buffer; NART_EEOF the stream has ended, and the buffer is empty;
+ *   NART_ETRUNCATED it has ended, with fewer than `n` bytes in the buffer; -ENOBUFS `n` is above the buffer's
+ *   size; -EINVAL `n` is 0.
+ */
+NART_API NART_MUST_USE nart_res nart_stream_fill(nart_cx *cx, nart_stream *s, size_t n);
+
+/** The bytes in the buffer, without waiting. @param data receives where they begin, see rule 5; or NULL.
+ *  @return their number. */
+NART_API size_t nart_stream_peek(const nart_stream *s, char **data);
+
+/** Consumes `n` bytes of the buffer. @return 0; -EINVAL it has fewer, nothing was consumed. */
+NART_API nart_res nart_stream_consume(nart_stream *s, size_t n);
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+/**
+ * Writes all of `buf`.
+ * @param done see rule 4.
+ * @return `len`; -EINVAL `*done` is left from another call (not 0, and not below `len`); -EIO the transport
+ *   accepted no byte, or more than it was given.
+ * **Cost**: one system call, or as many as the kernel's buffer requires; none if it fits into the buffer for
+ *   writing.
+ */
+NART_API NART_MUST_USE nart_res nart_stream_write_all(nart_cx *cx, nart_stream *s, const void *buf,
+                                                      size_t len, size_t *done);
+
+/** Writes all of `n` pieces, up to 63 of them by one system call. @return the number of bytes; -EINVAL also
+ *  if that is above SSIZE_MAX; else as nart_stream_write_all(), which is the same for one piece. */
+NART_API NART_MUST_USE nart_res nart_stream_writev_all(nart_cx *cx, nart_stream *s,
+                                                       const struct iovec *pieces, size_t n,
+                                                       size_t *done);
+
+/** Sends what is in the buffer for writing. @return 0; -EIO as nart_stream_write_all(). **Cost**: no system
+ *  call if that is empty. */
+NART_API NART_MUST_USE nart_res nart_stream_flush(nart_cx *cx, nart_stream *s);
+
+/** Flushes and ends the direction of writing: the peer reads the end after all that was written. What is not a
+ *  socket is closed: a pipe has one direction. @return 0; -EOPNOTSUPP the transport cannot; -EIO as
+ *  nart_stream_write_all(). */
+NART_API NART_MUST_USE nart_res nart_stream_shutdown(nart_cx *cx, nart_stream *s);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
