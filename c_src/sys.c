@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -391,6 +392,26 @@ static ssize_t sys_sendmsg(int fd, const struct msghdr *msg, int flags)
     RETRY(ssize_t, n, sendmsg(fd, msg, flags | MSG_NOSIGNAL));
 }
 
+static int sys_pipe(int fds[2])
+{
+    ONCE(pipe2(fds, O_NONBLOCK | O_CLOEXEC));
+}
+
+static ssize_t sys_splice(int from, int to, size_t len)
+{
+    RETRY(ssize_t, n, splice(from, NULL, to, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+}
+
+static bool sys_sigpipe_kills(void)
+{
+    struct sigaction now;
+    sigset_t blocked;
+
+    if (sigaction(SIGPIPE, NULL, &now) != 0 || now.sa_handler != SIG_DFL)
+        return false;
+    return pthread_sigmask(SIG_BLOCK, NULL, &blocked) != 0 || !sigismember(&blocked, SIGPIPE);
+}
+
 const nart_sys nart__sys_real = {
     .socket = sys_socket,
     .bind = sys_bind,
@@ -414,4 +435,7 @@ const nart_sys nart__sys_real = {
     .read = sys_read,
     .writev = sys_writev,
     .sendmsg = sys_sendmsg,
+    .pipe = sys_pipe,
+    .splice = sys_splice,
+    .sigpipe_kills = sys_sigpipe_kills,
 };

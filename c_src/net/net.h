@@ -137,7 +137,8 @@ nart_res nart__io_addr(const nart_io *io, bool peer, nart_addr *out);
 /* Makes a connected stream a handle under a driver. On failure the descriptor stays the caller's. */
 nart_res nart__tcp_bind(nart_tcp *s, const nart_driver *drv, void *host, int fd);
 
-/* 0, or the error with which a stream that is not connected answers. */
-nart_res nart__tcp_check(const nart_tcp *s);
+/* 0: bytes in this direction are those of the descriptor; else the error with which the operations answer, or
+ * -EPIPE where receiving answers 0. */
+nart_res nart__tcp_check(const nart_tcp *s, uint32_t dir);
 
 #endif

@@ -29,9 +29,11 @@ static NART__COLD nart_res not_open(const nart_tcp *s)
     return s->state == CONNECTING ? -ENOTCONN : -EBADF;
 }
 
-nart_res nart__tcp_check(const nart_tcp *s)
+nart_res nart__tcp_check(const nart_tcp *s, uint32_t dir)
 {
-    return s->state < OPEN ? not_open(s) : 0;
+    if (s->state < OPEN)
+        return not_open(s);
+    return dir == NART_READ && s->state == READ_ENDED ? -EPIPE : 0;
 }
 
 static void set_closed(nart_tcp *s, bool woken)

@@ -32,9 +32,6 @@ nart_res nart_stream_close(nart_stream *s)
     return 0;
 }
 
-/* One system call that moves bytes. */
-typedef ssize_t call_fn(const nart_sys *sys, int fd, const struct iovec *pieces, size_t n);
-
 static ssize_t call_recv(const nart_sys *sys, int fd, const struct iovec *pieces, size_t n)
 {
     (void)n;
@@ -59,9 +56,8 @@ static ssize_t call_write(const nart_sys *sys, int fd, const struct iovec *piece
     return sys->writev(fd, pieces, (int)n);
 }
 
-/* Makes one system call that moves bytes, or parks. */
-static nart_res transfer(nart_cx *cx, const nart_io *io, uint32_t dir, call_fn *call,
-                         const struct iovec *pieces, size_t n)
+nart_res nart__stream_transfer(nart_cx *cx, const nart_io *io, uint32_t dir, nart__call_fn *call,
+                               const struct iovec *pieces, size_t n)
 {
     nart_res r = nart__io_enter(io, dir, cx);
     if (NART_UNLIKELY(r))
@@ -93,8 +89,8 @@ static nart_res tcp_write(nart_cx *cx, void *io, const struct iovec *pieces, siz
 
     if (n == 1)
         return nart_tcp_send(cx, s, pieces->iov_base, pieces->iov_len);
-    nart_res r = nart__tcp_check(s);
-    return r ? r : transfer(cx, &s->io, NART_WRITE, call_send, pieces, n);
+    nart_res r = nart__tcp_check(s, NART_WRITE);
+    return r ? r : nart__stream_transfer(cx, &s->io, NART_WRITE, call_send, pieces, n);
 }
 
 static nart_res tcp_shutdown(nart_cx *cx, void *io)
@@ -126,12 +122,12 @@ static nart_res fd_close(void *io)
 
 static nart_res sock_read(nart_cx *cx, void *io, void *buf, size_t len)
 {
-    return transfer(cx, io, NART_READ, call_recv, &(struct iovec){ buf, len }, 1);
+    return nart__stream_transfer(cx, io, NART_READ, call_recv, &(struct iovec){ buf, len }, 1);
 }
 
 static nart_res sock_write(nart_cx *cx, void *io, const struct iovec *pieces, size_t n)
 {
-    return transfer(cx, io, NART_WRITE, call_send, pieces, n);
+    return nart__stream_transfer(cx, io, NART_WRITE, call_send, pieces, n);
 }
 
 static nart_res sock_shutdown(nart_cx *cx, void *io)
@@ -144,12 +140,12 @@ static nart_res sock_shutdown(nart_cx *cx, void *io)
 
 static nart_res file_read(nart_cx *cx, void *io, void *buf, size_t len)
 {
-    return transfer(cx, io, NART_READ, call_read, &(struct iovec){ buf, len }, 1);
+    return nart__stream_transfer(cx, io, NART_READ, call_read, &(struct iovec){ buf, len }, 1);
 }
 
 static nart_res file_write(nart_cx *cx, void *io, const struct iovec *pieces, size_t n)
 {
-    return transfer(cx, io, NART_WRITE, call_write, pieces, n);
+    return nart__stream_transfer(cx, io, NART_WRITE, call_write, pieces, n);
 }
 
 static nart_res file_shutdown(nart_cx *cx, void *io)
@@ -183,4 +179,11 @@ nart_res nart_stream_init_fd(nart_stream *s, nart_fd *io, void *buf, size_t cap)
     else if (kind == SOCK_STREAM)
         s->type = &sock_type;
     return r;
+}
+
+const nart_io *nart__stream_io(const nart_stream *s, uint32_t dir)
+{
+    if (s->type == &tcp_type)
+        return nart__tcp_check(s->io, dir) == 0 ? &((const nart_tcp *)s->io)->io : NULL;
+    return s->type == &sock_type || s->type == &file_type ? &((const nart_fd *)s->io)->io : NULL;
 }

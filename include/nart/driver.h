@@ -58,6 +58,9 @@ typedef struct nart_sys {
     ssize_t (*read)(int fd, void *buf, size_t len);
     ssize_t (*writev)(int fd, const struct iovec *pieces, int n);
     ssize_t (*sendmsg)(int fd, const struct msghdr *msg, int flags);
+    int (*pipe)(int fds[2]);                         /* as socket() */
+    ssize_t (*splice)(int from, int to, size_t len); /* one of them is a pipe; does not wait */
+    bool (*sigpipe_kills)(void); /* would SIGPIPE on this thread end the process? */
 } nart_sys;
 
 /** The functions of a driver, which the operations of its tasks call. `host` is the driver's own pointer. */

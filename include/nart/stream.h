@@ -38,15 +38,16 @@
  *     error it is the number of bytes that have been moved. To abandon the operation, set it to 0.
  *  5. Pointers into the buffer are valid until the next operation that reads from this stream.
  *  6. Every operation can answer the errors of its transport, which are not repeated below: those that the rules
- *     in nart/io.h list, the errors of nart_tcp_recv() and nart_tcp_send() and of the system calls. -EBADF: the
- *     stream is zeroed, closed or not initialised. An end of the stream is asked for again by the next call:
- *     a terminal may continue.
+ *     in nart/io.h list; -ECONNRESET, -EPIPE and -ENOTCONN as nart_tcp_recv() and nart_tcp_send(); and those of the
+ *     system calls. -EBADF: the stream is zeroed, closed or not initialised. An end of the stream is not kept: the
+ *     next call asks for it again, since a terminal may continue.
  *  7. A signal: writing to a pipe that has no reader raises SIGPIPE, which ends a program that does not ignore
  *     it. Sockets raise none.
  */
 #ifndef NART_STREAM_H
 #define NART_STREAM_H
 
+#include "co.h"
 #include "net.h"
 
 #include <sys/uio.h>
@@ -229,6 +230,116 @@ NART_API NART_MUST_USE nart_res nart_stream_flush(nart_cx *cx, nart_stream *s);
  *  socket is closed: a pipe has one direction. @return 0; -EOPNOTSUPP the transport cannot; -EIO as
  *  nart_stream_write_all(). */
 NART_API NART_MUST_USE nart_res nart_stream_shutdown(nart_cx *cx, nart_stream *s);
+
+/* ---- frames ---------------------------------------------------------------------------------- */
+
+/** What stands before a frame: the number of its bytes, unsigned, in 1 to 8 bytes. */
+typedef enum nart_prefix {
+    NART_PREFIX_U8 = 1,
+    NART_PREFIX_U16BE = 2, /**< big-endian: network byte order */
+    NART_PREFIX_U32BE = 4,
+    NART_PREFIX_U64BE = 8,
+    NART_PREFIX_U16LE = 0x12, /**< little-endian */
+    NART_PREFIX_U32LE = 0x14,
+    NART_PREFIX_U64LE = 0x18
+} nart_prefix;
+
+/**
+ * Reads a frame, in place. For frames larger than the buffer, read the prefix and the rest by
+ * nart_stream_read_exact().
+ * @param limit the most bytes of a frame, without the prefix; 0: as many as the buffer holds beside it.
+ * @param frame receives where the bytes after the prefix begin, in the stream's buffer: see rule 5.
+ * @return the number of bytes after the prefix, which may be 0; -EMSGSIZE the prefix is above `limit`; NART_EEOF
+ *   the stream has ended before a prefix; NART_ETRUNCATED it has ended in a prefix or in a frame; -EINVAL unknown
+ *   `prefix`, or `limit` and the prefix are more than the buffer's size. An error consumes nothing.
+ */
+NART_API NART_MUST_USE nart_res nart_stream_read_frame(nart_cx *cx, nart_stream *s,
+                                                       nart_prefix prefix, size_t limit,
+                                                       char **frame);
+
+/** Writes a frame: the prefix and `len` bytes, by one system call. @param done see rule 4; it counts the prefix,
+ *  too. @return `len`; -EMSGSIZE `len` is above what the prefix can hold; -EINVAL unknown `prefix`, or `*done`
+ *  is left from another call; -EIO as nart_stream_write_all(). */
+NART_API NART_MUST_USE nart_res nart_stream_write_frame(nart_cx *cx, nart_stream *s,
+                                                        nart_prefix prefix, const void *buf,
+                                                        size_t len, size_t *done);
+
+/* ---- copying --------------------------------------------------------------------------------- */
+
+/** The state of a copy from one stream to another. Zeroed = not begun. */
+typedef struct nart_stream_copier {
+    uint64_t copied; /**< bytes that `to` has accepted; read only */
+    /* private */
+    const struct nart_sys *sys;
+    int32_t pipe[2];
+    uint32_t piped, state;
+} nart_stream_copier;
+
+/**
+ * Copies from `from` to `to` until `from` ends, then flushes `to`. It does not end `to`. The bytes pass through
+ * the buffer of `from`; or, where both streams are descriptors, through a pipe in the kernel (splice(2)) from the
+ * first read on that fills that buffer: a short exchange needs no pipe. The kernel raises SIGPIPE if a spliced
+ * `to` has no reader, so a program that would be ended by SIGPIPE does not splice.
+ * @return 0: `from` has ended, and `c->copied` bytes were copied since `*c` was zeroed; -EINVAL `from` has no
+ *   buffer; -EIO as nart_stream_write_all(). After an error the same call continues.
+ * **Ownership**: release `*c` with nart_stream_copier_finish(). **Cost**: two system calls for each piece, as
+ *   large as the buffer or as the pipe (64 KiB); three for the pipe.
+ */
+NART_API NART_MUST_USE nart_res nart_stream_copy(nart_cx *cx, nart_stream *from, nart_stream *to,
+                                                 nart_stream_copier *c);
+
+/** Closes the pipe, if there is one. Bytes in it, which a copy that ended with an error may have left, are lost.
+ *  A zeroed copier, and NULL, are fine. */
+NART_API void nart_stream_copier_finish(nart_stream_copier *c);
+
+/** The state of a copy in both directions. Zero it, then set `idle`. */
+typedef struct nart_stream_relay {
+    int64_t idle; /**< nanoseconds without a byte in either direction that end it; 0: no limit */
+    nart_stream_copier there, back; /**< from `a` to `b`, from `b` to `a` */
+    /* private */
+    nart_co co;
+    int64_t moved_at;
+    uint32_t ended, turn;
+} nart_stream_relay;
+
+/**
+ * Copies in both directions, as nart_stream_copy() does, until both streams have ended. When one ends, the
+ * other is flushed and its direction of writing is ended, and the other direction continues. -ENOTCONN of that
+ * counts as success: the connection has gone already. A proxy:
+ *
+ *     struct proxy { nart_co co; nart_tcp in, out; nart_stream a, b; nart_addr to; nart_stream_relay relay;
+ *                    char abuf[1024], bbuf[1024]; };
+ *
+ *     static nart_res proxy_run(nart_cx *cx, void *frame)
+ *     {
+ *         struct proxy *p = frame;
+ *         nart_res r;
+ *
+ *         NART_BEGIN(cx, &p->co);
+ *         NART_AWAIT_FOR(r, NART_SEC, nart_tcp_connect(cx, &p->out, &p->to));
+ *         if (r == 0)
+ *             r = nart_stream_init_tcp(&p->a, &p->in, p->abuf, sizeof p->abuf);
+ *         if (r == 0)
+ *             r = nart_stream_init_tcp(&p->b, &p->out, p->bbuf, sizeof p->bbuf);
+ *         if (r == 0) {
+ *             p->relay.idle = 60 * NART_SEC;
+ *             NART_AWAIT(r, nart_stream_copy_both(cx, &p->a, &p->b, &p->relay));
+ *         }
+ *         nart_stream_relay_finish(&p->relay);
+ *         nart_tcp_close(&p->in);
+ *         nart_tcp_close(&p->out);
+ *         NART_END(r);
+ *     }
+ *
+ * @return 0: both have ended; -ETIME nothing was moved for `idle` nanoseconds; -EOPNOTSUPP as
+ *   nart_stream_shutdown(); the first error of either direction. After an error the same call continues.
+ * **Ownership**: release `*r` with nart_stream_relay_finish(). **Thread**: as nart_stream_copy().
+ */
+NART_API NART_MUST_USE nart_res nart_stream_copy_both(nart_cx *cx, nart_stream *a, nart_stream *b,
+                                                      nart_stream_relay *r);
+
+/** As nart_stream_copier_finish(), for both directions. */
+NART_API void nart_stream_relay_finish(nart_stream_relay *r);
 
 #ifdef __cplusplus
 }

@@ -10,6 +10,8 @@
 #include <nart/stream.h>
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
 enum { TCP, UNIX };
 
@@ -37,7 +39,8 @@ static inline void link_open_in(struct link *l, nart_rt *rt, uint32_t kind, size
 
     *l = (struct link){ .rt = rt };
     if (kind == TCP) {
-        l->peer = tcp_pair(rt, &l->tcp);
+        l->peer = tcp_pair(rt, &l->tcp); /* each send of the peer arrives at once */
+        CHECK_EQ(setsockopt(l->peer, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int)), 0);
     } else {
         CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
         CHECK_RES(nart_fd_open(rt, fds[0], 0, &l->fd), 0);
