@@ -148,10 +148,12 @@ nart_res nart_stream_copy(nart_cx *cx, nart_stream *from, nart_stream *to, nart_
 
 void nart_stream_copier_finish(nart_stream_copier *c)
 {
-    if (!c || !c->sys)
+    if (!c)
         return;
-    c->sys->close(c->pipe[0]);
-    c->sys->close(c->pipe[1]);
+    if (c->sys) {
+        c->sys->close(c->pipe[0]);
+        c->sys->close(c->pipe[1]);
+    }
     *c = (nart_stream_copier){ .copied = c->copied };
 }
 
