@@ -92,7 +92,8 @@ static nart_res read_once(nart_cx *cx, nart_stream *from, nart_stream *to, nart_
 
     if (may_splice(from, to, c)) {
         const struct iovec pipe = { &c->pipe[1], c->state & PROVEN ? CHUNK : from->in.cap };
-        r = nart__stream_transfer(cx, nart__stream_io(from, NART_READ), NART_READ, splice_in, &pipe, 1);
+        r = nart__stream_transfer(cx, nart__stream_io(from, NART_READ), NART_READ, splice_in, &pipe,
+                                  1);
         if (r > 0)
             c->piped = (uint32_t)r;
         if (r != -EINVAL)

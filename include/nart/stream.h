@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
  * @file nart/stream.h
- * Buffered streams of bytes, with one interface over TCP, Unix sockets, pipes and transports of your own.
+ * Buffered streams of bytes, with one interface over TCP, Unix sockets, pipes, pairs in memory and transports of
+ * your own.
  *
  * ```c
  * struct conn { nart_co co; nart_tcp sock; nart_stream s; char *line; size_t len, done; char buf[1024]; };
@@ -122,6 +123,42 @@ NART_API NART_MUST_USE nart_res nart_stream_init_tcp(nart_stream *s, nart_tcp *i
  */
 NART_API NART_MUST_USE nart_res nart_stream_init_fd(nart_stream *s, nart_fd *io, void *buf,
                                                     size_t cap);
+
+/* Private: one direction of a pair; a ring of `cap` bytes. */
+struct nart__stream_ring {
+    char *mem;
+    size_t cap, start, used;
+    nart__wait reader, writer;
+    bool ended, abandoned; /* nothing more will be written; nobody reads */
+};
+
+/* Private: reads from ring[side], writes to the other. */
+struct nart__stream_end {
+    struct nart_stream_pair *pair;
+    uint32_t side, closed;
+};
+
+/** Two streams in memory, connected with each other: what one writes the other reads. For tests, and between
+ *  two tasks of a runtime. */
+typedef struct nart_stream_pair {
+    /* private */
+    struct nart__stream_ring ring[2];
+    struct nart__stream_end end[2];
+} nart_stream_pair;
+
+/** Begins a pair. @param mem, size memory for bytes on their way: each direction gets a half. @return 0; -EINVAL
+ *  no `p` or `mem`, or `size` below 2. **Ownership**: `p` and `mem` stay the caller's: keep them where they are
+ *  until both streams are closed. **Thread**: any; the operations: one runtime's. */
+NART_API NART_MUST_USE nart_res nart_stream_pair_init(nart_stream_pair *p, void *mem, size_t size);
+
+/**
+ * Begins a stream over one side of a pair. Its rules are those of a socket: closing it answers the task that
+ * waits in it with -EBADF; the other side reads the rest and then the end, and its writes answer -EPIPE.
+ * @param side 0 or 1.
+ * @return 0; -EINVAL another `side`, or as nart_stream_init(). **Ownership**, **Thread**: as nart_stream_init().
+ */
+NART_API NART_MUST_USE nart_res nart_stream_init_pair(nart_stream *s, nart_stream_pair *p, int side,
+                                                      void *buf, size_t cap);
 
 /**
  * Gives the stream a buffer for writing: what fits is copied there and sent by nart_stream_flush(), by
