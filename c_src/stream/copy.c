@@ -59,6 +59,9 @@ static bool may_splice(const nart_stream *from, const nart_stream *to, nart_stre
 /* What the pipe has cannot be spliced to `to`: into the buffer with it. */
 static nart_res read_back(nart_stream *from, nart_stream_copier *c)
 {
+    nart_res r = from->pool && !from->in.mem ? nart__stream_pool_take(from) : 0;
+    if (r)
+        return r;
     ssize_t n = c->sys->read(c->pipe[0], from->in.mem, from->in.cap);
 
     c->state |= PLAIN;

@@ -10,6 +10,9 @@
  *     read brings. `searched` holds for one delimiter and for the bytes at `start`: another delimiter, and
  *     whatever consumes bytes, resets it.
  *
+ *  5. A buffer of a pool is taken for a read, and returned when the read brings nothing and it is empty. It stays
+ *     while it holds bytes, and until then for what the last operation answered.
+ *
  * Bounds: a line, and what read_until() answers, fits into the buffer. */
 #include "stream.h"
 
@@ -26,9 +29,16 @@ nart_res nart__stream_more(nart_cx *cx, nart_stream *s)
         b->end -= b->start;
         b->start = 0;
     }
+    if (s->pool && !b->mem) {
+        nart_res taken = nart__stream_pool_take(s);
+        if (taken)
+            return taken;
+    }
     nart_res r = s->type->read(cx, s->io, b->mem + b->end, b->cap - b->end);
     if (r > 0)
         b->end += (size_t)r;
+    else if (s->pool && b->end == 0)
+        nart__stream_pool_return(s);
     return r;
 }
 
@@ -51,6 +61,14 @@ static size_t take(nart_stream *s, void *buf, size_t len)
     return n;
 }
 
+/* The buffer is empty: reads into the caller's memory. */
+static nart_res read_past(nart_cx *cx, nart_stream *s, void *buf, size_t len)
+{
+    if (s->pool)
+        nart__stream_pool_return(s);
+    return s->type->read(cx, s->io, buf, len);
+}
+
 nart_res nart_stream_read(nart_cx *cx, nart_stream *s, void *buf, size_t len)
 {
     nart_res r;
@@ -62,7 +80,7 @@ nart_res nart_stream_read(nart_cx *cx, nart_stream *s, void *buf, size_t len)
     if (nart__buffered(&s->in) > 0)
         r = nart_op_enter(cx);
     else if (len >= s->in.cap)
-        return s->type->read(cx, s->io, buf, len);
+        return read_past(cx, s, buf, len);
     else if ((r = nart__stream_more(cx, s)) == 0)
         return 0;
     return r < 0 ? r : (nart_res)take(s, buf, len);
@@ -132,7 +150,7 @@ nart_res nart_stream_consume(nart_stream *s, size_t n)
 /* The number of bytes up to the first delimiter, and with it; 0: it is not in the buffer's first `limit`. */
 static size_t search(nart_stream *s, const void *delim, size_t len, size_t limit)
 {
-    const char *from = s->in.mem + s->in.start;
+    const char *from = s->in.mem ? s->in.mem + s->in.start : "";
     size_t n = nart__buffered(&s->in);
 
     if (n > limit)

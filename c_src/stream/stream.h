@@ -34,6 +34,10 @@ static inline bool nart__done_valid(size_t done, size_t len)
     return done == 0 || done < len;
 }
 
+/* The buffer of a stream that has none, from its pool: 0 or -ENOMEM. And back, without the bytes in it. */
+nart_res nart__stream_pool_take(nart_stream *s);
+void nart__stream_pool_return(nart_stream *s);
+
 /* Calls the transport once to read into the buffer. 0: the end of the stream; -ENOBUFS: the buffer is full. */
 nart_res nart__stream_more(nart_cx *cx, nart_stream *s);
 

@@ -28,6 +28,8 @@ nart_res nart_stream_close(nart_stream *s)
     nart_res r = s->type->close(s->io);
     if (r < 0)
         return r;
+    if (s->pool)
+        nart__stream_pool_return(s);
     *s = (nart_stream){ 0 };
     return 0;
 }

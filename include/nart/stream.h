@@ -40,8 +40,9 @@
  *  5. Pointers into the buffer are valid until the next operation that reads from this stream.
  *  6. Every operation can answer the errors of its transport, which are not repeated below: those that the rules
  *     in nart/io.h list; -ECONNRESET, -EPIPE and -ENOTCONN as nart_tcp_recv() and nart_tcp_send(); and those of the
- *     system calls. -EBADF: the stream is zeroed, closed or not initialised. An end of the stream is not kept: the
- *     next call asks for it again, since a terminal may continue.
+ *     system calls. -EBADF: the stream is zeroed, closed or not initialised. -ENOMEM: no memory
+ *     for a buffer of the pool. An end of the stream is not kept: the next call asks for it again, since a terminal
+ *     may continue.
  *  7. A signal: writing to a pipe that has no reader raises SIGPIPE, which ends a program that does not ignore
  *     it. Sockets raise none.
  */
@@ -83,6 +84,33 @@ typedef struct nart_stream_type {
     const void *reserved[2];
 } nart_stream_type;
 
+/**
+ * Buffers for reading, of one size. A stream has one only while it holds bytes, or while its operation runs: the
+ * buffer returns to the pool when a read would wait and nothing is in it. So idle connections need no memory.
+ */
+typedef struct nart_stream_pool {
+    size_t size;   /**< of each buffer; read only */
+    uint32_t used; /**< buffers that streams have; read only */
+    /* private */
+    uint32_t kept, keep;
+    nart_alloc alloc;
+    void *first;
+} nart_stream_pool;
+
+/**
+ * Sets up a pool. It allocates when a stream needs a buffer.
+ * @param size of each buffer, at least 16. @param keep how many unused ones it keeps; the others are freed.
+ * @param alloc NULL: malloc() and free().
+ * @return 0; -EINVAL no `p`, `size` below 16, or a function is missing in `*alloc`.
+ * **Thread**: any; its streams: one runtime's.
+ */
+NART_API NART_MUST_USE nart_res nart_stream_pool_init(nart_stream_pool *p, size_t size,
+                                                      uint32_t keep, const nart_alloc *alloc);
+
+/** Frees the unused buffers and zeroes the pool. A zeroed pool, and NULL, are fine. @return 0; -EBUSY streams
+ *  have buffers of it: nothing was done. */
+NART_API nart_res nart_stream_pool_finish(nart_stream_pool *p);
+
 /* Private: `start` to `end` of `mem` hold bytes. */
 struct nart__stream_buf {
     char *mem;
@@ -97,6 +125,7 @@ typedef struct nart_stream {
     struct nart__stream_buf in, out;
     uint64_t delim; /* what read_until() searches for */
     size_t delim_len, searched;
+    nart_stream_pool *pool; /* of `in`, whose `mem` is NULL while it has none */
 } nart_stream;
 
 /**
@@ -123,6 +152,14 @@ NART_API NART_MUST_USE nart_res nart_stream_init_tcp(nart_stream *s, nart_tcp *i
  */
 NART_API NART_MUST_USE nart_res nart_stream_init_fd(nart_stream *s, nart_fd *io, void *buf,
                                                     size_t cap);
+
+/**
+ * Lets the stream read into buffers of a pool, instead of one of its own.
+ * @return 0; -EINVAL `p` is not set up, or the stream is closed; -EBUSY the stream's buffer holds bytes.
+ * **Ownership**: the pool stays the caller's; nart_stream_close() returns the buffer. Close the stream when its
+ *   task ends, also in the drop of its frame. **Thread**: as nart_stream_read().
+ */
+NART_API NART_MUST_USE nart_res nart_stream_use_pool(nart_stream *s, nart_stream_pool *p);
 
 /* Private: one direction of a pair; a ring of `cap` bytes. */
 struct nart__stream_ring {

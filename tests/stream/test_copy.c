@@ -168,7 +168,8 @@ TEST_EACH(a_cancelled_copy_continues, TCP, UNIX)
     CHECK_EQ(t.c.copied, sent);
 }
 
-TEST(what_cannot_be_spliced_to_gets_every_byte)
+/* `pool`: the bytes that come back from the kernel need a buffer of it. */
+static void append(nart_stream_pool *pool)
 {
     OPEN(two, t, UNIX, 16);
     char path[] = "/tmp/nart_stream_XXXXXX", got[64] = "";
@@ -184,6 +185,8 @@ TEST(what_cannot_be_spliced_to_gets_every_byte)
     CHECK_RES(nart_stream_close(&t.b.s), 0);
     CHECK_RES(nart_fd_open(t.a.rt, fd, NART_FD_BORROW, &t.b.fd), 0);
     link_begin(&t.b, 16);
+    if (pool)
+        CHECK_RES(nart_stream_use_pool(&t.a.s, pool), 0);
     link_send(&t.a, "0123456789abcdef0123456789abcdef-");
     link_end(&t.a);
     op_start(t.a.rt, &op);
@@ -191,6 +194,20 @@ TEST(what_cannot_be_spliced_to_gets_every_byte)
     CHECK_EQ(pread(fd, got, sizeof got, 0), 33);
     CHECK_STR(got, "0123456789abcdef0123456789abcdef-");
     close(fd);
+}
+
+TEST(what_cannot_be_spliced_to_gets_every_byte)
+{
+    append(NULL);
+}
+
+TEST(what_cannot_be_spliced_to_gets_every_byte_through_a_pool)
+{
+    nart_stream_pool pool;
+
+    CHECK_RES(nart_stream_pool_init(&pool, 16, 0, &test_alloc), 0);
+    append(&pool);
+    CHECK_RES(nart_stream_pool_finish(&pool), 0);
 }
 
 TEST(an_idle_relay_ends)
