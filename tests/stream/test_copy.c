@@ -245,3 +245,92 @@ TEST(a_copy_without_a_buffer_is_refused)
     CHECK_RES(nart_stream_close(&t.b.s), 0);
     CHECK_RES(OP_NOW(&t.a, do_copy, .len = 0), -EBADF);
 }
+
+TEST_EACH(a_relay_whose_deadline_passed_continues, TCP, UNIX)
+{
+    OPEN(two, t, kind, 16);
+    struct op op = OP(&t.a, do_both, .len = 0);
+
+    of = &t;
+    op.limit = NART_MS;
+    CHECK_RES(op_now(t.a.rt, &op), -ETIMEDOUT);
+    link_send(&t.a, "there");
+    link_send(&t.b, "back");
+    link_end(&t.a);
+    link_end(&t.b);
+    op.limit = NART_NEVER;
+    CHECK_RES(op_now(t.a.rt, &op), 0);
+    link_expect(&t.a, "back");
+    link_expect(&t.b, "there");
+    CHECK_EQ(recv(t.a.peer, t.a.out, 1, 0), 0);
+    CHECK_EQ(recv(t.b.peer, t.b.out, 1, 0), 0);
+}
+
+/* A relay that fails, and a body below the same one that reads the other stream in the same poll. */
+static nart_res reads_below(nart_cx *cx, nart_co *co)
+{
+    static char buf[16];
+    nart_res r = 0;
+
+    NART_BEGIN(cx, co);
+    NART_AWAIT(r, nart_stream_read(cx, &of->b.s, buf, sizeof buf));
+    NART_END(r);
+}
+
+static nart_res do_both_then_read(nart_cx *cx, struct op *op)
+{
+    static struct {
+        nart_co co, below;
+    } f;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f.co);
+    NART_AWAIT(r, nart_stream_copy_both(cx, &of->a.s, &of->b.s, &of->r));
+    op->done = (size_t)-r;
+    NART_AWAIT(r, reads_below(cx, &f.below));
+    NART_END(r);
+}
+
+TEST(a_relay_that_fails_waits_in_neither_stream)
+{
+    for (int spurious = 0; spurious < 2; spurious++) { /* either direction is first */
+        OPEN(two, t, TCP, 16);
+        struct op op = OP(&t.a, do_both_then_read, .len = 0);
+
+        of = &t;
+        op_start(t.a.rt, &op);
+        for (int i = 0; i < spurious; i++) {
+            nart_waker_wake(op.waker);
+            settle(t.a.rt);
+        }
+        raw_reset(t.a.peer);
+        t.a.peer = -1;
+        settle(t.a.rt);
+        CHECK_EQ(op.done, ECONNRESET);
+        CHECK_RES(op.res, NART_PENDING);
+        link_send(&t.b, "still");
+        settle(t.a.rt);
+        CHECK_RES(op.res, 5);
+    }
+}
+
+TEST(a_direction_that_is_always_ready_does_not_stop_the_other)
+{
+    OPEN(two, t, UNIX, 1); /* a byte for each answer of the budget */
+    struct op op = OP(&t.a, do_both, .len = 0);
+    char many[2001];
+
+    of = &t;
+    memset(many, 'x', 2000);
+    many[2000] = '\0';
+    link_send(&t.a, many);
+    link_send(&t.b, many);
+    op_spawn(t.a.rt, &op);
+    while (op.polls < 8)
+        CHECK_LE(0, nart_rt_poll(t.a.rt, 0));
+    CHECK(t.r.there.copied > 0);
+    CHECK(t.r.back.copied > 0);
+    CHECK(t.r.there.copied < 2000 || t.r.back.copied < 2000);
+    CHECK_RES(nart_task_abort(t.a.rt, op.id), 0);
+    settle(t.a.rt);
+}
