@@ -43,7 +43,8 @@
  *     nart_tcp_send_all()). An out-parameter that is written only with the answer may be a local variable;
  *     its value is lost at the next await. An input may differ between calls only if the operation ignores
  *     later values (`at` of nart_sleep_until()).
- *  4. Write one await per source line. A second one is a compile error (duplicate case).
+ *  4. Write one await per source line. A second one is a compile error: a duplicate label, whose name is this
+ *     rule.
  *  5. Leave a body by NART_RETURN or NART_END only. After a plain `return` its next call aborts the process
  *     and prints the body's name and file.
  *  6. Do not keep `cx` in a frame: it may differ in the next poll.
@@ -148,8 +149,9 @@ static inline bool nart_co_active(const nart_co *co);
  *    call: its frame may be freed, or used for another body after nart_co_init(). One that has opened a
  *    nursery must join it first (nart/nursery.h).
  *
- * The code of each arm is compiled twice. Within one await, races nest at most 4 deep: a deeper one aborts
- * the process. Races in bodies that an arm calls do not count.
+ * Another number of arms is a compile error that says so. The code of each arm is compiled twice. Within one
+ * await, races nest at most 4 deep: a deeper one aborts the process. Races in bodies that an arm calls do not
+ * count.
  */
 #define NART_AWAIT_ANY(which, dst, ...) NART_AWAIT(dst, NART_ANY(which, __VA_ARGS__))
 

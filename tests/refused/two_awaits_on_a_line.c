@@ -1,4 +1,4 @@
-/* refused with nothing: duplicate case value */
+/* refused with nothing: label .?.?.?nart_one_await_per_source_line */
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <nart/co.h>
 

@@ -68,12 +68,17 @@ typedef unsigned long long nart__point;
 #endif
 #if defined __GNUC__
 #define NART__FALL __attribute__((fallthrough));
+#define NART__ONE_PER_LINE(n) nart_one_await_per_source_line_##n : __attribute__((unused));
 #else
 #define NART__FALL
+#define NART__ONE_PER_LINE(n)
 #endif
 #define NART__NO_AWAIT_INSIDE_A_SWITCH(fall, n)                                                    \
     NART__STRICT fall case (nart__point)(n) << NART__POINT_SHIFT : NART__RELAX case (n) :
-#define NART__LABEL(n) NART__NO_AWAIT_INSIDE_A_SWITCH(NART__FALL, n)
+/* The label is never jumped to. It is an error with a name where a line has two awaits. */
+#define NART__POINT(fall, n) NART__ONE_PER_LINE(n) NART__NO_AWAIT_INSIDE_A_SWITCH(fall, n)
+#define NART__LABEL(n) NART__POINT(NART__FALL, n)
+#define NART__YIELDED(n) NART__POINT(, n)
 
 /* Aborts and names a body that was resumed at an invalid point. */
 NART_API NART__NORETURN NART__COLD void nart__co_lost(const nart__site *site, const nart_co *co);
@@ -267,7 +272,7 @@ NART_API NART__COLD void nart__stop_out(nart_cx *cx, uint32_t before);
     do {                                                                                           \
         nart_wake_self(nart_cx_);                                                                  \
         NART__PARK;                                                                                \
-        NART__NO_AWAIT_INSIDE_A_SWITCH(, __LINE__)(void) 0;                                        \
+        NART__YIELDED(__LINE__)(void) 0;                                                           \
     } while (0)
 
 #ifdef __cplusplus

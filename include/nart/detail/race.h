@@ -19,11 +19,36 @@ typedef struct nart__race {
     bool shared;    /* an arm received its own share of the budget */
 } nart__race;
 
-#define NART__RACE(first, which, ...)                                                              \
-    NART__ANY_PICK(__VA_ARGS__, NART__ANY8, NART__ANY7, NART__ANY6, NART__ANY5, NART__ANY4,        \
-                   NART__ANY3, NART__ANY2, NART__ANY1, 0)                                          \
-    (first, which, __VA_ARGS__)
-#define NART__ANY_PICK(a, b, c, d, e, f, g, h, n, ...) n
+/* Counts the arms: NART__ANY2 to NART__ANY8 of m == NART__ANY. */
+#define NART__ARMS(m, ...)                                                                         \
+    NART__ARMS_PICK(                                                                               \
+        __VA_ARGS__, NART__ARMS_REFUSED, NART__ARMS_REFUSED, NART__ARMS_REFUSED,                   \
+        NART__ARMS_REFUSED, NART__ARMS_REFUSED, NART__ARMS_REFUSED, NART__ARMS_REFUSED,            \
+        NART__ARMS_REFUSED, NART__ARMS_REFUSED, NART__ARMS_REFUSED, NART__ARMS_REFUSED,            \
+        NART__ARMS_REFUSED, NART__ARMS_REFUSED, NART__ARMS_REFUSED, NART__ARMS_REFUSED,            \
+        NART__ARMS_REFUSED, NART__ARMS_REFUSED, NART__ARMS_REFUSED, NART__ARMS_REFUSED,            \
+        NART__ARMS_REFUSED, NART__ARMS_REFUSED, NART__ARMS_REFUSED, NART__ARMS_REFUSED,            \
+        NART__ARMS_REFUSED, m##8, m##7, m##6, m##5, m##4, m##3, m##2, NART__ARMS_REFUSED, 0)
+#define NART__ARMS_PICK(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v, w, x, y, \
+                        z, a1, b1, c1, d1, e1, f1, it, ...)                                        \
+    it
+#define NART__ARMS_REFUSED(...)                                                                    \
+    (NART__CHECKED(0, "NART_ANY takes 2 to 8 operations or bodies: for more, write "               \
+                      "bodies that take some of them each"),                                       \
+     (nart_res)0)
+
+/* A static assertion, as an expression. */
+#ifdef __cplusplus
+#define NART__CHECKED(cond, text) ([] { static_assert(cond, text); }())
+#else
+#define NART__CHECKED(cond, text)                                                                  \
+    ((void)sizeof(struct {                                                                         \
+        _Static_assert(cond, text);                                                                \
+        char member;                                                                               \
+    }))
+#endif
+
+#define NART__RACE(first, which, ...) NART__ARMS(NART__ANY, __VA_ARGS__)(first, which, __VA_ARGS__)
 
 /* Evaluates the arms from the first one on, then those before it. */
 #define NART__ANY(n, choose, from, before)                                                         \
@@ -35,7 +60,6 @@ typedef struct nart__race {
     (nart__race_arm(nart_cx_, nart_race_ - 1), (nart_any_ = (x)) != NART_PENDING && ((w) = (i), 1))
 #define NART__FROM(i, w, x) (nart_race_[-1].first <= (i) && NART__ARM(i, w, x))
 #define NART__BEFORE(i, w, x) (nart_race_[-1].first > (i) && NART__ARM(i, w, x))
-#define NART__ANY1(first, w, a) NART__ANY(1u, first, NART__FROM(0, w, a), 0)
 #define NART__ANY2(first, w, a, b)                                                                 \
     NART__ANY(2u, first, NART__FROM(0, w, a) || NART__FROM(1, w, b), NART__BEFORE(0, w, a))
 #define NART__ANY3(first, w, a, b, c)                                                              \
