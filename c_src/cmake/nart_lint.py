@@ -40,8 +40,10 @@ ASSIGN = {"=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=", ">>="}
 NO_TYPE = {"return", "goto", "case", "else", "sizeof", "break", "continue", "default", "do"}
 AWAITS = {  # index of the awaited expression; the arguments before it are evaluated once
     "NART_AWAIT": 1, "NART_AWAIT_FOR": 2, "NART_AWAIT_UNTIL": 2, "NART_STOP": 1,
-    "NART_AWAIT_ANY": 2, "NART_AWAIT_LOCAL": 1,
+    "NART_AWAIT_ANY": 2, "NART_AWAIT_ANY_FAIR": 2,
+    "NART_AWAIT_ALL": 1, "NART_AWAIT_ALL_OK": 1, "NART_AWAIT_LOCAL": 1,
 }
+RACES = {"NART_ANY", "NART_ANY_FAIR"}
 
 
 class Unreadable(Exception):
@@ -187,10 +189,10 @@ class Body:
             self.add(node, *step)
 
     def race(self, node, toks):
-        """An awaited expression; NART_ANY sets its first argument."""
+        """An awaited expression; a race sets its first argument."""
         start = 0
         for i, (text, _) in enumerate(toks):
-            if text == "NART_ANY":
+            if text in RACES:
                 which = split(toks[i + 2:closing(toks, i + 1)])[0]
                 self.expression(node, toks[start:i])
                 self.assign(node, which)
@@ -221,7 +223,7 @@ class Body:
             self.wait(node, line)
         elif name in AWAITS:
             first = AWAITS[name]
-            race = name == "NART_AWAIT_ANY"
+            race = name.startswith("NART_AWAIT_ANY")
             if not race and first == 2:
                 self.expression(node, args[1])
             self.wait(node, line)

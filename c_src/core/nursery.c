@@ -95,7 +95,7 @@ nart_res nart_nursery_open(nart_cx *cx, nart_nursery *n, uint32_t flags)
         return -EINVAL;
     if (n->wait.task)
         return -EBUSY;
-    *n = (nart_nursery){ .flags = flags, .opener = cx->co };
+    *n = (nart_nursery){ .flags = flags, .opener = nart__co_body(cx->co) };
     nart__wait_begin(cx->self, &n->wait);
     n->wait.ops = &nart__nursery_ops;
     nart__wait_request(cx, &n->wait);

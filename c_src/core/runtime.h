@@ -358,7 +358,7 @@ static inline size_t nart__box_size(const nart_task_type *type)
 /* A body in which a task waits, the last one that parked; NULL: none. */
 static inline const nart_co *nart__task_body(const nart__task *t)
 {
-    return t->leaf ? t->leaf : t->waits ? t->waits->co : NULL;
+    return nart__co_body(t->leaf ? t->leaf : t->waits ? t->waits->co : NULL);
 }
 
 /* The task of a handle. NULL when the handle is empty, or its runtime or the task was freed: a held task

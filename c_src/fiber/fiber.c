@@ -268,10 +268,10 @@ bool nart__fiber_park_slow(nart__await *w, nart_res *r)
     /* Not the address of `w`: a sanitizer may have moved that off the stack. */
     if (!f || (uintptr_t)__builtin_frame_address(0) - f->low >= f->size)
         *r = refuse(w, -EPERM, "outside of a fiber");
-    else if (!(w->co.up->at & NART__CO_FIBER))
-        *r = refuse(w, -EPERM, "within a body of co.h: use NART_AWAIT");
     else if (cx->flags & NART__CX_RACE)
         *r = refuse(w, -EDEADLK, "within an arm of a race: use nart_branch_run()");
+    else if (!(w->co.up->at & NART__CO_FIBER))
+        *r = refuse(w, -EPERM, "within a body of co.h: use NART_AWAIT");
     else {
         if (f->relative)
             start_relative(cx, f);

@@ -30,12 +30,12 @@ static void print_at(FILE *out, const nart_co *co)
 }
 
 /* `read > frame  a.c:31 > b.c:12`, or nothing for a hand-written poll. */
-static void print_chain(FILE *out, const nart_co *leaf)
+static void print_chain(FILE *out, nart_co *leaf)
 {
     const nart_co *chain[MAX_DEPTH];
     int n = 0;
 
-    for (const nart_co *co = leaf; co && n < MAX_DEPTH; co = co->up)
+    for (nart_co *co = nart__co_body(leaf); co && n < MAX_DEPTH; co = nart__co_body(co->up))
         if (co->site) /* the function of a fiber has none of its own */
             chain[n++] = co;
     for (int i = n; i-- > 0;)

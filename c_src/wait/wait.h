@@ -14,6 +14,7 @@
  *  wait.c    waits of a task, queues of waits
  *  op.c      what an operation may do in a poll
  *  co.c      bodies that end, races, NART_STOP, shields
+ *  all.c     several operations until all have answered
  *  driver.c  tasks under other drivers than the loop
  *  core/     nart__ready_slow(), nurseries
  *  sync/     locks that a task holds */
@@ -89,6 +90,14 @@ NART__COLD void nart__unlink(nart__wait *w);
 
 /* A handle was copied or moved while the task waited in it: aborts, naming the task. */
 NART__NORETURN NART__COLD void nart__wait_misused(const nart__task *t, const nart__wait *w);
+
+/* The body of an arm of a NART_ALL; any other body as it is. */
+static inline nart_co *nart__co_body(nart_co *co)
+{
+    while (co && co->at & NART__CO_ARM)
+        co = co->up;
+    return co;
+}
 
 /* A wait from the task's list; NULL: the end of the list. Its handle is where it was, or this aborts. */
 static inline nart__wait *nart__wait_of(const nart__task *t, nart__wait *w)

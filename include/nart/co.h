@@ -163,6 +163,56 @@ static inline bool nart_co_active(const nart_co *co);
 #define NART_AWAIT_ANY_FAIR(which, dst, ...) NART_AWAIT(dst, NART_ANY_FAIR(which, __VA_ARGS__))
 #define NART_ANY_FAIR(which, ...) NART__RACE(nart__race_turn, which, __VA_ARGS__)
 
+/* ---- all of several ------------------------------------------------------------------------ */
+
+/** What NART_ALL needs for each of its operations. Keep an array of them in the frame, with exactly one element
+ *  for each operation. Zeroed = not begun. 48 bytes. */
+typedef struct nart_arm {
+    nart_res res; /**< the answer; NART_PENDING: it has none */
+    /* private */
+    nart_co co;
+} nart_arm;
+
+/**
+ * Awaits the answers of 2 to 8 operations or bodies, its arms, which wait side by side. `all` is an array of as
+ * many nart_arm. `all[i].res` = the answer of arm i, counted from 0; `dst` = 0, or, if arms have answered below
+ * 0, the first such answer in the order written.
+ *
+ *     NART_AWAIT_ALL(r, f->both, nart_recv(cx, &f->left, &f->a), nart_recv(cx, &f->right, &f->b));
+ *     if (r == 0)
+ *         printf("%d %d\n", f->a, f->b);
+ *     else if (f->both[0].res == 0)
+ *         printf("only %d: %s\n", f->a, nart_err_name(f->both[1].res));
+ *
+ * In each poll the arms that have not answered are evaluated, in the order written. An arm that has answered is
+ * not evaluated again, so its out-parameters must be in the frame: they are needed after later polls.
+ *
+ * The answer comes when all arms have answered, for whatever reason. Each arm is like a body with one await:
+ *  - if the task is cancelled, in a NART_STOP, and after a deadline around the await, the operations of pending
+ *    arms answer -ECANCELED, and bodies in them unwind. `dst` and the answers of the arms then follow the
+ *    table at the top of this page: of an await whose own deadline has passed, `dst` is -ETIMEDOUT (unless an
+ *    arm before the pending ones has failed), and the answers of arms are -ECANCELED;
+ *  - two arms must not wait in the same handle: the second one answers -EBUSY, or takes what the first one
+ *    waits for, which is then not woken;
+ *  - an arm may be a race, or another NART_ALL with an array of its own. Both can be arms of a race. They nest
+ *    as races do, 4 deep;
+ *  - when an arm has spent the budget of the poll, each arm after it may still give a few answers.
+ *
+ * One that loses a race keeps the answers that it has, and continues when it is awaited again: also in a
+ * NART_STOP, which unwinds the bodies in it, with the same array and arms. To restart it instead, and after
+ * nart_co_init() of its body, zero the array. After its answer, the next await of the array begins it again.
+ */
+#define NART_AWAIT_ALL(dst, all, ...) NART_AWAIT(dst, NART_ALL(all, __VA_ARGS__))
+
+/** The same, but the first answer below 0 ends it, and is `dst`. The pending arms are withdrawn as the losers of
+ *  a race are, and their `res` is NART_PENDING. So a cancellation or a deadline ends it at once: bodies of
+ *  pending arms continue where they were when they are awaited again, and NART_STOP makes them unwind. */
+#define NART_AWAIT_ALL_OK(dst, all, ...) NART_AWAIT(dst, NART_ALL_OK(all, __VA_ARGS__))
+
+/** Both as expressions, for NART_AWAIT_FOR and the like. */
+#define NART_ALL(all, ...) NART__AWAIT_ARMS(false, all, __VA_ARGS__)
+#define NART_ALL_OK(all, ...) NART__AWAIT_ARMS(true, all, __VA_ARGS__)
+
 /* ---- other awaits -------------------------------------------------------------------------- */
 
 /**

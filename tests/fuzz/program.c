@@ -6,7 +6,8 @@
  * lost a race and is not awaited again; an operation when it has answered, or its race is
  * decided; a handle when it is closed and no longer used. Addresses are not reused, so stale
  * references fault, in plain builds too. Bodies await operations of all kinds (program_kinds.c)
- * alone, under deadlines, in races, nested races, loops of races beside what is always ready,
+ * alone, under deadlines, in races, nested races, several until all have answered, loops of races beside
+ * what is always ready,
  * under shields, after sleeps; losers are freed, stopped, restarted or awaited again. Between
  * awaits they work for milliseconds of virtual time, read the clock, close, move, cancel, abort,
  * dump and report. Some tasks are hand-written polls that wait in hundreds of places.
@@ -145,9 +146,17 @@ struct handle *handle_new(void)
     return page_new(sizeof(struct handle));
 }
 
+/* Two arms of a NART_ALL must not use one handle. */
+static bool in_an_all(const struct body *b)
+{
+    while (b && !b->all)
+        b = b->up;
+    return b != NULL;
+}
+
 bool handle_take(struct arm *a, struct thing *t, struct handle *h)
 {
-    if (!h)
+    if (!h || (h->users > 0 && in_an_all(a->body)))
         return false;
     h->users++;
     a->handle = h;
@@ -215,6 +224,12 @@ enum form {
     AFTER_UNTIL_RACE,
     SHIELDED,
     NURSERY,
+    ALL3,
+    ALL_OK3,
+    ALL_FOR,
+    ALL_ALL,
+    RACE_IN_ALL,
+    ALL_IN_RACE,
     YIELD,
     FORMS
 };
@@ -237,7 +252,19 @@ static const uint8_t arms_of[FORMS] = { [ONE] = 1,
                                         [AFTER_UNTIL] = 1,
                                         [AFTER_UNTIL_RACE] = 2,
                                         [SHIELDED] = 1,
-                                        [NURSERY] = 3 };
+                                        [NURSERY] = 3,
+                                        [ALL3] = 3,
+                                        [ALL_OK3] = 3,
+                                        [ALL_FOR] = 3,
+                                        [ALL_ALL] = 4,
+                                        [RACE_IN_ALL] = 3,
+                                        [ALL_IN_RACE] = 3 };
+
+/* The answers of the arms of a NART_ALL, and what they should be. */
+struct answers {
+    nart_arm two[2], three[3];
+    nart_res r[ARMS];
+};
 
 static struct body *body_new(struct task *t, struct body *up, bool flood)
 {
@@ -267,9 +294,17 @@ static void arm_free(struct body *b, int i)
     page_free(a, sizeof *a);
 }
 
+static void answers_free(struct body *b)
+{
+    if (b->all)
+        page_free(b->all, sizeof *b->all);
+    b->all = NULL;
+}
+
 /* With everything that it awaits. */
 static void body_free(struct body *b)
 {
+    answers_free(b);
     for (int i = 0; i < ARMS; i++) {
         arm_free(b, i);
         if (b->kid[i])
@@ -329,12 +364,14 @@ static void judge(struct arm *a, nart_res r)
 {
     const struct body *b = a->body;
 
+    bool late = b->scoped && b->scope_from <= virtual_now;
+
     if (r == -ECANCELED)
-        EXPECT(task_told(a->task) || told_from_above(b), "task %u, %s: cancelled without a reason",
-               a->task->id, a->kind->name);
+        EXPECT(task_told(a->task) || told_from_above(b) || (b->all && late),
+               "task %u, %s: cancelled without a reason", a->task->id, a->kind->name);
     else if (r == -ETIMEDOUT)
-        EXPECT(b->scoped && b->scope_from <= virtual_now, "task %u, %s: timed out %lld us early",
-               a->task->id, a->kind->name, (long long)(b->scope_from - virtual_now) / 1000);
+        EXPECT(!b->all && late, "task %u, %s: timed out %lld us early", a->task->id, a->kind->name,
+               (long long)(b->scope_from - virtual_now) / 1000);
     else if (r != -EBUSY || !a->handle || a->handle->users == 1) /* no other waiter */
         a->kind->answered(a, r);
 }
@@ -350,7 +387,7 @@ static uint32_t patience(const struct body *b, uint32_t otherwise)
 {
     for (; b; b = b->up)
         if (b->form == LOOP || b->form == LOOP_FOR)
-            return LOOPING > otherwise ? LOOPING : otherwise;
+            otherwise = LOOPING > otherwise ? LOOPING : otherwise;
     return otherwise;
 }
 
@@ -418,12 +455,63 @@ static void check_bodies(const nart__task *t, const nart_co *gone)
 
 static nart_res arm(nart_cx *cx, struct body *b, int i)
 {
-    if (!b->kid[i])
-        return ask(cx, b->op[i]);
-    nart_res r = body_run(cx, b->kid[i]);
-    if (r != NART_PENDING)
+    nart_res r;
+
+    EXPECT(!(b->settled & 1u << i), "task %u: arm %d is over, and evaluated", b->task->id, i);
+    r = b->kid[i] ? body_run(cx, b->kid[i]) : ask(cx, b->op[i]);
+    if (r == NART_PENDING)
+        return r;
+    if (b->kid[i])
         check_bodies(cx->self, &b->kid[i]->co);
+    if (b->all) {
+        b->all->r[i] = r;
+        b->settled |= 1u << i;
+    }
     return r;
+}
+
+/* `r` is the result of these arms of a NART_ALL, of which some may have been withdrawn. */
+static nart_res part(struct body *b, int from, int to, nart_res r)
+{
+    for (int i = from; i < to && r != NART_PENDING; i++) {
+        if (b->settled & 1u << i)
+            continue;
+        b->settled |= 1u << i;
+        if (b->op[i])
+            b->op[i]->called = false;
+        if (b->kid[i]) {
+            nest_lost(b->kid[i]);
+            b->kid[i]->aside = true;
+        }
+    }
+    return r;
+}
+
+/* The arms from `from` on have these answers; the first error among them. */
+static nart_res kept(const struct body *b, const nart_arm *arms, int n, int from)
+{
+    nart_res error = 0;
+
+    for (int i = 0; i < n; i++) {
+        EXPECT(arms[i].res == b->all->r[from + i], "task %u: arm %d answered %s, not %s",
+               b->task->id, from + i, nart_err_name(b->all->r[from + i]),
+               nart_err_name(arms[i].res));
+        if (error == 0 && arms[i].res < 0 && arms[i].res != NART_PENDING)
+            error = arms[i].res;
+    }
+    return error;
+}
+
+/* Is the answer of its NART_ALL right? */
+static void check_all(const struct body *b)
+{
+    nart_res error = kept(b, b->all->three, 3, 0);
+
+    if (b->form == ALL3 || b->form == ALL_OK3)
+        EXPECT(b->r == error, "task %u: %s, not %s", b->task->id, nart_err_name(b->r),
+               nart_err_name(error));
+    EXPECT(b->form == ALL_OK3 || b->settled == 7, "task %u: arms %x have answered", b->task->id,
+           b->settled);
 }
 
 /* After a sleep, which was an answer as well. */
@@ -492,13 +580,19 @@ static bool plan(nart_cx *cx, struct body *b)
     b->n = pick(4) ? 8 + pick(256) : 16 * pick(256) * (1 + pick(4)); /* few, or many budgets */
     b->which = b->inner = b->i = 0;
     b->r = 0;
+    if (b->form >= ALL3 && b->form <= ALL_IN_RACE) {
+        b->all = page_new(sizeof *b->all);
+        for (int i = 0; i < ARMS; i++)
+            b->all->r[i] = NART_PENDING;
+    }
+    b->settled = 0;
     for (int i = 0; i < arms_of[b->form]; i++)
         if (b->form == FLOOD || ((b->form == LOOP || b->form == LOOP_FOR) && i == 0))
             arm_new(b, i, pick_flood());
         else
             choose(b, i, b->form == UNTIL || b->form == ANY2);
     b->late = b->overdue = 0;
-    b->scoped = b->form == FOR || b->form == UNTIL || b->form == NESTED_FOR ||
+    b->scoped = b->form == FOR || b->form == ALL_FOR || b->form == UNTIL || b->form == NESTED_FOR ||
                 b->form == UNTIL_FAIR || b->form == LOOP_FOR;
     b->scope_from = virtual_now + b->ns;
     nart_timer_cancel(&b->after);
@@ -567,6 +661,8 @@ static void lose(struct body *b, struct body *kid)
 static void clear_up(struct body *b)
 {
     b->scoped = false;
+    b->settled = 0;
+    answers_free(b);
     /* The answer of a sleep. */
     b->task->answers += b->form >= AFTER && b->form <= AFTER_UNTIL_RACE && b->r < 0;
     for (int i = 0; i < ARMS; i++) {
@@ -617,6 +713,7 @@ static void begin(struct body *b)
     b->aside = false;
     b->stopping = false;
     b->scoped = false;
+    answers_free(b);
     for (int i = 0; i < ARMS; i++) {
         arm_free(b, i);
         if (b->kid[i])
@@ -739,6 +836,31 @@ static nart_res body_run(nart_cx *cx, struct body *b)
             } else if (b->inner != LEFT) {
                 NART_AWAIT(b->joined, nest_join(cx, b));
             }
+        } else if (b->form == ALL3) {
+            NART_AWAIT_ALL(b->r, b->all->three, arm(cx, b, 0), arm(cx, b, 1), arm(cx, b, 2));
+            check_all(b);
+        } else if (b->form == ALL_OK3) {
+            NART_AWAIT_ALL_OK(b->r, b->all->three, arm(cx, b, 0), arm(cx, b, 1), arm(cx, b, 2));
+            check_all(b);
+        } else if (b->form == ALL_FOR) {
+            NART_AWAIT_FOR(b->r, b->ns,
+                           NART_ALL(b->all->three, arm(cx, b, 0), arm(cx, b, 1), arm(cx, b, 2)));
+            check_all(b);
+        } else if (b->form == ALL_ALL) {
+            NART_AWAIT_ALL(
+                b->r, b->all->two, arm(cx, b, 0),
+                part(b, 1, 4,
+                     NART_ALL_OK(b->all->three, arm(cx, b, 1), arm(cx, b, 2), arm(cx, b, 3))));
+            EXPECT(kept(b, b->all->three, 3, 1) == b->all->two[1].res, "the inner ones");
+        } else if (b->form == RACE_IN_ALL) {
+            NART_AWAIT_ALL(b->r, b->all->two,
+                           part(b, 0, 2, NART_ANY(b->which, arm(cx, b, 0), arm(cx, b, 1))),
+                           arm(cx, b, 2));
+            EXPECT(b->all->two[0].res == b->all->r[b->which], "the race");
+        } else if (b->form == ALL_IN_RACE) {
+            NART_AWAIT_ANY(b->which, b->r, arm(cx, b, 0),
+                           NART_ALL(b->all->two, arm(cx, b, 1), arm(cx, b, 2)));
+            EXPECT(b->which == 0 || b->r == kept(b, b->all->two, 2, 1), "its answer");
         } else {
             NART_YIELD();
         }

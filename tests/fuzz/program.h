@@ -65,6 +65,8 @@ struct body {
     nart_res r, ignored, joined;
     unsigned which, inner, steps, i, n, depth;
     bool scoped, stopping, aside, flood, by_hand;
+    struct answers *all;    /* of a NART_ALL, freed when it is over */
+    uint32_t settled;       /* bits: its arms that have answered, or were withdrawn */
     int64_t scope_from, ns; /* scope_from: the earliest possible deadline */
     /* Ticks, and polls after a spent budget, in which its deadline had passed. */
     uint32_t late, overdue;

@@ -5,6 +5,7 @@
 
 struct frame {
     nart_co co, inner;
+    nart_arm all[2];
     nart_timer timer;
     nart_tcp sock;
     int i, n, kind;
@@ -20,6 +21,7 @@ nart_res lost(nart_cx *cx, struct frame *f);
 nart_res lost_in_parts(nart_cx *cx, struct frame *f);
 nart_res lost_on_a_path(nart_cx *cx, struct frame *f);
 nart_res lost_in_a_race(nart_cx *cx, struct frame *f);
+nart_res lost_in_several(nart_cx *cx, struct frame *f);
 nart_res misplaced(nart_cx *cx, struct frame *f);
 
 nart_res fine(nart_cx *cx, struct frame *f)
@@ -157,6 +159,23 @@ nart_res lost_in_a_race(nart_cx *cx, struct frame *f)
     NART_BEGIN(cx, &f->co);
     NART_AWAIT_ANY(which, r, nart_sleep(cx, &f->timer, 1), fine(cx, f));
     NART_AWAIT(r, nart_sleep(cx, &f->timer, 1)); /* lost: which */
+    if (which == 1)
+        NART_STOP(r, fine(cx, f));
+    NART_END(r);
+}
+
+nart_res lost_in_several(nart_cx *cx, struct frame *f)
+{
+    nart_res r = 0;
+    int which = 0, other = 0, n = 0;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT_ANY_FAIR(which, r, nart_sleep(cx, &f->timer, 1), fine(cx, f));
+    n = 3;
+    NART_AWAIT_ALL(r, f->all, fine(cx, f), loops(cx, f)); /* lost: n which */
+    NART_AWAIT_FOR(r, NART_MS, NART_ANY_FAIR(other, fine(cx, f), loops(cx, f)));
+    f->n = f->all[0].res < 0 ? other : n;
+    NART_AWAIT_ALL_OK(r, f->all, fine(cx, f), loops(cx, f));
     if (which == 1)
         NART_STOP(r, fine(cx, f));
     NART_END(r);

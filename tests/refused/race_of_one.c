@@ -1,4 +1,4 @@
-/* refused with nothing: NART_ANY takes 2 to 8 */
+/* refused with nothing: NART_ANY and NART_ALL take 2 to 8 */
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <nart/co.h>
 

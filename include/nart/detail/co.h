@@ -3,7 +3,7 @@
  * nart/detail/co.h: how a body resumes, and what its macros expand to.
  *
  * Fields of nart_co:
- *   at        0 not begun, a source line = parked there, NART__CO_RUNNING; flags
+ *   at        0 not begun, a source line = parked there, NART__CO_RUNNING; flags. Of an arm: see all.h
  *   decided   races that it has decided, times 32; NART__CO_ASKED; the count of NART__CO_HOT
  *   deadline  of the scope in which it awaits
  *   up        the body that awaits this one; set again in each poll
@@ -27,6 +27,7 @@ typedef struct nart__site {
 #define NART__CO_RUNNING 0x0fffffffu
 #define NART__CO_LINE 0x0fffffffu   /* the bits that are not flags */
 #define NART__CO_SHIELD 0x10000000u /* it has opened a shield */
+#define NART__CO_ARM 0x40000000u    /* no body: an arm of a NART_ALL */
 #define NART__CO_HOT 15u            /* of `decided`: races decided before all arms were evaluated */
 #define NART__CO_ASKED 16u          /* all arms of the present race have been evaluated */
 #define NART__CO_LOW 31u            /* HOT and ASKED */

@@ -50,7 +50,7 @@ typedef struct nart__fiber {
     nart_local bindings; /* and its local values */
 } nart__fiber;
 
-#define NART__CO_FIBER 0x40000000u /* of nart_co.at: an await of a fiber */
+#define NART__CO_FIBER 0x80000000u /* of nart_co.at: an await of a fiber */
 
 typedef struct nart__await {
     nart_co co; /* first */

@@ -11,15 +11,19 @@ extern "C" {
 
 #define NART__RACES 4 /* maximum nesting in one await */
 
-/* A race that is being evaluated. */
+/* A race or a NART_ALL that is being evaluated. */
 typedef struct nart__race {
-    int64_t park; /* cx->park before the race */
+    nart_co *co;  /* the body, or the arm of a NART_ALL, that awaits it */
+    int64_t park; /* cx->park before it */
     uint32_t flags;
-    uint32_t first; /* the arm that this evaluation starts with */
+    uint32_t first; /* a race: the arm that this evaluation starts with */
     bool shared;    /* an arm received its own share of the budget */
+    bool to_error;  /* a NART_ALL: the first error ends it */
+    uint32_t count; /* a NART_ALL: the number of `arms` */
+    nart_arm *arms;
 } nart__race;
 
-/* Counts the arms: NART__ANY2 to NART__ANY8 of m == NART__ANY. */
+/* Counts the arms: m is NART__ANY or NART__ALL, of which NART__ANY2 to NART__ANY8 are defined. */
 #define NART__ARMS(m, ...)                                                                         \
     NART__ARMS_PICK(                                                                               \
         __VA_ARGS__, NART__ARMS_REFUSED, NART__ARMS_REFUSED, NART__ARMS_REFUSED,                   \
@@ -33,7 +37,7 @@ typedef struct nart__race {
                         z, a1, b1, c1, d1, e1, f1, it, ...)                                        \
     it
 #define NART__ARMS_REFUSED(...)                                                                    \
-    (NART__CHECKED(0, "NART_ANY takes 2 to 8 operations or bodies: for more, write "               \
+    (NART__CHECKED(0, "NART_ANY and NART_ALL take 2 to 8 operations or bodies: for more, write "   \
                       "bodies that take some of them each"),                                       \
      (nart_res)0)
 
@@ -54,8 +58,8 @@ typedef struct nart__race {
 #define NART__ANY(n, choose, from, before)                                                         \
     (nart__race_begin(nart_cx_, nart_races_, nart_race_++, choose, __LINE__, n),                   \
      ((from) || (nart_race_[-1].first && (before)))                                                \
-         ? nart__race_won(nart_cx_, nart_co_, nart_races_, --nart_race_, nart_any_)                \
-         : nart__race_goes_on(nart_cx_, nart_co_, nart_races_, --nart_race_))
+         ? nart__race_won(nart_cx_, nart_races_, --nart_race_, nart_any_)                          \
+         : nart__race_goes_on(nart_cx_, nart_races_, --nart_race_))
 #define NART__ARM(i, w, x)                                                                         \
     (nart__race_arm(nart_cx_, nart_race_ - 1), (nart_any_ = (x)) != NART_PENDING && ((w) = (i), 1))
 #define NART__FROM(i, w, x) (nart_race_[-1].first <= (i) && NART__ARM(i, w, x))
@@ -133,10 +137,11 @@ static inline void nart__race_begin(nart_cx *cx, const nart__race *all, nart__ra
 {
     if (NART_UNLIKELY(r == all + NART__RACES))
         nart__race_too_deep(cx);
+    r->co = cx->co;
     r->park = cx->park;
     r->flags = cx->flags;
     cx->flags |= NART__CX_RACE;
-    r->first = choose(cx, line * NART__RACES + (uint32_t)(r - all), n);
+    r->first = choose ? choose(cx, line * NART__RACES + (uint32_t)(r - all), n) : 0;
     r->shared = false;
 }
 
@@ -172,23 +177,37 @@ static inline uint32_t nart__race_count(uint32_t decided, bool outermost)
     return asked ? hot : hot + 1;
 }
 
-/* All arms have been evaluated. `r` is the outermost race of the await if r == all. */
-static inline nart_res nart__race_goes_on(nart_cx *cx, nart_co *co, const nart__race *all,
-                                          const nart__race *r)
+/* Is it the outermost race of the await, or of an arm of a NART_ALL? */
+static inline bool nart__race_outermost(const nart__race *all, const nart__race *r)
+{
+    return r == all || r[-1].co != r->co;
+}
+
+/* All arms have been evaluated. */
+static inline nart_res nart__race_goes_on(nart_cx *cx, const nart__race *all, const nart__race *r)
 {
     nart__race_over(cx, r);
-    if (r == all)
-        co->decided |= NART__CO_ASKED;
+    if (nart__race_outermost(all, r))
+        r->co->decided |= NART__CO_ASKED;
     return NART_PENDING;
 }
 
-static inline nart_res nart__race_won(nart_cx *cx, nart_co *co, const nart__race *all,
-                                      const nart__race *r, nart_res res)
+/* What its pending arms have asked for in this poll, deadlines and wakers, no longer counts. */
+static inline void nart__race_forget(nart_cx *cx, const nart__race *r)
 {
     nart__race_over(cx, r);
-    cx->park = r->park; /* the losers' deadlines and wakers no longer count */
+    cx->park = r->park;
     cx->flags &= r->flags | ~(uint32_t)NART__CX_OUT;
-    co->decided = ((co->decided | NART__CO_LOW) + 1) | nart__race_count(co->decided, r == all);
+}
+
+static inline nart_res nart__race_won(nart_cx *cx, const nart__race *all, const nart__race *r,
+                                      nart_res res)
+{
+    nart_co *co = r->co;
+
+    nart__race_forget(cx, r);
+    co->decided = ((co->decided | NART__CO_LOW) + 1) |
+                  nart__race_count(co->decided, nart__race_outermost(all, r));
     nart__withdraw_under(cx, co);
     return res;
 }
@@ -196,4 +215,7 @@ static inline nart_res nart__race_won(nart_cx *cx, nart_co *co, const nart__race
 #ifdef __cplusplus
 }
 #endif
+
+#include "all.h"
+
 #endif
