@@ -40,10 +40,10 @@ ASSIGN = {"=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=", ">>="}
 NO_TYPE = {"return", "goto", "case", "else", "sizeof", "break", "continue", "default", "do"}
 AWAITS = {  # index of the awaited expression; the arguments before it are evaluated once
     "NART_AWAIT": 1, "NART_AWAIT_FOR": 2, "NART_AWAIT_UNTIL": 2, "NART_STOP": 1,
-    "NART_AWAIT_ANY": 2, "NART_AWAIT_ANY_FAIR": 2,
+    "NART_AWAIT_ANY": 2, "NART_AWAIT_ANY_FAIR": 2, "NART_AWAIT_ANY_BIASED": 2,
     "NART_AWAIT_ALL": 1, "NART_AWAIT_ALL_OK": 1, "NART_AWAIT_LOCAL": 1,
 }
-RACES = {"NART_ANY", "NART_ANY_FAIR"}
+RACES = {"NART_ANY", "NART_ANY_FAIR", "NART_ANY_BIASED"}
 
 
 class Unreadable(Exception):

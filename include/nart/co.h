@@ -163,6 +163,19 @@ static inline bool nart_co_active(const nart_co *co);
 #define NART_AWAIT_ANY_FAIR(which, dst, ...) NART_AWAIT(dst, NART_ANY_FAIR(which, __VA_ARGS__))
 #define NART_ANY_FAIR(which, ...) NART__RACE(nart__race_turn, which, __VA_ARGS__)
 
+/**
+ * The same, but always in the order written: of the arms that are ready, the first one written wins. So a value
+ * on an earlier arm is never overtaken by one on a later arm.
+ *
+ * An arm that is always ready starves all arms after it, in a loop of such races for ever; so does a body on an
+ * earlier arm that spends the budget of every poll. Write first the arms that must not wait and are seldom ready
+ * (a token, a sleep), last those that are ready often. Cancellation, a NART_STOP and the deadlines around a race
+ * are no arms: they end it whatever is ready, as other races. Which race to choose: NART_ANY, unless equal
+ * shares (NART_ANY_FAIR) or the order (NART_ANY_BIASED) are part of what the program promises.
+ */
+#define NART_AWAIT_ANY_BIASED(which, dst, ...) NART_AWAIT(dst, NART_ANY_BIASED(which, __VA_ARGS__))
+#define NART_ANY_BIASED(which, ...) NART__RACE(nart__race_biased, which, __VA_ARGS__)
+
 /* ---- all of several ------------------------------------------------------------------------ */
 
 /** What NART_ALL needs for each of its operations. Keep an array of them in the frame, with exactly one element

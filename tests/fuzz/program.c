@@ -42,10 +42,11 @@ enum {
     TASKS = 20,
     EVER = 4096, /* tasks in one program */
     TICKS = 600,
-    SHARE = 16,   /* answers of an arm after one that used up the budget */
-    PATIENT = 6,  /* ticks that a ready operation may wait for its answer */
-    OUTSIDE = 70, /* plus one on a descriptor: 64 polls may pass before the loop checks */
-    DENIED = 3,   /* calls that may put it off, for lack of budget */
+    SHARE = 16,        /* answers of an arm after one that used up the budget */
+    PATIENT = 6,       /* ticks that a ready operation may wait for its answer */
+    OUTSIDE = 70,      /* plus one on a descriptor: 64 polls may pass before the loop checks */
+    DENIED = 3,        /* calls that may put it off, for lack of budget */
+    STARVED = 1 << 20, /* plus in a biased race, by an arm that spends every budget */
     LOOPING = 32, /* plus in a loop of races that others win: one race in four gives it a chance */
 };
 #define ARENA ((size_t)1 << 30)
@@ -224,6 +225,7 @@ enum form {
     AFTER_UNTIL_RACE,
     SHIELDED,
     NURSERY,
+    BIASED3,
     ALL3,
     ALL_OK3,
     ALL_FOR,
@@ -253,6 +255,7 @@ static const uint8_t arms_of[FORMS] = { [ONE] = 1,
                                         [AFTER_UNTIL_RACE] = 2,
                                         [SHIELDED] = 1,
                                         [NURSERY] = 3,
+                                        [BIASED3] = 3,
                                         [ALL3] = 3,
                                         [ALL_OK3] = 3,
                                         [ALL_FOR] = 3,
@@ -386,7 +389,9 @@ static bool is_outside(const struct kind *k)
 static uint32_t patience(const struct body *b, uint32_t otherwise)
 {
     for (; b; b = b->up)
-        if (b->form == LOOP || b->form == LOOP_FOR)
+        if (b->form == BIASED3)
+            otherwise = STARVED;
+        else if (b->form == LOOP || b->form == LOOP_FOR)
             otherwise = LOOPING > otherwise ? LOOPING : otherwise;
     return otherwise;
 }
@@ -836,6 +841,8 @@ static nart_res body_run(nart_cx *cx, struct body *b)
             } else if (b->inner != LEFT) {
                 NART_AWAIT(b->joined, nest_join(cx, b));
             }
+        } else if (b->form == BIASED3) {
+            NART_AWAIT_ANY_BIASED(b->which, b->r, arm(cx, b, 0), arm(cx, b, 1), arm(cx, b, 2));
         } else if (b->form == ALL3) {
             NART_AWAIT_ALL(b->r, b->all->three, arm(cx, b, 0), arm(cx, b, 1), arm(cx, b, 2));
             check_all(b);

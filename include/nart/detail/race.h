@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* nart/detail/race.h: races, NART_ANY() and NART_ANY_FAIR(). */
+/* nart/detail/race.h: races, NART_ANY(), NART_ANY_FAIR() and NART_ANY_BIASED(). */
 #ifndef NART_DETAIL_RACE_H
 #define NART_DETAIL_RACE_H
 
@@ -118,7 +118,14 @@ static inline uint32_t nart__race_turn(const nart_cx *cx, uint32_t place, uint32
     return (uint32_t)(((uint64_t)(x ^ x >> 16) * n) >> 32);
 }
 
-/* The first arm in the source. At random instead: one race in four of a busy task, and a race whose HOT count
+/* The first arm in the source; see nart__race_begin(). */
+static inline uint32_t nart__race_biased(const nart_cx *cx, uint32_t place, uint32_t n)
+{
+    (void)cx, (void)place, (void)n;
+    return 0;
+}
+
+/* Mostly the first arm in the source. At random instead: one race in four of a busy task, and a race whose HOT count
  * is full. */
 static inline uint32_t nart__race_first(const nart_cx *cx, uint32_t place, uint32_t n)
 {
@@ -143,6 +150,8 @@ static inline void nart__race_begin(nart_cx *cx, const nart__race *all, nart__ra
     cx->flags |= NART__CX_RACE;
     r->first = choose ? choose(cx, line * NART__RACES + (uint32_t)(r - all), n) : 0;
     r->shared = false;
+    if (choose == nart__race_biased)
+        r->flags |= NART__CX_SPENT; /* no shares: they would let a later arm overtake one put off */
 }
 
 /* If the budget ran out since the race began, gives this arm its own share. */
