@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
  * @file nart/task_set.h
- * A set of tasks: spawn many, await them as they end, cancel the rest.
+ * A set of tasks: spawn many, await them as they end, cancel the rest. A pool: many tasks, a few at a time.
  *
  * The set and its nodes are in the caller's storage, usually in the frame of the task that owns them, whose
  * drop closes the set. Each task of the set uses one node.
@@ -126,6 +126,98 @@ NART_API void nart_task_set_close(nart_task_set *s);
 
 /** Closes the set, but does not cancel its tasks: they are detached. */
 NART_API void nart_task_set_detach(nart_task_set *s);
+
+/* ---- pools --------------------------------------------------------------------------------- */
+
+/**
+ * A pool: any number of tasks (jobs), of which at most as many run at a time as there are nodes.
+ *
+ * ```c
+ * struct crawl {
+ *     nart_co co;
+ *     nart_pool pool;
+ *     nart_task_set_node nodes[16];
+ *     struct fetch job;
+ *     nart_res r;
+ * };
+ *
+ *     nart_pool_init(&c->pool, c->nodes, 16, NART_POOL_CANCEL_ON_ERROR);
+ *     nart_pool_on_answer(&c->pool, keep_page, NULL);
+ *     for (c->job.page = 0; c->job.page < 1000; c->job.page++) {
+ *         NART_AWAIT(c->r, nart_pool_spawn(cx, &c->pool, &fetch_type, &c->job));
+ *         if (c->r < 0)
+ *             break;
+ *     }
+ *     NART_AWAIT(c->r, nart_pool_join(cx, &c->pool));
+ *     nart_pool_close(&c->pool);
+ * ```
+ *
+ * Each answer is taken, with the frame of its job, by one call of a function; without one, only the first error
+ * is kept. Answers are taken in calls of nart_pool_spawn() and nart_pool_join(): while neither is awaited, nothing
+ * is taken and an error cancels nothing.
+ */
+enum {
+    NART_POOL_CANCEL_ON_ERROR =
+        1 /**< the first answer below 0 cancels the jobs that run, and ends spawning */
+};
+
+/** Takes the answer of a job: as the answers of nart_task_set_next(). `frame` is dropped later; NULL: it has been
+ *  dropped, because the job was aborted. It must not call functions of the pool, other than nart_pool_cancel(). */
+typedef void (*nart_pool_fn)(void *arg, void *frame, nart_res answer);
+
+/** A pool. Zeroed = closed. Do not copy or move it. */
+typedef struct nart_pool {
+    nart_res error; /**< the first answer below 0 that was taken, or error of a spawn; 0: none */
+    uint64_t taken; /**< how many answers were taken */
+    /* private */
+    nart_pool_fn on_answer;
+    void *arg;
+    uint32_t flags;
+    nart_task_set set;
+} nart_pool;
+
+/** Sets up a pool of at most `max` jobs at a time, with an array of as many nodes, which must stay until
+ *  nart_pool_close() has returned. `flags`: 0 or NART_POOL_CANCEL_ON_ERROR. */
+NART_API void nart_pool_init(nart_pool *p, nart_task_set_node *nodes, uint32_t max, uint32_t flags);
+
+/** From now on, calls fn(arg, frame, answer) for each answer. NULL: no function. */
+static inline void nart_pool_on_answer(nart_pool *p, nart_pool_fn fn, void *arg)
+{
+    p->on_answer = fn;
+    p->arg = arg;
+}
+
+/**
+ * Waits until fewer than `max` jobs run, then spawns one, as nart_spawn() does. An error of the spawn counts as
+ * the answer of a job.
+ * @return 0; -ECANCELED, -ETIMEDOUT nothing was spawned; NART_ECLOSED; -EBUSY another task waits in the pool;
+ *   NART_EDRIVER; -ENOSPC `max` is 0; the errors of nart_spawn(); -EPERM outside of a poll. With NART_POOL_CANCEL_ON_ERROR, and after
+ *   nart_pool_cancel(): the first error, nothing was spawned.
+ * **Ownership**: as nart_spawn(). **Cost**: that of a spawn, and O(1) for each answer that it takes.
+ */
+NART_API NART_MUST_USE nart_res nart_pool_spawn(nart_cx *cx, nart_pool *p,
+                                                const nart_task_type *type, const void *init);
+
+/**
+ * Waits until all jobs have ended, those that it cancels included.
+ * @return 0; the first error, `p->error`; -ECANCELED, -ETIMEDOUT: jobs may run, call it again or close the pool;
+ *   NART_ECLOSED; -EBUSY, NART_EDRIVER, -EPERM as nart_pool_spawn().
+ */
+NART_API NART_MUST_USE nart_res nart_pool_join(nart_cx *cx, nart_pool *p);
+
+/** Cancels the jobs that run. No more are spawned: nart_pool_spawn() and nart_pool_join() answer -ECANCELED,
+ *  unless there was an error before. **Cost**: O(running jobs). */
+NART_API void nart_pool_cancel(nart_pool *p);
+
+/** The number of jobs whose answer has not been taken. */
+static inline uint32_t nart_pool_len(const nart_pool *p)
+{
+    return p->set.len;
+}
+
+/** Closes the pool, as nart_task_set_close(): jobs that run are cancelled and detached, answers that were not
+ *  taken are lost. `error` and `taken` stay. Idempotent; NULL and zeroed pools are fine. */
+NART_API void nart_pool_close(nart_pool *p);
 
 #ifdef __cplusplus
 }
