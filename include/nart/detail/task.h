@@ -34,14 +34,15 @@ struct nart_cx {
     uint64_t reserved;
 };
 
-/* Disjoint from the state bits of a task, so that one word can hold both. */
+/* Disjoint from the state bits of a task, so that one word can hold both; except RACE, which shares its bit with
+ * NART__T_BOXED: neither is looked for in such a word. */
 enum {
-    NART__CX_AGAIN = 0x10000,  /* the task asked to be polled again */
-    NART__CX_FRESH = 0x20000,  /* `now` was read in this poll */
-    NART__CX_END = 0x40000,    /* the task is dropped if this poll leaves it pending */
-    NART__CX_TIMED = 0x100000, /* park is set */
-    NART__CX_OUT = 0x200000,   /* an operation has left a waker somewhere */
-    NART__CX_BUSY = 0x800000,  /* the poll before this one spent its budget */
+    NART__CX_AGAIN = 0x10000,   /* the task asked to be polled again */
+    NART__CX_FRESH = 0x20000,   /* `now` was read in this poll */
+    NART__CX_END = 0x40000,     /* the task is dropped if this poll leaves it pending */
+    NART__CX_TIMED = 0x100000,  /* park is set */
+    NART__CX_OUT = 0x200000,    /* an operation has left a waker somewhere */
+    NART__CX_BUSY = 0x800000,   /* the poll before this one spent its budget */
     NART__CX_SPENT = 0x1000000, /* this poll has spent its budget */
     NART__CX_RACE = 0x10000000  /* an arm of a race is being evaluated */
 };
@@ -87,7 +88,7 @@ struct nart__task {
 };
 typedef struct nart__task nart__task;
 
-/* State bits of a task: disjoint from NART__CX_*, at most 29 bits; used on the owner's thread only. */
+/* State bits of a task: disjoint from NART__CX_* (but see there), at most 29 bits; used on the owner's thread only. */
 enum {
     NART__T_READY = 1,            /* on a ready list */
     NART__T_DONE = 2,             /* ended; res is final */
