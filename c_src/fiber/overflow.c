@@ -105,9 +105,18 @@ static void print_number(size_t n)
     print(p);
 }
 
+/* A fault happens again when the handler returns; a signal that was sent does not. */
+static void by_default(int sig, bool fault)
+{
+    (void)signal(sig, SIG_DFL);
+    if (!fault)
+        (void)raise(sig);
+}
+
 static void on_fault(int sig, siginfo_t *info, void *context)
 {
-    const nart__stack *s = overflown((uintptr_t)info->si_addr);
+    bool fault = info->si_code > 0; /* else it was sent */
+    const nart__stack *s = fault ? overflown((uintptr_t)info->si_addr) : NULL;
 
     if (s) {
         print("nart: fiber ");
@@ -120,8 +129,8 @@ static void on_fault(int sig, siginfo_t *info, void *context)
         before.sa_sigaction(sig, info, context);
     else if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN)
         before.sa_handler(sig);
-    else
-        (void)signal(sig, SIG_DFL);
+    else if (fault || before.sa_handler == SIG_DFL)
+        by_default(sig, fault);
 }
 
 /* ---- alternate stacks ---- */
