@@ -179,12 +179,13 @@ void nart__stack_give(nart_rt *rt, nart__stack *s)
         __asan_unpoison_memory_region(s->low, s->size);
     s->region->in_use--;
     s->task = NULL;
-    bool keep = of->idle + s->size <= IDLE || !of->warm;
+    /* Of one that is larger than all that may be kept, the top: its next fiber begins there. */
+    size_t keep = of->idle + s->size <= IDLE ? s->size : of->warm ? 0 : IDLE;
     nart__stack **list = keep ? &of->warm : &of->cold;
-    if (NART_LIKELY(keep))
+    if (keep)
         of->idle += s->size;
-    else
-        nart__sys_discard(s->low, s->size);
+    if (NART_UNLIKELY(keep < s->size))
+        nart__sys_discard(s->low, s->size - keep);
     s->next = *list;
     *list = s;
 }
