@@ -75,6 +75,17 @@ int nart__fiber_personality(int version, int actions, uint64_t class, void *exce
 }
 #endif
 
+/* Of the C++ runtime, if the program has one. A fiber may park in a catch block or a destructor. */
+nart__exceptions *__cxa_get_globals(void) __attribute__((weak));
+
+static NART__NOINLINE void exchange_exceptions(nart__fiber *f)
+{
+    nart__exceptions *now = __cxa_get_globals(), mine = f->exceptions;
+
+    f->exceptions = *now;
+    *now = mine;
+}
+
 /* ---- sanitizers ---- */
 
 void __sanitizer_start_switch_fiber(void **fake, const void *low, size_t size)
@@ -355,11 +366,15 @@ void nart__fiber_run(nart_cx *cx, nart__fiber *f)
     cx->locals = f->locals;
     if (NART_UNLIKELY(f->scope || f->shielded))
         resume_scopes(cx, f);
+    if (__cxa_get_globals)
+        exchange_exceptions(f);
     if (NART_UNLIKELY(f->hooked))
         hook_enter(f);
     nart__fiber_switch(&f->host, &f->here);
     if (NART_UNLIKELY(f->hooked))
         hook_back(f);
+    if (__cxa_get_globals)
+        exchange_exceptions(f);
 }
 
 void nart__fiber_give(nart_rt *rt, nart__fiber *f)

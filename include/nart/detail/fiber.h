@@ -22,6 +22,12 @@ typedef struct nart__stack_point {
     const void *pc;
 } nart__stack_point;
 
+/* The exceptions that are being handled, as the C++ runtime has them for each thread (Itanium C++ ABI). */
+typedef struct nart__exceptions {
+    void *caught;
+    unsigned int uncaught;
+} nart__exceptions;
+
 /* A fiber that has begun, at the top of its stack. */
 typedef struct nart__fiber {
     nart__stack_point here; /* first: nart__fiber_entry gets its address */
@@ -39,6 +45,7 @@ typedef struct nart__fiber {
     nart_co root;      /* the body of the function itself */
     nart_co *shielded; /* the await that has opened the shield, or `root`; NULL: none */
     nart_scope *above; /* hidden by it */
+    nart__exceptions exceptions;
     nart_cx *cx;
     nart_fiber_fn fn;
     void *arg;
