@@ -81,6 +81,33 @@ TEST(another_delimiter_searches_from_the_beginning)
     CHECK_STR(until_now(&l, "b", 0), "b");
 }
 
+TEST(a_delimiter_that_arrives_in_halves_is_found_at_each_position)
+{
+    for (size_t before = 0; before < 4; before++) {
+        OPEN(link, l, UNIX, 8);
+        struct op op = OP(&l, do_until, .from = "<>", .len = 2);
+        link_send(&l, &"xxx<"[3 - before]);
+        op_start(l.rt, &op);
+        CHECK_RES(op.res, NART_PENDING);
+        link_send(&l, ">");
+        settle(l.rt);
+        CHECK_RES(op.res, (nart_res)before + 2);
+    }
+}
+
+TEST(consuming_restarts_a_search)
+{
+    OPEN(link, l, UNIX, 16);
+    struct op op = OP(&l, do_line, .max = 0);
+
+    op.limit = NART_MS;
+    link_send(&l, "abc");
+    CHECK_RES(op_now(l.rt, &op), -ETIMEDOUT);
+    CHECK_RES(nart_stream_consume(&l.s, 3), 0);
+    link_send(&l, "d\n");
+    CHECK_STR(line_now(&l, 0), "d");
+}
+
 TEST_EACH(read_some_prefers_the_buffer_and_bypasses_an_empty_one, TCP, UNIX)
 {
     OPEN(link, l, kind, 8);
