@@ -234,6 +234,8 @@ TEST(an_idle_relay_ends)
     settle(t.a.rt);
     CHECK_RES(op.res, NART_PENDING);
     link_expect(&t.b, "xxy");
+    CHECK_RES(nart_task_abort(t.a.rt, op.id), 0); /* it uses `op` */
+    settle(t.a.rt);
 }
 
 TEST(a_copy_without_a_buffer_is_refused)

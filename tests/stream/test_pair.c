@@ -224,6 +224,8 @@ TEST(a_task_of_another_runtime_is_refused)
     CHECK_RES(op_now(other, &w), NART_EDRIVER);
     CHECK_RES(r.res, NART_PENDING);
     CHECK_RES(nart_rt_free(other), 0);
+    CHECK_RES(nart_task_abort(p.rt, r.id), 0); /* it uses `r` */
+    settle(p.rt);
 }
 
 TEST(bad_arguments_are_refused)
