@@ -546,6 +546,10 @@ TEST_WITH(a_dump_names_the_wait, two)
     text[fread(text, 1, sizeof text - 1, out)] = '\0';
     fclose(out);
     CHECK(strstr(text, "  remote join\n"));
+    nart_notify_one(&go);
+    settle(rt);
+    settle(own);
+    CHECK_RES(op.res, 0);
 }
 
 /* ---- many threads ---- */
