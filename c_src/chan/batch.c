@@ -30,6 +30,10 @@ static size_t limited(size_t n, size_t elem)
 
 static nart_res some_in(nart_tx *tx, const void *values, size_t n)
 {
+    if (nart__tx_reserved(tx)) { /* the slot is for one value */
+        nart_res r = nart_try_send(tx, values);
+        return r == 0 ? 1 : r;
+    }
     n = limited(n, NART__RING_ELEM(tx->ring->type));
     return nart__chan_kind_of(tx->ring)->try_send_many(tx, values, n);
 }

@@ -34,6 +34,9 @@ const nart__chan_kind nart__chan_kinds[] = {
     [NART_CHAN_LOCAL] = {
         .tx_ops = &nart__local_tx_ops,
         .rx_ops = &nart__local_rx_ops,
+        .awaited_send = nart__local_send,
+        .try_reserve = nart__local_try_reserve,
+        .unreserve = nart__local_unreserve,
         .stride = stride_is_elem,
         .try_send_many = nart__local_try_send_many,
         .try_recv_many = nart__local_try_recv_many,
@@ -48,6 +51,8 @@ const nart__chan_kind nart__chan_kinds[] = {
     [NART_CHAN_SPSC] = {
         .tx_ops = &nart__spsc_tx_ops,
         .rx_ops = &nart__spsc_rx_ops,
+        .awaited_send = nart__spsc_send,
+        .try_reserve = nart__spsc_try_reserve,
         .stride = stride_is_elem,
         .look = nart__spsc_look,
         .settle = nart__spsc_settle,
@@ -63,6 +68,9 @@ const nart__chan_kind nart__chan_kinds[] = {
     [NART_CHAN_MPSC] = {
         .tx_ops = &nart__mpsc_tx_ops,
         .rx_ops = &nart__mpsc_rx_ops,
+        .awaited_send = nart__mpsc_send,
+        .try_reserve = nart__mpsc_try_reserve,
+        .unreserve = nart__mpsc_unreserve,
         .stride = mpsc_stride,
         .init = nart__mpsc_init,
         .finish = nart__mpsc_finish,
@@ -206,6 +214,7 @@ void nart_tx_close(nart_tx *tx)
     if (!tx || !tx->ring)
         return;
     nart__chan *c = nart__chan_of(tx->ring);
+    nart_tx_unreserve(tx);
     nart__interrupt(&tx->wait);
     memset(tx, 0, sizeof *tx);
     if (kind_of(c)->tx_closed(c))
@@ -363,6 +372,35 @@ static inline bool still_waits(const nart_cx *cx, const nart_rx *rx)
     return cx->go >= 0 && w->task == cx->self && w->seen != w->task->polls && !cx->scope &&
            w->ops == &nart__local_rx_ops && r->head == r->tail && !r->tx_waits &&
            nart__chan_of(rx->ring)->senders > 0 && !nart__chan_of(rx->ring)->shut;
+}
+
+/* 0, or why no slot of this channel can be reserved. */
+static nart_res reservable(const nart_tx *tx, size_t elem)
+{
+    nart_res r = usable(tx->ring, elem);
+    return r == 0 && nart__chan_of(tx->ring)->rendezvous ? -EINVAL : r;
+}
+
+nart_res nart__tx_reserve(nart_cx *cx, nart_tx *tx, size_t elem)
+{
+    nart_res r = reservable(tx, elem);
+
+    cx->go--; /* as the inline functions do */
+    return r ? refuse(cx, &tx->wait, r) : nart__chan_kind_of(tx->ring)->awaited_send(cx, tx, NULL);
+}
+
+nart_res nart__tx_try_reserve(nart_tx *tx, size_t elem)
+{
+    nart_res r = reservable(tx, elem);
+    if (r || nart__tx_reserved(tx))
+        return r;
+    return nart__chan_kind_of(tx->ring)->try_reserve(tx);
+}
+
+void nart_tx_unreserve(nart_tx *tx)
+{
+    if (tx->ring && nart__tx_reserved(tx))
+        nart__chan_kind_of(tx->ring)->unreserve(tx);
 }
 
 nart_res nart__recv_slow(nart_cx *cx, nart_rx *rx, void *value, size_t elem)

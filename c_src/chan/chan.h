@@ -122,9 +122,29 @@ static inline void nart__rx_set_drained(nart_rx *rx)
     rx->type = NART__RING_TYPE(0, 0, NART__RING_ELEM(rx->type));
 }
 
+/* Has this end a slot that it has reserved? Then its wait is idle, and GRANTED. SPSC: never, see
+ * nart__spsc_try_reserve(). */
+static inline bool nart__tx_reserved(const nart_tx *tx)
+{
+    return !tx->wait.task && tx->wait.state == NART__GRANTED;
+}
+
+/* The wait of a sender has ended: 0, it was for a slot (`value` is NULL), which it keeps. */
+static inline nart_res nart__tx_unwait(nart_tx *tx, const void *value, nart_res r)
+{
+    nart__unwait(&tx->wait);
+    if (r == 0 && !value)
+        tx->wait.state = NART__GRANTED;
+    return r;
+}
+
 /* The operations of a kind that are not hot. */
 typedef struct nart__chan_kind {
     const struct nart__wait_ops *tx_ops, *rx_ops;
+    /* `value` is NULL: waits for a slot and keeps it. */
+    nart_res (*awaited_send)(nart_cx *cx, nart_tx *tx, const void *value);
+    nart_res (*try_reserve)(nart_tx *tx);
+    void (*unreserve)(nart_tx *tx); /* NULL: nothing was reserved */
     /* Opening: bytes between values in the ring; the kind's own part of a new channel, or NULL. */
     size_t (*stride)(size_t elem);
     void (*init)(nart__chan *c);
@@ -159,6 +179,8 @@ nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value);
 nart_res nart__local_try_send(nart_tx *tx, const void *value);
 nart_res nart__local_recv(nart_cx *cx, nart_rx *rx, void *value);
 nart_res nart__local_try_recv(nart_rx *rx, void *value);
+nart_res nart__local_try_reserve(nart_tx *tx);
+void nart__local_unreserve(nart_tx *tx);
 nart_res nart__local_try_send_many(nart_tx *tx, const void *values, size_t n);
 nart_res nart__local_try_recv_many(nart_rx *rx, void *values, size_t n);
 void nart__local_tx_cloned(nart__chan *c);
@@ -176,6 +198,7 @@ nart_res nart__spsc_send(nart_cx *cx, nart_tx *tx, const void *value);
 nart_res nart__spsc_try_send(nart_tx *tx, const void *value);
 nart_res nart__spsc_recv(nart_cx *cx, nart_rx *rx, void *value);
 nart_res nart__spsc_try_recv(nart_rx *rx, void *value);
+nart_res nart__spsc_try_reserve(nart_tx *tx);
 nart_res nart__spsc_try_send_many(nart_tx *tx, const void *values, size_t n);
 nart_res nart__spsc_try_recv_many(nart_rx *rx, void *values, size_t n);
 bool nart__spsc_tx_closed(nart__chan *c);
@@ -194,6 +217,8 @@ nart_res nart__mpsc_send(nart_cx *cx, nart_tx *tx, const void *value);
 nart_res nart__mpsc_try_send(nart_tx *tx, const void *value);
 nart_res nart__mpsc_recv(nart_cx *cx, nart_rx *rx, void *value);
 nart_res nart__mpsc_try_recv(nart_rx *rx, void *value);
+nart_res nart__mpsc_try_reserve(nart_tx *tx);
+void nart__mpsc_unreserve(nart_tx *tx);
 nart_res nart__mpsc_try_send_many(nart_tx *tx, const void *values, size_t n);
 nart_res nart__mpsc_try_recv_many(nart_rx *rx, void *values, size_t n);
 /* For a thread: sends at once (0), or queues (NART_PENDING: `waker` is called when another thread removes

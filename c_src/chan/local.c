@@ -138,13 +138,40 @@ static bool slot_free(const nart__chan *c)
 nart_res nart__local_try_send(nart_tx *tx, const void *value)
 {
     nart__chan *c = nart__chan_of(tx->ring);
+    bool reserved = nart__tx_reserved(tx);
+
+    if (c->shut)
+        return NART_ECLOSED;
+    if (!reserved && !slot_free(c))
+        return -EAGAIN;
+    put(c, value);
+    if (reserved)
+        nart__local_unreserve(tx);
+    return 0;
+}
+
+nart_res nart__local_try_reserve(nart_tx *tx)
+{
+    nart__chan *c = nart__chan_of(tx->ring);
 
     if (c->shut)
         return NART_ECLOSED;
     if (!slot_free(c))
         return -EAGAIN;
-    put(c, value);
+    c->ring.reserved++;
+    tx->wait.state = NART__GRANTED;
+    set_room(c);
     return 0;
+}
+
+/* The slot is free, or contains this end's value. */
+void nart__local_unreserve(nart_tx *tx)
+{
+    nart__chan *c = nart__chan_of(tx->ring);
+
+    c->ring.reserved--;
+    tx->wait.state = NART__IDLE;
+    grant(c);
 }
 
 nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value)
@@ -163,7 +190,15 @@ nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value)
             nart__withdraw(w);
         return NART_ECLOSED;
     }
-    if (w->state == NART__GRANTED) {
+    if (!w->task) {
+        if (nart__tx_reserved(tx) && !value)
+            return 0;
+        r = value ? nart__local_try_send(tx, value) : nart__local_try_reserve(tx);
+        if (r != -EAGAIN)
+            return r;
+    } else if (w->state == NART__GRANTED && !value) {
+        return nart__tx_unwait(tx, NULL, 0);
+    } else if (w->state == NART__GRANTED) {
         c->ring.reserved--;
         if (has_slot(c)) {
             nart__unwait(w);
@@ -174,10 +209,6 @@ nart_res nart__local_send(nart_cx *cx, nart_tx *tx, const void *value)
         w->state = NART__QUEUED; /* the receiver has left */
         nart__q_push_first(&c->senders_waiting, w);
         set_room(c);
-    }
-    if (!w->task && slot_free(c)) {
-        put(c, value);
-        return 0;
     }
     if (NART_UNLIKELY(!nart__rx_bound_to(&c->binding, cx)))
         return NART_EDRIVER;

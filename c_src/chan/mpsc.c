@@ -222,6 +222,23 @@ static nart_res claim_locked(nart_tx *tx, uint64_t n, uint64_t *was)
     return (nart_res)count;
 }
 
+/* Reserves a slot under the lock, with QUEUED set: so no slot is claimed without the lock until it is used or
+ * returned. Relaxed: the claim that uses it reads the positions again. */
+static nart_res reserve_locked(nart_tx *tx)
+{
+    nart__chan *c = nart__chan_of(tx->ring);
+    uint64_t taken = NART__LOAD(&tx->ring->taken, NART__RELAXED);
+    uint64_t sent = NART__LOAD(&tx->ring->sent, NART__RELAXED);
+
+    if (sent & SHUT)
+        return NART_ECLOSED;
+    if (used(sent, taken) + c->reserved > tx->ring->mask)
+        return -EAGAIN;
+    c->reserved++;
+    tx->wait.state = NART__GRANTED;
+    return 0;
+}
+
 /* Writes values into the claimed slots. */
 static inline void publish(nart__ring *r, uint64_t was, const void *values, uint64_t n)
 {
@@ -234,7 +251,7 @@ static inline void publish(nart__ring *r, uint64_t was, const void *values, uint
         nart__waker_slot_wake(&r->rx_notify);
 }
 
-/* Senders are queued, or were a moment ago. */
+/* Senders are queued or have a reservation, or did a moment ago. This one's own is used. */
 static NART__COLD nart_res claim_behind(nart_tx *tx, uint64_t n, uint64_t *was)
 {
     nart__chan *c = nart__chan_of(tx->ring);
@@ -242,7 +259,12 @@ static NART__COLD nart_res claim_behind(nart_tx *tx, uint64_t n, uint64_t *was)
 
     if (!enter(c))
         return NART_EFORK;
-    r = c->senders_waiting.first ? -EAGAIN : claim_locked(tx, n, was);
+    bool reserved = nart__tx_reserved(tx);
+    if (reserved) {
+        c->reserved--;
+        tx->wait.state = NART__IDLE;
+    }
+    r = c->senders_waiting.first && !reserved ? -EAGAIN : claim_locked(tx, n, was);
     leave(c);
     return r;
 }
@@ -272,10 +294,23 @@ nart_res nart__mpsc_try_send_many(nart_tx *tx, const void *values, size_t n)
     return r;
 }
 
+nart_res nart__mpsc_try_reserve(nart_tx *tx)
+{
+    nart__chan *c = nart__chan_of(tx->ring);
+    nart_res r;
+
+    if (!enter(c))
+        return NART_EFORK;
+    begin_queue(tx->ring);
+    r = c->senders_waiting.first ? -EAGAIN : reserve_locked(tx);
+    leave(c);
+    return r;
+}
+
 /* ---- waiting senders ---- */
 
-/* No slot was free, so the sender queues. NART_PENDING it is queued; 0: one is free now, and claimed;
- * NART_ECLOSED, NART_EFORK. */
+/* No slot was free, so the sender queues. NART_PENDING it is queued; 0: one is free now, and claimed, or
+ * reserved (`was` is NULL); NART_ECLOSED, NART_EFORK. */
 static nart_res queue_up(nart_tx *tx, nart_waker waker, uint64_t *was)
 {
     nart__chan *c = nart__chan_of(tx->ring);
@@ -284,7 +319,7 @@ static nart_res queue_up(nart_tx *tx, nart_waker waker, uint64_t *was)
     if (!enter(c))
         return NART_EFORK;
     begin_queue(tx->ring);
-    r = c->senders_waiting.first ? -EAGAIN : claim_locked(tx, 1, was);
+    r = c->senders_waiting.first ? -EAGAIN : was ? claim_locked(tx, 1, was) : reserve_locked(tx);
     if (r == -EAGAIN) { /* leave() checks for SHUT again */
         tx->waker = waker.w;
         tx->wait.state = NART__QUEUED;
@@ -295,7 +330,7 @@ static nart_res queue_up(nart_tx *tx, nart_waker waker, uint64_t *was)
     return r > 0 ? 0 : r;
 }
 
-/* Claims a slot if one was granted. Answers as queue_up(); the wait is over unless NART_PENDING. */
+/* Claims the slot if one was granted, or keeps it (`was` is NULL). Answers as queue_up(); the wait is over unless NART_PENDING. */
 static nart_res take_turn(nart_tx *tx, nart_waker waker, uint64_t *was)
 {
     nart__chan *c = nart__chan_of(tx->ring);
@@ -303,7 +338,9 @@ static nart_res take_turn(nart_tx *tx, nart_waker waker, uint64_t *was)
 
     if (!enter(c))
         return NART_EFORK;
-    if (tx->wait.state == NART__GRANTED) {
+    if (tx->wait.state == NART__GRANTED && !was) {
+        r = 0;
+    } else if (tx->wait.state == NART__GRANTED) {
         c->reserved--;
         r = claim_locked(tx, 1, was) > 0 ? 0 : NART_ECLOSED; /* a slot is free, unless SHUT */
     } else if (tx->wait.state == NART__CLOSED) {
@@ -333,18 +370,24 @@ static void tx_withdraw(nart__wait *w)
     give_up(tx_of(w));
 }
 
+void nart__mpsc_unreserve(nart_tx *tx)
+{
+    give_up(tx);
+    tx->wait.state = NART__IDLE;
+}
+
 const struct nart__wait_ops nart__mpsc_tx_ops = { "send", tx_withdraw };
 
 /* Begins or continues to wait. */
 static nart_res wait_for_turn(nart_cx *cx, nart_tx *tx, const void *value)
 {
     nart__wait *w = &tx->wait;
-    uint64_t was = 0;
+    uint64_t was = 0, *claimed = value ? &was : NULL;
     bool begun;
     nart_res r;
 
     if (w->task) {
-        r = take_turn(tx, nart_cx_waker(cx), &was);
+        r = take_turn(tx, nart_cx_waker(cx), claimed);
         if (r == NART_PENDING) {
             r = nart__park_in(cx, w, &begun);
             return r == NART_PENDING ? nart__pending_outside(cx) : r;
@@ -353,15 +396,15 @@ static nart_res wait_for_turn(nart_cx *cx, nart_tx *tx, const void *value)
         r = nart__park_in(cx, w, &begun);
         if (r != NART_PENDING)
             return r;
-        r = queue_up(tx, nart_cx_waker(cx), &was);
+        r = queue_up(tx, nart_cx_waker(cx), claimed);
         if (r == NART_PENDING)
             return nart__pending_outside(cx);
         nart__answers_after_all(cx);
         if (!w->task)
             return r;
     }
-    nart__unwait(w);
-    if (r == 0)
+    (void)nart__tx_unwait(tx, value, r);
+    if (r == 0 && value)
         publish(tx->ring, was, value, 1);
     return r;
 }
@@ -375,7 +418,9 @@ nart_res nart__mpsc_send(nart_cx *cx, nart_tx *tx, const void *value)
         return r;
     if (NART_UNLIKELY(w->task && w->task != cx->self))
         return -EBUSY;
-    r = w->task ? -EAGAIN : nart__mpsc_try_send(tx, value);
+    if (nart__tx_reserved(tx) && !value)
+        return 0;
+    r = w->task ? -EAGAIN : value ? nart__mpsc_try_send(tx, value) : nart__mpsc_try_reserve(tx);
     return NART_LIKELY(r != -EAGAIN) ? r : wait_for_turn(cx, tx, value);
 }
 

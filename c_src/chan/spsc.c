@@ -128,14 +128,33 @@ int nart__spsc_notified(nart_tx *tx, uintptr_t found)
     return notified(tx, found, 1) == 1;
 }
 
+static void look_for_slots(nart_tx *tx)
+{
+    tx->seen = NART__LOAD(&tx->ring->taken, NART__ACQUIRE); /* the slots before it are free */
+}
+
 nart_res nart__spsc_try_send(nart_tx *tx, const void *value)
 {
     nart__ring *r = tx->ring;
 
-    tx->seen = NART__LOAD(&r->taken, NART__ACQUIRE); /* the slots before it are free */
+    look_for_slots(tx);
     if (nart__push(tx, value, NART__RING_ELEM(r->type), 0))
         return 0;
     return nart__spsc_is_shut(r) ? NART_ECLOSED : -EAGAIN;
+}
+
+/* A slot that is free stays free: there is no other sender. */
+nart_res nart__spsc_try_reserve(nart_tx *tx)
+{
+    if (nart__spsc_is_shut(tx->ring))
+        return NART_ECLOSED;
+    look_for_slots(tx);
+    return tx->pos - tx->seen <= tx->ring->mask ? 0 : -EAGAIN;
+}
+
+static nart_res try_either(nart_tx *tx, const void *value)
+{
+    return value ? nart__spsc_try_send(tx, value) : nart__spsc_try_reserve(tx);
 }
 
 nart_res nart__spsc_send(nart_cx *cx, nart_tx *tx, const void *value)
@@ -148,13 +167,13 @@ nart_res nart__spsc_send(nart_cx *cx, nart_tx *tx, const void *value)
         return r;
     if (NART_UNLIKELY(w->task && w->task != cx->self))
         return -EBUSY;
-    r = nart__spsc_try_send(tx, value);
+    r = try_either(tx, value);
     if (r == -EAGAIN) {
         r = nart__park_in(cx, w, &begun);
         if (r != NART_PENDING)
             return r;
         nart__waker_slot_register(&tx->ring->tx_notify, cx);
-        r = nart__spsc_try_send(tx, value);
+        r = try_either(tx, value);
         if (r == -EAGAIN)
             return nart__pending_outside(cx);
         nart__answers_after_all(cx);
@@ -232,7 +251,7 @@ nart_res nart__spsc_try_send_many(nart_tx *tx, const void *values, size_t n)
 
     if (room == 0)
         return NART_ECLOSED;
-    tx->seen = NART__LOAD(&r->taken, NART__ACQUIRE); /* the slots before it are free */
+    look_for_slots(tx);
     uint64_t count = room - (tx->pos - tx->seen);
     if (count > n)
         count = n;

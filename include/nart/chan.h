@@ -209,6 +209,28 @@ static inline NART_MUST_USE nart_res nart_send(nart_cx *cx, nart_tx *tx, const v
  *  value gives it to the caller, also when another task waits in it. **Thread**: the end's own. */
 static inline NART_MUST_USE nart_res nart_recv(nart_cx *cx, nart_rx *rx, void *value);
 
+/* ---- a slot first, its value later --------------------------------------------------------------- */
+
+/**
+ * Waits for a free slot and reserves it for the next value that this end sends: nart_try_send() then answers 0
+ * (or NART_ECLOSED), nart_send() does not wait. So a value can be made, or taken out of somewhere else, once there
+ * is space for it. No other sender gets the slot; it is not a place in the order of values. An end has at most
+ * one reservation, and keeps it across polls and a move.
+ * @return 0, also if it has one already; the errors of nart_send(), on which nothing is reserved; -EINVAL a
+ *   channel of capacity 0; NART_EFORK an MPSC channel of the parent's. **Ownership**: return the slot by sending, nart_tx_unreserve() or nart_tx_close().
+ * **Thread**: the end's own. **Cost**: MPSC: two passes of a lock; meanwhile all senders of the channel
+ * take it.
+ */
+static inline NART_MUST_USE nart_res nart_tx_reserve(nart_cx *cx, nart_tx *tx);
+
+/** Reserves a slot without waiting. @return as nart_tx_reserve(); -EAGAIN full, or other senders are queued ahead.
+ *  **Thread**: the end's own. */
+static inline NART_MUST_USE nart_res nart_tx_try_reserve(nart_tx *tx);
+
+/** Returns the reserved slot to the other senders. No effect without a reservation. **Thread**: the end's
+ *  own. */
+NART_API void nart_tx_unreserve(nart_tx *tx);
+
 /* ---- several values per call -------------------------------------------------------------------
  * One answer moves at most NART_CHAN_MANY values or 64 KiB, but at least one value: so no call occupies its
  * loop for long. */
@@ -268,7 +290,8 @@ NART_API NART_MUST_USE nart_res nart_recv_blocking(nart_rx *rx, void *value, int
 
 /**
  * Defines typed forms: `name_open(rt, kind, capacity, &tx, &rx)`, `name_send(cx, &tx, value)`,
- * `name_recv(cx, &rx, &value)`, `name_try_send(&tx, value)`, `name_try_recv(&rx, &value)`, where `value` is a T.
+ * `name_recv(cx, &rx, &value)`, `name_try_send(&tx, value)`, `name_try_recv(&rx, &value)`, where `value` is a T;
+ * `name_reserve(cx, &tx)` and `name_try_reserve(&tx)`, after which name_try_send() sends.
  * They answer as the functions above, and -EINVAL for an end of a channel whose elem is not sizeof(T). The
  * ends are ordinary ones: for `drop_value`, several values or blocking use the functions above.
  */
@@ -278,6 +301,8 @@ NART_API NART_MUST_USE nart_res nart_recv_blocking(nart_rx *rx, void *value, int
     NART__CHAN_TRY_RECV(name##_try_recv, T)                                                        \
     NART__CHAN_SEND(name##_send, T)                                                                \
     NART__CHAN_RECV(name##_recv, T)                                                                \
+    NART__CHAN_RESERVE(name##_reserve, T)                                                          \
+    NART__CHAN_TRY_RESERVE(name##_try_reserve, T)                                                  \
     struct name##_chan_typed
 
 #ifdef __cplusplus

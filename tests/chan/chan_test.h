@@ -37,16 +37,19 @@ static inline void chan_finish(struct chan *c)
     CHECK_RES(nart_rt_free(c->rt), 0);
 }
 
-/* One send or receive in its own task. */
+/* One send, reservation or receive in its own task. */
 struct op {
     OP_FIELDS;
     nart_tx *tx;
     nart_rx *rx;
     uint64_t value;
+    bool reserves;
 };
 
 static inline nart_res op_do(nart_cx *cx, struct op *op)
 {
+    if (op->reserves)
+        return u64_reserve(cx, op->tx);
     return op->tx ? u64_send(cx, op->tx, op->value) : u64_recv(cx, op->rx, &op->value);
 }
 
@@ -55,6 +58,12 @@ OP_TASK(op_do);
 static inline void send_start(nart_rt *rt, struct op *op, nart_tx *tx, uint64_t value)
 {
     *op = (struct op){ .tx = tx, .value = value, .limit = NART_NEVER };
+    op_start(rt, op);
+}
+
+static inline void reserve_start(nart_rt *rt, struct op *op, nart_tx *tx)
+{
+    *op = (struct op){ .tx = tx, .reserves = true, .limit = NART_NEVER };
     op_start(rt, op);
 }
 

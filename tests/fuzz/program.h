@@ -190,7 +190,7 @@ struct handle *handle_new(void);
 void handle_retire(struct handle *h); /* it has been closed */
 
 enum {
-    VALUE_KINDS = 11,
+    VALUE_KINDS = 12,
     VALUE_SORTS = 8,
     SYNC_KINDS = 10,
     SYNC_SORTS = 9,

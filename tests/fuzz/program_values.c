@@ -262,6 +262,42 @@ static bool send_ready(const struct arm *a)
             chan_has_slot(c, &a->handle->u.tx));
 }
 
+/* A slot first, which is used or returned at once: for other senders it would be no free one. */
+static nart_res reserve_call(nart_cx *cx, struct arm *a)
+{
+    struct value v = { a->thing, a->thing->sent };
+    nart_tx *tx = &a->handle->u.tx;
+    nart_res r = nart_tx_reserve(cx, tx);
+
+    if (r == 0 && pick(4)) {
+        nart_res sent = nart_try_send(tx, &v);
+        EXPECT(sent == (send_refused(a) ? NART_ECLOSED : 0), "%s", nart_err_name(sent));
+        a->thing->sent += sent == 0;
+    }
+    if (r == 0)
+        nart_tx_unreserve(tx);
+    return r;
+}
+
+static bool is_rendezvous(const struct arm *a)
+{
+    return !a->handle->closed && nart_tx_capacity(&a->handle->u.tx) == 0;
+}
+
+static void reserve_answered(struct arm *a, nart_res r)
+{
+    EXPECT(r == (a->handle->closed  ? NART_ECLOSED
+                 : is_rendezvous(a) ? -EINVAL
+                 : send_refused(a)  ? NART_ECLOSED
+                                    : 0),
+           "%s", nart_err_name(r));
+}
+
+static bool reserve_ready(const struct arm *a)
+{
+    return is_rendezvous(a) || send_ready(a);
+}
+
 static bool recv_begin(struct arm *a)
 {
     return rx_begin(a, any_chan());
@@ -983,6 +1019,7 @@ const struct kind value_kinds[] = {
     { "recv", 1, recv_begin, recv_call, recv_answered, recv_ready, NULL },
     { "send_many", 1, send_many_begin, send_many_call, send_many_answered, send_ready, NULL },
     { "recv_many", 1, recv_many_begin, recv_many_call, recv_many_answered, recv_ready, NULL },
+    { "reserve", 1, send_begin, reserve_call, reserve_answered, reserve_ready, NULL },
     { "claim", 1, claim_begin, claim_call, claim_answered, claim_ready, NULL },
     { "message", 1, message_begin, message_call, message_answered, message_ready, NULL },
     { "oneshot", 1, oneshot_begin, oneshot_call, oneshot_answered, oneshot_ready, NULL },

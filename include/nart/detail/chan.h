@@ -77,6 +77,8 @@ NART_API nart_res nart__send_slow(nart_cx *cx, nart_tx *tx, const void *value, s
 NART_API nart_res nart__try_send_slow(nart_tx *tx, const void *value, size_t elem);
 NART_API nart_res nart__recv_slow(nart_cx *cx, nart_rx *rx, void *value, size_t elem);
 NART_API nart_res nart__try_recv_slow(nart_rx *rx, void *value, size_t elem);
+NART_API nart_res nart__tx_reserve(nart_cx *cx, nart_tx *tx, size_t elem);
+NART_API nart_res nart__tx_try_reserve(nart_tx *tx, size_t elem);
 NART_API void nart__local_sent(nart__ring *r);
 NART_API void nart__local_taken(nart__ring *r);
 NART_API void nart__ring_taken(nart__ring *r);
@@ -296,6 +298,16 @@ static inline nart_res nart_recv(nart_cx *cx, nart_rx *rx, void *value)
     return nart__recv_slow(cx, rx, value, elem);
 }
 
+static inline nart_res nart_tx_reserve(nart_cx *cx, nart_tx *tx)
+{
+    return nart__tx_reserve(cx, tx, NART__RING_ELEM(tx->type));
+}
+
+static inline nart_res nart_tx_try_reserve(nart_tx *tx)
+{
+    return nart__tx_try_reserve(tx, NART__RING_ELEM(tx->type));
+}
+
 /* The functions of NART_CHAN_TYPED(). */
 #define NART__CHAN_OPEN(fn, T)                                                                     \
     NART__MACRO_FN fn(nart_rt *rt, uint32_t kind, size_t capacity, nart_tx *tx, nart_rx *rx)       \
@@ -332,6 +344,16 @@ static inline nart_res nart_recv(nart_cx *cx, nart_rx *rx, void *value)
         if (NART_LIKELY(--cx->go >= 0) && NART_LIKELY(nart__pop(rx, value, sizeof(T), 1)))         \
             return 0;                                                                              \
         return nart__recv_slow(cx, rx, value, sizeof(T));                                          \
+    }
+#define NART__CHAN_RESERVE(fn, T)                                                                  \
+    NART__MACRO_FN fn(nart_cx *cx, nart_tx *tx)                                                    \
+    {                                                                                              \
+        return nart__tx_reserve(cx, tx, sizeof(T));                                                \
+    }
+#define NART__CHAN_TRY_RESERVE(fn, T)                                                              \
+    NART__MACRO_FN fn(nart_tx *tx)                                                                 \
+    {                                                                                              \
+        return nart__tx_try_reserve(tx, sizeof(T));                                                \
     }
 
 #ifdef __cplusplus

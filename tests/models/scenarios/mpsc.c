@@ -369,6 +369,54 @@ static void full_and_given_up(unsigned i)
     }
 }
 
+/* ---- a slot is reserved first: then a send without waiting succeeds ---- */
+
+static void send_reserved(unsigned i)
+{
+    MODEL_CHECK(send_try(i) == 0);
+    closed(i);
+}
+
+static void reserved(unsigned i)
+{
+    if (i == RX) {
+        recv_all(recv_await);
+    } else if (i == TX1) {
+        while (nart__mpsc_try_reserve(&s->sides[i].tx) != 0)
+            nart__relax();
+        send_reserved(i);
+    } else {
+        send_all(i, 1);
+    }
+}
+
+/* The channel is full at first. */
+static void reserved_when_free(unsigned i)
+{
+    if (i == RX) {
+        recv_all(recv_await);
+        return;
+    }
+    MODEL_CHECK(send_await(i) == 0);
+    while (nart__mpsc_send(poll_begin(i), &s->sides[i].tx, NULL) == NART_PENDING)
+        model_wait((int)i);
+    send_reserved(i);
+}
+
+/* Returned, it passes to the other sender. */
+static void unreserved(unsigned i)
+{
+    if (i == RX) {
+        recv_all(recv_await);
+    } else if (i == TX1) {
+        if (nart__mpsc_try_reserve(&s->sides[i].tx) == 0)
+            nart__mpsc_unreserve(&s->sides[i].tx);
+        closed(i);
+    } else {
+        send_all(i, 1);
+    }
+}
+
 /* ---- the receiver reads the length ---- */
 
 static void length_at_the_end(unsigned i)
@@ -425,6 +473,9 @@ const model_scenario model_scenarios[] = {
     { "one_receiver_closes", 2, make_one_narrow, receiver_closes, after, 2, 2 },
     { "one_receive_given_up", 2, make_one_wide, receive_given_up, after, 2, 2 },
     { "one_send_given_up", 2, make_one_narrow, full_and_given_up, after, 1, 2 },
+    { "one_reserved_when_free", 2, make_one_narrow, reserved_when_free, after, 2, 2 },
+    { "reserved", 3, make_narrow, reserved, after, 1, 1 },
+    { "unreserved", 3, make_narrow, unreserved, after, 1, 2 },
     { "wide", 3, make_wide, stream_of_1, after, 1, 2 },
     { "one_only_tries", 3, make_narrow, one_only_tries, after, 1, 2 },
     { "receiver_closes", 3, make_narrow, receiver_closes, after, 1, 1 },
