@@ -176,13 +176,14 @@ BROKEN = {
 
 def undetected(args, work):
     """Breaks the rules in turn; yields the undetected faults."""
-    page = work / "page.h"
-    (work / "page.1.c").write_text("#include <nart/nart.h>\nvoid f(nart_rt *rt);\n"
-                                   "void f(nart_rt *rt)\n{\n/* STATEMENTS */\n}\n")
+    page, programs = work / "page.h", work / "programs"
+    programs.mkdir()
+    (programs / "page.1.c").write_text("#include <nart/nart.h>\nvoid f(nart_rt *rt);\n"
+                                       "void f(nart_rt *rt)\n{\n/* STATEMENTS */\n}\n")
     for what, text in {"nothing": GOOD, **BROKEN}.items():
         page.write_text("/**\n * Text.\n *\n" + text + " */\n")
         try:
-            check(page, args, work, work)
+            check(page, args, work, programs)
             found = False
         except Fault:
             found = True
