@@ -9,15 +9,16 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/nart DESTINATION ${CMAKE_INSTALL
   FILES_MATCHING PATTERN *.h PATTERN tokio.h EXCLUDE) # tokio.h is installed with the bridge
 install(EXPORT nartTargets NAMESPACE nart:: DESTINATION ${package_dir})
 
-# Finds in bodies what compilers do not see. For people and CI, so it is not part of the package.
-install(PROGRAMS cmake/nart_lint.py DESTINATION ${CMAKE_INSTALL_DATADIR}/nart)
+# The checker of bodies, and nart_check().
+install(DIRECTORY cmake/nart-check DESTINATION ${CMAKE_INSTALL_DATADIR}/nart FILES_MATCHING PATTERN *.py)
+install(FILES cmake/nart_check.cmake DESTINATION ${CMAKE_INSTALL_DATADIR}/nart)
 
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE-APACHE ${PROJECT_SOURCE_DIR}/LICENSE-MIT
   DESTINATION ${CMAKE_INSTALL_DATADIR}/licenses/nart)
 
 # While the major version is 0, a minor version may break its users.
 configure_package_config_file(cmake/nartConfig.cmake.in nartConfig.cmake
-  INSTALL_DESTINATION ${package_dir} PATH_VARS CMAKE_INSTALL_LIBDIR)
+  INSTALL_DESTINATION ${package_dir} PATH_VARS CMAKE_INSTALL_LIBDIR CMAKE_INSTALL_DATADIR)
 write_basic_package_version_file(nartConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(
   FILES ${CMAKE_CURRENT_BINARY_DIR}/nartConfig.cmake

@@ -10,7 +10,7 @@ endfunction()
 # nart::strict: for targets with bodies written in <nart/co.h>. A local variable does not survive
 # an await; these warnings find some that were meant to. gcc sees an initialisation that the resume
 # jumps over, clang a use on a path without one: no compiler finds both. Neither finds one that is
-# initialised before NART_BEGIN and changed in the body: nart_lint.py does.
+# initialised before NART_BEGIN and changed in the body: nart_check() does.
 add_library(nart_strict INTERFACE)
 add_library(nart::strict ALIAS nart_strict)
 set_target_properties(nart_strict PROPERTIES EXPORT_NAME strict)

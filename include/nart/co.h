@@ -26,27 +26,28 @@
  *  1. Keep what must survive an await in the frame. Local variables do not survive. One that is initialised
  *     before NART_BEGIN is initialised again in each poll, so a change made by the body is silently lost;
  *     any other local variable has an indeterminate value after an await.
- *       - Compilers warn about a variable that is initialised after NART_BEGIN (gcc: -Wjump-misses-init) or
- *         not at all (clang: -Wconditional-uninitialized): CMake target `nart::strict`.
- *       - The script nart_lint.py, installed in share/nart, finds variables that are initialised before
- *         NART_BEGIN, changed, and read after an await.
- *       - Nothing finds a change through a pointer or in a macro of your own, nor an initial value
- *         that differs in the next poll (`int n = f->n;`).
+ *       - nart-check reports each variable that is set in the body, by an initialiser or otherwise, and read
+ *         after an await without being set in between: `nart_check(app)` in CMake, or the program in share/nart.
+ *         It needs clang and Python, whatever compiles the program. See docs/building.md.
+ *       - Compilers warn about some of them: about a variable that is initialised after NART_BEGIN (gcc:
+ *         -Wjump-misses-init) or not at all (clang: -Wconditional-uninitialized). CMake target `nart::strict`.
+ *       - Nothing finds a change through a pointer, nor an initial value that differs in the next poll
+ *         (`int n = f->n;`).
  *       - At -O0 a lost variable often has its old value by accident. Test at -O2.
  *  2. Do not await inside a `switch` of your own. It is a compile error with gcc and clang, except with -w
  *     and in a switch on __int128: there the body resumes in the wrong place. Do not write `break` outside of
  *     your loops and switches: it leaves the switch that NART_BEGIN opens, so the body continues at its
- *     NART_END. nart_lint.py finds both.
+ *     NART_END. nart-check finds both.
  *  3. The awaited expression is evaluated in every poll. It is the operation or body itself; its arguments
  *     must have no side effects (no `i++`). Keep its inputs in the frame, and also the handle in which the
  *     operation waits, and an out-parameter that the operation writes before it answers (`done` of
  *     nart_tcp_send_all()). An out-parameter that is written only with the answer may be a local variable;
- *     its value is lost at the next await. An input may differ between calls only if the operation ignores
+ *     its value is lost at the next await. nart-check reports all others. An input may differ between calls only if the operation ignores
  *     later values (`at` of nart_sleep_until()).
  *  4. Write one await per source line. A second one is a compile error: a duplicate label, whose name is this
  *     rule.
  *  5. Leave a body by NART_RETURN or NART_END only. After a plain `return` its next call aborts the process
- *     and prints the body's name and file.
+ *     and prints the body's name and file. nart-check finds it.
  *  6. Do not keep `cx` in a frame: it may differ in the next poll.
  *
  * A body awaits another body by an ordinary call: `NART_AWAIT(r, read_frame(cx, &c->frame))`, where

@@ -1,20 +1,60 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Mistakes that c_src/cmake/nart_lint.py must find. The line with a mistake has a comment:
- * `lost:` and the names of variables, `switch` or `break`. Nothing may be found in other lines. */
+/* Right and wrong bodies for c_src/cmake/nart-check. An await that loses variables has a comment with `lost:` and
+ * their names; another mistake has the comment `switch`, `break` or `return`. Nothing else may be found. */
 #include <nart/nart.h>
 
+#include <stdio.h>
+#include <string.h>
+
+struct part {
+    nart_co co;
+    nart_timer timer;
+};
+
 struct frame {
-    nart_co co, inner;
+    nart_co co;
     nart_arm all[2];
     nart_timer timer;
     nart_tcp sock;
+    nart_tcp_listener listener;
+    nart_rx rx;
+    nart_tx tx;
+    nart_join join;
+    nart_semaphore sem;
+    struct part part;
+    size_t done;
+    int64_t wait;
     int i, n, kind;
     char buf[8];
 };
 
+struct point {
+    int x, y;
+    struct {
+        int deep[2];
+    } z;
+};
+
+/* A program's own macros. */
+#define TRY(dst, ...)                                                                              \
+    do {                                                                                           \
+        NART_AWAIT(dst, __VA_ARGS__);                                                              \
+        if ((dst) < 0)                                                                             \
+            NART_RETURN(dst);                                                                      \
+    } while (0)
+#define SET(v, to) ((v) = (to))
+#ifdef NOT_DEFINED
+#define OTHER_BRANCH(v) (void)(v)
+#else
+#define OTHER_BRANCH(v) use(v)
+#endif
+
 int use(int value);
 int fill(int *value);
+_Noreturn void die(void);
 nart_res read_some(nart_cx *cx, char *buf, size_t len);
+nart_res part_run(nart_cx *cx, struct part *part);
+nart_res takes(nart_cx *cx, const struct point *by);
 nart_res fine(nart_cx *cx, struct frame *f);
 nart_res loops(nart_cx *cx, struct frame *f);
 nart_res lost(nart_cx *cx, struct frame *f);
@@ -23,6 +63,21 @@ nart_res lost_on_a_path(nart_cx *cx, struct frame *f);
 nart_res lost_in_a_race(nart_cx *cx, struct frame *f);
 nart_res lost_in_several(nart_cx *cx, struct frame *f);
 nart_res misplaced(nart_cx *cx, struct frame *f);
+nart_res answers(nart_cx *cx, struct frame *f);
+nart_res members(nart_cx *cx, struct frame *f);
+nart_res paths(nart_cx *cx, struct frame *f);
+nart_res expressions(nart_cx *cx, struct frame *f);
+nart_res not_answers(nart_cx *cx, struct frame *f);
+nart_res initialised(nart_cx *cx, struct frame *f);
+nart_res handles(nart_cx *cx, struct frame *f);
+nart_res continued(nart_cx *cx, struct frame *f);
+nart_res inputs(nart_cx *cx, struct frame *f);
+nart_res in_macros(nart_cx *cx, struct frame *f);
+nart_res parameters(nart_cx *cx, struct frame *f, int *n);
+nart_res returns(nart_cx *cx, struct frame *f);
+nart_res no_body(nart_cx *cx, struct frame *f);
+
+/* ---- right ---- */
 
 nart_res fine(nart_cx *cx, struct frame *f)
 {
@@ -93,6 +148,282 @@ out:
     NART_END(r);
 }
 
+/* What is written only with the answer may be a local variable. */
+nart_res answers(nart_cx *cx, struct frame *f)
+{
+    nart_res r, res;
+    uint64_t value;
+    nart_tcp peer = { 0 };
+    nart_addr from;
+    bool won = false;
+    char buf[8];
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT(r, nart_join_await(cx, &f->join, &res));
+    f->n = (int)(r + res);
+    for (;;) {
+        NART_AWAIT_FOR(r, NART_SEC, nart_recv(cx, &f->rx, &value));
+        if (r < 0)
+            break;
+        f->n = (int)value;
+        NART_AWAIT(r, NART_AFTER(&f->timer, NART_MS, nart_recv(cx, &f->rx, &value)));
+        f->n = (int)value;
+        NART_AWAIT(r, nart_tcp_accept(cx, &f->listener, &peer, &from));
+        if (r == 0 && from.len > 0)
+            nart_tcp_move(&f->sock, &peer);
+        NART_AWAIT(r, read_some(cx, buf, sizeof buf));
+        if (r > 0)
+            fwrite(buf, 1, (size_t)r, stdout);
+        NART_AWAIT_ANY(won, r, nart_sleep(cx, &f->timer, f->wait), nart_recv(cx, &f->rx, &value));
+        if (won)
+            f->n = (int)value;
+    }
+    NART_END(r);
+}
+
+/* Members, and elements with a constant index, are set one by one. */
+nart_res members(nart_cx *cx, struct frame *f)
+{
+    struct point p, q, *at = &q;
+    int pair[2];
+
+    NART_BEGIN(cx, &f->co);
+    p.x = 1;
+    p.y = 2;
+    p.z.deep[0] = p.z.deep[1] = 3;
+    pair[0] = pair[1] = p.x;
+    f->n = p.x + p.y + p.z.deep[0] + pair[0] + (int)sizeof at->z;
+    NART_YIELD();
+    p.x = p.y = 4;
+    p.z.deep[1] = 5;
+    pair[1] = 6;
+    f->n = p.x + p.y + p.z.deep[1] + pair[1];
+    NART_YIELD();
+    p = (struct point){ .x = 1, .y = 2 };
+    memset(&q, 0, sizeof q);
+    f->n = p.x + q.y + p.z.deep[f->i];
+    NART_END(0);
+}
+
+nart_res paths(nart_cx *cx, struct frame *f)
+{
+    nart_res r = 0;
+    int n, k = 0;
+
+    NART_BEGIN(cx, &f->co);
+    if (f->n && (n = use(f->n)) > 0)
+        f->n = n;
+    NART_YIELD();
+    if (f->n > 3)
+        n = 1;
+    else if (f->n > 2)
+        NART_RETURN(0);
+    else if (f->n > 1)
+        goto again;
+    else if (f->n > 0)
+        die();
+    else
+        n = 2;
+    f->n = n;
+again:
+    NART_AWAIT(r, nart_sleep(cx, &f->timer, 1));
+    do {
+        k = use(k = f->n);
+        if (k == 2)
+            continue;
+    } while (k < 10 || !f->n);
+    switch (k) {
+    case 1:
+        n = 1;
+        break;
+    case 2:
+        NART_RETURN(k);
+    default:
+        n = k;
+    }
+    f->n = n;
+    if (f->i++ < 3)
+        goto again;
+    NART_END(r);
+}
+
+nart_res expressions(nart_cx *cx, struct frame *f)
+{
+    int n = 0, k = 0;
+    long word = 0;
+
+    NART_BEGIN(cx, &f->co);
+    word = n = k = f->n;
+    f->n = n + k + (int)word;
+    NART_YIELD();
+    f->n = (int)sizeof(word) + (int)sizeof n;
+    n = f->n ? (k = 1) : (k = 2);
+    word = (k, 3);
+    f->n += n + k + (int)word;
+    f->n = _Generic(n, int : 1, default : n);
+    NART_YIELD();
+    f->n = _Generic(word, int : word, default : 1);
+    (void)n;
+    (void)&k;
+    NART_END(0);
+}
+
+/* Without NART_BEGIN it is no body: its variables survive what it calls. */
+nart_res no_body(nart_cx *cx, struct frame *f)
+{
+    int n = use(f->n);
+    nart_res r = lost(cx, f);
+
+    if (r == NART_PENDING)
+        return r;
+    return n;
+}
+
+/* ---- wrong ---- */
+
+nart_res not_answers(nart_cx *cx, struct frame *f)
+{
+    nart_res r, res;
+    uint64_t value;
+    bool won;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT(r, nart_join_await(cx, &f->join, &res));
+    NART_AWAIT_ANY(won, r, nart_recv(cx, &f->rx, &value), fine(cx, f)); /* lost: res */
+    if (res == 0)
+        NART_YIELD(); /* lost: r won value */
+    if (won)
+        f->n = (int)value;
+    NART_END(r);
+}
+
+nart_res initialised(nart_cx *cx, struct frame *f)
+{
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    while (use(f->n)) {
+        const int n = use(f->n);
+        char text[16];
+        struct point p = { .x = n };
+
+        snprintf(text, sizeof text, "%d", n);
+        NART_AWAIT(r, nart_sleep(cx, &f->timer, 1)); /* lost: n text p */
+        printf("%s %d %d\n", text, n, p.z.deep[1]);
+    }
+    for (int k = 0; k < 3; k++)
+        NART_AWAIT(r, nart_sleep(cx, &f->timer, 1)); /* lost: k */
+    NART_END(r);
+}
+
+/* The operation waits in them. */
+nart_res handles(nart_cx *cx, struct frame *f)
+{
+    nart_res r;
+    nart_timer timer = { 0 }, second = { 0 };
+    struct part part = { .co = { 0 } }, parts[2];
+    nart_waiter waiter = { 0 };
+    nart_rx rx = { 0 };
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT(r, nart_sleep(cx, &timer, 1)); /* lost: timer */
+    NART_AWAIT_ANY(f->i, r, nart_sleep(cx, &f->timer, 1),
+                   nart_sleep(cx, &timer, 1));                /* lost: timer */
+    NART_AWAIT(r, NART_AFTER(&second, NART_MS, fine(cx, f))); /* lost: second */
+    NART_AWAIT(r, part_run(cx, &part));                       /* lost: part */
+    memset(parts, 0, sizeof parts);
+    NART_AWAIT(r, part_run(cx, parts + f->i));                      /* lost: parts */
+    NART_AWAIT(r, nart_semaphore_acquire(cx, &f->sem, &waiter, 1)); /* lost: waiter */
+    NART_AWAIT(r, nart_recv(cx, &rx, &f->n));                       /* lost: rx */
+    NART_END(r);
+}
+
+/* An operation continues from what it wrote there before it waited. */
+nart_res continued(nart_cx *cx, struct frame *f)
+{
+    nart_res r;
+    size_t done = 0;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT(r, nart_tcp_send_all(cx, &f->sock, f->buf, sizeof f->buf, &f->done));
+    NART_AWAIT(r, nart_tcp_send_all(cx, &f->sock, f->buf, sizeof f->buf, &done)); /* lost: done */
+    NART_AWAIT(r, nart_send_many(cx, &f->tx, f->buf, sizeof f->buf, &done));      /* lost: done */
+    NART_END(r);
+}
+
+nart_res inputs(nart_cx *cx, struct frame *f)
+{
+    nart_res r, all[3];
+    char text[8];
+    struct point by;
+    int i = 0;
+    int64_t wait;
+
+    NART_BEGIN(cx, &f->co);
+    memcpy(text, "1234567", sizeof text);
+    NART_AWAIT(r, nart_tcp_send(cx, &f->sock, text, sizeof text)); /* lost: text */
+    by.x = by.y = 1;
+    NART_AWAIT(r, takes(cx, &by));                      /* lost: by */
+    NART_AWAIT(r, f->n ? takes(cx, &by) : fine(cx, f)); /* lost: by */
+    wait = use(1);
+    NART_AWAIT_FOR(r, wait, fine(cx, f)); /* read once */
+    wait = use(1);
+    NART_AWAIT_UNTIL(r, wait, fine(cx, f)); /* read once */
+    wait = use(1);
+    NART_YIELD(); /* lost: wait */
+    NART_AWAIT_FOR(r, wait, fine(cx, f));
+    NART_AWAIT_UNTIL(r, wait, fine(cx, f));
+    for (i = 0; i < 3; i++) {
+        NART_AWAIT(all[i], fine(cx, f)); /* lost: i all */
+    }
+    NART_END(all[1]);
+}
+
+nart_res in_macros(nart_cx *cx, struct frame *f)
+{
+    nart_res r;
+    int n, k, other;
+
+    NART_BEGIN(cx, &f->co);
+    SET(n, 3);
+    k = other = n;
+    TRY(r, nart_sleep(cx, &f->timer, 1)); /* lost: n other */
+    if (SET(k, n) == 2)
+        OTHER_BRANCH(other);
+    NART_AWAIT_LOCAL(r, NULL, f, fine(cx, f)); /* lost: k */
+    NART_END(k);
+}
+
+nart_res parameters(nart_cx *cx, struct frame *f, int *n)
+{
+    NART_BEGIN(cx, &f->co);
+    *n = 3; /* what it points to is not lost */
+    NART_YIELD();
+    f->n = *n++;
+    NART_YIELD(); /* lost: n */
+    *n = 4;
+    NART_END(0);
+}
+
+nart_res returns(nart_cx *cx, struct frame *f)
+{
+    if (!f)
+        return -EINVAL; /* not begun */
+    NART_BEGIN(cx, &f->co);
+    if (f->n > 3)
+        return -EINVAL; /* return */
+    NART_YIELD();
+    for (;;) {
+        switch (f->n) {
+        case 1:
+            continue;
+        default:
+            return lost(cx, f); /* return */
+        }
+    }
+    NART_END(0);
+}
+
 nart_res lost(nart_cx *cx, struct frame *f)
 {
     nart_res r = 0;
@@ -125,10 +456,10 @@ nart_res lost_in_parts(nart_cx *cx, struct frame *f)
 
     NART_BEGIN(cx, &f->co);
     addr.len = 3;
-    NART_AWAIT(r, nart_tcp_connect(cx, &f->sock, &addr)); /* whatever gets its address may set it */
+    NART_AWAIT(r, nart_tcp_connect(cx, &f->sock, &addr)); /* lost: addr */
     addr.len = 4;
     pair[f->i] = 1;
-    NART_AWAIT(r, nart_sleep(cx, &f->timer, 1)); /* lost: addr pair */
+    NART_AWAIT(r, nart_sleep(cx, &f->timer, 1)); /* lost: addr */
     f->n = (int)addr.len;
     pair[1] = 3;
     NART_STOP(r, fine(cx, f)); /* lost: pair */
@@ -147,7 +478,7 @@ nart_res lost_on_a_path(nart_cx *cx, struct frame *f)
         NART_AWAIT(first, nart_sleep(cx, &f->timer, 1)); /* lost: open */
     }
     if (f->n > 4)
-        NART_AWAIT(r, nart_sleep(cx, &f->timer, 1)); /* lost: first */
+        NART_AWAIT(r, nart_sleep(cx, &f->timer, 1)); /* lost: first open */
     NART_END(open ? first : r);
 }
 

@@ -1,39 +1,43 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Runs c_src/cmake/nart_lint.py over bodies.c and compares its findings with the comments there."""
-import pathlib
-import re
-import sys
+"""Runs nart-check, its command, over a file and compares the findings with the comments there.
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1] / "c_src" / "cmake"))
-sys.dont_write_bytecode = True
-import nart_lint  # noqa: E402
+    check.py FILE NART-CHECK [ARGUMENT...]
+"""
+import re
+import subprocess
+import sys
 
 
 def expected(text):
     for number, line in enumerate(text.splitlines(), 1):
-        mark = re.search(r"/\* (lost: (?P<names>[\w ]+)|switch|break) \*/", line)
+        mark = re.search(r"/\* (?:lost: (?P<names>[\w ]+)|(?P<what>switch|break|return)) \*/", line)
         if mark and mark["names"]:
             yield from ((number, f"`{name}`") for name in mark["names"].split())
         elif mark:
-            yield number, mark[1]
+            yield number, mark["what"]
 
 
-def found(text):
-    for line in nart_lint.findings("", text):
-        number, what = re.match(r":(\d+): .*?(`\w+`|switch|break)", line).groups()
-        yield int(number), what
+def found(said, text):
+    for line in said.splitlines():
+        at, what = re.fullmatch(r".*?:(\d+): (.*)", line).groups()
+        lost = re.match(r"(`(\w+)`) is lost by the await at line (\d+)", what)
+        if lost and not re.search(rf"\b{lost[2]}\b", text.splitlines()[int(at) - 1]):
+            yield int(at), f"{lost[1]} is not declared here, but"
+        yield (int(lost[3]), lost[1]) if lost else (int(at), re.search("switch|break|return", what)[0])
 
 
 def main():
-    text = (HERE / "bodies.c").read_text()
-    want, have = set(expected(text)), set(found(text))
+    file, *command = sys.argv[1:]
+    with open(file, encoding="utf-8") as source:
+        text = source.read()
+    done = subprocess.run([sys.executable, "-B", *command], stdout=subprocess.PIPE, text=True, check=False)
+    want, have = set(expected(text)), set(found(done.stdout, text))
     for line, what in sorted(want - have):
-        print(f"bodies.c:{line}: {what} is not found")
+        print(f"{file}:{line}: {what} is not found")
     for line, what in sorted(have - want):
-        print(f"bodies.c:{line}: {what} is found")
-    return int(want != have or not want)
+        print(f"{file}:{line}: {what} is found")
+    return int(want != have or not want or done.returncode != 1)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ Rules
      statements its line /* STATEMENTS */. Otherwise the program is the declarations alone. Statements
      without such a file are an error, and so is such a file without an example.
   4. Every program is compiled by every compiler, with -std=c11 -Wall -Wextra -Werror. One with a `main`
-     is linked with the libraries and run: its status must be 0. nart_lint.py finds nothing in it.
+     is linked with the libraries and run: its status must be 0. If one of the compilers is clang,
+     nart-check finds nothing in it.
   5. A header has an example, unless NO_EXAMPLE gives a reason.
 """
 import argparse
@@ -30,8 +31,9 @@ import sys
 import tempfile
 
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
-LINT = PROGRAMS.parents[2] / "c_src" / "cmake" / "nart_lint.py"
-OPTIONS = ["-std=c11", "-D_POSIX_C_SOURCE=200809L", "-O1", "-Wall", "-Wextra", "-Werror"]
+CHECK = PROGRAMS.parents[2] / "c_src" / "cmake" / "nart-check"
+LANGUAGE = ["-std=c11", "-D_POSIX_C_SOURCE=200809L"]
+OPTIONS = [*LANGUAGE, "-O1", "-Wall", "-Wextra", "-Werror"]
 DECLARATION = re.compile(r"(//[^\n]*\n)*\s*"
                          r"(static\b|typedef\b|struct \w+\s*\{|#|NART_(RESOURCE|HANDLER|CHAN_TYPED|TASK_TYPED))")
 
@@ -137,6 +139,10 @@ def run(what, command, work):
         raise Fault(f"{what}: {' '.join(map(str, command))}\n{done.stdout}")
 
 
+def clang_of(args):
+    return next((cc for cc in args.cc if "clang" in pathlib.Path(cc).name), None)
+
+
 def check(path, args, work, programs=PROGRAMS):
     """Builds and runs each example of a page. Returns their number."""
     found = examples(path, path.read_text())
@@ -148,11 +154,15 @@ def check(path, args, work, programs=PROGRAMS):
     for index, (number, code) in enumerate(found, 1):
         source = work / f"{path.stem}.{index}.c"
         source.write_text(program_of(path, index, number, code, programs))
-        run(f"{path}:{number}", [sys.executable, LINT, source], work)
+        include = [f"-I{args.include}", f"-I{PROGRAMS}"]
+        clang = clang_of(args)
+        if clang:
+            run(f"{path}:{number}", [sys.executable, "-B", CHECK, "--clang", clang, source, "--", *LANGUAGE,
+                                     *include], work)
         runs = re.search(r"^int main", source.read_text(), re.MULTILINE) is not None
         for cc in args.cc:
             binary = source.with_suffix("." + pathlib.Path(cc).name)
-            command = [cc, *OPTIONS, f"-I{args.include}", f"-I{PROGRAMS}", source]
+            command = [cc, *OPTIONS, *include, source]
             if not runs or not args.lib:
                 run(f"{path}:{number}", command + ["-c", "-o", binary], work)
                 continue
@@ -172,22 +182,33 @@ BROKEN = {
     "statements and no program": GOOD + " *\n * And:\n *\n" + GOOD,
     "a program and no example": "",
 }
+LOST = " *     " + """static __attribute__((unused)) nart_res run(nart_cx *cx, nart_co *co)
+{
+    int n = 0;
+    NART_BEGIN(cx, co);
+    n = 1;
+    NART_YIELD();
+    NART_END(n);
+}
+""".replace("\n", "\n *     ").rstrip(" *") + " *\n" + GOOD
+KEPT = LOST.replace("n = 1;\n *         NART_YIELD();", "NART_YIELD();\n *         n = 1;")
 
 
 def undetected(args, work):
     """Breaks the rules in turn; yields the undetected faults."""
     page, programs = work / "page.h", work / "programs"
     programs.mkdir()
-    (programs / "page.1.c").write_text("#include <nart/nart.h>\nvoid f(nart_rt *rt);\n"
+    (programs / "page.1.c").write_text("#include <nart/nart.h>\nvoid f(nart_rt *rt);\n/* DECLARATIONS */\n"
                                        "void f(nart_rt *rt)\n{\n/* STATEMENTS */\n}\n")
-    for what, text in {"nothing": GOOD, **BROKEN}.items():
+    broken = {**BROKEN, "a variable that an await loses": LOST} if clang_of(args) else BROKEN
+    for what, text in {"nothing": GOOD, "nothing in a body": KEPT, **broken}.items():
         page.write_text("/**\n * Text.\n *\n" + text + " */\n")
         try:
             check(page, args, work, programs)
             found = False
         except Fault:
             found = True
-        if found != (what in BROKEN):
+        if found != (what in broken):
             yield f"{'not ' if not found else ''}found out: {what}"
 
 
