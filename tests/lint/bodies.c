@@ -35,6 +35,10 @@ struct point {
     } z;
 };
 
+struct borrowed {
+    struct part *part;
+};
+
 /* A program's own macros. */
 #define TRY(dst, ...)                                                                              \
     do {                                                                                           \
@@ -52,6 +56,10 @@ struct point {
 int use(int value);
 int fill(int *value);
 _Noreturn void die(void);
+void die_too(void) __attribute__((noreturn));
+nart_res begin(nart_cx *cx, struct point *at);
+nart_res lends(nart_cx *cx, int which, struct borrowed *out);
+nart_res runs_part(nart_cx *cx, int which, struct part *part);
 nart_res read_some(nart_cx *cx, char *buf, size_t len);
 nart_res part_run(nart_cx *cx, struct part *part);
 nart_res takes(nart_cx *cx, const struct point *by);
@@ -67,6 +75,8 @@ nart_res answers(nart_cx *cx, struct frame *f);
 nart_res members(nart_cx *cx, struct frame *f);
 nart_res paths(nart_cx *cx, struct frame *f);
 nart_res expressions(nart_cx *cx, struct frame *f);
+nart_res more_paths(nart_cx *cx, struct frame *f);
+nart_res lost_on_paths(nart_cx *cx, struct frame *f);
 nart_res not_answers(nart_cx *cx, struct frame *f);
 nart_res initialised(nart_cx *cx, struct frame *f);
 nart_res handles(nart_cx *cx, struct frame *f);
@@ -268,6 +278,48 @@ nart_res expressions(nart_cx *cx, struct frame *f)
     NART_END(0);
 }
 
+nart_res more_paths(nart_cx *cx, struct frame *f)
+{
+    nart_res r;
+    int n = 0, k = 0;
+    struct point at;
+    struct borrowed borrowed;
+
+    NART_BEGIN(cx, &f->co);
+    n = k = f->n;
+    NART_AWAIT(r, lends(cx, 1, &borrowed));
+    f->n = borrowed.part != NULL;
+    for (f->i = 0; f->i < 3; f->i++) {
+        char row[4];
+
+        row[f->i] = 1; /* of a new array */
+        f->n = row[f->i];
+        NART_YIELD();
+    }
+    f->n = (int)sizeof(n + 1) + _Generic(f->i, int : 1, default : n + 1);
+    if (sscanf(f->buf, "%d", &n) == 1)
+        f->n = n;
+    else
+        die_too();
+    (void)begin(cx, &at); /* not awaited */
+    f->n = at.x + n;
+    NART_YIELD();
+    if (!(f->n && (k = use(1)) > 0))
+        f->n = 0;
+    else
+        f->n = k;
+    if (NART_LIKELY(f->n && (n = use(1)) > 0))
+        f->n = n;
+    NART_YIELD();
+    while (1) {
+        if (f->i++ > 3)
+            NART_RETURN(0);
+        NART_YIELD();
+    }
+    f->n = n + k; /* not reached */
+    NART_END(r);
+}
+
 /* Without NART_BEGIN it is no body: its variables survive what it calls. */
 nart_res no_body(nart_cx *cx, struct frame *f)
 {
@@ -280,6 +332,45 @@ nart_res no_body(nart_cx *cx, struct frame *f)
 }
 
 /* ---- wrong ---- */
+
+nart_res lost_on_paths(nart_cx *cx, struct frame *f)
+{
+    nart_res r = 0;
+    int n = 5;
+    int64_t wait;
+
+    NART_BEGIN(cx, &f->co);
+    wait = n = use(f->n);
+    NART_YIELD(); /* lost: wait n */
+    NART_AWAIT_FOR(r, wait, fine(cx, f));
+    if (f->n && (n = use(1)) > 0)
+        f->n = 1;
+    f->n = n;
+    n = 2;
+    NART_YIELD(); /* lost: n */
+    switch (f->n) {
+    case 1:
+        n = 2;
+        break;
+    }
+    f->n = n;
+    n = 3;
+    for (;;) {
+        NART_YIELD(); /* lost: n */
+        if (f->n)
+            break;
+        n = 2;
+    }
+    f->n = n;
+    if (f->n) {
+        n = 4;
+        goto out;
+    }
+    NART_RETURN(0);
+out:
+    NART_YIELD(); /* lost: n */
+    NART_END(n);
+}
 
 nart_res not_answers(nart_cx *cx, struct frame *f)
 {
@@ -324,6 +415,7 @@ nart_res handles(nart_cx *cx, struct frame *f)
     struct part part = { .co = { 0 } }, parts[2];
     nart_waiter waiter = { 0 };
     nart_rx rx = { 0 };
+    struct point at = { 0 };
 
     NART_BEGIN(cx, &f->co);
     NART_AWAIT(r, nart_sleep(cx, &timer, 1)); /* lost: timer */
@@ -331,10 +423,12 @@ nart_res handles(nart_cx *cx, struct frame *f)
                    nart_sleep(cx, &timer, 1));                /* lost: timer */
     NART_AWAIT(r, NART_AFTER(&second, NART_MS, fine(cx, f))); /* lost: second */
     NART_AWAIT(r, part_run(cx, &part));                       /* lost: part */
+    NART_AWAIT(r, runs_part(cx, 1, &part));                   /* lost: part */
     memset(parts, 0, sizeof parts);
     NART_AWAIT(r, part_run(cx, parts + f->i));                      /* lost: parts */
     NART_AWAIT(r, nart_semaphore_acquire(cx, &f->sem, &waiter, 1)); /* lost: waiter */
     NART_AWAIT(r, nart_recv(cx, &rx, &f->n));                       /* lost: rx */
+    NART_AWAIT(r, begin(cx, &at));                                  /* lost: at */
     NART_END(r);
 }
 
@@ -362,6 +456,8 @@ nart_res inputs(nart_cx *cx, struct frame *f)
     NART_BEGIN(cx, &f->co);
     memcpy(text, "1234567", sizeof text);
     NART_AWAIT(r, nart_tcp_send(cx, &f->sock, text, sizeof text)); /* lost: text */
+    NART_AWAIT(r, read_some(cx, text + f->i, 2));                  /* lost: text */
+    f->n = text[1];
     by.x = by.y = 1;
     NART_AWAIT(r, takes(cx, &by));                      /* lost: by */
     NART_AWAIT(r, f->n ? takes(cx, &by) : fine(cx, f)); /* lost: by */

@@ -9,6 +9,7 @@
 int use(int value);
 void fill(int &value);
 int look(const int &value);
+void step(const char *&at);
 
 namespace app
 {
@@ -31,6 +32,7 @@ nart_res connection::right(nart_cx *cx)
     int n = 0;
     std::string text;
     auto &sum = total;
+    const char *at = "a";
 
     NART_BEGIN(cx, &co);
     NART_AWAIT(r, nart_sleep(cx, &timer, 5));
@@ -56,6 +58,10 @@ nart_res connection::right(nart_cx *cx)
     }
     sum += n;
     kept = std::make_unique<int>(sum);
+    step(at);
+    NART_YIELD();
+    step(at);
+    sum = *at;
     NART_END(0);
 }
 
@@ -78,7 +84,12 @@ nart_res connection::wrong(nart_cx *cx)
     } catch (...) {
         n = 1;
     }
-    NART_YIELD(); /* lost: ok r */
+    NART_YIELD(); /* lost: ok r n */
+    try {
+        n = use(2);
+    } catch (...) {
+        total = n;
+    }
     for (int k = 0; ok && k < 3; k++) {
         if (k == 2)
             return r; /* return */

@@ -27,6 +27,8 @@ Limits
   - A call with the address of a variable reads it if the parameter points to const, otherwise sets it. So an
     out-parameter of an awaited operation may be a local variable. Not so its handle: a structure that is the
     argument after `cx`, or that contains a nart_co, a nart_timer or a nart_waiter.
+  - An element with a variable index is a part of an array: a loop that fills the array does not count as setting
+    it, so it is reported if it is read after an await. Declare such an array in a block.
   - It does not see a change through a pointer, nor an initial value that differs in the next poll
     (`int n = f->n;` before NART_BEGIN).
   - C++: what a lambda captures is not followed. Calling a member function that is not const sets the object.

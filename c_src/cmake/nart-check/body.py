@@ -141,9 +141,8 @@ class Body(Expressions):
 
     def on_CXXTryStmt(self, node):
         begin, ends = self.here(), []
-        for number_of, part in enumerate(inner(node)):
-            if number_of:
-                self.now = self.node(begin, ends[0])
+        for part in inner(node):  # the block, then its handlers
+            self.now = self.node(begin, *ends[:1])
             self.statement(part)
             ends.append(self.now)
         self.now = self.node(*ends)
@@ -174,13 +173,12 @@ class Body(Expressions):
         if is_guard(value):
             self.resume_point(statement)
             return
-        reached = self.switches[-1] != self.dispatch or number(value) == 0
-        self.now = self.node(self.now, self.switches[-1] if reached else None)
+        self.now = self.node(self.now, self.switches[-1])
         self.statement(statement)
 
     def on_DefaultStmt(self, node):
-        reached = self.switches[-1] != self.dispatch
-        self.now = self.node(self.now, self.switches[-1] if reached else None)
+        own = self.switches[-1] == self.dispatch  # leads back to the switch
+        self.now = self.node(self.now, None if own else self.switches[-1])
         self.statement(inner(node)[-1])
 
     def resume_point(self, node):
