@@ -299,11 +299,16 @@ nart_res more_paths(nart_cx *cx, struct frame *f)
     f->n = (int)sizeof(n + 1) + _Generic(f->i, int : 1, default : n + 1);
     if (sscanf(f->buf, "%d", &n) == 1)
         f->n = n;
-    else
-        die_too();
     (void)begin(cx, &at); /* not awaited */
     f->n = at.x + n;
     NART_YIELD();
+    (void)begin(cx, &at);
+    f->n = at.x;
+    if (f->n > 3)
+        n = 1;
+    else
+        die_too();
+    f->n = n;
     if (!(f->n && (k = use(1)) > 0))
         f->n = 0;
     else

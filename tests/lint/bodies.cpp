@@ -58,7 +58,7 @@ nart_res connection::right(nart_cx *cx)
     }
     sum += n;
     kept = std::make_unique<int>(sum);
-    step(at);
+    at = "set again";
     NART_YIELD();
     step(at);
     sum = *at;

@@ -110,8 +110,6 @@ class Tree:
 
     def waits(self, type_name):
         """Does a task wait in a variable of this type, or in a part of it?"""
-        if type_name.endswith("*"):
-            return False
         name = re.sub(r"\b(const|volatile|struct|union|class)\b|\[[^]]*\]", "", type_name).strip()
         if WAITS.fullmatch(name):
             return True
