@@ -64,28 +64,7 @@ nart_res read_some(nart_cx *cx, char *buf, size_t len);
 nart_res part_run(nart_cx *cx, struct part *part);
 nart_res takes(nart_cx *cx, const struct point *by);
 nart_res fine(nart_cx *cx, struct frame *f);
-nart_res loops(nart_cx *cx, struct frame *f);
 nart_res lost(nart_cx *cx, struct frame *f);
-nart_res lost_in_parts(nart_cx *cx, struct frame *f);
-nart_res lost_on_a_path(nart_cx *cx, struct frame *f);
-nart_res lost_in_a_race(nart_cx *cx, struct frame *f);
-nart_res lost_in_several(nart_cx *cx, struct frame *f);
-nart_res misplaced(nart_cx *cx, struct frame *f);
-nart_res answers(nart_cx *cx, struct frame *f);
-nart_res members(nart_cx *cx, struct frame *f);
-nart_res paths(nart_cx *cx, struct frame *f);
-nart_res expressions(nart_cx *cx, struct frame *f);
-nart_res more_paths(nart_cx *cx, struct frame *f);
-nart_res lost_on_paths(nart_cx *cx, struct frame *f);
-nart_res not_answers(nart_cx *cx, struct frame *f);
-nart_res initialised(nart_cx *cx, struct frame *f);
-nart_res handles(nart_cx *cx, struct frame *f);
-nart_res continued(nart_cx *cx, struct frame *f);
-nart_res inputs(nart_cx *cx, struct frame *f);
-nart_res in_macros(nart_cx *cx, struct frame *f);
-nart_res parameters(nart_cx *cx, struct frame *f, int *n);
-nart_res returns(nart_cx *cx, struct frame *f);
-nart_res no_body(nart_cx *cx, struct frame *f);
 
 /* ---- right ---- */
 
