@@ -63,7 +63,7 @@ static bool has_to_take(const nart_pool *p)
 
 nart_res nart_pool_spawn(nart_cx *cx, nart_pool *p, const nart_task_type *type, const void *init)
 {
-    nart_res r = nart__enter(cx, &p->set.wait);
+    nart_res r = has_to_take(p) ? 0 : nart__enter(cx, &p->set.wait);
 
     while (r >= 0 && has_to_take(p))
         r = take(cx, p);

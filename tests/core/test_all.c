@@ -259,6 +259,18 @@ TEST_WITH(a_handle_in_two_arms_is_busy, rt)
     nart_join_release(&join);
 }
 
+TEST_WITH(of_two_errors_the_first_written_is_the_answer, rt)
+{
+    nart_join join;
+    struct trio *f = new_trio(&join, SAME_HANDLE);
+    nart_tx_close(&f->tx[0]);
+    settle(rt);
+    CHECK_RES(f->two[0].res, NART_ECLOSED);
+    CHECK_RES(f->two[1].res, -EBUSY);
+    CHECK_RES(f->r, NART_ECLOSED);
+    nart_join_release(&join);
+}
+
 TEST_WITH(an_array_can_be_awaited_again, rt)
 {
     nart_join join;

@@ -291,6 +291,44 @@ TEST_WITH(cancelling_it_ends_the_spawning, rt)
     check_over(o, &join, -ECANCELED, -ECANCELED);
 }
 
+/* ---- an error is seen before the next job begins ---- */
+
+struct pauses {
+    nart_co co;
+    nart_pool pool;
+    nart_task_set_node nodes[2];
+    nart_timer timer;
+    struct job job;
+    nart_res r;
+};
+
+static nart_res pauses_run(nart_cx *cx, void *frame)
+{
+    struct pauses *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    nart_pool_init(&f->pool, f->nodes, 2, NART_POOL_CANCEL_ON_ERROR);
+    f->job.answer = -EIO;
+    NART_AWAIT(f->r, nart_pool_spawn(cx, &f->pool, &job_type, &f->job));
+    CHECK_RES(f->r, 0);
+    NART_AWAIT(f->r, nart_sleep(cx, &f->timer, NART_MS));
+    NART_AWAIT(f->r, nart_pool_spawn(cx, &f->pool, &job_type, &f->job));
+    nart_pool_close(&f->pool);
+    NART_END(f->r);
+}
+
+static const nart_task_type pauses_type = NART_TASK_TYPE(struct pauses, pauses_run, NULL);
+
+TEST_WITH(an_error_prevents_the_next_spawn, rt)
+{
+    nart_join join;
+    struct pauses *f = spawn(rt, &pauses_type, &join);
+    run_all(rt);
+    CHECK_RES(f->r, -EIO);
+    CHECK_EQ(begun, 1);
+    nart_join_release(&join);
+}
+
 /* ---- wrong use ---- */
 
 struct other {
