@@ -1059,6 +1059,26 @@ struct task *task_spawn_set(nart_cx *cx, nart_task_set *set, nart_res *node)
 }
 
 /* Its name is known from its first poll on. */
+nart_res task_spawn_pool(nart_cx *cx, nart_pool *pool, struct task **kid)
+{
+    struct frame f;
+
+    if (task_count == EVER)
+        return -ENOSPC;
+    struct task *t = task_new(&f, NULL);
+    nart_res r = nart_pool_spawn(cx, pool, &task_type, &f);
+    if (r == 0)
+        *kid = t;
+    else
+        task_free(t);
+    return r;
+}
+
+struct task *task_of(const void *frame)
+{
+    return ((const struct frame *)frame)->task;
+}
+
 struct task *task_spawn_in(nart_cx *cx, struct body *owner)
 {
     struct frame f;

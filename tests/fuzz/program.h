@@ -176,6 +176,7 @@ struct thing {
         struct claims *claims;
         struct set *set;
         struct locks *locks;
+        struct pool *pool;
         struct task *kid;
         void *slot;
         struct {
@@ -194,16 +195,22 @@ enum {
     VALUE_SORTS = 8,
     SYNC_KINDS = 10,
     SYNC_SORTS = 9,
+    POOL_KINDS = 2,
     IO_KINDS = 12,
     IO_SORTS = 3
 };
 extern const struct kind value_kinds[], sync_kinds[], io_kinds[];
+extern const struct kind pool_kinds[];
+extern const struct sort pool_sort;
 extern const struct kind own_channel, own_semaphore;
 extern const struct sort *const value_sorts[VALUE_SORTS], *const sync_sorts[SYNC_SORTS],
                                                               *const io_sorts[IO_SORTS];
 
 struct task *task_spawn(nart_join *join); /* NULL: there are enough */
 struct task *task_spawn_set(nart_cx *cx, nart_task_set *set, nart_res *node);
+nart_res task_spawn_pool(nart_cx *cx, nart_pool *pool,
+                         struct task **kid); /* evaluated in each poll */
+struct task *task_of(const void *frame);
 struct task *task_any(void);
 struct task *task_at(uint32_t i); /* NULL: there are no more */
 struct task *task_spawn_in(nart_cx *cx, struct body *owner);

@@ -177,6 +177,8 @@ static const struct kind *pick_from_all(void)
         return &sync_kinds[pick(SYNC_KINDS)];
     case 5:
         return &io_kinds[pick(IO_KINDS)];
+    case 6:
+        return &pool_kinds[pick(POOL_KINDS)];
     default:
         return &value_kinds[pick(VALUE_KINDS)];
     }
@@ -226,11 +228,13 @@ void things_begin(void)
 
 static struct thing *thing_any(void)
 {
-    uint32_t i = pick(VALUE_SORTS + SYNC_SORTS + IO_SORTS);
+    uint32_t i = pick(VALUE_SORTS + SYNC_SORTS + IO_SORTS + 1);
 
     if (i < VALUE_SORTS)
         return thing_of(value_sorts[i]);
     i -= VALUE_SORTS;
+    if (i == SYNC_SORTS + IO_SORTS)
+        return thing_of(&pool_sort);
     return thing_of(i < SYNC_SORTS ? sync_sorts[i] : io_sorts[i - SYNC_SORTS]);
 }
 
