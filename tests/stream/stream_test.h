@@ -58,12 +58,16 @@ static inline void link_open(struct link *l, uint32_t kind, size_t cap)
 static inline void link_send(struct link *l, const char *text)
 {
     raw_send(l->peer, text);
+    if (l->tcp.io.drv)
+        wait_for((int)nart_tcp_fd(&l->tcp), POLLIN);
 }
 
 /* The peer ends its direction. */
 static inline void link_end(struct link *l)
 {
     CHECK_EQ(shutdown(l->peer, SHUT_WR), 0);
+    if (l->tcp.io.drv)
+        wait_for((int)nart_tcp_fd(&l->tcp), POLLRDHUP);
 }
 
 static inline void link_drop(struct link *l)

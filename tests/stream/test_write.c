@@ -75,8 +75,10 @@ TEST_EACH(a_cancelled_write_continues_where_it_was, TCP, UNIX)
     CHECK_RES(op.res, MUCH - 10);
     CHECK_EQ(op.done, 0);
     CHECK_RES(OP_NOW(&l, do_shutdown, .len = 0), 0); /* flushes what was copied at last */
-    receive(&l, text, &got);
-    CHECK_EQ(got, MUCH);
+    while (got < MUCH) {
+        wait_for(l.peer, POLLIN);
+        receive(&l, text, &got);
+    }
     free(text);
 }
 
@@ -104,8 +106,10 @@ TEST_EACH(many_pieces_arrive_in_order, TCP, UNIX)
         CHECK_LE(0, nart_rt_poll(l.rt, 0));
     }
     CHECK_RES(op.res, MUCH);
-    receive(&l, text, &got);
-    CHECK_EQ(got, MUCH);
+    while (got < MUCH) {
+        wait_for(l.peer, POLLIN);
+        receive(&l, text, &got);
+    }
     free(text);
 }
 
