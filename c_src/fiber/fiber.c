@@ -4,8 +4,7 @@
  * 1. A fiber's poll function switches to the fiber's stack, and returns when the fiber parks or ends. The task
  *    is like any other: the loop knows nothing of fibers.
  * 2. The stack is taken at the first poll. Its top holds the nart__fiber, below that the function's frames. It
- *    is given back when the function has returned, or with the task's drop if tasks of an open nursery may
- *    still use it.
+ *    is given back when the function has returned.
  * 3. While a fiber runs, cx->co is the innermost of its awaits, or the body `root`, and cx->scope its innermost
  *    scope. Both are saved when it parks.
  * 4. A fiber that is dropped while it is parked is abandoned: its stack is never used again, because handles on
@@ -18,6 +17,7 @@
  * an await checks that it is on the fiber's own stack. */
 #include "fiber.h"
 
+#include <nart/nursery.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -240,19 +240,22 @@ static NART__COLD nart_res refuse(const nart__await *w, nart_res r, const char *
     return r;
 }
 
-/* Aborts if the frame that holds `w` has been left. */
-static void check_frame(const nart_cx *cx, const nart__wait *w)
+static NART__NORETURN NART__COLD void frame_left(const nart_cx *cx)
 {
-    uintptr_t low = cx->fiber->low, left = (uintptr_t)__builtin_frame_address(0) - low;
-
-    if ((uintptr_t)w - low >= left)
-        return;
     fprintf(
         stderr,
         "nart: task %s: a function has returned while a handle in its frame waits, or a nursery "
         "is open: await\n",
         cx->self->type->name);
     abort();
+}
+
+/* Has the frame that holds `w` been left? Not noticed if another one is there by now. */
+static bool is_left(const nart_cx *cx, const nart__wait *w)
+{
+    uintptr_t low = cx->fiber->low;
+
+    return (uintptr_t)w - low < (uintptr_t)__builtin_frame_address(0) - low;
 }
 
 /* The task waits while an await begins. An operation has answered NART_PENDING to code that does not await it:
@@ -262,7 +265,8 @@ void nart__fiber_stray(nart_cx *cx)
     if (!cx->fiber)
         return;
     for (nart__wait *w = cx->self->waits, *more; w; w = more) {
-        check_frame(cx, w);
+        if (is_left(cx, w))
+            frame_left(cx);
         more = nart__wait_of(cx->self, w)->more;
         bool here =
             w->co == cx->co && w->seen == cx->self->polls; /* not of an arm beside a branch */
@@ -384,12 +388,20 @@ void nart__fiber_give(nart_rt *rt, nart__fiber *f)
     nart__stack_give(rt, f->stack);
 }
 
-static bool has_nursery(const nart__task *t)
+/* No task waits in a frame that has been left. */
+static void leave_frames(const nart_cx *cx, const nart__fiber *f)
 {
-    for (const nart__wait *w = t->waits; w; w = w->more)
-        if (nart__is_nursery(w))
-            return true;
-    return false;
+    for (nart__wait *w = cx->self->waits, *more; nart__wait_of(cx->self, w); w = more) {
+        more = w->more;
+        if ((uintptr_t)w - f->low >= f->size)
+            continue;
+        if (!nart__is_nursery(w))
+            nart__withdraw(w); /* of an operation that no await called */
+        else if (nart_nursery_len((nart_nursery *)(void *)w) == 0)
+            nart__unwait(w);
+        else
+            frame_left(cx);
+    }
 }
 
 nart_res nart__fiber_end(nart_cx *cx, nart__fiber *f)
@@ -398,6 +410,7 @@ nart_res nart__fiber_end(nart_cx *cx, nart__fiber *f)
 
     if (f->shielded)
         unhide(cx, f);
+    leave_frames(cx, f);
     if (t->waits || t->leaf)
         nart__co_ended(cx, &f->root);
     if (f->res != NART_PENDING)
@@ -416,14 +429,12 @@ static nart_res end(nart_cx *cx, nart_fiber *frame)
 
     for (nart__wait *w = t->waits, *more; nart__wait_of(t, w); w = more) {
         more = w->more;
-        if (!nart__is_nursery(w)) /* of an operation that no await called */
+        if (!nart__is_nursery(w)) /* the end waits for those */
             nart__withdraw(w);
     }
     frame->flags |= ENDED;
-    if (!has_nursery(t)) {
-        nart__fiber_give(nart__cx_rt(cx), frame->on);
-        frame->on = NULL;
-    }
+    nart__fiber_give(nart__cx_rt(cx), frame->on);
+    frame->on = NULL;
     return r;
 }
 
@@ -458,14 +469,11 @@ void nart__fiber_drop(void *p)
         return;
     }
     nart_rt *rt = nart__cx_rt(f->cx);
-    if (f->ended)
-        nart__fiber_give(rt, f);
-    else
-        nart__rt_report(rt,
-                        "%s: task %s: the fiber was abandoned in %s (%s:%u): its stack of %zu "
-                        "bytes stays",
-                        rt->name, f->stack->task->type->name, f->co->site->func, f->co->site->file,
-                        f->co->at & NART__CO_LINE, f->size);
+    nart__rt_report(rt,
+                    "%s: task %s: the fiber was abandoned in %s (%s:%u): its stack of %zu bytes "
+                    "stays",
+                    rt->name, f->stack->task->type->name, f->co->site->func, f->co->site->file,
+                    f->co->at & NART__CO_LINE, f->size);
 }
 
 bool nart__fiber_stack_used(const nart__task *t, size_t *used, size_t *size)

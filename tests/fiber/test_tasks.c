@@ -255,15 +255,18 @@ TEST_WITH(a_fiber_that_is_cancelled_takes_its_nursery_along, rt)
     nart_join_release(&join);
 }
 
-/* The function returns while children run: its frame stays for them. */
+/* The function returns while children run, of a nursery that is not on its stack. */
+struct elsewhere {
+    nart_nursery n;
+    int count;
+};
+
 static nart_res leaves_nursery(nart_cx *cx, void *arg)
 {
-    nart_nursery n = { .len = 0 };
-    int count = 40;
+    struct elsewhere *e = arg;
 
-    CHECK_RES(nart_nursery_open(cx, &n, 0), 0);
-    CHECK_RES(spawn_child(cx, &n, &count), 0);
-    (void)arg;
+    CHECK_RES(nart_nursery_open(cx, &e->n, 0), 0);
+    CHECK_RES(spawn_child(cx, &e->n, &e->count), 0);
     return 9;
 }
 
@@ -281,12 +284,14 @@ static nart_res does_work(nart_cx *cx, void *arg)
 TEST_WITH(a_fiber_that_returns_waits_for_its_nursery, rt)
 {
     nart_join join;
+    const nart_fiber_opts opts = { .size = sizeof opts, .value = sizeof(struct elsewhere) };
+    struct elsewhere e = { .count = 0 };
 
     stubborn = true; /* its end cancels its children */
-    START(leaves_nursery, NULL, &join);
+    CHECK_RES(nart_rt_fiber_spawn(rt, leaves_nursery, &e, &opts, &join), 0);
     settle(rt);
     CHECK(!nart_join_done(&join));
-    START(does_work, NULL, NULL); /* on another stack */
+    START(does_work, NULL, NULL);
     settle(rt);
     CHECK_EQ(elapsed_ms(), 0);
     run_all(rt);
@@ -294,16 +299,29 @@ TEST_WITH(a_fiber_that_returns_waits_for_its_nursery, rt)
     CHECK(nart_join_done(&join));
     CHECK_RES(fiber_verdict(rt, &join), 9);
     nart_join_release(&join);
-    START(does_work, NULL, &join); /* the stack is used again */
-    run_to_the_end(rt, &join);
+}
+
+static nart_res leaves_empty(nart_cx *cx, void *arg)
+{
+    nart_nursery n = { .len = 0 };
+
+    (void)arg;
+    return nart_nursery_open(cx, &n, 0);
+}
+
+TEST_WITH(a_nursery_without_tasks_is_closed_with_the_fiber, rt)
+{
+    CHECK_RES(RUN(leaves_empty, NULL), 0);
 }
 
 TEST_WITH(an_aborted_fiber_waits_for_its_nursery, rt)
 {
     nart_join join;
+    const nart_fiber_opts opts = { .size = sizeof opts, .value = sizeof(struct elsewhere) };
+    struct elsewhere e = { .count = 0 };
 
     stubborn = true; /* its end cancels its children */
-    START(leaves_nursery, NULL, &join);
+    CHECK_RES(nart_rt_fiber_spawn(rt, leaves_nursery, &e, &opts, &join), 0);
     settle(rt);
     CHECK_RES(abort_task(rt, &join), 0);
     settle(rt);
@@ -352,6 +370,13 @@ static nart_res awaits_leaver(nart_cx *cx, void *arg)
     return nart_await(cx, opens_and_returns(cx, &count));
 }
 
+static nart_res is_leaver(nart_cx *cx, void *arg)
+{
+    (void)arg;
+    static int count;
+    return opens_and_returns(cx, &count);
+}
+
 static nart_res calls_leaver(nart_cx *cx, void *arg)
 {
     int count = 0;
@@ -361,19 +386,21 @@ static nart_res calls_leaver(nart_cx *cx, void *arg)
     return nart_yield(cx);
 }
 
-static void run_leaver(void *awaited)
+static void run_leaver(void *kind)
 {
     rt_open();
-    if (*(bool *)awaited)
+    if (*(char *)kind == 'a')
         START(awaits_leaver, NULL, NULL);
-    else
+    else if (*(char *)kind == 'c')
         START(calls_leaver, NULL, NULL);
+    else
+        START(is_leaver, NULL, NULL);
     run_all(rt);
 }
 
 TEST(a_function_that_leaves_a_nursery_open_aborts_the_process)
 {
-    CHECK_DIES(run_leaver, &(bool){ true }, "awaits_leaver");
+    CHECK_DIES(run_leaver, &(char){ 'a' }, "awaits_leaver");
 }
 
 /* Also one whose handle waits. */
@@ -410,7 +437,8 @@ TEST(a_function_that_leaves_a_waiting_handle_aborts_the_process)
 
 TEST(a_called_function_that_leaves_a_nursery_open_aborts_the_process)
 {
-    CHECK_DIES(run_leaver, &(bool){ false }, "task calls_leaver: a function has returned");
+    CHECK_DIES(run_leaver, &(char){ 'c' }, "task calls_leaver: a function has returned");
+    CHECK_DIES(run_leaver, &(char){ 'i' }, "task is_leaver: a function has returned");
 }
 
 /* ---- task-local values ---- */
