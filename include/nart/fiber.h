@@ -45,8 +45,9 @@
  *  6. An operation of a fiber may answer at once: rule 3 of nart/task.h limits how often in one poll.
  *  7. Exceptions of C++ may be thrown and caught within a fiber. One that leaves the fiber's function aborts the
  *     process. So does pthread_exit(). Do not longjmp() out of an await, nor to another stack.
- *  8. Join a nursery before the function returns that has it in its frame: else the process is aborted, with a
- *     line. If it is elsewhere, the end of the fiber waits for its tasks (nart/nursery.h).
+ *  8. Before a function returns, join the nurseries and release the locks in its frame, and await what was
+ *     called with a handle in it: else the process is aborted, with a line. The end of the fiber waits for a
+ *     nursery that is elsewhere (nart/nursery.h).
  *  9. The mode of floating-point arithmetic belongs to the thread: restore it before an await.
  *
  * Signal handlers run on the stack of the fiber that they interrupt, unless they are installed with SA_ONSTACK.

@@ -318,6 +318,8 @@ TEST(an_exception_that_leaves_a_fiber_aborts_the_process)
 
 TEST(the_end_of_the_thread_in_a_fiber_aborts_the_process)
 {
+    if (test_sanitizer_thread() != 0)
+        SKIP("ThreadSanitizer lets a thread end on its own stack only");
     CHECK_DIES(run_exits, nullptr, "has left the function of a fiber");
 }
 

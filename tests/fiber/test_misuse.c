@@ -356,39 +356,6 @@ TEST_WITH(other_threads_spawn_fibers, rt)
     run_to_the_end(rt, &join);
 }
 
-/* Runtimes of several threads, each with fibers. */
-static nart_res yields(nart_cx *cx, void *arg)
-{
-    for (int i = 0; i < 3; i++)
-        CHECK_RES(nart_yield(cx), 0);
-    return *(int *)arg;
-}
-
-static void *runs_many(void *arg)
-{
-    nart_rt *mine = new_rt();
-    int v = 7;
-
-    (void)arg;
-    for (int i = 0; i < 50; i++) {
-        nart_res r = 0;
-        CHECK_RES(nart_fiber_block_on(mine, yields, &v, NULL, &r), 0);
-        CHECK_EQ(r, 7);
-    }
-    CHECK_RES(nart_rt_free(mine), 0);
-    return NULL;
-}
-
-TEST(each_thread_has_fibers_in_its_own_runtime)
-{
-    pthread_t thread[THREADS];
-
-    for (int i = 0; i < THREADS; i++)
-        CHECK_EQ(pthread_create(&thread[i], NULL, runs_many, NULL), 0);
-    for (int i = 0; i < THREADS; i++)
-        CHECK_EQ(pthread_join(thread[i], NULL), 0);
-}
-
 /* ---- fork ---- */
 
 static nart_res forks(nart_cx *cx, void *arg)

@@ -351,3 +351,38 @@ TEST(an_alternate_stack_of_the_user_is_kept)
     CHECK_EQ(pthread_create(&thread, NULL, keeps_its_own, NULL), 0);
     CHECK_EQ(pthread_join(thread, NULL), 0);
 }
+
+/* ---- threads ---- */
+
+/* Runtimes of several threads, each with fibers. */
+static nart_res yields(nart_cx *cx, void *arg)
+{
+    for (int i = 0; i < 3; i++)
+        CHECK_RES(nart_yield(cx), 0);
+    return *(int *)arg;
+}
+
+static void *runs_many(void *arg)
+{
+    nart_rt *mine = new_rt();
+    int v = 7;
+
+    (void)arg;
+    for (int i = 0; i < 50; i++) {
+        nart_res r = 0;
+        CHECK_RES(nart_fiber_block_on(mine, yields, &v, NULL, &r), 0);
+        CHECK_EQ(r, 7);
+    }
+    CHECK_RES(nart_rt_free(mine), 0);
+    return NULL;
+}
+
+TEST(each_thread_has_fibers_in_its_own_runtime)
+{
+    pthread_t thread[4];
+
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(pthread_create(&thread[i], NULL, runs_many, NULL), 0);
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(pthread_join(thread[i], NULL), 0);
+}

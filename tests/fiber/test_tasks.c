@@ -6,6 +6,7 @@
 
 #include <nart/nursery.h>
 #include <nart/observe.h>
+#include <nart/sync.h>
 #include <nart/task_set.h>
 #include <nart/trace.h>
 
@@ -301,19 +302,6 @@ TEST_WITH(a_fiber_that_returns_waits_for_its_nursery, rt)
     nart_join_release(&join);
 }
 
-static nart_res leaves_empty(nart_cx *cx, void *arg)
-{
-    nart_nursery n = { .len = 0 };
-
-    (void)arg;
-    return nart_nursery_open(cx, &n, 0);
-}
-
-TEST_WITH(a_nursery_without_tasks_is_closed_with_the_fiber, rt)
-{
-    CHECK_RES(RUN(leaves_empty, NULL), 0);
-}
-
 TEST_WITH(an_aborted_fiber_waits_for_its_nursery, rt)
 {
     nart_join join;
@@ -439,6 +427,56 @@ TEST(a_called_function_that_leaves_a_nursery_open_aborts_the_process)
 {
     CHECK_DIES(run_leaver, &(char){ 'c' }, "task calls_leaver: a function has returned");
     CHECK_DIES(run_leaver, &(char){ 'i' }, "task is_leaver: a function has returned");
+}
+
+/* ---- locks ---- */
+
+static nart_rwlock shared;
+
+static nart_res holds(nart_cx *cx, void *name)
+{
+    nart_lock l = { 0 };
+    int none = 0;
+
+    CHECK_RES(nart_await(cx, nart_rwlock_write(cx, &shared, &l)), 0);
+    note("(");
+    note(name);
+    CHECK_RES(nart_await(cx, after(cx, &none)), 5); /* in the same poll */
+    CHECK_RES(await_sleep(cx, NART_MS), 0);
+    note(name);
+    note(")");
+    return nart_lock_release(&l);
+}
+
+TEST_WITH(a_fiber_keeps_its_lock_over_other_awaits, rt)
+{
+    START(holds, "a", NULL);
+    START(holds, "b", NULL);
+    START(holds, "c", NULL);
+    run_all(rt);
+    CHECK_STR(trace, "(aa)(bb)(cc)");
+    nart_rwlock_close(&shared);
+}
+
+static nart_res forgets(nart_cx *cx, void *arg)
+{
+    nart_lock l = { 0 };
+
+    (void)arg;
+    return nart_await(cx, nart_rwlock_write(cx, &shared, &l));
+}
+
+static void run_forgets(void *arg)
+{
+    (void)arg;
+    rt_open();
+    START(forgets, NULL, NULL);
+    run_all(rt);
+}
+
+TEST(a_lock_in_a_frame_that_is_left_aborts_the_process)
+{
+    CHECK_DIES(run_forgets, NULL, "task forgets: a function has returned");
 }
 
 /* ---- task-local values ---- */
