@@ -8,6 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct bench_row {
     const char *name, *unit, *peer;
     double (*task)(uint64_t n); /* the work in a spawned task, or without a runtime */
@@ -25,7 +29,12 @@ int64_t bench_thread_time(void); /* processor time of this thread, ns */
 uint64_t bench_resident_bytes(void);
 void bench_pin_to(int n); /* pins the calling thread to the program's nth processor */
 
+#ifdef __cplusplus
+[[noreturn]] void bench_fail(const char *what); /* with errno's text */
+}
+#else
 _Noreturn void bench_fail(const char *what); /* with errno's text */
+#endif
 
 /* Forces the compiler to compute the value, and is a compiler barrier for memory. */
 #define BENCH_KEEP(value) __asm__ volatile("" : : "r"(value) : "memory")

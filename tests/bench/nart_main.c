@@ -39,14 +39,17 @@ static const nart_rt_opts spins = { .size = sizeof(nart_rt_opts), .flags = NART_
     X(world_1, parks)                                                                              \
     X(world_4, parks)
 
-/* Rows with tasks only: other threads, or events that are measured one by one. */
+/* Rows with tasks only: other threads, events that are measured one by one, or fibers. */
 #define TASK_FORM(X)                                                                               \
     X(spsc_stream, parks)                                                                          \
     X(spsc_stream_spin, spins)                                                                     \
     X(mpsc_stream, parks)                                                                          \
     X(cancel_check, parks)                                                                         \
     X(cancel_100, parks)                                                                           \
-    X(cancel_1000, parks)
+    X(cancel_1000, parks)                                                                          \
+    X(fiber_yield, parks)                                                                          \
+    X(fiber_spawn_join, parks)                                                                     \
+    X(fiber_pingpong, parks)
 
 #define AS_TASK(row, opts)                                                                         \
     static double row##_task(uint64_t n)                                                           \
@@ -71,6 +74,8 @@ static const struct bench_row rows[] = {
     BOTH_FORMS(BOTH) TASK_FORM(TASK){ "loop_1m_timers", "x", "nart", loop_1m_timers, NULL },
     { "longest_iteration_us", "us", "nart", longest_iteration_us, NULL },
     { "task_bytes", "B", "nart", task_bytes, NULL },
+    { "fiber_switch", "ns", "nart", fiber_switch, NULL },
+    { "fiber_memory", "B", "nart", fiber_memory, NULL },
 };
 /* clang-format on */
 

@@ -60,10 +60,15 @@ double world_4(nart_rt *rt, bench_how how, uint64_t n);
 double tcp_echo(nart_rt *rt, bench_how how, uint64_t n);
 double timer_cancel(nart_rt *rt, bench_how how, uint64_t n);
 double timer_cancel_rel(nart_rt *rt, bench_how how, uint64_t n);
+double fiber_yield(nart_rt *rt, bench_how how, uint64_t n);
+double fiber_spawn_join(nart_rt *rt, bench_how how, uint64_t n);
+double fiber_pingpong(nart_rt *rt, bench_how how, uint64_t n);
 
-/* Rows that create their own runtimes. */
+/* Rows that create their own runtimes, or need none. */
 double loop_1m_timers(uint64_t polls);
 double longest_iteration_us(uint64_t seconds);
 double task_bytes(uint64_t tasks);
+double fiber_switch(uint64_t n);
+double fiber_memory(uint64_t fibers);
 
 #endif

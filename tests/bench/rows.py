@@ -89,6 +89,11 @@ ROWS = (
     Row("bridge_wake_spin", 200_000, (faster("nexus", 2),), cpus=2, quick=1_000),
     Row("bridge_wake_park", 5_000, (within("eventfd", 1.15),), cpus=2, quick=100),
     Row("task_bytes", 1_000_000, (at_most(200),), quick=100_000),
+    Row("fiber_yield", 2_000_000, (within("self_wake_1", 2),)),
+    Row("fiber_spawn_join", 500_000, (within("spawn_join", 1.7), faster("tokio", 1))),
+    Row("fiber_pingpong", 500_000, (faster("tokio", 1), faster("boost", 1))),
+    Row("fiber_switch", 20_000_000),
+    Row("fiber_memory", 100_000, (at_most(4505),), quick=10_000),  # 4.4 KiB
 )
 
 # Figures that a row prints besides its own.

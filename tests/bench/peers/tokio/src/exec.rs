@@ -67,13 +67,13 @@ pub async fn spawn_join_1000(n: u64) -> f64 {
     .await
 }
 
-/// Growth of the process for each of n tasks that sleep, each keeping 64 bytes.
-pub async fn task_bytes(n: u64) -> f64 {
+/// Growth of the process for each of n tasks that sleep, each keeping so many words of 8 bytes.
+pub async fn task_bytes<const WORDS: usize>(n: u64) -> f64 {
     let mut tasks = Vec::with_capacity(n as usize);
     tasks.resize_with(n as usize, || None);
     let before = resident_bytes();
     for (i, task) in tasks.iter_mut().enumerate() {
-        let kept = [i as u64; 8];
+        let kept = [i as u64; WORDS];
         *task = Some(spawn_local(async move {
             sleep(Duration::from_secs(3600)).await;
             black_box(&kept);

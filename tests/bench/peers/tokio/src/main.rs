@@ -98,7 +98,11 @@ fn main() {
             one("guest_spawn", "ns", |n| root(exec::spawn_join(n))),
             one("guest_pingpong", "ns", |n| root(chan::pingpong(n))),
             one("http_get", "ns", http::gets),
-            one("task_bytes", "B", |n| root(exec::task_bytes(n))),
+            one("task_bytes", "B", |n| root(exec::task_bytes::<8>(n))),
+            one("fiber_yield", "ns", |n| task(exec::self_wake(n))),
+            one("fiber_spawn_join", "ns", |n| task(exec::spawn_join(n))),
+            one("fiber_pingpong", "ns", |n| task(chan::pingpong(n))),
+            one("fiber_memory", "B", |n| root(exec::task_bytes::<128>(n))),
         ],
     );
 }
