@@ -319,6 +319,13 @@ nart__task *nart__rt_slot(const nart_rt *rt, uint32_t slot);
  * that were used before: the others cost nothing. */
 nart__task *nart__rt_next(const nart_rt *rt, uint32_t *slot);
 
+/* ---- task.c: a task whose frame the caller writes ---- */
+
+/* A slot for a task of this type; or NULL and *err. The caller writes the frame, and starts the task. */
+nart__task *nart__task_take(nart_rt *rt, const nart_task_type *type, uint32_t *state,
+                            nart_res *err);
+void nart__task_start(nart_rt *rt, nart__task *t, uint32_t state, nart_join *out);
+
 /* ---- task.c: the end of a task ---- */
 
 /* Can a task of this type be made? 0, -EINVAL or NART_EABI. Any thread. */

@@ -401,6 +401,16 @@ void nart__task_abandon(nart_rt *rt, void *frame)
         nart__task_free(rt, t);
 }
 
+nart__task *nart__task_take(nart_rt *rt, const nart_task_type *type, uint32_t *state, nart_res *err)
+{
+    return slot_take(rt, type, false, state, err);
+}
+
+void nart__task_start(nart_rt *rt, nart__task *t, uint32_t state, nart_join *out)
+{
+    start(rt, t, state, out);
+}
+
 static inline nart_res spawn(nart_rt *rt, const nart_task_type *type, bool boxed, const void *init,
                              nart_join *out)
 {
