@@ -6,7 +6,7 @@
  * 2. The stack is taken at the first poll. Its top holds the nart__fiber, below that the function's frames. It
  *    is given back when the function has returned.
  * 3. While a fiber runs, cx->co is the innermost of its awaits, or the body `root`, and cx->scope its innermost
- *    scope. Both are saved when it parks.
+ *    scope. It restores them itself when it continues.
  * 4. A fiber that is dropped while it is parked is abandoned: its stack is never used again, because handles on
  *    it may still be known to others.
  *
@@ -30,20 +30,28 @@ NART__NORETURN void nart__fiber_main(nart__fiber *f) __attribute__((used)); /* b
 int nart__fiber_personality(int version, int actions, uint64_t class, void *exception,
                             void *context) __attribute__((used));
 
-/* DWARF expressions, in which the stack pointer's slot holds the fiber: field N of it is
- * *(*(sp) + N). The frame above: its stack pointer is host.sp, its frame pointer host.fp, it continues at
+/* DWARF expressions, in which a slot `at` bytes above the stack pointer holds the fiber: field N of it is
+ * *(*(sp + at) + N). The frame above: its stack pointer is host.sp, its frame pointer host.fp, it continues at
  * host.pc. */
 NART__ASSERT(offsetof(nart__fiber, host) == 24, "the expressions below");
-#define FIELD_OF(sp_op, n) sp_op ", 0x00, 0x06, 0x23, " n ", 0x06"
-#define CFA_IS(sp_op, n) ".cfi_escape 0x0f, 6, " FIELD_OF(sp_op, n) "\n"
-#define REGISTER_IS(reg, sp_op, n) ".cfi_escape 0x16, " reg ", 6, " FIELD_OF(sp_op, n) "\n"
+#define FIELD_OF(sp_op, at, n) sp_op ", " at ", 0x06, 0x23, " n ", 0x06"
+#define CFA_IS(sp_op, at, n) ".cfi_escape 0x0f, 6, " FIELD_OF(sp_op, at, n) "\n"
+#define REGISTER_IS(reg, sp_op, at, n) ".cfi_escape 0x16, " reg ", 6, " FIELD_OF(sp_op, at, n) "\n"
 
+/* Jumps with a return address, as if it had called. A call that never returns would leave the processor's
+ * prediction of returns one entry off, for the host. Unwinders look the address up less one: at the nop. */
 #if defined __x86_64__
-#define UNWIND CFA_IS("0x77", "24") REGISTER_IS("6", "0x77", "32") REGISTER_IS("16", "0x77", "40")
-#define CALL_MAIN "endbr64\n movq %rsi, %rdi\n call nart__fiber_main\n ud2\n"
+#define UNWIND(at)                                                                                 \
+    CFA_IS("0x77", at, "24")                                                                       \
+    REGISTER_IS("6", "0x77", at, "32") REGISTER_IS("16", "0x77", at, "40")
+#define RETURN_ADDRESS "endbr64\n leaq 1f(%rip), %rax\n movq %rsi, %rdi\n pushq %rax\n"
+#define ENTER_MAIN                                                                                 \
+    RETURN_ADDRESS UNWIND("0x08") "jmp nart__fiber_main\n" UNWIND("0x00") "nop\n 1: ud2\n"
 #else
-#define UNWIND CFA_IS("0x8f", "24") REGISTER_IS("29", "0x8f", "32") REGISTER_IS("30", "0x8f", "40")
-#define CALL_MAIN "hint #36\n mov x0, x1\n bl nart__fiber_main\n brk #0\n"
+#define UNWIND(at)                                                                                 \
+    CFA_IS("0x8f", at, "24")                                                                       \
+    REGISTER_IS("29", "0x8f", at, "32") REGISTER_IS("30", "0x8f", at, "40")
+#define ENTER_MAIN "hint #36\n adr x30, 1f\n mov x0, x1\n b nart__fiber_main\n nop\n 1: brk #0\n"
 #endif
 
 __asm__(".pushsection .text\n"
@@ -55,9 +63,9 @@ __asm__(".pushsection .text\n"
         ".cfi_startproc\n"
         ".cfi_personality 0x1b, nart__fiber_personality\n"
         ".cfi_signal_frame\n" /* else an unwinder expects the frame above at a higher address */
-        UNWIND CALL_MAIN ".cfi_endproc\n"
-        ".size nart__fiber_entry, . - nart__fiber_entry\n"
-        ".popsection\n");
+        UNWIND("0x00") ENTER_MAIN ".cfi_endproc\n"
+                                  ".size nart__fiber_entry, . - nart__fiber_entry\n"
+                                  ".popsection\n");
 
 /* An unwinder asks whether the exception stops here. */
 int nart__fiber_personality(int version, int actions, uint64_t class, void *exception,
@@ -96,6 +104,7 @@ void *__tsan_get_current_fiber(void) __attribute__((weak));
 void *__tsan_create_fiber(unsigned flags) __attribute__((weak));
 void __tsan_destroy_fiber(void *hook) __attribute__((weak));
 void __tsan_switch_to_fiber(void *hook, unsigned flags) __attribute__((weak));
+void __asan_unpoison_memory_region(const volatile void *p, size_t size) __attribute__((weak));
 
 static bool is_hooked(void)
 {
@@ -104,14 +113,15 @@ static bool is_hooked(void)
 
 static void hook_begin(nart__fiber *f)
 {
-    if (__tsan_create_fiber)
-        f->hook = __tsan_create_fiber(0);
+    f->hook = __tsan_create_fiber ? __tsan_create_fiber(0) : NULL;
 }
 
 static void hook_end(nart__fiber *f)
 {
     if (f->hook)
         __tsan_destroy_fiber(f->hook);
+    if (__asan_unpoison_memory_region)
+        __asan_unpoison_memory_region((void *)f->low, f->size);
 }
 
 /* Before and after the switch to the fiber, on the host's stack. */
@@ -210,8 +220,8 @@ void nart_unshield(nart_cx *cx)
         unhide(cx, cx->fiber);
 }
 
-/* The poll is restored of a fiber with open scopes or a shield. */
-static NART__COLD void resume_scopes(nart_cx *cx, nart__fiber *f)
+/* A fiber with open scopes or a shield continues. */
+static void resume_scopes(nart_cx *cx, nart__fiber *f)
 {
     nart_scope *ignored;
 
@@ -275,6 +285,37 @@ void nart__fiber_stray(nart_cx *cx)
     }
 }
 
+/* An await ends while its task waits. In the common case in one operation, which answered this await. */
+void nart__fiber_await_left(nart_cx *cx, const nart_co *co)
+{
+    nart__task *t = cx->self;
+    nart__wait *w = nart__wait_of(t, t->waits);
+
+    if (t->leaf || w->co != co || w->more || nart__is_nursery(w))
+        nart__co_ended(cx, co);
+    else
+        w->co = co->up;
+}
+
+/* Leaves the fiber's stack, and returns in its next poll with the context as it is. */
+static void leave(nart_cx *cx, nart__fiber *f)
+{
+    if (f->relative)
+        start_relative(cx, f);
+    f->scope = cx->scope;
+    f->locals = cx->locals;
+    if (f->hooked)
+        hook_leave(f, &f->fake);
+    nart__fiber_leave(cx, cx->co);
+    if (f->hooked)
+        hook_arrive(f, f->fake);
+    cx->co = f->co;
+    cx->scope = f->scope;
+    cx->locals = f->locals;
+    if (f->scope || f->shielded)
+        resume_scopes(cx, f);
+}
+
 bool nart__fiber_park_slow(nart__await *w, nart_res *r)
 {
     nart_cx *cx = w->cx;
@@ -288,16 +329,22 @@ bool nart__fiber_park_slow(nart__await *w, nart_res *r)
     else if (!(w->co.up->at & NART__CO_FIBER))
         *r = refuse(w, -EPERM, "within a body of co.h: use NART_AWAIT");
     else {
-        if (f->relative)
-            start_relative(cx, f);
-        if (f->hooked)
-            hook_leave(f, &f->fake);
-        nart__fiber_leave(cx, f);
-        if (f->hooked)
-            hook_arrive(f, f->fake);
+        leave(cx, f);
         return true;
     }
     return false;
+}
+
+nart_res nart__fiber_yield_slow(nart_cx *cx, const nart__site *site, uint32_t line)
+{
+    nart__await w;
+    nart_res r = 0;
+
+    nart__await_begin(&w, cx, site, line);
+    nart_wake_self(cx);
+    (void)nart__fiber_park_slow(&w, &r);
+    nart__await_end(&w);
+    return r;
 }
 
 /* ---- running ---- */
@@ -309,45 +356,85 @@ static void *argument(nart_fiber *frame)
     return frame->bytes ? frame->value : frame->arg;
 }
 
+/* Of the nart__fiber at the top of a stack. */
+#define ROOM ((sizeof(nart__fiber) + 63) & ~(size_t)63)
+
 #if NART__FIBERS
-void nart__fiber_main(nart__fiber *f)
+/* Continues there, and never here. */
+NART__NORETURN static inline void jump(const nart__stack_point *to)
 {
-    if (f->hooked)
-        hook_arrive(f, NULL);
-    f->res = f->fn(f->cx, f->arg);
-    f->ended = true;
-    if (f->hooked)
-        hook_leave(f, NULL);
-    nart__fiber_switch(&f->here, &f->host);
-    abort();
+#if defined __x86_64__
+    __asm__ volatile("movq (%0), %%rsp\n\t"
+                     "movq 8(%0), %%rbp\n\t"
+                     "jmpq *16(%0)"
+                     :
+                     : "S"(to)
+                     : "memory");
+#else
+    register const nart__stack_point *x1 __asm__("x1") = to;
+    __asm__ volatile("ldp x10, x29, [x1]\n\t"
+                     "ldr x9, [x1, #16]\n\t"
+                     "mov sp, x10\n\t"
+                     "br x9"
+                     :
+                     : "r"(x1)
+                     : "x9", "x10", "memory");
+#endif
+    __builtin_unreachable();
 }
 
+void nart__fiber_main(nart__fiber *f)
+{
+    nart_cx *cx = f->cx;
+
+    if (NART_UNLIKELY(f->hooked))
+        hook_arrive(f, NULL);
+    cx->co = &f->root;
+    cx->scope = f->scope;
+    cx->locals = f->locals;
+    f->res = f->fn(cx, f->arg);
+    f->ended = true;
+    if (NART_UNLIKELY(f->hooked))
+        hook_leave(f, NULL);
+    jump(&f->host);
+}
+
+/* Field by field: clearing all of it, most of which is for sanitizers and branches, costs more than the rest of a
+ * spawn. */
 nart__fiber *nart__fiber_begin(nart_cx *cx, size_t size, nart_fiber_fn fn, void *arg)
 {
     nart__stack *s = nart__stack_take(nart__cx_rt(cx), size);
 
-    if (!s)
+    if (NART_UNLIKELY(!s))
         return NULL;
-    nart__overflow_watch();
     s->task = cx->self;
-    nart__fiber *f = (nart__fiber *)(void *)(s->low + s->size - sizeof(nart__fiber) - 64);
-    f = (nart__fiber *)((uintptr_t)f & ~(uintptr_t)63);
-    void **sp = (void **)(void *)((char *)f - 16);
-    *f = (nart__fiber){
-        .here = { .sp = sp, .pc = (const void *)(uintptr_t)nart__fiber_entry },
-        .co = &f->root,
-        .root = { .at = NART__CO_RUNNING | NART__CO_FIBER },
-        .low = (uintptr_t)s->low,
-        .size = s->size,
-        .cx = cx,
-        .fn = fn,
-        .arg = arg,
-        .stack = s,
-        .hooked = is_hooked(),
-    };
+    nart__fiber *f = (nart__fiber *)(void *)(s->low + s->size - ROOM);
+    void **sp = (void **)(void *)f - 2;
     sp[0] = f;
     sp[1] = NULL;
-    if (f->hooked)
+    f->here.sp = sp;
+    f->here.fp = NULL;
+    f->here.pc = (const void *)(uintptr_t)nart__fiber_entry;
+    f->scope = NULL;
+    f->locals = NULL;
+    f->relative = NULL;
+    f->low = (uintptr_t)s->low;
+    f->size = s->size;
+    f->hooked = is_hooked();
+    f->ended = false;
+    f->running = false;
+    f->root.at = NART__CO_RUNNING | NART__CO_FIBER;
+    f->root.decided = 0;
+    f->root.up = NULL;
+    f->root.site = NULL;
+    f->shielded = NULL;
+    f->above = NULL;
+    f->exceptions = (nart__exceptions){ .caught = NULL };
+    f->cx = cx;
+    f->fn = fn;
+    f->arg = arg;
+    f->stack = s;
+    if (NART_UNLIKELY(f->hooked))
         hook_begin(f);
     return f;
 }
@@ -362,28 +449,29 @@ nart__fiber *nart__fiber_begin(nart_cx *cx, size_t size, nart_fiber_fn fn, void 
 }
 #endif
 
+static NART__COLD void switch_hooked(nart__fiber *f)
+{
+    hook_enter(f);
+    nart__fiber_switch(&f->host, &f->here);
+    hook_back(f);
+}
+
 void nart__fiber_run(nart_cx *cx, nart__fiber *f)
 {
     cx->fiber = f;
-    cx->co = f->co;
-    cx->scope = f->scope;
-    cx->locals = f->locals;
-    if (NART_UNLIKELY(f->scope || f->shielded))
-        resume_scopes(cx, f);
-    if (__cxa_get_globals)
+    if (NART_UNLIKELY(__cxa_get_globals))
         exchange_exceptions(f);
     if (NART_UNLIKELY(f->hooked))
-        hook_enter(f);
-    nart__fiber_switch(&f->host, &f->here);
-    if (NART_UNLIKELY(f->hooked))
-        hook_back(f);
-    if (__cxa_get_globals)
+        switch_hooked(f);
+    else
+        nart__fiber_switch(&f->host, &f->here);
+    if (NART_UNLIKELY(__cxa_get_globals))
         exchange_exceptions(f);
 }
 
 void nart__fiber_give(nart_rt *rt, nart__fiber *f)
 {
-    if (f->hooked)
+    if (NART_UNLIKELY(f->hooked))
         hook_end(f);
     nart__stack_give(rt, f->stack);
 }
@@ -401,12 +489,12 @@ nart_res nart__fiber_end(nart_cx *cx, nart__fiber *f)
 {
     nart__task *t = cx->self;
 
-    if (f->shielded)
+    if (NART_UNLIKELY(f->shielded))
         unhide(cx, f);
     check_frames(cx, f);
-    if (t->waits || t->leaf)
+    if (NART_UNLIKELY(t->waits || t->leaf))
         nart__co_ended(cx, &f->root);
-    if (f->res != NART_PENDING)
+    if (NART_LIKELY(f->res != NART_PENDING))
         return f->res;
     nart_rt *rt = nart__cx_rt(cx);
     nart__rt_report(rt, "%s: task %s: a fiber has returned NART_PENDING, which is no answer",
@@ -428,6 +516,9 @@ static nart_res end(nart_cx *cx, nart_fiber *frame)
     frame->flags |= ENDED;
     nart__fiber_give(nart__cx_rt(cx), frame->on);
     frame->on = NULL;
+    /* There is nothing else to drop. While it is queued, or its nurseries run, its slot must stay. */
+    if (NART_LIKELY(!t->waits && !(t->state & NART__T_READY)))
+        t->state |= NART__T_DROPPED;
     return r;
 }
 
@@ -528,61 +619,91 @@ size_t nart__fiber_stack_size(size_t asked)
     return size;
 }
 
-static nart_res options(nart_fiber_opts *o, const nart_fiber_opts *given)
+/* The options, with the size of the stack; or what is wrong with a spawn. */
+static inline nart_res options(nart_fiber_opts *o, nart_fiber_fn fn, const void *arg,
+                               const nart_fiber_opts *given)
 {
     *o = (nart_fiber_opts){ .size = sizeof *o };
-    if (given && (given->size < sizeof given->size || given->size > sizeof *o))
-        return NART_EABI;
-    if (given)
+    if (given) {
+        if (given->size < sizeof given->size || given->size > sizeof *o)
+            return NART_EABI;
         memcpy(o, given, given->size);
-    if (o->value > NART_FIBER_VALUE)
-        return wrong("`value` is above NART_FIBER_VALUE: pass a pointer");
-    if (o->flags & ~(uint32_t)NART_TASK_URGENT)
-        return wrong("an unknown flag");
+        if (o->value > NART_FIBER_VALUE)
+            return wrong("`value` is above NART_FIBER_VALUE: pass a pointer");
+        if (o->flags & ~(uint32_t)NART_TASK_URGENT)
+            return wrong("an unknown flag");
+    }
+    if (!fn)
+        return wrong("no function");
+    if (o->value != 0 && !arg)
+        return wrong("`value` without an argument");
+    nart_res r = nart__fiber_platform();
+    if (r)
+        return r;
+    o->stack = given ? nart__fiber_stack_size(o->stack) : NART_FIBER_STACK;
+    if (o->stack == 0)
+        return wrong("`stack` is below NART_FIBER_STACK_MIN or above NART_FIBER_STACK_MAX");
     return 0;
+}
+
+static inline void fill(nart_fiber *f, nart_fiber_fn fn, void *arg, const nart_fiber_opts *o)
+{
+    f->on = NULL;
+    f->fn = fn;
+    f->arg = arg;
+    f->drop = o->drop;
+    f->stack = (uint32_t)o->stack;
+    f->flags = o->flags;
+    f->bytes = (uint32_t)o->value;
+    f->reserved = 0;
+    if (o->value)
+        memcpy(f->value, arg, o->value);
 }
 
 nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn, void *arg, const nart_fiber_opts *opts)
 {
     nart_fiber_opts o;
-    nart_res r = options(&o, opts);
+    nart_res r = options(&o, fn, arg, opts);
 
-    if (r == 0 && !fn)
-        r = wrong("no function");
-    if (r == 0 && o.value != 0 && !arg)
-        r = wrong("`value` without an argument");
     if (r == 0)
-        r = nart__fiber_platform();
-    if (r)
+        fill(f, fn, arg, &o);
+    return r;
+}
+
+/* Writes the frame in its slot: nart_spawn() would copy it. */
+static inline nart_res spawn(nart_cx *cx, const nart_task_type *types, nart_fiber_fn fn, void *arg,
+                             const nart_fiber_opts *opts, nart_join *out)
+{
+    nart_fiber_opts o;
+    uint32_t state;
+    nart_res r = options(&o, fn, arg, opts);
+
+    if (NART_UNLIKELY(r))
         return r;
-    size_t stack = nart__fiber_stack_size(o.stack);
-    if (stack == 0)
-        return wrong("`stack` is below NART_FIBER_STACK_MIN or above NART_FIBER_STACK_MAX");
-    memset(f, 0, offsetof(nart_fiber, value));
-    f->fn = fn;
-    f->arg = arg;
-    f->drop = o.drop;
-    f->stack = (uint32_t)stack;
-    f->flags = o.flags;
-    f->bytes = (uint32_t)o.value;
-    if (o.value)
-        memcpy(f->value, arg, o.value);
+    if (NART_UNLIKELY(cx->drv != &nart__loop))
+        return NART_EDRIVER;
+    if (o.value && cx->self && cx->self->waits)
+        nart__leave_range(cx->self, arg, o.value);
+    nart_rt *rt = nart__cx_rt(cx);
+    nart__task *t = nart__task_take(rt, nart__fiber_type(types, o.value, o.flags), &state, &r);
+    if (NART_UNLIKELY(!t))
+        return r;
+    fill(t->frame, fn, arg, &o);
+    nart__task_start(rt, t, state, out);
     return 0;
+}
+
+static NART__NOINLINE nart_res spawn_with(nart_cx *cx, const nart_task_type *types,
+                                          nart_fiber_fn fn, void *arg, const nart_fiber_opts *opts,
+                                          nart_join *out)
+{
+    return spawn(cx, types, fn, arg, opts, out);
 }
 
 nart_res nart__fiber_spawn(nart_cx *cx, const nart_task_type *types, nart_fiber_fn fn, void *arg,
                            const nart_fiber_opts *opts, nart_join *out)
 {
-    nart_fiber f;
-    nart_res r = nart_fiber_init(&f, fn, arg, opts);
-
-    if (r)
-        return r;
-    if (cx->drv != &nart__loop)
-        return NART_EDRIVER;
-    if (f.bytes && cx->self && cx->self->waits)
-        nart__leave_range(cx->self, arg, f.bytes);
-    return nart_spawn(cx, nart__fiber_type(types, &f), &f, out);
+    return opts ? spawn_with(cx, types, fn, arg, opts, out) : spawn(cx, types, fn, arg, NULL, out);
 }
 
 nart_res nart__fiber_spawn_value(nart_cx *cx, const nart_task_type *types, nart_fiber_fn fn,
@@ -590,7 +711,7 @@ nart_res nart__fiber_spawn_value(nart_cx *cx, const nart_task_type *types, nart_
                                  nart_join *out)
 {
     nart_fiber_opts o;
-    nart_res r = options(&o, opts);
+    nart_res r = options(&o, fn, value, opts);
 
     if (r)
         return r;

@@ -30,7 +30,6 @@
 /* Of LeakSanitizer, if the program is linked with it: what a parked fiber refers to is no leak. */
 void __lsan_register_root_region(const void *p, size_t size) __attribute__((weak));
 void __lsan_unregister_root_region(const void *p, size_t size) __attribute__((weak));
-void __asan_unpoison_memory_region(const volatile void *p, size_t size) __attribute__((weak));
 
 typedef struct stacks_of_size {
     nart__region
@@ -73,10 +72,19 @@ static nart__region *region_new(const nart_alloc *a, size_t size)
     return NULL;
 }
 
+static bool is_free(const nart__region *r)
+{
+    uint32_t n = 0;
+
+    while (n < r->made && !r->stacks[n].task)
+        n++;
+    return n == r->made;
+}
+
 static void region_free(const nart_alloc *a, nart__region *r)
 {
     nart__overflow_remove(r);
-    if (r->in_use == 0) {
+    if (is_free(r)) {
         for (uint32_t i = 0; i < r->made && __lsan_unregister_root_region; i++)
             __lsan_unregister_root_region(r->stacks[i].low, r->stacks[i].size);
         nart__sys_unmap(r->base, r->bytes);
@@ -130,7 +138,7 @@ static void rt_gone(nart__exit_hook *g)
 
 static pool *pool_of(nart_rt *rt)
 {
-    if (NART_LIKELY(rt->stacks != NULL))
+    if (rt->stacks)
         return rt->stacks;
     pool *p = nart__alloc(&rt->alloc, sizeof *p, _Alignof(pool));
     if (!p)
@@ -138,6 +146,7 @@ static pool *pool_of(nart_rt *rt)
     *p = (pool){ .alloc = rt->alloc, .exit_hook.rt_gone = rt_gone };
     nart__exit_hook_add(rt, &p->exit_hook);
     rt->stacks = p;
+    nart__overflow_watch(); /* a runtime runs on one thread, which is this one */
     rt->stack_used = nart__fiber_stack_used;
     return p;
 }
@@ -147,47 +156,59 @@ static stacks_of_size *of_size(pool *p, size_t size)
     return &p->sizes[__builtin_ctzll(size) - SMALLEST_SHIFT];
 }
 
-static nart__stack *pop(nart__stack **list)
+/* No stack has its pages. */
+static NART__NOINLINE nart__stack *take_slow(nart_rt *rt, size_t size)
 {
-    nart__stack *s = *list;
-
-    if (s)
-        *list = s->next;
+    pool *p = pool_of(rt);
+    if (!p)
+        return NULL;
+    stacks_of_size *of = of_size(p, size);
+    nart__stack *s = of->cold;
+    if (!s)
+        return stack_new(p, of, size);
+    of->cold = s->next;
     return s;
 }
 
 nart__stack *nart__stack_take(nart_rt *rt, size_t size)
 {
-    pool *p = pool_of(rt);
-    if (NART_UNLIKELY(!p))
-        return NULL;
-    stacks_of_size *of = of_size(p, size);
-    nart__stack *s = pop(&of->warm);
-    if (NART_LIKELY(s != NULL))
-        of->idle -= size;
-    else if (!(s = pop(&of->cold)) && !(s = stack_new(p, of, size)))
-        return NULL;
-    s->region->in_use++;
+    if (NART_UNLIKELY(!rt->stacks))
+        return take_slow(rt, size);
+    stacks_of_size *of = of_size(rt->stacks, size);
+    nart__stack *s = of->warm;
+    if (NART_UNLIKELY(!s))
+        return take_slow(rt, size);
+    of->warm = s->next;
+    of->idle -= size;
     return s;
+}
+
+/* Of a stack that is larger than all that may be kept, the top stays: its next fiber begins there. */
+static NART__COLD void give_back_pages(stacks_of_size *of, nart__stack *s)
+{
+    size_t keep = of->warm ? 0 : IDLE;
+    nart__stack **list = keep ? &of->warm : &of->cold;
+
+    if (keep)
+        of->idle += s->size;
+    if (keep < s->size)
+        nart__sys_discard(s->low, s->size - keep);
+    s->next = *list;
+    *list = s;
 }
 
 void nart__stack_give(nart_rt *rt, nart__stack *s)
 {
     stacks_of_size *of = of_size(rt->stacks, s->size);
 
-    if (NART_UNLIKELY(__asan_unpoison_memory_region))
-        __asan_unpoison_memory_region(s->low, s->size);
-    s->region->in_use--;
     s->task = NULL;
-    /* Of one that is larger than all that may be kept, the top: its next fiber begins there. */
-    size_t keep = of->idle + s->size <= IDLE ? s->size : of->warm ? 0 : IDLE;
-    nart__stack **list = keep ? &of->warm : &of->cold;
-    if (keep)
-        of->idle += s->size;
-    if (NART_UNLIKELY(keep < s->size))
-        nart__sys_discard(s->low, s->size - keep);
-    s->next = *list;
-    *list = s;
+    if (NART_UNLIKELY(of->idle + s->size > IDLE)) {
+        give_back_pages(of, s);
+        return;
+    }
+    of->idle += s->size;
+    s->next = of->warm;
+    of->warm = s;
 }
 
 size_t nart__stack_used(const nart__stack *s)

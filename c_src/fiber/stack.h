@@ -11,7 +11,7 @@ typedef struct nart__stack {
     struct nart__region *region;
     char *low;
     size_t size;
-    const nart__task *task; /* that runs on it */
+    const nart__task *task; /* that runs on it; NULL: it is free */
 } nart__stack;
 
 /* Stacks of one size, mapped together: each is a guard and the stack above it. */
@@ -19,7 +19,7 @@ typedef struct nart__region {
     struct nart__region *next;
     char *base;
     size_t bytes, stride, guard;
-    uint32_t count, made, in_use;
+    uint32_t count, made;
     struct nart__region_entry *entry; /* in the table of overflow.c */
     nart__stack stacks[];
 } nart__region;

@@ -32,8 +32,8 @@ typedef struct nart__exceptions {
 typedef struct nart__fiber {
     nart__stack_point here; /* first: nart__fiber_entry gets its address */
     nart__stack_point host; /* the poll that runs it */
-    nart_co *co;            /* saved while it is parked, with the next two */
-    nart_scope *scope;
+    nart_co *co;            /* the await in which it is parked */
+    nart_scope *scope; /* kept while it is parked, unless it was empty, as are the local values */
     nart_local *locals;
     struct nart__await_for
         *relative; /* deadlines that begin with the next park, the innermost first */
@@ -142,43 +142,82 @@ static inline void nart__fiber_switch(nart__stack_point *from, const nart__stack
 /* ---- parking ---- */
 
 /* The cases other than the plain one. False: `*r` is the await's answer. */
-NART_API NART__COLD bool nart__fiber_park_slow(nart__await *w, nart_res *r);
+NART_API bool nart__fiber_park_slow(nart__await *w, nart_res *r);
+NART_API NART__COLD nart_res nart__fiber_yield_slow(nart_cx *cx, const nart__site *site,
+                                                    uint32_t line);
 NART_API NART__COLD void nart__fiber_stray(nart_cx *cx);
+NART_API void nart__fiber_await_left(nart_cx *cx, const nart_co *co);
+
+/* May the code at this address, in body `co`, leave the stack, with nothing of the context to be kept? A poll
+ * begins with an empty one. */
+static NART__INLINE bool nart__fiber_is_plain(const nart_cx *cx, const nart_co *co, const void *at)
+{
+    const nart__fiber *f = cx->fiber;
+
+    return NART_LIKELY(
+        f && (uintptr_t)at - f->low < f->size && co->at & NART__CO_FIBER &&
+        !(cx->flags & NART__CX_RACE) &&
+        !((uintptr_t)cx->scope | (uintptr_t)cx->locals | (uintptr_t)f->shielded | f->hooked));
+}
 
 /* Leaves the fiber's stack, and returns in its next poll. */
-static NART__INLINE void nart__fiber_leave(nart_cx *cx, nart__fiber *f)
+static NART__INLINE void nart__fiber_leave(nart_cx *cx, nart_co *co)
 {
-    f->co = cx->co;
-    f->scope = cx->scope;
-    f->locals = cx->locals;
+    nart__fiber *f = cx->fiber;
+
+    f->co = co;
     nart__fiber_switch(&f->here, &f->host);
 }
 
 /* The awaited expression is pending. */
 static NART__INLINE bool nart__fiber_park(nart__await *w, nart_res *r)
 {
-    nart_cx *cx = w->cx;
-    nart__fiber *f = cx->fiber;
-
-    if (NART_UNLIKELY(!f || (uintptr_t)w - f->low >= f->size || !(w->co.up->at & NART__CO_FIBER) ||
-                      cx->flags & NART__CX_RACE || f->relative || f->hooked))
+    if (NART_UNLIKELY(!nart__fiber_is_plain(w->cx, w->co.up, w)))
         return nart__fiber_park_slow(w, r);
-    nart__fiber_leave(cx, f);
+    nart__fiber_leave(w->cx, &w->co);
+    w->cx->co = &w->co;
     return true;
+}
+
+/* Does this lie in a frame that the fiber has left? */
+static NART__INLINE bool nart__fiber_has_left(const nart__fiber *f, const void *p)
+{
+    uintptr_t sp = 0;
+
+#if defined __x86_64__
+    __asm__("movq %%rsp, %0" : "=r"(sp));
+#elif defined __aarch64__
+    __asm__("mov %0, sp" : "=r"(sp));
+#endif
+    return f && (uintptr_t)p - f->low < sp - f->low;
+}
+
+/* Withdraws the operations that answered NART_PENDING in this poll to code that does not await them. */
+static NART__INLINE void nart__fiber_no_strays(nart_cx *cx)
+{
+    const nart__task *t = cx->self;
+
+    if (t && t->waits &&
+        NART_UNLIKELY(t->waits->seen == t->polls || t->waits->more ||
+                      nart__fiber_has_left(cx->fiber, t->waits)))
+        nart__fiber_stray(cx);
+}
+
+static NART__INLINE void nart__await_open(nart__await *w, nart_cx *cx, const nart__site *site,
+                                          uint32_t line)
+{
+    w->co.at = line | NART__CO_FIBER;
+    w->co.up = cx->co;
+    w->co.site = site;
+    w->cx = cx;
 }
 
 static inline nart_cx *nart__await_begin(nart__await *w, nart_cx *cx, const nart__site *site,
                                          uint32_t line)
 {
-    nart_co *up = cx->co;
-
-    if (NART_UNLIKELY(cx->self && cx->self->waits))
-        nart__fiber_stray(cx);
-    w->co.at = line | NART__CO_FIBER;
-    w->co.decided = up ? up->decided : 0;
-    w->co.up = up;
-    w->co.site = site;
-    w->cx = cx;
+    nart__fiber_no_strays(cx);
+    nart__await_open(w, cx, site, line);
+    w->co.decided = w->co.up ? w->co.up->decided : 0;
     cx->co = &w->co;
     return cx;
 }
@@ -188,11 +227,12 @@ static inline void nart__await_end(nart__await *w)
 {
     nart_cx *cx = w->cx;
     nart_co *up = w->co.up;
+    const nart__task *t = cx->self;
 
     if (NART_UNLIKELY(w->co.at & NART__CO_SHIELD))
         nart_unshield(cx);
-    if (NART_UNLIKELY(cx->self && (cx->self->waits || cx->self->leaf)))
-        nart__co_ended(cx, &w->co);
+    if (t && (t->leaf || (t->waits && (t->waits->co != up || t->waits->more))))
+        nart__fiber_await_left(cx, &w->co);
     if (up)
         up->decided = w->co.decided;
     cx->co = up;
@@ -273,13 +313,25 @@ static inline void nart__await_for_end(nart__await_for *s)
 
 /* ---- yielding ---- */
 
+/* An await whose expression registers nothing. */
+static NART__INLINE nart_res nart__fiber_yield(nart_cx *cx, const nart__site *site, uint32_t line)
+{
+    nart__await w;
+
+    if (NART_UNLIKELY(!nart__fiber_is_plain(cx, cx->co, &w)))
+        return nart__fiber_yield_slow(cx, site, line);
+    nart__fiber_no_strays(cx);
+    nart__await_open(&w, cx, site, line);
+    nart_wake_self(cx);
+    nart__fiber_leave(cx, &w.co);
+    w.cx->co = w.co.up;
+    return 0;
+}
+
 #define NART__FIBER_YIELD(c)                                                                       \
     __extension__({                                                                                \
-        NART__FIBER_BEGIN(c);                                                                      \
-        nart_r_ = 0;                                                                               \
-        nart_wake_self(nart_cx_);                                                                  \
-        (void)nart__fiber_park(&nart_w_, &nart_r_);                                                \
-        nart_r_;                                                                                   \
+        static const nart__site nart_site_ = { __func__, __FILE__ };                               \
+        nart__fiber_yield((c), &nart_site_, __LINE__);                                             \
     })
 
 /* ---- spawning ---- */
@@ -319,10 +371,10 @@ NART_API nart_res nart__fiber_spawn_value(nart_cx *cx, const nart_task_type *typ
                                           nart_fiber_fn fn, void *value, size_t bytes,
                                           const nart_fiber_opts *opts, nart_join *out);
 /* Which of NART__FIBER_TYPES(). */
-static inline const nart_task_type *nart__fiber_type(const nart_task_type *types,
-                                                     const nart_fiber *f)
+static inline const nart_task_type *nart__fiber_type(const nart_task_type *types, size_t value,
+                                                     uint32_t flags)
 {
-    return &types[(f->bytes != 0) + (f->flags & NART_TASK_URGENT ? 2 : 0)];
+    return &types[(value != 0) + (flags & NART_TASK_URGENT ? 2 : 0)];
 }
 
 static inline nart_res nart__rt_fiber_spawn(nart_rt *rt, const nart_task_type *types,
@@ -332,7 +384,7 @@ static inline nart_res nart__rt_fiber_spawn(nart_rt *rt, const nart_task_type *t
     nart_fiber f;
     nart_res r = nart_fiber_init(&f, fn, arg, opts);
 
-    return r ? r : nart_rt_spawn(rt, nart__fiber_type(types, &f), &f, out);
+    return r ? r : nart_rt_spawn(rt, nart__fiber_type(types, f.bytes, f.flags), &f, out);
 }
 
 static inline nart_res nart__remote_fiber_spawn(nart_remote remote, const nart_task_type *types,
@@ -342,7 +394,7 @@ static inline nart_res nart__remote_fiber_spawn(nart_remote remote, const nart_t
     nart_fiber f;
     nart_res r = nart_fiber_init(&f, fn, arg, opts);
 
-    return r ? r : nart_remote_spawn(remote, nart__fiber_type(types, &f), &f);
+    return r ? r : nart_remote_spawn(remote, nart__fiber_type(types, f.bytes, f.flags), &f);
 }
 
 static inline nart_res nart__fiber_block_on(nart_rt *rt, const nart_task_type *types,
@@ -352,7 +404,7 @@ static inline nart_res nart__fiber_block_on(nart_rt *rt, const nart_task_type *t
     nart_fiber f;
     nart_res r = nart_fiber_init(&f, fn, arg, opts);
 
-    return r ? r : nart_block_on(rt, nart__fiber_type(types, &f), &f, result);
+    return r ? r : nart_block_on(rt, nart__fiber_type(types, f.bytes, f.flags), &f, result);
 }
 
 #ifdef __cplusplus
