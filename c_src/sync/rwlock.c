@@ -64,11 +64,16 @@ static void held_withdraw(nart__wait *w)
 
 const struct nart__wait_ops nart__held_ops = { "holds a lock", held_withdraw };
 
-/* The wait has been granted. It belongs to no body from here on. */
-static void hold(nart__wait *w)
+/* The wait has been granted. It belongs to no body from here on. Another arm of the task, which is queued for
+ * the same lock, would wait for itself: it is evaluated again, and answers -EDEADLK. */
+static void hold(nart_cx *cx, nart__wait *w)
 {
     w->ops = &nart__held_ops;
     w->co = NULL;
+    for (const nart__wait *o = cx->self->waits; o; o = o->more)
+        if ((o->ops == &read_ops || o->ops == &write_ops) &&
+            ((const nart_waiter *)(const void *)o)->at == nart__waiter_of(w)->at)
+            nart_wake_self(cx);
 }
 
 static bool holds(const nart__task *t, const nart_rwlock *rw)
@@ -89,10 +94,10 @@ static nart_res take(nart_cx *cx, nart_rwlock *rw, nart_waiter *w, uint64_t want
     if (rw->queue.first || !admits(rw, want))
         return -EAGAIN;
     nart__wait_begin(cx->self, &w->wait);
-    hold(&w->wait);
     w->wait.state = NART__GRANTED;
     w->at = rw;
     w->want = want;
+    hold(cx, &w->wait);
     nart__q_push(&rw->holders, &w->wait);
     return 0;
 }
@@ -124,11 +129,14 @@ static nart_res lock(nart_cx *cx, nart_rwlock *rw, nart_lock *l, uint64_t want)
         if (r != -EAGAIN)
             return r;
     } else if (h->state == NART__GRANTED) {
-        hold(h);
+        hold(cx, h);
         return 0;
     } else if (h->state == NART__CLOSED) {
         nart__unwait(h);
         return NART_ECLOSED;
+    } else if (NART_UNLIKELY(holds(cx->self, rw))) { /* since it was queued, by another arm */
+        nart__withdraw(h);
+        return -EDEADLK;
     }
     r = nart__sync_check(cx, &rw->holders);
     if (NART_UNLIKELY(r))
