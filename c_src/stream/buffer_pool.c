@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* pool.c: buffers for reading, shared by streams. Unused ones are a list through their first word. */
+/* buffer_pool.c: buffers for reading, shared by streams. Unused ones are a list through their first word. */
 #include "stream.h"
 
 #include "../base/alloc.h"

@@ -147,7 +147,8 @@ void nart__shield_end(nart_cx *cx, nart_co *co, nart_scope **above)
         t->state &= ~(uint32_t)NART__T_SHIELD;
     if (t->state & NART__T_CANCELLED && !nart__shield_holds(cx, t)) {
         nart__stop_add(cx, NART__STOP_CANCEL);
-        nart_wake_self(cx); /* arms of a NART_ALL that this poll has evaluated before do not know it */
+        nart_wake_self(
+            cx); /* arms of a NART_ALL that this poll has evaluated before do not know it */
     }
     if (stopped)
         nart__stop_add(cx, NART__STOP_HERE);

@@ -584,9 +584,10 @@ nart_res lost_in_several(nart_cx *cx, struct frame *f)
     NART_AWAIT_ANY_FAIR(which, r, nart_sleep(cx, &f->timer, 1), fine(cx, f));
     n = 3;
     NART_AWAIT_ALL(r, f->all, fine(cx, f), loops(cx, f)); /* lost: n which */
-    NART_AWAIT_FOR(r, NART_MS, NART_ANY_BIASED(other, fine(cx, f), loops(cx, f)));
+    NART_AWAIT_FOR(r, NART_MS,
+                   NART_ANY_BIASED(other, fine(cx, f), loops(cx, f))); /* lost: n which */
     f->n = f->all[0].res < 0 ? other : n;
-    NART_AWAIT_ALL_OK(r, f->all, fine(cx, f), loops(cx, f));
+    NART_AWAIT_ALL_OK(r, f->all, fine(cx, f), loops(cx, f)); /* lost: which */
     if (which == 1)
         NART_STOP(r, fine(cx, f));
     NART_END(r);
