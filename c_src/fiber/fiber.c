@@ -289,9 +289,12 @@ void nart__fiber_stray(nart_cx *cx)
 void nart__fiber_await_left(nart_cx *cx, const nart_co *co)
 {
     nart__task *t = cx->self;
-    nart__wait *w = nart__wait_of(t, t->waits);
 
-    if (t->leaf || w->co != co || w->more || nart__is_nursery(w))
+    for (const nart__wait *at = cx->fiber ? t->waits : NULL; at; at = at->more)
+        if (is_left(cx, at))
+            frame_left(cx);
+    nart__wait *w = nart__wait_of(t, t->waits);
+    if (!w || t->leaf || w->co != co || w->more || nart__is_nursery(w))
         nart__co_ended(cx, co);
     else
         w->co = co->up;

@@ -25,6 +25,8 @@
 #endif
 #ifndef VALGRIND_STACK_REGISTER
 #define VALGRIND_STACK_REGISTER(low, high) 0
+#define VALGRIND_DISABLE_ERROR_REPORTING (void)0
+#define VALGRIND_ENABLE_ERROR_REPORTING (void)0
 #endif
 
 /* Of LeakSanitizer, if the program is linked with it: what a parked fiber refers to is no leak. */
@@ -216,7 +218,9 @@ size_t nart__stack_used(const nart__stack *s)
     size_t unused = nart__sys_untouched(s->low, s->size);
     const char *p = s->low + unused, *end = s->low + s->size;
 
+    VALGRIND_DISABLE_ERROR_REPORTING; /* of what is below the frames */
     while (p < end && *(const uint64_t *)(const void *)p == 0)
         p += sizeof(uint64_t);
+    VALGRIND_ENABLE_ERROR_REPORTING;
     return (size_t)(end - p);
 }
