@@ -294,7 +294,7 @@ void nart__fiber_await_left(nart_cx *cx, const nart_co *co)
         if (is_left(cx, at))
             frame_left(cx);
     nart__wait *w = nart__wait_of(t, t->waits);
-    if (!w || t->leaf || w->co != co || w->more || nart__is_nursery(w))
+    if (t->leaf || w->co != co || w->more || nart__is_nursery(w))
         nart__co_ended(cx, co);
     else
         w->co = co->up;

@@ -68,7 +68,8 @@ static nart_res faults(nart_cx *cx, void *arg)
 {
     (void)arg;
     (void)nart_yield(cx);
-    return *(volatile int *)bad;
+    *(volatile int *)bad = 1;
+    return 0;
 }
 
 static nart_res writes_low(nart_cx *cx, void *arg)
@@ -266,7 +267,7 @@ static void fault_after_fibers(void)
     rt = new_rt();
     BLOCK_ON(ends);
     (void)nart_rt_free(rt);
-    (void)*(volatile int *)bad;
+    *(volatile int *)bad = 1;
 }
 
 static void ignored_fault(void)
@@ -295,6 +296,8 @@ TEST(another_fault_ends_the_process_as_before)
     void (*const all[])(void) = { default_fault, default_fault_elsewhere, fault_after_fibers,
                                   ignored_fault, sent_signal };
 
+    if (test_under_valgrind())
+        SKIP("valgrind does not repeat the access when a handler has returned");
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         check_faults(all[i]);
         CHECK(!strstr(said, "nart: "));
