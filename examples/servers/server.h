@@ -2,9 +2,10 @@
 /* server.h: what the servers of this folder share. Each has two forms, which differ in the task of a connection:
  * in <name>.c it is a body of nart/co.h, in <name>_fibers.c a fiber. To compare them:
  *
- *     diff -y -W 200 examples/servers/echo.c examples/servers/echo_fibers.c
+ *     diff -y -W 200 examples/servers/kv.c examples/servers/kv_fibers.c
  *
- *   echo   sends back what it receives */
+ *   echo   sends back what it receives
+ *   kv     keeps values under keys: SET, GET and DEL, a line each */
 #ifndef SERVER_H
 #define SERVER_H
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""test.py SERVER [LAUNCHER...] PROGRAM: what clients of echo observe, whichever form they have.
+"""test.py SERVER [LAUNCHER...] PROGRAM: what clients of echo and kv observe, whichever form they have.
 
 Nothing sleeps or measures time: what is awaited is a line, a byte, or the end of a connection."""
 import pathlib
@@ -152,6 +152,62 @@ def echo_slow():
 def echo_idle():
     with start(SHORT) as server:
         check(Client(server).rest() == "", "the end")
+
+
+# ---- kv ----
+
+
+def kv_lines():
+    with start() as server:
+        a, b = Client(server), Client(server)
+        check(a.ask("GET k") == "NONE" and a.ask("DEL k") == "NONE", "empty")
+        check(a.ask("SET k some text") == "OK" and b.ask("GET k") == "VALUE some text", "SET")
+        check(b.ask("SET k 2\r") == "OK" and a.ask("GET k\r") == "VALUE 2", "SET again")
+        check(a.ask("DEL k") == "OK" and b.ask("GET k") == "NONE", "DEL")
+        for line in ("", "GET", "get k", "SET k", "GET k 2", "DEL k 2", "PUT k 2", "SETk 2"):
+            check(a.ask(line) == "ERROR", repr(line))
+        check(a.ask("SET  empty") == "OK" and a.ask("GET ") == "VALUE empty", "the empty key")
+        value = 505 * "v"
+        check(a.ask("SET k " + value) == "OK" and a.ask("GET k") == "VALUE " + value, "the longest")
+        a.send("SET k v" + value + "\n")
+        a.await_ended()
+        for byte in "GET k\nDEL":
+            b.send(byte)
+        check(b.line() == "VALUE " + value + "\n", "one byte at a time")
+        b.send(" k\n" + 500 * "GET k\n" + "SET k 1")
+        b.shut()
+        check(b.rest() == "OK\n" + 500 * "NONE\n", "ahead of the replies, half close")
+        check(Client(server).ask("GET k") == "NONE", "a line without its end")
+
+
+def kv_many():
+    with start() as server:
+
+        def work(i):
+            client = Client(server)
+            for k in range(50):
+                check(client.ask("SET %d/%d %d" % (i, k, i * k)) == "OK", "SET")
+            for k in range(50):
+                check(client.ask("GET %d/%d" % (i, k)) == "VALUE %d" % (i * k), "GET")
+
+        at_once(work, 20)
+        client = Client(server)
+        check(all(client.ask("DEL %d/%d" % (i, k)) == "OK" for i in range(20) for k in range(50)), "DEL")
+
+
+def kv_slow():
+    with start(SHORT) as server:
+        clients = [Client(server) for _ in range(5)]
+        for client in clients:
+            client.send("SET k " + 500 * "v" + "\n")
+        at_once(lambda i: stuff(clients[i].sock, b"GET k\n"), 5)
+
+
+def kv_idle():
+    with start(SHORT) as server:
+        client = Client(server)
+        client.send("GET")
+        check(rest_or_reset(client.sock) == b"", "the end")
 
 
 # ---- echo and kv ----
