@@ -5,7 +5,8 @@
  *     diff -y -W 200 examples/servers/kv.c examples/servers/kv_fibers.c
  *
  *   echo   sends back what it receives
- *   kv     keeps values under keys: SET, GET and DEL, a line each */
+ *   kv     keeps values under keys: SET, GET and DEL, a line each
+ *   chat   sends what a client says to all others; one that does not read is dropped */
 #ifndef SERVER_H
 #define SERVER_H
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""test.py SERVER [LAUNCHER...] PROGRAM: what clients of echo and kv observe, whichever form they have.
+"""test.py SERVER [LAUNCHER...] PROGRAM: what clients of echo, kv and chat observe, whichever form they have.
 
 Nothing sleeps or measures time: what is awaited is a line, a byte, or the end of a connection."""
 import pathlib
@@ -238,6 +238,158 @@ def request_terminate():
         server.terminate()
         for client in clients:
             check(client.rest() == "", "the end")
+
+
+# ---- chat ----
+
+
+class Guest(Client):
+    """A client that has joined: its name is known to the server."""
+
+    def __init__(self, server, name, receive=None):
+        super().__init__(server, receive)
+        self.name = name
+        self.send("/nick %s\n" % name)
+        self.until("* now %s" % name)
+
+    def until(self, expected):
+        """Reads to the line, `now` matching any old name; returns what came before."""
+        before = []
+        while True:
+            line = self.line()
+            check(line != "", "the end instead of", expected)
+            words = line.split()
+            if expected.startswith("* now") and words[-3:] == ["is", "now", expected.split()[-1]]:
+                return before
+            if line == expected + "\n":
+                return before
+            before.append(line)
+
+
+def chat_talk():
+    with start() as server:
+        ann = Guest(server, "ann")
+        bob = Guest(server, "bob")
+        check(ann.until("* now bob") == ["* guest2 joined\n"], "joined")
+        for byte in "hello\r\n\nhow ":
+            ann.send(byte)
+        ann.send("are you\n/nick anna\n/nick " + 40 * "x" + "\nit is me\n")
+        lines = [bob.line() for _ in range(5)]
+        check(lines[:2] == ["ann: hello\n", "ann: how are you\n"], lines)
+        check(lines[2:] == ["* ann is now anna\n", "* anna is now %s\n" % (15 * "x"), 15 * "x" + ": it is me\n"], lines)
+        check(ann.line() == "* ann is now anna\n", "its own lines do not come back")
+        ann.line()
+        bob.send("bye\n/quit\nnot said\n")
+        check([ann.line(), ann.line()] == ["bob: bye\n", "* bob left\n"], "quit")
+        check(bob.rest() == "", "the end")
+        cid = Guest(server, "cid")
+        ann.until("* now cid")
+        cid.send("last words\n without an end")
+        cid.shut()
+        check([ann.line(), ann.line()] == ["cid: last words\n", "* cid left\n"], "half close")
+        check(cid.rest() == "", "the end")
+        dan = Guest(server, "dan")
+        dan.send(600 * "x")
+        dan.await_ended()
+        check(ann.until("* dan left")[1:] == ["* guest4 is now dan\n"], "too long")
+
+
+def chat_many():
+    """All guests receive all lines of the others, in one order."""
+    with start() as server:
+        guests = [Guest(server, "g%d" % i) for i in range(20)]
+        for guest in guests[:-1]:
+            guest.until("* now g19")
+        heard = [None] * 20
+
+        def work(i):
+            guests[i].send("".join("%d %s\n" % (k, 480 * "x") for k in range(20)))
+            heard[i] = [guests[i].line() for _ in range(19 * 20)]
+
+        at_once(work, 20)
+        for i in range(20):
+            others = [line for line in heard[0 if i else 1] if not line.startswith("g%d:" % i)]
+            mine = [line for line in heard[i] if not line.startswith("g%d:" % (0 if i else 1))]
+            check(others == mine, "order", i)
+            for k in range(20):
+                said = ["g%d: %d %s\n" % (k, n, 480 * "x") for n in range(20)] if k != i else []
+                check([line for line in heard[i] if line.startswith("g%d:" % k)] == said, i, k)
+
+
+def chat_flood():
+    """One that sends as fast as it can loses nothing, and nobody else does."""
+    with start() as server:
+        ann, bob = Guest(server, "ann"), Guest(server, "bob")
+        ann.until("* now bob")
+        sender = threading.Thread(target=ann.send, args=("".join("%d\n" % i for i in range(20000)),))
+        sender.start()
+        for i in range(20000):
+            check(bob.line() == "ann: %d\n" % i, i)
+        sender.join()
+        check(bob.ask("/nick bert") == ann.line()[:-1] == "* bob is now bert", "others")
+
+
+def talk(ann, bob, number):
+    """A few lines from one to the other, which reads them all; what else it reads is returned."""
+    said = ["ann: %d %s\n" % (number + i, 480 * "x") for i in range(20)]
+    ann.send("".join(line[5:] for line in said))
+    heard = []
+    while not heard or heard[-1] != said[-1]:
+        heard.append(bob.line())
+    others = [line for line in heard if line not in said]
+    check([line for line in heard if line in said] == said, "a line is lost", number)
+    return others
+
+
+def chat_slow():
+    """A guest that does not read is dropped; the others receive every line meanwhile."""
+    with start(SHORT) as server:
+        ann, bob = Guest(server, "ann"), Guest(server, "bob")
+        slow = Guest(server, "slow", receive=4096)
+        bob.until("* now slow")
+        number = 0
+        while talk(ann, bob, number) != ["* slow was dropped\n"]:
+            number += 20
+        rest_or_reset(slow.sock)
+        check(talk(ann, bob, number) == [], "others")
+
+
+def chat_lag():
+    """So is one that reads again when its lines are not there any more."""
+    with start() as server, open("/proc/sys/net/ipv4/tcp_wmem") as wmem:
+        ann, bob = Guest(server, "ann"), Guest(server, "bob")
+        slow = Guest(server, "slow", receive=4096)
+        bob.until("* now slow")
+        more_than_fits = int(wmem.read().split()[2]) + 2000 * 500
+        for number in range(0, more_than_fits // 480, 20):
+            check(talk(ann, bob, number) == [], "dropped too early")
+        rest_or_reset(slow.sock)
+        check(bob.line() == "* slow was dropped\n", "dropped")
+
+
+def chat_gone():
+    with start() as server:
+        ann = Guest(server, "ann")
+        leave_nothing(server, lambda: Guest(server, "bob"))
+        ann.send("/quit\n")
+        check(ann.rest().count("left") == 60, "left")
+
+
+def chat_terminate():
+    """All receive what was said, and are told; also one that still talks."""
+    with start() as server:
+        guests = [Guest(server, "g%d" % i) for i in range(20)]
+        for guest in guests[:-1]:
+            guest.until("* now g19")
+        guests[0].send("the last line\n")
+        guests[1].until("g0: the last line")
+        server.terminate(signal.SIGINT)
+        guests[2].sock.sendall(100 * b"too late\n")
+        for i, guest in enumerate(guests):
+            before = guest.until("* the server ends")
+            check(i < 2 or before[0] == "g0: the last line\n", before)
+            check(guest.rest() == "", "the end")
+            guest.close()
 
 
 if __name__ == "__main__":
