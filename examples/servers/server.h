@@ -6,7 +6,8 @@
  *
  *   echo   sends back what it receives
  *   kv     keeps values under keys: SET, GET and DEL, a line each
- *   chat   sends what a client says to all others; one that does not read is dropped */
+ *   chat   sends what a client says to all others; one that does not read is dropped
+ *   proxy  connects its clients with another server: both directions, half close, idle timeout */
 #ifndef SERVER_H
 #define SERVER_H
 

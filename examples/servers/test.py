@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""test.py SERVER [LAUNCHER...] PROGRAM: what clients of echo, kv and chat observe, whichever form they have.
+"""test.py SERVER [LAUNCHER...] PROGRAM: what clients of echo, kv, chat and proxy observe, whichever form they have.
 
 Nothing sleeps or measures time: what is awaited is a line, a byte, or the end of a connection."""
 import pathlib
@@ -390,6 +390,109 @@ def chat_terminate():
             check(i < 2 or before[0] == "g0: the last line\n", before)
             check(guest.rest() == "", "the end")
             guest.close()
+
+
+# ---- proxy ----
+
+
+class Upstream:
+    """The server behind the proxy."""
+
+    def __init__(self, ms=DAY):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.proxy = Server(*command, ANY, "127.0.0.1:%d" % self.listener.getsockname()[1], str(ms))
+
+    def __enter__(self):
+        self.proxy.__enter__()
+        return self
+
+    def __exit__(self, *failed):
+        self.listener.close()
+        self.proxy.__exit__(*failed)
+
+    def pair(self, receive=None):
+        """A client, and what it is connected with."""
+        client = Client(self.proxy, receive)
+        return client, self.listener.accept()[0]
+
+
+def proxy_bytes():
+    with Upstream() as upstream:
+        client, server = upstream.pair()
+        for size in (1, 16384, 1000000):
+            exchange(client.sock, random.randbytes(size), server)
+            exchange(server, random.randbytes(size), client.sock)
+
+
+def proxy_half_close():
+    with Upstream() as upstream:
+        for turn in range(2):
+            client, server = upstream.pair()
+            a, b = (client.sock, server)[:: 1 - 2 * turn]
+            a.sendall(b"before")
+            a.shutdown(socket.SHUT_WR)
+            check(receive(b, 100) == b"before", "the end is passed on")
+            exchange(b, random.randbytes(100000), a)
+            b.shutdown(socket.SHUT_WR)
+            check(receive(a, 1) == b"", "both ends")
+
+
+def proxy_many():
+    with Upstream() as upstream:
+        pairs = [upstream.pair() for _ in range(50)]
+        at_once(lambda i: exchange(pairs[i][0].sock, random.randbytes(50000), pairs[i][1]), 50)
+        at_once(lambda i: exchange(pairs[i][1], random.randbytes(50000), pairs[i][0].sock), 50)
+
+
+def proxy_slow():
+    """If one side does not read, both are closed."""
+    with Upstream(SHORT) as upstream:
+        for turn in range(4):
+            client, server = upstream.pair()
+            writer, reader = (client.sock, server)[:: 1 - 2 * (turn % 2)]
+            if turn >= 2:
+                reader.shutdown(socket.SHUT_WR)
+            stuff(writer, b"x")
+            rest_or_reset(reader)
+
+
+def proxy_idle():
+    with Upstream(SHORT) as upstream:
+        for shut in (False, True):
+            client, server = upstream.pair()
+            if shut:
+                client.shut()
+            check(receive(server, 1) == b"" and client.rest() == "", "the end")
+
+
+def proxy_gone():
+    with Upstream() as upstream:
+        client, server = upstream.pair()
+        behind = []
+
+        def connected():
+            pair = upstream.pair()
+            behind.append(pair[1])  # stays open
+            return pair[0]
+
+        leave_nothing(upstream.proxy, connected, (Client.reset,))
+        exchange(client.sock, b"others", server)
+        for _ in range(20):
+            client, server = upstream.pair()
+            client.send("x")
+            client.shut()
+            server.close()  # with a byte that was not read, or before that: a reset, or an end
+            client.await_ended()
+        upstream.listener.close()
+        Client(upstream.proxy).await_ended()
+
+
+def proxy_terminate():
+    with Upstream() as upstream:
+        pairs = [upstream.pair() for _ in range(20)]
+        upstream.proxy.terminate()
+        for client, server in pairs:
+            check(client.rest() == "" and receive(server, 1) == b"", "the end")
 
 
 if __name__ == "__main__":
