@@ -103,7 +103,7 @@ typedef struct nart_broadcast_rx {
 
 /**
  * Opens a broadcast that keeps the newest `capacity` values (rounded up to a power of two) of
- * `elem` bytes.
+ * `elem` bytes. If its first receiver is not needed, close it: nart_broadcast_subscribe() opens others.
  * @return 0; -EINVAL something is missing or 0; -EOVERFLOW beyond the limits above; -ENOMEM;
  *   NART_EWRONGTHREAD, NART_EFORK. On an error both are closed.
  * **Cost**: one allocation.

@@ -134,13 +134,14 @@ static inline bool nart_co_active(const nart_co *co);
  * -ECANCELED or -ETIMEDOUT, and `which` is the first arm that answered so. The other arms are withdrawn at once:
  * the task waits in none of their handles, nothing was consumed, and what was reserved for them has passed on.
  *
- * If several arms are ready, the first one written usually wins. Do not rely on it, because no arm starves
+ * If several arms are ready, the first one written usually wins, but not always, because no arm starves
  * another:
  *  - when an arm has spent the budget of the poll, each arm after it may still give a few answers;
  *  - a task whose last poll spent its budget begins one race in four with a random arm;
  *  - so does about one in 16 of a body's races that are decided before all of their arms were evaluated, in
  *    whatever order the body awaits them. (Zeroing a nart_co restarts this count.)
- * So a deadline, a token or a shutdown on any arm wins soon, whatever is ready on the others.
+ * So a deadline, a token or a shutdown on any arm wins soon, whatever is ready on the others. An arm that loses
+ * values if it is late, such as a nart_broadcast_recv(), is written before one that may always be ready.
  *
  * A loser that is awaited again:
  *  - a relative sleep (nart_sleep()) restarts, so this is an idle timeout:

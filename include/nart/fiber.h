@@ -110,8 +110,8 @@ typedef struct nart_fiber {
     uint64_t value[NART_FIBER_VALUE / 8];
 } nart_fiber;
 
-/** The type of a fiber that calls `fn`, named after it: a constant expression of type
- *  `const nart_task_type *`. */
+/** The type of a fiber that calls `fn`, named after it: a `const nart_task_type *` that stays valid. Usable within
+ *  functions only. */
 #define NART_FIBER_TYPE(fn) NART__FIBER_TYPE(fn)
 
 /**
@@ -142,8 +142,16 @@ NART_API NART_MUST_USE nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn,
 #define nart_fiber_spawn(cx, fn, arg, opts, out)                                                   \
     nart__fiber_spawn((cx), NART__FIBER_TYPES(fn), (fn), (arg), (opts), (out))
 
-/** The same with `*value` as argument, a variable of up to NART_FIBER_VALUE bytes: it is moved as
- *  NART_TASK_TYPED() says, and zeroed on success. */
+/** The same with a copy of `*value`, a variable of up to NART_FIBER_VALUE bytes, which is zeroed on success.
+ *  `fn` gets a pointer to the copy: it may use handles in it where they are, and closes them. If there are any,
+ *  set `drop`, too. NART_TASK_TYPED() lists what can be moved so: a socket that this poll has accepted can.
+ *
+ *     nart_fiber_opts opts = NART_FIBER_OPTS_INIT;
+ *
+ *     opts.drop = close_sock;                    // void close_sock(void *sock) { nart_tcp_close(sock); }
+ *     if (nart_fiber_spawn_value(cx, serve, &sock, &opts, NULL) < 0)
+ *         nart_tcp_close(&sock);                 // still the caller's
+ */
 #define nart_fiber_spawn_value(cx, fn, value, opts, out)                                           \
     nart__fiber_spawn_value((cx), NART__FIBER_TYPES(fn), (fn), (value), sizeof *(value), (opts),   \
                             (out))
@@ -175,7 +183,8 @@ NART_API NART_MUST_USE nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn,
  */
 #define nart_await(cx, ...) NART__FIBER_AWAIT(cx, __VA_ARGS__)
 
-/** The same with an absolute deadline: -ETIMEDOUT once it has passed, also for a function that awaits within. */
+/** The same with an absolute deadline: -ETIMEDOUT once it has passed, also for a function that awaits within. `abs`
+ *  is evaluated once. */
 #define nart_await_until(cx, abs, ...) NART__FIBER_AWAIT_UNTIL(cx, abs, __VA_ARGS__)
 
 /** The same with a deadline `ns` nanoseconds after the first wait. An answer without waiting reads no
