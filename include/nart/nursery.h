@@ -44,11 +44,12 @@
  *
  * Keep the nursery, and what its tasks use, in the owner's frame, or in the frame of a body of the owner
  * that joins the nursery before it ends. A body that ends without joining aborts the process, which prints
- * its name. There are two exceptions: the body that is the owner's poll itself (the owner's end then waits
- * for the tasks; its answer stays, whether it is cancelled or aborted meanwhile), and a nursery without
- * tasks (the end of the body that opened it closes it). Bodies that a hand-written poll calls directly are
- * not checked: the nursery then has to be joined, by a later poll at the latest, before its memory ends. If
- * the poll stops calling such a body, it has to join the nurseries that this body and the ones below it have
+ * its name. There are two exceptions: the body that is the owner's poll itself (the owner's end then cancels
+ * the tasks and waits for them; its answer stays, whether it is cancelled or aborted meanwhile), and a nursery
+ * without tasks (the end of the body that opened it closes it). In a fiber, functions are such bodies: the
+ * nursery lies on its stack. Bodies that a hand-written poll calls directly are not checked: the nursery then
+ * has to be joined, by a later poll at the latest, before its memory ends. If the poll stops calling such a
+ * body, it has to join the nurseries that this body and the ones below it have
  * opened, before their frames are freed.
  *
  * If the body that opened a nursery loses a race, the nursery's tasks are cancelled. Join by NART_STOP before
