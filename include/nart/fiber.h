@@ -197,13 +197,33 @@ NART_API NART_MUST_USE nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn,
  *
  *     n = nart_await_any(cx, which, nart_tcp_recv(cx, &sock, buf, sizeof buf), nart_recv(cx, &rx, &line));
  *
- * NART_ANY(), NART_ANY_FAIR() and NART_AFTER() are expressions for all awaits of this page, too.
+ * NART_ANY() and its kinds, NART_ALL(), NART_ALL_OK() and NART_AFTER() are expressions for all awaits of this page, too.
  */
 #define nart_await_any(cx, which, ...) ((which) = 0, nart_await(cx, NART_ANY(which, __VA_ARGS__)))
 
 /** The same, beginning with a random arm: NART_ANY_FAIR. */
 #define nart_await_any_fair(cx, which, ...)                                                        \
     ((which) = 0, nart_await(cx, NART_ANY_FAIR(which, __VA_ARGS__)))
+
+/**
+ * Several at once, as NART_AWAIT_ALL: until all have answered. `arms` is an array of nart_arm with an element for
+ * each, zeroed; afterwards `arms[i].res` is the answer of arm i. An arm is what an arm of a race is.
+ *
+ *     nart_arm both[2] = { { .res = 0 } };
+ *     nart_branch b = { 0 };
+ *
+ *     r = nart_await_all(cx, both, nart_recv(cx, &rx, &line), nart_branch_run(cx, &b, talk, &conn));
+ *
+ * @return 0; the first error in the order written; about the caller: -ECANCELED, -ETIMEDOUT; -EPERM, -EDEADLK.
+ */
+#define nart_await_all(cx, arms, ...) nart_await(cx, NART_ALL(arms, __VA_ARGS__))
+
+/** The same, but ends at the first error: NART_AWAIT_ALL_OK. */
+#define nart_await_all_ok(cx, arms, ...) nart_await(cx, NART_ALL_OK(arms, __VA_ARGS__))
+
+/** Awaits a body of nart/co.h that lost a race, and unwinds it: NART_STOP. For a function see
+ *  nart_branch_stop(). @return the body's answer; -EPERM, -EDEADLK. */
+#define nart_await_stop(cx, ...) NART__FIBER_AWAIT_STOP(cx, __VA_ARGS__)
 
 /** Continues after the tasks that are ready now have been polled. @return 0; -EPERM, -EDEADLK. */
 #define nart_yield(cx) NART__FIBER_YIELD(cx)

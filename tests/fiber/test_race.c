@@ -368,6 +368,11 @@ static nart_res bodies_race(nart_cx *cx, void *arg)
     CHECK_EQ(b.steps, 1);
     CHECK_RES(nart_await(cx, arm_run(cx, &b)), 3); /* its sleep goes on */
     CHECK_EQ(elapsed_ms(), 48);
+    CHECK_RES(nart_await_any(cx, which, arm_run(cx, &a), arm_run(cx, &b)), 3);
+    CHECK_EQ(elapsed_ms(), 78);
+    CHECK_RES(nart_await_stop(cx, arm_run(cx, &b)), -ECANCELED);
+    CHECK(!nart_co_active(&b.co));
+    CHECK_EQ(elapsed_ms(), 78);
     return 0;
 }
 

@@ -311,6 +311,17 @@ static inline void nart__await_for_end(nart__await_for *s)
 #define NART__FIBER_AWAIT_UNTIL(c, at, ...) NART__FIBER_AWAIT_WITHIN(c, at, NART_NEVER, __VA_ARGS__)
 #define NART__FIBER_AWAIT_FOR(c, ns, ...) NART__FIBER_AWAIT_WITHIN(c, NART_NEVER, ns, __VA_ARGS__)
 
+#define NART__FIBER_AWAIT_STOP(c, ...)                                                             \
+    __extension__({                                                                                \
+        NART__FIBER_BEGIN(c);                                                                      \
+        do {                                                                                       \
+            uint32_t nart_s_ = nart__stop_in(nart_cx_);                                            \
+            nart_r_ = (__VA_ARGS__);                                                               \
+            nart__stop_out(nart_cx_, nart_s_);                                                     \
+        } while (nart_r_ == NART_PENDING && nart__fiber_park(&nart_w_, &nart_r_));                 \
+        nart_r_;                                                                                   \
+    })
+
 /* ---- yielding ---- */
 
 /* An await whose expression registers nothing. */

@@ -10,6 +10,7 @@ nart_res spawning(nart_rt *rt, nart_remote remote, nart_cx *cx);
 nart_res fiber(nart_cx *cx, void *arg)
 {
     nart_timer one, other;
+    nart_arm both[2];
     int which = 0;
     nart_res r = nart_yield(cx);
 
@@ -30,7 +31,10 @@ nart_res fiber(nart_cx *cx, void *arg)
                        NART_AFTER(&other, 2, nart_sleep(cx, &other, 2)));
     if (r == 0 && which == 0)
         r = nart_await_any_fair(cx, which, nart_sleep(cx, &one, 1), nart_sleep(cx, &other, 2));
-    return r;
+    memset(both, 0, sizeof both);
+    r |= nart_await_all(cx, both, nart_sleep(cx, &one, 1), nart_sleep(cx, &other, 2));
+    r |= nart_await_all_ok(cx, both, nart_sleep(cx, &one, 1), nart_sleep(cx, &other, 2));
+    return r | nart_await_stop(cx, nart_sleep(cx, &one, 1));
 }
 
 nart_res spawning(nart_rt *rt, nart_remote remote, nart_cx *cx)

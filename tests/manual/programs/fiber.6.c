@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A function loses a race, and unwinds. */
+/* An operation and a function at once. */
 #include "example.h"
 
 struct conn {
@@ -20,20 +20,20 @@ static nart_res talk(nart_cx *cx, void *arg)
     struct conn *conn = arg;
 
     conn->ended = nart_await(cx, nart_sleep(cx, &conn->timer, NART_SEC));
-    return conn->ended;
+    return -EIO;
 }
 
 static nart_res run(nart_cx *cx, void *arg)
 {
     struct conn conn = { .ended = 0 };
-    int which, line = 0, seven = 7;
+    int line = 0, seven = 7;
     nart_res r = nart_fiber_spawn(cx, say, &seven, NULL, NULL);
 
     (void)arg;
     if (r != 0)
         return r;
     /* STATEMENTS */
-    return which == 0 && line == 7 && r == -ECANCELED && conn.ended == -ECANCELED ? 0 : -EIO;
+    return r == -EIO && both[0].res == 0 && line == 7 && both[1].res == -EIO ? 0 : -EINVAL;
 }
 
 int main(void)
