@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define NART_DRIVER_ABI 2u
+#define NART_DRIVER_ABI 3u
 
 /** Bits of nart_driver.kind. */
 enum {

@@ -269,7 +269,7 @@ pub(crate) const TASK_ABI: u32 = 1;
 /// `NART_TASK_SEND`.
 pub(crate) const TASK_SEND: u32 = 1;
 /// `NART_DRIVER_ABI`.
-pub(crate) const DRIVER_ABI: u32 = 2;
+pub(crate) const DRIVER_ABI: u32 = 3;
 /// `NART_DRIVER_MOVES`.
 pub(crate) const DRIVER_MOVES: u32 = 1;
 /// `NART_DRIVER_SPAWNS`.

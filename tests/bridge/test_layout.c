@@ -85,7 +85,7 @@ SIZE(nart_http_header, 48);
 SIZE(nart_http_host, 32);
 #endif
 
-_Static_assert(NART_TASK_ABI == 1 && NART_DRIVER_ABI == 2, "sys.rs has other versions");
+_Static_assert(NART_TASK_ABI == 1 && NART_DRIVER_ABI == 3, "sys.rs has other versions");
 _Static_assert(NART_DRIVER_MOVES == 1, "sys.rs has another flag");
 _Static_assert(NART_READ == 1 && NART_WRITE == 2 && NART_ERROR == 4 && NART_HANGUP == 8 &&
                    NART_RDHUP == 16 && NART_PRI == 32,
