@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- the first frame ---- */
 
@@ -150,6 +151,8 @@ static inline void hook_arrive(nart__fiber *f, void *fake)
 
 static inline void hook_leave(nart__fiber *f, void **fake)
 {
+    if (f->hook)
+        (void)usleep(0); /* a signal that ThreadSanitizer holds back for this fiber is handled now */
     if (__sanitizer_start_switch_fiber)
         __sanitizer_start_switch_fiber(fake, f->host_low, f->host_size);
     if (f->hook)
