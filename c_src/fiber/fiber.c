@@ -152,7 +152,8 @@ static inline void hook_arrive(nart__fiber *f, void *fake)
 static inline void hook_leave(nart__fiber *f, void **fake)
 {
     if (f->hook)
-        (void)usleep(0); /* a signal that ThreadSanitizer holds back for this fiber is handled now */
+        (void)usleep(
+            0); /* a signal that ThreadSanitizer holds back for this fiber is handled now */
     if (__sanitizer_start_switch_fiber)
         __sanitizer_start_switch_fiber(fake, f->host_low, f->host_size);
     if (f->hook)
@@ -260,6 +261,13 @@ static NART__NORETURN NART__COLD void frame_left(const nart_cx *cx)
         "nart: task %s: a function has returned while a handle in its frame waits, a lock is held "
         "or a nursery is open\n",
         cx->self->type->name);
+    abort();
+}
+
+void nart__fiber_jumped(const nart_cx *cx)
+{
+    fprintf(stderr, "nart: task %s: longjmp() has left an await: set the jump within it\n",
+            cx->self ? cx->self->type->name : "(none)");
     abort();
 }
 

@@ -44,7 +44,8 @@
  *     and line, and its stack is neither used again nor unmapped, since others may point into it.
  *  6. An operation of a fiber may answer at once: rule 3 of nart/task.h limits how often in one poll.
  *  7. Exceptions of C++ may be thrown and caught within a fiber. One that leaves the fiber's function aborts the
- *     process. So does pthread_exit(). Do not longjmp() out of an await, nor to another stack.
+ *     process. So does pthread_exit(). Do not longjmp() out of an await, nor to another stack: the next await
+ *     aborts the process if it notices.
  *  8. Before a function returns, join the nurseries and release the locks in its frame, and await what was
  *     called with a handle in it: else the process is aborted, with a line. The end of the fiber waits for a
  *     nursery that is elsewhere (nart/nursery.h).

@@ -12,6 +12,8 @@
 
 #include <stdio.h>
 
+#include <setjmp.h>
+
 FIXTURE_RT(.report = keep_report);
 
 /* ---- values ---- */
@@ -427,6 +429,77 @@ TEST(a_called_function_that_leaves_a_nursery_open_aborts_the_process)
 {
     CHECK_DIES(run_leaver, &(char){ 'c' }, "task calls_leaver: a function has returned");
     CHECK_DIES(run_leaver, &(char){ 'i' }, "task is_leaver: a function has returned");
+}
+
+/* ---- jumps ---- */
+
+static jmp_buf jump;
+
+static nart_res jumps(nart_cx *cx, void *arg)
+{
+    nart_res r = await_sleep(cx, NART_MS);
+
+    if (arg)
+        longjmp(jump, 1);
+    return r;
+}
+
+static NART__NOINLINE nart_res awaits_jumps(nart_cx *cx, void *arg)
+{
+    return nart_await_for(cx, NART_SEC, jumps(cx, arg));
+}
+
+/* Awaits that have ended are jumped over: fine. */
+static nart_res jumps_within(nart_cx *cx, void *arg)
+{
+    (void)arg;
+    if (setjmp(jump) == 0)
+        (void)jumps(cx, &jump);
+    CHECK_RES(await_sleep(cx, NART_MS), 0);
+    return 0;
+}
+
+TEST_WITH(a_jump_may_cross_functions_but_no_open_await, rt)
+{
+    CHECK_RES(RUN(jumps_within, NULL), 0);
+    CHECK_EQ(elapsed_ms(), 2);
+}
+
+static nart_res jumps_out(nart_cx *cx, void *arg)
+{
+    (void)arg;
+    if (setjmp(jump) == 0)
+        (void)awaits_jumps(cx, &jump);
+    return await_sleep(cx, NART_MS);
+}
+
+static nart_res jumps_out_here(nart_cx *cx, void *arg)
+{
+    volatile int i;
+
+    (void)arg;
+    for (i = 0; i < 2; i++) {
+        nart_timer t = { 0 };
+        if (setjmp(jump) == 0 || i > 0)
+            (void)nart_await(cx, i == 0 ? jumps(cx, &jump) : nart_sleep(cx, &t, NART_MS));
+    }
+    return 0;
+}
+
+static void run_jumper(void *arg)
+{
+    rt_open();
+    if (*(char *)arg == 'o')
+        START(jumps_out, NULL, NULL);
+    else
+        START(jumps_out_here, NULL, NULL);
+    run_all(rt);
+}
+
+TEST(a_jump_out_of_an_await_aborts_the_process)
+{
+    CHECK_DIES(run_jumper, &(char){ 'o' }, "task jumps_out: longjmp() has left an await");
+    CHECK_DIES(run_jumper, &(char){ 'h' }, "task jumps_out_here: longjmp() has left an await");
 }
 
 /* ---- locks ---- */

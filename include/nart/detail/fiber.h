@@ -146,6 +146,7 @@ NART_API bool nart__fiber_park_slow(nart__await *w, nart_res *r);
 NART_API NART__COLD nart_res nart__fiber_yield_slow(nart_cx *cx, const nart__site *site,
                                                     uint32_t line);
 NART_API NART__COLD void nart__fiber_stray(nart_cx *cx);
+NART_API NART__NORETURN NART__COLD void nart__fiber_jumped(const nart_cx *cx);
 NART_API void nart__fiber_await_left(nart_cx *cx, const nart_co *co);
 
 /* May the code at this address, in body `co`, leave the stack, with nothing of the context to be kept? A poll
@@ -189,7 +190,8 @@ static NART__INLINE bool nart__fiber_has_left(const nart__fiber *f, const void *
 #elif defined __aarch64__
     __asm__("mov %0, sp" : "=r"(sp));
 #endif
-    return f && (uintptr_t)p - f->low < sp - f->low;
+    /* A signal handler may run on a stack of its own. */
+    return f && (uintptr_t)p - f->low < sp - f->low && sp - f->low < f->size;
 }
 
 /* Withdraws the operations that answered NART_PENDING in this poll to code that does not await them. */
@@ -216,6 +218,8 @@ static inline nart_cx *nart__await_begin(nart__await *w, nart_cx *cx, const nart
                                          uint32_t line)
 {
     nart__fiber_no_strays(cx);
+    if (NART_UNLIKELY(nart__fiber_has_left(cx->fiber, cx->co) || cx->co == &w->co))
+        nart__fiber_jumped(cx); /* the await around this one is gone */
     nart__await_open(w, cx, site, line);
     w->co.decided = w->co.up ? w->co.up->decided : 0;
     cx->co = &w->co;
