@@ -151,13 +151,12 @@ NART_API void nart__fiber_await_left(nart_cx *cx, const nart_co *co);
 
 /* May the code at this address, in body `co`, leave the stack, with nothing of the context to be kept? A poll
  * begins with an empty one. */
-static NART__INLINE bool nart__fiber_is_plain(const nart_cx *cx, const nart_co *co, const void *at)
+static NART__INLINE bool nart__fiber_is_plain(const nart_cx *cx, const nart_co *co, uintptr_t at)
 {
     const nart__fiber *f = cx->fiber;
 
     return NART_LIKELY(
-        f && (uintptr_t)at - f->low < f->size && co->at & NART__CO_FIBER &&
-        !(cx->flags & NART__CX_RACE) &&
+        f && at - f->low < f->size && co->at & NART__CO_FIBER && !(cx->flags & NART__CX_RACE) &&
         !((uintptr_t)cx->scope | (uintptr_t)cx->locals | (uintptr_t)f->shielded | f->hooked));
 }
 
@@ -173,7 +172,7 @@ static NART__INLINE void nart__fiber_leave(nart_cx *cx, nart_co *co)
 /* The awaited expression is pending. */
 static NART__INLINE bool nart__fiber_park(nart__await *w, nart_res *r)
 {
-    if (NART_UNLIKELY(!nart__fiber_is_plain(w->cx, w->co.up, w)))
+    if (NART_UNLIKELY(!nart__fiber_is_plain(w->cx, w->co.up, (uintptr_t)w)))
         return nart__fiber_park_slow(w, r);
     nart__fiber_leave(w->cx, &w->co);
     w->cx->co = &w->co;
@@ -333,7 +332,7 @@ static NART__INLINE nart_res nart__fiber_yield(nart_cx *cx, const nart__site *si
 {
     nart__await w;
 
-    if (NART_UNLIKELY(!nart__fiber_is_plain(cx, cx->co, &w)))
+    if (NART_UNLIKELY(!nart__fiber_is_plain(cx, cx->co, (uintptr_t)&w)))
         return nart__fiber_yield_slow(cx, site, line);
     nart__fiber_no_strays(cx);
     nart__await_open(&w, cx, site, line);
