@@ -127,7 +127,7 @@ static nart_res awaits_in_an_arm(nart_cx *cx, void *arg)
                           nart_sleep(cx, &f->timer, NART_MS));
 }
 
-TEST_WITH(an_await_within_an_arm_is_refused, rt)
+TEST_WITH(an_await_within_one_of_all_is_refused, rt)
 {
     struct all f;
 

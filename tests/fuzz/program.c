@@ -165,6 +165,16 @@ bool handle_take(struct arm *a, struct thing *t, struct handle *h)
     return true;
 }
 
+/* A set or a pool is itself the handle in which tasks wait. */
+bool thing_take(struct arm *a, struct thing *t)
+{
+    if (!t || (t->users > 0 && in_an_all(a->body)))
+        return false;
+    t->users++;
+    a->thing = t;
+    return true;
+}
+
 void handle_retire(struct handle *h)
 {
     h->closed = true;
@@ -761,126 +771,57 @@ static enum how how_to_join(struct body *b)
     return how;
 }
 
+#define AWAIT NART_AWAIT
+#define AWAIT_FOR NART_AWAIT_FOR
+#define AWAIT_UNTIL NART_AWAIT_UNTIL
+#define AWAIT_ANY NART_AWAIT_ANY
+#define AWAIT_ANY_FAIR NART_AWAIT_ANY_FAIR
+#define AWAIT_ANY_BIASED NART_AWAIT_ANY_BIASED
+#define AWAIT_ALL NART_AWAIT_ALL
+#define AWAIT_ALL_OK NART_AWAIT_ALL_OK
+#define SHIELD NART_SHIELD
+#define UNSHIELD NART_UNSHIELD
+#define STOP NART_STOP
+#define YIELD NART_YIELD
+
 static nart_res body_run(nart_cx *cx, struct body *b)
 {
     NART_BEGIN(cx, &b->co);
-    begin(b);
-    while (plan(cx, b)) {
-        if (b->form == ONE) {
-            NART_AWAIT(b->r, arm(cx, b, 0));
-        } else if (b->form == FOR) {
-            NART_AWAIT_FOR(b->r, b->ns, arm(cx, b, 0));
-        } else if (b->form == UNTIL) {
-            NART_AWAIT_UNTIL(b->r, b->scope_from, arm(cx, b, 0));
-        } else if (b->form == ANY2) {
-            NART_AWAIT_ANY(b->which, b->r, arm(cx, b, 0), arm(cx, b, 1));
-        } else if (b->form == ANY3) {
-            NART_AWAIT_ANY(b->which, b->r, arm(cx, b, 0), arm(cx, b, 1), arm(cx, b, 2));
-        } else if (b->form == ANY8) {
-            NART_AWAIT_ANY(b->which, b->r, arm(cx, b, 0), arm(cx, b, 1), arm(cx, b, 2),
-                           arm(cx, b, 3), arm(cx, b, 4), arm(cx, b, 5), arm(cx, b, 6),
-                           arm(cx, b, 7));
-        } else if (b->form == FAIR4) {
-            NART_AWAIT_ANY_FAIR(b->which, b->r, arm(cx, b, 0), arm(cx, b, 1), arm(cx, b, 2),
-                                arm(cx, b, 3));
-        } else if (b->form == NESTED) {
-            NART_AWAIT_ANY(b->which, b->r, NART_ANY(b->inner, arm(cx, b, 0), arm(cx, b, 1)),
-                           arm(cx, b, 2), NART_ANY_FAIR(b->inner, arm(cx, b, 3), arm(cx, b, 4)));
-        } else if (b->form == NESTED_FOR) {
-            NART_AWAIT_FOR(b->r, b->ns,
-                           NART_ANY_FAIR(b->which, NART_ANY(b->inner, arm(cx, b, 0), arm(cx, b, 1)),
-                                         NART_ANY(b->inner, arm(cx, b, 2), arm(cx, b, 3))));
-        } else if (b->form == UNTIL_FAIR) {
-            NART_AWAIT_UNTIL(b->r, b->scope_from,
-                             NART_ANY_FAIR(b->which, arm(cx, b, 0), arm(cx, b, 1), arm(cx, b, 2)));
-        } else if (b->form == LOOP) {
-            for (; b->i < b->n; b->i++) {
-                NART_AWAIT_ANY(b->which, b->r, arm(cx, b, 0), arm(cx, b, 1), arm(cx, b, 2));
-                if (!race_again(b))
-                    break;
-            }
-        } else if (b->form == LOOP_FOR) {
-            for (; b->i < b->n; b->i++) {
-                b->scope_from = virtual_now + b->ns;
-                NART_AWAIT_FOR(b->r, b->ns, NART_ANY(b->which, arm(cx, b, 0), arm(cx, b, 1)));
-                if (!race_again(b))
-                    break;
-            }
-        } else if (b->form == FLOOD) {
-            for (; b->i < b->n && b->r >= 0; b->i++)
-                NART_AWAIT(b->r, arm(cx, b, 0));
-        } else if (b->form == AFTER) {
-            NART_AWAIT(b->r, NART_AFTER(&b->after, b->ns, arm_after(cx, b)));
-        } else if (b->form == AFTER_RACE) {
-            NART_AWAIT_ANY(b->which, b->r, NART_AFTER(&b->after, b->ns, arm_after(cx, b)),
-                           arm(cx, b, 1));
-        } else if (b->form == AFTER_UNTIL) {
-            NART_AWAIT(b->r, NART_AFTER_UNTIL(&b->after, b->scope_from, arm_after(cx, b)));
-        } else if (b->form == AFTER_UNTIL_RACE) {
-            NART_AWAIT_ANY(b->which, b->r, arm(cx, b, 1),
-                           NART_AFTER_UNTIL(&b->after, b->scope_from, arm_after(cx, b)));
-        } else if (b->form == SHIELDED) {
-            for (b->n = b->n / 8; b->i < b->n && b->r >= 0; b->i++) {
-                NART_SHIELD(b->ns + NART_MS);
-                NART_AWAIT(b->r, arm(cx, b, 0));
-                NART_UNSHIELD();
-                if (b->kid[0])
-                    break;
-            }
-        } else if (b->form == NURSERY) {
-            nest_open(cx, b);
-            NART_AWAIT_ANY(b->which, b->r, arm(cx, b, 0), arm(cx, b, 1));
-            b->inner = how_to_join(b);
-            if (b->inner == IN_TIME) {
-                NART_AWAIT_FOR(b->joined, b->ns, nest_join(cx, b));
-            } else if (b->inner == IN_RACE) {
-                NART_AWAIT_ANY(b->which, b->joined, nest_join(cx, b), arm(cx, b, 2));
-                set_aside(b, 2, 3);
-                if (b->which == 1)
-                    NART_AWAIT(b->joined, nest_join(cx, b));
-            } else if (b->inner != LEFT) {
-                NART_AWAIT(b->joined, nest_join(cx, b));
-            }
-        } else if (b->form == BIASED3) {
-            NART_AWAIT_ANY_BIASED(b->which, b->r, arm(cx, b, 0), arm(cx, b, 1), arm(cx, b, 2));
-        } else if (b->form == ALL3) {
-            NART_AWAIT_ALL(b->r, b->all->three, arm(cx, b, 0), arm(cx, b, 1), arm(cx, b, 2));
-            check_all(b);
-        } else if (b->form == ALL_OK3) {
-            NART_AWAIT_ALL_OK(b->r, b->all->three, arm(cx, b, 0), arm(cx, b, 1), arm(cx, b, 2));
-            check_all(b);
-        } else if (b->form == ALL_FOR) {
-            NART_AWAIT_FOR(b->r, b->ns,
-                           NART_ALL(b->all->three, arm(cx, b, 0), arm(cx, b, 1), arm(cx, b, 2)));
-            check_all(b);
-        } else if (b->form == ALL_ALL) {
-            NART_AWAIT_ALL(
-                b->r, b->all->two, arm(cx, b, 0),
-                part(b, 1, 4,
-                     NART_ALL_OK(b->all->three, arm(cx, b, 1), arm(cx, b, 2), arm(cx, b, 3))));
-            EXPECT(kept(b, b->all->three, 3, 1) == b->all->two[1].res, "the inner ones");
-        } else if (b->form == RACE_IN_ALL) {
-            NART_AWAIT_ALL(b->r, b->all->two,
-                           part(b, 0, 2, NART_ANY(b->which, arm(cx, b, 0), arm(cx, b, 1))),
-                           arm(cx, b, 2));
-            EXPECT(b->all->two[0].res == b->all->r[b->which], "the race");
-        } else if (b->form == ALL_IN_RACE) {
-            NART_AWAIT_ANY(b->which, b->r, arm(cx, b, 0),
-                           NART_ALL(b->all->two, arm(cx, b, 1), arm(cx, b, 2)));
-            EXPECT(b->which == 0 || b->r == kept(b, b->all->two, 2, 1), "its answer");
-        } else {
-            NART_YIELD();
-        }
-        for (clear_up(b); b->next; free_next(b)) {
-            if (stop_next(b))
-                NART_STOP(b->ignored, body_run(cx, b->next));
-            else if (await_next(b))
-                NART_AWAIT(b->ignored, body_run(cx, b->next));
-        }
-        if (b->r == -ECANCELED || b->nest.open)
-            break;
-    }
+#include "program_forms.h"
     NART_END(b->r);
+}
+
+/* A deadline of a fiber begins when it parks: notes it where a body has it. */
+static nart_res noted(struct body *b, int64_t ns, nart_res r)
+{
+    if (r == NART_PENDING && b->co.deadline == NART_NEVER)
+        b->co.deadline = nart_time_add(virtual_now, ns);
+    return r;
+}
+
+#define AWAIT(dst, ...) ((dst) = nart_await(cx, __VA_ARGS__))
+#define AWAIT_FOR(dst, ns, ...)                                                                    \
+    (b->co.deadline = NART_NEVER, (dst) = nart_await_for(cx, (ns), noted(b, (ns), (__VA_ARGS__))))
+#define AWAIT_UNTIL(dst, at, ...)                                                                  \
+    (b->co.deadline = (at), (dst) = nart_await_until(cx, b->co.deadline, __VA_ARGS__))
+#define AWAIT_ANY(which, dst, ...) ((dst) = nart_await_any(cx, which, __VA_ARGS__))
+#define AWAIT_ANY_FAIR(which, dst, ...) ((dst) = nart_await_any_fair(cx, which, __VA_ARGS__))
+#define AWAIT_ANY_BIASED(which, dst, ...)                                                          \
+    ((dst) = nart_await(cx, NART_ANY_BIASED(which, __VA_ARGS__)))
+#define AWAIT_ALL(dst, arms, ...) ((dst) = nart_await_all(cx, arms, __VA_ARGS__))
+#define AWAIT_ALL_OK(dst, arms, ...) ((dst) = nart_await_all_ok(cx, arms, __VA_ARGS__))
+#define SHIELD(ns) nart_shield(cx, ns)
+#define UNSHIELD() nart_unshield(cx)
+#define STOP(dst, ...) ((dst) = nart_await_stop(cx, __VA_ARGS__))
+#define YIELD() (void)nart_yield(cx)
+
+/* The first body of a task, on a stack of its own. */
+static nart_res fiber_run(nart_cx *cx, void *arg)
+{
+    struct body *b = arg;
+
+#include "program_forms.h"
+    return b->r;
 }
 
 /* ---- tasks ---- */
@@ -969,7 +910,9 @@ static nart_res task_poll(nart_cx *cx, void *frame)
     t->looked = cx->flags & NART__CX_BUSY ? virtual_now : 0;
     if (t->looked)
         check_overdue(t->root);
-    nart_res r = t->root->by_hand ? hand_poll(cx, t->root) : body_run(cx, t->root);
+    nart_res r = t->root->by_hand    ? hand_poll(cx, t->root)
+                 : t->root->by_fiber ? nart_branch_run(cx, &t->fiber, fiber_run, t->root)
+                                     : body_run(cx, t->root);
     check_answers(t);
     if (r == NART_PENDING) {
         check_registered(t);
@@ -1006,7 +949,9 @@ static struct task *task_new(struct frame *f, struct body *owner)
     tasks[t->id = task_count++] = f->task = t;
     tasks_live++;
     t->root = body_new(t, NULL, false);
-    t->root->by_hand = pick(8) == 7;
+    uint32_t way = pick(8);
+    t->root->by_hand = way == 7;
+    t->root->by_fiber = way < 3;
     t->owner = owner;
     t->fails = owner && pick(4) == 0;
     return t;
@@ -1165,7 +1110,7 @@ static void check_scope(struct body *b)
 
 static void check_body(struct body *b, bool rest)
 {
-    if (b->aside || (!b->by_hand && !nart_co_active(&b->co)))
+    if (b->aside || (!b->by_hand && !b->by_fiber && !nart_co_active(&b->co)))
         return;
     check_scope(b);
     EXPECT(!rest || !b->nest.joining || b->nest.children > 0, "task %u waits for nobody",

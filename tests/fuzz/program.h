@@ -30,6 +30,7 @@ struct task { /* the model of a task; lives as long as the program */
     uint32_t id;
     nart_task name;
     nart__task *header; /* NULL: not polled yet, or dropped */
+    nart_branch fiber;  /* that runs `root` */
     struct body *root;
     struct body *owner; /* the body whose nursery it is in, and whose memory it uses; NULL: none */
     bool named, asked, aborted, answered, dropped, fails;
@@ -64,7 +65,7 @@ struct body {
     nart_timer after;
     nart_res r, ignored, joined;
     unsigned which, inner, steps, i, n, depth;
-    bool scoped, stopping, aside, flood, by_hand;
+    bool scoped, stopping, aside, flood, by_hand, by_fiber;
     struct answers *all;    /* of a NART_ALL, freed when it is over */
     uint32_t settled;       /* bits: its arms that have answered, or were withdrawn */
     int64_t scope_from, ns; /* scope_from: the earliest possible deadline */
@@ -145,6 +146,7 @@ extern bool freeing;      /* nart_rt_free() runs */
 const struct kind *pick_kind(void);
 const struct kind *pick_flood(void); /* of operations that never wait */
 bool handle_take(struct arm *a, struct thing *t, struct handle *h); /* false: there is none */
+bool thing_take(struct arm *a, struct thing *t);
 void page_bury(struct task *t, void *p, size_t size); /* once a poll of the task has ended */
 
 /* ---- what operations work on ---- */

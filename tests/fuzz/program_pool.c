@@ -81,10 +81,7 @@ const struct sort pool_sort = { pool_open, pool_deed, NULL, pool_close };
 
 static bool pool_begin(struct arm *a)
 {
-    a->thing = thing_of(&pool_sort);
-    if (a->thing)
-        a->thing->users++;
-    return a->thing != NULL;
+    return thing_take(a, thing_of(&pool_sort));
 }
 
 static void pool_end(struct arm *a)

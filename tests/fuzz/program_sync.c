@@ -476,10 +476,7 @@ static const struct sort set = { set_open, set_deed, NULL, set_close };
 
 static bool set_begin(struct arm *a)
 {
-    a->thing = thing_of(&set);
-    if (a->thing)
-        a->thing->users++;
-    return a->thing != NULL;
+    return thing_take(a, thing_of(&set));
 }
 
 static void set_end(struct arm *a)
