@@ -3,8 +3,8 @@
  *
  * Invariants
  *  1. A resource has any number of read accesses, or one write access.
- *  2. An access lasts as long as a call: accesses form a stack, of which w->open is the innermost. So the
- *     rule is checked by comparing a new access with those on the stack. In the common case the stack is
+ *  2. An access lasts as long as a call: accesses form a stack, of which w->open is the innermost, but for those
+ *     of fibers that await within. So the rule is checked by comparing a new access with those on the stack. In the common case the stack is
  *     empty, and one test is enough, however many resources the access has.
  *  3. A value does not move, and its address is its identity: accesses compare addresses.
  *  4. A handler may outlive its world: it holds a reference to the world's head, and finds there that the
@@ -269,9 +269,14 @@ static nart_res enter(nart_world *w, nart__access *a)
     return 0;
 }
 
+/* The innermost one, unless a fiber has awaited within it: others may have begun since. */
 static void leave(nart_world *w, const nart__access *a)
 {
-    w->open = a->up;
+    nart__access **at = &w->open;
+
+    while (*at != a)
+        at = &(*at)->up;
+    *at = a->up;
 }
 
 nart_res nart__world_enter(nart_world *w, const nart_resource *key, uint32_t exclusive,

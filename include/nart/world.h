@@ -5,7 +5,8 @@
  * at run time: a value has any number of readers, or one writer.
  *
  * A **resource** is such a value. It is accessed inside a function that receives a pointer to it, and the
- * access ends when the function returns. So no access lasts across an await. An access that conflicts with
+ * access ends when the function returns. So no access lasts across an await of a body; one of a fiber lasts
+ * while the function awaits, and others conflict with it. An access that conflicts with
  * one further up the stack (of a handler that called this one, or of a task that drives another runtime)
  * answers NART_ECONFLICT, and the function is not called. A **handler** is a function that takes up to
  * eight resources and an event. Its resources are looked up once, when the handler is initialised.

@@ -43,6 +43,56 @@ TEST_WITH(three_tasks_share_a_world, world)
     CHECK_RES(nart_rt_free(rt), 0);
 }
 
+/* ---- accesses of fibers ---- */
+
+struct turn {
+    nart_world *world;
+    nart_cx *cx;
+    int yields;
+    nart_res r;
+};
+
+static nart_res add_slowly(struct number *value, void *arg)
+{
+    struct turn *t = arg;
+
+    for (int i = 0; i < t->yields; i++)
+        CHECK_RES(nart_yield(t->cx), 0);
+    value->n++;
+    return 0;
+}
+
+static nart_res adds(nart_cx *cx, void *arg)
+{
+    struct turn *t = arg;
+
+    t->cx = cx;
+    t->r =
+        t->yields % 2 ? alpha_write(t->world, add_slowly, t) : beta_write(t->world, add_slowly, t);
+    return 0;
+}
+
+TEST_WITH(an_access_lasts_while_its_function_awaits, world)
+{
+    nart_rt *rt = new_rt();
+    struct turn a = { .world = world, .yields = 3 }, b = { .world = world, .yields = 6 },
+                again = { .world = world, .yields = 1 };
+    int64_t n = 0;
+
+    CHECK_RES(alpha_add(world, NULL, NULL), 0);
+    CHECK_RES(beta_add(world, NULL, NULL), 0);
+    CHECK_RES(nart_rt_fiber_spawn(rt, adds, &a, NULL, NULL), 0);
+    CHECK_RES(nart_rt_fiber_spawn(rt, adds, &b, NULL, NULL), 0); /* begins later, ends later */
+    CHECK_RES(nart_rt_fiber_spawn(rt, adds, &again, NULL, NULL), 0);
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_RES(a.r, 0);
+    CHECK_RES(b.r, 0);
+    CHECK_RES(again.r, NART_ECONFLICT);
+    CHECK_RES(alpha_read(world, get_number, &n), 0);
+    CHECK_EQ(n, 1);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
 /* A task that writes alpha runs the loop of another runtime inside the handler; the task there
  * wants alpha too. */
 struct host {

@@ -63,7 +63,10 @@ static inline nart_res nart_handler_run(nart_handler *h, const void *event)
         return nart__handler_run(h, event);
     w->open = &h->access; /* its `up` is NULL */
     nart_res r = h->call(h->access.value, event);
-    w->open = NULL;
+    if (NART_UNLIKELY(w->open != &h->access)) /* it has awaited, in a fiber */
+        nart__world_leave(w, &h->access);
+    else
+        w->open = NULL;
     return r;
 }
 
