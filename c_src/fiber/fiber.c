@@ -229,6 +229,8 @@ static void resume_scopes(nart_cx *cx, nart__fiber *f)
 {
     nart_scope *ignored;
 
+    if (f->shielded)
+        f->shielded->at &= ~NART__CO_STOPPED; /* by an earlier run; this one may be no stop */
     if (f->shielded && !nart__shield_holds(cx, cx->self))
         unhide(cx, f);
     else if (f->shielded) {

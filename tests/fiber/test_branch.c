@@ -253,6 +253,42 @@ TEST_WITH(a_stopped_branch_cleans_up_behind_a_shield, rt)
     CHECK_EQ(elapsed_ms(), 21);
 }
 
+/* The stop loses a race while a shield defers it. */
+static nart_res ends_its_shield(nart_cx *cx, void *arg)
+{
+    struct both *f = arg;
+
+    f->in = await_sleep(cx, NART_SEC);
+    nart_shield(cx, NART_SEC);
+    CHECK_RES(await_sleep(cx, 20 * NART_MS), 0);
+    nart_unshield(cx);
+    return await_sleep(cx, NART_MS);
+}
+
+static nart_res stops_and_runs(nart_cx *cx, void *arg)
+{
+    struct both *f = arg;
+
+    CHECK_RES(nart_await_any(cx, f->which, nart_sleep(cx, &f->timer, NART_MS),
+                             nart_branch_run(cx, &f->branch, ends_its_shield, f)),
+              0);
+    CHECK_RES(nart_await_any(cx, f->which, nart_sleep(cx, &f->timer, NART_MS),
+                             nart_branch_stop(cx, &f->branch)),
+              0);
+    CHECK_EQ(f->which, 0);
+    CHECK_RES(f->in, -ECANCELED);
+    f->r = nart_await(cx, nart_branch_run(cx, &f->branch, NULL, NULL));
+    return await_sleep(cx, NART_MS);
+}
+
+TEST_WITH(a_branch_that_is_run_again_after_a_stop_is_not_stopped, rt)
+{
+    struct both f = { .in = 0 };
+
+    CHECK_RES(RUN(stops_and_runs, &f), 0);
+    CHECK_RES(f.r, 0);
+}
+
 /* ---- nesting ---- */
 
 static nart_res recurses(nart_cx *cx, void *arg)
