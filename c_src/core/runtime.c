@@ -100,6 +100,8 @@ nart_res nart_rt_bind(nart_rt *rt)
     if (rt->running)
         return -EDEADLK;
     nart__rt_bind(rt);
+    if (rt->moved)
+        rt->moved();
     return 0;
 }
 

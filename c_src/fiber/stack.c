@@ -148,7 +148,8 @@ static pool *pool_of(nart_rt *rt)
     *p = (pool){ .alloc = rt->alloc, .exit_hook.rt_gone = rt_gone };
     nart__exit_hook_add(rt, &p->exit_hook);
     rt->stacks = p;
-    nart__overflow_watch(); /* a runtime runs on one thread, which is this one */
+    nart__overflow_watch(); /* on this thread, until it is bound to another one */
+    rt->moved = nart__overflow_watch;
     rt->stack_used = nart__fiber_stack_used;
     return p;
 }

@@ -112,6 +112,24 @@ static void falls_on_thread(void)
         (void)pthread_join(thread, NULL);
 }
 
+static void *binds_and_falls(void *arg)
+{
+    (void)arg;
+    CHECK_RES(nart_rt_bind(rt), 0);
+    BLOCK_ON(falls);
+    return NULL;
+}
+
+static void falls_on_another_thread(void)
+{
+    pthread_t thread;
+
+    rt = new_rt();
+    BLOCK_ON(ends);
+    if (pthread_create(&thread, NULL, binds_and_falls, NULL) == 0)
+        (void)pthread_join(thread, NULL);
+}
+
 static void falls_when_big(void)
 {
     const nart_fiber_opts opts = { .size = sizeof opts, .stack = 1 << 20 };
@@ -161,6 +179,11 @@ TEST(an_overflow_is_reported_by_name_and_then_a_fault)
 TEST(an_overflow_on_a_thread_is_reported)
 {
     check_overflow(falls_on_thread, "65536");
+}
+
+TEST(an_overflow_on_the_thread_to_which_a_runtime_moved_is_reported)
+{
+    check_overflow(falls_on_another_thread, "65536");
 }
 
 TEST(an_overflow_of_a_large_stack_is_reported)
