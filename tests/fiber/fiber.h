@@ -32,10 +32,12 @@ static inline nart_res fiber_verdict(nart_rt *rt, nart_join *join)
 static inline nart_res fiber_answer(nart_rt *rt, const nart_task_type *type, nart_fiber_fn fn,
                                     void *arg)
 {
+    nart_fiber_opts opts = NART_FIBER_OPTS_INIT;
     nart_fiber f;
     nart_join join;
 
-    CHECK_RES(nart_fiber_init(&f, fn, arg, NULL), 0);
+    opts.stack = 1u << 20; /* for a hundred frames without optimisation */
+    CHECK_RES(nart_fiber_init(&f, fn, arg, &opts), 0);
     CHECK_RES(nart_rt_spawn(rt, type, &f, &join), 0);
     run_all(rt);
     CHECK(nart_join_done(&join));

@@ -6,7 +6,7 @@ FIXTURE_RT(.report = keep_report);
 
 struct all {
     nart_arm arms[3];
-    nart_timer timer;
+    nart_timer timer, other;
     nart_branch b, c;
     nart_tx tx;
     nart_rx rx;
@@ -124,7 +124,7 @@ static nart_res awaits_in_an_arm(nart_cx *cx, void *arg)
 {
     struct all *f = arg;
     return nart_await_all(cx, f->arms, await_sleep(cx, NART_MS), nart_sleep(cx, &f->timer, NART_MS),
-                          nart_sleep(cx, &f->timer, NART_MS));
+                          nart_sleep(cx, &f->other, NART_MS));
 }
 
 TEST_WITH(an_await_within_one_of_all_is_refused, rt)

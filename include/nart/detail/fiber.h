@@ -193,7 +193,8 @@ static NART__INLINE bool nart__fiber_has_left(const nart__fiber *f, const void *
     return f && (uintptr_t)p - f->low < sp - f->low && sp - f->low < f->size;
 }
 
-/* Withdraws the operations that answered NART_PENDING in this poll to code that does not await them. */
+/* Everything here is inline without optimisation, too: a call would write over what was left on the stack.
+ * Withdraws the operations that answered NART_PENDING in this poll to code that does not await them. */
 static NART__INLINE void nart__fiber_no_strays(nart_cx *cx)
 {
     const nart__task *t = cx->self;
@@ -213,8 +214,8 @@ static NART__INLINE void nart__await_open(nart__await *w, nart_cx *cx, const nar
     w->cx = cx;
 }
 
-static inline nart_cx *nart__await_begin(nart__await *w, nart_cx *cx, const nart__site *site,
-                                         uint32_t line)
+static NART__INLINE nart_cx *nart__await_begin(nart__await *w, nart_cx *cx, const nart__site *site,
+                                               uint32_t line)
 {
     nart__fiber_no_strays(cx);
     if (NART_UNLIKELY(nart__fiber_has_left(cx->fiber, cx->co) || cx->co == &w->co))
@@ -226,7 +227,7 @@ static inline nart_cx *nart__await_begin(nart__await *w, nart_cx *cx, const nart
 }
 
 /* Also runs when an exception leaves the await. */
-static inline void nart__await_end(nart__await *w)
+static NART__INLINE void nart__await_end(nart__await *w)
 {
     nart_cx *cx = w->cx;
     nart_co *up = w->co.up;
