@@ -144,6 +144,17 @@ static void alternate_free(void *p)
     nart__sys_unmap(p, alternate_size);
 }
 
+/* Around a fork: a child frees the runtime of its thread, whatever other threads did meanwhile. */
+static void fork_begins(void)
+{
+    nart__lock_enter(&lock);
+}
+
+static void fork_over(void)
+{
+    nart__lock_leave(&lock);
+}
+
 static void install(void)
 {
     struct sigaction act = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
@@ -154,6 +165,7 @@ static void install(void)
 #endif
     alternate_size = (least > 0 ? (size_t)least : 0) + 65536;
     sigemptyset(&act.sa_mask);
+    (void)pthread_atfork(fork_begins, fork_over, fork_over);
     if (pthread_key_create(&alternate_key, alternate_free) == 0 &&
         sigaction(SIGSEGV, NULL, &before) == 0)
         (void)sigaction(SIGSEGV, &act, NULL);

@@ -408,3 +408,40 @@ TEST_WITH(a_child_of_fork_frees_a_runtime_with_fibers, rt)
     CHECK_EQ(WEXITSTATUS(status), 0);
     run_to_the_end(rt, &join);
 }
+
+static _Atomic bool forked;
+
+static void *makes_runtimes(void *arg)
+{
+    (void)arg;
+    while (!forked) {
+        nart_rt *own = new_rt();
+        nart_fiber_opts opts = { .size = sizeof opts, .stack = NART_FIBER_STACK_MIN };
+        for (; opts.stack <= NART_FIBER_STACK_MAX / 16; opts.stack *= 2) /* a region each */
+            CHECK_RES(nart_fiber_block_on(own, once, NULL, &opts, &(nart_res){ 0 }), 0);
+        CHECK_RES(nart_rt_free(own), 0);
+    }
+    return NULL;
+}
+
+/* Whatever another thread does when the process forks: the child has a copy of its locks. */
+TEST_WITH(a_child_frees_its_runtime_while_another_thread_made_one, rt)
+{
+    pthread_t other;
+    int status = 0;
+
+    (void)RUN(once, NULL);
+    CHECK_EQ(pthread_create(&other, NULL, makes_runtimes, NULL), 0);
+    for (uint64_t n = test_repeat(3000); n > 0; n--) {
+        pid_t child = fork();
+        CHECK_LE(0, child);
+        if (child == 0) {
+            (void)alarm(10);
+            _exit(nart_rt_free(rt) == 0 ? 0 : 1);
+        }
+        CHECK_EQ(waitpid(child, &status, 0), child);
+        CHECK_EQ(status, 0);
+    }
+    forked = true;
+    CHECK_EQ(pthread_join(other, NULL), 0);
+}
