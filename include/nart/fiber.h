@@ -90,7 +90,7 @@ typedef struct nart_fiber_opts {
     size_t size;  /**< sizeof(nart_fiber_opts) */
     size_t stack; /**< bytes; rounded up to a power of two */
     /** 0: `arg` is passed to the function. Else so many bytes of `*arg` are copied, and the function gets a
-     *  pointer to the copy, which is valid until the task is dropped. */
+     *  pointer to the copy, which is aligned to 16 bytes and valid until the task is dropped. */
     size_t value;
     /** Called with the function's argument, if the function is never called: there was no memory for a stack,
      *  or the runtime was freed before a spawn by another thread arrived. NULL: nothing. */
@@ -154,8 +154,10 @@ NART_API NART_MUST_USE nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn,
  *         nart_tcp_close(&sock);                 // still the caller's
  */
 #define nart_fiber_spawn_value(cx, fn, value, opts, out)                                           \
-    nart__fiber_spawn_value((cx), NART__FIBER_TYPES(fn), (fn), (value), sizeof *(value), (opts),   \
-                            (out))
+    (NART__CHECKED(__alignof__(*(value)) <= 16,                                                    \
+                   "the value of a fiber is aligned to at most 16 bytes: pass a pointer"),         \
+     nart__fiber_spawn_value((cx), NART__FIBER_TYPES(fn), (fn), (value), sizeof *(value), (opts),  \
+                             (out)))
 
 /** Spawning outside of polls. @return as nart_fiber_spawn(); also NART_EWRONGTHREAD, NART_EFORK, -EINVAL. **Thread**: the
  *  runtime's own, or any before it is bound. */

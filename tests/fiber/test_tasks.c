@@ -28,7 +28,7 @@ static nart_res job(nart_cx *cx, void *arg)
 {
     struct job *j = arg;
 
-    CHECK_EQ((uintptr_t)j % 8, 0);
+    CHECK_EQ((uintptr_t)j % 16, 0);
     CHECK_RES(await_sleep(cx, j->ms * NART_MS), 0);
     *j->sum += (int)j->ms;
     note(j->name);
