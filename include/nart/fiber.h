@@ -35,7 +35,7 @@
  *  2. The awaited expression is evaluated repeatedly until it answers. Its arguments must have no side effects
  *     (no `i++`), and it must not contain another await as an argument.
  *  3. Call an operation that may wait by an await only. What is left waiting otherwise is withdrawn at the next
- *     await, and its handle must be alive until then.
+ *     await, in a body or a branch at the end of the next poll, and its handle must be alive until then.
  *  4. The arms of a race are operations, bodies or branches (nart_branch). An await in a function that an arm
  *     calls answers -EDEADLK once it would have to wait, and this is reported.
  *  5. When a fiber is cancelled, its operations answer -ECANCELED: close what is open and return. A fiber that
@@ -93,14 +93,15 @@ typedef struct nart_fiber_opts {
      *  pointer to the copy, which is aligned to 16 bytes and valid until the task is dropped. */
     size_t value;
     /** Called with the function's argument, if the function is never called: there was no memory for a stack,
-     *  or the runtime was freed before a spawn by another thread arrived. NULL: nothing. */
+     *  or a spawn by another thread did not become a task (nart_remote_spawn()). NULL: nothing. */
     void (*drop)(void *arg);
-    uint32_t flags; /**< NART_TASK_URGENT */
+    uint32_t flags; /**< NART_TASK_URGENT; without effect where NART_FIBER_TYPE() is spawned */
 } nart_fiber_opts;
 
 #define NART_FIBER_OPTS_INIT NART__SIZED(nart_fiber_opts)
 
-/** The frame of a fiber: what nart_spawn(), task sets, nurseries and nart_remote_spawn() take as `init`. */
+/** The frame of a fiber: what nart_spawn(), task sets, nurseries and nart_remote_spawn() take as `init`. It is for
+ *  them only: nart_join_frame() and the like answer NULL once the function has returned. */
 typedef struct nart_fiber {
     /* private */
     struct nart__fiber *on;
@@ -242,7 +243,8 @@ NART_API NART_MUST_USE nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn,
  *         r = nart_await(cx, nart_branch_stop(cx, &b));
  *
  * Zeroed = not begun, and again after the function's answer. It may be moved while it is not running. One that
- * has begun must be run or stopped until it answers: otherwise its stack is lost, as that of an abandoned fiber.
+ * has begun must be run or stopped until it answers, by the task that began it: otherwise its stack is lost, as that
+ * of an abandoned fiber.
  */
 typedef struct nart_branch {
     size_t stack; /**< as nart_fiber_opts.stack, set before the first run */
