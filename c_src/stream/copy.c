@@ -94,6 +94,8 @@ static nart_res read_once(nart_cx *cx, nart_stream *from, nart_stream *to, nart_
     nart_res r;
 
     if (may_splice(from, to, c)) {
+        if (from->pool)
+            nart__stream_pool_return(from); /* it is empty, and what is spliced does not need it */
         const struct iovec pipe = { &c->pipe[1], c->state & PROVEN ? CHUNK : from->in.cap };
         r = nart__stream_transfer(cx, nart__stream_io(from, NART_READ), NART_READ, splice_in, &pipe,
                                   1);

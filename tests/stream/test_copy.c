@@ -214,6 +214,29 @@ TEST(what_cannot_be_spliced_to_gets_every_byte_through_a_pool)
     CHECK_RES(nart_stream_pool_finish(&pool), 0);
 }
 
+TEST(a_copy_that_splices_has_no_buffer_of_a_pool_while_it_is_idle)
+{
+    nart_stream_pool pool;
+    OPEN(two, t, UNIX, 16);
+    struct op op = OP(&t.a, do_copy, .len = 0);
+
+    of = &t;
+    signal(SIGPIPE, SIG_IGN);
+    CHECK_RES(nart_stream_pool_init(&pool, 16, 0, &test_alloc), 0);
+    CHECK_RES(nart_stream_use_pool(&t.a.s, &pool), 0);
+    link_send(&t.a, "0123456789abcdef0123456789abcdef");
+    op_start(t.a.rt, &op);
+    link_expect(&t.b, "0123456789abcdef0123456789abcdef");
+    CHECK(t.c.sys);
+    CHECK_EQ(pool.used, 0);
+    link_send(&t.a, "-");
+    link_end(&t.a);
+    settle(t.a.rt);
+    CHECK_RES(op.res, 0);
+    link_expect(&t.b, "-");
+    CHECK_RES(nart_stream_pool_finish(&pool), 0);
+}
+
 TEST(an_idle_relay_ends)
 {
     OPEN(two, t, UNIX, 16);
