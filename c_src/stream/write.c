@@ -134,7 +134,7 @@ nart_res nart_stream_shutdown(nart_cx *cx, nart_stream *s)
 
 nart_res nart_stream_buffer_writes(nart_stream *s, void *buf, size_t cap)
 {
-    if (cap > 0 && !buf)
+    if (!s->type || (cap > 0 && !buf))
         return -EINVAL;
     if (nart__buffered(&s->out) > 0)
         return -EBUSY;

@@ -201,7 +201,7 @@ NART_API NART_MUST_USE nart_res nart_stream_init_pair(nart_stream *s, nart_strea
  * Gives the stream a buffer for writing: what fits is copied there and sent by nart_stream_flush(), by
  * nart_stream_shutdown(), or with the first write that does not fit, by the same system call.
  * @param buf, cap NULL and 0: no buffer.
- * @return 0; -EINVAL `cap` without `buf`; -EBUSY the present buffer is not empty.
+ * @return 0; -EINVAL `cap` without `buf`, or the stream is closed; -EBUSY the present buffer is not empty.
  * **Ownership**: `buf` stays the caller's. **Thread**: as nart_stream_read().
  */
 NART_API NART_MUST_USE nart_res nart_stream_buffer_writes(nart_stream *s, void *buf, size_t cap);
@@ -355,7 +355,8 @@ typedef struct nart_stream_copier {
  * first read on that fills that buffer: a short exchange needs no pipe. The kernel raises SIGPIPE if a spliced
  * `to` has no reader, so a program that would be ended by SIGPIPE does not splice.
  * @return 0: `from` has ended, and `c->copied` bytes were copied since `*c` was zeroed; -EINVAL `from` has no
- *   buffer; -EIO as nart_stream_write_all(). After an error the same call continues.
+ *   buffer; -EIO as nart_stream_write_all(). After an error the same call continues; until it has, do not read
+ *   from `from` in another way: earlier bytes may be in the pipe.
  * **Ownership**: release `*c` with nart_stream_copier_finish(). **Cost**: two system calls for each piece, as
  *   large as the buffer or as the pipe (64 KiB); three for the pipe.
  */

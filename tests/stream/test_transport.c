@@ -273,6 +273,7 @@ TEST(a_cancelled_write_buffers_nothing)
     CHECK_RES(OP_NOW(&l, do_write, .from = "y", .len = 1), 1);
     CHECK_RES(nart_stream_buffer_writes(&l.s, NULL, 0), -EBUSY);
     CHECK_RES(nart_stream_buffer_writes(&l.s, NULL, 1), -EINVAL);
+    CHECK_RES(nart_stream_buffer_writes(&(nart_stream){ 0 }, l.out, 1), -EINVAL);
     CHECK_RES(OP_NOW(&l, do_flush, .len = 0), 0);
     CHECK_RES(nart_stream_buffer_writes(&l.s, NULL, 0), 0);
     link_expect(&l, "y");
