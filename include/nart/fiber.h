@@ -101,7 +101,8 @@ typedef struct nart_fiber_opts {
 #define NART_FIBER_OPTS_INIT NART__SIZED(nart_fiber_opts)
 
 /** The frame of a fiber: what nart_spawn(), task sets, nurseries and nart_remote_spawn() take as `init`. It is for
- *  them only: nart_join_frame() and the like answer NULL once the function has returned. */
+ *  them only: do not read it by nart_join_frame() and the like, which may answer NULL once the function has
+ *  returned. A fiber stores results through its `arg`. */
 typedef struct nart_fiber {
     /* private */
     struct nart__fiber *on;

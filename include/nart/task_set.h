@@ -162,8 +162,8 @@ enum {
 };
 
 /** Takes the answer of a job: as the answers of nart_task_set_next(). `frame` is dropped later; NULL: it has been
- *  dropped, because the job was aborted or was a fiber. It must not call functions of the pool, other than
- *  nart_pool_cancel(). */
+ *  dropped, because the job was aborted, or is a fiber (see nart_fiber). It must not call functions of the pool,
+ *  other than nart_pool_cancel(). */
 typedef void (*nart_pool_fn)(void *arg, void *frame, nart_res answer);
 
 /** A pool. Zeroed = closed. Do not copy or move it. */
