@@ -202,7 +202,9 @@ NART_API NART_MUST_USE nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn,
  *
  *     n = nart_await_any(cx, which, nart_tcp_recv(cx, &sock, buf, sizeof buf), nart_recv(cx, &rx, &line));
  *
- * NART_ANY() and its kinds, NART_ALL(), NART_ALL_OK() and NART_AFTER() are expressions for all awaits of this page, too.
+ * NART_ANY(), NART_ANY_FAIR(), NART_ANY_BIASED(), NART_ALL(), NART_ALL_OK() and NART_AFTER() are expressions for
+ * all awaits of this page, too. Initialise the `which` of those: compilers do not see that an answer sets it, and
+ * warn.
  */
 #define nart_await_any(cx, which, ...) ((which) = 0, nart_await(cx, NART_ANY(which, __VA_ARGS__)))
 
