@@ -16,6 +16,14 @@
  * Bounds: a line, and what read_until() answers, fits into the buffer. */
 #include "stream.h"
 
+/* Calls the transport. One that claims more than it was given space for is wrong, and so is the stream then. */
+static nart_res get(nart_cx *cx, nart_stream *s, void *buf, size_t len)
+{
+    nart_res r = s->type->read(cx, s->io, buf, len);
+
+    return NART_UNLIKELY(r > 0 && (size_t)r > len) ? -EIO : r;
+}
+
 nart_res nart__stream_more(nart_cx *cx, nart_stream *s)
 {
     struct nart__stream_buf *b = &s->in;
@@ -34,7 +42,7 @@ nart_res nart__stream_more(nart_cx *cx, nart_stream *s)
         if (taken)
             return taken;
     }
-    nart_res r = s->type->read(cx, s->io, b->mem + b->end, b->cap - b->end);
+    nart_res r = get(cx, s, b->mem + b->end, b->cap - b->end);
     if (r > 0)
         b->end += (size_t)r;
     else if (s->pool && b->end == 0)
@@ -66,7 +74,7 @@ static nart_res read_past(nart_cx *cx, nart_stream *s, void *buf, size_t len)
 {
     if (s->pool)
         nart__stream_pool_return(s);
-    return s->type->read(cx, s->io, buf, len);
+    return get(cx, s, buf, len);
 }
 
 nart_res nart_stream_read(nart_cx *cx, nart_stream *s, void *buf, size_t len)

@@ -41,8 +41,8 @@
  *  6. Every operation can answer the errors of its transport, which are not repeated below: those that the rules
  *     in nart/io.h list; -ECONNRESET, -EPIPE and -ENOTCONN as nart_tcp_recv() and nart_tcp_send(); and those of the
  *     system calls. -EBADF: the stream is zeroed, closed or not initialised. -ENOMEM: no memory
- *     for a buffer of the pool. An end of the stream is not kept: the next call asks for it again, since a terminal
- *     may continue.
+ *     for a buffer of the pool. -EIO: a transport of your own claims to have read more than it had space for. An
+ *     end of the stream is not kept: the next call asks for it again, since a terminal may continue.
  *  7. A signal: writing to a pipe that has no reader raises SIGPIPE, which ends a program that does not ignore
  *     it. Sockets raise none.
  */

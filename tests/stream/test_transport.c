@@ -187,6 +187,22 @@ TEST_WITH(a_transport_of_a_user_is_checked, rt)
     CHECK_RES(nart_stream_close(&s), 0);
 }
 
+TEST_WITH(a_transport_of_a_user_reads_no_more_than_there_is_space_for, rt)
+{
+    char buf[8];
+    nart_stream s = { 0 };
+
+    answer = 9;
+    CHECK_RES(nart_stream_init(&s, &own, &flushed, buf, sizeof buf), 0);
+    CHECK_RES(op_now(rt, &ON(s, do_line, .max = 0)), -EIO);
+    CHECK_RES(op_now(rt, &ON(s, do_fill, .len = 1)), -EIO);
+    CHECK_RES(op_now(rt, &ON(s, do_read, .len = 1)), -EIO);
+    CHECK_RES(op_now(rt, &ON(s, do_exact, .len = 8)), -EIO);
+    CHECK_EQ(nart_stream_peek(&s, NULL), 0);
+    answer = 0;
+    CHECK_RES(nart_stream_close(&s), 0);
+}
+
 /* ---- ways to stop waiting ---- */
 
 TEST_EACH(closing_the_stream_answers_who_waits_in_it, TCP, UNIX)
