@@ -86,7 +86,7 @@ nart_res nart_stream_writev_all(nart_cx *cx, nart_stream *s, const struct iovec 
         return -EBADF;
     if (NART_UNLIKELY(!add_up(pieces, n, &total) || !nart__done_valid(*done, total)))
         return -EINVAL;
-    if (total <= b->cap - b->end)
+    if (total - *done <= b->cap - b->end)
         r = nart_op_enter(cx);
     while (r == 0 && *done < total) {
         if (total - *done <= b->cap - b->end) {

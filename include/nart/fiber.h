@@ -212,6 +212,10 @@ NART_API NART_MUST_USE nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn,
 #define nart_await_any_fair(cx, which, ...)                                                        \
     ((which) = 0, nart_await(cx, NART_ANY_FAIR(which, __VA_ARGS__)))
 
+/** The same, in the order written: NART_ANY_BIASED. */
+#define nart_await_any_biased(cx, which, ...)                                                      \
+    ((which) = 0, nart_await(cx, NART_ANY_BIASED(which, __VA_ARGS__)))
+
 /**
  * Several at once, as NART_AWAIT_ALL: until all have answered. `arms` is an array of nart_arm with an element for
  * each, zeroed; afterwards `arms[i].res` is the answer of arm i. An arm is what an arm of a race is.

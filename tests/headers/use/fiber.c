@@ -32,6 +32,7 @@ nart_res fiber(nart_cx *cx, void *arg)
     if (r == 0 && which == 0)
         r = nart_await_any_fair(cx, which, nart_sleep(cx, &one, 1), nart_sleep(cx, &other, 2));
     memset(both, 0, sizeof both);
+    r |= nart_await_any_biased(cx, which, nart_sleep(cx, &one, 1), nart_sleep(cx, &other, 2));
     r |= nart_await_all(cx, both, nart_sleep(cx, &one, 1), nart_sleep(cx, &other, 2));
     r |= nart_await_all_ok(cx, both, nart_sleep(cx, &one, 1), nart_sleep(cx, &other, 2));
     return r | nart_await_stop(cx, nart_sleep(cx, &one, 1));
