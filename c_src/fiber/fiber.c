@@ -16,12 +16,10 @@
  * Bounds: what is on the stack of a signal handler, or of a runtime that runs inside a fiber, cannot be left:
  * an await checks that it is on the fiber's own stack. */
 #include "fiber.h"
+#include "sanitizer.h"
 
-#include <nart/nursery.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 /* ---- the first frame ---- */
 
@@ -95,274 +93,6 @@ static NART__NOINLINE void exchange_exceptions(nart__fiber *f)
     *now = mine;
 }
 
-/* ---- sanitizers ---- */
-
-void __sanitizer_start_switch_fiber(void **fake, const void *low, size_t size)
-    __attribute__((weak));
-void __sanitizer_finish_switch_fiber(void *fake, const void **low, size_t *size)
-    __attribute__((weak));
-void *__tsan_get_current_fiber(void) __attribute__((weak));
-void *__tsan_create_fiber(unsigned flags) __attribute__((weak));
-void __tsan_destroy_fiber(void *hook) __attribute__((weak));
-void __tsan_switch_to_fiber(void *hook, unsigned flags) __attribute__((weak));
-void __asan_unpoison_memory_region(const volatile void *p, size_t size) __attribute__((weak));
-
-static bool is_hooked(void)
-{
-    return __sanitizer_start_switch_fiber || __tsan_create_fiber;
-}
-
-static void hook_begin(nart__fiber *f)
-{
-    f->hook = __tsan_create_fiber ? __tsan_create_fiber(0) : NULL;
-}
-
-static void hook_end(nart__fiber *f)
-{
-    if (f->hook)
-        __tsan_destroy_fiber(f->hook);
-    if (__asan_unpoison_memory_region)
-        __asan_unpoison_memory_region((void *)f->low, f->size);
-}
-
-/* Before and after the switch to the fiber, on the host's stack. */
-static inline void hook_enter(nart__fiber *f)
-{
-    if (__sanitizer_start_switch_fiber)
-        __sanitizer_start_switch_fiber(&f->host_fake, (void *)f->low, f->size);
-    if (f->hook) {
-        f->host_hook = __tsan_get_current_fiber();
-        __tsan_switch_to_fiber(f->hook, 0);
-    }
-}
-
-static inline void hook_back(nart__fiber *f)
-{
-    if (__sanitizer_finish_switch_fiber)
-        __sanitizer_finish_switch_fiber(f->host_fake, NULL, NULL);
-}
-
-/* After and before the switch to the host, on the fiber's stack. */
-static inline void hook_arrive(nart__fiber *f, void *fake)
-{
-    if (__sanitizer_finish_switch_fiber)
-        __sanitizer_finish_switch_fiber(fake, &f->host_low, &f->host_size);
-}
-
-static inline void hook_leave(nart__fiber *f, void **fake)
-{
-    if (f->hook)
-        (void)usleep(
-            0); /* a signal that ThreadSanitizer holds back for this fiber is handled now */
-    if (__sanitizer_start_switch_fiber)
-        __sanitizer_start_switch_fiber(fake, f->host_low, f->host_size);
-    if (f->hook)
-        __tsan_switch_to_fiber(f->host_hook, 0);
-}
-
-/* ---- scopes ---- */
-
-void nart__scopes_changed(nart_scope *s)
-{
-    if (!s)
-        return;
-    nart__scopes_changed(s->up);
-    s->outer = s->up ? nart__scope_earliest(s->up) : INT64_MAX;
-}
-
-/* The first park within deadlines of nart_await_for(): they begin. */
-static NART__COLD void start_relative(nart_cx *cx, nart__fiber *f)
-{
-    int64_t now = nart__now_read(cx);
-
-    for (nart__await_for *s = f->relative; s; s = s->outer)
-        s->scope.deadline = nart_time_add(now, s->ns);
-    f->relative = NULL;
-    nart__scopes_changed(f->above); /* some may be hidden by a shield */
-    nart__scopes_changed(cx->scope);
-    if (cx->scope)
-        nart__cx_until(cx, nart__scope_earliest(cx->scope));
-}
-
-/* The shield ends: the scopes that it hid apply again, outside of those that were opened since. */
-static void unhide(nart_cx *cx, nart__fiber *f)
-{
-    nart_scope *s = cx->scope, *above = f->above;
-    nart_co *owner = f->shielded;
-
-    f->above = NULL;
-    f->shielded = NULL;
-    if (s) {
-        while (s->up)
-            s = s->up;
-        s->up = above;
-        nart__scopes_changed(cx->scope);
-        above = cx->scope;
-    }
-    nart__shield_end(cx, owner, &above);
-}
-
-void nart_shield(nart_cx *cx, int64_t ns)
-{
-    nart__fiber *f = cx->fiber;
-
-    if (!f || !(cx->co->at & NART__CO_FIBER))
-        return;
-    (void)nart_now(cx); /* has the previous one expired? */
-    if (f->shielded && !nart__shield_holds(cx, cx->self))
-        unhide(cx, f);
-    if (f->shielded)
-        return;
-    nart__shield_begin(cx, cx->co, &f->above, ns);
-    if (cx->co->at & NART__CO_SHIELD)
-        f->shielded = cx->co;
-}
-
-void nart_unshield(nart_cx *cx)
-{
-    if (cx->fiber && cx->fiber->shielded)
-        unhide(cx, cx->fiber);
-}
-
-/* A fiber with open scopes or a shield continues. */
-static void resume_scopes(nart_cx *cx, nart__fiber *f)
-{
-    nart_scope *ignored;
-
-    if (f->shielded)
-        f->shielded->at &= ~NART__CO_STOPPED; /* by an earlier run; this one may be no stop */
-    if (f->shielded && !nart__shield_holds(cx, cx->self))
-        unhide(cx, f);
-    else if (f->shielded) {
-        (void)nart__shield_in(cx, f->shielded, &ignored, 0); /* a NART_STOP is deferred, too */
-        cx->scope = f->scope;
-    }
-    if (cx->scope && cx->flags & NART__CX_BUSY)
-        nart__scope_look(cx, cx->scope);
-}
-
-/* ---- awaits ---- */
-
-static NART__COLD nart_res refuse(const nart__await *w, nart_res r, const char *why)
-{
-    nart_cx *cx = w->cx;
-    nart_rt *rt = nart__cx_rt(cx);
-
-    nart__withdraw_under(cx, (nart_co *)(uintptr_t)&w->co);
-    if (rt)
-        nart__rt_report(rt, "%s: task %s: await at %s:%u %s", rt->name,
-                        cx->self ? cx->self->type->name : "(none)", w->co.site->file,
-                        w->co.at & NART__CO_LINE, why);
-    return r;
-}
-
-static NART__NORETURN NART__COLD void frame_left(const nart_cx *cx)
-{
-    fprintf(
-        stderr,
-        "nart: task %s: a function has returned while a handle in its frame waits, a lock is held "
-        "or a nursery is open\n",
-        cx->self->type->name);
-    abort();
-}
-
-void nart__fiber_jumped(const nart_cx *cx)
-{
-    fprintf(stderr, "nart: task %s: longjmp() has left an await: set the jump within it\n",
-            cx->self ? cx->self->type->name : "(none)");
-    abort();
-}
-
-/* Has the frame that holds `w` been left? Not noticed if another one is there by now. */
-static bool is_left(const nart_cx *cx, const nart__wait *w)
-{
-    uintptr_t low = cx->fiber->low;
-
-    return (uintptr_t)w - low < (uintptr_t)__builtin_frame_address(0) - low;
-}
-
-/* The task waits while an await begins. An operation has answered NART_PENDING to code that does not await it:
- * its wait ends. */
-void nart__fiber_stray(nart_cx *cx)
-{
-    if (!cx->fiber)
-        return;
-    for (nart__wait *w = cx->self->waits, *more; w; w = more) {
-        if (is_left(cx, w))
-            frame_left(cx);
-        more = nart__wait_of(cx->self, w)->more;
-        bool here =
-            w->co == cx->co && w->seen == cx->self->polls; /* not of an arm beside a branch */
-        if (here && !nart__is_nursery(w) && !nart__is_held(w) && !(cx->flags & NART__CX_RACE))
-            nart__withdraw(w);
-    }
-}
-
-/* An await ends while its task waits. In the common case in one operation, which answered this await. */
-void nart__fiber_await_left(nart_cx *cx, const nart_co *co)
-{
-    nart__task *t = cx->self;
-
-    for (const nart__wait *at = cx->fiber ? t->waits : NULL; at; at = at->more)
-        if (is_left(cx, at))
-            frame_left(cx);
-    nart__wait *w = nart__wait_of(t, t->waits);
-    if (t->leaf || w->co != co || w->more || nart__is_nursery(w))
-        nart__co_ended(cx, co);
-    else
-        w->co = co->up;
-}
-
-/* Leaves the fiber's stack, and returns in its next poll with the context as it is. */
-static void leave(nart_cx *cx, nart__fiber *f)
-{
-    if (f->relative)
-        start_relative(cx, f);
-    f->scope = cx->scope;
-    f->locals = cx->locals;
-    if (f->hooked)
-        hook_leave(f, &f->fake);
-    nart__fiber_leave(cx, cx->co);
-    if (f->hooked)
-        hook_arrive(f, f->fake);
-    cx->co = f->co;
-    cx->scope = f->scope;
-    cx->locals = f->locals;
-    if (f->scope || f->shielded)
-        resume_scopes(cx, f);
-}
-
-bool nart__fiber_park_slow(nart__await *w, nart_res *r)
-{
-    nart_cx *cx = w->cx;
-    nart__fiber *f = cx->fiber;
-
-    /* Not the address of `w`: a sanitizer may have moved that off the stack. */
-    if (!f || (uintptr_t)__builtin_frame_address(0) - f->low >= f->size)
-        *r = refuse(w, -EPERM, "outside of a fiber");
-    else if (cx->flags & NART__CX_RACE)
-        *r = refuse(w, -EDEADLK, "within an arm of a race: use nart_branch_run()");
-    else if (!(w->co.up->at & NART__CO_FIBER))
-        *r = refuse(w, -EPERM, "within a body of co.h: use NART_AWAIT");
-    else {
-        leave(cx, f);
-        return true;
-    }
-    return false;
-}
-
-nart_res nart__fiber_yield_slow(nart_cx *cx, const nart__site *site, uint32_t line)
-{
-    nart__await w;
-    nart_res r = 0;
-
-    nart__await_begin(&w, cx, site, line);
-    nart_wake_self(cx);
-    (void)nart__fiber_park_slow(&w, &r);
-    nart__await_end(&w);
-    return r;
-}
-
 /* ---- running ---- */
 
 #define ENDED (1u << 31) /* of nart_fiber.flags: the function has returned */
@@ -404,14 +134,14 @@ void nart__fiber_main(nart__fiber *f)
     nart_cx *cx = f->cx;
 
     if (NART_UNLIKELY(f->hooked))
-        hook_arrive(f, NULL);
+        nart__hook_arrive(f, NULL);
     cx->co = &f->root;
     cx->scope = f->scope;
     cx->locals = f->locals;
     f->res = f->fn(cx, f->arg);
     f->ended = true;
     if (NART_UNLIKELY(f->hooked))
-        hook_leave(f, NULL);
+        nart__hook_leave(f, NULL);
     jump(&f->host);
 }
 
@@ -436,7 +166,7 @@ nart__fiber *nart__fiber_begin(nart_cx *cx, size_t size, nart_fiber_fn fn, void 
     f->relative = NULL;
     f->low = (uintptr_t)s->low;
     f->size = s->size;
-    f->hooked = is_hooked();
+    f->hooked = nart__is_hooked();
     f->ended = false;
     f->running = false;
     f->root.at = NART__CO_RUNNING | NART__CO_FIBER;
@@ -451,7 +181,7 @@ nart__fiber *nart__fiber_begin(nart_cx *cx, size_t size, nart_fiber_fn fn, void 
     f->arg = arg;
     f->stack = s;
     if (NART_UNLIKELY(f->hooked))
-        hook_begin(f);
+        nart__hook_begin(f);
     return f;
 }
 #else
@@ -467,9 +197,9 @@ nart__fiber *nart__fiber_begin(nart_cx *cx, size_t size, nart_fiber_fn fn, void 
 
 static NART__COLD void switch_hooked(nart__fiber *f)
 {
-    hook_enter(f);
+    nart__hook_enter(f);
     nart__fiber_switch(&f->host, &f->here);
-    hook_back(f);
+    nart__hook_back(f);
 }
 
 void nart__fiber_run(nart_cx *cx, nart__fiber *f)
@@ -488,7 +218,7 @@ void nart__fiber_run(nart_cx *cx, nart__fiber *f)
 void nart__fiber_give(nart_rt *rt, nart__fiber *f)
 {
     if (NART_UNLIKELY(f->hooked))
-        hook_end(f);
+        nart__hook_end(f);
     nart__stack_give(rt, f->stack);
 }
 
@@ -498,7 +228,7 @@ static void check_frames(const nart_cx *cx, const nart__fiber *f)
 {
     for (const nart__wait *w = cx->self->waits; w; w = w->more)
         if ((uintptr_t)w - f->low < f->size)
-            frame_left(cx);
+            nart__fiber_frame_left(cx);
 }
 
 nart_res nart__fiber_end(nart_cx *cx, nart__fiber *f)
@@ -506,7 +236,7 @@ nart_res nart__fiber_end(nart_cx *cx, nart__fiber *f)
     nart__task *t = cx->self;
 
     if (NART_UNLIKELY(f->shielded))
-        unhide(cx, f);
+        nart__fiber_unhide(cx, f);
     check_frames(cx, f);
     if (NART_UNLIKELY(t->waits || t->leaf))
         nart__co_ended(cx, &f->root);
@@ -585,155 +315,4 @@ bool nart__fiber_stack_used(const nart__task *t, size_t *used, size_t *size)
     *used = nart__stack_used(frame->on->stack);
     *size = frame->on->size;
     return true;
-}
-
-/* ---- spawning ---- */
-
-static nart_res wrong(const char *what)
-{
-    fprintf(stderr, "nart: nart_fiber_opts: %s\n", what);
-    return -EINVAL;
-}
-
-static bool has_shadow_stack(void)
-{
-#if defined __x86_64__
-    uint64_t ssp = 0;
-
-    __asm__ volatile("rdsspq %0" : "+r"(ssp)); /* no operation where there is none */
-    return ssp != 0;
-#else
-    return false;
-#endif
-}
-
-nart_res nart__fiber_platform(void)
-{
-    if (!NART__FIBERS) {
-        fputs("nart: there are no fibers on this processor\n", stderr);
-        return -ENOSYS;
-    }
-    if (has_shadow_stack()) {
-        fputs("nart: no fibers on a thread with a shadow stack: set "
-              "GLIBC_TUNABLES=glibc.cpu.x86_shstk=off\n",
-              stderr);
-        return -ENOSYS;
-    }
-    return 0;
-}
-
-size_t nart__fiber_stack_size(size_t asked)
-{
-    size_t size = NART_FIBER_STACK_MIN;
-
-    if (asked == 0)
-        return NART_FIBER_STACK;
-    if (asked < NART_FIBER_STACK_MIN || asked > NART_FIBER_STACK_MAX)
-        return 0;
-    while (size < asked)
-        size *= 2;
-    return size;
-}
-
-/* The options, with the size of the stack; or what is wrong with a spawn. */
-static inline nart_res options(nart_fiber_opts *o, nart_fiber_fn fn, const void *arg,
-                               const nart_fiber_opts *given)
-{
-    *o = (nart_fiber_opts){ .size = sizeof *o };
-    if (given) {
-        if (given->size < sizeof given->size || given->size > sizeof *o)
-            return NART_EABI;
-        memcpy(o, given, given->size);
-        if (o->value > NART_FIBER_VALUE)
-            return wrong("`value` is above NART_FIBER_VALUE: pass a pointer");
-        if (o->flags & ~(uint32_t)NART_TASK_URGENT)
-            return wrong("an unknown flag");
-    }
-    if (!fn)
-        return wrong("no function");
-    if (o->value != 0 && !arg)
-        return wrong("`value` without an argument");
-    nart_res r = nart__fiber_platform();
-    if (r)
-        return r;
-    o->stack = given ? nart__fiber_stack_size(o->stack) : NART_FIBER_STACK;
-    if (o->stack == 0)
-        return wrong("`stack` is below NART_FIBER_STACK_MIN or above NART_FIBER_STACK_MAX");
-    return 0;
-}
-
-static inline void fill(nart_fiber *f, nart_fiber_fn fn, void *arg, const nart_fiber_opts *o)
-{
-    f->on = NULL;
-    f->fn = fn;
-    f->arg = arg;
-    f->drop = o->drop;
-    f->stack = (uint32_t)o->stack;
-    f->flags = o->flags;
-    f->bytes = (uint32_t)o->value;
-    f->reserved = 0;
-    if (o->value)
-        memcpy(f->value, arg, o->value);
-}
-
-nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn, void *arg, const nart_fiber_opts *opts)
-{
-    nart_fiber_opts o;
-    nart_res r = options(&o, fn, arg, opts);
-
-    if (r == 0)
-        fill(f, fn, arg, &o);
-    return r;
-}
-
-/* Writes the frame in its slot: nart_spawn() would copy it. */
-static inline nart_res spawn(nart_cx *cx, const nart_task_type *types, nart_fiber_fn fn, void *arg,
-                             const nart_fiber_opts *opts, nart_join *out)
-{
-    nart_fiber_opts o;
-    uint32_t state;
-    nart_res r = options(&o, fn, arg, opts);
-
-    if (NART_UNLIKELY(r))
-        return r;
-    if (NART_UNLIKELY(cx->drv != &nart__loop))
-        return NART_EDRIVER;
-    if (o.value && cx->self && cx->self->waits)
-        nart__leave_range(cx->self, arg, o.value);
-    nart_rt *rt = nart__cx_rt(cx);
-    nart__task *t = nart__task_take(rt, nart__fiber_type(types, o.value, o.flags), &state, &r);
-    if (NART_UNLIKELY(!t))
-        return r;
-    fill(t->frame, fn, arg, &o);
-    nart__task_start(rt, t, state, out);
-    return 0;
-}
-
-static NART__NOINLINE nart_res spawn_with(nart_cx *cx, const nart_task_type *types,
-                                          nart_fiber_fn fn, void *arg, const nart_fiber_opts *opts,
-                                          nart_join *out)
-{
-    return spawn(cx, types, fn, arg, opts, out);
-}
-
-nart_res nart__fiber_spawn(nart_cx *cx, const nart_task_type *types, nart_fiber_fn fn, void *arg,
-                           const nart_fiber_opts *opts, nart_join *out)
-{
-    return opts ? spawn_with(cx, types, fn, arg, opts, out) : spawn(cx, types, fn, arg, NULL, out);
-}
-
-nart_res nart__fiber_spawn_value(nart_cx *cx, const nart_task_type *types, nart_fiber_fn fn,
-                                 void *value, size_t bytes, const nart_fiber_opts *opts,
-                                 nart_join *out)
-{
-    nart_fiber_opts o;
-    nart_res r = options(&o, fn, value, opts);
-
-    if (r)
-        return r;
-    o.value = bytes;
-    r = nart__fiber_spawn(cx, types, fn, value, &o, out);
-    if (r == 0)
-        memset(value, 0, bytes);
-    return r;
 }
