@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* program_forms.h: what a body does, in every form of await. Included twice, as statements of a body of co.h and
  * of a fiber's function, in terms of AWAIT and others. */
+/* clang-format off */
     begin(b);
     while (plan(cx, b)) {
         if (b->form == ONE) {
