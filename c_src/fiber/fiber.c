@@ -83,11 +83,11 @@ int nart__fiber_personality(int version, int actions, uint64_t class, void *exce
 #endif
 
 /* Of the C++ runtime, if the program has one. A fiber may park in a catch block or a destructor. */
-nart__exceptions *__cxa_get_globals(void) __attribute__((weak));
+nart__exceptions *nart__cxa_globals(void) NART__WEAK("__cxa_get_globals");
 
 static NART__NOINLINE void exchange_exceptions(nart__fiber *f)
 {
-    nart__exceptions *now = __cxa_get_globals(), mine = f->exceptions;
+    nart__exceptions *now = nart__cxa_globals(), mine = f->exceptions;
 
     f->exceptions = *now;
     *now = mine;
@@ -205,13 +205,13 @@ static NART__COLD void switch_hooked(nart__fiber *f)
 void nart__fiber_run(nart_cx *cx, nart__fiber *f)
 {
     cx->fiber = f;
-    if (NART_UNLIKELY(__cxa_get_globals))
+    if (NART_UNLIKELY(nart__cxa_globals))
         exchange_exceptions(f);
     if (NART_UNLIKELY(f->hooked))
         switch_hooked(f);
     else
         nart__fiber_switch(&f->host, &f->here);
-    if (NART_UNLIKELY(__cxa_get_globals))
+    if (NART_UNLIKELY(nart__cxa_globals))
         exchange_exceptions(f);
 }
 

@@ -7,6 +7,9 @@
 
 #include <nart/fiber.h>
 
+/* A function of another library, under a name that is not reserved; NULL: the program is not linked with it. */
+#define NART__WEAK(name) __asm__(name) __attribute__((weak))
+
 /* On a stack of `size` bytes, not run yet; NULL: no memory. In a poll of the loop. */
 nart__fiber *nart__fiber_begin(nart_cx *cx, size_t size, nart_fiber_fn fn, void *arg);
 

@@ -4,59 +4,61 @@
 #ifndef NART_FIBER_SANITIZER_H
 #define NART_FIBER_SANITIZER_H
 
-#include <nart/fiber.h>
+#include "fiber.h"
+
 #include <unistd.h>
 
-void __sanitizer_start_switch_fiber(void **fake, const void *low, size_t size)
-    __attribute__((weak));
-void __sanitizer_finish_switch_fiber(void *fake, const void **low, size_t *size)
-    __attribute__((weak));
-void *__tsan_get_current_fiber(void) __attribute__((weak));
-void *__tsan_create_fiber(unsigned flags) __attribute__((weak));
-void __tsan_destroy_fiber(void *hook) __attribute__((weak));
-void __tsan_switch_to_fiber(void *hook, unsigned flags) __attribute__((weak));
-void __asan_unpoison_memory_region(const volatile void *p, size_t size) __attribute__((weak));
+void nart__asan_start_switch(void **fake, const void *low, size_t size)
+    NART__WEAK("__sanitizer_start_switch_fiber");
+void nart__asan_finish_switch(void *fake, const void **low, size_t *size)
+    NART__WEAK("__sanitizer_finish_switch_fiber");
+void *nart__tsan_current(void) NART__WEAK("__tsan_get_current_fiber");
+void *nart__tsan_create(unsigned flags) NART__WEAK("__tsan_create_fiber");
+void nart__tsan_destroy(void *hook) NART__WEAK("__tsan_destroy_fiber");
+void nart__tsan_switch(void *hook, unsigned flags) NART__WEAK("__tsan_switch_to_fiber");
+void nart__asan_unpoison(const volatile void *p, size_t size)
+    NART__WEAK("__asan_unpoison_memory_region");
 
 static inline bool nart__is_hooked(void)
 {
-    return __sanitizer_start_switch_fiber || __tsan_create_fiber;
+    return nart__asan_start_switch || nart__tsan_create;
 }
 
 static inline void nart__hook_begin(nart__fiber *f)
 {
-    f->hook = __tsan_create_fiber ? __tsan_create_fiber(0) : NULL;
+    f->hook = nart__tsan_create ? nart__tsan_create(0) : NULL;
 }
 
 static inline void nart__hook_end(nart__fiber *f)
 {
     if (f->hook)
-        __tsan_destroy_fiber(f->hook);
-    if (__asan_unpoison_memory_region)
-        __asan_unpoison_memory_region((void *)f->low, f->size);
+        nart__tsan_destroy(f->hook);
+    if (nart__asan_unpoison)
+        nart__asan_unpoison((void *)f->low, f->size);
 }
 
 /* Before and after the switch to the fiber, on the host's stack. */
 static inline void nart__hook_enter(nart__fiber *f)
 {
-    if (__sanitizer_start_switch_fiber)
-        __sanitizer_start_switch_fiber(&f->host_fake, (void *)f->low, f->size);
+    if (nart__asan_start_switch)
+        nart__asan_start_switch(&f->host_fake, (void *)f->low, f->size);
     if (f->hook) {
-        f->host_hook = __tsan_get_current_fiber();
-        __tsan_switch_to_fiber(f->hook, 0);
+        f->host_hook = nart__tsan_current();
+        nart__tsan_switch(f->hook, 0);
     }
 }
 
 static inline void nart__hook_back(nart__fiber *f)
 {
-    if (__sanitizer_finish_switch_fiber)
-        __sanitizer_finish_switch_fiber(f->host_fake, NULL, NULL);
+    if (nart__asan_finish_switch)
+        nart__asan_finish_switch(f->host_fake, NULL, NULL);
 }
 
 /* After and before the switch to the host, on the fiber's stack. */
 static inline void nart__hook_arrive(nart__fiber *f, void *fake)
 {
-    if (__sanitizer_finish_switch_fiber)
-        __sanitizer_finish_switch_fiber(fake, &f->host_low, &f->host_size);
+    if (nart__asan_finish_switch)
+        nart__asan_finish_switch(fake, &f->host_low, &f->host_size);
 }
 
 static inline void nart__hook_leave(nart__fiber *f, void **fake)
@@ -64,10 +66,10 @@ static inline void nart__hook_leave(nart__fiber *f, void **fake)
     if (f->hook)
         (void)usleep(
             0); /* a signal that ThreadSanitizer holds back for this fiber is handled now */
-    if (__sanitizer_start_switch_fiber)
-        __sanitizer_start_switch_fiber(fake, f->host_low, f->host_size);
+    if (nart__asan_start_switch)
+        nart__asan_start_switch(fake, f->host_low, f->host_size);
     if (f->hook)
-        __tsan_switch_to_fiber(f->host_hook, 0);
+        nart__tsan_switch(f->host_hook, 0);
 }
 
 #endif

@@ -30,8 +30,8 @@
 #endif
 
 /* Of LeakSanitizer, if the program is linked with it: what a parked fiber refers to is no leak. */
-void __lsan_register_root_region(const void *p, size_t size) __attribute__((weak));
-void __lsan_unregister_root_region(const void *p, size_t size) __attribute__((weak));
+void nart__lsan_add(const void *p, size_t size) NART__WEAK("__lsan_register_root_region");
+void nart__lsan_remove(const void *p, size_t size) NART__WEAK("__lsan_unregister_root_region");
 
 typedef struct stacks_of_size {
     nart__region
@@ -87,8 +87,8 @@ static void region_free(const nart_alloc *a, nart__region *r)
 {
     nart__overflow_remove(r);
     if (is_free(r)) {
-        for (uint32_t i = 0; i < r->made && __lsan_unregister_root_region; i++)
-            __lsan_unregister_root_region(r->stacks[i].low, r->stacks[i].size);
+        for (uint32_t i = 0; i < r->made && nart__lsan_remove; i++)
+            nart__lsan_remove(r->stacks[i].low, r->stacks[i].size);
         nart__sys_unmap(r->base, r->bytes);
     }
     nart__free(a, r, region_bytes(r->count), _Alignof(nart__region));
@@ -105,8 +105,8 @@ static nart__stack *stack_make(nart__region *r)
     if (nart__sys_guard(s->low - r->guard, r->guard) != 0)
         return NULL;
     r->made++;
-    if (__lsan_register_root_region)
-        __lsan_register_root_region(s->low, s->size);
+    if (nart__lsan_add)
+        nart__lsan_add(s->low, s->size);
     (void)VALGRIND_STACK_REGISTER(s->low, s->low + s->size - 1);
     return s;
 }
