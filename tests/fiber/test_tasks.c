@@ -16,6 +16,18 @@
 
 FIXTURE_RT(.report = keep_report);
 
+/* What these cases do wrong, AddressSanitizer reports first: frames that were left are not to be read. */
+static void skip_under_asan(void)
+{
+#if defined __SANITIZE_ADDRESS__
+    SKIP("AddressSanitizer reports it first");
+#elif defined __has_feature
+#if __has_feature(address_sanitizer)
+    SKIP("AddressSanitizer reports it first");
+#endif
+#endif
+}
+
 /* ---- values ---- */
 
 struct job {
@@ -390,6 +402,7 @@ static void run_leaver(void *kind)
 
 TEST(a_function_that_leaves_a_nursery_open_aborts_the_process)
 {
+    skip_under_asan();
     CHECK_DIES(run_leaver, &(char){ 'a' }, "awaits_leaver");
 }
 
@@ -422,11 +435,13 @@ static void run_receiver(void *arg)
 
 TEST(a_function_that_leaves_a_waiting_handle_aborts_the_process)
 {
+    skip_under_asan();
     CHECK_DIES(run_receiver, NULL, "task calls_receiver: a function has returned");
 }
 
 TEST(a_called_function_that_leaves_a_nursery_open_aborts_the_process)
 {
+    skip_under_asan();
     CHECK_DIES(run_leaver, &(char){ 'c' }, "task calls_leaver: a function has returned");
     CHECK_DIES(run_leaver, &(char){ 'i' }, "task is_leaver: a function has returned");
 }
@@ -487,6 +502,7 @@ static void run_jumper(void *arg)
 
 TEST(a_jump_out_of_an_await_aborts_the_process)
 {
+    skip_under_asan();
     CHECK_DIES(run_jumper, NULL, "task jumps_out: longjmp() has left an await");
 }
 

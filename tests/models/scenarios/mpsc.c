@@ -473,7 +473,7 @@ const model_scenario model_scenarios[] = {
     { "one_receiver_closes", 2, make_one_narrow, receiver_closes, after, 2, 2 },
     { "one_receive_given_up", 2, make_one_wide, receive_given_up, after, 2, 2 },
     { "one_send_given_up", 2, make_one_narrow, full_and_given_up, after, 1, 2 },
-    { "one_reserved_when_free", 2, make_one_narrow, reserved_when_free, after, 2, 2 },
+    { "one_reserved_when_free", 2, make_one_narrow, reserved_when_free, after, 1, 2 },
     { "reserved", 3, make_narrow, reserved, after, 1, 1 },
     { "unreserved", 3, make_narrow, unreserved, after, 1, 2 },
     { "wide", 3, make_wide, stream_of_1, after, 1, 2 },
