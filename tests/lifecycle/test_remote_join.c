@@ -578,7 +578,7 @@ static void *spawn_until_gone(void *arg)
             break;
         ++*n;
         if (how % 2)
-            r = nart_remote_join_blocking(&j, &answer, NART_US);
+            CHECK_LE(nart_remote_join_blocking(&j, &answer, NART_US), 0);
         if (how >= 4) /* else it would wait for ever */
             (void)nart_remote_join_cancel(&j);
         if (how != 7) {

@@ -2,6 +2,7 @@
 /* Writing to a stream, with and without a buffer, and ending it. */
 #include "stream_test.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 TEST_EACH(an_echo_of_lines, TCP, UNIX)
@@ -16,8 +17,7 @@ TEST_EACH(an_echo_of_lines, TCP, UNIX)
         if (strcmp(text, "NART_EEOF") == 0)
             break;
         size_t n = strlen(text);
-        memcpy(line, text, n);
-        line[n] = '\n';
+        CHECK_EQ(snprintf(line, sizeof line, "%s\n", text), (int)n + 1);
         CHECK_RES(OP_NOW(&l, do_write, .from = line, .len = n + 1), (nart_res)n + 1);
     }
     link_expect(&l, "hello\nworld\n");
