@@ -333,9 +333,9 @@ static NART__INLINE nart_res nart__fiber_yield(nart_cx *cx, const nart__site *si
 {
     nart__await w;
 
+    nart__fiber_no_strays(cx); /* before a call writes over what was left on the stack */
     if (NART_UNLIKELY(!nart__fiber_is_plain(cx, cx->co, (uintptr_t)&w)))
         return nart__fiber_yield_slow(cx, site, line);
-    nart__fiber_no_strays(cx);
     nart__await_open(&w, cx, site, line);
     nart_wake_self(cx);
     nart__fiber_leave(cx, &w.co);
