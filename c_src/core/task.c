@@ -618,16 +618,24 @@ void nart__task_cancel(nart_rt *rt, nart__task *t)
     ask(rt, t, NART__T_CANCELLED);
 }
 
-static nart_res ask_to_end(nart_rt *rt, nart_task id, uint32_t bits)
+/* The task of an id: 0, or why it cannot be changed. */
+static nart_res find(nart_rt *rt, nart_task id, nart__task **t)
 {
     nart_res r = nart__rt_check(rt);
     if (r)
         return r;
-    nart__task *t = nart__rt_task(rt, id);
-    if (!t)
-        return NART_ESTALE;
-    ask(rt, t, bits);
-    return 0;
+    *t = nart__rt_task(rt, id);
+    return *t ? 0 : NART_ESTALE;
+}
+
+static nart_res ask_to_end(nart_rt *rt, nart_task id, uint32_t bits)
+{
+    nart__task *t;
+    nart_res r = find(rt, id, &t);
+
+    if (r == 0)
+        ask(rt, t, bits);
+    return r;
 }
 
 nart_res nart_task_cancel(nart_rt *rt, nart_task t)
@@ -642,12 +650,11 @@ nart_res nart_task_abort(nart_rt *rt, nart_task t)
 
 nart_res nart_task_set_background(nart_rt *rt, nart_task id, bool background)
 {
-    nart_res r = nart__rt_check(rt);
+    nart__task *t;
+    nart_res r = find(rt, id, &t);
+
     if (r)
         return r;
-    nart__task *t = nart__rt_task(rt, id);
-    if (!t)
-        return NART_ESTALE;
     bool was = t->state & NART__T_BACKGROUND;
     if (was != background) {
         t->state ^= NART__T_BACKGROUND;
