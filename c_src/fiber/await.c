@@ -106,7 +106,7 @@ static NART__COLD nart_res refuse(const nart__await *w, nart_res r, const char *
     return r;
 }
 
-void nart__fiber_frame_left(const nart_cx *cx)
+static NART__NORETURN NART__COLD void frame_left(const nart_cx *cx)
 {
     fprintf(
         stderr,
@@ -123,12 +123,13 @@ void nart__fiber_jumped(const nart_cx *cx)
     abort();
 }
 
-/* Has the frame that holds `w` been left? Not noticed if another one is there by now. */
-static bool is_left(const nart_cx *cx, const nart__wait *w)
+/* By the address of each wait alone, before it is read: what was left may be overwritten. Not noticed if another
+ * frame is there by now. */
+void nart__fiber_check_frames(const nart_cx *cx, const nart__fiber *f, uintptr_t top)
 {
-    uintptr_t low = cx->fiber->low;
-
-    return (uintptr_t)w - low < (uintptr_t)__builtin_frame_address(0) - low;
+    for (const nart__wait *w = cx->self->waits; w; w = w->more)
+        if ((uintptr_t)w - f->low < top - f->low)
+            frame_left(cx);
 }
 
 /* The task waits while an await begins. An operation has answered NART_PENDING to code that does not await it:
@@ -137,10 +138,9 @@ void nart__fiber_stray(nart_cx *cx)
 {
     if (!cx->fiber)
         return;
-    for (nart__wait *w = cx->self->waits, *more; w; w = more) {
-        if (is_left(cx, w))
-            nart__fiber_frame_left(cx);
-        more = nart__wait_of(cx->self, w)->more;
+    nart__fiber_check_frames(cx, cx->fiber, (uintptr_t)__builtin_frame_address(0));
+    for (nart__wait *w = cx->self->waits, *more; nart__wait_of(cx->self, w); w = more) {
+        more = w->more;
         bool here =
             w->co == cx->co && w->seen == cx->self->polls; /* not of an arm beside a branch */
         if (here && !nart__is_nursery(w) && !nart__is_held(w) && !(cx->flags & NART__CX_RACE))
@@ -153,9 +153,8 @@ void nart__fiber_await_left(nart_cx *cx, const nart_co *co)
 {
     nart__task *t = cx->self;
 
-    for (const nart__wait *at = cx->fiber ? t->waits : NULL; at; at = at->more)
-        if (is_left(cx, at))
-            nart__fiber_frame_left(cx);
+    if (cx->fiber)
+        nart__fiber_check_frames(cx, cx->fiber, (uintptr_t)__builtin_frame_address(0));
     nart__wait *w = nart__wait_of(t, t->waits);
     if (t->leaf || w->co != co || w->more || nart__is_nursery(w))
         nart__co_ended(cx, co);

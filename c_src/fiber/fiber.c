@@ -222,22 +222,13 @@ void nart__fiber_give(nart_rt *rt, nart__fiber *f)
     nart__stack_give(rt, f->stack);
 }
 
-/* No task waits in a frame that has been left. By its address alone: what a sanitizer has to be told of the
- * switch may have overwritten it. */
-static void check_frames(const nart_cx *cx, const nart__fiber *f)
-{
-    for (const nart__wait *w = cx->self->waits; w; w = w->more)
-        if ((uintptr_t)w - f->low < f->size)
-            nart__fiber_frame_left(cx);
-}
-
 nart_res nart__fiber_end(nart_cx *cx, nart__fiber *f)
 {
     nart__task *t = cx->self;
 
     if (NART_UNLIKELY(f->shielded))
         nart__fiber_unhide(cx, f);
-    check_frames(cx, f);
+    nart__fiber_check_frames(cx, f, f->low + f->size);
     if (NART_UNLIKELY(t->waits || t->leaf))
         nart__co_ended(cx, &f->root);
     if (NART_LIKELY(f->res != NART_PENDING))
@@ -254,11 +245,6 @@ static nart_res end(nart_cx *cx, nart_fiber *frame)
     nart__task *t = cx->self;
     nart_res r = nart__fiber_end(cx, frame->on);
 
-    for (nart__wait *w = t->waits, *more; nart__wait_of(t, w); w = more) {
-        more = w->more;
-        if (!nart__is_nursery(w)) /* the end waits for those */
-            nart__withdraw(w);
-    }
     frame->flags |= ENDED;
     nart__fiber_give(nart__cx_rt(cx), frame->on);
     frame->on = NULL;

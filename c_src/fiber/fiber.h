@@ -29,8 +29,9 @@ void nart__scopes_changed(nart_scope *s);
 /* The shield ends: the scopes that it hid apply again, outside of those that were opened since. */
 void nart__fiber_unhide(nart_cx *cx, nart__fiber *f);
 
-/* Aborts: a function has returned, and what it left in its frame waits or is open. */
-NART__NORETURN NART__COLD void nart__fiber_frame_left(const nart_cx *cx);
+/* Aborts if a function has returned, and what it left in its frame waits or is open. The frames below `top` have
+ * been left. */
+void nart__fiber_check_frames(const nart_cx *cx, const nart__fiber *f, uintptr_t top);
 
 /* A size for a stack, rounded up; 0: `asked` is not allowed. */
 size_t nart__fiber_stack_size(size_t asked);

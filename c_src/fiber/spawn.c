@@ -51,20 +51,22 @@ size_t nart__fiber_stack_size(size_t asked)
     return size;
 }
 
-/* The options, with the size of the stack; or what is wrong with a spawn. */
+/* The options, with the size of the stack; or what is wrong with a spawn. `value` counts if it is not 0. */
 static inline nart_res options(nart_fiber_opts *o, nart_fiber_fn fn, const void *arg,
-                               const nart_fiber_opts *given)
+                               const nart_fiber_opts *given, size_t value)
 {
     *o = (nart_fiber_opts){ .size = sizeof *o };
     if (given) {
         if (given->size < sizeof given->size || given->size > sizeof *o)
             return NART_EABI;
         memcpy(o, given, given->size);
-        if (o->value > NART_FIBER_VALUE)
-            return wrong("`value` is above NART_FIBER_VALUE: pass a pointer");
         if (o->flags & ~(uint32_t)NART_TASK_URGENT)
             return wrong("an unknown flag");
     }
+    if (o->value > NART_FIBER_VALUE || value > NART_FIBER_VALUE)
+        return wrong("`value` is above NART_FIBER_VALUE: pass a pointer");
+    if (value != 0)
+        o->value = value;
     if (!fn)
         return wrong("no function");
     if (o->value != 0 && !arg)
@@ -95,7 +97,7 @@ static inline void fill(nart_fiber *f, nart_fiber_fn fn, void *arg, const nart_f
 nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn, void *arg, const nart_fiber_opts *opts)
 {
     nart_fiber_opts o;
-    nart_res r = options(&o, fn, arg, opts);
+    nart_res r = options(&o, fn, arg, opts, 0);
 
     if (r == 0)
         fill(f, fn, arg, &o);
@@ -104,11 +106,11 @@ nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn, void *arg, const nart_
 
 /* Writes the frame in its slot: nart_spawn() would copy it. */
 static inline nart_res spawn(nart_cx *cx, const nart_task_type *types, nart_fiber_fn fn, void *arg,
-                             const nart_fiber_opts *opts, nart_join *out)
+                             const nart_fiber_opts *opts, size_t value, nart_join *out)
 {
     nart_fiber_opts o;
     uint32_t state;
-    nart_res r = options(&o, fn, arg, opts);
+    nart_res r = options(&o, fn, arg, opts, value);
 
     if (NART_UNLIKELY(r))
         return r;
@@ -127,28 +129,24 @@ static inline nart_res spawn(nart_cx *cx, const nart_task_type *types, nart_fibe
 
 static NART__NOINLINE nart_res spawn_with(nart_cx *cx, const nart_task_type *types,
                                           nart_fiber_fn fn, void *arg, const nart_fiber_opts *opts,
-                                          nart_join *out)
+                                          size_t value, nart_join *out)
 {
-    return spawn(cx, types, fn, arg, opts, out);
+    return spawn(cx, types, fn, arg, opts, value, out);
 }
 
 nart_res nart__fiber_spawn(nart_cx *cx, const nart_task_type *types, nart_fiber_fn fn, void *arg,
                            const nart_fiber_opts *opts, nart_join *out)
 {
-    return opts ? spawn_with(cx, types, fn, arg, opts, out) : spawn(cx, types, fn, arg, NULL, out);
+    return opts ? spawn_with(cx, types, fn, arg, opts, 0, out)
+                : spawn(cx, types, fn, arg, NULL, 0, out);
 }
 
 nart_res nart__fiber_spawn_value(nart_cx *cx, const nart_task_type *types, nart_fiber_fn fn,
                                  void *value, size_t bytes, const nart_fiber_opts *opts,
                                  nart_join *out)
 {
-    nart_fiber_opts o;
-    nart_res r = options(&o, fn, value, opts);
+    nart_res r = spawn_with(cx, types, fn, value, opts, bytes, out);
 
-    if (r)
-        return r;
-    o.value = bytes;
-    r = nart__fiber_spawn(cx, types, fn, value, &o, out);
     if (r == 0)
         memset(value, 0, bytes);
     return r;

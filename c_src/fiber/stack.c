@@ -99,8 +99,7 @@ static nart__stack *stack_make(nart__region *r)
 {
     nart__stack *s = &r->stacks[r->made];
 
-    *s = (nart__stack){ .region = r,
-                        .low = r->base + r->made * r->stride + r->guard,
+    *s = (nart__stack){ .low = r->base + r->made * r->stride + r->guard,
                         .size = r->stride - r->guard };
     if (nart__sys_guard(s->low - r->guard, r->guard) != 0)
         return NULL;

@@ -8,7 +8,6 @@
 /* A stack: `low` is its lowest usable address, below which its guard is. */
 typedef struct nart__stack {
     struct nart__stack *next; /* in a list of free ones */
-    struct nart__region *region;
     char *low;
     size_t size;
     const nart__task *task; /* that runs on it; NULL: it is free */

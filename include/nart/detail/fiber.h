@@ -318,11 +318,9 @@ static inline void nart__await_for_end(nart__await_for *s)
 #define NART__FIBER_AWAIT_STOP(c, ...)                                                             \
     __extension__({                                                                                \
         NART__FIBER_BEGIN(c);                                                                      \
-        do {                                                                                       \
-            uint32_t nart_s_ = nart__stop_in(nart_cx_);                                            \
-            nart_r_ = (__VA_ARGS__);                                                               \
-            nart__stop_out(nart_cx_, nart_s_);                                                     \
-        } while (nart_r_ == NART_PENDING && nart__fiber_park(&nart_w_, &nart_r_));                 \
+        uint32_t nart_s_;                                                                          \
+        NART__FIBER_LOOP((nart_s_ = nart__stop_in(nart_cx_), nart_any_ = (__VA_ARGS__),            \
+                          nart__stop_out(nart_cx_, nart_s_), nart_any_));                          \
         nart_r_;                                                                                   \
     })
 
