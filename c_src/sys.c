@@ -67,7 +67,8 @@ int nart__sys_guard(void *p, size_t bytes)
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
 #endif
-    if (madvise(p, bytes, MADV_GUARD_INSTALL) == 0)
+    /* access() reads a path there. qemu-user answers 0 to advice that it does not know. */
+    if (madvise(p, bytes, MADV_GUARD_INSTALL) == 0 && access(p, F_OK) != 0 && errno == EFAULT)
         return 0;
     ONCE(mprotect(p, bytes, PROT_NONE));
 }
