@@ -291,7 +291,7 @@ def replaced(texts, name, old, new):
 
 def undetected(headers, sources, rust, table):
     """Breaks the rules in turn; yields the undetected faults."""
-    body = "nart__task *t = nart__rt_task(rt, id);"  # of what cancel and abort call
+    body = "*t = nart__rt_task(rt, id);"  # of what cancel and abort call
     last = table.rstrip("\n").rsplit("\nsource:", 1)
     broken = {
         "nothing": (headers, sources, table),
