@@ -105,6 +105,10 @@ static void *argument(nart_fiber *frame)
 /* Of the nart__fiber at the top of a stack. */
 #define ROOM ((sizeof(nart__fiber) + 63) & ~(size_t)63)
 
+/* The stack pointer with which nart__fiber_entry begins: the fiber, and an end of the stack for what follows
+ * frame pointers. Nothing overwrites these two words. */
+#define FIRST_SP(f) ((void **)(void *)(f)-2)
+
 #if NART__FIBERS
 /* Continues there, and never here. */
 NART__NORETURN static inline void jump(const nart__stack_point *to)
@@ -145,28 +149,37 @@ void nart__fiber_main(nart__fiber *f)
     jump(&f->host);
 }
 
+/* The first fiber on a stack, or on its new pages: what each has in common. */
+static NART__NOINLINE nart__fiber *prepare(nart__stack *s)
+{
+    nart__fiber *f = (nart__fiber *)(void *)(s->low + s->size - ROOM);
+
+    f->low = (uintptr_t)s->low;
+    f->size = s->size;
+    f->stack = s;
+    f->hooked = nart__is_hooked();
+    FIRST_SP(f)[0] = f;
+    FIRST_SP(f)[1] = NULL;
+    s->top = f;
+    return f;
+}
+
 /* Field by field: clearing all of it, most of which is for sanitizers and branches, costs more than the rest of a
  * spawn. */
-nart__fiber *nart__fiber_begin(nart_cx *cx, size_t size, nart_fiber_fn fn, void *arg)
+static NART__INLINE nart__fiber *begin(nart_cx *cx, size_t size, nart_fiber_fn fn, void *arg)
 {
     nart__stack *s = nart__stack_take(nart__cx_rt(cx), size);
 
     if (NART_UNLIKELY(!s))
         return NULL;
     s->task = cx->self;
-    nart__fiber *f = (nart__fiber *)(void *)(s->low + s->size - ROOM);
-    void **sp = (void **)(void *)f - 2;
-    sp[0] = f;
-    sp[1] = NULL;
-    f->here.sp = sp;
+    nart__fiber *f = NART_LIKELY(s->top) ? s->top : prepare(s);
+    f->here.sp = FIRST_SP(f);
     f->here.fp = NULL;
     f->here.pc = (const void *)(uintptr_t)nart__fiber_entry;
     f->scope = NULL;
     f->locals = NULL;
     f->relative = NULL;
-    f->low = (uintptr_t)s->low;
-    f->size = s->size;
-    f->hooked = nart__is_hooked();
     f->ended = false;
     f->running = false;
     f->root.at = NART__CO_RUNNING | NART__CO_FIBER;
@@ -179,13 +192,12 @@ nart__fiber *nart__fiber_begin(nart_cx *cx, size_t size, nart_fiber_fn fn, void 
     f->cx = cx;
     f->fn = fn;
     f->arg = arg;
-    f->stack = s;
     if (NART_UNLIKELY(f->hooked))
         nart__hook_begin(f);
     return f;
 }
 #else
-nart__fiber *nart__fiber_begin(nart_cx *cx, size_t size, nart_fiber_fn fn, void *arg)
+static nart__fiber *begin(nart_cx *cx, size_t size, nart_fiber_fn fn, void *arg)
 {
     (void)cx;
     (void)size;
@@ -195,6 +207,11 @@ nart__fiber *nart__fiber_begin(nart_cx *cx, size_t size, nart_fiber_fn fn, void 
 }
 #endif
 
+nart__fiber *nart__fiber_begin(nart_cx *cx, size_t size, nart_fiber_fn fn, void *arg)
+{
+    return begin(cx, size, fn, arg);
+}
+
 static NART__COLD void switch_hooked(nart__fiber *f)
 {
     nart__hook_enter(f);
@@ -202,7 +219,7 @@ static NART__COLD void switch_hooked(nart__fiber *f)
     nart__hook_back(f);
 }
 
-void nart__fiber_run(nart_cx *cx, nart__fiber *f)
+static NART__INLINE void run(nart_cx *cx, nart__fiber *f)
 {
     cx->fiber = f;
     if (NART_UNLIKELY(nart__cxa_globals))
@@ -215,39 +232,62 @@ void nart__fiber_run(nart_cx *cx, nart__fiber *f)
         exchange_exceptions(f);
 }
 
-void nart__fiber_give(nart_rt *rt, nart__fiber *f)
+void nart__fiber_run(nart_cx *cx, nart__fiber *f)
+{
+    run(cx, f);
+}
+
+static inline void give(nart_rt *rt, nart__fiber *f)
 {
     if (NART_UNLIKELY(f->hooked))
         nart__hook_end(f);
     nart__stack_give(rt, f->stack);
 }
 
-nart_res nart__fiber_end(nart_cx *cx, nart__fiber *f)
+void nart__fiber_give(nart_rt *rt, nart__fiber *f)
 {
-    nart__task *t = cx->self;
+    give(rt, f);
+}
 
-    if (NART_UNLIKELY(f->shielded))
-        nart__fiber_unhide(cx, f);
-    nart__fiber_check_frames(cx, f, f->low + f->size);
-    if (NART_UNLIKELY(t->waits || t->leaf))
-        nart__co_ended(cx, &f->root);
-    if (NART_LIKELY(f->res != NART_PENDING))
-        return f->res;
+static NART__COLD nart_res pending_is_no_answer(nart_cx *cx)
+{
     nart_rt *rt = nart__cx_rt(cx);
+
     nart__rt_report(rt, "%s: task %s: a fiber has returned NART_PENDING, which is no answer",
-                    rt->name, t->type->name);
+                    rt->name, cx->self->type->name);
     return -EINVAL;
 }
 
+/* Its task waits: for what it has left behind, or in other bodies. */
+static NART__NOINLINE void withdraw(nart_cx *cx, nart__fiber *f)
+{
+    nart__fiber_check_frames(cx, f, f->low + f->size);
+    nart__co_ended(cx, &f->root);
+}
+
+static NART__INLINE nart_res answer(nart_cx *cx, nart__fiber *f)
+{
+    if (NART_UNLIKELY(f->shielded))
+        nart__fiber_unhide(cx, f);
+    if (NART_UNLIKELY(cx->self->waits || cx->self->leaf))
+        withdraw(cx, f);
+    return NART_LIKELY(f->res != NART_PENDING) ? f->res : pending_is_no_answer(cx);
+}
+
+nart_res nart__fiber_end(nart_cx *cx, nart__fiber *f)
+{
+    return answer(cx, f);
+}
+
 /* The function has returned. */
-static nart_res end(nart_cx *cx, nart_fiber *frame)
+static NART__INLINE nart_res end(nart_cx *cx, nart_fiber *frame, nart__fiber *f)
 {
     nart__task *t = cx->self;
-    nart_res r = nart__fiber_end(cx, frame->on);
+    nart_res r = answer(cx, f);
 
     frame->flags |= ENDED;
-    nart__fiber_give(nart__cx_rt(cx), frame->on);
     frame->on = NULL;
+    give(nart__cx_rt(cx), f);
     /* There is nothing else to drop. While it is queued, or its nurseries run, its slot must stay. */
     if (NART_LIKELY(!t->waits && !(t->state & NART__T_READY)))
         t->state |= NART__T_DROPPED;
@@ -258,17 +298,17 @@ nart_res nart__fiber_poll(nart_cx *cx, void *p)
 {
     nart_fiber *frame = p;
 
-    if (NART_UNLIKELY(!frame->on)) {
+    if (!frame->on) {
         if (!NART__FIBERS)
             return -ENOSYS;
-        if (cx->drv != &nart__loop)
+        if (NART_UNLIKELY(cx->drv != &nart__loop))
             return NART_EDRIVER;
-        frame->on = nart__fiber_begin(cx, frame->stack, frame->fn, argument(frame));
-        if (!frame->on)
+        frame->on = begin(cx, frame->stack, frame->fn, argument(frame));
+        if (NART_UNLIKELY(!frame->on))
             return -ENOMEM;
     }
-    nart__fiber_run(cx, frame->on);
-    nart_res r = NART_UNLIKELY(frame->on->ended) ? end(cx, frame) : NART_PENDING;
+    run(cx, frame->on);
+    nart_res r = frame->on->ended ? end(cx, frame, frame->on) : NART_PENDING;
     cx->fiber = NULL;
     cx->co = NULL;
     return r;

@@ -3,8 +3,8 @@
  *
  * 1. A stack has one of 17 sizes, powers of two from 16 KiB to 1 GiB. Stacks of one size are mapped by regions
  *    of 4 MiB (or one stack), each stack above a guard of its own.
- * 2. A free stack is used again, the last one first: its pages are in the cache. At most IDLE bytes per size
- *    keep their pages; what is freed beyond that gives them back, and is used after the others.
+ * 2. A free stack is used again, the last one first: its pages are in the cache. At most NART__STACK_IDLE bytes
+ *    per size keep their pages; what is freed beyond that gives them back, and is used after the others.
  * 3. When the runtime is freed, regions are unmapped whose stacks are all free. The others have stacks of
  *    abandoned fibers, or those that a child of fork has copied: others may refer to them.
  *
@@ -12,10 +12,7 @@
  * two mappings per stack, of which a process has 65,530 by default. */
 #include "fiber.h"
 
-#define SIZES 17
-#define SMALLEST_SHIFT 14
 #define REGION ((size_t)4 << 20)
-#define IDLE ((size_t)4 << 20)
 #define GUARD ((size_t)16 << 10)
 
 #if defined __has_include
@@ -32,19 +29,6 @@
 /* Of LeakSanitizer, if the program is linked with it: what a parked fiber refers to is no leak. */
 void nart__lsan_add(const void *p, size_t size) NART__WEAK("__lsan_register_root_region");
 void nart__lsan_remove(const void *p, size_t size) NART__WEAK("__lsan_unregister_root_region");
-
-typedef struct stacks_of_size {
-    nart__region
-        *regions; /* the newest first; only that one may have stacks that were never used */
-    nart__stack *warm, *cold;
-    size_t idle; /* bytes in `warm` */
-} stacks_of_size;
-
-struct nart__stacks {
-    nart__exit_hook exit_hook; /* first */
-    stacks_of_size sizes[SIZES];
-    nart_alloc alloc;
-};
 
 typedef struct nart__stacks pool;
 
@@ -110,7 +94,7 @@ static nart__stack *stack_make(nart__region *r)
     return s;
 }
 
-static nart__stack *stack_new(pool *p, stacks_of_size *of, size_t size)
+static nart__stack *stack_new(pool *p, nart__stacks_of_size *of, size_t size)
 {
     if (!of->regions || of->regions->made == of->regions->count) {
         nart__region *r = region_new(&p->alloc, size);
@@ -129,7 +113,7 @@ static void rt_gone(nart__exit_hook *g)
     pool *p = (pool *)(void *)g;
     nart_alloc a = p->alloc;
 
-    for (int i = 0; i < SIZES; i++)
+    for (int i = 0; i < NART__STACK_SIZES; i++)
         for (nart__region *r = p->sizes[i].regions, *next; r; r = next) {
             next = r->next;
             region_free(&a, r);
@@ -153,18 +137,12 @@ static pool *pool_of(nart_rt *rt)
     return p;
 }
 
-static stacks_of_size *of_size(pool *p, size_t size)
-{
-    return &p->sizes[__builtin_ctzll(size) - SMALLEST_SHIFT];
-}
-
-/* No stack has its pages. */
-static NART__NOINLINE nart__stack *take_slow(nart_rt *rt, size_t size)
+nart__stack *nart__stack_take_slow(nart_rt *rt, size_t size)
 {
     pool *p = pool_of(rt);
     if (!p)
         return NULL;
-    stacks_of_size *of = of_size(p, size);
+    nart__stacks_of_size *of = nart__stacks_of(p, size);
     nart__stack *s = of->cold;
     if (!s)
         return stack_new(p, of, size);
@@ -172,45 +150,20 @@ static NART__NOINLINE nart__stack *take_slow(nart_rt *rt, size_t size)
     return s;
 }
 
-nart__stack *nart__stack_take(nart_rt *rt, size_t size)
-{
-    if (NART_UNLIKELY(!rt->stacks))
-        return take_slow(rt, size);
-    stacks_of_size *of = of_size(rt->stacks, size);
-    nart__stack *s = of->warm;
-    if (NART_UNLIKELY(!s))
-        return take_slow(rt, size);
-    of->warm = s->next;
-    of->idle -= size;
-    return s;
-}
-
 /* Of a stack that is larger than all that may be kept, the top stays: its next fiber begins there. */
-static NART__COLD void give_back_pages(stacks_of_size *of, nart__stack *s)
+void nart__stack_give_back(nart__stacks_of_size *of, nart__stack *s)
 {
-    size_t keep = of->warm ? 0 : IDLE;
+    size_t keep = of->warm ? 0 : NART__STACK_IDLE;
     nart__stack **list = keep ? &of->warm : &of->cold;
 
     if (keep)
         of->idle += s->size;
+    else
+        s->top = NULL;
     if (keep < s->size)
         nart__sys_discard(s->low, s->size - keep);
     s->next = *list;
     *list = s;
-}
-
-void nart__stack_give(nart_rt *rt, nart__stack *s)
-{
-    stacks_of_size *of = of_size(rt->stacks, s->size);
-
-    s->task = NULL;
-    if (NART_UNLIKELY(of->idle + s->size > IDLE)) {
-        give_back_pages(of, s);
-        return;
-    }
-    of->idle += s->size;
-    s->next = of->warm;
-    of->warm = s;
 }
 
 size_t nart__stack_used(const nart__stack *s)
