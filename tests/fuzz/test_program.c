@@ -20,7 +20,8 @@
 
 enum { BATCH = 500, BYTES = 6000, HANGS = 120 };
 
-#if defined __SANITIZE_THREAD__ /* takes much longer for a fiber, and the programs have one thread */
+/* ThreadSanitizer takes much longer for each fiber, and the programs have one thread. */
+#if defined __SANITIZE_THREAD__
 enum { SEEDS = 10000 };
 #else
 enum { SEEDS = 50000 };
