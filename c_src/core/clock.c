@@ -9,7 +9,8 @@
  * The algorithm
  *  1. Every reading of the clock is nart__rt_now(): the system's clock plus a skew, or, when stopped, a
  *     stored time. A loop whose clock is stopped gets no timeout from its timers.
- *  2. With auto-advance, a loop that finds no task ready moves the clock to the earliest deadline of a task.
+ *  2. With auto-advance, a loop that finds no task ready moves the clock to the earliest deadline of a task
+ *     or alarm of a watch.
  *     It does not, while something else can make one ready: a wake that has arrived, a descriptor that the
  *     kernel watches, a spinning receiver, a task that waits for something outside of the runtime.
  *  3. A task waits for something outside when an operation of its last poll ended by nart_op_park()
@@ -34,7 +35,7 @@ static int64_t next_alone(const nart_rt *rt)
 {
     bool held =
         rt->reactor.used > 0 || rt->tick_hooks.next != &rt->tick_hooks || nart__hub_maybe(rt->hub);
-    int64_t next = NART_NEVER;
+    int64_t next = nart__alarms_first(rt);
     uint32_t slot = 0;
 
     for (const nart__task *t; !held && (t = nart__rt_next(rt, &slot));) {
@@ -60,7 +61,7 @@ bool nart__clock_jump(nart_rt *rt)
 
 int64_t nart__clock_next(const nart_rt *rt)
 {
-    int64_t next = nart__wheel_next(&rt->wheel);
+    int64_t next = nart__rt_next_timer(rt);
 
     if (next == NART_NEVER)
         return NART_NEVER;

@@ -387,6 +387,10 @@ static void look_inside(nart_rt *rt)
     drain_inbox(rt);
     if (!nart__wheel_empty(&rt->wheel))
         fire_timers(rt);
+    if (NART_UNLIKELY(rt->watches != NULL) && !nart__wheel_empty(&rt->watches->alarms)) {
+        look_at_clock(rt);
+        nart__alarms_fire(rt);
+    }
 }
 
 void nart__rt_turn(nart_rt *rt)
@@ -408,6 +412,13 @@ static int look_outside(nart_rt *rt, int64_t timeout)
     return n;
 }
 
+/* Calls the watches that the last look outside has found ready. */
+static inline void call_watches(nart_rt *rt)
+{
+    if (NART_UNLIKELY(rt->reactor.calls > 0))
+        nart__reactor_call(&rt->reactor);
+}
+
 /* Looks inside and outside, without waiting. 0 or -errno. */
 static int look(nart_rt *rt)
 {
@@ -415,13 +426,14 @@ static int look(nart_rt *rt)
     if (rt->reactor.used == 0 && !rt->embedded) /* the backend descriptor must become unreadable */
         return 0;
     int n = look_outside(rt, 0);
+    call_watches(rt);
     return n < 0 ? n : 0;
 }
 
 /* No task is ready: sleeps until one may be, `until` at the latest. 0 or -errno. */
 static int park(nart_rt *rt, int64_t until)
 {
-    int64_t timer = nart__wheel_next(&rt->wheel);
+    int64_t timer = nart__rt_next_timer(rt);
     int64_t timeout = NART_NEVER;
 
     if (NART_UNLIKELY(rt->clock.mode != NART__CLOCK_RUNS) && timer > rt->cx.now)
@@ -441,6 +453,7 @@ static int park(nart_rt *rt, int64_t until)
     nart__hub_unpark(rt->hub);
     if (nart__wheel_empty(&rt->wheel))
         look_at_clock(rt); /* else look_inside() reads it */
+    call_watches(rt);
     look_inside(rt);
     return n < 0 ? n : 0;
 }
@@ -615,7 +628,9 @@ nart_res nart_rt_poll_edge(nart_rt *rt, bool *readable)
         return r;
     if (*readable) {
         r = look_outside(rt, 0);
-        *readable = r < 0 || r == (nart_res)rt->reactor.max_events;
+        /* a watch that stays ready causes no other edge */
+        *readable = r < 0 || r == (nart_res)rt->reactor.max_events || rt->reactor.calls > 0;
+        call_watches(rt);
     }
     if (r >= 0) {
         look_inside(rt);

@@ -74,6 +74,14 @@ struct nart__keeper_ops {
     void (*forget)(nart_rt *rt, nart__keeper *k); /* in a child of fork, instead */
 };
 
+/* What the watches of a runtime share; see watcher.c. */
+typedef struct nart__watches {
+    nart__exit_hook exit_hook; /* first */
+    nart_rt *rt;
+    struct nart_watch *first;
+    nart__wheel alarms;
+} nart__watches;
+
 struct nart_rt {
     nart_cx cx; /* first: a task's owner is the address of its runtime */
     nart__run_queue ready, urgent;
@@ -93,10 +101,11 @@ struct nart_rt {
     nart__slab slab;
     uint32_t mailbox;
     nart__reactor reactor;
-    nart__tick_hook tick_hooks; /* list head */
-    nart__exit_hook exit_hooks; /* list head */
-    struct nart__ward *wards;   /* for tasks in nurseries; see nursery.c */
-    nart__task *drops;          /* whose drop has to run, in this order, by `right`; see task.c */
+    nart__tick_hook tick_hooks;    /* list head */
+    nart__exit_hook exit_hooks;    /* list head */
+    struct nart__watches *watches; /* NULL: it had none */
+    struct nart__ward *wards;      /* for tasks in nurseries; see nursery.c */
+    nart__task *drops; /* whose drop has to run, in this order, by `right`; see task.c */
     nart__task *last_drop;
     bool dropping;      /* a drop function runs */
     nart__task *begun;  /* begun and not yet committed: a tree, see task.c */
@@ -242,6 +251,25 @@ static inline nart_res nart__cx_rt_made(nart_cx *cx, nart_rt **rt)
 {
     *rt = nart__cx_rt(cx);
     return NART_LIKELY(*rt != NULL) ? 0 : nart__group_make(cx, rt);
+}
+
+/* ---- watcher.c ---- */
+
+/* Calls the watches whose alarms are due at rt->cx.now. The runtime has had a watch. */
+NART__COLD void nart__alarms_fire(nart_rt *rt);
+
+/* The time of the first alarm, or NART_NEVER. Visits all watches. */
+int64_t nart__alarms_first(const nart_rt *rt);
+
+/* When timers and alarms must be looked at again; NART_NEVER: there are none. */
+static inline int64_t nart__rt_next_timer(const nart_rt *rt)
+{
+    int64_t timer = nart__wheel_next(&rt->wheel);
+
+    if (NART_LIKELY(!rt->watches))
+        return timer;
+    int64_t alarm = nart__wheel_next(&rt->watches->alarms);
+    return alarm < timer ? alarm : timer;
 }
 
 /* ---- clock.c ---- */

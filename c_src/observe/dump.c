@@ -137,6 +137,22 @@ static void dump_task(FILE *out, const nart_rt *rt, const nart__task *t)
     print_tail(out, rt, t);
 }
 
+static void dump_watch(FILE *out, const nart_rt *rt, const nart_watch *w)
+{
+    if (w->fd < 0)
+        fputs("watch: ", out);
+    else
+        fprintf(out, "watch of %d: ", w->fd);
+    fputs(w->dirs == 0            ? "no direction"
+          : w->dirs == NART_READ  ? "readable"
+          : w->dirs == NART_WRITE ? "writable"
+                                  : "readable, writable",
+          out);
+    if (w->alarm.next)
+        fprintf(out, "  alarm in %.1f s", (double)(w->alarm.at - nart__rt_now(rt)) / 1e9);
+    fputc('\n', out);
+}
+
 void nart_rt_dump(nart_rt *rt, FILE *out)
 {
     uint32_t slot = 0;
@@ -147,4 +163,6 @@ void nart_rt_dump(nart_rt *rt, FILE *out)
     fputc('\n', out);
     for (const nart__task *t; (t = nart__rt_next(rt, &slot));)
         dump_task(out, rt, t);
+    for (const nart_watch *w = rt->watches ? rt->watches->first : NULL; w; w = w->next)
+        dump_watch(out, rt, w);
 }

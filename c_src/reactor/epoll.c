@@ -18,7 +18,13 @@
  * 5. A descriptor is removed explicitly before it is closed: a duplicate held by another process would keep
  *    it reporting. After a fork the child shares the kernel's queue and only closes.
  *
- * 6. Records are in chunks that never move: tasks wait in them. Without a limit there are 1,024 at the
+ * 6. A watch is registered level-triggered, for its directions only, under a record that points at it. Its
+ *    descriptor belongs to a library, which may close it at any time: then the kernel forgets the registration,
+ *    and the number can come to name another file. So the table `watched` says under which numbers watches are
+ *    registered: the kernel accepts a new registration under such a number only if the watch's own is gone. The
+ *    record is freed then, and the watch never changes or removes a registration that is not its own.
+ *
+ * 7. Records are in chunks that never move: tasks wait in them. Without a limit there are 1,024 at the
  *    start, and their number doubles whenever all are used.
  *
  * Bounds: max_io descriptors, 2^20 - 1 without a limit; max_events events per wait; add, want, clear, del
@@ -36,6 +42,8 @@
 #define FIRST 1024u /* records at the start when there is no limit: a power of two */
 
 _Static_assert(sizeof(void *) != 8 || sizeof(nart__io) == 128, "two cache lines");
+
+#define NUMBERS (NART__INDEX_MASK + 1) /* descriptors that can be watched: those below this */
 
 int nart__reactor_init(nart__reactor *r, uint32_t max_io, uint32_t max_events, int wake_fd,
                        uint64_t *serial)
@@ -87,6 +95,8 @@ void nart__reactor_finish(nart__reactor *r, bool forked)
     for (uint32_t k = 0; k < NART__INDEX_BITS; k++)
         if (r->more[k])
             nart__sys_unmap(r->more[k], sizeof(nart__io) << k);
+    if (r->watched)
+        nart__sys_unmap(r->watched, NUMBERS * sizeof *r->watched);
     if (r->fd >= 0)
         nart__sys_close(r->fd);
     if (r->events)
@@ -146,10 +156,15 @@ int nart__reactor_wait(nart__reactor *r, int64_t timeout_ns)
     struct epoll_event *ev = r->events;
     int n = nart__sys_epoll_wait(r->fd, ev, (int)r->max_events, timeout_ns);
 
+    r->calls = 0;
     for (int i = 0; i < n; i++, ev++) {
         nart__io *io = nart__io_of(r, ev->data.u64);
         if (!io)
             continue; /* the eventfd, or a descriptor removed since */
+        if (NART_UNLIKELY(io->ready & NART__IO_WATCH)) {
+            r->calls = n;
+            continue;
+        }
         io->ready = (io->ready & ~NART__IO_STATES) | bits_of(ev->events);
         if (io->ready & NART_READ)
             wake_dir(&io->dir[0]);
@@ -172,7 +187,8 @@ static NART__COLD bool is_here(const nart__reactor *r, int fd)
     return false;
 }
 
-nart_res nart__reactor_add(nart__reactor *r, int fd, uint64_t *id)
+/* Finds a free record: its index, and the id that it gets. 0, NART_EFDS or -ENOMEM. */
+static nart_res find_free(nart__reactor *r, uint32_t *index, uint64_t *id)
 {
     uint32_t i = r->free;
 
@@ -180,11 +196,51 @@ nart_res nart__reactor_add(nart__reactor *r, int fd, uint64_t *id)
         i = r->fresh;
     if (i == r->max_io || *r->serial == SERIAL_MAX)
         return NART_EFDS;
-    int err = i < r->made ? 0 : nart__reactor_reserve(r, i + 1);
+    *index = i;
+    *id = (*r->serial + 1) << NART__INDEX_BITS | i;
+    return i < r->made ? 0 : nart__reactor_reserve(r, i + 1);
+}
+
+/* Takes the record that find_free() has found. */
+static nart__io *take(nart__reactor *r, uint32_t index)
+{
+    nart__io *io = nart__io_at(r, index);
+
+    ++*r->serial;
+    if (index == r->fresh)
+        r->fresh++;
+    else
+        r->free = io->next_free;
+    return io;
+}
+
+static void set_free(nart__reactor *r, nart__io *io, uint32_t index)
+{
+    io->next_free = r->free;
+    r->free = index;
+}
+
+/* The kernel has accepted a registration under a number: one of a watch under that number is gone. */
+static void supersede(nart__reactor *r, int fd)
+{
+    if (!r->watched || (uint32_t)fd >= NUMBERS || r->watched[fd] == 0)
+        return;
+    uint32_t index = r->watched[fd] - 1;
+    nart__io *io = nart__io_at(r, index);
+    r->watched[fd] = 0;
+    r->used--;
+    io->id = NART__IO_FREE;
+    set_free(r, io, index);
+}
+
+nart_res nart__reactor_add(nart__reactor *r, int fd, uint64_t *id)
+{
+    uint32_t i;
+    uint64_t new_id;
+
+    nart_res err = find_free(r, &i, &new_id);
     if (err)
         return err;
-    nart__io *io = nart__io_at(r, i);
-    uint64_t new_id = (*r->serial + 1) << NART__INDEX_BITS | i;
     struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
                               .data.u64 = new_id };
     err = nart__sys_epoll_ctl(r->fd, EPOLL_CTL_ADD, fd, &ev);
@@ -192,13 +248,9 @@ nart_res nart__reactor_add(nart__reactor *r, int fd, uint64_t *id)
         err = -EEXIST;
     if (err < 0 && err != -EPERM)
         return err;
-    ++*r->serial;
-    if (i == r->fresh)
-        r->fresh++;
-    else
-        r->free = io->next_free;
-    nart__io_init(io, new_id, fd, NART_READ | NART_WRITE | (err ? NART__IO_ALWAYS : 0));
+    nart__io_init(take(r, i), new_id, fd, NART_READ | NART_WRITE | (err ? NART__IO_ALWAYS : 0));
     r->used += err == 0;
+    supersede(r, fd);
     *id = new_id;
     return 0;
 }
@@ -213,12 +265,6 @@ static int give_back(nart__reactor *r, nart__io *io, bool forked)
     }
     io->id = NART__IO_FREE;
     return io->fd;
-}
-
-static void set_free(nart__reactor *r, nart__io *io, uint32_t index)
-{
-    io->next_free = r->free;
-    r->free = index;
 }
 
 nart_res nart__reactor_del(nart__reactor *r, uint64_t id, bool forked, int *fd)
@@ -301,4 +347,88 @@ nart_res nart__reactor_wake(nart__reactor *r, uint64_t id)
 {
     nart__io *io = nart__io_of(r, id);
     return io ? nart__io_part(io) : NART_ESTALE;
+}
+
+/* ---- watches ---- */
+
+nart_res nart__reactor_watches(nart__reactor *r)
+{
+    if (!r->watched)
+        r->watched = nart__sys_map(NUMBERS * sizeof *r->watched);
+    return r->watched ? 0 : -ENOMEM;
+}
+
+static struct epoll_event event_of(uint32_t dirs, uint64_t id)
+{
+    return (struct epoll_event){ .events = (dirs & NART_READ ? (uint32_t)EPOLLIN : 0) |
+                                           (dirs & NART_WRITE ? (uint32_t)EPOLLOUT : 0),
+                                 .data.u64 = id };
+}
+
+static nart_res begin_watch(nart__reactor *r, nart_watch *w, uint32_t dirs)
+{
+    uint32_t i;
+    uint64_t id;
+
+    if (w->fd < 0)
+        return -EBADF;
+    nart_res err = (uint32_t)w->fd < NUMBERS ? find_free(r, &i, &id) : NART_EFDS;
+    if (err)
+        return err;
+    struct epoll_event ev = event_of(dirs, id);
+    err = nart__sys_epoll_ctl(r->fd, EPOLL_CTL_ADD, w->fd, &ev);
+    if (err)
+        return err;
+    nart__io *io = take(r, i);
+    nart__io_init(io, id, w->fd, NART__IO_WATCH);
+    io->watch = w;
+    r->used++;
+    supersede(r, w->fd);
+    r->watched[w->fd] = i + 1;
+    w->id = id;
+    w->dirs = dirs;
+    return 0;
+}
+
+nart_res nart__reactor_watch(nart__reactor *r, nart_watch *w, uint32_t dirs)
+{
+    struct epoll_event ev = event_of(dirs, w->id);
+
+    if (dirs && nart__io_of(r, w->id) &&
+        nart__sys_epoll_ctl(r->fd, EPOLL_CTL_MOD, w->fd, &ev) == 0) {
+        w->dirs = dirs;
+        return 0;
+    }
+    /* With ENOENT the number names another file by now; other errors are those of the new registration. */
+    nart__reactor_unwatch(r, w->id, false);
+    w->id = 0;
+    w->dirs = 0;
+    return dirs ? begin_watch(r, w, dirs) : 0;
+}
+
+void nart__reactor_unwatch(nart__reactor *r, uint64_t id, bool forked)
+{
+    nart__io *io = nart__io_of(r, id);
+
+    if (!io)
+        return;
+    if (!forked)
+        (void)nart__sys_epoll_ctl(r->fd, EPOLL_CTL_DEL, io->fd, NULL);
+    supersede(r, io->fd);
+}
+
+void nart__reactor_call(nart__reactor *r)
+{
+    const struct epoll_event *ev = r->events;
+    const uint32_t states = NART_ERROR | NART_HANGUP;
+
+    for (int left = r->calls; left > 0; left--, ev++) {
+        nart__io *io = nart__io_of(r, ev->data.u64);
+        if (!io || !(io->ready & NART__IO_WATCH))
+            continue; /* a handle's, or removed since */
+        uint32_t bits = bits_of(ev->events);
+        if (bits & io->watch->dirs)
+            nart__watch_call(io->watch, bits & (io->watch->dirs | states));
+    }
+    r->calls = 0;
 }

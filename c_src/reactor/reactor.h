@@ -15,12 +15,17 @@
 
 #include "../wait/wait.h"
 
+#include <nart/watch.h>
+
 #define NART__INDEX_BITS                                                                           \
     20 /* of an id; as many as the descriptors that Linux permits per process */
 #define NART__INDEX_MASK ((UINT64_C(1) << NART__INDEX_BITS) - 1)
 
 /* The kernel does not watch it (a regular file): both directions stay ready. */
 #define NART__IO_ALWAYS (UINT32_C(1) << 30)
+
+/* The record of a watch. */
+#define NART__IO_WATCH (UINT32_C(1) << 29)
 
 /* States of a descriptor that begin and end: each event reports which of them hold. */
 #define NART__IO_STATES (uint32_t)(NART_ERROR | NART_HANGUP | NART_RDHUP)
@@ -40,7 +45,8 @@ typedef struct nart__io {
             struct nart__reactor *reactor;
             uint32_t index;
         } left;
-        struct { /* of a listener, which has no writer: over the writer's queue link */
+        nart_watch *watch; /* of a watch: in which no task waits */
+        struct {           /* of a listener, which has no writer: over the writer's queue link */
             nart__wait reader;
             uintptr_t fd; /* to be closed with the reactor, plus one; 0: none */
         } kept;
@@ -56,6 +62,10 @@ typedef struct nart__reactor {
     uint32_t first;  /* of them those in `io`; the others from 2^k to 2^(k+1) are in more[k] */
     uint32_t fresh, free, used;
     uint32_t left; /* records that were left behind */
+    int calls;     /* events of the last wait in which watches are to be called; 0: none is */
+    uint32_t *
+        watched; /* per number of a descriptor: the record of the watch registered under it, plus one. NULL:
+                        * there was no watch */
     nart__io *io;
     nart__io *more[NART__INDEX_BITS];
     void *events;
@@ -75,6 +85,26 @@ int nart__reactor_reserve(nart__reactor *r, uint32_t count);
 /* Waits for at most timeout_ns (NART_NEVER: no timeout) and makes tasks ready.
  * Returns the number of events, or -errno; an interruption by a signal counts as no event. */
 int nart__reactor_wait(nart__reactor *r, int64_t timeout_ns);
+
+/* ---- watches ---- */
+
+/* Afterwards the watch may have been freed. */
+static inline void nart__watch_call(nart_watch *w, uint32_t events)
+{
+    w->fn(w, events, w->arg);
+}
+
+/* Before the first watch: 0 or -ENOMEM. */
+nart_res nart__reactor_watches(nart__reactor *r);
+/* Registers a watch for these directions, and sets w->dirs and w->id. Errors as
+ * nart_watch_set(): then it is not registered. */
+nart_res nart__reactor_watch(nart__reactor *r, nart_watch *w, uint32_t dirs);
+/* Removes the registration of an id, if it still exists. */
+void nart__reactor_unwatch(nart__reactor *r, uint64_t id, bool forked);
+/* After nart__reactor_wait(): calls the watches that it found ready. */
+NART__COLD void nart__reactor_call(nart__reactor *r);
+
+/* ---- handles ---- */
 
 /* See nart_driver. */
 nart_res nart__reactor_add(nart__reactor *r, int fd, uint64_t *id);

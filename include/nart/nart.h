@@ -29,6 +29,7 @@
 #include "task_set.h"
 #include "time.h"
 #include "trace.h"
+#include "watch.h"
 #include "world.h"
 
 #endif

@@ -17,6 +17,7 @@ static nart_tcp_listener listener;
 static nart_tcp tcp;
 static nart_udp udp;
 static nart_fd fd;
+static nart_watch watch;
 static nart_rx rx, unbound;
 static nart_tx tx, unbound_tx;
 static nart_bytes_rx bytes_rx, unbound_bytes;
@@ -85,6 +86,11 @@ static nart_res fd_open(void)
 {
     nart_fd other;
     return nart_fd_open(rt, 0, NART_FD_BORROW, &other);
+}
+
+static void watched(nart_watch *w, uint32_t events, void *arg)
+{
+    (void)w, (void)events, (void)arg;
 }
 
 static nart_res tcp_listen(void)
@@ -260,6 +266,9 @@ CALL(trace_start, nart_trace_start(rt, 1))
 CALL(trace_print, nart_trace_print(rt, stdout))
 CALL(trace_stop, nart_trace_stop(rt, NULL))
 CALL(fd_close, nart_fd_close(&fd))
+CALL(watch_start, nart_watch_start(rt, &watch, 0, watched, NULL))
+CALL(watch_set, nart_watch_set(&watch, NART_READ, NART_NEVER))
+CALL(watch_stop, nart_watch_stop(&watch))
 CALL(listener_close, nart_tcp_listener_close(&listener))
 CALL(tcp_close, nart_tcp_close(&tcp))
 CALL(tcp_fd, nart_tcp_fd(&tcp))
@@ -311,6 +320,7 @@ static void open_all(void)
     CHECK_EQ(pipe(pair), 0);
     close(pair[1]);
     CHECK_RES(nart_fd_open(rt, pair[0], 0, &fd), 0);
+    CHECK_RES(nart_watch_start(rt, &watch, -1, watched, NULL), 0);
     CHECK_RES(nart_addr_parse(&a, "127.0.0.1:0"), 0);
     localhost = a;
     CHECK_RES(nart_tcp_listen(rt, &a, NULL, &listener), 0);
@@ -343,6 +353,7 @@ static void close_all(void)
     nart_bytes_tx_close(&unbound_bytes_tx);
     nart_bytes_rx_close(&unbound_bytes);
     CHECK_RES(nart_fd_close(&fd), 0);
+    CHECK_RES(nart_watch_stop(&watch), 0);
     CHECK_RES(nart_tcp_listener_close(&listener), 0);
     CHECK_RES(nart_tcp_close(&tcp), 0);
     CHECK_RES(nart_udp_close(&udp), 0);
