@@ -10,10 +10,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -203,6 +205,41 @@ int nart__sys_eventfd_drain(int fd)
         if (errno != EINTR)
             return errno == EAGAIN ? 0 : -errno;
     return 0;
+}
+
+int nart__sys_thread_start(void *(*run)(void *), void *arg, size_t stack)
+{
+    pthread_t thread;
+    pthread_attr_t attr;
+    sigset_t all, before;
+
+    (void)sigfillset(&all);
+    int err = pthread_attr_init(&attr);
+    if (err)
+        return -err;
+    err = pthread_attr_setstacksize(&attr, stack);
+    if (err == 0) {
+        (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+        err = pthread_create(&thread, &attr, run, arg);
+        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    (void)pthread_attr_destroy(&attr);
+    return -err;
+}
+
+void nart__sys_thread_name(const char *name)
+{
+    (void)prctl(PR_SET_NAME, name);
+}
+
+int nart__sys_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t until)
+{
+    const struct timespec ts = { .tv_sec = (time_t)(until / NART_SEC),
+                                 .tv_nsec = (long)(until % NART_SEC) };
+
+    if (until == INT64_MAX)
+        return -pthread_cond_wait(cond, lock);
+    return -pthread_cond_timedwait(cond, lock, &ts);
 }
 
 int nart__sys_epoll_create(void)

@@ -7,6 +7,7 @@
 #include <nart/detail/atomic.h>
 #include <nart/driver.h>
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,6 +49,13 @@ int nart__sys_barrier(void);
 int nart__sys_barrier_register(void);
 /* Yields the processor to other threads for some time. */
 void nart__sys_nap(void);
+
+/* Starts a thread that blocks all signals. It is joinable. */
+int nart__sys_thread_start(void *(*run)(void *), void *arg, size_t stack);
+/* Names the calling thread; 15 bytes count. */
+void nart__sys_thread_name(const char *name);
+/* Waits on a condition whose clock is CLOCK_MONOTONIC, as nart__sys_futex_wait(). 0 or -ETIMEDOUT. */
+int nart__sys_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t until);
 
 int nart__sys_epoll_create(void);
 int nart__sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev);

@@ -30,6 +30,7 @@
 #include "time.h"
 #include "trace.h"
 #include "watch.h"
+#include "work.h"
 #include "world.h"
 
 #endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* job.c: handles of jobs, and the operations that wait for them.
+ *
+ * What it keeps true: a handle's job is idle, or its own. nart_work_run() is a wait whose withdrawal leaves the job,
+ * nart_work_await() one whose withdrawal leaves nothing. */
+#include "../wait/wait.h"
+#include "work.h"
+
+#include <string.h>
+
+/* An idle job stays with the handle. */
+static void run_withdraw(nart__wait *wait)
+{
+    nart_work *w = (nart_work *)(void *)wait; /* its first member */
+
+    if (w->job && (nart__job_is_forked(w->job) || !nart__job_leave(w->job, true)))
+        w->job = NULL;
+}
+
+static void await_withdraw(nart__wait *w)
+{
+    (void)w; /* the waker stays in the job */
+}
+
+static const struct nart__wait_ops run_ops = { "work", run_withdraw };
+static const struct nart__wait_ops await_ops = { "work", await_withdraw };
+
+/* ---- starting ---- */
+
+static nart_res type_check(const nart_work_type *t)
+{
+    if (!t)
+        return -EINVAL;
+    if (t->abi != NART_WORK_ABI)
+        return NART_EABI;
+    bool ok = t->run && t->align > 0 && t->align <= 64 && (t->align & (t->align - 1)) == 0;
+    return ok ? 0 : -EINVAL;
+}
+
+/* The handle has a job that was started: only the handle changes this while it holds the job. */
+static bool has_job(const nart_work *w)
+{
+    return w->job && w->job->has_data;
+}
+
+/* Gives the handle an idle job that fits. */
+static nart_res get_job(nart_work *w, nart_workers *pool, size_t bytes, size_t align)
+{
+    nart_job *j = w->job;
+
+    if (j && nart__job_is_forked(j))
+        return NART_EFORK;
+    if (has_job(w) && !nart_work_done(w))
+        return -EBUSY;
+    if (j) {
+        (void)nart__job_leave(j, false);
+        if (j->pool == pool && j->align >= align && j->room >= bytes)
+            return 0;
+        nart__job_free(j);
+    }
+    w->job = nart__job_new(pool, bytes, align);
+    return w->job ? 0 : -ENOMEM;
+}
+
+/* `waker`: of the task that waits for it from the beginning; `bounded`: see nart__job_submit(). */
+static nart_res start(nart_work *w, nart_workers *pool, const nart_work_type *type,
+                      const void *init, nart_waker waker, bool bounded)
+{
+    nart_workers *p = nart__workers_of(pool);
+
+    nart_res r = p ? get_job(w, p, type->size, type->align) : NART_EFORK;
+    if (r)
+        return r;
+    nart_job *j = w->job;
+    j->type = type;
+    j->waker = waker;
+    if (init)
+        memcpy(j->data, init, type->size);
+    else
+        memset(j->data, 0, type->size);
+    j->has_data = true;
+    r = nart__job_submit(j, bounded);
+    if (r)
+        j->has_data = false;
+    return r;
+}
+
+nart_res nart_work_start(nart_work *w, nart_workers *pool, const nart_work_type *type,
+                         const void *init)
+{
+    nart_res r = w ? type_check(type) : -EINVAL;
+
+    if (r)
+        return r;
+    if (w->wait.task)
+        return -EBUSY;
+    return start(w, pool, type, init, (nart_waker){ 0 }, true);
+}
+
+/* ---- waiting ---- */
+
+/* The first lines of both operations. */
+static nart_res enter(nart_cx *cx, nart_work *w)
+{
+    nart_res r = nart__enter(cx, &w->wait);
+
+    if (NART_UNLIKELY(r))
+        return r;
+    if (NART_UNLIKELY(w->wait.task && w->wait.task != cx->self))
+        return -EBUSY;
+    if (NART_LIKELY(!w->closed_for))
+        return 0;
+    r = w->closed_for == cx->self ? NART_EABORTED : 0;
+    w->closed_for = NULL;
+    return r;
+}
+
+/* Has the job of w ended? If not, the task waits for it. */
+static nart_res wait_for(nart_cx *cx, nart_work *w, const struct nart__wait_ops *ops)
+{
+    bool begun;
+    nart_res r = nart__job_look(w->job, nart_cx_waker(cx));
+
+    if (r != NART_PENDING) {
+        if (w->wait.task)
+            nart__unwait(&w->wait);
+        return r;
+    }
+    r = nart__park_in(cx, &w->wait, &begun);
+    if (r != NART_PENDING)
+        return r;
+    w->wait.ops = ops;
+    return nart__pending_outside(cx);
+}
+
+nart_res nart_work_run(nart_cx *cx, nart_work *w, nart_workers *pool, const nart_work_type *type,
+                       const void *init)
+{
+    bool begun;
+    nart_res r = enter(cx, w);
+
+    if (r)
+        return r;
+    if (w->wait.task)
+        return wait_for(cx, w, &run_ops);
+    r = type_check(type);
+    if (r)
+        return r;
+    r = nart__park_in(cx, &w->wait, &begun);
+    if (r != NART_PENDING)
+        return r;
+    w->wait.ops = &run_ops;
+    r = start(w, pool, type, init, nart_cx_waker(cx), false);
+    if (r == 0)
+        return nart__pending_outside(cx);
+    nart__answers_after_all(cx);
+    nart__unwait(&w->wait);
+    return r;
+}
+
+nart_res nart_work_await(nart_cx *cx, nart_work *w)
+{
+    nart_res r = enter(cx, w);
+
+    if (r)
+        return r;
+    if (!has_job(w))
+        return NART_ESTALE;
+    return nart__job_is_forked(w->job) ? NART_EFORK : wait_for(cx, w, &await_ops);
+}
+
+bool nart_work_done(const nart_work *w)
+{
+    return has_job(w) && !nart__job_is_forked(w->job) && nart__job_has_ended(w->job);
+}
+
+void *nart_work_data(const nart_work *w)
+{
+    return nart_work_done(w) ? w->job->data : NULL;
+}
+
+/* ---- leaving ---- */
+
+void nart_work_cancel(nart_work *w)
+{
+    if (has_job(w) && !nart__job_is_forked(w->job))
+        nart__job_cancel(w->job);
+}
+
+/* The handle is without its job before the wait in it is withdrawn. */
+static void empty(nart_work *w, bool cancel)
+{
+    nart_job *j = w->job;
+
+    w->job = NULL;
+    w->closed_for = nart__wait_expected(&w->wait) ? w->wait.task : NULL;
+    nart__interrupt(&w->wait);
+    if (j && !nart__job_is_forked(j) && nart__job_leave(j, cancel))
+        nart__job_free(j);
+}
+
+void nart_work_detach(nart_work *w)
+{
+    empty(w, false);
+}
+
+void nart_work_close(nart_work *w)
+{
+    if (w)
+        empty(w, true);
+}

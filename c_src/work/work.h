@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* work.h: pools of threads and their jobs. See workers.c. */
+#ifndef NART_WORK_WORK_H
+#define NART_WORK_WORK_H
+
+#include "../base/atomic.h"
+
+#include <nart/work.h>
+
+/* JOB_IDLE: a block that a handle keeps for its next job. */
+enum job_state { JOB_IDLE, JOB_QUEUED, JOB_RUNNING, JOB_ENDED };
+
+/* One block; the data follows at its alignment. While a job is queued or runs, all fields but `cancelled` and the
+ * constant ones are guarded by the lock of its pool; otherwise they are the handle's. */
+struct nart_job {
+    nart_job *next, *prev;
+    nart_workers *pool;  /* constant, as the next five */
+    size_t bytes, align; /* of the whole block */
+    size_t room;         /* for data */
+    void *data;
+    unsigned fork_epoch;
+    NART__ATOMIC(uint32_t) cancelled; /* read by the job without the lock */
+    enum job_state state;
+    bool held;     /* by a handle; if not, the thread that ends it frees it */
+    bool has_data; /* to be dropped */
+    const nart_work_type *type;
+    nart_waker waker; /* of the task that waits for it */
+    nart_res res;
+};
+
+/* NULL: the default pool. The pool, or NULL in a child of fork, where it is the parent's. */
+nart_workers *nart__workers_of(nart_workers *pool);
+
+/* A block with room for `bytes` of data; NULL: no memory. */
+nart_job *nart__job_new(nart_workers *pool, size_t bytes, size_t align);
+
+/* Queues an idle job with data, and starts a thread if there is none for it; `bounded`: unless the queue is full.
+ * 0, or -EAGAIN, NART_ESHUTDOWN: it is idle as before. */
+nart_res nart__job_submit(nart_job *j, bool bounded);
+
+/* NART_PENDING, and `waker` will be woken; or its result. */
+nart_res nart__job_look(nart_job *j, nart_waker waker);
+
+bool nart__job_has_ended(nart_job *j);
+
+/* Cancels it: one that is queued ends. */
+void nart__job_cancel(nart_job *j);
+
+/* The handle leaves the job, and cancels it or not. True: the job has ended or never begins, and is idle; its data has
+ * been dropped. False: it is not the handle's any more. */
+bool nart__job_leave(nart_job *j, bool cancel);
+
+/* Frees an idle job. */
+void nart__job_free(nart_job *j);
+
+/* Is it of the parent of this process? */
+bool nart__job_is_forked(const nart_job *j);
+
+#endif

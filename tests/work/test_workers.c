@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Pools: options, threads, queues, shutting down, freeing, forks. */
+#include "work_test.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { JOBS = 4 };
+
+static nart_rt *rt;
+static nart_workers *pool;
+static nart_work w[JOBS];
+
+static void work_open(void)
+{
+    CHECK_EQ(sem_init(&begun, 0, 0), 0);
+    CHECK_EQ(sem_init(&go, 0, 0), 0);
+    rt = new_rt();
+}
+
+static void work_close(void)
+{
+    for (int i = 0; i < JOBS; i++)
+        nart_work_close(&w[i]);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+static nart_res start(int i, bool open)
+{
+    return nart_work_start(&w[i], pool, &gated_type, &(struct gated){ .order = i, .open = open });
+}
+
+static nart_res result_of(nart_work *work)
+{
+    struct op op = { .w = work, .await = true };
+
+    op_start(rt, BODY, &op);
+    op_finish(rt, &op);
+    return op.res;
+}
+
+static void release(void)
+{
+    CHECK_EQ(sem_post(&go), 0);
+}
+
+/* ---- options ---- */
+
+TEST(options_out_of_range_are_refused)
+{
+    const nart_workers_opts bad[] = {
+        { .size = sizeof *bad, .threads = 4097 },
+        { .size = sizeof *bad, .queue = (1 << 20) + 1 },
+        { .size = sizeof *bad, .idle_ns = -1 },
+        { .size = sizeof *bad, .stack = (64 << 10) - 1 },
+    };
+    const nart_workers_opts old = { .size = 8 };
+    nart_workers_opts good = NART_WORKERS_OPTS_INIT;
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        pool = (nart_workers *)(void *)w;
+        CHECK_RES(nart_workers_new(&bad[i], &pool), -EINVAL);
+        CHECK(pool == NULL);
+    }
+    CHECK_RES(nart_workers_new(&old, &pool), NART_EABI);
+    CHECK_RES(nart_workers_new(NULL, NULL), -EINVAL);
+    good.alloc = &test_alloc;
+    test_alloc_fail(1, false);
+    CHECK_RES(nart_workers_new(&good, &pool), -ENOMEM);
+    CHECK_RES(nart_workers_new(NULL, &pool), 0);
+    CHECK_EQ(pool_stats(pool).threads, 0);
+    nart_workers_free(pool);
+    nart_workers_free(NULL);
+}
+
+TEST(stats_of_another_version_are_refused)
+{
+    nart_workers_stats s = { .size = 4 };
+
+    CHECK_RES(nart_workers_stats_get(NULL, &s), NART_EABI);
+    CHECK_RES(nart_workers_stats_get(NULL, NULL), -EINVAL);
+    s = (nart_workers_stats){ .size = offsetof(nart_workers_stats, idle), .idle = 77 };
+    CHECK_RES(nart_workers_stats_get(NULL, &s), 0);
+    CHECK_EQ(s.idle, 77);
+}
+
+/* ---- threads ---- */
+
+struct thread_facts {
+    char name[16];
+    sigset_t blocked;
+    size_t stack;
+};
+
+static nart_res facts_do(void *data, const nart_job *job)
+{
+    struct thread_facts *f = data;
+    pthread_attr_t attr;
+
+    (void)job;
+    CHECK_EQ(prctl(PR_GET_NAME, f->name), 0);
+    CHECK_EQ(pthread_sigmask(SIG_SETMASK, NULL, &f->blocked), 0);
+    CHECK_EQ(pthread_getattr_np(pthread_self(), &attr), 0);
+    CHECK_EQ(pthread_attr_getstacksize(&attr, &f->stack), 0);
+    CHECK_EQ(pthread_attr_destroy(&attr), 0);
+    return 0;
+}
+
+static const nart_work_type facts_type = NART_WORK_TYPE(struct thread_facts, facts_do, NULL);
+
+TEST_WITH(a_thread_has_a_name_a_stack_and_no_signals, work)
+{
+    sigset_t mine;
+
+    pool = NEW_POOL(.name = "a name that is too long", .stack = 16 << 20);
+    CHECK_RES(nart_work_start(&w[0], pool, &facts_type, NULL), 0);
+    CHECK_RES(result_of(&w[0]), 0);
+    struct thread_facts *f = nart_work_data(&w[0]);
+    CHECK_STR(f->name, "a name that is ");
+    CHECK_LE(16 << 20, f->stack);
+    for (int s = 1; s < 32; s++)
+        CHECK(s == SIGKILL || s == SIGSTOP || sigismember(&f->blocked, s));
+    CHECK_EQ(pthread_sigmask(SIG_SETMASK, NULL, &mine), 0);
+    CHECK(!sigismember(&mine, SIGTERM));
+    pool_close(pool);
+}
+
+TEST_WITH(threads_are_started_for_jobs_up_to_the_limit, work)
+{
+    pool = NEW_POOL(.threads = 2);
+    for (int i = 0; i < JOBS; i++)
+        CHECK_RES(start(i, false), 0);
+    sem_await(&begun);
+    sem_await(&begun);
+    nart_workers_stats s = pool_stats(pool);
+    CHECK_EQ(s.threads, 2);
+    CHECK_EQ(s.running, 2);
+    CHECK_EQ(s.queued, 2);
+    CHECK_EQ(s.idle, 0);
+    CHECK_EQ(s.started, 2);
+    for (int i = 0; i < JOBS; i++)
+        release();
+    for (int i = 0; i < JOBS; i++)
+        CHECK_RES(result_of(&w[i]), 0);
+    CHECK_EQ(pool_stats(pool).started, JOBS);
+    pool_close(pool);
+}
+
+TEST_WITH(an_idle_thread_takes_the_next_job, work)
+{
+    pool = NEW_POOL(.threads = 8, .idle_ns = NART_NEVER);
+    for (int i = 0; i < 100; i++) {
+        CHECK_RES(start(0, true), 0);
+        CHECK_RES(result_of(&w[0]), 0);
+        while (pool_stats(pool).idle == 0)
+            sched_yield();
+        CHECK_EQ(pool_stats(pool).threads, 1);
+    }
+    pool_close(pool);
+}
+
+TEST_WITH(a_thread_that_was_idle_ends, work)
+{
+    pool = NEW_POOL(.idle_ns = 1);
+    for (int i = 0; i < 3; i++) {
+        CHECK_RES(start(0, true), 0);
+        CHECK_RES(result_of(&w[0]), 0);
+        while (pool_stats(pool).threads > 0)
+            sched_yield();
+    }
+    pool_close(pool);
+}
+
+TEST_WITH(without_a_thread_a_job_ends, work)
+{
+    pool = NEW_POOL(.stack = (size_t)1 << 47); /* more than there are addresses */
+    CHECK_RES(start(0, true), 0);
+    CHECK_RES(result_of(&w[0]), -EAGAIN);
+    CHECK_EQ(runs, 0);
+    CHECK_EQ(pool_stats(pool).threads, 0);
+    struct op op = { .w = &w[1], .pool = pool };
+    op_start(rt, BODY, &op);
+    op_finish(rt, &op);
+    CHECK_RES(op.res, -EAGAIN);
+    pool_close(pool);
+}
+
+static nart_res exits_do(void *data, const nart_job *job)
+{
+    (void)data, (void)job;
+    pthread_exit(NULL);
+}
+
+static const nart_work_type exits_type = NART_WORK_TYPE(struct gated, exits_do, gated_drop);
+
+TEST_WITH(a_job_may_end_its_thread, work)
+{
+    pool = NEW_POOL(.threads = 1);
+    CHECK_RES(nart_work_start(&w[0], pool, &exits_type, NULL), 0);
+    CHECK_RES(start(1, true), 0);
+    CHECK_RES(result_of(&w[0]), NART_EABORTED);
+    CHECK_RES(result_of(&w[1]), 0);
+    nart_work_close(&w[0]);
+    CHECK_EQ(drops, 1);
+    pool_close(pool);
+}
+
+/* ---- queues ---- */
+
+TEST_WITH(a_full_queue_refuses_and_drops_nothing, work)
+{
+    pool = NEW_POOL(.threads = 1, .queue = 2);
+    CHECK_RES(start(0, false), 0);
+    sem_await(&begun);
+    CHECK_RES(start(1, true), 0);
+    CHECK_RES(start(2, true), 0);
+    CHECK_RES(start(3, true), -EAGAIN);
+    CHECK_RES(start(3, true), -EAGAIN);
+    CHECK_EQ(pool_stats(pool).queued, 2);
+    release();
+    CHECK_RES(result_of(&w[2]), 0);
+    CHECK_EQ(drops, 0);
+    CHECK_RES(start(3, true), 0);
+    CHECK_RES(result_of(&w[3]), 0);
+    pool_close(pool);
+}
+
+TEST_EACH(operations_wait_their_turn_in_a_full_queue, BODY, FIBER)
+{
+    struct op ops[JOBS];
+
+    work_open();
+    pool = NEW_POOL(.threads = 1, .queue = 1);
+    for (int i = 0; i < JOBS; i++) {
+        ops[i] = (struct op){ .w = &w[i], .pool = pool, .init = { .order = i, .answer = i } };
+        op_start(rt, kind, &ops[i]);
+    }
+    for (int i = 0; i < JOBS; i++)
+        release();
+    for (int i = 0; i < JOBS; i++) {
+        op_finish(rt, &ops[i]);
+        CHECK_RES(ops[i].res, i);
+        CHECK_EQ(order[i], i);
+    }
+    work_close();
+    pool_close(pool);
+}
+
+/* ---- the end ---- */
+
+TEST_WITH(a_shutdown_ends_queued_jobs_and_cancels_those_that_run, work)
+{
+    struct op waits = { .w = &w[1] };
+
+    pool = NEW_POOL(.threads = 1);
+    CHECK_RES(nart_work_start(&w[0], pool, &gated_type,
+                              &(struct gated){ .open = true, .until_cancelled = true }),
+              0);
+    sem_await(&begun);
+    waits.pool = pool;
+    op_start(rt, BODY, &waits);
+    CHECK_RES(start(2, true), 0);
+    nart_work_detach(&w[2]);
+    CHECK_RES(nart_workers_shutdown(pool, NART_NEVER), 0);
+    CHECK_RES(result_of(&w[0]), 0);
+    CHECK_EQ(saw_cancel, 1);
+    op_finish(rt, &waits);
+    CHECK_RES(waits.res, NART_ESHUTDOWN);
+    CHECK_EQ(drops, 1); /* of the one that was detached */
+    CHECK_RES(start(3, true), NART_ESHUTDOWN);
+    CHECK_RES(nart_workers_shutdown(pool, 0), 0);
+    nart_workers_free(pool);
+    CHECK_EQ(runs, 1);
+}
+
+TEST_WITH(a_shutdown_has_a_deadline, work)
+{
+    pool = NEW_POOL(.threads = 2);
+    CHECK_RES(start(0, false), 0);
+    sem_await(&begun);
+    CHECK_RES(nart_workers_shutdown(pool, 0), -ETIMEDOUT);
+    CHECK_RES(nart_workers_shutdown(pool, NART_MS), -ETIMEDOUT);
+    release();
+    CHECK_RES(nart_workers_shutdown(pool, NART_NEVER), 0);
+    CHECK_RES(result_of(&w[0]), 0);
+    nart_workers_free(pool);
+}
+
+TEST_WITH(a_pool_is_freed_with_jobs, work)
+{
+    pool = NEW_POOL(.threads = 1);
+    CHECK_RES(start(0, false), 0);
+    sem_await(&begun);
+    CHECK_RES(start(1, true), 0);
+    nart_workers_free(pool);
+    CHECK_RES(result_of(&w[1]), NART_ESHUTDOWN);
+    CHECK(!nart_work_done(&w[0]));
+    release();
+    CHECK_RES(result_of(&w[0]), 0);
+    CHECK_EQ(saw_cancel, 1);
+    CHECK_RES(start(0, true), NART_ESHUTDOWN);
+}
+
+static nart_res ends_do(void *data, const nart_job *job)
+{
+    (void)data, (void)job;
+    CHECK_RES(nart_workers_shutdown(pool, NART_NEVER), -EDEADLK);
+    nart_workers_free(pool);
+    return 0;
+}
+
+static const nart_work_type ends_type = NART_WORK_TYPE(int, ends_do, NULL);
+
+TEST_WITH(a_job_may_free_its_pool_but_not_wait_for_it, work)
+{
+    pool = NEW_POOL(.threads = 1);
+    CHECK_RES(nart_work_start(&w[0], pool, &ends_type, NULL), 0);
+    CHECK_RES(result_of(&w[0]), 0);
+}
+
+/* ---- fork ---- */
+
+static void in_a_child(void (*fn)(void))
+{
+    int status = -1;
+
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        fn();
+        _exit(0);
+    }
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+}
+
+static nart_res in_child_run(nart_cx *cx, void *frame)
+{
+    (void)frame;
+    return nart_work_await(cx, &w[0]);
+}
+
+static const nart_task_type in_child_type = NART_TASK_TYPE(int, in_child_run, NULL);
+
+static nart_res result_in_child(void)
+{
+    nart_res answer = 0;
+
+    rt = new_rt();
+    CHECK_RES(nart_block_on(rt, &in_child_type, NULL, &answer), 0);
+    return answer;
+}
+
+static void child(void)
+{
+    nart_workers_stats s = NART_WORKERS_STATS_INIT;
+
+    CHECK_RES(start(1, true), NART_EFORK);
+    CHECK_RES(nart_work_start(&w[0], NULL, &gated_type, NULL), NART_EFORK);
+    CHECK_RES(result_in_child(), NART_EFORK);
+    CHECK_RES(nart_workers_shutdown(pool, 0), NART_EFORK);
+    CHECK_RES(nart_workers_stats_get(pool, &s), NART_EFORK);
+    nart_workers_dump(pool, stderr);
+    CHECK(!nart_work_done(&w[0]));
+    nart_work_cancel(&w[0]);
+    nart_work_close(&w[0]);
+    nart_workers_free(pool);
+    CHECK_EQ(pool_stats(NULL).running, 0); /* the default pool is a new one */
+    nart_work_close(&w[2]);
+}
+
+static void child_runs(void)
+{
+    nart_work own = { 0 };
+
+    rt = new_rt();
+    CHECK_RES(nart_work_start(&own, NULL, &gated_type, &(struct gated){ .open = true }), 0);
+    CHECK_RES(result_of(&own), 0);
+    nart_work_close(&own);
+    nart_work_close(&w[2]);
+    CHECK_RES(nart_workers_shutdown(NULL, NART_NEVER), 0);
+}
+
+TEST_WITH(a_child_of_fork_leaves_the_parents_jobs_alone, work)
+{
+    pool = NEW_POOL(.threads = 1);
+    CHECK_RES(start(0, false), 0);
+    CHECK_RES(nart_work_start(&w[2], NULL, &gated_type, NULL), 0);
+    sem_await(&begun);
+    sem_await(&begun);
+    in_a_child(child);
+    release();
+    release();
+    CHECK_RES(result_of(&w[0]), 0);
+    CHECK_RES(result_of(&w[2]), 0);
+    CHECK_EQ(drops, 0);
+    CHECK_EQ(saw_cancel, 0);
+    pool_close(pool);
+    CHECK_RES(nart_workers_shutdown(NULL, NART_NEVER), 0);
+    in_a_child(child_runs);
+}
+
+/* ---- dumps ---- */
+
+TEST_WITH(a_dump_names_the_jobs, work)
+{
+    char *text = NULL;
+    size_t size;
+
+    pool = NEW_POOL(.threads = 1, .name = "disk");
+    CHECK_RES(start(0, false), 0);
+    sem_await(&begun);
+    CHECK_RES(nart_work_start(&w[1], pool, &facts_type, NULL), 0);
+    FILE *out = open_memstream(&text, &size);
+    nart_workers_dump(pool, out);
+    fclose(out);
+    CHECK_STR(text, "disk: 1 threads, 1 jobs run, 1 are queued\n"
+                    "struct gated: runs\n"
+                    "struct thread_facts: queued\n");
+    free(text);
+    release();
+    pool_close(pool);
+}
+
+/* ---- storms ---- */
+
+enum { LOOPS = 4, TASKS = 50 };
+
+struct storm {
+    nart_co co;
+    nart_work work;
+    nart_waiter waiter;
+    nart_timer timer;
+    uint64_t seed;
+    nart_res expected, r;
+    int left, which;
+};
+
+static nart_workers *shared;
+static int storm_runs, storm_drops;
+
+static nart_res number_do(void *data, const nart_job *job)
+{
+    const nart_res *n = data;
+
+    (void)job;
+    __atomic_fetch_add(&storm_runs, 1, __ATOMIC_RELAXED);
+    return *n;
+}
+
+static void number_drop(void *data)
+{
+    (void)data;
+    __atomic_fetch_add(&storm_drops, 1, __ATOMIC_RELAXED);
+}
+
+static const nart_work_type number_type = NART_WORK_TYPE(nart_res, number_do, number_drop);
+
+/* Some jobs are awaited, some lose a race at once, some are closed while they are queued or run. */
+static nart_res storm_run(nart_cx *cx, void *frame)
+{
+    struct storm *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    for (; f->left > 0; f->left--) {
+        f->expected = (nart_res)random_below(&f->seed, 1000);
+        f->which = (int)random_below(&f->seed, 3);
+        if (f->which == 0) {
+            f->r = nart_work_start(&f->work, shared, &number_type, &f->expected);
+            CHECK(f->r == 0 || f->r == -EAGAIN);
+            nart_work_close(&f->work);
+        } else if (f->which == 1) {
+            NART_AWAIT(f->r, nart_work_run(cx, &f->work, shared, &number_type, &f->expected));
+            CHECK_RES(f->r, f->expected);
+        } else {
+            NART_AWAIT_ANY(f->which, f->r,
+                           nart_work_run(cx, &f->work, shared, &number_type, &f->expected),
+                           nart_sleep(cx, &f->timer, 0));
+            CHECK_RES(f->r, f->which == 0 ? f->expected : 0);
+        }
+    }
+    nart_work_close(&f->work);
+    NART_END(0);
+}
+
+static const nart_task_type storm_type = NART_TASK_TYPE(struct storm, storm_run, NULL);
+
+static void *loop(void *arg)
+{
+    nart_rt *own = NEW_RT(.flags = 0);
+
+    for (int i = 0; i < TASKS; i++) {
+        struct storm init = { .seed = (uint64_t)(uintptr_t)arg * TASKS + (uint64_t)i,
+                              .left = (int)test_repeat(400) };
+        CHECK_RES(nart_rt_spawn(own, &storm_type, &init, NULL), 0);
+    }
+    CHECK_RES(nart_rt_run(own), 0);
+    CHECK_RES(nart_rt_free(own), 0);
+    return NULL;
+}
+
+TEST(jobs_of_many_runtimes_are_answered_and_dropped_once)
+{
+    pthread_t threads[LOOPS];
+
+    shared = NEW_POOL(.threads = 3, .queue = 8, .idle_ns = 1000);
+    for (uintptr_t i = 0; i < LOOPS; i++)
+        threads[i] = thread_start(loop, (void *)(i + 1)); // NOLINT(performance-no-int-to-ptr)
+    for (int i = 0; i < LOOPS; i++)
+        thread_join(threads[i]);
+    pool_close(shared);
+    CHECK_LE(1, storm_runs);
+    CHECK_LE(storm_runs, storm_drops);
+}
