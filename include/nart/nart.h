@@ -23,6 +23,7 @@
 #include "remote.h"
 #include "rt.h"
 #include "shutdown.h"
+#include "signal.h"
 #include "stream.h"
 #include "sync.h"
 #include "task.h"

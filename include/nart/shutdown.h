@@ -109,8 +109,9 @@ NART_API nart_res nart_rt_shutdown_within(nart_rt *rt, int64_t grace_ns, int64_t
  * Makes a signal ask the runtime to shut down, whichever thread it is delivered to. nart_rt_shutdown_off()
  * or nart_rt_free() restores the former disposition; in a forked child, only nart_rt_free() does. A program
  * started by exec finds the signal at its default action, also if it was ignored before.
- * @return 0; -EINVAL not a signal that can be caught; -EBUSY a runtime owns it already;
- *   NART_EWRONGTHREAD, NART_EFORK.
+ * Handles of nart/signal.h can have the same signal; the last user restores.
+ * @return 0; -EINVAL not a signal that can be received, as nart_signal_open(); -EBUSY a runtime owns it already;
+ *   -ENOMEM; NART_EWRONGTHREAD, NART_EFORK.
  * **Thread**: the runtime's own.
  */
 NART_API NART_MUST_USE nart_res nart_rt_shutdown_on(nart_rt *rt, int signo);

@@ -541,30 +541,65 @@ static void detach_set(int i)
     nart_task_set_detach(&all.set);
 }
 
+static void close_signal(int i)
+{
+    (void)i;
+    nart_signal_close(&all.signal);
+}
+
+static void move_signal(int i)
+{
+    nart_signal moved = { .watch = NULL };
+    (void)i;
+    nart_signal_move(&moved, &all.signal);
+    nart_signal_close(&moved);
+}
+
 static const struct an_end {
     const char *wait; /* its name in waits.h */
     void (*end)(int i);
     nart_res answer;
 } ends[] = {
-    { "local recv", close_rx, NART_ECLOSED },       { "local recv", move_rx, NART_ECLOSED },
-    { "spsc recv", close_rx, NART_ECLOSED },        { "spsc recv", move_rx, NART_ECLOSED },
-    { "mpsc recv", close_rx, NART_ECLOSED },        { "mpsc recv", move_rx, NART_ECLOSED },
-    { "local send", close_tx, NART_ECLOSED },       { "local send", move_tx, NART_ECLOSED },
-    { "spsc send", close_tx, NART_ECLOSED },        { "spsc send", move_tx, NART_ECLOSED },
-    { "mpsc send", close_tx, NART_ECLOSED },        { "mpsc send", move_tx, NART_ECLOSED },
-    { "spsc bytes recv", close_brx, NART_ECLOSED }, { "spsc bytes recv", move_brx, NART_ECLOSED },
-    { "mpsc bytes recv", close_brx, NART_ECLOSED }, { "mpsc bytes recv", move_brx, NART_ECLOSED },
-    { "spsc bytes send", close_btx, NART_ECLOSED }, { "spsc bytes send", move_btx, NART_ECLOSED },
-    { "mpsc bytes send", close_btx, NART_ECLOSED }, { "mpsc bytes send", move_btx, NART_ECLOSED },
-    { "oneshot", close_orx, NART_ECLOSED },         { "oneshot", move_orx, NART_ECLOSED },
-    { "linked oneshot", close_orx, NART_ECLOSED },  { "linked oneshot", move_orx, NART_ECLOSED },
-    { "watch", close_wrx, NART_ECLOSED },           { "watch", move_wrx, NART_ECLOSED },
-    { "broadcast", close_crx, NART_ECLOSED },       { "broadcast", move_crx, NART_ECLOSED },
-    { "notify", close_notify, NART_ECLOSED },       { "semaphore", close_semaphore, NART_ECLOSED },
-    { "wait group", close_group, NART_ECLOSED },    { "lock", close_lock, NART_ECLOSED },
-    { "read lock", close_lock, NART_ECLOSED },      { "token", release_token, -EINVAL },
-    { "child token", release_token, -EINVAL },      { "join", release_join, NART_ESTALE },
-    { "task set", close_set, NART_ECLOSED },        { "task set", detach_set, NART_ECLOSED },
+    { "local recv", close_rx, NART_ECLOSED },
+    { "local recv", move_rx, NART_ECLOSED },
+    { "spsc recv", close_rx, NART_ECLOSED },
+    { "spsc recv", move_rx, NART_ECLOSED },
+    { "mpsc recv", close_rx, NART_ECLOSED },
+    { "mpsc recv", move_rx, NART_ECLOSED },
+    { "local send", close_tx, NART_ECLOSED },
+    { "local send", move_tx, NART_ECLOSED },
+    { "spsc send", close_tx, NART_ECLOSED },
+    { "spsc send", move_tx, NART_ECLOSED },
+    { "mpsc send", close_tx, NART_ECLOSED },
+    { "mpsc send", move_tx, NART_ECLOSED },
+    { "spsc bytes recv", close_brx, NART_ECLOSED },
+    { "spsc bytes recv", move_brx, NART_ECLOSED },
+    { "mpsc bytes recv", close_brx, NART_ECLOSED },
+    { "mpsc bytes recv", move_brx, NART_ECLOSED },
+    { "spsc bytes send", close_btx, NART_ECLOSED },
+    { "spsc bytes send", move_btx, NART_ECLOSED },
+    { "mpsc bytes send", close_btx, NART_ECLOSED },
+    { "mpsc bytes send", move_btx, NART_ECLOSED },
+    { "oneshot", close_orx, NART_ECLOSED },
+    { "oneshot", move_orx, NART_ECLOSED },
+    { "linked oneshot", close_orx, NART_ECLOSED },
+    { "linked oneshot", move_orx, NART_ECLOSED },
+    { "watch", close_wrx, NART_ECLOSED },
+    { "watch", move_wrx, NART_ECLOSED },
+    { "broadcast", close_crx, NART_ECLOSED },
+    { "broadcast", move_crx, NART_ECLOSED },
+    { "notify", close_notify, NART_ECLOSED },
+    { "semaphore", close_semaphore, NART_ECLOSED },
+    { "wait group", close_group, NART_ECLOSED },
+    { "lock", close_lock, NART_ECLOSED },
+    { "read lock", close_lock, NART_ECLOSED },
+    { "token", release_token, -EINVAL },
+    { "child token", release_token, -EINVAL },
+    { "join", release_join, NART_ESTALE },
+    { "task set", close_set, NART_ECLOSED },
+    { "task set", detach_set, NART_ECLOSED },
+    { "signal", close_signal, -EBADF },
+    { "signal", move_signal, -EBADF },
 };
 
 struct ending {

@@ -96,6 +96,7 @@ static void use(void)
         CHECK(!all.lock[i].holders.first && !all.lock[i].queue.first);
     CHECK_RES(nart_join_done(&all.join), 0);
     CHECK_RES(nart_task_set_cancel(&all.set), 0);
+    CHECK_EQ(raise(SIGUSR2), 0);
 }
 
 /* Reuses the objects and the waiters. */

@@ -14,6 +14,7 @@
 #include <nart/oneshot.h>
 #include <nart/rt.h>
 #include <nart/shutdown.h>
+#include <nart/signal.h>
 #include <nart/task_set.h>
 
 enum { CHANNELS = 3, BYTES = 2, ONESHOTS = 2, LOCKS = 2, WAITS_MOST = 32 };
@@ -39,6 +40,7 @@ static struct all {
     nart_notify unlock[LOCKS];
     nart_token token, child;
     nart_join join;
+    nart_signal signal;
     nart_task_set set;
     nart_task_set_node node;
     nart_waiter waiters[WAITS_MOST];
@@ -236,6 +238,19 @@ static inline bool serve_set(int i)
     return nart_task_set_cancel(&all.set) == 0;
 }
 
+static inline nart_res wait_signal(nart_cx *cx, int i, nart_waiter *w)
+{
+    (void)i, (void)w;
+    nart_res r = nart_signal_recv(cx, &all.signal);
+    return r > 0 ? 0 : r;
+}
+
+static inline bool serve_signal(int i)
+{
+    (void)i;
+    return all.signal.watch && raise(SIGUSR2) == 0; /* else its default action */
+}
+
 static const struct a_wait {
     const char *name;
     nart_res (*wait)(nart_cx *cx, int i, nart_waiter *w);
@@ -268,6 +283,7 @@ static const struct a_wait {
     { "shutdown", wait_shutdown, serve_shutdown, 0, false, false },
     { "join", wait_join, serve_join, 0, false, false },
     { "task set", wait_set, serve_set, 0, false, false },
+    { "signal", wait_signal, serve_signal, 0, true, true },
 };
 
 enum { WAITS = sizeof waits / sizeof *waits };
@@ -378,6 +394,7 @@ static inline void open_all(nart_rt *rt)
     CHECK_RES(nart_token_new(rt, &all.token), 0);
     CHECK_RES(nart_token_child(&all.token, &all.child), 0);
     CHECK_RES(nart_rt_spawn(rt, &for_ever_type, NULL, &all.join), 0);
+    CHECK_RES(nart_signal_open(SIGUSR2, &all.signal), 0);
     nart_task_set_init(&all.set, &all.node, 1);
     CHECK_RES(nart_rt_spawn(rt, &for_ever_type, NULL, &j), 0);
     CHECK_LE(0, nart_task_set_add(&all.set, &j));
@@ -422,6 +439,7 @@ static inline void close_all(void)
     nart_token_release(&all.token);
     nart_join_release(&all.join);
     nart_task_set_close(&all.set);
+    nart_signal_close(&all.signal);
 }
 
 #endif

@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* scenarios/signals.c: a signal that requests a shutdown, delivered on a thread unrelated to the runtime.
- * loom only: the table of signals is static, and relacy recreates atomic words for each execution.
+/* scenarios/signals.c: a signal that requests a shutdown or is received, delivered on a thread unrelated to its
+ * users. loom only: the table of signals is static, and relacy recreates atomic words for each execution.
  *
  * The kernel is one word: whether the handler is installed. Each runtime is a hub with its mailbox. */
 #include "model.h"
 
 #include "core/runtime.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 
-static int install(int signo, const struct sigaction *act, struct sigaction *before);
+static int set_action(int signo, const struct sigaction *act, struct sigaction *before);
 
 #undef NSIG
 #define NSIG 2 /* a scan visits every signal */
-#define sigaction(signo, act, before) install(signo, act, before)
+#define sigaction(signo, act, before) set_action(signo, act, before)
+#define pthread_once(once, fn) ((void)(once), (void)(fn))
+#include "lifecycle/shutdown_signal.c"
 #include "lifecycle/signals.c"
 #undef sigaction
 
-enum { SIGNAL = 1 };
+enum { SIGNAL = 1, WATCHES = 3 };
 
 typedef struct state {
     struct {
@@ -27,6 +30,10 @@ typedef struct state {
     } hubs[2];
     nart_rt rt[2];
     NART__ATOMIC(uint32_t) installed;
+    nart__signal_watch watches[WATCHES];
+    nart__signal_watch *watch[2]; /* per thread that receives */
+    uint32_t received[2];
+    int before;    /* what the signalled thread did */
     bool asked[2]; /* per runtime */
     bool refuses;  /* the kernel fails the next call */
 } state;
@@ -36,7 +43,7 @@ static state *s;
 /* ---- functions that signals.c calls ---- */
 
 /* The kernel orders changes of the handler. */
-static int install(int signo, const struct sigaction *act, struct sigaction *before)
+static int set_action(int signo, const struct sigaction *act, struct sigaction *before)
 {
     MODEL_CHECK(signo == SIGNAL);
     if (s->refuses) {
@@ -76,18 +83,31 @@ void nart__exit_hook_remove(nart__exit_hook *g)
     g->next = NULL;
 }
 
+void *nart__sys_map(size_t bytes)
+{
+    (void)bytes;
+    return NULL; /* `fresh` suffices */
+}
+
 /* ---- setup and teardown ---- */
 
 static void make(void)
 {
-    own *o = &signals[SIGNAL];
+    struct signal *o = &signals[SIGNAL];
 
     s = MODEL_NEW(state);
+    NART__STORE(&lock, 0u, NART__RELAXED);
+    fresh = NULL;
+    for (int i = 0; i < WATCHES; i++) {
+        s->watches[i].next = fresh;
+        fresh = &s->watches[i];
+        NART__STORE(&fresh->waker, (uintptr_t)0, NART__RELAXED);
+    }
+    NART__STORE(&owners[SIGNAL].rt, (uintptr_t)0, NART__RELAXED);
+    o->users = 0;
     NART__STORE(&s->installed, 0u, NART__RELAXED);
-    NART__STORE(&o->rt, (uintptr_t)0, NART__RELAXED);
-    NART__STORE(&o->waker, (uintptr_t)0, NART__RELAXED);
+    NART__STORE(&o->first, (uintptr_t)0, NART__RELAXED);
     NART__STORE(&o->count, 0u, NART__RELAXED);
-    o->seen = 0;
     for (int i = 0; i < 2; i++) {
         s->rt[i].hub = &s->hubs[i].hub;
         nart__hub_init(s->rt[i].hub, 1, i);
@@ -104,7 +124,8 @@ static void make_refused(void)
 
 static void after(void)
 {
-    MODEL_CHECK(NART__LOAD(&signals[SIGNAL].rt, NART__RELAXED) == 0);
+    MODEL_CHECK(NART__LOAD(&owners[SIGNAL].rt, NART__RELAXED) == 0);
+    MODEL_CHECK(signals[SIGNAL].users == 0);
     MODEL_CHECK(NART__LOAD(&s->installed, NART__RELAXED) == 0);
     MODEL_DELETE(s);
 }
@@ -187,7 +208,7 @@ static void counted_and_woken(void)
 {
     bool busy;
 
-    bool counted = NART__LOAD(&signals[SIGNAL].count, NART__RELAXED) != signals[SIGNAL].seen;
+    bool counted = nart__signal_take(owners[SIGNAL].watch) > 0;
     bool woken = nart__hub_pop(s->rt[1].hub, &busy) != NULL;
     MODEL_CHECK(woken || !counted);
     MODEL_CHECK(nart_rt_shutdown_off(&s->rt[1], SIGNAL) == 0);
@@ -199,9 +220,118 @@ static void goes_with_its_runtime(unsigned i)
 {
     listen_for_it(i);
     if (i == 0)
-        rt_gone(&signals[SIGNAL].exit_hook);
+        rt_gone(&owners[SIGNAL].exit_hook);
     else
         MODEL_CHECK(nart_rt_shutdown_off(&s->rt[i], SIGNAL) == 0);
+}
+
+/* ---- two users receive ---- */
+
+static nart_waker waker_of(unsigned i)
+{
+    nart_waker w;
+    w.w = nart__hub_waker(&s->hubs[i].hub, nart__rt_mailbox(&s->rt[i]));
+    return w;
+}
+
+static void open_watch(unsigned i)
+{
+    MODEL_CHECK(nart__signal_watch_open(SIGNAL, (nart_waker){ 0 }, &s->watch[i]) == 0);
+}
+
+/* Waits as an operation does: the poll that finds nothing leaves its waker. */
+static void receive(unsigned i)
+{
+    bool busy;
+
+    while ((s->received[i] = nart__signal_take(s->watch[i])) == 0 &&
+           (s->received[i] = nart__signal_take_or_wait(s->watch[i], waker_of(i))) == 0) {
+        while (!nart__hub_pop(s->rt[i].hub, &busy)) {
+            if (nart__hub_park(s->rt[i].hub)) {
+                model_wait((int)i);
+                nart__hub_unpark(s->rt[i].hub);
+            } else {
+                nart__relax();
+            }
+        }
+    }
+    MODEL_CHECK(s->before == 1);
+    MODEL_CHECK(nart__signal_watch_close(s->watch[i]) == 0);
+}
+
+static void make_opened(void)
+{
+    make();
+    open_watch(0);
+}
+
+static void make_two_opened(void)
+{
+    make_opened();
+    open_watch(1);
+}
+
+static void deliver(void)
+{
+    s->before = 1;
+    handler(SIGNAL);
+}
+
+static void received(unsigned i)
+{
+    if (i == 0)
+        receive(0);
+    else
+        deliver();
+}
+
+static void both_received(unsigned i)
+{
+    if (i < 2)
+        receive(i);
+    else
+        deliver();
+}
+
+static void after_both(void)
+{
+    MODEL_CHECK(s->received[0] == 1);
+    MODEL_CHECK(s->received[1] == 1);
+    after();
+}
+
+/* A second watch is opened and closed, or takes the place of the first, while a handler reads the list. */
+static void opened_meanwhile(unsigned i)
+{
+    if (i == 0) {
+        receive(0);
+    } else if (i == 1) {
+        open_watch(1);
+        (void)nart__signal_watch_close(s->watch[1]);
+    } else {
+        deliver();
+    }
+}
+
+/* Opened before the delivery or after it: counted and woken, or neither. */
+static void opens_late(unsigned i)
+{
+    if (i == 0)
+        MODEL_CHECK(nart__signal_watch_open(SIGNAL, waker_of(1), &s->watch[1]) == 0);
+    else
+        deliver();
+}
+
+static void late_counted_and_woken(void)
+{
+    bool busy;
+
+    uint32_t counted = nart__signal_watch_close(s->watch[1]);
+    bool woken = nart__hub_pop(s->rt[1].hub, &busy) != NULL;
+    MODEL_CHECK(woken || !counted);
+    MODEL_CHECK(NART__LOAD(&s->installed, NART__RELAXED) == 1); /* a user is left */
+    MODEL_CHECK(nart__signal_watch_close(s->watch[0]) == 1);
+    after();
 }
 
 /* ---- the kernel refuses one installation ---- */
@@ -224,5 +354,9 @@ const model_scenario model_scenarios[] = {
     { "refused", 2, make_refused, refused, after, 4, 0 },
     { "changes_hands", 3, make, changes_hands, after, 2, 0 },
     { "late", 2, make, late, counted_and_woken, 4, 0 },
+    { "received", 2, make_opened, received, after, 4, 0 },
+    { "both_received", 3, make_two_opened, both_received, after_both, 2, 0 },
+    { "opened_meanwhile", 3, make_opened, opened_meanwhile, after, 2, 0 },
+    { "opens_late", 2, make_opened, opens_late, late_counted_and_woken, 4, 0 },
     { NULL, 0, NULL, NULL, NULL, 0, 0 },
 };
