@@ -175,16 +175,19 @@ nart_res nart__socket_bound(const nart_sys *sys, const nart_addr *a, int type,
     return r;
 }
 
-nart_res nart__io_addr(const nart_io *io, bool peer, nart_addr *out)
+nart_res nart__fd_addr(const nart_sys *sys, nart_res fd, bool peer, nart_addr *out)
 {
     *out = (nart_addr){ .len = sizeof out->storage };
-    nart_res fd = nart__io_fd(io);
     struct sockaddr *to = (struct sockaddr *)&out->storage;
     nart_res r = fd;
     if (fd >= 0)
-        r = peer ? io->drv->sys->peername((int)fd, to, &out->len)
-                 : io->drv->sys->sockname((int)fd, to, &out->len);
+        r = peer ? sys->peername((int)fd, to, &out->len) : sys->sockname((int)fd, to, &out->len);
     if (r)
         *out = (nart_addr){ .len = 0 };
     return r;
+}
+
+nart_res nart__io_addr(const nart_io *io, bool peer, nart_addr *out)
+{
+    return nart__fd_addr(io->drv ? io->drv->sys : nart_driver_sys(), nart__io_fd(io), peer, out);
 }

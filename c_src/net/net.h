@@ -131,6 +131,9 @@ nart_res nart__addr_check(const nart_addr *a);
 nart_res nart__socket_bound(const nart_sys *sys, const nart_addr *a, int type,
                             const nart__sockopt *opts, size_t n);
 
+/* The local address of a socket, or the peer's. A negative `fd` is the answer. */
+nart_res nart__fd_addr(const nart_sys *sys, nart_res fd, bool peer, nart_addr *out);
+
 /* The local address of a handle, or the peer's. */
 nart_res nart__io_addr(const nart_io *io, bool peer, nart_addr *out);
 

@@ -24,6 +24,7 @@
 #include "rt.h"
 #include "shutdown.h"
 #include "signal.h"
+#include "socket.h"
 #include "stream.h"
 #include "sync.h"
 #include "task.h"

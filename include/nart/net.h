@@ -274,7 +274,7 @@ NART_API nart_res nart_tcp_local_addr(const nart_tcp *s, nart_addr *out);
  *  longer. */
 NART_API nart_res nart_tcp_peer_addr(const nart_tcp *s, nart_addr *out);
 
-/** The descriptor, for options that have no function here. **Ownership**: the handle's.
+/** The descriptor, for the options in nart/socket.h. **Ownership**: the handle's.
  *  @return the descriptor; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API nart_res nart_tcp_fd(const nart_tcp *s);
 
@@ -380,7 +380,7 @@ NART_API NART_MUST_USE nart_res nart_udp_send_many(nart_cx *cx, nart_udp *u,
 /** The local address. @return as nart_tcp_local_addr(). */
 NART_API nart_res nart_udp_local_addr(const nart_udp *u, nart_addr *out);
 
-/** The descriptor, for options that have no function here. @return as nart_tcp_fd(). */
+/** The descriptor, for the options in nart/socket.h. @return as nart_tcp_fd(). */
 NART_API nart_res nart_udp_fd(const nart_udp *u);
 
 /** Moves to `*dst`, which is overwritten. A task that waits in `*src` is woken and finds it closed. */

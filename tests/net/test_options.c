@@ -1,44 +1,34 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Options without a function of their own are set on a handle's descriptor, and are honoured. */
+/* Options of handles are set on their descriptors, and are honoured. */
 #include "conn.h"
 
+#include <nart/socket.h>
+
+#include <net/if.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
-
-static int get(int fd, int level, int name)
-{
-    int value = -1;
-    socklen_t len = sizeof value;
-
-    CHECK_EQ(getsockopt(fd, level, name, &value, &len), 0);
-    return value;
-}
-
-/* Sets the option and returns the effective value. */
-static int set(int fd, int level, int name, int value)
-{
-    CHECK_EQ(setsockopt(fd, level, name, &value, sizeof value), 0);
-    return get(fd, level, name);
-}
 
 TEST_WITH(options_of_a_stream, conn)
 {
-    struct linger linger = { .l_onoff = 1, .l_linger = 5 };
-    socklen_t len = sizeof linger;
+    nart_keepalive k = NART_KEEPALIVE_INIT;
     char buf[8];
+    int64_t ns;
 
     nart_res fd = nart_tcp_fd(&sock);
-
-    CHECK_LE(0, fd);
-    CHECK_EQ(set((int)fd, SOL_SOCKET, SO_KEEPALIVE, 1), 1);
-    CHECK_EQ(set((int)fd, IPPROTO_IP, IP_TTL, 64), 64);
-    CHECK_LE(32768, set((int)fd, SOL_SOCKET, SO_SNDBUF, 32768));
-    CHECK_LE(32768, set((int)fd, SOL_SOCKET, SO_RCVBUF, 32768));
-    CHECK_EQ(setsockopt((int)fd, SOL_SOCKET, SO_LINGER, &linger, len), 0);
-    linger = (struct linger){ 0, 0 };
-    CHECK_EQ(getsockopt((int)fd, SOL_SOCKET, SO_LINGER, &linger, &len), 0);
-    CHECK_EQ(linger.l_linger, 5);
-    CHECK_EQ(get((int)fd, SOL_SOCKET, SO_ERROR), 0);
+    k.idle = 60 * NART_SEC;
+    CHECK_RES(nart_sock_set_keepalive(fd, &k), 0);
+    CHECK_RES(nart_sock_keepalive(fd, &k), 1);
+    CHECK_EQ(k.idle, 60 * NART_SEC);
+    CHECK_RES(nart_sock_set_ttl(fd, 64), 0);
+    CHECK_RES(nart_sock_ttl(fd), 64);
+    CHECK_RES(nart_sock_set_sndbuf(fd, 32768), 0);
+    CHECK_RES(nart_sock_sndbuf(fd), 65536);
+    CHECK_RES(nart_sock_set_rcvbuf(fd, 32768), 0);
+    CHECK_RES(nart_sock_rcvbuf(fd), 65536);
+    CHECK_RES(nart_sock_set_linger(fd, true, 5 * NART_SEC), 0);
+    CHECK_RES(nart_sock_linger(fd, &ns), 1);
+    CHECK_EQ(ns, 5 * NART_SEC);
+    CHECK_RES(nart_sock_set_linger(fd, false, 0), 0);
+    CHECK_RES(nart_sock_take_error(fd), 0);
     raw_send(peer, "still");
     CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), 5);
 }
@@ -50,16 +40,23 @@ TEST_WITH(options_of_datagrams, rt)
 
     udp_at(rt, &u, &at);
     nart_res fd = nart_udp_fd(&u);
-    CHECK_LE(0, fd);
-    CHECK_EQ(set((int)fd, SOL_SOCKET, SO_BROADCAST, 1), 1);
-    CHECK_EQ(set((int)fd, SOL_SOCKET, SO_BROADCAST, 0), 0);
-    CHECK_EQ(set((int)fd, IPPROTO_IP, IP_TTL, 42), 42);
-    CHECK_EQ(set((int)fd, IPPROTO_IP, IP_MULTICAST_TTL, 5), 5);
-    CHECK_EQ(set((int)fd, IPPROTO_IP, IP_MULTICAST_LOOP, 0), 0);
-    CHECK_EQ(set((int)fd, IPPROTO_IP, IP_MULTICAST_LOOP, 1), 1);
-    CHECK_LE(65536, set((int)fd, SOL_SOCKET, SO_SNDBUF, 65536));
-    CHECK_LE(65536, set((int)fd, SOL_SOCKET, SO_RCVBUF, 65536));
-    CHECK_EQ(get((int)fd, SOL_SOCKET, SO_ERROR), 0);
+    CHECK_RES(nart_sock_set_broadcast(fd, true), 0);
+    CHECK_RES(nart_sock_broadcast(fd), 1);
+    CHECK_RES(nart_sock_set_broadcast(fd, false), 0);
+    CHECK_RES(nart_sock_broadcast(fd), 0);
+    CHECK_RES(nart_sock_set_ttl(fd, 42), 0);
+    CHECK_RES(nart_sock_ttl(fd), 42);
+    CHECK_RES(nart_sock_set_multicast_ttl(fd, 5), 0);
+    CHECK_RES(nart_sock_multicast_ttl(fd), 5);
+    CHECK_RES(nart_sock_set_multicast_loop(fd, false), 0);
+    CHECK_RES(nart_sock_multicast_loop(fd), 0);
+    CHECK_RES(nart_sock_set_multicast_loop(fd, true), 0);
+    CHECK_RES(nart_sock_multicast_loop(fd), 1);
+    CHECK_RES(nart_sock_set_sndbuf(fd, 65536), 0);
+    CHECK_RES(nart_sock_sndbuf(fd), 131072);
+    CHECK_RES(nart_sock_set_rcvbuf(fd, 65536), 0);
+    CHECK_RES(nart_sock_rcvbuf(fd), 131072);
+    CHECK_RES(nart_sock_take_error(fd), 0);
     CHECK_RES(nart_udp_close(&u), 0);
 }
 
@@ -135,7 +132,7 @@ TYPE(group, group_run);
 
 TEST_WITH(a_group_of_receivers, rt)
 {
-    struct ip_mreqn join = { .imr_address.s_addr = htonl(INADDR_LOOPBACK) };
+    uint32_t lo = if_nametoindex("lo");
     nart_addr at, any;
     nart_udp to, from;
     struct sockaddr_in *sin = (struct sockaddr_in *)&at.storage;
@@ -144,11 +141,10 @@ TEST_WITH(a_group_of_receivers, rt)
     CHECK_RES(nart_addr_parse(&any, "0.0.0.0:0"), 0);
     CHECK_RES(nart_udp_open(rt, &any, NULL, &to), 0);
     CHECK_RES(nart_udp_local_addr(&to, &any), 0);
-    sin->sin_addr.s_addr = join.imr_multiaddr.s_addr = htonl(0xefff0001); /* 239.255.0.1 */
+    sin->sin_addr.s_addr = htonl(0xefff0001); /* 239.255.0.1 */
     sin->sin_port = htons(nart_addr_port(&any));
-    if (setsockopt((int)nart_udp_fd(&to), IPPROTO_IP, IP_ADD_MEMBERSHIP, &join, sizeof join) < 0 ||
-        setsockopt((int)nart_udp_fd(&from), IPPROTO_IP, IP_MULTICAST_IF, &join, sizeof join) < 0)
-        SKIP("the loopback device takes no groups: %s", nart_err_name(-errno));
+    CHECK_RES(nart_sock_join(nart_udp_fd(&to), &at, lo), 0);
+    CHECK_RES(nart_sock_set_multicast_if(nart_udp_fd(&from), lo), 0);
     CHECK_RES(run(rt, &group_type, &(struct group){ .from = &from, .to = &to, .at = at }), 0);
     CHECK_RES(nart_udp_close(&from), 0);
     CHECK_RES(nart_udp_close(&to), 0);
