@@ -16,6 +16,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -450,6 +451,37 @@ static bool sys_sigpipe_kills(void)
     return pthread_sigmask(SIG_BLOCK, NULL, &blocked) != 0 || !sigismember(&blocked, SIGPIPE);
 }
 
+static ssize_t sys_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+    RETRY(ssize_t, n, recvmsg(fd, msg, flags | MSG_CMSG_CLOEXEC));
+}
+
+static int sys_socketpair(int family, int type, int fds[2])
+{
+    ONCE(socketpair(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds));
+}
+
+static int sys_path_id(const char *path, uint64_t id[2])
+{
+    struct stat st;
+
+    if (lstat(path, &st) < 0)
+        return -errno;
+    id[0] = (uint64_t)st.st_dev;
+    id[1] = (uint64_t)st.st_ino;
+    return S_ISSOCK(st.st_mode) ? 0 : -ENOTSOCK;
+}
+
+static int sys_unlink(const char *path)
+{
+    ONCE(unlink(path));
+}
+
+static int sys_set_mode(int fd, const char *path, uint32_t mode)
+{
+    ONCE(path ? chmod(path, (mode_t)mode) : fchmod(fd, (mode_t)mode));
+}
+
 const nart_sys nart__sys_real = {
     .socket = sys_socket,
     .bind = sys_bind,
@@ -476,4 +508,9 @@ const nart_sys nart__sys_real = {
     .pipe = sys_pipe,
     .splice = sys_splice,
     .sigpipe_kills = sys_sigpipe_kills,
+    .recvmsg = sys_recvmsg,
+    .socketpair = sys_socketpair,
+    .path_id = sys_path_id,
+    .unlink = sys_unlink,
+    .set_mode = sys_set_mode,
 };

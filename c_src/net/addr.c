@@ -2,8 +2,9 @@
 /* addr.c: addresses as text and as the kernel's structs, and sockets bound to an address.
  *
  * The grammar is strict, so that a typing error is not parsed as another address:
- *     "<IPv4>:<port>" | "[<IPv6>]:<port>" | "[<IPv6>%<scope number>]:<port>"
- * with a port of one to five digits. Names and interfaces are not looked up: both would block.
+ *     "<IPv4>:<port>" | "[<IPv6>]:<port>" | "[<IPv6>%<scope number>]:<port>" | "unix:" ["@"] <name>
+ * with a port of one to five digits. In a Unix name a backslash and two hexadecimal digits after "x" are a byte;
+ * control characters are written so, and an "@" at the beginning of a path. Names of hosts and interfaces are not looked up: both would block.
  * The structs are copied in and out of the storage, never aliased. */
 #include "net.h"
 
@@ -11,6 +12,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 
 /* Parses digits only, at most `max`; sets *end to the end of the number. -1: no number, or too large. */
 static int64_t number(const char *s, const char **end, int64_t max)
@@ -91,14 +93,98 @@ static bool parse_v6(nart_addr *out, const char *text)
     return true;
 }
 
+/* ---- Unix addresses ---- */
+
+#define UNIX_PATH offsetof(struct sockaddr_un, sun_path)
+#define UNIX_NAME sizeof(((struct sockaddr_un *)0)->sun_path)
+
+/* The name without the NUL of a path: that of an abstract one begins with a NUL, none is empty. */
+static const char *unix_name(const nart_addr *a, size_t *n)
+{
+    const char *name = (const char *)&a->storage + UNIX_PATH;
+
+    *n = a->len > UNIX_PATH ? a->len - UNIX_PATH : 0;
+    if (*n > UNIX_NAME)
+        *n = UNIX_NAME;
+    if (*n > 0 && *name)
+        *n = strnlen(name, *n);
+    return name;
+}
+
+static int hex_digit(char c)
+{
+    const char *digits = "0123456789abcdef0123456789ABCDEF", *at = c ? strchr(digits, c) : NULL;
+    return at ? (int)(at - digits) & 15 : -1;
+}
+
+/* Parses one byte of a name. Returns the text after it; NULL: a backslash with something else. */
+static const char *parse_byte(const char *s, char *out)
+{
+    int high, low;
+
+    *out = *s;
+    if (*s != '\\')
+        return s + 1;
+    if (s[1] == '\\')
+        return s + 2;
+    if (s[1] != 'x' || (high = hex_digit(s[2])) < 0 || (low = hex_digit(s[3])) < 0)
+        return NULL;
+    *out = (char)(unsigned char)(high << 4 | low);
+    return s + 4;
+}
+
+static nart_res parse_unix(nart_addr *out, const char *s)
+{
+    struct sockaddr_un un = { .sun_family = AF_UNIX };
+    bool abstract = *s == '@';
+    size_t n = abstract, most = abstract ? UNIX_NAME : UNIX_NAME - 1; /* a path has a NUL */
+
+    for (s += abstract; *s; n++) {
+        char c;
+        s = parse_byte(s, &c);
+        if (!s || (!abstract && c == '\0'))
+            return -EINVAL;
+        if (n == most)
+            return -ENAMETOOLONG;
+        un.sun_path[n] = c;
+    }
+    if (n > 0 && !abstract)
+        n++;
+    memcpy(&out->storage, &un, sizeof un);
+    out->len = (socklen_t)(UNIX_PATH + n);
+    return 0;
+}
+
+/* Writes the text of a Unix address and its NUL. Returns its length. */
+static int format_unix(const nart_addr *a, char *text)
+{
+    size_t n;
+    const char *name = unix_name(a, &n);
+    bool abstract = n > 0 && !*name;
+    char *to = text + sprintf(text, abstract ? "unix:@" : "unix:");
+
+    for (size_t i = abstract; i < n; i++) {
+        unsigned char c = (unsigned char)name[i];
+        if (c < ' ' || c == 127 || (c == '@' && i == 0))
+            to += sprintf(to, "\\x%02x", c);
+        else
+            to += sprintf(to, c == '\\' ? "\\\\" : "%c", c);
+    }
+    return (int)(to - text);
+}
+
+/* ---- any address ---- */
+
 nart_res nart_addr_parse(nart_addr *out, const char *text)
 {
     if (!out)
         return -EINVAL;
     *out = (nart_addr){ .len = 0 };
-    if (!text || !(*text == '[' ? parse_v6(out, text) : parse_v4(out, text)))
+    if (!text)
         return -EINVAL;
-    return 0;
+    if (strncmp(text, "unix:", 5) == 0)
+        return parse_unix(out, text + 5);
+    return (*text == '[' ? parse_v6(out, text) : parse_v4(out, text)) ? 0 : -EINVAL;
 }
 
 nart_res nart_addr_format(const nart_addr *a, char *buf, size_t cap)
@@ -120,6 +206,8 @@ nart_res nart_addr_format(const nart_addr *a, char *buf, size_t cap)
         if (in.sin6_scope_id)
             snprintf(scope, sizeof scope, "%%%u", in.sin6_scope_id);
         n = snprintf(text, sizeof text, "[%s%s]:%u", host, scope, ntohs(in.sin6_port));
+    } else if (a->storage.ss_family == AF_UNIX) {
+        n = format_unix(a, text);
     } else {
         return -EAFNOSUPPORT;
     }
@@ -139,6 +227,55 @@ uint16_t nart_addr_port(const nart_addr *a)
     return ntohs(in.sin_port);
 }
 
+/* What two equal addresses have in common, and no others: returns the number of bytes. */
+static size_t key_of(const nart_addr *a, unsigned char *key)
+{
+    const unsigned char *from = (const unsigned char *)&a->storage;
+    size_t at = sizeof a->storage.ss_family,
+           n = a->len < sizeof a->storage ? a->len : sizeof a->storage;
+
+    memcpy(key, from, at);
+    if (a->storage.ss_family == AF_INET) {
+        n = offsetof(struct sockaddr_in, sin_zero) - at; /* the port and the address */
+    } else if (a->storage.ss_family == AF_INET6) {
+        struct sockaddr_in6 in;
+        memcpy(&in, from, sizeof in);
+        in.sin6_flowinfo = 0;
+        memcpy(key + at, (const unsigned char *)&in + at, sizeof in - at);
+        return sizeof in;
+    } else if (a->storage.ss_family == AF_UNIX) {
+        (void)unix_name(a, &n);
+    } else {
+        n = n > at ? n - at : 0;
+    }
+    memcpy(key + at, from + at, n);
+    return at + n;
+}
+
+bool nart_addr_equal(const nart_addr *a, const nart_addr *b)
+{
+    unsigned char x[sizeof a->storage], y[sizeof b->storage];
+    size_t n = key_of(a, x);
+
+    return n == key_of(b, y) && memcmp(x, y, n) == 0;
+}
+
+uint64_t nart_addr_hash(const nart_addr *a, uint64_t seed)
+{
+    unsigned char key[sizeof a->storage];
+    size_t n = key_of(a, key);
+    uint64_t h = seed ^ n, word;
+
+    for (size_t i = 0; i < n; i += sizeof word) {
+        word = 0;
+        memcpy(&word, key + i, n - i < sizeof word ? n - i : sizeof word);
+        h = (h ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+        h ^= h >> 32;
+    }
+    h *= UINT64_C(0xD6E8FEB86659FD93);
+    return h ^ h >> 32;
+}
+
 /* ---- for sockets ---- */
 
 nart_res nart__addr_check(const nart_addr *a)
@@ -153,6 +290,28 @@ nart_res nart__addr_check(const nart_addr *a)
     default:
         return -EAFNOSUPPORT;
     }
+}
+
+nart_res nart__unix_check(const nart_addr *a, bool named)
+{
+    size_t n;
+
+    if (!a || a->len < sizeof a->storage.ss_family || a->len > sizeof a->storage)
+        return -EINVAL;
+    if (a->storage.ss_family != AF_UNIX)
+        return -EAFNOSUPPORT;
+    if (a->len > sizeof(struct sockaddr_un))
+        return -EINVAL;
+    const char *name = unix_name(a, &n);
+    return (named && n == 0) || (n == UNIX_NAME && *name) ? -EINVAL : 0;
+}
+
+const char *nart__unix_path(const nart_addr *a)
+{
+    size_t n;
+    const char *name = unix_name(a, &n);
+
+    return n > 0 && *name ? name : NULL;
 }
 
 nart_res nart__socket_bound(const nart_sys *sys, const nart_addr *a, int type,

@@ -14,7 +14,7 @@
 
 #include "../core/runtime.h"
 
-#include <nart/net.h>
+#include <nart/unix.h>
 
 /* Polled by the handle's own loop: then the driver is a constant, and cx is a member of the runtime. */
 static inline bool nart__io_here(const nart_io *io, const nart_cx *cx)
@@ -127,6 +127,12 @@ typedef struct nart__sockopt {
 /* 0, or the error of an invalid socket address: -EINVAL, -EAFNOSUPPORT. */
 nart_res nart__addr_check(const nart_addr *a);
 
+/* The same for a Unix address; `named`: it must have a name. */
+nart_res nart__unix_check(const nart_addr *a, bool named);
+
+/* The path of a checked Unix address, as a string; NULL: it has none. */
+const char *nart__unix_path(const nart_addr *a);
+
 /* A socket with these options, bound to `a`; or -errno, and no socket remains open. */
 nart_res nart__socket_bound(const nart_sys *sys, const nart_addr *a, int type,
                             const nart__sockopt *opts, size_t n);
@@ -136,6 +142,29 @@ nart_res nart__fd_addr(const nart_sys *sys, nart_res fd, bool peer, nart_addr *o
 
 /* The local address of a handle, or the peer's. */
 nart_res nart__io_addr(const nart_io *io, bool peer, nart_addr *out);
+
+/* One sendmsg or recvmsg, or parks. `boundaries`: what is received is one message, and a longer one an error; not:
+ * a stream. `from`: NULL, or the sender. `*emptied` is set if the queue was empty. */
+nart_res nart__msg_recv(nart_cx *cx, const nart_io *io, int fd, nart_msg *m, nart_addr *from,
+                        bool boundaries, bool *emptied);
+/* `ask`: EAGAIN of a send to `to` is answered, if the socket is writable all the same. */
+nart_res nart__msg_send(nart_cx *cx, const nart_io *io, int fd, const nart_msg *m,
+                        const nart_addr *to, bool ask);
+
+/* Closes the descriptors in received control data, and empties it. */
+NART__COLD void nart__msg_close_fds(const nart_sys *sys, nart_msg *m);
+
+/* Options of a bound Unix socket, from the caller's. 0, NART_EABI, -EINVAL. */
+nart_res nart__unix_opts(nart_unix_opts *o, const nart_unix_opts *opts, const nart_addr *a,
+                         uint32_t known);
+
+/* A Unix socket that is bound to `a`; or -errno, and no socket and no path remains. `id`: what the path names, if
+ * closing unlinks it, else zeros. */
+nart_res nart__unix_bound(const nart_sys *sys, const nart_addr *a, int type,
+                          const nart_unix_opts *o, uint64_t id[2]);
+
+/* Unlinks the path of a handle that is to be closed, if it names the socket `id`. */
+void nart__unix_unlink(const nart_io *io, const uint64_t id[2]);
 
 /* Makes a connected stream a handle under a driver. On failure the descriptor stays the caller's. */
 nart_res nart__tcp_bind(nart_tcp *s, const nart_driver *drv, void *host, int fd);

@@ -149,19 +149,7 @@ static bool is_peer(const nart_udp *u, const nart_addr *a)
 
     if (u->io.drv->sys->peername(u->fd, (struct sockaddr *)&peer.storage, &peer.len) < 0)
         return true; /* no longer connected: every sender is accepted */
-    if (a->storage.ss_family != peer.storage.ss_family)
-        return false;
-    if (peer.storage.ss_family == AF_INET) {
-        struct sockaddr_in x, y;
-        memcpy(&x, &peer.storage, sizeof x);
-        memcpy(&y, &a->storage, sizeof y);
-        return x.sin_port == y.sin_port && x.sin_addr.s_addr == y.sin_addr.s_addr;
-    }
-    struct sockaddr_in6 x, y;
-    memcpy(&x, &peer.storage, sizeof x);
-    memcpy(&y, &a->storage, sizeof y);
-    return x.sin6_port == y.sin6_port && x.sin6_scope_id == y.sin6_scope_id &&
-           memcmp(&x.sin6_addr, &y.sin6_addr, sizeof x.sin6_addr) == 0;
+    return nart_addr_equal(a, &peer);
 }
 
 /* nart_udp_recv_many() after nart_udp_connect(), until the queue was empty. */
@@ -224,6 +212,20 @@ nart_res nart_udp_recv(nart_cx *cx, nart_udp *u, void *buf, size_t len, nart_add
     return m.flags & NART_UDP_TRUNCATED ? -EMSGSIZE : (nart_res)m.len;
 }
 
+nart_res nart_udp_recvmsg(nart_cx *cx, nart_udp *u, nart_msg *m)
+{
+    nart_addr sender, *from = m->addr ? m->addr : u->flags & STRANGERS ? &sender : NULL;
+
+    for (;;) {
+        bool emptied = false, check = u->flags & STRANGERS;
+        nart_res r = nart__msg_recv(cx, &u->io, u->fd, m, from, true, &emptied);
+        if (emptied)
+            u->flags &= ~STRANGERS;
+        if (r < 0 || !check || emptied || is_peer(u, from))
+            return r;
+    }
+}
+
 /* ---- sending ---- */
 
 /* Calls sendmmsg once. Returns the number of datagrams, or -errno. */
@@ -275,6 +277,13 @@ nart_res nart_udp_send(nart_cx *cx, nart_udp *u, const void *buf, size_t len, co
         m.addr.len = 0;
     nart_res r = nart_udp_send_many(cx, u, &m, 1);
     return r == 1 ? (nart_res)len : r;
+}
+
+nart_res nart_udp_sendmsg(nart_cx *cx, nart_udp *u, const nart_msg *m)
+{
+    const nart_addr *to = m->addr && m->addr->len > 0 ? m->addr : NULL;
+
+    return nart__msg_send(cx, &u->io, u->fd, m, to, false);
 }
 
 /* ---- the rest ---- */

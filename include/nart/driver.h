@@ -61,6 +61,12 @@ typedef struct nart_sys {
     int (*pipe)(int fds[2]);                         /* as socket() */
     ssize_t (*splice)(int from, int to, size_t len); /* one of them is a pipe; does not wait */
     bool (*sigpipe_kills)(void); /* would SIGPIPE on this thread end the process? */
+    ssize_t (*recvmsg)(int fd, struct msghdr *msg,
+                       int flags);                       /* descriptors in it: closed on exec */
+    int (*socketpair)(int family, int type, int fds[2]); /* as socket() */
+    int (*path_id)(const char *path, uint64_t id[2]);    /* which socket it names; -ENOTSOCK none */
+    int (*unlink)(const char *path);
+    int (*set_mode)(int fd, const char *path, uint32_t mode); /* of the path; NULL: of fd */
 } nart_sys;
 
 /** The functions of a driver, which the operations of its tasks call. `host` is the driver's own pointer. */

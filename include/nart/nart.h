@@ -16,6 +16,7 @@
 #include "fiber.h"
 #include "io.h"
 #include "local.h"
+#include "msg.h"
 #include "net.h"
 #include "nursery.h"
 #include "observe.h"
@@ -33,6 +34,7 @@
 #include "trace.h"
 #include "watch.h"
 #include "work.h"
+#include "unix.h"
 #include "world.h"
 
 #endif

@@ -48,19 +48,29 @@ typedef struct nart_addr {
     socklen_t len;
 } nart_addr;
 
-/** Size of a buffer that holds the text of any address and its NUL. */
-#define NART_ADDR_TEXT 64
+/** Size of a buffer that holds the text of any address and its NUL; 64 is enough for IPv4 and IPv6. */
+#define NART_ADDR_TEXT 440
 
 /**
  * Parses "127.0.0.1:80", "[::1]:80" or "[fe80::1%2]:80" (a scope by number). The port is required;
- * names are not resolved.
- * @return 0; -EINVAL: `*out` is zeroed. **Thread**: any.
+ * names are not resolved. And "unix:/path" or "unix:path", "unix:@abstract name", "unix:" (no name): in these `\\` is
+ * a backslash, and `\x00` to `\xff` any byte. A name that begins with @ is written "unix:./@" or "unix:\x40".
+ * @return 0; -ENAMETOOLONG a path or abstract name of more than 107 bytes; -EINVAL no address, or a path with a NUL.
+ *   After an error `*out` is zeroed. **Thread**: any.
  */
 NART_API NART_MUST_USE nart_res nart_addr_parse(nart_addr *out, const char *text);
 
 /** Writes the text that nart_addr_parse() parses. @return its length; -ENOSPC it does not fit in `cap`
- *  bytes (then `buf` holds an empty string); -EAFNOSUPPORT neither IPv4 nor IPv6. **Thread**: any. */
+ *  bytes (then `buf` holds an empty string); -EAFNOSUPPORT none of IPv4, IPv6 and Unix. **Thread**: any. */
 NART_API nart_res nart_addr_format(const nart_addr *a, char *buf, size_t cap);
+
+/** Do both name the same address, port and scope, or the same path or abstract name? An IPv4 address and the IPv6
+ *  address that stands for it are different. **Thread**: any. */
+NART_API bool nart_addr_equal(const nart_addr *a, const nart_addr *b);
+
+/** A hash of what nart_addr_equal() compares. @param seed another one gives another hash: a random number, where peers
+ *  choose their addresses. **Thread**: any. */
+NART_API uint64_t nart_addr_hash(const nart_addr *a, uint64_t seed);
 
 /** The port, or 0 where there is none. **Thread**: any. */
 NART_API uint16_t nart_addr_port(const nart_addr *a);

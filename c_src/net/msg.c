@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* msg.c: messages with control data.
+ *
+ * 1. Control data is the kernel's format in the caller's memory; nothing of it is kept between two calls.
+ * 2. A short read of a stream clears the direction, as in tcp.c, but only if it came without control data: the
+ *    kernel does not join bytes that were sent with different descriptors or credentials, so more may be pending.
+ *    Where the caller has no space for control data, MSG_CTRUNC reports that there was some.
+ * 3. Descriptors that the caller does not get are closed: it cannot find them where the answer is an error. */
+#include "net.h"
+
+#include <poll.h>
+#include <string.h>
+
+#define PIECES_MAX 1024 /* UIO_MAXIOV */
+
+static struct msghdr control_of(const nart_msg *m)
+{
+    return (struct msghdr){ .msg_control = m->control, .msg_controllen = m->control_len };
+}
+
+struct cmsghdr *nart_msg_next(const nart_msg *m, const struct cmsghdr *last)
+{
+    struct msghdr h = control_of(m);
+
+    return last ? CMSG_NXTHDR(&h, (struct cmsghdr *)(uintptr_t)last) : CMSG_FIRSTHDR(&h);
+}
+
+nart_res nart_msg_add(nart_msg *m, int level, int type, const void *data, size_t len)
+{
+    if (!m || (len > 0 && !data) || m->control_len > m->control_cap ||
+        (m->control_cap && !m->control))
+        return -EINVAL;
+    size_t room = m->control_cap - m->control_len;
+    if (len > room || CMSG_SPACE(len) > room)
+        return -ENOBUFS;
+    unsigned char *at = (unsigned char *)m->control + m->control_len;
+    struct cmsghdr c = { .cmsg_len = CMSG_LEN(len), .cmsg_level = level, .cmsg_type = type };
+    memset(at, 0, CMSG_SPACE(len));
+    memcpy(at, &c, sizeof c);
+    if (len > 0)
+        memcpy(at + CMSG_LEN(0), data, len);
+    m->control_len += CMSG_SPACE(len);
+    return 0;
+}
+
+static size_t total(const nart_msg *m)
+{
+    size_t sum = 0;
+
+    for (size_t i = 0; i < m->n; i++)
+        sum += m->pieces[i].iov_len;
+    return sum;
+}
+
+void nart__msg_close_fds(const nart_sys *sys, nart_msg *m)
+{
+    int fd;
+
+    for (struct cmsghdr *c = nart_msg_next(m, NULL); c; c = nart_msg_next(m, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t i = CMSG_LEN(0); i + sizeof fd <= c->cmsg_len; i += sizeof fd) {
+            memcpy(&fd, (const unsigned char *)c + i, sizeof fd);
+            sys->close(fd);
+        }
+    }
+    m->control_len = 0;
+}
+
+nart_res nart__msg_recv(nart_cx *cx, const nart_io *io, int fd, nart_msg *m, nart_addr *from,
+                        bool boundaries, bool *emptied)
+{
+    nart_res r = nart__io_enter(io, NART_READ, cx);
+    if (NART_UNLIKELY(r))
+        return r;
+    if (NART_UNLIKELY(m->n > PIECES_MAX))
+        return -EINVAL;
+    for (;;) {
+        r = nart__io_want(io, NART_READ, cx);
+        if (r <= 0)
+            return r;
+        struct msghdr h = { .msg_name = from ? &from->storage : NULL,
+                            .msg_namelen = from ? sizeof from->storage : 0,
+                            .msg_iov = m->pieces,
+                            .msg_iovlen = m->n,
+                            .msg_control = m->control_cap > 0 ? m->control : NULL,
+                            .msg_controllen = m->control_cap };
+        ssize_t n = io->drv->sys->recvmsg(fd, &h, 0);
+        if (n == -EAGAIN) {
+            *emptied = true;
+            nart__io_clear(io, NART_READ, cx);
+            continue;
+        }
+        if (n < 0)
+            return n;
+        bool alone = h.msg_controllen == 0 && !(h.msg_flags & MSG_CTRUNC);
+        if (!boundaries && alone && !nart__read_on(r) && (size_t)n < total(m))
+            nart__io_clear(io, NART_READ, cx);
+        m->flags = (uint32_t)h.msg_flags;
+        m->control_len = h.msg_controllen;
+        if (from && h.msg_namelen == 0) { /* the sender is a Unix socket without a name */
+            from->storage.ss_family = AF_UNIX;
+            h.msg_namelen = sizeof from->storage.ss_family;
+        }
+        if (from)
+            from->len = h.msg_namelen;
+        bool cut = m->flags & MSG_CTRUNC && m->control_cap > 0;
+        if (NART_LIKELY(!cut && !(boundaries && m->flags & MSG_TRUNC)))
+            return n;
+        nart__msg_close_fds(io->drv->sys, m);
+        return cut ? -ENOBUFS : -EMSGSIZE;
+    }
+}
+
+nart_res nart__msg_send(nart_cx *cx, const nart_io *io, int fd, const nart_msg *m,
+                        const nart_addr *to, bool ask)
+{
+    nart_res r = nart__io_enter(io, NART_WRITE, cx);
+    if (NART_UNLIKELY(r))
+        return r;
+    if (NART_UNLIKELY(m->n > PIECES_MAX))
+        return -EINVAL;
+    /* The kernel only reads the address, but takes it through a pointer to plain memory. */
+    const struct msghdr h = { .msg_name = to ? (void *)(uintptr_t)&to->storage : NULL,
+                              .msg_namelen = to ? to->len : 0,
+                              .msg_iov = m->pieces,
+                              .msg_iovlen = m->n,
+                              .msg_control = m->control_len > 0 ? m->control : NULL,
+                              .msg_controllen = m->control_len };
+    for (;;) {
+        r = nart__io_want(io, NART_WRITE, cx);
+        if (r <= 0)
+            return r;
+        ssize_t n = io->drv->sys->sendmsg(fd, &h, 0);
+        if (n != -EAGAIN)
+            return n;
+        int now = ask && to ? io->drv->sys->poll(fd, POLLOUT) : 0;
+        if (now > 0 && now & POLLOUT)
+            return n;
+        nart__io_clear(io, NART_WRITE, cx);
+    }
+}
