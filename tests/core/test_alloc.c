@@ -3,6 +3,8 @@
  * The program replaces malloc() and mmap(), so every allocation is counted. */
 #include "core.h"
 
+#include <nart/fiber.h>
+
 #include <malloc.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -12,7 +14,7 @@
 /* ---- counting ---- */
 
 static long allocations, mappings, fail_mapping;
-static bool no_mappings;
+static bool no_mappings, no_calloc;
 
 #if !defined TEST_SANITIZED && defined __GLIBC__
 
@@ -30,7 +32,7 @@ void *malloc(size_t size)
 void *calloc(size_t n, size_t size)
 {
     allocations++;
-    return __libc_calloc(n, size);
+    return no_calloc ? NULL : __libc_calloc(n, size);
 }
 
 void *realloc(void *p, size_t size)
@@ -440,4 +442,44 @@ TEST(a_runtime_asks_for_one_block_and_maps_five)
     CHECK_EQ(test_alloc_live(), live + 1);
     CHECK_EQ(mappings, mapped + 5);
     CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- fibers ---- */
+
+static nart_res fiber_main(nart_cx *cx, void *calls)
+{
+    ++*(int *)calls;
+    return nart_yield(cx) + 7;
+}
+
+static void check_no_fiber(nart_rt *rt)
+{
+    nart_res answer = 0;
+    int calls = 0;
+
+    CHECK_RES(nart_fiber_block_on(rt, fiber_main, &calls, NULL, &answer), 0);
+    CHECK_RES(answer, -ENOMEM);
+    CHECK_EQ(calls, 0);
+}
+
+/* The entry by which an overflow finds the fiber, and the stacks. */
+TEST(a_fiber_without_memory_for_its_stack_is_an_answer)
+{
+    need_counts();
+    for (int i = 0; i < 2; i++) {
+        nart_rt *rt = new_rt();
+        nart_res answer = 0;
+        int calls = 0;
+
+        no_calloc = i == 0; /* the second runtime uses the entry again */
+        no_mappings = i == 1;
+        check_no_fiber(rt);
+        check_no_fiber(rt);
+        no_calloc = no_mappings = false;
+        CHECK_RES(nart_fiber_block_on(rt, fiber_main, &calls, NULL, &answer), 0);
+        CHECK_RES(answer, 7);
+        CHECK_EQ(calls, 1);
+        CHECK_RES(nart_rt_free(rt), 0);
+        CHECK_EQ(test_alloc_live(), 0);
+    }
 }

@@ -5,6 +5,7 @@
 #include "reports.h"
 #include "threads.h"
 
+#include <nart/fiber.h>
 #include <nart/trace.h>
 
 #include <sched.h>
@@ -123,6 +124,7 @@ TEST_WITH(a_poll_that_takes_too_long_is_reported_with_its_line, paused)
 /* ---- the watchdog ---- */
 
 static nart_watchdog dog, other_dog;
+static const char *stuck_name;
 static int seen;
 
 static nart_res stuck(nart_cx *cx, void *frame)
@@ -131,13 +133,19 @@ static nart_res stuck(nart_cx *cx, void *frame)
 
     (void)cx, (void)frame;
     CHECK_LE(1, nart_watchdog_look(&dog, &name)); /* any thread may call it */
-    CHECK_STR(name, "int");
+    CHECK_STR(name, stuck_name);
     while (!__atomic_load_n(&seen, __ATOMIC_ACQUIRE))
         sched_yield();
     return 0;
 }
 
 static const nart_task_type stuck_type = NART_TASK_TYPE(int, stuck, NULL);
+
+static nart_res stuck_fiber(nart_cx *cx, void *arg)
+{
+    CHECK_RES(nart_yield(cx), 0);
+    return stuck(cx, arg);
+}
 
 static void *monitor(void *unused)
 {
@@ -147,7 +155,7 @@ static void *monitor(void *unused)
     (void)unused;
     while ((before = nart_watchdog_look(&dog, &name)) == 0)
         sched_yield();
-    CHECK_STR(name, "int");
+    CHECK_STR(name, stuck_name);
     for (int i = 0; i < 100; i++) { /* a single poll that does not end */
         nart_res now = nart_watchdog_look(&dog, NULL);
         CHECK_LE(before, now);
@@ -157,16 +165,35 @@ static void *monitor(void *unused)
     return NULL;
 }
 
-TEST_WITH(another_thread_sees_a_poll_that_does_not_end, rt)
+static pthread_t watch(const char *name)
 {
+    stuck_name = name;
     CHECK_RES(nart_watchdog_look(&dog, NULL), 0);
     CHECK_RES(observe(rt, 0, &dog), 0);
-    pthread_t thread = thread_start(monitor, NULL);
-    CHECK_RES(nart_block_on(rt, &stuck_type, &(int){ 0 }, NULL), 0);
-    thread_join(thread);
+    return thread_start(monitor, NULL);
+}
+
+static void watched(pthread_t thread)
+{
     const char *name = "left over";
+
+    thread_join(thread);
     CHECK_RES(nart_watchdog_look(&dog, &name), 0);
     CHECK(name == NULL);
+}
+
+TEST_WITH(another_thread_sees_a_poll_that_does_not_end, rt)
+{
+    pthread_t thread = watch("int");
+    CHECK_RES(nart_block_on(rt, &stuck_type, &(int){ 0 }, NULL), 0);
+    watched(thread);
+}
+
+TEST_WITH(another_thread_sees_a_fiber_that_blocks, rt)
+{
+    pthread_t thread = watch("stuck_fiber");
+    CHECK_RES(nart_fiber_block_on(rt, stuck_fiber, NULL, NULL, NULL), 0);
+    watched(thread);
 }
 
 /* Ten million polls in a long run, with concurrent watchdog looks: each result is one of them. */
