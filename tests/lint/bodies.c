@@ -21,6 +21,8 @@ struct frame {
     nart_tx tx;
     nart_join join;
     nart_semaphore sem;
+    nart_stream stream;
+    nart_udp udp;
     struct part part;
     size_t done;
     int64_t wait;
@@ -61,6 +63,7 @@ nart_res begin(nart_cx *cx, struct point *at);
 nart_res lends(nart_cx *cx, int which, struct borrowed *out);
 nart_res runs_part(nart_cx *cx, int which, struct part *part);
 nart_res read_some(nart_cx *cx, char *buf, size_t len);
+nart_res collect(nart_cx *cx, struct frame *f, char *buf, size_t len, size_t *done);
 nart_res part_run(nart_cx *cx, struct part *part);
 nart_res takes(nart_cx *cx, const struct point *by);
 nart_res fine(nart_cx *cx, struct frame *f);
@@ -421,11 +424,35 @@ nart_res continued(nart_cx *cx, struct frame *f)
 {
     nart_res r;
     size_t done = 0;
+    char head[4];
+    struct point at;
 
     NART_BEGIN(cx, &f->co);
     NART_AWAIT(r, nart_tcp_send_all(cx, &f->sock, f->buf, sizeof f->buf, &f->done));
     NART_AWAIT(r, nart_tcp_send_all(cx, &f->sock, f->buf, sizeof f->buf, &done)); /* lost: done */
     NART_AWAIT(r, nart_send_many(cx, &f->tx, f->buf, sizeof f->buf, &done));      /* lost: done */
+    NART_AWAIT(r, nart_stream_write_all(cx, &f->stream, f->buf, 2, &done));       /* lost: done */
+    NART_AWAIT(r, nart_stream_read_exact(cx, &f->stream, head, 4, &f->done));     /* lost: head */
+    NART_AWAIT(r, nart_stream_read_exact(cx, &f->stream, &at, 4, &f->done));      /* lost: at */
+    NART_END(r);
+}
+
+nart_res more_continued(nart_cx *cx, struct frame *f)
+{
+    nart_res r;
+    size_t done = 0;
+    char head[4];
+    nart_stream other;
+    nart_stream_copier copier = { 0 };
+    nart_udp_msg msgs[2];
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT(r, collect(cx, f, f->buf, sizeof f->buf, &done)); /* lost: done */
+    NART_AWAIT(r, collect(cx, f, head, sizeof head, &f->done));  /* lost: head */
+    other = f->stream;
+    NART_AWAIT(r, nart_stream_copy(cx, &f->stream, &other, &copier)); /* lost: other copier */
+    msgs[0].buf = f->buf;
+    NART_AWAIT(r, nart_udp_recv_many(cx, &f->udp, msgs, 2)); /* lost: msgs */
     NART_END(r);
 }
 

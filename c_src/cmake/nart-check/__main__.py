@@ -13,7 +13,8 @@ nart_check(<target>). Needs Python 3.9 and clang 10, whatever compiles the progr
     runs again, then execution jumps to the pending await. So a variable that was set after NART_BEGIN has its
     initial value again, or none. Reported: one that is set, by an initialiser or otherwise, and read after an
     await without being set in between. The awaited expression is evaluated after the await, too: so its inputs,
-    the handle that the operation waits in, and `done` of the operations that continue are reported.
+    the handle that the operation waits in, and what the operations that continue fill and count (`buf` and `done` of
+    nart_stream_read_exact()) are reported.
  2. A `break` outside of loops and switches: it leaves the body and continues at its NART_END.
  3. An await in a switch of the body. Compilers reject it, but not with -w, and not in a switch on __int128.
  4. A plain `return` after NART_BEGIN: the next call of the body aborts the process.
@@ -26,7 +27,9 @@ Members of a structure, and elements of an array with a constant index, are foll
 Limits
   - A call with the address of a variable reads it if the parameter points to const, otherwise sets it. So an
     out-parameter of an awaited operation may be a local variable. Not so its handle: a structure that is the
-    argument after `cx`, or that contains a nart_co, a nart_timer or a nart_waiter.
+    argument after `cx`, or that contains a nart_co, a nart_timer, a nart_waiter or a nart_stream. Nor anything that
+    is passed to an operation with a parameter named `done`, which it continues from. A function of your own that
+    writes to an out-parameter before it answers is seen by that name only.
   - An element with a variable index is a part of an array: a loop that fills the array does not count as setting
     it, so it is reported if it is read after an await. Declare such an array in a block.
   - It does not see a change through a pointer, nor an initial value that differs in the next poll

@@ -11,8 +11,6 @@ CASTS = {"ImplicitCastExpr", "CStyleCastExpr", "CXXStaticCastExpr", "CXXReinterp
          "CXXFunctionalCastExpr"}
 SCALAR = re.compile(r"(const |volatile |un|signed )*(signed|int|long|short|char|_?[Bb]ool|float|double|__int128|enum)\b"
                     r"|.*\*$")
-# Operations that continue from what their last argument points to.
-CONTINUES = re.compile(r"nart_\w*send_(all|many)$")
 
 
 class Expressions(Graph):
@@ -213,7 +211,7 @@ class Expressions(Graph):
             if name == "nart__scope_begin" and index == 2:
                 continue  # see Body.resume_point
             if self.address(arg):
-                later.append((arg, self.target(arg), (name, signature, index, len(args))))
+                later.append((arg, self.target(arg), (name, signature, index)))
             elif arg.get("valueCategory") == "lvalue":
                 later.append((arg, self.place(arg), None))
             else:
@@ -248,15 +246,15 @@ class Expressions(Graph):
             self.write(place, whole, where)
 
     @staticmethod
-    def reads(name, signature, index, _):
+    def reads(name, signature, index):
         """Is it one of the arguments of a printf?"""
         declared = signature[signature.find("(") + 1:].split(", ...")
         return len(declared) == 2 and index > declared[0].count(",") and "scanf" not in name
 
-    def continues(self, node, name, _, index, count):
+    def continues(self, node, name, _, index):
         """Does an awaited operation need what it stored there in the poll before?"""
         pointee = self.address(node)[0].get("type", {})
         pointee = pointee.get("desugaredQualType", pointee.get("qualType", ""))
-        if CONTINUES.match(name) and index == count - 1:
+        if self.tree.continues(name) or name == "nart_udp_recv_many":  # its `msgs` is an input, too
             return True
         return not SCALAR.match(pointee) and (index == 1 or self.tree.waits(pointee))

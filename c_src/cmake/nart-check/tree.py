@@ -6,8 +6,9 @@ import re
 TRANSPARENT = ("ParenExpr", "ConstantExpr", "ExprWithCleanups", "FullExpr")
 CALLS = {"CallExpr", "CXXMemberCallExpr", "CXXOperatorCallExpr", "CXXConstructExpr", "CXXTemporaryObjectExpr",
          "UserDefinedLiteral"}
-# A task waits in these; all other handles of nart contain one, or belong to the first argument.
-WAITS = re.compile(r"nart_(co|timer|waiter)|nart__waitq?")
+# A task waits in these, or an operation keeps its state in them; all other handles of nart contain one, or belong to
+# the first argument.
+WAITS = re.compile(r"nart_(co|timer|waiter|stream|stream_copier)|nart__waitq?")
 
 
 def kind(node):
@@ -74,6 +75,7 @@ class Tree:
     def __init__(self, text):
         self.text = text
         self.waiting = {}
+        self.continuing = {}
         self.not_returning = None
 
     def object_at(self, start, indent):
@@ -107,6 +109,18 @@ class Tree:
                     name = self.text.rfind(b"\n" + indent[4:] + b'"name": "', 0, at)
                     self.not_returning.add(self.text[name:self.text.find(b",", name)].split(b'"')[3].decode())
         return self.not_returning
+
+    def continues(self, function):
+        """Does it continue what the poll before began? Such an operation has a parameter `done`."""
+        if function not in self.continuing:
+            self.continuing[function] = False
+            for at, indent in self.each(b'"name": "%s",\n' % function.encode()):
+                if re.match(rb'.*\n *"mangledName"', self.text[at:at + 100 + len(function)]):
+                    declared, _, _ = self.object_at(at, indent[2:])
+                    names = (part.get("name") for part in inner(declared) if kind(part) == "ParmVarDecl")
+                    self.continuing[function] = "done" in names
+                    break
+        return self.continuing[function]
 
     def waits(self, type_name):
         """Does a task wait in a variable of this type, or in a part of it?"""
