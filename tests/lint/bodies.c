@@ -419,6 +419,36 @@ nart_res handles(nart_cx *cx, struct frame *f)
     NART_END(r);
 }
 
+/* An arm of a NART_ALL is not evaluated again after its answer, while others are pending. */
+nart_res arms(nart_cx *cx, struct frame *f)
+{
+    nart_res r;
+    nart_arm arms[2] = { { .res = 0 } };
+    uint64_t value, other, unused, after;
+    int which = 0;
+    char buf[8];
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT_ALL(r, f->all, nart_recv(cx, &f->rx, &value), fine(cx, f)); /* lost: value */
+    f->n = (int)value;
+    NART_AWAIT_ALL_OK(r, f->all, nart_recv(cx, &f->rx, &unused),
+                      read_some(cx, buf, 8)); /* lost: buf */
+    f->n = buf[0];
+    NART_AWAIT_FOR(
+        r, 1,
+        NART_ALL(f->all, nart_recv(cx, &f->rx, &f->i),                      /* the deadline */
+                 NART_AFTER(&f->timer, 1, nart_recv(cx, &f->rx, &after)))); /* lost: after */
+    f->n = (int)after;
+    NART_AWAIT_ALL(r, f->all, NART_ANY(which, fine(cx, f), nart_recv(cx, &f->rx, &other)),
+                   fine(cx, f)); /* lost: which other */
+    f->n = which ? (int)other : 0;
+    NART_AWAIT_ALL(r, arms, fine(cx, f), loops(cx, f)); /* lost: arms */
+    NART_AWAIT_ANY(which, r, NART_ALL(f->all, fine(cx, f), loops(cx, f)),
+                   nart_recv(cx, &f->rx, &value));
+    f->n = which ? (int)value : 0;
+    NART_END(r);
+}
+
 /* An operation continues from what it wrote there before it waited. */
 nart_res continued(nart_cx *cx, struct frame *f)
 {

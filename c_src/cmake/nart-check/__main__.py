@@ -14,7 +14,7 @@ nart_check(<target>). Needs Python 3.9 and clang 10, whatever compiles the progr
     initial value again, or none. Reported: one that is set, by an initialiser or otherwise, and read after an
     await without being set in between. The awaited expression is evaluated after the await, too: so its inputs,
     the handle that the operation waits in, and what the operations that continue fill and count (`buf` and `done` of
-    nart_stream_read_exact()) are reported.
+    nart_stream_read_exact()) are reported. So is what an arm of a NART_ALL has set, if it is read afterwards.
  2. A `break` outside of loops and switches: it leaves the body and continues at its NART_END.
  3. An await in a switch of the body. Compilers reject it, but not with -w, and not in a switch on __int128.
  4. A plain `return` after NART_BEGIN: the next call of the body aborts the process.

@@ -18,7 +18,8 @@ class Expressions(Graph):
         super().__init__()
         self.tree = tree
         self.variables = {}  # id -> (name, where it is declared)
-        self.awaited = None  # in an awaited expression: the places that it sets
+        self.awaited = None  # in an awaited expression: the places that it sets when it answers
+        self.in_arm = False  # of a NART_ALL: another poll may follow after its answer
 
     def statement(self, node):
         raise NotImplementedError
@@ -28,7 +29,7 @@ class Expressions(Graph):
 
     def write(self, place, whole, node):
         self.add("set" if whole else "touch", place, node)
-        if place is not None and whole and self.awaited is not None:
+        if place is not None and whole and self.awaited is not None and not self.in_arm:
             self.awaited.append(place)
 
     # ---- places and addresses ----
@@ -103,7 +104,10 @@ class Expressions(Graph):
             yes, no = self.branch(parts[0])
             both = node["opcode"] == "&&"
             self.now = yes if both else no
+            outside = self.in_arm
+            self.in_arm |= callee(peel(parts[0], "ImplicitCastExpr"))[0] == "nart__arm_in"
             second_yes, second_no = self.branch(parts[1])
+            self.in_arm = outside
             return (second_yes, self.node(no, second_no)) if both else (self.node(yes, second_yes), second_no)
         value = number(node)
         if value is None:
