@@ -21,6 +21,8 @@ struct frame {
     nart_tx tx;
     nart_join join;
     nart_semaphore sem;
+    nart_mutex mutex;
+    nart_bytes_rx bytes;
     nart_stream stream;
     nart_udp udp;
     struct part part;
@@ -483,6 +485,32 @@ nart_res more_continued(nart_cx *cx, struct frame *f)
     NART_AWAIT(r, nart_stream_copy(cx, &f->stream, &other, &copier)); /* lost: other copier */
     msgs[0].buf = f->buf;
     NART_AWAIT(r, nart_udp_recv_many(cx, &f->udp, msgs, 2)); /* lost: msgs */
+    NART_END(r);
+}
+
+/* A handle is needed by what closes, releases or moves it. */
+nart_res closed(nart_cx *cx, struct frame *f)
+{
+    nart_res r;
+    nart_tcp peer, moved, kept = { 0 };
+    nart_bytes_msg msg;
+    nart_lock lock = { 0 };
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT(r, nart_bytes_recv(cx, &f->bytes, &msg));
+    NART_AWAIT(r, nart_tcp_accept(cx, &f->listener, &peer, NULL)); /* lost: msg */
+    nart_bytes_release(&f->bytes, &msg);
+    NART_AWAIT(r, nart_tcp_accept(cx, &f->listener, &moved, NULL)); /* lost: peer */
+    nart_tcp_close(&peer);
+    r = nart_mutex_try_lock(cx, &f->mutex, &lock);
+    NART_AWAIT(r, nart_sleep(cx, &f->timer, 1)); /* lost: moved lock */
+    nart_tcp_move(&kept, &moved);
+    nart_lock_release(&lock);
+    NART_AWAIT(r, nart_sleep(cx, &f->timer, 1));
+    nart_tcp_move(&kept, &f->sock); /* overwritten */
+    nart_tcp_close(&kept);
+    NART_AWAIT(r, nart_tcp_accept(cx, &f->listener, &peer, NULL)); /* received, and used at once */
+    nart_tcp_move(&f->sock, &peer);
     NART_END(r);
 }
 

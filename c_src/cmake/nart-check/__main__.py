@@ -25,7 +25,8 @@ A forward pass finds where it is changed: it was set since the last await. What 
 Members of a structure, and elements of an array with a constant index, are followed one by one.
 
 Limits
-  - A call with the address of a variable reads it if the parameter points to const, otherwise sets it. So an
+  - A call with the address of a variable reads it if the parameter points to const, otherwise sets it; functions of
+    nart that close, release, move, commit or cancel what it points to do both. So an
     out-parameter of an awaited operation may be a local variable. Not so its handle: a structure that is the
     argument after `cx`, or that contains a nart_co, a nart_timer, a nart_waiter or a nart_stream. Nor anything that
     is passed to an operation with a parameter named `done`, which it continues from. A function of your own that

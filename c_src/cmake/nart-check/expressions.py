@@ -11,6 +11,10 @@ CASTS = {"ImplicitCastExpr", "CStyleCastExpr", "CXXStaticCastExpr", "CXXReinterp
          "CXXFunctionalCastExpr"}
 SCALAR = re.compile(r"(const |volatile |un|signed )*(signed|int|long|short|char|_?[Bb]ool|float|double|__int128|enum)\b"
                     r"|.*\*$")
+# Functions that need what their first or second argument points to, though they may change it, too.
+USES = (re.compile(r"nart_\w+_(close|release|finish|commit|abort|cancel|detach|downgrade)$"),
+        re.compile(r"nart_(\w+_move|bytes_(release|commit|abort))$"))
+
 
 
 class Expressions(Graph):
@@ -247,7 +251,14 @@ class Expressions(Graph):
             self.read(place, where)
             self.add("touch", place, where)
         else:
+            if use and self.uses(*use):
+                self.read(place, where)
             self.write(place, whole, where)
+
+    @staticmethod
+    def uses(name, _, index):
+        """Does a function need what it may also change?"""
+        return index < len(USES) and USES[index].match(name)
 
     @staticmethod
     def reads(name, signature, index):
