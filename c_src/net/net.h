@@ -169,6 +169,13 @@ void nart__unix_unlink(const nart_io *io, const uint64_t id[2]);
 /* Makes a connected stream a handle under a driver. On failure the descriptor stays the caller's. */
 nart_res nart__tcp_bind(nart_tcp *s, const nart_driver *drv, void *host, int fd);
 
+/* Starts a connect in `*s`, which is overwritten: 0 it is connected; 1 the connect is under way, and ends when the
+ * write direction is ready; or an error, and no socket is left. */
+nart_res nart__tcp_connect_start(nart_cx *cx, nart_tcp *s, const nart_addr *addr);
+
+/* Makes `*s` the owner of a connected socket that is registered as `*io`. */
+void nart__tcp_take(nart_tcp *s, const nart_io *io, int fd);
+
 /* 0: bytes in this direction are those of the descriptor; else the error with which the operations answer, or
  * -EPIPE where receiving answers 0. */
 nart_res nart__tcp_check(const nart_tcp *s, uint32_t dir);

@@ -55,7 +55,7 @@ static nart_res connect_go_on(nart_cx *cx, nart_tcp *s)
     return r;
 }
 
-static nart_res connect_begin(nart_cx *cx, nart_tcp *s, const nart_addr *addr)
+nart_res nart__tcp_connect_start(nart_cx *cx, nart_tcp *s, const nart_addr *addr)
 {
     const nart_sys *sys = cx->drv->sys;
     const int on = 1;
@@ -82,7 +82,18 @@ static nart_res connect_begin(nart_cx *cx, nart_tcp *s, const nart_addr *addr)
     s->state = CONNECTING;
     nart__io_clear(&s->io, NART_READ | NART_WRITE,
                    cx); /* the kernel has just reported EINPROGRESS */
-    return connect_go_on(cx, s);
+    return 1;
+}
+
+static nart_res connect_begin(nart_cx *cx, nart_tcp *s, const nart_addr *addr)
+{
+    nart_res r = nart__tcp_connect_start(cx, s, addr);
+    return r > 0 ? connect_go_on(cx, s) : r;
+}
+
+void nart__tcp_take(nart_tcp *s, const nart_io *io, int fd)
+{
+    *s = (nart_tcp){ .io = *io, .fd = fd, .state = OPEN };
 }
 
 /* The wait of the connect that this body awaited here, if the handle was closed since; or NULL. */

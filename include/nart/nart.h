@@ -22,6 +22,7 @@
 #include "observe.h"
 #include "oneshot.h"
 #include "remote.h"
+#include "resolve.h"
 #include "rt.h"
 #include "shutdown.h"
 #include "signal.h"
