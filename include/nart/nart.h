@@ -33,9 +33,9 @@
 #include "task_set.h"
 #include "time.h"
 #include "trace.h"
+#include "unix.h"
 #include "watch.h"
 #include "work.h"
-#include "unix.h"
 #include "world.h"
 
 #endif
