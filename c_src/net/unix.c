@@ -366,7 +366,8 @@ nart_res nart_unix_recv_fds(nart_cx *cx, nart_unix *u, void *buf, size_t len, in
             nart__msg_close_fds(u->conn.io.drv->sys, &m);
             return -ENOBUFS;
         }
-        memcpy(fds, CMSG_DATA(c), came * sizeof(int));
+        if (fds)
+            memcpy(fds, CMSG_DATA(c), came * sizeof(int));
         *n = came; /* the kernel has one piece for all of a message */
     }
     return r;
