@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Right and wrong bodies for c_src/cmake/nart-check. An await that loses variables has a comment with `lost:` and
- * their names; another mistake has the comment `switch`, `break` or `return`. Nothing else may be found. */
+ * their names; another mistake has the comment `switch`, `break`, `return`, `repeated` or `fiber`. Nothing else may be
+ * found. */
 #include <nart/nart.h>
 
 #include <stdio.h>
@@ -675,6 +676,37 @@ nart_res lost_in_several(nart_cx *cx, struct frame *f)
     NART_AWAIT_ALL_OK(r, f->all, fine(cx, f), loops(cx, f)); /* lost: which */
     if (which == 1)
         NART_STOP(r, fine(cx, f));
+    NART_END(r);
+}
+
+/* Changes in an awaited expression are made in each poll. */
+nart_res repeats(nart_cx *cx, struct frame *f)
+{
+    nart_res r = 0;
+    nart_res all[2];
+
+    NART_BEGIN(cx, &f->co);
+    f->i = 0;
+    NART_AWAIT(r, nart_sleep(cx, &f->timer, f->i++));                              /* repeated */
+    NART_AWAIT_ANY(f->i, r, fine(cx, f), nart_sleep(cx, &f->timer, f->wait *= 2)); /* repeated */
+    NART_AWAIT_ALL(r, f->all, fine(cx, f), nart_sleep(cx, &f->timer, --f->wait));  /* repeated */
+    NART_AWAIT_FOR(r, f->n++, fine(cx, f));                                        /* once */
+    NART_AWAIT_UNTIL(r, f->n++, fine(cx, f));
+    NART_AWAIT(all[f->i++], fine(cx, f));
+    NART_END(all[0]);
+}
+
+nart_res awaits_as_fibers_do(nart_cx *cx, struct frame *f)
+{
+    nart_res r = 0;
+    int which;
+
+    NART_BEGIN(cx, &f->co);
+    r = nart_await(cx, nart_sleep(cx, &f->timer, 1));         /* fiber */
+    r = nart_await_for(cx, 1, fine(cx, f));                   /* fiber */
+    r = nart_await_any(cx, which, fine(cx, f), loops(cx, f)); /* fiber */
+    r = nart_yield(cx);                                       /* fiber */
+    f->n = which;
     NART_END(r);
 }
 

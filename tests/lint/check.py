@@ -11,7 +11,7 @@ import sys
 
 def expected(text):
     for number, line in enumerate(text.splitlines(), 1):
-        mark = re.search(r"/\* (?:lost: (?P<names>[\w ]+)|(?P<what>switch|break|return)) \*/", line)
+        mark = re.search(r"/\* (?:lost: (?P<names>[\w ]+)|(?P<what>switch|break|return|repeated|fiber)) \*/", line)
         if mark and mark["names"]:
             yield from ((number, f"`{name}`") for name in mark["names"].split())
         elif mark:
@@ -24,7 +24,7 @@ def found(said, text):
         lost = re.match(r"(`(\w+)`) is lost by the await at line (\d+)", what)
         if lost and not re.search(rf"\b{lost[2]}\b", text.splitlines()[int(at) - 1]):
             yield int(at), f"{lost[1]} is not declared here, but"
-        yield (int(lost[3]), lost[1]) if lost else (int(at), re.search("switch|break|return", what)[0])
+        yield (int(lost[3]), lost[1]) if lost else (int(at), re.search("switch|break|return|repeated|fiber", what)[0])
 
 
 def main():

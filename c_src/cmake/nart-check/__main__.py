@@ -18,6 +18,8 @@ nart_check(<target>). Needs Python 3.9 and clang 10, whatever compiles the progr
  2. A `break` outside of loops and switches: it leaves the body and continues at its NART_END.
  3. An await in a switch of the body. Compilers reject it, but not with -w, and not in a switch on __int128.
  4. A plain `return` after NART_BEGIN: the next call of the body aborts the process.
+ 5. A ++, --, += or the like in an awaited expression: it is repeated in each poll.
+ 6. An await of nart/fiber.h in a body.
 
 Method: clang dumps the syntax tree of the preprocessed file. The statements of a body form a graph, in which an
 await leads to its resume point. A backward pass finds where a variable is live: it may be read before it is set.
@@ -33,6 +35,7 @@ Limits
     writes to an out-parameter before it answers is seen by that name only.
   - An element with a variable index is a part of an array: a loop that fills the array does not count as setting
     it, so it is reported if it is read after an await. Declare such an array in a block.
+  - Of the side effects of an awaited expression it does not see those of functions, nor an assignment.
   - It does not see a change through a pointer, nor an initial value that differs in the next poll
     (`int n = f->n;` before NART_BEGIN).
   - C++: what a lambda captures is not followed. Calling a member function that is not const sets the object.

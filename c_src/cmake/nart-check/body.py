@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """The statements of a body."""
-import re
-
-from expressions import Expressions
+from expressions import OWN, Expressions
 from tree import callee, find, inner, is_guard, kind, number, peel, type_of
 
 
@@ -12,7 +10,6 @@ class Body(Expressions):
         self.labels, self.gotos = {}, []
         self.leave, self.again, self.switches = [], [], []  # of the loops and switches around it
         self.dispatch = None  # the node of NART_BEGIN's switch
-        self.misplaced = []
         for part in inner(function):
             if kind(part) == "ParmVarDecl":
                 self.declare(part)
@@ -44,7 +41,7 @@ class Body(Expressions):
 
     def declare(self, node):
         name = node.get("name", "")
-        if not re.fullmatch(r"nart_\w+_", name) and not type_of(node).endswith("&"):
+        if not OWN.fullmatch(name) and not type_of(node).endswith("&"):
             self.variables[node["id"]] = name, node["at"]
 
     def on_DeclStmt(self, node):

@@ -11,6 +11,7 @@ CASTS = {"ImplicitCastExpr", "CStyleCastExpr", "CXXStaticCastExpr", "CXXReinterp
          "CXXFunctionalCastExpr"}
 SCALAR = re.compile(r"(const |volatile |un|signed )*(signed|int|long|short|char|_?[Bb]ool|float|double|__int128|enum)\b"
                     r"|.*\*$")
+OWN = re.compile(r"nart_\w+_")  # the variables of nart's macros
 # Functions that need what their first or second argument points to, though they may change it, too.
 USES = (re.compile(r"nart_\w+_(close|release|finish|commit|abort|cancel|detach|downgrade)$"),
         re.compile(r"nart_(\w+_move|bytes_(release|commit|abort))$"))
@@ -23,6 +24,7 @@ class Expressions(Graph):
         self.tree = tree
         self.variables = {}  # id -> (name, where it is declared)
         self.awaited = None  # in an awaited expression: the places that it sets when it answers
+        self.misplaced = []  # (where, what is wrong there)
         self.in_arm = False  # of a NART_ALL: another poll may follow after its answer
 
     def statement(self, node):
@@ -155,6 +157,7 @@ class Expressions(Graph):
 
     def on_UnaryOperator(self, node):
         if node["opcode"] in ("++", "--"):
+            self.repeated(node)
             place, whole = self.place(inner(node)[0])
             self.read(place, node)
             self.write(place, whole, node)
@@ -177,10 +180,17 @@ class Expressions(Graph):
 
     def on_CompoundAssignOperator(self, node):
         left, right = inner(node)
+        self.repeated(node)
         self.expression(right)
         place, whole = self.place(left)
         self.read(place, node)
         self.write(place, whole, node)
+
+    def repeated(self, node):
+        """A change that is made again in each poll, if it is a part of an awaited expression."""
+        changed = peel(inner(node)[0]).get("referencedDecl", {}).get("name", "")
+        if self.awaited is not None and not OWN.fullmatch(changed):
+            self.misplaced.append((node["at"], f"this {node['opcode']} is repeated in each poll: do it before the await"))
 
     def on_ConditionalOperator(self, node):
         condition, yes, no = inner(node)
@@ -214,6 +224,8 @@ class Expressions(Graph):
         args = parts if re.match("CXX(Construct|Temporary)", kind(node)) else parts[1:]
         if args is not parts and not name:
             self.function(parts[0])
+        if name in ("nart__await_begin", "nart__fiber_yield"):
+            self.misplaced.append((node["at"], "this is an await of a fiber: in a body it answers -EPERM"))
         later = []
         for index, arg in enumerate(args):
             if name == "nart__scope_begin" and index == 2:
