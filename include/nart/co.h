@@ -26,9 +26,10 @@
  *  1. Keep what must survive an await in the frame. Local variables do not survive. One that is initialised
  *     before NART_BEGIN is initialised again in each poll, so a change made by the body is silently lost;
  *     any other local variable has an indeterminate value after an await.
- *       - nart-check reports each variable that is set in the body, by an initialiser or otherwise, and read
+ *       - nart-check reports variables that are set in the body, by an initialiser or otherwise, and read
  *         after an await without being set in between: `nart_check(app)` in CMake, or the program in share/nart.
- *         It needs clang and Python, whatever compiles the program. See docs/building.md.
+ *         It needs clang and Python, whatever compiles the program. See docs/building.md; `--help` lists what it
+ *         does not see.
  *       - Compilers warn about some of them: about a variable that is initialised after NART_BEGIN (gcc:
  *         -Wjump-misses-init) or not at all (clang: -Wconditional-uninitialized). CMake target `nart::strict`.
  *       - Nothing finds a change through a pointer, nor an initial value that differs in the next poll
@@ -40,10 +41,12 @@
  *     NART_END. nart-check finds both.
  *  3. The awaited expression is evaluated in every poll. It is the operation or body itself; its arguments
  *     must have no side effects (no `i++`). Keep its inputs in the frame, and also the handle in which the
- *     operation waits, and an out-parameter that the operation writes before it answers (`done` of
- *     nart_tcp_send_all()). An out-parameter that is written only with the answer may be a local variable;
- *     its value is lost at the next await. nart-check reports all others. An input may differ between calls only if the operation ignores
- *     later values (`at` of nart_sleep_until()).
+ *     operation waits, and what the operation writes before it answers (`done` of nart_tcp_send_all(), `buf` and
+ *     `done` of nart_stream_read_exact()). An out-parameter that is written only with the answer may be a local
+ *     variable; its value is lost at the next await. nart-check reports the others, but not what a function of
+ *     your own writes before it answers, unless that has a parameter named `done`. An input may differ between
+ *     calls only if the operation ignores later values: `nart_now(cx) + NART_SEC` may be the `at` of
+ *     nart_sleep_until(). A local variable that the body has set is none: it is indeterminate in the next poll.
  *  4. Write one await per source line. A second one is a compile error: a duplicate label, whose name is this
  *     rule.
  *  5. Leave a body by NART_RETURN or NART_END only. After a plain `return` its next call aborts the process
