@@ -121,11 +121,11 @@ static inline bool nart_co_active(const nart_co *co);
 /** Awaits an operation or a body: evaluates it in each poll until it answers. `dst` = its answer. */
 #define NART_AWAIT(dst, ...) NART__AWAIT(dst, __VA_ARGS__)
 
-/** The same with an absolute deadline: -ETIMEDOUT once it has passed. */
+/** The same with an absolute deadline: -ETIMEDOUT once it has passed. `abs` is evaluated once. */
 #define NART_AWAIT_UNTIL(dst, abs, ...) NART__AWAIT_UNTIL(dst, abs, __VA_ARGS__)
 
-/** The same with a deadline `ns` nanoseconds after the first evaluation that had to wait. An answer without
- *  waiting reads no clock. */
+/** The same with a deadline `ns` nanoseconds after the first evaluation that had to wait: `ns` is evaluated then,
+ *  once. An answer without waiting reads no clock. */
 #define NART_AWAIT_FOR(dst, ns, ...) NART__AWAIT_FOR(dst, ns, __VA_ARGS__)
 
 /* ---- races --------------------------------------------------------------------------------- */
@@ -242,7 +242,7 @@ typedef struct nart_arm {
  *
  * It answers what the operation answers; or -ECANCELED or -ETIMEDOUT of the sleep, and then the operation
  * was not called. A loser of a race continues where it was when it is awaited again; nart_timer_cancel()
- * makes it restart.
+ * makes it restart. `ns` is evaluated in each poll of the sleep, and used by the first: keep it in the frame.
  */
 #define NART_AFTER(t, ns, ...) NART__AFTER(t, ns, __VA_ARGS__)
 

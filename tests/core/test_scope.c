@@ -619,3 +619,56 @@ TEST(relative_scopes_of_zero_and_less_expire_at_once_and_huge_ones_never)
     check_relative(INT64_MAX, 0, 1000);
     check_relative(NART_SEC / 2, -ETIMEDOUT, 500);
 }
+
+/* ---- how often a deadline is evaluated ---- */
+
+struct counted {
+    nart_co co, inner;
+    nart_timer timer;
+    int i, evaluated;
+    nart_res r;
+};
+
+static int64_t counted_ns(struct counted *f)
+{
+    f->evaluated++;
+    return NART_SEC;
+}
+
+static nart_res sleeps_often(nart_cx *cx, struct counted *f)
+{
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->inner);
+    for (f->i = 0; f->i < 3 && r == 0; f->i++)
+        NART_AWAIT(r, nart_sleep(cx, &f->timer, NART_MS));
+    NART_END(r);
+}
+
+static nart_res counted_run(nart_cx *cx, void *frame)
+{
+    struct counted *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT_FOR(f->r, counted_ns(f), nart_sleep(cx, &f->timer, 0));
+    CHECK_RES(f->r, 0);
+    CHECK_EQ(f->evaluated, 0); /* it did not wait */
+    NART_AWAIT_FOR(f->r, counted_ns(f), sleeps_often(cx, f));
+    CHECK_RES(f->r, 0);
+    CHECK_EQ(f->evaluated, 1);
+    NART_AWAIT_UNTIL(f->r, nart_now(cx) + counted_ns(f), sleeps_often(cx, f));
+    CHECK_RES(f->r, 0);
+    CHECK_EQ(f->evaluated, 2);
+    NART_END(0);
+}
+
+TEST_WITH(a_deadline_is_evaluated_once, rt)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct counted, counted_run, NULL);
+    nart_join join;
+    const struct counted *f = spawn(rt, &type, &join);
+
+    run_all(rt);
+    CHECK_RES(f->r, 0);
+    nart_join_release(&join);
+}

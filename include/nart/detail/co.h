@@ -192,8 +192,6 @@ static inline nart_res nart__co_out(nart_cx *cx, nart_co *co, nart_scope **above
 /* The first poll of a relative scope is pending: its duration starts here. */
 static inline void nart__scope_begin(nart_cx *cx, nart_co *co, int64_t ns)
 {
-    if (co->deadline != NART_NEVER)
-        return;
     co->deadline = nart_time_add(nart__now_read(cx), ns);
     nart__cx_until(cx, co->deadline);
 }
@@ -208,7 +206,8 @@ static inline void nart__scope_begin(nart_cx *cx, nart_co *co, int64_t ns)
             nart_res nart_r_ = (__VA_ARGS__);                                                      \
             nart_r_ = nart_scope_leave(nart_cx_, &nart_s_, nart_r_);                               \
             if (nart_r_ == NART_PENDING) {                                                         \
-                nart__scope_begin(nart_cx_, nart_co_, (ns));                                       \
+                if (nart_co_->deadline == NART_NEVER)                                              \
+                    nart__scope_begin(nart_cx_, nart_co_, (ns));                                   \
                 NART__PARK;                                                                        \
             }                                                                                      \
             (dst) = nart_r_;                                                                       \
