@@ -184,6 +184,7 @@ NART_API NART_MUST_USE nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn,
  *     n = nart_await(cx, nart_tcp_recv(cx, &sock, buf, sizeof buf));
  *
  * A function that only awaits within needs no await around it; one around it shows its line in a dump.
+ * A compiler warns if the answer of an await is not used, as it does for operations.
  * @return the answer; -EPERM, -EDEADLK: see rules 1 and 4.
  */
 #define nart_await(cx, ...) NART__FIBER_AWAIT(cx, __VA_ARGS__)

@@ -470,8 +470,10 @@ static nart_res shielded_fiber(nart_cx *cx, void *arg)
     f->before = nart_await(cx, nart_recv(cx, &f->rx, &f->value));
     nart_shield(cx, f->span);
     f->hidden = !nart_cx_cancelled(cx);
-    if (f->nest)
-        (void)nart_await(cx, shielded_function(cx, f));
+    if (f->nest) {
+        nart_res r = nart_await(cx, shielded_function(cx, f));
+        CHECK_RES(r, f->nested);
+    }
     f->under = nart_await(cx, nart_sleep_until(cx, &f->timer, at_ms(50)));
     nart_unshield(cx);
     f->left_at = nart_now(cx);

@@ -88,7 +88,7 @@ nart_res thrower(nart_cx *cx, void *arg)
     for (int round = 0; round < 3; round++) {
         std::string what;
         try {
-            (void)nart_await(cx, throws(cx, 5, &alive));
+            CHECK_RES(nart_await(cx, throws(cx, 5, &alive)), 0); /* throws */
         } catch (const std::exception &e) {
             what = e.what();
         }

@@ -305,15 +305,16 @@ static nart_res fair(nart_cx *cx, void *arg)
     int *wins = arg, which;
 
     for (int i = 0; i < 3000; i++) {
-        (void)nart_await_any_fair(cx, which, ready_now(cx), ready_now(cx), ready_now(cx));
+        CHECK_LE(0, nart_await_any_fair(cx, which, ready_now(cx), ready_now(cx), ready_now(cx)));
         wins[which]++;
     }
     for (int i = 0; i < 3000; i++) {
-        (void)nart_await_any(cx, which, ready_now(cx), ready_now(cx), ready_now(cx));
+        CHECK_LE(0, nart_await_any(cx, which, ready_now(cx), ready_now(cx), ready_now(cx)));
         wins[3 + which]++;
     }
     for (int i = 0; i < 3000; i++) {
-        (void)nart_await_for(cx, NART_SEC, NART_ANY_FAIR(which, ready_now(cx), ready_now(cx)));
+        CHECK_LE(0,
+                 nart_await_for(cx, NART_SEC, NART_ANY_FAIR(which, ready_now(cx), ready_now(cx))));
         wins[6 + which]++;
     }
     return 0;
@@ -434,7 +435,9 @@ static nart_res race_in_function(nart_cx *cx, struct lines *l)
     nart_timer t = { 0 };
     int which = -1;
 
-    (void)nart_await_any(cx, which, nart_recv(cx, &l->rx, &l->v), nart_sleep(cx, &t, 30 * NART_MS));
+    nart_res r =
+        nart_await_any(cx, which, nart_recv(cx, &l->rx, &l->v), nart_sleep(cx, &t, 30 * NART_MS));
+    (void)r;
     return which;
 }
 

@@ -681,10 +681,12 @@ static nart_res races(nart_cx *cx, void *arg)
 {
     struct lines *l = arg;
     nart_timer t = { 0 };
+    nart_res r;
     int which;
 
     l->race = __LINE__ + 1;
-    (void)nart_await_any(cx, which, nart_recv(cx, &l->rx, &l->v), nart_sleep(cx, &t, NART_SEC));
+    r = nart_await_any(cx, which, nart_recv(cx, &l->rx, &l->v), nart_sleep(cx, &t, NART_SEC));
+    (void)r;
     return which;
 }
 

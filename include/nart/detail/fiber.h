@@ -261,12 +261,18 @@ static NART__INLINE void nart__await_end(nart__await *w)
         nart_r_ = (__VA_ARGS__);                                                                   \
     while (nart_r_ == NART_PENDING && nart__fiber_park(&nart_w_, &nart_r_))
 
+/* The value of a statement expression may be ignored, that of this function not. */
+static NART__INLINE NART_MUST_USE nart_res nart__fiber_answer(nart_res r)
+{
+    return r;
+}
+
 #define NART__FIBER_AWAIT(c, ...)                                                                  \
-    __extension__({                                                                                \
+    nart__fiber_answer(__extension__({                                                             \
         NART__FIBER_BEGIN(c);                                                                      \
         NART__FIBER_LOOP(__VA_ARGS__);                                                             \
         nart_r_;                                                                                   \
-    })
+    }))
 
 /* ---- deadlines ---- */
 
@@ -304,25 +310,25 @@ static inline void nart__await_for_end(nart__await_for *s)
 }
 
 #define NART__FIBER_AWAIT_WITHIN(c, at, ns, ...)                                                   \
-    __extension__({                                                                                \
+    nart__fiber_answer(__extension__({                                                             \
         NART__FIBER_BEGIN(c);                                                                      \
         nart__await_for nart_s_ __attribute__((cleanup(nart__await_for_end)));                     \
         nart__await_for_begin(&nart_s_, nart_cx_, (at), (ns));                                     \
         NART__FIBER_LOOP(__VA_ARGS__);                                                             \
         nart__await_for_answer(&nart_s_, nart_r_);                                                 \
-    })
+    }))
 
 #define NART__FIBER_AWAIT_UNTIL(c, at, ...) NART__FIBER_AWAIT_WITHIN(c, at, NART_NEVER, __VA_ARGS__)
 #define NART__FIBER_AWAIT_FOR(c, ns, ...) NART__FIBER_AWAIT_WITHIN(c, NART_NEVER, ns, __VA_ARGS__)
 
 #define NART__FIBER_AWAIT_STOP(c, ...)                                                             \
-    __extension__({                                                                                \
+    nart__fiber_answer(__extension__({                                                             \
         NART__FIBER_BEGIN(c);                                                                      \
         uint32_t nart_s_;                                                                          \
         NART__FIBER_LOOP((nart_s_ = nart__stop_in(nart_cx_), nart_any_ = (__VA_ARGS__),            \
                           nart__stop_out(nart_cx_, nart_s_), nart_any_));                          \
         nart_r_;                                                                                   \
-    })
+    }))
 
 /* ---- yielding ---- */
 
