@@ -158,6 +158,8 @@ NART_API NART_MUST_USE nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn,
 #define nart_fiber_spawn_value(cx, fn, value, opts, out)                                           \
     (NART__CHECKED(__alignof__(*(value)) <= 16,                                                    \
                    "the value of a fiber is aligned to at most 16 bytes: pass a pointer"),         \
+     NART__CHECKED(sizeof *(value) <= NART_FIBER_VALUE,                                            \
+                   "the value of a fiber has at most NART_FIBER_VALUE bytes: pass a pointer"),     \
      nart__fiber_spawn_value((cx), NART__FIBER_TYPES(fn), (fn), (value), sizeof *(value), (opts),  \
                              (out)))
 
