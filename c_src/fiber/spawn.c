@@ -60,7 +60,7 @@ static inline nart_res options(nart_fiber_opts *o, nart_fiber_fn fn, const void 
         if (given->size < sizeof given->size || given->size > sizeof *o)
             return NART_EABI;
         memcpy(o, given, given->size);
-        if (o->flags & ~(uint32_t)NART_TASK_URGENT)
+        if (o->flags & ~(uint32_t)NART__FIBER_FLAGS)
             return wrong("an unknown flag");
     }
     if (o->value > NART_FIBER_VALUE || value > NART_FIBER_VALUE)

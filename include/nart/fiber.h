@@ -95,7 +95,8 @@ typedef struct nart_fiber_opts {
     /** Called with the function's argument, if the function is never called: there was no memory for a stack,
      *  or a spawn by another thread did not become a task (nart_remote_spawn()). NULL: nothing. */
     void (*drop)(void *arg);
-    uint32_t flags; /**< NART_TASK_URGENT; without effect where NART_FIBER_TYPE() is spawned */
+    /** NART_TASK_URGENT, NART_TASK_BACKGROUND; without effect where NART_FIBER_TYPE() is spawned. */
+    uint32_t flags;
 } nart_fiber_opts;
 
 #define NART_FIBER_OPTS_INIT NART__SIZED(nart_fiber_opts)

@@ -46,6 +46,7 @@ TEST_WITH(bad_options_are_refused, rt)
     CHECK_RES(with_opts((nart_fiber_opts){ .size = size, .flags = NART_TASK_SEND }), -EINVAL);
     CHECK_RES(with_opts((nart_fiber_opts){ .size = size, .flags = 1u << 31 }), -EINVAL);
     CHECK_RES(with_opts((nart_fiber_opts){ .size = size, .flags = NART_TASK_URGENT }), 0);
+    CHECK_RES(with_opts((nart_fiber_opts){ .size = size, .flags = NART_TASK_BACKGROUND }), 0);
     CHECK_RES(with_opts((nart_fiber_opts){ .size = size, .value = SIZE_MAX }), -EINVAL);
     CHECK_RES(nart_fiber_init(&f, NULL, NULL, NULL), -EINVAL);
     CHECK_RES(with_stack(0), 0); /* the default */

@@ -212,6 +212,36 @@ TEST_WITH(an_urgent_fiber_is_polled_first, rt)
     CHECK_STR(trace, "uvab");
 }
 
+/* ---- the background ---- */
+
+static nart_res sweeps(nart_cx *cx, void *arg)
+{
+    nart_res r = await_sleep(cx, NART_SEC);
+
+    note(arg);
+    return r;
+}
+
+TEST_WITH(a_run_does_not_wait_for_a_fiber_in_the_background, rt)
+{
+    const nart_fiber_opts flags = { .size = sizeof flags, .flags = NART_TASK_BACKGROUND };
+    char v[2] = "v";
+    const nart_fiber_opts both = { .size = sizeof both,
+                                   .flags = NART_TASK_BACKGROUND | NART_TASK_URGENT,
+                                   .value = sizeof v };
+
+    START(names, "a", NULL);
+    CHECK_RES(nart_rt_fiber_spawn(rt, sweeps, "b", &flags, NULL), 0);
+    CHECK_RES(nart_rt_fiber_spawn(rt, sweeps, v, &both, NULL), 0);
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_STR(trace, "a");
+    CHECK_EQ(nart_rt_background_count(rt), 2);
+    START(sweeps, "c", NULL); /* as long: both end with it */
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_STR(trace, "avbc");
+    CHECK_EQ(nart_rt_task_count(rt), 0);
+}
+
 /* ---- nurseries ---- */
 
 static bool stubborn;

@@ -372,14 +372,18 @@ NART_API void nart__fiber_drop(void *frame);
         &nart_type_;                                                                               \
     })
 
-/* With and without room for a value; urgent or not. */
+#define NART__FIBER_FLAGS (NART_TASK_URGENT | NART_TASK_BACKGROUND)
+#define NART__FIBER_TYPES_OF(fn, flags)                                                            \
+    NART__FIBER_TYPE_OF(fn, flags, offsetof(nart_fiber, value)),                                   \
+        NART__FIBER_TYPE_OF(fn, flags, sizeof(nart_fiber))
+
+/* With and without room for a value, for each combination of the flags of a fiber. */
 #define NART__FIBER_TYPES(fn)                                                                      \
     __extension__({                                                                                \
         static const nart_task_type nart_types_[] = {                                              \
-            NART__FIBER_TYPE_OF(fn, 0, offsetof(nart_fiber, value)),                               \
-            NART__FIBER_TYPE_OF(fn, 0, sizeof(nart_fiber)),                                        \
-            NART__FIBER_TYPE_OF(fn, NART_TASK_URGENT, offsetof(nart_fiber, value)),                \
-            NART__FIBER_TYPE_OF(fn, NART_TASK_URGENT, sizeof(nart_fiber))                          \
+            NART__FIBER_TYPES_OF(fn, 0), NART__FIBER_TYPES_OF(fn, NART_TASK_URGENT),               \
+            NART__FIBER_TYPES_OF(fn, NART_TASK_BACKGROUND),                                        \
+            NART__FIBER_TYPES_OF(fn, NART__FIBER_FLAGS)                                            \
         };                                                                                         \
         nart_types_;                                                                               \
     })
@@ -389,11 +393,11 @@ NART_API nart_res nart__fiber_spawn(nart_cx *cx, const nart_task_type *types, na
 NART_API nart_res nart__fiber_spawn_value(nart_cx *cx, const nart_task_type *types,
                                           nart_fiber_fn fn, void *value, size_t bytes,
                                           const nart_fiber_opts *opts, nart_join *out);
-/* Which of NART__FIBER_TYPES(). */
+/* Which of NART__FIBER_TYPES(): two for each combination, in the order of their numbers 0, 2, 4 and 6. */
 static inline const nart_task_type *nart__fiber_type(const nart_task_type *types, size_t value,
                                                      uint32_t flags)
 {
-    return &types[(value != 0) + (flags & NART_TASK_URGENT ? 2 : 0)];
+    return &types[(value != 0) + (flags & NART__FIBER_FLAGS)];
 }
 
 static inline nart_res nart__rt_fiber_spawn(nart_rt *rt, const nart_task_type *types,
