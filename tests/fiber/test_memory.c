@@ -86,6 +86,46 @@ static nart_res spawns_in_want(nart_cx *cx, void *arg)
     return r ? r : answer;
 }
 
+/* Spawns and joins one; the nth allocation fails. A size that no fiber has used needs all of them. */
+static nart_res spawns_without_the_nth(nart_cx *cx, void *nth)
+{
+    nart_join join = { 0 };
+    int n = 7;
+    nart_res answer = 0;
+    const nart_fiber_opts opts = {
+        .size = sizeof opts, .stack = 1 << 18, .drop = drop, .value = sizeof n
+    };
+
+    test_alloc_fail(*(long *)nth, false);
+    nart_res r = nart_fiber_spawn(cx, runs, &n, &opts, &join);
+    if (r == 0)
+        CHECK_RES(nart_await(cx, nart_join_await(cx, &join, &answer)), 0);
+    test_alloc_fail(0, false);
+    nart_join_release(&join);
+    CHECK_EQ(dropped, r == 0 && answer != 7); /* else the value is the caller's, or the fiber's */
+    return r ? r : answer;
+}
+
+TEST(each_allocation_of_a_spawn_and_join_may_fail)
+{
+    nart_res r = -ENOMEM;
+    int failed = 0;
+
+    for (long nth = 1; r != 7; nth++) {
+        rt_open();
+        called = dropped = 0;
+        CHECK_RES(nart_fiber_block_on(rt, spawns_without_the_nth, &nth, NULL, &r), 0);
+        CHECK_EQ(called, r == 7);
+        if (r != 7) {
+            CHECK_RES(r, -ENOMEM);
+            failed++;
+        }
+        rt_close();
+        CHECK_EQ(test_alloc_live(), 0);
+    }
+    CHECK_EQ(failed, 1); /* a region of stacks: the slots are there */
+}
+
 TEST_WITH(a_fiber_that_finds_no_memory_goes_on, rt)
 {
     nart_res r = 0;
