@@ -93,8 +93,10 @@ TEST_WITH(objects_of_a_loop_are_refused, two_workers)
     nart_tokio_op op;
 
     for (int i = 0; i < WAITS; i++) {
-        if ((waits[i].moves && !is_receive(&waits[i])) || waits[i].wait == wait_shutdown)
-            continue; /* a shutdown is that of the task's own runtime: see test_group.c */
+        if ((waits[i].moves && !is_receive(&waits[i])) || waits[i].wait == wait_remote_join)
+            continue; /* works there */
+        if (waits[i].wait == wait_shutdown || waits[i].wait == wait_pool)
+            continue; /* that of the task's own runtime, its own jobs: see test_group.c */
         open_all(loop);
         if (waits[i].wait == wait_lock) /* its keeper takes it */
             CHECK_LE(0, nart_rt_poll(loop, 0));
@@ -177,6 +179,29 @@ TEST_WITH(cancelled_waits_leave_nothing_behind, two_workers)
         check_answer(&waits[i], &op, 0);
         close_all();
     }
+}
+
+TEST_WITH(a_task_on_tokio_awaits_one_of_a_loop, two_workers)
+{
+    static const struct a_wait join = { .name = "remote join", .wait = wait_remote_join };
+    nart_tokio_op op;
+
+    open_all(loop);
+    CHECK_LE(0, nart_rt_poll(loop, 0));
+    start(&join, 0, &op);
+    wait_for(&parked, 1);
+    nart_tokio_op_cancel(&op);
+    check_answer(&join, &op, NART_EEXHAUSTED);
+    start(&join, NART_MS, &op);
+    check_answer(&join, &op, -ETIMEDOUT);
+    start(&join, 0, &op);
+    wait_for(&parked, 1);
+    CHECK(serve_job(POOLS));
+    CHECK_LE(0, nart_rt_poll(loop, 0));
+    check_answer(&join, &op, 0);
+    start(&join, 0, &op);
+    check_answer(&join, &op, NART_EUSED);
+    close_all();
 }
 
 /* ---- streams through channels with few places ---- */

@@ -555,6 +555,33 @@ static void move_signal(int i)
     nart_signal_close(&moved);
 }
 
+static void release_remote_join(int i)
+{
+    (void)i;
+    nart_remote_join_release(&all.remote_join);
+}
+
+static void move_remote_join(int i)
+{
+    nart_remote_join moved = { .task = NULL };
+    (void)i;
+    nart_remote_join_move(&moved, &all.remote_join);
+    nart_remote_join_release(&moved);
+}
+
+static void close_pool(int i)
+{
+    nart_pool_close(&all.pool[i]);
+}
+
+/* Nothing reads a pair after both ends are closed. */
+static void close_pair(int i)
+{
+    CHECK_RES(nart_stream_close(&all.end[i]), 0);
+    CHECK_RES(nart_stream_close(&all.peer[i]), 0);
+    memset(&all.pair[i], 0xaa, sizeof all.pair[i]);
+}
+
 static const struct an_end {
     const char *wait; /* its name in waits.h */
     void (*end)(int i);
@@ -600,6 +627,12 @@ static const struct an_end {
     { "task set", detach_set, NART_ECLOSED },
     { "signal", close_signal, -EBADF },
     { "signal", move_signal, -EBADF },
+    { "remote join", release_remote_join, NART_ESTALE },
+    { "remote join", move_remote_join, NART_ESTALE },
+    { "pool", close_pool, NART_ECLOSED },
+    { "end of a pool", close_pool, NART_ECLOSED },
+    { "stream read", close_pair, -EBADF },
+    { "stream write", close_pair, -EBADF },
 };
 
 struct ending {

@@ -45,14 +45,15 @@ static void begin(const nart_task_type *type, bool backwards)
     CHECK_EQ(waiting, WAITS);
 }
 
-/* Two more tasks are waited for by others, and two hold a lock: they end with -ECANCELED. */
+/* Others are waited for: two tasks, a remote one and the jobs of pools. Two hold a lock. They end with
+ * -ECANCELED. */
 static void freed(uint64_t cancelled, uint64_t dropped)
 {
     nart_rt_end end = NART_RT_END_INIT;
 
     reports = 0;
     CHECK_RES(nart_rt_free_counted(rt, &end), 0);
-    CHECK_EQ(end.cancelled, cancelled + 2 + LOCKS);
+    CHECK_EQ(end.cancelled, cancelled + 3 + POOLS + LOCKS);
     CHECK_EQ(end.dropped, dropped);
     CHECK_EQ(reports, dropped);
 }

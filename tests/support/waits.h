@@ -12,12 +12,14 @@
 #include <nart/chan.h>
 #include <nart/co.h>
 #include <nart/oneshot.h>
+#include <nart/remote.h>
 #include <nart/rt.h>
 #include <nart/shutdown.h>
 #include <nart/signal.h>
+#include <nart/stream.h>
 #include <nart/task_set.h>
 
-enum { CHANNELS = 3, BYTES = 2, ONESHOTS = 2, LOCKS = 2, WAITS_MOST = 32 };
+enum { CHANNELS = 3, BYTES = 2, ONESHOTS = 2, LOCKS = 2, POOLS = 2, PAIRS = 2, WAITS_MOST = 32 };
 
 /* Outside of any frame. `full`: senders wait. */
 static struct all {
@@ -43,6 +45,15 @@ static struct all {
     nart_signal signal;
     nart_task_set set;
     nart_task_set_node node;
+    nart_remote_join remote_join;
+    nart_pool pool[POOLS]; /* of one job each */
+    nart_task_set_node job[POOLS];
+    nart_notify job_done[POOLS + 1]; /* the last one: of the remote task */
+    nart_stream_pair pair[PAIRS];    /* [1] is full once its waiter has begun */
+    nart_stream end[PAIRS], peer[PAIRS];
+    char ring[PAIRS][2];
+    bool filled;
+    size_t written;
     nart_waiter waiters[WAITS_MOST];
     nart_rt *rt;
     uint64_t value;
@@ -251,6 +262,90 @@ static inline bool serve_signal(int i)
     return all.signal.watch && raise(SIGUSR2) == 0; /* else its default action */
 }
 
+/* A task that another one joins, until it is notified. */
+struct job {
+    nart_waiter waiter;
+    int i;
+};
+
+static inline nart_res job_poll(nart_cx *cx, void *frame)
+{
+    struct job *f = frame;
+    return nart_notify_await(cx, &all.job_done[f->i], &f->waiter);
+}
+
+static const nart_task_type job_type = NART_TASK_TYPE(struct job, job_poll, NULL);
+
+static inline bool serve_job(int i)
+{
+    nart_notify_one(&all.job_done[i]);
+    return true;
+}
+
+static inline nart_res wait_remote_join(nart_cx *cx, int i, nart_waiter *w)
+{
+    (void)i, (void)w;
+    return nart_remote_join_await(cx, &all.remote_join, NULL);
+}
+
+/* The first call fills the pool. */
+static inline nart_res wait_pool(nart_cx *cx, int i, nart_waiter *w)
+{
+    const struct job init = { .i = i };
+    nart_res r = 0;
+    (void)w;
+
+    if (nart_pool_len(&all.pool[i]) == 0)
+        r = nart_pool_spawn(cx, &all.pool[i], &job_type, &init);
+    if (r)
+        return r;
+    return i ? nart_pool_join(cx, &all.pool[i])
+             : nart_pool_spawn(cx, &all.pool[i], &job_type, &init);
+}
+
+static inline nart_res wait_stream_read(nart_cx *cx, int i, nart_waiter *w)
+{
+    char c;
+    (void)w;
+    nart_res r = nart_stream_read(cx, &all.end[i], &c, 1);
+    return r > 0 ? 0 : r;
+}
+
+static inline nart_res wait_stream_write(nart_cx *cx, int i, nart_waiter *w)
+{
+    nart_res r = 1;
+    (void)w;
+
+    if (!all.filled)
+        r = nart_stream_write_all(cx, &all.end[i], "x", 1, &all.written);
+    all.filled = r == 1;
+    if (r == 1)
+        r = nart_stream_write_all(cx, &all.end[i], "x", 1, &all.written);
+    return r > 0 ? 0 : r;
+}
+
+/* A stream is used within polls only: a task reads or writes one byte at the peer's end. */
+struct peer {
+    int i;
+    size_t done;
+    char c;
+};
+
+static inline nart_res peer_poll(nart_cx *cx, void *frame)
+{
+    struct peer *f = frame;
+    nart_stream *s = &all.peer[f->i];
+    return f->i ? nart_stream_read(cx, s, &f->c, 1)
+                : nart_stream_write_all(cx, s, &f->c, 1, &f->done);
+}
+
+static const nart_task_type peer_type = NART_TASK_TYPE(struct peer, peer_poll, NULL);
+
+static inline bool serve_stream(int i)
+{
+    return nart_rt_spawn(all.rt, &peer_type, &(struct peer){ .i = i }, NULL) == 0;
+}
+
 static const struct a_wait {
     const char *name;
     nart_res (*wait)(nart_cx *cx, int i, nart_waiter *w);
@@ -284,6 +379,11 @@ static const struct a_wait {
     { "join", wait_join, serve_join, 0, false, false },
     { "task set", wait_set, serve_set, 0, false, false },
     { "signal", wait_signal, serve_signal, 0, true, true },
+    { "remote join", wait_remote_join, serve_job, POOLS, true, false },
+    { "pool", wait_pool, serve_job, 0, false, false },
+    { "end of a pool", wait_pool, serve_job, 1, false, false },
+    { "stream read", wait_stream_read, serve_stream, 0, false, false },
+    { "stream write", wait_stream_write, serve_stream, 1, false, false },
 };
 
 enum { WAITS = sizeof waits / sizeof *waits };
@@ -376,6 +476,25 @@ static inline void open_channels(nart_rt *rt)
     }
 }
 
+static inline void open_jobs(nart_rt *rt)
+{
+    const struct job init = { .i = POOLS };
+
+    CHECK_RES(nart_remote_spawn_join(nart_rt_remote(rt), &job_type, &init, &all.remote_join), 0);
+    for (int i = 0; i < POOLS; i++)
+        nart_pool_init(&all.pool[i], &all.job[i], 1, 0);
+}
+
+static inline void open_pairs(void)
+{
+    for (int i = 0; i < PAIRS; i++) {
+        nart_stream_pair *p = &all.pair[i];
+        CHECK_RES(nart_stream_pair_init(p, all.ring[i], sizeof all.ring[i]), 0);
+        CHECK_RES(nart_stream_init_pair(&all.end[i], p, 0, NULL, 0), 0);
+        CHECK_RES(nart_stream_init_pair(&all.peer[i], p, 1, NULL, 0), 0);
+    }
+}
+
 static inline void open_all(nart_rt *rt)
 {
     nart_join j = { .hub = NULL };
@@ -398,6 +517,8 @@ static inline void open_all(nart_rt *rt)
     nart_task_set_init(&all.set, &all.node, 1);
     CHECK_RES(nart_rt_spawn(rt, &for_ever_type, NULL, &j), 0);
     CHECK_LE(0, nart_task_set_add(&all.set, &j));
+    open_jobs(rt);
+    open_pairs();
 }
 
 static inline void close_channels(void)
@@ -440,6 +561,13 @@ static inline void close_all(void)
     nart_join_release(&all.join);
     nart_task_set_close(&all.set);
     nart_signal_close(&all.signal);
+    nart_remote_join_release(&all.remote_join);
+    for (int i = 0; i < POOLS; i++)
+        nart_pool_close(&all.pool[i]);
+    for (int i = 0; i < PAIRS; i++) {
+        CHECK_RES(nart_stream_close(&all.end[i]), 0);
+        CHECK_RES(nart_stream_close(&all.peer[i]), 0);
+    }
 }
 
 #endif
