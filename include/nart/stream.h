@@ -43,7 +43,9 @@
  *     system calls. -EBADF: the stream is zeroed, closed or not initialised. -ENOMEM: no memory
  *     for a buffer of the pool. -EIO: a transport of your own claims to have read more than it had space for. An
  *     end of the stream is not kept: the next call asks for it again, since a terminal may continue.
- *  7. A signal: writing to a pipe that has no reader raises SIGPIPE, which ends a program that does not ignore
+ *  7. A stream over a handle that a C task on tokio has opened works there, as the handle does. A pair is of a
+ *     runtime: on tokio its operations answer NART_EDRIVER.
+ *  8. A signal: writing to a pipe that has no reader raises SIGPIPE, which ends a program that does not ignore
  *     it. Sockets raise none.
  */
 #ifndef NART_STREAM_H

@@ -10,8 +10,8 @@ set_target_properties(nart_test_futures PROPERTIES
 set(tests
   bridge/adopt bridge/batches bridge/blocking bridge/bytes bridge/chan bridge/children bridge/examples bridge/exit
   bridge/fork bridge/group bridge/layout bridge/local bridge/log bridge/memory bridge/observe bridge/oneshot
-  bridge/op bridge/owners bridge/panic bridge/resolve bridge/server bridge/shutdown bridge/sockets bridge/task
-  bridge/threads bridge/token bridge/trace bridge/waits)
+  bridge/op bridge/owners bridge/panic bridge/resolve bridge/server bridge/shutdown bridge/sockets bridge/streams
+  bridge/task bridge/threads bridge/token bridge/trace bridge/waits)
 set(sources bridge/bridge.c bridge/resolver.c)
 find_package(Python3 3.9 COMPONENTS Interpreter)
 if(NART_HTTP)
