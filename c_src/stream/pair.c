@@ -139,8 +139,6 @@ static nart_res pair_close(void *io)
     struct nart__stream_end *e = io;
     struct nart__stream_ring *in = &e->pair->ring[e->side], *out = &e->pair->ring[!e->side];
 
-    if (e->closed)
-        return 0;
     e->closed = true;
     in->abandoned = out->ended = true;
     nart__interrupt(&in->reader);

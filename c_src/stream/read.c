@@ -31,8 +31,6 @@ nart_res nart__stream_more(nart_cx *cx, nart_stream *s)
     if (NART_UNLIKELY(!s->type))
         return -EBADF;
     if (b->end == b->cap) {
-        if (b->start == 0)
-            return -ENOBUFS;
         memmove(b->mem, b->mem + b->start, nart__buffered(b));
         b->end -= b->start;
         b->start = 0;
@@ -89,8 +87,8 @@ nart_res nart_stream_read(nart_cx *cx, nart_stream *s, void *buf, size_t len)
         r = nart_op_enter(cx);
     else if (len >= s->in.cap)
         return read_past(cx, s, buf, len);
-    else if ((r = nart__stream_more(cx, s)) == 0)
-        return 0;
+    else
+        r = nart__stream_more(cx, s);
     return r < 0 ? r : (nart_res)take(s, buf, len);
 }
 

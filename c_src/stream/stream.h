@@ -38,7 +38,7 @@ static inline bool nart__done_valid(size_t done, size_t len)
 nart_res nart__stream_pool_take(nart_stream *s);
 void nart__stream_pool_return(nart_stream *s);
 
-/* Calls the transport once to read into the buffer. 0: the end of the stream; -ENOBUFS: the buffer is full. */
+/* Calls the transport once to read into the buffer, which is not full. 0: the end of the stream. */
 nart_res nart__stream_more(nart_cx *cx, nart_stream *s);
 
 /* Calls the transport once to write, and checks its answer. `total`: the bytes of the pieces, above 0. */

@@ -97,8 +97,8 @@ static nart_res tcp_write(nart_cx *cx, void *io, const struct iovec *pieces, siz
 
 static nart_res tcp_shutdown(nart_cx *cx, void *io)
 {
-    nart_res r = nart_op_enter(cx);
-    return r ? r : nart_tcp_shutdown(io, NART_WRITE);
+    (void)cx; /* the flush has entered the operation */
+    return nart_tcp_shutdown(io, NART_WRITE);
 }
 
 static nart_res tcp_close(void *io)
@@ -134,8 +134,8 @@ static nart_res sock_write(nart_cx *cx, void *io, const struct iovec *pieces, si
 
 static nart_res sock_shutdown(nart_cx *cx, void *io)
 {
-    nart_res r = nart_op_enter(cx);
-    nart_res fd = r ? r : nart__io_fd(io);
+    nart_res fd = nart__io_fd(io);
+    (void)cx;
 
     return fd < 0 ? fd : ((nart_fd *)io)->io.drv->sys->shutdown((int)fd, SHUT_WR);
 }
@@ -152,8 +152,8 @@ static nart_res file_write(nart_cx *cx, void *io, const struct iovec *pieces, si
 
 static nart_res file_shutdown(nart_cx *cx, void *io)
 {
-    nart_res r = nart_op_enter(cx);
-    return r ? r : nart_fd_close(io);
+    (void)cx;
+    return nart_fd_close(io);
 }
 
 static const nart_stream_type sock_type = { NART_STREAM_ABI, 0,          "socket",
@@ -172,8 +172,6 @@ nart_res nart_stream_init_fd(nart_stream *s, nart_fd *io, void *buf, size_t cap)
     nart_res fd = nart__io_fd(&io->io);
     if (kind >= 0 && kind != SOCK_STREAM)
         r = -EPROTOTYPE;
-    else if (kind < 0 && kind != -ENOTSOCK)
-        r = kind;
     else
         r = fd < 0 ? fd : io->io.drv->sys->set_nonblocking((int)fd);
     if (r)

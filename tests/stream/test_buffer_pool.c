@@ -99,3 +99,28 @@ TEST(a_pool_replaces_an_empty_buffer_only)
     CHECK_RES(nart_stream_pool_finish(NULL), 0);
     CHECK_RES(nart_stream_close(&l.s), 0);
 }
+
+TEST(a_pool_keeps_no_more_than_it_was_told)
+{
+    nart_stream_pool pool, zeroed = { 0 };
+    OPEN(link, l, UNIX, 16);
+    struct link m;
+    long before = test_alloc_live();
+
+    CHECK_RES(nart_stream_use_pool(&l.s, &zeroed), -EINVAL);
+    CHECK_RES(nart_stream_pool_init(&pool, 16, 1, &test_alloc), 0);
+    link_open_in(&m, l.rt, UNIX, 16);
+    for (struct link *one = &l; one; one = one == &l ? &m : NULL) {
+        CHECK_RES(nart_stream_use_pool(&one->s, &pool), 0);
+        link_send(one, "a\n");
+        CHECK_STR(line_now(one, 0), "a");
+    }
+    CHECK_EQ(pool.used, 2);
+    long both = test_alloc_live();
+    CHECK_RES(nart_stream_close(&l.s), 0);
+    CHECK_EQ(test_alloc_live(), both);
+    link_drop(&m);
+    CHECK_EQ(test_alloc_live(), both - 1);
+    CHECK_RES(nart_stream_pool_finish(&pool), 0);
+    CHECK_LE(test_alloc_live(), before);
+}

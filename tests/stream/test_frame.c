@@ -120,3 +120,15 @@ TEST(the_end_of_the_stream_within_a_frame_is_a_cut)
         CHECK_EQ(nart_stream_peek(&l.s, NULL), strlen(cut[i]));
     }
 }
+
+TEST(a_prefix_longer_than_the_buffer_and_a_closed_stream_are_refused)
+{
+    OPEN(link, l, UNIX, 4);
+    nart_stream closed = { 0 };
+    struct op op = OP(&l, do_frame, .max = 0);
+
+    format = NART_PREFIX_U64BE;
+    CHECK_RES(op_now(l.rt, &op), -EINVAL);
+    op.s = &closed;
+    CHECK_RES(op_now(l.rt, &op), -EBADF);
+}

@@ -58,6 +58,20 @@ TEST(bytes_pass_in_order_through_a_small_ring)
     CHECK_STR(r.into, w.from);
 }
 
+TEST(bytes_wrap_in_the_ring)
+{
+    OPEN(pair, p, RING);
+    struct op r = ON(p.b, do_read, .len = 100);
+
+    nart_stream b = { 0 }; /* without a buffer: reads no more than it is asked for */
+    CHECK_RES(nart_stream_init_pair(&b, p.p, 1, NULL, 0), 0);
+    CHECK_RES(op_now(p.rt, &ON(p.a, do_write, .from = "abcde", .len = 5)), 5);
+    CHECK_RES(op_now(p.rt, &ON(b, do_read, .len = 3)), 3);
+    CHECK_RES(op_now(p.rt, &ON(p.a, do_write, .from = "fghijk", .len = 6)), 6);
+    CHECK_RES(op_now(p.rt, &r), RING);
+    CHECK_STR(r.into, "defghijk");
+}
+
 TEST(both_directions_are_apart)
 {
     OPEN(pair, p, RING);
@@ -84,6 +98,28 @@ TEST(half_close_ends_the_reader_after_the_rest)
     CHECK_RES(op_now(p.rt, &r), 4);
     CHECK_RES(op_now(p.rt, &r), 0);
     CHECK_RES(op_now(p.rt, &ON(p.b, do_write, .from = "x", .len = 1)), 1);
+}
+
+/* A poll of its own: what has answered waits no more in the same poll. */
+static nart_res do_read_and_look(nart_cx *cx, struct op *op)
+{
+    nart_res r = do_read(cx, op);
+    const nart_stream_pair *p = op->from;
+
+    CHECK_EQ(p->ring[1].reader.task != NULL, r == NART_PENDING);
+    return r;
+}
+
+TEST(half_close_wakes_the_reader_and_ends_its_wait)
+{
+    OPEN(pair, p, RING);
+    struct op r = ON(p.b, do_read_and_look, .from = p.p, .len = 100);
+
+    op_start(p.rt, &r);
+    CHECK_RES(r.res, NART_PENDING);
+    CHECK_RES(op_now(p.rt, &ON(p.a, do_shutdown, .len = 0)), 0);
+    settle(p.rt);
+    CHECK_RES(r.res, 0);
 }
 
 TEST(closing_one_side_wakes_everyone)
@@ -132,6 +168,19 @@ TEST(a_second_task_is_busy)
     CHECK_RES(second.res, -EBUSY);
     CHECK_RES(op_now(p.rt, &ON(p.b, do_write, .from = "x", .len = 1)), 1);
     CHECK_RES(first.res, 1);
+}
+
+TEST(a_shutdown_leaves_the_wait_of_another_task)
+{
+    OPEN(pair, p, RING);
+    struct op w = ON(p.a, do_write, .from = "123456789", .len = RING + 1);
+
+    op_start(p.rt, &w);
+    CHECK_RES(w.res, NART_PENDING);
+    CHECK_RES(op_now(p.rt, &ON(p.a, do_shutdown, .len = 0)), -EBUSY);
+    CHECK_RES(op_now(p.rt, &ON(p.b, do_read, .len = 100)), RING);
+    settle(p.rt);
+    CHECK_RES(w.res, RING + 1);
 }
 
 /* ---- ways to stop waiting ---- */

@@ -2,6 +2,9 @@
 /* Reading from a stream: what each operation answers at each edge, and that nothing is lost. */
 #include "stream_test.h"
 
+#include <stdlib.h>
+#include <sys/mman.h>
+
 TEST_EACH(lines_end_with_lf_or_crlf, TCP, UNIX)
 {
     OPEN(link, l, kind, 16);
@@ -33,6 +36,8 @@ TEST(a_limit_counts_the_terminator)
     CHECK_STR(line_now(&l, 5), "abcd");
     CHECK_STR(until_now(&l, ";", 17), "EINVAL");
     CHECK_STR(until_now(&l, "<>", 1), "EINVAL");
+    CHECK_STR(until_now(&l, "", 0), "EINVAL");
+    CHECK_STR(until_now(&l, "123456789", 0), "EINVAL");
 }
 
 TEST(a_last_line_as_long_as_the_limit_is_too_long)
@@ -79,6 +84,59 @@ TEST(another_delimiter_searches_from_the_beginning)
     CHECK_RES(op_now(l.rt, &op), -ETIMEDOUT);
     CHECK_STR(until_now(&l, ";", 0), "a;");
     CHECK_STR(until_now(&l, "b", 0), "b");
+}
+
+TEST(a_delimiter_of_another_length_searches_from_the_beginning)
+{
+    OPEN(link, l, UNIX, 16);
+    struct op op = OP(&l, do_until, .from = "a", .len = 2); /* with its NUL */
+
+    op.limit = NART_MS;
+    link_send(&l, "axx");
+    CHECK_RES(op_now(l.rt, &op), -ETIMEDOUT);
+    CHECK_STR(until_now(&l, "a", 0), "a");
+}
+
+TEST(what_lies_before_a_line_or_a_search_is_no_part_of_it)
+{
+    OPEN(link, l, UNIX, 16);
+    char mem[9] = "<";
+    struct op op = OP(&l, do_until, .from = "<>", .len = 2);
+
+    link_send(&l, "x\r\n");
+    CHECK_RES(OP_NOW(&l, do_exact, .len = 2), 2);
+    CHECK_STR(line_now(&l, 0), "");
+    CHECK_RES(nart_stream_init_fd(&l.s, &l.fd, mem + 1, 8), 0);
+    op_start(l.rt, &op);
+    link_send(&l, ">");
+    settle(l.rt);
+    CHECK_RES(op.res, NART_PENDING);
+    link_send(&l, "<>");
+    settle(l.rt);
+    CHECK_RES(op.res, 3);
+}
+
+/* The first page of the buffer cannot be read any more when the second one gets bytes. */
+TEST(each_byte_is_searched_once)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    OPEN(link, l, UNIX, 16);
+    char *text = malloc(page + 2);
+    char *mem = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct op op = OP(&l, do_line, .max = 0);
+
+    CHECK(text && mem != MAP_FAILED);
+    memset(text, 'x', page + 1);
+    text[page + 1] = '\0';
+    CHECK_RES(nart_stream_init_fd(&l.s, &l.fd, mem, 2 * page), 0);
+    link_send(&l, text);
+    op_start(l.rt, &op);
+    CHECK_EQ(mprotect(mem, page, PROT_NONE), 0);
+    link_send(&l, "\n");
+    settle(l.rt);
+    CHECK_RES(op.res, (nart_res)page + 1);
+    CHECK_EQ(munmap(mem, 2 * page), 0);
+    free(text);
 }
 
 TEST(a_delimiter_that_arrives_in_halves_is_found_at_each_position)

@@ -107,12 +107,14 @@ TEST_WITH(a_socket_that_keeps_messages_is_refused, rt)
 
 /* ---- transports of users ---- */
 
-static nart_res answer; /* of each call */
+static nart_res answer;  /* of each call */
+static const void *into; /* where the last read was to */
 static int calls;
 
 static nart_res own_read(nart_cx *cx, void *io, void *buf, size_t len)
 {
-    (void)cx, (void)io, (void)buf, (void)len;
+    (void)cx, (void)io, (void)len;
+    into = buf;
     calls++;
     return answer;
 }
@@ -184,6 +186,61 @@ TEST_WITH(a_transport_of_a_user_is_checked, rt)
     CHECK_RES(op_now(rt, &ON(s, do_shutdown, .len = 0)), -EIO);
     CHECK_RES(nart_stream_close(&s), -EIO);
     answer = 0;
+    CHECK_RES(nart_stream_close(&s), 0);
+}
+
+TEST_WITH(a_read_as_long_as_the_buffer_bypasses_it, rt)
+{
+    char buf[8];
+    nart_stream s = { 0 };
+    struct op op = ON(s, do_read, .len = sizeof buf);
+
+    answer = 1;
+    CHECK_RES(nart_stream_init(&s, &own, &flushed, buf, sizeof buf), 0);
+    CHECK_RES(op_now(rt, &op), 1);
+    CHECK(into == op.into);
+    op.len--;
+    CHECK_RES(op_now(rt, &op), 1);
+    CHECK(into == buf);
+    answer = 0;
+    CHECK_RES(nart_stream_close(&s), 0);
+}
+
+TEST_WITH(a_transport_of_a_user_accepts_a_part_of_the_buffer, rt)
+{
+    char buf[8];
+    nart_stream s = { 0 };
+
+    CHECK_RES(nart_stream_init(&s, &own, &flushed, NULL, 0), 0);
+    CHECK_RES(nart_stream_buffer_writes(&s, buf, sizeof buf), 0);
+    CHECK_RES(op_now(rt, &ON(s, do_write, .from = "abc", .len = 3)), 3);
+    flushed = calls = 0;
+    answer = -EPIPE;
+    CHECK_RES(op_now(rt, &ON(s, do_flush, .len = 0)), -EPIPE);
+    CHECK_EQ(flushed, 0);
+    answer = 1;
+    CHECK_RES(op_now(rt, &ON(s, do_flush, .len = 0)), 1); /* the answer of its flush */
+    CHECK_EQ(calls, 4);
+    CHECK_EQ(flushed, 1);
+    answer = 0;
+    CHECK_RES(nart_stream_close(&s), 0);
+}
+
+static nart_res do_copy_own(nart_cx *cx, struct op *op)
+{
+    nart_stream_copier c = { 0 };
+    return nart_stream_copy(cx, op->s, op->s, &c);
+}
+
+TEST_WITH(the_end_of_a_copy_flushes_the_transport, rt)
+{
+    char buf[8];
+    nart_stream s = { 0 };
+
+    answer = flushed = 0;
+    CHECK_RES(nart_stream_init(&s, &own, &flushed, buf, sizeof buf), 0);
+    CHECK_RES(op_now(rt, &ON(s, do_copy_own, .len = 0)), 0);
+    CHECK_EQ(flushed, 1);
     CHECK_RES(nart_stream_close(&s), 0);
 }
 
@@ -273,6 +330,11 @@ TEST_EACH(a_task_that_is_cancelled_consumes_no_byte_of_the_buffer, TCP, UNIX)
         CHECK_RES(op.res, -ECANCELED);
         CHECK_EQ(op.done, 0);
     }
+    op = OP(&l, do_exact, .len = 0);
+    op_spawn(l.rt, &op);
+    CHECK_RES(nart_task_cancel(l.rt, op.id), 0);
+    settle(l.rt);
+    CHECK_RES(op.res, -ECANCELED);
     CHECK_STR(line_now(&l, 0), "b");
 }
 
@@ -282,6 +344,11 @@ TEST(a_cancelled_write_buffers_nothing)
     struct op op = OP(&l, do_write, .from = "x", .len = 1);
 
     CHECK_RES(nart_stream_buffer_writes(&l.s, l.out, sizeof l.out), 0);
+    op_spawn(l.rt, &op);
+    CHECK_RES(nart_task_cancel(l.rt, op.id), 0);
+    settle(l.rt);
+    CHECK_RES(op.res, -ECANCELED);
+    op.call = do_flush; /* of an empty buffer */
     op_spawn(l.rt, &op);
     CHECK_RES(nart_task_cancel(l.rt, op.id), 0);
     settle(l.rt);
