@@ -99,7 +99,7 @@ static nart_res fd_open(nart__under under, int fd, uint32_t flags, nart_fd *out)
     *out = (nart_fd){ 0 };
     if (under.refused)
         return under.refused;
-    if (flags & ~(uint32_t)NART_FD_BORROW)
+    if (flags & ~(uint32_t)(NART_FD_BORROW | NART_FD_LEVEL))
         return -EINVAL;
     /* A duplicate: if the number itself were watched, and closed and reused before the handle is
      * closed, closing the handle would stop watching a descriptor of somebody else. */
@@ -109,6 +109,7 @@ static nart_res fd_open(nart__under under, int fd, uint32_t flags, nart_fd *out)
     nart_res r = nart__io_bind(&out->io, under.drv, under.host, own);
     if (r && borrow)
         under.drv->sys->close(own);
+    out->flags = flags;
     return r;
 }
 
@@ -143,13 +144,32 @@ static NART__COLD nart_res that_hold(const nart_io *io, nart_res bits, nart_cx *
     return bits & ~(nart_res)over;
 }
 
+/* Clears those of these directions that are not ready now. Sound, as the next event of them is an edge from here
+ * on. */
+static NART__COLD void look(const nart_io *io, uint32_t dirs, nart_cx *cx)
+{
+    nart_res fd = nart__io_fd(io);
+    short events = (short)((dirs & NART_READ ? POLLIN : 0) | (dirs & NART_WRITE ? POLLOUT : 0));
+    int now = fd < 0 || !nart__io_under(io, cx) ? -1 : io->drv->sys->poll((int)fd, events);
+
+    if (now < 0 || now & (POLLERR | POLLHUP | POLLNVAL)) /* both directions are ready */
+        return;
+    dirs &= (now & POLLIN ? 0u : NART_READ) | (now & POLLOUT ? 0u : NART_WRITE);
+    if (dirs)
+        nart__io_clear(io, dirs, cx);
+}
+
 nart_res nart_fd_ready(nart_cx *cx, nart_fd *h, uint32_t dirs)
 {
     const uint32_t both = NART_READ | NART_WRITE;
 
     nart_res r = nart__io_enter(&h->io, dirs & both, cx);
+    if (r == 0 && (dirs == 0 || dirs & ~both))
+        r = -EINVAL;
+    if (r == 0 && h->flags & NART_FD_LEVEL)
+        look(&h->io, dirs, cx);
     if (r == 0)
-        r = dirs == 0 || dirs & ~both ? -EINVAL : nart__io_want(&h->io, dirs, cx);
+        r = nart__io_want(&h->io, dirs, cx);
     if (r > 0 && NART_UNLIKELY(r & NART__IO_STATES))
         r = that_hold(&h->io, r, cx);
     return r > 0 ? r & (nart_res)(dirs | NART__IO_STATES) : r;
@@ -159,6 +179,24 @@ void nart_fd_clear(nart_fd *h, uint32_t dirs)
 {
     if (h->io.drv)
         h->io.drv->io_clear(h->io.host, h->io.id, dirs & (NART_READ | NART_WRITE));
+}
+
+nart_res nart_fd_fd(const nart_fd *h)
+{
+    return nart__io_fd(&h->io);
+}
+
+nart_res nart_fd_detach(nart_fd *h)
+{
+    int fd;
+
+    if (!h->io.drv)
+        return -EBADF;
+    nart_res r = h->io.drv->io_del(h->io.host, h->io.id, &fd);
+    if (r < 0)
+        return r;
+    *h = (nart_fd){ 0 };
+    return fd;
 }
 
 nart_res nart_fd_close(nart_fd *h)

@@ -63,18 +63,22 @@ typedef struct nart_io {
  *  libraries. What epoll does not support (regular files) is always ready. Zeroed = closed. */
 typedef struct nart_fd {
     nart_io io;
-    uint64_t reserved[5];
+    uint32_t flags;
+    uint32_t reserved[9];
 } nart_fd;
 
 enum {
     /** The descriptor stays the caller's: a duplicate is watched, and closed with the handle. The
      *  open file lives until both are closed. */
-    NART_FD_BORROW = 1
+    NART_FD_BORROW = 1,
+    /** nart_fd_ready() asks the kernel, so it answers what is so now: for a library that reads a part only, never
+     *  reports EAGAIN, or still connects. nart_fd_clear() is not needed. */
+    NART_FD_LEVEL = 2
 };
 
 /**
  * Opens a handle that watches a descriptor. The descriptor should be non-blocking; this does not change it.
- * @param flags 0 or NART_FD_BORROW. @param out overwritten; closed when this fails.
+ * @param flags NART_FD_* or 0. @param out overwritten; closed when this fails.
  * @return 0; -EINVAL no `rt` or `out`, or unknown flags; -EBADF; -EEXIST it is watched already; -EMFILE the
  *   process has no descriptor left for the duplicate; NART_EFDS more than nart_rt_opts.max_io; -ENOSPC,
  *   -ENOMEM the kernel's limits; NART_EWRONGTHREAD, NART_EFORK.
@@ -105,11 +109,11 @@ NART_API NART_MUST_USE nart_res nart_fd_open_here(nart_cx *cx, int fd, uint32_t 
  *
  * A new handle counts as ready, because the descriptor has not been tried yet: the first call answers at
  * once. So does every call until nart_fd_clear(): without it the loop above spins, and only the budget of
- * the poll interrupts it.
+ * the poll interrupts it. With NART_FD_LEVEL neither is so: every call asks the kernel.
  * @return those of `dirs` that may be ready, with those of NART_ERROR, NART_HANGUP and NART_RDHUP that
  *   hold now (a pipe that got a new writer is not hung up any more); -EINVAL no direction, or unknown
  *   bits.
- * **Cost**: no system call; one if one of those three holds or was in the last answer.
+ * **Cost**: no system call; one if one of those three holds or was in the last answer, or with NART_FD_LEVEL.
  */
 NART_API NART_MUST_USE nart_res nart_fd_ready(nart_cx *cx, nart_fd *h, uint32_t dirs);
 
@@ -117,6 +121,15 @@ NART_API NART_MUST_USE nart_res nart_fd_ready(nart_cx *cx, nart_fd *h, uint32_t 
  *  earlier is not reported again. Has no effect on a closed handle and on what is always ready.
  *  **Thread**: the runtime's own. */
 NART_API void nart_fd_clear(nart_fd *h, uint32_t dirs);
+
+/** The descriptor that is watched: with NART_FD_BORROW the duplicate. It stays the handle's.
+ *  @return the descriptor; -EBADF the handle is closed; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
+NART_API NART_MUST_USE nart_res nart_fd_fd(const nart_fd *h);
+
+/** Gives the descriptor back, and closes the handle as nart_fd_close() would: a task that waits in it is woken.
+ *  @return the descriptor, which is the caller's again (with NART_FD_BORROW the duplicate); errors as nart_fd_fd(),
+ *  but for NART_EFORK: in a forked child the child's copy is given back. */
+NART_API NART_MUST_USE nart_res nart_fd_detach(nart_fd *h);
 
 /** Closes. @return 0, also for NULL, for a closed handle, after the runtime was freed, and in a forked
  *  child; NART_EWRONGTHREAD: nothing was done. */

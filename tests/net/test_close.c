@@ -320,6 +320,8 @@ static nart_res closed_run(nart_cx *cx, void *frame)
     CHECK_RES(nart_udp_recv_many(cx, &c->u, &m, 1), -EBADF);
     CHECK_RES(nart_udp_send_many(cx, &c->u, &m, 1), -EBADF);
     CHECK_RES(nart_fd_ready(cx, &c->fd, NART_READ), -EBADF);
+    CHECK_RES(nart_fd_fd(&c->fd), -EBADF);
+    CHECK_RES(nart_fd_detach(&c->fd), -EBADF);
     nart_fd_clear(&c->fd, NART_READ);
     CHECK_RES(nart_tcp_detach(&c->s, &fd, NULL, 0, NULL), -EBADF);
     CHECK_RES(nart_tcp_shutdown(&c->s, NART_WRITE), -EBADF);
@@ -612,6 +614,7 @@ static void calls_answer(struct kinds *k, nart_res answer)
     CHECK_RES(nart_tcp_nodelay(&k->s), answer);
     CHECK_RES(nart_tcp_fd(&k->s), answer);
     CHECK_RES(nart_udp_fd(&k->u), answer);
+    CHECK_RES(nart_fd_fd(&k->h), answer);
     CHECK_RES(nart_udp_connect(&k->u, &a), answer);
     CHECK_RES(nart_tcp_local_addr(&k->s, &a), answer);
     CHECK_RES(nart_tcp_peer_addr(&k->s, &a), answer);
@@ -642,6 +645,7 @@ static void *on_another_thread(void *arg)
     calls_answer(k, NART_EWRONGTHREAD);
     opening_answers(k, NART_EWRONGTHREAD);
     close_kinds(k, NART_EWRONGTHREAD);
+    CHECK_RES(nart_fd_detach(&k->h), NART_EWRONGTHREAD);
     CHECK_RES(nart_tcp_detach(&k->s, &fd, NULL, 0, NULL), NART_EWRONGTHREAD);
     return NULL;
 }
