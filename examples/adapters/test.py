@@ -4,13 +4,28 @@ has to end with 0."""
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 
 
-def end_with_parent():
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+NGINX = """
+pid %s/nginx.pid; daemon off; worker_processes 1; user root; error_log stderr crit;
+events { worker_connections 256; }
+http {
+    access_log off;
+    server {
+        listen 127.0.0.1:%d;
+        root %s;
+        location /slow { limit_rate 1k; }
+    }
+}
+"""
+
+
+def end_with_parent(signo=signal.SIGKILL):
+    ctypes.CDLL(None).prctl(1, signo)
 
 
 def redis(folder, run):
@@ -24,6 +39,27 @@ def redis(folder, run):
                 raise SystemExit("redis-server ended")
         status = run(path)
         process.kill()
+    return status
+
+
+def curl(folder, run):
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
+    port = listener.getsockname()[1]
+    for name in "big", "slow":
+        with open(os.path.join(folder, name), "wb") as file:
+            file.truncate(4 << 20)
+    with open(os.path.join(folder, "nginx.conf"), "w") as file:
+        file.write(NGINX % (folder, port, folder))
+    # the socket is passed as nginx does it itself, so that the port is nobody else's meanwhile
+    with subprocess.Popen(
+        [server, "-p", folder, "-c", "nginx.conf", "-e", "stderr"],
+        env={**os.environ, "NGINX": "%d;" % listener.fileno()},
+        pass_fds=[listener.fileno()],
+        preexec_fn=lambda: end_with_parent(signal.SIGTERM),  # its worker, too
+    ) as process:
+        status = run("http://127.0.0.1:%d" % port)
+        process.terminate()
     return status
 
 
