@@ -158,6 +158,9 @@ NART__COLD void nart__msg_close_fds(const nart_sys *sys, nart_msg *m);
 nart_res nart__unix_opts(nart_unix_opts *o, const nart_unix_opts *opts, const nart_addr *a,
                          uint32_t known);
 
+/* Is it a connection of messages? */
+bool nart__unix_boundaries(const nart_unix *u);
+
 /* A Unix socket that is bound to `a`; or -errno, and no socket and no path remains. `id`: what the path names, if
  * closing unlinks it, else zeros. */
 nart_res nart__unix_bound(const nart_sys *sys, const nart_addr *a, int type,

@@ -25,7 +25,7 @@ static int type_of(uint32_t flags)
     return flags & NART_UNIX_SEQPACKET ? SOCK_SEQPACKET : SOCK_STREAM;
 }
 
-static bool is_packets(const nart_unix *u)
+bool nart__unix_boundaries(const nart_unix *u)
 {
     return u->conn.reserved[KIND] & NART_UNIX_SEQPACKET;
 }
@@ -326,7 +326,7 @@ nart_res nart_unix_recvmsg(nart_cx *cx, nart_unix *u, nart_msg *m)
         some = m->pieces[i].iov_len > 0;
     if (NART_UNLIKELY(!some || nart__tcp_check(&u->conn, NART_READ) != 0))
         return nart_tcp_recv(cx, &u->conn, &none, some); /* answers, and receives nothing */
-    return nart__msg_recv(cx, &u->conn.io, u->conn.fd, m, NULL, is_packets(u), &emptied);
+    return nart__msg_recv(cx, &u->conn.io, u->conn.fd, m, NULL, nart__unix_boundaries(u), &emptied);
 }
 
 nart_res nart_unix_recv(nart_cx *cx, nart_unix *u, void *buf, size_t len)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* transport.c: what streams read from and write to: TCP sockets, other sockets, and descriptors that are no
- * sockets. */
+/* transport.c: what streams read from and write to: TCP sockets, Unix sockets, any other sockets, and descriptors
+ * that are no sockets. */
 #include "stream.h"
 
 nart_res nart_stream_init(nart_stream *s, const nart_stream_type *type, void *io, void *buf,
@@ -115,6 +115,29 @@ nart_res nart_stream_init_tcp(nart_stream *s, nart_tcp *io, void *buf, size_t ca
     return nart_stream_init(s, &tcp_type, io, buf, cap);
 }
 
+/* ---- Unix sockets ---- */
+
+static nart_res unix_read(nart_cx *cx, void *io, void *buf, size_t len)
+{
+    return nart_unix_recv(cx, io, buf, len);
+}
+
+/* A nart_unix begins with the nart_tcp whose code it shares. */
+static const nart_stream_type unix_type = { NART_STREAM_ABI, 0,         "unix",
+                                            unix_read,       tcp_write, NULL,
+                                            tcp_shutdown,    tcp_close, { NULL, NULL } };
+
+nart_res nart_stream_init_unix(nart_stream *s, nart_unix *io, void *buf, size_t cap)
+{
+    nart_res r = nart_stream_init(s, &unix_type, io, buf, cap);
+
+    if (r == 0 && nart__unix_boundaries(io)) {
+        *s = (nart_stream){ 0 };
+        r = -EPROTOTYPE;
+    }
+    return r;
+}
+
 /* ---- other descriptors ---- */
 
 static nart_res fd_close(void *io)
@@ -183,7 +206,7 @@ nart_res nart_stream_init_fd(nart_stream *s, nart_fd *io, void *buf, size_t cap)
 
 const nart_io *nart__stream_io(const nart_stream *s, uint32_t dir)
 {
-    if (s->type == &tcp_type)
+    if (s->type == &tcp_type || s->type == &unix_type)
         return nart__tcp_check(s->io, dir) == 0 ? &((const nart_tcp *)s->io)->io : NULL;
     return s->type == &sock_type || s->type == &file_type ? &((const nart_fd *)s->io)->io : NULL;
 }

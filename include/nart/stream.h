@@ -53,6 +53,7 @@
 
 #include "co.h"
 #include "net.h"
+#include "unix.h"
 
 #include <sys/uio.h>
 
@@ -144,6 +145,11 @@ NART_API NART_MUST_USE nart_res nart_stream_init(nart_stream *s, const nart_stre
  *  **Ownership**, **Thread**: as nart_stream_init(). */
 NART_API NART_MUST_USE nart_res nart_stream_init_tcp(nart_stream *s, nart_tcp *io, void *buf,
                                                      size_t cap);
+
+/** The same over a Unix connection of bytes. @return 0; -EPROTOTYPE one of messages; -EINVAL as nart_stream_init().
+ *  **Ownership**, **Thread**: as nart_stream_init(). */
+NART_API NART_MUST_USE nart_res nart_stream_init_unix(nart_stream *s, nart_unix *io, void *buf,
+                                                      size_t cap);
 
 /**
  * The same over any other descriptor: a Unix socket, a pipe, a terminal, a file. Makes it non-blocking, for

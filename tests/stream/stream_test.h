@@ -13,13 +13,14 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
-enum { TCP, UNIX };
+enum { TCP, UNIX, FD }; /* FD: any descriptor, here a Unix socket */
 
 /* A stream, and the peer's end of it. */
 struct link {
     nart_rt *rt;
     nart_stream s;
     nart_tcp tcp;
+    nart_unix un;
     nart_fd fd;
     int peer; /* -1: closed */
     char buf[16], out[16];
@@ -28,8 +29,9 @@ struct link {
 /* `cap`: of the stream's buffer. */
 static inline void link_begin(struct link *l, size_t cap)
 {
-    nart_res r = l->fd.io.drv ? nart_stream_init_fd(&l->s, &l->fd, l->buf, cap)
-                              : nart_stream_init_tcp(&l->s, &l->tcp, l->buf, cap);
+    nart_res r = l->fd.io.drv        ? nart_stream_init_fd(&l->s, &l->fd, l->buf, cap)
+                 : l->un.conn.io.drv ? nart_stream_init_unix(&l->s, &l->un, l->buf, cap)
+                                     : nart_stream_init_tcp(&l->s, &l->tcp, l->buf, cap);
     CHECK_RES(r, 0);
 }
 
@@ -43,7 +45,9 @@ static inline void link_open_in(struct link *l, nart_rt *rt, uint32_t kind, size
         CHECK_EQ(setsockopt(l->peer, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int)), 0);
     } else {
         CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-        CHECK_RES(nart_fd_open(rt, fds[0], 0, &l->fd), 0);
+        CHECK_RES(kind == FD ? nart_fd_open(rt, fds[0], 0, &l->fd)
+                             : nart_unix_adopt(rt, fds[0], &l->un),
+                  0);
         l->peer = fds[1];
     }
     link_begin(l, cap);

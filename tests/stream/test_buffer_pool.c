@@ -2,7 +2,7 @@
 /* Buffers of a pool: a stream has one only while it holds bytes. */
 #include "stream_test.h"
 
-TEST_EACH(a_stream_that_waits_has_no_buffer, TCP, UNIX)
+TEST_EACH(a_stream_that_waits_has_no_buffer, TCP, UNIX, FD)
 {
     nart_stream_pool pool;
     OPEN(link, l, kind, 16);

@@ -73,7 +73,7 @@ static void pump(nart_rt *rt, int in, int out, size_t total)
     free(buf);
 }
 
-TEST_EACH(a_copy_ends_with_its_source_and_does_not_end_its_target, TCP, UNIX)
+TEST_EACH(a_copy_ends_with_its_source_and_does_not_end_its_target, TCP, UNIX, FD)
 {
     OPEN(two, t, kind, 8);
     struct op op = OP(&t.a, do_copy, .len = 0);
@@ -119,18 +119,18 @@ static void much_is_copied(uint32_t kind)
     CHECK_EQ(t.r.back.copied, 70001 + 6);
 }
 
-TEST_EACH(both_directions_end_one_after_the_other, TCP, UNIX)
+TEST_EACH(both_directions_end_one_after_the_other, TCP, UNIX, FD)
 {
     much_is_copied(kind);
 }
 
-TEST_EACH(both_directions_through_the_kernel, TCP, UNIX)
+TEST_EACH(both_directions_through_the_kernel, TCP, UNIX, FD)
 {
     signal(SIGPIPE, SIG_IGN);
     much_is_copied(kind);
 }
 
-TEST_EACH(a_cancelled_copy_continues, TCP, UNIX)
+TEST_EACH(a_cancelled_copy_continues, TCP, UNIX, FD)
 {
     OPEN(two, t, kind, 16);
     char fill[60000];
@@ -175,7 +175,7 @@ TEST_EACH(a_cancelled_copy_continues, TCP, UNIX)
 /* `pool`: the bytes that come back from the kernel need a buffer of it. */
 static void append(nart_stream_pool *pool)
 {
-    OPEN(two, t, UNIX, 16);
+    OPEN(two, t, FD, 16);
     char path[] = "/tmp/nart_stream_XXXXXX", got[64] = "";
     struct op op = OP(&t.a, do_copy, .len = 0);
     int fd = mkstemp(path);
@@ -275,7 +275,7 @@ TEST(a_copy_without_a_buffer_is_refused)
     CHECK_RES(OP_NOW(&t.a, do_copy, .len = 0), -EBADF);
 }
 
-TEST_EACH(a_relay_whose_deadline_passed_continues, TCP, UNIX)
+TEST_EACH(a_relay_whose_deadline_passed_continues, TCP, UNIX, FD)
 {
     OPEN(two, t, kind, 16);
     struct op op = OP(&t.a, do_both, .len = 0);

@@ -17,7 +17,7 @@ static nart_res do_write_frame(nart_cx *cx, struct op *op)
 /* Bytes that the peer sends; they may contain NUL. */
 #define SEND(l, text) CHECK_EQ(send((l)->peer, "" text, sizeof text - 1, 0), sizeof text - 1)
 
-TEST_EACH(each_format_is_written_and_read, TCP, UNIX)
+TEST_EACH(each_format_is_written_and_read, TCP, UNIX, FD)
 {
     static const struct {
         nart_prefix format;

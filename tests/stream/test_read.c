@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 TEST_EACH(lines_end_with_lf_or_crlf, TCP, UNIX)
+TEST_EACH(lines_end_with_lf_or_crlf, TCP, UNIX, FD)
 {
     OPEN(link, l, kind, 16);
     link_send(&l, "one\r\n\ntwo\rx\nlast");
@@ -51,7 +52,7 @@ TEST(a_last_line_as_long_as_the_limit_is_too_long)
     CHECK_STR(line_now(&l, 0), "bcd");
 }
 
-TEST_EACH(a_delimiter_is_found_across_reads_and_across_the_end_of_the_buffer, TCP, UNIX)
+TEST_EACH(a_delimiter_is_found_across_reads_and_across_the_end_of_the_buffer, TCP, UNIX, FD)
 {
     OPEN(link, l, kind, 8);
     struct op op = OP(&l, do_until, .from = "<>", .len = 2);
@@ -166,7 +167,7 @@ TEST(consuming_restarts_a_search)
     CHECK_STR(line_now(&l, 0), "d");
 }
 
-TEST_EACH(read_some_prefers_the_buffer_and_bypasses_an_empty_one, TCP, UNIX)
+TEST_EACH(read_some_prefers_the_buffer_and_bypasses_an_empty_one, TCP, UNIX, FD)
 {
     OPEN(link, l, kind, 8);
     struct op op = OP(&l, do_read, .len = 8);
@@ -186,7 +187,7 @@ TEST_EACH(read_some_prefers_the_buffer_and_bypasses_an_empty_one, TCP, UNIX)
     CHECK_RES(OP_NOW(&l, do_read, .len = 20), 0);
 }
 
-TEST_EACH(read_exactly_tells_an_end_from_a_cut, TCP, UNIX)
+TEST_EACH(read_exactly_tells_an_end_from_a_cut, TCP, UNIX, FD)
 {
     OPEN(link, l, kind, 4);
     struct op op = OP(&l, do_exact, .len = 10);

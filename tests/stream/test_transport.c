@@ -93,8 +93,15 @@ TEST_WITH(a_socket_that_keeps_messages_is_refused, rt)
 {
     int fds[2];
     nart_fd fd;
+    nart_unix a, b;
     nart_stream s = { 0 };
 
+    CHECK_RES(nart_unix_pair(rt, NART_UNIX_SEQPACKET, &a, &b), 0);
+    CHECK_RES(nart_stream_init_unix(&s, &a, NULL, 0), -EPROTOTYPE);
+    CHECK_RES(nart_stream_close(&s), 0);
+    CHECK_RES(nart_unix_close(&a), 0);
+    CHECK_RES(nart_unix_close(&b), 0);
+    CHECK_RES(nart_stream_init_unix(&s, &a, s.io, 1), -EINVAL);
     CHECK_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
     CHECK_RES(nart_fd_open(rt, fds[0], 0, &fd), 0);
     CHECK_RES(nart_stream_init_fd(&s, &fd, NULL, 0), -EPROTOTYPE);
@@ -262,7 +269,7 @@ TEST_WITH(a_transport_of_a_user_reads_no_more_than_there_is_space_for, rt)
 
 /* ---- ways to stop waiting ---- */
 
-TEST_EACH(closing_the_stream_answers_who_waits_in_it, TCP, UNIX)
+TEST_EACH(closing_the_stream_answers_who_waits_in_it, TCP, UNIX, FD)
 {
     OPEN(link, l, kind, 16);
     struct op op = OP(&l, do_line, .max = 0);
@@ -287,7 +294,7 @@ TEST(moving_the_handle_answers_who_waits_in_it)
     CHECK_RES(nart_tcp_close(&moved), 0);
 }
 
-TEST_EACH(a_stream_may_be_moved_between_operations, TCP, UNIX)
+TEST_EACH(a_stream_may_be_moved_between_operations, TCP, UNIX, FD)
 {
     OPEN(link, l, kind, 16);
     nart_stream moved;
@@ -300,7 +307,7 @@ TEST_EACH(a_stream_may_be_moved_between_operations, TCP, UNIX)
     CHECK_STR(line_now(&l, 0), "b");
 }
 
-TEST_EACH(a_second_reader_is_busy_and_a_writer_is_not, TCP, UNIX)
+TEST_EACH(a_second_reader_is_busy_and_a_writer_is_not, TCP, UNIX, FD)
 {
     OPEN(link, l, kind, 16);
     struct op first = OP(&l, do_line, .max = 0);
@@ -313,7 +320,7 @@ TEST_EACH(a_second_reader_is_busy_and_a_writer_is_not, TCP, UNIX)
     CHECK_RES(first.res, 4);
 }
 
-TEST_EACH(a_task_that_is_cancelled_consumes_no_byte_of_the_buffer, TCP, UNIX)
+TEST_EACH(a_task_that_is_cancelled_consumes_no_byte_of_the_buffer, TCP, UNIX, FD)
 {
     OPEN(link, l, kind, 16);
     struct op op = OP(&l, do_line, .max = 0);
@@ -362,7 +369,7 @@ TEST(a_cancelled_write_buffers_nothing)
     link_expect(&l, "y");
 }
 
-TEST_EACH(an_aborted_task_leaves_the_stream, TCP, UNIX)
+TEST_EACH(an_aborted_task_leaves_the_stream, TCP, UNIX, FD)
 {
     OPEN(link, l, kind, 16);
     struct op op = OP(&l, do_line, .max = 0);
@@ -388,7 +395,7 @@ static nart_res do_lines(nart_cx *cx, struct op *op)
     return r;
 }
 
-TEST_EACH(lines_that_are_always_ready_spend_the_budget, TCP, UNIX)
+TEST_EACH(lines_that_are_always_ready_spend_the_budget, TCP, UNIX, FD)
 {
     OPEN(link, l, kind, 4);
     struct op op = OP(&l, do_lines, .len = 0);
@@ -405,7 +412,7 @@ TEST_EACH(lines_that_are_always_ready_spend_the_budget, TCP, UNIX)
 
 /* ---- elsewhere ---- */
 
-TEST_EACH(under_another_runtime_the_driver_is_wrong, TCP, UNIX)
+TEST_EACH(under_another_runtime_the_driver_is_wrong, TCP, UNIX, FD)
 {
     OPEN(link, l, kind, 16);
     nart_rt *other = new_rt();
@@ -427,7 +434,7 @@ static void *closes(void *arg)
     return NULL;
 }
 
-TEST_EACH(another_thread_cannot_close_it, TCP, UNIX)
+TEST_EACH(another_thread_cannot_close_it, TCP, UNIX, FD)
 {
     OPEN(link, l, kind, 16);
     pthread_t thread;
@@ -440,7 +447,7 @@ TEST_EACH(another_thread_cannot_close_it, TCP, UNIX)
     CHECK_STR(line_now(&l, 0), "still");
 }
 
-TEST_EACH(a_child_of_fork_closes_its_copy_only, TCP, UNIX)
+TEST_EACH(a_child_of_fork_closes_its_copy_only, TCP, UNIX, FD)
 {
     OPEN(link, l, kind, 16);
     int status = -1;
@@ -448,7 +455,7 @@ TEST_EACH(a_child_of_fork_closes_its_copy_only, TCP, UNIX)
     pid_t child = fork();
     if (child == 0) {
         nart_stream s = { 0 };
-        if (kind == UNIX && nart_stream_init_fd(&s, &l.fd, NULL, 0) != NART_EFORK)
+        if (kind == FD && nart_stream_init_fd(&s, &l.fd, NULL, 0) != NART_EFORK)
             _exit(1);
         _exit(nart_stream_close(&l.s) != 0);
     }
@@ -458,7 +465,7 @@ TEST_EACH(a_child_of_fork_closes_its_copy_only, TCP, UNIX)
     CHECK_STR(line_now(&l, 0), "line");
 }
 
-TEST_EACH(a_stream_outlives_its_runtime, TCP, UNIX)
+TEST_EACH(a_stream_outlives_its_runtime, TCP, UNIX, FD)
 {
     struct link l;
     struct op op;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-TEST_EACH(an_echo_of_lines, TCP, UNIX)
+TEST_EACH(an_echo_of_lines, TCP, UNIX, FD)
 {
     OPEN(link, l, kind, 16);
     char line[16];
@@ -49,7 +49,7 @@ static void receive(struct link *l, const char *text, size_t *got)
     }
 }
 
-TEST_EACH(a_cancelled_write_continues_where_it_was, TCP, UNIX)
+TEST_EACH(a_cancelled_write_continues_where_it_was, TCP, UNIX, FD)
 {
     OPEN(link, l, kind, 16);
     char *text = much();
@@ -93,7 +93,7 @@ static nart_res do_pieces(nart_cx *cx, struct op *op)
     return nart_stream_writev_all(cx, op->s, pieces, PIECES, &op->done);
 }
 
-TEST_EACH(many_pieces_arrive_in_order, TCP, UNIX)
+TEST_EACH(many_pieces_arrive_in_order, TCP, UNIX, FD)
 {
     OPEN(link, l, kind, 16);
     char *text = much();
@@ -139,7 +139,7 @@ static nart_res do_two(nart_cx *cx, struct op *op)
     return nart_stream_writev_all(cx, op->s, pieces, 2, &op->done);
 }
 
-TEST_EACH(a_peer_that_has_closed_is_an_error_and_no_signal, TCP, UNIX)
+TEST_EACH(a_peer_that_has_closed_is_an_error_and_no_signal, TCP, UNIX, FD)
 {
     OPEN(link, l, kind, 16);
     nart_res r;
