@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -482,6 +483,34 @@ static int sys_set_mode(int fd, const char *path, uint32_t mode)
     ONCE(path ? chmod(path, (mode_t)mode) : fchmod(fd, (mode_t)mode));
 }
 
+static int sys_open(const char *path, int flags)
+{
+    RETRY(int, fd, open(path, flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+}
+
+static int sys_kind(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) < 0 ? -errno : (int)(st.st_mode & S_IFMT);
+}
+
+static int sys_access_mode(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    return flags < 0 ? -errno : flags & O_ACCMODE;
+}
+
+static int sys_window_size(int fd, uint16_t size[2])
+{
+    struct winsize w;
+
+    if (ioctl(fd, TIOCGWINSZ, &w) < 0)
+        return -errno;
+    size[0] = w.ws_row;
+    size[1] = w.ws_col;
+    return 0;
+}
+
 const nart_sys nart__sys_real = {
     .socket = sys_socket,
     .bind = sys_bind,
@@ -513,4 +542,8 @@ const nart_sys nart__sys_real = {
     .path_id = sys_path_id,
     .unlink = sys_unlink,
     .set_mode = sys_set_mode,
+    .open = sys_open,
+    .kind = sys_kind,
+    .access_mode = sys_access_mode,
+    .window_size = sys_window_size,
 };

@@ -88,6 +88,39 @@ nart_res nart__io_option(const nart_io *io, int level, int name)
     return r < 0 ? r : value;
 }
 
+/* ---- moving bytes ---- */
+
+ssize_t nart__call_read(const nart_sys *sys, int fd, const struct iovec *pieces, size_t n)
+{
+    (void)n;
+    return sys->read(fd, pieces->iov_base, pieces->iov_len);
+}
+
+ssize_t nart__call_write(const nart_sys *sys, int fd, const struct iovec *pieces, size_t n)
+{
+    return sys->writev(fd, pieces, (int)n);
+}
+
+nart_res nart__io_transfer(nart_cx *cx, const nart_io *io, uint32_t dir, nart__call_fn *call,
+                           const struct iovec *pieces, size_t n)
+{
+    nart_res r = nart__io_enter(io, dir, cx);
+    if (NART_UNLIKELY(r))
+        return r;
+    for (;;) {
+        r = nart__io_want(io, dir, cx);
+        if (r <= 0)
+            return r;
+        nart_res fd = nart__io_fd(io);
+        if (NART_UNLIKELY(fd < 0))
+            return fd;
+        ssize_t moved = call(io->drv->sys, (int)fd, pieces, n);
+        if (moved != -EAGAIN)
+            return moved;
+        nart__io_clear(io, dir, cx);
+    }
+}
+
 /* ---- readiness of any descriptor ---- */
 
 static nart_res fd_open(nart__under under, int fd, uint32_t flags, nart_fd *out)

@@ -112,6 +112,14 @@ nart_res nart__io_wake(const nart_io *io);
 /* The descriptor, if it still belongs to the handle; -EBADF, NART_ESTALE, NART_EWRONGTHREAD. */
 nart_res nart__io_fd(const nart_io *io);
 
+/* One system call that moves bytes: of any descriptor, in one piece; in several. */
+typedef ssize_t nart__call_fn(const nart_sys *sys, int fd, const struct iovec *pieces, size_t n);
+nart__call_fn nart__call_read, nart__call_write;
+
+/* Makes one system call that moves bytes, or parks. */
+nart_res nart__io_transfer(nart_cx *cx, const nart_io *io, uint32_t dir, nart__call_fn *call,
+                           const struct iovec *pieces, size_t n);
+
 /* Sets an option of type int: 0, -errno, or the errors of nart__io_fd(). */
 nart_res nart__io_set_option(const nart_io *io, int level, int name, int value);
 

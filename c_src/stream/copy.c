@@ -76,7 +76,7 @@ static nart_res empty_pipe(nart_cx *cx, nart_stream *from, nart_stream *to, nart
 {
     const struct iovec pipe = { &c->pipe[0], c->piped };
     const nart_io *io = nart__stream_io(to, NART_WRITE);
-    nart_res r = io ? nart__stream_transfer(cx, io, NART_WRITE, splice_out, &pipe, 1) : -EBADF;
+    nart_res r = io ? nart__io_transfer(cx, io, NART_WRITE, splice_out, &pipe, 1) : -EBADF;
 
     if (r == -EINVAL && !(c->state & PROVEN))
         return read_back(from, c);
@@ -97,8 +97,7 @@ static nart_res read_once(nart_cx *cx, nart_stream *from, nart_stream *to, nart_
         if (from->pool)
             nart__stream_pool_return(from); /* it is empty, and what is spliced does not need it */
         const struct iovec pipe = { &c->pipe[1], c->state & PROVEN ? CHUNK : from->in.cap };
-        r = nart__stream_transfer(cx, nart__stream_io(from, NART_READ), NART_READ, splice_in, &pipe,
-                                  1);
+        r = nart__io_transfer(cx, nart__stream_io(from, NART_READ), NART_READ, splice_in, &pipe, 1);
         if (r > 0)
             c->piped = (uint32_t)r;
         if (r != -EINVAL)

@@ -45,13 +45,6 @@ nart_res nart__stream_more(nart_cx *cx, nart_stream *s);
 nart_res nart__stream_put(nart_cx *cx, nart_stream *s, const struct iovec *pieces, size_t n,
                           size_t total);
 
-/* One system call that moves bytes. */
-typedef ssize_t nart__call_fn(const nart_sys *sys, int fd, const struct iovec *pieces, size_t n);
-
-/* Makes one system call that moves bytes, or parks. */
-nart_res nart__stream_transfer(nart_cx *cx, const nart_io *io, uint32_t dir, nart__call_fn *call,
-                               const struct iovec *pieces, size_t n);
-
 /* The handle of a stream whose bytes in this direction are those of its descriptor; NULL: there is none. */
 const nart_io *nart__stream_io(const nart_stream *s, uint32_t dir);
 

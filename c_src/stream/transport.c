@@ -40,42 +40,11 @@ static ssize_t call_recv(const nart_sys *sys, int fd, const struct iovec *pieces
     return sys->recv(fd, pieces->iov_base, pieces->iov_len, 0);
 }
 
-static ssize_t call_read(const nart_sys *sys, int fd, const struct iovec *pieces, size_t n)
-{
-    (void)n;
-    return sys->read(fd, pieces->iov_base, pieces->iov_len);
-}
-
 static ssize_t call_send(const nart_sys *sys, int fd, const struct iovec *pieces, size_t n)
 {
     const struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)pieces, .msg_iovlen = n };
 
     return n == 1 ? sys->send(fd, pieces->iov_base, pieces->iov_len, 0) : sys->sendmsg(fd, &msg, 0);
-}
-
-static ssize_t call_write(const nart_sys *sys, int fd, const struct iovec *pieces, size_t n)
-{
-    return sys->writev(fd, pieces, (int)n);
-}
-
-nart_res nart__stream_transfer(nart_cx *cx, const nart_io *io, uint32_t dir, nart__call_fn *call,
-                               const struct iovec *pieces, size_t n)
-{
-    nart_res r = nart__io_enter(io, dir, cx);
-    if (NART_UNLIKELY(r))
-        return r;
-    for (;;) {
-        r = nart__io_want(io, dir, cx);
-        if (r <= 0)
-            return r;
-        nart_res fd = nart__io_fd(io);
-        if (NART_UNLIKELY(fd < 0))
-            return fd;
-        ssize_t moved = call(io->drv->sys, (int)fd, pieces, n);
-        if (moved != -EAGAIN)
-            return moved;
-        nart__io_clear(io, dir, cx);
-    }
 }
 
 /* ---- TCP ---- */
@@ -92,7 +61,7 @@ static nart_res tcp_write(nart_cx *cx, void *io, const struct iovec *pieces, siz
     if (n == 1)
         return nart_tcp_send(cx, s, pieces->iov_base, pieces->iov_len);
     nart_res r = nart__tcp_check(s, NART_WRITE);
-    return r ? r : nart__stream_transfer(cx, &s->io, NART_WRITE, call_send, pieces, n);
+    return r ? r : nart__io_transfer(cx, &s->io, NART_WRITE, call_send, pieces, n);
 }
 
 static nart_res tcp_shutdown(nart_cx *cx, void *io)
@@ -147,12 +116,12 @@ static nart_res fd_close(void *io)
 
 static nart_res sock_read(nart_cx *cx, void *io, void *buf, size_t len)
 {
-    return nart__stream_transfer(cx, io, NART_READ, call_recv, &(struct iovec){ buf, len }, 1);
+    return nart__io_transfer(cx, io, NART_READ, call_recv, &(struct iovec){ buf, len }, 1);
 }
 
 static nart_res sock_write(nart_cx *cx, void *io, const struct iovec *pieces, size_t n)
 {
-    return nart__stream_transfer(cx, io, NART_WRITE, call_send, pieces, n);
+    return nart__io_transfer(cx, io, NART_WRITE, call_send, pieces, n);
 }
 
 static nart_res sock_shutdown(nart_cx *cx, void *io)
@@ -165,12 +134,12 @@ static nart_res sock_shutdown(nart_cx *cx, void *io)
 
 static nart_res file_read(nart_cx *cx, void *io, void *buf, size_t len)
 {
-    return nart__stream_transfer(cx, io, NART_READ, call_read, &(struct iovec){ buf, len }, 1);
+    return nart__io_transfer(cx, io, NART_READ, nart__call_read, &(struct iovec){ buf, len }, 1);
 }
 
 static nart_res file_write(nart_cx *cx, void *io, const struct iovec *pieces, size_t n)
 {
-    return nart__stream_transfer(cx, io, NART_WRITE, call_write, pieces, n);
+    return nart__io_transfer(cx, io, NART_WRITE, nart__call_write, pieces, n);
 }
 
 static nart_res file_shutdown(nart_cx *cx, void *io)

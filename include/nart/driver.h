@@ -67,6 +67,10 @@ typedef struct nart_sys {
     int (*path_id)(const char *path, uint64_t id[2]);    /* which socket it names; -ENOTSOCK none */
     int (*unlink)(const char *path);
     int (*set_mode)(int fd, const char *path, uint32_t mode); /* of the path; NULL: of fd */
+    int (*open)(const char *path, int flags);                 /* as socket() */
+    int (*kind)(int fd);                                      /* its S_IFMT bits */
+    int (*access_mode)(int fd);                               /* O_RDONLY, O_WRONLY or O_RDWR */
+    int (*window_size)(int fd, uint16_t size[2]);             /* rows and columns of a terminal */
 } nart_sys;
 
 /** The functions of a driver, which the operations of its tasks call. `host` is the driver's own pointer. */

@@ -21,6 +21,7 @@
 #include "nursery.h"
 #include "observe.h"
 #include "oneshot.h"
+#include "pipe.h"
 #include "remote.h"
 #include "resolve.h"
 #include "rt.h"
