@@ -3,6 +3,7 @@
 #include "unix_test.h"
 
 #include <netinet/in.h>
+#include <sys/resource.h>
 
 static nart_unix a, b; /* a pair */
 
@@ -115,6 +116,25 @@ TEST_WITH(too_many_descriptors_are_closed, pair)
     fds[0] = -1;
     CHECK_RES(NOW(do_send_fds, &a, .buf = "x", .len = 1, .fds = fds, .n = 1), -EBADF);
     CHECK_RES(NOW(do_recv_fds, &b, .buf = buf, .len = 8, .fds = NULL, .flags = 1), -EINVAL);
+}
+
+/* The kernel installs as many as the process may have, and drops the others. */
+TEST_WITH(descriptors_for_which_there_is_no_number_are_an_error, pair)
+{
+    int two[2] = { 0, 0 }, got[4], before = fds_open();
+    char buf[8];
+    struct rlimit limit, low;
+
+    CHECK_RES(NOW(do_send_fds, &a, .buf = "x", .len = 1, .fds = two, .n = 2), 1);
+    int next = dup(0);
+    CHECK(next >= 0);
+    close(next);
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    low = (struct rlimit){ (rlim_t)next + 1, limit.rlim_max };
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+    CHECK_RES(NOW(do_recv_fds, &b, .buf = buf, .len = sizeof buf, .fds = got, .flags = 4), -EMFILE);
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    CHECK_EQ(fds_open(), before);
 }
 
 /* ---- messages ---- */

@@ -2,8 +2,13 @@
 /* Unix sockets: connections, listeners, paths. */
 #include "unix_test.h"
 
+#include "threads.h"
+
+#include <nart/pipe.h>
+
 #include <netinet/in.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 /* ---- addresses ---- */
 
@@ -502,4 +507,213 @@ TEST(freeing_the_runtime_closes_all)
     CHECK_RES(nart_unix_close(&a), 0);
     CHECK_RES(nart_unix_close(&b), 0);
     CHECK_RES(nart_unix_dgram_close(&d), 0);
+}
+
+/* ---- wrong places and times ---- */
+
+static nart_unix_listener listener;
+static nart_unix conn, other;
+static nart_unix_dgram dgram;
+static nart_fd in, out;
+
+/* Every call that does not wait, on handles that cannot be used. */
+static void calls_answer(nart_res expected)
+{
+    nart_addr at = addr_of("unix:@nobody");
+    nart_unix_cred cred;
+    uint32_t rows, columns;
+    int fd;
+
+    CHECK_RES(nart_unix_listener_addr(&listener, &at), expected);
+    CHECK_RES(nart_unix_local_addr(&conn, &at), expected);
+    CHECK_RES(nart_unix_peer_addr(&conn, &at), expected);
+    CHECK_RES(nart_unix_fd(&conn), expected);
+    CHECK_RES(nart_unix_shutdown(&conn, NART_WRITE), expected);
+    CHECK_RES(nart_unix_peer_cred(&conn, &cred), expected);
+    CHECK_RES(nart_unix_peer_pidfd(&conn), expected);
+    CHECK_RES(nart_unix_dgram_local_addr(&dgram, &at), expected);
+    CHECK_RES(nart_unix_dgram_fd(&dgram), expected);
+    at = addr_of("unix:@nobody");
+    CHECK_RES(nart_unix_dgram_connect(&dgram, &at), expected);
+    CHECK_RES(nart_tty_size(&in, &rows, &columns), expected);
+    if (expected != NART_EFORK)
+        CHECK_RES(nart_unix_detach(&conn, &fd), expected);
+}
+
+static void opening_answers(nart_res expected)
+{
+    nart_addr at = addr_of("unix:");
+    nart_unix_listener l;
+    nart_unix a, b;
+    nart_unix_dgram d;
+    nart_fd x, y;
+
+    CHECK_RES(nart_unix_listen(rt, &at, NULL, &l), expected);
+    CHECK_RES(nart_unix_dgram_open(rt, &at, NULL, &d), expected);
+    CHECK_RES(nart_unix_pair(rt, 0, &a, &b), expected);
+    CHECK_RES(nart_unix_adopt(rt, 0, &a), expected);
+    CHECK_RES(nart_pipe_open(rt, &x, &y), expected);
+    CHECK_RES(nart_fd_reopen(rt, 0, &x), expected);
+    CHECK_RES(nart_fifo_open(rt, "/dev/null", NART_READ, &x), expected);
+}
+
+static void all_open(nart_addr *at)
+{
+    nart_unix_opts opts = NART_UNIX_OPTS_INIT;
+
+    opts.flags = NART_UNIX_UNLINK;
+    CHECK_RES(nart_unix_listen(rt, at, &opts, &listener), 0);
+    CHECK_RES(nart_unix_pair(rt, 0, &conn, &other), 0);
+    CHECK_RES(nart_unix_dgram_open(rt, NULL, NULL, &dgram), 0);
+    CHECK_RES(nart_pipe_open(rt, &in, &out), 0);
+}
+
+static void all_close(nart_res expected)
+{
+    CHECK_RES(nart_unix_listener_close(&listener), expected);
+    CHECK_RES(nart_unix_close(&conn), expected);
+    CHECK_RES(nart_unix_close(&other), expected);
+    CHECK_RES(nart_unix_dgram_close(&dgram), expected);
+    CHECK_RES(nart_fd_close(&in), expected);
+    CHECK_RES(nart_fd_close(&out), expected);
+}
+
+static void *from_thread(void *arg)
+{
+    (void)arg;
+    calls_answer(NART_EWRONGTHREAD);
+    opening_answers(NART_EWRONGTHREAD);
+    all_close(NART_EWRONGTHREAD);
+    return NULL;
+}
+
+TEST_WITH(another_thread_is_refused_and_unlinks_nothing, rt)
+{
+    const char *path;
+    nart_addr at = path_addr("sock", &path);
+
+    all_open(&at);
+    settle(rt);
+    thread_run(from_thread, NULL);
+    CHECK_LE(0, mode_of(path));
+    all_close(0);
+    CHECK_EQ(mode_of(path), -ENOENT);
+    calls_answer(-EBADF);
+}
+
+TEST_WITH(a_child_of_fork_closes_its_copies_and_unlinks_nothing, rt)
+{
+    const char *path;
+    nart_addr at = path_addr("sock", &path);
+    char buf[8];
+    int status = -1;
+
+    all_open(&at);
+    settle(rt);
+    pid_t child = fork();
+    if (child == 0) {
+        calls_answer(NART_EFORK);
+        opening_answers(NART_EFORK);
+        all_close(0);
+        _exit(0);
+    }
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+    CHECK_LE(0, mode_of(path));
+    CHECK_RES(SEND(&conn, "x"), 1);
+    CHECK_RES(RECV(&other, buf), 1);
+    all_close(0);
+}
+
+TEST(handles_that_outlive_their_runtime_are_stale)
+{
+    nart_addr at = addr_of("unix:");
+
+    rt_open();
+    all_open(&at);
+    rt_close();
+    calls_answer(NART_ESTALE);
+    all_close(0);
+    calls_answer(-EBADF);
+}
+
+/* A receive that loses a race has consumed nothing. */
+struct racer {
+    nart_co co;
+    nart_res *won;
+    char buf[8];
+};
+
+static nart_res racer_run(nart_cx *cx, void *frame)
+{
+    struct racer *f = frame;
+    nart_res r = 0;
+    int won = 0;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT_ANY(won, r, nart_unix_recv(cx, &conn, f->buf, sizeof f->buf),
+                   nart_fd_read(cx, &in, f->buf, sizeof f->buf));
+    f->won[0] = won;
+    f->won[1] = r;
+    NART_END(r);
+}
+
+TYPE(racer, racer_run);
+
+static nart_res do_pipe_write(nart_cx *cx, struct op *op)
+{
+    return nart_fd_write(cx, op->h, op->buf, op->len);
+}
+
+TEST_WITH(an_arm_that_loses_a_race_consumes_nothing, rt)
+{
+    nart_addr at = addr_of("unix:");
+    nart_res won[2] = { -1, -1 };
+    nart_join join = { 0 };
+    char buf[8];
+    int fd;
+
+    all_open(&at);
+    fd = (int)nart_unix_fd(&other);
+    spawn(rt, &racer_type, &(struct racer){ .won = won }, &join);
+    settle(rt);
+    CHECK_RES(NOW(do_pipe_write, &out, .buf = "pipe", .len = 4), 4);
+    CHECK_EQ(send(fd, "kept", 4, 0), 4);
+    finish(rt, &join);
+    CHECK_EQ(won[0], 1);
+    CHECK_RES(won[1], 4);
+    CHECK_RES(RECV(&conn, buf), 4);
+    all_close(0);
+}
+
+/* The forms for bodies. */
+static nart_res here_run(nart_cx *cx, void *frame)
+{
+    nart_addr at = addr_of("unix:");
+    int fd;
+    (void)frame;
+
+    CHECK_RES(nart_unix_listen_here(cx, &at, NULL, &listener), 0);
+    CHECK_RES(nart_unix_dgram_open_here(cx, &at, NULL, &dgram), 0);
+    CHECK_RES(nart_unix_pair_here(cx, 0, &conn, &other), 0);
+    CHECK_RES(nart_unix_detach(&conn, &fd), 0);
+    CHECK_RES(nart_unix_adopt_here(cx, fd, &conn), 0);
+    CHECK_RES(nart_pipe_open_here(cx, &in, &out), 0);
+    CHECK_RES(nart_unix_send(cx, &conn, "x", 1), 1);
+    CHECK_RES(nart_fd_write(cx, &out, "x", 1), 1);
+    all_close(0);
+    CHECK_RES(nart_fd_reopen_here(cx, 0, &in), 0);
+    CHECK_RES(nart_fd_close(&in), 0);
+    CHECK_RES(nart_fifo_open_here(cx, "/dev/null", NART_READ, &in), -EPROTOTYPE);
+    return 0;
+}
+
+struct here {
+    int unused;
+};
+TYPE(here, here_run);
+
+TEST_WITH(opening_in_a_body, rt)
+{
+    CHECK_RES(run(rt, &here_type, &(struct here){ 0 }), 0);
 }
