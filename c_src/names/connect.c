@@ -159,7 +159,7 @@ static nart_res start(nart_cx *cx, nart_connect *op, nart__attempt *a)
     unpack(a, &addr);
     op->family = a->family;
     op->tried++;
-    nart_res r = nart__tcp_connect_start(cx, &s, &addr);
+    nart_res r = nart__tcp_connect_start(cx, &s, NULL, &addr);
     if (r < 0) {
         failed(op, a, r);
         return 1;

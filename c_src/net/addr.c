@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
@@ -314,6 +315,16 @@ const char *nart__unix_path(const nart_addr *a)
     return n > 0 && *name ? name : NULL;
 }
 
+nart_res nart__socket_open(const nart_sys *sys, int family, int type)
+{
+    const int on = 1;
+
+    int fd = sys->socket(family, type);
+    if (fd >= 0 && type == SOCK_STREAM)
+        (void)sys->setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return fd;
+}
+
 nart_res nart__socket_bound(const nart_sys *sys, const nart_addr *a, int type,
                             const nart__sockopt *opts, size_t n)
 {
@@ -332,6 +343,17 @@ nart_res nart__socket_bound(const nart_sys *sys, const nart_addr *a, int type,
         return fd;
     sys->close(fd);
     return r;
+}
+
+nart_res nart__socket_take(const nart_sys *sys, int fd, int protocol)
+{
+    int is = 0;
+    socklen_t size = sizeof is;
+
+    nart_res r = sys->getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &is, &size);
+    if (r)
+        return r;
+    return is == protocol ? sys->set_nonblocking(fd) : -EPROTOTYPE;
 }
 
 nart_res nart__fd_addr(const nart_sys *sys, nart_res fd, bool peer, nart_addr *out)

@@ -61,6 +61,14 @@ nart_res nart__io_close(const nart_io *io, const void *connecting)
     return r == NART_ESTALE ? 0 : r;
 }
 
+nart_res nart__io_detach(const nart_io *io, int *fd)
+{
+    if (!io->drv)
+        return -EBADF;
+    nart_res r = fd ? io->drv->io_del(io->host, io->id, fd) : -EINVAL;
+    return r < 0 ? r : 0;
+}
+
 nart_res nart__io_wake(const nart_io *io)
 {
     return io->drv ? io->drv->io_wake(io->host, io->id) : 0;

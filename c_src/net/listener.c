@@ -16,6 +16,21 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
+static nart_res bind_handle(nart__under under, int fd, nart_tcp_listener *out)
+{
+    nart_res r = nart__io_bind(&out->io, under.drv, under.host, fd);
+    if (r == 0)
+        out->fd = fd;
+    return r;
+}
+
+nart_res nart__listener_begin(nart__under under, int fd, uint32_t backlog, nart_tcp_listener *out)
+{
+    int max = backlog == 0 || backlog > INT32_MAX ? INT32_MAX : (int)backlog;
+    nart_res r = under.drv->sys->listen(fd, max);
+    return r ? r : bind_handle(under, fd, out);
+}
+
 static nart_res listen_under(nart__under under, const nart_addr *addr,
                              const nart_tcp_listen_opts *opts, nart_tcp_listener *out)
 {
@@ -47,12 +62,8 @@ static nart_res listen_under(nart__under under, const nart_addr *addr,
     if (r < 0)
         return r;
     int fd = (int)r;
-    r = sys->listen(fd, o.backlog == 0 || o.backlog > INT32_MAX ? INT32_MAX : (int)o.backlog);
-    if (r == 0)
-        r = nart__io_bind(&out->io, under.drv, under.host, fd);
-    if (r == 0)
-        out->fd = fd;
-    else
+    r = nart__listener_begin(under, fd, o.backlog, out);
+    if (r)
         sys->close(fd);
     return r;
 }
@@ -67,6 +78,42 @@ nart_res nart_tcp_listen_here(nart_cx *cx, const nart_addr *addr, const nart_tcp
                               nart_tcp_listener *out)
 {
     return listen_under(nart__under_cx(cx), addr, opts, out);
+}
+
+static nart_res adopt_under(nart__under under, int fd, nart_tcp_listener *out)
+{
+    int listens = 0;
+    socklen_t size = sizeof listens;
+
+    if (!out)
+        return -EINVAL;
+    *out = (nart_tcp_listener){ .fd = 0 };
+    if (under.refused)
+        return under.refused;
+    nart_res r = under.drv->sys->getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
+    if (r == 0)
+        r = nart__socket_take(under.drv->sys, fd, IPPROTO_TCP);
+    if (r == 0 && !listens)
+        r = -EINVAL;
+    return r ? r : bind_handle(under, fd, out);
+}
+
+nart_res nart_tcp_listener_adopt(nart_rt *rt, int fd, nart_tcp_listener *out)
+{
+    return adopt_under(nart__under_rt(rt), fd, out);
+}
+
+nart_res nart_tcp_listener_adopt_here(nart_cx *cx, int fd, nart_tcp_listener *out)
+{
+    return adopt_under(nart__under_cx(cx), fd, out);
+}
+
+nart_res nart_tcp_listener_detach(nart_tcp_listener *l, int *fd)
+{
+    nart_res r = l->spare ? -EAGAIN : nart__io_detach(&l->io, fd);
+    if (r == 0)
+        *l = (nart_tcp_listener){ .fd = 0 };
+    return r;
 }
 
 /* The connection has failed, or was never usable; the listener still works. */
@@ -147,6 +194,11 @@ nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *l, nart_tcp *out, nart_
 nart_res nart_tcp_listener_addr(const nart_tcp_listener *l, nart_addr *out)
 {
     return nart__io_addr(&l->io, false, out);
+}
+
+nart_res nart_tcp_listener_fd(const nart_tcp_listener *l)
+{
+    return nart__io_fd(&l->io);
 }
 
 void nart_tcp_listener_move(nart_tcp_listener *dst, nart_tcp_listener *src)

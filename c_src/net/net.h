@@ -14,6 +14,7 @@
 
 #include "../core/runtime.h"
 
+#include <nart/socket.h>
 #include <nart/unix.h>
 
 /* Polled by the handle's own loop: then the driver is a constant, and cx is a member of the runtime. */
@@ -106,6 +107,10 @@ nart__under nart__under_cx(const nart_cx *cx);
  * of a connecting handle, whose waiting task is left behind (see reactor.h); else NULL. */
 nart_res nart__io_close(const nart_io *io, const void *connecting);
 
+/* Removes the descriptor from its driver and gives it back: 0; -EINVAL no `fd`; -EBADF; the errors of
+ * nart_driver.io_del. A task that waits in the handle is woken. */
+nart_res nart__io_detach(const nart_io *io, int *fd);
+
 /* Wakes another task that waits in a handle that is moved: 1. */
 nart_res nart__io_wake(const nart_io *io);
 
@@ -141,9 +146,15 @@ nart_res nart__unix_check(const nart_addr *a, bool named);
 /* The path of a checked Unix address, as a string; NULL: it has none. */
 const char *nart__unix_path(const nart_addr *a);
 
+/* A new socket: small packets of TCP are not held back; or -errno. */
+nart_res nart__socket_open(const nart_sys *sys, int family, int type);
+
 /* A socket with these options, bound to `a`; or -errno, and no socket remains open. */
 nart_res nart__socket_bound(const nart_sys *sys, const nart_addr *a, int type,
                             const nart__sockopt *opts, size_t n);
+
+/* 0: a socket of this protocol, which is now non-blocking; -EPROTOTYPE: of another one. */
+nart_res nart__socket_take(const nart_sys *sys, int fd, int protocol);
 
 /* The local address of a socket, or the peer's. A negative `fd` is the answer. */
 nart_res nart__fd_addr(const nart_sys *sys, nart_res fd, bool peer, nart_addr *out);
@@ -181,11 +192,17 @@ void nart__unix_unlink(const nart_io *io, const uint64_t id[2]);
 nart_res nart__tcp_bind(nart_tcp *s, const nart_driver *drv, void *host, int fd);
 
 /* Starts a connect in `*s`, which is overwritten: 0 it is connected; 1 the connect is under way, and ends when the
- * write direction is ready; or an error, and no socket is left. */
-nart_res nart__tcp_connect_start(nart_cx *cx, nart_tcp *s, const nart_addr *addr);
+ * write direction is ready; or an error, and no socket is left, but `*from` if it was not taken. `from`: the socket
+ * with which to begin; NULL: a new one. */
+nart_res nart__tcp_connect_start(nart_cx *cx, nart_tcp *s, struct nart_socket *from,
+                                 const nart_addr *addr);
 
 /* Makes `*s` the owner of a connected socket that is registered as `*io`. */
 void nart__tcp_take(nart_tcp *s, const nart_io *io, int fd);
+
+/* Makes a listening socket, or one of datagrams, a handle. On failure the descriptor stays the caller's. */
+nart_res nart__listener_begin(nart__under under, int fd, uint32_t backlog, nart_tcp_listener *out);
+nart_res nart__udp_adopt(nart__under under, int fd, nart_udp *out);
 
 /* 0: bytes in this direction are those of the descriptor; else the error with which the operations answer, or
  * -EPIPE where receiving answers 0. */

@@ -18,6 +18,8 @@
  *     answers NART_EABORTED. */
 #include "net.h"
 
+#include <nart/socket.h>
+
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
@@ -55,20 +57,28 @@ static nart_res connect_go_on(nart_cx *cx, nart_tcp *s)
     return r;
 }
 
-nart_res nart__tcp_connect_start(nart_cx *cx, nart_tcp *s, const nart_addr *addr)
+/* The descriptor of a socket of TCP that was made step by step. */
+static nart_res take_socket(const nart_sys *sys, nart_socket *from)
+{
+    nart_res fd = nart_socket_fd(from);
+    nart_res r = fd < 0 ? fd : nart__socket_take(sys, (int)fd, IPPROTO_TCP);
+    return r < 0 ? r : nart_socket_detach(from);
+}
+
+nart_res nart__tcp_connect_start(nart_cx *cx, nart_tcp *s, nart_socket *from, const nart_addr *addr)
 {
     const nart_sys *sys = cx->drv->sys;
-    const int on = 1;
 
     nart_res r = nart__addr_check(addr);
     if (r)
         return r;
     if (!sys)
         return NART_EDRIVER;
-    int fd = sys->socket(addr->storage.ss_family, SOCK_STREAM);
-    if (fd < 0)
-        return fd;
-    (void)sys->setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    r = from ? take_socket(sys, from)
+             : nart__socket_open(sys, addr->storage.ss_family, SOCK_STREAM);
+    if (r < 0)
+        return r;
+    int fd = (int)r;
     int begun = sys->connect(fd, (const struct sockaddr *)&addr->storage, addr->len);
     r = begun == -EINPROGRESS ? 0 : begun;
     if (r == 0)
@@ -85,9 +95,9 @@ nart_res nart__tcp_connect_start(nart_cx *cx, nart_tcp *s, const nart_addr *addr
     return 1;
 }
 
-static nart_res connect_begin(nart_cx *cx, nart_tcp *s, const nart_addr *addr)
+static nart_res connect_begin(nart_cx *cx, nart_tcp *s, nart_socket *from, const nart_addr *addr)
 {
-    nart_res r = nart__tcp_connect_start(cx, s, addr);
+    nart_res r = nart__tcp_connect_start(cx, s, from, addr);
     return r > 0 ? connect_go_on(cx, s) : r;
 }
 
@@ -126,7 +136,8 @@ static bool awaited(const nart_tcp *s)
            nart__loop_io_awaited(s->io.host, s->io.id);
 }
 
-nart_res nart_tcp_connect(nart_cx *cx, nart_tcp *s, const nart_addr *addr)
+/* `from`: the socket with which to begin, or NULL. */
+static nart_res connect_with(nart_cx *cx, nart_tcp *s, nart_socket *from, const nart_addr *addr)
 {
     nart_res r = nart__io_enter(&s->io, NART_WRITE, cx);
     if (r == NART_PENDING || r == -EPERM) {
@@ -140,12 +151,25 @@ nart_res nart_tcp_connect(nart_cx *cx, nart_tcp *s, const nart_addr *addr)
     if (s->state >= OPEN)
         return -EISCONN;
     if (r == 0)
-        r = s->state == CONNECTING ? connect_go_on(cx, s) : connect_begin(cx, s, addr);
+        r = s->state == CONNECTING ? connect_go_on(cx, s) : connect_begin(cx, s, from, addr);
     bool not_its_own =
         r == -EBUSY || r == NART_EDRIVER || (r < 0 && r != NART_PENDING && awaited(s));
-    if (r < 0 && r != NART_PENDING && !not_its_own)
+    if (r < 0 && r != NART_PENDING && !not_its_own) {
         (void)nart_tcp_close(s);
+        (void)nart_socket_close(from);
+    }
     return r;
+}
+
+nart_res nart_tcp_connect(nart_cx *cx, nart_tcp *s, const nart_addr *addr)
+{
+    return connect_with(cx, s, NULL, addr);
+}
+
+nart_res nart_tcp_connect_socket(nart_cx *cx, nart_tcp *s, nart_socket *from, const nart_addr *addr)
+{
+    nart_socket none = { 0 };
+    return connect_with(cx, s, from ? from : &none, addr);
 }
 
 /* ---- sending and receiving ---- */
@@ -286,15 +310,6 @@ nart_res nart__tcp_bind(nart_tcp *s, const nart_driver *drv, void *host, int fd)
 }
 
 /* TCP only: elsewhere a read can also be short at the end of a message or record, with more data pending. */
-static nart_res check_tcp(const nart_sys *sys, int fd)
-{
-    int protocol = 0;
-    socklen_t size = sizeof protocol;
-
-    nart_res r = sys->getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size);
-    return r || protocol == IPPROTO_TCP ? r : -EPROTOTYPE;
-}
-
 static nart_res adopt_under(nart__under under, int fd, nart_tcp *out)
 {
     if (!out)
@@ -302,9 +317,7 @@ static nart_res adopt_under(nart__under under, int fd, nart_tcp *out)
     *out = (nart_tcp){ .state = CLOSED };
     nart_res r = under.refused;
     if (r == 0)
-        r = check_tcp(under.drv->sys, fd);
-    if (r == 0)
-        r = under.drv->sys->set_nonblocking(fd);
+        r = nart__socket_take(under.drv->sys, fd, IPPROTO_TCP);
     return r ? r : nart__tcp_bind(out, under.drv, under.host, fd);
 }
 
@@ -325,13 +338,10 @@ nart_res nart_tcp_detach(nart_tcp *s, int *fd, void *residue, size_t cap, size_t
         *n = 0;
     if (s->state < OPEN)
         return not_open(s);
-    if (!fd)
-        return -EINVAL;
-    nart_res r = s->io.drv->io_del(s->io.host, s->io.id, fd);
-    if (r < 0)
-        return r;
-    *s = (nart_tcp){ .state = CLOSED };
-    return 0;
+    nart_res r = nart__io_detach(&s->io, fd);
+    if (r == 0)
+        *s = (nart_tcp){ .state = CLOSED };
+    return r;
 }
 
 void nart_tcp_move(nart_tcp *dst, nart_tcp *src)

@@ -75,6 +75,50 @@ nart_res nart_udp_open_here(nart_cx *cx, const nart_addr *addr, const nart_udp_o
     return open_under(nart__under_cx(cx), addr, opts, out);
 }
 
+nart_res nart__udp_adopt(nart__under under, int fd, nart_udp *out)
+{
+    nart_addr peer;
+    int stamps = 0;
+    socklen_t size = sizeof stamps;
+
+    if (!out)
+        return -EINVAL;
+    *out = (nart_udp){ .fd = 0 };
+    if (under.refused)
+        return under.refused;
+    const nart_sys *sys = under.drv->sys;
+    nart_res r = nart__socket_take(sys, fd, IPPROTO_UDP);
+    if (r == 0)
+        r = sys->getsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &stamps, &size);
+    if (r == 0)
+        r = nart__io_bind(&out->io, under.drv, under.host, fd);
+    if (r)
+        return r;
+    out->fd = fd;
+    out->flags = stamps ? NART_UDP_TIMESTAMPS : 0;
+    if (nart__fd_addr(sys, fd, true, &peer) == 0)
+        out->flags |= STRANGERS;
+    return 0;
+}
+
+nart_res nart_udp_adopt(nart_rt *rt, int fd, nart_udp *out)
+{
+    return nart__udp_adopt(nart__under_rt(rt), fd, out);
+}
+
+nart_res nart_udp_adopt_here(nart_cx *cx, int fd, nart_udp *out)
+{
+    return nart__udp_adopt(nart__under_cx(cx), fd, out);
+}
+
+nart_res nart_udp_detach(nart_udp *u, int *fd)
+{
+    nart_res r = nart__io_detach(&u->io, fd);
+    if (r == 0)
+        *u = (nart_udp){ .fd = 0 };
+    return r;
+}
+
 nart_res nart_udp_connect(nart_udp *u, const nart_addr *addr)
 {
     nart_res r = nart__addr_check(addr);

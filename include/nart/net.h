@@ -122,6 +122,29 @@ NART_API NART_MUST_USE nart_res nart_tcp_listen_here(nart_cx *cx, const nart_add
 /** The local address. @return 0; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API nart_res nart_tcp_listener_addr(const nart_tcp_listener *l, nart_addr *out);
 
+/**
+ * Takes over a TCP socket that listens, and makes it non-blocking.
+ * @return 0; -EBADF; -ENOTSOCK; -EPROTOTYPE not TCP; -EINVAL it does not listen; the errors of nart_fd_open().
+ * **Ownership**: the descriptor passes on success. **Thread**: as nart_fd_open().
+ */
+NART_API NART_MUST_USE nart_res nart_tcp_listener_adopt(nart_rt *rt, int fd,
+                                                        nart_tcp_listener *out);
+
+/** The same in a body, under the driver that polls it: the loop, or tokio. @return as
+ *  nart_tcp_listener_adopt(); NART_EDRIVER the driver has no descriptors. **Thread**: inside a poll. */
+NART_API NART_MUST_USE nart_res nart_tcp_listener_adopt_here(nart_cx *cx, int fd,
+                                                             nart_tcp_listener *out);
+
+/** Gives the descriptor back, non-blocking, and closes the handle. A task that waits in it is woken and finds it
+ *  closed.
+ *  @return 0; -EINVAL no `fd`; -EBADF; -EAGAIN a connection that was accepted waits for the next nart_tcp_accept(),
+ *  because the last one failed: accept it first; NART_ESTALE; NART_EWRONGTHREAD.
+ *  **Ownership**: the descriptor is the caller's again. */
+NART_API NART_MUST_USE nart_res nart_tcp_listener_detach(nart_tcp_listener *l, int *fd);
+
+/** The descriptor, for the options in nart/socket.h. **Ownership**: the handle's. @return as nart_tcp_fd(). */
+NART_API nart_res nart_tcp_listener_fd(const nart_tcp_listener *l);
+
 /** Closes; connections that were not accepted are reset. @return as nart_fd_close(). */
 NART_API nart_res nart_tcp_listener_close(nart_tcp_listener *l);
 
@@ -345,6 +368,23 @@ NART_API NART_MUST_USE nart_res nart_udp_open(nart_rt *rt, const nart_addr *addr
  *  nart_udp_open(); NART_EDRIVER the driver has no descriptors. **Thread**: inside a poll. */
 NART_API NART_MUST_USE nart_res nart_udp_open_here(nart_cx *cx, const nart_addr *addr,
                                                    const nart_udp_opts *opts, nart_udp *out);
+
+/**
+ * Takes over a UDP socket and makes it non-blocking. It may be connected, and unbound: the first datagram that it
+ * sends binds it.
+ * @return 0; -EBADF; -ENOTSOCK; -EPROTOTYPE not UDP; the errors of nart_fd_open().
+ * **Ownership**: the descriptor passes on success. **Thread**: as nart_fd_open().
+ */
+NART_API NART_MUST_USE nart_res nart_udp_adopt(nart_rt *rt, int fd, nart_udp *out);
+
+/** The same in a body, under the driver that polls it: the loop, or tokio. @return as
+ *  nart_udp_adopt(); NART_EDRIVER the driver has no descriptors. **Thread**: inside a poll. */
+NART_API NART_MUST_USE nart_res nart_udp_adopt_here(nart_cx *cx, int fd, nart_udp *out);
+
+/** Gives the descriptor back, non-blocking, and closes the handle. A task that waits in it is woken and finds it
+ *  closed. @return 0; -EINVAL no `fd`; -EBADF; NART_ESTALE; NART_EWRONGTHREAD.
+ *  **Ownership**: the descriptor is the caller's again. */
+NART_API NART_MUST_USE nart_res nart_udp_detach(nart_udp *u, int *fd);
 
 /** Fixes the peer: only its datagrams are received, and its refusals are reported (-ECONNREFUSED, once
  *  each). Queued datagrams of others are dropped as they are received; until the queue was empty once,

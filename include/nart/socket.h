@@ -225,6 +225,92 @@ NART_API nart_res nart_sock_set_fastopen_connect(nart_res fd, bool on);
 /** @return 1 or 0. */
 NART_API nart_res nart_sock_fastopen_connect(nart_res fd);
 
+/* ---- sockets that are made step by step ------------------------------------------------------ */
+
+/** A socket that is no handle yet: it belongs to no runtime, and nothing waits in it. Zeroed = closed. It may be
+ *  moved by assignment, if the old one is zeroed. */
+typedef struct nart_socket {
+    int32_t fd; /* plus one */
+    uint32_t reserved0;
+    uint64_t reserved[3];
+} nart_socket;
+
+/**
+ * Opens a socket, non-blocking and closed on exec. Small packets of TCP are not held back, see
+ * nart_sock_set_nodelay(); all else is as the system has it.
+ * @param s closed or zeroed. @param family AF_INET or AF_INET6. @param type SOCK_STREAM or SOCK_DGRAM.
+ * @return 0; -EISCONN it is open; -EINVAL another type; -EAFNOSUPPORT; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM.
+ * **Thread**: any, as all functions of a nart_socket without `rt` or `cx`.
+ */
+NART_API NART_MUST_USE nart_res nart_socket_open(nart_socket *s, int family, int type);
+
+/** Takes over a socket and makes it non-blocking. @return 0; -EISCONN `*s` is open; -EBADF; -ENOTSOCK.
+ *  **Ownership**: the descriptor passes on success. */
+NART_API NART_MUST_USE nart_res nart_socket_adopt(nart_socket *s, int fd);
+
+/** The descriptor, for the options above. @return the descriptor; -EBADF. **Ownership**: the socket's. */
+NART_API nart_res nart_socket_fd(const nart_socket *s);
+
+/** Binds to an address; port 0 takes a free one, see nart_sock_local_addr(). @return 0; -EINVAL, -EAFNOSUPPORT
+ *  `addr` is no address of IPv4 or IPv6, or not of its family; -EINVAL also: it is bound; -EBADF; -EADDRINUSE;
+ *  -EADDRNOTAVAIL; -EACCES. */
+NART_API NART_MUST_USE nart_res nart_socket_bind(nart_socket *s, const nart_addr *addr);
+
+/** Gives the descriptor back, non-blocking; `*s` is closed. @return the descriptor; -EBADF.
+ *  **Ownership**: the descriptor is the caller's. */
+NART_API NART_MUST_USE nart_res nart_socket_detach(nart_socket *s);
+
+/** Closes. @return 0, also for NULL and for a closed socket. */
+NART_API nart_res nart_socket_close(nart_socket *s);
+
+/**
+ * Listens with a socket of TCP. @param backlog as nart_tcp_listen_opts.backlog.
+ * @return 0; -EINVAL no `rt`, `s` or `out`, or the socket is connected; -EBADF `*s` is closed; -EPROTOTYPE not TCP;
+ *   -EADDRINUSE; NART_EFDS, -ENOSPC, -ENOMEM as nart_fd_open(); NART_EWRONGTHREAD; NART_EFORK.
+ * **Ownership**: on success the descriptor is the listener's and `*s` is closed; after an error all of it is as it
+ *   was, but it may listen already.
+ * **Thread**: as nart_tcp_listen().
+ */
+NART_API NART_MUST_USE nart_res nart_tcp_listen_socket(nart_rt *rt, nart_socket *s,
+                                                       uint32_t backlog, nart_tcp_listener *out);
+
+/** The same in a body, under the driver that polls it: the loop, or tokio. @return as
+ *  nart_tcp_listen_socket(); NART_EDRIVER the driver has no descriptors. **Thread**: inside a poll. */
+NART_API NART_MUST_USE nart_res nart_tcp_listen_socket_here(nart_cx *cx, nart_socket *s,
+                                                            uint32_t backlog,
+                                                            nart_tcp_listener *out);
+
+/**
+ * Connects with a socket of TCP, as nart_tcp_connect():
+ *
+ *     r = nart_socket_open(&f->raw, AF_INET, SOCK_STREAM);
+ *     if (r == 0)
+ *         r = nart_sock_set_rcvbuf(nart_socket_fd(&f->raw), 1 << 20);
+ *     if (r == 0)
+ *         r = nart_socket_bind(&f->raw, &f->from);
+ *     if (r == 0)
+ *         NART_AWAIT(r, nart_tcp_connect_socket(cx, &f->sock, &f->raw, &f->to));
+ *     if (r < 0)
+ *         nart_socket_close(&f->raw);
+ *
+ * @return as nart_tcp_connect(); -EPROTOTYPE not TCP; -EEXIST it is watched already; -EBADF also: `*from` is closed, and no connect is under way.
+ * **Ownership**: the first call moves the descriptor into `*s`, and closes `*from`. After an error of the connect both
+ *   are closed. After the errors of which nart_tcp_connect() says that the socket is not closed by them, both are as
+ *   they were.
+ */
+NART_API NART_MUST_USE nart_res nart_tcp_connect_socket(nart_cx *cx, nart_tcp *s, nart_socket *from,
+                                                        const nart_addr *addr);
+
+/** Makes a handle of a socket of UDP. @return as nart_udp_adopt(); -EINVAL also: no `s`; -EBADF `*s` is closed.
+ *  **Ownership**: on success the descriptor is the handle's and `*s` is closed; after an error both are as they
+ *  were. **Thread**: as nart_udp_open(). */
+NART_API NART_MUST_USE nart_res nart_udp_from_socket(nart_rt *rt, nart_socket *s, nart_udp *out);
+
+/** The same in a body, under the driver that polls it: the loop, or tokio. @return as
+ *  nart_udp_from_socket(); NART_EDRIVER the driver has no descriptors. **Thread**: inside a poll. */
+NART_API NART_MUST_USE nart_res nart_udp_from_socket_here(nart_cx *cx, nart_socket *s,
+                                                          nart_udp *out);
+
 #ifdef __cplusplus
 }
 #endif

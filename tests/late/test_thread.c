@@ -114,6 +114,30 @@ static nart_res tcp_detach(void)
     return nart_tcp_detach(&tcp, &out, NULL, 0, &residue);
 }
 
+static nart_res listener_adopt(void)
+{
+    nart_tcp_listener other;
+    return nart_tcp_listener_adopt(rt, 0, &other);
+}
+
+static nart_res listener_detach(void)
+{
+    int out;
+    return nart_tcp_listener_detach(&listener, &out);
+}
+
+static nart_res udp_adopt(void)
+{
+    nart_udp other;
+    return nart_udp_adopt(rt, 0, &other);
+}
+
+static nart_res udp_detach(void)
+{
+    int out;
+    return nart_udp_detach(&udp, &out);
+}
+
 static nart_res udp_open(void)
 {
     nart_udp other;
@@ -217,6 +241,10 @@ LIST(tcp_listen)
 LIST(listener_addr)
 LIST(tcp_adopt)
 LIST(tcp_detach)
+LIST(listener_adopt)
+LIST(listener_detach)
+LIST(udp_adopt)
+LIST(udp_detach)
 LIST(udp_open)
 LIST(udp_addr)
 LIST(chan_open)
@@ -272,6 +300,7 @@ CALL(watch_start, nart_watch_start(rt, &watch, 0, watched, NULL))
 CALL(watch_set, nart_watch_set(&watch, NART_READ, NART_NEVER))
 CALL(watch_stop, nart_watch_stop(&watch))
 CALL(listener_close, nart_tcp_listener_close(&listener))
+CALL(listener_fd, nart_tcp_listener_fd(&listener))
 CALL(tcp_close, nart_tcp_close(&tcp))
 CALL(tcp_fd, nart_tcp_fd(&tcp))
 CALL(tcp_shutdown, nart_tcp_shutdown(&tcp, NART_WRITE))

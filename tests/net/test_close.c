@@ -4,6 +4,8 @@
 #include "conn.h"
 #include "threads.h"
 
+#include <nart/socket.h>
+
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -331,6 +333,9 @@ static nart_res closed_run(nart_cx *cx, void *frame)
     CHECK_RES(nart_tcp_peer_addr(&c->s, &a), -EBADF);
     CHECK_RES(nart_tcp_fd(&c->s), -EBADF);
     CHECK_RES(nart_tcp_listener_addr(&c->l, &a), -EBADF);
+    CHECK_RES(nart_tcp_listener_fd(&c->l), -EBADF);
+    CHECK_RES(nart_tcp_listener_detach(&c->l, &fd), -EBADF);
+    CHECK_RES(nart_udp_detach(&c->u, &fd), -EBADF);
     CHECK_RES(nart_udp_local_addr(&c->u, &a), -EBADF);
     CHECK_RES(nart_udp_fd(&c->u), -EBADF);
     a = localhost();
@@ -510,6 +515,20 @@ static void move_l(void)
     CHECK_RES(nart_tcp_listener_close(&moved), 0);
 }
 
+static void detach_l(void)
+{
+    int fd;
+    CHECK_RES(nart_tcp_listener_detach(&shared.l, &fd), 0);
+    close(fd);
+}
+
+static void detach_u(void)
+{
+    int fd;
+    CHECK_RES(nart_udp_detach(&shared.u, &fd), 0);
+    close(fd);
+}
+
 static void close_u(void)
 {
     CHECK_RES(nart_udp_close(&shared.u), 0);
@@ -535,7 +554,8 @@ static const struct ending {
     { wait_recv, close_s },   { wait_recv, move_s },      { wait_recv, detach_s },
     { wait_accept, close_l }, { wait_accept, move_l },    { wait_udp, close_u },
     { wait_udp, move_u },     { wait_udp_many, close_u }, { wait_udp_many, move_u },
-    { wait_read, close_h },   { wait_both, close_h },
+    { wait_read, close_h },   { wait_both, close_h },     { wait_accept, detach_l },
+    { wait_udp, detach_u },
 };
 
 struct two_arms {
@@ -619,7 +639,18 @@ static void calls_answer(struct kinds *k, nart_res answer)
     CHECK_RES(nart_tcp_local_addr(&k->s, &a), answer);
     CHECK_RES(nart_tcp_peer_addr(&k->s, &a), answer);
     CHECK_RES(nart_tcp_listener_addr(&k->l, &a), answer);
+    CHECK_RES(nart_tcp_listener_fd(&k->l), answer);
     CHECK_RES(nart_udp_local_addr(&k->u, &a), answer);
+}
+
+/* And every call that gives a descriptor back. */
+static void detaching_answers(struct kinds *k, nart_res answer)
+{
+    int fd;
+
+    CHECK_RES(nart_tcp_detach(&k->s, &fd, NULL, 0, NULL), answer);
+    CHECK_RES(nart_tcp_listener_detach(&k->l, &fd), answer);
+    CHECK_RES(nart_udp_detach(&k->u, &fd), answer);
 }
 
 /* And every call that opens one. */
@@ -634,19 +665,22 @@ static void opening_answers(struct kinds *k, nart_res answer)
     CHECK_RES(nart_tcp_listen(k->rt, &at, NULL, &l), answer);
     CHECK_RES(nart_udp_open(k->rt, &at, NULL, &u), answer);
     CHECK_RES(nart_tcp_adopt(k->rt, k->peer, &s), answer);
+    CHECK_RES(nart_tcp_listener_adopt(k->rt, k->peer, &l), answer);
+    CHECK_RES(nart_udp_adopt(k->rt, k->peer, &u), answer);
+    CHECK_RES(nart_tcp_listen_socket(k->rt, &(nart_socket){ 0 }, 0, &l), answer);
+    CHECK_RES(nart_udp_from_socket(k->rt, &(nart_socket){ 0 }, &u), answer);
     CHECK_RES(nart_fd_open(k->rt, k->peer, NART_FD_BORROW, &h), answer);
 }
 
 static void *on_another_thread(void *arg)
 {
     struct kinds *k = arg;
-    int fd;
 
     calls_answer(k, NART_EWRONGTHREAD);
     opening_answers(k, NART_EWRONGTHREAD);
     close_kinds(k, NART_EWRONGTHREAD);
     CHECK_RES(nart_fd_detach(&k->h), NART_EWRONGTHREAD);
-    CHECK_RES(nart_tcp_detach(&k->s, &fd, NULL, 0, NULL), NART_EWRONGTHREAD);
+    detaching_answers(k, NART_EWRONGTHREAD);
     return NULL;
 }
 
@@ -668,12 +702,11 @@ TEST(the_wrong_thread_is_refused_and_nothing_is_done)
 TEST(every_call_on_a_handle_that_outlived_its_runtime_is_stale)
 {
     struct kinds k;
-    int fd;
 
     open_kinds(&k);
     CHECK_RES(nart_rt_free(k.rt), 0);
     calls_answer(&k, NART_ESTALE);
-    CHECK_RES(nart_tcp_detach(&k.s, &fd, NULL, 0, NULL), NART_ESTALE);
+    detaching_answers(&k, NART_ESTALE);
     close_kinds(&k, 0);
     close(k.peer);
 }

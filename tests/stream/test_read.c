@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-TEST_EACH(lines_end_with_lf_or_crlf, TCP, UNIX)
 TEST_EACH(lines_end_with_lf_or_crlf, TCP, UNIX, FD)
 {
     OPEN(link, l, kind, 16);
