@@ -247,3 +247,19 @@ nart_res nart_stream_read_line(nart_cx *cx, nart_stream *s, size_t limit, char *
     (*line)[length] = '\0';
     return (nart_res)length;
 }
+
+nart_res nart_stream_skip_line(nart_cx *cx, nart_stream *s)
+{
+    for (;;) {
+        size_t limit = 0;
+        nart_res r = find_begin(s, "\n", 1, &limit);
+        if (r == 0)
+            r = find(cx, s, "\n", 1, limit);
+        bool full = r == -EMSGSIZE && nart__buffered(&s->in) == limit;
+        if (r < 0 && !full)
+            return r;
+        drop(s, r > 0 ? (size_t)r : nart__buffered(&s->in));
+        if (!full)
+            return r > 0 ? 0 : NART_EEOF;
+    }
+}

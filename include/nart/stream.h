@@ -262,12 +262,25 @@ NART_API NART_MUST_USE nart_res nart_stream_read_until(nart_cx *cx, nart_stream 
  *   have `limit` - 1.
  * @param line receives where it begins, in the stream's buffer: see rule 5.
  * @return the length without LF or CR LF, which may be 0; NART_EEOF the stream has ended; -EMSGSIZE the first
- *   `limit` bytes contain no LF, nothing was consumed; -EINVAL `limit` is above the buffer's size, or there is
+ *   `limit` bytes contain no LF, nothing was consumed: see nart_stream_skip_line(); -EINVAL `limit` is above the buffer's size, or there is
  *   no buffer. A CR that no LF follows belongs to the line.
  * **Cost**: as nart_stream_read_until().
  */
 NART_API NART_MUST_USE nart_res nart_stream_read_line(nart_cx *cx, nart_stream *s, size_t limit,
                                                       char **line);
+
+/**
+ * Skips the bytes up to and with the next LF, in any number: a line for which nart_stream_read_line() has answered
+ * -EMSGSIZE.
+ *
+ *     NART_AWAIT(n, nart_stream_read_line(cx, &c->s, 64, &c->line));
+ *     if (n == -EMSGSIZE)
+ *         NART_AWAIT(n, nart_stream_skip_line(cx, &c->s));
+ *
+ * @return 0; NART_EEOF the stream has ended, after a line without LF or none; -EINVAL there is no buffer. Before
+ *   another answer it may have skipped a part of the line: the same call continues.
+ */
+NART_API NART_MUST_USE nart_res nart_stream_skip_line(nart_cx *cx, nart_stream *s);
 
 /**
  * Waits until the buffer has at least `n` bytes, which nart_stream_peek() shows. To wait for more bytes than it

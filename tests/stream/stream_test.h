@@ -137,6 +137,11 @@ static inline nart_res do_line(nart_cx *cx, struct op *op)
     return nart_stream_read_line(cx, op->s, op->max, &op->text);
 }
 
+static inline nart_res do_skip(nart_cx *cx, struct op *op)
+{
+    return nart_stream_skip_line(cx, op->s);
+}
+
 static inline nart_res do_fill(nart_cx *cx, struct op *op)
 {
     return nart_stream_fill(cx, op->s, op->len);

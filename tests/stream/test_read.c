@@ -51,6 +51,33 @@ TEST(a_last_line_as_long_as_the_limit_is_too_long)
     CHECK_STR(line_now(&l, 0), "bcd");
 }
 
+TEST_EACH(a_line_of_any_length_is_skipped, TCP, UNIX, FD)
+{
+    OPEN(link, l, kind, 8);
+    link_send(&l, "a line that is longer than the buffer\nabc\n\nlast line");
+    CHECK_STR(line_now(&l, 0), "EMSGSIZE");
+    CHECK_RES(OP_NOW(&l, do_skip, .len = 0), 0);
+    CHECK_STR(line_now(&l, 0), "abc");
+    CHECK_RES(OP_NOW(&l, do_skip, .len = 0), 0); /* the empty one */
+    link_end(&l);
+    CHECK_RES(OP_NOW(&l, do_skip, .len = 0), NART_EEOF);
+    CHECK_STR(line_now(&l, 0), "NART_EEOF");
+}
+
+TEST(a_skip_continues_after_a_deadline)
+{
+    OPEN(link, l, UNIX, 4);
+    struct op op = OP(&l, do_skip, .len = 0);
+
+    op.limit = NART_MS;
+    link_send(&l, "abcdefg");
+    CHECK_RES(op_now(l.rt, &op), -ETIMEDOUT);
+    link_send(&l, "h\nxy\n");
+    op.limit = NART_NEVER;
+    CHECK_RES(op_now(l.rt, &op), 0);
+    CHECK_STR(line_now(&l, 0), "xy");
+}
+
 TEST_EACH(a_delimiter_is_found_across_reads_and_across_the_end_of_the_buffer, TCP, UNIX, FD)
 {
     OPEN(link, l, kind, 8);
@@ -258,5 +285,6 @@ TEST(a_stream_without_a_buffer_reads_into_the_callers_memory)
     CHECK_RES(OP_NOW(&l, do_read, .len = 1), 1);
     CHECK_RES(OP_NOW(&l, do_exact, .len = 2), 2);
     CHECK_STR(line_now(&l, 0), "EINVAL");
+    CHECK_RES(OP_NOW(&l, do_skip, .len = 0), -EINVAL);
     CHECK_RES(OP_NOW(&l, do_fill, .len = 1), -ENOBUFS);
 }

@@ -168,6 +168,7 @@ TEST_WITH(a_transport_of_a_user_is_checked, rt)
     CHECK_RES(nart_stream_init(&s, &type, &flushed, NULL, 0), -EINVAL);
     CHECK_RES(op_now(rt, &ON(s, do_read, .len = 1)), -EBADF);
     CHECK_RES(op_now(rt, &ON(s, do_line, .max = 0)), -EBADF);
+    CHECK_RES(op_now(rt, &ON(s, do_skip, .len = 0)), -EBADF);
     CHECK_RES(op_now(rt, &ON(s, do_exact, .len = 1)), -EBADF);
     CHECK_RES(op_now(rt, &ON(s, do_fill, .len = 1)), -EBADF);
     CHECK_RES(op_now(rt, &ON(s, do_write, .len = 0)), -EBADF);
@@ -324,8 +325,8 @@ TEST_EACH(a_task_that_is_cancelled_consumes_no_byte_of_the_buffer, TCP, UNIX, FD
 {
     OPEN(link, l, kind, 16);
     struct op op = OP(&l, do_line, .max = 0);
-    static nart_res (*const all[])(nart_cx *, struct op *) = { do_read, do_exact, do_line, do_until,
-                                                               do_fill };
+    static nart_res (*const all[])(nart_cx *, struct op *) = { do_read,  do_exact, do_line,
+                                                               do_until, do_skip,  do_fill };
 
     link_send(&l, "a\nb\n");
     CHECK_RES(op_now(l.rt, &op), 1);

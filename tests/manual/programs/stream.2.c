@@ -1,41 +1,46 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The task between this program, which is the client, and its child, which is the server. */
+/* A line that is too long, and the one after it. */
 #include "example.h"
 
 #include <string.h>
-#include <sys/wait.h>
 
-/* DECLARATIONS */
+struct conn {
+    nart_co co;
+    nart_tcp sock;
+    nart_stream s;
+    char *line;
+    char buf[64];
+};
 
-/* Receives to the end, and sends that back. */
-static int serve(int listening)
+static nart_res conn_run(nart_cx *cx, void *frame)
 {
-    char got[16];
-    int sock = accept(listening, NULL, NULL);
-    ssize_t n = recv(sock, got, sizeof got, MSG_WAITALL);
+    struct conn *c = frame;
+    nart_res n = 0;
 
-    return n < 0 || send(sock, got, (size_t)n, 0) != n;
+    NART_BEGIN(cx, &c->co);
+    n = nart_stream_init_tcp(&c->s, &c->sock, c->buf, sizeof c->buf);
+    if (n < 0)
+        NART_RETURN(n);
+    /* STATEMENTS */
+    if (n == 0)
+        NART_AWAIT(n, nart_stream_read_line(cx, &c->s, 0, &c->line));
+    n = n == 4 && strcmp(c->line, "next") == 0 ? 0 : -EIO;
+    nart_stream_close(&c->s);
+    NART_END(n);
 }
 
 int main(void)
 {
-    struct proxy p = { .to = { .len = sizeof p.to.storage } };
-    char back[16];
-    int server, client, status, listening = socket(AF_INET, SOCK_STREAM, 0);
-
-    if (listen(listening, 1) != 0 ||
-        getsockname(listening, (struct sockaddr *)&p.to.storage, &p.to.len) != 0)
-        return 1;
-    pid_t child = fork();
-    if (child == 0)
-        return serve(listening);
     nart_rt *rt = example_rt();
+    struct conn c = { .line = NULL };
+    char text[205];
+    int server, client;
+
+    memset(text, 'x', 200);
+    memcpy(text + 200, "\nnext", 5);
     example_tcp(&server, &client);
-    if (send(client, "there and back", 14, 0) != 14 || shutdown(client, SHUT_WR) != 0 ||
-        nart_tcp_adopt(rt, server, &p.in) != 0)
+    if (send(client, text, sizeof text, 0) != sizeof text || shutdown(client, SHUT_WR) != 0 ||
+        nart_tcp_adopt(rt, server, &c.sock) != 0)
         return 1;
-    return example_run(rt, proxy_run, sizeof p, &p) ||
-           recv(client, back, sizeof back, MSG_WAITALL) != 14 ||
-           memcmp(back, "there and back", 14) != 0 || waitpid(child, &status, 0) != child ||
-           status != 0;
+    return example_run(rt, conn_run, sizeof c, &c);
 }
