@@ -366,6 +366,17 @@ nart_res nart_tcp_close(nart_tcp *s)
     return 0;
 }
 
+nart_res nart_tcp_reset(nart_tcp *s)
+{
+    const struct linger none = { .l_onoff = 1 };
+    nart_res fd = s ? nart__io_fd(&s->io) : -EBADF, set = 0;
+
+    if (fd >= 0)
+        set = s->io.drv->sys->setsockopt((int)fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    nart_res r = nart_tcp_close(s);
+    return r < 0 ? r : set;
+}
+
 /* ---- operations that do not wait ---- */
 
 nart_res nart_tcp_shutdown(nart_tcp *s, uint32_t dirs)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* proxy.c: connects each client with another server. An end of one direction is passed on, and the other goes on;
- * an error, or nothing in both directions for too long, ends both. */
+ * an error, or nothing in both directions for too long, resets both. */
 #include "server.h"
 
 static nart_addr target;
@@ -59,6 +59,10 @@ static nart_res proxy_run(nart_cx *cx, void *frame)
     }
     if (r == 0)
         NART_AWAIT(r, pass_on(cx, &p->directions[!p->first]));
+    if (r < 0) { /* neither side may take this for the end of the stream */
+        nart_tcp_reset(&p->upstream);
+        nart_tcp_reset(&p->client);
+    }
     nart_tcp_close(&p->upstream);
     nart_tcp_close(&p->client);
     NART_END(r);

@@ -60,6 +60,10 @@ static nart_res proxy(nart_cx *cx, void *arg)
 
     if (r == 0)
         r = pass_on_both(cx, client, &upstream);
+    if (r < 0) { /* neither side may take this for the end of the stream */
+        nart_tcp_reset(&upstream);
+        nart_tcp_reset(client);
+    }
     nart_tcp_close(&upstream);
     nart_tcp_close(client);
     return r;

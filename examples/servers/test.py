@@ -109,6 +109,15 @@ def rest_or_reset(sock):
     return got
 
 
+def is_reset(sock):
+    """Does it end, and not by the end of the stream?"""
+    try:
+        receive(sock, 1)
+    except ConnectionResetError:
+        return True
+    return False
+
+
 def leave_nothing(server, client, ends=(Client.reset, Client.shut, Client.close)):
     """Clients that end in each of these ways leave no descriptor behind; `client` makes one."""
     before = server.descriptors()
@@ -462,7 +471,9 @@ def proxy_idle():
             client, server = upstream.pair()
             if shut:
                 client.shut()
-            check(receive(server, 1) == b"" and client.rest() == "", "the end")
+                check(receive(server, 1) == b"", "the end is passed on")
+            check(is_reset(server) or shut, "an end that the client has not sent")
+            check(is_reset(client.sock), "an end that the server has not sent")
 
 
 def proxy_gone():
@@ -492,7 +503,7 @@ def proxy_terminate():
         pairs = [upstream.pair() for _ in range(20)]
         upstream.proxy.terminate()
         for client, server in pairs:
-            check(client.rest() == "" and receive(server, 1) == b"", "the end")
+            check(is_reset(client.sock) and is_reset(server), "an end that neither has sent")
 
 
 if __name__ == "__main__":

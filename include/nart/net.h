@@ -220,6 +220,12 @@ NART_API void nart_tcp_move(nart_tcp *dst, nart_tcp *src);
  *  @return as nart_fd_close(). */
 NART_API nart_res nart_tcp_close(nart_tcp *s);
 
+/** Closes and resets the connection: the peer reads -ECONNRESET and not the end of the stream, so it does not take
+ *  what it has received for all of it. Bytes that were not delivered are lost. Once the runtime is freed, and in a
+ *  child of fork, it only closes. A stream over the socket is closed afterwards: nart_stream_close().
+ *  @return as nart_tcp_close(); the errors of setsockopt(2): it is closed, but not reset. */
+NART_API nart_res nart_tcp_reset(nart_tcp *s);
+
 /**
  * Receives the pending bytes, at most `len`.
  * @return the number of bytes; 0 the peer has shut down writing, or nart_tcp_shutdown() has ended this

@@ -422,6 +422,10 @@ typedef struct nart_stream_relay {
  *             NART_AWAIT(r, nart_stream_copy_both(cx, &p->a, &p->b, &p->relay));
  *         }
  *         nart_stream_relay_finish(&p->relay);
+ *         if (r < 0) { // neither peer may take this for the end of the stream
+ *             nart_tcp_reset(&p->in);
+ *             nart_tcp_reset(&p->out);
+ *         }
  *         nart_tcp_close(&p->in);
  *         nart_tcp_close(&p->out);
  *         NART_END(r);

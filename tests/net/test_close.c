@@ -203,6 +203,11 @@ static void act_close(nart_tcp *s)
     CHECK_RES(nart_tcp_close(s), 0);
 }
 
+static void act_reset(nart_tcp *s)
+{
+    CHECK_RES(nart_tcp_reset(s), 0);
+}
+
 static void act_shutdown(nart_tcp *s)
 {
     CHECK_RES(nart_tcp_shutdown(s, NART_READ), 0);
@@ -222,7 +227,8 @@ static void arms(void (*act)(nart_tcp *s), const char *text, nart_res answer)
 
     spawn(rt, &arms_type, &(struct arms){ .s = &sock, .act = act }, &join);
     settle(rt);
-    raw_send(peer, text);
+    if (text[0] != '\0')
+        raw_send(peer, text);
     settle(rt);
     CHECK(nart_join_done(&join));
     CHECK_RES(((struct arms *)nart_join_frame(&join))->which, 0);
@@ -235,6 +241,11 @@ static void arms(void (*act)(nart_tcp *s), const char *text, nart_res answer)
 TEST_WITH(an_arm_that_closes_wakes_the_arm_that_waits, conn)
 {
     arms(act_close, "", -EBADF);
+}
+
+TEST_WITH(an_arm_that_resets_wakes_the_arm_that_waits, conn)
+{
+    arms(act_reset, "", -EBADF);
 }
 
 TEST_WITH(an_arm_that_moves_wakes_the_arm_that_waits, conn)
@@ -250,6 +261,32 @@ TEST_WITH(an_arm_that_shuts_down_wakes_the_arm_that_waits, conn)
 TEST_WITH(an_arm_that_is_stopped_leaves_the_other_its_wait, conn)
 {
     arms(NULL, "abc", 3);
+}
+
+/* What the peer reads after `text`, 0 or an error. */
+static int end_of(const char *text)
+{
+    char buf[8];
+
+    CHECK_EQ(recv(peer, buf, sizeof buf, 0), strlen(text));
+    CHECK(memcmp(buf, text, strlen(text)) == 0);
+    return recv(peer, buf, sizeof buf, 0) < 0 ? errno : 0;
+}
+
+TEST_WITH(the_peer_reads_the_end_of_what_is_closed, conn)
+{
+    CHECK_RES(send_now(rt, &sock, "abc"), 3);
+    CHECK_RES(nart_tcp_close(&sock), 0);
+    CHECK_EQ(end_of("abc"), 0);
+}
+
+TEST_WITH(the_peer_reads_no_end_of_what_is_reset, conn)
+{
+    CHECK_RES(send_now(rt, &sock, "abc"), 3);
+    CHECK_RES(nart_tcp_reset(&sock), 0);
+    CHECK_EQ(end_of("abc"), ECONNRESET);
+    CHECK_RES(nart_tcp_fd(&sock), -EBADF);
+    CHECK_RES(nart_tcp_reset(&sock), 0);
 }
 
 /* A body that closes the handle and ends while the loop still has it registered. */
@@ -342,6 +379,7 @@ static nart_res closed_run(nart_cx *cx, void *frame)
     CHECK_RES(nart_udp_connect(&c->u, &a), -EBADF);
     for (int i = 0; i < 2; i++) {
         CHECK_RES(nart_tcp_close(&c->s), 0);
+        CHECK_RES(nart_tcp_reset(&c->s), 0);
         CHECK_RES(nart_tcp_listener_close(&c->l), 0);
         CHECK_RES(nart_udp_close(&c->u), 0);
         CHECK_RES(nart_fd_close(&c->fd), 0);
@@ -355,6 +393,7 @@ TEST_WITH(calls_on_a_closed_handle_fail, rt)
 {
     CHECK_RES(run(rt, &closed_type, NULL), 0);
     CHECK_RES(nart_tcp_close(NULL), 0);
+    CHECK_RES(nart_tcp_reset(NULL), 0);
     CHECK_RES(nart_tcp_listener_close(NULL), 0);
     CHECK_RES(nart_udp_close(NULL), 0);
     CHECK_RES(nart_fd_close(NULL), 0);
@@ -391,7 +430,7 @@ TEST_WITH(handles_outlive_their_runtime, conn)
     nart_tcp again;
     int other = tcp_pair(rt, &again); /* a new handle in the same slot of the table */
     CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), NART_ESTALE);
-    CHECK_RES(nart_tcp_close(&sock), 0);
+    CHECK_RES(nart_tcp_reset(&sock), 0);
     CHECK_RES(nart_tcp_listener_close(&l), 0);
     CHECK_RES(nart_udp_close(&u), 0);
     CHECK(fcntl((int)fd, F_GETFD) >= 0); /* and the number was not closed */
@@ -442,6 +481,7 @@ static void open_kinds(struct kinds *k)
 static void close_kinds(struct kinds *k, nart_res answer)
 {
     CHECK_RES(nart_tcp_close(&k->s), answer);
+    CHECK_RES(nart_tcp_reset(&k->s), answer);
     CHECK_RES(nart_tcp_listener_close(&k->l), answer);
     CHECK_RES(nart_udp_close(&k->u), answer);
     CHECK_RES(nart_fd_close(&k->h), answer);
@@ -740,7 +780,7 @@ TEST_WITH(a_child_of_fork_closes_only_its_copies, conn)
         CHECK_RES(nart_tcp_fd(&t), NART_EFORK);
         at = localhost();
         CHECK_RES(nart_tcp_listen(rt, &at, NULL, &l), NART_EFORK);
-        CHECK_RES(nart_tcp_close(&sock), 0);
+        CHECK_RES(nart_tcp_reset(&sock), 0); /* only closes */
         CHECK_RES(nart_tcp_close(&sock), 0);
         CHECK_RES(nart_rt_free(rt), 0);
         CHECK_RES(nart_tcp_close(&t), 0);
