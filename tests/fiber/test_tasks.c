@@ -586,6 +586,31 @@ TEST(a_lock_in_a_frame_that_is_left_aborts_the_process)
     CHECK_DIES(run_forgets, NULL, "task forgets: a function has returned");
 }
 
+/* As the frame of a function that has returned is by the next one. */
+static nart_res overwrites(nart_cx *cx, void *arg)
+{
+    static nart_lock l;
+
+    (void)arg;
+    CHECK_RES(nart_await(cx, nart_rwlock_write(cx, &shared, &l)), 0);
+    l.waiter.wait.task = NULL;
+    return nart_yield(cx);
+}
+
+static void run_overwrites(void *arg)
+{
+    (void)arg;
+    rt_open();
+    START(overwrites, NULL, NULL);
+    run_all(rt);
+}
+
+TEST(a_lock_whose_frame_is_overwritten_aborts_the_process)
+{
+    CHECK_DIES(run_overwrites, NULL,
+               "task overwrites waited in it (overwritten since, or the function whose frame");
+}
+
 /* ---- task-local values ---- */
 
 static const nart_local_key user = { "user" }, level = { "level" };
