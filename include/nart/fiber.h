@@ -46,9 +46,9 @@
  *  7. Exceptions of C++ may be thrown and caught within a fiber. One that leaves the fiber's function aborts the
  *     process. So does pthread_exit(). Do not longjmp() out of an await, nor to another stack: the next await
  *     aborts the process if it notices.
- *  8. Before a function returns, join the nurseries and release the locks in its frame, and await what was
- *     called with a handle in it: else the process is aborted, with a line. The end of the fiber waits for a
- *     nursery that is elsewhere (nart/nursery.h).
+ *  8. Before a function returns, whether it is the fiber's own or one that it calls, join the nurseries and
+ *     release the locks in its frame, and await what was called with a handle in it, also after -ECANCELED: else the
+ *     process is aborted, with a line. The end of the fiber waits for a nursery that is elsewhere (nart/nursery.h).
  *  9. The mode of floating-point arithmetic belongs to the thread: restore it before an await.
  *
  * Signal handlers run on the stack of the fiber that they interrupt, unless they are installed with SA_ONSTACK.

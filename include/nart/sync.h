@@ -125,6 +125,9 @@ NART_API void nart_semaphore_close(nart_semaphore *s);
  * release it, or unwind the body by NART_STOP, before the body's frame is freed. The end of the task releases it
  * (a return, an abort, nart_rt_free()), before the task's drop is called; what it protects may be half changed
  * then. A task that returns without a release is reported (nart_rt_opts.report).
+ *
+ * In a fiber a lock is usually on the stack. There a return without a release, also after -ECANCELED, aborts the
+ * process: rule 8 of nart/fiber.h.
  */
 typedef struct nart_lock {
     /* private */
