@@ -149,9 +149,9 @@ typedef struct nart_mutex {
 } nart_mutex;
 
 /** Locks for reading; waits for the writers that hold the lock or are queued.
- *  @return 0; -EDEADLK the task holds this lock already, by any nart_lock, for reading or writing; NART_ECLOSED;
- *  see rule 3, -EBUSY also if `l` is locked. **Cost**: O(operations and locks of the task); while it holds
- *  a lock, each of its polls checks its waits. */
+ *  @return 0; -EDEADLK the task holds this lock already, by any nart_lock, for reading or writing, `l` included;
+ *  NART_ECLOSED; see rule 3, -EBUSY also if `l` locks another one. **Cost**: O(operations and locks of the task);
+ *  while it holds a lock, each of its polls checks its waits. */
 NART_API NART_MUST_USE nart_res nart_rwlock_read(nart_cx *cx, nart_rwlock *rw, nart_lock *l);
 
 /** Locks for writing; waits for all that hold the lock or are queued. @return and otherwise as
@@ -159,8 +159,8 @@ NART_API NART_MUST_USE nart_res nart_rwlock_read(nart_cx *cx, nart_rwlock *rw, n
 NART_API NART_MUST_USE nart_res nart_rwlock_write(nart_cx *cx, nart_rwlock *rw, nart_lock *l);
 
 /** Locks without waiting, also in a task that is cancelled. @return 0; -EAGAIN other tasks hold the lock or are
- *  queued; -EDEADLK the task holds it already; -EBUSY `l` is locked, or a task waits in it; NART_ECLOSED; -EPERM
- *  outside of a poll. */
+ *  queued; -EDEADLK the task holds it already, `l` included; -EBUSY `l` locks another one, or a task waits in it;
+ *  NART_ECLOSED; -EPERM outside of a poll. */
 NART_API NART_MUST_USE nart_res nart_rwlock_try_read(nart_cx *cx, nart_rwlock *rw, nart_lock *l);
 NART_API NART_MUST_USE nart_res nart_rwlock_try_write(nart_cx *cx, nart_rwlock *rw, nart_lock *l);
 
