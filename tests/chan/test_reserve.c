@@ -192,6 +192,7 @@ TEST_EACH(a_reservation_ends_with_the_receiver, LOCAL, SPSC, MPSC)
     OPEN(chan, c, kind, 1);
     CHECK_RES(u64_try_reserve(&c.tx), 0);
     nart_rx_shut(&c.rx);
+    CHECK_RES(u64_try_reserve(&c.tx), kind == SPSC ? NART_ECLOSED : 0); /* it has one */
     CHECK_RES(u64_try_send(&c.tx, 1), NART_ECLOSED);
     nart_tx_unreserve(&c.tx);
     CHECK_RES(u64_try_reserve(&c.tx), NART_ECLOSED);
