@@ -168,7 +168,9 @@ typedef void (*nart_pool_fn)(void *arg, void *frame, nart_res answer);
 
 /** A pool. Zeroed = closed. Do not copy or move it. */
 typedef struct nart_pool {
-    nart_res error; /**< the first answer below 0 that was taken, or error of a spawn; 0: none */
+    /** The first answer below 0 that was taken, or error of a spawn; -ECANCELED if nart_pool_cancel() was called
+     *  before there was one; 0: none. */
+    nart_res error;
     uint64_t taken; /**< how many answers were taken */
     /* private */
     nart_pool_fn on_answer;
