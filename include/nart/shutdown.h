@@ -16,6 +16,11 @@
  * A program that serves until SIGTERM; `server_type` is a task that ends as above:
  *
  * ```c
+ * #include <nart/nart.h>
+ *
+ * #include <signal.h>
+ * #include <stdio.h>
+ *
  * static nart_res until_run(nart_cx *cx, void *frame)
  * {
  *     return nart_shutdown_await(cx, frame);
