@@ -207,7 +207,8 @@ NART_API NART_MUST_USE nart_res nart_stream_init_pair(nart_stream *s, nart_strea
 
 /**
  * Gives the stream a buffer for writing: what fits is copied there and sent by nart_stream_flush(), by
- * nart_stream_shutdown(), or with the first write that does not fit, by the same system call.
+ * nart_stream_shutdown(), or with the first write that does not fit, by the same system call. Reading does not flush:
+ * flush before you wait for a reply.
  * @param buf, cap NULL and 0: no buffer.
  * @return 0; -EINVAL `cap` without `buf`, or the stream is closed; -EBUSY the present buffer is not empty.
  * **Ownership**: `buf` stays the caller's. **Thread**: as nart_stream_read().
@@ -390,7 +391,7 @@ NART_API void nart_stream_copier_finish(nart_stream_copier *c);
 
 /** The state of a copy in both directions. Zero it, then set `idle`. */
 typedef struct nart_stream_relay {
-    int64_t idle; /**< nanoseconds without a byte in either direction that end it; 0: no limit */
+    int64_t idle; /**< nanoseconds in which no byte moves in any direction end it; 0: no limit */
     nart_stream_copier there, back; /**< from `a` to `b`, from `b` to `a` */
     /* private */
     nart_co co;
