@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Bodies: they resume where they parked, at any depth, and restart after they have ended. */
+#include "after.h"
 #include "core.h"
 #include "virtual.h"
 
@@ -10,20 +11,6 @@ static void note(const char *what)
 {
     CHECK(strlen(trace) + strlen(what) < sizeof trace);
     strcat(trace, what);
-}
-
-/* An operation that parks `n` times and then completes. */
-static nart_res after(nart_cx *cx, int *n)
-{
-    nart_res r = nart_op_enter(cx);
-    if (r)
-        return r;
-    if ((*n)-- > 0) {
-        nart_wake_self(cx);
-        return nart_op_park(cx);
-    }
-    *n = 0;
-    return 5;
 }
 
 static nart_res run_one(const nart_task_type *type, const void *init)

@@ -5,6 +5,7 @@
 
 #include "../core/core.h"
 #include "../core/virtual.h"
+#include "after.h"
 #include "reports.h"
 
 #include <nart/fiber.h>
@@ -44,21 +45,6 @@ static inline nart_res fiber_answer(nart_rt *rt, const nart_task_type *type, nar
     nart_res r = fiber_verdict(rt, &join);
     nart_join_release(&join);
     return r;
-}
-
-/* An operation that parks `n` times and then answers 5. */
-static inline nart_res after(nart_cx *cx, int *n)
-{
-    nart_res r = nart_op_enter(cx);
-
-    if (r)
-        return r;
-    if ((*n)-- > 0) {
-        nart_wake_self(cx);
-        return nart_op_park(cx);
-    }
-    *n = 0;
-    return 5;
 }
 
 /* The events of a case, in order. */

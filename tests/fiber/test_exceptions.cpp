@@ -5,6 +5,8 @@ extern "C" {
 #include "test.h"
 }
 
+#include "after.h"
+
 #include <nart/fiber.h>
 #include <nart/nart.h>
 
@@ -31,21 +33,6 @@ void rt_open()
 void rt_close()
 {
     CHECK_RES(nart_rt_free(rt), 0);
-}
-
-/* Parks `n` times. */
-nart_res after(nart_cx *cx, int *n)
-{
-    nart_res r = nart_op_enter(cx);
-
-    if (r)
-        return r;
-    if ((*n)-- > 0) {
-        nart_wake_self(cx);
-        return nart_op_park(cx);
-    }
-    *n = 0;
-    return 5;
 }
 
 nart_res wait(nart_cx *cx)
