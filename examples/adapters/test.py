@@ -3,6 +3,7 @@
 has to end with 0."""
 import ctypes
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -60,6 +61,31 @@ def curl(folder, run):
     ) as process:
         status = run("http://127.0.0.1:%d" % port)
         process.terminate()
+    return status
+
+
+def pq(folder, run):
+    user = "postgres" if os.getuid() == 0 else None  # it refuses to be root
+    if user:
+        shutil.chown(folder, user)
+    data = os.path.join(folder, "data")
+    initdb = os.path.join(os.path.dirname(server), "initdb")
+    options = ("-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "--no-instructions")
+    subprocess.check_call([initdb, *options], user=user, stdout=subprocess.DEVNULL, cwd=folder)
+    with subprocess.Popen(
+        [server, "-D", data, "-k", folder, "-h", "", "-F"],
+        user=user,
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: end_with_parent(signal.SIGQUIT),  # at once, with its children
+    ) as process:
+        while "ready to accept connections" not in process.stderr.readline():
+            if process.poll() is not None:
+                raise SystemExit("postgres ended")
+        status = run(folder)
+        process.send_signal(signal.SIGQUIT)
+        process.stderr.read()
     return status
 
 
