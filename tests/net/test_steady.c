@@ -4,6 +4,9 @@
  * is allocated. */
 #include "net_test.h"
 
+#include <nart/sync.h>
+#include <nart/watch.h>
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -158,5 +161,86 @@ TEST(an_echo_costs_six_calls_and_no_memory)
     CHECK_RES(nart_tcp_close(&b), 0);
     CHECK_RES(nart_rt_run(rt), 0);
     CHECK_RES(nart_tcp_close(&a), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- a watch --------------------------------------------------------------------------------- */
+
+/* A library of two sockets that answer each other. With `switches` it writes as hiredis does: it asks when the socket
+ * is writable, and does not ask any more once it has written. */
+struct library {
+    nart_watch w[2];
+    int fd[2], left;
+    bool switches;
+    nart_notify ended;
+};
+
+static void on_event(nart_watch *w, uint32_t events, void *arg)
+{
+    struct library *l = arg;
+    int fd = l->fd[w == &l->w[1]];
+    char buf[SIZE];
+
+    if (events & NART_READ) {
+        CHECK_EQ(recv(fd, buf, sizeof buf, 0), SIZE);
+        if (l->left-- == MESSAGES)
+            counting = true;
+        if (l->left == 0) {
+            counting = false;
+            nart_notify_one(&l->ended);
+            return;
+        }
+        if (l->switches) {
+            CHECK_RES(nart_watch_set(w, NART_READ | NART_WRITE, NART_NEVER), 0);
+            return;
+        }
+    }
+    memset(buf, 0, sizeof buf);
+    CHECK_EQ(send(fd, buf, sizeof buf, 0), SIZE);
+    CHECK_RES(nart_watch_set(w, NART_READ, NART_NEVER), 0); /* unless `switches`, nothing changes */
+}
+
+struct ended {
+    nart_notify *n;
+    nart_waiter waiter;
+};
+
+static nart_res ended_run(nart_cx *cx, void *frame)
+{
+    struct ended *f = frame;
+    return nart_notify_await(cx, f->n, &f->waiter);
+}
+
+TYPE(ended, ended_run);
+
+/* libev makes the same calls for the same work: a wait per event, and one call per change of directions. */
+TEST(a_watch_costs_one_wait_per_event_and_one_call_per_change)
+{
+    nart_rt *rt = new_rt();
+
+#ifdef TEST_SANITIZED
+    SKIP("the sanitizer stands in for these calls itself");
+#endif
+    for (int switches = 0; switches < 2; switches++) {
+        struct library l = { .left = WARM_UP + MESSAGES, .switches = switches };
+
+        recvs = sends = waits = others = allocations = 0;
+        CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, l.fd), 0);
+        for (int i = 0; i < 2; i++) {
+            CHECK_RES(nart_watch_start(rt, &l.w[i], l.fd[i], on_event, &l), 0);
+            CHECK_RES(nart_watch_set(&l.w[i], NART_READ, NART_NEVER), 0);
+        }
+        raw_send(l.fd[0], "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+        CHECK_RES(run(rt, &ended_type, &(struct ended){ .n = &l.ended }), 0);
+        CHECK_EQ(recvs, MESSAGES - 1); /* the first one switched the counting on */
+        CHECK_EQ(sends, MESSAGES - 1);
+        CHECK_EQ(waits, (MESSAGES - 1) * (1 + switches));
+        CHECK_EQ(others, (MESSAGES - 1) * 2 * switches);
+        CHECK_EQ(allocations, 0);
+        for (int i = 0; i < 2; i++) {
+            CHECK_RES(nart_watch_stop(&l.w[i]), 0);
+            close(l.fd[i]);
+        }
+    }
     CHECK_RES(nart_rt_free(rt), 0);
 }
