@@ -89,6 +89,10 @@ def pq(folder, run):
     return status
 
 
+def uv(folder, run):
+    return run()
+
+
 case, server, *command = sys.argv[1:]
 with tempfile.TemporaryDirectory() as folder:
     sys.exit(globals()[case](folder, lambda *args: subprocess.call([*command, *args])))
