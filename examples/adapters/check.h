@@ -26,4 +26,19 @@ static inline void check_res(const char *file, int line, const char *what, nart_
     exit(1);
 }
 
+/* A task of this type is cancelled in its first wait; another one waits when the runtime is freed. */
+static inline void check_ends(nart_rt *rt, const nart_task_type *type)
+{
+    nart_join join;
+
+    CHECK_RES(nart_rt_spawn(rt, type, NULL, &join), 0);
+    CHECK(nart_rt_poll(rt, 0) == 1);
+    CHECK_RES(nart_task_cancel(rt, nart_join_task(&join)), 0);
+    CHECK_RES(nart_rt_run(rt), 0);
+    nart_join_release(&join);
+    CHECK_RES(nart_rt_spawn(rt, type, NULL, NULL), 0);
+    CHECK(nart_rt_poll(rt, 0) == 1);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
 #endif

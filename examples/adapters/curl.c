@@ -143,7 +143,6 @@ NART_TASK_TYPED(slow, struct client, slow_run, client_drop);
 
 int main(int argc, char **argv)
 {
-    nart_join join;
     nart_res r = -1;
     int fibers = 0;
 
@@ -160,14 +159,7 @@ int main(int argc, char **argv)
     CHECK(fibers == TASKS);
     CHECK_RES(hard_block_on(rt, NULL, &r), 0);
     CHECK_RES(r, 0);
-    CHECK_RES(slow_rt_spawn(rt, NULL, &join), 0);
-    CHECK(nart_rt_poll(rt, 0) == 1);
-    CHECK_RES(nart_task_cancel(rt, nart_join_task(&join)), 0);
-    CHECK_RES(nart_rt_run(rt), 0);
-    nart_join_release(&join);
-    CHECK_RES(slow_rt_spawn(rt, NULL, NULL), 0);
-    CHECK(nart_rt_poll(rt, 0) == 1);
-    CHECK_RES(nart_rt_free(rt), 0);
+    check_ends(rt, &slow_type);
     nart_curl_close(&curl);
     nart_curl_close(&curl);
     curl_global_cleanup();
