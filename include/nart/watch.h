@@ -28,7 +28,8 @@
  * **Callbacks** run in the loop, between the polls of tasks. They may start, set and stop any watch, their own
  * included, and free the memory of a stopped one; spawn by nart_rt_spawn(); wake, cancel, notify, and do all
  * that needs no `cx`: send by the try-forms, nart_rt_stop(), nart_rt_shutdown(). What runs or frees the
- * runtime answers `-EDEADLK`. A callback that blocks, blocks the loop.
+ * runtime answers `-EDEADLK`. A callback that blocks, blocks the loop, and is not seen by the watchdog of
+ * nart/observe.h, which measures polls. nart_rt_dump() lists the watches.
  *
  * **Order**: a callback is called at most once per tick for the descriptor. After nart_watch_stop() it is not
  * called any more, also if an event has been received already; nor is it called for a direction that has been
