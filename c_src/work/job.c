@@ -3,7 +3,7 @@
  *
  * What it keeps true: a handle's job is idle, or its own. nart_work_run() is a wait whose withdrawal leaves the job,
  * nart_work_await() one whose withdrawal leaves nothing. */
-#include "../wait/wait.h"
+#include "../core/runtime.h"
 #include "work.h"
 
 #include <string.h>
