@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct epoll_event;
+struct stat;
 
 /* Maps zeroed memory, which uses no physical memory until it is accessed; or NULL. */
 void *nart__sys_map(size_t bytes);
@@ -65,6 +66,21 @@ int nart__sys_epoll_wait(int epfd, struct epoll_event *evs, int max, int64_t tim
 
 /* Never retried: on Linux the descriptor is closed even after EINTR. */
 void nart__sys_close(int fd);
+
+/* Files; these block, and are called by threads of a pool. `offset` < 0: at the file's position, which moves. */
+int nart__sys_file_open(const char *path, int flags, mode_t mode); /* closed on exec */
+int nart__sys_file_close(int fd);
+ssize_t nart__sys_file_read(int fd, void *buf, size_t len, int64_t offset);
+ssize_t nart__sys_file_write(int fd, const void *buf, size_t len, int64_t offset);
+int nart__sys_file_sync(int fd, bool data_only);
+int nart__sys_file_truncate(int fd, int64_t size);
+int nart__sys_file_stat(int fd, const char *path, bool link,
+                        struct stat *out); /* of `path`, or else of `fd` */
+int nart__sys_file_rename(const char *from, const char *to);
+int nart__sys_file_remove(const char *path, bool directory);
+int nart__sys_file_mkdir(const char *path, mode_t mode);
+/* Entries of a directory, from a position on, as the kernel writes them: the number of bytes. */
+ssize_t nart__sys_file_entries(int fd, int64_t at, void *buf, size_t len);
 
 /* The table of system calls for descriptors of handles, filled with the real calls. */
 extern const nart_sys nart__sys_real;

@@ -62,26 +62,50 @@ static nart_res get_job(nart_work *w, nart_workers *pool, size_t bytes, size_t a
     return w->job ? 0 : -ENOMEM;
 }
 
+/* `*init` of a job: a null pointer stands for zeros. */
+struct copied {
+    const void *init;
+    size_t size;
+};
+
+static void copy_init(void *data, const void *arg)
+{
+    const struct copied *c = arg;
+
+    if (c->init)
+        memcpy(data, c->init, c->size);
+    else
+        memset(data, 0, c->size);
+}
+
+/* How the data of a job is made. */
+struct maker {
+    const nart_work_type *type;
+    size_t size;
+    void (*fill)(void *data, const void *arg);
+    const void *arg;
+};
+
 /* `waker`: of the task that waits for it from the beginning; `bounded`: see nart__job_submit(). */
-static nart_res start(nart_work *w, nart_workers *pool, const nart_work_type *type,
-                      const void *init, nart_waker waker, bool bounded)
+static nart_res start(nart_work *w, nart_workers *pool, const struct maker *m, nart_waker waker,
+                      bool bounded)
 {
     nart_workers *p = nart__workers_of(pool);
 
-    nart_res r = p ? get_job(w, p, type->size, type->align) : NART_EFORK;
+    nart_res r = p ? get_job(w, p, m->size, m->type->align) : NART_EFORK;
     if (r)
         return r;
     nart_job *j = w->job;
-    j->type = type;
+    j->type = m->type;
     j->waker = waker;
-    if (init)
-        memcpy(j->data, init, type->size);
-    else
-        memset(j->data, 0, type->size);
+    m->fill(j->data, m->arg);
     j->has_data = true;
     r = nart__job_submit(j, bounded);
-    if (r)
-        j->has_data = false;
+    if (r) {
+        if (m->fill == copy_init) /* the caller's again */
+            j->has_data = false;
+        (void)nart__job_leave(j, false);
+    }
     return r;
 }
 
@@ -94,7 +118,9 @@ nart_res nart_work_start(nart_work *w, nart_workers *pool, const nart_work_type 
         return r;
     if (w->wait.task)
         return -EBUSY;
-    return start(w, pool, type, init, (nart_waker){ 0 }, true);
+    const struct copied c = { init, type->size };
+    const struct maker m = { type, type->size, copy_init, &c };
+    return start(w, pool, &m, (nart_waker){ 0 }, true);
 }
 
 /* ---- waiting ---- */
@@ -133,10 +159,26 @@ static nart_res wait_for(nart_cx *cx, nart_work *w, const struct nart__wait_ops 
     return nart__pending_outside(cx);
 }
 
+/* The task does not wait in w yet. */
+static nart_res run_begin(nart_cx *cx, nart_work *w, nart_workers *pool, const struct maker *m)
+{
+    bool begun;
+    nart_res r = nart__park_in(cx, &w->wait, &begun);
+
+    if (r != NART_PENDING)
+        return r;
+    w->wait.ops = &run_ops;
+    r = start(w, pool, m, nart_cx_waker(cx), false);
+    if (r == 0)
+        return nart__pending_outside(cx);
+    nart__answers_after_all(cx);
+    nart__unwait(&w->wait);
+    return r;
+}
+
 nart_res nart_work_run(nart_cx *cx, nart_work *w, nart_workers *pool, const nart_work_type *type,
                        const void *init)
 {
-    bool begun;
     nart_res r = enter(cx, w);
 
     if (r)
@@ -146,16 +188,20 @@ nart_res nart_work_run(nart_cx *cx, nart_work *w, nart_workers *pool, const nart
     r = type_check(type);
     if (r)
         return r;
-    r = nart__park_in(cx, &w->wait, &begun);
-    if (r != NART_PENDING)
+    const struct copied c = { init, type->size };
+    const struct maker m = { type, type->size, copy_init, &c };
+    return run_begin(cx, w, pool, &m);
+}
+
+nart_res nart__work_run(nart_cx *cx, nart_work *w, nart_workers *pool, const nart_work_type *type,
+                        size_t size, void (*fill)(void *data, const void *arg), const void *arg)
+{
+    const struct maker m = { type, size, fill, arg };
+    nart_res r = enter(cx, w);
+
+    if (r)
         return r;
-    w->wait.ops = &run_ops;
-    r = start(w, pool, type, init, nart_cx_waker(cx), false);
-    if (r == 0)
-        return nart__pending_outside(cx);
-    nart__answers_after_all(cx);
-    nart__unwait(&w->wait);
-    return r;
+    return w->wait.task ? wait_for(cx, w, &run_ops) : run_begin(cx, w, pool, &m);
 }
 
 nart_res nart_work_await(nart_cx *cx, nart_work *w)

@@ -53,6 +53,11 @@ bool nart__job_leave(nart_job *j, bool cancel);
 /* Frees an idle job. */
 void nart__job_free(nart_job *j);
 
+/* nart_work_run() whose data is `size` bytes that `fill` makes in the first call, and that are dropped if the job cannot
+ * be queued. */
+nart_res nart__work_run(nart_cx *cx, nart_work *w, nart_workers *pool, const nart_work_type *type,
+                        size_t size, void (*fill)(void *data, const void *arg), const void *arg);
+
 /* Is it of the parent of this process? */
 bool nart__job_is_forked(const nart_job *j);
 

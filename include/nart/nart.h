@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "co.h"
 #include "fiber.h"
+#include "file.h"
 #include "io.h"
 #include "local.h"
 #include "msg.h"

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/**
+ * @file nart/file.h
+ * Files and directories: system calls that block, on the threads of a pool (nart/work.h).
+ *
+ * ```c
+ * struct copier { nart_co co; nart_file file; nart_file_op op; char buf[1024]; int64_t at; };
+ *
+ * static nart_res print_run(nart_cx *cx, void *frame)
+ * {
+ *     struct copier *f = frame;
+ *     nart_res r = 0;
+ *
+ *     NART_BEGIN(cx, &f->co);
+ *     NART_AWAIT(r, nart_file_open(cx, &f->op, &f->file, "/etc/passwd", O_RDONLY, 0));
+ *     while (r == 0) {
+ *         NART_AWAIT(r, nart_file_read(cx, &f->op, &f->file, f->buf, sizeof f->buf, f->at));
+ *         if (r <= 0)
+ *             break;
+ *         fwrite(f->buf, 1, (size_t)r, stdout);
+ *         f->at += r;
+ *         r = 0;
+ *     }
+ *     nart_file_finish(&f->file);
+ *     nart_file_op_close(&f->op);
+ *     NART_END(r);
+ * }
+ * ```
+ *
+ * A file is replaced whole, or not at all:
+ *
+ *     NART_AWAIT(r, nart_file_replace(cx, &f->op, "settings", f->text, f->len, 0644));
+ *
+ * Rules for all operations
+ *  1. An operation is in a nart_file_op of the caller: zeroed = idle, used again after each answer, closed by
+ *     nart_file_op_close(). One operation at a time uses it.
+ *  2. No thread of the pool uses a buffer or a path of the caller: what is written, and paths, are copied before the
+ *     first call returns; what is read is copied when the operation answers. So they need to stay only while the
+ *     operation is awaited, and a task may leave it at any time.
+ *  3. A task that leaves an operation (it is cancelled, its deadline passes, it loses a race, it is dropped): one that
+ *     has not begun does nothing. One that runs continues: a write, a rename or an unlink may then be done or not;
+ *     what it has read or opened is discarded. The position in `offset` is the caller's, so nothing is skipped.
+ *  4. Several operations on one file may be in flight, each in a nart_file_op of its own. They run at the same time and
+ *     end in any order. Await one before the next where order matters; or use a pool of one thread, which keeps it.
+ *  5. A file is closed when its handle and all operations on it have ended: no operation reaches another file that
+ *     got the same descriptor.
+ *  6. Every operation can answer these errors, which are not repeated below: -ECANCELED and -ETIMEDOUT, and what
+ *     nart_work_run() answers: -EBUSY the nart_file_op is in use; NART_EABORTED it was closed meanwhile; -EAGAIN no
+ *     thread could be started; -ENOMEM; NART_ESHUTDOWN; NART_EFORK; -EINVAL an argument is missing; -EPERM; and
+ *     -errno of the system call. Interrupted calls are repeated.
+ *
+ * **Thread** of all operations: a poll of any driver. **Cost**: as nart_work_run(), and a copy.
+ */
+#ifndef NART_FILE_H
+#define NART_FILE_H
+
+#include "work.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The most bytes that one read or write transfers: a larger one is short. */
+#define NART_FILE_MAX (1u << 20)
+
+/** For `offset`: at the position of the open file, which moves. */
+#define NART_FILE_POSITION (-1)
+
+struct nart__file;
+
+/** An open file or directory. Zeroed = closed. May be moved by assignment; do not copy it. **Thread**: one at a time. */
+typedef struct nart_file {
+    struct nart__file *shared;
+} nart_file;
+
+/** An operation. Zeroed = idle. It keeps the memory of its last operation for the next. */
+typedef struct nart_file_op {
+    nart_work work;     /* private */
+    nart_workers *pool; /**< that runs it; NULL: the default pool */
+} nart_file_op;
+
+/** Closes an operation, as nart_work_close(): a task that awaits it is woken and gets NART_EABORTED. Never blocks.
+ *  NULL and idle ones are fine. */
+NART_API void nart_file_op_close(nart_file_op *op);
+
+/* ---- open files ---- */
+
+/** Opens a file. `flags` and `mode` are those of open(2); O_CLOEXEC is always set.
+ *  @return 0 and `*out`; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_file_open(nart_cx *cx, nart_file_op *op, nart_file *out,
+                                               const char *path, int flags, mode_t mode);
+
+/** Makes a file of a descriptor, which it owns from then on. @return 0; -EINVAL; -ENOMEM. **Thread**: any. */
+NART_API NART_MUST_USE nart_res nart_file_adopt(nart_file *out, int fd);
+
+/** The descriptor, which stays the file's; -EBADF: closed. **Thread**: the handle's. */
+NART_API nart_res nart_file_fd(const nart_file *f);
+
+/** Closes a file on the pool, where close(2) may block, and answers its error. `*f` is empty from the first
+ *  NART_PENDING on: the file is closed even if the task then leaves. While other operations use it, it is closed after the last.
+ *  @return 0; -EBADF; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_file_close(nart_cx *cx, nart_file_op *op, nart_file *f);
+
+/** Closes a file on this thread, unless operations use it: for drops, and files that were only read. Errors are lost.
+ *  NULL and closed ones are fine. **Thread**: the handle's. */
+NART_API void nart_file_finish(nart_file *f);
+
+/** Reads at most `len` bytes from `offset` on. @return the number of bytes, which may be less than `len`; 0 the end of
+ *  the file; -EBADF; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_file_read(nart_cx *cx, nart_file_op *op, const nart_file *f,
+                                               void *buf, size_t len, int64_t offset);
+
+/** Writes at most `len` bytes from `offset` on. @return the number of bytes, which may be less than `len`; -EBADF;
+ *  -ENOSPC no space is left; -EFBIG beyond the limit of the process; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_file_write(nart_cx *cx, nart_file_op *op, const nart_file *f,
+                                                const void *buf, size_t len, int64_t offset);
+
+/** fsync(2); `data_only`: fdatasync(2). @return 0; -EBADF; -EIO what was written before is lost; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_file_sync(nart_cx *cx, nart_file_op *op, const nart_file *f,
+                                               bool data_only);
+
+/** ftruncate(2). @return 0; -EBADF; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_file_truncate(nart_cx *cx, nart_file_op *op,
+                                                   const nart_file *f, int64_t size);
+
+/** What is known of a file. Times are nanoseconds since 1970. */
+typedef struct nart_file_info {
+    uint64_t dev, ino, links, size, blocks; /**< blocks of 512 bytes */
+    uint32_t mode, uid, gid, reserved0;
+    int64_t accessed, modified, changed;
+    uint64_t reserved[2];
+} nart_file_info;
+
+/** fstat(2). @return 0 and `*out`; -EBADF; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_file_stat(nart_cx *cx, nart_file_op *op, const nart_file *f,
+                                               nart_file_info *out);
+
+/* ---- paths ---- */
+
+/** stat(2); `link`: lstat(2). @return 0 and `*out`; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_path_stat(nart_cx *cx, nart_file_op *op, const char *path,
+                                               bool link, nart_file_info *out);
+
+/** rename(2). @return 0; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_path_rename(nart_cx *cx, nart_file_op *op, const char *from,
+                                                 const char *to);
+
+/** unlink(2); `directory`: rmdir(2). @return 0; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_path_remove(nart_cx *cx, nart_file_op *op, const char *path,
+                                                 bool directory);
+
+/** mkdir(2). @return 0; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_path_mkdir(nart_cx *cx, nart_file_op *op, const char *path,
+                                                mode_t mode);
+
+/* ---- whole files ---- */
+
+/** Reads a whole file of at most `limit` bytes. A NUL that `*len` does not count follows.
+ *  @return 0, `*data` and `*len`; -EFBIG it is larger; see rule 6. **Ownership**: `*data` is the caller's to free(). */
+NART_API NART_MUST_USE nart_res nart_file_load(nart_cx *cx, nart_file_op *op, const char *path,
+                                               size_t limit, char **data, size_t *len);
+
+/** Replaces a file, or creates it: others see the old content or the new one, also after a crash. The new one is
+ *  written to a temporary file in the same directory ("name.XXXXXX"), which is synced and renamed; then the directory
+ *  is synced. After an error the old file is untouched and the temporary file removed, unless the last step failed.
+ *  `mode` is changed by the umask. @return 0; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_file_replace(nart_cx *cx, nart_file_op *op, const char *path,
+                                                  const void *data, size_t len, mode_t mode);
+
+/** Copies a file to a new content of `to` in the same way, with the mode of `from`, changed by the umask. A cancelled copy
+ *  ends between two pieces, and `to` is untouched. @return 0; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_file_copy(nart_cx *cx, nart_file_op *op, const char *from,
+                                               const char *to);
+
+/* ---- directories ---- */
+
+/** An entry of a directory. */
+typedef struct nart_dir_entry {
+    uint64_t ino;
+    uint32_t type;    /**< DT_REG and so on of dirent.h; 0: unknown, see nart_path_stat() */
+    const char *name; /**< valid until the operation is used again or closed */
+} nart_dir_entry;
+
+/**
+ * Reads the next entries of a directory, which nart_file_open() has opened with O_RDONLY | O_DIRECTORY. `*cursor` is 0
+ * before the first call, and is moved with the answer. "." and ".." are left out.
+ * @return the number of entries, at most `max`; 0 the end; -EBADF; -EINVAL also `max` is 0; see rule 6.
+ */
+NART_API NART_MUST_USE nart_res nart_dir_read(nart_cx *cx, nart_file_op *op, const nart_file *dir,
+                                              int64_t *cursor, nart_dir_entry *entries, size_t max);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
