@@ -3,7 +3,7 @@
 #ifndef NART_WORK_WORK_H
 #define NART_WORK_WORK_H
 
-#include "../base/atomic.h"
+#include "../base/lock.h"
 
 #include <nart/work.h>
 
@@ -26,6 +26,31 @@ struct nart_job {
     const nart_work_type *type;
     nart_waker waker; /* of the task that waits for it */
     nart_res res;
+};
+
+struct nart__job_list {
+    nart_job *first, *last;
+};
+
+/* See workers.c. */
+struct nart_workers {
+    nart__lock lock;
+    pthread_cond_t queued_one, ended;
+    struct nart__job_list queue, run;
+    uint32_t threads, idle, queued, running;
+    uint32_t refs;
+    bool closing;  /* accepts no jobs */
+    bool unowned;  /* freed by its owner: nobody joins its threads */
+    bool has_last; /* `last` has ended and is not joined yet */
+    pthread_t last;
+    uint64_t started;
+    /* constant */
+    uint32_t threads_max, queue_max;
+    int64_t idle_ns;
+    size_t stack;
+    nart_alloc alloc;
+    unsigned fork_epoch;
+    char name[16];
 };
 
 /* NULL: the default pool. The pool, or NULL in a child of fork, where it is the parent's. */

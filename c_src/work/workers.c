@@ -24,7 +24,6 @@
  *
  * Not handled: a job that never returns keeps its thread; a pool whose threads all do so queues for ever. */
 #include "../base/alloc.h"
-#include "../base/lock.h"
 #include "../sys.h"
 #include "work.h"
 
@@ -37,32 +36,7 @@ enum {
     QUEUE_MAX = 1 << 20,
     QUEUE_DEFAULT = 256,
     STACK_MIN = 64 << 10,
-    STACK_DEFAULT = 2 << 20,
-    DUMPED = 64
-};
-
-struct list {
-    nart_job *first, *last;
-};
-
-struct nart_workers {
-    nart__lock lock;
-    pthread_cond_t queued_one, ended;
-    struct list queue, run;
-    uint32_t threads, idle, queued, running;
-    uint32_t refs;
-    bool closing;  /* accepts no jobs */
-    bool unowned;  /* freed by its owner: nobody joins its threads */
-    bool has_last; /* `last` has ended and is not joined yet */
-    pthread_t last;
-    uint64_t started;
-    /* constant */
-    uint32_t threads_max, queue_max;
-    int64_t idle_ns;
-    size_t stack;
-    nart_alloc alloc;
-    unsigned fork_epoch;
-    char name[16];
+    STACK_DEFAULT = 2 << 20
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -72,7 +46,7 @@ static __thread nart_workers *here; /* the pool of this thread */
 
 /* ---- lists ---- */
 
-static void push(struct list *l, nart_job *j)
+static void push(struct nart__job_list *l, nart_job *j)
 {
     j->next = NULL;
     j->prev = l->last;
@@ -83,7 +57,7 @@ static void push(struct list *l, nart_job *j)
     l->last = j;
 }
 
-static void take(struct list *l, nart_job *j)
+static void take(struct nart__job_list *l, nart_job *j)
 {
     if (j->prev)
         j->prev->next = j->next;
@@ -567,59 +541,4 @@ void nart_workers_free(nart_workers *pool)
         (void)pthread_detach(pool->last);
     pool->has_last = false;
     unref_and_leave(pool);
-}
-
-/* ---- looking at a pool ---- */
-
-nart_res nart_workers_stats_get(nart_workers *pool, nart_workers_stats *out)
-{
-    nart_workers_stats s = NART_WORKERS_STATS_INIT;
-
-    if (!out)
-        return -EINVAL;
-    if (out->size < sizeof out->size)
-        return NART_EABI;
-    nart_workers *p = nart__workers_of(pool);
-    if (!p)
-        return NART_EFORK;
-    nart__lock_enter(&p->lock);
-    s.threads = p->threads;
-    s.idle = p->idle;
-    s.running = p->running;
-    s.queued = p->queued;
-    s.started = p->started;
-    nart__lock_leave(&p->lock);
-    size_t size = out->size;
-    memcpy(out, &s, size < sizeof s ? size : sizeof s);
-    out->size = size;
-    return 0;
-}
-
-/* The names of the first jobs. Types are constant, so their names outlive the lock. */
-static int names_of(const struct list *l, const char **names)
-{
-    int n = 0;
-
-    for (const nart_job *j = l->first; j && n < DUMPED; j = j->next)
-        names[n++] = j->type->name;
-    return n;
-}
-
-void nart_workers_dump(nart_workers *pool, FILE *out)
-{
-    const char *running[DUMPED], *queued[DUMPED];
-    nart_workers *p = nart__workers_of(pool);
-
-    if (!p)
-        return;
-    nart__lock_enter(&p->lock);
-    uint32_t threads = p->threads, n_running = p->running, n_queued = p->queued;
-    int r = names_of(&p->run, running), q = names_of(&p->queue, queued);
-    nart__lock_leave(&p->lock);
-    fprintf(out, "%s: %u threads, %u jobs run, %u are queued\n", p->name, threads, n_running,
-            n_queued);
-    for (int i = 0; i < r; i++)
-        fprintf(out, "%s: runs\n", running[i]);
-    for (int i = 0; i < q; i++)
-        fprintf(out, "%s: queued\n", queued[i]);
 }
