@@ -366,6 +366,16 @@ TEST_EACH(a_file_is_written_read_and_closed, BODY, FIBER)
     files_close();
 }
 
+TEST_WITH(an_operation_that_has_answered_keeps_no_file_open, files)
+{
+    open_as(O_RDWR | O_CREAT);
+    int fd = (int)nart_file_fd(&file);
+    fill_text(10);
+    CHECK_RES(done(do_write), 10);
+    nart_file_finish(&file);
+    CHECK_EQ(fcntl(fd, F_GETFD), -1);
+}
+
 TEST_WITH(the_position_of_a_file_moves, files)
 {
     open_as(O_RDWR | O_CREAT);
