@@ -338,8 +338,9 @@ TEST_WITH(a_pair_is_given_away_and_taken_over, rt)
     CHECK_RES(nart_unix_detach(&b, &fd), 0);
     CHECK_RES(nart_unix_adopt(rt, fd, &b), 0);
     CHECK_RES(SEND(&a, "1"), 1);
-    CHECK_RES(SEND(&a, "2"), 1);
+    CHECK_RES(SEND(&a, "long"), 4);
     CHECK_RES(RECV(&b, buf), 1);
+    CHECK_RES(NOW(do_recv, &b, .buf = buf, .len = 2), -EMSGSIZE);
     CHECK_RES(NOW(do_recv, &b, .buf = buf, .len = 0), -EINVAL);
     CHECK_RES(nart_unix_close(&a), 0);
     CHECK_RES(nart_unix_close(&b), 0);

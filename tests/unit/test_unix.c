@@ -40,7 +40,17 @@ CALL(int, socketpair, (int family, int type, int fds[2]), (family, type, fds))
 CALL(int, pipe, (int fds[2]), (fds))
 CALL(int, path_id, (const char *path, uint64_t id[2]), (path, id))
 CALL(int, unlink, (const char *path), (path))
-CALL(int, set_mode, (int fd, const char *path, uint32_t mode), (fd, path, mode))
+static int widest; /* the permissions that a path had before its own were set */
+
+static int faulty_set_mode(int fd, const char *path, uint32_t mode)
+{
+    struct stat st;
+
+    if (path && lstat(path, &st) == 0)
+        widest |= (int)(st.st_mode & 0777);
+    return ++calls == failing ? with : nart__sys_real.set_mode(fd, path, mode);
+}
+
 CALL(int, open, (const char *path, int flags), (path, flags))
 CALL(int, kind, (int fd), (fd))
 CALL(int, access_mode, (int fd), (fd))
@@ -270,6 +280,19 @@ TEST_WITH(what_fails_to_open_leaves_nothing, faults)
     for (size_t i = 0; i < sizeof opens / sizeof *opens; i++)
         for (size_t k = 0; k < sizeof errors / sizeof *errors; k++)
             each_call_fails(opens[i], errors[k]);
+}
+
+TEST_WITH(a_path_never_permits_more_than_was_asked_for, faults)
+{
+    mode_t mask = umask(0);
+
+    path_begin();
+    failing = widest = 0;
+    CHECK_RES(listen_once(), 0);
+    CHECK_EQ(widest, 0600);
+    CHECK_RES(dgram_once(), 0);
+    CHECK_EQ(widest, 0600);
+    umask(mask);
 }
 
 /* Replacing: a failure to find out whether somebody listens there is no permission to unlink. */
