@@ -45,4 +45,8 @@ function(nart_install_pc name)
   file(GENERATE OUTPUT ${file} INPUT ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc.in)
   install(FILES ${file} DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endfunction()
+set(pc_libs "")
+if(nart_cares AND NOT BUILD_SHARED_LIBS) # the shared library names it itself
+  set(pc_libs " -lcares")
+endif()
 nart_install_pc(nart)

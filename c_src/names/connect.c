@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* connect.c: connects to the first of several addresses that answers (Happy Eyeballs, RFC 8305).
+/* connect.c: connects to the first of several addresses that answers (Happy Eyeballs, RFC 8305): addresses of the
+ * caller, or those of a name, which are asked for in two questions.
  *
  * The operation has a wait of its own, which begins before those of its attempts. A list of waits is withdrawn
  * from its newest to its oldest, so when this wait is withdrawn, nothing waits in the attempts any more, and
@@ -7,11 +8,13 @@
  * wait has no task.
  *
  * Each poll
- *  1. looks at the attempts under way: the first that is connected ends the operation;
- *  2. starts the next attempt if none is under way, if one has failed, or if the delay since the last start is
+ *  1. adds the addresses of a question that was answered. If those of IPv4 come first, the first start waits for the
+ *     others, for the resolution delay;
+ *  2. looks at the attempts under way: the first that is connected ends the operation;
+ *  3. starts the next attempt if none is under way, if one has failed, or if the delay since the last start is
  *     over; of the addresses that are left, the first of the other family than the last one has precedence;
- *  3. answers the last failure if no address is left and no attempt is under way; else parks, until the next
- *     start if there is one.
+ *  4. answers the last failure if nothing is left and nothing under way; else parks, until the next start if there
+ *     is one.
  *
  * Bounds: NART_CONNECT_MAX addresses, all of which may be under way; a poll looks at each. */
 #include "names.h"
@@ -19,6 +22,11 @@
 #include <netinet/in.h>
 
 #define ATTEMPT_DELAY (250 * NART_MS)
+#define RESOLUTION_DELAY (50 * NART_MS)
+
+enum { SIX, FOUR }; /* the two questions */
+
+static const nart__question questions[] = { NART__ASK_AAAA, NART__ASK_A };
 
 /* ---- attempts ---- */
 
@@ -63,12 +71,23 @@ static void close_attempt(nart__attempt *a)
     a->io = (nart_io){ .id = 0 };
 }
 
+/* ---- the text ---- */
+
+static void add_item(nart_connect *op, const char *what, const char *how)
+{
+    nart__text_add(op->text, sizeof op->text, "%s%s: %s", strlen(op->text) > op->named ? "; " : "",
+                   what, how);
+}
+
+/* Adds how everything has ended, or has not. */
 static void write_text(nart_connect *op)
 {
     char where[NART_ADDR_TEXT];
     nart_addr addr;
 
-    *op->text = '\0';
+    for (int f = SIX; f <= FOUR; f++)
+        if (nart__is_asking(&op->asker[f]))
+            add_item(op, nart__question_text(questions[f]), "pending");
     for (uint32_t i = 0; i < op->n; i++) {
         const nart__attempt *a = &op->at[i];
         const char *how = a->res == 0              ? "not tried"
@@ -76,8 +95,16 @@ static void write_text(nart_connect *op)
                                                    : nart_err_name(a->res);
         unpack(a, &addr);
         (void)nart_addr_format(&addr, where, sizeof where);
-        nart__text_add(op->text, sizeof op->text, "%s%s: %s", i ? "; " : "", where, how);
+        add_item(op, where, how);
     }
+}
+
+/* ---- the end ---- */
+
+static void end_questions(nart_connect *op)
+{
+    nart__ask_end(&op->asker[SIX]);
+    nart__ask_end(&op->asker[FOUR]);
 }
 
 static void close_attempts(nart_connect *op)
@@ -95,6 +122,7 @@ static void connect_withdraw(nart__wait *w)
 
     write_text(op);
     close_attempts(op);
+    end_questions(op);
 }
 
 static const struct nart__wait_ops connect_ops = { "connect", connect_withdraw };
@@ -172,10 +200,54 @@ static nart_res start(nart_cx *cx, nart_connect *op, nart__attempt *a)
     return r == 0 ? 0 : look_at(cx, op, a);
 }
 
+/* Adds the addresses of answered questions: 0; or -ETIMEDOUT, -ECANCELED. */
+static nart_res take_answers(nart_cx *cx, nart_connect *op)
+{
+    nart_res stop = 0;
+
+    for (int f = SIX; f <= FOUR; f++) {
+        if (!nart__is_asking(&op->asker[f]))
+            continue;
+        const nart__answer *a = nart__asked(cx, &op->asker[f]);
+        if (a->res == -ETIMEDOUT || a->res == -ECANCELED)
+            stop = a->res;
+        if (a->res == NART_PENDING || stop)
+            continue;
+        op->found[f] = a->res;
+        for (nart_res i = 0; i < a->res && i < NART_CONNECT_MAX / 2; i++) {
+            nart_addr addr = ((const nart_addr *)a->data)[i];
+            nart__set_port(&addr, op->port);
+            pack(&op->at[op->n++], &addr);
+        }
+        if (a->res < 0)
+            add_item(op, nart__question_text(questions[f]),
+                     a->data ? (const char *)a->data : nart_err_name(a->res));
+        nart__ask_end(&op->asker[f]);
+        if (f == FOUR)
+            op->resolve_at = nart_time_add(nart_now(cx), op->resolution_delay);
+    }
+    return stop;
+}
+
+static bool awaits_six(const nart_connect *op)
+{
+    return op->tried == 0 && nart__is_asking(&op->asker[SIX]);
+}
+
+/* No address is left, and no attempt is under way. */
+static nart_res end_of(const nart_connect *op)
+{
+    if (nart__is_asking(&op->asker[SIX]) || nart__is_asking(&op->asker[FOUR]))
+        return NART_PENDING;
+    if (op->n > 0)
+        return op->last;
+    return op->found[FOUR] != NART_ENONAME ? op->found[FOUR] : op->found[SIX];
+}
+
 /* One poll: >= 0 the index of the connected attempt; NART_PENDING; or how the operation ends. */
 static nart_res step(nart_cx *cx, nart_connect *op)
 {
-    nart_res stop = NART_PENDING, r;
+    nart_res stop = take_answers(cx, op), r;
 
     for (uint32_t i = 0; i < op->n; i++) {
         if (op->at[i].res != NART_PENDING)
@@ -186,13 +258,14 @@ static nart_res step(nart_cx *cx, nart_connect *op)
         if (r < 0 && r != NART_PENDING)
             stop = r; /* a deadline: another attempt may be connected all the same */
     }
-    if (stop != NART_PENDING)
+    if (stop)
         return stop;
     for (;;) {
         nart__attempt *a = op->tried < op->n ? next_attempt(op) : NULL;
         if (!a)
-            return op->open > 0 ? NART_PENDING : op->last;
-        if (op->open > 0 && op->next_at > nart_now(cx))
+            return op->open > 0 ? NART_PENDING : end_of(op);
+        if (awaits_six(op) ? op->resolve_at > nart_now(cx)
+                           : op->open > 0 && op->next_at > nart_now(cx))
             return NART_PENDING;
         r = start(cx, op, a);
         if (r == 0)
@@ -204,41 +277,33 @@ static nart_res step(nart_cx *cx, nart_connect *op)
 
 /* ---- the operation ---- */
 
-static nart_res begin(nart_cx *cx, nart_connect *op, const nart_tcp *s, const nart_addr *addrs,
-                      size_t n, const nart_connect_opts *opts)
+/* Begins the operation, without addresses. */
+static nart_res begin(nart_cx *cx, nart_connect *op, const nart_tcp *s, const void *from,
+                      const nart_connect_opts *opts, nart_connect_opts *o)
 {
-    nart_connect_opts o = NART_CONNECT_OPTS_INIT;
-
     *op->text = '\0';
-    nart_res r = nart__opts_copy(&o, sizeof o, opts, offsetof(nart_connect_opts, reserved));
+    *o = (nart_connect_opts)NART_CONNECT_OPTS_INIT;
+    nart_res r = nart__opts_copy(o, sizeof *o, opts, offsetof(nart_connect_opts, reserved));
     if (r)
         return r;
-    if (!addrs || n == 0 || n > NART_CONNECT_MAX || o.attempt_delay < 0) {
+    if (o->attempt_delay < 0 || o->resolution_delay < 0) {
         nart__text_add(op->text, sizeof op->text, "%s",
-                       o.attempt_delay < 0 ? "attempt_delay is negative"
-                                           : "1 to 16 addresses are needed");
+                       o->attempt_delay < 0 ? "attempt_delay is negative"
+                                            : "resolution_delay is negative");
         return -EINVAL;
-    }
-    for (size_t i = 0; i < n; i++) {
-        r = nart__addr_check(&addrs[i]);
-        if (r) {
-            nart__text_add(op->text, sizeof op->text, "address %zu is neither of IPv4 nor of IPv6",
-                           i);
-            return r;
-        }
-        pack(&op->at[i], &addrs[i]);
     }
     if (!cx->drv->sys)
         return NART_EDRIVER;
     if (s->io.drv)
         return -EISCONN;
     op->sock = s;
-    op->from = addrs;
-    op->n = (uint32_t)n;
-    op->open = op->tried = 0;
+    op->from = from;
+    op->n = op->open = op->tried = op->named = 0;
     op->last = 0;
     op->family = AF_UNSPEC;
-    op->delay = o.attempt_delay ? o.attempt_delay : ATTEMPT_DELAY;
+    op->delay = o->attempt_delay ? o->attempt_delay : ATTEMPT_DELAY;
+    op->resolution_delay = o->resolution_delay ? o->resolution_delay : RESOLUTION_DELAY;
+    op->next_at = NART_NEVER; /* none is set before the first start */
     return 0;
 }
 
@@ -272,36 +337,27 @@ static nart_res enter(nart_cx *cx, nart_connect *op, const nart_tcp *s, const vo
     return 0;
 }
 
-/* Parks in the operation's wait, with the next start as a deadline. */
+/* Parks, with the next start as a deadline. */
 static nart_res park(nart_cx *cx, nart_connect *op)
 {
     bool begun;
 
     nart_res r = nart__park_in(cx, &op->wait, &begun);
-    if (begun)
-        op->wait.ops = &connect_ops;
-    if (r == NART_PENDING && op->tried < op->n)
-        nart__cx_until(cx, op->next_at);
-    return r;
+    if (r != NART_PENDING)
+        return r;
+    if (op->tried < op->n)
+        nart__cx_until(cx, awaits_six(op) ? op->resolve_at : op->next_at);
+    if (nart__is_asking(&op->asker[SIX]) || nart__is_asking(&op->asker[FOUR]))
+        return nart__pending_outside(cx);
+    return NART_PENDING;
 }
 
-nart_res nart_tcp_connect_any(nart_cx *cx, nart_connect *op, nart_tcp *s, const nart_addr *addrs,
-                              size_t n, const nart_connect_opts *opts)
+/* After begin() or in a later poll. */
+static nart_res go_on(nart_cx *cx, nart_connect *op, nart_tcp *s)
 {
-    nart_res r = enter(cx, op, s, addrs);
-    if (r)
-        return r;
-    if (!op->wait.task) {
-        r = begin(cx, op, s, addrs, n, opts);
-        if (r)
-            return r;
-        op->next_at = NART_NEVER; /* none is set before the first start */
-        r = park(cx, op);         /* before the attempts: see the top */
-        if (r != NART_PENDING)
-            return r;
-        nart__answers_after_all(cx);
-    }
-    r = step(cx, op);
+    if (!op->wait.task)
+        nart__ask_wait(cx, &op->wait, &connect_ops); /* before the attempts: see the top */
+    nart_res r = step(cx, op);
     if (r == NART_PENDING)
         return park(cx, op);
     unwait_attempts(cx, op);
@@ -312,7 +368,71 @@ nart_res nart_tcp_connect_any(nart_cx *cx, nart_connect *op, nart_tcp *s, const 
         nart__tcp_take(s, &a->io, a->fd);
         a->res = 0;
         close_attempts(op);
+        end_questions(op);
     }
     nart__withdraw(&op->wait);
-    return r < 0 ? r : 0;
+    if (r < 0)
+        return r;
+    *op->text = '\0';
+    return 0;
+}
+
+nart_res nart_tcp_connect_any(nart_cx *cx, nart_connect *op, nart_tcp *s, const nart_addr *addrs,
+                              size_t n, const nart_connect_opts *opts)
+{
+    nart_connect_opts o;
+
+    nart_res r = enter(cx, op, s, addrs);
+    if (r || op->wait.task)
+        return r ? r : go_on(cx, op, s);
+    r = begin(cx, op, s, addrs, opts, &o);
+    if (r)
+        return r;
+    if (!addrs || n == 0 || n > NART_CONNECT_MAX) {
+        nart__text_add(op->text, sizeof op->text, "1 to 16 addresses are needed");
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < n; i++) {
+        r = nart__addr_check(&addrs[i]);
+        if (r) {
+            nart__text_add(op->text, sizeof op->text, "address %zu is neither of IPv4 nor of IPv6",
+                           i);
+            return r;
+        }
+        pack(&op->at[op->n++], &addrs[i]);
+    }
+    return go_on(cx, op, s);
+}
+
+nart_res nart_tcp_connect_host(nart_cx *cx, nart_connect *op, nart_tcp *s, const char *name,
+                               uint16_t port, const nart_connect_opts *opts)
+{
+    nart_connect_opts o;
+    nart_addr numeric;
+
+    nart_res r = enter(cx, op, s, name);
+    if (r || op->wait.task)
+        return r ? r : go_on(cx, op, s);
+    r = begin(cx, op, s, name, opts, &o);
+    if (r)
+        return r;
+    if (nart__numeric(name, port, &numeric)) {
+        pack(&op->at[op->n++], &numeric);
+        return go_on(cx, op, s);
+    }
+    r = nart__name_check(name);
+    nart__text_add(op->text, sizeof op->text,
+                   r ? "%s" : "%s: ", r ? "this is no name of a host" : name);
+    if (r)
+        return r;
+    op->family = AF_INET; /* the first attempt is to one of IPv6 */
+    op->named = (uint32_t)strlen(op->text);
+    op->port = port;
+    for (int f = SIX; f <= FOUR && r == 0; f++)
+        r = nart__ask(cx, &op->asker[f], o.resolver, questions[f], name, &op->wait);
+    if (r) {
+        end_questions(op);
+        return r;
+    }
+    return go_on(cx, op, s);
 }

@@ -40,4 +40,66 @@ static inline nart_res nart__opts_copy(void *to, size_t size, const void *from, 
     return 0;
 }
 
+/* ---- questions ---- */
+
+typedef enum nart__question {
+    NART__ASK_A,
+    NART__ASK_AAAA,
+    NART__ASK_ADDRS, /* of both families, in one order */
+    NART__ASK_PTR,   /* the name is an address as text */
+    NART__ASK_SRV
+} nart__question;
+
+/* "A", "AAAA" ..., for texts. */
+const char *nart__question_text(nart__question q);
+
+/* The answer to a question. */
+typedef struct nart__answer {
+    nart_res res; /* NART_PENDING; the number of records, above 0; or an error */
+    void *
+        data; /* nart_addr[res], port 0; the name; nart_srv[res] by priority; or text about the error, or NULL */
+    size_t size; /* of `data` in bytes */
+} nart__answer;
+
+/* Asks, for the operation that waits in `wait`, which is woken by the answer. `via`: NULL, the runtime's own.
+ * 0: nart__asked() knows the answer, also if it has come already; or an error, and nothing was asked. */
+nart_res nart__ask(nart_cx *cx, nart__asker *a, nart_resolver *via, nart__question q,
+                   const char *name, nart__wait *wait);
+
+/* Begins the wait of an operation, which is idle, without looking at deadlines: the answer may be there. */
+static inline void nart__ask_wait(nart_cx *cx, nart__wait *w, const struct nart__wait_ops *ops)
+{
+    nart__wait_begin(cx->self, w);
+    w->ops = ops;
+    nart__wait_request(cx, w);
+}
+
+/* The answer, valid until nart__ask_end(). Only after nart__ask(), in a poll of the operation whose wait has begun. It
+ * may be -ECANCELED or -ETIMEDOUT. */
+const nart__answer *nart__asked(nart_cx *cx, nart__asker *a);
+
+/* Is there a question, answered or not? */
+static inline bool nart__is_asking(const nart__asker *a)
+{
+    return a->lookup != NULL;
+}
+
+/* The asker is no longer interested. Fine without a question. */
+void nart__ask_end(nart__asker *a);
+
+/* ---- resolve.c ---- */
+
+/* A numeric address: 1 and *out, or 0. */
+int nart__numeric(const char *name, uint16_t port, nart_addr *out);
+
+/* 0, or -EINVAL: it can be no name. */
+nart_res nart__name_check(const char *name);
+
+static inline bool nart__is_v6(const nart_addr *a)
+{
+    return a->storage.ss_family == AF_INET6;
+}
+
+void nart__set_port(nart_addr *a, uint16_t port);
+
 #endif

@@ -75,6 +75,8 @@ typedef int64_t nart_res;
     X(EDNS, -4140, "the name cannot be looked up")                                                 \
     X(ETLS, -4141, "the TLS connection failed; see the message")                                   \
     X(ETLS_TRUNCATED, -4142, "the peer closed the connection without the end of the TLS stream")   \
+    X(ENONAME, -4143, "the name does not exist, or has no record of the kind asked for")           \
+    X(EDNS_TIMEOUT, -4144, "no name server answered in time")                                      \
     X(ESLOTS, -4120, "all task slots for frames of this size are in use: see nart_rt_opts.slots")  \
     X(EFDS, -4121, "the runtime has reached its limit of descriptors: see nart_rt_opts.max_io")    \
     X(EFRAME, -4122, "the frame is larger than 4096 bytes: use nart_spawn_boxed()")                \

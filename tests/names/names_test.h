@@ -21,13 +21,17 @@ struct place {
 
 enum { ANSWERS, REFUSES, SILENT };
 
-/* `host` is "127.0.0.1:0" or the like. */
-static inline void place_open(struct place *p, const char *host, int kind)
+/* `host` is "127.0.0.1:0" or the like. False: its port is in use. */
+static inline bool place_try(struct place *p, const char *host, int kind)
 {
     CHECK_RES(nart_addr_parse(&p->at, host), 0);
     p->fd = socket(p->at.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     CHECK(p->fd >= 0);
-    CHECK_EQ(bind(p->fd, sockaddr_of(&p->at), p->at.len), 0);
+    if (bind(p->fd, sockaddr_of(&p->at), p->at.len) != 0) {
+        CHECK_EQ(errno, EADDRINUSE);
+        close(p->fd);
+        return false;
+    }
     CHECK_EQ(getsockname(p->fd, (struct sockaddr *)&p->at.storage, &p->at.len), 0);
     if (kind != REFUSES)
         CHECK_EQ(listen(p->fd, kind == SILENT ? 0 : 64), 0);
@@ -40,6 +44,12 @@ static inline void place_open(struct place *p, const char *host, int kind)
         CHECK(p->queued[i] >= 0);
         CHECK(connect(p->queued[i], sockaddr_of(&p->at), p->at.len) == 0 || errno == EINPROGRESS);
     }
+    return true;
+}
+
+static inline void place_open(struct place *p, const char *host, int kind)
+{
+    CHECK(place_try(p, host, kind));
 }
 
 static inline void place_finish(struct place *p)

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* cares.c: name servers, through c-ares.
+ *
+ *  1. c-ares opens its sockets and says what it waits for; each has a watch, because c-ares never reports EAGAIN.
+ *     One alarm is set to its next timeout.
+ *  2. After anything that may have changed that (an event, the alarm, a question) the alarm is set again.
+ *  3. c-ares measures its timeouts by the system's clock. Under a stopped clock the alarm rings when that is
+ *     advanced, and finds what the system's clock says.
+ *
+ * A socket that cannot be watched is given up: its queries end by their timeout. */
+#include "resolver.h"
+
+#ifdef NART_CARES
+
+#include <ares.h>
+#include <arpa/inet.h>
+#include <arpa/nameser.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/time.h>
+
+/* ---- sockets and the alarm ---- */
+
+static void set_alarm(nart_resolver *r)
+{
+    struct timeval left;
+    int64_t at = NART_NEVER;
+
+    if (ares_timeout(r->channel, NULL, &left)) /* a millisecond later: its clock counts others */
+        at = nart_time_add(nart__rt_now(r->rt),
+                           left.tv_sec * NART_SEC + (int64_t)left.tv_usec * NART_US + NART_MS);
+    nart_res set = nart_watch_set(&r->alarm, 0, at); /* without directions it cannot fail */
+    (void)set;
+}
+
+static void on_alarm(nart_watch *w, uint32_t events, void *arg)
+{
+    nart_resolver *r = arg;
+
+    (void)w, (void)events;
+    ares_process_fd(r->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    set_alarm(r);
+}
+
+static void on_socket(nart_watch *w, uint32_t events, void *arg)
+{
+    nart_resolver *r = ((nart__name_socket *)arg)->resolver;
+    int fd = ((nart__name_socket *)arg)->fd;
+
+    (void)w;
+    ares_process_fd(r->channel, events & ~(uint32_t)NART_WRITE ? fd : ARES_SOCKET_BAD,
+                    events & NART_WRITE ? fd : ARES_SOCKET_BAD);
+    set_alarm(r);
+}
+
+static nart__name_socket *socket_new(nart_resolver *r, int fd)
+{
+    nart__name_socket *s = nart__alloc(&r->rt->alloc, sizeof *s, _Alignof(nart__name_socket));
+
+    if (!s)
+        return NULL;
+    *s = (nart__name_socket){ .next = r->sockets, .resolver = r, .fd = fd };
+    if (nart_watch_start(r->rt, &s->watch, fd, on_socket, s) != 0) {
+        nart__free(&r->rt->alloc, s, sizeof *s, _Alignof(nart__name_socket));
+        return NULL;
+    }
+    r->sockets = s;
+    return s;
+}
+
+/* What c-ares waits for in a socket; nothing: it is about to close it. */
+static void on_state(void *arg, ares_socket_t fd, int readable, int writable)
+{
+    nart_resolver *r = arg;
+    nart__name_socket **p = &r->sockets, *s;
+    uint32_t dirs = (readable ? NART_READ : 0) | (writable ? NART_WRITE : 0);
+
+    while (*p && (*p)->fd != fd)
+        p = &(*p)->next;
+    s = *p;
+    if (dirs) {
+        if (!s)
+            s = socket_new(r, fd);
+        nart_res set = s ? nart_watch_set(&s->watch, dirs, NART_NEVER) : -ENOMEM;
+        (void)set; /* see the top */
+    } else if (s) {
+        *p = s->next;
+        (void)nart_watch_stop(&s->watch);
+        nart__free(&r->rt->alloc, s, sizeof *s, _Alignof(nart__name_socket));
+    }
+}
+
+/* ---- answers ---- */
+
+static nart_res error_of(int status)
+{
+    switch (status) {
+    case ARES_ENOTFOUND:
+    case ARES_ENODATA:
+        return NART_ENONAME;
+    case ARES_ETIMEOUT:
+        return NART_EDNS_TIMEOUT;
+    case ARES_ENOMEM:
+        return -ENOMEM;
+    case ARES_EBADNAME:
+    case ARES_EBADSTR:
+        return -EINVAL;
+    case ARES_ECANCELLED:
+    case ARES_EDESTRUCTION:
+        return NART_EABORTED;
+    default:
+        return NART_EDNS;
+    }
+}
+
+static void failed(nart__lookup *l, int status)
+{
+    const char *how = ares_strerror(status);
+    const char *servers = l->in->servers;
+    size_t size = strlen(how) + strlen(servers) + sizeof "; servers ";
+    char *text = nart__lookup_data(l, size);
+
+    if (text)
+        (void)snprintf(text, size, "%s%s%s", how, *servers ? "; servers " : "", servers);
+    nart__lookup_done(l, error_of(status), 0);
+}
+
+/* The family of the question's addresses. */
+static int family_of(const nart__lookup *l)
+{
+    return l->question == NART__ASK_A      ? AF_INET
+           : l->question == NART__ASK_AAAA ? AF_INET6
+                                           : AF_UNSPEC;
+}
+
+static bool is_asked(const nart__lookup *l, int family)
+{
+    int asked = family_of(l);
+    return asked == AF_UNSPEC ? family == AF_INET || family == AF_INET6 : family == asked;
+}
+
+static void on_addrs(void *arg, int status, int timeouts, struct ares_addrinfo *found)
+{
+    nart__lookup *l = arg;
+    nart_addr *out = NULL;
+    nart_res n = 0;
+    int ttl = INT32_MAX;
+
+    (void)timeouts;
+    if (status != ARES_SUCCESS) {
+        failed(l, status);
+        return;
+    }
+    for (struct ares_addrinfo_node *a = found->nodes; a; a = a->ai_next)
+        n++;
+    for (const struct ares_addrinfo_cname *c = found->cnames; c; c = c->next)
+        ttl = c->ttl < ttl ? c->ttl : ttl;
+    if (n > 0)
+        out = nart__lookup_data(l, (size_t)n * sizeof *out);
+    n = 0;
+    for (struct ares_addrinfo_node *a = found->nodes; a && out; a = a->ai_next) {
+        nart_addr addr = { .len = (socklen_t)a->ai_addrlen };
+        if (!is_asked(l, a->ai_family))
+            continue;
+        memcpy(&addr.storage, a->ai_addr, a->ai_addrlen);
+        ttl = a->ai_ttl < ttl ? a->ai_ttl : ttl;
+        out[n++] = addr;
+    }
+    bool none = !found->nodes || (out && n == 0);
+    ares_freeaddrinfo(found);
+    if (none && out)
+        nart__free(&l->rt->alloc, out, l->answer.size, _Alignof(max_align_t));
+    if (none)
+        failed(l, ARES_ENODATA);
+    else
+        nart__lookup_done(l, out ? n : -ENOMEM, ttl);
+}
+
+static void on_host(void *arg, int status, int timeouts, struct hostent *host)
+{
+    nart__lookup *l = arg;
+
+    (void)timeouts;
+    if (status == ARES_SUCCESS && !host->h_name)
+        status = ARES_ENODATA;
+    if (status != ARES_SUCCESS) {
+        failed(l, status);
+        return;
+    }
+    size_t size = strlen(host->h_name) + 1;
+    char *name = nart__lookup_data(l, size);
+    if (name)
+        memcpy(name, host->h_name, size);
+    nart__lookup_done(l, name ? 1 : -ENOMEM, 0);
+}
+
+/* By priority; of the same, those without weight first. */
+static int compare_srv(const void *a, const void *b)
+{
+    const nart_srv *x = a, *y = b;
+
+    if (x->priority != y->priority)
+        return x->priority < y->priority ? -1 : 1;
+    return (x->weight != 0) - (y->weight != 0);
+}
+
+static void on_srv(void *arg, int status, int timeouts, unsigned char *reply, int len)
+{
+    nart__lookup *l = arg;
+    struct ares_srv_reply *found = NULL;
+    size_t n = 0;
+
+    (void)timeouts;
+    if (status == ARES_SUCCESS)
+        status = ares_parse_srv_reply(reply, len, &found);
+    for (struct ares_srv_reply *s = found; s; s = s->next)
+        n++;
+    /* RFC 2782: a single "." means that the service is not available */
+    if (status == ARES_SUCCESS &&
+        (n == 0 || (n == 1 && (!*found->host || !strcmp(found->host, ".")))))
+        status = ARES_ENODATA;
+    if (status != ARES_SUCCESS) {
+        ares_free_data(found);
+        failed(l, status);
+        return;
+    }
+    nart_srv *out = nart__lookup_data(l, n * sizeof *out), *to = out;
+    for (struct ares_srv_reply *s = found; s && out; s = s->next, to++) {
+        *to = (nart_srv){ .port = s->port, .priority = s->priority, .weight = s->weight };
+        (void)snprintf(to->host, sizeof to->host, "%s", s->host);
+    }
+    ares_free_data(found);
+    if (out)
+        qsort(out, n, sizeof *out, compare_srv);
+    nart__lookup_done(l, out ? (nart_res)n : -ENOMEM, 0);
+}
+
+/* ---- questions ---- */
+
+static void send_ptr(nart_resolver *r, nart__lookup *l)
+{
+    struct in6_addr addr;
+    bool v6 = strchr(l->name, ':');
+
+    (void)inet_pton(v6 ? AF_INET6 : AF_INET, l->name, &addr);
+    ares_gethostbyaddr(r->channel, &addr, v6 ? sizeof addr : sizeof(struct in_addr),
+                       v6 ? AF_INET6 : AF_INET, on_host, l);
+}
+
+void nart__cares_send(nart_resolver *r, nart__lookup *l)
+{
+    /* c-ares 1.18 leaks the name if the hosts file has it in the other family only */
+    bool both = strcmp(l->name, "localhost") == 0;
+    struct ares_addrinfo_hints hints = { .ai_family = both ? AF_UNSPEC : family_of(l),
+                                         .ai_socktype = SOCK_STREAM };
+
+    if (l->question == NART__ASK_PTR)
+        send_ptr(r, l);
+    else if (l->question == NART__ASK_SRV)
+        ares_query(r->channel, l->name, ns_c_in, ns_t_srv, on_srv, l);
+    else
+        ares_getaddrinfo(r->channel, l->name, NULL, &hints, on_addrs, l);
+    set_alarm(r);
+}
+
+/* ---- opening and closing ---- */
+
+static void library_init(void)
+{
+    (void)ares_library_init(ARES_LIB_INIT_ALL);
+}
+
+/* "192.0.2.1, [2001:db8::1]:5353": for texts. */
+static void note_servers(nart_resolver *r)
+{
+    struct ares_addr_port_node *all = NULL;
+
+    if (ares_get_servers_ports(r->channel, &all) != ARES_SUCCESS)
+        return;
+    for (struct ares_addr_port_node *a = all; a; a = a->next) {
+        char host[INET6_ADDRSTRLEN] = "?";
+        int port = a->udp_port ? a->udp_port : 53;
+        (void)inet_ntop(a->family, &a->addr, host, sizeof host);
+        nart__text_add(r->servers, sizeof r->servers,
+                       a->family == AF_INET6 ? "%s[%s]:%d" : "%s%s:%d", a == all ? "" : ", ", host,
+                       port);
+    }
+    ares_free_data(all);
+}
+
+/* Splits a copy of the domains into c-ares' array, which is followed by the copy. NULL: no memory. */
+static char **split(const char *domains, int *n)
+{
+    size_t len = strlen(domains) + 1, most = len / 2 + 1;
+    char **all = malloc(most * sizeof *all + len), *save = NULL;
+
+    *n = 0;
+    if (!all)
+        return NULL;
+    char *copy = memcpy(all + most, domains, len);
+    for (char *d = strtok_r(copy, " \t,", &save); d; d = strtok_r(NULL, " \t,", &save))
+        all[(*n)++] = d;
+    return all;
+}
+
+nart_res nart__cares_open(nart_resolver *r, const nart_resolver_opts *o)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    struct ares_options opts = { .flags = 0 };
+    int mask = ARES_OPT_SOCK_STATE_CB;
+    char lookups[] = "b";
+    char *path = (char *)(uintptr_t)o->resolv_conf;
+    ares_channel channel;
+
+    pthread_once(&once, library_init);
+    opts.sock_state_cb = on_state;
+    opts.sock_state_cb_data = r;
+    if (o->timeout) {
+        int64_t ms = (o->timeout + NART_MS - 1) / NART_MS;
+        opts.timeout = ms < INT32_MAX ? (int)ms : INT32_MAX;
+        mask |= ARES_OPT_TIMEOUTMS;
+    }
+    if (o->tries) {
+        opts.tries = (int)o->tries;
+        mask |= ARES_OPT_TRIES;
+    }
+    if (o->ndots) {
+        opts.ndots = (int)o->ndots;
+        mask |= ARES_OPT_NDOTS;
+    }
+    if (o->flags & NART_RESOLVER_NO_HOSTS) {
+        opts.lookups = lookups;
+        mask |= ARES_OPT_LOOKUPS;
+    }
+    if (path) {
+        opts.resolvconf_path = path;
+        mask |= ARES_OPT_RESOLVCONF;
+    }
+    if (o->domains) {
+        opts.domains = split(o->domains, &opts.ndomains);
+        if (!opts.domains)
+            return -ENOMEM;
+        mask |= ARES_OPT_DOMAINS;
+    }
+    nart_res res = nart_watch_start(r->rt, &r->alarm, -1, on_alarm, r);
+    int status = res ? ARES_SUCCESS : ares_init_options(&channel, &opts, mask);
+    free(opts.domains);
+    if (res)
+        return res;
+    if (status == ARES_SUCCESS && o->servers) {
+        status = ares_set_servers_ports_csv(channel, o->servers);
+        if (status != ARES_SUCCESS)
+            ares_destroy(channel);
+    }
+    if (status != ARES_SUCCESS) {
+        (void)nart_watch_stop(&r->alarm);
+        return error_of(status);
+    }
+    r->channel = channel;
+    note_servers(r);
+    return 0;
+}
+
+void nart__cares_close(nart_resolver *r)
+{
+    (void)nart_watch_stop(&r->alarm);
+    ares_destroy(r->channel);
+}
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* resolver.h: what a resolver consists of. resolver.c keeps questions and answers, cares.c gets the answers. */
+#ifndef NART_NAMES_RESOLVER_H
+#define NART_NAMES_RESOLVER_H
+
+#include "names.h"
+
+#include <nart/watch.h>
+
+#define NART__LOOKUP_BUCKETS 256
+
+/* A question, and the answer once it is there. */
+typedef struct nart__lookup {
+    struct nart__lookup *chain;         /* in its bucket */
+    struct nart__lookup *older, *newer; /* kept answers */
+    nart_resolver *in;                  /* whose bucket it is in; NULL: none */
+    nart_rt *rt;                        /* whose memory it is */
+    nart__asker *askers;
+    nart__answer answer;
+    int64_t expires;
+    uint32_t hash;
+    nart__question question;
+    size_t size; /* of this block */
+    char name[];
+} nart__lookup;
+
+/* A socket of c-ares. */
+typedef struct nart__name_socket {
+    nart_watch watch;
+    struct nart__name_socket *next;
+    nart_resolver *resolver;
+    int fd;
+} nart__name_socket;
+
+struct nart_resolver {
+    nart__exit_hook hook; /* first */
+    nart_rt *rt;
+    nart__lookup *bucket[NART__LOOKUP_BUCKETS];
+    nart__lookup *oldest, *newest; /* kept answers */
+    uint32_t kept, max_kept;
+    /* of cares.c */
+    void *channel;
+    nart_watch alarm;
+    nart__name_socket *sockets;
+    char servers[128]; /* for texts */
+};
+
+/* ---- resolver.c, called by cares.c ---- */
+
+/* Memory for the data of an answer. NULL: none; nart__lookup_done() is then called with -ENOMEM. */
+void *nart__lookup_data(nart__lookup *l, size_t size);
+
+/* The question is answered: `res` as in nart__answer; the answer is kept for `ttl` seconds. */
+void nart__lookup_done(nart__lookup *l, nart_res res, int ttl);
+
+/* ---- cares.c, called by resolver.c ---- */
+
+nart_res nart__cares_open(nart_resolver *r, const nart_resolver_opts *o);
+/* Calls nart__lookup_done() for what is pending, with NART_EABORTED. */
+void nart__cares_close(nart_resolver *r);
+/* Sends the question. May call nart__lookup_done() at once. */
+void nart__cares_send(nart_resolver *r, nart__lookup *l);
+
+#endif
