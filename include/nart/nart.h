@@ -23,6 +23,7 @@
 #include "observe.h"
 #include "oneshot.h"
 #include "pipe.h"
+#include "process.h"
 #include "remote.h"
 #include "resolve.h"
 #include "rt.h"

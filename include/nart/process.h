@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/**
+ * @file nart/process.h
+ * Child processes: starting, waiting, stopping, their three streams.
+ *
+ * The output of a program, at most 5 seconds and 2 KiB:
+ *
+ * ```c
+ * struct lister { nart_co co; nart_process_output ls; char text[2048]; };
+ *
+ * static nart_res lister_run(nart_cx *cx, void *frame)
+ * {
+ *     struct lister *f = frame;
+ *     const char *const argv[] = { "ls", "/", NULL };
+ *     const nart_process_opts opts = { .size = sizeof opts, .argv = argv };
+ *     nart_res r = 0;
+ *
+ *     NART_BEGIN(cx, &f->co);
+ *     f->ls = (nart_process_output){ .out = f->text, .out_size = sizeof f->text };
+ *     NART_AWAIT_FOR(r, 5 * NART_SEC, nart_process_run(cx, &opts, &f->ls));
+ *     if (r == 0 && f->ls.status.code == 0)
+ *         fwrite(f->text, 1, f->ls.out_len, stdout);
+ *     NART_END(r);
+ * }
+ *
+ * static void lister_drop(void *frame)
+ * {
+ *     nart_process_output_finish(&((struct lister *)frame)->ls);
+ * }
+ * ```
+ *
+ * Rules:
+ *  1. Zeroed = closed. Operations on a closed handle answer -EBADF. Handles follow the rules of nart/io.h; a child
+ *     can be signalled and closed also after its runtime was freed.
+ *  2. A child is awaited through a pidfd: no SIGCHLD is needed, and no other process is ever signalled. The program
+ *     must not reap children that it does not know (waitpid(-1)), and not ignore SIGCHLD while children run: the
+ *     status is lost, and wait answers -ECHILD.
+ *  3. Cancelling a wait, or losing a race with it, leaves the child running. Closing the handle of a running child
+ *     leaves it running, too, as in tokio and libuv; with NART_PROCESS_KILL it kills it. Either way it is reaped:
+ *     in the call that closes if it has ended, else when the next process is spawned or closed.
+ *  4. A child starts with all signals at their defaults and none blocked. Descriptors that are not passed to it are
+ *     closed (before glibc 2.34: those that are not closed on exec are inherited).
+ *  5. Linux 5.4 or later; else -ENOSYS.
+ */
+#ifndef NART_PROCESS_H
+#define NART_PROCESS_H
+
+#include "co.h"
+#include "io.h"
+
+#include <signal.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What one of the three streams of a child is. */
+typedef enum nart_stdio_kind {
+    NART_STDIO_INHERIT, /**< that of this process */
+    NART_STDIO_NULL,    /**< /dev/null */
+    NART_STDIO_FD,      /**< `fd`, which stays the caller's */
+    NART_STDIO_PIPE     /**< a pipe: `pipe` receives this side, to use with nart_stream_init_fd() */
+} nart_stdio_kind;
+
+typedef struct nart_stdio {
+    nart_stdio_kind kind;
+    int fd;
+    nart_fd *pipe; /**< overwritten; closed when the spawn fails */
+} nart_stdio;
+
+/** A descriptor that a child gets beside the three. */
+typedef struct nart_process_fd {
+    int fd; /**< the caller's */
+    int as; /**< its number in the child: 3 to NART_PROCESS_FD_MAX */
+} nart_process_fd;
+
+#define NART_PROCESS_FD_MAX 255
+#define NART_PROCESS_FDS 16 /**< descriptors at most */
+
+enum {
+    NART_PROCESS_EXACT = 1,   /**< `file` is a path; else one without a slash is searched in PATH */
+    NART_PROCESS_GROUP = 2,   /**< the child leads a new process group */
+    NART_PROCESS_SESSION = 4, /**< the child leads a new session, and a group in it */
+    NART_PROCESS_KILL =
+        8 /**< closing the handle kills: with one of the two above, the whole group */
+};
+
+typedef struct nart_process_opts {
+    size_t size; /**< sizeof(nart_process_opts) */
+    uint32_t flags;
+    uint32_t nfds;
+    const char *file;        /**< the program; NULL: argv[0] */
+    const char *const *argv; /**< ends with NULL */
+    const char *const *env;  /**< "NAME=value", ends with NULL; NULL: that of this process */
+    const char *dir;         /**< working directory; NULL: that of this process */
+    nart_stdio in, out, err;
+    const nart_process_fd *fds; /**< `nfds` of them */
+    const void *reserved[4];    /**< NULL */
+} nart_process_opts;
+
+#define NART_PROCESS_OPTS_INIT NART__SIZED(nart_process_opts)
+
+/** How a child ended. */
+typedef struct nart_process_status {
+    int code;   /**< of its exit, 0 to 255 */
+    int signal; /**< that ended it; 0: it has exited */
+} nart_process_status;
+
+struct nart__child;
+
+/** A child process. Do not copy it; it cannot be moved. */
+typedef struct nart_process {
+    pid_t pid; /**< read only */
+    uint32_t reserved;
+    const char *failed; /**< after a spawn that failed: the step, in words, or NULL */
+    /* private */
+    nart_fd ended;
+    struct nart__child *child;
+    int64_t kill_at;
+} nart_process;
+
+/**
+ * Starts a process.
+ * @param out overwritten; closed when this fails, except for `out->failed`.
+ * @return 0; -EINVAL no `rt`, `out`, `argv` or `argv[0]`, unknown flags or kind of stream, a pipe without a handle,
+ *   `nfds` or `as` out of range; NART_EABI; -EBADF a descriptor to pass is closed; -ENOENT, -EACCES, -ENOTDIR no such
+ *   program or directory, or no permission; -ENOEXEC not a program for this machine; -E2BIG, -ELOOP, -ENAMETOOLONG,
+ *   -ETXTBSY, -EPERM as execve(2); -EMFILE, -ENFILE no descriptor left; -EAGAIN the limit of processes; -ENOMEM;
+ *   NART_EFDS, -ENOSPC as nart_fd_open(); -ECHILD this process ignores SIGCHLD; -ENOSYS see rule 5;
+ *   NART_EWRONGTHREAD, NART_EFORK.
+ *   A child that was started before the error is killed.
+ * **Ownership**: all that `opts` refers to stays the caller's. **Thread**: as nart_fd_open(). **Cost**: blocks the
+ *   thread until the child has called exec. Two descriptors for each child, and those of the pipes.
+ */
+NART_API NART_MUST_USE nart_res nart_process_spawn(nart_rt *rt, const nart_process_opts *opts,
+                                                   nart_process *out);
+
+/** The same in a body, under the driver that polls it. @return as nart_process_spawn(); NART_EDRIVER. */
+NART_API NART_MUST_USE nart_res nart_process_spawn_here(nart_cx *cx, const nart_process_opts *opts,
+                                                        nart_process *out);
+
+/**
+ * Waits until the child has ended, and reaps it. Further calls answer the same at once.
+ * @param status may be NULL.
+ * @return 0; -ECHILD see rule 2; the errors of nart_fd_ready(): the child is left running.
+ */
+NART_API NART_MUST_USE nart_res nart_process_wait(nart_cx *cx, nart_process *p,
+                                                  nart_process_status *status);
+
+/**
+ * Ends the child: SIGTERM, after `grace` nanoseconds SIGKILL, then waits as nart_process_wait(). To the group if the
+ * child leads one. The time of grace begins with the first call.
+ * @return as nart_process_wait(). After -ECANCELED or -ETIMEDOUT the same call continues.
+ */
+NART_API NART_MUST_USE nart_res nart_process_stop(nart_cx *cx, nart_process *p, int64_t grace,
+                                                  nart_process_status *status);
+
+/** Sends a signal to the child. @return 0, also to one that has ended and was not reaped; -ESRCH it was reaped;
+ *  -EINVAL no such signal; -EPERM; -EBADF. **Thread**: the handle's. */
+NART_API nart_res nart_process_kill(const nart_process *p, int signo);
+
+/** Sends it to the group that the child leads, while the child was not reaped. @return as nart_process_kill();
+ *  -EINVAL also if it leads none. **Thread**: the handle's. */
+NART_API nart_res nart_process_kill_group(const nart_process *p, int signo);
+
+/** Closes: see rule 3. A task that waits in it is woken: its operation answers -EBADF. @return as nart_fd_close();
+ *  0 also for NULL and a closed handle. */
+NART_API nart_res nart_process_close(nart_process *p);
+
+/** A run to the end. Zero it, then set the first four fields. */
+typedef struct nart_process_output {
+    char *out; /**< receives what the child writes to its standard output; NULL: it is discarded */
+    size_t out_size;
+    char *err; /**< the same of its standard error */
+    size_t err_size;
+    size_t out_len, err_len; /**< bytes that were written: above the size, the rest was discarded */
+    nart_process_status status;
+    /* private */
+    nart_process process;
+    nart_fd out_pipe, err_pipe;
+} nart_process_output;
+
+/**
+ * Spawns a process with an empty standard input, and waits until it has ended and its output was read. What processes
+ * that it has left behind write later is not awaited. `opts->in`, `out` and `err` are ignored, and
+ * NART_PROCESS_GROUP is set.
+ * @return 0; the errors of nart_process_spawn_here() and nart_process_wait(). After any other answer than 0, and so
+ *   after -ETIMEDOUT and -ECANCELED, the child's group was killed.
+ * **Ownership**: call nart_process_output_finish() in the drop, and after a lost race.
+ */
+NART_API NART_MUST_USE nart_res nart_process_run(nart_cx *cx, const nart_process_opts *opts,
+                                                 nart_process_output *o);
+
+/** Kills a child that still runs, and closes its pipes; what was read stays. NULL and a zeroed run are fine. */
+NART_API void nart_process_output_finish(nart_process_output *o);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

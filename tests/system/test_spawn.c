@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Starting a child: what it gets, and every way in which it fails. Faults are injected by replacing functions of the
+ * C library. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "process_test.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+static int spawn_fails, pidfds_fail; /* an error; `pidfds_fail` after so many */
+static int pidfds_before;
+
+int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *fa,
+                 const posix_spawnattr_t *attr, char *const argv[], char *const env[])
+{
+    int (*real)(pid_t *, const char *, const posix_spawn_file_actions_t *,
+                const posix_spawnattr_t *, char *const[], char *const[]);
+
+    *(void **)(void *)&real = dlsym(RTLD_NEXT, "posix_spawnp");
+    return spawn_fails ? spawn_fails : real(pid, file, fa, attr, argv, env);
+}
+
+long syscall(long number, ...)
+{
+    long (*real)(long, ...);
+    long a[6];
+    va_list list;
+
+    va_start(list, number);
+    for (int i = 0; i < 6; i++)
+        a[i] = va_arg(list, long);
+    va_end(list);
+    if (number == SYS_pidfd_open && pidfds_fail && pidfds_before-- <= 0) {
+        errno = pidfds_fail;
+        return -1;
+    }
+    *(void **)(void *)&real = dlsym(RTLD_NEXT, "syscall");
+    return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+/* What the child writes to its standard output, up to its end. */
+static const char *written(nart_process_opts opts)
+{
+    static char text[4096];
+    size_t len = 0, n;
+    int fds[2];
+
+    CHECK_EQ(pipe2(fds, O_CLOEXEC), 0);
+    opts.out = (nart_stdio){ .kind = NART_STDIO_FD, .fd = fds[1] };
+    nart_process p;
+    CHECK_RES(nart_process_spawn(rt, &opts, &p), 0);
+    close(fds[1]);
+    while ((n = read_pipe(fds[0], text + len, sizeof text - len)) > 0)
+        len += n;
+    close(fds[0]);
+    (void)ended(&p);
+    CHECK_RES(nart_process_close(&p), 0);
+    return text;
+}
+
+static nart_res refused(nart_process_opts opts, const char *step)
+{
+    nart_process p;
+
+    nart_res r = nart_process_spawn(rt, &opts, &p);
+    if (step)
+        CHECK_STR(p.failed ? p.failed : "none", step);
+    CHECK(!p.child);
+    CHECK_EQ(p.pid, 0);
+    CHECK(no_child());
+    return r;
+}
+
+/* ---- what a child gets ---- */
+
+TEST_WITH(environment_and_directory, rt)
+{
+    const char *const env[] = { "X=7", NULL };
+
+    CHECK_STR(written(OPTS("echo $X; pwd", .env = env, .dir = "/usr")), "7\n/usr\n");
+    CHECK_EQ(setenv("Y", "8", 1), 0);
+    CHECK_STR(written(SH("echo $Y")), "8\n");
+}
+
+TEST_WITH(a_program_is_searched_or_exact, rt)
+{
+    CHECK_RES(refused(OPTS("", .flags = NART_PROCESS_EXACT), "execute the program"), -ENOENT);
+    CHECK_STR(written(OPTS("echo a", .file = "/bin/sh", .flags = NART_PROCESS_EXACT)), "a\n");
+}
+
+TEST_WITH(descriptors_that_change_places, rt)
+{
+    int a[2], b[2];
+    char buf[8];
+
+    CHECK_EQ(pipe2(a, O_CLOEXEC), 0);
+    CHECK_EQ(pipe2(b, O_CLOEXEC), 0);
+    const nart_process_fd fds[] = { { a[1], b[1] }, { b[1], a[1] } };
+    char script[64];
+    (void)snprintf(script, sizeof script, "echo a >&%d; echo b >&%d", b[1], a[1]);
+    CHECK_EQ(status_of(&OPTS(script, .fds = fds, .nfds = 2)).code, 0);
+    CHECK_EQ(read_pipe(a[0], buf, sizeof buf), 2);
+    CHECK_STR(buf, "a\n");
+    CHECK_EQ(read_pipe(b[0], buf, sizeof buf), 2);
+    CHECK_STR(buf, "b\n");
+    for (int i = 0; i < 2; i++)
+        close(a[i]), close(b[i]);
+}
+
+TEST_WITH(other_descriptors_are_closed, rt)
+{
+    int kept = dup2(0, 20), high = dup2(0, 60);
+    const nart_process_fd pass = { 20, 40 };
+
+    CHECK_LE(0, kept);
+    CHECK_LE(0, high);
+    CHECK_STR(written(OPTS("for i in 3 20 40 60; do [ -e /proc/$$/fd/$i ] && echo $i; done; true",
+                           .fds = &pass, .nfds = 1, .in = { .kind = NART_STDIO_NULL })),
+              "40\n");
+    close(20);
+    close(60);
+}
+
+/* A pipe of this process must not become what the child inherits. */
+TEST_WITH(a_stream_that_is_closed_here_is_closed_in_the_child, rt)
+{
+    nart_fd in;
+    nart_process p;
+    int saved = fcntl(2, F_DUPFD_CLOEXEC, 3);
+
+    close(2);
+    nart_res r = nart_process_spawn(
+        rt, &OPTS("[ ! -e /proc/$$/fd/2 ]", .in = { .kind = NART_STDIO_PIPE, .pipe = &in }), &p);
+    nart_process_status s = ended(&p);
+    CHECK_RES(nart_process_close(&p), 0);
+    CHECK_RES(nart_fd_close(&in), 0);
+    CHECK_EQ(dup2(saved, 2), 2); /* until now it was a number like others */
+    close(saved);
+    CHECK_RES(r, 0);
+    CHECK_EQ(s.code, 0);
+}
+
+TEST_WITH(signals_are_at_their_defaults_and_not_blocked, rt)
+{
+    sigset_t set;
+
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGUSR1);
+    CHECK(signal(SIGUSR1, SIG_IGN) != SIG_ERR);
+    CHECK_EQ(sigprocmask(SIG_BLOCK, &set, NULL), 0);
+    CHECK_EQ(status_of(&SH("kill -s USR1 $$; exit 0")).signal, SIGUSR1);
+}
+
+TEST_WITH(groups_and_sessions, rt)
+{
+    nart_process p;
+    nart_fd out, in;
+    char buf[8];
+
+    for (uint32_t flag = NART_PROCESS_GROUP; flag <= NART_PROCESS_SESSION; flag *= 2) {
+        CHECK_RES(nart_process_spawn(rt,
+                                     &OPTS("sleep 1000 & echo x; read y", .flags = flag,
+                                           .in = { .kind = NART_STDIO_PIPE, .pipe = &in },
+                                           .out = { .kind = NART_STDIO_PIPE, .pipe = &out }),
+                                     &p),
+                  0);
+        int fd = (int)out.io.drv->io_fd(out.io.host, out.io.id);
+        CHECK_EQ(read_pipe(fd, buf, sizeof buf), 2);
+        CHECK_EQ(getpgid(p.pid), p.pid);
+        CHECK_EQ(getsid(p.pid) == p.pid, flag == NART_PROCESS_SESSION);
+        CHECK_RES(nart_process_kill_group(&p, SIGKILL), 0);
+        CHECK_EQ(read_pipe(fd, buf, sizeof buf), 0); /* both have ended */
+        CHECK_EQ(ended(&p).signal, SIGKILL);
+        CHECK_RES(nart_process_kill_group(&p, SIGKILL), -ESRCH);
+        CHECK_RES(nart_process_close(&p), 0);
+        CHECK_RES(nart_fd_close(&in), 0);
+        CHECK_RES(nart_fd_close(&out), 0);
+    }
+    CHECK_RES(nart_process_spawn(rt, &SH("exit 0"), &p), 0);
+    CHECK_RES(nart_process_kill_group(&p, SIGKILL), -EINVAL);
+    (void)ended(&p);
+    CHECK_RES(nart_process_close(&p), 0);
+}
+
+/* ---- failures ---- */
+
+TEST_WITH(programs_that_cannot_be_executed, rt)
+{
+    const char *const program = "execute the program";
+    char name[] = "/tmp/nart-process-XXXXXX";
+    int fd = mkstemp(name);
+
+    CHECK_EQ(write(fd, "\0garbage", 8), 8);
+    CHECK_EQ(fchmod(fd, 0600), 0);
+    CHECK_RES(refused(OPTS("", .file = name), program), -EACCES);
+    CHECK_EQ(fchmod(fd, 0700), 0);
+    CHECK_RES(refused(OPTS("", .file = name), program), -ETXTBSY);
+    close(fd);
+    CHECK_RES(refused(OPTS("", .file = name), program), -ENOEXEC);
+    CHECK_EQ(unlink(name), 0);
+    CHECK_RES(refused(OPTS("", .file = name), program), -ENOENT);
+    CHECK_RES(refused(OPTS("", .file = "no-such-program"), program), -ENOENT);
+    CHECK_RES(refused(OPTS("", .file = "/etc/passwd/x"), program), -ENOTDIR);
+    CHECK_RES(refused(OPTS("", .dir = "/no/such"), "change to the directory"), -ENOENT);
+    CHECK_RES(refused(OPTS("", .dir = "/etc/passwd"), "change to the directory"), -ENOTDIR);
+}
+
+static nart_process_opts with(const char *const *argv, size_t size)
+{
+    return (nart_process_opts){ .size = size, .argv = argv };
+}
+
+TEST_WITH(bad_input, rt)
+{
+    const nart_process_fd low = { 0, 2 }, high = { 0, NART_PROCESS_FD_MAX + 1 },
+                          closed = { 999, 5 };
+    const char *const none[] = { NULL };
+    nart_process p;
+
+    CHECK_RES(refused(with(NULL, sizeof(nart_process_opts)), "none"), -EINVAL);
+    CHECK_RES(refused(with(none, sizeof(nart_process_opts)), "none"), -EINVAL);
+    CHECK_RES(refused(OPTS("", .flags = 1u << 30), "none"), -EINVAL);
+    CHECK_RES(refused(with(SCRIPT(""), 8), "none"), NART_EABI);
+    CHECK_RES(refused(OPTS("", .out = { .kind = NART_STDIO_PIPE }), "none"), -EINVAL);
+    CHECK_RES(refused(OPTS("", .in = { .kind = (nart_stdio_kind)9 }), "none"), -EINVAL);
+    CHECK_RES(refused(OPTS("", .fds = &low, .nfds = 1), "none"), -EINVAL);
+    CHECK_RES(refused(OPTS("", .fds = &high, .nfds = 1), "none"), -EINVAL);
+    CHECK_RES(refused(OPTS("", .nfds = 1), "none"), -EINVAL);
+    CHECK_RES(refused(OPTS("", .fds = &low, .nfds = NART_PROCESS_FDS + 1), "none"), -EINVAL);
+    CHECK_RES(refused(OPTS("", .fds = &closed, .nfds = 1), "pass the descriptors"), -EBADF);
+    CHECK_RES(refused(OPTS("", .err = { .kind = NART_STDIO_FD, .fd = 999 }), NULL), -EBADF);
+    CHECK_RES(nart_process_spawn(rt, NULL, &p), -EINVAL);
+    CHECK_RES(nart_process_spawn(rt, &SH(""), NULL), -EINVAL);
+    CHECK_RES(nart_process_spawn(NULL, &SH(""), &p), -EINVAL);
+}
+
+TEST_WITH(no_process_no_memory, rt)
+{
+    spawn_fails = EAGAIN;
+    CHECK_RES(refused(SH(""), "start a process"), -EAGAIN);
+    spawn_fails = ENOMEM;
+    CHECK_RES(refused(SH(""), "start a process"), -ENOMEM);
+}
+
+TEST_WITH(the_system_has_no_pidfds, rt)
+{
+    pidfds_fail = ENOSYS;
+    CHECK_RES(refused(SH(""), "watch processes: pidfds need Linux 5.4"), -ENOSYS);
+}
+
+TEST_WITH(a_child_that_cannot_be_watched_is_killed, rt)
+{
+    pidfds_fail = EMFILE;
+    pidfds_before = 1; /* whether there are any */
+    CHECK_RES(refused(SH("while :; do :; done"), "watch the process"), -EMFILE);
+}
+
+TEST_WITH(sigchld_is_ignored, rt)
+{
+    CHECK(signal(SIGCHLD, SIG_IGN) != SIG_ERR);
+    CHECK_RES(refused(SH(""), "wait for children: SIGCHLD is ignored"), -ECHILD);
+}
+
+/* With one descriptor more in each turn: nothing is left of a spawn that fails. */
+TEST_WITH(too_few_descriptors, rt)
+{
+    struct rlimit before, now;
+    nart_fd in, out;
+    nart_process p;
+    nart_res r = -EMFILE;
+    int refusals = 0;
+
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    now = before;
+    int free_fd = dup(0);
+    close(free_fd);
+    for (now.rlim_cur = (rlim_t)free_fd; r == -EMFILE; now.rlim_cur++) {
+        CHECK_EQ(setrlimit(RLIMIT_NOFILE, &now), 0);
+        r = nart_process_spawn(rt,
+                               &OPTS("exit 3", .in = { .kind = NART_STDIO_PIPE, .pipe = &in },
+                                     .out = { .kind = NART_STDIO_PIPE, .pipe = &out },
+                                     .err = { .kind = NART_STDIO_NULL }),
+                               &p);
+        refusals += r == -EMFILE;
+        if (r) {
+            CHECK(!in.io.drv && !out.io.drv);
+            CHECK(no_child());
+        }
+    }
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    CHECK_RES(r, 0);
+    CHECK_LE(5, refusals);
+    CHECK_EQ(ended(&p).code, 3);
+    CHECK_RES(nart_process_close(&p), 0);
+    CHECK_RES(nart_fd_close(&in), 0);
+    CHECK_RES(nart_fd_close(&out), 0);
+}
