@@ -166,5 +166,5 @@ void nart__hub_fork_child(void)
         hub->efd = -1;
     }
     idle = NULL;
-    lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_unlock(&lock);
 }
