@@ -105,12 +105,19 @@ TEST_WITH(descriptors_that_change_places, rt)
     CHECK_EQ(pipe2(b, O_CLOEXEC), 0);
     const nart_process_fd fds[] = { { a[1], b[1] }, { b[1], a[1] } };
     char script[64];
-    (void)snprintf(script, sizeof script, "echo a >&%d; echo b >&%d", b[1], a[1]);
+    (void)snprintf(script, sizeof script, "echo a >/dev/fd/%d; echo b >/dev/fd/%d", b[1], a[1]);
     CHECK_EQ(status_of(&OPTS(script, .fds = fds, .nfds = 2)).code, 0);
     CHECK_EQ(read_pipe(a[0], buf, sizeof buf), 2);
     CHECK_STR(buf, "a\n");
     CHECK_EQ(read_pipe(b[0], buf, sizeof buf), 2);
     CHECK_STR(buf, "b\n");
+    /* Numbers that are free here, so that the spawn itself may use them meanwhile. */
+    const nart_process_fd to_free[] = { { a[1], b[1] + 2 }, { b[1], b[1] + 1 } };
+    (void)snprintf(script, sizeof script, "echo a >/dev/fd/%d; echo b >/dev/fd/%d", b[1] + 2,
+                   b[1] + 1);
+    CHECK_EQ(status_of(&OPTS(script, .fds = to_free, .nfds = 2)).code, 0);
+    CHECK_EQ(read_pipe(a[0], buf, sizeof buf), 2);
+    CHECK_STR(buf, "a\n");
     for (int i = 0; i < 2; i++)
         close(a[i]), close(b[i]);
 }
