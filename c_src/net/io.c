@@ -200,26 +200,33 @@ static NART__COLD void look(const nart_io *io, uint32_t dirs, nart_cx *cx)
         nart__io_clear(io, dirs, cx);
 }
 
-nart_res nart_fd_ready(nart_cx *cx, nart_fd *h, uint32_t dirs)
+nart_res nart__io_ready(const nart_io *io, uint32_t dirs, nart_cx *cx)
 {
     const uint32_t both = NART_READ | NART_WRITE;
 
-    nart_res r = nart__io_enter(&h->io, dirs & both, cx);
-    if (r == 0 && (dirs == 0 || dirs & ~both))
-        r = -EINVAL;
+    nart_res r = dirs == 0 || dirs & ~both ? -EINVAL : nart__io_want(io, dirs, cx);
+    if (r > 0 && NART_UNLIKELY(r & NART__IO_STATES))
+        r = that_hold(io, r, cx);
+    return r > 0 ? r & (nart_res)(dirs | NART__IO_STATES) : r;
+}
+
+void nart__io_not_ready(const nart_io *io, uint32_t dirs)
+{
+    if (io->drv)
+        io->drv->io_clear(io->host, io->id, dirs & (NART_READ | NART_WRITE));
+}
+
+nart_res nart_fd_ready(nart_cx *cx, nart_fd *h, uint32_t dirs)
+{
+    nart_res r = nart__io_enter(&h->io, dirs & (NART_READ | NART_WRITE), cx);
     if (r == 0 && h->flags & NART_FD_LEVEL)
         look(&h->io, dirs, cx);
-    if (r == 0)
-        r = nart__io_want(&h->io, dirs, cx);
-    if (r > 0 && NART_UNLIKELY(r & NART__IO_STATES))
-        r = that_hold(&h->io, r, cx);
-    return r > 0 ? r & (nart_res)(dirs | NART__IO_STATES) : r;
+    return r ? r : nart__io_ready(&h->io, dirs, cx);
 }
 
 void nart_fd_clear(nart_fd *h, uint32_t dirs)
 {
-    if (h->io.drv)
-        h->io.drv->io_clear(h->io.host, h->io.id, dirs & (NART_READ | NART_WRITE));
+    nart__io_not_ready(&h->io, dirs);
 }
 
 nart_res nart_fd_fd(const nart_fd *h)

@@ -191,6 +191,12 @@ nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *l, nart_tcp *out, nart_
     return r;
 }
 
+nart_res nart_tcp_listener_ready(nart_cx *cx, nart_tcp_listener *l)
+{
+    nart_res r = nart__io_enter(&l->io, NART_READ, cx);
+    return r ? r : nart__io_ready(&l->io, NART_READ, cx);
+}
+
 nart_res nart_tcp_listener_addr(const nart_tcp_listener *l, nart_addr *out)
 {
     return nart__io_addr(&l->io, false, out);

@@ -83,6 +83,12 @@ static inline nart_res nart__io_enter(const nart_io *io, uint32_t dirs, nart_cx 
     return NART_LIKELY(r == 0) ? 0 : nart__io_halted(io, dirs, cx, r);
 }
 
+/* What nart_fd_ready() answers after nart__io_enter(). */
+nart_res nart__io_ready(const nart_io *io, uint32_t dirs, nart_cx *cx);
+
+/* Outside of a poll, or of an operation: a system call answered EAGAIN. */
+void nart__io_not_ready(const nart_io *io, uint32_t dirs);
+
 /* Can a short read mean anything other than "no more pending data"? */
 static inline bool nart__read_on(nart_res bits)
 {

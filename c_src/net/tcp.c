@@ -188,7 +188,8 @@ static NART__COLD nart_res recv_nothing(nart_cx *cx, nart_tcp *s)
     return 0;
 }
 
-nart_res nart_tcp_recv(nart_cx *cx, nart_tcp *s, void *buf, size_t len)
+/* `flags`: 0 or MSG_PEEK, after which a short answer says nothing of the queue. */
+static inline nart_res receive(nart_cx *cx, nart_tcp *s, void *buf, size_t len, int flags)
 {
     nart_res r = nart__io_enter(&s->io, NART_READ, cx);
     if (NART_UNLIKELY(r))
@@ -201,19 +202,29 @@ nart_res nart_tcp_recv(nart_cx *cx, nart_tcp *s, void *buf, size_t len)
         r = nart__io_want(&s->io, NART_READ, cx);
         if (r <= 0)
             return r;
-        ssize_t n = s->io.drv->sys->recv(s->fd, buf, len, 0);
+        ssize_t n = s->io.drv->sys->recv(s->fd, buf, len, flags);
         if (n == -EAGAIN) {
             nart__io_clear(&s->io, NART_READ, cx);
             continue;
         }
-        if (n >= 0 && (size_t)n < len && !nart__read_on(r))
+        if (flags == 0 && n >= 0 && (size_t)n < len && !nart__read_on(r))
             nart__io_clear(&s->io, NART_READ, cx);
         return n;
     }
 }
 
+nart_res nart_tcp_recv(nart_cx *cx, nart_tcp *s, void *buf, size_t len)
+{
+    return receive(cx, s, buf, len, 0);
+}
+
+nart_res nart_tcp_peek(nart_cx *cx, nart_tcp *s, void *buf, size_t len)
+{
+    return receive(cx, s, buf, len, MSG_PEEK);
+}
+
 /* Makes one system call that accepts data, or parks. */
-static inline nart_res send_some(nart_cx *cx, nart_tcp *s, const void *buf, size_t len)
+static inline nart_res send_some(nart_cx *cx, nart_tcp *s, const void *buf, size_t len, int flags)
 {
     if (NART_UNLIKELY(s->state < OPEN))
         return not_open(s);
@@ -223,7 +234,7 @@ static inline nart_res send_some(nart_cx *cx, nart_tcp *s, const void *buf, size
         nart_res r = nart__io_want(&s->io, NART_WRITE, cx);
         if (r <= 0)
             return r;
-        ssize_t n = s->io.drv->sys->send(s->fd, buf, len, 0);
+        ssize_t n = s->io.drv->sys->send(s->fd, buf, len, flags);
         if (n == -EAGAIN) {
             nart__io_clear(&s->io, NART_WRITE, cx);
             continue;
@@ -237,14 +248,20 @@ static inline nart_res send_some(nart_cx *cx, nart_tcp *s, const void *buf, size
 nart_res nart_tcp_send(nart_cx *cx, nart_tcp *s, const void *buf, size_t len)
 {
     nart_res r = nart__io_enter(&s->io, NART_WRITE, cx);
-    return NART_UNLIKELY(r) ? r : send_some(cx, s, buf, len);
+    return NART_UNLIKELY(r) ? r : send_some(cx, s, buf, len, 0);
+}
+
+nart_res nart_tcp_send_urgent(nart_cx *cx, nart_tcp *s, uint8_t byte)
+{
+    nart_res r = nart__io_enter(&s->io, NART_WRITE, cx);
+    return NART_UNLIKELY(r) ? r : send_some(cx, s, &byte, 1, MSG_OOB);
 }
 
 /* 0: everything was sent. The loop ends: a partial send clears the direction, so the next round parks. */
 static nart_res send_rest(nart_cx *cx, nart_tcp *s, const void *buf, size_t len, size_t *done)
 {
     do {
-        nart_res r = send_some(cx, s, (const char *)buf + *done, len - *done);
+        nart_res r = send_some(cx, s, (const char *)buf + *done, len - *done, 0);
         if (r < 0)
             return r;
         *done += (size_t)r;

@@ -154,7 +154,8 @@ static int64_t stamp_of(struct msghdr *h)
 }
 
 /* Calls recvmmsg once; room may be NULL. Returns the number of datagrams, or -errno. */
-static int recv_batch(const nart_udp *u, nart_udp_msg *msgs, unsigned n, stamp_room *room)
+static int recv_batch(const nart_udp *u, nart_udp_msg *msgs, unsigned n, stamp_room *room,
+                      int flags)
 {
     struct mmsghdr heads[NART_UDP_BATCH];
     struct iovec iov[NART_UDP_BATCH];
@@ -168,7 +169,7 @@ static int recv_batch(const nart_udp *u, nart_udp_msg *msgs, unsigned n, stamp_r
                                             .msg_control = room ? room[i].bytes : NULL,
                                             .msg_controllen = room ? sizeof room[i].bytes : 0 };
     }
-    int got = u->io.drv->sys->recvmmsg(u->fd, heads, n, 0);
+    int got = u->io.drv->sys->recvmmsg(u->fd, heads, n, flags);
     for (int i = 0; i < got; i++) {
         struct msghdr *h = &heads[i].msg_hdr;
         msgs[i].len = heads[i].msg_len;
@@ -182,7 +183,7 @@ static int recv_batch(const nart_udp *u, nart_udp_msg *msgs, unsigned n, stamp_r
 static int recv_stamped(const nart_udp *u, nart_udp_msg *msgs, unsigned n)
 {
     stamp_room room[NART_UDP_BATCH];
-    return recv_batch(u, msgs, n, room);
+    return recv_batch(u, msgs, n, room, 0);
 }
 
 /* Is this the address to which the socket is connected? Ask the kernel: connecting to 0.0.0.0 means this
@@ -203,8 +204,8 @@ static NART__COLD nart_res recv_from_peer(nart_cx *cx, nart_udp *u, nart_udp_msg
         nart_res r = nart__io_want(&u->io, NART_READ, cx);
         if (r <= 0)
             return r;
-        int got =
-            u->flags & NART_UDP_TIMESTAMPS ? recv_stamped(u, msg, 1) : recv_batch(u, msg, 1, NULL);
+        int got = u->flags & NART_UDP_TIMESTAMPS ? recv_stamped(u, msg, 1)
+                                                 : recv_batch(u, msg, 1, NULL, 0);
         if (got == -EAGAIN) {
             u->flags &= ~STRANGERS;
             nart__io_clear(&u->io, NART_READ, cx);
@@ -233,7 +234,7 @@ nart_res nart_udp_recv_many(nart_cx *cx, nart_udp *u, nart_udp_msg *msgs, size_t
         if (r <= 0)
             return r;
         int got = u->flags & NART_UDP_TIMESTAMPS ? recv_stamped(u, msgs, batch)
-                                                 : recv_batch(u, msgs, batch, NULL);
+                                                 : recv_batch(u, msgs, batch, NULL, 0);
         if (got == -EAGAIN || (got >= 0 && (unsigned)got < batch))
             nart__io_clear(&u->io, NART_READ, cx);
         if (got != -EAGAIN)
@@ -241,19 +242,89 @@ nart_res nart_udp_recv_many(nart_cx *cx, nart_udp *u, nart_udp_msg *msgs, size_t
     }
 }
 
+/* The answer for one datagram, if there was one. */
+static nart_res one_datagram(nart_res got, const nart_udp_msg *m, nart_addr *from)
+{
+    if (got != 1)
+        return got;
+    if (from)
+        *from = m->addr;
+    return m->flags & NART_UDP_TRUNCATED ? -EMSGSIZE : (nart_res)m->len;
+}
+
+/* A batch of one: the rest is not read. */
+static inline void message_in(nart_udp_msg *m, void *buf, size_t len)
+{
+    m->buf = buf;
+    m->cap = len;
+    m->len = 0;
+    m->flags = 0;
+}
+
 nart_res nart_udp_recv(nart_cx *cx, nart_udp *u, void *buf, size_t len, nart_addr *from)
 {
     nart_udp_msg m;
-    m.buf = buf;
-    m.cap = len;
-    m.len = 0;
-    m.flags = 0;
-    nart_res r = nart_udp_recv_many(cx, u, &m, 1);
-    if (r != 1)
+    message_in(&m, buf, len);
+    return one_datagram(nart_udp_recv_many(cx, u, &m, 1), &m, from);
+}
+
+/* One datagram, or -errno. Datagrams of strangers are dropped, at most those that were queued before the socket was
+ * connected. */
+static int recv_one(nart_udp *u, nart_udp_msg *m, int flags)
+{
+    for (;;) {
+        nart_udp_msg dropped;
+        int got = recv_batch(u, m, 1, NULL, flags);
+        if (got == -EAGAIN)
+            u->flags &= ~STRANGERS;
+        if (got != 1 || !(u->flags & STRANGERS) || is_peer(u, &m->addr))
+            return got;
+        message_in(&dropped, NULL, 0);
+        if (flags)
+            (void)recv_batch(u, &dropped, 1, NULL, 0);
+    }
+}
+
+nart_res nart_udp_peek(nart_cx *cx, nart_udp *u, void *buf, size_t len, nart_addr *from)
+{
+    nart_udp_msg m;
+    nart_res r = nart__io_enter(&u->io, NART_READ, cx);
+    if (r)
         return r;
-    if (from)
-        *from = m.addr;
-    return m.flags & NART_UDP_TRUNCATED ? -EMSGSIZE : (nart_res)m.len;
+    message_in(&m, buf, len);
+    for (;;) {
+        r = nart__io_want(&u->io, NART_READ, cx);
+        if (r <= 0)
+            return r;
+        int got = recv_one(u, &m, MSG_PEEK);
+        if (got != -EAGAIN)
+            return one_datagram(got, &m, from);
+        nart__io_clear(&u->io, NART_READ, cx);
+    }
+}
+
+nart_res nart_udp_try_recv(nart_udp *u, void *buf, size_t len, nart_addr *from)
+{
+    nart_udp_msg m;
+    nart_res fd = nart__io_fd(&u->io);
+    if (fd < 0)
+        return fd;
+    message_in(&m, buf, len);
+    int got = recv_one(u, &m, 0);
+    if (got == -EAGAIN)
+        nart__io_not_ready(&u->io, NART_READ);
+    return one_datagram(got, &m, from);
+}
+
+nart_res nart_udp_ready(nart_cx *cx, nart_udp *u, uint32_t dirs)
+{
+    nart_res r = nart__io_enter(&u->io, dirs & (NART_READ | NART_WRITE), cx);
+    return r ? r : nart__io_ready(&u->io, dirs, cx);
+}
+
+void nart_udp_clear(nart_udp *u, uint32_t dirs)
+{
+    nart__io_not_ready(&u->io, dirs);
 }
 
 nart_res nart_udp_recvmsg(nart_cx *cx, nart_udp *u, nart_msg *m)
@@ -310,15 +381,20 @@ nart_res nart_udp_send_many(nart_cx *cx, nart_udp *u, const nart_udp_msg *msgs, 
     }
 }
 
+static inline void message_out(nart_udp_msg *m, const void *buf, size_t len, const nart_addr *to)
+{
+    m->buf = (void *)(uintptr_t)buf;
+    m->len = len;
+    if (to)
+        m->addr = *to;
+    else
+        m->addr.len = 0;
+}
+
 nart_res nart_udp_send(nart_cx *cx, nart_udp *u, const void *buf, size_t len, const nart_addr *to)
 {
     nart_udp_msg m;
-    m.buf = (void *)(uintptr_t)buf;
-    m.len = len;
-    if (to)
-        m.addr = *to;
-    else
-        m.addr.len = 0;
+    message_out(&m, buf, len, to);
     nart_res r = nart_udp_send_many(cx, u, &m, 1);
     return r == 1 ? (nart_res)len : r;
 }
@@ -328,6 +404,19 @@ nart_res nart_udp_sendmsg(nart_cx *cx, nart_udp *u, const nart_msg *m)
     const nart_addr *to = m->addr && m->addr->len > 0 ? m->addr : NULL;
 
     return nart__msg_send(cx, &u->io, u->fd, m, to, false);
+}
+
+nart_res nart_udp_try_send(nart_udp *u, const void *buf, size_t len, const nart_addr *to)
+{
+    nart_udp_msg m;
+    nart_res r = nart__io_fd(&u->io);
+    if (r < 0)
+        return r;
+    message_out(&m, buf, len, to);
+    r = send_batch(u, &m, 1);
+    if (r == -EAGAIN)
+        nart__io_not_ready(&u->io, NART_WRITE);
+    return r == 1 ? (nart_res)len : r;
 }
 
 /* ---- the rest ---- */

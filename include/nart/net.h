@@ -119,6 +119,9 @@ NART_API NART_MUST_USE nart_res nart_tcp_listen_here(nart_cx *cx, const nart_add
                                                      const nart_tcp_listen_opts *opts,
                                                      nart_tcp_listener *out);
 
+/** Waits until a connection may be pending. @return NART_READ, with the states of nart_fd_ready(). */
+NART_API NART_MUST_USE nart_res nart_tcp_listener_ready(nart_cx *cx, nart_tcp_listener *l);
+
 /** The local address. @return 0; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API nart_res nart_tcp_listener_addr(const nart_tcp_listener *l, nart_addr *out);
 
@@ -235,6 +238,10 @@ NART_API nart_res nart_tcp_reset(nart_tcp *s);
  */
 NART_API NART_MUST_USE nart_res nart_tcp_recv(nart_cx *cx, nart_tcp *s, void *buf, size_t len);
 
+/** Receives as nart_tcp_recv(), but the bytes stay: the next receive gets them, too. It does not wait for more bytes
+ *  than it has returned before. @return as nart_tcp_recv(). **Cost**: one system call. */
+NART_API NART_MUST_USE nart_res nart_tcp_peek(nart_cx *cx, nart_tcp *s, void *buf, size_t len);
+
 /**
  * Sends as much as the kernel accepts at once, at least one byte.
  * @return the number of bytes; 0 if `len` is 0, whatever the socket's state; -EPIPE, -ECONNRESET the peer
@@ -293,6 +300,34 @@ static inline size_t nart_tcp_writer_left(const nart_tcp_writer *w)
  * **Cost**: as nart_tcp_send().
  */
 NART_API NART_MUST_USE nart_res nart_tcp_write(nart_cx *cx, nart_tcp *s, nart_tcp_writer *w);
+
+/**
+ * Waits until one of the directions `dirs` (NART_READ, NART_WRITE or both) may be ready: for the functions below, and
+ * for code that makes its own system calls on nart_tcp_fd(), which calls nart_tcp_clear() after EAGAIN.
+ * @return as nart_fd_ready(); -ENOTCONN a connect is under way. **Cost**: as nart_fd_ready().
+ */
+NART_API NART_MUST_USE nart_res nart_tcp_ready(nart_cx *cx, nart_tcp *s, uint32_t dirs);
+
+/** Notes that these directions are not ready, as nart_fd_clear(). */
+NART_API void nart_tcp_clear(nart_tcp *s, uint32_t dirs);
+
+/** Receives without waiting, also outside of a poll. A task that waits for the same bytes continues to wait.
+ *  @return the number of bytes; 0 as nart_tcp_recv(); -EAGAIN none is pending; -EINVAL `len` is 0; -EBADF; -ENOTCONN;
+ *  -ECONNRESET; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
+NART_API NART_MUST_USE nart_res nart_tcp_try_recv(nart_tcp *s, void *buf, size_t len);
+
+/** Sends without waiting, also outside of a poll. @return the number of bytes; 0 if `len` is 0; -EAGAIN the kernel's
+ *  buffer is full; -EPIPE; -EBADF; -ENOTCONN; -ECONNRESET; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
+NART_API NART_MUST_USE nart_res nart_tcp_try_send(nart_tcp *s, const void *buf, size_t len);
+
+/** Sends one urgent byte (MSG_OOB), which the peer receives separately. Only one can be pending there: the next one
+ *  turns it into an ordinary byte. @return 1; the errors of nart_tcp_send(). */
+NART_API NART_MUST_USE nart_res nart_tcp_send_urgent(nart_cx *cx, nart_tcp *s, uint8_t byte);
+
+/** Receives the urgent byte without waiting, also outside of a poll. An urgent byte alone wakes no wait; a receive stops
+ *  before it once. @return 1; -EAGAIN it is announced and has not arrived; -EINVAL there is none, or it was received;
+ *  0 the peer has shut down writing; -EBADF; -ENOTCONN; -ECONNRESET; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
+NART_API NART_MUST_USE nart_res nart_tcp_try_recv_urgent(nart_tcp *s, uint8_t *byte);
 
 /** Shuts down one direction or both. NART_WRITE: the peer reads the end of the stream after all that was
  *  sent. NART_READ: receiving answers 0 from now on; pending bytes and later ones are lost, and the peer is
@@ -432,6 +467,29 @@ NART_API NART_MUST_USE nart_res nart_udp_recv_many(nart_cx *cx, nart_udp *u, nar
  */
 NART_API NART_MUST_USE nart_res nart_udp_send_many(nart_cx *cx, nart_udp *u,
                                                    const nart_udp_msg *msgs, size_t n);
+
+/** Receives as nart_udp_recv(), but the datagram stays: the next receive gets it, too. @return as nart_udp_recv():
+ *  after -EMSGSIZE nothing is lost. */
+NART_API NART_MUST_USE nart_res nart_udp_peek(nart_cx *cx, nart_udp *u, void *buf, size_t len,
+                                              nart_addr *from);
+
+/** Waits until a direction may be ready, as nart_tcp_ready(). @return as nart_fd_ready(). */
+NART_API NART_MUST_USE nart_res nart_udp_ready(nart_cx *cx, nart_udp *u, uint32_t dirs);
+
+/** Notes that these directions are not ready, as nart_fd_clear(). */
+NART_API void nart_udp_clear(nart_udp *u, uint32_t dirs);
+
+/** Receives one datagram without waiting, also outside of a poll. @param from its sender, or NULL.
+ *  @return its length, which may be 0; -EAGAIN none is pending; -EMSGSIZE, -ECONNREFUSED as nart_udp_recv(); -EBADF;
+ *  NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
+NART_API NART_MUST_USE nart_res nart_udp_try_recv(nart_udp *u, void *buf, size_t len,
+                                                  nart_addr *from);
+
+/** Sends one datagram without waiting, also outside of a poll. @return `len`; -EAGAIN the kernel's buffer is full; the
+ *  errors of nart_udp_send() about the datagram: -EMSGSIZE, -EDESTADDRREQ, -EINVAL, -EAFNOSUPPORT, -ENETUNREACH,
+ *  -ECONNREFUSED; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
+NART_API NART_MUST_USE nart_res nart_udp_try_send(nart_udp *u, const void *buf, size_t len,
+                                                  const nart_addr *to);
 
 /** The local address. @return as nart_tcp_local_addr(). */
 NART_API nart_res nart_udp_local_addr(const nart_udp *u, nart_addr *out);

@@ -373,6 +373,19 @@ static nart_res closed_run(nart_cx *cx, void *frame)
     CHECK_RES(nart_tcp_listener_fd(&c->l), -EBADF);
     CHECK_RES(nart_tcp_listener_detach(&c->l, &fd), -EBADF);
     CHECK_RES(nart_udp_detach(&c->u, &fd), -EBADF);
+    CHECK_RES(nart_tcp_peek(cx, &c->s, c->buf, sizeof c->buf), -EBADF);
+    CHECK_RES(nart_tcp_ready(cx, &c->s, NART_READ), -EBADF);
+    CHECK_RES(nart_tcp_send_urgent(cx, &c->s, 1), -EBADF);
+    CHECK_RES(nart_tcp_try_recv(&c->s, c->buf, sizeof c->buf), -EBADF);
+    CHECK_RES(nart_tcp_try_recv_urgent(&c->s, (uint8_t *)c->buf), -EBADF);
+    CHECK_RES(nart_tcp_try_send(&c->s, "x", 1), -EBADF);
+    CHECK_RES(nart_tcp_listener_ready(cx, &c->l), -EBADF);
+    CHECK_RES(nart_udp_peek(cx, &c->u, c->buf, sizeof c->buf, NULL), -EBADF);
+    CHECK_RES(nart_udp_ready(cx, &c->u, NART_READ), -EBADF);
+    CHECK_RES(nart_udp_try_recv(&c->u, c->buf, sizeof c->buf, NULL), -EBADF);
+    CHECK_RES(nart_udp_try_send(&c->u, "x", 1, NULL), -EBADF);
+    nart_tcp_clear(&c->s, NART_READ);
+    nart_udp_clear(&c->u, NART_READ);
     CHECK_RES(nart_udp_local_addr(&c->u, &a), -EBADF);
     CHECK_RES(nart_udp_fd(&c->u), -EBADF);
     a = localhost();
@@ -525,6 +538,28 @@ static nart_res wait_both(nart_cx *cx, char *buf)
     return nart_fd_ready(cx, &shared.h, NART_READ | NART_WRITE);
 }
 
+static nart_res wait_peek(nart_cx *cx, char *buf)
+{
+    return nart_tcp_peek(cx, &shared.s, buf, 8);
+}
+
+static nart_res wait_ready(nart_cx *cx, char *buf)
+{
+    (void)buf;
+    return nart_tcp_ready(cx, &shared.s, NART_READ);
+}
+
+static nart_res wait_udp_peek(nart_cx *cx, char *buf)
+{
+    return nart_udp_peek(cx, &shared.u, buf, 8, NULL);
+}
+
+static nart_res wait_udp_ready(nart_cx *cx, char *buf)
+{
+    (void)buf;
+    return nart_udp_ready(cx, &shared.u, NART_READ);
+}
+
 static void close_s(void)
 {
     CHECK_RES(nart_tcp_close(&shared.s), 0);
@@ -591,11 +626,13 @@ static const struct ending {
     nart_res (*wait)(nart_cx *cx, char *buf);
     void (*end)(void);
 } endings[] = {
-    { wait_recv, close_s },   { wait_recv, move_s },      { wait_recv, detach_s },
-    { wait_accept, close_l }, { wait_accept, move_l },    { wait_udp, close_u },
-    { wait_udp, move_u },     { wait_udp_many, close_u }, { wait_udp_many, move_u },
-    { wait_read, close_h },   { wait_both, close_h },     { wait_accept, detach_l },
-    { wait_udp, detach_u },
+    { wait_recv, close_s },      { wait_recv, move_s },      { wait_recv, detach_s },
+    { wait_accept, close_l },    { wait_accept, move_l },    { wait_udp, close_u },
+    { wait_udp, move_u },        { wait_udp_many, close_u }, { wait_udp_many, move_u },
+    { wait_read, close_h },      { wait_both, close_h },     { wait_accept, detach_l },
+    { wait_udp, detach_u },      { wait_peek, close_s },     { wait_peek, detach_s },
+    { wait_ready, close_s },     { wait_ready, move_s },     { wait_udp_peek, close_u },
+    { wait_udp_peek, detach_u }, { wait_udp_ready, move_u },
 };
 
 struct two_arms {
@@ -622,6 +659,8 @@ static nart_res two_arms_run(nart_cx *cx, void *frame)
     NART_BEGIN(cx, &f->co);
     *f->waker = nart_cx_waker(cx);
     nart_fd_clear(&shared.h, NART_READ | NART_WRITE);
+    nart_tcp_clear(&shared.s, NART_READ | NART_WRITE);
+    nart_udp_clear(&shared.u, NART_READ | NART_WRITE);
     if (f->last)
         NART_AWAIT_ANY(f->which, f->r, f->e->wait(cx, f->buf), end_now(cx, f));
     else
@@ -668,6 +707,7 @@ TEST(a_later_arm_ends_any_operation_of_an_earlier_one)
 static void calls_answer(struct kinds *k, nart_res answer)
 {
     nart_addr a = localhost();
+    char buf[8];
 
     CHECK_RES(nart_tcp_shutdown(&k->s, NART_WRITE), answer);
     CHECK_RES(nart_tcp_set_nodelay(&k->s, true), answer);
@@ -680,6 +720,11 @@ static void calls_answer(struct kinds *k, nart_res answer)
     CHECK_RES(nart_tcp_peer_addr(&k->s, &a), answer);
     CHECK_RES(nart_tcp_listener_addr(&k->l, &a), answer);
     CHECK_RES(nart_tcp_listener_fd(&k->l), answer);
+    CHECK_RES(nart_tcp_try_recv(&k->s, buf, sizeof buf), answer);
+    CHECK_RES(nart_tcp_try_recv_urgent(&k->s, (uint8_t *)buf), answer);
+    CHECK_RES(nart_tcp_try_send(&k->s, "x", 1), answer);
+    CHECK_RES(nart_udp_try_recv(&k->u, buf, sizeof buf, NULL), answer);
+    CHECK_RES(nart_udp_try_send(&k->u, "x", 1, &a), answer);
     CHECK_RES(nart_udp_local_addr(&k->u, &a), answer);
 }
 

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* try.c: calls on streams that do not wait, and readiness for them.
+ *
+ * A try makes one system call. It needs no poll: EAGAIN clears the direction through the handle's driver, so that
+ * nart_tcp_ready() waits for the next edge. A wait of another task is not touched: if the try takes what it waits
+ * for, its own system call finds that. */
+#include "net.h"
+
+/* The descriptor, if the stream is open in this direction; -EPIPE where receiving answers 0. */
+static nart_res usable(const nart_tcp *s, uint32_t dir)
+{
+    nart_res fd = nart__io_fd(&s->io);
+    nart_res r = fd < 0 ? fd : nart__tcp_check(s, dir);
+
+    return r ? r : fd;
+}
+
+static nart_res tried(const nart_tcp *s, uint32_t dir, nart_res r)
+{
+    if (r == -EAGAIN)
+        nart__io_not_ready(&s->io, dir);
+    return r;
+}
+
+static nart_res try_recv(nart_tcp *s, void *buf, size_t len, int flags)
+{
+    nart_res fd = usable(s, NART_READ);
+
+    if (fd < 0)
+        return fd == -EPIPE ? 0 : fd;
+    if (len == 0)
+        return -EINVAL;
+    return s->io.drv->sys->recv((int)fd, buf, len, flags);
+}
+
+nart_res nart_tcp_try_recv(nart_tcp *s, void *buf, size_t len)
+{
+    return tried(s, NART_READ, try_recv(s, buf, len, 0));
+}
+
+nart_res nart_tcp_try_recv_urgent(nart_tcp *s, uint8_t *byte)
+{
+    return try_recv(s, byte, 1, MSG_OOB); /* its EAGAIN says nothing of other bytes */
+}
+
+nart_res nart_tcp_try_send(nart_tcp *s, const void *buf, size_t len)
+{
+    nart_res fd = usable(s, NART_WRITE);
+
+    if (fd < 0 || len == 0)
+        return fd < 0 ? fd : 0;
+    return tried(s, NART_WRITE, s->io.drv->sys->send((int)fd, buf, len, 0));
+}
+
+nart_res nart_tcp_ready(nart_cx *cx, nart_tcp *s, uint32_t dirs)
+{
+    nart_res r = nart__io_enter(&s->io, dirs & (NART_READ | NART_WRITE), cx);
+    if (r)
+        return r;
+    r = nart__tcp_check(s, dirs & NART_READ);
+    if (r && r != -EPIPE)
+        return r;
+    if (r == 0 || !nart__io_under(&s->io, cx))
+        return nart__io_ready(&s->io, dirs, cx);
+    nart__io_unwait(&s->io, dirs, cx);
+    return NART_READ; /* it was shut down: receiving answers 0 */
+}
+
+void nart_tcp_clear(nart_tcp *s, uint32_t dirs)
+{
+    nart__io_not_ready(&s->io, dirs);
+}
