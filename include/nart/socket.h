@@ -311,6 +311,29 @@ NART_API NART_MUST_USE nart_res nart_udp_from_socket(nart_rt *rt, nart_socket *s
 NART_API NART_MUST_USE nart_res nart_udp_from_socket_here(nart_cx *cx, nart_socket *s,
                                                           nart_udp *out);
 
+/* ---- sockets from a service manager ---------------------------------------------------------- */
+
+/** Size of the name of a passed descriptor, with its NUL. */
+#define NART_LISTEN_FD_NAME 256
+
+/** A descriptor that was passed to this process. */
+typedef struct nart_listen_fd {
+    int32_t fd;
+    char name[NART_LISTEN_FD_NAME]; /**< "unknown": they have none */
+} nart_listen_fd;
+
+/**
+ * The descriptors that systemd, or another service manager with its protocol, has opened for this process (socket
+ * activation). They are closed on exec from now on, and the variables LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES are
+ * removed: children and a second call find none. Adopt each by its name or by what nart_sock_type(),
+ * nart_sock_family() and nart_sock_listening() answer.
+ * @param out the descriptors, in the order of the unit's files. @param cap slots in `out`.
+ * @return their number; 0 there are none for this process; -EINVAL the variables contradict each other or the
+ *   protocol; -EBADF one is not open; -ENOBUFS more than `cap`: nothing was done.
+ * **Ownership**: the descriptors are the caller's. **Thread**: one, before others read the environment.
+ */
+NART_API NART_MUST_USE nart_res nart_listen_fds(nart_listen_fd *out, size_t cap);
+
 #ifdef __cplusplus
 }
 #endif
