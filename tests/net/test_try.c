@@ -291,8 +291,11 @@ TEST_WITH(bytes_that_were_peeked_at_are_received, conn)
     finish(rt, &join);
     CHECK_RES(got, 3);
     CHECK_STR(buf, "abc");
-    raw_send(peer, "d");
+    f.ns = 0;
     f.buf = again;
+    CHECK_RES(run(rt, &peeker_type, &f), 3); /* at once, though it was short */
+    raw_send(peer, "d");
+    f.ns = 3600 * NART_SEC;
     CHECK_RES(run(rt, &peeker_type, &f), 4); /* also those that have arrived since */
     CHECK_STR(again, "abcd");
     CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), 4);
