@@ -7,6 +7,7 @@
 #include <fcntl.h>
 
 FIXTURE_RT();
+#include "full.h"
 
 /* One connect; the test owns the handle. */
 struct connector {
@@ -32,33 +33,6 @@ static nart_res connect_now(nart_rt *on, nart_tcp *s, const nart_addr *at)
 {
     nart_res answer;
     return run(on, &connector_type, &(struct connector){ s, *at, &answer, NULL });
-}
-
-/* The fixture `full`: a runtime, and a listener whose queue is full. The kernel drops further
- * connection requests, so they stay in progress. */
-static struct {
-    int listener, first[8];
-    nart_addr at;
-} full;
-
-static void full_open(void)
-{
-    rt_open();
-    full.listener = raw_listen(&full.at, 0);
-    for (int i = 0; i < 8; i++) {
-        full.first[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        CHECK(full.first[i] >= 0);
-        CHECK(connect(full.first[i], sockaddr_of(&full.at), full.at.len) == 0 ||
-              errno == EINPROGRESS);
-    }
-}
-
-static void full_close(void)
-{
-    for (int i = 0; i < 8; i++)
-        close(full.first[i]);
-    close(full.listener);
-    rt_close();
 }
 
 TEST_WITH(a_connection_is_made, rt)

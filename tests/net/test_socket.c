@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 FIXTURE_RT();
+#include "full.h"
 
 /* An open socket of TCP. */
 static nart_socket made(void)
@@ -367,31 +368,6 @@ TEST_WITH(what_is_open_is_not_connected_and_both_stay, rt)
     CHECK_RES(nart_tcp_close(&s), 0);
     close(far);
     close(l);
-}
-
-/* A listener whose queue is full, so that a connect stays in progress. */
-static struct {
-    int listener, first[8];
-    nart_addr at;
-} full;
-
-static void full_open(void)
-{
-    rt_open();
-    full.listener = raw_listen(&full.at, 0);
-    for (int i = 0; i < 8; i++) {
-        full.first[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        CHECK(connect(full.first[i], sockaddr_of(&full.at), full.at.len) == 0 ||
-              errno == EINPROGRESS);
-    }
-}
-
-static void full_close(void)
-{
-    for (int i = 0; i < 8; i++)
-        close(full.first[i]);
-    close(full.listener);
-    rt_close();
 }
 
 TEST_WITH(a_connect_that_is_pending_ends_in_any_way, full)
