@@ -369,11 +369,20 @@ ssize_t nart__sys_file_entries(int fd, int64_t at, void *buf, size_t len)
     if (lseek(fd, (off_t)at, SEEK_SET) < 0)
         return -errno;
     RETRY(ssize_t, n, (ssize_t)syscall(SYS_getdents64, fd, buf, len));
+}
+
+/* ---- the process ---- */
+
 int nart__sys_cloexec(int fd)
+{
     int flags = fcntl(fd, F_GETFD);
     if (flags < 0)
+        return -errno;
     ONCE(fcntl(fd, F_SETFD, flags | FD_CLOEXEC));
+}
+
 int64_t nart__sys_pid(void)
+{
     return getpid();
 }
 

@@ -81,6 +81,7 @@ int nart__sys_file_remove(const char *path, bool directory);
 int nart__sys_file_mkdir(const char *path, mode_t mode);
 /* Entries of a directory, from a position on, as the kernel writes them: the number of bytes. */
 ssize_t nart__sys_file_entries(int fd, int64_t at, void *buf, size_t len);
+
 /* Makes a descriptor close on exec. */
 int nart__sys_cloexec(int fd);
 /* The number of this process. */

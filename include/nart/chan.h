@@ -216,8 +216,9 @@ static inline NART_MUST_USE nart_res nart_recv(nart_cx *cx, nart_rx *rx, void *v
  * (or NART_ECLOSED), nart_send() does not wait. So a value can be made, or taken out of somewhere else, once there
  * is space for it. No other sender gets the slot; it is not a place in the order of values. An end has at most
  * one reservation, and keeps it across polls and a move.
- * @return 0, also if it has one already, even if the receiver has closed since (SPSC: NART_ECLOSED then); the errors
- *   of nart_send(), on which nothing is reserved; -EINVAL a channel of capacity 0; NART_EFORK an MPSC channel of the parent's. **Ownership**: return the slot by sending, nart_tx_unreserve() or nart_tx_close().
+ * @return 0, also if it has one already, and then of a local channel and MPSC even if the receiver has closed since;
+ *   the errors of nart_send(), on which nothing is reserved; -EINVAL a channel of capacity 0; NART_EFORK an MPSC
+ *   channel of the parent's. **Ownership**: return the slot by sending, nart_tx_unreserve() or nart_tx_close().
  * **Thread**: the end's own. **Cost**: MPSC: two passes of a lock; meanwhile all senders of the channel
  * take it.
  */

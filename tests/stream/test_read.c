@@ -126,7 +126,7 @@ TEST(a_delimiter_of_another_length_searches_from_the_beginning)
 
 TEST(what_lies_before_a_line_or_a_search_is_no_part_of_it)
 {
-    OPEN(link, l, UNIX, 16);
+    OPEN(link, l, FD, 16);
     char mem[9] = "<";
     struct op op = OP(&l, do_until, .from = "<>", .len = 2);
 
@@ -147,7 +147,7 @@ TEST(what_lies_before_a_line_or_a_search_is_no_part_of_it)
 TEST(each_byte_is_searched_once)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    OPEN(link, l, UNIX, 16);
+    OPEN(link, l, FD, 16);
     char *text = malloc(page + 2);
     char *mem = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     struct op op = OP(&l, do_line, .max = 0);

@@ -112,9 +112,11 @@ TEST_WITH(descriptors_that_change_places, rt)
     CHECK_EQ(read_pipe(b[0], buf, sizeof buf), 2);
     CHECK_STR(buf, "b\n");
     /* Numbers that are free here, so that the spawn itself may use them meanwhile. */
-    const nart_process_fd to_free[] = { { a[1], b[1] + 2 }, { b[1], b[1] + 1 } };
-    (void)snprintf(script, sizeof script, "echo a >/dev/fd/%d; echo b >/dev/fd/%d", b[1] + 2,
-                   b[1] + 1);
+    int f = dup(0), g = dup(0);
+    close(f);
+    close(g);
+    const nart_process_fd to_free[] = { { a[1], g }, { b[1], f } };
+    (void)snprintf(script, sizeof script, "echo a >/dev/fd/%d; echo b >/dev/fd/%d", g, f);
     CHECK_EQ(status_of(&OPTS(script, .fds = to_free, .nfds = 2)).code, 0);
     CHECK_EQ(read_pipe(a[0], buf, sizeof buf), 2);
     CHECK_STR(buf, "a\n");
