@@ -41,15 +41,20 @@ static void rt_gone(nart__exit_hook *g)
     give_back(s);
 }
 
+static nart_res check(const nart_rt *rt, int signo)
+{
+    nart_res r = nart__rt_check(rt);
+
+    return r ? r : signo < 1 || signo >= NSIG ? -EINVAL : 0;
+}
+
 nart_res nart_rt_shutdown_on(nart_rt *rt, int signo)
 {
     uintptr_t nobody = 0;
-    nart_res r = nart__rt_check(rt);
+    nart_res r = check(rt, signo);
 
     if (r)
         return r;
-    if (signo < 1 || signo >= NSIG)
-        return -EINVAL;
     own *s = &owners[signo];
     /* Acquire: what the former owner did before it gave the signal back. */
     if (!NART__CAS(&s->rt, &nobody, (uintptr_t)rt, NART__ACQUIRE, NART__RELAXED))
@@ -69,12 +74,10 @@ nart_res nart_rt_shutdown_on(nart_rt *rt, int signo)
 
 nart_res nart_rt_shutdown_off(nart_rt *rt, int signo)
 {
-    nart_res r = nart__rt_check(rt);
+    nart_res r = check(rt, signo);
 
     if (r)
         return r;
-    if (signo < 1 || signo >= NSIG)
-        return -EINVAL;
     own *s = &owners[signo];
     if (!owned(s, rt))
         return NART_ESTALE;

@@ -67,18 +67,20 @@ typedef struct nart__query {
 } nart__query;
 
 /* 0, or -EBUSY and the like. Withdraws what an earlier poll has asked for other arguments. */
-static nart_res enter(nart_cx *cx, const nart__query *q)
+static nart_res enter(nart_cx *cx, const nart__query *q, nart_lookup_opts *o,
+                      const nart_lookup_opts *opts)
 {
     nart__wait *w = &q->op->wait;
 
     nart_res r = nart__enter(cx, w);
-    if (r || !w->task)
+    if (r)
         return r;
-    if (nart__wait_taken(cx, w))
+    if (w->task && nart__wait_taken(cx, w))
         return -EBUSY;
-    if (q->op->what != q->what || q->op->out != q->out)
+    if (w->task && (q->op->what != q->what || q->op->out != q->out))
         nart__withdraw(w);
-    return 0;
+    *o = (nart_lookup_opts)NART_LOOKUP_OPTS_INIT;
+    return nart__opts_copy(o, sizeof *o, opts, offsetof(nart_lookup_opts, reserved));
 }
 
 static nart_res invalid(nart_lookup *op, const char *why)
@@ -126,22 +128,13 @@ static nart_res finish(const nart__query *q, const nart__answer *a, nart_res r)
     return r;
 }
 
-static nart_res opts_of(nart_lookup_opts *o, const nart_lookup_opts *opts)
-{
-    *o = (nart_lookup_opts)NART_LOOKUP_OPTS_INIT;
-    return nart__opts_copy(o, sizeof *o, opts, offsetof(nart_lookup_opts, reserved));
-}
-
 nart_res nart_resolve(nart_cx *cx, nart_lookup *op, const char *name, uint16_t port, nart_addr *out,
                       size_t cap, const nart_lookup_opts *opts)
 {
     nart__query q = { .op = op, .name = name, .what = name, .out = out };
     nart_lookup_opts o;
 
-    nart_res r = enter(cx, &q);
-    if (r)
-        return r;
-    r = opts_of(&o, opts);
+    nart_res r = enter(cx, &q, &o, opts);
     if (r)
         return r;
     if (o.family != AF_UNSPEC && o.family != AF_INET && o.family != AF_INET6)
@@ -178,10 +171,7 @@ nart_res nart_resolve_reverse(nart_cx *cx, nart_lookup *op, const nart_addr *add
     nart__query q = { .op = op, .question = NART__ASK_PTR, .name = text, .what = addr, .out = out };
     nart_lookup_opts o;
 
-    nart_res r = enter(cx, &q);
-    if (r)
-        return r;
-    r = opts_of(&o, opts);
+    nart_res r = enter(cx, &q, &o, opts);
     if (r)
         return r;
     r = nart__addr_check(addr);
@@ -244,10 +234,7 @@ nart_res nart_resolve_srv(nart_cx *cx, nart_lookup *op, const char *name, nart_s
     nart__query q = { .op = op, .question = NART__ASK_SRV, .name = name, .what = name, .out = out };
     nart_lookup_opts o;
 
-    nart_res r = enter(cx, &q);
-    if (r)
-        return r;
-    r = opts_of(&o, opts);
+    nart_res r = enter(cx, &q, &o, opts);
     if (r)
         return r;
     if (!out || cap == 0)
