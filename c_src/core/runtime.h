@@ -127,7 +127,7 @@ struct nart_rt {
     /* How much of its stack, of `*size` bytes, a task has ever used; false: it has none. NULL as above. */
     bool (*stack_used)(const nart__task *t, size_t *used, size_t *size);
     struct nart_resolver *resolver; /* its own; NULL: not made yet. See names/ */
-    void (*moved)(void); /* called on the thread to which it was bound; NULL as above */
+    void (*moved)(void);            /* called on the thread to which it was bound; NULL as above */
     char name[32];
 };
 

@@ -144,8 +144,10 @@ void nart_curl_close(nart_curl *c)
     nart_watch_stop(&c->timer);
     (void)curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, NULL);
     (void)curl_multi_cleanup(c->multi); /* calls for the sockets of connections that it kept */
-    while (c->sockets)
-        forget(c->sockets);
+    for (nart_curl_socket *s = c->sockets, *next; s; s = next) {
+        next = s->next;
+        forget(s);
+    }
     *c = (nart_curl){ .multi = NULL };
 }
 
