@@ -1,4 +1,4 @@
-/* refused with nothing: (overflow|NO_AWAIT_INSIDE_A_SWITCH) */
+/* refused with nothing: (overflow|AFTER_NART_BEGIN_AND_IN_NO_SWITCH) */
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <nart/co.h>
 

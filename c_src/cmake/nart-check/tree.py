@@ -64,7 +64,7 @@ def is_begin(node):
 
 
 def is_guard(node):
-    """The value of the first case label of a resume point, NART__NO_AWAIT_INSIDE_A_SWITCH."""
+    """The value of the first case label of a resume point, NART__AWAITS_STAND_AFTER_NART_BEGIN_AND_IN_NO_SWITCH."""
     return any(n["opcode"] == "<<" and type_of(n) == "nart__point"
                for n in find(node, lambda n: kind(n) == "BinaryOperator"))
 

@@ -74,10 +74,11 @@ typedef unsigned long long nart__point;
 #define NART__FALL
 #define NART__ONE_PER_LINE(n)
 #endif
-#define NART__NO_AWAIT_INSIDE_A_SWITCH(fall, n)                                                    \
+#define NART__AWAITS_STAND_AFTER_NART_BEGIN_AND_IN_NO_SWITCH(fall, n)                              \
     NART__STRICT fall case (nart__point)(n) << NART__POINT_SHIFT : NART__RELAX case (n) :
 /* The label is never jumped to. It is an error with a name where a line has two awaits. */
-#define NART__POINT(fall, n) NART__ONE_PER_LINE(n) NART__NO_AWAIT_INSIDE_A_SWITCH(fall, n)
+#define NART__POINT(fall, n)                                                                       \
+    NART__ONE_PER_LINE(n) NART__AWAITS_STAND_AFTER_NART_BEGIN_AND_IN_NO_SWITCH(fall, n)
 #define NART__LABEL(n) NART__POINT(NART__FALL, n)
 #define NART__YIELDED(n) NART__POINT(, n)
 
