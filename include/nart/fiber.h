@@ -85,7 +85,7 @@ typedef nart_res (*nart_fiber_fn)(nart_cx *cx, void *arg);
 #define NART_FIBER_STACK_MAX 1073741824u /**< the largest */
 #define NART_FIBER_VALUE 208u            /**< the largest argument that is copied, in bytes */
 
-/** Options of a fiber; zero is the default. Later versions add fields at the end. */
+/** Options of a fiber; begin with NART_FIBER_OPTS_INIT. Zero means the default. */
 typedef struct nart_fiber_opts {
     size_t size;  /**< sizeof(nart_fiber_opts) */
     size_t stack; /**< bytes; rounded up to a power of two */

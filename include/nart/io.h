@@ -3,7 +3,7 @@
  * @file nart/io.h
  * The rules of all handles on descriptors, and readiness of any descriptor.
  *
- * Rules for every handle of this header and of nart/net.h:
+ * Rules for every handle of this header and of nart/net.h, nart/unix.h and nart/pipe.h:
  *  1. Zeroed = closed. Operations on a closed handle answer `-EBADF`; closing it again is fine.
  *  2. A handle belongs to the runtime under which it was opened: under another one its operations
  *     answer NART_EDRIVER. It may outlive that runtime. Freeing the runtime closes the descriptor; from

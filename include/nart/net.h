@@ -26,7 +26,8 @@
  * }
  * ```
  *
- * Functions that open a handle take a runtime, before or while it runs; in a body pass `nart_cx_rt(cx)`.
+ * Functions that open a handle take a runtime, before or while it runs. Those whose names end in `_here` take a
+ * body's `cx` instead, and open it under the driver that polls the body: the loop, or tokio.
  * An error `-errno` that is not listed comes from the system call.
  */
 #ifndef NART_NET_H

@@ -231,6 +231,7 @@ NART_API NART_MUST_USE nart_res nart_rt_spawn_boxed(nart_rt *rt, const nart_task
  * | ends of a watch or a broadcast                                    | ends of nart_oneshot_link():    |
  * | nart_token, nart_join, nart_remote_join, nart_tokio_op            | by their move functions only    |
  * | nart_timer, nart_waiter, nart_tls                                 | nart_handler                    |
+ * | nart_signal, nart_work, nart_socket, nart_file, nart_stream       | nart_process, nart_watch        |
  * | nart_remote, nart_waker, nart_task, nart_addr: also copied freely | nart_notify, nart_semaphore,    |
  * |                                                                   | nart_wait_group: others point   |
  * |                                                                   | at them                         |

@@ -2,7 +2,7 @@
 /**
  * @file nart/unix.h
  * Unix domain sockets: connections of bytes (stream) or of messages (seqpacket), and datagrams. The rules of all
- * handles are at the top of nart/io.h; a connection is used as a nart_tcp is.
+ * handles are at the top of nart/io.h; a connection receives, sends, shuts down and closes as a nart_tcp does.
  *
  * Addresses are those of nart_addr_parse(): "unix:/run/app.sock" is a path; "unix:@app" an abstract name, which is
  * no file and ends with its socket; "unix:" none: binding to it takes a free abstract name, as port 0 does.

@@ -140,8 +140,8 @@ TEST_WITH(channel_ends_are_woken_by_a_close, two_workers)
     nart_tokio_op op;
 
     for (int i = 0; i < WAITS; i++) {
-        if (!waits[i].moves)
-            continue;
+        if (!waits[i].moves || waits[i].wait == wait_signal)
+            continue; /* a signal has one end */
         open_unbound();
         start(&waits[i], 0, &op);
         wait_for(&parked, 1);
