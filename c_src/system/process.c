@@ -113,10 +113,17 @@ static nart_res check(const nart_process_opts *o)
     if (!o->argv || !o->argv[0] || o->flags & ~known || o->nfds > NART_PROCESS_FDS ||
         (o->nfds > 0 && !o->fds))
         return -EINVAL;
-    for (int i = 0; i < 3; i++)
-        if ((unsigned)io[i]->kind > NART_STDIO_PIPE ||
-            (io[i]->kind == NART_STDIO_PIPE && !io[i]->pipe))
+    for (int i = 0; i < 3; i++) {
+        if ((unsigned)io[i]->kind > NART_STDIO_PIPE)
             return -EINVAL;
+        if (io[i]->kind != NART_STDIO_PIPE)
+            continue;
+        for (int k = 0; k < i; k++) /* the second pipe would replace the first */
+            if (io[k]->kind == NART_STDIO_PIPE && io[k]->pipe == io[i]->pipe)
+                return -EINVAL;
+        if (!io[i]->pipe)
+            return -EINVAL;
+    }
     for (uint32_t i = 0; i < o->nfds; i++)
         if (o->fds[i].as < 3 || o->fds[i].as > NART_PROCESS_FD_MAX)
             return -EINVAL;
@@ -245,6 +252,15 @@ static nart_res start(spawn *s, nart_process *out)
     return 0;
 }
 
+static void clear_pipes(const nart_process_opts *o)
+{
+    const nart_stdio *io[] = { &o->in, &o->out, &o->err };
+
+    for (int i = 0; i < 3; i++)
+        if (io[i]->kind == NART_STDIO_PIPE && io[i]->pipe)
+            *io[i]->pipe = (nart_fd){ .io = { NULL, NULL, 0 } };
+}
+
 static void close_pipes(const nart_process_opts *o)
 {
     const nart_stdio *io[] = { &o->in, &o->out, &o->err };
@@ -262,6 +278,8 @@ static nart_res spawn_under(nart__under under, const nart_process_opts *opts, na
     if (!out)
         return -EINVAL;
     *out = (nart_process){ .pid = 0 };
+    if (opts && opts->size == sizeof s.o)
+        clear_pipes(opts);
     if (under.refused)
         return under.refused;
     if (!opts)
@@ -272,10 +290,6 @@ static nart_res spawn_under(nart__under under, const nart_process_opts *opts, na
     nart_res r = check(&s.o);
     if (r)
         return r;
-    const nart_stdio *io[] = { &s.o.in, &s.o.out, &s.o.err };
-    for (int i = 0; i < 3; i++)
-        if (io[i]->kind == NART_STDIO_PIPE)
-            *io[i]->pipe = (nart_fd){ .io = { NULL, NULL, 0 } };
     if (nart__children_ignored()) {
         out->failed = "wait for children: SIGCHLD is ignored";
         return -ECHILD;
@@ -435,16 +449,24 @@ static nart_res go_on(nart_cx *cx, nart_process_output *o)
     return err < 0 && err != NART_PENDING ? err : end;
 }
 
+enum { FINISHED = 1 }; /* nart_process.reserved: the run was finished before it has answered */
+
 nart_res nart_process_run(nart_cx *cx, const nart_process_opts *opts, nart_process_output *o)
 {
-    nart_res r = o->process.child ? 0 : begin(cx, opts, o);
+    nart_res r = 0;
 
+    if (!o->process.child) {
+        r = o->process.reserved == FINISHED ? -EBADF : nart__enter(cx, NULL);
+        if (r == 0)
+            r = begin(cx, opts, o);
+    }
     if (r == 0)
         r = go_on(cx, o);
     if (r != NART_PENDING) {
         const char *failed = o->process.failed;
         nart_process_output_finish(o);
         o->process.failed = failed;
+        o->process.reserved = 0;
     }
     return r;
 }
@@ -455,5 +477,8 @@ void nart_process_output_finish(nart_process_output *o)
         return;
     (void)nart_fd_close(&o->out_pipe);
     (void)nart_fd_close(&o->err_pipe);
+    bool begun = o->process.child;
     (void)nart_process_close(&o->process);
+    if (begun && !o->process.child) /* a task that waits must not begin anew */
+        o->process.reserved = FINISHED;
 }

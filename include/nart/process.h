@@ -90,7 +90,7 @@ typedef struct nart_process_opts {
     size_t size; /**< sizeof(nart_process_opts) */
     uint32_t flags;
     uint32_t nfds;
-    const char *file;        /**< the program; NULL: argv[0] */
+    const char *file;        /**< the program; NULL: argv[0]. A relative path begins in `dir` */
     const char *const *argv; /**< ends with NULL */
     const char *const *env;  /**< "NAME=value", ends with NULL; NULL: that of this process */
     const char *dir;         /**< working directory; NULL: that of this process */
@@ -123,12 +123,12 @@ typedef struct nart_process {
 /**
  * Starts a process.
  * @param out overwritten; closed when this fails, except for `out->failed`.
- * @return 0; -EINVAL no `rt`, `out`, `argv` or `argv[0]`, unknown flags or kind of stream, a pipe without a handle,
- *   `nfds` or `as` out of range; NART_EABI; -EBADF a descriptor to pass is closed; -ENOENT, -EACCES, -ENOTDIR no such
- *   program or directory, or no permission; -ENOEXEC not a program for this machine; -E2BIG, -ELOOP, -ENAMETOOLONG,
- *   -ETXTBSY, -EPERM as execve(2); -EMFILE, -ENFILE no descriptor left; -EAGAIN the limit of processes; -ENOMEM;
- *   NART_EFDS, -ENOSPC as nart_fd_open(); -ECHILD this process ignores SIGCHLD; -ENOSYS see rule 5;
- *   NART_EWRONGTHREAD, NART_EFORK.
+ * @return 0; -EINVAL no `rt`, `out`, `argv` or `argv[0]`, unknown flags or kind of stream, a pipe without a handle
+ *   of its own, `nfds` or `as` out of range; NART_EABI, which leaves the pipes as they are; -EBADF a descriptor to
+ *   pass is closed; -ENOENT, -EACCES, -ENOTDIR no such program or directory, or no permission; -ENOEXEC not a
+ *   program for this machine; -E2BIG, -ELOOP, -ENAMETOOLONG, -ETXTBSY, -EPERM as execve(2); -EMFILE, -ENFILE no
+ *   descriptor left; -EAGAIN the limit of processes; -ENOMEM; NART_EFDS, -ENOSPC as nart_fd_open(); -ECHILD this
+ *   process ignores SIGCHLD; -ENOSYS see rule 5; NART_EWRONGTHREAD, NART_EFORK.
  *   A child that was started before the error is killed.
  * **Ownership**: all that `opts` refers to stays the caller's. **Thread**: as nart_fd_open(). **Cost**: blocks the
  *   thread until the child has called exec. Two descriptors for each child, and those of the pipes.
@@ -192,7 +192,8 @@ typedef struct nart_process_output {
 NART_API NART_MUST_USE nart_res nart_process_run(nart_cx *cx, const nart_process_opts *opts,
                                                  nart_process_output *o);
 
-/** Kills a child that still runs, and closes its pipes; what was read stays. NULL and a zeroed run are fine. */
+/** Kills a child that still runs, and closes its pipes; what was read stays. A task that waits in the run is woken:
+ *  it answers -EBADF. NULL and a zeroed run are fine. */
 NART_API void nart_process_output_finish(nart_process_output *o);
 
 #ifdef __cplusplus

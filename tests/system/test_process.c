@@ -418,6 +418,62 @@ TEST_WITH(a_run_of_no_program_names_the_step, rt)
     nart_process_output_finish(NULL);
 }
 
+TEST_WITH(a_run_in_a_cancelled_task_starts_nothing, rt)
+{
+    nart_process_output run = { .out = NULL };
+    struct op op = op_of(RUNS, NULL);
+
+    op.opts = &SH("sleep 9");
+    op.run = &run;
+    op_spawn(rt, &op);
+    CHECK_RES(nart_task_cancel(rt, op.id), 0);
+    settle(rt);
+    CHECK_RES(op.res, -ECANCELED);
+    CHECK(no_child());
+}
+
+TEST_WITH(a_run_that_is_finished_by_other_code_does_not_begin_anew, rt)
+{
+    nart_process_output run = { .out = NULL };
+    struct op op = op_of(RUNS, NULL);
+
+    op.opts = &SH("sleep 9");
+    op.run = &run;
+    op_start(rt, &op);
+    nart_process_output_finish(&run);
+    settle(rt);
+    CHECK_RES(op.res, -EBADF);
+    one_has_ended();
+    all_are_reaped();
+    op.opts = &SH("exit 3");
+    run = (nart_process_output){ .out = NULL };
+    op_spawn(rt, &op);
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_RES(op.res, 0);
+    CHECK_EQ(run.status.code, 3);
+}
+
+TEST_WITH(pipes_are_closed_whatever_the_error, rt)
+{
+    nart_fd one, two;
+    nart_process p;
+    const nart_process_opts twice = OPTS("exit 0", .out = { NART_STDIO_PIPE, 0, &one },
+                                         .err = { NART_STDIO_PIPE, 0, &one }),
+                            flags = OPTS("exit 0", .out = { NART_STDIO_PIPE, 0, &one },
+                                         .err = { NART_STDIO_PIPE, 0, &two }, .flags = 1u << 31);
+
+    memset(&one, 0x55, sizeof one);
+    CHECK_RES(nart_process_spawn(rt, &twice, &p), -EINVAL);
+    CHECK(!one.io.drv);
+    memset(&one, 0x55, sizeof one);
+    memset(&two, 0x55, sizeof two);
+    CHECK_RES(nart_process_spawn(rt, &flags, &p), -EINVAL);
+    CHECK(!one.io.drv && !two.io.drv);
+    memset(&one, 0x55, sizeof one);
+    CHECK_RES(nart_process_spawn(NULL, &flags, &p), -EINVAL);
+    CHECK(!one.io.drv);
+}
+
 TEST_WITH(thousands_of_children_leave_nothing, rt)
 {
     const nart_process_opts opts = OPTS("", .file = "true");
