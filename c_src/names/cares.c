@@ -196,14 +196,11 @@ static void on_host(void *arg, int status, int timeouts, struct hostent *host)
     nart__lookup_done(l, name ? 1 : -ENOMEM, 0);
 }
 
-/* By priority; of the same, those without weight first. */
-static int compare_srv(const void *a, const void *b)
+static int by_priority(const void *a, const void *b)
 {
     const nart_srv *x = a, *y = b;
 
-    if (x->priority != y->priority)
-        return x->priority < y->priority ? -1 : 1;
-    return (x->weight != 0) - (y->weight != 0);
+    return (x->priority > y->priority) - (x->priority < y->priority);
 }
 
 static void on_srv(void *arg, int status, int timeouts, unsigned char *reply, int len)
@@ -233,7 +230,7 @@ static void on_srv(void *arg, int status, int timeouts, unsigned char *reply, in
     }
     ares_free_data(found);
     if (out)
-        qsort(out, n, sizeof *out, compare_srv);
+        qsort(out, n, sizeof *out, by_priority);
     nart__lookup_done(l, out ? (nart_res)n : -ENOMEM, 0);
 }
 

@@ -196,23 +196,33 @@ nart_res nart_resolve_reverse(nart_cx *cx, nart_lookup *op, const nart_addr *add
 /* ---- services ---- */
 
 /* A number below n. */
-static uint32_t draw(uint64_t *seed, uint32_t n)
+static uint64_t draw(uint64_t *seed, uint64_t n)
 {
-    *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (uint32_t)((*seed >> 32) % n);
+    uint64_t bits = 0;
+
+    for (int i = 0; i < 2; i++) {
+        *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        bits = bits << 32 | *seed >> 32;
+    }
+    return bits % n;
+}
+
+/* How often a place is chosen, relative to others: one without weight seldom, as long as others have one. */
+static uint64_t share_of(const nart_srv *s)
+{
+    return s->weight ? (uint64_t)s->weight << 16 : 1;
 }
 
 /* Chooses the next place among all[0 .. n), which are of one priority, and moves it to the front (RFC 2782). */
 static void choose(nart_srv *all, size_t n, uint64_t *seed)
 {
-    uint32_t total = 0, sum = 0;
+    uint64_t total = 0;
     size_t i = 0;
 
     for (size_t k = 0; k < n; k++)
-        total += all[k].weight;
-    uint32_t at = draw(seed, total + 1);
-    while (i + 1 < n && (sum += all[i].weight) < at)
-        i++;
+        total += share_of(&all[k]);
+    for (uint64_t at = draw(seed, total); at >= share_of(&all[i]); i++)
+        at -= share_of(&all[i]);
     nart_srv chosen = all[i];
     memmove(all + 1, all, i * sizeof *all);
     all[0] = chosen;

@@ -36,6 +36,10 @@ static const struct dns_record records[] = {
     { "_x._tcp.test", ns_t_srv, "20 0 81 c.test", 0, 60 },
     { "_x._tcp.test", ns_t_srv, "10 5 80 a.test", 0, 60 },
     { "_x._tcp.test", ns_t_srv, "10 0 82 b.test", 0, 60 },
+    { "_even._tcp.test", ns_t_srv, "1 0 80 a.test", 0, 60 },
+    { "_even._tcp.test", ns_t_srv, "1 0 81 b.test", 0, 60 },
+    { "_twice._tcp.test", ns_t_srv, "1 1 80 a.test", 0, 60 },
+    { "_twice._tcp.test", ns_t_srv, "1 2 81 b.test", 0, 60 },
     { "_none._tcp.test", ns_t_srv, "0 0 0 .", 0, 60 },
     { NULL, 0, NULL, 0, 0 },
 };
@@ -324,6 +328,29 @@ TEST_WITH(the_places_of_a_service_are_in_order, served)
     CHECK_RES(now(&op), NART_ENONAME);
     op.name = "_fails._tcp.test";
     CHECK_RES(now(&op), NART_ENONAME);
+}
+
+/* How often of 600 times the first place of a service is a.test. */
+static int times_first(const char *service)
+{
+    struct op op = op_of(service, AF_UNSPEC);
+    int n = 0;
+
+    op.kind = SRV;
+    op.cap = 4;
+    for (int i = 0; i < 600; i++) {
+        CHECK_RES(now(&op), 2);
+        n += !strcmp(op.srv[0].host, "a.test");
+    }
+    return n;
+}
+
+TEST_WITH(a_place_of_twice_the_weight_is_twice_as_often_the_first, served)
+{
+    int even = times_first("_even._tcp.test"), less = times_first("_twice._tcp.test");
+
+    CHECK(even > 230 && even < 370); /* 300, give or take 5.7 standard deviations */
+    CHECK(less > 134 && less < 266); /* 200 */
 }
 
 /* ---- the cache ---- */
