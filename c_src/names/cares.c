@@ -264,6 +264,9 @@ void nart__cares_send(nart_resolver *r, nart__lookup *l)
 
 /* ---- opening and closing ---- */
 
+/* c-ares multiplies the tries by the number of servers, in an int. No query lives that long. */
+#define TRIES_MAX 10000
+
 static void library_init(void)
 {
     (void)ares_library_init(ARES_LIB_INIT_ALL);
@@ -315,12 +318,12 @@ nart_res nart__cares_open(nart_resolver *r, const nart_resolver_opts *o)
     opts.sock_state_cb = on_state;
     opts.sock_state_cb_data = r;
     if (o->timeout) {
-        int64_t ms = (o->timeout + NART_MS - 1) / NART_MS;
+        int64_t ms = (o->timeout - 1) / NART_MS + 1;
         opts.timeout = ms < INT32_MAX ? (int)ms : INT32_MAX;
         mask |= ARES_OPT_TIMEOUTMS;
     }
     if (o->tries) {
-        opts.tries = (int)o->tries;
+        opts.tries = o->tries < TRIES_MAX ? (int)o->tries : TRIES_MAX;
         mask |= ARES_OPT_TRIES;
     }
     if (o->ndots) {

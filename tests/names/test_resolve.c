@@ -227,6 +227,26 @@ TEST_WITH(a_truncated_answer_is_repeated_by_tcp, served)
     CHECK_EQ(__atomic_load_n(&dns.tcp_queries, __ATOMIC_ACQUIRE), 1);
 }
 
+TEST_WITH(the_largest_limits_are_no_limits, served)
+{
+    nart_resolver_opts o = asks();
+    char servers[128];
+
+    snprintf(servers, sizeof servers, "%s,%s", dns.servers, dns.servers);
+    o.servers = servers;
+    o.timeout = NART_MS;
+    o.tries = INT32_MAX;
+    use(o);
+    struct op op = op_of("silent.test", AF_INET);
+    op.limit = 50 * NART_MS;
+    CHECK_RES(now(&op), -ETIMEDOUT); /* it still tries */
+    o.timeout = NART_NEVER;
+    use(o);
+    op = op_of("silent.test", AF_INET);
+    op.limit = 50 * NART_MS;
+    CHECK_RES(now(&op), -ETIMEDOUT);
+}
+
 TEST_WITH(a_dead_server_is_replaced_by_the_next_one, served)
 {
     char servers[64];
