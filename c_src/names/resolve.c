@@ -80,7 +80,10 @@ static nart_res enter(nart_cx *cx, const nart__query *q, nart_lookup_opts *o,
     if (w->task && (q->op->what != q->what || q->op->out != q->out))
         nart__withdraw(w);
     *o = (nart_lookup_opts)NART_LOOKUP_OPTS_INIT;
-    return nart__opts_copy(o, sizeof *o, opts, offsetof(nart_lookup_opts, reserved));
+    r = nart__opts_copy(o, sizeof *o, opts, offsetof(nart_lookup_opts, reserved));
+    if (r)
+        *q->op->text = '\0';
+    return r;
 }
 
 static nart_res invalid(nart_lookup *op, const char *why)
@@ -88,6 +91,12 @@ static nart_res invalid(nart_lookup *op, const char *why)
     *op->text = '\0';
     nart__text_add(op->text, sizeof op->text, "%s", why);
     return -EINVAL;
+}
+
+static void say(const nart__query *q, const char *how)
+{
+    nart__text_add(q->op->text, sizeof q->op->text, "%s: %s: %s", q->name,
+                   nart__question_text(q->question), how);
 }
 
 /* Asks, and waits for the answer: NULL and *r; or the answer, which the caller copies before finish(). The wait
@@ -102,13 +111,17 @@ static const nart__answer *await(nart_cx *cx, const nart__query *q, nart_resolve
         op->what = q->what;
         op->out = q->out;
         *r = nart__ask(cx, &op->asker, via, q->question, q->name, &op->wait);
-        if (*r)
+        if (*r) {
+            say(q, nart_err_name(*r));
             return NULL;
+        }
         nart__ask_wait(cx, &op->wait, &lookup_ops);
     }
     const nart__answer *a = nart__asked(cx, &op->asker);
     if (a->res != NART_PENDING)
         return a;
+    if (!*op->text)
+        say(q, "pending"); /* for whatever ends the wait */
     *r = nart__park_in(cx, &op->wait, &begun);
     if (*r == NART_PENDING)
         (void)nart__pending_outside(cx);
@@ -120,10 +133,9 @@ static nart_res finish(const nart__query *q, const nart__answer *a, nart_res r)
 {
     nart_lookup *op = q->op;
 
+    *op->text = '\0';
     if (a->res < 0)
-        nart__text_add(op->text, sizeof op->text, "%s: %s: %s", q->name,
-                       nart__question_text(q->question),
-                       a->data ? (const char *)a->data : nart_err_name(a->res));
+        say(q, a->data ? (const char *)a->data : nart_err_name(a->res));
     nart__withdraw(&op->wait);
     return r;
 }
@@ -175,8 +187,10 @@ nart_res nart_resolve_reverse(nart_cx *cx, nart_lookup *op, const nart_addr *add
     if (r)
         return r;
     r = nart__addr_check(addr);
-    if (r)
+    if (r) {
+        *op->text = '\0';
         return r;
+    }
     bool v6 = nart__is_v6(addr);
     const char *host = (const char *)&addr->storage + (v6 ? offsetof(struct sockaddr_in6, sin6_addr)
                                                           : offsetof(struct sockaddr_in, sin_addr));

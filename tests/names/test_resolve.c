@@ -495,6 +495,7 @@ TEST_WITH(an_answer_that_comes_too_late_is_kept_for_the_next, served)
 
     op.limit = 1;
     CHECK_RES(now(&op), -ETIMEDOUT);
+    CHECK_STR(op.lookup.text, "late.test: A: pending");
     op_start(rt, &marker);
     dns_release(&dns);
     CHECK_RES(answer_of(&marker), 1);
