@@ -70,7 +70,7 @@ typedef struct nart_signal {
  * @return 0; -EINVAL no `out`; or a signal that cannot be received: an unknown number, SIGKILL, SIGSTOP, those that
  *   the C library keeps, and SIGSEGV, SIGBUS, SIGFPE, SIGILL, because the thread that causes one would repeat its
  *   instruction for ever; -ENOMEM.
- * **Thread**: any. **Cost**: a system call if it is the first of its signal. 40 bytes for each handle that is open
+ * **Thread**: any. **Cost**: a system call if it is the first of its signal. 32 bytes for each handle that is open
  *   at the same time are kept for later ones.
  */
 NART_API NART_MUST_USE nart_res nart_signal_open(int signo, nart_signal *out);
