@@ -113,6 +113,17 @@ nart_res nart__child_reap(int pidfd, nart_process_status *status)
     return 1;
 }
 
+bool nart__child_is_here(int pidfd)
+{
+    siginfo_t info;
+    int r;
+
+    do
+        r = waitid((idtype_t)BY_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT);
+    while (r != 0 && errno == EINTR);
+    return r == 0;
+}
+
 nart_res nart__child_kill(int pidfd, int signo)
 {
     return answer(syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0u));

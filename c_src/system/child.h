@@ -19,6 +19,9 @@ nart_res nart__child_pidfd(pid_t pid);
 /* Reaps it if it has ended: 1, else 0. */
 nart_res nart__child_reap(int pidfd, nart_process_status *status);
 
+/* Is it a child of this process, and not reaped? Not so in a child of fork. */
+bool nart__child_is_here(int pidfd);
+
 nart_res nart__child_kill(int pidfd, int signo);
 nart_res nart__child_kill_group(pid_t pid, int signo);
 

@@ -381,7 +381,8 @@ nart_res nart_process_close(nart_process *p)
     if (r)
         return r;
     nart__child *c = p->child;
-    if (c->flags & NART_PROCESS_KILL && !is_over(c))
+    /* Before it is reaped: a child that has ended may have left others in its group. */
+    if (c->flags & NART_PROCESS_KILL && !c->reaped && nart__child_is_here(c->pidfd))
         (void)(c->flags & GROUPS ? nart_process_kill_group : nart_process_kill)(p, SIGKILL);
     *p = (nart_process){ .pid = 0 };
     if (is_over(c))
@@ -434,6 +435,14 @@ static nart_res begin(nart_cx *cx, const nart_process_opts *opts, nart_process_o
     return nart_process_spawn_here(cx, &p, &o->process);
 }
 
+/* Has a drain failed? A deadline is not looked at after the child's end, as the pipe is not awaited any more. */
+static bool is_failure(nart_res drained, nart_res end)
+{
+    bool late = drained == -ETIMEDOUT || drained == -ECANCELED;
+
+    return drained < 0 && drained != NART_PENDING && !(end == 0 && late);
+}
+
 /* The end of the child is looked at first: what it wrote before is then in the pipes. */
 static nart_res go_on(nart_cx *cx, nart_process_output *o)
 {
@@ -444,9 +453,9 @@ static nart_res go_on(nart_cx *cx, nart_process_output *o)
     nart_res err = drain(cx, &o->err_pipe, o->err, o->err_size, &o->err_len);
     if (cx->flags & NART__CX_SPENT) /* more may be pending */
         return NART_PENDING;
-    if (out < 0 && out != NART_PENDING)
+    if (is_failure(out, end))
         return out;
-    return err < 0 && err != NART_PENDING ? err : end;
+    return is_failure(err, end) ? err : end;
 }
 
 enum { FINISHED = 1 }; /* nart_process.reserved: the run was finished before it has answered */

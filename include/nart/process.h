@@ -82,8 +82,9 @@ enum {
     NART_PROCESS_EXACT = 1,   /**< `file` is a path; else one without a slash is searched in PATH */
     NART_PROCESS_GROUP = 2,   /**< the child leads a new process group */
     NART_PROCESS_SESSION = 4, /**< the child leads a new session, and a group in it */
-    NART_PROCESS_KILL =
-        8 /**< closing the handle kills: with one of the two above, the whole group */
+    /** Closing the handle kills the child if it runs. With one of the two above it kills the whole group, also
+     *  if the child has ended, but not after a wait has answered. */
+    NART_PROCESS_KILL = 8
 };
 
 typedef struct nart_process_opts {

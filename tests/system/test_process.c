@@ -242,6 +242,26 @@ TEST_EACH(closing_kills_if_asked, 0, 2, 4)
     rt_close();
 }
 
+TEST_EACH(closing_kills_the_group_of_a_child_that_has_ended, 2, 4)
+{
+    nart_process p;
+    nart_fd pipe;
+    char buf[8];
+
+    rt_open();
+    CHECK_RES(nart_process_spawn(rt,
+                                 &OPTS("sleep 1000 & exit 0", .flags = NART_PROCESS_KILL | kind,
+                                       .out = { NART_STDIO_PIPE, 0, &pipe }),
+                                 &p),
+              0);
+    one_has_ended();
+    CHECK_RES(nart_process_close(&p), 0);
+    CHECK_EQ(read_pipe((int)nart_fd_fd(&pipe), buf, sizeof buf), 0); /* all have ended */
+    CHECK_RES(nart_fd_close(&pipe), 0);
+    CHECK(no_child());
+    rt_close();
+}
+
 TEST(a_child_outlives_the_runtime)
 {
     struct echo e;
@@ -382,6 +402,31 @@ TEST_WITH(a_run_does_not_wait_for_grandchildren, rt)
     CHECK_RES(run(&o, &SH("sleep 1000 & echo $!")), 0);
     CHECK_EQ(o.status.code, 0);
     CHECK_EQ(kill((pid_t)atoi(out), SIGKILL), 0);
+}
+
+TEST_WITH(a_run_that_has_ended_when_its_deadline_passes_answers, rt)
+{
+    int fds[2];
+    bool readable = true;
+    nart_process_output o = { .out = out, .out_size = sizeof out };
+    struct op op = op_of(RUNS, NULL);
+
+    CHECK_EQ(pipe2(fds, O_CLOEXEC), 0);
+    const nart_process_fd pass = { fds[0], 9 };
+    CHECK_RES(nart_rt_clock_pause(rt), 0);
+    op.limit = NART_SEC;
+    op.opts = &OPTS("sleep 1000 & echo $!; read line <&9; exit 4", .fds = &pass, .nfds = 1);
+    op.run = &o;
+    op_start(rt, &op);
+    CHECK_RES(op.res, NART_PENDING);
+    close(fds[1]); /* ends the child */
+    one_has_ended();
+    CHECK_RES(nart_rt_clock_advance(rt, NART_SEC), 0);
+    CHECK_RES(nart_rt_poll_edge(rt, &readable), 1); /* finds the end, and then the deadline */
+    CHECK_RES(op.res, 0);
+    CHECK_EQ(o.status.code, 4);
+    CHECK_EQ(kill((pid_t)atoi(out), SIGKILL), 0);
+    close(fds[0]);
 }
 
 TEST_WITH(a_run_that_is_too_late_is_killed_with_its_group, rt)
