@@ -64,7 +64,8 @@ static int fill(posix_spawn_file_actions_t *fa, posix_spawnattr_t *attr, const n
         flags |= POSIX_SPAWN_SETSID;
     else if (o->flags & NART_PROCESS_GROUP)
         flags |= POSIX_SPAWN_SETPGROUP; /* 0, the default: its own */
-    (void)sigfillset(&all);
+    /* sigfillset() omits the signals of the C library, which it then ignores in the child. */
+    memset(&all, 0xff, sizeof all);
     (void)sigemptyset(&none);
     (void)posix_spawnattr_setsigdefault(attr, &all);
     (void)posix_spawnattr_setsigmask(attr, &none);

@@ -91,7 +91,8 @@ typedef struct nart_process_opts {
     size_t size; /**< sizeof(nart_process_opts) */
     uint32_t flags;
     uint32_t nfds;
-    const char *file;        /**< the program; NULL: argv[0]. A relative path begins in `dir` */
+    /** The program; NULL: argv[0]. A relative path begins in `dir`; PATH is that of this process. */
+    const char *file;
     const char *const *argv; /**< ends with NULL */
     const char *const *env;  /**< "NAME=value", ends with NULL; NULL: that of this process */
     const char *dir;         /**< working directory; NULL: that of this process */

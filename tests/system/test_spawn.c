@@ -166,6 +166,8 @@ TEST_WITH(signals_are_at_their_defaults_and_not_blocked, rt)
     CHECK(signal(SIGUSR1, SIG_IGN) != SIG_ERR);
     CHECK_EQ(sigprocmask(SIG_BLOCK, &set, NULL), 0);
     CHECK_EQ(status_of(&SH("kill -s USR1 $$; exit 0")).signal, SIGUSR1);
+    /* those that the C library keeps for itself, too */
+    CHECK_EQ(status_of(&SH("grep -q '^SigIgn:[[:space:]]*0*$' /proc/self/status")).code, 0);
 }
 
 TEST_WITH(groups_and_sessions, rt)
