@@ -203,6 +203,18 @@ static int by_priority(const void *a, const void *b)
     return (x->priority > y->priority) - (x->priority < y->priority);
 }
 
+/* RFC 2782: the service is not available there. */
+static bool is_root(const char *host)
+{
+    return !*host || strcmp(host, ".") == 0;
+}
+
+/* c-ares takes any bytes for the host of a service, and writes some of them as escapes. */
+static bool is_host(const char *host)
+{
+    return nart__name_check(host) == 0 && !strchr(host, '\\');
+}
+
 static void on_srv(void *arg, int status, int timeouts, unsigned char *reply, int len)
 {
     nart__lookup *l = arg;
@@ -213,20 +225,20 @@ static void on_srv(void *arg, int status, int timeouts, unsigned char *reply, in
     if (status == ARES_SUCCESS)
         status = ares_parse_srv_reply(reply, len, &found);
     for (struct ares_srv_reply *s = found; s; s = s->next)
-        n++;
-    /* RFC 2782: a single "." means that the service is not available */
-    if (status == ARES_SUCCESS &&
-        (n == 0 || (n == 1 && (!*found->host || !strcmp(found->host, ".")))))
-        status = ARES_ENODATA;
+        n += is_host(s->host);
+    if (status == ARES_SUCCESS && n == 0)
+        status = !found || is_root(found->host) ? ARES_ENODATA : ARES_EBADRESP;
     if (status != ARES_SUCCESS) {
         ares_free_data(found);
         failed(l, status);
         return;
     }
     nart_srv *out = nart__lookup_data(l, n * sizeof *out), *to = out;
-    for (struct ares_srv_reply *s = found; s && out; s = s->next, to++) {
+    for (struct ares_srv_reply *s = found; s && out; s = s->next) {
+        if (!is_host(s->host))
+            continue;
         *to = (nart_srv){ .port = s->port, .priority = s->priority, .weight = s->weight };
-        (void)snprintf(to->host, sizeof to->host, "%s", s->host);
+        memcpy(to++->host, s->host, strlen(s->host) + 1);
     }
     ares_free_data(found);
     if (out)

@@ -167,7 +167,8 @@ typedef struct nart_srv {
 } nart_srv;
 
 /**
- * Looks up a service, "_imaps._tcp.example.org". Search domains are not used.
+ * Looks up a service, "_imaps._tcp.example.org". Search domains are not used. A place whose host is no name is
+ * left out.
  * @param out,cap memory for the places, in the order in which to try them: by priority, and within one in a random
  *   order, in which a place of twice the weight is twice as often the first.
  * @return the number of places in `out`, 1 to `cap`; -EINVAL also: `cap` is 0, or bad options; NART_ENONAME also:

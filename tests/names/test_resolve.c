@@ -40,6 +40,10 @@ static const struct dns_record records[] = {
     { "_even._tcp.test", ns_t_srv, "1 0 81 b.test", 0, 60 },
     { "_twice._tcp.test", ns_t_srv, "1 1 80 a.test", 0, 60 },
     { "_twice._tcp.test", ns_t_srv, "1 2 81 b.test", 0, 60 },
+    { "_part._tcp.test", ns_t_srv, "1 0 80 .", 0, 60 },
+    { "_part._tcp.test", ns_t_srv, "1 0 81 a\\b.test", 0, 60 },
+    { "_part._tcp.test", ns_t_srv, "2 0 82 a.test", 0, 60 },
+    { "_bad._tcp.test", ns_t_srv, "1 0 81 a\\b.test", 0, 60 },
     { "_none._tcp.test", ns_t_srv, "0 0 0 .", 0, 60 },
     { NULL, 0, NULL, 0, 0 },
 };
@@ -346,6 +350,13 @@ TEST_WITH(the_places_of_a_service_are_in_order, served)
     CHECK_EQ(op.srv[0].priority, 10);
     op.name = "_none._tcp.test";
     CHECK_RES(now(&op), NART_ENONAME);
+    op.name = "_part._tcp.test"; /* hosts that are no names are left out */
+    op.cap = 4;
+    CHECK_RES(now(&op), 1);
+    CHECK_STR(op.srv[0].host, "a.test");
+    CHECK_EQ(op.srv[0].port, 82);
+    op.name = "_bad._tcp.test";
+    CHECK_RES(now(&op), NART_EDNS);
     op.name = "_fails._tcp.test";
     CHECK_RES(now(&op), NART_ENONAME);
 }
