@@ -258,10 +258,23 @@ static void send_ptr(nart_resolver *r, nart__lookup *l)
                        v6 ? AF_INET6 : AF_INET, on_host, l);
 }
 
+/* Does the hosts file have the name, in either family? */
+static bool is_in_hosts(const nart_resolver *r, const char *name)
+{
+    struct hostent *found = NULL;
+
+    if (r->no_hosts || ares_gethostbyname_file(r->channel, name, AF_UNSPEC, &found) != ARES_SUCCESS)
+        return false;
+    ares_free_hostent(found);
+    return true;
+}
+
 void nart__cares_send(nart_resolver *r, nart__lookup *l)
 {
-    /* c-ares 1.18 leaks the name if the hosts file has it in the other family only */
-    bool both = strcmp(l->name, "localhost") == 0;
+    bool addrs = l->question != NART__ASK_PTR && l->question != NART__ASK_SRV;
+    /* What the hosts file has is not asked of servers, in neither family: c-ares does that for both at once. It
+     * leaks "localhost" to them in the same case. */
+    bool both = addrs && (strcmp(l->name, "localhost") == 0 || is_in_hosts(r, l->name));
     struct ares_addrinfo_hints hints = { .ai_family = both ? AF_UNSPEC : family_of(l),
                                          .ai_socktype = SOCK_STREAM };
 
@@ -342,7 +355,8 @@ nart_res nart__cares_open(nart_resolver *r, const nart_resolver_opts *o)
         opts.ndots = (int)o->ndots;
         mask |= ARES_OPT_NDOTS;
     }
-    if (o->flags & NART_RESOLVER_NO_HOSTS) {
+    r->no_hosts = o->flags & NART_RESOLVER_NO_HOSTS;
+    if (r->no_hosts) {
         opts.lookups = lookups;
         mask |= ARES_OPT_LOOKUPS;
     }

@@ -42,6 +42,7 @@ struct nart_resolver {
     void *channel;
     nart_watch alarm;
     nart__name_socket *sockets;
+    bool no_hosts;
     char servers[128]; /* for texts */
 };
 

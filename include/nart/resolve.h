@@ -22,8 +22,9 @@
  * ```
  *
  * Lookups are done by c-ares in the runtime's own loop: without threads, with the system's name servers, search
- * domains (/etc/resolv.conf) and /etc/hosts. A nart that was built without c-ares (CMake: NART_CARES) calls
- * getaddrinfo() on a thread of the default pool of nart/work.h instead.
+ * domains (/etc/resolv.conf) and /etc/hosts. What that has is not asked of servers, in neither family. A nart that
+ * was built without c-ares (CMake: NART_CARES) calls getaddrinfo() on a thread of the default pool of nart/work.h
+ * instead.
  *
  * Rules
  *  1. The state of an operation (nart_lookup, nart_connect) is the caller's, in the frame. Zeroed = idle. It needs

@@ -8,6 +8,8 @@
 #include <nart/clock.h>
 #include <nart/fiber.h>
 
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -29,6 +31,7 @@ static const struct dns_record records[] = {
     { "long.test", ns_t_a, "192.0.2.9", DNS_TRUNCATED, 60 },
     { "late.test", ns_t_a, "192.0.2.10", DNS_HELD, 60 },
     { "later.test", ns_t_a, "192.0.2.11", DNS_HELD, 60 },
+    { "listed.test", ns_t_aaaa, "2001:db8::4", 0, 60 },
     { "near.two.test", ns_t_a, "192.0.2.12", 0, 60 },
     { "1.2.0.192.in-addr.arpa", ns_t_ptr, "host.test", 0, 60 },
     { "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", ns_t_ptr,
@@ -304,6 +307,29 @@ TEST_WITH(the_resolver_of_the_runtime_reads_the_hosts_file, served)
     CHECK_STR(text_of(op.out), "127.0.0.1:80");
     op = op_of("localhost", AF_UNSPEC); /* the same resolver */
     CHECK_LE(1, now(&op));
+}
+
+/* In a namespace of its own, whose hosts file has the name for IPv4. */
+TEST_WITH(a_name_of_the_hosts_file_is_not_asked_of_servers, served)
+{
+    static const char text[] = "192.0.2.77 listed.test\n";
+    char path[] = "/tmp/nart-hosts-XXXXXX";
+    int fd = mkstemp(path);
+
+    CHECK_LE(0, fd);
+    CHECK_EQ(write(fd, text, sizeof text - 1), sizeof text - 1);
+    close(fd);
+    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount(path, "/etc/hosts", NULL, MS_BIND, NULL) != 0) {
+        unlink(path);
+        SKIP("only root may mount another /etc/hosts");
+    }
+    unlink(path);
+    struct op op = op_of("listed.test", AF_UNSPEC);
+    CHECK_RES(now(&op), 1);
+    CHECK_STR(text_of(op.out), "192.0.2.77:80");
+    op = op_of("listed.test", AF_INET6);
+    CHECK_RES(now(&op), NART_ENONAME);
 }
 
 TEST_WITH(an_address_has_a_name, served)
