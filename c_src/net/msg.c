@@ -112,9 +112,29 @@ nart_res nart__msg_recv(nart_cx *cx, const nart_io *io, int fd, nart_msg *m, nar
     }
 }
 
+/* A send to `to` answered EAGAIN: will the kernel not report when it can be repeated? The socket is writable although
+ * the queue of `to` is full; or it is connected to another one, and readiness is about that one's queue. */
+static NART__COLD bool ends_unseen(const nart_sys *sys, int fd, const nart_addr *to)
+{
+    nart_addr peer;
+    int now = sys->poll(fd, POLLOUT);
+
+    if (now > 0 && now & POLLOUT)
+        return true;
+    return nart__fd_addr(sys, fd, true, &peer) == 0 && !nart_addr_equal(&peer, to);
+}
+
+/* Can the running task use this handle? 1, or the error that nart__io_want() answers. */
+static nart_res usable(const nart_io *io, const nart_cx *cx)
+{
+    nart_res r = !io->drv ? -EBADF : nart__io_under(io, cx) ? nart__io_fd(io) : NART_EDRIVER;
+    return r < 0 ? r : 1;
+}
+
 nart_res nart__msg_send(nart_cx *cx, const nart_io *io, int fd, const nart_msg *m,
                         const nart_addr *to, bool ask)
 {
+    bool any = ask && to; /* readiness is not about the queue of `to`: the kernel is asked first */
     nart_res r = nart__io_enter(io, NART_WRITE, cx);
     if (NART_UNLIKELY(r))
         return r;
@@ -128,15 +148,18 @@ nart_res nart__msg_send(nart_cx *cx, const nart_io *io, int fd, const nart_msg *
                               .msg_control = m->control_len > 0 ? m->control : NULL,
                               .msg_controllen = m->control_len };
     for (;;) {
-        r = nart__io_want(io, NART_WRITE, cx);
+        r = any ? usable(io, cx) : nart__io_want(io, NART_WRITE, cx);
         if (r <= 0)
             return r;
         ssize_t n = io->drv->sys->sendmsg(fd, &h, 0);
-        if (n != -EAGAIN)
+        if (n != -EAGAIN || (any && ends_unseen(io->drv->sys, fd, to))) {
+            if (any)
+                nart__io_unwait(io, NART_WRITE, cx);
             return n;
-        int now = ask && to ? io->drv->sys->poll(fd, POLLOUT) : 0;
-        if (now > 0 && now & POLLOUT)
-            return n;
+        }
         nart__io_clear(io, NART_WRITE, cx);
+        r = any ? nart__io_want(io, NART_WRITE, cx) : 1;
+        if (r <= 0)
+            return r;
     }
 }

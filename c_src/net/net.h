@@ -172,7 +172,7 @@ nart_res nart__io_addr(const nart_io *io, bool peer, nart_addr *out);
  * a stream. `from`: NULL, or the sender. `*emptied` is set if the queue was empty. */
 nart_res nart__msg_recv(nart_cx *cx, const nart_io *io, int fd, nart_msg *m, nart_addr *from,
                         bool boundaries, bool *emptied);
-/* `ask`: EAGAIN of a send to `to` is answered, if the socket is writable all the same. */
+/* `ask`: EAGAIN of a send to `to` is answered, if the kernel does not report its end. */
 nart_res nart__msg_send(nart_cx *cx, const nart_io *io, int fd, const nart_msg *m,
                         const nart_addr *to, bool ask);
 

@@ -3,7 +3,9 @@
  *
  * EAGAIN of a send has two causes. The sender's own buffer is full, or the queue of a connected receiver: then the
  * kernel reports the end of it. Or the queue of a receiver to which the socket is not connected is full: the socket
- * is writable, and nothing reports the end. So after EAGAIN of a send with an address the kernel is asked which it is. */
+ * is writable, and nothing reports the end. So after EAGAIN of a send with an address the kernel is asked which it is.
+ * Nor does a wait for the queue of the peer concern a send to another receiver: one with an address makes its system
+ * call whatever the readiness is. */
 #include "net.h"
 
 static nart_res open_under(nart__under under, const nart_addr *addr, const nart_unix_opts *opts,

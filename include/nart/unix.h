@@ -271,8 +271,8 @@ NART_API NART_MUST_USE nart_res nart_unix_dgram_recv(nart_cx *cx, nart_unix_dgra
 /** Sends one datagram. Waits while the receiver's queue is full, if the socket is connected to it. @param to NULL when
  *  the socket is connected.
  *  @return `len`; -EAGAIN the queue of `to` is full, and the kernel reports no end of that, as the socket is not
- *  connected: sleep and call again; -EMSGSIZE too long; -ENOTCONN no `to` and not connected; -ENOENT, -ECONNREFUSED,
- *  -EACCES, -EPROTOTYPE, -EINVAL, -EAFNOSUPPORT as nart_unix_connect(), about `to`; -EPERM as
+ *  connected to it: sleep and call again; -EMSGSIZE too long; -ENOTCONN no `to` and not connected; -ENOENT,
+ *  -ECONNREFUSED, -EACCES, -EPROTOTYPE, -EINVAL, -EAFNOSUPPORT as nart_unix_connect(), about `to`; -EPERM as
  *  nart_unix_dgram_connect(); -ECONNREFUSED, -ECONNRESET also: the peer has closed. */
 NART_API NART_MUST_USE nart_res nart_unix_dgram_send(nart_cx *cx, nart_unix_dgram *u,
                                                      const void *buf, size_t len,

@@ -355,6 +355,39 @@ TEST_EACH(a_unix_datagram_arrives_whole_with_its_sender, BODY, FIBER)
     rt_close();
 }
 
+/* Readiness of a connected socket is about its peer's queue: not about that of another receiver. */
+TEST_EACH(a_datagram_to_another_one_does_not_wait_for_the_peer, BODY, FIBER)
+{
+    nart_unix_dgram d, e, f;
+    nart_addr at_d, at_e, at_f;
+    struct op to_peer = { .call = do_dgram_send, .h = &d, .buf = "x", .len = 1, .limit = NART_MS };
+    struct op other = { .call = do_dgram_send, .h = &d, .buf = "x", .len = 1, .addr = &at_f };
+
+    rt_open();
+    dgram_at("unix:", &d, &at_d);
+    dgram_at("unix:", &e, &at_e);
+    dgram_at("unix:", &f, &at_f);
+    CHECK_RES(nart_unix_dgram_connect(&d, &at_e), 0);
+    do
+        op_start(&to_peer, kind);
+    while (op_finish(&to_peer) == 1);
+    CHECK_RES(to_peer.res, -ETIMEDOUT);
+    do
+        op_start(&other, kind);
+    while (op_finish(&other) == 1);
+    CHECK_RES(other.res, -EAGAIN); /* both are full */
+    CHECK_RES(nart_unix_dgram_close(&f), 0);
+    op_start(&other, kind);
+    CHECK_RES(op_finish(&other), -ECONNREFUSED);
+    other.addr = &at_e; /* the peer, by its name: waited for */
+    op_start(&other, kind);
+    CHECK_RES(other.res, NART_PENDING);
+    CHECK_RES(nart_unix_dgram_close(&d), 0);
+    CHECK_RES(op_finish(&other), -EBADF);
+    CHECK_RES(nart_unix_dgram_close(&e), 0);
+    rt_close();
+}
+
 /* A full queue is waited for, if the kernel reports its end. */
 TEST_EACH(a_full_queue_of_datagrams, BODY, FIBER)
 {
