@@ -336,7 +336,8 @@ nart_res nart_udp_recvmsg(nart_cx *cx, nart_udp *u, nart_msg *m)
         nart_res r = nart__msg_recv(cx, &u->io, u->fd, m, from, true, &emptied);
         if (emptied)
             u->flags &= ~STRANGERS;
-        if (r < 0 || !check || emptied || is_peer(u, from))
+        bool received = r >= 0 || r == -EMSGSIZE || r == -ENOBUFS;
+        if (!received || !check || emptied || is_peer(u, from))
             return r;
     }
 }

@@ -283,7 +283,7 @@ TEST_WITH(a_message_of_a_stranger_is_dropped, rt)
 {
     nart_udp u, peer, other;
     nart_addr at, at_peer, at_other;
-    char buf[8] = "";
+    char buf[8];
     struct iovec in = { buf, sizeof buf }, out = { "s", 1 };
     nart_msg r = { .pieces = &in, .n = 1 }, m = { .pieces = &out, .n = 1, .addr = &at };
 
@@ -291,11 +291,13 @@ TEST_WITH(a_message_of_a_stranger_is_dropped, rt)
     udp_at(rt, &peer, &at_peer);
     udp_at(rt, &other, &at_other);
     CHECK_RES(NOW(do_udp_sendmsg, &other, .msg = &m), 1);
-    out.iov_base = "p";
+    out = (struct iovec){ "too long for it", 15 };
+    CHECK_RES(NOW(do_udp_sendmsg, &other, .msg = &m), 15);
+    out = (struct iovec){ "p", 1 };
     CHECK_RES(NOW(do_udp_sendmsg, &peer, .msg = &m), 1);
     CHECK_RES(nart_udp_connect(&u, &at_peer), 0);
     CHECK_RES(NOW(do_udp_recvmsg, &u, .msg = &r), 1);
-    CHECK_STR(buf, "p");
+    CHECK_EQ(buf[0], 'p');
     CHECK_RES(nart_udp_close(&peer), 0);
     CHECK_RES(nart_udp_close(&other), 0);
     CHECK_RES(nart_udp_close(&u), 0);
