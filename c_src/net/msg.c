@@ -11,6 +11,10 @@
 #include <poll.h>
 #include <string.h>
 
+#ifndef SCM_PIDFD
+#define SCM_PIDFD 0x04 /* Linux 6.5 */
+#endif
+
 #define PIECES_MAX 1024 /* UIO_MAXIOV */
 
 static struct msghdr control_of(const nart_msg *m)
@@ -52,16 +56,18 @@ static size_t total(const nart_msg *m)
     return sum;
 }
 
-void nart__msg_close_fds(const nart_sys *sys, nart_msg *m)
+void nart__msg_close_fds(const nart_sys *sys, nart_msg *m, bool passed)
 {
     int fd;
 
     for (struct cmsghdr *c = nart_msg_next(m, NULL); c; c = nart_msg_next(m, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+        if (c->cmsg_level != SOL_SOCKET ||
+            (c->cmsg_type != SCM_PIDFD && (c->cmsg_type != SCM_RIGHTS || !passed)))
             continue;
         for (size_t i = CMSG_LEN(0); i + sizeof fd <= c->cmsg_len; i += sizeof fd) {
             memcpy(&fd, (const unsigned char *)c + i, sizeof fd);
-            sys->close(fd);
+            if (fd >= 0) /* else the error for which there is no descriptor of the process */
+                sys->close(fd);
         }
     }
     m->control_len = 0;
@@ -107,7 +113,7 @@ nart_res nart__msg_recv(nart_cx *cx, const nart_io *io, int fd, nart_msg *m, nar
         bool cut = m->flags & MSG_CTRUNC && m->control_cap > 0;
         if (NART_LIKELY(!cut && !(boundaries && m->flags & MSG_TRUNC)))
             return n;
-        nart__msg_close_fds(io->drv->sys, m);
+        nart__msg_close_fds(io->drv->sys, m, true);
         return cut ? -ENOBUFS : -EMSGSIZE;
     }
 }

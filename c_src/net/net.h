@@ -176,8 +176,9 @@ nart_res nart__msg_recv(nart_cx *cx, const nart_io *io, int fd, nart_msg *m, nar
 nart_res nart__msg_send(nart_cx *cx, const nart_io *io, int fd, const nart_msg *m,
                         const nart_addr *to, bool ask);
 
-/* Closes the descriptors in received control data, and empties it. */
-NART__COLD void nart__msg_close_fds(const nart_sys *sys, nart_msg *m);
+/* Closes the descriptors in received control data, those that were `passed` or only those of the sender's process
+ * (SO_PASSPIDFD), and empties it. */
+NART__COLD void nart__msg_close_fds(const nart_sys *sys, nart_msg *m, bool passed);
 
 /* Options of a bound Unix socket, from the caller's. 0, NART_EABI, -EINVAL. */
 nart_res nart__unix_opts(nart_unix_opts *o, const nart_unix_opts *opts, const nart_addr *a,

@@ -317,15 +317,27 @@ nart_res nart_unix_detach(nart_unix *u, int *fd)
 
 /* ---- receiving ---- */
 
+/* No byte can be received. 0: this direction was shut down, which is an answer like that of the kernel. */
+static NART__COLD nart_res receive_nothing(nart_cx *cx, nart_unix *u, nart_msg *m, bool some)
+{
+    char none;
+    nart_res r = nart_tcp_recv(cx, &u->conn, &none, some);
+
+    if (r == 0) {
+        m->control_len = 0;
+        m->flags = 0;
+    }
+    return r;
+}
+
 nart_res nart_unix_recvmsg(nart_cx *cx, nart_unix *u, nart_msg *m)
 {
     bool emptied, some = false;
-    char none;
 
     for (size_t i = 0; i < m->n && !some; i++)
         some = m->pieces[i].iov_len > 0;
     if (NART_UNLIKELY(!some || nart__tcp_check(&u->conn, NART_READ) != 0))
-        return nart_tcp_recv(cx, &u->conn, &none, some); /* answers, and receives nothing */
+        return receive_nothing(cx, u, m, some);
     return nart__msg_recv(cx, &u->conn.io, u->conn.fd, m, NULL, nart__unix_boundaries(u), &emptied);
 }
 
@@ -363,13 +375,14 @@ nart_res nart_unix_recv_fds(nart_cx *cx, nart_unix *u, void *buf, size_t len, in
             continue;
         size_t came = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
         if (came > cap) {
-            nart__msg_close_fds(u->conn.io.drv->sys, &m);
+            nart__msg_close_fds(u->conn.io.drv->sys, &m, true);
             return -ENOBUFS;
         }
         if (fds)
             memcpy(fds, CMSG_DATA(c), came * sizeof(int));
         *n = came; /* the kernel has one piece for all of a message */
     }
+    nart__msg_close_fds(u->conn.io.drv->sys, &m, false);
     return r;
 }
 

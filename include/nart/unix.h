@@ -156,10 +156,10 @@ NART_API NART_MUST_USE nart_res nart_unix_send_fds(nart_cx *cx, nart_unix *u, co
 NART_API NART_MUST_USE nart_res nart_unix_recv_fds(nart_cx *cx, nart_unix *u, void *buf, size_t len,
                                                    int *fds, size_t cap, size_t *n);
 
-/** Receives as nart_unix_recv(), with control data: see nart_msg. Received descriptors (SCM_RIGHTS) are the caller's,
- *  and closed on exec. @return as nart_unix_recv(), `len` being that of the pieces; -ENOBUFS the control data was
- *  longer than `control_cap` (not if that is 0: then it is discarded): the bytes are lost, and the descriptors that
- *  came are closed. */
+/** Receives as nart_unix_recv(), with control data: see nart_msg. Received descriptors (SCM_RIGHTS, and SCM_PIDFD where
+ *  SO_PASSPIDFD is on) are the caller's, and closed on exec. @return as nart_unix_recv(), `len` being that of the
+ *  pieces; -ENOBUFS the control data was longer than `control_cap` (not if that is 0: then it is discarded): the bytes
+ *  are lost, and the descriptors that came are closed. */
 NART_API NART_MUST_USE nart_res nart_unix_recvmsg(nart_cx *cx, nart_unix *u, nart_msg *m);
 
 /** Sends as nart_unix_send(), with control data. @return as nart_unix_send(), but -EINVAL if the pieces have no byte,

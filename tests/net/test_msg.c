@@ -5,6 +5,12 @@
 #include <netinet/in.h>
 #include <sys/resource.h>
 
+#ifndef SO_PASSPIDFD
+#define SO_PASSPIDFD 76 /* Linux 6.5 */
+#endif
+
+enum { STREAM = 0, MESSAGES = NART_UNIX_SEQPACKET };
+
 static nart_unix a, b; /* a pair */
 
 static void pair_open(void)
@@ -178,6 +184,66 @@ TEST_WITH(control_data_of_a_stream, pair)
     CHECK_RES(NOW(do_sendmsg, &a, .msg = &m), -EINVAL);
     in[0].iov_len = in[1].iov_len = 0;
     CHECK_RES(NOW(do_recvmsg, &b, .msg = &r), -EINVAL);
+}
+
+/* SO_PASSPIDFD: a descriptor of the sender's process comes with every message. */
+TEST_EACH(a_process_that_nobody_asked_for_is_closed, STREAM, MESSAGES)
+{
+    nart_unix from, to;
+    char buf[8];
+    uint64_t control[16];
+    int on = 1, fd = 0, fds[2], before;
+    struct iovec in = { buf, 1 };
+    nart_msg r = { .pieces = &in, .n = 1, .control = control, .control_cap = sizeof control };
+    struct op op = { .call = do_recv_fds, .h = &to, .buf = buf, .len = 8, .fds = fds, .flags = 2 };
+
+    rt_open();
+    CHECK_RES(nart_unix_pair(rt, kind, &from, &to), 0);
+    bool none = setsockopt((int)nart_unix_fd(&to), SOL_SOCKET, SO_PASSPIDFD, &on, sizeof on) != 0;
+    if (none)
+        SKIP("the kernel has no SO_PASSPIDFD");
+    before = fds_open();
+    CHECK_RES(NOW(do_send_fds, &from, .buf = buf, .len = 2, .fds = &fd, .n = 1), 2);
+    op_start(&op, BODY);
+    CHECK_RES(op_finish(&op), 2);
+    CHECK_EQ(op.n, 1);
+    close(fds[0]);
+    CHECK_EQ(fds_open(), before);
+
+    CHECK_RES(NOW(do_send_fds, &from, .buf = buf, .len = 2, .fds = &fd, .n = 1), 2);
+    op.flags = 0;
+    op_start(&op, BODY);
+    CHECK_RES(op_finish(&op), -ENOBUFS);
+    CHECK_EQ(fds_open(), before);
+
+    if (kind == MESSAGES) {
+        CHECK_RES(SEND(&from, "longer"), 6);
+        CHECK_RES(NOW(do_recvmsg, &to, .msg = &r), -EMSGSIZE);
+        CHECK_EQ(fds_open(), before);
+    }
+    CHECK_RES(nart_unix_close(&from), 0);
+    CHECK_RES(nart_unix_close(&to), 0);
+    rt_close();
+}
+
+/* An answer 0 leaves none of the last message's descriptors to be closed a second time. */
+TEST_WITH(the_end_has_no_control_data, pair)
+{
+    char buf[8];
+    uint64_t control[16];
+    int fd = 0;
+    struct iovec in = { buf, sizeof buf };
+    nart_msg r = { .pieces = &in, .n = 1, .control = control, .control_cap = sizeof control };
+
+    CHECK_RES(NOW(do_send_fds, &a, .buf = buf, .len = 1, .fds = &fd, .n = 1), 1);
+    CHECK_RES(NOW(do_recvmsg, &b, .msg = &r), 1);
+    struct cmsghdr *c = nart_msg_next(&r, NULL);
+    CHECK(c != NULL);
+    memcpy(&fd, CMSG_DATA(c), sizeof fd);
+    close(fd);
+    CHECK_RES(nart_unix_shutdown(&b, NART_READ), 0);
+    CHECK_RES(NOW(do_recvmsg, &b, .msg = &r), 0);
+    CHECK(!nart_msg_next(&r, NULL));
 }
 
 TEST(control_data_that_does_not_fit)
