@@ -347,13 +347,15 @@ nart_res nart__socket_bound(const nart_sys *sys, const nart_addr *a, int type,
 
 nart_res nart__socket_take(const nart_sys *sys, int fd, int protocol)
 {
-    int is = 0;
+    int is = 0, type = 0;
     socklen_t size = sizeof is;
 
     nart_res r = sys->getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &is, &size);
+    if (r == 0)
+        r = sys->getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size);
     if (r)
         return r;
-    return is == protocol ? sys->set_nonblocking(fd) : -EPROTOTYPE;
+    return is == protocol && type != SOCK_RAW ? sys->set_nonblocking(fd) : -EPROTOTYPE;
 }
 
 nart_res nart__fd_addr(const nart_sys *sys, nart_res fd, bool peer, nart_addr *out)

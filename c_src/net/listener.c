@@ -110,7 +110,7 @@ nart_res nart_tcp_listener_adopt_here(nart_cx *cx, int fd, nart_tcp_listener *ou
 
 nart_res nart_tcp_listener_detach(nart_tcp_listener *l, int *fd)
 {
-    nart_res r = l->spare ? -EAGAIN : nart__io_detach(&l->io, fd);
+    nart_res r = l->spare && nart__io_fd(&l->io) >= 0 ? -EAGAIN : nart__io_detach(&l->io, fd);
     if (r == 0)
         *l = (nart_tcp_listener){ .fd = 0 };
     return r;

@@ -159,7 +159,7 @@ nart_res nart__socket_open(const nart_sys *sys, int family, int type);
 nart_res nart__socket_bound(const nart_sys *sys, const nart_addr *a, int type,
                             const nart__sockopt *opts, size_t n);
 
-/* 0: a socket of this protocol, which is now non-blocking; -EPROTOTYPE: of another one. */
+/* 0: a socket of TCP or UDP, which is now non-blocking; -EPROTOTYPE: another one, or raw packets of this protocol. */
 nart_res nart__socket_take(const nart_sys *sys, int fd, int protocol);
 
 /* The local address of a socket, or the peer's. A negative `fd` is the answer. */

@@ -594,6 +594,41 @@ TEST(a_listener_with_a_connection_in_hand_is_not_given_back)
     CHECK_RES(nart_rt_free(small), 0);
 }
 
+TEST(a_listener_with_a_connection_in_hand_outlives_its_runtime)
+{
+    nart_rt *small = NEW_RT(.max_io = 2);
+    nart_tcp_listener l;
+    nart_tcp kept;
+    nart_addr at;
+    int back, far = tcp_pair(small, &kept);
+
+    listen_at(small, &l, &at);
+    int fd = raw_connect(&at);
+    CHECK_RES(run(small, &acceptor_type, &(struct acceptor){ .l = &l }), NART_EFDS);
+    CHECK_RES(nart_rt_free(small), 0);
+    CHECK_RES(nart_tcp_listener_detach(&l, &back), NART_ESTALE);
+    CHECK_RES(nart_tcp_listener_close(&l), 0);
+    close(fd);
+    close(far);
+}
+
+/* Their protocol is TCP or UDP, but they carry packets. */
+TEST_WITH(a_raw_socket_is_not_adopted, rt)
+{
+    nart_tcp t;
+    nart_udp u;
+    int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_TCP);
+
+    if (fd < 0)
+        SKIP("raw sockets need CAP_NET_RAW");
+    CHECK_RES(nart_tcp_adopt(rt, fd, &t), -EPROTOTYPE);
+    close(fd);
+    fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_UDP);
+    CHECK(fd >= 0);
+    CHECK_RES(nart_udp_adopt(rt, fd, &u), -EPROTOTYPE);
+    close(fd);
+}
+
 /* ---- threads ---- */
 
 static void *makes_a_socket(void *arg)
