@@ -68,7 +68,10 @@ static nart_res fifo_under(nart__under under, const char *path, uint32_t dirs, n
     if (!path || dirs == 0 || dirs > (NART_READ | NART_WRITE))
         return -EINVAL;
     const nart_sys *sys = under.drv->sys;
+    uint64_t id[2];
     int fd = sys->open(path, flags[dirs]);
+    if (fd == -EISDIR || (fd == -ENXIO && sys->path_id(path, id) == 0)) /* a directory, a socket */
+        return -EPROTOTYPE;
     if (fd < 0)
         return fd;
     int kind = sys->kind(fd);

@@ -26,10 +26,12 @@ static nart_res try_recv(nart_tcp *s, void *buf, size_t len, int flags)
 {
     nart_res fd = usable(s, NART_READ);
 
-    if (fd < 0)
-        return fd == -EPIPE ? 0 : fd;
+    if (fd < 0 && fd != -EPIPE)
+        return fd;
     if (len == 0)
         return -EINVAL;
+    if (fd == -EPIPE)
+        return 0;
     return s->io.drv->sys->recv((int)fd, buf, len, flags);
 }
 

@@ -183,7 +183,17 @@ TEST_WITH(a_fifo_that_is_opened_for_both_has_no_end, fifo)
 
 TEST_WITH(what_is_no_fifo_is_refused, fifo)
 {
+    nart_unix_dgram d;
+
     CHECK_RES(nart_fifo_open(rt, "/dev/null", NART_READ, &in), -EPROTOTYPE);
+    CHECK_RES(nart_fifo_open(rt, "/", NART_WRITE, &in), -EPROTOTYPE);
+    nart_addr at = path_addr("socket", &path);
+    CHECK_RES(nart_unix_dgram_open(rt, &at, NULL, &d), 0);
+    CHECK_RES(nart_fifo_open(rt, path, NART_READ, &in), -EPROTOTYPE);
+    CHECK_RES(nart_fifo_open(rt, path, NART_WRITE, &in), -EPROTOTYPE);
+    CHECK_RES(nart_unix_dgram_close(&d), 0);
+    CHECK_EQ(unlink(path), 0);
+    (void)path_addr("fifo", &path);
     CHECK_RES(nart_fifo_open(rt, "/nonexistent", NART_READ, &in), -ENOENT);
     CHECK_RES(nart_fifo_open(rt, "/dev/null/fifo", NART_READ, &in), -ENOTDIR);
     CHECK_RES(nart_fifo_open(rt, path, 0, &in), -EINVAL);

@@ -110,6 +110,7 @@ TEST_WITH(after_a_shutdown_of_reading_a_try_answers_the_end, conn)
     raw_send(peer, "abc");
     CHECK_RES(nart_tcp_shutdown(&sock, NART_READ), 0);
     CHECK_RES(nart_tcp_try_recv(&sock, buf, sizeof buf), 0);
+    CHECK_RES(nart_tcp_try_recv(&sock, buf, 0), -EINVAL); /* 0 would mean the end here, too */
     CHECK_RES(nart_tcp_try_recv_urgent(&sock, &byte), 0);
     CHECK_RES(nart_tcp_try_send(&sock, "x", 1), 1);
 }
