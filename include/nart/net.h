@@ -225,7 +225,8 @@ NART_API void nart_tcp_move(nart_tcp *dst, nart_tcp *src);
 NART_API nart_res nart_tcp_close(nart_tcp *s);
 
 /** Closes and resets the connection: the peer reads -ECONNRESET and not the end of the stream, so it does not take
- *  what it has received for all of it. Bytes that were not delivered are lost. Once the runtime is freed, and in a
+ *  what it has received for all of it. If writing was shut down before, it may have read that end already. Bytes that
+ *  were not delivered are lost. Once the runtime is freed, and in a
  *  child of fork, it only closes. A stream over the socket is closed afterwards: nart_stream_close().
  *  @return as nart_tcp_close(); the errors of setsockopt(2): it is closed, but not reset. */
 NART_API nart_res nart_tcp_reset(nart_tcp *s);
@@ -234,7 +235,8 @@ NART_API nart_res nart_tcp_reset(nart_tcp *s);
  * Receives the pending bytes, at most `len`.
  * @return the number of bytes; 0 the peer has shut down writing, or nart_tcp_shutdown() has ended this
  *   direction; -EINVAL `len` is 0 (0 means the end of the stream); -ECONNRESET; -ENOTCONN a connect is
- *   under way.
+ *   under way. The kernel reports an error of the connection once, to the first operation of either direction, a try
+ *   or a peek included; after it receiving answers 0, which is not the end of what the peer meant to send.
  * **Cost**: one system call if bytes are pending; none if the socket is known to be empty.
  */
 NART_API NART_MUST_USE nart_res nart_tcp_recv(nart_cx *cx, nart_tcp *s, void *buf, size_t len);

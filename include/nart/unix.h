@@ -105,8 +105,9 @@ NART_API NART_MUST_USE nart_res nart_unix_adopt(nart_rt *rt, int fd, nart_unix *
 /** @return as nart_unix_adopt(); NART_EDRIVER. */
 NART_API NART_MUST_USE nart_res nart_unix_adopt_here(nart_cx *cx, int fd, nart_unix *out);
 
-/** Gives the descriptor back, non-blocking, and closes the handle. @return 0; -EINVAL no `fd`; -EBADF; NART_ESTALE;
- *  NART_EWRONGTHREAD; NART_EFORK. **Ownership**: the descriptor is the caller's again. */
+/** Gives the descriptor back, non-blocking, and closes the handle. A task that waits in it is woken and finds it
+ *  closed. @return 0; -EINVAL no `fd`; -EBADF; NART_ESTALE; NART_EWRONGTHREAD.
+ *  **Ownership**: the descriptor is the caller's again. */
 NART_API NART_MUST_USE nart_res nart_unix_detach(nart_unix *u, int *fd);
 
 /**
@@ -182,8 +183,9 @@ NART_API nart_res nart_unix_peer_cred(const nart_unix *u, nart_unix_cred *out);
  *  peer; -EMFILE, -ENFILE; the errors of nart_unix_peer_cred(). **Ownership**: the descriptor is the caller's. */
 NART_API NART_MUST_USE nart_res nart_unix_peer_pidfd(const nart_unix *u);
 
-/** Shuts down one direction or both, as nart_tcp_shutdown(). NART_READ: the peer's sends answer -EPIPE.
- *  @return as nart_tcp_shutdown(). */
+/** Shuts down one direction or both, as nart_tcp_shutdown(). NART_READ: the peer's sends answer -EPIPE; one that waits
+ *  for space already waits until this side closes, as the kernel reports nothing before. @return as
+ *  nart_tcp_shutdown(). */
 NART_API nart_res nart_unix_shutdown(nart_unix *u, uint32_t dirs);
 
 /** The local address: of a client usually "unix:", none. @return as nart_tcp_local_addr(). */
@@ -212,7 +214,8 @@ typedef struct nart_unix_listener {
  * @return 0; -EADDRINUSE the path exists (see NART_UNIX_REPLACE), or the abstract name is in use; -ENOENT, -ENOTDIR,
  *   -EACCES, -EROFS about the path's directory; -EINVAL no `rt` or `out`, bad options, a `mode` without a path, or
  *   `addr` is no address; -EAFNOSUPPORT it is no Unix address; -EMFILE, -ENFILE, NART_EFDS, -ENOBUFS, -ENOMEM, -ENOSPC
- *   as nart_fd_open(); NART_EABI; NART_EWRONGTHREAD; NART_EFORK. After an error the path is as before.
+ *   as nart_fd_open(); NART_EABI; NART_EWRONGTHREAD; NART_EFORK. After an error the path is as before; one that was
+ *   to be replaced may be gone.
  * **Thread**: as nart_tcp_listen().
  */
 NART_API NART_MUST_USE nart_res nart_unix_listen(nart_rt *rt, const nart_addr *addr,
