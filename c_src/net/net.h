@@ -204,6 +204,10 @@ nart_res nart__tcp_bind(nart_tcp *s, const nart_driver *drv, void *host, int fd)
 nart_res nart__tcp_connect_start(nart_cx *cx, nart_tcp *s, struct nart_socket *from,
                                  const nart_addr *addr);
 
+/* nart_tcp.reserved[NART__TCP_MARK]: an urgent byte was received. A receive may still stop at its mark, which the kernel
+ * does not report any more: so only EAGAIN says that no data is pending, and resets it. */
+enum { NART__TCP_MARK = 0 };
+
 /* Makes `*s` the owner of a connected socket that is registered as `*io`. */
 void nart__tcp_take(nart_tcp *s, const nart_io *io, int fd);
 

@@ -204,10 +204,12 @@ static inline nart_res receive(nart_cx *cx, nart_tcp *s, void *buf, size_t len, 
             return r;
         ssize_t n = s->io.drv->sys->recv(s->fd, buf, len, flags);
         if (n == -EAGAIN) {
+            s->reserved[NART__TCP_MARK] = 0;
             nart__io_clear(&s->io, NART_READ, cx);
             continue;
         }
-        if (flags == 0 && n >= 0 && (size_t)n < len && !nart__read_on(r))
+        if (flags == 0 && n >= 0 && (size_t)n < len && !nart__read_on(r) &&
+            !s->reserved[NART__TCP_MARK])
             nart__io_clear(&s->io, NART_READ, cx);
         return n;
     }
@@ -335,7 +337,11 @@ static nart_res adopt_under(nart__under under, int fd, nart_tcp *out)
     nart_res r = under.refused;
     if (r == 0)
         r = nart__socket_take(under.drv->sys, fd, IPPROTO_TCP);
-    return r ? r : nart__tcp_bind(out, under.drv, under.host, fd);
+    if (r == 0)
+        r = nart__tcp_bind(out, under.drv, under.host, fd);
+    if (r == 0)
+        out->reserved[NART__TCP_MARK] = 1; /* what was done with it before is not known */
+    return r;
 }
 
 nart_res nart_tcp_adopt(nart_rt *rt, int fd, nart_tcp *out)

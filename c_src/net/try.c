@@ -42,7 +42,10 @@ nart_res nart_tcp_try_recv(nart_tcp *s, void *buf, size_t len)
 
 nart_res nart_tcp_try_recv_urgent(nart_tcp *s, uint8_t *byte)
 {
-    return try_recv(s, byte, 1, MSG_OOB); /* its EAGAIN says nothing of other bytes */
+    nart_res r = try_recv(s, byte, 1, MSG_OOB); /* its EAGAIN says nothing of other bytes */
+    if (r == 1)
+        s->reserved[NART__TCP_MARK] = 1;
+    return r;
 }
 
 nart_res nart_tcp_try_send(nart_tcp *s, const void *buf, size_t len)

@@ -327,8 +327,9 @@ NART_API NART_MUST_USE nart_res nart_tcp_try_send(nart_tcp *s, const void *buf, 
  *  turns it into an ordinary byte. @return 1; the errors of nart_tcp_send(). */
 NART_API NART_MUST_USE nart_res nart_tcp_send_urgent(nart_cx *cx, nart_tcp *s, uint8_t byte);
 
-/** Receives the urgent byte without waiting, also outside of a poll. An urgent byte alone wakes no wait; a receive stops
- *  before it once. @return 1; -EAGAIN it is announced and has not arrived; -EINVAL there is none, or it was received;
+/** Receives the urgent byte without waiting, also outside of a poll. An urgent byte alone wakes no wait. A receive of
+ *  the bytes before it stops there; the next one goes past it, and an urgent byte that was not received until then is
+ *  lost. @return 1; -EAGAIN it is announced and has not arrived; -EINVAL there is none, or it was received;
  *  0 the peer has shut down writing; -EBADF; -ENOTCONN; -ECONNRESET; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API NART_MUST_USE nart_res nart_tcp_try_recv_urgent(nart_tcp *s, uint8_t *byte);
 

@@ -312,6 +312,34 @@ static nart_res sends_urgent(nart_cx *cx, void *arg)
     return nart_await(cx, nart_tcp_send_urgent(cx, &sock, *byte));
 }
 
+/* The event is fetched when the urgent byte was received already, so it does not say that there is a mark. */
+TEST_WITH(a_mark_is_passed_after_its_byte_was_received, conn)
+{
+    char buf[8] = "", more[8] = "";
+    uint8_t byte = 0;
+    int fd;
+
+    CHECK_RES(nart_tcp_try_recv(&sock, buf, sizeof buf), -EAGAIN);
+    for (int adopted = 0; adopted < 2; adopted++) {
+        raw_send(peer, "ab");
+        CHECK_EQ(send(peer, "!", 1, MSG_OOB), 1);
+        raw_send(peer, "cd");
+        wait_for((int)nart_tcp_fd(&sock), POLLPRI);
+        CHECK_RES(nart_tcp_try_recv_urgent(&sock, &byte), 1);
+        CHECK_EQ(byte, '!');
+        if (adopted) {
+            CHECK_RES(nart_tcp_detach(&sock, &fd, NULL, 0, NULL), 0);
+            CHECK_RES(nart_tcp_adopt(rt, fd, &sock), 0);
+        }
+        settle(rt);
+        CHECK_RES(recv_now(rt, &sock, buf, sizeof buf), 2);
+        CHECK_EQ(memcmp(buf, "ab", 2), 0);
+        CHECK_RES(recv_now(rt, &sock, more, sizeof more), 2); /* without an event of its own */
+        CHECK_EQ(memcmp(more, "cd", 2), 0);
+        CHECK_RES(nart_tcp_try_recv(&sock, more, sizeof more), -EAGAIN);
+    }
+}
+
 TEST_WITH(an_urgent_byte_travels_on_its_own, conn)
 {
     nart_tcp other;
