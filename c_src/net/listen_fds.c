@@ -87,6 +87,7 @@ nart_res nart_listen_fds(nart_listen_fd *out, size_t cap)
 
     if (r != -ENOBUFS) {
         unsetenv("LISTEN_PID");
+        unsetenv("LISTEN_PIDFDID"); /* names the same process, since systemd 258 */
         unsetenv("LISTEN_FDS");
         unsetenv("LISTEN_FDNAMES");
     }

@@ -324,10 +324,11 @@ typedef struct nart_listen_fd {
 
 /**
  * The descriptors that systemd, or another service manager with its protocol, has opened for this process (socket
- * activation). They are closed on exec from now on, and the variables LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES are
- * removed: children and a second call find none. Adopt each by its name or by what nart_sock_type(),
- * nart_sock_family() and nart_sock_listening() answer. A Unix socket that listens, or of datagrams, has no adopt
- * function yet: await it by nart_fd_open(), and accept its connections by accept4(2) and nart_unix_adopt().
+ * activation). They are closed on exec from now on, and the variables LISTEN_PID, LISTEN_PIDFDID, LISTEN_FDS and
+ * LISTEN_FDNAMES are removed: children and a second call find none. Adopt each by its name or by what
+ * nart_sock_type(), nart_sock_family() and nart_sock_listening() answer. A Unix socket that listens, or of datagrams,
+ * has no adopt function yet: await it by nart_fd_open(), and accept its connections by accept4(2) and
+ * nart_unix_adopt().
  * @param out the descriptors, in the order of the unit's files. @param cap slots in `out`.
  * @return their number; 0 there are none for this process; -EINVAL the variables contradict each other or the
  *   protocol; -EBADF one is not open; -ENOBUFS more than `cap`: nothing was done.

@@ -17,6 +17,7 @@ static void passed(bool to_this, const char *fds, const char *names)
 
     snprintf(pid, sizeof pid, "%d", to_this ? (int)getpid() : (int)getppid());
     setenv("LISTEN_PID", pid, 1);
+    setenv("LISTEN_PIDFDID", "4711", 1);
     unsetenv("LISTEN_FDS");
     unsetenv("LISTEN_FDNAMES");
     if (fds)
@@ -27,7 +28,8 @@ static void passed(bool to_this, const char *fds, const char *names)
 
 static bool removed(void)
 {
-    return !getenv("LISTEN_PID") && !getenv("LISTEN_FDS") && !getenv("LISTEN_FDNAMES");
+    return !getenv("LISTEN_PID") && !getenv("LISTEN_PIDFDID") && !getenv("LISTEN_FDS") &&
+           !getenv("LISTEN_FDNAMES");
 }
 
 struct answer {
