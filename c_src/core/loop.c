@@ -415,8 +415,16 @@ static int look_outside(nart_rt *rt, int64_t timeout)
 /* Calls the watches that the last look outside has found ready. */
 static inline void call_watches(nart_rt *rt)
 {
-    if (NART_UNLIKELY(rt->reactor.calls > 0))
-        nart__reactor_call(&rt->reactor);
+    if (NART_LIKELY(rt->reactor.calls == 0))
+        return;
+    rt->watches->called = rt->stats.ticks + 1;
+    nart__reactor_call(&rt->reactor);
+}
+
+/* Has a callback of a watch been called in this tick? Then the tick does not wait. */
+static inline bool called(const nart_rt *rt)
+{
+    return NART_UNLIKELY(rt->watches != NULL) && rt->watches->called > rt->stats.ticks;
 }
 
 /* Looks inside and outside, without waiting. 0 or -errno. */
@@ -471,7 +479,7 @@ static int spin(nart_rt *rt, int64_t until, bool *enough)
     *enough = true;
     for (;;) {
         int err = look(rt);
-        if (err || nart__any_ready(rt) || rt->stopped)
+        if (err || nart__any_ready(rt) || rt->stopped || called(rt))
             return err;
         if (end != NART_NEVER && nart__sys_now() >= end)
             break;
@@ -489,12 +497,13 @@ static int wait_ready(nart_rt *rt, int64_t until)
     look_inside(rt);
     if (nart__any_ready(rt) && rt->unlooked < rt->opts.polls_per_tick)
         return 0;
-    if (NART_UNLIKELY(rt->clock.mode == NART__CLOCK_AUTO) && !nart__any_ready(rt) &&
+    if (NART_UNLIKELY(rt->clock.mode == NART__CLOCK_AUTO) && !nart__any_ready(rt) && !called(rt) &&
         nart__clock_jump(rt)) {
         look_inside(rt);
         return 0;
     }
-    if (nart__any_ready(rt) || until == 0) /* after so many polls descriptors are checked, too */
+    /* after so many polls, and callbacks, descriptors are checked, too */
+    if (nart__any_ready(rt) || until == 0 || called(rt))
         return look(rt);
     if (NART_UNLIKELY(rt->opts.flags & NART_RT_SPINNING || rt->opts.spin_ns > 0)) {
         int err = spin(rt, until, &enough);

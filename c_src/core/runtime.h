@@ -79,6 +79,8 @@ typedef struct nart__watches {
     nart__exit_hook exit_hook; /* first */
     nart_rt *rt;
     struct nart_watch *first;
+    uint64_t called; /* the tick of the last callback, plus one */
+    uint64_t rang;   /* of the last for an alarm */
     nart__wheel alarms;
 } nart__watches;
 
@@ -256,7 +258,7 @@ static inline nart_res nart__cx_rt_made(nart_cx *cx, nart_rt **rt)
 
 /* ---- watcher.c ---- */
 
-/* Calls the watches whose alarms are due at rt->cx.now. The runtime has had a watch. */
+/* Calls the watches whose alarms are due at rt->cx.now, once per tick. The runtime has had a watch. */
 NART__COLD void nart__alarms_fire(nart_rt *rt);
 
 /* The time of the first alarm, or NART_NEVER. Visits all watches. */

@@ -13,6 +13,9 @@
  *     with the first watch of a runtime.
  *  3. The runtime keeps a list of its watches, for dumps and for its end.
  *
+ *  4. A tick in which a callback was called does not wait: the callback may have stopped the loop, or have left
+ *     something to look at. Alarms ring in one look of a tick.
+ *
  * Bounds: all O(1); an alarm as a timer of a task. At most timers_per_tick alarms per look. */
 #include "runtime.h"
 
@@ -23,13 +26,29 @@ static nart_watch *watch_of(nart__tnode *node)
     return (nart_watch *)(void *)((char *)node - offsetof(nart_watch, alarm));
 }
 
+/* All that are due leave the wheel before the first call: an alarm that a callback sets is none of them. They are
+ * between two nodes, so that one which is removed is never taken for the last of a slot. */
 void nart__alarms_fire(nart_rt *rt)
 {
+    nart__watches *all = rt->watches;
     unsigned budget = rt->opts.timers_per_tick;
-    nart__tnode *node;
+    nart__tnode first = { 0 }, last = { .prev = &first, .next = &first }, *node;
 
-    while ((node = nart__wheel_expire(&rt->watches->alarms, rt->cx.now, &budget)))
+    if (all->rang > rt->stats.ticks)
+        return;
+    first.next = first.prev = &last;
+    while ((node = nart__wheel_expire(&all->alarms, rt->cx.now, &budget))) {
+        node->prev = last.prev;
+        node->next = &last;
+        last.prev->next = node;
+        last.prev = node;
+    }
+    if (first.next != &last)
+        all->called = all->rang = rt->stats.ticks + 1;
+    while ((node = first.next) != &last) {
+        nart__wheel_remove(&all->alarms, node);
         nart__watch_call(watch_of(node), NART_ALARM);
+    }
 }
 
 int64_t nart__alarms_first(const nart_rt *rt)

@@ -176,12 +176,12 @@ int nart__reactor_wait(nart__reactor *r, int64_t timeout_ns)
 
 /* ---- descriptors ---- */
 
-/* Is the descriptor registered already, as one that is always ready? */
+/* Is the descriptor registered already, as one that is always ready? Not by a watch: one under its number is gone. */
 static NART__COLD bool is_here(const nart__reactor *r, int fd)
 {
     for (uint32_t i = 0; i < r->fresh; i++) {
         const nart__io *io = nart__io_at(r, i);
-        if (io->id != NART__IO_FREE && io->fd == fd)
+        if (io->id != NART__IO_FREE && io->fd == fd && !(io->ready & NART__IO_WATCH))
             return true;
     }
     return false;

@@ -37,10 +37,11 @@
  * always ready delay watches by the polls of one tick (nart_rt_opts.polls_per_tick).
  *
  * **Descriptors**: tell nart before the library closes one: nart_watch_set() without directions, or
- * nart_watch_stop(). Otherwise a copy of it in another process keeps reporting. If a library may have replaced its
- * socket, which then can have the same number (PQconnectPoll() does this), call nart_watch_start() again: it
- * registers whatever the number names now. A watch whose descriptor was closed gets no events, and never those of
- * a handle or watch that got its number.
+ * nart_watch_stop(). Otherwise a copy of it, by dup() or in another process, keeps reporting, and keeps the loop
+ * awake. If a library may have replaced its socket, which then can have the same number (PQconnectPoll() does this),
+ * call nart_watch_start() again: it registers whatever the number names now. A watch whose descriptor was closed,
+ * and all copies of it, gets no events from the next tick on, and never those of a handle or watch that got its
+ * number.
  *
  * **Ownership**: the struct is the caller's. It must stay where it is until it is stopped or the runtime is freed,
  * which stops it without a call. Zeroed = stopped.
@@ -96,12 +97,14 @@ NART_API NART_MUST_USE nart_res nart_watch_start(nart_rt *rt, nart_watch *w, int
 /**
  * Sets what a watch waits for, in place of what was set before.
  * @param dirs NART_READ, NART_WRITE, both or 0. @param at the time of the alarm, on the runtime's clock
- *   (nart_rt_now()), or NART_NEVER. It rings once; a time that has passed is due in the next tick.
+ *   (nart_rt_now()), or NART_NEVER. It rings once; a time that has passed is due in the next tick, and before it
+ *   only for a call in the callback of a descriptor.
  * @return 0; -EINVAL no `w`, or unknown bits; -EBADF the watch is stopped, or its descriptor is not open; -EPERM
  *   the kernel does not watch such descriptors (regular files): they are always ready; -EEXIST the descriptor is
  *   watched already, by another watch or a handle (watch a duplicate); NART_EFDS more than nart_rt_opts.max_io, or a
- *   descriptor above 1,048,575; -ENOSPC, -ENOMEM the kernel's limits; NART_EWRONGTHREAD; NART_EFORK. After an
- *   error of a watch that is started no direction is watched and the alarm is unchanged.
+ *   descriptor above 1,048,575; -ENOSPC, -ENOMEM the kernel's limits; NART_EWRONGTHREAD; NART_EFORK. After
+ *   -EINVAL and the last two nothing has changed. After another error of a watch that is started no direction is
+ *   watched, and the alarm is unchanged.
  * **Cost**: a system call if the directions change, none if not.
  */
 NART_API NART_MUST_USE nart_res nart_watch_set(nart_watch *w, uint32_t dirs, int64_t at);

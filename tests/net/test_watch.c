@@ -305,6 +305,23 @@ TEST_WITH(a_handle_that_gets_the_number_keeps_its_events, rt)
     }
 }
 
+/* The kernel does not watch it: so nothing tells that the watch is gone but its number. */
+TEST_WITH(a_regular_file_that_gets_the_number_is_no_second_registration, rt)
+{
+    struct log l = { .reads = false };
+    nart_fd h;
+    int ends[2];
+
+    new_pipe(ends);
+    start(&l, ends[0], NART_READ, NART_NEVER);
+    close(ends[0]);
+    CHECK_EQ(open("/proc/self/exe", O_RDONLY | O_CLOEXEC), ends[0]);
+    CHECK_RES(nart_fd_open(rt, ends[0], 0, &h), 0);
+    CHECK_RES(nart_watch_stop(&l.w), 0);
+    CHECK_RES(nart_fd_close(&h), 0);
+    close(ends[1]);
+}
+
 TEST_WITH(a_watch_that_gets_the_number_keeps_its_events, rt)
 {
     struct log a = { .reads = false }, b = { .reads = false };
@@ -385,6 +402,58 @@ TEST_WITH(an_alarm_rings_once_at_its_time, rt)
     CHECK_RES(nart_watch_stop(&l.w), 0);
     one_tick();
     CHECK_EQ(l.calls, 2);
+}
+
+static void ring_again(nart_watch *w, uint32_t events, void *arg)
+{
+    (void)events;
+    ++*(int *)arg;
+    CHECK_RES(nart_watch_set(w, 0, 0), 0);
+}
+
+TEST_WITH(an_alarm_that_a_callback_sets_rings_in_the_next_tick, rt)
+{
+    nart_watch two[2] = { { 0 }, { 0 } };
+    int rung = 0;
+
+    for (int i = 0; i < 2; i++) {
+        CHECK_RES(nart_watch_start(rt, &two[i], -1, ring_again, &rung), 0);
+        CHECK_RES(nart_watch_set(&two[i], 0, 0), 0);
+    }
+    for (int i = 1; i <= 3; i++) {
+        one_tick();
+        CHECK_EQ(rung, 2 * i);
+    }
+    for (int i = 0; i < 2; i++)
+        CHECK_RES(nart_watch_stop(&two[i]), 0);
+}
+
+static nart_watch *due[3];
+
+static void stop_the_others(nart_watch *w, uint32_t events, void *arg)
+{
+    (void)events;
+    ++*(int *)arg;
+    for (int i = 0; i < 3; i++)
+        if (due[i] != w)
+            CHECK_RES(nart_watch_stop(due[i]), 0);
+}
+
+TEST_WITH(an_alarm_that_is_due_is_dropped_by_a_stop, rt)
+{
+    nart_watch w[3] = { { 0 }, { 0 }, { 0 } };
+    int rung = 0;
+
+    for (int i = 0; i < 3; i++) {
+        due[i] = &w[i];
+        CHECK_RES(nart_watch_start(rt, &w[i], -1, stop_the_others, &rung), 0);
+        CHECK_RES(nart_watch_set(&w[i], 0, 0), 0);
+    }
+    one_tick();
+    one_tick();
+    CHECK_EQ(rung, 1);
+    for (int i = 0; i < 3; i++)
+        CHECK_RES(nart_watch_stop(&w[i]), 0);
 }
 
 /* A run waits for the alarm of a watch, and so does a clock that advances by itself. */
@@ -549,6 +618,45 @@ TEST(a_callback_spawns_and_stops_but_does_not_run_or_free)
         CHECK_RES(nart_watch_set(&w, NART_READ, NART_NEVER), -EBADF);
         close_both(ends);
     }
+}
+
+/* The alarm rings in a tick in which no task is ready: the tick that would wait. */
+struct slow {
+    nart_watch *w;
+    nart_notify *n;
+    nart_waiter waiter;
+};
+
+static nart_res slow_run(nart_cx *cx, void *frame)
+{
+    struct slow *s = frame;
+
+    if (!s->waiter.wait.task)
+        CHECK_RES(nart_watch_set(s->w, 0, 0), 0);
+    return nart_notify_await(cx, s->n, &s->waiter);
+}
+
+TYPE(slow, slow_run);
+
+static void stop_run(nart_watch *w, uint32_t events, void *arg)
+{
+    (void)w;
+    (void)events;
+    (void)arg;
+    nart_rt_stop(rt);
+}
+
+TEST_WITH(an_alarm_stops_a_run_that_would_wait, rt)
+{
+    nart_notify n = { 0 };
+    nart_watch w = { 0 };
+
+    CHECK_RES(nart_watch_start(rt, &w, -1, stop_run, NULL), 0);
+    spawn(rt, &slow_type, &(struct slow){ .w = &w, .n = &n }, NULL);
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_RES(nart_watch_stop(&w), 0);
+    nart_notify_one(&n);
+    CHECK_RES(nart_rt_run(rt), 0);
 }
 
 /* A host that learns of readable descriptors by edges: an event that stays has none. */
