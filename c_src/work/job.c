@@ -125,20 +125,35 @@ nart_res nart_work_start(nart_work *w, nart_workers *pool, const nart_work_type 
 
 /* ---- waiting ---- */
 
+/* The handle was closed while a task waited in it. Is it the running one's operation that begins? That is requested in
+ * the poll after its last one, or not at all: then another operation of that task begins. `r`: what it answers first. */
+static NART__COLD nart_res closed_meanwhile(const nart_cx *cx, nart_work *w, nart_res r)
+{
+    const nart__task *t = cx->self;
+
+    if (r == -EPERM)
+        return r;
+    bool its = w->closed_for == t && w->wait.seen + 1 == t->polls;
+    if (its && r == NART_PENDING) { /* the budget is spent: requested again in the next poll */
+        w->wait.seen = t->polls;
+        return r;
+    }
+    if (its || r == 0)
+        w->closed_for = NULL;
+    return its && r == 0 ? NART_EABORTED : r;
+}
+
 /* The first lines of both operations. */
 static nart_res enter(nart_cx *cx, nart_work *w)
 {
+    if (NART_UNLIKELY(!w))
+        return -EINVAL;
     nart_res r = nart__enter(cx, &w->wait);
-
+    if (NART_UNLIKELY(w->closed_for != NULL))
+        r = closed_meanwhile(cx, w, r);
     if (NART_UNLIKELY(r))
         return r;
-    if (NART_UNLIKELY(w->wait.task && w->wait.task != cx->self))
-        return -EBUSY;
-    if (NART_LIKELY(!w->closed_for))
-        return 0;
-    r = w->closed_for == cx->self ? NART_EABORTED : 0;
-    w->closed_for = NULL;
-    return r;
+    return NART_UNLIKELY(nart__wait_taken(cx, &w->wait)) ? -EBUSY : 0;
 }
 
 /* Has the job of w ended? If not, the task waits for it. */
@@ -176,32 +191,51 @@ static nart_res run_begin(nart_cx *cx, nart_work *w, nart_workers *pool, const s
     return r;
 }
 
-nart_res nart_work_run(nart_cx *cx, nart_work *w, nart_workers *pool, const nart_work_type *type,
-                       const void *init)
+/* The budget of the poll is spent. The first call takes what it is given nevertheless, as NART_PENDING says: a task that
+ * is cancelled before its next poll would else leave a job that was never made. */
+static NART__COLD nart_res run_spent(nart_cx *cx, nart_work *w, nart_workers *pool,
+                                     const struct maker *m)
+{
+    nart_res r = run_begin(cx, w, pool, m);
+
+    cx->go = 0;
+    if (r == NART_PENDING || cx->refused >= NART__PATIENCE)
+        return NART_PENDING;
+    cx->refused++;
+    return r;
+}
+
+static nart_res work_run(nart_cx *cx, nart_work *w, nart_workers *pool, const struct maker *m)
 {
     nart_res r = enter(cx, w);
 
+    if (r == NART_PENDING && w->wait.task != cx->self && !w->closed_for && !cx->stop)
+        return run_spent(cx, w, pool, m);
     if (r)
         return r;
-    if (w->wait.task)
-        return wait_for(cx, w, &run_ops);
-    r = type_check(type);
-    if (r)
-        return r;
+    return w->wait.task ? wait_for(cx, w, &run_ops) : run_begin(cx, w, pool, m);
+}
+
+nart_res nart_work_run(nart_cx *cx, nart_work *w, nart_workers *pool, const nart_work_type *type,
+                       const void *init)
+{
+    nart_res bad = type_check(type);
+
+    if (bad) {
+        nart_res r = enter(cx, w);
+        return r ? r : bad;
+    }
     const struct copied c = { init, type->size };
     const struct maker m = { type, type->size, copy_init, &c };
-    return run_begin(cx, w, pool, &m);
+    return work_run(cx, w, pool, &m);
 }
 
 nart_res nart__work_run(nart_cx *cx, nart_work *w, nart_workers *pool, const nart_work_type *type,
                         size_t size, void (*fill)(void *data, const void *arg), const void *arg)
 {
     const struct maker m = { type, size, fill, arg };
-    nart_res r = enter(cx, w);
 
-    if (r)
-        return r;
-    return w->wait.task ? wait_for(cx, w, &run_ops) : run_begin(cx, w, pool, &m);
+    return work_run(cx, w, pool, &m);
 }
 
 nart_res nart_work_await(nart_cx *cx, nart_work *w)

@@ -106,6 +106,7 @@ static void default_init(void)
 static void in_child(void)
 {
     fork_epoch++;
+    here = NULL; /* also if a job has forked */
     default_init();
 }
 
@@ -386,9 +387,9 @@ static void work_over(void *arg)
     pthread_t before = pthread_self();
     bool joins = false;
 
-    here = NULL;
     if (self->job)
         run_over(self, NART_EABORTED);
+    here = NULL;
     p->threads--;
     bool more = count_thread(p);
     if (p->closing && !p->unowned) {

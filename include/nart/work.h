@@ -169,7 +169,8 @@ NART_API bool nart_work_cancelled(const nart_job *job);
 
 /**
  * A handle of a job. Zeroed = empty. It may be used for one job after another, keeps their memory for the next, and
- * must be closed. It may outlive the pool, and be moved by assignment while no task waits in it.
+ * must be closed. It may outlive the pool, and be moved by assignment while no task waits in it. After it was closed or
+ * detached while a task waits in it, do not use it for another job before that task has run.
  * **Thread**: one at a time uses it.
  */
 typedef struct nart_work {
@@ -208,8 +209,8 @@ NART_API NART_MUST_USE nart_res nart_work_start(nart_work *w, nart_workers *pool
 
 /** Waits for the end of the job that was started. Leaving it changes nothing: it can be called again, also after the
  *  answer.
- *  @return the job's result, see rule 2; NART_ESTALE an empty handle; NART_EABORTED also `w` was closed meanwhile;
- *    -EBUSY another task waits in `w`; -ECANCELED, -ETIMEDOUT; NART_EFORK. **Thread**: a poll of any driver. */
+ *  @return the job's result, see rule 2; -EINVAL no `w`; NART_ESTALE an empty handle; NART_EABORTED also `w` was closed
+ *    meanwhile; -EBUSY another task waits in `w`; -ECANCELED, -ETIMEDOUT; NART_EFORK. **Thread**: a poll of any driver. */
 NART_API NART_MUST_USE nart_res nart_work_await(nart_cx *cx, nart_work *w);
 
 /** Has the job ended? False for an empty handle. */

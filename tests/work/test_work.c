@@ -316,6 +316,51 @@ TEST_EACH(a_closed_handle_wakes_its_task, BODY, FIBER)
     CHECK_EQ(runs, 1);
 }
 
+/* The handle is closed, and the task leaves by a race that it has lost instead of learning of it. */
+struct again {
+    nart_co co;
+    nart_notify *n;
+    nart_waiter waiter;
+    int which;
+};
+
+static nart_res again_run(nart_cx *cx, void *frame)
+{
+    struct again *a = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &a->co);
+    NART_AWAIT_ANY(a->which, r, nart_notify_await(cx, a->n, &a->waiter),
+                   nart_work_run(cx, &w, pool, &gated_type, &op.init));
+    CHECK_EQ(a->which, 0);
+    NART_AWAIT(r, nart_notify_await(cx, a->n, &a->waiter));
+    op.init.open = true;
+    NART_AWAIT(r, nart_work_run(cx, &w, pool, &gated_type, &op.init));
+    op.res = r;
+    NART_END(r);
+}
+
+static const nart_task_type again_type = NART_TASK_TYPE(struct again, again_run, NULL);
+
+TEST_WITH(a_handle_that_was_closed_during_a_lost_race_is_used_again, work)
+{
+    nart_work blocker = { 0 };
+    nart_notify n = { 0 };
+
+    occupy(&blocker);
+    op.res = NART_PENDING;
+    CHECK_RES(nart_rt_spawn(rt, &again_type, &(struct again){ .n = &n }, NULL), 0);
+    settle(rt);
+    nart_notify_one(&n);
+    nart_work_close(&w);
+    settle(rt);
+    nart_notify_one(&n);
+    release();
+    op_finish(rt, &op);
+    CHECK_RES(op.res, op.init.answer);
+    nart_work_close(&blocker);
+}
+
 TEST_WITH(a_detached_job_continues, work)
 {
     op_start(rt, BODY, &op);
@@ -445,6 +490,24 @@ static nart_res bad_type_run(nart_cx *cx, void *frame)
 }
 
 static const nart_task_type bad_type = NART_TASK_TYPE(int, bad_type_run, NULL);
+
+static nart_res without_handle(nart_cx *cx, void *frame)
+{
+    (void)frame;
+    CHECK_RES(nart_work_await(cx, NULL), -EINVAL);
+    return nart_work_run(cx, NULL, pool, &gated_type, &op.init);
+}
+
+static const nart_task_type without_handle_type =
+    NART_TASK_TYPE(struct again, without_handle, NULL);
+
+TEST_WITH(no_handle_is_refused_in_a_poll, work)
+{
+    nart_res r;
+
+    CHECK_RES(nart_block_on(rt, &without_handle_type, NULL, &r), 0);
+    CHECK_RES(r, -EINVAL);
+}
 
 TEST_WITH(an_invalid_type_is_refused_in_a_poll, work)
 {
