@@ -332,12 +332,12 @@ int nart__sys_file_close(int fd)
 
 ssize_t nart__sys_file_read(int fd, void *buf, size_t len, int64_t offset)
 {
-    RETRY(ssize_t, n, offset < 0 ? read(fd, buf, len) : pread(fd, buf, len, (off_t)offset));
+    RETRY(ssize_t, n, offset == -1 ? read(fd, buf, len) : pread(fd, buf, len, (off_t)offset));
 }
 
 ssize_t nart__sys_file_write(int fd, const void *buf, size_t len, int64_t offset)
 {
-    RETRY(ssize_t, n, offset < 0 ? write(fd, buf, len) : pwrite(fd, buf, len, (off_t)offset));
+    RETRY(ssize_t, n, offset == -1 ? write(fd, buf, len) : pwrite(fd, buf, len, (off_t)offset));
 }
 
 int nart__sys_file_sync(int fd, bool data_only)

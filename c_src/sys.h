@@ -67,7 +67,7 @@ int nart__sys_epoll_wait(int epfd, struct epoll_event *evs, int max, int64_t tim
 /* Never retried: on Linux the descriptor is closed even after EINTR. */
 void nart__sys_close(int fd);
 
-/* Files; these block, and are called by threads of a pool. `offset` < 0: at the file's position, which moves. */
+/* Files; these block, and are called by threads of a pool. `offset` -1: at the file's position, which moves. */
 int nart__sys_file_open(const char *path, int flags, mode_t mode); /* closed on exec */
 int nart__sys_file_close(int fd);
 ssize_t nart__sys_file_read(int fd, void *buf, size_t len, int64_t offset);

@@ -20,6 +20,7 @@ nart__file *nart__file_new(int fd)
 
     if (f) {
         f->fd = fd;
+        nart__lock_init(&f->position);
         NART__STORE(&f->refs, 1u, NART__RELAXED); /* nobody else has it yet */
     }
     return f;
@@ -31,6 +32,7 @@ nart_res nart__file_unref(nart__file *f)
     if (NART__FETCH_ADD(&f->refs, UINT32_MAX, NART__ACQ_REL) != 1)
         return 0;
     nart_res r = nart__sys_file_close(f->fd);
+    nart__lock_finish(&f->position);
     free(f);
     return r;
 }
@@ -284,9 +286,13 @@ struct entry {
     char name[];
 };
 
+/* Other jobs may read the same directory: its position is one. */
 nart_res nart__file_do_entries(nart__file_job *j)
 {
-    return nart__sys_file_entries(j->file->fd, j->offset, j->bytes, j->len);
+    nart__lock_enter(&j->file->position);
+    nart_res r = nart__sys_file_entries(j->file->fd, j->offset, j->bytes, j->len);
+    nart__lock_leave(&j->file->position);
+    return r;
 }
 
 bool nart__file_entry(const nart__file_job *j, size_t *at, nart_dir_entry *e, int64_t *next)

@@ -117,12 +117,19 @@ static size_t text_size(const char *text)
     return text ? strlen(text) + 1 : 0;
 }
 
+static nart_file handle_of(const nart_file *f)
+{
+    return f ? *f : (nart_file){ NULL };
+}
+
 /* The job of the answer, in *j; NULL before. */
 static nart_res op_run(nart_cx *cx, nart_file_op *op, const struct request *q, nart__file_job **j)
 {
     size_t size = sizeof **j;
 
     *j = NULL;
+    if (!op)
+        return -EINVAL;
     if (!op->work.wait.task) {
         if (q->file && !q->file->shared)
             return -EBADF;
@@ -168,7 +175,7 @@ nart_res nart_file_adopt(nart_file *out, int fd)
 
 nart_res nart_file_fd(const nart_file *f)
 {
-    return f->shared ? f->shared->fd : -EBADF;
+    return f && f->shared ? f->shared->fd : -EBADF;
 }
 
 nart_res nart_file_close(nart_cx *cx, nart_file_op *op, nart_file *f)
@@ -176,7 +183,7 @@ nart_res nart_file_close(nart_cx *cx, nart_file_op *op, nart_file *f)
     const struct request q = { .type = &close_type, .file = f };
     nart__file_job *j;
 
-    return op_run(cx, op, &q, &j);
+    return f ? op_run(cx, op, &q, &j) : -EINVAL;
 }
 
 void nart_file_finish(nart_file *f)
@@ -195,7 +202,7 @@ static size_t at_most(size_t len)
 nart_res nart_file_read(nart_cx *cx, nart_file_op *op, const nart_file *f, void *buf, size_t len,
                         int64_t offset)
 {
-    nart_file file = *f;
+    nart_file file = handle_of(f);
     const struct request q = { .type = &read_type,
                                .file = &file,
                                .len = at_most(len),
@@ -203,7 +210,7 @@ nart_res nart_file_read(nart_cx *cx, nart_file_op *op, const nart_file *f, void 
                                .offset = offset };
     nart__file_job *j;
 
-    if (!buf)
+    if (!f || !buf)
         return -EINVAL;
     nart_res r = op_run(cx, op, &q, &j);
     if (j && r > 0)
@@ -214,7 +221,7 @@ nart_res nart_file_read(nart_cx *cx, nart_file_op *op, const nart_file *f, void 
 nart_res nart_file_write(nart_cx *cx, nart_file_op *op, const nart_file *f, const void *buf,
                          size_t len, int64_t offset)
 {
-    nart_file file = *f;
+    nart_file file = handle_of(f);
     const struct request q = { .type = &write_type,
                                .file = &file,
                                .bytes = buf,
@@ -223,25 +230,25 @@ nart_res nart_file_write(nart_cx *cx, nart_file_op *op, const nart_file *f, cons
                                .offset = offset };
     nart__file_job *j;
 
-    return !buf && len > 0 ? -EINVAL : op_run(cx, op, &q, &j);
+    return !f || (!buf && len > 0) ? -EINVAL : op_run(cx, op, &q, &j);
 }
 
 nart_res nart_file_sync(nart_cx *cx, nart_file_op *op, const nart_file *f, bool data_only)
 {
-    nart_file file = *f;
+    nart_file file = handle_of(f);
     const struct request q = { .type = &sync_type, .file = &file, .flags = data_only };
     nart__file_job *j;
 
-    return op_run(cx, op, &q, &j);
+    return f ? op_run(cx, op, &q, &j) : -EINVAL;
 }
 
 nart_res nart_file_truncate(nart_cx *cx, nart_file_op *op, const nart_file *f, int64_t size)
 {
-    nart_file file = *f;
+    nart_file file = handle_of(f);
     const struct request q = { .type = &truncate_type, .file = &file, .offset = size };
     nart__file_job *j;
 
-    return op_run(cx, op, &q, &j);
+    return f ? op_run(cx, op, &q, &j) : -EINVAL;
 }
 
 static nart_res stat_run(nart_cx *cx, nart_file_op *op, const struct request *q,
@@ -259,10 +266,10 @@ static nart_res stat_run(nart_cx *cx, nart_file_op *op, const struct request *q,
 
 nart_res nart_file_stat(nart_cx *cx, nart_file_op *op, const nart_file *f, nart_file_info *out)
 {
-    nart_file file = *f;
+    nart_file file = handle_of(f);
     const struct request q = { .type = &stat_type, .file = &file };
 
-    return stat_run(cx, op, &q, out);
+    return f ? stat_run(cx, op, &q, out) : -EINVAL;
 }
 
 /* ---- paths ---- */
@@ -342,9 +349,9 @@ nart_res nart_file_copy(nart_cx *cx, nart_file_op *op, const char *from, const c
 nart_res nart_dir_read(nart_cx *cx, nart_file_op *op, const nart_file *dir, int64_t *cursor,
                        nart_dir_entry *entries, size_t max)
 {
-    if (!cursor || !entries || max == 0)
+    if (!dir || !cursor || !entries || max == 0)
         return -EINVAL;
-    nart_file file = *dir;
+    nart_file file = handle_of(dir);
     const struct request q = {
         .type = &entries_type, .file = &file, .len = NAMES, .room = NAMES, .offset = *cursor
     };

@@ -3,7 +3,7 @@
 #ifndef NART_FILE_FILE_H
 #define NART_FILE_FILE_H
 
-#include "../base/atomic.h"
+#include "../base/lock.h"
 
 #include <nart/file.h>
 
@@ -11,6 +11,7 @@
 typedef struct nart__file {
     int fd;
     NART__ATOMIC(uint32_t) refs;
+    nart__lock position; /* of a directory: while it is set and read from. Only jobs wait for it */
 } nart__file;
 
 /* What a job needs, and what it has found. It is the job's own: the strings and bytes of `request` are copied. */

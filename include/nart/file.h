@@ -66,7 +66,7 @@ extern "C" {
 /** The most bytes that one read or write transfers: a larger one is short. */
 #define NART_FILE_MAX (1u << 20)
 
-/** For `offset`: at the position of the open file, which moves. */
+/** For `offset`: at the position of the open file, which moves. Other negative offsets answer -EINVAL. */
 #define NART_FILE_POSITION (-1)
 
 struct nart__file;
@@ -101,6 +101,7 @@ NART_API nart_res nart_file_fd(const nart_file *f);
 
 /** Closes a file on the pool, where close(2) may block, and answers its error. `*f` is empty from the first
  *  NART_PENDING on: the file is closed even if the task then leaves. While other operations use it, it is closed after the last.
+ *  After NART_ESHUTDOWN it was closed on this thread.
  *  @return 0; -EBADF; see rule 6. */
 NART_API NART_MUST_USE nart_res nart_file_close(nart_cx *cx, nart_file_op *op, nart_file *f);
 
@@ -166,7 +167,8 @@ NART_API NART_MUST_USE nart_res nart_file_load(nart_cx *cx, nart_file_op *op, co
 /** Replaces a file, or creates it: others see the old content or the new one, also after a crash. The new one is
  *  written to a temporary file in the same directory ("name.XXXXXX"), which is synced and renamed; then the directory
  *  is synced. After an error the old file is untouched and the temporary file removed, unless the last step failed.
- *  `mode` is changed by the umask. @return 0; see rule 6. */
+ *  `mode` is changed by the umask. A symbolic link is replaced itself, and so is one of several hard links; the new file is
+ *  the process's own. Its name has at most NAME_MAX - 7 bytes. @return 0; see rule 6. */
 NART_API NART_MUST_USE nart_res nart_file_replace(nart_cx *cx, nart_file_op *op, const char *path,
                                                   const void *data, size_t len, mode_t mode);
 

@@ -84,6 +84,17 @@ int rename(const char *from, const char *to)
     return fails(RENAME, NULL) ? -1 : (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 
+static bool seeks_slowly; /* another thread runs before the directory is read */
+
+off_t lseek(int fd, off_t to_where, int whence)
+{
+    off_t r = syscall(SYS_lseek, fd, to_where, whence);
+
+    if (seeks_slowly)
+        usleep(500);
+    return r;
+}
+
 /* ---- the fixture: a directory, a runtime and a pool ---- */
 
 enum form { BODY, FIBER };
@@ -460,6 +471,56 @@ TEST_WITH(a_directory_is_read_in_batches, files)
     CHECK_RES(done(do_entries), 0);
 }
 
+/* Tasks that read one directory, each with a cursor of its own. */
+struct lister {
+    nart_co co;
+    nart_file_op op;
+    int64_t cursor;
+    nart_dir_entry entry;
+    unsigned *seen;
+};
+
+static nart_res lister_run(nart_cx *cx, void *frame)
+{
+    struct lister *l = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &l->co);
+    for (;;) {
+        NART_AWAIT(r, nart_dir_read(cx, &l->op, &file, &l->cursor, &l->entry, 1));
+        if (r != 1)
+            break;
+        CHECK_EQ(*l->seen >> (l->entry.name[0] - 'a') & 1, 0);
+        *l->seen |= 1u << (l->entry.name[0] - 'a');
+    }
+    CHECK_RES(r, 0);
+    nart_file_op_close(&l->op);
+    NART_END(r);
+}
+
+static const nart_task_type lister_type = NART_TASK_TYPE(struct lister, lister_run, NULL);
+
+TEST_WITH(tasks_read_one_directory_side_by_side, files)
+{
+    char name[] = "?";
+    unsigned seen[3] = { 0 };
+
+    for (int i = 0; i < 26; i++) {
+        name[0] = (char)('a' + i);
+        CHECK_EQ(close(open(name, O_CREAT | O_WRONLY, 0600)), 0);
+    }
+    path = ".";
+    open_as(O_RDONLY | O_DIRECTORY);
+    seeks_slowly = true;
+    for (int i = 0; i < 3; i++)
+        CHECK_RES(nart_rt_spawn(rt, &lister_type, &(struct lister){ .seen = &seen[i] }, NULL), 0);
+    CHECK_RES(nart_rt_run(rt), 0);
+    seeks_slowly = false;
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(seen[i], (1u << 26) - 1);
+    CHECK_RES(nart_workers_shutdown(NULL, NART_NEVER), 0);
+}
+
 TEST_WITH(a_whole_file_is_loaded_up_to_a_limit, files)
 {
     fill_text(sizeof text);
@@ -612,6 +673,85 @@ TEST_WITH(bad_arguments_are_refused, files)
     path = "f";
     CHECK_RES(done(do_open), -ENOMEM);
     test_alloc_fail(0, false);
+}
+
+static nart_res without_op(nart_cx *cx)
+{
+    const nart_file f = file;
+
+    CHECK_RES(nart_file_open(cx, NULL, &file, "f", O_RDONLY, 0), -EINVAL);
+    CHECK_RES(nart_file_sync(cx, NULL, &f, false), -EINVAL);
+    return nart_path_remove(cx, NULL, "f", false);
+}
+
+static nart_res without_file(nart_cx *cx)
+{
+    CHECK_RES(nart_file_read(cx, &fop, NULL, text, 1, 0), -EINVAL);
+    CHECK_RES(nart_file_write(cx, &fop, NULL, text, 1, 0), -EINVAL);
+    CHECK_RES(nart_file_sync(cx, &fop, NULL, false), -EINVAL);
+    CHECK_RES(nart_file_truncate(cx, &fop, NULL, 0), -EINVAL);
+    CHECK_RES(nart_file_stat(cx, &fop, NULL, &info), -EINVAL);
+    CHECK_RES(nart_dir_read(cx, &fop, NULL, &at, found, 1), -EINVAL);
+    return nart_file_close(cx, &fop, NULL);
+}
+
+TEST_WITH(missing_arguments_are_refused, files)
+{
+    open_as(O_RDWR | O_CREAT);
+    CHECK_RES(done(without_op), -EINVAL);
+    CHECK_RES(done(without_file), -EINVAL);
+    CHECK_RES(nart_file_fd(NULL), -EBADF);
+}
+
+TEST_WITH(an_offset_below_the_file_is_refused, files)
+{
+    open_as(O_RDWR | O_CREAT);
+    at = -2; /* not NART_FILE_POSITION */
+    CHECK_RES(done(do_write), -EINVAL);
+    CHECK_RES(done(do_read), -EINVAL);
+    CHECK_EQ(lseek((int)nart_file_fd(&file), 0, SEEK_CUR), 0);
+}
+
+/* A task closes the file when the budget of its poll is spent, and is cancelled before the next one. */
+struct spender {
+    nart_co co;
+    int i;
+};
+
+static nart_task spender_id;
+
+static nart_res canceller_run(nart_cx *cx, void *frame)
+{
+    (void)cx;
+    (void)frame;
+    return nart_task_cancel(rt, spender_id);
+}
+
+static const nart_task_type canceller_type = NART_TASK_TYPE(struct spender, canceller_run, NULL);
+
+static nart_res spender_run(nart_cx *cx, void *frame)
+{
+    struct spender *s = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &s->co);
+    for (; s->i < NART_BUDGET; s->i++)
+        NART_AWAIT(r, nart_work_await(cx, &fop.work)); /* the open, which has ended */
+    spender_id = nart_cx_task(cx);
+    CHECK_RES(nart_rt_spawn(rt, &canceller_type, NULL, NULL), 0);
+    NART_AWAIT(r, do_close(cx));
+    CHECK_RES(r, -ECANCELED);
+    NART_END(r);
+}
+
+static const nart_task_type spender_type = NART_TASK_TYPE(struct spender, spender_run, NULL);
+
+TEST_WITH(a_close_that_has_been_awaited_once_closes_the_file, files)
+{
+    open_as(O_RDWR | O_CREAT);
+    CHECK_RES(nart_rt_spawn(rt, &spender_type, NULL, NULL), 0);
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_RES(nart_file_fd(&file), -EBADF);
 }
 
 TEST_WITH(operations_of_a_pool_that_is_shut_down_are_refused, files)
