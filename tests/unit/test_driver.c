@@ -583,7 +583,7 @@ TEST(opening_makes_every_system_call_through_the_driver)
     CHECK_EQ(binds, 2);
     CHECK_EQ(listens, 1);
     CHECK_RES(nart_tcp_adopt(rt, mine, &s), 0);
-    CHECK_EQ(getsockopts, 1); /* checks that it is TCP */
+    CHECK_EQ(getsockopts, 2); /* checks that it is TCP, and not raw */
     CHECK_EQ(nonblockings, 1);
     CHECK_RES(nart_fd_open(rt, peer, NART_FD_BORROW, &h), 0);
     CHECK_EQ(dups, 1);
