@@ -88,7 +88,8 @@ NART_API void nart_file_op_close(nart_file_op *op);
 
 /* ---- open files ---- */
 
-/** Opens a file. `flags` and `mode` are those of open(2); O_CLOEXEC is always set.
+/** Opens a file. `flags` and `mode` are those of open(2); O_CLOEXEC is always set. Opening a FIFO waits for its other
+ *  end, and keeps a thread of the pool until then: pass O_NONBLOCK, or use nart_fifo_open().
  *  @return 0 and `*out`; see rule 6. */
 NART_API NART_MUST_USE nart_res nart_file_open(nart_cx *cx, nart_file_op *op, nart_file *out,
                                                const char *path, int flags, mode_t mode);

@@ -60,7 +60,8 @@ typedef enum nart_stdio_kind {
     NART_STDIO_INHERIT, /**< that of this process */
     NART_STDIO_NULL,    /**< /dev/null */
     NART_STDIO_FD,      /**< `fd`, which stays the caller's */
-    NART_STDIO_PIPE     /**< a pipe: `pipe` receives this side, to use with nart_stream_init_fd() */
+    NART_STDIO_PIPE /**< a pipe: `pipe` receives this side, to use with nart_stream_init_fd(); the child's blocks.
+                     *   Ignore SIGPIPE before you write to a child, which may end at any time. */
 } nart_stdio_kind;
 
 typedef struct nart_stdio {

@@ -146,7 +146,8 @@ NART_API NART_MUST_USE nart_res nart_unix_send_fds(nart_cx *cx, nart_unix *u, co
                                                    size_t len, const int *fds, size_t n);
 
 /**
- * Receives bytes as nart_unix_recv() does, up to those that come with other descriptors, and their descriptors.
+ * Receives bytes as nart_unix_recv() does, up to those that come with other descriptors, and their descriptors. Bytes
+ * that were sent before, without descriptors, may precede them in the same answer.
  * @param cap the most descriptors; 0: none is accepted. @param n receives their number, which may be 0.
  * @return the number of bytes, 0 at the end; -ENOBUFS more than `cap` descriptors came; -EMFILE the process has not
  *   enough descriptors left, or a security policy forbids it; -EINVAL no `n`, or no `fds`; the errors of

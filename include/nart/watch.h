@@ -97,8 +97,8 @@ NART_API NART_MUST_USE nart_res nart_watch_start(nart_rt *rt, nart_watch *w, int
 /**
  * Sets what a watch waits for, in place of what was set before.
  * @param dirs NART_READ, NART_WRITE, both or 0. @param at the time of the alarm, on the runtime's clock
- *   (nart_rt_now()), or NART_NEVER. It rings once; a time that has passed is due in the next tick, and before it
- *   only for a call in the callback of a descriptor.
+ *   (nart_rt_now()), or NART_NEVER. It rings once: pass NART_NEVER when only the directions change after that. A time
+ *   that has passed is due in the next tick, and before it only for a call in the callback of a descriptor.
  * @return 0; -EINVAL no `w`, or unknown bits; -EBADF the watch is stopped, or its descriptor is not open; -EPERM
  *   the kernel does not watch such descriptors (regular files): they are always ready; -EEXIST the descriptor is
  *   watched already, by another watch or a handle (watch a duplicate); NART_EFDS more than nart_rt_opts.max_io, or a
