@@ -18,6 +18,8 @@
 #include "fiber.h"
 #include "sanitizer.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -210,6 +212,21 @@ static nart__fiber *begin(nart_cx *cx, size_t size, nart_fiber_fn fn, void *arg)
 nart__fiber *nart__fiber_begin(nart_cx *cx, size_t size, nart_fiber_fn fn, void *arg)
 {
     return begin(cx, size, fn, arg);
+}
+
+static __thread sigset_t held;
+
+void nart__signals_hold(void)
+{
+    sigset_t all;
+
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &held);
+}
+
+void nart__signals_release(void)
+{
+    (void)pthread_sigmask(SIG_SETMASK, &held, NULL);
 }
 
 static NART__COLD void switch_hooked(nart__fiber *f)

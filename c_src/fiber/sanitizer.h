@@ -24,6 +24,10 @@ static inline bool nart__is_hooked(void)
     return nart__asan_start_switch || nart__tsan_create;
 }
 
+/* Signals that arrive between these two are handled after the second. */
+void nart__signals_hold(void);
+void nart__signals_release(void);
+
 static inline void nart__hook_begin(nart__fiber *f)
 {
     f->hook = nart__tsan_create ? nart__tsan_create(0) : NULL;
@@ -31,8 +35,11 @@ static inline void nart__hook_begin(nart__fiber *f)
 
 static inline void nart__hook_end(nart__fiber *f)
 {
-    if (f->hook)
+    if (f->hook) {
+        nart__signals_hold(); /* it interrupts the fiber while that is destroyed */
         nart__tsan_destroy(f->hook);
+        nart__signals_release();
+    }
     if (nart__asan_unpoison)
         nart__asan_unpoison((void *)f->low, f->size);
 }
@@ -52,6 +59,8 @@ static inline void nart__hook_back(nart__fiber *f)
 {
     if (nart__asan_finish_switch)
         nart__asan_finish_switch(f->host_fake, NULL, NULL);
+    if (f->hook)
+        nart__signals_release();
 }
 
 /* After and before the switch to the host, on the fiber's stack. */
@@ -61,11 +70,14 @@ static inline void nart__hook_arrive(nart__fiber *f, void *fake)
         nart__asan_finish_switch(fake, &f->host_low, &f->host_size);
 }
 
+/* ThreadSanitizer holds a signal back for the fiber that it interrupts, until that calls a function that it
+ * intercepts: this one. None may arrive between that and the switch, because the fiber may never run again. */
 static inline void nart__hook_leave(nart__fiber *f, void **fake)
 {
-    if (f->hook)
-        (void)usleep(
-            0); /* a signal that ThreadSanitizer holds back for this fiber is handled now */
+    if (f->hook) {
+        nart__signals_hold();
+        (void)usleep(0);
+    }
     if (nart__asan_start_switch)
         nart__asan_start_switch(fake, f->host_low, f->host_size);
     if (f->hook)

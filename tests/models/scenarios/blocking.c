@@ -20,7 +20,6 @@ static void copy(void *to, const void *from, size_t bytes)
 #define memcpy copy
 #define receiver_has_cause spsc_receiver_has_cause
 #define rx_withdraw spsc_rx_withdraw
-#define SHUT SPSC_SHUT
 #define tx_withdraw spsc_tx_withdraw
 #include "chan/spsc.c"
 #undef receiver_has_cause
