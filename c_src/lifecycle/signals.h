@@ -12,7 +12,7 @@ typedef struct nart__signal_watch {
     NART__ATOMIC(uintptr_t) waker; /* of the user; 0 wakes nothing */
     struct nart__signal_watch
         *next;     /* of this signal, or unused ones; changes under the lock, unused */
-    uint32_t seen; /* private to the user: deliveries that it was told of */
+    uint32_t seen; /* private to the user: the count when it last looked */
     int signo;
     bool open; /* under the lock */
 } nart__signal_watch;

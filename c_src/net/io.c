@@ -237,11 +237,9 @@ nart_res nart_fd_fd(const nart_fd *h)
 nart_res nart_fd_detach(nart_fd *h)
 {
     int fd;
+    nart_res r = nart__io_detach(&h->io, &fd);
 
-    if (!h->io.drv)
-        return -EBADF;
-    nart_res r = h->io.drv->io_del(h->io.host, h->io.id, &fd);
-    if (r < 0)
+    if (r)
         return r;
     *h = (nart_fd){ 0 };
     return fd;

@@ -147,16 +147,13 @@ static nart_res listen_under(nart__under under, const nart_addr *addr, const nar
     if (r < 0)
         return r;
     int fd = (int)r;
-    r = sys->listen(fd, o.backlog == 0 || o.backlog > INT32_MAX ? INT32_MAX : (int)o.backlog);
-    if (r == 0)
-        r = nart__io_bind(&l->io, under.drv, under.host, fd);
+    r = nart__listener_begin(under, fd, o.backlog, l);
     if (r) {
         if (nart__unix_path(addr))
             (void)sys->unlink(nart__unix_path(addr));
         sys->close(fd);
         return r;
     }
-    l->fd = fd;
     l->reserved[ID] = id[0];
     l->reserved[ID + 1] = id[1];
     l->reserved[KIND] = o.flags;

@@ -80,8 +80,7 @@ nart_res nart_unix_dgram_recv(nart_cx *cx, nart_unix_dgram *u, void *buf, size_t
 nart_res nart_unix_dgram_sendmsg(nart_cx *cx, nart_unix_dgram *u, const nart_msg *m)
 {
     nart_res r = m->addr ? nart__unix_check(m->addr, true) : 0;
-    if (r)
-        return r;
+
     return r ? r : nart__msg_send(cx, &u->io, u->fd, m, m->addr, true);
 }
 

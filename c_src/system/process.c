@@ -488,6 +488,6 @@ void nart_process_output_finish(nart_process_output *o)
     (void)nart_fd_close(&o->err_pipe);
     bool begun = o->process.child;
     (void)nart_process_close(&o->process);
-    if (begun && !o->process.child) /* a task that waits must not begin anew */
+    if (begun && !o->process.child) /* a task that waits must not start the program again */
         o->process.reserved = FINISHED;
 }

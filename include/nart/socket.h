@@ -17,7 +17,7 @@
  *     system call.
  *  4. Times are nanoseconds. What the kernel counts in seconds or milliseconds is rounded up.
  *  5. An option with two names, for IPv4 and for IPv6, is set for both on an IPv6 socket, because it carries IPv4
- *     too unless it is told not to; the value of IPv6 is read.
+ *     too, unless nart_sock_set_v6only() is on; the value of IPv6 is read.
  *  6. They do not wait, do not allocate, and make one system call, or two to four where an option is several of the
  *     kernel's.
  *
