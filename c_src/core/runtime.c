@@ -223,11 +223,9 @@ static bool at_least(uint32_t *value, uint32_t least)
 static nart_res fill_in(nart_rt_opts *o, const nart_rt_opts *given)
 {
     *o = (nart_rt_opts){ .size = sizeof *o };
-    if (given) {
-        if (given->size < offsetof(nart_rt_opts, reserved) || given->size > sizeof *o)
-            return NART_EABI;
-        memcpy(o, given, given->size);
-    }
+    nart_res r = nart__sized_in(o, sizeof *o, given, offsetof(nart_rt_opts, reserved));
+    if (r)
+        return r;
     if (o->spin_ns < 0 || o->flags & ~(uint32_t)NART_RT_SPINNING)
         return -EINVAL;
     bool valid = at_least(&o->polls_per_tick, defaults.polls_per_tick) &&

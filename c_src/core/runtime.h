@@ -5,6 +5,7 @@
 #define NART_CORE_RUNTIME_H
 
 #include "../base/alloc.h"
+#include "../base/sized.h"
 #include "../base/slab.h"
 #include "../base/thread.h"
 #include "../reactor/reactor.h"

@@ -283,7 +283,7 @@ static nart_res begin(nart_cx *cx, nart_connect *op, const nart_tcp *s, const vo
 {
     *op->text = '\0';
     *o = (nart_connect_opts)NART_CONNECT_OPTS_INIT;
-    nart_res r = nart__opts_copy(o, sizeof *o, opts, offsetof(nart_connect_opts, reserved));
+    nart_res r = nart__sized_in(o, sizeof *o, opts, offsetof(nart_connect_opts, reserved));
     if (r)
         return r;
     if (o->attempt_delay < 0 || o->resolution_delay < 0) {

@@ -25,21 +25,6 @@ nart__text_add(char *text, size_t cap, const char *fmt, ...)
         memcpy(text + cap - sizeof "...", "...", sizeof "...");
 }
 
-/* Copies the caller's options, which may be of an older version, into `*to`, which holds the defaults: 0, or
- * NART_EABI. `first` is the size of the smallest version. */
-static inline nart_res nart__opts_copy(void *to, size_t size, const void *from, size_t first)
-{
-    size_t given;
-
-    if (!from)
-        return 0;
-    memcpy(&given, from, sizeof given);
-    if (given < first || given > size)
-        return NART_EABI;
-    memcpy(to, from, given);
-    return 0;
-}
-
 /* ---- questions ---- */
 
 typedef enum nart__question {

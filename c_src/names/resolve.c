@@ -80,7 +80,7 @@ static nart_res enter(nart_cx *cx, const nart__query *q, nart_lookup_opts *o,
     if (w->task && (q->op->what != q->what || q->op->out != q->out))
         nart__withdraw(w);
     *o = (nart_lookup_opts)NART_LOOKUP_OPTS_INIT;
-    r = nart__opts_copy(o, sizeof *o, opts, offsetof(nart_lookup_opts, reserved));
+    r = nart__sized_in(o, sizeof *o, opts, offsetof(nart_lookup_opts, reserved));
     if (r)
         *q->op->text = '\0';
     return r;

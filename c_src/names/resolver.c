@@ -215,7 +215,7 @@ nart_res nart_resolver_new(nart_rt *rt, const nart_resolver_opts *opts, nart_res
     if (r == 0 && rt->first)
         r = NART_EDRIVER;
     if (r == 0)
-        r = nart__opts_copy(&o, sizeof o, opts, offsetof(nart_resolver_opts, reserved));
+        r = nart__sized_in(&o, sizeof o, opts, offsetof(nart_resolver_opts, reserved));
     if (r)
         return r;
     if (o.flags & ~(uint32_t)(NART_RESOLVER_NO_CACHE | NART_RESOLVER_NO_HOSTS) || o.timeout < 0 ||

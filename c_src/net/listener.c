@@ -42,11 +42,9 @@ static nart_res listen_under(nart__under under, const nart_addr *addr,
     *out = (nart_tcp_listener){ .fd = 0 };
     if (under.refused)
         return under.refused;
-    if (opts) {
-        if (opts->size < offsetof(nart_tcp_listen_opts, reserved) || opts->size > sizeof o)
-            return NART_EABI;
-        memcpy(&o, opts, opts->size);
-    }
+    nart_res r = nart__sized_in(&o, sizeof o, opts, offsetof(nart_tcp_listen_opts, reserved));
+    if (r)
+        return r;
     if (o.flags & ~known)
         return -EINVAL;
 
@@ -58,7 +56,7 @@ static nart_res listen_under(nart__under under, const nart_addr *addr,
         { true, IPPROTO_TCP, TCP_NODELAY, 1 }, /* connections inherit it */
         { v6, IPPROTO_IPV6, IPV6_V6ONLY, !!(o.flags & NART_LISTEN_V6ONLY) },
     };
-    nart_res r = nart__socket_bound(sys, addr, SOCK_STREAM, set, sizeof set / sizeof *set);
+    r = nart__socket_bound(sys, addr, SOCK_STREAM, set, sizeof set / sizeof *set);
     if (r < 0)
         return r;
     int fd = (int)r;

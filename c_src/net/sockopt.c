@@ -383,13 +383,13 @@ static nart_res set_seconds(nart_res fd, int name, int64_t ns)
 nart_res nart_sock_set_keepalive(nart_res fd, const nart_keepalive *when)
 {
     nart_keepalive k = NART_KEEPALIVE_INIT;
-    nart_res r = 0;
+    nart_res r;
 
     if (!when)
         return set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 0);
-    if (when->size < offsetof(nart_keepalive, reserved) || when->size > sizeof k)
-        return NART_EABI;
-    memcpy(&k, when, when->size);
+    r = nart__sized_in(&k, sizeof k, when, offsetof(nart_keepalive, reserved));
+    if (r)
+        return r;
     if (k.probes > INT_MAX)
         return -EINVAL;
     r = set_seconds(fd, TCP_KEEPIDLE, k.idle);

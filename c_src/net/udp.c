@@ -32,11 +32,9 @@ static nart_res open_under(nart__under under, const nart_addr *addr, const nart_
     *out = (nart_udp){ .fd = 0 };
     if (under.refused)
         return under.refused;
-    if (opts) {
-        if (opts->size < offsetof(nart_udp_opts, reserved) || opts->size > sizeof o)
-            return NART_EABI;
-        memcpy(&o, opts, opts->size);
-    }
+    nart_res r = nart__sized_in(&o, sizeof o, opts, offsetof(nart_udp_opts, reserved));
+    if (r)
+        return r;
     if (o.flags & ~known || o.rcvbuf < 0 || o.sndbuf < 0)
         return -EINVAL;
 
@@ -50,7 +48,7 @@ static nart_res open_under(nart__under under, const nart_addr *addr, const nart_
         { o.rcvbuf, SOL_SOCKET, SO_RCVBUF, o.rcvbuf },
         { o.sndbuf, SOL_SOCKET, SO_SNDBUF, o.sndbuf },
     };
-    nart_res r = nart__socket_bound(sys, addr, SOCK_DGRAM, set, sizeof set / sizeof *set);
+    r = nart__socket_bound(sys, addr, SOCK_DGRAM, set, sizeof set / sizeof *set);
     if (r < 0)
         return r;
     int fd = (int)r;

@@ -44,11 +44,9 @@ nart_res nart__unix_opts(nart_unix_opts *o, const nart_unix_opts *opts, const na
                          uint32_t known)
 {
     *o = (nart_unix_opts)NART_UNIX_OPTS_INIT;
-    if (!opts)
-        return 0;
-    if (opts->size < offsetof(nart_unix_opts, reserved) || opts->size > sizeof *o)
-        return NART_EABI;
-    memcpy(o, opts, opts->size);
+    nart_res r = nart__sized_in(o, sizeof *o, opts, offsetof(nart_unix_opts, reserved));
+    if (r)
+        return r;
     if (o->flags & ~known || o->mode & ~UINT32_C(07777))
         return -EINVAL;
     return o->mode && !(a && nart__unix_path(a)) ? -EINVAL : 0;

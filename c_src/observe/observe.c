@@ -159,12 +159,8 @@ void nart__observer_state_close(nart__observer_state *e)
 static nart_res fill_in(nart_observe_opts *o, const nart_observe_opts *given)
 {
     *o = (nart_observe_opts)NART_OBSERVE_OPTS_INIT;
-    if (!given)
-        return 0;
-    if (given->size < sizeof o->size || given->size > sizeof *o)
-        return NART_EABI;
-    memcpy(o, given, given->size);
-    return o->slow_ns < 0 ? -EINVAL : 0;
+    nart_res r = nart__sized_in(o, sizeof *o, given, sizeof o->size);
+    return r ? r : o->slow_ns < 0 ? -EINVAL : 0;
 }
 
 nart_res nart_rt_observe(nart_rt *rt, const nart_observe_opts *opts)

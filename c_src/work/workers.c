@@ -24,6 +24,7 @@
  *
  * Not handled: a job that never returns keeps its thread; a pool whose threads all do so queues for ever. */
 #include "../base/alloc.h"
+#include "../base/sized.h"
 #include "../sys.h"
 #include "work.h"
 
@@ -131,17 +132,15 @@ nart_res nart_workers_new(const nart_workers_opts *opts, nart_workers **out)
     if (!out)
         return -EINVAL;
     *out = NULL;
-    if (opts) {
-        if (opts->size < offsetof(nart_workers_opts, reserved) || opts->size > sizeof o)
-            return NART_EABI;
-        memcpy(&o, opts, opts->size);
-    }
+    nart_res r = nart__sized_in(&o, sizeof o, opts, offsetof(nart_workers_opts, reserved));
+    if (r)
+        return r;
     (void)pthread_once(&once, begin);
     const nart_alloc *a = o.alloc ? o.alloc : &nart__alloc_std;
     nart_workers *p = nart__alloc(a, sizeof *p, NART__ALIGNOF(nart_workers));
     if (!p)
         return -ENOMEM;
-    nart_res r = pool_init(p, &o);
+    r = pool_init(p, &o);
     if (r) {
         nart__free(a, p, sizeof *p, NART__ALIGNOF(nart_workers));
         return r;
