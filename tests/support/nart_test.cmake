@@ -9,9 +9,11 @@
 # library that stops at its steps (late/), all others with the public interface only.
 #
 # NART_TESTS_PART=ON leaves out what PART does not name: for builds that add little to a complete run in
-# another build.
+# another build. NART_TESTS_BY_FILE=ON registers one entry per file, <group>.<name>, whose cases are forks of one
+# process: for a launcher that is slow to start.
 option(NART_TESTS_PART "Build and register a part of the tests" OFF)
 set(NART_TEST_TIMEOUT 60 CACHE STRING "Seconds after which a hanging test case is ended")
+option(NART_TESTS_BY_FILE "One ctest entry per file of cases, each case in a fork of one process" OFF)
 set(NART_TEST_LAUNCHER "" CACHE STRING "Command that test cases run under, valgrind say; a list")
 
 function(nart_test)
@@ -61,14 +63,20 @@ function(nart_test)
     set(source ${CMAKE_CURRENT_SOURCE_DIR}/${group}/test_${name}.c)
     target_sources(${program} PRIVATE ${source})
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
-    nart_test_cases(cases ${source})
-    foreach(case IN LISTS cases)
-      set(test ${group}.${name}.${case})
-      add_test(NAME ${test}
-        COMMAND ${NART_TEST_LAUNCHER} $<TARGET_FILE:${program}> ${name}.${case})
-      set_tests_properties(${test} PROPERTIES
-        TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77 LABELS ${group})
-    endforeach()
+    set(tests)
+    if(NART_TESTS_BY_FILE)
+      set(tests ${group}.${name})
+      add_test(NAME ${tests} COMMAND ${NART_TEST_LAUNCHER} $<TARGET_FILE:${program}> --file ${name})
+    else()
+      nart_test_cases(cases ${source})
+      foreach(case IN LISTS cases)
+        list(APPEND tests ${group}.${name}.${case})
+        add_test(NAME ${group}.${name}.${case}
+          COMMAND ${NART_TEST_LAUNCHER} $<TARGET_FILE:${program}> ${name}.${case})
+      endforeach()
+    endif()
+    set_tests_properties(${tests} PROPERTIES
+      TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77 LABELS ${group})
   endforeach()
 endfunction()
 

@@ -318,29 +318,69 @@ static void run(const struct test_case *c)
                   c->name, entries("/proc/self/fd"));
 }
 
+/* Is the case in the file test_<name, of `length` bytes>.c? */
+static bool is_in(const struct test_case *c, const char *name, size_t length)
+{
+    const char *base = strrchr(c->file, '/');
+    base = base ? base + 1 : c->file;
+    return strncmp(base, "test_", 5) == 0 && strncmp(base + 5, name, length) == 0 &&
+           strcmp(base + 5 + length, ".c") == 0;
+}
+
 /* `wanted` is a case, or a file's name without test_ and .c, a dot, and a case. */
 static bool is_named(const struct test_case *c, const char *wanted)
 {
     const char *dot = strchr(wanted, '.');
-    char end[256];
 
     if (strcmp(c->name, wanted) == 0)
         return true;
-    if (!dot || strcmp(c->name, dot + 1) != 0)
-        return false;
-    int n = snprintf(end, sizeof end, "/test_%.*s.c", (int)(dot - wanted), wanted);
-    size_t length = strlen(c->file);
-    return n > 0 && (size_t)n < sizeof end && (size_t)n <= length &&
-           strcmp(c->file + length - (size_t)n, end) == 0;
+    return dot && strcmp(c->name, dot + 1) == 0 && is_in(c, wanted, (size_t)(dot - wanted));
+}
+
+static int run_in_child(const struct test_case *c)
+{
+    int status = 0;
+
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        run(c);
+        exit(0);
+    }
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        test_fail(__FILE__, __LINE__, "no child process for %s", c->name);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : FAILED;
+}
+
+/* Each case of a file in a process of its own. */
+static int run_file(const char *name)
+{
+    unsigned passed = 0, skipped = 0, failed = 0;
+
+    for (const struct test_case *c = first; c; c = c->next) {
+        if (!is_in(c, name, strlen(name)))
+            continue;
+        fprintf(stderr, "%s.%s\n", name, c->name);
+        int code = run_in_child(c);
+        passed += code == 0;
+        skipped += code == SKIPPED;
+        failed += code != 0 && code != SKIPPED;
+        if (code != 0 && code != SKIPPED)
+            fprintf(stderr, "%s.%s failed with %d\n", name, c->name, code);
+    }
+    fprintf(stderr, "%u passed, %u skipped, %u failed\n", passed, skipped, failed);
+    return failed || passed + skipped == 0 ? FAILED : passed ? 0 : SKIPPED;
 }
 
 int main(int argc, char **argv)
 {
     if (argc != 2 && argc != 3) {
-        fprintf(stderr, "usage: %s --list | case | file.case [argument]\n", argv[0]);
+        fprintf(stderr, "usage: %s --list | --file file | case | file.case [argument]\n", argv[0]);
         return FAILED;
     }
     argument = argv[2];
+    if (strcmp(argv[1], "--file") == 0 && argument)
+        return run_file(argument);
     bool list = strcmp(argv[1], "--list") == 0;
     for (const struct test_case *c = first; c; c = c->next) {
         if (list) {
