@@ -11,6 +11,7 @@ install(EXPORT nartTargets NAMESPACE nart:: DESTINATION ${package_dir})
 
 # The checker of bodies, and nart_check().
 install(DIRECTORY cmake/nart-check DESTINATION ${CMAKE_INSTALL_DATADIR}/nart FILES_MATCHING PATTERN *.py)
+install(FILES observe/nart-gdb.py DESTINATION ${CMAKE_INSTALL_DATADIR}/nart)
 install(FILES cmake/nart_check.cmake DESTINATION ${CMAKE_INSTALL_DATADIR}/nart)
 
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE-APACHE ${PROJECT_SOURCE_DIR}/LICENSE-MIT

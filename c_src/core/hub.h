@@ -45,6 +45,7 @@ struct nart__hub {
     uint32_t slots;      /* records in all: the owner's, and the pool's */
     unsigned fork_epoch; /* of the process that opened it */
     nart__hub *idle;     /* the next one in the pool */
+    nart__hub *made;     /* the one made before it; for debuggers */
 
     NART__ALIGNAS(NART__LINE) nart__rec *queue; /* owner's from here on: taken, oldest first */
     nart__rec *stack;                           /* taken, newest first; older than `queue` */
@@ -93,6 +94,9 @@ static inline uint64_t nart__hub_incarnation(const nart__hub *hub)
 }
 
 /* ---- the owner's thread ---- */
+
+extern nart__hub
+    *nart__hubs; /* all that were made, linked by `made`; changed under the pool's lock */
 
 /* A hub with so many slots, from the pool or new; or NULL and *err: -ENOMEM, -EMFILE, -ENFILE.
  * Any thread: it becomes the owner. */

@@ -28,6 +28,7 @@ _Static_assert(sizeof(nart__rec) == NART__LINE, "a record is one cache line");
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static nart__hub *idle;
+nart__hub *nart__hubs; /* nart-gdb.py finds runtimes by it */
 
 static size_t bytes_of(uint32_t slots)
 {
@@ -50,6 +51,10 @@ static nart__hub *make(uint32_t slots, int *err)
         return NULL;
     }
     nart__hub_init(hub, slots, -1);
+    pthread_mutex_lock(&lock);
+    hub->made = nart__hubs;
+    nart__hubs = hub;
+    pthread_mutex_unlock(&lock);
     return hub;
 }
 

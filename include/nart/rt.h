@@ -290,7 +290,7 @@ NART_API uint32_t nart_rt_background_count(const nart_rt *rt);
 
 /** Prints the tasks with their chains of awaits, one line per wait, to be read by people:
  *  `conn#3 parked: conn > read_frame  echo.c:31 > frame.c:12  readable  deadline in 4.2 s`. For a fiber also how
- *  much of its stack was ever used: `stack 1.4 of 64 KiB`. */
+ *  much of its stack was ever used: `stack 1.4 of 64 KiB`. In gdb nart-gdb.py prints the same, also of a core dump. */
 NART_API void nart_rt_dump(nart_rt *rt, FILE *out);
 
 /** Counters of a runtime. Later versions add fields at the end. */
