@@ -1,117 +1,16 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Unix sockets and pipes whose system calls fail, each in turn: the error is answered, no descriptor and no path
  * remains. */
+#include "faults.h"
+
 #include "../net/net_test.h"
-#include "net/net.h"
-#include "sys.h"
 
 #include <nart/pipe.h>
+#include <nart/unix.h>
 
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-static int calls, failing; /* the calls so far; which of them fails, 0: none */
-static int with;           /* the error */
-
-/* The call is counted and real, or fails. */
-#define CALL(type, name, params, args)                                                             \
-    static type faulty_##name params                                                               \
-    {                                                                                              \
-        return ++calls == failing ? (type)with : nart__sys_real.name args;                         \
-    }
-
-CALL(int, socket, (int family, int type), (family, type))
-CALL(int, bind, (int fd, const struct sockaddr *a, socklen_t n), (fd, a, n))
-CALL(int, listen, (int fd, int n), (fd, n))
-CALL(int, connect, (int fd, const struct sockaddr *a, socklen_t n), (fd, a, n))
-CALL(int, accept, (int fd, struct sockaddr *a, socklen_t *n), (fd, a, n))
-CALL(int, getsockopt, (int fd, int l, int o, void *v, socklen_t *n), (fd, l, o, v, n))
-CALL(int, peername, (int fd, struct sockaddr *a, socklen_t *n), (fd, a, n))
-CALL(int, set_nonblocking, (int fd), (fd))
-CALL(int, dup, (int fd), (fd))
-CALL(ssize_t, recvmsg, (int fd, struct msghdr *m, int flags), (fd, m, flags))
-CALL(ssize_t, sendmsg, (int fd, const struct msghdr *m, int flags), (fd, m, flags))
-CALL(ssize_t, send, (int fd, const void *b, size_t n, int flags), (fd, b, n, flags))
-CALL(ssize_t, read, (int fd, void *b, size_t n), (fd, b, n))
-CALL(ssize_t, writev, (int fd, const struct iovec *p, int n), (fd, p, n))
-CALL(int, socketpair, (int family, int type, int fds[2]), (family, type, fds))
-CALL(int, pipe, (int fds[2]), (fds))
-CALL(int, path_id, (const char *path, uint64_t id[2]), (path, id))
-CALL(int, unlink, (const char *path), (path))
-static int widest; /* the permissions that a path had before its own were set */
-
-static int faulty_set_mode(int fd, const char *path, uint32_t mode)
-{
-    struct stat st;
-
-    if (path && lstat(path, &st) == 0)
-        widest |= (int)(st.st_mode & 0777);
-    return ++calls == failing ? with : nart__sys_real.set_mode(fd, path, mode);
-}
-
-CALL(int, open, (const char *path, int flags), (path, flags))
-CALL(int, kind, (int fd), (fd))
-CALL(int, access_mode, (int fd), (fd))
-CALL(int, window_size, (int fd, uint16_t size[2]), (fd, size))
-
-static nart_res faulty_add(void *host, int fd, uint64_t *id)
-{
-    return ++calls == failing ? with : nart__loop.io_add(host, fd, id);
-}
-
-static nart_rt *rt;
-static nart_sys sys;
-static nart_driver driver;
-
-static void faults_open(void)
-{
-    sys = nart__sys_real;
-    sys.socket = faulty_socket;
-    sys.bind = faulty_bind;
-    sys.listen = faulty_listen;
-    sys.connect = faulty_connect;
-    sys.accept = faulty_accept;
-    sys.getsockopt = faulty_getsockopt;
-    sys.peername = faulty_peername;
-    sys.set_nonblocking = faulty_set_nonblocking;
-    sys.dup = faulty_dup;
-    sys.recvmsg = faulty_recvmsg;
-    sys.sendmsg = faulty_sendmsg;
-    sys.send = faulty_send;
-    sys.read = faulty_read;
-    sys.writev = faulty_writev;
-    sys.socketpair = faulty_socketpair;
-    sys.pipe = faulty_pipe;
-    sys.path_id = faulty_path_id;
-    sys.unlink = faulty_unlink;
-    sys.set_mode = faulty_set_mode;
-    sys.open = faulty_open;
-    sys.kind = faulty_kind;
-    sys.access_mode = faulty_access_mode;
-    sys.window_size = faulty_window_size;
-    driver = nart__loop;
-    driver.sys = &sys;
-    driver.io_add = faulty_add;
-    rt = new_rt();
-    rt->cx.drv = &driver;
-}
-
-static void faults_close(void)
-{
-    rt->cx.drv = &nart__loop;
-    CHECK_RES(nart_rt_free(rt), 0);
-}
-
-static int fds_open(void)
-{
-    int n = 0;
-
-    for (int fd = 0; fd < 256; fd++)
-        n += fcntl(fd, F_GETFD) >= 0;
-    return n;
-}
+FIXTURE_RT();
 
 /* Runs fn() once without faults, and then with each of its calls failing. fn() closes what it has opened, and answers
  * the first error. */
@@ -269,12 +168,12 @@ static nart_res reopen_file(void)
     return r;
 }
 
-TEST_WITH(what_fails_to_open_leaves_nothing, faults)
+TEST_WITH(what_fails_to_open_leaves_nothing, rt)
 {
     static nart_res (*const opens[])(void) = { listen_once, dgram_once,  dgram_unbound,
                                                pair_once,   adopt_once,  pipe_once,
                                                fifo_once,   reopen_once, reopen_file };
-    static const int errors[] = { -EACCES, -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -EIO, NART_EFDS };
+    static const int errors[] = { -EACCES, -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -EIO };
 
     path_begin();
     for (size_t i = 0; i < sizeof opens / sizeof *opens; i++)
@@ -282,21 +181,33 @@ TEST_WITH(what_fails_to_open_leaves_nothing, faults)
             each_call_fails(opens[i], errors[k]);
 }
 
-TEST_WITH(a_path_never_permits_more_than_was_asked_for, faults)
+static int widest; /* the permissions that the path had before its own were set */
+
+static void look_at_mode(const char *name)
+{
+    struct stat st;
+
+    if (strcmp(name, "set_mode") == 0 && lstat(path, &st) == 0)
+        widest |= (int)(st.st_mode & 0777);
+}
+
+TEST_WITH(a_path_never_permits_more_than_was_asked_for, rt)
 {
     mode_t mask = umask(0);
 
     path_begin();
     failing = widest = 0;
+    look = look_at_mode;
     CHECK_RES(listen_once(), 0);
     CHECK_EQ(widest, 0600);
     CHECK_RES(dgram_once(), 0);
     CHECK_EQ(widest, 0600);
+    look = NULL;
     umask(mask);
 }
 
 /* Replacing: a failure to find out whether somebody listens there is no permission to unlink. */
-TEST_WITH(a_path_is_replaced_only_if_it_is_known_to_be_stale, faults)
+TEST_WITH(a_path_is_replaced_only_if_it_is_known_to_be_stale, rt)
 {
     nart_unix_listener l;
     nart_unix_opts o = opts_of(NART_UNIX_REPLACE);
@@ -352,7 +263,7 @@ static nart_res ops_run(nart_cx *cx, void *frame)
 
 static const nart_task_type ops_type = NART_TASK_TYPE(struct ops *, ops_run, NULL);
 
-TEST_WITH(the_errors_of_operations_are_answered, faults)
+TEST_WITH(the_errors_of_operations_are_answered, rt)
 {
     static const int errors[] = { -ECONNRESET, -EPIPE, -EIO, -ENOBUFS, -ENOMEM, -EMSGSIZE };
     static struct ops o;
