@@ -320,7 +320,7 @@ nart_res nart__socket_open(const nart_sys *sys, int family, int type)
     const int on = 1;
 
     int fd = sys->socket(family, type);
-    if (fd >= 0 && type == SOCK_STREAM)
+    if (fd >= 0 && type == SOCK_STREAM && family != AF_UNIX)
         (void)sys->setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return fd;
 }
@@ -356,6 +356,30 @@ nart_res nart__socket_take(const nart_sys *sys, int fd, int protocol)
     if (r)
         return r;
     return is == protocol && type != SOCK_RAW ? sys->set_nonblocking(fd) : -EPROTOTYPE;
+}
+
+nart_res nart__take_tcp(const nart_sys *sys, int fd)
+{
+    nart_res r = nart__socket_take(sys, fd, IPPROTO_TCP);
+    return r ? r : SOCK_STREAM;
+}
+
+nart_res nart__unix_type(const nart_sys *sys, int fd)
+{
+    int family = 0, type = 0;
+    socklen_t size = sizeof family;
+
+    nart_res r = sys->getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size);
+    if (r == 0)
+        r = sys->getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size);
+    return r ? r : family == AF_UNIX ? type : -EPROTOTYPE;
+}
+
+nart_res nart__take_unix(const nart_sys *sys, int fd)
+{
+    nart_res type = nart__unix_type(sys, fd);
+    nart_res r = type < 0 ? type : type == SOCK_DGRAM ? -EPROTOTYPE : sys->set_nonblocking(fd);
+    return r ? r : type;
 }
 
 nart_res nart__fd_addr(const nart_sys *sys, nart_res fd, bool peer, nart_addr *out)

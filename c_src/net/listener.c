@@ -78,7 +78,8 @@ nart_res nart_tcp_listen_here(nart_cx *cx, const nart_addr *addr, const nart_tcp
     return listen_under(nart__under_cx(cx), addr, opts, out);
 }
 
-static nart_res adopt_under(nart__under under, int fd, nart_tcp_listener *out)
+nart_res nart__listener_adopt(nart__under under, int fd, nart__take_fn *check,
+                              nart_tcp_listener *out)
 {
     int listens = 0;
     socklen_t size = sizeof listens;
@@ -89,11 +90,15 @@ static nart_res adopt_under(nart__under under, int fd, nart_tcp_listener *out)
     if (under.refused)
         return under.refused;
     nart_res r = under.drv->sys->getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
-    if (r == 0)
-        r = nart__socket_take(under.drv->sys, fd, IPPROTO_TCP);
-    if (r == 0 && !listens)
-        r = -EINVAL;
-    return r ? r : bind_handle(under, fd, out);
+    nart_res type = r ? r : check(under.drv->sys, fd);
+    r = type < 0 ? type : listens ? bind_handle(under, fd, out) : -EINVAL;
+    return r ? r : type;
+}
+
+static nart_res adopt_under(nart__under under, int fd, nart_tcp_listener *out)
+{
+    nart_res type = nart__listener_adopt(under, fd, nart__take_tcp, out);
+    return type < 0 ? type : 0;
 }
 
 nart_res nart_tcp_listener_adopt(nart_rt *rt, int fd, nart_tcp_listener *out)

@@ -73,8 +73,36 @@ void nart__msg_close_fds(const nart_sys *sys, nart_msg *m, bool passed)
     m->control_len = 0;
 }
 
+nart_res nart__msg_take(const nart_sys *sys, int fd, nart_msg *m, nart_addr *from, bool boundaries,
+                        int flags)
+{
+    struct msghdr h = { .msg_name = from ? &from->storage : NULL,
+                        .msg_namelen = from ? sizeof from->storage : 0,
+                        .msg_iov = m->pieces,
+                        .msg_iovlen = m->n,
+                        .msg_control = m->control_cap > 0 ? m->control : NULL,
+                        .msg_controllen = m->control_cap };
+    ssize_t n = sys->recvmsg(fd, &h, flags);
+
+    if (n < 0)
+        return n;
+    m->flags = (uint32_t)h.msg_flags;
+    m->control_len = h.msg_controllen;
+    if (from && h.msg_namelen == 0) { /* the sender is a Unix socket without a name */
+        from->storage.ss_family = AF_UNIX;
+        h.msg_namelen = sizeof from->storage.ss_family;
+    }
+    if (from)
+        from->len = h.msg_namelen;
+    bool cut = m->flags & MSG_CTRUNC && m->control_cap > 0;
+    if (NART_LIKELY(!cut && !(boundaries && m->flags & MSG_TRUNC)))
+        return n;
+    nart__msg_close_fds(sys, m, true);
+    return cut ? -ENOBUFS : -EMSGSIZE;
+}
+
 nart_res nart__msg_recv(nart_cx *cx, const nart_io *io, int fd, nart_msg *m, nart_addr *from,
-                        bool boundaries, bool *emptied)
+                        bool boundaries, int flags, bool *emptied)
 {
     nart_res r = nart__io_enter(io, NART_READ, cx);
     if (NART_UNLIKELY(r))
@@ -85,36 +113,16 @@ nart_res nart__msg_recv(nart_cx *cx, const nart_io *io, int fd, nart_msg *m, nar
         r = nart__io_want(io, NART_READ, cx);
         if (r <= 0)
             return r;
-        struct msghdr h = { .msg_name = from ? &from->storage : NULL,
-                            .msg_namelen = from ? sizeof from->storage : 0,
-                            .msg_iov = m->pieces,
-                            .msg_iovlen = m->n,
-                            .msg_control = m->control_cap > 0 ? m->control : NULL,
-                            .msg_controllen = m->control_cap };
-        ssize_t n = io->drv->sys->recvmsg(fd, &h, 0);
+        nart_res n = nart__msg_take(io->drv->sys, fd, m, from, boundaries, flags);
         if (n == -EAGAIN) {
             *emptied = true;
             nart__io_clear(io, NART_READ, cx);
             continue;
         }
-        if (n < 0)
-            return n;
-        bool alone = h.msg_controllen == 0 && !(h.msg_flags & MSG_CTRUNC);
-        if (!boundaries && alone && !nart__read_on(r) && (size_t)n < total(m))
+        bool all = n >= 0 && m->control_len == 0 && !(m->flags & MSG_CTRUNC) && flags == 0;
+        if (!boundaries && all && !nart__read_on(r) && (size_t)n < total(m))
             nart__io_clear(io, NART_READ, cx);
-        m->flags = (uint32_t)h.msg_flags;
-        m->control_len = h.msg_controllen;
-        if (from && h.msg_namelen == 0) { /* the sender is a Unix socket without a name */
-            from->storage.ss_family = AF_UNIX;
-            h.msg_namelen = sizeof from->storage.ss_family;
-        }
-        if (from)
-            from->len = h.msg_namelen;
-        bool cut = m->flags & MSG_CTRUNC && m->control_cap > 0;
-        if (NART_LIKELY(!cut && !(boundaries && m->flags & MSG_TRUNC)))
-            return n;
-        nart__msg_close_fds(io->drv->sys, m, true);
-        return cut ? -ENOBUFS : -EMSGSIZE;
+        return n;
     }
 }
 
@@ -128,6 +136,30 @@ static NART__COLD bool ends_unseen(const nart_sys *sys, int fd, const nart_addr 
     if (now > 0 && now & POLLOUT)
         return true;
     return nart__fd_addr(sys, fd, true, &peer) == 0 && !nart_addr_equal(&peer, to);
+}
+
+/* The kernel only reads the address and the control data, but takes them through pointers to plain memory. */
+static struct msghdr header_of(const nart_msg *m, const nart_addr *to)
+{
+    return (struct msghdr){ .msg_name = to ? (void *)(uintptr_t)&to->storage : NULL,
+                            .msg_namelen = to ? to->len : 0,
+                            .msg_iov = m->pieces,
+                            .msg_iovlen = m->n,
+                            .msg_control = m->control_len > 0 ? m->control : NULL,
+                            .msg_controllen = m->control_len };
+}
+
+nart_res nart__msg_try_send(const nart_io *io, const nart_msg *m, const nart_addr *to)
+{
+    const struct msghdr h = header_of(m, to);
+    nart_res fd = nart__io_fd(io);
+
+    if (fd < 0)
+        return fd;
+    ssize_t n = io->drv->sys->sendmsg((int)fd, &h, 0);
+    if (n == -EAGAIN && !(to && ends_unseen(io->drv->sys, (int)fd, to)))
+        nart__io_not_ready(io, NART_WRITE);
+    return n;
 }
 
 /* Can the running task use this handle? 1, or the error that nart__io_want() answers. */
@@ -146,13 +178,7 @@ nart_res nart__msg_send(nart_cx *cx, const nart_io *io, int fd, const nart_msg *
         return r;
     if (NART_UNLIKELY(m->n > PIECES_MAX))
         return -EINVAL;
-    /* The kernel only reads the address, but takes it through a pointer to plain memory. */
-    const struct msghdr h = { .msg_name = to ? (void *)(uintptr_t)&to->storage : NULL,
-                              .msg_namelen = to ? to->len : 0,
-                              .msg_iov = m->pieces,
-                              .msg_iovlen = m->n,
-                              .msg_control = m->control_len > 0 ? m->control : NULL,
-                              .msg_controllen = m->control_len };
+    const struct msghdr h = header_of(m, to);
     for (;;) {
         r = any ? usable(io, cx) : nart__io_want(io, NART_WRITE, cx);
         if (r <= 0)

@@ -162,6 +162,13 @@ nart_res nart__socket_bound(const nart_sys *sys, const nart_addr *a, int type,
 /* 0: a socket of TCP or UDP, which is now non-blocking; -EPROTOTYPE: another one, or raw packets of this protocol. */
 nart_res nart__socket_take(const nart_sys *sys, int fd, int protocol);
 
+/* The type of a Unix socket; -EPROTOTYPE: another one. */
+nart_res nart__unix_type(const nart_sys *sys, int fd);
+
+/* The type of a socket that can listen, which is now non-blocking; -EPROTOTYPE: another one. */
+typedef nart_res nart__take_fn(const nart_sys *sys, int fd);
+nart__take_fn nart__take_tcp, nart__take_unix;
+
 /* The local address of a socket, or the peer's. A negative `fd` is the answer. */
 nart_res nart__fd_addr(const nart_sys *sys, nart_res fd, bool peer, nart_addr *out);
 
@@ -171,10 +178,15 @@ nart_res nart__io_addr(const nart_io *io, bool peer, nart_addr *out);
 /* One sendmsg or recvmsg, or parks. `boundaries`: what is received is one message, and a longer one an error; not:
  * a stream. `from`: NULL, or the sender. `*emptied` is set if the queue was empty. */
 nart_res nart__msg_recv(nart_cx *cx, const nart_io *io, int fd, nart_msg *m, nart_addr *from,
-                        bool boundaries, bool *emptied);
+                        bool boundaries, int flags, bool *emptied);
+/* One recvmsg, as above. EAGAIN is answered. */
+nart_res nart__msg_take(const nart_sys *sys, int fd, nart_msg *m, nart_addr *from, bool boundaries,
+                        int flags);
 /* `ask`: EAGAIN of a send to `to` is answered, if the kernel does not report its end. */
 nart_res nart__msg_send(nart_cx *cx, const nart_io *io, int fd, const nart_msg *m,
                         const nart_addr *to, bool ask);
+/* The same without waiting: EAGAIN is answered. */
+nart_res nart__msg_try_send(const nart_io *io, const nart_msg *m, const nart_addr *to);
 
 /* Closes the descriptors in received control data, those that were `passed` or only those of the sender's process
  * (SO_PASSPIDFD), and empties it. */
@@ -183,6 +195,15 @@ NART__COLD void nart__msg_close_fds(const nart_sys *sys, nart_msg *m, bool passe
 /* Options of a bound Unix socket, from the caller's. 0, NART_EABI, -EINVAL. */
 nart_res nart__unix_opts(nart_unix_opts *o, const nart_unix_opts *opts, const nart_addr *a,
                          uint32_t known);
+
+/* nart_tcp.reserved and nart_tcp_listener.reserved [NART__UNIX_KIND] of a Unix socket: NART_UNIX_SEQPACKET or 0. */
+enum { NART__UNIX_KIND = 3 };
+
+/* NART_UNIX_SEQPACKET or 0, of SOCK_SEQPACKET or another type. */
+static inline uint64_t nart__unix_kind(nart_res type)
+{
+    return type == SOCK_SEQPACKET ? NART_UNIX_SEQPACKET : 0;
+}
 
 /* Is it a connection of messages? */
 bool nart__unix_boundaries(const nart_unix *u);
@@ -213,7 +234,11 @@ void nart__tcp_take(nart_tcp *s, const nart_io *io, int fd);
 
 /* Makes a listening socket, or one of datagrams, a handle. On failure the descriptor stays the caller's. */
 nart_res nart__listener_begin(nart__under under, int fd, uint32_t backlog, nart_tcp_listener *out);
+/* The same of one that listens already; answers its type. */
+nart_res nart__listener_adopt(nart__under under, int fd, nart__take_fn *check,
+                              nart_tcp_listener *out);
 nart_res nart__udp_adopt(nart__under under, int fd, nart_udp *out);
+nart_res nart__unix_dgram_adopt(nart__under under, int fd, nart_udp *out);
 
 /* 0: bytes in this direction are those of the descriptor; else the error with which the operations answer, or
  * -EPIPE where receiving answers 0. */

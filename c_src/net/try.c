@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* try.c: calls on streams that do not wait, and readiness for them.
+/* try.c: calls on connections that do not wait, and readiness for them.
  *
  * A try makes one system call. It needs no poll: EAGAIN clears the direction through the handle's driver, so that
  * nart_tcp_ready() waits for the next edge. A wait of another task is not touched: if the try takes what it waits
@@ -22,22 +22,40 @@ static nart_res tried(const nart_tcp *s, uint32_t dir, nart_res r)
     return r;
 }
 
-static nart_res try_recv(nart_tcp *s, void *buf, size_t len, int flags)
+/* The descriptor, to receive from; -EPIPE: the answer is 0. */
+static nart_res to_receive(const nart_tcp *s, size_t len)
 {
     nart_res fd = usable(s, NART_READ);
 
-    if (fd < 0 && fd != -EPIPE)
-        return fd;
-    if (len == 0)
-        return -EINVAL;
-    if (fd == -EPIPE)
-        return 0;
+    return (fd >= 0 || fd == -EPIPE) && len == 0 ? -EINVAL : fd;
+}
+
+static nart_res try_recv(nart_tcp *s, void *buf, size_t len, int flags)
+{
+    nart_res fd = to_receive(s, len);
+
+    if (fd < 0)
+        return fd == -EPIPE ? 0 : fd;
     return s->io.drv->sys->recv((int)fd, buf, len, flags);
 }
 
 nart_res nart_tcp_try_recv(nart_tcp *s, void *buf, size_t len)
 {
     return tried(s, NART_READ, try_recv(s, buf, len, 0));
+}
+
+/* By recvmsg, which reports that a message was cut. */
+nart_res nart_unix_try_recv(nart_unix *u, void *buf, size_t len)
+{
+    struct iovec piece = { buf, len };
+    nart_msg m = { .pieces = &piece, .n = 1 };
+    nart_res fd = to_receive(&u->conn, len);
+
+    if (fd < 0)
+        return fd == -EPIPE ? 0 : fd;
+    return tried(
+        &u->conn, NART_READ,
+        nart__msg_take(u->conn.io.drv->sys, (int)fd, &m, NULL, nart__unix_boundaries(u), 0));
 }
 
 nart_res nart_tcp_try_recv_urgent(nart_tcp *s, uint8_t *byte)
@@ -57,6 +75,11 @@ nart_res nart_tcp_try_send(nart_tcp *s, const void *buf, size_t len)
     return tried(s, NART_WRITE, s->io.drv->sys->send((int)fd, buf, len, 0));
 }
 
+nart_res nart_unix_try_send(nart_unix *u, const void *buf, size_t len)
+{
+    return nart_tcp_try_send(&u->conn, buf, len);
+}
+
 nart_res nart_tcp_ready(nart_cx *cx, nart_tcp *s, uint32_t dirs)
 {
     nart_res r = nart__io_enter(&s->io, dirs & (NART_READ | NART_WRITE), cx);
@@ -71,7 +94,17 @@ nart_res nart_tcp_ready(nart_cx *cx, nart_tcp *s, uint32_t dirs)
     return NART_READ; /* it was shut down: receiving answers 0 */
 }
 
+nart_res nart_unix_ready(nart_cx *cx, nart_unix *u, uint32_t dirs)
+{
+    return nart_tcp_ready(cx, &u->conn, dirs);
+}
+
 void nart_tcp_clear(nart_tcp *s, uint32_t dirs)
 {
     nart__io_not_ready(&s->io, dirs);
+}
+
+void nart_unix_clear(nart_unix *u, uint32_t dirs)
+{
+    nart_tcp_clear(&u->conn, dirs);
 }

@@ -172,6 +172,10 @@ static int recv_batch(const nart_udp *u, nart_udp_msg *msgs, unsigned n, stamp_r
         struct msghdr *h = &heads[i].msg_hdr;
         msgs[i].len = heads[i].msg_len;
         msgs[i].addr.len = h->msg_namelen;
+        if (h->msg_namelen == 0) { /* the sender is a Unix socket without a name */
+            msgs[i].addr.storage.ss_family = AF_UNIX;
+            msgs[i].addr.len = sizeof msgs[i].addr.storage.ss_family;
+        }
         msgs[i].flags = h->msg_flags & MSG_TRUNC ? NART_UDP_TRUNCATED : 0;
         msgs[i].stamp = room ? stamp_of(h) : 0;
     }
@@ -331,7 +335,7 @@ nart_res nart_udp_recvmsg(nart_cx *cx, nart_udp *u, nart_msg *m)
 
     for (;;) {
         bool emptied = false, check = u->flags & STRANGERS;
-        nart_res r = nart__msg_recv(cx, &u->io, u->fd, m, from, true, &emptied);
+        nart_res r = nart__msg_recv(cx, &u->io, u->fd, m, from, true, 0, &emptied);
         if (emptied)
             u->flags &= ~STRANGERS;
         bool received = r >= 0 || r == -EMSGSIZE || r == -ENOBUFS;

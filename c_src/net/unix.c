@@ -17,8 +17,8 @@
 
 #include <string.h>
 
-/* What is kept in the reserved words of the handles, beside what tcp.c and listener.c keep there. */
-enum { KIND = 3, ID = 0 };
+/* Of a bound socket, in the reserved words: see nart__unix_bound(). */
+enum { ID = 0 };
 
 static int type_of(uint32_t flags)
 {
@@ -27,14 +27,14 @@ static int type_of(uint32_t flags)
 
 bool nart__unix_boundaries(const nart_unix *u)
 {
-    return u->conn.reserved[KIND] & NART_UNIX_SEQPACKET;
+    return u->conn.reserved[NART__UNIX_KIND] & NART_UNIX_SEQPACKET;
 }
 
 static nart_res bind_handle(nart_unix *u, const nart_driver *drv, void *host, int fd, uint64_t kind)
 {
     nart_res r = nart__tcp_bind(&u->conn, drv, host, fd);
     if (r == 0)
-        u->conn.reserved[KIND] = kind;
+        u->conn.reserved[NART__UNIX_KIND] = kind;
     return r;
 }
 
@@ -154,8 +154,43 @@ static nart_res listen_under(nart__under under, const nart_addr *addr, const nar
     }
     l->reserved[ID] = id[0];
     l->reserved[ID + 1] = id[1];
-    l->reserved[KIND] = o.flags;
+    l->reserved[NART__UNIX_KIND] = o.flags;
     return 0;
+}
+
+static nart_res listener_adopt_under(nart__under under, int fd, nart_unix_listener *out)
+{
+    nart_res type =
+        out ? nart__listener_adopt(under, fd, nart__take_unix, &out->listener) : -EINVAL;
+    if (type < 0)
+        return type;
+    out->listener.reserved[NART__UNIX_KIND] = nart__unix_kind(type);
+    return 0;
+}
+
+nart_res nart_unix_listener_adopt(nart_rt *rt, int fd, nart_unix_listener *out)
+{
+    return listener_adopt_under(nart__under_rt(rt), fd, out);
+}
+
+nart_res nart_unix_listener_adopt_here(nart_cx *cx, int fd, nart_unix_listener *out)
+{
+    return listener_adopt_under(nart__under_cx(cx), fd, out);
+}
+
+nart_res nart_unix_listener_detach(nart_unix_listener *l, int *fd)
+{
+    return nart_tcp_listener_detach(&l->listener, fd);
+}
+
+nart_res nart_unix_listener_ready(nart_cx *cx, nart_unix_listener *l)
+{
+    return nart_tcp_listener_ready(cx, &l->listener);
+}
+
+nart_res nart_unix_listener_fd(const nart_unix_listener *l)
+{
+    return nart_tcp_listener_fd(&l->listener);
 }
 
 nart_res nart_unix_listen(nart_rt *rt, const nart_addr *addr, const nart_unix_opts *opts,
@@ -174,7 +209,7 @@ nart_res nart_unix_accept(nart_cx *cx, nart_unix_listener *l, nart_unix *out, na
 {
     nart_res r = nart_tcp_accept(cx, &l->listener, &out->conn, peer);
     if (r == 0)
-        out->conn.reserved[KIND] = l->listener.reserved[KIND];
+        out->conn.reserved[NART__UNIX_KIND] = l->listener.reserved[NART__UNIX_KIND];
     return r;
 }
 
@@ -198,30 +233,52 @@ void nart_unix_listener_move(nart_unix_listener *dst, nart_unix_listener *src)
 
 /* ---- opening connections ---- */
 
-nart_res nart_unix_connect(nart_cx *cx, nart_unix *u, const nart_addr *addr, uint32_t flags)
+/* Can this connect begin? */
+static nart_res connect_enter(nart_cx *cx, nart_unix *u, const nart_addr *addr)
 {
-    const nart_sys *sys = cx->drv->sys;
-
     nart_res r = nart__io_enter(&u->conn.io, NART_WRITE, cx);
     if (r)
         return r;
     if (u->conn.io.drv)
         return -EISCONN;
-    if (flags & ~(uint32_t)NART_UNIX_SEQPACKET)
-        return -EINVAL;
     r = nart__unix_check(addr, true);
+    return r ? r : cx->drv->sys ? 0 : NART_EDRIVER;
+}
+
+static nart_res connect_with(nart_cx *cx, nart_unix *u, int fd, const nart_addr *addr,
+                             uint64_t kind)
+{
+    nart_res r = cx->drv->sys->connect(fd, (const struct sockaddr *)&addr->storage, addr->len);
+    return r ? r : bind_handle(u, cx->drv, cx->host, fd, kind);
+}
+
+nart_res nart_unix_connect(nart_cx *cx, nart_unix *u, const nart_addr *addr, uint32_t flags)
+{
+    nart_res r = connect_enter(cx, u, addr);
+    if (r == 0 && flags & ~(uint32_t)NART_UNIX_SEQPACKET)
+        r = -EINVAL;
     if (r)
         return r;
-    if (!sys)
-        return NART_EDRIVER;
-    int fd = sys->socket(AF_UNIX, type_of(flags));
+    int fd = cx->drv->sys->socket(AF_UNIX, type_of(flags));
     if (fd < 0)
         return fd;
-    r = sys->connect(fd, (const struct sockaddr *)&addr->storage, addr->len);
-    if (r == 0)
-        r = bind_handle(u, cx->drv, cx->host, fd, flags);
+    r = connect_with(cx, u, fd, addr, flags);
     if (r)
-        sys->close(fd);
+        cx->drv->sys->close(fd);
+    return r;
+}
+
+nart_res nart_unix_connect_socket(nart_cx *cx, nart_unix *u, nart_socket *from,
+                                  const nart_addr *addr)
+{
+    nart_res r = connect_enter(cx, u, addr);
+    nart_res fd = r ? r : from ? nart_socket_fd(from) : -EBADF;
+    nart_res type = fd < 0 ? fd : nart__take_unix(cx->drv->sys, (int)fd);
+    if (type < 0)
+        return type;
+    r = connect_with(cx, u, (int)fd, addr, nart__unix_kind(type));
+    if (r == 0)
+        *from = (nart_socket){ .fd = 0 };
     return r;
 }
 
@@ -261,38 +318,18 @@ nart_res nart_unix_pair_here(nart_cx *cx, uint32_t flags, nart_unix *a, nart_uni
     return pair_under(nart__under_cx(cx), flags, a, b);
 }
 
-/* 0: a connected Unix socket; `*type` is SOCK_STREAM or SOCK_SEQPACKET. */
-static nart_res check_connected(const nart_sys *sys, int fd, int *type)
-{
-    nart_addr peer = { .len = sizeof peer.storage };
-    int family = 0;
-    socklen_t size = sizeof family;
-
-    nart_res r = sys->getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size);
-    if (r == 0)
-        r = sys->getsockopt(fd, SOL_SOCKET, SO_TYPE, type, &size);
-    if (r)
-        return r;
-    if (family != AF_UNIX || (*type != SOCK_STREAM && *type != SOCK_SEQPACKET))
-        return -EPROTOTYPE;
-    return sys->peername(fd, (struct sockaddr *)&peer.storage, &peer.len);
-}
-
 static nart_res adopt_under(nart__under under, int fd, nart_unix *out)
 {
-    int type = 0;
+    nart_addr peer;
 
     if (!out)
         return -EINVAL;
     *out = (nart_unix){ .conn = { .fd = 0 } };
-    nart_res r = under.refused;
-    if (r == 0)
-        r = check_connected(under.drv->sys, fd, &type);
-    if (r == 0)
-        r = under.drv->sys->set_nonblocking(fd);
-    return r ? r
-             : bind_handle(out, under.drv, under.host, fd,
-                           type == SOCK_SEQPACKET ? NART_UNIX_SEQPACKET : 0);
+    if (under.refused)
+        return under.refused;
+    nart_res type = nart__take_unix(under.drv->sys, fd);
+    nart_res r = type < 0 ? type : nart__fd_addr(under.drv->sys, fd, true, &peer);
+    return r ? r : bind_handle(out, under.drv, under.host, fd, nart__unix_kind(type));
 }
 
 nart_res nart_unix_adopt(nart_rt *rt, int fd, nart_unix *out)
@@ -325,7 +362,8 @@ static NART__COLD nart_res receive_nothing(nart_cx *cx, nart_unix *u, nart_msg *
     return r;
 }
 
-nart_res nart_unix_recvmsg(nart_cx *cx, nart_unix *u, nart_msg *m)
+/* `flags`: 0 or MSG_PEEK. */
+static nart_res receive(nart_cx *cx, nart_unix *u, nart_msg *m, int flags)
 {
     bool emptied, some = false;
 
@@ -333,15 +371,23 @@ nart_res nart_unix_recvmsg(nart_cx *cx, nart_unix *u, nart_msg *m)
         some = m->pieces[i].iov_len > 0;
     if (NART_UNLIKELY(!some || nart__tcp_check(&u->conn, NART_READ) != 0))
         return receive_nothing(cx, u, m, some);
-    return nart__msg_recv(cx, &u->conn.io, u->conn.fd, m, NULL, nart__unix_boundaries(u), &emptied);
+    return nart__msg_recv(cx, &u->conn.io, u->conn.fd, m, NULL, nart__unix_boundaries(u), flags,
+                          &emptied);
+}
+
+nart_res nart_unix_recvmsg(nart_cx *cx, nart_unix *u, nart_msg *m)
+{
+    return receive(cx, u, m, 0);
 }
 
 nart_res nart_unix_recv(nart_cx *cx, nart_unix *u, void *buf, size_t len)
 {
-    struct iovec piece = { buf, len };
-    nart_msg m = { .pieces = &piece, .n = 1 };
+    return receive(cx, u, &(nart_msg){ .pieces = &(struct iovec){ buf, len }, .n = 1 }, 0);
+}
 
-    return nart_unix_recvmsg(cx, u, &m);
+nart_res nart_unix_peek(nart_cx *cx, nart_unix *u, void *buf, size_t len)
+{
+    return receive(cx, u, &(nart_msg){ .pieces = &(struct iovec){ buf, len }, .n = 1 }, MSG_PEEK);
 }
 
 /* Space for as many descriptors as the kernel passes at once: so it cuts none off for lack of it. And for the
@@ -391,6 +437,11 @@ nart_res nart_unix_send(nart_cx *cx, nart_unix *u, const void *buf, size_t len)
 nart_res nart_unix_send_all(nart_cx *cx, nart_unix *u, const void *buf, size_t len, size_t *done)
 {
     return nart_tcp_send_all(cx, &u->conn, buf, len, done);
+}
+
+nart_res nart_unix_write(nart_cx *cx, nart_unix *u, nart_tcp_writer *w)
+{
+    return nart_tcp_write(cx, &u->conn, w);
 }
 
 nart_res nart_unix_sendmsg(nart_cx *cx, nart_unix *u, const nart_msg *m)

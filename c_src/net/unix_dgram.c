@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* unix_dgram.c: Unix datagrams.
  *
+ * A socket is a nart_udp: all but opening, connecting and sending is the code of that.
+ *
  * EAGAIN of a send has two causes. The sender's own buffer is full, or the queue of a connected receiver: then the
  * kernel reports the end of it. Or the queue of a receiver to which the socket is not connected is full: the socket
  * is writable, and nothing reports the end. So after EAGAIN of a send with an address the kernel is asked which it is.
  * Nor does a wait for the queue of the peer concern a send to another receiver: one with an address makes its system
  * call whatever the readiness is. */
 #include "net.h"
+
+/* Of a bound socket, in the reserved words: see nart__unix_bound(). */
+enum { ID = 2 };
 
 static nart_res open_under(nart__under under, const nart_addr *addr, const nart_unix_opts *opts,
                            nart_unix_dgram *out)
@@ -15,7 +20,8 @@ static nart_res open_under(nart__under under, const nart_addr *addr, const nart_
 
     if (!out)
         return -EINVAL;
-    *out = (nart_unix_dgram){ .fd = 0 };
+    *out = (nart_unix_dgram){ .sock = { .fd = 0 } };
+    nart_udp *u = &out->sock;
     nart_res r = under.refused;
     if (r == 0 && addr)
         r = nart__unix_check(addr, false);
@@ -24,17 +30,17 @@ static nart_res open_under(nart__under under, const nart_addr *addr, const nart_
     if (r)
         return r;
     const nart_sys *sys = under.drv->sys;
-    r = addr ? nart__unix_bound(sys, addr, SOCK_DGRAM, &o, out->reserved)
+    r = addr ? nart__unix_bound(sys, addr, SOCK_DGRAM, &o, &u->reserved[ID])
              : sys->socket(AF_UNIX, SOCK_DGRAM);
     if (r < 0)
         return r;
-    out->fd = (int)r;
-    r = nart__io_bind(&out->io, under.drv, under.host, out->fd);
+    u->fd = (int)r;
+    r = nart__io_bind(&u->io, under.drv, under.host, u->fd);
     if (r) {
         if (addr && nart__unix_path(addr))
             (void)sys->unlink(nart__unix_path(addr));
-        sys->close(out->fd);
-        *out = (nart_unix_dgram){ .fd = 0 };
+        sys->close(u->fd);
+        *u = (nart_udp){ .fd = 0 };
     }
     return r;
 }
@@ -51,37 +57,91 @@ nart_res nart_unix_dgram_open_here(nart_cx *cx, const nart_addr *addr, const nar
     return open_under(nart__under_cx(cx), addr, opts, out);
 }
 
+nart_res nart__unix_dgram_adopt(nart__under under, int fd, nart_udp *out)
+{
+    if (!out)
+        return -EINVAL;
+    *out = (nart_udp){ .fd = 0 };
+    if (under.refused)
+        return under.refused;
+    nart_res type = nart__unix_type(under.drv->sys, fd);
+    nart_res r = type < 0             ? type
+                 : type != SOCK_DGRAM ? -EPROTOTYPE
+                                      : under.drv->sys->set_nonblocking(fd);
+    if (r == 0)
+        r = nart__io_bind(&out->io, under.drv, under.host, fd);
+    if (r == 0)
+        out->fd = fd;
+    return r;
+}
+
+nart_res nart_unix_dgram_adopt(nart_rt *rt, int fd, nart_unix_dgram *out)
+{
+    return nart__unix_dgram_adopt(nart__under_rt(rt), fd, out ? &out->sock : NULL);
+}
+
+nart_res nart_unix_dgram_adopt_here(nart_cx *cx, int fd, nart_unix_dgram *out)
+{
+    return nart__unix_dgram_adopt(nart__under_cx(cx), fd, out ? &out->sock : NULL);
+}
+
+nart_res nart_unix_dgram_detach(nart_unix_dgram *u, int *fd)
+{
+    return nart_udp_detach(&u->sock, fd);
+}
+
 nart_res nart_unix_dgram_connect(nart_unix_dgram *u, const nart_addr *addr)
 {
     nart_res r = nart__unix_check(addr, true);
     if (r)
         return r;
-    r = nart__io_fd(&u->io);
+    r = nart__io_fd(&u->sock.io);
     if (r < 0)
         return r;
-    return u->io.drv->sys->connect((int)r, (const struct sockaddr *)&addr->storage, addr->len);
+    return u->sock.io.drv->sys->connect((int)r, (const struct sockaddr *)&addr->storage, addr->len);
 }
+
+/* ---- receiving ---- */
 
 nart_res nart_unix_dgram_recvmsg(nart_cx *cx, nart_unix_dgram *u, nart_msg *m)
 {
-    bool emptied;
-    return nart__msg_recv(cx, &u->io, u->fd, m, m->addr, true, &emptied);
+    return nart_udp_recvmsg(cx, &u->sock, m);
 }
 
 nart_res nart_unix_dgram_recv(nart_cx *cx, nart_unix_dgram *u, void *buf, size_t len,
                               nart_addr *from)
 {
-    struct iovec piece = { buf, len };
-    nart_msg m = { .pieces = &piece, .n = 1, .addr = from };
-
-    return nart_unix_dgram_recvmsg(cx, u, &m);
+    return nart_udp_recv(cx, &u->sock, buf, len, from);
 }
+
+nart_res nart_unix_dgram_peek(nart_cx *cx, nart_unix_dgram *u, void *buf, size_t len,
+                              nart_addr *from)
+{
+    return nart_udp_peek(cx, &u->sock, buf, len, from);
+}
+
+nart_res nart_unix_dgram_try_recv(nart_unix_dgram *u, void *buf, size_t len, nart_addr *from)
+{
+    return nart_udp_try_recv(&u->sock, buf, len, from);
+}
+
+nart_res nart_unix_dgram_ready(nart_cx *cx, nart_unix_dgram *u, uint32_t dirs)
+{
+    return nart_udp_ready(cx, &u->sock, dirs);
+}
+
+void nart_unix_dgram_clear(nart_unix_dgram *u, uint32_t dirs)
+{
+    nart_udp_clear(&u->sock, dirs);
+}
+
+/* ---- sending ---- */
 
 nart_res nart_unix_dgram_sendmsg(nart_cx *cx, nart_unix_dgram *u, const nart_msg *m)
 {
     nart_res r = m->addr ? nart__unix_check(m->addr, true) : 0;
 
-    return r ? r : nart__msg_send(cx, &u->io, u->fd, m, m->addr, true);
+    return r ? r : nart__msg_send(cx, &u->sock.io, u->sock.fd, m, m->addr, true);
 }
 
 nart_res nart_unix_dgram_send(nart_cx *cx, nart_unix_dgram *u, const void *buf, size_t len,
@@ -93,33 +153,37 @@ nart_res nart_unix_dgram_send(nart_cx *cx, nart_unix_dgram *u, const void *buf, 
     return nart_unix_dgram_sendmsg(cx, u, &m);
 }
 
+nart_res nart_unix_dgram_try_send(nart_unix_dgram *u, const void *buf, size_t len,
+                                  const nart_addr *to)
+{
+    struct iovec piece = { (void *)(uintptr_t)buf, len };
+    const nart_msg m = { .pieces = &piece, .n = 1 };
+    nart_res r = to ? nart__unix_check(to, true) : 0;
+
+    return r ? r : nart__msg_try_send(&u->sock.io, &m, to);
+}
+
+/* ---- the rest ---- */
+
 nart_res nart_unix_dgram_local_addr(const nart_unix_dgram *u, nart_addr *out)
 {
-    return nart__io_addr(&u->io, false, out);
+    return nart_udp_local_addr(&u->sock, out);
 }
 
 nart_res nart_unix_dgram_fd(const nart_unix_dgram *u)
 {
-    return nart__io_fd(&u->io);
+    return nart_udp_fd(&u->sock);
 }
 
 void nart_unix_dgram_move(nart_unix_dgram *dst, nart_unix_dgram *src)
 {
-    if (dst == src)
-        return;
-    (void)nart__io_wake(&src->io);
-    *dst = *src;
-    *src = (nart_unix_dgram){ .fd = 0 };
+    nart_udp_move(&dst->sock, &src->sock);
 }
 
 nart_res nart_unix_dgram_close(nart_unix_dgram *u)
 {
     if (!u)
         return 0;
-    nart__unix_unlink(&u->io, u->reserved);
-    nart_res r = nart__io_close(&u->io, NULL);
-    if (r < 0)
-        return r;
-    *u = (nart_unix_dgram){ .fd = 0 };
-    return 0;
+    nart__unix_unlink(&u->sock.io, &u->sock.reserved[ID]);
+    return nart_udp_close(&u->sock);
 }

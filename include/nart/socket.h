@@ -26,7 +26,7 @@
 #ifndef NART_SOCKET_H
 #define NART_SOCKET_H
 
-#include "net.h"
+#include "unix.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -238,7 +238,8 @@ typedef struct nart_socket {
 /**
  * Opens a socket, non-blocking and closed on exec. Small packets of TCP are not held back, see
  * nart_sock_set_nodelay(); all else is as the system has it.
- * @param s closed or zeroed. @param family AF_INET or AF_INET6. @param type SOCK_STREAM or SOCK_DGRAM.
+ * @param s closed or zeroed. @param family AF_INET, AF_INET6 or AF_UNIX. @param type SOCK_STREAM or SOCK_DGRAM; of
+ *   AF_UNIX also SOCK_SEQPACKET.
  * @return 0; -EISCONN it is open; -EINVAL another type; -EAFNOSUPPORT; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM.
  * **Thread**: any, as all functions of a nart_socket without `rt` or `cx`.
  */
@@ -251,9 +252,10 @@ NART_API NART_MUST_USE nart_res nart_socket_adopt(nart_socket *s, int fd);
 /** The descriptor, for the options above. @return the descriptor; -EBADF. **Ownership**: the socket's. */
 NART_API nart_res nart_socket_fd(const nart_socket *s);
 
-/** Binds to an address; port 0 takes a free one, see nart_sock_local_addr(). @return 0; -EINVAL, -EAFNOSUPPORT
- *  `addr` is no address of IPv4 or IPv6, or not of its family; -EINVAL also: it is bound; -EBADF; -EADDRINUSE;
- *  -EADDRNOTAVAIL; -EACCES. */
+/** Binds to an address; port 0, or "unix:", takes a free one, see nart_sock_local_addr(). The path of a Unix address
+ *  stays when the socket is closed; nart_unix_listen() has options for it.
+ *  @return 0; -EINVAL, -EAFNOSUPPORT `addr` is no address, or not of its family; -EINVAL also: it is bound; -EBADF;
+ *  -EADDRINUSE; -EADDRNOTAVAIL; -EACCES; -ENOENT, -ENOTDIR, -EROFS about a path's directory. */
 NART_API NART_MUST_USE nart_res nart_socket_bind(nart_socket *s, const nart_addr *addr);
 
 /** Gives the descriptor back, non-blocking; `*s` is closed. @return the descriptor; -EBADF.
@@ -311,6 +313,35 @@ NART_API NART_MUST_USE nart_res nart_udp_from_socket(nart_rt *rt, nart_socket *s
 NART_API NART_MUST_USE nart_res nart_udp_from_socket_here(nart_cx *cx, nart_socket *s,
                                                           nart_udp *out);
 
+/**
+ * Listens with a Unix socket that was bound, of bytes or of messages. @param backlog as nart_unix_opts.backlog.
+ * @return as nart_tcp_listen_socket(), but -EPROTOTYPE no such socket; -EINVAL also: it is not bound.
+ * **Ownership**, **Thread**: as nart_tcp_listen_socket().
+ */
+NART_API NART_MUST_USE nart_res nart_unix_listen_socket(nart_rt *rt, nart_socket *s,
+                                                        uint32_t backlog, nart_unix_listener *out);
+/** @return as nart_unix_listen_socket(); NART_EDRIVER. */
+NART_API NART_MUST_USE nart_res nart_unix_listen_socket_here(nart_cx *cx, nart_socket *s,
+                                                             uint32_t backlog,
+                                                             nart_unix_listener *out);
+
+/** Connects with a Unix socket, of bytes or of messages, as nart_unix_connect().
+ *  @return as nart_unix_connect(), but -EINVAL only about `addr`; -EPROTOTYPE also: `*from` is another kind of socket;
+ *  -EBADF `*from` is closed; -EEXIST it is watched already.
+ *  **Ownership**: on success the descriptor is the connection's and `*from` is closed; after an error both are as they
+ *  were, so after -EAGAIN the call can be repeated. After -EEXIST, NART_EFDS, -ENOSPC and -ENOMEM the socket may be
+ *  connected: pass its descriptor to nart_unix_adopt(), or close it. */
+NART_API NART_MUST_USE nart_res nart_unix_connect_socket(nart_cx *cx, nart_unix *u,
+                                                         nart_socket *from, const nart_addr *addr);
+
+/** Makes a handle of a Unix socket of datagrams. @return as nart_unix_dgram_adopt(); -EINVAL also: no `s`; -EBADF `*s`
+ *  is closed. **Ownership**, **Thread**: as nart_udp_from_socket(). */
+NART_API NART_MUST_USE nart_res nart_unix_dgram_from_socket(nart_rt *rt, nart_socket *s,
+                                                            nart_unix_dgram *out);
+/** @return as nart_unix_dgram_from_socket(); NART_EDRIVER. */
+NART_API NART_MUST_USE nart_res nart_unix_dgram_from_socket_here(nart_cx *cx, nart_socket *s,
+                                                                 nart_unix_dgram *out);
+
 /* ---- sockets from a service manager ---------------------------------------------------------- */
 
 /** Size of the name of a passed descriptor, with its NUL. */
@@ -326,9 +357,8 @@ typedef struct nart_listen_fd {
  * The descriptors that systemd, or another service manager with its protocol, has opened for this process (socket
  * activation). They are closed on exec from now on, and the variables LISTEN_PID, LISTEN_PIDFDID, LISTEN_FDS and
  * LISTEN_FDNAMES are removed: children and a second call find none. Adopt each by its name or by what
- * nart_sock_type(), nart_sock_family() and nart_sock_listening() answer. A Unix socket that listens, or of datagrams,
- * has no adopt function yet: await it by nart_fd_open(), and accept its connections by accept4(2) and
- * nart_unix_adopt().
+ * nart_sock_type(), nart_sock_family() and nart_sock_listening() answer: nart_tcp_listener_adopt(), nart_udp_adopt(),
+ * nart_unix_listener_adopt(), nart_unix_dgram_adopt(), nart_fd_open().
  * @param out the descriptors, in the order of the unit's files. @param cap slots in `out`.
  * @return their number; 0 there are none for this process; -EINVAL the variables contradict each other or the
  *   protocol; -EBADF one is not open; -ENOBUFS more than `cap`: nothing was done.

@@ -120,6 +120,10 @@ NART_API NART_MUST_USE nart_res nart_unix_detach(nart_unix *u, int *fd);
  */
 NART_API NART_MUST_USE nart_res nart_unix_recv(nart_cx *cx, nart_unix *u, void *buf, size_t len);
 
+/** Receives as nart_unix_recv(), but what is received stays: the next receive gets it, too. It does not wait for more
+ *  bytes than it has returned before. @return as nart_unix_recv(): after -EMSGSIZE nothing is lost. */
+NART_API NART_MUST_USE nart_res nart_unix_peek(nart_cx *cx, nart_unix *u, void *buf, size_t len);
+
 /** Sends as many bytes as the kernel accepts at once, at least one; of messages the whole one.
  *  @return their number; 0 if `len` is 0, nothing is sent; -EPIPE, -ECONNRESET the peer has closed or shut down
  *  reading (no SIGPIPE is raised); -EMSGSIZE too long for a message. */
@@ -130,6 +134,26 @@ NART_API NART_MUST_USE nart_res nart_unix_send(nart_cx *cx, nart_unix *u, const 
  *  message; the errors of nart_unix_send(). */
 NART_API NART_MUST_USE nart_res nart_unix_send_all(nart_cx *cx, nart_unix *u, const void *buf,
                                                    size_t len, size_t *done);
+
+/** Sends the message of a writer, or the rest of it, as nart_tcp_write(). @return as nart_tcp_write(); the errors of
+ *  nart_unix_send(). */
+NART_API NART_MUST_USE nart_res nart_unix_write(nart_cx *cx, nart_unix *u, nart_tcp_writer *w);
+
+/** Waits until a direction may be ready, as nart_tcp_ready(). @return as nart_fd_ready(). */
+NART_API NART_MUST_USE nart_res nart_unix_ready(nart_cx *cx, nart_unix *u, uint32_t dirs);
+
+/** Notes that these directions are not ready, as nart_fd_clear(). */
+NART_API void nart_unix_clear(nart_unix *u, uint32_t dirs);
+
+/** Receives without waiting, also outside of a poll. A task that waits for the same bytes continues to wait.
+ *  @return the number of bytes; 0, -EMSGSIZE, -EINVAL, -ECONNRESET as nart_unix_recv(); -EAGAIN none is pending; -EBADF;
+ *  NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
+NART_API NART_MUST_USE nart_res nart_unix_try_recv(nart_unix *u, void *buf, size_t len);
+
+/** Sends without waiting, also outside of a poll. @return the number of bytes; 0 if `len` is 0; -EAGAIN the kernel's
+ *  buffer is full; -EPIPE, -ECONNRESET, -EMSGSIZE as nart_unix_send(); -EBADF; NART_ESTALE; NART_EWRONGTHREAD;
+ *  NART_EFORK. */
+NART_API NART_MUST_USE nart_res nart_unix_try_send(nart_unix *u, const void *buf, size_t len);
 
 /** The most descriptors that one call passes: the kernel's limit. */
 #define NART_UNIX_FDS 253
@@ -194,7 +218,7 @@ NART_API nart_res nart_unix_local_addr(const nart_unix *u, nart_addr *out);
 /** The peer's address: of a client usually "unix:", none. @return as nart_tcp_local_addr(). */
 NART_API nart_res nart_unix_peer_addr(const nart_unix *u, nart_addr *out);
 
-/** The descriptor, for options that have no function here. @return as nart_tcp_fd(). */
+/** The descriptor, for the options in nart/socket.h. @return as nart_tcp_fd(). */
 NART_API nart_res nart_unix_fd(const nart_unix *u);
 
 /** Moves to `*dst`, which is overwritten. A task that waits in `*src` is woken and finds it closed. */
@@ -232,8 +256,31 @@ NART_API NART_MUST_USE nart_res nart_unix_listen_here(nart_cx *cx, const nart_ad
 NART_API NART_MUST_USE nart_res nart_unix_accept(nart_cx *cx, nart_unix_listener *l, nart_unix *out,
                                                  nart_addr *peer);
 
+/** Waits until a connection may be pending. @return as nart_tcp_listener_ready(). */
+NART_API NART_MUST_USE nart_res nart_unix_listener_ready(nart_cx *cx, nart_unix_listener *l);
+
+/**
+ * Takes over a Unix socket that listens, of bytes or of messages, and makes it non-blocking. Closing does not unlink
+ * its path.
+ * @return 0; -EBADF; -ENOTSOCK; -EPROTOTYPE another kind of socket; -EINVAL it does not listen; the errors of
+ *   nart_fd_open(). **Ownership**: the descriptor passes on success. **Thread**: as nart_fd_open().
+ */
+NART_API NART_MUST_USE nart_res nart_unix_listener_adopt(nart_rt *rt, int fd,
+                                                         nart_unix_listener *out);
+/** @return as nart_unix_listener_adopt(); NART_EDRIVER. */
+NART_API NART_MUST_USE nart_res nart_unix_listener_adopt_here(nart_cx *cx, int fd,
+                                                              nart_unix_listener *out);
+
+/** Gives the descriptor back, non-blocking, and closes the handle, as nart_tcp_listener_detach(). The path stays, also
+ *  with NART_UNIX_UNLINK. @return as nart_tcp_listener_detach().
+ *  **Ownership**: the descriptor is the caller's again. */
+NART_API NART_MUST_USE nart_res nart_unix_listener_detach(nart_unix_listener *l, int *fd);
+
 /** The local address. @return as nart_tcp_listener_addr(). */
 NART_API nart_res nart_unix_listener_addr(const nart_unix_listener *l, nart_addr *out);
+
+/** The descriptor, for the options in nart/socket.h. @return as nart_tcp_fd(). */
+NART_API nart_res nart_unix_listener_fd(const nart_unix_listener *l);
 
 /** Closes; connections that were not accepted are reset. @return as nart_fd_close(). */
 NART_API nart_res nart_unix_listener_close(nart_unix_listener *l);
@@ -245,10 +292,7 @@ NART_API void nart_unix_listener_move(nart_unix_listener *dst, nart_unix_listene
 
 /** A socket of datagrams, which are reliable and in order. Zeroed = closed. */
 typedef struct nart_unix_dgram {
-    nart_io io;
-    int32_t fd;
-    uint32_t flags;
-    uint64_t reserved[4];
+    nart_udp sock; /* private: both share their code */
 } nart_unix_dgram;
 
 /** Opens a socket, bound to `addr`; NULL: it has no name, and nobody can answer. `opts` may be NULL.
@@ -260,6 +304,22 @@ NART_API NART_MUST_USE nart_res nart_unix_dgram_open(nart_rt *rt, const nart_add
 NART_API NART_MUST_USE nart_res nart_unix_dgram_open_here(nart_cx *cx, const nart_addr *addr,
                                                           const nart_unix_opts *opts,
                                                           nart_unix_dgram *out);
+
+/**
+ * Takes over a Unix socket of datagrams and makes it non-blocking. It may be connected, and have no name. Closing does
+ * not unlink its path.
+ * @return 0; -EBADF; -ENOTSOCK; -EPROTOTYPE another kind of socket; the errors of nart_fd_open().
+ * **Ownership**: the descriptor passes on success. **Thread**: as nart_fd_open().
+ */
+NART_API NART_MUST_USE nart_res nart_unix_dgram_adopt(nart_rt *rt, int fd, nart_unix_dgram *out);
+/** @return as nart_unix_dgram_adopt(); NART_EDRIVER. */
+NART_API NART_MUST_USE nart_res nart_unix_dgram_adopt_here(nart_cx *cx, int fd,
+                                                           nart_unix_dgram *out);
+
+/** Gives the descriptor back, non-blocking, and closes the handle. A task that waits in it is woken and finds it
+ *  closed. The path stays, also with NART_UNIX_UNLINK. @return as nart_udp_detach().
+ *  **Ownership**: the descriptor is the caller's again. */
+NART_API NART_MUST_USE nart_res nart_unix_dgram_detach(nart_unix_dgram *u, int *fd);
 
 /** Fixes the peer: sends go there, and only its datagrams are received, but for those that are queued. Does not wait.
  *  @return 0; -ENOENT, -ECONNREFUSED, -EACCES, -EPROTOTYPE, -EAFNOSUPPORT as nart_unix_connect(); -EINVAL `addr` has no
@@ -282,6 +342,32 @@ NART_API NART_MUST_USE nart_res nart_unix_dgram_send(nart_cx *cx, nart_unix_dgra
                                                      const void *buf, size_t len,
                                                      const nart_addr *to);
 
+/** Receives as nart_unix_dgram_recv(), but the datagram stays: the next receive gets it, too.
+ *  @return as nart_unix_dgram_recv(): after -EMSGSIZE nothing is lost. */
+NART_API NART_MUST_USE nart_res nart_unix_dgram_peek(nart_cx *cx, nart_unix_dgram *u, void *buf,
+                                                     size_t len, nart_addr *from);
+
+/** Waits until a direction may be ready. NART_WRITE: there is space for what the socket sends, and in the queue of the
+ *  peer to which it is connected; the queues of others are not asked. @return as nart_fd_ready(). */
+NART_API NART_MUST_USE nart_res nart_unix_dgram_ready(nart_cx *cx, nart_unix_dgram *u,
+                                                      uint32_t dirs);
+
+/** Notes that these directions are not ready, as nart_fd_clear(). */
+NART_API void nart_unix_dgram_clear(nart_unix_dgram *u, uint32_t dirs);
+
+/** Receives one datagram without waiting, also outside of a poll. @param from as in nart_unix_dgram_recv().
+ *  @return its length, which may be 0; -EAGAIN none is pending; -EMSGSIZE as nart_unix_dgram_recv(); -EBADF;
+ *  NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
+NART_API NART_MUST_USE nart_res nart_unix_dgram_try_recv(nart_unix_dgram *u, void *buf, size_t len,
+                                                         nart_addr *from);
+
+/** Sends one datagram without waiting, also outside of a poll. @param to as in nart_unix_dgram_send().
+ *  @return `len`; -EAGAIN there is no space in the kernel's buffer, or in the receiver's queue; the errors of
+ *  nart_unix_dgram_send() about the datagram: -EMSGSIZE, -ENOTCONN, -ENOENT, -ECONNREFUSED, -EACCES, -EPROTOTYPE,
+ *  -EINVAL, -EAFNOSUPPORT, -EPERM, -ECONNRESET; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
+NART_API NART_MUST_USE nart_res nart_unix_dgram_try_send(nart_unix_dgram *u, const void *buf,
+                                                         size_t len, const nart_addr *to);
+
 /** Receives as nart_unix_dgram_recv(), with control data. @return as nart_unix_dgram_recv(); -ENOBUFS as
  *  nart_unix_recvmsg(). After an error no descriptor was received. */
 NART_API NART_MUST_USE nart_res nart_unix_dgram_recvmsg(nart_cx *cx, nart_unix_dgram *u,
@@ -295,7 +381,7 @@ NART_API NART_MUST_USE nart_res nart_unix_dgram_sendmsg(nart_cx *cx, nart_unix_d
 /** The local address. @return as nart_tcp_local_addr(). */
 NART_API nart_res nart_unix_dgram_local_addr(const nart_unix_dgram *u, nart_addr *out);
 
-/** The descriptor, for options that have no function here. @return as nart_tcp_fd(). */
+/** The descriptor, for the options in nart/socket.h. @return as nart_tcp_fd(). */
 NART_API nart_res nart_unix_dgram_fd(const nart_unix_dgram *u);
 
 /** Moves to `*dst`, which is overwritten. A task that waits in `*src` is woken and finds it closed. */

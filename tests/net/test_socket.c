@@ -253,7 +253,7 @@ TEST_WITH(sockets_refuse_what_is_wrong, rt)
     nart_udp u;
     int ends[2], busy = raw_listen(&taken, 1);
 
-    CHECK_RES(nart_socket_open(&s, AF_UNIX, SOCK_STREAM), -EAFNOSUPPORT);
+    CHECK_RES(nart_socket_open(&s, AF_PACKET, SOCK_DGRAM), -EAFNOSUPPORT);
     CHECK_RES(nart_socket_open(&s, AF_INET, SOCK_RAW), -EINVAL);
     CHECK_RES(nart_socket_fd(&s), -EBADF);
     CHECK_RES(nart_socket_bind(&s, &at), -EBADF);
@@ -274,7 +274,7 @@ TEST_WITH(sockets_refuse_what_is_wrong, rt)
     CHECK_RES(nart_socket_adopt(&s, busy), -EISCONN);
     CHECK_RES(nart_socket_bind(&s, NULL), -EINVAL);
     CHECK_RES(nart_addr_parse(&six, "[::1]:0"), 0);
-    six.storage.ss_family = AF_UNIX;
+    six.storage.ss_family = AF_PACKET;
     CHECK_RES(nart_socket_bind(&s, &six), -EAFNOSUPPORT);
     CHECK_RES(nart_socket_bind(&s, &taken), -EADDRINUSE);
     CHECK_RES(nart_addr_parse(&six, "192.0.2.77:0"), 0);

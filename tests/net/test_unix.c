@@ -5,6 +5,7 @@
 #include "threads.h"
 
 #include <nart/pipe.h>
+#include <nart/socket.h>
 
 #include <netinet/in.h>
 #include <sys/un.h>
@@ -523,9 +524,15 @@ static void calls_answer(nart_res expected)
     nart_addr at = addr_of("unix:@nobody");
     nart_unix_cred cred;
     uint32_t rows, columns;
+    char buf[8];
     int fd;
 
     CHECK_RES(nart_unix_listener_addr(&listener, &at), expected);
+    CHECK_RES(nart_unix_listener_fd(&listener), expected);
+    CHECK_RES(nart_unix_try_recv(&conn, buf, sizeof buf), expected);
+    CHECK_RES(nart_unix_try_send(&conn, "x", 1), expected);
+    CHECK_RES(nart_unix_dgram_try_recv(&dgram, buf, sizeof buf, NULL), expected);
+    CHECK_RES(nart_unix_dgram_try_send(&dgram, "x", 1, NULL), expected);
     CHECK_RES(nart_unix_local_addr(&conn, &at), expected);
     CHECK_RES(nart_unix_peer_addr(&conn, &at), expected);
     CHECK_RES(nart_unix_fd(&conn), expected);
@@ -537,8 +544,11 @@ static void calls_answer(nart_res expected)
     at = addr_of("unix:@nobody");
     CHECK_RES(nart_unix_dgram_connect(&dgram, &at), expected);
     CHECK_RES(nart_tty_size(&in, &rows, &columns), expected);
-    if (expected != NART_EFORK)
-        CHECK_RES(nart_unix_detach(&conn, &fd), expected);
+    if (expected == NART_EFORK)
+        return;
+    CHECK_RES(nart_unix_detach(&conn, &fd), expected);
+    CHECK_RES(nart_unix_listener_detach(&listener, &fd), expected);
+    CHECK_RES(nart_unix_dgram_detach(&dgram, &fd), expected);
 }
 
 static void opening_answers(nart_res expected)
@@ -547,12 +557,17 @@ static void opening_answers(nart_res expected)
     nart_unix_listener l;
     nart_unix a, b;
     nart_unix_dgram d;
+    nart_socket s = { 0 };
     nart_fd x, y;
 
     CHECK_RES(nart_unix_listen(rt, &at, NULL, &l), expected);
     CHECK_RES(nart_unix_dgram_open(rt, &at, NULL, &d), expected);
     CHECK_RES(nart_unix_pair(rt, 0, &a, &b), expected);
     CHECK_RES(nart_unix_adopt(rt, 0, &a), expected);
+    CHECK_RES(nart_unix_listener_adopt(rt, 0, &l), expected);
+    CHECK_RES(nart_unix_dgram_adopt(rt, 0, &d), expected);
+    CHECK_RES(nart_unix_listen_socket(rt, &s, 0, &l), expected);
+    CHECK_RES(nart_unix_dgram_from_socket(rt, &s, &d), expected);
     CHECK_RES(nart_pipe_open(rt, &x, &y), expected);
     CHECK_RES(nart_fd_reopen(rt, 0, &x), expected);
     CHECK_RES(nart_fifo_open(rt, "/dev/null", NART_READ, &x), expected);
@@ -691,11 +706,16 @@ TEST_WITH(an_arm_that_loses_a_race_consumes_nothing, rt)
 static nart_res here_run(nart_cx *cx, void *frame)
 {
     nart_addr at = addr_of("unix:");
+    nart_socket s = { 0 };
     int fd;
     (void)frame;
 
     CHECK_RES(nart_unix_listen_here(cx, &at, NULL, &listener), 0);
+    CHECK_RES(nart_unix_listener_detach(&listener, &fd), 0);
+    CHECK_RES(nart_unix_listener_adopt_here(cx, fd, &listener), 0);
     CHECK_RES(nart_unix_dgram_open_here(cx, &at, NULL, &dgram), 0);
+    CHECK_RES(nart_unix_dgram_detach(&dgram, &fd), 0);
+    CHECK_RES(nart_unix_dgram_adopt_here(cx, fd, &dgram), 0);
     CHECK_RES(nart_unix_pair_here(cx, 0, &conn, &other), 0);
     CHECK_RES(nart_unix_detach(&conn, &fd), 0);
     CHECK_RES(nart_unix_adopt_here(cx, fd, &conn), 0);
@@ -703,6 +723,13 @@ static nart_res here_run(nart_cx *cx, void *frame)
     CHECK_RES(nart_unix_send(cx, &conn, "x", 1), 1);
     CHECK_RES(nart_fd_write(cx, &out, "x", 1), 1);
     all_close(0);
+    CHECK_RES(nart_socket_open(&s, AF_UNIX, SOCK_STREAM), 0);
+    CHECK_RES(nart_socket_bind(&s, &at), 0);
+    CHECK_RES(nart_unix_listen_socket_here(cx, &s, 0, &listener), 0);
+    CHECK_RES(nart_socket_open(&s, AF_UNIX, SOCK_DGRAM), 0);
+    CHECK_RES(nart_unix_dgram_from_socket_here(cx, &s, &dgram), 0);
+    CHECK_RES(nart_unix_listener_close(&listener), 0);
+    CHECK_RES(nart_unix_dgram_close(&dgram), 0);
     CHECK_RES(nart_fd_reopen_here(cx, 0, &in), 0);
     CHECK_RES(nart_fd_close(&in), 0);
     CHECK_RES(nart_fifo_open_here(cx, "/dev/null", NART_READ, &in), -EPROTOTYPE);

@@ -6,6 +6,7 @@
 #include "../net/net_test.h"
 
 #include <nart/pipe.h>
+#include <nart/socket.h>
 #include <nart/unix.h>
 
 #include <stdlib.h>
@@ -122,6 +123,49 @@ static nart_res adopt_once(void)
     return r;
 }
 
+static nart_res adopt_listener(void)
+{
+    struct sockaddr none = { .sa_family = AF_UNIX };
+    nart_unix_listener l;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    CHECK_EQ(bind(fd, &none, sizeof none.sa_family), 0);
+    CHECK_EQ(listen(fd, 1), 0);
+    nart_res r = nart_unix_listener_adopt(rt, fd, &l);
+    CHECK_RES(nart_unix_listener_close(&l), 0);
+    if (r)
+        close(fd);
+    return r;
+}
+
+static nart_res adopt_dgram(void)
+{
+    nart_unix_dgram d;
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    nart_res r = nart_unix_dgram_adopt(rt, fd, &d);
+    CHECK_RES(nart_unix_dgram_close(&d), 0);
+    if (r)
+        close(fd);
+    return r;
+}
+
+static nart_res listen_step_by_step(void)
+{
+    nart_unix_listener l;
+    nart_socket s = { 0 };
+    nart_addr none;
+
+    CHECK_RES(nart_addr_parse(&none, "unix:"), 0);
+    CHECK_RES(nart_socket_open(&s, AF_UNIX, SOCK_SEQPACKET), 0);
+    CHECK_RES(nart_socket_bind(&s, &none), 0);
+    nart_res r = nart_unix_listen_socket(rt, &s, 1, &l);
+    CHECK_EQ(nart_socket_fd(&s) >= 0, r != 0); /* after an error it is as it was */
+    CHECK_RES(nart_unix_listener_close(&l), 0);
+    CHECK_RES(nart_socket_close(&s), 0);
+    return r;
+}
+
 static nart_res pipe_once(void)
 {
     nart_fd in, out;
@@ -235,11 +279,27 @@ TEST_WITH(a_path_is_replaced_only_if_it_is_known_to_be_stale, rt)
 
 struct ops {
     nart_unix a, b;
+    nart_unix_dgram d;
     nart_fd in, out;
     int which;
 };
 
-enum { RECV, SEND, SEND_FDS, READ, WRITE, OPS };
+enum {
+    RECV,
+    PEEK,
+    TRY_RECV,
+    SEND,
+    TRY_SEND,
+    SEND_FDS,
+    DGRAM_RECV,
+    DGRAM_PEEK,
+    DGRAM_TRY_RECV,
+    DGRAM_SEND,
+    DGRAM_TRY_SEND,
+    READ,
+    WRITE,
+    OPS
+};
 
 static nart_res ops_run(nart_cx *cx, void *frame)
 {
@@ -250,8 +310,24 @@ static nart_res ops_run(nart_cx *cx, void *frame)
     switch (o->which) {
     case RECV:
         return nart_unix_recv(cx, &o->b, buf, sizeof buf);
+    case PEEK:
+        return nart_unix_peek(cx, &o->b, buf, sizeof buf);
+    case TRY_RECV:
+        return nart_unix_try_recv(&o->b, buf, sizeof buf);
     case SEND:
         return nart_unix_send(cx, &o->a, "x", 1);
+    case TRY_SEND:
+        return nart_unix_try_send(&o->a, "x", 1);
+    case DGRAM_RECV:
+        return nart_unix_dgram_recv(cx, &o->d, buf, sizeof buf, NULL);
+    case DGRAM_PEEK:
+        return nart_unix_dgram_peek(cx, &o->d, buf, sizeof buf, NULL);
+    case DGRAM_TRY_RECV:
+        return nart_unix_dgram_try_recv(&o->d, buf, sizeof buf, NULL);
+    case DGRAM_SEND:
+        return nart_unix_dgram_send(cx, &o->d, "x", 1, NULL);
+    case DGRAM_TRY_SEND:
+        return nart_unix_dgram_try_send(&o->d, "x", 1, NULL);
     case SEND_FDS:
         return nart_unix_send_fds(cx, &o->a, "x", 1, &fd, 1);
     case READ:
@@ -265,12 +341,14 @@ static const nart_task_type ops_type = NART_TASK_TYPE(struct ops *, ops_run, NUL
 
 TEST_WITH(the_errors_of_operations_are_answered, rt)
 {
-    static const int errors[] = { -ECONNRESET, -EPIPE, -EIO, -ENOBUFS, -ENOMEM, -EMSGSIZE };
+    static const int errors[] = { -ECONNRESET, -EPIPE,        -EIO,      -ENOBUFS, -ENOMEM,
+                                  -EMSGSIZE,   -ECONNREFUSED, -ENOTCONN, -EPERM,   -EACCES };
     static struct ops o;
     struct ops *frame = &o;
 
     failing = calls = 0;
     CHECK_RES(nart_unix_pair(rt, 0, &o.a, &o.b), 0);
+    CHECK_RES(nart_unix_dgram_open(rt, NULL, NULL, &o.d), 0);
     CHECK_RES(nart_pipe_open(rt, &o.in, &o.out), 0);
     for (o.which = 0; o.which < OPS; o.which++)
         for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
@@ -281,6 +359,7 @@ TEST_WITH(the_errors_of_operations_are_answered, rt)
         }
     CHECK_RES(nart_unix_close(&o.a), 0);
     CHECK_RES(nart_unix_close(&o.b), 0);
+    CHECK_RES(nart_unix_dgram_close(&o.d), 0);
     CHECK_RES(nart_fd_close(&o.in), 0);
     CHECK_RES(nart_fd_close(&o.out), 0);
 }
