@@ -229,6 +229,9 @@ nart_res nart__tcp_connect_start(nart_cx *cx, nart_tcp *s, struct nart_socket *f
  * does not report any more: so only EAGAIN says that no data is pending, and resets it. */
 enum { NART__TCP_MARK = 0 };
 
+/* nart_tcp.reserved[NART__TCP_MUTE]: writing was shut down. A full Unix socket would not become ready to say so. */
+enum { NART__TCP_MUTE = 1 };
+
 /* Makes `*s` the owner of a connected socket that is registered as `*io`. */
 void nart__tcp_take(nart_tcp *s, const nart_io *io, int fd);
 
@@ -240,8 +243,8 @@ nart_res nart__listener_adopt(nart__under under, int fd, nart__take_fn *check,
 nart_res nart__udp_adopt(nart__under under, int fd, nart_udp *out);
 nart_res nart__unix_dgram_adopt(nart__under under, int fd, nart_udp *out);
 
-/* 0: bytes in this direction are those of the descriptor; else the error with which the operations answer, or
- * -EPIPE where receiving answers 0. */
+/* 0: bytes in this direction are those of the descriptor; else the error with which the operations answer: -EPIPE if it
+ * was shut down, where receiving answers 0. */
 nart_res nart__tcp_check(const nart_tcp *s, uint32_t dir);
 
 #endif

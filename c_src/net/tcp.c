@@ -35,7 +35,8 @@ nart_res nart__tcp_check(const nart_tcp *s, uint32_t dir)
 {
     if (s->state < OPEN)
         return not_open(s);
-    return dir == NART_READ && s->state == READ_ENDED ? -EPIPE : 0;
+    bool ended = dir == NART_WRITE ? s->reserved[NART__TCP_MUTE] != 0 : s->state == READ_ENDED;
+    return ended ? -EPIPE : 0;
 }
 
 static void set_closed(nart_tcp *s, bool woken)
@@ -174,18 +175,19 @@ nart_res nart_tcp_connect_socket(nart_cx *cx, nart_tcp *s, nart_socket *from, co
 
 /* ---- sending and receiving ---- */
 
-/* No data can be received: there is no connection, or this direction was shut down. */
-static NART__COLD nart_res recv_nothing(nart_cx *cx, nart_tcp *s)
+/* No data can be moved: this direction was shut down, or there is no connection. */
+static NART__COLD nart_res ended(nart_cx *cx, nart_tcp *s, uint32_t dir)
 {
-    if (s->state != READ_ENDED)
-        return not_open(s);
-    if (s->io.drv != cx->drv || s->io.host != cx->host)
+    nart_res r = nart__tcp_check(s, dir);
+    if (r != -EPIPE)
+        return r;
+    if (!nart__io_under(&s->io, cx))
         return NART_EDRIVER;
-    nart_res r = nart__io_fd(&s->io);
+    r = nart__io_fd(&s->io);
     if (r < 0)
         return r;
-    nart__io_unwait(&s->io, NART_READ, cx);
-    return 0;
+    nart__io_unwait(&s->io, dir, cx);
+    return dir == NART_READ ? 0 : -EPIPE;
 }
 
 /* `flags`: 0 or MSG_PEEK, after which a short answer says nothing of the queue. */
@@ -197,7 +199,7 @@ static inline nart_res receive(nart_cx *cx, nart_tcp *s, void *buf, size_t len, 
     if (NART_UNLIKELY(len == 0))
         return s->state < OPEN ? not_open(s) : -EINVAL;
     if (NART_UNLIKELY(s->state != OPEN))
-        return recv_nothing(cx, s);
+        return ended(cx, s, NART_READ);
     for (;;) {
         r = nart__io_want(&s->io, NART_READ, cx);
         if (r <= 0)
@@ -232,6 +234,8 @@ static inline nart_res send_some(nart_cx *cx, nart_tcp *s, const void *buf, size
         return not_open(s);
     if (NART_UNLIKELY(len == 0))
         return 0;
+    if (NART_UNLIKELY(s->reserved[NART__TCP_MUTE]))
+        return ended(cx, s, NART_WRITE);
     for (;;) {
         nart_res r = nart__io_want(&s->io, NART_WRITE, cx);
         if (r <= 0)
@@ -414,11 +418,14 @@ nart_res nart_tcp_shutdown(nart_tcp *s, uint32_t dirs)
     if (s->state < OPEN) /* it would end the connect and leave a socket in no valid state */
         return not_open(s);
     nart_res r = s->io.drv->sys->shutdown((int)fd, how[dirs]);
-    if (r == 0 && dirs & NART_READ) {
+    if (r)
+        return r;
+    if (dirs & NART_READ)
         s->state = READ_ENDED;
-        (void)nart__io_wake(&s->io);
-    }
-    return r;
+    if (dirs & NART_WRITE)
+        s->reserved[NART__TCP_MUTE] = 1;
+    (void)nart__io_wake(&s->io);
+    return 0;
 }
 
 nart_res nart_tcp_set_nodelay(nart_tcp *s, bool on)

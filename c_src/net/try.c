@@ -82,16 +82,20 @@ nart_res nart_unix_try_send(nart_unix *u, const void *buf, size_t len)
 
 nart_res nart_tcp_ready(nart_cx *cx, nart_tcp *s, uint32_t dirs)
 {
+    uint32_t ended = 0; /* an operation in this direction answers at once */
     nart_res r = nart__io_enter(&s->io, dirs & (NART_READ | NART_WRITE), cx);
     if (r)
         return r;
-    r = nart__tcp_check(s, dirs & NART_READ);
-    if (r && r != -EPIPE)
-        return r;
-    if (r == 0 || !nart__io_under(&s->io, cx))
+    for (uint32_t dir = NART_READ; dir <= NART_WRITE; dir <<= 1) {
+        r = nart__tcp_check(s, dir);
+        if (r && r != -EPIPE)
+            return r;
+        ended |= r ? dirs & dir : 0;
+    }
+    if (!ended || !nart__io_under(&s->io, cx))
         return nart__io_ready(&s->io, dirs, cx);
     nart__io_unwait(&s->io, dirs, cx);
-    return NART_READ; /* it was shut down: receiving answers 0 */
+    return (nart_res)ended;
 }
 
 nart_res nart_unix_ready(nart_cx *cx, nart_unix *u, uint32_t dirs)

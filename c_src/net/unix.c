@@ -496,9 +496,26 @@ nart_res nart_unix_peer_pidfd(const nart_unix *u)
     return nart__io_option(&u->conn.io, SOL_SOCKET, SO_PEERPIDFD);
 }
 
+/* Discards what is pending after a shutdown of reading: no more can be sent. While it is queued it occupies the peer's
+ * buffer, and a send that waits there would not learn of the shutdown. All pieces are the same memory. */
+static void discard(const nart_sys *sys, int fd)
+{
+    char lost[4096];
+    struct iovec pieces[64];
+    struct msghdr h = { .msg_iov = pieces, .msg_iovlen = sizeof pieces / sizeof *pieces };
+
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
+        pieces[i] = (struct iovec){ lost, sizeof lost };
+    while (sys->recvmsg(fd, &h, 0) > 0)
+        continue;
+}
+
 nart_res nart_unix_shutdown(nart_unix *u, uint32_t dirs)
 {
-    return nart_tcp_shutdown(&u->conn, dirs);
+    nart_res r = nart_tcp_shutdown(&u->conn, dirs);
+    if (r == 0 && dirs & NART_READ)
+        discard(u->conn.io.drv->sys, u->conn.fd);
+    return r;
 }
 
 nart_res nart_unix_local_addr(const nart_unix *u, nart_addr *out)

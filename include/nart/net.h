@@ -334,7 +334,7 @@ NART_API NART_MUST_USE nart_res nart_tcp_send_urgent(nart_cx *cx, nart_tcp *s, u
 NART_API NART_MUST_USE nart_res nart_tcp_try_recv_urgent(nart_tcp *s, uint8_t *byte);
 
 /** Shuts down one direction or both. NART_WRITE: the peer reads the end of the stream after all that was
- *  sent. NART_READ: receiving answers 0 from now on; pending bytes and later ones are lost, and the peer is
+ *  sent; sending answers -EPIPE from now on, also a send that waits. NART_READ: receiving answers 0 from now on; pending bytes and later ones are lost, and the peer is
  *  not notified. Does not close.
  *  @return 0; -EINVAL no direction, or unknown bits; -EBADF; -ENOTCONN not connected yet, or no longer;
  *  NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */

@@ -126,7 +126,9 @@ NART_API NART_MUST_USE nart_res nart_unix_peek(nart_cx *cx, nart_unix *u, void *
 
 /** Sends as many bytes as the kernel accepts at once, at least one; of messages the whole one.
  *  @return their number; 0 if `len` is 0, nothing is sent; -EPIPE, -ECONNRESET the peer has closed or shut down
- *  reading (no SIGPIPE is raised); -EMSGSIZE too long for a message. */
+ *  reading (no SIGPIPE is raised); -EMSGSIZE too long for a message. A send that waits is woken by both, with one
+ *  exception: a peer that calls shutdown(2) by itself, not nart_unix_shutdown(), and leaves what is pending unread. The
+ *  kernel reports that only when it closes: where such peers are possible, send with a deadline. */
 NART_API NART_MUST_USE nart_res nart_unix_send(nart_cx *cx, nart_unix *u, const void *buf,
                                                size_t len);
 
@@ -208,9 +210,10 @@ NART_API nart_res nart_unix_peer_cred(const nart_unix *u, nart_unix_cred *out);
  *  peer; -EMFILE, -ENFILE; the errors of nart_unix_peer_cred(). **Ownership**: the descriptor is the caller's. */
 NART_API NART_MUST_USE nart_res nart_unix_peer_pidfd(const nart_unix *u);
 
-/** Shuts down one direction or both, as nart_tcp_shutdown(). NART_READ: the peer's sends answer -EPIPE; one that waits
- *  for space already waits until this side closes, as the kernel reports nothing before. @return as
- *  nart_tcp_shutdown(). */
+/** Shuts down one direction or both, as nart_tcp_shutdown(). NART_READ: pending bytes and messages are discarded, and the
+ *  peer's sends answer -EPIPE, also one that waits for space. So closing later does not reset the connection.
+ *  @return as nart_tcp_shutdown().
+ *  **Cost**: one system call; NART_READ: two more, and for messages one each. */
 NART_API nart_res nart_unix_shutdown(nart_unix *u, uint32_t dirs);
 
 /** The local address: of a client usually "unix:", none. @return as nart_tcp_local_addr(). */
@@ -337,7 +340,8 @@ NART_API NART_MUST_USE nart_res nart_unix_dgram_recv(nart_cx *cx, nart_unix_dgra
  *  @return `len`; -EAGAIN the queue of `to` is full, and the kernel reports no end of that, as the socket is not
  *  connected to it: sleep and call again; -EMSGSIZE too long; -ENOTCONN no `to` and not connected; -ENOENT,
  *  -ECONNREFUSED, -EACCES, -EPROTOTYPE, -EINVAL, -EAFNOSUPPORT as nart_unix_connect(), about `to`; -EPERM as
- *  nart_unix_dgram_connect(); -ECONNREFUSED, -ECONNRESET also: the peer has closed. */
+ *  nart_unix_dgram_connect(); -ECONNREFUSED, -ECONNRESET also: the peer has closed; -EPIPE the receiver has shut down
+ *  reading by shutdown(2): of that a send which waits learns when the receiver reads or closes. */
 NART_API NART_MUST_USE nart_res nart_unix_dgram_send(nart_cx *cx, nart_unix_dgram *u,
                                                      const void *buf, size_t len,
                                                      const nart_addr *to);
@@ -364,7 +368,7 @@ NART_API NART_MUST_USE nart_res nart_unix_dgram_try_recv(nart_unix_dgram *u, voi
 /** Sends one datagram without waiting, also outside of a poll. @param to as in nart_unix_dgram_send().
  *  @return `len`; -EAGAIN there is no space in the kernel's buffer, or in the receiver's queue; the errors of
  *  nart_unix_dgram_send() about the datagram: -EMSGSIZE, -ENOTCONN, -ENOENT, -ECONNREFUSED, -EACCES, -EPROTOTYPE,
- *  -EINVAL, -EAFNOSUPPORT, -EPERM, -ECONNRESET; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
+ *  -EINVAL, -EAFNOSUPPORT, -EPERM, -ECONNRESET, -EPIPE; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API NART_MUST_USE nart_res nart_unix_dgram_try_send(nart_unix_dgram *u, const void *buf,
                                                          size_t len, const nart_addr *to);
 

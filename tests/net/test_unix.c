@@ -397,7 +397,7 @@ TEST_WITH(shutting_down_and_ends, rt)
     CHECK_RES(RECV(&b, buf), 0);
     CHECK_RES(SEND(&a, "x"), -EPIPE);
     CHECK_RES(nart_unix_close(&b), 0);
-    CHECK_RES(RECV(&a, buf), -ECONNRESET); /* the peer has not read all */
+    CHECK_RES(RECV(&a, buf), 0); /* the shutdown has discarded what was not read */
     CHECK_RES(nart_unix_close(&a), 0);
     CHECK_RES(nart_unix_close(NULL), 0);
     CHECK_RES(nart_unix_listener_close(NULL), 0);

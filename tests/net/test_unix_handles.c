@@ -588,6 +588,8 @@ TEST_WITH(errors_of_tries_with_unix_datagrams, rt)
     CHECK_RES(nart_unix_dgram_try_send(&a, "abcd", 4, &at), 4);
     CHECK_RES(nart_unix_dgram_try_recv(&b, buf, 2, NULL), -EMSGSIZE);
     CHECK_RES(nart_unix_dgram_try_recv(&b, buf, 2, NULL), -EAGAIN); /* the rest is lost */
+    CHECK_EQ(shutdown((int)nart_unix_dgram_fd(&b), SHUT_RD), 0);
+    CHECK_RES(nart_unix_dgram_try_send(&a, "x", 1, &at), -EPIPE);
     CHECK_RES(nart_unix_dgram_local_addr(&c, &none), 0);
     CHECK_RES(nart_unix_dgram_connect(&b, &none), 0);
     CHECK_RES(nart_unix_dgram_try_send(&a, "x", 1, &at), -EPERM); /* it has another peer */
