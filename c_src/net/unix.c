@@ -52,14 +52,15 @@ nart_res nart__unix_opts(nart_unix_opts *o, const nart_unix_opts *opts, const na
     return o->mode && !(a && nart__unix_path(a)) ? -EINVAL : 0;
 }
 
-/* Does the path name a socket that nobody uses? */
-static bool is_stale(const nart_sys *sys, const nart_addr *a, int type)
+/* Does the path name a socket that no process has open? A socket of datagrams asks, as its connect is seen by nobody: a
+ * server would accept a connection that ends at once. If the path is of another kind, the answer is EPROTOTYPE. */
+static bool is_stale(const nart_sys *sys, const nart_addr *a)
 {
     uint64_t id[2];
 
     if (sys->path_id(nart__unix_path(a), id) != 0)
         return false;
-    int fd = sys->socket(AF_UNIX, type);
+    int fd = sys->socket(AF_UNIX, SOCK_DGRAM);
     if (fd < 0)
         return false;
     int r = sys->connect(fd, (const struct sockaddr *)&a->storage, a->len);
@@ -67,8 +68,8 @@ static bool is_stale(const nart_sys *sys, const nart_addr *a, int type)
     return r == -ECONNREFUSED;
 }
 
-static nart_res bind_path(const nart_sys *sys, int fd, const nart_addr *a, int type,
-                          const nart_unix_opts *o, uint64_t id[2])
+static nart_res bind_path(const nart_sys *sys, int fd, const nart_addr *a, const nart_unix_opts *o,
+                          uint64_t id[2])
 {
     const struct sockaddr *at = (const struct sockaddr *)&a->storage;
     const char *path = nart__unix_path(a);
@@ -76,7 +77,7 @@ static nart_res bind_path(const nart_sys *sys, int fd, const nart_addr *a, int t
     nart_res r = o->mode ? sys->set_mode(fd, NULL, o->mode) : 0;
     if (r == 0)
         r = sys->bind(fd, at, a->len);
-    if (r == -EADDRINUSE && path && o->flags & NART_UNIX_REPLACE && is_stale(sys, a, type)) {
+    if (r == -EADDRINUSE && path && o->flags & NART_UNIX_REPLACE && is_stale(sys, a)) {
         r = sys->unlink(path);
         if (r == 0 || r == -ENOENT)
             r = sys->bind(fd, at, a->len);
@@ -101,7 +102,7 @@ nart_res nart__unix_bound(const nart_sys *sys, const nart_addr *a, int type,
     int fd = sys->socket(AF_UNIX, type);
     if (fd < 0)
         return fd;
-    r = bind_path(sys, fd, a, type, o, id);
+    r = bind_path(sys, fd, a, o, id);
     if (r == 0)
         return fd;
     sys->close(fd);

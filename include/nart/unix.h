@@ -43,9 +43,9 @@ extern "C" {
 /** Bits of nart_unix_opts.flags; of the other functions that have `flags`, only the first. */
 enum {
     NART_UNIX_SEQPACKET = 1, /**< messages with boundaries, instead of bytes */
-    /** Binding to a path of a socket that nobody uses (a connect to it is refused) unlinks it first. Nothing but
-     *  a socket is unlinked. Two servers that start at the same time can unlink each other's path: give each
-     *  a path of its own, or let them take a lock first. */
+    /** Binding to a path of a socket that no process has open unlinks it first. Nothing but a socket is unlinked, and
+     *  a server that uses the path does not notice the question. Two servers that start at the same time can
+     *  unlink each other's path: give each a path of its own, or let them take a lock first (flock(2)). */
     NART_UNIX_REPLACE = 2,
     /** Closing unlinks the path, if it still names this socket. Not when the runtime is freed first, and not in a
      *  forked child. A relative path is one of the directory that is current then. */

@@ -235,6 +235,38 @@ TEST_WITH(a_path_that_nobody_uses_is_replaced, rt)
     CHECK_EQ(mode_of(path), -ENOENT);
 }
 
+/* The sockets of every kind that a process has open, also one that does not listen yet, and every kind that would
+ * replace them: all are refused, and no server accepts a connection for it. */
+TEST_WITH(a_path_in_use_is_not_replaced_and_its_server_sees_nothing, rt)
+{
+    static const int types[] = { SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM };
+    const char *path;
+    nart_addr at = path_addr("sock", &path);
+    nart_unix_opts opts = NART_UNIX_OPTS_INIT;
+    nart_unix_listener l;
+    nart_unix_dgram d;
+
+    for (int i = 0; i < 4; i++) { /* the last one does not listen */
+        int fd = socket(AF_UNIX, types[i % 3] | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        CHECK_EQ(bind(fd, sockaddr_of(&at), at.len), 0);
+        CHECK_EQ(i < 2 ? listen(fd, 8) : 0, 0);
+        opts.flags = NART_UNIX_REPLACE;
+        CHECK_RES(nart_unix_dgram_open(rt, &at, &opts, &d), -EADDRINUSE);
+        CHECK_RES(nart_unix_listen(rt, &at, &opts, &l), -EADDRINUSE);
+        opts.flags |= NART_UNIX_SEQPACKET;
+        CHECK_RES(nart_unix_listen(rt, &at, &opts, &l), -EADDRINUSE);
+        CHECK_LE(0, mode_of(path));
+        if (i < 2) {
+            CHECK_EQ(accept4(fd, NULL, NULL, SOCK_CLOEXEC), -1);
+            CHECK_EQ(errno, EAGAIN);
+        }
+        close(fd);
+        CHECK_RES(nart_unix_listen(rt, &at, &opts, &l), 0); /* nobody uses it any more */
+        CHECK_RES(nart_unix_listener_close(&l), 0);
+        CHECK_EQ(unlink(path), 0);
+    }
+}
+
 TEST_WITH(only_a_socket_is_replaced_and_only_its_own_path_unlinked, rt)
 {
     const char *path;
