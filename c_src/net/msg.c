@@ -169,29 +169,44 @@ static nart_res usable(const nart_io *io, const nart_cx *cx)
     return r < 0 ? r : 1;
 }
 
-nart_res nart__msg_send(nart_cx *cx, const nart_io *io, int fd, const nart_msg *m,
-                        const nart_addr *to, bool ask)
+nart_res nart__send_to(nart_cx *cx, const nart_io *io, const nart_addr *to, nart__send_fn *send,
+                       const void *what)
 {
-    bool any = ask && to; /* readiness is not about the queue of `to`: the kernel is asked first */
     nart_res r = nart__io_enter(io, NART_WRITE, cx);
     if (NART_UNLIKELY(r))
         return r;
-    if (NART_UNLIKELY(m->n > PIECES_MAX))
-        return -EINVAL;
-    const struct msghdr h = header_of(m, to);
     for (;;) {
-        r = any ? usable(io, cx) : nart__io_want(io, NART_WRITE, cx);
+        /* Readiness is not about the queue of `to`: the kernel is asked first. */
+        r = to ? usable(io, cx) : nart__io_want(io, NART_WRITE, cx);
         if (r <= 0)
             return r;
-        ssize_t n = io->drv->sys->sendmsg(fd, &h, 0);
-        if (n != -EAGAIN || (any && ends_unseen(io->drv->sys, fd, to))) {
-            if (any)
+        nart_res fd = nart__io_fd(io);
+        if (NART_UNLIKELY(fd < 0))
+            return fd;
+        ssize_t n = send(io->drv->sys, (int)fd, what);
+        if (n != -EAGAIN || (to && ends_unseen(io->drv->sys, (int)fd, to))) {
+            if (to)
                 nart__io_unwait(io, NART_WRITE, cx);
             return n;
         }
         nart__io_clear(io, NART_WRITE, cx);
-        r = any ? nart__io_want(io, NART_WRITE, cx) : 1;
+        r = to ? nart__io_want(io, NART_WRITE, cx) : 1;
         if (r <= 0)
             return r;
     }
+}
+
+static ssize_t send_one(const nart_sys *sys, int fd, const void *what)
+{
+    return sys->sendmsg(fd, what, 0);
+}
+
+nart_res nart__msg_send(nart_cx *cx, const nart_io *io, const nart_msg *m, const nart_addr *to,
+                        bool ask)
+{
+    const struct msghdr h = header_of(m, to);
+
+    if (NART_UNLIKELY(m->n > PIECES_MAX))
+        return -EINVAL;
+    return nart__send_to(cx, io, ask ? to : NULL, send_one, &h);
 }

@@ -183,8 +183,12 @@ nart_res nart__msg_recv(nart_cx *cx, const nart_io *io, int fd, nart_msg *m, nar
 nart_res nart__msg_take(const nart_sys *sys, int fd, nart_msg *m, nart_addr *from, bool boundaries,
                         int flags);
 /* `ask`: EAGAIN of a send to `to` is answered, if the kernel does not report its end. */
-nart_res nart__msg_send(nart_cx *cx, const nart_io *io, int fd, const nart_msg *m,
-                        const nart_addr *to, bool ask);
+nart_res nart__msg_send(nart_cx *cx, const nart_io *io, const nart_msg *m, const nart_addr *to,
+                        bool ask);
+/* The same by another system call. `to`: NULL, or the receiver whose queue is asked. */
+typedef ssize_t nart__send_fn(const nart_sys *sys, int fd, const void *what);
+nart_res nart__send_to(nart_cx *cx, const nart_io *io, const nart_addr *to, nart__send_fn *send,
+                       const void *what);
 /* The same without waiting: EAGAIN is answered. */
 nart_res nart__msg_try_send(const nart_io *io, const nart_msg *m, const nart_addr *to);
 
@@ -241,6 +245,8 @@ nart_res nart__listener_begin(nart__under under, int fd, uint32_t backlog, nart_
 nart_res nart__listener_adopt(nart__under under, int fd, nart__take_fn *check,
                               nart_tcp_listener *out);
 nart_res nart__udp_adopt(nart__under under, int fd, nart_udp *out);
+/* Calls sendmmsg once for up to NART_UDP_BATCH datagrams: their number, or -errno. */
+int nart__udp_send_batch(const nart_sys *sys, int fd, const nart_udp_msg *msgs, unsigned n);
 nart_res nart__unix_dgram_adopt(nart__under under, int fd, nart_udp *out);
 
 /* 0: bytes in this direction are those of the descriptor; else the error with which the operations answer: -EPIPE if it

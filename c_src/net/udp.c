@@ -346,8 +346,7 @@ nart_res nart_udp_recvmsg(nart_cx *cx, nart_udp *u, nart_msg *m)
 
 /* ---- sending ---- */
 
-/* Calls sendmmsg once. Returns the number of datagrams, or -errno. */
-static int send_batch(const nart_udp *u, const nart_udp_msg *msgs, unsigned n)
+int nart__udp_send_batch(const nart_sys *sys, int fd, const nart_udp_msg *msgs, unsigned n)
 {
     struct mmsghdr heads[NART_UDP_BATCH];
     struct iovec iov[NART_UDP_BATCH];
@@ -362,7 +361,7 @@ static int send_batch(const nart_udp *u, const nart_udp_msg *msgs, unsigned n)
                              .msg_iov = &iov[i],
                              .msg_iovlen = 1 };
     }
-    return u->io.drv->sys->sendmmsg(u->fd, heads, n, 0);
+    return sys->sendmmsg(fd, heads, n, 0);
 }
 
 nart_res nart_udp_send_many(nart_cx *cx, nart_udp *u, const nart_udp_msg *msgs, size_t n)
@@ -377,7 +376,7 @@ nart_res nart_udp_send_many(nart_cx *cx, nart_udp *u, const nart_udp_msg *msgs, 
         r = nart__io_want(&u->io, NART_WRITE, cx);
         if (r <= 0)
             return r;
-        int sent = send_batch(u, msgs, batch);
+        int sent = nart__udp_send_batch(u->io.drv->sys, u->fd, msgs, batch);
         if (sent != -EAGAIN)
             return sent;
         nart__io_clear(&u->io, NART_WRITE, cx);
@@ -406,7 +405,7 @@ nart_res nart_udp_sendmsg(nart_cx *cx, nart_udp *u, const nart_msg *m)
 {
     const nart_addr *to = m->addr && m->addr->len > 0 ? m->addr : NULL;
 
-    return nart__msg_send(cx, &u->io, u->fd, m, to, false);
+    return nart__msg_send(cx, &u->io, m, to, false);
 }
 
 nart_res nart_udp_try_send(nart_udp *u, const void *buf, size_t len, const nart_addr *to)
@@ -416,7 +415,7 @@ nart_res nart_udp_try_send(nart_udp *u, const void *buf, size_t len, const nart_
     if (r < 0)
         return r;
     message_out(&m, buf, len, to);
-    r = send_batch(u, &m, 1);
+    r = nart__udp_send_batch(u->io.drv->sys, u->fd, &m, 1);
     if (r == -EAGAIN)
         nart__io_not_ready(&u->io, NART_WRITE);
     return r == 1 ? (nart_res)len : r;

@@ -454,7 +454,7 @@ nart_res nart_unix_sendmsg(nart_cx *cx, nart_unix *u, const nart_msg *m)
     while (i < m->n && m->pieces[i].iov_len == 0)
         i++;
     /* Without a byte a stream drops the control data, and a message reads as the end. */
-    return i == m->n ? -EINVAL : nart__msg_send(cx, &u->conn.io, u->conn.fd, m, NULL, false);
+    return i == m->n ? -EINVAL : nart__msg_send(cx, &u->conn.io, m, NULL, false);
 }
 
 nart_res nart_unix_send_fds(nart_cx *cx, nart_unix *u, const void *buf, size_t len, const int *fds,

@@ -114,6 +114,11 @@ nart_res nart_unix_dgram_recv(nart_cx *cx, nart_unix_dgram *u, void *buf, size_t
     return nart_udp_recv(cx, &u->sock, buf, len, from);
 }
 
+nart_res nart_unix_dgram_recv_many(nart_cx *cx, nart_unix_dgram *u, nart_udp_msg *msgs, size_t n)
+{
+    return nart_udp_recv_many(cx, &u->sock, msgs, n);
+}
+
 nart_res nart_unix_dgram_peek(nart_cx *cx, nart_unix_dgram *u, void *buf, size_t len,
                               nart_addr *from)
 {
@@ -141,7 +146,7 @@ nart_res nart_unix_dgram_sendmsg(nart_cx *cx, nart_unix_dgram *u, const nart_msg
 {
     nart_res r = m->addr ? nart__unix_check(m->addr, true) : 0;
 
-    return r ? r : nart__msg_send(cx, &u->sock.io, u->sock.fd, m, m->addr, true);
+    return r ? r : nart__msg_send(cx, &u->sock.io, m, m->addr, true);
 }
 
 nart_res nart_unix_dgram_send(nart_cx *cx, nart_unix_dgram *u, const void *buf, size_t len,
@@ -151,6 +156,33 @@ nart_res nart_unix_dgram_send(nart_cx *cx, nart_unix_dgram *u, const void *buf, 
     const nart_msg m = { .pieces = &piece, .n = 1, .addr = (nart_addr *)(uintptr_t)to };
 
     return nart_unix_dgram_sendmsg(cx, u, &m);
+}
+
+struct batch {
+    const nart_udp_msg *msgs;
+    unsigned n;
+};
+
+static ssize_t send_batch(const nart_sys *sys, int fd, const void *what)
+{
+    const struct batch *b = what;
+    return nart__udp_send_batch(sys, fd, b->msgs, b->n);
+}
+
+nart_res nart_unix_dgram_send_many(nart_cx *cx, nart_unix_dgram *u, const nart_udp_msg *msgs,
+                                   size_t n)
+{
+    struct batch b = { msgs, 0 };
+    nart_res r = n == 0 ? -EINVAL : 0;
+
+    while (r == 0 && b.n < n && b.n < NART_UDP_BATCH) {
+        const nart_addr *to = &msgs[b.n].addr;
+        r = to->len > 0 ? nart__unix_check(to, true) : 0;
+        b.n += r == 0;
+    }
+    if (b.n == 0)
+        return r;
+    return nart__send_to(cx, &u->sock.io, msgs->addr.len > 0 ? &msgs->addr : NULL, send_batch, &b);
 }
 
 nart_res nart_unix_dgram_try_send(nart_unix_dgram *u, const void *buf, size_t len,

@@ -346,6 +346,17 @@ NART_API NART_MUST_USE nart_res nart_unix_dgram_send(nart_cx *cx, nart_unix_dgra
                                                      const void *buf, size_t len,
                                                      const nart_addr *to);
 
+/** Receives the pending datagrams, at most `n` and NART_UDP_BATCH, as nart_udp_recv_many(): nart_udp_msg.stamp stays 0.
+ *  @return the number of datagrams, at least 1; -EINVAL `n` is 0. */
+NART_API NART_MUST_USE nart_res nart_unix_dgram_recv_many(nart_cx *cx, nart_unix_dgram *u,
+                                                          nart_udp_msg *msgs, size_t n);
+
+/** Sends the first of `n` datagrams, as nart_udp_send_many().
+ *  @return the number of datagrams, at least 1; -EINVAL `n` is 0; the errors of nart_unix_dgram_send(), about the first
+ *  datagram. */
+NART_API NART_MUST_USE nart_res nart_unix_dgram_send_many(nart_cx *cx, nart_unix_dgram *u,
+                                                          const nart_udp_msg *msgs, size_t n);
+
 /** Receives as nart_unix_dgram_recv(), but the datagram stays: the next receive gets it, too.
  *  @return as nart_unix_dgram_recv(): after -EMSGSIZE nothing is lost. */
 NART_API NART_MUST_USE nart_res nart_unix_dgram_peek(nart_cx *cx, nart_unix_dgram *u, void *buf,

@@ -564,6 +564,65 @@ TEST_EACH(tries_of_datagrams_and_a_full_queue, BODY, FIBER)
     rt_close();
 }
 
+/* Batches over sockets of datagrams: the operations' `n` is their length. */
+static nart_res do_send_many(nart_cx *cx, struct op *op)
+{
+    return nart_unix_dgram_send_many(cx, op->h, op->buf, op->n);
+}
+
+static nart_res do_recv_many(nart_cx *cx, struct op *op)
+{
+    return nart_unix_dgram_recv_many(cx, op->h, op->buf, op->n);
+}
+
+TEST_EACH(batches_of_unix_datagrams, BODY, FIBER)
+{
+    static nart_udp_msg out[3], in[3];
+    static char text[3][4];
+    nart_unix_dgram a, b;
+    nart_addr at = addr_of("unix:"), ip = localhost(), none = at;
+    struct op op = { .call = do_recv_many, .h = &b, .buf = in, .n = 3 };
+
+    rt_open();
+    CHECK_RES(nart_unix_dgram_open(rt, &at, NULL, &b), 0);
+    CHECK_RES(nart_unix_dgram_local_addr(&b, &at), 0);
+    CHECK_RES(nart_unix_dgram_open(rt, NULL, NULL, &a), 0);
+    for (int i = 0; i < 3; i++) {
+        out[i] = (nart_udp_msg){ .buf = (void *)"abc", .len = (size_t)i, .addr = at };
+        in[i] = (nart_udp_msg){ .buf = text[i], .cap = sizeof text[i] };
+    }
+    op_start(&op, kind);
+    CHECK_RES(op.res, NART_PENDING);
+    CHECK_RES(NOW(do_send_many, &a, .buf = out, .n = 0), -EINVAL);
+    CHECK_RES(NOW(do_send_many, &a, .buf = out, .n = 3), 3);
+    CHECK_RES(op_finish(&op), 3);
+    for (size_t i = 0; i < 3; i++) {
+        CHECK_EQ(in[i].len, i);
+        CHECK_EQ(memcmp(in[i].buf, "abc", i), 0);
+        CHECK(nart_addr_equal(&in[i].addr, &none)); /* the sender has no name */
+    }
+    out[1].addr = ip;
+    CHECK_RES(NOW(do_send_many, &a, .buf = out, .n = 3), 1); /* up to what cannot be sent */
+    CHECK_RES(NOW(do_send_many, &a, .buf = out + 1, .n = 2), -EAFNOSUPPORT);
+    CHECK_RES(NOW(do_recv_many, &b, .buf = in, .n = 0), -EINVAL);
+    CHECK_RES(NOW(do_recv_many, &b, .buf = in, .n = 3), 1);
+
+    CHECK_RES(fill(&a, &at), -EAGAIN);
+    op = (struct op){ .call = do_send_many, .h = &a, .buf = out, .n = 1 };
+    op_start(&op, kind);
+    CHECK_RES(op_finish(&op), -EAGAIN); /* not connected: nothing reports the end */
+    CHECK_RES(nart_unix_dgram_connect(&a, &at), 0);
+    op_start(&op, kind);
+    CHECK_RES(op.res, NART_PENDING);
+    CHECK_LE(1, NOW(do_recv_many, &b, .buf = in, .n = 3));
+    while (op.res == NART_PENDING)
+        CHECK_LE(1, NOW(do_recv_many, &b, .buf = in, .n = 3));
+    CHECK_RES(op_finish(&op), 1);
+    CHECK_RES(nart_unix_dgram_close(&a), 0);
+    CHECK_RES(nart_unix_dgram_close(&b), 0);
+    rt_close();
+}
+
 TEST_WITH(errors_of_tries_with_unix_datagrams, rt)
 {
     static char big[1 << 20];
