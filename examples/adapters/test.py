@@ -89,8 +89,11 @@ def pq(folder, run):
     return status
 
 
-def uv(folder, run):
+def glib(folder, run):
     return run()
+
+
+uv = glib
 
 
 case, server, *command = sys.argv[1:]
