@@ -82,6 +82,25 @@ static void a_runtime_is_removed(void)
     }
 }
 
+/* A callback shuts down a runtime without tasks. */
+static gboolean shut_down(gpointer unused)
+{
+    (void)unused;
+    CHECK_RES(nart_rt_shutdown(runtime), 0);
+    return G_SOURCE_REMOVE;
+}
+
+static void a_callback_shuts_down(void)
+{
+    open_all();
+    GMainLoop *loop = g_main_loop_new(context, FALSE);
+    (void)attach_runtime(runtime, on_ended, loop);
+    (void)attach(g_timeout_source_new(5), shut_down, NULL);
+    g_main_loop_run(loop);
+    g_main_loop_unref(loop);
+    close_all();
+}
+
 /* Tasks run in the main loop of a callback; a callback runs in that of a task. */
 static nart_res ends_nested(nart_cx *cx, void *unused)
 {
@@ -268,6 +287,7 @@ void test_runtime_inside(void)
 {
     a_runtime_works_inside();
     a_runtime_is_removed();
+    a_callback_shuts_down();
     main_loops_nest();
     priorities_hold();
     nothing_spins();

@@ -134,11 +134,16 @@ typedef struct runtime_source {
     gpointer fd;
 } runtime_source;
 
+static bool ended(nart_rt *rt)
+{
+    return nart_rt_is_shutdown(rt) && nart_rt_task_count(rt) == 0;
+}
+
 /* Has the runtime something to do without an event? Else until when. */
 static gboolean is_due(GSource *source, gint *ms)
 {
     nart_rt *rt = ((runtime_source *)source)->rt;
-    int64_t at = nart_rt_next_deadline(rt), left;
+    int64_t at = ended(rt) ? 0 : nart_rt_next_deadline(rt), left;
 
     *ms = -1;
     if (at == NART_NEVER)
@@ -164,7 +169,7 @@ static gboolean dispatch(GSource *source, GSourceFunc callback, gpointer data)
 
     if (g_source_is_destroyed(source)) /* by a task, which may have freed nothing yet */
         return G_SOURCE_REMOVE;
-    if (r >= 0 && (!nart_rt_is_shutdown(rt) || nart_rt_task_count(rt) > 0))
+    if (r >= 0 && !ended(rt))
         return G_SOURCE_CONTINUE;
     if (callback)
         ((nart_glib_ended *)(void (*)(void))callback)(r < 0 ? r : 0, data);

@@ -8,6 +8,7 @@
 
 static void plan(nart_uv *uv, bool at_once)
 {
+    uv_update_time(uv->loop);                            /* the callbacks may have taken long */
     int ms = at_once ? 0 : uv_backend_timeout(uv->loop); /* -1: no timer */
     int64_t now = nart_rt_now(uv->watch.rt);
 
@@ -50,6 +51,7 @@ nart_res nart_uv_await(nart_cx *cx, nart_uv *uv)
 {
     nart_res r = uv->loop ? 0 : -EBADF;
 
+    nart_uv_look(uv);
     while (r == 0) {
         r = nart_notify_await(cx, &uv->ended, &uv->waiter);
         if (r == 0 && !uv_loop_alive(uv->loop)) /* else it was notified before it was used again */

@@ -93,7 +93,7 @@ def glib(folder, run):
     return run()
 
 
-uv = glib
+uv = uv_guest = glib
 
 
 case, server, *command = sys.argv[1:]

@@ -89,8 +89,26 @@ static nart_res await_fiber(nart_cx *cx, void *arg)
     return nart_await(cx, nart_uv_await(cx, &uv));
 }
 
+/* A loop without work does not run. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+    ++*(int *)prepare->data;
+}
+
+static void add_idle(nart_uv *idle, uv_loop_t *its_loop, uv_prepare_t *prepare, int *runs)
+{
+    CHECK(uv_loop_init(its_loop) == 0 && uv_prepare_init(its_loop, prepare) == 0);
+    CHECK(uv_prepare_start(prepare, on_prepare) == 0);
+    prepare->data = runs;
+    CHECK_RES(nart_uv_start(rt, idle, its_loop), 0);
+}
+
 int main(void)
 {
+    nart_uv idle;
+    uv_loop_t its_loop;
+    uv_prepare_t prepare;
+    int runs = 0;
     uv_timer_t timer;
     uv_work_t job = { .data = &worked };
     uv_pipe_t reader;
@@ -106,6 +124,7 @@ int main(void)
     CHECK(uv_read_start((uv_stream_t *)&reader, allocate, on_read) == 0);
 
     CHECK_RES(nart_rt_new(NULL, &rt), 0);
+    add_idle(&idle, &its_loop, &prepare, &runs);
     CHECK_RES(nart_uv_start(rt, &uv, &loop), 0);
     CHECK_RES(nart_rt_run(rt), 0); /* there is no task yet */
     CHECK(timers == 0);
@@ -120,7 +139,12 @@ int main(void)
     CHECK(timers == ROUNDS);
     nart_join_release(&join);
     nart_uv_stop(&uv);
+    CHECK(runs == 1); /* what was started before it */
     CHECK_RES(nart_rt_free(rt), 0);
+    nart_uv_look(&idle);
+    nart_uv_stop(&idle); /* after its runtime */
+    uv_close((uv_handle_t *)&prepare, NULL);
+    CHECK(uv_run(&its_loop, UV_RUN_DEFAULT) == 0 && uv_loop_close(&its_loop) == 0);
     CHECK(uv_loop_close(&loop) == 0);
     return 0;
 }

@@ -3,7 +3,7 @@
  *
  * Arguments: milliseconds after which a client that sends nothing is closed, and between two beats. */
 #include "board.h"
-#include "uv_guest.h"
+#include "nart_uv_guest.h"
 
 #include <signal.h>
 #include <stdint.h>
@@ -15,7 +15,7 @@
 
 static uint64_t idle_ms = 60000, beat_ms = 1000;
 static uv_tcp_t listener;
-static struct uv_guest guest;
+static nart_uv_guest guest;
 static nart_rt *runtime;
 
 /* ---- the beat ---- */
@@ -238,7 +238,7 @@ static int start(void)
     if (r == 0)
         r = uv_tcp_getsockname(&listener, (struct sockaddr *)&at, &len);
     if (r == 0)
-        r = uv_guest_start(&guest, uv_default_loop(), runtime);
+        r = nart_uv_guest_start(&guest, uv_default_loop(), runtime);
     if (r == 0)
         r = (int)nart_rt_shutdown_on(runtime, SIGTERM);
     if (r == 0)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* stage3.c: a second task of each client receives. libuv accepts.
+/* stage3.c: a second task of each client receives, and nart's loop runs that of libuv, which accepts.
  *
  * Arguments: milliseconds after which a client that sends nothing is closed, and between two beats. */
 #include "board.h"
-#include "uv_guest.h"
+#include "nart_uv.h"
 
 #include <signal.h>
 #include <stdint.h>
@@ -15,7 +15,7 @@
 
 static uint64_t idle_ms = 60000, beat_ms = 1000;
 static uv_tcp_t listener;
-static struct uv_guest guest;
+static nart_uv uv;
 static nart_rt *runtime;
 
 /* ---- the beat ---- */
@@ -83,6 +83,7 @@ static void conn_close(struct conn *c)
         return;
     board_leave(&c->member);
     uv_close((uv_handle_t *)&c->tcp, on_closed);
+    nart_uv_look(&uv);
     nart_tx_close(&c->tx);
     nart_task_cancel(runtime, c->sender);
     nart_task_cancel(runtime, c->receiver);
@@ -229,6 +230,7 @@ static nart_res server_run(nart_cx *cx, void *frame)
     uv_close((uv_handle_t *)&listener, NULL);
     while (board_first())
         conn_close((struct conn *)board_first());
+    NART_AWAIT(r, nart_uv_await(cx, &uv)); /* until all is closed */
     NART_END(r);
 }
 
@@ -248,7 +250,7 @@ static int start(void)
     if (r == 0)
         r = uv_tcp_getsockname(&listener, (struct sockaddr *)&at, &len);
     if (r == 0)
-        r = uv_guest_start(&guest, uv_default_loop(), runtime);
+        r = (int)nart_uv_start(runtime, &uv, uv_default_loop());
     if (r == 0)
         r = (int)nart_rt_shutdown_on(runtime, SIGTERM);
     if (r == 0)
@@ -269,9 +271,9 @@ int main(int argc, char **argv)
         return 1;
     int r = start();
     if (r == 0)
-        r = uv_run(uv_default_loop(), UV_RUN_DEFAULT); /* until SIGTERM, and until all is closed */
-    if (r == 0)
-        r = uv_loop_close(uv_default_loop());
+        r = (int)nart_rt_run(runtime); /* until SIGTERM, and until all is closed */
+    nart_uv_stop(&uv);
+    r = r ? r : uv_loop_close(uv_default_loop());
     nart_rt_free(runtime);
     if (r < 0)
         fprintf(stderr, "%s\n", strerror(-r));
