@@ -24,11 +24,16 @@ void loop_io_set(struct loop_io *io, int dirs);
 void loop_io_free(struct loop_io *io);
 void loop_timer(long ms, void (*fn)(void *arg), void *arg); /* the only one; -1: none */
 
-/* The work. Both print nanoseconds: per command, and of the whole. */
+/* The work. Both print nanoseconds, of the clock and of the processor: per command, and of the whole. */
 void ping(const char *path, long n, int in_flight);
 void transfer(const char *url, int n); /* `n` at a time */
 
-double clients_now(void);
+struct clients_times {
+    double wall, processor;
+};
+
+void clients_begin(struct clients_times *t);
+void clients_print(const struct clients_times *since, double n);
 void clients_fail(const char *what);
 
 #endif

@@ -3,7 +3,8 @@
 """clients.py [--smoke | --count COUNTER] REDIS NGINX NAME=PROGRAM...: hiredis and libcurl on nart's loop and on others.
 
 PING over a Unix socket, with 1 and with 64 commands in flight, in ns per command; 8 transfers at a time of 50 MB each,
-in ms. The programs take turns; prints medians, and the ratio to the first program.
+in ms; and the processor time that the program itself takes for each. The programs take turns; prints medians, and in
+parentheses the ratio of the first program's to it.
 --smoke: each once, and briefly.
 --count: the system calls of a PING with 1 in flight, counted by COUNTER. The first program may make one more per event
 than the last one; a PING has two events, one of writing and one of reading."""
@@ -22,35 +23,36 @@ SIZE = 50_000_000
 
 
 def measure(program, *arguments):
-    return float(subprocess.check_output([program, *map(str, arguments)], text=True))
+    return [float(figure) for figure in subprocess.check_output([program, *map(str, arguments)], text=True).split()]
 
 
 def compare(title, arguments, unit):
     """Runs the programs in turn, each round beginning with another one."""
     names = list(programs)
-    figures = {name: [] for name in names}
+    runs = {name: [] for name in names}
     for i in range(WARM_UP + ROUNDS if not smoke else 1):
         for name in names[i % len(names):] + names[:i % len(names)]:
-            figures[name].append(measure(programs[name], *arguments))
-    medians = {name: statistics.median(f[WARM_UP:] or f) / unit for name, f in figures.items()}
-    first = medians[names[0]]
-    print(title, "  ".join(f"{n} {m:,.1f} ({first / m:.2f})" for n, m in medians.items()), flush=True)
+            runs[name].append(measure(programs[name], *arguments))
+    for i, what in enumerate(("", ", processor")):
+        medians = {n: statistics.median(run[i] for run in r[WARM_UP:] or r) / unit for n, r in runs.items()}
+        first = medians[names[0]]
+        print(title + what, "  ".join(f"{n} {m:,.1f} ({first / m:.2f})" for n, m in medians.items()), flush=True)
 
 
 def pings(path):
     for in_flight, n in PINGS.items():
-        compare(f"ping_{in_flight}, ns:", ("ping", path, n if not smoke else 1000, in_flight), 1)
+        compare(f"ping_{in_flight}, ns", ("ping", path, n if not smoke else 1000, in_flight), 1)
 
 
 def transfers(url):
-    compare("transfer_8, ms:", ("transfer", url + "/big", 8), 1e6)
+    compare("transfer_8, ms", ("transfer", url + "/big", 8), 1e6)
 
 
 def count(path):
     """System calls per PING: the difference of two runs, without what a program does before and after."""
     calls = {}
     for name, program in programs.items():
-        runs = [int(measure(counter, program, "ping", path, n, 1)) for n in (1000, 2000)]
+        runs = [measure(counter, program, "ping", path, n, 1)[0] for n in (1000, 2000)]
         calls[name] = (runs[1] - runs[0]) / 1000
     print("system calls per PING:", calls)
     names = list(programs)

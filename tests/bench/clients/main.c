@@ -7,12 +7,28 @@
 #include <string.h>
 #include <time.h>
 
-double clients_now(void)
+static double clock_of(clockid_t id)
 {
     struct timespec ts;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+    (void)clock_gettime(id, &ts);
     return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
+}
+
+/* The time, and the processor time of the program, which other load on the machine does not change. */
+void clients_begin(struct clients_times *t)
+{
+    t->wall = clock_of(CLOCK_MONOTONIC);
+    t->processor = clock_of(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+void clients_print(const struct clients_times *since, double n)
+{
+    struct clients_times now;
+
+    clients_begin(&now);
+    (void)printf("%.1f %.1f\n", (now.wall - since->wall) / n,
+                 (now.processor - since->processor) / n);
 }
 
 void clients_fail(const char *what)
@@ -25,7 +41,7 @@ void clients_fail(const char *what)
 
 static struct {
     long n, sent, answered;
-    double begin;
+    struct clients_times begin;
 } pings;
 
 static void on_pong(redisAsyncContext *ac, void *reply, void *arg)
@@ -34,7 +50,7 @@ static void on_pong(redisAsyncContext *ac, void *reply, void *arg)
     if (!reply || ((redisReply *)reply)->type != REDIS_REPLY_STATUS)
         clients_fail("no PONG");
     if (++pings.answered == pings.n) {
-        (void)printf("%.1f\n", (clients_now() - pings.begin) / (double)pings.n);
+        clients_print(&pings.begin, (double)pings.n);
         redisAsyncDisconnect(ac);
         loop_stop();
     } else if (pings.sent < pings.n) {
@@ -51,7 +67,7 @@ void ping(const char *path, long n, int in_flight)
         clients_fail("cannot connect");
     loop_redis(ac);
     pings.n = n;
-    pings.begin = clients_now();
+    clients_begin(&pings.begin);
     for (; pings.sent < in_flight && pings.sent < n; pings.sent++)
         (void)redisAsyncCommand(ac, on_pong, NULL, "PING");
     loop_run();

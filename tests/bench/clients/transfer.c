@@ -3,7 +3,6 @@
 #include "clients.h"
 
 #include <curl/curl.h>
-#include <stdio.h>
 
 enum { TRANSFERS = 64 };
 
@@ -78,7 +77,8 @@ void transfer(const char *url, int n)
     (void)curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, socket_changed);
     (void)curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, time_changed);
     left = n;
-    double begin = clients_now();
+    struct clients_times begin;
+    clients_begin(&begin);
     for (int i = 0; i < n; i++) {
         easy[i] = curl_easy_init();
         (void)curl_easy_setopt(easy[i], CURLOPT_URL, url);
@@ -87,7 +87,7 @@ void transfer(const char *url, int n)
         (void)curl_multi_add_handle(multi, easy[i]);
     }
     loop_run();
-    (void)printf("%.1f\n", clients_now() - begin);
+    clients_print(&begin, 1);
     for (int i = 0; i < n; i++) {
         (void)curl_multi_remove_handle(multi, easy[i]);
         curl_easy_cleanup(easy[i]);
