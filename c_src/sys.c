@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -598,6 +599,42 @@ static int sys_window_size(int fd, uint16_t size[2])
     return 0;
 }
 
+static int sys_tty_get(int fd, struct termios *mode, uint32_t *device)
+{
+    unsigned int number = 0;
+
+    if (tcgetattr(fd, mode) != 0 || ioctl(fd, TIOCGDEV, &number) < 0)
+        return -errno;
+    *device = number;
+    return 0;
+}
+
+/* In the background of its own terminal a process would be stopped, or, with its signals blocked, change the mode of the
+ * program in the foreground. */
+static int sys_tty_set(int fd, const struct termios *mode)
+{
+    pid_t session = -1, front = -1;
+
+    if (ioctl(fd, TIOCGSID, &session) == 0 && session == getsid(0) &&
+        ioctl(fd, TIOCGPGRP, &front) == 0 && front > 0 && front != getpgrp())
+        return -EIO;
+    RETRY(int, r, tcsetattr(fd, TCSANOW, mode));
+    return r < 0 ? -errno : 0;
+}
+
+void nart__sys_signals_block(sigset_t *was)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, was);
+}
+
+void nart__sys_signals_restore(const sigset_t *was)
+{
+    pthread_sigmask(SIG_SETMASK, was, NULL);
+}
+
 const nart_sys nart__sys_real = {
     .socket = sys_socket,
     .bind = sys_bind,
@@ -633,4 +670,6 @@ const nart_sys nart__sys_real = {
     .kind = sys_kind,
     .access_mode = sys_access_mode,
     .window_size = sys_window_size,
+    .tty_get = sys_tty_get,
+    .tty_set = sys_tty_set,
 };

@@ -8,6 +8,7 @@
 #include <nart/driver.h>
 
 #include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -84,6 +85,10 @@ ssize_t nart__sys_file_entries(int fd, int64_t at, void *buf, size_t len);
 
 /* Makes a descriptor close on exec. */
 int nart__sys_cloexec(int fd);
+/* Blocks all signals of this thread, and restores what it blocked before. Async-signal-safe. */
+void nart__sys_signals_block(sigset_t *was);
+void nart__sys_signals_restore(const sigset_t *was);
+
 /* The number of this process. */
 int64_t nart__sys_pid(void);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* pipe.c: pipes, FIFOs, terminals; reading and writing of any descriptor that is no socket.
+/* pipe.c: pipes, FIFOs, terminals (tty.c has their size and mode); reading and writing of any descriptor that is no socket.
  *
  * 1. A short read or write clears nothing: a terminal returns one line of several, and a pipe may be in packet mode.
  *    So the next call asks the kernel.
@@ -155,22 +155,4 @@ nart_res nart_fd_write_all(nart_cx *cx, nart_fd *h, const void *buf, size_t len,
     } while (*done < len);
     *done = 0;
     return (nart_res)len;
-}
-
-/* ---- terminals ---- */
-
-nart_res nart_tty_size(const nart_fd *h, uint32_t *rows, uint32_t *columns)
-{
-    uint16_t size[2];
-
-    if (!rows || !columns)
-        return -EINVAL;
-    *rows = *columns = 0;
-    nart_res fd = nart__io_fd(&h->io);
-    nart_res r = fd < 0 ? fd : h->io.drv->sys->window_size((int)fd, size);
-    if (r == 0) {
-        *rows = size[0];
-        *columns = size[1];
-    }
-    return r;
 }

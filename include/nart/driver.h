@@ -32,6 +32,7 @@ enum {
 };
 
 struct mmsghdr; /* not declared in strict C */
+struct termios;
 
 /** The system calls on the descriptors of handles: real ones in the loop, faults or a simulation elsewhere.
  *  Each answers >= 0 or -errno, never -EINTR. */
@@ -71,6 +72,8 @@ typedef struct nart_sys {
     int (*kind)(int fd);                                      /* its S_IFMT bits */
     int (*access_mode)(int fd);                               /* O_RDONLY, O_WRONLY or O_RDWR */
     int (*window_size)(int fd, uint16_t size[2]);             /* rows and columns of a terminal */
+    int (*tty_get)(int fd, struct termios *mode, uint32_t *device); /* of a terminal */
+    int (*tty_set)(int fd, const struct termios *mode); /* at once; -EIO: in the background */
 } nart_sys;
 
 /** The functions of a driver, which the operations of its tasks call. `host` is the driver's own pointer. */

@@ -2,7 +2,7 @@
 /**
  * @file nart/pipe.h
  * Pipes, FIFOs and terminals: handles of type nart_fd (nart/io.h has their rules), read and written here, or as
- * buffered streams by nart_stream_init_fd().
+ * buffered streams by nart_stream_init_fd(); a terminal's mode and the size of its window.
  *
  * ```c
  * struct cat { nart_co co; nart_fd in, out; size_t len, done; char buf[512]; };
@@ -108,10 +108,62 @@ NART_API NART_MUST_USE nart_res nart_fd_write_all(nart_cx *cx, nart_fd *h, const
 
 /* ---- terminals ------------------------------------------------------------------------------- */
 
-/** The size of a terminal's window, in characters. SIGWINCH reports that it has changed.
- *  @return 0; -ENOTTY no terminal; -EINVAL no `rows` or `columns`; -EBADF; NART_ESTALE; NART_EWRONGTHREAD;
+/** The size of a terminal's window, in characters. SIGWINCH reports that it has changed:
+ *
+ * ```c
+ * struct screen { nart_co co; nart_fd tty; nart_signal winch; uint32_t rows, columns; };
+ *
+ * // Draws, and again whenever the window has another size.
+ * static nart_res screen_run(nart_cx *cx, void *frame)
+ * {
+ *     struct screen *s = frame;
+ *     nart_res n = 0;
+ *
+ *     NART_BEGIN(cx, &s->co);
+ *     n = nart_signal_open(SIGWINCH, &s->winch);
+ *     while (n >= 0) {
+ *         n = nart_tty_size(&s->tty, &s->rows, &s->columns);
+ *         if (n < 0)
+ *             break;
+ *         draw(s->rows, s->columns);
+ *         NART_AWAIT(n, nart_signal_recv(cx, &s->winch));
+ *     }
+ *     nart_signal_close(&s->winch);
+ *     nart_fd_close(&s->tty);
+ *     NART_END(n);
+ * }
+ * ```
+ *
+ * @return 0; -ENOTTY no terminal; -EINVAL no `rows` or `columns`; -EBADF; NART_ESTALE; NART_EWRONGTHREAD;
  *  NART_EFORK. */
 NART_API nart_res nart_tty_size(const nart_fd *h, uint32_t *rows, uint32_t *columns);
+
+/** What a terminal does with keys and with output. */
+typedef enum nart_tty_mode {
+    NART_TTY_COOKED, /**< as it was before the first nart_tty_set_mode() */
+    /** Reads answer keys at once, without echo; Control-C and its like are bytes. In output LF still begins a line. */
+    NART_TTY_RAW,
+    NART_TTY_BYTES /**< nothing is changed in either direction */
+} nart_tty_mode;
+
+/** The most terminals whose mode is changed at the same time. */
+#define NART_TTY_MOST 8
+
+/**
+ * Sets the mode of a terminal. It holds for every program that uses the terminal, until it is NART_TTY_COOKED again:
+ * set that before the handle is closed. exit() does it for what is left; for other ways out see nart_tty_reset(). Until
+ * then a duplicate of the descriptor is open. A program that was stopped sets the mode again after SIGCONT.
+ * @return 0; -ENOTTY no terminal; -EINVAL an unknown mode; -EIO it is hung up, or this program is in its background;
+ *   -ENOSPC NART_TTY_MOST others have another mode already; -ENOMEM; -EMFILE; -EBADF; NART_ESTALE; NART_EWRONGTHREAD;
+ *   NART_EFORK, also in a child of a process that has changed a mode.
+ * **Cost**: four to six system calls. Pending output is not awaited, pending input stays.
+ */
+NART_API NART_MUST_USE nart_res nart_tty_set_mode(const nart_fd *h, nart_tty_mode mode);
+
+/** Restores all terminals as exit() does, for handlers of signals that end or stop the program, and before abort(3). In
+ *  a forked child it does nothing.
+ *  @return 0; -EIO one is hung up, or this program is in its background. **Thread**: any; async-signal-safe. */
+NART_API nart_res nart_tty_reset(void);
 
 #ifdef __cplusplus
 }

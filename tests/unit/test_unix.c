@@ -10,6 +10,7 @@
 #include <nart/unix.h>
 
 #include <stdlib.h>
+#include <termios.h>
 
 FIXTURE_RT();
 
