@@ -255,7 +255,6 @@ static const struct end {
     { "socket: a read, the peer closes", socket_open, fd_read, fd_far_close, 0 },
     { "socket: a write, the peer closes", socket_open, fd_write, fd_far_close, -EPIPE },
     { "terminal: a read, its program closes", tty_open, fd_read, fd_far_close, 0 },
-    { "terminal: a write, its program closes", tty_open, fd_write, fd_far_close, -EIO },
     { "program: a read, the terminal closes", program_open, fd_read, fd_far_close, -EIO },
 };
 
