@@ -3,6 +3,10 @@
  * that are no sockets. */
 #include "stream.h"
 
+#include <nart/pipe.h>
+
+#include <sys/stat.h>
+
 nart_res nart_stream_init(nart_stream *s, const nart_stream_type *type, void *io, void *buf,
                           size_t cap)
 {
@@ -155,6 +159,16 @@ static const nart_stream_type file_type = { NART_STREAM_ABI, 0,          "file",
                                             file_read,       file_write, NULL,
                                             file_shutdown,   fd_close,   { NULL, NULL } };
 
+/* O_NONBLOCK has no effect on what is in a file system, and would stay set for others who share it. */
+static nart_res make_nonblocking(const nart_sys *sys, int fd, bool socket)
+{
+    int kind = socket ? S_IFSOCK : sys->kind(fd);
+
+    if (kind < 0)
+        return kind;
+    return kind == S_IFREG || kind == S_IFDIR || kind == S_IFBLK ? 0 : sys->set_nonblocking(fd);
+}
+
 nart_res nart_stream_init_fd(nart_stream *s, nart_fd *io, void *buf, size_t cap)
 {
     nart_res r = nart_stream_init(s, &file_type, io, buf, cap);
@@ -165,12 +179,43 @@ nart_res nart_stream_init_fd(nart_stream *s, nart_fd *io, void *buf, size_t cap)
     if (kind >= 0 && kind != SOCK_STREAM)
         r = -EPROTOTYPE;
     else
-        r = fd < 0 ? fd : io->io.drv->sys->set_nonblocking((int)fd);
+        r = fd < 0 ? fd : make_nonblocking(io->io.drv->sys, (int)fd, kind >= 0);
     if (r)
         *s = (nart_stream){ 0 };
     else if (kind == SOCK_STREAM)
         s->type = &sock_type;
     return r;
+}
+
+/* The stream over a handle that was opened with the answer `r`. */
+static nart_res begin(nart_res r, nart_stream *s, nart_fd *io, void *buf, size_t cap)
+{
+    if (r == 0) {
+        r = nart_stream_init_fd(s, io, buf, cap);
+        if (r)
+            (void)nart_fd_close(io);
+    } else if (s) {
+        *s = (nart_stream){ 0 };
+    }
+    return r;
+}
+
+nart_res nart_stream_open_fd(nart_rt *rt, int fd, nart_stream *s, nart_fd *io, void *buf,
+                             size_t cap)
+{
+    nart_res r = nart_fd_reopen(rt, fd, io);
+    if (r == -ENXIO) /* it has no name in a file system: a socket */
+        r = nart_fd_open(rt, fd, NART_FD_BORROW, io);
+    return begin(r, s, io, buf, cap);
+}
+
+nart_res nart_stream_open_fd_here(nart_cx *cx, int fd, nart_stream *s, nart_fd *io, void *buf,
+                                  size_t cap)
+{
+    nart_res r = nart_fd_reopen_here(cx, fd, io);
+    if (r == -ENXIO)
+        r = nart_fd_open_here(cx, fd, NART_FD_BORROW, io);
+    return begin(r, s, io, buf, cap);
 }
 
 const nart_io *nart__stream_io(const nart_stream *s, uint32_t dir)

@@ -153,13 +153,30 @@ NART_API NART_MUST_USE nart_res nart_stream_init_unix(nart_stream *s, nart_unix 
 
 /**
  * The same over any other descriptor: a Unix socket, a pipe, a terminal, a file. Makes it non-blocking, for
- * every process that shares its open file. What epoll does not support, such as a regular file, blocks the loop.
+ * every process that shares its open file, unless it is a file or directory. Those are always ready, and block the loop
+ * for one read(2) or write(2) of at most the buffer's size at a time: as long as a copy takes if the kernel has the
+ * pages, as long as the disk takes if not. Threads of a pool read files by nart/file.h.
  * @return 0; -EINVAL as nart_stream_init(); -EPROTOTYPE a socket that keeps the boundaries of messages; -EBADF;
  *   NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK.
- * **Ownership**: as nart_stream_init(). **Cost**: three system calls.
+ * **Ownership**: as nart_stream_init(). **Cost**: two to four system calls.
  */
 NART_API NART_MUST_USE nart_res nart_stream_init_fd(nart_stream *s, nart_fd *io, void *buf,
                                                     size_t cap);
+
+/**
+ * Opens a descriptor as a stream, whatever it is: for 0, 1 and 2, which may be a terminal, a pipe, a file or a socket.
+ * Terminals and pipes are opened once more (nart_fd_reopen()), so that others who share them still block; of the rest a
+ * duplicate is used, and a socket becomes non-blocking for all.
+ * @param io a handle for it, overwritten; closed when this fails.
+ * @return 0; -EINVAL no `rt`, or as nart_stream_init(); -EPROTOTYPE a socket that keeps the boundaries of messages; the
+ *   errors of nart_fd_reopen() but for -ENXIO.
+ * **Ownership**: `fd` stays the caller's; `io` as in nart_stream_init(). **Thread**: as nart_fd_open().
+ */
+NART_API NART_MUST_USE nart_res nart_stream_open_fd(nart_rt *rt, int fd, nart_stream *s,
+                                                    nart_fd *io, void *buf, size_t cap);
+/** @return as nart_stream_open_fd(); NART_EDRIVER. **Thread**: inside a poll. */
+NART_API NART_MUST_USE nart_res nart_stream_open_fd_here(nart_cx *cx, int fd, nart_stream *s,
+                                                         nart_fd *io, void *buf, size_t cap);
 
 /**
  * Lets the stream read into buffers of a pool, instead of one of its own.

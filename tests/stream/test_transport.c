@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 
 FIXTURE_RT();
@@ -109,6 +110,125 @@ TEST_WITH(a_socket_that_keeps_messages_is_refused, rt)
     CHECK(fcntl(fds[0], F_GETFD) >= 0);
     CHECK_RES(nart_fd_close(&fd), 0);
     CHECK_RES(nart_stream_init_fd(&s, &fd, NULL, 0), -EBADF);
+    close(fds[1]);
+}
+
+/* ---- standard input and output, whatever they are ---- */
+
+enum { PIPE, TERMINAL, REGULAR, SOCKET, KINDS };
+
+/* A descriptor to read from, or to write to, which blocks, as a shell passes it; and the other end of it. */
+static int standard(uint32_t kind, bool reads, int *other)
+{
+    char name[] = "/tmp/nart-standard-XXXXXX";
+    int fds[2];
+
+    if (kind == PIPE) {
+        CHECK_EQ(pipe2(fds, O_CLOEXEC), 0);
+        *other = fds[reads];
+        return fds[!reads];
+    }
+    if (kind == TERMINAL) {
+        *other = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+        CHECK(*other >= 0 && grantpt(*other) == 0 && unlockpt(*other) == 0);
+        return open(ptsname(*other), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    }
+    if (kind == SOCKET) {
+        CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        *other = fds[1];
+        return fds[0];
+    }
+    *other = mkostemp(name, O_CLOEXEC);
+    CHECK(*other >= 0);
+    int fd = open(name, O_RDWR | O_CLOEXEC);
+    CHECK_EQ(unlink(name), 0);
+    return fd;
+}
+
+static bool blocks(int fd)
+{
+    return !(fcntl(fd, F_GETFL) & O_NONBLOCK);
+}
+
+struct opening {
+    int fd;
+    nart_stream *s;
+    nart_fd *io;
+    char *buf;
+};
+
+static nart_res opening_run(nart_cx *cx, void *frame)
+{
+    struct opening *f = frame;
+    return nart_stream_open_fd_here(cx, f->fd, f->s, f->io, f->buf, f->buf ? 16 : 1);
+}
+
+TYPE(opening, opening_run);
+
+TEST_EACH(a_stream_over_standard_input_and_output, PIPE, TERMINAL, REGULAR, SOCKET)
+{
+    char buf[16], got[16] = "";
+    nart_stream s = { 0 };
+    nart_fd io;
+
+    rt_open();
+    for (int here = 0; here < 2; here++) {
+        int other, fd = standard(kind, true, &other);
+        CHECK_EQ(write(other, "a line\n", 7), 7);
+        CHECK_RES(here ? run(rt, &opening_type, &(struct opening){ fd, &s, &io, buf })
+                       : nart_stream_open_fd(rt, fd, &s, &io, buf, sizeof buf),
+                  0);
+        struct op op = ON(s, do_line, .max = 0);
+        wait_for((int)nart_fd_fd(&io), POLLIN); /* a terminal's bytes arrive later */
+        CHECK_RES(op_now(rt, &op), 6);
+        CHECK_STR(op.text, "a line");
+        if (kind != REGULAR) { /* a wait; a file has ended */
+            op_start(rt, &op);
+            CHECK_RES(op.res, NART_PENDING);
+            CHECK_EQ(write(other, "more\n", 5), 5);
+            wait_for((int)nart_fd_fd(&io), POLLIN);
+            settle(rt);
+        }
+        CHECK_RES(op.res, kind == REGULAR ? 6 : 4);
+        CHECK_EQ(blocks(fd), kind != SOCKET);
+        CHECK_RES(nart_stream_close(&s), 0);
+        CHECK(fcntl(fd, F_GETFD) >= 0); /* it is the caller's */
+        close(fd);
+        close(other);
+
+        fd = standard(kind, false, &other);
+        CHECK_RES(nart_stream_open_fd(rt, fd, &s, &io, NULL, 0), 0);
+        CHECK_RES(op_now(rt, &ON(s, do_write, .from = "out", .len = 3)), 3);
+        CHECK_EQ(read(other, got, sizeof got), 3);
+        CHECK_EQ(memcmp(got, "out", 3), 0);
+        CHECK_EQ(blocks(fd), kind != SOCKET);
+        CHECK_RES(nart_stream_close(&s), 0);
+        close(fd);
+        close(other);
+    }
+    rt_close();
+}
+
+TEST_WITH(what_cannot_be_a_stream, rt)
+{
+    nart_stream s = { 0 };
+    nart_fd io;
+    char buf[8];
+    int fds[2];
+
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds), 0);
+    CHECK_RES(nart_stream_open_fd(rt, fds[0], &s, &io, buf, sizeof buf), -EPROTOTYPE);
+    CHECK_RES(nart_fd_fd(&io), -EBADF);
+    CHECK_RES(run(rt, &opening_type, &(struct opening){ fds[0], &s, &io, buf }), -EPROTOTYPE);
+    CHECK_RES(run(rt, &opening_type, &(struct opening){ fds[0], &s, &io, NULL }), -EINVAL);
+    CHECK(blocks(fds[0]));
+    CHECK_RES(nart_stream_open_fd(rt, -1, &s, &io, buf, sizeof buf), -EBADF);
+    CHECK_RES(nart_stream_open_fd(rt, fds[0], NULL, &io, buf, sizeof buf), -EINVAL);
+    CHECK_RES(nart_fd_fd(&io), -EBADF);
+    CHECK_RES(nart_stream_open_fd(rt, fds[0], &s, NULL, buf, sizeof buf), -EINVAL);
+    CHECK_RES(nart_stream_open_fd(NULL, fds[0], &s, &io, buf, sizeof buf), -EINVAL);
+    CHECK_RES(nart_stream_close(&s), 0);
+    close(fds[0]);
     close(fds[1]);
 }
 
