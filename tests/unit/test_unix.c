@@ -282,6 +282,43 @@ TEST_WITH(a_path_is_replaced_only_if_it_is_known_to_be_stale, rt)
     CHECK_EQ(unlink(path), 0);
 }
 
+/* The mode is set and restored; each call can fail, and the last resort keeps nothing. */
+static nart_res tty_once(void)
+{
+    nart_fd tty = { 0 };
+    struct termios before, after;
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+    CHECK(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+    int slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    CHECK_EQ(tcgetattr(slave, &before), 0);
+    nart_res r = nart_fd_open(rt, slave, 0, &tty);
+    if (r == 0)
+        r = nart_tty_set_mode(&tty, NART_TTY_RAW);
+    int set = calls;
+    if (r == 0)
+        r = nart_tty_set_mode(&tty, NART_TTY_COOKED);
+    int made = calls;
+    if (failing > set) /* it was not restored: once more */
+        CHECK_RES(nart_tty_set_mode(&tty, NART_TTY_COOKED), 0);
+    CHECK_EQ(tcgetattr(slave, &after), 0);
+    CHECK_EQ(before.c_lflag, after.c_lflag);
+    calls = made;
+    CHECK_RES(nart_fd_close(&tty), 0);
+    if (failing == 1)
+        close(slave);
+    close(master);
+    return r;
+}
+
+TEST_WITH(a_mode_that_cannot_be_set_keeps_nothing, rt)
+{
+    static const int errors[] = { -EIO, -EMFILE, -ENOTTY };
+
+    for (size_t k = 0; k < sizeof errors / sizeof *errors; k++)
+        each_call_fails(tty_once, errors[k]);
+}
+
 /* ---- operations ---- */
 
 struct ops {
