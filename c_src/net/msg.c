@@ -208,5 +208,8 @@ nart_res nart__msg_send(nart_cx *cx, const nart_io *io, const nart_msg *m, const
 
     if (NART_UNLIKELY(m->n > PIECES_MAX))
         return -EINVAL;
-    return nart__send_to(cx, io, ask ? to : NULL, send_one, &h);
+    nart_res n = nart__send_to(cx, io, ask ? to : NULL, send_one, &h);
+    if (n >= 0 && (size_t)n < total(m)) /* of a stream: the kernel's buffer is full */
+        nart__io_clear(io, NART_WRITE, cx);
+    return n;
 }

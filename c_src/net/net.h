@@ -175,8 +175,14 @@ nart_res nart__fd_addr(const nart_sys *sys, nart_res fd, bool peer, nart_addr *o
 /* The local address of a handle, or the peer's. */
 nart_res nart__io_addr(const nart_io *io, bool peer, nart_addr *out);
 
+/* These pieces, without control data. */
+static inline nart_msg nart__msg_of(const struct iovec *pieces, size_t n)
+{
+    return (nart_msg){ .pieces = (struct iovec *)(uintptr_t)pieces, .n = n };
+}
+
 /* One sendmsg or recvmsg, or parks. `boundaries`: what is received is one message, and a longer one an error; not:
- * a stream. `from`: NULL, or the sender. `*emptied` is set if the queue was empty. */
+ * a stream, of which a short read says that no more is pending. `from`: NULL, or the sender. `*emptied` is set if the queue was empty. */
 nart_res nart__msg_recv(nart_cx *cx, const nart_io *io, int fd, nart_msg *m, nart_addr *from,
                         bool boundaries, int flags, bool *emptied);
 /* One recvmsg, as above. EAGAIN is answered. */
@@ -191,6 +197,9 @@ nart_res nart__send_to(nart_cx *cx, const nart_io *io, const nart_addr *to, nart
                        const void *what);
 /* The same without waiting: EAGAIN is answered. */
 nart_res nart__msg_try_send(const nart_io *io, const nart_msg *m, const nart_addr *to);
+
+/* The same for a connected stream, of TCP or Unix; see nart_unix_recvmsg(). */
+nart_res nart__tcp_recvmsg(nart_cx *cx, nart_tcp *s, nart_msg *m, bool boundaries, int flags);
 
 /* Closes the descriptors in received control data, those that were `passed` or only those of the sender's process
  * (SO_PASSPIDFD), and empties it. */

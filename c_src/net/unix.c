@@ -6,7 +6,7 @@
  *
  *  1. A connect has an answer at once. EAGAIN means that the listener's queue is full, and no readiness reports the
  *     end of that: so it is answered.
- *  2. Receiving is by recvmsg (msg.c), as only that reports the end of a message, and what a short read means.
+ *  2. Receiving is by recvmsg (msg.c, pieces.c), as only that reports the end of a message, and what a short read means.
  *  3. A path is bound with the permissions that were asked for, or less: the socket's own are set before, since bind
  *     takes them less the umask, and the path's afterwards.
  *  4. Nothing but a socket is unlinked, and on closing only the one that was bound: its device and inode are in the
@@ -350,35 +350,22 @@ nart_res nart_unix_detach(nart_unix *u, int *fd)
 
 /* ---- receiving ---- */
 
-/* No byte can be received. 0: this direction was shut down, which is an answer like that of the kernel. */
-static NART__COLD nart_res receive_nothing(nart_cx *cx, nart_unix *u, nart_msg *m, bool some)
-{
-    char none;
-    nart_res r = nart_tcp_recv(cx, &u->conn, &none, some);
-
-    if (r == 0) {
-        m->control_len = 0;
-        m->flags = 0;
-    }
-    return r;
-}
-
 /* `flags`: 0 or MSG_PEEK. */
 static nart_res receive(nart_cx *cx, nart_unix *u, nart_msg *m, int flags)
 {
-    bool emptied, some = false;
-
-    for (size_t i = 0; i < m->n && !some; i++)
-        some = m->pieces[i].iov_len > 0;
-    if (NART_UNLIKELY(!some || nart__tcp_check(&u->conn, NART_READ) != 0))
-        return receive_nothing(cx, u, m, some);
-    return nart__msg_recv(cx, &u->conn.io, u->conn.fd, m, NULL, nart__unix_boundaries(u), flags,
-                          &emptied);
+    return nart__tcp_recvmsg(cx, &u->conn, m, nart__unix_boundaries(u), flags);
 }
 
 nart_res nart_unix_recvmsg(nart_cx *cx, nart_unix *u, nart_msg *m)
 {
     return receive(cx, u, m, 0);
+}
+
+nart_res nart_unix_recvv(nart_cx *cx, nart_unix *u, const struct iovec *pieces, size_t n)
+{
+    nart_msg m = nart__msg_of(pieces, n);
+
+    return receive(cx, u, &m, 0);
 }
 
 nart_res nart_unix_recv(nart_cx *cx, nart_unix *u, void *buf, size_t len)
@@ -445,16 +432,20 @@ nart_res nart_unix_write(nart_cx *cx, nart_unix *u, nart_tcp_writer *w)
     return nart_tcp_write(cx, &u->conn, w);
 }
 
+nart_res nart_unix_sendv(nart_cx *cx, nart_unix *u, const struct iovec *pieces, size_t n)
+{
+    return nart_tcp_sendv(cx, &u->conn, pieces, n);
+}
+
+nart_res nart_unix_sendv_all(nart_cx *cx, nart_unix *u, const struct iovec *pieces, size_t n,
+                             size_t *done)
+{
+    return nart__unix_boundaries(u) ? -EINVAL : nart_tcp_sendv_all(cx, &u->conn, pieces, n, done);
+}
+
 nart_res nart_unix_sendmsg(nart_cx *cx, nart_unix *u, const nart_msg *m)
 {
-    nart_res r = nart__tcp_check(&u->conn, NART_WRITE);
-    if (r)
-        return r;
-    size_t i = 0;
-    while (i < m->n && m->pieces[i].iov_len == 0)
-        i++;
-    /* Without a byte a stream drops the control data, and a message reads as the end. */
-    return i == m->n ? -EINVAL : nart__msg_send(cx, &u->conn.io, m, NULL, false);
+    return nart_tcp_sendmsg(cx, &u->conn, m);
 }
 
 nart_res nart_unix_send_fds(nart_cx *cx, nart_unix *u, const void *buf, size_t len, const int *fds,

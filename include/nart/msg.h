@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /**
  * @file nart/msg.h
- * Messages with control data, as sendmsg(2) and recvmsg(2) have them: over UDP here, over Unix sockets in
- * nart/unix.h. The rules of all handles are at the top of nart/io.h.
+ * Messages in pieces and with control data, as sendmsg(2) and recvmsg(2) have them: over TCP and UDP here, over Unix
+ * sockets in nart/unix.h. The rules of all handles are at the top of nart/io.h.
  *
  * What has a function of its own is simpler with it: datagrams and batches of them (nart/net.h), descriptors over
  * a Unix stream (nart_unix_send_fds()).
@@ -47,7 +47,7 @@ typedef struct nart_msg {
     size_t n;
     nart_addr *
         addr; /**< sending: the receiver, NULL if the socket is connected; receiving: filled in with
-                         *   the sender, or NULL. Not used by connected Unix sockets */
+                         *   the sender, or NULL. Not used by TCP and connected Unix sockets */
     void *
         control; /**< control data, aligned as a `struct cmsghdr` (as an array of uint64_t is); or NULL */
     size_t control_cap; /**< bytes of space at `control` */
@@ -87,6 +87,42 @@ NART_API NART_MUST_USE nart_res nart_udp_recvmsg(nart_cx *cx, nart_udp *u, nart_
  *   -EDESTADDRREQ, -EAFNOSUPPORT, -ENETUNREACH, -ECONNREFUSED as nart_udp_send().
  */
 NART_API NART_MUST_USE nart_res nart_udp_sendmsg(nart_cx *cx, nart_udp *u, const nart_msg *m);
+
+/* ---- TCP -------------------------------------------------------------------------------------- */
+
+/**
+ * Sends as nart_tcp_send(), from several pieces, the bytes of one after those of the other.
+ * @param n pieces, at most 1,024. They and the bytes stay the caller's.
+ * @return the number of bytes, which may end within a piece; 0 there is no byte; -EINVAL `n` is above 1,024; the errors
+ *   of nart_tcp_send(). **Cost**: one system call.
+ */
+NART_API NART_MUST_USE nart_res nart_tcp_sendv(nart_cx *cx, nart_tcp *s, const struct iovec *pieces,
+                                               size_t n);
+
+/**
+ * Sends all of the pieces.
+ * @param n pieces, any number. @param done as of nart_tcp_send_all(): the bytes that were sent. The pieces are not changed.
+ * @return the number of their bytes; -EINVAL `*done` is left from another message (not 0, and not below that number);
+ *   the errors of nart_tcp_send(). **Cost**: one system call for each 64 pieces, and for what the kernel accepts at
+ *   once.
+ */
+NART_API NART_MUST_USE nart_res nart_tcp_sendv_all(nart_cx *cx, nart_tcp *s,
+                                                   const struct iovec *pieces, size_t n,
+                                                   size_t *done);
+
+/** Receives as nart_tcp_recv(), into several pieces: the next one begins when the last one is full. @param n pieces, at
+ *  most 1,024. @return as nart_tcp_recv(); -EINVAL also: `n` is above 1,024. **Cost**: as nart_tcp_recv(). */
+NART_API NART_MUST_USE nart_res nart_tcp_recvv(nart_cx *cx, nart_tcp *s, const struct iovec *pieces,
+                                               size_t n);
+
+/** Sends as nart_tcp_sendv(), with control data. @return as nart_tcp_sendv(), but -EINVAL if there is no byte, or the
+ *  kernel does not accept the control data. */
+NART_API NART_MUST_USE nart_res nart_tcp_sendmsg(nart_cx *cx, nart_tcp *s, const nart_msg *m);
+
+/** Receives as nart_tcp_recvv(), with control data, which options of the descriptor ask for: TCP_INQ (the bytes that are
+ *  pending behind these), SO_TIMESTAMPNS ... @return as nart_tcp_recvv(); -ENOBUFS the control data was longer than
+ *  `control_cap` (not if that is 0: then it is discarded), and the bytes are lost. */
+NART_API NART_MUST_USE nart_res nart_tcp_recvmsg(nart_cx *cx, nart_tcp *s, nart_msg *m);
 
 #ifdef __cplusplus
 }

@@ -156,6 +156,20 @@ NART_API NART_MUST_USE nart_res nart_unix_try_recv(nart_unix *u, void *buf, size
  *  buffer is full; -EPIPE, -ECONNRESET, -EMSGSIZE as nart_unix_send(); -EBADF; NART_ESTALE; NART_EWRONGTHREAD;
  *  NART_EFORK. */
 NART_API NART_MUST_USE nart_res nart_unix_try_send(nart_unix *u, const void *buf, size_t len);
+/** Sends from several pieces, as nart_tcp_sendv(). @return as nart_unix_send(); -EINVAL more than 1,024 pieces. */
+NART_API NART_MUST_USE nart_res nart_unix_sendv(nart_cx *cx, nart_unix *u,
+                                                const struct iovec *pieces, size_t n);
+
+/** Sends all of several pieces: to a socket of bytes. @param done as in nart_tcp_sendv_all(). @return as
+ *  nart_tcp_sendv_all(); -EINVAL also: it is a socket of messages; the errors of nart_unix_send(). */
+NART_API NART_MUST_USE nart_res nart_unix_sendv_all(nart_cx *cx, nart_unix *u,
+                                                    const struct iovec *pieces, size_t n,
+                                                    size_t *done);
+
+/** Receives into several pieces, as nart_tcp_recvv(). @return as nart_unix_recv(); -EINVAL also: more than 1,024
+ *  pieces. */
+NART_API NART_MUST_USE nart_res nart_unix_recvv(nart_cx *cx, nart_unix *u,
+                                                const struct iovec *pieces, size_t n);
 
 /** The most descriptors that one call passes: the kernel's limit. */
 #define NART_UNIX_FDS 253

@@ -4,6 +4,7 @@
 #include "conn.h"
 #include "threads.h"
 
+#include <nart/msg.h>
 #include <nart/socket.h>
 
 #include <fcntl.h>
@@ -346,6 +347,7 @@ static nart_res closed_run(nart_cx *cx, void *frame)
 {
     struct closed *c = frame;
     nart_udp_msg m = { .buf = c->buf, .cap = sizeof c->buf };
+    const struct iovec piece = { c->buf, 1 };
     nart_addr a;
     size_t done = 0;
     int fd;
@@ -353,6 +355,9 @@ static nart_res closed_run(nart_cx *cx, void *frame)
     CHECK_RES(nart_tcp_recv(cx, &c->s, c->buf, sizeof c->buf), -EBADF);
     CHECK_RES(nart_tcp_send(cx, &c->s, "x", 1), -EBADF);
     CHECK_RES(nart_tcp_send_all(cx, &c->s, "x", 1, &done), -EBADF);
+    CHECK_RES(nart_tcp_sendv(cx, &c->s, &piece, 1), -EBADF);
+    CHECK_RES(nart_tcp_sendv_all(cx, &c->s, &piece, 1, &done), -EBADF);
+    CHECK_RES(nart_tcp_recvv(cx, &c->s, &piece, 1), -EBADF);
     CHECK_RES(nart_tcp_accept(cx, &c->l, &c->t, NULL), -EBADF);
     CHECK_RES(nart_udp_recv(cx, &c->u, c->buf, sizeof c->buf, NULL), -EBADF);
     CHECK_RES(nart_udp_send(cx, &c->u, "x", 1, NULL), -EBADF);

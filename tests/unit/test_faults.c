@@ -117,6 +117,21 @@ static nart_res tcp(nart_cx *cx)
     return 0;
 }
 
+static nart_res tcp_pieces(nart_cx *cx)
+{
+    struct iovec pieces[] = { { buf, 2 }, { buf + 2, 2 } };
+    nart_msg m = { .pieces = pieces, .n = 2 };
+    size_t done = 0;
+
+    TRY(connected(cx));
+    AWAIT(nart_tcp_sendv(cx, &open_.client, pieces, 2));
+    AWAIT(nart_tcp_sendv_all(cx, &open_.client, pieces, 2, &done));
+    AWAIT(nart_tcp_sendmsg(cx, &open_.client, &m));
+    AWAIT(nart_tcp_recvv(cx, &open_.server, pieces, 2));
+    AWAIT(nart_tcp_recvmsg(cx, &open_.server, &m));
+    return 0;
+}
+
 static nart_res tcp_later(nart_cx *cx)
 {
     nart_addr at = localhost();
@@ -278,6 +293,7 @@ static const struct conversation {
     nart_res (*run)(nart_cx *cx);
 } conversations[] = {
     { "tcp", tcp },
+    { "tcp in pieces", tcp_pieces },
     { "tcp later", tcp_later },
     { "udp", udp },
     { "udp messages", udp_messages },

@@ -335,6 +335,9 @@ enum {
     SEND,
     TRY_SEND,
     SEND_FDS,
+    SENDV,
+    SENDV_ALL,
+    RECVV,
     DGRAM_RECV,
     DGRAM_PEEK,
     DGRAM_TRY_RECV,
@@ -350,6 +353,8 @@ static nart_res ops_run(nart_cx *cx, void *frame)
     struct ops *o = *(struct ops **)frame;
     char buf[8];
     int fd = 0;
+    size_t done = 0;
+    const struct iovec pieces[] = { { buf, 4 }, { buf + 4, 4 } };
 
     switch (o->which) {
     case RECV:
@@ -374,6 +379,12 @@ static nart_res ops_run(nart_cx *cx, void *frame)
         return nart_unix_dgram_try_send(&o->d, "x", 1, NULL);
     case SEND_FDS:
         return nart_unix_send_fds(cx, &o->a, "x", 1, &fd, 1);
+    case SENDV:
+        return nart_unix_sendv(cx, &o->a, pieces, 2);
+    case SENDV_ALL:
+        return nart_unix_sendv_all(cx, &o->a, pieces, 2, &done);
+    case RECVV:
+        return nart_unix_recvv(cx, &o->b, pieces, 2);
     case READ:
         return nart_fd_read(cx, &o->in, buf, sizeof buf);
     default:
@@ -406,4 +417,39 @@ TEST_WITH(the_errors_of_operations_are_answered, rt)
     CHECK_RES(nart_unix_dgram_close(&o.d), 0);
     CHECK_RES(nart_fd_close(&o.in), 0);
     CHECK_RES(nart_fd_close(&o.out), 0);
+}
+
+struct big {
+    nart_unix *to;
+    struct iovec piece;
+    size_t done;
+};
+
+static nart_res big_run(nart_cx *cx, void *frame)
+{
+    struct big *b = frame;
+    return nart_unix_sendv_all(cx, b->to, &b->piece, 1, &b->done);
+}
+
+static const nart_task_type big_type = NART_TASK_TYPE(struct big, big_run, NULL);
+
+/* A short send says that the buffer is full: no second call asks. */
+TEST_WITH(a_short_send_in_pieces_waits_without_another_call, rt)
+{
+    enum { LEN = 4 << 20 };
+    nart_unix a, b;
+    nart_join join;
+    void *bytes = calloc(1, LEN);
+
+    failing = 0;
+    CHECK_RES(nart_unix_pair(rt, 0, &a, &b), 0);
+    calls = 0;
+    spawn(rt, &big_type, &(struct big){ .to = &a, .piece = { bytes, LEN } }, &join);
+    settle(rt);
+    CHECK(!nart_join_done(&join));
+    CHECK_EQ(calls, 1);
+    CHECK_RES(nart_unix_close(&a), 0);
+    finish(rt, &join);
+    CHECK_RES(nart_unix_close(&b), 0);
+    free(bytes);
 }
