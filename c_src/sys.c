@@ -18,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -635,6 +636,34 @@ void nart__sys_signals_restore(const sigset_t *was)
     pthread_sigmask(SIG_SETMASK, was, NULL);
 }
 
+static ssize_t file_to_socket(int to, int from, const int64_t *offset, size_t len)
+{
+    off_t at = offset ? (off_t)*offset : 0;
+    RETRY(ssize_t, n,
+          offset ? sendfile(to, from, &at, len)
+                 : splice(from, NULL, to, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+}
+
+/* These calls have no flag against SIGPIPE: it is blocked meanwhile, and one that they raised is taken. */
+static ssize_t sys_send_file(int to, int from, const int64_t *offset, size_t len)
+{
+    const struct timespec none = { 0 };
+    sigset_t pipe, before, pending;
+
+    (void)sigemptyset(&pipe);
+    (void)sigaddset(&pipe, SIGPIPE);
+    if (pthread_sigmask(SIG_BLOCK, &pipe, &before) != 0)
+        return -EINVAL;
+    bool blocked = sigismember(&before, SIGPIPE),
+         theirs = blocked && sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE);
+    ssize_t n = file_to_socket(to, from, offset, len);
+    if (n == -EPIPE && !theirs)
+        (void)sigtimedwait(&pipe, NULL, &none);
+    if (!blocked)
+        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return n;
+}
+
 const nart_sys nart__sys_real = {
     .socket = sys_socket,
     .bind = sys_bind,
@@ -672,4 +701,5 @@ const nart_sys nart__sys_real = {
     .window_size = sys_window_size,
     .tty_get = sys_tty_get,
     .tty_set = sys_tty_set,
+    .send_file = sys_send_file,
 };

@@ -185,9 +185,7 @@ static NART__COLD nart_res that_hold(const nart_io *io, nart_res bits, nart_cx *
     return bits & ~(nart_res)over;
 }
 
-/* Clears those of these directions that are not ready now. Sound, as the next event of them is an edge from here
- * on. */
-static NART__COLD void look(const nart_io *io, uint32_t dirs, nart_cx *cx)
+void nart__io_look(const nart_io *io, uint32_t dirs, nart_cx *cx)
 {
     nart_res fd = nart__io_fd(io);
     short events = (short)((dirs & NART_READ ? POLLIN : 0) | (dirs & NART_WRITE ? POLLOUT : 0));
@@ -220,7 +218,7 @@ nart_res nart_fd_ready(nart_cx *cx, nart_fd *h, uint32_t dirs)
 {
     nart_res r = nart__io_enter(&h->io, dirs & (NART_READ | NART_WRITE), cx);
     if (r == 0 && h->flags & NART_FD_LEVEL)
-        look(&h->io, dirs, cx);
+        nart__io_look(&h->io, dirs, cx);
     return r ? r : nart__io_ready(&h->io, dirs, cx);
 }
 

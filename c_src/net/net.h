@@ -86,6 +86,10 @@ static inline nart_res nart__io_enter(const nart_io *io, uint32_t dirs, nart_cx 
 /* What nart_fd_ready() answers after nart__io_enter(). */
 nart_res nart__io_ready(const nart_io *io, uint32_t dirs, nart_cx *cx);
 
+/* Clears those of these directions that are not ready now. Sound, as the next event of them is an edge from here
+ * on. */
+NART__COLD void nart__io_look(const nart_io *io, uint32_t dirs, nart_cx *cx);
+
 /* Outside of a poll, or of an operation: a system call answered EAGAIN. */
 void nart__io_not_ready(const nart_io *io, uint32_t dirs);
 

@@ -443,6 +443,18 @@ nart_res nart_unix_sendv_all(nart_cx *cx, nart_unix *u, const struct iovec *piec
     return nart__unix_boundaries(u) ? -EINVAL : nart_tcp_sendv_all(cx, &u->conn, pieces, n, done);
 }
 
+nart_res nart_unix_send_file(nart_cx *cx, nart_unix *u, int fd, int64_t offset, size_t len,
+                             size_t *done)
+{
+    return nart__unix_boundaries(u) ? -EINVAL
+                                    : nart_tcp_send_file(cx, &u->conn, fd, offset, len, done);
+}
+
+nart_res nart_unix_send_pipe(nart_cx *cx, nart_unix *u, nart_fd *from, size_t len, size_t *done)
+{
+    return nart__unix_boundaries(u) ? -EINVAL : nart_tcp_send_pipe(cx, &u->conn, from, len, done);
+}
+
 nart_res nart_unix_sendmsg(nart_cx *cx, nart_unix *u, const nart_msg *m)
 {
     return nart_tcp_sendmsg(cx, &u->conn, m);

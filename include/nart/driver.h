@@ -74,6 +74,8 @@ typedef struct nart_sys {
     int (*window_size)(int fd, uint16_t size[2]);             /* rows and columns of a terminal */
     int (*tty_get)(int fd, struct termios *mode, uint32_t *device); /* of a terminal */
     int (*tty_set)(int fd, const struct termios *mode); /* at once; -EIO: in the background */
+    /* sendfile(2) to a socket from `*offset` on; NULL: splice(2), from a pipe. Does not wait, no SIGPIPE */
+    ssize_t (*send_file)(int to, int from, const int64_t *offset, size_t len);
 } nart_sys;
 
 /** The functions of a driver, which the operations of its tasks call. `host` is the driver's own pointer. */

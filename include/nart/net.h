@@ -305,6 +305,34 @@ static inline size_t nart_tcp_writer_left(const nart_tcp_writer *w)
 NART_API NART_MUST_USE nart_res nart_tcp_write(nart_cx *cx, nart_tcp *s, nart_tcp_writer *w);
 
 /**
+ * Sends `len` bytes of a file, from `offset` on, without copying them through the program (sendfile(2)). The file's
+ * position is neither used nor moved.
+ * @param fd a regular file, open for reading. @param len may be more than the file has: SIZE_MAX sends all of it.
+ * @param done the bytes that were sent, as in nart_tcp_send_all(): 0 before the first call, 0 again after success. An
+ *   error leaves it; another call with the same arguments sends the rest.
+ * @return the number of bytes: less than `len` only if the file ended before, or was shortened meanwhile; 0 if `offset`
+ *   is at its end or behind it; -EINVAL `offset` is negative, `*done` is left from another one (not 0, and not below
+ *   `len`), or the kernel does not send this kind of file so; -ESPIPE it is a pipe: nart_tcp_send_pipe(); -EBADF also:
+ *   `fd` is not open for reading; -EIO; the errors of nart_tcp_send().
+ * **Ownership**: the descriptor stays the caller's. Leave the bytes unchanged until the peer has received them.
+ * **Cost**: three system calls for each MiB, or what the kernel accepts at once: two of them are against SIGPIPE. What
+ *   is not in memory is read from the disk, and the whole loop waits for that.
+ */
+NART_API NART_MUST_USE nart_res nart_tcp_send_file(nart_cx *cx, nart_tcp *s, int fd, int64_t offset,
+                                                   size_t len, size_t *done);
+
+/**
+ * Sends the next `len` bytes of a pipe or FIFO, as they arrive, without copying them through the program (splice(2)).
+ * @param from a handle of its reading end. @param len, done as of nart_tcp_send_file(). Bytes that were not sent are
+ *   still in the pipe. While it waits for bytes of `from`, closing `s` does not wake it.
+ * @return the number of bytes: less than `len` only if the pipe ended; -EINVAL `from` is no pipe, or `*done` is left
+ *   from another one; -EBADF also: `from` is closed; the errors of nart_tcp_send(). -EBUSY also: another task reads
+ *   `from`. **Cost**: three system calls for what the pipe has, or what the kernel accepts at once.
+ */
+NART_API NART_MUST_USE nart_res nart_tcp_send_pipe(nart_cx *cx, nart_tcp *s, nart_fd *from,
+                                                   size_t len, size_t *done);
+
+/**
  * Waits until one of the directions `dirs` (NART_READ, NART_WRITE or both) may be ready: for the functions below, and
  * for code that makes its own system calls on nart_tcp_fd(), which calls nart_tcp_clear() after EAGAIN.
  * @return as nart_fd_ready(); -ENOTCONN a connect is under way. **Cost**: as nart_fd_ready().

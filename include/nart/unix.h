@@ -171,6 +171,16 @@ NART_API NART_MUST_USE nart_res nart_unix_sendv_all(nart_cx *cx, nart_unix *u,
 NART_API NART_MUST_USE nart_res nart_unix_recvv(nart_cx *cx, nart_unix *u,
                                                 const struct iovec *pieces, size_t n);
 
+/** Sends bytes of a file, to a socket of bytes. @return as nart_tcp_send_file(); -EINVAL also: it is a socket of
+ *  messages. */
+NART_API NART_MUST_USE nart_res nart_unix_send_file(nart_cx *cx, nart_unix *u, int fd,
+                                                    int64_t offset, size_t len, size_t *done);
+
+/** Sends bytes of a pipe, to a socket of bytes. @return as nart_tcp_send_pipe(); -EINVAL also: it is a socket of
+ *  messages. */
+NART_API NART_MUST_USE nart_res nart_unix_send_pipe(nart_cx *cx, nart_unix *u, nart_fd *from,
+                                                    size_t len, size_t *done);
+
 /** The most descriptors that one call passes: the kernel's limit. */
 #define NART_UNIX_FDS 253
 

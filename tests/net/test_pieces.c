@@ -1,41 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Connected streams in several pieces and with control data, over TCP and over Unix sockets. */
-#include "unix_test.h"
+#include "ends.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-
-/* A kind of test: which sockets, and the form of the task. */
-enum { TCP_BODY, TCP_FIBER, UNIX_BODY, UNIX_FIBER };
-
-static bool is_unix;
-static uint32_t form;
-static nart_unix sock; /* the runtime's end; of TCP: its `conn` */
-static int peer;       /* the other end, plain and blocking; -1: closed */
-
-static void conn_open(uint32_t kind)
-{
-    int fds[2];
-
-    rt_open();
-    is_unix = kind >= UNIX_BODY;
-    form = kind & 1 ? FIBER : BODY;
-    if (!is_unix) {
-        peer = tcp_pair(rt, &sock.conn);
-        return;
-    }
-    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    CHECK_RES(nart_unix_adopt(rt, fds[0], &sock), 0);
-    peer = fds[1];
-}
-
-static void conn_close(void)
-{
-    CHECK_RES(nart_unix_close(&sock), 0);
-    if (peer >= 0)
-        close(peer);
-    rt_close();
-}
 
 /* op->buf has op->len pieces. */
 static nart_res do_sendv(nart_cx *cx, struct op *op)
@@ -74,15 +42,6 @@ static nart_res pieces_now(nart_res (*call)(nart_cx *cx, struct op *op), struct 
 
     op_start(&op, form);
     return op_finish(&op);
-}
-
-static void raw_read(char *buf, size_t len)
-{
-    for (size_t done = 0; done < len;) {
-        ssize_t n = read(peer, buf + done, len - done);
-        CHECK_LE(1, n);
-        done += (size_t)n;
-    }
 }
 
 TEST_EACH(pieces_arrive_in_order, TCP_BODY, TCP_FIBER, UNIX_BODY, UNIX_FIBER)
@@ -150,18 +109,10 @@ TEST_EACH(all_pieces_are_sent_through_a_full_buffer, TCP_BODY, TCP_FIBER, UNIX_B
         at += i * 40;
     }
     conn_open(kind);
-    int small = 4096;
-    CHECK_EQ(setsockopt((int)nart_unix_fd(&sock), SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
     op_start(&op, form);
     CHECK_RES(op.res, NART_PENDING);
     CHECK_LE(1, op.n);
-    for (size_t done = 0; done < TOTAL;) {
-        ssize_t n = recv(peer, got + done, TOTAL - done, MSG_DONTWAIT);
-        if (n > 0)
-            done += (size_t)n;
-        else
-            CHECK_LE(0, nart_rt_poll(rt, NART_MS));
-    }
+    drain(got, TOTAL);
     CHECK_RES(op_finish(&op), TOTAL);
     CHECK_EQ(op.n, 0);
     CHECK_EQ(memcmp(bytes, got, TOTAL), 0);
@@ -173,7 +124,7 @@ TEST_EACH(all_pieces_are_sent_through_a_full_buffer, TCP_BODY, TCP_FIBER, UNIX_B
 /* What was sent before is in `done`, so the same call continues. */
 TEST_EACH(a_cancelled_or_late_send_says_what_was_sent, TCP_BODY, TCP_FIBER, UNIX_BODY, UNIX_FIBER)
 {
-    enum { HALF = 4 << 20 };
+    enum { HALF = 1 << 20 };
     char *bytes = calloc(2, HALF), *got = malloc(2 * HALF);
     struct iovec pieces[] = { { bytes, HALF }, { bytes + HALF, HALF } };
     struct op op = { .call = do_sendv_all, .h = &sock, .buf = pieces, .len = 2 };
@@ -195,13 +146,7 @@ TEST_EACH(a_cancelled_or_late_send_says_what_was_sent, TCP_BODY, TCP_FIBER, UNIX
     sent = op.n;
     op.limit = 0;
     op_start(&op, form);
-    while (sent < 2 * HALF) {
-        ssize_t n = recv(peer, got + sent, 2 * HALF - sent, MSG_DONTWAIT);
-        if (n > 0)
-            sent += (size_t)n;
-        else
-            CHECK_LE(0, nart_rt_poll(rt, NART_MS));
-    }
+    drain(got + sent, 2 * HALF - sent);
     CHECK_RES(op_finish(&op), 2 * HALF);
     CHECK_EQ(memcmp(bytes, got, 2 * HALF), 0);
     conn_close();

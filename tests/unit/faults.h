@@ -63,7 +63,9 @@
     _(int, access_mode, (int fd), (fd), EPERM)                                                     \
     _(int, window_size, (int fd, uint16_t s[2]), (fd, s), ENOTTY, EINVAL)                          \
     _(int, tty_get, (int fd, struct termios *m, uint32_t *d), (fd, m, d), ENOTTY, EIO)             \
-    _(int, tty_set, (int fd, const struct termios *m), (fd, m), EIO, EINVAL, ENOTTY)
+    _(int, tty_set, (int fd, const struct termios *m), (fd, m), EIO, EINVAL, ENOTTY)               \
+    _(ssize_t, send_file, (int t, int f, const int64_t *o, size_t n), (t, f, o, n), EINVAL, EIO,   \
+      ENOMEM, ESPIPE, EPIPE, ECONNRESET)
 
 static const char *failed_call; /* the name of the one that failed */
 static int calls, failing;      /* the calls so far; which of them fails, 0: none */

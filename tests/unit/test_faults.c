@@ -132,6 +132,23 @@ static nart_res tcp_pieces(nart_cx *cx)
     return 0;
 }
 
+static nart_res tcp_files(nart_cx *cx)
+{
+    size_t done = 0;
+
+    TRY(connected(cx));
+    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    CHECK(fd >= 0);
+    nart_res r = nart_await(cx, nart_tcp_send_file(cx, &open_.client, fd, 0, 10, &done));
+    close(fd);
+    TRY(r);
+    TRY(nart_pipe_open_here(cx, &open_.in, &open_.out));
+    AWAIT(nart_fd_write(cx, &open_.out, "1234", 4));
+    AWAIT(nart_tcp_send_pipe(cx, &open_.client, &open_.in, 4, &done));
+    AWAIT(nart_tcp_recv(cx, &open_.server, buf, sizeof buf));
+    return 0;
+}
+
 static nart_res tcp_later(nart_cx *cx)
 {
     nart_addr at = localhost();
@@ -294,6 +311,7 @@ static const struct conversation {
 } conversations[] = {
     { "tcp", tcp },
     { "tcp in pieces", tcp_pieces },
+    { "tcp and files", tcp_files },
     { "tcp later", tcp_later },
     { "udp", udp },
     { "udp messages", udp_messages },

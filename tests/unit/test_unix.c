@@ -338,6 +338,7 @@ enum {
     SENDV,
     SENDV_ALL,
     RECVV,
+    SEND_FILE,
     DGRAM_RECV,
     DGRAM_PEEK,
     DGRAM_TRY_RECV,
@@ -385,6 +386,8 @@ static nart_res ops_run(nart_cx *cx, void *frame)
         return nart_unix_sendv_all(cx, &o->a, pieces, 2, &done);
     case RECVV:
         return nart_unix_recvv(cx, &o->b, pieces, 2);
+    case SEND_FILE:
+        return nart_unix_send_file(cx, &o->a, 0, 0, 1, &done);
     case READ:
         return nart_fd_read(cx, &o->in, buf, sizeof buf);
     default:
@@ -452,4 +455,42 @@ TEST_WITH(a_short_send_in_pieces_waits_without_another_call, rt)
     finish(rt, &join);
     CHECK_RES(nart_unix_close(&b), 0);
     free(bytes);
+}
+
+struct piped {
+    nart_unix *to;
+    nart_fd *from;
+    size_t done;
+};
+
+static nart_res piped_run(nart_cx *cx, void *frame)
+{
+    struct piped *p = frame;
+    return nart_unix_send_pipe(cx, p->to, p->from, 3, &p->done);
+}
+
+static const nart_task_type piped_type = NART_TASK_TYPE(struct piped, piped_run, NULL);
+
+/* The first call may fail because of either end: the other one, or both, may be ready by the time they are asked. */
+TEST_WITH(a_splice_that_would_wait_is_repeated_if_both_ends_are_ready, rt)
+{
+    nart_unix a, b;
+    nart_fd in;
+    int fds[2];
+
+    failing = 0;
+    CHECK_RES(nart_unix_pair(rt, 0, &a, &b), 0);
+    CHECK_EQ(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+    CHECK_RES(nart_fd_open(rt, fds[0], 0, &in), 0);
+    CHECK_EQ(write(fds[1], "abc", 3), 3);
+    calls = 0;
+    failing = 1;
+    with = -EAGAIN;
+    CHECK_RES(run(rt, &piped_type, &(struct piped){ .to = &a, .from = &in }), 3);
+    CHECK_EQ(calls, 4); /* twice, and one question to each end */
+    close(fds[1]);
+    failing = 0;
+    CHECK_RES(nart_fd_close(&in), 0);
+    CHECK_RES(nart_unix_close(&a), 0);
+    CHECK_RES(nart_unix_close(&b), 0);
 }
