@@ -9,22 +9,35 @@
  * 4. The kernel filters by the peer what arrives after connect(), not what was queued before. So the first
  *    datagrams are received one by one and compared with the peer, until the queue was empty. Each dropped
  *    one counts as an answer, so a full queue of them does not occupy the loop.
- * 5. An error of a connected socket (a refusal by the peer) is read by the call that answers it, once; the
+ * 5. Several datagrams in one message (UDP_SEGMENT, UDP_GRO) are control data with their length. A kernel that does
+ *    not know it would send them as one: so the first such send asks whether the option exists.
+ * 6. An error of a connected socket (a refusal by the peer) is read by the call that answers it, once; the
  *    socket stays usable. */
 #include "net.h"
 
+#include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <time.h>
 
-/* nart_udp.flags: the queue may contain datagrams from before nart_udp_connect(). */
+#ifndef UDP_GRO /* an older C library */
+#define UDP_SEGMENT 103
+#define UDP_GRO 104
+#endif
+
+/* nart_udp.flags: the queue may contain datagrams from before nart_udp_connect(); the kernel has UDP_SEGMENT. */
 #define STRANGERS (UINT32_C(1) << 31)
+#define SEGMENTS (UINT32_C(1) << 30)
+
+/* Those with which control data is received. */
+#define NOTES (NART_UDP_TIMESTAMPS | NART_UDP_GRO)
 
 static nart_res open_under(nart__under under, const nart_addr *addr, const nart_udp_opts *opts,
                            nart_udp *out)
 {
-    const uint32_t known =
-        NART_UDP_REUSE_ADDR | NART_UDP_REUSE_PORT | NART_UDP_TIMESTAMPS | NART_UDP_V6ONLY;
+    const uint32_t known = NART_UDP_REUSE_ADDR | NART_UDP_REUSE_PORT | NART_UDP_TIMESTAMPS |
+                           NART_UDP_V6ONLY | NART_UDP_GRO;
     nart_udp_opts o = NART_UDP_OPTS_INIT;
 
     if (!out)
@@ -45,6 +58,7 @@ static nart_res open_under(nart__under under, const nart_addr *addr, const nart_
         { o.flags & NART_UDP_REUSE_ADDR, SOL_SOCKET, SO_REUSEADDR, 1 },
         { o.flags & NART_UDP_REUSE_PORT, SOL_SOCKET, SO_REUSEPORT, 1 },
         { o.flags & NART_UDP_TIMESTAMPS, SOL_SOCKET, SO_TIMESTAMPNS, 1 },
+        { o.flags & NART_UDP_GRO, IPPROTO_UDP, UDP_GRO, 1 },
         { o.rcvbuf, SOL_SOCKET, SO_RCVBUF, o.rcvbuf },
         { o.sndbuf, SOL_SOCKET, SO_SNDBUF, o.sndbuf },
     };
@@ -76,7 +90,7 @@ nart_res nart_udp_open_here(nart_cx *cx, const nart_addr *addr, const nart_udp_o
 nart_res nart__udp_adopt(nart__under under, int fd, nart_udp *out)
 {
     nart_addr peer;
-    int stamps = 0;
+    int stamps = 0, joined = 0;
     socklen_t size = sizeof stamps;
 
     if (!out)
@@ -88,12 +102,14 @@ nart_res nart__udp_adopt(nart__under under, int fd, nart_udp *out)
     nart_res r = nart__socket_take(sys, fd, IPPROTO_UDP);
     if (r == 0)
         r = sys->getsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &stamps, &size);
-    if (r == 0)
+    if (r == 0) {
+        (void)sys->getsockopt(fd, IPPROTO_UDP, UDP_GRO, &joined, &size);
         r = nart__io_bind(&out->io, under.drv, under.host, fd);
+    }
     if (r)
         return r;
     out->fd = fd;
-    out->flags = stamps ? NART_UDP_TIMESTAMPS : 0;
+    out->flags = (stamps ? NART_UDP_TIMESTAMPS : 0) | (joined ? NART_UDP_GRO : 0);
     if (nart__fd_addr(sys, fd, true, &peer) == 0)
         out->flags |= STRANGERS;
     return 0;
@@ -117,6 +133,14 @@ nart_res nart_udp_detach(nart_udp *u, int *fd)
     return r;
 }
 
+/* Its port, in the order of the network. */
+static in_port_t *port_of(nart_addr *a)
+{
+    return a->storage.ss_family == AF_INET6
+               ? &((struct sockaddr_in6 *)(void *)&a->storage)->sin6_port
+               : &((struct sockaddr_in *)(void *)&a->storage)->sin_port;
+}
+
 nart_res nart_udp_connect(nart_udp *u, const nart_addr *addr)
 {
     nart_res r = nart__addr_check(addr);
@@ -131,29 +155,70 @@ nart_res nart_udp_connect(nart_udp *u, const nart_addr *addr)
     return r;
 }
 
+/* Binds the socket to its port again, if dissolving its connection has unbound it, as the kernel had chosen it. */
+static nart_res rebind(const nart_sys *sys, int fd, in_port_t port)
+{
+    nart_addr now;
+    nart_res r = nart__fd_addr(sys, fd, false, &now);
+
+    if (r || *port_of(&now))
+        return r;
+    *port_of(&now) = port;
+    return sys->bind(fd, (const struct sockaddr *)&now.storage, now.len);
+}
+
+nart_res nart_udp_disconnect(nart_udp *u)
+{
+    const struct sockaddr none = { .sa_family = AF_UNSPEC };
+    nart_addr local;
+    char device[IFNAMSIZ] = "";
+    socklen_t size = sizeof device;
+    nart_res fd = nart__io_fd(&u->io);
+    if (fd < 0)
+        return fd;
+    const nart_sys *sys = u->io.drv->sys;
+    nart_res r = nart__fd_addr(sys, fd, true, &local);
+    if (r == 0)
+        r = nart__fd_addr(sys, fd, false, &local);
+    if (r == 0)
+        r = sys->getsockopt((int)fd, SOL_SOCKET, SO_BINDTODEVICE, device, &size);
+    if (r == 0)
+        r = sys->connect((int)fd, &none, sizeof none);
+    if (r)
+        return r;
+    u->flags &= ~STRANGERS;
+    (void)sys->sock_error((int)fd);
+    if (*device) /* of a socket that is not connected */
+        r = sys->setsockopt((int)fd, SOL_SOCKET, SO_BINDTODEVICE, device, size);
+    return r ? r : rebind(sys, (int)fd, *port_of(&local));
+}
+
 /* ---- receiving ---- */
 
-/* Space for the control message of one time stamp. */
-typedef struct stamp_room {
-    _Alignas(struct cmsghdr) char bytes[CMSG_SPACE(sizeof(struct timespec))];
-} stamp_room;
+/* Space for the control data of one datagram. */
+typedef struct notes {
+    _Alignas(
+        struct cmsghdr) char bytes[CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(int))];
+} notes;
 
-/* The kernel's time stamp in a datagram's control messages, or 0. */
-static int64_t stamp_of(struct msghdr *h)
+/* Reads the kernel's time stamp and the length of joined datagrams; 0: it has none. */
+static void read_notes(struct msghdr *h, nart_udp_msg *m)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
         struct timespec ts;
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS)
-            continue;
-        memcpy(&ts, CMSG_DATA(c), sizeof ts);
-        return (int64_t)ts.tv_sec * NART_SEC + ts.tv_nsec;
+        int length;
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
+            memcpy(&ts, CMSG_DATA(c), sizeof ts);
+            m->stamp = (int64_t)ts.tv_sec * NART_SEC + ts.tv_nsec;
+        } else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
+            memcpy(&length, CMSG_DATA(c), sizeof length);
+            m->segment = (uint32_t)length;
+        }
     }
-    return 0;
 }
 
 /* Calls recvmmsg once; room may be NULL. Returns the number of datagrams, or -errno. */
-static int recv_batch(const nart_udp *u, nart_udp_msg *msgs, unsigned n, stamp_room *room,
-                      int flags)
+static int recv_batch(const nart_udp *u, nart_udp_msg *msgs, unsigned n, notes *room, int flags)
 {
     struct mmsghdr heads[NART_UDP_BATCH];
     struct iovec iov[NART_UDP_BATCH];
@@ -177,14 +242,17 @@ static int recv_batch(const nart_udp *u, nart_udp_msg *msgs, unsigned n, stamp_r
             msgs[i].addr.len = sizeof msgs[i].addr.storage.ss_family;
         }
         msgs[i].flags = h->msg_flags & MSG_TRUNC ? NART_UDP_TRUNCATED : 0;
-        msgs[i].stamp = room ? stamp_of(h) : 0;
+        msgs[i].stamp = 0;
+        msgs[i].segment = 0;
+        if (room)
+            read_notes(h, &msgs[i]);
     }
     return got;
 }
 
-static int recv_stamped(const nart_udp *u, nart_udp_msg *msgs, unsigned n)
+static int recv_notes(const nart_udp *u, nart_udp_msg *msgs, unsigned n)
 {
-    stamp_room room[NART_UDP_BATCH];
+    notes room[NART_UDP_BATCH];
     return recv_batch(u, msgs, n, room, 0);
 }
 
@@ -206,8 +274,7 @@ static NART__COLD nart_res recv_from_peer(nart_cx *cx, nart_udp *u, nart_udp_msg
         nart_res r = nart__io_want(&u->io, NART_READ, cx);
         if (r <= 0)
             return r;
-        int got = u->flags & NART_UDP_TIMESTAMPS ? recv_stamped(u, msg, 1)
-                                                 : recv_batch(u, msg, 1, NULL, 0);
+        int got = u->flags & NOTES ? recv_notes(u, msg, 1) : recv_batch(u, msg, 1, NULL, 0);
         if (got == -EAGAIN) {
             u->flags &= ~STRANGERS;
             nart__io_clear(&u->io, NART_READ, cx);
@@ -235,8 +302,8 @@ nart_res nart_udp_recv_many(nart_cx *cx, nart_udp *u, nart_udp_msg *msgs, size_t
         r = nart__io_want(&u->io, NART_READ, cx);
         if (r <= 0)
             return r;
-        int got = u->flags & NART_UDP_TIMESTAMPS ? recv_stamped(u, msgs, batch)
-                                                 : recv_batch(u, msgs, batch, NULL, 0);
+        int got =
+            u->flags & NOTES ? recv_notes(u, msgs, batch) : recv_batch(u, msgs, batch, NULL, 0);
         if (got == -EAGAIN || (got >= 0 && (unsigned)got < batch))
             nart__io_clear(&u->io, NART_READ, cx);
         if (got != -EAGAIN)
@@ -266,6 +333,8 @@ static inline void message_in(nart_udp_msg *m, void *buf, size_t len)
 nart_res nart_udp_recv(nart_cx *cx, nart_udp *u, void *buf, size_t len, nart_addr *from)
 {
     nart_udp_msg m;
+    if (NART_UNLIKELY(u->flags & NART_UDP_GRO))
+        return -EINVAL;
     message_in(&m, buf, len);
     return one_datagram(nart_udp_recv_many(cx, u, &m, 1), &m, from);
 }
@@ -293,6 +362,8 @@ nart_res nart_udp_peek(nart_cx *cx, nart_udp *u, void *buf, size_t len, nart_add
     nart_res r = nart__io_enter(&u->io, NART_READ, cx);
     if (r)
         return r;
+    if (u->flags & NART_UDP_GRO)
+        return -EINVAL;
     message_in(&m, buf, len);
     for (;;) {
         r = nart__io_want(&u->io, NART_READ, cx);
@@ -311,6 +382,8 @@ nart_res nart_udp_try_recv(nart_udp *u, void *buf, size_t len, nart_addr *from)
     nart_res fd = nart__io_fd(&u->io);
     if (fd < 0)
         return fd;
+    if (u->flags & NART_UDP_GRO)
+        return -EINVAL;
     message_in(&m, buf, len);
     int got = recv_one(u, &m, 0);
     if (got == -EAGAIN)
@@ -346,22 +419,64 @@ nart_res nart_udp_recvmsg(nart_cx *cx, nart_udp *u, nart_msg *m)
 
 /* ---- sending ---- */
 
+/* Space for the length of one message's datagrams. */
+typedef struct segment_room {
+    _Alignas(struct cmsghdr) char bytes[CMSG_SPACE(sizeof(uint16_t))];
+} segment_room;
+
+static void add_segment(struct msghdr *h, uint32_t segment, segment_room *room)
+{
+    const uint16_t length = (uint16_t)segment;
+    nart_msg m = { .control = room->bytes, .control_cap = sizeof room->bytes };
+
+    if (nart_msg_add(&m, IPPROTO_UDP, UDP_SEGMENT, &length, sizeof length) == 0) { /* it fits */
+        h->msg_control = m.control;
+        h->msg_controllen = m.control_len;
+    }
+}
+
 int nart__udp_send_batch(const nart_sys *sys, int fd, const nart_udp_msg *msgs, unsigned n)
 {
     struct mmsghdr heads[NART_UDP_BATCH];
     struct iovec iov[NART_UDP_BATCH];
+    segment_room rooms[NART_UDP_BATCH];
 
     for (unsigned i = 0; i < n; i++) {
         const nart_addr *to = &msgs[i].addr;
+        struct msghdr *h = &heads[i].msg_hdr;
         iov[i] = (struct iovec){ msgs[i].buf, msgs[i].len };
         /* The kernel only reads the address, but takes it through a pointer to plain memory. */
-        heads[i].msg_hdr =
-            (struct msghdr){ .msg_name = to->len ? (void *)(uintptr_t)&to->storage : NULL,
-                             .msg_namelen = to->len,
-                             .msg_iov = &iov[i],
-                             .msg_iovlen = 1 };
+        *h = (struct msghdr){ .msg_name = to->len ? (void *)(uintptr_t)&to->storage : NULL,
+                              .msg_namelen = to->len,
+                              .msg_iov = &iov[i],
+                              .msg_iovlen = 1 };
+        if (NART_UNLIKELY(msgs[i].segment))
+            add_segment(h, msgs[i].segment, &rooms[i]);
     }
     return sys->sendmmsg(fd, heads, n, 0);
+}
+
+/* 0: messages of several datagrams can be sent, this long. */
+static NART__COLD nart_res check_segment(nart_udp *u, uint32_t segment)
+{
+    if (segment > UINT16_MAX)
+        return -EINVAL;
+    nart_res r = u->flags & SEGMENTS ? 0 : nart__io_option(&u->io, IPPROTO_UDP, UDP_SEGMENT);
+    if (r < 0)
+        return r;
+    u->flags |= SEGMENTS;
+    return 0;
+}
+
+/* How many of these messages can be sent; or the error about the first of them. */
+static nart_res sendable(nart_udp *u, const nart_udp_msg *msgs, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        nart_res r = NART_UNLIKELY(msgs[i].segment) ? check_segment(u, msgs[i].segment) : 0;
+        if (NART_UNLIKELY(r))
+            return i > 0 ? (nart_res)i : r;
+    }
+    return n;
 }
 
 nart_res nart_udp_send_many(nart_cx *cx, nart_udp *u, const nart_udp_msg *msgs, size_t n)
@@ -376,7 +491,10 @@ nart_res nart_udp_send_many(nart_cx *cx, nart_udp *u, const nart_udp_msg *msgs, 
         r = nart__io_want(&u->io, NART_WRITE, cx);
         if (r <= 0)
             return r;
-        int sent = nart__udp_send_batch(u->io.drv->sys, u->fd, msgs, batch);
+        r = sendable(u, msgs, batch);
+        if (NART_UNLIKELY(r < 0))
+            return r;
+        int sent = nart__udp_send_batch(u->io.drv->sys, u->fd, msgs, (unsigned)r);
         if (sent != -EAGAIN)
             return sent;
         nart__io_clear(&u->io, NART_WRITE, cx);
@@ -387,6 +505,7 @@ static inline void message_out(nart_udp_msg *m, const void *buf, size_t len, con
 {
     m->buf = (void *)(uintptr_t)buf;
     m->len = len;
+    m->segment = 0;
     if (to)
         m->addr = *to;
     else

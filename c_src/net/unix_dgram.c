@@ -178,6 +178,8 @@ nart_res nart_unix_dgram_send_many(nart_cx *cx, nart_unix_dgram *u, const nart_u
     while (r == 0 && b.n < n && b.n < NART_UDP_BATCH) {
         const nart_addr *to = &msgs[b.n].addr;
         r = to->len > 0 ? nart__unix_check(to, true) : 0;
+        if (msgs[b.n].segment) /* of UDP only */
+            r = -EINVAL;
         b.n += r == 0;
     }
     if (b.n == 0)

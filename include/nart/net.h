@@ -398,8 +398,11 @@ enum {
     NART_UDP_REUSE_ADDR = 1, /**< SO_REUSEADDR */
     NART_UDP_REUSE_PORT = 2, /**< SO_REUSEPORT: the kernel spreads datagrams over the sockets */
     NART_UDP_TIMESTAMPS =
-        4,              /**< the kernel records when each datagram arrived: nart_udp_msg.stamp */
-    NART_UDP_V6ONLY = 8 /**< an IPv6 socket takes no IPv4 datagrams */
+        4,               /**< the kernel records when each datagram arrived: nart_udp_msg.stamp */
+    NART_UDP_V6ONLY = 8, /**< an IPv6 socket takes no IPv4 datagrams */
+    /** UDP_GRO: the kernel joins datagrams of one sender that have the same length, and one message of
+     *  nart_udp_recv_many() holds several: nart_udp_msg.segment. Give it buffers of 65,535 bytes. */
+    NART_UDP_GRO = 16
 };
 
 /** Options of nart_udp_open(); begin with NART_UDP_OPTS_INIT. Zero means the default. */
@@ -428,12 +431,15 @@ typedef struct nart_udp_msg {
     size_t len;     /**< bytes of the datagram in `buf` */
     int64_t stamp;  /**< received with NART_UDP_TIMESTAMPS: nanoseconds on CLOCK_REALTIME; else 0 */
     uint32_t flags; /**< received: NART_UDP_TRUNCATED */
+    /** 0: one datagram. Else `buf` holds several of so many bytes each, the last of which may be shorter. Received:
+     *  with NART_UDP_GRO only. Sent: the kernel or the device splits them (UDP_SEGMENT) */
+    uint32_t segment;
     nart_addr
         addr; /**< received: the sender; sent: the receiver, zeroed if the socket is connected */
 } nart_udp_msg;
 
 /** Binds a socket to `addr`; port 0 takes a free one. `opts` may be NULL.
- *  @return as nart_tcp_listen(). **Thread**: the same. */
+ *  @return as nart_tcp_listen(); -ENOPROTOOPT the kernel has no UDP_GRO (Linux before 5.0). **Thread**: the same. */
 NART_API NART_MUST_USE nart_res nart_udp_open(nart_rt *rt, const nart_addr *addr,
                                               const nart_udp_opts *opts, nart_udp *out);
 
@@ -466,10 +472,18 @@ NART_API NART_MUST_USE nart_res nart_udp_detach(nart_udp *u, int *fd);
  *  -EBADF; -ENETUNREACH; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API nart_res nart_udp_connect(nart_udp *u, const nart_addr *addr);
 
+/** Undoes nart_udp_connect(): datagrams of all senders are received. The local address is that of before, and the
+ *  device of nart_sock_set_device() is kept. Datagrams that are queued stay; a refusal that was not reported is forgotten.
+ *  Where the kernel chose the port, it is bound again: for a moment it refuses datagrams, and is free for others.
+ *  @return 0; -ENOTCONN it is not connected; -EADDRINUSE another socket has taken the port: it has no address now, close
+ *  it; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
+NART_API nart_res nart_udp_disconnect(nart_udp *u);
+
 /**
  * Receives one datagram. @param from its sender, or NULL.
  * @return its length, which may be 0; -EMSGSIZE it was longer than `len`: `buf` holds its beginning, the
- *   rest is lost; -ECONNREFUSED an earlier datagram was refused (connected sockets).
+ *   rest is lost; -ECONNREFUSED an earlier datagram was refused (connected sockets); -EINVAL the socket has
+ *   NART_UDP_GRO, and could not say where each datagram ends: nart_udp_recv_many().
  */
 NART_API NART_MUST_USE nart_res nart_udp_recv(nart_cx *cx, nart_udp *u, void *buf, size_t len,
                                               nart_addr *from);
@@ -484,7 +498,7 @@ NART_API NART_MUST_USE nart_res nart_udp_send(nart_cx *cx, nart_udp *u, const vo
 /**
  * Receives the pending datagrams, at most `n` and NART_UDP_BATCH. Set `buf` and `cap` of each message; the
  * other fields are filled in.
- * @return the number of datagrams, at least 1; -EINVAL `n` is 0; -ECONNREFUSED an earlier datagram was
+ * @return the number of messages, at least 1; -EINVAL `n` is 0; -ECONNREFUSED an earlier datagram was
  *   refused (connected sockets).
  * **Cost**: one system call; if it answers less than `n`, the next call knows that the socket is empty.
  */
@@ -492,10 +506,13 @@ NART_API NART_MUST_USE nart_res nart_udp_recv_many(nart_cx *cx, nart_udp *u, nar
                                                    size_t n);
 
 /**
- * Sends the first of `n` datagrams: as many as the kernel accepts at once, at most NART_UDP_BATCH. Set
- * `buf`, `len` and `addr` of each message.
- * @return the number of datagrams, at least 1; -EINVAL `n` is 0; the errors of nart_udp_send(), about the
- *   first datagram.
+ * Sends the first of `n` messages: as many as the kernel accepts at once, at most NART_UDP_BATCH. Set
+ * `buf`, `len`, `segment` and `addr` of each message.
+ * @return the number of messages, at least 1; -EINVAL `n` is 0; the errors of nart_udp_send(), about the first one. About
+ *   one with a `segment`: -EINVAL it is longer than a datagram on this route, or `len` more than 64 of them (128
+ *   from Linux 6.9 on); -EMSGSIZE `len` is above 65,507; -EIO the device of the route does not support it;
+ *   -ENOPROTOOPT the kernel has no UDP_SEGMENT (Linux before 4.18): send its datagrams as messages of their own.
+ * **Cost**: one system call; one more for the first message with a `segment`.
  */
 NART_API NART_MUST_USE nart_res nart_udp_send_many(nart_cx *cx, nart_udp *u,
                                                    const nart_udp_msg *msgs, size_t n);
@@ -512,7 +529,7 @@ NART_API NART_MUST_USE nart_res nart_udp_ready(nart_cx *cx, nart_udp *u, uint32_
 NART_API void nart_udp_clear(nart_udp *u, uint32_t dirs);
 
 /** Receives one datagram without waiting, also outside of a poll. @param from its sender, or NULL.
- *  @return its length, which may be 0; -EAGAIN none is pending; -EMSGSIZE, -ECONNREFUSED as nart_udp_recv(); -EBADF;
+ *  @return its length, which may be 0; -EAGAIN none is pending; -EMSGSIZE, -ECONNREFUSED, -EINVAL as nart_udp_recv(); -EBADF;
  *  NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API NART_MUST_USE nart_res nart_udp_try_recv(nart_udp *u, void *buf, size_t len,
                                                   nart_addr *from);

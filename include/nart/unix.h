@@ -376,8 +376,8 @@ NART_API NART_MUST_USE nart_res nart_unix_dgram_recv_many(nart_cx *cx, nart_unix
                                                           nart_udp_msg *msgs, size_t n);
 
 /** Sends the first of `n` datagrams, as nart_udp_send_many().
- *  @return the number of datagrams, at least 1; -EINVAL `n` is 0; the errors of nart_unix_dgram_send(), about the first
- *  datagram. */
+ *  @return the number of datagrams, at least 1; -EINVAL `n` is 0, or the first one has a `segment`; the errors of
+ *  nart_unix_dgram_send(), about the first datagram. */
 NART_API NART_MUST_USE nart_res nart_unix_dgram_send_many(nart_cx *cx, nart_unix_dgram *u,
                                                           const nart_udp_msg *msgs, size_t n);
 

@@ -196,6 +196,27 @@ static nart_res udp(nart_cx *cx)
     return 0;
 }
 
+/* Several datagrams in one message, and a peer that the socket is disconnected from. */
+static nart_res udp_trains(nart_cx *cx)
+{
+    nart_addr at = localhost(), from;
+    nart_udp_opts o = NART_UDP_OPTS_INIT;
+    nart_udp_msg m = { .buf = buf, .cap = sizeof buf, .len = 4, .segment = 2 };
+
+    o.flags = NART_UDP_GRO;
+    TRY(nart_udp_open_here(cx, &at, NULL, &open_.udp[0]));
+    TRY(nart_udp_open_here(cx, &at, &o, &open_.udp[1]));
+    TRY(nart_udp_local_addr(&open_.udp[1], &m.addr));
+    AWAIT(nart_udp_send_many(cx, &open_.udp[0], &m, 1));
+    AWAIT(nart_udp_recv_many(cx, &open_.udp[1], &m, 1));
+    TRY(nart_udp_local_addr(&open_.udp[0], &from));
+    TRY(nart_sock_set_device(nart_udp_fd(&open_.udp[1]), "lo"));
+    TRY(nart_udp_connect(&open_.udp[1], &from));
+    absorbed = "sock_error"; /* a refusal that is forgotten */
+    TRY(nart_udp_disconnect(&open_.udp[1]));
+    return 0;
+}
+
 static nart_res udp_messages(nart_cx *cx)
 {
     nart_addr at = localhost(), from;
@@ -314,6 +335,7 @@ static const struct conversation {
     { "tcp and files", tcp_files },
     { "tcp later", tcp_later },
     { "udp", udp },
+    { "udp trains", udp_trains },
     { "udp messages", udp_messages },
     { "unix stream", unix_stream },
     { "unix seqpacket", unix_seqpacket },
