@@ -147,7 +147,9 @@ static void reset_and_end(int signo)
 
 static void end_by_signal(void)
 {
-    CHECK(signal(SIGTERM, reset_and_end) != SIG_ERR);
+    const struct sigaction act = { .sa_handler = reset_and_end };
+
+    CHECK_EQ(sigaction(SIGTERM, &act, NULL), 0);
     raise(SIGTERM);
 }
 
