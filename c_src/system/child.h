@@ -1,32 +1,63 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* child.h: the system calls on child processes. All answer >= 0 or -errno. */
+/* child.h: child processes, and the system calls on them, which answer >= 0 or -errno. */
 #ifndef NART_SYSTEM_CHILD_H
 #define NART_SYSTEM_CHILD_H
 
+#include "../net/net.h"
+
 #include <nart/process.h>
+#include <nart/watch.h>
 
 /* What a child gets as its descriptor `as`. */
 typedef struct nart__child_fd {
     int fd, as;
 } nart__child_fd;
 
-/* Starts a process with these descriptors and no others: its id. Fds are all above every `as`. */
-nart_res nart__child_start(const nart_process_opts *o, const nart__child_fd *fds, size_t n);
+/* A child process. It is reaped once, by nobody else. */
+typedef struct nart__child {
+    struct nart__child *next; /* an orphan */
+    int pidfd;
+    pid_t pid;
+    pid_t parent; /* which process made it */
+    uint32_t flags;
+    nart_res over; /* 0: it runs; 1: it has ended; or -ECHILD */
+    bool reaped;
+    nart_process_status status;
+    nart_watch watch;     /* of an orphan, by its runtime; */
+    nart__exit_hook hook; /* whose end leaves it without one */
+} nart__child;
+
+/* Has it ended, or is there nothing to reap: so in a child of fork? `keep`: it is not reaped. */
+bool nart__child_is_over(nart__child *c, bool keep);
+
+void nart__child_free(nart__child *c);
+
+/* ---- orphans (orphan.c) ---- */
+
+/* The handle is gone, the child runs: it is reaped by the loop of `rt`, which may be NULL; else later. */
+void nart__child_leave(nart__child *c, nart_rt *rt);
+
+/* Reaps those that have ended and that no runtime watches. */
+void nart__child_reap_orphans(void);
+
+/* ---- system calls ---- */
+
+/* Starts a process with these descriptors and no others: its id, or the error of `*step`. Fds are all above every
+ * `as`. */
+nart_res nart__child_start(const nart_process_opts *o, const nart__child_fd *fds, size_t n,
+                           const char **step);
 
 /* A pidfd of a child that nobody else reaps. */
 nart_res nart__child_pidfd(pid_t pid);
 
-/* Reaps it if it has ended: 1, else 0. */
-nart_res nart__child_reap(int pidfd, nart_process_status *status);
+/* Reaps it if it has ended: 1, else 0. By its id if `pidfd` is negative; `keep`: it stays to be reaped. */
+nart_res nart__child_reap(int pidfd, pid_t pid, bool keep, nart_process_status *status);
 
 /* Is it a child of this process, and not reaped? Not so in a child of fork. */
 bool nart__child_is_here(int pidfd);
 
 nart_res nart__child_kill(int pidfd, int signo);
 nart_res nart__child_kill_group(pid_t pid, int signo);
-
-/* Kills a child that has no pidfd, and reaps it. */
-void nart__child_end(pid_t pid);
 
 /* Does the system reap children by itself? */
 bool nart__children_ignored(void);
@@ -40,8 +71,5 @@ nart_res nart__child_dup(int fd, int least);
 
 nart_res nart__child_nonblocking(int fd);
 nart_res nart__child_read(int fd, void *buf, size_t len);
-
-/* Why a start has failed with this error: the directory, or the program. */
-const char *nart__child_step(const nart_process_opts *o, nart_res err);
 
 #endif

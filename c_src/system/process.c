@@ -1,85 +1,24 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* process.c: child processes.
  *
- * What it keeps true: every child is reaped once, by nobody else, and signalled through its pidfd only.
+ * What it keeps true: every child is reaped once, by nobody else, and signalled through its pidfd only; its group only
+ * while it is not reaped, so that no other group has its number.
  *
  * 1. A spawn first duplicates every descriptor that the child gets to a number above all numbers that it gets them
  *    as. So no copy in the child replaces one that is still needed, and all other numbers can be closed.
  * 2. The handle watches a duplicate of the pidfd, and nart__child keeps the pidfd itself, also when the runtime has
  *    been freed.
- * 3. A child that runs when its handle is closed joins the list of orphans. Each spawn and each close reaps those
- *    that have ended: a list under a lock, at most as long as there are such children. */
+ * 3. A child that leads a group is reaped when its handle is closed, others when their end is answered.
+ * 4. A child that runs when its handle is closed is an orphan: see orphan.c. */
 #include "child.h"
 
 #include "../base/alloc.h"
 #include "../base/lock.h"
-#include "../net/net.h"
 
 #include <pthread.h>
 #include <unistd.h>
 
-#define GROUPS (NART_PROCESS_GROUP | NART_PROCESS_SESSION)
-
-typedef struct nart__child {
-    struct nart__child *next; /* an orphan */
-    int pidfd;
-    pid_t pid;
-    uint32_t flags;
-    nart_res reaped; /* 0: not yet; 1; or -ECHILD */
-    nart_process_status status;
-} nart__child;
-
-/* ---- orphans ---- */
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static nart__child *orphans;
-
-static void child_free(nart__child *c)
-{
-    if (c->pidfd >= 0)
-        nart__sys_close(c->pidfd);
-    nart__free(&nart__alloc_std, c, sizeof *c, _Alignof(nart__child));
-}
-
-/* Has it ended, or is there nothing to reap: so in a child of fork? */
-static bool is_over(nart__child *c)
-{
-    if (!c->reaped)
-        c->reaped = nart__child_reap(c->pidfd, &c->status);
-    return c->reaped != 0;
-}
-
-static void reap_orphans(void)
-{
-    (void)pthread_mutex_lock(&lock);
-    for (nart__child **p = &orphans, *c; (c = *p);) {
-        if (!is_over(c)) {
-            p = &c->next;
-            continue;
-        }
-        *p = c->next;
-        child_free(c);
-    }
-    (void)pthread_mutex_unlock(&lock);
-}
-
-static void leave_child(nart__child *c)
-{
-    (void)pthread_mutex_lock(&lock);
-    c->next = orphans;
-    orphans = c;
-    (void)pthread_mutex_unlock(&lock);
-}
-
-static void hold_lock(void)
-{
-    (void)pthread_mutex_lock(&lock);
-}
-
-static void drop_lock(void)
-{
-    (void)pthread_mutex_unlock(&lock);
-}
+#define LEADS (NART_PROCESS_GROUP | NART_PROCESS_SESSION)
 
 static bool supported;
 
@@ -90,7 +29,6 @@ static void set_up(void)
     supported = r != -ENOSYS;
     if (r >= 0)
         nart__sys_close((int)r);
-    (void)pthread_atfork(hold_lock, drop_lock, drop_lock);
 }
 
 /* ---- spawning ---- */
@@ -107,11 +45,12 @@ typedef struct spawn {
 static nart_res check(const nart_process_opts *o)
 {
     const nart_stdio *io[] = { &o->in, &o->out, &o->err };
-    const uint32_t known =
-        NART_PROCESS_EXACT | NART_PROCESS_GROUP | NART_PROCESS_SESSION | NART_PROCESS_KILL;
+    const uint32_t known = 2 * NART_PROCESS_DIE_WITH_PARENT - 1;
 
     if (!o->argv || !o->argv[0] || o->flags & ~known || o->nfds > NART_PROCESS_FDS ||
-        (o->nfds > 0 && !o->fds))
+        (o->nfds > 0 && !o->fds) || o->nlimits > NART_PROCESS_LIMITS ||
+        (o->nlimits > 0 && !o->limits) ||
+        (o->flags & NART_PROCESS_GROUPS && o->ngroups > 0 && !o->groups))
         return -EINVAL;
     for (int i = 0; i < 3; i++) {
         if ((unsigned)io[i]->kind > NART_STDIO_PIPE)
@@ -228,22 +167,21 @@ static nart_res start(spawn *s, nart_process *out)
 
     if (!c)
         return -ENOMEM;
-    *c = (nart__child){ .pidfd = -1, .flags = s->o.flags };
+    *c = (nart__child){ .pidfd = -1, .flags = s->o.flags, .parent = getpid() };
     out->failed = "pass the descriptors";
     nart_res r = pass_all(s);
-    if (r == 0) {
-        r = nart__child_start(&s->o, s->fds, s->n);
-        out->failed = r < 0 ? nart__child_step(&s->o, r) : "watch the process";
-    }
+    if (r == 0)
+        r = nart__child_start(&s->o, s->fds, s->n, &out->failed);
     if (r <= 0) {
-        child_free(c);
+        nart__child_free(c);
         return r;
     }
     c->pid = (pid_t)r;
+    out->failed = "watch the process";
     r = watch(s, c, out);
-    if (r < 0) {
-        nart__child_end(c->pid); /* nobody would have its handle */
-        child_free(c);
+    if (r < 0) { /* it would have no handle */
+        (void)kill(c->pid, SIGKILL);
+        nart__child_leave(c, NULL);
         return r;
     }
     out->pid = c->pid;
@@ -299,7 +237,7 @@ static nart_res spawn_under(nart__under under, const nart_process_opts *opts, na
         out->failed = "watch processes: pidfds need Linux 5.4";
         return -ENOSYS;
     }
-    reap_orphans();
+    nart__child_reap_orphans();
     r = start(&s, out);
     for (size_t i = 0; i < s.n; i++)
         nart__sys_close(s.fds[i].fd);
@@ -327,10 +265,10 @@ nart_res nart_process_wait(nart_cx *cx, nart_process *p, nart_process_status *st
         if (r <= 0)
             return r;
         nart__child *c = p->child;
-        if (is_over(c)) {
+        if (nart__child_is_over(c, c->flags & LEADS)) {
             if (status)
                 *status = c->status;
-            return c->reaped < 0 ? c->reaped : 0;
+            return c->over < 0 ? c->over : 0;
         }
         nart_fd_clear(&p->ended, NART_READ);
     }
@@ -342,7 +280,7 @@ nart_res nart_process_stop(nart_cx *cx, nart_process *p, int64_t grace, nart_pro
 
     if (r != NART_PENDING)
         return r;
-    bool group = p->child->flags & GROUPS;
+    bool group = p->child->flags & LEADS;
     nart_res (*const to)(const nart_process *, int) =
         group ? nart_process_kill_group : nart_process_kill;
     if (p->kill_at == 0) {
@@ -361,35 +299,40 @@ nart_res nart_process_kill(const nart_process *p, int signo)
 {
     if (!p->child)
         return -EBADF;
-    return p->child->reaped ? -ESRCH : nart__child_kill(p->child->pidfd, signo);
+    return p->child->over ? -ESRCH : nart__child_kill(p->child->pidfd, signo);
 }
 
 nart_res nart_process_kill_group(const nart_process *p, int signo)
 {
     if (!p->child)
         return -EBADF;
-    if (!(p->child->flags & GROUPS))
+    if (!(p->child->flags & LEADS))
         return -EINVAL;
-    return p->child->reaped ? -ESRCH : nart__child_kill_group(p->child->pid, signo);
+    /* Only a child that is not reaped keeps the number of its group. */
+    return nart__child_is_here(p->child->pidfd) ? nart__child_kill_group(p->child->pid, signo)
+                                                : -ESRCH;
 }
 
 nart_res nart_process_close(nart_process *p)
 {
     if (!p || !p->child)
         return 0;
+    const nart_io *io = &p->ended.io;
+    nart_rt *rt =
+        io->drv == &nart__loop ? nart__hub_io_rt(io->host, io->id >> NART__INDEX_BITS) : NULL;
     nart_res r = nart_fd_close(&p->ended);
     if (r)
         return r;
     nart__child *c = p->child;
     /* Before it is reaped: a child that has ended may have left others in its group. */
-    if (c->flags & NART_PROCESS_KILL && !c->reaped && nart__child_is_here(c->pidfd))
-        (void)(c->flags & GROUPS ? nart_process_kill_group : nart_process_kill)(p, SIGKILL);
+    if (c->flags & NART_PROCESS_KILL && !c->over && nart__child_is_here(c->pidfd))
+        (void)(c->flags & LEADS ? nart_process_kill_group : nart_process_kill)(p, SIGKILL);
     *p = (nart_process){ .pid = 0 };
-    if (is_over(c))
-        child_free(c);
+    if (nart__child_is_over(c, false))
+        nart__child_free(c);
     else
-        leave_child(c);
-    reap_orphans();
+        nart__child_leave(c, rt);
+    nart__child_reap_orphans();
     return 0;
 }
 

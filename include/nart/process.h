@@ -36,11 +36,14 @@
  *     must not reap children that it does not know (waitpid(-1)), and not ignore SIGCHLD while children run: the
  *     status is lost, and wait answers -ECHILD.
  *  3. Cancelling a wait, or losing a race with it, leaves the child running. Closing the handle of a running child
- *     leaves it running, too, as in tokio and libuv; with NART_PROCESS_KILL it kills it. Either way it is reaped:
- *     in the call that closes if it has ended, else when the next process is spawned or closed.
+ *     leaves it running, too, as in tokio and libuv; with NART_PROCESS_KILL it kills it. Nothing waits for a child that
+ *     does not die. It is reaped when it ends, by the loop of the runtime, which does not wait for it; a child whose
+ *     runtime was freed, or is tokio's, when the next process is spawned or closed.
  *  4. A child starts with all signals at their defaults and none blocked. Descriptors that are not passed to it are
- *     closed (before glibc 2.34: those that are not closed on exec are inherited).
- *  5. Linux 5.4 or later; else -ENOSYS.
+ *     closed (before Linux 5.9: those that are not closed on exec are inherited).
+ *  5. A child that leads a group (NART_PROCESS_GROUP, NART_PROCESS_SESSION) is not reaped before its handle is closed:
+ *     until then its id is not reused, and nart_process_kill_group() reaches those that it has left behind.
+ *  6. Linux 5.4 or later; else -ENOSYS.
  */
 #ifndef NART_PROCESS_H
 #define NART_PROCESS_H
@@ -79,13 +82,31 @@ typedef struct nart_process_fd {
 #define NART_PROCESS_FD_MAX 255
 #define NART_PROCESS_FDS 16 /**< descriptors at most */
 
+/** A limit of the resources of a child, see setrlimit(2). */
+typedef struct nart_process_limit {
+    int resource; /**< RLIMIT_NOFILE and so on */
+    uint32_t reserved;
+    uint64_t soft, hard; /**< UINT64_MAX: none */
+} nart_process_limit;
+
+#define NART_PROCESS_LIMITS 16 /**< limits at most */
+
 enum {
     NART_PROCESS_EXACT = 1,   /**< `file` is a path; else one without a slash is searched in PATH */
     NART_PROCESS_GROUP = 2,   /**< the child leads a new process group */
     NART_PROCESS_SESSION = 4, /**< the child leads a new session, and a group in it */
     /** Closing the handle kills the child if it runs. With one of the two above it kills the whole group, also
      *  if the child has ended, but not after a wait has answered. */
-    NART_PROCESS_KILL = 8
+    NART_PROCESS_KILL = 8,
+    NART_PROCESS_UID = 16,    /**< run as user `uid`; root also leaves its supplementary groups */
+    NART_PROCESS_GID = 32,    /**< run as group `gid` */
+    NART_PROCESS_GROUPS = 64, /**< with these supplementary groups and no others */
+    NART_PROCESS_UMASK = 128, /**< with `umask` */
+    NART_PROCESS_NICE = 256,  /**< with the priority `nice`, -20 to 19 */
+    /** The child gets SIGKILL when the thread that spawns it ends, as the kernel counts it (prctl(2),
+     *  PR_SET_PDEATHSIG): spawn from one that lives as long as the process. A program that changes its privileges when
+     *  it is executed is not killed. */
+    NART_PROCESS_DIE_WITH_PARENT = 512
 };
 
 typedef struct nart_process_opts {
@@ -99,7 +120,15 @@ typedef struct nart_process_opts {
     const char *dir;         /**< working directory; NULL: that of this process */
     nart_stdio in, out, err;
     const nart_process_fd *fds; /**< `nfds` of them */
-    const void *reserved[4];    /**< NULL */
+    /* Each of the next five counts if its flag is set. */
+    uid_t uid;
+    gid_t gid;
+    mode_t umask;
+    int nice;
+    const gid_t *groups; /**< `ngroups` of them */
+    uint32_t ngroups, nlimits;
+    const nart_process_limit *limits; /**< `nlimits` of them */
+    const void *reserved[4];          /**< NULL */
 } nart_process_opts;
 
 #define NART_PROCESS_OPTS_INIT NART__SIZED(nart_process_opts)
@@ -124,14 +153,18 @@ typedef struct nart_process {
 } nart_process;
 
 /**
- * Starts a process.
- * @param out overwritten; closed when this fails, except for `out->failed`.
+ * Starts a process. The child does, in this order: session or group, descriptors, umask, priority, limits, groups,
+ * group, user, directory, and executes the program; so `dir` and `file` are accessed with the rights of `uid`.
+ * @param out overwritten; closed when this fails, except for `out->failed`, which names the step.
  * @return 0; -EINVAL no `rt`, `out`, `argv` or `argv[0]`, unknown flags or kind of stream, a pipe without a handle
- *   of its own, `nfds` or `as` out of range; NART_EABI, which leaves the pipes as they are; -EBADF a descriptor to
+ *   of its own, `nfds`, `nlimits` or `as` out of range, a limit or an id that the system does not accept; NART_EABI,
+ *   which leaves the pipes as they are; -EBADF a descriptor to
  *   pass is closed; -ENOENT, -EACCES, -ENOTDIR no such program or directory, or no permission; -ENOEXEC not a
- *   program for this machine; -E2BIG, -ELOOP, -ENAMETOOLONG, -ETXTBSY, -EPERM as execve(2); -EMFILE, -ENFILE no
+ *   program for this machine; -E2BIG, -ELOOP, -ENAMETOOLONG, -ETXTBSY as execve(2); -EPERM also ids, a limit or a
+ *   priority (-EACCES) that this process may not give; -EMFILE, -ENFILE no
  *   descriptor left; -EAGAIN the limit of processes; -ENOMEM; NART_EFDS, -ENOSPC as nart_fd_open(); -ECHILD this
- *   process ignores SIGCHLD; -ENOSYS see rule 5; NART_EWRONGTHREAD, NART_EFORK.
+ *   process ignores SIGCHLD; -ESRCH with NART_PROCESS_DIE_WITH_PARENT: it has died; -ENOSYS see rule 6;
+ *   NART_EWRONGTHREAD, NART_EFORK.
  *   A child that was started before the error is killed.
  * **Ownership**: all that `opts` refers to stays the caller's. **Thread**: as nart_fd_open(). **Cost**: blocks the
  *   thread until the child has called exec. Two descriptors for each child, and those of the pipes.
@@ -144,7 +177,7 @@ NART_API NART_MUST_USE nart_res nart_process_spawn_here(nart_cx *cx, const nart_
                                                         nart_process *out);
 
 /**
- * Waits until the child has ended, and reaps it. Further calls answer the same at once.
+ * Waits until the child has ended, and reaps it, but see rule 5. Further calls answer the same at once.
  * @param status may be NULL.
  * @return 0; -ECHILD see rule 2; the errors of nart_fd_ready(): the child is left running.
  */
@@ -153,18 +186,20 @@ NART_API NART_MUST_USE nart_res nart_process_wait(nart_cx *cx, nart_process *p,
 
 /**
  * Ends the child: SIGTERM, after `grace` nanoseconds SIGKILL, then waits as nart_process_wait(). To the group if the
- * child leads one. The time of grace begins with the first call.
+ * child leads one. The time of grace begins with the first call. A child in an uninterruptible system call dies when
+ * that ends: pass a deadline where it may not.
  * @return as nart_process_wait(). After -ECANCELED or -ETIMEDOUT the same call continues.
  */
 NART_API NART_MUST_USE nart_res nart_process_stop(nart_cx *cx, nart_process *p, int64_t grace,
                                                   nart_process_status *status);
 
-/** Sends a signal to the child. @return 0, also to one that has ended and was not reaped; -ESRCH it was reaped;
- *  -EINVAL no such signal; -EPERM; -EBADF. **Thread**: the handle's. */
+/** Sends a signal to the child. @return 0, also to one that has ended and was not awaited; -ESRCH a wait has answered
+ *  its end; -EINVAL no such signal; -EPERM; -EBADF. **Thread**: the handle's. */
 NART_API nart_res nart_process_kill(const nart_process *p, int signo);
 
-/** Sends it to the group that the child leads, while the child was not reaped. @return as nart_process_kill();
- *  -EINVAL also if it leads none. **Thread**: the handle's. */
+/** Sends it to the group that the child leads, also after the child has ended and was awaited. @return 0, also if all
+ *  of the group have ended; -ESRCH the child is not this process's, or somebody else has reaped it; -EINVAL no such
+ *  signal, or it leads no group; -EPERM; -EBADF. **Thread**: the handle's. */
 NART_API nart_res nart_process_kill_group(const nart_process *p, int signo);
 
 /** Closes: see rule 3. A task that waits in it is woken: its operation answers -EBADF. @return as nart_fd_close();

@@ -112,6 +112,16 @@ static inline void one_has_ended(void)
     CHECK_EQ(waitid(P_ALL, 0, &info, WEXITED | WNOWAIT), 0);
 }
 
+/* The loop reaps all children that have ended, until none is left. */
+static inline void reaped_by_the_loop(void)
+{
+    siginfo_t info;
+
+    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
+        settle(rt);
+    CHECK_EQ(errno, ECHILD);
+}
+
 /* Each spawn reaps those that have ended, until no child is left. */
 static inline void all_are_reaped(void)
 {

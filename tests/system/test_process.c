@@ -229,6 +229,61 @@ TEST_WITH(closing_wakes_the_waiter_and_leaves_the_child_to_be_reaped_later, rt)
     all_are_reaped();
 }
 
+TEST_WITH(a_child_whose_handle_is_closed_is_reaped_by_the_loop_which_does_not_wait, rt)
+{
+    struct echo a, b;
+
+    echo_open(&a, false, 0);
+    echo_open(&b, false, NART_PROCESS_GROUP);
+    CHECK_RES(nart_process_close(&a.p), 0);
+    CHECK_RES(nart_process_close(&b.p), 0);
+    CHECK_RES(nart_rt_run(rt), 0);
+    echo_says(&a, "alive\n");
+    echo_says(&b, "alive\n");
+    echo_finish(&a); /* ends its input */
+    echo_finish(&b);
+    reaped_by_the_loop();
+}
+
+TEST(a_child_whose_handle_is_closed_is_reaped_after_its_runtime_was_freed)
+{
+    struct echo e;
+
+    rt_open();
+    echo_open(&e, false, 0);
+    CHECK_RES(nart_process_close(&e.p), 0);
+    rt_close();
+    echo_says(&e, "alive\n");
+    echo_finish(&e);
+    one_has_ended();
+    rt_open();
+    all_are_reaped();
+    rt_close();
+}
+
+TEST_EACH(the_group_of_a_child_that_was_awaited_is_reached, 2, 4)
+{
+    nart_process p;
+    nart_fd pipe;
+    char buf[8];
+
+    rt_open();
+    CHECK_RES(nart_process_spawn(
+                  rt,
+                  &OPTS("sleep 1000 & exit 5", .flags = kind, .out = { NART_STDIO_PIPE, 0, &pipe }),
+                  &p),
+              0);
+    CHECK_EQ(ended(&p).code, 5);
+    CHECK_EQ(ended(&p).code, 5);
+    CHECK_RES(nart_process_kill_group(&p, SIGKILL), 0);
+    CHECK_EQ(read_pipe((int)nart_fd_fd(&pipe), buf, sizeof buf), 0); /* all have ended */
+    CHECK_RES(nart_fd_close(&pipe), 0);
+    CHECK_EQ(waitpid(-1, NULL, 0), p.pid); /* somebody else reaps it: its number is free */
+    CHECK_RES(nart_process_kill_group(&p, SIGKILL), -ESRCH);
+    CHECK_RES(nart_process_close(&p), 0);
+    rt_close();
+}
+
 TEST_EACH(closing_kills_if_asked, 0, 2, 4)
 {
     struct echo e;
@@ -488,8 +543,7 @@ TEST_WITH(a_run_that_is_finished_by_other_code_does_not_begin_anew, rt)
     nart_process_output_finish(&run);
     settle(rt);
     CHECK_RES(op.res, -EBADF);
-    one_has_ended();
-    all_are_reaped();
+    reaped_by_the_loop();
     op.opts = &SH("exit 3");
     run = (nart_process_output){ .out = NULL };
     op_spawn(rt, &op);

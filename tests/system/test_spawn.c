@@ -8,29 +8,34 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <spawn.h>
+#include <grp.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-static int spawn_fails, pidfds_fail; /* an error; `pidfds_fail` after so many */
+static int clone_fails, pidfds_fail; /* an error; `pidfds_fail` after so many */
 static int pidfds_before;
+static long fails; /* this call in the child, with EPERM */
+static bool signals_lost;
 
-int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *fa,
-                 const posix_spawnattr_t *attr, char *const argv[], char *const env[])
+int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
 {
-    int (*real)(pid_t *, const char *, const posix_spawn_file_actions_t *,
-                const posix_spawnattr_t *, char *const[], char *const[]);
+    int (*real)(int (*)(void *), void *, int, void *, ...);
 
-    *(void **)(void *)&real = dlsym(RTLD_NEXT, "posix_spawnp");
-    return spawn_fails ? spawn_fails : real(pid, file, fa, attr, argv, env);
+    *(void **)(void *)&real = dlsym(RTLD_NEXT, "clone");
+    if (!clone_fails)
+        return real(fn, stack, flags, arg);
+    errno = clone_fails;
+    return -1;
 }
 
-long syscall(long number, ...)
+/* The child calls it, too, in the memory of this process: after the first call it takes no lock. */
+__attribute__((no_sanitize("address", "thread"))) long syscall(long number, ...)
 {
-    long (*real)(long, ...);
+    static long (*real)(long, ...);
     long a[6];
     va_list list;
 
@@ -42,7 +47,14 @@ long syscall(long number, ...)
         errno = pidfds_fail;
         return -1;
     }
-    *(void **)(void *)&real = dlsym(RTLD_NEXT, "syscall");
+    if (number == fails) {
+        errno = EPERM;
+        return -1;
+    }
+    if (number == SYS_pidfd_send_signal && signals_lost)
+        return 0;
+    if (!real)
+        *(void **)(void *)&real = dlsym(RTLD_NEXT, "syscall");
     return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
@@ -190,8 +202,11 @@ TEST_WITH(groups_and_sessions, rt)
         CHECK_RES(nart_process_kill_group(&p, SIGKILL), 0);
         CHECK_EQ(read_pipe(fd, buf, sizeof buf), 0); /* both have ended */
         CHECK_EQ(ended(&p).signal, SIGKILL);
-        CHECK_RES(nart_process_kill_group(&p, SIGKILL), -ESRCH);
+        CHECK_RES(nart_process_kill(&p, SIGKILL), -ESRCH);
+        CHECK_RES(nart_process_kill_group(&p, SIGKILL), 0); /* it keeps its number */
+        CHECK_RES(nart_process_kill_group(&p, -1), -EINVAL);
         CHECK_RES(nart_process_close(&p), 0);
+        CHECK(no_child());
         CHECK_RES(nart_fd_close(&in), 0);
         CHECK_RES(nart_fd_close(&out), 0);
     }
@@ -199,6 +214,100 @@ TEST_WITH(groups_and_sessions, rt)
     CHECK_RES(nart_process_kill_group(&p, SIGKILL), -EINVAL);
     (void)ended(&p);
     CHECK_RES(nart_process_close(&p), 0);
+}
+
+/* ---- who a child is, and what it may use ---- */
+
+TEST_WITH(ids, rt)
+{
+    const gid_t some[] = { 2347, 2348 };
+    nart_process_opts opts =
+        OPTS("id -u; id -g; id -G", .flags = NART_PROCESS_UID | NART_PROCESS_GID, .uid = 2345,
+             .gid = 2346, .dir = "/");
+
+    if (geteuid() != 0)
+        SKIP("only root may change its ids");
+    CHECK_EQ(setgroups(2, some), 0);
+    CHECK_STR(written(opts), "2345\n2346\n2346\n"); /* the groups of root are left */
+    opts.flags |= NART_PROCESS_GROUPS;
+    opts.groups = some;
+    opts.ngroups = 2;
+    CHECK_STR(written(opts), "2345\n2346\n2346 2347 2348\n");
+    opts.flags = NART_PROCESS_GID; /* these stay */
+    CHECK_STR(written(opts), "0\n2346\n2346 2347 2348\n");
+    CHECK_EQ(getuid(), 0);
+    CHECK_EQ(getgid(), 0);
+}
+
+/* The directory and the program are accessed with the rights of the user. */
+TEST_WITH(a_user_without_rights_is_refused, rt)
+{
+    char name[] = "/tmp/nart-process-XXXXXX";
+    nart_process_opts opts = OPTS("exit 0", .flags = NART_PROCESS_UID, .uid = 2345, .dir = name);
+
+    if (geteuid() != 0)
+        SKIP("only root may change its ids");
+    CHECK(mkdtemp(name) != NULL); /* of mode 0700 */
+    CHECK_RES(refused(opts, "change to the directory"), -EACCES);
+    CHECK_EQ(rmdir(name), 0);
+}
+
+TEST_WITH(ids_that_this_process_may_not_give_are_refused, rt)
+{
+    const gid_t some[] = { 2347 };
+
+    if (geteuid() == 0)
+        CHECK_EQ(setresuid(2345, 2345, 2345), 0);
+    CHECK_RES(refused(OPTS("", .flags = NART_PROCESS_UID, .uid = 0), "set the user"), -EPERM);
+    CHECK_RES(refused(OPTS("", .flags = NART_PROCESS_GID, .gid = 1), "set the group"), -EPERM);
+    CHECK_RES(refused(OPTS("", .flags = NART_PROCESS_GROUPS, .groups = some, .ngroups = 1),
+                      "set the supplementary groups"),
+              -EPERM);
+    CHECK_RES(refused(OPTS("", .flags = NART_PROCESS_NICE, .nice = -5), "set the priority"),
+              -EACCES);
+    CHECK_EQ(status_of(&OPTS("exit 3", .flags = NART_PROCESS_UID, .uid = getuid())).code, 3);
+}
+
+TEST_WITH(umask_priority_and_limits, rt)
+{
+    const nart_process_limit limits[] = { { .resource = RLIMIT_NOFILE, .soft = 50, .hard = 60 },
+                                          { .resource = RLIMIT_CORE, .soft = 0, .hard = 0 } },
+                             bad = { .resource = -1 };
+    mode_t before = umask(022);
+
+    CHECK_STR(written(OPTS("umask; nice; ulimit -n; ulimit -Hn",
+                           .flags = NART_PROCESS_UMASK | NART_PROCESS_NICE, .umask = 0137,
+                           .nice = 7, .limits = limits, .nlimits = 2)),
+              "0137\n7\n50\n60\n");
+    CHECK_EQ(umask(before), 022);
+    CHECK_RES(refused(OPTS("", .limits = &bad, .nlimits = 1), "set the limits"), -EINVAL);
+}
+
+static void spawn_and_die(void *arg)
+{
+    const int *fd = arg;
+    nart_process p;
+
+    rt_open();
+    CHECK_RES(nart_process_spawn(rt,
+                                 &OPTS("exec sleep 1000", .flags = NART_PROCESS_DIE_WITH_PARENT,
+                                       .out = { .kind = NART_STDIO_FD, .fd = *fd }),
+                                 &p),
+              0);
+    CHECK_EQ(write(*fd, "x", 1), 1);
+}
+
+TEST(a_child_dies_with_its_parent)
+{
+    int fds[2];
+    char buf[8];
+
+    CHECK_EQ(pipe2(fds, O_CLOEXEC), 0);
+    in_fork(spawn_and_die, &fds[1]);
+    close(fds[1]);
+    CHECK_EQ(read_pipe(fds[0], buf, sizeof buf), 1);
+    CHECK_EQ(read_pipe(fds[0], buf, sizeof buf), 0); /* nobody can write any more */
+    close(fds[0]);
 }
 
 /* ---- failures ---- */
@@ -233,6 +342,7 @@ TEST_WITH(bad_input, rt)
 {
     const nart_process_fd low = { 0, 2 }, high = { 0, NART_PROCESS_FD_MAX + 1 },
                           closed = { 999, 5 };
+    const nart_process_limit limit = { .resource = RLIMIT_CORE };
     const char *const none[] = { NULL };
     nart_process p;
 
@@ -245,6 +355,10 @@ TEST_WITH(bad_input, rt)
     CHECK_RES(refused(OPTS("", .fds = &low, .nfds = 1), "none"), -EINVAL);
     CHECK_RES(refused(OPTS("", .fds = &high, .nfds = 1), "none"), -EINVAL);
     CHECK_RES(refused(OPTS("", .nfds = 1), "none"), -EINVAL);
+    CHECK_RES(refused(OPTS("", .nlimits = 1), "none"), -EINVAL);
+    CHECK_RES(refused(OPTS("", .limits = &limit, .nlimits = NART_PROCESS_LIMITS + 1), "none"),
+              -EINVAL);
+    CHECK_RES(refused(OPTS("", .flags = NART_PROCESS_GROUPS, .ngroups = 1), "none"), -EINVAL);
     CHECK_RES(refused(OPTS("", .fds = &low, .nfds = NART_PROCESS_FDS + 1), "none"), -EINVAL);
     CHECK_RES(refused(OPTS("", .fds = &closed, .nfds = 1), "pass the descriptors"), -EBADF);
     CHECK_RES(refused(OPTS("", .err = { .kind = NART_STDIO_FD, .fd = 999 }), NULL), -EBADF);
@@ -255,9 +369,9 @@ TEST_WITH(bad_input, rt)
 
 TEST_WITH(no_process_no_memory, rt)
 {
-    spawn_fails = EAGAIN;
+    clone_fails = EAGAIN;
     CHECK_RES(refused(SH(""), "start a process"), -EAGAIN);
-    spawn_fails = ENOMEM;
+    clone_fails = ENOMEM;
     CHECK_RES(refused(SH(""), "start a process"), -ENOMEM);
 }
 
@@ -271,7 +385,73 @@ TEST_WITH(a_child_that_cannot_be_watched_is_killed, rt)
 {
     pidfds_fail = EMFILE;
     pidfds_before = 1; /* whether there are any */
-    CHECK_RES(refused(SH("while :; do :; done"), "watch the process"), -EMFILE);
+    nart_process p;
+    CHECK_RES(nart_process_spawn(rt, &SH("while :; do :; done"), &p), -EMFILE);
+    CHECK_STR(p.failed, "watch the process");
+    CHECK(!p.child);
+    pidfds_fail = 0;
+    one_has_ended();
+    all_are_reaped();
+}
+
+TEST_WITH(each_step_of_a_child_may_fail, rt)
+{
+    const nart_process_limit limit = { .resource = RLIMIT_CORE };
+    const uint32_t ids = NART_PROCESS_UID | NART_PROCESS_GID | NART_PROCESS_GROUPS;
+    const struct {
+        long call;
+        const char *step;
+        nart_process_opts opts;
+    } steps[] = {
+        { SYS_setsid, "lead a session or a group", OPTS("", .flags = NART_PROCESS_SESSION) },
+        { SYS_setpgid, "lead a session or a group", OPTS("", .flags = NART_PROCESS_GROUP) },
+        { SYS_dup3, "pass the descriptors", SH("") },
+        { SYS_close_range, "pass the descriptors", SH("") },
+        { SYS_setpriority, "set the priority", OPTS("", .flags = NART_PROCESS_NICE) },
+        { SYS_prlimit64, "set the limits", OPTS("", .limits = &limit, .nlimits = 1) },
+        { SYS_setgroups, "set the supplementary groups", OPTS("", .flags = ids) },
+        { SYS_setresgid, "set the group", OPTS("", .flags = NART_PROCESS_GID, .gid = getgid()) },
+        { SYS_setresuid, "set the user", OPTS("", .flags = NART_PROCESS_UID, .uid = getuid()) },
+        { SYS_prctl, "die with the parent", OPTS("", .flags = NART_PROCESS_DIE_WITH_PARENT) },
+        { SYS_chdir, "change to the directory", OPTS("", .dir = "/") },
+        { SYS_execve, "execute the program", SH("") },
+    };
+
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        fails = steps[i].call;
+        CHECK_RES(refused(steps[i].opts, steps[i].step), -EPERM);
+    }
+    fails = SYS_getppid; /* as if the parent had died before */
+    CHECK_RES(refused(OPTS("", .flags = NART_PROCESS_DIE_WITH_PARENT), "die with the parent"),
+              -ESRCH);
+    fails = 0;
+    CHECK_EQ(status_of(&SH("exit 3")).code, 3);
+}
+
+/* As one in an uninterruptible system call: it does not die. */
+TEST_WITH(a_child_that_does_not_die_holds_up_nothing, rt)
+{
+    nart_process p;
+    nart_fd in;
+    const nart_process_opts opts =
+        OPTS("read x", .flags = NART_PROCESS_KILL, .in = { .kind = NART_STDIO_PIPE, .pipe = &in });
+
+    CHECK_RES(nart_rt_clock_pause(rt), 0);
+    CHECK_RES(nart_process_spawn(rt, &opts, &p), 0);
+    struct op op = op_of(STOPS, &p);
+    signals_lost = true;
+    op.limit = 3 * NART_SEC; /* SIGKILL is sent after one */
+    op_start(rt, &op);
+    CHECK_RES(nart_rt_clock_advance(rt, NART_SEC), 0);
+    settle(rt);
+    CHECK_RES(op.res, NART_PENDING);
+    CHECK_RES(nart_rt_clock_advance(rt, 2 * NART_SEC), 0);
+    settle(rt);
+    CHECK_RES(op.res, -ETIMEDOUT);
+    CHECK_RES(nart_process_close(&p), 0);
+    CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_RES(nart_fd_close(&in), 0); /* ends it */
+    reaped_by_the_loop();
 }
 
 TEST_WITH(sigchld_is_ignored, rt)
@@ -301,10 +481,8 @@ TEST_WITH(too_few_descriptors, rt)
                                      .err = { .kind = NART_STDIO_NULL }),
                                &p);
         refusals += r == -EMFILE;
-        if (r) {
+        if (r)
             CHECK(!in.io.drv && !out.io.drv);
-            CHECK(no_child());
-        }
     }
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
     CHECK_RES(r, 0);
@@ -313,4 +491,5 @@ TEST_WITH(too_few_descriptors, rt)
     CHECK_RES(nart_process_close(&p), 0);
     CHECK_RES(nart_fd_close(&in), 0);
     CHECK_RES(nart_fd_close(&out), 0);
+    all_are_reaped(); /* also those that ran when a descriptor was missing */
 }
