@@ -46,6 +46,7 @@ nart_res nart__file_do_open(nart__file_job *j)
     if (fd < 0)
         return fd;
     j->file = nart__file_new(fd);
+    j->opened = true;
     if (j->file)
         return 0;
     nart__sys_close(fd);
@@ -286,22 +287,38 @@ struct entry {
     char name[];
 };
 
-/* Other jobs may read the same directory: its position is one. */
+static bool is_dots(const char *name)
+{
+    return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
+}
+
+/* Answers the length of a batch that has an entry besides the dots: 0 is the end only. Other jobs may read the same
+ * directory: its position is one. */
 nart_res nart__file_do_entries(nart__file_job *j)
 {
-    nart__lock_enter(&j->file->position);
-    nart_res r = nart__sys_file_entries(j->file->fd, j->offset, j->bytes, j->len);
-    nart__lock_leave(&j->file->position);
+    nart_dir_entry e;
+    size_t at = 0;
+    nart_res r;
+
+    do {
+        nart__lock_enter(&j->file->position);
+        r = nart__sys_file_entries(j->file->fd, j->offset, j->bytes, NART__FILE_ENTRIES);
+        nart__lock_leave(&j->file->position);
+        j->len = r > 0 ? (size_t)r : 0;
+        at = 0;
+    } while (r > 0 && !nart__file_entry(j, &at, &e, &j->offset));
     return r;
 }
 
 bool nart__file_entry(const nart__file_job *j, size_t *at, nart_dir_entry *e, int64_t *next)
 {
-    if (*at >= j->len)
-        return false;
-    const struct entry *d = (const void *)(j->bytes + *at);
-    *at += d->size;
-    *next = d->next;
-    *e = (nart_dir_entry){ .ino = d->ino, .type = d->type, .name = d->name };
-    return true;
+    while (*at < j->len) {
+        const struct entry *d = (const void *)(j->bytes + *at);
+        *at += d->size;
+        *next = d->next;
+        *e = (nart_dir_entry){ .ino = d->ino, .type = d->type, .name = d->name };
+        if (!is_dots(d->name))
+            return true;
+    }
+    return false;
 }

@@ -58,6 +58,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -120,7 +121,17 @@ NART_API NART_MUST_USE nart_res nart_file_read(nart_cx *cx, nart_file_op *op, co
 NART_API NART_MUST_USE nart_res nart_file_write(nart_cx *cx, nart_file_op *op, const nart_file *f,
                                                 const void *buf, size_t len, int64_t offset);
 
-/** fsync(2); `data_only`: fdatasync(2). @return 0; -EBADF; -EIO what was written before is lost; see rule 6. */
+/** The same into several pieces, in one call. @return as nart_file_read(). */
+NART_API NART_MUST_USE nart_res nart_file_readv(nart_cx *cx, nart_file_op *op, const nart_file *f,
+                                                const struct iovec *pieces, size_t n,
+                                                int64_t offset);
+
+/** The same from several pieces. @return as nart_file_write(). */
+NART_API NART_MUST_USE nart_res nart_file_writev(nart_cx *cx, nart_file_op *op, const nart_file *f,
+                                                 const struct iovec *pieces, size_t n,
+                                                 int64_t offset);
+
+/** fsync(2); `data_only`: fdatasync(2). Of a directory: its names are on the disk, too. @return 0; -EBADF; -EIO what was written before is lost; see rule 6. */
 NART_API NART_MUST_USE nart_res nart_file_sync(nart_cx *cx, nart_file_op *op, const nart_file *f,
                                                bool data_only);
 
@@ -158,6 +169,88 @@ NART_API NART_MUST_USE nart_res nart_path_remove(nart_cx *cx, nart_file_op *op, 
 NART_API NART_MUST_USE nart_res nart_path_mkdir(nart_cx *cx, nart_file_op *op, const char *path,
                                                 mode_t mode);
 
+/** Creates a directory, and before it those that are missing above it, which get the mode 0777; as `mkdir -p`.
+ *  After an error some of them may exist. @return 0, also if it exists; -EEXIST it is no directory; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_path_mkdirs(nart_cx *cx, nart_file_op *op, const char *path,
+                                                 mode_t mode);
+
+/** link(2): `to` becomes another name of `from`. @return 0; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_path_link(nart_cx *cx, nart_file_op *op, const char *from,
+                                               const char *to);
+
+/** symlink(2): `path` becomes a link that reads `text`. @return 0; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_path_symlink(nart_cx *cx, nart_file_op *op, const char *text,
+                                                  const char *path);
+
+/** What a symbolic link reads, with a NUL. @return its length without that; -ENAMETOOLONG `size` is too small; see
+ *  rule 6. */
+NART_API NART_MUST_USE nart_res nart_path_readlink(nart_cx *cx, nart_file_op *op, const char *path,
+                                                   char *buf, size_t size);
+
+/** realpath(3): the path without symbolic links. @return as nart_path_readlink(). */
+NART_API NART_MUST_USE nart_res nart_path_real(nart_cx *cx, nart_file_op *op, const char *path,
+                                               char *buf, size_t size);
+
+/** access(2), with the process's real ids; `mode`: F_OK, or of R_OK, W_OK and X_OK of unistd.h.
+ *  @return 0; -EACCES not allowed; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_path_access(nart_cx *cx, nart_file_op *op, const char *path,
+                                                 int mode);
+
+/**
+ * mkostemp(3): creates a file of a new name, with mode 0600, and opens it for reading and writing.
+ * @param name ends with "XXXXXX", which the answer replaces.
+ * @return 0, `*out` and `name`; -EINVAL also another end; see rule 6. A task that leaves leaves no file.
+ */
+NART_API NART_MUST_USE nart_res nart_file_temp(nart_cx *cx, nart_file_op *op, nart_file *out,
+                                               char *name);
+
+/** mkdtemp(3): the same for a directory, of mode 0700. @return 0 and `name`; as nart_file_temp(). */
+NART_API NART_MUST_USE nart_res nart_path_mkdtemp(nart_cx *cx, nart_file_op *op, char *name);
+
+/* ---- attributes ---- */
+
+/** fchmod(2). @return 0; -EBADF; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_file_chmod(nart_cx *cx, nart_file_op *op, const nart_file *f,
+                                                mode_t mode);
+
+/** chmod(2). @return 0; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_path_chmod(nart_cx *cx, nart_file_op *op, const char *path,
+                                                mode_t mode);
+
+/** fchown(2); an id of -1 stays as it is. @return 0; -EBADF; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_file_chown(nart_cx *cx, nart_file_op *op, const nart_file *f,
+                                                uid_t uid, gid_t gid);
+
+/** chown(2); `link`: lchown(2). @return 0; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_path_chown(nart_cx *cx, nart_file_op *op, const char *path,
+                                                bool link, uid_t uid, gid_t gid);
+
+/** A time that stays as it is, and the present time, for the two below. */
+#define NART_FILE_TIME_OMIT INT64_MIN
+#define NART_FILE_TIME_NOW INT64_MAX
+
+/** futimens(3), in nanoseconds since 1970. @return 0; -EBADF; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_file_utimes(nart_cx *cx, nart_file_op *op, const nart_file *f,
+                                                 int64_t accessed, int64_t modified);
+
+/** utimensat(2); `link`: of a symbolic link itself. @return 0; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_path_utimes(nart_cx *cx, nart_file_op *op, const char *path,
+                                                 bool link, int64_t accessed, int64_t modified);
+
+/** What is known of a file system. */
+typedef struct nart_fs_info {
+    uint64_t type; /**< see statfs(2) */
+    uint64_t block_size;
+    uint64_t blocks, free, available; /**< in blocks; `available` to users without privileges */
+    uint64_t files, files_free;
+    uint64_t name_max; /**< bytes of a name */
+    uint64_t reserved[4];
+} nart_fs_info;
+
+/** statfs(2): of the file system that has `path`. @return 0 and `*out`; see rule 6. */
+NART_API NART_MUST_USE nart_res nart_path_statfs(nart_cx *cx, nart_file_op *op, const char *path,
+                                                 nart_fs_info *out);
+
 /* ---- whole files ---- */
 
 /** Reads a whole file of at most `limit` bytes. A NUL that `*len` does not count follows.
@@ -189,7 +282,7 @@ typedef struct nart_dir_entry {
 
 /**
  * Reads the next entries of a directory, which nart_file_open() has opened with O_RDONLY | O_DIRECTORY. `*cursor` is 0
- * before the first call, and is moved with the answer. "." and ".." are left out.
+ * before the first call, and is moved with the answer. "." and ".." are left out, and never count as the end.
  * @return the number of entries, at most `max`; 0 the end; -EBADF; -EINVAL also `max` is 0; see rule 6.
  */
 NART_API NART_MUST_USE nart_res nart_dir_read(nart_cx *cx, nart_file_op *op, const nart_file *dir,
