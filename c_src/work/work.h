@@ -39,9 +39,11 @@ struct nart_workers {
     struct nart__job_list queue, run;
     uint32_t threads, idle, queued, running;
     uint32_t refs;
-    bool closing;  /* accepts no jobs */
-    bool unowned;  /* freed by its owner: nobody joins its threads */
-    bool has_last; /* `last` has ended and is not joined yet */
+    uint32_t closers; /* threads in nart_workers_shutdown() */
+    bool closing;     /* accepts no jobs */
+    bool joins;       /* one of them joins the last thread */
+    bool unowned;     /* freed by its owner: nobody joins its threads */
+    bool has_last;    /* `last` has ended and is not joined yet */
     pthread_t last;
     uint64_t started;
     /* constant */

@@ -17,6 +17,7 @@
  *  3. A handle that leaves a queued job removes it; one that leaves a running job marks it so.
  *  4. A thread that was idle for idle_ns detaches itself and ends. While a pool shuts down, each thread that ends joins
  *     the one that has ended before it, and nart_workers_shutdown() the last one: so no thread is left when it returns.
+ *     If several threads shut a pool down, one of them joins, and the others wait for that.
  *  5. A pool is freed by the last of its references: its owner, its threads, the blocks of its jobs.
  *
  * Fork: a child has none of the threads, and any of the locks may be held there. So a pool and a job know the fork epoch
@@ -502,6 +503,20 @@ static void close_pool(nart_workers *p)
     (void)pthread_cond_broadcast(&p->queued_one);
 }
 
+/* Joins the thread that has ended last, which has joined those before. Within the lock, which is left meanwhile. */
+static void join_last(nart_workers *p)
+{
+    pthread_t last = p->last;
+
+    p->has_last = false;
+    p->joins = true;
+    nart__lock_leave(&p->lock);
+    (void)pthread_join(last, NULL);
+    nart__lock_enter(&p->lock);
+    p->joins = false;
+    (void)pthread_cond_broadcast(&p->ended);
+}
+
 nart_res nart_workers_shutdown(nart_workers *pool, int64_t timeout_ns)
 {
     nart_workers *p = nart__workers_of(pool);
@@ -515,18 +530,17 @@ nart_res nart_workers_shutdown(nart_workers *pool, int64_t timeout_ns)
                         : nart_time_add(nart__sys_now(), timeout_ns > 0 ? timeout_ns : 0);
     int err = 0;
     nart__lock_enter(&p->lock);
+    p->closers++;
     close_pool(p);
-    while (p->threads > 0 && err == 0)
+    while ((p->threads > 0 || p->joins) && err == 0)
         err = nart__sys_cond_wait(&p->ended, &p->lock, until);
-    nart_res r = p->threads == 0 ? 0 : -ETIMEDOUT;
-    bool joins = p->has_last;
-    pthread_t last = p->last;
-    p->has_last = false;
-    if (p == &the_default)
+    nart_res r = p->threads == 0 && !p->joins ? 0 : -ETIMEDOUT;
+    if (p->has_last && !p->joins)
+        join_last(p);
+    p->closers--;
+    if (p == &the_default && p->closers == 0)
         p->closing = false;
     nart__lock_leave(&p->lock);
-    if (joins)
-        (void)pthread_join(last, NULL);
     return r;
 }
 

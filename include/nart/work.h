@@ -104,7 +104,8 @@ NART_API NART_MUST_USE nart_res nart_workers_new(const nart_workers_opts *opts, 
 /**
  * Shuts a pool down: it accepts no more jobs, those that are queued end with NART_ESHUTDOWN, those that run see
  * nart_work_cancelled(). Blocks for at most `timeout_ns` (NART_NEVER: no timeout; 0: does not block) until its
- * threads have ended. The default pool (NULL) accepts jobs again when this returns.
+ * threads have ended. The default pool (NULL) accepts jobs again when this returns; if several threads shut it down,
+ * when the last of them returns.
  * @return 0 no thread of the pool is left; -ETIMEDOUT a job has not returned; -EDEADLK called by a job of the pool;
  *   NART_EFORK.
  * **Thread**: any; it blocks: not in a poll.
@@ -170,7 +171,9 @@ NART_API bool nart_work_cancelled(const nart_job *job);
 /**
  * A handle of a job. Zeroed = empty. It may be used for one job after another, keeps their memory for the next, and
  * must be closed. It may outlive the pool, and be moved by assignment while no task waits in it. After it was closed or
- * detached while a task waits in it, do not use it for another job before that task has run.
+ * detached while a task waits in it, do not use it for another job before that task has run. If that task has lost a race
+ * with it and uses it in the same poll, it cannot be told from the operation that was closed: it answers NART_EABORTED,
+ * no job begins, and `*init` stays the caller's; from the next poll on it is as new.
  * **Thread**: one at a time uses it.
  */
 typedef struct nart_work {

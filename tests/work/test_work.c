@@ -322,6 +322,7 @@ struct again {
     nart_notify *n;
     nart_waiter waiter;
     int which;
+    bool early; /* it uses the handle in the poll in which it would learn that it was closed */
 };
 
 static nart_res again_run(nart_cx *cx, void *frame)
@@ -333,8 +334,14 @@ static nart_res again_run(nart_cx *cx, void *frame)
     NART_AWAIT_ANY(a->which, r, nart_notify_await(cx, a->n, &a->waiter),
                    nart_work_run(cx, &w, pool, &gated_type, &op.init));
     CHECK_EQ(a->which, 0);
-    NART_AWAIT(r, nart_notify_await(cx, a->n, &a->waiter));
     op.init.open = true;
+    if (a->early) {
+        NART_AWAIT(r, nart_work_run(cx, &w, pool, &gated_type, &op.init));
+        CHECK_RES(r, NART_EABORTED);
+        CHECK_EQ(drops, 1); /* of the job that was closed: none was made */
+    } else {
+        NART_AWAIT(r, nart_notify_await(cx, a->n, &a->waiter));
+    }
     NART_AWAIT(r, nart_work_run(cx, &w, pool, &gated_type, &op.init));
     op.res = r;
     NART_END(r);
@@ -342,23 +349,35 @@ static nart_res again_run(nart_cx *cx, void *frame)
 
 static const nart_task_type again_type = NART_TASK_TYPE(struct again, again_run, NULL);
 
-TEST_WITH(a_handle_that_was_closed_during_a_lost_race_is_used_again, work)
+static void closed_and_used_again(bool early)
 {
     nart_work blocker = { 0 };
     nart_notify n = { 0 };
 
     occupy(&blocker);
     op.res = NART_PENDING;
-    CHECK_RES(nart_rt_spawn(rt, &again_type, &(struct again){ .n = &n }, NULL), 0);
+    CHECK_RES(nart_rt_spawn(rt, &again_type, &(struct again){ .n = &n, .early = early }, NULL), 0);
     settle(rt);
     nart_notify_one(&n);
     nart_work_close(&w);
     settle(rt);
-    nart_notify_one(&n);
+    if (!early)
+        nart_notify_one(&n);
     release();
     op_finish(rt, &op);
     CHECK_RES(op.res, op.init.answer);
+    CHECK_EQ(runs, 2);
     nart_work_close(&blocker);
+}
+
+TEST_WITH(a_handle_that_was_closed_during_a_lost_race_is_used_again, work)
+{
+    closed_and_used_again(false);
+}
+
+TEST_WITH(a_job_in_the_poll_after_a_close_is_aborted_once_and_does_not_begin, work)
+{
+    closed_and_used_again(true);
 }
 
 TEST_WITH(a_detached_job_continues, work)

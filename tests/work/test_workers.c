@@ -289,6 +289,72 @@ TEST_WITH(a_shutdown_has_a_deadline, work)
     nart_workers_free(pool);
 }
 
+static pthread_key_t slow_end;
+static int ends;
+
+/* The last that a thread of the pool does, and it takes its time. */
+static void end_slowly(void *value)
+{
+    (void)value;
+    usleep(2000);
+    __atomic_fetch_add(&ends, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Begins when the pool is shut down. */
+static nart_res slow_do(void *data, const nart_job *job)
+{
+    (void)data;
+    CHECK_EQ(pthread_setspecific(slow_end, &ends), 0);
+    while (!nart_work_cancelled(job))
+        sched_yield();
+    CHECK_EQ(sem_post(&begun), 0);
+    sem_await(&go);
+    return 0;
+}
+
+static const nart_work_type slow_type = NART_WORK_TYPE(int, slow_do, NULL);
+
+static void *shut_down(void *arg)
+{
+    CHECK_RES(nart_workers_shutdown(arg, NART_NEVER), 0);
+    CHECK_EQ(count_of(&ends), 1); /* no thread is left */
+    return NULL;
+}
+
+/* Each finds no thread when it returns, whichever joins the last one. */
+TEST_WITH(threads_that_shut_one_pool_down_wait_for_its_end, work)
+{
+    pthread_t closers[4];
+
+    CHECK_EQ(pthread_key_create(&slow_end, end_slowly), 0);
+    pool = NEW_POOL(.threads = 1);
+    CHECK_RES(nart_work_start(&w[0], pool, &slow_type, NULL), 0);
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(pthread_create(&closers[i], NULL, shut_down, pool), 0);
+    sem_await(&begun);
+    release();
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(pthread_join(closers[i], NULL), 0);
+    nart_workers_free(pool);
+}
+
+TEST_WITH(the_default_pool_accepts_jobs_again_after_the_last_shutdown, work)
+{
+    pthread_t closer;
+
+    CHECK_EQ(pthread_key_create(&slow_end, end_slowly), 0);
+    CHECK_RES(nart_work_start(&w[0], NULL, &slow_type, NULL), 0);
+    CHECK_EQ(pthread_create(&closer, NULL, shut_down, NULL), 0);
+    sem_await(&begun); /* it shuts down */
+    CHECK_RES(nart_workers_shutdown(NULL, 0), -ETIMEDOUT);
+    CHECK_RES(nart_work_start(&w[1], NULL, &slow_type, NULL), NART_ESHUTDOWN);
+    release();
+    CHECK_EQ(pthread_join(closer, NULL), 0);
+    CHECK_RES(nart_work_start(&w[1], NULL, &slow_type, NULL), 0);
+    release();
+    CHECK_RES(nart_workers_shutdown(NULL, NART_NEVER), 0);
+}
+
 TEST_WITH(a_pool_is_freed_with_jobs, work)
 {
     pool = NEW_POOL(.threads = 1);
