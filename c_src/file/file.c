@@ -121,10 +121,15 @@ static nart_file handle_of(const nart_file *f)
     return f ? *f : (nart_file){ NULL };
 }
 
+static size_t size_of(const nart__file_request *q)
+{
+    return sizeof(nart__file_job) + text_size(q->path) + text_size(q->to) + q->room;
+}
+
 nart_res nart__file_run(nart_cx *cx, nart_file_op *op, const nart__file_request *q,
                         nart__file_job **j)
 {
-    size_t size = sizeof **j;
+    size_t size = 0;
 
     *j = NULL;
     if (!op)
@@ -132,7 +137,7 @@ nart_res nart__file_run(nart_cx *cx, nart_file_op *op, const nart__file_request 
     if (!op->work.wait.task) {
         if (q->file && !q->file->shared)
             return -EBADF;
-        size += text_size(q->path) + text_size(q->to) + q->room;
+        size = size_of(q);
     }
     nart_res r = nart__work_run(cx, &op->work, op->pool, q->type, size, fill, q);
     if (r >= 0)
@@ -232,21 +237,45 @@ nart_res nart_file_read(nart_cx *cx, nart_file_op *op, const nart_file *f, void 
     return buf ? nart_file_readv(cx, op, f, &piece, 1, offset) : -EINVAL;
 }
 
+/* `*file`: where the request finds the handle. False: an argument is missing. */
+static bool write_request(nart__file_request *q, nart_file *file, const nart_file *f,
+                          const struct iovec *pieces, size_t n, int64_t offset)
+{
+    int64_t len = pieces || n == 0 ? total(pieces, n) : -1;
+
+    *file = handle_of(f);
+    *q = (nart__file_request){ .type = &write_type,
+                               .file = file,
+                               .pieces = pieces,
+                               .n = n,
+                               .len = (size_t)len,
+                               .room = (size_t)len,
+                               .offset = offset };
+    return f && len >= 0;
+}
+
 nart_res nart_file_writev(nart_cx *cx, nart_file_op *op, const nart_file *f,
                           const struct iovec *pieces, size_t n, int64_t offset)
 {
-    nart_file file = handle_of(f);
-    int64_t len = pieces || n == 0 ? total(pieces, n) : -1;
-    const nart__file_request q = { .type = &write_type,
-                                   .file = &file,
-                                   .pieces = pieces,
-                                   .n = n,
-                                   .len = (size_t)len,
-                                   .room = (size_t)len,
-                                   .offset = offset };
+    nart__file_request q;
     nart__file_job *j;
+    nart_file file;
 
-    return !f || len < 0 ? -EINVAL : nart__file_run(cx, op, &q, &j);
+    return write_request(&q, &file, f, pieces, n, offset) ? nart__file_run(cx, op, &q, &j)
+                                                          : -EINVAL;
+}
+
+nart_res nart__file_write_start(nart_file_op *op, const nart_file *f, const struct iovec *pieces,
+                                size_t n, int64_t offset)
+{
+    nart__file_request q;
+    nart_file file;
+
+    if (!write_request(&q, &file, f, pieces, n, offset))
+        return -EINVAL;
+    if (!file.shared)
+        return -EBADF;
+    return nart__work_start(&op->work, op->pool, q.type, size_of(&q), fill, &q);
 }
 
 nart_res nart_file_write(nart_cx *cx, nart_file_op *op, const nart_file *f, const void *buf,

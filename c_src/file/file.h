@@ -55,6 +55,10 @@ typedef struct nart__file_request {
 nart_res nart__file_run(nart_cx *cx, nart_file_op *op, const nart__file_request *q,
                         nart__file_job **j);
 
+/* Starts a write, for whose end nart_work_await() waits. Errors as nart_work_start(); -EBADF. */
+nart_res nart__file_write_start(nart_file_op *op, const nart_file *f, const struct iovec *pieces,
+                                size_t n, int64_t offset);
+
 /* The function of a job, and its drop. */
 nart_res nart__file_job_do(nart__file_job *j, const nart_job *job,
                            nart_res (*call)(nart__file_job *));

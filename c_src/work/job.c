@@ -123,6 +123,14 @@ nart_res nart_work_start(nart_work *w, nart_workers *pool, const nart_work_type 
     return start(w, pool, &m, (nart_waker){ 0 }, true);
 }
 
+nart_res nart__work_start(nart_work *w, nart_workers *pool, const nart_work_type *type, size_t size,
+                          void (*fill)(void *data, const void *arg), const void *arg)
+{
+    const struct maker m = { type, size, fill, arg };
+
+    return w->wait.task ? -EBUSY : start(w, pool, &m, (nart_waker){ 0 }, false);
+}
+
 /* ---- waiting ---- */
 
 /* The handle was closed while a task waited in it. Is it the running one's operation that begins? That is requested in

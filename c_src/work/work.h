@@ -85,6 +85,10 @@ void nart__job_free(nart_job *j);
 nart_res nart__work_run(nart_cx *cx, nart_work *w, nart_workers *pool, const nart_work_type *type,
                         size_t size, void (*fill)(void *data, const void *arg), const void *arg);
 
+/* nart_work_start() in the same way; it is queued also if the queue is full. */
+nart_res nart__work_start(nart_work *w, nart_workers *pool, const nart_work_type *type, size_t size,
+                          void (*fill)(void *data, const void *arg), const void *arg);
+
 /* Is it of the parent of this process? */
 bool nart__job_is_forked(const nart_job *j);
 

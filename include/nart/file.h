@@ -54,6 +54,7 @@
 #ifndef NART_FILE_H
 #define NART_FILE_H
 
+#include "stream.h"
 #include "work.h"
 
 #include <fcntl.h>
@@ -150,6 +151,35 @@ typedef struct nart_file_info {
 /** fstat(2). @return 0 and `*out`; -EBADF; see rule 6. */
 NART_API NART_MUST_USE nart_res nart_file_stat(nart_cx *cx, nart_file_op *op, const nart_file *f,
                                                nart_file_info *out);
+
+/* ---- streams ---- */
+
+/**
+ * A file as the transport of a nart_stream, which reads and writes it sequentially, each direction from an offset of its
+ * own. Zero it, then set the first four fields. It stays where it is as long as the stream is used; nart_stream_close()
+ * closes it and the file. One stream writes a part of a file at a time.
+ *
+ *     f->fs = (nart_file_stream){ .file = &f->file };
+ *     r = nart_stream_init_file(&f->s, &f->fs, f->buf, sizeof f->buf);
+ */
+typedef struct nart_file_stream {
+    nart_file *file;
+    nart_workers *pool;        /**< that does the work; NULL: the default pool */
+    int64_t read_at, write_at; /**< the next byte; they move with the bytes that are answered */
+    /* private */
+    nart_file_op in, out;
+    uint32_t write, reserved;
+} nart_file_stream;
+
+/**
+ * Begins a stream over a file. Operations of the stream can answer what nart_file_read() and nart_file_write() do. A
+ * write that its task has left may still be done; the next one waits for that, and begins at the same offset: so the same
+ * call repeats it, and an older write never overtakes a newer one.
+ * @return 0; -EINVAL no `io` or file, a negative offset, a file opened with O_APPEND, or as nart_stream_init(); -EBADF
+ *   the file is closed. **Ownership**, **Thread**: as nart_stream_init().
+ */
+NART_API NART_MUST_USE nart_res nart_stream_init_file(nart_stream *s, nart_file_stream *io,
+                                                      void *buf, size_t cap);
 
 /* ---- paths ---- */
 

@@ -34,7 +34,6 @@ static nart_workers *pool;
 static char dir[] = "/tmp/nart-file-XXXXXX";
 static nart_file_op fop;
 static nart_file file;
-static char text[1 << 12];
 
 static inline void files_open(void)
 {

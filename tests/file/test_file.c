@@ -77,6 +77,7 @@ off_t lseek(int fd, off_t to_where, int whence)
 }
 
 /* What the operations below are called with. */
+static char text[1 << 12];
 static const char *path = "f", *to = "g";
 static int flags;
 static int64_t at;
