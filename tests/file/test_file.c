@@ -3,9 +3,30 @@
  * way to leave an operation. System calls are replaced: this is a program of its own. */
 #include "file_test.h"
 
+#include <sched.h>
+#include <stdarg.h>
+#include <sys/mount.h>
+
 /* ---- system calls with faults ---- */
 
-enum call { PREAD, PWRITE, FSYNC, FDATASYNC, FTRUNCATE, RENAME, CALLS };
+enum call {
+    PREAD,
+    PWRITE,
+    READ,
+    WRITE,
+    FSYNC,
+    FDATASYNC,
+    FTRUNCATE,
+    RENAME,
+    OPEN,
+    CLOSE,
+    FSTAT,
+    FSTATAT,
+    UNLINK,
+    RMDIR,
+    MKDIR,
+    CALLS
+};
 
 static struct fault {
     int err;   /* what the call answers instead, from the `after`-th on, `times` times */
@@ -43,6 +64,69 @@ ssize_t pread(int fd, void *buf, size_t len, off_t at)
 ssize_t pwrite(int fd, const void *buf, size_t len, off_t at)
 {
     return fails(PWRITE, &len) ? -1 : syscall(SYS_pwrite64, fd, buf, len, at);
+}
+
+/* Threads wake the loop by read and write, too: of an eventfd. */
+static bool is_regular(int fd)
+{
+    struct stat st;
+    return syscall(SYS_fstat, fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+ssize_t read(int fd, void *buf, size_t len)
+{
+    return is_regular(fd) && fails(READ, &len) ? -1 : syscall(SYS_read, fd, buf, len);
+}
+
+ssize_t write(int fd, const void *buf, size_t len)
+{
+    return is_regular(fd) && fails(WRITE, &len) ? -1 : syscall(SYS_write, fd, buf, len);
+}
+
+int open(const char *path, int how, ...)
+{
+    va_list list;
+
+    va_start(list, how);
+    mode_t mode = how & O_CREAT ? va_arg(list, mode_t) : 0;
+    va_end(list);
+    return fails(OPEN, NULL) ? -1 : (int)syscall(SYS_openat, AT_FDCWD, path, how, mode);
+}
+
+/* The descriptor is closed nevertheless, as by the kernel. */
+int close(int fd)
+{
+    bool failed = is_regular(fd) && fails(CLOSE, NULL);
+    int r = (int)syscall(SYS_close, fd);
+    if (!failed)
+        return r;
+    errno = faults[CLOSE].err;
+    return -1;
+}
+
+int fstat(int fd, struct stat *st)
+{
+    return fails(FSTAT, NULL) ? -1 : (int)syscall(SYS_fstat, fd, st);
+}
+
+int fstatat(int at, const char *path, struct stat *st, int how)
+{
+    return fails(FSTATAT, NULL) ? -1 : (int)syscall(SYS_newfstatat, at, path, st, how);
+}
+
+int unlink(const char *path)
+{
+    return fails(UNLINK, NULL) ? -1 : (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+}
+
+int rmdir(const char *path)
+{
+    return fails(RMDIR, NULL) ? -1 : (int)syscall(SYS_unlinkat, AT_FDCWD, path, AT_REMOVEDIR);
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+    return fails(MKDIR, NULL) ? -1 : (int)syscall(SYS_mkdirat, AT_FDCWD, path, mode);
 }
 
 int fsync(int fd)
@@ -448,18 +532,49 @@ static const struct {
     enum call c;
     int err;
 } injected[] = {
-    { do_read, PREAD, EIO },           { do_write, PWRITE, ENOSPC }, { do_write, PWRITE, EFBIG },
-    { do_write, PWRITE, EDQUOT },      { do_sync, FSYNC, EIO },      { do_sync, FSYNC, ENOSPC },
+    { do_read, PREAD, EIO },
+    { do_write, PWRITE, ENOSPC },
+    { do_write, PWRITE, EFBIG },
+    { do_write, PWRITE, EDQUOT },
+    { do_sync, FSYNC, EIO },
+    { do_sync, FSYNC, ENOSPC },
     { do_truncate, FTRUNCATE, EFBIG },
+    { do_stat, FSTAT, EIO },
+    { do_path_stat, FSTATAT, EACCES },
+    { do_rename, RENAME, EROFS },
+    { do_remove, UNLINK, EBUSY },
+    { do_mkdir, MKDIR, EDQUOT },
+    { do_load, OPEN, ENFILE },
+    { do_load, READ, EISDIR },
+    { do_replace, OPEN, EROFS },
+    { do_replace, WRITE, EDQUOT },
+    { do_copy, OPEN, EMFILE },
+    { do_copy, FSTAT, EIO },
+    { do_copy, READ, EIO },
+    { do_copy, WRITE, ENOSPC },
+    { do_open, OPEN, EMFILE },
+    { do_close, CLOSE, EIO },
 };
 
 TEST_WITH(errors_of_system_calls_are_answered, files)
 {
     open_as(O_RDWR | O_CREAT);
+    fill_text(10);
+    CHECK_RES(done(do_write), 10);
     for (size_t i = 0; i < sizeof injected / sizeof *injected; i++) {
+        nart_file opened = file;
+        if (injected[i].do_it == do_open)
+            file = (nart_file){ NULL };
         faults[injected[i].c] = (struct fault){ .err = injected[i].err, .times = 1 };
         CHECK_RES(done(injected[i].do_it), -injected[i].err);
+        if (injected[i].do_it == do_open)
+            file = opened;
     }
+    flags = 1; /* a directory */
+    faults[RMDIR] = (struct fault){ .err = EBUSY, .times = 1 };
+    CHECK_RES(done(do_remove), -EBUSY);
+    CHECK_RES(nart_file_fd(&file), -EBADF); /* closed, although that failed */
+    CHECK_EQ(entries(), 1);
 }
 
 /* A fault at each step of replacing: the old content stays, and no other file. */
@@ -468,7 +583,8 @@ TEST_WITH(a_replacement_that_fails_changes_nothing, files)
     static const struct {
         enum call c;
         int err;
-    } steps[] = { { FSYNC, EIO }, { FSYNC, ENOSPC }, { RENAME, EIO }, { RENAME, EXDEV } };
+    } steps[] = { { OPEN, EMFILE },  { WRITE, ENOSPC }, { WRITE, EDQUOT }, { FSYNC, EIO },
+                  { FSYNC, ENOSPC }, { CLOSE, EIO },    { RENAME, EIO },   { RENAME, EXDEV } };
 
     fill_text(10);
     CHECK_RES(done(do_replace), 0);
@@ -479,6 +595,11 @@ TEST_WITH(a_replacement_that_fails_changes_nothing, files)
         check_content("f", 10);
         CHECK_EQ(entries(), 1);
     }
+    faults[WRITE] = (struct fault){ .err = ENOSPC, .times = 1, .after = 3, .most = 7 };
+    CHECK_RES(done(do_replace), -ENOSPC); /* after a part */
+    check_content("f", 10);
+    CHECK_EQ(entries(), 1);
+    faults[WRITE] = (struct fault){ .most = 0 };
     const struct rlimit small = { 15, RLIM_INFINITY };
     CHECK_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
     CHECK_RES(done(do_replace), -EFBIG); /* SIGXFSZ is blocked */
@@ -493,6 +614,37 @@ TEST_WITH(a_full_disk_is_answered, files)
     open_as(O_WRONLY);
     at = NART_FILE_POSITION;
     CHECK_RES(done(do_write), -ENOSPC);
+}
+
+/* A file system without space, in a mount namespace of its own, which the pool's thread shares. */
+TEST_WITH(a_replacement_on_a_full_file_system_loses_nothing, files)
+{
+    CHECK_EQ(mkdir("d", 0700), 0);
+    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", "d", "tmpfs", 0, "size=64k") != 0)
+        SKIP("this process may not mount a file system");
+    CHECK_EQ(chdir("d"), 0);
+    fill_text(10);
+    CHECK_RES(done(do_replace), 0);
+    path = "filler";
+    open_as(O_RDWR | O_CREAT);
+    at = NART_FILE_POSITION;
+    length = sizeof text;
+    nart_res r;
+    while ((r = done(do_write)) > 0)
+        continue;
+    CHECK_RES(r, -ENOSPC);
+    path = "f";
+    fill_text(sizeof text);
+    CHECK_RES(done(do_replace), -ENOSPC);
+    check_content("f", 10);
+    CHECK_EQ(entries(), 2);
+    nart_file_finish(&file);
+    CHECK_EQ(unlink("filler"), 0);
+    CHECK_RES(done(do_replace), 0);
+    check_content("f", sizeof text);
+    CHECK_EQ(chdir(".."), 0);
+    CHECK_EQ(umount2("d", MNT_DETACH), 0);
 }
 
 TEST_WITH(bad_arguments_are_refused, files)

@@ -32,6 +32,21 @@ int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
     return -1;
 }
 
+static int interrupts; /* so many */
+
+int waitid(idtype_t by, id_t id, siginfo_t *info, int how)
+{
+    int (*real)(idtype_t, id_t, siginfo_t *, int);
+
+    if (interrupts > 0) {
+        interrupts--;
+        errno = EINTR;
+        return -1;
+    }
+    *(void **)(void *)&real = dlsym(RTLD_NEXT, "waitid");
+    return real(by, id, info, how);
+}
+
 /* The child calls it, too, in the memory of this process: after the first call it takes no lock. */
 __attribute__((no_sanitize("address", "thread"))) long syscall(long number, ...)
 {
@@ -392,6 +407,18 @@ TEST_WITH(a_child_that_cannot_be_watched_is_killed, rt)
     pidfds_fail = 0;
     one_has_ended();
     all_are_reaped();
+}
+
+TEST_WITH(a_wait_is_interrupted, rt)
+{
+    nart_process p;
+
+    CHECK_RES(nart_process_spawn(rt, &SH("exit 4"), &p), 0);
+    one_has_ended();
+    interrupts = 5;
+    CHECK_EQ(ended(&p).code, 4);
+    CHECK_EQ(interrupts, 0);
+    CHECK_RES(nart_process_close(&p), 0);
 }
 
 TEST_WITH(each_step_of_a_child_may_fail, rt)
