@@ -5,6 +5,7 @@
 
 #include "../net/net_test.h"
 
+#include <nart/fiber.h>
 #include <nart/pipe.h>
 #include <nart/socket.h>
 #include <nart/unix.h>
@@ -172,6 +173,57 @@ static nart_res listen_step_by_step(void)
     return r;
 }
 
+struct connecting {
+    nart_unix *u;
+    nart_socket *from; /* NULL: a new one */
+    const nart_addr *to;
+};
+
+static nart_res connecting_run(nart_cx *cx, void *frame)
+{
+    const struct connecting *c = frame;
+    return c->from ? nart_unix_connect_socket(cx, c->u, c->from, c->to)
+                   : nart_unix_connect(cx, c->u, c->to, NART_UNIX_SEQPACKET);
+}
+
+static const nart_task_type connecting_type =
+    NART_TASK_TYPE(struct connecting, connecting_run, NULL);
+
+/* With a socket that was made step by step: after an error it is as it was. */
+static nart_res connect_once(bool step_by_step)
+{
+    nart_addr to;
+    nart_socket s = { 0 };
+    nart_unix u = { .conn = { .fd = 0 } };
+    int server = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+    CHECK_RES(nart_addr_parse(&to, "unix:@nart unit unix"), 0);
+    CHECK_EQ(bind(server, (struct sockaddr *)&to.storage, to.len), 0);
+    CHECK_EQ(listen(server, 1), 0);
+    nart_res r = step_by_step ? nart_socket_open(&s, AF_UNIX, SOCK_SEQPACKET) : 0;
+    bool made = step_by_step && r == 0;
+    if (r == 0)
+        r = run(rt, &connecting_type, &(struct connecting){ &u, made ? &s : NULL, &to });
+    int before = calls;
+    CHECK_EQ(nart_unix_fd(&u) >= 0, r == 0);
+    CHECK_EQ(nart_socket_fd(&s) >= 0, made && r != 0);
+    CHECK_RES(nart_unix_close(&u), 0);
+    CHECK_RES(nart_socket_close(&s), 0);
+    calls = before;
+    close(server);
+    return r;
+}
+
+static nart_res connect_with_socket(void)
+{
+    return connect_once(true);
+}
+
+static nart_res connect_new(void)
+{
+    return connect_once(false);
+}
+
 static nart_res pipe_once(void)
 {
     nart_fd in, out;
@@ -220,10 +272,11 @@ static nart_res reopen_file(void)
 
 TEST_WITH(what_fails_to_open_leaves_nothing, rt)
 {
-    static nart_res (*const opens[])(void) = { listen_once,    dgram_once,  dgram_unbound,
-                                               pair_once,      adopt_once,  pipe_once,
-                                               fifo_once,      reopen_once, reopen_file,
-                                               adopt_listener, adopt_dgram, listen_step_by_step };
+    static nart_res (*const opens[])(void) = {
+        listen_once, dgram_once,          dgram_unbound,       pair_once,   adopt_once,
+        pipe_once,   fifo_once,           reopen_once,         reopen_file, adopt_listener,
+        adopt_dgram, listen_step_by_step, connect_with_socket, connect_new
+    };
     static const int errors[] = { -EACCES, -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -EIO };
 
     path_begin();
@@ -343,6 +396,8 @@ enum {
     DGRAM_PEEK,
     DGRAM_TRY_RECV,
     DGRAM_SEND,
+    DGRAM_SEND_MANY,
+    DGRAM_RECV_MANY,
     DGRAM_TRY_SEND,
     READ,
     WRITE,
@@ -376,6 +431,10 @@ static nart_res ops_run(nart_cx *cx, void *frame)
         return nart_unix_dgram_try_recv(&o->d, buf, sizeof buf, NULL);
     case DGRAM_SEND:
         return nart_unix_dgram_send(cx, &o->d, "x", 1, NULL);
+    case DGRAM_SEND_MANY:
+        return nart_unix_dgram_send_many(cx, &o->d, &(nart_udp_msg){ .buf = buf, .len = 1 }, 1);
+    case DGRAM_RECV_MANY:
+        return nart_unix_dgram_recv_many(cx, &o->d, &(nart_udp_msg){ .buf = buf, .cap = 1 }, 1);
     case DGRAM_TRY_SEND:
         return nart_unix_dgram_try_send(&o->d, "x", 1, NULL);
     case SEND_FDS:
@@ -395,6 +454,11 @@ static nart_res ops_run(nart_cx *cx, void *frame)
     }
 }
 
+static nart_res ops_fiber(nart_cx *cx, void *arg)
+{
+    return nart_await(cx, ops_run(cx, arg));
+}
+
 static const nart_task_type ops_type = NART_TASK_TYPE(struct ops *, ops_run, NULL);
 
 TEST_WITH(the_errors_of_operations_are_answered, rt)
@@ -403,6 +467,7 @@ TEST_WITH(the_errors_of_operations_are_answered, rt)
                                   -EMSGSIZE,   -ECONNREFUSED, -ENOTCONN, -EPERM,   -EACCES };
     static struct ops o;
     struct ops *frame = &o;
+    nart_res answer = 0;
 
     failing = calls = 0;
     CHECK_RES(nart_unix_pair(rt, 0, &o.a, &o.b), 0);
@@ -414,6 +479,9 @@ TEST_WITH(the_errors_of_operations_are_answered, rt)
             failing = 1;
             with = errors[i];
             CHECK_RES(run(rt, &ops_type, &frame), with);
+            calls = 0;
+            CHECK_RES(nart_fiber_block_on(rt, ops_fiber, &frame, NULL, &answer), 0);
+            CHECK_RES(answer, with);
         }
     CHECK_RES(nart_unix_close(&o.a), 0);
     CHECK_RES(nart_unix_close(&o.b), 0);
