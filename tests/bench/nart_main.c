@@ -36,6 +36,8 @@ static const nart_rt_opts spins = { .size = sizeof(nart_rt_opts), .flags = NART_
     X(timer_cancel, parks)                                                                         \
     X(timer_cancel_rel, parks)                                                                     \
     X(tcp_echo, parks)                                                                             \
+    X(udp_echo, parks)                                                                             \
+    X(udp_batch, parks)                                                                            \
     X(world_1, parks)                                                                              \
     X(world_4, parks)
 

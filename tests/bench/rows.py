@@ -75,6 +75,8 @@ ROWS = (
     Row("longest_iteration_us", 60, (at_most(100),), quick=1, timeout=180),  # count: seconds
     Row("tcp_echo", 200_000, (within("epoll", 1.05), faster("tokio", 1), faster("nexus", 1),
                               faster("libuv", 1))),
+    Row("udp_echo", 500_000, (faster("libuv", 2),)),
+    Row("udp_batch", 500_000, (faster("libuv", 1),)),
     Row("bridge_batch", 20_000, (faster("nexus", 1), faster("tokio", 1)), cpus=2),
     Row("bridge_batch_c", 20_000, (within("bridge_batch", 1.5),), cpus=2),
     Row("bridge_hop", 50_000, (within("tokio", 1.2),), cpus=2),

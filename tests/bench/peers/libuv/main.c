@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The rows that libuv supports: TCP echo, and a timer started and stopped. */
+/* The rows that libuv supports: TCP and UDP echo, and a timer started and stopped. */
 #include "bench.h"
 
 #include <stdbool.h>
@@ -118,6 +118,77 @@ static double tcp_echo(uint64_t n)
     return (double)(bench_now() - start) / (double)n;
 }
 
+/* ---- datagrams to an echo handler and back, 64 at a time --------------------------------------- */
+
+enum { BATCH = 64 };
+
+static struct {
+    uv_udp_t server, client;
+    char in[65536], out[MESSAGE];
+    uint64_t left; /* datagrams that the client has still to receive */
+} udp;
+
+static void give_udp_buffer(uv_handle_t *h, size_t wanted, uv_buf_t *buf)
+{
+    (void)h, (void)wanted;
+    *buf = uv_buf_init(udp.in, sizeof udp.in);
+}
+
+static void send_datagram(uv_udp_t *from, char *bytes, size_t n, const struct sockaddr *to)
+{
+    uv_buf_t buf = uv_buf_init(bytes, (unsigned)n);
+    check(uv_udp_try_send(from, &buf, 1, to), "send");
+}
+
+static void send_batch(void)
+{
+    for (int i = 0; i < BATCH; i++)
+        send_datagram(&udp.client, udp.out, MESSAGE, NULL);
+}
+
+static void on_datagram(uv_udp_t *h, ssize_t n, const uv_buf_t *buf, const struct sockaddr *from,
+                        unsigned flags)
+{
+    (void)flags;
+    check((int)n, "recv");
+    if (!from) /* no more is pending */
+        return;
+    if (h == &udp.server)
+        send_datagram(h, buf->base, (size_t)n, from);
+    else if (--udp.left == 0)
+        uv_stop(h->loop);
+    else if (udp.left % BATCH == 0)
+        send_batch();
+}
+
+static void datagrams(uv_loop_t *loop, uint64_t n)
+{
+    udp.left = (n + BATCH - 1) / BATCH * BATCH;
+    send_batch();
+    uv_run(loop, UV_RUN_DEFAULT);
+}
+
+static double udp_echo(uint64_t n)
+{
+    uv_loop_t *loop = uv_default_loop();
+    struct sockaddr_storage at;
+    int len = sizeof at;
+
+    check(uv_ip4_addr("127.0.0.1", 0, (struct sockaddr_in *)&at), "address");
+    check(uv_udp_init(loop, &udp.server), "udp");
+    check(uv_udp_init(loop, &udp.client), "udp");
+    check(uv_udp_bind(&udp.server, (const struct sockaddr *)&at, 0), "bind");
+    check(uv_udp_getsockname(&udp.server, (struct sockaddr *)&at, &len), "getsockname");
+    check(uv_udp_connect(&udp.client, (const struct sockaddr *)&at), "connect");
+    check(uv_udp_recv_start(&udp.server, give_udp_buffer, on_datagram), "recv_start");
+    check(uv_udp_recv_start(&udp.client, give_udp_buffer, on_datagram), "recv_start");
+    memset(udp.out, 0xAB, MESSAGE);
+    datagrams(loop, n / 10 + 1);
+    int64_t start = bench_now();
+    datagrams(loop, n);
+    return (double)(bench_now() - start) / (double)n;
+}
+
 /* ---- a timer started and stopped ------------------------------------------------------------ */
 
 static void on_timer(uv_timer_t *timer)
@@ -149,6 +220,8 @@ static double timer_cancel_rel(uint64_t n)
 
 static const struct bench_row rows[] = {
     { "tcp_echo", "ns", "libuv", tcp_echo, NULL },
+    { "udp_echo", "ns", "libuv", udp_echo, NULL },
+    { "udp_batch", "ns", "libuv", udp_echo, NULL },
     { "timer_cancel_rel", "ns", "libuv", timer_cancel_rel, NULL },
 };
 
