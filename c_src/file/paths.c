@@ -28,7 +28,7 @@ static nart_res on_path(nart_cx *cx, nart_file_op *op, const nart__file_request 
 }
 
 /* An operation on an open file. */
-static nart_res on_file(nart_cx *cx, nart_file_op *op, const nart_file *f, nart__file_request *q)
+static nart_res on_file(nart_cx *cx, nart_file_op *op, const nart_file *f, nart__file_request q)
 {
     nart_file file;
     nart__file_job *j;
@@ -36,8 +36,8 @@ static nart_res on_file(nart_cx *cx, nart_file_op *op, const nart_file *f, nart_
     if (!f)
         return -EINVAL;
     file = *f;
-    q->file = &file;
-    return nart__file_run(cx, op, q, &j);
+    q.file = &file;
+    return nart__file_run(cx, op, &q, &j);
 }
 
 /* ---- names ---- */
@@ -140,8 +140,8 @@ nart_res nart_path_mkdtemp(nart_cx *cx, nart_file_op *op, char *name)
 
 nart_res nart_file_chmod(nart_cx *cx, nart_file_op *op, const nart_file *f, mode_t mode)
 {
-    nart__file_request q = { .type = &chmod_type, .mode = mode };
-    return on_file(cx, op, f, &q);
+    const nart__file_request q = { .type = &chmod_type, .mode = mode };
+    return on_file(cx, op, f, q);
 }
 
 nart_res nart_path_chmod(nart_cx *cx, nart_file_op *op, const char *path, mode_t mode)
@@ -152,8 +152,8 @@ nart_res nart_path_chmod(nart_cx *cx, nart_file_op *op, const char *path, mode_t
 
 nart_res nart_file_chown(nart_cx *cx, nart_file_op *op, const nart_file *f, uid_t uid, gid_t gid)
 {
-    nart__file_request q = { .type = &chown_type, .uid = uid, .gid = gid };
-    return on_file(cx, op, f, &q);
+    const nart__file_request q = { .type = &chown_type, .uid = uid, .gid = gid };
+    return on_file(cx, op, f, q);
 }
 
 nart_res nart_path_chown(nart_cx *cx, nart_file_op *op, const char *path, bool link, uid_t uid,
@@ -168,8 +168,8 @@ nart_res nart_path_chown(nart_cx *cx, nart_file_op *op, const char *path, bool l
 nart_res nart_file_utimes(nart_cx *cx, nart_file_op *op, const nart_file *f, int64_t accessed,
                           int64_t modified)
 {
-    nart__file_request q = { .type = &utimes_type, .offset = accessed, .second = modified };
-    return on_file(cx, op, f, &q);
+    const nart__file_request q = { .type = &utimes_type, .offset = accessed, .second = modified };
+    return on_file(cx, op, f, q);
 }
 
 nart_res nart_path_utimes(nart_cx *cx, nart_file_op *op, const char *path, bool link,
