@@ -4,7 +4,9 @@
  *  1. c-ares opens its sockets and says what it waits for; each has a watch, because c-ares never reports EAGAIN.
  *     One alarm is set to its next timeout.
  *  2. After anything that may have changed that (an event, the alarm, a question) the alarm is set again.
- *  3. c-ares measures its timeouts by the system's clock. Under a stopped clock the alarm rings when that is
+ *  3. The hosts file is asked first, by a channel that knows nothing else and answers at once. So what it has is not
+ *     asked of servers, in neither family, and is kept without a time to live.
+ *  4. c-ares measures its timeouts by the system's clock. Under a stopped clock the alarm rings when that is
  *     advanced, and finds what the system's clock says.
  *
  * A socket that cannot be watched is given up: its queries end by their timeout. */
@@ -20,6 +22,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/time.h>
+
+/* An answer is kept for a day at most. */
+#define TTL_MAX 86400
 
 /* ---- sockets and the alarm ---- */
 
@@ -97,6 +102,8 @@ static void on_state(void *arg, ares_socket_t fd, int readable, int writable)
 static nart_res error_of(int status)
 {
     switch (status) {
+    case ARES_SUCCESS:
+        return 0;
     case ARES_ENOTFOUND:
     case ARES_ENODATA:
         return NART_ENONAME;
@@ -115,8 +122,25 @@ static nart_res error_of(int status)
     }
 }
 
+/* What has been asked of the hosts file only, and is not there. */
+static bool is_elsewhere(nart__lookup *l, int status)
+{
+    bool elsewhere = l->local && status != ARES_SUCCESS && status != ARES_ENOMEM;
+
+    if (elsewhere)
+        l->local = false;
+    return elsewhere;
+}
+
+/* How long to keep what has this time to live in seconds. */
+static int64_t time_of(const nart__lookup *l, int ttl)
+{
+    return (l->local || ttl > TTL_MAX ? TTL_MAX : ttl) * NART_SEC;
+}
+
 static void failed(nart__lookup *l, int status)
 {
+    nart_res res = error_of(status);
     const char *how = ares_strerror(status);
     const char *servers = l->in->servers;
     size_t size = strlen(how) + strlen(servers) + sizeof "; servers ";
@@ -124,7 +148,21 @@ static void failed(nart__lookup *l, int status)
 
     if (text)
         (void)snprintf(text, size, "%s%s%s", how, *servers ? "; servers " : "", servers);
-    nart__lookup_done(l, error_of(status), 0);
+    nart__lookup_done(l, res, res != NART_ENONAME ? 0 : l->local ? time_of(l, 0) : l->in->negative);
+}
+
+/* The address whose name is asked for. Returns its family. */
+static int address_of(const nart__lookup *l, struct in6_addr *out)
+{
+    int family = strchr(l->name, ':') ? AF_INET6 : AF_INET;
+
+    (void)inet_pton(family, l->name, out);
+    return family;
+}
+
+static int size_of(int family)
+{
+    return family == AF_INET6 ? sizeof(struct in6_addr) : sizeof(struct in_addr);
 }
 
 /* The family of the question's addresses. */
@@ -149,6 +187,8 @@ static void on_addrs(void *arg, int status, int timeouts, struct ares_addrinfo *
     int ttl = INT32_MAX;
 
     (void)timeouts;
+    if (is_elsewhere(l, status))
+        return;
     if (status != ARES_SUCCESS) {
         failed(l, status);
         return;
@@ -175,14 +215,48 @@ static void on_addrs(void *arg, int status, int timeouts, struct ares_addrinfo *
     if (none)
         failed(l, ARES_ENODATA);
     else
-        nart__lookup_done(l, out ? n : -ENOMEM, ttl);
+        nart__lookup_done(l, out ? n : -ENOMEM, out ? time_of(l, ttl) : 0);
 }
 
-static void on_host(void *arg, int status, int timeouts, struct hostent *host)
+/* Reads a number of `n` bytes. */
+static uint32_t number(const unsigned char *p, int n)
 {
-    nart__lookup *l = arg;
+    uint32_t value = 0;
 
-    (void)timeouts;
+    while (n-- > 0)
+        value = value << 8 | *p++;
+    return value;
+}
+
+/* The end of the name at `at`; `len`: there is none. */
+static size_t after_name(const unsigned char *reply, size_t len, size_t at)
+{
+    while (at < len && reply[at] && reply[at] < 0xc0)
+        at += reply[at] + 1U;
+    at += at < len && reply[at] ? 2 : 1; /* a pointer ends it */
+    return at < len ? at : len;
+}
+
+/* The least time to live of the answers in a reply, in seconds. c-ares has parsed it; what is cut off has none. */
+static int ttl_of(const unsigned char *reply, size_t len)
+{
+    int ttl = INT32_MAX;
+    size_t at = after_name(reply, len, NS_HFIXEDSZ) + NS_QFIXEDSZ;
+
+    for (uint32_t n = len < NS_HFIXEDSZ ? 0 : number(reply + 6, 2); n > 0; n--) {
+        at = after_name(reply, len, at);
+        if (len - at < NS_RRFIXEDSZ)
+            return 0;
+        int32_t is = (int32_t)number(reply + at + 4, 4); /* below 0: none, RFC 2181 */
+        ttl = is < ttl ? is : ttl;
+        at += NS_RRFIXEDSZ + number(reply + at + 8, 2);
+        at = at < len ? at : len;
+    }
+    return ttl;
+}
+
+static void got_name(nart__lookup *l, int status, const struct hostent *host, int ttl)
+{
     if (status == ARES_SUCCESS && !host->h_name)
         status = ARES_ENODATA;
     if (status != ARES_SUCCESS) {
@@ -193,7 +267,30 @@ static void on_host(void *arg, int status, int timeouts, struct hostent *host)
     char *name = nart__lookup_data(l, size);
     if (name)
         memcpy(name, host->h_name, size);
-    nart__lookup_done(l, name ? 1 : -ENOMEM, 0);
+    nart__lookup_done(l, name ? 1 : -ENOMEM, name ? time_of(l, ttl) : 0);
+}
+
+/* From the hosts file. */
+static void on_host(void *arg, int status, int timeouts, struct hostent *host)
+{
+    (void)timeouts;
+    if (!is_elsewhere(arg, status))
+        got_name(arg, status, host, 0);
+}
+
+static void on_ptr(void *arg, int status, int timeouts, unsigned char *reply, int len)
+{
+    nart__lookup *l = arg;
+    struct hostent *host = NULL;
+    struct in6_addr addr;
+    int family = address_of(l, &addr);
+
+    (void)timeouts;
+    if (status == ARES_SUCCESS)
+        status = ares_parse_ptr_reply(reply, len, &addr, size_of(family), family, &host);
+    got_name(l, status, host, status == ARES_SUCCESS ? ttl_of(reply, (size_t)len) : 0);
+    if (host)
+        ares_free_hostent(host);
 }
 
 static int by_priority(const void *a, const void *b)
@@ -233,6 +330,7 @@ static void on_srv(void *arg, int status, int timeouts, unsigned char *reply, in
         failed(l, status);
         return;
     }
+    int ttl = ttl_of(reply, (size_t)len);
     nart_srv *out = nart__lookup_data(l, n * sizeof *out), *to = out;
     for (struct ares_srv_reply *s = found; s && out; s = s->next) {
         if (!is_host(s->host))
@@ -243,47 +341,60 @@ static void on_srv(void *arg, int status, int timeouts, unsigned char *reply, in
     ares_free_data(found);
     if (out)
         qsort(out, n, sizeof *out, by_priority);
-    nart__lookup_done(l, out ? (nart_res)n : -ENOMEM, 0);
+    nart__lookup_done(l, out ? (nart_res)n : -ENOMEM, out ? time_of(l, ttl) : 0);
 }
 
 /* ---- questions ---- */
 
+/* Asks for the name of an address: "1.2.0.192.in-addr.arpa". */
 static void send_ptr(nart_resolver *r, nart__lookup *l)
 {
     struct in6_addr addr;
-    bool v6 = strchr(l->name, ':');
+    bool v6 = address_of(l, &addr) == AF_INET6;
+    char name[NART_NAME_SIZE], *to = name;
 
-    (void)inet_pton(v6 ? AF_INET6 : AF_INET, l->name, &addr);
-    ares_gethostbyaddr(r->channel, &addr, v6 ? sizeof addr : sizeof(struct in_addr),
-                       v6 ? AF_INET6 : AF_INET, on_host, l);
+    for (int i = size_of(v6 ? AF_INET6 : AF_INET) - 1; i >= 0; i--) {
+        unsigned byte = ((const unsigned char *)&addr)[i];
+        to += v6 ? sprintf(to, "%x.%x.", byte & 15, byte >> 4) : sprintf(to, "%u.", byte);
+    }
+    (void)sprintf(to, v6 ? "ip6.arpa" : "in-addr.arpa");
+    ares_query(r->channel, name, ns_c_in, ns_t_ptr, on_ptr, l);
 }
 
-/* Does the hosts file have the name, in either family? */
-static bool is_in_hosts(const nart_resolver *r, const char *name)
+static void send_addrs(void *channel, nart__lookup *l, int family)
 {
-    struct hostent *found = NULL;
+    struct ares_addrinfo_hints hints = { .ai_family = family, .ai_socktype = SOCK_STREAM };
 
-    if (r->no_hosts || ares_gethostbyname_file(r->channel, name, AF_UNSPEC, &found) != ARES_SUCCESS)
+    ares_getaddrinfo(channel, l->name, NULL, &hints, on_addrs, l);
+}
+
+/* Does the hosts file answer the question? */
+static bool is_in_files(nart_resolver *r, nart__lookup *l)
+{
+    struct in6_addr addr;
+
+    if (!r->files || l->question == NART__ASK_SRV)
         return false;
-    ares_free_hostent(found);
-    return true;
+    l->local = true;
+    if (l->question == NART__ASK_PTR) {
+        int family = address_of(l, &addr);
+        ares_gethostbyaddr(r->files, &addr, size_of(family), family, on_host, l);
+    } else {
+        send_addrs(r->files, l, AF_UNSPEC);
+    }
+    return l->answer.res != NART_PENDING;
 }
 
 void nart__cares_send(nart_resolver *r, nart__lookup *l)
 {
-    bool addrs = l->question != NART__ASK_PTR && l->question != NART__ASK_SRV;
-    /* What the hosts file has is not asked of servers, in neither family: c-ares does that for both at once. It
-     * leaks "localhost" to them in the same case. */
-    bool both = addrs && (strcmp(l->name, "localhost") == 0 || is_in_hosts(r, l->name));
-    struct ares_addrinfo_hints hints = { .ai_family = both ? AF_UNSPEC : family_of(l),
-                                         .ai_socktype = SOCK_STREAM };
-
+    if (is_in_files(r, l))
+        return;
     if (l->question == NART__ASK_PTR)
         send_ptr(r, l);
     else if (l->question == NART__ASK_SRV)
         ares_query(r->channel, l->name, ns_c_in, ns_t_srv, on_srv, l);
-    else
-        ares_getaddrinfo(r->channel, l->name, NULL, &hints, on_addrs, l);
+    else /* c-ares leaks "localhost" to servers if it is asked for one family */
+        send_addrs(r->channel, l, strcmp(l->name, "localhost") == 0 ? AF_UNSPEC : family_of(l));
     set_alarm(r);
 }
 
@@ -330,14 +441,38 @@ static char **split(const char *domains, int *n)
     return all;
 }
 
+/* A channel that looks only here: "b" servers, "f" the hosts file. */
+static int open_channel(void **out, struct ares_options *opts, int mask, const char *lookups)
+{
+    char where[2] = { *lookups };
+    ares_channel channel = NULL;
+
+    opts->lookups = where;
+    int status = ares_init_options(&channel, opts, mask | ARES_OPT_LOOKUPS);
+    *out = status == ARES_SUCCESS ? channel : NULL;
+    return status;
+}
+
+/* After an error one of them may be open. */
+static int open_channels(nart_resolver *r, struct ares_options *opts, int mask, const char *servers)
+{
+    int status = open_channel(&r->channel, opts, mask, "b");
+
+    if (status == ARES_SUCCESS && !r->no_hosts)
+        status = open_channel(&r->files, opts, mask, "f");
+    if (status == ARES_SUCCESS && servers)
+        status = ares_set_servers_ports_csv(r->channel, servers);
+    if (status == ARES_SUCCESS)
+        note_servers(r);
+    return status;
+}
+
 nart_res nart__cares_open(nart_resolver *r, const nart_resolver_opts *o)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct ares_options opts = { .flags = 0 };
     int mask = ARES_OPT_SOCK_STATE_CB;
-    char lookups[] = "b";
     char *path = (char *)(uintptr_t)o->resolv_conf;
-    ares_channel channel;
 
     pthread_once(&once, library_init);
     opts.sock_state_cb = on_state;
@@ -355,11 +490,6 @@ nart_res nart__cares_open(nart_resolver *r, const nart_resolver_opts *o)
         opts.ndots = (int)o->ndots;
         mask |= ARES_OPT_NDOTS;
     }
-    r->no_hosts = o->flags & NART_RESOLVER_NO_HOSTS;
-    if (r->no_hosts) {
-        opts.lookups = lookups;
-        mask |= ARES_OPT_LOOKUPS;
-    }
     if (path) {
         opts.resolvconf_path = path;
         mask |= ARES_OPT_RESOLVCONF;
@@ -371,28 +501,20 @@ nart_res nart__cares_open(nart_resolver *r, const nart_resolver_opts *o)
         mask |= ARES_OPT_DOMAINS;
     }
     nart_res res = nart_watch_start(r->rt, &r->alarm, -1, on_alarm, r);
-    int status = res ? ARES_SUCCESS : ares_init_options(&channel, &opts, mask);
+    if (res == 0) {
+        res = error_of(open_channels(r, &opts, mask, o->servers));
+        if (res)
+            nart__cares_close(r);
+    }
     free(opts.domains);
-    if (res)
-        return res;
-    if (status == ARES_SUCCESS && o->servers) {
-        status = ares_set_servers_ports_csv(channel, o->servers);
-        if (status != ARES_SUCCESS)
-            ares_destroy(channel);
-    }
-    if (status != ARES_SUCCESS) {
-        (void)nart_watch_stop(&r->alarm);
-        return error_of(status);
-    }
-    r->channel = channel;
-    note_servers(r);
-    return 0;
+    return res;
 }
 
 void nart__cares_close(nart_resolver *r)
 {
     (void)nart_watch_stop(&r->alarm);
     ares_destroy(r->channel);
+    ares_destroy(r->files);
 }
 
 #endif

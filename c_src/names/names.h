@@ -43,7 +43,8 @@ typedef struct nart__answer {
     nart_res res; /* NART_PENDING; the number of records, above 0; or an error */
     void *
         data; /* nart_addr[res], port 0; the name; nart_srv[res] by priority; or text about the error, or NULL */
-    size_t size; /* of `data` in bytes */
+    size_t size;     /* of `data` in bytes */
+    uint64_t random; /* for the order of places */
 } nart__answer;
 
 /* Asks, for the operation that waits in `wait`, which is woken by the answer. `via`: NULL, the runtime's own.
@@ -61,7 +62,7 @@ static inline void nart__ask_wait(nart_cx *cx, nart__wait *w, const struct nart_
 
 /* The answer, valid until nart__ask_end(). Only after nart__ask(), in a poll of the operation whose wait has begun. It
  * may be -ECANCELED or -ETIMEDOUT. */
-const nart__answer *nart__asked(nart_cx *cx, nart__asker *a);
+nart__answer *nart__asked(nart_cx *cx, nart__asker *a);
 
 /* Is there a question, answered or not? */
 static inline bool nart__is_asking(const nart__asker *a)

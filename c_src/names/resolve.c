@@ -101,7 +101,7 @@ static void say(const nart__query *q, const char *how)
 
 /* Asks, and waits for the answer: NULL and *r; or the answer, which the caller copies before finish(). The wait
  * begins before those of the asker, for the reason at the top of connect.c. */
-static const nart__answer *await(nart_cx *cx, const nart__query *q, nart_resolver *via, nart_res *r)
+static nart__answer *await(nart_cx *cx, const nart__query *q, nart_resolver *via, nart_res *r)
 {
     nart_lookup *op = q->op;
     bool begun;
@@ -117,7 +117,7 @@ static const nart__answer *await(nart_cx *cx, const nart__query *q, nart_resolve
         }
         nart__ask_wait(cx, &op->wait, &lookup_ops);
     }
-    const nart__answer *a = nart__asked(cx, &op->asker);
+    nart__answer *a = nart__asked(cx, &op->asker);
     if (a->res != NART_PENDING)
         return a;
     if (!*op->text)
@@ -242,13 +242,13 @@ static void choose(nart_srv *all, size_t n, uint64_t *seed)
     all[0] = chosen;
 }
 
-static void order(nart_srv *all, size_t n, uint64_t seed)
+static void order(nart_srv *all, size_t n, uint64_t *seed)
 {
     for (size_t i = 0; i < n; i++) {
         size_t same = 1;
         while (i + same < n && all[i + same].priority == all[i].priority)
             same++;
-        choose(all + i, same, &seed);
+        choose(all + i, same, seed);
     }
 }
 
@@ -265,12 +265,13 @@ nart_res nart_resolve_srv(nart_cx *cx, nart_lookup *op, const char *name, nart_s
         return invalid(op, "no memory for places");
     if (nart__name_check(name) != 0)
         return invalid(op, "this is no name of a service");
-    const nart__answer *a = await(cx, &q, o.resolver, &r);
+    nart__answer *a = await(cx, &q, o.resolver, &r);
     if (!a)
         return r;
     if (a->res < 0)
         return finish(&q, a, a->res);
-    order(a->data, (size_t)a->res, (uint64_t)nart_now(cx) ^ (uint64_t)(uintptr_t)a->data);
+    a->random ^= (uint64_t)nart_now(cx) ^ (uint64_t)(uintptr_t)a->data;
+    order(a->data, (size_t)a->res, &a->random);
     nart_res n = (size_t)a->res > cap ? (nart_res)cap : a->res;
     memcpy(out, a->data, (size_t)n * sizeof *out);
     return finish(&q, a, n);

@@ -6,18 +6,24 @@
  *     find it. It is freed when it is in no table and nobody asks.
  *  2. c-ares cannot withdraw one query. So a pending lookup belongs to c-ares until nart__lookup_done(), and askers
  *     come and go.
- *  3. Answers with a time to live are kept until it ends, by the runtime's clock; the oldest one is given up when
- *     there are too many. Errors are not kept.
+ *  3. Answers with a time to live are kept until it ends, by the runtime's clock; the one whose last use is longest
+ *     ago is dropped when there are too many. Of the errors only the absence of a name or record is kept.
+ *  4. When the hosts file has changed, all answers are dropped, and pending ones are not kept: any name may be in it
+ *     now. A lookup looks at the file if none has done so in the last second.
  *
  * Bounds: `max_kept` answers, and the pending queries, whose time c-ares limits. Everything is O(1) but for
  * collisions in a table of 256. */
 #include "resolver.h"
 
+#include "../sys.h"
+
 #ifdef NART_CARES
 
 #include <strings.h>
+#include <sys/stat.h>
 
-#define TTL_MAX 86400
+#define HOSTS "/etc/hosts"
+#define NEGATIVE (5 * NART_SEC)
 
 /* ---- memory ---- */
 
@@ -62,34 +68,46 @@ static bool is_kept(const nart__lookup *l)
     return l->in && l->answer.res != NART_PENDING;
 }
 
+static void list_remove(nart__lookup *l)
+{
+    *(l->older ? &l->older->newer : &l->in->oldest) = l->newer;
+    *(l->newer ? &l->newer->older : &l->in->newest) = l->older;
+    l->in->kept--;
+}
+
+static void list_add(nart__lookup *l)
+{
+    l->newer = NULL;
+    l->older = l->in->newest;
+    *(l->older ? &l->older->newer : &l->in->oldest) = l;
+    l->in->newest = l;
+    l->in->kept++;
+}
+
 /* Removes it from the table, and from the list of kept answers. */
 static void drop(nart__lookup *l)
 {
-    nart_resolver *r = l->in;
-    nart__lookup **p = place_of(r, l->hash);
+    nart__lookup **p = place_of(l->in, l->hash);
 
     while (*p != l)
         p = &(*p)->chain;
     *p = l->chain;
-    if (is_kept(l)) {
-        *(l->older ? &l->older->newer : &r->oldest) = l->newer;
-        *(l->newer ? &l->newer->older : &r->newest) = l->older;
-        r->kept--;
-    }
+    if (is_kept(l))
+        list_remove(l);
     l->in = NULL;
     free_unused(l);
 }
 
-static void keep(nart__lookup *l)
+static void drop_kept(nart_resolver *r)
 {
-    nart_resolver *r = l->in;
-
-    l->newer = NULL;
-    l->older = r->newest;
-    *(r->newest ? &r->newest->newer : &r->oldest) = l;
-    r->newest = l;
-    if (++r->kept > r->max_kept)
+    while (r->oldest)
         drop(r->oldest);
+}
+
+static void use_again(nart__lookup *l)
+{
+    list_remove(l);
+    list_add(l);
 }
 
 static nart__lookup *find(nart_resolver *r, uint32_t hash, nart__question q, const char *name)
@@ -98,22 +116,53 @@ static nart__lookup *find(nart_resolver *r, uint32_t hash, nart__question q, con
         next = l->chain;
         if (l->hash != hash || l->question != q || strcasecmp(l->name, name) != 0)
             continue;
-        if (l->answer.res == NART_PENDING || l->expires > nart__rt_now(r->rt))
+        if (l->answer.res == NART_PENDING)
             return l;
+        if (l->expires > nart__rt_now(r->rt)) {
+            use_again(l);
+            return l;
+        }
         drop(l);
     }
     return NULL;
 }
 
-void nart__lookup_done(nart__lookup *l, nart_res res, int ttl)
+/* Drops the answers if the hosts file has changed. */
+static void look_at_hosts(nart_resolver *r)
 {
+    int64_t now = nart__rt_now(r->rt);
+    uint64_t is[4] = { 0 };
+    struct stat s;
+
+    if (r->no_hosts || r->max_kept == 0 || now < r->look_at)
+        return;
+    r->look_at = nart_time_add(now, NART_SEC);
+    if (nart__sys_file_stat(-1, HOSTS, false, &s) == 0) {
+        is[0] = (uint64_t)s.st_ctim.tv_sec * NART_SEC + (uint64_t)s.st_ctim.tv_nsec;
+        is[1] = (uint64_t)s.st_size;
+        is[2] = (uint64_t)s.st_ino;
+        is[3] = (uint64_t)s.st_dev;
+    }
+    if (memcmp(is, r->hosts_was, sizeof is) == 0)
+        return;
+    memcpy(r->hosts_was, is, sizeof is);
+    r->hosts++;
+    drop_kept(r);
+}
+
+void nart__lookup_done(nart__lookup *l, nart_res res, int64_t keep)
+{
+    nart_resolver *r = l->in;
+
     for (nart__asker *a = l->askers; a; a = a->next)
         if (a->wait->task)
             nart__ready(a->wait->task);
-    if (res > 0 && ttl > 0 && l->in->max_kept > 0) {
+    if (keep > 0 && r->max_kept > 0 && l->hosts == r->hosts) {
         l->answer.res = res;
-        l->expires = nart_time_add(nart__rt_now(l->rt), (ttl < TTL_MAX ? ttl : TTL_MAX) * NART_SEC);
-        keep(l);
+        l->expires = nart_time_add(nart__rt_now(l->rt), keep);
+        list_add(l);
+        if (r->kept > r->max_kept)
+            drop(r->oldest);
         return;
     }
     drop(l); /* it is pending, so this does not free it */
@@ -138,6 +187,7 @@ nart_res nart__ask(nart_cx *cx, nart__asker *a, nart_resolver *via, nart__questi
     nart_resolver *in = via ? via : rt->resolver;
     if (in->rt != rt)
         return NART_EDRIVER;
+    look_at_hosts(in);
     uint32_t hash = hash_of(q, name);
     nart__lookup *l = find(in, hash, q, name);
     bool fresh = !l;
@@ -152,6 +202,7 @@ nart_res nart__ask(nart_cx *cx, nart__asker *a, nart_resolver *via, nart__questi
                              .rt = rt,
                              .answer = { .res = NART_PENDING },
                              .hash = hash,
+                             .hosts = in->hosts,
                              .question = q,
                              .size = size };
         memcpy(l->name, name, strlen(name) + 1);
@@ -166,7 +217,7 @@ nart_res nart__ask(nart_cx *cx, nart__asker *a, nart_resolver *via, nart__questi
     return 0;
 }
 
-const nart__answer *nart__asked(nart_cx *cx, nart__asker *a)
+nart__answer *nart__asked(nart_cx *cx, nart__asker *a)
 {
     (void)cx;
     return &a->lookup->answer;
@@ -192,8 +243,7 @@ static void resolver_end(nart_resolver *r)
     nart_rt *rt = r->rt;
 
     nart__cares_close(r); /* nothing is pending any more */
-    while (r->oldest)
-        drop(r->oldest);
+    drop_kept(r);
     if (rt->resolver == r)
         rt->resolver = NULL;
     nart__free(&rt->alloc, r, sizeof *r, _Alignof(nart_resolver));
@@ -219,12 +269,15 @@ nart_res nart_resolver_new(nart_rt *rt, const nart_resolver_opts *opts, nart_res
     if (r)
         return r;
     if (o.flags & ~(uint32_t)(NART_RESOLVER_NO_CACHE | NART_RESOLVER_NO_HOSTS) || o.timeout < 0 ||
-        o.tries > INT32_MAX || o.ndots > 15)
+        o.negative < 0 || o.tries > INT32_MAX || o.ndots > 15)
         return -EINVAL;
     nart_resolver *in = nart__alloc(&rt->alloc, sizeof *in, _Alignof(nart_resolver));
     if (!in)
         return -ENOMEM;
-    *in = (nart_resolver){ .rt = rt, .max_kept = o.cache ? o.cache : 256 };
+    *in = (nart_resolver){ .rt = rt,
+                           .max_kept = o.cache ? o.cache : 256,
+                           .negative = o.negative ? o.negative : NEGATIVE,
+                           .no_hosts = o.flags & NART_RESOLVER_NO_HOSTS };
     if (o.flags & NART_RESOLVER_NO_CACHE)
         in->max_kept = 0;
     r = nart__cares_open(in, &o);

@@ -12,13 +12,14 @@
 /* A question, and the answer once it is there. */
 typedef struct nart__lookup {
     struct nart__lookup *chain;         /* in its bucket */
-    struct nart__lookup *older, *newer; /* kept answers */
+    struct nart__lookup *older, *newer; /* kept answers, by their last use */
     nart_resolver *in;                  /* whose bucket it is in; NULL: none */
     nart_rt *rt;                        /* whose memory it is */
     nart__asker *askers;
     nart__answer answer;
     int64_t expires;
-    uint32_t hash;
+    uint32_t hash, hosts; /* `hosts` of the resolver when it was asked */
+    bool local;           /* asked of the hosts file, or answered by it */
     nart__question question;
     size_t size; /* of this block */
     char name[];
@@ -38,11 +39,15 @@ struct nart_resolver {
     nart__lookup *bucket[NART__LOOKUP_BUCKETS];
     nart__lookup *oldest, *newest; /* kept answers */
     uint32_t kept, max_kept;
+    int64_t negative;      /* nanoseconds that the absence of a name is kept */
+    int64_t look_at;       /* when to look at the hosts file again */
+    uint64_t hosts_was[4]; /* its state when it was looked at last */
+    uint32_t hosts;        /* changes of it */
+    bool no_hosts;
     /* of cares.c */
-    void *channel;
+    void *channel, *files; /* files: answers at once, from the hosts file; NULL: it is not used */
     nart_watch alarm;
     nart__name_socket *sockets;
-    bool no_hosts;
     char servers[128]; /* for texts */
 };
 
@@ -51,15 +56,15 @@ struct nart_resolver {
 /* Memory for the data of an answer. NULL: none; nart__lookup_done() is then called with -ENOMEM. */
 void *nart__lookup_data(nart__lookup *l, size_t size);
 
-/* The question is answered: `res` as in nart__answer; the answer is kept for `ttl` seconds. */
-void nart__lookup_done(nart__lookup *l, nart_res res, int ttl);
+/* The question is answered: `res` as in nart__answer; the answer is kept for so many nanoseconds. */
+void nart__lookup_done(nart__lookup *l, nart_res res, int64_t keep);
 
 /* ---- cares.c, called by resolver.c ---- */
 
 nart_res nart__cares_open(nart_resolver *r, const nart_resolver_opts *o);
 /* Calls nart__lookup_done() for what is pending, with NART_EABORTED. */
 void nart__cares_close(nart_resolver *r);
-/* Sends the question. May call nart__lookup_done() at once. */
+/* Asks the hosts file, or sends the question. May call nart__lookup_done() at once. */
 void nart__cares_send(nart_resolver *r, nart__lookup *l);
 
 #endif

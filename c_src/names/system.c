@@ -113,7 +113,7 @@ nart_res nart__ask(nart_cx *cx, nart__asker *a, nart_resolver *via, nart__questi
     return 0;
 }
 
-const nart__answer *nart__asked(nart_cx *cx, nart__asker *a)
+nart__answer *nart__asked(nart_cx *cx, nart__asker *a)
 {
     struct nart__lookup *l = a->lookup;
     int32_t go = cx->go;

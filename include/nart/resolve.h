@@ -24,7 +24,17 @@
  * Lookups are done by c-ares in the runtime's own loop: without threads, with the system's name servers, search
  * domains (/etc/resolv.conf) and /etc/hosts. What that has is not asked of servers, in neither family. A nart that
  * was built without c-ares (CMake: NART_CARES) calls getaddrinfo() on a thread of the default pool of nart/work.h
- * instead.
+ * instead, and has no cache.
+ *
+ * The cache keeps
+ *  - answers of servers, of every kind, for their time to live, at most for a day;
+ *  - that a name, or a record of the kind asked for, does not exist: for nart_resolver_opts.negative. Other errors are
+ *    not kept;
+ *  - what /etc/hosts has, until that file changes. Then all other answers are dropped, too: the name may be in it now.
+ *    A lookup looks at the file if none has done so in the last second.
+ *
+ * If there are more answers than nart_resolver_opts.cache, the one is dropped whose last use is longest ago. Times are
+ * those of the runtime's clock.
  *
  * Rules
  *  1. The state of an operation (nart_lookup, nart_connect) is the caller's, in the frame. Zeroed = idle. It needs
@@ -72,12 +82,13 @@ typedef struct nart_resolver_opts {
     const char *servers; /**< "192.0.2.1,192.0.2.2:5353,[2001:db8::1]:53": name servers, in order */
     const char *resolv_conf; /**< this file instead of /etc/resolv.conf */
     const char *domains;     /**< search domains, separated by spaces; "" none */
-    int64_t timeout; /**< nanoseconds for the first try of a server, later ones take longer; 5 s */
-    uint32_t tries;  /**< of each server; 4 */
-    uint32_t ndots;  /**< a name with fewer dots is tried in the search domains first; 1 */
-    uint32_t cache;  /**< answers that are kept, each for its time to live; 256 */
-    uint32_t flags;  /**< NART_RESOLVER_* */
-    uint64_t reserved[4];
+    int64_t timeout;  /**< nanoseconds for the first try of a server, later ones take longer; 5 s */
+    uint32_t tries;   /**< of each server; 4 */
+    uint32_t ndots;   /**< a name with fewer dots is tried in the search domains first; 1 */
+    uint32_t cache;   /**< answers that are kept, each for its time to live; 256 */
+    uint32_t flags;   /**< NART_RESOLVER_* */
+    int64_t negative; /**< nanoseconds that the absence of a name or record is kept; 5 s */
+    uint64_t reserved[3];
 } nart_resolver_opts;
 
 #define NART_RESOLVER_OPTS_INIT NART__SIZED(nart_resolver_opts)
@@ -145,7 +156,8 @@ typedef struct nart_lookup_opts {
  * @param port of the addresses, 0 if none. @param out,cap memory for the addresses. @param opts may be NULL.
  * @return the number of addresses in `out`, 1 to `cap`: further ones are left out; -EINVAL also: `cap` is 0, or
  *   bad options; NART_ENONAME, NART_EDNS, NART_EDNS_TIMEOUT; NART_EABI.
- * **Cost**: no allocation and no system call for a numeric address and for an answer from the cache.
+ * **Cost**: no allocation and no system call for a numeric address. An answer from the cache needs no allocation, and one
+ *   system call a second.
  */
 NART_API NART_MUST_USE nart_res nart_resolve(nart_cx *cx, nart_lookup *op, const char *name,
                                              uint16_t port, nart_addr *out, size_t cap,
