@@ -71,6 +71,26 @@ static void close_attempt(nart__attempt *a)
     a->io = (nart_io){ .id = 0 };
 }
 
+/* ---- the report ---- */
+
+/* The attempt ends, with its answer or with the operation. */
+static void report_end(nart_connect *op, const nart__attempt *a, nart_res r, int64_t now)
+{
+    if (a->number > op->max_report)
+        return;
+    nart_connect_attempt *to = &op->report[a->number - 1];
+    to->res = r;
+    to->took = now - to->begin;
+}
+
+static void report_begin(nart_connect *op, nart__attempt *a, const nart_addr *addr, int64_t now)
+{
+    a->number = ++op->attempts;
+    if (a->number <= op->max_report)
+        op->report[a->number - 1] =
+            (nart_connect_attempt){ .addr = *addr, .res = NART_PENDING, .begin = now };
+}
+
 /* ---- the text ---- */
 
 static void add_item(nart_connect *op, const char *what, const char *how)
@@ -109,9 +129,15 @@ static void end_questions(nart_connect *op)
 
 static void close_attempts(nart_connect *op)
 {
-    for (uint32_t i = 0; i < op->n; i++)
-        if (op->at[i].res == NART_PENDING)
-            close_attempt(&op->at[i]);
+    const nart_cx *cx = op->wait.task->owner;
+    int64_t now = op->open > 0 && op->max_report > 0 ? cx->drv->now(cx->host) : 0;
+
+    for (uint32_t i = 0; i < op->n; i++) {
+        if (op->at[i].res != NART_PENDING)
+            continue;
+        report_end(op, &op->at[i], NART_PENDING, now);
+        close_attempt(&op->at[i]);
+    }
     op->n = 0;
 }
 
@@ -138,8 +164,9 @@ static void unwait_attempts(nart_cx *cx, nart_connect *op)
 /* ---- one poll ---- */
 
 /* The attempt has failed: the next one need not wait. */
-static void failed(nart_connect *op, nart__attempt *a, nart_res r)
+static void failed(nart_cx *cx, nart_connect *op, nart__attempt *a, nart_res r)
 {
+    report_end(op, a, r, nart_now(cx));
     a->res = (int32_t)r;
     op->last = r;
     op->next_at = INT64_MIN;
@@ -159,7 +186,7 @@ static nart_res look_at(nart_cx *cx, nart_connect *op, nart__attempt *a)
         return 0;
     close_attempt(a);
     op->open--;
-    failed(op, a, r);
+    failed(cx, op, a, r);
     return 1;
 }
 
@@ -186,10 +213,10 @@ static nart_res start(nart_cx *cx, nart_connect *op, nart__attempt *a)
 
     unpack(a, &addr);
     op->family = a->family;
-    op->tried++;
+    report_begin(op, a, &addr, nart_now(cx));
     nart_res r = nart__tcp_connect_start(cx, &s, NULL, &addr);
     if (r < 0) {
-        failed(op, a, r);
+        failed(cx, op, a, r);
         return 1;
     }
     a->io = s.io;
@@ -231,7 +258,7 @@ static nart_res take_answers(nart_cx *cx, nart_connect *op)
 
 static bool awaits_six(const nart_connect *op)
 {
-    return op->tried == 0 && nart__is_asking(&op->asker[SIX]);
+    return op->attempts == 0 && nart__is_asking(&op->asker[SIX]);
 }
 
 /* No address is left, and no attempt is under way. */
@@ -261,7 +288,7 @@ static nart_res step(nart_cx *cx, nart_connect *op)
     if (stop)
         return stop;
     for (;;) {
-        nart__attempt *a = op->tried < op->n ? next_attempt(op) : NULL;
+        nart__attempt *a = op->attempts < op->n ? next_attempt(op) : NULL;
         if (!a)
             return op->open > 0 ? NART_PENDING : end_of(op);
         if (awaits_six(op) ? op->resolve_at > nart_now(cx)
@@ -282,14 +309,17 @@ static nart_res begin(nart_cx *cx, nart_connect *op, const nart_tcp *s, const vo
                       const nart_connect_opts *opts, nart_connect_opts *o)
 {
     *op->text = '\0';
+    op->attempts = 0;
     *o = (nart_connect_opts)NART_CONNECT_OPTS_INIT;
     nart_res r = nart__sized_in(o, sizeof *o, opts, offsetof(nart_connect_opts, reserved));
     if (r)
         return r;
-    if (o->attempt_delay < 0 || o->resolution_delay < 0) {
-        nart__text_add(op->text, sizeof op->text, "%s",
-                       o->attempt_delay < 0 ? "attempt_delay is negative"
-                                            : "resolution_delay is negative");
+    const char *bad = o->attempt_delay < 0           ? "attempt_delay is negative"
+                      : o->resolution_delay < 0      ? "resolution_delay is negative"
+                      : !o->report != !o->max_report ? "report and max_report need each other"
+                                                     : NULL;
+    if (bad) {
+        nart__text_add(op->text, sizeof op->text, "%s", bad);
         return -EINVAL;
     }
     if (!cx->drv->sys)
@@ -298,7 +328,9 @@ static nart_res begin(nart_cx *cx, nart_connect *op, const nart_tcp *s, const vo
         return -EISCONN;
     op->sock = s;
     op->from = from;
-    op->n = op->open = op->tried = op->named = 0;
+    op->n = op->open = op->named = 0;
+    op->report = o->report;
+    op->max_report = o->max_report < NART_CONNECT_MAX ? (uint32_t)o->max_report : NART_CONNECT_MAX;
     op->last = 0;
     op->family = AF_UNSPEC;
     op->delay = o->attempt_delay ? o->attempt_delay : ATTEMPT_DELAY;
@@ -345,7 +377,7 @@ static nart_res park(nart_cx *cx, nart_connect *op)
     nart_res r = nart__park_in(cx, &op->wait, &begun);
     if (r != NART_PENDING)
         return r;
-    if (op->tried < op->n)
+    if (op->attempts < op->n)
         nart__cx_until(cx, awaits_six(op) ? op->resolve_at : op->next_at);
     if (nart__is_asking(&op->asker[SIX]) || nart__is_asking(&op->asker[FOUR]))
         return nart__pending_outside(cx);
@@ -367,6 +399,8 @@ static nart_res go_on(nart_cx *cx, nart_connect *op, nart_tcp *s)
         nart__attempt *a = &op->at[r];
         nart__tcp_take(s, &a->io, a->fd);
         a->res = 0;
+        op->open--;
+        report_end(op, a, 0, nart_now(cx));
         close_attempts(op);
         end_questions(op);
     }

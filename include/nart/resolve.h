@@ -208,18 +208,25 @@ typedef struct nart__attempt {
     uint8_t host[16];
     uint32_t scope;
     uint16_t family, port;
+    uint32_t number; /* of its start, from 1 */
 } nart__attempt;
+
+struct nart_connect_attempt;
 
 /** The state of a connect to one of several addresses: see rule 1. All its sockets are closed when it is idle. */
 typedef struct nart_connect {
     /** After an error: what was tried and how each attempt ended, "[::1]:80: ECONNREFUSED; 127.0.0.1:80:
      *  pending", after the name if there is one. What does not fit is replaced by "...". Empty after success. */
     char text[NART_CONNECT_TEXT];
+    /** How many attempts have begun, also after success. nart_connect_opts.report has each of them. */
+    uint32_t attempts;
     /* private */
+    uint32_t max_report;
+    struct nart_connect_attempt *report;
     nart__wait wait;
     const void *sock, *from;
     int64_t next_at, resolve_at, delay, resolution_delay;
-    uint32_t n, open, tried, named;
+    uint32_t n, open, named;
     nart_res last;
     uint16_t family, port;
     nart__asker asker[2];
@@ -228,13 +235,28 @@ typedef struct nart_connect {
     nart__attempt at[NART_CONNECT_MAX];
 } nart_connect;
 
+/** One attempt of a connect. Times are those of the runtime's clock. */
+typedef struct nart_connect_attempt {
+    nart_addr addr;
+    nart_res
+        res; /**< 0: it has succeeded; NART_PENDING: it was still under way when the operation ended; or its
+                     *   error */
+    int64_t begin; /**< when it began */
+    int64_t took;  /**< nanoseconds until its answer, or until the operation ended */
+} nart_connect_attempt;
+
 /** Options of a connect; begin with NART_CONNECT_OPTS_INIT. Zero means the default. */
 typedef struct nart_connect_opts {
     size_t size;              /**< sizeof(nart_connect_opts) */
     int64_t attempt_delay;    /**< nanoseconds between two attempts; 250 ms */
     int64_t resolution_delay; /**< nanoseconds that IPv4 addresses wait for those of IPv6; 50 ms */
     nart_resolver *resolver;  /**< the runtime's own */
-    uint64_t reserved[4];
+    nart_connect_attempt
+        *report; /**< memory for a report of the attempts, in the order of their begin; none. It has
+                                   *   to stay valid as long as the state */
+    size_t
+        max_report; /**< what fits there: further attempts are left out; NART_CONNECT_MAX is enough */
+    uint64_t reserved[2];
 } nart_connect_opts;
 
 #define NART_CONNECT_OPTS_INIT NART__SIZED(nart_connect_opts)

@@ -1,109 +1,38 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Connecting to the first of several addresses that answers. The clock is stopped, so each start of an attempt
- * is exact. */
-#include "names_test.h"
+/* Connecting to the first of several addresses that answers. */
+#include "connect.h"
 
 #include "by_hand.h"
-#include "op.h"
 
-#include <nart/clock.h>
-#include <nart/fiber.h>
-
-#include <stdio.h>
 #include <sys/resource.h>
 
-FIXTURE_PAUSED();
-
-struct op {
-    OP_FIELDS;
-    nart_connect connect;
-    nart_tcp s;
-    nart_addr at[NART_CONNECT_MAX + 1];
-    size_t n;
-    nart_connect_opts *opts;
-};
-
-static nart_res op_connect(nart_cx *cx, struct op *op)
+TEST_WITH(the_first_address_is_preferred, stopped)
 {
-    return nart_tcp_connect_any(cx, &op->connect, &op->s, op->at, op->n, op->opts);
-}
-
-OP_TASK(op_connect);
-
-static void add(struct op *op, const struct place *p)
-{
-    op->at[op->n++] = p->at;
-}
-
-static struct op of(size_t n, const struct place *const *places)
-{
-    struct op op = { .limit = NART_NEVER };
-    for (size_t i = 0; i < n; i++)
-        add(&op, places[i]);
-    return op;
-}
-
-#define OF(...)                                                                                    \
-    of(sizeof((const struct place *[]){ __VA_ARGS__ }) / sizeof(void *),                           \
-       (const struct place *[]){ __VA_ARGS__ })
-
-static void advance(int64_t ns)
-{
-    CHECK_RES(nart_rt_clock_advance(rt, ns), 0);
-    settle(rt);
-}
-
-/* Runs until the operation has answered: connections on the loopback interface need no time of the clock. */
-static nart_res answer_of(const struct op *op)
-{
-    while (op->res == NART_PENDING)
-        CHECK_LE(0, nart_rt_poll(rt, NART_NEVER));
-    return op->res;
-}
-
-static bool is_connected_to(const nart_tcp *s, const struct place *p)
-{
-    nart_addr peer;
-
-    CHECK_RES(nart_tcp_peer_addr(s, &peer), 0);
-    return strcmp(text_of(&peer), text_of(&p->at)) == 0;
-}
-
-TEST_WITH(the_first_address_is_preferred, paused)
-{
-    OPEN(place, first, "127.0.0.1:0", ANSWERS);
-    OPEN(place, second, "127.0.0.2:0", ANSWERS);
-    struct op op = OF(&first, &second);
+    struct op op = to("aa");
 
     op_start(rt, &op);
     CHECK_RES(answer_of(&op), 0);
-    CHECK(is_connected_to(&op.s, &first));
+    CHECK(is_connected_to(&op.s, &places[0]));
     CHECK_STR(op.connect.text, "");
     CHECK_RES(nart_tcp_nodelay(&op.s), 1);
-    CHECK_EQ(accept(second.fd, NULL, NULL), -1); /* it was not tried */
+    CHECK_EQ(accept(places[1].fd, NULL, NULL), -1); /* it was not tried */
     CHECK_EQ(errno, EAGAIN);
     CHECK_RES(nart_tcp_close(&op.s), 0);
 }
 
-TEST_WITH(after_a_failure_the_next_address_is_tried_at_once, paused)
+TEST_WITH(after_a_failure_the_next_address_is_tried_at_once, stopped)
 {
-    OPEN(place, first, "127.0.0.1:0", REFUSES);
-    OPEN(place, second, "127.0.0.2:0", REFUSES);
-    OPEN(place, third, "127.0.0.3:0", ANSWERS);
-    struct op op = OF(&first, &second, &third);
+    struct op op = to("rra");
 
     op_start(rt, &op);
     CHECK_RES(answer_of(&op), 0); /* the clock stands still */
-    CHECK(is_connected_to(&op.s, &third));
+    CHECK(is_connected_to(&op.s, &places[2]));
     CHECK_RES(nart_tcp_close(&op.s), 0);
 }
 
-TEST_WITH(a_silent_address_delays_the_next_one_by_a_quarter_of_a_second, paused)
+TEST_WITH(a_silent_address_delays_the_next_one_by_a_quarter_of_a_second, stopped)
 {
-    OPEN(place, first, "127.0.0.1:0", SILENT);
-    OPEN(place, second, "127.0.0.2:0", SILENT);
-    OPEN(place, third, "127.0.0.3:0", ANSWERS);
-    struct op op = OF(&first, &second, &third);
+    struct op op = to("ssa");
     int before = descriptors();
 
     op_start(rt, &op);
@@ -118,16 +47,14 @@ TEST_WITH(a_silent_address_delays_the_next_one_by_a_quarter_of_a_second, paused)
     advance(1);
     CHECK_RES(answer_of(&op), 0);
     CHECK_EQ(descriptors(), before + 1); /* the others are closed */
-    CHECK(is_connected_to(&op.s, &third));
+    CHECK(is_connected_to(&op.s, &places[2]));
     CHECK_RES(nart_tcp_close(&op.s), 0);
 }
 
-TEST_WITH(the_delay_is_an_option, paused)
+TEST_WITH(the_delay_is_an_option, stopped)
 {
     nart_connect_opts opts = NART_CONNECT_OPTS_INIT;
-    OPEN(place, first, "127.0.0.1:0", SILENT);
-    OPEN(place, second, "127.0.0.2:0", ANSWERS);
-    struct op op = OF(&first, &second);
+    struct op op = to("sa");
 
     opts.attempt_delay = 10 * NART_MS;
     op.opts = &opts;
@@ -139,12 +66,9 @@ TEST_WITH(the_delay_is_an_option, paused)
     CHECK_RES(nart_tcp_close(&op.s), 0);
 }
 
-TEST_WITH(an_earlier_attempt_may_still_win, paused)
+TEST_WITH(an_earlier_attempt_may_still_win, stopped)
 {
-    OPEN(place, first, "127.0.0.1:0", SILENT);
-    OPEN(place, second, "127.0.0.2:0", SILENT);
-    OPEN(place, third, "127.0.0.3:0", REFUSES);
-    struct op op = OF(&first, &second, &third);
+    struct op op = to("ssr");
 
     op_start(rt, &op);
     advance(250 * NART_MS);
@@ -152,26 +76,22 @@ TEST_WITH(an_earlier_attempt_may_still_win, paused)
     CHECK_RES(op.res, NART_PENDING); /* the third has been refused */
     /* The kernel repeats its requests; now there is space for them. */
     for (int i = 0; i < QUEUED; i++) {
-        int fd = accept(second.fd, NULL, NULL);
+        int fd = accept(places[1].fd, NULL, NULL);
         if (fd >= 0)
             close(fd);
-        if (second.queued[i] >= 0)
-            close(second.queued[i]);
-        second.queued[i] = -1;
+        if (places[1].queued[i] >= 0)
+            close(places[1].queued[i]);
+        places[1].queued[i] = -1;
     }
-    CHECK_EQ(listen(second.fd, 64), 0);
+    CHECK_EQ(listen(places[1].fd, 64), 0);
     CHECK_RES(answer_of(&op), 0);
-    CHECK(is_connected_to(&op.s, &second));
+    CHECK(is_connected_to(&op.s, &places[1]));
     CHECK_RES(nart_tcp_close(&op.s), 0);
 }
 
-TEST_WITH(the_families_alternate, paused)
+TEST_WITH(the_families_alternate, stopped)
 {
-    OPEN(place, six, "[::1]:0", SILENT);
-    OPEN(place, six_too, "[::1]:0", SILENT);
-    OPEN(place, four, "127.0.0.1:0", SILENT);
-    OPEN(place, four_too, "127.0.0.2:0", SILENT);
-    struct op op = OF(&six, &six_too, &four, &four_too);
+    struct op op = to("SSss");
     char expected[NART_CONNECT_TEXT];
 
     op.limit = 250 * NART_MS + 1; /* enough for two */
@@ -180,15 +100,14 @@ TEST_WITH(the_families_alternate, paused)
     advance(1);
     CHECK_RES(op.res, -ETIMEDOUT);
     snprintf(expected, sizeof expected, "%s: pending; %s: not tried; %s: pending; %s: not tried",
-             text_of(&six.at), text_of(&six_too.at), text_of(&four.at), text_of(&four_too.at));
+             text_of(&places[0].at), text_of(&places[1].at), text_of(&places[2].at),
+             text_of(&places[3].at));
     CHECK_STR(op.connect.text, expected);
 }
 
-TEST_WITH(when_all_have_failed_the_text_says_how, paused)
+TEST_WITH(when_all_have_failed_the_text_says_how, stopped)
 {
-    OPEN(place, first, "[::1]:0", REFUSES);
-    OPEN(place, second, "127.0.0.1:0", REFUSES);
-    struct op op = OF(&first, &second);
+    struct op op = to("Rr");
     char expected[NART_CONNECT_TEXT];
 
     CHECK_RES(nart_addr_parse(&op.at[op.n++], "255.255.255.255:80"), 0);
@@ -196,7 +115,7 @@ TEST_WITH(when_all_have_failed_the_text_says_how, paused)
     CHECK_RES(answer_of(&op), -ENETUNREACH); /* that of the last one */
     snprintf(expected, sizeof expected,
              "%s: ECONNREFUSED; %s: ECONNREFUSED; 255.255.255.255:80: ENETUNREACH",
-             text_of(&first.at), text_of(&second.at));
+             text_of(&places[0].at), text_of(&places[1].at));
     CHECK_STR(op.connect.text, expected);
     CHECK_RES(nart_tcp_fd(&op.s), -EBADF);
     op_start(rt, &op); /* the operation can be used again */
@@ -204,7 +123,7 @@ TEST_WITH(when_all_have_failed_the_text_says_how, paused)
     CHECK_STR(op.connect.text, expected);
 }
 
-TEST_WITH(a_text_that_does_not_fit_ends_in_dots, paused)
+TEST_WITH(a_text_that_does_not_fit_ends_in_dots, stopped)
 {
     struct op op = { .limit = NART_NEVER };
 
@@ -221,11 +140,9 @@ TEST_WITH(a_text_that_does_not_fit_ends_in_dots, paused)
 
 /* ---- ways to leave ---- */
 
-TEST_WITH(a_deadline_closes_all_attempts, paused)
+TEST_WITH(a_deadline_closes_all_attempts, stopped)
 {
-    OPEN(place, first, "127.0.0.1:0", SILENT);
-    OPEN(place, second, "127.0.0.2:0", SILENT);
-    struct op op = OF(&first, &second);
+    struct op op = to("ss");
     int before = descriptors();
 
     op.limit = 300 * NART_MS;
@@ -237,11 +154,9 @@ TEST_WITH(a_deadline_closes_all_attempts, paused)
     CHECK_EQ(descriptors(), before);
 }
 
-TEST_WITH(a_cancelled_connect_closes_all_attempts, paused)
+TEST_WITH(a_cancelled_connect_closes_all_attempts, stopped)
 {
-    OPEN(place, first, "127.0.0.1:0", SILENT);
-    OPEN(place, second, "127.0.0.2:0", SILENT);
-    struct op op = OF(&first, &second);
+    struct op op = to("ss");
     int before = descriptors();
 
     op_start(rt, &op);
@@ -252,16 +167,14 @@ TEST_WITH(a_cancelled_connect_closes_all_attempts, paused)
     CHECK_RES(op.res, -ECANCELED);
     CHECK_EQ(descriptors(), before);
     char expected[NART_CONNECT_TEXT];
-    snprintf(expected, sizeof expected, "%s: pending; %s: pending", text_of(&first.at),
-             text_of(&second.at));
+    snprintf(expected, sizeof expected, "%s: pending; %s: pending", text_of(&places[0].at),
+             text_of(&places[1].at));
     CHECK_STR(op.connect.text, expected);
 }
 
-TEST_WITH(an_aborted_connect_closes_all_attempts, paused)
+TEST_WITH(an_aborted_connect_closes_all_attempts, stopped)
 {
-    OPEN(place, first, "127.0.0.1:0", SILENT);
-    OPEN(place, second, "127.0.0.2:0", SILENT);
-    struct op op = OF(&first, &second);
+    struct op op = to("ss");
     int before = descriptors();
 
     op_start(rt, &op);
@@ -296,12 +209,9 @@ static nart_res racer_run(nart_cx *cx, void *frame)
 
 TYPE(racer, racer_run);
 
-TEST_WITH(a_lost_race_closes_all_attempts_at_once, paused)
+TEST_WITH(a_lost_race_closes_all_attempts_at_once, stopped)
 {
-    OPEN(place, first, "127.0.0.1:0", SILENT);
-    OPEN(place, second, "127.0.0.2:0", SILENT);
-    OPEN(place, third, "127.0.0.3:0", ANSWERS);
-    struct op op = OF(&first, &second, &third);
+    struct op op = to("ssa");
     nart_join join;
     int before = descriptors(), open = 0;
 
@@ -316,7 +226,7 @@ TEST_WITH(a_lost_race_closes_all_attempts_at_once, paused)
     advance(250 * NART_MS);
     finish(rt, &join);
     CHECK_RES(op.res, 0);
-    CHECK(is_connected_to(&op.s, &third));
+    CHECK(is_connected_to(&op.s, &places[2]));
     CHECK_EQ(descriptors(), before + 1);
     CHECK_RES(nart_tcp_close(&op.s), 0);
 }
@@ -337,10 +247,9 @@ static nart_res leaver_run(nart_cx *cx, void *frame)
 
 TYPE(leaver, leaver_run);
 
-TEST_WITH(a_poll_that_does_not_call_it_again_closes_all_attempts, paused)
+TEST_WITH(a_poll_that_does_not_call_it_again_closes_all_attempts, stopped)
 {
-    OPEN(place, first, "127.0.0.1:0", SILENT);
-    struct op op = OF(&first);
+    struct op op = to("s");
     nart_join join;
     int before = descriptors();
 
@@ -355,11 +264,9 @@ TEST_WITH(a_poll_that_does_not_call_it_again_closes_all_attempts, paused)
     nart_join_release(&join);
 }
 
-TEST_WITH(polls_for_no_reason_change_nothing, paused)
+TEST_WITH(polls_for_no_reason_change_nothing, stopped)
 {
-    OPEN(place, first, "127.0.0.1:0", SILENT);
-    OPEN(place, second, "127.0.0.2:0", SILENT);
-    struct op op = OF(&first, &second);
+    struct op op = to("ss");
     int before = descriptors();
 
     op_start(rt, &op);
@@ -389,11 +296,9 @@ static nart_res spender_run(nart_cx *cx, void *frame)
 
 static const nart_task_type spender_type = NART_TASK_TYPE(struct leaver, spender_run, NULL);
 
-TEST_WITH(it_continues_to_wait_after_a_spent_budget, paused)
+TEST_WITH(it_continues_to_wait_after_a_spent_budget, stopped)
 {
-    OPEN(place, first, "127.0.0.1:0", SILENT);
-    OPEN(place, second, "127.0.0.2:0", ANSWERS);
-    struct op op = OF(&first, &second);
+    struct op op = to("sa");
     nart_join join;
     int before = descriptors();
 
@@ -416,11 +321,11 @@ static nart_res now(struct op *op)
     return answer_of(op);
 }
 
-TEST_WITH(bad_arguments_are_refused, paused)
+TEST_WITH(bad_arguments_are_refused, stopped)
 {
     nart_connect_opts opts = NART_CONNECT_OPTS_INIT;
-    OPEN(place, p, "127.0.0.1:0", ANSWERS);
-    struct op op = OF(&p);
+    nart_connect_attempt report;
+    struct op op = to("a");
 
     op.n = 0;
     CHECK_RES(now(&op), -EINVAL);
@@ -439,6 +344,13 @@ TEST_WITH(bad_arguments_are_refused, paused)
     CHECK_RES(now(&op), -EINVAL);
     CHECK_STR(op.connect.text, "attempt_delay is negative");
     opts.attempt_delay = 0;
+    opts.max_report = 1;
+    CHECK_RES(now(&op), -EINVAL);
+    CHECK_STR(op.connect.text, "report and max_report need each other");
+    opts.max_report = 0;
+    opts.report = &report;
+    CHECK_RES(now(&op), -EINVAL);
+    opts.report = NULL;
     opts.size++;
     CHECK_RES(now(&op), NART_EABI);
     op.opts = NULL;
@@ -447,11 +359,9 @@ TEST_WITH(bad_arguments_are_refused, paused)
     CHECK_RES(nart_tcp_close(&op.s), 0);
 }
 
-TEST_WITH(an_operation_in_use_is_refused, paused)
+TEST_WITH(an_operation_in_use_is_refused, stopped)
 {
-    OPEN(place, first, "127.0.0.1:0", SILENT);
-    OPEN(place, second, "127.0.0.2:0", ANSWERS);
-    struct op op = OF(&first, &second);
+    struct op op = to("sa");
     nart_join join;
     nart_res answer;
 
@@ -466,11 +376,9 @@ TEST_WITH(an_operation_in_use_is_refused, paused)
     CHECK_RES(nart_tcp_close(&op.s), 0);
 }
 
-TEST_WITH(a_socket_that_was_opened_meanwhile_is_kept, paused)
+TEST_WITH(a_socket_that_was_opened_meanwhile_is_kept, stopped)
 {
-    OPEN(place, first, "127.0.0.1:0", SILENT);
-    OPEN(place, second, "127.0.0.2:0", ANSWERS);
-    struct op op = OF(&first, &second);
+    struct op op = to("sa");
     int before = descriptors();
 
     op_start(rt, &op);
@@ -483,19 +391,19 @@ TEST_WITH(a_socket_that_was_opened_meanwhile_is_kept, paused)
     CHECK_RES(nart_tcp_close(&op.s), 0);
 }
 
-TEST_WITH(without_descriptors_it_fails, paused)
+TEST_WITH(without_descriptors_it_fails, stopped)
 {
-    OPEN(place, p, "127.0.0.1:0", ANSWERS);
-    struct op op = OF(&p);
+    struct op op = to("a");
     struct rlimit before;
     char expected[NART_CONNECT_TEXT];
 
-    op.at[op.n++] = p.at;
+    op.at[op.n++] = places[0].at;
     CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 0, before.rlim_max }), 0);
     CHECK_RES(now(&op), -EMFILE);
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
-    snprintf(expected, sizeof expected, "%s: EMFILE; %s: EMFILE", text_of(&p.at), text_of(&p.at));
+    snprintf(expected, sizeof expected, "%s: EMFILE; %s: EMFILE", text_of(&places[0].at),
+             text_of(&places[0].at));
     CHECK_STR(op.connect.text, expected);
 }
 
@@ -503,10 +411,7 @@ TEST(beyond_the_limit_of_the_runtime_it_continues_with_what_it_has)
 {
     rt = NEW_RT(.max_io = 2);
     CHECK_RES(nart_rt_clock_pause(rt), 0);
-    OPEN(place, first, "127.0.0.1:0", SILENT);
-    OPEN(place, second, "127.0.0.2:0", SILENT);
-    OPEN(place, third, "127.0.0.3:0", ANSWERS);
-    struct op op = OF(&first, &second, &third);
+    struct op op = to("ssa");
 
     op.limit = NART_SEC;
     op_start(rt, &op);
@@ -515,7 +420,7 @@ TEST(beyond_the_limit_of_the_runtime_it_continues_with_what_it_has)
     CHECK_RES(op.res, -ETIMEDOUT);
     CHECK(strstr(op.connect.text, ": pending; "));
     CHECK(strstr(op.connect.text, ": NART_EFDS"));
-    CHECK_RES(nart_rt_free(rt), 0);
+    stopped_close();
 }
 
 static nart_res by_hand_run(nart_cx *cx, void *frame)
@@ -524,11 +429,10 @@ static nart_res by_hand_run(nart_cx *cx, void *frame)
     return op_connect(cx, f->op);
 }
 
-TEST_WITH(a_driver_without_descriptors_is_refused, paused)
+TEST_WITH(a_driver_without_descriptors_is_refused, stopped)
 {
     static const nart_task_type type = NART_TASK_TYPE(struct leaver, by_hand_run, NULL);
-    OPEN(place, p, "127.0.0.1:0", ANSWERS);
-    struct op op = OF(&p);
+    struct op op = to("a");
     struct by_hand h;
     nart__task t = { .slot = 0 };
 
@@ -542,12 +446,9 @@ TEST_WITH(a_driver_without_descriptors_is_refused, paused)
 
 static void overwrite_in_use(void *arg)
 {
-    struct place p;
-
     (void)arg;
-    paused_open();
-    place_open(&p, "127.0.0.1:0", SILENT);
-    struct op op = OF(&p);
+    stopped_open();
+    struct op op = to("s");
     op_start(rt, &op);
     memset(&op.connect, 0, sizeof op.connect);
     nart_task_cancel(rt, op.id);
@@ -565,14 +466,13 @@ TEST(freeing_the_runtime_closes_all_attempts)
     paused_close(); /* what remains open is used by the next runtime */
     int before = descriptors();
     paused_open();
-    OPEN(place, first, "127.0.0.1:0", SILENT);
-    OPEN(place, second, "127.0.0.2:0", SILENT);
-    struct op op = OF(&first, &second);
+    struct op op = to("ss");
 
     op_start(rt, &op);
     advance(250 * NART_MS);
     paused_close();
     CHECK_EQ(descriptors(), before + 2 * (QUEUED + 1));
+    places_close();
 }
 
 /* ---- fibers ---- */
@@ -588,12 +488,9 @@ static nart_res in_a_fiber(nart_cx *cx, void *arg)
     return nart_await(cx, nart_tcp_connect_any(cx, &connect, &op->s, op->at, 3, NULL));
 }
 
-TEST_WITH(a_fiber_connects_likewise, paused)
+TEST_WITH(a_fiber_connects_likewise, stopped)
 {
-    OPEN(place, first, "127.0.0.1:0", SILENT);
-    OPEN(place, second, "127.0.0.2:0", SILENT);
-    OPEN(place, third, "127.0.0.3:0", ANSWERS);
-    struct op op = OF(&first, &second, &third);
+    struct op op = to("ssa");
     nart_join join;
     nart_res answer;
     int before = descriptors();
@@ -613,7 +510,7 @@ TEST_WITH(a_fiber_connects_likewise, paused)
         CHECK_LE(0, nart_rt_poll(rt, NART_NEVER));
     CHECK_RES(await_now(rt, &join, &answer), 0);
     CHECK_RES(answer, 0);
-    CHECK(is_connected_to(&op.s, &third));
+    CHECK(is_connected_to(&op.s, &places[2]));
     CHECK_EQ(descriptors(), before + 1);
     CHECK_RES(nart_tcp_close(&op.s), 0);
 }
