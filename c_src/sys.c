@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -379,6 +380,22 @@ ssize_t nart__sys_file_entries(int fd, int64_t at, void *buf, size_t len)
     if (lseek(fd, (off_t)at, SEEK_SET) < 0)
         return -errno;
     RETRY(ssize_t, n, (ssize_t)syscall(SYS_getdents64, fd, buf, len));
+}
+
+/* ---- the network ---- */
+
+int64_t nart__sys_interface(const char *name)
+{
+    struct ifreq r = { .ifr_ifindex = 0 };
+    int fd =
+        socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0); /* if_nametoindex() hides why it has none */
+
+    if (fd < 0)
+        return -errno;
+    (void)snprintf(r.ifr_name, sizeof r.ifr_name, "%s", name);
+    int64_t n = ioctl(fd, SIOCGIFINDEX, &r) == 0 ? r.ifr_ifindex : -errno;
+    close(fd);
+    return n;
 }
 
 /* ---- the process ---- */

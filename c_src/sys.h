@@ -83,6 +83,9 @@ int nart__sys_file_mkdir(const char *path, mode_t mode);
 /* Entries of a directory, from a position on, as the kernel writes them: the number of bytes. */
 ssize_t nart__sys_file_entries(int fd, int64_t at, void *buf, size_t len);
 
+/* The number of an interface. */
+int64_t nart__sys_interface(const char *name);
+
 /* Makes a descriptor close on exec. */
 int nart__sys_cloexec(int fd);
 /* Blocks all signals of this thread, and restores what it blocked before. Async-signal-safe. */

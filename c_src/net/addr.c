@@ -2,13 +2,16 @@
 /* addr.c: addresses as text and as the kernel's structs, and sockets bound to an address.
  *
  * The grammar is strict, so that a typing error is not parsed as another address:
- *     "<IPv4>:<port>" | "[<IPv6>]:<port>" | "[<IPv6>%<scope number>]:<port>" | "unix:" ["@"] <name>
- * with a port of one to five digits. In a Unix name a backslash and two hexadecimal digits after "x" are a byte;
- * control characters are written so, and an "@" at the beginning of a path. Names of hosts and interfaces are not looked up: both would block.
+ *     "<IPv4>:<port>" | "[<IPv6>]:<port>" | "[<IPv6>%<scope>]:<port>" | "unix:" ["@"] <name>
+ * with a port of one to five digits, and a scope that is a number or the name of an interface. In a Unix name a backslash and two hexadecimal digits after "x" are a byte;
+ * control characters are written so, and an "@" at the beginning of a path. Names of hosts are not looked up: that would block.
  * The structs are copied in and out of the storage, never aliased. */
 #include "net.h"
 
+#include "../sys.h"
+
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -56,7 +59,7 @@ static bool cut(char *buf, size_t cap, const char *from, const char *to)
     return true;
 }
 
-static bool parse_v4(nart_addr *out, const char *text)
+static nart_res parse_v4(nart_addr *out, const char *text)
 {
     struct sockaddr_in in = { .sin_family = AF_INET };
     char host[INET_ADDRSTRLEN];
@@ -64,34 +67,43 @@ static bool parse_v4(nart_addr *out, const char *text)
 
     if (!colon || !cut(host, sizeof host, text, colon) ||
         inet_pton(AF_INET, host, &in.sin_addr) != 1 || !parse_port(colon, &in.sin_port))
-        return false;
+        return -EINVAL;
     memcpy(&out->storage, &in, sizeof in);
     out->len = sizeof in;
-    return true;
+    return 0;
 }
 
-static bool parse_v6(nart_addr *out, const char *text)
+/* The scope from `s` up to `close`: its number, or -errno. */
+static int64_t scope_of(const char *s, const char *close)
+{
+    char name[IF_NAMESIZE];
+
+    if (s + strspn(s, "0123456789") == close) {
+        int64_t n = number(s, &s, UINT32_MAX);
+        return n < 0 ? -EINVAL : n;
+    }
+    return cut(name, sizeof name, s, close) ? nart__sys_interface(name) : -ENODEV;
+}
+
+static nart_res parse_v6(nart_addr *out, const char *text)
 {
     struct sockaddr_in6 in = { .sin6_family = AF_INET6 };
     char host[INET6_ADDRSTRLEN];
     const char *close = strchr(text, ']');
 
     if (!close)
-        return false;
+        return -EINVAL;
     const char *scope = memchr(text, '%', (size_t)(close - text));
-    if (scope) {
-        const char *end;
-        int64_t n = number(scope + 1, &end, UINT32_MAX);
-        if (n < 0 || end != close)
-            return false;
-        in.sin6_scope_id = (uint32_t)n;
-    }
     if (!cut(host, sizeof host, text + 1, scope ? scope : close) ||
         inet_pton(AF_INET6, host, &in.sin6_addr) != 1 || !parse_port(close + 1, &in.sin6_port))
-        return false;
+        return -EINVAL;
+    int64_t n = scope ? scope_of(scope + 1, close) : 0;
+    if (n < 0)
+        return n;
+    in.sin6_scope_id = (uint32_t)n;
     memcpy(&out->storage, &in, sizeof in);
     out->len = sizeof in;
-    return true;
+    return 0;
 }
 
 /* ---- Unix addresses ---- */
@@ -185,7 +197,7 @@ nart_res nart_addr_parse(nart_addr *out, const char *text)
         return -EINVAL;
     if (strncmp(text, "unix:", 5) == 0)
         return parse_unix(out, text + 5);
-    return (*text == '[' ? parse_v6(out, text) : parse_v4(out, text)) ? 0 : -EINVAL;
+    return *text == '[' ? parse_v6(out, text) : parse_v4(out, text);
 }
 
 nart_res nart_addr_format(const nart_addr *a, char *buf, size_t cap)

@@ -53,15 +53,16 @@ typedef struct nart_addr {
 #define NART_ADDR_TEXT 440
 
 /**
- * Parses "127.0.0.1:80", "[::1]:80" or "[fe80::1%2]:80" (a scope by number). The port is required;
- * names are not resolved. And "unix:/path" or "unix:path", "unix:@abstract name", "unix:" (no name): in these `\\` is
+ * Parses "127.0.0.1:80", "[::1]:80", "[fe80::1%2]:80" or "[fe80::1%eth0]:80" (a scope, by the number or the name of
+ * the interface). The port is required; names of hosts are not resolved. And "unix:/path" or "unix:path", "unix:@abstract name", "unix:" (no name): in these `\\` is
  * a backslash, and `\x00` to `\xff` any byte. A name that begins with @ is written "unix:./@" or "unix:\x40".
- * @return 0; -ENAMETOOLONG a path or abstract name of more than 107 bytes; -EINVAL no address, or a path with a NUL.
- *   After an error `*out` is zeroed. **Thread**: any.
+ * @return 0; -ENODEV no interface has this name; -ENAMETOOLONG a path or abstract name of more than 107 bytes; -EINVAL
+ *   no address, or a path with a NUL. After an error `*out` is zeroed. **Thread**: any.
+ * **Cost**: no system call; with the name of an interface three, which do not block.
  */
 NART_API NART_MUST_USE nart_res nart_addr_parse(nart_addr *out, const char *text);
 
-/** Writes the text that nart_addr_parse() parses. @return its length; -ENOSPC it does not fit in `cap`
+/** Writes the text that nart_addr_parse() parses, a scope as a number: names of interfaces change. @return its length; -ENOSPC it does not fit in `cap`
  *  bytes (then `buf` holds an empty string); -EAFNOSUPPORT none of IPv4, IPv6 and Unix. **Thread**: any. */
 NART_API nart_res nart_addr_format(const nart_addr *a, char *buf, size_t cap);
 

@@ -2,6 +2,11 @@
 /* Addresses as text. */
 #include "net_test.h"
 
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
 static void there_and_back(const char *text, const char *expected)
 {
     char buf[NART_ADDR_TEXT];
@@ -33,8 +38,8 @@ TEST(what_is_no_address_is_refused)
         "127.0.0.1:-1", "127.0.0.1:+1", "127.0.0.1: 1", "127.0.0.1:65536", "127.0.0.1:000080",
         "127.0.0.1:99999999999999999999", "127.0.0:80", "127.0.0.1.1:80", "256.0.0.1:80",
         " 127.0.0.1:80", "localhost:80", "::1:80", "[::1]", "[::1]80", "[::1]:", "[::1:80", "[]:80",
-        "[::1]:80 ", "[127.0.0.1]:80", "[::1%]:80", "[::1%x]:80", "[::1%1x]:80", "[::1%-1]:80",
-        "[::1%4294967296]:80", "[::g]:80", "[:::1]:80",
+        "[::1]:80 ", "[127.0.0.1]:80", "[::1%]:80", "[::1%4294967296]:80",
+        "[::g%lo]:80", "[::1%lo]:x", "[::1%lo:80", "[::g]:80", "[:::1]:80",
         "[1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111]:80",
         "1111111111111111111111111111111111111111:80",
     };
@@ -50,6 +55,27 @@ TEST(what_is_no_address_is_refused)
     nart_addr a;
     CHECK_RES(nart_addr_parse(&a, NULL), -EINVAL);
     CHECK_RES(nart_addr_parse(NULL, "127.0.0.1:80"), -EINVAL);
+}
+
+TEST(a_scope_may_be_the_name_of_an_interface)
+{
+    char expected[NART_ADDR_TEXT];
+    nart_addr a;
+
+    snprintf(expected, sizeof expected, "[fe80::1%%%u]:80", if_nametoindex("lo"));
+    there_and_back("[fe80::1%lo]:80", expected);
+    static const char *const none[] = { "x", "1x", "-1", "lo ", "eth0.a_name_that_is_too_long" };
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        memset(&a, 0xFF, sizeof a);
+        snprintf(expected, sizeof expected, "[fe80::1%%%s]:80", none[i]);
+        CHECK_RES(nart_addr_parse(&a, expected), -ENODEV);
+        CHECK_EQ(a.len, 0);
+    }
+    struct rlimit before;
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 0, before.rlim_max }), 0);
+    CHECK_RES(nart_addr_parse(&a, "[fe80::1%lo]:80"), -EMFILE);
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 TEST(text_that_does_not_fit_is_refused)
