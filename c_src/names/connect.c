@@ -442,6 +442,7 @@ nart_res nart_tcp_connect_host(nart_cx *cx, nart_connect *op, nart_tcp *s, const
                                uint16_t port, const nart_connect_opts *opts)
 {
     nart_connect_opts o;
+    char host[NART_NAME_SIZE];
     nart_addr numeric;
 
     nart_res r = enter(cx, op, s, name);
@@ -450,20 +451,19 @@ nart_res nart_tcp_connect_host(nart_cx *cx, nart_connect *op, nart_tcp *s, const
     r = begin(cx, op, s, name, opts, &o);
     if (r)
         return r;
-    if (nart__numeric(name, port, &numeric)) {
+    r = nart__target(name, host, &port, &numeric, op->text, sizeof op->text);
+    if (r < 0)
+        return r;
+    if (r == 1) {
         pack(&op->at[op->n++], &numeric);
         return go_on(cx, op, s);
     }
-    r = nart__name_check(name);
-    nart__text_add(op->text, sizeof op->text,
-                   r ? "%s" : "%s: ", r ? "this is no name of a host" : name);
-    if (r)
-        return r;
+    nart__text_add(op->text, sizeof op->text, "%s: ", host);
     op->family = AF_INET; /* the first attempt is to one of IPv6 */
     op->named = (uint32_t)strlen(op->text);
     op->port = port;
     for (int f = SIX; f <= FOUR && r == 0; f++)
-        r = nart__ask(cx, &op->asker[f], o.resolver, questions[f], name, &op->wait);
+        r = nart__ask(cx, &op->asker[f], o.resolver, questions[f], host, &op->wait);
     if (r) {
         end_questions(op);
         return r;

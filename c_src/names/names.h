@@ -75,8 +75,20 @@ void nart__ask_end(nart__asker *a);
 
 /* ---- resolve.c ---- */
 
-/* A numeric address: 1 and *out, or 0. */
-int nart__numeric(const char *name, uint16_t port, nart_addr *out);
+/* The host in "host", "host:service", "address", "[address]" or "[address]:service", and the service or NULL. -EINVAL:
+ * it is none of them. */
+nart_res nart__host_of(const char *text, char host[NART_NAME_SIZE], const char **service);
+
+/* The port of a service, which may be a number: 0; or -EINVAL, NART_ENONAME, -ENOMEM. Reads /etc/services. */
+nart_res nart__service_port(const char *service, uint16_t *port);
+
+/* A host of nart__host_of(): 1 and *out, its address; 0: it is a name; -EINVAL, -ENODEV: it is neither. */
+nart_res nart__numeric(const char *host, uint16_t port, nart_addr *out);
+
+/* All of this for the first poll of an operation: as nart__numeric(); *port is that of the text, or stays. After an
+ * error `text` has the reason. */
+nart_res nart__target(const char *name, char host[NART_NAME_SIZE], uint16_t *port, nart_addr *out,
+                      char *text, size_t cap);
 
 /* 0, or -EINVAL: it can be no name. */
 nart_res nart__name_check(const char *name);

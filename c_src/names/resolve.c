@@ -4,7 +4,9 @@
 #include "names.h"
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 
 /* ---- names and addresses ---- */
 
@@ -30,14 +32,83 @@ nart_res nart__name_check(const char *name)
     return 0;
 }
 
-int nart__numeric(const char *name, uint16_t port, nart_addr *out)
+nart_res nart__host_of(const char *text, char host[NART_NAME_SIZE], const char **service)
+{
+    const char *end = text ? strchr(text, *text == '[' ? ']' : ':') : NULL;
+
+    *service = NULL;
+    *host = '\0';
+    if (!text)
+        return -EINVAL;
+    if (*text == '[') {
+        text++;
+        if (!end || (end[1] && end[1] != ':') || !memchr(text, ':', (size_t)(end - text)))
+            return -EINVAL;
+        *service = end[1] ? end + 2 : NULL;
+    } else if (end && !strchr(end + 1, ':')) {
+        *service = end + 1;
+    } else {
+        end = text + strlen(text); /* a name, or an IPv6 address */
+    }
+    if (end - text >= NART_NAME_SIZE || (*service && !**service))
+        return -EINVAL;
+    memcpy(host, text, (size_t)(end - text));
+    host[end - text] = '\0';
+    return 0;
+}
+
+nart_res nart__service_port(const char *service, uint16_t *port)
+{
+    const struct addrinfo hints = { .ai_family = AF_INET };
+    struct addrinfo *found;
+    char *end;
+
+    if (*service >= '0' && *service <= '9') {
+        unsigned long n = strtoul(service, &end, 10);
+        *port = (uint16_t)n;
+        return *end || n > UINT16_MAX ? -EINVAL : 0;
+    }
+    int status = getaddrinfo(NULL, service, &hints, &found);
+    if (status)
+        return status == EAI_MEMORY ? -ENOMEM : NART_ENONAME;
+    struct sockaddr_in in;
+    memcpy(&in, found->ai_addr, sizeof in);
+    *port = ntohs(in.sin_port);
+    freeaddrinfo(found);
+    return 0;
+}
+
+nart_res nart__numeric(const char *host, uint16_t port, nart_addr *out)
 {
     char text[NART_ADDR_TEXT];
+    bool v6 = strchr(host, ':');
 
-    if (!name)
-        return 0;
-    int n = snprintf(text, sizeof text, strchr(name, ':') ? "[%s]:%u" : "%s:%u", name, port);
-    return n > 0 && (size_t)n < sizeof text && nart_addr_parse(out, text) == 0;
+    if (!v6 && (*host < '0' || *host > '9'))
+        return 0; /* "unix" is no address either */
+    (void)snprintf(text, sizeof text, v6 ? "[%s]:%u" : "%s:%u", host, port);
+    nart_res r = nart_addr_parse(out, text);
+    return r == 0 ? 1 : v6 ? r : 0;
+}
+
+nart_res nart__target(const char *name, char host[NART_NAME_SIZE], uint16_t *port, nart_addr *out,
+                      char *text, size_t cap)
+{
+    const char *service, *why = "this is no name of a host";
+
+    nart_res r = nart__host_of(name, host, &service);
+    if (r == 0 && service) {
+        why = *port ? "the port is given twice" : "this is neither a port nor a service";
+        r = *port ? -EINVAL : nart__service_port(service, port);
+    }
+    if (r == 0) {
+        r = nart__numeric(host, *port, out);
+        if (r == 0)
+            r = nart__name_check(host);
+        why = r == -ENODEV ? "no interface has this name" : "this is no name of a host";
+    }
+    if (r < 0)
+        nart__text_add(text, cap, "%s", why);
+    return r;
 }
 
 void nart__set_port(nart_addr *a, uint16_t port)
@@ -143,7 +214,9 @@ static nart_res finish(const nart__query *q, const nart__answer *a, nart_res r)
 nart_res nart_resolve(nart_cx *cx, nart_lookup *op, const char *name, uint16_t port, nart_addr *out,
                       size_t cap, const nart_lookup_opts *opts)
 {
-    nart__query q = { .op = op, .name = name, .what = name, .out = out };
+    char host[NART_NAME_SIZE];
+    nart__query q = { .op = op, .name = host, .what = name, .out = out };
+    const char *service;
     nart_lookup_opts o;
 
     nart_res r = enter(cx, &q, &o, opts);
@@ -153,15 +226,19 @@ nart_res nart_resolve(nart_cx *cx, nart_lookup *op, const char *name, uint16_t p
         return invalid(op, "family is neither AF_INET nor AF_INET6");
     if (!out || cap == 0)
         return invalid(op, "no memory for addresses");
-    if (nart__numeric(name, port, out)) {
+    if (op->wait.task) {
+        (void)nart__host_of(name, host, &service);
+    } else {
         *op->text = '\0';
-        if (o.family == AF_UNSPEC || o.family == out->storage.ss_family)
-            return 1;
-        nart__text_add(op->text, sizeof op->text, "%s is an address of the other family", name);
-        return NART_ENONAME;
+        r = nart__target(name, host, &port, out, op->text, sizeof op->text);
+        if (r < 0 || (r == 1 && (o.family == AF_UNSPEC || o.family == out->storage.ss_family)))
+            return r;
+        if (r == 1) {
+            nart__text_add(op->text, sizeof op->text, "%s is an address of the other family", host);
+            return NART_ENONAME;
+        }
+        op->port = port;
     }
-    if (nart__name_check(name) != 0)
-        return invalid(op, "this is no name of a host");
     q.question = o.family == AF_UNSPEC  ? NART__ASK_ADDRS
                  : o.family == AF_INET6 ? NART__ASK_AAAA
                                         : NART__ASK_A;
@@ -171,7 +248,7 @@ nart_res nart_resolve(nart_cx *cx, nart_lookup *op, const char *name, uint16_t p
     nart_res n = a->res > 0 && (size_t)a->res > cap ? (nart_res)cap : a->res;
     for (nart_res i = 0; i < n; i++) {
         out[i] = ((const nart_addr *)a->data)[i];
-        nart__set_port(&out[i], port);
+        nart__set_port(&out[i], op->port);
     }
     return finish(&q, a, n);
 }

@@ -45,18 +45,22 @@
  *  3. What is passed to the first call of an operation stays unchanged until it has answered.
  *  4. A query that nobody waits for any more continues until the name server has answered or its time is over. Its
  *     answer goes to the cache. Equal questions share one query.
- *  5. A numeric address ("127.0.0.1", "::1", "fe80::1%2") is never looked up.
- *  6. Every operation can answer these errors, which are not repeated below: -ECANCELED and -ETIMEDOUT; -EBUSY
+ *  5. A numeric address ("127.0.0.1", "::1", "fe80::1%eth0") is never looked up.
+ *  6. A name or address may name its port: "example.org:http", "127.0.0.1:80", "[::1]:https"; the parameter `port` is
+ *     then 0. A port by name is that of the system's table of services (/etc/services), which the call reads: it
+ *     blocks the loop as long as that file takes, as the first read of /etc/hosts does.
+ *  7. Every operation can answer these errors, which are not repeated below: -ECANCELED and -ETIMEDOUT; -EBUSY
  *     another task, or another operation, waits in this state; -EPERM outside of a poll; and, if a name has to be
  *     looked up, NART_EDRIVER under tokio, which has a resolver of its own; -ENOMEM; NART_EABORTED the resolver was
  *     freed meanwhile.
  *
  * | error                | the name                                                                       |
  * |----------------------|--------------------------------------------------------------------------------|
- * | NART_ENONAME         | does not exist, or has no record of the kind asked for                         |
+ * | NART_ENONAME         | does not exist, or has no record of the kind asked for; or its service does not |
  * | NART_EDNS            | cannot be looked up: the servers refuse, fail, answer nonsense, are unreachable |
  * | NART_EDNS_TIMEOUT    | no server has answered, in any of the tries                                    |
- * | -EINVAL              | is no name: empty, too long, an empty label                                    |
+ * | -EINVAL              | is no name: empty, too long, an empty label; or its port is none               |
+ * | -ENODEV              | is an address in the scope of an interface that does not exist                 |
  *
  * **Thread** of all functions: the runtime's own; of operations: inside a poll.
  */
@@ -137,6 +141,7 @@ typedef struct nart_lookup {
     /* private */
     nart__wait wait;
     const void *what, *out;
+    uint16_t port;
     nart__asker asker;
 } nart_lookup;
 
@@ -153,9 +158,9 @@ typedef struct nart_lookup_opts {
 
 /**
  * Looks up the addresses of a host, in the order in which to try them (RFC 6724).
- * @param port of the addresses, 0 if none. @param out,cap memory for the addresses. @param opts may be NULL.
+ * @param name see rules 5 and 6. @param port of the addresses, 0 if none. @param out,cap memory for the addresses. @param opts may be NULL.
  * @return the number of addresses in `out`, 1 to `cap`: further ones are left out; -EINVAL also: `cap` is 0, or
- *   bad options; NART_ENONAME, NART_EDNS, NART_EDNS_TIMEOUT; NART_EABI.
+ *   bad options; -ENODEV; NART_ENONAME, NART_EDNS, NART_EDNS_TIMEOUT; NART_EABI.
  * **Cost**: no allocation and no system call for a numeric address. An answer from the cache needs no allocation, and one
  *   system call a second.
  */
@@ -280,8 +285,9 @@ NART_API NART_MUST_USE nart_res nart_tcp_connect_any(nart_cx *cx, nart_connect *
 /**
  * Connects to the first address of a host that answers, as nart_tcp_connect_any(). Its IPv6 and IPv4 addresses are
  * asked for together. Attempts begin with the first answer; if that has IPv4 addresses, `resolution_delay` after it.
+ * @param name,port see rules 5 and 6.
  * @return as nart_tcp_connect_any(); NART_ENONAME, NART_EDNS, NART_EDNS_TIMEOUT the name has no address: if the two
- *   queries have failed in different ways, the one that another try may mend; -EINVAL it is no name.
+ *   queries have failed in different ways, the one that another try may mend; -EINVAL it is no name; -ENODEV.
  * **Cost**: that of nart_tcp_connect_any() and of nart_resolve() twice.
  */
 NART_API NART_MUST_USE nart_res nart_tcp_connect_host(nart_cx *cx, nart_connect *op, nart_tcp *s,

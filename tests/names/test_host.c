@@ -80,11 +80,13 @@ struct op {
     nart_connect_opts opts;
     nart_connect connect;
     nart_tcp s;
+    bool named; /* its name has the port */
 };
 
 static nart_res op_connect(nart_cx *cx, struct op *op)
 {
-    return nart_tcp_connect_host(cx, &op->connect, &op->s, op->name, port, &op->opts);
+    return nart_tcp_connect_host(cx, &op->connect, &op->s, op->name, op->named ? 0 : port,
+                                 &op->opts);
 }
 
 OP_TASK(op_connect);
@@ -296,6 +298,33 @@ TEST_WITH(a_numeric_address_needs_no_server, served)
     CHECK(is_connected_to(&op.s, SIX));
     CHECK_RES(nart_tcp_close(&op.s), 0);
     CHECK_EQ(dns_queries(&dns), 0);
+    places_close();
+}
+
+TEST_WITH(the_name_may_have_the_port, served)
+{
+    struct op op = op_of(NULL);
+    char name[64];
+
+    places_open(REFUSES, ANSWERS);
+    for (int i = 0; i < 2; i++) {
+        snprintf(name, sizeof name, "%s:%u", i ? "127.0.0.1" : "both.test", port);
+        op.name = name;
+        op.named = true;
+        CHECK_RES(now(&op), 0);
+        CHECK(is_connected_to(&op.s, FOUR));
+        CHECK_RES(nart_tcp_close(&op.s), 0);
+        op.named = false;
+        CHECK_RES(now(&op), -EINVAL);
+        CHECK_STR(op.connect.text, "the port is given twice");
+    }
+    op.named = true;
+    op.name = "none.test:80";
+    CHECK_RES(now(&op), NART_ENONAME);
+    CHECK(strstr(op.connect.text, "none.test: A") == op.connect.text);
+    op.name = "::1%nowhere";
+    CHECK_RES(now(&op), -ENODEV);
+    CHECK_STR(op.connect.text, "no interface has this name");
     places_close();
 }
 

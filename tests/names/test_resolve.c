@@ -8,6 +8,7 @@
 #include <nart/clock.h>
 #include <nart/fiber.h>
 
+#include <net/if.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -199,6 +200,59 @@ TEST_WITH(a_numeric_address_is_not_looked_up, served)
     op = op_of("::1", AF_INET);
     CHECK_RES(now(&op), NART_ENONAME);
     CHECK_STR(op.lookup.text, "::1 is an address of the other family");
+    CHECK_EQ(dns_queries(&dns), 0);
+}
+
+/* The first address of a name without a port, or the error. */
+static const char *first_of(const char *name, struct op *op)
+{
+    *op = op_of(name, AF_UNSPEC);
+    op->port = 0;
+    nart_res n = now(op);
+    return n < 0 ? nart_err_name(n) : text_of(op->out);
+}
+
+TEST_WITH(a_name_may_have_a_port_or_a_service, served)
+{
+    struct op op;
+
+    CHECK_STR(first_of("four.test:81", &op), "192.0.2.4:81");
+    CHECK_STR(first_of("four.test:http", &op), "192.0.2.4:80"); /* another port, the same answer */
+    CHECK_STR(first_of("alias.test:0", &op), first_of("host.test", &op));
+    CHECK_EQ(dns_queries(&dns), 6);
+    CHECK_STR(first_of("none.test:smtp", &op), "NART_ENONAME");
+    CHECK_STR(first_of("192.0.2.1:https", &op), "192.0.2.1:443");
+    CHECK_STR(first_of("[2001:db8::1]:65535", &op), "[2001:db8::1]:65535");
+    CHECK_STR(first_of("[::1]", &op), "[::1]:0");
+    CHECK_STR(first_of("unix:80", &op), "NART_ENONAME"); /* a name like others */
+    char six[NART_ADDR_TEXT];
+    snprintf(six, sizeof six, "[fe80::1%%%u]:25", if_nametoindex("lo"));
+    CHECK_STR(first_of("[fe80::1%lo]:smtp", &op), six);
+}
+
+TEST_WITH(what_is_no_port_is_refused, served)
+{
+    static const char *const bad[] = {
+        "[::1",  "[::1]80", "[::1]:",          "[host.test]:80", "[1.2.3.4]",   "host.test:",
+        "::1:x", "unix:/x", "host.test:65536", "host.test:8x",   "host.test:-1"
+    };
+    struct op op;
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const char *is = first_of(bad[i], &op);
+        if (strcmp(is, "EINVAL") != 0 && strcmp(is, "NART_ENONAME") != 0)
+            test_fail(__FILE__, __LINE__, "%s: %s", bad[i], is);
+        CHECK_EQ(dns_queries(&dns), 0);
+    }
+    CHECK_STR(first_of("host.test:65536", &op), "EINVAL");
+    CHECK_STR(op.lookup.text, "this is neither a port nor a service");
+    CHECK_STR(first_of("host.test:no-such-service", &op), "NART_ENONAME");
+    CHECK_STR(op.lookup.text, "this is neither a port nor a service");
+    CHECK_STR(first_of("fe80::1%nowhere", &op), "ENODEV");
+    CHECK_STR(op.lookup.text, "no interface has this name");
+    op = op_of("host.test:80", AF_UNSPEC); /* with a port */
+    CHECK_RES(now(&op), -EINVAL);
+    CHECK_STR(op.lookup.text, "the port is given twice");
     CHECK_EQ(dns_queries(&dns), 0);
 }
 
