@@ -20,8 +20,10 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <termios.h>
 #include <time.h>
@@ -190,6 +192,18 @@ int nart__sys_eventfd(void)
 {
     int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     return fd < 0 ? -errno : fd;
+}
+
+int nart__sys_timerfd(void)
+{
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int nart__sys_timerfd_set(int fd, int64_t at)
+{
+    const struct itimerspec to = { .it_value = { at / 1000000000, at % 1000000000 } };
+    ONCE(timerfd_settime(fd, TFD_TIMER_ABSTIME, &to, NULL));
 }
 
 int nart__sys_eventfd_write(int fd)

@@ -38,6 +38,10 @@ int nart__sys_eventfd_write(int fd);
 /* Sets the counter to zero. */
 int nart__sys_eventfd_drain(int fd);
 
+/* A descriptor that becomes readable at a time of CLOCK_MONOTONIC; closed on exec. */
+int nart__sys_timerfd(void);
+int nart__sys_timerfd_set(int fd, int64_t at);
+
 /* Waits while *word is `seen`, until a time of the clock above (INT64_MAX: no timeout). May return
  * spuriously. */
 void nart__sys_futex_wait(const NART__ATOMIC(uint32_t) * word, uint32_t seen, int64_t until);

@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* cares.c: name servers, through c-ares.
+/* cares.c: name servers, through c-ares: questions, answers, and what it is opened with. Its sockets and its time are
+ * in cares_io.c.
  *
- *  1. c-ares opens its sockets and says what it waits for; each has a watch, because c-ares never reports EAGAIN.
- *     One alarm is set to its next timeout.
- *  2. After anything that may have changed that (an event, the alarm, a question) the alarm is set again.
- *  3. The hosts file is asked first, by a channel that knows nothing else and answers at once. So what it has is not
- *     asked of servers, in neither family, and is kept without a time to live.
- *  4. c-ares measures its timeouts by the system's clock. Under a stopped clock the alarm rings when that is
- *     advanced, and finds what the system's clock says.
- *
- * A socket that cannot be watched is given up: its queries end by their timeout. */
+ * The hosts file is asked first, by a channel that knows nothing else and answers at once. So what it has is not
+ * asked of servers, in neither family, and is kept without a time to live. */
 #include "resolver.h"
 
 #ifdef NART_CARES
@@ -21,81 +15,9 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/time.h>
 
 /* An answer is kept for a day at most. */
 #define TTL_MAX 86400
-
-/* ---- sockets and the alarm ---- */
-
-static void set_alarm(nart_resolver *r)
-{
-    struct timeval left;
-    int64_t at = NART_NEVER;
-
-    if (ares_timeout(r->channel, NULL, &left)) /* a millisecond later: its clock counts others */
-        at = nart_time_add(nart__rt_now(r->rt),
-                           left.tv_sec * NART_SEC + (int64_t)left.tv_usec * NART_US + NART_MS);
-    nart_res set = nart_watch_set(&r->alarm, 0, at); /* without directions it cannot fail */
-    (void)set;
-}
-
-static void on_alarm(nart_watch *w, uint32_t events, void *arg)
-{
-    nart_resolver *r = arg;
-
-    (void)w, (void)events;
-    ares_process_fd(r->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-    set_alarm(r);
-}
-
-static void on_socket(nart_watch *w, uint32_t events, void *arg)
-{
-    nart_resolver *r = ((nart__name_socket *)arg)->resolver;
-    int fd = ((nart__name_socket *)arg)->fd;
-
-    (void)w;
-    ares_process_fd(r->channel, events & ~(uint32_t)NART_WRITE ? fd : ARES_SOCKET_BAD,
-                    events & NART_WRITE ? fd : ARES_SOCKET_BAD);
-    set_alarm(r);
-}
-
-static nart__name_socket *socket_new(nart_resolver *r, int fd)
-{
-    nart__name_socket *s = nart__alloc(&r->rt->alloc, sizeof *s, _Alignof(nart__name_socket));
-
-    if (!s)
-        return NULL;
-    *s = (nart__name_socket){ .next = r->sockets, .resolver = r, .fd = fd };
-    if (nart_watch_start(r->rt, &s->watch, fd, on_socket, s) != 0) {
-        nart__free(&r->rt->alloc, s, sizeof *s, _Alignof(nart__name_socket));
-        return NULL;
-    }
-    r->sockets = s;
-    return s;
-}
-
-/* What c-ares waits for in a socket; nothing: it is about to close it. */
-static void on_state(void *arg, ares_socket_t fd, int readable, int writable)
-{
-    nart_resolver *r = arg;
-    nart__name_socket **p = &r->sockets, *s;
-    uint32_t dirs = (readable ? NART_READ : 0) | (writable ? NART_WRITE : 0);
-
-    while (*p && (*p)->fd != fd)
-        p = &(*p)->next;
-    s = *p;
-    if (dirs) {
-        if (!s)
-            s = socket_new(r, fd);
-        nart_res set = s ? nart_watch_set(&s->watch, dirs, NART_NEVER) : -ENOMEM;
-        (void)set; /* see the top */
-    } else if (s) {
-        *p = s->next;
-        (void)nart_watch_stop(&s->watch);
-        nart__free(&r->rt->alloc, s, sizeof *s, _Alignof(nart__name_socket));
-    }
-}
 
 /* ---- answers ---- */
 
@@ -395,7 +317,7 @@ void nart__cares_send(nart_resolver *r, nart__lookup *l)
         ares_query(r->channel, l->name, ns_c_in, ns_t_srv, on_srv, l);
     else /* c-ares leaks "localhost" to servers if it is asked for one family */
         send_addrs(r->channel, l, strcmp(l->name, "localhost") == 0 ? AF_UNSPEC : family_of(l));
-    set_alarm(r);
+    nart__cares_alarm(r);
 }
 
 /* ---- opening and closing ---- */
@@ -442,7 +364,8 @@ static char **split(const char *domains, int *n)
 }
 
 /* A channel that looks only here: "b" servers, "f" the hosts file. */
-static int open_channel(void **out, struct ares_options *opts, int mask, const char *lookups)
+static int open_channel(nart_resolver *r, void **out, struct ares_options *opts, int mask,
+                        const char *lookups)
 {
     char where[2] = { *lookups };
     ares_channel channel = NULL;
@@ -450,16 +373,18 @@ static int open_channel(void **out, struct ares_options *opts, int mask, const c
     opts->lookups = where;
     int status = ares_init_options(&channel, opts, mask | ARES_OPT_LOOKUPS);
     *out = status == ARES_SUCCESS ? channel : NULL;
+    if (*out)
+        nart__cares_sockets(r, channel);
     return status;
 }
 
 /* After an error one of them may be open. */
 static int open_channels(nart_resolver *r, struct ares_options *opts, int mask, const char *servers)
 {
-    int status = open_channel(&r->channel, opts, mask, "b");
+    int status = open_channel(r, &r->channel, opts, mask, "b");
 
     if (status == ARES_SUCCESS && !r->no_hosts)
-        status = open_channel(&r->files, opts, mask, "f");
+        status = open_channel(r, &r->files, opts, mask, "f");
     if (status == ARES_SUCCESS && servers)
         status = ares_set_servers_ports_csv(r->channel, servers);
     if (status == ARES_SUCCESS)
@@ -475,7 +400,7 @@ nart_res nart__cares_open(nart_resolver *r, const nart_resolver_opts *o)
     char *path = (char *)(uintptr_t)o->resolv_conf;
 
     pthread_once(&once, library_init);
-    opts.sock_state_cb = on_state;
+    opts.sock_state_cb = nart__cares_state;
     opts.sock_state_cb_data = r;
     if (o->timeout) {
         int64_t ms = (o->timeout - 1) / NART_MS + 1;
@@ -500,7 +425,7 @@ nart_res nart__cares_open(nart_resolver *r, const nart_resolver_opts *o)
             return -ENOMEM;
         mask |= ARES_OPT_DOMAINS;
     }
-    nart_res res = nart_watch_start(r->rt, &r->alarm, -1, on_alarm, r);
+    nart_res res = nart__cares_alarm_open(r);
     if (res == 0) {
         res = error_of(open_channels(r, &opts, mask, o->servers));
         if (res)
@@ -512,7 +437,7 @@ nart_res nart__cares_open(nart_resolver *r, const nart_resolver_opts *o)
 
 void nart__cares_close(nart_resolver *r)
 {
-    (void)nart_watch_stop(&r->alarm);
+    nart__cares_alarm_close(r);
     ares_destroy(r->channel);
     ares_destroy(r->files);
 }

@@ -47,6 +47,8 @@ struct nart_resolver {
     /* of cares.c */
     void *channel, *files; /* files: answers at once, from the hosts file; NULL: it is not used */
     nart_watch alarm;
+    int alarm_fd;
+    int64_t alarm_at; /* on the system's clock; 0: it is not set */
     nart__name_socket *sockets;
     char servers[128]; /* for texts */
 };
@@ -66,5 +68,18 @@ nart_res nart__cares_open(nart_resolver *r, const nart_resolver_opts *o);
 void nart__cares_close(nart_resolver *r);
 /* Asks the hosts file, or sends the question. May call nart__lookup_done() at once. */
 void nart__cares_send(nart_resolver *r, nart__lookup *l);
+
+/* ---- cares_io.c, called by cares.c ---- */
+
+/* Makes a channel use the driver's system calls. */
+void nart__cares_sockets(nart_resolver *r, void *channel);
+/* For c-ares: what it waits for in a socket; nothing: it is about to close it. */
+void nart__cares_state(void *resolver, int fd, int readable, int writable);
+
+/* 0; or -EMFILE, -ENFILE, -ENOMEM: there is none. */
+nart_res nart__cares_alarm_open(nart_resolver *r);
+void nart__cares_alarm_close(nart_resolver *r);
+/* Sets the alarm to the next timeout of c-ares. After everything that may have changed it. */
+void nart__cares_alarm(nart_resolver *r);
 
 #endif

@@ -8,9 +8,9 @@
  *     nart_rt_clock_auto(rt);
  *     r = nart_rt_run(rt);       // sleeps take no time, and end at their time to the nanosecond
  *
- * nart_now(), sleeps, deadlines, intervals and backoff follow this clock. Other runtimes, tokio, and the
- * time arguments of nart_rt_poll(), nart_rt_quiesce() and nart_rt_shutdown_within() do not: they use real
- * time.
+ * nart_now(), sleeps, deadlines, intervals and backoff follow this clock. Other runtimes, tokio, the tries of a
+ * resolver (nart/resolve.h), and the time arguments of nart_rt_poll(), nart_rt_quiesce() and
+ * nart_rt_shutdown_within() do not: they use real time.
  *
  * **Thread**: the runtime's own, inside or outside of its polls. All of these but nart_rt_now() answer
  * NART_EWRONGTHREAD on others, NART_EFORK in a forked child and -EINVAL without a runtime.

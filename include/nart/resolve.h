@@ -33,8 +33,11 @@
  *  - what /etc/hosts has, until that file changes. Then all other answers are dropped, too: the name may be in it now.
  *    A lookup looks at the file if none has done so in the last second.
  *
- * If there are more answers than nart_resolver_opts.cache, the one is dropped whose last use is longest ago. Times are
- * those of the runtime's clock.
+ * If there are more answers than nart_resolver_opts.cache, the one is dropped whose last use is longest ago.
+ *
+ * **Time**: deadlines of operations, the delays of a connect and the cache follow the runtime's clock. The tries of a
+ * query use real time, as name servers do: a silent server is given up after the same time while that clock is
+ * stopped or advanced (nart/clock.h).
  *
  * Rules
  *  1. The state of an operation (nart_lookup, nart_connect) is the caller's, in the frame. Zeroed = idle. It needs
@@ -51,8 +54,8 @@
  *     blocks the loop as long as that file takes, as the first read of /etc/hosts does.
  *  7. Every operation can answer these errors, which are not repeated below: -ECANCELED and -ETIMEDOUT; -EBUSY
  *     another task, or another operation, waits in this state; -EPERM outside of a poll; and, if a name has to be
- *     looked up, NART_EDRIVER under tokio, which has a resolver of its own; -ENOMEM; NART_EABORTED the resolver was
- *     freed meanwhile.
+ *     looked up, NART_EDRIVER under tokio, which has a resolver of its own; -ENOMEM; -EMFILE, -ENFILE the runtime's
+ *     resolver needs a descriptor; NART_EABORTED the resolver was freed meanwhile.
  *
  * | error                | the name                                                                       |
  * |----------------------|--------------------------------------------------------------------------------|
@@ -104,7 +107,7 @@ enum {
 
 /**
  * Makes a resolver. `opts` may be NULL.
- * @return 0; -EINVAL no `rt` or `out`, or bad options; -ENOMEM; NART_EDNS the system's configuration cannot be read;
+ * @return 0; -EINVAL no `rt` or `out`, or bad options; -ENOMEM; -EMFILE, -ENFILE no descriptor left; NART_EDNS the system's configuration cannot be read;
  *   NART_EDRIVER a runtime of tokio's; -ENOSYS nart was built without c-ares; NART_EABI; NART_EWRONGTHREAD;
  *   NART_EFORK.
  * **Ownership**: the runtime's: freed with it, or earlier by nart_resolver_free(). Strings are copied.

@@ -638,6 +638,62 @@ TEST_WITH(an_answer_from_the_cache_needs_no_wait_and_no_memory, served)
     CHECK_EQ(op.polls, 1);
 }
 
+/* ---- clocks ---- */
+
+TEST_WITH(the_tries_of_a_query_use_real_time, served)
+{
+    CHECK_RES(nart_rt_clock_pause(rt), 0);
+    struct op op = op_of("late.test", AF_INET);
+    op_start(rt, &op);
+    CHECK_RES(nart_rt_clock_advance(rt, 3600 * NART_SEC), 0);
+    settle(rt);
+    CHECK_RES(op.res, NART_PENDING); /* no try is over */
+    dns_release(&dns);
+    CHECK_RES(answer_of(&op), 1);
+    use_impatient();
+    op = op_of("silent.test", AF_INET);
+    CHECK_RES(now(&op), NART_EDNS_TIMEOUT); /* though the clock stands still */
+    op = op_of("silent.test", AF_INET);
+    op.limit = 1;
+    op_start(rt, &op);
+    CHECK_RES(op.res, NART_PENDING);
+    CHECK_RES(nart_rt_clock_advance(rt, 1), 0);
+    settle(rt);
+    CHECK_RES(op.res, -ETIMEDOUT); /* its deadline does not */
+}
+
+struct sleeper {
+    nart_timer timer;
+};
+
+static nart_res sleeper_run(nart_cx *cx, void *frame)
+{
+    return nart_sleep(cx, &((struct sleeper *)frame)->timer, 3600 * NART_SEC);
+}
+
+TYPE(sleeper, sleeper_run);
+
+/* A clock that advances by itself does so only while no descriptor is watched. */
+TEST_WITH(after_a_query_nothing_is_watched, served)
+{
+    CHECK_RES(nart_rt_clock_pause(rt), 0);
+    CHECK_RES(nart_rt_clock_auto(rt), 0);
+    CHECK_STR(four("four.test"), "192.0.2.4:80");
+    int64_t at = nart_rt_now(rt);
+    CHECK_RES(run(rt, &sleeper_type, &(struct sleeper){ .timer = { 0 } }), 0);
+    CHECK_EQ(nart_rt_now(rt) - at, 3600 * NART_SEC);
+}
+
+TEST(without_memory_for_events_a_query_still_ends)
+{
+    rt = NEW_RT(.max_io = 1);
+    dns_open(&dns, records);
+    use_impatient();
+    struct op op = op_of("silent.test", AF_INET);
+    CHECK_RES(now(&op), NART_EDNS_TIMEOUT); /* its socket is watched, its alarm is not */
+    served_close();
+}
+
 /* ---- many ---- */
 
 TEST_WITH(equal_questions_share_a_query, served)
@@ -959,6 +1015,11 @@ TEST_WITH(without_descriptors_a_lookup_fails, served)
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 3, before.rlim_max }), 0);
     struct op op = op_of("four.test", AF_INET);
     nart_res r = now(&op);
+    nart_resolver *none;
+    CHECK_RES(nart_resolver_new(rt, NULL, &none), -EMFILE);
+    CHECK(!none);
+    op.opts.resolver = NULL; /* that of the runtime */
+    CHECK_RES(now(&op), -EMFILE);
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
     CHECK_RES(r, NART_EDNS);
     CHECK_STR(four("four.test"), "192.0.2.4:80");
