@@ -60,6 +60,8 @@ double world_4(nart_rt *rt, bench_how how, uint64_t n);
 double tcp_echo(nart_rt *rt, bench_how how, uint64_t n);
 double udp_echo(nart_rt *rt, bench_how how, uint64_t n);
 double udp_batch(nart_rt *rt, bench_how how, uint64_t n);
+double connect_addr(nart_rt *rt, bench_how how, uint64_t n);
+double connect_name(nart_rt *rt, bench_how how, uint64_t n);
 double timer_cancel(nart_rt *rt, bench_how how, uint64_t n);
 double timer_cancel_rel(nart_rt *rt, bench_how how, uint64_t n);
 double fiber_yield(nart_rt *rt, bench_how how, uint64_t n);

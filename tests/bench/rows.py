@@ -77,6 +77,8 @@ ROWS = (
                               faster("libuv", 1))),
     Row("udp_echo", 500_000, (faster("libuv", 2),)),
     Row("udp_batch", 500_000, (faster("libuv", 1),)),
+    Row("connect_addr", 20_000),
+    Row("connect_name", 20_000, (within_ns("connect_addr", 20_000),)),
     Row("bridge_batch", 20_000, (faster("nexus", 1), faster("tokio", 1)), cpus=2),
     Row("bridge_batch_c", 20_000, (within("bridge_batch", 1.5),), cpus=2),
     Row("bridge_hop", 50_000, (within("tokio", 1.2),), cpus=2),
