@@ -62,6 +62,8 @@ static int64_t time_of(const nart__lookup *l, int ttl)
 
 static void failed(nart__lookup *l, int status)
 {
+    if (l->sent && status == ARES_EBADNAME)
+        status = ARES_EBADRESP; /* the answer has the bad name */
     nart_res res = error_of(status);
     const char *how = ares_strerror(status);
     const char *servers = l->in->servers;
@@ -317,6 +319,7 @@ void nart__cares_send(nart_resolver *r, nart__lookup *l)
         ares_query(r->channel, l->name, ns_c_in, ns_t_srv, on_srv, l);
     else /* c-ares leaks "localhost" to servers if it is asked for one family */
         send_addrs(r->channel, l, strcmp(l->name, "localhost") == 0 ? AF_UNSPEC : family_of(l));
+    l->sent = true;
     nart__cares_alarm(r);
 }
 

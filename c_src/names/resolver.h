@@ -20,6 +20,7 @@ typedef struct nart__lookup {
     int64_t expires;
     uint32_t hash, hosts; /* `hosts` of the resolver when it was asked */
     bool local;           /* asked of the hosts file, or answered by it */
+    bool sent;            /* c-ares has accepted the name */
     nart__question question;
     size_t size; /* of this block */
     char name[];
