@@ -26,7 +26,12 @@ enum {
     DNS_WRONG_QUESTION, /* a lie that answers another question, then the truth */
     DNS_GARBAGE,        /* bytes, then the truth */
     DNS_TRUNCATED,      /* by UDP; the truth by TCP */
-    DNS_HELD            /* the truth, after dns_release() */
+    DNS_HELD,           /* the truth, after dns_release() */
+    DNS_OTHER_PLACE,    /* a lie from another port, then the truth */
+    DNS_GIANT,          /* a datagram of 60,000 bytes that begins with a lie's id, then the truth */
+    DNS_CUT,     /* the truth without its last bytes: one more each time, until nothing is left */
+    DNS_TCP_CUT, /* by UDP truncated; by TCP the truth, cut likewise, and the end */
+    DNS_MANY     /* 3,000 addresses, by TCP */
 };
 
 /* "name" A "127.0.0.1" | AAAA "::1" | PTR "host.test" | SRV "priority weight port host" | CNAME "other". The mode of the
@@ -55,7 +60,7 @@ struct dns {
     NART__ATOMIC(uint32_t) queries; /* questions so far, by UDP */
     NART__ATOMIC(uint32_t) tcp_queries;
     struct dns_held *held;
-    size_t n_held;
+    size_t n_held, cut;
 };
 
 static inline uint32_t dns_queries(struct dns *d)
@@ -160,7 +165,7 @@ static inline size_t dns_put_records(const struct dns *d, unsigned char *out, co
     return at;
 }
 
-enum { DNS_LIE_ID = 1, DNS_LIE_QUESTION = 2, DNS_LIE_TC = 4 };
+enum { DNS_LIE_ID = 1, DNS_LIE_QUESTION = 2, DNS_LIE_TC = 4, DNS_LIE_RECORD = 8 };
 
 static inline size_t dns_reply(const struct dns *d, const unsigned char *q, size_t len, int lies,
                                int rcode, unsigned char *out)
@@ -177,7 +182,7 @@ static inline size_t dns_reply(const struct dns *d, const unsigned char *q, size
         out[0] ^= 0x55;
     if (lies & DNS_LIE_QUESTION)
         out[13] = out[13] == 'x' ? 'y' : 'x';
-    if (lies & (DNS_LIE_ID | DNS_LIE_QUESTION)) {
+    if (lies & (DNS_LIE_ID | DNS_LIE_QUESTION | DNS_LIE_RECORD)) {
         static const struct dns_record four = { "lie", ns_t_a, "192.0.2.66", 0, 60 },
                                        six = { "lie", ns_t_aaaa, "2001:db8::66", 0, 60 };
         struct dns_record lie = type == ns_t_aaaa ? six : four;
@@ -216,6 +221,25 @@ static inline void dns_send(const struct dns *d, const unsigned char *p, size_t 
     (void)sendto(d->udp, p, len, 0, (const struct sockaddr *)to, sizeof *to);
 }
 
+/* From a socket that the question was not sent to. */
+static inline void dns_from_elsewhere(const unsigned char *p, size_t len,
+                                      const struct sockaddr_in *to)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    CHECK_EQ(sendto(fd, p, len, 0, (const struct sockaddr *)to, sizeof *to), len);
+    close(fd);
+}
+
+/* The next shorter length of a message: all of it after none. */
+static inline size_t dns_cut(struct dns *d, size_t len)
+{
+    size_t left = len - d->cut % (len + 1);
+
+    d->cut++;
+    return left;
+}
+
 static inline void dns_by_udp(struct dns *d, unsigned char *out)
 {
     unsigned char q[512];
@@ -238,6 +262,8 @@ static inline void dns_by_udp(struct dns *d, unsigned char *out)
         dns_send(d, out, dns_reply(d, q, len, 0, 5, out), &from);
         return;
     case DNS_TRUNCATED:
+    case DNS_TCP_CUT:
+    case DNS_MANY:
         dns_send(d, out, dns_reply(d, q, len, DNS_LIE_TC, 0, out), &from);
         return;
     case DNS_HELD:
@@ -252,6 +278,16 @@ static inline void dns_by_udp(struct dns *d, unsigned char *out)
     case DNS_WRONG_QUESTION:
         dns_send(d, out, dns_reply(d, q, len, DNS_LIE_QUESTION, 0, out), &from);
         break;
+    case DNS_OTHER_PLACE:
+        dns_from_elsewhere(out, dns_reply(d, q, len, DNS_LIE_RECORD, 0, out), &from);
+        break;
+    case DNS_GIANT:
+        memset(out + dns_reply(d, q, len, DNS_LIE_ID, 0, out), 0xff, 1000);
+        dns_send(d, out, 60000, &from);
+        break;
+    case DNS_CUT:
+        dns_send(d, out, dns_cut(d, dns_reply(d, q, len, 0, 0, out)), &from);
+        return;
     case DNS_GARBAGE:
         dns_send(d, (const unsigned char *)"\xff\xff garbage, not a message", 25, &from);
         break;
@@ -259,6 +295,23 @@ static inline void dns_by_udp(struct dns *d, unsigned char *out)
         break;
     }
     dns_send(d, out, dns_reply(d, q, len, 0, 0, out), &from);
+}
+
+/* Repeats the only record of a reply, which has the question's name. */
+static inline size_t dns_repeat(unsigned char *reply, size_t len, unsigned times)
+{
+    size_t question = 12;
+
+    while (reply[question])
+        question += reply[question] + 1U;
+    question += 5;
+    size_t rest = len - question - (question - 12 - 4); /* the record after its name */
+    unsigned char record[64] = { 0xc0, 12 };            /* "the name at 12" */
+    memcpy(record + 2, reply + len - rest, rest);
+    for (unsigned i = 0; i < times; i++)
+        memcpy(reply + question + i * (rest + 2), record, rest + 2);
+    dns_put16(reply + 6, times);
+    return question + times * (rest + 2);
 }
 
 static inline bool dns_read_all(int fd, unsigned char *p, size_t n)
@@ -279,8 +332,12 @@ static inline void dns_by_tcp(struct dns *d, unsigned char *out)
             break;
         (void)__atomic_add_fetch(&d->tcp_queries, 1, __ATOMIC_ACQ_REL);
         size_t n = dns_reply(d, q, len, 0, 0, out + 2);
+        int mode = dns_mode(d, q, len);
+        if (mode == DNS_MANY)
+            n = dns_repeat(out + 2, n, 3000);
         dns_put16(out, (unsigned)n);
-        if (send(fd, out, n + 2, MSG_NOSIGNAL) != (ssize_t)n + 2)
+        size_t sent = mode == DNS_TCP_CUT ? dns_cut(d, n + 2) : n + 2;
+        if (send(fd, out, sent, MSG_NOSIGNAL) != (ssize_t)sent || sent < n + 2)
             break;
     }
     close(fd);

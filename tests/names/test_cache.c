@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* What a resolver keeps, how long, and by which clock. */
+#include "lookup.h"
+
+#include <sched.h>
+#include <sys/mount.h>
+
+/* ---- the cache ---- */
+
+TEST_WITH(an_answer_is_kept_for_its_time, served)
+{
+    CHECK_RES(nart_rt_clock_pause(rt), 0);
+    CHECK_STR(four("four.test"), "192.0.2.4:80");
+    CHECK_EQ(dns_queries(&dns), 1);
+    CHECK_RES(nart_rt_clock_advance(rt, 60 * NART_SEC - 1), 0);
+    CHECK_STR(four("FOUR.test"), "192.0.2.4:80");
+    CHECK_EQ(dns_queries(&dns), 1);
+    CHECK_RES(nart_rt_clock_advance(rt, 1), 0);
+    CHECK_STR(four("four.test"), "192.0.2.4:80");
+    CHECK_EQ(dns_queries(&dns), 2);
+}
+
+/* Asks twice just before `keep` has passed and once after: two questions are sent. */
+static void is_kept_for(struct op op, int64_t keep)
+{
+    uint32_t asked = dns_queries(&dns);
+    nart_res r = now(&op);
+    char text[NART_LOOKUP_TEXT];
+
+    snprintf(text, sizeof text, "%s", op.lookup.text);
+    CHECK_RES(nart_rt_clock_advance(rt, keep - 1), 0);
+    CHECK_RES(now(&op), r);
+    CHECK_STR(op.lookup.text, text);
+    CHECK_EQ(dns_queries(&dns), asked + 1);
+    CHECK_RES(nart_rt_clock_advance(rt, 1), 0);
+    CHECK_RES(now(&op), r);
+    CHECK_EQ(dns_queries(&dns), asked + 2);
+}
+
+TEST_WITH(names_of_addresses_and_places_are_kept_for_their_time, served)
+{
+    struct op op = op_of("_x._tcp.test", AF_UNSPEC);
+
+    CHECK_RES(nart_rt_clock_pause(rt), 0);
+    op.kind = SRV;
+    op.cap = 4;
+    is_kept_for(op, 50 * NART_SEC); /* that of the record with the least */
+    op = op_of(NULL, AF_UNSPEC);
+    op.kind = REVERSE;
+    CHECK_RES(nart_addr_parse(&op.addr, "192.0.2.1:80"), 0);
+    is_kept_for(op, 60 * NART_SEC);
+    CHECK_RES(nart_addr_parse(&op.addr, "[2001:db8::1]:80"), 0);
+    is_kept_for(op, 40 * NART_SEC);
+}
+
+TEST_WITH(what_does_not_exist_is_kept_for_a_while, served)
+{
+    nart_resolver_opts o = asks();
+    struct op op = op_of("none.test", AF_INET);
+
+    CHECK_RES(nart_rt_clock_pause(rt), 0);
+    is_kept_for(op, 5 * NART_SEC);
+    is_kept_for(op_of("four.test", AF_INET6), 5 * NART_SEC); /* the name exists */
+    op.kind = SRV;
+    op.cap = 4;
+    is_kept_for(op, 5 * NART_SEC);
+    op.name = "_none._tcp.test";
+    is_kept_for(op, 5 * NART_SEC);
+    op.kind = REVERSE;
+    CHECK_RES(nart_addr_parse(&op.addr, "192.0.2.99:80"), 0);
+    is_kept_for(op, 5 * NART_SEC);
+    o.negative = NART_SEC;
+    use(o);
+    is_kept_for(op_of("none.test", AF_INET), NART_SEC);
+}
+
+TEST_WITH(what_has_no_time_to_live_and_failures_are_not_kept, served)
+{
+    nart_resolver_opts o = asks();
+
+    o.tries = 1;
+    use(o);
+    for (uint32_t i = 1; i <= 3; i++) {
+        CHECK_STR(four("fleeting.test"), "192.0.2.5:80");
+        CHECK_STR(four("refuses.test"), "NART_EDNS");
+        CHECK_EQ(dns_queries(&dns), 2 * i);
+    }
+    o.flags = NART_RESOLVER_NO_CACHE;
+    use(o);
+    for (uint32_t i = 1; i <= 3; i++) {
+        CHECK_STR(four("four.test"), "192.0.2.4:80");
+        CHECK_STR(four("none.test"), "NART_ENONAME");
+        CHECK_EQ(dns_queries(&dns), 6 + 2 * i);
+    }
+}
+
+TEST_WITH(the_cache_is_bounded, served)
+{
+    nart_resolver_opts o = asks();
+
+    o.cache = 2;
+    use(o);
+    CHECK_STR(four("four.test"), "192.0.2.4:80");
+    CHECK_STR(four("id.test"), "192.0.2.6:80");
+    long blocks = test_alloc_live();
+    CHECK_STR(four("four.test"), "192.0.2.4:80");
+    CHECK_EQ(dns_queries(&dns), 2);
+    CHECK_STR(four("question.test"),
+              "192.0.2.7:80"); /* instead of the one that was not used again */
+    CHECK_EQ(test_alloc_live(), blocks);
+    CHECK_EQ(dns_queries(&dns), 3);
+    CHECK_STR(four("four.test"), "192.0.2.4:80");
+    CHECK_STR(four("question.test"), "192.0.2.7:80");
+    CHECK_EQ(dns_queries(&dns), 3);
+    CHECK_STR(four("id.test"), "192.0.2.6:80");
+    CHECK_EQ(dns_queries(&dns), 4);
+}
+
+TEST_WITH(an_answer_from_the_cache_needs_no_wait_and_no_memory, served)
+{
+    CHECK_STR(four("four.test"), "192.0.2.4:80");
+    struct op op = op_of("four.test", AF_INET);
+    test_alloc_fail(1, true);
+    op_start(rt, &op);
+    test_alloc_fail(0, false);
+    CHECK_RES(op.res, 1);
+    CHECK_EQ(op.polls, 1);
+}
+
+/* ---- clocks ---- */
+
+TEST_WITH(the_tries_of_a_query_use_real_time, served)
+{
+    CHECK_RES(nart_rt_clock_pause(rt), 0);
+    struct op op = op_of("late.test", AF_INET);
+    op_start(rt, &op);
+    CHECK_RES(nart_rt_clock_advance(rt, 3600 * NART_SEC), 0);
+    settle(rt);
+    CHECK_RES(op.res, NART_PENDING); /* no try is over */
+    dns_release(&dns);
+    CHECK_RES(answer_of(&op), 1);
+    use_impatient();
+    op = op_of("silent.test", AF_INET);
+    CHECK_RES(now(&op), NART_EDNS_TIMEOUT); /* though the clock stands still */
+    op = op_of("silent.test", AF_INET);
+    op.limit = 1;
+    op_start(rt, &op);
+    CHECK_RES(op.res, NART_PENDING);
+    CHECK_RES(nart_rt_clock_advance(rt, 1), 0);
+    settle(rt);
+    CHECK_RES(op.res, -ETIMEDOUT); /* its deadline does not */
+}
+
+struct sleeper {
+    nart_timer timer;
+};
+
+static nart_res sleeper_run(nart_cx *cx, void *frame)
+{
+    return nart_sleep(cx, &((struct sleeper *)frame)->timer, 3600 * NART_SEC);
+}
+
+TYPE(sleeper, sleeper_run);
+
+/* A clock that advances by itself does so only while no descriptor is watched. */
+TEST_WITH(after_a_query_nothing_is_watched, served)
+{
+    CHECK_RES(nart_rt_clock_pause(rt), 0);
+    CHECK_RES(nart_rt_clock_auto(rt), 0);
+    CHECK_STR(four("four.test"), "192.0.2.4:80");
+    int64_t at = nart_rt_now(rt);
+    CHECK_RES(run(rt, &sleeper_type, &(struct sleeper){ .timer = { 0 } }), 0);
+    CHECK_EQ(nart_rt_now(rt) - at, 3600 * NART_SEC);
+}
+
+TEST(without_memory_for_events_a_query_still_ends)
+{
+    rt = NEW_RT(.max_io = 1);
+    dns_open(&dns, records);
+    use_impatient();
+    struct op op = op_of("silent.test", AF_INET);
+    CHECK_RES(now(&op), NART_EDNS_TIMEOUT); /* its socket is watched, its alarm is not */
+    served_close();
+}
+
+/* ---- the hosts file ---- */
+
+/* A hosts file in a namespace of its own. */
+static int hosts;
+
+static void hosts_write(const char *text)
+{
+    CHECK_EQ(ftruncate(hosts, 0), 0);
+    CHECK_EQ(pwrite(hosts, text, strlen(text), 0), strlen(text));
+}
+
+static void hosts_open(const char *text)
+{
+    char path[] = "/tmp/nart-hosts-XXXXXX";
+
+    hosts = mkostemp(path, O_CLOEXEC);
+    CHECK_LE(0, hosts);
+    hosts_write(text);
+    bool mounted = unshare(CLONE_NEWNS) == 0 &&
+                   mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+                   mount(path, "/etc/hosts", NULL, MS_BIND, NULL) == 0;
+    unlink(path);
+    if (!mounted)
+        SKIP("only root may mount another /etc/hosts");
+}
+
+TEST_WITH(a_name_of_the_hosts_file_is_not_asked_of_servers, served)
+{
+    hosts_open("192.0.2.77 listed.test\n");
+    struct op op = op_of("listed.test", AF_UNSPEC);
+    CHECK_RES(now(&op), 1);
+    CHECK_STR(text_of(op.out), "192.0.2.77:80");
+    op = op_of("listed.test", AF_INET6);
+    CHECK_RES(now(&op), NART_ENONAME);
+    op.kind = REVERSE;
+    CHECK_RES(nart_addr_parse(&op.addr, "192.0.2.77:80"), 0);
+    CHECK_RES(now(&op), 11);
+    CHECK_STR(op.text, "listed.test");
+    CHECK_EQ(dns_queries(&dns), 0);
+    close(hosts);
+}
+
+TEST_WITH(what_the_hosts_file_has_is_kept_until_it_changes, served)
+{
+    CHECK_RES(nart_rt_clock_pause(rt), 0);
+    hosts_open("192.0.2.77 listed.test\n");
+    CHECK_STR(four("listed.test"), "192.0.2.77:80");
+    struct op six = op_of("listed.test", AF_INET6);
+    CHECK_RES(now(&six), NART_ENONAME);
+    CHECK_STR(four("four.test"), "192.0.2.4:80");
+    hosts_write("192.0.2.78 listed.test\n2001:db8::78 listed.test\n192.0.2.79 four.test\n");
+    CHECK_STR(four("listed.test"), "192.0.2.77:80"); /* within the same second */
+    CHECK_RES(now(&six), NART_ENONAME);
+    CHECK_RES(nart_rt_clock_advance(rt, NART_SEC - 1), 0);
+    CHECK_STR(four("listed.test"), "192.0.2.77:80");
+    struct op op = op_of("later.test", AF_INET);
+    op_start(rt, &op);
+    CHECK_RES(nart_rt_clock_advance(rt, 1), 0);
+    CHECK_STR(four("listed.test"), "192.0.2.78:80");
+    CHECK_RES(now(&six), 1);
+    CHECK_STR(four("four.test"), "192.0.2.79:80"); /* the answer of a server is dropped */
+    dns_release(&dns);
+    CHECK_RES(answer_of(&op), 1);
+    CHECK_EQ(dns_queries(&dns), 2);
+    op_start(rt, &op); /* it was asked before the change */
+    dns_release(&dns);
+    CHECK_RES(answer_of(&op), 1);
+    CHECK_EQ(dns_queries(&dns), 3);
+    close(hosts);
+    CHECK_RES(nart_rt_clock_advance(rt, NART_SEC), 0);
+    CHECK_STR(four("listed.test"), "192.0.2.78:80");
+    nart_resolver_opts o = asks();
+    o.flags = NART_RESOLVER_NO_HOSTS;
+    use(o);
+    CHECK_STR(four("four.test"), "192.0.2.4:80");
+}
