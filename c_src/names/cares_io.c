@@ -145,13 +145,18 @@ static void on_alarm(nart_watch *w, uint32_t events, void *arg)
     nart__cares_alarm(r);
 }
 
+/* What the alarm waits for: its timer, or a time of the runtime's clock, or nothing. */
+static nart_res watch_alarm(nart_resolver *r, uint32_t dirs, int64_t at)
+{
+    return nart_watch_set(&r->alarm, dirs, at);
+}
+
 void nart__cares_alarm(nart_resolver *r)
 {
     struct timeval tv;
-    nart_res watched = 0;
 
     if (!ares_timeout(r->channel, NULL, &tv)) {
-        watched = nart_watch_set(&r->alarm, 0, NART_NEVER); /* the timer may go on, unwatched */
+        (void)watch_alarm(r, 0, NART_NEVER); /* the timer may go on, unwatched */
         return;
     }
     /* a millisecond later: its clock counts others */
@@ -161,9 +166,8 @@ void nart__cares_alarm(nart_resolver *r)
         r->alarm_at = at;
         (void)nart__sys_timerfd_set(r->alarm_fd, at);
     }
-    watched = nart_watch_set(&r->alarm, NART_READ, NART_NEVER);
-    if (watched < 0)
-        watched = nart_watch_set(&r->alarm, 0, nart_time_add(nart__rt_now(r->rt), left));
+    if (watch_alarm(r, NART_READ, NART_NEVER) < 0)
+        (void)watch_alarm(r, 0, nart_time_add(nart__rt_now(r->rt), left));
 }
 
 nart_res nart__cares_alarm_open(nart_resolver *r)
