@@ -10,8 +10,8 @@
 /* JOB_IDLE: a block that a handle keeps for its next job. */
 enum job_state { JOB_IDLE, JOB_QUEUED, JOB_RUNNING, JOB_ENDED };
 
-/* One block; the data follows at its alignment. While a job is queued or runs, all fields but `cancelled` and the
- * constant ones are guarded by the lock of its pool; otherwise they are the handle's. */
+/* One block; the data follows at its alignment. While a job is queued or runs, all fields but `cancelled`, `state` and
+ * the constant ones are guarded by the lock of its pool; otherwise they are the handle's. */
 struct nart_job {
     nart_job *next, *prev;
     nart_workers *pool;  /* constant, as the next five */
@@ -20,9 +20,9 @@ struct nart_job {
     void *data;
     unsigned fork_epoch;
     NART__ATOMIC(uint32_t) cancelled; /* read by the job without the lock */
-    enum job_state state;
-    bool held;     /* by a handle; if not, the thread that ends it frees it */
-    bool has_data; /* to be dropped */
+    NART__ATOMIC(uint32_t) state;     /* written within the lock; JOB_ENDED publishes the rest */
+    bool held;                        /* by a handle; if not, the thread that ends it frees it */
+    bool has_data;                    /* to be dropped */
     const nart_work_type *type;
     nart_waker waker; /* of the task that waits for it */
     nart_res res;
@@ -32,16 +32,29 @@ struct nart__job_list {
     nart_job *first, *last;
 };
 
+/* A thread of a pool. */
+struct nart__worker {
+    nart_workers *pool;
+    nart_job *job;                /* that runs */
+    nart_waker waker;             /* to wake when the lock is left: the answer of the job before */
+    struct nart__worker *before;  /* that has become idle before this one */
+    struct nart__worker *after;   /* that has become idle after this one */
+    NART__ATOMIC(uint32_t) sleep; /* see sleep_state in workers.c */
+};
+
 /* See workers.c. */
 struct nart_workers {
     nart__lock lock;
-    pthread_cond_t queued_one, ended;
+    pthread_cond_t ended;
     struct nart__job_list queue, run;
+    struct nart__worker *idler; /* that has become idle last */
     uint32_t threads, idle, queued, running;
     uint32_t refs;
     uint32_t closers; /* threads in nart_workers_shutdown() */
+    bool called;      /* an idle thread was called and has not looked at the queue yet */
+    bool starting;    /* a thread was counted and has not looked at the queue yet */
     bool closing;     /* accepts no jobs */
-    bool joins;       /* one of them joins the last thread */
+    bool joins;       /* a thread that shuts the pool down joins the last one */
     bool unowned;     /* freed by its owner: nobody joins its threads */
     bool has_last;    /* `last` has ended and is not joined yet */
     pthread_t last;
@@ -57,6 +70,14 @@ struct nart_workers {
 
 /* NULL: the default pool. The pool, or NULL in a child of fork, where it is the parent's. */
 nart_workers *nart__workers_of(nart_workers *pool);
+
+extern __thread nart_workers *nart__workers_here; /* the pool of this thread */
+
+/* Leaves the lock with one reference less. */
+void nart__workers_unref(nart_workers *p);
+
+/* Accepts no jobs, ends those that are queued, cancels those that run. Within the lock, which is left meanwhile. */
+void nart__workers_close(nart_workers *p);
 
 /* A block with room for `bytes` of data; NULL: no memory. */
 nart_job *nart__job_new(nart_workers *pool, size_t bytes, size_t align);

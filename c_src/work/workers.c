@@ -9,42 +9,30 @@
  *
  * The algorithm. One lock per pool guards its queue, its counts and its jobs. It is not held across a call of user
  * code, a wake, or the start of a thread.
- *  1. Submitting appends to the queue. If more jobs are queued than threads are idle, and there are fewer threads than
- *     allowed, it counts one more and starts it; otherwise it signals one.
- *  2. A thread takes the first job, runs it without the lock, and ends it under the lock: from then on it is the
- *     handle's, and the thread only wakes the waker that it has read before. A job that its handle has left is dropped
- *     and freed by the thread.
+ *  1. Submitting appends to the queue and requests a thread, unless one that was requested has not arrived yet: it calls
+ *     the thread that has become idle last, whose caches are warm; without an idle one it starts one, if there are fewer
+ *     than allowed. So a batch of jobs costs one wake, and not one each.
+ *  2. A thread that arrives takes the first job, and requests the next thread if more are queued: so each queued job has
+ *     a thread on its way as long as one is idle or may be started. It runs the job without the lock, ends it under the
+ *     lock, takes the next one in the same section, and then only wakes the waker that it has read before. A job that
+ *     its handle has left is dropped and freed by the thread.
  *  3. A handle that leaves a queued job removes it; one that leaves a running job marks it so.
- *  4. A thread that was idle for idle_ns detaches itself and ends. While a pool shuts down, each thread that ends joins
+ *  4. An idle thread sleeps on a word of its own (sleep_state), which decides with one exchange whether its caller needs a
+ *     system call. One that was idle for idle_ns detaches itself and ends. While a pool shuts down, each thread that ends joins
  *     the one that has ended before it, and nart_workers_shutdown() the last one: so no thread is left when it returns.
  *     If several threads shut a pool down, one of them joins, and the others wait for that.
  *  5. A pool is freed by the last of its references: its owner, its threads, the blocks of its jobs.
  *
- * Fork: a child has none of the threads, and any of the locks may be held there. So a pool and a job know the fork epoch
- * in which they were made, and calls compare it before they take a lock. The default pool is made again in the child.
- *
  * Not handled: a job that never returns keeps its thread; a pool whose threads all do so queues for ever. */
 #include "../base/alloc.h"
-#include "../base/sized.h"
 #include "../sys.h"
 #include "work.h"
 
-#include <stdio.h>
 #include <string.h>
 
-enum {
-    THREADS_MAX = 4096,
-    THREADS_DEFAULT = 8,
-    QUEUE_MAX = 1 << 20,
-    QUEUE_DEFAULT = 256,
-    STACK_MIN = 64 << 10,
-    STACK_DEFAULT = 2 << 20
-};
-
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static unsigned fork_epoch; /* changed in the child only, while it has one thread */
-static nart_workers the_default;
-static __thread nart_workers *here; /* the pool of this thread */
+/* Of a thread that is idle. The caller's exchange to CALLED and the thread's exchange from AWAKE to ASLEEP decide whether
+ * it must be woken. */
+enum sleep_state { AWAKE, ASLEEP, CALLED };
 
 /* ---- lists ---- */
 
@@ -71,105 +59,6 @@ static void take(struct nart__job_list *l, nart_job *j)
         l->last = j->prev;
 }
 
-/* ---- pools ---- */
-
-/* 0; -EINVAL an option out of its range. */
-static nart_res pool_init(nart_workers *p, const nart_workers_opts *o)
-{
-    pthread_condattr_t attr;
-
-    memset(p, 0, sizeof *p);
-    p->threads_max = o->threads ? o->threads : THREADS_DEFAULT;
-    p->queue_max = o->queue ? o->queue : QUEUE_DEFAULT;
-    p->idle_ns = o->idle_ns ? o->idle_ns : NART_SEC;
-    p->stack = o->stack ? o->stack : STACK_DEFAULT;
-    if (p->threads_max > THREADS_MAX || p->queue_max > QUEUE_MAX || p->idle_ns < 0 ||
-        p->stack < STACK_MIN)
-        return -EINVAL;
-    p->alloc = o->alloc ? *o->alloc : nart__alloc_std;
-    p->fork_epoch = fork_epoch;
-    p->refs = 1;
-    (void)snprintf(p->name, sizeof p->name, "%s", o->name ? o->name : "nart-work");
-    nart__lock_init(&p->lock);
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&p->queued_one, &attr);
-    (void)pthread_cond_init(&p->ended, &attr);
-    (void)pthread_condattr_destroy(&attr);
-    return 0;
-}
-
-static void default_init(void)
-{
-    const nart_workers_opts none = NART_WORKERS_OPTS_INIT;
-    (void)pool_init(&the_default, &none);
-}
-
-static void in_child(void)
-{
-    fork_epoch++;
-    here = NULL; /* also if a job has forked */
-    default_init();
-}
-
-static void begin(void)
-{
-    default_init();
-    (void)pthread_atfork(NULL, NULL, in_child);
-}
-
-nart_workers *nart__workers_of(nart_workers *pool)
-{
-    (void)pthread_once(&once, begin);
-    if (!pool)
-        return &the_default;
-    return pool->fork_epoch == fork_epoch ? pool : NULL;
-}
-
-nart_res nart_workers_new(const nart_workers_opts *opts, nart_workers **out)
-{
-    nart_workers_opts o = NART_WORKERS_OPTS_INIT;
-
-    if (!out)
-        return -EINVAL;
-    *out = NULL;
-    nart_res r = nart__sized_in(&o, sizeof o, opts, offsetof(nart_workers_opts, reserved));
-    if (r)
-        return r;
-    (void)pthread_once(&once, begin);
-    const nart_alloc *a = o.alloc ? o.alloc : &nart__alloc_std;
-    nart_workers *p = nart__alloc(a, sizeof *p, NART__ALIGNOF(nart_workers));
-    if (!p)
-        return -ENOMEM;
-    r = pool_init(p, &o);
-    if (r) {
-        nart__free(a, p, sizeof *p, NART__ALIGNOF(nart_workers));
-        return r;
-    }
-    *out = p;
-    return 0;
-}
-
-static void pool_destroy(nart_workers *p)
-{
-    nart_alloc a = p->alloc;
-
-    (void)pthread_cond_destroy(&p->ended);
-    (void)pthread_cond_destroy(&p->queued_one);
-    nart__lock_finish(&p->lock);
-    nart__free(&a, p, sizeof *p, NART__ALIGNOF(nart_workers));
-}
-
-/* Leaves the lock with one reference less. */
-static void unref_and_leave(nart_workers *p)
-{
-    bool last = --p->refs == 0;
-
-    nart__lock_leave(&p->lock);
-    if (last)
-        pool_destroy(p);
-}
-
 /* ---- jobs ---- */
 
 nart_job *nart__job_new(nart_workers *pool, size_t bytes, size_t align)
@@ -188,16 +77,11 @@ nart_job *nart__job_new(nart_workers *pool, size_t bytes, size_t align)
     j->align = align;
     j->room = bytes;
     j->data = (char *)j + head;
-    j->fork_epoch = fork_epoch;
+    j->fork_epoch = pool->fork_epoch; /* this process's: see nart__workers_of() */
     nart__lock_enter(&pool->lock);
     pool->refs++;
     nart__lock_leave(&pool->lock);
     return j;
-}
-
-bool nart__job_is_forked(const nart_job *j)
-{
-    return j->fork_epoch != fork_epoch;
 }
 
 void nart__job_free(nart_job *j)
@@ -206,12 +90,23 @@ void nart__job_free(nart_job *j)
 
     nart__free(&p->alloc, j, j->bytes, j->align);
     nart__lock_enter(&p->lock);
-    unref_and_leave(p);
+    nart__workers_unref(p);
+}
+
+/* Within the lock, or by the handle, which alone changes it while it has the job. */
+static uint32_t state_of(nart_job *j)
+{
+    return NART__LOAD(&j->state, NART__ACQUIRE); /* see end() */
+}
+
+static void set_state(nart_job *j, enum job_state state)
+{
+    NART__STORE(&j->state, state, NART__RELAXED); /* the lock publishes it, or nobody else has it */
 }
 
 static void drop_data(nart_job *j)
 {
-    j->state = JOB_IDLE;
+    set_state(j, JOB_IDLE);
     if (j->has_data && j->type->drop)
         j->type->drop(j->data);
     j->has_data = false;
@@ -224,9 +119,10 @@ static nart_waker end(nart_job *j, nart_res res, bool *left)
     nart_waker w = j->waker;
 
     j->waker = (nart_waker){ 0 };
-    j->state = JOB_ENDED;
     j->res = res;
     *left = !j->held;
+    /* Release: the handle, which looks without the lock, has the answer. It may free the job from here on. */
+    NART__STORE(&j->state, JOB_ENDED, NART__RELEASE);
     return w;
 }
 
@@ -266,14 +162,44 @@ static void end_queued(nart_workers *p, nart_res res)
 
 static void *work(void *arg);
 
-/* Counts another thread if there are more jobs than threads for them: then start_thread() follows. */
-static bool count_thread(nart_workers *p)
+/* What to do, without the lock, to get a thread for a queued job. */
+struct help {
+    NART__ATOMIC(uint32_t) * sleeper; /* to wake */
+    bool start;                       /* a thread, which has been counted */
+};
+
+/* The thread that has become idle last is idle no more. */
+static struct nart__worker *call_one(nart_workers *p)
 {
-    if (p->queued <= p->idle || p->threads >= p->threads_max)
-        return false;
-    p->threads++;
-    p->refs++;
-    return true;
+    struct nart__worker *w = p->idler;
+
+    p->idler = w->before;
+    if (w->before)
+        w->before->after = NULL;
+    p->idle--;
+    return w;
+}
+
+/* Requests a thread, unless one is on its way or none is needed. Within the lock. */
+static struct help request(nart_workers *p)
+{
+    struct help h = { NULL, false };
+
+    if (!p->queue.first || p->called)
+        return h;
+    if (p->idler) {
+        struct nart__worker *w = call_one(p);
+        p->called = true;
+        /* Relaxed: the lock publishes what the call is for. */
+        if (NART__EXCHANGE(&w->sleep, CALLED, NART__RELAXED) == ASLEEP)
+            h.sleeper = &w->sleep; /* an address, which is not accessed: the thread may end first */
+    } else if (!p->starting && p->threads < p->threads_max) {
+        p->starting = true;
+        p->threads++;
+        p->refs++;
+        h.start = true;
+    }
+    return h;
 }
 
 /* Starts a thread, which its caller has counted. If that fails, other threads take the jobs; without any, the jobs
@@ -283,11 +209,21 @@ static void start_thread(nart_workers *p)
     if (nart__sys_thread_start(work, p, p->stack) == 0)
         return;
     nart__lock_enter(&p->lock);
+    p->starting = false;
     p->threads--;
     if (p->threads == 0)
         end_queued(p, -EAGAIN);
     (void)pthread_cond_broadcast(&p->ended);
-    unref_and_leave(p);
+    nart__workers_unref(p);
+}
+
+/* Carries out request(). */
+static void carry_out(nart_workers *p, struct help h)
+{
+    if (h.sleeper)
+        nart__sys_futex_wake(h.sleeper);
+    if (h.start)
+        start_thread(p);
 }
 
 nart_res nart__job_submit(nart_job *j, bool bounded)
@@ -305,16 +241,13 @@ nart_res nart__job_submit(nart_job *j, bool bounded)
         return r;
     }
     NART__STORE(&j->cancelled, 0u, NART__RELAXED); /* the lock publishes it */
-    j->state = JOB_QUEUED;
+    set_state(j, JOB_QUEUED);
     j->held = true;
     push(&p->queue, j);
     p->queued++;
-    bool more = count_thread(p);
+    struct help h = request(p);
     nart__lock_leave(&p->lock);
-    if (more)
-        start_thread(p);
-    else
-        (void)pthread_cond_signal(&p->queued_one);
+    carry_out(p, h);
     return 0;
 }
 
@@ -326,13 +259,19 @@ static nart_res result_of(nart_res r)
     return r < 0 && (r < -8191 || r == NART_PENDING) ? -EINVAL : r;
 }
 
-struct worker {
-    nart_workers *pool;
-    nart_job *job; /* that runs */
-};
+/* Leaves the lock, and does what had to wait for that. */
+static void leave(struct nart__worker *self, struct help h)
+{
+    nart_waker w = self->waker;
+
+    self->waker = (nart_waker){ 0 };
+    nart__lock_leave(&self->pool->lock);
+    nart_waker_wake(w);
+    carry_out(self->pool, h);
+}
 
 /* The function of the running job has returned, or has ended the thread. Enters the lock. */
-static void run_over(struct worker *self, nart_res res)
+static void run_over(struct nart__worker *self, nart_res res)
 {
     nart_workers *p = self->pool;
     nart_job *j = self->job;
@@ -343,12 +282,17 @@ static void run_over(struct worker *self, nart_res res)
     take(&p->run, j);
     p->running--;
     nart_waker w = end(j, res, &left);
+    if (!left) {
+        self->waker = w;
+        return;
+    }
     nart__lock_leave(&p->lock);
     ended(j, w, left);
     nart__lock_enter(&p->lock);
 }
 
-static void run_next(struct worker *self)
+/* `arrived`: it was requested. */
+static void run_next(struct nart__worker *self, bool arrived)
 {
     nart_workers *p = self->pool;
     nart_job *j = p->queue.first;
@@ -357,41 +301,67 @@ static void run_next(struct worker *self)
     push(&p->run, j);
     p->running++;
     p->started++;
-    j->state = JOB_RUNNING;
+    set_state(j, JOB_RUNNING);
     self->job = j;
-    nart__lock_leave(&p->lock);
+    leave(self, arrived ? request(p) : (struct help){ NULL, false });
     run_over(self, result_of(j->type->run(j->data, j)));
 }
 
-/* Waits for a job. False: the thread ends. */
-static bool await_job(nart_workers *p)
+/* Idle, until it is called or idle_ns have passed. */
+static void sleep_idle(struct nart__worker *self)
 {
-    int err = 0;
-    int64_t until = 0;
+    const int64_t until = nart_time_add(nart__sys_now(), self->pool->idle_ns);
+    uint32_t awake = AWAKE;
 
-    while (!p->queue.first && !p->closing && err == 0) {
-        if (until == 0)
-            until = nart_time_add(nart__sys_now(), p->idle_ns);
-        p->idle++;
-        err = nart__sys_cond_wait(&p->queued_one, &p->lock, until);
-        p->idle--;
+    /* Relaxed: the lock, which is entered afterwards, publishes what the call is for. */
+    if (!NART__CAS(&self->sleep, &awake, ASLEEP, NART__RELAXED, NART__RELAXED))
+        return;
+    while (NART__LOAD(&self->sleep, NART__RELAXED) == ASLEEP && nart__sys_now() < until)
+        nart__sys_futex_wait(&self->sleep, ASLEEP, until);
+}
+
+/* Waits for a call. False: the thread ends. */
+static bool await_call(struct nart__worker *self)
+{
+    nart_workers *p = self->pool;
+
+    NART__STORE(&self->sleep, AWAKE, NART__RELAXED); /* nobody else has it yet */
+    self->after = NULL;
+    self->before = p->idler;
+    if (p->idler)
+        p->idler->after = self;
+    p->idler = self;
+    p->idle++;
+    leave(self, (struct help){ NULL, false });
+    sleep_idle(self);
+    nart__lock_enter(&p->lock);
+    if (NART__LOAD(&self->sleep, NART__RELAXED) == CALLED) { /* written within the lock */
+        p->called = false;
+        return true;
     }
-    return p->queue.first != NULL;
+    if (self->after)
+        self->after->before = self->before;
+    else
+        p->idler = self->before;
+    if (self->before)
+        self->before->after = self->after;
+    p->idle--;
+    return false;
 }
 
 /* The end of a thread, also by pthread_exit() in a job. */
 static void work_over(void *arg)
 {
-    struct worker *self = arg;
+    struct nart__worker *self = arg;
     nart_workers *p = self->pool;
     pthread_t before = pthread_self();
     bool joins = false;
 
     if (self->job)
         run_over(self, NART_EABORTED);
-    here = NULL;
+    nart__workers_here = NULL;
     p->threads--;
-    bool more = count_thread(p);
+    struct help h = request(p);
     if (p->closing && !p->unowned) {
         joins = p->has_last;
         before = p->last;
@@ -401,26 +371,37 @@ static void work_over(void *arg)
         (void)pthread_detach(pthread_self());
     }
     (void)pthread_cond_broadcast(&p->ended);
-    nart__lock_leave(&p->lock);
+    leave(self, h);
     if (joins)
         (void)pthread_join(before, NULL);
-    if (more)
-        start_thread(p);
     nart__lock_enter(&p->lock);
-    unref_and_leave(p);
+    nart__workers_unref(p);
+}
+
+/* Runs jobs until it has been idle for long, or the pool shuts down. Within the lock. */
+static void serve(struct nart__worker *self)
+{
+    nart_workers *p = self->pool;
+    bool arrived = true;
+
+    do {
+        for (; p->queue.first; arrived = false)
+            run_next(self, arrived);
+        arrived = true;
+    } while (!p->closing && await_call(self));
 }
 
 static void *work(void *arg)
 {
-    struct worker self = { .pool = arg };
+    struct nart__worker self = { .pool = arg };
 
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     nart__sys_thread_name(self.pool->name);
-    here = self.pool;
+    nart__workers_here = self.pool;
     pthread_cleanup_push(work_over, &self);
     nart__lock_enter(&self.pool->lock);
-    while (await_job(self.pool))
-        run_next(&self);
+    self.pool->starting = false;
+    serve(&self);
     pthread_cleanup_pop(1);
     return NULL;
 }
@@ -430,23 +411,20 @@ static void *work(void *arg)
 nart_res nart__job_look(nart_job *j, nart_waker waker)
 {
     nart_workers *p = j->pool;
-    nart_res r = NART_PENDING;
 
+    if (state_of(j) == JOB_ENDED)
+        return j->res;
     nart__lock_enter(&p->lock);
-    if (j->state == JOB_ENDED)
-        r = j->res;
-    else
+    bool over = state_of(j) == JOB_ENDED;
+    if (!over)
         j->waker = waker;
     nart__lock_leave(&p->lock);
-    return r;
+    return over ? j->res : NART_PENDING;
 }
 
 bool nart__job_has_ended(nart_job *j)
 {
-    nart__lock_enter(&j->pool->lock);
-    bool yes = j->state == JOB_ENDED;
-    nart__lock_leave(&j->pool->lock);
-    return yes;
+    return state_of(j) == JOB_ENDED;
 }
 
 void nart__job_cancel(nart_job *j)
@@ -456,7 +434,7 @@ void nart__job_cancel(nart_job *j)
     bool left;
 
     nart__lock_enter(&p->lock);
-    if (j->state == JOB_QUEUED) {
+    if (state_of(j) == JOB_QUEUED) {
         unqueue(p, j);
         w = end(j, NART_EABORTED, &left);
     }
@@ -465,26 +443,36 @@ void nart__job_cancel(nart_job *j)
     nart_waker_wake(w);
 }
 
+/* Is it queued or does it run? */
+static bool is_active(nart_job *j)
+{
+    uint32_t state = state_of(j);
+    return state == JOB_QUEUED || state == JOB_RUNNING;
+}
+
 bool nart__job_leave(nart_job *j, bool cancel)
 {
     nart_workers *p = j->pool;
+    bool active = is_active(j);
 
-    nart__lock_enter(&p->lock);
-    if (cancel && j->state == JOB_QUEUED) {
-        unqueue(p, j);
-        j->state = JOB_ENDED;
+    if (active) {
+        nart__lock_enter(&p->lock);
+        if (cancel && state_of(j) == JOB_QUEUED) {
+            unqueue(p, j);
+            set_state(j, JOB_ENDED);
+        }
+        active = is_active(j);
+        if (active) {
+            j->held = false;
+            j->waker = (nart_waker){ 0 };
+            if (cancel)
+                NART__STORE(&j->cancelled, 1u, NART__RELAXED); /* as above */
+        }
+        nart__lock_leave(&p->lock);
     }
-    bool own = j->state == JOB_IDLE || j->state == JOB_ENDED;
-    if (!own) {
-        j->held = false;
-        j->waker = (nart_waker){ 0 };
-        if (cancel)
-            NART__STORE(&j->cancelled, 1u, NART__RELAXED); /* as above */
-    }
-    nart__lock_leave(&p->lock);
-    if (own)
+    if (!active)
         drop_data(j);
-    return own;
+    return !active;
 }
 
 bool nart_work_cancelled(const nart_job *job)
@@ -494,65 +482,15 @@ bool nart_work_cancelled(const nart_job *job)
 
 /* ---- shutting down ---- */
 
-static void close_pool(nart_workers *p)
+void nart__workers_close(nart_workers *p)
 {
     p->closing = true;
     end_queued(p, NART_ESHUTDOWN);
     for (nart_job *j = p->run.first; j; j = j->next)
         NART__STORE(&j->cancelled, 1u, NART__RELAXED); /* as above */
-    (void)pthread_cond_broadcast(&p->queued_one);
-}
-
-/* Joins the thread that has ended last, which has joined those before. Within the lock, which is left meanwhile. */
-static void join_last(nart_workers *p)
-{
-    pthread_t last = p->last;
-
-    p->has_last = false;
-    p->joins = true;
-    nart__lock_leave(&p->lock);
-    (void)pthread_join(last, NULL);
-    nart__lock_enter(&p->lock);
-    p->joins = false;
-    (void)pthread_cond_broadcast(&p->ended);
-}
-
-nart_res nart_workers_shutdown(nart_workers *pool, int64_t timeout_ns)
-{
-    nart_workers *p = nart__workers_of(pool);
-
-    if (!p)
-        return NART_EFORK;
-    if (p == here)
-        return -EDEADLK;
-    int64_t until = timeout_ns == NART_NEVER
-                        ? NART_NEVER
-                        : nart_time_add(nart__sys_now(), timeout_ns > 0 ? timeout_ns : 0);
-    int err = 0;
-    nart__lock_enter(&p->lock);
-    p->closers++;
-    close_pool(p);
-    while ((p->threads > 0 || p->joins) && err == 0)
-        err = nart__sys_cond_wait(&p->ended, &p->lock, until);
-    nart_res r = p->threads == 0 && !p->joins ? 0 : -ETIMEDOUT;
-    if (p->has_last && !p->joins)
-        join_last(p);
-    p->closers--;
-    if (p == &the_default && p->closers == 0)
-        p->closing = false;
-    nart__lock_leave(&p->lock);
-    return r;
-}
-
-void nart_workers_free(nart_workers *pool)
-{
-    if (!pool || !nart__workers_of(pool))
-        return;
-    nart__lock_enter(&pool->lock);
-    close_pool(pool);
-    pool->unowned = true;
-    if (pool->has_last)
-        (void)pthread_detach(pool->last);
-    pool->has_last = false;
-    unref_and_leave(pool);
+    while (p->idler) {
+        struct nart__worker *w = call_one(p);
+        if (NART__EXCHANGE(&w->sleep, CALLED, NART__RELAXED) == ASLEEP) /* as in request() */
+            nart__sys_futex_wake(&w->sleep);
+    }
 }

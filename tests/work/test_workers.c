@@ -162,6 +162,81 @@ TEST_WITH(an_idle_thread_takes_the_next_job, work)
     pool_close(pool);
 }
 
+/* One thread is idle and called for the first job, and calls the next one for the second. */
+TEST_WITH(idle_threads_run_jobs_at_the_same_time, work)
+{
+    pool = NEW_POOL(.threads = 3, .idle_ns = NART_NEVER);
+    for (int i = 0; i < 20; i++) {
+        for (int k = 0; k < 3; k++)
+            CHECK_RES(start(k, false), 0);
+        for (int k = 0; k < 3; k++)
+            sem_await(&begun);
+        for (int k = 0; k < 3; k++)
+            release();
+        for (int k = 0; k < 3; k++)
+            CHECK_RES(result_of(&w[k]), 0);
+        while (pool_stats(pool).idle < 3)
+            sched_yield();
+    }
+    pool_close(pool);
+}
+
+struct hold {
+    sem_t *until;
+    pthread_t thread;
+};
+
+static nart_res hold_do(void *data, const nart_job *job)
+{
+    struct hold *h = data;
+
+    (void)job;
+    h->thread = pthread_self();
+    CHECK_EQ(sem_post(&begun), 0);
+    sem_await(h->until);
+    return 0;
+}
+
+static const nart_work_type hold_type = NART_WORK_TYPE(struct hold, hold_do, NULL);
+
+static pthread_t thread_of(nart_work *work)
+{
+    CHECK_RES(result_of(work), 0);
+    return ((struct hold *)nart_work_data(work))->thread;
+}
+
+/* Its caches are warm, and threads that are not needed reach their idle time. */
+TEST_WITH(the_thread_that_has_become_idle_last_takes_the_next_job, work)
+{
+    sem_t until[2];
+
+    pool = NEW_POOL(.threads = 2, .idle_ns = NART_NEVER);
+    for (int round = 0; round < 20; round++) {
+        int last = round / 2 % 2;
+        for (int i = 0; i < 2; i++) {
+            CHECK_EQ(sem_init(&until[i], 0, 0), 0);
+            CHECK_RES(
+                nart_work_start(&w[i], pool, &hold_type, &(struct hold){ .until = &until[i] }), 0);
+            sem_await(&begun);
+        }
+        for (uint32_t idle = 0; idle < 2; idle++) {
+            CHECK_EQ(sem_post(&until[idle == 0 ? 1 - last : last]), 0);
+            while (pool_stats(pool).idle <= idle)
+                sched_yield();
+        }
+        pthread_t expected = thread_of(&w[last]);
+        CHECK(!pthread_equal(thread_of(&w[1 - last]), expected));
+        CHECK_EQ(sem_post(&until[0]), 0);
+        CHECK_RES(nart_work_start(&w[0], pool, &hold_type, &(struct hold){ .until = &until[0] }),
+                  0);
+        CHECK(pthread_equal(thread_of(&w[0]), expected));
+        sem_await(&begun);
+        while (pool_stats(pool).idle < 2)
+            sched_yield();
+    }
+    pool_close(pool);
+}
+
 TEST_WITH(a_thread_that_was_idle_ends, work)
 {
     pool = NEW_POOL(.idle_ns = 1);
@@ -580,4 +655,99 @@ TEST(jobs_of_many_runtimes_are_answered_and_dropped_once)
     pool_close(shared);
     CHECK_LE(1, storm_runs);
     CHECK_LE(storm_runs, storm_drops);
+}
+
+/* Jobs are started, cancelled and let go while another thread shuts the pool down, or its threads end. */
+struct submitter {
+    uint64_t seed;
+    int accepted;
+};
+
+static bool answered(nart_work *work)
+{
+    while (!nart_work_done(work))
+        sched_yield();
+    return true;
+}
+
+static void *submit_until_closed(void *arg)
+{
+    struct submitter *s = arg;
+    const nart_res one = 1;
+    nart_work work = { 0 };
+    nart_res r = 0;
+
+    while (r != NART_ESHUTDOWN && s->accepted < 10000) {
+        r = nart_work_start(&work, shared, &number_type, &one);
+        CHECK(r == 0 || r == -EAGAIN || r == NART_ESHUTDOWN);
+        if (r != 0)
+            continue;
+        s->accepted++;
+        switch (random_below(&s->seed, 4)) {
+        case 0:
+            nart_work_cancel(&work);
+            CHECK(answered(&work));
+            break;
+        case 1:
+            nart_work_detach(&work);
+            break;
+        case 2:
+            nart_work_close(&work);
+            break;
+        default:
+            CHECK(answered(&work) && nart_work_data(&work) != NULL);
+        }
+    }
+    nart_work_close(&work);
+    return NULL;
+}
+
+TEST(a_shutdown_races_with_those_who_start_jobs)
+{
+    for (uint64_t round = 0; round < test_repeat(100); round++) {
+        struct submitter s[3];
+        pthread_t threads[3];
+        int accepted = 0;
+
+        storm_drops = 0;
+        shared = NEW_POOL(.threads = 1 + (uint32_t)round % 3, .queue = 4, .idle_ns = 1000);
+        for (uint64_t i = 0; i < 3; i++) {
+            s[i] = (struct submitter){ .seed = round * 3 + i + 1 };
+            threads[i] = thread_start(submit_until_closed, &s[i]);
+        }
+        for (uint64_t i = random_below(&(uint64_t){ round + 1 }, 100); i > 0; i--)
+            sched_yield();
+        CHECK_RES(nart_workers_shutdown(shared, NART_NEVER), 0);
+        CHECK_EQ(pool_stats(shared).threads, 0);
+        for (int i = 0; i < 3; i++) {
+            thread_join(threads[i]);
+            accepted += s[i].accepted;
+        }
+        CHECK_EQ(count_of(&storm_drops), accepted);
+        nart_workers_free(shared);
+    }
+}
+
+/* The pool is freed while its threads start, take jobs, fall asleep and end. */
+TEST(a_pool_is_freed_at_any_moment)
+{
+    for (uint64_t round = 0; round < test_repeat(2000); round++) {
+        nart_work works[6] = { 0 };
+        uint64_t seed = round + 1;
+        const nart_res one = 1;
+
+        storm_drops = 0;
+        shared = NEW_POOL(.threads = 1 + (uint32_t)round % 3, .idle_ns = 1 + (int64_t)round % 2000);
+        for (int i = 0; i < 6; i++) {
+            CHECK_RES(nart_work_start(&works[i], shared, &number_type, &one), 0);
+            for (uint64_t k = random_below(&seed, 4); k > 0; k--)
+                sched_yield();
+        }
+        nart_workers_free(shared);
+        for (int i = 0; i < 6; i++) {
+            CHECK(answered(&works[i]));
+            nart_work_close(&works[i]);
+        }
+        CHECK_EQ(count_of(&storm_drops), 6);
+    }
 }
