@@ -106,6 +106,22 @@ void bench_pin_to(int n)
         bench_fail("this row needs two CPUs");
 }
 
+int bench_open_file(void)
+{
+    static FILE *file;
+    static const char zeros[BENCH_FILE];
+
+    if (!file) {
+        file = tmpfile();
+        if (!file || fwrite(zeros, sizeof zeros, 1, file) != 1 || fflush(file))
+            bench_fail("a temporary file");
+    }
+    int fd = dup(fileno(file));
+    if (fd < 0)
+        bench_fail("dup");
+    return fd;
+}
+
 void bench_fail(const char *what)
 {
     fprintf(stderr, "%s: %s\n", what, strerror(errno));

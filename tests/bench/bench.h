@@ -27,6 +27,9 @@ void bench_print(const char *row, const char *peer, double value, const char *un
 int64_t bench_now(void);         /* CLOCK_MONOTONIC, ns */
 int64_t bench_thread_time(void); /* processor time of this thread, ns */
 uint64_t bench_resident_bytes(void);
+/* A descriptor of an unnamed file of BENCH_FILE bytes, the same file each time, in the page cache. */
+enum { BENCH_PIECE = 4096, BENCH_FILE = 1 << 20 };
+int bench_open_file(void);
 void bench_pin_to(int n); /* pins the calling thread to the program's nth processor */
 
 #ifdef __cplusplus

@@ -53,7 +53,9 @@ static const nart_rt_opts spins = { .size = sizeof(nart_rt_opts), .flags = NART_
     X(connect_name, parks)                                                                         \
     X(fiber_yield, parks)                                                                          \
     X(fiber_spawn_join, parks)                                                                     \
-    X(fiber_pingpong, parks)
+    X(fiber_pingpong, parks)                                                                       \
+    X(file_read_1, parks)                                                                          \
+    X(file_read_64, parks)
 
 #define AS_TASK(row, opts)                                                                         \
     static double row##_task(uint64_t n)                                                           \

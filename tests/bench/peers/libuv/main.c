@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The rows that libuv supports: TCP and UDP echo, and a timer started and stopped. */
+/* The rows that libuv supports: TCP and UDP echo, a timer started and stopped, and reads of a file. */
 #include "bench.h"
 
 #include <stdbool.h>
@@ -218,11 +218,73 @@ static double timer_cancel_rel(uint64_t n)
     return start_and_stop(n, false);
 }
 
+/* ---- reads of a file -------------------------------------------------------------------------- */
+
+enum { READERS = 64 };
+
+static struct reader {
+    uv_fs_t request;
+    int file;
+    int64_t at;
+    uint64_t reads; /* still to make */
+    char bytes[BENCH_PIECE];
+} readers[READERS];
+
+static void on_read(uv_fs_t *request);
+
+static void start_read(struct reader *r)
+{
+    uv_buf_t buf = uv_buf_init(r->bytes, sizeof r->bytes);
+    r->request.data = r;
+    check(uv_fs_read(uv_default_loop(), &r->request, r->file, &buf, 1, r->at, on_read), "fs_read");
+}
+
+static void on_read(uv_fs_t *request)
+{
+    struct reader *r = request->data;
+    check(request->result == BENCH_PIECE ? 0 : UV_EIO, "read");
+    uv_fs_req_cleanup(request);
+    r->at = (r->at + BENCH_PIECE) % BENCH_FILE;
+    if (--r->reads)
+        start_read(r);
+}
+
+static void read_all(int at_once, uint64_t n)
+{
+    for (int i = 0; i < at_once; i++) {
+        readers[i].reads = n / (uint64_t)at_once + 1;
+        start_read(&readers[i]);
+    }
+    uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+}
+
+static double file_reads(int at_once, uint64_t n)
+{
+    for (int i = 0; i < at_once; i++)
+        readers[i].file = bench_open_file();
+    read_all(at_once, n / 10);
+    int64_t start = bench_now();
+    read_all(at_once, n);
+    return (double)(bench_now() - start) / (double)n;
+}
+
+static double file_read_1(uint64_t n)
+{
+    return file_reads(1, n);
+}
+
+static double file_read_64(uint64_t n)
+{
+    return file_reads(READERS, n);
+}
+
 static const struct bench_row rows[] = {
     { "tcp_echo", "ns", "libuv", tcp_echo, NULL },
     { "udp_echo", "ns", "libuv", udp_echo, NULL },
     { "udp_batch", "ns", "libuv", udp_echo, NULL },
     { "timer_cancel_rel", "ns", "libuv", timer_cancel_rel, NULL },
+    { "file_read_1", "ns", "libuv", file_read_1, NULL },
+    { "file_read_64", "ns", "libuv", file_read_64, NULL },
 };
 
 int main(int argc, char **argv)
