@@ -237,11 +237,15 @@ int nart__sys_eventfd_drain(int fd)
 
 int nart__sys_thread_start(void *(*run)(void *), void *arg, size_t stack)
 {
+    /* A blocked fault ends the process without its handler, which reports a crash. */
+    static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP };
     pthread_t thread;
     pthread_attr_t attr;
     sigset_t all, before;
 
     (void)sigfillset(&all);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        (void)sigdelset(&all, faults[i]);
     int err = pthread_attr_init(&attr);
     if (err)
         return -err;

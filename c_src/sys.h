@@ -56,7 +56,7 @@ int nart__sys_barrier_register(void);
 /* Yields the processor to other threads for some time. */
 void nart__sys_nap(void);
 
-/* Starts a thread that blocks all signals. It is joinable. */
+/* Starts a thread that blocks all signals but faults. It is joinable. */
 int nart__sys_thread_start(void *(*run)(void *), void *arg, size_t stack);
 /* Names the calling thread; 15 bytes count. */
 void nart__sys_thread_name(const char *name);

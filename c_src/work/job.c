@@ -27,7 +27,7 @@ static const struct nart__wait_ops await_ops = { "work", await_withdraw };
 
 /* ---- starting ---- */
 
-static nart_res type_check(const nart_work_type *t)
+nart_res nart__work_type_check(const nart_work_type *t)
 {
     if (!t)
         return -EINVAL;
@@ -97,6 +97,7 @@ static nart_res start(nart_work *w, nart_workers *pool, const struct maker *m, n
         return r;
     nart_job *j = w->job;
     j->type = m->type;
+    j->name = m->type->name;
     j->waker = waker;
     m->fill(j->data, m->arg);
     j->has_data = true;
@@ -112,7 +113,7 @@ static nart_res start(nart_work *w, nart_workers *pool, const struct maker *m, n
 nart_res nart_work_start(nart_work *w, nart_workers *pool, const nart_work_type *type,
                          const void *init)
 {
-    nart_res r = w ? type_check(type) : -EINVAL;
+    nart_res r = w ? nart__work_type_check(type) : -EINVAL;
 
     if (r)
         return r;
@@ -227,7 +228,7 @@ static nart_res work_run(nart_cx *cx, nart_work *w, nart_workers *pool, const st
 nart_res nart_work_run(nart_cx *cx, nart_work *w, nart_workers *pool, const nart_work_type *type,
                        const void *init)
 {
-    nart_res bad = type_check(type);
+    nart_res bad = nart__work_type_check(type);
 
     if (bad) {
         nart_res r = enter(cx, w);

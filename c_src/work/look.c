@@ -30,13 +30,13 @@ nart_res nart_workers_stats_get(nart_workers *pool, nart_workers_stats *out)
     return 0;
 }
 
-/* The names of the first jobs. Types are constant, so their names outlive the lock. */
+/* The names of the first jobs. */
 static int names_of(const struct nart__job_list *l, const char **names)
 {
     int n = 0;
 
     for (const nart_job *j = l->first; j && n < DUMPED; j = j->next)
-        names[n++] = j->type->name;
+        names[n++] = j->name;
     return n;
 }
 

@@ -41,6 +41,9 @@ static nart_res pool_init(nart_workers *p, const nart_workers_opts *o)
         p->stack < STACK_MIN)
         return -EINVAL;
     p->alloc = o->alloc ? *o->alloc : nart__alloc_std;
+    p->on_start = o->on_start;
+    p->on_end = o->on_end;
+    p->arg = o->arg;
     p->fork_epoch = fork_epoch;
     p->refs = 1;
     (void)snprintf(p->name, sizeof p->name, "%s", o->name ? o->name : "nart-work");
@@ -86,7 +89,7 @@ nart_res nart_workers_new(const nart_workers_opts *opts, nart_workers **out)
     if (!out)
         return -EINVAL;
     *out = NULL;
-    nart_res r = nart__sized_in(&o, sizeof o, opts, offsetof(nart_workers_opts, reserved));
+    nart_res r = nart__sized_in(&o, sizeof o, opts, offsetof(nart_workers_opts, on_start));
     if (r)
         return r;
     (void)pthread_once(&once, begin);
@@ -107,6 +110,8 @@ static void pool_destroy(nart_workers *p)
 {
     nart_alloc a = p->alloc;
 
+    if (p->on_end)
+        p->on_end(p->arg);
     (void)pthread_cond_destroy(&p->ended);
     nart__lock_finish(&p->lock);
     nart__free(&a, p, sizeof *p, NART__ALIGNOF(nart_workers));
@@ -148,7 +153,7 @@ nart_res nart_workers_shutdown(nart_workers *pool, int64_t timeout_ns)
 
     if (!p)
         return NART_EFORK;
-    if (p == nart__workers_here)
+    if (p == nart__workers_here && timeout_ns > 0)
         return -EDEADLK;
     int64_t until = timeout_ns == NART_NEVER
                         ? NART_NEVER

@@ -24,7 +24,11 @@ struct nart_job {
     bool held;                        /* by a handle; if not, the thread that ends it frees it */
     bool has_data;                    /* to be dropped */
     const nart_work_type *type;
+    const char *name;
     nart_waker waker; /* of the task that waits for it */
+    /* Of a nart_job_block, in place of the waker; the block is not the pool's. Else NULL. */
+    void (*end)(void *data, nart_res res);
+    const void *owner;
     nart_res res;
 };
 
@@ -32,11 +36,20 @@ struct nart__job_list {
     nart_job *first, *last;
 };
 
+/* What is done for a job that has ended, without the lock. */
+struct nart__job_end {
+    nart_waker waker;
+    void (*end)(void *data, nart_res res);
+    void *data;
+    nart_res res;
+    nart_job *left; /* to be freed: its handle has left it */
+};
+
 /* A thread of a pool. */
 struct nart__worker {
     nart_workers *pool;
     nart_job *job;                /* that runs */
-    nart_waker waker;             /* to wake when the lock is left: the answer of the job before */
+    struct nart__job_end end;     /* of the job before, when the lock is left */
     struct nart__worker *before;  /* that has become idle before this one */
     struct nart__worker *after;   /* that has become idle after this one */
     NART__ATOMIC(uint32_t) sleep; /* see sleep_state in workers.c */
@@ -63,6 +76,8 @@ struct nart_workers {
     uint32_t threads_max, queue_max;
     int64_t idle_ns;
     size_t stack;
+    void (*on_start)(void *arg), (*on_end)(void *arg);
+    void *arg;
     nart_alloc alloc;
     unsigned fork_epoch;
     char name[16];
@@ -76,8 +91,14 @@ extern __thread nart_workers *nart__workers_here; /* the pool of this thread */
 /* Leaves the lock with one reference less. */
 void nart__workers_unref(nart_workers *p);
 
-/* Accepts no jobs, ends those that are queued, cancels those that run. Within the lock, which is left meanwhile. */
+/* Ends the jobs of an owner that are queued, and cancels those that run. Within the lock, which is left meanwhile. */
+void nart__workers_end(nart_workers *p, nart_res res, const void *owner);
+
+/* Accepts no jobs, and ends all. The same. */
 void nart__workers_close(nart_workers *p);
+
+/* 0; -EINVAL, NART_EABI. */
+nart_res nart__work_type_check(const nart_work_type *t);
 
 /* A block with room for `bytes` of data; NULL: no memory. */
 nart_job *nart__job_new(nart_workers *pool, size_t bytes, size_t align);

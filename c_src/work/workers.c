@@ -112,28 +112,27 @@ static void drop_data(nart_job *j)
     j->has_data = false;
 }
 
-/* A job that was queued or running has its result. Answers the waker to call without the lock; `*left`: the job is the
- * caller's to free. Within the lock. */
-static nart_waker end(nart_job *j, nart_res res, bool *left)
+/* A job that was queued or running has its result. Answers what to do for it without the lock. Within the lock. */
+static struct nart__job_end end(nart_job *j, nart_res res)
 {
-    nart_waker w = j->waker;
+    struct nart__job_end e = { j->waker, j->end, j->data, res, j->held ? NULL : j };
 
     j->waker = (nart_waker){ 0 };
     j->res = res;
-    *left = !j->held;
     /* Release: the handle, which looks without the lock, has the answer. It may free the job from here on. */
     NART__STORE(&j->state, JOB_ENDED, NART__RELEASE);
-    return w;
+    return e;
 }
 
-/* After end(), without the lock. */
-static void ended(nart_job *j, nart_waker w, bool left)
+static void ended(struct nart__job_end e)
 {
-    if (left) {
-        drop_data(j);
-        nart__job_free(j);
+    if (e.left) {
+        drop_data(e.left);
+        nart__job_free(e.left);
+    } else if (e.end) {
+        e.end(e.data, e.res);
     } else {
-        nart_waker_wake(w);
+        nart_waker_wake(e.waker);
     }
 }
 
@@ -143,19 +142,29 @@ static void unqueue(nart_workers *p, nart_job *j)
     p->queued--;
 }
 
-/* Ends all jobs that are queued. Within the lock, which is left meanwhile. */
-static void end_queued(nart_workers *p, nart_res res)
+static nart_job *first_of(const struct nart__job_list *l, const void *owner)
+{
+    nart_job *j = l->first;
+
+    while (j && owner && j->owner != owner)
+        j = j->next;
+    return j;
+}
+
+void nart__workers_end(nart_workers *p, nart_res res, const void *owner)
 {
     nart_job *j;
 
-    while ((j = p->queue.first)) {
-        bool left;
+    while ((j = first_of(&p->queue, owner))) {
         unqueue(p, j);
-        nart_waker w = end(j, res, &left);
+        struct nart__job_end e = end(j, res);
         nart__lock_leave(&p->lock);
-        ended(j, w, left);
+        ended(e);
         nart__lock_enter(&p->lock);
     }
+    for (j = p->run.first; j; j = j->next)
+        if (!owner || j->owner == owner)
+            NART__STORE(&j->cancelled, 1u, NART__RELAXED); /* a flag that publishes nothing */
 }
 
 /* ---- threads ---- */
@@ -180,6 +189,13 @@ static struct nart__worker *call_one(nart_workers *p)
     return w;
 }
 
+static void count_thread(nart_workers *p)
+{
+    p->starting = true;
+    p->threads++;
+    p->refs++;
+}
+
 /* Requests a thread, unless one is on its way or none is needed. Within the lock. */
 static struct help request(nart_workers *p)
 {
@@ -194,25 +210,31 @@ static struct help request(nart_workers *p)
         if (NART__EXCHANGE(&w->sleep, CALLED, NART__RELAXED) == ASLEEP)
             h.sleeper = &w->sleep; /* an address, which is not accessed: the thread may end first */
     } else if (!p->starting && p->threads < p->threads_max) {
-        p->starting = true;
-        p->threads++;
-        p->refs++;
+        count_thread(p);
         h.start = true;
     }
     return h;
 }
 
-/* Starts a thread, which its caller has counted. If that fails, other threads take the jobs; without any, the jobs
- * end: also those of callers that have relied on the thread that was counted. */
-static void start_thread(nart_workers *p)
+/* Starts a thread, which its caller has counted. False: it is not counted any more. Without the lock. */
+static bool start_counted(nart_workers *p)
 {
     if (nart__sys_thread_start(work, p, p->stack) == 0)
-        return;
+        return true;
     nart__lock_enter(&p->lock);
     p->starting = false;
     p->threads--;
+    return false;
+}
+
+/* If no thread can be started, other threads take the jobs; without any, the jobs end: also those of callers that have
+ * relied on the thread that was counted. */
+static void start_thread(nart_workers *p)
+{
+    if (start_counted(p))
+        return;
     if (p->threads == 0)
-        end_queued(p, -EAGAIN);
+        nart__workers_end(p, -EAGAIN, NULL);
     (void)pthread_cond_broadcast(&p->ended);
     nart__workers_unref(p);
 }
@@ -226,16 +248,43 @@ static void carry_out(nart_workers *p, struct help h)
         start_thread(p);
 }
 
+/* May a job be queued? Within the lock. */
+static nart_res admit(const nart_workers *p, bool bounded)
+{
+    if (p->closing)
+        return NART_ESHUTDOWN;
+    return bounded && p->queued >= p->queue_max ? -EAGAIN : 0;
+}
+
+/* Starts the first thread before a job is queued, so that the job is refused if that fails. Within the lock, which is
+ * left meanwhile. */
+static nart_res start_first(nart_workers *p)
+{
+    count_thread(p);
+    nart__lock_leave(&p->lock);
+    if (start_counted(p)) {
+        nart__lock_enter(&p->lock);
+        return 0;
+    }
+    bool none = p->threads == 0;
+    if (none)
+        nart__workers_end(p, -EAGAIN, NULL);
+    (void)pthread_cond_broadcast(&p->ended);
+    p->refs--; /* not the last one: the job's, or its caller's */
+    return none ? -EAGAIN : 0;
+}
+
 nart_res nart__job_submit(nart_job *j, bool bounded)
 {
     nart_workers *p = j->pool;
-    nart_res r = 0;
 
     nart__lock_enter(&p->lock);
-    if (p->closing)
-        r = NART_ESHUTDOWN;
-    else if (bounded && p->queued >= p->queue_max)
-        r = -EAGAIN;
+    nart_res r = admit(p, bounded);
+    if (r == 0 && p->threads == 0) {
+        r = start_first(p);
+        if (r == 0)
+            r = admit(p, bounded);
+    }
     if (r) {
         nart__lock_leave(&p->lock);
         return r;
@@ -262,11 +311,11 @@ static nart_res result_of(nart_res r)
 /* Leaves the lock, and does what had to wait for that. */
 static void leave(struct nart__worker *self, struct help h)
 {
-    nart_waker w = self->waker;
+    struct nart__job_end e = self->end;
 
-    self->waker = (nart_waker){ 0 };
+    self->end = (struct nart__job_end){ 0 };
     nart__lock_leave(&self->pool->lock);
-    nart_waker_wake(w);
+    ended(e);
     carry_out(self->pool, h);
 }
 
@@ -275,19 +324,15 @@ static void run_over(struct nart__worker *self, nart_res res)
 {
     nart_workers *p = self->pool;
     nart_job *j = self->job;
-    bool left;
 
     self->job = NULL;
     nart__lock_enter(&p->lock);
     take(&p->run, j);
     p->running--;
-    nart_waker w = end(j, res, &left);
-    if (!left) {
-        self->waker = w;
+    self->end = end(j, res);
+    if (!self->end.left)
         return;
-    }
-    nart__lock_leave(&p->lock);
-    ended(j, w, left);
+    leave(self, (struct help){ NULL, false }); /* its drop may take long: before the next job */
     nart__lock_enter(&p->lock);
 }
 
@@ -398,6 +443,8 @@ static void *work(void *arg)
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     nart__sys_thread_name(self.pool->name);
     nart__workers_here = self.pool;
+    if (self.pool->on_start)
+        self.pool->on_start(self.pool->arg);
     pthread_cleanup_push(work_over, &self);
     nart__lock_enter(&self.pool->lock);
     self.pool->starting = false;
@@ -430,17 +477,16 @@ bool nart__job_has_ended(nart_job *j)
 void nart__job_cancel(nart_job *j)
 {
     nart_workers *p = j->pool;
-    nart_waker w = { 0 };
-    bool left;
+    struct nart__job_end e = { 0 };
 
     nart__lock_enter(&p->lock);
     if (state_of(j) == JOB_QUEUED) {
         unqueue(p, j);
-        w = end(j, NART_EABORTED, &left);
+        e = end(j, NART_EABORTED);
     }
     NART__STORE(&j->cancelled, 1u, NART__RELAXED); /* a flag that publishes nothing */
     nart__lock_leave(&p->lock);
-    nart_waker_wake(w);
+    ended(e);
 }
 
 /* Is it queued or does it run? */
@@ -485,9 +531,7 @@ bool nart_work_cancelled(const nart_job *job)
 void nart__workers_close(nart_workers *p)
 {
     p->closing = true;
-    end_queued(p, NART_ESHUTDOWN);
-    for (nart_job *j = p->run.first; j; j = j->next)
-        NART__STORE(&j->cancelled, 1u, NART__RELAXED); /* as above */
+    nart__workers_end(p, NART_ESHUTDOWN, NULL);
     while (p->idler) {
         struct nart__worker *w = call_one(p);
         if (NART__EXCHANGE(&w->sleep, CALLED, NART__RELAXED) == ASLEEP) /* as in request() */

@@ -54,11 +54,11 @@
  *  2. A job's result is what its function returns: `>= 0` a value, `< 0` an error (-ECANCELED becomes
  *     NART_EABORTED; a number that is not a nart_res becomes -EINVAL). A job that did not run ends with
  *     NART_EABORTED (it was cancelled while it was queued), NART_ESHUTDOWN (its pool was shut down) or -EAGAIN (it
- *     was queued, and the pool's last thread could not be started).
+ *     was queued, and then the pool's last thread could not be started).
  *  3. Jobs start in the order in which they were queued, and end in any order.
  *  4. A function may end its thread by pthread_exit(): its job then ends with NART_EABORTED, and the pool starts
  *     another thread. It must not be left by longjmp() or by a C++ exception, which ends the process.
- *  5. Threads of a pool block all signals. A program that a job starts inherits that: see posix_spawnattr_setsigmask(). They
+ *  5. Threads of a pool block all signals but faults (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP). A program that a job starts inherits that: see posix_spawnattr_setsigmask(). They
  *     inherit scheduling policy and CPU affinity of the thread that starts them, which is one that starts a job.
  *  6. In a child of fork() the default pool is a new one. Jobs and other pools of the parent answer NART_EFORK;
  *     closing and freeing them leaks their memory.
@@ -90,6 +90,11 @@ typedef struct nart_workers_opts {
     int64_t idle_ns;         /**< an idle thread ends after this time; NART_SEC */
     size_t stack;            /**< stack of a thread in bytes, at least 64 KiB; 2 MiB */
     const nart_alloc *alloc; /**< copied; called on any thread; malloc and free */
+    /** called first on each thread, for its policy, its CPUs, or its thread-local state; NULL */
+    void (*on_start)(void *arg);
+    void *arg; /**< of on_start and on_end; NULL */
+    /** called once, when the pool is freed and no thread is left; NULL */
+    void (*on_end)(void *arg);
     uint64_t reserved[4];
 } nart_workers_opts;
 
@@ -106,8 +111,8 @@ NART_API NART_MUST_USE nart_res nart_workers_new(const nart_workers_opts *opts, 
  * nart_work_cancelled(). Blocks for at most `timeout_ns` (NART_NEVER: no timeout; 0: does not block) until its
  * threads have ended. The default pool (NULL) accepts jobs again when this returns; if several threads shut it down,
  * when the last of them returns.
- * @return 0 no thread of the pool is left; -ETIMEDOUT a job has not returned; -EDEADLK called by a job of the pool;
- *   NART_EFORK.
+ * @return 0 no thread of the pool is left; -ETIMEDOUT a job has not returned; -EDEADLK called by a job of the pool,
+ *   with a timeout; NART_EFORK.
  * **Thread**: any; it blocks: not in a poll.
  */
 NART_API nart_res nart_workers_shutdown(nart_workers *pool, int64_t timeout_ns);
@@ -202,7 +207,7 @@ NART_API NART_MUST_USE nart_res nart_work_run(nart_cx *cx, nart_work *w, nart_wo
 
 /**
  * Starts a job. Never waits.
- * @return 0 it was queued; -EAGAIN the queue is full; -EBUSY the last job of `w` has not ended, or a task waits in it; -EINVAL no `w`, or an invalid type; -ENOMEM; NART_EABI a type of another version; NART_ESHUTDOWN;
+ * @return 0 it was queued; -EAGAIN the queue is full, or the pool has no thread and none could be started; -EBUSY the last job of `w` has not ended, or a task waits in it; -EINVAL no `w`, or an invalid type; -ENOMEM; NART_EABI a type of another version; NART_ESHUTDOWN;
  *   NART_EFORK.
  * **Ownership**: what `*init` refers to passes to the job if this returns 0.
  * **Thread**: any. **Cost**: that of nart_work_run().
@@ -234,6 +239,43 @@ NART_API void nart_work_detach(nart_work *w);
 /** Cancels the job, lets it go, and empties the handle. Never blocks. A task that waits in `w` is woken and gets
  *  NART_EABORTED. NULL and empty handles are fine. */
 NART_API void nart_work_close(nart_work *w);
+
+/* ---- jobs of other runtimes ---- */
+
+/** A job in memory of its owner, for runtimes and languages without nart's tasks: nart/tokio.h runs its blocking
+ *  functions so. Zeroed before its first use; it may be used again after each end. */
+typedef struct nart_job_block {
+    uint64_t private_[16];
+} nart_job_block;
+
+/**
+ * Starts a job in `b`. When it has ended, `ended` is called once with `data` and its result (rule 2), without a lock:
+ * by a thread of the pool, or within the call that cancels it or shuts the pool down. From then on `b` is the owner's again.
+ *
+ * @param pool must live until the job has ended.
+ * @param type its `run` is called with `data`; size, align and drop are not used.
+ * @param name shown by nart_workers_dump(), must live until the job has ended; NULL: that of the type.
+ * @param owner identifies the jobs of one owner in the next functions; any pointer.
+ * @return 0 it was queued; -EAGAIN the queue is full, or the pool has no thread and none could be started; -EINVAL;
+ *   NART_EABI; NART_ESHUTDOWN; NART_EFORK. If not 0, `ended` is not called.
+ * **Thread**: any. **Cost**: no allocation unless a thread is started.
+ */
+NART_API NART_MUST_USE nart_res nart_job_start(nart_job_block *b, nart_workers *pool,
+                                               const nart_work_type *type, const char *name,
+                                               void *data, void (*ended)(void *data, nart_res res),
+                                               const void *owner);
+
+/** Cancels the job, as nart_work_cancel(). `b` must have been started, and may have ended. **Thread**: any. */
+NART_API void nart_job_cancel(nart_job_block *b);
+
+/** Ends the jobs of an owner that are queued with NART_ESHUTDOWN; those that run see nart_work_cancelled(). In a child of
+ *  fork() no effect. **Thread**: any. */
+NART_API void nart_jobs_end(nart_workers *pool, const void *owner);
+
+/** Calls `see` for each job of an owner that runs or is queued, within the lock of the pool: it must not use the pool or
+ *  block. In a child of fork() no effect. **Thread**: any. */
+NART_API void nart_jobs_each(nart_workers *pool, const void *owner,
+                             void (*see)(void *arg, const char *name, bool runs), void *arg);
 
 #ifdef __cplusplus
 }
