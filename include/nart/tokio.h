@@ -55,6 +55,7 @@
 #include "bytes.h"
 #include "net.h"
 #include "task.h"
+#include "work.h"
 
 #include <stdio.h>
 
@@ -295,7 +296,13 @@ typedef struct nart_tokio_opts {
      */
     uint32_t max_spawn_blocking;
     uint32_t reserved0;
-    uint64_t reserved[3];
+    /**
+     * the pool of nart/work.h that runs blocking functions, whose limits apply then in place of `max_blocking`
+     * and `queue_cap`. It must live until the bridge was freed and its operations have ended. NULL: a pool of the
+     * bridge's own
+     */
+    nart_workers *pool;
+    uint64_t reserved[2];
 } nart_tokio_opts;
 
 /** A name in a report: the first 31 bytes, and a NUL. */
@@ -1097,7 +1104,7 @@ NART_API void nart_tokio_op_close(struct nart_tokio_op *op);
  * **Ownership**: the pool takes over `arg` if this returns 0, otherwise it remains the caller's.
  * **Thread**: any. **Cost**: no allocation unless a thread is started; a system call to wake an
  * idle thread. Threads are started on demand, and end after an idle second: jobs at shorter
- * intervals reuse them.
+ * intervals reuse them. The pool is one of nart/work.h: the bridge's own, or `pool` of its options.
  */
 NART_API
 NART_MUST_USE

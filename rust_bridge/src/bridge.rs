@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The bridge: a tokio runtime, and everything that C tasks need to use it.
 //!
-//! [`Shared`] is one allocation that every operation, drainer and C task refers to. So handles may
+//! [`Shared`] is one allocation that every operation and C task refers to. So handles may
 //! outlive the bridge, and the last reference frees it. It owns the runtime until shutdown or free
 //! takes that out, so a worker never drops the runtime that it runs on.
 //!
@@ -130,7 +130,7 @@ enum Keep {
     No(Weak<Last>),
 }
 
-/// Ends the bridge when its last clone is dropped: operations and drainers refer to `Shared` only.
+/// Ends the bridge when its last clone is dropped: operations refer to `Shared` only.
 struct Last {
     shared: Arc<Shared>,
     /// What as_c() lends; NULL until its first call.
@@ -295,12 +295,11 @@ impl Bridge {
     ) -> Result<Bridge, Res> {
         watch_forks();
         let no_memory = errno(libc::ENOMEM);
-        let crew = || Crew::new(hygiene, &o.name, o.stack);
-        let names = Names::new(crew());
+        let names = Names::new(Crew::new(hygiene, &o.name, o.stack));
         let shared = Arc::new(Shared {
             tracker: Tracker::default(),
             ops: Ops::new(o.keep_ops).ok_or(no_memory)?,
-            jobs: Jobs::new(o.max_blocking, o.queue_cap, crew()).ok_or(no_memory)?,
+            jobs: Jobs::new(o, hygiene)?,
             tasks: Tasks::default(),
             locals: Locals::default(),
             #[cfg(feature = "http")]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Threads of a bridge beside tokio's: for blocking functions of C, and for name look-ups. They are
+//! Threads of a bridge beside tokio's and those of the pool: for name look-ups. They are
 //! started on demand and end by themselves; a shutdown waits for them.
 
 use std::io;
@@ -44,10 +44,6 @@ impl Crew {
             name: name.to_owned(),
             stack,
         })
-    }
-
-    pub fn name(&self) -> &str {
-        &self.name
     }
 
     /// Runs `body` on a new thread.

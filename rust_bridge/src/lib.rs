@@ -149,6 +149,7 @@ pub use observe::{Leg, Stats};
 pub use operation::Operation;
 pub use options::Options;
 pub use outcome::{Outcome, Status};
+pub use sys::work::Workers;
 pub use sys::{Cx, NartWaker, Res, Rt, TaskType};
 
 /// The examples of the README are compiled and run.

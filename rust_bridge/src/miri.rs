@@ -2,8 +2,9 @@
 //! Functions of C for tests under Miri, which interprets Rust only: those of nart that operations call, and
 //! those of the system that Miri lacks. Signal masks are not kept. The stage miri of .ci/run names the tests.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_void};
 
+use crate::sys::work::{JobBlock, WorkType, Workers, WorkersOpts, WorkersStats};
 use crate::sys::{NartWaker, Res, Wakeable, ESHUTDOWN};
 
 #[no_mangle]
@@ -73,4 +74,61 @@ unsafe extern "C" fn pthread_sigmask(
 #[no_mangle]
 extern "C" fn sched_setscheduler(_: libc::pid_t, _: c_int, _: *const libc::sched_param) -> c_int {
     0
+}
+
+// A pool that starts no thread and accepts no job.
+
+#[no_mangle]
+unsafe extern "C" fn nart_workers_new(opts: *const WorkersOpts, out: *mut *mut Workers) -> Res {
+    // SAFETY: the caller's options, and its word.
+    unsafe { *out = Box::into_raw(Box::new(((*opts).arg, (*opts).on_end))).cast() };
+    0
+}
+
+#[no_mangle]
+unsafe extern "C" fn nart_workers_free(pool: *mut Workers) {
+    type Ends = (*mut c_void, Option<unsafe extern "C" fn(*mut c_void)>);
+    // SAFETY: from nart_workers_new(), and not used again.
+    unsafe {
+        let (arg, on_end) = *Box::from_raw(pool.cast::<Ends>());
+        on_end.map_or((), |on_end| on_end(arg));
+    }
+}
+
+#[no_mangle]
+extern "C" fn nart_workers_shutdown(_: *mut Workers, _: i64) -> Res {
+    0
+}
+
+#[no_mangle]
+extern "C" fn nart_workers_stats_get(_: *mut Workers, _: *mut WorkersStats) -> Res {
+    0
+}
+
+#[no_mangle]
+extern "C" fn nart_job_start(
+    _: *mut JobBlock,
+    _: *mut Workers,
+    _: *const WorkType,
+    _: *const c_char,
+    _: *mut c_void,
+    _: unsafe extern "C" fn(*mut c_void, Res),
+    _: *const c_void,
+) -> Res {
+    ESHUTDOWN
+}
+
+#[no_mangle]
+extern "C" fn nart_job_cancel(_: *mut JobBlock) {}
+
+#[no_mangle]
+extern "C" fn nart_jobs_end(_: *mut Workers, _: *const c_void) {}
+
+#[no_mangle]
+extern "C" fn nart_jobs_each(
+    _: *mut Workers,
+    _: *const c_void,
+    _: unsafe extern "C" fn(*mut c_void, *const c_char, bool),
+    _: *mut c_void,
+) {
 }

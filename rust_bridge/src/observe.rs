@@ -233,7 +233,7 @@ fn stats(shared: &Shared) -> Stats {
         Kind::Request => stats.requests += 1,
         Kind::Job | Kind::Part => {}
     });
-    shared.jobs.each(|_, runs| match runs {
+    shared.jobs.each(shared, |_, runs| match runs {
         true => stats.jobs += 1,
         false => stats.jobs_queued += 1,
     });
@@ -245,7 +245,7 @@ fn stats(shared: &Shared) -> Stats {
     stats.tokio_tasks = metrics.num_alive_tasks() as u64;
     stats.tokio_queue = metrics.global_queue_depth() as u64;
     stats.threads =
-        u64::from(shared.threads.load(Ordering::Relaxed)) + shared.jobs.threads() as u64;
+        u64::from(shared.threads.load(Ordering::Relaxed)) + u64::from(shared.jobs.threads());
     stats
 }
 
@@ -282,7 +282,7 @@ fn list(shared: &Shared, out: &mut String) -> fmt::Result {
     shared.ops.each(line);
     result?;
     let mut result = Ok(());
-    shared.jobs.each(|name, runs| {
+    shared.jobs.each(shared, |name, runs| {
         let state = if runs { "running" } else { "queued" };
         result = result.and(writeln!(out, "blocking function {name}  {state}"));
     });

@@ -32,6 +32,7 @@ mod pool;
 mod tests;
 
 use std::cell::UnsafeCell;
+use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::Arc;
@@ -48,11 +49,12 @@ use place::Place;
 pub(crate) use place::Queued;
 pub(crate) use pool::Ops;
 
-use crate::blocking::{JobId, Name};
+use crate::blocking::{Jobs, Name};
 use crate::bridge::Shared;
 use crate::observe::Times;
 use crate::outcome::{Outcome, Status, SHUT_DOWN};
 use crate::state::{Answer, Met, Park, State};
+use crate::sys::work::JobBlock;
 use crate::sys::{NartWaker, Res, EFORK, PENDING};
 use crate::trace::Traced;
 
@@ -63,6 +65,8 @@ const SCRATCH: usize = if cfg!(feature = "http") { 256 } else { 0 };
 const NEVER_COUNTED: u8 = 0;
 const NOT_YET_COUNTED: u8 = 1;
 const COUNTED: u8 = 2;
+/// By a shutdown, which has left a blocking function behind: its end is not counted again.
+const LEFT_BEHIND: u8 = 3;
 
 #[repr(C, align(64))]
 pub(crate) struct Op {
@@ -85,7 +89,7 @@ pub(crate) struct Op {
     /// Wakes the tokio task when the operation is cancelled.
     task: AtomicWaker,
     /// Accessed by the handle: the job to cancel in the blocking pool.
-    job: UnsafeCell<JobId>,
+    job: UnsafeCell<*mut JobBlock>,
     /// An HTTP request, from its submission until a worker reads it. Its memory is kept.
     scratch: UnsafeCell<Vec<u8>>,
     /// Accessed by the handle: see keep().
@@ -120,7 +124,7 @@ impl Op {
             outcome: UnsafeCell::new(Outcome::value(0)),
             bridge: UnsafeCell::new(None),
             task: AtomicWaker::new(),
-            job: UnsafeCell::new(JobId::default()),
+            job: UnsafeCell::new(std::ptr::null_mut()),
             scratch: UnsafeCell::new(Vec::new()),
             spawned: UnsafeCell::new(None),
             label: label::Cell::new(),
@@ -285,6 +289,58 @@ impl Promise {
         }
     }
 
+    /// For a job, which has the promise meanwhile.
+    pub fn into_raw(self) -> *mut c_void {
+        std::mem::ManuallyDrop::new(self).0.as_ptr().cast()
+    }
+
+    /// # Safety
+    /// `raw` is from into_raw(), and not used again.
+    pub unsafe fn from_raw(raw: *mut c_void) -> Promise {
+        // SAFETY: the caller's promise.
+        Promise(unsafe { NonNull::new_unchecked(raw.cast()) })
+    }
+
+    /// # Safety
+    /// `raw` is from into_raw(), and the caller has it alone.
+    pub unsafe fn with_raw(raw: *mut c_void, f: impl FnOnce(&mut Promise)) {
+        // SAFETY: the caller's promise; it is not dropped.
+        f(&mut std::mem::ManuallyDrop::new(unsafe {
+            Promise::from_raw(raw)
+        }));
+    }
+
+    /// Stores the result, for finish_stored().
+    pub fn store(&mut self, outcome: Outcome) {
+        // SAFETY: the handle does not read it before DONE.
+        unsafe { *self.op().outcome.get() = outcome };
+    }
+
+    pub fn finish_stored(self) {
+        // SAFETY: as above.
+        let outcome =
+            unsafe { std::mem::replace(&mut *self.op().outcome.get(), Outcome::value(0)) };
+        self.finish(outcome);
+    }
+
+    /// Ends an operation that was refused after it had begun: it is not counted, and nothing waits for it.
+    pub fn withdraw(self) {
+        let promise = std::mem::ManuallyDrop::new(self);
+        let op = promise.op();
+        // SAFETY: the cell changes only while nothing else has the block.
+        unsafe { *op.traced.get() = None };
+        // Relaxed: only who is first matters, this or a shutdown that answers it.
+        if op.counted.swap(COUNTED, Ordering::Relaxed) == NOT_YET_COUNTED {
+            op.shared().tracker.withdraw();
+        }
+        match op.state.publish() {
+            Met::Handle => {}
+            Met::Waiter(w) => NartWaker { w }.wake(),
+            // SAFETY: the handle has detached, so the promise is the last owner.
+            Met::Nobody => unsafe { free(promise.0) },
+        }
+    }
+
     /// Publishes the result.
     pub fn finish(self, outcome: Outcome) {
         std::mem::ManuallyDrop::new(self).publish(outcome);
@@ -369,7 +425,7 @@ impl Handle {
     }
 
     /// Stores the job that cancel() cancels.
-    pub fn set_job(self, job: JobId) {
+    pub fn set_job(self, job: *mut JobBlock) {
         // SAFETY: only the handle accesses these cells.
         unsafe {
             *self.op().job.get() = job;
@@ -443,8 +499,8 @@ impl Handle {
         op.task.wake();
         // SAFETY: only the handle accesses these cells.
         if unsafe { *op.has_job.get() } {
-            // SAFETY: as above.
-            op.shared().jobs.cancel(unsafe { *op.job.get() });
+            // SAFETY: as above; the handle has not detached, so the block is live.
+            unsafe { Jobs::cancel(*op.job.get()) };
         }
     }
 

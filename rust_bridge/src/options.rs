@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The options of a bridge. Their ranges are checked when it is made.
 
+use crate::blocking::Lent;
+use crate::sys::work::Workers;
 use crate::sys::{errno, Res};
 
 /// In a debug build a TLS handshake needs more than 128 KiB, and so do modules of the name service
@@ -23,6 +25,7 @@ pub struct Options {
     pub(crate) name: String,
     pub(crate) workers: u32,
     pub(crate) max_blocking: u32,
+    pub(crate) pool: Option<Lent>,
     pub(crate) max_http: u32,
     pub(crate) max_spawn_blocking: u32,
     pub(crate) queue_cap: u32,
@@ -37,6 +40,7 @@ impl Default for Options {
             name: "nart-tokio".to_owned(),
             workers: 1,
             max_blocking: 8,
+            pool: None,
             max_http: 128,
             max_spawn_blocking: 512,
             queue_cap: 256,
@@ -92,6 +96,17 @@ impl Options {
     #[must_use]
     pub fn max_blocking(mut self, n: u32) -> Options {
         self.max_blocking = n;
+        self
+    }
+
+    /// A pool of nart/work.h that runs the blocking functions of C, in place of one of the bridge's own:
+    /// its limits apply then, and `max_blocking` is ignored. Default, or NULL: the bridge has its own.
+    ///
+    /// # Safety
+    /// The pool is live until all operations of the bridge have ended and the bridge was dropped.
+    #[must_use]
+    pub unsafe fn pool(mut self, pool: *mut Workers) -> Options {
+        self.pool = (!pool.is_null()).then_some(Lent(pool));
         self
     }
 

@@ -74,7 +74,7 @@ fn close(shared: &Shared) -> bool {
     #[cfg(feature = "http")]
     shared.http.close();
     shared.names.close();
-    shared.jobs.close();
+    shared.jobs.close(shared);
     shared.locals.close();
     first
 }
@@ -91,18 +91,19 @@ fn finish(shared: &Shared, timeout: Duration, own: Option<&Promise>) -> Res {
     // Also when all threads have ended: another thread may have been admitted and not submitted yet. It
     // finds the bridge closed and ends its operation.
     let _ = shared.tracker.wait(begun + timeout);
-    let mut threads = shared.jobs.wait(begun + timeout) as u32;
+    let mut threads = shared.jobs.wait(begun + timeout);
     let lookups = lookups(shared, begun + timeout);
-    let jobs = shared.jobs.abandon();
-    let futures = shared.tracker.counts().running;
-    match futures {
+    let jobs = shared.jobs.running(shared);
+    let running = shared.tracker.counts().running;
+    match running {
         0 => shared.ops.settle(own),
         _ => shared.ops.end_all(&shared.tracker, own),
     }
+    let futures = running.saturating_sub(jobs.len() as u64);
     shared.values.end(&shared.handle); // after the futures that use them
                                        // Those of the runtime; none if it was adopted.
     threads += shared.threads.load(Ordering::Relaxed) + lookups.len() as u32;
-    let clean = futures == 0 && threads == 0;
+    let clean = running == 0 && threads == 0;
     *lock(&shared.leaked) = Leaked {
         jobs,
         lookups,

@@ -16,6 +16,7 @@ pub mod io;
 #[cfg(feature = "tls")]
 pub mod net;
 pub mod trace;
+pub mod work;
 
 /// `nart_res`: `>= 0` a value, `-1 ..= -4095` a negated errno, `-4096 ..= -8191` nart's own errors,
 /// or `NART_PENDING` (`i32::MIN`).

@@ -138,6 +138,11 @@ impl Hygiene {
         })
     }
 
+    /// For a thread of the program that runs a function for the bridge.
+    pub fn mask_children(&self) {
+        self.mask.set_for_this_thread();
+    }
+
     /// Called first on each thread of the bridge.
     pub fn apply(&self) {
         MUST_NOT_WAIT.set(MUST_NOT_WAIT.get() + 1);

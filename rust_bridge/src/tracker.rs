@@ -72,6 +72,8 @@ struct Ended {
     shutdown: AtomicU64,
     /// Those that a shutdown had answered before.
     late: AtomicU64,
+    /// Those that were refused after they had been admitted: no count shows them.
+    withdrawn: AtomicU64,
 }
 
 #[derive(Default)]
@@ -149,6 +151,12 @@ impl Tracker {
         self.leave(Status::Ok); // counts as none of the others
     }
 
+    /// An operation was refused after it had been admitted.
+    pub fn withdraw(&self) {
+        bump(&self.ended.0.withdrawn);
+        self.ended.0.all.add_one();
+    }
+
     /// After close(): waits until every operation has ended. False if `until` passed first.
     pub fn wait(&self, until: Instant) -> bool {
         let submitted = self.submitted.0.load(Ordering::Relaxed) & !FLAG;
@@ -159,8 +167,11 @@ impl Tracker {
         let ended = &self.ended.0;
         let read = |n: &AtomicU64| n.load(Ordering::Relaxed);
         let all = ended.all.get();
+        let withdrawn = read(&ended.withdrawn);
+        let all = all.saturating_sub(withdrawn);
+        let submitted = self.submitted.0.load(Ordering::Relaxed) & !FLAG;
         let mut counts = Counts {
-            submitted: self.submitted.0.load(Ordering::Relaxed) & !FLAG,
+            submitted: submitted.saturating_sub(withdrawn),
             ok: 0,
             error: read(&ended.error),
             cancelled: read(&ended.cancelled),

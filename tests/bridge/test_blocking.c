@@ -2,9 +2,12 @@
 /* Blocking functions: the queue is bounded, and every accepted argument is dropped exactly once. */
 #include "bridge.h"
 
+#include <nart/work.h>
+
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -340,6 +343,90 @@ TEST(functions_and_closures_of_rust_do_not_delay_each_other)
     CHECK_RES(wait_for_answer(&job, NULL), 0);
     nart_tokio_op_close(&job);
     both_close();
+}
+
+/* ---- a pool of the program ---- */
+
+static nart_workers *lent;
+
+static void open_with_pool(void)
+{
+    nart_workers_opts pool = NART_WORKERS_OPTS_INIT;
+    nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
+
+    pool.name = "lent";
+    pool.threads = 1;
+    pool.queue = 2;
+    CHECK_RES(nart_workers_new(&pool, &lent), 0);
+    opts.pool = lent;
+    both_open_with(&opts);
+}
+
+static nart_res name_of_the_thread(void *arg, const nart_tokio_stop *stop)
+{
+    (void)stop;
+    CHECK_EQ(prctl(PR_GET_NAME, arg), 0);
+    return nart_tokio_shutdown(bridge, 0, NULL); /* it would wait for this function */
+}
+
+TEST(functions_run_on_a_pool_of_the_program)
+{
+    char name[16] = "";
+    nart_tokio_op op = { 0 };
+
+    open_with_pool();
+    CHECK_RES(nart_tokio_blocking(bridge, "name", name_of_the_thread, name, drop_arg, &op), 0);
+    CHECK_RES(wait_for_answer(&op, NULL), -EDEADLK);
+    CHECK_STR(name, "lent");
+    CHECK_EQ(read_word(&args_dropped), 1);
+    nart_tokio_op_close(&op);
+    both_close();
+    CHECK_RES(nart_workers_shutdown(lent, NART_NEVER), 0);
+    nart_workers_free(lent);
+}
+
+static nart_res plain_do(void *data, const nart_job *job)
+{
+    (void)data;
+    count(&started);
+    while (read_word(&gate) == 0)
+        let_others_run();
+    return nart_work_cancelled(job);
+}
+
+static const nart_work_type plain_type = NART_WORK_TYPE(int, plain_do, NULL);
+
+/* Its limits apply, and a shutdown of the bridge ends the bridge's jobs only. */
+TEST(a_bridge_leaves_the_other_jobs_of_a_pool_alone)
+{
+    nart_tokio_op ops[3] = { 0 };
+    nart_work other = { 0 };
+    nart_tokio_report end = NART_TOKIO_REPORT_INIT;
+
+    open_with_pool();
+    CHECK_RES(nart_work_start(&other, lent, &plain_type, NULL), 0);
+    wait_for(&started, 1);
+    for (int i = 0; i < 3; i++)
+        CHECK_RES(submit(&ops[i]), i < 2 ? 0 : -EAGAIN);
+    CHECK_EQ(report().submitted, 2);
+    nart_tokio_op_cancel(&ops[0]);
+    CHECK_RES(nart_tokio_op_try(&ops[0], NULL), NART_EABORTED);
+    CHECK_EQ(read_word(&args_dropped), 1);
+    CHECK_RES(nart_tokio_shutdown(bridge, 30 * NART_SEC, &end), 0);
+    CHECK_RES(nart_tokio_op_try(&ops[1], NULL), NART_ESHUTDOWN);
+    CHECK_EQ(read_word(&args_dropped), 2);
+    CHECK_EQ(end.leaked_threads, 0);
+    CHECK_RES(submit(&ops[2]), NART_ESHUTDOWN);
+    CHECK(!nart_work_done(&other));
+    set_word(&gate, 1);
+    while (!nart_work_done(&other))
+        let_others_run();
+    for (int i = 0; i < 3; i++)
+        nart_tokio_op_close(&ops[i]);
+    nart_work_close(&other);
+    both_close();
+    CHECK_RES(nart_workers_shutdown(lent, NART_NEVER), 0);
+    nart_workers_free(lent);
 }
 
 /* ---- when the system has no threads ---- */

@@ -11,6 +11,7 @@
 #include <nart/net.h>
 #include <nart/oneshot.h>
 #include <nart/shutdown.h>
+#include <nart/work.h>
 
 #define OFFSET(type, field, n)                                                                     \
     _Static_assert(offsetof(type, field) == (n), #type "." #field " has moved")
@@ -74,7 +75,13 @@ OFFSET(nart_bytes_opts, max_len, 24);
 SIZE(nart_bytes_buf, 16);
 SIZE(nart_bytes_msg, 16);
 
-OFFSET(nart_tokio_opts, reserved, 72);
+SIZE(nart_workers_opts, 104);
+SIZE(nart_workers_stats, 32);
+SIZE(nart_work_type, 56);
+SIZE(nart_job_block, 128);
+
+OFFSET(nart_tokio_opts, pool, 72);
+OFFSET(nart_tokio_opts, reserved, 80);
 OFFSET(nart_tokio_report, leaked_name, 72);
 SIZE(nart_tokio_op, 16);
 SIZE(nart_tokio_local, 16);

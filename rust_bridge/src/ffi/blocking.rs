@@ -25,7 +25,7 @@ use crate::sys::{errno, Res};
 /// **Ownership**: the pool takes over `arg` if this returns 0, otherwise it remains the caller's.
 /// **Thread**: any. **Cost**: no allocation unless a thread is started; a system call to wake an
 /// idle thread. Threads are started on demand, and end after an idle second: jobs at shorter
-/// intervals reuse them.
+/// intervals reuse them. The pool is one of nart/work.h: the bridge's own, or `pool` of its options.
 ///
 /// # Safety
 /// `rt` is NULL or live; `op` is NULL, or writable and without an open operation; `name` is NULL or a

@@ -9,11 +9,12 @@ use std::ffi::c_char;
 use std::mem::{offset_of, size_of, ManuallyDrop};
 
 use super::{bytes, res, sized, slice, submit, NartTokioOp};
-use crate::blocking::Name;
+use crate::blocking::{Lent, Name};
 use crate::bridge::{lock, Bridge};
 use crate::options::Options;
 use crate::panic::guard;
 use crate::signals::SigpipeBlock;
+use crate::sys::work::Workers;
 use crate::sys::{errno, Res, EABI, EFORK};
 
 /// A bridge: a tokio runtime that the tasks of any number of loops use, and other threads. Made by
@@ -113,8 +114,12 @@ pub struct NartTokioOpts {
     pub max_spawn_blocking: u32,
     #[doc(hidden)]
     pub reserved0: u32,
+    /// the pool of nart/work.h that runs blocking functions, whose limits apply then in place of `max_blocking`
+    /// and `queue_cap`. It must live until the bridge was freed and its operations have ended. NULL: a pool of the
+    /// bridge's own
+    pub pool: *mut Workers,
     #[doc(hidden)]
-    pub reserved: [u64; 3],
+    pub reserved: [u64; 2],
 }
 
 /// Counts of a bridge's operations, and what its shutdown could not end. An operation ends in one
@@ -149,7 +154,7 @@ pub struct NartTokioReport {
     pub leaked_name: [Name; 8],
 }
 
-const _: () = assert!(offset_of!(NartTokioOpts, reserved) == 72);
+const _: () = assert!(offset_of!(NartTokioOpts, reserved) == 80);
 const _: () = assert!(offset_of!(NartTokioReport, leaked_name) == 72);
 
 /// # Safety
@@ -157,7 +162,7 @@ const _: () = assert!(offset_of!(NartTokioReport, leaked_name) == 72);
 unsafe fn options(opts: *const NartTokioOpts) -> Result<(Options, u32), Res> {
     // SAFETY: the caller's promises.
     let (given, name, cpus) = unsafe {
-        let given = sized(opts, offset_of!(NartTokioOpts, reserved))?;
+        let given = sized(opts, offset_of!(NartTokioOpts, pool))?;
         let name = bytes(given.name, b"nart-tokio");
         let cpus = slice(given.cpus, given.n_cpus)?;
         (given, String::from_utf8_lossy(name).into_owned(), cpus)
@@ -168,6 +173,7 @@ unsafe fn options(opts: *const NartTokioOpts) -> Result<(Options, u32), Res> {
     let mut options = Options {
         name,
         cpus: cpus.to_vec(),
+        pool: (!given.pool.is_null()).then_some(Lent(given.pool)),
         ..Options::default()
     };
     let fill = |to: &mut u32, from: u32| *to = if from == 0 { *to } else { from };

@@ -11,6 +11,7 @@ use std::ptr::{self, NonNull};
 use std::task::{Context, Poll};
 
 use super::{Op, Promise};
+use crate::blocking::Slot;
 use crate::bridge::Shared;
 use crate::outcome::Outcome;
 use crate::spawn_queue::SpawnQueue;
@@ -112,6 +113,20 @@ impl Promise {
             place.room.get().cast::<F>().write(future);
             *place.placed.get() = Placed::Future(calls::<F>());
         }
+    }
+
+    /// Moves a job into the block, where it stays until the operation is freed. It is not dropped.
+    pub fn put_slot(&mut self, slot: Slot) -> *mut Slot {
+        const { assert!(fits(Layout::new::<Slot>()) && !std::mem::needs_drop::<Slot>()) };
+        let room = self.op().place.room.get().cast::<Slot>();
+        // SAFETY: only the promise accesses the cell; it fits.
+        unsafe { room.write(slot) };
+        room
+    }
+
+    /// The job, of a promise that has one.
+    pub fn slot(&self) -> *mut Slot {
+        self.op().place.room.get().cast::<Slot>()
     }
 
     /// Polls the future.

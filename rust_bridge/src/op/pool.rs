@@ -9,9 +9,10 @@ use std::sync::atomic::Ordering;
 use std::sync::Mutex;
 use std::task::Waker;
 
-use super::{Kind, Op, Promise, COUNTED, NOT_YET_COUNTED};
+use super::{Kind, Op, Promise, COUNTED, LEFT_BEHIND, NOT_YET_COUNTED};
 use crate::bridge::{lock, lock_mut};
 use crate::observe::Times;
+use crate::outcome::Status;
 use crate::state::Met;
 use crate::sys::NartWaker;
 use crate::tracker::Tracker;
@@ -125,8 +126,12 @@ impl Ops {
             if let Met::Waiter(w) = op.state.force() {
                 waiters.push(NartWaker { w });
             }
-            if op.counted.swap(COUNTED, Ordering::Relaxed) == NOT_YET_COUNTED {
-                tracker.leave_running();
+            let is_job = op.label.kind() == Kind::Job;
+            let counted = if is_job { LEFT_BEHIND } else { COUNTED };
+            match op.counted.swap(counted, Ordering::Relaxed) == NOT_YET_COUNTED {
+                true if is_job => tracker.leave(Status::Shutdown),
+                true => tracker.leave_running(),
+                false => {}
             }
         }
         drop(blocks);

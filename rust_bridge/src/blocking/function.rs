@@ -2,11 +2,11 @@
 //! Functions of C for the blocking pool: the function with its argument, its stop flag and its name.
 
 use std::ffi::{c_char, c_void, CStr};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::outcome::Outcome;
 use crate::panic::catch_of;
 use crate::signals;
+use crate::sys::work::{nart_work_cancelled, Job};
 use crate::sys::Res;
 use crate::threads::without_waiting;
 
@@ -14,23 +14,12 @@ use crate::threads::without_waiting;
 // As NartTokio: FFI-safe, and opaque in the header.
 #[cfg_attr(all(), repr(transparent))]
 #[derive(Debug)]
-pub struct Stop(AtomicBool);
+pub struct Stop(Job);
 
 impl Stop {
-    pub(super) fn new() -> Stop {
-        Stop(AtomicBool::new(false))
-    }
-
-    pub(super) fn set(&self) {
-        self.0.store(true, Ordering::Relaxed); // the flag guards no data
-    }
-
-    pub(super) fn clear(&self) {
-        self.0.store(false, Ordering::Relaxed); // as in set()
-    }
-
     pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed) // as in set()
+        // SAFETY: it is the job that runs.
+        unsafe { nart_work_cancelled(&self.0) }
     }
 }
 
@@ -56,6 +45,7 @@ pub fn short_name(name: &[u8]) -> Name {
 }
 
 /// A function of C with its argument.
+#[derive(Clone, Copy)]
 pub struct Work {
     run: unsafe extern "C-unwind" fn(arg: *mut c_void, stop: *const Stop) -> Res,
     arg: *mut c_void,
@@ -102,7 +92,7 @@ impl Work {
     }
 
     /// Calls the function.
-    pub fn run(&self, stop: &Stop) -> Outcome {
+    pub fn run(&self, stop: *const Stop) -> Outcome {
         // SAFETY: the caller of new() promised that they fit.
         let call = || unsafe { (self.run)(self.arg, stop) };
         let called = catch_of(|| self.described(), call);
