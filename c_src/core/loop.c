@@ -72,10 +72,15 @@ static uintptr_t loop_waker(void *host, nart__task *t)
     return nart__hub_waker(host, t->slot);
 }
 
-static nart_res loop_io_add(void *host, int fd, uint64_t *id)
+nart_res nart__loop_io_add(void *host, int fd, uint32_t dirs, uint64_t *id)
 {
     nart_rt *rt = rt_of(host);
-    return rt ? nart__reactor_add(&rt->reactor, fd, id) : NART_ESTALE;
+    return rt ? nart__reactor_add(&rt->reactor, fd, dirs, id) : NART_ESTALE;
+}
+
+static nart_res loop_io_add(void *host, int fd, uint64_t *id)
+{
+    return nart__loop_io_add(host, fd, 0, id);
 }
 
 static nart_res loop_io_want(void *host, uint64_t id, uint32_t dirs, nart_cx *cx)

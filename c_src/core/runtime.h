@@ -149,6 +149,8 @@ static inline nart_rt *nart__cx_rt(const nart_cx *cx)
     return NART_LIKELY(cx->drv == &nart__loop) ? (nart_rt *)(uintptr_t)cx : cx->group;
 }
 
+/* nart_driver.io_add of the loop: see nart__reactor_add(). */
+nart_res nart__loop_io_add(void *host, int fd, uint32_t dirs, uint64_t *id);
 /* nart_driver.io_del of the loop, for a connect: see nart__reactor_leave(). `handle` may be NULL. */
 nart_res nart__loop_io_leave(void *host, uint64_t id, const void *handle, int *fd);
 /* See nart__reactor_awaited(). */

@@ -27,13 +27,19 @@ nart_res nart__io_halted(const nart_io *io, uint32_t dirs, nart_cx *cx, nart_res
     return r;
 }
 
-nart_res nart__io_bind(nart_io *io, const nart_driver *drv, void *host, int fd)
+nart_res nart__io_bind_for(nart_io *io, uint32_t dirs, const nart_driver *drv, void *host, int fd)
 {
     uint64_t id;
-    nart_res r = drv->io_add(host, fd, &id);
+    nart_res r =
+        drv == &nart__loop ? nart__loop_io_add(host, fd, dirs, &id) : drv->io_add(host, fd, &id);
     if (r == 0)
         *io = (nart_io){ drv, host, id };
     return r;
+}
+
+nart_res nart__io_bind(nart_io *io, const nart_driver *drv, void *host, int fd)
+{
+    return nart__io_bind_for(io, 0, drv, host, fd);
 }
 
 nart__under nart__under_rt(nart_rt *rt)

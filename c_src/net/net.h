@@ -101,6 +101,8 @@ static inline bool nart__read_on(nart_res bits)
 
 /* Registers a descriptor with a driver. On failure it stays the caller's. */
 nart_res nart__io_bind(nart_io *io, const nart_driver *drv, void *host, int fd);
+/* The same; `dirs`: see nart__reactor_add(). */
+nart_res nart__io_bind_for(nart_io *io, uint32_t dirs, const nart_driver *drv, void *host, int fd);
 
 /* What a handle is opened under: a runtime, or the driver that polls. */
 typedef struct nart__under {

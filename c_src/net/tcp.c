@@ -83,14 +83,15 @@ nart_res nart__tcp_connect_start(nart_cx *cx, nart_tcp *s, nart_socket *from, co
     int begun = sys->connect(fd, (const struct sockaddr *)&addr->storage, addr->len);
     r = begun == -EINPROGRESS ? 0 : begun;
     if (r == 0)
-        r = nart__tcp_bind(s, cx->drv, cx->host, fd);
+        r = nart__io_bind_for(&s->io, begun ? NART_WRITE : 0, cx->drv, cx->host, fd);
     if (r) {
         sys->close(fd);
         return r;
     }
+    s->fd = fd;
+    s->state = begun ? CONNECTING : OPEN;
     if (begun == 0)
         return 0;
-    s->state = CONNECTING;
     nart__io_clear(&s->io, NART_READ | NART_WRITE,
                    cx); /* the kernel has just reported EINPROGRESS */
     return 1;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* epoll.c: the reactor on Linux.
  *
- * 1. A descriptor is added once, edge-triggered, for both directions. Readiness is kept here, so no further
- *    epoll_ctl() is needed until the descriptor is removed.
+ * 1. A descriptor is added once, edge-triggered, for reading; for writing as well when a task first waits for
+ *    that. Readiness is kept here, so no further epoll_ctl() is needed until the descriptor is removed. A
+ *    program that never waits to write gets no events about it: a Unix socket would report one whenever the
+ *    peer has read, a datagram socket after each send.
  * 2. An operation clears a direction after EAGAIN or a short transfer. That is sound because events are
  *    received on the same thread: an edge that occurs after the system call is reported by the next wait.
  *    After two events a short read proves nothing: the end of the stream, whose edge never occurs again, and
@@ -233,25 +235,40 @@ static void supersede(nart__reactor *r, int fd)
     set_free(r, io, index);
 }
 
-nart_res nart__reactor_add(nart__reactor *r, int fd, uint64_t *id)
+#define READS (uint32_t)(EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLET)
+
+nart_res nart__reactor_add(nart__reactor *r, int fd, uint32_t dirs, uint64_t *id)
 {
+    bool writes = dirs & NART_WRITE;
     uint32_t i;
     uint64_t new_id;
 
     nart_res err = find_free(r, &i, &new_id);
     if (err)
         return err;
-    struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
-                              .data.u64 = new_id };
+    struct epoll_event ev = { .events = READS | (writes ? EPOLLOUT : 0), .data.u64 = new_id };
     err = nart__sys_epoll_ctl(r->fd, EPOLL_CTL_ADD, fd, &ev);
     if (err == -EPERM && is_here(r, fd))
         err = -EEXIST;
     if (err < 0 && err != -EPERM)
         return err;
-    nart__io_init(take(r, i), new_id, fd, NART_READ | NART_WRITE | (err ? NART__IO_ALWAYS : 0));
+    nart__io_init(take(r, i), new_id, fd,
+                  NART_READ | NART_WRITE | (writes ? NART__IO_WRITES : 0) |
+                      (err ? NART__IO_ALWAYS : 0));
     r->used += err == 0;
     supersede(r, fd);
     *id = new_id;
+    return 0;
+}
+
+nart_res nart__reactor_add_writes(const nart__reactor *r, nart__io *io)
+{
+    struct epoll_event ev = { .events = READS | EPOLLOUT, .data.u64 = io->id };
+
+    /* the kernel then reports what is ready already, so no edge since the EAGAIN is lost */
+    if (nart__sys_epoll_ctl(r->fd, EPOLL_CTL_MOD, io->fd, &ev) < 0)
+        return -EBADF; /* someone else has closed it: the only reason */
+    io->ready |= NART__IO_WRITES;
     return 0;
 }
 

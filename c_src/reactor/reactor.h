@@ -27,6 +27,9 @@
 /* The record of a watch. */
 #define NART__IO_WATCH (UINT32_C(1) << 29)
 
+/* The kernel reports its write direction. */
+#define NART__IO_WRITES (UINT32_C(1) << 28)
+
 /* States of a descriptor that begin and end: each event reports which of them hold. */
 #define NART__IO_STATES (uint32_t)(NART_ERROR | NART_HANGUP | NART_RDHUP)
 
@@ -106,8 +109,8 @@ NART__COLD void nart__reactor_call(nart__reactor *r);
 
 /* ---- handles ---- */
 
-/* See nart_driver. */
-nart_res nart__reactor_add(nart__reactor *r, int fd, uint64_t *id);
+/* See nart_driver. `dirs`: NART_WRITE if a task is to wait for it at once, which saves a system call; else 0. */
+nart_res nart__reactor_add(nart__reactor *r, int fd, uint32_t dirs, uint64_t *id);
 nart_res nart__reactor_del(nart__reactor *r, uint64_t id, bool forked, int *fd);
 /* Removes as nart__reactor_del(), for the handle at this address, in which no task reads: the wait in its
  * write direction is left behind, and the operation learns of it by nart__reactor_left(). */
@@ -221,11 +224,21 @@ static inline void nart__reactor_stay(const nart__reactor *r, uint64_t id, uint3
         nart__io_stay_in(io, dirs, cx);
 }
 
+/* A task begins to wait for the write direction, which the kernel does not report yet: 0 or -EBADF. */
+NART__COLD nart_res nart__reactor_add_writes(const nart__reactor *r, nart__io *io);
+
 static inline nart_res nart__reactor_want(const nart__reactor *r, uint64_t id, uint32_t dirs,
                                           nart_cx *cx)
 {
     nart__io *io = nart__io_of(r, id);
-    return NART_LIKELY(io) ? nart__io_await(io, dirs, cx) : NART_ESTALE;
+    if (NART_UNLIKELY(!io))
+        return NART_ESTALE;
+    if (dirs & NART_WRITE && NART_UNLIKELY(!(io->ready & (dirs | NART__IO_WRITES)))) {
+        nart_res err = nart__reactor_add_writes(r, io);
+        if (err)
+            return err;
+    }
+    return nart__io_await(io, dirs, cx);
 }
 
 static inline void nart__reactor_clear(const nart__reactor *r, uint64_t id, uint32_t bits)

@@ -662,6 +662,10 @@ static nart_res two_arms_run(nart_cx *cx, void *frame)
     struct two_arms *f = frame;
 
     NART_BEGIN(cx, &f->co);
+    nart_fd_clear(&shared.h,
+                  NART_WRITE); /* the first wait to write asks the kernel, which contradicts */
+    NART_AWAIT(f->r, nart_fd_ready(cx, &shared.h, NART_WRITE));
+    CHECK_RES(f->r, NART_WRITE);
     *f->waker = nart_cx_waker(cx);
     nart_fd_clear(&shared.h, NART_READ | NART_WRITE);
     nart_tcp_clear(&shared.s, NART_READ | NART_WRITE);

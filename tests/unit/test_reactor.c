@@ -29,7 +29,7 @@ static uint64_t begin(uint32_t max_io)
     CHECK_LE(0, wake_fd);
     CHECK_EQ(nart__reactor_init(&r, max_io, 16, wake_fd, &serial), 0);
     CHECK_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
-    CHECK_RES(nart__reactor_add(&r, ends[0], &id), 0);
+    CHECK_RES(nart__reactor_add(&r, ends[0], 0, &id), 0);
     test_at_end(end);
     return id;
 }
@@ -68,6 +68,34 @@ TEST(an_edge_is_reported_once_and_kept)
     CHECK_EQ(ready(id), NART_READ);
     CHECK_EQ(nart__reactor_wait(&r, 0), 0); /* the kernel does not repeat an edge */
     CHECK_EQ(ready(id), NART_READ);
+}
+
+/* The kernel reports that a socket can be written only once a task has waited for it, and then also what was so
+ * before. */
+TEST(writes_are_reported_once_a_task_waits_for_them)
+{
+    uint64_t reader = begin(2), id;
+    int pair[2];
+    char c = 'x';
+
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+    CHECK_RES(nart__reactor_add(&r, pair[0], 0, &id), 0);
+    CHECK_EQ(ready(id), NART_READ | NART_WRITE); /* until one is tried */
+    CHECK_EQ(nart__reactor_wait(&r, 0), 0);
+    for (int i = 0; i < 3; i++) { /* the peer reads what was sent */
+        CHECK_EQ(write(pair[0], &c, 1), 1);
+        CHECK_EQ(read(pair[1], &c, 1), 1);
+        CHECK_EQ(nart__reactor_wait(&r, 0), 0);
+    }
+    nart__reactor_clear(&r, id, NART_READ | NART_WRITE);
+    CHECK_RES(nart__reactor_add_writes(&r, nart__io_of(&r, id)), 0);
+    CHECK_EQ(nart__reactor_wait(&r, 0), 1);
+    CHECK_EQ(ready(id), NART_WRITE | NART__IO_WRITES);
+    CHECK_EQ(nart__reactor_wait(&r, 0), 0);
+    CHECK_EQ(close(pair[0]), 0);
+    CHECK_RES(nart__reactor_add_writes(&r, nart__io_of(&r, id)), -EBADF);
+    close(pair[1]);
+    CHECK_EQ(ready(reader), NART_READ | NART_WRITE);
 }
 
 /* The write end of the pipe, reopened. */
@@ -143,14 +171,14 @@ TEST(an_id_never_repeats)
     serial = (UINT64_MAX >> NART__INDEX_BITS) - 2;
     first = begin(2);
     CHECK_RES(nart__reactor_del(&r, first, false, &fd), 0);
-    CHECK_RES(nart__reactor_add(&r, fd, &id), 0);
+    CHECK_RES(nart__reactor_add(&r, fd, 0, &id), 0);
     CHECK(id != first);
     CHECK_RES(nart__reactor_fd(&r, first), NART_ESTALE);
     CHECK_RES(nart__reactor_fd(&r, id), fd);
     CHECK_RES(nart__reactor_del(&r, first, false, &fd), NART_ESTALE);
     CHECK_RES(nart__reactor_wake(&r, first), NART_ESTALE);
     CHECK_RES(nart__reactor_del(&r, id, false, &fd), 0);
-    CHECK_RES(nart__reactor_add(&r, fd, &id), NART_EFDS);
+    CHECK_RES(nart__reactor_add(&r, fd, 0, &id), NART_EFDS);
     CHECK_RES(nart__reactor_del(&r, id, false, &fd), NART_ESTALE);
     close(ends[0]);
 }
@@ -169,7 +197,7 @@ TEST(the_table_grows_under_descriptors_in_use)
     id[0] = begin(0);
     const nart__io *first = nart__io_of(&r, id[0]);
     for (int i = 1; i < MANY; i++)
-        CHECK_RES(nart__reactor_add(&r, fcntl(ends[0], F_DUPFD_CLOEXEC, 0), &id[i]), 0);
+        CHECK_RES(nart__reactor_add(&r, fcntl(ends[0], F_DUPFD_CLOEXEC, 0), 0, &id[i]), 0);
     CHECK(nart__io_of(&r, id[0]) == first);
     for (int i = 0; i < MANY; i++) {
         CHECK_LE(0, nart__reactor_fd(&r, id[i]));
@@ -187,7 +215,7 @@ TEST(the_table_grows_under_descriptors_in_use)
         CHECK_RES(nart__reactor_del(&r, id[i], false, &fd), 0);
         close(fd);
         CHECK_RES(nart__reactor_fd(&r, id[i]), NART_ESTALE);
-        CHECK_RES(nart__reactor_add(&r, fcntl(ends[0], F_DUPFD_CLOEXEC, 0), &id[i]), 0);
+        CHECK_RES(nart__reactor_add(&r, fcntl(ends[0], F_DUPFD_CLOEXEC, 0), 0, &id[i]), 0);
     }
     CHECK_EQ(r.used, MANY);
     CHECK_EQ(nart__reactor_reserve(&r, NART__INDEX_MASK + 1), NART_EFDS);
@@ -202,9 +230,9 @@ TEST(slots_are_reused_in_any_order)
     (void)begin(N + 1);
     for (int round = 0; round < 10; round++) {
         for (int i = 0; i < N; i++)
-            CHECK_RES(nart__reactor_add(&r, nart__sys_real.dup(ends[0]), &id[i]), 0);
+            CHECK_RES(nart__reactor_add(&r, nart__sys_real.dup(ends[0]), 0, &id[i]), 0);
         uint64_t none;
-        CHECK_RES(nart__reactor_add(&r, ends[1], &none), NART_EFDS);
+        CHECK_RES(nart__reactor_add(&r, ends[1], 0, &none), NART_EFDS);
         for (int i = 0; i < N; i++) {
             CHECK_RES(nart__reactor_del(&r, id[(i * 37 + round) % N], false, &fd), 0);
             close(fd);
