@@ -49,6 +49,8 @@ static const nart_rt_opts spins = { .size = sizeof(nart_rt_opts), .flags = NART_
     X(cancel_check, parks)                                                                         \
     X(cancel_100, parks)                                                                           \
     X(cancel_1000, parks)                                                                          \
+    X(tcp_echo_64, parks)                                                                          \
+    X(tcp_echo_1000, parks)                                                                        \
     X(connect_addr, parks)                                                                         \
     X(connect_name, parks)                                                                         \
     X(fiber_yield, parks)                                                                          \

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* 64 bytes to an echo task over loopback and back, both ends on one thread. The buffers are
- * larger than the message, so that a short read saves the read that would answer EAGAIN. */
+/* 64 bytes to an echo task over loopback and back, both ends on one thread, by one connection or many. The buffers
+ * are larger than the message, so that a short read saves the read that would answer EAGAIN. */
 #include "nart_rows.h"
 
 #include <nart/net.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { MESSAGE = 64, BUFFER = 2048 };
@@ -106,16 +107,84 @@ static nart_res client_run(nart_cx *cx, void *frame)
     NART_END(0);
 }
 
+static const nart_task_type client_type = NART_TASK_TYPE(struct client, client_run, NULL);
+
+static void client_init(struct client *c, nart_tcp *sock)
+{
+    *c = (struct client){ .sock = sock };
+    memset(c->buf, 0xAB, MESSAGE);
+}
+
 double tcp_echo(nart_rt *rt, bench_how how, uint64_t n)
 {
-    static const nart_task_type type = NART_TASK_TYPE(struct client, client_run, NULL);
     nart_tcp sock = { 0 };
-    struct client init = { .sock = &sock };
+    struct client init;
 
     connect_pair(rt, &sock);
-    memset(init.buf, 0xAB, MESSAGE);
-    double per_trip = how(rt, &type, &init, n);
+    client_init(&init, &sock);
+    double per_trip = how(rt, &client_type, &init, n);
     bench_must(nart_tcp_close(&sock), "close");
     bench_must(nart_rt_run(rt), "run"); /* the server reads the end, and ends */
     return per_trip;
+}
+
+/* ---- n trips in total, shared by many connections -------------------------------------------- */
+
+struct crowd {
+    struct work w;
+    struct crowd_of {
+        nart_tcp sock;
+        nart_join join;
+    } * of;
+    uint64_t count;
+};
+
+static nart_res crowd_run(nart_cx *cx, void *frame)
+{
+    struct crowd *c = frame;
+    nart_res r = 0, result = 0;
+
+    NART_BEGIN(cx, &c->w.co);
+    for (c->w.i = 0; c->w.i < c->count; c->w.i++) {
+        struct client *client = nart_spawn_begin(cx, &client_type, NULL);
+        if (!client)
+            bench_fail("spawn");
+        client_init(client, &c->of[c->w.i].sock);
+        client->w.n = c->w.n / c->count;
+        bench_must(nart_spawn_commit(cx, client, &c->of[c->w.i].join), "spawn");
+    }
+    for (c->w.i = 0; c->w.i < c->count; c->w.i++) {
+        NART_AWAIT(r, nart_join_await(cx, &c->of[c->w.i].join, &result));
+        bench_must(r, "join");
+        bench_must(result, "client");
+        nart_join_release(&c->of[c->w.i].join);
+    }
+    NART_END(0);
+}
+
+static double crowd(nart_rt *rt, bench_how how, uint64_t n, size_t count)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct crowd, crowd_run, NULL);
+    struct crowd init = { .of = calloc(count, sizeof *init.of), .count = count };
+
+    if (!init.of)
+        bench_fail("calloc");
+    for (size_t i = 0; i < count; i++)
+        connect_pair(rt, &init.of[i].sock);
+    double per_trip = how(rt, &type, &init, n);
+    for (size_t i = 0; i < count; i++)
+        bench_must(nart_tcp_close(&init.of[i].sock), "close");
+    bench_must(nart_rt_run(rt), "run");
+    free(init.of);
+    return per_trip;
+}
+
+double tcp_echo_64(nart_rt *rt, bench_how how, uint64_t n)
+{
+    return crowd(rt, how, n, 64);
+}
+
+double tcp_echo_1000(nart_rt *rt, bench_how how, uint64_t n)
+{
+    return crowd(rt, how, n, 1000);
 }

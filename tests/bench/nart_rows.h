@@ -58,6 +58,8 @@ double cancel_1000(nart_rt *rt, bench_how how, uint64_t n);
 double world_1(nart_rt *rt, bench_how how, uint64_t n);
 double world_4(nart_rt *rt, bench_how how, uint64_t n);
 double tcp_echo(nart_rt *rt, bench_how how, uint64_t n);
+double tcp_echo_64(nart_rt *rt, bench_how how, uint64_t n);
+double tcp_echo_1000(nart_rt *rt, bench_how how, uint64_t n);
 double udp_echo(nart_rt *rt, bench_how how, uint64_t n);
 double udp_batch(nart_rt *rt, bench_how how, uint64_t n);
 double connect_addr(nart_rt *rt, bench_how how, uint64_t n);

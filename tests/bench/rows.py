@@ -75,6 +75,10 @@ ROWS = (
     Row("longest_iteration_us", 60, (at_most(100),), quick=1, timeout=180),  # count: seconds
     Row("tcp_echo", 200_000, (within("epoll", 1.05), faster("tokio", 1), faster("nexus", 1),
                               faster("libuv", 1))),
+    Row("tcp_echo_64", 200_000, (within("epoll", 1.05), faster("tokio", 1), faster("libuv", 1)),
+        quick=6_400),
+    Row("tcp_echo_1000", 200_000, (within("epoll", 1.05), faster("tokio", 1), faster("libuv", 1)),
+        quick=10_000),
     Row("udp_echo", 500_000, (faster("libuv", 2),)),
     Row("udp_batch", 500_000, (faster("libuv", 1),)),
     Row("connect_addr", 20_000),

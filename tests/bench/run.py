@@ -93,6 +93,8 @@ PEER_MEMORY = 4 << 30  # bytes: a faulty peer may otherwise exhaust the memory
 def confine(cpus, is_peer):
     """Runs in the new process, before exec."""
     os.sched_setaffinity(0, cpus)
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))  # tcp_echo_1000
     if is_peer:
         resource.setrlimit(resource.RLIMIT_DATA, (PEER_MEMORY, PEER_MEMORY))
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* 64 bytes over loopback and back, by hand: a connected pair of sockets, one epoll, two
+/* 64 bytes over loopback and back, by hand: connected pairs of sockets, one epoll, two
  * handlers. A trip is the minimum on epoll: send, epoll_wait, recv, send, epoll_wait, recv.
  * Edge-triggered, and a buffer larger than the message, so that a short read saves a second read
  * and nothing is reported twice. */
@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MESSAGE = 64, BUFFER = 2048, EVENTS = 16 };
+enum { MESSAGE = 64, BUFFER = 2048, EVENTS = 256 };
 
 struct side {
     int fd;
@@ -24,6 +24,8 @@ struct side {
     uint64_t trips; /* client: still to make */
     char buf[BUFFER];
 };
+
+static size_t running; /* clients with trips to make */
 
 static void check(bool ok, const char *what)
 {
@@ -50,6 +52,8 @@ static void client(struct side *s, size_t n)
     s->have = 0;
     if (--s->trips)
         send_message(s, MESSAGE);
+    else
+        running--;
 }
 
 static void readable(struct side *s)
@@ -62,13 +66,17 @@ static void readable(struct side *s)
     } while (n == sizeof s->buf);
 }
 
-static void trips(int ep, struct side *from, uint64_t n)
+/* The clients share n trips. */
+static void trips(int ep, struct side *clients, size_t count, uint64_t n)
 {
     struct epoll_event events[EVENTS];
 
-    from->trips = n;
-    send_message(from, MESSAGE);
-    while (from->trips) {
+    for (size_t i = 0; i < count && n / count > 0; i++) {
+        clients[i].trips = n / count;
+        running++;
+        send_message(&clients[i], MESSAGE);
+    }
+    while (running > 0) {
         int got = epoll_wait(ep, events, EVENTS, -1);
         check(got > 0, "epoll_wait");
         for (int i = 0; i < got; i++)
@@ -103,22 +111,46 @@ static void connect_pair(struct side *a, struct side *b)
     close(listener);
 }
 
-double epoll_tcp_echo(uint64_t n)
+static double echo(uint64_t n, size_t count)
 {
-    static struct side here = { .on_bytes = client }, there = { .on_bytes = serve };
+    struct side *here = calloc(count, sizeof *here), *there = calloc(count, sizeof *there);
     int ep = epoll_create1(EPOLL_CLOEXEC);
 
     check(ep >= 0, "epoll_create1");
-    connect_pair(&here, &there);
-    watch(ep, &here);
-    watch(ep, &there);
-    memset(here.buf, 0xAB, MESSAGE);
-    trips(ep, &here, n / 10 + 1);
+    check(here && there, "calloc");
+    for (size_t i = 0; i < count; i++) {
+        here[i].on_bytes = client;
+        there[i].on_bytes = serve;
+        connect_pair(&here[i], &there[i]);
+        watch(ep, &here[i]);
+        watch(ep, &there[i]);
+        memset(here[i].buf, 0xAB, MESSAGE);
+    }
+    trips(ep, here, count, n / 10 + 1);
     int64_t start = bench_now();
-    trips(ep, &here, n);
+    trips(ep, here, count, n);
     double per_trip = (double)(bench_now() - start) / (double)n;
-    close(here.fd);
-    close(there.fd);
+    for (size_t i = 0; i < count; i++) {
+        close(here[i].fd);
+        close(there[i].fd);
+    }
     close(ep);
+    free(here);
+    free(there);
     return per_trip;
+}
+
+double epoll_tcp_echo(uint64_t n)
+{
+    return echo(n, 1);
+}
+
+double epoll_tcp_echo_64(uint64_t n)
+{
+    return echo(n, 64);
+}
+
+double epoll_tcp_echo_1000(uint64_t n)
+{
+    return echo(n, 1000);
 }

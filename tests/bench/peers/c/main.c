@@ -13,6 +13,8 @@ static const struct bench_row rows[] = {
     { "world_1", "ns", "floor", floor_world_1, NULL },
     { "world_4", "ns", "floor", floor_world_4, NULL },
     { "tcp_echo", "ns", "epoll", epoll_tcp_echo, NULL },
+    { "tcp_echo_64", "ns", "epoll", epoll_tcp_echo_64, NULL },
+    { "tcp_echo_1000", "ns", "epoll", epoll_tcp_echo_1000, NULL },
     { "longest_iteration_us", "us", "cascade", cascade_longest_us, NULL },
 };
 

@@ -15,6 +15,8 @@ double floor_local_pingpong(uint64_t n);
 double floor_world_1(uint64_t n);
 double floor_world_4(uint64_t n);
 double epoll_tcp_echo(uint64_t n);
+double epoll_tcp_echo_64(uint64_t n);
+double epoll_tcp_echo_1000(uint64_t n);
 double cascade_longest_us(uint64_t seconds);
 
 #endif

@@ -28,7 +28,8 @@ struct side {
     uint64_t trips; /* client: still to make */
 };
 
-static struct side client, server;
+static struct side *clients, *servers;
+static size_t count, accepted, running; /* running: clients with trips to make */
 static uv_tcp_t listener;
 
 static void give_buffer(uv_handle_t *h, size_t wanted, uv_buf_t *buf)
@@ -62,7 +63,7 @@ static void on_answer(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     s->have = 0;
     if (--s->trips)
         send_message(s, s->out, MESSAGE);
-    else
+    else if (--running == 0)
         uv_stop(stream->loop);
 }
 
@@ -73,49 +74,87 @@ static void start_side(struct side *s, uv_read_cb on_bytes)
     check(uv_read_start((uv_stream_t *)&s->tcp, give_buffer, on_bytes), "read_start");
 }
 
+/* Everything is connected at the last of both callbacks. */
+static void one_more(uv_loop_t *loop)
+{
+    if (++running == 2 * count)
+        uv_stop(loop);
+}
+
 static void on_accept(uv_stream_t *from, int status)
 {
+    struct side *server = &servers[accepted++];
+
     check(status, "listen");
-    check(uv_tcp_init(from->loop, &server.tcp), "tcp");
-    check(uv_accept(from, (uv_stream_t *)&server.tcp), "accept");
-    start_side(&server, on_request);
+    check(uv_tcp_init(from->loop, &server->tcp), "tcp");
+    check(uv_accept(from, (uv_stream_t *)&server->tcp), "accept");
+    start_side(server, on_request);
+    one_more(from->loop);
 }
 
 static void on_connect(uv_connect_t *request, int status)
 {
     check(status, "connect");
-    start_side(&client, on_answer);
-    uv_stop(request->handle->loop);
+    start_side((struct side *)request->handle, on_answer);
+    one_more(request->handle->loop);
 }
 
+/* The clients share n trips. */
 static void trips(uv_loop_t *loop, uint64_t n)
 {
-    client.trips = n;
-    send_message(&client, client.out, MESSAGE);
-    uv_run(loop, UV_RUN_DEFAULT);
+    running = 0;
+    for (size_t i = 0; i < count && n / count > 0; i++) {
+        clients[i].trips = n / count;
+        running++;
+        send_message(&clients[i], clients[i].out, MESSAGE);
+    }
+    if (running > 0)
+        uv_run(loop, UV_RUN_DEFAULT);
 }
 
-static double tcp_echo(uint64_t n)
+static double echo(uint64_t n, size_t connections)
 {
     uv_loop_t *loop = uv_default_loop();
     struct sockaddr_storage at;
     int len = sizeof at;
-    uv_connect_t request;
+    uv_connect_t *requests = calloc(connections, sizeof *requests);
 
+    count = connections;
+    clients = calloc(count, sizeof *clients);
+    servers = calloc(count, sizeof *servers);
+    check(requests && clients && servers ? 0 : UV_ENOMEM, "calloc");
     check(uv_ip4_addr("127.0.0.1", 0, (struct sockaddr_in *)&at), "address");
     check(uv_tcp_init(loop, &listener), "tcp");
     check(uv_tcp_bind(&listener, (const struct sockaddr *)&at, 0), "bind");
-    check(uv_listen((uv_stream_t *)&listener, 1, on_accept), "listen");
+    check(uv_listen((uv_stream_t *)&listener, 1024, on_accept), "listen");
     check(uv_tcp_getsockname(&listener, (struct sockaddr *)&at, &len), "getsockname");
-    check(uv_tcp_init(loop, &client.tcp), "tcp");
-    check(uv_tcp_connect(&request, &client.tcp, (const struct sockaddr *)&at, on_connect),
-          "connect");
+    for (size_t i = 0; i < count; i++) {
+        check(uv_tcp_init(loop, &clients[i].tcp), "tcp");
+        check(
+            uv_tcp_connect(&requests[i], &clients[i].tcp, (const struct sockaddr *)&at, on_connect),
+            "connect");
+        memset(clients[i].out, 0xAB, MESSAGE);
+    }
     uv_run(loop, UV_RUN_DEFAULT);
-    memset(client.out, 0xAB, MESSAGE);
     trips(loop, n / 10 + 1);
     int64_t start = bench_now();
     trips(loop, n);
     return (double)(bench_now() - start) / (double)n;
+}
+
+static double tcp_echo(uint64_t n)
+{
+    return echo(n, 1);
+}
+
+static double tcp_echo_64(uint64_t n)
+{
+    return echo(n, 64);
+}
+
+static double tcp_echo_1000(uint64_t n)
+{
+    return echo(n, 1000);
 }
 
 /* ---- datagrams to an echo handler and back, 64 at a time --------------------------------------- */
@@ -282,6 +321,8 @@ static const struct bench_row rows[] = {
     { "tcp_echo", "ns", "libuv", tcp_echo, NULL },
     { "udp_echo", "ns", "libuv", udp_echo, NULL },
     { "udp_batch", "ns", "libuv", udp_echo, NULL },
+    { "tcp_echo_64", "ns", "libuv", tcp_echo_64, NULL },
+    { "tcp_echo_1000", "ns", "libuv", tcp_echo_1000, NULL },
     { "timer_cancel_rel", "ns", "libuv", timer_cancel_rel, NULL },
     { "file_read_1", "ns", "libuv", file_read_1, NULL },
     { "file_read_64", "ns", "libuv", file_read_64, NULL },

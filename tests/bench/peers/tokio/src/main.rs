@@ -90,6 +90,8 @@ fn main() {
                 |n| root(chan::deadline_pingpong(n)),
             ),
             both("tcp_echo", |n| task(net::tcp_echo(n)), |n| root(net::tcp_echo(n))),
+            one("tcp_echo_64", "ns", |n| task(net::crowd(n, 64))),
+            one("tcp_echo_1000", "ns", |n| task(net::crowd(n, 1000))),
             one("bridge_batch", "ns", bridge::batch),
             one("bridge_hop", "ns", bridge::hop),
             one("blocking_batch", "ns", bridge::blocking_batch),

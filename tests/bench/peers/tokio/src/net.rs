@@ -22,6 +22,41 @@ pub async fn tcp_echo(n: u64) -> f64 {
     per_trip
 }
 
+/// The connections share n trips.
+pub async fn crowd(n: u64, count: usize) -> f64 {
+    let (listener, address) = listen().await;
+    let mut streams = Vec::new();
+    for _ in 0..count {
+        let stream = TcpStream::connect(address).await.expect("connect");
+        stream.set_nodelay(true).expect("nodelay");
+        let (other, _) = listener.accept().await.expect("accept");
+        spawn_local(echo(other));
+        streams.push(stream);
+    }
+    streams = shared(streams, n / 10).await;
+    let start = Instant::now();
+    shared(streams, n).await;
+    start.elapsed().as_nanos() as f64 / n as f64
+}
+
+async fn shared(streams: Vec<TcpStream>, n: u64) -> Vec<TcpStream> {
+    let each = n / streams.len() as u64;
+    let tasks: Vec<_> = streams
+        .into_iter()
+        .map(|mut stream| {
+            spawn_local(async move {
+                pass(&mut stream, each).await;
+                stream
+            })
+        })
+        .collect();
+    let mut back = Vec::new();
+    for task in tasks {
+        back.push(task.await.expect("a client"));
+    }
+    back
+}
+
 /// Both ends are tasks of the worker of a multi-thread runtime.
 pub fn worker_tcp_echo(n: u64) -> f64 {
     runtime().block_on(async {
@@ -40,7 +75,11 @@ async fn listen() -> (TcpListener, SocketAddr) {
 }
 
 async fn serve(listener: TcpListener) {
-    let (mut stream, _) = listener.accept().await.expect("accept");
+    let (stream, _) = listener.accept().await.expect("accept");
+    echo(stream).await;
+}
+
+async fn echo(mut stream: TcpStream) {
     stream.set_nodelay(true).expect("nodelay");
     let mut buf = [0u8; BUFFER];
     loop {
