@@ -6,6 +6,7 @@
  *
  *   echo   sends back what it receives
  *   kv     keeps values under keys: SET, GET and DEL, a line each
+ *   http   answers every GET with the same page: HTTP/1.1
  *   chat   sends what a client says to all others; one that does not read is dropped
  *   proxy  connects its clients with another server: both directions, half close, idle timeout */
 #ifndef SERVER_H

@@ -506,11 +506,17 @@ def proxy_terminate():
             check(is_reset(client.sock) and is_reset(server), "an end that neither has sent")
 
 
-if __name__ == "__main__":
+def run(functions):
+    """The cases of the server that the command line names."""
+    global name, command
     name, command = sys.argv[1], sys.argv[2:]
     prefixes = (name + "_", "request_") if name in REQUESTS else (name + "_",)
-    cases = [case for key, case in list(globals().items()) if key.startswith(prefixes)]
+    cases = [case for key, case in list(functions.items()) if key.startswith(prefixes)]
     check(cases, "no cases for", name)
     for case in cases:
         case()
         print(case.__name__, flush=True)
+
+
+if __name__ == "__main__":
+    run(globals())
