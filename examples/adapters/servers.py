@@ -36,9 +36,10 @@ def redis(server, folder, run):
         while "eady to accept connections" not in process.stdout.readline():
             if process.poll() is not None:
                 raise SystemExit("redis-server ended")
-        status = run(path)
-        process.kill()
-    return status
+        try:
+            return run(path)
+        finally:
+            process.kill()
 
 
 def curl(server, folder, run, size=4 << 20):
@@ -57,9 +58,10 @@ def curl(server, folder, run, size=4 << 20):
         pass_fds=[listener.fileno()],
         preexec_fn=lambda: end_with_parent(signal.SIGTERM),  # its worker, too
     ) as process:
-        status = run("http://127.0.0.1:%d" % port)
-        process.terminate()
-    return status
+        try:
+            return run("http://127.0.0.1:%d" % port)
+        finally:
+            process.terminate()
 
 
 def pq(server, folder, run):
@@ -81,10 +83,11 @@ def pq(server, folder, run):
         while "ready to accept connections" not in process.stderr.readline():
             if process.poll() is not None:
                 raise SystemExit("postgres ended")
-        status = run(folder)
-        process.send_signal(signal.SIGQUIT)
-        process.stderr.read()
-    return status
+        try:
+            return run(folder)
+        finally:
+            process.send_signal(signal.SIGQUIT)
+            process.stderr.read()
 
 
 def glib(server, folder, run):
