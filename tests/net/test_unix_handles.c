@@ -82,6 +82,8 @@ static void serves(nart_unix_listener *l, const nart_addr *at, uint32_t flags, u
     CHECK_RES(SEND(&client, "ab"), 2);
     CHECK_RES(SEND(&client, "cde"), 3);
     CHECK_RES(RECV(&server, buf), flags ? 2 : 5);
+    if (flags)
+        CHECK_RES(NOW(do_recv, &server, .buf = buf, .len = 2), -EMSGSIZE);
     CHECK_RES(nart_unix_close(&client), 0);
     CHECK_RES(nart_unix_close(&server), 0);
 }
@@ -206,9 +208,11 @@ TEST_EACH(unix_sockets_are_set_up_before_they_listen_and_connect, BODY, FIBER)
         CHECK_RES(SEND(&client, "c"), 1);
         char buf[8];
         CHECK_RES(RECV(&server, buf), kinds[i] ? 2 : 3);
+        CHECK_RES(kinds[i] ? RECV(&server, buf) : 1, 1);
         CHECK_RES(SEND(&server, "ab"), 2);
         CHECK_RES(SEND(&server, "c"), 1);
         CHECK_RES(RECV(&client, buf), kinds[i] ? 2 : 3); /* its kind is known, too */
+        CHECK_RES(kinds[i] ? RECV(&client, buf) : 1, 1);
         CHECK_RES(nart_unix_close(&client), 0);
         CHECK_RES(nart_unix_close(&server), 0);
         CHECK_RES(nart_unix_listener_close(&l), 0);
