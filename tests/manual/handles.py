@@ -94,7 +94,7 @@ def faults(page, known):
         "no form for bodies": (page, without("nart_unix_listener_adopt_here")),
         "an empty cell": (page.replace("| 12 |", "|  |", 1), known),
         "a note that does not exist": (page.replace("| 12 |", "| 99 |", 1), known),
-        "a note that is not used": (page + "\n18. Nothing.\n", known),
+        "a note that is not used": (page + "\n98. Nothing.\n", known),
         "a missing cell": (page.replace("| 12 |", "|", 1), known),
     }
     return [name for name, (text, changed) in broken.items() if not check(text, changed)]

@@ -377,11 +377,12 @@ static void end_slowly(void *value)
     __atomic_fetch_add(&ends, 1, __ATOMIC_SEQ_CST);
 }
 
-/* Begins when the pool is shut down. */
+/* Begins twice: when it runs, and when the pool is shut down. */
 static nart_res slow_do(void *data, const nart_job *job)
 {
     (void)data;
     CHECK_EQ(pthread_setspecific(slow_end, &ends), 0);
+    CHECK_EQ(sem_post(&begun), 0);
     while (!nart_work_cancelled(job))
         sched_yield();
     CHECK_EQ(sem_post(&begun), 0);
@@ -406,6 +407,7 @@ TEST_WITH(threads_that_shut_one_pool_down_wait_for_its_end, work)
     CHECK_EQ(pthread_key_create(&slow_end, end_slowly), 0);
     pool = NEW_POOL(.threads = 1);
     CHECK_RES(nart_work_start(&w[0], pool, &slow_type, NULL), 0);
+    sem_await(&begun);
     for (int i = 0; i < 4; i++)
         CHECK_EQ(pthread_create(&closers[i], NULL, shut_down, pool), 0);
     sem_await(&begun);
@@ -421,6 +423,7 @@ TEST_WITH(the_default_pool_accepts_jobs_again_after_the_last_shutdown, work)
 
     CHECK_EQ(pthread_key_create(&slow_end, end_slowly), 0);
     CHECK_RES(nart_work_start(&w[0], NULL, &slow_type, NULL), 0);
+    sem_await(&begun);
     CHECK_EQ(pthread_create(&closer, NULL, shut_down, NULL), 0);
     sem_await(&begun); /* it shuts down */
     CHECK_RES(nart_workers_shutdown(NULL, 0), -ETIMEDOUT);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* pool.c: the life of a pool: options, forks, shutting down, freeing. What its threads do: workers.c.
+/* pools.c: the life of a pool: options, forks, shutting down, freeing. What its threads do: workers.c.
  *
  * Fork: a child has none of the threads, and any of the locks may be held there. So a pool and a job know the fork epoch
  * in which they were made, and calls compare it before they take a lock. The default pool is made again in the child. */
