@@ -145,7 +145,7 @@ static nart_res observe(nart_cx *cx, void *arg)
     (void)nart_wait_group_done(&opening);
     while (r >= 0 && !last) {
         r = nart_await_for(cx, 10 * NART_SEC, watcher_next(cx, &w, &event));
-        last = r <= 0 || diary_add(arg, event);
+        last = r <= 0 || !event || diary_add(arg, event);
     }
     watcher_close(&w);
     return r < 0 ? r : 0;

@@ -240,15 +240,17 @@ static struct stat stat_of(const char *p)
 
 TEST_EACH(several_pieces_are_written_and_read_by_one_call, BODY, FIBER)
 {
+    static const char letters[16] = "abcdefghijklmnop";
+
     files_open();
     open_as(O_RDWR | O_CREAT);
-    memcpy(first, "abc", 3);
-    memcpy(second, "defgh", 5);
-    memcpy(third, "ijklmnop", 8);
+    memcpy(first, letters, 3);
+    memcpy(second, letters + 3, 5);
+    memcpy(third, letters + 8, 8);
     at = 100;
     CHECK_RES(in_form(kind, do_writev), 16);
     CHECK_EQ(pread((int)nart_file_fd(&file), text, 100, 100), 16);
-    CHECK_EQ(memcmp(text, "abcdefghijklmnop", 16), 0);
+    CHECK_EQ(memcmp(text, letters, 16), 0);
     memset(first, 'x', 3);
     memset(second, 'x', 5);
     memset(third, 'x', 8);
