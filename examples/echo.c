@@ -20,7 +20,7 @@ struct sock {
     };
 };
 
-struct listener {
+struct endpoint {
     bool is_unix;
     union {
         nart_tcp_listener tcp;
@@ -29,7 +29,7 @@ struct listener {
 };
 
 /* Listens, and stores the address where it does. A path is unlinked on closing, and if a dead server has left it. */
-static nart_res sock_listen(nart_rt *rt, struct listener *l, const nart_addr *at, nart_addr *bound)
+static nart_res sock_listen(nart_rt *rt, struct endpoint *l, const nart_addr *at, nart_addr *bound)
 {
     nart_unix_opts opts = NART_UNIX_OPTS_INIT;
 
@@ -43,7 +43,7 @@ static nart_res sock_listen(nart_rt *rt, struct listener *l, const nart_addr *at
                       : nart_tcp_listener_addr(&l->tcp, bound);
 }
 
-static nart_res sock_accept(nart_cx *cx, struct listener *l, struct sock *s)
+static nart_res sock_accept(nart_cx *cx, struct endpoint *l, struct sock *s)
 {
     s->is_unix = l->is_unix;
     return l->is_unix ? nart_unix_accept(cx, &l->un, &s->un, NULL)
@@ -85,7 +85,7 @@ static void sock_close(struct sock *s)
         nart_tcp_close(&s->tcp);
 }
 
-static void listener_close(struct listener *l)
+static void listener_close(struct endpoint *l)
 {
     if (l->is_unix)
         nart_unix_listener_close(&l->un);
@@ -132,7 +132,7 @@ static const nart_task_type conn_type = NART_TASK_TYPE(struct conn, conn_run, co
 
 struct server {
     nart_co co;
-    struct listener listener;
+    struct endpoint listener;
     struct sock accepted;
     nart_timer pause;
 };

@@ -83,7 +83,8 @@ static size_t rest(const struct iovec *pieces, size_t n, size_t done, struct iov
     for (; i < n && pieces[i].iov_len <= done; i++)
         done -= pieces[i].iov_len;
     for (; i < n && k < WINDOW; i++, k++) {
-        out[k] = (struct iovec){ (char *)pieces[i].iov_base + done, pieces[i].iov_len - done };
+        char *base = pieces[i].iov_base; /* NULL: of no bytes */
+        out[k] = (struct iovec){ done > 0 ? base + done : base, pieces[i].iov_len - done };
         done = 0;
     }
     return k;

@@ -468,15 +468,17 @@ static NART__COLD nart_res check_segment(nart_udp *u, uint32_t segment)
     return 0;
 }
 
-/* How many of these messages can be sent; or the error about the first of them. */
-static nart_res sendable(nart_udp *u, const nart_udp_msg *msgs, unsigned n)
+/* How many of these messages can be sent: of 0, *r is the error about the first of them. */
+static unsigned sendable(nart_udp *u, const nart_udp_msg *msgs, unsigned n, nart_res *r)
 {
-    for (unsigned i = 0; i < n; i++) {
-        nart_res r = NART_UNLIKELY(msgs[i].segment) ? check_segment(u, msgs[i].segment) : 0;
-        if (NART_UNLIKELY(r))
-            return i > 0 ? (nart_res)i : r;
+    unsigned i = 0;
+
+    for (; i < n; i++) {
+        *r = NART_UNLIKELY(msgs[i].segment) ? check_segment(u, msgs[i].segment) : 0;
+        if (NART_UNLIKELY(*r))
+            break;
     }
-    return n;
+    return i;
 }
 
 nart_res nart_udp_send_many(nart_cx *cx, nart_udp *u, const nart_udp_msg *msgs, size_t n)
@@ -491,10 +493,10 @@ nart_res nart_udp_send_many(nart_cx *cx, nart_udp *u, const nart_udp_msg *msgs, 
         r = nart__io_want(&u->io, NART_WRITE, cx);
         if (r <= 0)
             return r;
-        r = sendable(u, msgs, batch);
-        if (NART_UNLIKELY(r < 0))
+        unsigned fit = sendable(u, msgs, batch, &r);
+        if (NART_UNLIKELY(fit == 0))
             return r;
-        int sent = nart__udp_send_batch(u->io.drv->sys, u->fd, msgs, (unsigned)r);
+        int sent = nart__udp_send_batch(u->io.drv->sys, u->fd, msgs, fit);
         if (sent != -EAGAIN)
             return sent;
         nart__io_clear(&u->io, NART_WRITE, cx);

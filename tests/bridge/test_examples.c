@@ -84,8 +84,7 @@ static nart_res start_echo(nart_cx *cx, nart_join *out)
     nart_addr addr;
 
     CHECK_RES(nart_addr_parse(&addr, "127.0.0.1:0"), 0);
-    CHECK_RES(nart_tcp_listen(rt, &addr, NULL, &server.listener), 0);
-    CHECK_RES(nart_tcp_listener_addr(&server.listener, &client.to), 0);
+    CHECK_RES(sock_listen(rt, &server.listener, &addr, &client.to), 0);
     CHECK_RES(nart_spawn(cx, &server_type, &server, NULL), 0);
     return nart_spawn(cx, &client_type, &client, out);
 }
