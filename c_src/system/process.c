@@ -278,7 +278,7 @@ nart_res nart_process_stop(nart_cx *cx, nart_process *p, int64_t grace, nart_pro
 {
     nart_res r = nart_process_wait(cx, p, status);
 
-    if (r != NART_PENDING)
+    if (r != NART_PENDING || !p->child) /* a closed handle, but the budget is spent */
         return r;
     bool group = p->child->flags & LEADS;
     nart_res (*const to)(const nart_process *, int) =

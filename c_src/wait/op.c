@@ -17,6 +17,7 @@
  * | an expired scope is opened in a | + LOOK        | unchanged    | the next one checks the          |
  * |   BUSY poll                     |               |              |   deadlines and removes LOOK     |
  * | answer without waiting          |               | - 1          |                                  |
+ * | error that charged nothing      |               | - 1          | at -1 the next await parks       |
  * | budget is 0                     |               | 0            | PENDING; the task is queued again|
  * | next arm of a race that spent it|               | RACE_SHARE   | what they find                   |
  * | race ends after shares          |               | 0            | PENDING                          |
@@ -81,6 +82,25 @@ nart_res nart__halt(nart_cx *cx, nart__wait *w)
     if (expired)
         withdraw_own(cx, w);
     return expired;
+}
+
+/* Has an operation been charged since the last error? Then this error is, or another one in its place: a loop of
+ * errors for which none was charged comes here each time with the budget unchanged. So does one that a body passes on, in the
+ * await of that body. */
+void nart__await_error(nart_cx *cx, nart_res r)
+{
+    int32_t *budget = cx->stop ? &cx->kept : &cx->go;
+
+    if (!cx->self)
+        return;
+    if (cx->stop & ~(uint32_t)NART__STOP_LOOK) {
+        if (r != -ECANCELED && cx->refused < NART__PATIENCE && ++cx->refused == NART__PATIENCE)
+            cx->go = -1;
+        return;
+    }
+    if (*budget == cx->failed_at && --*budget < 0)
+        cx->go = -1;
+    cx->failed_at = *budget;
 }
 
 /* Begins a poll that is not the plain case: cancelled, shielded, or after one that spent its budget. */

@@ -366,6 +366,7 @@ static inline nart_res nart__poll(nart_cx *cx, nart__task *t, bool odd)
     cx->co = NULL;
     cx->scope = NULL;
     cx->go = NART_BUDGET;
+    cx->failed_at = NART_BUDGET; /* no operation has been charged yet */
     cx->stop = 0;
     cx->flags = 0;
     cx->refused = 0;

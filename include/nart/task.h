@@ -21,7 +21,9 @@
  *     regardless (65,536 answers of -ECANCELED in one poll) is dropped and reported.
  *  3. A poll has a budget of NART_BUDGET answers that are given without waiting. When it is spent, the next
  *     operation queues the task again and returns NART_PENDING. A shield does not renew the budget. Nor does
- *     a race, but each arm after the one that spent it may give a few more answers.
+ *     a race, but each arm after the one that spent it may give a few more answers. An error that an await gets
+ *     costs an answer even if its operation had found nothing to do: a closed handle, a bad argument; and one more in
+ *     each body that passes it on. So a task that awaits in a loop, whatever fails there, lets others run.
  *  4. After a poll a task waits for exactly the operations that returned NART_PENDING in that poll. Older
  *     waits are withdrawn. What was reserved for a withdrawn wait (its turn: a value, a slot, a permit)
  *     passes to the next waiter.

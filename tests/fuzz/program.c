@@ -476,6 +476,7 @@ static nart_res arm(nart_cx *cx, struct body *b, int i)
     r = b->kid[i] ? body_run(cx, b->kid[i]) : ask(cx, b->op[i]);
     if (r == NART_PENDING)
         return r;
+    b->task->errors += r < 0;
     if (b->kid[i])
         check_bodies(cx->self, &b->kid[i]->co);
     if (b->all) {
@@ -718,6 +719,7 @@ static void free_next(struct body *b)
     struct body *n = b->next;
 
     b->stopping = false;
+    b->task->errors += b->ignored < 0;
     b->next = n->behind;
     body_free(n);
 }
@@ -861,14 +863,15 @@ static uint32_t count_arms(const struct body *b)
     return n;
 }
 
-/* Only answers spend the budget; an arm after one that used it up gets a share. */
+/* Only answers spend the budget, and errors once more in each await that they pass; an arm after one that used it up
+ * gets a share. */
 static void check_answers(const struct task *t)
 {
     uint32_t answers = t->answers - t->refusals - t->slept;
 
     EXPECT(answers <= NART_BUDGET + SHARE * t->arms,
            "task %u gave %u answers in one poll with %u arms", t->id, answers, t->arms);
-    EXPECT(!(t->header->state & NART__T_SPENT) || t->answers >= NART_BUDGET,
+    EXPECT(!(t->header->state & NART__T_SPENT) || t->answers + t->errors >= NART_BUDGET,
            "task %u spent its budget by %u answers", t->id, t->answers);
 }
 
@@ -905,7 +908,7 @@ static nart_res task_poll(nart_cx *cx, void *frame)
     t->named = true;
     if (t->owner)
         nest_child_uses(t);
-    t->answers = t->refusals = t->slept = t->waits = 0;
+    t->answers = t->refusals = t->slept = t->errors = t->waits = 0;
     t->arms = count_arms(t->root);
     t->looked = cx->flags & NART__CX_BUSY ? virtual_now : 0;
     if (t->looked)

@@ -37,6 +37,7 @@ struct task { /* the model of a task; lives as long as the program */
     nart_res r;
     uint32_t answers, refusals; /* in this poll: of operations; of those, -ECANCELED */
     uint32_t slept;         /* of the answers: of sleeps that may have ended in an earlier poll */
+    uint32_t errors;        /* that awaits may have got: of operations and of bodies */
     uint32_t waits;         /* in this poll: maximum registered by pending operations */
     uint32_t turn, stalled; /* its polls at the last tick; ticks for which it has been ready */
     int64_t looked;         /* the clock that this poll must use: re-read after a spent budget */

@@ -66,6 +66,7 @@ nart_res nest_join(nart_cx *cx, struct body *b)
         return r;
     }
     b->task->answers++;
+    b->task->errors += r < 0;
     b->task->refusals += r == -ECANCELED;
     if (!n->open) {
         EXPECT(r == NART_ECLOSED, "%s", nart_err_name(r));

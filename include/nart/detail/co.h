@@ -164,12 +164,18 @@ static inline nart_res nart__co_out(nart_cx *cx, nart_co *co, nart_scope **above
 #define NART__PARK                                                                                 \
     return nart__co_out(nart_cx_, nart_co_, &nart_above_, (uint32_t)__LINE__, NART_PENDING)
 
+/* An await that is not resumed: errors have spent the budget. */
+#define NART__AWAIT_BEGIN                                                                          \
+    if (NART_UNLIKELY(nart_cx_->go < 0) && nart__await_spent(nart_cx_))                            \
+    NART__PARK
+
 #define NART__AWAIT(dst, ...)                                                                      \
     do {                                                                                           \
+        NART__AWAIT_BEGIN;                                                                         \
         NART__LABEL(__LINE__)                                                                      \
         {                                                                                          \
             nart_res nart_r_ = (__VA_ARGS__);                                                      \
-            if (nart_r_ == NART_PENDING)                                                           \
+            if (nart_r_ < 0 && nart__await_failed(nart_cx_, nart_r_))                              \
                 NART__PARK;                                                                        \
             (dst) = nart_r_;                                                                       \
         }                                                                                          \
@@ -178,13 +184,14 @@ static inline nart_res nart__co_out(nart_cx *cx, nart_co *co, nart_scope **above
 #define NART__AWAIT_UNTIL(dst, abs, ...)                                                           \
     do {                                                                                           \
         nart_co_->deadline = (abs);                                                                \
+        NART__AWAIT_BEGIN;                                                                         \
         NART__LABEL(__LINE__)                                                                      \
         {                                                                                          \
             nart_scope nart_s_;                                                                    \
             nart_scope_enter(nart_cx_, &nart_s_, nart_co_->deadline);                              \
             nart_res nart_r_ = (__VA_ARGS__);                                                      \
             nart_r_ = nart_scope_leave(nart_cx_, &nart_s_, nart_r_);                               \
-            if (nart_r_ == NART_PENDING)                                                           \
+            if (nart_r_ < 0 && nart__await_failed(nart_cx_, nart_r_))                              \
                 NART__PARK;                                                                        \
             (dst) = nart_r_;                                                                       \
         }                                                                                          \
@@ -200,13 +207,14 @@ static inline void nart__scope_begin(nart_cx *cx, nart_co *co, int64_t ns)
 #define NART__AWAIT_FOR(dst, ns, ...)                                                              \
     do {                                                                                           \
         nart_co_->deadline = NART_NEVER;                                                           \
+        NART__AWAIT_BEGIN;                                                                         \
         NART__LABEL(__LINE__)                                                                      \
         {                                                                                          \
             nart_scope nart_s_;                                                                    \
             nart_scope_enter(nart_cx_, &nart_s_, nart_co_->deadline);                              \
             nart_res nart_r_ = (__VA_ARGS__);                                                      \
             nart_r_ = nart_scope_leave(nart_cx_, &nart_s_, nart_r_);                               \
-            if (nart_r_ == NART_PENDING) {                                                         \
+            if (nart_r_ < 0 && nart__await_failed(nart_cx_, nart_r_)) {                            \
                 if (nart_co_->deadline == NART_NEVER)                                              \
                     nart__scope_begin(nart_cx_, nart_co_, (ns));                                   \
                 NART__PARK;                                                                        \
@@ -258,12 +266,13 @@ NART_API NART__COLD void nart__stop_out(nart_cx *cx, uint32_t before);
 
 #define NART__STOP(dst, ...)                                                                       \
     do {                                                                                           \
+        NART__AWAIT_BEGIN;                                                                         \
         NART__LABEL(__LINE__)                                                                      \
         {                                                                                          \
             uint32_t nart_s_ = nart__stop_in(nart_cx_);                                            \
             nart_res nart_r_ = (__VA_ARGS__);                                                      \
             nart__stop_out(nart_cx_, nart_s_);                                                     \
-            if (nart_r_ == NART_PENDING)                                                           \
+            if (nart_r_ < 0 && nart__await_failed(nart_cx_, nart_r_))                              \
                 NART__PARK;                                                                        \
             (dst) = nart_r_;                                                                       \
         }                                                                                          \

@@ -256,10 +256,14 @@ static NART__INLINE void nart__await_end(nart__await *w)
     (void)nart_race_;                                                                              \
     nart_res nart_r_
 
+/* Parks before the expression, too, where errors have spent the budget. */
 #define NART__FIBER_LOOP(...)                                                                      \
+    if (NART_UNLIKELY(nart_cx_->go < 0) && nart__await_spent(nart_cx_))                            \
+        (void)nart__fiber_park(&nart_w_, &nart_r_);                                                \
     do                                                                                             \
         nart_r_ = (__VA_ARGS__);                                                                   \
-    while (nart_r_ == NART_PENDING && nart__fiber_park(&nart_w_, &nart_r_))
+    while (nart_r_ < 0 && nart__await_failed(nart_cx_, nart_r_) &&                                 \
+           nart__fiber_park(&nart_w_, &nart_r_))
 
 /* The value of a statement expression may be ignored, that of this function not. */
 static NART__INLINE NART_MUST_USE nart_res nart__fiber_answer(nart_res r)

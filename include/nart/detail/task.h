@@ -28,7 +28,7 @@ struct nart_cx {
     int64_t now;                   /* last reading of the clock; never later than it */
     struct nart_local *locals;     /* the innermost bound value; NULL: none */
     int32_t kept;                  /* the budget while stop is not 0 */
-    uint32_t reserved0;
+    int32_t failed_at;             /* the budget when an await last got an error */
     struct nart_rt *group; /* under another driver than the loop: of its task's group; NULL: none */
     struct nart__fiber *fiber; /* the fiber that runs; NULL: none */
     uint64_t reserved;
@@ -173,6 +173,24 @@ static inline nart_res nart_scope_leave(nart_cx *cx, const nart_scope *s, nart_r
 
 /* Cold half of nart_op_enter(): cancelled, stopped, or out of budget. */
 NART_API NART__COLD nart_res nart__halt(nart_cx *cx, nart__wait *w);
+
+/* An await has got this error: it is charged. See c_src/wait/op.c. */
+NART_API NART__COLD void nart__await_error(nart_cx *cx, nart_res r);
+
+/* An await has got `r`, which is below 0. Does it park? */
+static inline bool nart__await_failed(nart_cx *cx, nart_res r)
+{
+    if (NART_LIKELY(r == NART_PENDING))
+        return true;
+    nart__await_error(cx, r);
+    return false;
+}
+
+/* Errors have spent the budget: does the await that begins park? */
+static inline bool nart__await_spent(nart_cx *cx)
+{
+    return nart__halt(cx, NULL) == NART_PENDING;
+}
 
 static inline nart_res nart_op_enter(nart_cx *cx)
 {
