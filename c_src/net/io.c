@@ -115,8 +115,8 @@ ssize_t nart__call_write(const nart_sys *sys, int fd, const struct iovec *pieces
     return sys->writev(fd, pieces, (int)n);
 }
 
-nart_res nart__io_transfer(nart_cx *cx, const nart_io *io, uint32_t dir, nart__call_fn *call,
-                           const struct iovec *pieces, size_t n)
+nart_res nart__io_transfer_of(nart_cx *cx, const nart_io *io, nart_tcp *conn, uint32_t dir,
+                              nart__call_fn *call, const struct iovec *pieces, size_t n)
 {
     nart_res r = nart__io_enter(io, dir, cx);
     if (NART_UNLIKELY(r))
@@ -130,7 +130,7 @@ nart_res nart__io_transfer(nart_cx *cx, const nart_io *io, uint32_t dir, nart__c
             return fd;
         ssize_t moved = call(io->drv->sys, (int)fd, pieces, n);
         if (moved != -EAGAIN)
-            return moved;
+            return moved < 0 && conn ? nart__tcp_failed(conn, moved) : moved;
         nart__io_clear(io, dir, cx);
     }
 }

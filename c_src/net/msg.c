@@ -73,8 +73,8 @@ void nart__msg_close_fds(const nart_sys *sys, nart_msg *m, bool passed)
     m->control_len = 0;
 }
 
-nart_res nart__msg_take(const nart_sys *sys, int fd, nart_msg *m, nart_addr *from, bool boundaries,
-                        int flags)
+static nart_res take(const nart_sys *sys, int fd, nart_msg *m, nart_addr *from, bool boundaries,
+                     int flags)
 {
     struct msghdr h = { .msg_name = from ? &from->storage : NULL,
                         .msg_namelen = from ? sizeof from->storage : 0,
@@ -101,8 +101,42 @@ nart_res nart__msg_take(const nart_sys *sys, int fd, nart_msg *m, nart_addr *fro
     return cut ? -ENOBUFS : -EMSGSIZE;
 }
 
-nart_res nart__msg_recv(nart_cx *cx, const nart_io *io, int fd, nart_msg *m, nart_addr *from,
-                        bool boundaries, int flags, bool *emptied)
+/* What was queued before an error of the connection is received before it. Of messages the kernel reports it first. */
+static NART__COLD nart_res take_failed(const nart_sys *sys, int fd, nart_tcp *conn, nart_msg *m,
+                                       bool boundaries, int flags, nart_res n)
+{
+    nart_res before = nart__tcp_error(conn);
+
+    (void)nart__tcp_failed(conn, n);
+    nart_res error = nart__tcp_error(conn);
+    if (error != before && boundaries)
+        n = take(sys, fd, m, NULL, boundaries, flags);
+    return error && n <= 0 && n != -EMSGSIZE && n != -ENOBUFS ? error : n;
+}
+
+nart_res nart__msg_take(const nart_sys *sys, int fd, nart_tcp *conn, nart_msg *m, nart_addr *from,
+                        bool boundaries, int flags)
+{
+    nart_res n = take(sys, fd, m, from, boundaries, flags);
+
+    if (NART_LIKELY(n > 0) || !conn || (n == -EAGAIN && !nart__tcp_error(conn)))
+        return n;
+    return take_failed(sys, fd, conn, m, boundaries, flags, n);
+}
+
+/* What nart__io_want() answers, also of a connection that has failed. */
+static inline nart_res want_recv(nart_cx *cx, const nart_io *io, const nart_tcp *conn)
+{
+    nart_res error = conn ? nart__tcp_rest(conn) : 0;
+
+    if (NART_LIKELY(!error))
+        return nart__io_want(io, NART_READ, cx);
+    nart_res r = nart__tcp_refused(cx, conn, NART_READ);
+    return r == error ? NART_HANGUP : r;
+}
+
+nart_res nart__msg_recv(nart_cx *cx, const nart_io *io, int fd, nart_tcp *conn, nart_msg *m,
+                        nart_addr *from, bool boundaries, int flags, bool *emptied)
 {
     nart_res r = nart__io_enter(io, NART_READ, cx);
     if (NART_UNLIKELY(r))
@@ -110,10 +144,10 @@ nart_res nart__msg_recv(nart_cx *cx, const nart_io *io, int fd, nart_msg *m, nar
     if (NART_UNLIKELY(m->n > PIECES_MAX))
         return -EINVAL;
     for (;;) {
-        r = nart__io_want(io, NART_READ, cx);
+        r = want_recv(cx, io, conn);
         if (r <= 0)
             return r;
-        nart_res n = nart__msg_take(io->drv->sys, fd, m, from, boundaries, flags);
+        nart_res n = nart__msg_take(io->drv->sys, fd, conn, m, from, boundaries, flags);
         if (n == -EAGAIN) {
             *emptied = true;
             nart__io_clear(io, NART_READ, cx);
@@ -169,8 +203,8 @@ static nart_res usable(const nart_io *io, const nart_cx *cx)
     return r < 0 ? r : 1;
 }
 
-nart_res nart__send_to(nart_cx *cx, const nart_io *io, const nart_addr *to, nart__send_fn *send,
-                       const void *what)
+nart_res nart__send_to(nart_cx *cx, const nart_io *io, nart_tcp *conn, const nart_addr *to,
+                       nart__send_fn *send, const void *what)
 {
     nart_res r = nart__io_enter(io, NART_WRITE, cx);
     if (NART_UNLIKELY(r))
@@ -187,7 +221,7 @@ nart_res nart__send_to(nart_cx *cx, const nart_io *io, const nart_addr *to, nart
         if (n != -EAGAIN || (to && ends_unseen(io->drv->sys, (int)fd, to))) {
             if (to)
                 nart__io_unwait(io, NART_WRITE, cx);
-            return n;
+            return n < 0 && conn ? nart__tcp_failed(conn, n) : n;
         }
         nart__io_clear(io, NART_WRITE, cx);
         r = to ? nart__io_want(io, NART_WRITE, cx) : 1;
@@ -201,14 +235,14 @@ static ssize_t send_one(const nart_sys *sys, int fd, const void *what)
     return sys->sendmsg(fd, what, 0);
 }
 
-nart_res nart__msg_send(nart_cx *cx, const nart_io *io, const nart_msg *m, const nart_addr *to,
-                        bool ask)
+nart_res nart__msg_send(nart_cx *cx, const nart_io *io, nart_tcp *conn, const nart_msg *m,
+                        const nart_addr *to, bool ask)
 {
     const struct msghdr h = header_of(m, to);
 
     if (NART_UNLIKELY(m->n > PIECES_MAX))
         return -EINVAL;
-    nart_res n = nart__send_to(cx, io, ask ? to : NULL, send_one, &h);
+    nart_res n = nart__send_to(cx, io, conn, ask ? to : NULL, send_one, &h);
     if (n >= 0 && (size_t)n < total(m)) /* of a stream: the kernel's buffer is full */
         nart__io_clear(io, NART_WRITE, cx);
     return n;

@@ -133,9 +133,16 @@ nart_res nart__io_fd(const nart_io *io);
 typedef ssize_t nart__call_fn(const nart_sys *sys, int fd, const struct iovec *pieces, size_t n);
 nart__call_fn nart__call_read, nart__call_write;
 
-/* Makes one system call that moves bytes, or parks. */
-nart_res nart__io_transfer(nart_cx *cx, const nart_io *io, uint32_t dir, nart__call_fn *call,
-                           const struct iovec *pieces, size_t n);
+/* Makes one system call that moves bytes, or parks. `conn`: the connection that fails with an error of it. */
+nart_res nart__io_transfer_of(nart_cx *cx, const nart_io *io, nart_tcp *conn, uint32_t dir,
+                              nart__call_fn *call, const struct iovec *pieces, size_t n);
+
+/* The same on what is no connection of nart's. */
+static inline nart_res nart__io_transfer(nart_cx *cx, const nart_io *io, uint32_t dir,
+                                         nart__call_fn *call, const struct iovec *pieces, size_t n)
+{
+    return nart__io_transfer_of(cx, io, NULL, dir, call, pieces, n);
+}
 
 /* Sets an option of type int: 0, -errno, or the errors of nart__io_fd(). */
 nart_res nart__io_set_option(const nart_io *io, int level, int name, int value);
@@ -188,19 +195,20 @@ static inline nart_msg nart__msg_of(const struct iovec *pieces, size_t n)
 }
 
 /* One sendmsg or recvmsg, or parks. `boundaries`: what is received is one message, and a longer one an error; not:
- * a stream, of which a short read says that no more is pending. `from`: NULL, or the sender. `*emptied` is set if the queue was empty. */
-nart_res nart__msg_recv(nart_cx *cx, const nart_io *io, int fd, nart_msg *m, nart_addr *from,
-                        bool boundaries, int flags, bool *emptied);
+ * a stream, of which a short read says that no more is pending. `from`: NULL, or the sender. `*emptied` is set if the
+ * queue was empty. `conn`: the connection that fails with an error of it; NULL: none. */
+nart_res nart__msg_recv(nart_cx *cx, const nart_io *io, int fd, nart_tcp *conn, nart_msg *m,
+                        nart_addr *from, bool boundaries, int flags, bool *emptied);
 /* One recvmsg, as above. EAGAIN is answered. */
-nart_res nart__msg_take(const nart_sys *sys, int fd, nart_msg *m, nart_addr *from, bool boundaries,
-                        int flags);
+nart_res nart__msg_take(const nart_sys *sys, int fd, nart_tcp *conn, nart_msg *m, nart_addr *from,
+                        bool boundaries, int flags);
 /* `ask`: EAGAIN of a send to `to` is answered, if the kernel does not report its end. */
-nart_res nart__msg_send(nart_cx *cx, const nart_io *io, const nart_msg *m, const nart_addr *to,
-                        bool ask);
+nart_res nart__msg_send(nart_cx *cx, const nart_io *io, nart_tcp *conn, const nart_msg *m,
+                        const nart_addr *to, bool ask);
 /* The same by another system call. `to`: NULL, or the receiver whose queue is asked. */
 typedef ssize_t nart__send_fn(const nart_sys *sys, int fd, const void *what);
-nart_res nart__send_to(nart_cx *cx, const nart_io *io, const nart_addr *to, nart__send_fn *send,
-                       const void *what);
+nart_res nart__send_to(nart_cx *cx, const nart_io *io, nart_tcp *conn, const nart_addr *to,
+                       nart__send_fn *send, const void *what);
 /* The same without waiting: EAGAIN is answered. */
 nart_res nart__msg_try_send(const nart_io *io, const nart_msg *m, const nart_addr *to);
 
@@ -248,8 +256,31 @@ nart_res nart__tcp_connect_start(nart_cx *cx, nart_tcp *s, struct nart_socket *f
  * does not report any more: so only EAGAIN says that no data is pending, and resets it. */
 enum { NART__TCP_MARK = 0 };
 
-/* nart_tcp.reserved[NART__TCP_MUTE]: writing was shut down. A full Unix socket would not become ready to say so. */
-enum { NART__TCP_MUTE = 1 };
+/* nart_tcp.reserved[NART__TCP_SHUT]: the directions that were shut down. A full Unix socket would not become ready to
+ * say so. */
+enum { NART__TCP_SHUT = 1 };
+
+/* nart_tcp.reserved[NART__TCP_ERROR]: the errno with which the connection has failed. */
+enum { NART__TCP_ERROR = 2 };
+
+/* The error with which the connection has failed, or 0. */
+static inline nart_res nart__tcp_error(const nart_tcp *s)
+{
+    return -(nart_res)s->reserved[NART__TCP_ERROR];
+}
+
+/* The same if bytes that had arrived before it are still received. */
+static inline nart_res nart__tcp_rest(const nart_tcp *s)
+{
+    return s->reserved[NART__TCP_SHUT] & NART_READ ? 0 : nart__tcp_error(s);
+}
+
+/* A system call on an open connection has answered `r`: an error that ends the connection stays in the handle, and
+ * wakes who waits in it. Returns `r`. */
+NART__COLD nart_res nart__tcp_failed(nart_tcp *s, nart_res r);
+
+/* What an operation answers that nart__tcp_check() refuses; 0 where receiving answers 0. Its wait ends. */
+NART__COLD nart_res nart__tcp_refused(nart_cx *cx, const nart_tcp *s, uint32_t dir);
 
 /* Makes `*s` the owner of a connected socket that is registered as `*io`. */
 void nart__tcp_take(nart_tcp *s, const nart_io *io, int fd);

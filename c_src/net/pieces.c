@@ -36,9 +36,9 @@ nart_res nart__tcp_recvmsg(nart_cx *cx, nart_tcp *s, nart_msg *m, bool boundarie
 {
     bool emptied = false, some = !empty(m->pieces, m->n), mark = s->reserved[NART__TCP_MARK] != 0;
 
-    if (NART_UNLIKELY(!some || nart__tcp_check(s, NART_READ) != 0))
+    if (NART_UNLIKELY(!some || nart__tcp_check(s, NART_READ) != nart__tcp_rest(s)))
         return receive_nothing(cx, s, m, some);
-    nart_res r = nart__msg_recv(cx, &s->io, s->fd, m, NULL, boundaries || mark, flags, &emptied);
+    nart_res r = nart__msg_recv(cx, &s->io, s->fd, s, m, NULL, boundaries || mark, flags, &emptied);
     if (NART_UNLIKELY(mark && emptied))
         s->reserved[NART__TCP_MARK] = 0;
     return r;
@@ -58,12 +58,20 @@ nart_res nart_tcp_recvv(nart_cx *cx, nart_tcp *s, const struct iovec *pieces, si
 
 /* ---- sending ---- */
 
-nart_res nart_tcp_sendmsg(nart_cx *cx, nart_tcp *s, const nart_msg *m)
+static NART__COLD nart_res send_nothing(nart_cx *cx, const nart_tcp *s)
 {
-    nart_res r = nart__tcp_check(s, NART_WRITE);
+    nart_res r = nart__io_enter(&s->io, NART_WRITE, cx);
+
     if (r)
         return r;
-    return empty(m->pieces, m->n) ? -EINVAL : nart__msg_send(cx, &s->io, m, NULL, false);
+    return nart__tcp_check(s, NART_WRITE) ? nart__tcp_refused(cx, s, NART_WRITE) : -EINVAL;
+}
+
+nart_res nart_tcp_sendmsg(nart_cx *cx, nart_tcp *s, const nart_msg *m)
+{
+    if (NART_UNLIKELY(empty(m->pieces, m->n) || nart__tcp_check(s, NART_WRITE) != 0))
+        return send_nothing(cx, s);
+    return nart__msg_send(cx, &s->io, s, m, NULL, false);
 }
 
 nart_res nart_tcp_sendv(nart_cx *cx, nart_tcp *s, const struct iovec *pieces, size_t n)

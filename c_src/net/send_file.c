@@ -21,7 +21,7 @@ struct source {
 /* > 0: both ends may be ready. Any other answer but NART_PENDING ends the waits in both. */
 static nart_res want(nart_cx *cx, const nart_tcp *s, const nart_io *pipe)
 {
-    nart_res r = nart__tcp_check(s, NART_WRITE);
+    nart_res r = nart__tcp_check(s, NART_WRITE) ? nart__tcp_refused(cx, s, NART_WRITE) : 0;
 
     if (r == 0 && pipe)
         r = nart__io_want(pipe, NART_READ, cx);
@@ -43,7 +43,7 @@ static nart_res enter(nart_cx *cx, const nart_tcp *s, const nart_io *pipe)
 }
 
 /* Makes one system call that moves bytes, or parks. 0: the source has ended. */
-static nart_res move(nart_cx *cx, const nart_tcp *s, const struct source *from, size_t len)
+static nart_res move(nart_cx *cx, nart_tcp *s, const struct source *from, size_t len)
 {
     for (;;) {
         nart_res r = enter(cx, s, from->pipe);
@@ -56,7 +56,7 @@ static nart_res move(nart_cx *cx, const nart_tcp *s, const struct source *from, 
             return from->pipe ? fd : -EBADF;
         r = s->io.drv->sys->send_file(s->fd, (int)fd, from->pipe ? NULL : &from->offset, len);
         if (r != -EAGAIN)
-            return r;
+            return r < 0 ? nart__tcp_failed(s, r) : r;
         if (from->pipe) {
             nart__io_look(from->pipe, NART_READ, cx);
             nart__io_look(&s->io, NART_WRITE, cx);
@@ -66,8 +66,7 @@ static nart_res move(nart_cx *cx, const nart_tcp *s, const struct source *from, 
     }
 }
 
-static nart_res move_all(nart_cx *cx, const nart_tcp *s, struct source *from, size_t len,
-                         size_t *done)
+static nart_res move_all(nart_cx *cx, nart_tcp *s, struct source *from, size_t len, size_t *done)
 {
     const int64_t start = from->offset;
     nart_res r;

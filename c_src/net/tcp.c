@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* tcp.c: connected TCP sockets.
  *
- * States of a handle: CLOSED (zeroed) -> CONNECTING -> OPEN (-> READ_ENDED) -> CLOSED. After a shutdown
- * of reading the kernel still delivers arriving data; a handle in READ_ENDED does not. A connect is one
- * operation over many polls, and its state is in the handle:
+ * States of a handle: CLOSED (zeroed) -> CONNECTING -> OPEN (-> READ_ENDED) (-> FAILED) -> CLOSED. After a
+ * shutdown of reading the kernel still delivers arriving data; a handle in READ_ENDED does not. The kernel reports
+ * an error of the connection once, to whichever call is the first, and to later ones the end of the stream: so a
+ * handle in FAILED keeps it. Bytes that arrived before it are still received. A connect is one operation over many
+ * polls, and its state is in the handle:
  *
  *  1. CLOSED: make the socket, start the connect, register the socket afterwards (a socket that is
  *     registered before it connects reports a hang-up at once).
@@ -23,19 +25,66 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
-enum { CLOSED, CONNECTING, ABANDONED, OPEN, READ_ENDED }; /* from OPEN on connected */
+/* From FAILED on it has been connected, from OPEN on it still is. */
+enum { CLOSED, CONNECTING, ABANDONED, FAILED, OPEN, READ_ENDED };
 
 /* The error with which sending and receiving are not possible. */
 static NART__COLD nart_res not_open(const nart_tcp *s)
 {
+    if (s->state == FAILED)
+        return nart__tcp_error(s);
     return s->state == CONNECTING ? -ENOTCONN : -EBADF;
+}
+
+/* Does this errno mean that the connection has ended? Not EPIPE, which is about sending only. */
+static bool ends_connection(nart_res r)
+{
+    switch (-r) {
+    case ECONNRESET:
+    case ECONNABORTED:
+    case ECONNREFUSED:
+    case ETIMEDOUT:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case ENETRESET:
+    case ENETUNREACH:
+        return true;
+    default:
+        return false;
+    }
+}
+
+nart_res nart__tcp_failed(nart_tcp *s, nart_res r)
+{
+    if (s->state >= OPEN && ends_connection(r)) {
+        s->state = FAILED;
+        s->reserved[NART__TCP_ERROR] = (uint64_t)-r;
+        (void)nart__io_wake(&s->io); /* a task that waits in the other direction */
+    }
+    return r;
+}
+
+nart_res nart__tcp_refused(nart_cx *cx, const nart_tcp *s, uint32_t dir)
+{
+    nart_res no = nart__tcp_check(s, dir);
+
+    if (s->state < FAILED)
+        return no;
+    if (!nart__io_under(&s->io, cx))
+        return NART_EDRIVER;
+    nart_res fd = nart__io_fd(&s->io);
+    if (fd < 0)
+        return fd;
+    nart__io_unwait(&s->io, dir, cx);
+    return no == -EPIPE && dir == NART_READ ? 0 : no;
 }
 
 nart_res nart__tcp_check(const nart_tcp *s, uint32_t dir)
 {
     if (s->state < OPEN)
         return not_open(s);
-    bool ended = dir == NART_WRITE ? s->reserved[NART__TCP_MUTE] != 0 : s->state == READ_ENDED;
+    bool ended = (s->reserved[NART__TCP_SHUT] & dir) != 0;
     return ended ? -EPIPE : 0;
 }
 
@@ -150,7 +199,7 @@ static nart_res connect_with(nart_cx *cx, nart_tcp *s, nart_socket *from, const 
     }
     if (was_ended(cx, s))
         return r ? r : NART_EABORTED;
-    if (s->state >= OPEN)
+    if (s->state >= FAILED)
         return -EISCONN;
     if (r == 0)
         r = s->state == CONNECTING ? connect_go_on(cx, s) : connect_begin(cx, s, from, addr);
@@ -176,19 +225,15 @@ nart_res nart_tcp_connect_socket(nart_cx *cx, nart_tcp *s, nart_socket *from, co
 
 /* ---- sending and receiving ---- */
 
-/* No data can be moved: this direction was shut down, or there is no connection. */
-static NART__COLD nart_res ended(nart_cx *cx, nart_tcp *s, uint32_t dir)
+/* No more data arrives: there is no connection, it has failed, or this direction was shut down. */
+static NART__COLD nart_res recv_rest(nart_cx *cx, nart_tcp *s, void *buf, size_t len, int flags)
 {
-    nart_res r = nart__tcp_check(s, dir);
-    if (r != -EPIPE)
+    nart_res error = nart__tcp_rest(s), r = nart__tcp_refused(cx, s, NART_READ);
+
+    if (error == 0 || r != error)
         return r;
-    if (!nart__io_under(&s->io, cx))
-        return NART_EDRIVER;
-    r = nart__io_fd(&s->io);
-    if (r < 0)
-        return r;
-    nart__io_unwait(&s->io, dir, cx);
-    return dir == NART_READ ? 0 : -EPIPE;
+    ssize_t n = s->io.drv->sys->recv(s->fd, buf, len, flags);
+    return n > 0 ? n : error;
 }
 
 /* `flags`: 0 or MSG_PEEK, after which a short answer says nothing of the queue. */
@@ -200,7 +245,7 @@ static inline nart_res receive(nart_cx *cx, nart_tcp *s, void *buf, size_t len, 
     if (NART_UNLIKELY(len == 0))
         return s->state < OPEN ? not_open(s) : -EINVAL;
     if (NART_UNLIKELY(s->state != OPEN))
-        return ended(cx, s, NART_READ);
+        return recv_rest(cx, s, buf, len, flags);
     for (;;) {
         r = nart__io_want(&s->io, NART_READ, cx);
         if (r <= 0)
@@ -211,8 +256,9 @@ static inline nart_res receive(nart_cx *cx, nart_tcp *s, void *buf, size_t len, 
             nart__io_clear(&s->io, NART_READ, cx);
             continue;
         }
-        if (flags == 0 && n >= 0 && (size_t)n < len && !nart__read_on(r) &&
-            !s->reserved[NART__TCP_MARK])
+        if (NART_UNLIKELY(n < 0))
+            return nart__tcp_failed(s, n);
+        if (flags == 0 && (size_t)n < len && !nart__read_on(r) && !s->reserved[NART__TCP_MARK])
             nart__io_clear(&s->io, NART_READ, cx);
         return n;
     }
@@ -232,11 +278,11 @@ nart_res nart_tcp_peek(nart_cx *cx, nart_tcp *s, void *buf, size_t len)
 static inline nart_res send_some(nart_cx *cx, nart_tcp *s, const void *buf, size_t len, int flags)
 {
     if (NART_UNLIKELY(s->state < OPEN))
-        return not_open(s);
+        return nart__tcp_refused(cx, s, NART_WRITE);
     if (NART_UNLIKELY(len == 0))
         return 0;
-    if (NART_UNLIKELY(s->reserved[NART__TCP_MUTE]))
-        return ended(cx, s, NART_WRITE);
+    if (NART_UNLIKELY(s->reserved[NART__TCP_SHUT] & NART_WRITE))
+        return nart__tcp_refused(cx, s, NART_WRITE);
     for (;;) {
         nart_res r = nart__io_want(&s->io, NART_WRITE, cx);
         if (r <= 0)
@@ -246,7 +292,9 @@ static inline nart_res send_some(nart_cx *cx, nart_tcp *s, const void *buf, size
             nart__io_clear(&s->io, NART_WRITE, cx);
             continue;
         }
-        if (n >= 0 && (size_t)n < len) /* the kernel's buffer is full */
+        if (NART_UNLIKELY(n < 0))
+            return nart__tcp_failed(s, n);
+        if ((size_t)n < len) /* the kernel's buffer is full */
             nart__io_clear(&s->io, NART_WRITE, cx);
         return n;
     }
@@ -306,7 +354,7 @@ nart_res nart_tcp_write(nart_cx *cx, nart_tcp *s, nart_tcp_writer *w)
     if (NART_UNLIKELY(r))
         return r;
     if (NART_UNLIKELY(s->state < OPEN))
-        return not_open(s);
+        return nart__tcp_refused(cx, s, NART_WRITE);
     if (NART_UNLIKELY(w->done > 0 && (w->id != s->io.id || w->host != s->io.host)))
         return -EINVAL;
     if (w->len == 0) /* there is no message */
@@ -364,7 +412,7 @@ nart_res nart_tcp_detach(nart_tcp *s, int *fd, void *residue, size_t cap, size_t
     (void)residue, (void)cap; /* epoll receives nothing ahead */
     if (n)
         *n = 0;
-    if (s->state < OPEN)
+    if (s->state < FAILED)
         return not_open(s);
     nart_res r = nart__io_detach(&s->io, fd);
     if (r == 0)
@@ -416,17 +464,25 @@ nart_res nart_tcp_shutdown(nart_tcp *s, uint32_t dirs)
     nart_res fd = nart__io_fd(&s->io);
     if (fd < 0)
         return fd;
-    if (s->state < OPEN) /* it would end the connect and leave a socket in no valid state */
+    if (s->state < FAILED) /* it would end the connect and leave a socket in no valid state */
         return not_open(s);
     nart_res r = s->io.drv->sys->shutdown((int)fd, how[dirs]);
     if (r)
         return r;
-    if (dirs & NART_READ)
+    s->reserved[NART__TCP_SHUT] |= dirs;
+    if (dirs & NART_READ && s->state == OPEN)
         s->state = READ_ENDED;
-    if (dirs & NART_WRITE)
-        s->reserved[NART__TCP_MUTE] = 1;
     (void)nart__io_wake(&s->io);
     return 0;
+}
+
+nart_res nart_tcp_error(nart_tcp *s)
+{
+    nart_res fd = nart__io_fd(&s->io);
+
+    if (fd < 0 || s->state < OPEN)
+        return fd < 0 ? fd : not_open(s);
+    return nart__tcp_failed(s, s->io.drv->sys->sock_error((int)fd));
 }
 
 nart_res nart_tcp_set_nodelay(nart_tcp *s, bool on)

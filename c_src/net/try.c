@@ -15,28 +15,32 @@ static nart_res usable(const nart_tcp *s, uint32_t dir)
     return r ? r : fd;
 }
 
-static nart_res tried(const nart_tcp *s, uint32_t dir, nart_res r)
+static nart_res tried(nart_tcp *s, uint32_t dir, nart_res r)
 {
     if (r == -EAGAIN)
         nart__io_not_ready(&s->io, dir);
-    return r;
+    return r < 0 ? nart__tcp_failed(s, r) : r;
 }
 
 /* The descriptor, to receive from; -EPIPE: the answer is 0. */
 static nart_res to_receive(const nart_tcp *s, size_t len)
 {
-    nart_res fd = usable(s, NART_READ);
+    nart_res fd = nart__io_fd(&s->io);
+    nart_res no = fd < 0 ? fd : nart__tcp_check(s, NART_READ);
 
-    return (fd >= 0 || fd == -EPIPE) && len == 0 ? -EINVAL : fd;
+    if (no == nart__tcp_rest(s)) /* also 0 */
+        no = len == 0 ? -EINVAL : fd;
+    return no == -EPIPE && len == 0 ? -EINVAL : no;
 }
 
 static nart_res try_recv(nart_tcp *s, void *buf, size_t len, int flags)
 {
-    nart_res fd = to_receive(s, len);
+    nart_res fd = to_receive(s, len), error = nart__tcp_error(s);
 
     if (fd < 0)
         return fd == -EPIPE ? 0 : fd;
-    return s->io.drv->sys->recv((int)fd, buf, len, flags);
+    nart_res r = s->io.drv->sys->recv((int)fd, buf, len, flags);
+    return error && r <= 0 ? error : r;
 }
 
 nart_res nart_tcp_try_recv(nart_tcp *s, void *buf, size_t len)
@@ -53,9 +57,9 @@ nart_res nart_unix_try_recv(nart_unix *u, void *buf, size_t len)
 
     if (fd < 0)
         return fd == -EPIPE ? 0 : fd;
-    return tried(
-        &u->conn, NART_READ,
-        nart__msg_take(u->conn.io.drv->sys, (int)fd, &m, NULL, nart__unix_boundaries(u), 0));
+    return tried(&u->conn, NART_READ,
+                 nart__msg_take(u->conn.io.drv->sys, (int)fd, &u->conn, &m, NULL,
+                                nart__unix_boundaries(u), 0));
 }
 
 nart_res nart_tcp_try_recv_urgent(nart_tcp *s, uint8_t *byte)
@@ -63,7 +67,7 @@ nart_res nart_tcp_try_recv_urgent(nart_tcp *s, uint8_t *byte)
     nart_res r = try_recv(s, byte, 1, MSG_OOB); /* its EAGAIN says nothing of other bytes */
     if (r == 1)
         s->reserved[NART__TCP_MARK] = 1;
-    return r;
+    return r < 0 ? nart__tcp_failed(s, r) : r;
 }
 
 nart_res nart_tcp_try_send(nart_tcp *s, const void *buf, size_t len)
@@ -82,20 +86,21 @@ nart_res nart_unix_try_send(nart_unix *u, const void *buf, size_t len)
 
 nart_res nart_tcp_ready(nart_cx *cx, nart_tcp *s, uint32_t dirs)
 {
+    const uint32_t both = NART_READ | NART_WRITE;
     uint32_t ended = 0; /* an operation in this direction answers at once */
-    nart_res r = nart__io_enter(&s->io, dirs & (NART_READ | NART_WRITE), cx);
+    nart_res error = nart__tcp_error(s), r = nart__io_enter(&s->io, dirs & both, cx);
     if (r)
         return r;
     for (uint32_t dir = NART_READ; dir <= NART_WRITE; dir <<= 1) {
         r = nart__tcp_check(s, dir);
-        if (r && r != -EPIPE)
+        if (r && r != -EPIPE && r != error)
             return r;
         ended |= r ? dirs & dir : 0;
     }
-    if (!ended || !nart__io_under(&s->io, cx))
+    if (!ended || !nart__io_under(&s->io, cx) || dirs & ~both)
         return nart__io_ready(&s->io, dirs, cx);
     nart__io_unwait(&s->io, dirs, cx);
-    return (nart_res)ended;
+    return (nart_res)(ended | (error ? NART_ERROR : 0u));
 }
 
 nart_res nart_unix_ready(nart_cx *cx, nart_unix *u, uint32_t dirs)

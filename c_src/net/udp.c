@@ -408,7 +408,7 @@ nart_res nart_udp_recvmsg(nart_cx *cx, nart_udp *u, nart_msg *m)
 
     for (;;) {
         bool emptied = false, check = u->flags & STRANGERS;
-        nart_res r = nart__msg_recv(cx, &u->io, u->fd, m, from, true, 0, &emptied);
+        nart_res r = nart__msg_recv(cx, &u->io, u->fd, NULL, m, from, true, 0, &emptied);
         if (emptied)
             u->flags &= ~STRANGERS;
         bool received = r >= 0 || r == -EMSGSIZE || r == -ENOBUFS;
@@ -526,7 +526,7 @@ nart_res nart_udp_sendmsg(nart_cx *cx, nart_udp *u, const nart_msg *m)
 {
     const nart_addr *to = m->addr && m->addr->len > 0 ? m->addr : NULL;
 
-    return nart__msg_send(cx, &u->io, m, to, false);
+    return nart__msg_send(cx, &u->io, NULL, m, to, false);
 }
 
 nart_res nart_udp_try_send(nart_udp *u, const void *buf, size_t len, const nart_addr *to)

@@ -500,6 +500,11 @@ nart_res nart_unix_peer_pidfd(const nart_unix *u)
     return nart__io_option(&u->conn.io, SOL_SOCKET, SO_PEERPIDFD);
 }
 
+nart_res nart_unix_error(nart_unix *u)
+{
+    return nart_tcp_error(&u->conn);
+}
+
 /* Discards what is pending after a shutdown of reading: no more can be sent. While it is queued it occupies the peer's
  * buffer, and a send that waits there would not learn of the shutdown. All pieces are the same memory. */
 static void discard(const nart_sys *sys, int fd)

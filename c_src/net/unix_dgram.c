@@ -146,7 +146,7 @@ nart_res nart_unix_dgram_sendmsg(nart_cx *cx, nart_unix_dgram *u, const nart_msg
 {
     nart_res r = m->addr ? nart__unix_check(m->addr, true) : 0;
 
-    return r ? r : nart__msg_send(cx, &u->sock.io, m, m->addr, true);
+    return r ? r : nart__msg_send(cx, &u->sock.io, NULL, m, m->addr, true);
 }
 
 nart_res nart_unix_dgram_send(nart_cx *cx, nart_unix_dgram *u, const void *buf, size_t len,
@@ -184,7 +184,8 @@ nart_res nart_unix_dgram_send_many(nart_cx *cx, nart_unix_dgram *u, const nart_u
     }
     if (b.n == 0)
         return r;
-    return nart__send_to(cx, &u->sock.io, msgs->addr.len > 0 ? &msgs->addr : NULL, send_batch, &b);
+    return nart__send_to(cx, &u->sock.io, NULL, msgs->addr.len > 0 ? &msgs->addr : NULL, send_batch,
+                         &b);
 }
 
 nart_res nart_unix_dgram_try_send(nart_unix_dgram *u, const void *buf, size_t len,

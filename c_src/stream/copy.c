@@ -76,8 +76,11 @@ static nart_res empty_pipe(nart_cx *cx, nart_stream *from, nart_stream *to, nart
 {
     const struct iovec pipe = { &c->pipe[0], c->piped };
     const nart_io *io = nart__stream_io(to, NART_WRITE);
-    nart_res r = io ? nart__io_transfer(cx, io, NART_WRITE, splice_out, &pipe, 1) : -EBADF;
+    nart_tcp *conn = nart__stream_conn(to);
+    nart_res r = io ? nart__io_transfer_of(cx, io, conn, NART_WRITE, splice_out, &pipe, 1) : -EBADF;
 
+    if (!io && conn) /* it was closed, or has failed: this answers why */
+        r = nart_tcp_send(cx, conn, "", 1);
     if (r == -EINVAL && !(c->state & PROVEN))
         return read_back(from, c);
     if (r > 0) {
@@ -97,7 +100,8 @@ static nart_res read_once(nart_cx *cx, nart_stream *from, nart_stream *to, nart_
         if (from->pool)
             nart__stream_pool_return(from); /* it is empty, and what is spliced does not need it */
         const struct iovec pipe = { &c->pipe[1], c->state & PROVEN ? CHUNK : from->in.cap };
-        r = nart__io_transfer(cx, nart__stream_io(from, NART_READ), NART_READ, splice_in, &pipe, 1);
+        r = nart__io_transfer_of(cx, nart__stream_io(from, NART_READ), nart__stream_conn(from),
+                                 NART_READ, splice_in, &pipe, 1);
         if (r > 0)
             c->piped = (uint32_t)r;
         if (r != -EINVAL)

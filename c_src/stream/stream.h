@@ -45,6 +45,9 @@ nart_res nart__stream_more(nart_cx *cx, nart_stream *s);
 nart_res nart__stream_put(nart_cx *cx, nart_stream *s, const struct iovec *pieces, size_t n,
                           size_t total);
 
+/* The connection of a stream over TCP or a Unix socket, or NULL. */
+nart_tcp *nart__stream_conn(const nart_stream *s);
+
 /* The handle of a stream whose bytes in this direction are those of its descriptor; NULL: there is none. */
 const nart_io *nart__stream_io(const nart_stream *s, uint32_t dir);
 

@@ -64,8 +64,9 @@ static nart_res tcp_write(nart_cx *cx, void *io, const struct iovec *pieces, siz
 
     if (n == 1)
         return nart_tcp_send(cx, s, pieces->iov_base, pieces->iov_len);
-    nart_res r = nart__tcp_check(s, NART_WRITE);
-    return r ? r : nart__io_transfer(cx, &s->io, NART_WRITE, call_send, pieces, n);
+    if (NART_UNLIKELY(nart__tcp_check(s, NART_WRITE) != 0))
+        return nart_tcp_send(cx, s, pieces->iov_base, 1); /* which answers why not */
+    return nart__io_transfer_of(cx, &s->io, s, NART_WRITE, call_send, pieces, n);
 }
 
 static nart_res tcp_shutdown(nart_cx *cx, void *io)
@@ -218,9 +219,16 @@ nart_res nart_stream_open_fd_here(nart_cx *cx, int fd, nart_stream *s, nart_fd *
     return begin(r, s, io, buf, cap);
 }
 
+nart_tcp *nart__stream_conn(const nart_stream *s)
+{
+    return s->type == &tcp_type || s->type == &unix_type ? s->io : NULL;
+}
+
 const nart_io *nart__stream_io(const nart_stream *s, uint32_t dir)
 {
-    if (s->type == &tcp_type || s->type == &unix_type)
-        return nart__tcp_check(s->io, dir) == 0 ? &((const nart_tcp *)s->io)->io : NULL;
+    const nart_tcp *conn = nart__stream_conn(s);
+
+    if (conn)
+        return nart__tcp_check(conn, dir) == 0 ? &conn->io : NULL;
     return s->type == &sock_type || s->type == &file_type ? &((const nart_fd *)s->io)->io : NULL;
 }

@@ -236,8 +236,7 @@ NART_API nart_res nart_tcp_reset(nart_tcp *s);
  * Receives the pending bytes, at most `len`.
  * @return the number of bytes; 0 the peer has shut down writing, or nart_tcp_shutdown() has ended this
  *   direction; -EINVAL `len` is 0 (0 means the end of the stream); -ECONNRESET; -ENOTCONN a connect is
- *   under way. The kernel reports an error of the connection once, to the first operation of either direction, a try
- *   or a peek included; after it receiving answers 0, which is not the end of what the peer meant to send.
+ *   under way. An error of the connection stays until the handle is closed: see nart_tcp_error().
  * **Cost**: one system call if bytes are pending; none if the socket is known to be empty.
  */
 NART_API NART_MUST_USE nart_res nart_tcp_recv(nart_cx *cx, nart_tcp *s, void *buf, size_t len);
@@ -363,11 +362,28 @@ NART_API NART_MUST_USE nart_res nart_tcp_send_urgent(nart_cx *cx, nart_tcp *s, u
 NART_API NART_MUST_USE nart_res nart_tcp_try_recv_urgent(nart_tcp *s, uint8_t *byte);
 
 /** Shuts down one direction or both. NART_WRITE: the peer reads the end of the stream after all that was
- *  sent; sending answers -EPIPE from now on, also a send that waits. NART_READ: receiving answers 0 from now on; pending bytes and later ones are lost, and the peer is
- *  not notified. Does not close.
+ *  sent; sending answers -EPIPE from now on, also a send that waits. NART_READ: receiving answers 0 from now on; pending
+ *  bytes and later ones are lost, and the peer is not notified. Both answer the connection's error if it has failed.
+ *  Does not close.
  *  @return 0; -EINVAL no direction, or unknown bits; -EBADF; -ENOTCONN not connected yet, or no longer;
  *  NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API nart_res nart_tcp_shutdown(nart_tcp *s, uint32_t dirs);
+
+/**
+ * The error with which the connection has ended. The kernel reports it once. The handle keeps it: from the first
+ * operation on that gets it, in either direction, every send and receive answers it until the handle is closed, tries
+ * and peeks included; a receive first the bytes that had arrived. nart_tcp_ready() answers the directions and
+ * NART_ERROR. A task that waits in the other direction is woken. So 0 of a receive always means that the peer has shut
+ * down writing. Errors that stay: -ECONNRESET, -ECONNABORTED, -ECONNREFUSED, -ETIMEDOUT, -EHOSTDOWN, -EHOSTUNREACH,
+ * -ENETDOWN, -ENETRESET, -ENETUNREACH.
+ *
+ * An operation answers -ETIMEDOUT also when a deadline of the task has passed (TCP_USER_TIMEOUT and keepalive are the
+ * kernel's): this function tells the two apart, as a deadline is no error of the connection.
+ * @return 0 there is none; the error, also one that no operation has got yet, -ECONNREFUSED, -ENETUNREACH, -ETIMEDOUT
+ *   ...; -EBADF; -ENOTCONN a connect is under way; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK.
+ * **Cost**: one system call while there is none.
+ */
+NART_API nart_res nart_tcp_error(nart_tcp *s);
 
 /** TCP_NODELAY: on (the default) sends small packets at once, off holds them back until earlier ones have
  *  been acknowledged. @return 0; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */

@@ -43,7 +43,8 @@ NART_API nart_res nart_sock_protocol(nart_res fd);
 /** Whether it listens. */
 NART_API nart_res nart_sock_listening(nart_res fd);
 
-/** The pending error, which is cleared: the next operation does not report it.
+/** The pending error, which is cleared: the next operation does not report it. Of a nart_tcp or nart_unix it would be
+ *  lost, and receiving would answer 0: nart_tcp_error() and nart_unix_error() keep it.
  *  @return 0 there is none; the error, -ECONNREFUSED, -ENETUNREACH, -ETIMEDOUT ... */
 NART_API nart_res nart_sock_take_error(nart_res fd);
 

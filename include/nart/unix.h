@@ -115,7 +115,7 @@ NART_API NART_MUST_USE nart_res nart_unix_detach(nart_unix *u, int *fd);
  * see nart_unix_recv_fds().
  * @return the number of bytes; 0 the peer has shut down writing or closed, or nart_unix_shutdown() has ended this
  *   direction; -EMSGSIZE the message was longer than `len`: `buf` holds its beginning, the rest is lost; -EINVAL `len`
- *   is 0; -ECONNRESET the peer has closed and not read all that was sent to it.
+ *   is 0; -ECONNRESET the peer has closed and not read all that was sent to it: see nart_unix_error().
  * **Cost**: one system call if bytes are pending; none if the socket is known to be empty.
  */
 NART_API NART_MUST_USE nart_res nart_unix_recv(nart_cx *cx, nart_unix *u, void *buf, size_t len);
@@ -233,6 +233,10 @@ NART_API nart_res nart_unix_peer_cred(const nart_unix *u, nart_unix_cred *out);
  *  before 6.5; -ESRCH, -EINVAL the process has ended (which of the two depends on the kernel); -ENODATA a pair's
  *  peer; -EMFILE, -ENFILE; the errors of nart_unix_peer_cred(). **Ownership**: the descriptor is the caller's. */
 NART_API NART_MUST_USE nart_res nart_unix_peer_pidfd(const nart_unix *u);
+
+/** The error with which the connection has ended. It stays until the handle is closed, as nart_tcp_error() says: what was
+ *  queued is received before it. @return as nart_tcp_error(). */
+NART_API nart_res nart_unix_error(nart_unix *u);
 
 /** Shuts down one direction or both, as nart_tcp_shutdown(). NART_READ: pending bytes and messages are discarded, and the
  *  peer's sends answer -EPIPE, also one that waits for space. So closing later does not reset the connection.

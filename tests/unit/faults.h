@@ -122,6 +122,14 @@ int nart__sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 const nart_sys nart__sys_real = { SYSTEM_CALLS(SET).close = nart__sys_close,
                                   .sigpipe_kills = sys_sigpipe_kills };
 
+/* The next system call fails with this. */
+static inline void fail_with(int error)
+{
+    calls = 0;
+    failing = 1;
+    with = error;
+}
+
 static inline int fds_open(void)
 {
     int n = 0;

@@ -267,6 +267,7 @@ static nart_res unix_of(nart_cx *cx, uint32_t flags)
     for (size_t i = 0; r >= 0 && i < n; i++)
         close(got[i]);
     TRY(r);
+    TRY(nart_unix_error(&open_.u[1])); /* messages that are queued are received before it */
     return nart_unix_shutdown(&open_.u[0], NART_WRITE);
 }
 

@@ -376,6 +376,7 @@ TEST_WITH(a_mode_that_cannot_be_set_keeps_nothing, rt)
 
 struct ops {
     nart_unix a, b;
+    nart_unix *from; /* receives: b, or a */
     nart_unix_dgram d;
     nart_fd in, out;
     int which;
@@ -392,6 +393,7 @@ enum {
     SENDV_ALL,
     RECVV,
     SEND_FILE,
+    SEND_PIPE,
     DGRAM_RECV,
     DGRAM_PEEK,
     DGRAM_TRY_RECV,
@@ -414,11 +416,11 @@ static nart_res ops_run(nart_cx *cx, void *frame)
 
     switch (o->which) {
     case RECV:
-        return nart_unix_recv(cx, &o->b, buf, sizeof buf);
+        return nart_unix_recv(cx, o->from, buf, sizeof buf);
     case PEEK:
-        return nart_unix_peek(cx, &o->b, buf, sizeof buf);
+        return nart_unix_peek(cx, o->from, buf, sizeof buf);
     case TRY_RECV:
-        return nart_unix_try_recv(&o->b, buf, sizeof buf);
+        return nart_unix_try_recv(o->from, buf, sizeof buf);
     case SEND:
         return nart_unix_send(cx, &o->a, "x", 1);
     case TRY_SEND:
@@ -444,9 +446,11 @@ static nart_res ops_run(nart_cx *cx, void *frame)
     case SENDV_ALL:
         return nart_unix_sendv_all(cx, &o->a, pieces, 2, &done);
     case RECVV:
-        return nart_unix_recvv(cx, &o->b, pieces, 2);
+        return nart_unix_recvv(cx, o->from, pieces, 2);
     case SEND_FILE:
         return nart_unix_send_file(cx, &o->a, 0, 0, 1, &done);
+    case SEND_PIPE:
+        return nart_unix_send_pipe(cx, &o->a, &o->in, 1, &done);
     case READ:
         return nart_fd_read(cx, &o->in, buf, sizeof buf);
     default:
@@ -470,21 +474,23 @@ TEST_WITH(the_errors_of_operations_are_answered, rt)
     nart_res answer = 0;
 
     failing = calls = 0;
-    CHECK_RES(nart_unix_pair(rt, 0, &o.a, &o.b), 0);
     CHECK_RES(nart_unix_dgram_open(rt, NULL, NULL, &o.d), 0);
     CHECK_RES(nart_pipe_open(rt, &o.in, &o.out), 0);
+    o.from = &o.b;
     for (o.which = 0; o.which < OPS; o.which++)
-        for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
-            calls = 0;
-            failing = 1;
-            with = errors[i];
-            CHECK_RES(run(rt, &ops_type, &frame), with);
-            calls = 0;
-            CHECK_RES(nart_fiber_block_on(rt, ops_fiber, &frame, NULL, &answer), 0);
-            CHECK_RES(answer, with);
-        }
-    CHECK_RES(nart_unix_close(&o.a), 0);
-    CHECK_RES(nart_unix_close(&o.b), 0);
+        for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
+            for (int fiber = 0; fiber < 2; fiber++) {
+                failing = 0;
+                CHECK_RES(nart_unix_pair(rt, 0, &o.a, &o.b), 0); /* an error may end it */
+                fail_with(errors[i]);
+                if (fiber)
+                    CHECK_RES(nart_fiber_block_on(rt, ops_fiber, &frame, NULL, &answer), 0);
+                else
+                    answer = run(rt, &ops_type, &frame);
+                CHECK_RES(answer, errors[i]);
+                CHECK_RES(nart_unix_close(&o.a), 0);
+                CHECK_RES(nart_unix_close(&o.b), 0);
+            }
     CHECK_RES(nart_unix_dgram_close(&o.d), 0);
     CHECK_RES(nart_fd_close(&o.in), 0);
     CHECK_RES(nart_fd_close(&o.out), 0);
@@ -561,4 +567,33 @@ TEST_WITH(a_splice_that_would_wait_is_repeated_if_both_ends_are_ready, rt)
     CHECK_RES(nart_fd_close(&in), 0);
     CHECK_RES(nart_unix_close(&a), 0);
     CHECK_RES(nart_unix_close(&b), 0);
+}
+
+/* Whichever operation gets the error first, each one answers it. */
+TEST_WITH(each_operation_answers_the_error_of_its_connection, rt)
+{
+    static struct ops o;
+    struct ops *frame = &o;
+    nart_res answer = 0;
+
+    failing = 0;
+    CHECK_RES(nart_pipe_open(rt, &o.in, &o.out), 0);
+    o.from = &o.a;
+    for (int first = 0; first <= SEND_PIPE; first++) {
+        CHECK_RES(nart_unix_pair(rt, 0, &o.a, &o.b), 0);
+        o.which = first;
+        fail_with(-ECONNRESET);
+        CHECK_RES(run(rt, &ops_type, &frame), -ECONNRESET);
+        CHECK_EQ(calls, 1);
+        for (o.which = 0; o.which <= SEND_PIPE; o.which++) {
+            failing = 0;
+            CHECK_RES(run(rt, &ops_type, &frame), -ECONNRESET);
+            CHECK_RES(nart_fiber_block_on(rt, ops_fiber, &frame, NULL, &answer), 0);
+            CHECK_RES(answer, -ECONNRESET);
+        }
+        CHECK_RES(nart_unix_close(&o.a), 0);
+        CHECK_RES(nart_unix_close(&o.b), 0);
+    }
+    CHECK_RES(nart_fd_close(&o.in), 0);
+    CHECK_RES(nart_fd_close(&o.out), 0);
 }
