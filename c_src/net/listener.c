@@ -175,23 +175,67 @@ static nart_res take(nart_cx *cx, nart_tcp_listener *l, nart_addr *peer)
     }
 }
 
-nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *l, nart_tcp *out, nart_addr *peer)
+/* Makes an accepted connection a handle, or keeps it. */
+static nart_res own(nart_cx *cx, nart_tcp_listener *l, int fd, nart_tcp *out)
+{
+    nart_res r = nart__tcp_bind(out, cx->drv, cx->host, fd);
+    keep(cx, l, r ? fd + 1 : 0);
+    return r;
+}
+
+/* Waits for a connection. The operation has been entered. */
+static nart_res accept_first(nart_cx *cx, nart_tcp_listener *l, nart_tcp *out, nart_addr *peer)
 {
     bool spare = l->spare != 0;
-    nart_res r = nart__io_enter(&l->io, NART_READ, cx);
-    if (r)
-        return r;
-    if (out->io.drv)
-        return -EISCONN;
-    r = take(cx, l, peer);
+    nart_res r = take(cx, l, peer);
     if (r < 0)
         return r;
-    int fd = (int)r;
-    r = nart__tcp_bind(out, cx->drv, cx->host, fd);
-    keep(cx, l, r ? fd + 1 : 0);
+    r = own(cx, l, (int)r, out);
     if (r == 0 && spare && peer)
         (void)nart_tcp_peer_addr(out, peer);
     return r;
+}
+
+nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *l, nart_tcp *out, nart_addr *peer)
+{
+    nart_res r = nart__io_enter(&l->io, NART_READ, cx);
+    if (r)
+        return r;
+    return out->io.drv ? -EISCONN : accept_first(cx, l, out, peer);
+}
+
+/* One more connection, without waiting; false: there is none, or an error, which the next call finds again. */
+static bool accept_next(nart_cx *cx, nart_tcp_listener *l, nart_tcp *out, nart_addr *peer)
+{
+    if (peer)
+        peer->len = sizeof peer->storage;
+    int fd = l->io.drv->sys->accept(l->fd, peer ? (struct sockaddr *)&peer->storage : NULL,
+                                    peer ? &peer->len : NULL);
+    if (fd == -EAGAIN)
+        nart__io_clear(&l->io, NART_READ, cx);
+    return fd >= 0 && own(cx, l, fd, out) == 0;
+}
+
+nart_res nart_tcp_accept_many(nart_cx *cx, nart_tcp_listener *l, nart_tcp *out, nart_addr *peers,
+                              size_t n)
+{
+    nart_res r = nart__io_enter(&l->io, NART_READ, cx);
+    if (r)
+        return r;
+    if (n == 0)
+        return -EINVAL;
+    if (n > NART_ACCEPT_BATCH)
+        n = NART_ACCEPT_BATCH;
+    for (size_t i = 0; i < n; i++)
+        if (out[i].io.drv)
+            return -EISCONN;
+    r = accept_first(cx, l, out, peers);
+    if (r < 0)
+        return r;
+    size_t i = 1;
+    while (i < n && accept_next(cx, l, &out[i], peers ? &peers[i] : NULL))
+        i++;
+    return (nart_res)i;
 }
 
 nart_res nart_tcp_listener_ready(nart_cx *cx, nart_tcp_listener *l)

@@ -177,6 +177,21 @@ typedef struct nart_tcp {
 NART_API NART_MUST_USE nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *l, nart_tcp *out,
                                                 nart_addr *peer);
 
+/** The most connections that one call of nart_tcp_accept_many() accepts. */
+#define NART_ACCEPT_BATCH 64
+
+/**
+ * Accepts the pending connections, at most `n` and NART_ACCEPT_BATCH. Waits for the first one only.
+ * @param out `n` handles, closed or zeroed; the first ones are opened. @param peers receives as many addresses, or NULL.
+ * @return the number of connections, at least 1; -EINVAL `n` is 0; -EISCONN one of the handles is open; the errors of
+ *   nart_tcp_accept() about the first connection. An error about a later one ends the batch, and the next call answers
+ *   it if it persists: no connection is lost.
+ * **Cost**: one system call for each connection; if it answers less than `n`, another one, after which the next call
+ *   knows that none is pending; one to register each. One answer of the poll's budget.
+ */
+NART_API NART_MUST_USE nart_res nart_tcp_accept_many(nart_cx *cx, nart_tcp_listener *l,
+                                                     nart_tcp *out, nart_addr *peers, size_t n);
+
 /**
  * Connects. The first call starts the connect to `addr`; later calls continue it.
  * @param s closed or zeroed.

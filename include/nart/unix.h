@@ -287,6 +287,10 @@ NART_API NART_MUST_USE nart_res nart_unix_listen_here(nart_cx *cx, const nart_ad
 NART_API NART_MUST_USE nart_res nart_unix_accept(nart_cx *cx, nart_unix_listener *l, nart_unix *out,
                                                  nart_addr *peer);
 
+/** Accepts the pending connections, as nart_tcp_accept_many(). @return as nart_tcp_accept_many(). */
+NART_API NART_MUST_USE nart_res nart_unix_accept_many(nart_cx *cx, nart_unix_listener *l,
+                                                      nart_unix *out, nart_addr *peers, size_t n);
+
 /** Waits until a connection may be pending. @return as nart_tcp_listener_ready(). */
 NART_API NART_MUST_USE nart_res nart_unix_listener_ready(nart_cx *cx, nart_unix_listener *l);
 

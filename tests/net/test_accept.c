@@ -2,6 +2,8 @@
 /* Listening and accepting. */
 #include "net_test.h"
 
+#include <nart/fiber.h>
+
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -380,4 +382,190 @@ TEST_WITH(closing_and_moving_wake_the_accepting_task, listener)
     CHECK_RES(nart_tcp_listener_close(&moved), 0);
     finish(rt, &join);
     CHECK_RES(answer, -EBADF);
+}
+
+/* ---- batches ---- */
+
+enum { FEW = 5, BATCH = 8 };
+
+/* One batch, in a task that is a body or a fiber. */
+struct batch {
+    nart_tcp s[BATCH];
+    nart_addr peer[BATCH];
+    size_t n;
+    int64_t limit;
+    nart_res answer;
+    nart_join join;
+};
+
+struct batcher {
+    nart_co co;
+    struct batch *b;
+};
+
+static nart_res accept_batch(nart_cx *cx, struct batch *b)
+{
+    return nart_tcp_accept_many(cx, &l, b->s, b->peer, b->n);
+}
+
+static nart_res batcher_run(nart_cx *cx, void *frame)
+{
+    struct batcher *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    NART_AWAIT_FOR(r, f->b->limit, accept_batch(cx, f->b));
+    f->b->answer = r;
+    NART_END(r);
+}
+
+TYPE(batcher, batcher_run);
+
+static nart_res batch_fiber(nart_cx *cx, void *arg)
+{
+    struct batch *b = arg;
+
+    b->answer = nart_await_for(cx, b->limit, accept_batch(cx, b));
+    return b->answer;
+}
+
+static void batch_start(struct batch *b, size_t n, bool fiber)
+{
+    *b = (struct batch){ .n = n, .limit = NART_NEVER, .answer = NART_PENDING };
+    if (fiber)
+        CHECK_RES(nart_rt_fiber_spawn(rt, batch_fiber, b, NULL, &b->join), 0);
+    else
+        spawn(rt, &batcher_type, &(struct batcher){ .b = b }, &b->join);
+    settle(rt);
+}
+
+static nart_res batch_now(struct batch *b, size_t n, bool fiber)
+{
+    batch_start(b, n, fiber);
+    finish(rt, &b->join);
+    return b->answer;
+}
+
+/* The connections are those of `fds`, in order. */
+static void batch_close(struct batch *b, const int *fds, size_t n)
+{
+    nart_addr a;
+    char buf[8];
+
+    for (size_t i = 0; i < n; i++) {
+        a.len = sizeof a.storage;
+        CHECK_EQ(getsockname(fds[i], (struct sockaddr *)&a.storage, &a.len), 0);
+        CHECK(nart_addr_equal(&a, &b->peer[i]));
+        raw_send(fds[i], "abc");
+        CHECK_RES(recv_now(rt, &b->s[i], buf, sizeof buf), 3);
+        CHECK_RES(nart_tcp_close(&b->s[i]), 0);
+        close(fds[i]);
+    }
+    for (size_t i = n; i < BATCH; i++)
+        CHECK_RES(nart_tcp_fd(&b->s[i]), -EBADF);
+}
+
+static void connect_few(int *fds)
+{
+    for (int i = 0; i < FEW; i++)
+        fds[i] = raw_connect(&at);
+}
+
+TEST_WITH(a_batch_takes_what_is_pending_and_no_more_than_asked, listener)
+{
+    static struct batch b;
+    int fds[FEW];
+
+    for (int fiber = 0; fiber < 2; fiber++) {
+        connect_few(fds);
+        CHECK_RES(batch_now(&b, 2, fiber), 2);
+        batch_close(&b, fds, 2);
+        CHECK_RES(batch_now(&b, BATCH, fiber), FEW - 2);
+        batch_close(&b, fds + 2, FEW - 2);
+        batch_start(&b, BATCH, fiber); /* none is left: it waits */
+        CHECK_RES(b.answer, NART_PENDING);
+        fds[0] = raw_connect(&at);
+        finish(rt, &b.join);
+        CHECK_RES(b.answer, 1);
+        batch_close(&b, fds, 1);
+    }
+}
+
+TEST_WITH(a_batch_that_does_not_take_place_takes_nothing, listener)
+{
+    static struct batch b;
+    int fd;
+
+    for (int fiber = 0; fiber < 2; fiber++) {
+        CHECK_RES(batch_now(&b, 0, fiber), -EINVAL);
+        batch_start(&b, BATCH, fiber);
+        CHECK_RES(nart_task_cancel(rt, nart_join_task(&b.join)), 0);
+        finish(rt, &b.join);
+        CHECK_RES(b.answer, -ECANCELED);
+        b.answer = NART_PENDING;
+        b.limit = 1;
+        if (fiber)
+            CHECK_RES(nart_rt_fiber_spawn(rt, batch_fiber, &b, NULL, &b.join), 0);
+        else
+            spawn(rt, &batcher_type, &(struct batcher){ .b = &b }, &b.join);
+        finish(rt, &b.join);
+        CHECK_RES(b.answer, -ETIMEDOUT);
+        fd = raw_connect(&at);
+        CHECK_RES(batch_now(&b, BATCH, fiber), 1);
+        batch_close(&b, &fd, 1);
+        nart_tcp_listener other;
+        batch_start(&b, BATCH, fiber);
+        nart_tcp_listener_move(&other, &l);
+        finish(rt, &b.join);
+        CHECK_RES(b.answer, -EBADF);
+        nart_tcp_listener_move(&l, &other);
+        batch_start(&b, BATCH, fiber);
+        CHECK_RES(nart_tcp_listener_close(&l), 0);
+        finish(rt, &b.join);
+        CHECK_RES(b.answer, -EBADF);
+        listen_at(rt, &l, &at);
+    }
+}
+
+/* In a task that opens what `b` has left. */
+static nart_res batch_again(struct batch *b, size_t n)
+{
+    b->n = n;
+    return run(rt, &batcher_type, &(struct batcher){ .b = b });
+}
+
+TEST_WITH(a_batch_wants_closed_handles, listener)
+{
+    static struct batch b;
+    int first = raw_connect(&at), fd;
+
+    CHECK_RES(batch_now(&b, 1, false), 1);
+    nart_tcp_move(&b.s[1], &b.s[0]);
+    fd = raw_connect(&at);
+    CHECK_RES(batch_again(&b, BATCH), -EISCONN);
+    CHECK_RES(batch_again(&b, 1), 1); /* it asks for the first only */
+    CHECK_RES(batch_again(&b, 1), -EISCONN);
+    CHECK_RES(nart_tcp_close(&b.s[1]), 0);
+    batch_close(&b, &fd, 1);
+    close(first);
+}
+
+TEST(a_batch_ends_where_the_table_is_full_and_loses_no_connection)
+{
+    static struct batch b;
+    int fds[FEW];
+
+    rt = NEW_RT(.max_io = 3); /* the listener and two connections */
+    listen_at(rt, &l, &at);
+    connect_few(fds);
+    CHECK_RES(batch_now(&b, BATCH, false), 2);
+    static struct batch none;
+    CHECK_RES(batch_now(&none, BATCH, true), NART_EFDS);
+    batch_close(&b, fds, 2);
+    CHECK_RES(batch_now(&b, BATCH, true), 2); /* the one that was kept first */
+    batch_close(&b, fds + 2, 2);
+    CHECK_RES(batch_now(&b, BATCH, false), 1);
+    batch_close(&b, fds + 4, 1);
+    CHECK_RES(nart_tcp_listener_close(&l), 0);
+    CHECK_RES(nart_rt_free(rt), 0);
 }

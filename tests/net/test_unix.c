@@ -777,3 +777,38 @@ TEST_WITH(opening_in_a_body, rt)
 {
     CHECK_RES(run(rt, &here_type, &(struct here){ 0 }), 0);
 }
+
+static nart_res do_accept_many(nart_cx *cx, struct op *op)
+{
+    return nart_unix_accept_many(cx, op->h, op->other, NULL, op->n);
+}
+
+TEST_WITH(a_batch_of_connections_of_messages, rt)
+{
+    nart_unix_opts o = NART_UNIX_OPTS_INIT;
+    nart_unix_listener l;
+    nart_unix a[3] = { { .conn = { .fd = 0 } } }, b[2] = { { .conn = { .fd = 0 } } };
+    nart_addr name;
+    char buf[8];
+
+    o.flags = NART_UNIX_SEQPACKET;
+    CHECK_RES(nart_addr_parse(&name, "unix:"), 0);
+    CHECK_RES(nart_unix_listen(rt, &name, &o, &l), 0);
+    CHECK_RES(nart_unix_listener_addr(&l, &name), 0);
+    for (int i = 0; i < 2; i++) {
+        CHECK_RES(
+            op_now((struct op){
+                .call = do_connect, .h = &b[i], .addr = &name, .flags = NART_UNIX_SEQPACKET }),
+            0);
+        CHECK_RES(SEND(&b[i], "long"), 4);
+    }
+    CHECK_RES(op_now((struct op){ .call = do_accept_many, .h = &l, .other = a, .n = 3 }), 2);
+    for (int i = 0; i < 2; i++) {
+        CHECK_RES(op_now((struct op){ .call = do_recv, .h = &a[i], .buf = buf, .len = 2 }),
+                  -EMSGSIZE);
+        CHECK_RES(nart_unix_close(&a[i]), 0);
+        CHECK_RES(nart_unix_close(&b[i]), 0);
+    }
+    CHECK_RES(nart_unix_fd(&a[2]), -EBADF);
+    CHECK_RES(nart_unix_listener_close(&l), 0);
+}

@@ -316,6 +316,49 @@ TEST(a_connection_that_failed_is_passed_over)
     CHECK_RES(nart_tcp_listener_close(&a.l), 0);
 }
 
+struct batch_acceptor {
+    struct acceptor *a;
+    nart_tcp *out;
+};
+
+static nart_res batch_run(nart_cx *cx, void *frame)
+{
+    struct batch_acceptor *f = frame;
+    return nart_tcp_accept_many(cx, &f->a->l, f->out, NULL, 3);
+}
+
+static const nart_task_type batch_type = NART_TASK_TYPE(struct batch_acceptor, batch_run, NULL);
+
+TEST(an_error_ends_a_batch_and_is_answered_if_it_persists)
+{
+    static const int told[] = { EMFILE, ENFILE, ENOBUFS, ENOMEM, ECONNABORTED };
+    struct acceptor a;
+    nart__task t;
+    struct sock *s = listen_in_world(&a);
+
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        nart_tcp out[3] = { { .state = 0 } };
+        struct batch_acceptor b = { &a, out };
+        bool gone = told[i] == ECONNABORTED;
+        s->accept[s->accepts++] = 0;
+        s->accept[s->accepts++] = -told[i];
+        s->accept[s->accepts++] = -told[i];
+        s->accept[s->accepts++] = 0;
+        begin(&t, &batch_type, &b);
+        CHECK_RES(world_settle(), 1);
+        CHECK_RES(nart_tcp_close(&out[0]), 0);
+        begin(&t, &batch_type, &b);
+        CHECK_RES(world_settle(), gone ? 1 : -told[i]);
+        if (!gone) {
+            begin(&t, &batch_type, &b);
+            CHECK_RES(world_settle(), 1);
+        }
+        CHECK_RES(nart_tcp_close(&out[0]), 0);
+        happens(s, NART_READ); /* the queue was found empty */
+    }
+    CHECK_RES(nart_tcp_listener_close(&a.l), 0);
+}
+
 TEST(other_errors_of_accept_are_answered_and_the_listener_lives)
 {
     static const int told[] = { EMFILE, ENFILE, ENOBUFS, ENOMEM, EBADF, EFAULT, EINVAL, ENOTSOCK };
