@@ -117,6 +117,9 @@ static void lets_another_run(const char *name, nart_res (*call)(nart_cx *cx), ui
     while (!nart_join_done(&join))
         CHECK_LE(0, nart_rt_poll(rt, NART_NEVER));
     nart_join_release(&join);
+    if (strncmp(name, "nart_file_", 10) == 0 || strncmp(name, "nart_path_", 10) == 0 ||
+        strncmp(name, "nart_dir_", 9) == 0)
+        nart_file_op_close(zero(0)); /* a thread may still run its function */
 }
 
 static void each_operation(uint32_t form)
