@@ -188,16 +188,28 @@ void nart__sys_nap(void)
     (void)nanosleep(&ts, NULL);
 }
 
+/* A descriptor of the library's own never takes the place of a closed standard stream: the program would read or write
+ * it as that, and its children inherit it. */
+static int own(int fd)
+{
+    if (NART_LIKELY(fd > STDERR_FILENO))
+        return fd;
+    if (fd < 0)
+        return -errno;
+    int other = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int r = other < 0 ? -errno : other;
+    nart__sys_close(fd);
+    return r;
+}
+
 int nart__sys_eventfd(void)
 {
-    int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    return fd < 0 ? -errno : fd;
+    return own(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
 }
 
 int nart__sys_timerfd(void)
 {
-    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    return fd < 0 ? -errno : fd;
+    return own(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
 }
 
 int nart__sys_timerfd_set(int fd, int64_t at)
@@ -276,8 +288,7 @@ int nart__sys_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t unt
 
 int nart__sys_epoll_create(void)
 {
-    int fd = epoll_create1(EPOLL_CLOEXEC);
-    return fd < 0 ? -errno : fd;
+    return own(epoll_create1(EPOLL_CLOEXEC));
 }
 
 int nart__sys_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)

@@ -50,7 +50,8 @@ static nart_res check(const nart_process_opts *o)
     if (!o->argv || !o->argv[0] || o->flags & ~known || o->nfds > NART_PROCESS_FDS ||
         (o->nfds > 0 && !o->fds) || o->nlimits > NART_PROCESS_LIMITS ||
         (o->nlimits > 0 && !o->limits) ||
-        (o->flags & NART_PROCESS_GROUPS && o->ngroups > 0 && !o->groups))
+        (o->flags & NART_PROCESS_GROUPS && o->ngroups > 0 && !o->groups) ||
+        (o->flags & NART_PROCESS_NICE && (o->nice < -20 || o->nice > 19)))
         return -EINVAL;
     for (int i = 0; i < 3; i++) {
         if ((unsigned)io[i]->kind > NART_STDIO_PIPE)

@@ -78,7 +78,8 @@ NART_API NART_MUST_USE nart_res nart_fifo_open_here(nart_cx *cx, const char *pat
  * nart_fd_open() for that.
  * @return 0; -EBADF; -ENXIO it is a socket (nart_unix_adopt(), nart_tcp_adopt()), has no file, as an eventfd, or is
  *   the end to write of a FIFO that nobody has opened to read;
- *   -EACCES a terminal of another user, after su(1); -ENOENT /proc is not mounted; -EINVAL no `rt` or `out`; -EMFILE,
+ *   -EACCES this user may not open it: a terminal, pipe or FIFO that another user has made, after su(1) or sudo(8);
+ *   nart_fd_open() with NART_FD_BORROW uses it as it is, and makes it non-blocking for all; -ENOENT /proc is not mounted; -EINVAL no `rt` or `out`; -EMFILE,
  *   -ENFILE, NART_EFDS, -ENOMEM, -ENOSPC, NART_EWRONGTHREAD, NART_EFORK as nart_fd_open().
  * **Ownership**: `fd` stays the caller's. **Thread**: as nart_fd_open().
  */
@@ -92,7 +93,8 @@ NART_API NART_MUST_USE nart_res nart_fd_reopen_here(nart_cx *cx, int fd, nart_fd
  * Reads the pending bytes, at most `len`, of any handle whose descriptor is non-blocking; from a terminal a line,
  * unless its mode is changed (tcsetattr(3)).
  * @return their number; 0 the end: a pipe has no writer any more, on a terminal Control-D was typed; -EINVAL `len` is
- *   0; -EIO the terminal has gone, or this program is in the background.
+ *   0; -EIO the terminal has gone, or this program is in the background and ignores or blocks SIGTTIN, which otherwise
+ *   stops it.
  * **Cost**: one system call; two before a wait.
  */
 NART_API NART_MUST_USE nart_res nart_fd_read(nart_cx *cx, nart_fd *h, void *buf, size_t len);

@@ -183,7 +183,7 @@ typedef struct nart_join {
  *   NART_EDRIVER: a task of another runtime;
  *   -EBUSY: another task awaits this handle; -EDEADLK: its own task; -ECANCELED, -ETIMEDOUT: about
  *   the caller, the handle can be awaited again.
- * **Thread**: the runtime's own, inside a poll.
+ * **Thread**: the runtime's own, inside a poll; `cx` is never NULL.
  */
 NART_API NART_MUST_USE nart_res nart_join_await(nart_cx *cx, nart_join *j, nart_res *result);
 

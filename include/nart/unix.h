@@ -358,7 +358,8 @@ NART_API NART_MUST_USE nart_res nart_unix_dgram_detach(nart_unix_dgram *u, int *
 
 /** Fixes the peer: sends go there, and only its datagrams are received, but for those that are queued. Does not wait.
  *  @return 0; -ENOENT, -ECONNREFUSED, -EACCES, -EPROTOTYPE, -EAFNOSUPPORT as nart_unix_connect(); -EINVAL `addr` has no
- *  name; -EPERM the peer is connected to another socket; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
+ *  name; -EPERM the peer is connected to another socket; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. After a
+ *  send that answered -ECONNREFUSED it is connected no more. */
 NART_API nart_res nart_unix_dgram_connect(nart_unix_dgram *u, const nart_addr *addr);
 
 /** Receives one datagram. @param from NULL, or receives the sender's address: "unix:" if it has none.

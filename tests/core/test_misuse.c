@@ -4,6 +4,7 @@
 #include "core.h"
 #include "threads.h"
 
+#include <fcntl.h>
 #include <nart/sync.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -573,4 +574,25 @@ TEST(huge_limits_per_tick_are_limits)
                 .timers_per_tick = UINT32_MAX);
     CHECK_RES(nart_block_on(rt, &nested_type, NULL, NULL), 0);
     nart_rt_free(rt);
+}
+
+/* A runtime would otherwise have its descriptors where the program looks for standard input and output. */
+TEST(a_closed_standard_stream_stays_closed)
+{
+    int saved[2];
+
+    nart_lib_trim();
+    for (int fd = 0; fd < 2; fd++) {
+        saved[fd] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        CHECK(saved[fd] >= 3);
+        close(fd);
+    }
+    rt = NEW_RT(.flags = 0);
+    CHECK_EQ(fcntl(0, F_GETFD), -1);
+    CHECK_EQ(fcntl(1, F_GETFD), -1);
+    nart_rt_free(rt);
+    for (int fd = 0; fd < 2; fd++) {
+        CHECK_EQ(dup2(saved[fd], fd), fd);
+        close(saved[fd]);
+    }
 }

@@ -681,6 +681,7 @@ static void clear_up(struct body *b)
     answers_free(b);
     /* The answer of a sleep. */
     b->task->answers += b->form >= AFTER && b->form <= AFTER_UNTIL_RACE && b->r < 0;
+    b->task->errors += b->r < 0; /* of a deadline, too */
     for (int i = 0; i < ARMS; i++) {
         struct body *kid = b->kid[i];
         arm_free(b, i);

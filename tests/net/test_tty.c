@@ -165,8 +165,9 @@ static void ends_by(void (*end)(void))
     pid_t child = fork();
 
     if (child == 0) {
+        static nart_rt *own; /* reachable: it is not freed */
         nart_fd mine;
-        nart_rt *own = NEW_RT(.max_io = 4);
+        own = NEW_RT(.max_io = 4);
         CHECK_RES(nart_fd_reopen(own, slave, &mine), 0);
         CHECK_RES(nart_tty_set_mode(&mine, NART_TTY_RAW), 0);
         end();

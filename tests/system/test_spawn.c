@@ -364,6 +364,8 @@ TEST_WITH(bad_input, rt)
     CHECK_RES(refused(with(NULL, sizeof(nart_process_opts)), "none"), -EINVAL);
     CHECK_RES(refused(with(none, sizeof(nart_process_opts)), "none"), -EINVAL);
     CHECK_RES(refused(OPTS("", .flags = 1u << 30), "none"), -EINVAL);
+    CHECK_RES(refused(OPTS("", .flags = NART_PROCESS_NICE, .nice = 20), "none"), -EINVAL);
+    CHECK_RES(refused(OPTS("", .flags = NART_PROCESS_NICE, .nice = -21), "none"), -EINVAL);
     CHECK_RES(refused(with(SCRIPT(""), 8), "none"), NART_EABI);
     CHECK_RES(refused(OPTS("", .out = { .kind = NART_STDIO_PIPE }), "none"), -EINVAL);
     CHECK_RES(refused(OPTS("", .in = { .kind = (nart_stdio_kind)9 }), "none"), -EINVAL);
