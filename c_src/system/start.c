@@ -34,6 +34,11 @@
 
 extern char **environ;
 
+/* clone() by another name, if the C library has one: ThreadSanitizer takes clone() for a fork(), and reports what this
+ * thread does from then on as races. */
+int nart__clone(int (*fn)(void *), void *stack, int flags, void *arg, ...) __asm__("__clone")
+    __attribute__((weak));
+
 /* Sanitizers follow the thread that is suspended meanwhile. */
 #define IN_CHILD static __attribute__((no_sanitize("address", "thread", "undefined")))
 
@@ -267,7 +272,8 @@ nart_res nart__child_start(const nart_process_opts *o, const nart__child_fd *fds
     b->parent = getpid();
     write_names(b->names, path, file);
     (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, (size_t)SIGSET_BYTES);
-    pid_t pid = clone(child, (char *)b + room + STACK, CLONE_VM | CLONE_VFORK | SIGCHLD, b);
+    pid_t pid = (nart__clone ? nart__clone : clone)(child, (char *)b + room + STACK,
+                                                    CLONE_VM | CLONE_VFORK | SIGCHLD, b);
     nart_res r = pid < 0 ? -errno : pid;
     (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, (size_t)SIGSET_BYTES);
     if (r > 0 && b->err) { /* it has ended */

@@ -21,15 +21,29 @@ static int pidfds_before;
 static long fails; /* this call in the child, with EPERM */
 static bool signals_lost;
 
-int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
+static int clone_or_fail(int (*fn)(void *), void *stack, int flags, void *arg)
 {
     int (*real)(int (*)(void *), void *, int, void *, ...);
 
-    *(void **)(void *)&real = dlsym(RTLD_NEXT, "clone");
+    *(void **)(void *)&real = dlsym(RTLD_NEXT, "__clone");
+    if (!real)
+        *(void **)(void *)&real = dlsym(RTLD_NEXT, "clone");
     if (!clone_fails)
         return real(fn, stack, flags, arg);
     errno = clone_fails;
     return -1;
+}
+
+int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
+{
+    return clone_or_fail(fn, stack, flags, arg);
+}
+
+int clone_of_glibc(int (*fn)(void *), void *stack, int flags, void *arg, ...) __asm__("__clone");
+
+int clone_of_glibc(int (*fn)(void *), void *stack, int flags, void *arg, ...)
+{
+    return clone_or_fail(fn, stack, flags, arg);
 }
 
 static int interrupts; /* so many */
