@@ -7,6 +7,7 @@
  *    look at its result, and writes at the same offset. So what the stream wrote last is what stays.
  *  - The stream looks first whether the task has to leave: then it does not call. */
 #include "../file/file.h"
+#include "../wait/wait.h"
 
 enum { NO_WRITE, WRITE, WRITE_LEFT };
 
@@ -37,6 +38,9 @@ static nart_res file_write(nart_cx *cx, void *io, const struct iovec *pieces, si
         fs->write = NO_WRITE;
     }
     if (fs->write == NO_WRITE) {
+        r = nart__enter(cx, &w->wait); /* a task that is cancelled begins none */
+        if (r)
+            return r;
         r = nart__file_write_start(&fs->out, fs->file, pieces, n, fs->write_at);
         if (r)
             return r;

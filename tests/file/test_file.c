@@ -620,7 +620,7 @@ TEST_WITH(a_full_disk_is_answered, files)
 TEST_WITH(a_replacement_on_a_full_file_system_loses_nothing, files)
 {
     CHECK_EQ(mkdir("d", 0700), 0);
-    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("none", "d", "tmpfs", 0, "size=64k") != 0)
         SKIP("this process may not mount a file system");
     CHECK_EQ(chdir("d"), 0);

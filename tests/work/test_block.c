@@ -108,6 +108,8 @@ TEST_WITH(a_job_of_a_block_is_refused_without_a_call, work)
         CHECK_RES(nart_job_start(&full[i], pool, &gated_type, NULL, &data[1], ended, NULL),
                   i < 2 ? 0 : -EAGAIN);
     CHECK_EQ(ends, 0);
+    CHECK_RES(nart_workers_shutdown(pool, 0), -ETIMEDOUT);
+    CHECK_EQ(ends, 2);
     release();
     CHECK_RES(nart_workers_shutdown(pool, NART_NEVER), 0);
     CHECK_EQ(ends, 3);
