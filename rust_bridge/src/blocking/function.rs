@@ -12,7 +12,7 @@ use crate::threads::without_waiting;
 
 /// The stop flag of a blocking function; see nart_tokio_stopped(). Valid while the function runs.
 // As NartTokio: FFI-safe, and opaque in the header.
-#[cfg_attr(all(), repr(transparent))]
+#[cfg_attr(all(), repr(C))]
 #[derive(Debug)]
 pub struct Stop(Job);
 
