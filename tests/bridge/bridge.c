@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "bridge.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -78,11 +79,24 @@ void open_with_two_blocking_threads(void)
     both_open_with(&opts);
 }
 
-/* The linker passes the calls of the whole program here: see bridge.cmake. */
+/* The linker passes the calls of the whole program here, static or dynamic: see bridge.cmake. */
 static int64_t threads_left = INT64_MAX;
 
+#ifdef NART_TEST_SHARED
+#define __wrap_pthread_create pthread_create
+
+static int __real_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*body)(void *),
+                                 void *arg)
+{
+    int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+    *(void **)(void *)&real = dlsym(RTLD_NEXT, "pthread_create");
+    return real(t, attr, body, arg);
+}
+#else
 int __real_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 int __wrap_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+#endif
 
 int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*body)(void *),
                           void *arg)
