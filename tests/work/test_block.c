@@ -229,6 +229,7 @@ TEST(a_thread_calls_on_start_first_and_a_pool_on_end_last)
     CHECK_RES(nart_workers_shutdown(pool, NART_NEVER), 0);
     CHECK_EQ(pool_ends, 0);
     nart_workers_free(pool);
+    await_count(&pool_ends, 1); /* by the last thread, if that is still ending */
     CHECK_EQ(pool_ends, 1);
 }
 
