@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* tcp.c: connected TCP sockets.
  *
- * States of a handle: CLOSED (zeroed) -> CONNECTING -> OPEN (-> READ_ENDED) (-> FAILED) -> CLOSED. After a
- * shutdown of reading the kernel still delivers arriving data; a handle in READ_ENDED does not. The kernel reports
- * an error of the connection once, to whichever call is the first, and to later ones the end of the stream: so a
- * handle in FAILED keeps it. Bytes that arrived before it are still received. A connect is one operation over many
- * polls, and its state is in the handle:
+ * States of a handle: CLOSED (zeroed) -> CONNECTING -> OPEN (-> FAILED) -> CLOSED. After a shutdown of reading the
+ * kernel still delivers arriving data; a handle does not (NART__TCP_SHUT). The kernel reports an error of the connection
+ * once, to whichever call is the first, and to later ones the end of the stream: so a handle in FAILED keeps it. Bytes
+ * that arrived before it are still received. A connect is one operation over many polls, and its state is in the handle:
  *
  *  1. CLOSED: make the socket, start the connect, register the socket afterwards (a socket that is
  *     registered before it connects reports a hang-up at once).
@@ -25,8 +24,8 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
-/* From FAILED on it has been connected, from OPEN on it still is. */
-enum { CLOSED, CONNECTING, ABANDONED, FAILED, OPEN, READ_ENDED };
+/* From FAILED on it has been connected. */
+enum { CLOSED, CONNECTING, ABANDONED, FAILED, OPEN };
 
 /* The error with which sending and receiving are not possible. */
 static NART__COLD nart_res not_open(const nart_tcp *s)
@@ -244,7 +243,7 @@ static inline nart_res receive(nart_cx *cx, nart_tcp *s, void *buf, size_t len, 
         return r;
     if (NART_UNLIKELY(len == 0))
         return s->state < OPEN ? not_open(s) : -EINVAL;
-    if (NART_UNLIKELY(s->state != OPEN))
+    if (NART_UNLIKELY(nart__tcp_check(s, NART_READ) != 0))
         return recv_rest(cx, s, buf, len, flags);
     for (;;) {
         r = nart__io_want(&s->io, NART_READ, cx);
@@ -470,8 +469,6 @@ nart_res nart_tcp_shutdown(nart_tcp *s, uint32_t dirs)
     if (r)
         return r;
     s->reserved[NART__TCP_SHUT] |= dirs;
-    if (dirs & NART_READ && s->state == OPEN)
-        s->state = READ_ENDED;
     (void)nart__io_wake(&s->io);
     return 0;
 }
