@@ -218,15 +218,12 @@ static __thread sigset_t held;
 
 void nart__signals_hold(void)
 {
-    sigset_t all;
-
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &held);
+    nart__sys_signals_block(&held);
 }
 
 void nart__signals_release(void)
 {
-    (void)pthread_sigmask(SIG_SETMASK, &held, NULL);
+    nart__sys_signals_restore(&held);
 }
 
 static NART__COLD void switch_hooked(nart__fiber *f)

@@ -24,8 +24,8 @@ static inline bool nart__is_hooked(void)
     return nart__asan_start_switch || nart__tsan_create;
 }
 
-/* Signals that arrive between these two are handled after the second. Never inlined, because they have a local whose
- * address is taken: with detect_stack_use_after_return a function that has one writes to its frame when it returns,
+/* Signals that arrive between these two are handled after the second. Never inlined: with
+ * detect_stack_use_after_return a function that has a local whose address is taken writes to its frame when it returns,
  * and nart__hook_leave() has ended that frame. */
 NART__NOINLINE void nart__signals_hold(void);
 NART__NOINLINE void nart__signals_release(void);
