@@ -28,9 +28,7 @@ static nart_rt *rt_of(void *host)
     return ((nart__hub *)host)->rt;
 }
 
-/* A handle can outlive its runtime. Then its hub may belong to another runtime, on another thread:
- * NULL. */
-static nart_rt *rt_of_id(void *host, uint64_t id)
+nart_rt *nart__loop_io_rt(void *host, uint64_t id)
 {
     return nart__hub_io_rt(host, id >> NART__INDEX_BITS);
 }
@@ -92,7 +90,7 @@ static nart_res loop_io_want(void *host, uint64_t id, uint32_t dirs, nart_cx *cx
 
 static void loop_io_clear(void *host, uint64_t id, uint32_t dirs)
 {
-    nart_rt *rt = rt_of_id(host, id);
+    nart_rt *rt = nart__loop_io_rt(host, id);
     if (rt)
         nart__reactor_clear(&rt->reactor, id, dirs);
 }
@@ -101,7 +99,7 @@ static void loop_io_clear(void *host, uint64_t id, uint32_t dirs)
  * kernel's queue with its parent and must only close. */
 nart_res nart__loop_io_leave(void *host, uint64_t id, const void *handle, int *fd)
 {
-    nart_rt *rt = rt_of_id(host, id);
+    nart_rt *rt = nart__loop_io_rt(host, id);
     if (!rt)
         return NART_ESTALE;
     nart_res r = nart__rt_check(rt);
@@ -117,13 +115,13 @@ static nart_res loop_io_del(void *host, uint64_t id, int *fd)
 
 bool nart__loop_io_awaited(void *host, uint64_t id)
 {
-    nart_rt *rt = rt_of_id(host, id);
+    nart_rt *rt = nart__loop_io_rt(host, id);
     return rt && nart__rt_check(rt) == 0 && nart__reactor_awaited(&rt->reactor, id);
 }
 
 static nart_res loop_io_fd(void *host, uint64_t id)
 {
-    nart_rt *rt = rt_of_id(host, id);
+    nart_rt *rt = nart__loop_io_rt(host, id);
     if (!rt)
         return NART_ESTALE;
     nart_res r = nart__rt_check(rt);
@@ -132,7 +130,7 @@ static nart_res loop_io_fd(void *host, uint64_t id)
 
 static nart_res loop_io_wake(void *host, uint64_t id)
 {
-    nart_rt *rt = rt_of_id(host, id);
+    nart_rt *rt = nart__loop_io_rt(host, id);
     if (!rt)
         return NART_ESTALE;
     nart_res r = nart__rt_check(rt);

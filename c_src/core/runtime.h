@@ -149,6 +149,10 @@ static inline nart_rt *nart__cx_rt(const nart_cx *cx)
     return NART_LIKELY(cx->drv == &nart__loop) ? (nart_rt *)(uintptr_t)cx : cx->group;
 }
 
+/* The runtime of a handle's id. A handle can outlive its runtime. Then its hub may belong to another runtime, on another
+ * thread: NULL. */
+nart_rt *nart__loop_io_rt(void *host, uint64_t id);
+
 /* nart_driver.io_add of the loop: see nart__reactor_add(). */
 nart_res nart__loop_io_add(void *host, int fd, uint32_t dirs, uint64_t *id);
 /* nart_driver.io_del of the loop, for a connect: see nart__reactor_leave(). `handle` may be NULL. */

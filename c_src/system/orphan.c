@@ -97,11 +97,10 @@ static void rt_gone(nart__exit_hook *g)
 
 void nart__child_leave(nart__child *c, nart_rt *rt)
 {
-    if (!rt || c->pidfd < 0 || nart_watch_start(rt, &c->watch, c->pidfd, on_end, c)) {
-        join_list(c);
-        return;
-    }
-    if (nart_watch_set(&c->watch, NART_READ, NART_NEVER)) {
+    bool watched = rt && c->pidfd >= 0 &&
+                   nart_watch_start(rt, &c->watch, c->pidfd, on_end, c) == 0 &&
+                   nart_watch_set(&c->watch, NART_READ, NART_NEVER) == 0;
+    if (!watched) {
         (void)nart_watch_stop(&c->watch);
         join_list(c);
         return;

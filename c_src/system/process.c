@@ -319,8 +319,7 @@ nart_res nart_process_close(nart_process *p)
     if (!p || !p->child)
         return 0;
     const nart_io *io = &p->ended.io;
-    nart_rt *rt =
-        io->drv == &nart__loop ? nart__hub_io_rt(io->host, io->id >> NART__INDEX_BITS) : NULL;
+    nart_rt *rt = io->drv == &nart__loop ? nart__loop_io_rt(io->host, io->id) : NULL;
     nart_res r = nart_fd_close(&p->ended);
     if (r)
         return r;
