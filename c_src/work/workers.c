@@ -216,27 +216,20 @@ static struct help request(nart_workers *p)
     return h;
 }
 
-/* Starts a thread, which its caller has counted. False: it is not counted any more. Without the lock. */
-static bool start_counted(nart_workers *p)
+/* Starts a thread, which its caller has counted. Without the lock. 1: it was started. If not, it is not counted any more,
+ * but its reference is, and this returns within the lock. 0: other threads take the jobs; -EAGAIN: there is none, and the
+ * jobs have ended, also those of callers that have relied on this thread. */
+static nart_res start_thread(nart_workers *p)
 {
     if (nart__sys_thread_start(work, p, p->stack) == 0)
-        return true;
+        return 1;
     nart__lock_enter(&p->lock);
     p->starting = false;
-    p->threads--;
-    return false;
-}
-
-/* If no thread can be started, other threads take the jobs; without any, the jobs end: also those of callers that have
- * relied on the thread that was counted. */
-static void start_thread(nart_workers *p)
-{
-    if (start_counted(p))
-        return;
-    if (p->threads == 0)
+    bool none = --p->threads == 0;
+    if (none)
         nart__workers_end(p, -EAGAIN, NULL);
     (void)pthread_cond_broadcast(&p->ended);
-    nart__workers_unref(p);
+    return none ? -EAGAIN : 0;
 }
 
 /* Carries out request(). */
@@ -244,8 +237,8 @@ static void carry_out(nart_workers *p, struct help h)
 {
     if (h.sleeper)
         nart__sys_futex_wake(h.sleeper);
-    if (h.start)
-        start_thread(p);
+    if (h.start && start_thread(p) <= 0)
+        nart__workers_unref(p);
 }
 
 /* May a job be queued? Within the lock. */
@@ -262,16 +255,13 @@ static nart_res start_first(nart_workers *p)
 {
     count_thread(p);
     nart__lock_leave(&p->lock);
-    if (start_counted(p)) {
+    nart_res r = start_thread(p);
+    if (r == 1) {
         nart__lock_enter(&p->lock);
         return 0;
     }
-    bool none = p->threads == 0;
-    if (none)
-        nart__workers_end(p, -EAGAIN, NULL);
-    (void)pthread_cond_broadcast(&p->ended);
     p->refs--; /* not the last one: the job's, or its caller's */
-    return none ? -EAGAIN : 0;
+    return r;
 }
 
 nart_res nart__job_submit(nart_job *j, bool bounded)
