@@ -15,6 +15,7 @@ frame, by an unwinder: unlike setting registers that works for core dumps. Kerne
 dumps of gdb's own generate-core-file lack the stacks of fibers, because gdb cannot read the guards between them."""
 
 import errno
+import functools
 import os
 
 import gdb
@@ -81,8 +82,13 @@ def tasks(rt):
         slot = first + (int(chunk["count"]) + BLOCK - 1) // BLOCK * BLOCK
 
 
+@functools.lru_cache(maxsize=None)
+def state_bit(name):
+    return int(gdb.parse_and_eval(f"NART__T_{name}"))
+
+
 def is_state(t, name):
-    return bool(int(t["state"]) & int(gdb.parse_and_eval(f"NART__T_{name}")))
+    return bool(int(t["state"]) & state_bit(name))
 
 
 def type_name(t):
