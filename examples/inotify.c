@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* inotify.c: tasks that are told what happens in a directory. inotify(7) is a descriptor like others: nart_fd_open()
- * makes it a handle, and one function over nart_fd_read() is an operation for bodies and fibers. Here one of each watches
- * a directory, while a third task works in it with nart/file.h. */
+/* inotify.c: two tasks that watch a directory. inotify(7) is a descriptor like others: nart_fd_open()
+ * makes it a handle, and one function over nart_fd_read() is an operation for bodies and fibers. Here one of each watches,
+ * while a third task works in the directory with nart/file.h. */
 #include <nart/nart.h>
 
 #include <errno.h>

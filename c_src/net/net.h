@@ -276,7 +276,7 @@ static inline nart_res nart__tcp_rest(const nart_tcp *s)
 }
 
 /* A system call on an open connection has answered `r`: an error that ends the connection stays in the handle, and
- * wakes who waits in it. Returns `r`. */
+ * wakes the task that waits in it. Returns `r`. */
 NART__COLD nart_res nart__tcp_failed(nart_tcp *s, nart_res r);
 
 /* What an operation answers that nart__tcp_check() refuses; 0 where receiving answers 0. Its wait ends. */

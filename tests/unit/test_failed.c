@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Errors of a connection, from each system call that gets one: which of them stay in the handle, and wake who waits. */
+/* Errors of a connection, from each system call that gets one: which of them stay in the handle, and wake
+ * the task that waits. */
 #include "faults.h"
 
 #include "../net/net_test.h"
