@@ -62,6 +62,11 @@ static int64_t time_of(const nart__lookup *l, int ttl)
 
 static void failed(nart__lookup *l, int status)
 {
+    if (status == ARES_EDESTRUCTION && l->in->replacing) {
+        l->older = l->in->again;
+        l->in->again = l;
+        return;
+    }
     if (l->sent && status == ARES_EBADNAME)
         status = ARES_EBADRESP; /* the answer has the bad name */
     nart_res res = error_of(status);
@@ -338,6 +343,8 @@ static void note_servers(nart_resolver *r)
 {
     struct ares_addr_port_node *all = NULL;
 
+    r->servers[0] = '\0';
+
     if (ares_get_servers_ports(r->channel, &all) != ARES_SUCCESS)
         return;
     for (struct ares_addr_port_node *a = all; a; a = a->next) {
@@ -381,28 +388,35 @@ static int open_channel(nart_resolver *r, void **out, struct ares_options *opts,
     return status;
 }
 
-/* After an error one of them may be open. */
-static int open_channels(nart_resolver *r, struct ares_options *opts, int mask, const char *servers)
+/* After an error nothing has changed. */
+static int open_channels(nart_resolver *r, struct ares_options *opts, int mask)
 {
-    int status = open_channel(r, &r->channel, opts, mask, "b");
+    void *channel = NULL, *files = NULL;
+    int status = open_channel(r, &channel, opts, mask, "b");
 
     if (status == ARES_SUCCESS && !r->no_hosts)
-        status = open_channel(r, &r->files, opts, mask, "f");
-    if (status == ARES_SUCCESS && servers)
-        status = ares_set_servers_ports_csv(r->channel, servers);
-    if (status == ARES_SUCCESS)
-        note_servers(r);
-    return status;
+        status = open_channel(r, &files, opts, mask, "f");
+    if (status == ARES_SUCCESS && r->opts.servers)
+        status = ares_set_servers_ports_csv(channel, r->opts.servers);
+    if (status != ARES_SUCCESS) {
+        ares_destroy(channel);
+        ares_destroy(files);
+        return status;
+    }
+    r->channel = channel;
+    r->files = files;
+    note_servers(r);
+    return ARES_SUCCESS;
 }
 
-nart_res nart__cares_open(nart_resolver *r, const nart_resolver_opts *o)
+/* Reads the configuration. After an error nothing has changed. */
+static nart_res read_configuration(nart_resolver *r)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    const nart_resolver_opts *o = &r->opts;
     struct ares_options opts = { .flags = 0 };
     int mask = ARES_OPT_SOCK_STATE_CB;
     char *path = (char *)(uintptr_t)o->resolv_conf;
 
-    pthread_once(&once, library_init);
     opts.sock_state_cb = nart__cares_state;
     opts.sock_state_cb_data = r;
     if (o->timeout) {
@@ -428,14 +442,44 @@ nart_res nart__cares_open(nart_resolver *r, const nart_resolver_opts *o)
             return -ENOMEM;
         mask |= ARES_OPT_DOMAINS;
     }
-    nart_res res = nart__cares_alarm_open(r);
-    if (res == 0) {
-        res = error_of(open_channels(r, &opts, mask, o->servers));
-        if (res)
-            nart__cares_close(r);
-    }
+    int status = open_channels(r, &opts, mask);
     free(opts.domains);
+    return error_of(status);
+}
+
+nart_res nart__cares_open(nart_resolver *r)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, library_init);
+    nart_res res = nart__cares_alarm_open(r);
+    if (res)
+        return res;
+    res = read_configuration(r);
+    if (res)
+        nart__cares_alarm_close(r);
     return res;
+}
+
+nart_res nart__cares_reopen(nart_resolver *r)
+{
+    void *channel = r->channel, *files = r->files;
+    nart_res res = read_configuration(r);
+    nart__lookup *l;
+
+    if (res)
+        return res;
+    r->replacing = true; /* failed() gets what is pending */
+    ares_destroy(channel);
+    r->replacing = false;
+    ares_destroy(files);
+    while ((l = r->again) != NULL) {
+        r->again = l->older;
+        l->sent = false;
+        nart__cares_send(r, l);
+    }
+    nart__cares_alarm(r);
+    return 0;
 }
 
 void nart__cares_close(nart_resolver *r)

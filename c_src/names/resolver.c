@@ -8,8 +8,9 @@
  *     come and go.
  *  3. Answers with a time to live are kept until it ends, by the runtime's clock; the one whose last use is longest
  *     ago is dropped when there are too many. Of the errors only the absence of a name or record is kept.
- *  4. When the hosts file has changed, all answers are dropped, and pending ones are not kept: any name may be in it
- *     now. A lookup looks at the file if none has done so in the last second.
+ *  4. When the hosts file or resolv.conf has changed, all answers are dropped, and pending ones are not kept: any name
+ *     may be in it now, and other servers may know others. After a change of resolv.conf the pending questions are
+ *     sent again, to its servers. A lookup looks at the files if none has done so in the last second.
  *
  * Bounds: `max_kept` answers, and the pending queries, whose time c-ares limits. Everything is O(1) but for
  * collisions in a table of 256. */
@@ -23,6 +24,7 @@
 #include <sys/stat.h>
 
 #define HOSTS "/etc/hosts"
+#define CONF "/etc/resolv.conf"
 #define NEGATIVE (5 * NART_SEC)
 
 /* ---- memory ---- */
@@ -127,26 +129,49 @@ static nart__lookup *find(nart_resolver *r, uint32_t hash, nart__question q, con
     return NULL;
 }
 
-/* Drops the answers if the hosts file has changed. */
-static void look_at_hosts(nart_resolver *r)
+static nart__file_state state_of(const char *path)
 {
-    int64_t now = nart__rt_now(r->rt);
-    uint64_t is[4] = { 0 };
     struct stat s;
 
-    if (r->no_hosts || r->max_kept == 0 || now < r->look_at)
+    if (nart__sys_file_stat(-1, path, false, &s) < 0)
+        return (nart__file_state){ 0 };
+    return (nart__file_state){
+        .changed = (uint64_t)s.st_ctim.tv_sec * NART_SEC + (uint64_t)s.st_ctim.tv_nsec,
+        .size = (uint64_t)s.st_size,
+        .inode = (uint64_t)s.st_ino,
+        .device = (uint64_t)s.st_dev,
+    };
+}
+
+static nart__file_state conf_state(const nart_resolver *r)
+{
+    return state_of(r->opts.resolv_conf ? r->opts.resolv_conf : CONF);
+}
+
+static bool is_same(const nart__file_state *a, const nart__file_state *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+/* Follows changes of the files. A resolv.conf that is missing or empty is being replaced: the servers stay. If it
+ * cannot be read, it is tried again a second later. */
+static void look_at_files(nart_resolver *r)
+{
+    int64_t now = nart__rt_now(r->rt);
+
+    if (now < r->look_at)
         return;
     r->look_at = nart_time_add(now, NART_SEC);
-    if (nart__sys_file_stat(-1, HOSTS, false, &s) == 0) {
-        is[0] = (uint64_t)s.st_ctim.tv_sec * NART_SEC + (uint64_t)s.st_ctim.tv_nsec;
-        is[1] = (uint64_t)s.st_size;
-        is[2] = (uint64_t)s.st_ino;
-        is[3] = (uint64_t)s.st_dev;
+    nart__file_state hosts = r->no_hosts ? r->hosts : state_of(HOSTS), conf = conf_state(r);
+    bool same = is_same(&hosts, &r->hosts);
+    r->hosts = hosts;
+    if (conf.size > 0 && !is_same(&conf, &r->conf) && nart__cares_reopen(r) == 0) {
+        r->conf = conf;
+        same = false;
     }
-    if (memcmp(is, r->hosts_was, sizeof is) == 0)
+    if (same)
         return;
-    memcpy(r->hosts_was, is, sizeof is);
-    r->hosts++;
+    r->changes++;
     drop_kept(r);
 }
 
@@ -157,7 +182,7 @@ void nart__lookup_done(nart__lookup *l, nart_res res, int64_t keep)
     for (nart__asker *a = l->askers; a; a = a->next)
         if (a->wait->task)
             nart__ready(a->wait->task);
-    if (keep > 0 && r->max_kept > 0 && l->hosts == r->hosts) {
+    if (keep > 0 && r->max_kept > 0 && l->changes == r->changes) {
         l->answer.res = res;
         l->expires = nart_time_add(nart__rt_now(l->rt), keep);
         list_add(l);
@@ -187,7 +212,7 @@ nart_res nart__ask(nart_cx *cx, nart__asker *a, nart_resolver *via, nart__questi
     nart_resolver *in = via ? via : rt->resolver;
     if (in->rt != rt)
         return NART_EDRIVER;
-    look_at_hosts(in);
+    look_at_files(in);
     uint32_t hash = hash_of(q, name);
     nart__lookup *l = find(in, hash, q, name);
     bool fresh = !l;
@@ -202,7 +227,7 @@ nart_res nart__ask(nart_cx *cx, nart__asker *a, nart_resolver *via, nart__questi
                              .rt = rt,
                              .answer = { .res = NART_PENDING },
                              .hash = hash,
-                             .hosts = in->hosts,
+                             .changes = in->changes,
                              .question = q,
                              .size = size };
         memcpy(l->name, name, strlen(name) + 1);
@@ -238,6 +263,33 @@ void nart__ask_end(nart__asker *a)
 
 /* ---- resolvers ---- */
 
+/* Copies the strings of its options. */
+static nart_res keep_strings(nart_resolver *r)
+{
+    const char **const each[] = { &r->opts.servers, &r->opts.resolv_conf, &r->opts.domains };
+    enum { N = sizeof each / sizeof *each };
+    size_t len[N], at = 0;
+
+    for (size_t i = 0; i < N; i++)
+        r->strings_size += len[i] = *each[i] ? strlen(*each[i]) + 1 : 0;
+    r->strings = nart__alloc(&r->rt->alloc, r->strings_size + 1, 1);
+    if (!r->strings)
+        return -ENOMEM;
+    for (size_t i = 0; i < N; at += len[i++])
+        if (*each[i])
+            *each[i] = memcpy(r->strings + at, *each[i], len[i]);
+    return 0;
+}
+
+static void resolver_release(nart_resolver *r)
+{
+    nart_rt *rt = r->rt;
+
+    if (r->strings)
+        nart__free(&rt->alloc, r->strings, r->strings_size + 1, 1);
+    nart__free(&rt->alloc, r, sizeof *r, _Alignof(nart_resolver));
+}
+
 static void resolver_end(nart_resolver *r)
 {
     nart_rt *rt = r->rt;
@@ -246,7 +298,7 @@ static void resolver_end(nart_resolver *r)
     drop_kept(r);
     if (rt->resolver == r)
         rt->resolver = NULL;
-    nart__free(&rt->alloc, r, sizeof *r, _Alignof(nart_resolver));
+    resolver_release(r);
 }
 
 static void rt_gone(nart__exit_hook *g)
@@ -277,12 +329,17 @@ nart_res nart_resolver_new(nart_rt *rt, const nart_resolver_opts *opts, nart_res
     *in = (nart_resolver){ .rt = rt,
                            .max_kept = o.cache ? o.cache : 256,
                            .negative = o.negative ? o.negative : NEGATIVE,
-                           .no_hosts = o.flags & NART_RESOLVER_NO_HOSTS };
+                           .no_hosts = o.flags & NART_RESOLVER_NO_HOSTS,
+                           .opts = o };
     if (o.flags & NART_RESOLVER_NO_CACHE)
         in->max_kept = 0;
-    r = nart__cares_open(in, &o);
+    r = keep_strings(in);
+    if (r == 0) {
+        in->conf = conf_state(in); /* before it is read: so no change is missed */
+        r = nart__cares_open(in);
+    }
     if (r) {
-        nart__free(&rt->alloc, in, sizeof *in, _Alignof(nart_resolver));
+        resolver_release(in);
         return r;
     }
     in->hook.rt_gone = rt_gone;

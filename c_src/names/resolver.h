@@ -18,13 +18,18 @@ typedef struct nart__lookup {
     nart__asker *askers;
     nart__answer answer;
     int64_t expires;
-    uint32_t hash, hosts; /* `hosts` of the resolver when it was asked */
-    bool local;           /* asked of the hosts file, or answered by it */
-    bool sent;            /* c-ares has accepted the name */
+    uint32_t hash, changes; /* `changes` of the resolver when it was asked */
+    bool local;             /* asked of the hosts file, or answered by it */
+    bool sent;              /* c-ares has accepted the name */
     nart__question question;
     size_t size; /* of this block */
     char name[];
 } nart__lookup;
+
+/* What shows that a file has changed. Zeroed: there is none. */
+typedef struct nart__file_state {
+    uint64_t changed, size, inode, device;
+} nart__file_state;
 
 /* A socket of c-ares. */
 typedef struct nart__name_socket {
@@ -40,13 +45,18 @@ struct nart_resolver {
     nart__lookup *bucket[NART__LOOKUP_BUCKETS];
     nart__lookup *oldest, *newest; /* kept answers */
     uint32_t kept, max_kept;
-    int64_t negative;      /* nanoseconds that the absence of a name is kept */
-    int64_t look_at;       /* when to look at the hosts file again */
-    uint64_t hosts_was[4]; /* its state when it was looked at last */
-    uint32_t hosts;        /* changes of it */
+    int64_t negative;             /* nanoseconds that the absence of a name is kept */
+    int64_t look_at;              /* when to look at the files again */
+    nart__file_state hosts, conf; /* as they were when they were looked at last */
+    uint32_t changes;             /* of the files */
     bool no_hosts;
+    nart_resolver_opts opts; /* as given */
+    char *strings;           /* its strings */
+    size_t strings_size;
     /* of cares.c */
     void *channel, *files; /* files: answers at once, from the hosts file; NULL: it is not used */
+    nart__lookup *again;   /* pending lookups of a channel that was replaced, by `older` */
+    bool replacing;
     nart_watch alarm;
     int alarm_fd;
     int64_t alarm_at; /* on the system's clock; 0: it is not set */
@@ -64,7 +74,9 @@ void nart__lookup_done(nart__lookup *l, nart_res res, int64_t keep);
 
 /* ---- cares.c, called by resolver.c ---- */
 
-nart_res nart__cares_open(nart_resolver *r, const nart_resolver_opts *o);
+nart_res nart__cares_open(nart_resolver *r);
+/* Reads the configuration again; what is pending is asked again. After an error nothing has changed. */
+nart_res nart__cares_reopen(nart_resolver *r);
 /* Calls nart__lookup_done() for what is pending, with NART_EABORTED. */
 void nart__cares_close(nart_resolver *r);
 /* Asks the hosts file, or sends the question. May call nart__lookup_done() at once. */

@@ -376,7 +376,9 @@ static inline void *dns_serve(void *arg)
     return NULL;
 }
 
-static inline void dns_open(struct dns *d, const struct dns_record *records)
+/* At an address; port 0: a free one. */
+static inline void dns_open_at(struct dns *d, const struct dns_record *records, const char *host,
+                               uint16_t port)
 {
     struct sockaddr_in at;
     socklen_t len = sizeof at;
@@ -386,7 +388,8 @@ static inline void dns_open(struct dns *d, const struct dns_record *records)
     d->held = calloc(DNS_HELD_MOST, sizeof *d->held);
     CHECK(d->held);
     for (;;) { /* until both have the same port */
-        at = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+        at = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(port) };
+        CHECK_EQ(inet_pton(AF_INET, host, &at.sin_addr), 1);
         d->udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         d->tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         CHECK(d->udp >= 0 && d->tcp >= 0);
@@ -400,9 +403,14 @@ static inline void dns_open(struct dns *d, const struct dns_record *records)
         close(d->tcp);
     }
     CHECK_EQ(listen(d->tcp, 16), 0);
-    snprintf(d->servers, sizeof d->servers, "127.0.0.1:%u", ntohs(at.sin_port));
+    snprintf(d->servers, sizeof d->servers, "%s:%u", host, ntohs(at.sin_port));
     CHECK_EQ(pipe2(d->command, O_CLOEXEC), 0);
     CHECK_EQ(pthread_create(&d->thread, NULL, dns_serve, d), 0);
+}
+
+static inline void dns_open(struct dns *d, const struct dns_record *records)
+{
+    dns_open_at(d, records, "127.0.0.1", 0);
 }
 
 /* Answers the held questions, once all that have been sent were read. */

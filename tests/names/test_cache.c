@@ -2,8 +2,11 @@
 /* What a resolver keeps, how long, and by which clock. */
 #include "lookup.h"
 
+#include <net/if.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 /* ---- the cache ---- */
 
@@ -258,4 +261,158 @@ TEST_WITH(what_the_hosts_file_has_is_kept_until_it_changes, served)
     o.flags = NART_RESOLVER_NO_HOSTS;
     use(o);
     CHECK_STR(four("four.test"), "192.0.2.4:80");
+}
+
+/* ---- resolv.conf ---- */
+
+static struct dns one, two;
+static char conf[] = "/tmp/nart-resolv-XXXXXX";
+
+/* It cannot name a port, so the servers need that of DNS: in a network of their own. */
+static void network_open(void)
+{
+    struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+
+    if (unshare(CLONE_NEWNET) != 0)
+        SKIP("only root may have a network of his own");
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    CHECK_EQ(ioctl(fd, SIOCSIFFLAGS, &lo), 0);
+    close(fd);
+}
+
+/* Names a server in `conf`, which is replaced, as system services do. */
+static void conf_write(const char *text)
+{
+    char path[sizeof conf + 4];
+
+    snprintf(path, sizeof path, "%s.new", conf);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    CHECK_LE(0, fd);
+    CHECK_EQ(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+    CHECK_EQ(rename(path, conf), 0);
+}
+
+static void configured_open(void)
+{
+    static const struct dns_record others[] = {
+        { "four.test", ns_t_a, "192.0.2.104", 0, 60 },
+        { "late.test", ns_t_a, "192.0.2.110", 0, 60 },
+        { "silent.test", ns_t_a, "192.0.2.111", 0, 60 },
+        { "_x._tcp.test", ns_t_srv, "1 0 80 other.test", 0, 60 },
+        { "1.2.0.192.in-addr.arpa", ns_t_ptr, "other.test", 0, 60 },
+        { "near.one.test", ns_t_a, "192.0.2.112", 0, 60 },
+        { NULL, 0, NULL, 0, 0 },
+    };
+    nart_resolver_opts o = NART_RESOLVER_OPTS_INIT;
+    char path[sizeof conf];
+
+    network_open();
+    rt_open();
+    dns_open_at(&one, records, "127.0.0.2", 53);
+    dns_open_at(&two, others, "127.0.0.3", 53);
+    int fd = mkostemp(conf, O_CLOEXEC);
+    CHECK_LE(0, fd);
+    close(fd);
+    conf_write("search two.test\nnameserver 127.0.0.2\n");
+    memcpy(path, conf, sizeof conf);
+    o.resolv_conf = path;
+    use(o);
+    memset(path, 'x', sizeof path - 1); /* strings are copied */
+    CHECK_RES(nart_rt_clock_pause(rt), 0);
+}
+
+static void configured_close(void)
+{
+    unlink(conf);
+    rt_close();
+    dns_finish(&one);
+    dns_finish(&two);
+}
+
+#define TWO "search one.test\nnameserver 127.0.0.3\n"
+
+TEST_WITH(a_change_of_resolv_conf_takes_effect_within_a_second, configured)
+{
+    CHECK_STR(four("four.test"), "192.0.2.4:80");
+    CHECK_STR(four("near"), "192.0.2.12:80");
+    conf_write(TWO);
+    CHECK_STR(four("four.test"), "192.0.2.4:80");
+    CHECK_RES(nart_rt_clock_advance(rt, NART_SEC), 0);
+    CHECK_STR(four("four.test"), "192.0.2.104:80"); /* not that of the cache */
+    CHECK_STR(four("near"), "192.0.2.112:80");
+    struct op op = op_of("none.test", AF_INET);
+    CHECK_RES(now(&op), NART_ENONAME);
+    CHECK(strstr(op.lookup.text, two.servers) && !strstr(op.lookup.text, one.servers));
+    uint32_t asked = dns_queries(&two);
+    CHECK_RES(nart_rt_clock_advance(rt, NART_SEC), 0);
+    CHECK_STR(four("four.test"), "192.0.2.104:80"); /* without a change it is kept */
+    CHECK_EQ(dns_queries(&two), asked);
+}
+
+TEST_WITH(pending_questions_are_sent_to_the_servers_of_a_new_resolv_conf, configured)
+{
+    struct op ops[] = { op_of("late.test", AF_INET), op_of("silent.test", AF_INET),
+                        op_of("late.test", AF_INET), op_of("_x._tcp.test", 0), op_of(NULL, 0) };
+    enum { N = sizeof ops / sizeof *ops };
+
+    ops[3].kind = SRV;
+    ops[3].cap = 4;
+    ops[4].kind = REVERSE;
+    CHECK_RES(nart_addr_parse(&ops[4].addr, "192.0.2.1:80"), 0);
+    for (size_t i = 0; i < 3; i++)
+        op_start(rt, &ops[i]);
+    settle(rt);
+    conf_write(TWO);
+    CHECK_RES(nart_rt_clock_advance(rt, NART_SEC - 1), 0);
+    op_start(rt, &ops[3]); /* their answers are not received before the change is seen */
+    op_start(rt, &ops[4]);
+    CHECK_RES(nart_rt_clock_advance(rt, 1), 0);
+    struct op op = op_of("four.test", AF_INET);
+    op_start(rt, &op);
+    CHECK_RES(answer_of(&op), 1);
+    CHECK_STR(text_of(op.out), "192.0.2.104:80");
+    for (size_t i = 0; i < 3; i++)
+        CHECK_RES(answer_of(&ops[i]), 1);
+    CHECK_STR(text_of(ops[0].out), "192.0.2.110:80");
+    CHECK_STR(text_of(ops[1].out), "192.0.2.111:80");
+    CHECK_STR(text_of(ops[2].out), "192.0.2.110:80");
+    for (size_t i = 3; i < N; i++)
+        CHECK_LE(1, answer_of(&ops[i]));
+    uint32_t asked = dns_queries(&two);
+    CHECK_STR(four("four.test"), "192.0.2.104:80");
+    CHECK_STR(four("late.test"), "192.0.2.110:80"); /* it was asked before the change */
+    CHECK_STR(four("late.test"), "192.0.2.110:80");
+    CHECK_EQ(dns_queries(&two), asked + 1);
+}
+
+TEST_WITH(while_resolv_conf_is_missing_or_empty_the_servers_stay, configured)
+{
+    CHECK_STR(four("four.test"), "192.0.2.4:80");
+    conf_write("");
+    CHECK_RES(nart_rt_clock_advance(rt, NART_SEC), 0);
+    CHECK_STR(four("id.test"), "192.0.2.6:80");
+    CHECK_EQ(unlink(conf), 0);
+    CHECK_RES(nart_rt_clock_advance(rt, NART_SEC), 0);
+    CHECK_STR(four("question.test"), "192.0.2.7:80");
+    conf_write(TWO);
+    CHECK_RES(nart_rt_clock_advance(rt, NART_SEC), 0);
+    CHECK_STR(four("four.test"), "192.0.2.104:80");
+}
+
+TEST_WITH(a_resolver_whose_servers_were_given_keeps_them, configured)
+{
+    nart_resolver_opts o = NART_RESOLVER_OPTS_INIT;
+    struct op op;
+
+    o.resolv_conf = conf;
+    o.servers = one.servers;
+    use(o);
+    CHECK_STR(four("near"), "192.0.2.12:80");
+    conf_write(TWO);
+    CHECK_RES(nart_rt_clock_advance(rt, NART_SEC), 0);
+    op = op_of("near", AF_INET);
+    CHECK_RES(now(&op), NART_ENONAME); /* near.one.test */
+    CHECK(strstr(op.lookup.text, one.servers));
+    CHECK_EQ(dns_queries(&two), 0);
 }

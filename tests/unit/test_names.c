@@ -69,6 +69,7 @@ static const struct dns_record records[] = {
     { "long.test", ns_t_a, "127.0.0.1", DNS_TRUNCATED, 60 },
     { "1.0.0.127.in-addr.arpa", ns_t_ptr, "both.test", 0, 60 },
     { "_x._tcp.test", ns_t_srv, "1 0 80 both.test", 0, 60 },
+    { "late.test", ns_t_a, "127.0.0.1", DNS_HELD, 60 },
     { NULL, 0, NULL, 0, 0 },
 };
 
@@ -292,5 +293,55 @@ TEST_WITH(without_memory_of_c_ares_it_fails, faulty)
     CHECK_EQ(ares_library_init_mem(ARES_LIB_INIT_ALL, some, free, more), ARES_SUCCESS);
     for (int kind = ADDRS; kind < KINDS; kind++)
         CHECK_LE(10, allocations_of(kind, true));
+    ares_library_cleanup();
+}
+
+/* A change of resolv.conf while a question is pending, seen by another one; the n-th allocation of c-ares fails then.
+ * False: there is none. */
+static bool change_without(unsigned n, const char *path)
+{
+    nart_resolver_opts o = NART_RESOLVER_OPTS_INIT;
+    struct op late = { .limit = NART_NEVER, .kind = ADDRS, .name = "late.test" };
+
+    CHECK_EQ(truncate(path, n), 0);
+    o.servers = dns.servers;
+    o.resolv_conf = path;
+    CHECK_RES(nart_resolver_new(rt, &o, &resolver), 0);
+    op_start(rt, &late);
+    CHECK_EQ(truncate(path, n + 1), 0);
+    CHECK_RES(nart_rt_clock_advance(rt, NART_SEC), 0);
+    allocs = 0;
+    failing = n;
+    nart_res r = answer_of(ADDRS, "both.test");
+    bool failed = allocs >= n;
+    CHECK(r == 2 || r == -ENOMEM || (r == 1 && failed)); /* 1: of one family */
+    failing = 0;
+    dns_release(&dns);
+    while (late.res == NART_PENDING)
+        CHECK_LE(0, nart_rt_poll(rt, NART_NEVER));
+    /* c-ares reports that there is none if it has no memory for the question of one family */
+    if (late.res != 1 && late.res != -ENOMEM && late.res != NART_ENONAME)
+        test_fail(__FILE__, __LINE__, "allocation %u: %s: %s", n, nart_err_name(late.res),
+                  late.lookup.text);
+    CHECK_EQ(answer_of(ADDRS, "long.test"), 2); /* the next one is unaffected */
+    CHECK_RES(nart_resolver_free(resolver), 0);
+    resolver = NULL;
+    return failed;
+}
+
+TEST_WITH(a_change_of_resolv_conf_without_memory_loses_no_question, faulty)
+{
+    char path[] = "/tmp/nart-resolv-XXXXXX";
+    int fd = mkostemp(path, O_CLOEXEC);
+    unsigned n = 1;
+
+    CHECK_LE(0, fd);
+    close(fd);
+    CHECK_EQ(ares_library_init_mem(ARES_LIB_INIT_ALL, some, free, more), ARES_SUCCESS);
+    CHECK_RES(nart_rt_clock_pause(rt), 0);
+    while (change_without(n, path))
+        n++;
+    CHECK_LE(10, n);
+    unlink(path);
     ares_library_cleanup();
 }
