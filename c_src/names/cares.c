@@ -70,8 +70,10 @@ static void failed(nart__lookup *l, int status)
     if (l->sent && status == ARES_EBADNAME)
         status = ARES_EBADRESP; /* the answer has the bad name */
     nart_res res = error_of(status);
-    const char *how = ares_strerror(status);
-    const char *servers = l->in->servers;
+    bool listed = l->local && res == NART_ENONAME;
+    const char *how =
+        listed ? "the hosts file has no such address of this name" : ares_strerror(status);
+    const char *servers = l->local ? "" : l->in->servers;
     size_t size = strlen(how) + strlen(servers) + sizeof "; servers ";
     char *text = nart__lookup_data(l, size);
 

@@ -220,6 +220,7 @@ TEST_WITH(a_name_of_the_hosts_file_is_not_asked_of_servers, served)
     CHECK_STR(text_of(op.out), "192.0.2.77:80");
     op = op_of("listed.test", AF_INET6);
     CHECK_RES(now(&op), NART_ENONAME);
+    CHECK_STR(op.lookup.text, "listed.test: AAAA: the hosts file has no such address of this name");
     op.kind = REVERSE;
     CHECK_RES(nart_addr_parse(&op.addr, "192.0.2.77:80"), 0);
     CHECK_RES(now(&op), 11);
