@@ -4,8 +4,9 @@
 
   hello.py nart=build/.../server_http libuv=.../hello_libuv tokio=.../hello_tokio
 
-The servers take turns, for each number of connections; a figure is the median of the runs. Server and wrk have one
-processor each, so with two of them nothing else should run. `us` is processor time of the server per request, which
+The servers take turns, for each number of connections; a figure is the median of the runs. wrk begins all connections
+at once and counts from then on: thousands take seconds to open, so a run is longer the more there are. Server and wrk
+have one processor each, so with two of them nothing else should run. `us` is processor time of the server per request, which
 other load on the machine changes less than requests per second."""
 
 import argparse
@@ -21,7 +22,7 @@ def parse():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("server", nargs="+", help="name=program")
     p.add_argument("--connections", default="1,64,1000,10000")
-    p.add_argument("--seconds", type=int, default=5)
+    p.add_argument("--seconds", type=int, default=5, help="of a run; one more for each 300 connections")
     p.add_argument("--runs", type=int, default=5)
     return p.parse_args()
 
@@ -72,11 +73,12 @@ def main():
     print("| connections | " + " | ".join(f"{n}: requests/s, us" for n in names) + " |")
     print("|---|" + "---|" * len(names))
     for connections in (int(c) for c in args.connections.split(",")):
+        seconds = args.seconds + connections // 300
         got = {name: [] for name in names}
         for run in range(args.runs):
             turn = run % len(names)
             for name in names[turn:] + names[:turn]:
-                got[name].append(wrk(servers[name], connections, args.seconds, cpus))
+                got[name].append(wrk(servers[name], connections, seconds, cpus))
         medians = {n: [statistics.median(column) for column in zip(*got[n])] for n in names}
         first = medians[names[0]]
         cells = [f"{rate:,.0f} ({rate / first[0]:.2f}x), {us:.2f} ({us / first[1]:.2f}x)"
