@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Runs a program of the book in an empty folder, on a terminal, as a reader does, and judges it.
+
+    run.py [--status N] [--out FILE] -- COMMAND...
+
+Its status must be N (0 if not given; -6: SIGABRT), and what it prints FILE, in which `...` stands for any text.
+"""
+import argparse
+import doctest
+import os
+import subprocess
+import sys
+import tempfile
+import termios
+
+
+def terminal():
+    """Both ends of a terminal that passes on what is written, lines ends included."""
+    master, slave = os.openpty()
+    attributes = termios.tcgetattr(slave)
+    attributes[1] &= ~termios.OPOST
+    attributes[3] &= ~termios.ECHO
+    termios.tcsetattr(slave, termios.TCSANOW, attributes)
+    return master, slave
+
+
+def printed(master):
+    """What is written to the terminal until all programs have closed it."""
+    text = b""
+    while True:
+        try:
+            text += os.read(master, 65536)
+        except OSError:  # EIO: closed
+            return text.decode(errors="replace")
+
+
+def on_a_terminal(command, **options):
+    """(status, what it printed) of a command."""
+    master, slave = terminal()
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=slave, stderr=slave, **options) as process:
+        os.close(slave)
+        text = printed(master)
+    os.close(master)
+    return process.returncode, text
+
+
+def differs(expected, text):
+    """None, or both as they are compared."""
+    checker = doctest.OutputChecker()
+    if checker.check_output(expected, text, doctest.ELLIPSIS):
+        return None
+    return f"---- expected, ... being any text:\n{expected}---- printed:\n{text}----"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--status", type=int, default=0)
+    parser.add_argument("--out")
+    parser.add_argument("command", nargs="+")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        status, text = on_a_terminal(args.command, cwd=folder)
+    if status != args.status:
+        sys.exit(f"{text}---- status {status} instead of {args.status}")
+    if args.out:
+        with open(args.out, encoding="utf-8") as file:
+            sys.exit(differs(file.read(), text))
+
+
+if __name__ == "__main__":
+    main()
