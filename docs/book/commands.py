@@ -13,6 +13,9 @@ Rules of a block
   2. Any other block consists of snippets only, each a file of this tree or a section of one.
   3. One with title="FILE" is saved by the reader: the file is in the folder of the next command.
 
+Two pages are not among these: examples/migrate/chapter.py compares the blocks of migration.md, which are diffs, with its
+stages; that of design.md is a drawing.
+
 Each page begins in ~/nart, which has the files of this tree that git knows. The commands of a page run in one
 shell, which stops at the first that fails, on a terminal. Three of them are replaced: port 7000 is one that is free, `nc`
 waits until somebody listens there, and a workflow of cmake is only looked for, because a test that runs all tests
@@ -35,6 +38,7 @@ FENCE = re.compile(r"^( *)(```+) ?(\S*)(?: .*title=\"([^\"]+)\".*| *)$")
 SNIPPET = re.compile(r'^--8<-- "([\w/.+-]+?)(?::([a-z][-_0-9a-z]*))?"$')
 MARK = re.compile(r"^.*--8<-- \[(start|end): ?([-_0-9a-z]+)\].*$")
 RAN = "\x1e"
+ELSEWHERE = ("migration.md", "design.md")
 
 SHELL = r"""
 set -eu
@@ -123,7 +127,7 @@ def check(page, text):
 def pages():
     names = re.findall(r"^ +- .*: ([\w-]+\.md)$", (BOOK / "mkdocs.yml").read_text(), re.MULTILINE)
     assert names, "mkdocs.yml names no page"
-    return {name: (BOOK / "src" / name).read_text() for name in names}
+    return {name: (BOOK / "src" / name).read_text() for name in names if name not in ELSEWHERE}
 
 
 def free_port():

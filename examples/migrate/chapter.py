@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""chapter.py PAGE [--faults]: what docs/migration.md shows is what is in the files.
+"""chapter.py PAGE [--faults]: what docs/book/src/migration.md shows is what is in the files.
 
 1. A block ```diff names two files; its other lines are lines of their diff: the removed ones in that order,
    and the added ones.
@@ -30,7 +30,7 @@ def diff_faults(block):
 
 
 def row_faults(text):
-    for path, size in re.findall(r"^\| \[stage\d\.\w+\]\(\.\./(\S+)\) \|.*\| (\d*) ?\|$", text, re.MULTILINE):
+    for path, size in re.findall(r"^\| \[stage\d\.\w+\]\((?:\.\./)+(\S+)\) \|.*\| (\d*) ?\|$", text, re.MULTILINE):
         number = int(re.search(r"stage(\d)", path)[1])
         before = ROOT / path.replace(f"stage{number}", f"stage{number - 1}")
         if size != (str(len(stages.diff(before, ROOT / path))) if number > 0 else ""):
@@ -54,7 +54,7 @@ def faults(text):
     yield from row_faults(text)
     yield from command_faults(text)
     links = re.findall(r"\]\(([^)#]+)\)", text)
-    yield from (link for link in links if not (ROOT / "docs" / link).exists())
+    yield from (link for link in links if not (ROOT / "docs/book/src" / link).exists())
 
 
 ALTERED = {
@@ -65,7 +65,7 @@ ALTERED = {
     "a number": ("| 64 |", "| 65 |"),
     "a diff that is none": ("examples/migrate_uv/stage1.c\n```", "examples/migrate_uv/stage0.c\n```"),
     "a target": ("migrate-uv-measure", "migrate-uv-measures"),
-    "a link": ("(../examples/migrate_uv)", "(../examples/migrated)"),
+    "a link": ("(../../../examples/migrate_uv)", "(../../../examples/migrated)"),
 }
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Compares the layers in docs/architecture.md with the includes and calls of the source.
+"""Compares the layers in docs/book/src/design.md with the includes and calls of the source.
 
     layers.py LIBRARY            every rule below; LIBRARY is the static library, NM in the environment
     layers.py LIBRARY --faults   each broken rule is detected
@@ -135,7 +135,7 @@ def undetected(page, includes, symbols):
 
 
 def main():
-    page = (ROOT / "docs" / "architecture.md").read_text()
+    page = (ROOT / "docs/book/src/design.md").read_text()
     page = page[page.index("\n## Layers\n"):].split("\n## ")[1]
     includes, symbols = list(included()), needed(sys.argv[1])
     if not includes or not symbols or not all(tables(page)):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Compares docs/handles.md, the table of handles and their functions, with the headers.
+"""Compares docs/book/src/handles.md, the table of handles and their functions, with the headers.
 
     handles.py           every rule below
     handles.py --faults  each broken rule is detected
@@ -104,9 +104,9 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--faults", action="store_true")
     args = parser.parse_args()
-    page, known = (ROOT / "docs/handles.md").read_text(), functions(headers())
+    page, known = (ROOT / "docs/book/src/handles.md").read_text(), functions(headers())
     if not table(page)[1]:
-        sys.exit("docs/handles.md has no table")
+        sys.exit("docs/book/src/handles.md has no table")
     found = [f"not found: {f}" for f in faults(page, known)] if args.faults else check(page, known)
     print("\n".join(found))
     sys.exit(1 if found else 0)
