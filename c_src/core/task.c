@@ -675,15 +675,20 @@ nart_task nart_cx_task(const nart_cx *cx)
 
 /* ---- joining ---- */
 
-/* The task has ended: answers, once. */
-static inline nart_res join_answer(nart_join *j, const nart__task *t, nart_res *result)
+static inline nart_res answer_of(const nart__task *t, nart_res *result)
 {
-    j->used = 1;
     if (NART_UNLIKELY(t->res == NART_EABORTED))
         return NART_EABORTED;
     if (result)
         *result = t->res;
     return 0;
+}
+
+/* The task has ended: answers, once. */
+static inline nart_res join_answer(nart_join *j, const nart__task *t, nart_res *result)
+{
+    j->used = 1;
+    return answer_of(t, result);
 }
 
 static NART__COLD nart_res join_take_slow(nart_join *j, nart__task *t, nart_res *result)
@@ -772,6 +777,17 @@ bool nart_join_done(const nart_join *j)
 {
     nart__task *t = nart__join_task(j);
     return t && t->state & NART__T_DONE;
+}
+
+nart_res nart_join_result(const nart_join *j, nart_res *result)
+{
+    nart__task *t = nart__join_task(j);
+
+    if (!result)
+        return -EINVAL;
+    if (!t)
+        return NART_ESTALE;
+    return t->state & NART__T_DONE ? answer_of(t, result) : -EAGAIN;
 }
 
 nart_task nart_join_task(const nart_join *j)

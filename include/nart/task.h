@@ -194,6 +194,15 @@ NART_API void *nart_join_frame(nart_join *j);
 /** Has the task ended? False for an empty handle. */
 NART_API bool nart_join_done(const nart_join *j);
 
+/**
+ * Reads the answer of a task that has ended, also outside of polls: after nart_rt_run(), for example. It can be read
+ * again, and awaited.
+ * @return 0 and `*result` = the task's answer; NART_EABORTED as nart_join_await(); -EAGAIN it has not ended;
+ *   NART_ESTALE empty handle, or the runtime was freed; -EINVAL no `result`.
+ * **Thread**: the runtime's own.
+ */
+NART_API NART_MUST_USE nart_res nart_join_result(const nart_join *j, nart_res *result);
+
 /** The id of the task, for nart_task_cancel() and nart_task_abort(). Zero if the handle is empty. */
 NART_API nart_task nart_join_task(const nart_join *j);
 

@@ -115,6 +115,33 @@ TEST_WITH(the_answer_may_be_ignored, rt)
     nart_join_release(&child);
 }
 
+TEST_WITH(the_answer_of_a_task_that_has_ended_is_read_outside_of_polls, rt)
+{
+    nart_join child, cancelled, join;
+    nart_res answer = -1;
+
+    new_child(&child, 10, 5);
+    new_child(&cancelled, 50, 6);
+    CHECK_RES(nart_join_result(&child, &answer), -EAGAIN);
+    CHECK_RES(cancel(rt, &cancelled), 0);
+    run_all(rt);
+    for (int i = 0; i < 2; i++) {
+        CHECK_RES(nart_join_result(&child, &answer), 0);
+        CHECK_RES(answer, 5);
+    }
+    CHECK_RES(nart_join_result(&cancelled, &answer), NART_EABORTED);
+    CHECK_RES(answer, 5);
+    CHECK_RES(nart_join_result(&child, NULL), -EINVAL);
+    struct waiter *w = new_waiter(&join, &child); /* it can still be awaited */
+    settle(rt);
+    CHECK_RES(w->r, 0);
+    CHECK_RES(nart_join_result(&child, &answer), 0);
+    nart_join_release(&child);
+    CHECK_RES(nart_join_result(&child, &answer), NART_ESTALE);
+    nart_join_release(&cancelled);
+    nart_join_release(&join);
+}
+
 /* In the reference, polling a join handle twice reads the moved value again: its defect 11. */
 TEST_WITH(an_answer_is_taken_once, rt)
 {
