@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* heartbeat.c: a client that keeps its connection alive. One task sends a ping now and then, another one reads.
+ *
+ * What to look at
+ *  - talk(): both tasks use the connection of their parent. The nursery makes that safe: the parent ends after them,
+ *    and the end of one (its answer is below 0) cancels the other.
+ *  - a handle has one reader and one writer: the two tasks need no lock.
+ *  - read_loop(): the deadline of the await is the test whether the peer is alive: no timer of your own.
+ * Usage: heartbeat ADDRESS:PORT [MILLISECONDS between pings [MILLISECONDS of silence that end it]]. */
+#include <nart/nart.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct link {
+    nart_tcp sock;
+    nart_addr addr;
+    int64_t period, silence; /* ns: from one ping to the next; without a line from the peer */
+};
+
+static nart_res heartbeat(nart_cx *cx, void *arg)
+{
+    struct link *link = arg;
+    nart_interval every;
+    nart_res r = nart_interval_init(cx, &every, link->period);
+
+    while (r >= 0) {
+        size_t done = 0;
+
+        r = nart_await(cx, nart_interval_tick(cx, &every));
+        if (r >= 0)
+            r = nart_await(cx, nart_tcp_send_all(cx, &link->sock, "ping\n", 5, &done));
+    }
+    return r;
+}
+
+/* Ends with an error, whatever happened: NART_EEOF if the peer has closed. */
+static nart_res read_loop(nart_cx *cx, void *arg)
+{
+    struct link *link = arg;
+    char buf[1024], *line;
+    nart_stream s = { 0 };
+    nart_res n = nart_stream_init_tcp(&s, &link->sock, buf, sizeof buf);
+
+    while (n >= 0) {
+        n = nart_await_for(cx, link->silence, nart_stream_read_line(cx, &s, 0, &line));
+        if (n >= 0 && strcmp(line, "pong") != 0)
+            printf("received: %s\n", line);
+    }
+    return n;
+}
+
+static nart_res talk(nart_cx *cx, struct link *link)
+{
+    nart_nursery both = { 0 };
+    nart_fiber fibers[2];
+    nart_res joined, error = 0, r = nart_nursery_open(cx, &both, NART_NURSERY_CANCEL_ON_ERROR);
+
+    if (r == 0)
+        r = nart_fiber_init(&fibers[0], heartbeat, link, NULL);
+    if (r == 0)
+        r = nart_fiber_init(&fibers[1], read_loop, link, NULL);
+    if (r == 0)
+        r = nart_nursery_spawn(cx, &both, NART_FIBER_TYPE(heartbeat), &fibers[0]);
+    if (r == 0)
+        r = nart_nursery_spawn(cx, &both, NART_FIBER_TYPE(read_loop), &fibers[1]);
+    if (r < 0)
+        nart_nursery_cancel(&both); /* one without the other is of no use */
+    joined = nart_await(cx, nart_nursery_join(cx, &both, &error));
+    return r < 0 ? r : joined < 0 ? joined : error;
+}
+
+static nart_res client(nart_cx *cx, void *arg)
+{
+    struct link *link = arg;
+    nart_res r = nart_await_for(cx, 5 * NART_SEC, nart_tcp_connect(cx, &link->sock, &link->addr));
+
+    if (r == 0)
+        r = talk(cx, link);
+    nart_tcp_close(&link->sock);
+    return r;
+}
+
+int main(int argc, char **argv)
+{
+    struct link link = { .period = (argc > 2 ? atoll(argv[2]) : 1000) * NART_MS,
+                         .silence = (argc > 3 ? atoll(argv[3]) : 3000) * NART_MS };
+    nart_rt *rt = NULL;
+    nart_res answer = 0, r = argc > 1 ? nart_addr_parse(&link.addr, argv[1]) : -EINVAL;
+
+    if (r == 0)
+        r = nart_rt_new(NULL, &rt);
+    if (r == 0)
+        r = nart_fiber_block_on(rt, client, &link, NULL, &answer);
+    nart_rt_free(rt);
+    if (r == 0)
+        r = answer;
+    if (r == NART_EEOF)
+        puts("the peer has closed");
+    else if (r == -ETIMEDOUT)
+        puts("the peer is silent");
+    else
+        fprintf(stderr, "heartbeat: %s\n", nart_strerror(r));
+    return r == NART_EEOF ? 0 : 1;
+}
