@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* backpressure.c: a producer that is faster than the network, and never more than a few records ahead of it.
+ *
+ * What to look at
+ *  - QUEUE, the capacity of the channel, is all that bounds the memory. record_send() waits while the channel is full,
+ *    so the producer becomes as slow as its consumer, without code of its own for that.
+ *  - consume(): a client that does not read makes the send wait; then the channel fills; then the producer waits.
+ *  - closing one end of the channel ends the task at the other end: the producer has no more, or the client has left.
+ * Usage: backpressure RECORDS, which the first client receives. backpressure_bodies.c is the same without stacks. */
+#include <nart/nart.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define QUEUE 64
+
+struct record {
+    char text[1024];
+};
+
+NART_CHAN_TYPED(record, struct record);
+
+struct pipeline {
+    nart_tcp_listener listener;
+    nart_tcp client;
+    nart_tx tx;
+    nart_rx rx;
+    long records, sent;
+};
+
+static nart_res produce(nart_cx *cx, void *arg)
+{
+    struct pipeline *p = arg;
+    bool reported = false;
+    nart_res r = 0;
+
+    for (long i = 0; i < p->records && r == 0; i++) {
+        struct record record;
+
+        snprintf(record.text, sizeof record.text, "%-*ld", (int)sizeof record.text - 1, i);
+        record.text[sizeof record.text - 1] = '\n';
+        if (!reported && nart_tx_len(&p->tx) == nart_tx_capacity(&p->tx)) {
+            reported = true;
+            printf("the producer waits, %zu records are queued\n", nart_tx_len(&p->tx));
+            fflush(stdout);
+        }
+        r = nart_await(cx, record_send(cx, &p->tx, record));
+    }
+    printf("the producer ends: %s\n", nart_err_name(r));
+    nart_tx_close(&p->tx); /* the consumer receives what is queued, and then NART_ECLOSED */
+    return r;
+}
+
+static nart_res consume(nart_cx *cx, struct pipeline *p)
+{
+    nart_res r = 0;
+
+    while (r >= 0) {
+        struct record record;
+        size_t done = 0;
+
+        r = nart_await(cx, record_recv(cx, &p->rx, &record));
+        if (r == 0)
+            r = nart_await(cx, nart_tcp_send_all(cx, &p->client, &record, sizeof record, &done));
+        if (r > 0)
+            p->sent++;
+    }
+    nart_rx_close(&p->rx); /* from now on the producer's sends answer NART_ECLOSED */
+    return r == NART_ECLOSED ? 0 : r;
+}
+
+static nart_res serve(nart_cx *cx, void *arg)
+{
+    struct pipeline *p = arg;
+    nart_join producer = { 0 };
+    nart_res joined, r = nart_await(cx, nart_tcp_accept(cx, &p->listener, &p->client, NULL));
+
+    if (r == 0)
+        r = record_open(nart_cx_rt(cx), NART_CHAN_LOCAL, QUEUE, &p->tx, &p->rx);
+    if (r == 0)
+        r = nart_fiber_spawn(cx, produce, p, NULL, &producer);
+    if (r == 0) {
+        r = consume(cx, p);
+        joined = nart_await(cx, nart_join_await(cx, &producer, NULL));
+        r = r < 0 ? r : joined;
+        nart_join_release(&producer);
+    }
+    printf("%ld records sent: %s\n", p->sent, nart_err_name(r));
+    nart_tcp_close(&p->client);
+    return r;
+}
+
+static nart_res run(nart_rt *rt, struct pipeline *p)
+{
+    char text[NART_ADDR_TEXT];
+    nart_addr addr;
+    nart_res answer = 0, r = nart_addr_parse(&addr, "127.0.0.1:0");
+
+    if (r == 0)
+        r = nart_tcp_listen(rt, &addr, NULL, &p->listener);
+    if (r == 0)
+        r = nart_tcp_listener_addr(&p->listener, &addr);
+    if (r < 0)
+        return r;
+    nart_addr_format(&addr, text, sizeof text);
+    printf("listening at %s\n", text);
+    fflush(stdout);
+    r = nart_fiber_block_on(rt, serve, p, NULL, &answer);
+    return r < 0 ? r : answer;
+}
+
+int main(int argc, char **argv)
+{
+    struct pipeline p = { .records = argc > 1 ? atol(argv[1]) : 100000 };
+    nart_rt *rt = NULL;
+    nart_res r = nart_rt_new(NULL, &rt);
+
+    if (r == 0)
+        r = run(rt, &p);
+    if (r < 0)
+        fprintf(stderr, "backpressure: %s\n", nart_strerror(r));
+    nart_tcp_listener_close(&p.listener);
+    nart_rt_free(rt);
+    return r < 0;
+}

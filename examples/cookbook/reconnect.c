@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* reconnect.c: a client that connects again when the connection fails, and waits longer each time.
+ *
+ * What to look at
+ *  - client(): one loop, for the first connect and for all later ones. nart_backoff_wait() doubles the wait, adds the
+ *    jitter, so that a thousand clients do not return at the same moment, and counts the retries.
+ *  - nart_backoff_reset() is called when the server has answered, not when it has accepted: a server that accepts and
+ *    closes at once would be called without a pause.
+ *  - the deadlines: of the connect, and of the silence after it.
+ * Usage: reconnect ADDRESS:PORT [RETRIES]. Prints the lines it receives, up to the line `quit`. */
+#include <nart/nart.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct client {
+    nart_addr addr;
+    nart_backoff backoff;
+};
+
+/* One connection: until the line `quit` (0), or until it ends, which is always an error. */
+static nart_res session(nart_cx *cx, struct client *c)
+{
+    char buf[1024], *line;
+    nart_tcp sock = { 0 };
+    nart_stream s = { 0 };
+    nart_res n = nart_await_for(cx, 5 * NART_SEC, nart_tcp_connect(cx, &sock, &c->addr));
+
+    if (n == 0)
+        n = nart_stream_init_tcp(&s, &sock, buf, sizeof buf);
+    while (n >= 0) {
+        n = nart_await_for(cx, 60 * NART_SEC, nart_stream_read_line(cx, &s, 0, &line));
+        if (n < 0)
+            break;
+        nart_backoff_reset(&c->backoff);
+        if (strcmp(line, "quit") == 0)
+            break;
+        printf("received: %s\n", line);
+        fflush(stdout);
+    }
+    nart_tcp_close(&sock);
+    return n < 0 ? n : 0;
+}
+
+static nart_res client(nart_cx *cx, void *arg)
+{
+    struct client *c = arg;
+    int64_t delay;
+    nart_res waited, r;
+
+    for (;;) {
+        r = session(cx, c);
+        if (r == 0 || r == -ECANCELED)
+            return r;
+        printf("%s\n", nart_err_name(r));
+        delay = nart_backoff_delay(&c->backoff);
+        waited = nart_await(cx, nart_backoff_wait(cx, &c->backoff));
+        if (waited < 0)
+            return waited == NART_EEXHAUSTED ? r : waited;
+        printf("retry %u after %d ms\n", (unsigned)c->backoff.waited, (int)(delay / NART_MS));
+        fflush(stdout);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct client c = { .backoff = NART_BACKOFF_INIT };
+    nart_rt *rt = NULL;
+    nart_res answer = 0, r = argc > 1 ? nart_addr_parse(&c.addr, argv[1]) : -EINVAL;
+
+    c.backoff.initial = 10 * NART_MS;
+    c.backoff.max = 10 * NART_SEC;
+    c.backoff.jitter = 20;
+    if (argc > 2)
+        c.backoff.retries = (uint32_t)atoi(argv[2]);
+    if (r == 0)
+        r = nart_rt_new(NULL, &rt);
+    if (r == 0)
+        r = nart_fiber_block_on(rt, client, &c, NULL, &answer);
+    nart_rt_free(rt);
+    if (r == 0)
+        r = answer;
+    if (r < 0)
+        fprintf(stderr, "reconnect: %s\n", nart_strerror(r));
+    return r < 0;
+}

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+from program import Client, Program, check
+
+RECORDS = 20000  # 20 MB: more than the buffers of a connection hold
+
+
+def test_a_client_that_does_not_read_stops_the_producer(command):
+    with Program(command, RECORDS) as program:
+        client = Client(program.listening(), receive=4096)
+        program.expect("the producer waits, 64 records are queued")
+        check([int(line) for line in client.lines] == list(range(RECORDS)), "records")
+        program.expect("the producer ends: ok", "%d records sent: ok" % RECORDS)
+
+
+def test_a_client_that_leaves_ends_the_producer(command):
+    with Program(command, RECORDS, status=1) as program:
+        client = Client(program.listening(), receive=4096)
+        program.expect("the producer waits, 64 records are queued")
+        client.reset()
+        program.expect("the producer ends: NART_ECLOSED")
+        sent, end = program.line().split(" records sent: ")
+        check(int(sent) < RECORDS and end in ("ECONNRESET", "EPIPE"), sent, end)
