@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* backpressure_bodies.c: backpressure.c without stacks, and with several records per call.
+ *
+ * What to look at
+ *  - consumer_run(): nart_recv_many() takes all that is queued, and one system call sends it.
+ *  - the frames: what survives an await is there, and so is each task's end of the channel. A task closes its end before
+ *    it ends; the drop functions are for tasks that end while they wait.
+ *  - record_send() in producer_run() copies the record into the channel without a call of the library while there is space.
+ * Usage: backpressure_bodies RECORDS, as backpressure. */
+#include <nart/nart.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define QUEUE 64
+
+struct record {
+    char text[1024];
+};
+
+NART_CHAN_TYPED(record, struct record);
+
+struct producer {
+    nart_co co;
+    nart_tx tx;
+    long records, i;
+    bool reported;
+    struct record record;
+};
+
+static void report_wait(struct producer *p)
+{
+    if (p->reported || nart_tx_len(&p->tx) < nart_tx_capacity(&p->tx))
+        return;
+    p->reported = true;
+    printf("the producer waits, %zu records are queued\n", nart_tx_len(&p->tx));
+    fflush(stdout);
+}
+
+static nart_res producer_run(nart_cx *cx, void *frame)
+{
+    struct producer *p = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &p->co);
+    for (; p->i < p->records && r == 0; p->i++) {
+        snprintf(p->record.text, sizeof p->record.text, "%-*ld", (int)sizeof p->record.text - 1,
+                 p->i);
+        p->record.text[sizeof p->record.text - 1] = '\n';
+        report_wait(p);
+        NART_AWAIT(r, record_send(cx, &p->tx, p->record));
+    }
+    printf("the producer ends: %s\n", nart_err_name(r));
+    nart_tx_close(&p->tx);
+    NART_END(r);
+}
+
+static void producer_drop(void *frame)
+{
+    struct producer *p = frame;
+
+    nart_tx_close(&p->tx);
+}
+
+NART_TASK_TYPED(producer, struct producer, producer_run, producer_drop);
+
+struct consumer {
+    nart_co co;
+    nart_tcp_listener listener;
+    nart_tcp client;
+    nart_rx rx;
+    nart_join producer;
+    struct record *batch; /* QUEUE of them */
+    size_t len, done;
+    long records, sent;
+    nart_res error;
+};
+
+static nart_res start_producer(nart_cx *cx, struct consumer *c)
+{
+    struct producer p = { .records = c->records };
+    nart_res r = record_open(nart_cx_rt(cx), NART_CHAN_LOCAL, QUEUE, &p.tx, &c->rx);
+
+    if (r == 0)
+        r = producer_spawn(cx, &p, &c->producer);
+    nart_tx_close(&p.tx); /* the task has it now, unless there is none */
+    return r;
+}
+
+static nart_res consumer_run(nart_cx *cx, void *frame)
+{
+    struct consumer *c = frame;
+    nart_res r;
+
+    NART_BEGIN(cx, &c->co);
+    NART_AWAIT(r, nart_tcp_accept(cx, &c->listener, &c->client, NULL));
+    if (r == 0)
+        r = start_producer(cx, c);
+    while (r >= 0) {
+        NART_AWAIT(r, nart_recv_many(cx, &c->rx, c->batch, QUEUE));
+        if (r < 0)
+            break;
+        c->len = (size_t)r * sizeof *c->batch;
+        NART_AWAIT(r, nart_tcp_send_all(cx, &c->client, c->batch, c->len, &c->done));
+        if (r >= 0)
+            c->sent += r / (nart_res)sizeof *c->batch;
+    }
+    c->error = r == NART_ECLOSED ? 0 : r;
+    nart_rx_close(&c->rx); /* the producer's sends answer NART_ECLOSED from now on */
+    NART_AWAIT(r, nart_join_await(cx, &c->producer, NULL));
+    printf("%ld records sent: %s\n", c->sent, nart_err_name(c->error));
+    nart_join_release(&c->producer);
+    nart_tcp_close(&c->client);
+    NART_END(c->error);
+}
+
+static void consumer_drop(void *frame)
+{
+    struct consumer *c = frame;
+
+    nart_rx_close(&c->rx);
+    nart_join_release(&c->producer);
+    nart_tcp_close(&c->client);
+    nart_tcp_listener_close(&c->listener);
+}
+
+NART_TASK_TYPED(consumer, struct consumer, consumer_run, consumer_drop);
+
+static nart_res run(nart_rt *rt, struct consumer *c)
+{
+    char text[NART_ADDR_TEXT];
+    nart_addr addr;
+    nart_res answer = 0, r = nart_addr_parse(&addr, "127.0.0.1:0");
+
+    if (r == 0)
+        r = nart_tcp_listen(rt, &addr, NULL, &c->listener);
+    if (r == 0)
+        r = nart_tcp_listener_addr(&c->listener, &addr);
+    if (r < 0)
+        return r;
+    nart_addr_format(&addr, text, sizeof text);
+    printf("listening at %s\n", text);
+    fflush(stdout);
+    r = consumer_block_on(rt, c, &answer);
+    return r < 0 ? r : answer;
+}
+
+int main(int argc, char **argv)
+{
+    static struct record batch[QUEUE];
+    struct consumer c = { .batch = batch, .records = argc > 1 ? atol(argv[1]) : 100000 };
+    nart_rt *rt = NULL;
+    nart_res r = nart_rt_new(NULL, &rt);
+
+    if (r == 0)
+        r = run(rt, &c);
+    if (r < 0)
+        fprintf(stderr, "backpressure: %s\n", nart_strerror(r));
+    nart_rt_free(rt);
+    return r < 0;
+}
