@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* proxy.c: connects each client with another server, until both have ended or nothing was sent for a while.
+ *
+ * What to look at
+ *  - nart_stream_copy_both() does all of it. When one side ends its direction (half close), the other side reads that end
+ *    and can still send: so `nc -N` gets its answer. A side that does not read makes the other one wait. -ETIME: no byte
+ *    was moved in either direction for `idle` nanoseconds. What does not fit into the buffer passes through the kernel.
+ *  - proxy(): after an error both sides are reset. An ordinary close would be an end of the stream, which neither has
+ *    sent: half a file would look like a whole one.
+ * Usage: proxy ADDRESS:PORT UPSTREAM:PORT [MILLISECONDS of idleness]. It serves until SIGTERM. */
+#include <nart/nart.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static nart_addr upstream;
+static int64_t idle = 60 * NART_SEC;
+
+static nart_res proxy(nart_cx *cx, void *arg)
+{
+    nart_tcp *client = arg, server = { 0 };
+    char from_client[4096], from_server[4096];
+    nart_stream a = { 0 }, b = { 0 };
+    nart_stream_relay relay = { .idle = idle };
+    nart_res r = nart_await_for(cx, 5 * NART_SEC, nart_tcp_connect(cx, &server, &upstream));
+
+    if (r == 0)
+        r = nart_stream_init_tcp(&a, client, from_client, sizeof from_client);
+    if (r == 0)
+        r = nart_stream_init_tcp(&b, &server, from_server, sizeof from_server);
+    if (r == 0)
+        r = nart_await(cx, nart_stream_copy_both(cx, &a, &b, &relay));
+    printf("%llu bytes there, %llu bytes back: %s\n", (unsigned long long)relay.there.copied,
+           (unsigned long long)relay.back.copied, nart_err_name(r));
+    fflush(stdout);
+    nart_stream_relay_finish(&relay);
+    if (r < 0) {
+        nart_tcp_reset(&server);
+        nart_tcp_reset(client);
+    }
+    nart_tcp_close(&server);
+    nart_tcp_close(client);
+    return r;
+}
+
+static void close_sock(void *sock)
+{
+    nart_tcp_close(sock);
+}
+
+static nart_res accept_all(nart_cx *cx, void *listener)
+{
+    nart_fiber_opts opts = NART_FIBER_OPTS_INIT;
+    nart_tcp sock = { 0 };
+    nart_timer pause = { 0 };
+    nart_res r = 0;
+
+    opts.drop = close_sock;
+    while (r != -ECANCELED) {
+        r = nart_await(cx, nart_tcp_accept(cx, listener, &sock, NULL));
+        if (r == 0)
+            r = nart_fiber_spawn_value(cx, proxy, &sock, &opts, NULL);
+        if (r == 0)
+            continue;
+        nart_tcp_close(&sock); /* no descriptor or no memory: until another one has ended */
+        r = nart_await(cx, nart_sleep(cx, &pause, 10 * NART_MS));
+    }
+    return r;
+}
+
+static nart_res until_shutdown(nart_cx *cx, void *arg)
+{
+    nart_waiter waiter = { 0 };
+
+    (void)arg;
+    return nart_await(cx, nart_shutdown_await(cx, &waiter));
+}
+
+static nart_res run(nart_rt *rt, nart_tcp_listener *listener, const char *at)
+{
+    char text[NART_ADDR_TEXT];
+    nart_addr addr;
+    nart_res r = nart_addr_parse(&addr, at);
+
+    if (r == 0)
+        r = nart_tcp_listen(rt, &addr, NULL, listener);
+    if (r == 0)
+        r = nart_tcp_listener_addr(listener, &addr);
+    if (r == 0)
+        r = nart_rt_shutdown_on(rt, SIGTERM);
+    if (r == 0)
+        r = nart_rt_fiber_spawn(rt, accept_all, listener, NULL, NULL);
+    if (r < 0)
+        return r;
+    nart_addr_format(&addr, text, sizeof text);
+    printf("listening at %s\n", text);
+    fflush(stdout);
+    r = nart_fiber_block_on(rt, until_shutdown, NULL, NULL, NULL);
+    return r < 0 ? r : nart_rt_shutdown_within(rt, 0, NART_SEC, NULL); /* cancels all others */
+}
+
+int main(int argc, char **argv)
+{
+    nart_tcp_listener listener = { 0 };
+    nart_rt *rt = NULL;
+    nart_res r = argc > 2 ? nart_addr_parse(&upstream, argv[2]) : -EINVAL;
+
+    if (argc > 3)
+        idle = atoll(argv[3]) * NART_MS;
+    if (r == 0)
+        r = nart_rt_new(NULL, &rt);
+    if (r == 0)
+        r = run(rt, &listener, argv[1]);
+    if (r < 0)
+        fprintf(stderr, "proxy: %s\n", nart_strerror(r));
+    nart_tcp_listener_close(&listener);
+    nart_rt_free(rt);
+    return r < 0;
+}

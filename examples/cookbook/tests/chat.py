@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+import signal
+
+from program import Client, Program, check
+
+ANY = "127.0.0.1:0"
+
+
+def enter(program, others):
+    """Another client, once the others have been told."""
+    number = len(others) + 1
+    client = Client(program, 4096)
+    for other in others:
+        check(other.line() == "client %d has joined\n" % number, number)
+    return client
+
+
+def rest_or_reset(client):
+    text = b""
+    try:
+        while some := client.sock.recv(65536):
+            text += some
+    except ConnectionResetError:
+        pass
+    return text.decode()
+
+
+def test_the_others_read_it(command):
+    with Program(command, ANY) as program:
+        program.listening()
+        clients = []
+        for _ in range(20):
+            clients.append(enter(program, clients))
+        for number, author in enumerate(clients, 1):
+            for part in "I am %d\r\nit is" % number, " me\n":
+                author.send(part)
+            for client in clients:
+                if client is not author:
+                    check(client.line() == "client %d: I am %d\n" % (number, number), number)
+                    check(client.line() == "client %d: it is me\n" % number, number)
+        clients[0].send("goodbye\nwithout an end of line")
+        clients[0].shut()
+        for client in clients[1:]:
+            for text in ": goodbye", ": without an end of line", " has left":
+                check(client.line() == "client 1%s\n" % text, text)
+        check(clients[0].rest() == "", "its own lines do not come back")
+        clients[1].send(300 * "x" + "\n")  # longer than a line may be
+        clients[1].await_ended()
+        check(clients[2].line() == "client 2 has left\n", "too long")
+        clients[3].reset()
+        check(clients[2].line() == "client 4 has left\n", "reset")
+        program.signal(signal.SIGTERM)
+        for client in clients[4:]:
+            client.await_ended()
+
+
+def test_a_slow_reader_is_dropped(command):
+    with Program(command, ANY) as program:
+        program.listening()
+        ann = enter(program, [])
+        bob = enter(program, [ann])
+        slow = enter(program, [ann, bob])
+        number, dropped = 0, "client 3 does not read and was dropped\n"
+        while dropped:  # until the kernel's buffers and the queue are full
+            said = ["%d %s\n" % (n, 200 * "x") for n in range(number, number + 20)]
+            ann.send("".join(said))
+            heard = [bob.line() for _ in said]
+            if dropped in heard:
+                heard.remove(dropped)
+                heard.append(bob.line())
+                check(ann.line() == dropped, "told")
+                dropped = ""
+            check(heard == ["client 1: " + line for line in said], "bob loses nothing", heard)
+            number += 20
+        text = rest_or_reset(slow)
+        check(text.startswith("client 1: 0 x"), "it got the first lines")
+        check("client 1: %d " % (number - 1) not in text, "and not the last")
+        ann.send("still here?\n")
+        check(bob.line() == "client 1: still here?\n", "the others continue")
+        program.signal(signal.SIGTERM)
