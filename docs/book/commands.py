@@ -8,8 +8,8 @@
     commands.py --faults         each broken rule is detected
 
 Rules of a block
-  1. It names its language. Blocks `sh` are commands; blocks `text` that follow one are what it prints, `...` standing
-     for any text. Both are typed in the page.
+  1. It names its language. Blocks `sh` are commands; a block `text` that follows one is a part of what it prints, `...`
+     standing for any text. Both are typed in the page.
   2. Any other block consists of snippets only, each a file of this tree or a section of one.
   3. One with title="FILE" is saved by the reader: the file is in the folder of the next command.
 
@@ -181,7 +181,7 @@ def run(page, text, home):
         raise Fault(f"{page}: status {status} in the block at {commands[len(outputs) - 1].place}\n{outputs[-1]}")
     for before, block in zip(blocks, blocks[1:]):
         if before.language == "sh" and block.language == "text":
-            fault = differs(block.text(), outputs[commands.index(before)])
+            fault = differs(f"...{block.text()}...", outputs[commands.index(before)])
             if fault:
                 raise Fault(f"{block.place}: other output\n{fault}")
 

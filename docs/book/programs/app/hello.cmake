@@ -1,0 +1,8 @@
+cmake_minimum_required(VERSION 3.22)
+project(mine C)
+
+find_package(nart 0.1 REQUIRED)
+enable_testing()
+
+add_executable(hello hello.c)
+target_link_libraries(hello PRIVATE nart::nart nart::strict)
