@@ -100,10 +100,10 @@ NART_API const char *nart_err_name(nart_res r);
 NART_API uint32_t nart_version(void);
 
 /* Time is int64 nanoseconds on CLOCK_MONOTONIC, absolute unless a name or comment says otherwise. */
-#define NART_NEVER INT64_MAX /**< no deadline */
-#define NART_US INT64_C(1000)
-#define NART_MS INT64_C(1000000)
-#define NART_SEC INT64_C(1000000000)
+#define NART_NEVER INT64_MAX         /**< no deadline */
+#define NART_US INT64_C(1000)        /**< a microsecond */
+#define NART_MS INT64_C(1000000)     /**< a millisecond */
+#define NART_SEC INT64_C(1000000000) /**< a second */
 
 /** `at + ns`, saturating: NART_NEVER and overflow give NART_NEVER. */
 static inline int64_t nart_time_add(int64_t at, int64_t ns)
@@ -124,9 +124,9 @@ static inline int64_t nart_time_add(int64_t at, int64_t ns)
  * grow by further mappings. nart_remote_spawn() and nart_remote_spawn_join() use malloc().
  */
 typedef struct nart_alloc {
-    void *(*alloc)(void *arg, size_t size, size_t align);
-    void (*free)(void *arg, void *p, size_t size, size_t align);
-    void *arg;
+    void *(*alloc)(void *arg, size_t size, size_t align);        /**< allocates, or NULL */
+    void (*free)(void *arg, void *p, size_t size, size_t align); /**< frees */
+    void *arg;                                                   /**< passed to both */
 } nart_alloc;
 
 #ifdef __cplusplus

@@ -46,7 +46,8 @@ typedef struct nart_watch_tx {
 
 /** A receiver. */
 typedef struct nart_watch_rx {
-    nart__bcast_rx in; /* private */
+    /* private */
+    nart__bcast_rx in;
 } nart_watch_rx;
 
 /**
@@ -98,7 +99,8 @@ typedef struct nart_broadcast_tx {
 
 /** A receiver. */
 typedef struct nart_broadcast_rx {
-    nart__bcast_rx in; /* private */
+    /* private */
+    nart__bcast_rx in;
 } nart_broadcast_rx;
 
 /**

@@ -46,7 +46,10 @@
 extern "C" {
 #endif
 
-enum { NART_BYTES_SPSC = 1, NART_BYTES_MPSC = 2 };
+enum {
+    NART_BYTES_SPSC = 1, /**< one sender */
+    NART_BYTES_MPSC = 2  /**< many senders */
+};
 
 enum {
     /** Opened on a runtime with NART_RT_SPINNING: the receiver's loop never parks and checks the channel in
@@ -93,14 +96,14 @@ typedef struct nart_bytes_rx {
 
 /** Claimed room: write `len` bytes at `ptr`. */
 typedef struct nart_bytes_buf {
-    void *ptr;
-    size_t len;
+    void *ptr;  /**< where to write */
+    size_t len; /**< bytes of space */
 } nart_bytes_buf;
 
 /** A received message: `len` bytes at `ptr`, valid until its release. */
 typedef struct nart_bytes_msg {
-    const void *ptr;
-    size_t len;
+    const void *ptr; /**< the bytes */
+    size_t len;      /**< their number */
 } nart_bytes_msg;
 
 /**

@@ -29,6 +29,7 @@ struct nart__token;
 
 /** A handle of a token. Zeroed = empty. Copy it with nart_token_clone() only; release each handle. */
 typedef struct nart_token {
+    /* private */
     struct nart__token *node;
 } nart_token;
 

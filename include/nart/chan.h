@@ -57,7 +57,11 @@
 extern "C" {
 #endif
 
-enum { NART_CHAN_LOCAL = 1, NART_CHAN_SPSC = 2, NART_CHAN_MPSC = 3 };
+enum {
+    NART_CHAN_LOCAL = 1, /**< within one runtime */
+    NART_CHAN_SPSC = 2,  /**< between threads, one sender */
+    NART_CHAN_MPSC = 3   /**< between threads, many senders */
+};
 
 enum {
     /** SPSC and MPSC, opened on a runtime with NART_RT_SPINNING: the receiver's loop never parks and checks

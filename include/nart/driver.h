@@ -21,7 +21,7 @@
 extern "C" {
 #endif
 
-#define NART_DRIVER_ABI 3u
+#define NART_DRIVER_ABI 3u /**< version of the layout of a nart_driver */
 
 /** Bits of nart_driver.kind. */
 enum {
@@ -37,52 +37,54 @@ struct termios;
 /** The system calls on the descriptors of handles: real ones in the loop, faults or a simulation elsewhere.
  *  Each answers >= 0 or -errno, never -EINTR. */
 typedef struct nart_sys {
-    int (*socket)(int family, int type); /* non-blocking, closed on exec */
-    int (*bind)(int fd, const struct sockaddr *addr, socklen_t len);
-    int (*listen)(int fd, int backlog);
-    int (*accept)(int fd, struct sockaddr *addr, socklen_t *len); /* as socket() */
-    int (*connect)(int fd, const struct sockaddr *addr, socklen_t len);
-    ssize_t (*recv)(int fd, void *buf, size_t len, int flags);
-    ssize_t (*send)(int fd, const void *buf, size_t len, int flags);
-    int (*recvmmsg)(int fd, struct mmsghdr *msgs, unsigned n, int flags);
-    int (*sendmmsg)(int fd, struct mmsghdr *msgs, unsigned n, int flags);
-    int (*shutdown)(int fd, int how);
-    int (*sock_error)(int fd); /* SO_ERROR, which is cleared: 0 or -errno */
-    int (*setsockopt)(int fd, int level, int name, const void *value, socklen_t len);
-    int (*getsockopt)(int fd, int level, int name, void *value, socklen_t *len);
-    int (*sockname)(int fd, struct sockaddr *addr, socklen_t *len);
-    int (*peername)(int fd, struct sockaddr *addr, socklen_t *len);
-    int (*poll)(int fd, short events); /* the current events; does not wait */
-    int (*set_nonblocking)(int fd);
-    int (*dup)(int fd); /* another descriptor of the same open file, closed on exec */
-    void (*close)(int fd);
-    ssize_t (*read)(int fd, void *buf, size_t len);
-    ssize_t (*writev)(int fd, const struct iovec *pieces, int n);
-    ssize_t (*sendmsg)(int fd, const struct msghdr *msg, int flags);
-    int (*pipe)(int fds[2]);                         /* as socket() */
-    ssize_t (*splice)(int from, int to, size_t len); /* one of them is a pipe; does not wait */
-    bool (*sigpipe_kills)(void); /* would SIGPIPE on this thread end the process? */
+    int (*socket)(int family, int type); /**< non-blocking, closed on exec */
+    int (*bind)(int fd, const struct sockaddr *addr, socklen_t len);      /**< bind(2) */
+    int (*listen)(int fd, int backlog);                                   /**< listen(2) */
+    int (*accept)(int fd, struct sockaddr *addr, socklen_t *len);         /**< as socket() */
+    int (*connect)(int fd, const struct sockaddr *addr, socklen_t len);   /**< connect(2) */
+    ssize_t (*recv)(int fd, void *buf, size_t len, int flags);            /**< recv(2) */
+    ssize_t (*send)(int fd, const void *buf, size_t len, int flags);      /**< send(2) */
+    int (*recvmmsg)(int fd, struct mmsghdr *msgs, unsigned n, int flags); /**< recvmmsg(2) */
+    int (*sendmmsg)(int fd, struct mmsghdr *msgs, unsigned n, int flags); /**< sendmmsg(2) */
+    int (*shutdown)(int fd, int how);                                     /**< shutdown(2) */
+    int (*sock_error)(int fd); /**< SO_ERROR, which is cleared: 0 or -errno */
+    int (*setsockopt)(int fd, int level, int name, const void *value,
+                      socklen_t len); /**< setsockopt(2) */
+    int (*getsockopt)(int fd, int level, int name, void *value,
+                      socklen_t *len);                              /**< getsockopt(2) */
+    int (*sockname)(int fd, struct sockaddr *addr, socklen_t *len); /**< getsockname(2) */
+    int (*peername)(int fd, struct sockaddr *addr, socklen_t *len); /**< getpeername(2) */
+    int (*poll)(int fd, short events); /**< the current events; does not wait */
+    int (*set_nonblocking)(int fd);    /**< sets O_NONBLOCK */
+    int (*dup)(int fd);    /**< another descriptor of the same open file, closed on exec */
+    void (*close)(int fd); /**< close(2) */
+    ssize_t (*read)(int fd, void *buf, size_t len);                  /**< read(2) */
+    ssize_t (*writev)(int fd, const struct iovec *pieces, int n);    /**< writev(2) */
+    ssize_t (*sendmsg)(int fd, const struct msghdr *msg, int flags); /**< sendmsg(2) */
+    int (*pipe)(int fds[2]);                                         /**< as socket() */
+    ssize_t (*splice)(int from, int to, size_t len); /**< one of them is a pipe; does not wait */
+    bool (*sigpipe_kills)(void); /**< would SIGPIPE on this thread end the process? */
     ssize_t (*recvmsg)(int fd, struct msghdr *msg,
-                       int flags);                       /* descriptors in it: closed on exec */
-    int (*socketpair)(int family, int type, int fds[2]); /* as socket() */
-    int (*path_id)(const char *path, uint64_t id[2]);    /* which socket it names; -ENOTSOCK none */
-    int (*unlink)(const char *path);
-    int (*set_mode)(int fd, const char *path, uint32_t mode); /* of the path; NULL: of fd */
-    int (*open)(const char *path, int flags);                 /* as socket() */
-    int (*kind)(int fd);                                      /* its S_IFMT bits */
-    int (*access_mode)(int fd);                               /* O_RDONLY, O_WRONLY or O_RDWR */
-    int (*window_size)(int fd, uint16_t size[2]);             /* rows and columns of a terminal */
-    int (*tty_get)(int fd, struct termios *mode, uint32_t *device); /* of a terminal */
-    int (*tty_set)(int fd, const struct termios *mode); /* at once; -EIO: in the background */
-    /* sendfile(2) to a socket from `*offset` on; NULL: splice(2), from a pipe. Does not wait, no SIGPIPE */
+                       int flags);                       /**< descriptors in it: closed on exec */
+    int (*socketpair)(int family, int type, int fds[2]); /**< as socket() */
+    int (*path_id)(const char *path, uint64_t id[2]); /**< which socket it names; -ENOTSOCK none */
+    int (*unlink)(const char *path);                  /**< unlink(2) */
+    int (*set_mode)(int fd, const char *path, uint32_t mode); /**< of the path; NULL: of fd */
+    int (*open)(const char *path, int flags);                 /**< as socket() */
+    int (*kind)(int fd);                                      /**< its S_IFMT bits */
+    int (*access_mode)(int fd);                               /**< O_RDONLY, O_WRONLY or O_RDWR */
+    int (*window_size)(int fd, uint16_t size[2]);             /**< rows and columns of a terminal */
+    int (*tty_get)(int fd, struct termios *mode, uint32_t *device); /**< of a terminal */
+    int (*tty_set)(int fd, const struct termios *mode); /**< at once; -EIO: in the background */
+    /** sendfile(2) to a socket from `*offset` on; NULL: splice(2), from a pipe. Does not wait, no SIGPIPE */
     ssize_t (*send_file)(int to, int from, const int64_t *offset, size_t len);
 } nart_sys;
 
 /** The functions of a driver, which the operations of its tasks call. `host` is the driver's own pointer. */
 typedef struct nart_driver {
-    uint32_t abi;  /**< NART_DRIVER_ABI */
-    uint32_t kind; /**< NART_DRIVER_* */
-    const char *name;
+    uint32_t abi;               /**< NART_DRIVER_ABI */
+    uint32_t kind;              /**< NART_DRIVER_* */
+    const char *name;           /**< for debugging */
     int64_t (*now)(void *host); /**< CLOCK_MONOTONIC, or a clock of the driver */
     /** The task has parked; `deadline` is its earliest one. NART_NEVER: leave its timer as it is. A timer
      *  that fires early causes a spurious poll. */
@@ -180,6 +182,7 @@ NART_API const nart_sys *nart_driver_sys(void);
  * **Thread**: the one that polls the tasks that use it.
  */
 typedef struct nart_driver_io {
+    /* private */
     uint64_t opaque[16];
 } nart_driver_io;
 
@@ -194,7 +197,7 @@ NART_API void nart_driver_io_clear(nart_driver_io *io, uint32_t bits);
 /** Whether another operation waits in one of these directions: io_want() then answers -EBUSY, and must not
  *  replace the waker of that one. */
 NART_API bool nart_driver_io_taken(const nart_driver_io *io, uint32_t dirs, const nart_cx *cx);
-/** @return as io_want(): the bits; or NART_PENDING, -EBUSY, -ETIMEDOUT, -ECANCELED. */
+/** Waits for one of these directions. @return as io_want(): the bits; or NART_PENDING, -EBUSY, -ETIMEDOUT, -ECANCELED. */
 NART_API nart_res nart_driver_io_want(nart_driver_io *io, uint32_t dirs, nart_cx *cx);
 /** As io_unwait(). */
 NART_API void nart_driver_io_unwait(nart_driver_io *io, uint32_t dirs, const nart_cx *cx);

@@ -75,13 +75,15 @@ struct nart__file;
 
 /** An open file or directory. Zeroed = closed. May be moved by assignment; do not copy it. **Thread**: one at a time. */
 typedef struct nart_file {
+    /* private */
     struct nart__file *shared;
 } nart_file;
 
 /** An operation. Zeroed = idle. It keeps the memory of its last operation for the next. */
 typedef struct nart_file_op {
-    nart_work work;     /* private */
     nart_workers *pool; /**< that runs it; NULL: the default pool */
+    /* private */
+    nart_work work;
 } nart_file_op;
 
 /** Closes an operation, as nart_work_close(): a task that awaits it is woken and gets NART_EABORTED. Never blocks.
@@ -142,9 +144,11 @@ NART_API NART_MUST_USE nart_res nart_file_truncate(nart_cx *cx, nart_file_op *op
 
 /** What is known of a file. Times are nanoseconds since 1970. */
 typedef struct nart_file_info {
-    uint64_t dev, ino, links, size, blocks; /**< blocks of 512 bytes */
-    uint32_t mode, uid, gid, reserved0;
-    int64_t accessed, modified, changed;
+    uint64_t dev, ino, links; /**< the device, the number on it, the number of names */
+    uint64_t size, blocks;    /**< bytes, and blocks of 512 bytes */
+    uint32_t mode, uid, gid;  /**< type and permissions, the owner */
+    uint32_t reserved0;
+    int64_t accessed, modified, changed; /**< the content, the content, the status */
     uint64_t reserved[2];
 } nart_file_info;
 
@@ -163,7 +167,7 @@ NART_API NART_MUST_USE nart_res nart_file_stat(nart_cx *cx, nart_file_op *op, co
  *     r = nart_stream_init_file(&f->s, &f->fs, f->buf, sizeof f->buf);
  */
 typedef struct nart_file_stream {
-    nart_file *file;
+    nart_file *file;           /**< an open file */
     nart_workers *pool;        /**< that does the work; NULL: the default pool */
     int64_t read_at, write_at; /**< the next byte; they move with the bytes that are answered */
     /* private */
@@ -269,11 +273,11 @@ NART_API NART_MUST_USE nart_res nart_path_utimes(nart_cx *cx, nart_file_op *op, 
 
 /** What is known of a file system. */
 typedef struct nart_fs_info {
-    uint64_t type; /**< see statfs(2) */
-    uint64_t block_size;
+    uint64_t type;                    /**< see statfs(2) */
+    uint64_t block_size;              /**< bytes */
     uint64_t blocks, free, available; /**< in blocks; `available` to users without privileges */
-    uint64_t files, files_free;
-    uint64_t name_max; /**< bytes of a name */
+    uint64_t files, files_free;       /**< the most that can exist, and how many more */
+    uint64_t name_max;                /**< bytes of a name */
     uint64_t reserved[4];
 } nart_fs_info;
 
@@ -305,7 +309,7 @@ NART_API NART_MUST_USE nart_res nart_file_copy(nart_cx *cx, nart_file_op *op, co
 
 /** An entry of a directory. */
 typedef struct nart_dir_entry {
-    uint64_t ino;
+    uint64_t ino;     /**< its number on the device */
     uint32_t type;    /**< DT_REG and so on of dirent.h; 0: unknown, see nart_path_stat() */
     const char *name; /**< valid until the operation is used again or closed */
 } nart_dir_entry;

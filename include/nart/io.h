@@ -52,8 +52,9 @@ enum {
     NART_PRI = 32    /**< urgent data is pending: reads may stop at its mark */
 };
 
-/* Private: the driver, its host, and an id that is never used again there. */
+/** The first field of a handle on a descriptor: the driver, its host, and an id that is never used again there. */
 typedef struct nart_io {
+    /* private */
     const struct nart_driver *drv;
     void *host;
     uint64_t id;
@@ -62,6 +63,7 @@ typedef struct nart_io {
 /** A descriptor of any kind whose readiness is awaited: pipes, terminals, devices, sockets of other
  *  libraries. What epoll does not support (regular files) is always ready. Zeroed = closed. */
 typedef struct nart_fd {
+    /* private */
     nart_io io;
     uint32_t flags;
     uint32_t reserved[9];

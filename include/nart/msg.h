@@ -44,7 +44,7 @@ extern "C" {
 /** A message to send, or space for one to receive. The caller's memory; zero what is not used. */
 typedef struct nart_msg {
     struct iovec *pieces; /**< the bytes, in `n` pieces; at most 1,024 */
-    size_t n;
+    size_t n;             /**< elements of `pieces` */
     nart_addr *
         addr; /**< sending: the receiver, NULL if the socket is connected; receiving: filled in with
                          *   the sender, or NULL. Not used by TCP and connected Unix sockets */

@@ -45,8 +45,8 @@ extern "C" {
 
 /** An address and a port: a `struct sockaddr` of `len` bytes. Zeroed = none. May be copied. */
 typedef struct nart_addr {
-    struct sockaddr_storage storage;
-    socklen_t len;
+    struct sockaddr_storage storage; /**< the `struct sockaddr` */
+    socklen_t len;                   /**< its bytes; 0: none */
 } nart_addr;
 
 /** Size of a buffer that holds the text of any address and its NUL; 64 is enough for IPv4 and IPv6. */
@@ -81,6 +81,7 @@ NART_API uint16_t nart_addr_port(const nart_addr *a);
 
 /** A listening socket. Zeroed = closed. */
 typedef struct nart_tcp_listener {
+    /* private */
     nart_io io;
     int32_t fd;
     int32_t spare; /* accepted and not yet registered: the descriptor, plus one */
@@ -160,6 +161,7 @@ NART_API void nart_tcp_listener_move(nart_tcp_listener *dst, nart_tcp_listener *
 
 /** A connected TCP socket. Zeroed = closed. */
 typedef struct nart_tcp {
+    /* private */
     nart_io io;
     int32_t fd;
     uint32_t state;
@@ -289,9 +291,10 @@ NART_API NART_MUST_USE nart_res nart_tcp_send_all(nart_cx *cx, nart_tcp *s, cons
  *         NART_AWAIT_FOR(r, NART_SEC, nart_tcp_write(cx, &f->sock, &f->out));
  */
 typedef struct nart_tcp_writer {
+    /* private */
     const void *buf;
     size_t len, done;
-    uint64_t id; /* private: the connection that has sent a part of it */
+    uint64_t id; /* the connection that has sent a part of it */
     const void *host;
 } nart_tcp_writer;
 
@@ -420,6 +423,7 @@ NART_API nart_res nart_tcp_fd(const nart_tcp *s);
 
 /** A UDP socket. Zeroed = closed. */
 typedef struct nart_udp {
+    /* private */
     nart_io io;
     int32_t fd;
     uint32_t flags;
@@ -458,7 +462,7 @@ enum {
 
 /** One datagram of a batch. The caller's memory. */
 typedef struct nart_udp_msg {
-    void *buf;
+    void *buf;      /**< its bytes */
     size_t cap;     /**< receiving: bytes in `buf` */
     size_t len;     /**< bytes of the datagram in `buf` */
     int64_t stamp;  /**< received with NART_UDP_TIMESTAMPS: nanoseconds on CLOCK_REALTIME; else 0 */

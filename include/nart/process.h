@@ -67,10 +67,11 @@ typedef enum nart_stdio_kind {
                      *   Ignore SIGPIPE before you write to a child, which may end at any time. */
 } nart_stdio_kind;
 
+/** One of the three streams of a child. Zeroed = that of this process. */
 typedef struct nart_stdio {
-    nart_stdio_kind kind;
-    int fd;
-    nart_fd *pipe; /**< overwritten; closed when the spawn fails */
+    nart_stdio_kind kind; /**< NART_STDIO_* */
+    int fd;               /**< of NART_STDIO_FD */
+    nart_fd *pipe;        /**< overwritten; closed when the spawn fails */
 } nart_stdio;
 
 /** A descriptor that a child gets beside the three. */
@@ -79,8 +80,8 @@ typedef struct nart_process_fd {
     int as; /**< its number in the child: 3 to NART_PROCESS_FD_MAX */
 } nart_process_fd;
 
-#define NART_PROCESS_FD_MAX 255
-#define NART_PROCESS_FDS 16 /**< descriptors at most */
+#define NART_PROCESS_FD_MAX 255 /**< the largest number of a descriptor in a child */
+#define NART_PROCESS_FDS 16     /**< descriptors at most */
 
 /** A limit of the resources of a child, see setrlimit(2). */
 typedef struct nart_process_limit {
@@ -109,24 +110,24 @@ enum {
     NART_PROCESS_DIE_WITH_PARENT = 512
 };
 
+/** What to run, and how; begin with NART_PROCESS_OPTS_INIT, then set at least `argv`. Zero means the default. */
 typedef struct nart_process_opts {
-    size_t size; /**< sizeof(nart_process_opts) */
-    uint32_t flags;
-    uint32_t nfds;
+    size_t size;    /**< sizeof(nart_process_opts) */
+    uint32_t flags; /**< NART_PROCESS_* */
+    uint32_t nfds;  /**< elements of `fds`, at most NART_PROCESS_FDS */
     /** The program; NULL: argv[0]. A relative path begins in `dir`; PATH is that of this process. */
     const char *file;
-    const char *const *argv; /**< ends with NULL */
-    const char *const *env;  /**< "NAME=value", ends with NULL; NULL: that of this process */
-    const char *dir;         /**< working directory; NULL: that of this process */
-    nart_stdio in, out, err;
+    const char *const *argv;    /**< ends with NULL */
+    const char *const *env;     /**< "NAME=value", ends with NULL; NULL: that of this process */
+    const char *dir;            /**< working directory; NULL: that of this process */
+    nart_stdio in, out, err;    /**< its standard streams */
     const nart_process_fd *fds; /**< `nfds` of them */
-    /* Each of the next five counts if its flag is set. */
-    uid_t uid;
-    gid_t gid;
-    mode_t umask;
-    int nice;
-    const gid_t *groups; /**< `ngroups` of them */
-    uint32_t ngroups, nlimits;
+    uid_t uid;                  /**< with NART_PROCESS_UID */
+    gid_t gid;                  /**< with NART_PROCESS_GID */
+    mode_t umask;               /**< with NART_PROCESS_UMASK */
+    int nice;                   /**< with NART_PROCESS_NICE */
+    const gid_t *groups;        /**< with NART_PROCESS_GROUPS: `ngroups` of them */
+    uint32_t ngroups, nlimits;  /**< elements of `groups` and of `limits` */
     const nart_process_limit *limits; /**< `nlimits` of them */
     const void *reserved[4];          /**< NULL */
 } nart_process_opts;
@@ -209,11 +210,11 @@ NART_API nart_res nart_process_close(nart_process *p);
 /** A run to the end. Zero it, then set the first four fields. */
 typedef struct nart_process_output {
     char *out; /**< receives what the child writes to its standard output; NULL: it is discarded */
-    size_t out_size;
-    char *err; /**< the same of its standard error */
-    size_t err_size;
+    size_t out_size;         /**< bytes of space at `out` */
+    char *err;               /**< the same of its standard error */
+    size_t err_size;         /**< bytes of space at `err` */
     size_t out_len, err_len; /**< bytes that were written: above the size, the rest was discarded */
-    nart_process_status status;
+    nart_process_status status; /**< how the child has ended */
     /* private */
     nart_process process;
     nart_fd out_pipe, err_pipe;

@@ -186,8 +186,8 @@ NART_API NART_MUST_USE nart_res nart_resolve_reverse(nart_cx *cx, nart_lookup *o
 
 /** Where a service is: a record SRV (RFC 2782). */
 typedef struct nart_srv {
-    char host[NART_NAME_SIZE];
-    uint16_t port, priority, weight;
+    char host[NART_NAME_SIZE];       /**< its name, with a NUL */
+    uint16_t port, priority, weight; /**< as in the record */
 } nart_srv;
 
 /**
@@ -248,7 +248,7 @@ typedef struct nart_connect {
 
 /** One attempt of a connect. Times are those of the runtime's clock. */
 typedef struct nart_connect_attempt {
-    nart_addr addr;
+    nart_addr addr; /**< to which */
     nart_res
         res; /**< 0: it has succeeded; NART_PENDING: it was still under way when the operation ended; or its
                      *   error */

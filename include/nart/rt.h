@@ -48,7 +48,7 @@ typedef struct nart_rt_opts {
      *  example). Each line begins with the runtime's name. Default: prints to standard error.
      *  **Thread**: the runtime's own. */
     void (*report)(void *arg, const char *line);
-    void *report_arg;
+    void *report_arg; /**< passed to `report` */
     uint64_t reserved[8];
 } nart_rt_opts;
 
@@ -295,8 +295,11 @@ NART_API void nart_rt_dump(nart_rt *rt, FILE *out);
 
 /** Counters of a runtime. Later versions add fields at the end. */
 typedef struct nart_rt_stats {
-    size_t size; /**< sizeof(nart_rt_stats), set by the caller */
-    uint64_t ticks, polls, parks, timers_fired, wakes_foreign, io_events, spawned, ended;
+    size_t size;                      /**< sizeof(nart_rt_stats), set by the caller */
+    uint64_t ticks, polls, parks;     /**< turns of the loop, polls of tasks, waits in the kernel */
+    uint64_t timers_fired, io_events; /**< timers, and events of descriptors */
+    uint64_t wakes_foreign;           /**< wakes by other threads */
+    uint64_t spawned, ended;          /**< tasks */
     uint64_t wakes_coalesced; /**< those of wakes_foreign that found the task ready; a wake of a
                                *   task that is in the inbox is not counted at all */
     uint64_t eventfd_writes;  /**< by other threads, and for an idle host */

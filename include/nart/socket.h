@@ -231,6 +231,7 @@ NART_API nart_res nart_sock_fastopen_connect(nart_res fd);
 /** A socket that is no handle yet: it belongs to no runtime, and nothing waits in it. Zeroed = closed. It may be
  *  moved by assignment, if the old one is zeroed. */
 typedef struct nart_socket {
+    /* private */
     int32_t fd; /* plus one */
     uint32_t reserved0;
     uint64_t reserved[3];
@@ -350,7 +351,7 @@ NART_API NART_MUST_USE nart_res nart_unix_dgram_from_socket_here(nart_cx *cx, na
 
 /** A descriptor that was passed to this process. */
 typedef struct nart_listen_fd {
-    int32_t fd;
+    int32_t fd;                     /**< the descriptor */
     char name[NART_LISTEN_FD_NAME]; /**< "unknown": they have none */
 } nart_listen_fd;
 

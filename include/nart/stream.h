@@ -63,7 +63,7 @@ extern "C" {
 
 /* ---- transports ------------------------------------------------------------------------------ */
 
-#define NART_STREAM_ABI 1u
+#define NART_STREAM_ABI 1u /**< version of the layout of a nart_stream_type */
 
 /**
  * What a stream reads from and writes to; constant. Functions with `cx` are operations: they may answer
@@ -71,9 +71,9 @@ extern "C" {
  * operations they are not called when bytes in the buffers suffice.
  */
 typedef struct nart_stream_type {
-    uint32_t abi;   /**< NART_STREAM_ABI */
-    uint32_t flags; /**< 0 */
-    const char *name;
+    uint32_t abi;     /**< NART_STREAM_ABI */
+    uint32_t flags;   /**< 0 */
+    const char *name; /**< for debugging */
     /** Reads 1 to `len` bytes; `len` > 0. Answers their number; 0: the end. */
     nart_res (*read)(nart_cx *cx, void *io, void *buf, size_t len);
     /** Writes 1 byte or more from the `n` pieces, which have one or more in total. Answers their number. */
@@ -349,13 +349,13 @@ NART_API NART_MUST_USE nart_res nart_stream_shutdown(nart_cx *cx, nart_stream *s
 
 /** What stands before a frame: the number of its bytes, unsigned, in 1 to 8 bytes. */
 typedef enum nart_prefix {
-    NART_PREFIX_U8 = 1,
-    NART_PREFIX_U16BE = 2, /**< big-endian: network byte order */
-    NART_PREFIX_U32BE = 4,
-    NART_PREFIX_U64BE = 8,
-    NART_PREFIX_U16LE = 0x12, /**< little-endian */
-    NART_PREFIX_U32LE = 0x14,
-    NART_PREFIX_U64LE = 0x18
+    NART_PREFIX_U8 = 1,       /**< 1 byte */
+    NART_PREFIX_U16BE = 2,    /**< 2 bytes, big-endian: network byte order */
+    NART_PREFIX_U32BE = 4,    /**< 4 bytes, big-endian */
+    NART_PREFIX_U64BE = 8,    /**< 8 bytes, big-endian */
+    NART_PREFIX_U16LE = 0x12, /**< 2 bytes, little-endian */
+    NART_PREFIX_U32LE = 0x14, /**< 4 bytes, little-endian */
+    NART_PREFIX_U64LE = 0x18  /**< 8 bytes, little-endian */
 } nart_prefix;
 
 /**

@@ -70,7 +70,7 @@ enum {
     NART_TASK_BACKGROUND = 4 /**< begins in the background: see nart_task_set_background() */
 };
 
-#define NART_TASK_ABI 1u
+#define NART_TASK_ABI 1u /**< version of the layout of a nart_task_type */
 
 /**
  * A type of tasks. Constant; must live as long as its tasks. Initialise it with NART_TASK_TYPE, or with
@@ -84,11 +84,11 @@ enum {
  * child's drop closes the sender.
  */
 typedef struct nart_task_type {
-    uint32_t abi;         /**< NART_TASK_ABI */
-    uint32_t flags;       /**< NART_TASK_* */
-    const char *name;     /**< shown by nart_rt_dump() and in reports */
-    uint32_t size, align; /**< of the frame, in bytes; `align` is a power of two, at most 64 */
-    nart_poll_fn poll;
+    uint32_t abi;              /**< NART_TASK_ABI */
+    uint32_t flags;            /**< NART_TASK_* */
+    const char *name;          /**< shown by nart_rt_dump() and in reports */
+    uint32_t size, align;      /**< of the frame, in bytes; `align` is a power of two, at most 64 */
+    nart_poll_fn poll;         /**< called for each poll */
     void (*drop)(void *frame); /**< the frame's destructor, or NULL. Called exactly once, before
                                 *   the frame is freed: at the task's end, or, if it is held, at
                                 *   the release of its join handle. Must not await. Drops of one
@@ -111,6 +111,7 @@ typedef struct nart_task_type {
 
 /** The id of a task. Ids are never reused within a runtime. Zero: no task. */
 typedef struct nart_task {
+    /* private */
     uint32_t slot, gen;
 } nart_task;
 
@@ -122,13 +123,14 @@ typedef struct nart_task {
  * one spurious poll of another task. Zero wakes no task.
  */
 typedef struct nart_waker {
+    /* private */
     uintptr_t w;
 } nart_waker;
 
 /** An object of your own that a waker can wake: see nart_waker_of(). `wake` runs on the waking thread. It
  *  must only signal, and must not take a lock. */
 typedef struct nart_wakeable {
-    void (*wake)(struct nart_wakeable *self);
+    void (*wake)(struct nart_wakeable *self); /**< signals the object */
 } nart_wakeable;
 
 /** The waker of the task that is being polled; outside of a poll, one that wakes no task.

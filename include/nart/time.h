@@ -77,7 +77,8 @@ typedef struct nart_interval {
     nart_missed missed; /**< may be set at any time; NART_MISSED_BURST at first */
     int64_t next;       /**< when the next tick is due; read only */
     int64_t period;     /**< nanoseconds; may be set at any time, applies from the next tick on */
-    nart_timer timer;   /* private */
+    /* private */
+    nart_timer timer;
 } nart_interval;
 
 /** Sets up an interval whose first tick is one period from now. @return 0; -EINVAL `period` is not above 0. */

@@ -80,6 +80,7 @@
 #define NART_HTTP_OPTS_INIT NART__SIZED(nart_http_opts)
 #define NART_HTTP_CLIENT_OPTS_INIT NART__SIZED(nart_http_client_opts)
 #define NART_WS_OPTS_INIT NART__SIZED(nart_ws_opts)
+/** Initialiser of a nart_http_header. */
 #define NART_HTTP_HEADER(name, value) { (name), (value), 0, 0, { 0, 0 } }
 #endif
 
@@ -353,6 +354,7 @@ typedef struct nart_tokio_report {
  * the loop's.
  */
 typedef struct nart_tokio_op {
+    /** private */
     void *op;
     uint64_t reserved;
 } nart_tokio_op;
@@ -377,6 +379,7 @@ typedef void (*nart_drop_fn)(void *arg);
  * it returns that and leaks the future, because tokio has ended on the thread.
  */
 typedef struct nart_tokio_local {
+    /** private */
     void *local;
     uint64_t reserved;
 } nart_tokio_local;
@@ -446,6 +449,7 @@ typedef struct nart_tokio_stats {
  * **Thread** of all nart_tokio_log functions: any, but one at a time.
  */
 typedef struct nart_tokio_log {
+    /** private */
     void *log;
     uint64_t reserved;
 } nart_tokio_log;
@@ -605,6 +609,7 @@ typedef struct nart_tls_opts {
 typedef struct nart_tls {
     /** The socket, for nart_tcp_peer_addr() and options. Do not send, receive or close by it */
     nart_tcp tcp;
+    /** private */
     void *session;
     uint64_t reserved[3];
 } nart_tls;

@@ -71,7 +71,8 @@ typedef struct nart_unix_opts {
 
 /** A connection. Zeroed = closed. */
 typedef struct nart_unix {
-    nart_tcp conn; /* private: both share their code */
+    /* private */
+    nart_tcp conn; /* both share their code */
 } nart_unix;
 
 /**
@@ -221,8 +222,8 @@ NART_API NART_MUST_USE nart_res nart_unix_sendmsg(nart_cx *cx, nart_unix *u, con
 
 /** The process that has connected, or has begun to listen: as it was then. */
 typedef struct nart_unix_cred {
-    int32_t pid; /**< 0: it has no number here (another pid namespace) */
-    uint32_t uid, gid;
+    int32_t pid;       /**< 0: it has no number here (another pid namespace) */
+    uint32_t uid, gid; /**< its effective user and group */
 } nart_unix_cred;
 
 /** Who is the peer? The number of a process may have been used again: to signal it use nart_unix_peer_pidfd().
@@ -262,7 +263,8 @@ NART_API nart_res nart_unix_close(nart_unix *u);
 
 /** A listening socket. Zeroed = closed. */
 typedef struct nart_unix_listener {
-    nart_tcp_listener listener; /* private: both share their code */
+    /* private */
+    nart_tcp_listener listener; /* both share their code */
 } nart_unix_listener;
 
 /**
@@ -327,7 +329,8 @@ NART_API void nart_unix_listener_move(nart_unix_listener *dst, nart_unix_listene
 
 /** A socket of datagrams, which are reliable and in order. Zeroed = closed. */
 typedef struct nart_unix_dgram {
-    nart_udp sock; /* private: both share their code */
+    /* private */
+    nart_udp sock; /* both share their code */
 } nart_unix_dgram;
 
 /** Opens a socket, bound to `addr`; NULL: it has no name, and nobody can answer. `opts` may be NULL.

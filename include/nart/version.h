@@ -6,7 +6,7 @@
 #ifndef NART_VERSION_H
 #define NART_VERSION_H
 
-/* The only place where it is written: CMake reads it from here, a test compares the crate's. */
+/** The version. The only place where it is written: CMake reads it from here, a test compares the crate's. */
 #define NART_VERSION_MAJOR 0
 #define NART_VERSION_MINOR 1
 #define NART_VERSION_PATCH 0

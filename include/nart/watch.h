@@ -69,8 +69,9 @@ struct nart_watch;
  */
 typedef void nart_watch_fn(struct nart_watch *w, uint32_t events, void *arg);
 
-/** A watch. Its fields are private. */
+/** A watch. */
 typedef struct nart_watch {
+    /* private */
     nart_rt *rt; /* NULL: it is stopped */
     struct nart_watch *next, **prev;
     nart_watch_fn *fn;

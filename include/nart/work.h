@@ -146,7 +146,7 @@ NART_API void nart_workers_dump(nart_workers *pool, FILE *out);
 /** A job, as its function sees it. */
 typedef struct nart_job nart_job;
 
-#define NART_WORK_ABI 1u
+#define NART_WORK_ABI 1u /**< version of the layout of a nart_work_type */
 
 /** A type of jobs. Constant; must live as long as its jobs. Initialise it with NART_WORK_TYPE. */
 typedef struct nart_work_type {
@@ -245,6 +245,7 @@ NART_API void nart_work_close(nart_work *w);
 /** A job in memory of its owner, for runtimes and languages without nart's tasks: nart/tokio.h runs its blocking
  *  functions so. Zeroed before its first use; it may be used again after each end. */
 typedef struct nart_job_block {
+    /* private */
     uint64_t private_[16];
 } nart_job_block;
 

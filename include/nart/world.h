@@ -43,7 +43,7 @@
 extern "C" {
 #endif
 
-#define NART_WORLD_ABI 1u
+#define NART_WORLD_ABI 1u     /**< version of the layout of what a world is made of */
 #define NART_HANDLER_PARAMS 8 /**< maximum number of resources of a handler */
 
 /** An opaque world, made by nart_world_new(). */
@@ -73,7 +73,7 @@ NART_API nart_res nart_world_bind(nart_world *w);
 typedef struct nart_resource {
     uint32_t abi; /**< NART_WORLD_ABI */
     uint32_t reserved0;
-    const char *name;
+    const char *name;   /**< that of the C type */
     size_t size, align; /**< of the value, in bytes; a size of 0 is fine */
     const void *reserved[2];
 } nart_resource;
@@ -130,11 +130,11 @@ NART_API nart_res nart_world_write(nart_world *w, const nart_resource *key,
 
 /** Describes a kind of handler. Constant; must outlive its handlers. Made by NART_HANDLER. */
 typedef struct nart_handler_type {
-    uint32_t abi;       /**< NART_WORLD_ABI */
-    uint32_t exclusive; /**< bit i: parameter i is written */
-    const char *name;
-    nart_res (*call)(void *const *value, const void *event);
-    const nart_resource *param[NART_HANDLER_PARAMS + 1]; /**< ends with NULL */
+    uint32_t abi;                                            /**< NART_WORLD_ABI */
+    uint32_t exclusive;                                      /**< bit i: parameter i is written */
+    const char *name;                                        /**< that of the function */
+    nart_res (*call)(void *const *value, const void *event); /**< calls it */
+    const nart_resource *param[NART_HANDLER_PARAMS + 1];     /**< ends with NULL */
     const void *reserved[2];
 } nart_handler_type;
 

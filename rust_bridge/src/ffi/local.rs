@@ -18,6 +18,7 @@ use crate::sys::{Cx, Poll, Res, ESTALE, EWRONGTHREAD};
 #[repr(C)]
 #[derive(Debug)]
 pub struct NartTokioLocal {
+    /// private
     #[doc(hidden)]
     pub local: *mut c_void,
     #[doc(hidden)]

@@ -59,6 +59,7 @@ pub const NART_TOKIO_LOG_TRACE: u32 = 5;
 #[derive(Debug)]
 #[repr(C)]
 pub struct NartTokioLog {
+    /// private
     #[doc(hidden)]
     pub log: *mut c_void,
     #[doc(hidden)]

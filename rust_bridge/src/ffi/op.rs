@@ -23,6 +23,7 @@ use crate::sys::{errno, Cx, NartWaker, Poll, Res, Rt, EABI, EFORK, ESTALE, PENDI
 #[repr(C)]
 #[derive(Debug)]
 pub struct NartTokioOp {
+    /// private
     #[doc(hidden)]
     pub op: *mut c_void,
     #[doc(hidden)]

@@ -68,6 +68,7 @@ use crate::tls::session::{Config, Session, Socket};
 pub struct NartTls {
     /// The socket, for nart_tcp_peer_addr() and options. Do not send, receive or close by it
     pub tcp: NartTcp,
+    /// private
     #[doc(hidden)]
     pub session: *mut c_void,
     #[doc(hidden)]
