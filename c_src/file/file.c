@@ -145,6 +145,15 @@ nart_res nart__file_run(nart_cx *cx, nart_file_op *op, const nart__file_request 
     return r;
 }
 
+nart_res nart__file_run_on(nart_cx *cx, nart_file_op *op, const nart_file *f, nart__file_request q)
+{
+    nart_file file = handle_of(f);
+    nart__file_job *j;
+
+    q.file = &file;
+    return f ? nart__file_run(cx, op, &q, &j) : -EINVAL;
+}
+
 void nart_file_op_close(nart_file_op *op)
 {
     if (op)
@@ -288,20 +297,14 @@ nart_res nart_file_write(nart_cx *cx, nart_file_op *op, const nart_file *f, cons
 
 nart_res nart_file_sync(nart_cx *cx, nart_file_op *op, const nart_file *f, bool data_only)
 {
-    nart_file file = handle_of(f);
-    const nart__file_request q = { .type = &sync_type, .file = &file, .flags = data_only };
-    nart__file_job *j;
-
-    return f ? nart__file_run(cx, op, &q, &j) : -EINVAL;
+    const nart__file_request q = { .type = &sync_type, .flags = data_only };
+    return nart__file_run_on(cx, op, f, q);
 }
 
 nart_res nart_file_truncate(nart_cx *cx, nart_file_op *op, const nart_file *f, int64_t size)
 {
-    nart_file file = handle_of(f);
-    const nart__file_request q = { .type = &truncate_type, .file = &file, .offset = size };
-    nart__file_job *j;
-
-    return f ? nart__file_run(cx, op, &q, &j) : -EINVAL;
+    const nart__file_request q = { .type = &truncate_type, .offset = size };
+    return nart__file_run_on(cx, op, f, q);
 }
 
 static nart_res stat_run(nart_cx *cx, nart_file_op *op, const nart__file_request *q,

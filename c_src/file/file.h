@@ -55,6 +55,9 @@ typedef struct nart__file_request {
 nart_res nart__file_run(nart_cx *cx, nart_file_op *op, const nart__file_request *q,
                         nart__file_job **j);
 
+/* The same of an open file, for a call that answers a number only. */
+nart_res nart__file_run_on(nart_cx *cx, nart_file_op *op, const nart_file *f, nart__file_request q);
+
 /* Starts a write, for whose end nart_work_await() waits. Errors as nart_work_start(); -EBADF. */
 nart_res nart__file_write_start(nart_file_op *op, const nart_file *f, const struct iovec *pieces,
                                 size_t n, int64_t offset);

@@ -27,19 +27,6 @@ static nart_res on_path(nart_cx *cx, nart_file_op *op, const nart__file_request 
     return q->path ? nart__file_run(cx, op, q, &j) : -EINVAL;
 }
 
-/* An operation on an open file. */
-static nart_res on_file(nart_cx *cx, nart_file_op *op, const nart_file *f, nart__file_request q)
-{
-    nart_file file;
-    nart__file_job *j;
-
-    if (!f)
-        return -EINVAL;
-    file = *f;
-    q.file = &file;
-    return nart__file_run(cx, op, &q, &j);
-}
-
 /* ---- names ---- */
 
 nart_res nart_path_rename(nart_cx *cx, nart_file_op *op, const char *from, const char *to)
@@ -141,7 +128,7 @@ nart_res nart_path_mkdtemp(nart_cx *cx, nart_file_op *op, char *name)
 nart_res nart_file_chmod(nart_cx *cx, nart_file_op *op, const nart_file *f, mode_t mode)
 {
     const nart__file_request q = { .type = &chmod_type, .mode = mode };
-    return on_file(cx, op, f, q);
+    return nart__file_run_on(cx, op, f, q);
 }
 
 nart_res nart_path_chmod(nart_cx *cx, nart_file_op *op, const char *path, mode_t mode)
@@ -153,7 +140,7 @@ nart_res nart_path_chmod(nart_cx *cx, nart_file_op *op, const char *path, mode_t
 nart_res nart_file_chown(nart_cx *cx, nart_file_op *op, const nart_file *f, uid_t uid, gid_t gid)
 {
     const nart__file_request q = { .type = &chown_type, .uid = uid, .gid = gid };
-    return on_file(cx, op, f, q);
+    return nart__file_run_on(cx, op, f, q);
 }
 
 nart_res nart_path_chown(nart_cx *cx, nart_file_op *op, const char *path, bool link, uid_t uid,
@@ -169,7 +156,7 @@ nart_res nart_file_utimes(nart_cx *cx, nart_file_op *op, const nart_file *f, int
                           int64_t modified)
 {
     const nart__file_request q = { .type = &utimes_type, .offset = accessed, .second = modified };
-    return on_file(cx, op, f, q);
+    return nart__file_run_on(cx, op, f, q);
 }
 
 nart_res nart_path_utimes(nart_cx *cx, nart_file_op *op, const char *path, bool link,
