@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* sys.c: the only system calls. Each wrapper does one thing: it converts errno to the answer, and retries
- * after EINTR where that is correct. */
+/* sys.c: the only system calls, with sys_files.c and sys_children.c. Each wrapper does one thing: it converts errno to
+ * the answer, and retries after EINTR where that is correct. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include "sys.h"
+#include "sys_call.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,16 +37,6 @@ enum {
     MEMBARRIER_REGISTER_PRIVATE_EXPEDITED = 1 << 4,
 };
 #define FUTEX_BITSET_MATCH_ANY UINT32_MAX
-
-/* Repeats a call until it is not interrupted; its answer or -errno. */
-#define RETRY(type, r, call)                                                                       \
-    type r;                                                                                        \
-    do                                                                                             \
-        r = (call);                                                                                \
-    while (r < 0 && errno == EINTR);                                                               \
-    return r < 0 ? (type)-errno : r
-
-#define ONCE(call) return (call) < 0 ? -errno : 0
 
 void *nart__sys_map(size_t bytes)
 {
@@ -346,69 +336,6 @@ void nart__sys_close(int fd)
     int saved = errno;
     (void)close(fd);
     errno = saved;
-}
-
-/* ---- files ---- */
-
-int nart__sys_file_open(const char *path, int flags, mode_t mode)
-{
-    RETRY(int, fd, open(path, flags | O_CLOEXEC, mode));
-}
-
-/* Never retried, as above. */
-int nart__sys_file_close(int fd)
-{
-    int r = close(fd);
-    return r < 0 && errno != EINTR ? -errno : 0;
-}
-
-ssize_t nart__sys_file_read(int fd, void *buf, size_t len, int64_t offset)
-{
-    RETRY(ssize_t, n, offset == -1 ? read(fd, buf, len) : pread(fd, buf, len, (off_t)offset));
-}
-
-ssize_t nart__sys_file_write(int fd, const void *buf, size_t len, int64_t offset)
-{
-    RETRY(ssize_t, n, offset == -1 ? write(fd, buf, len) : pwrite(fd, buf, len, (off_t)offset));
-}
-
-int nart__sys_file_sync(int fd, bool data_only)
-{
-    RETRY(int, r, data_only ? fdatasync(fd) : fsync(fd));
-}
-
-int nart__sys_file_truncate(int fd, int64_t size)
-{
-    RETRY(int, r, ftruncate(fd, (off_t)size));
-}
-
-int nart__sys_file_stat(int fd, const char *path, bool link, struct stat *out)
-{
-    if (!path)
-        ONCE(fstat(fd, out));
-    ONCE(fstatat(AT_FDCWD, path, out, link ? AT_SYMLINK_NOFOLLOW : 0));
-}
-
-int nart__sys_file_rename(const char *from, const char *to)
-{
-    ONCE(rename(from, to));
-}
-
-int nart__sys_file_remove(const char *path, bool directory)
-{
-    ONCE(directory ? rmdir(path) : unlink(path));
-}
-
-int nart__sys_file_mkdir(const char *path, mode_t mode)
-{
-    ONCE(mkdir(path, mode));
-}
-
-ssize_t nart__sys_file_entries(int fd, int64_t at, void *buf, size_t len)
-{
-    if (lseek(fd, (off_t)at, SEEK_SET) < 0)
-        return -errno;
-    RETRY(ssize_t, n, (ssize_t)syscall(SYS_getdents64, fd, buf, len));
 }
 
 /* ---- the network ---- */

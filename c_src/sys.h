@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* sys.h: every system call of nart. Tests inject faults and models here: they link another sys.c, or pass
+/* sys.h: every system call of nart, but for those of a child before it executes its program. Tests inject faults and models here: they link another sys.c, or pass
  * another nart_sys table to their driver. All functions answer >= 0 or -errno. */
 #ifndef NART_SYS_H
 #define NART_SYS_H
@@ -14,6 +14,8 @@
 
 struct epoll_event;
 struct stat;
+struct statfs;
+struct timespec;
 
 /* Maps zeroed memory, which uses no physical memory until it is accessed; or NULL. */
 void *nart__sys_map(size_t bytes);
@@ -86,6 +88,33 @@ int nart__sys_file_remove(const char *path, bool directory);
 int nart__sys_file_mkdir(const char *path, mode_t mode);
 /* Entries of a directory, from a position on, as the kernel writes them: the number of bytes. */
 ssize_t nart__sys_file_entries(int fd, int64_t at, void *buf, size_t len);
+
+int nart__sys_file_link(const char *from, const char *to);
+int nart__sys_file_symlink(const char *text, const char *path);
+ssize_t nart__sys_file_readlink(const char *path, char *buf, size_t len); /* without a NUL */
+int nart__sys_file_real(const char *path, char *buf); /* of PATH_MAX bytes; with a NUL */
+int nart__sys_file_temp(char *name);                  /* a descriptor, closed on exec */
+int nart__sys_file_temp_directory(char *name);
+/* Of `path`, or else of `fd`. */
+int nart__sys_file_chmod(int fd, const char *path, mode_t mode);
+int nart__sys_file_chown(int fd, const char *path, bool link, uid_t uid, gid_t gid);
+int nart__sys_file_utimes(int fd, const char *path, bool link, const struct timespec times[2]);
+int nart__sys_file_access(const char *path, int mode);
+int nart__sys_file_statfs(const char *path, struct statfs *out);
+
+/* A pidfd of a child that nobody else reaps. */
+int nart__sys_child_pidfd(pid_t pid);
+/* Reaps a child that has ended, by its id if `pidfd` is negative: 1; 0: it runs. `keep`: it stays to be reaped. */
+int nart__sys_child_reap(int pidfd, pid_t pid, bool keep, siginfo_t *info);
+int nart__sys_child_kill(int pidfd, int signo);
+/* Signals a process, or by a negative number a group. */
+int nart__sys_kill(pid_t pid, int signo);
+/* Does the system reap children by itself? */
+bool nart__sys_children_ignored(void);
+/* A pipe whose ends are closed on exec and block. */
+int nart__sys_child_pipe(int fds[2]);
+/* Another descriptor of the same file, numbered `least` or above, closed on exec. */
+int nart__sys_child_dup(int fd, int least);
 
 /* The number of an interface. */
 int64_t nart__sys_interface(const char *name);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* path_calls.c: the system calls on paths and attributes, by a thread of a pool. None of them is interrupted. */
+#include "../sys.h"
 #include "file.h"
 
 #include <limits.h>
@@ -8,23 +9,19 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
-static nart_res answer(long r)
+static int fd_of(const nart__file_job *j)
 {
-    return r < 0 ? -errno : r;
+    return j->file ? j->file->fd : -1;
 }
 
 nart_res nart__file_do_chmod(nart__file_job *j)
 {
-    return answer(j->file ? fchmod(j->file->fd, j->mode) : chmod(j->path, j->mode));
+    return nart__sys_file_chmod(fd_of(j), j->path, j->mode);
 }
 
 nart_res nart__file_do_chown(nart__file_job *j)
 {
-    int link = j->flags ? AT_SYMLINK_NOFOLLOW : 0;
-
-    if (j->file)
-        return answer(fchown(j->file->fd, j->uid, j->gid));
-    return answer(fchownat(AT_FDCWD, j->path, j->uid, j->gid, link));
+    return nart__sys_file_chown(fd_of(j), j->path, j->flags != 0, j->uid, j->gid);
 }
 
 static struct timespec time_at(int64_t t)
@@ -44,33 +41,31 @@ static struct timespec time_at(int64_t t)
 nart_res nart__file_do_utimes(nart__file_job *j)
 {
     const struct timespec times[] = { time_at(j->offset), time_at(j->second) };
-    int link = j->flags ? AT_SYMLINK_NOFOLLOW : 0;
 
-    return answer(j->file ? futimens(j->file->fd, times)
-                          : utimensat(AT_FDCWD, j->path, times, link));
+    return nart__sys_file_utimes(fd_of(j), j->path, j->flags != 0, times);
 }
 
 nart_res nart__file_do_access(nart__file_job *j)
 {
-    return answer(access(j->path, j->flags));
+    return nart__sys_file_access(j->path, j->flags);
 }
 
 nart_res nart__file_do_link(nart__file_job *j)
 {
-    return answer(link(j->path, j->to));
+    return nart__sys_file_link(j->path, j->to);
 }
 
 nart_res nart__file_do_symlink(nart__file_job *j)
 {
-    return answer(symlink(j->path, j->to));
+    return nart__sys_file_symlink(j->path, j->to);
 }
 
 nart_res nart__file_do_readlink(nart__file_job *j)
 {
-    ssize_t n = readlink(j->path, j->bytes, j->len);
+    ssize_t n = nart__sys_file_readlink(j->path, j->bytes, j->len);
 
     if (n < 0)
-        return -errno;
+        return n;
     if ((size_t)n >= j->len)
         return -ENAMETOOLONG;
     j->bytes[n] = '\0';
@@ -79,18 +74,20 @@ nart_res nart__file_do_readlink(nart__file_job *j)
 
 nart_res nart__file_do_realpath(nart__file_job *j)
 {
-    return realpath(j->path, j->bytes) ? (nart_res)strlen(j->bytes) : -errno;
+    int r = nart__sys_file_real(j->path, j->bytes);
+    return r < 0 ? r : (nart_res)strlen(j->bytes);
 }
 
 /* Creates the directory, or finds it. */
 static nart_res one_directory(const char *path, mode_t mode)
 {
     struct stat st;
-    nart_res r = answer(mkdir(path, mode));
+    int r = nart__sys_file_mkdir(path, mode);
 
     if (r != -EEXIST)
         return r;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? 0 : -EEXIST;
+    r = nart__sys_file_stat(-1, path, false, &st);
+    return r == 0 && S_ISDIR(st.st_mode) ? 0 : -EEXIST;
 }
 
 /* From the first directory to the last. */
@@ -116,28 +113,27 @@ nart_res nart__file_do_mktemp(nart__file_job *j)
 {
     char *name = (char *)(uintptr_t)j->path; /* the job's own */
 
-    if (j->flags) {
-        j->made = mkdtemp(name) ? MADE_DIRECTORY : MADE_NOTHING;
-        return j->made ? 0 : -errno;
-    }
-    int fd = mkostemp(name, O_CLOEXEC);
+    int fd = j->flags ? nart__sys_file_temp_directory(name) : nart__sys_file_temp(name);
     if (fd < 0)
-        return -errno;
-    j->made = MADE_FILE;
+        return fd;
+    j->made = j->flags ? MADE_DIRECTORY : MADE_FILE;
+    if (j->flags)
+        return 0;
     j->file = nart__file_new(fd);
     j->opened = true;
     if (j->file)
         return 0;
-    (void)close(fd); /* the file is removed with the job */
+    nart__sys_close(fd); /* the file is removed with the job */
     return -ENOMEM;
 }
 
 nart_res nart__file_do_statfs(nart__file_job *j)
 {
     struct statfs st;
+    int r = nart__sys_file_statfs(j->path, &st);
 
-    if (statfs(j->path, &st) != 0)
-        return -errno;
+    if (r < 0)
+        return r;
     j->fs = (nart_fs_info){ .type = (uint64_t)st.f_type,
                             .block_size = (uint64_t)st.f_bsize,
                             .blocks = (uint64_t)st.f_blocks,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* child.h: child processes, and the system calls on them, which answer >= 0 or -errno. */
+/* child.h: child processes. */
 #ifndef NART_SYSTEM_CHILD_H
 #define NART_SYSTEM_CHILD_H
 
@@ -30,6 +30,9 @@ typedef struct nart__child {
 /* Has it ended, or is there nothing to reap: so in a child of fork? `keep`: it is not reaped. */
 bool nart__child_is_over(nart__child *c, bool keep);
 
+/* Is it a child of this process, and not reaped? Not so in a child of fork. */
+bool nart__child_is_here(int pidfd);
+
 void nart__child_free(nart__child *c);
 
 /* ---- orphans (orphan.c) ---- */
@@ -40,36 +43,11 @@ void nart__child_leave(nart__child *c, nart_rt *rt);
 /* Reaps those that have ended and that no runtime watches. */
 void nart__child_reap_orphans(void);
 
-/* ---- system calls ---- */
+/* ---- start.c ---- */
 
 /* Starts a process with these descriptors and no others: its id, or the error of `*step`. Fds are all above every
  * `as`. */
 nart_res nart__child_start(const nart_process_opts *o, const nart__child_fd *fds, size_t n,
                            const char **step);
-
-/* A pidfd of a child that nobody else reaps. */
-nart_res nart__child_pidfd(pid_t pid);
-
-/* Reaps it if it has ended: 1, else 0. By its id if `pidfd` is negative; `keep`: it stays to be reaped. */
-nart_res nart__child_reap(int pidfd, pid_t pid, bool keep, nart_process_status *status);
-
-/* Is it a child of this process, and not reaped? Not so in a child of fork. */
-bool nart__child_is_here(int pidfd);
-
-nart_res nart__child_kill(int pidfd, int signo);
-nart_res nart__child_kill_group(pid_t pid, int signo);
-
-/* Does the system reap children by itself? */
-bool nart__children_ignored(void);
-
-/* /dev/null; a pipe whose ends are closed on exec and block. */
-nart_res nart__child_null(void);
-nart_res nart__child_pipe(int fds[2]);
-
-/* Another descriptor of the same file, numbered `least` or above, closed on exec. */
-nart_res nart__child_dup(int fd, int least);
-
-nart_res nart__child_nonblocking(int fd);
-nart_res nart__child_read(int fd, void *buf, size_t len);
 
 #endif

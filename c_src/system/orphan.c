@@ -12,7 +12,6 @@
 #include "../base/alloc.h"
 
 #include <pthread.h>
-#include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static nart__child *orphans;
@@ -39,12 +38,29 @@ void nart__child_free(nart__child *c)
     nart__free(&nart__alloc_std, c, sizeof *c, _Alignof(nart__child));
 }
 
+static nart_process_status status_of(const siginfo_t *info)
+{
+    bool exited = info->si_code == CLD_EXITED;
+
+    return (nart_process_status){ exited ? info->si_status : 0, exited ? 0 : info->si_status };
+}
+
+bool nart__child_is_here(int pidfd)
+{
+    siginfo_t info;
+
+    return nart__sys_child_reap(pidfd, 0, true, &info) >= 0;
+}
+
 bool nart__child_is_over(nart__child *c, bool keep)
 {
-    if (c->pidfd < 0 && c->parent != getpid()) /* the id may be another one's here */
+    if (c->pidfd < 0 && c->parent != nart__sys_pid()) /* the id may be another one's here */
         c->over = -ECHILD;
     if (!c->over || (c->over > 0 && !c->reaped && !keep)) {
-        c->over = nart__child_reap(c->pidfd, c->pid, keep, &c->status);
+        siginfo_t info;
+        c->over = nart__sys_child_reap(c->pidfd, c->pid, keep, &info);
+        if (c->over > 0)
+            c->status = status_of(&info);
         c->reaped = c->over > 0 && !keep;
     }
     return c->over != 0;

@@ -15,8 +15,8 @@
 #include "../base/alloc.h"
 #include "../base/lock.h"
 
+#include <fcntl.h>
 #include <pthread.h>
-#include <unistd.h>
 
 #define LEADS (NART_PROCESS_GROUP | NART_PROCESS_SESSION)
 
@@ -24,7 +24,7 @@ static bool supported;
 
 static void set_up(void)
 {
-    nart_res r = nart__child_pidfd(getpid());
+    nart_res r = nart__sys_child_pidfd((pid_t)nart__sys_pid());
 
     supported = r != -ENOSYS;
     if (r >= 0)
@@ -72,7 +72,7 @@ static nart_res check(const nart_process_opts *o)
 
 static nart_res pass(spawn *s, int fd, int as)
 {
-    nart_res r = nart__child_dup(fd, s->least);
+    nart_res r = nart__sys_child_dup(fd, s->least);
 
     if (r < 0)
         return r;
@@ -91,14 +91,14 @@ static nart_res pass_and_close(spawn *s, int fd, int as)
 static nart_res pass_pipe(spawn *s, const nart_stdio *io, int as)
 {
     int fds[2];
-    nart_res r = nart__child_pipe(fds);
+    nart_res r = nart__sys_child_pipe(fds);
 
     if (r < 0)
         return r;
     int own = fds[as == 0];
     r = pass_and_close(s, fds[as != 0], as);
     if (r == 0)
-        r = nart__child_nonblocking(own);
+        r = s->under.drv->sys->set_nonblocking(own);
     if (r == 0)
         r = nart__io_bind(&io->pipe->io, s->under.drv, s->under.host, own);
     if (r)
@@ -112,7 +112,7 @@ static nart_res pass_stdio(spawn *s, const nart_stdio *io, int as)
 
     switch (io->kind) {
     case NART_STDIO_NULL:
-        r = nart__child_null();
+        r = nart__sys_file_open("/dev/null", O_RDWR, 0);
         return r < 0 ? r : pass_and_close(s, (int)r, as);
     case NART_STDIO_PIPE:
         return pass_pipe(s, io, as);
@@ -148,12 +148,12 @@ static nart_res pass_all(spawn *s)
 /* The child runs: the handle waits for its pidfd. */
 static nart_res watch(const spawn *s, nart__child *c, nart_process *out)
 {
-    nart_res r = nart__child_pidfd(c->pid);
+    nart_res r = nart__sys_child_pidfd(c->pid);
 
     if (r < 0)
         return r;
     c->pidfd = (int)r;
-    r = nart__child_dup(c->pidfd, 0);
+    r = nart__sys_child_dup(c->pidfd, 0);
     if (r < 0)
         return r;
     nart_res bound = nart__io_bind(&out->ended.io, s->under.drv, s->under.host, (int)r);
@@ -168,7 +168,7 @@ static nart_res start(spawn *s, nart_process *out)
 
     if (!c)
         return -ENOMEM;
-    *c = (nart__child){ .pidfd = -1, .flags = s->o.flags, .parent = getpid() };
+    *c = (nart__child){ .pidfd = -1, .flags = s->o.flags, .parent = (pid_t)nart__sys_pid() };
     out->failed = "pass the descriptors";
     nart_res r = pass_all(s);
     if (r == 0)
@@ -181,7 +181,7 @@ static nart_res start(spawn *s, nart_process *out)
     out->failed = "watch the process";
     r = watch(s, c, out);
     if (r < 0) { /* it would have no handle */
-        (void)kill(c->pid, SIGKILL);
+        (void)nart__sys_kill(c->pid, SIGKILL);
         nart__child_leave(c, NULL);
         return r;
     }
@@ -229,7 +229,7 @@ static nart_res spawn_under(nart__under under, const nart_process_opts *opts, na
     nart_res r = check(&s.o);
     if (r)
         return r;
-    if (nart__children_ignored()) {
+    if (nart__sys_children_ignored()) {
         out->failed = "wait for children: SIGCHLD is ignored";
         return -ECHILD;
     }
@@ -300,7 +300,7 @@ nart_res nart_process_kill(const nart_process *p, int signo)
 {
     if (!p->child)
         return -EBADF;
-    return p->child->over ? -ESRCH : nart__child_kill(p->child->pidfd, signo);
+    return p->child->over ? -ESRCH : nart__sys_child_kill(p->child->pidfd, signo);
 }
 
 nart_res nart_process_kill_group(const nart_process *p, int signo)
@@ -310,8 +310,7 @@ nart_res nart_process_kill_group(const nart_process *p, int signo)
     if (!(p->child->flags & LEADS))
         return -EINVAL;
     /* Only a child that is not reaped keeps the number of its group. */
-    return nart__child_is_here(p->child->pidfd) ? nart__child_kill_group(p->child->pid, signo)
-                                                : -ESRCH;
+    return nart__child_is_here(p->child->pidfd) ? nart__sys_kill(-p->child->pid, signo) : -ESRCH;
 }
 
 nart_res nart_process_close(nart_process *p)
@@ -350,8 +349,8 @@ static nart_res drain(nart_cx *cx, nart_fd *pipe, char *buf, size_t size, size_t
         bool fits = buf && *len < size;
         nart_res fd = nart__io_fd(&pipe->io);
         nart_res n = fd < 0 ? fd
-                            : nart__child_read((int)fd, fits ? buf + *len : rest,
-                                               fits ? size - *len : sizeof rest);
+                            : pipe->io.drv->sys->read((int)fd, fits ? buf + *len : rest,
+                                                      fits ? size - *len : sizeof rest);
         if (n == -EAGAIN)
             nart_fd_clear(pipe, NART_READ);
         else if (n > 0)

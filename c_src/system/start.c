@@ -269,7 +269,7 @@ nart_res nart__child_start(const nart_process_opts *o, const nart__child_fd *fds
     b->n = n;
     b->argv = (char *const *)(uintptr_t)o->argv; /* only read */
     b->env = o->env ? (char *const *)(uintptr_t)o->env : environ;
-    b->parent = getpid();
+    b->parent = (pid_t)nart__sys_pid();
     write_names(b->names, path, file);
     (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, (size_t)SIGSET_BYTES);
     pid_t pid = (nart__clone ? nart__clone : clone)(child, (char *)b + room + STACK,

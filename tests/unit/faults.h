@@ -73,7 +73,7 @@ static int with;          /* its error, below 0; 0: the error of this index amon
 static size_t with_index; /* beyond its last error: it does not fail */
 static int error_given;   /* the one it failed with, or 0 */
 
-/* Errors of this call are not those of the operations that follow, as the manual says; or NULL. */
+/* Errors of these calls are not those of the operations that follow, as the manual says; or NULL. */
 static const char *absorbed;
 static bool error_absorbed; /* that is so for error_given */
 
@@ -88,7 +88,7 @@ static bool fails(const char *name, const int *errors, size_t n)
         return false;
     failed_call = name;
     error_given = with ? with : with_index < n ? -errors[with_index] : 0;
-    error_absorbed = absorbed && strcmp(absorbed, name) == 0;
+    error_absorbed = absorbed && strstr(absorbed, name);
     return error_given != 0;
 }
 

@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Conversations in which each system call fails in turn, with each of its errors (faults.h): the operation answers
+/* Conversations, and work with files and children, in which each system call fails in turn, with each of its errors (faults.h): the operation answers
  * that error, and once all is closed no descriptor is left. */
-#include "faults.h"
+#include "faults_files.h"
 
 #include "../net/net_test.h"
 
 #include <nart/fiber.h>
+#include <nart/file.h>
 #include <nart/msg.h>
 #include <nart/pipe.h>
+#include <nart/process.h>
 #include <nart/socket.h>
 #include <nart/stream.h>
 #include <nart/unix.h>
 
+#include <stdlib.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 /* Ends the conversation with the first error. */
 #define TRY(call)                                                                                  \
@@ -41,7 +45,23 @@ static struct {
     nart_fd in, out;
     nart_stream from, to;
     nart_stream_copier copier;
+    nart_file file;
+    nart_file_op op;
+    char *loaded;
+    nart_process process;
+    nart_process_output output;
 } open_;
+
+/* In a directory of their own: what its files are called. */
+static char temp[16], temp_directory[16];
+
+static void remove_files(void)
+{
+    const char *const names[] = { "f", "g", "h", "i", "l", "a/b", "a", "d", temp, temp_directory };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        (void)remove(names[i]);
+}
 
 static void close_open(void)
 {
@@ -60,7 +80,13 @@ static void close_open(void)
     }
     CHECK_RES(nart_fd_close(&open_.in), 0);
     CHECK_RES(nart_fd_close(&open_.out), 0);
+    nart_file_finish(&open_.file);
+    nart_file_op_close(&open_.op);
+    free(open_.loaded);
+    CHECK_RES(nart_process_close(&open_.process), 0);
+    nart_process_output_finish(&open_.output);
     memset(&open_, 0, sizeof open_);
+    remove_files();
     calls = all;
 }
 
@@ -327,6 +353,103 @@ static nart_res copy(nart_cx *cx)
     return 0;
 }
 
+static nart_res open_files(nart_cx *cx)
+{
+    nart_file_op *op = &open_.op;
+    nart_file *f = &open_.file;
+    nart_file_info info;
+    nart_dir_entry e;
+    int64_t cursor = 0;
+
+    strcpy(temp, "t-XXXXXX");
+    AWAIT(nart_file_temp(cx, op, f, temp));
+    AWAIT(nart_file_write(cx, op, f, "12345", 5, 0));
+    AWAIT(nart_file_read(cx, op, f, buf, sizeof buf, 0));
+    AWAIT(nart_file_sync(cx, op, f, false));
+    AWAIT(nart_file_truncate(cx, op, f, 3));
+    AWAIT(nart_file_stat(cx, op, f, &info));
+    CHECK_EQ(info.size, 3);
+    AWAIT(nart_file_chmod(cx, op, f, 0600));
+    AWAIT(nart_file_chown(cx, op, f, (uid_t)-1, (gid_t)-1));
+    AWAIT(nart_file_utimes(cx, op, f, 1, 2));
+    AWAIT(nart_file_close(cx, op, f));
+    AWAIT(nart_file_open(cx, op, f, ".", O_RDONLY | O_DIRECTORY, 0));
+    AWAIT(nart_dir_read(cx, op, f, &cursor, &e, 1));
+    CHECK_STR(e.name, temp);
+    AWAIT(nart_file_close(cx, op, f));
+    return 0;
+}
+
+static nart_res paths(nart_cx *cx)
+{
+    nart_file_op *op = &open_.op;
+    nart_file_info info;
+    nart_fs_info fs;
+    size_t len;
+
+    strcpy(temp_directory, "u-XXXXXX");
+    AWAIT(nart_path_mkdtemp(cx, op, temp_directory));
+    AWAIT(nart_path_mkdir(cx, op, "d", 0700));
+    AWAIT(nart_path_mkdirs(cx, op, "a/b", 0700));
+    AWAIT(nart_file_replace(cx, op, "f", "text", 4, 0600));
+    AWAIT(nart_file_load(cx, op, "f", 100, &open_.loaded, &len));
+    CHECK_STR(open_.loaded, "text");
+    AWAIT(nart_file_copy(cx, op, "f", "g"));
+    AWAIT(nart_path_link(cx, op, "f", "h"));
+    AWAIT(nart_path_symlink(cx, op, "f", "l"));
+    AWAIT(nart_path_readlink(cx, op, "l", buf, sizeof buf));
+    AWAIT(nart_path_real(cx, op, "l", buf, sizeof buf));
+    AWAIT(nart_path_access(cx, op, "f", R_OK));
+    AWAIT(nart_path_chmod(cx, op, "f", 0600));
+    AWAIT(nart_path_chown(cx, op, "l", true, (uid_t)-1, (gid_t)-1));
+    AWAIT(nart_path_utimes(cx, op, "f", false, 1, 2));
+    AWAIT(nart_path_stat(cx, op, "f", false, &info));
+    AWAIT(nart_path_statfs(cx, op, "f", &fs));
+    AWAIT(nart_path_rename(cx, op, "g", "i"));
+    AWAIT(nart_path_remove(cx, op, "i", false));
+    return 0;
+}
+
+/* Reaps what the faults have left: no child of the conversation is there when the next one begins. */
+static nart_res no_child_is_left(nart_cx *cx)
+{
+    static const char *const argv[] = { "true", NULL };
+    const nart_process_opts o = { .size = sizeof o, .argv = argv };
+    nart_process_output out = { .out = NULL };
+    int now = failing;
+
+    while (waitpid(-1, NULL, 0) > 0)
+        continue;
+    failing = 0;
+    nart_res r = nart_await(cx, nart_process_run(cx, &o, &out));
+    failing = now;
+    return r;
+}
+
+static nart_res children(nart_cx *cx)
+{
+    static const char *const argv[] = { "cat", NULL };
+    const nart_process_opts o = { .size = sizeof o,
+                                  .flags = NART_PROCESS_GROUP | NART_PROCESS_KILL,
+                                  .argv = argv,
+                                  .in = { .kind = NART_STDIO_PIPE, .pipe = &open_.out },
+                                  .out = { .kind = NART_STDIO_NULL } };
+    const nart_process_opts run = { .size = sizeof run, .argv = argv };
+    nart_process *p = &open_.process;
+
+    absorbed = "child_reap"; /* of children that earlier faults have left */
+    TRY(nart_process_spawn_here(cx, &o, p));
+    absorbed = "poll child_reap"; /* also of a close */
+    TRY(nart_process_kill(p, 0));
+    nart_res r = nart_process_kill_group(p, 0);
+    TRY(r == -ESRCH && error_given ? error_given : r); /* it is no child any more */
+    CHECK_RES(nart_fd_close(&open_.out), 0);
+    AWAIT(nart_process_wait(cx, p, NULL));
+    open_.output = (nart_process_output){ .out = buf, .out_size = sizeof buf };
+    AWAIT(nart_process_run(cx, &run, &open_.output));
+    return 0;
+}
+
 static const struct conversation {
     const char *name;
     nart_res (*run)(nart_cx *cx);
@@ -343,6 +466,9 @@ static const struct conversation {
     { "unix dgram", unix_dgram },
     { "pair", pair },
     { "copy", copy },
+    { "open files", open_files },
+    { "paths", paths },
+    { "children", children },
 };
 
 FIXTURE_RT();
@@ -355,6 +481,8 @@ static nart_res conversation_run(nart_cx *cx, void *arg)
 
     answer = nart_await_for(cx, 20 * NART_SEC, c->run(cx));
     close_open();
+    if (c->run == children)
+        CHECK_RES(no_child_is_left(cx), 0);
     return 0;
 }
 
@@ -364,11 +492,14 @@ static nart_res once(const struct conversation *c)
     absorbed = NULL;
     CHECK_RES(nart_rt_fiber_spawn(rt, conversation_run, &c, NULL, NULL), 0);
     CHECK_RES(nart_rt_run(rt), 0);
+    CHECK_LE(0, nart_rt_poll(rt, 0)); /* children whose handles are closed are reaped */
     return answer;
 }
 
 static bool is_right(nart_res r)
 {
+    if (error_absorbed && strcmp(failed_call, "child_reap") == 0)
+        return r == 0 || r == error_given;
     if (error_absorbed && (strcmp(failed_call, "accept") != 0 || is_passed_over(error_given)))
         return r == 0;
     return r == error_given;
@@ -390,6 +521,10 @@ static bool fail_once(const struct conversation *c, int all, int descriptors)
 
 TEST_WITH(each_system_call_fails_with_each_of_its_errors, rt)
 {
+    char home[] = "/tmp/nart-faults-XXXXXX";
+
+    CHECK(mkdtemp(home) != NULL);
+    CHECK_EQ(chdir(home), 0);
     for (size_t i = 0; i < sizeof conversations / sizeof *conversations; i++) {
         failing = 0;
         CHECK_RES(once(&conversations[i]), 0);
@@ -399,4 +534,7 @@ TEST_WITH(each_system_call_fails_with_each_of_its_errors, rt)
             for (with_index = 0; fail_once(&conversations[i], all, descriptors);)
                 with_index++;
     }
+    CHECK_RES(nart_workers_shutdown(NULL, NART_NEVER), 0);
+    CHECK_EQ(chdir("/"), 0);
+    CHECK_EQ(rmdir(home), 0); /* no temporary file was left */
 }
