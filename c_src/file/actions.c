@@ -81,8 +81,15 @@ nart_res nart__file_do_truncate(nart__file_job *j)
     return nart__sys_file_truncate(j->file->fd, j->offset);
 }
 
+/* A time that is too far away for 64 bits is the nearest that is, but none that stands for something else. */
 static int64_t time_of(struct timespec ts)
 {
+    const int64_t last = NART_FILE_TIME_NOW - 1, first = NART_FILE_TIME_OMIT + 1;
+
+    if (ts.tv_sec >= last / NART_SEC)
+        return last;
+    if (ts.tv_sec <= first / NART_SEC)
+        return first;
     return nart_time_add((int64_t)ts.tv_sec * NART_SEC, ts.tv_nsec);
 }
 

@@ -47,6 +47,21 @@ REPLACED(int, statfs, (const char *p, struct statfs *st), (p, st))
 #define FAILURE 0
 REPLACED(char *, realpath, (const char *p, char *buf), (p, buf))
 
+static time_t far_away; /* what a file was accessed after 1970, and modified before; 0: as it is */
+
+int fstatat(int d, const char *p, struct stat *st, int how)
+{
+    int (*real)(int, const char *, struct stat *, int);
+
+    REAL(fstatat);
+    int r = real(d, p, st, how);
+    if (far_away) {
+        st->st_atim = (struct timespec){ .tv_sec = far_away };
+        st->st_mtim = (struct timespec){ .tv_sec = -far_away };
+    }
+    return r;
+}
+
 /* The caller waits until the test has seen what it has made. */
 static int made(int r)
 {
@@ -352,6 +367,20 @@ TEST_WITH(times_are_set_left_and_now, files)
     CHECK_RES(done(do_utimes), 0);
     CHECK_EQ(stat_of("l").st_mtim.tv_sec, 5);
     CHECK_LE(1000, stat_of("f").st_mtim.tv_sec);
+}
+
+/* As some file systems keep them; this one may not: what fstatat() answers is replaced. */
+TEST_WITH(times_that_are_too_far_away_are_the_nearest_that_fit, files)
+{
+    open_as(O_RDWR | O_CREAT);
+    far_away = (time_t)1 << 40;
+    CHECK_RES(done(do_stat), 0);
+    CHECK_EQ(info.accessed, NART_FILE_TIME_NOW - 1);
+    CHECK_EQ(info.modified, NART_FILE_TIME_OMIT + 1);
+    far_away = 9223372035;
+    CHECK_RES(done(do_stat), 0);
+    CHECK_EQ(info.accessed, 9223372035 * NART_SEC);
+    CHECK_EQ(info.modified, -9223372035 * NART_SEC);
 }
 
 TEST_WITH(directories_are_made_with_those_above_them, files)
