@@ -4,8 +4,8 @@
  * What it keeps true
  *  - A job uses its own copy of paths and bytes, and a reference to the open file: so the descriptor that it uses is not
  *    closed, and its number is no other file's, until it has returned.
- *  - A job gives its reference back before it ends, not when its data is dropped: a finished operation keeps no file
- *    open. The open of a file is the exception: its reference passes to the handle when it answers.
+ *  - A job gives its reference back before it ends, not when its data is dropped, and the task that of a job that was
+ *    refused after it had been queued: a finished operation keeps no file open. The open of a file is the exception: its reference passes to the handle when it answers.
  *  - Bytes that were read are copied to the caller's buffer in the poll in which the operation answers. */
 #include "file.h"
 #include "../sys.h"
@@ -14,15 +14,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* `j` may be NULL. */
+static void release_file(nart__file_job *j)
+{
+    if (!j || !j->file)
+        return;
+    (void)nart__file_unref(j->file);
+    j->file = NULL;
+}
+
 nart_res nart__file_job_do(nart__file_job *j, const nart_job *job,
                            nart_res (*call)(nart__file_job *))
 {
     j->job = job;
     nart_res r = call(j);
-    if (j->file && !j->opened) {
-        (void)nart__file_unref(j->file);
-        j->file = NULL;
-    }
+    if (!j->opened)
+        release_file(j);
     return r;
 }
 
@@ -30,8 +37,7 @@ void nart__file_job_drop(void *data)
 {
     nart__file_job *j = data;
 
-    if (j->file)
-        (void)nart__file_unref(j->file);
+    release_file(j);
     if (j->made != MADE_NOTHING)
         (void)nart__sys_file_remove(j->path, j->made == MADE_DIRECTORY);
     free(j->loaded);
@@ -142,6 +148,8 @@ nart_res nart__file_run(nart_cx *cx, nart_file_op *op, const nart__file_request 
     nart_res r = nart__work_run(cx, &op->work, op->pool, q->type, size, fill, q);
     if (r >= 0)
         *j = nart_work_data(&op->work);
+    else if (r == NART_ESHUTDOWN || r == -EAGAIN)
+        release_file(nart_work_data(&op->work));
     return r;
 }
 

@@ -106,7 +106,7 @@ NART_API nart_res nart_file_fd(const nart_file *f);
 
 /** Closes a file on the pool, where close(2) may block, and answers its error. `*f` is empty from the first
  *  NART_PENDING on: the file is closed even if the task then leaves. While other operations use it, it is closed after the last.
- *  After NART_ESHUTDOWN it was closed on this thread.
+ *  After NART_ESHUTDOWN and -EAGAIN it was closed on this thread.
  *  @return 0; -EBADF; see rule 6. */
 NART_API NART_MUST_USE nart_res nart_file_close(nart_cx *cx, nart_file_op *op, nart_file *f);
 
@@ -142,7 +142,7 @@ NART_API NART_MUST_USE nart_res nart_file_sync(nart_cx *cx, nart_file_op *op, co
 NART_API NART_MUST_USE nart_res nart_file_truncate(nart_cx *cx, nart_file_op *op,
                                                    const nart_file *f, int64_t size);
 
-/** What is known of a file. Times are nanoseconds since 1970. */
+/** What is known of a file. Times are nanoseconds since 1970; one before 1677 or after 2262 is the nearest that fits. */
 typedef struct nart_file_info {
     uint64_t dev, ino, links; /**< the device, the number on it, the number of names */
     uint64_t size, blocks;    /**< bytes, and blocks of 512 bytes */

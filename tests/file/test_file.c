@@ -766,6 +766,34 @@ TEST_WITH(operations_of_a_pool_that_is_shut_down_are_refused, files)
     CHECK_EQ(fcntl(fd, F_GETFD), -1); /* nothing holds it */
 }
 
+static nart_res hold(void *data, const nart_job *job)
+{
+    (void)data, (void)job;
+    CHECK_EQ(sem_post(&begun), 0);
+    sem_await(&go);
+    return 0;
+}
+
+/* The only thread of the pool is occupied. */
+TEST_EACH(an_operation_that_its_pool_ends_in_the_queue_keeps_no_file_open, BODY, FIBER)
+{
+    static const nart_work_type type = NART_WORK_TYPE(char, hold, NULL);
+    nart_work w = { .job = NULL };
+
+    files_open();
+    open_as(O_RDWR | O_CREAT);
+    int fd = (int)nart_file_fd(&file);
+    CHECK_RES(nart_work_start(&w, pool, &type, NULL), 0);
+    sem_await(&begun);
+    call_start(kind, do_close);
+    CHECK_RES(nart_workers_shutdown(pool, 0), -ETIMEDOUT);
+    CHECK_RES(call_finish(), NART_ESHUTDOWN);
+    CHECK_EQ(fcntl(fd, F_GETFD), -1);
+    CHECK_EQ(sem_post(&go), 0);
+    nart_work_close(&w);
+    files_close();
+}
+
 /* ---- leaving ---- */
 
 enum way { CANCELLED, ABORTED, RACE_LOST, TIMED_OUT, WAYS };
