@@ -169,8 +169,10 @@ static void leave(nart_cx *cx, nart__fiber *f)
         start_relative(cx, f);
     f->scope = cx->scope;
     f->locals = cx->locals;
-    if (f->hooked)
+    if (f->hooked) {
         nart__hook_leave(f, &f->fake);
+        nart__hook_left(f);
+    }
     nart__fiber_leave(cx, cx->co);
     if (f->hooked)
         nart__hook_arrive(f, f->fake);

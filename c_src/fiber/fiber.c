@@ -113,7 +113,7 @@ static void *argument(nart_fiber *frame)
 
 #if NART__FIBERS
 /* Continues there, and never here. */
-NART__NORETURN static inline void jump(const nart__stack_point *to)
+NART__NORETURN static NART__INLINE void jump(const nart__stack_point *to)
 {
 #if defined __x86_64__
     __asm__ volatile("movq (%0), %%rsp\n\t"
@@ -146,8 +146,10 @@ void nart__fiber_main(nart__fiber *f)
     cx->locals = f->locals;
     f->res = f->fn(cx, f->arg);
     f->ended = true;
-    if (NART_UNLIKELY(f->hooked))
+    if (NART_UNLIKELY(f->hooked)) {
         nart__hook_leave(f, NULL);
+        nart__hook_left(f);
+    }
     jump(&f->host);
 }
 
