@@ -138,8 +138,10 @@ nart_res nart_fd_write(nart_cx *cx, nart_fd *h, const void *buf, size_t len)
 {
     const struct iovec piece = { (void *)(uintptr_t)buf, len };
 
-    if (len == 0)
-        return h->io.drv ? 0 : -EBADF;
+    if (len == 0) {
+        nart_res r = nart__io_enter(&h->io, NART_WRITE, cx);
+        return r ? r : h->io.drv ? 0 : -EBADF;
+    }
     return nart__io_transfer(cx, &h->io, NART_WRITE, nart__call_write, &piece, 1);
 }
 

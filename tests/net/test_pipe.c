@@ -99,6 +99,28 @@ TEST_EACH(a_full_pipe_is_waited_for, BODY, FIBER)
     pipe_close();
 }
 
+static int parked; /* how often the budget of the poll was spent */
+
+static nart_res do_empty_writes(nart_cx *cx, struct op *op)
+{
+    for (; op->n < 2 * NART_BUDGET; op->n++) {
+        nart_res r = nart_fd_write_all(cx, op->h, NULL, 0, &op->len);
+        parked += r == NART_PENDING;
+        if (r)
+            return r;
+    }
+    (void)nart_task_cancel(rt, nart_cx_task(cx));
+    return nart_fd_write(cx, op->h, NULL, 0);
+}
+
+TEST_WITH(an_empty_write_is_an_operation, pipe)
+{
+    CHECK_RES(NOW(do_empty_writes, &out, .n = 0), -ECANCELED);
+    CHECK_LE(1, parked);
+    CHECK_RES(nart_fd_close(&out), 0);
+    CHECK_RES(NOW(do_fd_write, &out, .len = 0), -EBADF);
+}
+
 TEST_WITH(opening_a_pipe_refuses_what_is_wrong, pipe)
 {
     nart_fd other;
