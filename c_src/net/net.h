@@ -291,6 +291,8 @@ nart_res nart__listener_begin(nart__under under, int fd, uint32_t backlog, nart_
 nart_res nart__listener_adopt(nart__under under, int fd, nart__take_fn *check,
                               nart_tcp_listener *out);
 nart_res nart__udp_adopt(nart__under under, int fd, nart_udp *out);
+/* The handle was closed, or is to be moved: those that send in turn are woken, and wait no longer. */
+void nart__turns_end(nart_udp *u);
 /* Calls sendmmsg once for up to NART_UDP_BATCH datagrams: their number, or -errno. */
 int nart__udp_send_batch(const nart_sys *sys, int fd, const nart_udp_msg *msgs, unsigned n);
 nart_res nart__unix_dgram_adopt(nart__under under, int fd, nart_udp *out);

@@ -128,9 +128,11 @@ nart_res nart_udp_adopt_here(nart_cx *cx, int fd, nart_udp *out)
 nart_res nart_udp_detach(nart_udp *u, int *fd)
 {
     nart_res r = nart__io_detach(&u->io, fd);
-    if (r == 0)
-        *u = (nart_udp){ .fd = 0 };
-    return r;
+    if (r)
+        return r;
+    nart__turns_end(u);
+    *u = (nart_udp){ .fd = 0 };
+    return 0;
 }
 
 /* Its port, in the order of the network. */
@@ -559,6 +561,7 @@ void nart_udp_move(nart_udp *dst, nart_udp *src)
     if (dst == src)
         return;
     (void)nart__io_wake(&src->io);
+    nart__turns_end(src);
     *dst = *src;
     *src = (nart_udp){ .fd = 0 };
 }
@@ -570,6 +573,7 @@ nart_res nart_udp_close(nart_udp *u)
     nart_res r = nart__io_close(&u->io, NULL);
     if (r < 0)
         return r;
+    nart__turns_end(u);
     *u = (nart_udp){ .fd = 0 };
     return 0;
 }

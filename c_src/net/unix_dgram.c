@@ -11,7 +11,7 @@
 #include "net.h"
 
 /* Of a bound socket, in the reserved words: see nart__unix_bound(). */
-enum { ID = 2 };
+enum { ID = 0 };
 
 static nart_res open_under(nart__under under, const nart_addr *addr, const nart_unix_opts *opts,
                            nart_unix_dgram *out)

@@ -10,7 +10,7 @@
  *     then on operations answer NART_ESTALE (under another runtime either of the two), also when the
  *     process has used the descriptor's number again.
  *  3. One task may wait per handle and direction; a second one gets `-EBUSY`. The reader and the writer
- *     may be two tasks.
+ *     may be two tasks. Several tasks send datagrams with nart_udp_send_in_turn().
  *  4. Closing a handle in which another task waits, or another arm of a race, wakes it: its operation
  *     answers `-EBADF` (a connect NART_EABORTED). Do not open the handle again before that task
  *     has run: its operation, unless it is a connect, would then apply to the new descriptor.

@@ -88,6 +88,10 @@ NART_API NART_MUST_USE nart_res nart_udp_recvmsg(nart_cx *cx, nart_udp *u, nart_
  */
 NART_API NART_MUST_USE nart_res nart_udp_sendmsg(nart_cx *cx, nart_udp *u, const nart_msg *m);
 
+/** Sends as nart_udp_sendmsg(), in turn as nart_udp_send_in_turn(). @return as both. */
+NART_API NART_MUST_USE nart_res nart_udp_sendmsg_in_turn(nart_cx *cx, nart_udp *u, nart_waiter *w,
+                                                         const nart_msg *m);
+
 /* ---- TCP -------------------------------------------------------------------------------------- */
 
 /**

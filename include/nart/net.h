@@ -34,6 +34,7 @@
 #define NART_NET_H
 
 #include "io.h"
+#include "sync.h"
 
 #include <sys/socket.h>
 
@@ -427,7 +428,8 @@ typedef struct nart_udp {
     nart_io io;
     int32_t fd;
     uint32_t flags;
-    uint64_t reserved[4];
+    nart__waitq senders; /* in turn: the first one may wait for the socket */
+    uint64_t reserved[2];
 } nart_udp;
 
 enum {
@@ -552,6 +554,23 @@ NART_API NART_MUST_USE nart_res nart_udp_recv_many(nart_cx *cx, nart_udp *u, nar
  */
 NART_API NART_MUST_USE nart_res nart_udp_send_many(nart_cx *cx, nart_udp *u,
                                                    const nart_udp_msg *msgs, size_t n);
+
+/**
+ * Sends as nart_udp_send(), where several tasks send on one socket, or several arms of a race: who has to wait is queued,
+ * first come, first served, and none gets -EBUSY. All of them send in turn: a task that waits in nart_udp_send() itself is
+ * not in the queue. A sender that is cancelled, loses its race or whose deadline passes leaves the queue, and has sent
+ * nothing. Close or move the socket before its memory is freed: its senders find it closed.
+ * @param w the caller's wait, in its frame: one for each send that may wait at the same time.
+ * @return as nart_udp_send(); -EBUSY another operation waits in `w`, or a task waits in nart_udp_send() itself;
+ *   NART_EDRIVER also: tasks of another runtime are queued. **Cost**: as nart_udp_send(); no allocation.
+ */
+NART_API NART_MUST_USE nart_res nart_udp_send_in_turn(nart_cx *cx, nart_udp *u, nart_waiter *w,
+                                                      const void *buf, size_t len,
+                                                      const nart_addr *to);
+
+/** Sends as nart_udp_send_many(), in turn as nart_udp_send_in_turn(). @return as both. */
+NART_API NART_MUST_USE nart_res nart_udp_send_many_in_turn(nart_cx *cx, nart_udp *u, nart_waiter *w,
+                                                           const nart_udp_msg *msgs, size_t n);
 
 /** Receives as nart_udp_recv(), but the datagram stays: the next receive gets it, too. @return as nart_udp_recv():
  *  after -EMSGSIZE nothing is lost. */

@@ -429,6 +429,21 @@ NART_API NART_MUST_USE nart_res nart_unix_dgram_recvmsg(nart_cx *cx, nart_unix_d
 NART_API NART_MUST_USE nart_res nart_unix_dgram_sendmsg(nart_cx *cx, nart_unix_dgram *u,
                                                         const nart_msg *m);
 
+/** Sends as nart_unix_dgram_send(), nart_unix_dgram_send_many(), nart_unix_dgram_sendmsg(), in turn as
+ *  nart_udp_send_in_turn(): a send whose receiver's queue is full holds up those behind it, also to others.
+ *  @return as the function of that name, and nart_udp_send_in_turn(). */
+NART_API NART_MUST_USE nart_res nart_unix_dgram_send_in_turn(nart_cx *cx, nart_unix_dgram *u,
+                                                             nart_waiter *w, const void *buf,
+                                                             size_t len, const nart_addr *to);
+/** @return as nart_unix_dgram_send_many(), and nart_udp_send_in_turn(). */
+NART_API NART_MUST_USE nart_res nart_unix_dgram_send_many_in_turn(nart_cx *cx, nart_unix_dgram *u,
+                                                                  nart_waiter *w,
+                                                                  const nart_udp_msg *msgs,
+                                                                  size_t n);
+/** @return as nart_unix_dgram_sendmsg(), and nart_udp_send_in_turn(). */
+NART_API NART_MUST_USE nart_res nart_unix_dgram_sendmsg_in_turn(nart_cx *cx, nart_unix_dgram *u,
+                                                                nart_waiter *w, const nart_msg *m);
+
 /** The local address. @return as nart_tcp_local_addr(). */
 NART_API nart_res nart_unix_dgram_local_addr(const nart_unix_dgram *u, nart_addr *out);
 
