@@ -42,6 +42,13 @@ typedef struct spawn {
     int least; /* above all numbers that the child gets */
 } spawn;
 
+/* An id of -1 stands for "as it is" in the calls that set it: the child would keep the rights of this process. */
+static bool has_no_id(const nart_process_opts *o)
+{
+    return (o->flags & NART_PROCESS_UID && o->uid == (uid_t)-1) ||
+           (o->flags & NART_PROCESS_GID && o->gid == (gid_t)-1);
+}
+
 static nart_res check(const nart_process_opts *o)
 {
     const nart_stdio *io[] = { &o->in, &o->out, &o->err };
@@ -51,7 +58,7 @@ static nart_res check(const nart_process_opts *o)
         (o->nfds > 0 && !o->fds) || o->nlimits > NART_PROCESS_LIMITS ||
         (o->nlimits > 0 && !o->limits) ||
         (o->flags & NART_PROCESS_GROUPS && o->ngroups > 0 && !o->groups) ||
-        (o->flags & NART_PROCESS_NICE && (o->nice < -20 || o->nice > 19)))
+        (o->flags & NART_PROCESS_NICE && (o->nice < -20 || o->nice > 19)) || has_no_id(o))
         return -EINVAL;
     for (int i = 0; i < 3; i++) {
         if ((unsigned)io[i]->kind > NART_STDIO_PIPE)

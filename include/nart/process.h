@@ -158,9 +158,8 @@ typedef struct nart_process {
  * group, user, directory, and executes the program; so `dir` and `file` are accessed with the rights of `uid`.
  * @param out overwritten; closed when this fails, except for `out->failed`, which names the step.
  * @return 0; -EINVAL no `rt`, `out`, `argv` or `argv[0]`, unknown flags or kind of stream, a pipe without a handle
- *   of its own, `nfds`, `nlimits` or `as` out of range, a limit or an id that the system does not accept; NART_EABI,
- *   which leaves the pipes as they are; -EBADF a descriptor to
- *   pass is closed; -ENOENT, -EACCES, -ENOTDIR no such program or directory, or no permission; -ENOEXEC not a
+ *   of its own, `nfds`, `nlimits` or `as` out of range, a limit or an id that the system does not accept, so -1;
+ *   NART_EABI, which leaves the pipes as they are; -EBADF a descriptor to pass is closed; -ENOENT, -EACCES, -ENOTDIR no such program or directory, or no permission; -ENOEXEC not a
  *   program for this machine; -E2BIG, -ELOOP, -ENAMETOOLONG, -ETXTBSY as execve(2); -EPERM also ids, a limit or a
  *   priority (-EACCES) that this process may not give; -EMFILE, -ENFILE no
  *   descriptor left; -EAGAIN the limit of processes; -ENOMEM; NART_EFDS, -ENOSPC as nart_fd_open(); -ECHILD this

@@ -380,6 +380,8 @@ TEST_WITH(bad_input, rt)
     CHECK_RES(refused(OPTS("", .flags = 1u << 30), "none"), -EINVAL);
     CHECK_RES(refused(OPTS("", .flags = NART_PROCESS_NICE, .nice = 20), "none"), -EINVAL);
     CHECK_RES(refused(OPTS("", .flags = NART_PROCESS_NICE, .nice = -21), "none"), -EINVAL);
+    CHECK_RES(refused(OPTS("", .flags = NART_PROCESS_UID, .uid = (uid_t)-1), "none"), -EINVAL);
+    CHECK_RES(refused(OPTS("", .flags = NART_PROCESS_GID, .gid = (gid_t)-1), "none"), -EINVAL);
     CHECK_RES(refused(with(SCRIPT(""), 8), "none"), NART_EABI);
     CHECK_RES(refused(OPTS("", .out = { .kind = NART_STDIO_PIPE }), "none"), -EINVAL);
     CHECK_RES(refused(OPTS("", .in = { .kind = (nart_stdio_kind)9 }), "none"), -EINVAL);
