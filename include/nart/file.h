@@ -119,8 +119,8 @@ NART_API void nart_file_finish(nart_file *f);
 NART_API NART_MUST_USE nart_res nart_file_read(nart_cx *cx, nart_file_op *op, const nart_file *f,
                                                void *buf, size_t len, int64_t offset);
 
-/** Writes at most `len` bytes from `offset` on. @return the number of bytes, which may be less than `len`; -EBADF;
- *  -ENOSPC no space is left; -EFBIG beyond the limit of the process; see rule 6. */
+/** Writes at most `len` bytes from `offset` on; with O_APPEND at the end, whatever `offset` is.
+ *  @return the number of bytes, which may be less than `len`; -EBADF; -ENOSPC no space is left; -EFBIG beyond the limit of the process; see rule 6. */
 NART_API NART_MUST_USE nart_res nart_file_write(nart_cx *cx, nart_file_op *op, const nart_file *f,
                                                 const void *buf, size_t len, int64_t offset);
 
@@ -300,8 +300,8 @@ NART_API NART_MUST_USE nart_res nart_file_load(nart_cx *cx, nart_file_op *op, co
 NART_API NART_MUST_USE nart_res nart_file_replace(nart_cx *cx, nart_file_op *op, const char *path,
                                                   const void *data, size_t len, mode_t mode);
 
-/** Copies a file to a new content of `to` in the same way, with the mode of `from`, changed by the umask. A cancelled copy
- *  ends between two pieces, and `to` is untouched. @return 0; see rule 6. */
+/** Copies a file to a new content of `to` in the same way, with the permissions of `from` (the lower 9 bits of its
+ *  mode), changed by the umask. A cancelled copy ends between two pieces, and `to` is untouched. @return 0; see rule 6. */
 NART_API NART_MUST_USE nart_res nart_file_copy(nart_cx *cx, nart_file_op *op, const char *from,
                                                const char *to);
 
