@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Random programs (program.c) from seeds. Each batch of seeds runs in a process of its own, so
- * that the seed of a crash is reported:
+/* Random programs (program.c) from seeds:
  *
  *     test_fuzz_program programs          as ctest does
  *     test_fuzz_program programs 17       the program of seed 17, in this process
@@ -9,16 +8,9 @@
 #include "runtime.h"
 
 #include "program.h"
+#include "seeds.h"
 
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-enum { BATCH = 500, BYTES = 6000, HANGS = 120 };
+enum { BYTES = 6000 };
 
 /* ThreadSanitizer takes much longer for each fiber, and the programs have one thread. */
 #if defined __SANITIZE_THREAD__
@@ -52,49 +44,14 @@ static void run_file(const char *path)
     program_run(bytes, n);
 }
 
-/* The seeds of a batch; `*at` is the current one. */
-static void run_batch(volatile uint64_t *at, uint64_t from, uint64_t to)
-{
-    fflush(NULL);
-    pid_t child = fork();
-    CHECK_LE(0, child);
-    if (child == 0) {
-        for (*at = from; *at < to; ++*at) {
-            alarm(HANGS);
-            run_seed(*at);
-        }
-        fflush(NULL);
-        _exit(0);
-    }
-    int status = 0;
-    CHECK_EQ(waitpid(child, &status, 0), child);
-    if (status != 0)
-        test_fail(__FILE__, __LINE__, "seed %" PRIu64 " (%s)", *at,
-                  WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "see above");
-}
-
-static void run_range(uint64_t from, uint64_t to)
-{
-    volatile uint64_t *at =
-        mmap(NULL, sizeof *at, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-    CHECK(at != MAP_FAILED);
-    for (; from < to; from += BATCH)
-        run_batch(at, from, from + BATCH < to ? from + BATCH : to);
-}
-
 TEST(programs)
 {
     const char *what = test_argument();
-    uint64_t from, to;
-    int n = what ? sscanf(what, "%" SCNu64 "-%" SCNu64, &from, &to) : 0;
 
-    if (n == 2)
-        run_range(from, to);
-    else if (n == 1)
-        run_seed(from);
-    else if (what)
+    if (seeds_named(run_seed, what))
+        return;
+    if (what)
         run_file(what);
     else
-        run_range(0, test_repeat(SEEDS));
+        seeds_run(run_seed, 0, test_repeat(SEEDS));
 }
