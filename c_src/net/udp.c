@@ -197,10 +197,11 @@ nart_res nart_udp_disconnect(nart_udp *u)
 
 /* ---- receiving ---- */
 
-/* Space for the control data of one datagram. */
+/* Space for the control data of one datagram; and for the number of lost ones (SO_RXQ_OVFL), which the kernel writes
+ * before the length of joined ones. */
 typedef struct notes {
-    _Alignas(
-        struct cmsghdr) char bytes[CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(int))];
+    _Alignas(struct cmsghdr) char bytes[CMSG_SPACE(sizeof(struct timespec)) +
+                                        CMSG_SPACE(sizeof(uint32_t)) + CMSG_SPACE(sizeof(int))];
 } notes;
 
 /* Reads the kernel's time stamp and the length of joined datagrams; 0: it has none. */

@@ -156,6 +156,31 @@ TEST_EACH(datagrams_are_joined_and_sent_back, BODY, FIBER)
     pair_close();
 }
 
+/* The kernel writes their number before the length of joined ones. */
+TEST_EACH(lost_datagrams_are_counted_beside_joined_ones, BODY, FIBER)
+{
+    char text[1000] = "aaaabbbbcc", got[65535];
+    nart_udp_msg out = { .buf = text, .len = 10, .segment = 4 };
+    nart_udp_msg in = { .buf = got, .cap = sizeof got };
+    const int on = 1;
+
+    pair_open(kind, NART_UDP_GRO | NART_UDP_TIMESTAMPS);
+    int fd = (int)nart_udp_fd(&v);
+    CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on), 0);
+    CHECK_RES(nart_sock_set_rcvbuf(fd, 4096), 0);
+    for (int i = 0; i < 100; i++) /* more than there is space for */
+        CHECK_RES(nart_udp_try_send(&u, text, sizeof text, &at_v), sizeof text);
+    while (recv(fd, got, sizeof got, MSG_DONTWAIT) >= 0)
+        continue;
+    out.addr = at_v;
+    CHECK_RES(messages_now(do_send_many, &u, &out, 1), 1);
+    CHECK_RES(messages_now(do_recv_many, &v, &in, 1), 1);
+    CHECK_EQ(in.len, 10);
+    CHECK_EQ(in.segment, 4);
+    CHECK_LE(1, in.stamp);
+    pair_close();
+}
+
 /* Receiving that could not say where a datagram ends is refused; control data says it. */
 TEST_EACH(joined_datagrams_need_their_length, BODY, FIBER)
 {
