@@ -68,6 +68,8 @@ nart_res nart__service_port(const char *service, uint16_t *port)
         *port = (uint16_t)n;
         return *end || n > UINT16_MAX ? -EINVAL : 0;
     }
+    if (strchr("+- \t\n\v\f\r", *service)) /* a number to getaddrinfo() */
+        return -EINVAL;
     int status = getaddrinfo(NULL, service, &hints, &found);
     if (status)
         return status == EAI_MEMORY ? -ENOMEM : NART_ENONAME;

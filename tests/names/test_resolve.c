@@ -77,8 +77,9 @@ TEST_WITH(a_name_may_have_a_port_or_a_service, served)
 TEST_WITH(what_is_no_port_is_refused, served)
 {
     static const char *const bad[] = {
-        "[::1",  "[::1]80", "[::1]:",          "[host.test]:80", "[1.2.3.4]",   "host.test:",
-        "::1:x", "unix:/x", "host.test:65536", "host.test:8x",   "host.test:-1"
+        "[::1",         "[::1]80",      "[::1]:",       "[host.test]:80",  "[1.2.3.4]",
+        "host.test:",   "::1:x",        "unix:/x",      "host.test:65536", "host.test:8x",
+        "host.test:-1", "host.test:+5", "host.test: 5", "127.0.0.1:\t5"
     };
     struct op op;
 
