@@ -171,7 +171,8 @@ typedef struct nart_tcp {
 
 /**
  * Accepts a connection. Connections that failed while they were queued are skipped.
- * @param out closed or zeroed. @param peer the peer's address, or NULL.
+ * @param out closed or zeroed. @param peer the peer's address, or NULL. Zeroed if the connection had been accepted by a
+ *   call that failed, and was reset since.
  * @return 0; -EISCONN `*out` is open; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -ENOSPC, NART_EFDS no
  *   descriptor or memory left in the process, the system or the runtime (nart_rt_opts.max_io). Then the
  *   connection stays in the queue. Free something or sleep before the next call: at once it would fail

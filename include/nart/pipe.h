@@ -74,8 +74,8 @@ NART_API NART_MUST_USE nart_res nart_fifo_open_here(nart_cx *cx, const char *pat
  * Opens the terminal, pipe or FIFO of a descriptor once more, non-blocking: for 0, 1 and 2, whose open files are shared
  * with the shell and other programs. O_NONBLOCK set on those would be set for all of them, also after this program has
  * ended; here nothing of them changes, so there is nothing to restore, not even after a crash. Of a file or directory
- * a duplicate is watched, with the same position. Of the master of a pseudo-terminal it opens another one: use
- * nart_fd_open() for that.
+ * a duplicate is watched, with the same position. Of a device of which each open has a state of its own, as the master
+ * of a pseudo-terminal and /dev/net/tun, it opens another one: use nart_fd_open() for that.
  * @return 0; -EBADF; -ENXIO it is a socket (nart_unix_adopt(), nart_tcp_adopt()), has no file, as an eventfd, or is
  *   the end to write of a FIFO that nobody has opened to read;
  *   -EACCES this user may not open it: a terminal, pipe or FIFO that another user has made, after su(1) or sudo(8);

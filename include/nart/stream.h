@@ -165,8 +165,8 @@ NART_API NART_MUST_USE nart_res nart_stream_init_fd(nart_stream *s, nart_fd *io,
 
 /**
  * Opens a descriptor as a stream, whatever it is: for 0, 1 and 2, which may be a terminal, a pipe, a file or a socket.
- * Terminals and pipes are opened once more (nart_fd_reopen()), so that others who share them still block; of the rest a
- * duplicate is used, and a socket becomes non-blocking for all. The reader of a pipe sees the end when `fd` is closed,
+ * Terminals, pipes and other devices are opened once more (nart_fd_reopen()), so that others who share them still block; of
+ * the rest a duplicate is used, and a socket becomes non-blocking for all. The reader of a pipe sees the end when `fd` is closed,
  * too.
  * @param io a handle for it, overwritten; closed when this fails.
  * @return 0; -EINVAL no `rt`, or as nart_stream_init(); -EPROTOTYPE a socket that keeps the boundaries of messages; the

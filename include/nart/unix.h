@@ -115,8 +115,8 @@ NART_API NART_MUST_USE nart_res nart_unix_detach(nart_unix *u, int *fd);
  * Receives the pending bytes, at most `len`; of messages the next one. Descriptors that come with them are closed:
  * see nart_unix_recv_fds().
  * @return the number of bytes; 0 the peer has shut down writing or closed, or nart_unix_shutdown() has ended this
- *   direction; -EMSGSIZE the message was longer than `len`: `buf` holds its beginning, the rest is lost; -EINVAL `len`
- *   is 0; -ECONNRESET the peer has closed and not read all that was sent to it: see nart_unix_error().
+ *   direction; also a message of no bytes, which a peer can send by its own system call; -EMSGSIZE the message was
+ *   longer than `len`: `buf` holds its beginning, the rest is lost; -EINVAL `len` is 0; -ECONNRESET the peer has closed and not read all that was sent to it: see nart_unix_error().
  * **Cost**: one system call if bytes are pending; none if the socket is known to be empty.
  */
 NART_API NART_MUST_USE nart_res nart_unix_recv(nart_cx *cx, nart_unix *u, void *buf, size_t len);
@@ -240,7 +240,8 @@ NART_API NART_MUST_USE nart_res nart_unix_peer_pidfd(const nart_unix *u);
 NART_API nart_res nart_unix_error(nart_unix *u);
 
 /** Shuts down one direction or both, as nart_tcp_shutdown(). NART_READ: pending bytes and messages are discarded, and the
- *  peer's sends answer -EPIPE, also one that waits for space. So closing later does not reset the connection.
+ *  peer's sends answer -EPIPE, also one that waits for space, unless a message of no bytes is pending: then the messages
+ *  behind that stay, and the kernel wakes such a send when this end closes. So closing later does not reset the connection.
  *  @return as nart_tcp_shutdown().
  *  **Cost**: one system call; NART_READ: two more, and for messages one each. */
 NART_API nart_res nart_unix_shutdown(nart_unix *u, uint32_t dirs);
