@@ -101,15 +101,65 @@ static const nart_stream_type unix_type = { NART_STREAM_ABI, 0,         "unix",
                                             unix_read,       tcp_write, NULL,
                                             tcp_shutdown,    tcp_close, { NULL, NULL } };
 
+/* Closes the stream if the connection is one of messages. */
+static nart_res bytes_only(nart_stream *s, const nart_unix *u)
+{
+    if (!nart__unix_boundaries(u))
+        return 0;
+    *s = (nart_stream){ 0 };
+    return -EPROTOTYPE;
+}
+
 nart_res nart_stream_init_unix(nart_stream *s, nart_unix *io, void *buf, size_t cap)
 {
     nart_res r = nart_stream_init(s, &unix_type, io, buf, cap);
+    return r ? r : bytes_only(s, io);
+}
 
-    if (r == 0 && nart__unix_boundaries(io)) {
-        *s = (nart_stream){ 0 };
-        r = -EPROTOTYPE;
-    }
-    return r;
+/* ---- halves of either ---- */
+
+static nart_res tcp_half_read(nart_cx *cx, void *io, void *buf, size_t len)
+{
+    return tcp_read(cx, nart_tcp_half_tcp(io), buf, len);
+}
+
+static nart_res unix_half_read(nart_cx *cx, void *io, void *buf, size_t len)
+{
+    return unix_read(cx, nart_unix_half_unix(io), buf, len);
+}
+
+static nart_res half_write(nart_cx *cx, void *io, const struct iovec *pieces, size_t n)
+{
+    return tcp_write(cx, nart_tcp_half_tcp(io), pieces, n);
+}
+
+static nart_res half_shutdown(nart_cx *cx, void *io)
+{
+    return tcp_shutdown(cx, nart_tcp_half_tcp(io));
+}
+
+static nart_res half_close(void *io)
+{
+    return nart_tcp_half_close(io);
+}
+
+/* A nart_unix_half begins with the nart_tcp_half whose code it shares. */
+static const nart_stream_type tcp_half_type = { NART_STREAM_ABI, 0,          "half of tcp",
+                                                tcp_half_read,   half_write, NULL,
+                                                half_shutdown,   half_close, { NULL, NULL } };
+static const nart_stream_type unix_half_type = { NART_STREAM_ABI, 0,          "half of unix",
+                                                 unix_half_read,  half_write, NULL,
+                                                 half_shutdown,   half_close, { NULL, NULL } };
+
+nart_res nart_stream_init_tcp_half(nart_stream *s, nart_tcp_half *io, void *buf, size_t cap)
+{
+    return nart_stream_init(s, &tcp_half_type, io, buf, cap);
+}
+
+nart_res nart_stream_init_unix_half(nart_stream *s, nart_unix_half *io, void *buf, size_t cap)
+{
+    nart_res r = nart_stream_init(s, &unix_half_type, io, buf, cap);
+    return r ? r : bytes_only(s, nart_unix_half_unix(io));
 }
 
 /* ---- other descriptors ---- */
@@ -221,6 +271,8 @@ nart_res nart_stream_open_fd_here(nart_cx *cx, int fd, nart_stream *s, nart_fd *
 
 nart_tcp *nart__stream_conn(const nart_stream *s)
 {
+    if (s->type == &tcp_half_type || s->type == &unix_half_type)
+        return nart_tcp_half_tcp(s->io);
     return s->type == &tcp_type || s->type == &unix_type ? s->io : NULL;
 }
 

@@ -15,6 +15,7 @@
 #include "co.h"
 #include "fiber.h"
 #include "file.h"
+#include "half.h"
 #include "io.h"
 #include "local.h"
 #include "msg.h"

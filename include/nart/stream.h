@@ -52,6 +52,7 @@
 #define NART_STREAM_H
 
 #include "co.h"
+#include "half.h"
 #include "net.h"
 #include "unix.h"
 
@@ -150,6 +151,16 @@ NART_API NART_MUST_USE nart_res nart_stream_init_tcp(nart_stream *s, nart_tcp *i
  *  **Ownership**, **Thread**: as nart_stream_init(). */
 NART_API NART_MUST_USE nart_res nart_stream_init_unix(nart_stream *s, nart_unix *io, void *buf,
                                                       size_t cap);
+
+/** The same over a half of a TCP connection: its other direction answers what the connection does.
+ *  @return 0; -EINVAL as nart_stream_init(). **Ownership**, **Thread**: as nart_stream_init(). */
+NART_API NART_MUST_USE nart_res nart_stream_init_tcp_half(nart_stream *s, nart_tcp_half *io,
+                                                          void *buf, size_t cap);
+
+/** The same over a half of a Unix connection of bytes. @return as nart_stream_init_unix().
+ *  **Ownership**, **Thread**: as nart_stream_init(). */
+NART_API NART_MUST_USE nart_res nart_stream_init_unix_half(nart_stream *s, nart_unix_half *io,
+                                                           void *buf, size_t cap);
 
 /**
  * The same over any other descriptor: a Unix socket, a pipe, a terminal, a file. Makes it non-blocking, for
