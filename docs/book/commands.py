@@ -43,7 +43,7 @@ ELSEWHERE = ("migration.md", "design.md")
 SHELL = r"""
 set -eu
 nc() {
-    until grep -q "$(printf ':%04X 00000000:0000 0A' "$7000")" /proc/net/tcp; do :; done
+    until grep -q "$(printf ':%04X 00000000:0000 0A' 7000)" /proc/net/tcp; do :; done
     command nc "$@"
 }
 cmake() {
