@@ -185,7 +185,7 @@ class Site:
         call = "()" if s.kind == "function" or s.args and s.kind == "define" else ""
         lines = ["### " + ", ".join(f"`{n}{call}`" for n in s.names()) + f" {{ #{s.name} }}", ""]
         lines += ["".join(f'<a id="{s.name}"></a>' for s in s.more), ""] if s.more else []
-        lines += self.blocks([("code", declaration(s, 60))] if s.kind != "enum" else []) + self.documentation(s.doc)
+        lines += self.blocks([("code", declaration(s, 48))] if s.kind != "enum" else []) + self.documentation(s.doc)
         if s.kind == "enum":
             lines += self.constants(s) + [""]
         elif s.members:
