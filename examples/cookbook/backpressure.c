@@ -6,7 +6,8 @@
  *    so the producer becomes as slow as its consumer, without code of its own for that.
  *  - consume(): a client that does not read makes the send wait; then the channel fills; then the producer waits.
  *  - closing one end of the channel ends the task at the other end: the producer has no more, or the client has left.
- * Usage: backpressure RECORDS, which the first client receives. backpressure_bodies.c is the same without stacks. */
+ * Usage: backpressure RECORDS [ADDRESS:PORT]. The first client receives so many records. backpressure_bodies.c is the same
+ * without stacks. */
 #include <nart/nart.h>
 
 #include <stdio.h>
@@ -90,11 +91,11 @@ static nart_res serve(nart_cx *cx, void *arg)
     return r;
 }
 
-static nart_res run(nart_rt *rt, struct pipeline *p)
+static nart_res run(nart_rt *rt, struct pipeline *p, const char *address)
 {
     char text[NART_ADDR_TEXT];
     nart_addr addr;
-    nart_res answer = 0, r = nart_addr_parse(&addr, "127.0.0.1:0");
+    nart_res answer = 0, r = nart_addr_parse(&addr, address);
 
     if (r == 0)
         r = nart_tcp_listen(rt, &addr, NULL, &p->listener);
@@ -116,7 +117,7 @@ int main(int argc, char **argv)
     nart_res r = nart_rt_new(NULL, &rt);
 
     if (r == 0)
-        r = run(rt, &p);
+        r = run(rt, &p, argc > 2 ? argv[2] : "127.0.0.1:4000");
     if (r < 0)
         fprintf(stderr, "backpressure: %s\n", nart_strerror(r));
     nart_tcp_listener_close(&p.listener);

@@ -6,7 +6,7 @@
  *  - the frames: what survives an await is there, and so is each task's end of the channel. A task closes its end before
  *    it ends; the drop functions are for tasks that end while they wait.
  *  - record_send() in producer_run() copies the record into the channel without a call of the library while there is space.
- * Usage: backpressure_bodies RECORDS, as backpressure. */
+ * Usage: backpressure_bodies RECORDS [ADDRESS:PORT], as backpressure. */
 #include <nart/nart.h>
 
 #include <stdio.h>
@@ -126,11 +126,11 @@ static void consumer_drop(void *frame)
 
 NART_TASK_TYPED(consumer, struct consumer, consumer_run, consumer_drop);
 
-static nart_res run(nart_rt *rt, struct consumer *c)
+static nart_res run(nart_rt *rt, struct consumer *c, const char *address)
 {
     char text[NART_ADDR_TEXT];
     nart_addr addr;
-    nart_res answer = 0, r = nart_addr_parse(&addr, "127.0.0.1:0");
+    nart_res answer = 0, r = nart_addr_parse(&addr, address);
 
     if (r == 0)
         r = nart_tcp_listen(rt, &addr, NULL, &c->listener);
@@ -153,7 +153,7 @@ int main(int argc, char **argv)
     nart_res r = nart_rt_new(NULL, &rt);
 
     if (r == 0)
-        r = run(rt, &c);
+        r = run(rt, &c, argc > 2 ? argv[2] : "127.0.0.1:4000");
     if (r < 0)
         fprintf(stderr, "backpressure: %s\n", nart_strerror(r));
     nart_rt_free(rt);

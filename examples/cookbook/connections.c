@@ -6,7 +6,8 @@
  *  - serve(): a connection is a loop. When its task is cancelled, the await in it answers -ECANCELED: there is one
  *    way out, which closes the socket. nart_shield() lets it say goodbye before.
  *  - obey(): nart_task_cancel() takes an id, which is never used again: an old one answers NART_ESTALE.
- * A client gets back each line it sends, but `cancel ID` cancels the connection whose greeting has that ID. */
+ * Usage: connections [ADDRESS:PORT]. It sends back each line, but `cancel ID` cancels the connection that was greeted
+ * with that ID. It serves until SIGTERM. */
 #include <nart/nart.h>
 
 #include <inttypes.h>
@@ -91,11 +92,11 @@ static nart_res accept_all(nart_cx *cx, void *arg)
     return r;
 }
 
-static nart_res run(nart_rt *rt, nart_tcp_listener *listener)
+static nart_res run(nart_rt *rt, nart_tcp_listener *listener, const char *address)
 {
     char text[NART_ADDR_TEXT];
     nart_addr addr;
-    nart_res answer = 0, r = nart_addr_parse(&addr, "127.0.0.1:0");
+    nart_res answer = 0, r = nart_addr_parse(&addr, address);
 
     if (r == 0)
         r = nart_tcp_listen(rt, &addr, NULL, listener);
@@ -114,14 +115,14 @@ static nart_res run(nart_rt *rt, nart_tcp_listener *listener)
     return r < 0 ? r : answer;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     nart_tcp_listener listener = { 0 };
     nart_rt *rt = NULL;
     nart_res r = nart_rt_new(NULL, &rt);
 
     if (r == 0)
-        r = run(rt, &listener);
+        r = run(rt, &listener, argc > 1 ? argv[1] : "127.0.0.1:4000");
     if (r < 0)
         fprintf(stderr, "connections: %s\n", nart_strerror(r));
     nart_rt_free(rt);

@@ -7,11 +7,10 @@
  *  - prepare(): nart_handler_init() looks up the resources. If one is missing it answers -ENOENT here, before the first
  *    quote, and not in the loop.
  *  - receive(): keep_run() and warn_run() look up nothing: each is an indirect call. They must not await.
- * Quotes are datagrams: a price in text. The datagram `end` ends the program. */
+ * Usage: handlers [ADDRESS:PORT]. A quote is a datagram: a price in text. The datagram `end` ends the program. */
 #include <nart/nart.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct limits {
@@ -61,12 +60,15 @@ static nart_res receive(nart_cx *cx, void *arg)
         long price;
 
         r = nart_await(cx, nart_udp_recv(cx, &f->sock, text, sizeof text - 1, NULL));
+        if (r == -EMSGSIZE) /* longer than any quote: the next one may be well-formed */
+            r = 0;
         if (r < 0)
             break;
         text[r] = '\0';
         if (strcmp(text, "end") == 0)
             break;
-        price = strtol(text, NULL, 10);
+        if (sscanf(text, "%ld", &price) != 1)
+            continue;
         r = keep_run(&f->keep, &price);
         if (r == 0)
             r = warn_run(&f->warn, &price);
@@ -96,11 +98,11 @@ static nart_res print(const struct book *book, void *arg)
     return 0;
 }
 
-static nart_res run(nart_rt *rt, struct feed *f)
+static nart_res run(nart_rt *rt, struct feed *f, const char *address)
 {
     char text[NART_ADDR_TEXT];
     nart_addr addr;
-    nart_res answer = 0, r = nart_addr_parse(&addr, "127.0.0.1:0");
+    nart_res answer = 0, r = nart_addr_parse(&addr, address);
 
     if (r == 0)
         r = nart_udp_open(rt, &addr, NULL, &f->sock);
@@ -115,7 +117,7 @@ static nart_res run(nart_rt *rt, struct feed *f)
     return r < 0 ? r : answer;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     struct feed f = { .keep = { 0 } };
     nart_world *world = NULL;
@@ -127,7 +129,7 @@ int main(void)
     if (r == 0)
         r = nart_rt_new(NULL, &rt);
     if (r == 0)
-        r = run(rt, &f);
+        r = run(rt, &f, argc > 1 ? argv[1] : "127.0.0.1:4000");
     if (r >= 0)
         r = book_read(world, print, NULL);
     if (r < 0)

@@ -5,7 +5,7 @@ RECORDS = 20000  # 20 MB: more than the buffers of a connection hold
 
 
 def test_a_client_that_does_not_read_stops_the_producer(command):
-    with Program(command, RECORDS) as program:
+    with Program(command, RECORDS, "127.0.0.1:0") as program:
         client = Client(program.listening(), receive=4096)
         program.expect("the producer waits, 64 records are queued")
         check([int(line) for line in client.lines] == list(range(RECORDS)), "records")
@@ -13,7 +13,7 @@ def test_a_client_that_does_not_read_stops_the_producer(command):
 
 
 def test_a_client_that_leaves_ends_the_producer(command):
-    with Program(command, RECORDS, status=1) as program:
+    with Program(command, RECORDS, "127.0.0.1:0", status=1) as program:
         client = Client(program.listening(), receive=4096)
         program.expect("the producer waits, 64 records are queued")
         client.reset()

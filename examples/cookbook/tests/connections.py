@@ -13,7 +13,7 @@ def connect(program):
 
 
 def test_each_connection_is_a_task(command):
-    with Program(command) as program:
+    with Program(command, "127.0.0.1:0") as program:
         program.listening()
         clients = [connect(program) for _ in range(50)]
         check(len({ident for _, ident in clients}) == 50, "an id is used twice")
@@ -30,7 +30,7 @@ def test_each_connection_is_a_task(command):
 
 
 def test_one_cancels_another(command):
-    with Program(command) as program:
+    with Program(command, "127.0.0.1:0") as program:
         program.listening()
         (one, its_id), (other, others_id) = connect(program), connect(program)
         check(one.ask("cancel " + others_id) == "done", "cancel")
