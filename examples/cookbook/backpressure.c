@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define QUEUE 64
+enum { QUEUE = 64 }; /* records */
 
 struct record {
     char text[1024];

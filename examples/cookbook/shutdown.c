@@ -5,7 +5,7 @@
  *  - nart_rt_shutdown_on() in run(): a signal asks the runtime to shut down. No handler of your own, no flag.
  *  - the race in ticker(): it waits for the next tick and for the shutdown, and finishes the tick it is in.
  *  - nart_rt_shutdown_within(): all tasks have one second to end, then they are cancelled, and have another one to unwind.
- * Try it: build/release/examples/cookbook/cookbook_shutdown, then press Ctrl-C. */
+ * Usage: shutdown. It ticks until SIGINT or SIGTERM: press Ctrl-C. */
 #include <nart/nart.h>
 
 #include <signal.h>
