@@ -8,7 +8,6 @@
  *  - join(): the list of clients runs through the stacks of their fibers. One thread, so no lock; no await while the
  *    list is walked.
  *  - serve(): a nursery has the tasks of all clients. After its join nobody is left.
- * examples/servers/chat.c has one queue for all, a broadcast.
  * Usage: chat [ADDRESS:PORT]. It serves until SIGTERM. */
 #include <nart/nart.h>
 
@@ -129,20 +128,22 @@ static nart_res serve(nart_cx *cx, void *arg)
     nart_tcp sock = { 0 };
     nart_waiter shutdown = { 0 };
     nart_timer pause = { 0 };
-    int which = 0;
+    int which = 1;
     nart_res r = nart_nursery_open(cx, &all, 0);
 
     if (r < 0)
         return r;
-    while (r != -ECANCELED && which == 0) {
-        r = nart_await_any(cx, which, nart_tcp_accept(cx, listener, &sock, NULL),
-                           nart_shutdown_await(cx, &shutdown));
-        if (r == 0 && which == 0)
+    while (r >= 0) {
+        r = nart_await_any(cx, which, nart_shutdown_await(cx, &shutdown),
+                           nart_tcp_accept(cx, listener, &sock, NULL));
+        if (r == -ECANCELED || which == 0)
+            break;
+        if (r == 0)
             r = admit(cx, &all, &sock);
-        if (r < 0) { /* no descriptor or no memory: until a client has left */
-            nart_tcp_close(&sock);
-            r = nart_await(cx, nart_sleep(cx, &pause, 10 * NART_MS));
-        }
+        if (r == 0)
+            continue;
+        nart_tcp_close(&sock); /* no descriptor or no memory: until another one has ended */
+        r = nart_await(cx, nart_sleep(cx, &pause, 10 * NART_MS));
     }
     nart_nursery_cancel(&all);
     return nart_await(cx, nart_nursery_join(cx, &all, NULL)); /* all have left */

@@ -90,10 +90,12 @@ static nart_res accept_all(nart_cx *cx, void *arg)
     nart_res r = 0;
 
     opts.drop = close_sock;
-    while (r != -ECANCELED && which == 1) {
-        r = nart_await_any_biased(cx, which, nart_shutdown_await(cx, &shutdown),
-                                  nart_tcp_accept(cx, listener, &sock, NULL));
-        if (r == 0 && which == 1)
+    while (r >= 0) {
+        r = nart_await_any(cx, which, nart_shutdown_await(cx, &shutdown),
+                           nart_tcp_accept(cx, listener, &sock, NULL));
+        if (r == -ECANCELED || which == 0)
+            break;
+        if (r == 0)
             r = nart_fiber_spawn_value(cx, serve, &sock, &opts, NULL);
         if (r == 0)
             continue;
@@ -106,12 +108,12 @@ static nart_res accept_all(nart_cx *cx, void *arg)
     return r;
 }
 
-static nart_res run(nart_rt *rt, const char *at, int64_t grace)
+static nart_res run(nart_rt *rt, const char *address, int64_t grace)
 {
     nart_tcp_listener listener = { 0 };
     char text[NART_ADDR_TEXT];
     nart_addr addr;
-    nart_res r = nart_addr_parse(&addr, at);
+    nart_res r = nart_addr_parse(&addr, address);
 
     if (r == 0)
         r = nart_rt_shutdown_on(rt, SIGTERM);
@@ -138,7 +140,7 @@ int main(int argc, char **argv)
     nart_res r = nart_rt_new(NULL, &rt);
 
     if (r == 0)
-        r = run(rt, argc > 1 ? argv[1] : "127.0.0.1:4001", grace * NART_MS);
+        r = run(rt, argc > 1 ? argv[1] : "127.0.0.1:4000", grace * NART_MS);
     if (r < 0)
         fprintf(stderr, "drain: %s\n", nart_strerror(r));
     nart_rt_free(rt);

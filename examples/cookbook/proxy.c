@@ -49,16 +49,22 @@ static void close_sock(void *sock)
     nart_tcp_close(sock);
 }
 
-static nart_res accept_all(nart_cx *cx, void *listener)
+static nart_res accept_all(nart_cx *cx, void *arg)
 {
+    nart_tcp_listener *listener = arg;
     nart_fiber_opts opts = NART_FIBER_OPTS_INIT;
     nart_tcp sock = { 0 };
+    nart_waiter shutdown = { 0 };
     nart_timer pause = { 0 };
+    int which = 1;
     nart_res r = 0;
 
     opts.drop = close_sock;
-    while (r != -ECANCELED) {
-        r = nart_await(cx, nart_tcp_accept(cx, listener, &sock, NULL));
+    while (r >= 0) {
+        r = nart_await_any(cx, which, nart_shutdown_await(cx, &shutdown),
+                           nart_tcp_accept(cx, listener, &sock, NULL));
+        if (r == -ECANCELED || which == 0)
+            break;
         if (r == 0)
             r = nart_fiber_spawn_value(cx, proxy, &sock, &opts, NULL);
         if (r == 0)
@@ -66,22 +72,15 @@ static nart_res accept_all(nart_cx *cx, void *listener)
         nart_tcp_close(&sock); /* no descriptor or no memory: until another one has ended */
         r = nart_await(cx, nart_sleep(cx, &pause, 10 * NART_MS));
     }
+    nart_tcp_listener_close(listener);
     return r;
 }
 
-static nart_res until_shutdown(nart_cx *cx, void *arg)
-{
-    nart_waiter waiter = { 0 };
-
-    (void)arg;
-    return nart_await(cx, nart_shutdown_await(cx, &waiter));
-}
-
-static nart_res run(nart_rt *rt, nart_tcp_listener *listener, const char *at)
+static nart_res run(nart_rt *rt, nart_tcp_listener *listener, const char *address)
 {
     char text[NART_ADDR_TEXT];
     nart_addr addr;
-    nart_res r = nart_addr_parse(&addr, at);
+    nart_res answer = 0, r = nart_addr_parse(&addr, address);
 
     if (r == 0)
         r = nart_tcp_listen(rt, &addr, NULL, listener);
@@ -89,15 +88,15 @@ static nart_res run(nart_rt *rt, nart_tcp_listener *listener, const char *at)
         r = nart_tcp_listener_addr(listener, &addr);
     if (r == 0)
         r = nart_rt_shutdown_on(rt, SIGTERM);
-    if (r == 0)
-        r = nart_rt_fiber_spawn(rt, accept_all, listener, NULL, NULL);
     if (r < 0)
         return r;
     nart_addr_format(&addr, text, sizeof text);
     printf("listening at %s\n", text);
     fflush(stdout);
-    r = nart_fiber_block_on(rt, until_shutdown, NULL, NULL, NULL);
-    return r < 0 ? r : nart_rt_shutdown_within(rt, 0, NART_SEC, NULL); /* cancels all others */
+    r = nart_fiber_block_on(rt, accept_all, listener, NULL, &answer);
+    if (r == 0)
+        r = nart_rt_shutdown_within(rt, 0, NART_SEC, NULL); /* cancels what is left, at once */
+    return r < 0 ? r : answer;
 }
 
 int main(int argc, char **argv)
@@ -114,7 +113,6 @@ int main(int argc, char **argv)
         r = run(rt, &listener, argv[1]);
     if (r < 0)
         fprintf(stderr, "proxy: %s\n", nart_strerror(r));
-    nart_tcp_listener_close(&listener);
     nart_rt_free(rt);
     return r < 0;
 }

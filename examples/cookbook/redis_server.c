@@ -286,30 +286,30 @@ static nart_res accept_all(nart_cx *cx, nart_tcp_listener *listener)
     nart_tcp sock = { 0 };
     nart_waiter shutdown = { 0 };
     nart_timer pause = { 0 };
-    int which;
-    nart_res r;
+    int which = 1;
+    nart_res r = 0;
 
-    for (r = 0; r != -ECANCELED;) {
+    while (r >= 0) {
         r = nart_await_any(cx, which, nart_shutdown_await(cx, &shutdown),
                            nart_tcp_accept(cx, listener, &sock, NULL));
-        if (which == 0)
-            return r;
+        if (r == -ECANCELED || which == 0)
+            break;
         if (r == 0)
             r = start(cx, &sock);
-        if (r < 0) { /* no descriptor or no memory: until a client has left */
-            nart_tcp_close(&sock);
-            r = nart_await(cx, nart_sleep(cx, &pause, 10 * NART_MS));
-        }
+        if (r == 0)
+            continue;
+        nart_tcp_close(&sock); /* no descriptor or no memory: until another one has ended */
+        r = nart_await(cx, nart_sleep(cx, &pause, 10 * NART_MS));
     }
     return r;
 }
 
-static nart_res serve(nart_cx *cx, void *at)
+static nart_res serve(nart_cx *cx, void *address)
 {
     nart_tcp_listener listener = { 0 };
     char text[NART_ADDR_TEXT];
     nart_addr addr;
-    nart_res r = nart_addr_parse(&addr, at);
+    nart_res r = nart_addr_parse(&addr, address);
 
     if (r == 0)
         r = nart_tcp_listen_here(cx, &addr, NULL, &listener);

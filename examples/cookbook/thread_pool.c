@@ -106,9 +106,8 @@ static nart_res count(nart_cx *cx, void *arg)
 
     while ((r = nart_await(cx, request_recv(cx, &pool->requests, &ask))) == 0) {
         r = add_word(&pool->index, ask.word);
-        if (r >= 0)
-            r = answer_try_send(&pool->answers[ask.thread],
-                                r == 1); /* it waits for that: there is space */
+        if (r >= 0) /* the thread waits for it, so there is space */
+            r = answer_try_send(&pool->answers[ask.thread], r == 1);
         if (r < 0)
             break;
     }
