@@ -179,7 +179,7 @@ typedef struct nart_join {
 /**
  * Waits for the end of the task. A cancelled task that answers anything but -ECANCELED has ended by itself:
  * that is its answer.
- * @return 0 and `*result` = the task's answer; NART_EABORTED: the task was cancelled and answered
+ * @return 0 and `*result` (may be NULL) = the task's answer; NART_EABORTED: the task was cancelled and answered
  *   -ECANCELED, or was dropped while it was pending, or answered NART_EABORTED itself, and `*result` is
  *   unchanged; NART_EUSED: the answer was taken before; NART_ESTALE: empty handle, or the runtime was freed;
  *   NART_EDRIVER: a task of another runtime;
