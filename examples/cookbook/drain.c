@@ -3,13 +3,13 @@
  * that have begun, and cancels those that take too long.
  *
  * What to look at
- *  - accept_all() and serve() wait for the shutdown only where there is nothing to finish: beside the next connection, and
- *    beside the first byte of the next request.
- *  - main(): nart_rt_shutdown_within() is the deadline. Tasks that are left after it are cancelled: request() answers
+ *  - accept_all() and serve() wait for the shutdown only where there is nothing to finish: in a race with the next
+ *    connection, and in one with the first byte of the next request.
+ *  - run(): nart_rt_shutdown_within() is the deadline. Tasks that are left after it are cancelled: request() answers
  *    -ECANCELED, and serve() has one way out for all.
- *  - finish(): closing a socket that has unread bytes resets the connection, and the client may lose the last answer. So
- *    it ends its own direction first, and reads the rest.
- * Usage: drain [ADDRESS:PORT [MILLISECONDS that requests have to end]]. A request is "PUT LENGTH", a newline and so many
+ *  - finish(): closing a socket that has unread bytes resets the connection, and the client may lose the last answer.
+ *    So it ends its own direction first, and reads the rest.
+ * Usage: drain [ADDRESS:PORT [MILLISECONDS that requests have to end]]. A request is "PUT LENGTH", a newline and LENGTH
  * bytes; the answer is "stored LENGTH". */
 #include <nart/nart.h>
 

@@ -5,11 +5,11 @@
  * What to look at
  *  - host_loop(): it waits for its own descriptor and for one of the runtime, until the time that the runtime asks for,
  *    then lets the runtime run. All on one thread: so both may use the same data without a lock.
- *  - a channel leads from the program to the fiber: nart_try_send() works outside of tasks. While it is full, the program
- *    does not read: a peer that is slow slows its sender down.
+ *  - a channel leads from the program to a fiber: nart_try_send() works outside of tasks. While it is full, the program
+ *    does not read its input. So it does not collect what a slow peer does not take.
  *  - closing the sender tells the fiber that the input has ended.
  * Loops of libuv and GLib: examples/adapters.
- * Usage: embed_poll ADDRESS:PORT [MILLISECONDS]: it says "ping" to the peer if nothing was sent for so long. */
+ * Usage: embed_poll ADDRESS:PORT [MILLISECONDS]. It sends "ping" when it has sent nothing for so long. */
 #include <nart/nart.h>
 
 #include <poll.h>

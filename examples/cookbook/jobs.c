@@ -2,12 +2,12 @@
 /* jobs.c: a thousand jobs, at most sixteen at a time. The first error cancels the rest.
  *
  * What to look at
- *  - run_all(): the semaphore has as many permits as jobs may run. It acquires one for each job before it spawns it, so it
- *    never has more than sixteen fibers, whatever the number of jobs.
+ *  - run_all(): a semaphore has as many permits as jobs may run. It acquires one before it spawns a job, so there are
+ *    never more than sixteen fibers, whatever the number of jobs.
  *  - NART_NURSERY_CANCEL_ON_ERROR: an error of a job cancels the jobs that run. nart_nursery_spawn() then answers
  *    NART_ECLOSED, which ends the loop.
- *  - job(): it releases its permit on each way out. What it shares with the others is on the stack of run_all(), which
- *    waits until all have ended, and in which one thread runs: no lock.
+ *  - job(): it releases its permit on each way out. What jobs share is on the stack of run_all(), which stays until the
+ *    nursery has been joined. All run on one thread, so no lock.
  * nart_pool (nart/task_set.h, examples/pool.c) is the same for bodies, and keeps each answer.
  * Usage: jobs ADDRESS:PORT. Job N connects, sends "N" and expects "ok". */
 #include <nart/nart.h>

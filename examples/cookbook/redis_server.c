@@ -2,8 +2,8 @@
 /* redis_server.c: a server that speaks the protocol of redis (RESP), for redis-cli and redis-benchmark.
  *
  * What to look at
- *  - conn_run(): it answers every request that is complete in the buffer, then sends all replies by one system call.
- *    That makes pipelining fast.
+ *  - obey_all(): it answers every request that is complete in the buffer. conn_run() then sends all replies by one
+ *    system call. That makes pipelining fast.
  *  - a connection is a body of nart/co.h, which takes less time and memory than a fiber where there are many. The task
  *    that accepts is a fiber.
  *  - parse() and obey() know nothing of sockets: they read and write memory.
@@ -148,7 +148,7 @@ struct conn {
     nart_tcp sock;
     nart_co co;
     nart_stream stream;
-    nart_res parsed;
+    nart_res more;    /* of obey_all() */
     size_t len, done; /* of `out`; how much of it is sent */
     char in[IN], out[OUT];
 };
@@ -229,34 +229,44 @@ static void obey(struct conn *c, const struct request *rq)
 
 /* ---- connections ---- */
 
+/* Obeys the requests that are complete, as long as their replies fit. Answers above 0 if there may be more, 0 if not,
+ * or -EPROTO. */
+static nart_res obey_all(struct conn *c)
+{
+    nart_res n = 1;
+
+    while (n > 0 && c->len < IN) {
+        struct request rq;
+        char *data;
+        size_t len = nart_stream_peek(&c->stream, &data);
+
+        n = len > 0 ? parse(data, len, &rq) : 0;
+        if (n > 0) {
+            obey(c, &rq);
+            nart_stream_consume(&c->stream, (size_t)n);
+        }
+    }
+    if (n < 0)
+        put_line(c, "-ERR Protocol error");
+    return n;
+}
+
 static nart_res conn_run(nart_cx *cx, void *frame)
 {
     struct conn *c = frame;
-    struct request rq;
-    char *data;
     nart_res r;
 
     NART_BEGIN(cx, &c->co);
     r = nart_stream_init_tcp(&c->stream, &c->sock, c->in, IN);
     while (r >= 0) {
-        do {
-            const size_t len = nart_stream_peek(&c->stream, &data);
-
-            c->parsed = len > 0 ? parse(data, len, &rq) : 0;
-            if (c->parsed > 0) {
-                obey(c, &rq);
-                nart_stream_consume(&c->stream, (size_t)c->parsed);
-            }
-        } while (c->parsed > 0 && c->len < IN);
-        if (c->parsed < 0)
-            put_line(c, "-ERR Protocol error");
+        c->more = obey_all(c);
         NART_AWAIT_FOR(r, 10 * NART_SEC,
                        nart_stream_write_all(cx, &c->stream, c->out, c->len, &c->done));
         c->len = 0;
-        if (c->parsed < 0)
-            break;
-        if (r >= 0 && c->parsed == 0) /* one byte more than there is */
+        if (r >= 0 && c->more == 0) /* waits for one byte more than there is */
             NART_AWAIT(r, nart_stream_fill(cx, &c->stream, nart_stream_peek(&c->stream, NULL) + 1));
+        else if (r >= 0)
+            r = c->more;
     }
     nart_stream_close(&c->stream);
     NART_END(r);

@@ -2,13 +2,13 @@
 /* refresh.c: a value that is fetched by HTTP periodically, and used by a task that never waits for it.
  *
  * What to look at
- *  - the rate is a resource of a world. refresher() writes it, the handler on_query() reads it: it names what it needs, and
- *    is called with it. Neither knows the other.
- *  - refresher(): an interval that skips ticks while a request takes longer, and a deadline around the whole request. If
- *    it fails, the old rate stays.
+ *  - the rate is a resource of a world. refresher() writes it. The handler on_query() reads it: a handler names what it
+ *    needs, and is called with it. Neither of the two knows the other.
+ *  - refresher(): an interval that skips ticks while a request takes longer. get_rate() has a deadline for the whole
+ *    request. If it fails, the old rate stays.
  *  - get() is HTTP/1.0 over TCP. For https use nart_http_request() of the bridge, as cold_http.c does: the rest stays.
- * Usage: refresh ADDRESS:PORT [MILLISECONDS]. It gets http://ADDRESS:PORT/rate so often, and answers datagrams with an
- * amount by the amount times the rate, until SIGTERM. */
+ * Usage: refresh ADDRESS:PORT [MILLISECONDS between requests]. It gets http://ADDRESS:PORT/rate. A datagram that has an
+ * amount is answered by the amount times the rate. It serves until SIGTERM. */
 #include <nart/nart.h>
 
 #include <signal.h>

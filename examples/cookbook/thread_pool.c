@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* thread_pool.c: threads that block feed a loop, which answers each of them. They count the different words of many files.
+/* thread_pool.c: threads that block feed a loop, which answers each of them. They count the different words of files.
  *
  * What to look at
  *  - the index of words belongs to the loop: no lock, whatever the number of threads.
  *  - one channel of kind MPSC has the requests of all threads; each thread has a channel of kind SPSC for its answers.
  *    Threads have no loop: they use nart_send_blocking() and nart_recv_blocking().
- *  - a full channel makes the threads wait: they cannot run away from the loop.
+ *  - a thread waits while the channel is full, and until it is answered. So no queue grows.
  *  - the end: count() ends when all threads have closed their senders. Whatever happens, run() closes the loop's ends
  *    before it joins the threads: so none of them waits for ever.
  * Usage: thread_pool FILE... */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* udp_client.c: clients that ask by UDP, where a request or its answer may be lost: they repeat it, and give up in the end.
+/* udp_client.c: requests by UDP. A request or its answer may be lost: clients repeat it, and give up in the end.
  *
  * What to look at
  *  - request(): each try has a deadline, the next one twice as long. No timer of your own.
- *  - answer(): a loop that skips what is not the answer, such as a late one. The deadline of the await around it holds for
- *    the whole function, however many datagrams arrive.
- *  - a refusal (-ECONNREFUSED, of a connected socket) comes at once: it counts as no answer, and the next try still waits.
- * Usage: udp_client ADDRESS:PORT [CLIENTS [MILLISECONDS of the first try]]. Client N sends "N" and expects "N: TEXT". */
+ *  - answer(): a loop that skips what is not the answer. The deadline of the await around it holds for the whole
+ *    function, however many datagrams arrive.
+ *  - a connected socket reports that nobody listens (-ECONNREFUSED). That counts as no answer: the next try comes when
+ *    the time of this one is over.
+ * Usage: udp_client ADDRESS:PORT [CLIENTS [MILLISECONDS of the first try]]. Client N sends "N", and the answer is
+ * "N: TEXT". */
 #include <nart/nart.h>
 
 #include <stdio.h>

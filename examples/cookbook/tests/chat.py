@@ -54,6 +54,18 @@ def test_the_others_read_it(command):
             client.await_ended()
 
 
+def test_a_fast_one_is_no_reason(command):
+    """Those who read are not dropped, though far more lines arrive at once than a queue holds."""
+    with Program(command, ANY) as program:
+        program.listening()
+        ann = enter(program, [])
+        bob = enter(program, [ann])
+        ann.send(1000 * "x\n" + "the end\n")
+        check([bob.line() for _ in range(1000)] == 1000 * ["client 1: x\n"], "all of them")
+        check(bob.line() == "client 1: the end\n", "the end")
+        program.signal(signal.SIGTERM)
+
+
 def test_a_slow_reader_is_dropped(command):
     with Program(command, ANY) as program:
         program.listening()
