@@ -428,9 +428,12 @@ nart_res nart_tcp_connect_any(nart_cx *cx, nart_connect *op, nart_tcp *s, const 
     }
     for (size_t i = 0; i < n; i++) {
         r = nart__addr_check(&addrs[i]);
+        if (r == 0 && nart_addr_port(&addrs[i]) == 0)
+            r = -EINVAL;
         if (r) {
-            nart__text_add(op->text, sizeof op->text, "address %zu is neither of IPv4 nor of IPv6",
-                           i);
+            nart__text_add(op->text, sizeof op->text, "address %zu %s", i,
+                           nart__addr_check(&addrs[i]) ? "is neither of IPv4 nor of IPv6"
+                                                       : "has port 0: set the port of the server");
             return r;
         }
         pack(&op->at[op->n++], &addrs[i]);
@@ -452,6 +455,11 @@ nart_res nart_tcp_connect_host(nart_cx *cx, nart_connect *op, nart_tcp *s, const
     if (r)
         return r;
     r = nart__target(name, host, &port, &numeric, op->text, sizeof op->text);
+    if (r >= 0 && port == 0) {
+        nart__text_add(op->text, sizeof op->text,
+                       "port 0: give the server's, as `port` or as in \"example.org:80\"");
+        r = -EINVAL;
+    }
     if (r < 0)
         return r;
     if (r == 1) {

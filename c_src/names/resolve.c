@@ -68,7 +68,7 @@ nart_res nart__service_port(const char *service, uint16_t *port)
         *port = (uint16_t)n;
         return *end || n > UINT16_MAX ? -EINVAL : 0;
     }
-    if (strchr("+- \t\n\v\f\r", *service)) /* a number to getaddrinfo() */
+    if (strchr("+- \t\n\v\f\r", *service)) /* getaddrinfo() reads a number behind these */
         return -EINVAL;
     int status = getaddrinfo(NULL, service, &hints, &found);
     if (status)

@@ -119,6 +119,8 @@ nart_res nart__tcp_connect_start(nart_cx *cx, nart_tcp *s, nart_socket *from, co
     const nart_sys *sys = cx->drv->sys;
 
     nart_res r = nart__addr_check(addr);
+    if (r == 0 && nart_addr_port(addr) == 0) /* the kernel would try, and be refused */
+        r = -EINVAL;
     if (r)
         return r;
     if (!sys)

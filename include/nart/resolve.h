@@ -65,7 +65,7 @@
  * | NART_ENONAME         | does not exist, or has no record of the kind asked for; or its service does not |
  * | NART_EDNS            | cannot be looked up: the servers refuse, fail, answer nonsense, are unreachable |
  * | NART_EDNS_TIMEOUT    | no server has answered, in any of the tries                                    |
- * | -EINVAL              | is no name: empty, too long, an empty label; or its port is none               |
+ * | -EINVAL              | is no name: empty, too long, an empty label; or its port is none, or 0 to connect to |
  * | -ENODEV              | is an address in the scope of an interface that does not exist                 |
  *
  * **Thread** of all functions: the runtime's own; of operations: inside a poll.

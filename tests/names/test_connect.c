@@ -338,6 +338,10 @@ TEST_WITH(bad_arguments_are_refused, stopped)
     op.at[1] = op.at[0];
     op.at[1].storage.ss_family = AF_UNIX;
     CHECK_RES(now(&op), -EAFNOSUPPORT);
+    CHECK_STR(op.connect.text, "address 1 is neither of IPv4 nor of IPv6");
+    CHECK_RES(nart_addr_parse(&op.at[1], "127.0.0.1:0"), 0);
+    CHECK_RES(now(&op), -EINVAL);
+    CHECK_STR(op.connect.text, "address 1 has port 0: set the port of the server");
     op.n = 1;
     op.opts = &opts;
     opts.attempt_delay = -1;

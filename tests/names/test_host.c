@@ -322,6 +322,18 @@ TEST_WITH(the_name_may_have_the_port, served)
     op.name = "none.test:80";
     CHECK_RES(now(&op), NART_ENONAME);
     CHECK(strstr(op.connect.text, "none.test: A") == op.connect.text);
+    for (int i = 0; i < 3; i++) {
+        static const char *const signs[] = { "both.test:+80", "127.0.0.1:+80", "both.test:-80" };
+        op.name = signs[i];
+        CHECK_RES(now(&op), -EINVAL);
+        CHECK_STR(op.connect.text, "this is neither a port nor a service");
+    }
+    for (int i = 0; i < 3; i++) {
+        static const char *const zeros[] = { "both.test:0", "127.0.0.1:0", "both.test" };
+        op.name = zeros[i];
+        CHECK_RES(now(&op), -EINVAL);
+        CHECK(strncmp(op.connect.text, "port 0: ", 8) == 0);
+    }
     op.name = "::1%nowhere";
     CHECK_RES(now(&op), -ENODEV);
     CHECK_STR(op.connect.text, "no interface has this name");

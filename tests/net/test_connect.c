@@ -82,7 +82,8 @@ TEST_WITH(an_address_that_is_none_is_refused, rt)
     nart_addr at = { .len = 0 };
 
     CHECK_RES(connect_now(rt, &s, &at), -EINVAL);
-    at = localhost();
+    at = localhost(); /* port 0 */
+    CHECK_RES(connect_now(rt, &s, &at), -EINVAL);
     at.storage.ss_family = AF_UNIX;
     CHECK_RES(connect_now(rt, &s, &at), -EAFNOSUPPORT);
     CHECK_RES(nart_addr_parse(&at, "255.255.255.255:80"), 0);
