@@ -115,12 +115,14 @@ NART_API NART_MUST_USE nart_res nart_file_close(nart_cx *cx, nart_file_op *op, n
 NART_API void nart_file_finish(nart_file *f);
 
 /** Reads at most `len` bytes from `offset` on. @return the number of bytes, which may be less than `len`; 0 the end of
- *  the file; -EBADF; see rule 6. */
+ *  the file, or behind it; -EINVAL also: `offset` and `len` exceed INT64_MAX; -EBADF; see rule 6. */
 NART_API NART_MUST_USE nart_res nart_file_read(nart_cx *cx, nart_file_op *op, const nart_file *f,
                                                void *buf, size_t len, int64_t offset);
 
 /** Writes at most `len` bytes from `offset` on; with O_APPEND at the end, whatever `offset` is.
- *  @return the number of bytes, which may be less than `len`; -EBADF; -ENOSPC no space is left; -EFBIG beyond the limit of the process; see rule 6. */
+ *  @return the number of bytes, which may be less than `len`; -EBADF; -ENOSPC no space is left; -EFBIG beyond the limit
+ *  of the process, or what files of the file system can have; -EINVAL also: `offset` and `len` exceed INT64_MAX; see
+ *  rule 6. */
 NART_API NART_MUST_USE nart_res nart_file_write(nart_cx *cx, nart_file_op *op, const nart_file *f,
                                                 const void *buf, size_t len, int64_t offset);
 
@@ -178,7 +180,8 @@ typedef struct nart_file_stream {
 /**
  * Begins a stream over a file. Operations of the stream can answer what nart_file_read() and nart_file_write() do. A
  * write that its task has left may still be done; the next one waits for that, and begins at the same offset: so the same
- * call repeats it, and an older write never overtakes a newer one.
+ * call repeats it, and an older write never overtakes a newer one. nart_stream_shutdown() flushes, and answers
+ * -EOPNOTSUPP: a file has no peer that reads an end.
  * @return 0; -EINVAL no `io` or file, a negative offset, a file opened with O_APPEND, or as nart_stream_init(); -EBADF
  *   the file is closed. **Ownership**, **Thread**: as nart_stream_init().
  */

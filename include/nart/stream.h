@@ -351,9 +351,9 @@ NART_API NART_MUST_USE nart_res nart_stream_writev_all(nart_cx *cx, nart_stream 
  *  call if that is empty. */
 NART_API NART_MUST_USE nart_res nart_stream_flush(nart_cx *cx, nart_stream *s);
 
-/** Flushes and ends the direction of writing: the peer reads the end after all that was written. What is not a
- *  socket is closed: a pipe has one direction. @return 0; -EOPNOTSUPP the transport cannot; -EIO as
- *  nart_stream_write_all(). */
+/** Flushes and ends the direction of writing: the peer reads the end after all that was written. A descriptor
+ *  that is no socket (nart_stream_init_fd()) is closed: a pipe has one direction. @return 0; -EOPNOTSUPP the transport
+ *  cannot, as a file (nart_stream_init_file()), whose bytes are flushed: close it; -EIO as nart_stream_write_all(). */
 NART_API NART_MUST_USE nart_res nart_stream_shutdown(nart_cx *cx, nart_stream *s);
 
 /* ---- frames ---------------------------------------------------------------------------------- */

@@ -219,6 +219,26 @@ TEST_WITH(a_stream_that_is_closed_wakes_its_task, stream)
     CHECK_EQ(sem_post(&go), 0);
 }
 
+static nart_res do_shutdown(nart_cx *cx)
+{
+    return nart_stream_shutdown(cx, &s);
+}
+
+TEST_WITH(a_shutdown_flushes_and_is_refused, stream)
+{
+    char waiting[64], got[64] = "";
+
+    text = "flushed";
+    moved = 0;
+    CHECK_RES(nart_stream_buffer_writes(&s, waiting, sizeof waiting), 0);
+    CHECK_RES(done(do_write), (nart_res)strlen(text));
+    CHECK_RES(done(do_shutdown), -EOPNOTSUPP);
+    nart_res fd = nart_file_fd(&file); /* it is not closed */
+    CHECK_LE(0, fd);
+    CHECK_EQ(pread((int)fd, got, sizeof got - 1, 0), strlen(text));
+    CHECK_STR(got, text);
+}
+
 TEST_WITH(what_is_no_transport_is_refused, stream)
 {
     nart_file closed = { NULL };
