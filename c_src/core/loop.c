@@ -119,6 +119,13 @@ bool nart__loop_io_awaited(void *host, uint64_t id)
     return rt && nart__rt_check(rt) == 0 && nart__reactor_awaited(&rt->reactor, id);
 }
 
+void nart__loop_io_keep(void *host, uint64_t id, int fd_plus_one)
+{
+    nart_rt *rt = nart__loop_io_rt(host, id);
+    if (rt)
+        nart__reactor_keep(&rt->reactor, id, fd_plus_one);
+}
+
 static nart_res loop_io_fd(void *host, uint64_t id)
 {
     nart_rt *rt = nart__loop_io_rt(host, id);

@@ -157,8 +157,9 @@ nart_rt *nart__loop_io_rt(void *host, uint64_t id);
 nart_res nart__loop_io_add(void *host, int fd, uint32_t dirs, uint64_t *id);
 /* nart_driver.io_del of the loop, for a connect: see nart__reactor_leave(). `handle` may be NULL. */
 nart_res nart__loop_io_leave(void *host, uint64_t id, const void *handle, int *fd);
-/* See nart__reactor_awaited(). */
+/* See nart__reactor_awaited(), nart__reactor_keep(). */
 bool nart__loop_io_awaited(void *host, uint64_t id);
+void nart__loop_io_keep(void *host, uint64_t id, int fd_plus_one);
 
 /* ---- loop.c: ticks ---- */
 

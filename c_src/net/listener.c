@@ -141,28 +141,34 @@ static bool next_one(int err)
 }
 
 /* The descriptor of the connection that is kept, plus one; 0: none. */
-static void keep(nart_cx *cx, nart_tcp_listener *l, int fd_plus_one)
+static void keep(nart_tcp_listener *l, int fd_plus_one)
 {
     if (l->spare == fd_plus_one)
         return;
     l->spare = fd_plus_one;
-    if (nart__io_here(&l->io, cx))
-        nart__reactor_keep(nart__reactor_of(cx), l->io.id, fd_plus_one);
+    if (l->io.drv == &nart__loop)
+        nart__loop_io_keep(l->io.host, l->io.id, fd_plus_one);
+}
+
+/* A connection's descriptor, or -errno. Without waiting; not the one that is kept. */
+static int accept_one(const nart_tcp_listener *l, nart_addr *peer)
+{
+    if (peer)
+        peer->len = sizeof peer->storage;
+    return l->io.drv->sys->accept(l->fd, peer ? (struct sockaddr *)&peer->storage : NULL,
+                                  peer ? &peer->len : NULL);
 }
 
 /* A connection's descriptor, or the error to answer. */
 static nart_res take(nart_cx *cx, nart_tcp_listener *l, nart_addr *peer)
 {
     for (;;) {
-        struct sockaddr *to = peer ? (struct sockaddr *)&peer->storage : NULL;
-        if (peer)
-            peer->len = sizeof peer->storage;
         nart_res r = nart__io_want(&l->io, NART_READ, cx);
         if (r <= 0)
             return r;
         if (l->spare)
             return l->spare - 1;
-        int fd = l->io.drv->sys->accept(l->fd, to, peer ? &peer->len : NULL);
+        int fd = accept_one(l, peer);
         if (fd >= 0)
             return fd;
         if (fd == -EAGAIN) {
@@ -176,10 +182,19 @@ static nart_res take(nart_cx *cx, nart_tcp_listener *l, nart_addr *peer)
 }
 
 /* Makes an accepted connection a handle, or keeps it. */
-static nart_res own(nart_cx *cx, nart_tcp_listener *l, int fd, nart_tcp *out)
+static nart_res own(nart_tcp_listener *l, int fd, nart_tcp *out)
 {
-    nart_res r = nart__tcp_bind(out, cx->drv, cx->host, fd);
-    keep(cx, l, r ? fd + 1 : 0);
+    nart_res r = nart__tcp_bind(out, l->io.drv, l->io.host, fd);
+    keep(l, r ? fd + 1 : 0);
+    return r;
+}
+
+/* The same of the first one, which may be that which was kept. */
+static nart_res own_first(nart_tcp_listener *l, int fd, bool spare, nart_tcp *out, nart_addr *peer)
+{
+    nart_res r = own(l, fd, out);
+    if (r == 0 && spare && peer)
+        (void)nart_tcp_peer_addr(out, peer);
     return r;
 }
 
@@ -188,12 +203,7 @@ static nart_res accept_first(nart_cx *cx, nart_tcp_listener *l, nart_tcp *out, n
 {
     bool spare = l->spare != 0;
     nart_res r = take(cx, l, peer);
-    if (r < 0)
-        return r;
-    r = own(cx, l, (int)r, out);
-    if (r == 0 && spare && peer)
-        (void)nart_tcp_peer_addr(out, peer);
-    return r;
+    return r < 0 ? r : own_first(l, (int)r, spare, out, peer);
 }
 
 nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *l, nart_tcp *out, nart_addr *peer)
@@ -204,38 +214,62 @@ nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *l, nart_tcp *out, nart_
     return out->io.drv ? -EISCONN : accept_first(cx, l, out, peer);
 }
 
-/* One more connection, without waiting; false: there is none, or an error, which the next call finds again. */
-static bool accept_next(nart_cx *cx, nart_tcp_listener *l, nart_tcp *out, nart_addr *peer)
+/* Accepts connections behind the first one, without waiting. None: there is none, or an error, which the next call finds
+ * again. Answers how many there are with the first one. */
+static nart_res accept_rest(nart_tcp_listener *l, nart_tcp *out, nart_addr *peers, size_t n)
 {
-    if (peer)
-        peer->len = sizeof peer->storage;
-    int fd = l->io.drv->sys->accept(l->fd, peer ? (struct sockaddr *)&peer->storage : NULL,
-                                    peer ? &peer->len : NULL);
+    size_t i = 1;
+    int fd = 0;
+
+    for (; i < n; i++) {
+        fd = accept_one(l, peers ? &peers[i] : NULL);
+        if (fd < 0 || own(l, fd, &out[i]) < 0)
+            break;
+    }
     if (fd == -EAGAIN)
-        nart__io_clear(&l->io, NART_READ, cx);
-    return fd >= 0 && own(cx, l, fd, out) == 0;
+        nart__io_not_ready(&l->io, NART_READ);
+    return (nart_res)i;
+}
+
+/* Can so many connections be accepted into these handles? */
+static nart_res check_out(const nart_tcp *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (out[i].io.drv)
+            return -EISCONN;
+    return n == 0 ? -EINVAL : 0;
 }
 
 nart_res nart_tcp_accept_many(nart_cx *cx, nart_tcp_listener *l, nart_tcp *out, nart_addr *peers,
                               size_t n)
 {
     nart_res r = nart__io_enter(&l->io, NART_READ, cx);
-    if (r)
-        return r;
-    if (n == 0)
-        return -EINVAL;
     if (n > NART_ACCEPT_BATCH)
         n = NART_ACCEPT_BATCH;
-    for (size_t i = 0; i < n; i++)
-        if (out[i].io.drv)
-            return -EISCONN;
-    r = accept_first(cx, l, out, peers);
+    if (r == 0)
+        r = check_out(out, n);
+    if (r == 0)
+        r = accept_first(cx, l, out, peers);
+    return r < 0 ? r : accept_rest(l, out, peers, n);
+}
+
+nart_res nart_tcp_try_accept_many(nart_tcp_listener *l, nart_tcp *out, nart_addr *peers, size_t n)
+{
+    nart_res r = nart__io_fd(&l->io);
+    if (n > NART_ACCEPT_BATCH)
+        n = NART_ACCEPT_BATCH;
+    if (r >= 0)
+        r = check_out(out, n);
     if (r < 0)
         return r;
-    size_t i = 1;
-    while (i < n && accept_next(cx, l, &out[i], peers ? &peers[i] : NULL))
-        i++;
-    return (nart_res)i;
+    bool spare = l->spare != 0;
+    int fd = spare ? l->spare - 1 : accept_one(l, peers);
+    while (next_one(fd))
+        fd = accept_one(l, peers);
+    if (fd == -EAGAIN)
+        nart__io_not_ready(&l->io, NART_READ);
+    r = fd < 0 ? fd : own_first(l, fd, spare, out, peers);
+    return r < 0 ? r : accept_rest(l, out, peers, n);
 }
 
 nart_res nart_tcp_listener_ready(nart_cx *cx, nart_tcp_listener *l)

@@ -183,14 +183,14 @@ static struct msghdr header_of(const nart_msg *m, const nart_addr *to)
                             .msg_controllen = m->control_len };
 }
 
-nart_res nart__msg_try_send(const nart_io *io, const nart_msg *m, const nart_addr *to)
+nart_res nart__try_send_to(const nart_io *io, const nart_addr *to, nart__send_fn *send,
+                           const void *what)
 {
-    const struct msghdr h = header_of(m, to);
     nart_res fd = nart__io_fd(io);
 
     if (fd < 0)
         return fd;
-    ssize_t n = io->drv->sys->sendmsg((int)fd, &h, 0);
+    ssize_t n = send(io->drv->sys, (int)fd, what);
     if (n == -EAGAIN && !(to && ends_unseen(io->drv->sys, (int)fd, to)))
         nart__io_not_ready(io, NART_WRITE);
     return n;
@@ -233,6 +233,13 @@ nart_res nart__send_to(nart_cx *cx, const nart_io *io, nart_tcp *conn, const nar
 static ssize_t send_one(const nart_sys *sys, int fd, const void *what)
 {
     return sys->sendmsg(fd, what, 0);
+}
+
+nart_res nart__msg_try_send(const nart_io *io, const nart_msg *m, const nart_addr *to)
+{
+    const struct msghdr h = header_of(m, to);
+
+    return nart__try_send_to(io, to, send_one, &h);
 }
 
 nart_res nart__msg_send(nart_cx *cx, const nart_io *io, nart_tcp *conn, const nart_msg *m,

@@ -210,6 +210,8 @@ typedef ssize_t nart__send_fn(const nart_sys *sys, int fd, const void *what);
 nart_res nart__send_to(nart_cx *cx, const nart_io *io, nart_tcp *conn, const nart_addr *to,
                        nart__send_fn *send, const void *what);
 /* The same without waiting: EAGAIN is answered. */
+nart_res nart__try_send_to(const nart_io *io, const nart_addr *to, nart__send_fn *send,
+                           const void *what);
 nart_res nart__msg_try_send(const nart_io *io, const nart_msg *m, const nart_addr *to);
 
 /* The same for a connected stream, of TCP or Unix; see nart_unix_recvmsg(). */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* try.c: calls on connections that do not wait, and readiness for them.
+/* try.c: calls on connections that do not wait, and readiness for them and for datagrams.
  *
  * A try makes one system call. It needs no poll: EAGAIN clears the direction through the handle's driver, so that
  * nart_tcp_ready() waits for the next edge. A wait of another task is not touched: if the try takes what it waits
@@ -116,4 +116,15 @@ void nart_tcp_clear(nart_tcp *s, uint32_t dirs)
 void nart_unix_clear(nart_unix *u, uint32_t dirs)
 {
     nart_tcp_clear(&u->conn, dirs);
+}
+
+nart_res nart_udp_ready(nart_cx *cx, nart_udp *u, uint32_t dirs)
+{
+    nart_res r = nart__io_enter(&u->io, dirs & (NART_READ | NART_WRITE), cx);
+    return r ? r : nart__io_ready(&u->io, dirs, cx);
+}
+
+void nart_udp_clear(nart_udp *u, uint32_t dirs)
+{
+    nart__io_not_ready(&u->io, dirs);
 }

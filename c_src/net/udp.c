@@ -259,6 +259,17 @@ static int recv_notes(const nart_udp *u, nart_udp_msg *msgs, unsigned n)
     return recv_batch(u, msgs, n, room, 0);
 }
 
+/* With what the socket's options ask for. */
+static inline int recv_some(const nart_udp *u, nart_udp_msg *msgs, unsigned n)
+{
+    return u->flags & NOTES ? recv_notes(u, msgs, n) : recv_batch(u, msgs, n, NULL, 0);
+}
+
+static inline unsigned batch_of(size_t n)
+{
+    return n < NART_UDP_BATCH ? (unsigned)n : NART_UDP_BATCH;
+}
+
 /* Is this the address to which the socket is connected? Ask the kernel: connecting to 0.0.0.0 means this
  * host. */
 static bool is_peer(const nart_udp *u, const nart_addr *a)
@@ -277,7 +288,7 @@ static NART__COLD nart_res recv_from_peer(nart_cx *cx, nart_udp *u, nart_udp_msg
         nart_res r = nart__io_want(&u->io, NART_READ, cx);
         if (r <= 0)
             return r;
-        int got = u->flags & NOTES ? recv_notes(u, msg, 1) : recv_batch(u, msg, 1, NULL, 0);
+        int got = recv_some(u, msg, 1);
         if (got == -EAGAIN) {
             u->flags &= ~STRANGERS;
             nart__io_clear(&u->io, NART_READ, cx);
@@ -293,7 +304,7 @@ static NART__COLD nart_res recv_from_peer(nart_cx *cx, nart_udp *u, nart_udp_msg
 
 nart_res nart_udp_recv_many(nart_cx *cx, nart_udp *u, nart_udp_msg *msgs, size_t n)
 {
-    unsigned batch = n < NART_UDP_BATCH ? (unsigned)n : NART_UDP_BATCH;
+    unsigned batch = batch_of(n);
     nart_res r = nart__io_enter(&u->io, NART_READ, cx);
     if (NART_UNLIKELY(r))
         return r;
@@ -305,8 +316,7 @@ nart_res nart_udp_recv_many(nart_cx *cx, nart_udp *u, nart_udp_msg *msgs, size_t
         r = nart__io_want(&u->io, NART_READ, cx);
         if (r <= 0)
             return r;
-        int got =
-            u->flags & NOTES ? recv_notes(u, msgs, batch) : recv_batch(u, msgs, batch, NULL, 0);
+        int got = recv_some(u, msgs, batch);
         if (got == -EAGAIN || (got >= 0 && (unsigned)got < batch))
             nart__io_clear(&u->io, NART_READ, cx);
         if (got != -EAGAIN)
@@ -344,18 +354,17 @@ nart_res nart_udp_recv(nart_cx *cx, nart_udp *u, void *buf, size_t len, nart_add
 
 /* One datagram, or -errno. Datagrams of strangers are dropped, at most those that were queued before the socket was
  * connected. */
-static int recv_one(nart_udp *u, nart_udp_msg *m, int flags)
+static int peek_one(nart_udp *u, nart_udp_msg *m)
 {
     for (;;) {
         nart_udp_msg dropped;
-        int got = recv_batch(u, m, 1, NULL, flags);
+        int got = recv_batch(u, m, 1, NULL, MSG_PEEK);
         if (got == -EAGAIN)
             u->flags &= ~STRANGERS;
         if (got != 1 || !(u->flags & STRANGERS) || is_peer(u, &m->addr))
             return got;
         message_in(&dropped, NULL, 0);
-        if (flags)
-            (void)recv_batch(u, &dropped, 1, NULL, 0);
+        (void)recv_batch(u, &dropped, 1, NULL, 0);
     }
 }
 
@@ -372,37 +381,38 @@ nart_res nart_udp_peek(nart_cx *cx, nart_udp *u, void *buf, size_t len, nart_add
         r = nart__io_want(&u->io, NART_READ, cx);
         if (r <= 0)
             return r;
-        int got = recv_one(u, &m, MSG_PEEK);
+        int got = peek_one(u, &m);
         if (got != -EAGAIN)
             return one_datagram(got, &m, from);
         nart__io_clear(&u->io, NART_READ, cx);
     }
 }
 
+nart_res nart_udp_try_recv_many(nart_udp *u, nart_udp_msg *msgs, size_t n)
+{
+    nart_res fd = nart__io_fd(&u->io);
+    if (fd < 0 || n == 0)
+        return fd < 0 ? fd : -EINVAL;
+    for (;;) {
+        bool check = u->flags & STRANGERS;
+        unsigned batch = check ? 1 : batch_of(n);
+        int got = recv_some(u, msgs, batch);
+        if (got == -EAGAIN)
+            u->flags &= ~STRANGERS;
+        if (got == -EAGAIN || (got >= 0 && (unsigned)got < batch))
+            nart__io_not_ready(&u->io, NART_READ);
+        if (got != 1 || !check || is_peer(u, &msgs->addr))
+            return got;
+    }
+}
+
 nart_res nart_udp_try_recv(nart_udp *u, void *buf, size_t len, nart_addr *from)
 {
     nart_udp_msg m;
-    nart_res fd = nart__io_fd(&u->io);
-    if (fd < 0)
-        return fd;
     if (u->flags & NART_UDP_GRO)
         return -EINVAL;
     message_in(&m, buf, len);
-    int got = recv_one(u, &m, 0);
-    if (got == -EAGAIN)
-        nart__io_not_ready(&u->io, NART_READ);
-    return one_datagram(got, &m, from);
-}
-
-nart_res nart_udp_ready(nart_cx *cx, nart_udp *u, uint32_t dirs)
-{
-    nart_res r = nart__io_enter(&u->io, dirs & (NART_READ | NART_WRITE), cx);
-    return r ? r : nart__io_ready(&u->io, dirs, cx);
-}
-
-void nart_udp_clear(nart_udp *u, uint32_t dirs)
-{
-    nart__io_not_ready(&u->io, dirs);
+    return one_datagram(nart_udp_try_recv_many(u, &m, 1), &m, from);
 }
 
 nart_res nart_udp_recvmsg(nart_cx *cx, nart_udp *u, nart_msg *m)
@@ -486,7 +496,7 @@ static unsigned sendable(nart_udp *u, const nart_udp_msg *msgs, unsigned n, nart
 
 nart_res nart_udp_send_many(nart_cx *cx, nart_udp *u, const nart_udp_msg *msgs, size_t n)
 {
-    unsigned batch = n < NART_UDP_BATCH ? (unsigned)n : NART_UDP_BATCH;
+    unsigned batch = batch_of(n);
     nart_res r = nart__io_enter(&u->io, NART_WRITE, cx);
     if (NART_UNLIKELY(r))
         return r;
@@ -532,16 +542,26 @@ nart_res nart_udp_sendmsg(nart_cx *cx, nart_udp *u, const nart_msg *m)
     return nart__msg_send(cx, &u->io, NULL, m, to, false);
 }
 
-nart_res nart_udp_try_send(nart_udp *u, const void *buf, size_t len, const nart_addr *to)
+nart_res nart_udp_try_send_many(nart_udp *u, const nart_udp_msg *msgs, size_t n)
 {
-    nart_udp_msg m;
     nart_res r = nart__io_fd(&u->io);
     if (r < 0)
         return r;
-    message_out(&m, buf, len, to);
-    r = nart__udp_send_batch(u->io.drv->sys, u->fd, &m, 1);
+    if (n == 0)
+        return -EINVAL;
+    unsigned fit = sendable(u, msgs, batch_of(n), &r);
+    if (fit > 0)
+        r = nart__udp_send_batch(u->io.drv->sys, u->fd, msgs, fit);
     if (r == -EAGAIN)
         nart__io_not_ready(&u->io, NART_WRITE);
+    return r;
+}
+
+nart_res nart_udp_try_send(nart_udp *u, const void *buf, size_t len, const nart_addr *to)
+{
+    nart_udp_msg m;
+    message_out(&m, buf, len, to);
+    nart_res r = nart_udp_try_send_many(u, &m, 1);
     return r == 1 ? (nart_res)len : r;
 }
 

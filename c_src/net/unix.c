@@ -214,14 +214,28 @@ nart_res nart_unix_accept(nart_cx *cx, nart_unix_listener *l, nart_unix *out, na
     return r;
 }
 
+_Static_assert(sizeof(nart_unix) == sizeof(nart_tcp), "an array of the one is one of the other");
+
+/* So many connections were accepted, or an error. */
+static nart_res accepted(const nart_unix_listener *l, nart_unix *out, nart_res n)
+{
+    for (nart_res i = 0; i < n; i++)
+        out[i].conn.reserved[NART__UNIX_KIND] = l->listener.reserved[NART__UNIX_KIND];
+    return n;
+}
+
 nart_res nart_unix_accept_many(nart_cx *cx, nart_unix_listener *l, nart_unix *out, nart_addr *peers,
                                size_t n)
 {
-    _Static_assert(sizeof *out == sizeof(nart_tcp), "an array of the one is an array of the other");
-    nart_res r = nart_tcp_accept_many(cx, &l->listener, (nart_tcp *)(void *)out, peers, n);
-    for (nart_res i = 0; i < r; i++)
-        out[i].conn.reserved[NART__UNIX_KIND] = l->listener.reserved[NART__UNIX_KIND];
-    return r;
+    return accepted(l, out,
+                    nart_tcp_accept_many(cx, &l->listener, (nart_tcp *)(void *)out, peers, n));
+}
+
+nart_res nart_unix_try_accept_many(nart_unix_listener *l, nart_unix *out, nart_addr *peers,
+                                   size_t n)
+{
+    return accepted(l, out,
+                    nart_tcp_try_accept_many(&l->listener, (nart_tcp *)(void *)out, peers, n));
 }
 
 nart_res nart_unix_listener_addr(const nart_unix_listener *l, nart_addr *out)

@@ -130,6 +130,11 @@ nart_res nart_unix_dgram_try_recv(nart_unix_dgram *u, void *buf, size_t len, nar
     return nart_udp_try_recv(&u->sock, buf, len, from);
 }
 
+nart_res nart_unix_dgram_try_recv_many(nart_unix_dgram *u, nart_udp_msg *msgs, size_t n)
+{
+    return nart_udp_try_recv_many(&u->sock, msgs, n);
+}
+
 nart_res nart_unix_dgram_ready(nart_cx *cx, nart_unix_dgram *u, uint32_t dirs)
 {
     return nart_udp_ready(cx, &u->sock, dirs);
@@ -169,23 +174,43 @@ static ssize_t send_batch(const nart_sys *sys, int fd, const void *what)
     return nart__udp_send_batch(sys, fd, b->msgs, b->n);
 }
 
+/* How many of these messages can be sent: of 0, the error about the first one. */
+static nart_res batch_of(struct batch *b, const nart_udp_msg *msgs, size_t n)
+{
+    nart_res r = n == 0 ? -EINVAL : 0;
+
+    *b = (struct batch){ msgs, 0 };
+    while (r == 0 && b->n < n && b->n < NART_UDP_BATCH) {
+        const nart_addr *to = &msgs[b->n].addr;
+        r = to->len > 0 ? nart__unix_check(to, true) : 0;
+        if (msgs[b->n].segment) /* of UDP only */
+            r = -EINVAL;
+        b->n += r == 0;
+    }
+    return b->n > 0 ? b->n : r;
+}
+
+/* The receiver of the first message; NULL: that to which the socket is connected. */
+static const nart_addr *receiver(const nart_udp_msg *msgs)
+{
+    return msgs->addr.len > 0 ? &msgs->addr : NULL;
+}
+
 nart_res nart_unix_dgram_send_many(nart_cx *cx, nart_unix_dgram *u, const nart_udp_msg *msgs,
                                    size_t n)
 {
-    struct batch b = { msgs, 0 };
-    nart_res r = n == 0 ? -EINVAL : 0;
+    struct batch b;
+    nart_res r = batch_of(&b, msgs, n);
 
-    while (r == 0 && b.n < n && b.n < NART_UDP_BATCH) {
-        const nart_addr *to = &msgs[b.n].addr;
-        r = to->len > 0 ? nart__unix_check(to, true) : 0;
-        if (msgs[b.n].segment) /* of UDP only */
-            r = -EINVAL;
-        b.n += r == 0;
-    }
-    if (b.n == 0)
-        return r;
-    return nart__send_to(cx, &u->sock.io, NULL, msgs->addr.len > 0 ? &msgs->addr : NULL, send_batch,
-                         &b);
+    return r < 0 ? r : nart__send_to(cx, &u->sock.io, NULL, receiver(msgs), send_batch, &b);
+}
+
+nart_res nart_unix_dgram_try_send_many(nart_unix_dgram *u, const nart_udp_msg *msgs, size_t n)
+{
+    struct batch b;
+    nart_res r = batch_of(&b, msgs, n);
+
+    return r < 0 ? r : nart__try_send_to(&u->sock.io, receiver(msgs), send_batch, &b);
 }
 
 nart_res nart_unix_dgram_try_send(nart_unix_dgram *u, const void *buf, size_t len,

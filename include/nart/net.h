@@ -196,11 +196,17 @@ NART_API NART_MUST_USE nart_res nart_tcp_accept(nart_cx *cx, nart_tcp_listener *
 NART_API NART_MUST_USE nart_res nart_tcp_accept_many(nart_cx *cx, nart_tcp_listener *l,
                                                      nart_tcp *out, nart_addr *peers, size_t n);
 
+/** Accepts as nart_tcp_accept_many(), without waiting, also outside of a poll. `n` may be 1.
+ *  @return the number of connections, at least 1; -EAGAIN none is pending; -EINVAL, -EISCONN, -EMFILE, -ENFILE, -ENOBUFS,
+ *  -ENOMEM, -ENOSPC, NART_EFDS as nart_tcp_accept_many(); -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
+NART_API NART_MUST_USE nart_res nart_tcp_try_accept_many(nart_tcp_listener *l, nart_tcp *out,
+                                                         nart_addr *peers, size_t n);
+
 /**
  * Connects. The first call starts the connect to `addr`; later calls continue it.
  * @param s closed or zeroed.
  * @return 0; -ECONNREFUSED, -ENETUNREACH, -ETIMEDOUT ...; -EISCONN it is open; -EINVAL, -EAFNOSUPPORT
- *   `addr` is no address of IPv4 or IPv6; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -ENOSPC, NART_EFDS as
+ *   `addr` is no address of IPv4 or IPv6, -EINVAL also: its port is 0; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -ENOSPC, NART_EFDS as
  *   nart_tcp_accept(); NART_EABORTED the handle was closed or moved while this connect was pending: by another
  *   task, by another arm of the race, or by this body before it called the connect again. That ends this call
  *   only; the handle may have been opened again.
@@ -267,7 +273,7 @@ NART_API NART_MUST_USE nart_res nart_tcp_peek(nart_cx *cx, nart_tcp *s, void *bu
 /**
  * Sends as much as the kernel accepts at once, at least one byte.
  * @return the number of bytes; 0 if `len` is 0, whatever the socket's state; -EPIPE, -ECONNRESET the peer
- *   has closed (no SIGPIPE is raised); -ENOTCONN.
+ *   has closed (no SIGPIPE is raised); -EPIPE also: nart_tcp_shutdown() has ended this direction; -ENOTCONN.
  */
 NART_API NART_MUST_USE nart_res nart_tcp_send(nart_cx *cx, nart_tcp *s, const void *buf,
                                               size_t len);
@@ -332,7 +338,8 @@ NART_API NART_MUST_USE nart_res nart_tcp_write(nart_cx *cx, nart_tcp *s, nart_tc
  *   error leaves it; another call with the same arguments sends the rest.
  * @return the number of bytes: less than `len` only if the file ended before, or was shortened meanwhile; 0 if `offset`
  *   is at its end or behind it; -EINVAL `offset` is negative, `*done` is left from another one (not 0, and not below
- *   `len`), or the kernel does not send this kind of file so; -ESPIPE it is a pipe: nart_tcp_send_pipe(); -EBADF also:
+ *   `len`), or the kernel does not send this kind of file so; -EOVERFLOW `offset` is beyond what files of its file system can have;
+ *   -ESPIPE it is a pipe: nart_tcp_send_pipe(); -EBADF also:
  *   `fd` is not open for reading; -EIO; the errors of nart_tcp_send().
  * **Ownership**: the descriptor stays the caller's. Leave the bytes unchanged until the peer has received them.
  * **Cost**: three system calls for each MiB, or what the kernel accepts at once: two of them are against SIGPIPE. What
@@ -382,8 +389,9 @@ NART_API NART_MUST_USE nart_res nart_tcp_send_urgent(nart_cx *cx, nart_tcp *s, u
 NART_API NART_MUST_USE nart_res nart_tcp_try_recv_urgent(nart_tcp *s, uint8_t *byte);
 
 /** Shuts down one direction or both. NART_WRITE: the peer reads the end of the stream after all that was
- *  sent; sending answers -EPIPE from now on, also a send that waits. NART_READ: receiving answers 0 from now on; pending
- *  bytes and later ones are lost, and the peer is not notified. Both answer the connection's error if it has failed.
+ *  sent; sending one byte or more answers -EPIPE from now on, also a send that waits; sending none still answers 0. NART_READ:
+ *  receiving answers 0 from now on, also a receive that waits; pending bytes and later ones are lost, and the peer is not
+ *  notified. Both answer the connection's error if it has failed.
  *  Does not close.
  *  @return 0; -EINVAL no direction, or unknown bits; -EBADF; -ENOTCONN not connected yet, or no longer;
  *  NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
@@ -595,6 +603,18 @@ NART_API NART_MUST_USE nart_res nart_udp_try_recv(nart_udp *u, void *buf, size_t
  *  -ECONNREFUSED; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API NART_MUST_USE nart_res nart_udp_try_send(nart_udp *u, const void *buf, size_t len,
                                                   const nart_addr *to);
+
+/** Receives as nart_udp_recv_many(), without waiting, also outside of a poll. @return the number of messages, at least 1;
+ *  -EAGAIN none is pending; -EINVAL `n` is 0; -ECONNREFUSED as nart_udp_recv(); -EBADF; NART_ESTALE; NART_EWRONGTHREAD;
+ *  NART_EFORK. */
+NART_API NART_MUST_USE nart_res nart_udp_try_recv_many(nart_udp *u, nart_udp_msg *msgs, size_t n);
+
+/** Sends as nart_udp_send_many(), without waiting, also outside of a poll. @return the number of messages, at least 1;
+ *  -EAGAIN the kernel's buffer is full; -EIO, -ENOPROTOOPT and the others of nart_udp_send_many() about the first message:
+ *  -EINVAL, -EMSGSIZE, -EDESTADDRREQ, -EAFNOSUPPORT, -ENETUNREACH, -ECONNREFUSED; -EBADF; NART_ESTALE; NART_EWRONGTHREAD;
+ *  NART_EFORK. */
+NART_API NART_MUST_USE nart_res nart_udp_try_send_many(nart_udp *u, const nart_udp_msg *msgs,
+                                                       size_t n);
 
 /** The local address. @return as nart_tcp_local_addr(). */
 NART_API nart_res nart_udp_local_addr(const nart_udp *u, nart_addr *out);

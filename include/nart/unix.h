@@ -294,6 +294,10 @@ NART_API NART_MUST_USE nart_res nart_unix_accept(nart_cx *cx, nart_unix_listener
 NART_API NART_MUST_USE nart_res nart_unix_accept_many(nart_cx *cx, nart_unix_listener *l,
                                                       nart_unix *out, nart_addr *peers, size_t n);
 
+/** Accepts as nart_unix_accept_many(), without waiting. @return as nart_tcp_try_accept_many(). */
+NART_API NART_MUST_USE nart_res nart_unix_try_accept_many(nart_unix_listener *l, nart_unix *out,
+                                                          nart_addr *peers, size_t n);
+
 /** Waits until a connection may be pending. @return as nart_tcp_listener_ready(). */
 NART_API NART_MUST_USE nart_res nart_unix_listener_ready(nart_cx *cx, nart_unix_listener *l);
 
@@ -419,6 +423,15 @@ NART_API NART_MUST_USE nart_res nart_unix_dgram_try_recv(nart_unix_dgram *u, voi
  *  -EINVAL, -EAFNOSUPPORT, -EPERM, -ECONNRESET, -EPIPE; -EBADF; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. */
 NART_API NART_MUST_USE nart_res nart_unix_dgram_try_send(nart_unix_dgram *u, const void *buf,
                                                          size_t len, const nart_addr *to);
+
+/** Receives as nart_unix_dgram_recv_many(), without waiting. @return as nart_udp_try_recv_many(), without -ECONNREFUSED. */
+NART_API NART_MUST_USE nart_res nart_unix_dgram_try_recv_many(nart_unix_dgram *u,
+                                                              nart_udp_msg *msgs, size_t n);
+
+/** Sends as nart_unix_dgram_send_many(), without waiting. @return the number of datagrams, at least 1; -EAGAIN and the
+ *  other errors of nart_unix_dgram_try_send(), about the first one; -EINVAL also: `n` is 0, or it has a `segment`. */
+NART_API NART_MUST_USE nart_res nart_unix_dgram_try_send_many(nart_unix_dgram *u,
+                                                              const nart_udp_msg *msgs, size_t n);
 
 /** Receives as nart_unix_dgram_recv(), with control data. @return as nart_unix_dgram_recv(); -ENOBUFS as
  *  nart_unix_recvmsg(). After an error no descriptor was received. */

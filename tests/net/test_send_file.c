@@ -42,6 +42,14 @@ static nart_res do_send_file(nart_cx *cx, struct op *op)
                    : nart_tcp_send_file(cx, op->h, *op->fds, at, op->len, &op->n);
 }
 
+/* From an offset that no file has. */
+static nart_res do_send_far(nart_cx *cx, struct op *op)
+{
+    int64_t at = INT64_MAX - 1;
+    return is_unix ? nart_unix_send_file(cx, op->h, *op->fds, at, op->len, &op->n)
+                   : nart_tcp_send_file(cx, op->h, *op->fds, at, op->len, &op->n);
+}
+
 static nart_res do_send_pipe(nart_cx *cx, struct op *op)
 {
     return is_unix ? nart_unix_send_pipe(cx, op->h, op->other, op->len, &op->n)
@@ -169,6 +177,9 @@ TEST_EACH(files_that_are_refused, TCP_BODY, TCP_FIBER, UNIX_BODY, UNIX_FIBER)
     CHECK_RES(file_now(out, 0, 1), -EBADF);
     CHECK_RES(file_now(-1, 0, 1), -EBADF);
     CHECK_RES(file_now(file, -1, 1), -EINVAL);
+    struct op far = { .call = do_send_far, .h = &sock, .fds = &file, .len = 1 };
+    op_start(&far, form);
+    CHECK_RES(op_finish(&far), -EOVERFLOW);
     stale.n = 3;
     op_start(&stale, form);
     CHECK_RES(op_finish(&stale), -EINVAL);
