@@ -7,6 +7,7 @@
 
 #include <nart/fiber.h>
 #include <nart/file.h>
+#include <nart/half.h>
 #include <nart/msg.h>
 #include <nart/pipe.h>
 #include <nart/process.h>
@@ -39,6 +40,7 @@ static struct {
     nart_tcp client, server;
     nart_socket socket[2];
     nart_udp udp[2];
+    nart_tcp_half half[2];
     nart_unix_listener unix_listener;
     nart_unix u[2];
     nart_unix_dgram dgram[2];
@@ -75,6 +77,7 @@ static void close_open(void)
     for (int i = 0; i < 2; i++) {
         CHECK_RES(nart_socket_close(&open_.socket[i]), 0);
         CHECK_RES(nart_udp_close(&open_.udp[i]), 0);
+        CHECK_RES(nart_tcp_half_close(&open_.half[i]), 0);
         CHECK_RES(nart_unix_close(&open_.u[i]), 0);
         CHECK_RES(nart_unix_dgram_close(&open_.dgram[i]), 0);
     }
@@ -219,6 +222,45 @@ static nart_res udp(nart_cx *cx)
     AWAIT(nart_udp_recv(cx, &open_.udp[1], buf, sizeof buf, NULL));
     AWAIT(nart_udp_ready(cx, &open_.udp[1], NART_READ));
     TRY(nart_udp_try_recv(&open_.udp[1], buf, sizeof buf, NULL));
+    return 0;
+}
+
+/* In turn, and batches that do not wait. */
+static nart_res udp_turns(nart_cx *cx)
+{
+    nart_addr at = localhost();
+    nart_waiter w = { .want = 0 };
+    struct iovec piece = { buf, 1 };
+    nart_msg one = { .pieces = &piece, .n = 1 };
+    nart_udp_msg m[5];
+
+    TRY(nart_udp_open_here(cx, &at, NULL, &open_.udp[0]));
+    TRY(nart_udp_local_addr(&open_.udp[0], &at));
+    for (int i = 0; i < 5; i++)
+        m[i] = (nart_udp_msg){ .buf = buf + i, .cap = 1, .len = 1, .addr = at };
+    AWAIT(nart_udp_send_in_turn(cx, &open_.udp[0], &w, "1", 1, &at));
+    AWAIT(nart_udp_send_many_in_turn(cx, &open_.udp[0], &w, m, 1));
+    one.addr = &at;
+    AWAIT(nart_udp_sendmsg_in_turn(cx, &open_.udp[0], &w, &one));
+    TRY(nart_udp_try_send_many(&open_.udp[0], m, 2));
+    TRY(nart_udp_try_recv_many(&open_.udp[0], m, 5));
+    return 0;
+}
+
+static nart_res halves(nart_cx *cx)
+{
+    nart_tcp_half *in = &open_.half[0], *out = &open_.half[1];
+
+    TRY(connected(cx));
+    TRY(nart_tcp_split(&open_.client, in, out, NULL));
+    AWAIT(nart_tcp_send(cx, nart_tcp_half_tcp(out), "1", 1));
+    AWAIT(nart_tcp_recv(cx, &open_.server, buf, sizeof buf));
+    AWAIT(nart_tcp_send(cx, &open_.server, "2", 1));
+    AWAIT(nart_tcp_recv(cx, nart_tcp_half_tcp(in), buf, sizeof buf));
+    TRY(nart_tcp_reunite(in, out, &open_.client));
+    TRY(nart_tcp_split(&open_.client, in, out, NULL));
+    absorbed = "shutdown";
+    TRY(nart_tcp_half_close(out));
     return 0;
 }
 
@@ -460,6 +502,8 @@ static const struct conversation {
     { "tcp later", tcp_later },
     { "udp", udp },
     { "udp trains", udp_trains },
+    { "udp turns", udp_turns },
+    { "halves", halves },
     { "udp messages", udp_messages },
     { "unix stream", unix_stream },
     { "unix seqpacket", unix_seqpacket },
