@@ -39,7 +39,7 @@ static nart_res stubborn(nart_cx *cx, void *arg)
 static nart_res run(nart_rt *rt)
 {
     nart_observe_opts opts = NART_OBSERVE_OPTS_INIT;
-    pthread_t thread;
+    pthread_t thread = 0;
     nart_res answer = 0, r;
 
     opts.slow_ns = 10 * NART_MS;

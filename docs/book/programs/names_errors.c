@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* names_errors.c: what a connect by name answers when it fails, and what its text says. */
-#include <nart/nart.h>
+#include "main.h"
 
 #include <stdio.h>
 
@@ -42,11 +42,5 @@ static nart_res program(nart_cx *cx, void *arg)
 
 int main(void)
 {
-    nart_rt *rt = NULL;
-    nart_res answer = 0, r = nart_rt_new(NULL, &rt);
-
-    if (r == 0)
-        r = nart_fiber_block_on(rt, program, NULL, NULL, &answer);
-    nart_rt_free(rt);
-    return r < 0 || answer < 0;
+    return run_fiber(program, NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* sockets_errors.c: what stays after an error, and what does not. */
-#include <nart/nart.h>
+#include "main.h"
 
 #include <stdio.h>
 
@@ -45,34 +45,7 @@ static nart_res talk(nart_cx *cx, nart_tcp *sock)
 }
 // --8<-- [end:program]
 
-static nart_res client(nart_cx *cx, void *arg)
-{
-    nart_tcp sock = { 0 };
-    nart_res r = nart_await_for(cx, 5 * NART_SEC, nart_tcp_connect(cx, &sock, arg));
-
-    if (r == 0)
-        r = talk(cx, &sock);
-    nart_tcp_close(&sock);
-    return r;
-}
-
 int main(void)
 {
-    nart_tcp_listener listener = { 0 };
-    nart_addr addr;
-    nart_rt *rt = NULL;
-    nart_res answer = 0, r = nart_rt_new(NULL, &rt);
-
-    if (r == 0)
-        r = nart_addr_parse(&addr, "127.0.0.1:0");
-    if (r == 0)
-        r = nart_tcp_listen(rt, &addr, NULL, &listener);
-    if (r == 0)
-        r = nart_tcp_listener_addr(&listener, &addr);
-    if (r == 0)
-        r = nart_rt_fiber_spawn(rt, rude, &listener, NULL, NULL);
-    if (r == 0)
-        r = nart_fiber_block_on(rt, client, &addr, NULL, &answer);
-    nart_rt_free(rt);
-    return r < 0 || answer < 0;
+    return run_tcp(rude, talk);
 }

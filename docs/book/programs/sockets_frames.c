@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* sockets_frames.c: messages with a length before them, over a stream with buffers in both directions. */
-#include <nart/nart.h>
+#include "main.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -91,42 +91,17 @@ static nart_res server(nart_cx *cx, void *arg)
     return 0;
 }
 
-static nart_res client(nart_cx *cx, void *arg)
+static nart_res talk(nart_cx *cx, nart_tcp *sock)
 {
     struct conn c = { .in = "" };
-    nart_tcp sock = { 0 };
-    nart_res r = nart_await_for(cx, 5 * NART_SEC, nart_tcp_connect(cx, &sock, arg));
+    nart_res r = conn_init(&c, sock);
 
     if (r == 0)
-        r = conn_init(&c, &sock);
-    if (r == 0)
         r = nart_await_for(cx, 5 * NART_SEC, ask(cx, &c));
-    if (r == 0)
-        r = announce(cx, &c);
-    nart_stream_close(&c.s);
-    nart_tcp_close(&sock);
-    return r;
+    return r == 0 ? announce(cx, &c) : r;
 }
 
 int main(void)
 {
-    nart_tcp_listener listener = { 0 };
-    nart_addr addr;
-    nart_rt *rt = NULL;
-    nart_res answer = 0, r = nart_rt_new(NULL, &rt);
-
-    if (r == 0)
-        r = nart_addr_parse(&addr, "127.0.0.1:0");
-    if (r == 0)
-        r = nart_tcp_listen(rt, &addr, NULL, &listener);
-    if (r == 0)
-        r = nart_tcp_listener_addr(&listener, &addr);
-    if (r == 0)
-        r = nart_rt_fiber_spawn(rt, server, &listener, NULL, NULL);
-    if (r == 0)
-        r = nart_fiber_block_on(rt, client, &addr, NULL, &answer);
-    if (r == 0)
-        r = nart_rt_run(rt); /* until the server has ended */
-    nart_rt_free(rt);
-    return r < 0 || answer < 0;
+    return run_tcp(server, talk);
 }

@@ -9,7 +9,7 @@
 static nart_res serve(nart_cx *cx, void *arg)
 {
     nart_stream s = { 0 };
-    char buf[1024], *line;
+    char buf[1024], *line = NULL;
     size_t done = 0;
     nart_res n = nart_stream_init_tcp(&s, arg, buf, sizeof buf);
 
@@ -69,7 +69,7 @@ static nart_res ask(nart_cx *cx, nart_tcp *sock)
 {
     static const char text[] = "how are you?\n";
     nart_stream s = { 0 };
-    char buf[128], *line;
+    char buf[128], *line = NULL;
     size_t done = 0;
     nart_res n = nart_stream_init_tcp(&s, sock, buf, sizeof buf);
 

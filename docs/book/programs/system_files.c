@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* system_files.c: whole files, lines of a file, and a file that does not exist. */
-#include <nart/nart.h>
+#include "main.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,8 +14,8 @@ static nart_res program(nart_cx *cx, void *arg)
     nart_file file = { 0 };
     nart_file_stream fs = { .file = &file };
     nart_stream s = { 0 };
-    char buf[128], *line, *data;
-    size_t len;
+    char buf[128], *line, *data = NULL;
+    size_t len = 0;
     nart_res r;
 
     (void)arg;
@@ -49,12 +49,8 @@ static nart_res program(nart_cx *cx, void *arg)
 
 int main(void)
 {
-    nart_rt *rt = NULL;
-    nart_res answer = 0, r = nart_rt_new(NULL, &rt);
+    int status = run_fiber(program, NULL);
 
-    if (r == 0)
-        r = nart_fiber_block_on(rt, program, NULL, NULL, &answer);
-    nart_rt_free(rt);
     nart_workers_shutdown(NULL, NART_NEVER); /* the threads of the default pool */
-    return r < 0 || answer < 0;
+    return status;
 }

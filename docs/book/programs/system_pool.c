@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* system_pool.c: a function that computes for long, on a thread of a pool. */
-#include <nart/nart.h>
+#include "main.h"
 
 #include <stdio.h>
 
@@ -62,13 +62,8 @@ static nart_res program(nart_cx *cx, void *arg)
 
 int main(void)
 {
-    nart_rt *rt = NULL;
-    nart_res answer = 0, r = nart_rt_new(NULL, &rt);
+    int status = run_fiber(program, NULL);
 
-    if (r == 0)
-        r = nart_fiber_block_on(rt, program, NULL, NULL, &answer);
-    nart_rt_free(rt);
-    /* Jobs that run have seen nart_work_cancelled(): wait for their threads. */
-    nart_workers_shutdown(NULL, NART_NEVER);
-    return r < 0 || answer < 0;
+    nart_workers_shutdown(NULL, NART_NEVER); /* jobs that run have seen nart_work_cancelled() */
+    return status;
 }

@@ -28,7 +28,7 @@ static nart_res persist(nart_cx *cx, void *arg)
     return r;
 }
 
-/* And a task that gives up when nothing has arrived for an hour. */
+/* And a task that ends when nothing has arrived for an hour. */
 static nart_res idle(nart_cx *cx, void *arg)
 {
     nart_waiter waiter = { 0 };
@@ -90,7 +90,7 @@ static void test_of_the_hour(void)
     nart_rt_clock_advance(rt, 1);
     run_ready(rt);
     assert(nart_join_done(&join));
-    puts("gave up after an hour, not before");
+    puts("timed out after an hour, not before");
     nart_join_release(&join);
     nart_rt_free(rt);
 }
