@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Writes the reference from the headers: pages in Markdown for the book, and manual pages.
 
-    pages.py --include DIR --out DIR [--doxygen PROGRAM] [--crate DIR]
+    pages.py --include DIR --out DIR [--doxygen PROGRAM] [--crate DIR] [--version V]
 
 writes OUT/site/*.md and OUT/man3/*.3, and copies DIR, which rustdoc has written, to OUT/site/crate.
 
@@ -202,7 +202,8 @@ class Site:
                               key=lambda pair: pair[0]):
             if isinstance(s, tuple):
                 title, text = s
-                lines += ["", f"## {title[:1].upper()}{title[1:]}", "", *self.blocks([("p", code_in(text))] if text else [])]
+                lines += ["", f"## {title[:1].upper()}{title[1:]}", ""]
+                lines += self.blocks([("p", code_in(text))] if text else [])
             else:
                 if before and before.is_constant() and (s.doc.body if s.kind == "enum" else not s.is_constant()):
                     lines.append("")
@@ -239,11 +240,16 @@ def escaped(words):
     return words.replace("'", "\\(aq").replace("`", "\\(ga").replace("^", "\\(ha").replace("~", "\\(ti")
 
 
+def listed(macro, names):
+    """A line for each name, with commas."""
+    return [macro.format(n) + " ," * (n != names[-1]) for n in names]
+
+
 class Man:
     """Writes mdoc(7)."""
 
     def __init__(self, all_headers, date, version):
-        self.first = [f".Dd {date}", None, f".Os nart {version}"]
+        self.first = [f".Dd {date}", None, f".Os nart {version}".strip()]
         self.pages, self.page_of = [], {}
         for h in all_headers:
             self.page_of[h.name] = h.name.replace("/", "_")
@@ -346,7 +352,8 @@ class Man:
                 lines += [f".Ft {s.declared[:-len(s.name)].strip()}"] * (s.kind == "function")
                 lines += [f".Fo {s.name}", *(f'.Fa "{a}"' for a in s.args[1:-1].split(", ")), ".Fc"]
             elif s.kind == "enum":
-                lines += [".Bd -literal", *(f"{m.name} = {m.value}," if m.value else m.name + "," for m in s.members), ".Ed"]
+                values = [f"{m.name}{' = ' * bool(m.value)}{m.value}," for m in s.members]
+                lines += [".Bd -literal", *values, ".Ed"]
             else:
                 lines += [".Bd -literal", *escaped(declaration(s, 72)).split("\n"), ".Ed"]
         lines.append(".Sh DESCRIPTION")
@@ -371,12 +378,13 @@ class Man:
         words = " ".join(map(str, [(d.body, d.returns, d.params, d.labels) for d in docs]))
         found = {self.page_of.get(n.removesuffix("()")) for n in NAME.findall(words + group[0].args)}
         found = sorted((found | {self.page_of[h.name]}) - {None, *names}, key=str.lower)
-        return [".Sh SEE ALSO", *(f".Xr {n} 3 ," for n in found[:-1]), f".Xr {found[-1]} 3"]
+        return [".Sh SEE ALSO", *listed(".Xr {} 3", found)]
 
     def begin(self, page, names, summary):
         self.first[1] = f".Dt {page.upper()} 3"
         summary = summary[:1].lower() + summary[1:] if not summary[1:2].isupper() else summary
-        return [*self.first, ".Sh NAME", *(f".Nm {n} ," for n in names[:-1]), f".Nm {names[-1]}", ".Nd " + escaped(summary).replace('"', "\\(dq")]
+        summary = escaped(summary).replace('"', "\\(dq")
+        return [*self.first, ".Sh NAME", *listed(".Nm {}", names), f".Nd {summary}"]
 
     def header_page(self, h):
         self.params, self.top = set(), ""
@@ -392,7 +400,7 @@ class Man:
                 ("CONSTANTS", [("Dv " + " , ".join(c.names()), c.doc.body) for c in constants])):
             lines += [f".Sh {title}", *self.tagged(items, "-compact")] if items else []
         others = sorted({self.page_of[n] for n in re.findall(r"nart/\w+\.h", str(h.doc.body)) if n != h.name})
-        return lines + ([".Sh SEE ALSO", *(f".Xr {n} 3 ," for n in others[:-1]), f".Xr {others[-1]} 3"] if others else [])
+        return lines + ([".Sh SEE ALSO", *listed(".Xr {} 3", others)] if others else [])
 
     @staticmethod
     def names(group):
@@ -421,6 +429,7 @@ def main():
     parser.add_argument("--out", required=True, type=pathlib.Path)
     parser.add_argument("--doxygen", default="doxygen")
     parser.add_argument("--crate", default="")
+    parser.add_argument("--version", default="", help="shown by manual pages")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = headers.read(args.include, args.doxygen, folder)
@@ -432,9 +441,8 @@ def main():
     for h in found:
         (args.out / "site" / site.file(h)).write_text(site.page(h))
     (args.out / "site/index.md").write_text(site.index(found, args.crate))
-    version = ".".join(s.value for h in found if h.name == "nart/version.h" for s in h.symbols[0:1] for s in [s, *s.more])
     date = time.strftime("%B %-d, %Y", time.gmtime(int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))))
-    Man(found, date, version).write(found, args.out / "man3")
+    Man(found, date, args.version).write(found, args.out / "man3")
 
 
 if __name__ == "__main__":

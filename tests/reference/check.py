@@ -23,7 +23,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 FUNCTION = re.compile(r"^(?:NART_API|static inline)\s[^;{}=]*?(nart_[a-z]\w*)\([^;{}]*\)(?=;|\n\{)", re.MULTILINE)
 MACRO = re.compile(r"^#define ((?:NART|nart)_(?!_)\w+)(?:(\()|[ \t]+\S)", re.MULTILINE)
-TYPE = re.compile(r"^(?:typedef [^;{}]*?\(?\*?(nart_[a-z]\w*)\)?(?:\([^;]*\)|\[\w+\])?;|\} (nart_[a-z]\w*);)", re.MULTILINE)
+TYPE = re.compile(r"^(?:typedef [^;{}]*?\(?\*?(nart_[a-z]\w*)\)?(?:\([^;]*\)|\[\w+\])?;|\} (nart_[a-z]\w*);)",
+                  re.MULTILINE)
 ENUM = re.compile(r"enum (?:nart_\w+ )?\{(.*?)\}", re.DOTALL)
 BY_THE_BUILD = {"NART_HTTP", "NART_TLS"}  # defined by the build, which the introduction of tokio.h describes
 
@@ -44,7 +45,7 @@ def public(text):
     names = {m[1]: True for m in FUNCTION.finditer(text)}
     names |= {m[1] or m[2]: True for m in TYPE.finditer(text)}
     names |= {m[1]: bool(m[2]) for m in MACRO.finditer(text)}
-    names |= {name: False for m in ENUM.finditer(text) for name in re.findall(r"^\s*(NART_[A-Z]\w*)", m[1], re.MULTILINE)}
+    names |= {name: False for m in ENUM.finditer(text) for name in re.findall(r"(?m)^\s*(NART_[A-Z]\w*)", m[1])}
     names |= {"NART_" + name: False for name in re.findall(r"\bX\((E\w+), -\d", text)}
     return {name: has_page for name, has_page in names.items() if name not in BY_THE_BUILD}
 
@@ -99,8 +100,8 @@ def internal(args):
 
 def manual(args):
     real = [p for p in sorted((args.out / "man3").glob("*.3")) if not p.read_text().startswith(".so ")]
-    done = subprocess.run(["mandoc", "-Tlint", "-W", "warning", *real], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True)
+    done = subprocess.run(["mandoc", "-Tlint", "-W", "warning", *real], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
     return [done.stdout] if done.returncode or done.stdout or not real else []
 
 
@@ -142,7 +143,7 @@ def refused(args):
         folder = pathlib.Path(name)
         (folder / "nart").mkdir()
         for what, text in UNDOCUMENTED.items():
-            (folder / "nart/more.h").write_text(f"/** @file\n *  More. */\n#ifndef MORE_H\n#define MORE_H\n\n{text}\n#endif\n")
+            (folder / "nart/more.h").write_text(f"/** @file\n *  More. */\n#ifndef M\n#define M\n\n{text}\n#endif\n")
             done = pages(args, folder, folder / "out")
             if (done.returncode != 0) != bool(text) or text and what not in done.stderr:
                 found.append(f"{what}: status {done.returncode}, {done.stderr}")
