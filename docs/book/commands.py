@@ -13,8 +13,8 @@ Rules of a block
   2. Any other block consists of snippets only, each a file of this tree or a section of one.
   3. One with title="FILE" is saved by the reader: the file is in the folder of the next command.
 
-Two pages are not among these: examples/migrate/chapter.py compares the blocks of migration.md, which are diffs, with its
-stages; that of design.md is a drawing.
+One page is not among these: examples/migrate/chapter.py compares the blocks of migration.md, which are diffs, with its
+stages.
 
 Each page begins in ~/nart, which has the files of this tree that git knows. The commands of a page run in one
 shell, which stops at the first that fails, on a terminal. Three of them are replaced: port 7000 is one that is free, `nc`
@@ -38,7 +38,7 @@ FENCE = re.compile(r"^( *)(```+) ?(\S*)(?: .*title=\"([^\"]+)\".*| *)$")
 SNIPPET = re.compile(r'^--8<-- "([\w/.+-]+?)(?::([a-z][-_0-9a-z]*))?"$')
 MARK = re.compile(r"^.*--8<-- \[(start|end): ?([-_0-9a-z]+)\].*$")
 RAN = "\x1e"
-ELSEWHERE = ("migration.md", "design.md")
+ELSEWHERE = ("migration.md",)
 
 SHELL = r"""
 set -eu
