@@ -19,5 +19,8 @@ def on_config(config):
 def on_files(files, config):
     for path in sorted(FOLDER.rglob("*")):
         if path.is_file():
-            files.append(File.generated(config, f"reference/{path.relative_to(FOLDER)}", abs_src_path=str(path)))
+            uri = f"reference/{path.relative_to(FOLDER)}"
+            if path.suffix == ".md" and path.parent != FOLDER:
+                uri += ".txt"  # licences of rustdoc's fonts: no pages of the book
+            files.append(File.generated(config, uri, abs_src_path=str(path)))
     return files
