@@ -10,7 +10,7 @@ static nart_res consumer(nart_cx *cx, void *arg)
 {
     nart_rx *rx = arg;
     nart_timer idle = { 0 };
-    int value, which;
+    int value = 0, which;
     nart_res r;
 
     for (;;) {

@@ -4,8 +4,9 @@
 
     run.py [--status N] [--out FILE] [--in FOLDER] -- COMMAND...
 
-Its status must be N (0 if not given; -6: SIGABRT), and what it prints FILE, in which `...` stands for any text. With --in
-the folder is not an empty one.
+Its status must be N (0 if not given; -6: SIGABRT), and what it prints FILE, in which `...` stands for any text. Names of
+the book's programs are compared without their folder: a reader compiles them in his own. With --in the folder is
+not an empty one.
 """
 import argparse
 import doctest
@@ -67,6 +68,7 @@ def main():
     environment = {**os.environ, "TERM": "dumb", "LC_ALL": "C", "ASAN_OPTIONS": sanitizer}
     with tempfile.TemporaryDirectory() as folder:
         status, text = on_a_terminal(args.command, cwd=args.folder or folder, env=environment)
+    text = re.sub(r"[\w./+-]*docs/book/programs/", "", text)
     if status != args.status:
         sys.exit(f"{text}---- status {status} instead of {args.status}")
     if args.out:
