@@ -101,7 +101,8 @@ NART_API NART_MUST_USE nart_res nart_tcp_reunite(nart_tcp_half *a, nart_tcp_half
 
 /** A half of a Unix connection. Zeroed = closed. */
 typedef struct nart_unix_half {
-    nart_tcp_half half; /* private: both share their code */
+    /* private */
+    nart_tcp_half half; /* both share their code */
 } nart_unix_half;
 
 /** Splits a Unix connection, of bytes or of messages. @return as nart_tcp_split(). */

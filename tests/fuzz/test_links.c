@@ -35,7 +35,7 @@ struct side {
     nart_timer timer;
     nart_arm arms[2];
     struct op op;
-    uint32_t mode;
+    uint32_t mode, which;
     int64_t ns;
     bool ended, waits;
     nart_res joined;
@@ -50,9 +50,9 @@ static void side_next(struct side *s)
 }
 
 /* Was it lost because the sleep has won? Then the operation has consumed nothing. */
-static void side_answer(struct side *s, nart_res r, uint32_t which)
+static void side_answer(struct side *s, nart_res r)
 {
-    bool slept = (s->mode == RACE && which == 1) || (s->mode == LATE_RACE && which == 0);
+    bool slept = (s->mode == RACE && s->which == 1) || (s->mode == LATE_RACE && s->which == 0);
 
     if (s->mode == ALL)
         r = s->arms[0].res;
@@ -64,23 +64,21 @@ static void side_answer(struct side *s, nart_res r, uint32_t which)
 static nart_res body(nart_cx *cx, struct side *s)
 {
     nart_res r = 0;
-    uint32_t which = 0;
 
     NART_BEGIN(cx, &s->co);
     while (op_more(&s->op)) {
         side_next(s);
-        which = 0;
         if (s->mode == PLAIN)
             NART_AWAIT(r, op_call(cx, &s->op));
         else if (s->mode == DEADLINE)
             NART_AWAIT_FOR(r, s->ns, op_call(cx, &s->op));
         else if (s->mode == RACE)
-            NART_AWAIT_ANY(which, r, op_call(cx, &s->op), nart_sleep(cx, &s->timer, s->ns));
+            NART_AWAIT_ANY(s->which, r, op_call(cx, &s->op), nart_sleep(cx, &s->timer, s->ns));
         else if (s->mode == LATE_RACE)
-            NART_AWAIT_ANY(which, r, nart_sleep(cx, &s->timer, s->ns), op_call(cx, &s->op));
+            NART_AWAIT_ANY(s->which, r, nart_sleep(cx, &s->timer, s->ns), op_call(cx, &s->op));
         else
             NART_AWAIT_ALL(r, s->arms, op_call(cx, &s->op), nart_sleep(cx, &s->timer, s->ns));
-        side_answer(s, r, which);
+        side_answer(s, r);
         if (s->waits && !s->op.over && !links_freeing)
             NART_YIELD();
     }
@@ -95,7 +93,6 @@ static nart_res fiber(nart_cx *cx, void *arg)
 
     while (op_more(&s->op)) {
         nart_res r;
-        uint32_t which = 0;
         side_next(s);
         memset(s->arms, 0, sizeof s->arms);
         if (s->mode == PLAIN)
@@ -103,12 +100,12 @@ static nart_res fiber(nart_cx *cx, void *arg)
         else if (s->mode == DEADLINE)
             r = nart_await_for(cx, s->ns, op_call(cx, &s->op));
         else if (s->mode == RACE)
-            r = nart_await_any(cx, which, op_call(cx, &s->op), nart_sleep(cx, &s->timer, s->ns));
+            r = nart_await_any(cx, s->which, op_call(cx, &s->op), nart_sleep(cx, &s->timer, s->ns));
         else if (s->mode == LATE_RACE)
-            r = nart_await_any(cx, which, nart_sleep(cx, &s->timer, s->ns), op_call(cx, &s->op));
+            r = nart_await_any(cx, s->which, nart_sleep(cx, &s->timer, s->ns), op_call(cx, &s->op));
         else
             r = nart_await_all(cx, s->arms, op_call(cx, &s->op), nart_sleep(cx, &s->timer, s->ns));
-        side_answer(s, r, which);
+        side_answer(s, r);
         if (s->waits && !s->op.over && !links_freeing && nart_yield(cx) < 0)
             s->waits = false;
     }
