@@ -6,7 +6,7 @@
     draw.py --check    fails if one of them is not what it would write, or belongs to no text
     draw.py --faults   each broken text is refused, with its line
 
-A text begins with `alt: DESCRIPTION`, which is the picture's title. Its lines are those of one of two kinds:
+A text begins with `alt: DESCRIPTION`, which is the picture's title. Its lines are those of one of three kinds:
 
   layers    `row: A | B | C`       boxes side by side, below the previous row; more than four take several lines
             `side: A | B`          a box to the right of the rows so far, and what its arrow to the next row means
@@ -14,6 +14,8 @@ A text begins with `alt: DESCRIPTION`, which is the picture's title. Its lines a
             `A -> B: TEXT`         an arrow
             `A: TEXT`              what A does
             `--- TEXT`             a line across all lanes, for time that passes
+  bars      `bar: LABEL | NUMBER`  a bar of that length, with its number
+            `note: TEXT`           a line below them
 
 Pictures are narrow, so that a phone shows them in readable size, and have a background of their own, for dark pages.
 """
@@ -124,6 +126,26 @@ def lanes(lines):
     return [*down, *(part for parts, _ in heads for part in parts), *made], y + 20
 
 
+def bars(lines):
+    made, y, longest = [], 34, max((int(words.split("|")[1]) for _, key, words in lines
+                                    if key == "bar" and re.fullmatch(r"[^|]+\| *\d+", words)), default=0)
+    for number, key, words in lines:
+        match = re.fullmatch(r"([^|]+?) *\| *(\d+)", words)
+        if key == "bar" and match and longest:
+            length = max(1, 230 * int(match[2]) / longest)
+            made += [f'<text x="118" y="{y + 12}" text-anchor="end">{escape(match[1])}</text>',
+                     box(126, y, length, 15, "box"),
+                     f'<text x="{132 + length:.0f}" y="{y + 12}">{int(match[2]):,}</text>']
+            y += 19
+        elif key == "note" and words:
+            for line in textwrap.wrap(words, 64):
+                y += LINE
+                made.append(text(WIDTH / 2, y + 6, line))
+        else:
+            raise Fault(f"line {number}: neither a bar nor a note")
+    return made, y + 14
+
+
 def drawn(source):
     """The picture of a text."""
     lines = []
@@ -135,7 +157,7 @@ def drawn(source):
             lines.append((number, match[1] or match[3].strip(), (match[2] or match[4] or "").strip()))
     if not lines or lines[0][1] != "alt" or len(lines) < 2:
         raise Fault("line 1: a text begins with `alt:` and has more lines")
-    parts, height = (lanes if lines[1][1] == "lanes" else layers)(lines[1:])
+    parts, height = {"lanes": lanes, "bar": bars}.get(lines[1][1], layers)(lines[1:])
     alt = escape(lines[0][2])
     return "\n".join([f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" role="img">',
                       f"<title>{alt}</title>", STYLE, box(0, 0, WIDTH, height, "free"),
@@ -143,7 +165,8 @@ def drawn(source):
 
 
 BROKEN = ["", "row: a", "alt: a", "alt: a\nlanes: a | b\na -> c: x", "alt: a\nlanes: a | b\na -> b:",
-          "alt: a\nrow: a | ", "alt: a\ncolumn: a", "alt: a\nlanes: a\nno more"]
+          "alt: a\nrow: a | ", "alt: a\nbar: a", "alt: a\nbar: a | b", "alt: a\nbar: a | 1\nrow: a",
+          "alt: a\ncolumn: a", "alt: a\nlanes: a\nno more"]
 
 
 def undetected():
