@@ -19,6 +19,7 @@ struct options {
     int64_t seconds;
     uint64_t rate; /* messages a second */
     int subscribers;
+    char *trace; /* the file for a trace of the run, or NULL */
 };
 
 /* `self`: the program to start for the other roles. The functions answer an exit status. */

@@ -3,12 +3,15 @@
 #include "gate.h"
 #include "report.h"
 
+#include <nart/trace.h>
+
 #include <fcntl.h>
 #include <sched.h>
 #include <unistd.h>
 
 #define RECEIVE_BUFFER (8 << 20) /* bytes */
 #define DATAGRAM_COST 2048       /* bytes of it for one datagram, with what the kernel adds */
+#define TRACE_EVENTS 20000       /* the last ones, of the loop and of tokio */
 
 static struct gate gate; /* large, and there is only one */
 
@@ -132,6 +135,28 @@ static nart_res start_processes(struct gate *g, char *self)
     return r;
 }
 
+/* A trace of the loop and of tokio's threads, from now on. */
+static nart_res trace_begin(struct gate *g)
+{
+    nart_res r = nart_trace_start(g->rt, TRACE_EVENTS);
+
+    if (r == 0)
+        r = nart_tokio_trace_start(g->tokio, g->rt, TRACE_EVENTS);
+    return r < 0 ? complain("cannot trace", r) : 0;
+}
+
+static nart_res trace_end(struct gate *g)
+{
+    FILE *out = fopen(g->opts.trace, "w");
+
+    if (!out)
+        return complain(g->opts.trace, -errno);
+    nart_res r = nart_trace_stop(g->rt, out); /* the number of events that were overwritten */
+    if (fclose(out) != 0 && r >= 0)
+        r = -errno;
+    return r < 0 ? complain(g->opts.trace, r) : 0;
+}
+
 static nart_res run(struct gate *g, struct result *res)
 {
     nart_tokio_opts opts = NART_TOKIO_OPTS_INIT;
@@ -140,8 +165,12 @@ static nart_res run(struct gate *g, struct result *res)
            (long)g->server.pid, (long)g->generator.pid, (long)g->subscribers.pid);
     pin_to_last_cpu();
     nart_res r = nart_tokio_new(&opts, &g->tokio);
+    if (r == 0 && g->opts.trace)
+        r = trace_begin(g);
     if (r == 0)
         r = supervise(g);
+    if (r == 0 && g->opts.trace)
+        r = trace_end(g);
     if (r == 0)
         r = nart_tokio_report_get(g->tokio, &res->tokio);
     return r < 0 ? complain("the run was broken off", r) : 0;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* main.c: feedgate, a market-data gateway on real traffic.
  *
- *   feedgate --server PROGRAM [--seconds 10] [--rate 200000] [--subscribers 4]
+ *   feedgate --server PROGRAM [--seconds 10] [--rate 200000] [--subscribers 4] [--trace FILE]
  *
  * Starts a generator that sends sequenced UDP datagrams, a price server that fails at times, and a
  * process of subscribers; keeps order books of the feed, serves the tops to the subscribers, fetches
  * prices and writes snapshots meanwhile; and reports the latencies. The exit status is 0 when every check
- * of the report holds. PROGRAM prints its port first and ends when its standard input closes. */
+ * of the report holds. PROGRAM prints its port first and ends when its standard input closes.
+ * FILE gets a trace of the end of the run, for the viewer at ui.perfetto.dev. */
 #include "feedgate.h"
 
 #include <getopt.h>
@@ -18,7 +19,9 @@
 
 static int usage(void)
 {
-    fputs("usage: feedgate --server PROGRAM [--seconds N] [--rate N] [--subscribers N]\n", stderr);
+    fputs("usage: feedgate --server PROGRAM [--seconds N] [--rate N] [--subscribers N] "
+          "[--trace FILE]\n",
+          stderr);
     return 2;
 }
 
@@ -33,11 +36,11 @@ static bool number(const char *text, int64_t most, int64_t *out)
 
 static int gateway(int argc, char **argv)
 {
-    static const struct option known[] = { { "server", required_argument, NULL, 's' },
-                                           { "seconds", required_argument, NULL, 't' },
-                                           { "rate", required_argument, NULL, 'r' },
-                                           { "subscribers", required_argument, NULL, 'n' },
-                                           { NULL, 0, NULL, 0 } };
+    static const struct option known[] = {
+        { "server", required_argument, NULL, 's' }, { "seconds", required_argument, NULL, 't' },
+        { "rate", required_argument, NULL, 'r' },   { "subscribers", required_argument, NULL, 'n' },
+        { "trace", required_argument, NULL, 'f' },  { NULL, 0, NULL, 0 }
+    };
     struct options o = { .seconds = 10, .rate = 200000, .subscribers = 4 };
     char self[PATH_MAX];
     int64_t n = 0;
@@ -52,6 +55,8 @@ static int gateway(int argc, char **argv)
             o.rate = (uint64_t)n;
         else if (c == 'n' && number(optarg, GATE_SUBSCRIBERS, &n))
             o.subscribers = (int)n;
+        else if (c == 'f')
+            o.trace = optarg;
         else
             return usage();
     }
