@@ -535,7 +535,7 @@ NART_API nart_res nart_udp_disconnect(nart_udp *u);
 NART_API NART_MUST_USE nart_res nart_udp_recv(nart_cx *cx, nart_udp *u, void *buf, size_t len,
                                               nart_addr *from);
 
-/** Sends one datagram. @param to NULL when the socket is connected.
+/** Sends one datagram. @param to NULL, or zeroed, when the socket is connected.
  *  @return `len`; -EMSGSIZE too long; -EDESTADDRREQ no `to` and not connected; -EINVAL, -EAFNOSUPPORT
  *  `to` is no address of this socket's family; -ENETUNREACH; -ECONNREFUSED an earlier one was
  *  refused (connected sockets). */

@@ -22,9 +22,9 @@
  * ```
  *
  * Lookups are done by c-ares in the runtime's own loop: without threads, with the system's name servers, search
- * domains (/etc/resolv.conf) and /etc/hosts. What that has is not asked of servers, in neither family. A nart that
- * was built without c-ares (CMake: NART_CARES) calls getaddrinfo() on a thread of the default pool of nart/work.h
- * instead, and has no cache.
+ * domains (/etc/resolv.conf) and /etc/hosts. What that has is not asked of servers, in neither family, unless the name
+ * ends with a dot. A nart that was built without c-ares (CMake: NART_CARES) calls getaddrinfo() on a thread of the
+ * default pool of nart/work.h instead, and has no cache.
  *
  * The cache keeps
  *  - answers of servers, of every kind, for their time to live, at most for a day;
