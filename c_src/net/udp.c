@@ -220,6 +220,14 @@ static void read_notes(struct msghdr *h, nart_udp_msg *m)
     }
 }
 
+/* Is the end of a datagram lost, or where each of them ends? Options that the program has set itself may need all the
+ * space of the notes. */
+static bool is_truncated(const nart_udp *u, const struct msghdr *h, const nart_udp_msg *m)
+{
+    return h->msg_flags & MSG_TRUNC ||
+           (u->flags & NART_UDP_GRO && h->msg_flags & MSG_CTRUNC && m->segment == 0);
+}
+
 /* Calls recvmmsg once; room may be NULL. Returns the number of datagrams, or -errno. */
 static int recv_batch(const nart_udp *u, nart_udp_msg *msgs, unsigned n, notes *room, int flags)
 {
@@ -244,11 +252,11 @@ static int recv_batch(const nart_udp *u, nart_udp_msg *msgs, unsigned n, notes *
             msgs[i].addr.storage.ss_family = AF_UNIX;
             msgs[i].addr.len = sizeof msgs[i].addr.storage.ss_family;
         }
-        msgs[i].flags = h->msg_flags & MSG_TRUNC ? NART_UDP_TRUNCATED : 0;
         msgs[i].stamp = 0;
         msgs[i].segment = 0;
         if (room)
             read_notes(h, &msgs[i]);
+        msgs[i].flags = is_truncated(u, h, &msgs[i]) ? NART_UDP_TRUNCATED : 0;
     }
     return got;
 }

@@ -468,7 +468,9 @@ typedef struct nart_udp_opts {
 #define NART_UDP_BATCH 64
 
 enum {
-    NART_UDP_TRUNCATED = 1 /**< the datagram was longer than `cap`; the rest is lost */
+    /** The datagram was longer than `cap`; the rest is lost. With NART_UDP_GRO also: it is not known where joined
+     *  datagrams end, because of control data that the program has asked for by setsockopt(2). */
+    NART_UDP_TRUNCATED = 1
 };
 
 /** One datagram of a batch. The caller's memory. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Several datagrams in one message, empty datagrams, and peers that a socket is disconnected from. */
 #include "unix_test.h"
+#include <linux/net_tstamp.h>
 
 #include <nart/socket.h>
 #include <netinet/in.h>
@@ -178,6 +179,30 @@ TEST_EACH(lost_datagrams_are_counted_beside_joined_ones, BODY, FIBER)
     CHECK_EQ(in.len, 10);
     CHECK_EQ(in.segment, 4);
     CHECK_LE(1, in.stamp);
+    pair_close();
+}
+
+/* The kernel writes time stamps of other options before the length of joined datagrams. */
+TEST_EACH(joined_datagrams_without_a_length_are_truncated, BODY, FIBER)
+{
+    char text[] = "aaaabbbbcc", got[64];
+    nart_udp_msg out = { .buf = text, .len = 10, .segment = 4 };
+    nart_udp_msg in = { .buf = got, .cap = sizeof got };
+    const int stamps = SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE, on = 1;
+
+    pair_open(kind, NART_UDP_GRO | NART_UDP_TIMESTAMPS);
+    int fd = (int)nart_udp_fd(&v);
+    CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &stamps, sizeof stamps), 0);
+    CHECK_EQ(setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on), 0);
+    out.addr = at_v;
+    CHECK_RES(messages_now(do_send_many, &u, &out, 1), 1);
+    CHECK_RES(messages_now(do_recv_many, &v, &in, 1), 1);
+    CHECK_EQ(in.segment, 0);
+    CHECK_EQ(in.flags, NART_UDP_TRUNCATED);
+    out.segment = 0;
+    CHECK_RES(messages_now(do_send_many, &u, &out, 1), 1);
+    CHECK_RES(messages_now(do_recv_many, &v, &in, 1), 1);
+    CHECK_EQ(in.len, 10);
     pair_close();
 }
 
