@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* backpressure.c: a producer that is faster than the network, and never more than a few records ahead of it.
+/* backpressure.c: a producer that is faster than the network, and a bounded queue between the two.
  *
  * What to look at
- *  - QUEUE, the capacity of the channel, is all that bounds the memory. record_send() waits while the channel is full,
- *    so the producer becomes as slow as its consumer, without code of its own for that.
- *  - consume(): a client that does not read makes the send wait; then the channel fills; then the producer waits.
- *  - closing one end of the channel ends the task at the other end: the producer has no more, or the client has left.
- * Usage: backpressure RECORDS [ADDRESS:PORT]. The first client receives so many records. backpressure_bodies.c is the same
- * without stacks. */
+ *  - QUEUE, the capacity of the channel, bounds the memory. record_send() waits while the channel is full, so the
+ *    producer becomes as slow as its consumer, without code of its own for that.
+ *  - consume(): while the client does not read, the send waits; then the channel fills; then the producer waits.
+ *  - closing one end of the channel ends the task at the other end. The producer closes its end after the last record,
+ *    the consumer when the client has left.
+ * Usage: backpressure RECORDS [ADDRESS:PORT]. The first client receives so many records; then the program ends.
+ * backpressure_bodies.c is the same with bodies. */
 #include <nart/nart.h>
 
 #include <stdio.h>

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* backpressure_bodies.c: backpressure.c without stacks, and with several records per call.
+/* backpressure_bodies.c: backpressure.c with bodies instead of fibers, and with several records per call.
  *
  * What to look at
- *  - consumer_run(): nart_recv_many() takes all that is queued, and one system call sends it.
- *  - the frames: what survives an await is there, and so is each task's end of the channel. A task closes its end before
- *    it ends; the drop functions are for tasks that end while they wait.
- *  - record_send() in producer_run() copies the record into the channel without a call of the library while there is space.
+ *  - consumer_run(): nart_recv_many() takes all queued records, and nart_tcp_send_all() sends them together: by one
+ *    system call, if the kernel's buffer has space for all.
+ *  - the frames: they hold what survives an await, and each task's end of the channel. A task closes its end before it
+ *    ends; the drop functions release what a task holds that ends while it waits.
+ *  - producer_run(): record_send() is inline. It copies the record into the channel without a call of the library,
+ *    unless the channel is full or the consumer waits.
  * Usage: backpressure_bodies RECORDS [ADDRESS:PORT], as backpressure. */
 #include <nart/nart.h>
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* chat.c: what a client says is sent to all others. Nobody waits for one that reads too slowly: it is dropped.
+/* chat.c: what a client says is sent to all others. No client waits for one that reads too slowly: that one is dropped.
  *
  * What to look at
- *  - say(): each client has a queue of its own, a local channel. Sending to it never waits. If it is full, the client
- *    has not read for too long: its task is cancelled.
- *  - talk(): a race between the next line of the queue and the next line of the client. The loser loses nothing.
- *  - join(): the list of clients runs through the stacks of their fibers. One thread, so no lock; no await while the
- *    list is walked.
- *  - serve(): a nursery has the tasks of all clients. After its join nobody is left.
+ *  - say(): each client has a queue of its own, a local channel. line_try_send() never waits. If a queue is full, its
+ *    client is QUEUE lines behind, and its task is cancelled.
+ *  - talk(): a race between the next line of the queue and the next line of the client. The arm that loses has consumed
+ *    nothing.
+ *  - join(): the elements of the list of clients are on the stacks of their fibers. All run on one thread, so the list
+ *    needs no lock; say() does not await while it walks the list.
+ *  - serve(): the tasks of all clients are in a nursery. After its join all of them have ended.
  * Usage: chat [ADDRESS:PORT]. It serves until SIGTERM. */
 #include <nart/nart.h>
 

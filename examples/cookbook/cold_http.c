@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* cold_http.c: the loop serves its clients, tokio makes the HTTP requests. The hot path never waits for the cold one.
+/* cold_http.c: the loop serves its clients; tokio makes the HTTP requests. The hot path never waits for the cold one.
  *
  * What to look at
- *  - fetch(): nart_http_request() hands the request to tokio's threads, and the await is an ordinary one: deadlines,
- *    races and cancellation work. Names, TLS, redirects and connections that are kept alive are tokio's.
- *  - an answer of the HTTP server is no error, whatever its status: that is the value of the operation.
- *  - nart_tokio_op_close(): if the task was cancelled, this cancels the request. So a shutdown waits for nobody.
- * Usage: cold_http URL [ADDRESS:PORT]. The line `fetch` is answered with the status and length of URL, any other line at
- * once. It serves until SIGTERM. */
+ *  - fetch(): nart_http_request() passes the request to tokio's threads, and the await is an ordinary one: deadlines,
+ *    races and cancellation work. The Rust side looks up names, and does TLS, redirects and keep-alive.
+ *  - fetch(): a response of the HTTP server is no error, whatever its status is. `status` receives it.
+ *  - nart_tokio_op_close(): if the task was cancelled, this cancels the request. So a shutdown waits for no request.
+ * Usage: cold_http URL [ADDRESS:PORT]. The line `fetch` is answered with the status and length of URL, any other line
+ * at once. It serves until SIGTERM. */
 #include <nart/nart.h>
 #include <nart/tokio.h>
 

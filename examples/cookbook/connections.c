@@ -2,10 +2,11 @@
 /* connections.c: a task for each connection. One can be cancelled, the shutdown cancels all.
  *
  * What to look at
- *  - accept_all(): nart_fiber_spawn_value() hands the socket to the new task, or leaves it here if there is none.
- *  - serve(): a connection is a loop. When its task is cancelled, the await in it answers -ECANCELED: there is one
- *    way out, which closes the socket. nart_shield() lets it say goodbye before.
- *  - obey(): nart_task_cancel() takes an id, which is never used again: an old one answers NART_ESTALE.
+ *  - accept_all(): nart_fiber_spawn_value() moves the socket to the new task. If the spawn fails, it stays here.
+ *  - serve(): a connection is a loop. When its task is cancelled, the await in it answers -ECANCELED. All errors end
+ *    the loop in the same way, and the socket is closed after it. nart_shield() lets a cancelled task send its goodbye.
+ *  - obey(): nart_task_cancel() takes an id. Ids are never used again: one of a task that has ended answers
+ *    NART_ESTALE.
  * Usage: connections [ADDRESS:PORT]. It sends back each line, but `cancel ID` cancels the connection that was greeted
  * with that ID. It serves until SIGTERM. */
 #include <nart/nart.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* drain.c: a server that ends gracefully on SIGTERM: it accepts nobody, closes idle connections, finishes the requests
+/* drain.c: a server that ends gracefully on SIGTERM: it stops accepting, closes idle connections, finishes the requests
  * that have begun, and cancels those that take too long.
  *
  * What to look at
- *  - accept_all() and serve() wait for the shutdown only where there is nothing to finish: in a race with the next
- *    connection, and in one with the first byte of the next request.
- *  - run(): nart_rt_shutdown_within() is the deadline. Tasks that are left after it are cancelled: request() answers
- *    -ECANCELED, and serve() has one way out for all.
+ *  - accept_all() and serve() race the shutdown only where nothing has to be finished: against the next connection, and
+ *    against the first byte of the next request. Closing the listener resets connections that were not accepted.
+ *  - run(): nart_rt_shutdown_within() sets the time limit. Tasks that are left after it are cancelled: request()
+ *    answers -ECANCELED, and serve() closes its connection as after any error.
  *  - finish(): closing a socket that has unread bytes resets the connection, and the client may lose the last answer.
  *    So it ends its own direction first, and reads the rest.
  * Usage: drain [ADDRESS:PORT [MILLISECONDS that requests have to end]]. A request is "PUT LENGTH", a newline and LENGTH
@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static unsigned finished, cut_off; /* requests after the signal */
+static unsigned finished, cut_off; /* requests that ended after the signal: answered, or not */
 
 /* Reads one request and answers it. */
 static nart_res request(nart_cx *cx, nart_stream *s)

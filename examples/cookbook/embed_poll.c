@@ -3,13 +3,13 @@
  * connection is a fiber's: together they are a small netcat.
  *
  * What to look at
- *  - host_loop(): it waits for its own descriptor and for one of the runtime, until the time that the runtime asks for,
- *    then lets the runtime run. All on one thread: so both may use the same data without a lock.
- *  - a channel leads from the program to a fiber: nart_try_send() works outside of tasks. While it is full, the program
- *    does not read its input. So it does not collect what a slow peer does not take.
- *  - closing the sender tells the fiber that the input has ended.
- * Loops of libuv and GLib: examples/adapters.
- * Usage: embed_poll ADDRESS:PORT [MILLISECONDS]. It sends "ping" when it has sent nothing for so long. */
+ *  - host_loop(): it waits for its own descriptor and for one of the runtime, at most until the next deadline of the
+ *    runtime, and then runs one tick. All of it is one thread, so both sides may use the same data without a lock.
+ *  - a channel leads from the program to a fiber: nart_try_send() works outside of tasks. While the channel is full,
+ *    the program does not read its input. So a slow peer slows the input down, and memory is bounded.
+ *  - closing the sender notifies the fiber that the input has ended.
+ * Adapters for loops of libuv and GLib: examples/adapters.
+ * Usage: embed_poll ADDRESS:PORT [MILLISECONDS]. It sends "ping" when it has sent nothing for this time. */
 #include <nart/nart.h>
 
 #include <poll.h>
@@ -123,7 +123,7 @@ static nart_res host_loop(nart_rt *rt, nart_tx *tx)
 
         if (nart_tx_len(tx) < nart_tx_capacity(tx)) /* 0 and 0 once it is closed */
             fds[1].fd = STDIN_FILENO;
-        at = nart_rt_next_deadline(rt); /* the last call of nart before the wait */
+        at = nart_rt_next_deadline(rt); /* right before the wait: valid until the runtime is used */
         if (at != NART_NEVER)
             ms = at <= nart_rt_now(rt) ? 0 : (at - nart_rt_now(rt) + NART_MS - 1) / NART_MS;
         if (poll(fds, 2, ms > 60000 ? 60000 : (int)ms) < 0 && errno != EINTR)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* handlers.c: a task receives quotes, and handlers process them. What a handler works on is looked up once.
+/* handlers.c: a task receives quotes, and handlers process them. The values that a handler uses are looked up once.
  *
  * What to look at
- *  - NART_HANDLER(): a handler names what it reads (SHARED) and what it writes (EXCLUSIVE), and gets pointers to that. A
- *    function with other parameters does not compile.
- *  - prepare(): nart_handler_init() looks up the resources. If one is missing it answers -ENOENT here, before the first
- *    quote, and not in the loop.
- *  - receive(): keep_run() and warn_run() look up nothing: each is an indirect call. They must not await.
+ *  - NART_HANDLER() names what a handler reads (SHARED) and what it writes (EXCLUSIVE). The function gets a pointer to
+ *    each. A function with other parameters does not compile.
+ *  - prepare(): nart_handler_init() looks up the resources. If one is missing, it answers -ENOENT here, before the
+ *    first quote, and not in the loop.
+ *  - receive(): keep_run() and warn_run() look up nothing: each makes an indirect call. Handlers must not await.
  * Usage: handlers [ADDRESS:PORT]. A quote is a datagram: a price in text. The datagram `end` ends the program. */
 #include <nart/nart.h>
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* heartbeat.c: a client that keeps its connection alive. One task sends a ping now and then, another one reads.
+/* heartbeat.c: a client that keeps its connection alive. One task sends a ping periodically, another one reads.
  *
  * What to look at
- *  - talk(): both tasks use the connection of their parent. The nursery makes that safe: the parent ends after them,
- *    and the end of one (its answer is below 0) cancels the other.
- *  - a handle has one reader and one writer: the two tasks need no lock.
- *  - read_loop(): the deadline of the await is the test whether the peer is alive: no timer of your own.
+ *  - talk(): both tasks use the connection of their parent. The nursery makes that safe: the parent ends after them.
+ *    Each ends by an error, which cancels the other.
+ *  - a handle may have one reader and one writer at the same time: the two tasks need no lock.
+ *  - read_loop(): the deadline of the await detects a silent peer. It needs no timer of its own.
  * Usage: heartbeat ADDRESS:PORT [MILLISECONDS between pings [MILLISECONDS of silence that end it]]. */
 #include <nart/nart.h>
 

@@ -2,13 +2,13 @@
 /* jobs.c: a thousand jobs, at most sixteen at a time. The first error cancels the rest.
  *
  * What to look at
- *  - run_all(): a semaphore has as many permits as jobs may run. It acquires one before it spawns a job, so there are
- *    never more than sixteen fibers, whatever the number of jobs.
+ *  - run_all(): a semaphore has as many permits as jobs may run. run_all() acquires one before it spawns a job, so
+ *    there are at most sixteen jobs at a time, whatever their number is.
  *  - NART_NURSERY_CANCEL_ON_ERROR: an error of a job cancels the jobs that run. nart_nursery_spawn() then answers
  *    NART_ECLOSED, which ends the loop.
- *  - job(): it releases its permit on each way out. What jobs share is on the stack of run_all(), which stays until the
- *    nursery has been joined. All run on one thread, so no lock.
- * nart_pool (nart/task_set.h, examples/pool.c) is the same for bodies, and keeps each answer.
+ *  - job(): it releases its permit on every path. The data that jobs share is on the stack of run_all(), which does not
+ *    return before the nursery is joined. All run on one thread, so the data needs no lock.
+ * nart_pool (nart/task_set.h, examples/pool.c) does the same in one object, and can call a function with each answer.
  * Usage: jobs ADDRESS:PORT. Job N connects, sends "N" and expects "ok". */
 #include <nart/nart.h>
 

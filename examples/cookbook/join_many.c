@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* join_many.c: many tasks at once, and their answers as they come.
+/* join_many.c: many tasks at once, and their answers in the order in which they end.
  *
  * What to look at
- *  - ask_all(): a task set names each of its tasks by a node, and nart_task_set_next() answers in the order in which they
- *    end: O(1), however many there are. -ECHILD is the end.
- *  - an answer below 0 belongs to its task alone: the others go on. nart_task_set_cancel() would end them.
- *  - nart_task_set_close() on every way out: it cancels the tasks that still run.
- * A fiber takes about 4.3 KiB. In join_many_bodies.c a task takes half a KiB, and has results in its frame.
+ *  - ask_all(): each task of a set uses a node, and nart_task_set_next() answers the number of the node whose task has
+ *    ended. It takes O(1), however many tasks there are. -ECHILD: no task is left.
+ *  - an answer below 0 concerns its task only: the others continue. nart_task_set_cancel() would cancel them.
+ *  - nart_task_set_close() is called on every path: it cancels the tasks that still run.
+ * A fiber takes about 4.3 KiB. In join_many_bodies.c a task takes half a KiB, and its frame holds the result.
  * Usage: join_many ADDRESS:PORT COUNT. Sends a number on each of COUNT connections, and adds up the replies. */
 #include <nart/nart.h>
 

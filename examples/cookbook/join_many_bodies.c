@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* join_many_bodies.c: join_many.c with tasks that have no stack: less memory and a cheaper switch for each of them.
+/* join_many_bodies.c: join_many.c with bodies, which have no stack: each takes less memory, and its polls less time.
  *
  * What to look at
- *  - struct ask: what must survive an await is in the frame, and nothing else is. Its size chooses the slot.
- *  - ask_run(): an await jumps out of the function and back into it, so local variables are lost.
- *  - nart_task_set_frame(): the parent reads results from the frame of a task that has ended.
+ *  - struct ask: the frame holds what must survive an await, and nothing else. Its size selects the class of the slot.
+ *  - ask_run(): an await returns from the function, which is called again later, so local variables are lost.
+ *  - many_run(): nart_task_set_frame() is the frame of a task that has ended; the parent reads the result there.
  * Usage: join_many_bodies ADDRESS:PORT COUNT, as join_many. */
 #include <nart/nart.h>
 
@@ -45,7 +45,7 @@ static nart_res ask_run(nart_cx *cx, void *frame)
     NART_END(r);
 }
 
-/* Called instead of the rest of ask_run(), if the task ends while it waits. */
+/* Called once before the frame is freed: closes the socket of a task that has ended while it waited. */
 static void ask_drop(void *frame)
 {
     struct ask *a = frame;

@@ -2,11 +2,12 @@
 /* proxy.c: connects each client with another server, until both have ended or nothing was sent for a while.
  *
  * What to look at
- *  - nart_stream_copy_both() does all of it. When one side has ended its direction (half close), the other one reads
- *    that end, and can still send. A side that does not read makes the other one wait. -ETIME: no byte was moved in
- *    either direction for `idle` nanoseconds. What fills the buffer passes through the kernel from then on (splice).
- *  - proxy(): after an error both sides are reset. An ordinary close would be an end of the stream that the other side
- *    has not sent: half a file would look like a whole one.
+ *  - nart_stream_copy_both() copies in both directions. When one side ends its direction (half close), the other side
+ *    reads that end, and can still send. While one side does not read, nothing is received from the other. -ETIME: no
+ *    byte was moved in either direction for `idle` nanoseconds. In a program that ignores SIGPIPE, bytes pass through a
+ *    pipe in the kernel (splice) once a read has filled the buffer.
+ *  - proxy(): after an error both sides are reset. After an ordinary close a peer would read an end of the stream that
+ *    the other peer has not sent, and take half a file for a whole one.
  * Usage: proxy ADDRESS:PORT UPSTREAM:PORT [MILLISECONDS of idleness]. It serves until SIGTERM. */
 #include <nart/nart.h>
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* rate_limit.c: a token bucket, which tasks share: so many requests at once, then so many a second.
+/* rate_limit.c: a token bucket that tasks share. It limits how many requests are sent at once, and how many per second.
  *
  * What to look at
- *  - bucket_take(): no task fills the bucket, its level follows from the time. A task that finds it empty takes the
- *    next token in advance, and sleeps until that is due: so tasks are served in order.
- *  - a task that is cancelled while it sleeps gives its token back.
- *  - it is an ordinary function with an await in it. Any fiber can call it, at any depth.
+ *  - bucket_take(): no task fills the bucket; its level is computed from the time. A task that finds it empty takes the
+ *    next token in advance, and sleeps until that is due. So tasks are served in order.
+ *  - bucket_take(): a task that is cancelled while it sleeps returns its token.
+ *  - bucket_take() is an ordinary function that contains an await. Any fiber can call it, at any depth.
  * Usage: rate_limit ADDRESS:PORT [REQUESTS [BURST [MILLISECONDS per token]]]. Three tasks send the requests, which are
  * lines "NUMBER TIME", and read a line as the answer to each. */
 #include <nart/nart.h>

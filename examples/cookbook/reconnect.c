@@ -2,11 +2,11 @@
 /* reconnect.c: a client that connects again when the connection fails, and waits longer each time.
  *
  * What to look at
- *  - client(): one loop, for the first connect and for all later ones. nart_backoff_wait() doubles the wait, adds the
- *    jitter, so that a thousand clients do not return at the same moment, and counts the retries.
- *  - nart_backoff_reset() is called when the server has answered, not when it has accepted: a server that accepts and
- *    closes at once would be called without a pause.
- *  - the deadlines: of the connect, and of the silence after it.
+ *  - client(): one loop, for the first connect and for all later ones. nart_backoff_wait() doubles the wait each time,
+ *    counts the retries, and adds jitter, so that a thousand clients do not return at the same moment.
+ *  - session(): nart_backoff_reset() is called when the server has sent a line, not when it has accepted. Otherwise a
+ *    server that accepts and closes at once would be called again after the shortest wait each time.
+ *  - session(): the connect has a deadline, and so has the wait for each line.
  * Usage: reconnect ADDRESS:PORT [RETRIES]. Prints the lines it receives, up to the line `quit`. */
 #include <nart/nart.h>
 

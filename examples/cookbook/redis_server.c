@@ -2,11 +2,11 @@
 /* redis_server.c: a server that speaks the protocol of redis (RESP), for redis-cli and redis-benchmark.
  *
  * What to look at
- *  - obey_all(): it answers every request that is complete in the buffer. conn_run() then sends all replies by one
- *    system call. That makes pipelining fast.
- *  - a connection is a body of nart/co.h, which takes less time and memory than a fiber where there are many. The task
- *    that accepts is a fiber.
- *  - parse() and obey() know nothing of sockets: they read and write memory.
+ *  - obey_all(): it obeys all requests that are complete in the buffer, while their replies fit. conn_run() then sends
+ *    these replies together, usually by one system call. That makes pipelining fast.
+ *  - a connection is a body of nart/co.h, because there may be many: a body takes less time and memory than a fiber.
+ *    The task that accepts is a fiber.
+ *  - parse() and obey() do not use sockets: they read and write memory.
  * Usage: redis_server [ADDRESS:PORT]. It serves until SIGINT or SIGTERM. Try it:
  *     redis-benchmark -t ping,set,get,incr -P 16 -q */
 #include <nart/nart.h>

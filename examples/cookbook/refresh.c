@@ -2,13 +2,14 @@
 /* refresh.c: a value that is fetched by HTTP periodically, and used by a task that never waits for it.
  *
  * What to look at
- *  - the rate is a resource of a world. refresher() writes it. The handler on_query() reads it: a handler names what it
- *    needs, and is called with it. Neither of the two knows the other.
- *  - refresher(): an interval that skips ticks while a request takes longer. get_rate() has a deadline for the whole
- *    request. If it fails, the old rate stays.
- *  - get() is HTTP/1.0 over TCP. For https use nart_http_request() of the bridge, as cold_http.c does: the rest stays.
- * Usage: refresh ADDRESS:PORT [MILLISECONDS between requests]. It gets http://ADDRESS:PORT/rate. A datagram that has an
- * amount is answered by the amount times the rate. It serves until SIGTERM. */
+ *  - the rate is a resource of a world. refresher() writes it. The handler on_query() names it as what it reads, and is
+ *    called with a pointer to it. Neither refers to the other.
+ *  - refresher(): its interval skips the ticks that pass while a request takes longer. get_rate() sets a deadline for
+ *    the whole request. If a request fails, the old rate stays.
+ *  - get() is HTTP/1.0 over TCP. For https use nart_http_request() of the bridge, as cold_http.c does; nothing else
+ *    changes.
+ * Usage: refresh ADDRESS:PORT [MILLISECONDS between requests]. It gets http://ADDRESS:PORT/rate. The answer to a
+ * datagram with an amount is the amount times the rate. It serves until SIGTERM. */
 #include <nart/nart.h>
 
 #include <signal.h>

@@ -2,9 +2,10 @@
 /* shutdown.c: an event loop that ends on SIGINT or SIGTERM, after the work that has begun.
  *
  * What to look at
- *  - nart_rt_shutdown_on() in run(): a signal asks the runtime to shut down. No handler of your own, no flag.
- *  - the race in ticker(): it waits for the next tick and for the shutdown, and finishes the tick it is in.
- *  - nart_rt_shutdown_within(): all tasks have one second to end, then they are cancelled, and have another one to unwind.
+ *  - run(): nart_rt_shutdown_on() makes a signal ask the runtime to shut down. It needs no signal handler and no flag.
+ *  - ticker(): a race between the next tick and the shutdown. A tick that has begun is finished.
+ *  - run(): nart_rt_shutdown_within() gives all tasks one second to end. It cancels those that are left, and gives them
+ *    another second to unwind.
  * Usage: shutdown. It ticks until SIGINT or SIGTERM: press Ctrl-C. */
 #include <nart/nart.h>
 

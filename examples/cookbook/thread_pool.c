@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* thread_pool.c: threads that block feed a loop, which answers each of them. They count the different words of files.
+/* thread_pool.c: threads that block send requests to a loop, which answers them. Together they count the distinct words
+ * of files.
  *
  * What to look at
- *  - the index of words belongs to the loop: no lock, whatever the number of threads.
- *  - one channel of kind MPSC has the requests of all threads; each thread has a channel of kind SPSC for its answers.
- *    Threads have no loop: they use nart_send_blocking() and nart_recv_blocking().
- *  - a thread waits while the channel is full, and until it is answered. So no queue grows.
- *  - the end: count() ends when all threads have closed their senders. Whatever happens, run() closes the loop's ends
- *    before it joins the threads: so none of them waits for ever.
+ *  - the index of words belongs to the loop. It needs no lock, whatever the number of threads is.
+ *  - one MPSC channel carries the requests of all threads; each thread has an SPSC channel for its answers. Threads
+ *    have no loop: they use nart_send_blocking() and nart_recv_blocking().
+ *  - a thread blocks while the channel of requests is full, and until it is answered. So the queues are bounded.
+ *  - count() ends when all threads have closed their senders. run() closes the loop's ends on every path, before it
+ *    joins a thread that uses them. So no thread waits for ever.
  * Usage: thread_pool FILE... */
 #include <nart/nart.h>
 

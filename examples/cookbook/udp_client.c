@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* udp_client.c: requests by UDP. A request or its answer may be lost: clients repeat it, and give up in the end.
+/* udp_client.c: requests by UDP. A request or its answer may be lost: a client sends its request up to TRIES times.
  *
  * What to look at
- *  - request(): each try has a deadline, the next one twice as long. No timer of your own.
- *  - answer(): a loop that skips what is not the answer. The deadline of the await around it holds for the whole
- *    function, however many datagrams arrive.
- *  - a connected socket reports that nobody listens (-ECONNREFUSED). That counts as no answer: the next try comes when
- *    the time of this one is over.
- * Usage: udp_client ADDRESS:PORT [CLIENTS [MILLISECONDS of the first try]]. Client N sends "N", and the answer is
+ *  - request(): each try is an await with a deadline, which doubles from one to the next. It needs no timer.
+ *  - answer(): a loop that skips datagrams that are not the answer. The deadline of the await around it holds for the
+ *    whole function, however many datagrams arrive.
+ *  - request(): a connected socket reports that no process listens (-ECONNREFUSED). That counts as no answer: the next
+ *    try begins when the time of this one has passed.
+ * Usage: udp_client ADDRESS:PORT [CLIENTS [MILLISECONDS of the first try]]. Client N sends "N". The answer is
  * "N: TEXT". */
 #include <nart/nart.h>
 
