@@ -12,8 +12,9 @@
  *  3. One task may wait per handle and direction; a second one gets `-EBUSY`. The reader and the writer
  *     may be two tasks. Several tasks send datagrams with nart_udp_send_in_turn().
  *  4. Closing a handle in which another task waits, or another arm of a race, wakes it: its operation
- *     answers `-EBADF` (a connect NART_EABORTED). Do not open the handle again before that task
- *     has run: its operation, unless it is a connect, would then apply to the new descriptor.
+ *     answers `-EBADF` (a connect NART_EABORTED). Keep the handle's memory, and do not open it again, before
+ *     that task has run: its operation looks at the handle once more, and, unless it is a connect, would apply to
+ *     the new descriptor.
  *  5. Every operation can answer these errors, which are not repeated below: `-ECANCELED` and
  *     `-ETIMEDOUT` (nothing was received or sent: the operation can be called again), `-EBUSY`, `-EBADF`,
  *     NART_EDRIVER, NART_ESTALE, `-EPERM`.

@@ -28,8 +28,9 @@
  *     waits are withdrawn. What was reserved for a withdrawn wait (its turn: a value, a slot, a permit)
  *     passes to the next waiter.
  *  5. A task waits in a handle from NART_PENDING until the operation answers, the race around it is decided,
- *     the handle is closed, or a poll of the task ends without a call of the operation. During this time do
- *     not copy, move or free the handle, nor the frame of a body that returned NART_PENDING. After the answer
+ *     or a poll of the task ends without a call of the operation. During this time do not copy, move or free
+ *     the handle, nor the frame of a body that returned NART_PENDING. To close the handle wakes the task, whose
+ *     operation looks at it once more: it stays where it is until that task has run. After the answer
  *     the handle may be closed and freed at once, and moved by its move function. Its bytes may be copied
  *     (into the frame of a task or a value) from the next poll on: see NART_TASK_TYPED in nart/rt.h.
  *  6. An operation that is called outside of a poll answers -EPERM.
