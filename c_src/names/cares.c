@@ -120,6 +120,10 @@ static void on_addrs(void *arg, int status, int timeouts, struct ares_addrinfo *
     (void)timeouts;
     if (is_elsewhere(l, status))
         return;
+    if (status == ARES_SUCCESS && l->in->ending) { /* the other family has no answer yet */
+        ares_freeaddrinfo(found);
+        status = ARES_EDESTRUCTION;
+    }
     if (status != ARES_SUCCESS) {
         failed(l, status);
         return;
@@ -463,6 +467,13 @@ nart_res nart__cares_open(nart_resolver *r)
     return res;
 }
 
+static void end_channel(nart_resolver *r, void *channel)
+{
+    r->ending = true;
+    ares_destroy(channel);
+    r->ending = false;
+}
+
 nart_res nart__cares_reopen(nart_resolver *r)
 {
     void *channel = r->channel, *files = r->files;
@@ -472,7 +483,7 @@ nart_res nart__cares_reopen(nart_resolver *r)
     if (res)
         return res;
     r->replacing = true; /* failed() gets what is pending */
-    ares_destroy(channel);
+    end_channel(r, channel);
     r->replacing = false;
     ares_destroy(files);
     while ((l = r->again) != NULL) {
@@ -487,7 +498,7 @@ nart_res nart__cares_reopen(nart_resolver *r)
 void nart__cares_close(nart_resolver *r)
 {
     nart__cares_alarm_close(r);
-    ares_destroy(r->channel);
+    end_channel(r, r->channel);
     ares_destroy(r->files);
 }
 

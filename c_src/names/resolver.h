@@ -56,7 +56,8 @@ struct nart_resolver {
     /* of cares.c */
     void *channel, *files; /* files: answers at once, from the hosts file; NULL: it is not used */
     nart__lookup *again;   /* pending lookups of a channel that was replaced, by `older` */
-    bool replacing;
+    bool ending;           /* a channel is being destroyed */
+    bool replacing;        /* and what is pending is asked again */
     nart_watch alarm;
     int alarm_fd;
     int64_t alarm_at; /* on the system's clock; 0: it is not set */

@@ -28,6 +28,8 @@ static const struct dns_record records[] = {
     { "long.test", ns_t_a, "192.0.2.9", DNS_TRUNCATED, 60 },
     { "late.test", ns_t_a, "192.0.2.10", DNS_HELD, 60 },
     { "later.test", ns_t_a, "192.0.2.11", DNS_HELD, 60 },
+    { "half.test", ns_t_a, "192.0.2.18", 0, 60 },
+    { "half.test", ns_t_aaaa, "2001:db8::18", DNS_HELD, 60 },
     { "elsewhere.test", ns_t_a, "192.0.2.13", DNS_OTHER_PLACE, 60 },
     { "giant.test", ns_t_a, "192.0.2.14", DNS_GIANT, 60 },
     { "cut.test", ns_t_a, "192.0.2.15", DNS_CUT, 60 },

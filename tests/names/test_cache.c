@@ -303,6 +303,8 @@ static void configured_open(void)
         { "_x._tcp.test", ns_t_srv, "1 0 80 other.test", 0, 60 },
         { "1.2.0.192.in-addr.arpa", ns_t_ptr, "other.test", 0, 60 },
         { "near.one.test", ns_t_a, "192.0.2.112", 0, 60 },
+        { "half.test", ns_t_a, "192.0.2.118", 0, 60 },
+        { "half.test", ns_t_aaaa, "2001:db8::118", 0, 60 },
         { NULL, 0, NULL, 0, 0 },
     };
     nart_resolver_opts o = NART_RESOLVER_OPTS_INIT;
@@ -385,6 +387,24 @@ TEST_WITH(pending_questions_are_sent_to_the_servers_of_a_new_resolv_conf, config
     CHECK_STR(four("late.test"), "192.0.2.110:80"); /* it was asked before the change */
     CHECK_STR(four("late.test"), "192.0.2.110:80");
     CHECK_EQ(dns_queries(&two), asked + 1);
+}
+
+/* The answer of one family has come, that of the other one has not. */
+TEST_WITH(a_question_of_which_half_is_answered_is_sent_again, configured)
+{
+    struct op half = op_of("half.test", AF_UNSPEC), op = op_of("four.test", AF_INET);
+
+    op_start(rt, &half);
+    while (dns_queries(&one) < 2)
+        CHECK_LE(0, nart_rt_poll(rt, NART_MS));
+    CHECK_STR(four("fleeting.test"), "192.0.2.5:80"); /* behind the answer */
+    CHECK_RES(half.res, NART_PENDING);
+    conf_write(TWO);
+    CHECK_RES(nart_rt_clock_advance(rt, NART_SEC), 0);
+    op_start(rt, &op);
+    CHECK_RES(answer_of(&op), 1);
+    CHECK_RES(answer_of(&half), 2);
+    CHECK(strstr(text_of(half.out), "118]:80") || strstr(text_of(half.out), ".118:80"));
 }
 
 TEST_WITH(while_resolv_conf_is_missing_or_empty_the_servers_stay, configured)

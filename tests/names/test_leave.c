@@ -157,6 +157,20 @@ TEST_WITH(lookups_of_a_freed_resolver_answer, served)
     CHECK_RES(nart_resolver_free(NULL), 0);
 }
 
+/* Of which the answer of one family has come. */
+TEST_WITH(a_lookup_of_a_freed_resolver_answers_no_half, served)
+{
+    struct op op = op_of("half.test", AF_UNSPEC);
+
+    op_start(rt, &op);
+    while (dns_queries(&dns) < 2)
+        CHECK_LE(0, nart_rt_poll(rt, NART_MS));
+    CHECK_STR(four("fleeting.test"), "192.0.2.5:80"); /* behind the answer */
+    CHECK_RES(op.res, NART_PENDING);
+    CHECK_RES(nart_resolver_free(resolver), 0);
+    CHECK_RES(answer_of(&op), NART_EABORTED);
+}
+
 TEST_WITH(polls_for_no_reason_change_nothing, served)
 {
     struct op op = op_of("late.test", AF_INET);
