@@ -8,9 +8,13 @@
 
 #ifdef NART_CARES
 
+#include "../sys.h"
+
 #include <ares.h>
 #include <arpa/inet.h>
 #include <arpa/nameser.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -415,14 +419,32 @@ static int open_channels(nart_resolver *r, struct ares_options *opts, int mask)
     return ARES_SUCCESS;
 }
 
-/* Reads the configuration. After an error nothing has changed. */
-static nart_res read_configuration(nart_resolver *r)
+/* 0: resolv.conf can be read. c-ares does not say if it cannot, but takes the default servers: so it is asked only if
+ * it can, or at first, where the file system does not let it. */
+static nart_res conf_check(const nart_resolver *r, bool again)
+{
+    int fd = nart__sys_file_open(nart__conf_path(r), O_RDONLY | O_NONBLOCK, 0);
+
+    if (fd >= 0) {
+        nart__sys_close(fd);
+        return 0;
+    }
+    if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
+        return fd;
+    return again ? NART_EDNS : 0;
+}
+
+/* Reads the configuration, at first or again. After an error nothing has changed. */
+static nart_res read_configuration(nart_resolver *r, bool again)
 {
     const nart_resolver_opts *o = &r->opts;
     struct ares_options opts = { .flags = 0 };
     int mask = ARES_OPT_SOCK_STATE_CB;
     char *path = (char *)(uintptr_t)o->resolv_conf;
 
+    nart_res res = conf_check(r, again);
+    if (res)
+        return res;
     opts.sock_state_cb = nart__cares_state;
     opts.sock_state_cb_data = r;
     if (o->timeout) {
@@ -461,7 +483,7 @@ nart_res nart__cares_open(nart_resolver *r)
     nart_res res = nart__cares_alarm_open(r);
     if (res)
         return res;
-    res = read_configuration(r);
+    res = read_configuration(r, false);
     if (res)
         nart__cares_alarm_close(r);
     return res;
@@ -477,7 +499,7 @@ static void end_channel(nart_resolver *r, void *channel)
 nart_res nart__cares_reopen(nart_resolver *r)
 {
     void *channel = r->channel, *files = r->files;
-    nart_res res = read_configuration(r);
+    nart_res res = read_configuration(r, true);
     nart__lookup *l;
 
     if (res)

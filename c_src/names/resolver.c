@@ -143,9 +143,9 @@ static nart__file_state state_of(const char *path)
     };
 }
 
-static nart__file_state conf_state(const nart_resolver *r)
+const char *nart__conf_path(const nart_resolver *r)
 {
-    return state_of(r->opts.resolv_conf ? r->opts.resolv_conf : CONF);
+    return r->opts.resolv_conf ? r->opts.resolv_conf : CONF;
 }
 
 static bool is_same(const nart__file_state *a, const nart__file_state *b)
@@ -162,7 +162,8 @@ static void look_at_files(nart_resolver *r)
     if (now < r->look_at)
         return;
     r->look_at = nart_time_add(now, NART_SEC);
-    nart__file_state hosts = r->no_hosts ? r->hosts : state_of(HOSTS), conf = conf_state(r);
+    nart__file_state hosts = r->no_hosts ? r->hosts : state_of(HOSTS);
+    nart__file_state conf = state_of(nart__conf_path(r));
     bool same = is_same(&hosts, &r->hosts);
     r->hosts = hosts;
     if (conf.size > 0 && !is_same(&conf, &r->conf) && nart__cares_reopen(r) == 0) {
@@ -335,7 +336,7 @@ nart_res nart_resolver_new(nart_rt *rt, const nart_resolver_opts *opts, nart_res
         in->max_kept = 0;
     r = keep_strings(in);
     if (r == 0) {
-        in->conf = conf_state(in); /* before it is read: so no change is missed */
+        in->conf = state_of(nart__conf_path(in)); /* before it is read: so no change is missed */
         r = nart__cares_open(in);
     }
     if (r) {

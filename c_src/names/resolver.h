@@ -67,6 +67,9 @@ struct nart_resolver {
 
 /* ---- resolver.c, called by cares.c ---- */
 
+/* resolv.conf, or the file instead of it. */
+const char *nart__conf_path(const nart_resolver *r);
+
 /* Memory for the data of an answer. NULL: none; nart__lookup_done() is then called with -ENOMEM. */
 void *nart__lookup_data(nart__lookup *l, size_t size);
 

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 /* ---- the cache ---- */
@@ -419,6 +420,53 @@ TEST_WITH(while_resolv_conf_is_missing_or_empty_the_servers_stay, configured)
     conf_write(TWO);
     CHECK_RES(nart_rt_clock_advance(rt, NART_SEC), 0);
     CHECK_STR(four("four.test"), "192.0.2.104:80");
+}
+
+/* Lets the process open no descriptor; again as many as before. */
+static void no_descriptors(bool none)
+{
+    static struct rlimit before;
+    struct rlimit limit;
+
+    if (none) {
+        int fd = dup(0);
+        CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+        limit = (struct rlimit){ (rlim_t)fd, before.rlim_max };
+        close(fd);
+    } else {
+        limit = before;
+    }
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+TEST_WITH(without_a_descriptor_to_read_resolv_conf_the_servers_stay, configured)
+{
+    CHECK_STR(four("four.test"), "192.0.2.4:80");
+    conf_write(TWO);
+    CHECK_RES(nart_rt_clock_advance(rt, NART_SEC), 0);
+    no_descriptors(true);
+    CHECK_STR(four("four.test"), "192.0.2.4:80");
+    no_descriptors(false);
+    CHECK_RES(nart_rt_clock_advance(rt, NART_SEC), 0);
+    CHECK_STR(four("four.test"), "192.0.2.104:80");
+}
+
+TEST_WITH(without_a_descriptor_to_read_resolv_conf_there_is_no_resolver, configured)
+{
+    nart_resolver_opts o = NART_RESOLVER_OPTS_INIT;
+
+    o.resolv_conf = conf;
+    for (int left = 0; left < 2; left++) { /* one: for the alarm */
+        int fd = left ? dup(0) : -1;
+        no_descriptors(true);
+        if (left)
+            close(fd);
+        nart_res r = nart_resolver_new(rt, &o, &resolver);
+        no_descriptors(false);
+        CHECK_RES(r, -EMFILE);
+    }
+    use(o);
+    CHECK_STR(four("four.test"), "192.0.2.4:80");
 }
 
 TEST_WITH(a_resolver_whose_servers_were_given_keeps_them, configured)
