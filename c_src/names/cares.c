@@ -283,6 +283,17 @@ static void on_srv(void *arg, int status, int timeouts, unsigned char *reply, in
     nart__lookup_done(l, out ? (nart_res)n : -ENOMEM, out ? time_of(l, ttl) : 0);
 }
 
+/* 0: c-ares can open the file; NART_EDNS: it cannot; -EMFILE and the like: it cannot now. It would not say so, but
+ * continue without what is in it. */
+static nart_res open_check(const char *path)
+{
+    int fd = nart__sys_file_open(path, O_RDONLY | O_NONBLOCK, 0);
+
+    if (fd >= 0)
+        nart__sys_close(fd);
+    return fd >= 0 ? 0 : fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM ? fd : NART_EDNS;
+}
+
 /* ---- questions ---- */
 
 /* Asks for the name of an address: "1.2.0.192.in-addr.arpa". */
@@ -314,6 +325,11 @@ static bool is_in_files(nart_resolver *r, nart__lookup *l)
 
     if (!r->files || l->question == NART__ASK_SRV)
         return false;
+    nart_res res = open_check(NART__HOSTS);
+    if (res && res != NART_EDNS) {
+        nart__lookup_done(l, res, 0);
+        return true;
+    }
     l->local = true;
     if (l->question == NART__ASK_PTR) {
         int family = address_of(l, &addr);
@@ -419,19 +435,11 @@ static int open_channels(nart_resolver *r, struct ares_options *opts, int mask)
     return ARES_SUCCESS;
 }
 
-/* 0: resolv.conf can be read. c-ares does not say if it cannot, but takes the default servers: so it is asked only if
- * it can, or at first, where the file system does not let it. */
+/* Can resolv.conf be read? At first the default servers are better than none. */
 static nart_res conf_check(const nart_resolver *r, bool again)
 {
-    int fd = nart__sys_file_open(nart__conf_path(r), O_RDONLY | O_NONBLOCK, 0);
-
-    if (fd >= 0) {
-        nart__sys_close(fd);
-        return 0;
-    }
-    if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
-        return fd;
-    return again ? NART_EDNS : 0;
+    nart_res res = open_check(nart__conf_path(r));
+    return res == NART_EDNS && !again ? 0 : res;
 }
 
 /* Reads the configuration, at first or again. After an error nothing has changed. */

@@ -23,7 +23,6 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#define HOSTS "/etc/hosts"
 #define CONF "/etc/resolv.conf"
 #define NEGATIVE (5 * NART_SEC)
 
@@ -162,7 +161,7 @@ static void look_at_files(nart_resolver *r)
     if (now < r->look_at)
         return;
     r->look_at = nart_time_add(now, NART_SEC);
-    nart__file_state hosts = r->no_hosts ? r->hosts : state_of(HOSTS);
+    nart__file_state hosts = r->no_hosts ? r->hosts : state_of(NART__HOSTS);
     nart__file_state conf = state_of(nart__conf_path(r));
     bool same = is_same(&hosts, &r->hosts);
     r->hosts = hosts;

@@ -8,6 +8,7 @@
 #include <nart/watch.h>
 
 #define NART__LOOKUP_BUCKETS 256
+#define NART__HOSTS "/etc/hosts"
 
 /* A question, and the answer once it is there. */
 typedef struct nart__lookup {

@@ -58,7 +58,7 @@
  *  7. Every operation can answer these errors, which are not repeated below: -ECANCELED and -ETIMEDOUT; -EBUSY
  *     another task, or another operation, waits in this state; -EPERM outside of a poll; and, if a name has to be
  *     looked up, NART_EDRIVER under tokio, which has a resolver of its own; -ENOMEM; -EMFILE, -ENFILE the runtime's
- *     resolver needs a descriptor; NART_EABORTED the resolver was freed meanwhile.
+ *     resolver, or reading /etc/hosts, needs a descriptor; NART_EABORTED the resolver was freed meanwhile.
  *
  * | error                | the name                                                                       |
  * |----------------------|--------------------------------------------------------------------------------|

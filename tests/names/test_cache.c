@@ -265,6 +265,38 @@ TEST_WITH(what_the_hosts_file_has_is_kept_until_it_changes, served)
     CHECK_STR(four("four.test"), "192.0.2.4:80");
 }
 
+/* Lets the process open no descriptor; again as many as before. */
+static void no_descriptors(bool none)
+{
+    static struct rlimit before;
+    struct rlimit limit;
+
+    if (none) {
+        int fd = dup(0);
+        CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+        limit = (struct rlimit){ (rlim_t)fd, before.rlim_max };
+        close(fd);
+    } else {
+        limit = before;
+    }
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+TEST_WITH(without_a_descriptor_to_read_the_hosts_file_no_server_is_asked, served)
+{
+    hosts_open("192.0.2.77 four.test\n");
+    struct op op = op_of("late.test", AF_INET);
+    op_start(rt, &op); /* so the resolver has a socket */
+    no_descriptors(true);
+    CHECK_STR(four("four.test"), "EMFILE");
+    no_descriptors(false);
+    CHECK_STR(four("four.test"), "192.0.2.77:80");
+    dns_release(&dns);
+    CHECK_RES(answer_of(&op), 1);
+    CHECK_EQ(dns_queries(&dns), 1);
+    close(hosts);
+}
+
 /* ---- resolv.conf ---- */
 
 static struct dns one, two;
@@ -420,23 +452,6 @@ TEST_WITH(while_resolv_conf_is_missing_or_empty_the_servers_stay, configured)
     conf_write(TWO);
     CHECK_RES(nart_rt_clock_advance(rt, NART_SEC), 0);
     CHECK_STR(four("four.test"), "192.0.2.104:80");
-}
-
-/* Lets the process open no descriptor; again as many as before. */
-static void no_descriptors(bool none)
-{
-    static struct rlimit before;
-    struct rlimit limit;
-
-    if (none) {
-        int fd = dup(0);
-        CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
-        limit = (struct rlimit){ (rlim_t)fd, before.rlim_max };
-        close(fd);
-    } else {
-        limit = before;
-    }
-    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
 TEST_WITH(without_a_descriptor_to_read_resolv_conf_the_servers_stay, configured)
