@@ -41,7 +41,7 @@ nart_res nart_tcp_split(nart_tcp *s, nart_tcp_half *reader, nart_tcp_half *write
         *reader = (nart_tcp_half){ .dir = NART_READ };
     if (writer)
         *writer = (nart_tcp_half){ .dir = NART_WRITE };
-    if (!s || !reader || !writer || !a->alloc || !a->free)
+    if (!s || !reader || !writer || reader == writer || !a->alloc || !a->free)
         return -EINVAL;
     nart_res fd = nart__io_fd(&s->io);
     if (fd < 0)

@@ -76,9 +76,9 @@ typedef struct nart_tcp_half {
 /**
  * Splits a connection. `*s` is closed: a task that waits in it is woken and finds that.
  * @param reader, writer the halves, overwritten. @param alloc NULL: malloc() and free().
- * @return 0; -ENOMEM; -EINVAL no `s`, `reader` or `writer`, or a function is missing in `*alloc`; -EBADF; -ENOTCONN a
- *   connect is under way; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. After an error both halves are closed, and `*s` is
- *   unchanged.
+ * @return 0; -ENOMEM; -EINVAL no `s`, `reader` or `writer`, both are the same, or a function is missing in `*alloc`; -EBADF;
+ *   -ENOTCONN a connect is under way; NART_ESTALE; NART_EWRONGTHREAD; NART_EFORK. After an error both halves are closed,
+ *   and `*s` is unchanged.
  * **Cost**: one allocation, which both halves share.
  */
 NART_API NART_MUST_USE nart_res nart_tcp_split(nart_tcp *s, nart_tcp_half *reader,

@@ -374,6 +374,7 @@ TEST_EACH(a_connection_that_cannot_be_split, TCP_BODY, UNIX_BODY)
     CHECK_RES(nart_unix_split(NULL, &in, &out, NULL), -EINVAL);
     CHECK_RES(nart_unix_split(&sock, NULL, &out, NULL), -EINVAL);
     CHECK_RES(nart_unix_split(&sock, &in, NULL, NULL), -EINVAL);
+    CHECK_RES(nart_unix_split(&sock, &in, &in, NULL), -EINVAL); /* one has both */
     bare.free = NULL;
     CHECK_RES(split_with(&bare), -EINVAL);
     bare = counted;
