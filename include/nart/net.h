@@ -572,8 +572,9 @@ NART_API NART_MUST_USE nart_res nart_udp_send_many(nart_cx *cx, nart_udp *u,
  * not in the queue. A sender that is cancelled, loses its race or whose deadline passes leaves the queue, and has sent
  * nothing. Close or move the socket before its memory is freed: its senders find it closed.
  * @param w the caller's wait, in its frame: one for each send that may wait at the same time.
- * @return as nart_udp_send(); -EBUSY another operation waits in `w`, or a task waits in nart_udp_send() itself;
- *   NART_EDRIVER also: tasks of another runtime are queued. **Cost**: as nart_udp_send(); no allocation.
+ * @return as nart_udp_send(); -EBUSY another operation waits in `w`, or a task waits to send out of turn, or in
+ *   nart_udp_ready(); NART_EDRIVER also: tasks of another runtime are queued. **Cost**: as nart_udp_send(); no
+ *   allocation.
  */
 NART_API NART_MUST_USE nart_res nart_udp_send_in_turn(nart_cx *cx, nart_udp *u, nart_waiter *w,
                                                       const void *buf, size_t len,

@@ -226,6 +226,7 @@ NART_API NART_MUST_USE nart_res nart_rt_spawn_boxed(nart_rt *rt, const nart_task
  * |-------------------------------------------------------------------|---------------------------------|
  * | nart_tcp, nart_tcp_listener, nart_udp                             | nart_fd                         |
  * | nart_unix, nart_unix_listener, nart_unix_dgram                    |                                 |
+ * | nart_tcp_half, nart_unix_half                                     |                                 |
  * | nart_tx, nart_rx, nart_bytes_tx, nart_bytes_rx                    | nart_nursery that is open       |
  * | ends of nart_oneshot_open()                                       | nart_task_set and its nodes     |
  * | ends of a watch or a broadcast                                    | ends of nart_oneshot_link():    |
