@@ -44,7 +44,8 @@
  *
  * Rules, beside those of nart/io.h:
  *  1. A half is a handle. Zeroed = closed. While no operation of it waits, it may be moved by assignment: into the frame
- *     of the task that gets it. Both halves stay in one runtime, or under the driver that polls both.
+ *     of the task that gets it. Both halves stay in one runtime; on tokio with one task and those that it spawns, as
+ *     tasks of tokio that do not know each other run at the same time (rule 7 of nart/io.h).
  *  2. All operations are those of the connection, by nart_tcp_half_tcp(): call that in each await, and keep no pointer
  *     to the connection, which is freed with its last half. An error of the connection holds for both halves:
  *     nart_tcp_error().
