@@ -85,6 +85,12 @@ nart_res nart__io_fd(const nart_io *io)
     return io->drv ? io->drv->io_fd(io->host, io->id) : -EBADF;
 }
 
+nart_res nart__io_usable(const nart_io *io, const nart_cx *cx)
+{
+    nart_res r = !io->drv ? -EBADF : nart__io_under(io, cx) ? nart__io_fd(io) : NART_EDRIVER;
+    return r < 0 ? r : 1;
+}
+
 nart_res nart__io_set_option(const nart_io *io, int level, int name, int value)
 {
     nart_res fd = nart__io_fd(io);

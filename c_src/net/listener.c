@@ -8,8 +8,9 @@
  *     something. The direction stays ready and the connection stays in the kernel's queue;
  *  3. about the listener: answered.
  * A connection that was accepted and cannot be registered (the reactor's table is full) is kept in the
- * handle and registered by the next call: it is not lost. The direction stays ready meanwhile, so that call
- * does not wait. The reactor knows of it, and closes it with the listener when the runtime is freed. */
+ * handle and registered by the next call: it is not lost. That call does not wait, whatever the readiness is: a try
+ * may have taken the connection before its event. A task that waits is woken for it. The reactor knows of it, and
+ * closes it with the listener when the runtime is freed. */
 #include "net.h"
 
 #include <netinet/in.h>
@@ -148,6 +149,19 @@ static void keep(nart_tcp_listener *l, int fd_plus_one)
     l->spare = fd_plus_one;
     if (l->io.drv == &nart__loop)
         nart__loop_io_keep(l->io.host, l->io.id, fd_plus_one);
+    if (fd_plus_one)
+        (void)nart__io_wake(&l->io);
+}
+
+/* What nart__io_want() answers: there may be a connection. */
+static nart_res want(nart_cx *cx, const nart_tcp_listener *l)
+{
+    if (NART_LIKELY(!l->spare))
+        return nart__io_want(&l->io, NART_READ, cx);
+    nart_res r = nart__io_usable(&l->io, cx);
+    if (r > 0)
+        nart__io_unwait(&l->io, NART_READ, cx);
+    return r > 0 ? NART_READ : r;
 }
 
 /* A connection's descriptor, or -errno. Without waiting; not the one that is kept. */
@@ -163,7 +177,7 @@ static int accept_one(const nart_tcp_listener *l, nart_addr *peer)
 static nart_res take(nart_cx *cx, nart_tcp_listener *l, nart_addr *peer)
 {
     for (;;) {
-        nart_res r = nart__io_want(&l->io, NART_READ, cx);
+        nart_res r = want(cx, l);
         if (r <= 0)
             return r;
         if (l->spare)
@@ -275,7 +289,9 @@ nart_res nart_tcp_try_accept_many(nart_tcp_listener *l, nart_tcp *out, nart_addr
 nart_res nart_tcp_listener_ready(nart_cx *cx, nart_tcp_listener *l)
 {
     nart_res r = nart__io_enter(&l->io, NART_READ, cx);
-    return r ? r : nart__io_ready(&l->io, NART_READ, cx);
+    if (r)
+        return r;
+    return l->spare ? want(cx, l) : nart__io_ready(&l->io, NART_READ, cx);
 }
 
 nart_res nart_tcp_listener_addr(const nart_tcp_listener *l, nart_addr *out)

@@ -196,13 +196,6 @@ nart_res nart__try_send_to(const nart_io *io, const nart_addr *to, nart__send_fn
     return n;
 }
 
-/* Can the running task use this handle? 1, or the error that nart__io_want() answers. */
-static nart_res usable(const nart_io *io, const nart_cx *cx)
-{
-    nart_res r = !io->drv ? -EBADF : nart__io_under(io, cx) ? nart__io_fd(io) : NART_EDRIVER;
-    return r < 0 ? r : 1;
-}
-
 nart_res nart__send_to(nart_cx *cx, const nart_io *io, nart_tcp *conn, const nart_addr *to,
                        nart__send_fn *send, const void *what)
 {
@@ -211,7 +204,7 @@ nart_res nart__send_to(nart_cx *cx, const nart_io *io, nart_tcp *conn, const nar
         return r;
     for (;;) {
         /* Readiness is not about the queue of `to`: the kernel is asked first. */
-        r = to ? usable(io, cx) : nart__io_want(io, NART_WRITE, cx);
+        r = to ? nart__io_usable(io, cx) : nart__io_want(io, NART_WRITE, cx);
         if (r <= 0)
             return r;
         nart_res fd = nart__io_fd(io);

@@ -144,6 +144,9 @@ static inline nart_res nart__io_transfer(nart_cx *cx, const nart_io *io, uint32_
     return nart__io_transfer_of(cx, io, NULL, dir, call, pieces, n);
 }
 
+/* Can the running task use this handle? 1, or the error that nart__io_want() answers. */
+nart_res nart__io_usable(const nart_io *io, const nart_cx *cx);
+
 /* Sets an option of type int: 0, -errno, or the errors of nart__io_fd(). */
 nart_res nart__io_set_option(const nart_io *io, int level, int name, int value);
 

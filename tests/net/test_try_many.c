@@ -208,6 +208,50 @@ TEST(a_connection_without_a_record_is_kept)
     close(third);
 }
 
+static nart_res do_tcp_accept(nart_cx *cx, struct op *op)
+{
+    return nart_tcp_accept(cx, op->h, op->other, NULL);
+}
+
+/* The kernel does not report it any more. */
+TEST(a_connection_that_a_try_has_kept_is_accepted_without_an_event)
+{
+    nart_tcp_listener l;
+    nart_addr at;
+    nart_tcp s[2] = { { .state = 0 } };
+    struct op accept = { .call = do_tcp_accept, .h = &l, .other = &s[1] };
+    struct op ready = { .call = do_listener_ready, .h = &l };
+
+    rt = NEW_RT(.max_io = 2);
+    listen_at(rt, &l, &at);
+    int client = raw_connect(&at);
+    CHECK_RES(nart_tcp_try_accept_many(&l, s, NULL, 1), 1);
+    op_start(&accept, BODY);
+    CHECK_RES(accept.res, NART_PENDING);
+    int second = raw_connect(&at);
+    CHECK_RES(nart_tcp_try_accept_many(&l, &s[1], NULL, 1), NART_EFDS);
+    CHECK_RES(nart_tcp_close(&s[0]), 0);
+    settle(rt);
+    CHECK_RES(accept.res, 0); /* the task that waited */
+    nart_join_release(&accept.join);
+    CHECK_RES(nart_tcp_try_accept_many(&l, s, NULL, 1), -EAGAIN);
+    int third = raw_connect(&at);
+    CHECK_RES(nart_tcp_try_accept_many(&l, s, NULL, 1), NART_EFDS);
+    op_start(&ready, BODY);
+    CHECK_RES(ready.res, NART_READ);
+    nart_join_release(&ready.join);
+    CHECK_RES(nart_tcp_close(&s[1]), 0);
+    op_start(&accept, BODY);
+    CHECK_RES(accept.res, 0);
+    nart_join_release(&accept.join);
+    CHECK_RES(nart_tcp_close(&s[1]), 0);
+    CHECK_RES(nart_tcp_listener_close(&l), 0);
+    rt_close();
+    close(client);
+    close(second);
+    close(third);
+}
+
 TEST_WITH(unix_connections_are_accepted_in_batches, rt)
 {
     nart_unix_opts opts = NART_UNIX_OPTS_INIT;
