@@ -54,7 +54,7 @@ static nart_res serve(nart_cx *cx, void *arg)
 
         r = nart_await_any(cx, which, nart_shutdown_await(cx, &shutdown),
                            nart_tcp_accept(cx, listener, &sock, NULL));
-        if (which == 0)
+        if (r == -ECANCELED || which == 0)
             break;
         if (r == 0)
             r = nart_fiber_spawn_value(cx, client, &sock, &opts, NULL);
