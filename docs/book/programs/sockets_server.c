@@ -40,13 +40,13 @@ static nart_res accept_all(nart_cx *cx, void *arg)
     nart_waiter stop = { 0 };
     nart_timer pause = { 0 };
     nart_tcp sock = { 0 };
+    nart_res r;
     int which;
 
     opts.drop = drop_sock;
     for (;;) {
-        nart_res r = nart_await_any(cx, which, nart_shutdown_await(cx, &stop),
-                                    nart_tcp_accept(cx, listener, &sock, NULL));
-
+        r = nart_await_any(cx, which, nart_shutdown_await(cx, &stop),
+                           nart_tcp_accept(cx, listener, &sock, NULL));
         if (r == -ECANCELED || which == 0)
             break;
         if (r == 0)
@@ -55,11 +55,12 @@ static nart_res accept_all(nart_cx *cx, void *arg)
             continue;
         /* No descriptor or no memory is left: refuse this client, and let others end. */
         nart_tcp_close(&sock);
-        if (nart_await(cx, nart_sleep(cx, &pause, 10 * NART_MS)) < 0)
+        r = nart_await(cx, nart_sleep(cx, &pause, 10 * NART_MS));
+        if (r < 0)
             break;
     }
     nart_tcp_listener_close(listener);
-    return 0;
+    return r; /* 0 after a request to shut down */
 }
 // --8<-- [end:accept]
 
