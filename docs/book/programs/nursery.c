@@ -7,7 +7,8 @@
 
 // --8<-- [start:program]
 struct part {
-    nart_res answer; /* before: what it is to fail with */
+    nart_res fails_with; /* 0: it does not fail */
+    nart_res answer;
 };
 
 static nart_res part(nart_cx *cx, void *arg)
@@ -15,6 +16,7 @@ static nart_res part(nart_cx *cx, void *arg)
     struct part *p = arg;
     nart_timer timer = { 0 };
 
+    p->answer = p->fails_with;
     if (p->answer == 0)
         p->answer = nart_await(cx, nart_sleep(cx, &timer, 30 * NART_SEC)); // the work
     return p->answer;
@@ -22,7 +24,7 @@ static nart_res part(nart_cx *cx, void *arg)
 
 static nart_res whole(nart_cx *cx, void *arg)
 {
-    struct part parts[3] = { { 0 }, { 0 }, { -EPIPE } };
+    struct part parts[3] = { [2] = { .fails_with = -EPIPE } };
     nart_nursery nursery = { 0 };
     nart_fiber f;
     nart_res first = 0, joined;
@@ -42,7 +44,7 @@ static nart_res whole(nart_cx *cx, void *arg)
         printf("part %d: %s\n", i, nart_err_name(parts[i].answer));
     printf("first error: %s\n", nart_err_name(first));
     (void)arg;
-    return r < 0 ? r : joined;
+    return r < 0 ? r : joined < 0 ? joined : first;
 }
 // --8<-- [end:program]
 
@@ -55,5 +57,5 @@ int main(void)
     if (r == 0)
         r = nart_fiber_block_on(rt, whole, NULL, NULL, &answer);
     nart_rt_free(rt);
-    return r < 0 || answer < 0;
+    return r < 0 || answer != -EPIPE;
 }
