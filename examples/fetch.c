@@ -73,6 +73,11 @@ int main(int argc, char **argv)
         struct fetch f = { .tokio = tokio, .url = argc > 1 ? argv[1] : "https://example.com/" };
         r = fetch_block_on(rt, &f, &answer);
     }
+    if (tokio) { /* its threads end before the loop is freed */
+        nart_res ended = nart_tokio_shutdown(tokio, 5 * NART_SEC, NULL);
+        if (r == 0)
+            r = ended;
+    }
     if (r < 0)
         fprintf(stderr, "%s\n", nart_strerror(r));
     nart_rt_free(rt);
