@@ -7,7 +7,7 @@
 #include <string.h>
 
 // --8<-- [start:program]
-#define MOST 64 /* bytes of a message, without its prefix */
+#define MAX_MESSAGE 64 /* bytes of a message, without its prefix */
 
 /* A stream with its memory. It stays where it is while the stream is used. */
 struct conn {
@@ -30,7 +30,7 @@ static nart_res shout(nart_cx *cx, struct conn *c)
     nart_res n;
 
     for (;;) {
-        n = nart_await(cx, nart_stream_read_frame(cx, &c->s, NART_PREFIX_U16BE, MOST, &msg));
+        n = nart_await(cx, nart_stream_read_frame(cx, &c->s, NART_PREFIX_U16BE, MAX_MESSAGE, &msg));
         if (n < 0)
             return n == NART_EEOF ? 0 : n; /* NART_ETRUNCATED: in the middle of a message */
         for (nart_res i = 0; i < n; i++)
@@ -58,7 +58,7 @@ static nart_res ask(nart_cx *cx, struct conn *c)
     if (n >= 0)
         n = nart_await(cx, nart_stream_flush(cx, &c->s)); /* else both sides wait */
     for (int i = 0; i < 3 && n >= 0; i++) {
-        n = nart_await(cx, nart_stream_read_frame(cx, &c->s, NART_PREFIX_U16BE, MOST, &msg));
+        n = nart_await(cx, nart_stream_read_frame(cx, &c->s, NART_PREFIX_U16BE, MAX_MESSAGE, &msg));
         if (n >= 0)
             printf("%.*s\n", (int)n, msg);
     }
