@@ -19,6 +19,7 @@ struct retries {
     int max, used;
 };
 
+/* By hand, as in the fiber: nart_backoff of nart/time.h does this. */
 static nart_res with_retries(nart_cx *cx, struct retries *f)
 {
     nart_res r;

@@ -12,6 +12,7 @@ static nart_res attempt(int number)
 }
 
 // --8<-- [start:form]
+/* By hand, to show a loop that awaits: nart_backoff of nart/time.h does this, with jitter and a deadline. */
 static nart_res with_retries(nart_cx *cx, int max, int *used)
 {
     nart_timer pause = { 0 };
