@@ -19,7 +19,8 @@ static nart_res reflect(nart_cx *cx, void *arg)
     return n < 0 ? n : 0;
 }
 
-/* Datagrams may be lost: ask again, three times. The socket is connected, so `to` and `from` are not needed. */
+/* Datagrams may be lost: ask again, three times. The socket is connected, so `to` and `from` are not needed. An answer
+ * that is late is taken for one to the next try: where tries differ, number them, and skip answers to others. */
 static nart_res request(nart_cx *cx, nart_udp *sock, char *buf, size_t size)
 {
     nart_res n = -ETIMEDOUT;
@@ -37,7 +38,7 @@ static nart_res client(nart_cx *cx, void *arg)
     nart_udp sock = { 0 };
     nart_addr any;
     char buf[4] = "";
-    nart_res n = nart_addr_parse(&any, "127.0.0.1:0");
+    nart_res n = nart_addr_parse(&any, "127.0.0.1:0"); /* peers elsewhere: "0.0.0.0:0", "[::]:0" */
 
     if (n == 0)
         n = nart_udp_open_here(cx, &any, NULL, &sock);
