@@ -38,8 +38,9 @@ static nart_res client(nart_cx *cx, void *arg)
 
     if (r == 0) {
         r = nart_await(cx, requests_send(cx, tx, q));
-        if (r < 0)
-            nart_oneshot_tx_close(&q.reply); // not sent: still ours
+        if (r == 0)
+            q.reply = (nart_oneshot_tx){ 0 }; // sent: it is the server's
+        nart_oneshot_tx_close(&q.reply);
     }
     if (r == 0)
         r = nart_await_for(cx, 30 * NART_SEC, nart_oneshot_recv(cx, &answer, &square));
