@@ -2,6 +2,7 @@
 /* system_process.c: child processes: their output, a deadline, a stop, and a program that does not exist. */
 #include <nart/nart.h>
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -19,11 +20,14 @@ static nart_res run(nart_cx *cx, const char *command, int64_t ns)
     o.out = text;
     o.out_size = sizeof text;
     r = nart_await_for(cx, ns, nart_process_run(cx, &opts, &o));
-    if (r == 0)
-        printf("status %d, wrote: %.*s", o.status.code,
-               (int)(o.out_len < sizeof text ? o.out_len : sizeof text), text);
-    else
+    if (r == -ETIMEDOUT || r == -ECANCELED)
         printf("%s: the child and its children were killed\n", nart_err_name(r));
+    else if (r < 0)
+        printf("no status: %s\n", nart_err_name(r));
+    else
+        printf("%s %d, wrote: %.*s", o.status.signal ? "signal" : "status",
+               o.status.signal ? o.status.signal : o.status.code,
+               (int)(o.out_len < sizeof text ? o.out_len : sizeof text), text);
     nart_process_output_finish(&o);
     return r;
 }
@@ -84,6 +88,8 @@ static nart_res program(nart_cx *cx, void *arg)
 
     (void)arg;
     r = run(cx, "echo hello; exit 3", 5 * NART_SEC);
+    if (r == 0)
+        r = run(cx, "echo half; kill -KILL $$; echo rest", 5 * NART_SEC);
     if (r == 0)
         r = run(cx, "sleep 60", 20 * NART_MS);
     if (r == -ETIMEDOUT)
