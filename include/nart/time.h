@@ -151,8 +151,8 @@ NART_API NART_MUST_USE nart_res nart_backoff_wait(nart_cx *cx, nart_backoff *b);
 /** The length of the next wait in nanoseconds, before jitter and deadline; 0 if a field is out of range. */
 NART_API int64_t nart_backoff_delay(const nart_backoff *b);
 
-/** Resets the backoff, after a success: the next wait lasts `initial`, and the count of waits is 0. The
- *  deadline stays. */
+/** Resets the backoff after a success: the next wait lasts `initial`, the count of waits is 0, the deadline stays. A
+ *  peer that has accepted may still close at once: call this when it has answered. */
 NART_API void nart_backoff_reset(nart_backoff *b);
 
 #ifdef __cplusplus
