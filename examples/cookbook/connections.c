@@ -4,58 +4,91 @@
  * What to look at
  *  - accept_all(): nart_fiber_spawn_value() moves the socket to the new task. If the spawn fails, it stays here.
  *  - serve(): a connection is a loop. When its task is cancelled, the await in it answers -ECANCELED. All errors end
- *    the loop in the same way, and the socket is closed after it. nart_shield() lets a cancelled task send its goodbye.
- *  - obey(): nart_task_cancel() takes an id. Ids are never used again: one of a task that has ended answers
- *    NART_ESTALE.
- * Usage: connections [ADDRESS:PORT]. It sends back each line, but `cancel ID` cancels the connection that was greeted
- * with that ID. It serves until SIGTERM. */
+ *    the loop in the same way, and the socket is closed after it.
+ *  - leave(): nart_shield() lets a cancelled task send its goodbye. Closing a socket that has unread bytes resets the
+ *    connection, and the client may lose the goodbye. So it ends its own direction first, and reads the rest.
+ *  - obey(): connections have numbers and are on a list, so that a client cannot cancel other tasks. The elements are on
+ *    the stacks of their fibers. All run on one thread, so the list needs no lock.
+ * Usage: connections [ADDRESS:PORT]. It sends back each line, but `cancel N` cancels the connection that was greeted
+ * as N. One that sends nothing for a minute is closed. It serves until SIGTERM. */
 #include <nart/nart.h>
 
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-static nart_res say(nart_cx *cx, nart_stream *s, const char *text)
+struct conn {
+    struct conn *next, **prev;
+    nart_task task;
+    unsigned long number;
+};
+
+static struct conn *conns;
+static unsigned long greeted;
+
+static nart_res say(nart_cx *cx, nart_stream *s, const char *text, size_t len)
 {
     size_t done = 0;
 
-    return nart_await_for(cx, NART_SEC, nart_stream_write_all(cx, s, text, strlen(text), &done));
+    return nart_await_for(cx, NART_SEC, nart_stream_write_all(cx, s, text, len, &done));
 }
 
-/* Answers a line, which has space for the end of line. */
+/* Answers a line. */
 static nart_res obey(nart_cx *cx, nart_stream *s, char *line, size_t len)
 {
-    nart_task task;
+    struct conn *c = conns;
 
-    if (sscanf(line, "cancel %" SCNu32 ".%" SCNu32, &task.slot, &task.gen) == 2)
-        return say(cx, s,
-                   nart_task_cancel(nart_cx_rt(cx), task) == 0 ? "done\n" : "it has ended\n");
-    memcpy(line + len, "\n", 2);
-    return say(cx, s, line);
+    if (strncmp(line, "cancel ", 7) == 0) {
+        while (c && c->number != strtoul(line + 7, NULL, 10))
+            c = c->next;
+        if (!c)
+            return say(cx, s, "no such connection\n", 19);
+        nart_task_cancel(nart_cx_rt(cx), c->task);
+        return say(cx, s, "done\n", 5);
+    }
+    line[len] = '\n'; /* where it was */
+    return say(cx, s, line, len + 1);
+}
+
+/* The goodbye of a cancelled task. */
+static void leave(nart_cx *cx, nart_stream *s)
+{
+    char rest[1024];
+
+    nart_shield(cx, NART_SEC);
+    if (say(cx, s, "goodbye\n", 8) < 0)
+        puts("a client does not read its goodbye");
+    else if (nart_await(cx, nart_stream_shutdown(cx, s)) == 0)
+        while (nart_await(cx, nart_stream_read(cx, s, rest, sizeof rest)) > 0)
+            ;
 }
 
 static nart_res serve(nart_cx *cx, void *arg)
 {
-    nart_task task = nart_cx_task(cx);
+    struct conn c = {
+        .next = conns, .prev = &conns, .task = nart_cx_task(cx), .number = ++greeted
+    };
     char buf[1024], text[64], *line;
     nart_stream s = { 0 };
     nart_res n = nart_stream_init_tcp(&s, arg, buf, sizeof buf);
 
-    snprintf(text, sizeof text, "you are %" PRIu32 ".%" PRIu32 "\n", task.slot, task.gen);
+    if (conns)
+        conns->prev = &c.next;
+    conns = &c;
     if (n == 0)
-        n = say(cx, &s, text);
+        n = say(cx, &s, text, (size_t)snprintf(text, sizeof text, "you are %lu\n", c.number));
     while (n >= 0) {
-        n = nart_await(cx, nart_stream_read_line(cx, &s, sizeof buf - 1, &line));
+        n = nart_await_for(cx, 60 * NART_SEC, nart_stream_read_line(cx, &s, 0, &line));
         if (n >= 0)
             n = obey(cx, &s, line, (size_t)n);
     }
-    if (n == -ECANCELED) {
-        nart_shield(cx, NART_SEC);
-        if (say(cx, &s, "goodbye\n") < 0)
-            puts("a client does not read its goodbye");
-    }
-    printf("%" PRIu32 ".%" PRIu32 " ends: %s\n", task.slot, task.gen, nart_err_name(n));
+    *c.prev = c.next;
+    if (c.next)
+        c.next->prev = c.prev;
+    if (n == -ECANCELED)
+        leave(cx, &s);
+    printf("%lu ends: %s\n", c.number, nart_err_name(n));
     fflush(stdout);
     nart_tcp_close(arg);
     return n;
