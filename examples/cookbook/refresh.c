@@ -5,7 +5,8 @@
  *  - the rate is a resource of a world. refresher() writes it. The handler on_query() names it as what it reads, and is
  *    called with a pointer to it. Neither refers to the other.
  *  - refresher(): its interval skips the ticks that pass while a request takes longer. get_rate() sets a deadline for
- *    the whole request. If a request fails, the old rate stays.
+ *    the whole request. If a request fails, the old rate stays. The page is a line: one without its end is cut off.
+ *  - serve(): it holds the join handles of both tasks, so an error of either ends the program.
  *  - get() is HTTP/1.0 over TCP. For https use nart_http_request() of the bridge, as cold_http.c does; nothing else
  *    changes.
  * Usage: refresh ADDRESS:PORT [MILLISECONDS between requests]. It gets http://ADDRESS:PORT/rate. The answer to a
@@ -35,7 +36,7 @@ struct query {
 
 static nart_res on_query(const struct rate *rate, struct query *query)
 {
-    const long long amount = atoll(query->amount);
+    const long long amount = strtoll(query->amount, NULL, 10);
 
     if (rate->value == 0 || amount < 0 || amount > LIMIT)
         return snprintf(query->reply, sizeof query->reply, "unknown");
@@ -79,8 +80,7 @@ static nart_res get(nart_cx *cx, const nart_addr *server, nart_tcp *sock, char *
 /* Answers the rate, which is above 0, or an error. */
 static nart_res get_rate(nart_cx *cx, const nart_addr *server)
 {
-    char buf[2048], more;
-    const char *body;
+    char buf[2048], *body, *end = NULL;
     nart_tcp sock = { 0 };
     long long rate = 0;
     int status = 0;
@@ -90,8 +90,10 @@ static nart_res get_rate(nart_cx *cx, const nart_addr *server)
     if (r < 0)
         return r;
     body = strstr(buf, "\r\n\r\n");
-    if (!body || sscanf(buf, "HTTP/%*s %d", &status) != 1 || status != 200 ||
-        sscanf(body, "%lld %c", &rate, &more) != 1 || rate <= 0 || rate > LIMIT)
+    if (body)
+        rate = strtoll(body, &end, 10);
+    if (sscanf(buf, "HTTP/%*s %d", &status) != 1 || status != 200 || rate <= 0 || rate > LIMIT ||
+        (strcmp(end, "\n") != 0 && strcmp(end, "\r\n") != 0))
         return -EPROTO;
     return rate;
 }
@@ -140,24 +142,37 @@ static nart_res responder(nart_cx *cx, void *arg)
             break;
         amount[r] = '\0';
         r = on_query_run(&handler, &query);
-        if (r >= 0)
-            r = nart_await(cx, nart_udp_send(cx, &p->queries, query.reply, (size_t)r, &from));
+        if (r >= 0 && nart_await(cx, nart_udp_send(cx, &p->queries, query.reply, (size_t)r,
+                                                   &from)) == -ECANCELED)
+            r = -ECANCELED; /* another error concerns this reply only */
     }
     nart_handler_finish(&handler);
     return r;
 }
 
-static nart_res until_shutdown(nart_cx *cx, void *waiter)
+/* Until the shutdown, or the end of a task. */
+static nart_res serve(nart_cx *cx, void *arg)
 {
-    return nart_await(cx, nart_shutdown_await(cx, waiter));
+    nart_join hot = { 0 }, cold = { 0 };
+    nart_waiter shutdown = { 0 };
+    int which = 0;
+    nart_res error = 0, r = nart_fiber_spawn(cx, responder, arg, NULL, &hot);
+
+    if (r == 0)
+        r = nart_fiber_spawn(cx, refresher, arg, NULL, &cold);
+    if (r == 0)
+        r = nart_await_any(cx, which, nart_shutdown_await(cx, &shutdown),
+                           nart_join_await(cx, &hot, &error), nart_join_await(cx, &cold, &error));
+    nart_join_release(&hot);
+    nart_join_release(&cold);
+    return r < 0 || which == 0 ? r : error;
 }
 
 static nart_res run(nart_rt *rt, struct program *p)
 {
-    nart_waiter waiter = { 0 };
     char text[NART_ADDR_TEXT];
     nart_addr addr;
-    nart_res r = nart_addr_parse(&addr, "127.0.0.1:0");
+    nart_res answer = 0, r = nart_addr_parse(&addr, "127.0.0.1:0");
 
     if (r == 0)
         r = nart_rt_shutdown_on(rt, SIGTERM);
@@ -165,17 +180,15 @@ static nart_res run(nart_rt *rt, struct program *p)
         r = nart_udp_open(rt, &addr, NULL, &p->queries);
     if (r == 0)
         r = nart_udp_local_addr(&p->queries, &addr);
-    if (r == 0)
-        r = nart_rt_fiber_spawn(rt, responder, p, NULL, NULL);
-    if (r == 0)
-        r = nart_rt_fiber_spawn(rt, refresher, p, NULL, NULL);
     if (r < 0)
         return r;
     nart_addr_format(&addr, text, sizeof text);
     printf("listening at %s\n", text);
     fflush(stdout);
-    r = nart_fiber_block_on(rt, until_shutdown, &waiter, NULL, NULL);
-    return r < 0 ? r : nart_rt_shutdown_within(rt, 0, NART_SEC, NULL); /* cancels both */
+    r = nart_fiber_block_on(rt, serve, p, NULL, &answer);
+    if (r == 0)
+        r = nart_rt_shutdown_within(rt, 0, NART_SEC, NULL); /* cancels what still runs */
+    return r < 0 ? r : answer;
 }
 
 int main(int argc, char **argv)

@@ -2,6 +2,7 @@
 import http.server
 import signal
 import socket
+import subprocess
 import threading
 
 from program import Program, check
@@ -12,7 +13,7 @@ class Site(http.server.ThreadingHTTPServer):
 
     def __init__(self, port=0):
         super().__init__(("127.0.0.1", port), Page)
-        self.answer = 200, "2"
+        self.answer = 200, "2\n"
         self.open = threading.Event()
         self.open.set()
         self.paths = set()
@@ -63,6 +64,7 @@ def test_the_rate_follows_the_page(command):
             site.answer = 200, "%d\r\n" % rate
             program.until("the rate is %d" % rate)
             check(program.ask(7) == str(7 * rate) and program.ask(10**12) == "unknown", rate)
+            check(program.ask(10**25) == "unknown", "more than a number holds")
         check(site.paths == {"/rate"}, site.paths)
     site.finish()
 
@@ -71,16 +73,20 @@ def test_the_old_rate_stays(command):
     site = Site()
     with Refresh(command, site) as program:
         program.expect("the rate is 2")
-        for site.answer in (500, "3"), (200, "nonsense"), (200, "3 4"), (200, ""), (200, "-1"), (200, 20 * "9"):
+        for status, text in (
+            (500, "3\n"), (200, "nonsense\n"), (200, "3 4\n"), (200, "\n"), (200, "-1\n"), (200, 20 * "9" + "\n"),
+            (200, "12"), (200, "12\r"), (200, "3\n4\n"),
+        ):
+            site.answer = status, text
             program.expect("no new rate: EPROTO")
             check(program.ask(7) == "14", site.answer)
-            site.answer = 200, "2"
+            site.answer = 200, "2\n"
             program.expect("the rate is 2")
         site.finish()
         program.until("no new rate: ECONNREFUSED")
         check(program.ask(8) == "16", "without a server")
         site = Site(site.server_port)
-        site.answer = 200, "5"
+        site.answer = 200, "5\n"
         program.until("the rate is 5")
         check(program.ask(8) == "40", "the server is back")
     site.finish()
@@ -98,3 +104,8 @@ def test_queries_do_not_wait(command):
         program.until("the rate is 2")
         check(program.ask(7) == "14", "now it is")
     site.finish()
+
+
+def test_a_task_that_ends_ends_the_program(command):
+    with Program(command, "127.0.0.1:1", 0, status=1, stderr=subprocess.PIPE) as program:
+        check("refresh: " in program.process.communicate()[1], "the period is no period")
