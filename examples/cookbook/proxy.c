@@ -4,8 +4,8 @@
  * What to look at
  *  - nart_stream_copy_both() copies in both directions. When one side ends its direction (half close), the other side
  *    reads that end, and can still send. While one side does not read, nothing is received from the other. -ETIME: no
- *    byte was moved in either direction for `idle` nanoseconds. In a program that ignores SIGPIPE, bytes pass through a
- *    pipe in the kernel (splice) once a read has filled the buffer.
+ *    byte was moved in either direction for `idle` nanoseconds. Once a read has filled the buffer, bytes pass through a
+ *    pipe in the kernel (splice), because main() ignores SIGPIPE.
  *  - proxy(): after an error both sides are reset. After an ordinary close a peer would read an end of the stream that
  *    the other peer has not sent, and take half a file for a whole one.
  * Usage: proxy ADDRESS:PORT UPSTREAM:PORT [MILLISECONDS of idleness]. It serves until SIGTERM. */
@@ -106,6 +106,7 @@ int main(int argc, char **argv)
     nart_rt *rt = NULL;
     nart_res r = argc > 2 ? nart_addr_parse(&upstream, argv[2]) : -EINVAL;
 
+    signal(SIGPIPE, SIG_IGN);
     if (argc > 3)
         idle = atoll(argv[3]) * NART_MS;
     if (r == 0)

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
+import os
 import random
 import signal
 import socket
@@ -56,6 +57,18 @@ def test_both_directions(command):
             thread.join()
         check(received == [back], "to the client")
         proxy.expect("1000000 bytes there, 2000000 bytes back: ok")
+
+
+def test_bytes_pass_through_a_pipe(command):
+    with Proxy(command) as proxy:
+        client, server = proxy.pair()
+        sender = threading.Thread(target=client.sendall, args=(bytes(1000000),))
+        sender.start()
+        check(len(server.recv(1000000, socket.MSG_WAITALL)) == 1000000, "all of it")
+        sender.join()
+        folder = "/proc/%d/fd/" % proxy.process.pid
+        pipes = [fd for fd in os.listdir(folder) if int(fd) > 2 and os.readlink(folder + fd).startswith("pipe:")]
+        check(len(pipes) == 2, "both ends of a pipe", *pipes)
 
 
 def test_half_close(command):
