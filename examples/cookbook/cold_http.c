@@ -7,7 +7,7 @@
  *  - fetch(): a response of the HTTP server is no error, whatever its status is. `status` receives it.
  *  - nart_tokio_op_close(): if the task was cancelled, this cancels the request. So a shutdown waits for no request.
  * Usage: cold_http URL [ADDRESS:PORT]. The line `fetch` is answered with the status and length of URL, any other line
- * at once. It serves until SIGTERM. */
+ * at once. A client that sends or reads nothing for a minute is closed. It serves until SIGTERM. */
 #include <nart/nart.h>
 #include <nart/tokio.h>
 
@@ -59,7 +59,7 @@ static nart_res serve(nart_cx *cx, void *arg)
     while (n >= 0) {
         size_t done = 0;
 
-        n = nart_await(cx, nart_stream_read_line(cx, &s, 0, &line));
+        n = nart_await_for(cx, 60 * NART_SEC, nart_stream_read_line(cx, &s, 0, &line));
         if (n < 0)
             break;
         if (strcmp(line, "fetch") == 0)
@@ -67,7 +67,8 @@ static nart_res serve(nart_cx *cx, void *arg)
         else
             snprintf(text, sizeof text, "you said %.200s\n", line);
         if (n >= 0)
-            n = nart_await(cx, nart_stream_write_all(cx, &s, text, strlen(text), &done));
+            n = nart_await_for(cx, 60 * NART_SEC,
+                               nart_stream_write_all(cx, &s, text, strlen(text), &done));
     }
     nart_tcp_close(&c->sock);
     return n;
@@ -84,18 +85,24 @@ static nart_res accept_all(nart_cx *cx, void *arg)
     nart_fiber_opts opts = NART_FIBER_OPTS_INIT;
     struct conn conn = { .server = server };
     nart_waiter shutdown = { 0 };
+    nart_timer pause = { 0 };
     int which = 1;
     nart_res r = 0;
 
     opts.drop = close_conn;
-    while (r == 0 && which == 1) {
+    while (r >= 0) {
         r = nart_await_any(cx, which, nart_shutdown_await(cx, &shutdown),
                            nart_tcp_accept(cx, &server->listener, &conn.sock, NULL));
+        if (r == -ECANCELED || which == 0)
+            break;
         conn.server = server; /* a spawn zeroes the value */
-        if (r == 0 && which == 1)
+        if (r == 0)
             r = nart_fiber_spawn_value(cx, serve, &conn, &opts, NULL);
+        if (r == 0)
+            continue;
+        nart_tcp_close(&conn.sock); /* no descriptor or no memory: until another one has ended */
+        r = nart_await(cx, nart_sleep(cx, &pause, 10 * NART_MS));
     }
-    nart_tcp_close(&conn.sock);
     nart_tcp_listener_close(&server->listener);
     return r;
 }

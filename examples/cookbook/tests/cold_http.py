@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 import http.server
+import os
+import resource
 import signal
 import threading
 
@@ -63,4 +65,20 @@ def test_a_shutdown_does_not_wait_for_the_request(command):
 def test_nobody_answers(command):
     with Program(command, "http://127.0.0.1:1/", "127.0.0.1:0") as program:
         check(Client(program.listening()).ask("fetch") == "failed: NART_EHTTP_CONNECT", "a refused connection")
+        program.signal(signal.SIGTERM)
+
+
+def test_no_descriptor_for_a_client(command):
+    """Clients that cannot be accepted wait until another one has ended."""
+    with Program(command, "http://127.0.0.1:1/", "127.0.0.1:0") as program:
+        program.listening()
+        clients = [Client(program)]
+        check(clients[0].ask("hello") == "you said hello", "one")
+        used = max(map(int, os.listdir("/proc/%d/fd" % program.process.pid)))
+        resource.prlimit(program.process.pid, resource.RLIMIT_NOFILE, (used + 1, used + 1))
+        clients += [Client(program) for _ in range(4)]
+        for client in clients:
+            check(client.ask("hello") == "you said hello", "once the one before has left")
+            client.lines.close()
+            client.sock.close()
         program.signal(signal.SIGTERM)
