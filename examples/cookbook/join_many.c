@@ -4,6 +4,8 @@
  * What to look at
  *  - ask_all(): each task of a set uses a node, and nart_task_set_next() answers the number of the node whose task has
  *    ended. It takes O(1), however many tasks there are. -ECHILD: no task is left.
+ *  - ask(): nart_stream_read_until() takes no reply that was cut off: it answers NART_ETRUNCATED.
+ *    nart_stream_read_line() would take a last line without a newline.
  *  - an answer below 0 concerns its task only: the others continue. nart_task_set_cancel() would cancel them.
  *  - nart_task_set_close() is called on every path: it cancels the tasks that still run.
  * A fiber takes about 4.3 KiB. In join_many_bodies.c a task takes half a KiB, and its frame holds the result.
@@ -17,6 +19,17 @@ struct question {
     const nart_addr *addr;
     uint32_t number;
 };
+
+/* The number that is the line, without its newline; else -EPROTO. */
+static nart_res number(char *line, size_t len)
+{
+    char *end;
+    long long n;
+
+    line[len] = '\0';
+    n = strtoll(line, &end, 10);
+    return len > 0 && end == line + len && n >= 0 && n <= INT32_MAX ? n : -EPROTO;
+}
 
 /* Answers the reply, a number. */
 static nart_res ask(nart_cx *cx, void *arg)
@@ -33,9 +46,9 @@ static nart_res ask(nart_cx *cx, void *arg)
     if (r == 0)
         r = nart_await(cx, nart_stream_write_all(cx, &s, text, len, &done));
     if (r >= 0)
-        r = nart_await_for(cx, 30 * NART_SEC, nart_stream_read_line(cx, &s, 0, &line));
+        r = nart_await_for(cx, 30 * NART_SEC, nart_stream_read_until(cx, &s, "\n", 1, 0, &line));
     if (r >= 0)
-        r = atoll(line);
+        r = number(line, (size_t)r - 1);
     nart_tcp_close(&sock);
     return r;
 }

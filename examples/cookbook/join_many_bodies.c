@@ -22,6 +22,17 @@ struct ask {
     int64_t reply;
 };
 
+/* The number that is the line, without its newline; else -EPROTO. */
+static nart_res number(char *line, size_t len)
+{
+    char *end;
+    long long n;
+
+    line[len] = '\0';
+    n = strtoll(line, &end, 10);
+    return len > 0 && end == line + len && n >= 0 && n <= INT32_MAX ? n : -EPROTO;
+}
+
 static nart_res ask_run(nart_cx *cx, void *frame)
 {
     struct ask *a = frame;
@@ -37,10 +48,10 @@ static nart_res ask_run(nart_cx *cx, void *frame)
         NART_AWAIT(r, nart_stream_write_all(cx, &a->s, a->text, a->len, &a->done));
     }
     if (r >= 0) {
-        NART_AWAIT_FOR(r, 30 * NART_SEC, nart_stream_read_line(cx, &a->s, 0, &line));
-        if (r >= 0)
-            a->reply = atoll(line);
+        NART_AWAIT_FOR(r, 30 * NART_SEC, nart_stream_read_until(cx, &a->s, "\n", 1, 0, &line));
     }
+    if (r >= 0)
+        r = a->reply = number(line, (size_t)r - 1);
     nart_tcp_close(&a->sock);
     NART_END(r);
 }
