@@ -7,6 +7,8 @@
  *  - consume(): while the client does not read, the send waits; then the channel fills; then the producer waits.
  *  - closing one end of the channel ends the task at the other end. The producer closes its end after the last record,
  *    the consumer when the client has left.
+ *  - finish(): closing a socket that has unread bytes resets the connection, and the client may lose the last records.
+ *    So it ends its own direction first, and reads the rest.
  * Usage: backpressure RECORDS [ADDRESS:PORT]. The first client receives so many records; then the program ends.
  * backpressure_bodies.c is the same with bodies. */
 #include <nart/nart.h>
@@ -15,6 +17,9 @@
 #include <stdlib.h>
 
 enum { QUEUE = 64 }; /* records */
+
+/* With a client that does not read, or does not close. */
+static const int64_t patience = 30 * NART_SEC;
 
 struct record {
     char text[1024];
@@ -63,7 +68,8 @@ static nart_res consume(nart_cx *cx, struct pipeline *p)
 
         r = nart_await(cx, record_recv(cx, &p->rx, &record));
         if (r == 0)
-            r = nart_await(cx, nart_tcp_send_all(cx, &p->client, &record, sizeof record, &done));
+            r = nart_await_for(cx, patience,
+                               nart_tcp_send_all(cx, &p->client, &record, sizeof record, &done));
         if (r > 0)
             p->sent++;
     }
@@ -71,11 +77,22 @@ static nart_res consume(nart_cx *cx, struct pipeline *p)
     return r == NART_ECLOSED ? 0 : r;
 }
 
+static nart_res finish(nart_cx *cx, nart_tcp *sock)
+{
+    char rest[4096];
+    nart_res r = nart_tcp_shutdown(sock, NART_WRITE);
+
+    while (r >= 0 && (r = nart_await(cx, nart_tcp_recv(cx, sock, rest, sizeof rest))) > 0)
+        ;
+    return r;
+}
+
 static nart_res serve(nart_cx *cx, void *arg)
 {
     struct pipeline *p = arg;
     nart_join producer = { 0 };
-    nart_res joined, r = nart_await(cx, nart_tcp_accept(cx, &p->listener, &p->client, NULL));
+    nart_res joined, produced = 0;
+    nart_res r = nart_await(cx, nart_tcp_accept(cx, &p->listener, &p->client, NULL));
 
     if (r == 0)
         r = record_open(nart_cx_rt(cx), NART_CHAN_LOCAL, QUEUE, &p->tx, &p->rx);
@@ -83,10 +100,14 @@ static nart_res serve(nart_cx *cx, void *arg)
         r = nart_fiber_spawn(cx, produce, p, NULL, &producer);
     if (r == 0) {
         r = consume(cx, p);
-        joined = nart_await(cx, nart_join_await(cx, &producer, NULL));
-        r = r < 0 ? r : joined;
+        joined = nart_await(cx, nart_join_await(cx, &producer, &produced));
         nart_join_release(&producer);
+        r = r < 0 ? r : joined < 0 ? joined : produced;
     }
+    if (r == 0)
+        r = nart_await_for(cx, patience, finish(cx, &p->client));
+    nart_tx_close(&p->tx); /* still open if there was no producer */
+    nart_rx_close(&p->rx);
     printf("%ld records sent: %s\n", p->sent, nart_err_name(r));
     nart_tcp_close(&p->client);
     return r;

@@ -16,6 +16,9 @@
 
 enum { QUEUE = 64 }; /* records */
 
+/* With a client that does not read, or does not close. */
+static const int64_t patience = 30 * NART_SEC;
+
 struct record {
     char text[1024];
 };
@@ -75,7 +78,8 @@ struct consumer {
     struct record *batch; /* QUEUE of them */
     size_t len, done;
     long records, sent;
-    nart_res error;
+    int64_t until;
+    nart_res produced, error;
 };
 
 static nart_res start_producer(nart_cx *cx, struct consumer *c)
@@ -103,15 +107,26 @@ static nart_res consumer_run(nart_cx *cx, void *frame)
         if (r < 0)
             break;
         c->len = (size_t)r * sizeof *c->batch;
-        NART_AWAIT(r, nart_tcp_send_all(cx, &c->client, c->batch, c->len, &c->done));
+        NART_AWAIT_FOR(r, patience, nart_tcp_send_all(cx, &c->client, c->batch, c->len, &c->done));
         if (r >= 0)
             c->sent += r / (nart_res)sizeof *c->batch;
     }
     c->error = r == NART_ECLOSED ? 0 : r;
     nart_rx_close(&c->rx); /* the producer's sends answer NART_ECLOSED from now on */
-    NART_AWAIT(r, nart_join_await(cx, &c->producer, NULL));
-    printf("%ld records sent: %s\n", c->sent, nart_err_name(c->error));
+    NART_AWAIT(r, nart_join_await(cx, &c->producer, &c->produced));
     nart_join_release(&c->producer);
+    if (c->error == 0)
+        c->error = r < 0 ? r : c->produced;
+    if (c->error == 0)
+        c->error = nart_tcp_shutdown(&c->client, NART_WRITE);
+    c->until = nart_now(cx) + patience;
+    r = 1;
+    while (c->error == 0 && r > 0) { /* as finish() of backpressure.c */
+        NART_AWAIT_UNTIL(r, c->until,
+                         nart_tcp_recv(cx, &c->client, c->batch, QUEUE * sizeof *c->batch));
+        c->error = r < 0 ? r : 0;
+    }
+    printf("%ld records sent: %s\n", c->sent, nart_err_name(c->error));
     nart_tcp_close(&c->client);
     NART_END(c->error);
 }

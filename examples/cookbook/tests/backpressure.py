@@ -7,8 +7,10 @@ RECORDS = 20000  # 20 MB: more than the buffers of a connection hold
 def test_a_client_that_does_not_read_stops_the_producer(command):
     with Program(command, RECORDS, "127.0.0.1:0") as program:
         client = Client(program.listening(), receive=4096)
+        client.send(2000 * "unread")  # loses no record
         program.expect("the producer waits, 64 records are queued")
         check([int(line) for line in client.lines] == list(range(RECORDS)), "records")
+        client.shut()
         program.expect("the producer ends: ok", "%d records sent: ok" % RECORDS)
 
 
