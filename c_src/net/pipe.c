@@ -150,7 +150,8 @@ nart_res nart_fd_write_all(nart_cx *cx, nart_fd *h, const void *buf, size_t len,
     if (*done > 0 && *done >= len)
         return -EINVAL;
     do {
-        nart_res r = nart_fd_write(cx, h, (const char *)buf + *done, len - *done);
+        const char *rest = *done > 0 ? (const char *)buf + *done : buf; /* which may be NULL */
+        nart_res r = nart_fd_write(cx, h, rest, len - *done);
         if (r < 0)
             return r;
         *done += (size_t)r;
