@@ -66,7 +66,8 @@ def main():
     # Plain texts of compilers. The handler of nart reports an overflow of a stack, not that of a sanitizer, and finds
     # what a function has left behind on that stack, not in a sanitizer's copy of it.
     sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":handle_segv=0:detect_stack_use_after_return=0"
-    environment = {**os.environ, "TERM": "dumb", "LC_ALL": "C", "ASAN_OPTIONS": sanitizer}
+    threads = os.environ.get("TSAN_OPTIONS", "") + ":handle_segv=0"
+    environment = {**os.environ, "TERM": "dumb", "LC_ALL": "C", "ASAN_OPTIONS": sanitizer, "TSAN_OPTIONS": threads}
     with tempfile.TemporaryDirectory() as folder:
         status, text = on_a_terminal(args.command, cwd=args.folder or folder, env=environment)
     text = re.sub(r"[\w./+-]*docs/book/programs/", "", text)
