@@ -110,8 +110,9 @@ enum {
 
 /**
  * Makes a resolver. `opts` may be NULL.
- * @return 0; -EINVAL no `rt` or `out`, or bad options; -ENOMEM; -EMFILE, -ENFILE no descriptor left; NART_EDNS the system's configuration cannot be read;
- *   NART_EDRIVER a runtime of tokio's; -ENOSYS nart was built without c-ares; NART_EABI; NART_EWRONGTHREAD;
+ * Without a resolv.conf that may be read it asks a server of this host, 127.0.0.1, as the C library does.
+ * @return 0; -EINVAL no `rt` or `out`, or bad options; -ENOMEM; -EMFILE, -ENFILE no descriptor left; NART_EDNS c-ares
+ *   cannot be set up; NART_EDRIVER a runtime of tokio's; -ENOSYS nart was built without c-ares; NART_EABI; NART_EWRONGTHREAD;
  *   NART_EFORK.
  * **Ownership**: the runtime's: freed with it, or earlier by nart_resolver_free(). Strings are copied.
  * **Thread**: the runtime's own, or any before it is bound.
