@@ -3,13 +3,14 @@
  *
  * What to look at
  *  - say(): each client has a queue of its own, a local channel. line_try_send() never waits. If a queue is full, its
- *    client is QUEUE lines behind, and its task is cancelled.
- *  - talk(): a race between the next line of the queue and the next line of the client. The arm that loses has consumed
- *    nothing.
- *  - join(): the elements of the list of clients are on the stacks of their fibers. All run on one thread, so the list
+ *    client is QUEUE lines behind, and its task is cancelled. One line is said at a time, and the tasks of all others
+ *    run before the next: so only a client that does not read is behind, not one whose task had no turn.
+ *  - talk(): two branches, which are functions with stacks of their own, until one of them ends. hear() reads what the
+ *    client says, write_all() writes what the others say, also while hear() waits for its turn to speak.
+ *  - the elements of the list of clients are on the stacks of their fibers. All run on one thread, so the list
  *    needs no lock; say() does not await while it walks the list.
  *  - serve(): the tasks of all clients are in a nursery. After its join all of them have ended.
- * Usage: chat [ADDRESS:PORT]. It serves until SIGTERM. */
+ * Usage: chat [ADDRESS:PORT]. It serves until SIGTERM. A client may be silent for as long as it likes: it listens. */
 #include <nart/nart.h>
 
 #include <signal.h>
@@ -29,6 +30,7 @@ struct client {
     struct client *next, **prev;
     nart_task task;
     bool slow;
+    nart_stream stream;
     nart_tx queue;
     nart_rx lines;
     char name[16];
@@ -36,62 +38,95 @@ struct client {
 
 static struct client *clients;
 static unsigned joined;
+static nart_mutex turn; /* to speak */
 
 /* To all but `by`. */
-static void say(nart_cx *cx, const struct client *by, const char *sign, const char *text)
+static nart_res say(nart_cx *cx, const struct client *by, const char *sign, const char *text)
 {
+    nart_lock lock = { 0 };
     struct line line;
+    nart_res r = nart_await(cx, nart_mutex_lock(cx, &turn, &lock));
 
+    if (r < 0)
+        return r;
     line.len = (size_t)snprintf(line.text, LINE, "%s%s%s\n", by->name, sign, text);
     for (struct client *c = clients; c; c = c->next)
         if (c != by && line_try_send(&c->queue, line) == -EAGAIN && !c->slow) {
             c->slow = true;
             nart_task_cancel(nart_cx_rt(cx), c->task);
         }
+    nart_yield(cx); /* the tasks of the others take the line */
+    nart_lock_release(&lock);
+    return 0;
 }
 
-/* Until the client has gone, or this task is cancelled. */
-static nart_res talk(nart_cx *cx, struct client *me, nart_stream *s)
+static nart_res hear(nart_cx *cx, void *arg)
 {
-    struct line line;
+    struct client *me = arg;
     char *text;
-    int which;
+    nart_res r = 0;
+
+    while (r >= 0) {
+        r = nart_await(cx, nart_stream_read_line(cx, &me->stream, LINE - 32, &text));
+        if (r >= 0)
+            r = say(cx, me, ": ", text);
+    }
+    return r;
+}
+
+static nart_res write_all(nart_cx *cx, void *arg)
+{
+    struct client *me = arg;
+    struct line line;
     nart_res r = 0;
 
     while (r >= 0) {
         size_t done = 0;
 
-        r = nart_await_any(cx, which, line_recv(cx, &me->lines, &line),
-                           nart_stream_read_line(cx, s, LINE - 32, &text));
-        if (r >= 0 && which == 0) {
-            r = nart_await(cx, nart_stream_write_all(cx, s, line.text, line.len, &done));
-        } else if (r >= 0) {
-            say(cx, me, ": ", text);
-            nart_yield(cx); /* so that others can read what a fast one says */
-        }
+        r = nart_await(cx, line_recv(cx, &me->lines, &line));
+        if (r >= 0)
+            r = nart_await_for(cx, 60 * NART_SEC,
+                               nart_stream_write_all(cx, &me->stream, line.text, line.len, &done));
     }
+    me->slow |= r == -ETIMEDOUT;
     return r;
+}
+
+/* Until the client has gone, or this task is cancelled. */
+static nart_res talk(nart_cx *cx, struct client *me)
+{
+    nart_branch in = { 0 }, out = { 0 };
+    nart_arm runs[2] = { { .res = 0 } }, stops[2] = { { .res = 0 } };
+    nart_res r = nart_await_all_ok(cx, runs, nart_branch_run(cx, &in, hear, me),
+                                   nart_branch_run(cx, &out, write_all, me));
+    nart_res stopped =
+        nart_await_all(cx, stops, nart_branch_stop(cx, &in), nart_branch_stop(cx, &out));
+
+    return r < 0 ? r : stopped;
 }
 
 static nart_res join(nart_cx *cx, void *sock)
 {
-    struct client me = { .next = clients, .prev = &clients, .task = nart_cx_task(cx) };
+    struct client me = { .prev = &clients, .task = nart_cx_task(cx) };
     char buf[LINE];
-    nart_stream s = { 0 };
     nart_res r = line_open(nart_cx_rt(cx), NART_CHAN_LOCAL, QUEUE, &me.queue, &me.lines);
 
+    snprintf(me.name, sizeof me.name, "client %u", ++joined);
     if (r == 0)
-        r = nart_stream_init_tcp(&s, sock, buf, sizeof buf);
+        r = nart_stream_init_tcp(&me.stream, sock, buf, sizeof buf);
+    if (r == 0)
+        r = say(cx, &me, "", " has joined");
     if (r == 0) {
-        snprintf(me.name, sizeof me.name, "client %u", ++joined);
+        me.next = clients;
         if (clients)
             clients->prev = &me.next;
         clients = &me;
-        say(cx, &me, "", " has joined");
-        r = talk(cx, &me, &s);
+        r = talk(cx, &me);
         *me.prev = me.next;
         if (me.next)
             me.next->prev = me.prev;
+        if (me.slow)
+            nart_shield(cx, NART_SEC); /* it is cancelled */
         say(cx, &me, "", me.slow ? " does not read and was dropped" : " has left");
     }
     nart_tx_close(&me.queue);

@@ -66,6 +66,32 @@ def test_a_fast_one_is_no_reason(command):
         program.signal(signal.SIGTERM)
 
 
+def test_many_at_once(command):
+    """More clients than a queue has lines join, speak and leave before any task runs. All of them read."""
+    with Program(command, ANY) as program:
+        program.listening()
+        program.signal(signal.SIGSTOP)
+        clients = [Client(program) for _ in range(100)]
+        program.signal(signal.SIGCONT)
+        for number, client in enumerate(clients, 1):
+            for other in range(number + 1, 101):
+                check(client.line() == "client %d has joined\n" % other, number, other)
+        program.signal(signal.SIGSTOP)
+        for number, client in enumerate(clients, 1):
+            client.send("I am %d\n" % number)
+        program.signal(signal.SIGCONT)
+        for number, client in enumerate(clients, 1):
+            heard = sorted(client.line() for _ in range(99))
+            check(heard == sorted("client %d: I am %d\n" % (n, n) for n in range(1, 101) if n != number), number)
+        program.signal(signal.SIGSTOP)
+        for client in clients[1:]:
+            client.shut()
+        program.signal(signal.SIGCONT)
+        left = sorted(clients[0].line() for _ in clients[1:])
+        check(left == sorted("client %d has left\n" % number for number in range(2, 101)), *left)
+        program.signal(signal.SIGTERM)
+
+
 def test_a_slow_reader_is_dropped(command):
     with Program(command, ANY) as program:
         program.listening()
