@@ -62,7 +62,7 @@ static nart_res read_file(struct thread *t, FILE *file)
         t->words += r == 0;
         t->new_words += r == 0 && is_new;
     }
-    return r;
+    return r == 0 && ferror(file) ? -EIO : r;
 }
 
 static void *thread_main(void *arg)

@@ -26,3 +26,9 @@ def test_one_file_is_missing(command):
         path.write_text("a b c " * 1000)
         out = run(command, path, folder + "/missing", path, path, status=1)
         check(out == ["9000 words, 3 different ones"], *out)
+
+
+def test_a_file_that_cannot_be_read(command):
+    with tempfile.TemporaryDirectory() as folder:
+        out = run(command, folder, status=1)  # opens, but read() answers EISDIR
+        check(out == ["0 words, 0 different ones"], *out)
