@@ -25,6 +25,7 @@ static nart_res heartbeat(nart_cx *cx, void *arg)
     nart_interval every;
     nart_res r = nart_interval_init(cx, &every, link->period);
 
+    every.missed = NART_MISSED_DELAY; /* one ping after a delay, not all that are missing */
     while (r >= 0) {
         size_t done = 0;
 
@@ -35,7 +36,7 @@ static nart_res heartbeat(nart_cx *cx, void *arg)
     return r;
 }
 
-/* Ends with an error, whatever happened: NART_EEOF if the peer has closed. */
+/* Ends with an error, whatever happened: NART_EEOF if the peer has closed, -ETIME if it is silent. */
 static nart_res read_loop(nart_cx *cx, void *arg)
 {
     struct link *link = arg;
@@ -48,7 +49,7 @@ static nart_res read_loop(nart_cx *cx, void *arg)
         if (n >= 0 && strcmp(line, "pong") != 0)
             printf("received: %s\n", line);
     }
-    return n;
+    return n == -ETIMEDOUT ? -ETIME : n;
 }
 
 static nart_res talk(nart_cx *cx, struct link *link)
@@ -98,7 +99,7 @@ int main(int argc, char **argv)
         r = answer;
     if (r == NART_EEOF)
         puts("the peer has closed");
-    else if (r == -ETIMEDOUT)
+    else if (r == -ETIME)
         puts("the peer is silent");
     else
         fprintf(stderr, "heartbeat: %s\n", nart_strerror(r));

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 import socket
+import subprocess
 
 from program import Program, check, run
 
@@ -42,3 +43,13 @@ def test_nobody_listens(command):
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         check(run(command, "127.0.0.1:%d" % bound.getsockname()[1], status=1) == [], "output")
+
+
+def test_a_listener_that_does_not_accept(command):
+    # a connection that is not made in time is no silent peer
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        with socket.create_connection(listener.getsockname()):  # its queue is full: the kernel does not answer
+            address = "127.0.0.1:%d" % listener.getsockname()[1]
+            with Program(command, address, DAY, DAY, status=1, stderr=subprocess.PIPE) as program:
+                out, errors = program.process.communicate()
+                check(out == "" and errors.startswith("heartbeat: "), out, errors)
