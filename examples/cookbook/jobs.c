@@ -20,7 +20,7 @@ enum { JOBS = 1000, AT_A_TIME = 16 };
 struct batch {
     const nart_addr *server;
     nart_semaphore permits;
-    int ended, failed; /* how many have answered 0; the job that failed first */
+    int succeeded, failed; /* how many have answered 0; the job that failed first */
 };
 
 struct job {
@@ -55,7 +55,7 @@ static nart_res job(nart_cx *cx, void *arg)
     nart_res r = nart_await_for(cx, 60 * NART_SEC, ask(cx, &sock, job));
 
     nart_tcp_close(&sock);
-    batch->ended += r == 0;
+    batch->succeeded += r == 0;
     if (r < 0 && r != -ECANCELED && batch->failed == 0)
         batch->failed = job->number;
     nart_semaphore_release(&batch->permits, 1);
@@ -87,7 +87,7 @@ static nart_res run_all(nart_cx *cx, void *server)
     joined = nart_await(cx, nart_nursery_join(cx, &jobs, &error));
     if (batch.failed > 0)
         printf("job %d failed: %s\n", batch.failed, nart_err_name(error));
-    printf("%d jobs have ended\n", batch.ended);
+    printf("%d jobs succeeded\n", batch.succeeded);
     return error < 0 ? error : joined < 0 ? joined : r;
 }
 

@@ -46,7 +46,7 @@ def test_sixteen_at_a_time(command):
             jobs = server.jobs(len(numbers))
             check(sorted(jobs) == list(numbers), "in order", *jobs)
             answer(jobs, b"ok\n")
-        program.expect("1000 jobs have ended", "")
+        program.expect("1000 jobs succeeded", "")
 
 
 def test_one_ends_and_the_next_begins(command):
@@ -58,7 +58,7 @@ def test_one_ends_and_the_next_begins(command):
             running.update(server.jobs(1))
             check(number in running, number)
         answer(running, b"ok\n")
-        program.expect("1000 jobs have ended", "")
+        program.expect("1000 jobs succeeded", "")
 
 
 def test_the_first_error_cancels_the_rest(command):
@@ -68,7 +68,7 @@ def test_the_first_error_cancels_the_rest(command):
         running = server.jobs(AT_A_TIME)
         answer({20: running.pop(20)}, b"no\n")
         check(all(sock.recv(1) == b"" for sock in running.values()), "the others are closed")
-        program.expect("job 20 failed: EPROTO", "16 jobs have ended", "")
+        program.expect("job 20 failed: EPROTO", "16 jobs succeeded", "")
         server.no_more()
 
 
@@ -76,4 +76,4 @@ def test_the_server_is_gone(command):
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         out = run(command, "127.0.0.1:%d" % bound.getsockname()[1], status=1)
-        check(out[0].endswith("failed: ECONNREFUSED") and out[1:] == ["0 jobs have ended"], *out)
+        check(out[0].endswith("failed: ECONNREFUSED") and out[1:] == ["0 jobs succeeded"], *out)
