@@ -7,7 +7,8 @@
  *  - a connection is a body of nart/co.h, because there may be many: a body takes less time and memory than a fiber.
  *    The task that accepts is a fiber.
  *  - parse() and obey() do not use sockets: they read and write memory.
- * Usage: redis_server [ADDRESS:PORT]. It serves until SIGINT or SIGTERM. Try it:
+ * Usage: redis_server [ADDRESS:PORT]. It serves until SIGINT or SIGTERM. As in redis, connections may be idle for as
+ * long as they like. Try it:
  *     redis-benchmark -t ping,set,get,incr -P 16 -q */
 #include <nart/nart.h>
 
@@ -133,11 +134,15 @@ static nart_res parse(const char *data, size_t len, struct request *rq)
         }
         return newline + 1 - data;
     }
-    for (r = header(&p, end, '*', ARGS, &count); r > 0 && rq->argc < count; p += n + 2) {
+    r = header(&p, end, '*', ARGS, &count);
+    while (r > 0 && rq->argc < count) {
         r = header(&p, end, '$', IN, &n);
-        if (r > 0 && end - p < n + 2)
+        if (r <= 0)
+            break;
+        if (end - p < n + 2)
             return 0;
         rq->argv[rq->argc++] = (struct text){ p, (size_t)n };
+        p += n + 2;
     }
     return r > 0 ? p - data : r;
 }
