@@ -17,27 +17,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { MOST = 1 << 20 }; /* bytes of a request */
+
 static unsigned finished, cut_off; /* requests that ended after the signal: answered, or not */
 
 /* Reads one request and answers it. */
 static nart_res request(nart_cx *cx, nart_stream *s)
 {
-    char *line, text[64], bytes[4096];
-    unsigned long length, left;
+    char *line, more, text[64], bytes[4096];
+    long length, left;
     size_t done = 0;
     nart_res r = nart_await(cx, nart_stream_read_line(cx, s, 0, &line));
 
     if (r < 0)
         return r;
-    if (sscanf(line, "PUT %lu", &length) != 1)
+    if (sscanf(line, "PUT %9ld%c", &length, &more) != 1 || length < 0 || length > MOST)
         return -EPROTO;
-    for (left = length; left > 0; left -= (unsigned long)r) {
-        r = nart_await(cx,
-                       nart_stream_read(cx, s, bytes, left < sizeof bytes ? left : sizeof bytes));
+    for (left = length; left > 0; left -= (long)r) {
+        size_t some = (size_t)left < sizeof bytes ? (size_t)left : sizeof bytes;
+
+        r = nart_await(cx, nart_stream_read(cx, s, bytes, some));
         if (r <= 0)
             return r < 0 ? r : NART_ETRUNCATED;
     }
-    r = snprintf(text, sizeof text, "stored %lu\n", length);
+    r = snprintf(text, sizeof text, "stored %ld\n", length);
     return nart_await(cx, nart_stream_write_all(cx, s, text, (size_t)r, &done));
 }
 

@@ -61,10 +61,11 @@ def test_the_deadline(command):
 def test_a_wrong_request(command):
     with Program(command, ANY) as program:
         program.listening()
-        for wrong in "GET 1\n", "PUT x\n", 5000 * "x":
+        for wrong in "GET 1\n", "PUT x\n", "PUT -1\n", "PUT 1x\n", "PUT 1048577\n", "PUT 9999999990\n", 5000 * "x":
             client = Client(program)
             client.send(wrong)
             client.await_ended()
+        put(Client(program), 1048576)
         client = Client(program)
         client.send("PUT 10\n12345")
         client.shut()
