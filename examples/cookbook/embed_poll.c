@@ -7,7 +7,8 @@
  *    runtime, and then runs one tick. All of it is one thread, so both sides may use the same data without a lock.
  *  - a channel leads from the program to a fiber: nart_try_send() works outside of tasks. While the channel is full,
  *    the program does not read its input. So a slow peer slows the input down, and memory is bounded.
- *  - closing the sender notifies the fiber that the input has ended.
+ *  - closing the sender notifies the fiber that the input has ended. The end of the peer's direction does not end the
+ *    input: the peer may still read. One that has closed the connection is noticed by the next sends.
  * Adapters for loops of libuv and GLib: examples/adapters.
  * Usage: embed_poll ADDRESS:PORT [MILLISECONDS]. It sends "ping" when it has sent nothing for this time. */
 #include <nart/nart.h>
@@ -44,7 +45,7 @@ static nart_res reader(nart_cx *cx, void *arg)
         fwrite(buf, 1, (size_t)n, stdout);
         fflush(stdout);
     }
-    return n < 0 ? n : NART_EEOF; /* an error, so that the writer ends, too */
+    return n; /* 0: the peer has ended its direction, and may still read */
 }
 
 static nart_res writer(nart_cx *cx, void *arg)
@@ -90,7 +91,7 @@ static nart_res talk(nart_cx *cx, void *arg)
         nart_nursery_cancel(&both);
     if (nart_await(cx, nart_nursery_join(cx, &both, &error)) == 0)
         r = r < 0 ? r : error;
-    link->end = r == NART_EEOF ? 0 : r;
+    link->end = r;
     nart_tcp_close(&link->sock);
     return r;
 }
@@ -103,6 +104,8 @@ static void read_input(nart_tx *tx)
     struct chunk chunk;
     ssize_t n = read(STDIN_FILENO, chunk.bytes, sizeof chunk.bytes);
 
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
     if (n > 0) {
         chunk.len = (size_t)n;
         if (chunk_try_send(tx, chunk) == 0)

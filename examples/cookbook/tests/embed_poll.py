@@ -77,8 +77,21 @@ def test_a_slow_peer(command):
         sock.shutdown(socket.SHUT_WR)
 
 
-def test_the_peer_ends(command):
+def test_the_peer_ends_its_direction(command):
     program, sock = start(command)
+    with program, sock, sock.makefile("r") as peer:
+        sock.sendall(b"hello\n")
+        sock.shutdown(socket.SHUT_WR)
+        check(program.line() == "hello", "up to the end")
+        text = "".join("line %d\n" % i for i in range(100000))
+        writer = threading.Thread(target=lambda: (write(program, text), program.process.stdin.close()))
+        writer.start()
+        check(peer.read() == text, "the input is sent")
+        writer.join()
+
+
+def test_the_peer_closes(command):
+    program, sock = start(command, 10, status=1)
     with program:
         sock.close()
         check(program.rest() == "", "it ends, though its input is open")
