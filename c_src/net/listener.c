@@ -278,10 +278,12 @@ nart_res nart_tcp_try_accept_many(nart_tcp_listener *l, nart_tcp *out, nart_addr
         return r;
     bool spare = l->spare != 0;
     int fd = spare ? l->spare - 1 : accept_one(l, peers);
-    while (next_one(fd))
+    for (size_t lost = 1; lost < NART_ACCEPT_BATCH && next_one(fd); lost++)
         fd = accept_one(l, peers);
     if (fd == -EAGAIN)
         nart__io_not_ready(&l->io, NART_READ);
+    if (next_one(fd)) /* it does not wait, so it does not try for ever either */
+        fd = -EAGAIN;
     r = fd < 0 ? fd : own_first(l, fd, spare, out, peers);
     return r < 0 ? r : accept_rest(l, out, peers, n);
 }

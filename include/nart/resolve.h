@@ -32,9 +32,9 @@
  *    not kept;
  *  - what /etc/hosts has, until that file changes. Then all other answers are dropped, too: the name may be in it now.
  *
- * A change of resolv.conf takes effect: all answers are dropped, and pending questions are sent again, to the servers
- * that it names now; while it is missing, empty or not readable, the servers stay. A lookup looks at both files if none
- * has done so in the last second.
+ * A change of resolv.conf takes effect: all answers are dropped, and pending questions are sent again, with all their
+ * tries, to the servers that it names now; while it is missing, empty or not readable, the servers stay. A lookup looks
+ * at both files if none has done so in the last second.
  *
  * If there are more answers than nart_resolver_opts.cache, the one is dropped whose last use is longest ago.
  *
