@@ -23,7 +23,7 @@ static nart_res run(nart_rt *rt, char *text, nart_res *answer)
     // --8<-- [start:right]
     nart_fiber_opts opts = NART_FIBER_OPTS_INIT;
 
-    opts.stack = 1024 * 1024; // reserved; pages are taken when they are touched
+    opts.stack = 1 << 20; // 1 MiB is reserved; pages are taken when they are touched
     return nart_fiber_block_on(rt, parses, text, &opts, answer);
     // --8<-- [end:right]
 }
