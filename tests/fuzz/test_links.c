@@ -26,7 +26,6 @@ enum form { BODIES, FIBERS, ARMS, BRANCHES, FORMS };
 enum mode { PLAIN, DEADLINE, RACE, LATE_RACE, ALL, MODES };
 
 static nart_rt *rt;
-static uint64_t seed_now;
 
 /* ---- one task: the writer or the reader of an end ---- */
 
@@ -187,15 +186,21 @@ static void spawn(uint32_t i, uint32_t end, uint32_t form)
 
 /* ---- a seed ---- */
 
+static volatile sig_atomic_t alarmed;
+
 static void on_alarm(int sig)
 {
     (void)sig;
-    printf("seed %" PRIu64 " hangs\n", seed_now);
+    alarmed = 1;
+}
+
+static void fail_as_hanging(uint64_t seed)
+{
     for (uint32_t i = 0; i < w.n; i++)
         link_print(&w.links[i]);
     nart_rt_dump(rt, stdout);
     fflush(stdout);
-    abort();
+    test_fail(__FILE__, __LINE__, "seed %" PRIu64 " hangs", seed);
 }
 
 static void on_storm(int sig)
@@ -239,7 +244,6 @@ static void run_seed(uint64_t seed)
 
     CHECK_RES(nart_rt_free(new_rt()), 0); /* its hub stays for the next one */
     int base = dup(0);
-    seed_now = seed;
     links_freeing = false;
     alarm(SEEDS_HANG);
     close(base);
@@ -258,6 +262,8 @@ static void run_seed(uint64_t seed)
     while (nart_rt_task_count(rt) > 0 && ticks++ != frees) {
         nart_res polls = nart_rt_poll(rt, 20 * NART_MS);
         CHECK_LE(0, polls);
+        if (alarmed)
+            fail_as_hanging(seed);
         for (uint32_t i = 0; i < w.n && polls == 0; i++)
             (void)link_rescue(&w.links[i]);
         if (deeds > 0 && ticks % gap == 0) {
