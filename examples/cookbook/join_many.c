@@ -35,7 +35,7 @@ static nart_res number(char *line, size_t len)
 static nart_res ask(nart_cx *cx, void *arg)
 {
     const struct question *q = arg;
-    char text[32], buf[32], *line;
+    char text[32], buf[32], *line = NULL;
     size_t len = (size_t)snprintf(text, sizeof text, "%u\n", (unsigned)q->number), done = 0;
     nart_tcp sock = { 0 };
     nart_stream s = { 0 };

@@ -36,7 +36,7 @@ static nart_res number(char *line, size_t len)
 static nart_res ask_run(nart_cx *cx, void *frame)
 {
     struct ask *a = frame;
-    char *line;
+    char *line = NULL;
     nart_res r;
 
     NART_BEGIN(cx, &a->co);
