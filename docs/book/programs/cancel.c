@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* cancel.c: a task cancels another one, and awaits its end. */
-#include <nart/nart.h>
+#include "main.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -38,12 +38,5 @@ static nart_res parent(nart_cx *cx, void *arg)
 
 int main(void)
 {
-    nart_rt *rt = NULL;
-    nart_res answer = 0;
-    nart_res r = nart_rt_new(NULL, &rt);
-
-    if (r == 0)
-        r = nart_fiber_block_on(rt, parent, NULL, NULL, &answer);
-    nart_rt_free(rt);
-    return r < 0 || answer < 0;
+    return run_fiber(parent, NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* deadline.c: deadlines nest. */
-#include <nart/nart.h>
+#include "main.h"
 
 #include <stdio.h>
 
@@ -37,12 +37,5 @@ static nart_res caller(nart_cx *cx, void *arg)
 
 int main(void)
 {
-    nart_rt *rt = NULL;
-    nart_res answer = 0;
-    nart_res r = nart_rt_new(NULL, &rt);
-
-    if (r == 0)
-        r = nart_fiber_block_on(rt, caller, NULL, NULL, &answer);
-    nart_rt_free(rt);
-    return r < 0 || answer < 0;
+    return run_fiber(caller, NULL);
 }
