@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* sys.h: every system call of nart, but for those of a child before it executes its program. Tests inject faults and models here: they link another sys.c, or pass
- * another nart_sys table to their driver. All functions answer >= 0 or -errno. */
+/* sys.h: every system call of nart, but for those of a child before it executes its program. Tests inject faults and
+ * models here: they link another sys.c, or pass another nart_sys table to their driver. All functions answer >= 0 or
+ * -errno. */
 #ifndef NART_SYS_H
 #define NART_SYS_H
 

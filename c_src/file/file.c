@@ -5,7 +5,8 @@
  *  - A job uses its own copy of paths and bytes, and a reference to the open file: so the descriptor that it uses is not
  *    closed, and its number is no other file's, until it has returned.
  *  - A job gives its reference back before it ends, not when its data is dropped, and the task that of a job that was
- *    refused after it had been queued: a finished operation keeps no file open. The open of a file is the exception: its reference passes to the handle when it answers.
+ *    refused after it had been queued: a finished operation keeps no file open. The open of a file is the exception:
+ *    its reference passes to the handle when it answers.
  *  - Bytes that were read are copied to the caller's buffer in the poll in which the operation answers. */
 #include "file.h"
 #include "../sys.h"

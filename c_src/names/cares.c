@@ -370,7 +370,6 @@ static void note_servers(nart_resolver *r)
     struct ares_addr_port_node *all = NULL;
 
     r->servers[0] = '\0';
-
     if (ares_get_servers_ports(r->channel, &all) != ARES_SUCCESS)
         return;
     for (struct ares_addr_port_node *a = all; a; a = a->next) {

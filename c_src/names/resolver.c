@@ -161,7 +161,7 @@ static void look_at_files(nart_resolver *r)
     if (now < r->look_at)
         return;
     r->look_at = nart_time_add(now, NART_SEC);
-    nart__file_state hosts = r->no_hosts ? r->hosts : state_of(NART__HOSTS);
+    nart__file_state hosts = r->no_hosts || r->max_kept == 0 ? r->hosts : state_of(NART__HOSTS);
     nart__file_state conf = state_of(nart__conf_path(r));
     bool same = is_same(&hosts, &r->hosts);
     r->hosts = hosts;
@@ -285,8 +285,7 @@ static void resolver_release(nart_resolver *r)
 {
     nart_rt *rt = r->rt;
 
-    if (r->strings)
-        nart__free(&rt->alloc, r->strings, r->strings_size + 1, 1);
+    nart__free(&rt->alloc, r->strings, r->strings_size + 1, 1);
     nart__free(&rt->alloc, r, sizeof *r, _Alignof(nart_resolver));
 }
 
