@@ -20,6 +20,9 @@
 #include <sys/time.h>
 #include <sys/uio.h>
 
+/* How many refusals a send takes for those of earlier datagrams. */
+#define REFUSALS 4
+
 /* ---- the driver's system calls ---- */
 
 static const nart_sys *sys_of(void *resolver)
@@ -67,13 +70,20 @@ static ssize_t sys_recv(int fd, void *buf, size_t cap, int flags, struct sockadd
     return n;
 }
 
-/* Without SIGPIPE, which writev() raises. */
+/* Without SIGPIPE, which writev() raises.
+ *
+ * A refused datagram is told to the next call on its socket. If that is a send, c-ares would let this question fail,
+ * and the one that was refused wait for its timeout. So it is sent again: this refusal is told to a receive, where
+ * c-ares lets all questions to the server fail. */
 static ssize_t sys_send(int fd, const struct iovec *pieces, int n, void *r)
 {
     const struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)pieces,
                                 .msg_iovlen = (size_t)n };
+    ssize_t sent = -ECONNREFUSED;
 
-    return answer(sys_of(r)->sendmsg(fd, &msg, MSG_NOSIGNAL));
+    for (int i = 0; i < REFUSALS && sent == -ECONNREFUSED; i++)
+        sent = sys_of(r)->sendmsg(fd, &msg, MSG_NOSIGNAL);
+    return answer(sent);
 }
 
 void nart__cares_sockets(nart_resolver *r, void *channel)

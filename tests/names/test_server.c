@@ -53,6 +53,29 @@ TEST_WITH(a_dead_server_is_replaced_by_the_next_one, served)
     CHECK_STR(four("four.test"), "192.0.2.4:80");
 }
 
+/* A refusal is told to one call on the socket, and ends all questions: none of these would time out in time. */
+TEST_WITH(one_refusal_ends_every_question_to_a_dead_server, served)
+{
+    static struct op many[MANY];
+    char servers[64];
+    static char names[MANY][16];
+    nart_resolver_opts o = asks();
+    OPEN(place, dead, "127.0.0.1:0", REFUSES);
+
+    snprintf(servers, sizeof servers, "%s", text_of(&dead.at));
+    o.servers = servers;
+    o.timeout = NART_NEVER;
+    o.tries = 1;
+    use(o);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof names[i], "n%d.test", i);
+        many[i] = op_of(names[i], AF_UNSPEC);
+        op_start(rt, &many[i]);
+    }
+    for (int i = 0; i < MANY; i++)
+        CHECK_RES(answer_of(&many[i]), NART_EDNS);
+}
+
 /* One lookup for each of the lengths to which the answer is cut, of which there are a few more. */
 static void cut(int kind, const char *name, int lengths)
 {
