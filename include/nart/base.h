@@ -79,7 +79,7 @@ typedef int64_t nart_res;
     X(EDNS_TIMEOUT, -4144, "no name server answered in time")                                      \
     X(ESLOTS, -4120, "all task slots for frames of this size are in use: see nart_rt_opts.slots")  \
     X(EFDS, -4121, "the runtime has reached its limit of descriptors: see nart_rt_opts.max_io")    \
-    X(EFRAME, -4122, "the frame is larger than 4096 bytes: use nart_spawn_boxed()")                \
+    X(EFRAME, -4122, "the frame is larger than 4096 bytes: use the _boxed form of the spawn")      \
     X(EEOF, -4150, "the stream has ended")                                                         \
     X(ETRUNCATED, -4151, "the stream ended in the middle of a message")
 

@@ -156,18 +156,19 @@ static inline bool nart_co_active(const nart_co *co);
  *    call: its frame may be freed, or used for another body after nart_co_init(). One that has opened a
  *    nursery must join it first (nart/nursery.h).
  *
- * Another number of arms is a compile error that says so. The code of each arm is compiled twice. Within one
+ * Another number of arms is a compile error that says so; so is a `dst` that is narrower than a nart_res, which it
+ * is if the two are swapped and `which` is an `int`. The code of each arm is compiled twice. Within one
  * await, races nest at most 4 deep: a deeper one aborts the process. Races in bodies that an arm calls do not
  * count.
  */
-#define NART_AWAIT_ANY(which, dst, ...) NART_AWAIT(dst, NART_ANY(which, __VA_ARGS__))
+#define NART_AWAIT_ANY(which, dst, ...) NART__RACED(dst, NART_ANY(which, __VA_ARGS__))
 
 /** The race as an expression, for NART_AWAIT_FOR and NART_AWAIT_UNTIL. */
 #define NART_ANY(which, ...) NART__RACE(nart__race_first, which, __VA_ARGS__)
 
 /** The same, but each evaluation begins with a random arm and continues in the order written: arms that are
  *  always ready win equally often. */
-#define NART_AWAIT_ANY_FAIR(which, dst, ...) NART_AWAIT(dst, NART_ANY_FAIR(which, __VA_ARGS__))
+#define NART_AWAIT_ANY_FAIR(which, dst, ...) NART__RACED(dst, NART_ANY_FAIR(which, __VA_ARGS__))
 #define NART_ANY_FAIR(which, ...) NART__RACE(nart__race_turn, which, __VA_ARGS__)
 
 /**
@@ -180,7 +181,7 @@ static inline bool nart_co_active(const nart_co *co);
  * are no arms: they end it whatever is ready, as other races. Which race to choose: NART_ANY, unless equal
  * shares (NART_ANY_FAIR) or the order (NART_ANY_BIASED) are part of what the program promises.
  */
-#define NART_AWAIT_ANY_BIASED(which, dst, ...) NART_AWAIT(dst, NART_ANY_BIASED(which, __VA_ARGS__))
+#define NART_AWAIT_ANY_BIASED(which, dst, ...) NART__RACED(dst, NART_ANY_BIASED(which, __VA_ARGS__))
 #define NART_ANY_BIASED(which, ...) NART__RACE(nart__race_biased, which, __VA_ARGS__)
 
 /* ---- all of several ------------------------------------------------------------------------ */

@@ -181,6 +181,14 @@ static inline nart_res nart__co_out(nart_cx *cx, nart_co *co, nart_scope **above
         }                                                                                          \
     } while (0)
 
+/* The answer of a race. Swapped with an int `which`, it is found by its size. */
+#define NART__RACED(dst, ...)                                                                      \
+    do {                                                                                           \
+        NART__ASSERT(sizeof(dst) >= sizeof(nart_res),                                              \
+                     "NART_AWAIT_ANY(which, r, ...): the answer r must be a nart_res");            \
+        NART__AWAIT(dst, __VA_ARGS__);                                                             \
+    } while (0)
+
 #define NART__AWAIT_UNTIL(dst, abs, ...)                                                           \
     do {                                                                                           \
         nart_co_->deadline = (abs);                                                                \
