@@ -20,6 +20,8 @@
 
 #ifdef NART_CARES
 
+#include <arpa/inet.h>
+#include <stdio.h>
 #include <strings.h>
 #include <sys/stat.h>
 
@@ -305,6 +307,30 @@ static void rt_gone(nart__exit_hook *g)
     resolver_end((nart_resolver *)(void *)g); /* its first member */
 }
 
+/* "192.0.2.1:53" or "[2001:db8::1]:53"? Without a scope, which c-ares does not have. */
+static bool is_host_and_port(const char *before, const char *host, int len, const char *after)
+{
+    char text[INET6_ADDRSTRLEN + sizeof "[]:65535:53"];
+    nart_addr addr;
+
+    int n = snprintf(text, sizeof text, "%s%.*s%s", before, len, host, after);
+    return n < (int)sizeof text && !strchr(text, '%') && nart_addr_parse(&addr, text) == 0 &&
+           addr.storage.ss_family != AF_UNIX;
+}
+
+/* The port may be missing, and then the brackets. c-ares would take "192.0.2.1:99999", and cut the number. */
+static bool are_servers(const char *list)
+{
+    for (const char *end; list; list = *end ? end + 1 : NULL) {
+        end = list + strcspn(list, ",");
+        int len = end - list < INT16_MAX ? (int)(end - list) : INT16_MAX;
+        if (!is_host_and_port("", list, len, "") && !is_host_and_port("", list, len, ":53") &&
+            !is_host_and_port("[", list, len, "]:53"))
+            return false;
+    }
+    return true;
+}
+
 nart_res nart_resolver_new(nart_rt *rt, const nart_resolver_opts *opts, nart_resolver **out)
 {
     nart_resolver_opts o = NART_RESOLVER_OPTS_INIT;
@@ -320,7 +346,8 @@ nart_res nart_resolver_new(nart_rt *rt, const nart_resolver_opts *opts, nart_res
     if (r)
         return r;
     if (o.flags & ~(uint32_t)(NART_RESOLVER_NO_CACHE | NART_RESOLVER_NO_HOSTS) || o.timeout < 0 ||
-        o.negative < 0 || o.tries > INT32_MAX || o.ndots > 15)
+        o.negative < 0 || o.tries > INT32_MAX || o.ndots > 15 ||
+        (o.servers && !are_servers(o.servers)))
         return -EINVAL;
     nart_resolver *in = nart__alloc(&rt->alloc, sizeof *in, _Alignof(nart_resolver));
     if (!in)

@@ -111,7 +111,8 @@ enum {
 /**
  * Makes a resolver. `opts` may be NULL.
  * Without a resolv.conf that may be read it asks a server of this host, 127.0.0.1, as the C library does.
- * @return 0; -EINVAL no `rt` or `out`, or bad options; -ENOMEM; -EMFILE, -ENFILE no descriptor left; NART_EDNS c-ares
+ * @return 0; -EINVAL no `rt` or `out`, or bad options: of `servers` each must be an address, without
+ *   a scope, or an address and a port; -ENOMEM; -EMFILE, -ENFILE no descriptor left; NART_EDNS c-ares
  *   cannot be set up; NART_EDRIVER a runtime of tokio's; -ENOSYS nart was built without c-ares; NART_EABI; NART_EWRONGTHREAD;
  *   NART_EFORK.
  * **Ownership**: the runtime's: freed with it, or earlier by nart_resolver_free(). Strings are copied.

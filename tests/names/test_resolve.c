@@ -313,9 +313,6 @@ TEST_WITH(bad_options_of_a_resolver_are_refused, served)
     o.ndots = 16;
     CHECK_RES(nart_resolver_new(rt, &o, &r), -EINVAL);
     o.ndots = 0;
-    o.servers = "not an address";
-    CHECK_RES(nart_resolver_new(rt, &o, &r), -EINVAL);
-    o.servers = NULL;
     o.negative = -1;
     CHECK_RES(nart_resolver_new(rt, &o, &r), -EINVAL);
     o.negative = 0;
@@ -323,6 +320,44 @@ TEST_WITH(bad_options_of_a_resolver_are_refused, served)
     CHECK_RES(nart_resolver_new(rt, &o, &r), -ENOMEM);
     CHECK(!r);
     test_alloc_fail(0, false);
+}
+
+TEST_WITH(bad_servers_are_refused, served)
+{
+    static const char *const bad[] = { "",
+                                       "not an address",
+                                       "192.0.2",
+                                       "192.0.2.1:",
+                                       "192.0.2.1:99999",
+                                       "192.0.2.1:53:53",
+                                       "192.0.2.1:-1",
+                                       "192.0.2.1,",
+                                       ",192.0.2.1",
+                                       "192.0.2.1,192.0.2.2:65536",
+                                       "192.0.2.1 192.0.2.2",
+                                       "[192.0.2.1]:53",
+                                       "[2001:db8::1",
+                                       "[2001:db8::1]:x",
+                                       "fe80::1%1",
+                                       "unix:/server" };
+    static const char *const good[] = { "192.0.2.1", "192.0.2.1:65535", "2001:db8::1",
+                                        "[2001:db8::1]:5353", "192.0.2.1,[::1]:53,::2" };
+    static char many[1 << 17];
+    nart_resolver_opts o = NART_RESOLVER_OPTS_INIT;
+    nart_resolver *r;
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        o.servers = bad[i];
+        if (nart_resolver_new(rt, &o, &r) != -EINVAL)
+            test_fail(__FILE__, __LINE__, "\"%s\" was taken", bad[i]);
+    }
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        o.servers = good[i];
+        CHECK_RES(nart_resolver_new(rt, &o, &r), 0);
+    }
+    memset(many, '1', sizeof many - 1);
+    o.servers = many;
+    CHECK_RES(nart_resolver_new(rt, &o, &r), -EINVAL);
 }
 
 TEST_WITH(without_memory_a_lookup_fails, served)
