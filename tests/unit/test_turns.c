@@ -140,6 +140,12 @@ static void sender_start(uint32_t i)
     op_start(&sender[i].op, form);
 }
 
+static void senders_start(uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        sender_start(i);
+}
+
 static void all_wait(uint32_t from, uint32_t to)
 {
     for (uint32_t i = from; i < to; i++)
@@ -175,6 +181,24 @@ static void nothing_arrives(void)
     CHECK_EQ(recv(peer, &c, 1, MSG_DONTWAIT), -1);
 }
 
+static void both_arrive(void)
+{
+    drained();
+    arrives(0);
+    arrives(1);
+}
+
+/* Of three senders. */
+static void the_others_arrive(uint32_t than)
+{
+    drained();
+    for (uint32_t i = 0; i < 3; i++)
+        if (i != than)
+            arrives(i);
+    nothing_arrives();
+    none_waits(3);
+}
+
 static void cancel(uint32_t i)
 {
     CHECK_RES(nart_task_cancel(rt, nart_join_task(&sender[i].op.join)), 0);
@@ -204,12 +228,9 @@ TEST_EACH(senders_are_served_in_order, UDP_BODY, UDP_FIBER, UNIX_BODY, UNIX_FIBE
 TEST_EACH(two_senders, UDP_BODY, UDP_FIBER, UNIX_BODY, UNIX_FIBER)
 {
     full_open(kind);
-    sender_start(0);
-    sender_start(1);
+    senders_start(2);
     all_wait(0, 2);
-    drained();
-    arrives(0);
-    arrives(1);
+    both_arrive();
     none_waits(2);
     sender_start(0); /* nobody waits: nothing is queued */
     CHECK_RES(sender[0].op.res, sizeof(uint32_t));
@@ -221,8 +242,7 @@ TEST_EACH(two_senders, UDP_BODY, UDP_FIBER, UNIX_BODY, UNIX_FIBER)
 TEST_EACH(senders_wait_again, UDP_BODY, UDP_FIBER, UNIX_BODY, UNIX_FIBER)
 {
     full_open(kind);
-    for (uint32_t i = 0; i < 3; i++)
-        sender_start(i);
+    senders_start(3);
     for (uint32_t i = 0; i < 3; i++) {
         drained();
         while (sender[i].op.res == NART_PENDING) {
@@ -240,8 +260,7 @@ TEST_EACH(senders_wait_again, UDP_BODY, UDP_FIBER, UNIX_BODY, UNIX_FIBER)
 TEST_EACH(a_newcomer_does_not_overtake, UDP_BODY, UDP_FIBER, UNIX_BODY, UNIX_FIBER)
 {
     full_open(kind);
-    sender_start(0);
-    sender_start(1);
+    senders_start(2);
     int before = attempts;
     is_full = false; /* and the kernel has not reported it */
     sender_start(2);
@@ -274,9 +293,7 @@ TEST_EACH(a_sender_keeps_its_place_after_its_budget, UDP_BODY, UDP_FIBER, UNIX_B
     CHECK(spent_waits);
     sender_start(1);
     all_wait(0, 2);
-    drained();
-    arrives(0);
-    arrives(1);
+    both_arrive();
     full_close();
 }
 
@@ -285,20 +302,14 @@ TEST_EACH(a_sender_keeps_its_place_after_its_budget, UDP_BODY, UDP_FIBER, UNIX_B
 /* One of three leaves, and the others send. */
 static void one_leaves(uint32_t which, void (*leave)(uint32_t i))
 {
-    for (uint32_t i = 0; i < 3; i++)
-        sender_start(i);
+    senders_start(3);
     leave(which);
     for (uint32_t i = 0; i < 3; i++)
         if (i != which)
             all_wait(i, i + 1);
     settle(rt); /* the one that is first now asks the kernel: the readiness that follows wakes it */
     nothing_arrives();
-    drained();
-    for (uint32_t i = 0; i < 3; i++)
-        if (i != which)
-            arrives(i);
-    nothing_arrives();
-    none_waits(3);
+    the_others_arrive(which);
 }
 
 TEST_EACH(a_sender_that_is_cancelled, UDP_BODY, UDP_FIBER, UNIX_BODY, UNIX_FIBER)
@@ -327,12 +338,7 @@ TEST_EACH(a_sender_whose_deadline_passes, UDP_BODY, UDP_FIBER, UNIX_BODY, UNIX_F
             op_start(&sender[i].op, form);
         }
         time_passes(which);
-        drained();
-        for (uint32_t i = 0; i < 3; i++)
-            if (i != which)
-                arrives(i);
-        nothing_arrives();
-        none_waits(3);
+        the_others_arrive(which);
         full_close();
     }
 }
@@ -394,12 +400,7 @@ TEST_EACH(a_sender_that_loses_its_race, UDP_BODY, UDP_FIBER, UNIX_BODY, UNIX_FIB
         nart_notify_one(&note);
         settle(rt);
         CHECK_RES(op_finish(&sender[which].op), 1);
-        drained();
-        for (uint32_t i = 0; i < 3; i++)
-            if (i != which)
-                arrives(i);
-        nothing_arrives();
-        none_waits(3);
+        the_others_arrive(which);
         full_close();
     }
 }
@@ -469,8 +470,7 @@ static void all_find_it_closed(uint32_t n)
 TEST_EACH(a_socket_that_is_closed, UDP_BODY, UDP_FIBER, UNIX_BODY, UNIX_FIBER)
 {
     full_open(kind);
-    for (uint32_t i = 0; i < MANY; i++)
-        sender_start(i);
+    senders_start(MANY);
     CHECK_RES(nart_unix_dgram_close(&sock), 0);
     all_find_it_closed(MANY);
     full_close();
@@ -481,8 +481,7 @@ TEST_EACH(a_socket_that_is_detached, UDP_BODY, UDP_FIBER, UNIX_BODY, UNIX_FIBER)
     int fd;
 
     full_open(kind);
-    for (uint32_t i = 0; i < 3; i++)
-        sender_start(i);
+    senders_start(3);
     CHECK_RES(nart_unix_dgram_detach(&sock, NULL), -EINVAL);
     settle(rt);
     all_wait(0, 3);
@@ -497,26 +496,21 @@ TEST_EACH(a_socket_that_is_moved, UDP_BODY, UDP_FIBER, UNIX_BODY, UNIX_FIBER)
     nart_unix_dgram moved;
 
     full_open(kind);
-    for (uint32_t i = 0; i < 3; i++)
-        sender_start(i);
+    senders_start(3);
     nart_unix_dgram_move(&moved, &sock);
     CHECK(moved.sock.senders.first == NULL);
     all_find_it_closed(3);
     nart_unix_dgram_move(&sock, &moved);
-    sender_start(0);
-    sender_start(1);
+    senders_start(2);
     all_wait(0, 2);
-    drained();
-    arrives(0);
-    arrives(1);
+    both_arrive();
     full_close();
 }
 
 TEST_EACH(a_runtime_that_is_freed, UDP_BODY, UDP_FIBER, UNIX_BODY, UNIX_FIBER)
 {
     full_open(kind);
-    for (uint32_t i = 0; i < MANY; i++)
-        sender_start(i);
+    senders_start(MANY);
     rt_close();
     none_waits(MANY);
     for (uint32_t i = 0; i < MANY; i++) {
@@ -538,8 +532,7 @@ TEST_EACH(a_plain_send_is_not_in_the_queue, UDP_BODY, UDP_FIBER, UNIX_BODY, UNIX
     struct op plain = { .call = do_plain, .h = &sock, .buf = "", .len = 1 };
 
     full_open(kind);
-    sender_start(0);
-    sender_start(1);
+    senders_start(2);
     op_start(&plain, form);
     CHECK_RES(op_finish(&plain), -EBUSY);
     cancel(0);
@@ -557,17 +550,14 @@ TEST_EACH(a_plain_send_is_not_in_the_queue, UDP_BODY, UDP_FIBER, UNIX_BODY, UNIX
 TEST_EACH(a_waiter_in_which_another_task_waits, UDP_BODY, UDP_FIBER, UNIX_BODY, UNIX_FIBER)
 {
     full_open(kind);
-    for (uint32_t i = 0; i < 2; i++)
-        sender_start(i);
+    senders_start(2);
     for (uint32_t i = 0; i < 2; i++) {
         sender_set(2);
         sender[2].op.other = &sender[i].waiter;
         op_start(&sender[2].op, form);
         CHECK_RES(op_finish(&sender[2].op), -EBUSY);
     }
-    drained();
-    arrives(0);
-    arrives(1);
+    both_arrive();
     full_close();
 }
 
@@ -631,17 +621,14 @@ TEST_EACH(a_task_of_another_runtime, UDP_BODY, UDP_FIBER, UNIX_BODY, UNIX_FIBER)
 {
     full_open(kind);
     nart_rt *own = rt;
-    for (uint32_t i = 0; i < 2; i++)
-        sender_start(i);
+    senders_start(2);
     rt_open();
     sender_start(2);
     CHECK_RES(op_finish(&sender[2].op), NART_EDRIVER);
     sender_set(2);
     rt_close();
     rt = own;
-    drained();
-    arrives(0);
-    arrives(1);
+    both_arrive();
     rt_open();
     sender_set(2);
     sender[2].op.call = do_spent; /* it finds that out in its second poll */
@@ -679,8 +666,7 @@ TEST_EACH(a_task_that_its_driver_moves, UDP_BODY, UNIX_BODY)
     moves.kind |= NART_DRIVER_MOVES;
     full_open(kind);
     rt->cx.drv = sock.sock.io.drv = &moves;
-    for (uint32_t i = 0; i < 2; i++)
-        sender_start(i);
+    senders_start(2);
     none_waits(2);
     CHECK_RES(op_finish(&sender[1].op), -EBUSY);
     drained();
