@@ -98,7 +98,8 @@ nart_res nart_nursery_open(nart_cx *cx, nart_nursery *n, uint32_t flags)
     *n = (nart_nursery){ .flags = flags, .opener = nart__co_body(cx->co) };
     nart__wait_begin(cx->self, &n->wait);
     n->wait.ops = &nart__nursery_ops;
-    nart__wait_request(cx, &n->wait);
+    n->wait.co = cx->co;
+    n->wait.seen = cx->self->polls - 1; /* only its join is a request: see dump.c */
     return 0;
 }
 

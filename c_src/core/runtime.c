@@ -190,10 +190,10 @@ void nart__rt_report_task(nart_rt *rt, const nart__task *t, const char *what)
     const nart_co *leaf = nart__task_body(t);
 
     if (leaf && leaf->site)
-        nart__rt_report(rt, "%s: task %s %s (%s:%u)", rt->name, t->type->name, what,
-                        leaf->site->file, leaf->at & NART__CO_LINE);
+        nart__rt_report(rt, "%s: task %s %s (%s:%u)", rt->name, nart__short_name(t->type->name),
+                        what, leaf->site->file, leaf->at & NART__CO_LINE);
     else /* a yield, or no body at all */
-        nart__rt_report(rt, "%s: task %s %s", rt->name, t->type->name, what);
+        nart__rt_report(rt, "%s: task %s %s", rt->name, nart__short_name(t->type->name), what);
 }
 
 /* ---- making and freeing ---- */
@@ -319,7 +319,8 @@ nart_res nart_rt_new(const nart_rt_opts *opts, nart_rt **out)
 
 nart_res nart__rt_new_group(nart__task *first, nart_rt **out)
 {
-    const nart_rt_opts given = { .size = sizeof given, .name = first->type->name };
+    const nart_rt_opts given = { .size = sizeof given,
+                                 .name = nart__short_name(first->type->name) };
     nart_rt_opts o;
 
     nart_res r = fill_in(&o, &given);

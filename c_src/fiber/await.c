@@ -101,8 +101,8 @@ static NART__COLD nart_res refuse(const nart__await *w, nart_res r, const char *
     nart__withdraw_under(cx, (nart_co *)(uintptr_t)&w->co);
     if (rt)
         nart__rt_report(rt, "%s: task %s: await at %s:%u %s", rt->name,
-                        cx->self ? cx->self->type->name : "(none)", w->co.site->file,
-                        w->co.at & NART__CO_LINE, why);
+                        cx->self ? nart__short_name(cx->self->type->name) : "(none)",
+                        w->co.site->file, w->co.at & NART__CO_LINE, why);
     return r;
 }
 
@@ -112,14 +112,14 @@ static NART__NORETURN NART__COLD void frame_left(const nart_cx *cx)
         stderr,
         "nart: task %s: a function has returned while a handle in its frame waits, a lock is held "
         "or a nursery is open\n",
-        cx->self->type->name);
+        nart__short_name(cx->self->type->name));
     abort();
 }
 
 void nart__fiber_jumped(const nart_cx *cx)
 {
     fprintf(stderr, "nart: task %s: longjmp() has left an await: set the jump within it\n",
-            cx->self ? cx->self->type->name : "(none)");
+            cx->self ? nart__short_name(cx->self->type->name) : "(none)");
     abort();
 }
 

@@ -270,7 +270,7 @@ static NART__COLD nart_res pending_is_no_answer(nart_cx *cx)
     nart_rt *rt = nart__cx_rt(cx);
 
     nart__rt_report(rt, "%s: task %s: a fiber has returned NART_PENDING, which is no answer",
-                    rt->name, cx->self->type->name);
+                    rt->name, nart__short_name(cx->self->type->name));
     return -EINVAL;
 }
 
@@ -344,8 +344,8 @@ void nart__fiber_drop(void *p)
     nart__rt_report(rt,
                     "%s: task %s: the fiber was abandoned in %s (%s:%u): its stack of %zu bytes "
                     "stays",
-                    rt->name, f->stack->task->type->name, f->co->site->func, f->co->site->file,
-                    f->co->at & NART__CO_LINE, f->size);
+                    rt->name, nart__short_name(f->stack->task->type->name), f->co->site->func,
+                    f->co->site->file, f->co->at & NART__CO_LINE, f->size);
 }
 
 bool nart__fiber_stack_used(const nart__task *t, size_t *used, size_t *size)

@@ -120,7 +120,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 
     if (s) {
         print("nart: fiber ");
-        print(s->task->type->name);
+        print(nart__short_name(s->task->type->name));
         print(": stack overflow: it has ");
         print_number(s->size);
         print(" bytes: raise nart_fiber_opts.stack\n");

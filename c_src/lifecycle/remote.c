@@ -154,7 +154,7 @@ static void carry_out(void *to, nart__post *p)
         nart__task_keep(j.task, &o->joined->keeper);
     } else if (r && rt && r != NART_ESHUTDOWN) {
         nart__rt_report(rt, "%s: task %s, spawned by another thread, was dropped: %s", rt->name,
-                        o->type->name, nart_strerror(r));
+                        nart__short_name(o->type->name), nart_strerror(r));
     }
     spawn_request_free(o);
 }

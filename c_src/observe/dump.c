@@ -46,13 +46,6 @@ static void print_chain(FILE *out, nart_co *leaf)
     }
 }
 
-/* NART_TASK_TYPE(struct conn, ...) names its type "struct conn". */
-static const char *type_name(const nart__task *t)
-{
-    const char *name = t->type->name;
-    return strncmp(name, "struct ", 7) == 0 ? name + 7 : name;
-}
-
 static const char *state_of(const nart_rt *rt, const nart__task *t)
 {
     if (t == rt->cx.self)
@@ -64,7 +57,7 @@ static const char *state_of(const nart_rt *rt, const nart__task *t)
 
 static void print_head(FILE *out, const nart_rt *rt, const nart__task *t)
 {
-    fprintf(out, "%s#%" PRIu32 " %s%s%s: ", type_name(t), t->slot, state_of(rt, t),
+    fprintf(out, "%s#%" PRIu32 " %s%s%s", nart__short_name(t->type->name), t->slot, state_of(rt, t),
             t->state & NART__T_CANCELLED ? ", cancelled" : "",
             t->state & NART__T_BACKGROUND ? ", background" : "");
 }
@@ -73,8 +66,11 @@ static void print_tail(FILE *out, const nart_rt *rt, const nart__task *t)
 {
     size_t used, size;
 
+    int64_t left = t->wake_at - nart__rt_now(rt);
+
     if (t->wake_at != NART_NEVER)
-        fprintf(out, "  deadline in %.1f s", (double)(t->wake_at - nart__rt_now(rt)) / 1e9);
+        fprintf(out, left > 0 ? "  deadline in %.1f s" : "  deadline %.1f s ago",
+                (double)(left > 0 ? left : -left) / 1e9);
     if (rt->stack_used && rt->stack_used(t, &used, &size))
         fprintf(out, "  stack %.1f of %zu KiB", (double)used / 1024, size / 1024);
     fputc('\n', out);
@@ -87,11 +83,18 @@ static const char *leaf_name(const nart__task *t)
     return t->wake_at != NART_NEVER || t->state & NART__T_ASLEEP ? "sleep" : "a waker";
 }
 
+/* Is w an open nursery whose owner is not in its join? */
+static bool is_open_nursery(const nart__wait *w)
+{
+    return nart__is_nursery(w) && w->seen != w->task->polls;
+}
+
 static void print_wait(FILE *out, const nart_rt *rt, const nart__task *t, const nart__wait *w)
 {
     print_head(out, rt, t);
+    fputs(": ", out);
     print_chain(out, w->co);
-    fputs(w->ops->name, out);
+    fprintf(out, is_open_nursery(w) ? "holds a %s" : "%s", w->ops->name);
     print_tail(out, rt, t);
 }
 
@@ -105,18 +108,18 @@ static void print_waits(FILE *out, const nart_rt *rt, const nart__task *t)
         shown[n++] = w;
     if (n == MAX_WAITS && shown[n - 1]->more) {
         print_head(out, rt, t);
-        fprintf(out, "more than %d waits, of which the newest are\n", MAX_WAITS);
+        fprintf(out, ": more than %d waits, of which the newest are\n", MAX_WAITS);
     }
     while (n > 0)
         print_wait(out, rt, t, shown[--n]);
 }
 
-/* Nothing but locks that it holds: it sleeps, yields or waits for a waker. */
+/* Nothing but locks and nurseries that it holds: it sleeps, yields, runs or waits for a waker. */
 static bool only_holds(const nart__task *t)
 {
     const nart__wait *w = t->waits;
 
-    while (w && nart__is_held(w))
+    while (w && (nart__is_held(w) || is_open_nursery(w)))
         w = w->more;
     return !w;
 }
@@ -125,15 +128,18 @@ static void dump_task(FILE *out, const nart_rt *rt, const nart__task *t)
 {
     if (t->state & NART__T_DONE) {
         print_head(out, rt, t);
-        fprintf(out, "%s\n", nart_err_name(t->res));
+        fprintf(out, ": %s\n", nart_err_name(t->res));
         return;
     }
     print_waits(out, rt, t);
     if (!only_holds(t))
         return;
     print_head(out, rt, t);
-    print_chain(out, t->leaf);
-    fputs(leaf_name(t), out);
+    if (t != rt->cx.self) { /* what that waited for is over */
+        fputs(": ", out);
+        print_chain(out, t->leaf);
+        fputs(leaf_name(t), out);
+    }
     print_tail(out, rt, t);
 }
 

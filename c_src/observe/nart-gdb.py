@@ -129,16 +129,32 @@ def leaf_name(t):
     return "sleep" if int(t["wake_at"]) != NEVER or is_state(t, "ASLEEP") else "a waker"
 
 
-def awaits(t):
-    """(chain, operation) for each wait of a task, the oldest first; what it does if it has none."""
+def is_kind(w, kind):
+    return w["ops"] == gdb.parse_and_eval(f"&nart__{kind}_ops")
+
+
+def is_open_nursery(t, w):
+    """Is its owner not in the join?"""
+    return is_kind(w, "nursery") and int(w["seen"]) != int(t["polls"])
+
+
+def operation(t, w):
+    return ("holds a " if is_open_nursery(t, w) else "") + text(w["ops"]["name"], "?")
+
+
+def awaits(rt, t):
+    """(chain, operation) for each wait of a task, the oldest first; what it does if it only holds something."""
     waits = [w for w in linked(t["waits"], "more") if w["ops"]]
-    if not waits:
-        return [(chain(t["leaf"]), leaf_name(t))]
-    return [(chain(w["co"]), text(w["ops"]["name"], "?")) for w in reversed(waits)]
+    shown = [(chain(w["co"]), operation(t, w)) for w in reversed(waits)]
+    if all(is_kind(w, "held") or is_open_nursery(t, w) for w in waits):
+        running = t == rt["cx"]["self"]
+        shown.append(([], "") if running else (chain(t["leaf"]), leaf_name(t)))
+    return shown
 
 
 def in_time(rt, at):
-    return f"in {(at - int(rt['cx']['now'])) / 1e9:.1f} s"
+    left = at - int(rt["cx"]["now"])
+    return f"in {left / 1e9:.1f} s" if left > 0 else f"{-left / 1e9:.1f} s ago"
 
 
 def deadline(rt, t):
@@ -154,11 +170,11 @@ def print_task(rt, t):
     if is_state(t, "DONE"):
         gdb.write(f"{head(rt, t)}: {answer(int(t['res']))}\n")
         return
-    for bodies, name in awaits(t):
+    for bodies, name in awaits(rt, t):
         functions = " > ".join(function for function, _ in bodies)
         lines = " > ".join(line for _, line in bodies)
         shown = "  ".join(part for part in (functions, lines, name) if part)
-        gdb.write(f"{head(rt, t)}: {shown}{deadline(rt, t)}\n")
+        gdb.write(f"{head(rt, t)}{': ' if shown else ''}{shown}{deadline(rt, t)}\n")
 
 
 # ---- the stack of a fiber ----
@@ -259,7 +275,7 @@ class Where(gdb.Command):
             if fiber is not None:
                 gdb.write(parked_fiber.backtrace(fiber))
                 continue
-            for bodies, name in awaits(t):
+            for bodies, name in awaits(rt, t):
                 for function, line in bodies:
                     gdb.write(f"  {function} at {line}\n")
                 gdb.write(f"    {name}\n")

@@ -20,11 +20,6 @@
 
 /* ---- polls ---- */
 
-static const char *short_name(const char *name)
-{
-    return strncmp(name, "struct ", 7) == 0 ? name + 7 : name;
-}
-
 static bool has_ended(const nart__observer_state *e)
 {
     return e->task->gen != e->gen || e->task->state & NART__T_DONE;
@@ -40,7 +35,7 @@ static const nart_co *waiting_body(const nart__observer_state *e)
 static void report_slow(nart_rt *rt, const nart_task_type *type, uint32_t slot, const nart_co *co,
                         int64_t took)
 {
-    const char *name = short_name(type->name);
+    const char *name = nart__short_name(type->name);
     double ms = (double)took / 1e6;
 
     if (co)
@@ -58,7 +53,8 @@ static void count_poll(nart__observer_state *e, int64_t took)
     if (took > stats->longest_ns) {
         stats->longest_ns = took;
         stats->longest = (nart_task){ e->task->slot, e->gen };
-        snprintf(stats->longest_name, sizeof stats->longest_name, "%s", e->type->name);
+        snprintf(stats->longest_name, sizeof stats->longest_name, "%s",
+                 nart__short_name(e->type->name));
     }
 }
 
@@ -72,7 +68,7 @@ static void begins(nart__observer *o, nart__task *t)
     e->woke_itself = false;
     e->begun = nart__rt_now(e->rt);
     if (e->polls && e->polls->dog)
-        nart__watchdog_note(e->polls->dog, nart__sys_now(), t->type->name);
+        nart__watchdog_note(e->polls->dog, nart__sys_now(), nart__short_name(t->type->name));
     if (e->trace)
         nart__trace_begins(e->trace, t, e->begun);
 }

@@ -44,10 +44,9 @@ static void print_escaped(FILE *out, const char *s)
     print_escaped_n(out, s, strlen(s));
 }
 
-/* NART_TASK_TYPE(struct conn, ...) names its type "struct conn". */
 static void print_name(FILE *out, const char *name)
 {
-    print_escaped(out, strncmp(name, "struct ", 7) == 0 ? name + 7 : name);
+    print_escaped(out, nart__short_name(name));
 }
 
 /* Begins a line. The first line of the file is not an event, so each one begins with a comma. */

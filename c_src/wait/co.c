@@ -72,7 +72,7 @@ void nart__race_share(nart_cx *cx, nart__race *r)
 void nart__race_too_deep(const nart_cx *cx)
 {
     fprintf(stderr, "nart: task %s: more than %d races within each other in one await\n",
-            cx->self ? cx->self->type->name : "(none)", NART__RACES);
+            cx->self ? nart__short_name(cx->self->type->name) : "(none)", NART__RACES);
     abort();
 }
 

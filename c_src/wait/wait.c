@@ -45,7 +45,7 @@ void nart__withdraw_all(nart__task *t)
 void nart__wait_misused(const nart__task *t, const nart__wait *w)
 {
     fprintf(stderr, "nart: a handle was copied or moved while task %s waited in it (%s)\n",
-            t->type->name,
+            nart__short_name(t->type->name),
             w->task == t ? w->ops->name
                          : "overwritten since, or the function whose frame it was in has returned "
                            "(rule 8 of nart/fiber.h), or a lock in it was not released");

@@ -931,6 +931,5 @@ static void run_deep(void *arg)
 
 TEST_WITH(five_within_each_other_are_refused, rt)
 {
-    CHECK_DIES(run_deep, NULL,
-               "task struct deep: more than 4 races within each other in one await");
+    CHECK_DIES(run_deep, NULL, "task deep: more than 4 races within each other in one await");
 }

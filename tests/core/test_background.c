@@ -367,7 +367,7 @@ TEST_WITH(a_run_until_nothing_is_left_neither_waits_nor_reports, paused)
     CHECK_RES(nart_rt_quiesce(rt, 0, &left), -ETIMEDOUT);
     CHECK_EQ(left.tasks, 1);
     CHECK_EQ(reports, 1);
-    CHECK(strstr(reported, "task struct task has not ended"));
+    CHECK(strstr(reported, "task task has not ended"));
 }
 
 TEST_WITH(a_shutdown_cancels_them_last_and_waits, clocked)

@@ -3,6 +3,7 @@
 #include "dump_tasks.h"
 #include "virtual.h"
 
+#include <nart/nursery.h>
 #include <nart/sync.h>
 #include <stdio.h>
 
@@ -61,7 +62,7 @@ TEST_WITH(deadlines_count_from_now_however_long_the_loop_stood, rt)
     virtual_now += 4 * NART_SEC;
     CHECK(strstr(dump(rt), "deadline in 3.0 s"));
     virtual_now += 5 * NART_SEC;
-    CHECK(strstr(dump(rt), "deadline in -2.0 s")); /* overdue */
+    CHECK(strstr(dump(rt), "deadline 2.0 s ago")); /* overdue */
 }
 
 /* The previous task of a slot leaves nothing that the dump of the next one would follow. */
@@ -97,7 +98,7 @@ static nart_res looks_run(nart_cx *cx, void *frame)
 
     NART_BEGIN(cx, &f->co);
     dump(nart_cx_rt(cx));
-    CHECK(strstr(text, "looks#0 running: "));
+    CHECK(strstr(text, "looks#0 running\n")); /* what it waited for before is over */
     NART_END(0);
 }
 
@@ -107,6 +108,46 @@ TEST_WITH(a_task_can_have_its_runtime_dumped, rt)
 {
     CHECK_RES(nart_block_on(rt, &looks_type, NULL, NULL), 0);
     CHECK_STR(dump(rt), "nart: 0 tasks\n");
+}
+
+/* ---- what a task holds ---- */
+
+struct owner {
+    nart_co co;
+    nart_nursery kids;
+    nart_timer timer;
+};
+
+static nart_res owner_run(nart_cx *cx, void *frame)
+{
+    struct owner *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    r = nart_nursery_open(cx, &f->kids, 0);
+    if (r == 0)
+        r = nart_nursery_spawn(cx, &f->kids, &sleeps_type, NULL);
+    if (r == 0)
+        NART_AWAIT(r, nart_sleep(cx, &f->timer, NART_SEC));
+    if (r == 0)
+        NART_AWAIT(r, nart_nursery_join(cx, &f->kids, NULL));
+    NART_END(r);
+}
+
+static const nart_task_type owner_type = NART_TASK_TYPE(struct owner, owner_run, NULL);
+
+TEST_WITH(an_open_nursery_is_not_what_its_owner_waits_for, rt)
+{
+    spawn(rt, &owner_type, NULL);
+    settle(rt);
+    dump(rt);
+    CHECK(strstr(text, "holds a nursery  deadline in 1.0 s\n"));
+    CHECK(strstr(text, "sleep  deadline in 1.0 s\n"));
+    virtual_now += NART_SEC;
+    settle(rt);
+    dump(rt);
+    CHECK(strstr(text, "  nursery\n"));
+    CHECK(!strstr(text, "holds a nursery"));
 }
 
 /* ---- very many waits ---- */

@@ -186,14 +186,14 @@ TEST(while_a_shield_holds)
 TEST(a_task_that_ignores_it_is_dropped_and_reported)
 {
     check_free(DEAF, 1);
-    CHECK(strstr(reported, "freed: task struct task"));
+    CHECK(strstr(reported, "freed: task task"));
     CHECK(strstr(reported, "test_free.c:"));
 }
 
 TEST(a_task_that_yields_for_ever_is_dropped_and_reported)
 {
     check_free(YIELD, 1);
-    CHECK(strstr(reported, "struct task"));
+    CHECK(strstr(reported, "task task "));
 }
 
 TEST(a_poll_by_hand_that_waits_on_is_dropped_and_reported)
@@ -231,8 +231,8 @@ static void check_printed(const char *name, const char *expected)
 
 TEST(a_printed_report_begins_with_the_runtimes_name_once)
 {
-    check_printed(NULL, "nart: task struct task was dropped");
-    check_printed("mine", "mine: task struct task was dropped");
+    check_printed(NULL, "nart: task task was dropped");
+    check_printed("mine", "mine: task task was dropped");
 }
 
 TEST(shields_are_refused)

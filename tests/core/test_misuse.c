@@ -277,18 +277,18 @@ static void give_a_lock_by_its_bytes(void *unused)
 TEST(a_handle_that_was_copied_while_a_task_waits_in_it_aborts_by_name)
 {
     CHECK_DIES(give_a_receiver_by_its_bytes, NULL, "copied or moved");
-    CHECK_DIES(give_a_receiver_by_its_bytes, NULL, "struct giver");
+    CHECK_DIES(give_a_receiver_by_its_bytes, NULL, "task giver ");
     CHECK_DIES(use_a_copied_receiver, NULL, "copied or moved");
-    CHECK_DIES(use_a_copied_receiver, NULL, "struct copier");
+    CHECK_DIES(use_a_copied_receiver, NULL, "task copier ");
     CHECK_DIES(use_a_copied_join, NULL, "copied or moved");
     CHECK_DIES(use_a_copied_join, NULL, "(join)");
-    CHECK_DIES(give_a_lock_by_its_bytes, NULL, "struct locker");
+    CHECK_DIES(give_a_lock_by_its_bytes, NULL, "task locker ");
     CHECK_DIES(give_a_lock_by_its_bytes, NULL, "(holds a lock)");
 }
 
 TEST(a_join_that_is_moved_while_a_task_waits_in_it_aborts_by_name)
 {
-    CHECK_DIES(move_a_join, NULL, "copied or moved while task struct copier waited in it (join)");
+    CHECK_DIES(move_a_join, NULL, "copied or moved while task copier waited in it (join)");
 }
 
 TEST(a_handle_put_back_where_it_was_is_fine)

@@ -289,7 +289,7 @@ static void a_loser_goes(nart_res (*run)(nart_cx *, struct child *), bool at_onc
     CHECK_EQ(nart_rt_poll(rt, 0), 1);
     dump();
     CHECK_RES(nart_rt_quiesce(rt, NART_US, NULL), -ETIMEDOUT);
-    CHECK(strstr(said, "struct parent has not ended (")); /* with file and line */
+    CHECK(strstr(said, "parent has not ended (")); /* with file and line */
     CHECK(strstr(said, "test_owner.c:"));
     end();
 }

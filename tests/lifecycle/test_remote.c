@@ -161,7 +161,7 @@ TEST(without_a_free_slot_it_is_dropped_and_reported)
     CHECK_EQ(runs, 1);
     CHECK_EQ(drops, 2);
     CHECK_EQ(reports, 1);
-    CHECK(strstr(report, "task struct note, spawned by another thread, was dropped"));
+    CHECK(strstr(report, "task note, spawned by another thread, was dropped"));
     CHECK_RES(nart_rt_free(rt), 0);
 }
 

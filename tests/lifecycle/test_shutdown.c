@@ -235,7 +235,7 @@ TEST_WITH(quiesce_names_the_remaining_tasks, rt)
     CHECK_EQ(left.tasks, 2);
     CHECK_EQ(left.held, 0);
     CHECK_EQ(reports, 2);
-    CHECK(strstr(reported, "life: task struct task has not ended ("));
+    CHECK(strstr(reported, "life: task task has not ended ("));
     CHECK(strstr(reported, "test_shutdown.c:"));
 }
 
@@ -334,7 +334,7 @@ TEST(a_task_that_ignores_it_is_named_and_dropped)
     CHECK_EQ(left.tasks, 1);
     CHECK_EQ(left.cancelled, 1);
     CHECK_EQ(reports, 1);
-    CHECK(strstr(reported, "life: task struct task has not ended"));
+    CHECK(strstr(reported, "life: task task has not ended"));
     CHECK_RES(nart_rt_free_counted(rt, &end), 0);
     CHECK_EQ(end.dropped, 1);
     CHECK_EQ(end.cancelled, 0);

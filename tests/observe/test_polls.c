@@ -40,7 +40,7 @@ TEST_WITH(polls_are_measured_to_the_nanosecond, paused)
     CHECK_RES(nart_rt_polls_within(rt, INT64_MAX), 6);
     nart_rt_stats s = stats_of(rt);
     CHECK_EQ(s.longest_ns, 12345);
-    CHECK_STR(s.longest_name, "struct work");
+    CHECK_STR(s.longest_name, "work");
     CHECK_NE(s.longest.gen, 0);
     CHECK_RES(nart_rt_observe_stop(rt), 0);
     CHECK_RES(nart_rt_observe_stop(rt), 0);
@@ -211,7 +211,7 @@ static void *look_on(void *unused)
     (void)unused;
     while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE))
         if (nart_watchdog_look(&dog, &name) > 0 && name)
-            CHECK(strcmp(name, "struct work") == 0 || strcmp(name, "struct sleeper") == 0);
+            CHECK(strcmp(name, "work") == 0 || strcmp(name, "sleeper") == 0);
     return NULL;
 }
 

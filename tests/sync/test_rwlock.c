@@ -362,7 +362,7 @@ TEST(another_task_cannot_release)
     CHECK(nart_join_done(&join));
     CHECK_RES(waits.res, NART_PENDING);
     CHECK_EQ(reports, 2);
-    CHECK(strstr(reported, "struct thief tried to release a lock of another task\n"));
+    CHECK(strstr(reported, "thief tried to release a lock of another task\n"));
     nart_join_release(&join);
     unlock(rt, &holder);
     CHECK_RES(waits.res, 0);
@@ -459,7 +459,7 @@ TEST(a_return_releases_and_is_reported)
     (void)forget(true, &join, &dropped);
     CHECK(nart_join_done(&join));
     CHECK_EQ(reports, 1);
-    CHECK(strstr(reported, "struct forgetful has ended and not released a lock\n"));
+    CHECK(strstr(reported, "forgetful has ended and not released a lock\n"));
     lock_start(rt, &next, WRITE_LOCK, &rw);
     CHECK_RES(next.res, 0);
     nart_join_release(&join);

@@ -455,7 +455,7 @@ static void move_while_waiting(void *arg)
 
 TEST(a_handle_that_is_moved_while_a_task_waits_in_it_aborts)
 {
-    CHECK_DIES(move_while_waiting, NULL, "copied or moved while task struct op_frame waited");
+    CHECK_DIES(move_while_waiting, NULL, "copied or moved while task op_frame waited");
 }
 
 /* ---- refusals ---- */
