@@ -41,10 +41,9 @@ static nart_res reader(nart_cx *cx, void *arg)
     char buf[4096];
     nart_res n;
 
-    while ((n = nart_await(cx, nart_tcp_recv(cx, &link->sock, buf, sizeof buf))) > 0) {
-        fwrite(buf, 1, (size_t)n, stdout);
-        fflush(stdout);
-    }
+    while ((n = nart_await(cx, nart_tcp_recv(cx, &link->sock, buf, sizeof buf))) > 0)
+        if (fwrite(buf, 1, (size_t)n, stdout) < (size_t)n || fflush(stdout) != 0)
+            return -errno;
     return n; /* 0: the peer has ended its direction, and may still read */
 }
 

@@ -97,6 +97,16 @@ def test_the_peer_closes(command):
         check(program.rest() == "", "it ends, though its input is open")
 
 
+def test_output_that_cannot_be_written(command):
+    with socket.create_server(("127.0.0.1", 0)) as listener, open("/dev/full", "w") as full:
+        args = *command, "127.0.0.1:%d" % listener.getsockname()[1], str(DAY)
+        with subprocess.Popen(args, stdin=subprocess.PIPE, stdout=full, stderr=subprocess.PIPE, text=True) as process:
+            with listener.accept()[0] as sock:
+                sock.sendall(b"hello\n")
+                check(process.stderr.readline().startswith("embed_poll: "), "it says so, though its input is open")
+            check(process.wait() == 1, "exit status", process.returncode)
+
+
 def test_nobody_listens(command):
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
