@@ -108,6 +108,8 @@ static nart_res refresher(nart_cx *cx, void *arg)
     every.missed = NART_MISSED_SKIP;
     while (r >= 0 && (r = nart_await(cx, nart_interval_tick(cx, &every))) >= 0) {
         got = get_rate(cx, &p->server);
+        if (got == -ECANCELED)
+            return got;
         if (got > 0)
             r = rate_write(p->world, set_rate, &got);
         if (got > 0 && got != last)

@@ -106,6 +106,16 @@ def test_queries_do_not_wait(command):
     site.finish()
 
 
+def test_a_request_that_the_shutdown_cancels(command):
+    """It is no failure of the server, and is not reported."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with Program(command, "127.0.0.1:%d" % listener.getsockname()[1], 10) as program:
+            program.listening()
+            with listener.accept()[0]:
+                program.signal(signal.SIGTERM)
+                check("ECANCELED" not in program.rest(), "output")
+
+
 def test_a_task_that_ends_ends_the_program(command):
     with Program(command, "127.0.0.1:1", 0, status=1, stderr=subprocess.PIPE) as program:
         check("refresh: " in program.process.communicate()[1], "the period is no period")
