@@ -46,8 +46,10 @@ static nart_res read_loop(nart_cx *cx, void *arg)
 
     while (n >= 0) {
         n = nart_await_for(cx, link->silence, nart_stream_read_line(cx, &s, 0, &line));
-        if (n >= 0 && strcmp(line, "pong") != 0)
+        if (n >= 0 && strcmp(line, "pong") != 0) {
             printf("received: %s\n", line);
+            fflush(stdout);
+        }
     }
     return n == -ETIMEDOUT ? -ETIME : n;
 }
