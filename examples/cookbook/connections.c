@@ -47,7 +47,7 @@ static nart_res obey(nart_cx *cx, nart_stream *s, char *line, size_t len)
         nart_task_cancel(nart_cx_rt(cx), c->task);
         return say(cx, s, "done\n", 5);
     }
-    line[len] = '\n'; /* where it was */
+    line[len] = '\n'; /* in place of the NUL */
     return say(cx, s, line, len + 1);
 }
 

@@ -9,7 +9,7 @@
  *  - a thread blocks while the channel of requests is full, and until it is answered. So the queues are bounded.
  *  - count() ends when all threads have closed their senders. run() closes the loop's ends on every path, before it
  *    joins a thread that uses them. So no thread waits for ever.
- * Usage: thread_pool FILE... */
+ * Usage: thread_pool FILE... Every 31 bytes of a longer word count as a word. */
 #include <nart/nart.h>
 
 #include <pthread.h>
