@@ -80,6 +80,15 @@ nart_res nart__service_port(const char *service, uint16_t *port)
     return 0;
 }
 
+/* c-ares, and getaddrinfo() by other rules, read an address also from some that are none, such as "0177.0.0.1". */
+static bool has_four_numbers(const char *host)
+{
+    int n = 0;
+
+    (void)sscanf(host, "%*[0-9].%*[0-9].%*[0-9].%*[0-9]%n", &n);
+    return n > 0 && !host[n];
+}
+
 nart_res nart__numeric(const char *host, uint16_t port, nart_addr *out)
 {
     char text[NART_ADDR_TEXT];
@@ -89,7 +98,7 @@ nart_res nart__numeric(const char *host, uint16_t port, nart_addr *out)
         return 0; /* "unix" is no address either */
     (void)snprintf(text, sizeof text, v6 ? "[%s]:%u" : "%s:%u", host, port);
     nart_res r = nart_addr_parse(out, text);
-    return r == 0 ? 1 : v6 ? r : 0;
+    return r == 0 ? 1 : v6 || has_four_numbers(host) ? r : 0;
 }
 
 nart_res nart__target(const char *name, char host[NART_NAME_SIZE], uint16_t *port, nart_addr *out,

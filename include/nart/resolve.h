@@ -51,7 +51,8 @@
  *  3. What is passed to the first call of an operation stays unchanged until it has answered.
  *  4. A query that nobody waits for any more continues until the name server has answered or its time is over. Its
  *     answer goes to the cache. Equal questions share one query.
- *  5. A numeric address ("127.0.0.1", "::1", "fe80::1%eth0") is never looked up.
+ *  5. A numeric address ("127.0.0.1", "::1", "fe80::1%eth0") is never looked up. Four numbers that are no address
+ *     ("127.0.0.01") are refused.
  *  6. A name or address may name its port: "example.org:http", "127.0.0.1:80", "[::1]:https"; the parameter `port` is
  *     then 0. A port by name is that of the system's table of services (/etc/services), which the call reads: it
  *     blocks the loop as long as that file takes, as the first read of /etc/hosts does.
@@ -65,7 +66,7 @@
  * | NART_ENONAME         | does not exist, or has no record of the kind asked for; or its service does not |
  * | NART_EDNS            | cannot be looked up: the servers refuse, fail, answer nonsense, are unreachable |
  * | NART_EDNS_TIMEOUT    | no server has answered, in any of the tries                                    |
- * | -EINVAL              | is no name: empty, too long, an empty label; or its port is none, or 0 to connect to |
+ * | -EINVAL              | is no name: empty, too long, an empty label, "127.0.0.01"; or its port is none, or 0 to connect to |
  * | -ENODEV              | is an address in the scope of an interface that does not exist                 |
  *
  * **Thread** of all functions: the runtime's own; of operations: inside a poll.

@@ -261,6 +261,20 @@ TEST_WITH(a_lookup_in_use_is_refused, served)
     CHECK_RES(answer_of(&op), 1);
 }
 
+/* "0177.0.0.1" is 177.0.0.1 for c-ares, and 127.0.0.1 for getaddrinfo(). */
+TEST_WITH(four_numbers_are_an_address_or_refused, served)
+{
+    const char *const bad[] = { "0177.0.0.1", "127.0.0.01", "08.9.1.1", "256.0.0.1", "1.2.3.0400" };
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct op op = op_of(bad[i], AF_UNSPEC);
+        CHECK_RES(now(&op), -EINVAL);
+        CHECK_STR(op.lookup.text, "this is no name of a host");
+    }
+    struct op op = op_of("1.2.3.4.5", AF_INET);
+    CHECK_RES(now(&op), NART_ENONAME);
+}
+
 TEST_WITH(what_is_no_name_is_refused, served)
 {
     static char label[70], whole[300];
