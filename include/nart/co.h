@@ -256,7 +256,8 @@ typedef struct nart_arm {
  *  its answer. */
 #define NART_STOP(dst, ...) NART__STOP(dst, __VA_ARGS__)
 
-/** Yields: continues after the tasks that are ready now have been polled. */
+/** Yields: continues after the tasks that are ready now have been polled, also when the task is cancelled or a
+ *  deadline has passed: if a loop of yields has to end then, await a nart_sleep() of 0 in it instead. */
 #define NART_YIELD() NART__YIELD()
 
 /**

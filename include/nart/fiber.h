@@ -240,7 +240,9 @@ NART_API NART_MUST_USE nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn,
  *  nart_branch_stop(). @return the body's answer; -EPERM, -EDEADLK. */
 #define nart_await_stop(cx, ...) NART__FIBER_AWAIT_STOP(cx, __VA_ARGS__)
 
-/** Continues after the tasks that are ready now have been polled. @return 0; -EPERM, -EDEADLK. */
+/** Continues after the tasks that are ready now have been polled. Answers 0 also when the task is cancelled or a
+ *  deadline has passed: if a loop of yields has to end then, await a nart_sleep() of 0 in it instead.
+ *  @return 0; -EPERM, -EDEADLK. */
 #define nart_yield(cx) NART__FIBER_YIELD(cx)
 
 /**
