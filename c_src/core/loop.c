@@ -256,12 +256,18 @@ static NART__NOINLINE void poll_observed(nart_rt *rt, nart__run_queue *queue)
         rt->observer->ends(rt->observer, t);
 }
 
+/* A task or a callback has forked, and this is the child: the tasks are the parent's, and so are the events. */
+static inline bool is_child(const nart_rt *rt)
+{
+    return NART_UNLIKELY(rt->fork_epoch != nart__forks) && !rt->closing;
+}
+
 typedef void poll_fn(nart_rt *rt, nart__run_queue *queue);
 
 static NART__COLD uint32_t run_urgent(nart_rt *rt, uint32_t limit, poll_fn *poll)
 {
     uint32_t n = 0;
-    for (; n < limit && rt->urgent.head; n++)
+    for (; n < limit && rt->urgent.head && !is_child(rt); n++)
         poll(rt, &rt->urgent);
     return n;
 }
@@ -277,7 +283,7 @@ static NART__INLINE uint32_t run_with(nart_rt *rt, poll_fn *poll)
             urgent -= done;
             n += done;
         }
-        if (n >= limit || !rt->ready.head)
+        if (n >= limit || !rt->ready.head || is_child(rt))
             break;
         poll(rt, &rt->ready);
         n++;
@@ -523,14 +529,21 @@ static int wait_ready(nart_rt *rt, int64_t until)
     return park(rt, until);
 }
 
+/* @return the number of polls, or NART_EFORK. */
+static nart_res run_tasks(nart_rt *rt)
+{
+    nart_res n = (nart_res)rt->run(rt);
+    return is_child(rt) ? NART_EFORK : n;
+}
+
 /* One tick: looks, or waits until `until` at the latest when no task is ready, and polls. @return the
- * number of polls, or -errno. */
+ * number of polls, -errno, or NART_EFORK. */
 static nart_res tick(nart_rt *rt, int64_t until)
 {
     int err = nart__any_ready(rt) ? look(rt) : wait_ready(rt, until);
 
     rt->stats.ticks++;
-    return err ? err : (nart_res)rt->run(rt);
+    return err ? err : run_tasks(rt);
 }
 
 /* ---- running ---- */
@@ -564,6 +577,8 @@ static nart_res enter(nart_rt *rt)
 static void leave(nart_rt *rt)
 {
     rt->running = false;
+    if (is_child(rt))
+        return;
     run_tick_hooks(rt); /* wakes the senders of rings from which the last tick took values */
     if (rt->embedded && nart__hub_park(rt->hub))
         nart__rt_set_idle(rt, true);
@@ -657,7 +672,7 @@ nart_res nart_rt_poll_edge(nart_rt *rt, bool *readable)
             nart__clock_jump(rt))
             look_inside(rt);
         rt->stats.ticks++;
-        r = (nart_res)rt->run(rt);
+        r = run_tasks(rt);
     }
     leave(rt);
     return r;

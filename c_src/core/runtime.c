@@ -23,18 +23,18 @@
 
 /* ---- fork ---- */
 
-static unsigned fork_epoch; /* changed in the child only, while it has one thread */
+unsigned nart__forks; /* changed in the child only, while it has one thread */
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
 static void in_child(void)
 {
-    fork_epoch++;
+    nart__forks++;
     nart__hub_fork_child();
 }
 
 bool nart__hub_is_forked(const nart__hub *hub)
 {
-    return hub->fork_epoch != fork_epoch;
+    return hub->fork_epoch != nart__forks;
 }
 
 static void watch_forks(void)
@@ -44,7 +44,7 @@ static void watch_forks(void)
 
 unsigned nart__fork_epoch(void)
 {
-    return fork_epoch;
+    return nart__forks;
 }
 
 /* ---- lists ---- */
@@ -85,7 +85,7 @@ nart_res nart__rt_check(const nart_rt *rt)
 {
     if (!rt)
         return -EINVAL;
-    if (NART_UNLIKELY(rt->fork_epoch != fork_epoch))
+    if (NART_UNLIKELY(rt->fork_epoch != nart__forks))
         return NART_EFORK;
     uintptr_t bound = NART__LOAD(&rt->thread, NART__RELAXED);
     return NART_UNLIKELY(bound && bound != nart__self_thread()) ? NART_EWRONGTHREAD : 0;
@@ -95,7 +95,7 @@ nart_res nart_rt_bind(nart_rt *rt)
 {
     if (!rt)
         return -EINVAL;
-    if (rt->fork_epoch != fork_epoch)
+    if (rt->fork_epoch != nart__forks)
         return NART_EFORK;
     if (rt->running)
         return -EDEADLK;
@@ -264,7 +264,7 @@ static nart_res make(const nart_rt_opts *o, nart__task *first, nart_rt **out)
     rt->alloc = *a;
     rt->opts = *o;
     rt->first = first;
-    rt->fork_epoch = fork_epoch;
+    rt->fork_epoch = nart__forks;
     snprintf(rt->name, sizeof rt->name, "%s", o->name ? o->name : "nart");
     rt->ready.tail = &rt->ready.head;
     rt->urgent.tail = &rt->urgent.head;
@@ -288,7 +288,7 @@ static nart_res make(const nart_rt_opts *o, nart__task *first, nart_rt **out)
     nart__rt_set_observer(rt, NULL);
     if (nart__hub_is_forked(
             rt->hub)) /* a new hub; other threads may be reading those of the pool */
-        rt->hub->fork_epoch = fork_epoch;
+        rt->hub->fork_epoch = nart__forks;
     nart__post_open(rt->hub);
     rt->incarnation = nart__hub_incarnation(rt->hub);
     nart_driver_cx_init(&rt->cx, &nart__loop, rt->hub);
@@ -537,7 +537,7 @@ nart_res nart_rt_free_counted(nart_rt *rt, nart_rt_end *out)
         count_out(&(nart_rt_end){ 0 }, out);
         return 0;
     }
-    bool forked = rt->fork_epoch != fork_epoch;
+    bool forked = rt->fork_epoch != nart__forks;
     nart_res r = forked ? 0 : nart__rt_check(rt);
     if (r)
         return r;
@@ -550,7 +550,7 @@ nart_res nart_rt_free_counted(nart_rt *rt, nart_rt_end *out)
 void nart__rt_free_group(nart_rt *rt)
 {
     nart__hub_unpark(rt->hub);
-    finish(rt, rt->fork_epoch != fork_epoch, NULL);
+    finish(rt, rt->fork_epoch != nart__forks, NULL);
 }
 
 size_t nart_lib_trim(void)

@@ -95,7 +95,8 @@ NART_API NART_MUST_USE nart_res nart_rt_reserve_io(nart_rt *rt, uint32_t descrip
  * In a child process that the runtime's thread has forked, no task is polled or dropped: this function closes
  * the child's copies of the descriptors and frees the runtime with all frames; what the frames refer to stays
  * allocated. Close a linked oneshot whose other end is in a frame before this call; all other handles outside
- * of frames before or after it. Do not call it in a child process that another thread has forked.
+ * of frames before or after it. Do not call it in a child process that another thread has forked. If a task has
+ * forked, leave it first, by an await or its end: then the run answers NART_EFORK.
  * @return 0; -EDEADLK inside a poll or a drop of its own; NART_EWRONGTHREAD.
  * **Thread**: the runtime's own, or any before it is bound.
  */
@@ -123,8 +124,8 @@ NART_API nart_res nart_rt_bind(nart_rt *rt);
 /**
  * Runs until no task is left except in the background (nart_task_set_background()), those spawned by other
  * threads included, or until nart_rt_stop() is called. The tasks in the background continue in the next run.
- * @return 0; -EINVAL; -EDEADLK inside a poll or a drop of its own; NART_EWRONGTHREAD; NART_EFORK; -errno of
- *   a wait that failed.
+ * @return 0; -EINVAL; -EDEADLK inside a poll or a drop of its own; NART_EWRONGTHREAD; NART_EFORK, also in the child
+ *   that a task has forked, when that task waits or ends: no other is polled there; -errno of a wait that failed.
  */
 NART_API NART_MUST_USE nart_res nart_rt_run(nart_rt *rt);
 
@@ -138,8 +139,9 @@ NART_API void nart_rt_stop(nart_rt *rt);
  *   nart_rt_spawn_boxed(), nart_rt_run(), and then nart_join_frame(), where the body has stored its answer;
  *   the errors of nart_spawn() and nart_rt_run().
  * **Ownership**: as nart_spawn(). If the loop's own wait for descriptors failed (-errno), the task exists: `*init` is the
- *   task's, and it continues in the next run. After all other errors `*init` is the caller's. The typed form
- *   below shows which: it zeroes what is the task's.
+ *   task's, and it continues in the next run. `*init` is also the task's in the child that a task has forked
+ *   (NART_EFORK). After all other errors it is the caller's. The typed form below shows which: it zeroes what is the
+ *   task's.
  */
 NART_API NART_MUST_USE nart_res nart_block_on(nart_rt *rt, const nart_task_type *type,
                                               const void *init, nart_res *result);

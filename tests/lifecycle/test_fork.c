@@ -235,3 +235,90 @@ TEST(a_child_is_left_without_descriptors_of_its_parent_s_runtimes)
     CHECK_RES(nart_rt_poll(rt, 0), 0);
     CHECK_RES(nart_rt_free(rt), 0);
 }
+
+/* ---- a task that forks ---- */
+
+static pid_t parent;
+static bool over;
+static unsigned strangers; /* polls of others in a child */
+
+static nart_res other_run(nart_cx *cx, void *frame)
+{
+    (void)frame;
+    strangers += getpid() != parent;
+    if (over)
+        return 0;
+    nart_wake_self(cx);
+    return NART_PENDING;
+}
+
+struct forker {
+    nart_co co;
+    bool ends;
+    pid_t child;
+};
+
+static nart_res forker_run(nart_cx *cx, void *frame)
+{
+    struct forker *f = frame;
+    int status = -1;
+
+    NART_BEGIN(cx, &f->co);
+    f->child = fork();
+    if (f->child == 0 && f->ends)
+        NART_RETURN(0);
+    NART_YIELD();
+    CHECK(f->child > 0);
+    CHECK_EQ(waitpid(f->child, &status, 0), f->child);
+    CHECK_EQ(status, 0);
+    over = true;
+    NART_END(0);
+}
+
+static nart_res run_all(const nart_task_type *type, const struct forker *init)
+{
+    CHECK_RES(nart_rt_spawn(rt, type, init, NULL), 0);
+    return nart_rt_run(rt);
+}
+
+static nart_res run_one(const nart_task_type *type, const struct forker *init)
+{
+    return nart_block_on(rt, type, init, NULL);
+}
+
+static nart_res run_ticks(const nart_task_type *type, const struct forker *init)
+{
+    nart_res r = 0;
+
+    CHECK_RES(nart_rt_spawn(rt, type, init, NULL), 0);
+    while (r >= 0 && !over)
+        r = nart_rt_poll(rt, 0);
+    return r < 0 ? r : 0;
+}
+
+/* The parent's loop does not continue in the child, whether the task waits there or ends. */
+TEST(a_child_runs_no_task_of_its_parent_s)
+{
+    static const nart_task_type other_type = NART_TASK_TYPE(nart_co, other_run, NULL),
+                                forker_type = NART_TASK_TYPE(struct forker, forker_run, NULL);
+    static nart_res (*const runs[])(const nart_task_type *,
+                                    const struct forker *) = { run_all, run_one, run_ticks };
+
+    parent = getpid();
+    for (unsigned i = 0; i < 6; i++) {
+        over = false;
+        rt = new_rt();
+        CHECK_RES(nart_rt_spawn(rt, &other_type, NULL, NULL), 0);
+        nart_res r = runs[i / 2](&forker_type, &(struct forker){ .ends = i % 2 });
+        if (getpid() != parent) {
+            CHECK_RES(r, NART_EFORK);
+            CHECK_EQ(strangers, 0);
+            CHECK_RES(nart_rt_poll(rt, 0), NART_EFORK);
+            CHECK_RES(nart_rt_free(rt), 0);
+            _exit(0);
+        }
+        CHECK_RES(r, 0);
+        CHECK_RES(nart_rt_run(rt), 0);
+        CHECK_RES(nart_rt_free(rt), 0);
+    }
+}
