@@ -37,8 +37,9 @@
  *       - At -O0 a lost variable often has its old value by accident. Test at -O2.
  *  2. Do not await inside a `switch` of your own. It is a compile error with gcc and clang, except with -w
  *     and in a switch on __int128: there the body resumes in the wrong place. The error speaks of an "overflow";
- *     the rule is in the name of a macro below it. An await without NART_BEGIN is a "case label not within a switch
- *     statement", and a missing NART_END an end of the file where a "}" or a statement is expected. Do not write `break` outside of
+ *     the rule is in the name of a macro below it. An await in capitals without NART_BEGIN, in a fiber for example, is
+ *     an undeclared `nart_cx_`, and a "case label not within a switch statement": in a fiber write nart_await(). A
+ *     missing NART_END is an end of the file where a "}" or a statement is expected. Do not write `break` outside of
  *     your loops and switches: it leaves the switch that NART_BEGIN opens, so the body continues at its
  *     NART_END. nart-check finds both.
  *  3. The awaited expression is evaluated in every poll. It is the operation or body itself; its arguments
