@@ -8,7 +8,7 @@
  *  2. A handle belongs to the runtime under which it was opened: under another one its operations
  *     answer NART_EDRIVER. It may outlive that runtime. Freeing the runtime closes the descriptor; from
  *     then on operations answer NART_ESTALE (under another runtime either of the two), also when the
- *     process has used the descriptor's number again.
+ *     process has used the descriptor's number again. So does a copy of a handle that was closed.
  *  3. One task may wait per handle and direction; a second one gets `-EBUSY`. The reader and the writer
  *     may be two tasks. Several tasks send datagrams with nart_udp_send_in_turn().
  *  4. Closing a handle in which another task waits, or another arm of a race, wakes it: its operation
