@@ -313,7 +313,7 @@ NART_API NART_MUST_USE nart_res nart_file_copy(nart_cx *cx, nart_file_op *op, co
 /** An entry of a directory. */
 typedef struct nart_dir_entry {
     uint64_t ino;     /**< its number on the device */
-    uint32_t type;    /**< DT_REG and so on of dirent.h; 0: unknown, see nart_path_stat() */
+    uint32_t type;    /**< DT_REG and so on: include <dirent.h>; 0: unknown, see nart_path_stat() */
     const char *name; /**< valid until the operation is used again or closed */
 } nart_dir_entry;
 
