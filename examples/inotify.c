@@ -155,7 +155,7 @@ static nart_res observe(nart_cx *cx, void *arg)
 static nart_res work(nart_cx *cx, void *arg)
 {
     nart_waiter waiter = { 0 };
-    nart_file_op op = { .pool = NULL };
+    nart_file_op op = { 0 };
     nart_file file = { 0 };
 
     (void)arg;

@@ -69,7 +69,7 @@ NART_TASK_TYPED(big, struct client, big_run, client_drop);
 
 static nart_res big_fiber(nart_cx *cx, void *arg)
 {
-    nart_curl_op op = { .curl = NULL };
+    nart_curl_op op = { 0 };
     size_t got;
     CURL *easy = get("big", &got);
 
@@ -92,7 +92,7 @@ static nart_res hard_run(nart_cx *cx, void *frame)
     NART_BEGIN(cx, &c->co);
     NART_AWAIT(r, nart_curl_perform(cx, &curl, &c->op, NULL));
     CHECK_RES(r, -EINVAL);
-    NART_AWAIT(r, nart_curl_perform(cx, &(nart_curl){ .multi = NULL }, &c->op, NULL));
+    NART_AWAIT(r, nart_curl_perform(cx, &(nart_curl){ 0 }, &c->op, NULL));
     CHECK_RES(r, -EBADF);
     c->easy = get("missing", &c->got);
     NART_AWAIT(r, nart_curl_perform(cx, &curl, &c->op, c->easy));

@@ -148,7 +148,7 @@ void nart_curl_close(nart_curl *c)
         next = s->next;
         forget(s);
     }
-    *c = (nart_curl){ .multi = NULL };
+    *c = (nart_curl){ 0 };
 }
 
 static nart_res begin(nart_curl *c, nart_curl_op *op, CURL *easy)

@@ -92,7 +92,7 @@ static void on_event(nart_watch *w, uint32_t events, void *arg)
 
 nart_res nart_glib_start(nart_rt *rt, nart_glib *g, GMainContext *context)
 {
-    *g = (nart_glib){ .context = NULL };
+    *g = (nart_glib){ 0 };
     context = context ? context : g_main_context_default();
     if (!g_main_context_acquire(context))
         return -EBUSY;
@@ -123,7 +123,7 @@ void nart_glib_stop(nart_glib *g)
     g_free(g->fds);
     g_main_context_release(g->context);
     g_main_context_unref(g->context);
-    *g = (nart_glib){ .context = NULL };
+    *g = (nart_glib){ 0 };
 }
 
 /* ---- a runtime inside a context of GLib ---- */

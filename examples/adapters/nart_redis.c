@@ -113,7 +113,7 @@ nart_res nart_redis_attach(nart_rt *rt, redisAsyncContext *ac, nart_redis *out)
 {
     static _Thread_local redisReplyObjectFunctions keeping;
 
-    *out = (nart_redis){ .ac = NULL };
+    *out = (nart_redis){ 0 };
     if (!ac || ac->err || ac->ev.data)
         return -EINVAL;
     nart_res r = nart_watch_start(rt, &out->watch, ac->c.fd, on_event, out);

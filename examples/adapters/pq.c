@@ -58,7 +58,7 @@ NART_TASK_TYPED(adding, struct client, adding_run, client_drop);
 
 static nart_res adding_fiber(nart_cx *cx, void *arg)
 {
-    nart_pq pq = { .conn = NULL };
+    nart_pq pq = { 0 };
 
     (void)arg;
     CHECK_RES(nart_await(cx, nart_pq_connect(cx, &pq, conninfo)), 0);

@@ -45,7 +45,7 @@ NART_TASK_TYPED(counting, struct client, counting_run, NULL);
 static nart_res counting_fiber(nart_cx *cx, void *arg)
 {
     const struct client *c = arg;
-    nart_redis_op op = { .reply = NULL };
+    nart_redis_op op = { 0 };
 
     for (int round = 1; round <= ROUNDS; round++) {
         CHECK_RES(nart_await(cx, nart_redis_command(cx, c->redis, &op, "INCR fiber:%d", c->id)), 0);
@@ -169,7 +169,7 @@ static void connect_to(const char *path, nart_redis *out)
 
     CHECK(ac && ac->err == 0);
     CHECK_RES(nart_redis_attach(rt, ac, out), 0);
-    CHECK_RES(nart_redis_attach(rt, ac, &(nart_redis){ .ac = NULL }), -EINVAL);
+    CHECK_RES(nart_redis_attach(rt, ac, &(nart_redis){ 0 }), -EINVAL);
 }
 
 static void cancel_both(nart_redis *redis)

@@ -96,7 +96,7 @@ static nart_res write_all(nart_cx *cx, void *arg)
 static nart_res talk(nart_cx *cx, struct client *me)
 {
     nart_branch in = { 0 }, out = { 0 };
-    nart_arm runs[2] = { { .res = 0 } }, stops[2] = { { .res = 0 } };
+    nart_arm runs[2] = { 0 }, stops[2] = { 0 };
     nart_res r = nart_await_all_ok(cx, runs, nart_branch_run(cx, &in, hear, me),
                                    nart_branch_run(cx, &out, write_all, me));
     nart_res stopped =

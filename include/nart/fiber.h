@@ -224,7 +224,7 @@ NART_API NART_MUST_USE nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn,
  * Several at once, as NART_AWAIT_ALL: until all have answered. `arms` is an array of nart_arm with an element for
  * each, zeroed; afterwards `arms[i].res` is the answer of arm i. An arm is what an arm of a race is.
  *
- *     nart_arm both[2] = { { .res = 0 } };
+ *     nart_arm both[2] = { 0 };
  *     nart_branch b = { 0 };
  *
  *     r = nart_await_all(cx, both, nart_recv(cx, &rx, &line), nart_branch_run(cx, &b, talk, &conn));

@@ -21,8 +21,8 @@ static nart_res ask(nart_cx *cx, void *arg)
 
 static nart_res both(nart_cx *cx, void *arg)
 {
-    nart_branch branches[2] = { { 0 } };
-    nart_arm arms[2] = { { .res = 0 } };
+    nart_branch branches[2] = { 0 };
+    nart_arm arms[2] = { 0 };
     int prices[2] = { 7, 0 };
     nart_res r = nart_await_all(cx, arms, nart_branch_run(cx, &branches[0], ask, &prices[0]),
                                 nart_branch_run(cx, &branches[1], ask, &prices[1]));

@@ -21,7 +21,7 @@ static nart_res worker(nart_cx *cx, void *arg)
 
 static nart_res parent(nart_cx *cx, void *arg)
 {
-    nart_join join = { .used = 0 };
+    nart_join join = { 0 };
     nart_res answer = 0;
     nart_res r = nart_fiber_spawn(cx, worker, NULL, NULL, &join);
 

@@ -38,8 +38,8 @@ static nart_res sends(nart_broadcast_tx *tx)
 
 int main(void)
 {
-    nart_broadcast_tx tx = { NULL };
-    nart_broadcast_rx rx = { .in = { .pos = 0 } };
+    nart_broadcast_tx tx = { 0 };
+    nart_broadcast_rx rx = { 0 };
     nart_rt *rt = NULL;
     nart_res answer = 0;
     nart_res r = nart_rt_new(NULL, &rt);

@@ -34,8 +34,8 @@ static nart_res consumer(nart_cx *cx, void *arg)
 
 int main(void)
 {
-    nart_tx tx = { .ring = NULL };
-    nart_rx rx = { .ring = NULL };
+    nart_tx tx = { 0 };
+    nart_rx rx = { 0 };
     nart_rt *rt = NULL;
     nart_res answer = 0;
     nart_res r = nart_rt_new(NULL, &rt);

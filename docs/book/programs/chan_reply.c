@@ -62,8 +62,8 @@ static void drop_request(void *value)
 int main(void)
 {
     nart_chan_opts opts = NART_CHAN_OPTS_INIT;
-    nart_tx tx = { .ring = NULL };
-    nart_rx rx = { .ring = NULL };
+    nart_tx tx = { 0 };
+    nart_rx rx = { 0 };
     nart_rt *rt = NULL;
     nart_res answer = 0;
     nart_res r = nart_rt_new(NULL, &rt);

@@ -34,7 +34,7 @@ static nart_res adds(nart_cx *cx, void *arg)
 
 static nart_res run(nart_rt *rt, nart_res *sum)
 {
-    nart_tx tx[2] = { { .ring = NULL } };
+    nart_tx tx[2] = { 0 };
     nart_rx rx;
     pthread_t threads[2];
     int started = 0;

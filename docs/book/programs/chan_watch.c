@@ -33,8 +33,8 @@ static nart_res sets(nart_cx *cx, void *arg)
 
 int main(void)
 {
-    nart_watch_tx tx = { NULL };
-    nart_watch_rx rx = { .in = { .pos = 0 } };
+    nart_watch_tx tx = { 0 };
+    nart_watch_rx rx = { 0 };
     nart_rt *rt = NULL;
     nart_res answer = 0;
     nart_res r = nart_rt_new(NULL, &rt);

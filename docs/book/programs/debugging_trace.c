@@ -63,7 +63,7 @@ static nart_res run(nart_rt *rt, struct pipe *p)
 
 int main(void)
 {
-    struct pipe p = { .tx = { .pos = 0 } };
+    struct pipe p = { 0 };
     nart_rt *rt = NULL;
     nart_res r = nart_rt_new(NULL, &rt);
 

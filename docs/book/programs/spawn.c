@@ -26,7 +26,7 @@ static nart_res add(nart_cx *cx, void *arg)
 static nart_res both(nart_cx *cx, void *arg)
 {
     struct sum *sums = arg;
-    nart_join joins[2] = { { .used = 0 } };
+    nart_join joins[2] = { 0 };
     nart_res answer, r = 0;
 
     for (int i = 0; i < 2 && r == 0; i++)

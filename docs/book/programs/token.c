@@ -25,7 +25,7 @@ static nart_res download(nart_cx *cx, void *arg)
 static nart_res user(nart_cx *cx, void *arg)
 {
     nart_nursery nursery = { 0 };
-    nart_token token = { NULL };
+    nart_token token = { 0 };
     nart_fiber f;
     nart_res first, joined;
     nart_res r = nart_token_new(nart_cx_rt(cx), &token);

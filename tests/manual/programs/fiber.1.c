@@ -6,7 +6,7 @@
 int main(void)
 {
     nart_rt *rt = example_rt();
-    nart_tcp sock = { .fd = 0 };
+    nart_tcp sock = { 0 };
     nart_res answer = -1;
     char got[3] = { 0 };
     int one, other;

@@ -12,7 +12,7 @@ static nart_res serve(nart_cx *cx, void *arg)
 
 static nart_res run(nart_cx *cx, void *arg)
 {
-    nart_nursery n = { .flags = 0 };
+    nart_nursery n = { 0 };
     int *conn = arg;
     nart_res r = nart_nursery_open(cx, &n, 0), error = 0;
 

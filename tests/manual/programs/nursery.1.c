@@ -26,7 +26,7 @@ static const nart_task_type pair_type = NART_TASK_TYPE(struct pair, pair_run, NU
 /* Its answer, or -EIO if the sum is not `sum`. */
 static nart_res pair_in(nart_rt *rt, int sum)
 {
-    nart_join join = { .used = 0 };
+    nart_join join = { 0 };
     nart_res r = nart_rt_spawn(rt, &pair_type, NULL, &join);
 
     if (r == 0)

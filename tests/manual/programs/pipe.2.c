@@ -25,7 +25,7 @@ int main(void)
     nart_rt *rt = example_rt();
     struct screen s = { .rows = 0 };
     struct winsize small = { .ws_row = 25, .ws_col = 80 }, large = { .ws_row = 50, .ws_col = 132 };
-    nart_join join = { .used = 0 };
+    nart_join join = { 0 };
     int master = posix_openpt(O_RDWR | O_NOCTTY);
 
     if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0 ||

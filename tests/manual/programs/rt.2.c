@@ -44,7 +44,7 @@ static nart_res run(nart_cx *cx, void *frame)
 int main(void)
 {
     nart_rt *rt = example_rt();
-    struct accepting f = { .accepted = { .fd = 0 } };
+    struct accepting f = { 0 };
     char got;
     int one, other;
 

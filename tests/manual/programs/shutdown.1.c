@@ -25,7 +25,7 @@ int main(void)
     nart_rt *rt = example_rt();
     struct server c = { .co = { 0 } };
     nart_task_type type = NART_TASK_TYPE(struct server, serve, NULL);
-    nart_join join = { .used = 0 };
+    nart_join join = { 0 };
     nart_addr at;
 
     if (nart_addr_parse(&at, "127.0.0.1:0") != 0 ||

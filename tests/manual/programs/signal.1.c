@@ -13,8 +13,8 @@ static void reload(void)
 int main(void)
 {
     nart_rt *rt = example_rt();
-    const struct reloader init = { .hup = { .watch = NULL } };
-    nart_join join = { .used = 0 };
+    const struct reloader init = { 0 };
+    nart_join join = { 0 };
 
     if (nart_rt_spawn(rt, &reloader_type, &init, &join) != 0 || nart_rt_poll(rt, 0) < 0 ||
         raise(SIGHUP) != 0 || nart_rt_poll(rt, 0) < 0)

@@ -10,7 +10,7 @@ struct frame {
 
 static nart_res write_record(nart_cx *cx, struct frame *f)
 {
-    nart_lock second = { .waiter = { .at = NULL } };
+    nart_lock second = { 0 };
 
     if (nart_mutex_try_lock(cx, f->mutex, &second) != -EDEADLK)
         return -EIO;
@@ -31,7 +31,7 @@ static nart_res run(nart_cx *cx, void *frame)
 
 int main(void)
 {
-    nart_mutex mutex = { .lock = { .closed = 0 } };
+    nart_mutex mutex = { 0 };
     struct frame f = { .mutex = &mutex };
 
     return example_run(example_rt(), run, sizeof f, &f);

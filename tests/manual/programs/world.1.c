@@ -27,7 +27,7 @@ static nart_res last(const struct book *book, void *arg)
 int main(void)
 {
     nart_world *world = NULL;
-    nart_handler h = { .world = NULL };
+    nart_handler h = { 0 };
     struct quote quote = { 8 };
     nart_res r = nart_world_new(NULL, &world);
 
