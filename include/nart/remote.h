@@ -41,7 +41,7 @@ typedef struct nart_remote {
 } nart_remote;
 
 /** The handle of a runtime; in a task, `nart_rt_remote(nart_cx_rt(cx))`.
- *  @return a zeroed handle for NULL. **Thread**: the runtime's own. */
+ *  @return a zeroed handle for NULL. **Thread**: the runtime's own, or any before it is bound. */
 NART_API nart_remote nart_rt_remote(nart_rt *rt);
 
 /** The most spawns that may be pending for one runtime. */
