@@ -15,6 +15,7 @@
  *
  * How a task becomes ready is in wake.c. All data here except for the hub belong to the owner's thread
  * and are plain memory. */
+#include "fork.h"
 #include "runtime.h"
 
 #include <string.h>

@@ -16,6 +16,8 @@
  * which may be closed later than the runtime. Their memory is freed as late as the slots: what waits or exit
  * hooks refer to in a boxed frame exists as long as in any other one. */
 #include "runtime.h"
+#include "../wait/short_name.h"
+#include "fork.h"
 
 #include <pthread.h>
 #include <stdarg.h>

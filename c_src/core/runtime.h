@@ -316,7 +316,6 @@ bool nart__hub_is_forked(const nart__hub *hub);
 
 /* A different number in a child of fork. */
 unsigned nart__fork_epoch(void);
-extern unsigned nart__forks;
 
 /* ---- runtime.c: groups ---- */
 

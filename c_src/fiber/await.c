@@ -5,6 +5,7 @@
  * Scopes and local values lie on the fiber's stack and stay open while it is parked. A deadline of
  * nart_await_for() begins with the first park within it, so it is set then, and the scopes inside are corrected.
  * A shield takes the scopes around it off the list; the await that opened it puts them back. */
+#include "../wait/short_name.h"
 #include "fiber.h"
 #include "sanitizer.h"
 

@@ -16,6 +16,7 @@
  * Bounds: what is on the stack of a signal handler, or of a runtime that runs inside a fiber, cannot be left:
  * an await checks that it is on the fiber's own stack. */
 #include "fiber.h"
+#include "../wait/short_name.h"
 #include "sanitizer.h"
 
 #include <pthread.h>

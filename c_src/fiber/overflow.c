@@ -10,6 +10,7 @@
  * the writers. What the entry of a faulting thread's own fiber names cannot be freed meanwhile: its runtime
  * runs on this thread. Entries of other runtimes may change while they are read: only their addresses are
  * compared then. */
+#include "../wait/short_name.h"
 #include "stack.h"
 
 #include "../base/lock.h"

@@ -16,6 +16,7 @@
  *  3. The last of handle, loop and post under way frees the record. */
 #include "remote.h"
 #include "../sync/oneshot.h"
+#include "../wait/short_name.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -8,6 +8,7 @@
  *
  * Chains deeper than MAX_DEPTH lose the part next to the root. */
 #include "../core/runtime.h"
+#include "../wait/short_name.h"
 
 #include <inttypes.h>
 #include <string.h>

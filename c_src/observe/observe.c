@@ -14,6 +14,7 @@
  *
  * Not handled: polls by another driver. */
 #include "observe.h"
+#include "../wait/short_name.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -14,6 +14,7 @@
  *    begin is: it is asked for those that begin in its part, and notified of those that begin in the runtime's.
  *
  * Times are in microseconds, with three digits for nanoseconds. */
+#include "../wait/short_name.h"
 #include "trace.h"
 
 #include <inttypes.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* co.c: bodies that end or are lost, races, NART_STOP and shields. The macros of co.h expand to calls of
  * these. */
+#include "short_name.h"
 #include "wait.h"
 
 #include <stdio.h>

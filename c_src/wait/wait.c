@@ -7,6 +7,7 @@
  * freed: by closing the handle, by moving it or spawning it away, by the end of a poll that did not
  * request it again, and by the end of the task. The same holds for the task's `leaf`. */
 #include "wait.h"
+#include "short_name.h"
 
 #include <stdio.h>
 #include <stdlib.h>

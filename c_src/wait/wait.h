@@ -24,8 +24,6 @@
 #include <nart/co.h>
 #include <nart/driver.h>
 
-#include <string.h>
-
 /* ---- core and sync: what they define for this room ---- */
 
 void nart__ready_slow(nart__task *t);
@@ -74,12 +72,6 @@ struct nart__wait_ops {
     const char *name;                      /* shown in dumps */
     void (*withdraw)(struct nart__wait *); /* leaves the queue; passes a granted turn on */
 };
-
-/* NART_TASK_TYPE(struct conn, ...) names the type "struct conn". */
-static inline const char *nart__short_name(const char *of_type)
-{
-    return strncmp(of_type, "struct ", 7) == 0 ? of_type + 7 : of_type;
-}
 
 /* An open nursery is a wait that lasts until it is joined. Decided by `ops`, which never changes while a
  * task waits: another thread may write `state`. */
