@@ -543,7 +543,7 @@ nart_res nart_rt_free_counted(nart_rt *rt, nart_rt_end *out)
     nart_res r = forked ? 0 : nart__rt_check(rt);
     if (r)
         return r;
-    if ((rt->running || rt->dropping) && !forked)
+    if (rt->running || rt->dropping) /* also in a child: its task returns into this runtime */
         return -EDEADLK;
     finish(rt, forked, out);
     return 0;

@@ -96,7 +96,7 @@ NART_API NART_MUST_USE nart_res nart_rt_reserve_io(nart_rt *rt, uint32_t descrip
  * the child's copies of the descriptors and frees the runtime with all frames; what the frames refer to stays
  * allocated. Close a linked oneshot whose other end is in a frame before this call; all other handles outside
  * of frames before or after it. Do not call it in a child process that another thread has forked. If a task has
- * forked, leave it first, by an await or its end: then the run answers NART_EFORK.
+ * forked, leave it first, by an await or its end: then the run answers NART_EFORK. No task may fork while this runs.
  * @return 0; -EDEADLK inside a poll or a drop of its own; NART_EWRONGTHREAD.
  * **Thread**: the runtime's own, or any before it is bound.
  */

@@ -265,6 +265,8 @@ static nart_res forker_run(nart_cx *cx, void *frame)
 
     NART_BEGIN(cx, &f->co);
     f->child = fork();
+    if (f->child == 0)
+        CHECK_RES(nart_rt_free(rt), -EDEADLK);
     if (f->child == 0 && f->ends)
         NART_RETURN(0);
     NART_YIELD();
