@@ -72,9 +72,9 @@ static ssize_t sys_recv(int fd, void *buf, size_t cap, int flags, struct sockadd
 
 /* Without SIGPIPE, which writev() raises.
  *
- * A refused datagram is told to the next call on its socket. If that is a send, c-ares would let this question fail,
- * and the one that was refused wait for its timeout. So it is sent again: this refusal is told to a receive, where
- * c-ares lets all questions to the server fail. */
+ * The kernel reports that a datagram was refused by the next call on its socket. If that call sends the next question,
+ * c-ares lets that one fail, and the refused one wait for its timeout. So this function sends again: then a receive
+ * reports the refusal, and there c-ares lets all questions to the server fail. */
 static ssize_t sys_send(int fd, const struct iovec *pieces, int n, void *r)
 {
     const struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)pieces,

@@ -53,7 +53,7 @@ TEST_WITH(a_dead_server_is_replaced_by_the_next_one, served)
     CHECK_STR(four("four.test"), "192.0.2.4:80");
 }
 
-/* A refusal is told to one call on the socket, and ends all questions: none of these would time out in time. */
+/* The kernel reports a refusal once. It must end all questions to the server, because none of these has a timeout. */
 TEST_WITH(one_refusal_ends_every_question_to_a_dead_server, served)
 {
     static struct op many[MANY];
