@@ -63,15 +63,20 @@ static void print_head(FILE *out, const nart_rt *rt, const nart__task *t)
             t->state & NART__T_BACKGROUND ? ", background" : "");
 }
 
+static void print_time(FILE *out, const nart_rt *rt, const char *of, int64_t at)
+{
+    int64_t left = at - nart__rt_now(rt);
+
+    fprintf(out, left > 0 ? "  %s in %.1f s" : "  %s %.1f s ago", of,
+            (double)(left > 0 ? left : -left) / 1e9);
+}
+
 static void print_tail(FILE *out, const nart_rt *rt, const nart__task *t)
 {
     size_t used, size;
 
-    int64_t left = t->wake_at - nart__rt_now(rt);
-
     if (t->wake_at != NART_NEVER)
-        fprintf(out, left > 0 ? "  deadline in %.1f s" : "  deadline %.1f s ago",
-                (double)(left > 0 ? left : -left) / 1e9);
+        print_time(out, rt, "deadline", t->wake_at);
     if (rt->stack_used && rt->stack_used(t, &used, &size))
         fprintf(out, "  stack %.1f of %zu KiB", (double)used / 1024, size / 1024);
     fputc('\n', out);
@@ -156,7 +161,7 @@ static void dump_watch(FILE *out, const nart_rt *rt, const nart_watch *w)
                                   : "readable, writable",
           out);
     if (w->alarm.next)
-        fprintf(out, "  alarm in %.1f s", (double)(w->alarm.at - nart__rt_now(rt)) / 1e9);
+        print_time(out, rt, "alarm", w->alarm.at);
     fputc('\n', out);
 }
 
