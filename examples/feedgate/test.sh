@@ -18,6 +18,13 @@ begin() {
     printf '%s\n%s\n' "$processes" "$line"
 }
 
+# Waits for two live lines more, so the gateway has served the others meanwhile, and interrupts it.
+interrupt_later() {
+    read -r line <&3
+    read -r line <&3
+    kill -INT "$gateway"
+}
+
 process_of() {
     printf '%s\n' "$processes" | sed -n "s/.*$1: process \([0-9]*\).*/\1/p"
 }
@@ -62,8 +69,9 @@ interrupt)
     ends 0 'arrival to book' 'ok   all tasks and processes ended well'
     ;;
 subscribers)
-    begin 3
+    begin 20
     kill -KILL "$(process_of subscribers)"
+    interrupt_later
     ends 1 'a connection ended' 'ok   at most 0.1 % lost' 'FAIL the last sequence'
     ;;
 generator)
@@ -72,8 +80,9 @@ generator)
     ends 1 'a market ended' 'ok   each cold operation ended in one way' 'FAIL all tasks'
     ;;
 server)
-    begin 3
+    begin 20
     kill -KILL "$(process_of 'price server')"
+    interrupt_later
     ends 1 'ok   each cold operation ended in one way' 'ok   the last sequence' 'FAIL all tasks'
     ;;
 gateway) # the others end by themselves: only then does the output end
