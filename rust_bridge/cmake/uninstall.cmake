@@ -1,5 +1,5 @@
 # Installing nart without the bridge over one with it: the bridge that lies there belongs to another nart,
-# and nobody may find it.
+# and nobody may find it. Its manual pages are those that include its header.
 foreach(file IN ITEMS
     ${CMAKE_INSTALL_LIBDIR}/libnart_tokio.a
     ${CMAKE_INSTALL_LIBDIR}/libnart_tokio${CMAKE_DEBUG_POSTFIX}.a
@@ -15,3 +15,22 @@ foreach(file IN ITEMS
       file(REMOVE_RECURSE \"\$ENV{DESTDIR}\${file}\")
     endif()")
 endforeach()
+install(CODE "
+  set(folder \"${CMAKE_INSTALL_MANDIR}/man3\")
+  cmake_path(ABSOLUTE_PATH folder BASE_DIRECTORY \"\${CMAKE_INSTALL_PREFIX}\")
+  set(folder \"\$ENV{DESTDIR}\${folder}\")
+  file(GLOB pages \"\${folder}/nart_*.3\" \"\${folder}/NART_*.3\")
+  foreach(page IN LISTS pages)
+    file(STRINGS \"\${page}\" line REGEX \"^[.](In nart/tokio[.]h|so man3/)\" LIMIT_COUNT 1)
+    if(line MATCHES \"^[.]In\")
+      file(REMOVE \"\${page}\")
+    elseif(line MATCHES \"^[.]so man3/(.+)\")
+      list(APPEND links \"\${page}=\${folder}/\${CMAKE_MATCH_1}\")
+    endif()
+  endforeach()
+  foreach(link IN LISTS links)
+    string(REGEX MATCH \"^(.*)=(.*)\$\" link \"\${link}\")
+    if(NOT EXISTS \"\${CMAKE_MATCH_2}\")
+      file(REMOVE \"\${CMAKE_MATCH_1}\")
+    endif()
+  endforeach()")
