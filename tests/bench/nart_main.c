@@ -57,6 +57,7 @@ static const nart_rt_opts spins = { .size = sizeof(nart_rt_opts), .flags = NART_
     X(fiber_spawn_join, parks)                                                                     \
     X(fiber_pingpong, parks)                                                                       \
     X(file_read_1, parks)                                                                          \
+    X(file_read_1_cpu, parks)                                                                      \
     X(file_read_64, parks)
 
 #define AS_TASK(row, opts)                                                                         \

@@ -70,6 +70,7 @@ double fiber_yield(nart_rt *rt, bench_how how, uint64_t n);
 double fiber_spawn_join(nart_rt *rt, bench_how how, uint64_t n);
 double fiber_pingpong(nart_rt *rt, bench_how how, uint64_t n);
 double file_read_1(nart_rt *rt, bench_how how, uint64_t n);
+double file_read_1_cpu(nart_rt *rt, bench_how how, uint64_t n);
 double file_read_64(nart_rt *rt, bench_how how, uint64_t n);
 
 /* Rows that create their own runtimes, or need none. */

@@ -89,6 +89,7 @@ ROWS = (
     Row("blocking_batch", 20_000, (faster("tokio", 5),), cpus=2),
     Row("blocking_lone", 50_000, (faster("tokio", 1),), cpus=2),
     Row("file_read_1", 50_000, (within("libuv", 1.3),), cpus=2),
+    Row("file_read_1_cpu", 50_000, (within("libuv", 1.3),)),
     Row("file_read_64", 100_000, (within("libuv", 1.3),), cpus=2),
     Row("tokio_tcp_echo", 200_000, (within("tokio", 1.3),)),
     Row("guest_spawn", 200_000, (at_most(3_000), within("tokio", 1.1))),

@@ -325,6 +325,7 @@ static const struct bench_row rows[] = {
     { "tcp_echo_1000", "ns", "libuv", tcp_echo_1000, NULL },
     { "timer_cancel_rel", "ns", "libuv", timer_cancel_rel, NULL },
     { "file_read_1", "ns", "libuv", file_read_1, NULL },
+    { "file_read_1_cpu", "ns", "libuv", file_read_1, NULL },
     { "file_read_64", "ns", "libuv", file_read_64, NULL },
 };
 
