@@ -22,6 +22,8 @@
 
 /* How many refusals a send takes for those of earlier datagrams. */
 #define REFUSALS 4
+/* How many questions a receive ignores before it lets others be served. */
+#define QUESTIONS 16
 
 /* ---- the driver's system calls ---- */
 
@@ -51,9 +53,28 @@ static int sys_close(int fd, void *r)
     return 0;
 }
 
+/* Is the socket connected to itself? So it is if its server's port, on this host, was free, and the kernel has chosen it
+ * for this socket: then nobody else serves there, and it would receive its own questions. */
+static bool is_own_peer(const nart_sys *sys, int fd)
+{
+    nart_addr own = { .len = sizeof own.storage }, peer = own;
+
+    return sys->sockname(fd, (struct sockaddr *)&own.storage, &own.len) == 0 &&
+           sys->peername(fd, (struct sockaddr *)&peer.storage, &peer.len) == 0 &&
+           nart_addr_equal(&own, &peer);
+}
+
 static int sys_connect(int fd, const struct sockaddr *to, ares_socklen_t len, void *r)
 {
-    return (int)answer(sys_of(r)->connect(fd, to, len));
+    int done = sys_of(r)->connect(fd, to, len);
+
+    return (int)answer(done == 0 && is_own_peer(sys_of(r), fd) ? -ECONNREFUSED : done);
+}
+
+/* c-ares would take it for an answer without records. */
+static bool is_question(const unsigned char *message, ssize_t len)
+{
+    return len > 2 && !(message[2] & 0x80); /* RFC 1035 4.1.1: QR */
 }
 
 static ssize_t sys_recv(int fd, void *buf, size_t cap, int flags, struct sockaddr *from,
@@ -64,10 +85,16 @@ static ssize_t sys_recv(int fd, void *buf, size_t cap, int flags, struct sockadd
         .msg_name = from, .msg_namelen = from ? *len : 0, .msg_iov = &piece, .msg_iovlen = 1
     };
 
-    ssize_t n = answer(sys_of(r)->recvmsg(fd, &msg, flags));
+    ssize_t n = sys_of(r)->recvmsg(fd, &msg, flags);
+    for (int i = 0; from && i < QUESTIONS && is_question(buf, n); i++) { /* a datagram */
+        msg.msg_namelen = *len;
+        n = sys_of(r)->recvmsg(fd, &msg, flags);
+    }
+    if (from && is_question(buf, n))
+        n = -EAGAIN;
     if (from)
         *len = msg.msg_namelen;
-    return n;
+    return answer(n);
 }
 
 /* Without SIGPIPE, which writev() raises.

@@ -24,6 +24,7 @@ enum {
     DNS_SILENCE,
     DNS_WRONG_ID,       /* a lie with another id, then the truth */
     DNS_WRONG_QUESTION, /* a lie that answers another question, then the truth */
+    DNS_MIRROR,         /* the question itself a hundred times, then the truth */
     DNS_GARBAGE,        /* bytes, then the truth */
     DNS_TRUNCATED,      /* by UDP; the truth by TCP */
     DNS_HELD,           /* the truth, after dns_release() */
@@ -277,6 +278,10 @@ static inline void dns_by_udp(struct dns *d, unsigned char *out)
         break;
     case DNS_WRONG_QUESTION:
         dns_send(d, out, dns_reply(d, q, len, DNS_LIE_QUESTION, 0, out), &from);
+        break;
+    case DNS_MIRROR:
+        for (int i = 0; i < 100; i++)
+            dns_send(d, q, len, &from);
         break;
     case DNS_OTHER_PLACE:
         dns_from_elsewhere(out, dns_reply(d, q, len, DNS_LIE_RECORD, 0, out), &from);

@@ -24,6 +24,7 @@ static const struct dns_record records[] = {
     { "silent.test", ns_t_a, NULL, DNS_SILENCE, 0 },
     { "id.test", ns_t_a, "192.0.2.6", DNS_WRONG_ID, 60 },
     { "question.test", ns_t_a, "192.0.2.7", DNS_WRONG_QUESTION, 60 },
+    { "mirror.test", ns_t_a, "192.0.2.17", DNS_MIRROR, 60 },
     { "garbage.test", ns_t_a, "192.0.2.8", DNS_GARBAGE, 60 },
     { "long.test", ns_t_a, "192.0.2.9", DNS_TRUNCATED, 60 },
     { "late.test", ns_t_a, "192.0.2.10", DNS_HELD, 60 },
@@ -68,6 +69,7 @@ static inline nart_resolver_opts asks(void)
 
     o.servers = dns.servers;
     o.domains = "";
+    o.timeout = 3600 * NART_SEC; /* a second try would be a question more */
     return o;
 }
 

@@ -6,6 +6,7 @@ TEST_WITH(lies_are_ignored, served)
 {
     CHECK_STR(four("id.test"), "192.0.2.6:80");
     CHECK_STR(four("question.test"), "192.0.2.7:80");
+    CHECK_STR(four("mirror.test"), "192.0.2.17:80");
     CHECK_STR(four("garbage.test"), "192.0.2.8:80");
     CHECK_STR(four("elsewhere.test"), "192.0.2.13:80");
     CHECK_STR(four("giant.test"), "192.0.2.14:80");

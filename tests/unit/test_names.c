@@ -243,6 +243,31 @@ TEST_WITH(c_ares_makes_every_system_call_through_the_driver, faulty)
     CHECK_LE(2, calls[RECVMSG]);
 }
 
+/* ---- a socket that the kernel gives its server's port ---- */
+
+static int connect_from_there(int fd, const struct sockaddr *a, socklen_t n)
+{
+    CHECK_EQ(bind(fd, a, n), 0);
+    return __real_nart__sys_real.connect(fd, a, n);
+}
+
+TEST_WITH(a_dead_server_is_not_replaced_by_the_socket_that_asks_it, faulty)
+{
+    nart_resolver_opts o = NART_RESOLVER_OPTS_INIT;
+    struct place dead;
+    char text[NART_ADDR_TEXT];
+
+    place_open(&dead, "127.0.0.1:0", REFUSES); /* of its port TCP, not UDP */
+    CHECK_LE(0, nart_addr_format(&dead.at, text, sizeof text));
+    o.servers = text;
+    o.domains = "";
+    o.timeout = NART_NEVER;
+    CHECK_RES(nart_resolver_new(rt, &o, &resolver), 0);
+    __wrap_nart__sys_real.connect = connect_from_there;
+    CHECK_RES(answer_of(ADDRS, "both.test"), NART_EDNS);
+    place_finish(&dead);
+}
+
 /* ---- every allocation ---- */
 
 static unsigned allocs, failing; /* of c-ares; which fails, 0: none */
