@@ -48,7 +48,7 @@ if(NART_HTTP AND websockets_python)
 elseif(NART_HTTP)
   nart_test_skipped(bridge.ws_server bridge "python3-websockets is missing")
 endif()
-nart_test(${tests} SOURCES ${sources} TIMEOUT 300 PART ${tests})
+nart_test(${tests} SOURCES ${sources} TIMEOUT ${NART_TEST_TIMEOUT} PART ${tests})
 nart_test(bridge/alloc PROGRAM test_bridge_alloc SOURCES bridge/bridge.c)
 foreach(program test_bridge test_bridge_alloc)
   if(TARGET ${program}) # the second one is left out of builds that run a part of the tests
@@ -78,7 +78,7 @@ elseif(TARGET test_bridge)
     COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/bridge/check_trace.py $<TARGET_FILE:test_bridge>
       a_storm_of_operations a_storm_of_which_the_bridge_loses_most a_storm_of_which_the_loop_loses_most
       a_storm_of_which_both_lose_nearly_all)
-  set_tests_properties(bridge.trace.json PROPERTIES LABELS bridge TIMEOUT 300)
+  set_tests_properties(bridge.trace.json PROPERTIES LABELS bridge TIMEOUT ${NART_TEST_TIMEOUT})
 endif()
 
 # The size of a program that uses the bridge without HTTP, as docs/building.md tells it.

@@ -27,5 +27,5 @@ function(nart_test_with_httpd test program)
   add_dependencies(${program} nart_httpd_build)
   add_test(NAME ${test} COMMAND sh ${PROJECT_SOURCE_DIR}/tests/httpd/run_with.sh
     $<TARGET_FILE:nart_httpd> ${NART_TEST_LAUNCHER} $<TARGET_FILE:${program}>)
-  set_tests_properties(${test} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 120)
+  set_tests_properties(${test} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${NART_TEST_TIMEOUT})
 endfunction()

@@ -12,7 +12,7 @@
 # another build. NART_TESTS_BY_FILE=ON registers one entry per file, <group>.<name>, whose cases are forks of one
 # process: for a launcher that is slow to start.
 option(NART_TESTS_PART "Build and register a part of the tests" OFF)
-set(NART_TEST_TIMEOUT 60 CACHE STRING "Seconds after which a hanging test case is ended")
+set(NART_TEST_TIMEOUT 300 CACHE STRING "Seconds after which a test is ended: only one that hangs reaches them")
 option(NART_TESTS_BY_FILE "One ctest entry per file of cases, each case in a fork of one process" OFF)
 set(NART_TEST_LAUNCHER "" CACHE STRING "Command that test cases run under, valgrind say; a list")
 

@@ -15,6 +15,6 @@ endif()
 nart_add_umbrella(nart_test_clients MANIFEST ${CMAKE_CURRENT_SOURCE_DIR}/umbrella/clients/Cargo.toml
   HEADER clients.h CARGO_FLAGS --locked)
 set(tests umbrella/redis umbrella/postgres umbrella/opendal)
-nart_test(${tests} SOURCES umbrella/umbrella.c LIBS nart_test_clients TIMEOUT 120 PART ${tests})
+nart_test(${tests} SOURCES umbrella/umbrella.c LIBS nart_test_clients TIMEOUT ${NART_TEST_TIMEOUT} PART ${tests})
 target_compile_definitions(test_umbrella PRIVATE NART_TEST_REDIS="${REDIS_SERVER_EXECUTABLE}"
   NART_TEST_POSTGRES="${POSTGRES_EXECUTABLE}" NART_TEST_INITDB="${INITDB_EXECUTABLE}")
