@@ -204,6 +204,9 @@ NART_API NART_MUST_USE nart_res nart_tcp_try_accept_many(nart_tcp_listener *l, n
 
 /**
  * Connects. The first call starts the connect to `addr`; later calls continue it.
+ * If `addr` is of this host, nobody listens there, and its port is one that the kernel assigns
+ * (net.ipv4.ip_local_port_range), a connect can be assigned that port, and is then connected to itself, as TCP allows:
+ * about one in 28,000. nart_tcp_local_addr() answers `addr` then. So let servers listen on ports outside that range.
  * @param s closed or zeroed.
  * @return 0; -ECONNREFUSED, -ENETUNREACH, -ETIMEDOUT ...; -EISCONN it is open; -EINVAL, -EAFNOSUPPORT
  *   `addr` is no address of IPv4 or IPv6, -EINVAL also: its port is 0; -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -ENOSPC, NART_EFDS as
