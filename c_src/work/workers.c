@@ -326,8 +326,8 @@ static void run_over(struct nart__worker *self, nart_res res)
     nart__lock_enter(&p->lock);
 }
 
-/* `arrived`: it was requested. */
-static void run_next(struct nart__worker *self, bool arrived)
+/* `arrived`: it was requested. False: this is a child that the job has forked; see work_over(). */
+static bool run_next(struct nart__worker *self, bool arrived)
 {
     nart_workers *p = self->pool;
     nart_job *j = p->queue.first;
@@ -339,7 +339,11 @@ static void run_next(struct nart__worker *self, bool arrived)
     set_state(j, JOB_RUNNING);
     self->job = j;
     leave(self, arrived ? request(p) : (struct help){ NULL, false });
-    run_over(self, result_of(j->type->run(j->data, j)));
+    nart_res res = result_of(j->type->run(j->data, j));
+    if (nart__job_is_forked(j))
+        return false;
+    run_over(self, res);
+    return true;
 }
 
 /* Idle, until it is called or idle_ns have passed. */
@@ -384,7 +388,8 @@ static bool await_call(struct nart__worker *self)
     return false;
 }
 
-/* The end of a thread, also by pthread_exit() in a job. */
+/* The end of a thread, also by pthread_exit() in a job. In a child that the job has forked the pool is left alone: its
+ * jobs are the parent's, and any thread may have been within its lock. */
 static void work_over(void *arg)
 {
     struct nart__worker *self = arg;
@@ -392,6 +397,8 @@ static void work_over(void *arg)
     pthread_t before = pthread_self();
     bool joins = false;
 
+    if (self->job && nart__job_is_forked(self->job))
+        return;
     if (self->job)
         run_over(self, NART_EABORTED);
     nart__workers_here = NULL;
@@ -421,7 +428,8 @@ static void serve(struct nart__worker *self)
 
     do {
         for (; p->queue.first; arrived = false)
-            run_next(self, arrived);
+            if (!run_next(self, arrived))
+                return;
         arrived = true;
     } while (!p->closing && await_call(self));
 }

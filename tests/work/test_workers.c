@@ -549,6 +549,59 @@ TEST_WITH(a_child_of_fork_leaves_the_parents_jobs_alone, work)
     in_a_child(child_runs);
 }
 
+struct forks {
+    bool exits;
+};
+
+/* Returns, or ends its thread, in the child, too. */
+static nart_res forks_do(void *data, const nart_job *job)
+{
+    const struct forks *f = data;
+    int status = -1;
+
+    (void)job;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child > 0) {
+        CHECK_EQ(waitpid(child, &status, 0), child);
+        CHECK_EQ(status, 0);
+    } else if (f->exits) {
+        pthread_exit(NULL);
+    }
+    return 0;
+}
+
+static const nart_work_type forks_type = NART_WORK_TYPE(struct forks, forks_do, NULL);
+
+static nart_res kills_do(void *data, const nart_job *job)
+{
+    (void)job;
+    if (getpid() != *(const pid_t *)data)
+        abort(); /* the child's status */
+    return 0;
+}
+
+static const nart_work_type kills_type = NART_WORK_TYPE(pid_t, kills_do, NULL);
+
+/* The jobs that are queued run in the parent only, and the default pool of the child is without the thread. */
+TEST_WITH(a_job_that_forks_ends_the_child, work)
+{
+    const pid_t parent = getpid();
+
+    for (int i = 0; i < 4; i++) {
+        pool = i < 2 ? NEW_POOL(.threads = 1) : NULL;
+        CHECK_RES(nart_work_start(&w[0], pool, &forks_type, &(struct forks){ .exits = i % 2 }), 0);
+        CHECK_RES(nart_work_start(&w[1], pool, &kills_type, &parent), 0);
+        CHECK_RES(result_of(&w[0]), 0);
+        CHECK_RES(result_of(&w[1]), 0);
+        nart_work_close(&w[0]);
+        nart_work_close(&w[1]);
+        CHECK_RES(nart_workers_shutdown(pool, NART_NEVER), 0);
+        nart_workers_free(pool);
+    }
+    pool = NULL;
+}
+
 /* ---- dumps ---- */
 
 TEST_WITH(a_dump_names_the_jobs, work)
