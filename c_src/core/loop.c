@@ -39,6 +39,12 @@ static int64_t loop_now(void *host)
     return nart__rt_now(rt_of(host));
 }
 
+/* A task or a callback has forked, and this is the child: the tasks are the parent's, and so are the events. */
+static inline bool is_child(const nart_rt *rt)
+{
+    return NART_UNLIKELY(rt->fork_epoch != nart__forks) && !rt->closing;
+}
+
 static void rt_park(nart_rt *rt, nart__task *t, int64_t deadline)
 {
     t->wake_at = deadline;
@@ -74,7 +80,9 @@ static uintptr_t loop_waker(void *host, nart__task *t)
 nart_res nart__loop_io_add(void *host, int fd, uint32_t dirs, uint64_t *id)
 {
     nart_rt *rt = rt_of(host);
-    return rt ? nart__reactor_add(&rt->reactor, fd, dirs, id) : NART_ESTALE;
+    if (!rt)
+        return NART_ESTALE;
+    return is_child(rt) ? NART_EFORK : nart__reactor_add(&rt->reactor, fd, dirs, id);
 }
 
 static nart_res loop_io_add(void *host, int fd, uint64_t *id)
@@ -257,12 +265,6 @@ static NART__NOINLINE void poll_observed(nart_rt *rt, nart__run_queue *queue)
         rt->observer->ends(rt->observer, t);
 }
 
-/* A task or a callback has forked, and this is the child: the tasks are the parent's, and so are the events. */
-static inline bool is_child(const nart_rt *rt)
-{
-    return NART_UNLIKELY(rt->fork_epoch != nart__forks) && !rt->closing;
-}
-
 typedef void poll_fn(nart_rt *rt, nart__run_queue *queue);
 
 static NART__COLD uint32_t run_urgent(nart_rt *rt, uint32_t limit, poll_fn *poll)
@@ -327,7 +329,7 @@ static NART__COLD bool run_posts(nart_rt *rt)
     if (rt->post_tick != rt->stats.ticks)
         rt->posts = 0;
     rt->post_tick = rt->stats.ticks;
-    for (; rt->posts < rt->opts.polls_per_tick && rt->posted; rt->posts++) {
+    for (; rt->posts < rt->opts.polls_per_tick && rt->posted && !is_child(rt); rt->posts++) {
         nart__post *p = rt->posted;
         rt->posted = nart__post_next(p);
         p->run(rt, p);
@@ -399,6 +401,8 @@ static void run_tick_hooks(nart_rt *rt)
 /* Everything that makes tasks ready without a system call. */
 static void look_inside(nart_rt *rt)
 {
+    if (is_child(rt)) /* a callback of this look outside has forked */
+        return;
     if (NART_UNLIKELY(rt->tick_hooks.next != &rt->tick_hooks))
         run_tick_hooks(rt);
     drain_inbox(rt);
@@ -435,7 +439,7 @@ static inline void call_watches(nart_rt *rt)
     if (NART_LIKELY(rt->reactor.calls == 0))
         return;
     rt->watches->called = rt->stats.ticks + 1;
-    nart__reactor_call(&rt->reactor);
+    nart__reactor_call(&rt->reactor, nart__watch_call);
 }
 
 /* Has a callback of a watch been called in this tick? Then the tick does not wait. */
@@ -448,6 +452,8 @@ static inline bool called(const nart_rt *rt)
 static int look(nart_rt *rt)
 {
     look_inside(rt);
+    if (is_child(rt)) /* an alarm or a post has forked */
+        return 0;
     if (rt->reactor.used == 0 && !rt->embedded) /* the backend descriptor must become unreadable */
         return 0;
     int n = look_outside(rt, 0);
@@ -496,7 +502,7 @@ static int spin(nart_rt *rt, int64_t until, bool *enough)
     *enough = true;
     for (;;) {
         int err = look(rt);
-        if (err || nart__any_ready(rt) || rt->stopped || called(rt))
+        if (err || nart__any_ready(rt) || rt->stopped || called(rt) || is_child(rt))
             return err;
         if (end != NART_NEVER && nart__sys_now() >= end)
             break;
@@ -512,7 +518,7 @@ static int wait_ready(nart_rt *rt, int64_t until)
     bool enough;
 
     look_inside(rt);
-    if (nart__any_ready(rt) && rt->unlooked < rt->opts.polls_per_tick)
+    if (is_child(rt) || (nart__any_ready(rt) && rt->unlooked < rt->opts.polls_per_tick))
         return 0;
     if (NART_UNLIKELY(rt->clock.mode == NART__CLOCK_AUTO) && !nart__any_ready(rt) && !called(rt) &&
         nart__clock_jump(rt)) {

@@ -266,6 +266,10 @@ static inline nart_res nart__cx_rt_made(nart_cx *cx, nart_rt **rt)
 
 /* ---- watcher.c ---- */
 
+/* Calls a watch; not in the child that a callback of the same look has forked. Afterwards the watch may have been
+ * freed. */
+void nart__watch_call(nart_watch *w, uint32_t events);
+
 /* Calls the watches whose alarms are due at rt->cx.now, once per tick. The runtime has had a watch. */
 NART__COLD void nart__alarms_fire(nart_rt *rt);
 

@@ -17,6 +17,7 @@
  *     something to look at. Alarms ring in one look of a tick.
  *
  * Bounds: all O(1); an alarm as a timer of a task. At most timers_per_tick alarms per look. */
+#include "fork.h"
 #include "runtime.h"
 
 #include <nart/watch.h>
@@ -26,8 +27,15 @@ static nart_watch *watch_of(nart__tnode *node)
     return (nart_watch *)(void *)((char *)node - offsetof(nart_watch, alarm));
 }
 
+void nart__watch_call(nart_watch *w, uint32_t events)
+{
+    if (NART_LIKELY(w->rt->fork_epoch == nart__forks))
+        w->fn(w, events, w->arg);
+}
+
 /* All that are due leave the wheel before the first call: an alarm that a callback sets is none of them. They are
- * between two nodes, so that one which is removed is never taken for the last of a slot. */
+ * between two nodes, so that one which is removed is never taken for the last of a slot. In the child that a callback
+ * has forked the rest is not called. */
 void nart__alarms_fire(nart_rt *rt)
 {
     nart__watches *all = rt->watches;

@@ -50,6 +50,8 @@ nart__under nart__under_rt(nart_rt *rt)
 
 nart__under nart__under_cx(const nart_cx *cx)
 {
+    if (cx->drv == &nart__loop && nart__hub_is_forked(cx->host))
+        return (nart__under){ .refused = NART_EFORK };
     return (nart__under){ cx->drv->sys ? 0 : NART_EDRIVER, cx->drv, cx->host };
 }
 

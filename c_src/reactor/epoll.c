@@ -434,7 +434,7 @@ void nart__reactor_unwatch(nart__reactor *r, uint64_t id, bool forked)
     supersede(r, io->fd);
 }
 
-void nart__reactor_call(nart__reactor *r)
+void nart__reactor_call(nart__reactor *r, void (*call)(nart_watch *w, uint32_t events))
 {
     const struct epoll_event *ev = r->events;
     const uint32_t states = NART_ERROR | NART_HANGUP;
@@ -445,7 +445,7 @@ void nart__reactor_call(nart__reactor *r)
             continue; /* a handle's, or removed since */
         uint32_t bits = bits_of(ev->events);
         if (bits & io->watch->dirs)
-            nart__watch_call(io->watch, bits & (io->watch->dirs | states));
+            call(io->watch, bits & (io->watch->dirs | states));
     }
     r->calls = 0;
 }

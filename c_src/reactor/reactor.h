@@ -91,12 +91,6 @@ int nart__reactor_wait(nart__reactor *r, int64_t timeout_ns);
 
 /* ---- watches ---- */
 
-/* Afterwards the watch may have been freed. */
-static inline void nart__watch_call(nart_watch *w, uint32_t events)
-{
-    w->fn(w, events, w->arg);
-}
-
 /* Before the first watch: 0 or -ENOMEM. */
 nart_res nart__reactor_watches(nart__reactor *r);
 /* Registers a watch for these directions, and sets w->dirs and w->id. Errors as
@@ -104,8 +98,9 @@ nart_res nart__reactor_watches(nart__reactor *r);
 nart_res nart__reactor_watch(nart__reactor *r, nart_watch *w, uint32_t dirs);
 /* Removes the registration of an id, if it still exists. */
 void nart__reactor_unwatch(nart__reactor *r, uint64_t id, bool forked);
-/* After nart__reactor_wait(): calls the watches that it found ready. */
-NART__COLD void nart__reactor_call(nart__reactor *r);
+/* After nart__reactor_wait(): calls the watches that it found ready, each by `call`, after which it may have been
+ * freed. */
+NART__COLD void nart__reactor_call(nart__reactor *r, void (*call)(nart_watch *w, uint32_t events));
 
 /* ---- handles ---- */
 

@@ -125,7 +125,8 @@ NART_API nart_res nart_rt_bind(nart_rt *rt);
  * Runs until no task is left except in the background (nart_task_set_background()), those spawned by other
  * threads included, or until nart_rt_stop() is called. The tasks in the background continue in the next run.
  * @return 0; -EINVAL; -EDEADLK inside a poll or a drop of its own; NART_EWRONGTHREAD; NART_EFORK, also in the child
- *   that a task has forked, when that task waits or ends: no other is polled there; -errno of a wait that failed.
+ *   that a task has forked, when that task waits or ends, or a callback, when it returns: no other task is polled
+ *   and no other callback called there; -errno of a wait that failed.
  */
 NART_API NART_MUST_USE nart_res nart_rt_run(nart_rt *rt);
 

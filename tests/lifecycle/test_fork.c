@@ -4,9 +4,13 @@
 #include "../core/core.h"
 #include "waits.h"
 
+#include <nart/io.h>
 #include <nart/nursery.h>
+#include <nart/remote.h>
+#include <nart/watch.h>
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -323,4 +327,184 @@ TEST(a_child_runs_no_task_of_its_parent_s)
         CHECK_RES(nart_rt_run(rt), 0);
         CHECK_RES(nart_rt_free(rt), 0);
     }
+}
+
+/* ---- callbacks that fork ---- */
+
+enum { WATCHES = 3 };
+
+static nart_watch watches[WATCHES];
+static int pipes[WATCHES + 1][2];
+static unsigned called, taken;
+
+static void pipes_open(void)
+{
+    for (int i = 0; i <= WATCHES; i++)
+        CHECK_EQ(pipe2(pipes[i], O_NONBLOCK | O_CLOEXEC), 0);
+}
+
+static void pipes_close(void)
+{
+    for (int i = 0; i <= WATCHES; i++) {
+        close(pipes[i][0]);
+        close(pipes[i][1]);
+    }
+}
+
+/* The parent continues when the child is over, which has had all the time to take events. */
+static void fork_and_wait(void)
+{
+    int status = -1;
+
+    pid_t child = fork();
+    if (child == 0)
+        return;
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+}
+
+/* The first one that is called forks. */
+static void forks_once(nart_watch *w, uint32_t events, void *arg)
+{
+    (void)events, (void)arg;
+    CHECK_EQ(getpid(), parent);
+    CHECK_RES(nart_watch_stop(w), 0);
+    if (called++ > 0)
+        return;
+    CHECK_EQ(write(pipes[WATCHES][1], "x", 1), 1);
+    fork_and_wait();
+}
+
+/* Waits for an edge that occurs before the fork. */
+struct reader {
+    nart_co co;
+    nart_fd fd;
+};
+
+static nart_res reader_run(nart_cx *cx, void *frame)
+{
+    struct reader *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    CHECK_RES(nart_fd_open_here(cx, pipes[WATCHES][0], NART_FD_BORROW, &f->fd), 0);
+    nart_fd_clear(&f->fd, NART_READ);
+    NART_AWAIT_FOR(r, 10 * NART_SEC, nart_fd_ready(cx, &f->fd, NART_READ));
+    CHECK_RES(r, NART_READ);
+    CHECK_EQ(getpid(), parent);
+    taken++;
+    NART_END(nart_fd_close(&f->fd));
+}
+
+static const nart_task_type reader_type = NART_TASK_TYPE(struct reader, reader_run, NULL);
+
+static void watches_start(bool alarms)
+{
+    const int64_t at = alarms ? nart_rt_now(rt) + NART_MS : NART_NEVER;
+
+    for (int i = 0; i < WATCHES; i++) {
+        CHECK_EQ(write(pipes[i][1], "x", 1), 1);
+        CHECK_RES(nart_watch_start(rt, &watches[i], alarms ? -1 : pipes[i][0], forks_once, NULL),
+                  0);
+        CHECK_RES(nart_watch_set(&watches[i], alarms ? 0 : NART_READ, at), 0);
+    }
+}
+
+/* In the child no other watch is called, and no event of the parent's is taken: of a loop that parks, and of one
+ * that spins, which rings alarms before it looks at descriptors. */
+TEST(a_callback_that_forks_takes_nothing_from_its_parent)
+{
+    parent = getpid();
+    for (unsigned i = 0; i < 4; i++) {
+        nart_rt_opts opts = NART_RT_OPTS_INIT;
+        opts.spin_ns = i / 2 * NART_SEC;
+        called = taken = 0;
+        pipes_open();
+        CHECK_RES(nart_rt_new(&opts, &rt), 0);
+        CHECK_RES(nart_rt_spawn(rt, &reader_type, NULL, NULL), 0);
+        CHECK(nart_rt_poll(rt, 0) > 0);
+        watches_start(i % 2);
+        nart_res r = nart_rt_run(rt);
+        if (getpid() != parent) {
+            CHECK_RES(r, NART_EFORK);
+            CHECK_EQ(called, 1);
+            CHECK_RES(nart_rt_free(rt), 0);
+            _exit(0);
+        }
+        CHECK_RES(r, 0);
+        CHECK_EQ(taken, 1);
+        CHECK_EQ(called, WATCHES);
+        CHECK_RES(nart_rt_free(rt), 0);
+        pipes_close();
+    }
+}
+
+/* A spawn of another thread that the runtime refuses is dropped between two polls. */
+static void forks_in_drop(void *frame)
+{
+    (void)frame;
+    CHECK_EQ(getpid(), parent);
+    if (called++ == 0)
+        fork_and_wait();
+}
+
+TEST(a_drop_of_a_spawn_that_forks_takes_no_other_spawn)
+{
+    static const nart_task_type type = NART_TASK_TYPE(nart_co, ends_run, forks_in_drop);
+
+    parent = getpid();
+    called = 0;
+    rt = new_rt();
+    CHECK_RES(nart_rt_spawn(rt, &child_type, NULL, NULL), 0);
+    CHECK(nart_rt_poll(rt, 0) > 0);
+    for (int i = 0; i < 3; i++)
+        CHECK_RES(nart_remote_spawn(nart_rt_remote(rt), &type, NULL), 0);
+    CHECK_RES(nart_rt_shutdown(rt), 0);
+    nart_res r = nart_rt_poll(rt, 0);
+    if (getpid() != parent) {
+        CHECK_RES(r, NART_EFORK);
+        CHECK_EQ(called, 1);
+        CHECK_RES(nart_rt_free(rt), 0);
+        CHECK_EQ(called, 1);
+        _exit(0);
+    }
+    CHECK_EQ(called, 3);
+    CHECK_RES(nart_rt_free(rt), 0);
+}
+
+/* ---- what a task opens in the child ---- */
+
+struct opener {
+    nart_co co;
+    nart_fd fd;
+};
+
+static nart_res opener_run(nart_cx *cx, void *frame)
+{
+    struct opener *f = frame;
+
+    NART_BEGIN(cx, &f->co);
+    fork_and_wait();
+    CHECK_RES(nart_fd_open_here(cx, pipes[0][0], 0, &f->fd), getpid() == parent ? 0 : NART_EFORK);
+    NART_END(0);
+}
+
+/* Nothing is registered in the parent's queue: the parent can register the same descriptor. */
+TEST(a_task_opens_no_handle_in_its_child)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct opener, opener_run, NULL);
+
+    parent = getpid();
+    pipes_open();
+    rt = new_rt();
+    nart_res r = nart_block_on(rt, &type, NULL, NULL);
+    if (getpid() != parent) {
+        CHECK_RES(r, NART_EFORK);
+        CHECK_RES(nart_rt_free(rt), 0);
+        _exit(0);
+    }
+    CHECK_RES(r, 0);
+    CHECK_RES(nart_rt_free(rt), 0); /* closes pipes[0][0] */
+    pipes[0][0] = -1;
+    pipes_close();
 }
