@@ -9,6 +9,7 @@
 
 #include <nart/work.h>
 
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -46,6 +47,14 @@ static nart_res error_of(int status)
     }
 }
 
+/* getaddrinfo() does not look up "127.1" or "0x7f000001", but reads an address from it. It is none: see
+ * nart__numeric(). No server has such a name. */
+static bool is_number(const char *name)
+{
+    struct in_addr ignored;
+    return inet_aton(name, &ignored) != 0;
+}
+
 static nart_res look_up(struct question *q)
 {
     const struct addrinfo hints = { .ai_family = q->question == NART__ASK_A      ? AF_INET
@@ -55,7 +64,7 @@ static nart_res look_up(struct question *q)
     struct addrinfo *found;
     nart_res n = 0;
 
-    q->status = getaddrinfo(q->name, NULL, &hints, &found);
+    q->status = is_number(q->name) ? EAI_NONAME : getaddrinfo(q->name, NULL, &hints, &found);
     if (q->status)
         return error_of(q->status);
     for (const struct addrinfo *a = found; a; a = a->ai_next)

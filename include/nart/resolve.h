@@ -24,7 +24,9 @@
  * Lookups are done by c-ares in the runtime's own loop: without threads, with the system's name servers, search
  * domains (/etc/resolv.conf) and /etc/hosts. What that has is not asked of servers, in neither family, unless the name
  * ends with a dot. A nart that was built without c-ares (CMake: NART_CARES) calls getaddrinfo() on a thread of the
- * default pool of nart/work.h instead, and has no cache.
+ * default pool of nart/work.h instead, and has no cache. That does not say which servers were silent: NART_EDNS_TIMEOUT
+ * is NART_EDNS then; and lookups also answer -EAGAIN no thread could be started, NART_ESHUTDOWN the pool is being shut
+ * down.
  *
  * The cache keeps
  *  - answers of servers, of every kind, for their time to live, at most for a day;

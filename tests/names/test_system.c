@@ -115,3 +115,20 @@ TEST_WITH(a_fiber_looks_up_likewise, rt)
     CHECK_RES(r, 0);
     CHECK_LE(1, answer);
 }
+
+/* getaddrinfo() reads addresses from these, as inet_aton() does. */
+TEST_WITH(a_number_is_no_address, rt)
+{
+    static const char *const names[] = { "127.1", "127.0.1",    "0x7f.0.0.1", "0x7f000001",
+                                         "0",     "2130706433", "127.0.0.0x1" };
+    nart_resolver *resolver;
+
+    if (nart_resolver_new(rt, NULL, &resolver) != -ENOSYS) {
+        CHECK_RES(nart_resolver_free(resolver), 0);
+        SKIP("c-ares asks a name server");
+    }
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        struct op op = op_of(i % 2 ? ADDRS : HOST, names[i]);
+        CHECK_RES(now(&op), NART_ENONAME);
+    }
+}
