@@ -51,13 +51,14 @@ static const struct nart__wait_ops write_ops = { "lock", lock_withdraw };
 
 /* ---- holding ---- */
 
-/* The task ends. One that is aborted, as by nart_rt_free(), need not release its locks. */
+/* The task ends. One that is aborted need not release its locks, nor one whose runtime is freed, also in a child of
+ * fork, where it only leaves them. */
 static void held_withdraw(nart__wait *w)
 {
     const nart__task *t = w->task;
     nart_rt *rt = nart__cx_rt(t->owner);
 
-    if (rt && !(t->state & (NART__T_ABORTED | NART__T_DEAF)))
+    if (rt && !rt->closing && !(t->state & (NART__T_ABORTED | NART__T_DEAF)))
         nart__rt_report_task(rt, t, "has ended and not released a lock");
     lock_withdraw(w);
 }

@@ -7,6 +7,7 @@
 #include <nart/io.h>
 #include <nart/nursery.h>
 #include <nart/remote.h>
+#include <nart/sync.h>
 #include <nart/watch.h>
 
 #include <dirent.h>
@@ -198,6 +199,55 @@ TEST(a_child_frees_the_memory_of_its_parent_s_tasks)
     nart_join_release(&join);
     CHECK_RES(nart_rt_free(rt), 0);
     CHECK_EQ(drops, 2 + 4 + 2); /* owners, their children, those that end */
+}
+
+/* ---- locks ---- */
+
+static nart_mutex mutex;
+
+struct locker {
+    nart_co co;
+    nart_lock lock;
+    nart_timer timer;
+};
+
+static nart_res locker_run(nart_cx *cx, void *frame)
+{
+    struct locker *f = frame;
+    nart_res r = 0;
+
+    NART_BEGIN(cx, &f->co);
+    CHECK_RES(nart_mutex_try_lock(cx, &mutex, &f->lock), 0);
+    NART_AWAIT(r, nart_sleep(cx, &f->timer, NART_SEC));
+    CHECK_RES(nart_lock_release(&f->lock), 0);
+    NART_END(r);
+}
+
+static void never(void *arg, const char *line)
+{
+    (void)arg, (void)line;
+    CHECK(false);
+}
+
+/* The tasks of the parent continue: none has ended with its lock. */
+TEST(a_child_reports_nothing_of_its_parent_s_tasks)
+{
+    static const nart_task_type type = NART_TASK_TYPE(struct locker, locker_run, NULL);
+    nart_rt_opts opts = NART_RT_OPTS_INIT;
+    int status = -1;
+
+    opts.report = never;
+    CHECK_RES(nart_rt_new(&opts, &rt), 0);
+    CHECK_RES(nart_rt_spawn(rt, &type, NULL, NULL), 0);
+    CHECK_RES(nart_rt_poll(rt, 0), 1);
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK_RES(nart_rt_free(rt), 0);
+        _exit(0);
+    }
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+    CHECK_RES(nart_rt_free(rt), 0);
 }
 
 /* ---- descriptors ---- */
