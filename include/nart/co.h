@@ -135,7 +135,7 @@ static inline bool nart_co_active(const nart_co *co);
 
 /**
  * A race: awaits the first answer of 2 to 8 operations or bodies, its arms. `dst` = the answer; `which` = the
- * index of the arm that gave it, counted from 0: any integer variable, written only with the answer, so a local
+ * index of the arm that gave it, counted from 0: any integer variable but a bool, written only with the answer, so a local
  * one is enough. Test `dst` first: if the task was cancelled or a deadline around the race has passed, `dst` is
  * -ECANCELED or -ETIMEDOUT, and `which`, an arm that answered so, means nothing. The other arms are withdrawn at
  * once: the task waits in none of their handles, nothing was consumed, and what was reserved for them has passed on.
