@@ -62,7 +62,7 @@
  *     inherit scheduling policy and CPU affinity of the thread that starts them, which is one that starts a job.
  *  6. In a child of fork() the default pool is a new one. Jobs and other pools of the parent answer NART_EFORK;
  *     closing and freeing them leaks their memory. A function that forks should not return in the child, but exec
- *     or _exit(): if it does return, or ends its thread, the child exits, with status 0.
+ *     or _exit(): if it does return, its thread ends, and the child with its last thread, with status 0.
  *  7. Tasks on tokio use pools as tasks on the loop do.
  */
 #ifndef NART_WORK_H
