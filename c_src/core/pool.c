@@ -5,9 +5,9 @@
  *  1. A call that spawns or joins has taken all answers that were there, so an error has had its effect before
  *     the next job begins.
  *  2. STOPPED: `error` is below 0, the jobs that ran were cancelled, and no job is spawned. */
-#include "../wait/wait.h"
+#include "pool.h"
 
-#include <nart/task_set.h>
+#include "../wait/wait.h"
 
 #define STOPPED 0x100u
 
@@ -61,7 +61,7 @@ static bool has_to_take(const nart_pool *p)
     return p->set.ended || (p->set.len > 0 && p->set.len == p->set.count);
 }
 
-nart_res nart_pool_spawn(nart_cx *cx, nart_pool *p, const nart_task_type *type, const void *init)
+nart_res nart__pool_await_room(nart_cx *cx, nart_pool *p)
 {
     nart_res r = has_to_take(p) ? 0 : nart__enter(cx, &p->set.wait);
 
@@ -69,10 +69,21 @@ nart_res nart_pool_spawn(nart_cx *cx, nart_pool *p, const nart_task_type *type, 
         r = take(cx, p);
     if (r < 0)
         return r;
-    if (p->flags & STOPPED)
-        return p->error;
-    r = nart_task_set_spawn(cx, &p->set, type, init);
+    return p->flags & STOPPED ? p->error : 0;
+}
+
+nart_res nart__pool_begin(nart_cx *cx, nart_pool *p, const nart_task_type *type, const void *init)
+{
+    nart_res r = nart_task_set_spawn(cx, &p->set, type, init);
+
     return r < 0 ? failed(p, r) : 0;
+}
+
+nart_res nart_pool_spawn(nart_cx *cx, nart_pool *p, const nart_task_type *type, const void *init)
+{
+    nart_res r = nart__pool_await_room(cx, p);
+
+    return r ? r : nart__pool_begin(cx, p, type, init);
 }
 
 nart_res nart_pool_join(nart_cx *cx, nart_pool *p)

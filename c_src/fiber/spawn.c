@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* spawn.c: the options and the frames of fibers. */
+#include "../core/pool.h"
 #include "fiber.h"
 
+#include <nart/nursery.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -149,5 +151,41 @@ nart_res nart__fiber_spawn_value(nart_cx *cx, const nart_task_type *types, nart_
 
     if (r == 0)
         memset(value, 0, bytes);
+    return r;
+}
+
+/* ---- into a nursery, a task set or a pool ---- */
+
+static nart_res spawn_into(nart_cx *cx, uint32_t kind, void *group, const nart_task_type *type,
+                           const nart_fiber *f)
+{
+    if (kind == NART__FIBER_NURSERY)
+        return nart_nursery_spawn(cx, group, type, f);
+    if (kind == NART__FIBER_TASK_SET)
+        return nart_task_set_spawn(cx, group, type, f);
+    return nart__pool_begin(cx, group, type, f);
+}
+
+/* A pool may have to wait first: until then the value stays as it is, and so do the handles in it. */
+nart_res nart__fiber_spawn_into(nart_cx *cx, uint32_t kind, void *group,
+                                const nart_task_type *types, nart_fiber_fn fn, void *arg,
+                                size_t bytes, const nart_fiber_opts *opts)
+{
+    nart_fiber_opts o;
+    nart_fiber f;
+    nart_res r = options(&o, fn, arg, opts, bytes);
+
+    if (r == 0 && cx->drv != &nart__loop)
+        r = NART_EDRIVER;
+    if (r == 0 && kind == NART__FIBER_POOL)
+        r = nart__pool_await_room(cx, group);
+    if (r)
+        return r;
+    if (o.value && cx->self && cx->self->waits)
+        nart__leave_range(cx->self, arg, o.value);
+    fill(&f, fn, arg, &o);
+    r = spawn_into(cx, kind, group, nart__fiber_type(types, o.value, o.flags), &f);
+    if (r >= 0 && bytes)
+        memset(arg, 0, bytes);
     return r;
 }

@@ -67,8 +67,10 @@
 
 #include "co.h"
 #include "local.h"
+#include "nursery.h"
 #include "remote.h"
 #include "rt.h"
+#include "task_set.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -123,8 +125,9 @@ typedef struct nart_fiber {
  *
  *     nart_fiber f;
  *
- *     if (nart_fiber_init(&f, serve, conn, NULL) == 0)
- *         r = nart_nursery_spawn(cx, &n, NART_FIBER_TYPE(serve), &f);
+ *     r = nart_fiber_init(&f, serve, conn, NULL);
+ *     if (r == 0)
+ *         r = nart_remote_spawn_join(remote, NART_FIBER_TYPE(serve), &f, &join);
  *
  * @return 0; -EINVAL no function, an unknown flag, a stack below NART_FIBER_STACK_MIN or above
  *   NART_FIBER_STACK_MAX, or a value above NART_FIBER_VALUE or of NULL; NART_EABI; -ENOSYS no fibers on this processor, or
@@ -157,12 +160,65 @@ NART_API NART_MUST_USE nart_res nart_fiber_init(nart_fiber *f, nart_fiber_fn fn,
  *         nart_tcp_close(&sock);                 // still the caller's
  */
 #define nart_fiber_spawn_value(cx, fn, value, opts, out)                                           \
-    (NART__CHECKED(__alignof__(*(value)) <= 16,                                                    \
-                   "the value of a fiber is aligned to at most 16 bytes: pass a pointer"),         \
-     NART__CHECKED(sizeof *(value) <= NART_FIBER_VALUE,                                            \
-                   "the value of a fiber has at most NART_FIBER_VALUE bytes: pass a pointer"),     \
-     nart__fiber_spawn_value((cx), NART__FIBER_TYPES(fn), (fn), (value), sizeof *(value), (opts),  \
-                             (out)))
+    nart__fiber_spawn_value((cx), NART__FIBER_TYPES(fn), (fn), (value), NART__FIBER_BYTES(value),  \
+                            (opts), (out))
+
+/**
+ * Spawns a fiber into a nursery: nart_fiber_spawn() and nart_nursery_spawn() in one.
+ *
+ *     r = nart_nursery_open(cx, &n, NART_NURSERY_CANCEL_ON_ERROR);
+ *     if (r == 0)
+ *         r = nart_nursery_fiber_spawn(cx, &n, serve, conn, NULL); // serve() may use what is on this stack
+ *
+ * @return 0; the errors of nart_fiber_init() and nart_nursery_spawn(); NART_EDRIVER the poll is not that of a loop.
+ *   The task answers as that of nart_fiber_spawn().
+ * **Ownership**: as nart_fiber_spawn(). **Cost**: that of nart_nursery_spawn().
+ */
+#define nart_nursery_fiber_spawn(cx, n, fn, arg, opts)                                             \
+    nart__fiber_spawn_into((cx), NART__FIBER_NURSERY, nart__of_nursery(n), NART__FIBER_TYPES(fn),  \
+                           (fn), (arg), 0, (opts))
+
+/** The same with a copy of `*value`, which is zeroed on success, as by nart_fiber_spawn_value(). After an error it is
+ *  unchanged, and still the caller's. */
+#define nart_nursery_fiber_spawn_value(cx, n, fn, value, opts)                                     \
+    nart__fiber_spawn_into((cx), NART__FIBER_NURSERY, nart__of_nursery(n), NART__FIBER_TYPES(fn),  \
+                           (fn), (value), NART__FIBER_BYTES(value), (opts))
+
+/**
+ * Spawns a fiber into a task set: nart_fiber_spawn() and nart_task_set_spawn() in one.
+ * @return >= 0: the number of its node; the errors of nart_fiber_init() and nart_task_set_spawn();
+ *   NART_EDRIVER the poll is not that of a loop. The task answers as that of nart_fiber_spawn().
+ * **Ownership**: as nart_fiber_spawn(). **Cost**: that of nart_task_set_spawn().
+ */
+#define nart_task_set_fiber_spawn(cx, s, fn, arg, opts)                                            \
+    nart__fiber_spawn_into((cx), NART__FIBER_TASK_SET, nart__of_task_set(s),                       \
+                           NART__FIBER_TYPES(fn), (fn), (arg), 0, (opts))
+
+/** The same with a copy of `*value`, as nart_nursery_fiber_spawn_value(). */
+#define nart_task_set_fiber_spawn_value(cx, s, fn, value, opts)                                    \
+    nart__fiber_spawn_into((cx), NART__FIBER_TASK_SET, nart__of_task_set(s),                       \
+                           NART__FIBER_TYPES(fn), (fn), (value), NART__FIBER_BYTES(value), (opts))
+
+/**
+ * Waits until fewer than `max` jobs of the pool run, then spawns a fiber as one: nart_fiber_spawn() and
+ * nart_pool_spawn() in one. An operation: await it.
+ *
+ *     for (int i = 0; i < 1000 && r == 0; i++)
+ *         r = nart_await(cx, nart_pool_fiber_spawn(cx, &pool, serve, conn, NULL));
+ *
+ * @return 0; -ECANCELED, -ETIMEDOUT nothing was spawned; the errors of nart_fiber_init(), which do not count as the
+ *   answer of a job, and of nart_pool_spawn(), which count as there; NART_EDRIVER the poll is not that of a loop.
+ * **Ownership**: as nart_fiber_spawn(). **Cost**: that of nart_pool_spawn().
+ */
+#define nart_pool_fiber_spawn(cx, p, fn, arg, opts)                                                \
+    nart__fiber_spawn_into((cx), NART__FIBER_POOL, nart__of_pool(p), NART__FIBER_TYPES(fn), (fn),  \
+                           (arg), 0, (opts))
+
+/** The same with a copy of `*value`, as nart_nursery_fiber_spawn_value(). It is copied when the job is spawned; while
+ *  the operation waits, and if it loses a race, the value is unchanged. */
+#define nart_pool_fiber_spawn_value(cx, p, fn, value, opts)                                        \
+    nart__fiber_spawn_into((cx), NART__FIBER_POOL, nart__of_pool(p), NART__FIBER_TYPES(fn), (fn),  \
+                           (value), NART__FIBER_BYTES(value), (opts))
 
 /** Spawning outside of polls. @return as nart_fiber_spawn(); also NART_EWRONGTHREAD, NART_EFORK, -EINVAL. **Thread**: the
  *  runtime's own, or any before it is bound. */

@@ -1,19 +1,8 @@
 /* refused with nothing: at most NART_FIBER_VALUE bytes */
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A value is copied into the frame of the fiber. */
-#include <nart/fiber.h>
+#include "many_bytes.h"
 
-#ifdef MENDED
-#define BYTES NART_FIBER_VALUE
-#else
-#define BYTES (NART_FIBER_VALUE + 1)
-#endif
-
-struct value {
-    char bytes[BYTES];
-};
-
-nart_res fiber(nart_cx *cx, void *arg);
 nart_res spawns(nart_cx *cx, struct value *v);
 
 nart_res spawns(nart_cx *cx, struct value *v)

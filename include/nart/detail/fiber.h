@@ -392,6 +392,14 @@ NART_API void nart__fiber_drop(void *frame);
         nart_types_;                                                                               \
     })
 
+/* The size of `*value`; does not compile if a fiber cannot have a copy of it. */
+#define NART__FIBER_BYTES(value)                                                                   \
+    (NART__CHECKED(__alignof__(*(value)) <= 16,                                                    \
+                   "the value of a fiber is aligned to at most 16 bytes: pass a pointer"),         \
+     NART__CHECKED(sizeof *(value) <= NART_FIBER_VALUE,                                            \
+                   "the value of a fiber has at most NART_FIBER_VALUE bytes: pass a pointer"),     \
+     sizeof *(value))
+
 NART_API nart_res nart__fiber_spawn(nart_cx *cx, const nart_task_type *types, nart_fiber_fn fn,
                                     void *arg, const nart_fiber_opts *opts, nart_join *out);
 NART_API nart_res nart__fiber_spawn_value(nart_cx *cx, const nart_task_type *types,
@@ -402,6 +410,30 @@ static inline const nart_task_type *nart__fiber_type(const nart_task_type *types
                                                      uint32_t flags)
 {
     return &types[(value != 0) + (flags & NART__FIBER_FLAGS)];
+}
+
+enum { NART__FIBER_NURSERY, NART__FIBER_TASK_SET, NART__FIBER_POOL };
+
+/* Into `group`, which is of this kind. `bytes`: 0, or the size of the value that is moved. */
+NART_API NART_MUST_USE nart_res nart__fiber_spawn_into(nart_cx *cx, uint32_t kind, void *group,
+                                                       const nart_task_type *types,
+                                                       nart_fiber_fn fn, void *arg, size_t bytes,
+                                                       const nart_fiber_opts *opts);
+
+/* `group`, by type. */
+static inline void *nart__of_nursery(nart_nursery *n)
+{
+    return n;
+}
+
+static inline void *nart__of_task_set(nart_task_set *s)
+{
+    return s;
+}
+
+static inline void *nart__of_pool(nart_pool *p)
+{
+    return p;
 }
 
 static inline nart_res nart__rt_fiber_spawn(nart_rt *rt, const nart_task_type *types,

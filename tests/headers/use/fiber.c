@@ -6,6 +6,7 @@
 
 nart_res fiber(nart_cx *cx, void *arg);
 nart_res spawning(nart_rt *rt, nart_remote remote, nart_cx *cx);
+nart_res spawning_into(nart_cx *cx, nart_nursery *n, nart_task_set *s, nart_pool *p);
 
 nart_res fiber(nart_cx *cx, void *arg)
 {
@@ -52,4 +53,16 @@ nart_res spawning(nart_rt *rt, nart_remote remote, nart_cx *cx)
     r |= nart_fiber_block_on(rt, fiber, NULL, NULL, &answer);
     r |= nart_fiber_init(&f, fiber, &value, &opts);
     return r | nart_spawn(cx, NART_FIBER_TYPE(fiber), &f, NULL) | answer;
+}
+
+nart_res spawning_into(nart_cx *cx, nart_nursery *n, nart_task_set *s, nart_pool *p)
+{
+    int value = 1;
+    nart_res r = nart_nursery_fiber_spawn(cx, n, fiber, &value, NULL);
+
+    r |= nart_nursery_fiber_spawn_value(cx, n, fiber, &value, NULL);
+    r |= nart_task_set_fiber_spawn(cx, s, fiber, &value, NULL);
+    r |= nart_task_set_fiber_spawn_value(cx, s, fiber, &value, NULL);
+    r |= nart_await(cx, nart_pool_fiber_spawn(cx, p, fiber, &value, NULL));
+    return r | nart_await(cx, nart_pool_fiber_spawn_value(cx, p, fiber, &value, NULL));
 }

@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A fiber in a nursery. */
+/* A fiber that another thread could have spawned, and joined. */
 #include "example.h"
+
+static nart_remote remote;
+static nart_remote_join join;
 
 static nart_res serve(nart_cx *cx, void *arg)
 {
     int *conn = arg;
 
     *conn += nart_yield(cx) == 0;
-    return 0;
+    return *conn;
 }
 
-static nart_res run(nart_cx *cx, void *arg)
+static nart_res run(nart_cx *cx, void *conn)
 {
-    nart_nursery n = { 0 };
-    int *conn = arg;
-    nart_res r = nart_nursery_open(cx, &n, 0), error = 0;
+    nart_res r, answer = 0;
 
-    if (r != 0)
-        return r;
     /* STATEMENTS */
     if (r == 0)
-        r = nart_await(cx, nart_nursery_join(cx, &n, &error));
-    return r ? r : error;
+        r = nart_await(cx, nart_remote_join_await(cx, &join, &answer));
+    nart_remote_join_release(&join);
+    return r ? r : answer;
 }
 
 int main(void)
@@ -30,8 +30,9 @@ int main(void)
     nart_res answer = -1;
     int conn = 3;
 
+    remote = nart_rt_remote(rt);
     if (nart_fiber_block_on(rt, run, &conn, NULL, &answer) != 0)
         return 1;
     nart_rt_free(rt);
-    return answer != 0 || conn != 4;
+    return answer != 4;
 }

@@ -1,38 +1,37 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Fibers as the jobs of a pool. */
 #include "example.h"
 
-static nart_tcp sock;
-static nart_rx rx;
-
-static nart_res run(nart_cx *cx, void *arg)
+static nart_res serve(nart_cx *cx, void *arg)
 {
-    char buf[8];
-    nart_res n;
-    int which, line = 0;
+    int *conn = arg;
 
-    (void)arg;
+    *conn += nart_yield(cx) == 0;
+    return 0;
+}
+
+static nart_res run(nart_cx *cx, void *conn)
+{
+    nart_task_set_node nodes[4];
+    nart_pool pool;
+    nart_res r = 0;
+
+    nart_pool_init(&pool, nodes, 4, NART_POOL_CANCEL_ON_ERROR);
     /* STATEMENTS */
-    return which == 0 && line == 0 && n == 3 && buf[2] == 'c' ? 0 : -EIO;
+    if (r == 0)
+        r = nart_await(cx, nart_pool_join(cx, &pool));
+    nart_pool_close(&pool);
+    return r;
 }
 
 int main(void)
 {
     nart_rt *rt = example_rt();
     nart_res answer = -1;
-    nart_chan_opts opts = NART_CHAN_OPTS_INIT;
-    nart_tx tx;
-    int one, other;
+    int conn = 0;
 
-    example_tcp(&one, &other);
-    opts.kind = NART_CHAN_LOCAL;
-    opts.elem = sizeof(int);
-    opts.capacity = 1;
-    if (nart_chan_open(rt, &opts, &tx, &rx) != 0 || nart_tcp_adopt(rt, one, &sock) != 0 ||
-        send(other, "abc", 3, 0) != 3 || nart_fiber_block_on(rt, run, NULL, NULL, &answer) != 0)
+    if (nart_fiber_block_on(rt, run, &conn, NULL, &answer) != 0)
         return 1;
-    nart_tx_close(&tx);
-    nart_rx_close(&rx);
-    nart_tcp_close(&sock);
     nart_rt_free(rt);
-    return answer != 0;
+    return answer != 0 || conn != 1000;
 }

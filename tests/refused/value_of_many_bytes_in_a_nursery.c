@@ -1,0 +1,11 @@
+/* refused with nothing: at most NART_FIBER_VALUE bytes */
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* A value is copied into the frame of the fiber. */
+#include "many_bytes.h"
+
+nart_res spawns(nart_cx *cx, nart_nursery *n, struct value *v);
+
+nart_res spawns(nart_cx *cx, nart_nursery *n, struct value *v)
+{
+    return nart_nursery_fiber_spawn_value(cx, n, fiber, v, NULL);
+}
