@@ -140,26 +140,10 @@ static void close_sock(void *sock)
     nart_tcp_close(sock);
 }
 
-/* Spawns the task of a client. On success the socket is the task's. */
-static nart_res admit(nart_cx *cx, nart_nursery *all, nart_tcp *sock)
-{
-    nart_fiber_opts opts = NART_FIBER_OPTS_INIT;
-    nart_fiber fiber;
-    nart_res r;
-
-    opts.value = sizeof *sock;
-    opts.drop = close_sock;
-    r = nart_fiber_init(&fiber, join, sock, &opts);
-    if (r == 0)
-        r = nart_nursery_spawn(cx, all, NART_FIBER_TYPE(join), &fiber);
-    if (r == 0)
-        *sock = (nart_tcp){ 0 };
-    return r;
-}
-
 static nart_res serve(nart_cx *cx, void *arg)
 {
     nart_tcp_listener *listener = arg;
+    nart_fiber_opts opts = NART_FIBER_OPTS_INIT;
     nart_nursery all = { 0 };
     nart_tcp sock = { 0 };
     nart_waiter shutdown = { 0 };
@@ -169,13 +153,14 @@ static nart_res serve(nart_cx *cx, void *arg)
 
     if (r < 0)
         return r;
+    opts.drop = close_sock;
     while (r >= 0) {
         r = nart_await_any(cx, which, nart_shutdown_await(cx, &shutdown),
                            nart_tcp_accept(cx, listener, &sock, NULL));
         if (r == -ECANCELED || which == 0)
             break;
         if (r == 0)
-            r = admit(cx, &all, &sock);
+            r = nart_nursery_fiber_spawn_value(cx, &all, join, &sock, &opts);
         if (r == 0)
             continue;
         nart_tcp_close(&sock); /* no descriptor or no memory: until another one has ended */

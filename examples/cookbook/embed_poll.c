@@ -72,20 +72,15 @@ static nart_res talk(nart_cx *cx, void *arg)
 {
     struct link *link = arg;
     nart_nursery both = { 0 };
-    nart_fiber fiber;
     nart_res error = 0;
     nart_res r = nart_await_for(cx, 5 * NART_SEC, nart_tcp_connect(cx, &link->sock, &link->addr));
 
     if (r == 0)
         r = nart_nursery_open(cx, &both, NART_NURSERY_CANCEL_ON_ERROR);
     if (r == 0)
-        r = nart_fiber_init(&fiber, reader, link, NULL);
+        r = nart_nursery_fiber_spawn(cx, &both, reader, link, NULL);
     if (r == 0)
-        r = nart_nursery_spawn(cx, &both, NART_FIBER_TYPE(reader), &fiber);
-    if (r == 0)
-        r = nart_fiber_init(&fiber, writer, link, NULL);
-    if (r == 0)
-        r = nart_nursery_spawn(cx, &both, NART_FIBER_TYPE(writer), &fiber);
+        r = nart_nursery_fiber_spawn(cx, &both, writer, link, NULL);
     if (r < 0)
         nart_nursery_cancel(&both);
     if (nart_await(cx, nart_nursery_join(cx, &both, &error)) == 0)

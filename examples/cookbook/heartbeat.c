@@ -57,17 +57,12 @@ static nart_res read_loop(nart_cx *cx, void *arg)
 static nart_res talk(nart_cx *cx, struct link *link)
 {
     nart_nursery both = { 0 };
-    nart_fiber fibers[2];
     nart_res joined, error = 0, r = nart_nursery_open(cx, &both, NART_NURSERY_CANCEL_ON_ERROR);
 
     if (r == 0)
-        r = nart_fiber_init(&fibers[0], heartbeat, link, NULL);
+        r = nart_nursery_fiber_spawn(cx, &both, heartbeat, link, NULL);
     if (r == 0)
-        r = nart_fiber_init(&fibers[1], read_loop, link, NULL);
-    if (r == 0)
-        r = nart_nursery_spawn(cx, &both, NART_FIBER_TYPE(heartbeat), &fibers[0]);
-    if (r == 0)
-        r = nart_nursery_spawn(cx, &both, NART_FIBER_TYPE(read_loop), &fibers[1]);
+        r = nart_nursery_fiber_spawn(cx, &both, read_loop, link, NULL);
     if (r < 0)
         nart_nursery_cancel(&both); /* one without the other is of no use */
     joined = nart_await(cx, nart_nursery_join(cx, &both, &error));

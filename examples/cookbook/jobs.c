@@ -4,8 +4,8 @@
  * What to look at
  *  - run_all(): a semaphore has as many permits as jobs may run. run_all() acquires one before it spawns a job, so
  *    there are at most sixteen jobs at a time, whatever their number is.
- *  - NART_NURSERY_CANCEL_ON_ERROR: an error of a job cancels the jobs that run. nart_nursery_spawn() then answers
- *    NART_ECLOSED, which ends the loop.
+ *  - NART_NURSERY_CANCEL_ON_ERROR: an error of a job cancels the jobs that run. nart_nursery_fiber_spawn_value()
+ *    then answers NART_ECLOSED, which ends the loop.
  *  - job(): it releases its permit on every path. The data that jobs share is on the stack of run_all(), which does not
  *    return before the nursery is joined. All run on one thread, so the data needs no lock.
  * nart_pool (nart/task_set.h, examples/pool.c) does the same in one object, and can call a function with each answer.
@@ -65,22 +65,17 @@ static nart_res job(nart_cx *cx, void *arg)
 static nart_res run_all(nart_cx *cx, void *server)
 {
     struct batch batch = { .server = server };
-    nart_fiber_opts opts = NART_FIBER_OPTS_INIT;
     nart_nursery jobs = { 0 };
     nart_waiter waiter = { 0 };
     nart_res joined, error = 0, r = nart_nursery_open(cx, &jobs, NART_NURSERY_CANCEL_ON_ERROR);
 
-    opts.value = sizeof(struct job);
     nart_semaphore_init(&batch.permits, AT_A_TIME);
     for (int i = 1; i <= JOBS && r == 0; i++) {
-        struct job next = { &batch, i };
-        nart_fiber fiber;
+        struct job next = { &batch, i }; /* moves into the fiber */
 
         r = nart_await(cx, nart_semaphore_acquire(cx, &batch.permits, &waiter, 1));
         if (r == 0)
-            r = nart_fiber_init(&fiber, job, &next, &opts); /* with a copy of `next` */
-        if (r == 0)
-            r = nart_nursery_spawn(cx, &jobs, NART_FIBER_TYPE(job), &fiber);
+            r = nart_nursery_fiber_spawn_value(cx, &jobs, job, &next, NULL);
     }
     if (r < 0)
         nart_nursery_cancel(&jobs); /* also if a job could not be spawned */

@@ -62,21 +62,16 @@ struct many {
 static nart_res ask_all(nart_cx *cx, void *arg)
 {
     struct many *m = arg;
-    nart_fiber_opts opts = NART_FIBER_OPTS_INIT;
     nart_task_set set = { 0 };
     uint32_t answered = 0;
     int64_t sum = 0;
     nart_res answer, r = 0;
 
     nart_task_set_init(&set, m->nodes, m->count);
-    opts.value = sizeof(struct question); /* each task has a copy of its own */
     for (uint32_t i = 0; i < m->count && r >= 0; i++) {
-        struct question q = { &m->addr, i };
-        nart_fiber fiber;
+        struct question q = { &m->addr, i }; /* moves into the task */
 
-        r = nart_fiber_init(&fiber, ask, &q, &opts);
-        if (r == 0)
-            r = nart_task_set_spawn(cx, &set, NART_FIBER_TYPE(ask), &fiber);
+        r = nart_task_set_fiber_spawn_value(cx, &set, ask, &q, NULL);
     }
     while (r >= 0) {
         r = nart_await(cx, nart_task_set_next(cx, &set, &answer));

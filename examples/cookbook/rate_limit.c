@@ -78,14 +78,10 @@ static nart_res worker(nart_cx *cx, void *work)
 static nart_res work_all(nart_cx *cx, void *work)
 {
     nart_nursery workers = { 0 };
-    nart_fiber fiber;
     nart_res joined, error = 0, r = nart_nursery_open(cx, &workers, NART_NURSERY_CANCEL_ON_ERROR);
 
-    for (int i = 0; i < 3 && r == 0; i++) {
-        r = nart_fiber_init(&fiber, worker, work, NULL);
-        if (r == 0)
-            r = nart_nursery_spawn(cx, &workers, NART_FIBER_TYPE(worker), &fiber);
-    }
+    for (int i = 0; i < 3 && r == 0; i++)
+        r = nart_nursery_fiber_spawn(cx, &workers, worker, work, NULL);
     joined = nart_await(cx, nart_nursery_join(cx, &workers, &error));
     return error < 0 ? error : joined < 0 ? joined : r;
 }

@@ -90,13 +90,10 @@ static nart_res all_clients(nart_cx *cx, void *arg)
 {
     struct job *job = arg;
     nart_nursery clients = { 0 };
-    nart_fiber fiber;
     nart_res joined, r = nart_nursery_open(cx, &clients, 0);
 
-    if (r == 0)
-        r = nart_fiber_init(&fiber, client, job, NULL);
     for (int i = 0; i < job->clients && r == 0; i++)
-        r = nart_nursery_spawn(cx, &clients, NART_FIBER_TYPE(client), &fiber);
+        r = nart_nursery_fiber_spawn(cx, &clients, client, job, NULL);
     joined = nart_await(cx, nart_nursery_join(cx, &clients, NULL));
     printf("%d of %d were answered\n", job->answered, job->clients);
     return r < 0 ? r : joined;

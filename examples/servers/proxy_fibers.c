@@ -37,16 +37,13 @@ static nart_res pass_on_both(nart_cx *cx, nart_tcp *client, nart_tcp *upstream)
 {
     int64_t active = nart_now(cx);
     struct direction forth = { client, upstream, &active }, back = { upstream, client, &active };
-    nart_fiber fibers[2];
     nart_nursery both = { 0 };
     nart_res joined, error = 0, r = nart_nursery_open(cx, &both, NART_NURSERY_CANCEL_ON_ERROR);
 
     if (r == 0)
-        r = nart_fiber_init(&fibers[0], pass_on, &forth, NULL);
+        r = nart_nursery_fiber_spawn(cx, &both, pass_on, &forth, NULL);
     if (r == 0)
-        r = nart_fiber_init(&fibers[1], pass_on, &back, NULL);
-    for (int i = 0; i < 2 && r == 0; i++)
-        r = nart_nursery_spawn(cx, &both, NART_FIBER_TYPE(pass_on), &fibers[i]);
+        r = nart_nursery_fiber_spawn(cx, &both, pass_on, &back, NULL);
     if (r < 0)
         nart_nursery_cancel(&both);
     joined = nart_await(cx, nart_nursery_join(cx, &both, &error));

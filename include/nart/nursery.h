@@ -37,6 +37,8 @@
  * }
  * ```
  *
+ * For children that are fibers see nart_nursery_fiber_spawn() in nart/fiber.h.
+ *
  * A child's frame is a copy of `*init`. What a child writes there is lost: let it write results through
  * pointers, such as `sum`. To limit the number of children that run at a time, put a nart_semaphore into the
  * owner's frame: acquire a permit before each spawn; release it in the child's drop, which

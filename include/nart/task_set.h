@@ -28,6 +28,8 @@
  *     nart_task_set_close(&c->set);
  * ```
  *
+ * For tasks that are fibers see nart_task_set_fiber_spawn() and nart_pool_fiber_spawn() in nart/fiber.h.
+ *
  * **Thread** of all functions: the runtime's own.
  */
 #ifndef NART_TASK_SET_H
@@ -153,8 +155,8 @@ NART_API void nart_task_set_detach(nart_task_set *s);
  * ```
  *
  * Each answer is taken, with the frame of its job, by one call of a function; without one, only the first error
- * is kept. Answers are taken in calls of nart_pool_spawn() and nart_pool_join(): while neither is awaited, nothing
- * is taken and an error cancels nothing.
+ * is kept. Answers are taken by spawns into the pool and by nart_pool_join(): while neither is awaited, nothing is
+ * taken and an error cancels nothing.
  */
 enum {
     NART_POOL_CANCEL_ON_ERROR =

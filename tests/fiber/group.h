@@ -9,7 +9,7 @@ enum { NURSERY, TASK_SET, POOL };
 enum { NODES = 2 };
 
 struct value {
-    char name[2];
+    char name[8];
     int64_t ms;
     int *count;
     nart_res answer;

@@ -26,17 +26,13 @@ static nart_res whole(nart_cx *cx, void *arg)
 {
     struct part parts[3] = { [2] = { .fails_with = -EPIPE } };
     nart_nursery nursery = { 0 };
-    nart_fiber f;
     nart_res first = 0, joined;
     nart_res r = nart_nursery_open(cx, &nursery, NART_NURSERY_CANCEL_ON_ERROR);
 
     if (r < 0)
         return r;
-    for (int i = 0; i < 3 && r == 0; i++) {
-        r = nart_fiber_init(&f, part, &parts[i], NULL);
-        if (r == 0)
-            r = nart_nursery_spawn(cx, &nursery, NART_FIBER_TYPE(part), &f);
-    }
+    for (int i = 0; i < 3 && r == 0; i++)
+        r = nart_nursery_fiber_spawn(cx, &nursery, part, &parts[i], NULL);
     if (r < 0)
         nart_nursery_cancel(&nursery); // some parts alone are of no use
     joined = nart_await(cx, nart_nursery_join(cx, &nursery, &first));

@@ -30,18 +30,13 @@ static nart_res run(nart_cx *cx, void *arg)
 {
     nart_task_set_node nodes[4]; // four at a time
     nart_pool pool;
-    nart_fiber_opts opts = NART_FIBER_OPTS_INIT;
     nart_res r = 0;
 
-    opts.value = sizeof(struct job); // each fiber has a copy
     nart_pool_init(&pool, nodes, 4, NART_POOL_CANCEL_ON_ERROR);
     for (int i = 0; i < 20 && r == 0; i++) {
-        struct job next = { i, arg };
-        nart_fiber f;
+        struct job next = { i, arg }; // moves into the fiber
 
-        r = nart_fiber_init(&f, job, &next, &opts);
-        if (r == 0) // waits while four run
-            r = nart_await(cx, nart_pool_spawn(cx, &pool, NART_FIBER_TYPE(job), &f));
+        r = nart_await(cx, nart_pool_fiber_spawn_value(cx, &pool, job, &next, NULL));
     }
     if (r == 0)
         r = nart_await(cx, nart_pool_join(cx, &pool));

@@ -39,13 +39,10 @@ static nart_res run(nart_cx *cx, void *arg)
 
     for (int i = 0; i < 2 && r == 0; i++) {
         nart_nursery nursery = { 0 };
-        nart_fiber f;
 
         r = nart_nursery_open(cx, &nursery, 0);
         if (r == 0)
-            r = nart_fiber_init(&f, session, &sessions[i], NULL);
-        if (r == 0)
-            r = nart_nursery_spawn(cx, &nursery, NART_FIBER_TYPE(session), &f);
+            r = nart_nursery_fiber_spawn(cx, &nursery, session, &sessions[i], NULL);
         if (r == 0)
             r = nart_yield(cx); // it begins
         nart_nursery_cancel(&nursery);

@@ -26,17 +26,13 @@ static nart_res user(nart_cx *cx, void *arg)
 {
     nart_nursery nursery = { 0 };
     nart_token token = { 0 };
-    nart_fiber f;
     nart_res first, joined;
     nart_res r = nart_token_new(nart_cx_rt(cx), &token);
 
     if (r == 0)
         r = nart_nursery_open(cx, &nursery, 0);
-    for (int i = 0; i < 2 && r == 0; i++) {
-        r = nart_fiber_init(&f, download, &token, NULL);
-        if (r == 0)
-            r = nart_nursery_spawn(cx, &nursery, NART_FIBER_TYPE(download), &f);
-    }
+    for (int i = 0; i < 2 && r == 0; i++)
+        r = nart_nursery_fiber_spawn(cx, &nursery, download, &token, NULL);
     nart_token_cancel(&token); // any thread may do so
     joined = nart_await(cx, nart_nursery_join(cx, &nursery, &first));
     if (r == 0)

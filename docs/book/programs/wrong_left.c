@@ -16,13 +16,10 @@ static nart_res parent(nart_cx *cx, void *arg)
 {
     int result = 0; // the child writes here
     nart_nursery nursery = { 0 };
-    nart_fiber f;
     nart_res r = nart_nursery_open(cx, &nursery, 0);
 
     if (r == 0)
-        r = nart_fiber_init(&f, child, &result, NULL);
-    if (r == 0)
-        r = nart_nursery_spawn(cx, &nursery, NART_FIBER_TYPE(child), &f);
+        r = nart_nursery_fiber_spawn(cx, &nursery, child, &result, NULL);
     (void)arg;
     return r; // without nart_nursery_join(): the child still runs
 }
