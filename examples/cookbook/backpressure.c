@@ -14,7 +14,6 @@
 #include <nart/nart.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { QUEUE = 64 }; /* records */
 
@@ -134,10 +133,15 @@ static nart_res run(nart_rt *rt, struct pipeline *p, const char *address)
 
 int main(int argc, char **argv)
 {
-    struct pipeline p = { .records = argc > 1 ? atol(argv[1]) : 100000 };
+    struct pipeline p = { .records = 100000 };
     nart_rt *rt = NULL;
-    nart_res r = nart_rt_new(NULL, &rt);
+    char more;
 
+    if ((argc > 1 && sscanf(argv[1], "%9ld%c", &p.records, &more) != 1) || p.records < 0) {
+        fputs("usage: backpressure RECORDS [ADDRESS:PORT]\n", stderr);
+        return 2;
+    }
+    nart_res r = nart_rt_new(NULL, &rt);
     if (r == 0)
         r = run(rt, &p, argc > 2 ? argv[2] : "127.0.0.1:4000");
     if (r < 0)

@@ -12,7 +12,6 @@
 #include <nart/nart.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { QUEUE = 64 }; /* records */
 
@@ -165,10 +164,15 @@ static nart_res run(nart_rt *rt, struct consumer *c, const char *address)
 int main(int argc, char **argv)
 {
     static struct record batch[QUEUE];
-    struct consumer c = { .batch = batch, .records = argc > 1 ? atol(argv[1]) : 100000 };
+    struct consumer c = { .batch = batch, .records = 100000 };
     nart_rt *rt = NULL;
-    nart_res r = nart_rt_new(NULL, &rt);
+    char more;
 
+    if ((argc > 1 && sscanf(argv[1], "%9ld%c", &c.records, &more) != 1) || c.records < 0) {
+        fputs("usage: backpressure_bodies RECORDS [ADDRESS:PORT]\n", stderr);
+        return 2;
+    }
+    nart_res r = nart_rt_new(NULL, &rt);
     if (r == 0)
         r = run(rt, &c, argc > 2 ? argv[2] : "127.0.0.1:4000");
     if (r < 0)

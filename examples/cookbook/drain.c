@@ -15,7 +15,6 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { MOST = 1 << 20 }; /* bytes of a request */
 
@@ -138,10 +137,15 @@ static nart_res run(nart_rt *rt, const char *address, int64_t grace)
 
 int main(int argc, char **argv)
 {
-    const int64_t grace = argc > 2 ? atoll(argv[2]) : 10000;
     nart_rt *rt = NULL;
-    nart_res r = nart_rt_new(NULL, &rt);
+    int grace = 10000;
+    char more;
 
+    if ((argc > 2 && sscanf(argv[2], "%9d%c", &grace, &more) != 1) || grace < 0) {
+        fputs("usage: drain [ADDRESS:PORT [MILLISECONDS that requests have to end]]\n", stderr);
+        return 2;
+    }
+    nart_res r = nart_rt_new(NULL, &rt);
     if (r == 0)
         r = run(rt, argc > 1 ? argv[1] : "127.0.0.1:4000", grace * NART_MS);
     if (r < 0)

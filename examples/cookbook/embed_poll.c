@@ -15,7 +15,6 @@
 
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 struct chunk {
@@ -137,9 +136,15 @@ int main(int argc, char **argv)
     struct link link = { .end = 0 };
     nart_tx tx = { 0 };
     nart_rt *rt = NULL;
-    nart_res r = argc > 1 ? nart_addr_parse(&link.addr, argv[1]) : -EINVAL;
+    int quiet = 10000;
+    char more;
 
-    link.quiet = (argc > 2 ? atoi(argv[2]) : 10000) * NART_MS;
+    if (argc < 2 || (argc > 2 && sscanf(argv[2], "%9d%c", &quiet, &more) != 1) || quiet < 0) {
+        fputs("usage: embed_poll ADDRESS:PORT [MILLISECONDS from one ping to the next]\n", stderr);
+        return 2;
+    }
+    nart_res r = nart_addr_parse(&link.addr, argv[1]);
+    link.quiet = quiet * NART_MS;
     if (r == 0)
         r = nart_rt_new(NULL, &rt);
     if (r == 0)

@@ -6,11 +6,11 @@
  *    Each ends by an error, which cancels the other.
  *  - a handle may have one reader and one writer at the same time: the two tasks need no lock.
  *  - read_loop(): the deadline of the await detects a silent peer. It needs no timer of its own.
- * Usage: heartbeat ADDRESS:PORT [MILLISECONDS between pings [MILLISECONDS of silence that end it]]. */
+ * Usage: heartbeat ADDRESS:PORT [PERIOD [SILENCE]]. Milliseconds from one ping to the next (1000), and without a line
+ * from the peer, until it ends (3000). */
 #include <nart/nart.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct link {
@@ -82,11 +82,18 @@ static nart_res client(nart_cx *cx, void *arg)
 
 int main(int argc, char **argv)
 {
-    struct link link = { .period = (argc > 2 ? atoll(argv[2]) : 1000) * NART_MS,
-                         .silence = (argc > 3 ? atoll(argv[3]) : 3000) * NART_MS };
+    int ms[] = { 1000, 3000 }, good = argc > 1;
     nart_rt *rt = NULL;
-    nart_res answer = 0, r = argc > 1 ? nart_addr_parse(&link.addr, argv[1]) : -EINVAL;
+    char more;
 
+    for (int i = 2; i < argc && i < 4; i++)
+        good = good && sscanf(argv[i], "%9d%c", &ms[i - 2], &more) == 1 && ms[i - 2] > 0;
+    if (!good) {
+        fputs("usage: heartbeat ADDRESS:PORT [PERIOD [SILENCE]], both in milliseconds\n", stderr);
+        return 2;
+    }
+    struct link link = { .period = ms[0] * NART_MS, .silence = ms[1] * NART_MS };
+    nart_res answer = 0, r = nart_addr_parse(&link.addr, argv[1]);
     if (r == 0)
         r = nart_rt_new(NULL, &rt);
     if (r == 0)

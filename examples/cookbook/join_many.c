@@ -91,10 +91,17 @@ static nart_res ask_all(nart_cx *cx, void *arg)
 
 int main(int argc, char **argv)
 {
-    struct many m = { .count = argc > 2 ? (uint32_t)atoi(argv[2]) : 0 };
+    struct many m = { .count = 0 };
     nart_rt *rt = NULL;
-    nart_res answer = 0, r = m.count > 0 ? nart_addr_parse(&m.addr, argv[1]) : -EINVAL;
+    int count;
+    char more;
 
+    if (argc < 3 || sscanf(argv[2], "%9d%c", &count, &more) != 1 || count < 1) {
+        fputs("usage: join_many ADDRESS:PORT COUNT, which is at least 1\n", stderr);
+        return 2;
+    }
+    nart_res answer = 0, r = nart_addr_parse(&m.addr, argv[1]);
+    m.count = (uint32_t)count;
     if (r == 0 && !(m.nodes = calloc(m.count, sizeof *m.nodes)))
         r = -ENOMEM;
     if (r == 0)

@@ -122,12 +122,19 @@ NART_TASK_TYPED(many, struct many, many_run, many_drop);
 
 int main(int argc, char **argv)
 {
-    struct many m = { .count = argc > 2 ? (uint32_t)atoi(argv[2]) : 0 };
+    struct many m = { .count = 0 };
     nart_task_set_node *nodes = NULL;
     nart_addr addr;
     nart_rt *rt = NULL;
-    nart_res answer = 0, r = m.count > 0 ? nart_addr_parse(&addr, argv[1]) : -EINVAL;
+    int count;
+    char more;
 
+    if (argc < 3 || sscanf(argv[2], "%9d%c", &count, &more) != 1 || count < 1) {
+        fputs("usage: join_many_bodies ADDRESS:PORT COUNT, which is at least 1\n", stderr);
+        return 2;
+    }
+    nart_res answer = 0, r = nart_addr_parse(&addr, argv[1]);
+    m.count = (uint32_t)count;
     if (r == 0 && !(nodes = calloc(m.count, sizeof *nodes)))
         r = -ENOMEM;
     if (r == 0)

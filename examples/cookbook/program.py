@@ -59,3 +59,16 @@ def run(command, *args, **popen):
     """Runs the program to its end. Its output, as lines."""
     with Program(command, *args, **popen) as program:
         return program.rest().splitlines()
+
+
+def refused(command, *args):
+    """The program does nothing with these arguments but say how to call it."""
+    with Program(command, *args, status=2, stderr=subprocess.PIPE) as program:
+        out, errors = program.process.communicate()
+        check(out == "" and errors.startswith("usage: "), args, out, errors)
+
+
+def refuses(command, *args):
+    """The last argument is a number, and refused in all these forms."""
+    for wrong in "-1", "x", "1x", "", "1.5", 10 * "9":
+        refused(command, *args, wrong)

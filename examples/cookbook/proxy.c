@@ -13,10 +13,9 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 static nart_addr upstream;
-static int64_t idle = 60 * NART_SEC;
+static int64_t idle;
 
 static nart_res proxy(nart_cx *cx, void *arg)
 {
@@ -104,11 +103,16 @@ int main(int argc, char **argv)
 {
     nart_tcp_listener listener = { 0 };
     nart_rt *rt = NULL;
-    nart_res r = argc > 2 ? nart_addr_parse(&upstream, argv[2]) : -EINVAL;
+    int ms = 60000;
+    char more;
 
+    if (argc < 3 || (argc > 3 && sscanf(argv[3], "%9d%c", &ms, &more) != 1) || ms < 0) {
+        fputs("usage: proxy ADDRESS:PORT UPSTREAM:PORT [MILLISECONDS of idleness]\n", stderr);
+        return 2;
+    }
+    nart_res r = nart_addr_parse(&upstream, argv[2]);
+    idle = ms * NART_MS;
     signal(SIGPIPE, SIG_IGN);
-    if (argc > 3)
-        idle = atoll(argv[3]) * NART_MS;
     if (r == 0)
         r = nart_rt_new(NULL, &rt);
     if (r == 0)

@@ -11,7 +11,6 @@
 #include <nart/nart.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 
 struct bucket {
     int64_t interval; /* nanoseconds per token */
@@ -88,13 +87,22 @@ static nart_res work_all(nart_cx *cx, void *work)
 
 int main(int argc, char **argv)
 {
-    struct work work = { .requests = argc > 2 ? atoi(argv[2]) : 30 };
+    int n[] = { 30, 5, 50 }, good = argc > 1;
     nart_rt *rt = NULL;
-    nart_res answer = 0, r = argc > 1 ? nart_addr_parse(&work.server, argv[1]) : -EINVAL;
+    char more;
 
+    for (int i = 2; i < argc && i < 5; i++)
+        good = good && sscanf(argv[i], "%8d%c", &n[i - 2], &more) == 1 && n[i - 2] >= 0;
+    if (!good || n[1] > 9999) { /* BURST tokens take less time than the clock counts */
+        fputs("usage: rate_limit ADDRESS:PORT [REQUESTS [BURST [MILLISECONDS per token]]]\n",
+              stderr);
+        return 2;
+    }
+    struct work work = { .requests = n[0] };
+    nart_res answer = 0, r = nart_addr_parse(&work.server, argv[1]);
     work.bucket.empty = INT64_MIN; /* so it begins full */
-    work.bucket.burst = argc > 3 ? atoi(argv[3]) : 5;
-    work.bucket.interval = (argc > 4 ? atoi(argv[4]) : 50) * NART_MS;
+    work.bucket.burst = n[1];
+    work.bucket.interval = n[2] * NART_MS;
     if (r == 0)
         r = nart_rt_new(NULL, &rt);
     if (r == 0)

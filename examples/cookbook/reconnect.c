@@ -11,7 +11,6 @@
 #include <nart/nart.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct client {
@@ -67,13 +66,19 @@ int main(int argc, char **argv)
 {
     struct client c = { .backoff = NART_BACKOFF_INIT };
     nart_rt *rt = NULL;
-    nart_res answer = 0, r = argc > 1 ? nart_addr_parse(&c.addr, argv[1]) : -EINVAL;
+    int retries = 0;
+    char more;
 
+    if (argc < 2 || (argc > 2 && sscanf(argv[2], "%9d%c", &retries, &more) != 1) || retries < 0) {
+        fputs("usage: reconnect ADDRESS:PORT [RETRIES]\n", stderr);
+        return 2;
+    }
+    nart_res answer = 0, r = nart_addr_parse(&c.addr, argv[1]);
     c.backoff.initial = 10 * NART_MS;
     c.backoff.max = 10 * NART_SEC;
     c.backoff.jitter = 20;
     if (argc > 2)
-        c.backoff.retries = (uint32_t)atoi(argv[2]);
+        c.backoff.retries = (uint32_t)retries;
     if (r == 0)
         r = nart_rt_new(NULL, &rt);
     if (r == 0)

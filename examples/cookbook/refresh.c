@@ -36,9 +36,10 @@ struct query {
 
 static nart_res on_query(const struct rate *rate, struct query *query)
 {
-    const long long amount = strtoll(query->amount, NULL, 10);
+    char *end;
+    const long long amount = strtoll(query->amount, &end, 10);
 
-    if (rate->value == 0 || amount < 0 || amount > LIMIT)
+    if (rate->value == 0 || end == query->amount || *end || amount < 0 || amount > LIMIT)
         return snprintf(query->reply, sizeof query->reply, "unknown");
     return snprintf(query->reply, sizeof query->reply, "%lld", amount * rate->value);
 }
@@ -195,10 +196,17 @@ static nart_res run(nart_rt *rt, struct program *p)
 
 int main(int argc, char **argv)
 {
-    struct program p = { .period = (argc > 2 ? atoll(argv[2]) : 10000) * NART_MS };
+    struct program p = { .period = 0 };
     nart_rt *rt = NULL;
-    nart_res r = argc > 1 ? nart_addr_parse(&p.server, argv[1]) : -EINVAL;
+    int period = 10000;
+    char more;
 
+    if (argc < 2 || (argc > 2 && sscanf(argv[2], "%9d%c", &period, &more) != 1) || period < 0) {
+        fputs("usage: refresh ADDRESS:PORT [MILLISECONDS between requests]\n", stderr);
+        return 2;
+    }
+    nart_res r = nart_addr_parse(&p.server, argv[1]);
+    p.period = period * NART_MS;
     if (r == 0)
         r = nart_rt_new(NULL, &rt);
     if (r == 0)

@@ -12,7 +12,6 @@
 #include <nart/nart.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { TRIES = 5 };
@@ -101,11 +100,18 @@ static nart_res all_clients(nart_cx *cx, void *arg)
 
 int main(int argc, char **argv)
 {
-    struct job job = { .clients = argc > 2 ? atoi(argv[2]) : 10 };
+    int n[] = { 10, 100 }, good = argc > 1;
     nart_rt *rt = NULL;
-    nart_res ended = 0, r = argc > 1 ? nart_addr_parse(&job.server, argv[1]) : -EINVAL;
+    char more;
 
-    job.patience = (argc > 3 ? atoi(argv[3]) : 100) * NART_MS;
+    for (int i = 2; i < argc && i < 4; i++)
+        good = good && sscanf(argv[i], "%9d%c", &n[i - 2], &more) == 1 && n[i - 2] >= 0;
+    if (!good) {
+        fputs("usage: udp_client ADDRESS:PORT [CLIENTS [MILLISECONDS of the first try]]\n", stderr);
+        return 2;
+    }
+    struct job job = { .clients = n[0], .patience = n[1] * NART_MS };
+    nart_res ended = 0, r = nart_addr_parse(&job.server, argv[1]);
     if (r == 0)
         r = nart_rt_new(NULL, &rt);
     if (r == 0)

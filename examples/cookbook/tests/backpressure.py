@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-from program import Client, Program, check
+from program import Client, Program, check, refuses
 
 RECORDS = 20000  # 20 MB: more than the buffers of a connection hold
 
@@ -22,3 +22,7 @@ def test_a_client_that_leaves_ends_the_producer(command):
         program.expect("the producer ends: NART_ECLOSED")
         sent, end = program.line().split(" records sent: ")
         check(int(sent) < RECORDS and end in ("ECONNRESET", "EPIPE"), sent, end)
+
+
+def test_wrong_arguments(command):
+    refuses(command)

@@ -2,7 +2,7 @@
 import signal
 import socket
 
-from program import Client, Program, check
+from program import Client, Program, check, refuses
 
 ANY = "127.0.0.1:0"
 DAY = 24 * 3600 * 1000
@@ -72,3 +72,7 @@ def test_a_wrong_request(command):
         check(client.rest() == "", "the end in a request")
         program.signal(signal.SIGTERM)
         program.expect("draining", "0 requests finished, 0 cut off", "")
+
+
+def test_wrong_arguments(command):
+    refuses(command, ANY)

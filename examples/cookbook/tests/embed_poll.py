@@ -6,7 +6,7 @@ import subprocess
 import termios
 import threading
 
-from program import Program, check
+from program import Program, check, refused, refuses
 
 DAY = 24 * 3600 * 1000
 
@@ -113,3 +113,8 @@ def test_nobody_listens(command):
         address = "127.0.0.1:%d" % bound.getsockname()[1]
         with Program(command, address, DAY, status=1, stdin=subprocess.PIPE) as program:
             check(program.rest() == "", "output")
+
+
+def test_wrong_arguments(command):
+    refused(command)
+    refuses(command, "127.0.0.1:1")

@@ -2,7 +2,7 @@
 import socket
 import subprocess
 
-from program import Program, check, run
+from program import Program, check, refused, refuses, run
 
 DAY = 24 * 3600 * 1000
 
@@ -54,3 +54,11 @@ def test_a_listener_that_does_not_accept(command):
             with Program(command, address, DAY, DAY, status=1, stderr=subprocess.PIPE) as program:
                 out, errors = program.process.communicate()
                 check(out == "" and errors.startswith("heartbeat: "), out, errors)
+
+
+def test_wrong_arguments(command):
+    refused(command)
+    refused(command, "127.0.0.1:1", 0)
+    refused(command, "127.0.0.1:1", 1, 0)
+    refuses(command, "127.0.0.1:1")
+    refuses(command, "127.0.0.1:1", 1)

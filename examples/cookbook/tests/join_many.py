@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 import socket
 
-from program import Program, check
+from program import Program, check, refused, refuses
 
 COUNT = 300
 
@@ -34,3 +34,9 @@ def test_what_is_no_number(command):
     for reply in b"-1\n", b"2147483648\n", 25 * b"9" + b"\n", b"\n", b"x\n", b"1 2\n", b"1\0\n":
         answer_all(command, {7: reply}, "EPROTO")
     answer_all(command, {7: b"12", 8: 32 * b"1" + b"\n"}, "NART_ETRUNCATED", "EMSGSIZE")
+
+
+def test_wrong_arguments(command):
+    refused(command, "127.0.0.1:1")
+    refused(command, "127.0.0.1:1", 0)
+    refuses(command, "127.0.0.1:1")

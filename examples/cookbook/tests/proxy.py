@@ -5,7 +5,7 @@ import signal
 import socket
 import threading
 
-from program import Client, Program, check
+from program import Client, Program, check, refused, refuses
 
 ANY = "127.0.0.1:0"
 DAY = 24 * 3600 * 1000
@@ -106,3 +106,8 @@ def test_a_reset_is_passed_on(command):
         check(rest(server) == b"others", "others continue")
         server.close()
         check(rest(client) == b"", "the end")
+
+
+def test_wrong_arguments(command):
+    refused(command, ANY)
+    refuses(command, ANY, "127.0.0.1:1")

@@ -3,7 +3,7 @@ import socket
 import threading
 import time
 
-from program import Program, check, run
+from program import Program, check, refused, refuses, run
 
 BURST = 5
 INTERVAL = 10  # ms
@@ -57,3 +57,10 @@ def test_the_burst_does_not_wait(command):
     server = Server()
     with Program(command, server.address, 3 * BURST, 3 * BURST, 24 * 3600 * 1000) as program:
         check(len(program.rest().splitlines()) == 3 * BURST, "all at once")
+
+
+def test_wrong_arguments(command):
+    refused(command)
+    refused(command, "127.0.0.1:1", 1, 10000)
+    for numbers in (), (1,), (1, 1):
+        refuses(command, "127.0.0.1:1", *numbers)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 import socket
 
-from program import Program, check
+from program import Program, check, refused, refuses
 
 
 def bound():
@@ -42,3 +42,8 @@ def test_it_gives_up(command):
     sock, address = bound()
     with sock, Program(command, address, 3, status=1) as program:
         program.expect(*retries(3), "ECONNREFUSED", "")
+
+
+def test_wrong_arguments(command):
+    refused(command)
+    refuses(command, "127.0.0.1:1")

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import threading
 
-from program import Program, check
+from program import Program, check, refused, refuses
 
 
 class Site(http.server.ThreadingHTTPServer):
@@ -65,6 +65,9 @@ def test_the_rate_follows_the_page(command):
             program.until("the rate is %d" % rate)
             check(program.ask(7) == str(7 * rate) and program.ask(10**12) == "unknown", rate)
             check(program.ask(10**25) == "unknown", "more than a number holds")
+            for text in b"", b"x", b"7x":
+                program.sock.send(text)
+                check(program.sock.recv(100) == b"unknown", text)
         check(site.paths == {"/rate"}, site.paths)
     site.finish()
 
@@ -119,3 +122,8 @@ def test_a_request_that_the_shutdown_cancels(command):
 def test_a_task_that_ends_ends_the_program(command):
     with Program(command, "127.0.0.1:1", 0, status=1, stderr=subprocess.PIPE) as program:
         check("refresh: " in program.process.communicate()[1], "the period is no period")
+
+
+def test_wrong_arguments(command):
+    refused(command)
+    refuses(command, "127.0.0.1:1")

@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 
-from program import Program, check, run
+from program import Program, check, refused, refuses, run
 
 TRIES = 5
 
@@ -84,3 +84,9 @@ def test_refused(command):
     began = time.monotonic()
     check(run(command, address, 1, 5, status=1) == ["1: ETIMEDOUT", "0 of 1 were answered"], "refused")
     check(time.monotonic() - began >= 0.155, "it has waited")
+
+
+def test_wrong_arguments(command):
+    refused(command)
+    refuses(command, "127.0.0.1:1")
+    refuses(command, "127.0.0.1:1", 1)
